@@ -1,0 +1,72 @@
+# What can be asked of this repository; `make` lists it. It needs Go and a C
+# compiler (for DuckDB and SQLite) and nothing else installed by hand.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+export CGO_ENABLED = 1
+
+# The binary carries tag and commit, where this is a git checkout that git trusts.
+VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
+
+# The linter is pinned, and built once into .cache.
+LINT_VERSION := v2.11.4
+LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
+
+RACE     ?=        # RACE=1 runs tests under the race detector
+PACKAGES ?= ./...
+RUN      ?= .      # RUN=TestName runs tests whose names match
+FUZZTIME ?= 20s    # of each fuzz target
+TIMEOUT  ?= 30m    # of each package's tests
+
+ifeq ($(strip $(RACE)),1)
+race := -race
+# For the daemons that integration starts.
+export INTRAMUROS_RACE = 1
+endif
+
+.PHONY: help build demo test test-full lint fmt bench fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk '/^[A-Z]+ +\?= .*# / { name = $$1; sub(/.*# /, ""); printf "  %-15s %s\n", name, $$0 }' $(MAKEFILE_LIST)
+
+build: ## the binary, at dist/intramuros
+	$(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w' -o dist/intramuros ./cmd/intramuros
+
+demo: build ## five synthetic hospitals and a coordinator on this machine, and a tour of questions
+	./dist/intramuros demo
+
+# Never from Go's cache: it would not notice another binary or other data under integration.
+test: ## all tests
+	$(GO) test $(race) -count=1 -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' $(PACKAGES)
+
+test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
+	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
+
+lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
+	$(LINT) run $(PACKAGES)
+
+fmt: $(LINT) ## format the Go files
+	$(LINT) fmt
+
+# One package at a time, so that they do not slow each other down.
+bench: ## benchmarks, beside the same SQL in one DuckDB
+	INTRAMUROS_BENCH=1 $(GO) test -p 1 -count=1 -v -run Bench -bench . -benchmem -timeout 60m $(PACKAGES)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file target; do \
+		target=$${target#func }; \
+		echo "$$(dirname "$$file") $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) "$$(dirname "$$file")" < /dev/null; \
+	done
+
+clean: ## remove what was built here
+	rm -rf dist .cache
+
+# In a module of its own, so that no dependency of the linter touches ours.
+$(LINT):
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine/duckdb"
+)
+
+func newCatalogCommand() *cobra.Command {
+	c := newGroup("catalog", "Draft, check and show a federation's data dictionary", `
+A catalog is the federation's data dictionary: tables, columns, types, bounds, domains, how
+each table reaches its patient, and which tables are public. Coordinator and nodes must
+have the same one; they compare its digest.`)
+	c.AddCommand(newCatalogInitCommand(), newCatalogCheckCommand(), newCatalogShowCommand())
+	return c
+}
+
+// loadCatalog reads a catalog: a file, or builtin:NAME.
+func loadCatalog(source string) (*catalog.Catalog, error) {
+	name, builtin := strings.CutPrefix(source, "builtin:")
+	if !builtin {
+		return catalog.Load(source)
+	}
+	c, ok := catalog.Builtin(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no built-in catalog %q; there is builtin:omop-5.4", name)
+	}
+	return c, nil
+}
+
+func newCatalogShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [FILE | builtin:NAME]",
+		Short: "Print a catalog in full, and its digest",
+		Long: `Prints a catalog as it is after extends and defaults, and its digest in a comment at the
+end. Two catalogs with one digest mean the same. Without an argument it prints the built-in
+OMOP CDM 5.4.`,
+		Example: `  intramuros catalog show
+  intramuros catalog show federation.yaml | tail -1`,
+		Args: arguments(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			source := "builtin:omop-5.4"
+			if len(args) == 1 {
+				source = args[0]
+			}
+			cat, err := loadCatalog(source)
+			if err != nil {
+				return err
+			}
+			if err := cat.WriteYAML(c.OutOrStdout()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), "# digest "+cat.Digest())
+			return err
+		},
+	}
+}
+
+func newCatalogCheckCommand() *cobra.Command {
+	var source, path string
+	var engine duckdb.Config
+	c := &cobra.Command{
+		Use:   "check [--catalog FILE] [--config node.yaml | --database FILE | --folder DIR]",
+		Short: "Say what is wrong with a catalog, alone or against the data",
+		Long: `Reads a catalog and says what is wrong with it, each fault with its line. With a
+hospital's node.yaml, or its database or folder, it also compares the data with the catalog,
+in two reads of every table:
+
+    error    the data contradicts a key or one_row_per_patient, on which the proofs of
+             privacy rest; a node answers nothing over that table
+    warning  a column that is missing or of another type, values outside of bounds or
+             domain, NULLs where none are declared, tables that are not offered
+
+The findings count rows exactly, without noise: they are for the hospital's custodian, and
+stay there. Exits with 1 if there is an error.`,
+		Example: `  intramuros catalog check --catalog federation.yaml
+  intramuros catalog check --config node.yaml
+  intramuros catalog check --catalog builtin:omop-5.4 --folder /srv/omop`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if path != "" {
+				f, err := loadNode(path)
+				if err != nil {
+					return err
+				}
+				engine = f.Engine.Config
+				if source == "" {
+					source = f.Catalog
+				}
+			}
+			if source == "" {
+				return usageError{errors.New("give --catalog, or --config with a node's file that names one")}
+			}
+			cat, err := loadCatalog(source)
+			if err != nil {
+				return err
+			}
+			if engine.Database == "" && engine.Folder == "" {
+				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tables, no fault; digest %s\n", cat.Name, len(cat.Tables), cat.Digest())
+				return err
+			}
+			return checkData(c.Context(), c.OutOrStdout(), cat, engine)
+		},
+	}
+	c.Flags().StringVar(&source, "catalog", "", "the catalog: a file, or builtin:omop-5.4")
+	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database and its catalog")
+	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file to compare with")
+	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
+	c.MarkFlagsMutuallyExclusive("config", "database", "folder")
+	return c
+}
+
+func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine duckdb.Config) (err error) {
+	var key [32]byte // nothing that depends on it is shown
+	rand.Read(key[:])
+	e, err := duckdb.Open(ctx, engine, cat, "check", key[:])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	findings, err := e.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	count := map[duckdb.Severity]int{}
+	for _, f := range findings {
+		count[f.Severity]++
+		place := f.Table
+		if f.Column != "" {
+			place += "." + f.Column
+		}
+		fmt.Fprintf(w, "%-8s %s %s\n", f.Severity, place, f.Text)
+	}
+	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[duckdb.SeverityError], count[duckdb.SeverityWarning])
+	if count[duckdb.SeverityError] > 0 {
+		return errShown
+	}
+	return nil
+}
+
+func newCatalogInitCommand() *cobra.Command {
+	var engine duckdb.Config
+	var name, patient, out string
+	c := &cobra.Command{
+		Use:   "init --database FILE | --folder DIR",
+		Short: "Draft a catalog from a database or a folder of files",
+		Long: `Reads all tables of a .duckdb file, or of a folder of Parquet or CSV files, and drafts a
+catalog. Every line with "# DECIDE:" is a guess that a person must confirm or change, since
+answers are only as private as the catalog is true:
+
+    public or private  a table is private until somebody says otherwise, and the draft does
+                       not load while a private table has no way to its patient
+    patient, key       guessed from names; catalog check compares them with the data
+    bounds             guessed from the data and widened to round numbers. An exact
+                       extreme is a private value: give what holds in every hospital
+    domain             in the comment only: which values exist is the data's secret, until
+                       somebody declares that it is not
+
+A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
+		Example: `  intramuros catalog init --folder /srv/icu --name icu --patient uniquepid --out icu.yaml
+  intramuros catalog check --catalog icu.yaml --folder /srv/icu`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			tables, err := duckdb.Describe(c.Context(), engine)
+			if err != nil {
+				return err
+			}
+			if len(tables) == 0 {
+				return errors.New("there is no table")
+			}
+			text, err := draftCatalog(name, patient, tables)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				_, err := io.WriteString(c.OutOrStdout(), text)
+				return err
+			}
+			f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteString(text)
+			return errors.Join(err, f.Close())
+		},
+	}
+	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file")
+	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVar(&name, "name", "draft", "name of the catalog")
+	c.Flags().StringVar(&patient, "patient", "", "the column that holds the patient's id, where a table has it (default: guessed)")
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write, which must not exist (default: standard output)")
+	c.MarkFlagsOneRequired("database", "folder")
+	c.MarkFlagsMutuallyExclusive("database", "folder")
+	return c
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// client reaches a coordinator's HTTP API.
+type client struct{ server, ca, tokenFile string }
+
+// usageError is a wrong use of the command: exit status 2.
+type usageError struct{ error }
+
+// ExitCode is the command's exit status.
+func (usageError) ExitCode() int { return 2 }
+
+// Unwrap gives what was wrong.
+func (e usageError) Unwrap() error { return e.error }
+
+// send gives the server's answer, whose body the caller closes. A refusal is a
+// *serverError.
+func (c *client) send(ctx context.Context, method, path, accept string, body any) (*http.Response, error) {
+	base, err := url.Parse(c.server)
+	if err != nil || base.Scheme != "https" || base.Host == "" {
+		return nil, usageError{errors.New("--server must be like https://host:port; there is no way in without TLS")}
+	}
+	token, err := c.token()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true // one request a process
+	if c.ca != "" {
+		if transport.TLSClientConfig, err = pki.HTTPClientTLS(c.ca); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath(path).String(), bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", accept)
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("the coordinator cannot be reached: %w", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close()
+	var f httpapi.Failure
+	b, _ = io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if json.Unmarshal(b, &f) != nil || f.Error.Code == "" {
+		return nil, fmt.Errorf("the server answered %s; is %s a coordinator?", response.Status, c.server)
+	}
+	return nil, &serverError{f.Error}
+}
+
+func (c *client) token() (string, error) {
+	if c.tokenFile == "" {
+		if token := os.Getenv("INTRAMUROS_TOKEN"); token != "" {
+			return token, nil
+		}
+		return "", errors.New("no token; give --token-file or set INTRAMUROS_TOKEN")
+	}
+	b, err := os.ReadFile(c.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// serverError is a refusal by the coordinator.
+type serverError struct{ refusal httpapi.Error }
+
+// Error gives code and message on one line.
+func (e *serverError) Error() string { return string(e.refusal.Code) + ": " + e.refusal.Message }
+
+// explain makes of an error the text for a person: the line of the SQL with a
+// caret under the fault, the hint, the hospitals.
+func (a *asking) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return errors.New("canceled; what was charged by then stays charged")
+	}
+	var refused *serverError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	e := refused.refusal
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", e.Code, e.Message)
+	if e.Line > 0 {
+		place := planner.Error{Position: planner.Position{Offset: e.Offset, Length: e.Length, Line: e.Line, Column: e.Column}}
+		fmt.Fprintf(&b, "\n\nline %d, column %d:\n%s", e.Line, e.Column, indent(place.Caret(a.request.SQL)))
+	}
+	if len(e.Hospitals) > 1 { // of one the message has said it
+		for _, h := range e.Hospitals {
+			fmt.Fprintf(&b, "\n  %s %s (%s)", h.Name, h.Why, h.Code)
+		}
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "\nhint: %s", e.Hint)
+	}
+	if e.Charged {
+		b.WriteString("\nThe study was charged for this query.")
+	}
+	return errors.New(b.String())
+}
+
+func indent(s string) string { return "  " + strings.ReplaceAll(s, "\n", "\n  ") }

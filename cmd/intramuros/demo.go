@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/intramuros/intramuros/internal/synth"
+)
+
+// startTime is how long the daemons may take until all hospitals are there.
+const startTime = 45 * time.Second
+
+func newDemoCommand() *cobra.Command {
+	d := demo{hospitals: demoHospitals}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a federation of five synthetic hospitals on this machine, and ask it",
+		Long: `Run a whole federation on this machine and take a tour of it: synthetic data for five
+French hospitals, a certificate authority, five nodes and a coordinator as processes
+of their own, and clinical questions through the same API that researchers use. Each
+is shown in plain words, as SQL, and with its answer: intervals, cost, what is left.
+
+On a terminal the federation then stays up, with the address to query, until Ctrl-C;
+elsewhere the command ends after the tour. Its folder is removed in either case,
+unless --keep names one. All ports are on the loopback interface.`,
+		Example: `  intramuros demo
+  intramuros demo --patients 100000 --keep /tmp/federation`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			d.out, d.messages = c.OutOrStdout(), c.ErrOrStderr()
+			return d.run(ctx, isTerminal(c.InOrStdin()) && isTerminal(c.OutOrStdout()))
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&d.patients, "patients", 20_000, "how many different people the hospitals know")
+	f.StringVar(&d.keep, "keep", "", "put everything into this new `folder`, and leave it there")
+	f.IntVar(&d.port, "port", 0, "`port` of the coordinator's HTTPS API; without it, a free one")
+	return c
+}
+
+// demo is one demonstration, from an empty folder to the last process ended.
+type demo struct {
+	hospitals []string
+	patients  int
+	keep      string
+	port      int
+
+	out, messages io.Writer
+
+	program  string // of the daemons: this one
+	folder   string
+	asking   asking
+	children []*child
+}
+
+// run leaves nothing behind, however it ends: no process, and no folder but one to keep.
+func (d *demo) run(ctx context.Context, stay bool) (err error) {
+	if d.port < 0 || d.port > 65535 {
+		return usageError{fmt.Errorf("--port: there is no port %d; give 1 to 65535", d.port)}
+	}
+	if d.program, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := d.makeFolder(); err != nil {
+		return err
+	}
+	defer func() {
+		if d.keep == "" {
+			err = errors.Join(err, os.RemoveAll(d.folder))
+		}
+	}()
+	defer d.stopChildren() // before their folder goes
+	err = d.show(ctx, stay)
+	if ctx.Err() != nil { // what else went wrong then, went wrong because of it
+		if stay {
+			return nil
+		}
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+func (d *demo) makeFolder() (err error) {
+	if d.keep == "" {
+		d.folder, err = os.MkdirTemp("", "intramuros-demo-")
+		return err
+	}
+	if d.folder, err = filepath.Abs(d.keep); err != nil {
+		return err
+	}
+	if entries, err := os.ReadDir(d.folder); err == nil && len(entries) > 0 {
+		return usageError{fmt.Errorf("--keep: %s is not empty; name a new folder", d.folder)}
+	}
+	return os.MkdirAll(d.folder, 0o700)
+}
+
+func (d *demo) show(ctx context.Context, stay bool) error {
+	if err := d.generate(ctx); err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return d.blame(err)
+	}
+	if err := d.tour(ctx); err != nil {
+		return d.blame(err)
+	}
+	if d.keep != "" {
+		d.say("\nData, certificates, configuration, ledgers and logs are in %s.\n", d.folder)
+	}
+	if !stay {
+		return nil
+	}
+	d.invite()
+	<-ctx.Done()
+	d.say("\n")
+	return nil
+}
+
+// say writes to the person who watches.
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+
+func (d *demo) generate(ctx context.Context) error {
+	d.say("Five hospitals with synthetic patients, %d different people in all. Nobody here is real.\n", d.patients)
+	begun := time.Now()
+	conf := synth.Config{Seed: 1, Hospitals: d.hospitals, Patients: d.patients, Folder: filepath.Join(d.folder, "data")}
+	if err := synth.Generate(ctx, conf, progressOfTables(d.messages)); err != nil {
+		if errors.Is(err, synth.ErrConfig) {
+			return usageError{err}
+		}
+		return err
+	}
+	d.say("  generated in %.1f s\n", time.Since(begun).Seconds())
+	return nil
+}
+
+// start begins the daemons, and waits until the coordinator sees every hospital.
+func (d *demo) start(ctx context.Context) error {
+	begun := time.Now()
+	if err := d.writeFiles(); err != nil {
+		return err
+	}
+	for _, name := range d.hospitals {
+		if err := d.startChild(ctx, "node", name); err != nil {
+			return err
+		}
+	}
+	if err := d.startChild(ctx, "coordinator", "coordinator"); err != nil {
+		return err
+	}
+	if err := d.waitForHospitals(ctx); err != nil {
+		return err
+	}
+	d.say("A node beside each hospital's data, and a coordinator that holds none: %s.\n", strings.Join(d.hospitals, ", "))
+	d.say("  %d processes with certificates of their own, up in %.1f s\n", len(d.children), time.Since(begun).Seconds())
+	return nil
+}
+
+// waitForHospitals asks the coordinator until every hospital is present.
+func (d *demo) waitForHospitals(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("not all hospitals were there after %v", startTime))
+	defer cancel()
+	var last error
+	for {
+		if last = d.missing(ctx); last == nil {
+			return nil
+		}
+		if c := d.ended(); c != nil {
+			return fmt.Errorf("%s ended before it was up", c.name)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// invite shows how to ask the federation that stays up.
+func (d *demo) invite() {
+	const sql = "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths FROM death WHERE death_date BETWEEN '2019-01-01' AND '2024-12-31' GROUP BY year ORDER BY year"
+	a := d.asking
+	d.say(`
+%s
+The federation stays up until you press Ctrl-C. Ask it yourself, from another terminal:
+
+%s query --server %s --ca %s --token-file %s --study %s \
+  "%s"
+
+curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' \
+  -d '{"study": "%s", "sql": "SELECT COUNT(*) AS patients FROM person"}' %s/v1/query
+
+  server      %s   (/openapi.json describes its API)
+  token file  %s
+  authority   %s
+`, rule, shellWord(d.program), a.server, shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, sql,
+		shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, a.server, a.server, a.tokenFile, a.ca)
+}
+
+// shellWord quotes a path for a shell, where it needs that.
+func shellWord(path string) string {
+	if strings.IndexFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-+@", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0 {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"text/template"
+	"time"
+
+	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+const (
+	// demoFederation stands in every certificate, so that none is taken for a real one.
+	demoFederation = "demo-no-real-patients"
+	demoStudy      = "tour"
+	demoResearcher = "visitor"
+	demoValidity   = 30 * day
+	configFile     = "config.yaml" // in the folder of each daemon
+)
+
+var demoHospitals = []string{"rennes", "lyon", "lille", "bordeaux", "marseille"}
+
+const demoCatalog = `catalog: demo
+description: OMOP CDM 5.4 as the five hospitals of the demonstration agreed on it
+extends: omop-5.4
+# The generator puts a patient into two hospitals at most. In a real federation this
+# is a promise that only the hospitals can make.
+max_sites: 2
+`
+
+var demoCoordinatorFile = template.Must(template.New("coordinator").Parse(`federation: {{.Federation}}
+listen: 127.0.0.1:{{.API}}
+tls:
+  certificate: ../pki/coordinator-main.pem
+  key: ../pki/coordinator-main.key
+nodes:
+  ca: ../pki/ca.pem
+  certificate: ../pki/coordinator-main.pem
+  key: ../pki/coordinator-main.key
+gossip:
+  listen: 127.0.0.1:{{.Gossip}}
+  key: {file: ../pki/gossip.key}
+catalog: ../catalog.yaml
+hospitals: [{{range $i, $h := .Hospitals}}{{if $i}}, {{end}}{{$h}}{{end}}]
+ledger: coordinator.ledger
+studies:
+  {{.Study}}:
+    budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
+    max_epsilon: 2
+    default_epsilon: 0.5
+    default_delta: 1.0e-8
+    expires: {{.Expires}}
+    researchers: [{{.Researcher}}]
+researchers:
+  {{.Researcher}}: {token_sha256: {{.TokenHash}}}
+`))
+
+var demoNodeFile = template.Must(template.New("node").Parse(`name: {{.Name}}
+federation: {{.Federation}}
+listen: 127.0.0.1:{{.Flight}}
+tls:
+  ca: ../pki/ca.pem
+  certificate: ../pki/node-{{.Name}}.pem
+  key: ../pki/node-{{.Name}}.key
+gossip:
+  listen: 127.0.0.1:{{.OwnGossip}}
+  join: ["127.0.0.1:{{.Gossip}}"]
+  key: {file: ../pki/gossip.key}
+catalog: ../catalog.yaml
+engine:
+  kind: duckdb
+  folder: ../data/{{.Name}}
+ledger: node.ledger
+budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
+studies:
+  {{.Study}}:
+    budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
+    max_epsilon: 2
+    researchers: [{{.Researcher}}]
+    expires: {{.Expires}}
+`))
+
+// settings fill the two files.
+type settings struct {
+	Federation, Study, Researcher string
+	TokenHash, Expires            string
+	Hospitals                     []string
+	API, Gossip                   int // ports of the coordinator
+	Name                          string
+	Flight, OwnGossip             int // ports of the node
+}
+
+// writeFiles makes certificates, keys, catalog and configurations, and prepares asking.
+func (d *demo) writeFiles() error {
+	if err := d.writeCertificates(); err != nil {
+		return err
+	}
+	token := rand.Text()
+	hash := sha256.Sum256([]byte(token))
+	for name, text := range map[string]string{"token": token + "\n", "catalog.yaml": demoCatalog, "pki/gossip.key": membership.NewKey() + "\n"} {
+		if err := os.WriteFile(filepath.Join(d.folder, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	ports, err := freePorts(2 + 2*len(d.hospitals))
+	if err != nil {
+		return err
+	}
+	s := settings{
+		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
+		Expires: time.Now().UTC().Add(demoValidity).Format(time.DateOnly), Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
+	}
+	if d.port != 0 {
+		s.API = d.port
+	}
+	if err := d.writeFile("coordinator", demoCoordinatorFile, s); err != nil {
+		return err
+	}
+	for i, name := range d.hospitals {
+		s.Name, s.Flight, s.OwnGossip = name, ports[2+2*i], ports[3+2*i]
+		if err := d.writeFile(name, demoNodeFile, s); err != nil {
+			return err
+		}
+	}
+	d.asking = asking{
+		client: client{
+			server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.API)),
+			ca:     filepath.Join(d.folder, "pki", "ca.pem"), tokenFile: filepath.Join(d.folder, "token"),
+		},
+		request: httpapi.Request{Study: demoStudy},
+	}
+	return nil
+}
+
+// writeFile makes a daemon's own folder, with its configuration.
+func (d *demo) writeFile(daemon string, text *template.Template, s settings) error {
+	var b bytes.Buffer
+	if err := text.Execute(&b, s); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(d.folder, daemon), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.folder, daemon, configFile), b.Bytes(), 0o600)
+}
+
+func (d *demo) writeCertificates() error {
+	dir := filepath.Join(d.folder, "pki")
+	authority, err := pki.CreateAuthority(dir, demoFederation, demoValidity)
+	if err != nil {
+		return err
+	}
+	identity := pki.Identity{Federation: demoFederation, Role: pki.RoleCoordinator, Name: "main"}
+	if err := authority.Issue(dir, identity, []string{"localhost", "127.0.0.1"}, demoValidity); err != nil {
+		return err
+	}
+	for _, name := range d.hospitals {
+		identity := pki.Identity{Federation: demoFederation, Role: pki.RoleNode, Name: name}
+		if err := authority.Issue(dir, identity, nil, demoValidity); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freePorts finds n ports that are free on the loopback interface, for TCP and UDP.
+// They lie below those that the system gives to outgoing connections, so that none
+// is taken before its daemon is up.
+func freePorts(n int) ([]int, error) {
+	const lowest, count, tries = 20_000, 12_000, 1000
+	var ports []int
+	for range tries {
+		draw, err := rand.Int(rand.Reader, big.NewInt(count))
+		if err != nil {
+			return nil, err
+		}
+		port := lowest + int(draw.Int64())
+		if slices.Contains(ports, port) || !isFree(port) {
+			continue
+		}
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
+	}
+	return nil, fmt.Errorf("there are no %d free ports from %d to %d on 127.0.0.1", n, lowest, lowest+count-1)
+}
+
+func isFree(port int) bool {
+	ip := net.IPv4(127, 0, 0, 1)
+	stream, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ip, Port: port})
+	if err != nil {
+		return false
+	}
+	defer stream.Close()
+	packets, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip, Port: port})
+	if err != nil {
+		return false
+	}
+	return packets.Close() == nil
+}

@@ -1,0 +1,384 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/duckdb"
+)
+
+// patientNames are usual names of a column that holds the patient's id.
+var patientNames = []string{"person_id", "patient_id", "subject_id", "uniquepid", "patientid", "pid", "ipp"}
+
+// draft is a catalog in the making, with what a person must decide.
+type draft struct {
+	catalog  catalog.Catalog
+	patient  string
+	local    map[string]duckdb.Table // by the table's name in the catalog
+	decide   map[string]string       // by table or table.column
+	mappings []string                // lines for node.yaml
+}
+
+// draftCatalog writes a catalog for the tables that were found.
+func draftCatalog(name, patient string, tables []duckdb.Table) (string, error) {
+	d := &draft{
+		catalog: catalog.Catalog{Name: name, MaxGroups: catalog.DefaultMaxGroups, MaxRows: catalog.DefaultMaxRows},
+		patient: strings.ToLower(patient), local: map[string]duckdb.Table{}, decide: map[string]string{},
+	}
+	for _, t := range tables {
+		if err := d.table(t); err != nil {
+			return "", err
+		}
+	}
+	slices.SortFunc(d.catalog.Tables, func(a, b *catalog.Table) int { return strings.Compare(a.Name, b.Name) })
+	if err := d.guessPatient(); err != nil {
+		return "", err
+	}
+	d.guessKeys()
+	d.guessPaths()
+	for _, t := range d.catalog.Tables {
+		d.guessValues(t)
+	}
+	d.guessFilled()
+	return d.text()
+}
+
+var noIdentifier = regexp.MustCompile(`[^a-z0-9_]+`)
+
+// plain makes a catalog's name of a local one.
+func plain(local string) string {
+	s := noIdentifier.ReplaceAllString(strings.ToLower(local), "_")
+	if s == "" || s[0] >= '0' && s[0] <= '9' {
+		s = "_" + s
+	}
+	return s
+}
+
+func (d *draft) table(local duckdb.Table) error {
+	own := strings.TrimSuffix(filepath.Base(local.Name), filepath.Ext(local.Name))
+	if !strings.ContainsAny(local.Name, `/\`) && !isFile(local.Name) {
+		own = local.Name[strings.LastIndex(local.Name, ".")+1:]
+	}
+	t := &catalog.Table{Name: plain(own)}
+	if other, twice := d.local[t.Name]; twice {
+		return fmt.Errorf("%s and %s would both be the table %s; rename one, or move it elsewhere", other.Name, local.Name, t.Name)
+	}
+	var renamed []string
+	local.Columns = slices.Clone(local.Columns)
+	for i, c := range local.Columns {
+		if c.Type == value.TypeText {
+			if c = typed(c); c.Type != value.TypeText {
+				d.note(t.Name+"."+plain(c.Name), "is every value "+article(c.Type)+" here?")
+			}
+			local.Columns[i] = c
+		}
+		col := &catalog.Column{Name: plain(c.Name), Type: c.Type, Nullable: true}
+		if _, twice := t.Column(col.Name); twice {
+			return fmt.Errorf("two columns of %s would both be %s; rename one", local.Name, col.Name)
+		}
+		if !strings.EqualFold(col.Name, c.Name) {
+			renamed = append(renamed, col.Name+": "+strconv.Quote(c.Name))
+		}
+		t.Columns = append(t.Columns, col)
+	}
+	d.local[t.Name] = local
+	if len(renamed) > 0 || !strings.EqualFold(own, t.Name) {
+		key := "table"
+		if isFile(local.Name) {
+			key = "file"
+		}
+		line := fmt.Sprintf("%s: {%s: %s", t.Name, key, strconv.Quote(local.Name))
+		if len(renamed) > 0 {
+			line += ", columns: {" + strings.Join(renamed, ", ") + "}"
+		}
+		d.mappings = append(d.mappings, line+"}")
+	}
+	d.catalog.Tables = append(d.catalog.Tables, t)
+	return nil
+}
+
+// typed guesses the type of a text column, as all columns of a CSV file are, from
+// the values that are known of it. Texts sort as numbers do only among dates, so
+// other extremes are kept only where all values are known.
+func typed(c duckdb.Column) duckdb.Column {
+	known := c.Values
+	if len(known) == 0 {
+		known = []string{c.Min, c.Max}
+	}
+	for _, t := range []value.Type{value.TypeInt, value.TypeFloat, value.TypeDate, value.TypeTimestamp} {
+		var values []value.Value
+		for _, s := range known {
+			v, err := value.Parse(t, s)
+			// 007 is a code, not a number.
+			if err != nil || t.Numeric() && len(s) > 1 && s[0] == '0' && s[1] != '.' {
+				break
+			}
+			values = append(values, v)
+		}
+		if len(values) < len(known) {
+			continue
+		}
+		c.Type = t
+		switch {
+		case len(c.Values) > 0:
+			c.Min, c.Max = slices.MinFunc(values, value.Compare).String(), slices.MaxFunc(values, value.Compare).String()
+		case t.Numeric():
+			c.Min, c.Max = "", ""
+		}
+		return c
+	}
+	return c
+}
+
+func article(t value.Type) string {
+	if t == value.TypeInt {
+		return "a whole number"
+	}
+	return "a " + string(t)
+}
+
+func isFile(name string) bool {
+	return slices.Contains([]string{".parquet", ".csv"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// guessPatient settles which column holds the patient's id.
+func (d *draft) guessPatient() error {
+	has := func(name string) bool {
+		return slices.ContainsFunc(d.catalog.Tables, func(t *catalog.Table) bool { _, ok := t.Column(name); return ok })
+	}
+	if d.patient != "" {
+		if !has(d.patient) {
+			return fmt.Errorf("no table has a column %s, which --patient names", d.patient)
+		}
+		return nil
+	}
+	if i := slices.IndexFunc(patientNames, has); i >= 0 {
+		d.patient = patientNames[i]
+	}
+	return nil
+}
+
+// guessKeys takes a column that is named for its table, or else a first column
+// that is named as an id.
+func (d *draft) guessKeys() {
+	for _, t := range d.catalog.Tables {
+		for _, name := range []string{t.Name + "_id", t.Name + "id", "id"} {
+			if _, ok := t.Column(name); ok && d.filled(t, name) {
+				t.Key = []string{name}
+				break
+			}
+		}
+		if first := t.Columns[0]; t.Key == nil && strings.HasSuffix(first.Name, "id") && first.Name != d.patient && first.Type != value.TypeFloat && d.filled(t, first.Name) {
+			t.Key = []string{first.Name}
+		}
+		if t.Key == nil && slices.Contains([]string{"person", "patient", "patients", "persons"}, t.Name) {
+			if _, ok := t.Column(d.patient); ok {
+				t.Key = []string{d.patient}
+			}
+		}
+	}
+}
+
+// filled tells whether no NULL was found in a column.
+func (d *draft) filled(t *catalog.Table, column string) bool {
+	i := slices.IndexFunc(t.Columns, func(c *catalog.Column) bool { return c.Name == column })
+	return i >= 0 && !d.local[t.Name].Columns[i].Nullable
+}
+
+// guessFilled declares that there is no NULL in the columns that identify rows
+// and lead on to others, where none was found. Elsewhere another hospital may have some.
+func (d *draft) guessFilled() {
+	for _, t := range d.catalog.Tables {
+		for _, c := range t.Columns {
+			if (slices.Contains(t.Key, c.Name) || c.Name == t.Patient || c.References != "") && d.filled(t, c.Name) {
+				c.Nullable = false
+			}
+		}
+	}
+}
+
+// keyed gives the one table other than t that a column of that name identifies.
+func (d *draft) keyed(t *catalog.Table, column string) *catalog.Table {
+	var found *catalog.Table
+	for _, other := range d.catalog.Tables {
+		// A table whose own name is in the column's goes before others.
+		if other != t && len(other.Key) == 1 && other.Key[0] == column {
+			if found == nil || strings.HasPrefix(column, other.Name) {
+				found = other
+			}
+		}
+	}
+	return found
+}
+
+// guessPaths settles how each table reaches its patient.
+func (d *draft) guessPaths() {
+	for _, t := range d.catalog.Tables {
+		if _, ok := t.Column(d.patient); ok && d.patient != "" {
+			t.Patient = d.patient
+		}
+	}
+	for _, t := range d.catalog.Tables {
+		for _, c := range t.Columns {
+			if slices.Equal(t.Key, []string{c.Name}) {
+				continue
+			}
+			to := d.keyed(t, c.Name)
+			if to == nil || slices.ContainsFunc(to.Columns, func(o *catalog.Column) bool { return o.Name == c.Name && o.Type != c.Type }) {
+				continue
+			}
+			c.References = to.Name + "." + c.Name
+			d.note(t.Name+"."+c.Name, "does it reference "+to.Name+"?")
+			if t.Patient == "" && to.Patient != "" && (slices.Equal(to.Key, []string{to.Patient}) || strings.HasSuffix(c.Name, "id")) {
+				t.Patient = c.Name
+			}
+		}
+	}
+	for _, t := range d.catalog.Tables {
+		switch {
+		case t.Patient == "":
+			d.note(t.Name, "does it say anything about patients? if not, `public: true`; else `patient: COLUMN`, the one that leads to the patient")
+			continue
+		case slices.Equal(t.Key, []string{t.Patient}):
+			t.OneRowPerPatient = true
+			d.note(t.Name, "is there one row a patient? is "+t.Patient+" the patient?")
+		default:
+			d.note(t.Name, "does "+t.Patient+" lead to the patient? is the key right? would another max_rows suit it?")
+		}
+	}
+}
+
+func (d *draft) note(place, text string) {
+	if d.decide[place] != "" {
+		text = d.decide[place] + " " + text
+	}
+	d.decide[place] = text
+}
+
+// guessValues proposes bounds, and tells which values a domain could have.
+func (d *draft) guessValues(t *catalog.Table) {
+	for i, c := range t.Columns {
+		place, local := t.Name+"."+c.Name, d.local[t.Name].Columns[i]
+		if c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
+			continue
+		}
+		if lower, upper, ok := roundBounds(c.Type, local.Min, local.Max); ok {
+			c.Lower, c.Upper = lower, upper
+			d.note(place, "do these bounds hold in every hospital?")
+		}
+		if c.Type == value.TypeText && len(local.Values) > 0 && len(local.Values) <= 20 && len(strings.Join(local.Values, "")) <= 400 {
+			quoted := make([]string, len(local.Values))
+			for i, v := range local.Values {
+				quoted[i] = strconv.Quote(v)
+			}
+			d.note(place, "may all know that these values exist? then domain: ["+strings.Join(quoted, ", ")+"]")
+		}
+	}
+}
+
+// roundBounds widens the extremes of a column to round numbers or whole years:
+// the exact ones are somebody's.
+func roundBounds(t value.Type, least, most string) (lower, upper value.Value, ok bool) {
+	a, err1 := value.Parse(t, least)
+	b, err2 := value.Parse(t, most)
+	if err1 != nil || err2 != nil || a.IsNull() || b.IsNull() {
+		return lower, upper, false
+	}
+	switch t {
+	case value.TypeInt, value.TypeFloat:
+		low, high := roundNumber(a.Float64(), false), roundNumber(b.Float64(), true)
+		if math.Abs(low) > 1e15 || math.Abs(high) > 1e15 || low >= high {
+			return lower, upper, false
+		}
+		lower, upper = value.Float(low), value.Float(high)
+		if t == value.TypeInt {
+			lower, upper = value.Int(int64(low)), value.Int(int64(high))
+		}
+	case value.TypeDate, value.TypeTimestamp:
+		from, to := decade(least, 0)+"-01-01", decade(most, 9)+"-12-31"
+		if t == value.TypeTimestamp {
+			from, to = from+"T00:00:00", to+"T23:59:59"
+		}
+		if lower, err1 = value.Parse(t, from); err1 != nil {
+			return lower, upper, false
+		}
+		if upper, err2 = value.Parse(t, to); err2 != nil {
+			return lower, upper, false
+		}
+	default:
+		return lower, upper, false
+	}
+	return lower, upper, true
+}
+
+func decade(s string, year int) string {
+	if len(s) < 4 {
+		return ""
+	}
+	return s[:3] + strconv.Itoa(year)
+}
+
+// roundNumber gives 0, or the next of 1, 2, 5, 10, … times a power of ten upward
+// or downward; a number at or above 0 goes down to 0.
+func roundNumber(x float64, up bool) float64 {
+	switch {
+	case x < 0:
+		return -roundNumber(-x, !up)
+	case x == 0 || !up:
+		return 0
+	}
+	base := math.Pow(10, math.Floor(math.Log10(x)))
+	for _, m := range []float64{1, 2, 5} {
+		if m*base > x {
+			return math.Max(m*base, 1)
+		}
+	}
+	return math.Max(10*base, 1)
+}
+
+var (
+	draftTable  = regexp.MustCompile(`^  "?([a-z0-9_]+)"?:$`)
+	draftColumn = regexp.MustCompile(`^      "?([a-z0-9_]+)"?: \{.*\}$`)
+)
+
+// text writes the draft, with what to decide at the end of each line.
+func (d *draft) text() (string, error) {
+	var yaml, b strings.Builder
+	if err := d.catalog.WriteYAML(&yaml); err != nil {
+		return "", err
+	}
+	b.WriteString("# A draft. Decide every line with DECIDE, then remove the comment. The federation shares\n# this file: it must hold nothing that only this hospital's patients tell.\n")
+	if omop := []string{"person", "visit_occurrence", "condition_occurrence"}; !slices.ContainsFunc(omop, func(n string) bool { _, ok := d.local[n]; return !ok }) {
+		b.WriteString("# DECIDE: these tables look like OMOP; `catalog: builtin:omop-5.4` in node.yaml may be all you need.\n")
+	}
+	b.WriteString("# DECIDE: max_sites, at how many hospitals one patient may be; absent: at every one asked.\n")
+	table := ""
+	for line := range strings.Lines(yaml.String()) {
+		line = strings.TrimSuffix(line, "\n")
+		place := ""
+		if m := draftTable.FindStringSubmatch(line); m != nil {
+			table, place = m[1], m[1]
+		} else if m := draftColumn.FindStringSubmatch(line); m != nil {
+			place = table + "." + m[1]
+		}
+		b.WriteString(line)
+		if note := d.decide[place]; note != "" {
+			b.WriteString(" # DECIDE: " + note)
+		}
+		b.WriteString("\n")
+	}
+	if len(d.mappings) > 0 {
+		b.WriteString("\n# Names differ here. In node.yaml:\n#   engine:\n#     tables:\n")
+		for _, m := range d.mappings {
+			b.WriteString("#       " + m + "\n")
+		}
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/node"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"intramuros": main})
+}
+
+// TestScripts runs the command lines of testdata/script. Beyond testscript's own
+// commands, `eventually PROGRAM ARG...` runs a program until it succeeds.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"eventually": func(ts *testscript.TestScript, _ bool, args []string) {
+				var err error
+				for range 500 {
+					if err = ts.Exec(args[0], args[1:]...); err == nil {
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				ts.Fatalf("%v never succeeded: %v", args, err)
+			},
+		},
+	})
+}
+
+// TestNodeSample checks that docs/node.yaml is a configuration, and shows the
+// defaults.
+func TestNodeSample(t *testing.T) {
+	const sample = "../../docs/node.yaml"
+	f, err := loadNode(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Limits != node.DefaultConfig().Limits {
+		t.Errorf("the sample's limits are %+v, the defaults %+v", f.Limits, node.DefaultConfig().Limits)
+	}
+	text, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	misspelt := strings.Replace(string(text), "    max_epsilon:", "    max_epsilom:", 1)
+	err = config.Decode(strings.NewReader(misspelt), "node.yaml", &nodeFile{})
+	if err == nil || !strings.Contains(err.Error(), "did you mean `max_epsilon`?") {
+		t.Errorf("a misspelt key gives %v", err)
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+const day = 24 * time.Hour
+
+func newPKICommand() *cobra.Command {
+	c := newGroup("pki", "Make the federation's authority and its certificates", `
+Every party of a federation proves who it is by a certificate of the federation's own
+authority. Its role and name stand in the certificate:
+
+    intramuros://<federation>/<role>/<name>
+
+Make the authority once, on a machine that is no daemon's, and keep ca.key there.`)
+	c.AddCommand(newPKIInitCommand(), newPKIIssueCommand())
+	return c
+}
+
+func newPKIInitCommand() *cobra.Command {
+	var dir, federation string
+	var days int
+	c := &cobra.Command{
+		Use:   "init --dir DIR --federation NAME",
+		Short: "Make a federation's certificate authority and gossip key",
+		Long: `Makes a new certificate authority and the key that encrypts the daemons' gossip:
+
+    ca.pem      the authority's certificate; every daemon has a copy
+    ca.key      the authority's key; it stays here, offline
+    gossip.key  the gossip key; every daemon has a copy, which only it can read
+
+It refuses if a file is there: a new authority would cut off everybody who has a
+certificate of the old one.`,
+		Example: `  intramuros pki init --dir pki --federation france
+  intramuros pki issue --dir pki --role node --name chu-lyon`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("dir", "federation"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			gossip := filepath.Join(dir, "gossip.key")
+			if _, err := os.Lstat(gossip); !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%s is there already; choose another --dir", gossip)
+			}
+			if _, err := pki.CreateAuthority(dir, federation, time.Duration(days)*day); err != nil {
+				return err
+			}
+			f, err := os.OpenFile(gossip, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(f, membership.NewKey())
+			if err := errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n%s\n%s\n", filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"), gossip)
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the authority")
+	c.Flags().StringVar(&federation, "federation", "", "name of the federation: lower-case letters, digits and hyphens")
+	c.Flags().IntVar(&days, "days", 3650, "how long the authority is valid")
+	return c
+}
+
+func newPKIIssueCommand() *cobra.Command {
+	var dir, out, role, name string
+	var hosts []string
+	var days int
+	c := &cobra.Command{
+		Use:   "issue --dir DIR --role ROLE --name NAME",
+		Short: "Issue or renew a certificate",
+		Long: `Issues a certificate and its key as <role>-<name>.pem and <role>-<name>.key. Issuing
+again renews: a running daemon takes the new files by itself.
+
+The roles:
+
+    node         a hospital's daemon
+    coordinator  plans, merges and releases
+    client       a researcher's program
+    operator     a person who administers a daemon
+
+There is no revocation list, so keep --days short. Daemons know each other by role and
+name, not by host; --host is for browsers and curl, so the coordinator needs it.`,
+		Example: `  intramuros pki issue --dir pki --role node --name chu-lyon --out chu-lyon
+  intramuros pki issue --dir pki --role coordinator --name paris --host query.example.org`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("dir", "role", "name"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			authority, err := pki.LoadAuthority(dir)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = dir
+			}
+			id := pki.Identity{Federation: authority.Federation(), Role: role, Name: name}
+			if err := id.Validate(); err != nil {
+				return err
+			}
+			if err := os.MkdirAll(out, 0o700); err != nil {
+				return err
+			}
+			if err := authority.Issue(out, id, hosts, time.Duration(days)*day); err != nil {
+				return err
+			}
+			base := filepath.Join(out, role+"-"+name)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s.pem\n%s.key\n", base, base)
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the authority, with ca.pem and ca.key")
+	c.Flags().StringVar(&out, "out", "", "folder for the certificate and its key (default: --dir)")
+	c.Flags().StringVar(&role, "role", "", "node, coordinator, client or operator")
+	c.Flags().StringVar(&name, "name", "", "name of the hospital, coordinator or person: lower-case letters, digits and hyphens")
+	c.Flags().StringSliceVar(&hosts, "host", nil, "host name or IP address by which browsers reach it; may be given again")
+	c.Flags().IntVar(&days, "days", 365, "how long the certificate is valid, at most as long as the authority")
+	return c
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	httpapi "github.com/intramuros/intramuros/coordinator/http"
+)
+
+// asking are the flags that query and explain share.
+type asking struct {
+	client
+	request  httpapi.Request
+	accuracy string
+}
+
+func (a *asking) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&a.server, "server", os.Getenv("INTRAMUROS_SERVER"), "`URL` of the coordinator, such as https://query.example.org:8443 (INTRAMUROS_SERVER)")
+	f.StringVar(&a.ca, "ca", os.Getenv("INTRAMUROS_CA"), "PEM `file` of the federation's authority; without it, the system's (INTRAMUROS_CA)")
+	f.StringVar(&a.tokenFile, "token-file", "", "`file` with your token; without it, the environment's INTRAMUROS_TOKEN")
+	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
+	f.Float64Var(&a.request.Epsilon, "epsilon", 0, "privacy loss to spend; without it, the study's default")
+	f.Float64Var(&a.request.Delta, "delta", 0, "likewise, for Gaussian noise and groups with undeclared keys")
+	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, at the least epsilon")
+	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
+	f.IntVar(&a.request.MaxRows, "max-rows", 0, "rows of one patient that count in a group; without it, the catalog's")
+}
+
+// read takes the SQL from the arguments, or from in for "-".
+func (a *asking) read(args []string, in io.Reader) error {
+	if a.server == "" {
+		return usageError{errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")}
+	}
+	if a.request.Study == "" {
+		return usageError{errors.New("no study is named; give --study or set INTRAMUROS_STUDY")}
+	}
+	if a.accuracy != "" {
+		if a.request.Epsilon != 0 {
+			return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
+		}
+		target, err := httpapi.ParseAccuracy(a.accuracy)
+		if err != nil {
+			return usageError{fmt.Errorf("--accuracy: %w", err)}
+		}
+		a.request.Accuracy = target
+	}
+	a.request.SQL = strings.Join(args, " ")
+	if a.request.SQL != "-" {
+		return nil
+	}
+	const most = 1 << 20
+	b, err := io.ReadAll(io.LimitReader(in, most))
+	if err != nil {
+		return err
+	}
+	a.request.SQL = strings.TrimRight(string(b), "\n")
+	return nil
+}
+
+const envHelp = `
+Environment: INTRAMUROS_SERVER, INTRAMUROS_CA, INTRAMUROS_STUDY stand for the flags
+of these names; INTRAMUROS_TOKEN holds the token itself.
+
+Exit status: 0 answered, 1 refused or failed, 2 wrong use of this command.`
+
+func newQueryCommand() *cobra.Command {
+	var a asking
+	format := "table"
+	c := &cobra.Command{
+		Use:   `query [flags] "SQL"`,
+		Short: "Ask a federation a question in SQL",
+		Long: `Ask a federation a question in SQL, and get a private answer: every number that
+depends on patients carries noise, shown as value ± half-width. With the stated
+confidence the exact number lies within. Below stand what the answer cost and
+what is left of the study's budget. The same question again over the same data
+gives the same answer at no cost.
+
+How precise an answer is depends on the epsilon that it costs. Give --epsilon to say
+what it may cost, or --accuracy to say how wide the intervals of its counts and sums
+may be: the least epsilon that is expected to do is spent. "explain" tells both
+beforehand.
+
+With - instead of SQL, it is read from standard input. Ctrl-C cancels the query at
+the hospitals too; what was charged by then stays charged.
+
+Formats: table for people; json, csv (columns x, x_low, x_high) and arrow (an Arrow
+IPC stream) for programs. All go to standard output, progress to standard error.
+` + envHelp,
+		Example: `  intramuros query --server https://query.example.org:8443 --ca ca.pem --token-file token \
+      --study diabetes-2027 "SELECT gender_concept_id, COUNT(*) FROM person GROUP BY 1"
+  intramuros query --format csv - < question.sql > answer.csv`,
+		Args: needSQL,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.read(args, c.InOrStdin()); err != nil {
+				return err
+			}
+			return a.query(c.Context(), format, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	a.flags(c)
+	c.Flags().StringVar(&format, "format", format, "`form` of the answer: table, json, csv or arrow")
+	return c
+}
+
+func needSQL(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("give the SQL as one argument in quotes, or - to read it from standard input (%d arguments were given)", len(args))}
+	}
+	return nil
+}
+
+func (a *asking) query(ctx context.Context, format string, out, messages io.Writer) error {
+	accept := map[string]string{"table": "application/x-ndjson", "json": "application/json", "csv": "text/csv", "arrow": "application/vnd.apache.arrow.stream"}[format]
+	if accept == "" {
+		return usageError{fmt.Errorf("there is no format %q; give table, json, csv or arrow", format)}
+	}
+	response, err := a.send(ctx, "POST", "/v1/query", accept, a.request)
+	if err != nil {
+		return a.explain(ctx, err)
+	}
+	defer response.Body.Close()
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if kind != accept {
+		return fmt.Errorf("the server answered in the form %q; is %s a coordinator?", kind, a.server)
+	}
+	if format != "table" {
+		_, err := io.Copy(out, response.Body)
+		return a.explain(ctx, err)
+	}
+	answer, err := follow(response.Body, newProgressBar(messages))
+	if err != nil {
+		return a.explain(ctx, err)
+	}
+	return writeTable(out, answer)
+}
+
+// follow reads events up to the answer, and shows progress.
+func follow(in io.Reader, bar *progressBar) (*httpapi.Answer, error) {
+	defer bar.clear()
+	r := bufio.NewReader(in)
+	for {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("the connection ended before the answer; the coordinator may have stopped. The query may have been charged")
+		}
+		if err != nil {
+			return nil, err
+		}
+		var e httpapi.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("the server's answer is not understood; the versions may differ: %w", err)
+		}
+		switch {
+		case e.Progress != nil:
+			bar.show(*e.Progress)
+		case e.Answer != nil:
+			return e.Answer, nil
+		case e.Error != nil:
+			return nil, &serverError{*e.Error}
+		}
+	}
+}
+
+// progressBar shows on one line of a terminal how many hospitals are how far, and
+// on lines of their own those that failed.
+type progressBar struct {
+	out     io.Writer // nil: no terminal
+	states  map[string]httpapi.Progress
+	started time.Time
+}
+
+func newProgressBar(out io.Writer) *progressBar {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		out = nil
+	}
+	return &progressBar{out: out, states: map[string]httpapi.Progress{}, started: time.Now()}
+}
+
+const eraseLine = "\r\x1b[2K"
+
+func (b *progressBar) show(p httpapi.Progress) {
+	if b.out == nil {
+		return
+	}
+	if p.State == "failed" {
+		fmt.Fprintf(b.out, "%s%s %s (%s)\n", eraseLine, p.Hospital, p.Why, p.Code)
+	}
+	b.states[p.Hospital] = p
+	counts := map[string]int{}
+	for _, s := range b.states {
+		counts[string(s.State)]++
+	}
+	var parts []string
+	for _, s := range []string{"prepared", "running", "answered", "failed"} {
+		if counts[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
+		}
+	}
+	fmt.Fprintf(b.out, "%s%d hospitals: %s (%s %s)", eraseLine, len(b.states), strings.Join(parts, ", "), p.Hospital, p.State)
+}
+
+func (b *progressBar) clear() {
+	if b.out != nil && len(b.states) > 0 {
+		fmt.Fprint(b.out, eraseLine)
+	}
+}

@@ -1,0 +1,126 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/ledger"
+)
+
+// afterTimeout is how long a reservation outlives its query's time.
+const afterTimeout = time.Minute
+
+// caps are what bounds a query of the researcher under the study: the study's
+// budget first, and where there is one, the researcher's own over all studies.
+func (c *Coordinator) caps(who Researcher, name string, study Study) []ledger.Cap {
+	caps := []ledger.Cap{{Scope: "study:" + name, Budget: study.Budget}}
+	if own := c.config.Researchers[who.Name].Budget; own != nil {
+		caps = append(caps, ledger.Cap{Scope: "researcher:" + who.Name, Budget: *own})
+	}
+	return caps
+}
+
+// Balance is a budget and what is left of it.
+type Balance struct {
+	Budget    dp.Budget
+	Remaining dp.Remaining
+	spent     dp.Loss // and reserved
+}
+
+// balances tells what is left under each cap, in the order of caps.
+func (c *Coordinator) balances(ctx context.Context, caps []ledger.Cap) ([]Balance, error) {
+	var all []Balance
+	for _, limit := range caps {
+		charged, reserved, err := c.ledger.Spent(ctx, limit.Scope)
+		if err != nil {
+			return nil, err
+		}
+		spent, err := charged.Plus(reserved)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Balance{limit.Budget, limit.Budget.Remaining(spent), spent})
+	}
+	return all, nil
+}
+
+func (q *query) left(ctx context.Context) ([]Balance, error) {
+	return q.c.balances(ctx, q.c.caps(q.who, q.name, q.study))
+}
+
+// reserve sets the loss aside in the coordinator's own ledger.
+func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
+	detail, err := json.Marshal(map[string]any{"sql": q.sql, "plan": q.plan.Fingerprint(), "noise": q.plan.Noise, "selection": q.plan.Selection})
+	if err != nil {
+		return "", err
+	}
+	id, err := q.c.ledger.Reserve(ctx, ledger.Reservation{
+		Study: q.name, Researcher: q.who.Name, Query: q.id, Loss: loss, Detail: detail, Text: q.sentence(),
+		Caps:    q.c.caps(q.who, q.name, q.study),
+		Expires: q.c.now().Add(q.c.config.QueryTimeout + afterTimeout),
+	})
+	if errors.Is(err, dp.ErrBudgetExhausted) {
+		// The ledger's error names scope, cost and what is left, all of them public.
+		return "", &Error{
+			Code: CodeBudgetExhausted, Message: strings.TrimSuffix(firstLine(err), "; ask with a smaller epsilon"),
+			Hint: "ask with a smaller epsilon; a query that was answered before costs nothing to repeat", cause: err,
+		}
+	}
+	return id, err
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// charge spends the reservation for good; durable when it returns nil.
+func (q *query) charge(ctx context.Context, reservation string) error {
+	var names []string
+	for _, p := range q.parts {
+		names = append(names, p.hospital.Name)
+	}
+	detail, err := json.Marshal(map[string]any{"sql": q.sql, "plan": q.plan.Fingerprint(), "hospitals": names})
+	if err != nil {
+		return err
+	}
+	return q.c.ledger.Charge(ctx, reservation, detail)
+}
+
+// giveBack returns the reservation of a query that no hospital runs. One that
+// stays runs out.
+func (q *query) giveBack(ctx context.Context, reservation string) {
+	if err := q.c.ledger.Abandon(context.WithoutCancel(ctx), reservation); err != nil {
+		q.c.log.Error("reservation not given back; it will run out", slog.String("query", q.id), slog.Any("error", err))
+	}
+}
+
+// recordAnswer notes in the ledger that something is about to leave.
+func (q *query) recordAnswer(ctx context.Context, key string) error {
+	detail, err := json.Marshal(map[string]any{"answer": key, "hospitals": len(q.parts)})
+	if err != nil {
+		return err
+	}
+	return q.c.ledger.Record(ctx, ledger.Entry{
+		Kind: ledger.KindAnswer, Study: q.name, Researcher: q.who.Name, Query: q.id, Detail: detail,
+		Text: fmt.Sprintf("The noisy answer was released to %s, from %d of %d hospitals.", q.who.Name, len(q.parts), len(q.c.config.Hospitals)),
+	})
+}
+
+// sentence says in plain words what is asked.
+func (q *query) sentence() string {
+	var tables []string
+	for _, r := range q.plan.Fragment.Relations {
+		tables = append(tables, r.Table)
+	}
+	slices.Sort(tables)
+	return fmt.Sprintf("%s asks, under the study %s, for aggregates over %s, covered by %s noise of epsilon %g.",
+		q.who.Name, q.name, strings.Join(slices.Compact(tables), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)
+}

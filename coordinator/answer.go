@@ -1,0 +1,39 @@
+package coordinator
+
+import (
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Answer is a release, and what it stands on.
+type Answer struct {
+	Query string // the query's id, 32 hexadecimal digits
+	planner.Answer
+	Confidence float64 // with which a noisy value's exact one lies within [Low, High]
+	Cost       Cost
+	Remaining  dp.Remaining // of the study, after this
+	Answered   []string     // hospitals, by name
+	Missing    []Absence
+	Stored     bool // given before over the same data: this time it cost nothing
+	Warnings   []string
+}
+
+// Cost is what an answer costs.
+type Cost struct {
+	Mechanism  dp.Mechanism
+	Accounting dp.Accounting
+	Epsilon    float64 // of this release on its own
+	Delta      float64 // likewise: of noise and selection
+	Rho        float64 // as zCDP counts it; 0 under pure accounting
+}
+
+func cost(p *planner.Plan, accounting dp.Accounting) Cost {
+	c := Cost{
+		Mechanism: p.Noise.Mechanism, Accounting: accounting, Epsilon: float64(p.Loss.Epsilon) / 1e9,
+		Delta: float64(p.Loss.NoiseDelta)/1e18 + float64(p.Loss.Delta)/1e18,
+	}
+	if accounting == dp.ZCDP {
+		c.Rho = float64(p.Loss.Rho) / 1e9
+	}
+	return c
+}

@@ -1,0 +1,261 @@
+package coordinator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// Config is the file coordinator.yaml; docs/coordinator.yaml explains each key.
+type Config struct {
+	Federation     string            `yaml:"federation"`
+	Name           string            `yaml:"name"`
+	Listen         string            `yaml:"listen"`
+	TLS            KeyPair           `yaml:"tls"`
+	Nodes          Identity          `yaml:"nodes"`
+	Gossip         Gossip            `yaml:"gossip"`
+	Catalog        string            `yaml:"catalog"`
+	Hospitals      []string          `yaml:"hospitals"`
+	Require        Require           `yaml:"require"`
+	Ledger         string            `yaml:"ledger"`
+	Confidence     float64           `yaml:"confidence"`
+	QueryTimeout   time.Duration     `yaml:"query_timeout"`
+	PrepareTimeout time.Duration     `yaml:"prepare_timeout"`
+	AnswerGrid     AnswerGrid        `yaml:"answer_grid"`
+	Studies        map[string]Study  `yaml:"studies"`
+	Researchers    map[string]Access `yaml:"researchers"`
+}
+
+// KeyPair is a certificate chain and its private key, both PEM files.
+type KeyPair struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Identity is how the coordinator shows itself to the nodes, and which
+// authority it believes; PEM files.
+type Identity struct {
+	CA          string `yaml:"ca"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Gossip is how the coordinator finds the nodes.
+type Gossip struct {
+	Listen    string        `yaml:"listen"`    // IP:port, TCP and UDP
+	Advertise string        `yaml:"advertise"` // IP:port that others reach; empty: Listen
+	Join      []string      `yaml:"join"`      // host:port of members; empty: they join us
+	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
+}
+
+// Study is an approved project and its limits.
+type Study struct {
+	Budget      dp.Budget `yaml:"budget"`
+	Researchers []string  `yaml:"researchers"`
+	MaxEpsilon  float64   `yaml:"max_epsilon"` // cap of one query
+	Epsilon     float64   `yaml:"default_epsilon"`
+	Delta       float64   `yaml:"default_delta"`
+	Expires     time.Time `yaml:"expires"` // from this instant on, no query
+}
+
+// Access lets a researcher in: by a bearer token, given as its SHA-256 in
+// hexadecimal digits or where the token itself is kept, one of the two.
+type Access struct {
+	TokenSHA256 string        `yaml:"token_sha256"`
+	Token       config.Secret `yaml:"token"`
+	// Budget is the most that the researcher's queries may cost under all studies together;
+	// nil: no more than each study allows.
+	Budget *dp.Budget `yaml:"budget"`
+}
+
+// Require is how many hospitals must answer: `all`, or a number. The zero value
+// is all.
+type Require struct{ atLeast int }
+
+// UnmarshalYAML reads `all` or a number from 1 up.
+func (r *Require) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "all" {
+		*r = Require{}
+		return nil
+	}
+	count, err := strconv.Atoi(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil || count < 1 {
+		return errors.New("must be `all` or a number of hospitals from 1 up")
+	}
+	r.atLeast = count
+	return nil
+}
+
+func (r Require) of(hospitals int) int {
+	if r.atLeast == 0 {
+		return hospitals
+	}
+	return r.atLeast
+}
+
+// builtinPrefix begins the name of a built-in catalog, where a file is meant otherwise.
+const builtinPrefix = "builtin:"
+
+// LoadConfig reads and checks the file at path. Paths in it become relative to
+// its directory. The error lists every problem.
+func LoadConfig(path string) (*Config, error) {
+	c := &Config{
+		Name: "coordinator", Listen: "localhost:8443", Confidence: 0.95,
+		QueryTimeout: 5 * time.Minute, PrepareTimeout: 10 * time.Second, AnswerGrid: defaultGrid,
+	}
+	if err := config.Load(path, c); err != nil {
+		return nil, err
+	}
+	for _, p := range []*string{
+		&c.TLS.Certificate, &c.TLS.Key, &c.Nodes.CA, &c.Nodes.Certificate, &c.Nodes.Key, &c.Ledger, &c.Gossip.Key.File,
+	} {
+		*p = config.Resolve(path, *p)
+	}
+	for name, r := range c.Researchers {
+		r.Token.File = config.Resolve(path, r.Token.File)
+		c.Researchers[name] = r
+	}
+	if !strings.HasPrefix(c.Catalog, builtinPrefix) {
+		c.Catalog = config.Resolve(path, c.Catalog)
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// plainName is the form of the names of studies and researchers: they
+// appear in ledgers and URLs.
+var plainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+
+func (c *Config) validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	needed := []struct{ key, value string }{
+		{"federation", c.Federation}, {"listen", c.Listen}, {"catalog", c.Catalog}, {"ledger", c.Ledger},
+		{"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
+		{"nodes.ca", c.Nodes.CA}, {"nodes.certificate", c.Nodes.Certificate}, {"nodes.key", c.Nodes.Key},
+		{"gossip.listen", c.Gossip.Listen},
+	}
+	for _, n := range needed {
+		if n.value == "" {
+			problem("`%s` is not set", n.key)
+		}
+	}
+	if len(c.Hospitals) == 0 {
+		problem("`hospitals` is empty; name every hospital of the federation")
+	}
+	if err := (pki.Identity{Federation: c.Federation, Role: pki.RoleCoordinator, Name: c.Name}).Validate(); err != nil && c.Federation != "" {
+		problem("`federation` and `name`: %w", err)
+	}
+	for i, name := range c.Hospitals {
+		if err := (pki.Identity{Federation: c.Federation, Role: pki.RoleNode, Name: name}).Validate(); err != nil && c.Federation != "" {
+			problem("`hospitals`: %w", err)
+		}
+		if slices.Contains(c.Hospitals[:i], name) {
+			problem("hospital %q is named twice", name)
+		}
+	}
+	if c.Require.atLeast > len(c.Hospitals) {
+		problem("`require` is %d, and there are %d hospitals", c.Require.atLeast, len(c.Hospitals))
+	}
+	if !(c.Confidence >= 0.5 && c.Confidence <= 0.999999) {
+		problem("`confidence` is %v; give a number from 0.5 to 0.999999", c.Confidence)
+	}
+	if c.Gossip.Key == (config.Secret{}) {
+		problem("`gossip.key` is not set; all daemons of the federation share one")
+	}
+	if c.QueryTimeout <= 0 || c.PrepareTimeout <= 0 {
+		problem("`query_timeout` and `prepare_timeout` must be above 0")
+	}
+	if err := c.AnswerGrid.validate(); err != nil {
+		problems = append(problems, err)
+	}
+	for name, s := range c.Studies {
+		if err := s.validate(name, c.Researchers); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	for name, r := range c.Researchers {
+		if !plainName.MatchString(name) {
+			problem("researcher %q: a name has lower-case letters, digits, '.', '_' and '-'", name)
+		}
+		if (r.TokenSHA256 == "") == (r.Token == config.Secret{}) {
+			problem("researcher %s: give one of `token_sha256` and `token`", name)
+		}
+		if r.Budget != nil {
+			if err := r.Budget.Validate(); err != nil {
+				problem("researcher %s: `budget`: %w", name, err)
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (s Study) validate(name string, researchers map[string]Access) error {
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("study %s: %w", name, fmt.Errorf(format, args...)))
+	}
+	if !plainName.MatchString(name) {
+		problem("a name has lower-case letters, digits, '.', '_' and '-'")
+	}
+	if err := s.Budget.Validate(); err != nil {
+		problem("`budget`: %w", err)
+	}
+	if !(s.MaxEpsilon > 0) {
+		problem("`max_epsilon` is not set; no query may cost more than it")
+	}
+	if !(s.Epsilon > 0 && s.Epsilon <= s.MaxEpsilon) {
+		problem("`default_epsilon` must be above 0 and at most `max_epsilon`")
+	}
+	if !(s.Delta >= 0 && s.Delta < 1) {
+		problem("`default_delta` must be from 0 to below 1")
+	}
+	if s.Expires.IsZero() {
+		problem("`expires` is not set")
+	}
+	if len(s.Researchers) == 0 {
+		problem("`researchers` is empty; nobody could ask")
+	}
+	for _, r := range s.Researchers {
+		if _, ok := researchers[r]; !ok {
+			problem("researcher %s is not among `researchers`", r)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// minToken is the shortest token that is taken, in bytes: no guessing.
+const minToken = 16
+
+func (c Access) hash() ([sha256.Size]byte, error) {
+	var sum [sha256.Size]byte
+	if c.TokenSHA256 != "" {
+		b, err := hex.DecodeString(c.TokenSHA256)
+		if err != nil || len(b) != sha256.Size {
+			return sum, errors.New("`token_sha256` must be 64 hexadecimal digits; `sha256sum` prints them")
+		}
+		return [sha256.Size]byte(b), nil
+	}
+	token, err := c.Token.Read("")
+	if err != nil {
+		return sum, err
+	}
+	if len(token) < minToken {
+		return sum, fmt.Errorf("the token is shorter than %d characters", minToken)
+	}
+	return sha256.Sum256(token), nil
+}

@@ -1,0 +1,90 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// Coordinator answers the queries of one federation. Its methods may be called
+// at the same time.
+type Coordinator struct {
+	config  *Config
+	catalog *catalog.Catalog
+	roster  Roster
+	ledger  *ledger.Ledger
+	nodes   nodes
+	tokens  map[string][sha256.Size]byte // by researcher
+	log     *slog.Logger
+
+	now func() time.Time
+	// noise covers one partial aggregate. It is dp.Noise.Add, but in this
+	// package's own tests.
+	noise func(n dp.Noise, x, lInf int64) (int64, error)
+}
+
+// Open reads what the configuration names: catalog, certificates, tokens and
+// ledger. The roster stays the caller's. Close the Coordinator after use.
+func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
+	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: dp.Noise.Add, tokens: map[string][sha256.Size]byte{}}
+	if err := config.AnswerGrid.validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.catalog, err = openCatalog(config.Catalog); err != nil {
+		return nil, err
+	}
+	for name, r := range config.Researchers {
+		if c.tokens[name], err = r.hash(); err != nil {
+			return nil, fmt.Errorf("researcher %s: %w", name, err)
+		}
+	}
+	c.nodes = nodes{links: map[string]link{}, secure: func(name string) ([]grpc.DialOption, error) {
+		peer := pki.Identity{Federation: config.Federation, Role: pki.RoleNode, Name: name}
+		conf, err := pki.ClientTLS(config.Nodes.CA, config.Nodes.Certificate, config.Nodes.Key, peer)
+		if err != nil {
+			return nil, err
+		}
+		return []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(conf))}, nil
+	}}
+	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil { // else the first query would tell
+		return nil, err
+	}
+	if c.ledger, err = ledger.Open(ctx, config.Ledger, "coordinator "+config.Federation, time.Now); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close ends the connections to the hospitals and closes the ledger. No query
+// may be under way.
+func (c *Coordinator) Close() error {
+	c.nodes.close()
+	return c.ledger.Close()
+}
+
+// Catalog is the federation's catalog.
+func (c *Coordinator) Catalog() *catalog.Catalog { return c.catalog }
+
+func openCatalog(name string) (*catalog.Catalog, error) {
+	builtin, ok := strings.CutPrefix(name, builtinPrefix)
+	if !ok {
+		return catalog.Load(name)
+	}
+	c, ok := catalog.Builtin(builtin)
+	if !ok {
+		return nil, fmt.Errorf("there is no built-in catalog %s", builtin)
+	}
+	return c, nil
+}

@@ -1,0 +1,21 @@
+// Package coordinator is the life of a query in a federation:
+//
+//	admit    the researcher's token, the study, its dates and caps      study.go
+//	plan     SQL to fragment, noise and output; pure                    package planner
+//	gather   which hospitals are there and agree on the catalog         roster.go
+//	reserve  the loss in the coordinator's own ledger                   account.go
+//	prepare  every hospital checks, prices and reserves for itself      fanout.go, node.go
+//	charge   the coordinator's ledger, durably, before any hospital runs account.go
+//	execute  every hospital streams partial aggregates                  fanout.go, merge.go
+//	release  noise on every partial aggregate, selection                release.go
+//	record   noisy cells are stored, to be given again at no cost       stored.go
+//
+// Contract: nothing leaves but noisy answers and public facts (names, codes,
+// plans, prices). What a query costs is charged before a hospital runs it, and
+// stays charged whatever happens then. A refusal before that costs nothing and
+// leaves no reservation at any hospital. The same plan over the same data gives
+// the same stored answer.
+//
+// Every error that a caller gets is an *Error with a stable Code. The front doors
+// in the folders below only translate.
+package coordinator

@@ -1,0 +1,103 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Code names a kind of refusal or failure. Codes are stable: programs may rely
+// on them. The codes of package planner appear here too. A Code is an error so
+// that errors.Is(err, CodeTimeout) tells what happened.
+type Code string
+
+// The codes beyond those of package planner.
+const (
+	CodeUnauthorized    Code = "UNAUTHORIZED"      // no token, or one that nobody here has
+	CodeStudyUnknown    Code = "STUDY_UNKNOWN"     // no such study, or not one of this researcher's
+	CodeStudyExpired    Code = "STUDY_EXPIRED"     // the study's last day is over
+	CodeEpsilonTooLarge Code = "EPSILON_TOO_LARGE" // above the study's cap for one query
+	CodeBudgetExhausted Code = "BUDGET_EXHAUSTED"  // the study has not enough left
+	CodeHospitalMissing Code = "HOSPITAL_MISSING"  // too few hospitals are there, or agree on the catalog
+	CodeHospitalRefused Code = "HOSPITAL_REFUSED"  // refused or unreachable before anything was charged
+	CodeHospitalFailed  Code = "HOSPITAL_FAILED"   // failed while computing; the charge stays
+	CodeTimeout         Code = "TIMEOUT"           // the query's time is up
+	CodeCanceled        Code = "CANCELED"          // the caller went away
+	CodeInvalidRequest  Code = "INVALID_REQUEST"   // not a request that this service reads
+	CodeTooLong         Code = "TOO_LONG"          // a request larger than this service reads
+	CodeInternal        Code = "INTERNAL"          // a fault of this coordinator; its log tells more
+)
+
+// Why a hospital is not part of an answer, beside what a node says itself.
+const (
+	absentNotJoined   = "NOT_JOINED"       // not in the network
+	absentCatalog     = "CATALOG_MISMATCH" // has another catalog
+	absentUnreachable = "UNREACHABLE"      // no connection
+	absentTimeout     = "NODE_TIMEOUT"     // too slow
+	absentCanceled    = "CANCELED"         // told to stop
+	absentFault       = "NODE_ERROR"       // an error without a code
+	absentPrice       = "PRICE_DIFFERS"    // prices the query differently
+	absentAnswer      = "ANSWER_INVALID"   // an answer that is not understood
+)
+
+// Error gives the code.
+func (c Code) Error() string { return string(c) }
+
+// Error is a refusal or failure, for the researcher to read.
+type Error struct {
+	Code    Code
+	Message string // what is wrong
+	Hint    string // what to do instead; may be empty
+	// Place in the SQL text. Line 0: none.
+	planner.Position
+	// Charged: the study has paid for the query nonetheless.
+	Charged bool
+	// Hospitals tells which hospitals were the reason, and why.
+	Hospitals []Absence
+	cause     error
+}
+
+// Absence is a hospital that is not part of an answer.
+type Absence struct {
+	Name string `json:"name"`
+	Code string `json:"code"` // stable, such as UNREACHABLE or NODE_BUDGET
+	Why  string `json:"why"`  // in words
+}
+
+// Error gives code, place, message and hint on one line.
+func (e *Error) Error() string {
+	s := string(e.Code)
+	if e.Line > 0 {
+		s += fmt.Sprintf(" at line %d, column %d", e.Line, e.Column)
+	}
+	s += ": " + e.Message
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// Unwrap gives the code and the cause, if there is one.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.Code}
+	}
+	return []error{e.Code, e.cause}
+}
+
+func planError(err error) error {
+	var p *planner.Error
+	if !errors.As(err, &p) {
+		return internalError(err)
+	}
+	return &Error{Code: Code(p.Code), Message: p.Message, Hint: p.Hint, Position: p.Position, cause: err}
+}
+
+// internalError hides err from the researcher: it is for the log.
+func internalError(err error) *Error {
+	return &Error{
+		Code: CodeInternal, Message: "the coordinator met a fault of its own",
+		Hint: "the coordinator's log tells more to its operator", cause: err,
+	}
+}

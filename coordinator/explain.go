@@ -1,0 +1,113 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Explanation says what a query would do and cost. It costs nothing.
+type Explanation struct {
+	Plan       string // in plain text
+	Cost       Cost
+	Remaining  dp.Remaining // of the study, before the query
+	Researcher *Balance     // over all studies, before the query; nil: no cap
+	Stored     bool         // the answer is there already and would cost nothing
+	Expected   []planner.Expected
+	Confidence float64 // of the expected half-widths
+	Engines    []EngineSQL
+	Problems   []Absence // hospitals that would not answer, as it is now
+	Allowed    bool      // the budgets suffice
+}
+
+// EngineSQL is what an engine would run, and at which hospitals.
+type EngineSQL struct {
+	Engine    string
+	SQL       string
+	Hospitals []string
+}
+
+// Explain plans a query, prices it, and asks the hospitals what they would run.
+// It reserves and spends nothing. It answers at the ticks of the AnswerGrid as well,
+// since a hospital that computes for somebody takes longer to say something. Errors
+// are those of Query up to planning.
+func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
+	ticks := c.ticks()
+	q, err := c.plan(who, req)
+	if err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, c.config.PrepareTimeout)
+	defer cancel()
+	e, err := q.explain(within)
+	if err != nil {
+		return nil, q.explainFailure(within, err)
+	}
+	if canceled := ticks.wait(ctx, ticks.next(0)); canceled != nil {
+		return nil, q.explainFailure(ctx, canceled)
+	}
+	return e, nil
+}
+
+func (q *query) explain(ctx context.Context) (*Explanation, error) {
+	request, _, err := q.request()
+	if err != nil {
+		return nil, err
+	}
+	left, err := q.left(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := q.c
+	e := &Explanation{
+		Plan: q.plan.Describe(), Cost: cost(q.plan, q.study.Budget.Accounting), Remaining: left[0].Remaining,
+		Expected: q.plan.Expected(c.config.Confidence), Confidence: c.config.Confidence, Allowed: true,
+	}
+	for _, a := range left {
+		e.Allowed = e.Allowed && a.Budget.Check(a.spent, q.plan.Loss) == nil
+	}
+	if len(left) > 1 {
+		e.Researcher = &left[1]
+	}
+	if _, e.Stored, err = q.storedCells(ctx, q.cellsKey()); err != nil {
+		return nil, err
+	}
+	explained := make([]fragment.Explained, len(q.parts))
+	index := map[*part]int{}
+	for i, p := range q.parts {
+		index[p] = i
+	}
+	asked := q.parts
+	each(asked, func(p *part) {
+		var err error
+		if explained[index[p]], err = c.nodes.explain(ctx, p.hospital, request); err != nil {
+			q.out(p, err)
+		}
+	})
+	if ctx.Err() == context.Canceled {
+		return nil, ctx.Err()
+	}
+	for i, p := range asked {
+		if p.absent == nil {
+			e.add(explained[i], p.hospital.Name)
+		}
+	}
+	q.sift()
+	e.Problems = q.missing
+	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
+	return e, nil
+}
+
+func (e *Explanation) add(x fragment.Explained, hospital string) {
+	for i, have := range e.Engines {
+		if have.Engine == x.Engine && have.SQL == x.SQL {
+			e.Engines[i].Hospitals = append(e.Engines[i].Hospitals, hospital)
+			return
+		}
+	}
+	e.Engines = append(e.Engines, EngineSQL{x.Engine, x.SQL, []string{hospital}})
+}

@@ -1,0 +1,365 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+func TestMain(m *testing.M) {
+	// The noise library's logger flushes for as long as the process lives.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+const testCatalog = `catalog: test
+max_groups: 2
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      sex: {type: text, nullable: false, domain: [F, M]}
+      city: {type: text, nullable: false}
+      age: {type: int, nullable: false, bounds: [0, 100]}
+`
+
+const alice = "alice-token-0123456789"
+
+// hospital is a fake node: the real protocol over Flight and TLS, with an
+// answer made up beforehand.
+type hospital struct {
+	flight.BaseFlightServer
+	name   string
+	groups []group // its partial aggregates, all of a group the same
+	server *grpc.Server
+
+	mu        sync.Mutex
+	refuse    map[string]error // by action, and "execute"
+	hang      chan struct{}    // execute tells here that it waits, and waits
+	half      bool             // execute fails after its groups
+	took      time.Duration    // execute computes that long
+	price     dp.Loss          // added to the right price
+	version   string
+	held      map[string]*fragment.Request
+	abandoned int
+	executed  int
+	canceled  int
+}
+
+type group struct {
+	keys []value.Value
+	n    int64
+}
+
+func (h *hospital) refusal(what string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.refuse[what]
+}
+
+func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
+	if err := h.refusal(a.Type); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var answer any
+	switch a.Type {
+	case actionAbandon:
+		if _, ok := h.held[string(a.Body)]; !ok {
+			return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
+		}
+		delete(h.held, string(a.Body))
+		h.abandoned++
+		return nil
+	case actionPrepare:
+		r, err := fragment.DecodeRequest(a.Body)
+		if err != nil {
+			return err
+		}
+		loss, err := r.Price()
+		if err != nil {
+			return err
+		}
+		if loss, err = loss.Plus(h.price); err != nil {
+			return err
+		}
+		id := rand.Text()
+		h.held[id] = r
+		answer = fragment.Prepared{Reservation: id, DataVersion: h.version, Loss: loss}
+	case actionExplain:
+		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1"}
+	}
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return stream.Send(&flight.Result{Body: b})
+}
+
+func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGetServer) error {
+	h.mu.Lock()
+	r, ok := h.held[string(ticket.Ticket)]
+	delete(h.held, string(ticket.Ticket))
+	h.executed++
+	hang, half, took := h.hang, h.half, h.took
+	h.mu.Unlock()
+	if !ok {
+		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
+	}
+	if err := h.refusal("execute"); err != nil {
+		return err
+	}
+	if hang != nil {
+		hang <- struct{}{}
+		<-stream.Context().Done()
+		h.mu.Lock()
+		h.canceled++
+		h.mu.Unlock()
+		hang <- struct{}{}
+		return stream.Context().Err()
+	}
+	time.Sleep(took)
+	w := flight.NewRecordWriter(stream, ipc.WithSchema(r.Fragment.Schema()))
+	defer w.Close()
+	b := array.NewRecordBuilder(memory.NewGoAllocator(), r.Fragment.Schema())
+	defer b.Release()
+	for _, g := range h.groups { // a batch each: a group may come in several
+		keys := g.keys
+		if len(r.Fragment.Keys) == 0 {
+			keys = nil
+		}
+		partials := make([]int64, len(r.Fragment.Partials))
+		for i := range partials {
+			partials[i] = g.n
+		}
+		fragment.AppendRow(b, keys, partials)
+		record := b.NewRecord()
+		err := w.Write(record)
+		record.Release()
+		if err != nil {
+			return err
+		}
+	}
+	if half {
+		return status.Error(codes.Internal, "secret row 42 is at fault")
+	}
+	return nil
+}
+
+// federation is a coordinator among fake hospitals.
+type federation struct {
+	*Coordinator
+	hospitals map[string]*hospital
+	members   []membership.Member
+	config    *Config
+	log       *strings.Builder
+	pipes     map[string]*bufconn.Listener // by address; nil: real sockets
+
+	mu    sync.Mutex
+	draws []draw
+}
+
+type draw struct {
+	noise   dp.Noise
+	x, lInf int64
+}
+
+func (f *federation) Members() []membership.Member { return f.members }
+
+func (f *federation) hospital(name string) *hospital { return f.hospitals[name] }
+
+// newFederation starts hospitals a, b and c, each with 10 women and 5 men, and a
+// coordinator that draws no noise but notes what it should have drawn.
+func newFederation(t *testing.T, change func(*Config)) *federation {
+	t.Helper()
+	return openFederation(t, &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}}, change)
+}
+
+// newPipedFederation has pipes in memory for a network, so that time can be faked.
+func newPipedFederation(t *testing.T, change func(*Config)) *federation {
+	t.Helper()
+	f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, pipes: map[string]*bufconn.Listener{}}
+	openFederation(t, f, change)
+	secure := f.nodes.secure
+	f.nodes.secure = func(name string) ([]grpc.DialOption, error) {
+		options, err := secure(name)
+		return append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return f.pipes[address].DialContext(ctx)
+		})), err
+	}
+	return f
+}
+
+func openFederation(t *testing.T, f *federation, change func(*Config)) *federation {
+	t.Helper()
+	dir := t.TempDir()
+	ca, err := pki.CreateAuthority(dir, "test", time.Hour)
+	must(t, err)
+	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleCoordinator, Name: "coordinator"}, nil, time.Hour))
+	must(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(testCatalog), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "alice"), []byte(alice+"\n"), 0o600))
+	file := func(name string) string { return filepath.Join(dir, name) }
+	f.config = &Config{
+		Federation: "test", Name: "coordinator", Catalog: file("catalog.yaml"), Ledger: file("ledger"), Confidence: 0.95,
+		Nodes:        Identity{CA: file("ca.pem"), Certificate: file("coordinator-coordinator.pem"), Key: file("coordinator-coordinator.key")},
+		QueryTimeout: 20 * time.Second, PrepareTimeout: 5 * time.Second, AnswerGrid: AnswerGrid{time.Millisecond, 1.01}, Hospitals: []string{"a", "b", "c"},
+		Researchers: map[string]Access{"alice": {Token: config.Secret{File: file("alice")}}},
+		Studies: map[string]Study{
+			"s": {
+				Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 2, Delta: 1e-6}, Researchers: []string{"alice"},
+				MaxEpsilon: 1, Epsilon: 0.5, Delta: 1e-8, Expires: time.Now().Add(time.Hour),
+			},
+			"over":   {Researchers: []string{"alice"}, Expires: time.Now().Add(-time.Hour)},
+			"others": {Researchers: []string{"bob"}, Expires: time.Now().Add(time.Hour)},
+		},
+	}
+	if change != nil {
+		change(f.config)
+	}
+	logger := slog.New(slog.NewTextHandler(f.log, nil))
+	f.Coordinator, err = Open(t.Context(), f.config, f, logger)
+	must(t, err)
+	f.Coordinator.noise = func(n dp.Noise, x, lInf int64) (int64, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.draws = append(f.draws, draw{n, x, lInf})
+		return x, nil
+	}
+	t.Cleanup(func() { must(t, f.Close()) })
+	for _, name := range f.config.Hospitals {
+		f.start(t, ca, dir, name)
+	}
+	return f
+}
+
+func (f *federation) start(t *testing.T, ca *pki.Authority, dir, name string) {
+	t.Helper()
+	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleNode, Name: name}, nil, time.Hour))
+	base := filepath.Join(dir, "node-"+name)
+	conf, err := pki.ServerTLS(filepath.Join(dir, "ca.pem"), base+".pem", base+".key", pki.RoleCoordinator)
+	must(t, err)
+	lis, address := f.listen(t)
+	h := &hospital{
+		name: name, version: "v1", held: map[string]*fragment.Request{}, refuse: map[string]error{},
+		groups: []group{{[]value.Value{value.Text("F")}, 4}, {[]value.Value{value.Text("M")}, 5}, {[]value.Value{value.Text("F")}, 6}},
+		server: grpc.NewServer(grpc.Creds(credentials.NewTLS(conf))),
+	}
+	flight.RegisterFlightServiceServer(h.server, h)
+	done := make(chan error, 1)
+	go func() { done <- h.server.Serve(lis) }()
+	t.Cleanup(func() { h.server.Stop(); <-done })
+	f.hospitals[name] = h
+	f.members = append(f.members, membership.Member{
+		Role: pki.RoleNode, Name: name, Flight: address, Catalog: f.Catalog().Digest()[:32], DataVersion: "v1",
+	})
+}
+
+func (f *federation) listen(t *testing.T) (net.Listener, string) {
+	t.Helper()
+	if f.pipes != nil {
+		lis, address := bufconn.Listen(1<<20), fmt.Sprintf("192.0.2.%d:1", len(f.pipes)+1)
+		f.pipes[address] = lis
+		return lis, address
+	}
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	return lis, lis.Addr().String()
+}
+
+func (f *federation) ask(ctx context.Context, t *testing.T, sql string) (*Answer, error) {
+	t.Helper()
+	who, err := f.Authenticate(alice)
+	must(t, err)
+	return f.Query(ctx, who, Request{SQL: sql, Study: "s"}, nil)
+}
+
+func (f *federation) mustAsk(t *testing.T, sql string) *Answer {
+	t.Helper()
+	a, err := f.ask(t.Context(), t, sql)
+	if err != nil {
+		t.Fatalf("%v (log: %s)", err, f.log)
+	}
+	return a
+}
+
+// charged and reserved are what study s has in the ledger.
+func (f *federation) losses(t *testing.T) (charged, reserved float64) {
+	t.Helper()
+	c, r, err := f.ledger.Spent(context.Background(), "study:s")
+	must(t, err)
+	return float64(c.Epsilon) / 1e9, float64(r.Epsilon) / 1e9
+}
+
+// settled checks that nothing is reserved any more, here or at a hospital, and
+// what was charged here.
+func (f *federation) settled(t *testing.T, epsilon float64) {
+	t.Helper()
+	charged, reserved := f.losses(t)
+	if charged != epsilon || reserved != 0 {
+		t.Errorf("charged %v and reserved %v, not %v and 0", charged, reserved, epsilon)
+	}
+	for _, h := range f.hospitals {
+		h.mu.Lock()
+		if len(h.held) > 0 {
+			t.Errorf("hospital %s still holds %d reservations", h.name, len(h.held))
+		}
+		h.mu.Unlock()
+	}
+}
+
+func rows(a *Answer) []string {
+	var all []string
+	for _, row := range a.Rows {
+		var line []string
+		for _, e := range row {
+			line = append(line, e.Value.String())
+		}
+		all = append(all, strings.Join(line, " "))
+	}
+	return all
+}
+
+func wantRows(t *testing.T, a *Answer, want ...string) {
+	t.Helper()
+	if got := rows(a); !slices.Equal(got, want) {
+		t.Errorf("rows are %q, not %q", got, want)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,172 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestGrid(t *testing.T) {
+	const timeout = 5 * time.Minute
+	ticks, before := 0, time.Duration(0)
+	for elapsed := time.Duration(0); elapsed < timeout; elapsed = before + 1 {
+		tick := defaultGrid.next(elapsed, timeout)
+		if tick < elapsed || tick <= before {
+			t.Fatalf("the tick after %v is %v", elapsed, tick)
+		}
+		if again := defaultGrid.next(tick, timeout); again != tick {
+			t.Errorf("at the tick %v the next is %v", tick, again)
+		}
+		if delay := float64(tick) / float64(elapsed); ticks > 0 && delay > 1.2 {
+			t.Errorf("a query of %v is delayed by a factor of %v", elapsed, delay)
+		}
+		ticks, before = ticks+1, tick
+	}
+	if ticks != 53 || math.Log2(float64(ticks)) > 6 {
+		t.Errorf("%d ticks in %v", ticks, timeout)
+	}
+	for elapsed, want := range map[time.Duration]time.Duration{timeout: timeout, timeout + 1: timeout + time.Second, timeout + time.Second: timeout + time.Second} {
+		if tick := defaultGrid.next(elapsed, timeout); tick != want {
+			t.Errorf("the tick after %v is %v, not %v", elapsed, tick, want)
+		}
+	}
+}
+
+// observe asks once in faked time, hospital a computing for as long as told, and gives
+// when the answer and each step of progress came.
+func observe(t *testing.T, took time.Duration, change func(*federation)) (seen string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) {
+			c.AnswerGrid = defaultGrid
+			c.Require.atLeast = 2
+		})
+		f.hospital("a").took = took
+		if change != nil {
+			change(f)
+		}
+		started := time.Now()
+		answer, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s"}, func(p Progress) {
+			seen += fmt.Sprintln(p.Hospital, p.State, p.Seconds, time.Since(started))
+		})
+		if err != nil {
+			seen += err.Error()
+		} else {
+			seen += fmt.Sprint(rows(answer))
+		}
+		seen += fmt.Sprint(" after ", time.Since(started))
+	})
+	return seen
+}
+
+// Whoever measures learns in which step of the grid a hospital finished, and nothing finer.
+func TestAnswersLeaveAtTicks(t *testing.T) {
+	const want = `a prepared 0.025 25ms
+a running 0.025 25ms
+b prepared 0.025 25ms
+b running 0.025 25ms
+b answered 0.025 25ms
+c prepared 0.025 25ms
+c running 0.025 25ms
+c answered 0.025 25ms
+a answered 0.129 128.994508ms
+[F 30 M 15] after 128.994508ms`
+	fast, slow := observe(t, 108*time.Millisecond, nil), observe(t, 128*time.Millisecond, nil)
+	if fast != want || slow != want {
+		t.Errorf("108 ms at a hospital give\n%s\n128 ms give\n%s\nand both should give\n%s", fast, slow, want)
+	}
+	if later := observe(t, 130*time.Millisecond, nil); later == want {
+		t.Error("130 ms are past the tick, and nothing shows it")
+	}
+}
+
+func TestFailuresAfterTheChargeLeaveAtTicks(t *testing.T) {
+	fail := func(f *federation) {
+		f.hospital("a").half = true
+		f.hospital("b").refuse["execute"] = status.Error(codes.Internal, "NODE_ENGINE: met a fault in its database")
+	}
+	fast, slow := observe(t, 108*time.Millisecond, fail), observe(t, 128*time.Millisecond, fail)
+	if fast != slow {
+		t.Errorf("a failure after 108 ms gives\n%s\nafter 128 ms\n%s", fast, slow)
+	}
+}
+
+// Explain says whether an answer is stored, so it must not be there before the tick.
+func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{time.Second, 2} })
+		request := Request{SQL: bySex, Study: "s"}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			f.mustAsk(t, bySex)
+		}()
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait() // computed, and waiting
+		q, err := f.plan(Researcher{"alice"}, request)
+		must(t, err)
+		if _, stored, err := q.storedCells(t.Context(), q.cellsKey()); stored || err != nil {
+			t.Errorf("stored %v (%v) before the tick", stored, err)
+		}
+		<-done
+		if _, stored, err := q.storedCells(t.Context(), q.cellsKey()); !stored || err != nil {
+			t.Errorf("stored %v (%v) after the tick", stored, err)
+		}
+		started := time.Now()
+		if !f.mustAsk(t, bySex).Stored || time.Since(started) != 0 {
+			t.Errorf("a stored answer took %v", time.Since(started))
+		}
+		_, err = f.Explain(t.Context(), Researcher{"alice"}, request)
+		must(t, err)
+		if time.Since(started) != time.Second {
+			t.Errorf("an explanation took %v, not a tick", time.Since(started))
+		}
+	})
+}
+
+func TestCancelDoesNotWaitForATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{10 * time.Second, 2} })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		time.AfterFunc(300*time.Millisecond, cancel)
+		started := time.Now()
+		_, err := f.ask(ctx, t, bySex)
+		if e := wantCode(t, err, CodeCanceled); !e.Charged || time.Since(started) != 300*time.Millisecond {
+			t.Errorf("charged %v after %v", e.Charged, time.Since(started))
+		}
+	})
+}
+
+func TestRefusalsBeforeTheChargeDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{10 * time.Second, 2} })
+		f.hospital("b").refuse[actionPrepare] = status.Error(codes.ResourceExhausted, "NODE_BUDGET: has not enough privacy budget left for this")
+		started := time.Now()
+		_, err := f.ask(t.Context(), t, bySex)
+		wantCode(t, err, CodeHospitalRefused)
+		if time.Since(started) != 0 {
+			t.Errorf("took %v", time.Since(started))
+		}
+	})
+}
+
+func TestTheDeadlineIsATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) {
+			c.AnswerGrid, c.QueryTimeout = AnswerGrid{10 * time.Second, 10}, 30*time.Second
+		})
+		f.hospital("a").took = 20 * time.Second
+		started := time.Now()
+		wantRows(t, f.mustAsk(t, bySex), "F 30", "M 15")
+		if time.Since(started) != 30*time.Second {
+			t.Errorf("took %v", time.Since(started))
+		}
+	})
+}

@@ -1,0 +1,15 @@
+// Package httpapi is the coordinator's front door for researchers: JSON over
+// HTTPS with a bearer token. It only translates; what may be asked, and what is
+// released, is settled in package coordinator.
+//
+//	POST /v1/query     answers: JSON, or by Accept NDJSON with progress, CSV, an Arrow stream
+//	POST /v1/explain   plan, price, expected error, every engine's SQL; costs nothing
+//	GET  /v1/budget    what is left of a study
+//	GET  /v1/hospitals who is there
+//	GET  /v1/catalog   the federation's tables
+//	GET  /openapi.json the description of all this
+//	GET  /healthz, /readyz
+//
+// The types of this package are the wire form, version 1: fields are added, never
+// changed or removed.
+package httpapi

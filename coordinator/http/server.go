@@ -1,0 +1,319 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	_ "embed" // the OpenAPI document
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/internal/catalog"
+)
+
+// Asker is the part of a coordinator that a query needs. Its errors are of type
+// *coordinator.Error.
+type Asker interface {
+	Authenticate(token string) (coordinator.Researcher, error)
+	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
+	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
+}
+
+// Informer is the part of a coordinator that tells about itself.
+type Informer interface {
+	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
+	Federation() coordinator.Federation
+	Catalog() *catalog.Catalog
+}
+
+const (
+	maxBody     = 1 << 20 // bytes of a request
+	headerTime  = 10 * time.Second
+	readTime    = 30 * time.Second
+	idleTime    = 2 * time.Minute
+	writeBeyond = time.Minute // for an answer to leave, after its query's time
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// NewServer is the HTTPS server, to be started with ServeTLS("", ""). A query
+// takes at most queryTimeout.
+func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout time.Duration, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: NewHandler(asker, informer, log), TLSConfig: conf,
+		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: queryTimeout + writeBeyond, IdleTimeout: idleTime,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// NewHandler is the API without the server around it.
+func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
+	d := &door{asker, informer, log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/query", d.known(d.query))
+	mux.HandleFunc("POST /v1/explain", d.known(d.explain))
+	mux.HandleFunc("GET /v1/budget", d.known(d.budget))
+	mux.HandleFunc("GET /v1/hospitals", d.known(d.hospitals))
+	mux.HandleFunc("GET /v1/catalog", d.known(d.catalog))
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(openAPI)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, status{"ok"}) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !informer.Federation().Ready {
+			writeJSON(w, http.StatusServiceUnavailable, status{"too few hospitals are there"})
+			return
+		}
+		writeJSON(w, http.StatusOK, status{"ok"})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if _, pattern := mux.Handler(r); pattern == "" {
+			noRoute(w, mux, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+type status struct {
+	Status string `json:"status"`
+}
+
+// noRoute says in JSON what the mux would say in text.
+func noRoute(w http.ResponseWriter, mux *http.ServeMux, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "" {
+			w.Header().Set("Allow", method)
+			writeFailure(w, http.StatusMethodNotAllowed, Error{Code: coordinator.CodeInvalidRequest, Message: "this path takes " + method, Hospitals: []coordinator.Absence{}})
+			return
+		}
+	}
+	writeFailure(w, http.StatusNotFound, Error{
+		Code: coordinator.CodeInvalidRequest, Message: "there is no such path", Hint: "/openapi.json lists the paths", Hospitals: []coordinator.Absence{},
+	})
+}
+
+// door holds what the handlers translate to.
+type door struct {
+	asker    Asker
+	informer Informer
+	log      *slog.Logger
+}
+
+type handler func(w http.ResponseWriter, r *http.Request, who coordinator.Researcher)
+
+// known admits requests with a valid bearer token.
+func (d *door) known(next handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			token = ""
+		}
+		who, err := d.asker.Authenticate(token)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="intramuros"`)
+			d.fail(w, err)
+			return
+		}
+		next(w, r, who)
+	}
+}
+
+func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	form, ok := accepted(r.Header.Get("Accept"))
+	if !ok {
+		writeFailure(w, http.StatusNotAcceptable, Error{
+			Code: coordinator.CodeInvalidRequest, Message: "no such form of an answer", Hospitals: []coordinator.Absence{},
+			Hint: "accept one of " + strings.Join(forms, ", "),
+		})
+		return
+	}
+	req, err := readRequest(w, r)
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	if form == formNDJSON {
+		d.stream(w, r, who, req)
+		return
+	}
+	answer, err := d.asker.Query(r.Context(), who, req.plain(), nil)
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	facts, err := json.Marshal(newFacts(req.Study, answer))
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", form)
+	w.Header().Set("Intramuros-Query", answer.Query)
+	switch form {
+	case formArrow:
+		err = writeArrow(w, answer, facts)
+	case formCSV:
+		err = writeCSV(w, answer)
+	default:
+		err = json.NewEncoder(w).Encode(newAnswer(req.Study, answer))
+	}
+	if err != nil { // the head is sent: nothing else can be said
+		d.log.Debug("answer did not leave", slog.String("query", answer.Query), slog.Any("error", err))
+	}
+}
+
+// stream answers with progress as it happens. Until the first line is sent, a
+// refusal has the status that it has elsewhere.
+func (d *door) stream(w http.ResponseWriter, r *http.Request, who coordinator.Researcher, req Request) {
+	out := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	begun := false
+	send := func(e Event) {
+		if !begun {
+			w.Header().Set("Content-Type", formNDJSON)
+			begun = true
+		}
+		if err := out.Encode(e); err == nil {
+			_ = flush.Flush() // a client that went away cancels the request's context
+		}
+	}
+	answer, err := d.asker.Query(r.Context(), who, req.plain(), func(p coordinator.Progress) {
+		send(Event{Event: "progress", Progress: newProgress(p)})
+	})
+	switch {
+	case err == nil:
+		send(Event{Event: "answer", Answer: newAnswer(req.Study, answer)})
+	case begun:
+		e := newError(d.explained(err))
+		send(Event{Event: "error", Error: &e})
+	default:
+		d.fail(w, err)
+	}
+}
+
+func (d *door) explain(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	req, err := readRequest(w, r)
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	e, err := d.asker.Explain(r.Context(), who, req.plain())
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newExplanation(e))
+}
+
+func (d *door) budget(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	a, err := d.informer.Budget(r.Context(), who, r.URL.Query().Get("study"))
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newBudget(a))
+}
+
+func (d *door) hospitals(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
+	writeJSON(w, http.StatusOK, newFederation(d.informer.Federation()))
+}
+
+func (d *door) catalog(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
+	writeJSON(w, http.StatusOK, newCatalog(d.informer.Catalog()))
+}
+
+// explained gives the error that a researcher reads; what else there is stays in the log.
+func (d *door) explained(err error) *coordinator.Error {
+	var e *coordinator.Error
+	if !errors.As(err, &e) {
+		d.log.Error("request ended by a fault", slog.Any("error", err))
+		e = &coordinator.Error{Code: coordinator.CodeInternal, Message: "the coordinator met a fault of its own"}
+	}
+	return e
+}
+
+func (d *door) fail(w http.ResponseWriter, err error) {
+	e := d.explained(err)
+	writeFailure(w, statusOf(e.Code), newError(e))
+}
+
+// statusOf gives a code's HTTP status. Codes that are not here are the planner's: the query is at fault.
+func statusOf(code coordinator.Code) int {
+	switch code {
+	case coordinator.CodeUnauthorized:
+		return http.StatusUnauthorized
+	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
+		coordinator.CodeHospitalRefused:
+		return http.StatusForbidden
+	case coordinator.CodeHospitalMissing:
+		return http.StatusServiceUnavailable
+	case coordinator.CodeHospitalFailed:
+		return http.StatusBadGateway
+	case coordinator.CodeTimeout:
+		return http.StatusGatewayTimeout
+	case coordinator.CodeCanceled:
+		return 499 // nobody is there to read it; nginx's number for that
+	case coordinator.CodeInternal:
+		return http.StatusInternalServerError
+	case coordinator.CodeTooLong:
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+func readRequest(w http.ResponseWriter, r *http.Request) (Request, error) {
+	var req Request
+	refuse := func(code coordinator.Code, message string) (Request, error) {
+		return req, &coordinator.Error{Code: code, Message: message, Hint: `send {"study": "…", "sql": "…"}; /openapi.json tells more`}
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formJSON {
+		return refuse(coordinator.CodeInvalidRequest, "the body must be "+formJSON)
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	err := d.Decode(&req)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return req, nil
+		}
+	}
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return refuse(coordinator.CodeTooLong, "the body is larger than 1 MiB")
+	}
+	message := "the body is not a request"
+	if field := new(json.UnmarshalTypeError); errors.As(err, &field) {
+		message = field.Field + " must be a " + field.Type.String()
+	} else if wrong := new(accuracyError); errors.As(err, wrong) {
+		message = wrong.Error()
+	} else if err != nil && strings.HasPrefix(err.Error(), "json: unknown field ") {
+		message = "there is no field " + strings.TrimPrefix(err.Error(), "json: unknown field ")
+	}
+	return refuse(coordinator.CodeInvalidRequest, message)
+}
+
+func writeJSON(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", formJSON)
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // the client went away
+}
+
+func writeFailure(w http.ResponseWriter, code int, e Error) { writeJSON(w, code, Failure{e}) }
+
+func decodeNumber(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode(into)
+}

@@ -1,0 +1,413 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Request is the body of query and explain.
+type Request struct {
+	SQL       string    `json:"sql"`
+	Study     string    `json:"study"`
+	Epsilon   float64   `json:"epsilon,omitempty"` // absent: the study's default, as for delta
+	Delta     float64   `json:"delta,omitempty"`
+	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
+	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
+	MaxRows   int       `json:"max_rows,omitempty"`
+}
+
+func (r Request) plain() coordinator.Request {
+	return coordinator.Request{
+		SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
+	}
+}
+
+// Accuracy is how far the intervals of an answer may reach: in JSON a number in the
+// unit of the answer, such as 50, or a share of it as a text, such as "5%".
+type Accuracy planner.Accuracy
+
+// ParseAccuracy reads 50 or 5%.
+func ParseAccuracy(text string) (*Accuracy, error) {
+	number, relative := strings.CutSuffix(text, "%")
+	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || !(x > 0) || math.IsInf(x, 0) {
+		return nil, errors.New("an accuracy is a half-width above 0, such as 50, or a share of the answer, such as 5%")
+	}
+	if relative {
+		x /= 100
+	}
+	return &Accuracy{Relative: relative, HalfWidth: x}, nil
+}
+
+// MarshalJSON writes the wire form.
+func (a Accuracy) MarshalJSON() ([]byte, error) {
+	if a.Relative {
+		return json.Marshal(strconv.FormatFloat(100*a.HalfWidth, 'g', -1, 64) + "%")
+	}
+	return json.Marshal(a.HalfWidth)
+}
+
+// UnmarshalJSON reads the wire form.
+func (a *Accuracy) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	if b[0] == '"' {
+		if err := json.Unmarshal(b, &text); err != nil {
+			return err
+		}
+		if !strings.HasSuffix(text, "%") {
+			text = "" // numbers are written as such
+		}
+	}
+	parsed, err := ParseAccuracy(text)
+	if err != nil {
+		return accuracyError{err}
+	}
+	*a = *parsed
+	return nil
+}
+
+// accuracyError is for the researcher to read.
+type accuracyError struct{ error }
+
+// Answer is the answer to a query.
+type Answer struct {
+	Columns []Column `json:"columns"`
+	Rows    [][]Cell `json:"rows"`
+	Facts
+}
+
+// Facts are what an answer says beside its rows.
+type Facts struct {
+	Query      string       `json:"query"`
+	Study      string       `json:"study"`
+	Confidence float64      `json:"confidence"`
+	Cost       Cost         `json:"cost"`
+	Remaining  dp.Remaining `json:"remaining"`
+	Stored     bool         `json:"stored"`
+	Hospitals  Hospitals    `json:"hospitals"`
+	Warnings   []string     `json:"warnings"`
+}
+
+// Hospitals tells which hospitals an answer comes from.
+type Hospitals struct {
+	Answered []string              `json:"answered"`
+	Missing  []coordinator.Absence `json:"missing"`
+}
+
+// Cost is coordinator.Cost.
+type Cost struct {
+	Mechanism  dp.Mechanism  `json:"mechanism"`
+	Accounting dp.Accounting `json:"accounting"`
+	Epsilon    float64       `json:"epsilon"`
+	Delta      float64       `json:"delta"`
+	Rho        float64       `json:"rho"`
+}
+
+// Column describes a column of an answer.
+type Column struct {
+	Name string     `json:"name"`
+	Type value.Type `json:"type"`
+	// Noisy: the column's values are objects {value, low, high}; else plain values.
+	Noisy bool `json:"noisy"`
+}
+
+// Cell is one value: plain JSON (null, true, 42, 4.2, "text", "2026-01-31"), or in a noisy
+// column {"value": 41, "low": 38, "high": 44}, where low and high are null if
+// the interval has no end there or the value is no number.
+type Cell struct {
+	Noisy            bool
+	Value, Low, High any // nil, bool, json.Number, string
+}
+
+// MarshalJSON writes the wire form.
+func (c Cell) MarshalJSON() ([]byte, error) {
+	if !c.Noisy {
+		return json.Marshal(c.Value)
+	}
+	return json.Marshal(noisyCell{c.Value, c.Low, c.High})
+}
+
+type noisyCell struct {
+	Value any `json:"value"`
+	Low   any `json:"low"`
+	High  any `json:"high"`
+}
+
+// UnmarshalJSON reads the wire form; numbers become json.Number.
+func (c *Cell) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '{' {
+		return decodeNumber(b, &c.Value)
+	}
+	var n noisyCell
+	if err := decodeNumber(b, &n); err != nil {
+		return err
+	}
+	*c = Cell{Noisy: true, Value: n.Value, Low: n.Low, High: n.High}
+	return nil
+}
+
+// Explanation is what a query would do and cost.
+type Explanation struct {
+	Plan       string                `json:"plan"`
+	Cost       Cost                  `json:"cost"`
+	Allowed    bool                  `json:"allowed"` // the budgets suffice
+	Stored     bool                  `json:"stored"`  // the answer is there already, at no cost
+	Remaining  dp.Remaining          `json:"remaining"`
+	Researcher *Balance              `json:"researcher"` // the researcher's own, over all studies; null: no cap
+	Confidence float64               `json:"confidence"`
+	Expected   []Expected            `json:"expected"`
+	SQL        []EngineSQL           `json:"sql"`
+	Problems   []coordinator.Absence `json:"problems"`
+}
+
+// Expected is the error to expect of a column.
+type Expected struct {
+	Column    string   `json:"column"`
+	HalfWidth *float64 `json:"half_width"` // null where it depends on the answer
+	Note      string   `json:"note"`
+}
+
+// EngineSQL is what an engine would run, and where.
+type EngineSQL struct {
+	Engine    string   `json:"engine"`
+	SQL       string   `json:"sql"`
+	Hospitals []string `json:"hospitals"`
+}
+
+// Budget is the state of a study's budget.
+type Budget struct {
+	Study      string       `json:"study"`
+	Budget     dp.Budget    `json:"budget"`
+	Remaining  dp.Remaining `json:"remaining"`
+	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
+	MaxEpsilon float64      `json:"max_epsilon"`
+	Expires    string       `json:"expires"`
+}
+
+// Balance is a budget and what is left of it.
+type Balance struct {
+	Budget    dp.Budget    `json:"budget"`
+	Remaining dp.Remaining `json:"remaining"`
+}
+
+// Federation is who is there.
+type Federation struct {
+	Federation string     `json:"federation"`
+	Ready      bool       `json:"ready"`
+	Required   int        `json:"required"`
+	Hospitals  []Hospital `json:"hospitals"`
+}
+
+// Hospital is one expected hospital.
+type Hospital struct {
+	Name        string `json:"name"`
+	Present     bool   `json:"present"`
+	DataVersion string `json:"data_version"`
+	Code        string `json:"code"` // why it is absent, as Why in words
+	Why         string `json:"why"`
+}
+
+// Catalog is the federation's data dictionary.
+type Catalog struct {
+	Name        string  `json:"name"`
+	Description string  `json:"description"`
+	Digest      string  `json:"digest"`
+	MaxSites    int     `json:"max_sites"` // 0: every hospital asked
+	MaxGroups   int     `json:"max_groups"`
+	MaxRows     int     `json:"max_rows"`
+	Hospital    bool    `json:"hospital_column"`
+	Tables      []Table `json:"tables"`
+}
+
+// Table is one table of the catalog.
+type Table struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Public      bool            `json:"public"`
+	Patient     string          `json:"patient"`
+	OneRow      bool            `json:"one_row_per_patient"`
+	Columns     []CatalogColumn `json:"columns"`
+}
+
+// CatalogColumn is one column of a table.
+type CatalogColumn struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	Type        value.Type `json:"type"`
+	Nullable    bool       `json:"nullable"`
+	Lower       any        `json:"lower"`
+	Upper       any        `json:"upper"`
+	Domain      []any      `json:"domain"`
+	References  string     `json:"references"`
+}
+
+// Failure is the body of every refusal.
+type Failure struct {
+	Error Error `json:"error"`
+}
+
+// Error is a refusal for the researcher to read.
+type Error struct {
+	Code      coordinator.Code      `json:"code"`
+	Message   string                `json:"message"`
+	Hint      string                `json:"hint"`
+	Line      int                   `json:"line"` // of the SQL, from 1; 0: no place in it, as for the next
+	Column    int                   `json:"column"`
+	Offset    int                   `json:"offset"` // bytes
+	Length    int                   `json:"length"`
+	Charged   bool                  `json:"charged"` // the study has paid nonetheless
+	Hospitals []coordinator.Absence `json:"hospitals"`
+}
+
+// Event is one line of an NDJSON answer: progress lines, then one answer or error.
+type Event struct {
+	Event    string    `json:"event"` // progress, answer, error
+	Progress *Progress `json:"progress,omitempty"`
+	Answer   *Answer   `json:"answer,omitempty"`
+	Error    *Error    `json:"error,omitempty"`
+}
+
+// Progress is a step of one hospital.
+type Progress struct {
+	Hospital string            `json:"hospital"`
+	State    coordinator.State `json:"state"`
+	Seconds  float64           `json:"seconds"` // from the query's start to when this is told
+	Code     string            `json:"code"`    // why it failed, as Why in words
+	Why      string            `json:"why"`
+}
+
+func newAnswer(study string, a *coordinator.Answer) *Answer {
+	w := &Answer{Columns: []Column{}, Rows: make([][]Cell, 0, len(a.Rows)), Facts: newFacts(study, a)}
+	for _, c := range a.Columns {
+		w.Columns = append(w.Columns, Column{c.Name, c.Type, c.Noisy})
+	}
+	for _, row := range a.Rows {
+		cells := make([]Cell, len(row))
+		for i, e := range row {
+			cells[i] = Cell{Noisy: a.Columns[i].Noisy, Value: plain(e.Value), Low: plain(e.Low), High: plain(e.High)}
+		}
+		w.Rows = append(w.Rows, cells)
+	}
+	return w
+}
+
+func newFacts(study string, a *coordinator.Answer) Facts {
+	return Facts{
+		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,
+		Hospitals: Hospitals{list(a.Answered), list(a.Missing)}, Warnings: list(a.Warnings),
+	}
+}
+
+func newExplanation(e *coordinator.Explanation) *Explanation {
+	w := &Explanation{
+		Plan: e.Plan, Cost: Cost(e.Cost), Allowed: e.Allowed, Stored: e.Stored, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
+		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems),
+	}
+	for _, x := range e.Expected {
+		w.Expected = append(w.Expected, newExpected(x))
+	}
+	for _, s := range e.Engines {
+		w.SQL = append(w.SQL, EngineSQL(s))
+	}
+	return w
+}
+
+func newBudget(a *coordinator.Account) *Budget {
+	return &Budget{
+		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, Expires: a.Expires,
+	}
+}
+
+func newBalance(b *coordinator.Balance) *Balance {
+	if b == nil {
+		return nil
+	}
+	return &Balance{b.Budget, b.Remaining}
+}
+
+func newExpected(x planner.Expected) Expected {
+	w := Expected{Column: x.Column, Note: x.Note}
+	if !math.IsNaN(x.HalfWidth) && !math.IsInf(x.HalfWidth, 0) {
+		w.HalfWidth = &x.HalfWidth
+	}
+	return w
+}
+
+func newFederation(f coordinator.Federation) Federation {
+	w := Federation{Federation: f.Name, Ready: f.Ready, Required: f.Required, Hospitals: []Hospital{}}
+	for _, h := range f.Hospitals {
+		x := Hospital{Name: h.Name, Present: h.Absent == nil, DataVersion: h.DataVersion}
+		if h.Absent != nil {
+			x.Code, x.Why = h.Absent.Code, h.Absent.Why
+		}
+		w.Hospitals = append(w.Hospitals, x)
+	}
+	return w
+}
+
+func newCatalog(c *catalog.Catalog) Catalog {
+	w := Catalog{
+		Name: c.Name, Description: c.Description, Digest: c.Digest(), MaxSites: c.MaxSites, MaxGroups: c.MaxGroups, MaxRows: c.MaxRows,
+		Hospital: c.HospitalColumn, Tables: []Table{},
+	}
+	for _, t := range c.Tables {
+		table := Table{Name: t.Name, Description: t.Description, Public: t.Public, Patient: t.Patient, OneRow: t.OneRowPerPatient, Columns: []CatalogColumn{}}
+		for _, col := range t.Columns {
+			x := CatalogColumn{
+				Name: col.Name, Description: col.Description, Type: col.Type, Nullable: col.Nullable,
+				Lower: plain(col.Lower), Upper: plain(col.Upper), References: col.References,
+			}
+			for _, v := range col.Domain {
+				x.Domain = append(x.Domain, plain(v))
+			}
+			table.Columns = append(table.Columns, x)
+		}
+		w.Tables = append(w.Tables, table)
+	}
+	return w
+}
+
+func newError(e *coordinator.Error) Error {
+	return Error{
+		Code: e.Code, Message: e.Message, Hint: e.Hint, Line: e.Line, Column: e.Column, Offset: e.Offset, Length: e.Length,
+		Charged: e.Charged, Hospitals: list(e.Hospitals),
+	}
+}
+
+func newProgress(p coordinator.Progress) *Progress {
+	w := &Progress{Hospital: p.Hospital, State: p.State, Seconds: p.Seconds}
+	if p.Absent != nil {
+		w.Code, w.Why = p.Absent.Code, p.Absent.Why
+	}
+	return w
+}
+
+// plain is a value as JSON has it.
+func plain(v value.Value) any {
+	switch {
+	case !v.Valid() || v.IsNull():
+		return nil
+	case v.Type() == value.TypeBool:
+		return v.True()
+	case v.Type().Numeric():
+		return json.Number(v.String())
+	}
+	return v.String()
+}
+
+// list is a JSON array also where there is nothing.
+func list[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}

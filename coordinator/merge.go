@@ -1,0 +1,146 @@
+package coordinator
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// maxIntegers bounds what a query over undeclared keys may make the coordinator
+// hold: its groups times the integers of one. A quantile takes some hundred.
+const maxIntegers = 64_000_000
+
+var errTooManyGroups = errors.New("too many groups")
+
+// cell is one group and its partial aggregates.
+type cell struct {
+	keys     []value.Value
+	partials []int64
+}
+
+// merger adds up partial aggregates by group key.
+type merger struct {
+	fragment *fragment.Fragment
+	domains  []map[string]bool // by groupID of the one key; nil for a key that declares none
+	cells    map[string]*cell  // by the keys' encoding
+}
+
+func newMerger(f *fragment.Fragment) *merger {
+	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys))}
+	for i, k := range f.Keys {
+		if k.Domain == nil {
+			continue
+		}
+		m.domains[i] = make(map[string]bool, len(k.Domain))
+		for _, v := range k.Domain {
+			m.domains[i][groupID([]value.Value{v})] = true
+		}
+	}
+	return m
+}
+
+// sibling is an empty merger for the same fragment.
+func (m *merger) sibling() *merger {
+	return &merger{fragment: m.fragment, domains: m.domains, cells: map[string]*cell{}}
+}
+
+// take adds a record batch of one hospital. A group outside the declared domains
+// is left out: it could not be released.
+func (m *merger) take(record arrow.Record) error {
+	return fragment.ReadRecord(m.fragment, record, m.add)
+}
+
+// add copies what it keeps.
+func (m *merger) add(keys []value.Value, partials []int64) error {
+	for i := range keys {
+		if m.domains[i] != nil && !m.domains[i][groupID(keys[i:i+1])] {
+			return nil
+		}
+	}
+	id := groupID(keys)
+	c, ok := m.cells[id]
+	if !ok {
+		if (len(m.cells)+1)*m.fragment.Width() > maxIntegers {
+			return errTooManyGroups
+		}
+		c = &cell{keys: slices.Clone(keys), partials: make([]int64, m.fragment.Width())}
+		m.cells[id] = c
+	}
+	for i, p := range partials {
+		c.partials[i] = saturatingSum(c.partials[i], p)
+	}
+	return nil
+}
+
+// merge adds what another hospital answered.
+func (m *merger) merge(o *merger) error {
+	for _, c := range o.cells {
+		if err := m.add(c.keys, c.partials); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list gives the cells of the declared groups, zeros where nobody reported one,
+// or where groups is nil the cells that were reported. The order depends on the
+// keys only.
+func (m *merger) list(groups [][]value.Value) []cell {
+	cells := make([]cell, 0, max(len(groups), len(m.cells)))
+	if groups == nil {
+		for _, c := range m.cells {
+			cells = append(cells, *c)
+		}
+	}
+	for _, keys := range groups {
+		if c, ok := m.cells[groupID(keys)]; ok {
+			cells = append(cells, *c)
+		} else {
+			cells = append(cells, cell{keys, make([]int64, m.fragment.Width())})
+		}
+	}
+	slices.SortFunc(cells, func(a, b cell) int { return slices.CompareFunc(a.keys, b.keys, value.Compare) })
+	return cells
+}
+
+// saturatingSum adds within ±dp.Saturation. Clamping both is 1-Lipschitz: it raises no sensitivity.
+func saturatingSum(a, b int64) int64 {
+	clamp := func(x int64) int64 { return min(max(x, -dp.Saturation), dp.Saturation) }
+	a, b = clamp(a), clamp(b)
+	switch {
+	case b > 0 && a > dp.Saturation-b:
+		return dp.Saturation
+	case b < 0 && a < -dp.Saturation-b:
+		return -dp.Saturation
+	}
+	return a + b
+}
+
+// groupID encodes keys so that equal keys, and no others, are equal strings.
+func groupID(keys []value.Value) string {
+	var b []byte
+	for _, k := range keys {
+		if k.IsNull() {
+			b = append(b, 0)
+			continue
+		}
+		b = append(b, 1)
+		switch k.Type() {
+		case value.TypeText:
+			b = binary.AppendUvarint(b, uint64(len(k.Str())))
+			b = append(b, k.Str()...)
+		case value.TypeFloat:
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(k.Float64()))
+		default:
+			b = binary.BigEndian.AppendUint64(b, uint64(k.Int64()))
+		}
+	}
+	return string(b)
+}

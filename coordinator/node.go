@@ -1,0 +1,224 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/status"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// The actions of a node; internal/fragment defines their bodies.
+const (
+	actionPrepare = "prepare"
+	actionAbandon = "abandon"
+	actionExplain = "explain"
+)
+
+const (
+	maxMessage  = 64 << 20 // bytes of one record batch
+	maxAction   = 4 << 20  // bytes of an action's answer
+	abandonTime = 5 * time.Second
+)
+
+// nodes keeps one connection to each hospital.
+type nodes struct {
+	secure func(name string) ([]grpc.DialOption, error) // accepts that hospital's certificate and no other
+
+	mu    sync.Mutex
+	links map[string]link // by hospital
+}
+
+type link struct {
+	address string
+	conn    *grpc.ClientConn
+}
+
+// client returns the hospital's client. It connects when first used.
+func (n *nodes) client(h Hospital) (flight.Client, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l, ok := n.links[h.Name]
+	// A connection that failed a moment ago waits before it tries again, and would
+	// refuse a hospital that is back; a new one tries at once.
+	if ok && l.address == h.address && l.conn.GetState() != connectivity.TransientFailure {
+		return flight.NewClientFromConn(l.conn, nil), nil
+	}
+	options, err := n.secure(h.Name)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(h.address, append(options,
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))...)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		l.conn.Close() // the hospital moved, or is back
+	}
+	n.links[h.Name] = link{h.address, conn}
+	return flight.NewClientFromConn(conn, nil), nil
+}
+
+func (n *nodes) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range n.links {
+		l.conn.Close()
+	}
+	n.links = nil
+}
+
+func (n *nodes) prepare(ctx context.Context, h Hospital, request []byte) (fragment.Prepared, error) {
+	var p fragment.Prepared
+	b, err := n.act(ctx, h, actionPrepare, request)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return p, invalidAnswer(err)
+	}
+	if p.Reservation == "" {
+		return p, invalidAnswer(errors.New("no reservation"))
+	}
+	return p, nil
+}
+
+func (n *nodes) explain(ctx context.Context, h Hospital, request []byte) (fragment.Explained, error) {
+	var e fragment.Explained
+	b, err := n.act(ctx, h, actionExplain, request)
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, invalidAnswer(err)
+	}
+	return e, nil
+}
+
+// abandon gives a reservation back. It goes on when ctx is canceled, for a short
+// time: a canceled query abandons too. A node that does not hear of it lets the
+// reservation lapse.
+func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTime)
+	defer cancel()
+	_, err := n.act(ctx, h, actionAbandon, []byte(reservation))
+	return err
+}
+
+// act runs an action and returns its one result, or nothing.
+func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
+	defer cancel()
+	client, err := n.client(h)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := client.DoAction(ctx, &flight.Action{Type: action, Body: body})
+	if err != nil {
+		return nil, err
+	}
+	var result []byte
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return result, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if result = append(result, r.Body...); len(result) > maxAction {
+			return nil, invalidAnswer(fmt.Errorf("more than %d bytes", maxAction))
+		}
+	}
+}
+
+// execute runs a reservation and gives each record batch to take, which must not
+// keep it.
+func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) error {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
+	defer cancel()
+	client, err := n.client(h)
+	if err != nil {
+		return err
+	}
+	stream, err := client.DoGet(ctx, &flight.Ticket{Ticket: []byte(reservation)})
+	if err != nil {
+		return err
+	}
+	reader, err := flight.NewRecordReader(stream)
+	if errors.Is(err, io.EOF) {
+		return invalidAnswer(errors.New("no schema"))
+	}
+	if err != nil {
+		return err
+	}
+	defer reader.Release()
+	for reader.Next() {
+		if err := take(reader.Record()); err != nil {
+			return invalidAnswer(err)
+		}
+	}
+	if err := reader.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+var errAnswer = errors.New("the hospital's answer is not understood")
+
+func invalidAnswer(err error) error { return fmt.Errorf("%w: %w", errAnswer, err) }
+
+// refusal is how a node says no: a code and a text that holds nothing private.
+var refusal = regexp.MustCompile(`^([A-Z][A-Z0-9_]{1,40}): ([^\n]{1,1000})`)
+
+// absence puts a hospital's error into words for researchers. Only a node's coded
+// refusals are passed on: they are made of public facts, by the node's contract.
+// Any other text might quote data, and stays here.
+func absence(name string, err error) Absence {
+	a := Absence{Name: name}
+	s, isStatus := grpcStatus(err)
+	switch {
+	case errors.Is(err, errAnswer):
+		a.Code, a.Why = absentAnswer, "gave an answer that this coordinator does not understand; the versions may differ"
+	case errors.Is(err, errPrice):
+		a.Code, a.Why = absentPrice, "prices the query differently; the versions may differ"
+	case errors.Is(err, context.DeadlineExceeded), isStatus && s.Code() == codes.DeadlineExceeded:
+		a.Code, a.Why = absentTimeout, "did not answer in time"
+	case errors.Is(err, context.Canceled), isStatus && s.Code() == codes.Canceled:
+		a.Code, a.Why = absentCanceled, "was told to stop"
+	case isStatus && refusal.MatchString(s.Message()):
+		m := refusal.FindStringSubmatch(s.Message())
+		a.Code, a.Why = m[1], m[2]
+	case isStatus && s.Code() == codes.Unavailable:
+		a.Code, a.Why = absentUnreachable, "cannot be reached"
+	default:
+		a.Code, a.Why = absentFault, "met a fault of its own; its log tells more to its custodian"
+	}
+	return a
+}
+
+func grpcStatus(err error) (*status.Status, bool) {
+	var s interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &s) {
+		return s.GRPCStatus(), true
+	}
+	return nil, false
+}

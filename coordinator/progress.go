@@ -1,0 +1,103 @@
+package coordinator
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is how far a hospital is with a query.
+type State string
+
+// The states, in their order. A hospital that failed says no more.
+const (
+	StatePrepared State = "prepared" // has reserved the loss
+	StateRunning  State = "running"
+	StateAnswered State = "answered"
+	StateFailed   State = "failed"
+)
+
+// Progress is a step of one hospital.
+type Progress struct {
+	Hospital string
+	State    State
+	// Seconds from the query's start to the tick of the grid at which the step is
+	// told: when it was taken before, or which hospital was first, is not.
+	Seconds float64
+	Absent  *Absence // why a hospital failed
+}
+
+// reporter passes on progress. Steps are held until the next tick of the query's
+// grid, and told in the order of the hospitals' names.
+type reporter struct {
+	tell  func(Progress) // nil: nobody listens
+	ticks ticker
+	stop  chan struct{}
+	ended chan struct{}
+	once  sync.Once // closes stop
+
+	mu   sync.Mutex
+	held []Progress
+}
+
+// newReporter starts one. drop must follow, and no call of tell comes after.
+func newReporter(ticks ticker, tell func(Progress)) *reporter {
+	r := &reporter{tell: tell, ticks: ticks, stop: make(chan struct{}), ended: make(chan struct{})}
+	if tell == nil {
+		close(r.ended)
+		return r
+	}
+	go r.run()
+	return r
+}
+
+func (r *reporter) report(p *part, state State) {
+	if r.tell == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = append(r.held, Progress{Hospital: p.hospital.Name, State: state, Absent: p.absent})
+}
+
+// run tells at each tick what was held.
+func (r *reporter) run() {
+	defer close(r.ended)
+	for tick := r.ticks.next(0); ; tick = r.ticks.next(tick + 1) {
+		timer := time.NewTimer(time.Until(r.ticks.started.Add(tick)))
+		select {
+		case <-timer.C:
+			r.flush(tick)
+		case <-r.stop:
+			timer.Stop()
+			return
+		}
+	}
+}
+
+func (r *reporter) flush(tick time.Duration) {
+	r.mu.Lock()
+	held := r.held
+	r.held = nil
+	r.mu.Unlock()
+	slices.SortStableFunc(held, func(a, b Progress) int { return cmp.Compare(a.Hospital, b.Hospital) })
+	for _, p := range held {
+		p.Seconds = tick.Round(time.Millisecond).Seconds()
+		r.tell(p)
+	}
+}
+
+// end tells what is still held as of the tick at which the query ends.
+func (r *reporter) end(tick time.Duration) {
+	r.drop()
+	if r.tell != nil {
+		r.flush(tick)
+	}
+}
+
+// drop tells no more, at once.
+func (r *reporter) drop() {
+	r.once.Do(func() { close(r.stop) })
+	<-r.ended
+}

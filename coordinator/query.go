@@ -1,0 +1,261 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// query is one query on its way.
+type query struct {
+	c        *Coordinator
+	id       string
+	who      Researcher
+	name     string // of the study
+	study    Study
+	sql      string
+	plan     *planner.Plan
+	required int
+	parts    []*part
+	missing  []Absence
+	progress *reporter
+	charged  bool // hospitals may have computed: nothing comes back
+}
+
+// Query answers one query, and charges the study for it, unless the same answer
+// was given before. progress, if not nil, is told of every hospital's steps, one
+// call at a time, and must return soon. What comes after the charge, the steps and the
+// answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
+// the query at once, and at the hospitals too; what was charged by then stays charged.
+// Errors are of type *Error.
+func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	ticks := c.ticks()
+	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
+	defer cancel()
+	q, err := c.plan(who, req)
+	if err != nil {
+		return nil, err
+	}
+	q.progress = newReporter(ticks, progress)
+	defer q.progress.drop()
+	cells, stored, err := q.run(within)
+	if err != nil {
+		err = q.explainFailure(within, err)
+	}
+	tick := ticks.next(0)
+	if q.charged { // the time it took may depend on the data
+		if canceled := ticks.wait(ctx, tick); canceled != nil {
+			return nil, q.explainFailure(ctx, canceled)
+		}
+	}
+	q.progress.end(tick)
+	if err != nil {
+		return nil, err
+	}
+	// Storing comes after the tick: Explain tells whether an answer is stored.
+	if !stored {
+		if cells, err = q.store(ctx, cells); err != nil {
+			return nil, q.explainFailure(ctx, err)
+		}
+	}
+	answer, err := q.finish(ctx, cells, stored)
+	if err != nil {
+		return nil, q.explainFailure(ctx, err)
+	}
+	return answer, nil
+}
+
+// plan admits and plans a query; it touches nothing.
+func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	study, err := c.admit(who, &req)
+	if err != nil {
+		return nil, err
+	}
+	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	if req.Accuracy != nil {
+		target := *req.Accuracy
+		target.Confidence = c.config.Confidence
+		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
+	}
+	plan, err := planner.Build(ask,
+		planner.Federation{Catalog: c.catalog, Hospitals: c.config.Hospitals, Accounting: study.Budget.Accounting})
+	if err != nil {
+		return nil, planError(err)
+	}
+	dearest, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: study.MaxEpsilon, L0: 1}.Loss(0)
+	if err != nil {
+		return nil, internalError(err)
+	}
+	// Gaussian noise of a small epsilon is dear at a large delta.
+	if plan.Loss.Rho > dearest.Rho {
+		return nil, &Error{
+			Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
+			Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
+		}
+	}
+	if !(plan.Noise.Epsilon > 0 && plan.Noise.Epsilon <= study.MaxEpsilon) {
+		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", plan.Noise.Epsilon, study.MaxEpsilon))
+	}
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	q := &query{
+		c: c, id: hex.EncodeToString(id), who: who, name: req.Study, study: study, sql: req.SQL, plan: plan,
+		required: c.config.Require.of(len(c.config.Hospitals)),
+	}
+	present, missing := c.Federation().split()
+	q.missing = missing
+	for _, h := range present {
+		q.parts = append(q.parts, &part{hospital: h})
+	}
+	return q, nil
+}
+
+// run is the query from the gathering of hospitals to the noisy cells, which it
+// finds stored or draws. Every way out before the charge gives back what was
+// reserved; none does after it.
+func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err error) {
+	if len(q.parts) < q.required {
+		return nil, false, q.tooFew(CodeHospitalMissing, q.missing)
+	}
+	key := q.cellsKey()
+	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
+		return cells, ok, err
+	}
+	request, loss, err := q.request()
+	if err != nil {
+		return nil, false, err
+	}
+	reservation, err := q.reserve(ctx, loss)
+	if err != nil {
+		return nil, false, err
+	}
+	asked := q.parts
+	defer func() {
+		q.abandon(ctx, asked)
+		if !q.charged {
+			q.giveBack(ctx, reservation)
+		}
+	}()
+
+	q.prepare(ctx, request, loss)
+	before := len(q.missing)
+	q.sift()
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
+	if len(q.parts) < q.required {
+		return nil, false, q.tooFew(CodeHospitalRefused, q.missing[before:])
+	}
+	if now := q.cellsKey(); now != key { // other hospitals, or newer data than the roster knew
+		if cells, ok, err := q.storedCells(ctx, now); ok || err != nil {
+			return cells, ok, err
+		}
+	}
+
+	if err := q.charge(ctx, reservation); err != nil {
+		return nil, false, err
+	}
+	q.charged = true
+	cells, err = q.compute(ctx)
+	return cells, false, err
+}
+
+// compute has the hospitals run the query, adds up, and covers the sums with noise.
+func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
+	sums, err := q.execute(ctx)
+	before := len(q.missing)
+	q.sift()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if errors.Is(err, errTooManyGroups) {
+		return nil, &Error{
+			Code: Code(planner.CodeTooLarge), Message: "the query makes more groups than can be held at once",
+			Hint: "group by fewer or coarser keys",
+		}
+	}
+	if len(q.parts) < q.required {
+		failed := slices.DeleteFunc(slices.Clone(q.missing[before:]), func(a Absence) bool { return a.Code == absentCanceled })
+		if !slices.ContainsFunc(failed, func(a Absence) bool { return a.Code != absentTimeout }) {
+			return nil, q.tooFew(CodeTimeout, failed) // a hospital keeps our deadline, and may look at its clock first
+		}
+		return nil, q.tooFew(CodeHospitalFailed, failed)
+	}
+	return q.c.release(ctx, q.plan, sums)
+}
+
+// finish makes the answer of released cells.
+func (q *query) finish(ctx context.Context, cells []planner.Cell, stored bool) (*Answer, error) {
+	released, err := q.plan.Finish(cells, q.c.config.Confidence)
+	if err != nil {
+		return nil, err
+	}
+	left, err := q.left(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{
+		Query: q.id, Answer: *released, Confidence: q.c.config.Confidence, Stored: stored,
+		Cost: cost(q.plan, q.study.Budget.Accounting), Remaining: left[0].Remaining, Missing: q.missing,
+	}
+	if stored {
+		a.Cost.Epsilon, a.Cost.Delta, a.Cost.Rho = 0, 0, 0
+	}
+	for _, p := range q.parts {
+		a.Answered = append(a.Answered, p.hospital.Name)
+	}
+	if len(q.missing) > 0 {
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%d of %d hospitals are not part of this answer", len(q.missing), len(q.c.config.Hospitals)))
+	}
+	q.c.log.Info("query answered", slog.String("query", q.id), slog.String("study", q.name), slog.String("researcher", q.who.Name),
+		slog.Bool("stored", stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
+	return a, nil
+}
+
+// request is what every hospital is asked, and what it costs.
+func (q *query) request() ([]byte, dp.Loss, error) {
+	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
+	if q.plan.Selection != nil {
+		r.ThresholdDelta = q.plan.Selection.Delta
+	}
+	loss, err := r.Price()
+	if err != nil {
+		return nil, loss, err
+	}
+	if loss != q.plan.Loss {
+		return nil, loss, errors.New("the plan's price is not the request's")
+	}
+	b, err := json.Marshal(r)
+	return b, loss, err
+}
+
+// explainFailure gives every failure the form that a researcher reads.
+func (q *query) explainFailure(ctx context.Context, err error) error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, dp.ErrBudgetExhausted):
+		e = &Error{Code: CodeBudgetExhausted, Message: err.Error(), cause: err}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		e = &Error{
+			Code: CodeTimeout, Message: fmt.Sprintf("no answer within %v", q.c.config.QueryTimeout),
+			Hint: "ask for less, or ask the federation to raise `query_timeout`", cause: err,
+		}
+	case ctx.Err() != nil:
+		e = &Error{Code: CodeCanceled, Message: "the query was canceled", cause: err}
+	default:
+		e = internalError(err)
+		q.c.log.Error("query ended by a fault", slog.String("query", q.id), slog.Any("error", err))
+	}
+	e.Charged = q.charged
+	return e
+}

@@ -1,0 +1,486 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+const bySex = "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex ORDER BY sex"
+
+func wantCode(t *testing.T, err error, code Code) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) || e.Code != code || !errors.Is(err, code) {
+		t.Fatalf("error is %v, not %s", err, code)
+	}
+	return e
+}
+
+func TestAnswer(t *testing.T) {
+	f := newFederation(t, nil)
+	a := f.mustAsk(t, bySex)
+	wantRows(t, a, "F 30", "M 15")
+	if !slices.Equal(a.Answered, []string{"a", "b", "c"}) || len(a.Missing) > 0 || a.Stored {
+		t.Errorf("answered %v, missing %v, stored %v", a.Answered, a.Missing, a.Stored)
+	}
+	if a.Cost.Epsilon != 0.5 || a.Remaining.Epsilon != 1.5 {
+		t.Errorf("cost %v, remaining %v", a.Cost, a.Remaining)
+	}
+	low, high := a.Rows[0][1].Low, a.Rows[0][1].High
+	if !(low.Float64() < 30 && high.Float64() > 30) {
+		t.Errorf("the interval is [%v, %v]", low, high)
+	}
+	f.settled(t, 0.5)
+}
+
+func TestNoiseReachesEveryPartial(t *testing.T) {
+	f := newFederation(t, nil)
+	f.mustAsk(t, "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex")
+	plan, err := f.plan(Researcher{"alice"}, Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
+	must(t, err)
+	partials := len(plan.plan.Fragment.Partials)
+	if want := 2 * partials; len(f.draws) != want {
+		t.Fatalf("%d draws, not %d", len(f.draws), want)
+	}
+	for i, d := range f.draws {
+		// Three hospitals, at each of which one patient may change a count by 1 or a sum by a bound.
+		if want := 3 * plan.plan.Proof.LInf[i%partials]; d.lInf != want || d.noise != plan.plan.Noise {
+			t.Errorf("draw %d has sensitivity %d and %v, not %d and %v", i, d.lInf, d.noise, want, plan.plan.Noise)
+		}
+		if d.noise.L0 != int64(plan.plan.Proof.Groups*partials) || d.noise.Epsilon != 0.5 {
+			t.Errorf("draw %d has %v", i, d.noise)
+		}
+	}
+}
+
+// The production constructor draws dp's noise.
+func TestOpenDrawsNoise(t *testing.T) {
+	f := newFederation(t, nil)
+	must(t, f.Close())
+	c, err := Open(t.Context(), f.config, f, f.Coordinator.log)
+	must(t, err)
+	defer c.Close()
+	different := false
+	n := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1e-6, L0: 1}
+	for range 10 { // each stays with probability below 1e-6
+		x, err := c.noise(n, 0, 1)
+		must(t, err)
+		different = different || x != 0
+	}
+	if !different {
+		t.Error("ten draws of scale a million are all 0")
+	}
+}
+
+func TestEmptyGroupsAreThere(t *testing.T) {
+	f := newFederation(t, nil)
+	for _, h := range f.hospitals {
+		h.groups = []group{{[]value.Value{value.Text("M")}, 1}, {[]value.Value{value.Text("X")}, 1000}}
+	}
+	wantRows(t, f.mustAsk(t, bySex), "F 0", "M 3")
+	if len(f.draws) != 2 {
+		t.Errorf("%d draws for 2 declared groups", len(f.draws))
+	}
+}
+
+func TestUndeclaredGroupsAreSelected(t *testing.T) {
+	f := newFederation(t, nil)
+	for _, h := range f.hospitals {
+		h.groups = []group{{[]value.Value{value.Text("Zenith")}, 1000}, {[]value.Value{value.Text("Hamlet " + h.name)}, 1}, {[]value.Value{value.Text("Alma")}, 900}}
+	}
+	wantRows(t, f.mustAsk(t, "SELECT city, COUNT(*) FROM person GROUP BY city"), "Alma 2700", "Zenith 3000")
+}
+
+func TestStoredAnswer(t *testing.T) {
+	f := newFederation(t, nil)
+	first := f.mustAsk(t, bySex)
+	for _, h := range f.hospitals {
+		h.refuse[actionPrepare] = errors.New("nobody may be asked again")
+	}
+	// Spelled otherwise, and with other post-processing.
+	again := f.mustAsk(t, "select  P.sex, count(*) as N from person as P group by 1 order by n")
+	wantRows(t, again, "M 15", "F 30")
+	if !again.Stored || again.Cost.Epsilon != 0 || again.Query == first.Query {
+		t.Errorf("stored %v, cost %v", again.Stored, again.Cost)
+	}
+	f.settled(t, 0.5)
+	for i := range f.members { // new data, as the gossip tells: another question
+		f.members[i].DataVersion = "v2"
+		f.hospital(f.members[i].Name).version = "v2"
+		delete(f.hospital(f.members[i].Name).refuse, actionPrepare)
+	}
+	if f.mustAsk(t, bySex).Stored {
+		t.Error("new data, and the old answer")
+	}
+	f.settled(t, 1)
+	for i := range f.members { // the gossip lags: the hospitals' own word counts
+		f.members[i].DataVersion = "v1.5"
+	}
+	if !f.mustAsk(t, bySex).Stored {
+		t.Error("the hospitals' own data version does not find the stored answer")
+	}
+	f.settled(t, 1)
+}
+
+func TestStoredAnswerOutlivesTheCoordinator(t *testing.T) {
+	f := newFederation(t, nil)
+	f.mustAsk(t, bySex)
+	must(t, f.Close())
+	var err error
+	f.Coordinator, err = Open(t.Context(), f.config, f, f.Coordinator.log)
+	must(t, err)
+	a := f.mustAsk(t, bySex)
+	wantRows(t, a, "F 30", "M 15")
+	if !a.Stored {
+		t.Error("not stored")
+	}
+	f.settled(t, 0.5)
+}
+
+func TestBudgetExhausted(t *testing.T) {
+	f := newFederation(t, nil)
+	who := Researcher{"alice"}
+	for i := range 2 {
+		_, err := f.Query(t.Context(), who, Request{SQL: bySex, Study: "s", Epsilon: 1 - float64(i)/100}, nil)
+		must(t, err)
+	}
+	before := f.hospital("a").executed
+	_, err := f.ask(t.Context(), t, bySex)
+	e := wantCode(t, err, CodeBudgetExhausted)
+	if e.Charged || !strings.Contains(e.Message, "study s") {
+		t.Errorf("%+v", e)
+	}
+	if f.hospital("a").executed != before {
+		t.Error("a hospital ran a query that nobody paid")
+	}
+	f.settled(t, 1.99)
+}
+
+// A researcher's own cap holds over all studies, and for nobody else.
+func TestResearcherCap(t *testing.T) {
+	own := dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6} // rho 0.369; a query of epsilon 0.5 costs 0.125
+	f := newFederation(t, func(c *Config) {
+		other := c.Studies["s"]
+		other.Researchers = []string{"alice", "bob"}
+		c.Studies["other"] = other
+		a := c.Researchers["alice"]
+		a.Budget = &own
+		c.Researchers["alice"], c.Researchers["bob"] = a, Access{TokenSHA256: strings.Repeat("ab", 32)}
+	})
+	ask := func(who, study string, epsilon float64) error {
+		_, err := f.Query(t.Context(), Researcher{who}, Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
+		return err
+	}
+	must(t, ask("alice", "s", 0.5))
+	must(t, ask("alice", "other", 0.5))
+	account, err := f.Budget(t.Context(), Researcher{"alice"}, "s")
+	must(t, err)
+	if account.Researcher == nil || account.Researcher.Budget != own || !(account.Researcher.Remaining.Epsilon < 0.5) || account.Remaining.Epsilon != 1.5 {
+		t.Errorf("%+v", account)
+	}
+	explained, err := f.Explain(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.6})
+	must(t, err)
+	if explained.Allowed || explained.Researcher == nil {
+		t.Errorf("%+v", explained)
+	}
+	before := f.hospital("a").executed
+	e := wantCode(t, ask("alice", "s", 0.6), CodeBudgetExhausted)
+	if e.Charged || !strings.Contains(e.Message, "researcher alice") || f.hospital("a").executed != before {
+		t.Errorf("%+v", e)
+	}
+	if err := ask("alice", "s", 0.5); err != nil {
+		t.Errorf("a stored answer is not given: %v", err)
+	}
+	must(t, ask("bob", "other", 0.6))
+	if account, err = f.Budget(t.Context(), Researcher{"bob"}, "other"); err != nil || account.Researcher != nil {
+		t.Errorf("%+v, %v", account, err)
+	}
+	f.settled(t, 0.5)
+}
+
+func TestRefusalAtOneIsAbandonedAtAll(t *testing.T) {
+	f := newFederation(t, nil)
+	f.hospital("b").refuse[actionPrepare] = status.Error(codes.ResourceExhausted, "NODE_BUDGET: has not enough privacy budget left for this")
+	_, err := f.ask(t.Context(), t, bySex)
+	e := wantCode(t, err, CodeHospitalRefused)
+	if e.Charged || len(e.Hospitals) != 1 || e.Hospitals[0] != (Absence{"b", "NODE_BUDGET", "has not enough privacy budget left for this"}) {
+		t.Errorf("%+v", e)
+	}
+	for _, name := range []string{"a", "c"} {
+		if h := f.hospital(name); h.abandoned != 1 || h.executed != 0 {
+			t.Errorf("hospital %s: %d abandoned, %d executed", name, h.abandoned, h.executed)
+		}
+	}
+	f.settled(t, 0)
+}
+
+func TestPriceMustAgree(t *testing.T) {
+	f := newFederation(t, nil)
+	f.hospital("c").price = dp.Loss{Epsilon: 1}
+	_, err := f.ask(t.Context(), t, bySex)
+	if e := wantCode(t, err, CodeHospitalRefused); e.Hospitals[0].Code != absentPrice {
+		t.Errorf("%+v", e)
+	}
+	f.settled(t, 0)
+}
+
+func TestFailureAfterTheChargeStaysCharged(t *testing.T) {
+	f := newFederation(t, nil)
+	f.hospital("b").half = true
+	_, err := f.ask(t.Context(), t, bySex)
+	e := wantCode(t, err, CodeHospitalFailed)
+	if !e.Charged || len(e.Hospitals) != 1 || e.Hospitals[0].Name != "b" || e.Hospitals[0].Code != absentFault {
+		t.Errorf("%+v", e)
+	}
+	if strings.Contains(err.Error(), "secret") || strings.Contains(f.log.String(), "secret") {
+		t.Errorf("what the database said came out: %v; log: %s", err, f.log)
+	}
+	f.settled(t, 0.5)
+	if charged := entries(t, f, ledger.KindCharge); charged != 1 {
+		t.Errorf("%d charges", charged)
+	}
+	if answered := entries(t, f, ledger.KindAnswer); answered != 0 {
+		t.Errorf("%d answers", answered)
+	}
+}
+
+func entries(t *testing.T, f *federation, kind ledger.Kind) (n int) {
+	t.Helper()
+	must(t, f.ledger.Entries(context.Background(), 1, func(e ledger.Entry) error {
+		if e.Kind == kind {
+			n++
+		}
+		return nil
+	}))
+	return n
+}
+
+func TestMissingHospitals(t *testing.T) {
+	f := newFederation(t, nil)
+	f.members[0].Catalog = strings.Repeat("0", 32)
+	f.members = append(f.members[:1:1], membership.Member{Role: "node", Name: "stranger", Catalog: f.members[1].Catalog, Flight: "127.0.0.1:1"})
+	_, err := f.ask(t.Context(), t, bySex)
+	e := wantCode(t, err, CodeHospitalMissing)
+	var got []string
+	for _, a := range e.Hospitals {
+		got = append(got, a.Name+" "+a.Code)
+	}
+	if want := []string{"a CATALOG_MISMATCH", "b NOT_JOINED", "c NOT_JOINED"}; !slices.Equal(got, want) {
+		t.Errorf("missing %v, not %v", got, want)
+	}
+	f.settled(t, 0)
+}
+
+func TestRequireSome(t *testing.T) {
+	two := func(c *Config) { c.Require.atLeast = 2 }
+	for _, test := range []struct {
+		name    string
+		break_  func(f *federation)
+		missing string
+	}{
+		{"catalog", func(f *federation) { f.members[1].Catalog = strings.Repeat("0", 32) }, absentCatalog},
+		{"down", func(f *federation) { f.hospital("b").server.Stop() }, absentUnreachable},
+		{"refuses", func(f *federation) {
+			f.hospital("b").refuse[actionPrepare] = status.Error(codes.PermissionDenied, "NODE_STUDY: has not opened this study")
+		}, "NODE_STUDY"},
+		{"fails half-way", func(f *federation) { f.hospital("b").half = true }, absentFault},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFederation(t, two)
+			test.break_(f)
+			a := f.mustAsk(t, bySex)
+			wantRows(t, a, "F 20", "M 10")
+			if !slices.Equal(a.Answered, []string{"a", "c"}) || len(a.Missing) != 1 || a.Missing[0].Name != "b" || a.Missing[0].Code != test.missing || len(a.Warnings) != 1 {
+				t.Errorf("answered %v, missing %v, warnings %v", a.Answered, a.Missing, a.Warnings)
+			}
+			f.settled(t, 0.5)
+		})
+	}
+	t.Run("two are too many", func(t *testing.T) {
+		f := newFederation(t, two)
+		f.members = f.members[:2]
+		f.hospital("b").half = true
+		_, err := f.ask(t.Context(), t, bySex)
+		if e := wantCode(t, err, CodeHospitalFailed); !e.Charged {
+			t.Error("not charged")
+		}
+		f.settled(t, 0.5)
+	})
+}
+
+func TestCancelReachesTheHospitals(t *testing.T) {
+	f := newFederation(t, nil)
+	hang := make(chan struct{}, 2)
+	f.hospital("b").hang = hang
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-hang
+		cancel()
+	}()
+	_, err := f.ask(ctx, t, bySex)
+	if e := wantCode(t, err, CodeCanceled); !e.Charged {
+		t.Error("not charged, although hospitals ran it")
+	}
+	select {
+	case <-hang:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the hospital does not hear of it")
+	}
+	f.settled(t, 0.5)
+}
+
+func TestFailureStopsTheOthers(t *testing.T) {
+	f := newFederation(t, nil)
+	hang := make(chan struct{}, 2)
+	f.hospital("b").hang = hang
+	f.hospital("c").refuse["execute"] = status.Error(codes.Internal, "NODE_ENGINE: met a fault in its database")
+	_, err := f.ask(t.Context(), t, bySex)
+	e := wantCode(t, err, CodeHospitalFailed)
+	if len(e.Hospitals) != 1 || e.Hospitals[0].Name != "c" {
+		t.Errorf("blames %v", e.Hospitals)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	f := newFederation(t, func(c *Config) { c.QueryTimeout = 500 * time.Millisecond })
+	hang := make(chan struct{}, 2)
+	f.hospital("b").hang = hang
+	_, err := f.ask(t.Context(), t, bySex)
+	if e := wantCode(t, err, CodeTimeout); !e.Charged {
+		t.Error("not charged")
+	}
+	f.settled(t, 0.5)
+}
+
+func TestProgress(t *testing.T) {
+	f := newFederation(t, func(c *Config) { c.Require.atLeast = 2 })
+	f.hospital("c").half = true
+	steps := map[string][]string{}
+	var mu sync.Mutex
+	_, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s"}, func(p Progress) {
+		if !mu.TryLock() {
+			t.Error("two calls at once")
+			return
+		}
+		defer mu.Unlock()
+		step := string(p.State)
+		if p.Absent != nil {
+			step += " " + p.Absent.Code
+		}
+		steps[p.Hospital] = append(steps[p.Hospital], step)
+	})
+	must(t, err)
+	want := "map[a:[prepared running answered] b:[prepared running answered] c:[prepared running failed NODE_ERROR]]"
+	if got := fmt.Sprint(steps); got != want {
+		t.Errorf("steps are %s, not %s", got, want)
+	}
+}
+
+func TestAdmission(t *testing.T) {
+	f := newFederation(t, nil)
+	if _, err := f.Authenticate("wrong-token-0123456789"); !errors.Is(err, CodeUnauthorized) {
+		t.Error(err)
+	}
+	if _, err := f.Authenticate(""); !errors.Is(err, CodeUnauthorized) {
+		t.Error(err)
+	}
+	who, err := f.Authenticate(alice)
+	must(t, err)
+	for _, test := range []struct {
+		req  Request
+		code Code
+	}{
+		{Request{SQL: bySex}, CodeStudyUnknown},
+		{Request{SQL: bySex, Study: "none"}, CodeStudyUnknown},
+		{Request{SQL: bySex, Study: "others"}, CodeStudyUnknown},
+		{Request{SQL: bySex, Study: "over"}, CodeStudyExpired},
+		{Request{SQL: bySex, Study: "s", Epsilon: 1.01}, CodeEpsilonTooLarge},
+		{Request{SQL: bySex, Study: "s", Epsilon: -1}, "INVALID_PARAMETER"},
+		{Request{SQL: bySex, Study: "s", MaxRows: -1}, CodeInvalidRequest},
+		{Request{SQL: bySex, Study: "s", Epsilon: 0.1, Accuracy: &planner.Accuracy{HalfWidth: 50}}, CodeInvalidRequest},
+		{Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 1}}, "ACCURACY"},
+		{Request{SQL: " ", Study: "s"}, CodeInvalidRequest},
+		{Request{SQL: "SELECT * FROM person", Study: "s"}, "ROW_LEVEL"},
+	} {
+		_, err := f.Query(t.Context(), who, test.req, nil)
+		e := wantCode(t, err, test.code)
+		if test.code == "ROW_LEVEL" && (e.Line != 1 || e.Hint == "") {
+			t.Errorf("no place or no hint: %+v", e)
+		}
+	}
+	f.settled(t, 0)
+}
+
+// A target for the accuracy buys as little as reaches it, whatever the study's default.
+func TestAccuracy(t *testing.T) {
+	f := newFederation(t, nil)
+	request := Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 100}}
+	e, err := f.Explain(t.Context(), Researcher{"alice"}, request)
+	must(t, err)
+	if w := e.Expected[0].HalfWidth; !(w > 95 && w <= 100) || !(e.Cost.Epsilon < 0.5) {
+		t.Errorf("half-width %v for epsilon %v", w, e.Cost.Epsilon)
+	}
+	a, err := f.Query(t.Context(), Researcher{"alice"}, request, nil)
+	must(t, err)
+	// An interval of whole numbers is rounded outward.
+	if low, high := a.Rows[0][1].Low.Int64(), a.Rows[0][1].High.Int64(); high-30 > 101 || low > 30 || a.Cost != e.Cost {
+		t.Errorf("interval [%d, %d] at %+v, not %+v", low, high, a.Cost, e.Cost)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	f := newFederation(t, nil)
+	f.members = f.members[:2]
+	f.hospital("b").refuse[actionExplain] = status.Error(codes.FailedPrecondition, "NODE_SOURCE: cannot compute this")
+	e, err := f.Explain(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s"})
+	must(t, err)
+	if e.Plan == "" || e.Cost.Epsilon != 0.5 || !e.Allowed || e.Stored || len(e.Expected) != 1 {
+		t.Errorf("%+v", e)
+	}
+	if len(e.Engines) != 1 || e.Engines[0].SQL != "SELECT 1" || !slices.Equal(e.Engines[0].Hospitals, []string{"a"}) {
+		t.Errorf("engines %+v", e.Engines)
+	}
+	if len(e.Problems) != 2 || e.Problems[0].Code != "NODE_SOURCE" || e.Problems[1].Code != absentNotJoined {
+		t.Errorf("problems %+v", e.Problems)
+	}
+	f.settled(t, 0)
+}
+
+// Queries at the same time never spend more than there is.
+func TestConcurrentQueries(t *testing.T) {
+	f := newFederation(t, nil)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	answered := 0
+	for i := range 8 {
+		all.Go(func() {
+			_, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
+			if err == nil {
+				mu.Lock()
+				answered++
+				mu.Unlock()
+			} else if !errors.Is(err, CodeBudgetExhausted) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if charged, reserved := f.losses(t); answered != 3 && answered != 4 || charged > 2 || reserved != 0 {
+		t.Errorf("%d answers, charged %v, reserved %v", answered, charged, reserved)
+	}
+}

@@ -1,0 +1,41 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+
+	"github.com/intramuros/intramuros/planner"
+)
+
+// release covers every partial aggregate of every group with noise of its own,
+// and selects among groups whose keys are undeclared. The sums are used nowhere
+// else.
+func (c *Coordinator) release(ctx context.Context, p *planner.Plan, sums *merger) ([]planner.Cell, error) {
+	groups := p.Groups()
+	if groups == nil && p.Selection == nil {
+		return nil, errors.New("the plan neither declares its groups nor selects them")
+	}
+	var noisy []planner.Cell
+	for i, s := range sums.list(groups) {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		n := planner.Cell{Keys: s.keys}
+		exact := s.partials
+		for j, partial := range p.Fragment.Partials {
+			for _, x := range p.Coordinates(j, exact[:partial.Width()]) {
+				covered, err := c.noise(p.Noise, x, p.LInf(j))
+				if err != nil {
+					return nil, err
+				}
+				n.Noisy = append(n.Noisy, covered)
+			}
+			exact = exact[partial.Width():]
+		}
+		if p.Selection != nil && n.Noisy[p.Selection.Place] < p.Selection.Threshold {
+			continue
+		}
+		noisy = append(noisy, n)
+	}
+	return noisy, nil
+}

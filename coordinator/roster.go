@@ -1,0 +1,77 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// announcedDigits is how much of a catalog's digest members announce. The node
+// compares the whole one with the fragment's.
+const announcedDigits = 32
+
+// Roster tells which daemons of the federation are alive now.
+type Roster interface {
+	Members() []membership.Member
+}
+
+// Hospital is an expected hospital and its state.
+type Hospital struct {
+	Name        string
+	DataVersion string // public; empty where the hospital is not there
+	// Absent tells why the hospital cannot be asked; nil where it can.
+	Absent  *Absence
+	address string
+}
+
+// Federation is the state of the federation as this coordinator sees it.
+type Federation struct {
+	Name      string
+	Hospitals []Hospital // by name
+	Required  int        // how many must answer
+	Ready     bool       // enough are there
+}
+
+// Federation tells which of the expected hospitals can be asked.
+func (c *Coordinator) Federation() Federation {
+	members := map[string]membership.Member{}
+	for _, m := range c.roster.Members() {
+		if m.Role == pki.RoleNode {
+			members[m.Name] = m
+		}
+	}
+	f := Federation{Name: c.config.Federation, Required: c.config.Require.of(len(c.config.Hospitals))}
+	digest, present := c.catalog.Digest()[:announcedDigits], 0
+	for _, name := range slices.Sorted(slices.Values(c.config.Hospitals)) {
+		h := Hospital{Name: name}
+		switch m, there := members[name]; {
+		case !there:
+			h.Absent = &Absence{Name: name, Code: absentNotJoined, Why: "is not in the federation's network now"}
+		case m.Catalog != digest:
+			h.Absent = &Absence{
+				Name: name, Code: absentCatalog,
+				Why: fmt.Sprintf("has another catalog: its digest is %.12s, the coordinator's %.12s", m.Catalog, digest),
+			}
+		default:
+			h.DataVersion, h.address = m.DataVersion, m.Flight
+			present++
+		}
+		f.Hospitals = append(f.Hospitals, h)
+	}
+	f.Ready = present >= f.Required
+	return f
+}
+
+// split gives the hospitals that can be asked, and why the others cannot.
+func (f Federation) split() (present []Hospital, missing []Absence) {
+	for _, h := range f.Hospitals {
+		if h.Absent != nil {
+			missing = append(missing, *h.Absent)
+		} else {
+			present = append(present, h)
+		}
+	}
+	return present, missing
+}

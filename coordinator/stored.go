@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// cellsKey names the noisy cells of a release: SHA-256 of all that they depend
+// on. What is computed from them afterwards is no part of it, so that however a
+// query is spelled, and whoever in the study asks, the same plan over the same data at the
+// same hospitals shows the same draw of noise, and costs once.
+func (q *query) cellsKey() string {
+	type site struct{ Name, DataVersion string }
+	of := struct {
+		Form, Study, Plan string
+		Sites             []site
+	}{Form: "intramuros cells 1", Study: q.name, Plan: q.plan.Fingerprint()}
+	for _, p := range q.parts {
+		of.Sites = append(of.Sites, site{p.hospital.Name, p.hospital.DataVersion})
+	}
+	slices.SortFunc(of.Sites, func(a, b site) int { return cmp.Compare(a.Name, b.Name) })
+	b, err := json.Marshal(of)
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// storedForm is version 1 of released cells in the ledger's store.
+type storedForm struct {
+	Version int          `json:"version"`
+	Query   string       `json:"query"` // which first drew them
+	Cells   []storedCell `json:"cells"`
+}
+
+type storedCell struct {
+	Keys  []value.Value `json:"keys"`
+	Noisy []int64       `json:"noisy"`
+}
+
+// storedCells gives the cells that were released under the key, and whether there are any.
+func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bool, error) {
+	b, ok, err := q.c.ledger.Answer(ctx, key)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	var f storedForm
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, false, fmt.Errorf("a stored answer cannot be read: %w", err)
+	}
+	if f.Version != 1 {
+		return nil, false, fmt.Errorf("a stored answer has version %d; this coordinator reads version 1", f.Version)
+	}
+	cells := make([]planner.Cell, len(f.Cells))
+	for i, c := range f.Cells {
+		cells[i] = planner.Cell{Keys: c.Keys, Noisy: c.Noisy}
+	}
+	return cells, true, nil
+}
+
+// store keeps released cells, durably, and gives those to show: where the same
+// question was answered meanwhile, the cells of that answer. The hospitals that
+// answered are part of the key: with one fewer it is another question.
+func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
+	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells))}
+	for i, c := range cells {
+		f.Cells[i] = storedCell{c.Keys, c.Noisy}
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return nil, err
+	}
+	key := q.cellsKey()
+	err = q.c.ledger.StoreAnswer(ctx, key, b)
+	if errors.Is(err, ledger.ErrAnswerExists) {
+		cells, _, err = q.storedCells(ctx, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cells, q.recordAnswer(ctx, key)
+}

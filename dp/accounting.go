@@ -1,0 +1,285 @@
+package dp
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+)
+
+// Accounting says how the losses of many releases add up. A study fixes it when it opens.
+type Accounting string
+
+const (
+	// ZCDP adds up rho of approximate zero-concentrated differential privacy, and thresholds' deltas.
+	ZCDP Accounting = "zcdp"
+	// Pure adds up epsilons, and all deltas.
+	Pure Accounting = "pure"
+)
+
+const (
+	lossUnits  = 1_000_000_000             // in 1 of epsilon or rho
+	deltaUnits = 1_000_000_000_000_000_000 // in 1 of delta
+)
+
+var (
+	// ErrLossOverflow says that losses do not add up in range; no budget holds that much.
+	ErrLossOverflow = errors.New("privacy loss out of range")
+	// ErrBudget says that a budget is unset or impossible.
+	ErrBudget = errors.New("privacy budget out of range")
+	// ErrBudgetExhausted says that a release would cost more than is left.
+	ErrBudgetExhausted = errors.New("privacy budget exhausted")
+)
+
+// Loss is what releases cost, under either accounting: whole units, each rounded up once, so that
+// sums are exact. Each part composes by addition; none is ever negative.
+type Loss struct {
+	// Epsilon in units of 1e-9.
+	Epsilon int64 `json:"epsilon"`
+	// Rho in units of 1e-9; math.MaxInt64 means infinite.
+	Rho int64 `json:"rho"`
+	// NoiseDelta in units of 1e-18: the delta of Gaussian noise, which only Pure charges: Rho says it better.
+	NoiseDelta int64 `json:"noise_delta"`
+	// Delta in units of 1e-18: of thresholds and of the Gaussian sampler's cut, which both charge.
+	Delta int64 `json:"delta"`
+}
+
+// Loss is the cost of one release with this noise. thresholdDelta is the delta given to Threshold,
+// or 0 where every group is declared and nothing is withheld. Errors wrap ErrNoise.
+func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
+	if err := n.Validate(); err != nil {
+		return Loss{}, err
+	}
+	if !(thresholdDelta >= 0 && thresholdDelta < 1) {
+		return Loss{}, fmt.Errorf("%w: the threshold's delta is %v; give a number from 0 to 1", ErrNoise, thresholdDelta)
+	}
+	if cut := n.tail(); thresholdDelta == 0 {
+		thresholdDelta = cut
+	} else if cut > thresholdDelta/2 {
+		return Loss{}, fmt.Errorf("%w: the threshold's delta %g is too small for Gaussian noise; give at least %.1g, or use Laplace", ErrNoise, thresholdDelta, 2*cut)
+	}
+	epsilon := decimal(n.Epsilon)
+	rho := new(big.Rat).Mul(epsilon, epsilon) // eps²/2: Bun & Steinke 2016, Proposition 1.4
+	rho.Mul(rho, big.NewRat(1, 2))
+	if n.Mechanism == Gaussian {
+		s := n.sigmaUnit() // 1/(2 s²): Bun & Steinke 2016, Proposition 1.6 and Lemma 2.5
+		rho = decimal(0.5 / (s * s) * (1 + 1e-12))
+	}
+	return Loss{
+		Epsilon:    roundUp(epsilon, lossUnits),
+		Rho:        roundUp(rho, lossUnits),
+		NoiseDelta: roundUp(decimal(n.Delta), deltaUnits),
+		Delta:      roundUp(decimal(thresholdDelta), deltaUnits),
+	}, nil
+}
+
+// Plus adds two losses exactly. Rho that leaves its range becomes infinite; any other part that does,
+// or is negative, gives ErrLossOverflow.
+func (l Loss) Plus(o Loss) (Loss, error) {
+	for _, v := range [...]int64{l.Epsilon, l.Rho, l.NoiseDelta, l.Delta, o.Epsilon, o.Rho, o.NoiseDelta, o.Delta} {
+		if v < 0 {
+			return Loss{}, fmt.Errorf("%w: a loss is never negative", ErrLossOverflow)
+		}
+	}
+	// Two non-negative int64 that overflow give a negative sum.
+	sum := Loss{l.Epsilon + o.Epsilon, l.Rho + o.Rho, l.NoiseDelta + o.NoiseDelta, l.Delta + o.Delta}
+	if sum.Rho < 0 {
+		sum.Rho = math.MaxInt64
+	}
+	if sum.Epsilon < 0 || sum.NoiseDelta < 0 || sum.Delta < 0 {
+		return Loss{}, fmt.Errorf("%w: the sum does not fit", ErrLossOverflow)
+	}
+	return sum, nil
+}
+
+// pureDelta is NoiseDelta + Delta, at most math.MaxInt64.
+func (l Loss) pureDelta() int64 {
+	if l.NoiseDelta > math.MaxInt64-l.Delta {
+		return math.MaxInt64
+	}
+	return l.NoiseDelta + l.Delta
+}
+
+// Budget is the most that all releases of a study, or of a node, may cost together: everything
+// released is (Epsilon, Delta)-differentially private. The zero value refuses.
+type Budget struct {
+	Accounting Accounting `yaml:"accounting" json:"accounting"`
+	// Epsilon in [1e-9, 9e9], read as the shortest decimal that denotes it.
+	Epsilon float64 `yaml:"epsilon" json:"epsilon"`
+	// Delta in (0, 1), or from 0 under Pure. Under ZCDP one half turns rho into epsilon, the other
+	// pays for thresholds.
+	Delta float64 `yaml:"delta" json:"delta"`
+}
+
+// Validate returns nil, or an error wrapping ErrBudget that names what to change.
+func (b Budget) Validate() error {
+	if b.Accounting != ZCDP && b.Accounting != Pure {
+		return fmt.Errorf("%w: accounting is %q; give %q or %q", ErrBudget, b.Accounting, ZCDP, Pure)
+	}
+	if !(b.Epsilon >= 1e-9 && b.Epsilon <= maxEpsilon) {
+		return fmt.Errorf("%w: epsilon is %v; give a number from 1e-9 to %g", ErrBudget, b.Epsilon, maxEpsilon)
+	}
+	if !(b.Delta >= 0 && b.Delta < 1) || b.Accounting == ZCDP && !(b.Delta >= 1e-17) {
+		return fmt.Errorf("%w: delta is %v; give a number between 0 and 1, which zcdp accounting needs (at least 1e-17)", ErrBudget, b.Delta)
+	}
+	return nil
+}
+
+// limits are the totals that the budget fixes, in the units of Loss, rounded down: rho or epsilon, and delta.
+func (b Budget) limits() (loss, delta int64) {
+	if b.Accounting == Pure {
+		return roundDown(decimal(b.Epsilon), lossUnits), roundDown(decimal(b.Delta), deltaUnits)
+	}
+	// The root of rho + 2 sqrt(rho l) = epsilon, in a form without cancellation; then down to
+	// where EpsilonFromRho, which rounds up, agrees.
+	l := -math.Log(b.conversionDelta())
+	s := b.Epsilon / (math.Sqrt(l+b.Epsilon) + math.Sqrt(l))
+	rho := int64(math.Min(s*s*lossUnits, math.MaxInt64/2))
+	for rho > 0 && EpsilonFromRho(toFloat(rho, lossUnits, true), b.conversionDelta()) > math.Nextafter(b.Epsilon, 0) {
+		rho -= 1 + rho>>44
+	}
+	return rho, roundDown(new(big.Rat).Mul(decimal(b.Delta), big.NewRat(1, 2)), deltaUnits)
+}
+
+// conversionDelta is the half of Delta that turns rho into epsilon under ZCDP.
+func (b Budget) conversionDelta() float64 { return math.Nextafter(b.Delta, 0) / 2 }
+
+// charged gives the two parts of a loss that this accounting charges.
+func (b Budget) charged(l Loss) (loss, delta int64) {
+	if b.Accounting == Pure {
+		return l.Epsilon, l.pureDelta()
+	}
+	return l.Rho, l.Delta
+}
+
+// Check returns nil if what was spent and the next loss fit the budget together. Otherwise the error
+// wraps ErrBudgetExhausted and says what is left, or wraps ErrBudget or ErrLossOverflow where an
+// argument is impossible; a loss of nothing is one, since every release costs.
+func (b Budget) Check(spent, next Loss) error {
+	if err := b.Validate(); err != nil {
+		return err
+	}
+	if cost, _ := b.charged(next); cost == 0 {
+		return fmt.Errorf("%w: a release that costs nothing was never priced", ErrLossOverflow)
+	}
+	total, err := spent.Plus(next)
+	if err != nil {
+		return err
+	}
+	loss, delta := b.charged(total)
+	lossLimit, deltaLimit := b.limits()
+	name := "epsilon"
+	if b.Accounting == ZCDP {
+		name = "rho"
+	}
+	before, deltaBefore := b.charged(spent)
+	cost, deltaCost := b.charged(next)
+	if loss > lossLimit || loss == math.MaxInt64 {
+		return fmt.Errorf("%w: this costs %s %g and %g of %g is left; ask with a smaller epsilon", ErrBudgetExhausted, name,
+			toFloat(cost, lossUnits, true), toFloat(max(0, lossLimit-before), lossUnits, false), toFloat(lossLimit, lossUnits, false))
+	}
+	if delta > deltaLimit {
+		return fmt.Errorf("%w: this costs delta %g and %g of %g is left; group by columns with a declared domain, or ask with a smaller delta", ErrBudgetExhausted,
+			toFloat(deltaCost, deltaUnits, true), toFloat(max(0, deltaLimit-deltaBefore), deltaUnits, false), toFloat(deltaLimit, deltaUnits, false))
+	}
+	return nil
+}
+
+// Remaining says what a budget still allows, rounded down.
+type Remaining struct {
+	// Epsilon is the largest epsilon of one more Laplace release: what is left under Pure, sqrt(2 rho) under ZCDP.
+	Epsilon float64 `json:"epsilon"`
+	// Rho left under ZCDP; 0 under Pure.
+	Rho float64 `json:"rho"`
+	// Delta left for thresholds (under Pure for Gaussian noise too).
+	Delta float64 `json:"delta"`
+	// Fraction of epsilon or rho that is spent, in [0, 1].
+	Fraction float64 `json:"fraction"`
+}
+
+// Remaining gives what is left after spent. An invalid budget has nothing left.
+func (b Budget) Remaining(spent Loss) Remaining {
+	if b.Validate() != nil {
+		return Remaining{Fraction: 1}
+	}
+	lossLimit, deltaLimit := b.limits()
+	loss, delta := b.charged(spent)
+	left := toFloat(max(0, lossLimit-loss), lossUnits, false)
+	r := Remaining{Epsilon: left, Delta: toFloat(max(0, deltaLimit-delta), deltaUnits, false), Fraction: 1}
+	if loss < lossLimit {
+		r.Fraction = float64(loss) / float64(lossLimit)
+	}
+	if b.Accounting == ZCDP {
+		r.Rho, r.Epsilon = left, math.Sqrt(2*left)*(1-1e-12)
+	}
+	return r
+}
+
+// Spent states what was released so far: together it is (epsilon, delta)-differentially private.
+// Neither is rounded down.
+func (b Budget) Spent(spent Loss) (epsilon, delta float64) {
+	loss, units := b.charged(spent)
+	delta = toFloat(units, deltaUnits, true)
+	if b.Accounting != ZCDP || loss == 0 {
+		return toFloat(loss, lossUnits, true), delta
+	}
+	if loss == math.MaxInt64 {
+		return math.Inf(1), 1
+	}
+	return EpsilonFromRho(toFloat(loss, lossUnits, true), b.conversionDelta()), math.Nextafter(delta+b.Delta/2, 2)
+}
+
+// EpsilonFromRho gives the epsilon with which rho-zCDP implies (epsilon, delta)-differential privacy,
+// rho + 2 sqrt(rho ln(1/delta)) (Bun & Steinke 2016, Proposition 1.3), never rounded down.
+// It is +Inf for delta outside (0, 1) and for a rho that is no loss.
+func EpsilonFromRho(rho, delta float64) float64 {
+	if rho == 0 && delta > 0 {
+		return 0
+	}
+	if !(rho > 0) || !(delta > 0 && delta < 1) {
+		return math.Inf(1)
+	}
+	// Six operations, each within 2 units in the last place: 1e-14 is more than their error.
+	return (rho + 2*math.Sqrt(rho*-math.Log(delta))) * (1 + 1e-14)
+}
+
+// decimal is the number that a person who writes x means: the shortest decimal that denotes x.
+// It differs from x by at most half a unit in the last place. x is finite.
+func decimal(x float64) *big.Rat {
+	r, _ := new(big.Rat).SetString(strconv.FormatFloat(x, 'g', -1, 64))
+	return r
+}
+
+// roundUp gives x >= 0 in whole units, math.MaxInt64 if that is too many.
+func roundUp(x *big.Rat, units int64) int64 {
+	n := new(big.Int).Mul(x.Num(), big.NewInt(units))
+	n.Add(n, new(big.Int).Sub(x.Denom(), big.NewInt(1)))
+	return saturate(n.Quo(n, x.Denom()))
+}
+
+// roundDown gives x >= 0 in whole units, math.MaxInt64 if that is too many.
+func roundDown(x *big.Rat, units int64) int64 {
+	n := new(big.Int).Mul(x.Num(), big.NewInt(units))
+	return saturate(n.Quo(n, x.Denom()))
+}
+
+func saturate(n *big.Int) int64 {
+	if !n.IsInt64() {
+		return math.MaxInt64
+	}
+	return n.Int64()
+}
+
+// toFloat turns units into the float64 whose decimal is nearest, on the side asked for.
+func toFloat(n, units int64, up bool) float64 {
+	exact := big.NewRat(n, units)
+	x, _ := exact.Float64()
+	switch c := decimal(x).Cmp(exact); {
+	case up && c < 0:
+		return math.Nextafter(x, math.Inf(1))
+	case !up && c > 0:
+		return math.Nextafter(x, math.Inf(-1))
+	}
+	return x
+}

@@ -1,0 +1,310 @@
+package dp
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+func mustLoss(t *testing.T, n Noise, thresholdDelta float64) Loss {
+	t.Helper()
+	l, err := n.Loss(thresholdDelta)
+	if err != nil {
+		t.Fatalf("%+v: %v", n, err)
+	}
+	return l
+}
+
+func TestLossTable(t *testing.T) {
+	lap := func(epsilon float64) Noise { return Noise{Mechanism: Laplace, Epsilon: epsilon, L0: 3} }
+	for _, c := range []struct {
+		n              Noise
+		thresholdDelta float64
+		want           Loss
+	}{
+		{lap(1), 0, Loss{Epsilon: 1e9, Rho: 5e8}},
+		{lap(0.1), 1e-7, Loss{Epsilon: 1e8, Rho: 5e6, Delta: 1e11}},
+		{lap(1e-5), 0, Loss{Epsilon: 1e4, Rho: 1}}, // 5e-11, up
+		{lap(1e-14), 0, Loss{Epsilon: 1, Rho: 1}},
+		{lap(1e7), 1e-30, Loss{Epsilon: 1e16, Rho: math.MaxInt64, Delta: 1}},
+		{lap(9e9), 0, Loss{Epsilon: 9e18, Rho: math.MaxInt64}},
+	} {
+		if got := mustLoss(t, c.n, c.thresholdDelta); got != c.want {
+			t.Errorf("%+v: %+v, want %+v", c.n, got, c.want)
+		}
+	}
+	g := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-5, L0: 4}
+	l := mustLoss(t, g, 0)
+	if want := 1e9 / (2 * 3.7306 * 3.7306); l.Epsilon != 1e9 || l.NoiseDelta != 1e13 || math.Abs(float64(l.Rho)/want-1) > 5e-3 || l.Delta < 1 || l.Delta > 100 {
+		t.Errorf("%+v costs %+v", g, l)
+	}
+	if l := mustLoss(t, g, 1e-7); l.Delta != 1e11 { // Threshold took the cut from it
+		t.Errorf("%+v with a threshold costs %+v", g, l)
+	}
+	for _, delta := range []float64{-1, 1, math.NaN(), 1e-18} {
+		if _, err := g.Loss(delta); !errors.Is(err, ErrNoise) {
+			t.Errorf("threshold delta %v: %v", delta, err)
+		}
+	}
+}
+
+// What is charged is never below what the library is run with.
+func TestLossNeverRoundsDown(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	exact := func(x float64) *big.Rat { return new(big.Rat).SetFloat64(x) }
+	for range 20_000 {
+		n := Noise{Mechanism: Laplace, Epsilon: math.Pow(10, r.Float64()*17-8), L0: 1}
+		if r.IntN(2) == 0 { // a decimal somebody may write
+			n.Epsilon = float64(r.IntN(99)+1) / math.Pow10(r.IntN(7))
+		}
+		l := mustLoss(t, n, 0)
+		drawn, _ := n.drawn()
+		epsilon := exact(drawn)
+		rho := new(big.Rat).Mul(epsilon, epsilon)
+		rho.Mul(rho, big.NewRat(1, 2))
+		if big.NewRat(l.Epsilon, lossUnits).Cmp(epsilon) < 0 || l.Rho != math.MaxInt64 && big.NewRat(l.Rho, lossUnits).Cmp(rho) < 0 {
+			t.Fatalf("%+v costs only %+v", n, l)
+		}
+		delta := math.Pow(10, -r.Float64()*17)
+		if l := mustLoss(t, n, delta/2); big.NewRat(l.Delta, deltaUnits).Cmp(exact(math.Nextafter(delta/2, 0))) < 0 {
+			t.Fatalf("delta %v costs only %d", delta/2, l.Delta)
+		}
+	}
+}
+
+func TestPlus(t *testing.T) {
+	const top = math.MaxInt64
+	for _, c := range []struct {
+		a, b, want Loss
+		err        error
+	}{
+		{Loss{1, 2, 3, 4}, Loss{10, 20, 30, 40}, Loss{11, 22, 33, 44}, nil},
+		{Loss{Rho: top}, Loss{Rho: 1}, Loss{Rho: top}, nil},
+		{Loss{Rho: top}, Loss{Rho: top}, Loss{Rho: top}, nil},
+		{Loss{Rho: top - 5}, Loss{Rho: 9}, Loss{Rho: top}, nil},
+		{Loss{Epsilon: top}, Loss{Epsilon: 1}, Loss{}, ErrLossOverflow},
+		{Loss{NoiseDelta: top}, Loss{NoiseDelta: 1}, Loss{}, ErrLossOverflow},
+		{Loss{Delta: top}, Loss{Delta: top}, Loss{}, ErrLossOverflow},
+		{Loss{Epsilon: -1}, Loss{Epsilon: 2}, Loss{}, ErrLossOverflow},
+		{Loss{}, Loss{Rho: -1}, Loss{}, ErrLossOverflow},
+	} {
+		if got, err := c.a.Plus(c.b); got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%+v + %+v = %+v, %v", c.a, c.b, got, err)
+		}
+	}
+}
+
+func TestAMillionChargesDoNotDrift(t *testing.T) {
+	step := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 1}, 1e-13)
+	b := Budget{Accounting: Pure, Epsilon: 1e5, Delta: 1e-7}
+	var spent Loss
+	for i := range 1_000_000 {
+		if i%1000 == 0 || i > 999_990 {
+			if err := b.Check(spent, step); err != nil {
+				t.Fatalf("charge %d: %v", i, err)
+			}
+		}
+		var err error
+		if spent, err = spent.Plus(step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := (Loss{Epsilon: 1e14, Rho: 5e12, Delta: 1e11}); spent != want {
+		t.Errorf("spent %+v, want %+v", spent, want)
+	}
+	if epsilon, delta := b.Spent(spent); epsilon != 1e5 || delta != 1e-7 {
+		t.Errorf("spent (%v, %v)", epsilon, delta)
+	}
+	if err := b.Check(spent, Loss{Epsilon: 1}); !errors.Is(err, ErrBudgetExhausted) {
+		t.Errorf("one more unit: %v", err)
+	}
+}
+
+func TestBudgetValidate(t *testing.T) {
+	for _, b := range []Budget{
+		{}, {Accounting: "renyi", Epsilon: 1, Delta: 1e-6}, {Accounting: ZCDP, Epsilon: 1}, {Accounting: ZCDP, Delta: 1e-6},
+		{Accounting: ZCDP, Epsilon: 1, Delta: 1}, {Accounting: ZCDP, Epsilon: 1, Delta: 1e-300}, {Accounting: Pure, Epsilon: -1}, {Accounting: Pure, Epsilon: math.NaN()},
+		{Accounting: Pure, Epsilon: math.Inf(1)}, {Accounting: Pure, Epsilon: 1, Delta: math.NaN()}, {Accounting: Pure, Epsilon: 1, Delta: -1},
+	} {
+		if err := b.Validate(); !errors.Is(err, ErrBudget) {
+			t.Errorf("%+v: %v", b, err)
+		}
+		if err := b.Check(Loss{}, Loss{1, 1, 0, 0}); !errors.Is(err, ErrBudget) {
+			t.Errorf("%+v allows a charge: %v", b, err)
+		}
+		if r := b.Remaining(Loss{}); r != (Remaining{Fraction: 1}) {
+			t.Errorf("%+v: %+v left", b, r)
+		}
+	}
+	for _, b := range []Budget{{Pure, 1, 0}, {ZCDP, 1, 1e-6}, {Pure, 9e9, 0.5}} {
+		if err := b.Validate(); err != nil {
+			t.Errorf("%+v: %v", b, err)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	pure, zcdp := Budget{Pure, 1, 1e-6}, Budget{ZCDP, 1, 1e-6}
+	rho, _ := zcdp.limits()
+	for _, c := range []struct {
+		b           Budget
+		spent, next Loss
+		want        error
+	}{
+		{pure, Loss{}, Loss{Epsilon: 1e9, Rho: math.MaxInt64, Delta: 1e12}, nil},
+		{pure, Loss{}, Loss{Epsilon: 1e9 + 1}, ErrBudgetExhausted},
+		{pure, Loss{Epsilon: 5e8}, Loss{Epsilon: 5e8}, nil},
+		{pure, Loss{Epsilon: 5e8 + 1}, Loss{Epsilon: 5e8}, ErrBudgetExhausted},
+		{pure, Loss{NoiseDelta: 5e11}, Loss{Epsilon: 1, Delta: 5e11}, nil},
+		{pure, Loss{NoiseDelta: 5e11}, Loss{Epsilon: 1, Delta: 5e11 + 1}, ErrBudgetExhausted},
+		{pure, Loss{NoiseDelta: math.MaxInt64}, Loss{Epsilon: 1, Delta: math.MaxInt64}, ErrBudgetExhausted},
+		{pure, Loss{Epsilon: math.MaxInt64}, Loss{Epsilon: 1}, ErrLossOverflow},
+		{pure, Loss{}, Loss{}, ErrLossOverflow},
+		{pure, Loss{}, Loss{Epsilon: -1}, ErrLossOverflow},
+		{zcdp, Loss{}, Loss{Rho: rho, Delta: 5e11, NoiseDelta: 1e18, Epsilon: 1e18}, nil},
+		{zcdp, Loss{}, Loss{Rho: rho + 1}, ErrBudgetExhausted},
+		{zcdp, Loss{Rho: rho}, Loss{Rho: 1}, ErrBudgetExhausted},
+		{zcdp, Loss{Delta: 5e11}, Loss{Rho: 1, Delta: 1}, ErrBudgetExhausted},
+		{zcdp, Loss{}, Loss{Rho: math.MaxInt64}, ErrBudgetExhausted},
+		{Budget{ZCDP, 9e9, 0.5}, Loss{}, Loss{Rho: math.MaxInt64}, ErrBudgetExhausted},
+	} {
+		if err := c.b.Check(c.spent, c.next); !errors.Is(err, c.want) {
+			t.Errorf("%+v, %+v after %+v: %v, want %v", c.b, c.next, c.spent, err, c.want)
+		}
+	}
+	err := pure.Check(Loss{Epsilon: 7e8}, Loss{Epsilon: 5e8})
+	if want := "privacy budget exhausted: this costs epsilon 0.5 and 0.3 of 1 is left; ask with a smaller epsilon"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
+
+// Whatever is asked, in whatever order, what was let through stays within the budget.
+func TestFilter(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		b := Budget{Accounting: ZCDP, Epsilon: math.Pow(10, r.Float64()*3-1), Delta: math.Pow(10, -r.Float64()*8-2)}
+		if r.IntN(2) == 0 {
+			b.Accounting = Pure
+		}
+		var spent Loss
+		left := b.Remaining(spent)
+		for range 200 {
+			n := Choose(int64(1+r.IntN(100)), b.Epsilon*math.Pow(10, -3*r.Float64()), b.Delta/100, b.Accounting)
+			if n.Validate() != nil {
+				continue
+			}
+			next, err := n.Loss(b.Delta * math.Pow(10, -1-4*r.Float64()))
+			if err != nil || b.Check(spent, next) != nil {
+				continue
+			}
+			spent, err = spent.Plus(next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := b.Remaining(spent)
+			if now.Epsilon > left.Epsilon || now.Rho > left.Rho || now.Delta > left.Delta || now.Fraction < left.Fraction || now.Fraction > 1 {
+				t.Fatalf("%+v: from %+v to %+v", b, left, now)
+			}
+			left = now
+		}
+		if epsilon, delta := b.Spent(spent); epsilon > b.Epsilon || delta > b.Delta*(1+1e-15) {
+			t.Fatalf("%+v spent (%v, %v)", b, epsilon, delta)
+		}
+		if left.Epsilon > 1e-6 { // what is said to be left can be spent
+			next := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon, L0: 1}, 0)
+			if err := b.Check(spent, next); err != nil {
+				t.Fatalf("%+v: %+v left, but %v", b, left, err)
+			}
+			next = mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon*(1+1e-6) + 1e-6, L0: 1}, 0)
+			if err := b.Check(spent, next); !errors.Is(err, ErrBudgetExhausted) {
+				t.Fatalf("%+v: %+v left, but more was let through: %v", b, left, err)
+			}
+		}
+	}
+}
+
+// ln gives the natural logarithm of x to 200 bits: ln(m 2^e) = e ln 2 + 2 artanh((m-1)/(m+1)).
+func ln(x float64) *big.Float {
+	real := func(v float64) *big.Float { return new(big.Float).SetPrec(200).SetFloat64(v) }
+	artanh := func(z *big.Float) *big.Float {
+		sum, power, square := real(0), new(big.Float).Copy(z), new(big.Float).Mul(z, z)
+		for k := 1; k < 400; k += 2 {
+			sum.Add(sum, new(big.Float).Quo(power, real(float64(k))))
+			power.Mul(power, square)
+		}
+		return sum
+	}
+	m, e := math.Frexp(x)
+	z := new(big.Float).Quo(real(m).Sub(real(m), real(1)), real(m).Add(real(m), real(1)))
+	two := artanh(new(big.Float).Quo(real(1), real(3))) // half of ln 2
+	sum := artanh(z)
+	sum.Add(sum, two.Mul(two, real(float64(e))))
+	return sum.Mul(sum, real(2))
+}
+
+func TestEpsilonFromRho(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 3000 {
+		rho, delta := math.Pow(10, r.Float64()*20-9), math.Pow(10, -r.Float64()*18-1e-9)
+		got := EpsilonFromRho(rho, delta)
+		exact := new(big.Float).SetPrec(200).SetFloat64(rho)
+		root := ln(delta)
+		root.Neg(root).Mul(root, exact).Sqrt(root)
+		exact.Add(exact, root.Add(root, root))
+		if exact.Cmp(big.NewFloat(got)) > 0 || exact.Cmp(big.NewFloat(got*(1-1e-13))) < 0 {
+			t.Fatalf("rho %v, delta %v: %v, is %s", rho, delta, got, exact.Text('g', 25))
+		}
+	}
+	for _, c := range [][2]float64{{-1, 0.1}, {math.NaN(), 0.1}, {1, 0}, {1, 1}, {1, math.NaN()}, {math.Inf(1), 0.1}} {
+		if got := EpsilonFromRho(c[0], c[1]); !math.IsInf(got, 1) {
+			t.Errorf("EpsilonFromRho(%v) = %v", c, got)
+		}
+	}
+	if got := EpsilonFromRho(0, 1e-6); got != 0 {
+		t.Errorf("no loss: %v", got)
+	}
+}
+
+// The limit on rho is the largest that converts to at most Epsilon.
+func TestRhoLimit(t *testing.T) {
+	for _, epsilon := range []float64{1e-3, 0.1, 1, 3, 10, 1000, 1e6} {
+		for _, delta := range []float64{0.9, 1e-2, 1e-6, 1e-12} {
+			b := Budget{ZCDP, epsilon, delta}
+			rho, units := b.limits()
+			if got := EpsilonFromRho(float64(rho)/lossUnits, delta/2); got > epsilon {
+				t.Errorf("%+v: rho %d converts to %v", b, rho, got)
+			}
+			if got := EpsilonFromRho((float64(rho)+2)/lossUnits*(1+1e-12), delta/2); got <= epsilon {
+				t.Errorf("%+v: rho %d could be larger", b, rho)
+			}
+			if want := delta / 2 * deltaUnits; math.Abs(float64(units)/want-1) > 1e-6 {
+				t.Errorf("%+v: %d units of delta", b, units)
+			}
+		}
+	}
+}
+
+// TestChooseNeverPaysMore: no delta buys Gaussian noise that costs more than
+// Laplace noise of the same epsilon.
+func TestChooseNeverPaysMore(t *testing.T) {
+	for _, delta := range []float64{1e-12, 1e-6, 1e-2, 0.5, 0.99999} {
+		for _, l0 := range []int64{1, 5, 100, 10_000} {
+			for _, epsilon := range []float64{0.01, 0.5, 10} {
+				n := Choose(l0, epsilon, delta, ZCDP)
+				got, err := n.Loss(0)
+				if err != nil {
+					t.Fatalf("%+v: %v", n, err)
+				}
+				most, err := Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}.Loss(0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Rho > most.Rho {
+					t.Errorf("%+v costs rho %d, more than %d", n, got.Rho, most.Rho)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,320 @@
+package dp
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/google/differential-privacy/go/v3/noise"
+)
+
+// Every statistical check of this package's tests fails by chance with probability at most falseAlarm;
+// there are fewer than 100, so a run does with probability at most 1e-6.
+const falseAlarm = 1e-8
+
+// seldom gives bounds that a Binomial(n, p) count leaves with probability at most falseAlarm (Chernoff:
+// P(count/n beyond q) <= exp(-n KL(q, p)), half of falseAlarm for each side).
+func seldom(n int, p float64) (low, high float64) {
+	limit := math.Log(2/falseAlarm) / float64(n)
+	kl := func(q float64) float64 {
+		sum := 0.0
+		if q > 0 {
+			sum += q * math.Log(q/p)
+		}
+		if q < 1 {
+			sum += (1 - q) * math.Log((1-q)/(1-p))
+		}
+		return sum
+	}
+	edge := func(inside, outside float64) float64 {
+		for range 60 {
+			if mid := (inside + outside) / 2; kl(mid) < limit {
+				inside = mid
+			} else {
+				outside = mid
+			}
+		}
+		return outside * float64(n)
+	}
+	return edge(p, 0), edge(p, 1)
+}
+
+var (
+	laplaceOne  = Noise{Mechanism: Laplace, Epsilon: 1, L0: 1}
+	gaussianOne = Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 1}
+)
+
+func TestNoiseValidate(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, n := range []Noise{
+		{},
+		{Mechanism: Laplace, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1},
+		{Mechanism: Laplace, Epsilon: -1, L0: 1},
+		{Mechanism: Laplace, Epsilon: nan, L0: 1},
+		{Mechanism: Laplace, Epsilon: inf, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1e10, L0: 1},
+		{Mechanism: Laplace, Epsilon: 0x1p-50, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1, Delta: 1e-6, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1, Delta: nan, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1, L0: -1},
+		{Mechanism: Laplace, Epsilon: 1, L0: math.MaxInt64},
+		{Mechanism: Gaussian, Epsilon: 1, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 1, Delta: 1, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 1, Delta: -1e-6, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 1, Delta: nan, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-30, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 1e-6, Delta: 1e-6, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 100, Delta: 1e-6, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 800, Delta: 0.5, L0: 1}, // the library would draw sigma 0
+		{Mechanism: "none", Epsilon: 1, L0: 1},
+	} {
+		if err := n.Validate(); !errors.Is(err, ErrNoise) {
+			t.Errorf("%+v: %v, want ErrNoise", n, err)
+		}
+		if _, err := n.Add(1, 1); !errors.Is(err, ErrNoise) {
+			t.Errorf("Add with %+v: %v, want ErrNoise", n, err)
+		}
+		if _, err := n.Loss(0); !errors.Is(err, ErrNoise) {
+			t.Errorf("Loss of %+v: %v, want ErrNoise", n, err)
+		}
+		if _, err := n.Threshold(1, 1, 1e-6); !errors.Is(err, ErrNoise) {
+			t.Errorf("Threshold with %+v: %v, want ErrNoise", n, err)
+		}
+		if w := n.Distribution(1).HalfWidth(0.95); !math.IsInf(w, 1) {
+			t.Errorf("%+v: half-width %v, want +Inf", n, w)
+		}
+	}
+	for _, n := range []Noise{
+		laplaceOne, gaussianOne,
+		{Mechanism: Laplace, Epsilon: 1e7, L0: 60},
+		{Mechanism: Laplace, Epsilon: 9e9, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 10, Delta: 1e-5, L0: 1000},
+		{Mechanism: Gaussian, Epsilon: 0.01, Delta: 1e-9, L0: 10},
+	} {
+		if err := n.Validate(); err != nil {
+			t.Errorf("%+v: %v", n, err)
+		}
+	}
+}
+
+// recorder stands for the library and remembers its arguments.
+type recorder struct {
+	x, l0, lInf    int64
+	epsilon, delta float64
+	gives          int64
+}
+
+func (r *recorder) AddNoiseInt64(x, l0, lInf int64, epsilon, delta float64) (int64, error) {
+	r.x, r.l0, r.lInf, r.epsilon, r.delta = x, l0, lInf, epsilon, delta
+	return x + r.gives, nil
+}
+
+func TestParametersReachTheLibrary(t *testing.T) {
+	if k := noise.ToKind(laplaceOne.sampler().(noise.Noise)); k != noise.LaplaceNoise {
+		t.Errorf("Laplace draws %v", k)
+	}
+	if k := noise.ToKind(gaussianOne.sampler().(noise.Noise)); k != noise.GaussianNoise {
+		t.Errorf("Gaussian draws %v", k)
+	}
+	for _, n := range []Noise{
+		{Mechanism: Laplace, Epsilon: 0.3, L0: 7},
+		{Mechanism: Gaussian, Epsilon: 0.3, Delta: 1e-7, L0: 7},
+	} {
+		var r recorder
+		if _, err := n.add(&r, -42, 5); err != nil {
+			t.Fatal(err)
+		}
+		if r.x != -42 || r.l0 != 7 || r.lInf != 5 {
+			t.Errorf("%+v reached the library as %+v", n, r)
+		}
+		if r.epsilon >= n.Epsilon || r.epsilon < n.Epsilon*(1-1e-15) || r.delta > n.Delta || r.delta < n.Delta*(1-2e-6) {
+			t.Errorf("%+v reached the library as %+v", n, r)
+		}
+	}
+}
+
+func TestAddSaturates(t *testing.T) {
+	for _, c := range []struct{ x, noise, want int64 }{
+		{math.MaxInt64, 0, Saturation}, {math.MinInt64, 0, -Saturation},
+		{Saturation, 5, Saturation}, {-Saturation, -5, -Saturation},
+		{Saturation, -5, Saturation - 5}, {3, 4, 7},
+	} {
+		if got, err := laplaceOne.add(&recorder{gives: c.noise}, c.x, 1); err != nil || got != c.want {
+			t.Errorf("%d with noise %d: %d, %v; want %d", c.x, c.noise, got, err, c.want)
+		}
+	}
+}
+
+func TestSensitivityLimits(t *testing.T) {
+	for _, c := range []struct {
+		n    Noise
+		lInf int64
+	}{
+		{laplaceOne, 0}, {laplaceOne, -1}, {gaussianOne, 0},
+		{laplaceOne, math.MaxInt64}, {laplaceOne, 1<<53 + 1}, {gaussianOne, 1<<53 + 1},
+		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 1 << 20}, 1 << 44}, // the product would overflow
+		{Noise{Mechanism: Laplace, Epsilon: 1e-3, L0: 1}, 1 << 44},    // the noise would
+		{Noise{Mechanism: Laplace, Epsilon: 1e-14, L0: 1 << 10}, 1},   // granularity beyond the bound
+		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Delta: 1e-6, L0: 1}, 1 << 50},
+	} {
+		if _, err := c.n.Add(0, c.lInf); !errors.Is(err, ErrSensitivity) {
+			t.Errorf("%+v at lInf %d: %v, want ErrSensitivity", c.n, c.lInf, err)
+		}
+	}
+}
+
+// Where the library rounds x, the sensitivity it is given pays for the rounding at MaxSites sites.
+func TestRoundingIsPaidFor(t *testing.T) {
+	for _, lInf := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<39 + 1, 1 << 40, 3 << 41, 1<<45 - 1, 1 << 50} {
+		var r recorder
+		if _, err := laplaceOne.add(&r, 12345, lInf); err != nil {
+			t.Fatal(err)
+		}
+		g := granularity(float64(r.lInf) / r.epsilon)
+		if g < 1 && r.lInf != lInf {
+			t.Errorf("lInf %d became %d with nothing to pay", lInf, r.lInf)
+		}
+		if g >= 1 && r.lInf < lInf+MaxSites*int64(g) || r.lInf > lInf+lInf/64 {
+			t.Errorf("lInf %d became %d at granularity %g", lInf, r.lInf, g)
+		}
+		y, err := laplaceOne.Add(12345, lInf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g >= 1 && y%int64(g) != 0 {
+			t.Errorf("lInf %d: %d is no multiple of granularity %g: not the library's", lInf, y, g)
+		}
+	}
+}
+
+// What is charged holds for each coordinate: sigma is never below the sigma that rho is charged for.
+func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
+	for _, epsilon := range []float64{1e-4, 0.01, 0.1, 0.5, 1, 2, 5} {
+		for _, delta := range []float64{1e-10, 1e-6, 1e-3} {
+			for _, l0 := range []int64{1, 2, 3, 10, 77, 1000} {
+				n := Noise{Gaussian, epsilon, delta, l0}
+				for _, lInf := range []int64{1, 3, 1000, 999999937} {
+					unit := n.Distribution(lInf).Scale / float64(lInf) / math.Sqrt(float64(l0))
+					if s := n.sigmaUnit(); unit < s || unit > s*1.0021 {
+						t.Errorf("%+v, lInf %d: sigma is %v a unit, charged for %v", n, lInf, unit, s)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestDistributionOfAdd(t *testing.T) {
+	const draws = 50_000
+	for _, c := range []struct {
+		n    Noise
+		lInf int64
+	}{
+		{Noise{Mechanism: Laplace, Epsilon: 5, L0: 1}, 1},
+		{Noise{Mechanism: Laplace, Epsilon: 0.5, L0: 3}, 2},
+		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 2}, 1 << 42}, // library rounds
+		{Noise{Mechanism: Gaussian, Epsilon: 8, Delta: 1e-3, L0: 1}, 1},
+		{Noise{Mechanism: Gaussian, Epsilon: 0.5, Delta: 1e-6, L0: 3}, 2},
+		{Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 2}, 1 << 42},
+	} {
+		// A Kolmogorov-Smirnov test on the integers k of a grid of 400 (all of them where the scale is small),
+		// by Dvoretzky-Kiefer-Wolfowitz: P(sup |F_n - F| > t) <= 2 exp(-2 n t²), for any F.
+		d := c.n.Distribution(c.lInf)
+		step := max(1, int64(d.Scale/20))
+		var below [401]int // below[i] counts noise <= (i-200)*step
+		for range draws {
+			y, err := c.n.Add(1000, c.lInf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range below {
+				if y-1000 <= int64(i-200)*step {
+					below[i]++
+				}
+			}
+		}
+		worst := 0.0
+		for i, count := range below {
+			want := d.CDF(float64(int64(i-200)*step) + 0.5)
+			worst = math.Max(worst, math.Abs(float64(count)/draws-want))
+		}
+		if limit := math.Sqrt(math.Log(2/falseAlarm) / 2 / draws); worst > limit {
+			t.Errorf("%+v, lInf %d: distance %v from %+v, want at most %v", c.n, c.lInf, worst, d, limit)
+		}
+	}
+}
+
+func TestDistributionScale(t *testing.T) {
+	l := Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 4}.Distribution(3)
+	if want := 4 * 3 / 0.1; l.Scale < want || l.Scale > want*(1+1e-9) {
+		t.Errorf("Laplace scale %v, want %v", l.Scale, want)
+	}
+	if got, want := l.HalfWidth(0.95), math.Ceil(120*math.Log(20)-0.5); got != want {
+		t.Errorf("Laplace half-width %v, want %v", got, want)
+	}
+	// 1.0 and 1e-5: sigma 3.7306 in Balle & Wang's reference implementation.
+	g := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-5, L0: 4}.Distribution(3)
+	if want := 3.7306 * 2 * 3; math.Abs(g.Scale/want-1) > 2e-3 {
+		t.Errorf("Gaussian sigma %v, want %v", g.Scale, want)
+	}
+	for _, d := range []Distribution{l, g} {
+		for _, p := range []float64{1e-9, 0.01, 0.3, 0.5, 0.8, 0.999} {
+			if got := d.CDF(d.Quantile(p)); math.Abs(got/p-1) > 1e-6 {
+				t.Errorf("%+v: CDF(Quantile(%v)) = %v", d, p, got)
+			}
+		}
+		if !math.IsNaN(d.Quantile(0)) || !math.IsNaN(d.Quantile(math.NaN())) {
+			t.Errorf("%+v has quantiles outside (0, 1)", d)
+		}
+	}
+	if w := (Noise{Mechanism: Laplace, Epsilon: 1e7, L0: 60}).Distribution(8).HalfWidth(0.999); w != 0 {
+		t.Errorf("half-width %v at epsilon 1e7, want 0", w)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	for _, c := range []struct {
+		l0             int64
+		epsilon, delta float64
+		accounting     Accounting
+		want           Mechanism
+	}{
+		{1, 1, 1e-6, ZCDP, Laplace},
+		{100, 1, 1e-6, ZCDP, Gaussian},
+		{100, 1, 0, ZCDP, Laplace},
+		{100, 1, 1e-6, Pure, Laplace},
+		{100, 1e7, 1e-6, ZCDP, Laplace},   // the library's sigma would be 0
+		{1000, 1e-7, 1e-6, ZCDP, Laplace}, // its delta would be wrong
+		{1000, 1, 1e-30, ZCDP, Laplace},   // its cut would show
+	} {
+		n := Choose(c.l0, c.epsilon, c.delta, c.accounting)
+		if n.Mechanism != c.want || n.Validate() != nil || n.L0 != c.l0 || n.Epsilon != c.epsilon {
+			t.Errorf("Choose(%d, %g, %g, %s) = %+v, want %s", c.l0, c.epsilon, c.delta, c.accounting, n, c.want)
+		}
+	}
+	if n := Choose(1, 1, math.NaN(), ZCDP); n.Validate() == nil {
+		t.Errorf("%+v does not refuse", n)
+	}
+}
+
+func BenchmarkAdd100k(b *testing.B) {
+	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 20}, {Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}} {
+		b.Run(string(n.Mechanism), func(b *testing.B) {
+			for b.Loop() {
+				for i := range int64(100_000) {
+					if _, err := n.Add(i, 100); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDistribution(b *testing.B) {
+	n := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}
+	for b.Loop() {
+		n.Distribution(100)
+	}
+}

@@ -1,0 +1,113 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/synth"
+)
+
+const (
+	benchHospitals = 5
+	benchKeys      = 200
+	benchSeed      = 1
+	rowsEach       = 40 // of a patient, on average
+)
+
+// TestBench times the federation beside one DuckDB that has all rows, and runs the
+// same SQL without privacy, in the same run on the same machine: what is held against
+// later work is the ratio.
+func TestBench(t *testing.T) {
+	if os.Getenv("INTRAMUROS_BENCH") == "" {
+		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes minutes")
+	}
+	rows := int64(20_000_000)
+	if s := os.Getenv("INTRAMUROS_BENCH_ROWS"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 1000 {
+			t.Fatalf("INTRAMUROS_BENCH_ROWS is %q; give a number from 1000", s)
+		}
+		rows = n
+	}
+	fmt.Printf("\n%d rows of %d patients in %d nodes, %d cores\n\n", rows, rows/rowsEach, benchHospitals, runtime.NumCPU())
+	t.Run("throughput", func(t *testing.T) { benchThroughput(t, rows) })
+	t.Run("latency", benchLatency)
+}
+
+func benchThroughput(t *testing.T, rows int64) {
+	s, o := benchData(t, rows)
+	f := startFederation(t, s)
+	fmt.Printf("%-42s %11s %11s %7s\n", "median of 3", "federation", "one DuckDB", "ratio")
+	for _, q := range []struct{ name, sql string }{
+		{"(a) COUNT, AVG", "SELECT COUNT(*), AVG(value_as_number) FROM measurement"},
+		{"(b) COUNT, AVG by 200 keys, L0 = 5", "SELECT measurement_concept_id, COUNT(*), AVG(value_as_number) FROM measurement GROUP BY measurement_concept_id"},
+		{"(c) COUNT, AVG by 2 keys, one row a patient", "SELECT gender_concept_id, COUNT(*), AVG(year_of_birth) FROM person GROUP BY gender_concept_id"},
+	} {
+		federated := median(3, func(i int) {
+			a, err := f.query(request{SQL: q.sql, Epsilon: 1 + 1e-6*float64(i)})
+			if err != nil || a.Stored {
+				t.Fatalf("%s: stored %v, %v", q.name, a.Stored, err)
+			}
+		})
+		alone := median(3, func(int) { o.rows(q.sql) })
+		fmt.Printf("%-42s %9.3f s %9.3f s %7.1f\n", q.name, federated.Seconds(), alone.Seconds(), federated.Seconds()/alone.Seconds())
+	}
+}
+
+// benchLatency is what a query costs before there is any data to speak of: planning,
+// two ledger entries on the disk of each node and three at the coordinator, two round trips.
+func benchLatency(t *testing.T) {
+	s, _ := benchData(t, 1000)
+	f := startFederation(t, s)
+	latency := median(30, func(i int) {
+		if _, err := f.query(request{SQL: "SELECT COUNT(*) FROM person", Epsilon: 1 + 1e-6*float64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	fmt.Printf("\n%-42s %8.1f ms\n\n", "a count over 25 patients, median of 30", 1000*latency.Seconds())
+}
+
+// benchData spreads the patients over the hospitals, and has a database with all of them.
+func benchData(t *testing.T, rows int64) (shape, *oracle) {
+	t.Helper()
+	all := t.TempDir()
+	if err := synth.Measurements(t.Context(), all, benchSeed, rows, rows/rowsEach, benchKeys); err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := filepath.Abs("testdata/bench.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shape{catalog: catalog, folders: map[string]string{}, threads: runtime.NumCPU(), memory: "2GB"}
+	o := newOracle(t)
+	for _, table := range []string{"person", "measurement"} {
+		o.do(fmt.Sprintf("CREATE VIEW %[1]s AS SELECT * FROM '%[2]s/%[1]s.parquet'", table, all))
+	}
+	for i := range benchHospitals {
+		name := fmt.Sprintf("hospital-%d", i)
+		s.folders[name] = t.TempDir()
+		for _, table := range []string{"person", "measurement"} {
+			o.do(fmt.Sprintf("COPY (SELECT * FROM %[1]s WHERE person_id %% %[2]d = %[3]d) TO '%[4]s/%[1]s.parquet'", table, benchHospitals, i, s.folders[name]))
+		}
+	}
+	return s, o
+}
+
+// median runs it once to warm up and then n times.
+func median(n int, do func(i int)) time.Duration {
+	do(0)
+	var all []time.Duration
+	for i := range n {
+		began := time.Now()
+		do(i + 1)
+		all = append(all, time.Since(began))
+	}
+	slices.Sort(all)
+	return all[n/2]
+}

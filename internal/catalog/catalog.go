@@ -1,0 +1,147 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Limits that hold where a catalog file gives none.
+const (
+	DefaultMaxGroups = 5
+	DefaultMaxRows   = 10
+)
+
+// Catalog is the data dictionary of one federation. It does not change once
+// loaded, so any number of goroutines may read it.
+type Catalog struct {
+	Name           string // of the federation's schema, such as "omop-5.4"
+	Description    string
+	MaxSites       int      // at how many hospitals one patient may be; 0: at every node asked
+	HospitalColumn bool     // whether queries may use the virtual column `hospital`
+	MaxGroups      int      // default L0: groups that one patient may touch, at each site
+	MaxRows        int      // default: rows of one patient that count in a group; the weights of more scale down
+	Tables         []*Table // sorted by name
+}
+
+// Table is one logical table, which each node maps to a source of its own.
+type Table struct {
+	Name, Description string
+	Public            bool      // says nothing about patients; may be released in full
+	Key               []string  // columns whose values together identify a row; empty: none known
+	Patient           string    // private tables: the column that leads to the patient (see PatientPath)
+	OneRowPerPatient  bool      // at each site
+	MaxRows           int       // overrides the catalog's where above 0
+	Columns           []*Column // in the order declared
+}
+
+// Column is one column of a table.
+type Column struct {
+	Name, Description string
+	Type              value.Type
+	Nullable          bool
+	Lower, Upper      value.Value   // inclusive bounds, both Valid or neither; int, float, date and timestamp only
+	Domain            []value.Value // every value but NULL, distinct and sorted; nil: undeclared
+	References        string        // "table.column", the whole key of that table, or ""
+}
+
+// Step is one table on the way from a row to its patient. A row of the previous
+// step's table joins the row of this one whose Key equals the previous Column;
+// the first step is the table itself and has no Key.
+type Step struct {
+	Table, Key, Column string
+}
+
+// Table returns the table of that name in any letter case.
+func (c *Catalog) Table(name string) (*Table, bool) {
+	for _, t := range c.Tables {
+		if strings.EqualFold(t.Name, name) {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// Column returns the column of that name in any letter case.
+func (t *Table) Column(name string) (*Column, bool) {
+	for _, col := range t.Columns {
+		if strings.EqualFold(col.Name, name) {
+			return col, true
+		}
+	}
+	return nil, false
+}
+
+// RowLimit returns how many rows of one patient count in a group of t: 1 with
+// one row a patient, else the table's own limit, else the catalog's.
+func (c *Catalog) RowLimit(t *Table) int {
+	switch {
+	case t.OneRowPerPatient:
+		return 1
+	case t.MaxRows > 0:
+		return t.MaxRows
+	}
+	return c.MaxRows
+}
+
+// PatientPath returns the steps from a row of the private table t to its
+// patient: the first is {t, "", t.Patient}, and the last one's Column holds the
+// patient's id. For eICU's vital signs,
+//
+//	{vitalaperiodic, "", patientunitstayid} {patient, patientunitstayid, uniquepid}
+//
+// means vitalaperiodic JOIN patient ON vitalaperiodic.patientunitstayid =
+// patient.patientunitstayid, and patient.uniquepid is the patient. A reference
+// to a column that is itself the referenced table's Patient (OMOP's
+// visit_occurrence.person_id to person.person_id) is the same value, so it adds
+// no step. The error tells where the way is lost: t is public, a table or column is
+// missing or public, or the way turns in a circle.
+func (c *Catalog) PatientPath(t *Table) ([]Step, error) {
+	if t.Public {
+		return nil, fmt.Errorf("table %s is public and has no patient", t.Name)
+	}
+	if t.Patient == "" {
+		return nil, fmt.Errorf("private table %s does not say how it reaches its patient; give `patient: COLUMN`", t.Name)
+	}
+	path := []Step{{Table: t.Name, Column: t.Patient}}
+	seen := map[string]bool{t.Name: true}
+	at, column := t, t.Patient
+	for {
+		col, ok := at.Column(column)
+		if !ok {
+			return nil, fmt.Errorf("table %s has no column %s, which is to lead to its patient", at.Name, column)
+		}
+		if col.References == "" {
+			return path, nil
+		}
+		name, key, _ := strings.Cut(col.References, ".")
+		next, ok := c.Table(name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("column %s.%s references %s, and there is no table %s", at.Name, column, col.References, name)
+		case next.Public:
+			return nil, fmt.Errorf("the way from table %s to its patient passes through %s, which is public; a patient is found by private tables only", t.Name, name)
+		case seen[next.Name]:
+			return nil, fmt.Errorf("the way from table %s to its patient turns in a circle at %s", t.Name, next.Name)
+		case next.Patient == "":
+			return nil, fmt.Errorf("the way from table %s to its patient ends at %s, which names no `patient` column", t.Name, next.Name)
+		}
+		seen[next.Name] = true
+		at, column = next, next.Patient
+		if !strings.EqualFold(next.Patient, key) {
+			path = append(path, Step{Table: next.Name, Key: key, Column: next.Patient})
+		}
+	}
+}
+
+// IsPatientID reports whether the column holds the patient's id itself, so that
+// no join is needed to know whose a row is.
+func (c *Catalog) IsPatientID(table, column string) bool {
+	t, ok := c.Table(table)
+	if !ok || t.Public || !strings.EqualFold(t.Patient, column) {
+		return false
+	}
+	path, err := c.PatientPath(t)
+	return err == nil && len(path) == 1
+}

@@ -1,0 +1,83 @@
+package catalog
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// digestForm changes when a catalog's settings come to mean something else, so
+// that daemons of two versions do not take one digest for agreement.
+const digestForm = "intramuros catalog 1"
+
+// The canonical form: all that affects meaning, and nothing else. A limit that
+// is left to its default is written as what it comes to.
+type (
+	canonicalCatalog struct {
+		Form           string
+		Name           string
+		MaxSites       int
+		HospitalColumn bool
+		MaxGroups      int
+		MaxRows        int
+		Tables         []canonicalTable
+	}
+	canonicalTable struct {
+		Name             string
+		Public           bool
+		Key              []string
+		Patient          string
+		OneRowPerPatient bool
+		RowLimit         int
+		Columns          []canonicalColumn
+	}
+	canonicalColumn struct {
+		Name       string
+		Type       value.Type
+		Nullable   bool
+		Bounds     []value.Value
+		Domain     []value.Value
+		References string
+	}
+)
+
+// Digest returns the SHA-256, as 64 hexadecimal digits, of everything in the
+// catalog that affects what a query means or costs: names, types, nullability,
+// bounds, domains, keys, references, patients and limits. Descriptions, comments,
+// the order of tables and columns, and whether the file extends a built-in
+// catalog or spells it out do not count.
+func (c *Catalog) Digest() string {
+	form := canonicalCatalog{
+		Form: digestForm, Name: c.Name, MaxSites: c.MaxSites, HospitalColumn: c.HospitalColumn,
+		MaxGroups: c.MaxGroups, MaxRows: c.MaxRows,
+	}
+	for _, t := range c.Tables {
+		table := canonicalTable{
+			Name: t.Name, Public: t.Public, Key: slices.Sorted(slices.Values(t.Key)), Patient: t.Patient,
+			OneRowPerPatient: t.OneRowPerPatient, RowLimit: c.RowLimit(t),
+		}
+		for _, col := range t.Columns {
+			column := canonicalColumn{
+				Name: col.Name, Type: col.Type, Nullable: col.Nullable,
+				Domain: slices.SortedFunc(slices.Values(col.Domain), value.Compare), References: col.References,
+			}
+			if col.Lower.Valid() {
+				column.Bounds = []value.Value{col.Lower, col.Upper}
+			}
+			table.Columns = append(table.Columns, column)
+		}
+		slices.SortFunc(table.Columns, func(a, b canonicalColumn) int { return cmp.Compare(a.Name, b.Name) })
+		form.Tables = append(form.Tables, table)
+	}
+	slices.SortFunc(form.Tables, func(a, b canonicalTable) int { return cmp.Compare(a.Name, b.Name) })
+	b, err := json.Marshal(form)
+	if err != nil {
+		panic(err) // strings, numbers and values always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

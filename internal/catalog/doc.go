@@ -1,0 +1,55 @@
+// Package catalog is the data dictionary of a federation: its tables, their
+// columns with types, bounds and domains, which tables are public, and how each
+// private table reaches its patient.
+//
+// The coordinator plans by it, and every node checks fragments against its own
+// copy; Digest tells whether two copies mean the same. All that a catalog
+// declares is public and is believed: a bound clamps, a domain lists every key
+// that an answer shows, and `one_row_per_patient` and `max_sites` lower
+// sensitivities, so a wrong one of these two costs patients their protection.
+//
+// # The file
+//
+//	catalog: eicu                # the schema's name
+//	description: ...
+//	extends: omop-5.4            # optional: start from a built-in catalog
+//	max_sites: 3                 # at how many hospitals one patient may be; absent: at every node asked
+//	hospital_column: true        # may queries use the virtual column `hospital`? default false
+//	max_groups: 5                # groups that one patient may touch at one site; default 5
+//	max_rows: 10                 # rows of one patient that count in a group; default 10
+//	tables:
+//	  patient:
+//	    description: one unit stay
+//	    key: patientunitstayid   # the column, or list of columns, that identifies a row
+//	    patient: uniquepid       # the column that leads to the patient
+//	    columns:
+//	      patientunitstayid: {type: int, nullable: false}
+//	      uniquepid: {type: text, nullable: false}
+//	      age: {type: int, bounds: [0, 120], description: years at admission}
+//	      gender: {type: text, nullable: false, domain: [Female, Male]}
+//	  vitalaperiodic:
+//	    patient: patientunitstayid
+//	    max_rows: 50
+//	    columns:
+//	      patientunitstayid: {type: int, nullable: false, references: patient.patientunitstayid}
+//	  hospital:
+//	    public: true
+//	    key: hospitalid
+//	    columns:
+//	      hospitalid: {type: int, nullable: false}
+//
+// Names are lower-cased and match [a-z_][a-z0-9_]*. Values in bounds and domain
+// are read by the column's type. Anchors, aliases and unknown keys are refused.
+//
+// With `extends`, what the file gives replaces what the built-in catalog says:
+// a setting replaces that setting, a column replaces the whole column of that
+// name, and new tables and columns are added. Nothing can be removed; a node
+// that does not offer a table leaves it unmapped.
+//
+// # The patient
+//
+// A private table names a column, `patient`, that holds the patient's id or
+// references the key of another private table, whose own `patient` leads on.
+// Rows whose path meets a NULL or a missing row belong to nobody and count for
+// nothing.
+package catalog

@@ -1,0 +1,469 @@
+package fragment
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Proof is what Check derives from a fragment and the catalog alone, and what
+// the release's sensitivity and the engine's SQL rest upon.
+type Proof struct {
+	// OneRow: a patient has at most one row, so no per-patient grouping is needed.
+	OneRow bool
+	// KeysPerPatient: all rows of a patient fall into one group.
+	KeysPerPatient bool
+	// Groups is L0: the largest number of groups that one patient can touch at one node.
+	Groups int
+	// Truncates: a patient may have rows in more than Groups groups, so that some
+	// must be left out.
+	Truncates bool
+	// Rows is K: how many rows of one patient count in one group.
+	Rows int
+	// Cells is the number of groups where every key's domain is declared (1
+	// without keys), and 0 where one is not: then the groups need selection.
+	Cells int
+	// LInf bounds each partial's part of one patient in one group at one node.
+	LInf []int64
+}
+
+// Check verifies a fragment against the catalog: its form, its types, that every
+// row belongs to one patient, and its limits. Every error wraps ErrInvalid or
+// ErrExpression and holds no value of any row.
+func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
+	s, err := NewScope(f.Relations, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkForm(s); err != nil {
+		return nil, err
+	}
+	owned := s.ownership(f.conjuncts())
+	for i, r := range s.relations {
+		if !r.table.Public && !owned[i] {
+			return nil, fmt.Errorf("%w: nothing says that a row of %s belongs to the same patient as the rest", ErrInvalid, r.Name)
+		}
+	}
+	if err := s.checkPatient(f.Patient); err != nil {
+		return nil, err
+	}
+	p := &Proof{Rows: f.MaxRows, Groups: f.MaxGroups, Cells: 1}
+	single := s.singleRow(f.conjuncts())
+	p.OneRow, p.KeysPerPatient = true, true
+	for i := range s.relations {
+		p.OneRow = p.OneRow && single[i]
+	}
+	for _, k := range f.Keys {
+		k.Expr.Columns(func(relation, _ string) {
+			p.KeysPerPatient = p.KeysPerPatient && single[s.index[relation]]
+		})
+		p.Cells *= len(k.Domain)
+		if p.Cells > MaxCells || p.Cells*f.Width() > MaxIntegers {
+			return nil, fmt.Errorf("%w: the declared keys span more than %d groups", ErrInvalid, MaxCells)
+		}
+	}
+	if p.OneRow {
+		p.Rows = 1
+	}
+	possible := p.Cells // 0: any number
+	if p.OneRow || p.KeysPerPatient {
+		possible = 1
+	}
+	if p.Truncates = possible == 0 || possible > f.MaxGroups; !p.Truncates {
+		p.Groups = possible
+	}
+	for _, partial := range f.Partials {
+		p.LInf = append(p.LInf, partial.lInf(p.Rows))
+	}
+	return p, nil
+}
+
+func (p Partial) lInf(rows int) int64 {
+	switch p.Kind {
+	case PartialPatients:
+		return 1
+	case PartialSum:
+		return int64(rows) * p.Grid.Bound()
+	}
+	return int64(rows)
+}
+
+// conjuncts lists the conditions that hold on every row that the fragment reads,
+// with the relation to whose left join a condition is confined, or -1.
+func (f *Fragment) conjuncts() []condition {
+	var all []condition
+	for i, r := range f.Relations {
+		only := -1
+		if r.Join == JoinLeft {
+			only = i
+		}
+		for _, e := range Conjuncts(r.On) {
+			all = append(all, condition{e, only})
+		}
+	}
+	for _, e := range Conjuncts(f.Filter) {
+		all = append(all, condition{e, -1})
+	}
+	return all
+}
+
+// condition is a conjunct. One of a left join's ON holds where that join found a
+// row, and says nothing of the relations before it.
+type condition struct {
+	*Expr
+	only int
+}
+
+// Scope resolves columns of a fragment's relations.
+type Scope struct {
+	catalog   *catalog.Catalog
+	relations []scoped
+	index     map[string]int
+}
+
+type scoped struct {
+	Relation
+	table *catalog.Table
+	// optional: the relation's columns may be NULL because a left join found nothing.
+	optional bool
+}
+
+// NewScope resolves relations against the catalog.
+func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
+	s := &Scope{catalog: c, index: map[string]int{}}
+	if len(relations) == 0 || len(relations) > maxRelations {
+		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
+	}
+	for i, r := range relations {
+		t, ok := c.Table(r.Table)
+		if !ok {
+			return nil, fmt.Errorf("%w: the catalog has no table %s", ErrInvalid, r.Table)
+		}
+		if _, twice := s.index[r.Name]; twice || r.Name == "" {
+			return nil, fmt.Errorf("%w: the relation name %q is empty or used twice", ErrInvalid, r.Name)
+		}
+		s.index[r.Name] = i
+		s.relations = append(s.relations, scoped{r, t, r.Join == JoinLeft})
+	}
+	return s, nil
+}
+
+// Facts returns what the catalog says of a column or of the hospital's name.
+func (s *Scope) Facts(e *Expr) Facts {
+	f := unknown(true)
+	if e.Op == OpHospital {
+		f.Nullable = false
+		return f
+	}
+	i, ok := s.index[e.Relation]
+	if !ok {
+		return f
+	}
+	c, ok := s.relations[i].table.Column(e.Column)
+	if !ok {
+		return f
+	}
+	f.Nullable = c.Nullable || s.relations[i].optional
+	if c.Lower.Valid() {
+		f.Lower, f.Upper = within(c.Lower, c.Upper)
+	}
+	switch {
+	case c.Domain != nil && len(c.Domain) < maxDomain:
+		f.Domain = withNull(append([]value.Value(nil), c.Domain...), f.Nullable)
+	case c.Type == value.TypeBool:
+		f.Domain = withNull([]value.Value{value.Bool(false), value.Bool(true)}, f.Nullable)
+	case c.Lower.Valid() && (c.Type == value.TypeInt || c.Type == value.TypeDate):
+		f.Domain = wholeDomain(c.Type, f)
+	}
+	return f
+}
+
+func (f *Fragment) checkForm(s *Scope) error {
+	if f.MaxGroups < 1 || f.MaxRows < 1 || f.MaxGroups > 1_000_000 || f.MaxRows > 1_000_000 {
+		return fmt.Errorf("%w: max_groups and max_rows must be from 1 to 1000000", ErrInvalid)
+	}
+	if len(f.Partials) == 0 || len(f.Partials) > maxPartials || len(f.Keys) > maxKeys {
+		return fmt.Errorf("%w: %d keys and %d partial aggregates; at most %d and from 1 to %d are computed", ErrInvalid, len(f.Keys), len(f.Partials), maxKeys, maxPartials)
+	}
+	nodes := 0
+	check := func(e *Expr, visible int) error { return s.check(e, visible, 0, &nodes) }
+	for i, r := range f.Relations {
+		joined := r.Join == JoinInner || r.Join == JoinLeft
+		if i == 0 && r.Join != "" || i > 0 && !joined && r.Join != JoinCross || joined != (r.On != nil) {
+			return fmt.Errorf("%w: relation %s is not joined properly", ErrInvalid, r.Name)
+		}
+		if r.On == nil {
+			continue
+		}
+		if err := checkCondition(r.On, i+1, check); err != nil {
+			return err
+		}
+	}
+	all := len(f.Relations)
+	if f.Filter != nil {
+		if err := checkCondition(f.Filter, all, check); err != nil {
+			return err
+		}
+	}
+	for _, k := range f.Keys {
+		if err := checkKey(k, func(e *Expr) error { return check(e, all) }); err != nil {
+			return err
+		}
+	}
+	for _, p := range f.Partials {
+		if err := p.checkForm(f.MaxRows, func(e *Expr) error { return check(e, all) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkCondition(e *Expr, visible int, check func(*Expr, int) error) error {
+	if err := check(e, visible); err != nil {
+		return err
+	}
+	if e.Type != value.TypeBool {
+		return mistyped("%s is no condition", e)
+	}
+	return nil
+}
+
+func checkKey(k Key, check func(*Expr) error) error {
+	if err := check(k.Expr); err != nil {
+		return err
+	}
+	seen := map[value.Value]bool{}
+	for _, v := range k.Domain {
+		if v.Type() != k.Expr.Type || seen[v] {
+			return fmt.Errorf("%w: the declared domain of %s holds a value twice or of another type", ErrInvalid, k.Expr)
+		}
+		seen[v] = true
+	}
+	return nil
+}
+
+func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
+	if p.Expr != nil {
+		if err := check(p.Expr); err != nil {
+			return err
+		}
+	}
+	if (p.Kind == PartialSum) != (p.Grid != nil) {
+		return fmt.Errorf("%w: a sum, and only a sum, has a grid", ErrInvalid)
+	}
+	if (p.Kind == PartialBuckets) != (p.Buckets != nil) {
+		return fmt.Errorf("%w: buckets, and only they, have a range", ErrInvalid)
+	}
+	switch {
+	case p.Kind == PartialPatients && (p.Expr == nil || p.Expr.Type == value.TypeBool):
+		return nil
+	case p.Kind == PartialRows && p.Expr == nil:
+		return nil
+	case p.Kind == PartialValues && p.Expr != nil:
+		return nil
+	case p.Kind == PartialSum && p.Expr != nil && p.Expr.Type.Numeric():
+		return p.Grid.validate(maxRows)
+	case p.Kind == PartialBuckets && p.Buckets != nil && p.Expr != nil && p.Expr.Type.Numeric():
+		return p.Buckets.validate()
+	}
+	return fmt.Errorf("%w: a partial aggregate %q over that expression does not exist", ErrInvalid, p.Kind)
+}
+
+// check verifies the types of an expression that may read the first `visible`
+// relations.
+func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
+	if e == nil {
+		return mistyped("an argument is missing")
+	}
+	if *nodes++; *nodes > maxNodes || depth > maxDepth {
+		return fmt.Errorf("%w: an expression is too large", ErrInvalid)
+	}
+	for _, a := range e.Args {
+		if err := s.check(a, visible, depth+1, nodes); err != nil {
+			return err
+		}
+	}
+	if err := e.checkType(); err != nil {
+		return err
+	}
+	switch e.Op {
+	case OpHospital:
+		if !s.catalog.HospitalColumn {
+			return fmt.Errorf("%w: this federation's catalog does not allow the column hospital", ErrInvalid)
+		}
+	case OpColumn:
+		i, ok := s.index[e.Relation]
+		if !ok || i >= visible {
+			return fmt.Errorf("%w: there is no relation %s here", ErrInvalid, e.Relation)
+		}
+		c, ok := s.relations[i].table.Column(e.Column)
+		if !ok || c.Type != e.Type {
+			return fmt.Errorf("%w: table %s has no column %s of type %s", ErrInvalid, s.relations[i].Table, e.Column, e.Type)
+		}
+	}
+	return nil
+}
+
+func (s *Scope) checkPatient(e *Expr) error {
+	if e == nil || e.Op != OpColumn {
+		return fmt.Errorf("%w: it does not name the patient's column", ErrInvalid)
+	}
+	nodes := 0
+	if err := s.check(e, len(s.relations), 0, &nodes); err != nil {
+		return err
+	}
+	r := s.relations[s.index[e.Relation]]
+	if !s.catalog.IsPatientID(r.Table, e.Column) {
+		return fmt.Errorf("%w: %s does not hold the patient's id", ErrInvalid, e)
+	}
+	if r.optional {
+		return fmt.Errorf("%w: %s is on the optional side of a left join", ErrInvalid, e)
+	}
+	return nil
+}
+
+// equality returns the two columns of a condition column = column.
+func equality(e *Expr) (a, b *Expr, ok bool) {
+	if e.Op != OpEqual || e.Args[0].Op != OpColumn || e.Args[1].Op != OpColumn {
+		return nil, nil, false
+	}
+	return e.Args[0], e.Args[1], true
+}
+
+// SamePatient reports whether equality of the two columns means that the two
+// rows belong to the same patient: both hold the patient's id; or one is the
+// foreign key by which its table reaches the patient and the other is the key it
+// refers to; or both are such foreign keys to the same key.
+func (s *Scope) SamePatient(a, b *Expr) bool {
+	r, q := s.relations[s.index[a.Relation]].table, s.relations[s.index[b.Relation]].table
+	if r.Public || q.Public || a.Relation == b.Relation {
+		return false
+	}
+	if s.catalog.IsPatientID(r.Name, a.Column) && s.catalog.IsPatientID(q.Name, b.Column) {
+		return true
+	}
+	x, y := wayToPatient(r, a.Column), wayToPatient(q, b.Column)
+	return x != "" && (x == y || x == strings.ToLower(q.Name+"."+b.Column)) ||
+		y != "" && y == strings.ToLower(r.Name+"."+a.Column)
+}
+
+// wayToPatient returns what the column refers to if it is the one by which its
+// table reaches the patient.
+func wayToPatient(t *catalog.Table, column string) string {
+	c, ok := t.Column(column)
+	if !ok || !strings.EqualFold(t.Patient, column) {
+		return ""
+	}
+	return strings.ToLower(c.References)
+}
+
+// ownership says of each private relation whether its rows are proved to belong
+// to the patient of the first private relation.
+func (s *Scope) ownership(conditions []condition) []bool {
+	owned := make([]bool, len(s.relations))
+	for i, r := range s.relations {
+		if !r.table.Public {
+			owned[i] = true
+			break
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, c := range conditions {
+			a, b, ok := equality(c.Expr)
+			if !ok || !s.SamePatient(a, b) {
+				continue
+			}
+			i, j := s.index[a.Relation], s.index[b.Relation]
+			if owned[i] {
+				i, j = j, i
+			}
+			// A left join's condition ties the relation that it joins, no other.
+			if owned[j] && !owned[i] && (c.only == -1 || c.only == i) {
+				owned[i], changed = true, true
+			}
+		}
+	}
+	return owned
+}
+
+// singleRow says of each relation whether all rows of a patient read the same row
+// of it, or all read none: a private table of one row a patient, or a table whose
+// whole key is equated with constants or with columns of such relations. A left
+// join reads a row or none by its whole condition, which therefore must depend on
+// such relations alone.
+func (s *Scope) singleRow(conditions []condition) []bool {
+	single := make([]bool, len(s.relations))
+	for changed := true; changed; {
+		changed = false
+		for i, r := range s.relations {
+			if !single[i] && (r.table.OneRowPerPatient || s.keyed(i, single, conditions)) && s.steady(i, single) {
+				single[i], changed = true, true
+			}
+		}
+	}
+	return single
+}
+
+// steady reports whether the condition of relation i, if it is a left join's, reads
+// nothing but that relation, single ones, and the patient's id, which is the same in
+// all rows of a patient.
+func (s *Scope) steady(i int, single []bool) bool {
+	r := s.relations[i]
+	steady := true
+	if r.Join == JoinLeft {
+		r.On.Columns(func(relation, column string) {
+			j := s.index[relation]
+			id := !s.relations[j].optional && s.catalog.IsPatientID(s.relations[j].Table, column)
+			steady = steady && (j == i || single[j] || id)
+		})
+	}
+	return steady
+}
+
+// keyed reports whether each column of relation i's key equals a constant or a
+// column of a relation that is already known to be single.
+func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
+	r := s.relations[i]
+	if len(r.table.Key) == 0 {
+		return false
+	}
+	fixed := map[string]bool{}
+	for _, c := range conditions {
+		if c.Op != OpEqual || c.only != -1 && c.only != i {
+			continue
+		}
+		for k, a := range c.Args {
+			b := c.Args[1-k]
+			known := b.Op == OpLiteral || b.Op == OpHospital || b.Op == OpColumn && single[s.index[b.Relation]]
+			// Of one type: two long ints may equal the same float.
+			if a.Type == b.Type && a.Op == OpColumn && a.Relation == r.Name && known {
+				fixed[strings.ToLower(a.Column)] = true
+			}
+		}
+	}
+	for _, k := range r.table.Key {
+		if !fixed[strings.ToLower(k)] {
+			return false
+		}
+	}
+	return true
+}
+
+// Unowned returns the names of the private relations whose rows nothing ties to
+// the patient of the first private relation.
+func Unowned(f *Fragment, c *catalog.Catalog) ([]string, error) {
+	s, err := NewScope(f.Relations, c)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i, owned := range s.ownership(f.conjuncts()) {
+		if !owned && !s.relations[i].table.Public {
+			names = append(names, s.relations[i].Name)
+		}
+	}
+	return names, nil
+}

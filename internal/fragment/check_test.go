@@ -1,0 +1,220 @@
+package fragment
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+func testCatalog(t testing.TB) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse([]byte(`
+catalog: test
+hospital_column: true
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      sex: {type: text, nullable: false, domain: [f, m]}
+      place: {type: int, references: place.id}
+  stay:
+    key: stay
+    patient: id
+    columns:
+      stay: {type: int, nullable: false}
+      id: {type: int, nullable: false, references: person.id}
+      days: {type: int, bounds: [0, 100]}
+  vital:
+    patient: stay
+    columns:
+      stay: {type: int, nullable: false, references: visit.stay}
+      x: {type: float, bounds: [0, 1]}
+  visit:
+    key: stay
+    patient: who
+    columns:
+      stay: {type: int, nullable: false}
+      who: {type: int, nullable: false}
+  place:
+    public: true
+    key: id
+    columns:
+      id: {type: int, nullable: false}
+      region: {type: text}
+`), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func col(relation, column string, t value.Type) *Expr { return Column(relation, column, t) }
+
+func eq(t *testing.T, a, b *Expr) *Expr { return must(t, OpEqual, a, b) }
+
+func personID(name string) *Expr { return col(name, "id", value.TypeInt) }
+
+func rows() []Partial { return []Partial{{Kind: PartialRows}} }
+
+func base(relations ...Relation) Fragment {
+	return Fragment{Version: Version, Relations: relations, Patient: personID(relations[0].Name), Partials: rows(), MaxGroups: 5, MaxRows: 10}
+}
+
+func TestProofs(t *testing.T) {
+	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
+	joined := func(r Relation, how Join, on *Expr) Relation { r.Join, r.On = how, on; return r }
+	sex := Key{Expr: col("person", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}}
+	days := Key{Expr: col("stay", "days", value.TypeInt)}
+	place := Relation{Name: "place", Table: "place", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), col("person", "place", value.TypeInt))}
+	loose := place
+	loose.On = must(t, OpLess, col("place", "id", value.TypeInt), col("person", "place", value.TypeInt))
+	keyed := func(f Fragment, keys ...Key) Fragment { f.Keys = keys; return f }
+	for _, c := range []struct {
+		name string
+		f    Fragment
+		want Proof
+	}{
+		{"one row a patient", base(person), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 1}},
+		{"its keys", keyed(base(person), sex), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 2}},
+		{"joined to a key", base(person, place), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 1}},
+		{"joined to no key", base(person, loose), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 1}},
+		{"many rows", base(stay), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 1}},
+		{"many rows, the patient's keys", keyed(base(stay, joined(person, JoinInner, eq(t, personID("stay"), personID("person")))), sex),
+			Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 2}},
+		{"joined where the patient is the same", keyed(base(stay, joined(person, JoinLeft, eq(t, personID("stay"), personID("person")))), sex),
+			Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 2}},
+		// Whether the left join finds the patient's row differs from stay to stay.
+		{"joined where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), sex),
+			Proof{Groups: 2, Rows: 10, Cells: 2}},
+		{"undeclared keys", keyed(base(stay), days), Proof{Groups: 5, Truncates: true, Rows: 10, Cells: 0}},
+		{"few declared keys", keyed(base(stay), Key{days.Expr, []value.Value{value.Int(1), value.Int(2)}}), Proof{Groups: 2, Rows: 10, Cells: 2}},
+		{"one row, undeclared keys", keyed(base(person), Key{Expr: col("person", "sex", value.TypeText)}), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 0}},
+	} {
+		got, err := Check(&c.f, testCatalog(t))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got.LInf = nil
+		if got.OneRow != c.want.OneRow || got.KeysPerPatient != c.want.KeysPerPatient || got.Groups != c.want.Groups ||
+			got.Truncates != c.want.Truncates || got.Rows != c.want.Rows || got.Cells != c.want.Cells {
+			t.Errorf("%s: %+v, want %+v", c.name, *got, c.want)
+		}
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
+	visit := Relation{Name: "visit", Table: "visit"}
+	joined := func(r Relation, how Join, on *Expr) Relation { r.Join, r.On = how, on; return r }
+	with := func(change func(*Fragment), relations ...Relation) Fragment {
+		f := base(relations...)
+		change(&f)
+		return f
+	}
+	none := func(*Fragment) {}
+	days := col("stay", "days", value.TypeInt)
+	second := Relation{Name: "other", Table: "person"}
+	third := Relation{Name: "third", Table: "stay"}
+	for name, f := range map[string]Fragment{
+		"two patients in a row":           with(none, person, joined(stay, JoinCross, nil)),
+		"patients tied by another column": with(none, person, joined(stay, JoinInner, eq(t, col("person", "place", value.TypeInt), personID("stay")))),
+		"tied on one branch of an OR":     with(none, person, joined(stay, JoinInner, must(t, OpOr, eq(t, personID("person"), personID("stay")), eq(t, days, num(1))))),
+		"tied by a left join's condition about others": with(none, person, joined(second, JoinInner, eq(t, num(1), num(1))),
+			joined(third, JoinLeft, eq(t, personID("person"), personID("other")))),
+		"the optional side's patient": with(func(f *Fragment) { f.Patient = personID("stay") }, person, joined(stay, JoinLeft, eq(t, personID("person"), personID("stay")))),
+		"a patient that is none":      with(func(f *Fragment) { f.Patient = days }, stay),
+		"a foreign key as patient":    with(func(f *Fragment) { f.Patient = col("vital", "stay", value.TypeInt) }, Relation{Name: "vital", Table: "vital"}),
+		"different patient ids":       with(none, person, joined(visit, JoinInner, eq(t, personID("person"), col("visit", "stay", value.TypeInt)))),
+		"an unknown table":            with(none, Relation{Name: "x", Table: "x"}),
+		"an unknown column":           with(func(f *Fragment) { f.Filter = eq(t, col("stay", "y", value.TypeInt), num(1)) }, stay),
+		"a column of another type":    with(func(f *Fragment) { f.Filter = eq(t, col("stay", "days", value.TypeFloat), flt(1)) }, stay),
+		"a filter that is none":       with(func(f *Fragment) { f.Filter = days }, stay),
+		"a name twice":                with(none, person, joined(person, JoinCross, nil)),
+		"a join without condition":    with(none, person, joined(stay, JoinInner, nil)),
+		"no partial":                  with(func(f *Fragment) { f.Partials = nil }, person),
+		"no limit":                    with(func(f *Fragment) { f.MaxRows = 0 }, person),
+		"rows of an expression":       with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialRows, Expr: days}} }, stay),
+		"a sum without grid":          with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days}} }, stay),
+		"a sum on a huge grid":        with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days, Grid: &Grid{Upper: 1 << 50}}} }, stay),
+		"a domain of another type":    with(func(f *Fragment) { f.Keys = []Key{{days, []value.Value{value.Text("1")}}} }, stay),
+		"a lying type":                with(func(f *Fragment) { f.Filter = &Expr{Op: OpAdd, Type: value.TypeBool, Args: []*Expr{num(1), num(1)}} }, stay),
+		"an unknown operation":        with(func(f *Fragment) { f.Filter = &Expr{Op: "sleep", Type: value.TypeBool, Args: []*Expr{num(1)}} }, stay),
+	} {
+		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)
+		}
+	}
+}
+
+func TestTiesThroughKeys(t *testing.T) {
+	vital := Relation{Name: "vital", Table: "vital"}
+	key := func(r string) *Expr { return col(r, "stay", value.TypeInt) }
+	who := col("visit", "who", value.TypeInt)
+	visit := Relation{Name: "visit", Table: "visit", Join: JoinInner, On: eq(t, key("vital"), key("visit"))}
+	again := Relation{Name: "again", Table: "vital", Join: JoinInner, On: eq(t, key("vital"), key("again"))}
+	f := Fragment{Version: Version, Relations: []Relation{vital, visit, again}, Patient: who, Partials: rows(), MaxGroups: 1, MaxRows: 7}
+	p, err := Check(&f, testCatalog(t))
+	if err != nil || p.Rows != 7 || p.OneRow {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestRequestVerify(t *testing.T) {
+	f := base(Relation{Name: "stay", Table: "stay"})
+	f.Keys = []Key{{Expr: col("stay", "days", value.TypeInt)}}
+	p, err := Check(&f, testCatalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 5}
+	if err := (&Request{Fragment: f, Noise: noise, ThresholdDelta: 1e-6}).Verify(p); err != nil {
+		t.Error(err)
+	}
+	fewer, free := noise, noise
+	fewer.L0, free.Epsilon = 1, 0
+	for name, r := range map[string]Request{
+		"less noise than groups": {Fragment: f, Noise: fewer, ThresholdDelta: 1e-6},
+		"no epsilon":             {Fragment: f, Noise: free, ThresholdDelta: 1e-6},
+		"no threshold":           {Fragment: f, Noise: noise},
+	} {
+		if r.Verify(p) == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
+
+func TestGridKeepsSumsWithin64Bits(t *testing.T) {
+	for _, bounds := range [][2]float64{{0, 1}, {-1e-9, 1e-9}, {0, 300}, {-1e15, 1e15}, {1e6, 1e6 + 1}, {0, 0}, {-5, -1}, {0, 1e300}} {
+		for _, maxRows := range []int{1, 10, 1000, 1_000_000} {
+			for _, centered := range []bool{false, true} {
+				for _, whole := range []bool{false, bounds[1] < 1e15} {
+					g, err := NewGrid(bounds[0], bounds[1], whole, centered, maxRows)
+					if err != nil {
+						t.Errorf("%v: %v", bounds, err)
+						continue
+					}
+					if err := g.validate(maxRows); err != nil {
+						t.Errorf("%v, %d rows, whole %v, centered %v: %+v: %v", bounds, maxRows, whole, centered, g, err)
+					}
+					if step := g.Number(1); centered && !whole && step > (bounds[1]-bounds[0])/1e3+1e-12*math.Abs(bounds[1]) && bounds[0] != bounds[1] && maxRows < 1e5 {
+						t.Errorf("%v, %d rows: a step of %g is coarse", bounds, maxRows, step)
+					}
+				}
+			}
+		}
+	}
+	if g, err := NewGrid(1<<59, 1<<59+128, true, true, 1); !errors.Is(err, ErrInvalid) {
+		t.Errorf("whole numbers that float64 confuses have the grid %v, %v", g, err)
+	}
+	if _, err := NewGrid(0, math.Inf(1), false, false, 1); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an unbounded sum has a grid: %v", err)
+	}
+}

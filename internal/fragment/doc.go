@@ -1,0 +1,36 @@
+// Package fragment is the contract between coordinator and node: the typed
+// description of what one node computes, never SQL text.
+//
+// A fragment reads relations (tables of the catalog, joined), filters their
+// rows, groups them, and asks for partial aggregates that add up over nodes.
+// Every row belongs to one patient, and Check proves it from the catalog alone;
+// the planner and each node run the same Check, so a node trusts nothing that
+// it has not proved itself.
+//
+// # What a fragment means
+//
+// Let r be the rows of one patient in one group, at one node.
+//
+//   - patients: 1 if r holds a row (for which Expr is true, where given), else 0
+//   - rows:     min(|r|, K)
+//   - values:   min(c, K), c being the rows of r where Expr is not NULL
+//   - sum:      s if c <= K, else trunc(s*K/c), where s adds, over the c rows,
+//     clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center
+//   - buckets:  for each bucket, n if c <= K, else trunc(n*K/c), where n of the c
+//     rows fall into it
+//
+// with K = 1 where Check proves one row a patient, and K = MaxRows elsewhere: a
+// patient with more rows than K counts as K rows that look like the average of
+// theirs, so that ratios of partial aggregates stay unbiased. All are integers,
+// and a patient's part is at most Proof.LInf whatever the rows hold. At most
+// MaxGroups groups of a patient are kept, by a keyed hash; the parts that are
+// kept add up over patients, and over nodes.
+//
+// # Expressions are total
+//
+// No expression can fail on a row's value: a division by zero, an integer
+// beyond 64 bits, a real number beyond float64 and a text that is no number
+// give NULL. A column with bounds reads a value outside of them as the nearest
+// bound, so that interval arithmetic over expressions is a proof. Evaluate is
+// the reference for this semantics; engines are tested against it.
+package fragment

@@ -1,0 +1,398 @@
+package fragment
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Op says what an expression does with its arguments.
+type Op string
+
+// The operations. Arguments are of the types in parentheses; NULL arguments give
+// NULL unless said otherwise.
+const (
+	OpColumn   Op = "column"   // the column Relation.Column
+	OpLiteral  Op = "literal"  // Value
+	OpHospital Op = "hospital" // the name of the node that computes
+
+	OpAdd       Op = "+"   // (number, number)
+	OpSubtract  Op = "-"   // (number, number)
+	OpMultiply  Op = "*"   // (number, number)
+	OpDivide    Op = "/"   // (number, number), always a float
+	OpIntDivide Op = "div" // (int, int), truncated toward zero
+	OpModulo    Op = "%"   // (int, int), the sign of the dividend
+	OpNegate    Op = "neg" // (number)
+
+	OpEqual          Op = "="
+	OpNotEqual       Op = "<>"
+	OpLess           Op = "<"
+	OpLessOrEqual    Op = "<="
+	OpGreater        Op = ">"
+	OpGreaterOrEqual Op = ">="
+	OpIn             Op = "in"   // (any, literal...)
+	OpLike           Op = "like" // (text, literal text): % any characters, _ one, \ escapes; case counts
+	OpIsNull         Op = "is null"
+
+	OpAnd Op = "and" // (bool, bool...), three-valued
+	OpOr  Op = "or"  // (bool, bool...), three-valued
+	OpNot Op = "not"
+
+	OpCase     Op = "case"     // (bool, any, bool, any, ..., any): the first true condition's value, else the last argument
+	OpCoalesce Op = "coalesce" // the first that is not NULL
+	OpLeast    Op = "least"    // NULLs are left out
+	OpGreatest Op = "greatest" // NULLs are left out
+
+	OpRound   Op = "round" // (number, literal int 0..15): half away from zero
+	OpFloor   Op = "floor" // (number)
+	OpCeiling Op = "ceil"  // (number)
+	OpAbs     Op = "abs"   // (number)
+	OpYear    Op = "year"  // (date or timestamp)
+	OpMonth   Op = "month" // (date or timestamp)
+	OpCast    Op = "cast"  // to Type; what cannot be converted is NULL
+)
+
+// Expr is a typed expression. It is immutable once built.
+type Expr struct {
+	Op       Op           `json:"op"`
+	Type     value.Type   `json:"type"`
+	Relation string       `json:"relation,omitempty"` // OpColumn
+	Column   string       `json:"column,omitempty"`   // OpColumn
+	Value    *value.Value `json:"value,omitempty"`    // OpLiteral
+	Args     []*Expr      `json:"args,omitempty"`
+}
+
+// ErrExpression means that an operation does not fit its arguments.
+var ErrExpression = errors.New("the expression is not well typed")
+
+func mistyped(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrExpression, fmt.Sprintf(format, args...))
+}
+
+// Literal is a constant.
+func Literal(v value.Value) *Expr { return &Expr{Op: OpLiteral, Type: v.Type(), Value: &v} }
+
+// Column is a column of a relation.
+func Column(relation, column string, t value.Type) *Expr {
+	return &Expr{Op: OpColumn, Type: t, Relation: relation, Column: column}
+}
+
+// Hospital is the name of the node that computes.
+func Hospital() *Expr { return &Expr{Op: OpHospital, Type: value.TypeText} }
+
+// Cast converts an expression to another type.
+func Cast(e *Expr, t value.Type) (*Expr, error) {
+	c := &Expr{Op: OpCast, Type: t, Args: []*Expr{e}}
+	return c, c.checkType()
+}
+
+// New applies an operation other than a column, a literal, the hospital or a
+// cast, and returns ErrExpression where the arguments do not fit it.
+func New(op Op, args ...*Expr) (*Expr, error) {
+	e := &Expr{Op: op, Args: args}
+	t, err := resultType(e)
+	if err != nil {
+		return nil, err
+	}
+	e.Type = t
+	return e, nil
+}
+
+// checkType recomputes the type of one node whose arguments are already checked.
+func (e *Expr) checkType() error {
+	t, err := resultType(e)
+	if err != nil {
+		return err
+	}
+	if t != e.Type {
+		return mistyped("%q gives %s, not %s", e.Op, t, e.Type)
+	}
+	return nil
+}
+
+var arity = map[Op][2]int{
+	OpColumn: {0, 0}, OpLiteral: {0, 0}, OpHospital: {0, 0},
+	OpAdd: {2, 2}, OpSubtract: {2, 2}, OpMultiply: {2, 2}, OpDivide: {2, 2}, OpIntDivide: {2, 2}, OpModulo: {2, 2}, OpNegate: {1, 1},
+	OpEqual: {2, 2}, OpNotEqual: {2, 2}, OpLess: {2, 2}, OpLessOrEqual: {2, 2}, OpGreater: {2, 2}, OpGreaterOrEqual: {2, 2},
+	OpIn: {2, maxArgs}, OpLike: {2, 2}, OpIsNull: {1, 1},
+	OpAnd: {2, maxArgs}, OpOr: {2, maxArgs}, OpNot: {1, 1},
+	OpCase: {3, maxArgs}, OpCoalesce: {1, maxArgs}, OpLeast: {1, maxArgs}, OpGreatest: {1, maxArgs},
+	OpRound: {2, 2}, OpFloor: {1, 1}, OpCeiling: {1, 1}, OpAbs: {1, 1}, OpYear: {1, 1}, OpMonth: {1, 1}, OpCast: {1, 1},
+}
+
+func resultType(e *Expr) (value.Type, error) {
+	limits, known := arity[e.Op]
+	if !known {
+		return "", mistyped("there is no operation %q", e.Op)
+	}
+	if n := len(e.Args); n < limits[0] || n > limits[1] {
+		return "", mistyped("%q has %d arguments", e.Op, n)
+	}
+	for _, a := range e.Args {
+		if a == nil {
+			return "", mistyped("%q lacks an argument", e.Op)
+		}
+	}
+	if e.Op != OpColumn && (e.Relation != "" || e.Column != "") || e.Op != OpLiteral && e.Value != nil {
+		return "", mistyped("%q has fields of another operation", e.Op)
+	}
+	all := func(fits func(value.Type) bool, what string) error {
+		for _, a := range e.Args {
+			if !fits(a.Type) {
+				return mistyped("%s needs %s, and %s is a %s", e.Op, what, a, a.Type)
+			}
+		}
+		return nil
+	}
+	isBool := func(t value.Type) bool { return t == value.TypeBool }
+	isInt := func(t value.Type) bool { return t == value.TypeInt }
+	isDay := func(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }
+	switch e.Op {
+	case OpColumn:
+		if e.Relation == "" || e.Column == "" {
+			return "", mistyped("a column lacks its name")
+		}
+		return value.ParseType(string(e.Type))
+	case OpLiteral:
+		if e.Value == nil || !e.Value.Valid() {
+			return "", mistyped("a literal lacks its value")
+		}
+		return e.Value.Type(), nil
+	case OpHospital:
+		return value.TypeText, nil
+	case OpAdd, OpSubtract, OpMultiply, OpNegate, OpAbs, OpFloor, OpCeiling:
+		return commonType(e.Args), all(value.Type.Numeric, "a number")
+	case OpDivide:
+		return value.TypeFloat, all(value.Type.Numeric, "a number")
+	case OpIntDivide, OpModulo:
+		return value.TypeInt, all(isInt, "an int")
+	case OpRound:
+		d := e.Args[1]
+		if d.Op != OpLiteral || d.Type != value.TypeInt || d.Value.IsNull() || d.Value.Int64() < 0 || d.Value.Int64() > 15 {
+			return "", mistyped("round takes a constant number of digits from 0 to 15")
+		}
+		if !e.Args[0].Type.Numeric() {
+			return "", mistyped("round needs a number, and %s is a %s", e.Args[0], e.Args[0].Type)
+		}
+		return e.Args[0].Type, nil
+	case OpEqual, OpNotEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual:
+		if !comparable2(e.Args[0], e.Args[1]) {
+			return "", mistyped("%s does not compare with %s", e.Args[0].Type, e.Args[1].Type)
+		}
+		return value.TypeBool, nil
+	case OpIn:
+		for _, a := range e.Args[1:] {
+			if a.Op != OpLiteral {
+				return "", mistyped("in takes constants")
+			}
+			if !comparable2(e.Args[0], a) {
+				return "", mistyped("%s does not compare with %s", e.Args[0].Type, a.Type)
+			}
+		}
+		return value.TypeBool, nil
+	case OpLike:
+		p := e.Args[1]
+		if e.Args[0].Type != value.TypeText || p.Op != OpLiteral || p.Type != value.TypeText || p.Value.IsNull() {
+			return "", mistyped("like compares a text with a constant pattern")
+		}
+		if _, err := parsePattern(p.Value.Str()); err != nil {
+			return "", err
+		}
+		return value.TypeBool, nil
+	case OpIsNull:
+		return value.TypeBool, nil
+	case OpAnd, OpOr, OpNot:
+		return value.TypeBool, all(isBool, "a condition")
+	case OpCase:
+		if len(e.Args)%2 == 0 {
+			return "", mistyped("case lacks its last value")
+		}
+		var values []*Expr
+		for i, a := range e.Args {
+			switch {
+			case i%2 == 1 || i == len(e.Args)-1:
+				values = append(values, a)
+			case a.Type != value.TypeBool:
+				return "", mistyped("case needs a condition, and %s is a %s", a, a.Type)
+			}
+		}
+		return unify(e.Op, values)
+	case OpCoalesce, OpLeast, OpGreatest:
+		return unify(e.Op, e.Args)
+	case OpYear, OpMonth:
+		return value.TypeInt, all(isDay, "a date or a timestamp")
+	case OpCast:
+		if !castable(e.Args[0].Type, e.Type) {
+			return "", mistyped("a %s does not convert to %s", e.Args[0].Type, e.Type)
+		}
+		return value.ParseType(string(e.Type))
+	}
+	return "", mistyped("there is no operation %q", e.Op)
+}
+
+// commonType is float where any argument is, else the first one's type.
+func commonType(args []*Expr) value.Type {
+	for _, a := range args {
+		if a.Type == value.TypeFloat {
+			return value.TypeFloat
+		}
+	}
+	return args[0].Type
+}
+
+func unify(op Op, args []*Expr) (value.Type, error) {
+	t := commonType(args)
+	for _, a := range args {
+		if a.Type != t && (t != value.TypeFloat || !a.Type.Numeric()) {
+			return "", mistyped("%s mixes %s and %s", op, t, a.Type)
+		}
+	}
+	return t, nil
+}
+
+func comparable2(a, b *Expr) bool {
+	return a.Type == b.Type || a.Type.Numeric() && b.Type.Numeric()
+}
+
+// castable lists the conversions that mean the same on every engine; a float's
+// digits as text do not.
+func castable(from, to value.Type) bool {
+	if from == to {
+		return true
+	}
+	switch from {
+	case value.TypeText:
+		return to != value.TypeBool
+	case value.TypeInt:
+		return to == value.TypeFloat || to == value.TypeText
+	case value.TypeFloat:
+		return to == value.TypeInt
+	case value.TypeBool:
+		return to == value.TypeInt || to == value.TypeText
+	case value.TypeDate:
+		return to == value.TypeTimestamp || to == value.TypeText
+	case value.TypeTimestamp:
+		return to == value.TypeDate
+	}
+	return false
+}
+
+// Conjuncts splits a condition at its top-level ANDs; nil gives none.
+func Conjuncts(e *Expr) []*Expr {
+	if e == nil {
+		return nil
+	}
+	if e.Op != OpAnd {
+		return []*Expr{e}
+	}
+	var all []*Expr
+	for _, a := range e.Args {
+		all = append(all, Conjuncts(a)...)
+	}
+	return all
+}
+
+// Columns calls fn for every column that the expression reads.
+func (e *Expr) Columns(fn func(relation, column string)) {
+	if e.Op == OpColumn {
+		fn(e.Relation, e.Column)
+	}
+	for _, a := range e.Args {
+		a.Columns(fn)
+	}
+}
+
+// String writes the expression as SQL for people; engines have their own dialects.
+func (e *Expr) String() string {
+	var b strings.Builder
+	e.write(&b, 0)
+	return b.String()
+}
+
+var precedence = map[Op]int{
+	OpOr: 1, OpAnd: 2, OpNot: 3,
+	OpEqual: 4, OpNotEqual: 4, OpLess: 4, OpLessOrEqual: 4, OpGreater: 4, OpGreaterOrEqual: 4, OpIn: 4, OpLike: 4, OpIsNull: 4,
+	OpAdd: 5, OpSubtract: 5, OpMultiply: 6, OpDivide: 6, OpIntDivide: 6, OpModulo: 6, OpNegate: 7,
+}
+
+func (e *Expr) write(b *strings.Builder, outer int) {
+	p := precedence[e.Op]
+	if p != 0 && p < outer {
+		b.WriteByte('(')
+		defer b.WriteByte(')')
+	}
+	list := func(args []*Expr, separator string, level int) {
+		for i, a := range args {
+			if i > 0 {
+				b.WriteString(separator)
+			}
+			a.write(b, level)
+		}
+	}
+	switch e.Op {
+	case OpColumn:
+		b.WriteString(e.Relation + "." + e.Column)
+	case OpLiteral:
+		writeLiteral(b, *e.Value)
+	case OpHospital:
+		b.WriteString("hospital")
+	case OpNegate:
+		b.WriteByte('-')
+		e.Args[0].write(b, p+1)
+	case OpNot:
+		b.WriteString("NOT ")
+		e.Args[0].write(b, p+1)
+	case OpIsNull:
+		e.Args[0].write(b, p+1)
+		b.WriteString(" IS NULL")
+	case OpAnd, OpOr, OpAdd, OpMultiply:
+		list(e.Args, " "+strings.ToUpper(string(e.Op))+" ", p)
+	case OpIn:
+		e.Args[0].write(b, p+1)
+		b.WriteString(" IN (")
+		list(e.Args[1:], ", ", 0)
+		b.WriteByte(')')
+	case OpCase:
+		b.WriteString("CASE")
+		for i := 0; i+1 < len(e.Args); i += 2 {
+			b.WriteString(" WHEN ")
+			e.Args[i].write(b, 0)
+			b.WriteString(" THEN ")
+			e.Args[i+1].write(b, 0)
+		}
+		b.WriteString(" ELSE ")
+		e.Args[len(e.Args)-1].write(b, 0)
+		b.WriteString(" END")
+	case OpCast:
+		b.WriteString("CAST(")
+		e.Args[0].write(b, 0)
+		b.WriteString(" AS " + string(e.Type) + ")")
+	default:
+		if p != 0 { // binary operators that do not associate
+			e.Args[0].write(b, p)
+			b.WriteString(" " + strings.ToUpper(string(e.Op)) + " ")
+			e.Args[1].write(b, p+1)
+			return
+		}
+		b.WriteString(strings.ToUpper(string(e.Op)) + "(")
+		list(e.Args, ", ", 0)
+		b.WriteByte(')')
+	}
+}
+
+func writeLiteral(b *strings.Builder, v value.Value) {
+	switch {
+	case v.IsNull():
+		b.WriteString("NULL")
+	case v.Type() == value.TypeText:
+		b.WriteString("'" + strings.ReplaceAll(v.Str(), "'", "''") + "'")
+	case v.Type() == value.TypeDate:
+		b.WriteString("DATE '" + v.String() + "'")
+	case v.Type() == value.TypeTimestamp:
+		b.WriteString("TIMESTAMP '" + v.String() + "'")
+	default:
+		b.WriteString(v.String())
+	}
+}

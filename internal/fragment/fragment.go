@@ -1,0 +1,262 @@
+package fragment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Version is the wire form that this package writes and reads.
+const Version = 1
+
+// Limits of a fragment's wire form.
+const (
+	MaxWireBytes = 4 << 20
+	maxArgs      = 10_000 // of one expression
+	maxNodes     = 100_000
+	maxDepth     = 200
+	maxRelations = 30
+	maxKeys      = 10
+	maxPartials  = 100
+	// MaxCells is the largest number of groups that declared domains may span.
+	MaxCells = 100_000
+	// MaxIntegers is the largest number of integers that a node sends, and that
+	// declared groups may span.
+	MaxIntegers = 1 << 24
+)
+
+// ErrInvalid means that a fragment is not one that this node can run.
+var ErrInvalid = errors.New("the fragment is not valid")
+
+// Fragment is what one node computes. See the package comment for its meaning.
+type Fragment struct {
+	Version   int        `json:"version"`
+	Catalog   string     `json:"catalog"` // digest of the catalog it was planned with
+	Relations []Relation `json:"relations"`
+	Patient   *Expr      `json:"patient"` // the column that holds the patient's id
+	Filter    *Expr      `json:"filter,omitempty"`
+	Keys      []Key      `json:"keys,omitempty"`
+	Partials  []Partial  `json:"partials"`
+	MaxGroups int        `json:"max_groups"` // L0: groups of one patient that count, at this node; at least 1
+	MaxRows   int        `json:"max_rows"`   // K: rows of one patient that count in a group; at least 1
+}
+
+// Join is how a relation joins those before it.
+type Join string
+
+// The joins. The first relation has none.
+const (
+	JoinInner Join = "inner"
+	JoinLeft  Join = "left"
+	JoinCross Join = "cross"
+)
+
+// Relation is a table under a name of its own.
+type Relation struct {
+	Name  string `json:"name"`
+	Table string `json:"table"`
+	Join  Join   `json:"join,omitempty"`
+	On    *Expr  `json:"on,omitempty"` // inner and left
+}
+
+// Key is an expression to group by.
+type Key struct {
+	Expr *Expr `json:"expr"`
+	// Domain lists every key, NULL included where it is one; rows with another
+	// key are left out. Nil: the keys are not declared.
+	Domain []value.Value `json:"domain,omitempty"`
+}
+
+// PartialKind is a kind of partial aggregate.
+type PartialKind string
+
+// The partial aggregates; the package comment defines them.
+const (
+	PartialPatients PartialKind = "patients"
+	PartialRows     PartialKind = "rows"
+	PartialValues   PartialKind = "values"
+	PartialSum      PartialKind = "sum"
+	PartialBuckets  PartialKind = "buckets"
+)
+
+// Partial is one partial aggregate: integers that add up.
+type Partial struct {
+	Kind PartialKind `json:"kind"`
+	Expr *Expr       `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
+	Grid *Grid       `json:"grid,omitempty"` // sum
+	// Buckets are those into which values are counted; kind buckets.
+	Buckets *Buckets `json:"buckets,omitempty"`
+}
+
+// Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width; a
+// value outside counts in the first or the last. The coordinator releases them as
+// a tree: at each level, the counts of Branching times as many, finer buckets.
+type Buckets struct {
+	Lower     float64 `json:"lower"`
+	Upper     float64 `json:"upper"`
+	Branching int     `json:"branching"` // 2..1000
+	Levels    int     `json:"levels"`    // 1..4
+}
+
+// maxLeaves is the largest number of buckets.
+const maxLeaves = 1 << 16
+
+// Leaves is the number of buckets.
+func (b Buckets) Leaves() int {
+	n := 1
+	for range b.Levels {
+		n *= b.Branching
+	}
+	return n
+}
+
+// Width is the width of one bucket.
+func (b Buckets) Width() float64 { return (b.Upper - b.Lower) / float64(b.Leaves()) }
+
+// Leaf is the bucket of x: clamp(floor((x - Lower) * Density), 0, Leaves - 1).
+func (b Buckets) Leaf(x float64) int {
+	return int(math.Max(0, math.Min(float64(b.Leaves()-1), math.Floor((x-b.Lower)*b.Density()))))
+}
+
+// Density is the number of buckets a unit.
+func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.Lower) }
+
+func (b Buckets) validate() error {
+	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+	if !finite(b.Lower) || !finite(b.Upper) || b.Lower >= b.Upper || b.Branching < 2 || b.Branching > 1000 ||
+		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || !finite(b.Density()) || b.Width() == 0 {
+		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
+	}
+	return nil
+}
+
+// Width is how many integers the partial aggregate is: one, or one a bucket.
+func (p Partial) Width() int {
+	if p.Buckets != nil {
+		return p.Buckets.Leaves()
+	}
+	return 1
+}
+
+// Weight is for how many coordinates of bound LInf the partial aggregate counts
+// where it is released. A patient's K rows add at most K to the counts of each
+// level of a tree, whatever buckets they fall into: in L1 at most K a level, and
+// in L2 as well, so that a tree weighs as many coordinates as it has levels.
+func (p Partial) Weight() int {
+	if p.Buckets != nil {
+		return p.Buckets.Levels
+	}
+	return 1
+}
+
+// Width is how many integers a node sends for a group.
+func (f *Fragment) Width() int {
+	n := 0
+	for _, p := range f.Partials {
+		n += p.Width()
+	}
+	return n
+}
+
+// Weight is how many coordinates of a group a patient changes.
+func (f *Fragment) Weight() int64 {
+	n := int64(0)
+	for _, p := range f.Partials {
+		n += int64(p.Weight())
+	}
+	return n
+}
+
+// Grid is the fixed-point grid on which a sum is exact: a value x counts as
+// clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center. Public bounds alone
+// decide it (Casacuberta et al. 2022 show what happens otherwise).
+type Grid struct {
+	Shift  int   `json:"shift"` // -1074..1023; 0 for whole numbers unless their range is very wide
+	Lower  int64 `json:"lower"`
+	Upper  int64 `json:"upper"`
+	Center int64 `json:"center"`
+}
+
+// gridBits bounds |value| on the grid, and gridBits+log2(MaxRows) a patient's part,
+// so that 2^26 patients add up within an int64.
+const (
+	gridBits = 24
+	partBits = 36
+)
+
+// NewGrid returns the grid for numbers within [lower, upper], whole ones or not,
+// of which maxRows of a patient count. A centered grid measures from the middle
+// of the bounds, which halves the sensitivity of a mean; the other from zero.
+func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, error) {
+	if math.IsInf(lower, 0) || math.IsInf(upper, 0) || math.IsNaN(lower) || math.IsNaN(upper) || lower > upper {
+		return Grid{}, fmt.Errorf("%w: a sum needs bounds", ErrInvalid)
+	}
+	if whole && (lower <= -exactWhole || upper >= exactWhole) {
+		return Grid{}, fmt.Errorf("%w: the whole numbers in [%g, %g] are beyond what float64 tells apart", ErrInvalid, lower, upper)
+	}
+	room := partBits - int(math.Ceil(math.Log2(float64(maxRows))))
+	limit := min(gridBits, room)
+	if whole {
+		limit = room // whole numbers are exact at shift 0, as long as they fit
+	}
+	reach := math.Max(math.Abs(lower), math.Abs(upper))
+	if centered {
+		reach = upper - lower
+	}
+	shift := 0
+	if reach > 0 {
+		_, exponent := math.Frexp(reach) // reach < 2^exponent
+		shift = limit - exponent
+		if whole {
+			shift = min(0, shift)
+		}
+	}
+	if shift < -1000 || shift > 1000 {
+		return Grid{}, fmt.Errorf("%w: the bounds [%g, %g] are too wide or too narrow for a sum", ErrInvalid, lower, upper)
+	}
+	g := Grid{Shift: shift, Lower: int64(math.Floor(math.Ldexp(lower, shift))), Upper: int64(math.Ceil(math.Ldexp(upper, shift)))}
+	if centered {
+		g.Center = g.Lower + (g.Upper-g.Lower)/2
+	}
+	return g, nil
+}
+
+// Bound is the largest |value| on the grid after centering.
+func (g Grid) Bound() int64 { return max(g.Upper-g.Center, g.Center-g.Lower, 1) }
+
+// Number turns a sum on the grid, without its center, into a number.
+func (g Grid) Number(sum float64) float64 { return math.Ldexp(sum, -g.Shift) }
+
+func (g Grid) validate(maxRows int) error {
+	const far = 1 << 60
+	if g.Shift < -1000 || g.Shift > 1000 || g.Lower > g.Upper || g.Lower < -far || g.Upper > far || g.Center < g.Lower && g.Center != 0 || g.Center > g.Upper && g.Center != 0 {
+		return fmt.Errorf("%w: a sum's grid is out of range", ErrInvalid)
+	}
+	if bound := g.Bound(); bound > (1<<partBits)/int64(maxRows) {
+		return fmt.Errorf("%w: a sum's grid is too fine: %d rows of %d exceed 2^%d", ErrInvalid, maxRows, bound, partBits)
+	}
+	return nil
+}
+
+// String names the partial aggregate as a person reads it.
+func (p Partial) String() string {
+	switch {
+	case p.Grid != nil:
+		lower, upper := p.Grid.Number(float64(p.Grid.Lower)), p.Grid.Number(float64(p.Grid.Upper))
+		text := fmt.Sprintf("sum of %s within [%g, %g]", p.Expr, lower, upper)
+		if p.Grid.Center != 0 {
+			text += fmt.Sprintf(" less %g", p.Grid.Number(float64(p.Grid.Center)))
+		}
+		return text + fmt.Sprintf(", in steps of %g", p.Grid.Number(1))
+	case p.Buckets != nil:
+		b := p.Buckets
+		return fmt.Sprintf("values of %s in %d buckets of [%g, %g], in %d levels", p.Expr, b.Leaves(), b.Lower, b.Upper, b.Levels)
+	case p.Kind == PartialPatients && p.Expr != nil:
+		return "patients with " + p.Expr.String()
+	case p.Kind == PartialValues:
+		return "values of " + p.Expr.String()
+	}
+	return string(p.Kind)
+}

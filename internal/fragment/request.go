@@ -1,0 +1,76 @@
+package fragment
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/intramuros/intramuros/dp"
+)
+
+// Request is what a coordinator asks of a node, for one fragment: to say what it
+// would run (explain), or to reserve its loss (prepare).
+type Request struct {
+	Query      string   `json:"query"`      // the coordinator's id for the query, 32 hex digits
+	Study      string   `json:"study"`      // the study whose budget pays
+	Researcher string   `json:"researcher"` // who asks
+	Fragment   Fragment `json:"fragment"`
+	Noise      dp.Noise `json:"noise"` // the noise that will cover every partial aggregate
+	// ThresholdDelta is spent on selecting undeclared groups, in [0, 1); 0 where
+	// all keys are declared.
+	ThresholdDelta float64 `json:"threshold_delta"`
+}
+
+// Prepared is a node's answer to prepare.
+type Prepared struct {
+	Reservation string  `json:"reservation"` // the ticket with which to execute, once
+	DataVersion string  `json:"data_version"`
+	Loss        dp.Loss `json:"loss"` // as the node priced it
+}
+
+// Explained is a node's answer to explain, which spends nothing.
+type Explained struct {
+	Engine      string `json:"engine"`
+	DataVersion string `json:"data_version"`
+	SQL         string `json:"sql"` // what the engine would run
+}
+
+// Price is what the request costs: the noise of one vector release and the
+// selection of groups. Coordinator and node each compute it for themselves.
+func (r *Request) Price() (dp.Loss, error) { return r.Noise.Loss(r.ThresholdDelta) }
+
+// Verify checks that the noise covers what the proof says a patient can change:
+// one coordinate for each partial aggregate of each group.
+func (r *Request) Verify(p *Proof) error {
+	if err := r.Noise.Validate(); err != nil {
+		return err
+	}
+	if need := int64(p.Groups) * r.Fragment.Weight(); r.Noise.L0 != need {
+		return fmt.Errorf("%w: its noise is for %d coordinates a patient, and a patient changes %d", ErrInvalid, r.Noise.L0, need)
+	}
+	if (p.Cells == 0) != (r.ThresholdDelta > 0) {
+		return fmt.Errorf("%w: undeclared groups, and they alone, need a threshold", ErrInvalid)
+	}
+	return nil
+}
+
+// DecodeRequest reads a request strictly: unknown fields, trailing bytes and
+// oversized input are refused. It checks form, not meaning: see Check.
+func DecodeRequest(b []byte) (*Request, error) {
+	if len(b) > MaxWireBytes {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrInvalid, len(b), MaxWireBytes)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	var r Request
+	if err := d.Decode(&r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("%w: bytes after its end", ErrInvalid)
+	}
+	if v := r.Fragment.Version; v != Version {
+		return nil, fmt.Errorf("%w: version %d; this node speaks version %d", ErrInvalid, v, Version)
+	}
+	return &r, nil
+}

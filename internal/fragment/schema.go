@@ -1,0 +1,205 @@
+package fragment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// ErrRecord means that an Arrow record is not an answer to the fragment.
+var ErrRecord = errors.New("the record does not answer the fragment")
+
+// Schema is the form of the fragment's answer: one row a group, its keys k0, k1,
+// ... in their own types (NULL where the key is NULL), then its partial
+// aggregates p0, p1, ..., which are never NULL: an integer, or for buckets a list
+// of one integer a bucket.
+func (f *Fragment) Schema() *arrow.Schema {
+	fields := make([]arrow.Field, 0, len(f.Keys)+len(f.Partials))
+	for i, k := range f.Keys {
+		fields = append(fields, arrow.Field{Name: "k" + strconv.Itoa(i), Type: ArrowType(k.Expr.Type), Nullable: true})
+	}
+	for i, p := range f.Partials {
+		field := arrow.Field{Name: "p" + strconv.Itoa(i), Type: arrow.PrimitiveTypes.Int64}
+		if p.Buckets != nil {
+			field.Type = arrow.FixedSizeListOf(int32(p.Buckets.Leaves()), arrow.PrimitiveTypes.Int64) //nolint:gosec // at most maxLeaves
+		}
+		fields = append(fields, field)
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+// ArrowType is the Arrow type of a column of values of type t.
+func ArrowType(t value.Type) arrow.DataType {
+	switch t {
+	case value.TypeBool:
+		return arrow.FixedWidthTypes.Boolean
+	case value.TypeInt:
+		return arrow.PrimitiveTypes.Int64
+	case value.TypeFloat:
+		return arrow.PrimitiveTypes.Float64
+	case value.TypeDate:
+		return arrow.FixedWidthTypes.Date32
+	case value.TypeTimestamp:
+		return &arrow.TimestampType{Unit: arrow.Microsecond}
+	}
+	return arrow.BinaryTypes.String
+}
+
+// AppendRow adds one group to a builder of the fragment's Schema. The keys are
+// of the schema's types, and dates are within the 32 bits of an Arrow date. The
+// partials are Fragment.Width integers, those of buckets side by side.
+func AppendRow(b *array.RecordBuilder, keys []value.Value, partials []int64) {
+	for i, k := range keys {
+		AppendValue(b.Field(i), k)
+	}
+	for i := len(keys); i < len(b.Fields()); i++ {
+		switch field := b.Field(i).(type) {
+		case *array.Int64Builder:
+			field.Append(partials[0])
+			partials = partials[1:]
+		case *array.FixedSizeListBuilder:
+			n := int(field.Type().(*arrow.FixedSizeListType).Len())
+			field.Append(true)
+			field.ValueBuilder().(*array.Int64Builder).AppendValues(partials[:n], nil)
+			partials = partials[n:]
+		}
+	}
+}
+
+// AppendValue adds a value to a builder of its type's ArrowType; an invalid one
+// counts as NULL. A date is within the 32 bits of an Arrow date.
+func AppendValue(b array.Builder, v value.Value) {
+	if !v.Valid() || v.IsNull() {
+		b.AppendNull()
+		return
+	}
+	switch b := b.(type) {
+	case *array.BooleanBuilder:
+		b.Append(v.True())
+	case *array.Int64Builder:
+		b.Append(v.Int64())
+	case *array.Float64Builder:
+		b.Append(v.Float64())
+	case *array.StringBuilder:
+		b.Append(v.Str())
+	case *array.Date32Builder:
+		b.Append(arrow.Date32(v.Int64())) //nolint:gosec // within 32 bits, as the contract says
+	case *array.TimestampBuilder:
+		b.Append(arrow.Timestamp(v.Int64()))
+	}
+}
+
+// ReadRecord calls fn for each group of an answer, in order, and stops at its
+// first error. The slices are fn's to read until it returns. A record of another
+// schema, with a NULL partial aggregate, a real number that is not finite or a
+// text that is not UTF-8 is refused with ErrRecord before fn is called.
+func ReadRecord(f *Fragment, r arrow.Record, fn func(keys []value.Value, partials []int64) error) error {
+	keys, partials, err := readColumns(f, r)
+	if err != nil {
+		return err
+	}
+	row, sums := make([]value.Value, len(keys)), make([]int64, f.Width())
+	for i := range int(r.NumRows()) {
+		for k := range keys {
+			row[k] = keys[k][i]
+		}
+		into := sums
+		for _, column := range partials {
+			n := copy(into, column[i*len(column)/int(r.NumRows()):(i+1)*len(column)/int(r.NumRows())])
+			into = into[n:]
+		}
+		if err := fn(row, sums); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readColumns copies a record that may come from anybody. Arrow's accessors
+// panic on buffers shorter than they claim, which is but one more refusal here.
+func readColumns(f *Fragment, r arrow.Record) (keys [][]value.Value, partials [][]int64, err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("%w: its buffers are broken", ErrRecord)
+		}
+	}()
+	want, rows := f.Schema(), int(r.NumRows())
+	if got := r.Schema().Fields(); len(got) != len(want.Fields()) || int(r.NumCols()) != len(got) {
+		return nil, nil, fmt.Errorf("%w: %d columns, not %d", ErrRecord, len(got), len(want.Fields()))
+	}
+	for i, field := range want.Fields() {
+		got, column := r.Schema().Field(i), r.Column(i)
+		if got.Name != field.Name || !arrow.TypeEqual(got.Type, field.Type) || !arrow.TypeEqual(column.DataType(), field.Type) || column.Len() != rows {
+			return nil, nil, fmt.Errorf("%w: column %d is %s %s, not %s %s", ErrRecord, i, got.Name, got.Type, field.Name, field.Type)
+		}
+		if i >= len(f.Keys) {
+			sums, err := readSums(column, rows*f.Partials[i-len(f.Keys)].Width(), field.Name)
+			if err != nil {
+				return nil, nil, err
+			}
+			partials = append(partials, sums)
+			continue
+		}
+		values := make([]value.Value, rows)
+		for row := range values {
+			v, ok := readKey(column, row, f.Keys[i].Expr.Type)
+			if !ok {
+				return nil, nil, fmt.Errorf("%w: column %s holds a value that is no %s", ErrRecord, field.Name, f.Keys[i].Expr.Type)
+			}
+			values[row] = v
+		}
+		keys = append(keys, values)
+	}
+	return keys, partials, nil
+}
+
+// readSums copies a column of partial aggregates: that many integers.
+func readSums(column arrow.Array, want int, name string) ([]int64, error) {
+	offset := 0
+	if list, ok := column.(*array.FixedSizeList); ok {
+		if list.NullN() > 0 {
+			return nil, fmt.Errorf("%w: column %s holds a NULL", ErrRecord, name)
+		}
+		offset = list.Offset() * int(list.DataType().(*arrow.FixedSizeListType).Len())
+		column = list.ListValues()
+	}
+	sums, ok := column.(*array.Int64)
+	if !ok || sums.NullN() > 0 {
+		return nil, fmt.Errorf("%w: column %s holds a NULL", ErrRecord, name)
+	}
+	values := sums.Int64Values()
+	if len(values) < offset+want || offset == 0 && len(values) != want {
+		return nil, fmt.Errorf("%w: column %s holds %d values, not %d", ErrRecord, name, len(values)-offset, want)
+	}
+	return append([]int64(nil), values[offset:offset+want]...), nil
+}
+
+func readKey(column arrow.Array, row int, t value.Type) (value.Value, bool) {
+	if column.IsNull(row) {
+		return value.Null(t), true
+	}
+	switch column := column.(type) {
+	case *array.Boolean:
+		return value.Bool(column.Value(row)), true
+	case *array.Int64:
+		return value.Int(column.Value(row)), true
+	case *array.Float64:
+		x := column.Value(row)
+		return value.Float(x), !math.IsNaN(x) && !math.IsInf(x, 0)
+	case *array.String:
+		s := column.Value(row)
+		return value.Text(string([]byte(s))), utf8.ValidString(s) // a copy: the record's memory is not ours
+	case *array.Date32:
+		return value.Date(int64(column.Value(row))), true
+	case *array.Timestamp:
+		return value.Timestamp(int64(column.Value(row))), true
+	}
+	return value.Value{}, false
+}

@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// StoreAnswer keeps a released answer, so that the same query on the same data version gives it again
+// at no cost. The key stands for both. It is on the disk when StoreAnswer returns nil. An answer is
+// never replaced: if another one is stored, the error is ErrAnswerExists.
+func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) error {
+	if key == "" || len(value) == 0 {
+		return fmt.Errorf("%w: an answer needs a key and a value", ErrEntry)
+	}
+	if err := l.takeToWrite(ctx); err != nil {
+		return err
+	}
+	defer l.give()
+	return l.commit(ctx, func(tx *sql.Tx) error {
+		done, err := tx.Exec(`INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			key, formatTime(l.now()), value)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		var stored []byte
+		if err := tx.QueryRow(`SELECT value FROM answers WHERE key = ?`, key).Scan(&stored); err != nil {
+			return err
+		}
+		if !bytes.Equal(stored, value) {
+			return ErrAnswerExists
+		}
+		return nil
+	})
+}
+
+// Answer gives the answer stored under a key, and whether there is one.
+func (l *Ledger) Answer(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	err = l.read.QueryRowContext(ctx, `SELECT value FROM answers WHERE key = ?`, key).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	return value, err == nil, l.readError(err)
+}

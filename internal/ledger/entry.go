@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/intramuros/intramuros/dp"
+)
+
+// Kind is what an entry records.
+type Kind string
+
+// The kinds. The ledger itself writes Open, Reserve, Charge and Abandon, and Refuse where a cap
+// refuses; Record writes the others.
+const (
+	KindOpen    Kind = "open"    // the ledger was created, or opened again
+	KindStudy   Kind = "study"   // a study was opened, changed or closed
+	KindReserve Kind = "reserve" // a loss was set aside
+	KindCharge  Kind = "charge"  // a loss was spent; the only kind whose loss counts
+	KindAbandon Kind = "abandon" // a reservation was given back; its loss is zero
+	KindRefuse  Kind = "refuse"  // a query was refused; the loss is what it would have cost
+	KindAnswer  Kind = "answer"  // something left this machine
+	KindConfig  Kind = "config"  // the configuration changed
+)
+
+// Entry is one line of the ledger. Study, Researcher, Query and Reservation are empty where they do not apply.
+type Entry struct {
+	Sequence    int64     // 1, 2, 3, …; set by the ledger
+	Time        time.Time // UTC; set by the ledger
+	Kind        Kind
+	Study       string
+	Researcher  string
+	Query       string    // the query's id, hexadecimal
+	Reservation string    // joins a reserve with its charge or abandon; set by the ledger
+	Expires     time.Time // of a reserve, UTC; otherwise zero
+	Loss        dp.Loss
+	Text        string            // one sentence for a custodian, in plain words
+	Detail      json.RawMessage   // the fragment, the SQL that ran, sizes; never private values; may be empty
+	Previous    [sha256.Size]byte // set by the ledger
+	Hash        [sha256.Size]byte // set by the ledger
+}
+
+// stamp writes times with a fixed width, so that they sort as text.
+const stamp = "2006-01-02T15:04:05.000000000Z"
+
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(stamp)
+}
+
+func parseTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(stamp, s)
+	if err != nil || formatTime(t) != s {
+		return time.Time{}, fmt.Errorf("a time that no ledger writes")
+	}
+	return t, nil
+}
+
+func parseHash(s string) (sum [sha256.Size]byte, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(sum) || hex.EncodeToString(b) != s {
+		return sum, fmt.Errorf("a hash that no ledger writes")
+	}
+	return [sha256.Size]byte(b), nil
+}
+
+// check refuses what could not be read back as it was written.
+func (e Entry) check() error {
+	for _, f := range [...]struct{ name, value string }{
+		{"study", e.Study}, {"researcher", e.Researcher}, {"query", e.Query}, {"text", e.Text}, {"detail", string(e.Detail)},
+	} {
+		if !utf8.ValidString(f.value) || strings.ContainsRune(f.value, 0) {
+			return fmt.Errorf("%w: the %s is not plain UTF-8 text", ErrEntry, f.name)
+		}
+	}
+	if _, err := hex.DecodeString(e.Query); err != nil {
+		return fmt.Errorf("%w: the query id is not hexadecimal", ErrEntry)
+	}
+	if e.Text == "" {
+		return fmt.Errorf("%w: it has no text; say in one sentence what happened", ErrEntry)
+	}
+	if len(e.Detail) > 0 && !json.Valid(e.Detail) {
+		return fmt.Errorf("%w: the detail is not JSON", ErrEntry)
+	}
+	if _, err := e.Loss.Plus(dp.Loss{}); err != nil {
+		return fmt.Errorf("%w: %w", ErrEntry, err)
+	}
+	return nil
+}
+
+// genesis is what the first entry has as its previous hash. It binds the chain to its owner.
+func genesis(owner string) [sha256.Size]byte {
+	d := digest{sha256.New()}
+	d.text("intramuros/ledger/owner/1")
+	d.text(owner)
+	return d.sum()
+}
+
+// sum is the hash that the entry must have: SHA-256 over its fields in the order of the table. A
+// number is 8 bytes, big-endian; a text is preceded by its length as such a number, so that no two
+// entries have the same encoding.
+func (e Entry) sum() [sha256.Size]byte {
+	d := digest{sha256.New()}
+	d.text("intramuros/ledger/entry/1")
+	d.number(e.Sequence)
+	d.text(formatTime(e.Time))
+	d.text(string(e.Kind))
+	d.text(e.Study)
+	d.text(e.Researcher)
+	d.text(e.Query)
+	d.text(e.Reservation)
+	d.text(formatTime(e.Expires))
+	d.number(e.Loss.Epsilon)
+	d.number(e.Loss.Rho)
+	d.number(e.Loss.NoiseDelta)
+	d.number(e.Loss.Delta)
+	d.text(e.Text)
+	d.text(string(e.Detail))
+	d.text(string(e.Previous[:]))
+	return d.sum()
+}
+
+type digest struct{ hash.Hash }
+
+func (d digest) number(n int64) {
+	d.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
+}
+
+func (d digest) text(s string) {
+	d.number(int64(len(s)))
+	d.Write([]byte(s))
+}
+
+func (d digest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.Sum(nil)) }
+
+const columns = `sequence, time, kind, study, researcher, query, reservation, expires,
+	epsilon, rho, noise_delta, delta, text, detail, previous, hash`
+
+// row gives the entry's columns.
+func (e Entry) row() []any {
+	return []any{e.Sequence, formatTime(e.Time), string(e.Kind), e.Study, e.Researcher, e.Query, e.Reservation,
+		formatTime(e.Expires), e.Loss.Epsilon, e.Loss.Rho, e.Loss.NoiseDelta, e.Loss.Delta, e.Text, string(e.Detail),
+		hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:])}
+}
+
+// scan reads what row wrote. Any other spelling of the same entry is an error, as the hash would not
+// see it. The sequence is set even then, where it can be read.
+func scan(rows interface{ Scan(...any) error }) (Entry, error) {
+	var e Entry
+	var at, kind, expires, detail, previous, sum string
+	if err := rows.Scan(&e.Sequence, &at, &kind, &e.Study, &e.Researcher, &e.Query, &e.Reservation,
+		&expires, &e.Loss.Epsilon, &e.Loss.Rho, &e.Loss.NoiseDelta, &e.Loss.Delta, &e.Text, &detail,
+		&previous, &sum); err != nil {
+		return e, err
+	}
+	var err error
+	if e.Time, err = parseTime(at); err != nil {
+		return e, err
+	}
+	if e.Expires, err = parseTime(expires); err != nil {
+		return e, err
+	}
+	if e.Previous, err = parseHash(previous); err != nil {
+		return e, err
+	}
+	if e.Hash, err = parseHash(sum); err != nil {
+		return e, err
+	}
+	e.Kind = Kind(kind)
+	if detail != "" {
+		e.Detail = json.RawMessage(detail)
+	}
+	return e, nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,213 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+)
+
+// Cap is the most that a scope may spend: "node" is everything in this ledger, "study:x" what was
+// spent under study x, "researcher:y" what researcher y spent under all studies.
+type Cap struct {
+	Scope  string
+	Budget dp.Budget
+}
+
+// Reservation asks to set a loss aside. Nothing in it may be left out but Detail.
+type Reservation struct {
+	Study      string
+	Researcher string
+	Query      string // the query's id, hexadecimal
+	Loss       dp.Loss
+	Caps       []Cap  // at least one, each of a scope that this study and researcher belong to
+	Text       string // one sentence for a custodian, in plain words
+	Detail     json.RawMessage
+	Expires    time.Time // after now; later, Charge is refused
+}
+
+// Reserve sets a loss aside if, in every cap's scope, what was charged, what is reserved and this
+// loss fit the cap together. The id is random and is what Charge takes. The reservation holds until
+// it is charged, abandoned or expires, or the ledger is opened again.
+//
+// Where a cap refuses, a refuse entry is recorded and the error wraps dp.ErrBudgetExhausted and names
+// the scope. Other errors: ErrEntry, dp.ErrBudget, dp.ErrLossOverflow, ErrReadOnly, ErrStopped, ErrClosed.
+func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err error) {
+	e := Entry{Kind: KindReserve, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: r.Loss,
+		Text: r.Text, Detail: r.Detail, Expires: r.Expires.UTC()}
+	if err := r.check(e); err != nil {
+		return "", err
+	}
+	if err := l.takeToWrite(ctx); err != nil {
+		return "", err
+	}
+	defer l.give()
+	now := l.now()
+	if !r.Expires.After(now) {
+		return "", fmt.Errorf("%w: the reservation expires before it begins", ErrEntry)
+	}
+	if scope, err := l.fit(r, now); err != nil {
+		err = fmt.Errorf("%s: %w", scopeWords(scope), err)
+		if !errors.Is(err, dp.ErrBudgetExhausted) {
+			return "", err
+		}
+		e.Kind, e.Expires = KindRefuse, time.Time{}
+		e.Text = fmt.Sprintf("Refused, the privacy budget of %s does not allow it: %s", scopeWords(scope), r.Text)
+		return "", errors.Join(err, l.append(ctx, nil, append(l.expired(now), e)...))
+	}
+	e.Reservation = rand.Text()
+	if err := l.append(ctx, nil, append(l.expired(now), e)...); err != nil {
+		return "", err
+	}
+	return e.Reservation, nil
+}
+
+// check refuses a reservation that leaves something out.
+func (r Reservation) check(e Entry) error {
+	for _, f := range [...]struct{ name, value string }{{"study", r.Study}, {"researcher", r.Researcher}, {"query id", r.Query}} {
+		if f.value == "" {
+			return fmt.Errorf("%w: the reservation has no %s", ErrEntry, f.name)
+		}
+	}
+	if r.Loss == (dp.Loss{}) {
+		return fmt.Errorf("%w: the reservation has no loss; every release costs", ErrEntry)
+	}
+	if len(r.Caps) == 0 {
+		return fmt.Errorf("%w: the reservation has no cap", ErrEntry)
+	}
+	for _, c := range r.Caps {
+		if !covers(c.Scope, r.Study, r.Researcher) {
+			return fmt.Errorf("%w: the reservation is not in the scope %q of its cap", ErrEntry, c.Scope)
+		}
+	}
+	return e.check()
+}
+
+// fit returns an error, and the scope it arose in, if the loss does not fit. Scopes without a cap must
+// still be able to count it, since a charge must never fail for its size.
+func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
+	spent := func(scope string) (dp.Loss, error) {
+		reserved, err := l.balance.reserved(scope, now)
+		if err != nil {
+			return dp.Loss{}, err
+		}
+		return l.balance.charged[scope].Plus(reserved)
+	}
+	for _, c := range r.Caps {
+		sum, err := spent(c.Scope)
+		if err == nil {
+			err = c.Budget.Check(sum, r.Loss)
+		}
+		if err != nil {
+			return c.Scope, err
+		}
+	}
+	for _, scope := range [...]string{scopeAll, scopeStudy + r.Study, scopeResearcher + r.Researcher} {
+		sum, err := spent(scope)
+		if err == nil {
+			_, err = sum.Plus(r.Loss)
+		}
+		if err != nil {
+			return scope, err
+		}
+	}
+	return "", nil
+}
+
+// expired gives the abandon entries of reservations that have run out. They are recorded together
+// with whatever uses the room they leave, so that a clock set back does not bring them to life again.
+func (l *Ledger) expired(now time.Time) []Entry {
+	var out []Entry
+	for _, r := range l.balance.live {
+		if !r.Expires.After(now) {
+			out = append(out, abandonment(r, "ran out before it was executed"))
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return cmp.Compare(a.Reservation, b.Reservation) })
+	return out
+}
+
+// abandonment is the entry that gives a reservation back.
+func abandonment(r Entry, why string) Entry {
+	return Entry{Kind: KindAbandon, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Reservation: r.Reservation,
+		Text: fmt.Sprintf("The reservation of entry %d %s; it costs nothing.", r.Sequence, why)}
+}
+
+// Charge spends a reservation for good. It is on the disk when Charge returns nil, and only then may
+// the query be executed. Once its work has begun, it does not end with ctx.
+//
+// Errors: ErrUnknownReservation, ErrReservationExpired, ErrAlreadyCharged (a replay), ErrEntry,
+// ErrReadOnly, ErrStopped, ErrClosed. After any error the query must not be executed.
+func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage) error {
+	if err := (Entry{Text: "-", Detail: detail}).check(); err != nil {
+		return err
+	}
+	if err := l.takeToWrite(ctx); err != nil {
+		return err
+	}
+	defer l.give()
+	r, ok := l.balance.live[id]
+	if !ok {
+		return l.past(ctx, id)
+	}
+	now := l.now()
+	if !r.Expires.After(now) {
+		return errors.Join(ErrReservationExpired, l.append(ctx, nil, l.expired(now)...))
+	}
+	return l.append(ctx, nil, Entry{Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
+		Reservation: id, Loss: r.Loss, Text: r.Text, Detail: detail})
+}
+
+// Abandon gives a reservation back that was never charged. Errors as of Charge.
+func (l *Ledger) Abandon(ctx context.Context, id string) error {
+	if err := l.takeToWrite(ctx); err != nil {
+		return err
+	}
+	defer l.give()
+	r, ok := l.balance.live[id]
+	if !ok {
+		return l.past(ctx, id)
+	}
+	return l.append(ctx, nil, abandonment(r, "was given back unused"))
+}
+
+// past says what became of a reservation that is not open.
+func (l *Ledger) past(ctx context.Context, id string) error {
+	var kind Kind
+	err := l.write.QueryRowContext(ctx, `SELECT kind FROM entries WHERE reservation = ? AND reservation <> ''
+		ORDER BY sequence DESC LIMIT 1`, id).Scan((*string)(&kind))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrUnknownReservation
+	case err != nil:
+		return err
+	case kind == KindCharge:
+		return ErrAlreadyCharged
+	default:
+		return ErrReservationExpired
+	}
+}
+
+// Spent is what was charged in a scope (see Cap) and what is reserved there now. A scope nobody used
+// has spent nothing. On a ledger of OpenReadOnly it reads the whole file.
+func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.Loss, err error) {
+	if err := l.take(ctx); err != nil {
+		return dp.Loss{}, dp.Loss{}, err
+	}
+	defer l.give()
+	b := l.balance
+	if l.write == nil {
+		if _, b, err = walk(ctx, l.read); err != nil {
+			return dp.Loss{}, dp.Loss{}, err
+		}
+	}
+	reserved, err = b.reserved(scope, l.now())
+	return b.charged[scope], reserved, err
+}

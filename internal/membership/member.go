@@ -1,0 +1,120 @@
+package membership
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// metadataVersion is the version of the announced JSON. A field may be added
+// without a new version, since unknown fields are ignored; a change of meaning
+// needs one, and members of the old version will not list the new ones.
+const metadataVersion = 1
+
+const maxFlight = 255 // bytes of a Flight address; leaves the metadata below 512
+
+// Member is what a daemon announces of itself.
+type Member struct {
+	// Role is pki.RoleNode or pki.RoleCoordinator.
+	Role string
+	// Name is the name in the member's certificate. Role and name are unique
+	// in a federation.
+	Name string
+	// Flight is the host:port of the member's Flight server, at most 255
+	// bytes. A coordinator without one leaves it empty.
+	Flight string
+	// Catalog is the digest of the member's catalog: its first 16 bytes, in
+	// 32 lower-case hex digits.
+	Catalog string
+	// DataVersion names the state of the member's data: at most 64 letters,
+	// digits and ._:+-; empty if it has none. It must not depend on what the
+	// rows hold, only on when they were loaded.
+	DataVersion string
+}
+
+var (
+	catalogPattern     = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	dataVersionPattern = regexp.MustCompile(`^[A-Za-z0-9._:+-]{0,64}$`)
+	flightPattern      = regexp.MustCompile(`^[A-Za-z0-9.:%\[\]_-]+$`)
+)
+
+// Validate says what is wrong with the member, or returns nil.
+func (m Member) Validate() error {
+	if m.Role != pki.RoleNode && m.Role != pki.RoleCoordinator {
+		return fmt.Errorf("a member's role must be %s or %s, not %q", pki.RoleNode, pki.RoleCoordinator, m.Role)
+	}
+	if err := (pki.Identity{Federation: "any", Role: m.Role, Name: m.Name}).Validate(); err != nil {
+		return err
+	}
+	if m.Flight != "" || m.Role == pki.RoleNode {
+		if err := checkHostPort(m.Flight); err != nil || len(m.Flight) > maxFlight || !flightPattern.MatchString(m.Flight) {
+			return fmt.Errorf("the Flight address %q must be host:port in at most %d bytes", m.Flight, maxFlight)
+		}
+	}
+	if !catalogPattern.MatchString(m.Catalog) {
+		return errors.New("the catalog digest must be 32 lower-case hex digits, the first 16 bytes of the digest")
+	}
+	if !dataVersionPattern.MatchString(m.DataVersion) {
+		return errors.New("the data version must be at most 64 letters, digits and ._:+-")
+	}
+	return nil
+}
+
+// gossipName is the member's name in the gossip.
+func (m Member) gossipName() string { return m.Role + "/" + m.Name }
+
+type metadata struct {
+	Version     int    `json:"v"`
+	Role        string `json:"role"`
+	Name        string `json:"name"`
+	Flight      string `json:"flight,omitempty"`
+	Catalog     string `json:"catalog"`
+	DataVersion string `json:"data,omitempty"`
+}
+
+func encode(m Member) ([]byte, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(metadata{metadataVersion, m.Role, m.Name, m.Flight, m.Catalog, m.DataVersion})
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > memberlist.MetaMaxSize {
+		return nil, fmt.Errorf("the member's metadata take %d bytes; at most %d can be announced", len(b), memberlist.MetaMaxSize)
+	}
+	return b, nil
+}
+
+// decode is the inverse of encode, for bytes that anybody may have sent.
+func decode(b []byte) (Member, error) {
+	if len(b) > memberlist.MetaMaxSize {
+		return Member{}, fmt.Errorf("metadata of %d bytes; at most %d are allowed", len(b), memberlist.MetaMaxSize)
+	}
+	var meta metadata
+	if err := json.Unmarshal(b, &meta); err != nil {
+		return Member{}, errors.New("metadata are not the expected JSON")
+	}
+	if meta.Version != metadataVersion {
+		return Member{}, fmt.Errorf("metadata have version %d; this program knows version %d", meta.Version, metadataVersion)
+	}
+	m := Member{meta.Role, meta.Name, meta.Flight, meta.Catalog, meta.DataVersion}
+	return m, m.Validate()
+}
+
+func checkHostPort(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+		return errors.New("not host:port")
+	}
+	return nil
+}

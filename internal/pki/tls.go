@@ -1,0 +1,227 @@
+package pki
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// ServerTLS configures a server that admits the given roles of its own
+// federation, and nobody else. caFile holds the federation's authority (PEM;
+// two certificates while one replaces the other), certFile and keyFile the
+// server's certificate. It is an error to name no role, to name an unknown one,
+// or to give a certificate that is not the authority's, not for a server, or
+// out of its time.
+//
+// TLS 1.3 servers check the client's certificate after the client regards the
+// handshake as done: a refused client learns it from its first read.
+func ServerTLS(caFile, certFile, keyFile string, roles ...string) (*tls.Config, error) {
+	if len(roles) == 0 {
+		return nil, errors.New("a server must name the roles that it admits")
+	}
+	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range roles {
+		if err := (Identity{Federation: m.self.Federation, Role: role, Name: "any"}).Validate(); err != nil {
+			return nil, err
+		}
+	}
+	roles = slices.Clone(roles)
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		SessionTicketsDisabled: true, // each connection shows its certificate afresh
+		ClientAuth:             tls.RequireAndVerifyClientCert,
+		ClientCAs:              m.authorities,
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.get() },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			peer, err := PeerIdentity(state)
+			if err != nil {
+				return err
+			}
+			if peer.Federation != m.self.Federation {
+				return fmt.Errorf("%w: %s is not of federation %s", ErrIdentity, peer, m.self.Federation)
+			}
+			if !slices.Contains(roles, peer.Role) {
+				return fmt.Errorf("%w: %s has the role %s, and only %s may connect here", ErrIdentity, peer, peer.Role, strings.Join(roles, ", "))
+			}
+			return nil
+		},
+	}, nil
+}
+
+// ClientTLS configures a client that talks to the one given peer. The files
+// are as in ServerTLS, with a certificate for clients. peer must be of the
+// client's own federation.
+func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, error) {
+	if err := peer.Validate(); err != nil {
+		return nil, err
+	}
+	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageClientAuth)
+	if err != nil {
+		return nil, err
+	}
+	if peer.Federation != m.self.Federation {
+		return nil, fmt.Errorf("the peer %s is not of federation %s", peer, m.self.Federation)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		// crypto/tls can verify a server only by host name, and here the
+		// identity stands in a URI. So its own verification is switched off
+		// and VerifyConnection, which runs on every handshake and can only
+		// refuse, does the same work: chain, period, key usage, identity.
+		InsecureSkipVerify: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return m.pair.get()
+		},
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
+				return fmt.Errorf("%w: %w", ErrIdentity, err)
+			}
+			got, err := PeerIdentity(state)
+			if err != nil {
+				return err
+			}
+			if got != peer {
+				return fmt.Errorf("%w: expected %s, found %s", ErrIdentity, peer, got)
+			}
+			return nil
+		},
+	}, nil
+}
+
+// HTTPServerTLS configures the coordinator's HTTPS for researchers: the server
+// shows its certificate, and who asks is settled above TLS. Clients verify it
+// by host name, so the certificate must have been issued with hosts.
+func HTTPServerTLS(certFile, keyFile string) (*tls.Config, error) {
+	pair, err := openKeyPair(certFile, keyFile, func(pair *tls.Certificate) error {
+		if len(pair.Leaf.DNSNames)+len(pair.Leaf.IPAddresses) == 0 {
+			return fmt.Errorf("the certificate %s names no host, so no browser would accept it; issue it again with its host names", certFile)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
+	}, nil
+}
+
+// HTTPClientTLS configures a client of HTTPServerTLS, which verifies the
+// server's host name against the federation's authority and no other.
+func HTTPClientTLS(caFile string) (*tls.Config, error) {
+	authorities, _, err := loadAuthorities(caFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: authorities}, nil
+}
+
+// member is what either end of a mutual TLS connection holds.
+type member struct {
+	self        Identity
+	authorities *x509.CertPool
+	pair        *keyPair
+}
+
+func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*member, error) {
+	authorities, federation, err := loadAuthorities(caFile)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{authorities: authorities}
+	m.pair, err = openKeyPair(certFile, keyFile, func(pair *tls.Certificate) error {
+		id, err := certIdentity(pair.Leaf)
+		if err != nil {
+			return fmt.Errorf("%s: %w", certFile, err)
+		}
+		if id.Federation != federation {
+			return fmt.Errorf("the certificate %s is of federation %s, and the authority %s of federation %s", certFile, id.Federation, caFile, federation)
+		}
+		if m.self != (Identity{}) && id != m.self {
+			return fmt.Errorf("the certificate %s has changed from %s to %s; restart to become another", certFile, m.self, id)
+		}
+		chain := []*x509.Certificate{pair.Leaf}
+		for _, der := range pair.Certificate[1:] {
+			cert, err := x509.ParseCertificate(der)
+			if err != nil {
+				return fmt.Errorf("%s: %w", certFile, err)
+			}
+			chain = append(chain, cert)
+		}
+		if err := m.verify(chain, usage); err != nil {
+			return fmt.Errorf("the certificate %s cannot be used here: %w", certFile, err)
+		}
+		if m.self == (Identity{}) { // never written again: handshakes read it
+			m.self = id
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// verify checks the chain that begins with the leaf, at the present time.
+func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate was shown")
+	}
+	options := x509.VerifyOptions{
+		Roots:         m.authorities,
+		Intermediates: x509.NewCertPool(),
+		KeyUsages:     []x509.ExtKeyUsage{usage},
+	}
+	for _, cert := range chain[1:] {
+		options.Intermediates.AddCert(cert)
+	}
+	_, err := chain[0].Verify(options)
+	return err
+}
+
+// loadAuthorities reads the authorities in caFile, all of one federation: with
+// two federations in one pool, the authority of one could name a member of the
+// other.
+func loadAuthorities(caFile string) (pool *x509.CertPool, federation string, err error) {
+	rest, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot read the authority: %w", err)
+	}
+	pool = x509.NewCertPool()
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, "", fmt.Errorf("%s holds a %s; only certificates belong there", caFile, block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", caFile, err)
+		}
+		of, err := authorityFederation(caFile, cert)
+		if err != nil {
+			return nil, "", err
+		}
+		if federation != "" && of != federation {
+			return nil, "", fmt.Errorf("%s holds authorities of two federations, %s and %s; keep one", caFile, federation, of)
+		}
+		federation = of
+		pool.AddCert(cert)
+	}
+	if federation == "" {
+		return nil, "", fmt.Errorf("%s holds no certificate", caFile)
+	}
+	return pool, federation, nil
+}

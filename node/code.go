@@ -1,0 +1,89 @@
+package node
+
+import (
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Code names a kind of refusal or failure. Codes are stable, and each has one
+// text, which says what the hospital did.
+type Code string
+
+// The codes.
+const (
+	CodePeer       Code = "NODE_PEER"       // not a coordinator of the federation
+	CodeRequest    Code = "NODE_REQUEST"    // not a request that this version reads
+	CodeCatalog    Code = "NODE_CATALOG"    // planned with another catalog
+	CodeFragment   Code = "NODE_FRAGMENT"   // the fragment, or its noise, breaks a rule
+	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
+	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
+	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
+	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
+	CodeBudget     Code = "NODE_BUDGET"     // the study's or the node's budget is too small for it
+	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
+	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, lapsed, or never made
+	CodeStale      Code = "NODE_STALE"      // the data changed between prepare and execute; nothing was charged
+	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified
+	CodeLedger     Code = "NODE_LEDGER"     // the ledger cannot be written
+	CodeEngine     Code = "NODE_ENGINE"     // the database failed; if it was charged, the charge stays
+	CodeTimeout    Code = "NODE_TIMEOUT"    // the deadline of the caller or of the node passed
+	CodeCanceled   Code = "NODE_CANCELED"   // the caller went away
+)
+
+// answers gives each code its gRPC code, and its text, which follows the
+// hospital's name. Nothing is ever put into the text.
+var answers = map[Code]struct {
+	grpc codes.Code
+	text string
+}{
+	CodePeer:       {codes.PermissionDenied, "answers coordinators of its federation only"},
+	CodeRequest:    {codes.InvalidArgument, "cannot read the request; the versions may differ"},
+	CodeCatalog:    {codes.FailedPrecondition, "has another catalog than the query was planned with"},
+	CodeFragment:   {codes.InvalidArgument, "refuses the fragment: it breaks a rule that protects patients"},
+	CodeSource:     {codes.FailedPrecondition, "cannot compute this: it lacks a table or an operation that the query needs"},
+	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
+	CodeStudy:      {codes.PermissionDenied, "has not opened this study, or it is over there"},
+	CodeResearcher: {codes.PermissionDenied, "does not list this researcher for the study"},
+	CodeBudget:     {codes.ResourceExhausted, "has not enough privacy budget left for this; ask with a smaller epsilon"},
+	CodeBusy:       {codes.Unavailable, "is busy; ask again in a while"},
+	CodeTicket:     {codes.NotFound, "holds no such reservation: it was used before, ran out or was given back; ask again"},
+	CodeStale:      {codes.Aborted, "got new data after the query was prepared, and charged nothing; ask again"},
+	CodeData:       {codes.Unavailable, "has not yet verified its newest data against the catalog; ask again in a while"},
+	CodeLedger:     {codes.Unavailable, "cannot write its privacy ledger, and so answers nothing"},
+	CodeEngine:     {codes.Internal, "met a fault in its database; its own log tells more to its custodian"},
+	CodeTimeout:    {codes.DeadlineExceeded, "did not finish in time"},
+	CodeCanceled:   {codes.Canceled, "was told to stop"},
+}
+
+// Error gives the code, so that errors.Is(err, CodeBudget) tells what happened.
+func (c Code) Error() string { return string(c) }
+
+// GRPCStatus is what crosses to the coordinator.
+func (c Code) GRPCStatus() *status.Status {
+	a := answers[c]
+	return status.New(a.grpc, string(c)+": "+a.text)
+}
+
+// refusal is a code with its cause, which stays in this node.
+type refusal struct {
+	Code
+	cause error
+}
+
+func refuse(c Code, cause error) *refusal { return &refusal{c, cause} }
+
+// Error gives code and cause, for the node's own log.
+func (r *refusal) Error() string {
+	if r.cause == nil {
+		return string(r.Code)
+	}
+	return string(r.Code) + ": " + r.cause.Error()
+}
+
+// Unwrap gives the code and the cause.
+func (r *refusal) Unwrap() []error {
+	if r.cause == nil {
+		return []error{r.Code}
+	}
+	return []error{r.Code, r.cause}
+}

@@ -1,0 +1,39 @@
+// Package node is a hospital's daemon: it verifies what a coordinator asks,
+// reserves and charges the loss in its own ledger, lets its engine compute the
+// partial aggregates, and sends nothing else.
+//
+// # The protocol
+//
+// Arrow Flight over mutual TLS 1.3; the peer's certificate must carry the role
+// coordinator. internal/fragment defines the bodies.
+//
+//	DoAction prepare   fragment.Request -> fragment.Prepared: checked, priced, reserved
+//	DoAction explain   fragment.Request -> fragment.Explained; costs and changes nothing
+//	DoAction abandon   reservation -> nothing: given back unused
+//	DoAction describe  nothing -> Description
+//	DoGet              reservation -> the partial aggregates, as Fragment.Schema says; once
+//
+// A reservation belongs to the coordinator that prepared it, lives for
+// Limits.Reservation and in memory only: after a restart it is gone, and the
+// ledger gives its loss back.
+//
+// # The way of a query
+//
+//	prepare  decode -> same catalog? -> fragment.Check -> noise covers the proof? -> limits -> engine compiles
+//	         -> study, researcher -> own price, cap of one query -> data verified? -> ledger reserves
+//	execute  take the reservation -> wait for a turn -> same data? -> ledger charges, on the disk
+//	         -> engine runs -> batches leave -> ledger records what left
+//
+// The proofs believe what the catalog says of keys and of rows a patient, so the data is
+// verified against it when the node starts and whenever the data changes. Over a table that
+// contradicts it nothing is computed.
+//
+// Nothing that a coordinator says about who may ask what is believed: the
+// node's own configuration decides, and what it does not mention is refused.
+//
+// # What crosses
+//
+// A refusal is a gRPC status whose message is "CODE: text", and the text is fixed for
+// the code (see Code). Why exactly, stands in the node's own log and ledger; of an engine's
+// error not even the log has more than its kind, since engines quote values.
+package node

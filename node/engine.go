@@ -1,0 +1,40 @@
+package node
+
+import (
+	"context"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// Engine computes fragments over the hospital's data; node/engine has them. Its
+// methods may be called from any goroutine.
+type Engine interface {
+	// Compile gives the SQL that Run would execute. It depends on the fragment, the
+	// proof and the engine's configuration alone, reads no data, and shows no secret.
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	// Run computes the partial aggregates and gives them to send in records of
+	// f.Schema(); none for no group. send does not keep a record, and its error ends
+	// the run. The run ends soon after ctx does. An error may quote data.
+	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
+}
+
+// Data is what an engine computes over.
+type Data interface {
+	// DataVersion names the state of the data: it differs if the data does, and
+	// tells nothing about it.
+	DataVersion(ctx context.Context) (string, error)
+	// Verify names the tables in which the data contradicts what the proofs of
+	// privacy take from the catalog: a key, or one row a patient. Its error, which
+	// is logged, means that this could not be found out, and quotes no data.
+	Verify(ctx context.Context) (tables []string, err error)
+}
+
+// Database is an engine, its data, and the engine's name, such as duckdb.
+type Database struct {
+	Kind   string
+	Engine Engine
+	Data   Data
+}

@@ -1,0 +1,184 @@
+package duckdb
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+)
+
+// schema holds the view of each table that is offered; source is the attached
+// database.
+const (
+	schema = "logical"
+	source = "source"
+)
+
+// minKey is the least length of the secret key in bytes.
+const minKey = 16
+
+// Engine runs fragments over one hospital's data. It may be used by any number
+// of goroutines.
+type Engine struct {
+	db       *sql.DB
+	catalog  *catalog.Catalog
+	hospital string
+	groupKey [2]uint64 // chooses which groups of a patient are kept
+	dataKey  [32]byte  // keys DataVersion, so that it tells nothing of the data
+	offered  map[string]bool
+	files    []string // the files and patterns that every query reads anew
+	attached []byte   // digest of the .duckdb file as it was attached, if it is one
+	views    map[string]view
+}
+
+// Open attaches the sources and makes a view of each table that they offer. key
+// is the node's secret, of at least 16 bytes: whoever knows it knows which groups
+// of a patient are kept. It must stay the same, so that the same query on the
+// same data gives the same answer. Errors wrap ErrConfig or are of the database.
+func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
+	if len(key) < minKey {
+		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", ErrConfig, len(key), minKey)
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	for name := range cfg.Tables {
+		if t, ok := c.Table(name); !ok || t.Name != name {
+			return nil, fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
+		}
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{db: db, catalog: c, hospital: hospital, offered: map[string]bool{}, views: map[string]view{}}
+	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
+	e.groupKey = [2]uint64{binary.LittleEndian.Uint64(digest[:]), binary.LittleEndian.Uint64(digest[8:])}
+	e.dataKey = sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))
+	if err := e.attach(ctx, cfg); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return e, nil
+}
+
+// Close releases the database. No Run may be under way.
+func (e *Engine) Close() error { return e.db.Close() }
+
+// open starts DuckDB with the database attached and nothing locked yet.
+func open(ctx context.Context, cfg Config) (*sql.DB, error) {
+	options := url.Values{
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+		"allow_community_extensions":   {"false"},
+		"preserve_insertion_order":     {"false"}, // nothing depends on it, and it costs memory
+		"temp_directory":               {cfg.SpillFolder},
+	}
+	if cfg.Threads > 0 {
+		options.Set("threads", strconv.Itoa(cfg.Threads))
+	}
+	if cfg.MemoryLimit != "" {
+		options.Set("memory_limit", cfg.MemoryLimit)
+	}
+	connector, err := duckdb.NewConnector("?"+options.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	db := sql.OpenDB(connector)
+	setup := []string{"SET TimeZone = 'UTC'", "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
+	if cfg.Database != "" {
+		path, err := text(cfg.Database)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: database: %w", ErrConfig, err), db.Close())
+		}
+		setup = append(setup, "ATTACH "+path+" AS "+source+" (READ_ONLY)")
+	}
+	for _, s := range setup {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %w", ErrConfig, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+// attach makes the views, then locks the database.
+func (e *Engine) attach(ctx context.Context, cfg Config) error {
+	sources, err := find(ctx, e.db, cfg)
+	if err != nil {
+		return err
+	}
+	if cfg.Database != "" {
+		h := sha256.New()
+		for _, file := range []string{cfg.Database, cfg.Database + ".wal"} {
+			if err := digest(h, file); err != nil {
+				return fmt.Errorf("%w: database: %w", ErrConfig, err)
+			}
+		}
+		e.attached = h.Sum(nil)
+	}
+	if _, err := e.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
+		return err
+	}
+	var paths, folders []string
+	for _, t := range e.catalog.Tables {
+		src, explicit := cfg.Tables[t.Name]
+		from, ok, err := sources.of(t.Name, src)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if explicit {
+				return fmt.Errorf("%w: tables: there is no %s for table %s", ErrConfig, src, t.Name)
+			}
+			continue
+		}
+		v, err := newView(ctx, e.db, t, from, src.Columns)
+		if err != nil {
+			return err
+		}
+		if _, err := e.db.ExecContext(ctx, v.create(t)); err != nil {
+			return fmt.Errorf("%w: table %s: %w", ErrConfig, t.Name, err)
+		}
+		e.offered[t.Name], e.views[t.Name] = true, v
+		if from.file != "" {
+			e.files = append(e.files, from.file)
+			if folder := from.folder(); folder != "" {
+				folders = append(folders, folder)
+			} else {
+				paths = append(paths, from.file)
+			}
+		}
+	}
+	return lock(ctx, e.db, paths, folders)
+}
+
+// lock leaves DuckDB able to read the given files, and the database that is
+// attached, and to do nothing else outside of its memory.
+func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
+	statements := []string{}
+	for setting, list := range map[string][]string{"allowed_paths": paths, "allowed_directories": folders} {
+		quoted := make([]string, len(list))
+		for i, s := range list {
+			q, err := text(s)
+			if err != nil {
+				return err
+			}
+			quoted[i] = q
+		}
+		statements = append(statements, "SET "+setting+" = ["+strings.Join(quoted, ", ")+"]")
+	}
+	for _, s := range append(statements, "SET enable_external_access = false", "SET lock_configuration = true") {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+	}
+	return nil
+}

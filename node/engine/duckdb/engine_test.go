@@ -1,0 +1,412 @@
+package duckdb
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/cockroachdb/datadriven"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// shapes are fragments whose SQL testdata/compile holds.
+func shapes() map[string]*fragment.Fragment {
+	sex := fragment.Key{Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}
+	patients, rows := fragment.Partial{Kind: fragment.PartialPatients}, fragment.Partial{Kind: fragment.PartialRows}
+	sumX := fragment.Partial{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 4)}
+	m := map[string]*fragment.Fragment{
+		"count":        {Relations: persons, Patient: pID, Partials: []fragment.Partial{patients}},
+		"one-row":      {Relations: persons, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{patients, {Kind: fragment.PartialValues, Expr: pAge}, {Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, true, 1)}}},
+		"no-keys":      {Relations: events, Patient: evID, Filter: op(fragment.OpGreaterOrEqual, evDay, fragment.Literal(value.Date(18262))), Partials: []fragment.Partial{patients, rows, {Kind: fragment.PartialValues, Expr: evX}, sumX}},
+		"declared":     {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evUnit, Domain: domain(value.Int(1), value.Int(2), value.Int(3), value.Int(4), value.Int(5), value.Int(6), value.Null(value.TypeInt))}}, Partials: []fragment.Partial{rows, sumX}},
+		"few-groups":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind, Domain: domain(value.Text("it's"), value.Text("b"))}}, Partials: []fragment.Partial{rows}},
+		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpYear, evDay)}}, Partials: []fragment.Partial{patients, rows}},
+		"person-keys":  {Relations: both, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients, Expr: evUrgent}, rows}},
+		"public-join":  {Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinLeft, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{patients}},
+		"overflow":     {Relations: events, Patient: evID, Filter: op(fragment.OpLess, op(fragment.OpMultiply, evID, evN), integer(10)), Partials: []fragment.Partial{rows}},
+		"total":        {Relations: events, Patient: evID, Filter: op(fragment.OpGreater, op(fragment.OpDivide, op(fragment.OpAdd, evFree, evX), op(fragment.OpSubtract, evFree, evX)), fragment.Literal(value.Float(37.5))), Partials: []fragment.Partial{rows}},
+		"text":         {Relations: events, Patient: evID, Filter: op(fragment.OpAnd, op(fragment.OpLike, evKind, str(`10\% o'%`)), op(fragment.OpIn, evKind, str("a"), str("it's; DROP"))), Partials: []fragment.Partial{{Kind: fragment.PartialValues, Expr: must(fragment.Cast(evKind, value.TypeFloat))}}},
+		"narrow-grid":  {Relations: events, Patient: evID, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(0, 50, false, false, 4)}, {Kind: fragment.PartialSum, Expr: evN, Grid: grid(0, 50, true, false, 4)}}},
+		"bounds-count": {Relations: events, Patient: evID, Filter: op(fragment.OpOr, op(fragment.OpEqual, evUnit, integer(6)), op(fragment.OpEqual, evUnit, integer(3))), Partials: []fragment.Partial{rows}},
+		"hospital":     {Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: fragment.Hospital(), Domain: domain(value.Text("St. Mary's"))}}, Partials: []fragment.Partial{patients}},
+	}
+	for _, f := range m {
+		f.Version, f.MaxGroups, f.MaxRows = fragment.Version, 3, 4
+	}
+	return m
+}
+
+var wardTables = []string{
+	"CREATE TABLE person(id BIGINT, sex VARCHAR, age INTEGER)",
+	"CREATE TABLE event(id BIGINT, unit BIGINT, kind VARCHAR, x DOUBLE, n BIGINT, day DATE, urgent BOOLEAN, free DOUBLE)",
+	"CREATE TABLE kinds(kind VARCHAR, label VARCHAR)"}
+
+func TestCompile(t *testing.T) {
+	e := engineWith(t, wardCatalog, wardTables...)
+	fragments := shapes()
+	datadriven.RunTest(t, "testdata/compile", func(t *testing.T, d *datadriven.TestData) string {
+		f, ok := fragments[d.CmdArgs[0].Key]
+		if !ok {
+			t.Fatalf("there is no fragment %s", d.CmdArgs[0].Key)
+		}
+		delete(fragments, d.CmdArgs[0].Key)
+		p, err := fragment.Check(f, e.catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := e.Compile(f, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, e, f)
+		return s
+	})
+	for name := range fragments {
+		t.Errorf("testdata/compile lacks %s", name)
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	e := engineWith(t, wardCatalog, wardTables[0])
+	f := shapes()["no-keys"]
+	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, ErrNotOffered) {
+		t.Errorf("a fragment over a table without source gives %v", err)
+	}
+	// Each addition may overflow, so each repeats its operand.
+	x := pID
+	for range 40 {
+		x = op(fragment.OpAdd, x, integer(1))
+	}
+	f = shapes()["count"]
+	f.Filter = op(fragment.OpIsNull, x)
+	p, err := fragment.Check(f, e.catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Compile(f, p); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a very large expression gives %v", err)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	ctx := context.Background()
+	folder := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside.csv")
+	if err := os.WriteFile(outside, []byte("a,b\n1,2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range []bool{false, true} {
+		cfg := Config{Folder: folder}
+		if files {
+			writeParquet(t, folder)
+		} else {
+			cfg = Config{Database: newDatabase(t, wardTables...)}
+		}
+		e, err := Open(ctx, cfg, parse(t, wardCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		run(t, e, shapes()["no-keys"]) // what is allowed works
+		// DuckDB itself refuses these, whatever we hand to it.
+		for _, s := range []string{
+			"COPY (SELECT 1) TO '" + filepath.Join(t.TempDir(), "x.csv") + "'", "ATTACH '" + filepath.Join(t.TempDir(), "x.duckdb") + "'", "ATTACH ':memory:' AS other; EXPORT DATABASE '" + t.TempDir() + "'",
+			"INSTALL httpfs", "LOAD httpfs", "INSTALL 'https://example.org/x.duckdb_extension'", "SET enable_external_access = true", "SET threads = 1", "RESET lock_configuration", "SET lock_configuration = false",
+			"SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM '" + outside + "'", "SELECT * FROM read_blob('" + outside + "')", "SELECT * FROM glob('/etc/*')",
+			"SELECT * FROM read_csv('https://example.org/x.csv')", "SELECT getenv('HOME')", "CREATE TABLE source.main.x(a INT)", "DELETE FROM source.main.person", "SET allowed_directories = ['/']",
+			"CREATE SECRET s (TYPE s3)", "COPY (SELECT 1) TO '" + filepath.Join(folder, "..", "x.csv") + "'", "SELECT * FROM read_csv('" + folder + "/../outside.csv')",
+		} {
+			if _, err := e.db.ExecContext(ctx, s); err == nil {
+				t.Errorf("files=%v: DuckDB ran %s", files, s)
+			}
+		}
+		// The engine hands over nothing but a SELECT.
+		for _, s := range []string{
+			"CREATE TABLE x(a INT)", "COPY (SELECT 1) TO '" + filepath.Join(folder, "event", "x.csv") + "'", "PRAGMA enable_profiling", "DROP VIEW logical.event", "SELECT 1; SELECT 2", "CREATE TABLE x(a INT); SELECT 1", "EXPLAIN SELECT 1", "BEGIN", "CHECKPOINT", "CALL pragma_version()",
+		} {
+			if err := e.query(ctx, s, nil, func([]driver.Value) error { return nil }); err == nil || files && !errors.Is(err, ErrNotSelect) {
+				t.Errorf("files=%v: the engine gives %v for %s", files, err, s)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(folder, "event", "x.csv")); err == nil {
+			t.Error("a file was written")
+		}
+	}
+}
+
+// TestErrorsHideValues: DuckDB's messages quote values, the engine's do not.
+func TestErrorsHideValues(t *testing.T) {
+	e := engineWith(t, wardCatalog, wardTables...)
+	err := e.query(context.Background(), "SELECT CAST('secret' AS BIGINT)", nil, func([]driver.Value) error { return nil })
+	if !errors.Is(err, ErrDatabase) || strings.Contains(err.Error(), "secret") || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
+		t.Errorf("the error is %v, its cause %v", err, errors.Unwrap(err))
+	}
+}
+
+func TestCancel(t *testing.T) {
+	e := engineWith(t, wardCatalog,
+		"CREATE TABLE person AS SELECT range AS id FROM range(20000)",
+		"CREATE TABLE event AS SELECT id, 'k' || (id * 7 % 31) AS kind FROM person",
+		"CREATE TABLE kinds AS SELECT 'k' || range AS kind, 'l' || range AS label FROM range(60000)")
+	f := &fragment.Fragment{Version: 1, Patient: evID, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpLess, evKind, kKind)})}
+	p, err := fragment.Check(f, e.catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var stopped time.Time
+	timer := time.AfterFunc(500*time.Millisecond, func() { stopped = time.Now(); cancel() })
+	defer timer.Stop()
+	err = e.Run(ctx, f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the run gives %v", err)
+	}
+	if d := time.Since(stopped); d > time.Second {
+		t.Errorf("the run ended %v after its context", d)
+	}
+	run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
+}
+
+func TestSendError(t *testing.T) {
+	e := engineWith(t, wardCatalog, wardTables...)
+	f := shapes()["count"]
+	p, _ := fragment.Check(f, e.catalog)
+	ours := errors.New("the coordinator hung up")
+	if err := e.Run(context.Background(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return ours }); !errors.Is(err, ours) {
+		t.Errorf("the run gives %v", err)
+	}
+}
+
+func writeParquet(t testing.TB, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(folder, "event"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	person, event, kinds := filepath.Join(folder, "person.parquet"), filepath.Join(folder, "event", "1.parquet"), filepath.Join(folder, "kinds.csv")
+	newDatabase(t, "COPY (SELECT range AS id, 'F' AS sex, range::VARCHAR AS age FROM range(20)) TO '"+person+"'",
+		"COPY (SELECT range % 25 AS id, range % 6 + 1 AS unit, 'k' || range % 3 AS kind, range / 10 AS x, range AS n, DATE '2020-01-01' + (range % 9)::INT AS day, range % 2 = 0 AS urgent, 1.5 AS free FROM range(200)) TO '"+event+"'",
+		"COPY (SELECT 'k' || range AS kind, 'label, ' || range AS label FROM range(2)) TO '"+kinds+"'")
+}
+
+func TestFolder(t *testing.T) {
+	ctx := context.Background()
+	folder := t.TempDir()
+	writeParquet(t, folder)
+	cfg := Config{Folder: folder, Tables: map[string]Source{"event": {File: "event/*.parquet", Columns: map[string]string{"n": "unit"}}}}
+	e, err := Open(ctx, cfg, parse(t, wardCatalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	got, _ := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, false, 1)}}})
+	if got[""][0] != 190 {
+		t.Errorf("the ages, texts in the file, add up to %d, want 190", got[""][0])
+	}
+	f := shapes()["public-join"]
+	got, _ = run(t, e, f)
+	if diff := cmp.Diff(map[string][]int64{"NULL|": {25}, "label, 0|": {25}, "label, 1|": {25}}, got); diff != "" {
+		t.Error(diff)
+	}
+	// Only columns that the fragment reads are read.
+	p, _ := fragment.Check(f, e.catalog)
+	text, err := e.Compile(f, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = strings.NewReplacer("$group_key_1", "1", "$group_key_2", "2").Replace(text)
+	var plan bytes.Buffer
+	rows, err := e.db.Query("EXPLAIN " + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a, b string
+		if err := rows.Scan(&a, &b); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(b)
+	}
+	if s := plan.String(); !strings.Contains(s, "kind") || strings.Contains(s, "urgent") || strings.Contains(s, "free") {
+		t.Errorf("the plan reads other columns:\n%s", s)
+	}
+	// The data version follows the files.
+	before, err := e.DataVersion(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := e.DataVersion(ctx); again != before || len(before) != 32 {
+		t.Errorf("the version is %s, then %s", before, again)
+	}
+	file := filepath.Join(folder, "event", "1.parquet")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "event", "2.parquet"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, err := e.DataVersion(ctx)
+	if err != nil || after == before {
+		t.Errorf("with one more file the version stays %s (%v)", after, err)
+	}
+}
+
+func TestDataVersionOfDatabase(t *testing.T) {
+	ctx := context.Background()
+	path := newDatabase(t, wardTables...)
+	version := func(key []byte) string {
+		e, err := Open(ctx, Config{Database: path}, parse(t, wardCatalog), "A", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		v, err := e.DataVersion(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	first := version(testKey)
+	if again := version(testKey); again != first {
+		t.Errorf("the version of the same data is %s, then %s", first, again)
+	}
+	if other := version([]byte("the key of another node")); other == first {
+		t.Error("the version does not depend on the node's key")
+	}
+	db, err := sql.Open("duckdb", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO person VALUES (1, 'F', 5)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if changed := version(testKey); changed == first {
+		t.Error("the version does not change with the data")
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	folder := t.TempDir()
+	writeParquet(t, folder)
+	db := newDatabase(t, wardTables...)
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"nothing", Config{}, "give either"},
+		{"both", Config{Database: db, Folder: folder}, "give either"},
+		{"no file", Config{Database: filepath.Join(folder, "none.duckdb")}, "none.duckdb"},
+		{"no folder", Config{Folder: filepath.Join(folder, "none")}, "there is no folder"},
+		{"unknown table", Config{Database: db, Tables: map[string]Source{"x": {}}}, "no table x"},
+		{"no such source", Config{Database: db, Tables: map[string]Source{"event": {Table: "main.ev"}}}, "main.ev"},
+		{"no such column", Config{Database: db, Tables: map[string]Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
+		{"no such logical column", Config{Database: db, Tables: map[string]Source{"event": {Columns: map[string]string{"y": "x"}}}}, "no column y"},
+		{"threads", Config{Database: db, Threads: -1}, "threads"},
+		{"memory", Config{Database: db, MemoryLimit: "much"}, "much"},
+		{"the root", Config{Folder: folder, Tables: map[string]Source{"event": {File: "/*/*.parquet"}}}, ""},
+	} {
+		e, err := Open(context.Background(), test.cfg, parse(t, wardCatalog), "A", testKey)
+		if err == nil {
+			e.Close()
+			t.Errorf("%s: opens", test.name)
+		} else if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	if _, err := Open(context.Background(), Config{Database: db}, parse(t, wardCatalog), "A", []byte("short")); !errors.Is(err, ErrConfig) {
+		t.Errorf("a short key gives %v", err)
+	}
+}
+
+func TestSpill(t *testing.T) {
+	spill := t.TempDir()
+	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 400000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3000000)")
+	e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "120MB", SpillFolder: spill, Threads: 2}, parse(t, wardCatalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	got, _ := run(t, e, &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, integer(2))}, {Expr: op(fragment.OpLike, evKind, str("%7"))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}})
+	if len(got) != 4 {
+		t.Errorf("%d groups", len(got))
+	}
+}
+
+func TestVerify(t *testing.T) {
+	e := engineWith(t, wardCatalog,
+		"CREATE TABLE person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
+		"CREATE TABLE event(id BIGINT, unit DOUBLE, kind VARCHAR, x DOUBLE)",
+		"INSERT INTO event VALUES (1, 3, 'a', 'nan'), (1, 9, 'a', 1)")
+	found, err := e.Verify(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range found {
+		lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
+	}
+	want := []string{
+		"warning event.unit is of type DOUBLE here and int in the catalog; values are converted",
+		"warning event.n does not exist here and reads as NULL",
+		"warning event.day does not exist here and reads as NULL",
+		"warning event.urgent does not exist here and reads as NULL",
+		"warning event.free does not exist here and reads as NULL",
+		"warning event.unit has 1 values outside of its bounds [1, 6], which count as the nearest bound",
+		"warning event.x has 1 values that are NaN and read as NULL",
+		"warning kinds. is not offered: there is no source for it here",
+		"warning person.age has 1 values that are no int and read as NULL",
+		"warning person.id is declared not nullable and has 1 NULLs",
+		"warning person.sex has 1 values outside of its domain, which no group shows",
+		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
+		"error person. the key id has 1 values that are in several rows, where it must identify one",
+		"error person. the key id has 1 values with a NULL, where it must identify a row",
+		"error person. has several rows for 1 patients and is declared one_row_per_patient",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	path := newDatabase(t, "CREATE TABLE person AS SELECT range AS id, CASE WHEN range % 2 = 0 THEN 'F' END AS sex, range / 2 AS w, DATE '2020-01-01' + range::INT AS day FROM range(100)", "CREATE SCHEMA lab", "CREATE TABLE lab.none(x BOOLEAN)")
+	got, err := Describe(context.Background(), Config{Database: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Table{
+		{"lab.none", []Column{{Name: "x", Local: "BOOLEAN", Type: value.TypeBool}}},
+		{"main.person", []Column{
+			{Name: "id", Local: "BIGINT", Type: value.TypeInt, Min: "0", Max: "99"},
+			{Name: "sex", Local: "VARCHAR", Type: value.TypeText, Nullable: true, Min: "F", Max: "F", Values: []string{"F"}},
+			{Name: "w", Local: "DOUBLE", Type: value.TypeFloat, Min: "0.0", Max: "49.5"},
+			{Name: "day", Local: "DATE", Type: value.TypeDate, Min: "2020-01-01", Max: "2020-04-09"}}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	folder := t.TempDir()
+	writeParquet(t, folder)
+	got, err = Describe(context.Background(), Config{Folder: folder})
+	if err != nil || len(got) != 3 {
+		t.Errorf("%v, %v", got, err)
+	}
+}

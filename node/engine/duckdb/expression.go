@@ -1,0 +1,464 @@
+package duckdb
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles.
+var ErrTooLarge = errors.New("the fragment's expressions are nested too deeply for this engine; compute a part of them in a simpler way")
+
+// maxSQL bounds the text of one expression. Guards against overflow repeat their
+// operand, so nesting them multiplies it.
+const maxSQL = 8 << 20
+
+// Patterns of texts that convert, without the anchors that regexp_full_match
+// implies. That of timestamps leaves out 24:00:00, which DuckDB would accept.
+var patterns = map[value.Type]string{
+	value.TypeInt:       strings.Trim(fragment.IntPattern, "^$"),
+	value.TypeFloat:     strings.Trim(fragment.FloatPattern, "^$"),
+	value.TypeDate:      strings.Trim(fragment.DatePattern, "^$"),
+	value.TypeTimestamp: `[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`,
+}
+
+// The days and instants that are read where a column has no bounds: years that
+// both a date and a timestamp of DuckDB can hold.
+const readableYears = "CASE WHEN %[1]s BETWEEN %[2]s '290000-01-01 (BC)' AND %[2]s '290000-12-31' THEN %[1]s END"
+
+// code is the SQL of an expression, of exactly the type of the expression.
+type code struct {
+	sql string
+	// loose: it may be NaN or infinite where the expression is NULL.
+	loose bool
+}
+
+// compiler turns the expressions of one fragment into SQL.
+type compiler struct {
+	scope    *fragment.Scope
+	tables   map[string]*catalog.Table // by relation
+	hospital string
+	err      error // the first
+}
+
+func (c *compiler) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// f writes SQL, and stops at the size limit.
+func (c *compiler) f(format string, args ...any) code {
+	n := len(format)
+	for _, a := range args {
+		if s, ok := a.(string); ok {
+			n += len(s) * max(1, strings.Count(format, "%[1]s")) // an upper bound is enough
+		}
+	}
+	if c.err == nil && n > maxSQL {
+		c.fail(ErrTooLarge)
+	}
+	if c.err != nil {
+		return code{sql: "NULL"}
+	}
+	return code{sql: fmt.Sprintf(format, args...)}
+}
+
+func (c *compiler) facts(e *fragment.Expr) fragment.Facts { return fragment.Infer(e, c.scope.Facts) }
+
+// strict gives the SQL of an expression that is NULL where the expression is.
+func (c *compiler) strict(e *fragment.Expr) string { return c.finite(c.expr(e)).sql }
+
+func (c *compiler) finite(x code) code {
+	if !x.loose {
+		return x
+	}
+	return c.f("CASE WHEN isfinite(%[1]s) THEN %[1]s END", x.sql)
+}
+
+// real gives the SQL of a number as a DOUBLE.
+func (c *compiler) real(e *fragment.Expr) code {
+	if e.Type == value.TypeInt {
+		if e.Op == fragment.OpLiteral {
+			return c.literal(widen(*e.Value), false)
+		}
+		return c.f("CAST(%s AS DOUBLE)", c.expr(e).sql)
+	}
+	return c.expr(e)
+}
+
+// as gives the SQL of a branch of an expression of type t.
+func (c *compiler) as(e *fragment.Expr, t value.Type) code {
+	if t == value.TypeFloat {
+		return c.real(e)
+	}
+	return c.expr(e)
+}
+
+func (c *compiler) literal(v value.Value, bare bool) code {
+	s, err := literal(v, bare)
+	if err != nil {
+		c.fail(err)
+	}
+	return code{sql: s}
+}
+
+func (c *compiler) name(s string) string {
+	q, err := name(s)
+	if err != nil {
+		c.fail(err)
+	}
+	return q
+}
+
+func (c *compiler) expr(e *fragment.Expr) code {
+	if c.err != nil {
+		return code{sql: "NULL"}
+	}
+	switch e.Op {
+	case fragment.OpColumn:
+		return c.column(e)
+	case fragment.OpLiteral:
+		return c.literal(*e.Value, false)
+	case fragment.OpHospital:
+		return c.literal(value.Text(c.hospital), false)
+	case fragment.OpAnd, fragment.OpOr:
+		return c.f("(%s)", strings.Join(c.each(e.Args), " "+strings.ToUpper(string(e.Op))+" "))
+	case fragment.OpNot:
+		return c.f("(NOT %s)", c.strict(e.Args[0]))
+	case fragment.OpIsNull:
+		x := c.expr(e.Args[0])
+		if x.loose {
+			return c.f("(isfinite(%s) IS NOT TRUE)", x.sql)
+		}
+		return c.f("(%s IS NULL)", x.sql)
+	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual:
+		return c.comparison(e)
+	case fragment.OpIn:
+		return c.in(e)
+	case fragment.OpLike:
+		return c.like(e)
+	case fragment.OpCase:
+		return c.conditional(e)
+	case fragment.OpCoalesce, fragment.OpLeast, fragment.OpGreatest:
+		var args []string
+		for _, a := range e.Args {
+			args = append(args, c.finite(c.as(a, e.Type)).sql)
+		}
+		return c.f("%s(%s)", string(e.Op), strings.Join(args, ", "))
+	case fragment.OpYear, fragment.OpMonth:
+		return c.f("%s(%s)", string(e.Op), c.expr(e.Args[0]).sql)
+	case fragment.OpCast:
+		return c.cast(e)
+	}
+	if e.Type == value.TypeInt {
+		return c.integer(e)
+	}
+	return c.arithmetic(e)
+}
+
+func (c *compiler) each(args []*fragment.Expr) []string {
+	list := make([]string, len(args))
+	for i, a := range args {
+		list[i] = c.strict(a)
+	}
+	return list
+}
+
+// raw gives a column as its view has it, and what the catalog says of it.
+func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
+	if t := c.tables[e.Relation]; t != nil {
+		if col, ok := t.Column(e.Column); ok {
+			return c.name(e.Relation) + "." + c.name(col.Name), col
+		}
+	}
+	c.fail(fmt.Errorf("%w: %s", fragment.ErrInvalid, e))
+	return "NULL", &catalog.Column{}
+}
+
+// column reads a column: clamped to its bounds, or without the values that the
+// type of the catalog does not have.
+func (c *compiler) column(e *fragment.Expr) code {
+	s, col := c.raw(e)
+	if !col.Lower.Valid() {
+		switch e.Type {
+		case value.TypeFloat:
+			return code{sql: s, loose: true}
+		case value.TypeDate, value.TypeTimestamp:
+			return c.f(readableYears, s, sqlTypes[e.Type])
+		}
+		return code{sql: s}
+	}
+	nan := ""
+	if e.Type == value.TypeFloat {
+		nan = "WHEN isnan(" + s + ") THEN NULL "
+	}
+	lower, upper := c.literal(col.Lower, true).sql, c.literal(col.Upper, true).sql
+	// Not LEAST(GREATEST()), which would take a bound for a NULL.
+	return c.f("CASE %[1]sWHEN %[2]s < %[3]s THEN %[3]s WHEN %[2]s > %[4]s THEN %[4]s ELSE %[2]s END", nan, s, lower, upper)
+}
+
+// compared gives one side of a comparison with the other.
+func (c *compiler) compared(e, other *fragment.Expr) string {
+	switch {
+	case other.Type == value.TypeFloat:
+		return c.finite(c.real(e)).sql
+	case e.Op == fragment.OpLiteral:
+		return c.literal(*e.Value, true).sql
+	case other.Op == fragment.OpLiteral:
+		return c.unclamped(e, []*fragment.Expr{other})
+	}
+	return c.strict(e)
+}
+
+// unclamped reads a column without its bounds where it is compared with
+// constants strictly within them only: clamping is monotone, so the outcome is
+// the same, and the database can skip blocks of rows by their minimum and maximum.
+func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) string {
+	if e.Op != fragment.OpColumn || e.Type == value.TypeFloat {
+		return c.strict(e)
+	}
+	s, col := c.raw(e)
+	if !col.Lower.Valid() {
+		return c.strict(e)
+	}
+	for _, a := range constants {
+		if a.Type != e.Type || !a.Value.IsNull() && (value.Compare(*a.Value, col.Lower) <= 0 || value.Compare(*a.Value, col.Upper) >= 0) {
+			return c.strict(e)
+		}
+	}
+	return s
+}
+
+func (c *compiler) comparison(e *fragment.Expr) code {
+	a, b := e.Args[0], e.Args[1]
+	return c.f("(%s %s %s)", c.compared(a, b), string(e.Op), c.compared(b, a))
+}
+
+func (c *compiler) in(e *fragment.Expr) code {
+	x, constants := e.Args[0], e.Args[1:]
+	if x.Type != value.TypeInt && x.Type != value.TypeFloat {
+		return c.among(c.unclamped(x, constants), constants)
+	}
+	var whole, real []*fragment.Expr
+	for _, a := range constants {
+		if x.Type == value.TypeInt && a.Type == value.TypeInt {
+			whole = append(whole, a)
+		} else {
+			real = append(real, fragment.Literal(widen(*a.Value)))
+		}
+	}
+	var tests []string
+	if len(whole) > 0 {
+		tests = append(tests, c.among(c.unclamped(x, whole), whole).sql)
+	}
+	if len(real) > 0 {
+		tests = append(tests, c.among(c.finite(c.real(x)).sql, real).sql)
+	}
+	if len(tests) == 1 {
+		return code{sql: tests[0]}
+	}
+	return c.f("(%s OR %s)", tests[0], tests[1])
+}
+
+func widen(v value.Value) value.Value {
+	if v.IsNull() {
+		return value.Null(value.TypeFloat)
+	}
+	return value.Float(v.Float64())
+}
+
+func (c *compiler) among(x string, constants []*fragment.Expr) code {
+	list := make([]string, len(constants))
+	for i, a := range constants {
+		list[i] = c.literal(*a.Value, true).sql
+	}
+	return c.f("(%s IN (%s))", x, strings.Join(list, ", "))
+}
+
+// like writes a pattern anew, so that only %, _ and \ are ever escaped.
+func (c *compiler) like(e *fragment.Expr) code {
+	var b strings.Builder
+	escaped, special := false, false
+	for _, r := range e.Args[1].Value.Str() {
+		if !escaped && r == '\\' {
+			escaped = true
+			continue
+		}
+		if escaped && strings.ContainsRune(`%_\`, r) {
+			b.WriteByte('\\')
+			special = true
+		}
+		b.WriteRune(r)
+		escaped = false
+	}
+	pattern, escape := c.literal(value.Text(b.String()), false).sql, ""
+	if special {
+		escape = ` ESCAPE '\'`
+	}
+	return c.f("(%s LIKE %s%s)", c.strict(e.Args[0]), pattern, escape)
+}
+
+func (c *compiler) conditional(e *fragment.Expr) code {
+	var b strings.Builder
+	loose := false
+	branch := func(a *fragment.Expr) string {
+		x := c.as(a, e.Type)
+		loose = loose || x.loose
+		return x.sql
+	}
+	for i := 0; i+1 < len(e.Args); i += 2 {
+		b.WriteString(" WHEN " + c.strict(e.Args[i]) + " THEN " + branch(e.Args[i+1]))
+	}
+	x := c.f("CASE%s ELSE %s END", b.String(), branch(e.Args[len(e.Args)-1]))
+	x.loose = loose
+	return x
+}
+
+const (
+	minInt = "(-9223372036854775808)"
+	maxInt = "9223372036854775807"
+)
+
+// integer writes an operation that gives an int.
+func (c *compiler) integer(e *fragment.Expr) code {
+	a := c.expr(e.Args[0]).sql
+	switch e.Op {
+	case fragment.OpRound, fragment.OpFloor, fragment.OpCeiling:
+		return code{sql: a}
+	case fragment.OpNegate, fragment.OpAbs:
+		operator := map[fragment.Op]string{fragment.OpNegate: "-", fragment.OpAbs: "abs"}[e.Op]
+		if c.facts(e).Bounded() {
+			return c.f("(%s(%s))", operator, a)
+		}
+		return c.f("(%s(NULLIF(%s, %s)))", operator, a, minInt)
+	}
+	b := c.expr(e.Args[1]).sql
+	switch e.Op {
+	case fragment.OpIntDivide:
+		// x // 0 is NULL.
+		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
+			return c.f("(%s // %s)", a, b)
+		}
+		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, minInt)
+	case fragment.OpModulo:
+		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
+			return c.f("(%s %% %s)", a, b)
+		}
+		return c.f("(%[1]s %% (CASE WHEN %[2]s = -1 THEN 1 ELSE %[2]s END))", a, b)
+	}
+	if c.facts(e).Bounded() {
+		return c.f("(%s %s %s)", a, string(e.Op), b)
+	}
+	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN TRY_CAST(%[1]s AS BIGINT) END",
+		c.f("(CAST(%s AS HUGEINT) %s %s)", a, string(e.Op), b).sql, minInt, maxInt)
+}
+
+func without(f fragment.Facts, x float64) bool { return x < f.Lower || x > f.Upper }
+
+// arithmetic writes an operation that gives a float. Where the operation cannot
+// hide an argument that is NaN or infinite, the check is left to its consumer.
+func (c *compiler) arithmetic(e *fragment.Expr) code {
+	a := c.real(e.Args[0])
+	var x code
+	switch e.Op {
+	case fragment.OpNegate:
+		x = c.f("(-(%s))", a.sql)
+	case fragment.OpAbs, fragment.OpFloor, fragment.OpCeiling:
+		x = c.f("%s(%s)", string(e.Op), a.sql)
+	case fragment.OpRound:
+		x = c.round(a, int(e.Args[1].Value.Int64()), c.facts(e.Args[0]))
+	default:
+		b := c.real(e.Args[1])
+		if e.Op == fragment.OpDivide {
+			b = c.finite(b) // x/infinity would be 0
+		}
+		x = c.f("(%s %s %s)", a.sql, string(e.Op), b.sql)
+		x.loose = a.loose || b.loose || !c.facts(e).Bounded()
+		return x
+	}
+	x.loose = a.loose
+	return x
+}
+
+// round follows fragment's roundTo step by step.
+func (c *compiler) round(a code, digits int, f fragment.Facts) code {
+	if digits == 0 {
+		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5e0))", a.sql)
+	}
+	scale := math.Pow10(digits)
+	rounded := c.f("(sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s)", a.sql, number(scale))
+	if f.Bounded() && !math.IsInf(f.Lower*scale, 0) && !math.IsInf(f.Upper*scale, 0) {
+		return rounded
+	}
+	return c.f("CASE WHEN isinf(%[1]s * %[2]s) THEN %[1]s ELSE %[3]s END", a.sql, number(scale), rounded.sql)
+}
+
+func (c *compiler) cast(e *fragment.Expr) code {
+	a := e.Args[0]
+	x := c.expr(a)
+	switch from := a.Type; {
+	case from == e.Type:
+		return x
+	case from == value.TypeText:
+		pattern := c.literal(value.Text(patterns[e.Type]), false).sql
+		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, sqlTypes[e.Type])
+		s.loose = e.Type == value.TypeFloat // 1e999
+		return s
+	case from == value.TypeFloat:
+		whole := c.round(x, 0, fragment.Facts{})
+		if f := c.facts(a); !x.loose && math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62 {
+			return c.f("CAST(%s AS BIGINT)", whole.sql)
+		}
+		return c.f("CASE WHEN %s BETWEEN %s AND %s THEN TRY_CAST(%s AS BIGINT) END", x.sql,
+			number(math.MinInt64), number(math.Nextafter(1<<63, 0)), whole.sql)
+	case from == value.TypeDate && e.Type == value.TypeText:
+		s := "CAST(" + x.sql + " AS VARCHAR)"
+		if f := c.facts(a); f.Lower >= yearOne {
+			return c.f("%s", s)
+		}
+		// DuckDB counts years before 1 as BC, the rest of the world of software as 0, -1, ...
+		return c.f("CASE WHEN year(%[1]s) >= 1 THEN %[2]s ELSE (CASE WHEN year(%[1]s) < 0 THEN '-' ELSE '' END) || "+
+			"format('{:04d}-{:02d}-{:02d}', abs(year(%[1]s)), month(%[1]s), day(%[1]s)) END", x.sql, s)
+	case from == value.TypeDate: // to timestamp
+		return c.f("TRY_CAST(%s AS TIMESTAMP)", x.sql)
+	}
+	return c.f("CAST(%s AS %s)", x.sql, sqlTypes[e.Type])
+}
+
+// yearOne is 0001-01-01 in days since 1970-01-01.
+const yearOne = -719162
+
+// domainTest keeps the rows whose key, the column named k, is in the domain.
+func (c *compiler) domainTest(k string, domain []value.Value) string {
+	values := slices.Clone(domain)
+	slices.SortFunc(values, value.Compare) // NULL last
+	null := len(values) > 0 && values[len(values)-1].IsNull()
+	if null {
+		values = values[:len(values)-1]
+	}
+	var test string
+	switch n := int64(len(values)); {
+	case n == 0 && null:
+		return "(" + k + " IS NULL)"
+	case n > 2 && values[0].Type() == value.TypeInt && values[n-1].Int64()-values[0].Int64() == n-1:
+		test = c.f("%s BETWEEN %s AND %s", k, strconv.FormatInt(values[0].Int64(), 10), strconv.FormatInt(values[n-1].Int64(), 10)).sql
+	default:
+		list := make([]string, n)
+		for i, v := range values {
+			list[i] = c.literal(v, true).sql
+		}
+		test = c.f("%s IN (%s)", k, strings.Join(list, ", ")).sql
+	}
+	if null {
+		return "(" + test + " OR " + k + " IS NULL)"
+	}
+	return "(" + test + ")"
+}

@@ -1,0 +1,192 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+const (
+	pollData   = 30 * time.Second // how often the data version is looked at
+	sweepEvery = 5 * time.Second  // how often reservations that ran out are given back
+	grace      = 10 * time.Second // for running queries when the node stops
+	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
+)
+
+// Node is a running node.
+type Node struct {
+	service  *service
+	config   Config
+	server   *grpc.Server
+	listener net.Listener
+	member   membership.Member
+	log      *slog.Logger
+}
+
+// Open verifies the data and the ledger and begins to listen; Serve answers. The
+// catalog is the federation's. The caller still owns the database, and closes it
+// after Serve.
+func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *slog.Logger) (_ *Node, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	tls, err := pki.ServerTLS(c.TLS.CA, c.TLS.Certificate, c.TLS.Key, pki.RoleCoordinator)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := tls.GetCertificate(nil)
+	if err != nil {
+		return nil, err
+	}
+	if uris := certificate.Leaf.URIs; len(uris) != 1 || uris[0].String() != c.identity().String() {
+		return nil, fmt.Errorf("the certificate %s is not for %s; issue it with: intramuros pki issue --role node --name %s", c.TLS.Certificate, c.identity(), c.Name)
+	}
+	over, err := verify(ctx, d.Data)
+	if err != nil {
+		return nil, fmt.Errorf("the data cannot be compared with the catalog: %w", err)
+	}
+	book, err := ledger.Open(ctx, c.Ledger, "node "+c.Name, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, book.Close())
+		}
+	}()
+	digest := cat.Digest()
+	if err := recordPolicy(ctx, book, c, digest); err != nil {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the address `listen` cannot be used: %w", err)
+	}
+	s := &service{
+		policy: policy{catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, studies: c.Studies, limits: c.Limits},
+		name:   c.Name, kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		reservations: reservations{held: map[string]reservation{}},
+		turns:        make(chan struct{}, c.Limits.Concurrent),
+	}
+	s.verified.Store(over)
+	server := grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(tls)),
+		grpc.MaxRecvMsgSize(fragment.MaxWireBytes+1<<10),
+		grpc.MaxConcurrentStreams(maxReservations),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
+	flight.RegisterFlightServiceServer(server, s)
+	address := c.Advertise
+	if address == "" {
+		address = listener.Addr().String()
+	}
+	return &Node{
+		service: s, config: c, server: server, listener: listener, log: log,
+		member: membership.Member{Role: pki.RoleNode, Name: c.Name, Flight: address, Catalog: digest[:digestShow], DataVersion: over.version},
+	}, nil
+}
+
+// Addr is the host:port at which coordinators reach the node.
+func (n *Node) Addr() string { return n.member.Flight }
+
+// Serve answers coordinators and takes part in the federation's gossip until ctx
+// ends. Queries that run then get a while to finish. It closes the ledger, and
+// is called once.
+func (n *Node) Serve(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, n.service.ledger.Close()) }()
+	served := make(chan error, 1)
+	go func() { served <- n.server.Serve(n.listener) }()
+	defer n.stop()
+	gossip, err := n.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		err = errors.Join(err, gossip.Close(leaving))
+	}()
+	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), slog.String("gossip", gossip.Addr()),
+		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.config.Studies)))
+	poll, sweep := time.NewTicker(pollData), time.NewTicker(sweepEvery)
+	defer poll.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			n.log.Info("stopping", slog.String("node", n.config.Name))
+			return nil
+		case err := <-served:
+			return fmt.Errorf("the Flight server ended: %w", err)
+		case <-poll.C:
+			n.renew(ctx, gossip)
+		case <-n.service.unverified:
+			n.renew(ctx, gossip)
+		case <-sweep.C:
+			n.service.sweep(ctx)
+		}
+	}
+}
+
+// stop lets running queries finish, for a while.
+func (n *Node) stop() {
+	late := time.AfterFunc(grace, n.server.Stop)
+	defer late.Stop()
+	n.server.GracefulStop()
+}
+
+func (n *Node) join(ctx context.Context) (*membership.Membership, error) {
+	g := n.config.Gossip
+	secret, err := g.Key.Read("")
+	if err != nil {
+		return nil, fmt.Errorf("`gossip.key`: %w", err)
+	}
+	key, err := membership.ParseKey(secret)
+	if err != nil {
+		return nil, fmt.Errorf("`gossip.key`: %w", err)
+	}
+	return membership.Start(ctx, membership.Config{
+		Federation: n.config.Federation, Bind: g.Listen, Advertise: g.Advertise, Join: g.Join, Key: key, Logger: n.log,
+	}, n.member)
+}
+
+// renew verifies and announces the data if it changed. Until then nothing is
+// prepared.
+func (n *Node) renew(ctx context.Context, gossip *membership.Membership) {
+	version, err := n.service.data.DataVersion(ctx)
+	if err != nil {
+		n.log.Error("the state of the data cannot be read", slog.String("error", class(err)))
+		return
+	}
+	if version == n.service.verified.Load().version {
+		return
+	}
+	over, err := verify(ctx, n.service.data)
+	if err != nil {
+		n.log.Error("the new data cannot be compared with the catalog; nothing is answered", slog.Any("error", err))
+		return
+	}
+	n.service.verified.Store(over)
+	n.member.DataVersion = over.version
+	if err := gossip.Update(ctx, n.member); err != nil {
+		n.log.Error("the new state of the data was not announced", slog.Any("error", err))
+		return
+	}
+	n.log.Info("new data", slog.String("data", over.version))
+}

@@ -1,0 +1,848 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+func TestMain(m *testing.M) {
+	// The noise library logs by glog, whose one goroutine lives as long as the process.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+const catalogText = `
+catalog: test
+tables:
+  patient:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      sex: {type: text, nullable: false, domain: [f, m]}
+  visit:
+    patient: patient_id
+    columns:
+      patient_id: {type: int, nullable: false, references: patient.id}
+      ward: {type: text, nullable: false}
+`
+
+func testCatalog(t *testing.T) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse([]byte(catalogText), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// request asks for the number of patients of each sex.
+func request(c *catalog.Catalog, epsilon float64) *fragment.Request {
+	return &fragment.Request{
+		Query: "0123456789abcdef0123456789abcdef", Study: "copd", Researcher: "ada",
+		Fragment: fragment.Fragment{
+			Version: fragment.Version, Catalog: c.Digest(),
+			Relations: []fragment.Relation{{Name: "patient", Table: "patient"}},
+			Patient:   fragment.Column("patient", "id", value.TypeInt),
+			Keys: []fragment.Key{{
+				Expr:   fragment.Column("patient", "sex", value.TypeText),
+				Domain: []value.Value{value.Text("f"), value.Text("m")},
+			}},
+			Partials:  []fragment.Partial{{Kind: fragment.PartialPatients}},
+			MaxGroups: 5, MaxRows: 10,
+		},
+		Noise: dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, L0: 1},
+	}
+}
+
+// engine is a database with two women and three men.
+type engine struct {
+	version atomic.Pointer[string]
+	running atomic.Int32
+	most    atomic.Int32
+	fail    func(ctx context.Context) error // runs before the rows are sent
+	compile error
+	wrong   atomic.Bool // table patient contradicts the catalog
+}
+
+func newEngine() *engine {
+	e := &engine{}
+	e.set("v1")
+	return e
+}
+
+func (e *engine) set(version string) { e.version.Store(&version) }
+
+func (e *engine) Compile(*fragment.Fragment, *fragment.Proof) (string, error) {
+	return "SELECT sex, count(*) FROM patient GROUP BY sex", e.compile
+}
+
+func (e *engine) DataVersion(context.Context) (string, error) { return *e.version.Load(), nil }
+
+func (e *engine) Verify(context.Context) ([]string, error) {
+	if e.wrong.Load() {
+		return []string{"patient"}, nil
+	}
+	return nil, nil
+}
+
+func (e *engine) database() Database { return Database{"fake", e, e} }
+
+func (e *engine) Run(ctx context.Context, f *fragment.Fragment, _ *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	n := e.running.Add(1)
+	defer e.running.Add(-1)
+	for most := e.most.Load(); n > most && !e.most.CompareAndSwap(most, n); most = e.most.Load() {
+	}
+	if e.fail != nil {
+		if err := e.fail(ctx); err != nil {
+			return err
+		}
+	}
+	b := array.NewRecordBuilder(alloc, f.Schema())
+	defer b.Release()
+	b.Field(0).(*array.StringBuilder).AppendValues([]string{"f", "m"}, nil)
+	b.Field(1).(*array.Int64Builder).AppendValues([]int64{2, 3}, nil)
+	r := b.NewRecord()
+	defer r.Release()
+	return send(r)
+}
+
+// hospital is a node that runs on loopback, with what a test needs around it.
+type hospital struct {
+	*Node
+	engine  *engine
+	catalog *catalog.Catalog
+	folder  string
+	log     *lockedBuffer
+	stop    func()
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// federation makes an authority and certificates for node lyon, two
+// coordinators and another hospital.
+func federation(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	authority, err := pki.CreateAuthority(folder, "france", time.Hour)
+	must(t, err)
+	for _, id := range []pki.Identity{
+		{Role: pki.RoleNode, Name: "lyon"}, {Role: pki.RoleNode, Name: "rennes"},
+		{Role: pki.RoleCoordinator, Name: "paris"}, {Role: pki.RoleCoordinator, Name: "lille"},
+		{Role: pki.RoleClient, Name: "ada"},
+	} {
+		id.Federation = "france"
+		must(t, authority.Issue(folder, id, nil, time.Hour))
+	}
+	must(t, os.WriteFile(filepath.Join(folder, "gossip.key"), []byte(membership.NewKey()), 0o600))
+	return folder
+}
+
+func testConfig(folder string) Config {
+	c := DefaultConfig()
+	c.Name, c.Federation, c.Listen, c.Catalog = "lyon", "france", "127.0.0.1:0", "builtin:omop-5.4"
+	c.TLS = TLS{CA: filepath.Join(folder, "ca.pem"), Certificate: filepath.Join(folder, "node-lyon.pem"), Key: filepath.Join(folder, "node-lyon.key")}
+	c.Gossip = Gossip{Listen: "127.0.0.1:0", Key: config.Secret{File: filepath.Join(folder, "gossip.key")}}
+	c.Ledger = filepath.Join(folder, "lyon.ledger")
+	c.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}
+	c.Studies = map[string]Study{
+		"copd": {
+			Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1, Delta: 1e-6}, MaxEpsilon: 0.5,
+			Researchers: []string{"ada"}, Expires: time.Now().Add(time.Hour),
+		},
+		"over":   {Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1}, MaxEpsilon: 1, Researchers: []string{"*"}, Expires: time.Now().Add(-time.Hour)},
+		"nobody": {Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1}, MaxEpsilon: 1, Expires: time.Now().Add(time.Hour)},
+	}
+	return c
+}
+
+func start(t *testing.T, c Config, e *engine) *hospital {
+	t.Helper()
+	h := &hospital{engine: e, catalog: testCatalog(t), folder: filepath.Dir(c.Ledger), log: &lockedBuffer{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	n, err := Open(ctx, c, h.catalog, e.database(), slog.New(slog.NewTextHandler(h.log, nil)))
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	alloc := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	n.service.alloc = alloc
+	h.Node = n
+	done := make(chan error, 1)
+	go func() { done <- n.Serve(ctx) }()
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		alloc.AssertSize(t, 0)
+	})
+	t.Cleanup(h.stop)
+	return h
+}
+
+// client connects as the owner of a certificate.
+func (h *hospital) client(t *testing.T, as string) flight.Client {
+	t.Helper()
+	conf, err := pki.ClientTLS(filepath.Join(h.folder, "ca.pem"), filepath.Join(h.folder, as+".pem"), filepath.Join(h.folder, as+".key"),
+		pki.Identity{Federation: "france", Role: pki.RoleNode, Name: "lyon"})
+	must(t, err)
+	conn, err := grpc.NewClient(h.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(conf)))
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return flight.NewClientFromConn(conn, nil)
+}
+
+func act(ctx context.Context, c flight.Client, action string, body []byte, into any) error {
+	stream, err := c.DoAction(ctx, &flight.Action{Type: action, Body: body})
+	if err != nil {
+		return err
+	}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(r.Body, into); err != nil {
+			return err
+		}
+	}
+}
+
+func prepare(c flight.Client, r *fragment.Request) (string, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	var p fragment.Prepared
+	err = act(context.Background(), c, "prepare", body, &p)
+	return p.Reservation, err
+}
+
+// execute gives the answer's groups and counts.
+func execute(ctx context.Context, c flight.Client, ticket string) (map[string]int64, error) {
+	stream, err := c.DoGet(ctx, &flight.Ticket{Ticket: []byte(ticket)})
+	if err != nil {
+		return nil, err
+	}
+	r, err := flight.NewRecordReader(stream)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	got := map[string]int64{}
+	for r.Next() {
+		for i := range int(r.Record().NumRows()) {
+			got[r.Record().Column(0).(*array.String).Value(i)] += r.Record().Column(1).(*array.Int64).Value(i)
+		}
+	}
+	return got, r.Err()
+}
+
+// wantCode checks that exactly the code and its fixed text crossed.
+func wantCode(t *testing.T, err error, want Code) {
+	t.Helper()
+	s, _ := status.FromError(err)
+	if s.Message() != want.GRPCStatus().Message() || s.Code() != want.GRPCStatus().Code() {
+		t.Fatalf("want %q, got %v", want.GRPCStatus().Message(), err)
+	}
+}
+
+// entries stops the node and reads its ledger, which must verify.
+func (h *hospital) entries(t *testing.T) []ledger.Entry {
+	t.Helper()
+	h.stop()
+	l, err := ledger.OpenReadOnly(context.Background(), h.config.Ledger)
+	must(t, err)
+	defer l.Close()
+	_, err = l.Verify(context.Background())
+	must(t, err)
+	var all []ledger.Entry
+	must(t, l.Entries(context.Background(), 1, func(e ledger.Entry) error { all = append(all, e); return nil }))
+	return all
+}
+
+func kinds(entries []ledger.Entry) string {
+	var k []string
+	for _, e := range entries {
+		k = append(k, string(e.Kind))
+	}
+	return strings.Join(k, " ")
+}
+
+func TestAnswer(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	got, err := execute(context.Background(), c, ticket)
+	must(t, err)
+	if diff := cmp.Diff(map[string]int64{"f": 2, "m": 3}, got); diff != "" {
+		t.Error(diff)
+	}
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeTicket) // a replay
+
+	var d Description
+	must(t, act(context.Background(), c, "describe", nil, &d))
+	if d.Name != "lyon" || d.DataVersion != "v1" || d.Catalog != h.catalog.Digest() || len(d.Studies) != 2 || d.Studies["copd"].Remaining.Epsilon != 0.75 {
+		t.Errorf("described as %+v", d)
+	}
+	all := h.entries(t)
+	if got, want := kinds(all), "open config reserve charge answer refuse"; got != want {
+		t.Fatalf("ledger: %s, want %s", got, want)
+	}
+	if charge := all[3]; charge.Loss.Epsilon != 250_000_000 || !strings.Contains(string(charge.Detail), "SELECT sex") {
+		t.Errorf("charge: %+v %s", charge.Loss, charge.Detail)
+	}
+	if want := "Asks for the number of patients, from patient, for each patient.sex; laplace noise of epsilon 0.25."; all[2].Text != want {
+		t.Errorf("text: %s", all[2].Text)
+	}
+}
+
+func TestNoGroup(t *testing.T) {
+	e := newEngine()
+	h := start(t, testConfig(federation(t)), e)
+	h.service.engine = silent{e}
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	got, err := execute(context.Background(), c, ticket)
+	if err != nil || len(got) != 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// silent has no patient.
+type silent struct{ *engine }
+
+func (silent) Run(context.Context, *fragment.Fragment, *fragment.Proof, memory.Allocator, func(arrow.Record) error) error {
+	return nil
+}
+
+func TestRefuse(t *testing.T) {
+	conf := testConfig(federation(t))
+	conf.Limits.MaxGroups, conf.Limits.MaxRows = 5, 10
+	h := start(t, conf, newEngine())
+	c := h.client(t, "coordinator-paris")
+	for _, tc := range []struct {
+		name   string
+		change func(*fragment.Request)
+		want   Code
+	}{
+		{"other catalog", func(r *fragment.Request) { r.Fragment.Catalog = catalog.OMOP().Digest() }, CodeCatalog},
+		{"unknown table", func(r *fragment.Request) { r.Fragment.Relations[0].Table = "secrets" }, CodeFragment},
+		{"too little noise", func(r *fragment.Request) { r.Fragment.Partials = append(r.Fragment.Partials, r.Fragment.Partials[0]) }, CodeFragment},
+		{"no epsilon", func(r *fragment.Request) { r.Noise.Epsilon = 0 }, CodeFragment},
+		{"undeclared groups without threshold", func(r *fragment.Request) { r.Fragment.Keys[0].Domain = nil }, CodeFragment},
+		{"wide groups", func(r *fragment.Request) { r.Fragment.MaxGroups = 6 }, CodeLimit},
+		{"wide rows", func(r *fragment.Request) { r.Fragment.MaxRows = 11 }, CodeLimit},
+		{"epsilon above the cap", func(r *fragment.Request) { r.Noise.Epsilon = 0.51 }, CodeLimit},
+		{"rho above the cap", func(r *fragment.Request) {
+			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.4, Delta: 0.5, L0: 1}
+		}, CodeLimit},
+		{"unknown study", func(r *fragment.Request) { r.Study = "diabetes" }, CodeStudy},
+		{"study over", func(r *fragment.Request) { r.Study = "over" }, CodeStudy},
+		{"study for nobody", func(r *fragment.Request) { r.Study = "nobody" }, CodeResearcher},
+		{"researcher", func(r *fragment.Request) { r.Researcher = "eve" }, CodeResearcher},
+		{"query id", func(r *fragment.Request) { r.Query = "1" }, CodeRequest},
+		{"version", func(r *fragment.Request) { r.Fragment.Version = 99 }, CodeRequest},
+		{"name", func(r *fragment.Request) { r.Researcher = "ada\nlevel=ERROR" }, CodeRequest},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := request(h.catalog, 0.25)
+			tc.change(r)
+			_, err := prepare(c, r)
+			wantCode(t, err, tc.want)
+		})
+	}
+	for _, body := range []string{"", "{", `{"sql": "SELECT 1"}`} {
+		wantCode(t, act(context.Background(), c, "prepare", []byte(body), nil), CodeRequest)
+	}
+	wantCode(t, act(context.Background(), c, "shutdown", nil, nil), CodeRequest)
+	_, err := execute(context.Background(), c, "guess")
+	wantCode(t, err, CodeTicket)
+	for _, e := range h.entries(t)[2:] {
+		if e.Kind != ledger.KindRefuse {
+			t.Errorf("the ledger has a %s: %s", e.Kind, e.Text)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	c := h.client(t, "coordinator-paris")
+	r := request(h.catalog, 0.5)
+	_, err := prepare(c, r)
+	must(t, err)
+	second, err := prepare(c, r)
+	must(t, err)
+	_, err = prepare(c, r) // a reservation counts before it is charged
+	wantCode(t, err, CodeBudget)
+	must(t, act(context.Background(), c, "abandon", []byte(second), nil))
+	wantCode(t, act(context.Background(), c, "abandon", []byte(second), nil), CodeTicket)
+	_, err = prepare(c, r)
+	must(t, err)
+	if got, want := kinds(h.entries(t)), "open config reserve reserve refuse abandon reserve"; got != want {
+		t.Errorf("ledger: %s, want %s", got, want)
+	}
+}
+
+func TestNodeBudget(t *testing.T) {
+	conf := testConfig(federation(t))
+	conf.Budget = dp.Budget{Accounting: dp.Pure, Epsilon: 0.3, Delta: 0}
+	h := start(t, conf, newEngine())
+	c := h.client(t, "coordinator-paris")
+	_, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeBudget)
+}
+
+func TestExplainSpendsNothing(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	c := h.client(t, "coordinator-paris")
+	body, err := json.Marshal(request(h.catalog, 5)) // above the study's cap: explaining is free
+	must(t, err)
+	var got fragment.Explained
+	must(t, act(context.Background(), c, "explain", body, &got))
+	want := fragment.Explained{Engine: "fake", DataVersion: "v1", SQL: "SELECT sex, count(*) FROM patient GROUP BY sex"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := kinds(h.entries(t)); got != "open config" {
+		t.Errorf("ledger: %s", got)
+	}
+}
+
+func TestReservationOfAnother(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	paris, lille := h.client(t, "coordinator-paris"), h.client(t, "coordinator-lille")
+	ticket, err := prepare(paris, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(context.Background(), lille, ticket)
+	wantCode(t, err, CodeTicket)
+	wantCode(t, act(context.Background(), lille, "abandon", []byte(ticket), nil), CodeTicket)
+	_, err = execute(context.Background(), paris, ticket)
+	must(t, err)
+}
+
+func TestWrongRole(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	for _, as := range []string{"client-ada"} { // TLS refuses: no code is known
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		err := act(ctx, h.client(t, as), "describe", nil, nil)
+		cancel()
+		if status.Code(err) != codes.Unavailable {
+			t.Errorf("%s: %v", as, err)
+		}
+	}
+}
+
+func TestLapse(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	var late atomic.Int64
+	h.service.now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.5))
+	must(t, err)
+	swept, err := prepare(c, request(h.catalog, 0.5))
+	must(t, err)
+	late.Store(int64(2 * time.Minute))
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeTicket)
+	_, err = prepare(c, request(h.catalog, 0.5)) // there is room again
+	must(t, err)
+	_, err = execute(context.Background(), c, swept)
+	wantCode(t, err, CodeTicket)
+}
+
+func TestRestart(t *testing.T) {
+	conf := testConfig(federation(t))
+	h := start(t, conf, newEngine())
+	c := h.client(t, "coordinator-paris")
+	charged, err := prepare(c, request(h.catalog, 0.5))
+	must(t, err)
+	_, err = execute(context.Background(), c, charged)
+	must(t, err)
+	open, err := prepare(c, request(h.catalog, 0.5))
+	must(t, err)
+	h.stop()
+
+	h = start(t, conf, newEngine())
+	c = h.client(t, "coordinator-paris")
+	for _, ticket := range []string{charged, open} {
+		_, err = execute(context.Background(), c, ticket)
+		wantCode(t, err, CodeTicket)
+	}
+	_, err = prepare(c, request(h.catalog, 0.5)) // what was open was given back
+	must(t, err)
+	_, err = prepare(c, request(h.catalog, 0.5)) // what was charged was not
+	wantCode(t, err, CodeBudget)
+}
+
+func TestNewData(t *testing.T) {
+	h := start(t, testConfig(federation(t)), newEngine())
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	h.engine.set("v2")
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeStale)
+	if got, want := kinds(h.entries(t)), "open config reserve abandon refuse"; got != want {
+		t.Errorf("ledger: %s, want %s", got, want)
+	}
+}
+
+// New data is verified before anything is answered over it.
+func TestVerify(t *testing.T) {
+	e := newEngine()
+	h := start(t, testConfig(federation(t)), e)
+	c := h.client(t, "coordinator-paris")
+	eventually := func(log string) {
+		t.Helper()
+		for range 500 {
+			if strings.Contains(h.log.String(), log) {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("the log lacks %q:\n%s", log, h.log)
+	}
+	e.wrong.Store(true)
+	e.set("v2")
+	_, err := prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeData)
+	eventually("data=v2")
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeSource)
+
+	e.wrong.Store(false)
+	e.set("v3")
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeSource) // not forgotten before the data is verified again
+	for range 500 {
+		if h.service.verified.Load().version == "v3" {
+			break
+		}
+		select {
+		case h.service.unverified <- struct{}{}: // as the poll would
+		default:
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(context.Background(), c, ticket)
+	must(t, err)
+}
+
+// An engine that fails is paid for, and what it says stays out of the answer and
+// out of the log.
+func TestEngineFails(t *testing.T) {
+	const secret = "could not cast 'Mme Dupont' to INT32"
+	for name, fail := range map[string]func(context.Context) error{
+		"error": func(context.Context) error { return errors.New(secret) },
+		"panic": func(context.Context) error { panic(secret) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine()
+			e.fail = fail
+			h := start(t, testConfig(federation(t)), e)
+			c := h.client(t, "coordinator-paris")
+			ticket, err := prepare(c, request(h.catalog, 0.25))
+			must(t, err)
+			_, err = execute(context.Background(), c, ticket)
+			wantCode(t, err, CodeEngine)
+			all := h.entries(t)
+			if got, want := kinds(all), "open config reserve charge answer refuse"; got != want {
+				t.Errorf("ledger: %s, want %s", got, want)
+			}
+			for _, entry := range all {
+				if strings.Contains(entry.Text+string(entry.Detail), "Dupont") {
+					t.Errorf("the ledger quotes the engine: %s", entry.Text)
+				}
+			}
+			if strings.Contains(h.log.String(), "Dupont") {
+				t.Errorf("the log quotes the engine:\n%s", h.log)
+			}
+		})
+	}
+}
+
+func TestSource(t *testing.T) {
+	e := newEngine()
+	e.compile = errors.New("table patient is not mapped")
+	h := start(t, testConfig(federation(t)), e)
+	_, err := prepare(h.client(t, "coordinator-paris"), request(h.catalog, 0.25))
+	wantCode(t, err, CodeSource)
+}
+
+func TestChargeBeforeRun(t *testing.T) {
+	e := newEngine()
+	var h *hospital
+	e.fail = func(ctx context.Context) error {
+		l, err := ledger.OpenReadOnly(ctx, h.config.Ledger)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		charged, _, err := l.Spent(ctx, "study:copd")
+		if err == nil && charged.Epsilon != 250_000_000 {
+			t.Errorf("when the engine began, %+v was charged", charged)
+		}
+		return err
+	}
+	h = start(t, testConfig(federation(t)), e)
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(context.Background(), c, ticket)
+	must(t, err)
+}
+
+// A coordinator that goes away, a deadline of its own and the node's end the
+// engine's context.
+func TestCancel(t *testing.T) {
+	for name, tc := range map[string]struct {
+		timeout time.Duration // of the node
+		caller  func() (context.Context, context.CancelFunc)
+		want    codes.Code
+	}{
+		"caller leaves": {time.Minute, func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }, codes.Canceled},
+		"caller's deadline": {time.Minute, func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(context.Background(), 200*time.Millisecond)
+		}, codes.DeadlineExceeded},
+		"node's timeout": {200 * time.Millisecond, func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }, codes.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine()
+			begun, ended := make(chan struct{}), make(chan struct{})
+			e.fail = func(ctx context.Context) error {
+				close(begun)
+				<-ctx.Done()
+				close(ended)
+				return ctx.Err()
+			}
+			conf := testConfig(federation(t))
+			conf.Limits.QueryTimeout = tc.timeout
+			h := start(t, conf, e)
+			c := h.client(t, "coordinator-paris")
+			ticket, err := prepare(c, request(h.catalog, 0.25))
+			must(t, err)
+			ctx, cancel := tc.caller()
+			defer cancel()
+			if name == "caller leaves" {
+				go func() { <-begun; cancel() }()
+			}
+			if _, err = execute(ctx, c, ticket); status.Code(err) != tc.want {
+				t.Errorf("got %v", err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the engine still runs")
+			}
+			if got, want := kinds(h.entries(t)), "open config reserve charge answer refuse"; got != want {
+				t.Errorf("ledger: %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestConcurrency(t *testing.T) {
+	e := newEngine()
+	e.fail = func(context.Context) error { time.Sleep(30 * time.Millisecond); return nil }
+	conf := testConfig(federation(t))
+	s := conf.Studies["copd"]
+	s.Budget.Epsilon = 100
+	conf.Studies["copd"] = s
+	conf.Limits.Concurrent = 2
+	h := start(t, conf, e)
+	c := h.client(t, "coordinator-paris")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			ticket, err := prepare(c, request(h.catalog, 0.25))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, err := execute(context.Background(), c, ticket)
+			if err != nil || got["m"] != 3 {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+	}
+	// One that leaves the queue is not charged.
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := execute(ctx, c, ticket); err == nil {
+		t.Error("an ended context got an answer")
+	}
+	all.Wait()
+	if most := e.most.Load(); most > 2 {
+		t.Errorf("%d queries ran at once, and 2 are allowed", most)
+	}
+	charges := strings.Count(kinds(h.entries(t)), "charge")
+	if charges != 8 {
+		t.Errorf("%d charges, want 8", charges)
+	}
+}
+
+func TestTooManyReservations(t *testing.T) {
+	rs := reservations{held: map[string]reservation{}}
+	for range maxReservations {
+		if !rs.promise(1) {
+			t.Fatal("no room")
+		}
+	}
+	if rs.promise(1) {
+		t.Error("one too many")
+	}
+	rs.withdraw(1)
+	if !rs.promise(1) || rs.promise(1) {
+		t.Error("one withdrawn makes room for one")
+	}
+	if (&reservations{}).promise(maxReservationBytes + 1) {
+		t.Error("too large")
+	}
+}
+
+func TestFoundByGossip(t *testing.T) {
+	conf := testConfig(federation(t))
+	h := start(t, conf, newEngine())
+	for range 100 {
+		if strings.Contains(h.log.String(), "msg=ready") {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	_, rest, _ := strings.Cut(h.log.String(), "gossip=")
+	address, _, _ := strings.Cut(rest, " ")
+	secret, err := conf.Gossip.Key.Read("")
+	must(t, err)
+	key, err := membership.ParseKey(secret)
+	must(t, err)
+	m, err := membership.Start(t.Context(), membership.Config{Federation: "france", Bind: "127.0.0.1:0", Join: []string{address}, Key: key,
+		Logger: slog.New(slog.DiscardHandler)}, membership.Member{Role: pki.RoleCoordinator, Name: "paris", Catalog: h.catalog.Digest()[:32]})
+	must(t, err)
+	defer m.Close(context.Background())
+	want := []membership.Member{{Role: pki.RoleNode, Name: "lyon", Flight: h.Addr(), Catalog: h.catalog.Digest()[:32], DataVersion: "v1"}}
+	var got []membership.Member
+	for range 100 {
+		if got = m.Members(); len(got) > 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOpenRefusesAnotherCertificate(t *testing.T) {
+	folder := federation(t)
+	c := testConfig(folder)
+	c.TLS.Certificate, c.TLS.Key = filepath.Join(folder, "node-rennes.pem"), filepath.Join(folder, "node-rennes.key")
+	_, err := Open(t.Context(), c, testCatalog(t), newEngine().database(), slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "is not for intramuros://france/node/lyon") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestGroupKey(t *testing.T) {
+	c := Config{Ledger: filepath.Join(t.TempDir(), "l")}
+	first, err := c.ReadGroupKey()
+	must(t, err)
+	second, err := c.ReadGroupKey()
+	must(t, err)
+	if len(first) != 64 || !bytes.Equal(first, second) {
+		t.Errorf("got %q, then %q", first, second)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	var c Config
+	err := c.Validate()
+	if err == nil {
+		t.Fatal("the zero value is valid")
+	}
+	for _, want := range []string{"`name` is not set", "`gossip.key` is not set", "`budget`", "`limits.max_groups`"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %s:\n%v", want, err)
+		}
+	}
+	c = testConfig(t.TempDir())
+	must(t, c.Validate())
+	c.Listen = "0.0.0.0:8815"
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "`advertise` is not set") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEveryCodeHasAText(t *testing.T) {
+	for c, a := range answers {
+		if a.text == "" || a.grpc == codes.OK || !strings.HasPrefix(string(c), "NODE_") {
+			t.Errorf("%s: %+v", c, a)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// Bounds of what is held for coordinators that prepare and do not execute.
+const (
+	maxReservations     = 256
+	maxReservationBytes = 64 << 20 // of requests as they came
+)
+
+// reservations are the fragments that were prepared and not yet executed.
+type reservations struct {
+	mu    sync.Mutex
+	held  map[string]reservation
+	count int // held and promised
+	bytes int
+}
+
+type reservation struct {
+	admitted
+	peer    pki.Identity // to whom it belongs
+	version string       // of the data that prepare saw
+	expires time.Time
+	bytes   int
+}
+
+// promise makes room for one more, or says that there is none. Each promise ends
+// in one put or one withdraw.
+func (rs *reservations) promise(bytes int) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.count >= maxReservations || rs.bytes+bytes > maxReservationBytes {
+		return false
+	}
+	rs.count++
+	rs.bytes += bytes
+	return true
+}
+
+func (rs *reservations) withdraw(bytes int) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.count--
+	rs.bytes -= bytes
+}
+
+func (rs *reservations) put(id string, r reservation) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.held[id] = r
+}
+
+// take gives the reservation to its owner, once. To anybody else it does not exist.
+func (rs *reservations) take(id string, peer pki.Identity) (reservation, bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r, ok := rs.held[id]
+	if !ok || r.peer != peer {
+		return reservation{}, false
+	}
+	rs.drop(id, r)
+	return r, true
+}
+
+// expired takes what ran out.
+func (rs *reservations) expired(now time.Time) (ids []string) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for id, r := range rs.held {
+		if !r.expires.After(now) {
+			rs.drop(id, r)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// drop is called with the lock held.
+func (rs *reservations) drop(id string, r reservation) {
+	delete(rs.held, id)
+	rs.count--
+	rs.bytes -= r.bytes
+}

@@ -1,0 +1,452 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/arrow/util"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+// The actions; internal/fragment defines the bodies of the first two.
+const (
+	actionPrepare  = "prepare"
+	actionExplain  = "explain"
+	actionAbandon  = "abandon"
+	actionDescribe = "describe"
+)
+
+// Description is a node's answer to describe. All of it is public in the
+// federation.
+type Description struct {
+	Name        string                  `json:"name"`
+	Engine      string                  `json:"engine"`
+	Catalog     string                  `json:"catalog"` // digest
+	DataVersion string                  `json:"data_version"`
+	Budget      dp.Remaining            `json:"budget"`  // left over all studies
+	Studies     map[string]StudyBalance `json:"studies"` // those that are open
+}
+
+// StudyBalance is what a study may still spend at one node, which no longer
+// counts what is reserved.
+type StudyBalance struct {
+	Budget    dp.Budget    `json:"budget"`
+	Remaining dp.Remaining `json:"remaining"`
+	Expires   time.Time    `json:"expires"`
+}
+
+// service answers coordinators.
+type service struct {
+	flight.BaseFlightServer
+	policy
+	name, kind   string // the hospital's; the engine's
+	data         Data
+	verified     atomic.Pointer[verified]
+	unverified   chan struct{} // asks Serve to verify
+	ledger       *ledger.Ledger
+	reservations reservations
+	turns        chan struct{} // holds one for each query that runs
+	log          *slog.Logger
+	now          func() time.Time
+	alloc        memory.Allocator
+}
+
+// caller gives the peer's identity, which TLS has verified.
+func caller(ctx context.Context) (pki.Identity, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return pki.Identity{}, refuse(CodePeer, errors.New("no peer"))
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return pki.Identity{}, refuse(CodePeer, errors.New("no TLS"))
+	}
+	id, err := pki.PeerIdentity(info.State)
+	if err != nil {
+		return id, refuse(CodePeer, err)
+	}
+	if id.Role != pki.RoleCoordinator {
+		return id, refuse(CodePeer, fmt.Errorf("the peer is a %s", id.Role))
+	}
+	return id, nil
+}
+
+// DoAction runs prepare, explain, abandon or describe.
+func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
+	ctx := stream.Context()
+	id, err := caller(ctx)
+	if err != nil {
+		return s.failed(ctx, a.Type, id, nil, err)
+	}
+	var answer any
+	var request *fragment.Request
+	switch a.Type {
+	case actionPrepare:
+		if request, err = decode(a.Body); err == nil {
+			answer, err = s.prepare(ctx, id, request, len(a.Body))
+		}
+	case actionExplain:
+		if request, err = decode(a.Body); err == nil {
+			answer, err = s.explain(ctx, request)
+		}
+	case actionAbandon:
+		err = s.abandon(ctx, id, string(a.Body))
+	case actionDescribe:
+		answer, err = s.describe(ctx)
+	default:
+		err = refuse(CodeRequest, errors.New("no such action"))
+	}
+	if err != nil {
+		return s.failed(ctx, a.Type, id, request, err)
+	}
+	if answer == nil {
+		return nil
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return s.failed(ctx, a.Type, id, request, err)
+	}
+	return stream.Send(&flight.Result{Body: body})
+}
+
+// failed logs an error, records it as a refusal where it is one of a query, and
+// gives what crosses to the coordinator.
+func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *fragment.Request, err error) error {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		refused = refuse(CodeEngine, errors.New(class(err)))
+	}
+	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
+		refused = refuse(c, refused.cause) // it failed because it was to stop
+	}
+	attrs := []any{slog.String("action", what), slog.String("code", string(refused.Code)), slog.String("peer", id.String())}
+	if r != nil {
+		attrs = append(attrs, slog.String("query", r.Query), slog.String("study", r.Study), slog.String("researcher", r.Researcher))
+	}
+	if refused.cause != nil {
+		attrs = append(attrs, slog.String("cause", refused.cause.Error()))
+	}
+	level := slog.LevelWarn
+	if what == actionAbandon && refused.Code == CodeTicket {
+		level = slog.LevelDebug // a coordinator gives back whatever it cannot know to be used
+	}
+	s.log.Log(ctx, level, "refused", attrs...)
+	// The ledger itself records what a budget refuses.
+	if (what == actionPrepare || what == actionExecute) && refused.Code != CodeBudget {
+		e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
+		if r != nil {
+			e.Study, e.Researcher, e.Query = r.Study, r.Researcher, r.Query
+			e.Text += " " + sentence(r)
+		}
+		s.record(ctx, e)
+	}
+	return refused.Code.GRPCStatus().Err()
+}
+
+// record adds to the ledger what does not change what is spent. It outlasts the
+// caller.
+func (s *service) record(ctx context.Context, e ledger.Entry) {
+	if err := s.ledger.Record(context.WithoutCancel(ctx), e); err != nil {
+		s.log.Error("the ledger did not take an entry", slog.String("kind", string(e.Kind)), slog.Any("error", err))
+	}
+}
+
+// stopped tells why a context has ended, "" if it has not.
+func stopped(ctx context.Context) Code {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.DeadlineExceeded):
+		return CodeTimeout
+	default:
+		return CodeCanceled
+	}
+}
+
+// class is all that may be logged of an error that may quote data.
+func class(err error) string {
+	var named interface{ Class() string } // an engine's error that knows a safe name for what happened
+	if errors.As(err, &named) {
+		return named.Class()
+	}
+	for {
+		switch e := err.(type) { //nolint:errorlint // it takes the layers off one by one
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				err = inner
+				continue
+			}
+		case interface{ Unwrap() []error }:
+			if inner := e.Unwrap(); len(inner) > 0 {
+				err = inner[0]
+				continue
+			}
+		}
+		return fmt.Sprintf("an error of type %T", err)
+	}
+}
+
+// prepare checks, prices and reserves a request of that many bytes.
+func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Request, bytes int) (*fragment.Prepared, error) {
+	now := s.now()
+	over := s.verified.Load()
+	a, err := s.admit(r, over, now)
+	if err != nil {
+		return nil, err
+	}
+	s.sweep(ctx)
+	if !s.reservations.promise(bytes) {
+		return nil, refuse(CodeBusy, errors.New("too many reservations are held"))
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			s.reservations.withdraw(bytes)
+		}
+	}()
+	version, err := s.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if version != over.version {
+		select {
+		case s.unverified <- struct{}{}:
+		default: // asked already
+		}
+		return nil, refuse(CodeData, nil)
+	}
+	detail, err := json.Marshal(struct {
+		Coordinator string            `json:"coordinator"`
+		Request     *fragment.Request `json:"request"`
+	}{id.String(), r})
+	if err != nil {
+		return nil, refuse(CodeRequest, err)
+	}
+	// The ledger holds the loss for longer than we hold the fragment, so that a
+	// query that waits for its turn does not lapse.
+	reserved, err := s.ledger.Reserve(ctx, ledger.Reservation{
+		Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: a.loss, Caps: a.caps,
+		Text: sentence(r), Detail: detail, Expires: now.Add(s.limits.Reservation + s.limits.QueryTimeout),
+	})
+	switch {
+	case errors.Is(err, dp.ErrBudgetExhausted):
+		return nil, refuse(CodeBudget, err)
+	case errors.Is(err, dp.ErrLossOverflow), errors.Is(err, dp.ErrBudget):
+		return nil, refuse(CodeFragment, err)
+	case err != nil:
+		return nil, refuse(CodeLedger, err)
+	}
+	kept = true
+	s.reservations.put(reserved, reservation{
+		admitted: a, peer: id, version: version, expires: now.Add(s.limits.Reservation), bytes: bytes,
+	})
+	s.log.Info("prepared", slog.String("query", r.Query), slog.String("study", r.Study), slog.String("researcher", r.Researcher))
+	return &fragment.Prepared{Reservation: reserved, DataVersion: version, Loss: a.loss}, nil
+}
+
+func (s *service) version(ctx context.Context) (string, error) {
+	v, err := s.data.DataVersion(ctx)
+	if err != nil {
+		return "", refuse(CodeEngine, errors.New(class(err)))
+	}
+	return v, nil
+}
+
+// sweep gives back what ran out.
+func (s *service) sweep(ctx context.Context) {
+	for _, id := range s.reservations.expired(s.now()) {
+		s.giveBack(ctx, id)
+	}
+}
+
+func (s *service) giveBack(ctx context.Context, id string) {
+	err := s.ledger.Abandon(context.WithoutCancel(ctx), id)
+	if err != nil && !errors.Is(err, ledger.ErrReservationExpired) {
+		s.log.Error("a reservation was not given back; it will lapse", slog.Any("error", err))
+	}
+}
+
+func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.Explained, error) {
+	c, err := s.check(r, s.verified.Load())
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &fragment.Explained{Engine: s.kind, DataVersion: version, SQL: c.sql}, nil
+}
+
+func (s *service) abandon(ctx context.Context, id pki.Identity, reserved string) error {
+	if _, ok := s.reservations.take(reserved, id); !ok {
+		return refuse(CodeTicket, nil)
+	}
+	s.giveBack(ctx, reserved)
+	return nil
+}
+
+func (s *service) describe(ctx context.Context) (*Description, error) {
+	version, err := s.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &Description{Name: s.name, Engine: s.kind, Catalog: s.digest, DataVersion: version, Studies: map[string]StudyBalance{}}
+	if d.Budget, err = s.left(ctx, scopeNode, s.budget); err != nil {
+		return nil, err
+	}
+	for name, study := range s.studies {
+		if !s.now().Before(study.Expires) {
+			continue
+		}
+		left, err := s.left(ctx, scopeStudy(name), study.Budget)
+		if err != nil {
+			return nil, err
+		}
+		d.Studies[name] = StudyBalance{Budget: study.Budget, Remaining: left, Expires: study.Expires}
+	}
+	return d, nil
+}
+
+func (s *service) left(ctx context.Context, scope string, b dp.Budget) (dp.Remaining, error) {
+	charged, reserved, err := s.ledger.Spent(ctx, scope)
+	if err != nil {
+		return dp.Remaining{}, refuse(CodeLedger, err)
+	}
+	spent, err := charged.Plus(reserved)
+	if err != nil {
+		return dp.Remaining{}, refuse(CodeLedger, err)
+	}
+	return b.Remaining(spent), nil
+}
+
+const actionExecute = "execute" // what DoGet does
+
+// DoGet executes a reservation, once, and sends its partial aggregates.
+func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
+	ctx, cancel := context.WithTimeout(stream.Context(), s.limits.QueryTimeout)
+	defer cancel()
+	id, err := caller(ctx)
+	if err != nil {
+		return s.failed(ctx, actionExecute, id, nil, err)
+	}
+	reserved := string(t.GetTicket())
+	r, ok := s.reservations.take(reserved, id)
+	if !ok {
+		return s.failed(ctx, actionExecute, id, nil, refuse(CodeTicket, nil))
+	}
+	if !r.expires.After(s.now()) {
+		s.giveBack(ctx, reserved)
+		return s.failed(ctx, actionExecute, id, r.request, refuse(CodeTicket, nil))
+	}
+	if err := s.execute(ctx, id, reserved, r, stream); err != nil {
+		return s.failed(ctx, actionExecute, id, r.request, err)
+	}
+	return nil
+}
+
+// execute waits for a turn, charges, and only then runs.
+func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream flight.FlightService_DoGetServer) error {
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-ctx.Done():
+		s.giveBack(ctx, reserved)
+		return refuse(stopped(ctx), errors.New("while it waited for its turn"))
+	}
+	version, err := s.version(ctx)
+	if err == nil && version != r.version {
+		err = refuse(CodeStale, nil)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = refuse(stopped(ctx), errors.New("before it began"))
+	}
+	if err != nil {
+		s.giveBack(ctx, reserved)
+		return err
+	}
+	detail, err := json.Marshal(struct {
+		SQL         string `json:"sql"`
+		DataVersion string `json:"data_version"`
+	}{r.sql, version})
+	if err != nil {
+		return refuse(CodeRequest, err)
+	}
+	switch err := s.ledger.Charge(ctx, reserved, detail); {
+	case errors.Is(err, ledger.ErrReservationExpired), errors.Is(err, ledger.ErrAlreadyCharged), errors.Is(err, ledger.ErrUnknownReservation):
+		return refuse(CodeTicket, err)
+	case err != nil:
+		return refuse(CodeLedger, err)
+	}
+	started := s.now()
+	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
+	err = s.run(ctx, r, out)
+	s.record(ctx, answer(id, r.request, out, err == nil, s.now().Sub(started)))
+	if err != nil {
+		return err
+	}
+	s.log.Info("answered", slog.String("query", r.request.Query), slog.String("study", r.request.Study), slog.String("researcher", r.request.Researcher))
+	return nil
+}
+
+// run lets the engine compute. Of its errors and panics only the class is kept.
+func (s *service) run(ctx context.Context, r reservation, out *outlet) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = refuse(CodeEngine, fmt.Errorf("a panic of type %T", p))
+		}
+	}()
+	if err := s.engine.Run(ctx, &r.request.Fragment, r.proof, s.alloc, out.send); err != nil {
+		return refuse(CodeEngine, errors.New(class(err)))
+	}
+	if err := out.writer.Close(); err != nil { // writes the schema if nothing else was
+		return refuse(CodeCanceled, errors.New("the stream broke"))
+	}
+	return nil
+}
+
+// outlet is the only way for data to leave, and measures it.
+type outlet struct {
+	writer      *flight.Writer
+	rows, bytes int64
+}
+
+func (o *outlet) send(r arrow.Record) error {
+	if err := o.writer.Write(r); err != nil {
+		return err
+	}
+	o.rows += r.NumRows()
+	o.bytes += util.TotalRecordSize(r)
+	return nil
+}
+
+// answer is the ledger's entry on what left.
+func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool, took time.Duration) ledger.Entry {
+	text := fmt.Sprintf("%d groups of partial aggregates left for %s.", out.rows, id)
+	if !whole {
+		text = fmt.Sprintf("Broke off; %d groups of partial aggregates had left for %s.", out.rows, id)
+	}
+	// Numbers and a bool always encode.
+	detail, _ := json.Marshal(struct {
+		Rows    int64   `json:"rows"`
+		Bytes   int64   `json:"bytes"`
+		Seconds float64 `json:"seconds"`
+		Whole   bool    `json:"whole"`
+	}{out.rows, out.bytes, took.Seconds(), whole})
+	return ledger.Entry{Kind: ledger.KindAnswer, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Text: text, Detail: detail}
+}

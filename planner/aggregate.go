@@ -1,0 +1,371 @@
+package planner
+
+import (
+	"math"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Aggregate is one released aggregate: which noisy partial aggregates it is made
+// of, and how.
+type Aggregate struct {
+	*function
+	// Partials index the fragment's partial aggregates, in the function's order.
+	Partials []int
+	scale    []float64 // of one unit of each partial
+	center   []float64 // what a centred sum was measured from, 0 for others
+	whole    bool      // the partials are whole numbers on a grid of ones
+	lower    float64   // bounds of the released number
+	upper    float64
+	argument float64 // of a tree's function: the quantile, or the bucket of a histogram
+}
+
+// function is an aggregate function. Its partials add up over patients and
+// nodes, fragment.Check derives their sensitivity, and estimate makes the number
+// of them; so the four cannot drift apart.
+type function struct {
+	arguments int
+	whole     bool // a number of rows or patients
+	// partials is what a node computes.
+	partials func(a *argument) []fragment.Partial
+	// bounds of the released number, from those of the arguments.
+	bounds func(a *argument) (lower, upper float64)
+	// estimate makes the number; x[i] is partial i in its unit, and c[i] the
+	// center of its values.
+	estimate func(x, c []float64) float64
+	// read, instead of estimate, reads a number and its interval from a tree of
+	// bucket counts.
+	read func(t tree, argument, confidence float64) (x, low, high float64)
+}
+
+var inf = math.Inf(1)
+
+// aggregates is the one table.
+var aggregates = map[string]*function{
+	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: first},
+	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: first},
+	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: mean},
+
+	"var_pop":     {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return spread(x, c, 1, 2, 0) }},
+	"var_samp":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return sample(x[0]) * spread(x, c, 1, 2, 0) }},
+	"stddev_pop":  {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(spread(x, c, 1, 2, 0)) }},
+	"stddev_samp": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(sample(x[0]) * spread(x, c, 1, 2, 0)) }},
+
+	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: joint},
+	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return sample(x[0]) * joint(x, c) }},
+	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: correlation},
+	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: slope},
+	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: intercept},
+
+	"min":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
+	"max":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
+	"median":   {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.quantile(0.5, c) }},
+	"quantile": {arguments: 2, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, q, c float64) (x, low, high float64) { return t.quantile(q, c) }},
+	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
+	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
+}
+
+// What other systems call them.
+var synonyms = map[string]string{
+	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
+	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile",
+}
+
+func aggregateNamed(name string) (*function, bool) {
+	if standard, ok := synonyms[name]; ok {
+		name = standard
+	}
+	f, ok := aggregates[name]
+	return f, ok
+}
+
+func positive(*argument) (lower, upper float64)     { return 0, inf }
+func unitInterval(*argument) (lower, upper float64) { return -1, 1 }
+func unbounded(*argument) (lower, upper float64)    { return -inf, inf }
+
+func (a *argument) extent() (lower, upper float64) { return a.x.facts.Lower, a.x.facts.Upper }
+
+// The estimates. n is the noisy number of values, at least 1: below that there is
+// nothing to divide by.
+
+func first(x, _ []float64) float64 { return x[0] }
+
+func mean(x, c []float64) float64 { return c[0] + x[0]/math.Max(1, x[1]) }
+
+// spread is the mean square less the squared mean, both about the centre of the
+// bounds: count is x[n], the centred sum x[sum], the sum of squares x[square].
+func spread(x, c []float64, sum, square, n int) float64 {
+	count := math.Max(1, x[n])
+	m := x[sum] / count
+	return math.Max(0, c[square]+x[square]/count-m*m)
+}
+
+// joint is the covariance, likewise: count, sums of x and y, sum of products.
+func joint(x, c []float64) float64 {
+	n := math.Max(1, x[0])
+	return c[3] + x[3]/n - x[1]/n*(x[2]/n)
+}
+
+func sample(n float64) float64 {
+	n = math.Max(2, n)
+	return n / (n - 1)
+}
+
+func root(x float64) float64 { return math.Sqrt(math.Max(0, x)) }
+
+func correlation(x, c []float64) float64 {
+	return joint(x, c) / math.Sqrt(spread(x, c, 1, 4, 0)*spread(x, c, 2, 5, 0))
+}
+
+// slope and intercept are of REGR_…(y, x): the first argument on the second.
+func slope(x, c []float64) float64 { return joint(x, c) / spread(x, c, 2, 5, 0) }
+
+func intercept(x, c []float64) float64 {
+	n := math.Max(1, x[0])
+	return c[1] + x[1]/n - slope(x, c)*(c[2]+x[2]/n)
+}
+
+// Aggregates of other systems, and what serves here.
+var notYet = map[string]string{
+	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)", "mode": "ask for COUNT(*) by group",
+	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
+	"array_agg":  "ask for COUNT(*) by group",
+	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column", "first": "group by the column",
+	"approx_count_distinct": "ask for COUNT(DISTINCT patient)",
+}
+
+func isAggregate(name string) bool {
+	_, here := aggregateNamed(name)
+	_, elsewhere := notYet[name]
+	return here || elsewhere
+}
+
+// argument is what an aggregate is asked of.
+type argument struct {
+	call     *termSyntax
+	x, y     operand
+	maxRows  int
+	cells    int               // declared groups, 0 where they are not declared
+	value    float64           // the constant that QUANTILE takes
+	buckets  *fragment.Buckets // of HISTOGRAM
+	distinct bool              // COUNT(DISTINCT patient)
+	patient  *fragment.Expr    // the condition under which that counts; nil: always
+}
+
+// operand is an argument over the rows; its expression is nil for COUNT(*).
+type operand struct {
+	*fragment.Expr
+	facts fragment.Facts
+	term  *termSyntax
+}
+
+// middle is the centre of the operand's bounds on its grid, from which sums and
+// products are measured.
+func (o operand) middle(maxRows int) float64 {
+	g, err := fragment.NewGrid(o.facts.Lower, o.facts.Upper, o.Type == value.TypeInt, true, maxRows)
+	if err != nil {
+		return 0 // the sum over it is refused, with its place
+	}
+	return g.Number(float64(g.Center))
+}
+
+func (a *argument) counts() []fragment.Partial { return []fragment.Partial{a.count()} }
+
+func (a *argument) count() fragment.Partial {
+	switch {
+	case a.distinct:
+		return fragment.Partial{Kind: fragment.PartialPatients, Expr: a.patient}
+	case a.x.Expr == nil || !a.x.facts.Nullable: // COUNT(x) of an x that is never NULL is COUNT(*)
+		return fragment.Partial{Kind: fragment.PartialRows}
+	}
+	return fragment.Partial{Kind: fragment.PartialValues, Expr: a.x.Expr}
+}
+
+func (a *argument) total() []fragment.Partial { return []fragment.Partial{a.sum(a.x, false)} }
+
+func (a *argument) mean() []fragment.Partial {
+	return []fragment.Partial{a.sum(a.x, true), a.count()}
+}
+
+func (a *argument) squares() []fragment.Partial {
+	return []fragment.Partial{a.count(), a.sum(a.x, true), a.product(a.x, a.x)}
+}
+
+// products are of the rows in which both operands are.
+func (a *argument) products() []fragment.Partial {
+	a.pair()
+	return []fragment.Partial{a.count(), a.sum(a.x, true), a.sum(a.y, true), a.product(a.x, a.y)}
+}
+
+func (a *argument) allProducts() []fragment.Partial {
+	return append(a.products(), a.product(a.x, a.x), a.product(a.y, a.y))
+}
+
+// pair makes each operand NULL where the other is.
+func (a *argument) pair() {
+	x, y := a.x, a.y
+	where := func(o, other operand) operand {
+		if other.facts.Nullable {
+			at := o.term.at
+			absent := apply(at, fragment.OpIsNull, other.Expr)
+			o.Expr = apply(at, fragment.OpCase, absent, fragment.Literal(value.Null(o.Type)), o.Expr)
+			o.facts.Nullable = true
+		}
+		return o
+	}
+	a.x, a.y = where(x, y), where(y, x)
+}
+
+// product is the sum of the products of two operands, each from its middle. The
+// product of one with itself is a square, so it is not negative.
+func (a *argument) product(x, y operand) fragment.Partial {
+	a.check(x)
+	a.check(y)
+	at := x.term.at
+	from := func(o operand) *fragment.Expr {
+		return apply(at, fragment.OpSubtract, o.Expr, fragment.Literal(value.Float(o.middle(a.maxRows))))
+	}
+	reach := func(o operand) float64 {
+		m := o.middle(a.maxRows)
+		return math.Max(o.facts.Upper-m, m-o.facts.Lower)
+	}
+	p := operand{Expr: apply(at, fragment.OpMultiply, from(x), from(y)), term: x.term}
+	p.facts.Upper = reach(x) * reach(y)
+	if x.Expr != y.Expr {
+		p.facts.Lower = -p.facts.Upper
+	}
+	return a.sum(p, true)
+}
+
+// The trees over which quantiles are sought: of 16 branches, and of 3 levels where
+// the groups are few, else 2, so that a release stays a few million numbers.
+const (
+	treeBranching = 16
+	manyGroups    = 100
+)
+
+func (a *argument) tree() []fragment.Partial {
+	a.check(a.x)
+	b := fragment.Buckets{Lower: a.x.facts.Lower, Upper: a.x.facts.Upper, Branching: treeBranching, Levels: 3}
+	if a.cells == 0 || a.cells > manyGroups {
+		b.Levels = 2
+	}
+	if b.Lower == b.Upper {
+		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
+	}
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: &b}}
+}
+
+func (a *argument) histogram() []fragment.Partial {
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: a.buckets}}
+}
+
+// bin reads one count of a histogram, a tree of one level.
+func bin(t tree, i, confidence float64) (x, low, high float64) {
+	n := float64(t.counts[int(i)])
+	half := t.noise.HalfWidth(confidence)
+	return n, n - half, n + half
+}
+
+// check refuses what cannot be summed.
+func (a *argument) check(o operand) {
+	name, what := o.term.describe(), strings.ToUpper(a.call.name)
+	if !o.Type.Numeric() {
+		hint := "write CAST(" + name + " AS float)"
+		if o.Type == value.TypeBool {
+			hint = "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
+		}
+		refuse(CodeType, o.term.at, hint, "%s needs a number, and this is a %s", what, o.Type)
+	}
+	if !o.facts.Bounded() {
+		refuse(CodeBounds, o.term.at, "write "+what+"(CLAMP("+name+", lowest, highest)), with bounds from what you know of the matter, not from the data",
+			"%s of %s needs bounds, and the catalog gives none", what, name)
+	}
+}
+
+func (a *argument) sum(o operand, centered bool) fragment.Partial {
+	a.check(o)
+	grid, err := fragment.NewGrid(o.facts.Lower, o.facts.Upper, o.Type == value.TypeInt, centered, a.maxRows)
+	if err != nil {
+		refuse(CodeBounds, o.term.at, "narrow them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too wide for exact sums", o.facts.Lower, o.facts.Upper)
+	}
+	return fragment.Partial{Kind: fragment.PartialSum, Expr: o.Expr, Grid: &grid}
+}
+
+// The bounds of what is released.
+
+func (a *argument) signs() (lower, upper float64) {
+	lower, upper = -inf, inf
+	if a.x.facts.Lower >= 0 {
+		lower = 0
+	}
+	if a.x.facts.Upper <= 0 {
+		upper = 0
+	}
+	return lower, upper
+}
+
+// variance: that of numbers within [l, u] is at most (u-l)^2/4 (Popoviciu 1935);
+// a sample's at most twice that.
+func (a *argument) variance() (lower, upper float64) {
+	reach := a.x.facts.Upper - a.x.facts.Lower
+	return 0, reach * reach / 2
+}
+
+func (a *argument) deviation() (lower, upper float64) {
+	return 0, (a.x.facts.Upper - a.x.facts.Lower) / math.Sqrt2
+}
+
+func (a *argument) covariance() (lower, upper float64) {
+	m := (a.x.facts.Upper - a.x.facts.Lower) * (a.y.facts.Upper - a.y.facts.Lower) / 2
+	return -m, m
+}
+
+// valueType is the type of the released number.
+func (a *Aggregate) valueType() value.Type {
+	if a.function.whole || a.whole {
+		return value.TypeInt
+	}
+	return value.TypeFloat
+}
+
+// facts bound the released number, for the intervals of what is made of it.
+func (a *Aggregate) facts() fragment.Facts {
+	return fragment.Facts{Lower: a.lower, Upper: a.upper}
+}
+
+// linear tells whether the aggregate is scale * its one partial.
+func (a *Aggregate) linear() (scale float64, ok bool) {
+	return a.scale[0], len(a.Partials) == 1 && a.read == nil
+}
+
+// average tells whether the aggregate is (center * n + scale * s) / n, in partials
+// s and n.
+func (a *Aggregate) average() (center, scale float64, ok bool) {
+	return a.center[0], a.scale[0], len(a.Partials) == 2
+}
+
+// number is the released number, from partials that may be fractional where an
+// interval is being simulated; NULL where it is not defined. It is post-processing:
+// clamping to public facts costs nothing. Aggregates of trees have no such number:
+// see group.read.
+func (a *Aggregate) number(partials func(int) float64) value.Value {
+	x := make([]float64, len(a.Partials))
+	for i, p := range a.Partials {
+		x[i] = a.scale[i] * partials(p)
+	}
+	return a.clamped(a.estimate(x, a.center))
+}
+
+func (a *Aggregate) clamped(v float64) value.Value {
+	if math.IsNaN(v) {
+		return value.Null(a.valueType())
+	}
+	v = math.Max(a.lower, math.Min(a.upper, v))
+	if a.valueType() == value.TypeInt {
+		return value.Int(int64(math.Round(v)))
+	}
+	return value.Float(v)
+}

@@ -1,0 +1,14 @@
+// Package planner turns SQL into a plan: the fragment that every node computes,
+// how the partial aggregates become an answer, and what it costs. It is pure: no
+// network, no clock, no randomness, so that every refusal is a golden file.
+//
+//		SQL ─scan─> tokens ─parse─> syntax ─resolve, type, bound─> Plan{ Fragment, Noise, Selection, outputs, Loss }
+//
+//	  - scan.go reads tokens with their positions; parse.go alone sees sqlparser,
+//	    and yields our own syntax tree (syntax.go), every node with its position;
+//	  - resolve.go gives names their columns and expressions their types;
+//	  - aggregate.go is one table: for each aggregate what a node computes, how
+//	    sensitive it is, how a noisy partial becomes a number and an interval;
+//	  - plan.go puts the plan together; answer.go turns noisy partial aggregates
+//	    into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
+package planner

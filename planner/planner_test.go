@@ -1,0 +1,88 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+)
+
+// federations are what the golden files plan against.
+func federation(t testing.TB, name string) Federation {
+	t.Helper()
+	c, err := catalog.Load("testdata/eicu.yaml")
+	if name == "omop" {
+		c, err = catalog.OMOP(), nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Federation{Catalog: c, Hospitals: []string{"lyon", "rennes", "lille"}, Accounting: dp.ZCDP}
+}
+
+// TestGolden reads testdata/plan: each section is one query against the catalog
+// `eicu` or `omop`; the result is its plan, or its refusal with the place in the text.
+func TestGolden(t *testing.T) {
+	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			q := Query{SQL: d.Input, Epsilon: 1, Delta: 1e-6}
+			for name, into := range map[string]*float64{"epsilon": &q.Epsilon, "delta": &q.Delta} {
+				if d.HasArg(name) {
+					var text string
+					d.ScanArgs(t, name, &text)
+					x, err := strconv.ParseFloat(text, 64)
+					if err != nil {
+						t.Fatal(err)
+					}
+					*into = x
+				}
+			}
+			if d.HasArg("max_groups") {
+				d.ScanArgs(t, "max_groups", &q.MaxGroups)
+			}
+			if d.HasArg("max_rows") {
+				d.ScanArgs(t, "max_rows", &q.MaxRows)
+			}
+			p, err := Build(q, federation(t, d.Cmd))
+			if err != nil {
+				var e *Error
+				if !errors.As(err, &e) {
+					t.Fatalf("%s: %v is no *Error", d.Pos, err)
+				}
+				return fmt.Sprintf("%s\n%s\n", e.Caret(d.Input), err)
+			}
+			return describeAll(p)
+		})
+	})
+}
+
+func describeAll(p *Plan) string {
+	var b strings.Builder
+	b.WriteString(p.Describe())
+	for _, c := range p.Columns {
+		fmt.Fprintf(&b, "%-10s %s %s: %s\n", "column", c.Name, c.Type, c.expr)
+	}
+	if p.having != nil {
+		fmt.Fprintf(&b, "%-10s %s\n", "having", p.having)
+	}
+	for _, o := range p.order {
+		direction := ""
+		if o.descending {
+			direction = " DESC"
+		}
+		fmt.Fprintf(&b, "%-10s %s%s\n", "order by", o.expr, direction)
+	}
+	if p.limit >= 0 || p.offset > 0 {
+		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.limit, p.offset)
+	}
+	for _, e := range p.Expected(0.95) {
+		fmt.Fprintf(&b, "%-10s %s ±%.4g %s\n", "expected", e.Column, e.HalfWidth, e.Note)
+	}
+	return b.String()
+}

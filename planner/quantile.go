@@ -1,0 +1,174 @@
+package planner
+
+import (
+	"math"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// tree is a noisy tree of bucket counts: level by level from the coarsest, each
+// the counts of Branching times as many buckets as the one before.
+type tree struct {
+	fragment.Buckets
+	counts []int64
+	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
+	noise  dp.Distribution
+}
+
+// Coordinates is what is released of a partial aggregate: its one integer, or the
+// counts of a tree's nodes, level by level. Each gets noise of its own.
+func (p *Plan) Coordinates(partial int, exact []int64) []int64 {
+	b := p.Fragment.Partials[partial].Buckets
+	if b == nil {
+		return exact
+	}
+	levels := [][]int64{exact}
+	for len(levels[0]) > b.Branching {
+		finer := levels[0]
+		coarser := make([]int64, len(finer)/b.Branching)
+		for i, n := range finer {
+			coarser[i/b.Branching] += n
+		}
+		levels = append([][]int64{coarser}, levels...)
+	}
+	var all []int64
+	for _, level := range levels {
+		all = append(all, level...)
+	}
+	return all
+}
+
+// width is how many numbers are released of a partial aggregate.
+func width(p fragment.Partial) int {
+	if p.Buckets == nil {
+		return 1
+	}
+	n, level := 0, 1
+	for range p.Buckets.Levels {
+		level *= p.Buckets.Branching
+		n += level
+	}
+	return n
+}
+
+// newTree prepares the sums that below reads.
+func newTree(b fragment.Buckets, counts []int64, noise dp.Distribution) tree {
+	t := tree{Buckets: b, counts: counts, noise: noise}
+	for size := b.Branching; len(counts) > 0; size *= b.Branching {
+		sums := make([]float64, size+1)
+		for i, n := range counts[:size] {
+			sums[i+1] = sums[i] + float64(n)
+		}
+		t.sums, counts = append(t.sums, sums), counts[size:]
+	}
+	return t
+}
+
+// below estimates how many values lie under the edge between bucket i-1 and
+// bucket i, less the share q of all values; and the standard deviation of its noise
+// in units of one count's. It adds as few nodes as make up the buckets under the
+// edge: whole ones from the coarsest level on.
+func (t tree) below(i int, q float64) (excess, deviation float64) {
+	span := t.Leaves() / t.Branching // buckets a node
+	whole := i / span
+	excess = t.sums[0][whole] - q*t.sums[0][t.Branching]
+	squares := float64(whole)*(1-q)*(1-q) + float64(t.Branching-whole)*q*q
+	for _, sums := range t.sums[1:] {
+		from := whole * t.Branching
+		span /= t.Branching
+		whole = i / span
+		excess += sums[whole] - sums[from]
+		squares += float64(whole - from)
+	}
+	return excess, math.Sqrt(squares)
+}
+
+// quantile estimates the value under which the share q of the values lies, and an
+// interval for it.
+//
+// F is the noisy number of values under an edge less q times that of all values;
+// without noise it crosses 0 at the quantile. Hence the set of buckets where F, give or
+// take its noise, may cross 0 covers the exact quantile with the confidence
+// (test inversion, as Fieller's for ratios). The estimate is where F does cross 0: midway
+// between the first and the last time that it does, since noise may make it cross often. Noise on a sum of at least 16
+// counts is close to normal, whatever that on each is.
+func (t tree) quantile(q, confidence float64) (estimate, low, high float64) {
+	leaves := t.Leaves()
+	unit := t.standardDeviation()
+	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.HalfWidth(confidence)
+	first, last := -1, -1     // buckets in which F crosses 0
+	lowest, highest := -1, -1 // buckets in which it may
+	before, spread := t.below(0, q)
+	for i := range leaves {
+		after, nextSpread := t.below(i+1, q)
+		if before <= 0 && after >= 0 {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+		if before <= z*spread*unit && after >= -z*nextSpread*unit {
+			if lowest < 0 {
+				lowest = i
+			}
+			highest = i
+		}
+		before, spread = after, nextSpread
+	}
+	if lowest < 0 {
+		lowest, highest = 0, leaves-1
+	}
+	low, high = t.edge(lowest), t.edge(highest+1)
+	estimate = (low + high) / 2
+	if first >= 0 {
+		estimate = (t.crossing(first, q) + t.crossing(last, q)) / 2
+	}
+	return estimate, low, high
+}
+
+// crossing interpolates where F crosses 0 within a bucket.
+func (t tree) crossing(i int, q float64) float64 {
+	before, _ := t.below(i, q)
+	after, _ := t.below(i+1, q)
+	if after == before {
+		return t.edge(i) + t.Buckets.Width()/2
+	}
+	return t.edge(i) + t.Buckets.Width()*(-before)/(after-before)
+}
+
+func (t tree) edge(i int) float64 {
+	if i == t.Leaves() {
+		return t.Upper
+	}
+	return t.Lower + float64(i)*t.Buckets.Width()
+}
+
+func (t tree) standardDeviation() float64 {
+	if t.noise.Mechanism == dp.Laplace {
+		return math.Sqrt2 * t.noise.Scale
+	}
+	return t.noise.Scale
+}
+
+// extreme estimates the smallest value (or the largest, with top): the first edge
+// under which more values are counted than noise alone would make up. The exact
+// extreme lies between the public bound and there.
+func (t tree) extreme(top bool, confidence float64) (estimate, low, high float64) {
+	unit := t.standardDeviation()
+	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.HalfWidth(2*confidence - 1)
+	leaves := t.Leaves()
+	for i := 1; i <= leaves; i++ {
+		edge, q, sign := i, 0.0, 1.0
+		if top {
+			edge, q, sign = leaves-i, 1.0, -1.0
+		}
+		if n, spread := t.below(edge, q); sign*n > z*spread*unit {
+			if top {
+				return t.edge(edge), t.edge(edge), t.Upper
+			}
+			return t.edge(edge), t.Lower, t.edge(edge)
+		}
+	}
+	return (t.Lower + t.Upper) / 2, t.Lower, t.Upper
+}

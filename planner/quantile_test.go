@@ -1,0 +1,118 @@
+package planner
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// release is a tree over values, with noise where the distribution has a scale.
+func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
+	b := *p.Fragment.Partials[0].Buckets
+	leaves := make([]int64, b.Leaves())
+	for _, x := range values {
+		leaves[b.Leaf(x)]++
+	}
+	nodes := p.Coordinates(0, leaves)
+	for i := range nodes {
+		if noise.Scale > 0 {
+			nodes[i] += int64(math.Round(noise.Quantile(math.Max(rand.Float64(), 1e-15))))
+		}
+	}
+	return nodes
+}
+
+func quantilePlan(t testing.TB, sql string) *Plan {
+	t.Helper()
+	p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestQuantilesWithoutNoise(t *testing.T) {
+	p := quantilePlan(t, "SELECT MEDIAN(admissionweight) FROM patient")
+	var values []float64
+	for i := range 1001 {
+		values = append(values, 40+float64(i)/10)
+	}
+	tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, dp.Distribution{}), dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9})
+	for q, want := range map[float64]float64{0.1: 50, 0.25: 65, 0.5: 90, 0.9: 130} {
+		x, low, high := tr.quantile(q, 0.95)
+		if step := tr.Buckets.Width(); math.Abs(x-want) > 2*step || low > want+step || high < want-step || high-low > 5*step {
+			t.Errorf("quantile %v is %v in [%v, %v], want %v", q, x, low, high, want)
+		}
+	}
+	if x, low, high := tr.extreme(false, 0.95); math.Abs(x-40) > 0.2 || low != 0 || high != x {
+		t.Errorf("minimum %v in [%v, %v]", x, low, high)
+	}
+	if x, _, high := tr.extreme(true, 0.95); math.Abs(x-140) > 0.2 || high != 300 {
+		t.Errorf("maximum %v, at most %v", x, high)
+	}
+}
+
+// TestBelowAddsUp: however an edge is made up of nodes, the sum is that of the
+// buckets under it, less the share.
+func TestBelowAddsUp(t *testing.T) {
+	p := quantilePlan(t, "SELECT gender, MEDIAN(admissionweight), COUNT(*) FROM patient WHERE gender = 'Male' GROUP BY gender")
+	i := slices.IndexFunc(p.Fragment.Partials, func(p fragment.Partial) bool { return p.Buckets != nil })
+	b := *p.Fragment.Partials[i].Buckets
+	leaves := make([]int64, b.Leaves())
+	total := int64(0)
+	for j := range leaves {
+		leaves[j] = int64(rand.IntN(5))
+		total += leaves[j]
+	}
+	tr := newTree(b, p.Coordinates(i, leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
+	if len(tr.counts) != width(p.Fragment.Partials[i]) {
+		t.Fatalf("%d nodes, want %d", len(tr.counts), width(p.Fragment.Partials[i]))
+	}
+	under := int64(0)
+	for edge := 0; edge <= len(leaves); edge++ {
+		if got, _ := tr.below(edge, 0.3); math.Abs(got-(float64(under)-0.3*float64(total))) > 1e-6 {
+			t.Fatalf("below edge %d: %v, want %v", edge, got, float64(under)-0.3*float64(total))
+		}
+		if edge < len(leaves) {
+			under += leaves[edge]
+		}
+	}
+}
+
+// TestQuantileIntervalsCover: with 400 draws each, coverage more than 6 standard
+// deviations under 95 % has a probability below 1e-8.
+func TestQuantileIntervalsCover(t *testing.T) {
+	const n = 400
+	floor := 0.95 - 6*math.Sqrt(0.95*0.05/n)
+	p := quantilePlan(t, "SELECT MEDIAN(admissionweight) FROM patient")
+	for _, patients := range []int{50, 1000, 20000} {
+		var values []float64
+		for range patients {
+			values = append(values, math.Max(0, math.Min(300, 80+20*rand.NormFloat64())))
+		}
+		slices.Sort(values)
+		for _, q := range []float64{0.05, 0.5, 0.9} {
+			exact := values[int(q*float64(patients))]
+			for _, noise := range []dp.Distribution{{Mechanism: dp.Laplace, Scale: 15}, {Mechanism: dp.Gaussian, Scale: 15}} {
+				covered := 0
+				for range n {
+					tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, noise), noise)
+					x, low, high := tr.quantile(q, 0.95)
+					if x < low || x > high {
+						t.Fatalf("%v is outside [%v, %v]", x, low, high)
+					}
+					if low <= exact && exact <= high {
+						covered++
+					}
+				}
+				if got := float64(covered) / n; got < floor {
+					t.Errorf("%d patients, quantile %v, %s: %.3f of the intervals cover", patients, q, noise.Mechanism, got)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,445 @@
+package planner
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// resolver gives the names of one SELECT their columns and its terms their types.
+type resolver struct {
+	catalog   *catalog.Catalog
+	relations []fragment.Relation
+	tables    []*catalog.Table
+	aliases   []string // what the query calls them
+	at        []Position
+}
+
+// from resolves the tables and their joins.
+func (r *resolver) from(tables []fromSyntax) {
+	if len(tables) == 0 {
+		refuse(CodeNoPatient, Position{Line: 1, Column: 1}, "write FROM and a table of the catalog", "the query reads no table")
+	}
+	for _, f := range tables {
+		t, ok := r.catalog.Table(f.table)
+		if !ok {
+			var names []string
+			for _, t := range r.catalog.Tables {
+				names = append(names, t.Name)
+			}
+			refuse(CodeTable, f.at, nearest(f.table, names), "the catalog has no table %s", f.table)
+		}
+		if slices.Contains(r.aliases, f.alias) {
+			refuse(CodeAmbiguous, f.at, "give one of them another name with AS", "%s is used for two tables", f.alias)
+		}
+		r.tables, r.aliases, r.at = append(r.tables, t), append(r.aliases, f.alias), append(r.at, f.at)
+		relation := fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
+		r.relations = append(r.relations, relation)
+		last := &r.relations[len(r.relations)-1]
+		switch f.join {
+		case joinCross:
+			last.Join = fragment.JoinCross
+		case joinInner, joinLeft:
+			last.Join = fragment.JoinInner
+			if f.join == joinLeft {
+				last.Join = fragment.JoinLeft
+			}
+			last.On = normalizeConjunction(r.condition(f.on, "ON"))
+		}
+	}
+}
+
+// freshName names a relation by its table, so that plans read well and aliases
+// do not tell equal queries apart.
+func (r *resolver) freshName(table string) string {
+	name := table
+	for n := 2; ; n++ {
+		if !slices.ContainsFunc(r.relations, func(o fragment.Relation) bool { return o.Name == name }) {
+			return name
+		}
+		name = table + "_" + strconv.Itoa(n)
+	}
+}
+
+func nearest(word string, known []string) string {
+	if n, ok := config.Nearest(word, known); ok {
+		return "did you mean " + n + "?"
+	}
+	return ""
+}
+
+// condition resolves a term that must be a condition.
+func (r *resolver) condition(t *termSyntax, where string) *fragment.Expr {
+	e := r.row(t)
+	if e.Type != value.TypeBool {
+		refuse(CodeType, t.at, "write a comparison, such as "+t.describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
+	}
+	return e
+}
+
+// describe names a term in a hint.
+func (t *termSyntax) describe() string {
+	switch t.kind {
+	case termColumn:
+		if t.qualifier != "" {
+			return t.qualifier + "." + t.name
+		}
+		return t.name
+	case termLiteral:
+		return t.literal.String()
+	case termCall:
+		return strings.ToUpper(t.name) + "(…)"
+	}
+	return "x"
+}
+
+// row resolves a term over the columns of a row; aggregates have no place in it.
+func (r *resolver) row(t *termSyntax) *fragment.Expr {
+	switch t.kind {
+	case termColumn:
+		return r.column(t)
+	case termStar:
+		refuse(CodeRowLevel, t.at, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
+	case termCall:
+		if isAggregate(t.name) {
+			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
+		}
+	}
+	return build(t, r.row)
+}
+
+func (r *resolver) column(t *termSyntax) *fragment.Expr {
+	var found *fragment.Expr
+	var names []string
+	known := false
+	for i, table := range r.tables {
+		if t.qualifier != "" && t.qualifier != r.aliases[i] {
+			continue
+		}
+		known = true
+		for _, c := range table.Columns {
+			names = append(names, c.Name)
+		}
+		c, ok := table.Column(t.name)
+		if !ok {
+			continue
+		}
+		if found != nil {
+			refuse(CodeAmbiguous, t.at, "write "+r.aliases[i]+"."+t.name, "%s is a column of more than one table here", t.name)
+		}
+		found = fragment.Column(r.relations[i].Name, c.Name, c.Type)
+	}
+	switch {
+	case found != nil:
+		return found
+	case t.qualifier != "" && !known:
+		refuse(CodeTable, t.at, nearest(t.qualifier, r.aliases), "the query has no table called %s", t.qualifier)
+	case t.qualifier == "" && t.name == "hospital":
+		if !r.catalog.HospitalColumn {
+			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
+		}
+		return fragment.Hospital()
+	}
+	refuse(CodeColumn, t.at, nearest(t.name, names), "there is no column %s", t.describe())
+	return nil
+}
+
+// build applies a term's operation to its resolved arguments.
+func build(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	switch t.kind {
+	case termLiteral:
+		if !t.literal.Valid() {
+			return fragment.Literal(value.Null(value.TypeText)) // a NULL whose type nothing tells
+		}
+		return fragment.Literal(t.literal)
+	case termCast:
+		e, err := fragment.Cast(operands(t.args, resolve)[0], t.castType)
+		if err != nil {
+			hint := ""
+			if t.castType == value.TypeText {
+				hint = "round it and cast it to int first"
+			}
+			mistyped(t.at, err, hint)
+		}
+		return e
+	case termOperator:
+		return buildOperator(t, resolve)
+	case termCall:
+		return buildCall(t, resolve)
+	}
+	refuse(CodeNotSupported, t.at, "", "this cannot stand here")
+	return nil
+}
+
+func operands(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
+	args := make([]*fragment.Expr, len(terms))
+	for i, t := range terms {
+		args[i] = resolve(t)
+	}
+	return args
+}
+
+// unified resolves operands that must share a type: a string literal becomes a
+// date or a number where the others are, a NULL takes their type, a date among
+// timestamps becomes one.
+func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
+	args := operands(terms, resolve)
+	var target value.Type
+	for i, a := range args {
+		free := terms[i].kind == termLiteral && (terms[i].text || !terms[i].literal.Valid())
+		switch {
+		case free:
+		case target == "", target == value.TypeInt && a.Type == value.TypeFloat, target == value.TypeDate && a.Type == value.TypeTimestamp:
+			target = a.Type
+		}
+	}
+	if target == "" {
+		target = value.TypeText
+	}
+	for i, a := range args {
+		switch t := terms[i]; {
+		case t.kind == termLiteral && !t.literal.Valid():
+			args[i] = fragment.Literal(value.Null(target))
+		case t.text && target != value.TypeText:
+			v, err := value.Parse(target, t.literal.Str())
+			if err != nil && target == value.TypeInt {
+				v, err = value.Parse(value.TypeFloat, t.literal.Str())
+			}
+			if err != nil {
+				refuse(CodeType, t.at, "write a "+string(target), "%q is no %s", t.literal.Str(), target)
+			}
+			args[i] = fragment.Literal(v)
+		case a.Type == value.TypeDate && target == value.TypeTimestamp:
+			args[i], _ = fragment.Cast(a, target)
+		}
+	}
+	return args
+}
+
+var operators = map[string]fragment.Op{
+	"and": fragment.OpAnd, "or": fragment.OpOr, "not": fragment.OpNot, "is null": fragment.OpIsNull, "in": fragment.OpIn,
+	"like": fragment.OpLike, "case": fragment.OpCase, "neg": fragment.OpNegate,
+	"=": fragment.OpEqual, "<>": fragment.OpNotEqual, "<": fragment.OpLess, "<=": fragment.OpLessOrEqual,
+	">": fragment.OpGreater, ">=": fragment.OpGreaterOrEqual,
+	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
+}
+
+func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	var args []*fragment.Expr
+	switch t.name {
+	case "and", "or", "not", "is null":
+		args = operands(t.args, resolve)
+	case "case":
+		args = caseOperands(t, resolve)
+	default:
+		args = unified(t.args, resolve)
+	}
+	if t.name == "in" {
+		for i, a := range t.args[1:] {
+			if a.kind != termLiteral {
+				refuse(CodeNotSupported, a.at, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
+			}
+		}
+	}
+	if t.name == "like" && t.args[1].kind != termLiteral {
+		refuse(CodeNotSupported, t.args[1].at, "write the pattern as a string", "LIKE takes a constant pattern")
+	}
+	return apply(t.at, operators[t.name], args...)
+}
+
+// caseOperands resolves conditions on their own and the values together.
+func caseOperands(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
+	var values []*termSyntax
+	for i, a := range t.args {
+		if i%2 == 1 || i == len(t.args)-1 {
+			values = append(values, a)
+		}
+	}
+	if len(t.args)%2 == 0 { // no ELSE
+		values = append(values, &termSyntax{kind: termLiteral, at: t.at})
+	}
+	resolved := unified(values, resolve)
+	var args []*fragment.Expr
+	for i := 0; i+1 < len(t.args); i += 2 {
+		args = append(args, resolve(t.args[i]), resolved[i/2])
+	}
+	return append(args, resolved[len(resolved)-1])
+}
+
+func mistyped(at Position, err error, hint string) {
+	_, message, _ := strings.Cut(err.Error(), ": ")
+	refuse(CodeType, at, hint, "%s", message)
+}
+
+// apply builds one operation in normal form, so that rewritings of a query make
+// the same fragment.
+func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	op, args = normalize(op, args)
+	e, err := fragment.New(op, args...)
+	if err != nil {
+		hint := ""
+		for i, a := range args {
+			switch {
+			case len(args) == 2 && a.Type == value.TypeText && args[1-i].Type.Numeric() && comparisons[string(op)]:
+				hint = "write CAST(" + a.String() + " AS " + string(args[1-i].Type) + ")"
+			case a.Type == value.TypeText && arithmetic[string(op)]:
+				hint = "write CAST(" + a.String() + " AS float)"
+			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && arithmetic[string(op)]:
+				hint = "compare dates with constants, or use YEAR and MONTH; arithmetic on dates is not answered yet"
+			}
+		}
+		mistyped(at, err, hint)
+	}
+	return e
+}
+
+var mirrored = map[fragment.Op]fragment.Op{
+	fragment.OpLess: fragment.OpGreater, fragment.OpLessOrEqual: fragment.OpGreaterOrEqual,
+	fragment.OpGreater: fragment.OpLess, fragment.OpGreaterOrEqual: fragment.OpLessOrEqual,
+}
+
+func normalize(op fragment.Op, args []*fragment.Expr) (fragment.Op, []*fragment.Expr) {
+	switch op {
+	case fragment.OpAnd, fragment.OpOr:
+		var flat []*fragment.Expr
+		for _, a := range args {
+			if a.Op == op {
+				flat = append(flat, a.Args...)
+			} else {
+				flat = append(flat, a)
+			}
+		}
+		flat = sortedUnique(flat)
+		if len(flat) == 1 {
+			flat = append(flat, flat[0]) // x AND x: keep the operation, and its demand for a condition
+		}
+		return op, flat
+	case fragment.OpIn:
+		return op, append(args[:1:1], sortedUnique(args[1:])...)
+	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpAdd, fragment.OpMultiply:
+		if before(args[1], args[0]) {
+			args = []*fragment.Expr{args[1], args[0]}
+		}
+	case fragment.OpLess, fragment.OpLessOrEqual:
+		if args[0].Op == fragment.OpLiteral && args[1].Op != fragment.OpLiteral {
+			return mirrored[op], []*fragment.Expr{args[1], args[0]}
+		}
+	case fragment.OpGreater, fragment.OpGreaterOrEqual: // between two columns, always < or <=
+		if args[1].Op != fragment.OpLiteral || args[0].Op == fragment.OpLiteral {
+			return mirrored[op], []*fragment.Expr{args[1], args[0]}
+		}
+	}
+	return op, args
+}
+
+func normalizeConjunction(e *fragment.Expr) *fragment.Expr {
+	parts := sortedUnique(fragment.Conjuncts(e))
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	all, err := fragment.New(fragment.OpAnd, parts...)
+	if err != nil {
+		panic(err) // its parts were conditions already
+	}
+	return all
+}
+
+// before orders expressions: constants last, else by their canonical text.
+func before(a, b *fragment.Expr) bool {
+	if constant := a.Op == fragment.OpLiteral; constant != (b.Op == fragment.OpLiteral) {
+		return !constant
+	}
+	return canonical(a) < canonical(b)
+}
+
+func sortedUnique(args []*fragment.Expr) []*fragment.Expr {
+	sorted := slices.Clone(args)
+	slices.SortStableFunc(sorted, func(a, b *fragment.Expr) int {
+		switch {
+		case before(a, b):
+			return -1
+		case before(b, a):
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(sorted, func(a, b *fragment.Expr) bool { return canonical(a) == canonical(b) })
+}
+
+// canonical is a text that two expressions share if and only if they are the same.
+func canonical(x any) string {
+	b, err := json.Marshal(x)
+	if err != nil {
+		panic(err) // plain data, by construction
+	}
+	return string(b)
+}
+
+// scalar is a function of the values of one row.
+type scalar struct {
+	least, most int
+	build       func(at Position, args []*fragment.Expr) *fragment.Expr
+}
+
+func direct(op fragment.Op, least, most int) scalar {
+	return scalar{least, most, func(at Position, args []*fragment.Expr) *fragment.Expr { return apply(at, op, args...) }}
+}
+
+var scalars = map[string]scalar{
+	"abs": direct(fragment.OpAbs, 1, 1), "floor": direct(fragment.OpFloor, 1, 1),
+	"ceil": direct(fragment.OpCeiling, 1, 1), "ceiling": direct(fragment.OpCeiling, 1, 1),
+	"year": direct(fragment.OpYear, 1, 1), "month": direct(fragment.OpMonth, 1, 1),
+	"mod":   direct(fragment.OpModulo, 2, 2),
+	"least": direct(fragment.OpLeast, 1, 100), "greatest": direct(fragment.OpGreatest, 1, 100),
+	"coalesce": direct(fragment.OpCoalesce, 1, 100), "ifnull": direct(fragment.OpCoalesce, 2, 2),
+	"round": {1, 2, func(at Position, args []*fragment.Expr) *fragment.Expr {
+		if len(args) == 1 {
+			args = append(args, fragment.Literal(value.Int(0)))
+		}
+		return apply(at, fragment.OpRound, args...)
+	}},
+	"nullif": {2, 2, func(at Position, args []*fragment.Expr) *fragment.Expr {
+		same := apply(at, fragment.OpEqual, args...)
+		return apply(at, fragment.OpCase, same, fragment.Literal(value.Null(args[0].Type)), args[0])
+	}},
+	"if": {3, 3, func(at Position, args []*fragment.Expr) *fragment.Expr {
+		return apply(at, fragment.OpCase, args...)
+	}},
+	"clamp": {3, 3, func(at Position, args []*fragment.Expr) *fragment.Expr {
+		x, lower, upper := args[0], args[1], args[2]
+		within := apply(at, fragment.OpGreatest, apply(at, fragment.OpLeast, x, upper), lower)
+		return apply(at, fragment.OpCase, apply(at, fragment.OpIsNull, x), fragment.Literal(value.Null(within.Type)), within)
+	}},
+}
+
+func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	f, ok := scalars[t.name]
+	if !ok {
+		var names []string
+		for name := range scalars {
+			names = append(names, name)
+		}
+		for name := range aggregates {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		refuse(CodeFunction, t.at, nearest(t.name, names), "there is no function %s here", strings.ToUpper(t.name))
+	}
+	if t.star || t.distinct || len(t.args) < f.least || len(t.args) > f.most {
+		refuse(CodeType, t.at, "see the reference of functions", "%s does not take these arguments", strings.ToUpper(t.name))
+	}
+	args := t.args
+	if t.name == "if" { // the condition is no part of the common type
+		return f.build(t.at, append([]*fragment.Expr{resolve(args[0])}, unified(args[1:], resolve)...))
+	}
+	if t.name == "round" {
+		return f.build(t.at, operands(args, resolve))
+	}
+	return f.build(t.at, unified(args, resolve))
+}

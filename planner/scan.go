@@ -1,0 +1,247 @@
+package planner
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// maxSQL is the longest text that is read, in bytes; maxNesting the deepest
+// nesting of parentheses.
+const (
+	maxSQL     = 64 << 10
+	maxNesting = 60
+)
+
+type tokenKind int
+
+const (
+	tokenEnd  tokenKind = iota
+	tokenWord           // a keyword or an identifier
+	tokenName           // a quoted identifier
+	tokenNumber
+	tokenString
+	tokenSymbol
+)
+
+// token is a piece of the SQL text. The parser underneath has no positions and
+// reads strings, quoted names and || as MySQL of 2018 does, so we read tokens
+// ourselves, by the SQL standard, and hand it only what cannot be misread.
+type token struct {
+	kind tokenKind
+	text string // a word in lower case, a name or string unquoted, a symbol
+	at   Position
+}
+
+func (t token) is(word string) bool {
+	return (t.kind == tokenWord || t.kind == tokenSymbol) && t.text == word
+}
+
+type scanner struct {
+	sql    string
+	offset int
+	line   int
+	column int
+}
+
+// scan splits the text into tokens, the last one being tokenEnd.
+func scan(sql string) []token {
+	s := &scanner{sql: sql, line: 1, column: 1}
+	if len(sql) > maxSQL {
+		refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", maxSQL)
+	}
+	if !utf8.ValidString(sql) || strings.ContainsRune(sql, 0) {
+		refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
+	}
+	var tokens []token
+	depth := 0
+	for {
+		t := s.next()
+		tokens = append(tokens, t)
+		switch {
+		case t.kind == tokenEnd:
+			return tokens
+		case t.is("("):
+			if depth++; depth > maxNesting {
+				refuse(CodeTooLarge, t.at, "simplify the expression", "parentheses nest deeper than %d", maxNesting)
+			}
+		case t.is(")"):
+			depth--
+		}
+	}
+}
+
+func (s *scanner) peek(ahead int) byte {
+	if s.offset+ahead < len(s.sql) {
+		return s.sql[s.offset+ahead]
+	}
+	return 0
+}
+
+// advance moves over n bytes, keeping line and column.
+func (s *scanner) advance(n int) {
+	for _, r := range s.sql[s.offset : s.offset+n] {
+		if r == '\n' {
+			s.line, s.column = s.line+1, 1
+		} else {
+			s.column++
+		}
+	}
+	s.offset += n
+}
+
+func (s *scanner) here() Position {
+	return Position{Offset: s.offset, Length: 1, Line: s.line, Column: s.column}
+}
+
+func (s *scanner) blank() {
+	for s.offset < len(s.sql) {
+		rest := s.sql[s.offset:]
+		r, size := utf8.DecodeRuneInString(rest)
+		switch {
+		case unicode.IsSpace(r):
+			s.advance(size)
+		case strings.HasPrefix(rest, "--"):
+			if i := strings.IndexByte(rest, '\n'); i >= 0 {
+				s.advance(i)
+			} else {
+				s.advance(len(rest))
+			}
+		case strings.HasPrefix(rest, "/*"):
+			i := strings.Index(rest[2:], "*/")
+			if i < 0 {
+				refuse(CodeSyntax, s.here(), "close it with */", "this comment has no end")
+			}
+			if strings.HasPrefix(rest, "/*!") || strings.Contains(rest[2:2+i], "/*") {
+				refuse(CodeSyntax, s.here(), "use a plain /* comment */", "some databases would run a part of this comment")
+			}
+			s.advance(i + 4)
+		default:
+			return
+		}
+	}
+}
+
+// symbols, the longest first. Those that are read only to be refused keep a
+// misreading from passing as something else.
+var symbols = []string{
+	"<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "<<", ">>", "->", "&&", "!~", "~*",
+	"(", ")", ",", ".", ";", "+", "-", "*", "/", "%", "=", "<", ">",
+	"&", "|", "^", "~", "!", "@", "?", "$", ":", "[", "]", "{", "}", "#", "\\",
+}
+
+func (s *scanner) next() token {
+	s.blank()
+	at := s.here()
+	if s.offset == len(s.sql) {
+		at.Length = 0
+		return token{kind: tokenEnd, at: at}
+	}
+	make := func(kind tokenKind, text string, size int) token {
+		s.advance(size)
+		at.Length = size
+		return token{kind: kind, text: text, at: at}
+	}
+	rest := s.sql[s.offset:]
+	r, _ := utf8.DecodeRuneInString(rest)
+	switch {
+	case r == '\'':
+		text, size := s.quoted('\'', "string")
+		return make(tokenString, text, size)
+	case r == '"' || r == '`':
+		text, size := s.quoted(byte(r), "name")
+		if text == "" {
+			refuse(CodeSyntax, at, "", "this name is empty")
+		}
+		return make(tokenName, text, size)
+	case isDigit(rest[0]) || r == '.' && isDigit(s.peek(1)):
+		size := s.number()
+		return make(tokenNumber, rest[:size], size)
+	case r == '_' || unicode.IsLetter(r):
+		size := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		if size < 0 {
+			size = len(rest)
+		}
+		if size < len(rest) && rest[size] == '\'' {
+			refuse(CodeSyntax, at, "write a plain 'string'", "a string with a prefix is not read")
+		}
+		return make(tokenWord, strings.ToLower(rest[:size]), size)
+	}
+	for _, symbol := range symbols {
+		if strings.HasPrefix(rest, symbol) {
+			return make(tokenSymbol, symbol, len(symbol))
+		}
+	}
+	refuse(CodeSyntax, at, "", "the character %q has no meaning here", r)
+	return token{}
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+// quoted reads up to the closing quote, a doubled one standing for itself, and
+// returns the text and its size with the quotes. A backslash is a character
+// like any other.
+func (s *scanner) quoted(quote byte, what string) (string, int) {
+	var b strings.Builder
+	rest := s.sql[s.offset:]
+	for i := 1; i < len(rest); i++ {
+		if rest[i] != quote {
+			b.WriteByte(rest[i])
+			continue
+		}
+		if i+1 < len(rest) && rest[i+1] == quote {
+			b.WriteByte(quote)
+			i++
+			continue
+		}
+		return b.String(), i + 1
+	}
+	refuse(CodeSyntax, s.here(), "close it with "+string(quote), "this %s has no end", what)
+	return "", 0
+}
+
+func (s *scanner) number() int {
+	rest := s.sql[s.offset:]
+	i := 0
+	digits := func() {
+		for i < len(rest) && isDigit(rest[i]) {
+			i++
+		}
+	}
+	digits()
+	if i < len(rest) && rest[i] == '.' {
+		i++
+		digits()
+	}
+	if i+1 < len(rest) && (rest[i] == 'e' || rest[i] == 'E') {
+		j := i + 1
+		if rest[j] == '+' || rest[j] == '-' {
+			j++
+		}
+		if j < len(rest) && isDigit(rest[j]) {
+			i = j
+			digits()
+		}
+	}
+	if r, _ := utf8.DecodeRuneInString(rest[i:]); r == '_' || unicode.IsLetter(r) || r == '.' {
+		at := s.here()
+		at.Length = i + 1
+		refuse(CodeSyntax, at, "separate the number from what follows", "this is neither a number nor a name")
+	}
+	return i
+}
+
+// numberValue reads a number: an int where it is written as one and fits, else
+// a float.
+func numberValue(t token) value.Value {
+	if v, err := value.Parse(value.TypeInt, t.text); err == nil {
+		return v
+	}
+	v, err := value.Parse(value.TypeFloat, t.text)
+	if err != nil {
+		refuse(CodeSyntax, t.at, "use a number that a 64-bit float holds", "the number %s is out of range", t.text)
+	}
+	return v
+}
