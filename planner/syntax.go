@@ -4,16 +4,80 @@ import "github.com/intramuros/intramuros/internal/value"
 
 // The syntax tree: what was written, with positions, before names have meaning.
 
-type selectSyntax struct {
+// statementSyntax is one statement.
+type statementSyntax struct {
+	kind  statementKind
+	at    Position
+	query *querySyntax // select, explain, explain privacy
+	name  string       // describe: the table; set: the setting
+	named Position
+	value *termSyntax // set
+	hints []hintSyntax
+	// parameters are the places of ? (named by their number from 1), $1 and :name.
+	parameters []parameterSyntax
+}
+
+type statementKind int
+
+const (
+	statementSelect statementKind = iota
+	statementExplain
+	statementExplainPrivacy
+	statementShow // name: tables, hospitals, budget, functions
+	statementDescribe
+	statementSet
+)
+
+// hintSyntax is a setting for one query, written /*+ epsilon=0.5 */.
+type hintSyntax struct {
+	name  string
+	value *termSyntax
+	at    Position
+}
+
+type parameterSyntax struct {
+	name string
+	at   Position
+}
+
+// querySyntax is a SELECT, or two queries combined; with what stands around them.
+type querySyntax struct {
+	at       Position
+	with     []withSyntax  // in scope from where they stand, and in queries within
+	selected *selectSyntax // nil where combined is set
+	combined *combinedSyntax
+	orderBy  []orderSyntax
+	limit    *termSyntax
+	offset   *termSyntax
+}
+
+// combinedSyntax is left UNION [ALL] right, INTERSECT, EXCEPT.
+type combinedSyntax struct {
+	at          Position
+	operator    string // union, intersect, except
+	all         bool
+	left, right *querySyntax
+}
+
+// withSyntax is name [(columns)] AS (query).
+type withSyntax struct {
 	at      Position
-	items   []itemSyntax
-	from    []fromSyntax
-	where   *termSyntax
-	groupBy []*termSyntax
+	name    string
+	columns []string
+	query   *querySyntax
+}
+
+type selectSyntax struct {
+	at       Position
+	distinct bool
+	items    []itemSyntax
+	from     []fromSyntax
+	where    *termSyntax
+	// groupBy holds the grouping sets: none without GROUP BY, one for a plain one;
+	// ROLLUP, CUBE and GROUPING SETS are written out.
+	groupBy [][]*termSyntax
 	having  *termSyntax
-	orderBy []orderSyntax
-	limit   *termSyntax
-	offset  *termSyntax
+	qualify *termSyntax
 }
 
 type itemSyntax struct {
@@ -24,15 +88,22 @@ type itemSyntax struct {
 type orderSyntax struct {
 	term       *termSyntax
 	descending bool
+	nulls      string // first, last, or "" for the default
 }
 
-// fromSyntax is one table and how it joins the tables before it.
+// fromSyntax is one table, a query in its place, or a table function, and how it
+// joins those before it.
 type fromSyntax struct {
-	at    Position
-	table string
-	alias string // the table's name without AS
-	join  joinKind
-	on    *termSyntax
+	at       Position
+	table    string
+	query    *querySyntax // a derived table
+	function *termSyntax  // such as KAPLAN_MEIER(…)
+	alias    string       // the table's name without AS; "" for a derived table without one
+	columns  []string     // AS t (a, b)
+	join     joinKind
+	on       *termSyntax
+	using    []*termSyntax // JOIN … USING (a, b): bare columns
+	natural  bool
 }
 
 type joinKind int
@@ -47,12 +118,17 @@ const (
 type termKind int
 
 const (
-	termColumn   termKind = iota // qualifier, name
-	termLiteral                  // literal
-	termOperator                 // name: an operator of the grammar, args
-	termCall                     // name: a function, args, distinct, star
-	termStar                     // * or t.*
-	termCast                     // args[0] to castType
+	termColumn    termKind = iota // qualifier, name
+	termLiteral                   // literal
+	termOperator                  // name: an operator of the grammar, args
+	termCall                      // name: a function, args, distinct, star, filter, over
+	termStar                      // * or t.*: qualifier
+	termCast                      // args[0] to castType
+	termInterval                  // args[0] times unit name: day, month, hour …
+	termQuery                     // query: a scalar subquery
+	termExists                    // query
+	termInQuery                   // args[0] IN (query)
+	termParameter                 // name
 )
 
 type termSyntax struct {
@@ -66,5 +142,22 @@ type termSyntax struct {
 	star      bool
 	castType  value.Type
 	args      []*termSyntax
-	bin       int // of HISTOGRAM, once expanded
+	query     *querySyntax
+	filter    *termSyntax   // FILTER (WHERE …)
+	over      *windowSyntax // OVER (…)
+	bin       int           // of HISTOGRAM, once expanded
+}
+
+// windowSyntax is OVER (PARTITION BY … ORDER BY … frame).
+type windowSyntax struct {
+	at        Position
+	partition []*termSyntax
+	orderBy   []orderSyntax
+	frame     *frameSyntax // nil: the standard's default
+}
+
+// frameSyntax is ROWS BETWEEN from AND to, in rows from the current one: negative
+// before it; unbounded ends are the least and the largest int.
+type frameSyntax struct {
+	from, to int
 }
