@@ -39,7 +39,7 @@ func Build(q Query, fed Federation) (plan *Plan, err error) {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
 	b := &builder{
-		resolver: resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: parse(q.SQL),
+		resolver: resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: parse(q.SQL).query,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
 	}
 	b.rows()
@@ -60,7 +60,7 @@ type builder struct {
 	resolver
 	query      Query
 	federation Federation
-	syntax     *selectSyntax
+	syntax     *querySyntax
 	plan       *Plan
 	fragment   *fragment.Fragment
 	scope      *fragment.Scope
@@ -70,7 +70,7 @@ type builder struct {
 
 // rows plans which rows are read, and whose they are.
 func (b *builder) rows() {
-	s := b.syntax
+	s := b.syntax.selected
 	b.from(s.from)
 	if s.where != nil {
 		b.fragment.Filter = normalizeConjunction(b.condition(s.where, "WHERE"))
@@ -257,7 +257,7 @@ func narrow(f fragment.Facts, column, condition *fragment.Expr) fragment.Facts {
 
 // keys plans GROUP BY: ordinals, the query's own names, or expressions.
 func (b *builder) keys() {
-	for _, g := range b.syntax.groupBy {
+	for _, g := range b.grouping() {
 		t := g
 		if g.kind == termLiteral {
 			t = b.ordinal(g, "GROUP BY")
@@ -288,9 +288,17 @@ func (b *builder) keys() {
 	b.cells = 1
 	for _, k := range b.fragment.Keys {
 		if b.cells *= len(k.Domain); b.cells > fragment.MaxCells {
-			refuse(CodeTooLarge, b.syntax.groupBy[0].at, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
+			refuse(CodeTooLarge, b.grouping()[0].at, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
 		}
 	}
+}
+
+// grouping is the keys of GROUP BY.
+func (b *builder) grouping() []*termSyntax {
+	if len(b.syntax.selected.groupBy) == 0 {
+		return nil
+	}
+	return b.syntax.selected.groupBy[0]
 }
 
 func (b *builder) keyOf(e *fragment.Expr) int {
@@ -313,7 +321,7 @@ func (b *builder) isColumn(t *termSyntax) bool {
 // aliased returns the item of SELECT that a bare name refers to.
 func (b *builder) aliased(t *termSyntax) (itemSyntax, bool) {
 	if t.kind == termColumn && t.qualifier == "" {
-		for _, item := range b.syntax.items {
+		for _, item := range b.syntax.selected.items {
 			if item.alias == t.name {
 				return item, true
 			}
@@ -324,10 +332,10 @@ func (b *builder) aliased(t *termSyntax) (itemSyntax, bool) {
 
 func (b *builder) ordinal(t *termSyntax, where string) *termSyntax {
 	n := t.literal.Int64()
-	if t.literal.Type() != value.TypeInt || n < 1 || n > int64(len(b.syntax.items)) {
+	if t.literal.Type() != value.TypeInt || n < 1 || n > int64(len(b.syntax.selected.items)) {
 		refuse(CodeSyntax, t.at, "write a column, or its number from 1", "%s %s names no column of SELECT", where, t.literal)
 	}
-	return b.syntax.items[n-1].term
+	return b.syntax.selected.items[n-1].term
 }
 
 // aggregateWithin returns the first aggregate call in a term.
@@ -351,10 +359,10 @@ func (b *builder) outputs() {
 		e := b.output(item.term)
 		p.Columns = append(p.Columns, Column{Name: item.name(), Type: e.Type, Noisy: readsAggregate(e), expr: e})
 	}
-	if s.having != nil {
-		p.having = b.output(s.having)
+	if having := s.selected.having; having != nil {
+		p.having = b.output(having)
 		if p.having.Type != value.TypeBool {
-			refuse(CodeType, s.having.at, "write a comparison, such as COUNT(*) > 100", "HAVING needs a condition")
+			refuse(CodeType, having.at, "write a comparison, such as COUNT(*) > 100", "HAVING needs a condition")
 		}
 	}
 	for _, o := range s.orderBy {
@@ -375,7 +383,7 @@ func (b *builder) outputs() {
 // expanded lists the items of SELECT; a HISTOGRAM becomes one column a bin.
 func (b *builder) expanded() []itemSyntax {
 	var items []itemSyntax
-	for _, item := range b.syntax.items {
+	for _, item := range b.syntax.selected.items {
 		t := item.term
 		if t.kind != termCall || t.name != "histogram" || len(t.args) != 4 {
 			items = append(items, item)
@@ -394,19 +402,19 @@ func (b *builder) expanded() []itemSyntax {
 		}
 	}
 	if len(items) > maxColumns {
-		refuse(CodeTooLarge, b.syntax.items[0].term.at, "ask for fewer columns", "more than %d columns", maxColumns)
+		refuse(CodeTooLarge, b.syntax.selected.items[0].term.at, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	return items
 }
 
 // refuseRows refuses a SELECT without aggregates and groups.
 func (b *builder) refuseRows() {
-	s := b.syntax
+	s := b.syntax.selected
 	all := slices.Clone(s.items)
 	if s.having != nil {
 		all = append(all, itemSyntax{term: s.having})
 	}
-	for _, o := range s.orderBy {
+	for _, o := range b.syntax.orderBy {
 		all = append(all, itemSyntax{term: o.term})
 	}
 	for _, item := range all {
@@ -417,7 +425,7 @@ func (b *builder) refuseRows() {
 			return
 		}
 	}
-	if len(s.groupBy) == 0 {
+	if len(b.grouping()) == 0 {
 		refuse(CodeRowLevel, s.items[0].term.at, "ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY", "rows of patients are never shown")
 	}
 }
@@ -456,7 +464,7 @@ func (b *builder) output(t *termSyntax) *fragment.Expr {
 	}
 	inner := aggregateWithin(t)
 	if inner == nil && t.kind != termLiteral {
-		if item, ok := b.aliased(t); ok && !b.groupedColumn(t) && b.aliasing < len(b.syntax.items) {
+		if item, ok := b.aliased(t); ok && !b.groupedColumn(t) && b.aliasing < len(b.syntax.selected.items) {
 			b.aliasing++
 			defer func() { b.aliasing-- }()
 			return b.output(item.term)

@@ -86,8 +86,8 @@ type parser struct {
 	casts    map[int]value.Type
 }
 
-// parse reads one SELECT.
-func parse(sql string) *selectSyntax {
+// parse reads one statement.
+func parse(sql string) *statementSyntax {
 	p := &parser{tokens: scan(sql), literals: map[int]*termSyntax{}, casts: map[int]value.Type{}}
 	statement, err := sqlparser.Parse(p.rewrite())
 	if err != nil {
@@ -97,7 +97,7 @@ func parse(sql string) *selectSyntax {
 	if !ok {
 		refuse(CodeNotSupported, p.tokens[0].at, "write one SELECT", "only a SELECT is answered")
 	}
-	return p.selectOf(s)
+	return &statementSyntax{at: p.tokens[0].at, query: p.queryOf(s)}
 }
 
 func (p *parser) syntaxError(err error) {
@@ -320,28 +320,33 @@ func (p *parser) find(words ...string) Position {
 	return p.tokens[0].at
 }
 
-func (p *parser) selectOf(s *sqlparser.Select) *selectSyntax {
-	out := &selectSyntax{at: p.tokens[0].at}
+func (p *parser) queryOf(s *sqlparser.Select) *querySyntax {
+	selected := &selectSyntax{at: p.tokens[0].at}
+	out := &querySyntax{at: p.tokens[0].at, selected: selected}
 	if s.Distinct != "" {
 		refuse(CodeNotSupported, p.find("distinct"), "use GROUP BY", "SELECT DISTINCT is not answered yet")
 	}
 	for _, e := range s.SelectExprs {
-		out.items = append(out.items, p.item(e))
+		selected.items = append(selected.items, p.item(e))
 	}
 	for _, t := range s.From {
-		out.from = p.tables(out.from, t, joinCross)
+		selected.from = p.tables(selected.from, t, joinCross)
 	}
 	if s.Where != nil {
-		out.where = p.term(s.Where.Expr)
+		selected.where = p.term(s.Where.Expr)
 	}
-	for _, g := range s.GroupBy {
-		out.groupBy = append(out.groupBy, p.term(g))
+	if len(s.GroupBy) > 0 {
+		var keys []*termSyntax
+		for _, g := range s.GroupBy {
+			keys = append(keys, p.term(g))
+		}
+		selected.groupBy = [][]*termSyntax{keys}
 	}
 	if s.Having != nil {
-		out.having = p.term(s.Having.Expr)
+		selected.having = p.term(s.Having.Expr)
 	}
 	for _, o := range s.OrderBy {
-		out.orderBy = append(out.orderBy, orderSyntax{p.term(o.Expr), o.Direction == sqlparser.DescScr})
+		out.orderBy = append(out.orderBy, orderSyntax{term: p.term(o.Expr), descending: o.Direction == sqlparser.DescScr})
 	}
 	if s.Limit != nil {
 		out.limit = p.term(s.Limit.Rowcount)
