@@ -42,6 +42,7 @@ type compiler struct {
 	scope   *fragment.Scope
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
+	read    map[string][]string       // the columns that are read, by relation
 	err     error                     // the first
 }
 

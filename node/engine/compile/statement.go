@@ -187,7 +187,7 @@ func (c *compiler) relation(r fragment.Relation) string {
 	if r.Derived != nil {
 		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
 	}
-	sql, ok := c.target.Table(c.tables[r.Name])
+	sql, ok := c.target.Table(c.tables[r.Name], c.columns(r.Name))
 	if !ok {
 		c.fail(fmt.Errorf("%w %s", ErrNotOffered, c.tables[r.Name].Name))
 	}
@@ -269,7 +269,8 @@ func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
 		near = c.f(" WHEN %s - %s < %s THEN 0", x, c.number(b.Lower), c.number(0.5/b.Density())).sql
 	}
 	last := b.Leaves() - 1
-	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s ELSE CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
+	// Not LEAST, which would take the last bucket for a NULL.
+	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN (%[1]s - %[2]s) * %[6]s >= %[7]s THEN %[4]d ELSE CAST(floor((%[1]s - %[2]s) * %[6]s) AS INTEGER) END",
 		x, c.number(b.Lower), c.number(b.Upper), last, near, c.number(b.Density()), c.number(float64(last))).sql
 }
 
