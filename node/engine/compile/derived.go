@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,8 +125,13 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 		x = c.f("(%s / NULLIF(count(%s)%s, 0))", x.sql, term, over)
 	}
 	if o.Grid != nil && o.Grid.Shift != 0 {
-		x = c.f("(%s * %s)", x.sql, c.number(o.Grid.Number(1)))
-		x.loose = true
+		unit := o.Grid.Number(1)
+		if c.target.Dialect.finite != "" {
+			x = c.f("(%s * %s)", x.sql, c.number(unit))
+			x.loose = true
+		} else {
+			x = c.f("CASE WHEN abs(%[1]s) <= %[2]s THEN %[1]s * %[3]s END", x.sql, c.number(math.Min(math.MaxFloat64, postgresHuge/unit)), c.number(unit))
+		}
 	}
 	return c.finite(x).sql
 }

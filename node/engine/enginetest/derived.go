@@ -17,7 +17,7 @@ func (k Kind) derived(t *testing.T) {
 	c := parse(t, WardCatalog)
 	g := deriver{rand.New(rand.NewPCG(11, 11))}
 	compared := 0
-	for i := range k.times(15) {
+	for i := range k.times(10) {
 		tables := ward(g.Rand)
 		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 		for range 25 {
