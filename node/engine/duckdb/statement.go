@@ -289,6 +289,9 @@ func buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts []string) tre
 		}
 		name := func(what string) string { return what + "_" + partialName(i) }
 		leaf := []column{{counts[i], "leaf"}, {"count(*)", "n"}}
+		if unit := partial.Buckets.Row(); unit > 1 {
+			leaf[1].sql = fmt.Sprintf("count(*) * %d", unit)
+		}
 		if p.OneRow {
 			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(append([]string{}, keys...), "leaf"))))
 		} else {
@@ -300,7 +303,7 @@ func buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts []string) tre
 			}
 			t.steps = append(t.steps,
 				step(name("weighed"), fmt.Sprintf("SELECT *, sum(n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(group, ", "), from)),
-				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{fmt.Sprintf("sum(CASE WHEN c <= %[1]d THEN n ELSE n * %[1]d // c END)", p.Rows), "n"}),
+				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{fmt.Sprintf("sum(CASE WHEN c <= %[1]d THEN n ELSE n::HUGEINT * %[1]d // c END)", p.LInf[i]), "n"}),
 					name("weighed"), "", append(append([]string{}, keys...), "leaf"))))
 		}
 		t.names[i] = name("packed")
