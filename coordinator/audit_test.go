@@ -214,7 +214,7 @@ func TestAttackCapByDelta(t *testing.T) {
 		c.Studies["s"] = s
 	})
 	for _, delta := range []float64{0.1, 0.5, 0.9, 0.99999} {
-		a, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: "SELECT AVG(age) FROM person", Study: "s", Epsilon: 0.5, Delta: delta}, nil)
+		a, err := f.Query(t.Context(), Researcher{Name: "alice"}, Request{SQL: "SELECT AVG(age) FROM person", Study: "s", Epsilon: 0.5, Delta: delta}, nil)
 		if err == nil && a.Cost.Rho > 0.125 || err != nil && !errors.Is(err, CodeEpsilonTooLarge) {
 			t.Errorf("delta %v: %v, %+v, where Laplace noise of the cap costs rho 0.125", delta, err, a)
 		}

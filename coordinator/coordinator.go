@@ -13,6 +13,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -20,13 +21,15 @@ import (
 // Coordinator answers the queries of one federation. Its methods may be called
 // at the same time.
 type Coordinator struct {
-	config  *Config
-	catalog *catalog.Catalog
-	roster  Roster
-	ledger  *ledger.Ledger
-	nodes   nodes
-	tokens  map[string][sha256.Size]byte // by researcher
-	log     *slog.Logger
+	config   *Config
+	catalog  *catalog.Catalog
+	roster   Roster
+	ledger   *ledger.Ledger
+	nodes    nodes
+	tokens   map[string][sha256.Size]byte // of local accounts, by researcher
+	people   *identity.Verifier           // knows whom other providers vouch for
+	accounts *identity.Local              // vouches for local accounts, to the hospitals
+	log      *slog.Logger
 
 	now func() time.Time
 	// noise prepares what covers one partial aggregate. It is dp.Noise.Adder, but in
@@ -56,6 +59,16 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		if c.tokens[name], err = r.hash(); err != nil {
 			return nil, fmt.Errorf("researcher %s: %w", name, err)
 		}
+	}
+	if c.people, err = identity.Open(config.Issuers, time.Now); err != nil {
+		return nil, err
+	}
+	key, err := pki.OpenSigningKey(config.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	if c.accounts, err = identity.NewLocal(identity.Accounts(config.Federation), config.Federation, key, time.Now); err != nil {
+		return nil, err
 	}
 	c.nodes = nodes{links: map[string]link{}, secure: func(name string) ([]grpc.DialOption, error) {
 		peer := pki.Identity{Federation: config.Federation, Role: pki.RoleNode, Name: name}

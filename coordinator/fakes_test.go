@@ -309,7 +309,7 @@ func (f *federation) listen(t *testing.T) (net.Listener, string) {
 
 func (f *federation) ask(ctx context.Context, t *testing.T, sql string) (*Answer, error) {
 	t.Helper()
-	who, err := f.Authenticate(alice)
+	who, err := f.Authenticate(ctx, alice)
 	must(t, err)
 	return f.Query(ctx, who, Request{SQL: sql, Study: "s"}, nil)
 }

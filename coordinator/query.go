@@ -223,7 +223,11 @@ func (q *query) finish(ctx context.Context, cells []planner.Cell, stored bool) (
 
 // request is what every hospital is asked, and what it costs.
 func (q *query) request() ([]byte, dp.Loss, error) {
-	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
+	token, err := q.c.assertion(q.who)
+	if err != nil {
+		return nil, dp.Loss{}, err
+	}
+	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
 	if q.plan.Selection != nil {
 		r.ThresholdDelta = q.plan.Selection.Delta
 	}

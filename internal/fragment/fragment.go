@@ -18,8 +18,10 @@ const (
 	maxNodes     = 100_000
 	maxDepth     = 200
 	maxRelations = 30
-	maxKeys      = 10
-	maxPartials  = 100
+	// maxRelationsInAll bounds relations with those within derived ones.
+	maxRelationsInAll = 200
+	maxKeys           = 10
+	maxPartials       = 100
 	// MaxCells is the largest number of groups that declared domains may span.
 	MaxCells = 100_000
 	// MaxIntegers is the largest number of integers that a node sends, and that
@@ -53,12 +55,13 @@ const (
 	JoinCross Join = "cross"
 )
 
-// Relation is a table under a name of its own.
+// Relation is a table, or a derived relation, under a name of its own.
 type Relation struct {
-	Name  string `json:"name"`
-	Table string `json:"table"`
-	Join  Join   `json:"join,omitempty"`
-	On    *Expr  `json:"on,omitempty"` // inner and left
+	Name    string   `json:"name"`
+	Table   string   `json:"table,omitempty"` // of the catalog; empty for a derived relation
+	Derived *Derived `json:"derived,omitempty"`
+	Join    Join     `json:"join,omitempty"`
+	On      *Expr    `json:"on,omitempty"` // inner and left
 }
 
 // Key is an expression to group by.
