@@ -40,10 +40,13 @@ func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *
 	b.selection()
 	b.settle()
 	b.prove()
+	b.allot()
+	b.expect()
 	if q.Accuracy != nil {
 		b.reach(*q.Accuracy)
 	}
 	b.release()
+	b.warn()
 	return b.plan
 }
 
@@ -235,6 +238,12 @@ func (b *builder) expanded() []itemSyntax {
 	var items []itemSyntax
 	for _, item := range b.syntax.selected.items {
 		t := item.term
+		if t.kind == termCall && t.name == "approx_bounds" {
+			low, high := *t, *t
+			high.bin = 1
+			items = append(items, itemSyntax{term: &low, alias: item.name() + " low"}, itemSyntax{term: &high, alias: item.name() + " high"})
+			continue
+		}
 		if t.kind != termCall || t.name != "histogram" || len(t.args) != 4 {
 			items = append(items, item)
 			continue
@@ -366,8 +375,12 @@ func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
 		}
 	}
 	a := b.argument(t, f)
+	if a.domain != nil {
+		f = countDistinct
+	}
+	partials := f.partials(a)
 	released := Aggregate{function: f, argument: a.value, whole: len(t.args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
-	for _, partial := range f.partials(a) {
+	for _, partial := range partials {
 		released.Partials = append(released.Partials, b.partial(partial))
 		scale, center := 1.0, 0.0
 		if g := partial.Grid; g != nil {
@@ -401,7 +414,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *termSyntax, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, oneRow: b.oneRow()}
 	name := strings.ToUpper(t.name)
 	switch {
 	case t.star:
@@ -411,6 +424,8 @@ func (b *builder) argument(t *termSyntax, f *function) *argument {
 		return a
 	case len(t.args) != f.arguments:
 		refuse(CodeType, t.at, "", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case t.distinct && b.distinctValues(a, t):
+		return a
 	case t.distinct:
 		a.distinct, a.patient = true, b.distinct(t)
 		return a
@@ -465,7 +480,7 @@ func (b *builder) operand(t *termSyntax) operand {
 // patient END), and returns the condition c, or nil where every row counts.
 func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 	x := t.args[0]
-	hint := "write COUNT(DISTINCT patient), which counts patients"
+	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
 	if t.name != "count" {
 		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	}
@@ -498,7 +513,7 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
 		}
 	}
-	refuse(CodeNotSupported, t.at, hint, "only patients are counted with DISTINCT, and %s is not the patient's id", t.describe())
+	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
 	return nil
 }
 

@@ -288,6 +288,9 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 		}
 		name := func(what string) string { return what + "_" + partialName(i) }
 		leaf := []column{{counts[i], "leaf"}, {"count(*)", "n"}}
+		if unit := partial.Buckets.Row(); unit > 1 {
+			leaf[1].sql = fmt.Sprintf("count(*) * %d", unit)
+		}
 		if p.OneRow {
 			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(keys), counts[i]))))
 		} else {
@@ -303,7 +306,7 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 			}
 			t.steps = append(t.steps,
 				step(name("weighed"), fmt.Sprintf("SELECT %s, leaf, l.n AS n, sum(l.n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(columns, ", "), strings.Join(partition, ", "), from)),
-				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "n", p.Rows) + ")", "n"}),
+				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "(n + 0 * c)", int(p.LInf[i])) + ")", "n"}),
 					name("weighed"), "", append(slices.Clone(keys), "leaf"))))
 		}
 		t.names[i] = name("packed")
