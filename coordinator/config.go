@@ -25,6 +25,8 @@ type Config struct {
 	Name           string            `yaml:"name"`
 	Listen         string            `yaml:"listen"`
 	TLS            KeyPair           `yaml:"tls"`
+	FlightSQL      Door              `yaml:"flight_sql"`
+	Postgres       Door              `yaml:"postgres"`
 	Nodes          Identity          `yaml:"nodes"`
 	Gossip         Gossip            `yaml:"gossip"`
 	Catalog        string            `yaml:"catalog"`
@@ -44,6 +46,11 @@ type Config struct {
 type KeyPair struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+}
+
+// Door is a further way in for researchers, with the certificate of the HTTPS API.
+type Door struct {
+	Listen string `yaml:"listen"` // host:port; empty: closed
 }
 
 // Identity is how the coordinator shows itself to the nodes, and which

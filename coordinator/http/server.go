@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
@@ -155,7 +156,7 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 		d.fail(w, err)
 		return
 	}
-	facts, err := json.Marshal(newFacts(req.Study, answer))
+	facts, err := json.Marshal(tabular.NewFacts(req.Study, answer))
 	if err != nil {
 		d.fail(w, err)
 		return

@@ -134,6 +134,9 @@ type Scope struct {
 	catalog   *catalog.Catalog
 	relations []scoped
 	index     map[string]int
+	// Hospitals are the values that the column hospital may take; nil where they are
+	// not known.
+	Hospitals []value.Value
 }
 
 type scoped struct {
@@ -202,7 +205,7 @@ func (s *Scope) isPatientID(i int, column string) bool {
 func (s *Scope) Facts(e *Expr) Facts {
 	f := unknown(true)
 	if e.Op == OpHospital {
-		f.Nullable = false
+		f.Nullable, f.Domain = false, s.Hospitals
 		return f
 	}
 	i, ok := s.index[e.Relation]
@@ -578,13 +581,13 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 
 // Unowned returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unowned(f *Fragment, c *catalog.Catalog) ([]string, error) {
-	s, err := NewScope(f.Relations, c)
+func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog) ([]string, error) {
+	s, err := NewScope(relations, c)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for i, owned := range s.ownership(f.conjuncts()) {
+	for i, owned := range s.ownership(conditionsOf(relations, filter)) {
 		if !owned && !s.relations[i].table.Public {
 			names = append(names, s.relations[i].Name)
 		}

@@ -125,8 +125,8 @@ func (f Function) ofGroups() bool {
 	return false
 }
 
-// tied reports whether the output depends on the order of rows that Order leaves tied.
-func (o *Output) tied() bool {
+// Tied reports whether the output depends on the order of rows that Order leaves tied.
+func (o *Output) Tied() bool {
 	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil
 }
 
@@ -177,6 +177,9 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, e
 		return nil, fmt.Errorf("%w: the derived relation %s must name the patient's column if and only if it is private", ErrInvalid, name)
 	}
 	s.table.Patient = d.Patient
+	if len(s.keys) > 0 {
+		s.table.Key = s.keys[0]
+	}
 	for _, key := range s.keys {
 		if len(key) == 1 && !s.table.Public && strings.EqualFold(key[0], d.Patient) {
 			s.table.OneRowPerPatient = true
@@ -444,7 +447,7 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 		return fmt.Errorf("%w: a window's frame is out of range", ErrInvalid)
 	case o.Function == FunctionDistinct && len(w.Order) > 0:
 		return fmt.Errorf("%w: distinct values are counted over the whole window", ErrInvalid)
-	case !o.tied() && len(w.Ties) > 0:
+	case !o.Tied() && len(w.Ties) > 0:
 		return fmt.Errorf("%w: %q needs no ties", ErrInvalid, o.Function)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package duckdb
+package compile
 
 import (
 	"errors"
@@ -82,3 +82,15 @@ func name(s string) (string, error) {
 	}
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`, nil
 }
+
+// Literal writes a value; see literal.
+func Literal(v value.Value) (string, error) { return literal(v, true) }
+
+// Text quotes a string.
+func Text(s string) (string, error) { return text(s) }
+
+// Name quotes an identifier.
+func Name(s string) (string, error) { return name(s) }
+
+// Type gives the engine's type for the catalog's.
+func Type(t value.Type) string { return sqlTypes[t] }

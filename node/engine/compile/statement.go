@@ -1,45 +1,15 @@
-package duckdb
+package compile
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
-
-// ErrNotOffered means that this hospital has no source for a table.
-var ErrNotOffered = errors.New("this hospital does not offer the table")
-
-// Compile returns the SQL that Run would run, for a custodian to read. The two
-// halves of the secret key are its only parameters. Errors wrap
-// fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
-func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error) {
-	scope, err := fragment.NewScope(f.Relations, e.catalog)
-	if err != nil {
-		return "", err
-	}
-	c := &compiler{scope: scope, tables: map[string]*catalog.Table{}, hospital: e.hospital}
-	seen := map[string]bool{}
-	for _, r := range f.Relations {
-		t, _ := e.catalog.Table(r.Table)
-		if !e.offered[t.Name] {
-			return "", fmt.Errorf("%w %s", ErrNotOffered, t.Name)
-		}
-		if seen[strings.ToLower(r.Name)] {
-			return "", fmt.Errorf("%w: the relation name %q differs from another only in letter case", fragment.ErrInvalid, r.Name)
-		}
-		seen[strings.ToLower(r.Name)] = true
-		c.tables[r.Name] = t
-	}
-	s := c.statement(f, p)
-	return s, c.err
-}
 
 // column is one column of a step.
 type column struct{ sql, name string }
@@ -151,13 +121,16 @@ func (c *compiler) rows(f *fragment.Fragment, columns []column, tests []string, 
 		choice = ", hash(hash(" + strings.Join(arguments, ", ") + ")) AS choice"
 		hint = " NOT MATERIALIZED"
 	}
-	query := "SELECT *" + choice + "\nFROM (\n  " + strings.ReplaceAll(c.selectRows(f, columns), "\n", "\n  ") + "\n)\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
-	return "rows AS" + hint + " (\n  " + strings.ReplaceAll(query, "\n", "\n  ") + "\n)"
+	query := "SELECT *" + choice + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, columns)) + "\n)\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
+	return "rows AS" + hint + " (\n  " + indent(query) + "\n)"
 }
 
 func step(name, query string) string {
-	return name + " AS (\n  " + strings.ReplaceAll(query, "\n", "\n  ") + "\n)"
+	return name + " AS (\n  " + indent(query) + "\n)"
 }
+
+// indent shifts all lines but the first to the right.
+func indent(sql string) string { return strings.ReplaceAll(sql, "\n", "\n  ") }
 
 func prefixed(prefix string, list []string) []string {
 	var out []string
@@ -191,11 +164,12 @@ func list(columns []column) string {
 	return strings.Join(parts, ", ")
 }
 
-func (c *compiler) selectRows(f *fragment.Fragment, columns []column) string {
+// selectRows writes the rows of relations, joined and filtered.
+func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
 	var b strings.Builder
 	b.WriteString("SELECT " + list(columns))
-	for i, r := range f.Relations {
-		relation := schema + "." + c.name(c.tables[r.Name].Name) + " AS " + c.name(r.Name)
+	for i, r := range relations {
+		relation := c.relation(r) + " AS " + c.name(r.Name)
 		if i == 0 {
 			b.WriteString("\nFROM " + relation)
 			continue
@@ -205,10 +179,22 @@ func (c *compiler) selectRows(f *fragment.Fragment, columns []column) string {
 			b.WriteString(" ON " + c.strict(r.On))
 		}
 	}
-	if f.Filter != nil {
-		b.WriteString("\nWHERE " + c.strict(f.Filter))
+	if filter != nil {
+		b.WriteString("\nWHERE " + c.strict(filter))
 	}
 	return b.String()
+}
+
+// relation gives what stands after FROM.
+func (c *compiler) relation(r fragment.Relation) string {
+	if r.Derived != nil {
+		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
+	}
+	sql, ok := c.target.Table(c.tables[r.Name])
+	if !ok {
+		c.fail(fmt.Errorf("%w %s", ErrNotOffered, c.tables[r.Name].Name))
+	}
+	return sql
 }
 
 // inputs gives, for each partial aggregate, the columns of rows that are counted

@@ -1,4 +1,4 @@
-package duckdb
+package compile
 
 import (
 	"errors"
@@ -40,12 +40,13 @@ type code struct {
 	loose bool
 }
 
-// compiler turns the expressions of one fragment into SQL.
+// compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
-	scope    *fragment.Scope
-	tables   map[string]*catalog.Table // by relation
-	hospital string
-	err      error // the first
+	target  *Target
+	scope   *fragment.Scope
+	tables  map[string]*catalog.Table // by relation
+	derived map[string]bool           // relations whose columns hold what they should
+	err     error                     // the first
 }
 
 func (c *compiler) fail(err error) {
@@ -128,7 +129,7 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	case fragment.OpLiteral:
 		return c.literal(*e.Value, false)
 	case fragment.OpHospital:
-		return c.literal(value.Text(c.hospital), false)
+		return c.literal(value.Text(c.target.Hospital), false)
 	case fragment.OpAnd, fragment.OpOr:
 		return c.f("(%s)", strings.Join(c.each(e.Args), " "+strings.ToUpper(string(e.Op))+" "))
 	case fragment.OpNot:
@@ -187,6 +188,9 @@ func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
 // type of the catalog does not have.
 func (c *compiler) column(e *fragment.Expr) code {
 	s, col := c.raw(e)
+	if c.derived[e.Relation] {
+		return code{sql: s}
+	}
 	if !col.Lower.Valid() {
 		switch e.Type {
 		case value.TypeFloat:
