@@ -38,8 +38,10 @@ func Build(q Query, fed Federation) (plan *Plan, err error) {
 	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
+	statement := parse(q.SQL)
+	refuseUnplanned(statement)
 	b := &builder{
-		resolver: resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: parse(q.SQL).query,
+		resolver: resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: statement.query,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
 	}
 	b.rows()
