@@ -127,6 +127,9 @@ var operators = map[string]fragment.Op{
 }
 
 func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	if operators[t.name] == "" {
+		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
+	}
 	var args []*fragment.Expr
 	switch t.name {
 	case "and", "or", "not", "is null":
@@ -176,6 +179,9 @@ func mistyped(at Position, err error, hint string) {
 // apply builds one operation in normal form, so that rewritings of a query make
 // the same fragment.
 func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	if op == fragment.OpNot && args[0].Op == fragment.OpNot {
+		return args[0].Args[0]
+	}
 	op, args = normalize(op, args)
 	e, err := fragment.New(op, args...)
 	if err != nil {
