@@ -21,7 +21,7 @@ func direct(op fragment.Op, least, most int) scalar {
 var scalars = map[string]scalar{
 	"abs": direct(fragment.OpAbs, 1, 1), "floor": direct(fragment.OpFloor, 1, 1),
 	"ceil": direct(fragment.OpCeiling, 1, 1), "ceiling": direct(fragment.OpCeiling, 1, 1),
-	"year": direct(fragment.OpYear, 1, 1), "month": direct(fragment.OpMonth, 1, 1),
+	"year": direct(fragment.OpExtract, 1, 1), "month": direct(fragment.OpExtract, 1, 1),
 	"mod":   direct(fragment.OpModulo, 2, 2),
 	"least": direct(fragment.OpLeast, 1, 100), "greatest": direct(fragment.OpGreatest, 1, 100),
 	"coalesce": direct(fragment.OpCoalesce, 1, 100), "ifnull": direct(fragment.OpCoalesce, 2, 2),

@@ -40,12 +40,7 @@ func literal(v value.Value, bare bool) (string, error) {
 	case value.TypeText:
 		return text(v.Str())
 	case value.TypeDate, value.TypeTimestamp:
-		// The four-digit years that value.Parse reads are all that can come by wire.
-		s := v.String()
-		if _, err := value.Parse(v.Type(), s); err != nil {
-			return "", fmt.Errorf("%w: a %s outside of the years 0000 to 9999", errLiteral, v.Type())
-		}
-		return sqlTypes[v.Type()] + " '" + s + "'", nil
+		return sqlTypes[v.Type()] + " '" + v.String() + "'", nil
 	}
 	return v.String(), nil
 }
