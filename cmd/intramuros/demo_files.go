@@ -44,6 +44,8 @@ listen: 127.0.0.1:{{.API}}
 tls:
   certificate: ../pki/coordinator-main.pem
   key: ../pki/coordinator-main.key
+flight_sql: {listen: 127.0.0.1:{{.FlightSQL}}}
+postgres: {listen: 127.0.0.1:{{.Postgres}}}
 nodes:
   ca: ../pki/ca.pem
   certificate: ../pki/coordinator-main.pem
@@ -97,6 +99,7 @@ type settings struct {
 	TokenHash, Expires            string
 	Hospitals                     []string
 	API, Gossip                   int // ports of the coordinator
+	FlightSQL, Postgres           int // likewise
 	Name                          string
 	Flight, OwnGossip             int // ports of the node
 }
@@ -113,13 +116,14 @@ func (d *demo) writeFiles() error {
 			return err
 		}
 	}
-	ports, err := freePorts(2 + 2*len(d.hospitals))
+	ports, err := freePorts(4 + 2*len(d.hospitals))
 	if err != nil {
 		return err
 	}
 	s := settings{
 		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
 		Expires: time.Now().UTC().Add(demoValidity).Format(time.DateOnly), Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
+		FlightSQL: ports[2], Postgres: ports[3],
 	}
 	if d.port != 0 {
 		s.API = d.port
@@ -128,7 +132,7 @@ func (d *demo) writeFiles() error {
 		return err
 	}
 	for i, name := range d.hospitals {
-		s.Name, s.Flight, s.OwnGossip = name, ports[2+2*i], ports[3+2*i]
+		s.Name, s.Flight, s.OwnGossip = name, ports[4+2*i], ports[5+2*i]
 		if err := d.writeFile(name, demoNodeFile, s); err != nil {
 			return err
 		}
@@ -140,6 +144,7 @@ func (d *demo) writeFiles() error {
 		},
 		request: httpapi.Request{Study: demoStudy},
 	}
+	d.flightSQL, d.postgres = s.FlightSQL, s.Postgres
 	return nil
 }
 

@@ -85,6 +85,8 @@ func (p Partial) lInf(rows int) int64 {
 		return 1
 	case PartialSum:
 		return int64(rows) * p.Grid.Bound()
+	case PartialBuckets:
+		return int64(rows) * p.Buckets.Row()
 	}
 	return int64(rows)
 }
@@ -134,6 +136,9 @@ type Scope struct {
 	catalog   *catalog.Catalog
 	relations []scoped
 	index     map[string]int
+	// Hospitals are the values that the column hospital may take; nil where they are
+	// not known.
+	Hospitals []value.Value
 }
 
 type scoped struct {
@@ -202,7 +207,7 @@ func (s *Scope) isPatientID(i int, column string) bool {
 func (s *Scope) Facts(e *Expr) Facts {
 	f := unknown(true)
 	if e.Op == OpHospital {
-		f.Nullable = false
+		f.Nullable, f.Domain = false, s.Hospitals
 		return f
 	}
 	i, ok := s.index[e.Relation]
@@ -376,6 +381,9 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	}
 	if (p.Kind == PartialBuckets) != (p.Buckets != nil) {
 		return fmt.Errorf("%w: buckets, and only they, have a range", ErrInvalid)
+	}
+	if p.Share < 0 || p.Share > MaxShare {
+		return fmt.Errorf("%w: a partial aggregate's share is out of range", ErrInvalid)
 	}
 	switch {
 	case p.Kind == PartialPatients && (p.Expr == nil || p.Expr.Type == value.TypeBool):
@@ -578,13 +586,13 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 
 // Unowned returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unowned(f *Fragment, c *catalog.Catalog) ([]string, error) {
-	s, err := NewScope(f.Relations, c)
+func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog) ([]string, error) {
+	s, err := NewScope(relations, c)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for i, owned := range s.ownership(f.conjuncts()) {
+	for i, owned := range s.ownership(conditionsOf(relations, filter)) {
 		if !owned && !s.relations[i].table.Public {
 			names = append(names, s.relations[i].Name)
 		}

@@ -509,6 +509,26 @@ func (e *Expr) Columns(fn func(relation, column string)) {
 	}
 }
 
+// Replace returns the expression with fn applied to each column within, and the
+// same where fn changes nothing. fn must keep the types.
+func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
+	if e.Op == OpColumn {
+		return fn(e)
+	}
+	var args []*Expr
+	changed := false
+	for _, a := range e.Args {
+		b := a.Replace(fn)
+		args, changed = append(args, b), changed || a != b
+	}
+	if !changed {
+		return e
+	}
+	copied := *e
+	copied.Args = args
+	return &copied
+}
+
 // String writes the expression as SQL for people; engines have their own dialects.
 func (e *Expr) String() string {
 	var b strings.Builder

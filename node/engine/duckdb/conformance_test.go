@@ -133,19 +133,6 @@ func newDatabase(t testing.TB, statements ...string) string {
 	return path
 }
 
-func newCompiler(t testing.TB, e *Engine, relations ...fragment.Relation) *compiler {
-	t.Helper()
-	scope, err := fragment.NewScope(relations, e.catalog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &compiler{scope: scope, tables: map[string]*catalog.Table{}, hospital: e.hospital}
-	for _, r := range relations {
-		c.tables[r.Name], _ = e.catalog.Table(r.Table)
-	}
-	return c
-}
-
 // reads computes what a column reads, independently of the engine's SQL.
 func reads(col *catalog.Column, v driver.Value) value.Value {
 	null := value.Null(col.Type)
@@ -424,10 +411,13 @@ func TestTranscendental(t *testing.T) {
 			exprs = append(exprs, must(fragment.New(fragment.OpPower, x, y)), must(fragment.New(fragment.OpPower, y, x)))
 		}
 	}
-	c := newCompiler(t, e, fragment.Relation{Name: "T", Table: "t"})
-	for _, x := range exprs {
+	columns, err := e.target().Expressions([]fragment.Relation{{Name: "T", Table: "t"}}, exprs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, x := range exprs {
 		i := 0
-		q := "SELECT " + c.strict(x) + ` FROM logical.t AS "T" ORDER BY id`
+		q := "SELECT " + columns[k] + ` FROM logical.t AS "T" ORDER BY id`
 		err := e.query(context.Background(), q, nil, func(row []driver.Value) error {
 			want := fragment.Evaluate(x, func(col *fragment.Expr) value.Value { return rows[i][col.Column] })
 			got, err := fromDriver(row[0], x.Type)
@@ -505,17 +495,13 @@ func smallest(t *testing.T, e *Engine, rows []map[string]value.Value, x *fragmen
 // differ tells how DuckDB's values of expressions differ from Evaluate's.
 func differ(t *testing.T, e *Engine, rows []map[string]value.Value, exprs ...*fragment.Expr) error {
 	t.Helper()
-	c := newCompiler(t, e, fragment.Relation{Name: "T", Table: "t"})
-	var columns []string
-	for _, x := range exprs {
-		columns = append(columns, c.strict(x))
-	}
-	if c.err != nil {
-		return c.err
+	columns, err := e.target().Expressions([]fragment.Relation{{Name: "T", Table: "t"}}, exprs...)
+	if err != nil {
+		return err
 	}
 	i := 0
 	q := "SELECT " + strings.Join(columns, ", ") + ` FROM logical.t AS "T" ORDER BY id`
-	err := e.query(context.Background(), q, nil, func(row []driver.Value) error {
+	err = e.query(context.Background(), q, nil, func(row []driver.Value) error {
 		for k, x := range exprs {
 			want := fragment.Evaluate(x, func(col *fragment.Expr) value.Value {
 				if col.Op == fragment.OpHospital {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // shapes are fragments whose SQL testdata/compile holds.
@@ -82,7 +83,7 @@ func TestCompile(t *testing.T) {
 func TestCompileRefuses(t *testing.T) {
 	e := engineWith(t, wardCatalog, wardTables[0])
 	f := shapes()["no-keys"]
-	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, ErrNotOffered) {
+	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, compile.ErrNotOffered) {
 		t.Errorf("a fragment over a table without source gives %v", err)
 	}
 	// Each addition may overflow, so each repeats its operand.
@@ -96,7 +97,7 @@ func TestCompileRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Compile(f, p); !errors.Is(err, ErrTooLarge) {
+	if _, err := e.Compile(f, p); !errors.Is(err, compile.ErrTooLarge) {
 		t.Errorf("a very large expression gives %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package duckdb
+package compile
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// No argument that DuckDB's functions would raise on reaches them: it is NULL, or
+// No argument that an engine's functions would raise on reaches them: it is NULL, or
 // moved to where the outcome is the same, before.
 
 // How far a day, or an instant, can be from another.
@@ -105,9 +105,9 @@ func (c *compiler) extract(e *fragment.Expr) code {
 func (c *compiler) date(e *fragment.Expr) code {
 	switch e.Op {
 	case fragment.OpTruncate:
-		return c.f("CAST(date_trunc('%s', %s) AS %s)", e.Args[0].Value.Str(), c.strict(e.Args[1]), sqlTypes[e.Type])
+		return c.f("CAST(date_trunc('%s', %s) AS %s)", e.Args[0].Value.Str(), c.strict(e.Args[1]), c.sqlType(e.Type))
 	case fragment.OpAddMonths:
-		x := c.f("CAST(%s + to_months(%s) AS %s)", c.strict(e.Args[0]), c.small(e.Args[1], -spanOfMonths, spanOfMonths), sqlTypes[e.Type])
+		x := c.f("CAST(%s + to_months(%s) AS %s)", c.strict(e.Args[0]), c.small(e.Args[1], -spanOfMonths, spanOfMonths), c.sqlType(e.Type))
 		from, by := c.typed(e.Args[0]), c.facts(e.Args[1])
 		perMonth := 31.0
 		if e.Type == value.TypeTimestamp {
@@ -229,5 +229,5 @@ func (c *compiler) transcendental(e *fragment.Expr) code {
 	if e.Op == fragment.OpPower {
 		p = c.f("pow(%s, %s)", x, c.finite(c.real(e.Args[1])).sql)
 	}
-	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, number(fragment.LeastPower), number(fragment.MostPower))
+	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, c.number(fragment.LeastPower), c.number(fragment.MostPower))
 }
