@@ -408,7 +408,7 @@ func (c *call) nvl2() *fragment.Expr {
 }
 
 func (c *call) choose() *fragment.Expr { // the condition is no part of the common type
-	return apply(c.at, fragment.OpCase, append([]*fragment.Expr{c.resolve(c.args[0])}, unified(c.args[1:], c.resolve)...)...)
+	return apply(c.at, fragment.OpCase, append([]*fragment.Expr{c.as(0, value.TypeBool)}, unified(c.args[1:], c.resolve)...)...)
 }
 
 // decode compares as Oracle does: a NULL equals a NULL.
