@@ -159,14 +159,14 @@ func (b *builder) distinctValues(a *argument, t *termSyntax) bool {
 	if t.name != "count" {
 		return false
 	}
-	e := b.tryRow(t.args[0])
+	e := try(func() *fragment.Expr { return b.row(t.args[0]) })
 	if e == nil {
 		return false
 	}
 	patient := false
 	e.Columns(func(relation, column string) {
-		i := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == relation })
-		patient = patient || i >= 0 && b.catalog.IsPatientID(b.relations[i].Table, column)
+		s := b.of(relation)
+		patient = patient || s != nil && b.isPatientID(s, column)
 	})
 	domain := slices.DeleteFunc(slices.Clone(b.facts(e).Domain), value.Value.IsNull)
 	if patient || len(domain) == 0 || len(domain) > distinctLimit {
