@@ -29,7 +29,7 @@ func CombinedHalfWidth(confidence float64, terms []Weighted) float64 {
 		}
 		return math.Abs(terms[last].Weight) * terms[last].Distribution.HalfWidth(confidence)
 	}
-	c := combination{confidence: confidence, laplace: make([]float64, 0, len(r.Terms))}
+	c := combination{confidence: confidence}
 	for _, t := range terms {
 		c.add(t.Weight, t.Distribution)
 	}

@@ -27,18 +27,10 @@ type order struct {
 	descending bool
 }
 
-// Build plans a query. The error is always an *Error.
-func Build(q Query, fed Federation) (plan *Plan, err error) {
-	defer catch(&err)
-	start := Position{Line: 1, Column: 1}
-	if len(fed.Hospitals) == 0 {
-		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
-	}
-	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
-		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
-	}
+// buildRelease plans one release.
+func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
-		resolver: &resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: parse(q.SQL).query,
+		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
 	}
 	b.read()
@@ -55,7 +47,7 @@ func Build(q Query, fed Federation) (plan *Plan, err error) {
 	}
 	b.release()
 	b.warn()
-	return b.plan, nil
+	return b.plan
 }
 
 type builder struct {
@@ -73,7 +65,6 @@ type builder struct {
 
 // read plans which rows are read, and whose they are.
 func (b *builder) read() {
-	b.resolver.scope = b.resolver.scope.with(b.syntax.with)
 	b.rows(b.syntax.selected)
 	if b.patient == nil {
 		refuse(CodeNoPatient, b.sources[0].at, "join a table with patients", "the query reads public tables only")

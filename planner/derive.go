@@ -29,6 +29,9 @@ type item struct {
 
 // derive plans a query in place of a table.
 func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
+	if r.composer != nil {
+		return r.composer.derive(q, within)
+	}
 	if r.depth >= maxQueryDepth {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
@@ -77,7 +80,11 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 			mine, _ := s.column(column.name)
 			theirs, _ := other.table.Column(other.columns[i].column)
 			e := s.expr(mine)
-			if mine.Type != theirs.Type {
+			switch {
+			case column.untyped:
+				e = fragment.Literal(value.Null(theirs.Type))
+			case other.columns[i].untyped:
+			case mine.Type != theirs.Type:
 				e = common(c.at, e, theirs.Type)
 			}
 			items[side] = append(items[side], item{left.columns[i].name, e})
@@ -126,8 +133,6 @@ func common(at Position, e *fragment.Expr, other value.Type) *fragment.Expr {
 	switch {
 	case e.Type == value.TypeInt && other == value.TypeFloat, e.Type == value.TypeDate && other == value.TypeTimestamp:
 		target = other
-	case e.Op == fragment.OpLiteral && e.Value.IsNull():
-		return fragment.Literal(value.Null(other))
 	case e.Type == value.TypeFloat && other == value.TypeInt, e.Type == value.TypeTimestamp && other == value.TypeDate:
 		return e
 	}
@@ -163,6 +168,11 @@ func (r *resolver) adopt(d *derived, alias string, at Position) *source {
 func (r *resolver) selected(s *selectSyntax) *derived {
 	r.rows(s)
 	r.tie()
+	return r.selectedFrom(s)
+}
+
+// selectedFrom plans what a SELECT makes of the rows that it reads.
+func (r *resolver) selectedFrom(s *selectSyntax) *derived {
 	if len(s.groupBy) > 1 {
 		refuse(CodeNotSupported, s.at, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
@@ -235,7 +245,7 @@ func passOn(rows *resolver, items []item) *derived {
 		if i.expr.Op != fragment.OpColumn {
 			return nil
 		}
-		columns = append(columns, column{i.name, i.expr.Column})
+		columns = append(columns, column{name: i.name, column: i.expr.Column})
 	}
 	return &derived{Derived: s.Derived, table: s.table, columns: columns}
 }
@@ -275,10 +285,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = o
 		}
-		if slices.ContainsFunc(columns, func(c column) bool { return c.name == i.name }) && i.name != "" {
-			continue // a name that stands twice names the first
-		}
-		columns = append(columns, column{i.name, o})
+		columns = append(columns, column{name: i.name, column: o, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
@@ -524,6 +531,9 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
+			if r.patient == nil && !facts.Bounded() {
+				return o, name // of public rows
+			}
 			if !facts.Bounded() {
 				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
 					"%s needs bounds, so that the sum of floats is exact", strings.ToUpper(t.name))

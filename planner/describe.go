@@ -108,17 +108,11 @@ func (p *Plan) Describe() string {
 		fmt.Fprintf(&b, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	for i, r := range p.Fragment.Relations {
-		what, text := "from", r.Table
-		if r.Name != r.Table {
-			text += " AS " + r.Name
-		}
+		what := "from"
 		if i > 0 {
 			what = string(r.Join)
 		}
-		if r.On != nil {
-			text += " ON " + r.On.String()
-		}
-		line(what, "%s", text)
+		line(what, "%s", strings.ReplaceAll(r.String(), "\n", "\n           "))
 	}
 	if p.Fragment.Filter != nil {
 		line("where", "%s", p.Fragment.Filter)

@@ -186,7 +186,7 @@ func (b *builder) release() {
 // oneRow: no table has two rows of a patient.
 func (b *builder) oneRow() bool {
 	for _, s := range b.sources {
-		if !s.table.Public && (s.Derived != nil || !s.table.OneRowPerPatient) {
+		if !s.table.Public && !s.table.OneRowPerPatient {
 			return false
 		}
 	}

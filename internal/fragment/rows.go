@@ -216,6 +216,16 @@ func (o *Output) of(from *joined, rows []int) value.Value {
 	case FunctionMax, FunctionAny:
 		return slices.MaxFunc(values, value.Compare)
 	}
+	if o.Type() == value.TypeFloat && o.Grid == nil && o.Expr.Type == value.TypeFloat {
+		sum := 0.0
+		for _, v := range values {
+			sum += v.Float64()
+		}
+		if o.Function == FunctionAverage {
+			sum /= float64(len(values))
+		}
+		return value.Float(sum)
+	}
 	sum := new(big.Int)
 	for _, v := range values {
 		term := v.Int64()
