@@ -12,6 +12,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -20,8 +22,8 @@ type query struct {
 	c        *Coordinator
 	id       string
 	who      Researcher
-	name     string // of the study
-	study    Study
+	name     string          // of the study
+	study    *study.Document // what holds here
 	sql      string
 	plan     *planner.Plan
 	required int
@@ -41,6 +43,11 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err
@@ -76,10 +83,14 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 
 // plan admits and plans a query; it touches nothing.
 func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
 	study, err := c.admit(who, &req)
 	if err != nil {
 		return nil, err
 	}
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
 	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
@@ -87,7 +98,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
 	plan, err := planner.Build(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: c.config.Hospitals, Accounting: study.Budget.Accounting})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -109,11 +120,22 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	rand.Read(id) // never fails
 	q := &query{
 		c: c, id: hex.EncodeToString(id), who: who, name: req.Study, study: study, sql: req.SQL, plan: plan,
-		required: c.config.Require.of(len(c.config.Hospitals)),
+		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
-	q.missing = missing
+	for _, a := range missing {
+		if study.Asks(a.Name) {
+			q.missing = append(q.missing, a)
+		}
+	}
 	for _, h := range present {
+		if !study.Asks(h.Name) {
+			continue
+		}
+		if a := c.closed(h.Name, req.Study); a != nil {
+			q.missing = append(q.missing, *a)
+			continue
+		}
 		q.parts = append(q.parts, &part{hospital: h})
 	}
 	return q, nil
@@ -172,6 +194,16 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	sums, err := q.execute(ctx)
+	// What the hospitals' ledgers vouch for is on this disk before anything is released.
+	shown := map[string]ledger.Checkpoint{}
+	for _, p := range q.parts {
+		if p.shown != nil {
+			shown[p.hospital.Name] = *p.shown
+		}
+	}
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+		return nil, kept
+	}
 	before := len(q.missing)
 	q.sift()
 	if ctx.Err() != nil {
