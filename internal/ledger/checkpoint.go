@@ -94,7 +94,7 @@ func (l *Ledger) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (Checkp
 	}
 	charged, err := l.balance.spent(scopeAll)
 	c := Checkpoint{
-		Owner: l.owner, Sequence: l.head.sequence, Head: hex.EncodeToString(l.head.hash[:]), Time: l.now().UTC().Truncate(time.Second),
+		Owner: l.owner, Sequence: l.head.sequence, Head: hex.EncodeToString(l.head.hash[:]), Time: l.now().UTC(),
 		Charged: charged, Recovered: l.balance.lost.until.Head, Key: key.Public().(ed25519.PublicKey),
 	}
 	l.give()
@@ -205,9 +205,9 @@ func (l *Ledger) Kept(ctx context.Context, owner string) (c Checkpoint, ok bool,
 }
 
 // Recover acknowledges that this ledger lost the history that its own checkpoint vouches for. What was
-// charged there counts from now on in every scope, since nobody knows whose it was: of a ledger that is
-// only behind, what the checkpoint had charged beyond it; of one that diverged, all of it. by and reason
-// are the custodian's.
+// charged there and is not here counts from now on in every scope, since nobody knows whose it was. An
+// old copy is restored after the checkpoint was signed, so entries from before that time are common to
+// both histories. by and reason are the custodian's.
 func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (dp.Loss, error) {
 	found := l.Compare(ctx, c)
 	if !errors.Is(found, ErrBehind) && !errors.Is(found, ErrDiverged) {
@@ -220,16 +220,18 @@ func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (
 		return dp.Loss{}, err
 	}
 	defer l.give()
-	loss := c.Charged
-	if errors.Is(found, ErrBehind) {
-		have, err := l.balance.spent(scopeAll)
-		if err != nil {
-			return dp.Loss{}, err
+	var have dp.Loss
+	if err := l.Entries(ctx, 1, func(e Entry) (err error) {
+		if (e.Kind == KindCharge || e.Kind == KindRecover) && !e.Time.After(c.Time) {
+			have, err = have.Plus(e.Loss)
 		}
-		loss = dp.Loss{
-			Epsilon: max(0, loss.Epsilon-have.Epsilon), Rho: max(0, loss.Rho-have.Rho),
-			NoiseDelta: max(0, loss.NoiseDelta-have.NoiseDelta), Delta: max(0, loss.Delta-have.Delta),
-		}
+		return err
+	}); err != nil {
+		return dp.Loss{}, err
+	}
+	loss := dp.Loss{
+		Epsilon: max(0, c.Charged.Epsilon-have.Epsilon), Rho: max(0, c.Charged.Rho-have.Rho),
+		NoiseDelta: max(0, c.Charged.NoiseDelta-have.NoiseDelta), Delta: max(0, c.Charged.Delta-have.Delta),
 	}
 	detail, err := json.Marshal(c)
 	if err != nil {

@@ -263,7 +263,7 @@ const (
 // Inbox is the folder in which a daemon with this ledger looks for records.
 func Inbox(ledgerPath string) string { return ledgerPath + ".inbox" }
 
-// Post puts a record into an inbox, whole or not at all. Records are taken in the order of their names.
+// Post puts a record into an inbox, whole or not at all. Records are taken in the order in which they were posted.
 func Post(inbox string, record *Record) (path string, err error) {
 	b, err := record.Encode()
 	if err != nil {
@@ -281,11 +281,7 @@ func Post(inbox string, record *Record) (path string, err error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", err
 	}
-	order := 0 // proposals first, then acts in their order
-	if record.Act != Propose {
-		order = record.Number
-	}
-	path = filepath.Join(inbox, fmt.Sprintf("%s-%06d-%.16s%s", record.Study, order, record.id(), newSuffix))
+	path = filepath.Join(inbox, fmt.Sprintf("%020d-%s-%s-%.16s%s", time.Now().UnixNano(), record.Study, record.Act, record.id(), newSuffix))
 	return path, os.Rename(f.Name(), path)
 }
 
