@@ -210,18 +210,14 @@ func outputs(d *fragment.Derived) []string {
 	return names
 }
 
-// conditions checks a filter or a join's condition. Identifiers may be equal to each other, and NULL.
+// conditions checks a filter or a join's condition. Identifiers may be equal to each other.
 func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
 	identifier := func(e *fragment.Expr) bool {
 		return e.Op == fragment.OpColumn && relations[e.Relation][strings.ToLower(e.Column)].identifier
 	}
 	for _, c := range fragment.Conjuncts(e) {
-		inner := c
-		if c.Op == fragment.OpNot {
-			inner = c.Args[0]
-		}
 		check := s.value
-		if inner.Op == fragment.OpIsNull && identifier(inner.Args[0]) || c.Op == fragment.OpEqual && identifier(c.Args[0]) && identifier(c.Args[1]) {
+		if c.Op == fragment.OpEqual && identifier(c.Args[0]) && identifier(c.Args[1]) {
 			check = s.reads
 		}
 		if err := check(c, relations); err != nil {
@@ -231,18 +227,28 @@ func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
 	return nil
 }
 
-// value checks an expression whose value may show or depend on what it reads.
+// value checks an expression whose value may show or depend on what it reads. Whether an identifier is
+// NULL tells nobody apart: it is how an outer join says that it found no row.
 func (s scope) value(e *fragment.Expr, relations map[string]shown) error {
-	if err := s.reads(e, relations); err != nil || e == nil {
-		return err
-	}
-	var err error
-	e.Columns(func(relation, column string) {
-		if is := relations[relation][strings.ToLower(column)]; is.unlisted != "" {
-			err = fmt.Errorf("%s tells patients apart, and the study does not list it", is.unlisted)
+	switch {
+	case e == nil:
+		return nil
+	case e.Op == fragment.OpColumn:
+		if err := s.reads(e, relations); err != nil {
+			return err
 		}
-	})
-	return err
+		if is := relations[e.Relation][strings.ToLower(e.Column)]; is.unlisted != "" {
+			return fmt.Errorf("%s tells patients apart, and the study does not list it", is.unlisted)
+		}
+	case e.Op == fragment.OpIsNull && e.Args[0].Op == fragment.OpColumn:
+		return s.reads(e, relations)
+	}
+	for _, a := range e.Args {
+		if err := s.value(a, relations); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reads checks that every column that an expression reads is one of the study's.

@@ -42,6 +42,9 @@ type Study struct {
 	offer *Record // the latest proposal's record
 }
 
+// Offer is the record of the latest proposal; nil where none has come.
+func (s *Study) Offer() *Record { return s.offer }
+
 // Open tells whether queries may be asked now, and under which terms.
 func (s *Study) Open(now time.Time) bool {
 	return s.Holds != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Holds.Expires)
