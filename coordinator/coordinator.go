@@ -38,15 +38,22 @@ type Coordinator struct {
 	log           *slog.Logger
 
 	now func() time.Time
-	// noise covers one partial aggregate. It is dp.Noise.Add, but in this
-	// package's own tests.
-	noise func(n dp.Noise, x, lInf int64) (int64, error)
+	// noise prepares what covers one partial aggregate. It is dp.Noise.Adder, but in
+	// this package's own tests.
+	noise func(n dp.Noise, c dp.Coordinate) (adder, error)
 }
+
+// adder covers a number with noise.
+type adder interface {
+	Add(x int64) (int64, error)
+}
+
+func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
 
 // Open reads what the configuration names: catalog, certificates, tokens and
 // ledger. The roster stays the caller's. Close the Coordinator after use.
 func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
-	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: dp.Noise.Add, tokens: map[string][sha256.Size]byte{}}
+	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: drawn, tokens: map[string][sha256.Size]byte{}}
 	if err := config.AnswerGrid.validate(); err != nil {
 		return nil, err
 	}

@@ -51,29 +51,6 @@ func verify(ctx context.Context, d Data) (*verified, error) {
 	return v, nil
 }
 
-// contradicts names a table that the relations read, derived ones within, and whose data
-// contradicts the catalog.
-func (v *verified) contradicts(relations []fragment.Relation) (table string, ok bool) {
-	for _, r := range relations {
-		if r.Derived == nil {
-			if v.wrong[strings.ToLower(r.Table)] {
-				return r.Table, true
-			}
-			continue
-		}
-		for _, d := range append([]*fragment.Derived{r.Derived}, r.Derived.Arms...) {
-			inner := d.Relations
-			if d != r.Derived {
-				inner = []fragment.Relation{{Derived: d}}
-			}
-			if table, ok := v.contradicts(inner); ok {
-				return table, true
-			}
-		}
-	}
-	return "", false
-}
-
 // checked is a fragment that this node can run, for somebody who may ask it.
 type checked struct {
 	request *fragment.Request
@@ -162,8 +139,10 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	}
 	// The coordinator is told the same as of a table that is not mapped: whether the
 	// data is as the catalog says depends on it.
-	if table, ok := over.contradicts(r.Fragment.Relations); ok {
-		return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
+	for _, table := range r.Fragment.Tables() {
+		if over.wrong[strings.ToLower(table)] {
+			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
+		}
 	}
 	sql, err := p.engine.Compile(&r.Fragment, proof)
 	if err != nil {

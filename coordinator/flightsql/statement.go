@@ -82,11 +82,15 @@ func (d *door) schema(ctx context.Context, sql string) (*arrow.Schema, error) {
 
 // planned is the schema of an answer before there is one.
 func planned(study string, intervals bool, o *coordinator.Outline) (*arrow.Schema, error) {
-	price, err := json.Marshal(tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost)})
+	price, err := json.Marshal(newPrice(study, o))
 	if err != nil {
 		return nil, err
 	}
 	return tabular.Schema(tabular.Columns(o.Columns, intervals), o.Confidence, o.Expected, nil, tabular.Note{Key: tabular.KeyPlan, Text: string(price)}), nil
+}
+
+func newPrice(study string, o *coordinator.Outline) tabular.Price {
+	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost)}
 }
 
 // GetFlightInfoStatement plans the query and gives a ticket for it.
@@ -107,13 +111,15 @@ func (d *door) schemaResult(ctx context.Context, sql string) (*flight.SchemaResu
 	return &flight.SchemaResult{Schema: flight.SerializeSchema(schema, memory.NewGoAllocator())}, nil
 }
 
-// book plans the query and keeps it for DoGet.
+// book plans the query and keeps it for DoGet. The info tells the price in its metadata
+// and leaves out the schema: clients that are given one never look at the metadata of
+// what DoGet streams, where the answer's facts stand.
 func (d *door) book(ctx context.Context, sql string, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
 	request, s, o, err := d.outline(ctx, sql)
 	if err != nil {
 		return nil, d.fail(err)
 	}
-	schema, err := planned(request.Study, s.Intervals, o)
+	price, err := json.Marshal(newPrice(request.Study, o))
 	if err != nil {
 		return nil, d.fail(err)
 	}
@@ -123,7 +129,7 @@ func (d *door) book(ctx context.Context, sql string, desc *flight.FlightDescript
 		return nil, d.fail(err)
 	}
 	return &flight.FlightInfo{
-		Schema: flight.SerializeSchema(schema, memory.NewGoAllocator()), FlightDescriptor: desc, TotalRecords: -1, TotalBytes: -1,
+		FlightDescriptor: desc, TotalRecords: -1, TotalBytes: -1, AppMetadata: price,
 		Endpoint: []*flight.FlightEndpoint{{Ticket: &flight.Ticket{Ticket: ticket}, ExpirationTime: timestamppb.New(time.Now().Add(ticketLife))}},
 	}, nil
 }

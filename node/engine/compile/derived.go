@@ -45,7 +45,7 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 // output writes one column of a derived relation.
 func (c *compiler) output(o *fragment.Output) string {
 	if o.Function == "" {
-		return c.strict(o.Expr)
+		return c.byBytes(c.strict(o.Expr), o.Expr.Type)
 	}
 	over := ""
 	if o.Window != nil {
@@ -53,7 +53,7 @@ func (c *compiler) output(o *fragment.Output) string {
 	}
 	x := ""
 	if o.Expr != nil {
-		x = c.strict(o.Expr)
+		x = c.byBytes(c.strict(o.Expr), o.Expr.Type)
 	}
 	switch o.Function {
 	case fragment.FunctionRows:
@@ -104,16 +104,16 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 	} else {
 		term = c.expr(o.Expr).sql
 	}
-	sum := "sum(" + term + ")" + over
+	sum := fmt.Sprintf(c.target.Dialect.sum, term) + over
 	if o.Function == fragment.FunctionSum && o.Grid == nil {
-		return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN CAST(%[1]s AS BIGINT) END", sum, minInt, maxInt).sql
+		return c.fits(sum).sql
 	}
-	x := c.f("CAST(%s AS DOUBLE)", sum)
+	x := c.f("CAST(%s AS %s)", sum, c.sqlType(value.TypeFloat))
 	if o.Function == fragment.FunctionAverage {
 		x = c.f("(%s / NULLIF(count(%s)%s, 0))", x.sql, term, over)
 	}
 	if o.Grid != nil && o.Grid.Shift != 0 {
-		x = c.f("(%s * %s)", x.sql, number(o.Grid.Number(1)))
+		x = c.f("(%s * %s)", x.sql, c.number(o.Grid.Number(1)))
 		x.loose = true
 	}
 	return c.finite(x).sql
@@ -132,7 +132,7 @@ func (c *compiler) window(o *fragment.Output) string {
 	w := o.Window
 	var order []string
 	by := func(e *fragment.Expr, descending, nullsFirst bool) {
-		s := c.strict(e)
+		s := c.byBytes(c.strict(e), e.Type)
 		if descending {
 			s += " DESC"
 		}

@@ -14,6 +14,7 @@ var ErrNotOffered = errors.New("this hospital does not offer the table")
 
 // Target is what SQL is written for: one hospital's database.
 type Target struct {
+	Dialect  *Dialect
 	Catalog  *catalog.Catalog
 	Hospital string
 	// Table gives what stands after FROM for a table of the catalog: something with

@@ -177,7 +177,7 @@ func wardRows(t *testing.T, r *rand.Rand) (e *Engine, persons, joined []row) {
 func insertion(table string, r row, columns ...string) string {
 	var values []string
 	for _, c := range columns {
-		s, err := compile.Literal(r[c])
+		s, err := compile.DuckDB.Literal(r[c])
 		if err != nil {
 			panic(err)
 		}

@@ -96,7 +96,7 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 	db := sql.OpenDB(connector)
 	setup := []string{"SET TimeZone = 'UTC'", "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
 	if cfg.Database != "" {
-		path, err := compile.Text(cfg.Database)
+		path, err := compile.DuckDB.Text(cfg.Database)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: database: %w", ErrConfig, err), db.Close())
 		}
@@ -168,7 +168,7 @@ func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
 	for setting, list := range map[string][]string{"allowed_paths": paths, "allowed_directories": folders} {
 		quoted := make([]string, len(list))
 		for i, s := range list {
-			q, err := compile.Text(s)
+			q, err := compile.DuckDB.Text(s)
 			if err != nil {
 				return err
 			}

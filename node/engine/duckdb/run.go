@@ -40,7 +40,7 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error
 
 // target is this database as SQL is written for it.
 func (e *Engine) target() *compile.Target {
-	return &compile.Target{Catalog: e.catalog, Hospital: e.hospital, Table: func(t *catalog.Table) (string, bool) {
+	return &compile.Target{Dialect: compile.DuckDB, Catalog: e.catalog, Hospital: e.hospital, Table: func(t *catalog.Table) (string, bool) {
 		return schema + `."` + t.Name + `"`, e.offered[t.Name]
 	}}
 }

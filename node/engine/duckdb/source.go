@@ -120,7 +120,7 @@ func files(pattern string) (place, bool, error) {
 	if p := (place{file: pattern}); p.folder() == string(filepath.Separator) {
 		return place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", ErrConfig, pattern)
 	}
-	quoted, err := compile.Text(pattern)
+	quoted, err := compile.DuckDB.Text(pattern)
 	if err != nil {
 		return place{}, false, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -220,7 +220,7 @@ func describe(ctx context.Context, db *sql.DB, at place) ([]local, error) {
 func (v view) create(t *catalog.Table) string {
 	var columns []string
 	for _, c := range t.Columns {
-		sql := "CAST(NULL AS " + compile.Type(c.Type) + ")"
+		sql := "CAST(NULL AS " + compile.DuckDB.Type(c.Type) + ")"
 		if l, ok := v.columns[c.Name]; ok {
 			sql = l.as(c.Type)
 		}
@@ -231,7 +231,7 @@ func (v view) create(t *catalog.Table) string {
 
 // as converts a local column to a type; what does not convert is NULL.
 func (l local) as(t value.Type) string {
-	want := compile.Type(t)
+	want := compile.DuckDB.Type(t)
 	quoted, err := compile.Name(l.name)
 	switch {
 	case err != nil:
@@ -256,5 +256,5 @@ func (l local) fits(t value.Type) bool {
 	case value.TypeTimestamp:
 		return strings.HasPrefix(l.kind, "TIMESTAMP") || l.kind == "DATE"
 	}
-	return l.kind == compile.Type(t)
+	return l.kind == compile.DuckDB.Type(t)
 }

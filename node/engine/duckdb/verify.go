@@ -111,8 +111,8 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs")})
 		}
 		if c.Lower.Valid() {
-			lower, err1 := compile.Literal(c.Lower)
-			upper, err2 := compile.Literal(c.Upper)
+			lower, err1 := compile.DuckDB.Literal(c.Lower)
+			upper, err2 := compile.DuckDB.Literal(c.Upper)
 			if err1 != nil || err2 != nil {
 				return nil, fmt.Errorf("%w: bounds of %s.%s", ErrConfig, t.Name, c.Name)
 			}
@@ -126,7 +126,7 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
 			for i, d := range c.Domain {
-				if in[i], err = compile.Literal(d); err != nil {
+				if in[i], err = compile.DuckDB.Literal(d); err != nil {
 					return nil, err
 				}
 			}
