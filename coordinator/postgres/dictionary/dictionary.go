@@ -81,7 +81,7 @@ var wellKnown = map[string]uint32{
 	"pg_rewrite": 2618, "pg_extension": 3079, "pg_authid": 1260, "pg_tablespace": 1213, "pg_attrdef": 2604, "pg_am": 2601, "pg_event_trigger": 3466,
 }
 
-// Open builds it for the studies named, which are the databases that it lists.
+// Open builds it. Every session sees one database, its own.
 func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 	query := url.Values{
 		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"},
@@ -101,8 +101,7 @@ func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 func (d *Dictionary) Close() error { return d.db.Close() }
 
 func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
-	statements := strings.Replace(schema, "CREATE SCHEMA isc;", "CREATE SCHEMA isc; CREATE MACRO pgc.here() AS "+literal(c.Name)+";", 1)
-	if _, err := d.db.ExecContext(ctx, statements); err != nil {
+	if _, err := d.db.ExecContext(ctx, schema); err != nil {
 		return err
 	}
 	tx, err := d.db.BeginTx(ctx, nil)
@@ -118,7 +117,6 @@ func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
 	for _, t := range c.Tables {
 		f.table(c, t)
 	}
-	f.do("INSERT INTO pgc.pg_database(oid, datname, datdba, encoding, datlocprovider, datistemplate, datallowconn, datconnlimit, dattablespace, datcollate, datctype) VALUES (16000, pgc.here(), 10, 6, 'c', false, true, -1, 1663, 'C', 'C')")
 	if f.err != nil {
 		return f.err
 	}
@@ -128,8 +126,6 @@ func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
 	_, err = d.db.ExecContext(ctx, "SET enable_external_access = false; SET lock_configuration = true")
 	return err
 }
-
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // filler writes tables; after its first error it does nothing.
 type filler struct {
@@ -192,11 +188,12 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	}
 }
 
+// class writes a row of pg_class. psql asks for foreign keys only where there may be triggers.
 func (f *filler) class(oid uint32, name, kind string, method, columns int, indexed bool) {
 	f.do(`INSERT INTO pgc.pg_class(oid, relname, relnamespace, reltype, reloftype, relowner, relam, relfilenode, reltablespace, relpages, reltuples, relallvisible, reltoastrelid, relhasindex,
 		relisshared, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers, relhassubclass, relrowsecurity, relforcerowsecurity, relispopulated, relreplident,
 		relispartition, relrewrite, relfrozenxid, relminmxid, relhasoids)
-		VALUES (?, ?, 2200, 0, 0, 10, ?, 0, 0, 0, -1, 0, 0, ?, false, 'p', ?, ?, 0, false, false, false, false, false, true, 'd', false, 0, 0, 0, false)`, oid, name, method, indexed, kind, columns)
+		VALUES (?, ?, 2200, 0, 0, 10, ?, 0, 0, 0, -1, 0, 0, ?, false, 'p', ?, ?, 0, false, true, false, false, false, true, 'd', false, 0, 0, 0, false)`, oid, name, method, indexed, kind, columns)
 }
 
 func (f *filler) describe(oid uint32, column int, text string) {
@@ -241,6 +238,7 @@ type Question struct {
 	Parameters int
 	d          *Dictionary
 	sql        string
+	database   string
 }
 
 // Prepare reads a question. Errors wrap ErrNotCovered.
@@ -252,7 +250,7 @@ func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, sessi
 	if err != nil {
 		return nil, err
 	}
-	q := &Question{d: d, sql: text}
+	q := &Question{d: d, sql: text, database: session.Database}
 	err = q.with(ctx, func(s *duckdb.Stmt) error {
 		kind, err := s.StatementType()
 		if err != nil {
@@ -292,7 +290,7 @@ func columnName(name string) string {
 	if m := called.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}
-	if name == "" || strings.ContainsAny(name, "'() ") || name[0] >= '0' && name[0] <= '9' {
+	if name == "" || strings.IndexByte("'(0123456789", name[0]) >= 0 || strings.HasPrefix(name, "CAST(") || strings.HasPrefix(name, "CASE ") {
 		return "?column?"
 	}
 	return name
@@ -341,6 +339,9 @@ func (q *Question) with(ctx context.Context, use func(*duckdb.Stmt) error) error
 		return err
 	}
 	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(q.database)); err != nil {
+		return err
+	}
 	return conn.Raw(func(raw any) error {
 		s, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, q.sql)
 		if err != nil {

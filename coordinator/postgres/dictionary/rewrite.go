@@ -2,6 +2,7 @@ package dictionary
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,9 +86,38 @@ type rewriter struct {
 	sql     string
 	tokens  []lex.Token
 	out     []string
-	at      int   // the next token
-	casts   []int // for each open parenthesis, whether CAST opened it
-	operand int   // where in out the operand begins that ends here, or -1
+	at      int       // the next token
+	opened  []opening // for each parenthesis that is open
+	operand int       // where in out the operand begins that ends here, or -1
+}
+
+// opening is what opened a parenthesis.
+type opening int
+
+const (
+	other opening = iota
+	byCast
+	bySeries
+)
+
+// series are functions that make a column, which PostgreSQL calls by the alias.
+var series = set("generate_series generate_subscripts")
+
+// closeSeries writes the alias after a series as that of its column, too.
+func (r *rewriter) closeSeries() {
+	r.at++
+	r.emit(")", false)
+	i := 0
+	if r.peek(0).Is("as") {
+		i = 1
+	}
+	name := r.peek(i)
+	if name.Name() == "" || keywords[name.Text] || name.Is("cross") || r.peek(i+1).Is("(") {
+		return
+	}
+	r.at += i + 1
+	alias := quoteName(name.Name())
+	r.emit("AS "+alias+"("+alias+")", false)
 }
 
 func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session) (string, error) {
@@ -124,7 +154,7 @@ func (r *rewriter) step() error {
 	switch {
 	case t.Kind == lex.String:
 		r.at++
-		r.emit("'"+strings.ReplaceAll(t.Value(), "'", "''")+"'", true)
+		r.emit(quote(t.Value()), true)
 		return nil
 	case t.Is("operator") && r.peek(1).Is("("):
 		return r.operator()
@@ -137,23 +167,32 @@ func (r *rewriter) step() error {
 	case t.Is("::"):
 		r.at++
 		return r.cast()
-	case t.Is("as") && len(r.casts) > 0 && r.casts[len(r.casts)-1] == 1:
+	case t.Is("as") && len(r.opened) > 0 && r.opened[len(r.opened)-1] == byCast:
 		r.at++
 		r.emit("AS", false)
 		r.emit(r.typeName(), false)
 		return nil
 	case t.Is("("):
-		opened := 0
-		if r.at > 0 && r.tokens[r.at-1].Is("cast") {
-			opened = 1
+		by := other
+		switch {
+		case r.at > 0 && r.tokens[r.at-1].Is("cast"):
+			by = byCast
+		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
+			by = bySeries
 		}
-		r.casts = append(r.casts, opened)
+		r.opened = append(r.opened, by)
 	case t.Is(")"):
-		if len(r.casts) > 0 {
-			r.casts = r.casts[:len(r.casts)-1]
+		if n := len(r.opened); n > 0 {
+			by := r.opened[n-1]
+			r.opened = r.opened[:n-1]
+			if by == bySeries {
+				r.closeSeries()
+				return nil
+			}
 		}
-	case t.Is("~") || t.Is("!"):
-		r.regexp()
+	case isMatch(t.Text) && t.Kind == lex.Operator:
+		r.at++
+		r.match(t.Text)
 		return nil
 	case !after && (name == "pg_catalog" || name == "information_schema") && r.peek(1).Is("."):
 		r.at += 2
@@ -251,7 +290,7 @@ func (r *rewriter) whoAsks(name string) bool {
 	default:
 		r.at++
 	}
-	r.emit("pgc."+quoteName(name)+"('"+strings.ReplaceAll(value, "'", "''")+"')", true)
+	r.emit("pgc."+quoteName(name)+"("+quote(value)+")", true)
 	return true
 }
 
@@ -267,10 +306,10 @@ func (r *rewriter) operator() error {
 		r.at++
 	}
 	r.at++
-	switch symbol {
-	case "~", "~*", "!~", "!~*":
-		r.match(strings.HasPrefix(symbol, "!"), strings.HasSuffix(symbol, "*"))
-	case "=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "||":
+	switch {
+	case isMatch(symbol):
+		r.match(symbol)
+	case slices.Contains([]string{"=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "||", "~~", "!~~"}, symbol):
 		r.emit(symbol, false)
 	default:
 		return fmt.Errorf("%w: the operator %s", ErrNotCovered, symbol)
@@ -278,29 +317,16 @@ func (r *rewriter) operator() error {
 	return nil
 }
 
-// regexp reads ~, ~*, !~ and !~*; another use of ! is written as it is.
-func (r *rewriter) regexp() {
-	not := r.peek(0).Is("!")
-	if not && !r.peek(1).Is("~") {
-		r.at++
-		r.emit("!", false)
-		return
-	}
-	if not {
-		r.at++
-	}
-	r.at++
-	fold := r.peek(0).Is("*")
-	if fold {
-		r.at++
-	}
-	r.match(not, fold)
+// isMatch tells an operator that matches a regular expression.
+func isMatch(symbol string) bool {
+	return symbol == "~" || symbol == "~*" || symbol == "!~" || symbol == "!~*"
 }
 
 // match writes a match of a regular expression. DuckDB's ~ matches the whole text, so
 // a constant pattern is widened where it has no anchors.
-func (r *rewriter) match(not, fold bool) {
-	if not {
+func (r *rewriter) match(symbol string) {
+	fold := strings.HasSuffix(symbol, "*")
+	if strings.HasPrefix(symbol, "!") {
 		r.emit("!~", false)
 	} else {
 		r.emit("~", false)
@@ -324,7 +350,7 @@ func (r *rewriter) match(not, fold bool) {
 	if fold {
 		pattern = "(?i)" + pattern
 	}
-	r.emit("'"+strings.ReplaceAll(pattern, "'", "''")+"'", true)
+	r.emit(quote(pattern), true)
 }
 
 // typeName reads a type, and gives DuckDB's name for it.
@@ -395,5 +421,7 @@ func (r *rewriter) cast() error {
 	r.operand = from
 	return nil
 }
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -3,6 +3,9 @@
 CREATE SCHEMA pgc;
 CREATE SCHEMA isc;
 
+-- The database of who asks; set for each question.
+CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
+
 CREATE TABLE pgc.pg_namespace(oid UINTEGER, nspname VARCHAR, nspowner UINTEGER, nspacl VARCHAR[]);
 INSERT INTO pgc.pg_namespace VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, 'information_schema', 10, NULL);
 
@@ -54,7 +57,9 @@ CREATE TABLE pgc.pg_am(oid UINTEGER, amname VARCHAR, amhandler VARCHAR, amtype V
 INSERT INTO pgc.pg_am VALUES (2, 'heap', 'heap_tableam_handler', 't'), (403, 'btree', 'bthandler', 'i');
 CREATE TABLE pgc.pg_collation(oid UINTEGER, collname VARCHAR, collnamespace UINTEGER, collowner UINTEGER, collprovider VARCHAR, collisdeterministic BOOLEAN, collencoding INTEGER, collcollate VARCHAR, collctype VARCHAR, colliculocale VARCHAR, collversion VARCHAR);
 INSERT INTO pgc.pg_collation VALUES (100, 'default', 11, 10, 'd', true, -1, NULL, NULL, NULL, NULL), (950, 'C', 11, 10, 'c', true, -1, 'C', 'C', NULL, NULL);
-CREATE TABLE pgc.pg_database(oid UINTEGER, datname VARCHAR, datdba UINTEGER, encoding INTEGER, datlocprovider VARCHAR, datistemplate BOOLEAN, datallowconn BOOLEAN, datconnlimit INTEGER, datfrozenxid UINTEGER, datminmxid UINTEGER, dattablespace UINTEGER, datcollate VARCHAR, datctype VARCHAR, daticulocale VARCHAR, datcollversion VARCHAR, datacl VARCHAR[], datlastsysoid UINTEGER);
+CREATE VIEW pgc.pg_database AS SELECT CAST(16000 AS UINTEGER) AS oid, pgc.here() AS datname, CAST(10 AS UINTEGER) AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate,
+  true AS datallowconn, -1 AS datconnlimit, CAST(0 AS UINTEGER) AS datfrozenxid, CAST(0 AS UINTEGER) AS datminmxid, CAST(1663 AS UINTEGER) AS dattablespace, 'C' AS datcollate, 'C' AS datctype,
+  CAST(NULL AS VARCHAR) AS daticulocale, CAST(NULL AS VARCHAR) AS datcollversion, CAST(NULL AS VARCHAR[]) AS datacl, CAST(0 AS UINTEGER) AS datlastsysoid;
 CREATE TABLE pgc.pg_roles(oid UINTEGER, rolname VARCHAR, rolsuper BOOLEAN, rolinherit BOOLEAN, rolcreaterole BOOLEAN, rolcreatedb BOOLEAN, rolcanlogin BOOLEAN, rolreplication BOOLEAN, rolconnlimit INTEGER, rolpassword VARCHAR, rolvaliduntil TIMESTAMP, rolbypassrls BOOLEAN, rolconfig VARCHAR[]);
 INSERT INTO pgc.pg_roles VALUES (10, 'federation', false, true, false, false, false, false, -1, '********', NULL, false, NULL);
 CREATE VIEW pgc.pg_authid AS SELECT * FROM pgc.pg_roles;
@@ -141,6 +146,18 @@ CREATE MACRO pgc.to_regtype(n) AS (SELECT x.oid FROM pgc.pg_type x WHERE x.typna
 CREATE MACRO pgc.pg_table_is_visible(x) AS true;
 CREATE MACRO pgc.pg_type_is_visible(x) AS true;
 CREATE MACRO pgc.pg_function_is_visible(x) AS true;
+CREATE MACRO pgc.pg_operator_is_visible(x) AS true;
+CREATE MACRO pgc.pg_collation_is_visible(x) AS true;
+CREATE MACRO pgc.pg_conversion_is_visible(x) AS true;
+CREATE MACRO pgc.pg_opclass_is_visible(x) AS true;
+CREATE MACRO pgc.pg_opfamily_is_visible(x) AS true;
+CREATE MACRO pgc.pg_statistics_obj_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_config_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_dict_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_parser_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_template_is_visible(x) AS true;
+CREATE MACRO pgc.array_upper(a, n) AS CASE WHEN len(a) > 0 THEN CAST(len(a) AS INTEGER) END;
+CREATE MACRO pgc.array_lower(a, n) AS CASE WHEN len(a) > 0 THEN 1 END;
 CREATE MACRO pgc.pg_get_userbyid(x) AS 'federation';
 CREATE MACRO pgc.pg_get_expr(a, b) AS CAST(NULL AS VARCHAR), (a, b, c) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.pg_get_constraintdef(o) AS (SELECT x.definition FROM pgc.pg_constraint x WHERE x.oid = o), (o, pretty) AS (SELECT x.definition FROM pgc.pg_constraint x WHERE x.oid = o);

@@ -17,7 +17,7 @@ const (
 	String             // 'text', E'text', $$text$$
 	Number
 	Parameter // $1
-	Operator  // :: or one character
+	Operator  // such as :: or <=, and punctuation
 )
 
 // Token is one token. Text is as it is written; the name of a Word in lower case.
@@ -119,12 +119,30 @@ func Tokens(sql string) []Token {
 			add(Word, end)
 		case strings.HasPrefix(sql[i:], "::"):
 			add(Operator, i+2)
+		case strings.IndexByte(symbols, c) >= 0:
+			add(Operator, symbol(sql, i))
 		default:
 			_, size := utf8.DecodeRuneInString(sql[i:])
 			add(Operator, i+size)
 		}
 	}
 	return all
+}
+
+// symbols make operators of several characters.
+const symbols = "+-*/<>=~!@#%^&|?`"
+
+// symbol gives the end of an operator: the longest, but a comment ends it, and it ends in
+// + or - only where it has a character that no operator of standard SQL has.
+func symbol(sql string, i int) int {
+	end := i
+	for end < len(sql) && strings.IndexByte(symbols, sql[end]) >= 0 && (end == i || !strings.HasPrefix(sql[end:], "--") && !strings.HasPrefix(sql[end:], "/*")) {
+		end++
+	}
+	for end-i > 1 && (sql[end-1] == '+' || sql[end-1] == '-') && !strings.ContainsAny(sql[i:end], "~!@#%^&|?`") {
+		end--
+	}
+	return end
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
