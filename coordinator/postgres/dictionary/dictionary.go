@@ -68,8 +68,9 @@ func OIDOf(t value.Type) uint32 {
 // Dictionary is one federation's catalog as PostgreSQL would show it. It may be used
 // by any number of goroutines.
 type Dictionary struct {
-	db     *sql.DB
-	tables map[string]uint32 // their OIDs
+	db      *sql.DB
+	tables  map[string]uint32 // their OIDs
+	indexes map[string]uint32 // those of their keys' indexes, by table
 }
 
 // firstOID is that of the first table; PostgreSQL's own objects have smaller ones.
@@ -90,7 +91,7 @@ func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dictionary{db: sql.OpenDB(connector), tables: map[string]uint32{}}
+	d := &Dictionary{db: sql.OpenDB(connector), tables: map[string]uint32{}, indexes: map[string]uint32{}}
 	if err := d.fill(ctx, c); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -111,8 +112,10 @@ func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
 	defer tx.Rollback()
 	f := filler{ctx: ctx, tx: tx, d: d, next: firstOID}
 	for _, t := range c.Tables {
-		f.next++
-		d.tables[t.Name] = f.next
+		d.tables[t.Name] = f.oid()
+		if len(t.Key) > 0 {
+			d.indexes[t.Name] = f.oid()
+		}
 	}
 	for _, t := range c.Tables {
 		f.table(c, t)
@@ -165,7 +168,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 		for _, k := range t.Key {
 			places = append(places, fmt.Sprint(place[k]))
 		}
-		keys, index := "["+strings.Join(places, ", ")+"]", f.oid()
+		keys, index := "["+strings.Join(places, ", ")+"]", f.d.indexes[t.Name]
 		f.class(index, t.Name+"_pkey", "i", 403, len(t.Key), false)
 		f.do(`INSERT INTO pgc.pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique, indnullsnotdistinct, indisprimary, indisexclusion, indimmediate, indisclustered, indisvalid,
 			indcheckxmin, indisready, indislive, indisreplident, indkey, indcollation, indclass, indoption, definition)
@@ -181,7 +184,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 		}
 		for i, candidate := range other.Columns {
 			if candidate.Name == key {
-				f.constraint(t.Name+"_"+column.Name+"_fkey", "f", oid, 0, f.d.tables[to], fmt.Sprintf("[%d]", place[column.Name]), fmt.Sprintf("[%d]", i+1),
+				f.constraint(t.Name+"_"+column.Name+"_fkey", "f", oid, f.d.indexes[to], f.d.tables[to], fmt.Sprintf("[%d]", place[column.Name]), fmt.Sprintf("[%d]", i+1),
 					"FOREIGN KEY ("+column.Name+") REFERENCES "+to+"("+key+")")
 			}
 		}

@@ -69,7 +69,9 @@ CREATE TABLE pgc.pg_auth_members(oid UINTEGER, roleid UINTEGER, member UINTEGER,
 CREATE TABLE pgc.pg_tablespace(oid UINTEGER, spcname VARCHAR, spcowner UINTEGER, spcacl VARCHAR[], spcoptions VARCHAR[]);
 INSERT INTO pgc.pg_tablespace VALUES (1663, 'pg_default', 10, NULL, NULL);
 CREATE TABLE pgc.pg_settings(name VARCHAR, setting VARCHAR, unit VARCHAR, category VARCHAR, short_desc VARCHAR, extra_desc VARCHAR, context VARCHAR, vartype VARCHAR, source VARCHAR, min_val VARCHAR, max_val VARCHAR, enumvals VARCHAR[], boot_val VARCHAR, reset_val VARCHAR, sourcefile VARCHAR, sourceline INTEGER, pending_restart BOOLEAN);
-INSERT INTO pgc.pg_settings(name, setting) VALUES ('server_version', '15.0'), ('server_version_num', '150000'), ('max_index_keys', '32'), ('search_path', 'public'), ('TimeZone', 'UTC'), ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('max_identifier_length', '63');
+INSERT INTO pgc.pg_settings(name, setting) VALUES ('server_version', '15.0'), ('server_version_num', '150000'), ('max_index_keys', '32'), ('search_path', 'public'), ('TimeZone', 'UTC'), ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('max_identifier_length', '63'), ('default_transaction_isolation', 'repeatable read'), ('transaction_isolation', 'repeatable read'),
+  ('default_transaction_read_only', 'on'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('server_encoding', 'UTF8'), ('lc_collate', 'C'), ('lc_ctype', 'C'), ('bytea_output', 'hex'),
+  ('integer_datetimes', 'on'), ('is_superuser', 'off'), ('max_connections', '1000');
 CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UINTEGER[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN);
 CREATE TABLE pgc.pg_enum(oid UINTEGER, enumtypid UINTEGER, enumsortorder FLOAT, enumlabel VARCHAR);
 CREATE TABLE pgc.pg_inherits(inhrelid UINTEGER, inhparent UINTEGER, inhseqno INTEGER, inhdetachpending BOOLEAN);
@@ -194,6 +196,7 @@ CREATE MACRO pgc.obj_description(o) AS (SELECT x.description FROM pgc.pg_descrip
 CREATE MACRO pgc.col_description(o, n) AS (SELECT x.description FROM pgc.pg_description x WHERE x.objoid = o AND x.objsubid = n);
 CREATE MACRO pgc.shobj_description(o, c) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc._pg_expandarray(a) AS unnest(list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i}));
+CREATE MACRO pgc.pg_partition_ancestors(x) AS unnest(CAST([] AS UINTEGER[]));
 CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
 CREATE MACRO pgc.pg_get_publication_tables(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
 CREATE MACRO pgc.pg_get_keywords() AS TABLE SELECT CAST(NULL AS VARCHAR) AS word, CAST(NULL AS VARCHAR) AS catcode, CAST(NULL AS VARCHAR) AS catdesc WHERE false;
