@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -116,11 +115,6 @@ func (q *query) recordAnswer(ctx context.Context, key string) error {
 
 // sentence says in plain words what is asked.
 func (q *query) sentence() string {
-	var tables []string
-	for _, r := range q.plan.Fragment.Relations {
-		tables = append(tables, r.Table)
-	}
-	slices.Sort(tables)
 	return fmt.Sprintf("%s asks, under the study %s, for aggregates over %s, covered by %s noise of epsilon %g.",
-		q.who.Name, q.name, strings.Join(slices.Compact(tables), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)
+		q.who.Name, q.name, strings.Join(q.plan.Fragment.Tables(), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	AnswerGrid     AnswerGrid        `yaml:"answer_grid"`
 	Studies        map[string]Study  `yaml:"studies"`
 	Researchers    map[string]Access `yaml:"researchers"`
+	Issuers        []identity.Issuer `yaml:"issuers"`
 }
 
 // KeyPair is a certificate chain and its private key, both PEM files.
@@ -82,6 +84,8 @@ type Study struct {
 type Access struct {
 	TokenSHA256 string        `yaml:"token_sha256"`
 	Token       config.Secret `yaml:"token"`
+	// Roles are researcher, custodian, operator. Empty: researcher.
+	Roles []string `yaml:"roles"`
 	// Budget is the most that the researcher's queries may cost under all studies together;
 	// nil: no more than each study allows.
 	Budget *dp.Budget `yaml:"budget"`
@@ -134,6 +138,7 @@ func LoadConfig(path string) (*Config, error) {
 		r.Token.File = config.Resolve(path, r.Token.File)
 		c.Researchers[name] = r
 	}
+	identity.Resolve(path, c.Issuers)
 	if !strings.HasPrefix(c.Catalog, builtinPrefix) {
 		c.Catalog = config.Resolve(path, c.Catalog)
 	}
@@ -195,12 +200,20 @@ func (c *Config) validate() error {
 			problems = append(problems, err)
 		}
 	}
+	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, err)
+	}
 	for name, r := range c.Researchers {
 		if !plainName.MatchString(name) {
 			problem("researcher %q: a name has lower-case letters, digits, '.', '_' and '-'", name)
 		}
 		if (r.TokenSHA256 == "") == (r.Token == config.Secret{}) {
 			problem("researcher %s: give one of `token_sha256` and `token`", name)
+		}
+		for _, role := range r.Roles {
+			if _, ok := identity.ParseRole(role); !ok {
+				problem("researcher %s: role %q; give researcher, custodian or operator", name, role)
+			}
 		}
 		if r.Budget != nil {
 			if err := r.Budget.Validate(); err != nil {
@@ -247,6 +260,17 @@ func (s Study) validate(name string, researchers map[string]Access) error {
 
 // minToken is the shortest token that is taken, in bytes: no guessing.
 const minToken = 16
+
+func (c Access) roles() []identity.Role {
+	if len(c.Roles) == 0 {
+		return []identity.Role{identity.RoleResearcher}
+	}
+	roles := make([]identity.Role, len(c.Roles))
+	for i, r := range c.Roles {
+		roles[i] = identity.Role(r)
+	}
+	return roles
+}
 
 func (c Access) hash() ([sha256.Size]byte, error) {
 	var sum [sha256.Size]byte

@@ -13,6 +13,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -20,24 +21,33 @@ import (
 // Coordinator answers the queries of one federation. Its methods may be called
 // at the same time.
 type Coordinator struct {
-	config  *Config
-	catalog *catalog.Catalog
-	roster  Roster
-	ledger  *ledger.Ledger
-	nodes   nodes
-	tokens  map[string][sha256.Size]byte // by researcher
-	log     *slog.Logger
+	config   *Config
+	catalog  *catalog.Catalog
+	roster   Roster
+	ledger   *ledger.Ledger
+	nodes    nodes
+	tokens   map[string][sha256.Size]byte // of local accounts, by researcher
+	people   *identity.Verifier           // knows whom other providers vouch for
+	accounts *identity.Local              // vouches for local accounts, to the hospitals
+	log      *slog.Logger
 
 	now func() time.Time
-	// noise covers one partial aggregate. It is dp.Noise.Add, but in this
-	// package's own tests.
-	noise func(n dp.Noise, x, lInf int64) (int64, error)
+	// noise prepares what covers one partial aggregate. It is dp.Noise.Adder, but in
+	// this package's own tests.
+	noise func(n dp.Noise, c dp.Coordinate) (adder, error)
 }
+
+// adder covers a number with noise.
+type adder interface {
+	Add(x int64) (int64, error)
+}
+
+func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
 
 // Open reads what the configuration names: catalog, certificates, tokens and
 // ledger. The roster stays the caller's. Close the Coordinator after use.
 func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
-	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: dp.Noise.Add, tokens: map[string][sha256.Size]byte{}}
+	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: drawn, tokens: map[string][sha256.Size]byte{}}
 	if err := config.AnswerGrid.validate(); err != nil {
 		return nil, err
 	}
@@ -49,6 +59,16 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		if c.tokens[name], err = r.hash(); err != nil {
 			return nil, fmt.Errorf("researcher %s: %w", name, err)
 		}
+	}
+	if c.people, err = identity.Open(config.Issuers, time.Now); err != nil {
+		return nil, err
+	}
+	key, err := pki.OpenSigningKey(config.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	if c.accounts, err = identity.NewLocal(identity.Accounts(config.Federation), config.Federation, key, time.Now); err != nil {
+		return nil, err
 	}
 	c.nodes = nodes{links: map[string]link{}, secure: func(name string) ([]grpc.DialOption, error) {
 		peer := pki.Identity{Federation: config.Federation, Role: pki.RoleNode, Name: name}

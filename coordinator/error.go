@@ -14,19 +14,20 @@ type Code string
 
 // The codes beyond those of package planner.
 const (
-	CodeUnauthorized    Code = "UNAUTHORIZED"      // no token, or one that nobody here has
-	CodeStudyUnknown    Code = "STUDY_UNKNOWN"     // no such study, or not one of this researcher's
-	CodeStudyExpired    Code = "STUDY_EXPIRED"     // the study's last day is over
-	CodeEpsilonTooLarge Code = "EPSILON_TOO_LARGE" // above the study's cap for one query
-	CodeBudgetExhausted Code = "BUDGET_EXHAUSTED"  // the study has not enough left
-	CodeHospitalMissing Code = "HOSPITAL_MISSING"  // too few hospitals are there, or agree on the catalog
-	CodeHospitalRefused Code = "HOSPITAL_REFUSED"  // refused or unreachable before anything was charged
-	CodeHospitalFailed  Code = "HOSPITAL_FAILED"   // failed while computing; the charge stays
-	CodeTimeout         Code = "TIMEOUT"           // the query's time is up
-	CodeCanceled        Code = "CANCELED"          // the caller went away
-	CodeInvalidRequest  Code = "INVALID_REQUEST"   // not a request that this service reads
-	CodeTooLong         Code = "TOO_LONG"          // a request larger than this service reads
-	CodeInternal        Code = "INTERNAL"          // a fault of this coordinator; its log tells more
+	CodeUnauthorized        Code = "UNAUTHORIZED"         // no token, or one that nobody here has
+	CodeIdentityUnavailable Code = "IDENTITY_UNAVAILABLE" // the token's provider cannot be reached
+	CodeStudyUnknown        Code = "STUDY_UNKNOWN"        // no such study, or not one of this researcher's
+	CodeStudyExpired        Code = "STUDY_EXPIRED"        // the study's last day is over
+	CodeEpsilonTooLarge     Code = "EPSILON_TOO_LARGE"    // above the study's cap for one query
+	CodeBudgetExhausted     Code = "BUDGET_EXHAUSTED"     // the study has not enough left
+	CodeHospitalMissing     Code = "HOSPITAL_MISSING"     // too few hospitals are there, or agree on the catalog
+	CodeHospitalRefused     Code = "HOSPITAL_REFUSED"     // refused or unreachable before anything was charged
+	CodeHospitalFailed      Code = "HOSPITAL_FAILED"      // failed while computing; the charge stays
+	CodeTimeout             Code = "TIMEOUT"              // the query's time is up
+	CodeCanceled            Code = "CANCELED"             // the caller went away
+	CodeInvalidRequest      Code = "INVALID_REQUEST"      // not a request that this service reads
+	CodeTooLong             Code = "TOO_LONG"             // a request larger than this service reads
+	CodeInternal            Code = "INTERNAL"             // a fault of this coordinator; its log tells more
 )
 
 // Why a hospital is not part of an answer, beside what a node says itself.

@@ -191,8 +191,23 @@ type federation struct {
 }
 
 type draw struct {
-	noise   dp.Noise
-	x, lInf int64
+	noise dp.Noise
+	of    dp.Coordinate
+	x     int64
+}
+
+// silent draws no noise, and notes for what it should have been drawn.
+type silent struct {
+	f     *federation
+	noise dp.Noise
+	of    dp.Coordinate
+}
+
+func (s silent) Add(x int64) (int64, error) {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.draws = append(s.f.draws, draw{s.noise, s.of, x})
+	return x, nil
 }
 
 func (f *federation) Members() []membership.Member { return f.members }
@@ -250,12 +265,7 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	logger := slog.New(slog.NewTextHandler(f.log, nil))
 	f.Coordinator, err = Open(t.Context(), f.config, f, logger)
 	must(t, err)
-	f.Coordinator.noise = func(n dp.Noise, x, lInf int64) (int64, error) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.draws = append(f.draws, draw{n, x, lInf})
-		return x, nil
-	}
+	f.Coordinator.noise = func(n dp.Noise, c dp.Coordinate) (adder, error) { return silent{f, n, c}, nil }
 	t.Cleanup(func() { must(t, f.Close()) })
 	for _, name := range f.config.Hospitals {
 		f.start(t, ca, dir, name)
@@ -299,7 +309,7 @@ func (f *federation) listen(t *testing.T) (net.Listener, string) {
 
 func (f *federation) ask(ctx context.Context, t *testing.T, sql string) (*Answer, error) {
 	t.Helper()
-	who, err := f.Authenticate(alice)
+	who, err := f.Authenticate(ctx, alice)
 	must(t, err)
 	return f.Query(ctx, who, Request{SQL: sql, Study: "s"}, nil)
 }

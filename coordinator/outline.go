@@ -19,7 +19,7 @@ func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 		return nil, err
 	}
 	return &Outline{
-		Columns: q.plan.Columns, Cost: cost(q.plan, q.study.Budget.Accounting), Confidence: c.config.Confidence,
-		Expected: q.plan.Expected(c.config.Confidence),
+		Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
+		Expected: q.program.Expected(c.config.Confidence),
 	}, nil
 }

@@ -2,8 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,9 +9,6 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/planner"
 )
-
-// Researcher is someone who showed a valid token.
-type Researcher struct{ Name string }
 
 // Request is a query as a researcher asks it.
 type Request struct {
@@ -30,25 +25,6 @@ type Request struct {
 
 // maxSQL bounds a query's text, in bytes.
 const maxSQL = 256 << 10
-
-// Authenticate tells who bears the token. Time does not depend on how much of a
-// token is right.
-func (c *Coordinator) Authenticate(token string) (Researcher, error) {
-	sum := sha256.Sum256([]byte(token))
-	found := ""
-	for name, hash := range c.tokens {
-		if subtle.ConstantTimeCompare(sum[:], hash[:]) == 1 {
-			found = name
-		}
-	}
-	if found == "" || len(token) < minToken {
-		return Researcher{}, &Error{
-			Code: CodeUnauthorized, Message: "the bearer token is missing or unknown",
-			Hint: "send the token that the federation gave you",
-		}
-	}
-	return Researcher{Name: found}, nil
-}
 
 // admit checks that the researcher may ask this under the study, and fills in
 // the study's defaults.

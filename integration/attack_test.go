@@ -203,7 +203,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 		for _, x := range []int64{5, 5 + c.lInf, 6, -3} { // on the grid or not
 			seen := make([]int, cells)
 			for range n {
-				y, err := noise.Add(x, c.lInf)
+				y, err := noise.Add(x, dp.Coordinate{LInf: c.lInf, Weight: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -243,7 +243,7 @@ func TestAttackPrecision(t *testing.T) {
 		return odd
 	}
 	exact := func(x int64) int64 {
-		y, err := noise.Add(x, 1)
+		y, err := noise.Add(x, dp.Coordinate{LInf: 1, Weight: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -492,7 +492,7 @@ func TestAttackByClient(t *testing.T) {
 		// The difference has the error of two draws, and guesses whether patient 42 is there no better than
 		// epsilon allows; only the first answer depends on it.
 		n := dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, L0: 1}
-		half := dp.CombinedHalfWidth(0.95, []dp.Weighted{{Weight: 1, Distribution: n.Distribution(1)}, {Weight: -1, Distribution: n.Distribution(1)}})
+		half := dp.CombinedHalfWidth(0.95, []dp.Weighted{{Weight: 1, Distribution: n.Distribution(dp.Coordinate{LInf: 1, Weight: 1})}, {Weight: -1, Distribution: n.Distribution(dp.Coordinate{LInf: 1, Weight: 1})}})
 		const draws = 20_000
 		right, beyond := 0, 0
 		for i := range draws {

@@ -94,9 +94,9 @@ func (p *policy) check(r *fragment.Request, over *verified) (checked, error) {
 	}
 	// The coordinator is told the same as of a table that is not mapped: whether the
 	// data is as the catalog says depends on it.
-	for _, relation := range r.Fragment.Relations {
-		if over.wrong[strings.ToLower(relation.Table)] {
-			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", relation.Table))
+	for _, table := range r.Fragment.Tables() {
+		if over.wrong[strings.ToLower(table)] {
+			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
 		}
 	}
 	sql, err := p.engine.Compile(&r.Fragment, proof)

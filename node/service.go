@@ -230,10 +230,12 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 		}
 		return nil, refuse(CodeData, nil)
 	}
+	shown := *r
+	shown.Token = "" // a secret
 	detail, err := json.Marshal(struct {
 		Coordinator string            `json:"coordinator"`
 		Request     *fragment.Request `json:"request"`
-	}{id.String(), r})
+	}{id.String(), &shown})
 	if err != nil {
 		return nil, refuse(CodeRequest, err)
 	}

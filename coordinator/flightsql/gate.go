@@ -45,7 +45,7 @@ func (g gate) admit(ctx context.Context) (_ context.Context, token string, err e
 			user, token = basic(credentials)
 		}
 	}
-	w, err := g.authenticator.Authenticate(token)
+	w, err := g.authenticator.Authenticate(ctx, token)
 	var e *coordinator.Error
 	switch {
 	case err == nil:

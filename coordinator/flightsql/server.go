@@ -29,7 +29,7 @@ type Asker interface {
 
 // Authenticator tells who bears a token. Its errors are of type *coordinator.Error.
 type Authenticator interface {
-	Authenticate(token string) (coordinator.Researcher, error)
+	Authenticate(ctx context.Context, token string) (coordinator.Researcher, error)
 }
 
 // Informer is the part of a coordinator that tells about itself.

@@ -22,7 +22,7 @@ import (
 // Asker is the part of a coordinator that a query needs. Its errors are of type
 // *coordinator.Error.
 type Asker interface {
-	Authenticate(token string) (coordinator.Researcher, error)
+	coordinator.Authenticator
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
 }
@@ -123,7 +123,7 @@ func (d *door) known(next handler) http.HandlerFunc {
 		if !strings.EqualFold(scheme, "Bearer") {
 			token = ""
 		}
-		who, err := d.asker.Authenticate(token)
+		who, err := d.asker.Authenticate(r.Context(), token)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="intramuros"`)
 			d.fail(w, err)
@@ -259,7 +259,7 @@ func statusOf(code coordinator.Code) int {
 	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
 		coordinator.CodeHospitalRefused:
 		return http.StatusForbidden
-	case coordinator.CodeHospitalMissing:
+	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return http.StatusServiceUnavailable
 	case coordinator.CodeHospitalFailed:
 		return http.StatusBadGateway

@@ -43,7 +43,7 @@ type desk struct {
 	ready    bool
 }
 
-func (d *desk) Authenticate(token string) (coordinator.Researcher, error) {
+func (d *desk) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
 	if token != "good" {
 		return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "no"}
 	}
