@@ -254,7 +254,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	if !ok {
 		return errors.New("no password")
 	}
-	who, err := c.server.admitter.Authenticate(password.Password)
+	who, err := c.server.admitter.Authenticate(c.ctx, password.Password)
 	if err == nil && who.Name != parameters["user"] {
 		err = &coordinator.Error{
 			Code: coordinator.CodeUnauthorized, Message: fmt.Sprintf("the token is not that of the user %q", parameters["user"]), Hint: "connect as user with your own name, and your token as the password",

@@ -21,7 +21,7 @@ func stateOf(code coordinator.Code) string {
 		return "42501" // insufficient_privilege
 	case coordinator.CodeBudgetExhausted:
 		return "53400" // configuration_limit_exceeded
-	case coordinator.CodeHospitalMissing:
+	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return "57P03" // cannot_connect_now
 	case coordinator.CodeHospitalFailed:
 		return "58000" // system_error

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -10,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -83,6 +86,9 @@ func (c *conn) extended(m pgproto3.FrontendMessage, whole *string, start *int) e
 		*whole = strings.Clone(m.Query)
 		return c.parse(m.Name, *whole, m.ParameterOIDs, start)
 	case *pgproto3.Bind:
+		if s, ok := c.statements[m.PreparedStatement]; ok {
+			*whole, *start = s.whole, s.Start
+		}
 		return c.bind(m)
 	case *pgproto3.Describe:
 		if m.ObjectType == 'S' {
@@ -176,12 +182,56 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		}
 		p.arguments = append(p.arguments, v)
 	}
+	if s.kind == question || s.kind == explain {
+		if err := c.bindValues(p); err != nil {
+			return err
+		}
+	}
 	if len(c.portals) >= maxNamed {
 		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many portals", Hint: "close some"}
 	}
 	c.portals[strings.Clone(m.DestinationPortal)] = p
 	c.backend.Send(&pgproto3.BindComplete{})
 	return nil
+}
+
+// bindValues turns a portal's arguments into values, and plans its question with them.
+func (c *conn) bindValues(p *portal) error {
+	if len(p.arguments) == 0 {
+		return nil
+	}
+	p.values = map[string]value.Value{}
+	for i, a := range p.arguments {
+		p.values[strconv.Itoa(i+1)] = valueOf(a, p.statement.parameters[i])
+	}
+	if p.statement.kind == explain {
+		return nil
+	}
+	planned := *p.statement // its columns may depend on the values
+	if _, err := c.outline(&planned, p.values); err != nil {
+		return err
+	}
+	p.statement = &planned
+	return nil
+}
+
+func valueOf(a any, oid uint32) value.Value {
+	switch a := a.(type) {
+	case bool:
+		return value.Bool(a)
+	case int64:
+		return value.Int(a)
+	case float64:
+		return value.Float(a)
+	case string:
+		return value.Text(a)
+	case time.Time:
+		if oid == dictionary.OIDDate {
+			return value.Date(a.Unix() / 86400)
+		}
+		return value.Timestamp(a.UnixMicro())
+	}
+	return value.Null(value.TypeText)
 }
 
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.

@@ -26,7 +26,7 @@ type Asker interface {
 // Admitter tells who bears a token, and whether a study is theirs. Its errors are of
 // type *coordinator.Error.
 type Admitter interface {
-	Authenticate(token string) (coordinator.Researcher, error)
+	Authenticate(ctx context.Context, token string) (coordinator.Researcher, error)
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 }
 

@@ -40,6 +40,7 @@ type statement struct {
 	tag        string // of CommandComplete, where it is no SELECT
 	columns    []dictionary.Column
 	parameters []uint32 // OIDs
+	intervals  bool     // as columns, as they were when the columns were told
 	lookup     *dictionary.Question
 	name, text string // of SET and SHOW
 }
@@ -47,7 +48,8 @@ type statement struct {
 // portal is a statement with its parameters, and its answer once it has run.
 type portal struct {
 	statement *statement
-	arguments []any
+	arguments []any                  // of a question about the catalog
+	values    map[string]value.Value // of one about patients
 	formats   []int16
 	ran       bool
 	rows      [][]any
@@ -119,15 +121,34 @@ func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statemen
 		p.lookup, p.columns = q, q.Columns
 	default:
 		p.kind = question
-		o, err := c.server.asker.Outline(c.who, c.settings.Request(s.Text))
+		o, err := c.outline(p, nil)
 		if err != nil {
 			return nil, err
 		}
-		for _, column := range tabular.Columns(o.Columns, c.settings.Intervals) {
-			p.columns = append(p.columns, dictionary.Column{Name: column.Name, OID: dictionary.OIDOf(column.Type)})
+		for i, q := range o.Parameters {
+			n, err := strconv.Atoi(q.Name)
+			if err != nil || n > len(p.parameters) {
+				return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "the parameter " + q.Name + " has no number", Hint: "write $1, $2 and so on"}
+			}
+			if n > len(types) || types[n-1] == 0 {
+				p.parameters[n-1] = dictionary.OIDOf(o.Parameters[i].Type)
+			}
 		}
 	}
 	return p, nil
+}
+
+// outline plans a question, and leaves its columns, as far as they are known.
+func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordinator.Outline, error) {
+	o, err := c.server.asker.Outline(c.who, c.settings.Request(p.Text, parameters))
+	if err != nil {
+		return nil, err
+	}
+	p.intervals, p.columns = c.settings.Intervals, nil
+	for _, column := range tabular.Columns(o.Columns, p.intervals) {
+		p.columns = append(p.columns, dictionary.Column{Name: column.Name, OID: dictionary.OIDOf(column.Type)})
+	}
+	return o, nil
 }
 
 // readSet reads SET [SESSION | LOCAL] name {= | TO} value, SET TRANSACTION …, RESET name.
@@ -287,16 +308,13 @@ func (c *conn) showRows(p *portal) {
 
 // ask runs a question about patients.
 func (c *conn) ask(p *portal) error {
-	if len(p.arguments) > 0 {
-		return &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "parameters are not supported yet", Hint: "write the values into the SQL"}
-	}
 	ctx, done := c.work()
 	defer done()
-	a, err := c.server.asker.Query(ctx, c.who, c.settings.Request(p.statement.Text), nil)
+	a, err := c.server.asker.Query(ctx, c.who, c.settings.Request(p.statement.Text, p.values), nil)
 	if err != nil {
 		return err
 	}
-	columns := tabular.Columns(a.Columns, len(p.statement.columns) > len(a.Columns)) // as they were described
+	columns := tabular.Columns(a.Columns, p.statement.intervals)
 	for _, row := range a.Rows {
 		line := make([]any, len(columns))
 		for i, column := range columns {
@@ -374,7 +392,7 @@ func short(x float64) string {
 func (c *conn) explain(p *portal) error {
 	ctx, done := c.work()
 	defer done()
-	e, err := c.server.asker.Explain(ctx, c.who, c.settings.Request(p.statement.Text))
+	e, err := c.server.asker.Explain(ctx, c.who, c.settings.Request(p.statement.Text, p.values))
 	if err != nil {
 		return err
 	}
