@@ -41,7 +41,7 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 		}
 		row := groupRow{group: g}
 		for _, o := range p.order {
-			row.order = append(row.order, g.evaluate(o.expr))
+			row.order = append(row.order, g.evaluate(o.Expr))
 		}
 		rows = append(rows, row)
 	}
@@ -99,10 +99,7 @@ type groupRow struct {
 // anything else. NULL comes last, first with DESC.
 func (p *Plan) compare(a, b groupRow) int {
 	for i, o := range p.order {
-		if c := value.Compare(a.order[i], b.order[i]); c != 0 {
-			if o.descending {
-				return -c
-			}
+		if c := o.Compare(a.order[i], b.order[i]); c != 0 {
 			return c
 		}
 	}

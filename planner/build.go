@@ -22,11 +22,6 @@ const (
 	relationAggregate = "aggregate" // column "0": the first aggregate
 )
 
-type order struct {
-	expr       *fragment.Expr
-	descending bool
-}
-
 // buildRelease plans one release.
 func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
@@ -223,7 +218,7 @@ func (b *builder) outputs() {
 		if t.kind == termLiteral {
 			t = b.ordinal(t, "ORDER BY")
 		}
-		p.order = append(p.order, order{b.output(t), o.descending})
+		p.order = append(p.order, o.order(b.output(t)))
 	}
 	if s.limit != nil {
 		p.limit = count(s.limit, "LIMIT")
@@ -561,7 +556,15 @@ func (b *builder) settle() {
 // a patient can change.
 func (b *builder) prove() {
 	p := b.plan
-	b.fragment.Relations, b.fragment.Filter, b.fragment.Patient = b.relations(), b.filter, b.patient
+	b.fragment.Filter, b.fragment.Patient = b.filter, b.patient
+	exprs := []*fragment.Expr{b.filter, b.patient}
+	for _, k := range b.fragment.Keys {
+		exprs = append(exprs, k.Expr)
+	}
+	for _, partial := range b.fragment.Partials {
+		exprs = append(exprs, partial.Expr)
+	}
+	b.fragment.Relations = prune(b.relations(), exprs...)
 	p.Fragment = b.fragment
 	proof, err := fragment.Check(p.Fragment, b.catalog)
 	if err != nil {

@@ -97,34 +97,48 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 		}
 	}
 	arms := []*fragment.Derived{}
-	for side := range sides {
+	for side, whole := range []*derived{left, right} {
 		d := sides[side].project(items[side], false)
-		if d.Combine == "" && len(d.Relations) == 1 && d.Relations[0].Derived != nil && d.Relations[0].Derived.Combine == how && how != fragment.CombineExcept && plain(d.Derived) {
-			arms = append(arms, d.Relations[0].Derived.Arms...) // (a UNION b) UNION c
+		if passesOn(d.Derived, whole.Derived) {
+			d = whole
+		}
+		if d.Combine == how && how != fragment.CombineExcept && (side == 0 || how != fragment.CombineIntersect) {
+			arms = append(arms, d.Arms...) // (a UNION b) UNION c
 			continue
 		}
 		arms = append(arms, d.Derived)
 	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	visible := sides[0].project(items[0], false).columns
+	if first := leaf(arms[0]); passesOn(sides[0].project(items[0], false).Derived, left.Derived) {
+		for i := range visible {
+			visible[i].column = first.Columns[i].Name
+		}
+	}
 	return r.settleDerived(out, visible, at)
 }
 
-// plain reports whether the select passes on each column of the one relation it reads.
-func plain(d *fragment.Derived) bool {
-	if d.Filter != nil || d.Grouped {
+// passesOn reports whether a select passes on the columns of a derived relation as
+// they are, in their order.
+func passesOn(d, whole *fragment.Derived) bool {
+	columns := leaf(whole).Columns
+	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
 		return false
 	}
 	for i, o := range d.Columns {
-		if o.Function != "" || o.Expr.Op != fragment.OpColumn {
-			return false
-		}
-		arms := d.Relations[0].Derived.Arms
-		if i >= len(arms[0].Columns) || arms[0].Columns[i].Name != o.Expr.Column || o.Name != o.Expr.Column {
+		if o.Function != "" || o.Expr.Op != fragment.OpColumn || o.Expr.Column != columns[i].Name {
 			return false
 		}
 	}
 	return true
+}
+
+// leaf is the select that names the columns of a derived relation.
+func leaf(d *fragment.Derived) *fragment.Derived {
+	for d.Combine != "" {
+		d = d.Arms[0]
+	}
+	return d
 }
 
 // common converts an expression so that it can be combined with one of another type.
@@ -222,6 +236,9 @@ func (r *resolver) selectedFrom(s *selectSyntax) *derived {
 				refuse(CodeType, s.qualify.at, "write a comparison, such as ROW_NUMBER() OVER (…) = 1", "QUALIFY needs a condition")
 			}
 			rows.filter = normalizeConjunction(qualify)
+		}
+		if d := passOn(rows, items); d != nil && qualify == nil && !s.distinct {
+			return d
 		}
 		return rows.project(items, s.distinct)
 	}
@@ -634,7 +651,7 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 	}
 	win.Partition = partition
 	for _, o := range t.over.orderBy {
-		win.Order = append(win.Order, fragment.Order{Expr: w.inner(o.term), Descending: o.descending, NullsFirst: o.nulls == "first"})
+		win.Order = append(win.Order, o.order(w.inner(o.term)))
 	}
 	frame := t.over.frame
 	f, special := windowFunctions[t.name]

@@ -17,7 +17,10 @@ type Query struct {
 	MaxGroups, MaxRows int
 	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest
 	// epsilon, up to MaxEpsilon, that is expected to reach it.
-	Accuracy   *Accuracy
+	Accuracy *Accuracy
+	// Parameters are the values of the text's parameters: of ? and $1 by their number,
+	// "1", of :name by their name.
+	Parameters map[string]value.Value
 	MaxEpsilon float64
 	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
 	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
@@ -70,7 +73,7 @@ type Plan struct {
 	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
 	supposed float64
 	having   *fragment.Expr
-	order    []order
+	order    []fragment.Order
 	limit    int // -1: all
 	offset   int
 }

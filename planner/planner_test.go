@@ -49,7 +49,7 @@ func TestGolden(t *testing.T) {
 			if d.HasArg("max_rows") {
 				d.ScanArgs(t, "max_rows", &q.MaxRows)
 			}
-			p, err := Build(q, federation(t, d.Cmd))
+			p, err := Compose(q, federation(t, d.Cmd))
 			if err != nil {
 				var e *Error
 				if !errors.As(err, &e) {
@@ -57,9 +57,31 @@ func TestGolden(t *testing.T) {
 				}
 				return fmt.Sprintf("%s\n%s\n", e.Caret(d.Input), err)
 			}
-			return describeAll(p)
+			return describeProgram(p)
 		})
 	})
+}
+
+func describeProgram(p *Program) string {
+	if p.after == nil {
+		return describeAll(p.Releases[0])
+	}
+	var b strings.Builder
+	b.WriteString(p.Describe())
+	for i, c := range p.Columns {
+		interval := ""
+		if p.after.columns[i].low != "" {
+			interval = ", with its interval"
+		}
+		fmt.Fprintf(&b, "%-10s %s %s: %s%s\n", "column", c.Name, c.Type, p.after.columns[i].name, interval)
+	}
+	for _, o := range p.after.order {
+		fmt.Fprintf(&b, "%-10s %s\n", "order by", o.Expr.Column)
+	}
+	if p.after.limit >= 0 || p.after.offset > 0 {
+		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.after.limit, p.after.offset)
+	}
+	return b.String()
 }
 
 func describeAll(p *Plan) string {
@@ -73,10 +95,10 @@ func describeAll(p *Plan) string {
 	}
 	for _, o := range p.order {
 		direction := ""
-		if o.descending {
+		if o.Descending {
 			direction = " DESC"
 		}
-		fmt.Fprintf(&b, "%-10s %s%s\n", "order by", o.expr, direction)
+		fmt.Fprintf(&b, "%-10s %s%s\n", "order by", o.Expr, direction)
 	}
 	if p.limit >= 0 || p.offset > 0 {
 		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.limit, p.offset)

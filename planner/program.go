@@ -26,8 +26,8 @@ type Program struct {
 type after struct {
 	*fragment.Derived
 	columns []shown
-	order   []order // each expr is a column of Derived
-	limit   int     // -1: all
+	order   []fragment.Order // by columns of Derived
+	limit   int              // -1: all
 	offset  int
 }
 
@@ -62,6 +62,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if statement.query == nil {
 		refuse(CodeNotSupported, statement.at, "write SELECT …", "this statement is no query")
 	}
+	statement.query.bind(statement.bound(q.Parameters))
 	compose := func(shares int) *Program {
 		c := &composer{query: q, federation: fed, shares: shares}
 		extended := *fed.Catalog
@@ -146,13 +147,8 @@ func (c *composer) release(q *querySyntax, within *scope) *Plan {
 // single reports whether the query is one release as it stands.
 func (c *composer) single(q *querySyntax, within *scope) bool {
 	s := q.selected
-	if s == nil || s.distinct || s.qualify != nil || len(s.groupBy) > 1 || c.nested(q, within) {
+	if s == nil || len(s.groupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
 		return false
-	}
-	for _, i := range s.items {
-		if windowWithin(i.term) != nil {
-			return false
-		}
 	}
 	return !slices.ContainsFunc(q.orderBy, func(o orderSyntax) bool { return windowWithin(o.term) != nil })
 }
@@ -201,7 +197,7 @@ func (c *composer) after(q *querySyntax) *after {
 	for i, o := range q.orderBy {
 		at := d.columns[places(len(d.columns), i)]
 		column, _ := d.table.Column(at.column)
-		a.order = append(a.order, order{fragment.Column("", column.Name, column.Type), o.descending})
+		a.order = append(a.order, o.order(fragment.Column("", column.Name, column.Type)))
 	}
 	if inner.selected != nil {
 		visible = visible[:len(visible)-(len(inner.selected.items)-len(q.selected.items))]
@@ -211,7 +207,7 @@ func (c *composer) after(q *querySyntax) *after {
 	}
 	for _, v := range visible {
 		s := shown{label: v.name, name: v.column}
-		s.low, s.high = carry(a.Derived, v.column)
+		s.low, s.high = c.carry(a.Derived, v.column)
 		a.columns = append(a.columns, s)
 	}
 	return a
@@ -278,15 +274,19 @@ func (c *composer) derive(q *querySyntax, within *scope) *derived {
 	if c.nested(q, within) {
 		return r.selected(q.selected)
 	}
-	if inner, outer := split(q); inner != nil {
-		table := c.table(c.release(inner, within))
-		r.adopt(table, releasedAlias, q.at)
+	if inner, outer, others := c.split(q, within); inner != nil {
+		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.at)
+		for i, other := range others {
+			r.adopt(c.table(c.release(other, within.with(q.with))), otherAlias(i), q.at).Join = fragment.JoinCross
+		}
 		return r.selectedFrom(outer)
 	}
 	return c.table(c.release(q, within))
 }
 
 const releasedAlias = " released"
+
+func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
 
 // table makes a release a table that is public: what was released is.
 func (c *composer) table(p *Plan) *derived {
@@ -331,7 +331,10 @@ func (p *Plan) released() []string {
 
 // carry adds the ends of a column's interval to a Derived, where the column is a
 // released one that is passed on, and returns their names.
-func carry(d *fragment.Derived, name string) (low, high string) {
+func (c *composer) carry(d *fragment.Derived, name string) (low, high string) {
+	if d.Combine == fragment.CombineAll {
+		return c.carryAll(d, name)
+	}
 	if d.Combine != "" || d.Grouped {
 		return "", ""
 	}
@@ -342,13 +345,38 @@ func carry(d *fragment.Derived, name string) (low, high string) {
 	}
 	relation := d.Relations[slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == o.Expr.Relation })]
 	if relation.Derived != nil {
-		if low, high = carry(relation.Derived, o.Expr.Column); low == "" {
-			return "", ""
+		low, high = c.carry(relation.Derived, o.Expr.Column)
+	} else if t, _ := c.catalog.Table(relation.Table); t != nil {
+		if _, noisy := t.Column(o.Expr.Column + lowEnd); noisy {
+			low, high = o.Expr.Column+lowEnd, o.Expr.Column+highEnd
 		}
-	} else {
-		low, high = o.Expr.Column+lowEnd, o.Expr.Column+highEnd
+	}
+	if low == "" {
+		return "", ""
 	}
 	return valueOutput(d, fragment.Column(relation.Name, low, o.Expr.Type)), valueOutput(d, fragment.Column(relation.Name, high, o.Expr.Type))
+}
+
+// carryAll adds the ends to every arm of a UNION ALL, if all arms have them.
+func (c *composer) carryAll(d *fragment.Derived, name string) (low, high string) {
+	place := slices.IndexFunc(leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
+	var arms []*fragment.Derived
+	for _, arm := range d.Arms {
+		copied := *arm
+		copied.Columns = slices.Clone(arm.Columns)
+		width := len(copied.Columns)
+		if arm.Combine != "" || place < 0 || place >= width {
+			return "", ""
+		}
+		l, _ := c.carry(&copied, copied.Columns[place].Name)
+		if l == "" || len(copied.Columns) != width+2 {
+			return "", ""
+		}
+		arms = append(arms, &copied)
+	}
+	d.Arms = arms
+	columns := arms[0].Columns
+	return columns[len(columns)-2].Name, columns[len(columns)-1].Name
 }
 
 // groupingSets writes a query with several grouping sets as UNION ALL of one query a
@@ -415,13 +443,14 @@ func groupingSets(q *querySyntax) *querySyntax {
 }
 
 // split divides a SELECT into the release that it needs, and what it computes with
-// the release's rows: windows, QUALIFY, DISTINCT. inner is nil where nothing is.
-func split(q *querySyntax) (inner *querySyntax, outer *selectSyntax) {
+// the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
+// the others. inner is nil where nothing is.
+func (c *composer) split(q *querySyntax, within *scope) (inner *querySyntax, outer *selectSyntax, others []*querySyntax) {
 	s := q.selected
-	windowed := slices.ContainsFunc(s.items, func(i itemSyntax) bool { return windowWithin(i.term) != nil })
-	if !windowed && !s.distinct && s.qualify == nil {
-		return nil, nil
+	if !c.computes(q, within) {
+		return nil, nil, nil
 	}
+	within = within.with(q.with)
 	in := *s
 	in.items, in.distinct, in.qualify = nil, false, nil
 	out := &selectSyntax{at: s.at, distinct: s.distinct}
@@ -431,7 +460,15 @@ func split(q *querySyntax) (inner *querySyntax, outer *selectSyntax) {
 		if t.kind == termLiteral {
 			return t
 		}
-		if windowWithin(t) == nil {
+		if t.kind == termQuery && c.isRelease(t.query, within) {
+			if t.query.selected == nil || len(t.query.selected.items) != 1 || len(t.query.selected.groupBy) > 0 {
+				refuse(CodeNotSupported, t.at, "select one aggregate without GROUP BY", "this subquery is no single value")
+			}
+			others = append(others, t.query)
+			name := t.query.selected.items[0].name()
+			return &termSyntax{kind: termColumn, at: t.at, qualifier: otherAlias(len(others) - 1), name: name}
+		}
+		if windowWithin(t) == nil && !c.scalarWithin(t, within) {
 			i := slices.IndexFunc(in.items, func(i itemSyntax) bool { return i.term.same(t) })
 			if i < 0 {
 				i = len(in.items)
@@ -475,7 +512,27 @@ func split(q *querySyntax) (inner *querySyntax, outer *selectSyntax) {
 		})
 		out.qualify = move(aliased)
 	}
-	return &querySyntax{at: q.at, with: q.with, selected: &in}, out
+	return &querySyntax{at: q.at, with: q.with, selected: &in}, out, others
+}
+
+// computes reports whether a SELECT computes with what it releases: see split.
+func (c *composer) computes(q *querySyntax, within *scope) bool {
+	s := q.selected
+	return s.distinct || s.qualify != nil || slices.ContainsFunc(s.items, func(i itemSyntax) bool {
+		return windowWithin(i.term) != nil || c.scalarWithin(i.term, within.with(q.with))
+	})
+}
+
+// scalarWithin reports whether a term holds, outside of its aggregates, a subquery
+// that is a release.
+func (c *composer) scalarWithin(t *termSyntax, within *scope) bool {
+	if t.kind == termQuery {
+		return c.isRelease(t.query, within)
+	}
+	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+		return false
+	}
+	return slices.ContainsFunc(t.args, func(a *termSyntax) bool { return c.scalarWithin(a, within) })
 }
 
 // same reports whether two terms are written alike.
@@ -564,10 +621,7 @@ func (a *after) answer(columns []Column, rows fragment.Rows) *Answer {
 	}
 	slices.SortStableFunc(rows.Values, func(x, y []value.Value) int {
 		for _, o := range a.order {
-			if c := value.Compare(x[at[o.expr.Column]], y[at[o.expr.Column]]); c != 0 {
-				if o.descending {
-					return -c
-				}
+			if c := o.Compare(x[at[o.Expr.Column]], y[at[o.Expr.Column]]); c != 0 {
 				return c
 			}
 		}

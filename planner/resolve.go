@@ -120,6 +120,9 @@ var operators = map[string]fragment.Op{
 }
 
 func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	if operators[t.name] == "" {
+		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
+	}
 	if f, ok := operations[t.name]; ok {
 		return f(newCall(t, resolve))
 	}
@@ -172,6 +175,9 @@ func mistyped(at Position, err error, hint string) {
 // apply builds one operation in normal form, so that rewritings of a query make
 // the same fragment.
 func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	if op == fragment.OpNot && args[0].Op == fragment.OpNot {
+		return args[0].Args[0]
+	}
 	op, args = normalize(op, args)
 	e, err := fragment.New(op, args...)
 	if err != nil {

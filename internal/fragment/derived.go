@@ -556,7 +556,11 @@ func (d *Derived) String() string {
 	if d.Combine != "" {
 		var arms []string
 		for _, arm := range d.Arms {
-			arms = append(arms, arm.String())
+			text := arm.String()
+			if arm.Combine != "" {
+				text = "(\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n)"
+			}
+			arms = append(arms, text)
 		}
 		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
 	}
