@@ -447,6 +447,9 @@ func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 				among("false", "f", "no", "n", "off", "0"), fragment.Literal(value.Bool(false)), nothing(value.TypeBool))
 		}
 	}
+	if x.Type == t.castType {
+		return x
+	}
 	e, err := fragment.Cast(x, t.castType)
 	if err != nil {
 		hint := ""
