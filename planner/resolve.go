@@ -120,11 +120,11 @@ var operators = map[string]fragment.Op{
 }
 
 func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
-	if operators[t.name] == "" {
-		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
-	}
 	if f, ok := operations[t.name]; ok {
 		return f(newCall(t, resolve))
+	}
+	if operators[t.name] == "" {
+		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
 	}
 	var args []*fragment.Expr
 	switch t.name {
