@@ -465,7 +465,7 @@ func TestAttackByClient(t *testing.T) {
 		// Without stored answers: a mean of 1,000 draws is the exact count.
 		sum := 0.0
 		for range 1000 {
-			y, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.5, L0: 1}.Add(100, 1)
+			y, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.5, L0: 1}.Add(100, dp.Coordinate{LInf: 1, Weight: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -497,8 +497,8 @@ func TestAttackByClient(t *testing.T) {
 		right, beyond := 0, 0
 		for i := range draws {
 			there := int64(i % 2)
-			a, errA := n.Add(299+there, 1)
-			b, errB := n.Add(299, 1)
+			a, errA := n.Add(299+there, dp.Coordinate{LInf: 1, Weight: 1})
+			b, errB := n.Add(299, dp.Coordinate{LInf: 1, Weight: 1})
 			if errA != nil || errB != nil {
 				t.Fatal(errA, errB)
 			}
