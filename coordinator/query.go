@@ -37,8 +37,12 @@ type query struct {
 // call at a time, and must return soon. What comes after the charge, the steps and the
 // answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
 // the query at once, and at the hospitals too; what was charged by then stays charged.
+// Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
+		return c.inform(ctx, who, req, statement)
+	}
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
@@ -162,11 +166,20 @@ func newID() string {
 
 // plan admits and plans a query; it touches nothing.
 func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	statement, unread := planner.Read(req.SQL)
+	if unread == nil {
+		if err := req.hint(statement.Hints); err != nil {
+			return nil, err
+		}
+	}
 	study, err := c.admit(who, &req)
 	if err != nil {
 		return nil, err
 	}
-	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	if unread != nil {
+		return nil, planError(unread)
+	}
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence

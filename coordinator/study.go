@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -21,6 +22,8 @@ type Request struct {
 	Accuracy *planner.Accuracy
 	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
 	MaxGroups, MaxRows int
+	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
+	Parameters map[string]value.Value
 }
 
 // maxSQL bounds a query's text, in bytes.

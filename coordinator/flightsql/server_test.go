@@ -59,7 +59,7 @@ type fake struct {
 
 var columns = []planner.Column{{Name: "city", Type: value.TypeText}, {Name: "n", Type: value.TypeInt, Noisy: true}}
 
-func (f *fake) Authenticate(token string) (coordinator.Researcher, error) {
+func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
 	switch token {
 	case aliceToken:
 		return coordinator.Researcher{Name: "alice"}, nil
@@ -431,18 +431,28 @@ func TestMetadata(t *testing.T) {
 		call call
 		rows int64
 	}{
-		"catalogs":    {func() (*flight.FlightInfo, error) { return c.GetCatalogs(ctx) }, 1},
-		"schemas":     {func() (*flight.FlightInfo, error) { return c.GetDBSchemas(ctx, &flightsql.GetDBSchemasOpts{}) }, 1},
-		"no schema":   {func() (*flight.FlightInfo, error) { return c.GetDBSchemas(ctx, &flightsql.GetDBSchemasOpts{DbSchemaFilterPattern: text("x%")}) }, 0},
+		"catalogs": {func() (*flight.FlightInfo, error) { return c.GetCatalogs(ctx) }, 1},
+		"schemas":  {func() (*flight.FlightInfo, error) { return c.GetDBSchemas(ctx, &flightsql.GetDBSchemasOpts{}) }, 1},
+		"no schema": {func() (*flight.FlightInfo, error) {
+			return c.GetDBSchemas(ctx, &flightsql.GetDBSchemasOpts{DbSchemaFilterPattern: text("x%")})
+		}, 0},
 		"table types": {func() (*flight.FlightInfo, error) { return c.GetTableTypes(ctx) }, 1},
-		"all tables":  {func() (*flight.FlightInfo, error) { return c.GetTables(ctx, &flightsql.GetTablesOpts{IncludeSchema: true}) }, int64(len(catalog.OMOP().Tables))},
-		"one table":   {func() (*flight.FlightInfo, error) { return c.GetTables(ctx, &flightsql.GetTablesOpts{TableNameFilterPattern: text(`PERSO_`)}) }, 1},
-		"views":       {func() (*flight.FlightInfo, error) { return c.GetTables(ctx, &flightsql.GetTablesOpts{TableTypes: []string{"VIEW"}}) }, 0},
-		"key":         {func() (*flight.FlightInfo, error) { return c.GetPrimaryKeys(ctx, flightsql.TableRef{Table: "person"}) }, 1},
-		"types":       {func() (*flight.FlightInfo, error) { return c.GetXdbcTypeInfo(ctx, nil) }, 6},
-		"one type":    {func() (*flight.FlightInfo, error) { n := int32(91); return c.GetXdbcTypeInfo(ctx, &n) }, 1},
-		"info":        {func() (*flight.FlightInfo, error) { return c.GetSqlInfo(ctx, []flightsql.SqlInfo{flightsql.SqlInfoFlightSqlServerName, 99999}) }, 1},
-		"no info":     {func() (*flight.FlightInfo, error) { return c.GetSqlInfo(ctx, []flightsql.SqlInfo{99999}) }, 0},
+		"all tables": {func() (*flight.FlightInfo, error) {
+			return c.GetTables(ctx, &flightsql.GetTablesOpts{IncludeSchema: true})
+		}, int64(len(catalog.OMOP().Tables))},
+		"one table": {func() (*flight.FlightInfo, error) {
+			return c.GetTables(ctx, &flightsql.GetTablesOpts{TableNameFilterPattern: text(`PERSO_`)})
+		}, 1},
+		"views": {func() (*flight.FlightInfo, error) {
+			return c.GetTables(ctx, &flightsql.GetTablesOpts{TableTypes: []string{"VIEW"}})
+		}, 0},
+		"key":      {func() (*flight.FlightInfo, error) { return c.GetPrimaryKeys(ctx, flightsql.TableRef{Table: "person"}) }, 1},
+		"types":    {func() (*flight.FlightInfo, error) { return c.GetXdbcTypeInfo(ctx, nil) }, 6},
+		"one type": {func() (*flight.FlightInfo, error) { n := int32(91); return c.GetXdbcTypeInfo(ctx, &n) }, 1},
+		"info": {func() (*flight.FlightInfo, error) {
+			return c.GetSqlInfo(ctx, []flightsql.SqlInfo{flightsql.SqlInfoFlightSqlServerName, 99999})
+		}, 1},
+		"no info": {func() (*flight.FlightInfo, error) { return c.GetSqlInfo(ctx, []flightsql.SqlInfo{99999}) }, 0},
 		"cross reference": {func() (*flight.FlightInfo, error) {
 			return c.GetCrossReference(ctx, flightsql.TableRef{Table: "person"}, flightsql.TableRef{Table: "death"})
 		}, 1},
