@@ -21,6 +21,9 @@ type Request struct {
 	Accuracy *planner.Accuracy
 	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
 	MaxGroups, MaxRows int
+	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of
+	// it can be fetched without a risk to pay again because the data has changed meanwhile.
+	StoredOnly bool
 }
 
 // maxSQL bounds a query's text, in bytes.
