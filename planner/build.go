@@ -22,23 +22,10 @@ const (
 	relationAggregate = "aggregate" // column "0": the first aggregate
 )
 
-type order struct {
-	expr       *fragment.Expr
-	descending bool
-}
-
-// Build plans a query. The error is always an *Error.
-func Build(q Query, fed Federation) (plan *Plan, err error) {
-	defer catch(&err)
-	start := Position{Line: 1, Column: 1}
-	if len(fed.Hospitals) == 0 {
-		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
-	}
-	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
-		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
-	}
+// buildRelease plans one release.
+func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
-		resolver: &resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: parse(q.SQL).query,
+		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
 	}
 	b.read()
@@ -48,11 +35,14 @@ func Build(q Query, fed Federation) (plan *Plan, err error) {
 	b.selection()
 	b.settle()
 	b.prove()
+	b.allot()
+	b.expect()
 	if q.Accuracy != nil {
 		b.reach(*q.Accuracy)
 	}
 	b.release()
-	return b.plan, nil
+	b.warn()
+	return b.plan
 }
 
 type builder struct {
@@ -70,7 +60,6 @@ type builder struct {
 
 // read plans which rows are read, and whose they are.
 func (b *builder) read() {
-	b.resolver.scope = b.resolver.scope.with(b.syntax.with)
 	b.rows(b.syntax.selected)
 	if b.patient == nil {
 		refuse(CodeNoPatient, b.sources[0].at, "join a table with patients", "the query reads public tables only")
@@ -229,7 +218,7 @@ func (b *builder) outputs() {
 		if t.kind == termLiteral {
 			t = b.ordinal(t, "ORDER BY")
 		}
-		p.order = append(p.order, order{b.output(t), o.descending})
+		p.order = append(p.order, o.order(b.output(t)))
 	}
 	if s.limit != nil {
 		p.limit = count(s.limit, "LIMIT")
@@ -244,6 +233,12 @@ func (b *builder) expanded() []itemSyntax {
 	var items []itemSyntax
 	for _, item := range b.syntax.selected.items {
 		t := item.term
+		if t.kind == termCall && t.name == "approx_bounds" {
+			low, high := *t, *t
+			high.bin = 1
+			items = append(items, itemSyntax{term: &low, alias: item.name() + " low"}, itemSyntax{term: &high, alias: item.name() + " high"})
+			continue
+		}
 		if t.kind != termCall || t.name != "histogram" || len(t.args) != 4 {
 			items = append(items, item)
 			continue
@@ -375,8 +370,12 @@ func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
 		}
 	}
 	a := b.argument(t, f)
+	if a.domain != nil {
+		f = countDistinct
+	}
+	partials := f.partials(a)
 	released := Aggregate{function: f, argument: a.value, whole: len(t.args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
-	for _, partial := range f.partials(a) {
+	for _, partial := range partials {
 		released.Partials = append(released.Partials, b.partial(partial))
 		scale, center := 1.0, 0.0
 		if g := partial.Grid; g != nil {
@@ -410,7 +409,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *termSyntax, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, oneRow: b.oneRow()}
 	name := strings.ToUpper(t.name)
 	switch {
 	case t.star:
@@ -420,6 +419,8 @@ func (b *builder) argument(t *termSyntax, f *function) *argument {
 		return a
 	case len(t.args) != f.arguments:
 		refuse(CodeType, t.at, "", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case t.distinct && b.distinctValues(a, t):
+		return a
 	case t.distinct:
 		a.distinct, a.patient = true, b.distinct(t)
 		return a
@@ -474,7 +475,7 @@ func (b *builder) operand(t *termSyntax) operand {
 // patient END), and returns the condition c, or nil where every row counts.
 func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 	x := t.args[0]
-	hint := "write COUNT(DISTINCT patient), which counts patients"
+	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
 	if t.name != "count" {
 		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	}
@@ -507,7 +508,7 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
 		}
 	}
-	refuse(CodeNotSupported, t.at, hint, "only patients are counted with DISTINCT, and %s is not the patient's id", t.describe())
+	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
 	return nil
 }
 
@@ -555,7 +556,15 @@ func (b *builder) settle() {
 // a patient can change.
 func (b *builder) prove() {
 	p := b.plan
-	b.fragment.Relations, b.fragment.Filter, b.fragment.Patient = b.relations(), b.filter, b.patient
+	b.fragment.Filter, b.fragment.Patient = b.filter, b.patient
+	exprs := []*fragment.Expr{b.filter, b.patient}
+	for _, k := range b.fragment.Keys {
+		exprs = append(exprs, k.Expr)
+	}
+	for _, partial := range b.fragment.Partials {
+		exprs = append(exprs, partial.Expr)
+	}
+	b.fragment.Relations = prune(b.relations(), exprs...)
 	p.Fragment = b.fragment
 	proof, err := fragment.Check(p.Fragment, b.catalog)
 	if err != nil {

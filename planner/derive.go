@@ -29,6 +29,9 @@ type item struct {
 
 // derive plans a query in place of a table.
 func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
+	if r.composer != nil {
+		return r.composer.derive(q, within)
+	}
 	if r.depth >= maxQueryDepth {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
@@ -77,7 +80,11 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 			mine, _ := s.column(column.name)
 			theirs, _ := other.table.Column(other.columns[i].column)
 			e := s.expr(mine)
-			if mine.Type != theirs.Type {
+			switch {
+			case column.untyped:
+				e = fragment.Literal(value.Null(theirs.Type))
+			case other.columns[i].untyped:
+			case mine.Type != theirs.Type:
 				e = common(c.at, e, theirs.Type)
 			}
 			items[side] = append(items[side], item{left.columns[i].name, e})
@@ -90,34 +97,49 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 		}
 	}
 	arms := []*fragment.Derived{}
-	for side := range sides {
-		d := sides[side].project(items[side], false)
-		if d.Combine == "" && len(d.Relations) == 1 && d.Relations[0].Derived != nil && d.Relations[0].Derived.Combine == how && how != fragment.CombineExcept && plain(d.Derived) {
-			arms = append(arms, d.Relations[0].Derived.Arms...) // (a UNION b) UNION c
+	for side, whole := range []*derived{left, right} {
+		d := sides[side].aligned(items[side])
+		if passesOn(d.Derived, whole.Derived) {
+			d = whole
+		}
+		if d.Combine == how && how != fragment.CombineExcept && (side == 0 || how != fragment.CombineIntersect) {
+			arms = append(arms, d.Arms...) // (a UNION b) UNION c
 			continue
 		}
 		arms = append(arms, d.Derived)
 	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
-	visible := sides[0].project(items[0], false).columns
+	projected := sides[0].aligned(items[0])
+	visible := projected.columns
+	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
+		for i := range visible {
+			visible[i].column = first.Columns[i].Name
+		}
+	}
 	return r.settleDerived(out, visible, at)
 }
 
-// plain reports whether the select passes on each column of the one relation it reads.
-func plain(d *fragment.Derived) bool {
-	if d.Filter != nil || d.Grouped {
+// passesOn reports whether a select passes on the columns of a derived relation as
+// they are, in their order.
+func passesOn(d, whole *fragment.Derived) bool {
+	columns := leaf(whole).Columns
+	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
 		return false
 	}
 	for i, o := range d.Columns {
-		if o.Function != "" || o.Expr.Op != fragment.OpColumn {
-			return false
-		}
-		arms := d.Relations[0].Derived.Arms
-		if i >= len(arms[0].Columns) || arms[0].Columns[i].Name != o.Expr.Column || o.Name != o.Expr.Column {
+		if o.Function != "" || o.Expr.Op != fragment.OpColumn || o.Expr.Column != columns[i].Name {
 			return false
 		}
 	}
 	return true
+}
+
+// leaf is the select that names the columns of a derived relation.
+func leaf(d *fragment.Derived) *fragment.Derived {
+	for d.Combine != "" {
+		d = d.Arms[0]
+	}
+	return d
 }
 
 // common converts an expression so that it can be combined with one of another type.
@@ -126,8 +148,6 @@ func common(at Position, e *fragment.Expr, other value.Type) *fragment.Expr {
 	switch {
 	case e.Type == value.TypeInt && other == value.TypeFloat, e.Type == value.TypeDate && other == value.TypeTimestamp:
 		target = other
-	case e.Op == fragment.OpLiteral && e.Value.IsNull():
-		return fragment.Literal(value.Null(other))
 	case e.Type == value.TypeFloat && other == value.TypeInt, e.Type == value.TypeTimestamp && other == value.TypeDate:
 		return e
 	}
@@ -163,6 +183,11 @@ func (r *resolver) adopt(d *derived, alias string, at Position) *source {
 func (r *resolver) selected(s *selectSyntax) *derived {
 	r.rows(s)
 	r.tie()
+	return r.selectedFrom(s)
+}
+
+// selectedFrom plans what a SELECT makes of the rows that it reads.
+func (r *resolver) selectedFrom(s *selectSyntax) *derived {
 	if len(s.groupBy) > 1 {
 		refuse(CodeNotSupported, s.at, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
@@ -213,6 +238,9 @@ func (r *resolver) selected(s *selectSyntax) *derived {
 			}
 			rows.filter = normalizeConjunction(qualify)
 		}
+		if d := passOn(rows, items); d != nil && qualify == nil && !s.distinct {
+			return d
+		}
 		return rows.project(items, s.distinct)
 	}
 	var items []item
@@ -235,7 +263,7 @@ func passOn(rows *resolver, items []item) *derived {
 		if i.expr.Op != fragment.OpColumn {
 			return nil
 		}
-		columns = append(columns, column{i.name, i.expr.Column})
+		columns = append(columns, column{name: i.name, column: i.expr.Column})
 	}
 	return &derived{Derived: s.Derived, table: s.table, columns: columns}
 }
@@ -275,10 +303,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = o
 		}
-		if slices.ContainsFunc(columns, func(c column) bool { return c.name == i.name }) && i.name != "" {
-			continue // a name that stands twice names the first
-		}
-		columns = append(columns, column{i.name, o})
+		columns = append(columns, column{name: i.name, column: o, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
@@ -287,6 +312,29 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		d.Patient = valueOutput(d, r.patient)
 	}
 	return r.settleDerived(d, columns, at)
+}
+
+// aligned makes a side of UNION and its like: as many columns as items, so that
+// columns that are alike on one side still stand beside those of the other.
+func (r *resolver) aligned(items []item) *derived {
+	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter}
+	var columns []column
+	for _, i := range items {
+		name := "value"
+		if i.expr.Op == fragment.OpColumn {
+			name = i.expr.Column
+		}
+		name = freshOutput(d, name)
+		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: i.expr})
+		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+			d.Patient = name
+		}
+		columns = append(columns, column{name: i.name, column: name, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+	}
+	if r.patient != nil && d.Patient == "" {
+		d.Patient = valueOutput(d, r.patient)
+	}
+	return r.settleDerived(d, columns, r.sources[0].at)
 }
 
 // valueOutput adds a value to a derived relation, and returns its name there. What
@@ -524,6 +572,9 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
+			if r.patient == nil && !facts.Bounded() {
+				return o, name // of public rows
+			}
 			if !facts.Bounded() {
 				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
 					"%s needs bounds, so that the sum of floats is exact", strings.ToUpper(t.name))
@@ -624,7 +675,7 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 	}
 	win.Partition = partition
 	for _, o := range t.over.orderBy {
-		win.Order = append(win.Order, fragment.Order{Expr: w.inner(o.term), Descending: o.descending, NullsFirst: o.nulls == "first"})
+		win.Order = append(win.Order, o.order(w.inner(o.term)))
 	}
 	frame := t.over.frame
 	f, special := windowFunctions[t.name]

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 
@@ -10,439 +9,188 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The words that mean something to the grammar; every other word is a name.
-var keywords = map[string]bool{
-	"select": true, "distinct": true, "all": true, "from": true, "where": true, "group": true, "by": true, "having": true,
-	"order": true, "limit": true, "offset": true, "as": true, "on": true, "join": true, "inner": true, "left": true,
-	"outer": true, "cross": true, "and": true, "or": true, "not": true, "in": true, "between": true, "like": true, "is": true,
-	"null": true, "true": true, "false": true, "case": true, "when": true, "then": true, "else": true, "end": true,
-	"asc": true, "desc": true, "div": true, "cast": true,
-}
-
-// What is valid SQL elsewhere and not answered here (yet): the word, and what to write instead.
-var unsupported = map[string]string{
-	"with":          "write the subquery's joins and conditions into one SELECT",
-	"union":         "run the queries one by one",
-	"intersect":     "run the queries one by one",
-	"except":        "run the queries one by one",
-	"over":          "window functions are not answered; aggregate with GROUP BY",
-	"window":        "window functions are not answered; aggregate with GROUP BY",
-	"filter":        "write SUM(CASE WHEN condition THEN 1 ELSE 0 END)",
-	"within":        "ordered-set aggregates are not answered yet",
-	"natural":       "write JOIN … ON with the columns",
-	"using":         "write ON a.column = b.column",
-	"full":          "write LEFT JOIN or INNER JOIN",
-	"right":         "swap the tables and write LEFT JOIN",
-	"exists":        "join the table instead",
-	"interval":      "compare with a date, such as '2020-01-01'",
-	"extract":       "write YEAR(date) or MONTH(date)",
-	"ilike":         "write LIKE",
-	"similar":       "write LIKE",
-	"regexp":        "write LIKE",
-	"rlike":         "write LIKE",
-	"convert":       "write CAST(x AS type)",
-	"nulls":         "leave it out: NULL comes last",
-	"fetch":         "write LIMIT n",
-	"escape":        "a backslash escapes % and _ in a pattern",
-	"collate":       "texts compare by their bytes",
-	"lateral":       "join the tables plainly",
-	"into":          "answers come to the client only",
-	"for":           "nothing is locked or changed here",
-	"any":           "write IN (…)",
-	"some":          "write IN (…)",
-	"xor":           "write (a AND NOT b) OR (b AND NOT a)",
-	"straight_join": "write JOIN",
-	"qualify":       "window functions are not answered",
-	"grouping":      "group by each set in a query of its own",
-	"rollup":        "group by each set in a query of its own",
-	"cube":          "group by each set in a query of its own",
-	"array":         "write IN (…)",
-	"row":           "compare the columns one by one",
-}
-
-// What symbols mean elsewhere, and what to write here.
-var unsupportedSymbols = map[string]string{
-	"||": "to join conditions write OR; texts are not concatenated yet", "&&": "write AND", "::": "write CAST(x AS type)", "==": "write =",
-	"<=>": "write a = b OR (a IS NULL AND b IS NULL)", "!": "write NOT", "?": "parameters are not supported yet; write the value",
-	"$": "parameters are not supported yet; write the value", ":": "parameters are not supported yet; write the value",
-	"@": "there are no variables", "^": "write a product", "&": "", "|": "", "~": "", "<<": "", ">>": "", "->": "", "->>": "", "[": "", "]": "", "{": "", "}": "",
-	"#": "start a comment with --", "\\": "", ":=": "there are no variables", "!~": "write NOT LIKE", "~*": "write LIKE",
-}
-
-var castTypes = map[string]value.Type{
-	"int": value.TypeInt, "integer": value.TypeInt, "bigint": value.TypeInt, "smallint": value.TypeInt, "signed": value.TypeInt,
-	"signed integer": value.TypeInt, "int4": value.TypeInt, "int8": value.TypeInt,
-	"float": value.TypeFloat, "double": value.TypeFloat, "double precision": value.TypeFloat, "real": value.TypeFloat, "float8": value.TypeFloat,
-	"text": value.TypeText, "varchar": value.TypeText, "char": value.TypeText, "character varying": value.TypeText, "string": value.TypeText,
-	"date": value.TypeDate, "timestamp": value.TypeTimestamp, "datetime": value.TypeTimestamp, "timestamp without time zone": value.TypeTimestamp,
-}
-
-// parser hands tokens to sqlparser in a form that it cannot misread, and keeps
-// what each stood for: a name becomes `name#7`, a constant becomes :v7, where 7
-// is the number of its token, so the tree that comes back has positions.
+// parser reads one statement. The grammar underneath speaks MySQL of 2018, so it
+// is handed only what cannot be misread: its own keywords and operators, with
+// everything else set aside and numbered. A name, a constant or a subquery becomes
+// :v7, the seventh term set aside; what is written like a function, and what SQL
+// writes with words (CAST, EXTRACT, OVER, ILIKE), becomes `f7`(…); a table in FROM
+// `t7`, the columns of USING `u7`. What comes back is precedence and nesting; the
+// terms, with their positions, are ours.
 type parser struct {
-	tokens   []token
-	literals map[int]*termSyntax
-	casts    map[int]value.Type
+	tokens  []token
+	i       int         // the token to read next
+	partner map[int]int // of an opening parenthesis, the closing one
+
+	parked []*termSyntax
+	forms  []func(args []*termSyntax) *termSyntax
+	tables []fromSyntax
+	using  [][]*termSyntax
+
+	statement *statementSyntax
+	schemas   map[string]token // the schema that each table is read from
+	common    []string         // names of WITH in scope
+	windows   windowScope      // of the SELECT that is being read
+	first     *termSyntax      // what DISTINCT ON keeps of the last SELECT
+	marker    byte             // how parameters are written: ?, $ or :
+	reordered bool             // a join of the FROM that is being read has its tables in another order
+	inner     int              // how many parentheses the query being read stands in
+	depth     int              // of expressions being read
 }
 
 // parse reads one statement.
 func parse(sql string) *statementSyntax {
-	p := &parser{tokens: scan(sql), literals: map[int]*termSyntax{}, casts: map[int]value.Type{}}
-	statement, err := sqlparser.Parse(p.rewrite())
+	p := &parser{tokens: scan(sql), schemas: map[string]token{}}
+	p.partner = partners(p.tokens)
+	p.statement = &statementSyntax{at: p.tokens[0].at}
+	p.read()
+	return p.statement
+}
+
+// park sets a term aside and returns what stands for it.
+func (p *parser) park(t *termSyntax) string {
+	p.parked = append(p.parked, t)
+	return ":v" + strconv.Itoa(len(p.parked)-1)
+}
+
+// parkedIn returns the term that the text stands for, or nil where it is more.
+func (p *parser) parkedIn(text string) *termSyntax {
+	if number, ok := strings.CutPrefix(text, ":v"); ok {
+		if i, err := strconv.Atoi(number); err == nil {
+			return p.parked[i]
+		}
+	}
+	return nil
+}
+
+// form sets aside how a term is made of its arguments, and returns the call that
+// stands for it.
+func (p *parser) form(build func(args []*termSyntax) *termSyntax, args ...string) string {
+	p.forms = append(p.forms, build)
+	return "`f" + strconv.Itoa(len(p.forms)-1) + "`(" + strings.Join(args, ", ") + ")"
+}
+
+// numbered reads what the grammar hands back for `f7`, `t7` and `u7`.
+func numbered(name string) int {
+	i, err := strconv.Atoi(name[1:])
 	if err != nil {
-		p.syntaxError(err)
+		panic("planner: the grammar made up a name")
 	}
-	s, ok := statement.(*sqlparser.Select)
-	if !ok {
-		refuse(CodeNotSupported, p.tokens[0].at, "write one SELECT", "only a SELECT is answered")
-	}
-	return &statementSyntax{at: p.tokens[0].at, query: p.queryOf(s)}
-}
-
-func (p *parser) syntaxError(err error) {
-	// The parser names the token that it choked on: `... near 'x#12'`.
-	if _, near, ok := strings.Cut(err.Error(), " near '"); ok {
-		near = strings.Trim(strings.TrimSuffix(near, "'"), "`")
-		if i := p.tokenOf(near); i >= 0 {
-			refuse(CodeSyntax, p.tokens[i].at, "", "%q does not fit here", p.tokens[i].text)
-		}
-		for _, t := range p.tokens {
-			if t.is(near) && (keywords[near] || t.kind == tokenSymbol) {
-				refuse(CodeSyntax, t.at, "look before and after it", "the query does not read as SQL near %q", near)
-			}
-		}
-	}
-	refuse(CodeSyntax, p.tokens[len(p.tokens)-1].at, "", "the query ends too early or does not read as SQL")
-}
-
-// rewrite writes the text for sqlparser.
-func (p *parser) rewrite() string {
-	first := p.tokens[0]
-	switch {
-	case first.kind == tokenEnd:
-		refuse(CodeSyntax, first.at, "write SELECT …", "the query is empty")
-	case first.is("with"):
-		refuse(CodeNotSupported, first.at, unsupported["with"], "WITH is not answered yet")
-	case !first.is("select"):
-		refuse(CodeNotSupported, first.at, "write one SELECT", "only a SELECT is answered")
-	}
-	var b bytes.Buffer
-	castDepth := []int{} // depth of parentheses at each CAST( that awaits its AS
-	depth := 0
-	for i := 0; i < len(p.tokens); i++ {
-		t := p.tokens[i]
-		b.WriteByte(' ')
-		switch t.kind {
-		case tokenEnd:
-		case tokenString, tokenNumber:
-			p.literals[i] = literalOf(t)
-			b.WriteString(":v" + strconv.Itoa(i))
-		case tokenName:
-			b.WriteString(tagged(t.text, i))
-		case tokenSymbol:
-			i = p.symbol(&b, i, &depth)
-			if t.is(")") && len(castDepth) > 0 && depth < castDepth[len(castDepth)-1] {
-				castDepth = castDepth[:len(castDepth)-1]
-			}
-		case tokenWord:
-			next, previous := p.token(i+1), p.token(i-1)
-			hint, refused := unsupported[t.text]
-			switch {
-			case previous.is("."):
-				b.WriteString(tagged(t.text, i))
-			case refused && (p.isKeywordHere(i)):
-				refuse(CodeNotSupported, t.at, hint, "%s is not answered", strings.ToUpper(t.text))
-			case t.is("left") && next.is("("):
-				refuse(CodeFunction, t.at, "", "there is no function LEFT")
-			case t.is("cast") && next.is("("):
-				castDepth = append(castDepth, depth+1)
-				b.WriteString("cast")
-			case t.is("as") && len(castDepth) > 0 && depth == castDepth[len(castDepth)-1]:
-				i = p.castType(&b, i)
-			case (t.is("date") || t.is("timestamp")) && next.kind == tokenString:
-				p.literals[i] = p.typedLiteral(t, next)
-				b.WriteString(":v" + strconv.Itoa(i))
-				i++
-			case (t.is("true") || t.is("false") || t.is("null")) && !previous.is("is") && !(previous.is("not") && p.token(i-2).is("is")):
-				p.literals[i] = constantOf(t)
-				b.WriteString(":v" + strconv.Itoa(i))
-			case keywords[t.text]:
-				b.WriteString(t.text)
-			default:
-				b.WriteString(tagged(t.text, i))
-			}
-		}
-	}
-	return b.String()
-}
-
-// isKeywordHere tells a word of SQL that is not answered from a column or table
-// that has its name: such a word is followed by what a name cannot be followed by, or
-// follows what a name cannot follow.
-func (p *parser) isKeywordHere(i int) bool {
-	next := p.token(i + 1)
-	if p.token(i - 1).is("as") {
-		return false
-	}
-	switch p.tokens[i].text {
-	case "over", "filter", "exists", "extract", "within", "convert", "any", "some", "grouping", "rollup", "cube", "array", "row":
-		return next.is("(") || p.tokens[i].text == "within" || next.is("sets")
-	case "interval":
-		return next.kind == tokenString || next.kind == tokenNumber
-	case "window", "for", "into", "fetch", "nulls", "escape", "collate", "lateral", "qualify":
-		return next.kind == tokenWord && !keywords[next.text] || next.kind == tokenString || next.kind == tokenName || next.is("(")
-	}
-	return true
-}
-
-func (p *parser) token(i int) token {
-	if i < 0 || i >= len(p.tokens) {
-		return token{}
-	}
-	return p.tokens[i]
-}
-
-// symbol writes the symbol at i and returns the index of the last token it used.
-func (p *parser) symbol(b *bytes.Buffer, i int, depth *int) int {
-	t := p.tokens[i]
-	if hint, refused := unsupportedSymbols[t.text]; refused {
-		refuse(CodeNotSupported, t.at, hint, "the operator %s is not answered", t.text)
-	}
-	switch t.text {
-	case "(":
-		*depth++
-	case ")":
-		*depth--
-	case "!=":
-		b.WriteString("<>")
-		return i
-	case ";":
-		if p.tokens[i+1].kind != tokenEnd {
-			refuse(CodeNotSupported, p.tokens[i+1].at, "send one statement at a time", "there is something after the end of the statement")
-		}
-		return i
-	}
-	b.WriteString(t.text)
 	return i
 }
 
-// castType reads the type after CAST(… AS, which sqlparser would read as one of
-// MySQL's few, and writes char(i), i being the token where the type stands.
-func (p *parser) castType(b *bytes.Buffer, i int) int {
-	start := i + 1
-	var words []string
-	j := start
-	for ; p.tokens[j].kind == tokenWord; j++ {
-		words = append(words, p.tokens[j].text)
-	}
-	name := strings.Join(words, " ")
-	at := p.tokens[start].at
-	t, ok := castTypes[name]
-	if p.tokens[j].is("(") && (name == "varchar" || name == "char" || name == "character varying") {
-		refuse(CodeNotSupported, p.tokens[j].at, "write CAST(x AS text)", "texts have no length limit here")
-	}
-	if !ok || !p.tokens[j].is(")") {
-		refuse(CodeType, at, "the types are int, float, text, date and timestamp", "CAST does not know this type")
-	}
-	p.casts[start] = t
-	b.WriteString("as char(" + strconv.Itoa(start) + ")")
-	return j - 1
-}
-
-func tagged(name string, i int) string {
-	return "`" + strings.ReplaceAll(name, "`", "``") + "#" + strconv.Itoa(i) + "`"
-}
-
-func literalOf(t token) *termSyntax {
-	if t.kind == tokenString {
-		return &termSyntax{kind: termLiteral, at: t.at, literal: value.Text(t.text), text: true}
-	}
-	return &termSyntax{kind: termLiteral, at: t.at, literal: numberValue(t)}
-}
-
-func constantOf(t token) *termSyntax {
-	v := value.Bool(t.is("true"))
-	if t.is("null") {
-		v = value.Value{} // takes its type from where it stands
-	}
-	return &termSyntax{kind: termLiteral, at: t.at, literal: v}
-}
-
-func (p *parser) typedLiteral(t, text token) *termSyntax {
-	v, err := value.Parse(value.Type(t.text), text.text)
+// grammar parses what the front made of a SELECT.
+func (p *parser) grammar(text string, at Position) *sqlparser.Select {
+	statement, err := sqlparser.Parse(text)
 	if err != nil {
-		refuse(CodeType, text.at, "write it as 2020-12-31", "%q is no %s", text.text, t.text)
+		if strings.Contains(err.Error(), "nesting level") {
+			refuse(CodeTooLarge, at, "simplify the expression", "expressions nest too deeply")
+		}
+		refuse(CodeSyntax, p.blame(text, err, at), "look before and after it, or put parentheses around what belongs together", "the query does not read as SQL here")
 	}
-	at := t.at
-	at.Length = text.at.Offset + text.at.Length - at.Offset
-	return &termSyntax{kind: termLiteral, at: at, literal: v}
+	s, ok := statement.(*sqlparser.Select)
+	if !ok {
+		panic("planner: the grammar read a SELECT as something else")
+	}
+	return s
 }
 
-// tokenOf returns the token of a tagged name, or -1.
-func (p *parser) tokenOf(name string) int {
-	i := strings.LastIndexByte(name, '#')
+// blame finds the last term before the place where the grammar gave up.
+func (p *parser) blame(text string, err error, at Position) Position {
+	_, after, _ := strings.Cut(err.Error(), " at position ")
+	number, _, _ := strings.Cut(after, " ")
+	end, _ := strconv.Atoi(number)
+	text = text[:min(max(end, 0), len(text))]
+	i := strings.LastIndex(text, ":v")
 	if i < 0 {
-		if n, ok := strings.CutPrefix(name, ":v"); ok {
-			if k, err := strconv.Atoi(n); err == nil && k < len(p.tokens) {
-				return k
-			}
-		}
-		return -1
+		return at
 	}
-	k, err := strconv.Atoi(name[i+1:])
-	if err != nil || k < 0 || k >= len(p.tokens) {
-		return -1
+	number = text[i+2:]
+	if j := strings.IndexFunc(number, func(r rune) bool { return r < '0' || r > '9' }); j >= 0 {
+		number = number[:j]
 	}
-	return k
+	if k, err := strconv.Atoi(number); err == nil && k < len(p.parked) {
+		return p.parked[k].at
+	}
+	return at
 }
 
-// name takes the tag off a name.
-func (p *parser) name(tagged string) (string, Position) {
-	i := p.tokenOf(tagged)
-	if i < 0 {
-		return tagged, p.tokens[0].at
+// terms parses expressions that stand outside of a SELECT's own clauses.
+func (p *parser) terms(texts []string, at Position) []*termSyntax {
+	if len(texts) == 0 {
+		return nil
 	}
-	return p.tokens[i].text, p.tokens[i].at
+	var terms []*termSyntax
+	for _, e := range p.grammar("select "+strings.Join(texts, ", "), at).SelectExprs {
+		terms = append(terms, p.argument(e))
+	}
+	return terms
 }
 
-// find returns the place of the first such word, for what has no name of its own.
-func (p *parser) find(words ...string) Position {
-	for i := range p.tokens {
-		match := true
-		for k, w := range words {
-			match = match && p.token(i+k).is(w)
-		}
-		if match {
-			return p.tokens[i].at
-		}
+func (p *parser) argument(e sqlparser.SelectExpr) *termSyntax {
+	a, ok := e.(*sqlparser.AliasedExpr)
+	if !ok || !a.As.IsEmpty() {
+		panic("planner: the grammar read a term as something else")
 	}
-	return p.tokens[0].at
+	return p.term(a.Expr)
 }
 
-func (p *parser) queryOf(s *sqlparser.Select) *querySyntax {
-	selected := &selectSyntax{at: p.tokens[0].at}
-	out := &querySyntax{at: p.tokens[0].at, selected: selected}
-	if s.Distinct != "" {
-		refuse(CodeNotSupported, p.find("distinct"), "use GROUP BY", "SELECT DISTINCT is not answered yet")
-	}
-	for _, e := range s.SelectExprs {
-		selected.items = append(selected.items, p.item(e))
-	}
-	for _, t := range s.From {
-		selected.from = p.tables(selected.from, t, joinCross)
-	}
-	if s.Where != nil {
-		selected.where = p.term(s.Where.Expr)
-	}
-	if len(s.GroupBy) > 0 {
-		var keys []*termSyntax
-		for _, g := range s.GroupBy {
-			keys = append(keys, p.term(g))
-		}
-		selected.groupBy = [][]*termSyntax{keys}
-	}
-	if s.Having != nil {
-		selected.having = p.term(s.Having.Expr)
-	}
-	for _, o := range s.OrderBy {
-		out.orderBy = append(out.orderBy, orderSyntax{term: p.term(o.Expr), descending: o.Direction == sqlparser.DescScr})
-	}
-	if s.Limit != nil {
-		out.limit = p.term(s.Limit.Rowcount)
-		if s.Limit.Offset != nil {
-			out.offset = p.term(s.Limit.Offset)
-		}
-	}
-	return out
-}
-
-func (p *parser) item(e sqlparser.SelectExpr) itemSyntax {
-	switch e := e.(type) {
-	case *sqlparser.AliasedExpr:
-		item := itemSyntax{term: p.term(e.Expr)}
-		if !e.As.IsEmpty() {
-			item.alias, _ = p.name(e.As.String())
-		}
-		return item
-	case *sqlparser.StarExpr:
-		return itemSyntax{term: &termSyntax{kind: termStar, at: p.find("*")}}
-	}
-	refuse(CodeNotSupported, p.tokens[0].at, "", "this column is not answered")
-	return itemSyntax{}
-}
-
-func (p *parser) tables(all []fromSyntax, t sqlparser.TableExpr, how joinKind) []fromSyntax {
+// joined lists the tables of one element of FROM, each joined with those before it.
+func (p *parser) joined(t sqlparser.TableExpr) []fromSyntax {
 	switch t := t.(type) {
 	case *sqlparser.AliasedTableExpr:
-		name, ok := t.Expr.(sqlparser.TableName)
-		if !ok {
-			refuse(CodeNotSupported, p.find("(", "select"), "write its joins and conditions into this SELECT", "a subquery in FROM is not answered yet")
-		}
-		if !name.Qualifier.IsEmpty() {
-			_, at := p.name(name.Qualifier.String())
-			refuse(CodeTable, at, "write the table's name alone", "tables have no schema here")
-		}
-		f := fromSyntax{join: how}
-		f.table, f.at = p.name(name.Name.String())
-		if f.table == "dual" && p.tokenOf(name.Name.String()) < 0 {
-			refuse(CodeNoPatient, p.tokens[len(p.tokens)-1].at, "write FROM and a table of the catalog", "the query reads no table")
-		}
-		f.alias = f.table
-		if !t.As.IsEmpty() {
-			f.alias, _ = p.name(t.As.String())
-		}
-		if len(all) == 0 {
-			f.join = joinNone
-		}
-		return append(all, f)
+		f := p.tables[numbered(t.Expr.(sqlparser.TableName).Name.String())]
+		f.join = joinNone
+		return []fromSyntax{f}
 	case *sqlparser.ParenTableExpr:
-		for i, e := range t.Exprs {
-			if i > 0 || len(t.Exprs) > 1 {
-				refuse(CodeNotSupported, p.find("from"), "write JOIN … ON without parentheses", "tables in parentheses are not answered")
-			}
-			all = p.tables(all, e, how)
-		}
-		return all
+		return p.joined(t.Exprs[0])
 	case *sqlparser.JoinTableExpr:
-		if right, nested := t.RightExpr.(*sqlparser.AliasedTableExpr); !nested || right == nil {
-			refuse(CodeNotSupported, p.find("from"), "write one JOIN after the other, without parentheses", "a join within a join is not answered")
-		}
-		if len(all) > 0 { // a, b JOIN c: the comma binds last
-			all = p.tables(all, t.LeftExpr, joinCross)
-		} else {
-			all = p.tables(nil, t.LeftExpr, joinNone)
-		}
-		kind := joinInner
-		switch t.Join {
-		case sqlparser.JoinStr:
-		case sqlparser.LeftJoinStr:
-			kind = joinLeft
-		default:
-			refuse(CodeNotSupported, p.find("join"), "write JOIN … ON or LEFT JOIN … ON", "a %s is not answered", t.Join)
-		}
-		all = p.tables(all, t.RightExpr, kind)
-		last := &all[len(all)-1]
+		// The front wrote the join before its right side: it is known by that table.
+		left, right := p.joined(t.LeftExpr), p.joined(t.RightExpr)
+		how := fromSyntax{at: right[0].at, join: joinInner}
 		if t.Condition.On != nil {
-			last.on = p.term(t.Condition.On)
-		} else if kind == joinInner {
-			last.join = joinCross
-		} else {
-			refuse(CodeSyntax, last.at, "add ON and the columns that are equal", "LEFT JOIN lacks its condition")
+			how.on = p.term(t.Condition.On)
 		}
-		return all
+		if t.Condition.Using != nil {
+			how.using = p.using[numbered(t.Condition.Using[0].String())]
+		}
+		switch t.Join {
+		case sqlparser.NaturalJoinStr:
+			how.natural = true
+		case sqlparser.NaturalLeftJoinStr:
+			how.natural, how.join = true, joinLeft
+		case sqlparser.NaturalRightJoinStr:
+			how.natural, how.join, p.reordered = true, joinLeft, true
+			left, right = right, left
+		case sqlparser.LeftJoinStr:
+			how.join = joinLeft
+		case sqlparser.RightJoinStr:
+			how.join, p.reordered = joinLeft, true
+			left, right = right, left
+		default:
+			if how.on == nil && how.using == nil {
+				how.join = joinCross
+			}
+		}
+		return p.flatten(left, right, how)
 	}
-	refuse(CodeNotSupported, p.find("from"), "", "this FROM is not answered")
-	return nil
+	panic("planner: the grammar read a table as something else")
 }
 
 func operator(name string, args ...*termSyntax) *termSyntax {
 	return &termSyntax{kind: termOperator, name: name, at: args[0].at, args: args}
 }
 
+func negation(t *termSyntax, negated bool) *termSyntax {
+	if negated {
+		return operator("not", t)
+	}
+	return t
+}
+
 var comparisons = map[string]bool{"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
 var arithmetic = map[string]bool{"+": true, "-": true, "*": true, "/": true, "div": true, "%": true}
 
+// term turns what the grammar read into our own syntax.
 func (p *parser) term(e sqlparser.Expr) *termSyntax {
 	switch e := e.(type) {
 	case *sqlparser.ParenExpr:
@@ -458,95 +206,82 @@ func (p *parser) term(e sqlparser.Expr) *termSyntax {
 	case *sqlparser.RangeCond:
 		x, from, to := p.term(e.Left), p.term(e.From), p.term(e.To)
 		between := operator("and", operator(">=", x, from), operator("<=", x, to))
-		if e.Operator == sqlparser.NotBetweenStr {
-			return operator("not", between)
-		}
-		return between
+		return negation(between, e.Operator == sqlparser.NotBetweenStr)
 	case *sqlparser.IsExpr:
 		return p.is(e)
 	case *sqlparser.BinaryExpr:
-		if arithmetic[e.Operator] {
+		switch {
+		case e.Operator == sqlparser.BitOrStr: // it binds as || does in PostgreSQL
+			return operator("||", p.term(e.Left), p.term(e.Right))
+		case e.Operator == "*":
+			return multiplied(p.term(e.Left), p.term(e.Right))
+		case arithmetic[e.Operator]:
 			return operator(e.Operator, p.term(e.Left), p.term(e.Right))
 		}
 	case *sqlparser.UnaryExpr:
-		x := p.term(e.Expr)
-		switch {
-		case e.Operator == "+":
+		if x := p.term(e.Expr); e.Operator == "-" {
+			return negative(x)
+		} else if e.Operator == "+" {
 			return x
-		case e.Operator == "-" && x.kind == termLiteral && x.literal.Type().Numeric():
-			return &termSyntax{kind: termLiteral, at: x.at, literal: negated(x.literal)}
-		case e.Operator == "-":
-			return operator("neg", x)
 		}
 	case *sqlparser.SQLVal:
-		if i := p.tokenOf(string(e.Val)); e.Type == sqlparser.ValArg && i >= 0 && p.literals[i] != nil {
-			return p.literals[i]
+		if t := p.parkedIn(string(e.Val)); e.Type == sqlparser.ValArg && t != nil {
+			return t
 		}
-	case *sqlparser.ColName:
-		t := &termSyntax{kind: termColumn}
-		t.name, t.at = p.name(e.Name.String())
-		if !e.Qualifier.Name.IsEmpty() {
-			var at Position
-			t.qualifier, at = p.name(e.Qualifier.Name.String())
-			at.Length = t.at.Offset + t.at.Length - at.Offset
-			t.at = at
-		}
-		if !e.Qualifier.Qualifier.IsEmpty() {
-			refuse(CodeTable, t.at, "write table.column", "tables have no schema here")
-		}
-		return t
 	case *sqlparser.FuncExpr:
-		return p.call(e)
+		var args []*termSyntax
+		for _, a := range e.Exprs {
+			args = append(args, p.argument(a))
+		}
+		return p.forms[numbered(e.Name.String())](args)
 	case *sqlparser.CaseExpr:
 		return p.caseOf(e)
-	case *sqlparser.ConvertExpr:
-		if e.Type.Length != nil {
-			if i, err := strconv.Atoi(string(e.Type.Length.Val)); err == nil && p.casts[i] != "" {
-				x := p.term(e.Expr)
-				return &termSyntax{kind: termCast, at: x.at, castType: p.casts[i], args: []*termSyntax{x}}
-			}
-		}
-	case *sqlparser.Subquery:
-		refuse(CodeNotSupported, p.find("(", "select"), "join the table instead", "a subquery is not answered yet")
 	}
-	refuse(CodeNotSupported, p.tokens[0].at, "", "a part of this query is not answered (%T)", e)
-	return nil
+	panic("planner: the grammar read a term as something else")
 }
 
-func negated(v value.Value) value.Value {
-	if v.Type() == value.TypeInt {
-		return value.Int(-v.Int64())
+// negative is -x.
+func negative(x *termSyntax) *termSyntax {
+	switch {
+	case x.kind == termInterval:
+		t := *x
+		t.args = []*termSyntax{negative(x.args[0])}
+		return &t
+	case x.kind == termLiteral && x.literal.Type() == value.TypeInt:
+		return &termSyntax{kind: termLiteral, at: x.at, literal: value.Int(-x.literal.Int64())}
+	case x.kind == termLiteral && x.literal.Type() == value.TypeFloat:
+		return &termSyntax{kind: termLiteral, at: x.at, literal: value.Float(-x.literal.Float64())}
 	}
-	return value.Float(-v.Float64())
+	return operator("neg", x)
+}
+
+// multiplied is x * y; n * INTERVAL '1' DAY is an interval of n days.
+func multiplied(x, y *termSyntax) *termSyntax {
+	of, n := x, y
+	if y.kind == termInterval {
+		of, n = y, x
+	}
+	if of.kind != termInterval || n.kind == termInterval {
+		return operator("*", x, y)
+	}
+	t := *of
+	if one := of.args[0]; one.kind != termLiteral || one.literal != value.Int(1) {
+		n = operator("*", n, one)
+	}
+	t.args = []*termSyntax{n}
+	return &t
 }
 
 func (p *parser) comparison(e *sqlparser.ComparisonExpr) *termSyntax {
 	left := p.term(e.Left)
-	not := strings.HasPrefix(e.Operator, "not ")
-	var t *termSyntax
-	switch strings.TrimPrefix(e.Operator, "not ") {
-	case "in":
-		list, ok := e.Right.(sqlparser.ValTuple)
-		if !ok {
-			refuse(CodeNotSupported, left.at, "write the values, or join the table", "IN with a subquery is not answered yet")
-		}
+	if list, ok := e.Right.(sqlparser.ValTuple); ok {
 		args := []*termSyntax{left}
 		for _, v := range list {
 			args = append(args, p.term(v))
 		}
-		t = operator("in", args...)
-	case "like":
-		t = operator("like", left, p.term(e.Right))
-	default:
-		if !comparisons[e.Operator] {
-			refuse(CodeNotSupported, left.at, "", "the comparison %s is not answered", e.Operator)
-		}
-		return operator(strings.Replace(e.Operator, "!=", "<>", 1), left, p.term(e.Right))
+		return negation(operator("in", args...), e.Operator == sqlparser.NotInStr)
 	}
-	if not {
-		return operator("not", t)
-	}
-	return t
+	return operator(strings.Replace(e.Operator, "!=", "<>", 1), left, p.term(e.Right))
 }
 
 func (p *parser) is(e *sqlparser.IsExpr) *termSyntax {
@@ -568,30 +303,17 @@ func (p *parser) is(e *sqlparser.IsExpr) *termSyntax {
 	}
 }
 
-func (p *parser) call(e *sqlparser.FuncExpr) *termSyntax {
-	t := &termSyntax{kind: termCall, distinct: e.Distinct}
-	t.name, t.at = p.name(e.Name.String())
-	if !e.Qualifier.IsEmpty() {
-		refuse(CodeFunction, t.at, "write the function's name alone", "functions have no schema here")
-	}
-	for _, a := range e.Exprs {
-		switch a := a.(type) {
-		case *sqlparser.StarExpr:
-			t.star = true
-		case *sqlparser.AliasedExpr:
-			t.args = append(t.args, p.term(a.Expr))
-		}
-	}
-	return t
-}
-
 // caseOf yields operator "case": condition, value, …, and the last value, if any.
 func (p *parser) caseOf(e *sqlparser.CaseExpr) *termSyntax {
 	t := &termSyntax{kind: termOperator, name: "case"}
+	var of *termSyntax
+	if e.Expr != nil {
+		of = p.term(e.Expr)
+	}
 	for _, w := range e.Whens {
 		condition := p.term(w.Cond)
-		if e.Expr != nil {
-			condition = operator("=", p.term(e.Expr), condition)
+		if of != nil {
+			condition = operator("=", of, condition)
 		}
 		t.args = append(t.args, condition, p.term(w.Val))
 	}

@@ -55,15 +55,7 @@ func build(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Ex
 		}
 		return fragment.Literal(t.literal)
 	case termCast:
-		e, err := fragment.Cast(operands(t.args, resolve)[0], t.castType)
-		if err != nil {
-			hint := ""
-			if t.castType == value.TypeText {
-				hint = "round it and cast it to int first"
-			}
-			mistyped(t.at, err, hint)
-		}
-		return e
+		return buildCast(t, resolve)
 	case termOperator:
 		return buildOperator(t, resolve)
 	case termCall:
@@ -121,12 +113,19 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 var operators = map[string]fragment.Op{
 	"and": fragment.OpAnd, "or": fragment.OpOr, "not": fragment.OpNot, "is null": fragment.OpIsNull, "in": fragment.OpIn,
 	"like": fragment.OpLike, "case": fragment.OpCase, "neg": fragment.OpNegate,
+	"||": fragment.OpConcat, "ilike": fragment.OpLike, "regexp": fragment.OpRegexp, "iregexp": fragment.OpRegexp, "is distinct from": fragment.OpDistinct,
 	"=": fragment.OpEqual, "<>": fragment.OpNotEqual, "<": fragment.OpLess, "<=": fragment.OpLessOrEqual,
 	">": fragment.OpGreater, ">=": fragment.OpGreaterOrEqual,
 	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
 }
 
 func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	if f, ok := operations[t.name]; ok {
+		return f(newCall(t, resolve))
+	}
+	if operators[t.name] == "" {
+		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
+	}
 	var args []*fragment.Expr
 	switch t.name {
 	case "and", "or", "not", "is null":
@@ -176,6 +175,9 @@ func mistyped(at Position, err error, hint string) {
 // apply builds one operation in normal form, so that rewritings of a query make
 // the same fragment.
 func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	if op == fragment.OpNot && args[0].Op == fragment.OpNot {
+		return args[0].Args[0]
+	}
 	op, args = normalize(op, args)
 	e, err := fragment.New(op, args...)
 	if err != nil {
@@ -187,7 +189,7 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 			case a.Type == value.TypeText && arithmetic[string(op)]:
 				hint = "write CAST(" + a.String() + " AS float)"
 			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && arithmetic[string(op)]:
-				hint = "compare dates with constants, or use YEAR and MONTH; arithmetic on dates is not answered yet"
+				hint = "dates take whole days and intervals: d + 30, d - INTERVAL '1' MONTH; see also DATEDIFF"
 			}
 		}
 		mistyped(at, err, hint)

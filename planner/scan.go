@@ -23,6 +23,7 @@ const (
 	tokenName           // a quoted identifier
 	tokenNumber
 	tokenString
+	tokenParameter // ?, $1 or :name; the text is "?", "1" or the name
 	tokenSymbol
 )
 
@@ -44,6 +45,7 @@ type scanner struct {
 	offset int
 	line   int
 	column int
+	hint   bool // between /*+ and */
 }
 
 // scan splits the text into tokens, the last one being tokenEnd.
@@ -56,21 +58,39 @@ func scan(sql string) []token {
 		refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
 	}
 	var tokens []token
-	depth := 0
 	for {
 		t := s.next()
 		tokens = append(tokens, t)
-		switch {
-		case t.kind == tokenEnd:
+		if t.kind == tokenEnd {
 			return tokens
-		case t.is("("):
-			if depth++; depth > maxNesting {
-				refuse(CodeTooLarge, t.at, "simplify the expression", "parentheses nest deeper than %d", maxNesting)
-			}
-		case t.is(")"):
-			depth--
 		}
 	}
+}
+
+// partners returns, for each opening parenthesis or bracket, the token that closes it.
+func partners(tokens []token) map[int]int {
+	closedBy := map[string]string{"(": ")", "[": "]"}
+	partner := map[int]int{}
+	var open []int
+	for i, t := range tokens {
+		switch {
+		case t.is("("), t.is("["):
+			if open = append(open, i); len(open) > maxNesting {
+				refuse(CodeTooLarge, t.at, "simplify the expression", "parentheses nest deeper than %d", maxNesting)
+			}
+		case t.is(")"), t.is("]"):
+			if len(open) == 0 || !t.is(closedBy[tokens[open[len(open)-1]].text]) {
+				refuse(CodeSyntax, t.at, "take it out, or open it before", "%q closes nothing", t.text)
+			}
+			partner[open[len(open)-1]] = i
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) > 0 {
+		t := tokens[open[len(open)-1]]
+		refuse(CodeSyntax, t.at, "add "+closedBy[t.text], "%q is never closed", t.text)
+	}
+	return partner
 }
 
 func (s *scanner) peek(ahead int) byte {
@@ -109,6 +129,8 @@ func (s *scanner) blank() {
 			} else {
 				s.advance(len(rest))
 			}
+		case strings.HasPrefix(rest, "/*+") || s.hint && strings.HasPrefix(rest, "*/"):
+			return
 		case strings.HasPrefix(rest, "/*"):
 			i := strings.Index(rest[2:], "*/")
 			if i < 0 {
@@ -127,9 +149,9 @@ func (s *scanner) blank() {
 // symbols, the longest first. Those that are read only to be refused keep a
 // misreading from passing as something else.
 var symbols = []string{
-	"<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "<<", ">>", "->", "&&", "!~", "~*",
+	"!~~*", "!~~", "!~*", "~~*", "<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "=>", "<<", ">>", "->", "&&", "!~", "~*", "~~",
 	"(", ")", ",", ".", ";", "+", "-", "*", "/", "%", "=", "<", ">",
-	"&", "|", "^", "~", "!", "@", "?", "$", ":", "[", "]", "{", "}", "#", "\\",
+	"&", "|", "^", "~", "!", "@", ":", "[", "]", "{", "}", "#", "\\",
 }
 
 func (s *scanner) next() token {
@@ -147,6 +169,12 @@ func (s *scanner) next() token {
 	rest := s.sql[s.offset:]
 	r, _ := utf8.DecodeRuneInString(rest)
 	switch {
+	case strings.HasPrefix(rest, "/*+") && !s.hint:
+		s.hint = true
+		return make(tokenSymbol, "/*+", 3)
+	case strings.HasPrefix(rest, "*/") && s.hint:
+		s.hint = false
+		return make(tokenSymbol, "*/", 2)
 	case r == '\'':
 		text, size := s.quoted('\'', "string")
 		return make(tokenString, text, size)
@@ -165,16 +193,36 @@ func (s *scanner) next() token {
 			size = len(rest)
 		}
 		if size < len(rest) && rest[size] == '\'' {
-			refuse(CodeSyntax, at, "write a plain 'string'", "a string with a prefix is not read")
+			refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
 		}
 		return make(tokenWord, strings.ToLower(rest[:size]), size)
+	case r == '?':
+		return make(tokenParameter, "?", 1)
+	case r == '$':
+		digits := 1
+		for isDigit(s.peek(digits)) {
+			digits++
+		}
+		if next, _ := utf8.DecodeRuneInString(rest[digits:]); digits == 1 || next == '_' || unicode.IsLetter(next) {
+			refuse(CodeSyntax, at, "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
+		}
+		return make(tokenParameter, rest[1:digits], digits)
+	case r == ':':
+		if next, _ := utf8.DecodeRuneInString(rest[1:]); next == '_' || unicode.IsLetter(next) {
+			size := 1 + strings.IndexFunc(rest[1:]+" ", func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+			return make(tokenParameter, strings.ToLower(rest[1:size]), size)
+		}
 	}
 	for _, symbol := range symbols {
 		if strings.HasPrefix(rest, symbol) {
 			return make(tokenSymbol, symbol, len(symbol))
 		}
 	}
-	refuse(CodeSyntax, at, "", "the character %q has no meaning here", r)
+	hint := ""
+	if strings.ContainsRune("‘’“”", r) {
+		hint = "write a plain ' around a text, or \" around a name"
+	}
+	refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
 	return token{}
 }
 

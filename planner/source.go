@@ -28,6 +28,8 @@ type source struct {
 type column struct {
 	name   string // the query's
 	column string // the relation's
+	// untyped: it is NULL and nothing else, and takes the type of what it is combined with.
+	untyped bool
 }
 
 func (s *source) column(name string) (*catalog.Column, bool) {
@@ -39,6 +41,20 @@ func (s *source) column(name string) (*catalog.Column, bool) {
 	return nil, false
 }
 
+// ambiguous reports whether two different columns have the name.
+func (s *source) ambiguous(name string) bool {
+	first := ""
+	for _, c := range s.columns {
+		if c.name == name && first != "" && c.column != first {
+			return true
+		}
+		if c.name == name {
+			first = c.column
+		}
+	}
+	return false
+}
+
 func (s *source) expr(c *catalog.Column) *fragment.Expr {
 	return fragment.Column(s.Name, c.Name, c.Type)
 }
@@ -47,7 +63,7 @@ func (s *source) expr(c *catalog.Column) *fragment.Expr {
 func named(t *catalog.Table) []column {
 	var all []column
 	for _, c := range t.Columns {
-		all = append(all, column{strings.ToLower(c.Name), c.Name})
+		all = append(all, column{name: strings.ToLower(c.Name), column: c.Name})
 	}
 	return all
 }
@@ -88,6 +104,8 @@ type resolver struct {
 	joining bool
 	negated int // depth of NOTs around the term that is being resolved
 	depth   int // of queries within queries
+	// composer plans the queries within as releases of their own; nil where they are rows of patients.
+	composer *composer
 }
 
 func (r *resolver) relations() []fragment.Relation {
@@ -150,6 +168,9 @@ func (r *resolver) source(f fromSyntax) *source {
 		if columns == nil {
 			columns = w.columns
 		}
+	}
+	if query == nil && r.composer != nil {
+		refuse(CodeNotSupported, f.at, "join it within the query that aggregates", "an answer is joined with other answers only")
 	}
 	if query == nil {
 		t, ok := r.catalog.Table(f.table)
@@ -325,7 +346,7 @@ func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
 		if !ok {
 			continue
 		}
-		if found != nil {
+		if found != nil || s.ambiguous(t.name) {
 			refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(s.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
 		}
 		found = s.expr(c)

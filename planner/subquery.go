@@ -223,6 +223,9 @@ func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Outpu
 	if len(d.Columns) == 0 {
 		d.Columns = append(d.Columns, fragment.Output{Name: "rows", Function: fragment.FunctionRows})
 	}
+	if only := in.sources[0]; len(in.sources) == 1 && only.Derived != nil && in.filter == nil && len(functions) == 0 && len(kept) == 0 && only.table.OneRowPerPatient {
+		d = only.Derived // a cohort already
+	}
 	planned := in.settleDerived(d, nil, at)
 	signature := canonical(d)
 	for _, p := range kept {

@@ -21,7 +21,6 @@ var typeNames = map[value.Type]string{
 // The parts of SqlInfo's enumerations that are used here, as FlightSql.proto has them.
 const (
 	caseInsensitive  = 1 // SqlSupportedCaseSensitivity
-	lowercase        = 3
 	nullsSortedHigh  = 0 // SqlNullOrdering: after all values, and first with DESC
 	groupByUnrelated = 0 // SqlSupportedGroupBy, a bit
 	minimumGrammar   = 0 // SupportedSqlGrammar, a bit
@@ -54,7 +53,7 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoFlightSqlServerTransactionTimeout: int32(0),
 
 		flightsql.SqlInfoDDLCatalog: false, flightsql.SqlInfoDDLSchema: false, flightsql.SqlInfoDDLTable: false,
-		flightsql.SqlInfoIdentifierCase: int32(lowercase), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
+		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
 		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
 		flightsql.SqlInfoKeywords:                                            []string{"clamp", "corr", "covar_pop", "covar_samp", "histogram", "median", "quantile", "regr_intercept", "regr_slope"},
 		flightsql.SqlInfoNumericFunctions:                                    []string{"abs", "ceil", "floor", "mod", "round"},

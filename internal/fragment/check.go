@@ -85,6 +85,8 @@ func (p Partial) lInf(rows int) int64 {
 		return 1
 	case PartialSum:
 		return int64(rows) * p.Grid.Bound()
+	case PartialBuckets:
+		return int64(rows) * p.Buckets.Row()
 	}
 	return int64(rows)
 }
@@ -379,6 +381,9 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	}
 	if (p.Kind == PartialBuckets) != (p.Buckets != nil) {
 		return fmt.Errorf("%w: buckets, and only they, have a range", ErrInvalid)
+	}
+	if p.Share < 0 || p.Share > MaxShare {
+		return fmt.Errorf("%w: a partial aggregate's share is out of range", ErrInvalid)
 	}
 	switch {
 	case p.Kind == PartialPatients && (p.Expr == nil || p.Expr.Type == value.TypeBool):

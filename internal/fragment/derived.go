@@ -54,6 +54,7 @@ type Output struct {
 	Function Function `json:"function,omitempty"`
 	Expr     *Expr    `json:"expr,omitempty"` // what it is, or the function's argument
 	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
+	// One of public rows may do without.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
@@ -85,7 +86,7 @@ const (
 )
 
 // Window says which rows an output's function reads: those of the same partition,
-// whose first expression is the patient's id; and of them, where Order is given and
+// whose first expression is the patient's id where the rows are private; and of them, where Order is given and
 // the function is one that groups have too, those up to the current row and its peers.
 type Window struct {
 	Partition []*Expr `json:"partition"`
@@ -407,8 +408,8 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 		return fmt.Errorf("%w: %q cannot stand for the column %s", ErrInvalid, o.Function, o.Name)
 	case numbers && !o.Expr.Type.Numeric(), (o.Function == FunctionEvery || o.Function == FunctionAny) && o.Expr.Type != value.TypeBool:
 		return mistyped("%s does not apply to a %s", o.Function, o.Expr.Type)
-	case (numbers && o.Expr.Type == value.TypeFloat) != (o.Grid != nil):
-		return fmt.Errorf("%w: a sum of floats, and only it, has a grid", ErrInvalid)
+	case o.Grid != nil && !(numbers && o.Expr.Type == value.TypeFloat), o.Grid == nil && numbers && o.Expr.Type == value.TypeFloat && !s.public():
+		return fmt.Errorf("%w: a sum of a patient's floats, and only it, has a grid", ErrInvalid)
 	case o.Grid != nil && o.Grid.validate(1) != nil:
 		return o.Grid.validate(1)
 	}
@@ -437,7 +438,7 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 		}
 	}
 	switch {
-	case len(w.Partition) == 0 || !s.public() && s.checkPatient(w.Partition[0]) != nil:
+	case !s.public() && (len(w.Partition) == 0 || s.checkPatient(w.Partition[0]) != nil):
 		return fmt.Errorf("%w: a window must be partitioned by the patient", ErrInvalid)
 	case (o.Function == FunctionLag || o.Function == FunctionLead) != (w.Offset != 0) || w.Offset < 0 || w.Offset > 1000:
 		return fmt.Errorf("%w: a window's offset is out of range", ErrInvalid)
@@ -492,7 +493,7 @@ func (o *Output) facts(facts func(*Expr) Facts) Facts {
 		x.Lower, x.Upper = outward(x.Lower, x.Upper)
 		if g := o.Grid; g != nil { // a term is rounded to the grid
 			x.Lower, x.Upper = outward(x.Lower-g.Number(1), x.Upper+g.Number(1))
-		} else {
+		} else if x.Bounded() {
 			x.Lower, x.Upper = outward(math.Nextafter(x.Lower, math.Inf(-1)), math.Nextafter(x.Upper, math.Inf(1)))
 		}
 		x.Nullable = x.Nullable || framed
@@ -547,4 +548,110 @@ func (d *Derived) walk(fn func(*Relation)) {
 			arm.walk(fn)
 		}
 	}
+}
+
+// String writes the derived relation as SQL for people; engines have their own
+// dialects.
+func (d *Derived) String() string {
+	if d.Combine != "" {
+		var arms []string
+		for _, arm := range d.Arms {
+			text := arm.String()
+			if arm.Combine != "" {
+				text = "(\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n)"
+			}
+			arms = append(arms, text)
+		}
+		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
+	}
+	var columns, keys []string
+	for _, o := range d.Columns {
+		text := o.String()
+		if o.Function == "" {
+			keys = append(keys, o.Name)
+		}
+		if o.Function != "" || o.Expr.Op != OpColumn || o.Expr.Column != o.Name {
+			text += " AS " + o.Name
+		}
+		columns = append(columns, text)
+	}
+	var b strings.Builder
+	b.WriteString("SELECT " + strings.Join(columns, ", ") + "\nFROM ")
+	for i, r := range d.Relations {
+		if i > 0 {
+			b.WriteString("\n" + strings.ToUpper(string(r.Join)) + " JOIN ")
+		}
+		b.WriteString(r.String())
+	}
+	if d.Filter != nil {
+		fmt.Fprintf(&b, "\nWHERE %s", d.Filter)
+	}
+	if d.Grouped && len(keys) > 0 {
+		b.WriteString("\nGROUP BY " + strings.Join(keys, ", "))
+	}
+	return b.String()
+}
+
+// String writes the relation and how it is joined as SQL for people.
+func (r Relation) String() string {
+	text := r.Table
+	switch {
+	case r.Derived != nil:
+		text = "(\n  " + strings.ReplaceAll(r.Derived.String(), "\n", "\n  ") + "\n) AS " + r.Name
+	case r.Name != r.Table:
+		text += " AS " + r.Name
+	}
+	if r.On != nil {
+		text += " ON " + r.On.String()
+	}
+	return text
+}
+
+// String writes what the output is as SQL for people.
+func (o *Output) String() string {
+	if o.Function == "" {
+		return o.Expr.String()
+	}
+	argument := ""
+	if o.Expr != nil {
+		argument = o.Expr.String()
+	}
+	text := map[Function]string{FunctionRows: "COUNT(*)", FunctionDistinct: "COUNT(DISTINCT " + argument + ")", FunctionRowNumber: "ROW_NUMBER()",
+		FunctionRank: "RANK()", FunctionDenseRank: "DENSE_RANK()", FunctionFirst: "FIRST_VALUE(" + argument + ")", FunctionLast: "LAST_VALUE(" + argument + ")"}[o.Function]
+	if text == "" {
+		text = strings.ToUpper(string(o.Function)) + "(" + argument + ")"
+	}
+	w := o.Window
+	if w == nil {
+		return text
+	}
+	if w.Offset > 1 {
+		text = strings.TrimSuffix(text, ")") + fmt.Sprintf(", %d)", w.Offset)
+	}
+	var parts []string
+	if len(w.Partition) > 0 {
+		var by []string
+		for _, e := range w.Partition {
+			by = append(by, e.String())
+		}
+		parts = append(parts, "PARTITION BY "+strings.Join(by, ", "))
+	}
+	if len(w.Order) > 0 {
+		var by []string
+		for _, order := range w.Order {
+			s := order.Expr.String()
+			if order.Descending {
+				s += " DESC"
+			}
+			if order.NullsFirst {
+				s += " NULLS FIRST"
+			}
+			by = append(by, s)
+		}
+		parts = append(parts, "ORDER BY "+strings.Join(by, ", "))
+	}
+	if w.Frame != nil {
+		parts = append(parts, fmt.Sprintf("ROWS %d TO %d", w.Frame.From, w.Frame.To))
+	}
+	return text + " OVER (" + strings.Join(parts, " ") + ")"
 }

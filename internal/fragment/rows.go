@@ -216,6 +216,16 @@ func (o *Output) of(from *joined, rows []int) value.Value {
 	case FunctionMax, FunctionAny:
 		return slices.MaxFunc(values, value.Compare)
 	}
+	if o.Type() == value.TypeFloat && o.Grid == nil && o.Expr.Type == value.TypeFloat {
+		sum := 0.0
+		for _, v := range values {
+			sum += v.Float64()
+		}
+		if o.Function == FunctionAverage {
+			sum /= float64(len(values))
+		}
+		return value.Float(sum)
+	}
 	sum := new(big.Int)
 	for _, v := range values {
 		term := v.Int64()
@@ -260,12 +270,12 @@ func (o *Output) over(from *joined) []value.Value {
 	}
 	ordered := func(a, b int, ties bool) int {
 		for _, by := range w.Order {
-			if c := by.compare(from.evaluate(by.Expr, from.rows[a]), from.evaluate(by.Expr, from.rows[b])); c != 0 {
+			if c := by.Compare(from.evaluate(by.Expr, from.rows[a]), from.evaluate(by.Expr, from.rows[b])); c != 0 {
 				return c
 			}
 		}
 		for _, e := range w.Ties {
-			if c := (Order{}).compare(from.evaluate(e, from.rows[a]), from.evaluate(e, from.rows[b])); ties && c != 0 {
+			if c := (Order{}).Compare(from.evaluate(e, from.rows[a]), from.evaluate(e, from.rows[b])); ties && c != 0 {
 				return c
 			}
 		}
@@ -319,7 +329,8 @@ func (o *Output) over(from *joined) []value.Value {
 	return out
 }
 
-func (by Order) compare(a, b value.Value) int {
+// Compare orders two values: below 0 where a comes first.
+func (by Order) Compare(a, b value.Value) int {
 	switch {
 	case a.IsNull() && b.IsNull():
 		return 0

@@ -82,12 +82,7 @@ func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
 	case value.TypeText:
 		return d.Text(v.Str())
 	case value.TypeDate, value.TypeTimestamp:
-		// The four-digit years that value.Parse reads are all that can come by wire.
-		s := v.String()
-		if _, err := value.Parse(v.Type(), s); err != nil {
-			return "", fmt.Errorf("%w: a %s outside of the years 0000 to 9999", ErrLiteral, v.Type())
-		}
-		return strings.ToUpper(string(v.Type())) + " '" + d.instant(s) + "'", nil
+		return strings.ToUpper(string(v.Type())) + " '" + d.instant(v.String()) + "'", nil
 	}
 	return v.String(), nil
 }

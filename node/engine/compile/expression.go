@@ -16,18 +16,13 @@ import (
 // ErrTooLarge means that a fragment's SQL would exceed what this engine compiles.
 var ErrTooLarge = errors.New("the fragment's expressions are nested too deeply for this engine; compute a part of them in a simpler way")
 
-// Patterns of texts that convert, without the anchors that regexp_full_match
-// implies. That of timestamps leaves out 24:00:00, which DuckDB would accept.
+// Patterns of texts that convert, without the anchors that regexp_full_match implies.
 var patterns = map[value.Type]string{
 	value.TypeInt:       strings.Trim(fragment.IntPattern, "^$"),
 	value.TypeFloat:     strings.Trim(fragment.FloatPattern, "^$"),
 	value.TypeDate:      strings.Trim(fragment.DatePattern, "^$"),
-	value.TypeTimestamp: `[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`,
+	value.TypeTimestamp: strings.Trim(fragment.TimePattern, "^$"),
 }
-
-// The days and instants that are read where a column has no bounds: years that
-// both a date and a timestamp of DuckDB can hold.
-const readableYears = "CASE WHEN %[1]s BETWEEN %[2]s '290000-01-01 (BC)' AND %[2]s '290000-12-31' THEN %[1]s END"
 
 // code is the SQL of an expression, of exactly the type of the expression.
 type code struct {
@@ -40,6 +35,7 @@ type code struct {
 type compiler struct {
 	target  *Target
 	scope   *fragment.Scope
+	known   *fragment.Inference
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
@@ -69,7 +65,16 @@ func (c *compiler) f(format string, args ...any) code {
 	return code{sql: fmt.Sprintf(format, args...)}
 }
 
-func (c *compiler) facts(e *fragment.Expr) fragment.Facts { return fragment.Infer(e, c.scope.Facts) }
+// facts tells what the SQL of an expression can yield: dates and timestamps are
+// within their types, although nobody bounded them.
+func (c *compiler) facts(e *fragment.Expr) fragment.Facts {
+	if c.known == nil {
+		c.known = fragment.NewInference(func(column *fragment.Expr) fragment.Facts {
+			return c.scope.Facts(column).WithinType(column.Type)
+		})
+	}
+	return c.known.Facts(e)
+}
 
 // strict gives the SQL of an expression that is NULL where the expression is.
 func (c *compiler) strict(e *fragment.Expr) string { return c.finite(c.expr(e)).sql }
@@ -166,12 +171,24 @@ func (c *compiler) expr(e *fragment.Expr) code {
 			return c.f("%s", c.target.Dialect.greatest(args))
 		}
 		return c.f("coalesce(%s)", strings.Join(args, ", "))
-	case fragment.OpYear, fragment.OpMonth:
-		return c.f("%s(%s)", string(e.Op), c.expr(e.Args[0]).sql)
+	case fragment.OpDistinct:
+		return c.f("(%s IS DISTINCT FROM %s)", c.compared(e.Args[0], e.Args[1]), c.compared(e.Args[1], e.Args[0]))
+	case fragment.OpExtract:
+		return c.extract(e)
+	case fragment.OpTruncate, fragment.OpAddMonths, fragment.OpMonths, fragment.OpMakeDate:
+		return c.date(e)
+	case fragment.OpConcat, fragment.OpLower, fragment.OpUpper, fragment.OpLeftTrim, fragment.OpRightTrim, fragment.OpSubstring,
+		fragment.OpLength, fragment.OpReplace, fragment.OpPosition, fragment.OpSplit, fragment.OpRegexp:
+		return c.text(e)
+	case fragment.OpSqrt, fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpPower:
+		return c.transcendental(e)
 	case fragment.OpCast:
 		return c.cast(e)
 	}
-	if e.Type == value.TypeInt {
+	switch {
+	case (e.Op == fragment.OpAdd || e.Op == fragment.OpSubtract) && !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()):
+		return c.shift(e)
+	case e.Type == value.TypeInt:
 		return c.integer(e)
 	}
 	return c.arithmetic(e)
@@ -211,7 +228,7 @@ func (c *compiler) column(e *fragment.Expr) code {
 		case value.TypeFloat:
 			return code{sql: s, loose: true}
 		case value.TypeDate, value.TypeTimestamp:
-			return c.f(readableYears, s, c.sqlType(e.Type))
+			return c.existing(code{sql: s}, e.Type, false)
 		}
 		return code{sql: s}
 	}
@@ -465,22 +482,9 @@ func (c *compiler) cast(e *fragment.Expr) code {
 		}
 		return c.f("CASE WHEN %s BETWEEN %s AND %s THEN TRY_CAST(%s AS BIGINT) END", x.sql,
 			c.number(math.MinInt64), c.number(math.Nextafter(1<<63, 0)), whole.sql)
-	case from == value.TypeDate && e.Type == value.TypeText:
-		s := "CAST(" + x.sql + " AS VARCHAR)"
-		if f := c.facts(a); f.Lower >= yearOne {
-			return c.f("%s", s)
-		}
-		// DuckDB counts years before 1 as BC, the rest of the world of software as 0, -1, ...
-		return c.f("CASE WHEN year(%[1]s) >= 1 THEN %[2]s ELSE (CASE WHEN year(%[1]s) < 0 THEN '-' ELSE '' END) || "+
-			"format('{:04d}-{:02d}-{:02d}', abs(year(%[1]s)), month(%[1]s), day(%[1]s)) END", x.sql, s)
-	case from == value.TypeDate: // to timestamp
-		return c.f("%s(%s AS TIMESTAMP)", c.target.Dialect.cast, x.sql)
 	}
 	return c.f("CAST(%s AS %s)", x.sql, c.sqlType(e.Type))
 }
-
-// yearOne is 0001-01-01 in days since 1970-01-01.
-const yearOne = -719162
 
 // domainTest keeps the rows whose key, the column named k, is in the domain.
 func (c *compiler) domainTest(k string, domain []value.Value) string {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/big"
 	"strconv"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -38,7 +37,7 @@ var PostgreSQL = &Dialect{
 		return s + "::BIGINT"
 	},
 	real:       func(x float64) string { return "float8 '" + strconv.FormatFloat(x, 'g', -1, 64) + "'" },
-	instant:    postgresInstant,
+	instant:    func(s string) string { return s },
 	cast:       "CAST",
 	nan:        "(%s = float8 'NaN')",
 	collate:    ` COLLATE "C"`,
@@ -59,14 +58,6 @@ const (
 	postgresTiny = 1e-150
 	postgresHuge = 8.9e307
 )
-
-// postgresInstant writes the year 0000 as PostgreSQL does, 1 BC.
-func postgresInstant(v string) string {
-	if rest, ok := strings.CutPrefix(v, "0000-"); ok {
-		return "0001-" + rest + " BC"
-	}
-	return v
-}
 
 // postgresChoice combines keyed hashes of the patient and of each key, which its own
 // half-key tells apart from the others, and scatters them once more, since exclusive
@@ -106,7 +97,7 @@ func postgresColumn(c *compiler, e *fragment.Expr) code {
 		case value.TypeFloat: // NaN is above all
 			return c.f("CASE WHEN %[1]s > float8 '-Infinity' AND %[1]s < float8 'Infinity' THEN %[1]s END", s)
 		case value.TypeDate, value.TypeTimestamp:
-			return c.f("CASE WHEN %[1]s BETWEEN %[2]s '4714-11-24 BC' AND %[2]s '290000-12-31' THEN %[1]s END", s, strings.ToUpper(string(e.Type)))
+			return c.existing(code{sql: s}, e.Type, false)
 		}
 		return code{sql: s}
 	}
@@ -122,9 +113,10 @@ func postgresOperation(c *compiler, e *fragment.Expr) (code, bool) {
 	if x, ok := c.constant(e); ok {
 		return x, true
 	}
+	if x, ok := c.postgresFunction(e); ok {
+		return x, true
+	}
 	switch e.Op {
-	case fragment.OpYear, fragment.OpMonth:
-		return c.postgresPart(e), true
 	case fragment.OpCast:
 		return c.postgresCast(e)
 	case fragment.OpRound:
@@ -230,35 +222,14 @@ func (c *compiler) postgresRound(a code, digits int, f fragment.Facts) code {
 	return c.f("CASE WHEN abs(%[1]s) > %[2]s THEN %[1]s ELSE %[3]s END", a.sql, c.number(most), rounded.sql)
 }
 
-// postgresPart writes a year, counted 1, 0, -1 as software does and not 1 AD, 1 BC,
-// 2 BC, or a month.
-func (c *compiler) postgresPart(e *fragment.Expr) code {
-	a := e.Args[0]
-	x := c.expr(a).sql
-	part := c.f("CAST(EXTRACT(%s FROM %s) AS BIGINT)", strings.ToUpper(string(e.Op)), x)
-	if e.Op == fragment.OpYear && !c.isAD(a) {
-		return c.f("(%s + CASE WHEN %s < %s '0001-01-01' THEN 1 ELSE 0 END)", part.sql, x, strings.ToUpper(string(a.Type)))
-	}
-	return part
-}
-
-// isAD reports whether a date or timestamp is known to be in the year 1 or later.
-func (c *compiler) isAD(e *fragment.Expr) bool {
-	first := float64(yearOne)
-	if e.Type == value.TypeTimestamp {
-		first *= 86_400e6
-	}
-	return c.facts(e).Lower >= first
-}
-
 // Texts that convert, as PostgreSQL's regular expressions say it: a repetition counts
-// to 255 at most, and dates must exist.
+// to 255 at most, and dates must exist, in the years 0001 to 9999.
 var (
 	postgresInt   = `^[+-]?[0-9]{1,18}$`
 	postgresFloat = `^[+-]?([0-9]{1,150}[0-9]{0,150}([.][0-9]{0,150}[0-9]{0,150})?|[.][0-9]{1,150}[0-9]{0,150})([eE][+-]?[0-9]{1,3})?$`
-	existingDate  = `([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
+	existingDate  = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
 		`|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`
-	existingTime = ` ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`
+	existingTime = `[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`
 )
 
 // The decimal numbers that round to a finite float64 and to one other than 0: below
@@ -283,14 +254,8 @@ func (c *compiler) postgresCast(e *fragment.Expr) (code, bool) {
 		}
 		return c.f("CASE WHEN %s BETWEEN %s AND %s THEN CAST(%s AS BIGINT) END", x.sql,
 			c.number(math.MinInt64), c.number(math.Nextafter(1<<63, 0)), whole.sql), true
-	case from == value.TypeDate && e.Type == value.TypeText:
-		x := c.expr(a).sql
-		if c.isAD(a) {
-			return c.f("CAST(%s AS TEXT)", x), true
-		}
-		year := c.f("(CAST(EXTRACT(YEAR FROM %[1]s) AS BIGINT) + 1)", x).sql
-		return c.f("CASE WHEN %[1]s >= DATE '0001-01-01' THEN CAST(%[1]s AS TEXT) ELSE CASE WHEN %[2]s < 0 THEN '-' ELSE '' END || "+
-			"lpad(CAST(abs(%[2]s) AS TEXT), 4, '0') || to_char(%[1]s, '-MM-DD') END", x, year), true
+	case from == value.TypeBool && e.Type == value.TypeInt:
+		return c.f("CAST(CAST(%s AS INTEGER) AS BIGINT)", c.expr(a).sql), true
 	}
 	return code{}, false // to timestamp or text, and the rest: nothing raises
 }
@@ -319,10 +284,7 @@ func (c *compiler) postgresParse(x string, t value.Type) code {
 	case value.TypeFloat:
 		return c.f("CASE WHEN %s ~ %s THEN %s END", x, pattern(postgresFloat), c.target.Dialect.Narrow("CAST("+x+" AS NUMERIC)"))
 	case value.TypeDate:
-		// The year 0 is as long as the year 4.
-		return c.f("CASE WHEN %[1]s ~ %[2]s THEN CASE WHEN left(%[1]s, 4) = '0000' THEN CAST('0004' || substr(%[1]s, 5) AS DATE) - 1461 ELSE CAST(%[1]s AS DATE) END END", x, pattern("^"+existingDate+"$"))
+		return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS DATE) END", x, pattern("^"+existingDate+"$"))
 	}
-	x = c.f("translate(%s, 'T', ' ')", x).sql
-	return c.f("CASE WHEN %[1]s ~ %[2]s THEN CASE WHEN left(%[1]s, 4) = '0000' THEN CAST('0004' || substr(%[1]s, 5) AS TIMESTAMP) - INTERVAL '1461 days' ELSE CAST(%[1]s AS TIMESTAMP) END END",
-		x, pattern("^"+existingDate+existingTime+"$"))
+	return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS TIMESTAMP) END", x, pattern("^"+existingDate+existingTime+"$"))
 }

@@ -263,14 +263,16 @@ func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
 
 // leaf gives the bucket of a value: see fragment.Buckets.
 func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
+	if f := c.facts(e); e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 && f.Lower >= 0 && f.Upper <= float64(b.Leaves()-1) {
+		return c.f("CAST(%s AS INTEGER)", c.expr(e).sql).sql // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
+	}
 	x := c.finite(c.real(e)).sql
 	near := ""
 	if b.Density() < 1 && c.target.Dialect.underflows {
 		near = c.f(" WHEN %s - %s < %s THEN 0", x, c.number(b.Lower), c.number(0.5/b.Density())).sql
 	}
 	last := b.Leaves() - 1
-	// Not LEAST, which would take the last bucket for a NULL.
-	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN (%[1]s - %[2]s) * %[6]s >= %[7]s THEN %[4]d ELSE CAST(floor((%[1]s - %[2]s) * %[6]s) AS INTEGER) END",
+	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN %[1]s IS NOT NULL THEN CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
 		x, c.number(b.Lower), c.number(b.Upper), last, near, c.number(b.Density()), c.number(float64(last))).sql
 }
 
@@ -289,6 +291,9 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 		}
 		name := func(what string) string { return what + "_" + partialName(i) }
 		leaf := []column{{counts[i], "leaf"}, {"count(*)", "n"}}
+		if unit := partial.Buckets.Row(); unit > 1 {
+			leaf[1].sql = fmt.Sprintf("count(*) * %d", unit)
+		}
 		if p.OneRow {
 			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(keys), counts[i]))))
 		} else {
@@ -304,7 +309,7 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 			}
 			t.steps = append(t.steps,
 				step(name("weighed"), fmt.Sprintf("SELECT %s, leaf, l.n AS n, sum(l.n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(columns, ", "), strings.Join(partition, ", "), from)),
-				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "n", p.Rows) + ")", "n"}),
+				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "(n + 0 * c)", int(p.LInf[i])) + ")", "n"}),
 					name("weighed"), "", append(slices.Clone(keys), "leaf"))))
 		}
 		t.names[i] = name("packed")

@@ -17,7 +17,7 @@
 //
 // What a source can hold and the catalog's types cannot is read so: NaN is NULL;
 // an infinity is the nearest bound, or NULL where there is none; a date or
-// timestamp without bounds is NULL beyond the years -290000 to 290000.
+// timestamp without bounds is NULL outside of the years 1 to 9999.
 //
 // # What the connection can do
 //

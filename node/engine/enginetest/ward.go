@@ -83,7 +83,7 @@ func Shapes() map[string]*fragment.Fragment {
 		"no-keys":      {Relations: events, Patient: evID, Filter: op(fragment.OpGreaterOrEqual, evDay, fragment.Literal(value.Date(18262))), Partials: []fragment.Partial{patients, rows, {Kind: fragment.PartialValues, Expr: evX}, sumX}},
 		"declared":     {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evUnit, Domain: domain(value.Int(1), value.Int(2), value.Int(3), value.Int(4), value.Int(5), value.Int(6), value.Null(value.TypeInt))}}, Partials: []fragment.Partial{rows, sumX}},
 		"few-groups":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind, Domain: domain(value.Text("it's"), value.Text("b"))}}, Partials: []fragment.Partial{rows}},
-		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpYear, evDay)}}, Partials: []fragment.Partial{patients, rows}},
+		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpExtract, fragment.Literal(value.Text("year")), evDay)}}, Partials: []fragment.Partial{patients, rows}},
 		"person-keys":  {Relations: both, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients, Expr: evUrgent}, rows}},
 		"public-join":  {Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinLeft, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{patients}},
 		"overflow":     {Relations: events, Patient: evID, Filter: op(fragment.OpLess, op(fragment.OpMultiply, evID, evN), integer(10)), Partials: []fragment.Partial{rows}},

@@ -92,9 +92,9 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 func (d *driver) check(ctx context.Context) error {
 	return d.look(ctx, `SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
 	CASE WHEN rolsuper THEN 'is a superuser' WHEN rolreplication THEN 'may replicate'
-		WHEN pg_has_role('pg_read_server_files', 'USAGE') THEN 'may read files of the server'
-		WHEN pg_has_role('pg_write_server_files', 'USAGE') THEN 'may write files of the server'
-		WHEN pg_has_role('pg_execute_server_program', 'USAGE') THEN 'may run programs on the server' ELSE '' END,
+		WHEN pg_has_role('pg_read_server_files', 'MEMBER') THEN 'may read files of the server'
+		WHEN pg_has_role('pg_write_server_files', 'MEMBER') THEN 'may write files of the server'
+		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server' ELSE '' END,
 	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
 		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) LIMIT 1), '')
@@ -213,10 +213,10 @@ func (d *driver) counters(ctx context.Context, oids []uint32, line func(string))
 		SELECT d.refobjid FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass WHERE w.ev_class = read.oid
 		UNION ALL SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = read.oid) AS n(next)
 )
-SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
+SELECT state FROM (SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
 FROM read JOIN pg_class AS c USING (oid)
 UNION ALL SELECT concat('reset ', pg_stat_get_db_stat_reset_time(oid)) FROM pg_database WHERE datname = current_database()
-UNION ALL SELECT concat('started ', pg_postmaster_start_time())
+UNION ALL SELECT concat('started ', pg_postmaster_start_time())) AS s
 ORDER BY state COLLATE "C"`, func(row []any) error {
 		s, _ := row[0].(string)
 		line(s)

@@ -1,0 +1,246 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// from reads FROM's list and returns it in the grammar's words.
+func (p *parser) from() string {
+	var texts []string
+	for {
+		texts = append(texts, p.tableReference())
+		if !p.accept(",") {
+			return strings.Join(texts, ", ")
+		}
+	}
+}
+
+// tableReference reads a table and what it is joined with, one JOIN after the
+// other: a JOIN has its condition before the next, so that nothing is left to
+// guess.
+func (p *parser) tableReference() string {
+	text := p.tableFactor()
+	for {
+		t := p.here()
+		join, ok := p.joinWords()
+		if !ok {
+			if p.comesOneOf("on", "using") {
+				p.unexpected("it belongs to a JOIN before it")
+			}
+			return text
+		}
+		text += " " + join + " " + p.tableFactor()
+		conditional := !strings.HasPrefix(join, "natural") && join != "cross join"
+		switch on := p.here(); {
+		case conditional && p.accept("on"):
+			text += " on " + p.expression()
+		case conditional && p.accept("using"):
+			text += " using (" + p.usingColumns(on) + ")"
+		case conditional:
+			if _, another := p.joinWords(); another {
+				refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")
+			}
+			refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN", "this JOIN lacks its condition")
+		}
+	}
+}
+
+// joinWords reads the words of a join, and returns them as the grammar has them.
+func (p *parser) joinWords() (string, bool) {
+	t := p.here()
+	natural := ""
+	if p.accept("natural") {
+		natural = "natural "
+	}
+	switch side := p.here(); {
+	case p.accept("join"), p.accept("inner", "join"):
+		return natural + "join", true
+	case p.accept("cross", "join") && natural == "":
+		return "cross join", true
+	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"), p.accept("right", "outer", "join"):
+		return natural + side.text + " join", true
+	case p.comes("full", "join"), p.comes("full", "outer", "join"):
+		refuse(CodeNotSupported, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
+	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
+		refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
+	}
+	if natural != "" {
+		p.unexpected("write NATURAL JOIN")
+	}
+	if t.is("full") {
+		p.unexpected("")
+	}
+	return "", false
+}
+
+// usingColumns reads the columns of USING (a, b) and returns what stands for them.
+func (p *parser) usingColumns(at token) string {
+	if !p.comes("(") {
+		p.unexpected("write USING (column)")
+	}
+	p.i++
+	var columns []*termSyntax
+	for {
+		t := p.name("write USING (column)")
+		columns = append(columns, &termSyntax{kind: termColumn, name: t.text, at: t.at})
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect(")", "write USING (column)")
+	if p.comes("as") {
+		refuse(CodeNotSupported, at.at, "give the tables names of their own", "USING takes no name")
+	}
+	p.using = append(p.using, columns)
+	return "`u" + strconv.Itoa(len(p.using)-1) + "`"
+}
+
+// tableFactor reads a table, a derived table, a table function, or joined tables
+// in parentheses.
+func (p *parser) tableFactor() string {
+	t := p.here()
+	f := fromSyntax{at: t.at}
+	switch {
+	case p.queryComes(p.i):
+		f.query = p.subquery()
+	case p.comes("(", "values"):
+		p.i++
+		p.unexpected("")
+	case p.accept("("):
+		text := p.tableReference()
+		if p.comes(",") {
+			refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
+		}
+		p.expect(")", "join the tables with JOIN … ON")
+		if p.here().isName() || p.comes("as") {
+			refuse(CodeNotSupported, p.here().at, "name each table within the parentheses", "a name for joined tables is not read")
+		}
+		return "(" + text + ")"
+	case t.isName() && p.token(1).is("(") && t.text != "values":
+		f.function = p.tableFunction()
+		f.alias = t.text
+	case t.isName() && t.text == "values":
+		p.unexpected("")
+	default:
+		f.table, f.at = p.tableName()
+		f.alias = f.table
+	}
+	p.tableAlias(&f)
+	p.tables = append(p.tables, f)
+	return "`t" + strconv.Itoa(len(p.tables)-1) + "`"
+}
+
+// tableAlias reads [AS] name [(columns)].
+func (p *parser) tableAlias(f *fromSyntax) {
+	if p.accept("as") {
+		f.alias = p.name("write a name after AS").text
+	} else if t := p.here(); t.isName() {
+		if _, elsewhere := unsupported[t.text]; elsewhere && t.kind == tokenWord {
+			p.unexpected("")
+		}
+		p.i++
+		f.alias = t.text
+	} else {
+		return
+	}
+	f.columns = p.columnList()
+	if p.comes("with", "(") || p.comesOneOf("tablesample", "option") {
+		refuse(CodeNotSupported, p.here().at, "leave it out", "hints and samples of tables are not read")
+	}
+}
+
+// tableName reads table, schema.table or @schema.table. Tables have no schema
+// here: OMOP's are the federation's, whatever each hospital calls them. Where two
+// schemas would make two tables of one name, or the name is one of WITH's, it is
+// refused.
+func (p *parser) tableName() (string, Position) {
+	template := p.comes("@") && p.token(1).isName() && p.token(2).is(".")
+	if template {
+		p.i++
+	}
+	t := p.name("write the name of a table")
+	schema := token{}
+	if p.accept(".") {
+		schema = t
+		if template {
+			schema.text = "@" + schema.text
+		}
+		t = p.name("write schema.table")
+		if p.comes(".") {
+			refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has two parts at most")
+		}
+	}
+	if schema.text != "" && slices.Contains(p.common, t.text) {
+		refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text, schema.text)
+	}
+	if other, seen := p.schemas[t.text]; seen && schema.text != "" && other.text != schema.text {
+		refuse(CodeAmbiguous, t.at, "read it from one schema", "%s is read from two schemas, and there is one table of that name here", t.text)
+	}
+	if schema.text != "" {
+		p.schemas[t.text] = schema
+	}
+	return t.text, t.at
+}
+
+// tableFunction reads FUNCTION(argument, …, option => value) in FROM.
+func (p *parser) tableFunction() *termSyntax {
+	t := p.take()
+	end := p.partner[p.i]
+	p.i++
+	var texts []string
+	for p.i < end {
+		switch name := p.here(); {
+		case name.is("select"), name.is("with"):
+			refuse(CodeSyntax, name.at, "write "+strings.ToUpper(t.text)+"((SELECT …))", "a query as an argument stands in parentheses of its own")
+		case name.isName() && p.token(1).is("=>"):
+			p.i += 2
+			option := &termSyntax{kind: termColumn, name: name.text, at: name.at}
+			texts = append(texts, p.form(func(args []*termSyntax) *termSyntax { return operator("=>", option, args[0]) }, p.expression()))
+		default:
+			texts = append(texts, p.expression())
+		}
+		if !p.accept(",") {
+			break
+		}
+		if p.i == end {
+			p.unexpected("write another argument")
+		}
+	}
+	p.expect(")", "separate the arguments by commas")
+	return &termSyntax{kind: termCall, name: t.text, at: t.at, args: p.terms(texts, t.at)}
+}
+
+// flatten joins the tables on the right with those on the left, one after the
+// other, as LEFT and INNER joins allow to be rearranged; how.at is where the join is.
+func (p *parser) flatten(left, right []fromSyntax, how fromSyntax) []fromSyntax {
+	join := func(left []fromSyntax, last fromSyntax) []fromSyntax {
+		last.join, last.on, last.using, last.natural = how.join, how.on, how.using, how.natural
+		return append(left, last)
+	}
+	switch {
+	case len(right) == 1:
+		return join(left, right[0])
+	case how.join == joinLeft:
+		refuse(CodeNotSupported, how.at, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
+	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
+		p.reordered = true
+		return join(right, left[0])
+	}
+	refuse(CodeNotSupported, how.at, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")
+	return nil
+}
+
+// comma adds an element of FROM's list to those before it.
+func (p *parser) comma(s *selectSyntax, group []fromSyntax) {
+	if len(s.from) > 0 {
+		group[0].join = joinCross
+		for _, f := range group {
+			if f.natural || f.using != nil {
+				refuse(CodeNotSupported, f.at, "write JOIN … ON", "after a comma, it would be unclear which tables the columns of USING and NATURAL belong to")
+			}
+		}
+	}
+	s.from = append(s.from, group...)
+}

@@ -1,0 +1,346 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// What SQL writes with words of its own: CAST, EXTRACT, INTERVAL, … Each becomes
+// a plain term.
+
+// special reads a function whose arguments are separated by words, or returns ""
+// where the next is none.
+func (p *parser) special() string {
+	t := p.here()
+	switch t.text {
+	case "cast", "try_cast", "safe_cast":
+		p.i += 2
+		x := p.expression()
+		p.expect("as", "write CAST(x AS type)")
+		text := p.form(p.castType(), x)
+		p.expect(")", "close CAST after the type")
+		return text
+	case "convert", "try_convert":
+		refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others", strings.ToUpper(t.text))
+	case "overlay":
+		refuse(CodeNotSupported, t.at, "write it with SUBSTRING and ||", "OVERLAY is not answered")
+	case "extract":
+		return p.extract()
+	case "position":
+		p.i += 2
+		needle := p.concatenation()
+		p.expect("in", "write POSITION(part IN text)")
+		return p.closed(t, nil, needle, p.concatenation())
+	case "substring", "substr":
+		return p.substring()
+	case "trim":
+		return p.trim()
+	}
+	return ""
+}
+
+// closed reads the closing parenthesis of a special form, which is a call of that
+// name with the first argument, if any, and those written.
+func (p *parser) closed(t token, first *termSyntax, texts ...string) string {
+	p.expect(")", "close the parenthesis of "+strings.ToUpper(t.text)+" there")
+	return p.form(func(args []*termSyntax) *termSyntax {
+		if first != nil {
+			args = append([]*termSyntax{first}, args...)
+		}
+		return &termSyntax{kind: termCall, name: t.text, at: t.at, args: args}
+	}, texts...)
+}
+
+// word is a word of the query, such as YEAR, as a text.
+func word(name string, at Position) *termSyntax {
+	return &termSyntax{kind: termLiteral, at: at, literal: value.Text(name), text: true}
+}
+
+// extract reads EXTRACT(field FROM x) as extract('field', x).
+func (p *parser) extract() string {
+	t := p.take()
+	p.i++
+	field := p.take()
+	if field.kind != tokenWord && field.kind != tokenString || !p.comes("from") {
+		p.i--
+		p.unexpected("write EXTRACT(YEAR FROM x)")
+	}
+	p.i++
+	return p.closed(t, word(strings.ToLower(field.text), field.at), p.expression())
+}
+
+// substring reads SUBSTRING(x FROM a FOR b) and SUBSTRING(x, a, b).
+func (p *parser) substring() string {
+	t := p.take()
+	p.i++
+	if p.comes(")") {
+		return p.closed(t, nil)
+	}
+	args := p.expressions()
+	if len(args) == 1 && (p.comes("from") || p.comes("for")) {
+		start := p.park(literalOf(token{kind: tokenNumber, text: "1", at: p.here().at}))
+		if p.accept("from") {
+			if p.here().kind == tokenString {
+				refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)", "the part of a text that matches a pattern is not answered")
+			}
+			start = p.expression()
+		}
+		args = append(args, start)
+		if p.accept("for") {
+			args = append(args, p.expression())
+		}
+	}
+	return p.closed(t, nil, args...)
+}
+
+// trim reads TRIM([LEADING|TRAILING|BOTH] [characters] FROM x) as ltrim, rtrim or
+// trim of (x, characters).
+func (p *parser) trim() string {
+	t := p.take()
+	p.i++
+	sided := false
+	for side, name := range map[string]string{"leading": "ltrim", "trailing": "rtrim", "both": "trim"} {
+		if p.comes(side) && !p.token(1).is(")") && !p.token(1).is(",") {
+			p.i++
+			t.text, sided = name, true
+			break
+		}
+	}
+	if p.accept("from") {
+		return p.closed(t, nil, p.expression())
+	}
+	args := p.expressions()
+	switch {
+	case len(args) == 1 && p.accept("from"):
+		args = []string{p.expression(), args[0]}
+	case sided:
+		p.unexpected("write TRIM(LEADING ' ' FROM x)")
+	}
+	return p.closed(t, nil, args...)
+}
+
+// typed are the words that make a date or a time of the string after them.
+var typed = words("date timestamp datetime time timestamptz")
+
+func (p *parser) typedLiteral() *termSyntax {
+	t, text := p.take(), p.take()
+	kind := value.Type(t.text)
+	switch t.text {
+	case "datetime":
+		kind = value.TypeTimestamp
+	case "time", "timestamptz":
+		refuse(CodeType, t.at, "write DATE '…' or TIMESTAMP '…'", "there is no type %s here", t.text)
+	}
+	v, err := value.Parse(kind, text.text)
+	if err != nil {
+		hint := "write it as 2020-12-31"
+		if kind == value.TypeTimestamp {
+			hint = "write it as 2020-12-31 23:59:59"
+		}
+		refuse(CodeType, text.at, hint, "%q is no %s", text.text, kind)
+	}
+	return &termSyntax{kind: termLiteral, at: span(t.at, text.at), literal: v}
+}
+
+// units are the units of time, as they are spelled.
+var units = map[string]string{
+	"microsecond": "microsecond", "microseconds": "microsecond", "millisecond": "millisecond", "milliseconds": "millisecond",
+	"second": "second", "seconds": "second", "sec": "second", "secs": "second",
+	"minute": "minute", "minutes": "minute", "min": "minute", "mins": "minute",
+	"hour": "hour", "hours": "hour", "hr": "hour", "hrs": "hour",
+	"day": "day", "days": "day", "week": "week", "weeks": "week", "month": "month", "months": "month", "mon": "month", "mons": "month",
+	"quarter": "quarter", "quarters": "quarter", "year": "year", "years": "year", "yr": "year", "yrs": "year",
+}
+
+// interval reads INTERVAL '1 day', INTERVAL '1' DAY, INTERVAL 1 DAY and INTERVAL
+// (x) DAY, or returns "" where INTERVAL is a name.
+func (p *parser) interval() string {
+	t, next := p.here(), p.token(1)
+	unitAt := func(i int) bool {
+		u := p.tokens[min(i, len(p.tokens)-1)]
+		return u.kind == tokenWord && units[u.text] != ""
+	}
+	switch {
+	case next.kind == tokenString:
+		p.i += 2
+		x := quantity(next)
+		if x.name == "" {
+			if !unitAt(p.i) {
+				refuse(CodeType, next.at, "write INTERVAL '1 day' or INTERVAL '1' DAY", "this interval has no unit")
+			}
+			x.name = units[p.take().text]
+			if p.comes("to") || p.comes("(") {
+				refuse(CodeNotSupported, p.here().at, "write INTERVAL '1' DAY", "an interval has one unit here")
+			}
+		}
+		x.at = span(t.at, p.token(-1).at)
+		return p.park(x)
+	case next.is("(") && !unitAt(p.partner[p.i+1]+1):
+		return ""
+	case next.is("("), (next.kind == tokenNumber || next.kind == tokenParameter || next.isName()) && unitAt(p.i+2),
+		next.isName() && p.token(2).is(".") && unitAt(p.i+4), next.is("-") && p.token(2).kind == tokenNumber && unitAt(p.i+3):
+		p.i++
+		sign := p.accept("-")
+		text := p.value()
+		unit := units[p.take().text]
+		return p.form(func(args []*termSyntax) *termSyntax {
+			n := args[0]
+			if sign {
+				n = negative(n)
+			}
+			return &termSyntax{kind: termInterval, name: unit, at: t.at, args: []*termSyntax{n}}
+		}, text)
+	}
+	return ""
+}
+
+// quantity reads '3 days' as an interval, without a unit where it has none.
+func quantity(t token) *termSyntax {
+	fields := strings.Fields(t.text)
+	refused := func() {
+		refuse(CodeType, t.at, "write INTERVAL '1 day', and add several", "%q is not read as an interval", t.text)
+	}
+	if len(fields) == 1 { // 3days
+		if i := strings.IndexFunc(fields[0], func(r rune) bool { return r >= 'A' }); i > 0 {
+			fields = []string{fields[0][:i], fields[0][i:]}
+		}
+	}
+	if len(fields) == 0 || len(fields) > 2 {
+		refused()
+	}
+	x := &termSyntax{kind: termInterval, at: t.at}
+	if len(fields) == 2 {
+		if x.name = units[strings.ToLower(fields[1])]; x.name == "" {
+			refused()
+		}
+	}
+	n, err := value.Parse(value.TypeInt, fields[0])
+	if err != nil {
+		if n, err = value.Parse(value.TypeFloat, fields[0]); err != nil {
+			refused()
+		}
+	}
+	x.args = []*termSyntax{{kind: termLiteral, at: t.at, literal: n}}
+	return x
+}
+
+// toInterval casts '1 day', or n || ' days', to an interval.
+func toInterval(x *termSyntax, at Position) *termSyntax {
+	if x.kind == termLiteral && x.text {
+		if t := quantity(token{kind: tokenString, text: x.literal.Str(), at: x.at}); t.name != "" {
+			return t
+		}
+	}
+	if x.kind == termOperator && x.name == "||" && x.args[1].text {
+		if unit := units[strings.ToLower(strings.TrimSpace(x.args[1].literal.Str()))]; unit != "" {
+			n := x.args[0]
+			if n.kind == termCast && n.castType == value.TypeText { // CAST(n AS text) || ' days'
+				n = n.args[0]
+			}
+			return &termSyntax{kind: termInterval, name: unit, at: x.at, args: []*termSyntax{n}}
+		}
+	}
+	refuse(CodeNotSupported, at, "write x * INTERVAL '1 day'", "only a constant such as '1 day' becomes an interval")
+	return nil
+}
+
+// The types that CAST knows. A text may have a length, and NUMERIC digits; other
+// types take no size, or one that changes nothing here.
+var castTypes = map[string]value.Type{
+	"int": value.TypeInt, "integer": value.TypeInt, "bigint": value.TypeInt, "smallint": value.TypeInt, "tinyint": value.TypeInt,
+	"int2": value.TypeInt, "int4": value.TypeInt, "int8": value.TypeInt, "int64": value.TypeInt, "signed": value.TypeInt, "signed integer": value.TypeInt,
+	"float": value.TypeFloat, "double": value.TypeFloat, "double precision": value.TypeFloat, "real": value.TypeFloat,
+	"float4": value.TypeFloat, "float8": value.TypeFloat, "float64": value.TypeFloat, "numeric": value.TypeFloat, "decimal": value.TypeFloat, "dec": value.TypeFloat,
+	"text": value.TypeText, "string": value.TypeText, "varchar": value.TypeText, "nvarchar": value.TypeText,
+	"char": value.TypeText, "character": value.TypeText, "nchar": value.TypeText, "bpchar": value.TypeText,
+	"character varying": value.TypeText, "char varying": value.TypeText,
+	"bool": value.TypeBool, "boolean": value.TypeBool, "date": value.TypeDate,
+	"timestamp": value.TypeTimestamp, "datetime": value.TypeTimestamp, "datetime2": value.TypeTimestamp, "timestamp without time zone": value.TypeTimestamp,
+}
+
+// castType reads a type and returns the cast to it. A text longer than VARCHAR(n)
+// is cut, and a number is rounded to the digits of NUMERIC(p, s), as the standard
+// has it.
+func (p *parser) castType() func(args []*termSyntax) *termSyntax {
+	const known = "the types are int, float, numeric(p, s), text, varchar(n), boolean, date, timestamp and interval"
+	first := p.here()
+	if first.kind != tokenWord {
+		p.unexpected(known)
+	}
+	p.i++
+	name := first.text
+	for _, more := range []string{"precision", "varying", "integer"} {
+		if _, ok := castTypes[name+" "+more]; ok && p.accept(more) {
+			name += " " + more
+		}
+	}
+	at := span(first.at, p.token(-1).at)
+	t, ok := castTypes[name]
+	if name == "interval" && !p.comes("(") {
+		return func(args []*termSyntax) *termSyntax { return toInterval(args[0], at) }
+	}
+	if !ok {
+		refuse(CodeType, at, known, "CAST does not know this type")
+	}
+	sizes, open := p.sizes()
+	switch {
+	case p.accept("without", "time", "zone") && t == value.TypeTimestamp:
+	case p.comes("with", "time", "zone"), p.comes("with", "local", "time", "zone"):
+		refuse(CodeType, at, "write TIMESTAMP", "times have no zone here")
+	case p.comes("["):
+		refuse(CodeType, p.here().at, known, "there are no arrays")
+	}
+	cast := func(args []*termSyntax) *termSyntax {
+		return &termSyntax{kind: termCast, at: args[0].at, castType: t, args: args}
+	}
+	sized := func(function string, size *termSyntax) func(args []*termSyntax) *termSyntax {
+		return func(args []*termSyntax) *termSyntax {
+			return &termSyntax{kind: termCall, name: function, at: args[0].at, args: []*termSyntax{cast(args), size}}
+		}
+	}
+	switch {
+	case len(sizes) == 0:
+		if slices.Contains([]string{"char", "character", "nchar"}, name) {
+			refuse(CodeType, at, "write TEXT, or VARCHAR(1)", "%s without a length is one character in some databases, and any number in others", strings.ToUpper(name))
+		}
+		return cast
+	case t == value.TypeText && len(sizes) == 1:
+		return sized("left", sizes[0])
+	case name == "numeric" || name == "decimal" || name == "dec":
+		if len(sizes) == 1 {
+			return sized("round", &termSyntax{kind: termLiteral, at: open.at, literal: value.Int(0)})
+		}
+		return sized("round", sizes[1])
+	case name == "float" && len(sizes) == 1, t == value.TypeTimestamp && len(sizes) == 1 && sizes[0].literal.Int64() >= 6:
+		return cast
+	}
+	refuse(CodeType, open.at, "leave the size out", "%s takes no such size here", strings.ToUpper(name))
+	return nil
+}
+
+// sizes reads (n), (p, s) or (max) after a type.
+func (p *parser) sizes() (sizes []*termSyntax, open token) {
+	open = p.here()
+	if p.accept("(", "max", ")") || !p.accept("(") {
+		return nil, open
+	}
+	for len(sizes) < 2 {
+		t := p.here()
+		if t.kind != tokenNumber {
+			p.unexpected("write a whole number")
+		}
+		p.i++
+		x := literalOf(t)
+		if x.literal.Type() != value.TypeInt || x.literal.Int64() > 1<<20 {
+			refuse(CodeType, t.at, "write a smaller whole number", "this is no size of a type")
+		}
+		sizes = append(sizes, x)
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect(")", "close the parenthesis there")
+	return sizes, open
+}

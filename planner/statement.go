@@ -1,0 +1,289 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// The words that are never names unless quoted.
+var reserved = words(`all and any array as asc between by case cast collate cross desc distinct else end except exists fetch for
+	from full group having ilike in inner intersect into is join lateral left like limit natural not null offset on or order outer
+	qualify right select similar some then true false union using when where window with
+	current_date current_time current_timestamp current_user localtime localtimestamp session_user`)
+
+// What is valid SQL elsewhere and not answered here: the word, and what to write instead.
+var unsupported = map[string]string{
+	"collate":       "texts compare by their bytes",
+	"into":          "answers come to the client only; leave INTO out",
+	"for":           "nothing is locked or changed here",
+	"xor":           "write (a AND NOT b) OR (b AND NOT a)",
+	"array":         "write IN (…)",
+	"overlaps":      "compare the ends: a1 < b2 AND b1 < a2",
+	"any":           "write x = ANY(ARRAY[…]), x = ANY(SELECT …) or x IN (…)",
+	"some":          "write x IN (…)",
+	"option":        "leave it out; it is for one database only",
+	"tablesample":   "leave it out; all rows are read",
+	"pivot":         "write SUM(CASE WHEN … THEN … END) for each column",
+	"unpivot":       "write a UNION ALL of the columns",
+	"apply":         "write a JOIN",
+	"asof":          "write a JOIN and ROW_NUMBER() OVER (…)",
+	"semi":          "write WHERE x IN (SELECT …)",
+	"anti":          "write WHERE x NOT IN (SELECT …)",
+	"positional":    "write JOIN … ON",
+	"minus":         "write EXCEPT",
+	"straight_join": "write JOIN",
+	"lateral":       "write the subquery as a derived table, and join it",
+	"values":        "write IN (…), or CASE, or join a public table of the catalog",
+}
+
+// What symbols mean elsewhere, and what to write here.
+var unsupportedSymbols = map[string]string{
+	"&&": "write AND", "==": "write =", "<=>": "write IS NOT DISTINCT FROM", "!": "write NOT", "@": "write a parameter as :name",
+	"^": "write POWER(x, y)", "&": "", "|": "", "<<": "", ">>": "", "->": "", "->>": "", "{": "", "}": "", "#": "start a comment with --",
+	"[": `quote a name as "name"`, "]": "", "\\": "", ":=": "there are no variables", "=>": "only table functions take named arguments",
+	"~~": "write LIKE", "~~*": "write ILIKE", "!~~": "write NOT LIKE", "!~~*": "write NOT ILIKE",
+	"/*+": "a hint stands after the first word of the query, SELECT", ":": "write a parameter as :name",
+}
+
+func words(list string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(list) {
+		set[w] = true
+	}
+	return set
+}
+
+func (p *parser) token(ahead int) token {
+	if i := p.i + ahead; i >= 0 && i < len(p.tokens) {
+		return p.tokens[i]
+	}
+	return token{kind: tokenEnd, at: p.tokens[len(p.tokens)-1].at}
+}
+
+// here is the token to read next.
+func (p *parser) here() token { return p.token(0) }
+
+// comes reports whether these words and symbols come next.
+func (p *parser) comes(words ...string) bool {
+	for k, w := range words {
+		if !p.token(k).is(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// comesOneOf reports whether one of these words comes next.
+func (p *parser) comesOneOf(words ...string) bool { return slices.ContainsFunc(words, p.here().is) }
+
+// accept reads these words where they come next.
+func (p *parser) accept(words ...string) bool {
+	if !p.comes(words...) {
+		return false
+	}
+	p.i += len(words)
+	return true
+}
+
+func (p *parser) expect(word, hint string) {
+	if !p.accept(word) {
+		p.unexpected(hint)
+	}
+}
+
+// take reads the next token, whatever it is.
+func (p *parser) take() token {
+	t := p.here()
+	if t.kind != tokenEnd {
+		p.i++
+	}
+	return t
+}
+
+// unexpected refuses the next token.
+func (p *parser) unexpected(hint string) {
+	t := p.here()
+	if instead, ok := unsupportedSymbols[t.text]; ok && t.kind == tokenSymbol {
+		refuse(CodeNotSupported, t.at, instead, "%s is not answered here", t.text)
+	}
+	if instead, ok := unsupported[t.text]; ok && t.kind == tokenWord {
+		refuse(CodeNotSupported, t.at, instead, "%s is not answered here", strings.ToUpper(t.text))
+	}
+	switch t.kind {
+	case tokenEnd:
+		refuse(CodeSyntax, t.at, hint, "the query ends too early")
+	case tokenWord:
+		if reserved[t.text] {
+			refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
+		}
+	case tokenString:
+		refuse(CodeSyntax, t.at, hint, "a string does not fit here")
+	}
+	refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
+}
+
+// isName reports whether the token names something: a quoted name, or a word that
+// means nothing else.
+func (t token) isName() bool {
+	return t.kind == tokenName || t.kind == tokenWord && !reserved[t.text]
+}
+
+// name reads a name.
+func (p *parser) name(hint string) token {
+	if !p.here().isName() {
+		if t := p.here(); t.kind == tokenWord && unsupported[t.text] == "" {
+			refuse(CodeSyntax, t.at, `to use it as a name, write "`+t.text+`"`, "%s is a word of SQL", strings.ToUpper(t.text))
+		}
+		p.unexpected(hint)
+	}
+	return p.take()
+}
+
+// span is the place from one token to another.
+func span(from, to Position) Position {
+	from.Length = to.Offset + to.Length - from.Offset
+	return from
+}
+
+const onlyQuestions = "write SELECT, WITH, EXPLAIN, SHOW, DESCRIBE or SET"
+
+// read reads the statement to its end.
+func (p *parser) read() {
+	s, first := p.statement, p.here()
+	switch {
+	case first.kind == tokenEnd:
+		refuse(CodeSyntax, first.at, "write SELECT …", "the query is empty")
+	case p.comesOneOf("select", "with", "("):
+		s.query = p.query()
+	case p.accept("explain"):
+		s.kind = statementExplain
+		if p.accept("privacy") {
+			s.kind = statementExplainPrivacy
+		}
+		if !p.comesOneOf("select", "with", "(") {
+			p.unexpected("write EXPLAIN SELECT … or EXPLAIN PRIVACY SELECT …")
+		}
+		s.query = p.query()
+	case p.accept("show"):
+		s.kind = statementShow
+		if !p.comesOneOf("tables", "hospitals", "budget", "functions") {
+			p.unexpected("write SHOW TABLES, SHOW HOSPITALS, SHOW BUDGET or SHOW FUNCTIONS")
+		}
+		t := p.take()
+		s.name, s.named = t.text, t.at
+	case p.accept("describe"), p.accept("desc"):
+		s.kind = statementDescribe
+		s.name, s.named = p.tableName()
+	case p.accept("set"):
+		p.set()
+	default:
+		if first.kind == tokenWord {
+			refuse(CodeNotSupported, first.at, onlyQuestions, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
+		}
+		p.unexpected(onlyQuestions)
+	}
+	ended := false
+	for p.accept(";") {
+		ended = true
+	}
+	if p.here().kind != tokenEnd {
+		if ended {
+			refuse(CodeNotSupported, p.here().at, "send one statement at a time", "there is something after the end of the statement")
+		}
+		p.unexpected("look before it, or end the statement there")
+	}
+}
+
+// set reads SET name = value.
+func (p *parser) set() {
+	s := p.statement
+	s.kind = statementSet
+	t := p.name("write SET name = value")
+	s.name, s.named = t.text, t.at
+	if !p.accept("=") && !p.accept("to") {
+		p.unexpected("write SET " + t.text + " = value")
+	}
+	s.value = p.constant("write SET " + t.text + " = and a number or a 'string'")
+}
+
+// constant reads a value that stands alone: a number, a string, TRUE or FALSE.
+func (p *parser) constant(hint string) *termSyntax {
+	minus := p.accept("-")
+	t := p.here()
+	switch {
+	case t.kind == tokenNumber:
+		p.i++
+		if minus {
+			return negative(literalOf(t))
+		}
+		return literalOf(t)
+	case minus:
+	case t.kind == tokenString:
+		p.i++
+		return literalOf(t)
+	case t.is("true"), t.is("false"):
+		p.i++
+		return constantOf(t)
+	}
+	p.unexpected(hint)
+	return nil
+}
+
+// hints reads /*+ name = value, … */ after SELECT.
+func (p *parser) hints() {
+	if !p.comes("/*+") {
+		return
+	}
+	open := p.take()
+	if p.inner > 0 || len(p.statement.hints) > 0 {
+		refuse(CodeSyntax, open.at, "write it after the SELECT of the whole query", "a hint is for the whole query, and stands there once")
+	}
+	const hint = "write /*+ epsilon = 0.5, max_groups = 3 */"
+	for !p.accept("*/") {
+		t := p.name(hint)
+		p.expect("=", hint)
+		if slices.ContainsFunc(p.statement.hints, func(h hintSyntax) bool { return h.name == t.text }) {
+			refuse(CodeSyntax, t.at, "write it once", "%s is set twice", t.text)
+		}
+		p.statement.hints = append(p.statement.hints, hintSyntax{name: t.text, value: p.constant(hint), at: t.at})
+		if !p.accept(",") && !p.comes("*/") && !p.here().isName() {
+			p.unexpected(hint)
+		}
+	}
+}
+
+// parameter reads ?, $1 or :name.
+func (p *parser) parameter() *termSyntax {
+	t, s := p.take(), p.statement
+	marker := byte(':')
+	switch {
+	case t.text == "?":
+		marker, t.text = '?', strconv.Itoa(len(s.parameters)+1)
+	case isDigit(t.text[0]):
+		marker = '$'
+	}
+	if p.marker != 0 && p.marker != marker {
+		refuse(CodeSyntax, t.at, "use one of ?, $1 and :name throughout", "parameters are written in two ways")
+	}
+	p.marker = marker
+	s.parameters = append(s.parameters, parameterSyntax{name: t.text, at: t.at})
+	return &termSyntax{kind: termParameter, name: t.text, at: t.at}
+}
+
+func literalOf(t token) *termSyntax {
+	if t.kind == tokenString {
+		return &termSyntax{kind: termLiteral, at: t.at, literal: value.Text(t.text), text: true}
+	}
+	return &termSyntax{kind: termLiteral, at: t.at, literal: numberValue(t)}
+}
+
+func constantOf(t token) *termSyntax {
+	v := value.Bool(t.is("true"))
+	if t.is("null") {
+		v = value.Value{} // takes its type from where it stands
+	}
+	return &termSyntax{kind: termLiteral, at: t.at, literal: v}
+}
