@@ -183,8 +183,9 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 // read, and of the custodian's label if there is one; else of the server's counters of
 // rows that were inserted, updated and deleted in the tables that are read, through
 // views and partitions as well, and of the files in which they are. The counters follow
-// a commit within a second or so, begin anew when the server crashes, and know nothing of
-// foreign tables: there, give a label.
+// a commit within ten seconds, before version 15 when the session that wrote ends; they
+// begin anew when the server crashes, and know nothing of foreign tables: there, give a
+// label.
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	mac := hmac.New(sha256.New, e.dataKey[:])
 	fmt.Fprintf(mac, "%q %q\n", e.views, e.label)

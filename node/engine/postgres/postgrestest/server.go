@@ -119,7 +119,11 @@ func (s *Server) connect(t testing.TB, database string, log *bytes.Buffer) *pgx.
 		}
 		last = err
 	}
-	t.Fatalf("the server does not start: %v\n%s", last, log.Bytes())
+	text := ""
+	if log != nil {
+		text = log.String()
+	}
+	t.Fatalf("the server does not answer: %v\n%s", last, text)
 	return nil
 }
 
@@ -130,6 +134,17 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 		if _, err := s.Admin.Exec(context.Background(), q); err != nil {
 			t.Fatalf("%.300s: %v", q, err)
 		}
+	}
+}
+
+// Session runs a statement as the superuser in a session of its own, whose end makes
+// the server's statistics know of it.
+func (s *Server) Session(t testing.TB, q string) {
+	t.Helper()
+	conn := s.connect(t, Database, nil)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), q); err != nil {
+		t.Fatalf("%.300s: %v", q, err)
 	}
 }
 
