@@ -322,4 +322,3 @@ func (p *parser) bound() int {
 	p.unexpected("write PRECEDING or FOLLOWING")
 	return 0
 }
-
