@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // afterTimeout is how long a reservation outlives its query's time.
@@ -19,8 +19,8 @@ const afterTimeout = time.Minute
 
 // caps are what bounds a query of the researcher under the study: the study's
 // budget first, and where there is one, the researcher's own over all studies.
-func (c *Coordinator) caps(who Researcher, name string, study Study) []ledger.Cap {
-	caps := []ledger.Cap{{Scope: "study:" + name, Budget: study.Budget}}
+func (c *Coordinator) caps(who Researcher, name string, terms *study.Document) []ledger.Cap {
+	caps := []ledger.Cap{{Scope: "study:" + name, Budget: terms.Budget}}
 	if own := c.config.Researchers[who.Name].Budget; own != nil {
 		caps = append(caps, ledger.Cap{Scope: "researcher:" + who.Name, Budget: *own})
 	}
@@ -116,11 +116,6 @@ func (q *query) recordAnswer(ctx context.Context, key string) error {
 
 // sentence says in plain words what is asked.
 func (q *query) sentence() string {
-	var tables []string
-	for _, r := range q.plan.Fragment.Relations {
-		tables = append(tables, r.Table)
-	}
-	slices.Sort(tables)
 	return fmt.Sprintf("%s asks, under the study %s, for aggregates over %s, covered by %s noise of epsilon %g.",
-		q.who.Name, q.name, strings.Join(slices.Compact(tables), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)
+		q.who.Name, q.name, strings.Join(q.plan.Fragment.Tables(), ", "), q.plan.Noise.Mechanism, q.plan.Noise.Epsilon)
 }

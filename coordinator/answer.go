@@ -16,6 +16,7 @@ type Answer struct {
 	Missing    []Absence
 	Stored     bool // given before over the same data: this time it cost nothing
 	Warnings   []string
+	Informs    bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
 }
 
 // Cost is what an answer costs.
@@ -27,13 +28,18 @@ type Cost struct {
 	Rho        float64 // as zCDP counts it; 0 under pure accounting
 }
 
-func cost(p *planner.Plan, accounting dp.Accounting) Cost {
-	c := Cost{
-		Mechanism: p.Noise.Mechanism, Accounting: accounting, Epsilon: float64(p.Loss.Epsilon) / 1e9,
-		Delta: float64(p.Loss.NoiseDelta)/1e18 + float64(p.Loss.Delta)/1e18,
-	}
-	if accounting == dp.ZCDP {
-		c.Rho = float64(p.Loss.Rho) / 1e9
+// cost adds up what releases cost; the noise is named after the first.
+func cost(releases []*planner.Plan, accounting dp.Accounting) Cost {
+	c := Cost{Accounting: accounting}
+	for i, p := range releases {
+		if i == 0 {
+			c.Mechanism = p.Noise.Mechanism
+		}
+		c.Epsilon += float64(p.Loss.Epsilon) / 1e9
+		c.Delta += float64(p.Loss.NoiseDelta)/1e18 + float64(p.Loss.Delta)/1e18
+		if accounting == dp.ZCDP {
+			c.Rho += float64(p.Loss.Rho) / 1e9
+		}
 	}
 	return c
 }

@@ -37,6 +37,11 @@ type EngineSQL struct {
 // are those of Query up to planning.
 func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
 	ticks := c.ticks()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err
@@ -54,28 +59,45 @@ func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) 
 }
 
 func (q *query) explain(ctx context.Context) (*Explanation, error) {
-	request, _, err := q.request()
-	if err != nil {
-		return nil, err
-	}
 	left, err := q.left(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := q.c
+	loss, err := q.loss()
+	if err != nil {
+		return nil, err
+	}
 	e := &Explanation{
-		Plan: q.plan.Describe(), Cost: cost(q.plan, q.study.Budget.Accounting), Remaining: left[0].Remaining,
-		Expected: q.plan.Expected(c.config.Confidence), Confidence: c.config.Confidence, Allowed: true,
+		Plan: q.program.Describe(), Cost: cost(q.program.Releases, q.study.Budget.Accounting), Remaining: left[0].Remaining,
+		Expected: q.program.Expected(q.c.config.Confidence), Confidence: q.c.config.Confidence, Allowed: true, Stored: true,
 	}
 	for _, a := range left {
-		e.Allowed = e.Allowed && a.Budget.Check(a.spent, q.plan.Loss) == nil
+		e.Allowed = e.Allowed && a.Budget.Check(a.spent, loss) == nil
 	}
 	if len(left) > 1 {
 		e.Researcher = &left[1]
 	}
-	if _, e.Stored, err = q.storedCells(ctx, q.cellsKey()); err != nil {
-		return nil, err
+	for i := range q.program.Releases {
+		if err := e.release(ctx, q.of(i)); err != nil {
+			return nil, err
+		}
 	}
+	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
+	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })
+	return e, nil
+}
+
+// release adds what the hospitals say of one release.
+func (e *Explanation) release(ctx context.Context, q *query) error {
+	request, _, err := q.request()
+	if err != nil {
+		return err
+	}
+	_, stored, err := q.storedCells(ctx, q.cellsKey())
+	if err != nil {
+		return err
+	}
+	e.Stored = e.Stored && stored
 	explained := make([]fragment.Explained, len(q.parts))
 	index := map[*part]int{}
 	for i, p := range q.parts {
@@ -84,12 +106,12 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	asked := q.parts
 	each(asked, func(p *part) {
 		var err error
-		if explained[index[p]], err = c.nodes.explain(ctx, p.hospital, request); err != nil {
+		if explained[index[p]], err = q.c.nodes.explain(ctx, p.hospital, request); err != nil {
 			q.out(p, err)
 		}
 	})
 	if ctx.Err() == context.Canceled {
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	for i, p := range asked {
 		if p.absent == nil {
@@ -97,9 +119,8 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 		}
 	}
 	q.sift()
-	e.Problems = q.missing
-	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
-	return e, nil
+	e.Problems = append(e.Problems, q.missing...)
+	return nil
 }
 
 func (e *Explanation) add(x fragment.Explained, hospital string) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -20,10 +22,11 @@ type query struct {
 	c        *Coordinator
 	id       string
 	who      Researcher
-	name     string // of the study
-	study    Study
+	name     string          // of the study
+	study    *study.Document // what holds here
 	sql      string
-	plan     *planner.Plan
+	program  *planner.Program
+	plan     *planner.Plan // the release that is being made: one of the program's
 	required int
 	parts    []*part
 	missing  []Absence
@@ -36,18 +39,27 @@ type query struct {
 // call at a time, and must return soon. What comes after the charge, the steps and the
 // answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
 // the query at once, and at the hospitals too; what was charged by then stays charged.
+// Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
+		return c.inform(ctx, who, req, statement)
+	}
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err
 	}
 	q.progress = newReporter(ticks, progress)
 	defer q.progress.drop()
-	cells, stored, err := q.run(within)
+	releases, err := q.releases(within)
 	if err != nil {
 		err = q.explainFailure(within, err)
 	}
@@ -58,36 +70,134 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 		}
 	}
 	q.progress.end(tick)
+	// Storing comes after the tick: Explain tells whether an answer is stored. What was
+	// released is kept even if a later release of the query was not.
+	for i := range releases {
+		if r := &releases[i]; !r.stored {
+			var failed error
+			if r.cells, failed = r.store(ctx, r.cells); failed != nil && err == nil {
+				err = q.explainFailure(ctx, failed)
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	// Storing comes after the tick: Explain tells whether an answer is stored.
-	if !stored {
-		if cells, err = q.store(ctx, cells); err != nil {
-			return nil, q.explainFailure(ctx, err)
-		}
-	}
-	answer, err := q.finish(ctx, cells, stored)
+	answer, err := q.finish(ctx, releases)
 	if err != nil {
 		return nil, q.explainFailure(ctx, err)
 	}
 	return answer, nil
 }
 
+// released is one release of a query: its noisy cells, and whether they were stored before.
+type released struct {
+	*query
+	cells  []planner.Cell
+	stored bool
+}
+
+// releases makes the query's releases, one after the other, each charged by itself.
+// With an error come those that were made before it.
+func (q *query) releases(ctx context.Context) ([]released, error) {
+	if len(q.program.Releases) > 1 {
+		if err := q.affords(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var all []released
+	for i := range q.program.Releases {
+		one := q.of(i)
+		cells, stored, err := one.run(ctx)
+		q.charged = q.charged || one.charged
+		if err != nil {
+			return all, err
+		}
+		all = append(all, released{one, cells, stored})
+	}
+	return all, nil
+}
+
+// of is the query for its i-th release alone.
+func (q *query) of(i int) *query {
+	one := *q
+	one.plan, one.parts, one.missing = q.program.Releases[i], nil, slices.Clone(q.missing)
+	if i > 0 {
+		one.id = newID()
+	}
+	for _, p := range q.parts {
+		one.parts = append(one.parts, &part{hospital: p.hospital})
+	}
+	return &one
+}
+
+// affords refuses a query of several releases whose budget does not reach for all
+// of them, before the first is paid for.
+func (q *query) affords(ctx context.Context) error {
+	left, err := q.left(ctx)
+	if err != nil {
+		return err
+	}
+	total, err := q.loss()
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if err := l.Budget.Check(l.spent, total); err != nil {
+			return &Error{
+				Code: CodeBudgetExhausted, Message: fmt.Sprintf("the query makes %d releases, and the budget does not reach for all: %s", len(q.program.Releases), firstLine(err)),
+				Hint: "ask with a smaller epsilon, or for fewer of them", cause: err,
+			}
+		}
+	}
+	return nil
+}
+
+// loss is what all releases cost, if none is stored already.
+func (q *query) loss() (dp.Loss, error) {
+	var total dp.Loss
+	for _, p := range q.program.Releases {
+		var err error
+		if total, err = total.Plus(p.Loss); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+func newID() string {
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
 // plan admits and plans a query; it touches nothing.
 func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
+	statement, unread := planner.Read(req.SQL)
+	if unread == nil {
+		if err := req.hint(statement.Hints); err != nil {
+			return nil, err
+		}
+	}
 	study, err := c.admit(who, &req)
 	if err != nil {
 		return nil, err
 	}
-	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	if unread != nil {
+		return nil, planError(unread)
+	}
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
-	plan, err := planner.Build(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: c.config.Hospitals, Accounting: study.Budget.Accounting})
+	program, err := planner.Compose(ask,
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -95,25 +205,39 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	// Gaussian noise of a small epsilon is dear at a large delta.
-	if plan.Loss.Rho > dearest.Rho {
-		return nil, &Error{
-			Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
-			Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
+	total, rho := 0.0, dp.Loss{}.Rho
+	for _, plan := range program.Releases {
+		rho += plan.Loss.Rho
+		// Gaussian noise of a small epsilon is dear at a large delta.
+		if rho > dearest.Rho {
+			return nil, &Error{
+				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
+				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
+			}
 		}
+		total += plan.Noise.Epsilon
 	}
-	if !(plan.Noise.Epsilon > 0 && plan.Noise.Epsilon <= study.MaxEpsilon) {
-		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", plan.Noise.Epsilon, study.MaxEpsilon))
+	if !(total > 0 && total <= study.MaxEpsilon*(1+1e-9)) {
+		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", total, study.MaxEpsilon))
 	}
-	id := make([]byte, 16)
-	rand.Read(id) // never fails
 	q := &query{
-		c: c, id: hex.EncodeToString(id), who: who, name: req.Study, study: study, sql: req.SQL, plan: plan,
-		required: c.config.Require.of(len(c.config.Hospitals)),
+		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, program: program, plan: program.Releases[0],
+		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
-	q.missing = missing
+	for _, a := range missing {
+		if study.Asks(a.Name) {
+			q.missing = append(q.missing, a)
+		}
+	}
 	for _, h := range present {
+		if !study.Asks(h.Name) {
+			continue
+		}
+		if a := c.closed(h.Name, req.Study); a != nil {
+			q.missing = append(q.missing, *a)
+			continue
+		}
 		q.parts = append(q.parts, &part{hospital: h})
 	}
 	return q, nil
@@ -172,6 +296,16 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	sums, err := q.execute(ctx)
+	// What the hospitals' ledgers vouch for is on this disk before anything is released.
+	shown := map[string]ledger.Checkpoint{}
+	for _, p := range q.parts {
+		if p.shown != nil {
+			shown[p.hospital.Name] = *p.shown
+		}
+	}
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+		return nil, kept
+	}
 	before := len(q.missing)
 	q.sift()
 	if ctx.Err() != nil {
@@ -193,9 +327,17 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	return q.c.release(ctx, q.plan, sums)
 }
 
-// finish makes the answer of released cells.
-func (q *query) finish(ctx context.Context, cells []planner.Cell, stored bool) (*Answer, error) {
-	released, err := q.plan.Finish(cells, q.c.config.Confidence)
+// finish makes the answer of the releases.
+func (q *query) finish(ctx context.Context, releases []released) (*Answer, error) {
+	var cells [][]planner.Cell
+	var charged []*planner.Plan
+	for _, r := range releases {
+		cells = append(cells, r.cells)
+		if !r.stored {
+			charged = append(charged, r.plan)
+		}
+	}
+	answer, err := q.program.Finish(cells, q.c.config.Confidence)
 	if err != nil {
 		return nil, err
 	}
@@ -204,26 +346,41 @@ func (q *query) finish(ctx context.Context, cells []planner.Cell, stored bool) (
 		return nil, err
 	}
 	a := &Answer{
-		Query: q.id, Answer: *released, Confidence: q.c.config.Confidence, Stored: stored,
-		Cost: cost(q.plan, q.study.Budget.Accounting), Remaining: left[0].Remaining, Missing: q.missing,
+		Query: q.id, Answer: *answer, Confidence: q.c.config.Confidence, Stored: len(charged) == 0,
+		Cost: cost(charged, q.study.Budget.Accounting), Remaining: left[0].Remaining,
 	}
-	if stored {
-		a.Cost.Epsilon, a.Cost.Delta, a.Cost.Rho = 0, 0, 0
+	a.Cost.Mechanism = q.program.Releases[0].Noise.Mechanism
+	hospitals := map[string]int{}
+	for _, r := range releases {
+		for _, p := range r.parts {
+			hospitals[p.hospital.Name]++
+		}
+		for _, m := range r.missing {
+			if !slices.ContainsFunc(a.Missing, func(o Absence) bool { return o.Name == m.Name }) {
+				a.Missing = append(a.Missing, m)
+			}
+		}
 	}
-	for _, p := range q.parts {
-		a.Answered = append(a.Answered, p.hospital.Name)
+	for _, p := range releases[0].parts {
+		if hospitals[p.hospital.Name] == len(releases) {
+			a.Answered = append(a.Answered, p.hospital.Name)
+		}
 	}
-	if len(q.missing) > 0 {
-		a.Warnings = append(a.Warnings, fmt.Sprintf("%d of %d hospitals are not part of this answer", len(q.missing), len(q.c.config.Hospitals)))
+	if len(a.Missing) > 0 {
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%d of %d hospitals are not part of this answer", len(a.Missing), len(q.c.config.Hospitals)))
 	}
 	q.c.log.Info("query answered", slog.String("query", q.id), slog.String("study", q.name), slog.String("researcher", q.who.Name),
-		slog.Bool("stored", stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
+		slog.Bool("stored", a.Stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
 	return a, nil
 }
 
 // request is what every hospital is asked, and what it costs.
 func (q *query) request() ([]byte, dp.Loss, error) {
-	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
+	token, err := q.c.assertion(q.who)
+	if err != nil {
+		return nil, dp.Loss{}, err
+	}
+	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
 	if q.plan.Selection != nil {
 		r.ThresholdDelta = q.plan.Selection.Delta
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -51,7 +52,7 @@ func TestAnswer(t *testing.T) {
 func TestNoiseReachesEveryPartial(t *testing.T) {
 	f := newFederation(t, nil)
 	f.mustAsk(t, "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex")
-	plan, err := f.plan(Researcher{"alice"}, Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
+	plan, err := f.plan(asker("alice"), Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
 	must(t, err)
 	partials := len(plan.plan.Fragment.Partials)
 	if want := 2 * partials; len(f.draws) != want {
@@ -59,8 +60,8 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	}
 	for i, d := range f.draws {
 		// Three hospitals, at each of which one patient may change a count by 1 or a sum by a bound.
-		if want := 3 * plan.plan.Proof.LInf[i%partials]; d.lInf != want || d.noise != plan.plan.Noise {
-			t.Errorf("draw %d has sensitivity %d and %v, not %d and %v", i, d.lInf, d.noise, want, plan.plan.Noise)
+		if want := (dp.Coordinate{LInf: 3 * plan.plan.Proof.LInf[i%partials], Weight: 1}); d.of != want || d.noise != plan.plan.Noise {
+			t.Errorf("draw %d is for %+v and %v, not %+v and %v", i, d.of, d.noise, want, plan.plan.Noise)
 		}
 		if d.noise.L0 != int64(plan.plan.Proof.Groups*partials) || d.noise.Epsilon != 0.5 {
 			t.Errorf("draw %d has %v", i, d.noise)
@@ -78,7 +79,9 @@ func TestOpenDrawsNoise(t *testing.T) {
 	different := false
 	n := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1e-6, L0: 1}
 	for range 10 { // each stays with probability below 1e-6
-		x, err := c.noise(n, 0, 1)
+		a, err := c.noise(n, dp.Coordinate{LInf: 1, Weight: 1})
+		must(t, err)
+		x, err := a.Add(0)
 		must(t, err)
 		different = different || x != 0
 	}
@@ -154,7 +157,7 @@ func TestStoredAnswerOutlivesTheCoordinator(t *testing.T) {
 
 func TestBudgetExhausted(t *testing.T) {
 	f := newFederation(t, nil)
-	who := Researcher{"alice"}
+	who := asker("alice")
 	for i := range 2 {
 		_, err := f.Query(t.Context(), who, Request{SQL: bySex, Study: "s", Epsilon: 1 - float64(i)/100}, nil)
 		must(t, err)
@@ -175,25 +178,23 @@ func TestBudgetExhausted(t *testing.T) {
 func TestResearcherCap(t *testing.T) {
 	own := dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6} // rho 0.369; a query of epsilon 0.5 costs 0.125
 	f := newFederation(t, func(c *Config) {
-		other := c.Studies["s"]
-		other.Researchers = []string{"alice", "bob"}
-		c.Studies["other"] = other
 		a := c.Researchers["alice"]
 		a.Budget = &own
 		c.Researchers["alice"], c.Researchers["bob"] = a, Access{TokenSHA256: strings.Repeat("ab", 32)}
 	})
+	f.propose(t, "other", func(d *study.Document) { d.Investigators = []string{"alice", "bob"} })
 	ask := func(who, study string, epsilon float64) error {
-		_, err := f.Query(t.Context(), Researcher{who}, Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
+		_, err := f.Query(t.Context(), asker(who), Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
 		return err
 	}
 	must(t, ask("alice", "s", 0.5))
 	must(t, ask("alice", "other", 0.5))
-	account, err := f.Budget(t.Context(), Researcher{"alice"}, "s")
+	account, err := f.Budget(t.Context(), asker("alice"), "s")
 	must(t, err)
 	if account.Researcher == nil || account.Researcher.Budget != own || !(account.Researcher.Remaining.Epsilon < 0.5) || account.Remaining.Epsilon != 1.5 {
 		t.Errorf("%+v", account)
 	}
-	explained, err := f.Explain(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.6})
+	explained, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.6})
 	must(t, err)
 	if explained.Allowed || explained.Researcher == nil {
 		t.Errorf("%+v", explained)
@@ -207,7 +208,7 @@ func TestResearcherCap(t *testing.T) {
 		t.Errorf("a stored answer is not given: %v", err)
 	}
 	must(t, ask("bob", "other", 0.6))
-	if account, err = f.Budget(t.Context(), Researcher{"bob"}, "other"); err != nil || account.Researcher != nil {
+	if account, err = f.Budget(t.Context(), asker("bob"), "other"); err != nil || account.Researcher != nil {
 		t.Errorf("%+v, %v", account, err)
 	}
 	f.settled(t, 0.5)
@@ -372,7 +373,7 @@ func TestProgress(t *testing.T) {
 	f.hospital("c").half = true
 	steps := map[string][]string{}
 	var mu sync.Mutex
-	_, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s"}, func(p Progress) {
+	_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"}, func(p Progress) {
 		if !mu.TryLock() {
 			t.Error("two calls at once")
 			return
@@ -393,13 +394,13 @@ func TestProgress(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	f := newFederation(t, nil)
-	if _, err := f.Authenticate("wrong-token-0123456789"); !errors.Is(err, CodeUnauthorized) {
+	if _, err := f.Authenticate(t.Context(), "wrong-token-0123456789"); !errors.Is(err, CodeUnauthorized) {
 		t.Error(err)
 	}
-	if _, err := f.Authenticate(""); !errors.Is(err, CodeUnauthorized) {
+	if _, err := f.Authenticate(t.Context(), ""); !errors.Is(err, CodeUnauthorized) {
 		t.Error(err)
 	}
-	who, err := f.Authenticate(alice)
+	who, err := f.Authenticate(t.Context(), alice)
 	must(t, err)
 	for _, test := range []struct {
 		req  Request
@@ -430,12 +431,12 @@ func TestAdmission(t *testing.T) {
 func TestAccuracy(t *testing.T) {
 	f := newFederation(t, nil)
 	request := Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 100}}
-	e, err := f.Explain(t.Context(), Researcher{"alice"}, request)
+	e, err := f.Explain(t.Context(), asker("alice"), request)
 	must(t, err)
 	if w := e.Expected[0].HalfWidth; !(w > 95 && w <= 100) || !(e.Cost.Epsilon < 0.5) {
 		t.Errorf("half-width %v for epsilon %v", w, e.Cost.Epsilon)
 	}
-	a, err := f.Query(t.Context(), Researcher{"alice"}, request, nil)
+	a, err := f.Query(t.Context(), asker("alice"), request, nil)
 	must(t, err)
 	// An interval of whole numbers is rounded outward.
 	if low, high := a.Rows[0][1].Low.Int64(), a.Rows[0][1].High.Int64(); high-30 > 101 || low > 30 || a.Cost != e.Cost {
@@ -447,7 +448,7 @@ func TestExplain(t *testing.T) {
 	f := newFederation(t, nil)
 	f.members = f.members[:2]
 	f.hospital("b").refuse[actionExplain] = status.Error(codes.FailedPrecondition, "NODE_SOURCE: cannot compute this")
-	e, err := f.Explain(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s"})
+	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
 	must(t, err)
 	if e.Plan == "" || e.Cost.Epsilon != 0.5 || !e.Allowed || e.Stored || len(e.Expected) != 1 {
 		t.Errorf("%+v", e)
@@ -469,7 +470,7 @@ func TestConcurrentQueries(t *testing.T) {
 	answered := 0
 	for i := range 8 {
 		all.Go(func() {
-			_, err := f.Query(t.Context(), Researcher{"alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
+			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
 			if err == nil {
 				mu.Lock()
 				answered++

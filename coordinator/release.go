@@ -15,6 +15,13 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, sums *merger
 	if groups == nil && p.Selection == nil {
 		return nil, errors.New("the plan neither declares its groups nor selects them")
 	}
+	noise := make([]adder, len(p.Fragment.Partials))
+	for j := range noise {
+		var err error
+		if noise[j], err = c.noise(p.Noise, p.Coordinate(j)); err != nil {
+			return nil, err
+		}
+	}
 	var noisy []planner.Cell
 	for i, s := range sums.list(groups) {
 		if i%1024 == 0 && ctx.Err() != nil {
@@ -24,7 +31,7 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, sums *merger
 		exact := s.partials
 		for j, partial := range p.Fragment.Partials {
 			for _, x := range p.Coordinates(j, exact[:partial.Width()]) {
-				covered, err := c.noise(p.Noise, x, p.LInf(j))
+				covered, err := noise[j].Add(x)
 				if err != nil {
 					return nil, err
 				}

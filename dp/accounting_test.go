@@ -60,7 +60,7 @@ func TestLossNeverRoundsDown(t *testing.T) {
 			n.Epsilon = float64(r.IntN(99)+1) / math.Pow10(r.IntN(7))
 		}
 		l := mustLoss(t, n, 0)
-		drawn, _ := n.drawn()
+		drawn, _ := n.inside()
 		epsilon := exact(drawn)
 		rho := new(big.Rat).Mul(epsilon, epsilon)
 		rho.Mul(rho, big.NewRat(1, 2))
@@ -191,7 +191,7 @@ func TestFilter(t *testing.T) {
 		var spent Loss
 		left := b.Remaining(spent)
 		for range 200 {
-			n := Choose(int64(1+r.IntN(100)), b.Epsilon*math.Pow(10, -3*r.Float64()), b.Delta/100, b.Accounting)
+			n := Choose(int64(1+r.IntN(100)), 1, b.Epsilon*math.Pow(10, -3*r.Float64()), b.Delta/100, b.Accounting)
 			if n.Validate() != nil {
 				continue
 			}
@@ -292,7 +292,7 @@ func TestChooseNeverPaysMore(t *testing.T) {
 	for _, delta := range []float64{1e-12, 1e-6, 1e-2, 0.5, 0.99999} {
 		for _, l0 := range []int64{1, 5, 100, 10_000} {
 			for _, epsilon := range []float64{0.01, 0.5, 10} {
-				n := Choose(l0, epsilon, delta, ZCDP)
+				n := Choose(l0, 1, epsilon, delta, ZCDP)
 				got, err := n.Loss(0)
 				if err != nil {
 					t.Fatalf("%+v: %v", n, err)

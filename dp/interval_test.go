@@ -110,7 +110,7 @@ func TestHalfWidthCovers(t *testing.T) {
 		{Mechanism: Gaussian, Epsilon: 8, Delta: 1e-3, L0: 1}, {Mechanism: Gaussian, Epsilon: 0.1, Delta: 1e-6, L0: 2},
 	} {
 		for _, lInf := range []int64{1, 50} {
-			d := n.Distribution(lInf)
+			d := n.Distribution(one(lInf))
 			single := d.HalfWidth(0.9)
 			both := CombinedHalfWidth(0.9, []Weighted{{1, d}, {-2, d}})
 			three := CombinedHalfWidth(0.9, []Weighted{{1, d}, {-2, d}, {0.5, d}})
@@ -118,7 +118,7 @@ func TestHalfWidthCovers(t *testing.T) {
 			for range draws {
 				var e [3]float64
 				for i := range e {
-					y, err := n.Add(0, lInf)
+					y, err := n.Add(0, one(lInf))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -194,15 +194,15 @@ func TestRatioAgainstQuadratic(t *testing.T) {
 func TestRatioCovers(t *testing.T) {
 	const draws = 6000
 	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 2}, {Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 2}} {
-		s, c := n.Distribution(60), n.Distribution(1)
+		s, c := n.Distribution(one(60)), n.Distribution(one(1))
 		for _, count := range []int64{0, 3, 12, 40, 1000, 1_000_000} { // a mean of 17 within [-60, 60]
 			hits := 0
 			for range draws {
-				noisySum, err := n.Add(17*count, 60)
+				noisySum, err := n.Add(17*count, one(60))
 				if err != nil {
 					t.Fatal(err)
 				}
-				noisyCount, err := n.Add(count, 1)
+				noisyCount, err := n.Add(count, one(1))
 				if err != nil {
 					t.Fatal(err)
 				}

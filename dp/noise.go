@@ -64,9 +64,18 @@ type Noise struct {
 	Epsilon float64 `json:"epsilon"`
 	// Delta is 0 for Laplace and in (0, 1) for Gaussian.
 	Delta float64 `json:"delta"`
-	// L0 is the number of coordinates that one patient can change at one site, at least 1:
-	// groups a patient times partial aggregates a group.
+	// L0 is the number of coordinates that one patient can change at one site, at least 1, each
+	// counted as often as its Weight says: groups a patient times the weights of a group's partial aggregates.
 	L0 int64 `json:"l0"`
+}
+
+// Coordinate is what the noise on one number of a release depends on, besides the Noise.
+type Coordinate struct {
+	// LInf is the most that a patient can change it: sites times the bound at one site; at least 1.
+	LInf int64
+	// Weight is for how many coordinates it counts in L0, at least 1. Its noise is that of the weighty
+	// mean of as many: Laplace noise of 1/Weight the scale, Gaussian noise of 1/sqrt(Weight).
+	Weight int64
 }
 
 // Validate returns nil, or an error wrapping ErrNoise that names the parameter to change.
@@ -99,16 +108,59 @@ func (n Noise) Validate() error {
 	return nil
 }
 
-// Add returns x plus one fresh draw, for a coordinate that one patient can change by at most lInf
-// (that is sites times the bound at one site). x is first clamped to ±Saturation, and so is the result.
-// Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only.
-func (n Noise) Add(x, lInf int64) (int64, error) {
-	return n.add(n.sampler(), x, lInf)
+// Add returns x plus one fresh draw of the coordinate's noise. x is first clamped to ±Saturation,
+// and so is the result. Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only.
+// See Adder for many numbers.
+func (n Noise) Add(x int64, c Coordinate) (int64, error) {
+	a, err := n.adder(n.sampler(), c)
+	if err != nil {
+		return 0, err
+	}
+	return a.Add(x)
+}
+
+// Adder adds noise of one coordinate's distribution to any number of numbers: what can be computed
+// before a draw is computed once.
+type Adder struct {
+	noise sampler
+	drawn drawn
+}
+
+// Adder prepares Add for coordinates of that kind; errors are those of Add.
+func (n Noise) Adder(c Coordinate) (*Adder, error) { return n.adder(n.sampler(), c) }
+
+func (n Noise) adder(s sampler, c Coordinate) (*Adder, error) {
+	d, err := n.calibrate(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Adder{s, d}, nil
+}
+
+// Add is Noise.Add.
+func (a *Adder) Add(x int64) (int64, error) {
+	x = min(max(x, -Saturation), Saturation)
+	var y int64
+	var err error
+	if d := a.drawn; d.mechanism == Gaussian {
+		// What AddNoiseInt64 does where the granularity is below 1, as calibrate sees to: a draw on the
+		// sampler's grid, rounded, for a sensitivity that need not be a whole number.
+		var z float64
+		z, err = a.noise.AddNoiseFloat64(0, d.l0, d.sensitivity, d.epsilon, d.delta)
+		y = x + int64(math.Round(z))
+	} else {
+		y, err = a.noise.AddNoiseInt64(x, d.l0, d.lInf, d.epsilon, d.delta)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNoise, err)
+	}
+	return min(max(y, -Saturation), Saturation), nil
 }
 
 // sampler is what this package uses of the library's noise.
 type sampler interface {
 	AddNoiseInt64(x, l0Sensitivity, lInfSensitivity int64, epsilon, delta float64) (int64, error)
+	AddNoiseFloat64(x float64, l0Sensitivity int64, lInfSensitivity, epsilon, delta float64) (float64, error)
 }
 
 func (n Noise) sampler() sampler {
@@ -118,72 +170,76 @@ func (n Noise) sampler() sampler {
 	return noise.Laplace()
 }
 
-func (n Noise) add(s sampler, x, lInf int64) (int64, error) {
-	if err := n.Validate(); err != nil {
-		return 0, err
-	}
-	lInf, _, err := n.calibrate(lInf)
-	if err != nil {
-		return 0, err
-	}
-	epsilon, delta := n.drawn()
-	y, err := s.AddNoiseInt64(min(max(x, -Saturation), Saturation), n.L0, lInf, epsilon, delta)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrNoise, err)
-	}
-	return min(max(y, -Saturation), Saturation), nil
-}
-
-// drawn gives the parameters the library runs with: just inside the decimals that are charged.
-func (n Noise) drawn() (epsilon, delta float64) {
+// inside gives the parameters just inside the decimals that are charged.
+func (n Noise) inside() (epsilon, delta float64) {
 	return math.Nextafter(n.Epsilon, 0), n.Delta * deltaMargin
 }
 
-// calibrate gives the lInf to pass to the library, and the scale of the noise it then draws.
-func (n Noise) calibrate(lInf int64) (int64, float64, error) {
-	if lInf < 1 {
-		return 0, 0, fmt.Errorf("%w: it is %d; a coordinate needs a bound of at least 1", ErrSensitivity, lInf)
+// drawn are the parameters that the library runs with for one coordinate, and the scale of what it then draws.
+type drawn struct {
+	mechanism      Mechanism
+	l0             int64
+	lInf           int64   // Laplace: an integer, since the library may round x as well
+	sensitivity    float64 // Gaussian
+	epsilon, delta float64
+	scale          float64
+}
+
+// calibrate gives the parameters of a coordinate's draw.
+func (n Noise) calibrate(c Coordinate) (drawn, error) {
+	if err := n.Validate(); err != nil {
+		return drawn{}, err
 	}
-	tooFine := func() (int64, float64, error) {
-		return 0, 0, fmt.Errorf("%w: %d units of the integer grid for each of %d coordinates at epsilon %g; use a coarser grid or narrower bounds",
-			ErrSensitivity, lInf, n.L0, n.Epsilon)
+	if c.LInf < 1 || c.Weight < 1 || c.Weight > n.L0 {
+		return drawn{}, fmt.Errorf("%w: bound %d and weight %d; a coordinate needs a bound of at least 1 and a weight from 1 to l0, which is %d",
+			ErrSensitivity, c.LInf, c.Weight, n.L0)
 	}
-	epsilon, delta := n.drawn()
+	tooFine := fmt.Errorf("%w: %d units of the integer grid for each of %d coordinates at epsilon %g; use a coarser grid or narrower bounds",
+		ErrSensitivity, c.LInf, n.L0, n.Epsilon)
+	d := drawn{mechanism: n.Mechanism, l0: n.L0}
+	d.epsilon, d.delta = n.inside()
 	if n.Mechanism == Gaussian {
-		if lInf > maxExact {
-			return tooFine()
+		if c.LInf > maxExact {
+			return drawn{}, tooFine
 		}
-		sigma := noise.SigmaForGaussian(n.L0, float64(lInf), epsilon, delta)
-		if !(sigma > 0 && sigma <= maxGaussianScale) {
-			return tooFine()
+		d.sensitivity = float64(c.LInf)
+		if c.Weight > 1 {
+			d.sensitivity /= math.Nextafter(math.Sqrt(float64(c.Weight)), 0)
 		}
-		return lInf, sigma, nil
+		d.scale = noise.SigmaForGaussian(d.l0, d.sensitivity, d.epsilon, d.delta)
+		if !(d.scale > 0 && d.scale <= maxGaussianScale) {
+			return drawn{}, tooFine
+		}
+		return d, nil
+	}
+	if c.Weight > 1 { // l0*lInf/(weight*epsilon), without a rounding in the wrong direction
+		d.epsilon = math.Nextafter(d.epsilon*float64(c.Weight), 0)
 	}
 	// The library rounds x to a multiple of the granularity g if that is 1 or more, which can move
 	// a coordinate's difference by g more. m sites can touch m*l0 coordinates, each site lInf/m in
 	// l0 of them, so lInf + m*g covers it (proof in the package comment).
-	widened := lInf
+	d.lInf = c.LInf
 	for {
-		if widened > maxExact/n.L0 {
-			return tooFine()
+		if d.lInf > maxExact/n.L0 {
+			return drawn{}, tooFine
 		}
-		l1 := float64(widened * n.L0)
-		g := granularity(l1 / epsilon)
-		scale := (l1 + g) / epsilon
-		if scale > maxLaplaceScale {
-			return tooFine()
+		l1 := float64(d.lInf * n.L0)
+		g := granularity(l1 / d.epsilon)
+		d.scale = (l1 + g) / d.epsilon
+		if d.scale > maxLaplaceScale {
+			return drawn{}, tooFine
 		}
-		next := lInf
+		next := c.LInf
 		if g >= 1 {
 			next += MaxSites * int64(g)
 		}
-		if next <= widened {
-			return widened, scale, nil
+		if next <= d.lInf {
+			return d, nil
 		}
-		if next-lInf > lInf/64 { // coarse beside the bound itself
-			return tooFine()
+		if next-c.LInf > c.LInf/64 { // coarse beside the bound itself
+			return drawn{}, tooFine
 		}
-		widened = next
+		d.lInf = next
 	}
 }
 
@@ -198,10 +254,10 @@ func granularity(scale float64) float64 {
 }
 
 // sigmaUnit is a lower bound on the sigma that is drawn for every coordinate, divided by its
-// lInf*sqrt(l0): the library's search may end at another place for each lInf, but always within
+// lInf*sqrt(l0/weight): the library's search may end at another place for each lInf, but always within
 // sigmaAccuracy above the smallest sufficient sigma.
 func (n Noise) sigmaUnit() float64 {
-	epsilon, delta := n.drawn()
+	epsilon, delta := n.inside()
 	return noise.SigmaForGaussian(1, 1, epsilon, delta) / sigmaAccuracy * (1 - 1e-9)
 }
 
@@ -211,11 +267,12 @@ func (n Noise) tail() float64 {
 	if n.Mechanism != Gaussian {
 		return 0
 	}
-	shift := 1 / (n.sigmaUnit() * math.Sqrt(float64(n.L0))) // of one coordinate, in its sigmas
-	if !(shift < gaussianCut) {
+	whole := 1 / n.sigmaUnit() // the shift, in sigmas, of a coordinate that has all the weight
+	if !(whole < gaussianCut-0.2) {
 		return 1
 	}
-	return math.Min(1, float64(n.L0)*upperNormal(gaussianCut-shift)*(1+1e-9))
+	light := float64(n.L0) * upperNormal(gaussianCut-whole/math.Sqrt(float64(n.L0)))
+	return math.Min(1, math.Max(light, upperNormal(gaussianCut-whole))*(1+1e-9))
 }
 
 // upperNormal is P(Z >= x) for a standard normal Z.
@@ -223,23 +280,21 @@ func upperNormal(x float64) float64 {
 	return math.Erfc(x/math.Sqrt2) / 2
 }
 
-// Distribution gives the public distribution of the noise that Add draws with this lInf. Where Add
+// Distribution gives the public distribution of the noise that Add draws for the coordinate. Where Add
 // would refuse, the scale is +Inf.
-func (n Noise) Distribution(lInf int64) Distribution {
+func (n Noise) Distribution(c Coordinate) Distribution {
 	d := Distribution{Mechanism: n.Mechanism, Scale: math.Inf(1)}
-	if n.Validate() != nil {
-		return d
-	}
-	if _, scale, err := n.calibrate(lInf); err == nil {
-		d.Scale = scale
+	if drawn, err := n.calibrate(c); err == nil {
+		d.Scale = drawn.scale
 	}
 	return d
 }
 
 // Choose gives the noise with the narrower 95 % half-width among Laplace at epsilon and Gaussian at
-// (epsilon, delta), for one release of which a patient changes l0 coordinates. Pure accounting and
-// delta 0 take Laplace, and so does a delta so large that Gaussian noise would cost more rho. The result is to be validated: bad arguments give a Noise that refuses.
-func Choose(l0 int64, epsilon, delta float64, accounting Accounting) Noise {
+// (epsilon, delta), on a coordinate of that weight of one release of which a patient changes l0 coordinates,
+// weights counted. Pure accounting and delta 0 take Laplace, and so does a delta so large that Gaussian noise
+// would cost more rho. The result is to be validated: bad arguments give a Noise that refuses.
+func Choose(l0, weight int64, epsilon, delta float64, accounting Accounting) Noise {
 	laplace := Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}
 	gaussian := Noise{Mechanism: Gaussian, Epsilon: epsilon, Delta: delta, L0: l0}
 	if accounting == Pure || delta == 0 {
@@ -248,13 +303,13 @@ func Choose(l0 int64, epsilon, delta float64, accounting Accounting) Noise {
 	if !(delta > 0 && delta < 1) {
 		return gaussian // Validate says what is wrong with delta
 	}
-	const lInf = 1 << 10 // any: both scales are proportional to it
+	c := Coordinate{LInf: 1 << 10, Weight: weight} // any bound: both scales are proportional to it
 	a, errA := laplace.Loss(0)
 	b, errB := gaussian.Loss(0)
 	if errA == nil && errB == nil && b.Rho > a.Rho {
 		return laplace
 	}
-	if gaussian.Distribution(lInf).spread(0.95) < laplace.Distribution(lInf).spread(0.95) {
+	if gaussian.Distribution(c).spread(0.95) < laplace.Distribution(c).spread(0.95) {
 		return gaussian
 	}
 	return laplace

@@ -3,6 +3,7 @@ package dp
 import (
 	"errors"
 	"math"
+	"math/big"
 	"testing"
 
 	"github.com/google/differential-privacy/go/v3/noise"
@@ -72,16 +73,16 @@ func TestNoiseValidate(t *testing.T) {
 		if err := n.Validate(); !errors.Is(err, ErrNoise) {
 			t.Errorf("%+v: %v, want ErrNoise", n, err)
 		}
-		if _, err := n.Add(1, 1); !errors.Is(err, ErrNoise) {
+		if _, err := n.Add(1, one(1)); !errors.Is(err, ErrNoise) {
 			t.Errorf("Add with %+v: %v, want ErrNoise", n, err)
 		}
 		if _, err := n.Loss(0); !errors.Is(err, ErrNoise) {
 			t.Errorf("Loss of %+v: %v, want ErrNoise", n, err)
 		}
-		if _, err := n.Threshold(1, 1, 1e-6); !errors.Is(err, ErrNoise) {
+		if _, err := n.Threshold(1, one(1), 1e-6); !errors.Is(err, ErrNoise) {
 			t.Errorf("Threshold with %+v: %v, want ErrNoise", n, err)
 		}
-		if w := n.Distribution(1).HalfWidth(0.95); !math.IsInf(w, 1) {
+		if w := n.Distribution(one(1)).HalfWidth(0.95); !math.IsInf(w, 1) {
 			t.Errorf("%+v: half-width %v, want +Inf", n, w)
 		}
 	}
@@ -101,8 +102,26 @@ func TestNoiseValidate(t *testing.T) {
 // recorder stands for the library and remembers its arguments.
 type recorder struct {
 	x, l0, lInf    int64
+	sensitivity    float64
 	epsilon, delta float64
 	gives          int64
+}
+
+// one is a coordinate of weight 1.
+func one(lInf int64) Coordinate { return Coordinate{LInf: lInf, Weight: 1} }
+
+// through is Add, with another sampler.
+func (n Noise) through(s sampler, x int64, c Coordinate) (int64, error) {
+	a, err := n.adder(s, c)
+	if err != nil {
+		return 0, err
+	}
+	return a.Add(x)
+}
+
+func (r *recorder) AddNoiseFloat64(x float64, l0 int64, sensitivity, epsilon, delta float64) (float64, error) {
+	r.x, r.l0, r.sensitivity, r.epsilon, r.delta = int64(x), l0, sensitivity, epsilon, delta
+	return x + float64(r.gives), nil
 }
 
 func (r *recorder) AddNoiseInt64(x, l0, lInf int64, epsilon, delta float64) (int64, error) {
@@ -122,10 +141,10 @@ func TestParametersReachTheLibrary(t *testing.T) {
 		{Mechanism: Gaussian, Epsilon: 0.3, Delta: 1e-7, L0: 7},
 	} {
 		var r recorder
-		if _, err := n.add(&r, -42, 5); err != nil {
+		if _, err := n.through(&r, -42, one(5)); err != nil {
 			t.Fatal(err)
 		}
-		if r.x != -42 || r.l0 != 7 || r.lInf != 5 {
+		if n.Mechanism == Laplace && (r.x != -42 || r.l0 != 7 || r.lInf != 5) || n.Mechanism == Gaussian && (r.x != 0 || r.l0 != 7 || r.sensitivity != 5) {
 			t.Errorf("%+v reached the library as %+v", n, r)
 		}
 		if r.epsilon >= n.Epsilon || r.epsilon < n.Epsilon*(1-1e-15) || r.delta > n.Delta || r.delta < n.Delta*(1-2e-6) {
@@ -140,7 +159,7 @@ func TestAddSaturates(t *testing.T) {
 		{Saturation, 5, Saturation}, {-Saturation, -5, -Saturation},
 		{Saturation, -5, Saturation - 5}, {3, 4, 7},
 	} {
-		if got, err := laplaceOne.add(&recorder{gives: c.noise}, c.x, 1); err != nil || got != c.want {
+		if got, err := laplaceOne.through(&recorder{gives: c.noise}, c.x, one(1)); err != nil || got != c.want {
 			t.Errorf("%d with noise %d: %d, %v; want %d", c.x, c.noise, got, err, c.want)
 		}
 	}
@@ -158,7 +177,7 @@ func TestSensitivityLimits(t *testing.T) {
 		{Noise{Mechanism: Laplace, Epsilon: 1e-14, L0: 1 << 10}, 1},   // granularity beyond the bound
 		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Delta: 1e-6, L0: 1}, 1 << 50},
 	} {
-		if _, err := c.n.Add(0, c.lInf); !errors.Is(err, ErrSensitivity) {
+		if _, err := c.n.Add(0, one(c.lInf)); !errors.Is(err, ErrSensitivity) {
 			t.Errorf("%+v at lInf %d: %v, want ErrSensitivity", c.n, c.lInf, err)
 		}
 	}
@@ -168,7 +187,7 @@ func TestSensitivityLimits(t *testing.T) {
 func TestRoundingIsPaidFor(t *testing.T) {
 	for _, lInf := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<39 + 1, 1 << 40, 3 << 41, 1<<45 - 1, 1 << 50} {
 		var r recorder
-		if _, err := laplaceOne.add(&r, 12345, lInf); err != nil {
+		if _, err := laplaceOne.through(&r, 12345, one(lInf)); err != nil {
 			t.Fatal(err)
 		}
 		g := granularity(float64(r.lInf) / r.epsilon)
@@ -178,7 +197,7 @@ func TestRoundingIsPaidFor(t *testing.T) {
 		if g >= 1 && r.lInf < lInf+MaxSites*int64(g) || r.lInf > lInf+lInf/64 {
 			t.Errorf("lInf %d became %d at granularity %g", lInf, r.lInf, g)
 		}
-		y, err := laplaceOne.Add(12345, lInf)
+		y, err := laplaceOne.Add(12345, one(lInf))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +214,7 @@ func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
 			for _, l0 := range []int64{1, 2, 3, 10, 77, 1000} {
 				n := Noise{Gaussian, epsilon, delta, l0}
 				for _, lInf := range []int64{1, 3, 1000, 999999937} {
-					unit := n.Distribution(lInf).Scale / float64(lInf) / math.Sqrt(float64(l0))
+					unit := n.Distribution(one(lInf)).Scale / float64(lInf) / math.Sqrt(float64(l0))
 					if s := n.sigmaUnit(); unit < s || unit > s*1.0021 {
 						t.Errorf("%+v, lInf %d: sigma is %v a unit, charged for %v", n, lInf, unit, s)
 					}
@@ -220,11 +239,11 @@ func TestDistributionOfAdd(t *testing.T) {
 	} {
 		// A Kolmogorov-Smirnov test on the integers k of a grid of 400 (all of them where the scale is small),
 		// by Dvoretzky-Kiefer-Wolfowitz: P(sup |F_n - F| > t) <= 2 exp(-2 n t²), for any F.
-		d := c.n.Distribution(c.lInf)
+		d := c.n.Distribution(one(c.lInf))
 		step := max(1, int64(d.Scale/20))
 		var below [401]int // below[i] counts noise <= (i-200)*step
 		for range draws {
-			y, err := c.n.Add(1000, c.lInf)
+			y, err := c.n.Add(1000, one(c.lInf))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -246,7 +265,7 @@ func TestDistributionOfAdd(t *testing.T) {
 }
 
 func TestDistributionScale(t *testing.T) {
-	l := Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 4}.Distribution(3)
+	l := Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 4}.Distribution(one(3))
 	if want := 4 * 3 / 0.1; l.Scale < want || l.Scale > want*(1+1e-9) {
 		t.Errorf("Laplace scale %v, want %v", l.Scale, want)
 	}
@@ -254,7 +273,7 @@ func TestDistributionScale(t *testing.T) {
 		t.Errorf("Laplace half-width %v, want %v", got, want)
 	}
 	// 1.0 and 1e-5: sigma 3.7306 in Balle & Wang's reference implementation.
-	g := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-5, L0: 4}.Distribution(3)
+	g := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-5, L0: 4}.Distribution(one(3))
 	if want := 3.7306 * 2 * 3; math.Abs(g.Scale/want-1) > 2e-3 {
 		t.Errorf("Gaussian sigma %v, want %v", g.Scale, want)
 	}
@@ -268,7 +287,7 @@ func TestDistributionScale(t *testing.T) {
 			t.Errorf("%+v has quantiles outside (0, 1)", d)
 		}
 	}
-	if w := (Noise{Mechanism: Laplace, Epsilon: 1e7, L0: 60}).Distribution(8).HalfWidth(0.999); w != 0 {
+	if w := (Noise{Mechanism: Laplace, Epsilon: 1e7, L0: 60}).Distribution(one(8)).HalfWidth(0.999); w != 0 {
 		t.Errorf("half-width %v at epsilon 1e7, want 0", w)
 	}
 }
@@ -288,13 +307,57 @@ func TestChoose(t *testing.T) {
 		{1000, 1e-7, 1e-6, ZCDP, Laplace}, // its delta would be wrong
 		{1000, 1, 1e-30, ZCDP, Laplace},   // its cut would show
 	} {
-		n := Choose(c.l0, c.epsilon, c.delta, c.accounting)
+		n := Choose(c.l0, 1, c.epsilon, c.delta, c.accounting)
 		if n.Mechanism != c.want || n.Validate() != nil || n.L0 != c.l0 || n.Epsilon != c.epsilon {
 			t.Errorf("Choose(%d, %g, %g, %s) = %+v, want %s", c.l0, c.epsilon, c.delta, c.accounting, n, c.want)
 		}
 	}
-	if n := Choose(1, 1, math.NaN(), ZCDP); n.Validate() == nil {
+	if n := Choose(1, 1, 1, math.NaN(), ZCDP); n.Validate() == nil {
 		t.Errorf("%+v does not refuse", n)
+	}
+}
+
+// A coordinate of weight w has the noise of w coordinates' weighty mean: 1/w of the Laplace scale, 1/sqrt(w) of the
+// Gaussian one. Rounding goes to the side of more noise.
+func TestWeights(t *testing.T) {
+	for _, n := range []Noise{
+		{Mechanism: Laplace, Epsilon: 0.3, L0: 60},
+		{Mechanism: Gaussian, Epsilon: 0.3, Delta: 1e-7, L0: 60},
+	} {
+		for _, lInf := range []int64{1, 7, 1 << 30} {
+			whole := n.Distribution(one(lInf)).Scale
+			for _, w := range []int64{1, 2, 3, 7, 60} {
+				want := whole / float64(w)
+				if n.Mechanism == Gaussian {
+					want = whole / math.Sqrt(float64(w))
+				}
+				if got := n.Distribution(Coordinate{lInf, w}).Scale; math.Abs(got/want-1) > 1.1e-3 {
+					t.Errorf("%s, bound %d, weight %d: scale %v, want %v", n.Mechanism, lInf, w, got, want)
+				}
+				var r recorder
+				if _, err := n.through(&r, 5, Coordinate{lInf, w}); err != nil {
+					t.Fatal(err)
+				}
+				of := func(x float64) *big.Float { return new(big.Float).SetPrec(200).SetFloat64(x) }
+				spent := of(float64(lInf)) // of the charged epsilon, or of the L2 distance that sigma is for
+				switch n.Mechanism {
+				case Laplace: // w*epsilon
+					spent.Quo(of(r.epsilon), of(float64(w)))
+					if spent.Cmp(of(n.Epsilon)) >= 0 {
+						t.Errorf("weight %d spends %s of %v", w, spent, n.Epsilon)
+					}
+				case Gaussian: // lInf/sqrt(w)
+					if square := of(r.sensitivity); square.Mul(square, square).Mul(square, of(float64(w))).Cmp(spent.Mul(spent, spent)) < 0 {
+						t.Errorf("weight %d: a sensitivity of %v is less than %d/sqrt(%d)", w, r.sensitivity, lInf, w)
+					}
+				}
+			}
+			for _, w := range []int64{0, -1, 61} {
+				if _, err := n.Add(0, Coordinate{lInf, w}); !errors.Is(err, ErrSensitivity) {
+					t.Errorf("weight %d of 60: %v", w, err)
+				}
+			}
+		}
 	}
 }
 
@@ -302,8 +365,12 @@ func BenchmarkAdd100k(b *testing.B) {
 	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 20}, {Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}} {
 		b.Run(string(n.Mechanism), func(b *testing.B) {
 			for b.Loop() {
+				a, err := n.Adder(one(100))
+				if err != nil {
+					b.Fatal(err)
+				}
 				for i := range int64(100_000) {
-					if _, err := n.Add(i, 100); err != nil {
+					if _, err := a.Add(i); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -315,6 +382,6 @@ func BenchmarkAdd100k(b *testing.B) {
 func BenchmarkDistribution(b *testing.B) {
 	n := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}
 	for b.Loop() {
-		n.Distribution(100)
+		n.Distribution(one(100))
 	}
 }

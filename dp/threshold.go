@@ -9,9 +9,9 @@ import (
 // noisy patient count is at least T shows a group that only one patient has with probability at
 // most delta, over all of that patient's groups at all sites.
 //
-// The noisy patient count is Add(count, sites) of this same Noise; groups is the most groups a
-// patient touches at one site (L0 of the query, not L0 times aggregates), at least 1; sites is m,
-// 1 to MaxSites; delta is in (0, 1) and is what Loss charges for thresholding.
+// The noisy patient count is Add(count, patients) of this same Noise, where patients.LInf is the number of
+// sites, m, 1 to MaxSites; groups is the most groups a patient touches at one site (L0 of the query, not L0 times
+// aggregates), at least 1; delta is in (0, 1) and is what Loss charges for thresholding.
 //
 // A patient alone in a group counts c there, the number of sites at which that patient is in it:
 // 1 <= c <= m, and the c of all such groups add up to at most m*groups. So
@@ -20,7 +20,8 @@ import (
 //
 // For Gaussian noise the part of delta that the sampler's cut needs (see the package comment) is
 // taken from the same delta. Errors wrap ErrNoise or ErrSensitivity.
-func (n Noise) Threshold(groups, sites int64, delta float64) (int64, error) {
+func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int64, error) {
+	sites := patients.LInf
 	if err := n.Validate(); err != nil {
 		return 0, err
 	}
@@ -37,8 +38,8 @@ func (n Noise) Threshold(groups, sites int64, delta float64) (int64, error) {
 	if cut > delta/2 {
 		return 0, fmt.Errorf("%w: the threshold's delta %g is too small for Gaussian noise; give at least %.1g, or use Laplace", ErrNoise, delta, 2*cut)
 	}
-	d := n.Distribution(sites)
-	if d.Scale > laplaceResolution/4 { // beyond, the library may round the count itself
+	d := n.Distribution(patients)
+	if !(d.Scale <= laplaceResolution/4) { // beyond, the library may round the count itself
 		return 0, fmt.Errorf("%w: noise of scale %g on a patient count; raise epsilon", ErrSensitivity, d.Scale)
 	}
 	safe := func(t int64) bool {

@@ -14,7 +14,7 @@ func TestThresholdTable(t *testing.T) {
 		if delta > math.Exp(-0.5)/2 {
 			want = 2 // at T = 1 the bound is 1
 		}
-		if got, err := laplaceOne.Threshold(1, 1, delta); err != nil || got != want {
+		if got, err := laplaceOne.Threshold(1, one(1), delta); err != nil || got != want {
 			t.Errorf("delta %g: %d, %v; want %d", delta, got, err, want)
 		}
 	}
@@ -26,14 +26,14 @@ func TestThresholdTable(t *testing.T) {
 		{0, 1, 0.1, ErrNoise}, {2, 1, 0.1, ErrNoise}, {1, 0, 0.1, ErrNoise}, {1, MaxSites + 1, 0.1, ErrNoise},
 		{1, 1, 0, ErrNoise}, {1, 1, 1, ErrNoise}, {1, 1, math.NaN(), ErrNoise},
 	} {
-		if _, err := laplaceOne.Threshold(c.groups, c.sites, c.delta); !errors.Is(err, c.want) {
+		if _, err := laplaceOne.Threshold(c.groups, one(c.sites), c.delta); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if _, err := gaussianOne.Threshold(1, 1, 1e-19); !errors.Is(err, ErrNoise) {
+	if _, err := gaussianOne.Threshold(1, one(1), 1e-19); !errors.Is(err, ErrNoise) {
 		t.Errorf("delta below the sampler's cut: %v", err)
 	}
-	if _, err := (Noise{Mechanism: Laplace, Epsilon: 1e-12, L0: 1}).Threshold(1, 1, 0.1); !errors.Is(err, ErrSensitivity) {
+	if _, err := (Noise{Mechanism: Laplace, Epsilon: 1e-12, L0: 1}).Threshold(1, one(1), 0.1); !errors.Is(err, ErrSensitivity) {
 		t.Errorf("noise that rounds counts: %v", err)
 	}
 }
@@ -56,11 +56,11 @@ func TestThresholdBoundsEverySpread(t *testing.T) {
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
 			for _, delta := range []float64{0.9, 1e-2, 1e-6, 1e-10} {
-				threshold, err := n.Threshold(3, sites, delta)
+				threshold, err := n.Threshold(3, one(sites), delta)
 				if err != nil {
 					t.Fatal(err)
 				}
-				d := n.Distribution(sites)
+				d := n.Distribution(one(sites))
 				if p := worstRelease(d, threshold, 3, sites); p > delta {
 					t.Errorf("%+v, %d sites: threshold %d releases with %g > %g", n, sites, threshold, p, delta)
 				}
@@ -96,7 +96,7 @@ func TestThresholdReleaseRate(t *testing.T) {
 		{Mechanism: Gaussian, Epsilon: 2, Delta: 1e-6, L0: 4},
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
-			threshold, err := n.Threshold(groups, sites, delta)
+			threshold, err := n.Threshold(groups, one(sites), delta)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestThresholdReleaseRate(t *testing.T) {
 				for range trials {
 					shown := false
 					for range groups * sites / count {
-						y, err := n.Add(count, sites)
+						y, err := n.Add(count, one(sites))
 						if err != nil {
 							t.Fatal(err)
 						}

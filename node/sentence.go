@@ -38,10 +38,7 @@ func sentence(r *fragment.Request) string {
 		default:
 			b.WriteString(" joined with ")
 		}
-		b.WriteString(r.Table)
-		if r.On != nil {
-			fmt.Fprintf(&b, " on %s", r.On)
-		}
+		b.WriteString(r.String())
 	}
 	if f.Filter != nil {
 		fmt.Fprintf(&b, ", where %s", f.Filter)

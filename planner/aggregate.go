@@ -65,7 +65,12 @@ var aggregates = map[string]*function{
 	"quantile": {arguments: 2, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, q, c float64) (x, low, high float64) { return t.quantile(q, c) }},
 	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
 	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
+	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.
+	"approx_bounds": {arguments: 1, partials: (*argument).powers, bounds: unbounded, read: readBound},
 }
+
+// countDistinct is COUNT(DISTINCT x) of an x of known values.
+var countDistinct = &function{arguments: 1, whole: true, partials: (*argument).values, bounds: (*argument).size, read: readDistinct}
 
 // What other systems call them.
 var synonyms = map[string]string{
@@ -152,6 +157,8 @@ type argument struct {
 	buckets  *fragment.Buckets // of HISTOGRAM
 	distinct bool              // COUNT(DISTINCT patient)
 	patient  *fragment.Expr    // the condition under which that counts; nil: always
+	domain   []value.Value     // of COUNT(DISTINCT x): the values of x but NULL
+	oneRow   bool              // no table has two rows of a patient
 }
 
 // operand is an argument over the rows; its expression is nil for COUNT(*).
@@ -248,7 +255,7 @@ const (
 
 func (a *argument) tree() []fragment.Partial {
 	a.check(a.x)
-	b := fragment.Buckets{Lower: a.x.facts.Lower, Upper: a.x.facts.Upper, Branching: treeBranching, Levels: 3}
+	b := fragment.Buckets{Lower: a.x.facts.Lower, Upper: a.x.facts.Upper, Branching: treeBranching, Levels: 3, Unit: a.unit()}
 	if a.cells == 0 || a.cells > manyGroups {
 		b.Levels = 2
 	}
@@ -258,14 +265,22 @@ func (a *argument) tree() []fragment.Partial {
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: &b}}
 }
 
+// unit is what a row counts in buckets: so much that a patient's row may count as a thousandth of one.
+func (a *argument) unit() int {
+	if a.oneRow {
+		return 0
+	}
+	return 1024
+}
+
 func (a *argument) histogram() []fragment.Partial {
+	a.buckets.Unit = a.unit()
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: a.buckets}}
 }
 
 // bin reads one count of a histogram, a tree of one level.
 func bin(t tree, i, confidence float64) (x, low, high float64) {
-	n := float64(t.counts[int(i)])
-	half := t.noise.HalfWidth(confidence)
+	n, half := t.counts[int(i)], t.noise.HalfWidth(confidence)
 	return n, n - half, n + half
 }
 
@@ -347,18 +362,20 @@ func (a *Aggregate) average() (center, scale float64, ok bool) {
 	return a.center[0], a.scale[0], len(a.Partials) == 2
 }
 
-// number is the released number, from partials that may be fractional where an
-// interval is being simulated; NULL where it is not defined. It is post-processing:
-// clamping to public facts costs nothing. Aggregates of trees have no such number:
-// see group.read.
-func (a *Aggregate) number(partials func(int) float64) value.Value {
-	x := make([]float64, len(a.Partials))
+// at is the released number, from partials that may be fractional where an
+// interval is being simulated; NaN where it is not defined. Aggregates of trees have
+// no such number: see group.column.
+func (a *Aggregate) at(partials func(int) float64) float64 {
+	var room [6]float64
+	x := room[:len(a.Partials)]
 	for i, p := range a.Partials {
 		x[i] = a.scale[i] * partials(p)
 	}
-	return a.clamped(a.estimate(x, a.center))
+	return a.estimate(x, a.center)
 }
 
+// clamped moves a number within public bounds, which is post-processing and costs
+// nothing; NULL where it is not defined.
 func (a *Aggregate) clamped(v float64) value.Value {
 	if math.IsNaN(v) {
 		return value.Null(a.valueType())

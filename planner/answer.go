@@ -26,24 +26,22 @@ func indexOf(column string) int {
 // post-processing of noisy numbers and public facts, so it costs nothing.
 // Confidence is in (0, 1); the error says which cell does not fit the plan.
 func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
-	noise := make([]dp.Distribution, len(p.Fragment.Partials))
 	width := 0
-	for i := range noise {
-		noise[i] = p.Noise.Distribution(p.LInf(i))
-		width = p.places[i].end
+	for _, at := range p.places {
+		width = at.end
 	}
 	rows := make([]groupRow, 0, len(cells))
 	for _, c := range cells {
 		if len(c.Keys) != len(p.Fragment.Keys) || len(c.Noisy) != width {
 			return nil, fmt.Errorf("a group has %d keys and %d numbers where the plan has %d and %d", len(c.Keys), len(c.Noisy), len(p.Fragment.Keys), width)
 		}
-		g := group{plan: p, cell: c, noise: noise}
-		row := groupRow{group: g}
-		if p.having != nil && !fragment.Evaluate(p.having, g.column).True() {
+		g := p.group(c)
+		if p.having != nil && !g.evaluate(p.having).True() {
 			continue
 		}
+		row := groupRow{group: g}
 		for _, o := range p.order {
-			row.order = append(row.order, fragment.Evaluate(o.expr, g.column))
+			row.order = append(row.order, g.evaluate(o.Expr))
 		}
 		rows = append(rows, row)
 	}
@@ -52,15 +50,23 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 	if p.limit >= 0 && p.limit < len(rows) {
 		rows = rows[:p.limit]
 	}
+	readings := make([]*reading, len(p.Columns))
+	for i, c := range p.Columns {
+		if c.Noisy && c.Type.Numeric() {
+			readings[i] = p.prepare(c.expr, confidence)
+		}
+	}
 	answer := &Answer{Columns: p.Columns, Rows: make([][]Estimate, len(rows))}
+	estimates := make([]Estimate, len(rows)*len(p.Columns))
 	for i, row := range rows {
-		for _, c := range p.Columns {
-			e := Estimate{Value: fragment.Evaluate(c.expr, row.column)}
-			if c.Noisy && c.Type.Numeric() {
-				low, high := row.interval(c.expr, confidence)
+		answer.Rows[i], estimates = estimates[:len(p.Columns):len(p.Columns)], estimates[len(p.Columns):]
+		for k, c := range p.Columns {
+			e := Estimate{Value: row.evaluate(c.expr)}
+			if r := readings[k]; r != nil {
+				low, high := row.interval(r)
 				e.Low, e.High = ends(low, high, e.Value, c.Type)
 			}
-			answer.Rows[i] = append(answer.Rows[i], e)
+			answer.Rows[i][k] = e
 		}
 	}
 	return answer, nil
@@ -93,10 +99,7 @@ type groupRow struct {
 // anything else. NULL comes last, first with DESC.
 func (p *Plan) compare(a, b groupRow) int {
 	for i, o := range p.order {
-		if c := value.Compare(a.order[i], b.order[i]); c != 0 {
-			if o.descending {
-				return -c
-			}
+		if c := o.Compare(a.order[i], b.order[i]); c != 0 {
 			return c
 		}
 	}
@@ -107,7 +110,23 @@ func (p *Plan) compare(a, b groupRow) int {
 type group struct {
 	plan  *Plan
 	cell  Cell
-	noise []dp.Distribution
+	trees map[int]*tree // by partial, once read
+}
+
+func (p *Plan) group(c Cell) group {
+	g := group{plan: p, cell: c}
+	if slices.ContainsFunc(p.Aggregates, func(a Aggregate) bool { return a.read != nil }) {
+		g.trees = map[int]*tree{}
+	}
+	return g
+}
+
+// evaluate computes an expression over the group.
+func (g group) evaluate(e *fragment.Expr) value.Value {
+	if e.Op == fragment.OpColumn {
+		return g.column(e)
+	}
+	return fragment.Evaluate(e, g.column)
 }
 
 func (g group) column(e *fragment.Expr) value.Value {
@@ -116,65 +135,124 @@ func (g group) column(e *fragment.Expr) value.Value {
 	}
 	a := &g.plan.Aggregates[indexOf(e.Column)]
 	if a.read != nil {
-		x, _, _ := a.read(g.tree(a), a.argument, 0.95)
+		x, _, _ := a.read(*g.tree(a), a.argument, 0.95)
 		return a.clamped(x)
 	}
-	return a.number(g.noisy)
+	return a.clamped(a.at(g.noisy))
 }
 
 // noisy is a partial aggregate of one integer, as released.
 func (g group) noisy(i int) float64 { return float64(g.cell.Noisy[g.plan.places[i].start]) }
 
-func (g group) tree(a *Aggregate) tree {
+func (g group) tree(a *Aggregate) *tree {
 	i := a.Partials[0]
+	if t, ok := g.trees[i]; ok {
+		return t
+	}
 	at := g.plan.places[i]
-	return newTree(*g.plan.Fragment.Partials[i].Buckets, g.cell.Noisy[at.start:at.end], g.noise[i])
+	t := newTree(*g.plan.Fragment.Partials[i].Buckets, g.cell.Noisy[at.start:at.end], g.plan.noise[i])
+	g.trees[i] = &t
+	return &t
 }
 
-// interval covers the exact value of an expression with that confidence.
+// reading is a released expression, with all that its intervals need and that is
+// the same in each group.
+type reading struct {
+	plan       *Plan
+	expr       *fragment.Expr
+	confidence float64
+	// inner is what ROUND and CAST are of; an interval is theirs, and half wider.
+	inner *reading
+	half  float64
+	// keyed: the expression reads group keys, so that bounds and quotient are each group's own.
+	keyed      bool
+	trees      int // aggregates in it, where one is of a tree; else 0
+	bounds     fragment.Facts
+	quotient   *quotient
+	simulation *simulation
+}
+
+// prepare makes an expression ready for intervals of that confidence.
+func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
+	r := &reading{plan: p, expr: e, confidence: confidence}
+	switch e.Op {
+	case fragment.OpRound:
+		r.inner, r.half = p.prepare(e.Args[0], confidence), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
+		return r
+	case fragment.OpCast:
+		r.inner = p.prepare(e.Args[0], confidence)
+		return r
+	}
+	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
+	all := p.aggregatesOf(e)
+	if slices.ContainsFunc(all, func(a int) bool { return p.Aggregates[a].read != nil }) {
+		r.trees = len(all)
+		return r
+	}
+	if !r.keyed {
+		r.settle(p.group(Cell{}))
+	}
+	return r
+}
+
+// settle finds out how the expression's interval is computed, in one group or in all.
+func (r *reading) settle(g group) {
+	r.bounds, r.quotient = fragment.Infer(r.expr, g.facts), nil
+	if q, ok := g.quotient(r.expr); ok && !q.empty() {
+		q.used = q.partials()
+		for _, i := range q.used {
+			q.terms = append(q.terms, dp.RatioTerm{Distribution: r.plan.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]})
+		}
+		r.quotient = &q
+	} else if r.simulation == nil {
+		r.simulation = newSimulation(r.plan, r.expr, r.confidence)
+	}
+}
+
+// aggregatesOf lists the aggregates that an expression reads, once for each time that it does.
+func (p *Plan) aggregatesOf(e *fragment.Expr) []int {
+	var all []int
+	e.Columns(func(relation, column string) {
+		if relation == relationAggregate {
+			all = append(all, indexOf(column))
+		}
+	})
+	return all
+}
+
+// interval covers the exact value of an expression with the reading's confidence.
 //
 // Where the expression is a quotient of two sums of partial aggregates (all that
 // is made of counts, sums and averages with +, -, one division and constants), it is
 // Fieller's interval (dp.Ratio), which covers at any size of the counts. For the
-// rest it is simulated: see simulate.
-func (g group) interval(e *fragment.Expr, confidence float64) (low, high float64) {
-	if e.Op == fragment.OpRound {
-		low, high = g.interval(e.Args[0], confidence)
-		half := 0.5 * math.Pow10(-int(e.Args[1].Value.Int64()))
-		return low - half, high + half
+// rest see simulation.
+func (g group) interval(r *reading) (low, high float64) {
+	if r.inner != nil {
+		low, high = g.interval(r.inner)
+		return low - r.half, high + r.half
 	}
-	if e.Op == fragment.OpCast {
-		return g.interval(e.Args[0], confidence)
+	if r.trees > 0 {
+		return g.fromTrees(r.expr, r.confidence, r.trees)
 	}
-	if trees := g.trees(e); trees > 0 {
-		return g.fromTrees(e, confidence, trees)
+	if r.keyed {
+		r.settle(g)
 	}
-	bounds := fragment.Infer(e, g.facts)
-	if q, ok := g.quotient(e); ok && !q.empty() {
-		ratio := dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant}
-		for _, i := range q.partials() {
-			ratio.Terms = append(ratio.Terms, dp.RatioTerm{
-				Value: g.noisy(i), Distribution: g.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i],
-			})
+	q := r.quotient
+	if q == nil {
+		return r.simulation.interval(g, r.bounds)
+	}
+	if len(q.used) == 1 && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
+		i := q.used[0]
+		weight := q.terms[0].Numerator
+		center, half := q.top.constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
+		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
+			return low, high
 		}
-		return within(ratio, confidence, bounds)
 	}
-	return g.simulate(e, confidence, bounds)
-}
-
-// trees counts the aggregates of an expression, if one of them is of a tree.
-func (g group) trees(e *fragment.Expr) int {
-	n, found := 0, false
-	e.Columns(func(relation, column string) {
-		if relation == relationAggregate {
-			n++
-			found = found || g.plan.Aggregates[indexOf(column)].read != nil
-		}
-	})
-	if !found {
-		return 0
+	for k, i := range q.used {
+		q.terms[k].Value = g.noisy(i)
 	}
-	return n
+	return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}, r.confidence, r.bounds)
 }
 
 // fromTrees gives the interval of one tree's aggregate, or of what is made of
@@ -189,9 +267,9 @@ func (g group) fromTrees(e *fragment.Expr, confidence float64, n int) (low, high
 		}
 		a := &g.plan.Aggregates[indexOf(c.Column)]
 		if a.read == nil {
-			low, high = g.interval(c, each)
+			low, high = g.interval(g.plan.prepare(c, each))
 		} else {
-			_, low, high = a.read(g.tree(a), a.argument, each)
+			_, low, high = a.read(*g.tree(a), a.argument, each)
 		}
 		f.Lower, f.Upper = math.Max(f.Lower, low), math.Min(f.Upper, high)
 		if f.Lower > f.Upper {
@@ -264,7 +342,11 @@ func (f form) equal(o form) bool {
 }
 
 // quotient is top / bottom.
-type quotient struct{ top, bottom form }
+type quotient struct {
+	top, bottom form
+	used        []int          // the partials that either reads, once settled
+	terms       []dp.RatioTerm // for each of them, all but its value
+}
 
 func (q quotient) empty() bool { return q.top.isConstant() && q.bottom.isConstant() }
 
@@ -281,7 +363,7 @@ func (q quotient) partials() []int {
 	return all
 }
 
-func linearForm(f form) quotient { return quotient{f, form{constant: 1}} }
+func linearForm(f form) quotient { return quotient{top: f, bottom: form{constant: 1}} }
 
 // quotient writes an expression as a quotient of linear forms, if it is one.
 func (g group) quotient(e *fragment.Expr) (quotient, bool) {
@@ -304,10 +386,10 @@ func (g group) quotient(e *fragment.Expr) (quotient, bool) {
 			return none, false
 		}
 		sum, n := a.Partials[0], a.Partials[1]
-		return quotient{form{weights: map[int]float64{sum: scale, n: center}}, form{weights: map[int]float64{n: 1}}}, true
+		return quotient{top: form{weights: map[int]float64{sum: scale, n: center}}, bottom: form{weights: map[int]float64{n: 1}}}, true
 	case fragment.OpNegate:
 		x, ok := g.quotient(e.Args[0])
-		return quotient{x.top.times(-1), x.bottom}, ok
+		return quotient{top: x.top.times(-1), bottom: x.bottom}, ok
 	case fragment.OpCast:
 		if e.Type.Numeric() && e.Args[0].Type == value.TypeInt {
 			return g.quotient(e.Args[0])
@@ -336,75 +418,97 @@ func combine(op fragment.Op, x, y quotient) (quotient, bool) {
 	case fragment.OpAdd:
 		switch {
 		case yConstant:
-			return quotient{x.top.plus(x.bottom, sign*c), x.bottom}, true
+			return quotient{top: x.top.plus(x.bottom, sign*c), bottom: x.bottom}, true
 		case xConstant:
-			return quotient{y.top.times(sign).plus(y.bottom, d), y.bottom}, true
+			return quotient{top: y.top.times(sign).plus(y.bottom, d), bottom: y.bottom}, true
 		case x.bottom.equal(y.bottom):
-			return quotient{x.top.plus(y.top, sign), x.bottom}, true
+			return quotient{top: x.top.plus(y.top, sign), bottom: x.bottom}, true
 		}
 	case fragment.OpMultiply:
 		switch {
 		case yConstant:
-			return quotient{x.top.times(c), x.bottom}, true
+			return quotient{top: x.top.times(c), bottom: x.bottom}, true
 		case xConstant:
-			return quotient{y.top.times(d), y.bottom}, true
+			return quotient{top: y.top.times(d), bottom: y.bottom}, true
 		}
 	case fragment.OpDivide:
 		switch {
 		case yConstant && c != 0:
-			return quotient{x.top.times(1 / c), x.bottom}, true
+			return quotient{top: x.top.times(1 / c), bottom: x.bottom}, true
 		case x.bottom.isConstant() && y.bottom.isConstant():
-			return quotient{x.top.times(y.bottom.constant), y.top.times(x.bottom.constant)}, true
+			return quotient{top: x.top.times(y.bottom.constant), bottom: y.top.times(x.bottom.constant)}, true
 		case xConstant:
-			return quotient{y.bottom.times(d), y.top}, true
+			return quotient{top: y.bottom.times(d), bottom: y.top}, true
 		}
 	}
 	return quotient{}, false
 }
 
-// draws is how many points simulate evaluates; the quantiles of 95 % then rest on
+// draws is how many points a simulation evaluates; the quantiles of 95 % then rest on
 // the 50 lowest and highest.
 const draws = 2000
 
-// simulate covers an expression of any form: each point undoes one possible draw
+// simulation covers an expression of any form: each point undoes one possible draw
 // of the noise, and the interval spans the points' central part. The points are a
 // Kronecker sequence (Niederreiter 1992) pushed through the noise's quantiles: fixed,
 // so that the same answer always has the same interval. It approximates; where
 // counts are small beside the noise, coverage may differ from the nominal.
-func (g group) simulate(e *fragment.Expr, confidence float64, bounds fragment.Facts) (low, high float64) {
-	var used []int
-	e.Columns(func(relation, column string) {
-		if relation == relationAggregate {
-			used = append(used, g.plan.Aggregates[indexOf(column)].Partials...)
-		}
-	})
-	slices.Sort(used)
-	used = slices.Compact(used)
-	root := generalizedGolden(len(used))
-	point := map[int]float64{}
-	var results []float64
-	undefined := 0
-	for k := 1; k <= draws; k++ {
-		step := 1.0
-		for _, i := range used {
-			step /= root
-			_, u := math.Modf(0.5 + float64(k)*step)
-			point[i] = g.noisy(i) - g.noise[i].Quantile(math.Max(u, 1e-9))
-		}
-		v := fragment.Evaluate(e, func(c *fragment.Expr) value.Value {
-			if c.Relation == relationKey {
-				return g.column(c)
-			}
-			return g.plan.Aggregates[indexOf(c.Column)].number(func(i int) float64 { return point[i] })
-		})
-		if v.IsNull() {
-			undefined++
-			continue
-		}
-		results = append(results, v.Float64())
+type simulation struct {
+	expr       *fragment.Expr
+	confidence float64
+	used       []int       // partials
+	noise      [][]float64 // of each of them, a draw a point
+}
+
+func newSimulation(p *Plan, e *fragment.Expr, confidence float64) *simulation {
+	s := &simulation{expr: e, confidence: confidence}
+	for _, a := range p.aggregatesOf(e) {
+		s.used = append(s.used, p.Aggregates[a].Partials...)
 	}
-	tail := (1 - confidence) / 2
-	if float64(undefined) > tail*draws {
+	slices.Sort(s.used)
+	s.used = slices.Compact(s.used)
+	root, step := generalizedGolden(len(s.used)), 1.0
+	for _, i := range s.used {
+		step /= root
+		noise := make([]float64, draws)
+		for k := range noise {
+			_, u := math.Modf(0.5 + float64(k+1)*step)
+			noise[k] = p.noise[i].Quantile(math.Max(u, 1e-9))
+		}
+		s.noise = append(s.noise, noise)
+	}
+	return s
+}
+
+func (s *simulation) interval(g group, bounds fragment.Facts) (low, high float64) {
+	point := make([]float64, len(g.plan.Fragment.Partials))
+	at := func(i int) float64 { return point[i] }
+	column := func(c *fragment.Expr) value.Value {
+		if c.Relation == relationKey {
+			return g.column(c)
+		}
+		a := &g.plan.Aggregates[indexOf(c.Column)]
+		return a.clamped(a.at(at))
+	}
+	var alone *Aggregate
+	if s.expr.Op == fragment.OpColumn {
+		alone = &g.plan.Aggregates[indexOf(s.expr.Column)]
+	}
+	results := make([]float64, 0, draws)
+	for k := range draws {
+		for j, i := range s.used {
+			point[i] = g.noisy(i) - s.noise[j][k]
+		}
+		if alone != nil {
+			if v := alone.at(at); !math.IsNaN(v) {
+				results = append(results, math.Max(alone.lower, math.Min(alone.upper, v)))
+			}
+		} else if v := fragment.Evaluate(s.expr, column); !v.IsNull() {
+			results = append(results, v.Float64())
+		}
+	}
+	tail := (1 - s.confidence) / 2
+	if float64(draws-len(results)) > tail*draws {
 		return bounds.Lower, bounds.Upper // too often undefined to bound anything
 	}
 	slices.Sort(results)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
@@ -23,182 +22,49 @@ const (
 	relationAggregate = "aggregate" // column "0": the first aggregate
 )
 
-type order struct {
-	expr       *fragment.Expr
-	descending bool
-}
-
-// Build plans a query. The error is always an *Error.
-func Build(q Query, fed Federation) (plan *Plan, err error) {
-	defer catch(&err)
-	start := Position{Line: 1, Column: 1}
-	if len(fed.Hospitals) == 0 {
-		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
-	}
-	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
-		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
-	}
-	statement := parse(q.SQL)
-	refuseUnplanned(statement)
+// buildRelease plans one release.
+func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
-		resolver: resolver{catalog: fed.Catalog}, query: q, federation: fed, syntax: statement.query,
+		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
 	}
-	b.rows()
+	b.read()
 	b.limits()
 	b.keys()
 	b.outputs()
 	b.selection()
 	b.settle()
 	b.prove()
+	b.allot()
+	b.expect()
 	if q.Accuracy != nil {
 		b.reach(*q.Accuracy)
 	}
 	b.release()
-	return b.plan, nil
+	b.warn()
+	return b.plan
 }
 
 type builder struct {
-	resolver
-	query      Query
-	federation Federation
-	syntax     *querySyntax
-	plan       *Plan
-	fragment   *fragment.Fragment
-	scope      *fragment.Scope
-	cells      int // declared groups, 0 where they are not declared
-	aliasing   int // depth of output names being resolved, against names that refer to each other
+	*resolver
+	query        Query
+	federation   Federation
+	syntax       *querySyntax
+	plan         *Plan
+	fragment     *fragment.Fragment
+	known        *fragment.Scope // of knownSources sources
+	knownSources int
+	cells        int // declared groups, 0 where they are not declared
+	aliasing     int // depth of output names being resolved, against names that refer to each other
 }
 
-// rows plans which rows are read, and whose they are.
-func (b *builder) rows() {
-	s := b.syntax.selected
-	b.from(s.from)
-	if s.where != nil {
-		b.fragment.Filter = normalizeConjunction(b.condition(s.where, "WHERE"))
+// read plans which rows are read, and whose they are.
+func (b *builder) read() {
+	b.rows(b.syntax.selected)
+	if b.patient == nil {
+		refuse(CodeNoPatient, b.sources[0].at, "join a table with patients", "the query reads public tables only")
 	}
-	b.fragment.Relations = b.relations
-	first := -1
-	for i, t := range b.tables {
-		if !t.Public {
-			first = i
-			break
-		}
-	}
-	if first < 0 {
-		refuse(CodeNoPatient, b.at[0], "join a table with patients", "the query reads public tables only")
-	}
-	if b.relations[first].Join == fragment.JoinLeft {
-		refuse(CodeNoPatient, b.at[first], "put the table with patients first", "a row of this LEFT JOIN may have no patient")
-	}
-	b.tie(first)
-	b.findPatient(first)
-	var err error
-	if b.scope, err = fragment.NewScope(b.fragment.Relations, b.catalog); err != nil {
-		refuse(CodeTooLarge, b.at[0], "read fewer tables", "%s", err)
-	}
-}
-
-// tie makes sure that all private relations are of one patient. Where a foreign
-// key of the catalog joins two tables that both hold the patient's id, it adds
-// that the ids are equal, since the key means it.
-func (b *builder) tie(first int) {
-	for {
-		names, err := fragment.Unowned(b.fragment, b.catalog)
-		if err != nil {
-			refuse(CodeTooLarge, b.at[0], "read fewer tables", "%s", err)
-		}
-		if len(names) == 0 {
-			return
-		}
-		tied := false
-		for _, name := range names {
-			tied = tied || b.tieByKey(name, names)
-		}
-		if tied {
-			continue
-		}
-		i := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == names[0] })
-		hint := "join it along the foreign keys that lead to the patient"
-		if t, f := b.tables[i], b.tables[first]; b.catalog.IsPatientID(t.Name, t.Patient) && b.catalog.IsPatientID(f.Name, f.Patient) {
-			hint = "add " + b.aliases[first] + "." + f.Patient + " = " + b.aliases[i] + "." + t.Patient
-		}
-		refuse(CodePatientsMixed, b.at[i], hint, "a row of %s may be another patient's than the rows that it joins", b.aliases[i])
-	}
-}
-
-func (b *builder) tieByKey(name string, unowned []string) bool {
-	i := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == name })
-	conditions := fragment.Conjuncts(b.relations[i].On)
-	if b.relations[i].Join != fragment.JoinLeft {
-		conditions = append(conditions, fragment.Conjuncts(b.fragment.Filter)...)
-	}
-	for _, c := range conditions {
-		if c.Op != fragment.OpEqual || c.Args[0].Op != fragment.OpColumn || c.Args[1].Op != fragment.OpColumn {
-			continue
-		}
-		x, y := c.Args[0], c.Args[1]
-		if x.Relation != name {
-			x, y = y, x
-		}
-		j := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == y.Relation })
-		if x.Relation != name || j < 0 || j == i || slices.Contains(unowned, y.Relation) || !b.refers(i, x.Column, j, y.Column) && !b.refers(j, y.Column, i, x.Column) {
-			continue
-		}
-		p, q := b.tables[i].Patient, b.tables[j].Patient
-		if b.tables[j].Public || !b.catalog.IsPatientID(b.tables[i].Name, p) || !b.catalog.IsPatientID(b.tables[j].Name, q) {
-			continue
-		}
-		pc, _ := b.tables[i].Column(p)
-		qc, _ := b.tables[j].Column(q)
-		same := apply(b.at[i], fragment.OpEqual, fragment.Column(name, pc.Name, pc.Type), fragment.Column(y.Relation, qc.Name, qc.Type))
-		if b.relations[i].On == nil {
-			b.relations[i].Join, b.relations[i].On = fragment.JoinInner, same
-		} else {
-			b.relations[i].On = normalizeConjunction(apply(b.at[i], fragment.OpAnd, b.relations[i].On, same))
-		}
-		return true
-	}
-	return false
-}
-
-// refers reports whether table i's column is a foreign key to table j's column.
-func (b *builder) refers(i int, column string, j int, key string) bool {
-	c, ok := b.tables[i].Column(column)
-	return ok && strings.EqualFold(c.References, b.tables[j].Name+"."+key)
-}
-
-// findPatient names the column that holds the patient's id, and joins the tables
-// on the way to it where the query has none that does.
-func (b *builder) findPatient(first int) {
-	for i, t := range b.tables {
-		if !t.Public && b.relations[i].Join != fragment.JoinLeft && b.catalog.IsPatientID(t.Name, t.Patient) {
-			c, _ := t.Column(t.Patient)
-			b.fragment.Patient = fragment.Column(b.relations[i].Name, c.Name, c.Type)
-			return
-		}
-	}
-	path, err := b.catalog.PatientPath(b.tables[first])
-	if err != nil {
-		refuse(CodeNoPatient, b.at[first], "ask the federation's operator to mend the catalog", "%s", err)
-	}
-	from := b.relations[first].Name
-	for k, step := range path {
-		table, _ := b.catalog.Table(step.Table)
-		if k > 0 {
-			previous, _ := b.catalog.Table(path[k-1].Table)
-			foreign, _ := previous.Column(path[k-1].Column)
-			key, _ := table.Column(step.Key)
-			name := b.freshName(table.Name)
-			on := apply(b.at[first], fragment.OpEqual, fragment.Column(from, foreign.Name, foreign.Type), fragment.Column(name, key.Name, key.Type))
-			b.relations = append(b.relations, fragment.Relation{Name: name, Table: table.Name, Join: fragment.JoinInner, On: on})
-			from = name
-		}
-		if c, ok := table.Column(step.Column); ok {
-			b.fragment.Patient = fragment.Column(from, c.Name, c.Type)
-		}
-	}
-	b.fragment.Relations = b.relations
+	b.tie()
 }
 
 // limits sets the contribution limits: the query's, or the catalog's.
@@ -208,53 +74,29 @@ func (b *builder) limits() {
 		b.fragment.MaxGroups = b.catalog.MaxGroups
 	}
 	if b.fragment.MaxRows == 0 {
-		for _, t := range b.tables {
-			if !t.Public {
-				b.fragment.MaxRows = max(b.fragment.MaxRows, b.catalog.RowLimit(t))
+		for _, s := range b.sources {
+			if !s.table.Public && s.alias != "" {
+				b.fragment.MaxRows = max(b.fragment.MaxRows, b.catalog.RowLimit(s.table))
 			}
 		}
 	}
 }
 
+// facts infers what is known of an expression. The hospitals' names are public, and
+// so is who is asked.
 func (b *builder) facts(e *fragment.Expr) fragment.Facts {
-	return fragment.Infer(e, func(c *fragment.Expr) fragment.Facts {
-		f := b.scope.Facts(c)
-		for _, condition := range fragment.Conjuncts(b.fragment.Filter) {
-			f = narrow(f, c, condition)
+	if b.known == nil || b.knownSources != len(b.sources) {
+		var err error
+		if b.known, err = fragment.NewScope(b.relations(), b.catalog); err != nil {
+			refuse(CodeTooLarge, b.sources[0].at, "read fewer tables", "%s", err)
 		}
-		if c.Op == fragment.OpHospital { // the names are public, and so is who is asked
-			for _, h := range b.federation.Hospitals {
-				f.Domain = append(f.Domain, value.Text(h))
-			}
-			slices.SortFunc(f.Domain, value.Compare)
+		for _, h := range b.federation.Hospitals {
+			b.known.Hospitals = append(b.known.Hospitals, value.Text(h))
 		}
-		return f
-	})
-}
-
-// narrow applies a condition of WHERE, which every row fulfils, to what is known
-// of a column: `column op constant`, IN, and IS NOT NULL.
-func narrow(f fragment.Facts, column, condition *fragment.Expr) fragment.Facts {
-	switch condition.Op {
-	case fragment.OpNot:
-		if inner := condition.Args[0]; inner.Op == fragment.OpIsNull && canonical(inner.Args[0]) == canonical(column) {
-			f.Nullable = false
-			f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), value.Value.IsNull)
-		}
-	case fragment.OpEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual, fragment.OpIn:
-		if canonical(condition.Args[0]) != canonical(column) {
-			return f
-		}
-		var values []value.Value
-		for _, a := range condition.Args[1:] {
-			if a.Op != fragment.OpLiteral {
-				return f
-			}
-			values = append(values, *a.Value)
-		}
-		return f.Where(column.Type, condition.Op, values...)
+		slices.SortFunc(b.known.Hospitals, value.Compare)
+		b.knownSources = len(b.sources)
 	}
-	return f
+	return b.known.FactsWhere(e, b.filter)
 }
 
 // keys plans GROUP BY: ordinals, the query's own names, or expressions.
@@ -271,7 +113,7 @@ func (b *builder) keys() {
 		}
 		e := b.row(t)
 		if e.Op == fragment.OpColumn {
-			if i := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == e.Relation }); b.catalog.IsPatientID(b.relations[i].Table, e.Column) {
+			if b.isPatientID(b.of(e.Relation), e.Column) {
 				refuse(CodeRowLevel, g.at, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 			}
 		}
@@ -309,15 +151,7 @@ func (b *builder) keyOf(e *fragment.Expr) int {
 }
 
 func (b *builder) isColumn(t *termSyntax) bool {
-	if t.kind != termColumn {
-		return false
-	}
-	for i, table := range b.tables {
-		if _, ok := table.Column(t.name); ok && (t.qualifier == "" || t.qualifier == b.aliases[i]) {
-			return true
-		}
-	}
-	return false
+	return t.kind == termColumn && try(func() *fragment.Expr { return b.lookup(t) }) != nil
 }
 
 // aliased returns the item of SELECT that a bare name refers to.
@@ -342,12 +176,24 @@ func (b *builder) ordinal(t *termSyntax, where string) *termSyntax {
 
 // aggregateWithin returns the first aggregate call in a term.
 func aggregateWithin(t *termSyntax) *termSyntax {
-	if t.kind == termCall && isAggregate(t.name) {
+	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
 		return t
 	}
 	for _, a := range t.args {
 		if found := aggregateWithin(a); found != nil {
 			return found
+		}
+	}
+	if t.over != nil {
+		for _, p := range t.over.partition {
+			if found := aggregateWithin(p); found != nil {
+				return found
+			}
+		}
+		for _, o := range t.over.orderBy {
+			if found := aggregateWithin(o.term); found != nil {
+				return found
+			}
 		}
 	}
 	return nil
@@ -372,7 +218,7 @@ func (b *builder) outputs() {
 		if t.kind == termLiteral {
 			t = b.ordinal(t, "ORDER BY")
 		}
-		p.order = append(p.order, order{b.output(t), o.descending})
+		p.order = append(p.order, o.order(b.output(t)))
 	}
 	if s.limit != nil {
 		p.limit = count(s.limit, "LIMIT")
@@ -387,6 +233,12 @@ func (b *builder) expanded() []itemSyntax {
 	var items []itemSyntax
 	for _, item := range b.syntax.selected.items {
 		t := item.term
+		if t.kind == termCall && t.name == "approx_bounds" {
+			low, high := *t, *t
+			high.bin = 1
+			items = append(items, itemSyntax{term: &low, alias: item.name() + " low"}, itemSyntax{term: &high, alias: item.name() + " high"})
+			continue
+		}
 		if t.kind != termCall || t.name != "histogram" || len(t.args) != 4 {
 			items = append(items, item)
 			continue
@@ -471,7 +323,7 @@ func (b *builder) output(t *termSyntax) *fragment.Expr {
 			defer func() { b.aliasing-- }()
 			return b.output(item.term)
 		}
-		if e := b.tryRow(t); e != nil {
+		if e := try(func() *fragment.Expr { return b.row(t) }); e != nil {
 			if i := b.keyOf(e); i >= 0 {
 				return fragment.Column(relationKey, index(i), e.Type)
 			}
@@ -490,22 +342,24 @@ func (b *builder) groupedColumn(t *termSyntax) bool {
 	return b.isColumn(t) && b.keyOf(b.row(t)) >= 0
 }
 
-// tryRow resolves a term over rows, or returns nil where names in it are not
-// columns but the query's own.
-func (b *builder) tryRow(t *termSyntax) (e *fragment.Expr) {
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(*Error); !ok {
-				panic(r)
-			}
-			e = nil
-		}
-	}()
-	return b.row(t)
+// filtered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END).
+func filtered(t *termSyntax) *termSyntax {
+	if t.filter == nil {
+		return t
+	}
+	plain := *t
+	plain.filter, plain.star = nil, false
+	x := &termSyntax{kind: termLiteral, at: t.at, literal: value.Int(1)}
+	if len(t.args) > 0 {
+		x = t.args[0]
+	}
+	plain.args = append([]*termSyntax{{kind: termOperator, name: "case", at: t.filter.at, args: []*termSyntax{t.filter, x}}}, t.args[min(1, len(t.args)):]...)
+	return &plain
 }
 
 // aggregate plans one aggregate call and returns the column that stands for it.
 func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
+	t = filtered(t)
 	f, ok := aggregateNamed(t.name)
 	if !ok {
 		refuse(CodeNotSupported, t.at, notYet[t.name], "%s is not answered yet", strings.ToUpper(t.name))
@@ -516,8 +370,12 @@ func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
 		}
 	}
 	a := b.argument(t, f)
+	if a.domain != nil {
+		f = countDistinct
+	}
+	partials := f.partials(a)
 	released := Aggregate{function: f, argument: a.value, whole: len(t.args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
-	for _, partial := range f.partials(a) {
+	for _, partial := range partials {
 		released.Partials = append(released.Partials, b.partial(partial))
 		scale, center := 1.0, 0.0
 		if g := partial.Grid; g != nil {
@@ -551,7 +409,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *termSyntax, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, oneRow: b.oneRow()}
 	name := strings.ToUpper(t.name)
 	switch {
 	case t.star:
@@ -561,6 +419,8 @@ func (b *builder) argument(t *termSyntax, f *function) *argument {
 		return a
 	case len(t.args) != f.arguments:
 		refuse(CodeType, t.at, "", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case t.distinct && b.distinctValues(a, t):
+		return a
 	case t.distinct:
 		a.distinct, a.patient = true, b.distinct(t)
 		return a
@@ -615,7 +475,7 @@ func (b *builder) operand(t *termSyntax) operand {
 // patient END), and returns the condition c, or nil where every row counts.
 func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 	x := t.args[0]
-	hint := "write COUNT(DISTINCT patient), which counts patients"
+	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
 	if t.name != "count" {
 		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	}
@@ -640,15 +500,15 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 	}
 	e := b.row(t)
 	if e.Op == fragment.OpColumn {
-		i := slices.IndexFunc(b.relations, func(r fragment.Relation) bool { return r.Name == e.Relation })
-		if b.catalog.IsPatientID(b.relations[i].Table, e.Column) {
-			if b.relations[i].Join != fragment.JoinLeft {
+		s := b.of(e.Relation)
+		if b.isPatientID(s, e.Column) {
+			if s.Join != fragment.JoinLeft {
 				return nil
 			}
 			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
 		}
 	}
-	refuse(CodeNotSupported, t.at, hint, "only patients are counted with DISTINCT, and %s is not the patient's id", t.describe())
+	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
 	return nil
 }
 
@@ -696,6 +556,15 @@ func (b *builder) settle() {
 // a patient can change.
 func (b *builder) prove() {
 	p := b.plan
+	b.fragment.Filter, b.fragment.Patient = b.filter, b.patient
+	exprs := []*fragment.Expr{b.filter, b.patient}
+	for _, k := range b.fragment.Keys {
+		exprs = append(exprs, k.Expr)
+	}
+	for _, partial := range b.fragment.Partials {
+		exprs = append(exprs, partial.Expr)
+	}
+	b.fragment.Relations = prune(b.relations(), exprs...)
 	p.Fragment = b.fragment
 	proof, err := fragment.Check(p.Fragment, b.catalog)
 	if err != nil {
@@ -705,81 +574,6 @@ func (b *builder) prove() {
 	p.Sites = len(b.federation.Hospitals)
 	if b.catalog.MaxSites > 0 {
 		p.Sites = min(p.Sites, b.catalog.MaxSites)
-	}
-}
-
-// reach finds the smallest epsilon, to three digits, at which every count and sum
-// is expected to be as accurate as asked for.
-func (b *builder) reach(a Accuracy) {
-	start := Position{Line: 1, Column: 1}
-	if a.Relative {
-		refuse(CodeAccuracy, start, "ask for a half-width in the unit of the answer, such as 50 patients", "a share of an answer that nobody knows yet cannot be promised")
-	}
-	if !(a.HalfWidth > 0) || !(a.Confidence > 0 && a.Confidence < 1) || !(b.query.MaxEpsilon > 0) {
-		refuse(CodeParameter, start, "give a number above 0", "the accuracy is out of range")
-	}
-	errorAt := func(epsilon float64) (widest float64) {
-		b.query.Epsilon = epsilon
-		b.release()
-		for _, x := range b.plan.Expected(a.Confidence) {
-			if math.IsNaN(x.HalfWidth) {
-				refuse(CodeAccuracy, start, "ask for an epsilon; averages and quotients depend on how many values there are", "the error of %s depends on the answer", x.Column)
-			}
-			widest = math.Max(widest, x.HalfWidth)
-		}
-		return widest
-	}
-	enough := a.HalfWidth * (1 - 1e-6) // an end just beyond a whole number is rounded outward to the next
-	if got := errorAt(b.query.MaxEpsilon); got > enough {
-		refuse(CodeAccuracy, start, "ask for less, lower max_rows or max_groups, or group more coarsely", "at the largest epsilon allowed, %g, the half-width is %.3g", b.query.MaxEpsilon, got)
-	}
-	low, high := 0.0, b.query.MaxEpsilon
-	for high-low > high/1000 && high > 1e-6 {
-		if middle := (low + high) / 2; errorAt(middle) > enough {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	decimals := 2 - int(math.Floor(math.Log10(high)))
-	unit := math.Pow10(decimals)
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(math.Ceil(high*unit)/unit, 'f', max(decimals, 0), 64), 64)
-	if err != nil {
-		panic(err) // a formatted number parses
-	}
-	b.query.Epsilon = math.Min(b.query.MaxEpsilon, rounded)
-}
-
-// release chooses the noise and prices it.
-func (b *builder) release() {
-	p, proof, at := b.plan, b.plan.Proof, b.syntax.at
-	var err error
-	l0 := int64(proof.Groups) * p.Fragment.Weight()
-	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {
-		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give a number well below one over the number of patients, such as 1e-9", "delta is out of range")
-	}
-	noiseDelta := b.query.Delta
-	if p.Selection != nil {
-		noiseDelta /= 2
-	}
-	p.Noise = dp.Choose(l0, b.query.Epsilon, noiseDelta, b.federation.Accounting)
-	for i, partial := range p.Fragment.Partials {
-		// Beyond, the sampler rounds each count of a tree, and a patient touches more
-		// of them than the weight of a tree allows for.
-		if partial.Buckets != nil && p.Noise.Distribution(p.LInf(i)).Scale > 1<<39 {
-			refuse(CodeParameter, at, "ask with a larger epsilon, or lower max_rows", "the noise on a tree of counts would be too coarse")
-		}
-	}
-	threshold := 0.0
-	if p.Selection != nil {
-		threshold = b.query.Delta - p.Noise.Delta
-		p.Selection.Delta = threshold
-		if p.Selection.Threshold, err = p.Noise.Threshold(int64(proof.Groups), int64(p.Sites), threshold); err != nil {
-			refuse(CodeParameter, at, "", "%s", err)
-		}
-	}
-	if p.Loss, err = p.Noise.Loss(threshold); err != nil {
-		refuse(CodeParameter, Position{Line: 1, Column: 1}, "", "%s", err)
 	}
 }
 

@@ -3,8 +3,10 @@ package planner
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -15,31 +17,87 @@ type Expected struct {
 	// HalfWidth is that of the interval, in the column's unit; NaN where it depends
 	// on the answer.
 	HalfWidth float64
-	Note      string
+	// Value is what HalfWidth was computed at, where it depends on the answer; else NaN.
+	Value float64
+	Note  string
 }
 
 // Expected returns the error to expect of each noisy column, at that confidence.
-// It depends on the plan alone.
+// It depends on the plan alone. What depends on the answer is computed at an answer
+// that may be expected, if it is public how many values there are: as many in each
+// group, spread evenly over their bounds.
 func (p *Plan) Expected(confidence float64) []Expected {
 	var all []Expected
+	cell, supposed := p.suppose()
 	for _, c := range p.Columns {
 		if !c.Noisy || !c.Type.Numeric() {
 			continue
 		}
-		x := Expected{Column: c.Name, HalfWidth: math.NaN(), Note: "depends on the answer"}
+		x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN(), Note: "depends on the answer"}
+		if supposed {
+			r, g := p.prepare(c.expr, confidence), p.group(cell)
+			low, high := g.interval(r)
+			x.HalfWidth, x.Note = (high-low)/2, fmt.Sprintf("with about %s values in each group", number(p.supposed))
+			if v := g.evaluate(c.expr); !v.IsNull() {
+				x.Value = v.Float64()
+			}
+		}
 		if c.expr.Op == fragment.OpColumn {
 			a := &p.Aggregates[indexOf(c.expr.Column)]
 			if scale, ok := a.linear(); ok {
-				x.HalfWidth = math.Abs(scale) * p.Noise.Distribution(p.LInf(a.Partials[0])).HalfWidth(confidence)
-				x.Note = ""
-			} else if _, scale, ok := a.average(); ok && a.read == nil {
-				width := scale * p.Noise.Distribution(p.LInf(a.Partials[0])).HalfWidth(confidence)
+				x.HalfWidth, x.Note = math.Abs(scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
+			} else if a.function == aggregates["histogram"] {
+				t := newTree(*p.Fragment.Partials[a.Partials[0]].Buckets, nil, p.noise[a.Partials[0]])
+				x.HalfWidth, x.Note = t.noise.HalfWidth(confidence), ""
+			} else if _, scale, ok := a.average(); ok && a.read == nil && !supposed {
+				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
 				x.Note = fmt.Sprintf("about %s divided by the number of values", number(width))
 			}
 		}
 		all = append(all, x)
 	}
 	return all
+}
+
+// suppose gives a group such as may be expected, if it is public how large groups are.
+func (p *Plan) suppose() (Cell, bool) {
+	if p.supposed == 0 {
+		return Cell{}, false
+	}
+	var cell Cell
+	for _, k := range p.Fragment.Keys {
+		v := value.Null(k.Expr.Type)
+		if len(k.Domain) > 0 {
+			v = k.Domain[0]
+		}
+		cell.Keys = append(cell.Keys, v)
+	}
+	for i, partial := range p.Fragment.Partials {
+		n := []int64{int64(p.supposed)}
+		switch {
+		case partial.Grid != nil:
+			g := partial.Grid
+			mean := float64(g.Lower)/2 + float64(g.Upper)/2
+			if e := partial.Expr; e.Op == fragment.OpMultiply && canonical(e.Args[0]) == canonical(e.Args[1]) {
+				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
+			}
+			n[0] = int64(p.supposed * (mean - float64(g.Center)))
+		case partial.Buckets != nil:
+			leaves := make([]int64, partial.Buckets.Leaves())
+			for j := range leaves {
+				leaves[j] = int64(p.supposed * float64(partial.Buckets.Row()) / float64(len(leaves)))
+			}
+			n = p.Coordinates(i, leaves)
+		}
+		cell.Noisy = append(cell.Noisy, n...)
+	}
+	return cell, true
+}
+
+// mechanisms tell how noise is drawn.
+var mechanisms = map[dp.Mechanism]string{
+	dp.Laplace:  "Laplace, as two-sided geometric on a finer grid",
+	dp.Gaussian: "Gaussian, as binomial on a finer grid",
 }
 
 // Describe writes the plan for a person: what each node computes, what bounds a
@@ -50,17 +108,11 @@ func (p *Plan) Describe() string {
 		fmt.Fprintf(&b, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	for i, r := range p.Fragment.Relations {
-		what, text := "from", r.Table
-		if r.Name != r.Table {
-			text += " AS " + r.Name
-		}
+		what := "from"
 		if i > 0 {
 			what = string(r.Join)
 		}
-		if r.On != nil {
-			text += " ON " + r.On.String()
-		}
-		line(what, "%s", text)
+		line(what, "%s", strings.ReplaceAll(r.String(), "\n", "\n           "))
 	}
 	if p.Fragment.Filter != nil {
 		line("where", "%s", p.Fragment.Filter)
@@ -70,8 +122,15 @@ func (p *Plan) Describe() string {
 		line("group by", "%s%s", k.Expr, domainText(k.Domain))
 	}
 	for i, partial := range p.Fragment.Partials {
-		d := p.Noise.Distribution(p.LInf(i))
-		line("node", "%s; a patient adds at most %d a group, noise of scale %s", partial, p.Proof.LInf[i], number(d.Scale))
+		unit := 1.0
+		if partial.Buckets != nil {
+			unit = float64(partial.Buckets.Row())
+		}
+		share := ""
+		if partial.Share > 1 {
+			share = fmt.Sprintf(", weight %d", partial.Share)
+		}
+		line("node", "%s; a patient adds at most %s a group%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.LInf[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
 	switch {
 	case p.Proof.OneRow:
@@ -81,11 +140,14 @@ func (p *Plan) Describe() string {
 	default:
 		line("limits", "a patient is in at most %d %s; %d rows count in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows)
 	}
-	line("noise", "%s, for %d %s a patient at each of %d %s", p.Noise.Mechanism, p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
+	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
 	} else if len(p.Fragment.Keys) > 0 {
 		line("select", "every declared group, %d in all, empty or not", p.Proof.Cells)
+	}
+	for _, w := range p.Warnings {
+		line("bias", "%s", w)
 	}
 	delta := p.Noise.Delta
 	if p.Selection != nil {
@@ -95,12 +157,24 @@ func (p *Plan) Describe() string {
 	return b.String()
 }
 
+// abridged leaves out the middle of a very long text.
+func abridged(s string) string {
+	const most = 300
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
+}
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return one
 	}
 	return many
 }
+
+func whole(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 func number(x float64) string { return fmt.Sprintf("%.4g", x) }
 

@@ -22,6 +22,7 @@ const (
 	CodeMisplaced     Code = "MISPLACED"         // an aggregate where none can stand, or one within another
 	CodeBounds        Code = "BOUNDS_NEEDED"     // a sum of values that have no bounds
 	CodePatientsMixed Code = "PATIENTS_MIXED"    // a join would put two patients into one row
+	CodeNested        Code = "NESTED_RELEASE"    // a query within a query that aggregates over patients
 	CodeNoPatient     Code = "NO_PATIENT"        // no private table, or a row without its patient
 	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts
 	CodeAccuracy      Code = "ACCURACY"          // the accuracy that is asked for cannot be reached, or foretold

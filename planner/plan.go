@@ -17,17 +17,25 @@ type Query struct {
 	MaxGroups, MaxRows int
 	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest
 	// epsilon, up to MaxEpsilon, that is expected to reach it.
-	Accuracy   *Accuracy
+	Accuracy *Accuracy
+	// Parameters are the values of the text's parameters: of ? and $1 by their number,
+	// "1", of :name by their name.
+	Parameters map[string]value.Value
 	MaxEpsilon float64
+	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
+	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
+	Weights map[string]int
 }
 
-// Accuracy is how far the interval of every count and sum may reach.
+// Accuracy is how far the interval of every noisy column may reach.
 type Accuracy struct {
-	// Relative: HalfWidth is a share of the answer. Nobody knows the answer before
-	// it is bought, so such a target is refused, with the way to an absolute one.
+	// Relative: HalfWidth is a share of the answer, such as 0.05.
 	Relative   bool
-	HalfWidth  float64 // in the unit of the column, above 0
+	HalfWidth  float64 // in the unit of the column where not Relative; above 0
 	Confidence float64 // of the interval, in (0, 1)
+	// Of is how many values are expected in each group, from what is public: errors of averages and the
+	// like depend on it, and so does what a share of an answer is. 0: what the catalog's expected_patients tell.
+	Of float64
 }
 
 // Federation is what planning needs to know of the federation.
@@ -55,12 +63,19 @@ type Plan struct {
 	// Loss is what an answer costs, at the coordinator and at each node.
 	Loss dp.Loss
 
+	// Warnings say which bias the limits and bounds are expected to cause, as far as the catalog tells.
+	Warnings []string
+
 	// places of the partial aggregates in Cell.Noisy.
 	places []place
-	having *fragment.Expr
-	order  []order
-	limit  int // -1: all
-	offset int
+	// noise on each partial aggregate, in its own unit.
+	noise []dp.Distribution
+	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
+	supposed float64
+	having   *fragment.Expr
+	order    []fragment.Order
+	limit    int // -1: all
+	offset   int
 }
 
 // Selection releases a group if its noisy number of patients reaches Threshold.
@@ -104,3 +119,8 @@ type Estimate struct {
 // LInf returns the sensitivity of a partial aggregate over the federation: m
 // times one node's.
 func (p *Plan) LInf(partial int) int64 { return int64(p.Sites) * p.Proof.LInf[partial] }
+
+// Coordinate returns what the noise on a partial aggregate's numbers depends on.
+func (p *Plan) Coordinate(partial int) dp.Coordinate {
+	return dp.Coordinate{LInf: p.LInf(partial), Weight: int64(max(1, p.Fragment.Partials[partial].Share))}
+}

@@ -43,13 +43,32 @@ func TestGolden(t *testing.T) {
 					*into = x
 				}
 			}
+			if d.HasArg("accuracy") { // half-width or share%, values expected (0: unknown)
+				var target, of string
+				d.ScanArgs(t, "accuracy", &target, &of)
+				a := Accuracy{Confidence: 0.95, HalfWidth: numberOf(t, strings.TrimSuffix(target, "%")), Of: numberOf(t, of)}
+				if strings.HasSuffix(target, "%") {
+					a.Relative, a.HalfWidth = true, a.HalfWidth/100
+				}
+				q.Accuracy, q.MaxEpsilon = &a, 5
+			}
+			if d.HasArg("weights") { // column, weight, column, weight ...
+				q.Weights = map[string]int{}
+				for i, arg := range d.CmdArgs {
+					if arg.Key == "weights" {
+						for j := 0; j+1 < len(d.CmdArgs[i].Vals); j += 2 {
+							q.Weights[arg.Vals[j]] = int(numberOf(t, arg.Vals[j+1]))
+						}
+					}
+				}
+			}
 			if d.HasArg("max_groups") {
 				d.ScanArgs(t, "max_groups", &q.MaxGroups)
 			}
 			if d.HasArg("max_rows") {
 				d.ScanArgs(t, "max_rows", &q.MaxRows)
 			}
-			p, err := Build(q, federation(t, d.Cmd))
+			p, err := Compose(q, federation(t, d.Cmd))
 			if err != nil {
 				var e *Error
 				if !errors.As(err, &e) {
@@ -57,9 +76,40 @@ func TestGolden(t *testing.T) {
 				}
 				return fmt.Sprintf("%s\n%s\n", e.Caret(d.Input), err)
 			}
-			return describeAll(p)
+			return describeProgram(p)
 		})
 	})
+}
+
+func numberOf(t *testing.T, text string) float64 {
+	t.Helper()
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func describeProgram(p *Program) string {
+	if p.after == nil {
+		return describeAll(p.Releases[0])
+	}
+	var b strings.Builder
+	b.WriteString(p.Describe())
+	for i, c := range p.Columns {
+		interval := ""
+		if p.after.columns[i].low != "" {
+			interval = ", with its interval"
+		}
+		fmt.Fprintf(&b, "%-10s %s %s: %s%s\n", "column", c.Name, c.Type, p.after.columns[i].name, interval)
+	}
+	for _, o := range p.after.order {
+		fmt.Fprintf(&b, "%-10s %s\n", "order by", o.Expr.Column)
+	}
+	if p.after.limit >= 0 || p.after.offset > 0 {
+		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.after.limit, p.after.offset)
+	}
+	return b.String()
 }
 
 func describeAll(p *Plan) string {
@@ -73,10 +123,10 @@ func describeAll(p *Plan) string {
 	}
 	for _, o := range p.order {
 		direction := ""
-		if o.descending {
+		if o.Descending {
 			direction = " DESC"
 		}
-		fmt.Fprintf(&b, "%-10s %s%s\n", "order by", o.expr, direction)
+		fmt.Fprintf(&b, "%-10s %s%s\n", "order by", o.Expr, direction)
 	}
 	if p.limit >= 0 || p.offset > 0 {
 		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.limit, p.offset)

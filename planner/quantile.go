@@ -8,10 +8,10 @@ import (
 )
 
 // tree is a noisy tree of bucket counts: level by level from the coarsest, each
-// the counts of Branching times as many buckets as the one before.
+// the counts of Branching times as many buckets as the one before. They are in rows.
 type tree struct {
 	fragment.Buckets
-	counts []int64
+	counts []float64
 	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
 	noise  dp.Distribution
 }
@@ -52,15 +52,21 @@ func width(p fragment.Partial) int {
 	return n
 }
 
-// newTree prepares the sums that below reads.
+// newTree prepares the sums that below reads, of counts and noise in units of Buckets.Row.
 func newTree(b fragment.Buckets, counts []int64, noise dp.Distribution) tree {
-	t := tree{Buckets: b, counts: counts, noise: noise}
-	for size := b.Branching; len(counts) > 0; size *= b.Branching {
+	unit := float64(b.Row())
+	noise.Scale /= unit
+	t := tree{Buckets: b, counts: make([]float64, len(counts)), noise: noise}
+	for i, n := range counts {
+		t.counts[i] = float64(n) / unit
+	}
+	rest := t.counts
+	for size := b.Branching; len(rest) > 0; size *= b.Branching {
 		sums := make([]float64, size+1)
-		for i, n := range counts[:size] {
-			sums[i+1] = sums[i] + float64(n)
+		for i, n := range rest[:size] {
+			sums[i+1] = sums[i] + n
 		}
-		t.sums, counts = append(t.sums, sums), counts[size:]
+		t.sums, rest = append(t.sums, sums), rest[size:]
 	}
 	return t
 }

@@ -10,20 +10,26 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// release is a tree over values, with noise where the distribution has a scale.
+// release is a tree over values, with noise, in rows, where the distribution has a scale.
 func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	b := *p.Fragment.Partials[0].Buckets
 	leaves := make([]int64, b.Leaves())
 	for _, x := range values {
-		leaves[b.Leaf(x)]++
+		leaves[b.Leaf(x)] += b.Row()
 	}
 	nodes := p.Coordinates(0, leaves)
 	for i := range nodes {
 		if noise.Scale > 0 {
-			nodes[i] += int64(math.Round(noise.Quantile(math.Max(rand.Float64(), 1e-15))))
+			nodes[i] += int64(math.Round(float64(b.Row()) * noise.Quantile(math.Max(rand.Float64(), 1e-15))))
 		}
 	}
 	return nodes
+}
+
+// inUnits is noise in rows in the units of the tree's counts.
+func inUnits(p *Plan, noise dp.Distribution) dp.Distribution {
+	noise.Scale *= float64(p.Fragment.Partials[0].Buckets.Row())
+	return noise
 }
 
 func quantilePlan(t testing.TB, sql string) *Plan {
@@ -41,7 +47,7 @@ func TestQuantilesWithoutNoise(t *testing.T) {
 	for i := range 1001 {
 		values = append(values, 40+float64(i)/10)
 	}
-	tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, dp.Distribution{}), dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9})
+	tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9}))
 	for q, want := range map[float64]float64{0.1: 50, 0.25: 65, 0.5: 90, 0.9: 130} {
 		x, low, high := tr.quantile(q, 0.95)
 		if step := tr.Buckets.Width(); math.Abs(x-want) > 2*step || low > want+step || high < want-step || high-low > 5*step {
@@ -65,8 +71,9 @@ func TestBelowAddsUp(t *testing.T) {
 	leaves := make([]int64, b.Leaves())
 	total := int64(0)
 	for j := range leaves {
-		leaves[j] = int64(rand.IntN(5))
-		total += leaves[j]
+		n := int64(rand.IntN(5))
+		leaves[j] = n * b.Row()
+		total += n
 	}
 	tr := newTree(b, p.Coordinates(i, leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
 	if len(tr.counts) != width(p.Fragment.Partials[i]) {
@@ -78,7 +85,7 @@ func TestBelowAddsUp(t *testing.T) {
 			t.Fatalf("below edge %d: %v, want %v", edge, got, float64(under)-0.3*float64(total))
 		}
 		if edge < len(leaves) {
-			under += leaves[edge]
+			under += leaves[edge] / b.Row()
 		}
 	}
 }
@@ -100,7 +107,7 @@ func TestQuantileIntervalsCover(t *testing.T) {
 			for _, noise := range []dp.Distribution{{Mechanism: dp.Laplace, Scale: 15}, {Mechanism: dp.Gaussian, Scale: 15}} {
 				covered := 0
 				for range n {
-					tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, noise), noise)
+					tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, noise), inUnits(p, noise))
 					x, low, high := tr.quantile(q, 0.95)
 					if x < low || x > high {
 						t.Fatalf("%v is outside [%v, %v]", x, low, high)

@@ -3,69 +3,12 @@ package planner
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
-
-// resolver gives the names of one SELECT their columns and its terms their types.
-type resolver struct {
-	catalog   *catalog.Catalog
-	relations []fragment.Relation
-	tables    []*catalog.Table
-	aliases   []string // what the query calls them
-	at        []Position
-}
-
-// from resolves the tables and their joins.
-func (r *resolver) from(tables []fromSyntax) {
-	if len(tables) == 0 {
-		refuse(CodeNoPatient, Position{Line: 1, Column: 1}, "write FROM and a table of the catalog", "the query reads no table")
-	}
-	for _, f := range tables {
-		t, ok := r.catalog.Table(f.table)
-		if !ok {
-			var names []string
-			for _, t := range r.catalog.Tables {
-				names = append(names, t.Name)
-			}
-			refuse(CodeTable, f.at, nearest(f.table, names), "the catalog has no table %s", f.table)
-		}
-		if slices.Contains(r.aliases, f.alias) {
-			refuse(CodeAmbiguous, f.at, "give one of them another name with AS", "%s is used for two tables", f.alias)
-		}
-		r.tables, r.aliases, r.at = append(r.tables, t), append(r.aliases, f.alias), append(r.at, f.at)
-		relation := fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
-		r.relations = append(r.relations, relation)
-		last := &r.relations[len(r.relations)-1]
-		switch f.join {
-		case joinCross:
-			last.Join = fragment.JoinCross
-		case joinInner, joinLeft:
-			last.Join = fragment.JoinInner
-			if f.join == joinLeft {
-				last.Join = fragment.JoinLeft
-			}
-			last.On = normalizeConjunction(r.condition(f.on, "ON"))
-		}
-	}
-}
-
-// freshName names a relation by its table, so that plans read well and aliases
-// do not tell equal queries apart.
-func (r *resolver) freshName(table string) string {
-	name := table
-	for n := 2; ; n++ {
-		if !slices.ContainsFunc(r.relations, func(o fragment.Relation) bool { return o.Name == name }) {
-			return name
-		}
-		name = table + "_" + strconv.Itoa(n)
-	}
-}
 
 func nearest(word string, known []string) string {
 	if n, ok := config.Nearest(word, known); ok {
@@ -76,7 +19,11 @@ func nearest(word string, known []string) string {
 
 // condition resolves a term that must be a condition.
 func (r *resolver) condition(t *termSyntax, where string) *fragment.Expr {
-	e := r.row(t)
+	return conditionOf(t, where, r.row)
+}
+
+func conditionOf(t *termSyntax, where string, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	e := resolve(t)
 	if e.Type != value.TypeBool {
 		refuse(CodeType, t.at, "write a comparison, such as "+t.describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
 	}
@@ -99,57 +46,6 @@ func (t *termSyntax) describe() string {
 	return "x"
 }
 
-// row resolves a term over the columns of a row; aggregates have no place in it.
-func (r *resolver) row(t *termSyntax) *fragment.Expr {
-	switch t.kind {
-	case termColumn:
-		return r.column(t)
-	case termStar:
-		refuse(CodeRowLevel, t.at, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
-	case termCall:
-		if isAggregate(t.name) {
-			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
-		}
-	}
-	return build(t, r.row)
-}
-
-func (r *resolver) column(t *termSyntax) *fragment.Expr {
-	var found *fragment.Expr
-	var names []string
-	known := false
-	for i, table := range r.tables {
-		if t.qualifier != "" && t.qualifier != r.aliases[i] {
-			continue
-		}
-		known = true
-		for _, c := range table.Columns {
-			names = append(names, c.Name)
-		}
-		c, ok := table.Column(t.name)
-		if !ok {
-			continue
-		}
-		if found != nil {
-			refuse(CodeAmbiguous, t.at, "write "+r.aliases[i]+"."+t.name, "%s is a column of more than one table here", t.name)
-		}
-		found = fragment.Column(r.relations[i].Name, c.Name, c.Type)
-	}
-	switch {
-	case found != nil:
-		return found
-	case t.qualifier != "" && !known:
-		refuse(CodeTable, t.at, nearest(t.qualifier, r.aliases), "the query has no table called %s", t.qualifier)
-	case t.qualifier == "" && t.name == "hospital":
-		if !r.catalog.HospitalColumn {
-			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
-		}
-		return fragment.Hospital()
-	}
-	refuse(CodeColumn, t.at, nearest(t.name, names), "there is no column %s", t.describe())
-	return nil
-}
-
 // build applies a term's operation to its resolved arguments.
 func build(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
 	switch t.kind {
@@ -159,15 +55,7 @@ func build(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Ex
 		}
 		return fragment.Literal(t.literal)
 	case termCast:
-		e, err := fragment.Cast(operands(t.args, resolve)[0], t.castType)
-		if err != nil {
-			hint := ""
-			if t.castType == value.TypeText {
-				hint = "round it and cast it to int first"
-			}
-			mistyped(t.at, err, hint)
-		}
-		return e
+		return buildCast(t, resolve)
 	case termOperator:
 		return buildOperator(t, resolve)
 	case termCall:
@@ -225,12 +113,19 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 var operators = map[string]fragment.Op{
 	"and": fragment.OpAnd, "or": fragment.OpOr, "not": fragment.OpNot, "is null": fragment.OpIsNull, "in": fragment.OpIn,
 	"like": fragment.OpLike, "case": fragment.OpCase, "neg": fragment.OpNegate,
+	"||": fragment.OpConcat, "ilike": fragment.OpLike, "regexp": fragment.OpRegexp, "iregexp": fragment.OpRegexp, "is distinct from": fragment.OpDistinct,
 	"=": fragment.OpEqual, "<>": fragment.OpNotEqual, "<": fragment.OpLess, "<=": fragment.OpLessOrEqual,
 	">": fragment.OpGreater, ">=": fragment.OpGreaterOrEqual,
 	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
 }
 
 func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	if f, ok := operations[t.name]; ok {
+		return f(newCall(t, resolve))
+	}
+	if operators[t.name] == "" {
+		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
+	}
 	var args []*fragment.Expr
 	switch t.name {
 	case "and", "or", "not", "is null":
@@ -280,6 +175,9 @@ func mistyped(at Position, err error, hint string) {
 // apply builds one operation in normal form, so that rewritings of a query make
 // the same fragment.
 func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	if op == fragment.OpNot && args[0].Op == fragment.OpNot {
+		return args[0].Args[0]
+	}
 	op, args = normalize(op, args)
 	e, err := fragment.New(op, args...)
 	if err != nil {
@@ -291,7 +189,7 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 			case a.Type == value.TypeText && arithmetic[string(op)]:
 				hint = "write CAST(" + a.String() + " AS float)"
 			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && arithmetic[string(op)]:
-				hint = "compare dates with constants, or use YEAR and MONTH; arithmetic on dates is not answered yet"
+				hint = "dates take whole days and intervals: d + 30, d - INTERVAL '1' MONTH; see also DATEDIFF"
 			}
 		}
 		mistyped(at, err, hint)
@@ -338,17 +236,7 @@ func normalize(op fragment.Op, args []*fragment.Expr) (fragment.Op, []*fragment.
 	return op, args
 }
 
-func normalizeConjunction(e *fragment.Expr) *fragment.Expr {
-	parts := sortedUnique(fragment.Conjuncts(e))
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	all, err := fragment.New(fragment.OpAnd, parts...)
-	if err != nil {
-		panic(err) // its parts were conditions already
-	}
-	return all
-}
+func normalizeConjunction(e *fragment.Expr) *fragment.Expr { return conjunction(fragment.Conjuncts(e)) }
 
 // before orders expressions: constants last, else by their canonical text.
 func before(a, b *fragment.Expr) bool {
@@ -379,67 +267,4 @@ func canonical(x any) string {
 		panic(err) // plain data, by construction
 	}
 	return string(b)
-}
-
-// scalar is a function of the values of one row.
-type scalar struct {
-	least, most int
-	build       func(at Position, args []*fragment.Expr) *fragment.Expr
-}
-
-func direct(op fragment.Op, least, most int) scalar {
-	return scalar{least, most, func(at Position, args []*fragment.Expr) *fragment.Expr { return apply(at, op, args...) }}
-}
-
-var scalars = map[string]scalar{
-	"abs": direct(fragment.OpAbs, 1, 1), "floor": direct(fragment.OpFloor, 1, 1),
-	"ceil": direct(fragment.OpCeiling, 1, 1), "ceiling": direct(fragment.OpCeiling, 1, 1),
-	"year": direct(fragment.OpYear, 1, 1), "month": direct(fragment.OpMonth, 1, 1),
-	"mod":   direct(fragment.OpModulo, 2, 2),
-	"least": direct(fragment.OpLeast, 1, 100), "greatest": direct(fragment.OpGreatest, 1, 100),
-	"coalesce": direct(fragment.OpCoalesce, 1, 100), "ifnull": direct(fragment.OpCoalesce, 2, 2),
-	"round": {1, 2, func(at Position, args []*fragment.Expr) *fragment.Expr {
-		if len(args) == 1 {
-			args = append(args, fragment.Literal(value.Int(0)))
-		}
-		return apply(at, fragment.OpRound, args...)
-	}},
-	"nullif": {2, 2, func(at Position, args []*fragment.Expr) *fragment.Expr {
-		same := apply(at, fragment.OpEqual, args...)
-		return apply(at, fragment.OpCase, same, fragment.Literal(value.Null(args[0].Type)), args[0])
-	}},
-	"if": {3, 3, func(at Position, args []*fragment.Expr) *fragment.Expr {
-		return apply(at, fragment.OpCase, args...)
-	}},
-	"clamp": {3, 3, func(at Position, args []*fragment.Expr) *fragment.Expr {
-		x, lower, upper := args[0], args[1], args[2]
-		within := apply(at, fragment.OpGreatest, apply(at, fragment.OpLeast, x, upper), lower)
-		return apply(at, fragment.OpCase, apply(at, fragment.OpIsNull, x), fragment.Literal(value.Null(within.Type)), within)
-	}},
-}
-
-func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
-	f, ok := scalars[t.name]
-	if !ok {
-		var names []string
-		for name := range scalars {
-			names = append(names, name)
-		}
-		for name := range aggregates {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		refuse(CodeFunction, t.at, nearest(t.name, names), "there is no function %s here", strings.ToUpper(t.name))
-	}
-	if t.star || t.distinct || len(t.args) < f.least || len(t.args) > f.most {
-		refuse(CodeType, t.at, "see the reference of functions", "%s does not take these arguments", strings.ToUpper(t.name))
-	}
-	args := t.args
-	if t.name == "if" { // the condition is no part of the common type
-		return f.build(t.at, append([]*fragment.Expr{resolve(args[0])}, unified(args[1:], resolve)...))
-	}
-	if t.name == "round" {
-		return f.build(t.at, operands(args, resolve))
-	}
-	return f.build(t.at, unified(args, resolve))
 }

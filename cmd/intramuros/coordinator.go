@@ -2,17 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/flightsql"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/postgres"
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -81,41 +84,130 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		defer cancel()
 		err = errors.Join(err, federation.Close(within))
 	}()
-	return serveResearchers(ctx, conf, desk, httpapi.NewServer(desk, desk, certificate, conf.QueryTimeout, log), log)
+	running, stop := context.WithCancel(ctx)
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		desk.Run(running)
+	}()
+	defer func() { stop(); <-ran }()
+	doors, err := openDoors(ctx, conf, desk, certificate, log)
+	if err != nil {
+		return err
+	}
+	log.Info("coordinator is up", slog.String("address", doors[0].listener.Addr().String()), slog.String("federation", conf.Federation),
+		slog.String("catalog", desk.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
+	return serveResearchers(ctx, doors, log)
 }
 
 // roster lets the coordinator begin before the gossip, whose announcement needs
 // the coordinator's catalog.
 type roster struct{ *membership.Membership }
 
-func serveResearchers(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, server *http.Server, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", conf.Listen)
-	if err != nil {
-		return err
+// door is one way in for researchers.
+type door struct {
+	listener net.Listener
+	serve    func(net.Listener) error // until shutdown; closes the listener
+	// shutdown lets calls under way end until ctx does, and cancels them then, at the
+	// hospitals too.
+	shutdown func(ctx context.Context) error
+}
+
+// openDoors listens at every door of the configuration; the HTTPS API is the first.
+func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, log *slog.Logger) (doors []door, err error) {
+	defer func() {
+		if err != nil {
+			for _, d := range doors {
+				d.listener.Close()
+			}
+		}
+	}()
+	open := func(address string, d door) error {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		d.listener = l
+		doors = append(doors, d)
+		return nil
 	}
+	api := httpapi.NewServer(desk, desk, certificate.Clone(), conf.QueryTimeout, log)
 	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
-	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	server.BaseContext = func(net.Listener) context.Context { return requests }
-	log.Info("coordinator is up", slog.String("address", listener.Addr().String()), slog.String("federation", conf.Federation),
-		slog.String("catalog", desk.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
-	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(listener, "", "") }()
+	requests, cancel := context.WithCancel(context.Background())
+	api.BaseContext = func(net.Listener) context.Context { return requests }
+	if err := open(conf.Listen, door{
+		serve: func(l net.Listener) error {
+			defer cancel()
+			return api.ServeTLS(l, "", "")
+		},
+		shutdown: func(ctx context.Context) error {
+			err := api.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				cancel()
+				again, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+				defer done()
+				err = api.Shutdown(again)
+			}
+			return err
+		},
+	}); err != nil {
+		cancel()
+		return doors, err
+	}
+	if conf.FlightSQL.Listen != "" {
+		server, err := flightsql.NewServer(desk, desk, desk, certificate.Clone(), log)
+		if err != nil {
+			return doors, err
+		}
+		if err := open(conf.FlightSQL.Listen, door{serve: server.Serve, shutdown: server.Shutdown}); err != nil {
+			return doors, err
+		}
+		log.Info("Flight SQL is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
+	}
+	if conf.Postgres.Listen != "" {
+		known, err := dictionary.Open(ctx, desk.Catalog())
+		if err != nil {
+			return doors, err
+		}
+		server := postgres.NewServer(desk, desk, known, certificate, log)
+		if err := open(conf.Postgres.Listen, door{
+			serve: server.Serve,
+			shutdown: func(ctx context.Context) error {
+				return errors.Join(server.Shutdown(ctx), known.Close())
+			},
+		}); err != nil {
+			return doors, errors.Join(err, known.Close())
+		}
+		log.Info("the PostgreSQL protocol is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
+	}
+	return doors, nil
+}
+
+// serveResearchers serves all doors until ctx ends, or one fails.
+func serveResearchers(ctx context.Context, doors []door, log *slog.Logger) error {
+	failed := make(chan error, len(doors))
+	for _, d := range doors {
+		go func() { failed <- d.serve(d.listener) }()
+	}
+	var first error
+	ended := 0
 	select {
-	case err := <-failed:
-		return err
+	case first = <-failed:
+		ended = 1
 	case <-ctx.Done():
 	}
 	log.Info("coordinator is stopping")
 	within, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer done()
-	err = server.Shutdown(within)
-	if errors.Is(err, context.DeadlineExceeded) {
-		cancel()
-		again, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer done()
-		err = server.Shutdown(again)
+	closed := make(chan error, len(doors))
+	for _, d := range doors {
+		go func() { closed <- d.shutdown(within) }()
 	}
-	<-failed
-	return err
+	for range doors {
+		first = errors.Join(first, <-closed)
+	}
+	for ; ended < len(doors); ended++ {
+		<-failed // that it was told to stop
+	}
+	return first
 }

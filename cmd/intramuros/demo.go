@@ -59,10 +59,12 @@ type demo struct {
 
 	out, messages io.Writer
 
-	program  string // of the daemons: this one
-	folder   string
-	asking   asking
-	children []*child
+	program string // of the daemons: this one
+	folder  string
+	asking  asking
+	// The ports of the coordinator's other doors.
+	flightSQL, postgres int
+	children            []*child
 }
 
 // run leaves nothing behind, however it ends: no process, and no folder but one to keep.

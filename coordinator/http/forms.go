@@ -7,15 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/intramuros/intramuros/coordinator"
-	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/coordinator/tabular"
 )
 
 // The forms of an answer.
@@ -46,36 +41,21 @@ func accepted(accept string) (string, bool) {
 	return "", false
 }
 
-// ranged: the column's values have an interval.
-func ranged(c planner.Column) bool { return c.Noisy && c.Type.Numeric() }
-
 // writeCSV writes columns x, and x_low and x_high where x has an interval. NULL is
 // empty.
 func writeCSV(w io.Writer, a *coordinator.Answer) error {
 	out := csv.NewWriter(w)
-	var head []string
-	for _, c := range a.Columns {
-		head = append(head, c.Name)
-		if ranged(c) {
-			head = append(head, c.Name+"_low", c.Name+"_high")
-		}
+	columns := tabular.Columns(a.Columns, true)
+	line := make([]string, len(columns))
+	for i, c := range columns {
+		line[i] = c.Name
 	}
-	if err := out.Write(head); err != nil {
+	if err := out.Write(line); err != nil {
 		return err
 	}
-	text := func(v value.Value) string {
-		if !v.Valid() || v.IsNull() {
-			return ""
-		}
-		return v.String()
-	}
 	for _, row := range a.Rows {
-		var line []string
-		for i, e := range row {
-			line = append(line, text(e.Value))
-			if ranged(a.Columns[i]) {
-				line = append(line, text(e.Low), text(e.High))
-			}
+		for i, c := range columns {
+			line[i] = tabular.Text(c.Of(row))
 		}
 		if err := out.Write(line); err != nil {
 			return err
@@ -86,37 +66,11 @@ func writeCSV(w io.Writer, a *coordinator.Answer) error {
 }
 
 // writeArrow writes an Arrow IPC stream with columns x, and x_low and x_high where
-// x has an interval. The schema's metadata holds the answer's facts as JSON, and a
-// column's whether it is noisy.
+// x has an interval. Package tabular tells what the schema's metadata holds.
 func writeArrow(w io.Writer, a *coordinator.Answer, facts []byte) error {
-	var fields []arrow.Field
-	for _, c := range a.Columns {
-		noisy := "false"
-		if c.Noisy {
-			noisy = "true"
-		}
-		fields = append(fields, arrow.Field{Name: c.Name, Type: fragment.ArrowType(c.Type), Nullable: true, Metadata: arrow.NewMetadata([]string{"intramuros.noisy"}, []string{noisy})})
-		if ranged(c) {
-			fields = append(fields, arrow.Field{Name: c.Name + "_low", Type: fragment.ArrowType(c.Type), Nullable: true}, arrow.Field{Name: c.Name + "_high", Type: fragment.ArrowType(c.Type), Nullable: true})
-		}
-	}
-	meta := arrow.NewMetadata([]string{"intramuros.answer"}, []string{string(facts)})
-	schema := arrow.NewSchema(fields, &meta)
-	b := array.NewRecordBuilder(memory.NewGoAllocator(), schema)
-	defer b.Release()
-	for _, row := range a.Rows {
-		at := 0
-		for i, e := range row {
-			fragment.AppendValue(b.Field(at), e.Value)
-			at++
-			if ranged(a.Columns[i]) {
-				fragment.AppendValue(b.Field(at), e.Low)
-				fragment.AppendValue(b.Field(at+1), e.High)
-				at += 2
-			}
-		}
-	}
-	record := b.NewRecord()
+	columns := tabular.Columns(a.Columns, true)
+	schema := tabular.Schema(columns, a.Confidence, nil, nil, tabular.Note{Key: tabular.KeyAnswer, Text: string(facts)})
+	record := tabular.Record(schema, columns, a.Rows)
 	defer record.Release()
 	out := ipc.NewWriter(w, ipc.WithSchema(schema))
 	if err := out.Write(record); err != nil {

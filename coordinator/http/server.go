@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
 // Asker is the part of a coordinator that a query needs. Its errors are of type
 // *coordinator.Error.
 type Asker interface {
-	Authenticate(token string) (coordinator.Researcher, error)
+	coordinator.Authenticator
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
 }
@@ -122,7 +123,7 @@ func (d *door) known(next handler) http.HandlerFunc {
 		if !strings.EqualFold(scheme, "Bearer") {
 			token = ""
 		}
-		who, err := d.asker.Authenticate(token)
+		who, err := d.asker.Authenticate(r.Context(), token)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="intramuros"`)
 			d.fail(w, err)
@@ -155,7 +156,7 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 		d.fail(w, err)
 		return
 	}
-	facts, err := json.Marshal(newFacts(req.Study, answer))
+	facts, err := json.Marshal(tabular.NewFacts(req.Study, answer))
 	if err != nil {
 		d.fail(w, err)
 		return
@@ -255,10 +256,12 @@ func statusOf(code coordinator.Code) int {
 	switch code {
 	case coordinator.CodeUnauthorized:
 		return http.StatusUnauthorized
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
+	case coordinator.CodeTooMany:
+		return http.StatusTooManyRequests
+	case coordinator.CodeStudyClosed, coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
 		coordinator.CodeHospitalRefused:
 		return http.StatusForbidden
-	case coordinator.CodeHospitalMissing:
+	case coordinator.CodeLedgerRestored, coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return http.StatusServiceUnavailable
 	case coordinator.CodeHospitalFailed:
 		return http.StatusBadGateway

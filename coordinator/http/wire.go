@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/session"
+	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
@@ -23,11 +25,58 @@ type Request struct {
 	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
 	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
 	MaxRows   int       `json:"max_rows,omitempty"`
+	// Parameters are the values of ? and $1, by number, and of :name, by name.
+	Parameters map[string]Parameter `json:"parameters,omitempty"`
+}
+
+// Parameter is the value of a parameter: in JSON a number, a text (also for dates), a
+// boolean or null.
+type Parameter struct{ value.Value }
+
+// MarshalJSON writes the value as JSON has it.
+func (p Parameter) MarshalJSON() ([]byte, error) {
+	switch {
+	case p.IsNull():
+		return []byte("null"), nil
+	case p.Type() == value.TypeText:
+		return json.Marshal(p.Str())
+	}
+	return []byte(p.String()), nil
+}
+
+// UnmarshalJSON reads a number, a text, a boolean or null.
+func (p *Parameter) UnmarshalJSON(b []byte) error {
+	var text string
+	switch {
+	case string(b) == "null":
+		p.Value = value.Null(value.TypeText)
+	case string(b) == "true", string(b) == "false":
+		p.Value = value.Bool(string(b) == "true")
+	case json.Unmarshal(b, &text) == nil:
+		p.Value = value.Text(text)
+	default:
+		v, err := value.Parse(value.TypeInt, string(b))
+		if err != nil {
+			v, err = value.Parse(value.TypeFloat, string(b))
+		}
+		if err != nil {
+			return errors.New("a parameter is a number, a text, a boolean or null")
+		}
+		p.Value = v
+	}
+	return nil
 }
 
 func (r Request) plain() coordinator.Request {
+	var parameters map[string]value.Value
+	if len(r.Parameters) > 0 {
+		parameters = map[string]value.Value{}
+	}
+	for name, p := range r.Parameters {
+		parameters[name] = p.Value
+	}
 	return coordinator.Request{
-		SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
+		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
 	}
 }
 
@@ -37,15 +86,8 @@ type Accuracy planner.Accuracy
 
 // ParseAccuracy reads 50 or 5%.
 func ParseAccuracy(text string) (*Accuracy, error) {
-	number, relative := strings.CutSuffix(text, "%")
-	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || !(x > 0) || math.IsInf(x, 0) {
-		return nil, errors.New("an accuracy is a half-width above 0, such as 50, or a share of the answer, such as 5%")
-	}
-	if relative {
-		x /= 100
-	}
-	return &Accuracy{Relative: relative, HalfWidth: x}, nil
+	a, err := session.ParseAccuracy(text)
+	return (*Accuracy)(a), err
 }
 
 // MarshalJSON writes the wire form.
@@ -86,31 +128,10 @@ type Answer struct {
 }
 
 // Facts are what an answer says beside its rows.
-type Facts struct {
-	Query      string       `json:"query"`
-	Study      string       `json:"study"`
-	Confidence float64      `json:"confidence"`
-	Cost       Cost         `json:"cost"`
-	Remaining  dp.Remaining `json:"remaining"`
-	Stored     bool         `json:"stored"`
-	Hospitals  Hospitals    `json:"hospitals"`
-	Warnings   []string     `json:"warnings"`
-}
-
-// Hospitals tells which hospitals an answer comes from.
-type Hospitals struct {
-	Answered []string              `json:"answered"`
-	Missing  []coordinator.Absence `json:"missing"`
-}
+type Facts = tabular.Facts
 
 // Cost is coordinator.Cost.
-type Cost struct {
-	Mechanism  dp.Mechanism  `json:"mechanism"`
-	Accounting dp.Accounting `json:"accounting"`
-	Epsilon    float64       `json:"epsilon"`
-	Delta      float64       `json:"delta"`
-	Rho        float64       `json:"rho"`
-}
+type Cost = tabular.Cost
 
 // Column describes a column of an answer.
 type Column struct {
@@ -286,7 +307,7 @@ type Progress struct {
 }
 
 func newAnswer(study string, a *coordinator.Answer) *Answer {
-	w := &Answer{Columns: []Column{}, Rows: make([][]Cell, 0, len(a.Rows)), Facts: newFacts(study, a)}
+	w := &Answer{Columns: []Column{}, Rows: make([][]Cell, 0, len(a.Rows)), Facts: tabular.NewFacts(study, a)}
 	for _, c := range a.Columns {
 		w.Columns = append(w.Columns, Column{c.Name, c.Type, c.Noisy})
 	}
@@ -298,13 +319,6 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 		w.Rows = append(w.Rows, cells)
 	}
 	return w
-}
-
-func newFacts(study string, a *coordinator.Answer) Facts {
-	return Facts{
-		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,
-		Hospitals: Hospitals{list(a.Answered), list(a.Missing)}, Warnings: list(a.Warnings),
-	}
 }
 
 func newExplanation(e *coordinator.Explanation) *Explanation {

@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -40,11 +41,8 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if err := f.checkForm(s); err != nil {
 		return nil, err
 	}
-	owned := s.ownership(f.conjuncts())
-	for i, r := range s.relations {
-		if !r.table.Public && !owned[i] {
-			return nil, fmt.Errorf("%w: nothing says that a row of %s belongs to the same patient as the rest", ErrInvalid, r.Name)
-		}
+	if err := s.checkOwned(f.conjuncts()); err != nil {
+		return nil, err
 	}
 	if err := s.checkPatient(f.Patient); err != nil {
 		return nil, err
@@ -56,8 +54,9 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 		p.OneRow = p.OneRow && single[i]
 	}
 	for _, k := range f.Keys {
-		k.Expr.Columns(func(relation, _ string) {
-			p.KeysPerPatient = p.KeysPerPatient && single[s.index[relation]]
+		k.Expr.Columns(func(relation, column string) {
+			i := s.index[relation]
+			p.KeysPerPatient = p.KeysPerPatient && (single[i] || s.isPatientID(i, column) && !s.relations[i].optional)
 		})
 		p.Cells *= len(k.Domain)
 		if p.Cells > MaxCells || p.Cells*f.Width() > MaxIntegers {
@@ -86,15 +85,19 @@ func (p Partial) lInf(rows int) int64 {
 		return 1
 	case PartialSum:
 		return int64(rows) * p.Grid.Bound()
+	case PartialBuckets:
+		return int64(rows) * p.Buckets.Row()
 	}
 	return int64(rows)
 }
 
 // conjuncts lists the conditions that hold on every row that the fragment reads,
 // with the relation to whose left join a condition is confined, or -1.
-func (f *Fragment) conjuncts() []condition {
+func (f *Fragment) conjuncts() []condition { return conditionsOf(f.Relations, f.Filter) }
+
+func conditionsOf(relations []Relation, filter *Expr) []condition {
 	var all []condition
-	for i, r := range f.Relations {
+	for i, r := range relations {
 		only := -1
 		if r.Join == JoinLeft {
 			only = i
@@ -103,10 +106,22 @@ func (f *Fragment) conjuncts() []condition {
 			all = append(all, condition{e, only})
 		}
 	}
-	for _, e := range Conjuncts(f.Filter) {
+	for _, e := range Conjuncts(filter) {
 		all = append(all, condition{e, -1})
 	}
 	return all
+}
+
+// checkOwned refuses private rows that nothing ties to the patient of the first
+// private relation. That relation must not be optional: a row needs its patient.
+func (s *Scope) checkOwned(conditions []condition) error {
+	owned := s.ownership(conditions)
+	for i, r := range s.relations {
+		if !r.table.Public && !owned[i] {
+			return fmt.Errorf("%w: nothing says that a row of %s belongs to the same patient as the rest", ErrInvalid, r.Name)
+		}
+	}
+	return nil
 }
 
 // condition is a conjunct. One of a left join's ON holds where that join found a
@@ -121,45 +136,86 @@ type Scope struct {
 	catalog   *catalog.Catalog
 	relations []scoped
 	index     map[string]int
+	// Hospitals are the values that the column hospital may take; nil where they are
+	// not known.
+	Hospitals []value.Value
 }
 
 type scoped struct {
 	Relation
 	table *catalog.Table
+	facts []Facts    // of a derived relation's columns
+	keys  [][]string // sets of columns that tell its rows apart
 	// optional: the relation's columns may be NULL because a left join found nothing.
 	optional bool
 }
 
 // NewScope resolves relations against the catalog.
 func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
+	total := 0
+	walkRelations(relations, func(*Relation) { total++ })
+	if total > maxRelationsInAll {
+		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
+	}
+	return newScope(relations, c, 0)
+}
+
+func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, error) {
 	s := &Scope{catalog: c, index: map[string]int{}}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
 	for i, r := range relations {
-		t, ok := c.Table(r.Table)
-		if !ok {
-			return nil, fmt.Errorf("%w: the catalog has no table %s", ErrInvalid, r.Table)
+		next := scoped{Relation: r, optional: r.Join == JoinLeft}
+		switch {
+		case r.Derived != nil && r.Table != "":
+			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
+		case r.Derived != nil:
+			derived, err := r.Derived.scheme(r.Name, c, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			next.table, next.facts, next.keys = derived.table, derived.facts, derived.keys
+		default:
+			t, ok := c.Table(r.Table)
+			if !ok {
+				return nil, fmt.Errorf("%w: the catalog has no table %s", ErrInvalid, r.Table)
+			}
+			next.table = t
+			if len(t.Key) > 0 {
+				next.keys = [][]string{t.Key}
+			}
 		}
 		if _, twice := s.index[r.Name]; twice || r.Name == "" {
 			return nil, fmt.Errorf("%w: the relation name %q is empty or used twice", ErrInvalid, r.Name)
 		}
 		s.index[r.Name] = i
-		s.relations = append(s.relations, scoped{r, t, r.Join == JoinLeft})
+		s.relations = append(s.relations, next)
 	}
 	return s, nil
+}
+
+// isPatientID reports whether the column of relation i holds the patient's id.
+func (s *Scope) isPatientID(i int, column string) bool {
+	if r := s.relations[i]; r.Derived != nil {
+		return !r.table.Public && strings.EqualFold(r.table.Patient, column)
+	}
+	return s.catalog.IsPatientID(s.relations[i].Table, column)
 }
 
 // Facts returns what the catalog says of a column or of the hospital's name.
 func (s *Scope) Facts(e *Expr) Facts {
 	f := unknown(true)
 	if e.Op == OpHospital {
-		f.Nullable = false
+		f.Nullable, f.Domain = false, s.Hospitals
 		return f
 	}
 	i, ok := s.index[e.Relation]
 	if !ok {
 		return f
+	}
+	if s.relations[i].Derived != nil {
+		return s.derivedFacts(i, e)
 	}
 	c, ok := s.relations[i].table.Column(e.Column)
 	if !ok {
@@ -180,6 +236,66 @@ func (s *Scope) Facts(e *Expr) Facts {
 	return f
 }
 
+// derivedFacts returns what is known of a column of the derived relation i.
+func (s *Scope) derivedFacts(i int, e *Expr) Facts {
+	r := s.relations[i]
+	for k, c := range r.table.Columns {
+		if strings.EqualFold(c.Name, e.Column) {
+			f := r.facts[k]
+			if r.optional && !f.Nullable {
+				f.Nullable = true
+				f.Domain = withNullOnce(f.Domain, c.Type)
+			}
+			return f
+		}
+	}
+	return unknown(true)
+}
+
+// FactsWhere infers what is known of an expression on rows that fulfil the filter,
+// which may be nil.
+func (s *Scope) FactsWhere(e, filter *Expr) Facts {
+	conditions := Conjuncts(filter)
+	return Infer(e, func(column *Expr) Facts {
+		f := s.Facts(column)
+		for _, c := range conditions {
+			f = f.narrow(column, c)
+		}
+		return f
+	})
+}
+
+// narrow applies a condition that every row fulfils to what is known of a column:
+// `column op constant`, IN, and IS NOT NULL.
+func (f Facts) narrow(column, condition *Expr) Facts {
+	is := func(e *Expr) bool {
+		return e.Op == column.Op && e.Relation == column.Relation && strings.EqualFold(e.Column, column.Column) &&
+			(e.Op == OpColumn || e.Op == OpHospital)
+	}
+	switch condition.Op {
+	case OpNot:
+		if inner := condition.Args[0]; inner.Op == OpIsNull && is(inner.Args[0]) {
+			f.Nullable = false
+			if f.Domain != nil {
+				f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), value.Value.IsNull)
+			}
+		}
+	case OpEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpIn:
+		if !is(condition.Args[0]) {
+			return f
+		}
+		var values []value.Value
+		for _, a := range condition.Args[1:] {
+			if a.Op != OpLiteral {
+				return f
+			}
+			values = append(values, *a.Value)
+		}
+		return f.Where(column.Type, condition.Op, values...)
+	}
+	return f
+}
+
 func (f *Fragment) checkForm(s *Scope) error {
 	if f.MaxGroups < 1 || f.MaxRows < 1 || f.MaxGroups > 1_000_000 || f.MaxRows > 1_000_000 {
 		return fmt.Errorf("%w: max_groups and max_rows must be from 1 to 1000000", ErrInvalid)
@@ -187,37 +303,47 @@ func (f *Fragment) checkForm(s *Scope) error {
 	if len(f.Partials) == 0 || len(f.Partials) > maxPartials || len(f.Keys) > maxKeys {
 		return fmt.Errorf("%w: %d keys and %d partial aggregates; at most %d and from 1 to %d are computed", ErrInvalid, len(f.Keys), len(f.Partials), maxKeys, maxPartials)
 	}
+	check, err := s.checkRows(f.Relations, f.Filter)
+	if err != nil {
+		return err
+	}
+	for _, k := range f.Keys {
+		if err := checkKey(k, check); err != nil {
+			return err
+		}
+	}
+	for _, p := range f.Partials {
+		if err := p.checkForm(f.MaxRows, check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRows verifies how relations are joined and filtered, and returns the check
+// of an expression that may read all of them.
+func (s *Scope) checkRows(relations []Relation, filter *Expr) (func(*Expr) error, error) {
 	nodes := 0
 	check := func(e *Expr, visible int) error { return s.check(e, visible, 0, &nodes) }
-	for i, r := range f.Relations {
+	for i, r := range relations {
 		joined := r.Join == JoinInner || r.Join == JoinLeft
 		if i == 0 && r.Join != "" || i > 0 && !joined && r.Join != JoinCross || joined != (r.On != nil) {
-			return fmt.Errorf("%w: relation %s is not joined properly", ErrInvalid, r.Name)
+			return nil, fmt.Errorf("%w: relation %s is not joined properly", ErrInvalid, r.Name)
 		}
 		if r.On == nil {
 			continue
 		}
 		if err := checkCondition(r.On, i+1, check); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	all := len(f.Relations)
-	if f.Filter != nil {
-		if err := checkCondition(f.Filter, all, check); err != nil {
-			return err
+	all := len(relations)
+	if filter != nil {
+		if err := checkCondition(filter, all, check); err != nil {
+			return nil, err
 		}
 	}
-	for _, k := range f.Keys {
-		if err := checkKey(k, func(e *Expr) error { return check(e, all) }); err != nil {
-			return err
-		}
-	}
-	for _, p := range f.Partials {
-		if err := p.checkForm(f.MaxRows, func(e *Expr) error { return check(e, all) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	return func(e *Expr) error { return check(e, all) }, nil
 }
 
 func checkCondition(e *Expr, visible int, check func(*Expr, int) error) error {
@@ -255,6 +381,9 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	}
 	if (p.Kind == PartialBuckets) != (p.Buckets != nil) {
 		return fmt.Errorf("%w: buckets, and only they, have a range", ErrInvalid)
+	}
+	if p.Share < 0 || p.Share > MaxShare {
+		return fmt.Errorf("%w: a partial aggregate's share is out of range", ErrInvalid)
 	}
 	switch {
 	case p.Kind == PartialPatients && (p.Expr == nil || p.Expr.Type == value.TypeBool):
@@ -315,7 +444,7 @@ func (s *Scope) checkPatient(e *Expr) error {
 		return err
 	}
 	r := s.relations[s.index[e.Relation]]
-	if !s.catalog.IsPatientID(r.Table, e.Column) {
+	if !s.isPatientID(s.index[e.Relation], e.Column) {
 		return fmt.Errorf("%w: %s does not hold the patient's id", ErrInvalid, e)
 	}
 	if r.optional {
@@ -337,12 +466,16 @@ func equality(e *Expr) (a, b *Expr, ok bool) {
 // foreign key by which its table reaches the patient and the other is the key it
 // refers to; or both are such foreign keys to the same key.
 func (s *Scope) SamePatient(a, b *Expr) bool {
-	r, q := s.relations[s.index[a.Relation]].table, s.relations[s.index[b.Relation]].table
-	if r.Public || q.Public || a.Relation == b.Relation {
+	i, j := s.index[a.Relation], s.index[b.Relation]
+	r, q := s.relations[i].table, s.relations[j].table
+	if r.Public || q.Public || i == j {
 		return false
 	}
-	if s.catalog.IsPatientID(r.Name, a.Column) && s.catalog.IsPatientID(q.Name, b.Column) {
+	if s.isPatientID(i, a.Column) && s.isPatientID(j, b.Column) {
 		return true
+	}
+	if s.relations[i].Derived != nil || s.relations[j].Derived != nil {
+		return false // a derived relation holds the patient's id itself
 	}
 	x, y := wayToPatient(r, a.Column), wayToPatient(q, b.Column)
 	return x != "" && (x == y || x == strings.ToLower(q.Name+"."+b.Column)) ||
@@ -416,20 +549,17 @@ func (s *Scope) steady(i int, single []bool) bool {
 	if r.Join == JoinLeft {
 		r.On.Columns(func(relation, column string) {
 			j := s.index[relation]
-			id := !s.relations[j].optional && s.catalog.IsPatientID(s.relations[j].Table, column)
+			id := !s.relations[j].optional && s.isPatientID(j, column)
 			steady = steady && (j == i || single[j] || id)
 		})
 	}
 	return steady
 }
 
-// keyed reports whether each column of relation i's key equals a constant or a
-// column of a relation that is already known to be single.
+// keyed reports whether each column of one of relation i's keys equals a constant,
+// the patient, or a column of a relation that is already known to be single.
 func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 	r := s.relations[i]
-	if len(r.table.Key) == 0 {
-		return false
-	}
 	fixed := map[string]bool{}
 	for _, c := range conditions {
 		if c.Op != OpEqual || c.only != -1 && c.only != i {
@@ -444,23 +574,25 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 			}
 		}
 	}
-	for _, k := range r.table.Key {
-		if !fixed[strings.ToLower(k)] {
-			return false
+	return slices.ContainsFunc(r.keys, func(key []string) bool {
+		for _, k := range key {
+			if !fixed[strings.ToLower(k)] && !s.isPatientID(i, k) {
+				return false
+			}
 		}
-	}
-	return true
+		return true
+	})
 }
 
 // Unowned returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unowned(f *Fragment, c *catalog.Catalog) ([]string, error) {
-	s, err := NewScope(f.Relations, c)
+func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog) ([]string, error) {
+	s, err := NewScope(relations, c)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for i, owned := range s.ownership(f.conjuncts()) {
+	for i, owned := range s.ownership(conditionsOf(relations, filter)) {
 		if !owned && !s.relations[i].table.Public {
 			names = append(names, s.relations[i].Name)
 		}

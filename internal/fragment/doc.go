@@ -16,8 +16,8 @@
 //   - values:   min(c, K), c being the rows of r where Expr is not NULL
 //   - sum:      s if c <= K, else trunc(s*K/c), where s adds, over the c rows,
 //     clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center
-//   - buckets:  for each bucket, n if c <= K, else trunc(n*K/c), where n of the c
-//     rows fall into it
+//   - buckets:  for each bucket, n*U if c <= K, else trunc(n*U*K/c), where n of the c
+//     rows fall into it, and U is Buckets.Row()
 //
 // with K = 1 where Check proves one row a patient, and K = MaxRows elsewhere: a
 // patient with more rows than K counts as K rows that look like the average of

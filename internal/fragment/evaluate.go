@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"regexp"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -46,6 +44,8 @@ func apply(op Op, t value.Type, args []value.Value) value.Value {
 		return value.Bool(!absorbing)
 	case OpIsNull:
 		return value.Bool(args[0].IsNull())
+	case OpDistinct:
+		return value.Bool(value.Compare(args[0], args[1]) != 0) // which takes two NULLs for equal
 	case OpCase:
 		for i := 0; i+1 < len(args); i += 2 {
 			if args[i].True() {
@@ -79,17 +79,28 @@ func apply(op Op, t value.Type, args []value.Value) value.Value {
 	case OpEqual, OpNotEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual:
 		return value.Bool(compares(op, value.Compare(args[0], args[1])))
 	case OpLike:
-		p, err := parsePattern(args[1].Str())
+		p, err := likePattern(args[1].Str())
 		if err != nil {
 			return value.Null(t)
 		}
 		return value.Bool(p.MatchString(args[0].Str()))
-	case OpYear, OpMonth:
-		d := day(args[0])
-		if op == OpYear {
-			return value.Int(int64(d.Year()))
+	case OpRegexp:
+		p, err := regexp.Compile(args[1].Str())
+		if err != nil {
+			return value.Null(t)
 		}
-		return value.Int(int64(d.Month()))
+		return value.Bool(p.MatchString(args[0].Str()))
+	case OpExtract, OpTruncate, OpAddMonths, OpMonths, OpMakeDate:
+		return dateOperation(op, args)
+	case OpConcat, OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpSubstring, OpLength, OpReplace, OpPosition, OpSplit:
+		return textOperation(op, args)
+	case OpAdd, OpSubtract:
+		if isDay(t) {
+			if sum := integer(op, args); !sum.IsNull() {
+				return ordinal(t, sum.Int64())
+			}
+			return value.Null(t)
+		}
 	case OpCast:
 		return convert(args[0], t)
 	}
@@ -236,8 +247,54 @@ func real(op Op, args []value.Value) value.Value {
 		return value.Float(math.Ceil(a))
 	case OpRound:
 		return value.Float(roundTo(a, int(args[1].Int64())))
+	case OpSqrt:
+		return value.Float(math.Sqrt(a))
+	case OpLn:
+		return value.Float(ln(a))
+	case OpLog10:
+		return value.Float(log10(a))
+	case OpExp:
+		return power(math.Exp(a))
+	case OpPower:
+		return power(pow(a, b))
 	}
 	return value.Null(value.TypeFloat)
+}
+
+// power gives the result of exp or power, which engines refuse near their limits.
+func power(x float64) value.Value {
+	switch {
+	case math.Abs(x) > MostPower:
+		return value.Null(value.TypeFloat)
+	case math.Abs(x) < LeastPower:
+		return value.Float(0)
+	}
+	return value.Float(x)
+}
+
+// ln is math.Log, which is wrong for subnormal numbers on some machines.
+func ln(x float64) float64 {
+	if x > 0 && x < LeastPower {
+		return math.Log(x*0x1p100) - 100*math.Ln2
+	}
+	return math.Log(x)
+}
+
+// pow is math.Pow, likewise.
+func pow(x, y float64) float64 {
+	if x != 0 && math.Abs(x) < LeastPower {
+		return math.Pow(x*0x1p100, y) * math.Exp2(-100*y)
+	}
+	return math.Pow(x, y)
+}
+
+// log10 is exact for powers of ten, unlike math.Log10.
+func log10(x float64) float64 {
+	y := ln(x) / math.Ln10
+	if whole := math.Round(y); math.Abs(whole) < 300 && math.Pow(10, whole) == x {
+		return whole
+	}
+	return y
 }
 
 // roundTo rounds half away from zero at that many decimal digits. A number whose
@@ -251,20 +308,14 @@ func roundTo(x float64, digits int) float64 {
 	return math.Copysign(math.Floor(math.Abs(scaled)+0.5), x) / scale
 }
 
-func day(v value.Value) time.Time {
-	if v.Type() == value.TypeDate {
-		return time.Unix(v.Int64()*86400, 0).UTC()
-	}
-	return time.UnixMicro(v.Int64()).UTC()
-}
-
 // The texts that convert to a number or a day; engines use the same patterns,
 // because each has its own idea of what else is one.
 const (
 	IntPattern   = `^[+-]?[0-9]{1,18}$`
 	FloatPattern = `^[+-]?([0-9]{1,300}([.][0-9]{0,300})?|[.][0-9]{1,300})([eE][+-]?[0-9]{1,3})?$`
-	DatePattern  = `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
-	TimePattern  = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?$`
+	DatePattern  = `^` + yearPattern + `-[0-9]{2}-[0-9]{2}$`
+	TimePattern  = `^` + yearPattern + `-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?$`
+	yearPattern  = `([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])`
 )
 
 var (
@@ -310,11 +361,9 @@ func convert(v value.Value, t value.Type) value.Value {
 	case from == value.TypeBool:
 		return value.Int(v.Int64())
 	case from == value.TypeDate: // to timestamp
-		if microseconds, ok := multiply(v.Int64(), 86_400_000_000); ok {
-			return value.Timestamp(microseconds)
-		}
+		return value.Timestamp(v.Int64() * microsecondsPerDay)
 	case from == value.TypeTimestamp: // to date
-		return value.Date(floorDivide(v.Int64(), 86_400_000_000))
+		return value.Date(floorDivide(v.Int64(), microsecondsPerDay))
 	}
 	return null
 }
@@ -325,29 +374,4 @@ func floorDivide(a, b int64) int64 {
 		q--
 	}
 	return q
-}
-
-// parsePattern turns a LIKE pattern into a regular expression (RE2: linear time).
-func parsePattern(pattern string) (*regexp.Regexp, error) {
-	var b strings.Builder
-	b.WriteString(`(?s)\A`)
-	escaped := false
-	for _, r := range pattern {
-		switch {
-		case escaped || r != '\\' && r != '%' && r != '_':
-			b.WriteString(regexp.QuoteMeta(string(r)))
-			escaped = false
-		case r == '\\':
-			escaped = true
-		case r == '%':
-			b.WriteString(".*")
-		default:
-			b.WriteByte('.')
-		}
-	}
-	if escaped {
-		return nil, mistyped("a pattern must not end with its escape character \\")
-	}
-	b.WriteString(`\z`)
-	return regexp.Compile(b.String())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -78,8 +79,11 @@ func TestEvaluate(t *testing.T) {
 		{must(t, OpLike, str("a\nb"), str(`a_b`)), "true"},
 		{must(t, OpLike, str("Flu"), str(`%flu%`)), "false"},
 		{must(t, OpCase, unknownTruth, num(1), truth, num(2), null), "2"},
-		{must(t, OpYear, lit(value.Date(-1))), "1969"},
-		{must(t, OpMonth, lit(value.Timestamp(-1))), "12"},
+		{must(t, OpExtract, str("year"), lit(value.Date(-1))), "1969"},
+		{must(t, OpExtract, str("month"), lit(value.Timestamp(-1))), "12"},
+		{must(t, OpDistinct, null, num(1)), "true"},
+		{must(t, OpDistinct, null, null), "false"},
+		{must(t, OpDistinct, flt(1), num(1)), "false"},
 		{cast(t, str("> 89"), value.TypeInt), "NULL"},
 		{cast(t, str("-12"), value.TypeInt), "-12"},
 		{cast(t, str("1e3"), value.TypeFloat), "1000"},
@@ -103,7 +107,17 @@ func TestMistyped(t *testing.T) {
 	}{
 		{OpAdd, []*Expr{num(1), str("a")}}, {OpAdd, []*Expr{num(1)}}, {OpAnd, []*Expr{num(1), num(1)}}, {OpLike, []*Expr{str("a"), str(`a\`)}},
 		{OpRound, []*Expr{flt(1), num(16)}}, {OpRound, []*Expr{flt(1), flt(1)}}, {OpCase, []*Expr{num(1), num(1), num(1)}},
-		{OpCoalesce, []*Expr{num(1), str("a")}}, {OpYear, []*Expr{num(1)}}, {"sleep", nil}, {OpIn, []*Expr{num(1), must(t, OpNegate, num(1))}},
+		{OpCoalesce, []*Expr{num(1), str("a")}}, {OpExtract, []*Expr{str("year"), num(1)}}, {"sleep", nil},
+		{OpExtract, []*Expr{str("century"), lit(value.Date(1))}}, {OpExtract, []*Expr{str("hour"), lit(value.Date(1))}},
+		{OpExtract, []*Expr{num(1), lit(value.Date(1))}}, {OpTruncate, []*Expr{str("second"), lit(value.Date(1))}}, {OpTruncate, []*Expr{str("dow"), lit(value.Date(1))}},
+		{OpAdd, []*Expr{lit(value.Date(1)), lit(value.Date(1))}}, {OpAdd, []*Expr{lit(value.Date(1)), flt(1)}}, {OpSubtract, []*Expr{num(1), lit(value.Date(1))}},
+		{OpSubtract, []*Expr{lit(value.Date(1)), lit(value.Timestamp(1))}}, {OpMonths, []*Expr{lit(value.Date(1)), lit(value.Timestamp(1))}},
+		{OpAddMonths, []*Expr{num(1), num(1)}}, {OpMakeDate, []*Expr{num(1), num(1), flt(1)}}, {OpConcat, []*Expr{str("a"), num(1)}},
+		{OpReplace, []*Expr{str("a"), str(""), str("b")}}, {OpReplace, []*Expr{str("a"), Column("t", "s", value.TypeText), str("b")}},
+		{OpReplace, []*Expr{str("a"), str("a"), str(strings.Repeat("b", 65))}}, {OpSplit, []*Expr{str("a"), str(","), num(0)}},
+		{OpLeftTrim, []*Expr{str("a"), str("")}}, {OpSubstring, []*Expr{str("a"), num(1), flt(1)}}, {OpRegexp, []*Expr{str("a"), str(`\d`)}},
+		{OpRegexp, []*Expr{str("a"), str("(")}}, {OpLn, []*Expr{str("1")}}, {OpDistinct, []*Expr{str("1"), num(1)}},
+		{OpIn, []*Expr{num(1), must(t, OpNegate, num(1))}},
 		{OpEqual, []*Expr{num(1), nil}}, {OpIntDivide, []*Expr{flt(1), num(1)}},
 	} {
 		if e, err := New(c.op, c.args...); !errors.Is(err, ErrExpression) {
@@ -127,6 +141,10 @@ var columns = map[string]Facts{
 	"u": {Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)}, // any int
 	"b": {Nullable: true, Lower: 0, Upper: 1, Domain: []value.Value{value.Bool(false), value.Bool(true), value.Null(value.TypeBool)}},
 	"d": {Nullable: false, Lower: 18000, Upper: 19000},
+	"e": {Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)},                                     // any date
+	"m": {Nullable: false, Lower: 18000 * microsecondsPerDay, Upper: 18003*microsecondsPerDay + 12345}, // a timestamp
+	"n": {Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)},                                     // any timestamp
+	"w": {Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)},                                     // any text
 	"s": {Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1), Domain: []value.Value{value.Text("1"), value.Text("x"), value.Null(value.TypeText)}},
 }
 
@@ -147,8 +165,31 @@ func (r random) number(depth int) *Expr {
 		return Column("t", "f", value.TypeFloat)
 	}
 	x, y := r.number(depth-1), r.number(depth-1)
-	ops := []Op{OpAdd, OpSubtract, OpMultiply, OpDivide, OpIntDivide, OpModulo, OpNegate, OpAbs, OpFloor, OpCeiling, OpRound, OpLeast, OpGreatest, OpCoalesce, OpCase, OpYear, OpCast}
+	ops := []Op{OpAdd, OpSubtract, OpMultiply, OpDivide, OpIntDivide, OpModulo, OpNegate, OpAbs, OpFloor, OpCeiling, OpRound, OpLeast, OpGreatest, OpCoalesce, OpCase, OpCast,
+		OpExtract, OpMonths, OpSubtract, OpLength, OpPosition, OpSqrt, OpExp, OpLn, OpLog10, OpPower}
 	switch op := ops[r.IntN(len(ops))]; op {
+	case OpSubtract:
+		if r.IntN(2) == 0 {
+			t := r.dayType()
+			return must(r.t, op, r.day(t, depth-1), r.day(t, depth-1))
+		}
+		return must(r.t, op, x, y)
+	case OpSqrt, OpExp, OpLn, OpLog10:
+		return must(r.t, op, x)
+	case OpPower:
+		return must(r.t, op, x, []*Expr{y, num(int64(r.IntN(5)))}[r.IntN(2)])
+	case OpExtract:
+		if t := r.dayType(); t == value.TypeTimestamp {
+			return must(r.t, op, str([]string{"year", "quarter", "hour", "minute", "second", "dow", "week"}[r.IntN(7)]), r.day(t, depth-1))
+		}
+		return must(r.t, op, str([]string{"year", "isoyear", "quarter", "month", "week", "day", "doy", "dow", "isodow"}[r.IntN(9)]), r.day(value.TypeDate, depth-1))
+	case OpMonths:
+		t := r.dayType()
+		return must(r.t, op, r.day(t, depth-1), r.day(t, depth-1))
+	case OpLength:
+		return must(r.t, op, r.text(depth-1))
+	case OpPosition:
+		return must(r.t, op, r.text(depth-1), r.text(depth-1))
 	case OpNegate, OpAbs, OpFloor, OpCeiling:
 		return must(r.t, op, x)
 	case OpRound:
@@ -157,8 +198,6 @@ func (r random) number(depth int) *Expr {
 		return must(r.t, op, cast(r.t, x, value.TypeInt), cast(r.t, y, value.TypeInt))
 	case OpCase:
 		return must(r.t, op, r.condition(depth-1), x, y)
-	case OpYear:
-		return must(r.t, op, Column("t", "d", value.TypeDate))
 	case OpCast:
 		return cast(r.t, x, []value.Type{value.TypeInt, value.TypeFloat}[r.IntN(2)])
 	default:
@@ -166,8 +205,72 @@ func (r random) number(depth int) *Expr {
 	}
 }
 
+func (r random) dayType() value.Type {
+	return []value.Type{value.TypeDate, value.TypeTimestamp}[r.IntN(2)]
+}
+
+func (r random) whole(depth int) *Expr { return cast(r.t, r.number(depth), value.TypeInt) }
+
+func (r random) day(t value.Type, depth int) *Expr {
+	if depth <= 0 || r.IntN(4) == 0 {
+		if t == value.TypeDate {
+			return []*Expr{Column("t", "d", t), Column("t", "e", t), lit(value.Date(18262)), lit(value.Null(t))}[r.IntN(4)]
+		}
+		return []*Expr{Column("t", "m", t), Column("t", "n", t), lit(value.Timestamp(18262 * microsecondsPerDay))}[r.IntN(3)]
+	}
+	other := map[value.Type]value.Type{value.TypeDate: value.TypeTimestamp, value.TypeTimestamp: value.TypeDate}[t]
+	switch x := r.day(t, depth-1); r.IntN(6) {
+	case 0:
+		return must(r.t, OpAdd, x, r.whole(depth-1))
+	case 1:
+		return must(r.t, OpSubtract, x, r.whole(depth-1))
+	case 2:
+		return must(r.t, OpTruncate, str([]string{"year", "quarter", "month", "week", "day"}[r.IntN(5)]), x)
+	case 3:
+		return must(r.t, OpAddMonths, x, r.whole(depth-1))
+	case 4:
+		return cast(r.t, r.day(other, depth-1), t)
+	default:
+		if t == value.TypeTimestamp {
+			return must(r.t, OpTruncate, str([]string{"hour", "minute", "second"}[r.IntN(3)]), x)
+		}
+		return must(r.t, OpMakeDate, r.whole(depth-1), r.whole(depth-1), r.whole(depth-1))
+	}
+}
+
+func (r random) text(depth int) *Expr {
+	if depth <= 0 || r.IntN(4) == 0 {
+		return []*Expr{Column("t", "s", value.TypeText), Column("t", "w", value.TypeText), str("É1"), lit(value.Null(value.TypeText))}[r.IntN(4)]
+	}
+	switch x := r.text(depth - 1); r.IntN(8) {
+	case 0:
+		return must(r.t, OpConcat, x, r.text(depth-1))
+	case 1:
+		return must(r.t, []Op{OpLower, OpUpper}[r.IntN(2)], x)
+	case 2:
+		return must(r.t, []Op{OpLeftTrim, OpRightTrim}[r.IntN(2)], x, str([]string{" ", "1", "x1"}[r.IntN(3)]))
+	case 3:
+		return must(r.t, OpSubstring, x, r.whole(depth-1), r.whole(depth-1))
+	case 4:
+		return must(r.t, OpReplace, x, str("1"), str([]string{"", "12"}[r.IntN(2)]))
+	case 5:
+		return must(r.t, OpSplit, x, str("1"), num(int64(1+r.IntN(3))))
+	case 6:
+		return cast(r.t, r.day(value.TypeDate, depth-1), value.TypeText)
+	default:
+		return must(r.t, OpCoalesce, x, r.text(depth-1))
+	}
+}
+
 func (r random) condition(depth int) *Expr {
-	switch r.IntN(6) {
+	switch r.IntN(9) {
+	case 6:
+		return must(r.t, OpRegexp, r.text(depth), str([]string{"1", "^x", "[^\n]$"}[r.IntN(3)]))
+	case 7:
+		return must(r.t, OpDistinct, r.number(depth), r.number(depth))
+	case 8:
+		t := r.dayType()
+		return must(r.t, OpLess, r.day(t, depth), r.day(t, depth))
 	case 0:
 		return Column("t", "b", value.TypeBool)
 	case 1:
@@ -186,7 +289,10 @@ func (r random) row() map[string]value.Value {
 	row := map[string]value.Value{
 		"i": value.Int(int64(r.IntN(20) - 7)), "f": value.Float(f.Lower + r.Float64()*(f.Upper-f.Lower)),
 		"u": value.Int(int64(r.Uint64())), "b": value.Bool(r.IntN(2) == 0), "d": value.Date(18000 + int64(r.IntN(1001))),
-		"s": value.Text([]string{"1", "x"}[r.IntN(2)]),
+		"s": value.Text([]string{"1", "x"}[r.IntN(2)]), "w": value.Text([]string{"", "x1é", " 1 1"}[r.IntN(3)]),
+		"e": value.Date(value.MinDate + r.Int64N(value.MaxDate-value.MinDate+1)),
+		"m": value.Timestamp(18000*microsecondsPerDay + r.Int64N(3*microsecondsPerDay+12346)),
+		"n": value.Timestamp(value.MinTimestamp + r.Int64N(value.MaxTimestamp-value.MinTimestamp+1)),
 	}
 	for name := range row {
 		if columns[name].Nullable && r.IntN(6) == 0 {
@@ -195,6 +301,9 @@ func (r random) row() map[string]value.Value {
 	}
 	if r.IntN(3) == 0 {
 		row["i"], row["f"] = value.Int([]int64{-7, 0, 12}[r.IntN(3)]), value.Float([]float64{-2.5, 0, 100}[r.IntN(3)])
+		row["d"], row["e"] = value.Date([]int64{18000, 18262, 19000}[r.IntN(3)]), value.Date([]int64{value.MinDate, 0, value.MaxDate}[r.IntN(3)])
+		row["m"] = value.Timestamp([]int64{18000 * microsecondsPerDay, 18003*microsecondsPerDay + 12345}[r.IntN(2)])
+		row["n"] = value.Timestamp([]int64{value.MinTimestamp, -1, value.MaxTimestamp}[r.IntN(3)])
 		row["u"] = value.Int([]int64{math.MinInt64, -1, 0, 1, math.MaxInt64}[r.IntN(5)])
 	}
 	return row
@@ -208,8 +317,13 @@ func TestFactsHold(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(seed, 1)), t}
 	for range 20_000 {
 		e := r.number(3)
-		if r.IntN(4) == 0 {
+		switch r.IntN(6) {
+		case 0:
 			e = r.condition(2)
+		case 1:
+			e = r.day(r.dayType(), 3)
+		case 2:
+			e = r.text(3)
 		}
 		f := Infer(e, func(c *Expr) Facts { return columns[c.Column] })
 		for range 5 {

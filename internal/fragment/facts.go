@@ -3,6 +3,7 @@ package fragment
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -34,9 +35,33 @@ func unknown(nullable bool) Facts {
 //
 // Bounds follow interval arithmetic (Moore 1966), evaluated in float64 and
 // widened by one unit in the last place at each operation that may round.
-func Infer(e *Expr, column func(*Expr) Facts) Facts {
+func Infer(e *Expr, column func(*Expr) Facts) Facts { return NewInference(column).Facts(e) }
+
+// Inference derives the facts of expressions over the same columns, of each part
+// once: parts may be used several times, and a compiler asks for them one by one.
+type Inference struct {
+	column func(*Expr) Facts
+	known  map[*Expr]Facts
+}
+
+// NewInference asks column for the facts of each column and of the hospital's name.
+func NewInference(column func(*Expr) Facts) *Inference {
+	return &Inference{column, map[*Expr]Facts{}}
+}
+
+// Facts derives what is known of an expression; see Infer.
+func (i *Inference) Facts(e *Expr) Facts {
+	f, ok := i.known[e]
+	if !ok {
+		f = i.derive(e)
+		i.known[e] = f
+	}
+	return f
+}
+
+func (i *Inference) derive(e *Expr) Facts {
 	if e.Op == OpColumn || e.Op == OpHospital {
-		return column(e)
+		return i.column(e)
 	}
 	if e.Op == OpLiteral {
 		f := unknown(e.Value.IsNull())
@@ -47,11 +72,12 @@ func Infer(e *Expr, column func(*Expr) Facts) Facts {
 		return f
 	}
 	args := make([]Facts, len(e.Args))
-	for i, a := range e.Args {
-		args[i] = Infer(a, column)
+	for k, a := range e.Args {
+		args[k] = i.Facts(a)
 	}
 	f := interval(e, args)
-	if e.Type == value.TypeInt {
+	switch {
+	case e.Type == value.TypeInt:
 		f.Lower, f.Upper = math.Max(f.Lower, math.MinInt64), math.Min(f.Upper, math.MaxInt64)
 		if f.Lower == math.MinInt64 {
 			f.Lower = math.Inf(-1)
@@ -59,8 +85,38 @@ func Infer(e *Expr, column func(*Expr) Facts) Facts {
 		if f.Upper == math.MaxInt64 {
 			f.Upper = math.Inf(1)
 		}
+	case isDay(e.Type):
+		least, most := dayLimits(e.Type)
+		if f.Lower < least || f.Upper > most { // what is beyond is NULL; infinite stays: nobody bounded it
+			f.Nullable = true
+			if !math.IsInf(f.Lower, 0) {
+				f.Lower = math.Max(f.Lower, least)
+			}
+			if !math.IsInf(f.Upper, 0) {
+				f.Upper = math.Min(f.Upper, most)
+			}
+		}
+	}
+	if f.Lower > f.Upper { // no value but NULL
+		f = unknown(true)
 	}
 	f.Domain = domain(e, args, f)
+	return f
+}
+
+func dayLimits(t value.Type) (least, most float64) {
+	if t == value.TypeDate {
+		return value.MinDate, value.MaxDate
+	}
+	return within(value.Timestamp(value.MinTimestamp), value.Timestamp(value.MaxTimestamp))
+}
+
+// WithinType narrows the facts of a date or timestamp to what the type can hold.
+func (f Facts) WithinType(t value.Type) Facts {
+	if isDay(t) {
+		least, most := dayLimits(t)
+		f.Lower, f.Upper = math.Max(f.Lower, least), math.Min(f.Upper, most)
+	}
 	return f
 }
 
@@ -88,6 +144,9 @@ func interval(e *Expr, args []Facts) Facts {
 	f := unknown(anyNull)
 	// Whether an operation whose exact result may leave the type can do so here.
 	mayOverflow := func() bool {
+		if isDay(e.Type) {
+			return false // Infer knows
+		}
 		if e.Type == value.TypeInt {
 			return f.Lower <= math.MinInt64 || f.Upper >= math.MaxInt64
 		}
@@ -123,7 +182,11 @@ func interval(e *Expr, args []Facts) Facts {
 			f.Lower, f.Upper = -m, m
 		}
 	case OpModulo:
-		m := math.Min(math.Max(math.Abs(a.Lower), math.Abs(a.Upper)), math.Max(math.Abs(b.Lower), math.Abs(b.Upper)))
+		m := math.Max(math.Abs(b.Lower), math.Abs(b.Upper))
+		if m < exactWhole {
+			m = math.Max(0, m-1) // |a % b| < |b|, in ints
+		}
+		m = math.Min(m, math.Max(math.Abs(a.Lower), math.Abs(a.Upper)))
 		f.Lower, f.Upper = -m, m
 		if a.Lower >= 0 {
 			f.Lower = 0
@@ -164,16 +227,18 @@ func interval(e *Expr, args []Facts) Facts {
 		}
 	case OpCase:
 		f = union(branches(args))
-	case OpIsNull:
+	case OpIsNull, OpDistinct:
 		f.Nullable = false
+	case OpLength, OpPosition:
+		f.Lower = 0
+	case OpSqrt, OpExp, OpLn, OpLog10:
+		f = growing(e.Op, a)
+	case OpPower:
+		f = powerFacts(e, a, b)
+	case OpExtract, OpTruncate, OpAddMonths, OpMonths, OpMakeDate:
+		f = dateFacts(e, args)
+	case OpConcat, OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpSubstring, OpReplace, OpSplit, OpRegexp:
 	case OpIn, OpEqual, OpNotEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpLike, OpAnd, OpOr, OpNot:
-	case OpYear:
-		f.Lower, f.Upper = -300_000, 300_000
-		if from := e.Args[0].Type; a.Bounded() {
-			f.Lower, f.Upper = yearOf(a.Lower, from), yearOf(a.Upper, from)
-		}
-	case OpMonth:
-		f.Lower, f.Upper = 1, 12
 	case OpCast:
 		f = castFacts(e, a)
 	}
@@ -183,12 +248,154 @@ func interval(e *Expr, args []Facts) Facts {
 	return f
 }
 
-func yearOf(ordinal float64, t value.Type) float64 {
-	if t == value.TypeDate {
-		return float64(day(value.Date(int64(ordinal))).Year())
+// growing bounds a function that only grows, by its values at the ends; these may
+// differ from an engine's by a few units in the last place, for which room is left.
+func growing(op Op, a Facts) Facts {
+	at := func(x float64) float64 {
+		switch op {
+		case OpSqrt:
+			return math.Sqrt(math.Max(x, 0))
+		case OpExp:
+			return math.Exp(x)
+		case OpLn:
+			return ln(math.Max(x, 0))
+		}
+		return log10(math.Max(x, 0))
 	}
-	return float64(day(value.Timestamp(int64(ordinal))).Year())
+	if op != OpExp && (a.Upper < 0 || a.Upper == 0 && op != OpSqrt) {
+		return unknown(true) // NULL and nothing else
+	}
+	f := unknown(a.Nullable)
+	f.Lower, f.Upper = at(a.Lower), at(a.Upper)
+	switch op {
+	case OpSqrt:
+		f.Nullable = f.Nullable || a.Lower < 0
+		f.Upper = math.Min(f.Upper, math.Sqrt(math.MaxFloat64))
+	case OpExp:
+		f = powered(f)
+	default:
+		f.Nullable = f.Nullable || a.Lower <= 0
+		f.Lower = math.Max(loosen(f.Lower, -1), at(math.SmallestNonzeroFloat64)-1)
+		f.Upper = math.Min(loosen(f.Upper, 1), at(math.MaxFloat64)+1)
+	}
+	return f
 }
+
+// loosen moves a bound outward by more than engines' functions differ.
+func loosen(x, sign float64) float64 { return x + sign*(math.Abs(x)*1e-13+1e-300) }
+
+// powered bounds a result of exp or power, given its bounds before the limits of
+// these: beyond MostPower is NULL, below LeastPower is 0.
+func powered(f Facts) Facts {
+	f.Lower, f.Upper = loosen(f.Lower, -1), loosen(f.Upper, 1)
+	if math.Abs(f.Lower) < 2*LeastPower {
+		f.Lower = 0
+	}
+	if !(f.Lower > -MostPower && f.Upper < MostPower) {
+		f.Nullable = true
+		f.Lower, f.Upper = math.Max(f.Lower, -MostPower), math.Min(f.Upper, MostPower)
+	}
+	return f
+}
+
+func powerFacts(e *Expr, a, b Facts) Facts {
+	f := unknown(a.Nullable || b.Nullable)
+	exponent := e.Args[1]
+	whole := exponent.Op == OpLiteral && !exponent.Value.IsNull() && exponent.Value.Float64() == math.Trunc(exponent.Value.Float64()) &&
+		exponent.Value.Float64() > 0 && exponent.Value.Float64() < 1000
+	switch {
+	case a.Lower > 0 || a.Lower == 0 && b.Lower > 0: // a grows or falls along each side
+		if !a.Bounded() || !b.Bounded() {
+			f.Lower, f.Nullable = 0, true
+			f.Upper = MostPower
+			return f
+		}
+		corners := []float64{pow(a.Lower, b.Lower), pow(a.Lower, b.Upper), pow(a.Upper, b.Lower), pow(a.Upper, b.Upper)}
+		f.Lower, f.Upper = slices.Min(corners), slices.Max(corners)
+	case whole && a.Bounded():
+		n := exponent.Value.Float64()
+		x, y := pow(a.Lower, n), pow(a.Upper, n)
+		f.Lower, f.Upper = math.Min(x, y), math.Max(x, y)
+		if math.Mod(n, 2) == 0 && a.Lower < 0 && a.Upper > 0 {
+			f.Lower = 0
+		}
+	default:
+		f.Nullable = true
+		f.Lower, f.Upper = -MostPower, MostPower
+		return f
+	}
+	return powered(f)
+}
+
+// dateFacts bounds the operations on dates. All but the cyclic fields only grow or
+// only fall along each argument.
+func dateFacts(e *Expr, args []Facts) Facts {
+	nullable := false
+	for _, a := range args {
+		nullable = nullable || a.Nullable
+	}
+	f := unknown(nullable)
+	t := e.Args[len(e.Args)-1].Type
+	if e.Op == OpAddMonths {
+		t = e.Type
+	}
+	// The ends of an argument, as whole days or microseconds within the type.
+	ends := func(a Facts) (low, high int64) {
+		a = a.WithinType(t)
+		return int64(math.Ceil(a.Lower)), int64(math.Floor(a.Upper))
+	}
+	switch e.Op {
+	case OpExtract:
+		field := Field(e.Args[0].Value.Str())
+		known := fields[field]
+		f.Lower, f.Upper = float64(known.lower), float64(known.upper)
+		low, high := ends(args[1])
+		if field == FieldISOYear && high-low >= 0 {
+			f.Lower, f.Upper = math.Max(1, float64(extract(FieldYear, t, low)-1)), float64(extract(FieldYear, t, high)+1)
+		} else if known.parent == "ever" || units[known.parent] && truncate(known.parent, t, low) == truncate(known.parent, t, high) {
+			f.Lower, f.Upper = float64(extract(field, t, low)), float64(extract(field, t, high))
+		}
+	case OpTruncate:
+		if args[1].Bounded() {
+			low, high := ends(args[1])
+			unit := Unit(e.Args[0].Value.Str())
+			f.Lower, f.Upper = outward(float64(truncate(unit, t, low)), float64(truncate(unit, t, high)))
+		}
+	case OpAddMonths:
+		n := args[1]
+		if !args[0].Bounded() || !n.Bounded() {
+			f.Nullable = true
+			return f
+		}
+		low, high := ends(args[0])
+		f.Nullable = f.Nullable || n.Lower < -maxMonths || n.Upper > maxMonths
+		least, most := math.Max(n.Lower, -maxMonths), math.Min(n.Upper, maxMonths)
+		if least > most {
+			return unknown(true)
+		}
+		f.Lower, f.Upper = outward(float64(addMonths(t, low, int64(least))), float64(addMonths(t, high, int64(most))))
+	case OpMonths:
+		if args[0].Bounded() && args[1].Bounded() {
+			fromLow, fromHigh := ends(args[0])
+			toLow, toHigh := ends(args[1])
+			f.Lower, f.Upper = float64(months(t, fromHigh, toLow)), float64(months(t, fromLow, toHigh))
+		}
+	case OpMakeDate:
+		f.Lower, f.Upper = math.Inf(-1), math.Inf(1)
+		y, m, d := args[0], args[1], args[2]
+		f.Nullable = f.Nullable || y.Lower < 1 || y.Upper > 9999 || m.Lower < 1 || m.Upper > 12 || d.Lower < 1 || d.Upper > 28
+		if y.Bounded() {
+			made := func(y, m, d float64) float64 {
+				return float64(ordinalOf(value.TypeDate, time.Date(int(y), time.Month(int(m)), int(d), 0, 0, 0, 0, time.UTC)))
+			}
+			f.Lower = made(clamp(y.Lower, 1, 9999), clamp(m.Lower, 1, 12), clamp(d.Lower, 1, 31))
+			f.Upper = made(clamp(y.Upper, 1, 9999), clamp(m.Upper, 1, 12), clamp(d.Upper, 1, 31))
+		}
+	}
+	return f
+}
+
+func clamp(x, lower, upper float64) float64 { return math.Min(math.Max(x, lower), upper) }
 
 func castFacts(e *Expr, a Facts) Facts {
 	f := unknown(a.Nullable)
@@ -206,10 +413,9 @@ func castFacts(e *Expr, a Facts) Facts {
 		f.Lower, f.Upper = roundTo(a.Lower, 0), roundTo(a.Upper, 0)
 		f.Nullable = a.Nullable || !(f.Lower > -(1<<63) && f.Upper < 1<<63)
 	case e.Type == value.TypeTimestamp:
-		f.Lower, f.Upper = a.Lower*86_400e6, a.Upper*86_400e6
-		f.Nullable = a.Nullable || !(math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62)
+		f.Lower, f.Upper = outward(a.Lower*microsecondsPerDay, a.Upper*microsecondsPerDay)
 	case e.Type == value.TypeDate:
-		f.Lower, f.Upper = math.Floor(a.Lower/86_400e6), math.Floor(a.Upper/86_400e6)
+		f.Lower, f.Upper = math.Floor(a.Lower/microsecondsPerDay), math.Floor(a.Upper/microsecondsPerDay)
 	}
 	return f
 }
@@ -302,18 +508,39 @@ func domain(e *Expr, args []Facts, f Facts) []value.Value {
 		}
 		return merge(e, values, f)
 	}
+	if e.Op == OpTruncate && args[1].Domain == nil {
+		return beginnings(e, f)
+	}
 	if d := enumerate(e, args); d != nil {
 		return d
 	}
 	if e.Type == value.TypeBool {
 		return withNull([]value.Value{value.Bool(false), value.Bool(true)}, f.Nullable)
 	}
-	whole := e.Type == value.TypeInt || e.Op == OpFloor || e.Op == OpCeiling ||
+	whole := e.Type == value.TypeInt || e.Type == value.TypeDate || e.Op == OpFloor || e.Op == OpCeiling ||
 		e.Op == OpRound && e.Args[1].Value.Int64() == 0
 	if whole {
 		return wholeDomain(e.Type, f)
 	}
 	return nil
+}
+
+// beginnings lists the beginnings of a unit within bounds, if they are few.
+func beginnings(e *Expr, f Facts) []value.Value {
+	if !f.Bounded() {
+		return nil
+	}
+	f = f.WithinType(e.Type)
+	unit, d := Unit(e.Args[0].Value.Str()), []value.Value(nil)
+	for n := truncate(unit, e.Type, int64(math.Ceil(f.Lower))); float64(n) <= f.Upper; n = next(unit, e.Type, n) {
+		if len(d) >= maxDomain {
+			return nil
+		}
+		if v := ordinal(e.Type, n); !v.IsNull() {
+			d = append(d, v)
+		}
+	}
+	return withNull(d, f.Nullable)
 }
 
 // wholeDomain lists the whole numbers within bounds, if they are few.
@@ -358,6 +585,10 @@ func merge(e *Expr, values []Facts, f Facts) []value.Value {
 }
 
 func enumerate(e *Expr, args []Facts) []value.Value {
+	switch e.Op {
+	case OpExp, OpLn, OpLog10, OpPower: // an engine's value may be the neighbour of ours
+		return nil
+	}
 	combinations := 1
 	for _, a := range args {
 		if a.Domain == nil {
@@ -367,7 +598,7 @@ func enumerate(e *Expr, args []Facts) []value.Value {
 			return nil
 		}
 	}
-	if e.Op == OpIn && len(args) > 2 && combinations > maxDomain {
+	if e.Op == OpRegexp || e.Op == OpIn && len(args) > 2 && combinations > maxDomain {
 		return nil
 	}
 	chosen := make([]value.Value, len(args))

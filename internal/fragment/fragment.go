@@ -18,8 +18,10 @@ const (
 	maxNodes     = 100_000
 	maxDepth     = 200
 	maxRelations = 30
-	maxKeys      = 10
-	maxPartials  = 100
+	// maxRelationsInAll bounds relations with those within derived ones.
+	maxRelationsInAll = 200
+	maxKeys           = 10
+	maxPartials       = 100
 	// MaxCells is the largest number of groups that declared domains may span.
 	MaxCells = 100_000
 	// MaxIntegers is the largest number of integers that a node sends, and that
@@ -53,12 +55,13 @@ const (
 	JoinCross Join = "cross"
 )
 
-// Relation is a table under a name of its own.
+// Relation is a table, or a derived relation, under a name of its own.
 type Relation struct {
-	Name  string `json:"name"`
-	Table string `json:"table"`
-	Join  Join   `json:"join,omitempty"`
-	On    *Expr  `json:"on,omitempty"` // inner and left
+	Name    string   `json:"name"`
+	Table   string   `json:"table,omitempty"` // of the catalog; empty for a derived relation
+	Derived *Derived `json:"derived,omitempty"`
+	Join    Join     `json:"join,omitempty"`
+	On      *Expr    `json:"on,omitempty"` // inner and left
 }
 
 // Key is an expression to group by.
@@ -88,7 +91,13 @@ type Partial struct {
 	Grid *Grid       `json:"grid,omitempty"` // sum
 	// Buckets are those into which values are counted; kind buckets.
 	Buckets *Buckets `json:"buckets,omitempty"`
+	// Share is for how many coordinates each of the partial aggregate's counts where it is released, 1 to
+	// MaxShare: the more, the less noise it has, and the more the others have. 0 means 1.
+	Share int `json:"share,omitempty"`
 }
+
+// MaxShare is the largest Partial.Share.
+const MaxShare = 1000
 
 // Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width; a
 // value outside counts in the first or the last. The coordinator releases them as
@@ -98,7 +107,15 @@ type Buckets struct {
 	Upper     float64 `json:"upper"`
 	Branching int     `json:"branching"` // 2..1000
 	Levels    int     `json:"levels"`    // 1..4
+	// Unit is what one row counts, 1 to 1024; 0 means 1. With a large one, a patient of more than K rows adds
+	// the right share of a row to each bucket, which without would be cut down to 0.
+	Unit int `json:"unit,omitempty"`
 }
+
+// Row is what one row counts: Unit, or 1.
+func (b Buckets) Row() int64 { return int64(max(1, b.Unit)) }
+
+const maxUnit = 1024
 
 // maxLeaves is the largest number of buckets.
 const maxLeaves = 1 << 16
@@ -126,7 +143,7 @@ func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.L
 func (b Buckets) validate() error {
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 	if !finite(b.Lower) || !finite(b.Upper) || b.Lower >= b.Upper || b.Branching < 2 || b.Branching > 1000 ||
-		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || !finite(b.Density()) || b.Width() == 0 {
+		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || b.Unit < 0 || b.Unit > maxUnit || !finite(b.Density()) || b.Width() == 0 {
 		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
 	}
 	return nil
@@ -141,14 +158,15 @@ func (p Partial) Width() int {
 }
 
 // Weight is for how many coordinates of bound LInf the partial aggregate counts
-// where it is released. A patient's K rows add at most K to the counts of each
-// level of a tree, whatever buckets they fall into: in L1 at most K a level, and
-// in L2 as well, so that a tree weighs as many coordinates as it has levels.
+// where it is released: its Share, times the levels of a tree. A patient's K rows add
+// at most K to the counts of each level, whatever buckets they fall into: in L1 at most K
+// a level, and in L2 as well, so that a tree weighs as many coordinates as it has levels.
 func (p Partial) Weight() int {
+	w := max(1, p.Share)
 	if p.Buckets != nil {
-		return p.Buckets.Levels
+		w *= p.Buckets.Levels
 	}
-	return 1
+	return w
 }
 
 // Width is how many integers a node sends for a group.

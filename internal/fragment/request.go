@@ -11,11 +11,14 @@ import (
 // Request is what a coordinator asks of a node, for one fragment: to say what it
 // would run (explain), or to reserve its loss (prepare).
 type Request struct {
-	Query      string   `json:"query"`      // the coordinator's id for the query, 32 hex digits
-	Study      string   `json:"study"`      // the study whose budget pays
-	Researcher string   `json:"researcher"` // who asks
-	Fragment   Fragment `json:"fragment"`
-	Noise      dp.Noise `json:"noise"` // the noise that will cover every partial aggregate
+	Query      string `json:"query"`      // the coordinator's id for the query, 32 hex digits
+	Study      string `json:"study"`      // the study whose budget pays
+	Researcher string `json:"researcher"` // who asks
+	// Token is signed by who vouches for the researcher, and tells so: a JSON Web Token. It is a
+	// secret: it stands in no log and no ledger.
+	Token    string   `json:"token,omitempty"`
+	Fragment Fragment `json:"fragment"`
+	Noise    dp.Noise `json:"noise"` // the noise that will cover every partial aggregate
 	// ThresholdDelta is spent on selecting undeclared groups, in [0, 1); 0 where
 	// all keys are declared.
 	ThresholdDelta float64 `json:"threshold_delta"`

@@ -19,8 +19,17 @@ const (
 	TypeInt       Type = "int"       // 64-bit signed
 	TypeFloat     Type = "float"     // 64-bit IEEE 754, always finite
 	TypeText      Type = "text"      // UTF-8
-	TypeDate      Type = "date"      // days since 1970-01-01, proleptic Gregorian
-	TypeTimestamp Type = "timestamp" // microseconds since 1970-01-01T00:00:00, no zone
+	TypeDate      Type = "date"      // days since 1970-01-01, proleptic Gregorian, years 1 to 9999
+	TypeTimestamp Type = "timestamp" // microseconds since 1970-01-01T00:00:00, no zone, years 1 to 9999
+)
+
+// The first and the last date in days, and timestamp in microseconds: the years
+// that every engine has, and that four digits write.
+const (
+	MinDate      = -719_162
+	MaxDate      = 2_932_896
+	MinTimestamp = MinDate * 86_400_000_000
+	MaxTimestamp = (MaxDate+1)*86_400_000_000 - 1
 )
 
 // ErrType means that a text names no type, or not one of the given type's values.
@@ -76,11 +85,21 @@ func Float(f float64) Value {
 // Text is a character string.
 func Text(s string) Value { return Value{kind: TypeText, text: s} }
 
-// Date is the day that many days after 1970-01-01.
-func Date(days int64) Value { return Value{kind: TypeDate, integer: days} }
+// Date is the day that many days after 1970-01-01; outside of MinDate to MaxDate
+// it gives NULL.
+func Date(days int64) Value {
+	if days < MinDate || days > MaxDate {
+		return Null(TypeDate)
+	}
+	return Value{kind: TypeDate, integer: days}
+}
 
-// Timestamp is the instant that many microseconds after 1970-01-01T00:00:00.
+// Timestamp is the instant that many microseconds after 1970-01-01T00:00:00;
+// outside of MinTimestamp to MaxTimestamp it gives NULL.
 func Timestamp(microseconds int64) Value {
+	if microseconds < MinTimestamp || microseconds > MaxTimestamp {
+		return Null(TypeTimestamp)
+	}
 	return Value{kind: TypeTimestamp, integer: microseconds}
 }
 
@@ -157,12 +176,12 @@ func Parse(t Type, s string) (Value, error) {
 			return Float(f), nil
 		}
 	case TypeDate:
-		if d, err := time.Parse(time.DateOnly, s); err == nil {
+		if d, err := time.Parse(time.DateOnly, s); err == nil && d.Year() > 0 {
 			return Date(d.Unix() / 86400), nil
 		}
 	case TypeTimestamp:
 		for _, layout := range timestampLayouts {
-			if d, err := time.Parse(layout, s); err == nil {
+			if d, err := time.Parse(layout, s); err == nil && d.Year() > 0 {
 				return Timestamp(d.UnixMicro()), nil
 			}
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 const wardCatalog = `
@@ -176,7 +177,7 @@ func wardRows(t *testing.T, r *rand.Rand) (e *Engine, persons, joined []row) {
 func insertion(table string, r row, columns ...string) string {
 	var values []string
 	for _, c := range columns {
-		s, err := literal(r[c], false)
+		s, err := compile.DuckDB.Literal(r[c])
 		if err != nil {
 			panic(err)
 		}

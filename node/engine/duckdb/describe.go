@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // widest is the most distinct values of a column that Describe lists.
@@ -55,7 +56,7 @@ func Describe(ctx context.Context, cfg Config) ([]Table, error) {
 		}
 		t := Table{Name: at.name}
 		for _, l := range columns {
-			q, err := name(l.name)
+			q, err := compile.Name(l.name)
 			if err != nil {
 				return nil, err
 			}

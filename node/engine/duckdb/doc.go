@@ -1,21 +1,9 @@
 // Package duckdb runs fragments in DuckDB, over a read-only .duckdb file or over
 // Parquet and CSV files. It is the only importer of the DuckDB driver.
 //
-// # From fragment to SQL
-//
 // Each table of the catalog that the hospital offers is a view of the schema
-// `logical`, whose columns have the catalog's types. A fragment becomes one
-// SELECT over these views, in steps, of which those that the proof makes needless
-// are left out:
-//
-//	rows    the patient, the keys and the summed values of each row that counts
-//	reach   for each patient, how far the choice of groups need look; only for speed
-//	parts   one row for each patient and group: what internal/fragment defines
-//	kept    ranks a patient's parts by a keyed hash, for MaxGroups of them to stay
-//	        the sums over patients
-//
-// All literals in it are quoted here; the only parameters are the two halves of
-// the secret key of the group-choosing hash, so that the text is fit to show.
+// `logical`, whose columns have the catalog's types; package compile writes SELECTs
+// over these views.
 //
 // # Expressions are total
 //
@@ -29,7 +17,7 @@
 //
 // What a source can hold and the catalog's types cannot is read so: NaN is NULL;
 // an infinity is the nearest bound, or NULL where there is none; a date or
-// timestamp without bounds is NULL beyond the years -290000 to 290000.
+// timestamp without bounds is NULL outside of the years 1 to 9999.
 //
 // # What the connection can do
 //

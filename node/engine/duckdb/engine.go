@@ -14,6 +14,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // schema holds the view of each table that is offered; source is the attached
@@ -95,7 +96,7 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 	db := sql.OpenDB(connector)
 	setup := []string{"SET TimeZone = 'UTC'", "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
 	if cfg.Database != "" {
-		path, err := text(cfg.Database)
+		path, err := compile.DuckDB.Text(cfg.Database)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: database: %w", ErrConfig, err), db.Close())
 		}
@@ -167,7 +168,7 @@ func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
 	for setting, list := range map[string][]string{"allowed_paths": paths, "allowed_directories": folders} {
 		quoted := make([]string, len(list))
 		for i, s := range list {
-			q, err := text(s)
+			q, err := compile.DuckDB.Text(s)
 			if err != nil {
 				return err
 			}

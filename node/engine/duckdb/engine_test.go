@@ -20,6 +20,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // shapes are fragments whose SQL testdata/compile holds.
@@ -33,7 +34,7 @@ func shapes() map[string]*fragment.Fragment {
 		"no-keys":      {Relations: events, Patient: evID, Filter: op(fragment.OpGreaterOrEqual, evDay, fragment.Literal(value.Date(18262))), Partials: []fragment.Partial{patients, rows, {Kind: fragment.PartialValues, Expr: evX}, sumX}},
 		"declared":     {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evUnit, Domain: domain(value.Int(1), value.Int(2), value.Int(3), value.Int(4), value.Int(5), value.Int(6), value.Null(value.TypeInt))}}, Partials: []fragment.Partial{rows, sumX}},
 		"few-groups":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind, Domain: domain(value.Text("it's"), value.Text("b"))}}, Partials: []fragment.Partial{rows}},
-		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpYear, evDay)}}, Partials: []fragment.Partial{patients, rows}},
+		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpExtract, fragment.Literal(value.Text("year")), evDay)}}, Partials: []fragment.Partial{patients, rows}},
 		"person-keys":  {Relations: both, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients, Expr: evUrgent}, rows}},
 		"public-join":  {Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinLeft, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{patients}},
 		"overflow":     {Relations: events, Patient: evID, Filter: op(fragment.OpLess, op(fragment.OpMultiply, evID, evN), integer(10)), Partials: []fragment.Partial{rows}},
@@ -82,7 +83,7 @@ func TestCompile(t *testing.T) {
 func TestCompileRefuses(t *testing.T) {
 	e := engineWith(t, wardCatalog, wardTables[0])
 	f := shapes()["no-keys"]
-	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, ErrNotOffered) {
+	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, compile.ErrNotOffered) {
 		t.Errorf("a fragment over a table without source gives %v", err)
 	}
 	// Each addition may overflow, so each repeats its operand.
@@ -96,7 +97,7 @@ func TestCompileRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Compile(f, p); !errors.Is(err, ErrTooLarge) {
+	if _, err := e.Compile(f, p); !errors.Is(err, compile.ErrTooLarge) {
 		t.Errorf("a very large expression gives %v", err)
 	}
 }

@@ -16,8 +16,10 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/duckdb/duckdb-go/v2"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // batchRows is how many groups one record holds at most.
@@ -29,6 +31,19 @@ var ErrDatabase = errors.New("the database could not answer; this hospital's cus
 
 // ErrNotSelect means that something other than one SELECT was about to be run.
 var ErrNotSelect = errors.New("the engine runs single SELECT statements only")
+
+// Compile returns the SQL that Run would run, for a custodian to read. Errors are
+// those of compile.Target.
+func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error) {
+	return e.target().Fragment(f, p)
+}
+
+// target is this database as SQL is written for it.
+func (e *Engine) target() *compile.Target {
+	return &compile.Target{Dialect: compile.DuckDB, Catalog: e.catalog, Hospital: e.hospital, Table: func(t *catalog.Table) (string, bool) {
+		return schema + `."` + t.Name + `"`, e.offered[t.Name]
+	}}
+}
 
 type databaseError struct{ cause error }
 

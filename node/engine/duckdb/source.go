@@ -12,6 +12,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // place is where a local table is.
@@ -65,8 +66,8 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		if err := rows.Scan(&s, &t); err != nil {
 			return nil, err
 		}
-		qs, err1 := name(s)
-		qt, err2 := name(t)
+		qs, err1 := compile.Name(s)
+		qt, err2 := compile.Name(t)
 		if err1 != nil || err2 != nil {
 			continue
 		}
@@ -119,7 +120,7 @@ func files(pattern string) (place, bool, error) {
 	if p := (place{file: pattern}); p.folder() == string(filepath.Separator) {
 		return place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", ErrConfig, pattern)
 	}
-	quoted, err := text(pattern)
+	quoted, err := compile.DuckDB.Text(pattern)
 	if err != nil {
 		return place{}, false, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -219,7 +220,7 @@ func describe(ctx context.Context, db *sql.DB, at place) ([]local, error) {
 func (v view) create(t *catalog.Table) string {
 	var columns []string
 	for _, c := range t.Columns {
-		sql := "CAST(NULL AS " + sqlTypes[c.Type] + ")"
+		sql := "CAST(NULL AS " + compile.DuckDB.Type(c.Type) + ")"
 		if l, ok := v.columns[c.Name]; ok {
 			sql = l.as(c.Type)
 		}
@@ -230,8 +231,8 @@ func (v view) create(t *catalog.Table) string {
 
 // as converts a local column to a type; what does not convert is NULL.
 func (l local) as(t value.Type) string {
-	want := sqlTypes[t]
-	quoted, err := name(l.name)
+	want := compile.DuckDB.Type(t)
+	quoted, err := compile.Name(l.name)
 	switch {
 	case err != nil:
 		return "CAST(NULL AS " + want + ")"
@@ -255,5 +256,5 @@ func (l local) fits(t value.Type) bool {
 	case value.TypeTimestamp:
 		return strings.HasPrefix(l.kind, "TIMESTAMP") || l.kind == "DATE"
 	}
-	return l.kind == sqlTypes[t]
+	return l.kind == compile.DuckDB.Type(t)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // Severity says what a finding means.
@@ -92,11 +93,11 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 			found = append(found, warn("does not exist here and reads as NULL"))
 			continue
 		}
-		q, err := name(c.Name)
+		q, err := compile.Name(c.Name)
 		if err != nil {
 			return nil, err
 		}
-		if lq, err := name(l.name); err == nil && !l.fits(c.Type) {
+		if lq, err := compile.Name(l.name); err == nil && !l.fits(c.Type) {
 			if l.kind != "VARCHAR" {
 				found = append(found, warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.kind, c.Type)))
 			}
@@ -110,8 +111,8 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs")})
 		}
 		if c.Lower.Valid() {
-			lower, err1 := literal(c.Lower, true)
-			upper, err2 := literal(c.Upper, true)
+			lower, err1 := compile.DuckDB.Literal(c.Lower)
+			upper, err2 := compile.DuckDB.Literal(c.Upper)
 			if err1 != nil || err2 != nil {
 				return nil, fmt.Errorf("%w: bounds of %s.%s", ErrConfig, t.Name, c.Name)
 			}
@@ -125,7 +126,7 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
 			for i, d := range c.Domain {
-				if in[i], err = literal(d, true); err != nil {
+				if in[i], err = compile.DuckDB.Literal(d); err != nil {
 					return nil, err
 				}
 			}
@@ -147,31 +148,18 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
-// reading gives the SQL by which fragments read columns of a table named "t".
-func (e *Engine) reading(t *catalog.Table, names ...string) ([]string, error) {
-	relation := fragment.Relation{Name: "t", Table: t.Name}
-	scope, err := fragment.NewScope([]fragment.Relation{relation}, e.catalog)
-	if err != nil {
-		return nil, err
-	}
-	c := &compiler{scope: scope, tables: map[string]*catalog.Table{"t": t}, hospital: e.hospital}
-	var sql []string
-	for _, n := range names {
-		col, ok := t.Column(n)
-		if !ok {
-			return nil, fmt.Errorf("%w: table %s has no column %s", ErrConfig, t.Name, n)
-		}
-		sql = append(sql, c.strict(fragment.Column("t", n, col.Type)))
-	}
-	return sql, c.err
-}
-
 // verifyKey checks that the key, as fragments read it, identifies a row.
 func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, error) {
 	if len(t.Key) == 0 || !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := e.views[t.Name].columns[k]; return ok }) {
 		return nil, nil
 	}
-	key, err := e.reading(t, t.Key...)
+	var columns []*fragment.Expr
+	for _, k := range t.Key {
+		if col, ok := t.Column(k); ok {
+			columns = append(columns, fragment.Column("t", col.Name, col.Type))
+		}
+	}
+	key, err := e.target().Expressions([]fragment.Relation{{Name: "t", Table: t.Name}}, columns...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package duckdb
+package compile
 
 import (
 	"errors"
@@ -16,22 +16,13 @@ import (
 // ErrTooLarge means that a fragment's SQL would exceed what this engine compiles.
 var ErrTooLarge = errors.New("the fragment's expressions are nested too deeply for this engine; compute a part of them in a simpler way")
 
-// maxSQL bounds the text of one expression. Guards against overflow repeat their
-// operand, so nesting them multiplies it.
-const maxSQL = 8 << 20
-
-// Patterns of texts that convert, without the anchors that regexp_full_match
-// implies. That of timestamps leaves out 24:00:00, which DuckDB would accept.
+// Patterns of texts that convert, without the anchors that regexp_full_match implies.
 var patterns = map[value.Type]string{
 	value.TypeInt:       strings.Trim(fragment.IntPattern, "^$"),
 	value.TypeFloat:     strings.Trim(fragment.FloatPattern, "^$"),
 	value.TypeDate:      strings.Trim(fragment.DatePattern, "^$"),
-	value.TypeTimestamp: `[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`,
+	value.TypeTimestamp: strings.Trim(fragment.TimePattern, "^$"),
 }
-
-// The days and instants that are read where a column has no bounds: years that
-// both a date and a timestamp of DuckDB can hold.
-const readableYears = "CASE WHEN %[1]s BETWEEN %[2]s '290000-01-01 (BC)' AND %[2]s '290000-12-31' THEN %[1]s END"
 
 // code is the SQL of an expression, of exactly the type of the expression.
 type code struct {
@@ -40,12 +31,14 @@ type code struct {
 	loose bool
 }
 
-// compiler turns the expressions of one fragment into SQL.
+// compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
-	scope    *fragment.Scope
-	tables   map[string]*catalog.Table // by relation
-	hospital string
-	err      error // the first
+	target  *Target
+	scope   *fragment.Scope
+	known   *fragment.Inference
+	tables  map[string]*catalog.Table // by relation
+	derived map[string]bool           // relations whose columns hold what they should
+	err     error                     // the first
 }
 
 func (c *compiler) fail(err error) {
@@ -62,7 +55,7 @@ func (c *compiler) f(format string, args ...any) code {
 			n += len(s) * max(1, strings.Count(format, "%[1]s")) // an upper bound is enough
 		}
 	}
-	if c.err == nil && n > maxSQL {
+	if c.err == nil && n > c.target.Dialect.maxSQL {
 		c.fail(ErrTooLarge)
 	}
 	if c.err != nil {
@@ -71,7 +64,16 @@ func (c *compiler) f(format string, args ...any) code {
 	return code{sql: fmt.Sprintf(format, args...)}
 }
 
-func (c *compiler) facts(e *fragment.Expr) fragment.Facts { return fragment.Infer(e, c.scope.Facts) }
+// facts tells what the SQL of an expression can yield: dates and timestamps are
+// within their types, although nobody bounded them.
+func (c *compiler) facts(e *fragment.Expr) fragment.Facts {
+	if c.known == nil {
+		c.known = fragment.NewInference(func(column *fragment.Expr) fragment.Facts {
+			return c.scope.Facts(column).WithinType(column.Type)
+		})
+	}
+	return c.known.Facts(e)
+}
 
 // strict gives the SQL of an expression that is NULL where the expression is.
 func (c *compiler) strict(e *fragment.Expr) string { return c.finite(c.expr(e)).sql }
@@ -80,7 +82,7 @@ func (c *compiler) finite(x code) code {
 	if !x.loose {
 		return x
 	}
-	return c.f("CASE WHEN isfinite(%[1]s) THEN %[1]s END", x.sql)
+	return c.f("CASE WHEN %[2]s THEN %[1]s END", x.sql, fmt.Sprintf(c.target.Dialect.finite, x.sql))
 }
 
 // real gives the SQL of a number as a DOUBLE.
@@ -89,7 +91,7 @@ func (c *compiler) real(e *fragment.Expr) code {
 		if e.Op == fragment.OpLiteral {
 			return c.literal(widen(*e.Value), false)
 		}
-		return c.f("CAST(%s AS DOUBLE)", c.expr(e).sql)
+		return c.f("CAST(%s AS %s)", c.expr(e).sql, c.sqlType(value.TypeFloat))
 	}
 	return c.expr(e)
 }
@@ -103,15 +105,19 @@ func (c *compiler) as(e *fragment.Expr, t value.Type) code {
 }
 
 func (c *compiler) literal(v value.Value, bare bool) code {
-	s, err := literal(v, bare)
+	s, err := c.target.Dialect.literal(v, bare)
 	if err != nil {
 		c.fail(err)
 	}
 	return code{sql: s}
 }
 
+func (c *compiler) number(x float64) string { return c.target.Dialect.real(x) }
+
+func (c *compiler) sqlType(t value.Type) string { return c.target.Dialect.types[t] }
+
 func (c *compiler) name(s string) string {
-	q, err := name(s)
+	q, err := Name(s)
 	if err != nil {
 		c.fail(err)
 	}
@@ -122,13 +128,18 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	if c.err != nil {
 		return code{sql: "NULL"}
 	}
+	if own := c.target.Dialect.operation; own != nil {
+		if x, ok := own(c, e); ok {
+			return x
+		}
+	}
 	switch e.Op {
 	case fragment.OpColumn:
 		return c.column(e)
 	case fragment.OpLiteral:
 		return c.literal(*e.Value, false)
 	case fragment.OpHospital:
-		return c.literal(value.Text(c.hospital), false)
+		return c.literal(value.Text(c.target.Hospital), false)
 	case fragment.OpAnd, fragment.OpOr:
 		return c.f("(%s)", strings.Join(c.each(e.Args), " "+strings.ToUpper(string(e.Op))+" "))
 	case fragment.OpNot:
@@ -136,7 +147,7 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	case fragment.OpIsNull:
 		x := c.expr(e.Args[0])
 		if x.loose {
-			return c.f("(isfinite(%s) IS NOT TRUE)", x.sql)
+			return c.f("(%s IS NOT TRUE)", fmt.Sprintf(c.target.Dialect.finite, x.sql))
 		}
 		return c.f("(%s IS NULL)", x.sql)
 	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual:
@@ -150,15 +161,33 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	case fragment.OpCoalesce, fragment.OpLeast, fragment.OpGreatest:
 		var args []string
 		for _, a := range e.Args {
-			args = append(args, c.finite(c.as(a, e.Type)).sql)
+			args = append(args, c.byBytes(c.finite(c.as(a, e.Type)).sql, e.Type))
 		}
-		return c.f("%s(%s)", string(e.Op), strings.Join(args, ", "))
-	case fragment.OpYear, fragment.OpMonth:
-		return c.f("%s(%s)", string(e.Op), c.expr(e.Args[0]).sql)
+		switch e.Op {
+		case fragment.OpLeast:
+			return c.f("%s", c.target.Dialect.least(args))
+		case fragment.OpGreatest:
+			return c.f("%s", c.target.Dialect.greatest(args))
+		}
+		return c.f("coalesce(%s)", strings.Join(args, ", "))
+	case fragment.OpDistinct:
+		return c.f("(%s IS DISTINCT FROM %s)", c.compared(e.Args[0], e.Args[1]), c.compared(e.Args[1], e.Args[0]))
+	case fragment.OpExtract:
+		return c.extract(e)
+	case fragment.OpTruncate, fragment.OpAddMonths, fragment.OpMonths, fragment.OpMakeDate:
+		return c.date(e)
+	case fragment.OpConcat, fragment.OpLower, fragment.OpUpper, fragment.OpLeftTrim, fragment.OpRightTrim, fragment.OpSubstring,
+		fragment.OpLength, fragment.OpReplace, fragment.OpPosition, fragment.OpSplit, fragment.OpRegexp:
+		return c.text(e)
+	case fragment.OpSqrt, fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpPower:
+		return c.transcendental(e)
 	case fragment.OpCast:
 		return c.cast(e)
 	}
-	if e.Type == value.TypeInt {
+	switch {
+	case (e.Op == fragment.OpAdd || e.Op == fragment.OpSubtract) && !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()):
+		return c.shift(e)
+	case e.Type == value.TypeInt:
 		return c.integer(e)
 	}
 	return c.arithmetic(e)
@@ -187,12 +216,18 @@ func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
 // type of the catalog does not have.
 func (c *compiler) column(e *fragment.Expr) code {
 	s, col := c.raw(e)
+	if c.derived[e.Relation] {
+		return code{sql: s}
+	}
+	if own := c.target.Dialect.column; own != nil {
+		return own(c, e)
+	}
 	if !col.Lower.Valid() {
 		switch e.Type {
 		case value.TypeFloat:
 			return code{sql: s, loose: true}
 		case value.TypeDate, value.TypeTimestamp:
-			return c.f(readableYears, s, sqlTypes[e.Type])
+			return c.existing(code{sql: s}, e.Type, false)
 		}
 		return code{sql: s}
 	}
@@ -237,9 +272,21 @@ func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) strin
 	return s
 }
 
+// byBytes makes a text compare by its bytes.
+func (c *compiler) byBytes(sql string, t value.Type) string {
+	if c.target.Dialect.collate == "" || t != value.TypeText || strings.HasSuffix(sql, c.target.Dialect.collate+")") {
+		return sql
+	}
+	return "(" + sql + c.target.Dialect.collate + ")"
+}
+
 func (c *compiler) comparison(e *fragment.Expr) code {
 	a, b := e.Args[0], e.Args[1]
-	return c.f("(%s %s %s)", c.compared(a, b), string(e.Op), c.compared(b, a))
+	x, y := c.compared(a, b), c.compared(b, a)
+	if e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual {
+		x = c.byBytes(x, a.Type)
+	}
+	return c.f("(%s %s %s)", x, string(e.Op), y)
 }
 
 func (c *compiler) in(e *fragment.Expr) code {
@@ -322,10 +369,11 @@ func (c *compiler) conditional(e *fragment.Expr) code {
 	return x
 }
 
-const (
-	minInt = "(-9223372036854775808)"
-	maxInt = "9223372036854775807"
-)
+// fits narrows a wide whole number to an int, or to NULL.
+func (c *compiler) fits(wide string) code {
+	d := c.target.Dialect
+	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[4]s(%[1]s AS BIGINT) END", wide, d.whole(math.MinInt64), d.whole(math.MaxInt64), d.cast)
+}
 
 // integer writes an operation that gives an int.
 func (c *compiler) integer(e *fragment.Expr) code {
@@ -338,7 +386,7 @@ func (c *compiler) integer(e *fragment.Expr) code {
 		if c.facts(e).Bounded() {
 			return c.f("(%s(%s))", operator, a)
 		}
-		return c.f("(%s(NULLIF(%s, %s)))", operator, a, minInt)
+		return c.f("(%s(NULLIF(%s, %s)))", operator, a, c.target.Dialect.whole(math.MinInt64))
 	}
 	b := c.expr(e.Args[1]).sql
 	switch e.Op {
@@ -347,7 +395,7 @@ func (c *compiler) integer(e *fragment.Expr) code {
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s // %s)", a, b)
 		}
-		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, minInt)
+		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, c.target.Dialect.whole(math.MinInt64))
 	case fragment.OpModulo:
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s %% %s)", a, b)
@@ -357,8 +405,7 @@ func (c *compiler) integer(e *fragment.Expr) code {
 	if c.facts(e).Bounded() {
 		return c.f("(%s %s %s)", a, string(e.Op), b)
 	}
-	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN TRY_CAST(%[1]s AS BIGINT) END",
-		c.f("(CAST(%s AS HUGEINT) %s %s)", a, string(e.Op), b).sql, minInt, maxInt)
+	return c.fits(c.f("(CAST(%s AS %s) %s %s)", a, c.target.Dialect.wide, string(e.Op), b).sql)
 }
 
 func without(f fragment.Facts, x float64) bool { return x < f.Lower || x > f.Upper }
@@ -394,11 +441,11 @@ func (c *compiler) round(a code, digits int, f fragment.Facts) code {
 		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5e0))", a.sql)
 	}
 	scale := math.Pow10(digits)
-	rounded := c.f("(sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s)", a.sql, number(scale))
+	rounded := c.f("(sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s)", a.sql, c.number(scale))
 	if f.Bounded() && !math.IsInf(f.Lower*scale, 0) && !math.IsInf(f.Upper*scale, 0) {
 		return rounded
 	}
-	return c.f("CASE WHEN isinf(%[1]s * %[2]s) THEN %[1]s ELSE %[3]s END", a.sql, number(scale), rounded.sql)
+	return c.f("CASE WHEN isinf(%[1]s * %[2]s) THEN %[1]s ELSE %[3]s END", a.sql, c.number(scale), rounded.sql)
 }
 
 func (c *compiler) cast(e *fragment.Expr) code {
@@ -409,7 +456,7 @@ func (c *compiler) cast(e *fragment.Expr) code {
 		return x
 	case from == value.TypeText:
 		pattern := c.literal(value.Text(patterns[e.Type]), false).sql
-		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, sqlTypes[e.Type])
+		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, c.sqlType(e.Type))
 		s.loose = e.Type == value.TypeFloat // 1e999
 		return s
 	case from == value.TypeFloat:
@@ -418,23 +465,10 @@ func (c *compiler) cast(e *fragment.Expr) code {
 			return c.f("CAST(%s AS BIGINT)", whole.sql)
 		}
 		return c.f("CASE WHEN %s BETWEEN %s AND %s THEN TRY_CAST(%s AS BIGINT) END", x.sql,
-			number(math.MinInt64), number(math.Nextafter(1<<63, 0)), whole.sql)
-	case from == value.TypeDate && e.Type == value.TypeText:
-		s := "CAST(" + x.sql + " AS VARCHAR)"
-		if f := c.facts(a); f.Lower >= yearOne {
-			return c.f("%s", s)
-		}
-		// DuckDB counts years before 1 as BC, the rest of the world of software as 0, -1, ...
-		return c.f("CASE WHEN year(%[1]s) >= 1 THEN %[2]s ELSE (CASE WHEN year(%[1]s) < 0 THEN '-' ELSE '' END) || "+
-			"format('{:04d}-{:02d}-{:02d}', abs(year(%[1]s)), month(%[1]s), day(%[1]s)) END", x.sql, s)
-	case from == value.TypeDate: // to timestamp
-		return c.f("TRY_CAST(%s AS TIMESTAMP)", x.sql)
+			c.number(math.MinInt64), c.number(math.Nextafter(1<<63, 0)), whole.sql)
 	}
-	return c.f("CAST(%s AS %s)", x.sql, sqlTypes[e.Type])
+	return c.f("CAST(%s AS %s)", x.sql, c.sqlType(e.Type))
 }
-
-// yearOne is 0001-01-01 in days since 1970-01-01.
-const yearOne = -719162
 
 // domainTest keeps the rows whose key, the column named k, is in the domain.
 func (c *compiler) domainTest(k string, domain []value.Value) string {

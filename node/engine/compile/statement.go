@@ -1,45 +1,15 @@
-package duckdb
+package compile
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
-
-// ErrNotOffered means that this hospital has no source for a table.
-var ErrNotOffered = errors.New("this hospital does not offer the table")
-
-// Compile returns the SQL that Run would run, for a custodian to read. The two
-// halves of the secret key are its only parameters. Errors wrap
-// fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
-func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error) {
-	scope, err := fragment.NewScope(f.Relations, e.catalog)
-	if err != nil {
-		return "", err
-	}
-	c := &compiler{scope: scope, tables: map[string]*catalog.Table{}, hospital: e.hospital}
-	seen := map[string]bool{}
-	for _, r := range f.Relations {
-		t, _ := e.catalog.Table(r.Table)
-		if !e.offered[t.Name] {
-			return "", fmt.Errorf("%w %s", ErrNotOffered, t.Name)
-		}
-		if seen[strings.ToLower(r.Name)] {
-			return "", fmt.Errorf("%w: the relation name %q differs from another only in letter case", fragment.ErrInvalid, r.Name)
-		}
-		seen[strings.ToLower(r.Name)] = true
-		c.tables[r.Name] = t
-	}
-	s := c.statement(f, p)
-	return s, c.err
-}
 
 // column is one column of a step.
 type column struct{ sql, name string }
@@ -51,7 +21,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 	for i, k := range f.Keys {
 		name := "k" + strconv.Itoa(i)
 		keys = append(keys, name)
-		rows = append(rows, column{c.strict(k.Expr), name})
+		rows = append(rows, column{c.byBytes(c.strict(k.Expr), k.Expr.Type), name})
 		if len(k.Domain) > 0 {
 			tests = append(tests, c.domainTest(name, k.Domain))
 		}
@@ -75,13 +45,13 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 	if p.OneRow {
 		for i, partial := range f.Partials {
 			if partial.Buckets == nil {
-				answer = append(answer, column{oneRow(partial, counts[i], sums[i]), partialName(i)})
+				answer = append(answer, column{c.oneRow(partial, counts[i], sums[i]), partialName(i)})
 			}
 		}
 	} else {
 		columns := []column{{"patient", "patient"}}
 		columns = append(columns, answer...)
-		parts, shares := parts(f, p, counts, sums)
+		parts, shares := c.parts(f, p, counts, sums)
 		for i, share := range shares {
 			if share != "" {
 				answer = append(answer, column{share, partialName(i)})
@@ -90,8 +60,8 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		columns = append(columns, parts...)
 		from := "rows"
 		if p.Truncates {
-			columns = append(columns, column{"any_value(choice)", "choice"})
-			if p.Groups <= maxReach {
+			columns = append(columns, column{"min(choice)", "choice"})
+			if c.target.Dialect.reach && p.Groups <= maxReach {
 				steps = append(steps, step("reach", fmt.Sprintf("SELECT patient, len(regexp_extract(reverse(bin(bit_or(1::UBIGINT << (choice >> 58)))), '^(0*1){%d}')) AS reach\nFROM rows\nGROUP BY patient", p.Groups)))
 				from = "rows JOIN reach USING (patient)"
 				where = "reach = 0 OR choice >> 58 < reach"
@@ -107,12 +77,12 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		}
 	}
 	final := selectFrom(answer, source, where, keys)
-	if trees := buckets(f, p, keys, counts); len(trees.steps) > 0 {
-		if len(answer) == 0 {
-			final = selectFrom([]column{{"count(*)", "n"}}, source, where, nil)
+	if trees := c.buckets(f, p, keys, counts); len(trees.steps) > 0 {
+		if len(answer) > 0 {
+			steps = append(steps, step("answer", final))
 		}
-		steps = append(append(steps, step("answer", final)), trees.steps...)
-		final = trees.join(f, keys)
+		steps = append(steps, trees.steps...)
+		final = c.beside(f, trees, keys, len(answer) > 0)
 	}
 	if len(keys) > 0 {
 		var order []string // by place: the names may be those of several steps
@@ -142,22 +112,22 @@ const maxReach = 16
 func (c *compiler) rows(f *fragment.Fragment, columns []column, tests []string, p *fragment.Proof) string {
 	choice, hint := "", ""
 	if p.Truncates && !p.OneRow {
-		arguments := []string{"$group_key_1::UBIGINT", "$group_key_2::UBIGINT", "patient"}
-		for i := range f.Keys {
-			arguments = append(arguments, "k"+strconv.Itoa(i))
+		var keys []value.Type
+		for _, k := range f.Keys {
+			keys = append(keys, k.Expr.Type)
 		}
-		// The outer hash scatters what the inner one, which combines its arguments
-		// by exclusive or, would leave in the same order for many patients.
-		choice = ", hash(hash(" + strings.Join(arguments, ", ") + ")) AS choice"
-		hint = " NOT MATERIALIZED"
+		choice, hint = ", "+c.target.Dialect.choice(f.Patient.Type, keys)+" AS choice", c.target.Dialect.hint
 	}
-	query := "SELECT *" + choice + "\nFROM (\n  " + strings.ReplaceAll(c.selectRows(f, columns), "\n", "\n  ") + "\n)\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
-	return "rows AS" + hint + " (\n  " + strings.ReplaceAll(query, "\n", "\n  ") + "\n)"
+	query := "SELECT *" + choice + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, columns)) + "\n) AS r\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
+	return "rows AS" + hint + " (\n  " + indent(query) + "\n)"
 }
 
 func step(name, query string) string {
-	return name + " AS (\n  " + strings.ReplaceAll(query, "\n", "\n  ") + "\n)"
+	return name + " AS (\n  " + indent(query) + "\n)"
 }
+
+// indent shifts all lines but the first to the right.
+func indent(sql string) string { return strings.ReplaceAll(sql, "\n", "\n  ") }
 
 func prefixed(prefix string, list []string) []string {
 	var out []string
@@ -191,11 +161,12 @@ func list(columns []column) string {
 	return strings.Join(parts, ", ")
 }
 
-func (c *compiler) selectRows(f *fragment.Fragment, columns []column) string {
+// selectRows writes the rows of relations, joined and filtered.
+func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
 	var b strings.Builder
 	b.WriteString("SELECT " + list(columns))
-	for i, r := range f.Relations {
-		relation := schema + "." + c.name(c.tables[r.Name].Name) + " AS " + c.name(r.Name)
+	for i, r := range relations {
+		relation := c.relation(r) + " AS " + c.name(r.Name)
 		if i == 0 {
 			b.WriteString("\nFROM " + relation)
 			continue
@@ -205,10 +176,22 @@ func (c *compiler) selectRows(f *fragment.Fragment, columns []column) string {
 			b.WriteString(" ON " + c.strict(r.On))
 		}
 	}
-	if f.Filter != nil {
-		b.WriteString("\nWHERE " + c.strict(f.Filter))
+	if filter != nil {
+		b.WriteString("\nWHERE " + c.strict(filter))
 	}
 	return b.String()
+}
+
+// relation gives what stands after FROM.
+func (c *compiler) relation(r fragment.Relation) string {
+	if r.Derived != nil {
+		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
+	}
+	sql, ok := c.target.Table(c.tables[r.Name])
+	if !ok {
+		c.fail(fmt.Errorf("%w %s", ErrNotOffered, c.tables[r.Name].Name))
+	}
+	return sql
 }
 
 // inputs gives, for each partial aggregate, the columns of rows that are counted
@@ -242,46 +225,65 @@ func (c *compiler) inputs(f *fragment.Fragment, input func(sql string) string) (
 }
 
 // onGrid gives the whole number that a value counts as: see fragment.Grid. The
-// arithmetic is that of float64 unless the value is an int on a grid of shift 0.
+// arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
+// value beyond the grid is cut off before it is scaled, so that nothing overflows.
 func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
 	facts := c.facts(e)
-	lower, upper := facts.Lower, facts.Upper
-	var x, bound string
+	var x, low, high, cut string
+	lower, upper := g.Number(float64(g.Lower)), g.Number(float64(g.Upper))
+	scaled := ""
+	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
 	if e.Type == value.TypeInt && g.Shift == 0 {
-		x, bound = c.expr(e).sql, "%d"
+		x = c.expr(e).sql
+		scaled = x
+		low, high = bare(g.Lower), bare(g.Upper)
 	} else {
-		scale := math.Ldexp(1, g.Shift)
-		onGrid := func(x float64) float64 { return math.Floor(x*scale + 0.5) }
-		lower, upper = onGrid(lower), onGrid(upper)
-		x = c.f("floor(%s * %s + 0.5e0)", c.finite(c.real(e)).sql, number(scale)).sql
-		bound = "%de0"
+		x = c.finite(c.real(e)).sql
+		low, high = c.number(lower), c.number(upper)
+		scaled = c.f("floor(%s * %s + %s)", x, c.number(math.Ldexp(1, g.Shift)), c.number(0.5)).sql
+		if g.Shift < 0 && c.target.Dialect.underflows {
+			cut = c.f(" WHEN abs(%s) < %s THEN 0", x, c.number(math.Ldexp(0.25, -g.Shift))).sql
+		}
 	}
-	if !(lower >= float64(g.Lower) && upper <= float64(g.Upper)) {
-		x = c.f("CASE WHEN %[1]s < %[2]s THEN %[2]s WHEN %[1]s > %[3]s THEN %[3]s ELSE %[1]s END", x,
-			fmt.Sprintf("("+bound+")", g.Lower), fmt.Sprintf("("+bound+")", g.Upper)).sql
+	scaled = c.f("%s(%s AS BIGINT)", c.target.Dialect.cast, scaled).sql
+	if facts.Lower < lower || math.IsInf(lower, 0) {
+		cut = c.f(" WHEN %s <= %s THEN %s", x, low, bare(g.Lower)).sql + cut
 	}
-	x = c.f("CAST(%s AS BIGINT)", x).sql
+	if facts.Upper > upper || math.IsInf(upper, 0) {
+		cut = c.f(" WHEN %s >= %s THEN %s", x, high, bare(g.Upper)).sql + cut
+	}
+	if cut != "" {
+		scaled = c.f("CASE%s ELSE %s END", cut, scaled).sql
+	}
 	if g.Center != 0 {
-		x = c.f("%s - (%s)", x, strconv.FormatInt(g.Center, 10)).sql
+		scaled = c.f("%s - (%s)", scaled, strconv.FormatInt(g.Center, 10)).sql
 	}
-	return x
+	return scaled
 }
 
 // leaf gives the bucket of a value: see fragment.Buckets.
 func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
+	if f := c.facts(e); e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 && f.Lower >= 0 && f.Upper <= float64(b.Leaves()-1) {
+		return c.f("CAST(%s AS INTEGER)", c.expr(e).sql).sql // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
+	}
 	x := c.finite(c.real(e)).sql
-	place := c.f("floor((%s - %s) * %s)", x, number(b.Lower), number(b.Density())).sql
-	return c.f("CAST(CASE WHEN %[1]s < 0e0 THEN 0e0 WHEN %[1]s > %[2]de0 THEN %[2]de0 ELSE %[1]s END AS INTEGER)", place, b.Leaves()-1).sql
+	near := ""
+	if b.Density() < 1 && c.target.Dialect.underflows {
+		near = c.f(" WHEN %s - %s < %s THEN 0", x, c.number(b.Lower), c.number(0.5/b.Density())).sql
+	}
+	last := b.Leaves() - 1
+	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN %[1]s IS NOT NULL THEN CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
+		x, c.number(b.Lower), c.number(b.Upper), last, near, c.number(b.Density()), c.number(float64(last))).sql
 }
 
-// trees are the steps that count values in buckets. Each ends in a step of one row
+// trees are the steps that count values in buckets. Each tree ends in a step of one row
 // a group, with the counts above 0 as a text like "3:10 7:2": bucket 3 holds 10.
 type trees struct {
 	steps []string
 	names map[int]string // of the last step of each partial
 }
 
-func buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts []string) trees {
+func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts []string) trees {
 	t := trees{names: map[int]string{}}
 	for i, partial := range f.Partials {
 		if partial.Buckets == nil {
@@ -289,42 +291,71 @@ func buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts []string) tre
 		}
 		name := func(what string) string { return what + "_" + partialName(i) }
 		leaf := []column{{counts[i], "leaf"}, {"count(*)", "n"}}
+		if unit := partial.Buckets.Row(); unit > 1 {
+			leaf[1].sql = fmt.Sprintf("count(*) * %d", unit)
+		}
 		if p.OneRow {
-			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(append([]string{}, keys...), "leaf"))))
+			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(keys), counts[i]))))
 		} else {
 			group := append([]string{"patient"}, keys...)
-			t.steps = append(t.steps, step(name("leaves"), selectFrom(append(plain(group), leaf...), "rows", counts[i]+" IS NOT NULL", append(append([]string{}, group...), "leaf"))))
+			t.steps = append(t.steps, step(name("leaves"), selectFrom(append(plain(group), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(group), counts[i]))))
 			from := name("leaves") + " AS l"
 			if p.Truncates {
-				from += fmt.Sprintf(" SEMI JOIN (SELECT * FROM kept WHERE place <= %d) AS k ON %s", p.Groups, same("l", "k", group))
+				from += fmt.Sprintf(" JOIN kept AS k ON place <= %d AND %s", p.Groups, same("l", "k", group))
+			}
+			var columns, partition []string
+			for _, g := range group {
+				columns, partition = append(columns, "l."+g+" AS "+g), append(partition, "l."+g)
 			}
 			t.steps = append(t.steps,
-				step(name("weighed"), fmt.Sprintf("SELECT *, sum(n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(group, ", "), from)),
-				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{fmt.Sprintf("sum(CASE WHEN c <= %[1]d THEN n ELSE n * %[1]d // c END)", p.Rows), "n"}),
-					name("weighed"), "", append(append([]string{}, keys...), "leaf"))))
+				step(name("weighed"), fmt.Sprintf("SELECT %s, leaf, l.n AS n, sum(l.n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(columns, ", "), strings.Join(partition, ", "), from)),
+				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "(n + 0 * c)", int(p.LInf[i])) + ")", "n"}),
+					name("weighed"), "", append(slices.Clone(keys), "leaf"))))
 		}
 		t.names[i] = name("packed")
-		t.steps = append(t.steps, step(t.names[i], selectFrom(append(plain(keys), column{"string_agg(leaf || ':' || n, ' ')", "packed"}), name("buckets"), "", keys)))
+		t.steps = append(t.steps, step(t.names[i], selectFrom(append(plain(keys), column{c.target.Dialect.pack, "packed"}), name("buckets"), "", keys)))
 	}
 	return t
 }
 
-// join puts the buckets beside the other partial aggregates of each group.
-func (t trees) join(f *fragment.Fragment, keys []string) string {
-	var columns []column
-	for _, k := range keys {
-		columns = append(columns, column{"answer." + k, k})
+// beside puts the buckets beside the other partial aggregates of each group: each
+// step gives rows with NULL for what others compute, and the groups gather them.
+func (c *compiler) beside(f *fragment.Fragment, t trees, keys []string, answer bool) string {
+	columns := plain(keys)
+	rows := func(from string, column func(i int) string) string {
+		list := slices.Clone(keys)
+		for i := range f.Partials {
+			list = append(list, column(i)+" AS "+partialName(i))
+		}
+		return "SELECT " + strings.Join(list, ", ") + " FROM " + from
 	}
-	from := "answer"
+	null := func(i int) string {
+		if _, tree := t.names[i]; tree {
+			return "CAST(NULL AS " + c.sqlType(value.TypeText) + ")"
+		}
+		return "CAST(NULL AS BIGINT)"
+	}
+	var all []string
+	if answer {
+		all = append(all, rows("answer", func(i int) string {
+			if _, tree := t.names[i]; tree {
+				return null(i)
+			}
+			return partialName(i)
+		}))
+	}
 	for i := range f.Partials {
-		if name, ok := t.names[i]; ok {
-			columns = append(columns, column{name + ".packed", partialName(i)})
-			from += fmt.Sprintf("\nLEFT JOIN %s ON %s", name, same("answer", name, keys))
-		} else {
-			columns = append(columns, column{"answer." + partialName(i), partialName(i)})
+		columns = append(columns, column{"max(" + partialName(i) + ")", partialName(i)})
+		if name, tree := t.names[i]; tree {
+			all = append(all, rows(name, func(k int) string {
+				if k == i {
+					return "packed"
+				}
+				return null(k)
+			}))
 		}
 	}
-	return selectFrom(columns, from, "", nil)
+	return selectFrom(columns, "(\n  "+strings.Join(all, "\n  UNION ALL ")+"\n) AS a", "", keys)
 }
 
 // same is the condition that two steps' columns are equal, NULLs included.
@@ -345,10 +376,10 @@ func plain(names []string) []column {
 }
 
 // oneRow gives a partial aggregate where every row is a patient's only one.
-func oneRow(p fragment.Partial, count, sum string) string {
+func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	switch {
 	case p.Kind == fragment.PartialSum:
-		return total("sum(" + sum + ")")
+		return c.total(sum)
 	case p.Kind == fragment.PartialValues:
 		return "count(" + count + ")"
 	case p.Expr != nil:
@@ -359,7 +390,7 @@ func oneRow(p fragment.Partial, count, sum string) string {
 
 // parts gives the columns of the step `parts`, and of each partial aggregate the
 // sum over parts.
-func parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (columns []column, shares []string) {
+func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (columns []column, shares []string) {
 	add := func(sql, name string) string {
 		if c := (column{sql, name}); !slices.Contains(columns, c) {
 			columns = append(columns, c)
@@ -371,12 +402,12 @@ func parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (colu
 		switch {
 		case partial.Kind == fragment.PartialSum:
 			n := add("count("+counts[i]+")", "n_"+counts[i])
-			s := add("sum("+sums[i]+")", "s_"+sums[i])
-			share = total(fmt.Sprintf("sum(CAST(CASE WHEN %s <= %d THEN %s ELSE %s * %d // %s END AS BIGINT))", n, p.Rows, s, s, p.Rows, n))
+			s := add(fmt.Sprintf(c.target.Dialect.sum, sums[i]), "s_"+sums[i])
+			share = c.total("CAST(" + c.weight(n, s, p.Rows) + " AS BIGINT)")
 		case partial.Kind == fragment.PartialRows:
-			share = total(fmt.Sprintf("sum(least(%s, %d))", add("count(*)", "n"), p.Rows))
+			share = c.total(fmt.Sprintf("least(%s, %d)", add("count(*)", "n"), p.Rows))
 		case partial.Kind == fragment.PartialValues:
-			share = total(fmt.Sprintf("sum(least(%s, %d))", add("count("+counts[i]+")", "n_"+counts[i]), p.Rows))
+			share = c.total(fmt.Sprintf("least(%s, %d)", add("count("+counts[i]+")", "n_"+counts[i]), p.Rows))
 		case partial.Buckets != nil:
 			share = "" // see buckets
 		case partial.Expr != nil:
@@ -387,8 +418,13 @@ func parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (colu
 	return columns, shares
 }
 
-// total clamps a sum over patients to what cannot overflow over nodes. Clamping
-// moves no two sums further apart, so it costs no privacy.
-func total(sum string) string {
-	return "CAST(least(greatest(coalesce(" + sum + ", 0), -4611686018427387904), 4611686018427387904) AS BIGINT)"
+// weight scales x, of n rows, to k rows where there are more.
+func (c *compiler) weight(n, x string, k int) string {
+	return fmt.Sprintf("CASE WHEN %s <= %d THEN %s ELSE %s END", n, k, x, fmt.Sprintf(c.target.Dialect.quotient, fmt.Sprintf("%s * %d", x, k), n))
+}
+
+// total adds up over patients, and clamps the sum to what cannot overflow over
+// nodes. Clamping moves no two sums further apart, so it costs no privacy.
+func (c *compiler) total(terms string) string {
+	return "CAST(least(greatest(coalesce(" + fmt.Sprintf(c.target.Dialect.sum, terms) + ", 0), -4611686018427387904), 4611686018427387904) AS BIGINT)"
 }

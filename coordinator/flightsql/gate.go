@@ -1,0 +1,104 @@
+package flightsql
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/intramuros/intramuros/coordinator"
+)
+
+const (
+	authorization   = "authorization"
+	handshakeMethod = "/arrow.flight.protocol.FlightService/Handshake"
+)
+
+// gate admits calls with a valid token.
+type gate struct {
+	authenticator Authenticator
+	log           *slog.Logger
+}
+
+type whoKey struct{}
+
+// who asks; the gate has put it there.
+func who(ctx context.Context) coordinator.Researcher {
+	w, _ := ctx.Value(whoKey{}).(coordinator.Researcher)
+	return w
+}
+
+// admit reads the token from the call: as a bearer token, or as the password of a user.
+func (g gate) admit(ctx context.Context) (_ context.Context, token string, err error) {
+	user := ""
+	header, _ := metadata.FromIncomingContext(ctx)
+	for _, value := range header.Get(authorization) {
+		scheme, credentials, _ := strings.Cut(value, " ")
+		switch {
+		case strings.EqualFold(scheme, "Bearer"):
+			user, token = "", credentials
+		case strings.EqualFold(scheme, "Basic") && token == "":
+			user, token = basic(credentials)
+		}
+	}
+	w, err := g.authenticator.Authenticate(ctx, token)
+	var e *coordinator.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &e):
+		return nil, "", statusOf(e)
+	default:
+		g.log.Error("a token could not be checked", slog.Any("error", err))
+		return nil, "", statusOf(&coordinator.Error{Code: coordinator.CodeInternal, Message: "the coordinator met a fault of its own"})
+	}
+	if user != "" && user != w.Name {
+		return nil, "", statusOf(&coordinator.Error{
+			Code: coordinator.CodeUnauthorized, Message: "the token is not this user's", Hint: "give your own name, or the token alone as a bearer token",
+		})
+	}
+	return context.WithValue(ctx, whoKey{}, w), token, nil
+}
+
+// basic reads user:password in base64, padded or not.
+func basic(credentials string) (user, password string) {
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(credentials, "="))
+	if err != nil {
+		return "", ""
+	}
+	user, password, _ = strings.Cut(string(b), ":")
+	return user, password
+}
+
+func (g gate) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	ctx, _, err := g.admit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
+}
+
+func (g gate) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx, token, err := g.admit(stream.Context())
+	if err != nil {
+		return err
+	}
+	if info.FullMethod == handshakeMethod {
+		// Some clients look in the header, others in the trailer.
+		bearer := metadata.Pairs(authorization, "Bearer "+token)
+		stream.SetTrailer(bearer)
+		return stream.SendHeader(bearer)
+	}
+	return next(srv, admitted{stream, ctx})
+}
+
+// admitted is a stream whose context tells who asks.
+type admitted struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (a admitted) Context() context.Context { return a.ctx }

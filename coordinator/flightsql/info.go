@@ -1,0 +1,204 @@
+package flightsql
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/flight/flightsql"
+	"github.com/apache/arrow/go/v15/arrow/flight/flightsql/schema_ref"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// typeNames are the types as SQL has them.
+var typeNames = map[value.Type]string{
+	value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeText: "VARCHAR",
+	value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP",
+}
+
+// The parts of SqlInfo's enumerations that are used here, as FlightSql.proto has them.
+const (
+	caseInsensitive  = 1 // SqlSupportedCaseSensitivity
+	nullsSortedHigh  = 0 // SqlNullOrdering: after all values, and first with DESC
+	groupByUnrelated = 0 // SqlSupportedGroupBy, a bit
+	minimumGrammar   = 0 // SupportedSqlGrammar, a bit
+	ansi92Entry      = 0 // SupportedAnsi92SqlGrammarLevel, a bit
+	limitedOuter     = 1 // SqlOuterJoinsSupportLevel: bits 1, limited
+	noTransactions   = 0 // SqlTransactionIsolationLevel
+	transactions     = 1 // SqlSupportedTransaction
+	forwardOnly      = 1 // SqlSupportedResultSetType, a bit
+	readOnlyResult   = 1 // SqlSupportedResultSetConcurrency, a bit
+)
+
+// registerInfo tells clients what this server is and speaks. Where a driver would put
+// a catalog or schema before a table's name if that were supported, it is said not to
+// be: queries name tables alone.
+func (d *door) registerInfo() error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	for id, v := range map[flightsql.SqlInfo]any{
+		flightsql.SqlInfoFlightSqlServerName:               "Intramuros",
+		flightsql.SqlInfoFlightSqlServerVersion:            version,
+		flightsql.SqlInfoFlightSqlServerArrowVersion:       arrow.PkgVersion,
+		flightsql.SqlInfoFlightSqlServerReadOnly:           true,
+		flightsql.SqlInfoFlightSqlServerSql:                true,
+		flightsql.SqlInfoFlightSqlServerSubstrait:          false,
+		flightsql.SqlInfoFlightSqlServerTransaction:        int32(transactions),
+		flightsql.SqlInfoFlightSqlServerCancel:             true,
+		flightsql.SqlInfoFlightSqlServerStatementTimeout:   int32(0),
+		flightsql.SqlInfoFlightSqlServerTransactionTimeout: int32(0),
+
+		flightsql.SqlInfoDDLCatalog: false, flightsql.SqlInfoDDLSchema: false, flightsql.SqlInfoDDLTable: false,
+		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
+		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
+		flightsql.SqlInfoKeywords:                                            []string{"clamp", "corr", "covar_pop", "covar_samp", "histogram", "median", "quantile", "regr_intercept", "regr_slope"},
+		flightsql.SqlInfoNumericFunctions:                                    []string{"abs", "ceil", "floor", "mod", "round"},
+		flightsql.SqlInfoStringFunctions:                                     []string{},
+		flightsql.SqlInfoSystemFunctions:                                     []string{"coalesce", "ifnull", "nullif"},
+		flightsql.SqlInfoDateTimeFunctions:                                   []string{"month", "year"},
+		flightsql.SqlInfoSearchStringEscape:                                  `\`,
+		flightsql.SqlInfoExtraNameChars:                                      "",
+		flightsql.SqlInfoSupportsColumnAliasing:                              true,
+		flightsql.SqlInfoNullPlusNullIsNull:                                  true,
+		flightsql.SqlInfoSupportsConvert:                                     map[int32][]int32{},
+		flightsql.SqlInfoSupportsTableCorrelationNames:                       true,
+		flightsql.SqlInfoSupportsDifferentTableCorrelationNames:              false,
+		flightsql.SqlInfoSupportsExpressionsInOrderBy:                        true,
+		flightsql.SqlInfoSupportsOrderByUnrelated:                            true,
+		flightsql.SqlInfoSupportedGroupBy:                                    int32(1 << groupByUnrelated),
+		flightsql.SqlInfoSupportsLikeEscapeClause:                            false,
+		flightsql.SqlInfoSupportsNonNullableColumns:                          true,
+		flightsql.SqlInfoSupportedGrammar:                                    int32(1 << minimumGrammar),
+		flightsql.SqlInfoANSI92SupportedLevel:                                int32(1 << ansi92Entry),
+		flightsql.SqlInfoSupportsIntegrityEnhancementFacility:                false,
+		flightsql.SqlInfoOuterJoinsSupportLevel:                              int32(1 << limitedOuter),
+		flightsql.SqlInfoSchemaTerm:                                          "schema",
+		flightsql.SqlInfoProcedureTerm:                                       "procedure",
+		flightsql.SqlInfoCatalogTerm:                                         "federation",
+		flightsql.SqlInfoCatalogAtStart:                                      true,
+		flightsql.SqlInfoSchemasSupportedActions:                             int32(0),
+		flightsql.SqlInfoCatalogsSupportedActions:                            int32(0),
+		flightsql.SqlInfoSupportedPositionedCommands:                         int32(0),
+		flightsql.SqlInfoSelectForUpdateSupported:                            false,
+		flightsql.SqlInfoStoredProceduresSupported:                           false,
+		flightsql.SqlInfoSupportedSubqueries:                                 int32(0),
+		flightsql.SqlInfoCorrelatedSubqueriesSupported:                       false,
+		flightsql.SqlInfoSupportedUnions:                                     int32(0),
+		flightsql.SqlInfoMaxBinaryLiteralLen:                                 int64(0),
+		flightsql.SqlInfoMaxCharLiteralLen:                                   int64(0),
+		flightsql.SqlInfoMaxColumnNameLen:                                    int64(0),
+		flightsql.SqlInfoMaxColumnsInGroupBy:                                 int64(0),
+		flightsql.SqlInfoMaxColumnsInIndex:                                   int64(0),
+		flightsql.SqlInfoMaxColumnsInOrderBy:                                 int64(0),
+		flightsql.SqlInfoMaxColumnsInSelect:                                  int64(0),
+		flightsql.SqlInfoMaxColumnsInTable:                                   int64(0),
+		flightsql.SqlInfoMaxConnections:                                      int64(0),
+		flightsql.SqlInfoMaxCursorNameLen:                                    int64(0),
+		flightsql.SqlInfoMaxIndexLen:                                         int64(0),
+		flightsql.SqlInfoDBSchemaNameLen:                                     int64(0),
+		flightsql.SqlInfoMaxProcedureNameLen:                                 int64(0),
+		flightsql.SqlInfoMaxCatalogNameLen:                                   int64(0),
+		flightsql.SqlInfoMaxRowSize:                                          int64(0),
+		flightsql.SqlInfoMaxRowSizeIncludesBlobs:                             false,
+		flightsql.SqlInfoMaxStatementLen:                                     int64(0),
+		flightsql.SqlInfoMaxStatements:                                       int64(0),
+		flightsql.SqlInfoMaxTableNameLen:                                     int64(0),
+		flightsql.SqlInfoMaxTablesInSelect:                                   int64(0),
+		flightsql.SqlInfoMaxUsernameLen:                                      int64(0),
+		flightsql.SqlInfoDefaultTransactionIsolation:                         int64(noTransactions),
+		flightsql.SqlInfoTransactionsSupported:                               false,
+		flightsql.SqlInfoSupportedTransactionsIsolationlevels:                int32(1 << noTransactions),
+		flightsql.SqlInfoDataDefinitionCausesTransactionCommit:               false,
+		flightsql.SqlInfoDataDefinitionsInTransactionsIgnored:                false,
+		flightsql.SqlInfoSupportedResultSetTypes:                             int32(1 << forwardOnly),
+		flightsql.SqlInfoSupportedConcurrenciesForResultSetUnspecified:       int32(0),
+		flightsql.SqlInfoSupportedConcurrenciesForResultSetForwardOnly:       int32(1 << readOnlyResult),
+		flightsql.SqlInfoSupportedConcurrenciesForResultSetScrollSensitive:   int32(0),
+		flightsql.SqlInfoSupportedConcurrenciesForResultSetScrollInsensitive: int32(0),
+		flightsql.SqlInfoBatchUpdatesSupported:                               false,
+		flightsql.SqlInfoSavePointsSupported:                                 false,
+		flightsql.SqlInfoNamedParametersSupported:                            false,
+		flightsql.SqlInfoLocatorsUpdateCopy:                                  false,
+		flightsql.SqlInfoStoredFunctionsUsingCallSyntaxSupported:             false,
+	} {
+		if err := d.RegisterSqlInfo(id, v); err != nil {
+			return err
+		}
+		d.infos[uint32(id)] = true
+	}
+	return nil
+}
+
+// knownInfo is the part of a request for SqlInfo that has an answer.
+type knownInfo []uint32
+
+func (k knownInfo) GetInfo() []uint32 { return k }
+
+// DoGetSqlInfo leaves out what is not known here, as the protocol has it; the base
+// would refuse the whole request.
+func (d *door) DoGetSqlInfo(ctx context.Context, q flightsql.GetSqlInfo) (*arrow.Schema, <-chan flight.StreamChunk, error) {
+	var known knownInfo
+	for _, id := range q.GetInfo() {
+		if d.infos[id] {
+			known = append(known, id)
+		}
+	}
+	if len(known) == 0 && len(q.GetInfo()) > 0 {
+		return rows(schema_ref.SqlInfo, nil)
+	}
+	schema, written, err := d.BaseServer.DoGetSqlInfo(ctx, known)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Read at once, so that a client that goes away leaves no writer behind.
+	var all []flight.StreamChunk
+	for c := range written {
+		all = append(all, c)
+	}
+	out := make(chan flight.StreamChunk, len(all))
+	for _, c := range all {
+		out <- c
+	}
+	close(out)
+	return schema, out, nil
+}
+
+// GetFlightInfoXdbcTypeInfo tells how to list the types.
+func (d *door) GetFlightInfoXdbcTypeInfo(_ context.Context, _ flightsql.GetXdbcTypeInfo, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
+	return d.info(desc, schema_ref.XdbcTypeInfo)
+}
+
+// DoGetXdbcTypeInfo lists the types, by the numbers that ODBC and JDBC have for them.
+func (d *door) DoGetXdbcTypeInfo(_ context.Context, q flightsql.GetXdbcTypeInfo) (*arrow.Schema, <-chan flight.StreamChunk, error) {
+	const nullable, searchable = int32(1), int32(3)
+	var all [][]any
+	for _, t := range []struct {
+		of             value.Type
+		number, size   int32
+		prefix, suffix any
+		signed, text   bool
+		radix          any
+		sqlType        int32
+		subcode        any
+	}{
+		{of: value.TypeBool, number: -7, size: 1, sqlType: -7},
+		{of: value.TypeInt, number: -5, size: 19, signed: true, radix: int32(10), sqlType: -5},
+		{of: value.TypeFloat, number: 8, size: 53, signed: true, radix: int32(2), sqlType: 8},
+		{of: value.TypeText, number: 12, size: 1 << 20, prefix: "'", suffix: "'", text: true, sqlType: 12},
+		{of: value.TypeDate, number: 91, size: 10, prefix: "DATE '", suffix: "'", sqlType: 9, subcode: int32(1)},
+		{of: value.TypeTimestamp, number: 93, size: 26, prefix: "TIMESTAMP '", suffix: "'", sqlType: 9, subcode: int32(3)},
+	} {
+		if want := q.GetDataType(); want != nil && *want != t.number {
+			continue
+		}
+		all = append(all, []any{
+			typeNames[t.of], t.number, t.size, t.prefix, t.suffix, nil, nullable, t.text, searchable, !t.signed, false, false,
+			typeNames[t.of], int32(0), int32(0), t.sqlType, t.subcode, t.radix, nil,
+		})
+	}
+	return rows(schema_ref.XdbcTypeInfo, all)
+}

@@ -1,0 +1,106 @@
+package flightsql
+
+import (
+	"crypto/rand"
+	"sync"
+	"time"
+)
+
+// shelf keeps things of researchers under ids that nobody guesses. A thing that was
+// not touched for life is gone, and where one researcher's things take more than most
+// bytes, their oldest. Nobody's things push out another's.
+type shelf[T any] struct {
+	life time.Duration
+	most int64
+
+	mu    sync.Mutex
+	items map[string]*item[T]
+	held  map[string]int64 // bytes, by researcher
+}
+
+type item[T any] struct {
+	who     string
+	thing   T
+	bytes   int64
+	touched time.Time
+}
+
+// overhead is what a thing takes beside its bytes.
+const overhead = 1 << 10
+
+func newShelf[T any](life time.Duration, most int64) *shelf[T] {
+	return &shelf[T]{life: life, most: most, items: map[string]*item[T]{}, held: map[string]int64{}}
+}
+
+// put keeps the thing and gives its id.
+func (s *shelf[T]) put(who string, thing T, bytes int64) string {
+	id := rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for id, i := range s.items {
+		if now.Sub(i.touched) > s.life {
+			s.remove(id)
+		}
+	}
+	s.items[id] = &item[T]{who: who, thing: thing, touched: now}
+	s.grow(id, bytes+overhead)
+	return id
+}
+
+// get gives the thing, if it is there and the researcher's.
+func (s *shelf[T]) get(who, id string) (thing T, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.items[id]
+	if !ok || i.who != who || time.Since(i.touched) > s.life {
+		return thing, false
+	}
+	i.touched = time.Now()
+	return i.thing, true
+}
+
+// add tells that a thing has grown.
+func (s *shelf[T]) add(id string, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.items[id]; ok {
+		s.grow(id, bytes)
+	}
+}
+
+// grow makes room by removing the researcher's oldest things, but not this one.
+func (s *shelf[T]) grow(id string, bytes int64) {
+	grown := s.items[id]
+	grown.bytes += bytes
+	s.held[grown.who] += bytes
+	for s.held[grown.who] > s.most {
+		oldest := ""
+		for other, i := range s.items {
+			if i.who == grown.who && other != id && (oldest == "" || i.touched.Before(s.items[oldest].touched)) {
+				oldest = other
+			}
+		}
+		if oldest == "" {
+			return
+		}
+		s.remove(oldest)
+	}
+}
+
+// drop removes the thing, if it is the researcher's.
+func (s *shelf[T]) drop(who, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.items[id]; ok && i.who == who {
+		s.remove(id)
+	}
+}
+
+func (s *shelf[T]) remove(id string) {
+	i := s.items[id]
+	delete(s.items, id)
+	if s.held[i.who] -= i.bytes; s.held[i.who] == 0 {
+		delete(s.held, i.who)
+	}
+}

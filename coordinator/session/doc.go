@@ -1,0 +1,4 @@
+// Package session is what a researcher sets once for many queries: the study that
+// pays, the epsilon of a query, whether intervals come as columns. The HTTP API has
+// it in each request; Flight SQL has it in headers, PostgreSQL in SET.
+package session

@@ -1,0 +1,54 @@
+package tabular
+
+import (
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Part is what of an estimate a column shows.
+type Part int
+
+// The parts of an estimate.
+const (
+	Value Part = iota
+	Low
+	High
+)
+
+// Column is one column of the table.
+type Column struct {
+	Name  string
+	Type  value.Type
+	Noisy bool // depends on released aggregates, not on group keys alone
+	Index int  // of the answer's column
+	Part  Part
+}
+
+// Ranged tells whether the column's values have an interval.
+func Ranged(c planner.Column) bool { return c.Noisy && c.Type.Numeric() }
+
+// Columns are the table's columns. With intervals, x_low and x_high follow each x
+// that has an interval.
+func Columns(all []planner.Column, intervals bool) []Column {
+	var columns []Column
+	for i, c := range all {
+		columns = append(columns, Column{c.Name, c.Type, c.Noisy, i, Value})
+		if intervals && Ranged(c) {
+			columns = append(columns, Column{c.Name + "_low", c.Type, true, i, Low}, Column{c.Name + "_high", c.Type, true, i, High})
+		}
+	}
+	return columns
+}
+
+// Of gives the column's value in a row of the answer. A Low or High of a value
+// without an interval is invalid, which forms show as NULL.
+func (c Column) Of(row []planner.Estimate) value.Value {
+	switch e := row[c.Index]; c.Part {
+	case Low:
+		return e.Low
+	case High:
+		return e.High
+	default:
+		return e.Value
+	}
+}

@@ -1,0 +1,208 @@
+package fragment
+
+import (
+	"time"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+const (
+	microsecondsPerSecond = 1_000_000
+	microsecondsPerDay    = 86_400 * microsecondsPerSecond
+)
+
+// Unit is what OpTruncate cuts a date or timestamp to.
+type Unit string
+
+// The units. A week begins on Monday, as ISO 8601 has it.
+const (
+	UnitYear    Unit = "year"
+	UnitQuarter Unit = "quarter"
+	UnitMonth   Unit = "month"
+	UnitWeek    Unit = "week"
+	UnitDay     Unit = "day"
+	UnitHour    Unit = "hour"
+	UnitMinute  Unit = "minute"
+	UnitSecond  Unit = "second"
+)
+
+var units = map[Unit]bool{UnitYear: true, UnitQuarter: true, UnitMonth: true, UnitWeek: true, UnitDay: true, UnitHour: true, UnitMinute: true, UnitSecond: true}
+
+// Field is a part of a date or timestamp.
+type Field string
+
+// The fields.
+const (
+	FieldYear    Field = "year"
+	FieldISOYear Field = "isoyear" // the year that the ISO week belongs to
+	FieldQuarter Field = "quarter"
+	FieldMonth   Field = "month"
+	FieldWeek    Field = "week" // ISO 8601, 1 to 53
+	FieldDay     Field = "day"  // of the month
+	FieldDOY     Field = "doy"  // the day of the year, 1 to 366
+	FieldDOW     Field = "dow"  // the day of the week, 0 (Sunday) to 6
+	FieldISODOW  Field = "isodow"
+	FieldHour    Field = "hour"
+	FieldMinute  Field = "minute"
+	FieldSecond  Field = "second" // 0 to 59, without its fraction
+)
+
+// fields gives the values of each field, and the unit within which it only grows;
+// "ever" for the years, and "none" where no unit is of use.
+var fields = map[Field]struct {
+	lower, upper int64
+	parent       Unit
+}{
+	FieldYear: {1, 9999, "ever"}, FieldISOYear: {1, 9999, "ever"}, FieldQuarter: {1, 4, UnitYear}, FieldMonth: {1, 12, UnitYear},
+	FieldWeek: {1, 53, "none"}, FieldDay: {1, 31, UnitMonth}, FieldDOY: {1, 366, UnitYear}, FieldDOW: {0, 6, "none"}, FieldISODOW: {1, 7, UnitWeek},
+	FieldHour: {0, 23, UnitDay}, FieldMinute: {0, 59, UnitHour}, FieldSecond: {0, 59, UnitMinute},
+}
+
+// ordinal is the date or timestamp with that many days or microseconds; NULL
+// beyond the years 1 to 9999.
+func ordinal(t value.Type, n int64) value.Value {
+	if t == value.TypeDate {
+		return value.Date(n)
+	}
+	return value.Timestamp(n)
+}
+
+// instant is a date or timestamp as Go's time, in UTC, which has no zone's gaps.
+func instant(t value.Type, n int64) time.Time {
+	if t == value.TypeDate {
+		return time.Unix(n*86_400, 0).UTC()
+	}
+	return time.UnixMicro(n).UTC()
+}
+
+func ordinalOf(t value.Type, d time.Time) int64 {
+	if t == value.TypeDate {
+		return floorDivide(d.Unix(), 86_400)
+	}
+	return d.UnixMicro()
+}
+
+func dateOperation(op Op, args []value.Value) value.Value {
+	switch op {
+	case OpExtract:
+		return value.Int(extract(Field(args[0].Str()), args[1].Type(), args[1].Int64()))
+	case OpTruncate:
+		t := args[1].Type()
+		return ordinal(t, truncate(Unit(args[0].Str()), t, args[1].Int64()))
+	case OpAddMonths:
+		if n := args[1].Int64(); n >= -maxMonths && n <= maxMonths {
+			return ordinal(args[0].Type(), addMonths(args[0].Type(), args[0].Int64(), n))
+		}
+		return value.Null(args[0].Type())
+	case OpMonths:
+		return value.Int(months(args[0].Type(), args[0].Int64(), args[1].Int64()))
+	}
+	y, m, d := args[0].Int64(), args[1].Int64(), args[2].Int64()
+	if y < 1 || y > 9999 || m < 1 || m > 12 || d < 1 || d > 31 {
+		return value.Null(value.TypeDate)
+	}
+	made := time.Date(int(y), time.Month(m), int(d), 0, 0, 0, 0, time.UTC)
+	if made.Day() != int(d) {
+		return value.Null(value.TypeDate)
+	}
+	return value.Date(ordinalOf(value.TypeDate, made))
+}
+
+func extract(f Field, t value.Type, n int64) int64 {
+	d := instant(t, n)
+	isoYear, week := d.ISOWeek()
+	switch f {
+	case FieldYear:
+		return int64(d.Year())
+	case FieldISOYear:
+		return int64(isoYear)
+	case FieldQuarter:
+		return int64(d.Month()+2) / 3
+	case FieldMonth:
+		return int64(d.Month())
+	case FieldWeek:
+		return int64(week)
+	case FieldDay:
+		return int64(d.Day())
+	case FieldDOY:
+		return int64(d.YearDay())
+	case FieldDOW:
+		return int64(d.Weekday())
+	case FieldISODOW:
+		return int64(d.Weekday()+6)%7 + 1
+	case FieldHour:
+		return int64(d.Hour())
+	case FieldMinute:
+		return int64(d.Minute())
+	}
+	return int64(d.Second())
+}
+
+func truncate(u Unit, t value.Type, n int64) int64 {
+	d := instant(t, n)
+	y, m, day := d.Date()
+	h, minute, s := d.Clock()
+	switch u {
+	case UnitYear:
+		m, day, h, minute, s = 1, 1, 0, 0, 0
+	case UnitQuarter:
+		m, day, h, minute, s = (m-1)/3*3+1, 1, 0, 0, 0
+	case UnitMonth:
+		day, h, minute, s = 1, 0, 0, 0
+	case UnitWeek:
+		day, h, minute, s = day-(int(d.Weekday())+6)%7, 0, 0, 0
+	case UnitDay:
+		h, minute, s = 0, 0, 0
+	case UnitHour:
+		minute, s = 0, 0
+	case UnitMinute:
+		s = 0
+	}
+	return ordinalOf(t, time.Date(y, m, day, h, minute, s, 0, time.UTC))
+}
+
+// next is the beginning of the unit after the one that begins at n.
+func next(u Unit, t value.Type, n int64) int64 {
+	switch u {
+	case UnitYear:
+		return addMonths(t, n, 12)
+	case UnitQuarter:
+		return addMonths(t, n, 3)
+	case UnitMonth:
+		return addMonths(t, n, 1)
+	}
+	step := map[Unit]int64{UnitWeek: 7 * 86_400, UnitDay: 86_400, UnitHour: 3600, UnitMinute: 60, UnitSecond: 1}[u]
+	if t == value.TypeDate {
+		return n + step/86_400
+	}
+	return n + step*microsecondsPerSecond
+}
+
+// maxMonths is more months than dates span.
+const maxMonths = 120_000
+
+// addMonths moves by n months, of at most maxMonths; the result may leave the years
+// that dates have.
+func addMonths(t value.Type, ordinal, n int64) int64 {
+	d := instant(t, ordinal)
+	first := time.Date(d.Year(), d.Month()+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
+	last := first.AddDate(0, 1, -1).Day()
+	h, minute, s := d.Clock()
+	return ordinalOf(t, time.Date(first.Year(), first.Month(), min(d.Day(), last), h, minute, s, d.Nanosecond(), time.UTC))
+}
+
+// months counts the complete months from a to b. One is complete on the same day
+// of the month at the same time: from 31 January it takes until 31 March for two, and
+// the first is complete on 1 March.
+func months(t value.Type, a, b int64) int64 {
+	if b < a {
+		return -months(t, b, a)
+	}
+	from, to := instant(t, a), instant(t, b)
+	n := int64(to.Year()-from.Year())*12 + int64(to.Month()-from.Month())
+	start := func(n int64) int64 { return n - truncate(UnitMonth, t, n) }
+	if start(b) < start(a) {
+		n--
+	}
+	return n
+}

@@ -1,0 +1,657 @@
+package fragment
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Limits of derived relations.
+const (
+	maxDerivedDepth   = 20
+	maxDerivedColumns = 200
+)
+
+// Derived is a relation that is computed from others: a select over relations,
+// or the rows of several Derived combined. It is private where a relation that it
+// reads is; then each of its rows belongs to one patient, whose id it holds in the
+// column Patient, and is a function of that patient's rows alone.
+type Derived struct {
+	Relations []Relation `json:"relations,omitempty"`
+	Filter    *Expr      `json:"filter,omitempty"`
+	// Grouped: the outputs that are plain values group the rows, the others are
+	// functions of a group. A private grouping has the patient's id among its values,
+	// so that a group is of one patient. Groups are of NULL, too.
+	Grouped bool     `json:"grouped,omitempty"`
+	Columns []Output `json:"columns,omitempty"`
+	// Combine puts the rows of the arms together; the other fields but Patient are empty
+	// then, and the columns are named and typed as the first arm's.
+	Combine Combine    `json:"combine,omitempty"`
+	Arms    []*Derived `json:"arms,omitempty"`
+	// Patient is the column that holds the patient's id; empty where all is public.
+	Patient string `json:"patient,omitempty"`
+}
+
+// Combine is how the rows of two Derived make one.
+type Combine string
+
+// The combinations. All but CombineAll yield distinct rows.
+const (
+	CombineAll       Combine = "union all"
+	CombineUnion     Combine = "union"
+	CombineIntersect Combine = "intersect"
+	CombineExcept    Combine = "except"
+)
+
+// Output is one column of a Derived: a value (Function is empty), a function of a
+// group, or with Window a function of rows around.
+type Output struct {
+	Name     string   `json:"name"`
+	Function Function `json:"function,omitempty"`
+	Expr     *Expr    `json:"expr,omitempty"` // what it is, or the function's argument
+	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
+	// One of public rows may do without.
+	Grid   *Grid   `json:"grid,omitempty"`
+	Window *Window `json:"window,omitempty"`
+}
+
+// Function is what an Output computes from several rows.
+type Function string
+
+// The functions of groups and of windows; NULL arguments are left out, and of no
+// value the result is NULL, a count's 0.
+const (
+	FunctionRows     Function = "count rows"
+	FunctionCount    Function = "count"
+	FunctionDistinct Function = "count distinct"
+	FunctionSum      Function = "sum" // of int: NULL beyond 64 bits
+	FunctionAverage  Function = "avg" // the exact sum as float64, divided by the count
+	FunctionMin      Function = "min"
+	FunctionMax      Function = "max"
+	FunctionEvery    Function = "every" // of bool
+	FunctionAny      Function = "any"   // of bool
+
+	// Of windows alone. Rows that Order leaves tied are told apart by Window.Ties.
+	FunctionRowNumber Function = "row number"
+	FunctionRank      Function = "rank"
+	FunctionDenseRank Function = "dense rank"
+	FunctionLag       Function = "lag"   // Expr, Window.Offset rows before
+	FunctionLead      Function = "lead"  // Expr, Window.Offset rows after
+	FunctionFirst     Function = "first" // Expr in the first row of the partition, NULL as it may be
+	FunctionLast      Function = "last"  // Expr in the last row of the partition
+)
+
+// Window says which rows an output's function reads: those of the same partition,
+// whose first expression is the patient's id where the rows are private; and of them, where Order is given and
+// the function is one that groups have too, those up to the current row and its peers.
+type Window struct {
+	Partition []*Expr `json:"partition"`
+	Order     []Order `json:"order,omitempty"`
+	// Ties orders rows further that Order leaves tied, for functions that would depend on
+	// how a database happens to store them, and so on other patients: all that can be told
+	// apart in the end.
+	Ties   []*Expr `json:"ties,omitempty"`
+	Offset int     `json:"offset,omitempty"` // lag, lead: 1..1000
+	// Frame narrows the rows that a function of groups reads; it needs an Order.
+	Frame *Frame `json:"frame,omitempty"`
+}
+
+// Order is one expression to order rows by.
+type Order struct {
+	Expr       *Expr `json:"expr"`
+	Descending bool  `json:"descending,omitempty"`
+	NullsFirst bool  `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
+}
+
+// Frame is the rows from From to To, counted from the current one, negative ones
+// before it; Unbounded reaches the partition's end.
+type Frame struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// Unbounded is a Frame's To without an end; -Unbounded its From without a start.
+const Unbounded = 1 << 30
+
+// ofGroups reports whether the function applies to groups; the others need a window.
+func (f Function) ofGroups() bool {
+	switch f {
+	case FunctionRows, FunctionCount, FunctionDistinct, FunctionSum, FunctionAverage, FunctionMin, FunctionMax, FunctionEvery, FunctionAny:
+		return true
+	}
+	return false
+}
+
+// Tied reports whether the output depends on the order of rows that Order leaves tied.
+func (o *Output) Tied() bool {
+	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil
+}
+
+// Type is the type of the output's values.
+func (o *Output) Type() value.Type {
+	switch o.Function {
+	case FunctionRows, FunctionCount, FunctionDistinct, FunctionRowNumber, FunctionRank, FunctionDenseRank:
+		return value.TypeInt
+	case FunctionAverage:
+		return value.TypeFloat
+	}
+	return o.Expr.Type
+}
+
+// scheme is what is known of a derived relation before any row is read.
+type scheme struct {
+	table *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
+	facts []Facts        // of each column
+	keys  [][]string     // sets of columns whose values tell rows apart
+}
+
+// Table describes a derived relation as a catalog describes a table: its columns,
+// whether it is public, the column of the patient's id, and whether a patient has one
+// row. It checks all that Check does.
+func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
+	s, err := d.scheme(name, c, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s.table, nil
+}
+
+func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+	if depth > maxDerivedDepth {
+		return nil, fmt.Errorf("%w: derived relations nest deeper than %d", ErrInvalid, maxDerivedDepth)
+	}
+	var s *scheme
+	var err error
+	if d.Combine != "" {
+		s, err = d.combined(name, c, depth)
+	} else {
+		s, err = d.selected(name, c, depth)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.table.Public != (d.Patient == "") {
+		return nil, fmt.Errorf("%w: the derived relation %s must name the patient's column if and only if it is private", ErrInvalid, name)
+	}
+	s.table.Patient = d.Patient
+	if len(s.keys) > 0 {
+		s.table.Key = s.keys[0]
+	}
+	for _, key := range s.keys {
+		if len(key) == 1 && !s.table.Public && strings.EqualFold(key[0], d.Patient) {
+			s.table.OneRowPerPatient = true
+		}
+	}
+	return s, nil
+}
+
+func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+	switch d.Combine {
+	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
+	default:
+		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.Combine)
+	}
+	if len(d.Arms) < 2 || len(d.Arms) > maxRelations || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
+		return nil, fmt.Errorf("%w: %s is not combined properly", ErrInvalid, name)
+	}
+	var all []*scheme
+	for _, arm := range d.Arms {
+		s, err := arm.scheme(name, c, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	first := all[0]
+	out := &scheme{table: &catalog.Table{Name: name, Public: first.table.Public}}
+	var names []string
+	for i, column := range first.table.Columns {
+		var facts []Facts
+		for _, s := range all {
+			if len(s.table.Columns) != len(first.table.Columns) || s.table.Columns[i].Type != column.Type {
+				return nil, fmt.Errorf("%w: the arms of %s differ in their columns", ErrInvalid, name)
+			}
+			if s.table.Public != first.table.Public ||
+				strings.EqualFold(first.table.Patient, column.Name) != strings.EqualFold(s.table.Patient, s.table.Columns[i].Name) {
+				return nil, fmt.Errorf("%w: the arms of %s hold the patient's id in different columns", ErrInvalid, name)
+			}
+			facts = append(facts, s.facts[i])
+		}
+		f := facts[0] // what is kept of intersect and except is of the first arm
+		if d.Combine == CombineAll || d.Combine == CombineUnion {
+			f = union(facts)
+			f.Domain = merge(&Expr{Type: column.Type}, facts, f)
+		}
+		out.facts = append(out.facts, f)
+		copied := *column
+		copied.Nullable = f.Nullable
+		out.table.Columns = append(out.table.Columns, &copied)
+		names = append(names, column.Name)
+	}
+	if !first.table.Public && !strings.EqualFold(first.table.Patient, d.Patient) {
+		return nil, fmt.Errorf("%w: %s does not name the patient's column", ErrInvalid, name)
+	}
+	if d.Combine != CombineAll {
+		out.keys = append(out.keys, names)
+	}
+	if d.Combine == CombineIntersect || d.Combine == CombineExcept {
+		out.keys = append(out.keys, first.keys...)
+		out.table.OneRowPerPatient = first.table.OneRowPerPatient
+	}
+	return out, nil
+}
+
+func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+	if len(d.Arms) > 0 {
+		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
+	}
+	s, err := newScope(d.Relations, c, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
+		return nil, fmt.Errorf("%w: a derived relation has from 1 to %d columns", ErrInvalid, maxDerivedColumns)
+	}
+	check, err := s.checkRows(d.Relations, d.Filter)
+	if err != nil {
+		return nil, err
+	}
+	conditions := conditionsOf(d.Relations, d.Filter)
+	if err := s.checkOwned(conditions); err != nil {
+		return nil, err
+	}
+	out := &scheme{table: &catalog.Table{Name: name, Public: s.public()}}
+	facts := func(e *Expr) Facts { return s.FactsWhere(e, d.Filter) }
+	seen := map[string]bool{}
+	var values []string // plain outputs
+	for i := range d.Columns {
+		o := &d.Columns[i]
+		if lower := strings.ToLower(o.Name); o.Name == "" || len(o.Name) > 200 || seen[lower] {
+			return nil, fmt.Errorf("%w: the derived relation %s has a column without a name, or two of one name", ErrInvalid, name)
+		} else {
+			seen[lower] = true
+		}
+		if err := s.checkOutput(o, d, check); err != nil {
+			return nil, err
+		}
+		f := o.facts(facts)
+		out.facts = append(out.facts, f)
+		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: f.Nullable}
+		if o.Function == "" {
+			values = append(values, o.Name)
+			column.References = s.reference(o.Expr)
+		}
+		out.table.Columns = append(out.table.Columns, column)
+		if o.Name == d.Patient && (o.Function != "" || s.checkPatient(o.Expr) != nil) {
+			return nil, fmt.Errorf("%w: the column %s of %s does not hold the patient's id", ErrInvalid, o.Name, name)
+		}
+	}
+	if !out.table.Public && !slices.Contains(values, d.Patient) {
+		return nil, fmt.Errorf("%w: %s lacks the patient's id", ErrInvalid, name)
+	}
+	single := s.singleRow(conditions)
+	if d.Grouped {
+		out.keys = append(out.keys, values)
+	} else {
+		out.table.OneRowPerPatient = !out.table.Public && !slices.Contains(single, false)
+		out.keys = s.keysOf(d)
+	}
+	if d.Grouped && !out.table.Public {
+		// Rows of one patient fall into one group where the values to group by are of single rows.
+		one := true
+		for _, o := range d.Columns {
+			if o.Function == "" {
+				o.Expr.Columns(func(relation, column string) {
+					i := s.index[relation]
+					one = one && (single[i] || s.isPatientID(i, column) && !s.relations[i].optional)
+				})
+			}
+		}
+		out.table.OneRowPerPatient = one
+	}
+	return out, nil
+}
+
+// keysOf lists sets of outputs that tell the rows of an ungrouped select apart:
+// the key of the one table that it reads (a public one joined by its key adds no rows), and the
+// partition of a row number with that number.
+func (s *Scope) keysOf(d *Derived) [][]string {
+	named := func(e *Expr) string {
+		for _, o := range d.Columns {
+			if o.Function == "" && o.Expr.Op == OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
+				return o.Name
+			}
+		}
+		return ""
+	}
+	list := func(exprs []*Expr) []string {
+		var names []string
+		for _, e := range exprs {
+			n := ""
+			if e.Op == OpColumn {
+				n = named(e)
+			}
+			if n == "" {
+				return nil
+			}
+			names = append(names, n)
+		}
+		return names
+	}
+	var keys [][]string
+	if len(s.relations) == 1 {
+		for _, key := range s.relations[0].keys {
+			var columns []*Expr
+			for _, name := range key {
+				columns = append(columns, Column(s.relations[0].Name, name, ""))
+			}
+			if names := list(columns); len(names) > 0 {
+				keys = append(keys, names)
+			}
+		}
+	}
+	for _, o := range d.Columns {
+		if o.Function == FunctionRowNumber {
+			if names := list(o.Window.Partition); len(names) > 0 {
+				keys = append(keys, append(names, o.Name))
+			}
+		}
+	}
+	return keys
+}
+
+// reference returns the key that a bare column refers to, or is.
+func (s *Scope) reference(e *Expr) string {
+	if e.Op != OpColumn {
+		return ""
+	}
+	t := s.relations[s.index[e.Relation]].table
+	c, ok := t.Column(e.Column)
+	switch {
+	case !ok:
+		return ""
+	case c.References != "":
+		return c.References
+	case s.relations[s.index[e.Relation]].Derived == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
+		return t.Name + "." + c.Name
+	}
+	return ""
+}
+
+func (s *Scope) public() bool {
+	for _, r := range s.relations {
+		if !r.table.Public {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) error {
+	if o.Expr != nil {
+		if err := check(o.Expr); err != nil {
+			return err
+		}
+	}
+	none := o.Function == FunctionRows || o.Function == FunctionRowNumber || o.Function == FunctionRank || o.Function == FunctionDenseRank
+	if none != (o.Expr == nil) {
+		return fmt.Errorf("%w: the column %s has an argument too many or too few", ErrInvalid, o.Name)
+	}
+	numbers := o.Function == FunctionSum || o.Function == FunctionAverage
+	switch {
+	case o.Function == "" && o.Window != nil, o.Function != "" && o.Window == nil && !o.Function.ofGroups(),
+		o.Function != "" && d.Grouped == (o.Window != nil):
+		return fmt.Errorf("%w: %q cannot stand for the column %s", ErrInvalid, o.Function, o.Name)
+	case numbers && !o.Expr.Type.Numeric(), (o.Function == FunctionEvery || o.Function == FunctionAny) && o.Expr.Type != value.TypeBool:
+		return mistyped("%s does not apply to a %s", o.Function, o.Expr.Type)
+	case o.Grid != nil && !(numbers && o.Expr.Type == value.TypeFloat), o.Grid == nil && numbers && o.Expr.Type == value.TypeFloat && !s.public():
+		return fmt.Errorf("%w: a sum of a patient's floats, and only it, has a grid", ErrInvalid)
+	case o.Grid != nil && o.Grid.validate(1) != nil:
+		return o.Grid.validate(1)
+	}
+	if o.Function != "" && !o.Function.ofGroups() && o.Function != FunctionRowNumber && o.Function != FunctionRank && o.Function != FunctionDenseRank &&
+		o.Function != FunctionLag && o.Function != FunctionLead && o.Function != FunctionFirst && o.Function != FunctionLast {
+		return fmt.Errorf("%w: there is no function %q", ErrInvalid, o.Function)
+	}
+	if o.Window != nil {
+		return s.checkWindow(o, check)
+	}
+	return nil
+}
+
+func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
+	w := o.Window
+	exprs := append(slices.Clone(w.Partition), w.Ties...)
+	for _, order := range w.Order {
+		exprs = append(exprs, order.Expr)
+	}
+	if len(exprs) > maxDerivedColumns {
+		return fmt.Errorf("%w: a window is too large", ErrInvalid)
+	}
+	for _, e := range exprs {
+		if err := check(e); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !s.public() && (len(w.Partition) == 0 || s.checkPatient(w.Partition[0]) != nil):
+		return fmt.Errorf("%w: a window must be partitioned by the patient", ErrInvalid)
+	case (o.Function == FunctionLag || o.Function == FunctionLead) != (w.Offset != 0) || w.Offset < 0 || w.Offset > 1000:
+		return fmt.Errorf("%w: a window's offset is out of range", ErrInvalid)
+	case len(w.Order) == 0 && (!o.Function.ofGroups() || w.Frame != nil):
+		return fmt.Errorf("%w: %q needs an order", ErrInvalid, o.Function)
+	case w.Frame != nil && (!o.Function.ofGroups() || o.Function == FunctionDistinct || w.Frame.From > w.Frame.To || w.Frame.From < -Unbounded || w.Frame.To > Unbounded):
+		return fmt.Errorf("%w: a window's frame is out of range", ErrInvalid)
+	case o.Function == FunctionDistinct && len(w.Order) > 0:
+		return fmt.Errorf("%w: distinct values are counted over the whole window", ErrInvalid)
+	case !o.Tied() && len(w.Ties) > 0:
+		return fmt.Errorf("%w: %q needs no ties", ErrInvalid, o.Function)
+	}
+	return nil
+}
+
+// facts derives what is known of an output.
+func (o *Output) facts(facts func(*Expr) Facts) Facts {
+	count := func(least float64) Facts { return Facts{Lower: least, Upper: math.Inf(1)} }
+	var x Facts
+	if o.Expr != nil {
+		x = facts(o.Expr)
+	}
+	framed := o.Window != nil && o.Window.Frame != nil // may hold no row
+	switch o.Function {
+	case FunctionRows:
+		if framed {
+			return count(0)
+		}
+		return count(1)
+	case FunctionRowNumber, FunctionRank, FunctionDenseRank:
+		return count(1)
+	case FunctionCount, FunctionDistinct:
+		f := count(0)
+		if !x.Nullable && !framed {
+			f.Lower = 1
+		}
+		if o.Function == FunctionDistinct && x.Domain != nil {
+			f.Upper = float64(len(x.Domain))
+		}
+		return f
+	case FunctionSum:
+		f := unknown(true)
+		if x.Lower >= 0 {
+			f.Lower = 0
+		}
+		if x.Upper <= 0 {
+			f.Upper = 0
+		}
+		return f
+	case FunctionAverage:
+		x.Domain = nil
+		x.Lower, x.Upper = outward(x.Lower, x.Upper)
+		if g := o.Grid; g != nil { // a term is rounded to the grid
+			x.Lower, x.Upper = outward(x.Lower-g.Number(1), x.Upper+g.Number(1))
+		} else if x.Bounded() {
+			x.Lower, x.Upper = outward(math.Nextafter(x.Lower, math.Inf(-1)), math.Nextafter(x.Upper, math.Inf(1)))
+		}
+		x.Nullable = x.Nullable || framed
+		return x
+	case FunctionLag, FunctionLead:
+		x.Nullable = true
+		x.Domain = withNullOnce(x.Domain, o.Expr.Type)
+		return x
+	case "", FunctionFirst, FunctionLast:
+		return x
+	}
+	if x.Nullable = x.Nullable || framed; framed {
+		x.Domain = withNullOnce(x.Domain, o.Expr.Type)
+	}
+	return x // min, max, every, any
+}
+
+func withNullOnce(d []value.Value, t value.Type) []value.Value {
+	if d == nil || slices.ContainsFunc(d, value.Value.IsNull) {
+		return d
+	}
+	return append(slices.Clone(d), value.Null(t))
+}
+
+// Tables lists the catalog's tables that the fragment reads, in derived relations
+// too, each once, sorted.
+func (f *Fragment) Tables() []string {
+	var names []string
+	walkRelations(f.Relations, func(r *Relation) {
+		if r.Derived == nil {
+			names = append(names, r.Table)
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// walkRelations calls fn for each relation and those within.
+func walkRelations(relations []Relation, fn func(*Relation)) {
+	for i := range relations {
+		fn(&relations[i])
+		if d := relations[i].Derived; d != nil {
+			d.walk(fn)
+		}
+	}
+}
+
+func (d *Derived) walk(fn func(*Relation)) {
+	walkRelations(d.Relations, fn)
+	for _, arm := range d.Arms {
+		if arm != nil {
+			arm.walk(fn)
+		}
+	}
+}
+
+// String writes the derived relation as SQL for people; engines have their own
+// dialects.
+func (d *Derived) String() string {
+	if d.Combine != "" {
+		var arms []string
+		for _, arm := range d.Arms {
+			text := arm.String()
+			if arm.Combine != "" {
+				text = "(\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n)"
+			}
+			arms = append(arms, text)
+		}
+		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
+	}
+	var columns, keys []string
+	for _, o := range d.Columns {
+		text := o.String()
+		if o.Function == "" {
+			keys = append(keys, o.Name)
+		}
+		if o.Function != "" || o.Expr.Op != OpColumn || o.Expr.Column != o.Name {
+			text += " AS " + o.Name
+		}
+		columns = append(columns, text)
+	}
+	var b strings.Builder
+	b.WriteString("SELECT " + strings.Join(columns, ", ") + "\nFROM ")
+	for i, r := range d.Relations {
+		if i > 0 {
+			b.WriteString("\n" + strings.ToUpper(string(r.Join)) + " JOIN ")
+		}
+		b.WriteString(r.String())
+	}
+	if d.Filter != nil {
+		fmt.Fprintf(&b, "\nWHERE %s", d.Filter)
+	}
+	if d.Grouped && len(keys) > 0 {
+		b.WriteString("\nGROUP BY " + strings.Join(keys, ", "))
+	}
+	return b.String()
+}
+
+// String writes the relation and how it is joined as SQL for people.
+func (r Relation) String() string {
+	text := r.Table
+	switch {
+	case r.Derived != nil:
+		text = "(\n  " + strings.ReplaceAll(r.Derived.String(), "\n", "\n  ") + "\n) AS " + r.Name
+	case r.Name != r.Table:
+		text += " AS " + r.Name
+	}
+	if r.On != nil {
+		text += " ON " + r.On.String()
+	}
+	return text
+}
+
+// String writes what the output is as SQL for people.
+func (o *Output) String() string {
+	if o.Function == "" {
+		return o.Expr.String()
+	}
+	argument := ""
+	if o.Expr != nil {
+		argument = o.Expr.String()
+	}
+	text := map[Function]string{FunctionRows: "COUNT(*)", FunctionDistinct: "COUNT(DISTINCT " + argument + ")", FunctionRowNumber: "ROW_NUMBER()",
+		FunctionRank: "RANK()", FunctionDenseRank: "DENSE_RANK()", FunctionFirst: "FIRST_VALUE(" + argument + ")", FunctionLast: "LAST_VALUE(" + argument + ")"}[o.Function]
+	if text == "" {
+		text = strings.ToUpper(string(o.Function)) + "(" + argument + ")"
+	}
+	w := o.Window
+	if w == nil {
+		return text
+	}
+	if w.Offset > 1 {
+		text = strings.TrimSuffix(text, ")") + fmt.Sprintf(", %d)", w.Offset)
+	}
+	var parts []string
+	if len(w.Partition) > 0 {
+		var by []string
+		for _, e := range w.Partition {
+			by = append(by, e.String())
+		}
+		parts = append(parts, "PARTITION BY "+strings.Join(by, ", "))
+	}
+	if len(w.Order) > 0 {
+		var by []string
+		for _, order := range w.Order {
+			s := order.Expr.String()
+			if order.Descending {
+				s += " DESC"
+			}
+			if order.NullsFirst {
+				s += " NULLS FIRST"
+			}
+			by = append(by, s)
+		}
+		parts = append(parts, "ORDER BY "+strings.Join(by, ", "))
+	}
+	if w.Frame != nil {
+		parts = append(parts, fmt.Sprintf("ROWS %d TO %d", w.Frame.From, w.Frame.To))
+	}
+	return text + " OVER (" + strings.Join(parts, " ") + ")"
+}

@@ -1,0 +1,411 @@
+package identity
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// provider is an OpenID Connect provider with real HTTP and real signatures.
+type fakeProvider struct {
+	*httptest.Server
+	ca string // file
+
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey // public
+	fetches int
+	broken  bool
+}
+
+func newProvider(t *testing.T) *fakeProvider {
+	t.Helper()
+	p := &fakeProvider{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/realms/chu/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.broken {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]any{
+			"issuer": p.issuer(), "jwks_uri": p.URL + "/certs", "authorization_endpoint": p.URL + "/auth", "token_endpoint": p.URL + "/token",
+			"id_token_signing_alg_values_supported": []string{"RS256"},
+		})
+	})
+	mux.HandleFunc("/certs", func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.fetches++
+		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: p.keys})
+	})
+	p.Server = httptest.NewTLSServer(mux)
+	t.Cleanup(p.Close)
+	p.ca = filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(p.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw}), 0o600))
+	return p
+}
+
+func (p *fakeProvider) issuer() string { return p.URL + "/realms/chu" }
+
+func (p *fakeProvider) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fetches
+}
+
+// key makes a signing key that the provider publishes or not.
+func (p *fakeProvider) key(t *testing.T, id string, algorithm jose.SignatureAlgorithm, publish bool) jose.SigningKey {
+	t.Helper()
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case jose.RS256, jose.PS256:
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	case jose.ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	}
+	must(t, err)
+	if publish {
+		p.publish(jose.JSONWebKey{Key: private.Public(), KeyID: id, Use: "sig"})
+	}
+	return jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: private, KeyID: id}}
+}
+
+func (p *fakeProvider) publish(k jose.JSONWebKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys = append(p.keys, k)
+}
+
+func (p *fakeProvider) withdraw(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var kept []jose.JSONWebKey
+	for _, k := range p.keys {
+		if k.KeyID != id {
+			kept = append(kept, k)
+		}
+	}
+	p.keys = kept
+}
+
+func sign(t *testing.T, key jose.SigningKey, claims map[string]any) string {
+	t.Helper()
+	s, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	must(t, err)
+	token, err := jwt.Signed(s).Claims(claims).Serialize()
+	must(t, err)
+	return token
+}
+
+// clock can be set.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func (p *fakeProvider) claims(c *clock, change ...any) map[string]any {
+	all := map[string]any{
+		"iss": p.issuer(), "aud": "intramuros", "sub": "f2a1", "preferred_username": "ada", "jti": "t-1",
+		"iat": c.now().Unix(), "exp": c.now().Add(5 * time.Minute).Unix(),
+		"realm_access": map[string]any{"roles": []string{"chercheur", "offline_access"}},
+	}
+	for i := 0; i < len(change); i += 2 {
+		if change[i+1] == nil {
+			delete(all, change[i].(string))
+		} else {
+			all[change[i].(string)] = change[i+1]
+		}
+	}
+	return all
+}
+
+func (p *fakeProvider) config() Issuer {
+	return Issuer{
+		Issuer: p.issuer(), Audience: "intramuros", CA: p.ca, Name: "preferred_username", Suffix: "@chu",
+		RolesClaim: "realm_access.roles", Roles: map[string]string{"chercheur": "researcher", "dpo": "custodian"},
+	}
+}
+
+func verifier(t *testing.T, c *clock, issuers ...Issuer) *Verifier {
+	t.Helper()
+	v, err := Open(issuers, c.now)
+	must(t, err)
+	return v
+}
+
+func TestProvider(t *testing.T) {
+	p, c := newProvider(t), &clock{t: time.Now()}
+	v := verifier(t, c, p.config())
+	for _, algorithm := range algorithms {
+		key := p.key(t, "k-"+string(algorithm), algorithm, true)
+		c.pass(time.Minute) // the key is new: it is fetched, as nothing was for a while
+		who, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+		must(t, err)
+		if who.Name != "ada@chu" || !who.Has(RoleResearcher) || who.Has(RoleCustodian) || who.Issuer != p.issuer() || who.Token != "t-1" {
+			t.Errorf("%s: %+v", algorithm, who)
+		}
+	}
+}
+
+func TestRefusedTokens(t *testing.T) {
+	p, c := newProvider(t), &clock{t: time.Now()}
+	other := newProvider(t)
+	key := p.key(t, "k", jose.RS256, true)
+	strange := other.key(t, "k", jose.RS256, true)
+	v := verifier(t, c, p.config())
+	good := sign(t, key, p.claims(c))
+	if _, err := v.Verify(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(good, ".")
+	secret, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: []byte(strings.Repeat("k", 32)), KeyID: "k"}}, nil)
+	must(t, err)
+	symmetric, err := jwt.Signed(secret).Claims(p.claims(c)).Serialize()
+	must(t, err)
+	in := func(d time.Duration) int64 { return c.now().Add(d).Unix() }
+	for name, token := range map[string]string{
+		"empty":                   "",
+		"no token":                "hello",
+		"too long":                good + strings.Repeat("A", maxToken),
+		"no signature":            parts[0] + "." + parts[1] + ".",
+		"algorithm none":          "eyJhbGciOiJub25lIn0." + parts[1] + ".",
+		"signature of another":    parts[0] + "." + parts[1] + "." + strings.Split(sign(t, key, p.claims(c, "sub", "x")), ".")[2],
+		"claims of another":       parts[0] + "." + strings.Split(sign(t, key, p.claims(c, "preferred_username", "mallory")), ".")[1] + "." + parts[2],
+		"another provider's key":  sign(t, strange, p.claims(c)),
+		"a symmetric key":         symmetric,
+		"an algorithm not listed": sign(t, jose.SigningKey{Algorithm: jose.PS256, Key: key.Key}, p.claims(c)),
+		"another issuer":          sign(t, key, p.claims(c, "iss", other.issuer())),
+		"no issuer":               sign(t, key, p.claims(c, "iss", nil)),
+		"another audience":        sign(t, key, p.claims(c, "aud", "intranet")),
+		"no audience":             sign(t, key, p.claims(c, "aud", nil)),
+		"expired":                 sign(t, key, p.claims(c, "exp", in(-Skew-time.Second))),
+		"never expires":           sign(t, key, p.claims(c, "exp", nil)),
+		"good for too long":       sign(t, key, p.claims(c, "exp", in(48*time.Hour))),
+		"not yet":                 sign(t, key, p.claims(c, "nbf", in(Skew+10*time.Second))),
+		"issued later":            sign(t, key, p.claims(c, "iat", in(Skew+10*time.Second))),
+		"no name":                 sign(t, key, p.claims(c, "preferred_username", nil)),
+		"a number for a name":     sign(t, key, p.claims(c, "preferred_username", 7)),
+		"a line for a name":       sign(t, key, p.claims(c, "preferred_username", "ada\nroot")),
+		"capitals":                sign(t, key, p.claims(c, "preferred_username", "Ada")),
+		"a name with a suffix":    sign(t, key, p.claims(c, "preferred_username", "ada@psc")),
+	} {
+		if who, err := v.Verify(t.Context(), token); !errors.Is(err, ErrToken) {
+			t.Errorf("%s: %+v, %v", name, who, err)
+		} else if strings.Contains(err.Error(), "mallory") || strings.Contains(err.Error(), "root") {
+			t.Errorf("%s: the error quotes the token: %v", name, err)
+		}
+	}
+	// Within the skew, and for several audiences.
+	for name, token := range map[string]string{
+		"just expired":   sign(t, key, p.claims(c, "exp", in(-Skew+5*time.Second))),
+		"just not yet":   sign(t, key, p.claims(c, "nbf", in(Skew-5*time.Second), "iat", in(Skew-5*time.Second))),
+		"two audiences":  sign(t, key, p.claims(c, "aud", []string{"account", "intramuros"})),
+		"no roles at us": sign(t, key, p.claims(c, "realm_access", nil)),
+	} {
+		who, err := v.Verify(t.Context(), token)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "no roles at us" && len(who.Roles) != 0 {
+			t.Errorf("%s: %v", name, who.Roles)
+		}
+	}
+}
+
+// A new key is found without a restart; a withdrawn one is forgotten within the hour; and forged
+// tokens make nobody fetch in a loop.
+func TestRotation(t *testing.T) {
+	p, c := newProvider(t), &clock{t: time.Now()}
+	first := p.key(t, "first", jose.ES256, true)
+	v := verifier(t, c, p.config())
+	accepted := func(key jose.SigningKey) bool {
+		_, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+		return err == nil
+	}
+	if !accepted(first) || p.count() != 1 {
+		t.Fatalf("the first key is not accepted; %d fetches", p.count())
+	}
+	second := p.key(t, "second", jose.ES256, true)
+	c.pass(fetchRest)
+	if !accepted(second) || !accepted(first) || p.count() != 2 {
+		t.Errorf("after rotation; %d fetches", p.count())
+	}
+	forged := p.key(t, "forged", jose.ES256, false)
+	for range 100 {
+		if accepted(forged) {
+			t.Fatal("forged")
+		}
+	}
+	if p.count() != 2 {
+		t.Errorf("%d fetches for forged tokens", p.count()-2)
+	}
+	p.withdraw("first")
+	c.pass(freshFor + time.Second)
+	if accepted(first) || !accepted(second) {
+		t.Error("a withdrawn key is still good after an hour")
+	}
+	// Without the provider the known keys serve for a day.
+	p.mu.Lock()
+	p.broken = true
+	p.mu.Unlock()
+	c.pass(2 * time.Hour)
+	if !accepted(second) {
+		t.Error("the provider is away for two hours, and nobody gets in")
+	}
+	c.pass(staleFor)
+	if _, err := v.Verify(t.Context(), sign(t, second, p.claims(c))); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("after a day: %v", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	p, c := newProvider(t), &clock{t: time.Now()}
+	key := p.key(t, "k", jose.RS256, true)
+	conf := p.config()
+	conf.CA = "" // its certificate is not one of the system's
+	v := verifier(t, c, conf)
+	if _, err := v.Verify(t.Context(), sign(t, key, p.claims(c))); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if p.count() > 0 {
+		t.Error("fetched over HTTPS that nobody vouches for")
+	}
+}
+
+// Keys that are pinned are never fetched, and the coordinator's own tokens are believed by them.
+func TestPinned(t *testing.T) {
+	c := &clock{t: time.Now()}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	local, err := NewLocal(Accounts("france"), "france", private, c.now)
+	must(t, err)
+	der, err := x509.MarshalPKIXPublicKey(public)
+	must(t, err)
+	folder := t.TempDir()
+	inPEM, inJWKS := filepath.Join(folder, "k.pub"), filepath.Join(folder, "k.json")
+	must(t, os.WriteFile(inPEM, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "x"}}})
+	must(t, err)
+	must(t, os.WriteFile(inJWKS, set, 0o600))
+	token, err := local.Token("ada", []Role{RoleResearcher, RoleOperator})
+	must(t, err)
+	v := verifier(t, c, Issuer{Issuer: Accounts("france"), Audience: "france", Keys: inPEM, RolesClaim: "roles"})
+	who, err := v.Verify(t.Context(), token)
+	must(t, err)
+	if who.Name != "ada" || !who.Has(RoleOperator) || who.Has(RoleCustodian) {
+		t.Errorf("%+v", who)
+	}
+	c.pass(tokenLife + Skew + time.Second)
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, ErrToken) {
+		t.Errorf("an old token: %v", err)
+	}
+	// A key of another name is not that key.
+	if _, err := verifier(t, c, Issuer{Issuer: Accounts("france"), Audience: "france", Keys: inJWKS}).Verify(t.Context(), token); !errors.Is(err, ErrToken) {
+		t.Errorf("%v", err)
+	}
+	for name, text := range map[string]string{
+		"private": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "nothing": "", "no keys": `{"keys": []}`,
+	} {
+		bad := filepath.Join(folder, "bad")
+		must(t, os.WriteFile(bad, []byte(text), 0o600))
+		if _, err := Open([]Issuer{{Issuer: "x", Audience: "y", Keys: bad}}, c.now); err == nil {
+			t.Errorf("%s is a public key", name)
+		}
+	}
+}
+
+// No provider can name another's people.
+func TestNamesNeverMeet(t *testing.T) {
+	p, q, c := newProvider(t), newProvider(t), &clock{t: time.Now()}
+	conf, plainConf := p.config(), q.config()
+	plainConf.Suffix = ""
+	v := verifier(t, c, conf, plainConf)
+	key := q.key(t, "k", jose.RS256, true)
+	claims := q.claims(c, "preferred_username", "ada@chu")
+	if who, err := v.Verify(t.Context(), sign(t, key, claims)); !errors.Is(err, ErrToken) {
+		t.Errorf("%+v, %v", who, err)
+	}
+	who, err := v.Verify(t.Context(), sign(t, key, q.claims(c, "preferred_username", "ada@elsewhere.fr")))
+	if err != nil || who.Name != "ada@elsewhere.fr" {
+		t.Errorf("%+v, %v", who, err)
+	}
+	plainConf.Suffix = "@chu"
+	if err := Validate([]Issuer{conf, plainConf}); err == nil {
+		t.Error("two providers share a suffix")
+	}
+}
+
+func TestValidateIssuers(t *testing.T) {
+	for _, bad := range []Issuer{
+		{}, {Issuer: "http://idp", Audience: "x"}, {Issuer: "https://idp"}, {Issuer: "https://idp", Audience: "x", Suffix: "chu"},
+		{Issuer: "https://idp", Audience: "x", Roles: map[string]string{"a": "researcher"}},
+		{Issuer: "https://idp", Audience: "x", RolesClaim: "r", Roles: map[string]string{"a": "root"}},
+	} {
+		if Validate([]Issuer{bad}) == nil {
+			t.Errorf("%+v", bad)
+		}
+	}
+	good := Issuer{Issuer: "https://idp", Audience: "x"}
+	if Validate([]Issuer{good, good}) == nil {
+		t.Error("twice the same")
+	}
+	must(t, Validate([]Issuer{good}))
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add("eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJ4In0.AAAA")
+	v, err := Open(nil, time.Now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := v.Verify(context.Background(), token); !errors.Is(err, ErrToken) {
+			t.Errorf("%v", err)
+		}
+	})
+}

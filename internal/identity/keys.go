@@ -1,0 +1,216 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	freshFor  = time.Hour        // how long fetched keys are used without looking again
+	staleFor  = 24 * time.Hour   // how long they are used while the provider cannot be reached
+	fetchRest = 10 * time.Second // between two fetches
+	fetchTime = 10 * time.Second // of one
+	maxKeys   = 1 << 20          // bytes of a key set
+)
+
+// algorithms are the signatures that are believed.
+var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256, jose.RS256}
+
+// keys are a provider's.
+type keys struct {
+	fetch func(ctx context.Context) ([]jose.JSONWebKey, error) // nil: pinned
+	now   func() time.Time
+
+	mu      sync.Mutex
+	held    []jose.JSONWebKey
+	fetched time.Time
+	tried   time.Time
+}
+
+// verify gives the payload of a token that one of the provider's keys has signed.
+func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	if k.fetch != nil && now.Sub(k.fetched) > freshFor {
+		k.refresh(ctx, now)
+	}
+	if k.fetch != nil && now.Sub(k.fetched) > staleFor {
+		return nil, ErrUnavailable
+	}
+	payload, known := k.match(token)
+	if payload == nil && !known && k.fetch != nil && k.refresh(ctx, now) {
+		payload, _ = k.match(token) // rotated
+	}
+	if payload == nil {
+		return nil, fmt.Errorf("%w: no key of its issuer has signed it", ErrToken)
+	}
+	return payload, nil
+}
+
+// match tries the keys that the token may mean; known tells whether there is one.
+func (k *keys) match(token *jose.JSONWebSignature) (payload []byte, known bool) {
+	id := token.Signatures[0].Header.KeyID
+	for i := range k.held {
+		key := &k.held[i]
+		if id != "" && key.KeyID != "" && id != key.KeyID {
+			continue
+		}
+		known = known || id != "" && key.KeyID == id
+		if payload, err := token.Verify(key); err == nil {
+			return payload, true
+		}
+	}
+	return nil, known
+}
+
+// refresh fetches the keys, unless that was tried a moment ago.
+func (k *keys) refresh(ctx context.Context, now time.Time) bool {
+	if now.Sub(k.tried) < fetchRest {
+		return false
+	}
+	k.tried = now
+	// One caller's hurry must not fail the fetch for those that wait behind it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
+	defer cancel()
+	held, err := k.fetch(ctx)
+	if err != nil {
+		return false
+	}
+	k.held, k.fetched = usable(held), now
+	return true
+}
+
+// usable leaves out what signs no tokens.
+func usable(all []jose.JSONWebKey) []jose.JSONWebKey {
+	var out []jose.JSONWebKey
+	for _, k := range all {
+		if k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// pinned reads a file of public keys: a JSON Web Key Set, or PEM.
+func pinned(path string) ([]jose.JSONWebKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var all []jose.JSONWebKey
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		if all, err = parseKeys(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	for rest := b; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "PUBLIC KEY" {
+			return nil, fmt.Errorf("%s holds a %s; only public keys belong there", path, block.Type)
+		}
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all = append(all, jose.JSONWebKey{Key: key})
+	}
+	if all = usable(all); len(all) == 0 {
+		return nil, fmt.Errorf("%s holds no public key that signs tokens", path)
+	}
+	return all, nil
+}
+
+// parseKeys reads a JSON Web Key Set. Keys of kinds that are not understood are left out.
+func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(b, &set); err != nil {
+		return nil, errors.New("it is not a JSON Web Key Set")
+	}
+	var all []jose.JSONWebKey
+	for _, raw := range set.Keys {
+		var k jose.JSONWebKey
+		if json.Unmarshal(raw, &k) == nil {
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+// Client gives an HTTP client that checks HTTPS against the authorities of a PEM
+// file, or the system's where caFile is empty.
+func Client(caFile string) (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.DisableKeepAlives = true // a request an hour
+	if caFile != "" {
+		b, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(b) {
+			return nil, fmt.Errorf("%s holds no certificate", caFile)
+		}
+	}
+	return &http.Client{Transport: t, Timeout: fetchTime}, nil
+}
+
+// discovered fetches keys from where the provider's own document says they are.
+func discovered(issuer string, client *http.Client) func(context.Context) ([]jose.JSONWebKey, error) {
+	return func(ctx context.Context) ([]jose.JSONWebKey, error) {
+		provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+		if err != nil {
+			return nil, err
+		}
+		var at struct {
+			Keys string `json:"jwks_uri"`
+		}
+		if err := provider.Claims(&at); err != nil {
+			return nil, err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Keys, nil)
+		if err != nil {
+			return nil, err
+		}
+		if request.URL.Scheme != "https" {
+			return nil, errors.New("the provider's keys are not behind HTTPS")
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		defer response.Body.Close()
+		b, err := io.ReadAll(io.LimitReader(response.Body, maxKeys))
+		if err != nil {
+			return nil, err
+		}
+		if response.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("the provider's keys: %s", response.Status)
+		}
+		all, err := parseKeys(b)
+		if err == nil && len(usable(all)) == 0 {
+			err = errors.New("the provider gives no key")
+		}
+		return all, err
+	}
+}

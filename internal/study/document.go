@@ -1,0 +1,231 @@
+package study
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/identity"
+)
+
+// Aggregate is a kind of aggregate that a study may ask for.
+type Aggregate string
+
+// The aggregates. Averages, variances and correlations are made of sums; medians,
+// quantiles, extremes and histograms of distributions.
+const (
+	Count        Aggregate = "count"
+	Sum          Aggregate = "sum"
+	Distribution Aggregate = "distribution"
+)
+
+// Any stands for every investigator, or for every column of a table that singles
+// nobody out: all but its key, its patient and what refers to another table's key.
+const Any = "*"
+
+// Document says what a study is and what it may do. docs/study.yaml explains each key.
+type Document struct {
+	ID         string `yaml:"id" json:"id"`
+	Version    int    `yaml:"version" json:"version"` // of the proposal; each is greater than the one before
+	Title      string `yaml:"title" json:"title"`
+	Purpose    string `yaml:"purpose" json:"purpose"`
+	LegalBasis string `yaml:"legal_basis" json:"legal_basis"` // such as an ethics committee's reference
+	// Investigators may ask, by the names that identity providers give them; "*": all researchers.
+	Investigators []string `yaml:"investigators" json:"investigators"`
+	// Hospitals that are asked; empty: all.
+	Hospitals []string `yaml:"hospitals" json:"hospitals,omitempty"`
+	// Tables that may be read, with their columns; "*" is Any, and as a table, every table.
+	Tables     map[string][]string `yaml:"tables" json:"tables"`
+	Aggregates []Aggregate         `yaml:"aggregates" json:"aggregates"`
+	// Budget is the most that may ever be released, at each hospital and at the coordinator.
+	Budget dp.Budget `yaml:"budget" json:"budget"`
+	// MaxEpsilon: no query may cost more than Laplace noise of this epsilon.
+	MaxEpsilon     float64   `yaml:"max_epsilon" json:"max_epsilon"`
+	DefaultEpsilon float64   `yaml:"default_epsilon" json:"default_epsilon"` // of a query that names none
+	DefaultDelta   float64   `yaml:"default_delta" json:"default_delta"`     // likewise
+	Expires        time.Time `yaml:"expires" json:"expires"`                 // from this instant on, no query
+}
+
+var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+
+// ValidID tells whether a text can be a study's id: it stands in ledgers and URLs.
+func ValidID(s string) bool { return idPattern.MatchString(s) }
+
+// Bounds of a document.
+const (
+	maxText  = 4000  // bytes of a text
+	maxItems = 10000 // of a list
+)
+
+// Validate lists what is wrong, one a line.
+func (d *Document) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if !ValidID(d.ID) {
+		problem("`id` %q: up to 63 lower-case letters, digits, '.', '_' and '-'", d.ID)
+	}
+	if d.Version < 1 {
+		problem("`version` is %d; begin with 1, and count up with each proposal", d.Version)
+	}
+	for _, t := range []struct{ key, text string }{{"title", d.Title}, {"purpose", d.Purpose}, {"legal_basis", d.LegalBasis}} {
+		if strings.TrimSpace(t.text) == "" || len(t.text) > maxText || strings.ContainsRune(t.text, 0) {
+			problem("`%s` is empty or longer than %d bytes", t.key, maxText)
+		}
+	}
+	if len(d.Investigators) == 0 || len(d.Investigators) > maxItems {
+		problem("`investigators` is empty; name who may ask")
+	}
+	for _, i := range d.Investigators {
+		if i != Any && !identity.ValidName(i) {
+			problem("`investigators`: %q is no name as identity providers give it", i)
+		}
+	}
+	if len(d.Tables) == 0 || len(d.Tables) > maxItems {
+		problem("`tables` is empty; name the tables and columns that may be read")
+	}
+	for t, columns := range d.Tables {
+		if len(columns) == 0 || t == "" {
+			problem("`tables`: %q has no columns; list them, or \"*\"", t)
+		}
+	}
+	if len(d.Aggregates) == 0 {
+		problem("`aggregates` is empty; give some of count, sum, distribution")
+	}
+	for _, a := range d.Aggregates {
+		if a != Count && a != Sum && a != Distribution {
+			problem("`aggregates`: %q; give count, sum, distribution", a)
+		}
+	}
+	if err := d.Budget.Validate(); err != nil {
+		problem("`budget`: %w", err)
+	}
+	if _, err := d.Dearest(); err != nil {
+		problem("`max_epsilon`, the most that one query may cost, is not set or out of range: %w", err)
+	}
+	if !(d.DefaultEpsilon > 0 && d.DefaultEpsilon <= d.MaxEpsilon) {
+		problem("`default_epsilon` must be above 0 and at most `max_epsilon`")
+	}
+	if !(d.DefaultDelta >= 0 && d.DefaultDelta < 1) {
+		problem("`default_delta` must be from 0 to below 1")
+	}
+	if d.Expires.IsZero() {
+		problem("`expires` is not set; write a date such as 2027-12-31")
+	}
+	return errors.Join(problems...)
+}
+
+// Dearest is the price of the dearest query that is allowed, its thresholds aside:
+// under either accounting, Laplace noise of MaxEpsilon.
+func (d *Document) Dearest() (dp.Loss, error) {
+	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, L0: 1}.Loss(0)
+}
+
+// Admits tells whether a researcher of this name may ask.
+func (d *Document) Admits(name string) bool {
+	return slices.Contains(d.Investigators, Any) || slices.Contains(d.Investigators, name)
+}
+
+// Asks tells whether the hospital takes part.
+func (d *Document) Asks(hospital string) bool {
+	return len(d.Hospitals) == 0 || slices.Contains(d.Hospitals, hospital)
+}
+
+// Reads tells whether a table may be read, and which of its columns are named.
+func (d *Document) Reads(table string) (columns []string, ok bool) {
+	for name, columns := range d.Tables {
+		if strings.EqualFold(name, table) {
+			return columns, true
+		}
+	}
+	columns, ok = d.Tables[Any]
+	return columns, ok
+}
+
+// normal is the document in its one spelling: lists sorted, without doubles, the time in UTC.
+func (d *Document) normal() *Document {
+	n := *d
+	n.Investigators = sorted(d.Investigators)
+	n.Hospitals = sorted(d.Hospitals)
+	n.Aggregates = sorted(d.Aggregates)
+	n.Expires = d.Expires.UTC().Truncate(time.Second)
+	n.Tables = map[string][]string{}
+	for t, columns := range d.Tables {
+		n.Tables[t] = sorted(columns)
+	}
+	return &n
+}
+
+func sorted[S ~string](all []S) []S {
+	if len(all) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(all)))
+}
+
+// Digest is the SHA-256 of the document's canonical encoding, in hexadecimal digits: JSON
+// without white space, its keys in the order of Document and of sorted tables, its lists
+// sorted and without doubles, its numbers as encoding/json writes them.
+func (d *Document) Digest() string {
+	b, err := json.Marshal(d.normal())
+	if err != nil {
+		panic(err) // texts and finite numbers always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// ErrWider says that what a custodian approves allows more than what was proposed.
+var ErrWider = errors.New("it allows more than the proposal")
+
+// Narrows returns nil if d allows nothing that the proposal does not; an error that
+// wraps ErrWider and names what is wider.
+func (d *Document) Narrows(proposal *Document) error {
+	wider := func(what string) error { return fmt.Errorf("%w: %s", ErrWider, what) }
+	p := proposal
+	switch {
+	case d.ID != p.ID || d.Version != p.Version || d.Title != p.Title || d.Purpose != p.Purpose || d.LegalBasis != p.LegalBasis:
+		return wider("it is another study; only limits can be narrowed")
+	case d.Budget.Accounting != p.Budget.Accounting:
+		return wider("the accounting differs")
+	case !(d.Budget.Epsilon <= p.Budget.Epsilon) || !(d.Budget.Delta <= p.Budget.Delta):
+		return wider("the budget")
+	case !(d.MaxEpsilon <= p.MaxEpsilon):
+		return wider("max_epsilon")
+	case d.Expires.After(p.Expires):
+		return wider("it expires later")
+	case !within(d.Investigators, p.Investigators):
+		return wider("the investigators")
+	case len(p.Hospitals) > 0 && (len(d.Hospitals) == 0 || !within(d.Hospitals, p.Hospitals)):
+		return wider("the hospitals")
+	case !within(d.Aggregates, p.Aggregates):
+		return wider("the aggregates")
+	}
+	for _, table := range slices.Sorted(maps.Keys(d.Tables)) {
+		allowed, ok := p.Reads(table)
+		if table == Any {
+			allowed, ok = p.Tables[Any]
+		}
+		if !ok || !within(d.Tables[table], allowed) {
+			return wider("the columns of table " + table)
+		}
+	}
+	return nil
+}
+
+// within tells whether the proposal's list allows all of these. Any allows every one.
+func within[S ~string](these, allowed []S) bool {
+	for _, s := range these {
+		if !slices.Contains(allowed, s) && !slices.Contains(allowed, Any) {
+			return false
+		}
+	}
+	return true
+}

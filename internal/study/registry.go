@@ -1,0 +1,344 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/ledger"
+)
+
+// Status is where a study stands at one place.
+type Status string
+
+// The states.
+const (
+	Proposed  Status = "proposed"
+	Approved  Status = "approved"
+	Amended   Status = "amended" // approved, with narrower limits than proposed
+	Suspended Status = "suspended"
+	Ended     Status = "ended"
+)
+
+// Study is a study at one place.
+type Study struct {
+	ID     string
+	Status Status
+	// Proposal is the latest proposal; nil where none has come.
+	Proposal *Document
+	// Holds is what was approved last; at the coordinator, the latest proposal unless narrowed.
+	Holds *Document
+	Acts  int     // the number of the last act
+	Last  *Record // the last act, or the proposal
+	offer *Record // the latest proposal's record
+}
+
+// Offer is the record of the latest proposal; nil where none has come.
+func (s *Study) Offer() *Record { return s.offer }
+
+// Open tells whether queries may be asked now, and under which terms.
+func (s *Study) Open(now time.Time) bool {
+	return s.Holds != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Holds.Expires)
+}
+
+// apply adds the next record. An error says why it cannot follow.
+func (s *Study) apply(r *Record, central bool) error {
+	if s.Status == Ended {
+		return refuse("the study %s has ended; propose another one", s.ID)
+	}
+	if r.Act == Propose {
+		if s.Proposal != nil && r.Document.Version <= s.Proposal.Version {
+			return refuse("version %d of study %s is known, and this is version %d", s.Proposal.Version, s.ID, r.Document.Version)
+		}
+		if err := s.sameAccounting(r.Document); err != nil {
+			return err
+		}
+		s.Proposal, s.offer = r.Document, r
+		switch {
+		case central:
+			s.Holds = r.Document
+			if s.Status != Suspended {
+				s.Status = Approved
+			}
+		case s.Status == "":
+			s.Status = Proposed
+		}
+		if s.Last == nil {
+			s.Last = r
+		}
+		return nil
+	}
+	if s.Proposal == nil {
+		return refuse("no study %s is proposed here", s.ID)
+	}
+	if r.Number != s.Acts+1 {
+		return refuse("it is act %d on study %s, and the next one is %d: it was used before, or another came first", r.Number, s.ID, s.Acts+1)
+	}
+	switch r.Act {
+	case Approve:
+		if r.Proposal != s.Proposal.Digest() {
+			return refuse("it approves another version of study %s than the one proposed last", s.ID)
+		}
+		if err := r.Document.Narrows(s.Proposal); err != nil {
+			return refuse("%w", err)
+		}
+		if err := s.sameAccounting(r.Document); err != nil {
+			return err
+		}
+		s.Holds, s.Status = r.Document, Approved
+		if r.Document.Digest() != r.Proposal {
+			s.Status = Amended
+		}
+	case Suspend:
+		s.Status = Suspended
+	case End:
+		s.Status = Ended
+	}
+	s.Acts, s.Last = r.Number, r
+	return nil
+}
+
+// sameAccounting: what was charged is charged under one accounting.
+func (s *Study) sameAccounting(d *Document) error {
+	if s.Holds != nil && s.Holds.Budget.Accounting != d.Budget.Accounting {
+		return refuse("the accounting of study %s is %s and cannot change", s.ID, s.Holds.Budget.Accounting)
+	}
+	return nil
+}
+
+// Place is where a registry decides, and who may.
+type Place struct {
+	Federation string
+	Hospital   string // empty: the coordinator, where proposals hold at once
+	Operators  Keys   // may propose; at the coordinator, also approve, suspend and end
+	Custodians Keys   // may approve, suspend and end, at a hospital
+}
+
+func (p Place) keys(a Act) Keys {
+	if a == Propose || p.Hospital == "" {
+		return p.Operators
+	}
+	return p.Custodians
+}
+
+// Registry is the studies of one daemon. Its methods may be called from any goroutine.
+type Registry struct {
+	place  Place
+	ledger *ledger.Ledger
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	studies map[string]*Study
+	seen    map[string]bool // records by id
+}
+
+// Load adds up the records in a ledger. Where place has no keys at all, as for a reader of
+// somebody's ledger, signatures are not checked. A record that no configured key has signed
+// opens nothing, and its study stays closed: the log says so.
+func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) (*Registry, error) {
+	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{}}
+	blind := len(place.Operators) == 0 && len(place.Custodians) == 0
+	broken := map[string]bool{}
+	err := l.Entries(ctx, 1, func(e ledger.Entry) error {
+		if e.Kind != ledger.KindStudy {
+			return nil
+		}
+		record, err := Decode(e.Detail)
+		if err == nil && !blind {
+			err = record.verify(place.keys(record.Act))
+		}
+		if err == nil {
+			err = r.apply(record)
+		}
+		if err != nil {
+			broken[e.Study] = true
+			log.Error("a study stays closed: a record of it in the ledger is not believed", slog.String("study", e.Study), slog.Int64("entry", e.Sequence), slog.Any("error", err))
+		}
+		return nil
+	})
+	for id := range broken {
+		if s := r.studies[id]; s != nil && s.Status != Ended {
+			s.Status = Suspended
+		}
+	}
+	return r, err
+}
+
+// apply adds a record in memory.
+func (r *Registry) apply(record *Record) error {
+	s := Study{ID: record.Study}
+	if have := r.studies[record.Study]; have != nil {
+		s = *have
+	}
+	if err := s.apply(record, r.place.Hospital == ""); err != nil {
+		return err
+	}
+	r.studies[record.Study] = &s
+	r.seen[record.id()] = true
+	return nil
+}
+
+// Take checks a record and, where it follows, keeps it: it is in the ledger when Take
+// returns nil. One that is known already changes nothing. Errors wrap ErrRecord, or are the ledger's.
+func (r *Registry) Take(ctx context.Context, record *Record) error {
+	if record.Federation != r.place.Federation {
+		return refuse("it is of federation %s", record.Federation)
+	}
+	if record.Act != Propose && record.Hospital != r.place.Hospital {
+		return refuse("it is for %q", record.Hospital)
+	}
+	if err := record.verify(r.place.keys(record.Act)); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen[record.id()] {
+		return nil
+	}
+	s := Study{ID: record.Study}
+	if have := r.studies[record.Study]; have != nil {
+		s = *have
+	}
+	if err := s.apply(record, r.place.Hospital == ""); err != nil {
+		return err
+	}
+	detail, err := record.Encode()
+	if err != nil {
+		return err
+	}
+	if err := r.ledger.Record(ctx, ledger.Entry{
+		Kind: ledger.KindStudy, Study: record.Study, Text: record.Sentence(), Detail: json.RawMessage(detail),
+	}); err != nil {
+		return err
+	}
+	r.log.Info("study", slog.String("study", record.Study), slog.String("act", string(record.Act)), slog.String("by", record.By), slog.String("status", string(s.Status)))
+	return r.apply(record)
+}
+
+// Study gives a study as it stands.
+func (r *Registry) Study(id string) (Study, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.studies[id]
+	if !ok {
+		return Study{}, false
+	}
+	return *s, true
+}
+
+// All lists the studies by id.
+func (r *Registry) All() []Study {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Study
+	for _, id := range slices.Sorted(maps.Keys(r.studies)) {
+		all = append(all, *r.studies[id])
+	}
+	return all
+}
+
+// Proposals are the records of the latest proposals that have not ended here, for others to take.
+func (r *Registry) Proposals() []*Record {
+	var all []*Record
+	for _, s := range r.All() {
+		if s.offer != nil && s.Status != Ended {
+			all = append(all, s.offer)
+		}
+	}
+	return all
+}
+
+// The files of an inbox.
+const (
+	newSuffix     = ".json"    // a record to take
+	refusedSuffix = ".refused" // why it was not taken
+)
+
+// Inbox is the folder in which a daemon with this ledger looks for records.
+func Inbox(ledgerPath string) string { return ledgerPath + ".inbox" }
+
+// Post puts a record into an inbox, whole or not at all. Records are taken in the order in which they were posted.
+func Post(inbox string, record *Record) (path string, err error) {
+	b, err := record.Encode()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(inbox, 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(inbox, ".new-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name()) // fails once renamed
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", err
+	}
+	path = filepath.Join(inbox, fmt.Sprintf("%020d-%s-%s-%.16s%s", time.Now().UnixNano(), record.Study, record.Act, record.id(), newSuffix))
+	return path, os.Rename(f.Name(), path)
+}
+
+// Refused gives the reason for which the record at path was refused, "" if it was not.
+func Refused(path string) string {
+	b, _ := os.ReadFile(strings.TrimSuffix(path, newSuffix) + refusedSuffix)
+	return strings.TrimSpace(string(b))
+}
+
+// Collect takes the records of an inbox and removes them. Those that are refused leave a
+// file with the reason; those that the ledger could not take stay for the next time.
+func (r *Registry) Collect(ctx context.Context, inbox string) error {
+	if err := os.MkdirAll(inbox, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(inbox) // sorted by name
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), newSuffix) || strings.HasPrefix(f.Name(), ".") || !f.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(inbox, f.Name())
+		if err := r.collect(ctx, path); errors.Is(err, ErrRecord) {
+			r.log.Warn("a record of a study is refused", slog.String("file", path), slog.Any("error", err))
+			if err := os.WriteFile(strings.TrimSuffix(path, newSuffix)+refusedSuffix, []byte(err.Error()+"\n"), 0o600); err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Registry) collect(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxRecord {
+		return refuse("more than %d bytes", maxRecord)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	record, err := Decode(b)
+	if err != nil {
+		return err
+	}
+	return r.Take(ctx, record)
+}

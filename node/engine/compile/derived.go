@@ -1,0 +1,177 @@
+package compile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// derivedSelect writes the SELECT of a derived relation.
+func (c *compiler) derivedSelect(d *fragment.Derived) string {
+	if d.Combine != "" {
+		var arms []string
+		for _, arm := range d.Arms {
+			arms = append(arms, "(\n  "+indent(c.derivedSelect(arm))+"\n)")
+		}
+		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
+	}
+	inner, err := c.target.compiler(d.Relations)
+	if err != nil {
+		c.fail(err)
+		return "SELECT NULL"
+	}
+	var columns []column
+	var group []string
+	for i := range d.Columns {
+		o := &d.Columns[i]
+		columns = append(columns, column{inner.output(o), c.name(o.Name)})
+		if d.Grouped && o.Function == "" {
+			group = append(group, strconv.Itoa(i+1))
+		}
+	}
+	s := inner.selectRows(d.Relations, d.Filter, columns)
+	if len(group) > 0 {
+		s += "\nGROUP BY " + strings.Join(group, ", ")
+	}
+	if inner.err != nil {
+		c.fail(inner.err)
+	}
+	return s
+}
+
+// output writes one column of a derived relation.
+func (c *compiler) output(o *fragment.Output) string {
+	if o.Function == "" {
+		return c.byBytes(c.strict(o.Expr), o.Expr.Type)
+	}
+	over := ""
+	if o.Window != nil {
+		over = c.window(o)
+	}
+	x := ""
+	if o.Expr != nil {
+		x = c.byBytes(c.strict(o.Expr), o.Expr.Type)
+	}
+	switch o.Function {
+	case fragment.FunctionRows:
+		return "count(*)" + over
+	case fragment.FunctionCount:
+		return "count(" + x + ")" + over
+	case fragment.FunctionDistinct:
+		if o.Window == nil {
+			return "count(DISTINCT " + x + ")"
+		}
+		return c.distinctOver(o, x)
+	case fragment.FunctionMin, fragment.FunctionMax:
+		name := string(o.Function)
+		if o.Expr.Type == value.TypeBool {
+			name = map[fragment.Function]string{fragment.FunctionMin: "bool_and", fragment.FunctionMax: "bool_or"}[o.Function]
+		}
+		return name + "(" + x + ")" + over
+	case fragment.FunctionEvery:
+		return "bool_and(" + x + ")" + over
+	case fragment.FunctionAny:
+		return "bool_or(" + x + ")" + over
+	case fragment.FunctionSum, fragment.FunctionAverage:
+		return c.sum(o, over)
+	case fragment.FunctionRowNumber:
+		return "row_number()" + over
+	case fragment.FunctionRank:
+		return "rank()" + over
+	case fragment.FunctionDenseRank:
+		return "dense_rank()" + over
+	case fragment.FunctionLag, fragment.FunctionLead:
+		return fmt.Sprintf("%s(%s, %d)%s", o.Function, x, o.Window.Offset, over)
+	case fragment.FunctionFirst:
+		return "first_value(" + x + ")" + over
+	case fragment.FunctionLast:
+		return "last_value(" + x + ")" + over
+	}
+	c.fail(fmt.Errorf("%w: there is no function %q", fragment.ErrInvalid, o.Function))
+	return "NULL"
+}
+
+// sum writes the exact sum of whole numbers, or of floats on a grid, or their average.
+func (c *compiler) sum(o *fragment.Output, over string) string {
+	term := ""
+	if o.Grid != nil {
+		g := *o.Grid
+		g.Center = 0
+		term = c.onGrid(o.Expr, g)
+	} else {
+		term = c.expr(o.Expr).sql
+	}
+	sum := fmt.Sprintf(c.target.Dialect.sum, term) + over
+	if o.Function == fragment.FunctionSum && o.Grid == nil {
+		return c.fits(sum).sql
+	}
+	x := c.f("CAST(%s AS %s)", sum, c.sqlType(value.TypeFloat))
+	if o.Function == fragment.FunctionAverage {
+		x = c.f("(%s / NULLIF(count(%s)%s, 0))", x.sql, term, over)
+	}
+	if o.Grid != nil && o.Grid.Shift != 0 {
+		x = c.f("(%s * %s)", x.sql, c.number(o.Grid.Number(1)))
+		x.loose = true
+	}
+	return c.finite(x).sql
+}
+
+// distinctOver counts the distinct values of a whole partition: the number of steps
+// from its first value to its last, NULL being no value. DISTINCT is not for windows,
+// on most engines.
+func (c *compiler) distinctOver(o *fragment.Output, x string) string {
+	partition := "PARTITION BY " + strings.Join(c.each(o.Window.Partition), ", ")
+	return c.f("(dense_rank() OVER (%[1]s ORDER BY %[2]s) + dense_rank() OVER (%[1]s ORDER BY %[2]s DESC) - 1"+
+		" - CASE WHEN count(*) OVER (%[1]s) > count(%[2]s) OVER (%[1]s) THEN 1 ELSE 0 END)", partition, x).sql
+}
+
+func (c *compiler) window(o *fragment.Output) string {
+	w := o.Window
+	var order []string
+	by := func(e *fragment.Expr, descending, nullsFirst bool) {
+		s := c.byBytes(c.strict(e), e.Type)
+		if descending {
+			s += " DESC"
+		}
+		if nullsFirst {
+			s += " NULLS FIRST"
+		} else {
+			s += " NULLS LAST"
+		}
+		order = append(order, s)
+	}
+	for _, item := range w.Order {
+		by(item.Expr, item.Descending, item.NullsFirst)
+	}
+	for _, e := range w.Ties {
+		by(e, false, false)
+	}
+	s := " OVER (PARTITION BY " + strings.Join(c.each(w.Partition), ", ")
+	if len(order) > 0 {
+		s += " ORDER BY " + strings.Join(order, ", ")
+	}
+	switch {
+	case w.Frame != nil:
+		s += " ROWS BETWEEN " + frameEnd(w.Frame.From) + " AND " + frameEnd(w.Frame.To)
+	case o.Function == fragment.FunctionLast:
+		s += " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
+	}
+	return s + ")"
+}
+
+func frameEnd(n int) string {
+	switch {
+	case n == -fragment.Unbounded:
+		return "UNBOUNDED PRECEDING"
+	case n == fragment.Unbounded:
+		return "UNBOUNDED FOLLOWING"
+	case n < 0:
+		return strconv.Itoa(-n) + " PRECEDING"
+	case n > 0:
+		return strconv.Itoa(n) + " FOLLOWING"
+	}
+	return "CURRENT ROW"
+}

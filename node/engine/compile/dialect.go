@@ -1,0 +1,125 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// ErrLiteral means that a value or a name cannot be written as SQL.
+var ErrLiteral = errors.New("a constant or a name cannot be written in this engine's SQL")
+
+// Dialect is how an engine writes SQL, where engines differ: DuckDB, PostgreSQL or
+// Trino. What it says nothing about, all write as DuckDB does.
+type Dialect struct {
+	name    string
+	types   map[value.Type]string
+	wide    string                 // the type of a sum of whole numbers, wider than 64 bits
+	whole   func(i int64) string   // a whole number of exactly the type of an int
+	real    func(x float64) string // a finite real number
+	instant func(v string) string  // the digits of a timestamp as the engine reads them
+	nul     string                 // what stands for U+0000 between two strings; empty: the engine's texts cannot hold it
+	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
+	finite  string                 // the test that a real number is finite; empty: none is ever loose
+	collate string                 // what makes a text compare by its bytes; empty: it does
+	// operation writes an operation in the engine's own way, if it has one.
+	operation func(c *compiler, e *fragment.Expr) (code, bool)
+	// column reads a stored column as the catalog says; nil: see compiler.column.
+	column func(c *compiler, e *fragment.Expr) code
+
+	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
+	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
+	least    func(args []string) string
+	greatest func(args []string) string
+	pack     string // the counts of all buckets in one text; see Unpack
+	// choice hashes the patient and the keys, columns of the step rows, with the two
+	// halves of the secret key: at random, but for each patient and group the same.
+	choice func(patient value.Type, keys []value.Type) string
+	// reach: the engine has the functions of the step reach.
+	reach bool
+	hint  string // what keeps the step rows from being stored, where it is read twice
+	// maxSQL bounds the text of one expression.
+	maxSQL int
+	// underflows: a product that is nearer to zero than any float64 but zero raises.
+	underflows bool
+}
+
+// String names the engine.
+func (d *Dialect) String() string { return d.name }
+
+// Type gives the engine's type for the catalog's.
+func (d *Dialect) Type(t value.Type) string { return d.types[t] }
+
+// Literal writes a value beside a column of its type, or ErrLiteral.
+func (d *Dialect) Literal(v value.Value) (string, error) { return d.literal(v, true) }
+
+// literal writes a value such that the engine gives it exactly the value's type,
+// unless it is bare: then a whole number has the smallest type that holds it,
+// which is as good beside a BIGINT and nicer to read.
+func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
+	if v.IsNull() {
+		return "CAST(NULL AS " + d.types[v.Type()] + ")", nil
+	}
+	switch v.Type() {
+	case value.TypeInt:
+		if i := v.Int64(); !bare || i < -1<<62 {
+			return d.whole(i), nil
+		} else if i < 0 {
+			return "(" + strconv.FormatInt(i, 10) + ")", nil
+		}
+		return strconv.FormatInt(v.Int64(), 10), nil
+	case value.TypeFloat:
+		return d.real(v.Float64()), nil
+	case value.TypeText:
+		return d.Text(v.Str())
+	case value.TypeDate, value.TypeTimestamp:
+		return strings.ToUpper(string(v.Type())) + " '" + d.instant(v.String()) + "'", nil
+	}
+	return v.String(), nil
+}
+
+// Text quotes a string, or returns ErrLiteral. SQL text ends at U+0000, so one is
+// spelled.
+func (d *Dialect) Text(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", fmt.Errorf("%w: a text that is not UTF-8", ErrLiteral)
+	}
+	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if !strings.ContainsRune(s, 0) {
+		return quoted, nil
+	}
+	if d.nul == "" {
+		return "", fmt.Errorf("%w: a text with the character U+0000, which no text of %s holds", ErrLiteral, d.name)
+	}
+	return "(" + strings.ReplaceAll(quoted, "\x00", "' || "+d.nul+" || '") + ")", nil
+}
+
+// Name quotes an identifier, or returns ErrLiteral.
+func Name(s string) (string, error) {
+	if s == "" || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return "", fmt.Errorf("%w: the name %q", ErrLiteral, s)
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`, nil
+}
+
+// exponential writes a finite number with an exponent, which makes it a DOUBLE:
+// without one it would be a decimal.
+func exponential(x float64) string {
+	s := strconv.FormatFloat(x, 'g', -1, 64)
+	if !strings.ContainsRune(s, 'e') {
+		s += "e0"
+	}
+	if x < 0 {
+		s = "(" + s + ")"
+	}
+	return s
+}
+
+func call(function string) func([]string) string {
+	return func(args []string) string { return function + "(" + strings.Join(args, ", ") + ")" }
+}

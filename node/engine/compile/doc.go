@@ -1,0 +1,24 @@
+// Package compile turns fragments into SQL, in the dialects of the engines. It
+// knows no driver and opens nothing.
+//
+// # From fragment to SQL
+//
+// A fragment becomes one SELECT over what a Target offers for each table of the
+// catalog, with the catalog's column names and types. It has steps, of which those
+// that the proof makes needless are left out:
+//
+//	rows    the patient, the keys and the summed values of each row that counts
+//	reach   for each patient, how far the choice of groups need look; only for speed
+//	parts   one row for each patient and group: what internal/fragment defines
+//	kept    ranks a patient's parts by a keyed hash, for MaxGroups of them to stay
+//	        the sums over patients
+//
+// A derived relation is a nested SELECT in the place of a table. All literals are
+// quoted here; the only parameters are the two halves of the secret key of the
+// group-choosing hash, so that the text is fit to show.
+//
+// # Expressions are total
+//
+// What an expression means is fragment.Evaluate, and no row's value makes it
+// raise. How a dialect manages that is told where it stands.
+package compile

@@ -1,0 +1,70 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// ErrNotOffered means that this hospital has no source for a table.
+var ErrNotOffered = errors.New("this hospital does not offer the table")
+
+// Target is what SQL is written for: one hospital's database.
+type Target struct {
+	Dialect  *Dialect
+	Catalog  *catalog.Catalog
+	Hospital string
+	// Table gives what stands after FROM for a table of the catalog: something with
+	// the catalog's columns in their types. False: this hospital has no source for it.
+	Table func(*catalog.Table) (sql string, ok bool)
+}
+
+// Fragment gives the SQL of a fragment, whose columns are those of its Schema but
+// that buckets are packed: see Unpack. The two halves of the secret key are its only
+// parameters. Errors wrap fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
+func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, error) {
+	c, err := t.compiler(f.Relations)
+	if err != nil {
+		return "", err
+	}
+	s := c.statement(f, p)
+	return s, c.err
+}
+
+// Expressions gives the SQL of expressions over relations. A relation r stands in it
+// under its own name, quoted.
+func (t *Target) Expressions(relations []fragment.Relation, exprs ...*fragment.Expr) ([]string, error) {
+	c, err := t.compiler(relations)
+	if err != nil {
+		return nil, err
+	}
+	return c.each(exprs), c.err
+}
+
+// compiler prepares the compilation of a select over relations.
+func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
+	scope, err := fragment.NewScope(relations, t.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	c := &compiler{target: t, scope: scope, tables: map[string]*catalog.Table{}, derived: map[string]bool{}}
+	seen := map[string]bool{}
+	for _, r := range relations {
+		if seen[strings.ToLower(r.Name)] {
+			return nil, fmt.Errorf("%w: the relation name %q differs from another only in letter case", fragment.ErrInvalid, r.Name)
+		}
+		seen[strings.ToLower(r.Name)] = true
+		if r.Derived == nil {
+			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
+			continue
+		}
+		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog); err != nil {
+			return nil, err
+		}
+		c.derived[r.Name] = true
+	}
+	return c, nil
+}

@@ -1,0 +1,314 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+const (
+	microsecondsPerSecond = 1_000_000
+	microsecondsPerDay    = 86_400 * microsecondsPerSecond
+)
+
+// dateUnits are the units of time as SQL's dialects write them.
+var dateUnits = map[string]fragment.Unit{
+	"year": "year", "years": "year", "yyyy": "year", "yy": "year", "quarter": "quarter", "quarters": "quarter", "qq": "quarter", "q": "quarter",
+	"month": "month", "months": "month", "mm": "month", "m": "month", "week": "week", "weeks": "week", "wk": "week", "ww": "week",
+	"day": "day", "days": "day", "dd": "day", "d": "day", "hour": "hour", "hours": "hour", "hh": "hour",
+	"minute": "minute", "minutes": "minute", "mi": "minute", "n": "minute", "second": "second", "seconds": "second", "ss": "second", "s": "second",
+}
+
+// The lengths of the units that are all alike, in seconds, and of others in months.
+var (
+	secondsOf = map[fragment.Unit]int64{"week": 7 * 86_400, "day": 86_400, "hour": 3600, "minute": 60, "second": 1}
+	monthsOf  = map[fragment.Unit]int64{"year": 12, "quarter": 3, "month": 1}
+)
+
+// dateFields are what EXTRACT takes.
+var dateFields = map[string]fragment.Field{
+	"year": "year", "isoyear": "isoyear", "quarter": "quarter", "month": "month", "week": "week", "isoweek": "week", "day": "day",
+	"doy": "doy", "dayofyear": "doy", "dow": "dow", "isodow": "isodow", "hour": "hour", "minute": "minute", "second": "second",
+}
+
+// name reads the word of an argument: DAY, or 'day'.
+func (c *call) word(i int) string {
+	switch a := c.args[i]; {
+	case a.kind == termColumn && a.qualifier == "":
+		return strings.ToLower(a.name)
+	case a.kind == termLiteral && a.text:
+		return strings.ToLower(a.literal.Str())
+	}
+	return ""
+}
+
+func (c *call) unit(i int) fragment.Unit {
+	u, ok := dateUnits[c.word(i)]
+	if !ok {
+		c.refuse(i, "write year, quarter, month, week, day, hour, minute or second", "this is no unit of time")
+	}
+	return u
+}
+
+// clockTime reports whether a unit is smaller than a day.
+func clockTime(u fragment.Unit) bool { return u == "hour" || u == "minute" || u == "second" }
+
+func (c *call) field(f fragment.Field, i int) *fragment.Expr {
+	return c.op(fragment.OpExtract, textual(string(f)), c.day(i))
+}
+
+func (c *call) extract() *fragment.Expr {
+	word, d := c.word(0), c.args[1]
+	if d.kind == termCall && d.name == "age" && len(d.args) == 2 && (word == "year" || word == "month") {
+		age := newCall(d, c.resolve)
+		at, birth := age.days(0, 1)
+		op := map[string]fragment.Op{"year": fragment.OpIntDivide, "month": fragment.OpModulo}[word]
+		return c.op(op, c.op(fragment.OpMonths, birth, at), wholeNumber(12))
+	}
+	if d.kind == termOperator && d.name == "-" && (word == "epoch" || word == "day") && d.args[0].kind != termInterval && d.args[1].kind != termInterval {
+		if e := c.elapsed(d, word); e != nil {
+			return e
+		}
+	}
+	if word == "epoch" {
+		return c.seconds(c.op(fragment.OpSubtract, c.cast(c.day(1), value.TypeTimestamp), fragment.Literal(value.Timestamp(0))))
+	}
+	f, ok := dateFields[word]
+	if !ok {
+		c.refuse(0, "write year, quarter, month, week, day, doy, dow, isodow, isoyear, hour, minute, second or epoch", "there is no such part of a date")
+	}
+	return c.field(f, 1)
+}
+
+func (c *call) seconds(microseconds *fragment.Expr) *fragment.Expr {
+	return c.op(fragment.OpDivide, microseconds, wholeNumber(microsecondsPerSecond))
+}
+
+// elapsed is the seconds, or whole days, of a difference of timestamps; nil where the
+// difference is of something else.
+func (c *call) elapsed(difference *termSyntax, word string) *fragment.Expr {
+	args := unified(difference.args, c.resolve)
+	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
+		return nil
+	}
+	microseconds := c.op(fragment.OpSubtract, args...)
+	if word == "day" {
+		return c.op(fragment.OpIntDivide, microseconds, wholeNumber(microsecondsPerDay))
+	}
+	return c.seconds(microseconds)
+}
+
+func (c *call) dateTrunc() *fragment.Expr {
+	u, d := c.unit(0), c.day(1)
+	if d.Type == value.TypeDate && (clockTime(u) || u == "day") {
+		return d
+	}
+	return c.op(fragment.OpTruncate, textual(string(u)), d)
+}
+
+// add is +, also of a date and an interval, or of a date and days.
+func (c *call) add() *fragment.Expr {
+	for i, a := range c.args {
+		if a.kind == termInterval {
+			return c.shift(c.day(1-i), a, false)
+		}
+	}
+	return apply(c.at, fragment.OpAdd, c.unified()...)
+}
+
+func (c *call) subtract() *fragment.Expr {
+	if c.args[1].kind == termInterval {
+		return c.shift(c.day(0), c.args[1], true)
+	}
+	args := c.unified()
+	if args[0].Type == value.TypeTimestamp && args[1].Type == value.TypeTimestamp {
+		refuse(CodeType, c.at, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
+	}
+	e := apply(c.at, fragment.OpSubtract, args...)
+	if e.Type == value.TypeInt && !args[0].Type.Numeric() {
+		return folded(e)
+	}
+	return e
+}
+
+func (c *call) shift(d *fragment.Expr, interval *termSyntax, back bool) *fragment.Expr {
+	n := newCall(interval, c.resolve)
+	u, ok := dateUnits[interval.name]
+	if !ok {
+		refuse(CodeNotSupported, interval.at, "write it in seconds", "there are no intervals of %ss here", interval.name)
+	}
+	return c.moved(d, n.int(0), u, back)
+}
+
+// moved adds n units to a date or timestamp, or takes them away. A date stays one
+// unless the unit is shorter than a day.
+func (c *call) moved(d, n *fragment.Expr, u fragment.Unit, back bool) *fragment.Expr {
+	op := fragment.OpAdd
+	if back {
+		op = fragment.OpSubtract
+	}
+	times := func(by int64) *fragment.Expr {
+		if by == 1 {
+			return n
+		}
+		return c.op(fragment.OpMultiply, n, wholeNumber(by))
+	}
+	if months := monthsOf[u]; months > 0 {
+		n = times(months)
+		if back {
+			n = c.op(fragment.OpNegate, n)
+		}
+		return c.op(fragment.OpAddMonths, d, n)
+	}
+	if d.Type == value.TypeDate && clockTime(u) {
+		d = c.cast(d, value.TypeTimestamp)
+	}
+	by := secondsOf[u] / 86_400
+	if d.Type == value.TypeTimestamp {
+		by = secondsOf[u] * microsecondsPerSecond
+	}
+	n = times(by)
+	if n.Op == fragment.OpLiteral && !n.Value.IsNull() && n.Value.Int64() < 0 && n.Value.Int64() > -1<<62 { // d + -3 is d - 3
+		n = wholeNumber(-n.Value.Int64())
+		op = map[fragment.Op]fragment.Op{fragment.OpAdd: fragment.OpSubtract, fragment.OpSubtract: fragment.OpAdd}[op]
+	}
+	return c.op(op, d, n)
+}
+
+// dateAdd is DATE_ADD(d, INTERVAL n unit), DATE_ADD(d, days) and DATEADD(unit, n, d).
+func (c *call) dateAdd() *fragment.Expr {
+	if len(c.args) == 3 {
+		u := c.unit(0)
+		return c.moved(c.day(2), c.int(1), u, false)
+	}
+	return c.dateMoved(false)
+}
+
+func (c *call) dateSub() *fragment.Expr { return c.dateMoved(true) }
+
+func (c *call) dateMoved(back bool) *fragment.Expr {
+	if c.args[1].kind == termInterval {
+		return c.shift(c.day(0), c.args[1], back)
+	}
+	return c.moved(c.day(0), c.int(1), "day", back)
+}
+
+// dateDiff counts the boundaries of a unit between two days, as SQL Server does;
+// with two arguments the days from the second to the first, as MySQL does.
+func (c *call) dateDiff() *fragment.Expr {
+	if len(c.args) == 2 {
+		return c.op(fragment.OpSubtract, c.cast(c.day(0), value.TypeDate), c.cast(c.day(1), value.TypeDate))
+	}
+	u := c.unit(0)
+	from, to := c.days(1, 2)
+	begun := func(d *fragment.Expr) *fragment.Expr { return c.op(fragment.OpTruncate, textual(string(u)), d) }
+	switch {
+	case u == "year":
+		year := func(d *fragment.Expr) *fragment.Expr { return c.op(fragment.OpExtract, textual("year"), d) }
+		return c.op(fragment.OpSubtract, year(to), year(from))
+	case monthsOf[u] > 0:
+		n := c.op(fragment.OpMonths, begun(from), begun(to))
+		if u == "quarter" {
+			n = c.op(fragment.OpIntDivide, n, wholeNumber(3))
+		}
+		return n
+	case clockTime(u):
+		from, to = c.cast(from, value.TypeTimestamp), c.cast(to, value.TypeTimestamp)
+		return c.op(fragment.OpIntDivide, c.op(fragment.OpSubtract, begun(to), begun(from)), wholeNumber(secondsOf[u]*microsecondsPerSecond))
+	}
+	from, to = c.cast(from, value.TypeDate), c.cast(to, value.TypeDate)
+	if u == "week" {
+		return c.op(fragment.OpIntDivide, c.op(fragment.OpSubtract, begun(to), begun(from)), wholeNumber(7))
+	}
+	return c.op(fragment.OpSubtract, to, from)
+}
+
+// timestampDiff counts complete units, toward zero, as MySQL does.
+func (c *call) timestampDiff() *fragment.Expr {
+	u := c.unit(0)
+	from, to := c.days(1, 2)
+	if months := monthsOf[u]; months > 0 {
+		n := c.op(fragment.OpMonths, from, to)
+		if months > 1 {
+			n = c.op(fragment.OpIntDivide, n, wholeNumber(months))
+		}
+		return n
+	}
+	if from.Type == value.TypeDate && clockTime(u) {
+		from, to = c.cast(from, value.TypeTimestamp), c.cast(to, value.TypeTimestamp)
+	}
+	unit := secondsOf[u] / 86_400
+	if from.Type == value.TypeTimestamp {
+		unit = secondsOf[u] * microsecondsPerSecond
+	}
+	n := c.op(fragment.OpSubtract, to, from)
+	if unit > 1 {
+		n = c.op(fragment.OpIntDivide, n, wholeNumber(unit))
+	}
+	return n
+}
+
+func (c *call) ageInYears() *fragment.Expr {
+	birth, at := c.days(0, 1)
+	return c.op(fragment.OpIntDivide, c.op(fragment.OpMonths, birth, at), wholeNumber(12))
+}
+
+// lastDay moves from 31 January of the year to the month, and is cut to its last
+// day; the first of the next month less a day would not exist in December 9999.
+func (c *call) lastDay() *fragment.Expr {
+	d := c.cast(c.day(0), value.TypeDate)
+	january := c.op(fragment.OpAdd, c.op(fragment.OpTruncate, textual("year"), d), wholeNumber(30))
+	return c.op(fragment.OpAddMonths, january, c.op(fragment.OpSubtract, c.op(fragment.OpExtract, textual("month"), d), wholeNumber(1)))
+}
+
+func (c *call) makeDate() *fragment.Expr {
+	return c.op(fragment.OpMakeDate, c.int(0), c.int(1), c.int(2))
+}
+
+// toDate reads a text in a format of YYYY, MM, DD, each once, and other characters
+// than letters and digits between them.
+func (c *call) toDate() *fragment.Expr {
+	const hint = "write a format such as 'YYYY-MM-DD', 'DD/MM/YYYY' or 'YYYYMMDD'"
+	s, format := c.text(0), "YYYY-MM-DD"
+	if len(c.args) == 2 {
+		format = strings.ToUpper(c.constantText(1, hint).Value.Str())
+	}
+	if format == "YYYY-MM-DD" {
+		return c.cast(s, value.TypeDate)
+	}
+	at := map[string]int{}
+	rest := format
+	for _, part := range []string{"YYYY", "MM", "DD"} {
+		at[part] = strings.Index(format, part)
+		rest = strings.Replace(rest, part, "", 1)
+	}
+	between := func(r rune) bool { return strings.ContainsRune("-/. ", r) }
+	if slices.Contains([]int{at["YYYY"], at["MM"], at["DD"]}, -1) || strings.IndexFunc(rest, func(r rune) bool { return !between(r) }) >= 0 {
+		c.refuse(1, hint, "this format of dates is not read")
+	}
+	var pattern strings.Builder
+	pattern.WriteByte('^')
+	for _, r := range format {
+		switch {
+		case !between(r):
+			pattern.WriteString("[0-9]")
+		case r == '.':
+			pattern.WriteString(`\.`)
+		default:
+			pattern.WriteRune(r)
+		}
+	}
+	pattern.WriteByte('$')
+	portable, err := fragment.Regexp(pattern.String(), false)
+	if err != nil {
+		mistyped(c.args[1].at, err, hint)
+	}
+	part := func(name string) *fragment.Expr {
+		return c.op(fragment.OpSubstring, s, wholeNumber(int64(at[name]+1)), wholeNumber(int64(len(name))))
+	}
+	dash := textual("-")
+	iso := c.op(fragment.OpConcat, part("YYYY"), dash, part("MM"), dash, part("DD"))
+	return c.op(fragment.OpCase, c.op(fragment.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
+}

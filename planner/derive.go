@@ -1,0 +1,759 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// maxQueryDepth bounds queries within queries.
+const maxQueryDepth = 16
+
+// derived is a planned query within a query: each of its rows is one patient's, or
+// all that it reads is public.
+type derived struct {
+	*fragment.Derived
+	table   *catalog.Table
+	columns []column // as the query names them
+}
+
+// item is a column of a query: what it is called, and what it is.
+type item struct {
+	name string
+	expr *fragment.Expr
+}
+
+// derive plans a query in place of a table.
+func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
+	if r.composer != nil {
+		return r.composer.derive(q, within)
+	}
+	if r.depth >= maxQueryDepth {
+		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+	}
+	if limit := cmpOr(q.limit, q.offset); limit != nil {
+		refuse(CodeNotSupported, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
+			"LIMIT in a query within a query would choose among patients")
+	}
+	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}
+	if q.combined != nil {
+		return in.combine(q.combined, at)
+	}
+	return in.selected(q.selected)
+}
+
+func cmpOr(a, b *termSyntax) *termSyntax {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// combine plans UNION, INTERSECT and EXCEPT of rows.
+func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
+	left, right := r.derive(c.left, r.scope, c.at), r.derive(c.right, r.scope, c.at)
+	how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[c.operator]
+	if c.all {
+		if how != fragment.CombineUnion {
+			refuse(CodeNotSupported, c.at, "leave out ALL", "%s ALL is not answered", strings.ToUpper(c.operator))
+		}
+		how = fragment.CombineAll
+	}
+	if len(left.columns) != len(right.columns) {
+		refuse(CodeType, c.at, "select as many columns on both sides", "%s combines %d columns with %d", strings.ToUpper(c.operator), len(left.columns), len(right.columns))
+	}
+	if left.table.Public != right.table.Public {
+		refuse(CodeNoPatient, c.at, "join the public table instead", "%s combines rows of patients with rows that have none", strings.ToUpper(c.operator))
+	}
+	// Both sides in one form: the visible columns, of one type, then the patient's id where it is not among them.
+	var items [2][]item
+	var sides [2]*resolver
+	for side, d := range []*derived{left, right} {
+		other := []*derived{right, left}[side]
+		sides[side] = &resolver{catalog: r.catalog, depth: r.depth}
+		s := sides[side].adopt(d, "", c.at)
+		for i, column := range d.columns {
+			mine, _ := s.column(column.name)
+			theirs, _ := other.table.Column(other.columns[i].column)
+			e := s.expr(mine)
+			switch {
+			case column.untyped:
+				e = fragment.Literal(value.Null(theirs.Type))
+			case other.columns[i].untyped:
+			case mine.Type != theirs.Type:
+				e = common(c.at, e, theirs.Type)
+			}
+			items[side] = append(items[side], item{left.columns[i].name, e})
+		}
+	}
+	if !left.table.Public {
+		p, q := slices.IndexFunc(items[0], func(i item) bool { return sides[0].readsPatientID(i.expr) }), slices.IndexFunc(items[1], func(i item) bool { return sides[1].readsPatientID(i.expr) })
+		if p != q || p < 0 && how != fragment.CombineAll {
+			refuse(CodePatientsMixed, c.at, "select the patient's id as the same column on both sides", "%s would compare rows of different patients", strings.ToUpper(c.operator))
+		}
+	}
+	arms := []*fragment.Derived{}
+	for side, whole := range []*derived{left, right} {
+		d := sides[side].aligned(items[side])
+		if passesOn(d.Derived, whole.Derived) {
+			d = whole
+		}
+		if d.Combine == how && how != fragment.CombineExcept && (side == 0 || how != fragment.CombineIntersect) {
+			arms = append(arms, d.Arms...) // (a UNION b) UNION c
+			continue
+		}
+		arms = append(arms, d.Derived)
+	}
+	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
+	projected := sides[0].aligned(items[0])
+	visible := projected.columns
+	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
+		for i := range visible {
+			visible[i].column = first.Columns[i].Name
+		}
+	}
+	return r.settleDerived(out, visible, at)
+}
+
+// passesOn reports whether a select passes on the columns of a derived relation as
+// they are, in their order.
+func passesOn(d, whole *fragment.Derived) bool {
+	columns := leaf(whole).Columns
+	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
+		return false
+	}
+	for i, o := range d.Columns {
+		if o.Function != "" || o.Expr.Op != fragment.OpColumn || o.Expr.Column != columns[i].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// leaf is the select that names the columns of a derived relation.
+func leaf(d *fragment.Derived) *fragment.Derived {
+	for d.Combine != "" {
+		d = d.Arms[0]
+	}
+	return d
+}
+
+// common converts an expression so that it can be combined with one of another type.
+func common(at Position, e *fragment.Expr, other value.Type) *fragment.Expr {
+	target := e.Type
+	switch {
+	case e.Type == value.TypeInt && other == value.TypeFloat, e.Type == value.TypeDate && other == value.TypeTimestamp:
+		target = other
+	case e.Type == value.TypeFloat && other == value.TypeInt, e.Type == value.TypeTimestamp && other == value.TypeDate:
+		return e
+	}
+	c, err := fragment.Cast(e, target)
+	if err != nil || target == e.Type {
+		refuse(CodeType, at, "CAST one of them", "a column is a %s on one side and a %s on the other", e.Type, other)
+	}
+	return c
+}
+
+// settleDerived checks a derived relation, as each node will, and learns from it what can be known.
+func (r *resolver) settleDerived(d *fragment.Derived, columns []column, at Position) *derived {
+	t, err := d.Table("derived", r.catalog)
+	if err != nil {
+		_, message, _ := strings.Cut(err.Error(), ": ")
+		refuse(CodeNotSupported, at, "", "%s", message)
+	}
+	return &derived{Derived: d, table: t, columns: columns}
+}
+
+// adopt makes a derived relation the only source of an empty resolver.
+func (r *resolver) adopt(d *derived, alias string, at Position) *source {
+	s := &source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}, table: d.table, at: at, alias: alias, columns: d.columns}
+	if alias == "" {
+		s.alias = " " + s.Name
+	}
+	r.sources = append(r.sources, s)
+	r.findPatient()
+	return s
+}
+
+// selected plans one SELECT whose rows stay those of patients.
+func (r *resolver) selected(s *selectSyntax) *derived {
+	r.rows(s)
+	r.tie()
+	return r.selectedFrom(s)
+}
+
+// selectedFrom plans what a SELECT makes of the rows that it reads.
+func (r *resolver) selectedFrom(s *selectSyntax) *derived {
+	if len(s.groupBy) > 1 {
+		refuse(CodeNotSupported, s.at, "group by one set of keys here", "several grouping sets within a query are not answered")
+	}
+	terms := r.starless(s.items)
+	aggregates := func(t *termSyntax) bool { return t != nil && aggregateWithin(t) != nil }
+	aggregated := len(s.groupBy) > 0 || aggregates(s.having)
+	windowed := s.qualify != nil
+	for _, t := range terms {
+		aggregated = aggregated || aggregates(t.term)
+		windowed = windowed || windowWithin(t.term) != nil
+	}
+	rows, resolve := r, r.row
+	if aggregated {
+		g := r.grouped(s, terms)
+		rows, resolve = g.next, g.output
+		if s.having != nil {
+			having := g.output(s.having)
+			if having.Type != value.TypeBool {
+				refuse(CodeType, s.having.at, "write a comparison, such as COUNT(*) > 1", "HAVING needs a condition")
+			}
+			rows.filter = normalizeConjunction(having)
+		}
+	} else if s.having != nil {
+		refuse(CodeSyntax, s.having.at, "write the condition into WHERE", "HAVING needs GROUP BY or an aggregate")
+	}
+	if windowed {
+		w := &windowing{in: rows, inner: resolve, next: &resolver{catalog: r.catalog, depth: r.depth}}
+		var items []item
+		for _, t := range terms {
+			items = append(items, item{t.name(), w.output(t.term)})
+		}
+		var qualify *fragment.Expr
+		if s.qualify != nil {
+			q := s.qualify
+			if q.kind == termColumn { // the name of a column of this SELECT
+				for _, t := range terms {
+					if t.alias == q.name {
+						q = t.term
+					}
+				}
+			}
+			qualify = w.output(w.aliases(q, terms))
+		}
+		rows = w.done(s.at)
+		if qualify != nil {
+			if qualify.Type != value.TypeBool {
+				refuse(CodeType, s.qualify.at, "write a comparison, such as ROW_NUMBER() OVER (…) = 1", "QUALIFY needs a condition")
+			}
+			rows.filter = normalizeConjunction(qualify)
+		}
+		if d := passOn(rows, items); d != nil && qualify == nil && !s.distinct {
+			return d
+		}
+		return rows.project(items, s.distinct)
+	}
+	var items []item
+	for _, t := range terms {
+		items = append(items, item{t.name(), resolve(t.term)})
+	}
+	if aggregated && !s.distinct && rows.filter == nil {
+		if d := passOn(rows, items); d != nil {
+			return d
+		}
+	}
+	return rows.project(items, s.distinct)
+}
+
+// passOn returns the grouped query itself, where the SELECT merely names its columns.
+func passOn(rows *resolver, items []item) *derived {
+	s := rows.sources[0]
+	var columns []column
+	for _, i := range items {
+		if i.expr.Op != fragment.OpColumn {
+			return nil
+		}
+		columns = append(columns, column{name: i.name, column: i.expr.Column})
+	}
+	return &derived{Derived: s.Derived, table: s.table, columns: columns}
+}
+
+// starless writes * out as the columns that it stands for.
+func (r *resolver) starless(items []itemSyntax) []itemSyntax {
+	var all []itemSyntax
+	for _, i := range items {
+		if i.term.kind != termStar {
+			all = append(all, i)
+			continue
+		}
+		for _, s := range r.sources {
+			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
+				continue
+			}
+			for _, c := range s.columns {
+				if i.term.qualifier == "" && slices.Contains(s.merged, c.name) {
+					continue
+				}
+				t := &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: c.name}
+				all = append(all, itemSyntax{term: t, alias: c.name})
+			}
+		}
+	}
+	return all
+}
+
+// project makes a derived relation of the rows: the items, and the patient's id
+// beside them where it is not one. Distinct rows are groups by all items.
+func (r *resolver) project(items []item, distinct bool) *derived {
+	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: distinct}
+	at := r.sources[0].at
+	var columns []column
+	for _, i := range items {
+		o := valueOutput(d, i.expr)
+		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+			d.Patient = o
+		}
+		columns = append(columns, column{name: i.name, column: o, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+	}
+	if r.patient != nil && d.Patient == "" {
+		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
+			refuse(CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT", "DISTINCT would compare rows of different patients")
+		}
+		d.Patient = valueOutput(d, r.patient)
+	}
+	return r.settleDerived(d, columns, at)
+}
+
+// aligned makes a side of UNION and its like: as many columns as items, so that
+// columns that are alike on one side still stand beside those of the other.
+func (r *resolver) aligned(items []item) *derived {
+	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter}
+	var columns []column
+	for _, i := range items {
+		name := "value"
+		if i.expr.Op == fragment.OpColumn {
+			name = i.expr.Column
+		}
+		name = freshOutput(d, name)
+		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: i.expr})
+		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+			d.Patient = name
+		}
+		columns = append(columns, column{name: i.name, column: name, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+	}
+	if r.patient != nil && d.Patient == "" {
+		d.Patient = valueOutput(d, r.patient)
+	}
+	return r.settleDerived(d, columns, r.sources[0].at)
+}
+
+// valueOutput adds a value to a derived relation, and returns its name there. What
+// is there already has its name, so that what a query calls it makes no difference.
+func valueOutput(d *fragment.Derived, e *fragment.Expr) string {
+	for _, o := range d.Columns {
+		if o.Function == "" && canonical(o.Expr) == canonical(e) {
+			return o.Name
+		}
+	}
+	name := "value"
+	if e.Op == fragment.OpColumn {
+		name = e.Column
+	}
+	d.Columns = append(d.Columns, fragment.Output{Name: freshOutput(d, name), Expr: e})
+	return d.Columns[len(d.Columns)-1].Name
+}
+
+func freshOutput(d *fragment.Derived, name string) string {
+	fresh := name
+	for n := 2; slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return strings.EqualFold(o.Name, fresh) }); n++ {
+		fresh = name + "_" + strconv.Itoa(n)
+	}
+	return fresh
+}
+
+// functionOutput adds a function of rows to a derived relation, and returns its name.
+func functionOutput(d *fragment.Derived, o fragment.Output, name string) string {
+	o.Name = ""
+	for _, other := range d.Columns {
+		same := other
+		same.Name = ""
+		if canonical(same) == canonical(o) {
+			return other.Name
+		}
+	}
+	o.Name = freshOutput(d, name)
+	d.Columns = append(d.Columns, o)
+	return o.Name
+}
+
+// determinesPatient reports whether the expression is the patient's id, or a key of
+// something that one patient has, such as a visit.
+func (r *resolver) determinesPatient(e *fragment.Expr) bool {
+	if e.Op != fragment.OpColumn {
+		return false
+	}
+	s := r.of(e.Relation)
+	if s == nil || s.table.Public || s.Join == fragment.JoinLeft {
+		return false
+	}
+	if r.isPatientID(s, e.Column) {
+		return true
+	}
+	return r.privateKey(keyOfColumn(s, e.Column))
+}
+
+// privateKey reports whether "table.column" is the key of a private table.
+func (r *resolver) privateKey(key string) bool {
+	name, _, _ := strings.Cut(key, ".")
+	t, ok := r.catalog.Table(name)
+	return ok && !t.Public
+}
+
+// grouping is a GROUP BY of one patient's rows.
+type grouping struct {
+	in    *resolver
+	d     *fragment.Derived
+	terms []itemSyntax // of SELECT, for names and numbers in GROUP BY
+	next  *resolver    // over the groups
+	name  string       // of the groups as a relation of next
+}
+
+func (r *resolver) grouped(s *selectSyntax, terms []itemSyntax) *grouping {
+	g := &grouping{in: r, terms: terms, d: &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: true}, name: "derived"}
+	var keys []*fragment.Expr
+	determined := r.patient == nil
+	if len(s.groupBy) > 0 {
+		for _, t := range s.groupBy[0] {
+			e := r.row(g.named(t))
+			determined = determined || r.determinesPatient(e)
+			keys = append(keys, e)
+		}
+	}
+	if !determined {
+		refuse(CodeNested, s.at, "group by the patient's id, too; or ask for this aggregate in a query of its own", "this query within a query aggregates over patients")
+	}
+	if r.patient != nil {
+		keys = append(keys, r.patient)
+	}
+	for _, e := range sortedUnique(keys) { // one order, whatever the query's
+		name := valueOutput(g.d, e)
+		if r.patient != nil && g.d.Patient == "" && r.readsPatientID(e) {
+			g.d.Patient = name
+		}
+	}
+	// All aggregates, so that the groups are known before anything reads them.
+	all := slices.Clone(terms)
+	if s.having != nil {
+		all = append(all, itemSyntax{term: s.having})
+	}
+	if s.qualify != nil {
+		all = append(all, itemSyntax{term: s.qualify})
+	}
+	for _, i := range all {
+		g.collect(i.term)
+	}
+	if len(g.d.Columns) == 0 {
+		refuse(CodeSyntax, s.at, "", "the query asks for nothing")
+	}
+	d := r.settleDerived(g.d, nil, s.at)
+	g.next = &resolver{catalog: r.catalog, depth: r.depth}
+	g.next.adopt(d, "", s.at)
+	g.name = g.next.sources[0].Name
+	return g
+}
+
+// named returns what a number or a name of SELECT's stands for in GROUP BY.
+func (g *grouping) named(t *termSyntax) *termSyntax {
+	if t.kind == termLiteral {
+		n := t.literal.Int64()
+		if t.literal.Type() != value.TypeInt || n < 1 || n > int64(len(g.terms)) {
+			refuse(CodeSyntax, t.at, "write a column, or its number from 1", "GROUP BY %s names no column of SELECT", t.literal)
+		}
+		return g.terms[n-1].term
+	}
+	if t.kind == termColumn && t.qualifier == "" && g.in.lookup(t) == nil {
+		for _, i := range g.terms {
+			if i.alias == t.name {
+				return i.term
+			}
+		}
+	}
+	return t
+}
+
+// collect adds the aggregates within a term to the groups' columns.
+func (g *grouping) collect(t *termSyntax) {
+	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+		g.aggregate(t)
+		return
+	}
+	for _, a := range t.args {
+		g.collect(a)
+	}
+	if t.over != nil {
+		for _, a := range t.over.partition {
+			g.collect(a)
+		}
+		for _, o := range t.over.orderBy {
+			g.collect(o.term)
+		}
+	}
+}
+
+// output resolves a term over the groups.
+func (g *grouping) output(t *termSyntax) *fragment.Expr {
+	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+		name := g.aggregate(t)
+		for _, c := range g.next.sources[0].table.Columns {
+			if c.Name == name {
+				return fragment.Column(g.name, c.Name, c.Type)
+			}
+		}
+	}
+	if aggregateWithin(t) == nil && t.kind != termLiteral {
+		if e := try(func() *fragment.Expr { return g.in.row(t) }); e != nil {
+			for _, o := range g.d.Columns {
+				if o.Function == "" && canonical(o.Expr) == canonical(e) {
+					return fragment.Column(g.name, o.Name, e.Type)
+				}
+			}
+		}
+		if t.kind == termColumn && t.qualifier == "" && g.in.lookup(t) == nil {
+			for _, i := range g.terms {
+				if i.alias == t.name && i.term != t {
+					return g.output(i.term)
+				}
+			}
+		}
+	}
+	if t.kind == termColumn {
+		g.in.row(t) // an unknown name is refused as such
+		refuse(CodeNotGrouped, t.at, "add it to GROUP BY, or aggregate it, such as MAX("+t.describe()+")", "%s differs from row to row within a group", t.describe())
+	}
+	return build(t, g.output)
+}
+
+// The functions of one patient's rows, by their SQL names.
+var rowFunctions = map[string]fragment.Function{
+	"count": fragment.FunctionCount, "sum": fragment.FunctionSum, "avg": fragment.FunctionAverage, "min": fragment.FunctionMin, "max": fragment.FunctionMax,
+	"bool_and": fragment.FunctionEvery, "every": fragment.FunctionEvery, "bool_or": fragment.FunctionAny, "any_value": fragment.FunctionMin,
+}
+
+// aggregate adds an aggregate of one patient's rows, and returns its column.
+func (g *grouping) aggregate(t *termSyntax) string {
+	o, name := g.in.function(t, g.in.row)
+	return functionOutput(g.d, o, name)
+}
+
+// function plans a function of one patient's rows, and what to call its column.
+func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) (fragment.Output, string) {
+	f, ok := rowFunctions[t.name]
+	if !ok {
+		refuse(CodeNotSupported, t.at, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.name))
+	}
+	star := t.star && f == fragment.FunctionCount
+	if !star && len(t.args) != 1 || t.star && !star {
+		refuse(CodeType, t.at, "", "%s takes one argument", strings.ToUpper(t.name))
+	}
+	if star {
+		if t.filter == nil {
+			return fragment.Output{Function: fragment.FunctionRows}, "rows"
+		}
+		one := fragment.Literal(value.Int(1))
+		return fragment.Output{Function: f, Expr: apply(t.at, fragment.OpCase, conditionOf(t.filter, "FILTER", resolve), one, fragment.Literal(value.Null(value.TypeInt)))}, "count"
+	}
+	x := resolve(t.args[0])
+	if t.filter != nil {
+		x = apply(t.at, fragment.OpCase, conditionOf(t.filter, "FILTER", resolve), x, fragment.Literal(value.Null(x.Type)))
+	}
+	o := fragment.Output{Function: f, Expr: x}
+	name := t.name
+	if x.Op == fragment.OpColumn {
+		name += "_" + x.Column
+	}
+	switch {
+	case t.distinct && f == fragment.FunctionCount:
+		o.Function = fragment.FunctionDistinct
+	case t.distinct && (f == fragment.FunctionSum || f == fragment.FunctionAverage):
+		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
+	case f == fragment.FunctionSum || f == fragment.FunctionAverage:
+		if !x.Type.Numeric() {
+			refuse(CodeType, t.args[0].at, "write CAST("+t.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(t.name), x.Type)
+		}
+		if x.Type == value.TypeFloat {
+			facts := r.facts(x)
+			if r.patient == nil && !facts.Bounded() {
+				return o, name // of public rows
+			}
+			if !facts.Bounded() {
+				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
+					"%s needs bounds, so that the sum of floats is exact", strings.ToUpper(t.name))
+			}
+			g, err := fragment.NewGrid(facts.Lower, facts.Upper, false, false, 1)
+			if err != nil {
+				mistyped(t.args[0].at, err, "")
+			}
+			o.Grid = &g
+		}
+	case (f == fragment.FunctionEvery || f == fragment.FunctionAny) && x.Type != value.TypeBool:
+		refuse(CodeType, t.args[0].at, "write a condition", "%s needs a condition", strings.ToUpper(t.name))
+	}
+	return o, name
+}
+
+// windowWithin returns the first function with OVER in a term.
+func windowWithin(t *termSyntax) *termSyntax {
+	if t.over != nil {
+		return t
+	}
+	for _, a := range t.args {
+		if w := windowWithin(a); w != nil {
+			return w
+		}
+	}
+	return nil
+}
+
+// windowing plans functions over windows of one patient's rows: an inner query
+// computes them beside the columns that the SELECT reads, and the SELECT reads that.
+type windowing struct {
+	in    *resolver
+	inner func(*termSyntax) *fragment.Expr // resolves a term over the rows of in
+	d     fragment.Derived
+	next  *resolver
+}
+
+const windowRelation = "derived"
+
+// output resolves a term over the rows with their windows.
+func (w *windowing) output(t *termSyntax) *fragment.Expr {
+	if t.over != nil {
+		o, name := w.window(t)
+		name = functionOutput(&w.d, o, name)
+		return fragment.Column(windowRelation, name, o.Type())
+	}
+	if windowWithin(t) == nil && t.kind != termLiteral {
+		e := w.inner(t)
+		return fragment.Column(windowRelation, valueOutput(&w.d, e), e.Type)
+	}
+	return build(t, w.output)
+}
+
+// aliases puts what SELECT calls by a name in its place within QUALIFY.
+func (w *windowing) aliases(t *termSyntax, terms []itemSyntax) *termSyntax {
+	if t.kind == termColumn && t.qualifier == "" {
+		for _, i := range terms {
+			if i.alias == t.name && windowWithin(i.term) != nil {
+				return i.term
+			}
+		}
+	}
+	if len(t.args) == 0 || t.over != nil {
+		return t
+	}
+	replaced := *t
+	replaced.args = nil
+	for _, a := range t.args {
+		replaced.args = append(replaced.args, w.aliases(a, terms))
+	}
+	return &replaced
+}
+
+var windowFunctions = map[string]fragment.Function{
+	"row_number": fragment.FunctionRowNumber, "rank": fragment.FunctionRank, "dense_rank": fragment.FunctionDenseRank,
+	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
+}
+
+func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
+	name := strings.ToUpper(t.name)
+	win := &fragment.Window{}
+	determined := w.in.patient == nil
+	var partition []*fragment.Expr
+	for _, p := range t.over.partition {
+		e := w.inner(p)
+		if !w.in.readsPatientID(e) || w.in.patient == nil {
+			partition = append(partition, e)
+		}
+		determined = determined || w.in.determinesPatient(e)
+	}
+	if !determined {
+		refuse(CodePatientsMixed, t.at, "add the patient's id to PARTITION BY", "%s OVER (…) would read rows of different patients", name)
+	}
+	partition = sortedUnique(partition)
+	if w.in.patient != nil {
+		partition = append([]*fragment.Expr{w.in.patient}, partition...)
+	}
+	win.Partition = partition
+	for _, o := range t.over.orderBy {
+		win.Order = append(win.Order, o.order(w.inner(o.term)))
+	}
+	frame := t.over.frame
+	f, special := windowFunctions[t.name]
+	if !special {
+		if !isAggregate(t.name) && rowFunctions[t.name] == "" {
+			refuse(CodeFunction, t.at, "", "there is no window function %s here", name)
+		}
+		o, outputName := w.in.function(t, w.inner)
+		if frame != nil && len(win.Order) > 0 {
+			win.Frame = &fragment.Frame{From: max(frame.from, -fragment.Unbounded), To: min(frame.to, fragment.Unbounded)}
+		}
+		o.Window = win
+		return o, outputName
+	}
+	if len(win.Order) == 0 {
+		refuse(CodeSyntax, t.at, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+	}
+	o := fragment.Output{Function: f, Window: win}
+	arguments := 0
+	switch f {
+	case fragment.FunctionLag, fragment.FunctionLead:
+		arguments, win.Offset = 1, 1
+		if len(t.args) == 2 {
+			arguments = 2
+			if n := t.args[1]; n.kind != termLiteral || n.literal.Type() != value.TypeInt || n.literal.Int64() < 1 || n.literal.Int64() > 1000 {
+				refuse(CodeType, n.at, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
+			}
+			win.Offset = int(t.args[1].literal.Int64())
+		}
+	case fragment.FunctionFirst, fragment.FunctionLast:
+		arguments = 1
+	}
+	if len(t.args) != arguments || t.star || t.distinct || t.filter != nil {
+		refuse(CodeType, t.at, "", "%s does not take these arguments", name)
+	}
+	if f == fragment.FunctionLast && (frame == nil || frame.to < fragment.Unbounded) {
+		refuse(CodeNotSupported, t.at, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+			"LAST_VALUE reads up to the current row only, unless its frame reaches the end")
+	}
+	if arguments > 0 {
+		o.Expr = w.inner(t.args[0])
+	}
+	return o, strings.ReplaceAll(string(f), " ", "_")
+}
+
+// done makes the inner query, and returns the rows that it yields.
+func (w *windowing) done(at Position) *resolver {
+	d := &w.d
+	d.Relations, d.Filter = w.in.relations(), w.in.filter
+	if w.in.patient != nil {
+		d.Patient = valueOutput(d, w.in.patient)
+	}
+	// Rows that are alike in all that is read may change places; no others.
+	var ties []*fragment.Expr
+	for _, o := range d.Columns {
+		if o.Expr != nil {
+			ties = append(ties, o.Expr)
+		}
+	}
+	ties = sortedUnique(ties)
+	for i := range d.Columns {
+		if o := &d.Columns[i]; o.Window != nil && o.Tied() {
+			o.Window.Ties = ties
+		}
+	}
+	w.next.adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
+	return w.next
+}
+
+// try runs a resolution that may be refused, and returns nil where it is.
+func try(resolve func() *fragment.Expr) (e *fragment.Expr) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(*Error); !ok {
+				panic(r)
+			}
+			e = nil
+		}
+	}()
+	return resolve()
+}

@@ -1,0 +1,177 @@
+package planner
+
+import (
+	"math"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// COUNT(DISTINCT x) is the number of values of x that some patient has. Neither that
+// number nor a patient's part in it adds up over hospitals, so what is released is a
+// histogram: for each value that x can have, the rows that have it, of which a patient adds
+// max_rows at most. The number is read from it.
+//
+// No reading is exact: a value that one patient has looks like a value that nobody has,
+// which is the point. readDistinct counts the values whose noisy count passes a threshold that
+// an empty one passes seldom, so that it expects to count half a value too many at most. It misses values
+// of fewer rows than that (thresholdOf, which explain tells), and so errs to the low side.
+
+// distinctLimit is the largest domain whose values are counted.
+const distinctLimit = 1000
+
+// values are the counts of each value, in the order of the domain.
+func (a *argument) values() []fragment.Partial {
+	at := a.call.args[0].at
+	cases := make([]*fragment.Expr, 0, 2*len(a.domain)+1)
+	for i, v := range a.domain {
+		cases = append(cases, apply(at, fragment.OpEqual, a.x.Expr, fragment.Literal(v)), fragment.Literal(value.Int(int64(i))))
+	}
+	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Null(value.TypeInt)))...)
+	n := max(2, len(a.domain))
+	a.value = float64(len(a.domain))
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1, Unit: a.unit()}}}
+}
+
+func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domain)) }
+
+// thresholdOf is the number of rows from which one of n values counts as had by somebody: nobody's
+// values pass it by noise alone half a time in n.
+func (t tree) thresholdOf(n float64) float64 { return -t.noise.Quantile(1 / (2 * n)) }
+
+// readDistinct estimates how many of the first n counts are above 0.
+//
+// The interval holds with the confidence at any counts. Its low end is how many values are above 0 by Holm's
+// procedure (1979) at half of what is left of the confidence, so that with that probability none of them
+// is had by nobody. Its high end leaves out those that are below the least that a count above 0 can be,
+// likewise; there are none unless the noise is far less than a row.
+func readDistinct(t tree, n, confidence float64) (x, low, high float64) {
+	counts := t.counts[:int(n)]
+	least := 1 / float64(t.Row())
+	present, absent := make([]float64, len(counts)), make([]float64, len(counts))
+	threshold := t.thresholdOf(n)
+	for i, y := range counts {
+		if y >= threshold && y > 0 {
+			x++
+		}
+		present[i] = t.noise.CDF(-y)       // P(noise >= y): that nobody's value looks like that
+		absent[i] = t.noise.CDF(y - least) // that somebody's does
+	}
+	alpha := (1 - confidence) / 2
+	low, high = float64(holm(present, alpha)), n-float64(holm(absent, alpha))
+	if low > high { // each wrong with probability alpha at most
+		low, high = 0, n
+	}
+	return math.Max(low, math.Min(high, x)), low, high
+}
+
+// holm gives how many hypotheses of these p-values are rejected, so that any true one is with
+// probability at most alpha (Holm 1979).
+func holm(p []float64, alpha float64) int {
+	slices.Sort(p)
+	for i, v := range p {
+		if !(v <= alpha/float64(len(p)-i)) {
+			return i
+		}
+	}
+	return len(p)
+}
+
+// APPROX_BOUNDS(x) finds bounds where neither the catalog nor the researcher knows any: it releases
+// one histogram over powers of two, from -2^62 to 2^62, and tells the outermost buckets that
+// hold more than noise would put there (after ApproxBounds of Google's differential-privacy library). The answer is for a CLAMP in a query to come. What
+// few rows hold beyond the bounds is not seen.
+
+const (
+	lastPower  = 62
+	firstPower = -20 // of reals; smaller ones count as 0
+	// boundsAlarm is the probability with which any bucket that is empty passes for one that is not.
+	boundsAlarm = 1e-3
+)
+
+// edges are the inner edges of the buckets of APPROX_BOUNDS.
+func edges(t value.Type) []float64 {
+	first := firstPower
+	if t == value.TypeInt {
+		first = 0
+	}
+	var all []float64
+	for k := lastPower; k >= first; k-- {
+		all = append(all, -math.Ldexp(1, k))
+	}
+	for k := first; k <= lastPower; k++ {
+		all = append(all, math.Ldexp(1, k))
+	}
+	return all
+}
+
+// powers are the counts of the buckets of APPROX_BOUNDS.
+func (a *argument) powers() []fragment.Partial {
+	at, x := a.call.args[0].at, a.x.Expr
+	if !x.Type.Numeric() {
+		refuse(CodeType, at, "write CAST("+a.call.args[0].describe()+" AS float)", "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
+	}
+	literal := func(edge float64) *fragment.Expr {
+		if x.Type == value.TypeInt {
+			return fragment.Literal(value.Int(int64(edge)))
+		}
+		return fragment.Literal(value.Float(edge))
+	}
+	cases := []*fragment.Expr{apply(at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt))}
+	inner := edges(x.Type)
+	for i, edge := range inner {
+		cases = append(cases, apply(at, fragment.OpLess, x, literal(edge)), fragment.Literal(value.Int(int64(i))))
+	}
+	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Int(int64(len(inner)))))...)
+	n := len(inner) + 1
+	a.value = float64(a.call.bin)
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1, Unit: a.unit()}}}
+}
+
+// readBound tells the lower end (which 0) or the upper one; NaN where no bucket holds enough. The
+// interval is where the outermost value lies, as far as that can be told: nothing is said of its far side.
+func readBound(t tree, which, _ float64) (x, low, high float64) {
+	kind := value.TypeFloat
+	if t.Branching == len(edges(value.TypeInt))+1 {
+		kind = value.TypeInt
+	}
+	all := append(append([]float64{-math.Ldexp(1, lastPower+1)}, edges(kind)...), math.Ldexp(1, lastPower+1))
+	threshold := -t.noise.Quantile(boundsAlarm / float64(len(t.counts)))
+	full := func(y float64) bool { return y >= threshold && y > 0 }
+	if which == 0 {
+		i := slices.IndexFunc(t.counts, full)
+		if i < 0 {
+			return math.NaN(), -inf, inf
+		}
+		return all[i], -inf, all[i+1]
+	}
+	for i := len(t.counts) - 1; i >= 0; i-- {
+		if full(t.counts[i]) {
+			return all[i+1], all[i], inf
+		}
+	}
+	return math.NaN(), -inf, inf
+}
+
+// distinctValues plans COUNT(DISTINCT x) of an x whose values are known, and reports whether it is one.
+func (b *builder) distinctValues(a *argument, t *termSyntax) bool {
+	if t.name != "count" {
+		return false
+	}
+	e := try(func() *fragment.Expr { return b.row(t.args[0]) })
+	if e == nil {
+		return false
+	}
+	patient := false
+	e.Columns(func(relation, column string) {
+		s := b.of(relation)
+		patient = patient || s != nil && b.isPatientID(s, column)
+	})
+	domain := slices.DeleteFunc(slices.Clone(b.facts(e).Domain), value.Value.IsNull)
+	if patient || len(domain) == 0 || len(domain) > distinctLimit {
+		return false
+	}
+	a.x, a.domain = operand{Expr: e, term: t.args[0]}, domain
+	return true
+}

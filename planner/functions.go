@@ -1,0 +1,588 @@
+package planner
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// scalar is a function of the values of one row.
+type scalar struct {
+	usage       string // as a person writes it
+	least, most int    // arguments
+	build       func(c *call) *fragment.Expr
+}
+
+// call is a function, or an operator that is built like one, with its arguments.
+type call struct {
+	*termSyntax
+	resolve func(*termSyntax) *fragment.Expr
+}
+
+func newCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *call {
+	known := map[*termSyntax]*fragment.Expr{} // each argument is resolved once
+	return &call{t, func(t *termSyntax) *fragment.Expr {
+		e, ok := known[t]
+		if !ok {
+			e = resolve(t)
+			known[t] = e
+		}
+		return e
+	}}
+}
+
+func (c *call) refuse(i int, hint, format string, args ...any) {
+	refuse(CodeType, c.args[i].at, hint, format, args...)
+}
+
+// op applies an operation; one of constants alone is computed here and now.
+func (c *call) op(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	return folded(apply(c.at, op, args...))
+}
+
+func folded(e *fragment.Expr) *fragment.Expr {
+	for _, a := range e.Args {
+		if a.Op != fragment.OpLiteral {
+			return e
+		}
+	}
+	return fragment.Literal(fragment.Evaluate(e, nil))
+}
+
+func (c *call) cast(e *fragment.Expr, t value.Type) *fragment.Expr {
+	x, err := fragment.Cast(e, t)
+	if err != nil {
+		mistyped(c.at, err, "")
+	}
+	if e.Type == t {
+		return e
+	}
+	return folded(x)
+}
+
+// unified resolves all arguments to one type where they can have it.
+func (c *call) unified() []*fragment.Expr { return unified(c.args, c.resolve) }
+
+// as resolves argument i, which is of type t if it is a NULL and nothing tells.
+func (c *call) as(i int, t value.Type) *fragment.Expr {
+	if a := c.args[i]; a.kind == termLiteral && !a.literal.Valid() {
+		return fragment.Literal(value.Null(t))
+	}
+	return c.resolve(c.args[i])
+}
+
+func (c *call) number(i int) *fragment.Expr {
+	e := c.as(i, value.TypeFloat)
+	if !e.Type.Numeric() {
+		hint := ""
+		if e.Type == value.TypeText {
+			hint = "write CAST(" + e.String() + " AS float)"
+		}
+		c.refuse(i, hint, "%s needs a number, and this is a %s", strings.ToUpper(c.name), e.Type)
+	}
+	return e
+}
+
+func (c *call) int(i int) *fragment.Expr {
+	e := c.as(i, value.TypeInt)
+	if e.Type != value.TypeInt {
+		c.refuse(i, "write CAST(x AS int)", "%s needs a whole number here, and this is a %s", strings.ToUpper(c.name), e.Type)
+	}
+	return e
+}
+
+func (c *call) text(i int) *fragment.Expr {
+	e := c.as(i, value.TypeText)
+	if e.Type != value.TypeText {
+		c.refuse(i, "write CAST(x AS text)", "%s needs a text, and this is a %s", strings.ToUpper(c.name), e.Type)
+	}
+	return e
+}
+
+// joined resolves an argument of || or CONCAT, which take whatever has one text form.
+func (c *call) joined(i int) *fragment.Expr {
+	e := c.as(i, value.TypeText)
+	if e.Type == value.TypeFloat || e.Type == value.TypeTimestamp {
+		hint := "round it and cast it to int first"
+		if e.Type == value.TypeTimestamp {
+			hint = "write CAST(x AS date)"
+		}
+		c.refuse(i, hint, "engines write a %s as different texts", e.Type)
+	}
+	return c.cast(e, value.TypeText)
+}
+
+// day resolves a date or timestamp, which may be written as a string.
+func (c *call) day(i int) *fragment.Expr {
+	e, a := c.as(i, value.TypeDate), c.args[i]
+	if a.kind == termLiteral && a.text {
+		for _, t := range []value.Type{value.TypeDate, value.TypeTimestamp} {
+			if v, err := value.Parse(t, a.literal.Str()); err == nil {
+				return fragment.Literal(v)
+			}
+		}
+		c.refuse(i, "write it as 2020-12-31", "%q is no date", a.literal.Str())
+	}
+	if e.Type != value.TypeDate && e.Type != value.TypeTimestamp {
+		hint := ""
+		if e.Type == value.TypeText {
+			hint = "write CAST(" + e.String() + " AS date)"
+		}
+		c.refuse(i, hint, "%s needs a date or a timestamp, and this is a %s", strings.ToUpper(c.name), e.Type)
+	}
+	return e
+}
+
+// days resolves two dates or two timestamps; a date among timestamps becomes one.
+func (c *call) days(i, k int) (a, b *fragment.Expr) {
+	a, b = c.day(i), c.day(k)
+	if a.Type != b.Type {
+		a, b = c.cast(a, value.TypeTimestamp), c.cast(b, value.TypeTimestamp)
+	}
+	return a, b
+}
+
+// constant resolves an argument that must be known before any row is read.
+func (c *call) constant(i int, hint string) value.Value {
+	e := c.resolve(c.args[i])
+	if e.Op != fragment.OpLiteral || e.Value.IsNull() {
+		c.refuse(i, hint, "%s takes a constant here", strings.ToUpper(c.name))
+	}
+	return *e.Value
+}
+
+func (c *call) constantText(i int, hint string) *fragment.Expr {
+	v := c.constant(i, hint)
+	if v.Type() != value.TypeText {
+		c.refuse(i, hint, "%s takes a constant text here", strings.ToUpper(c.name))
+	}
+	return fragment.Literal(v)
+}
+
+func wholeNumber(n int64) *fragment.Expr  { return fragment.Literal(value.Int(n)) }
+func textual(s string) *fragment.Expr     { return fragment.Literal(value.Text(s)) }
+func nothing(t value.Type) *fragment.Expr { return fragment.Literal(value.Null(t)) }
+
+// direct is a function that is an operation of the fragment.
+func direct(op fragment.Op, usage string, least, most int) scalar {
+	return scalar{usage, least, most, func(c *call) *fragment.Expr { return c.op(op, c.unified()...) }}
+}
+
+func ofNumber(op fragment.Op, usage string) scalar {
+	return scalar{usage, 1, 1, func(c *call) *fragment.Expr { return c.op(op, c.number(0)) }}
+}
+
+func ofText(op fragment.Op, usage string) scalar {
+	return scalar{usage, 1, 1, func(c *call) *fragment.Expr { return c.op(op, c.text(0)) }}
+}
+
+// field is a part of a date as a function: YEAR(d).
+func field(f fragment.Field, usage string) scalar {
+	return scalar{usage, 1, 1, func(c *call) *fragment.Expr { return c.field(f, 0) }}
+}
+
+// scalars is the one table of functions of a row; its keys are what a query may write.
+var scalars = map[string]scalar{
+	"abs": ofNumber(fragment.OpAbs, "ABS(x)"), "floor": ofNumber(fragment.OpFloor, "FLOOR(x)"),
+	"ceil": ofNumber(fragment.OpCeiling, "CEIL(x)"), "ceiling": ofNumber(fragment.OpCeiling, "CEILING(x)"),
+	"round": {"ROUND(x[, digits])", 1, 2, (*call).round},
+	"trunc": {"TRUNC(x[, digits])", 1, 2, (*call).trunc}, "truncate": {"TRUNCATE(x[, digits])", 1, 2, (*call).trunc},
+	"mod": direct(fragment.OpModulo, "MOD(a, b)", 2, 2), "sign": {"SIGN(x)", 1, 1, (*call).sign},
+	"sqrt": ofNumber(fragment.OpSqrt, "SQRT(x)"), "exp": ofNumber(fragment.OpExp, "EXP(x)"), "ln": ofNumber(fragment.OpLn, "LN(x)"),
+	"log10": ofNumber(fragment.OpLog10, "LOG10(x)"), "log2": {"LOG2(x)", 1, 1, (*call).log2}, "log": {"LOG(base, x)", 1, 2, (*call).log},
+	"power": {"POWER(x, y)", 2, 2, (*call).power}, "pow": {"POW(x, y)", 2, 2, (*call).power},
+	"pi":           {"PI()", 0, 0, func(*call) *fragment.Expr { return fragment.Literal(value.Float(math.Pi)) }},
+	"width_bucket": {"WIDTH_BUCKET(x, low, high, n)", 4, 4, (*call).widthBucket},
+	"clamp":        {"CLAMP(x, low, high)", 3, 3, (*call).clamp},
+	"least":        direct(fragment.OpLeast, "LEAST(x, …)", 1, 100), "greatest": direct(fragment.OpGreatest, "GREATEST(x, …)", 1, 100),
+
+	"coalesce": direct(fragment.OpCoalesce, "COALESCE(x, …)", 1, 100), "ifnull": direct(fragment.OpCoalesce, "IFNULL(x, y)", 2, 2),
+	"nvl": direct(fragment.OpCoalesce, "NVL(x, y)", 2, 2), "isnull": {"ISNULL(x[, y])", 1, 2, (*call).isNull},
+	"nullif": {"NULLIF(x, y)", 2, 2, (*call).nullIf}, "nvl2": {"NVL2(x, y, z)", 3, 3, (*call).nvl2},
+	"if": {"IF(condition, x, y)", 3, 3, (*call).choose}, "iif": {"IIF(condition, x, y)", 3, 3, (*call).choose},
+	"decode": {"DECODE(x, a, y, …, z)", 3, 100, (*call).decode},
+
+	"extract": {"EXTRACT(field FROM d)", 2, 2, (*call).extract}, "date_part": {"DATE_PART('field', d)", 2, 2, (*call).extract},
+	"datepart": {"DATEPART(field, d)", 2, 2, (*call).extract},
+	"year":     field(fragment.FieldYear, "YEAR(d)"), "quarter": field(fragment.FieldQuarter, "QUARTER(d)"), "month": field(fragment.FieldMonth, "MONTH(d)"),
+	"week": field(fragment.FieldWeek, "WEEK(d)"), "weekofyear": field(fragment.FieldWeek, "WEEKOFYEAR(d)"),
+	"day": field(fragment.FieldDay, "DAY(d)"), "dayofmonth": field(fragment.FieldDay, "DAYOFMONTH(d)"), "dayofyear": field(fragment.FieldDOY, "DAYOFYEAR(d)"),
+	"isodow": field(fragment.FieldISODOW, "ISODOW(d)"), "isoyear": field(fragment.FieldISOYear, "ISOYEAR(d)"),
+	"hour": field(fragment.FieldHour, "HOUR(t)"), "minute": field(fragment.FieldMinute, "MINUTE(t)"), "second": field(fragment.FieldSecond, "SECOND(t)"),
+	"date_trunc": {"DATE_TRUNC('unit', d)", 2, 2, (*call).dateTrunc}, "datetrunc": {"DATETRUNC(unit, d)", 2, 2, (*call).dateTrunc},
+	"date_add": {"DATE_ADD(d, INTERVAL n unit)", 2, 3, (*call).dateAdd}, "dateadd": {"DATEADD(unit, n, d)", 3, 3, (*call).dateAdd},
+	"timestampadd": {"TIMESTAMPADD(unit, n, d)", 3, 3, (*call).dateAdd}, "date_sub": {"DATE_SUB(d, INTERVAL n unit)", 2, 2, (*call).dateSub},
+	"datediff": {"DATEDIFF(unit, from, to)", 2, 3, (*call).dateDiff}, "date_diff": {"DATE_DIFF('unit', from, to)", 3, 3, (*call).dateDiff},
+	"timestampdiff": {"TIMESTAMPDIFF(unit, from, to)", 3, 3, (*call).timestampDiff},
+	"age_in_years":  {"AGE_IN_YEARS(birth, at)", 2, 2, (*call).ageInYears},
+	"last_day":      {"LAST_DAY(d)", 1, 1, (*call).lastDay}, "eomonth": {"EOMONTH(d)", 1, 1, (*call).lastDay},
+	"make_date": {"MAKE_DATE(year, month, day)", 3, 3, (*call).makeDate}, "datefromparts": {"DATEFROMPARTS(year, month, day)", 3, 3, (*call).makeDate},
+	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate},
+	"date":    {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.args[0]), value.TypeDate) }},
+
+	"lower": ofText(fragment.OpLower, "LOWER(s)"), "lcase": ofText(fragment.OpLower, "LCASE(s)"),
+	"upper": ofText(fragment.OpUpper, "UPPER(s)"), "ucase": ofText(fragment.OpUpper, "UCASE(s)"),
+	"length": ofText(fragment.OpLength, "LENGTH(s)"), "char_length": ofText(fragment.OpLength, "CHAR_LENGTH(s)"),
+	"character_length": ofText(fragment.OpLength, "CHARACTER_LENGTH(s)"),
+	"trim":             {"TRIM(s[, characters])", 1, 2, (*call).trim}, "btrim": {"BTRIM(s[, characters])", 1, 2, (*call).trim},
+	"ltrim": {"LTRIM(s[, characters])", 1, 2, (*call).trim}, "rtrim": {"RTRIM(s[, characters])", 1, 2, (*call).trim},
+	"substring": {"SUBSTRING(s, start[, length])", 2, 3, (*call).substring}, "substr": {"SUBSTR(s, start[, length])", 2, 3, (*call).substring},
+	"mid":  {"MID(s, start, length)", 3, 3, (*call).substring},
+	"left": {"LEFT(s, n)", 2, 2, (*call).left}, "right": {"RIGHT(s, n)", 2, 2, (*call).right},
+	"lpad": {"LPAD(s, n[, fill])", 2, 3, (*call).pad}, "rpad": {"RPAD(s, n[, fill])", 2, 3, (*call).pad},
+	"concat": {"CONCAT(x, …)", 1, 60, (*call).concat}, "replace": {"REPLACE(s, 'from', 'to')", 3, 3, (*call).replace},
+	"position":  {"POSITION(part IN s)", 2, 2, func(c *call) *fragment.Expr { return c.position(0, 1) }},
+	"locate":    {"LOCATE(part, s)", 2, 2, func(c *call) *fragment.Expr { return c.position(0, 1) }},
+	"charindex": {"CHARINDEX(part, s)", 2, 2, func(c *call) *fragment.Expr { return c.position(0, 1) }},
+	"strpos":    {"STRPOS(s, part)", 2, 2, func(c *call) *fragment.Expr { return c.position(1, 0) }},
+	"instr":     {"INSTR(s, part)", 2, 2, func(c *call) *fragment.Expr { return c.position(1, 0) }},
+	"contains":  {"CONTAINS(s, part)", 2, 2, func(c *call) *fragment.Expr { return c.op(fragment.OpGreater, c.position(1, 0), wholeNumber(0)) }},
+	"starts_with": {"STARTS_WITH(s, part)", 2, 2, func(c *call) *fragment.Expr {
+		part := c.text(1)
+		return c.op(fragment.OpEqual, c.op(fragment.OpSubstring, c.text(0), wholeNumber(1), c.op(fragment.OpLength, part)), part)
+	}},
+	"split_part":     {"SPLIT_PART(s, 'separator', n)", 3, 3, (*call).splitPart},
+	"regexp_like":    {"REGEXP_LIKE(s, 'pattern')", 2, 2, (*call).regexp},
+	"regexp_matches": {"REGEXP_MATCHES(s, 'pattern')", 2, 2, (*call).regexp},
+}
+
+// dice would make an answer depend on how often it is asked; what depends on when it
+// is asked, the parser refuses.
+var dice = map[string]bool{
+	"random": true, "rand": true, "newid": true, "uuid": true, "gen_random_uuid": true, "setseed": true, "tablesample": true,
+}
+
+// unanswered are functions that mean different things in different databases, or
+// would; and what to write instead.
+var unanswered = map[string]string{
+	"len": "write LENGTH(s), or LENGTH(RTRIM(s)) for what LEN means to SQL Server", "dayofweek": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1",
+	"weekday": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1", "age": "write AGE_IN_YEARS(birth, at), or EXTRACT(YEAR FROM AGE(at, birth))",
+	"add_months": "write d + INTERVAL 'n' MONTH", "months_between": "write TIMESTAMPDIFF(MONTH, from, to)",
+	"to_char": "group by EXTRACT(…) or DATE_TRUNC(…)", "date_format": "group by EXTRACT(…) or DATE_TRUNC(…)", "format": "", "strftime": "group by EXTRACT(…) or DATE_TRUNC(…)",
+	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
+	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)", "to_timestamp": "write CAST(x AS timestamp)",
+	"md5": "", "hash": "", "sha256": "", "sleep": "", "pg_sleep": "",
+}
+
+func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	name := strings.ToUpper(t.name)
+	switch hint, known := unanswered[t.name]; {
+	case dice[t.name]:
+		refuse(CodeNotSupported, t.at, "select by what the columns hold", "an answer must not depend on chance, so there is no %s", name)
+	case known:
+		refuse(CodeNotSupported, t.at, hint, "%s is not answered", name)
+	}
+	f, ok := scalars[t.name]
+	if !ok {
+		var names []string
+		for name := range scalars {
+			names = append(names, name)
+		}
+		for name := range aggregates {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		refuse(CodeFunction, t.at, nearest(t.name, names), "there is no function %s here", name)
+	}
+	if t.star || t.distinct || len(t.args) < f.least || len(t.args) > f.most {
+		refuse(CodeType, t.at, "write "+f.usage, "%s does not take these arguments", name)
+	}
+	return f.build(newCall(t, resolve))
+}
+
+// operations are the operators that are more than one operation of the fragment.
+var operations = map[string]func(c *call) *fragment.Expr{
+	"+": (*call).add, "-": (*call).subtract, "||": (*call).concatenate,
+	"ilike": (*call).ilike, "regexp": (*call).regexp, "iregexp": (*call).regexp,
+}
+
+// Numbers.
+
+func (c *call) round() *fragment.Expr {
+	digits := wholeNumber(0)
+	if len(c.args) == 2 {
+		digits = c.resolve(c.args[1])
+	}
+	return apply(c.at, fragment.OpRound, c.number(0), digits)
+}
+
+// trunc rounds toward zero: at some digits, of x times a power of ten.
+func (c *call) trunc() *fragment.Expr {
+	x, scale := c.number(0), 1.0
+	if len(c.args) == 2 {
+		digits := c.constant(1, "write a whole number from 0 to 15")
+		if digits.Type() != value.TypeInt || digits.Int64() < 0 || digits.Int64() > 15 {
+			c.refuse(1, "write a whole number from 0 to 15", "the digits are out of range")
+		}
+		scale = math.Pow10(int(digits.Int64()))
+	}
+	if x.Type == value.TypeInt {
+		return x
+	}
+	by := fragment.Literal(value.Float(scale))
+	if scale > 1 {
+		x = c.op(fragment.OpMultiply, x, by)
+	}
+	cut := c.op(fragment.OpCase, c.op(fragment.OpLess, x, wholeNumber(0)), c.op(fragment.OpCeiling, x), c.op(fragment.OpFloor, x))
+	if scale > 1 {
+		cut = c.op(fragment.OpDivide, cut, by)
+	}
+	return cut
+}
+
+func (c *call) sign() *fragment.Expr {
+	x, zero := c.number(0), wholeNumber(0)
+	return c.op(fragment.OpCase, c.op(fragment.OpGreater, x, zero), wholeNumber(1), c.op(fragment.OpLess, x, zero), wholeNumber(-1),
+		c.op(fragment.OpEqual, x, zero), zero, nothing(value.TypeInt))
+}
+
+func (c *call) log() *fragment.Expr {
+	if len(c.args) == 1 {
+		refuse(CodeNotSupported, c.at, "write LN(x) or LOG10(x)", "LOG(x) is natural in some databases and decimal in others")
+	}
+	return c.op(fragment.OpDivide, c.op(fragment.OpLn, c.number(1)), c.op(fragment.OpLn, c.number(0)))
+}
+
+func (c *call) log2() *fragment.Expr {
+	return c.op(fragment.OpDivide, c.op(fragment.OpLn, c.number(0)), fragment.Literal(value.Float(math.Ln2)))
+}
+
+func (c *call) power() *fragment.Expr { return c.op(fragment.OpPower, c.number(0), c.number(1)) }
+
+// widthBucket numbers the buckets from 1 to n, 0 being below and n + 1 above them.
+func (c *call) widthBucket() *fragment.Expr {
+	const hint = "write WIDTH_BUCKET(x, low, high, n) with low < high and 1 to 500 buckets"
+	low, high, n := c.constant(1, hint), c.constant(2, hint), c.constant(3, hint)
+	for i, v := range []value.Value{low, high, n} {
+		if !v.Type().Numeric() || i == 2 && v.Type() != value.TypeInt {
+			c.refuse(1+i, hint, "this is a %s", v.Type())
+		}
+	}
+	if low.Float64() >= high.Float64() || n.Int64() < 1 || n.Int64() > 500 {
+		c.refuse(1, hint, "the range of the buckets is empty, or they are too many")
+	}
+	x, first, last := c.number(0), fragment.Literal(low), fragment.Literal(high)
+	share := c.op(fragment.OpDivide, c.op(fragment.OpSubtract, x, first), fragment.Literal(value.Float(high.Float64()-low.Float64())))
+	at := c.op(fragment.OpAdd, c.cast(c.op(fragment.OpFloor, c.op(fragment.OpMultiply, share, fragment.Literal(n))), value.TypeInt), wholeNumber(1))
+	// Rounding cannot lead out of the range.
+	at = c.op(fragment.OpGreatest, c.op(fragment.OpLeast, at, fragment.Literal(n)), wholeNumber(1))
+	return c.op(fragment.OpCase, c.op(fragment.OpLess, x, first), wholeNumber(0), c.op(fragment.OpLess, x, last), at,
+		c.op(fragment.OpGreaterOrEqual, x, last), wholeNumber(n.Int64()+1), nothing(value.TypeInt))
+}
+
+func (c *call) clamp() *fragment.Expr {
+	args := c.unified()
+	x, lower, upper := args[0], args[1], args[2]
+	within := apply(c.at, fragment.OpGreatest, apply(c.at, fragment.OpLeast, x, upper), lower)
+	return apply(c.at, fragment.OpCase, apply(c.at, fragment.OpIsNull, x), nothing(within.Type), within)
+}
+
+// NULL and choices.
+
+func (c *call) isNull() *fragment.Expr {
+	if len(c.args) == 1 {
+		return apply(c.at, fragment.OpIsNull, c.resolve(c.args[0]))
+	}
+	return apply(c.at, fragment.OpCoalesce, c.unified()...)
+}
+
+func (c *call) nullIf() *fragment.Expr {
+	args := c.unified()
+	same := apply(c.at, fragment.OpEqual, args...)
+	return apply(c.at, fragment.OpCase, same, nothing(args[0].Type), args[0])
+}
+
+func (c *call) nvl2() *fragment.Expr {
+	values := unified(c.args[1:], c.resolve)
+	return apply(c.at, fragment.OpCase, apply(c.at, fragment.OpIsNull, c.resolve(c.args[0])), values[1], values[0])
+}
+
+func (c *call) choose() *fragment.Expr { // the condition is no part of the common type
+	return apply(c.at, fragment.OpCase, append([]*fragment.Expr{c.as(0, value.TypeBool)}, unified(c.args[1:], c.resolve)...)...)
+}
+
+// decode compares as Oracle does: a NULL equals a NULL.
+func (c *call) decode() *fragment.Expr {
+	var results []*termSyntax
+	for i := 2; i < len(c.args); i += 2 {
+		results = append(results, c.args[i])
+	}
+	if len(c.args)%2 == 0 {
+		results = append(results, c.args[len(c.args)-1])
+	} else {
+		results = append(results, &termSyntax{kind: termLiteral, at: c.at})
+	}
+	values := unified(results, c.resolve)
+	var args []*fragment.Expr
+	for i := 1; i+1 < len(c.args); i += 2 {
+		pair := unified([]*termSyntax{c.args[0], c.args[i]}, c.resolve)
+		same := apply(c.at, fragment.OpNot, apply(c.at, fragment.OpDistinct, pair...))
+		args = append(args, same, values[i/2])
+	}
+	return apply(c.at, fragment.OpCase, append(args, values[len(values)-1])...)
+}
+
+// buildCast converts to the type of a CAST. A bool is made here: from an int, 0
+// being false, and from the usual words.
+func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+	c := newCall(t, resolve)
+	x := c.as(0, t.castType)
+	if t.castType == value.TypeBool {
+		switch x.Type {
+		case value.TypeInt:
+			return c.op(fragment.OpNotEqual, x, wholeNumber(0))
+		case value.TypeText:
+			said := c.op(fragment.OpLower, c.op(fragment.OpLeftTrim, c.op(fragment.OpRightTrim, x, textual(" ")), textual(" ")))
+			among := func(words ...string) *fragment.Expr {
+				args := []*fragment.Expr{said}
+				for _, w := range words {
+					args = append(args, textual(w))
+				}
+				return c.op(fragment.OpIn, args...)
+			}
+			return c.op(fragment.OpCase, among("true", "t", "yes", "y", "on", "1"), fragment.Literal(value.Bool(true)),
+				among("false", "f", "no", "n", "off", "0"), fragment.Literal(value.Bool(false)), nothing(value.TypeBool))
+		}
+	}
+	if x.Type == t.castType {
+		return x
+	}
+	e, err := fragment.Cast(x, t.castType)
+	if err != nil {
+		hint := ""
+		if t.castType == value.TypeText {
+			hint = "round it and cast it to int first"
+		}
+		mistyped(t.at, err, hint)
+	}
+	if f := folded(e); f.Op == fragment.OpLiteral && !f.Value.IsNull() {
+		return f
+	}
+	return e
+}
+
+// Texts.
+
+func (c *call) trim() *fragment.Expr {
+	x, characters := c.text(0), textual(" ")
+	if len(c.args) == 2 {
+		characters = c.constantText(1, "write the characters as a string")
+	}
+	if c.name != "ltrim" {
+		x = c.op(fragment.OpRightTrim, x, characters)
+	}
+	if c.name != "rtrim" {
+		x = c.op(fragment.OpLeftTrim, x, characters)
+	}
+	return x
+}
+
+// atLeast refuses a constant below a limit, where databases differ; what rows hold
+// is computed by the SQL standard.
+func (c *call) atLeast(i int, least int64, hint string) *fragment.Expr {
+	e := c.int(i)
+	if e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Value.Int64() < least {
+		c.refuse(i, hint, "databases differ in what %d means here", e.Value.Int64())
+	}
+	return e
+}
+
+func (c *call) substring() *fragment.Expr {
+	start := c.atLeast(1, 1, "count from 1; for the end of a text write RIGHT(s, n)")
+	length := wholeNumber(math.MaxInt32)
+	if len(c.args) == 3 {
+		length = c.atLeast(2, 0, "write a length of 0 or more")
+	}
+	return c.op(fragment.OpSubstring, c.text(0), start, length)
+}
+
+func (c *call) left() *fragment.Expr {
+	return c.op(fragment.OpSubstring, c.text(0), wholeNumber(1), c.atLeast(1, 0, "write a length of 0 or more"))
+}
+
+func (c *call) right() *fragment.Expr {
+	s, n := c.text(0), c.atLeast(1, 0, "write a length of 0 or more")
+	start := c.op(fragment.OpAdd, c.op(fragment.OpSubtract, c.op(fragment.OpLength, s), n), wholeNumber(1))
+	return c.op(fragment.OpSubstring, s, start, n)
+}
+
+func (c *call) pad() *fragment.Expr {
+	const hint = "write a whole number from 0 to 200, and a string"
+	n := c.constant(1, hint)
+	if n.Type() != value.TypeInt || n.Int64() < 0 || n.Int64() > 200 {
+		c.refuse(1, hint, "the length is out of range")
+	}
+	fill := " "
+	if len(c.args) == 3 {
+		if fill = c.constantText(2, hint).Value.Str(); fill == "" {
+			c.refuse(2, hint, "there is nothing to fill with")
+		}
+	}
+	length := fragment.Literal(n)
+	padding := textual(string([]rune(strings.Repeat(fill, int(n.Int64())))[:n.Int64()]))
+	s := c.op(fragment.OpSubstring, c.text(0), wholeNumber(1), length)
+	if c.name == "rpad" {
+		return c.op(fragment.OpSubstring, c.op(fragment.OpConcat, s, padding), wholeNumber(1), length)
+	}
+	missing := c.op(fragment.OpSubtract, length, c.op(fragment.OpLength, s))
+	return c.op(fragment.OpConcat, c.op(fragment.OpSubstring, padding, wholeNumber(1), missing), s)
+}
+
+// concatenate is ||: of a NULL it is NULL.
+func (c *call) concatenate() *fragment.Expr {
+	var parts []*fragment.Expr
+	for i := range c.args {
+		if x := c.joined(i); x.Op == fragment.OpConcat {
+			parts = append(parts, x.Args...)
+		} else {
+			parts = append(parts, x)
+		}
+	}
+	return c.op(fragment.OpConcat, parts...)
+}
+
+// concat is CONCAT: a NULL adds nothing.
+func (c *call) concat() *fragment.Expr {
+	parts := make([]*fragment.Expr, len(c.args))
+	for i := range c.args {
+		parts[i] = c.joined(i)
+		if parts[i].Op != fragment.OpLiteral || parts[i].Value.IsNull() {
+			parts[i] = c.op(fragment.OpCoalesce, parts[i], textual(""))
+		}
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return c.op(fragment.OpConcat, parts...)
+}
+
+func (c *call) replace() *fragment.Expr {
+	const hint = "write both as strings"
+	return c.op(fragment.OpReplace, c.text(0), c.constantText(1, hint), c.constantText(2, hint))
+}
+
+func (c *call) position(part, within int) *fragment.Expr {
+	return c.op(fragment.OpPosition, c.text(part), c.text(within))
+}
+
+func (c *call) splitPart() *fragment.Expr {
+	const hint = "write SPLIT_PART(s, ',', 1), counting from 1"
+	return c.op(fragment.OpSplit, c.text(0), c.constantText(1, hint), fragment.Literal(c.constant(2, hint)))
+}
+
+func (c *call) ilike() *fragment.Expr {
+	pattern := c.constantText(1, "write the pattern as a string")
+	return c.op(fragment.OpLike, c.op(fragment.OpLower, c.text(0)), c.op(fragment.OpLower, pattern))
+}
+
+func (c *call) regexp() *fragment.Expr {
+	pattern := c.constantText(1, "write the pattern as a string")
+	portable, err := fragment.Regexp(pattern.Value.Str(), c.name == "iregexp")
+	if err != nil {
+		mistyped(c.args[1].at, err, "see the reference for what patterns hold")
+	}
+	return c.op(fragment.OpRegexp, c.text(0), textual(portable))
+}

@@ -1,0 +1,103 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// used are the columns of one relation that something reads.
+type used map[string]bool
+
+// prune leaves out of derived relations what nothing reads, so that a query that
+// names more than it needs is the same query, and no database computes it.
+func prune(relations []fragment.Relation, exprs ...*fragment.Expr) []fragment.Relation {
+	reads := map[string]used{}
+	note := func(e *fragment.Expr) {
+		if e == nil {
+			return
+		}
+		e.Columns(func(relation, column string) {
+			if reads[relation] == nil {
+				reads[relation] = used{}
+			}
+			reads[relation][column] = true
+		})
+	}
+	for _, e := range exprs {
+		note(e)
+	}
+	for _, r := range relations {
+		note(r.On)
+	}
+	out := slices.Clone(relations)
+	for i, r := range out {
+		if r.Derived != nil {
+			out[i].Derived = pruned(r.Derived, reads[r.Name])
+		}
+	}
+	return out
+}
+
+// pruned returns the derived relation with what is used of it.
+func pruned(d *fragment.Derived, reads used) *fragment.Derived {
+	out := *d
+	if d.Combine != "" {
+		return prunedArms(d, reads)
+	}
+	out.Columns = nil
+	var exprs []*fragment.Expr
+	for _, o := range d.Columns {
+		// A value that groups rows decides which rows there are.
+		if !reads[o.Name] && o.Name != d.Patient && !(d.Grouped && o.Function == "") {
+			continue
+		}
+		out.Columns = append(out.Columns, o)
+		exprs = append(exprs, o.Expr)
+		if w := o.Window; w != nil {
+			exprs = append(append(exprs, w.Partition...), w.Ties...)
+			for _, by := range w.Order {
+				exprs = append(exprs, by.Expr)
+			}
+		}
+	}
+	if len(out.Columns) == 0 { // rows alone count
+		out.Columns = d.Columns[:1:1]
+		exprs = append(exprs, d.Columns[0].Expr)
+	}
+	out.Relations = prune(d.Relations, append(exprs, d.Filter)...)
+	return &out
+}
+
+func prunedArms(d *fragment.Derived, reads used) *fragment.Derived {
+	out := *d
+	out.Arms = nil
+	first := d.Arms[0]
+	for first.Combine != "" {
+		first = first.Arms[0]
+	}
+	for _, arm := range d.Arms {
+		keep := used{}
+		for i, o := range first.Columns {
+			// What is combined by comparing rows needs all that it compares.
+			if d.Combine != fragment.CombineAll || arm.Combine != "" || first != d.Arms[0] || reads[o.Name] {
+				if arm.Combine == "" {
+					keep[arm.Columns[i].Name] = true
+				} else {
+					keep[o.Name] = true
+				}
+			}
+		}
+		out.Arms = append(out.Arms, pruned(arm, keep))
+	}
+	// Each arm keeps its patient; where they end up in other places, nothing is left out.
+	place := func(arm *fragment.Derived) int {
+		return slices.IndexFunc(arm.Columns, func(o fragment.Output) bool { return o.Name == arm.Patient })
+	}
+	for _, arm := range out.Arms {
+		if d.Combine == fragment.CombineAll && (len(arm.Columns) != len(out.Arms[0].Columns) || place(arm) != place(out.Arms[0])) {
+			return d
+		}
+	}
+	return &out
+}

@@ -1,0 +1,268 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// allot gives each partial aggregate its share of the budget: the largest weight of the
+// columns that read it, all divided by what they have in common.
+//
+// Without weights all shares are equal, which is close to the best. Let the error of a column be
+// sum a_p*e_p, in units of each partial's bound; then shares proportional to |a_p| make
+// the expected square the smallest under Gaussian noise. A mean has a = 1 for its sum and
+// a = (mean - centre)/bound for its count, of mean square 1/3 where the mean may be anywhere within
+// its bounds; the best shares, 1 to 0.58, then have 7 % less variance than equal ones.
+func (b *builder) allot() {
+	p := b.plan
+	if len(b.query.Weights) == 0 {
+		return
+	}
+	shares := make([]int, len(p.Fragment.Partials))
+	unused := len(b.query.Weights)
+	for _, w := range b.query.Weights {
+		if w < 1 || w > fragment.MaxShare {
+			refuse(CodeParameter, Position{Line: 1, Column: 1}, "give weights from 1 to 1000", "a weight is out of range")
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Columns {
+		name := c.Name
+		w, ok := b.query.Weights[name]
+		if !ok {
+			name, _, _ = strings.Cut(name, " [") // a bin of a histogram
+			w, ok = b.query.Weights[name]
+		}
+		if ok && !seen[name] {
+			seen[name] = true
+			unused--
+		}
+		if ok && !c.Noisy {
+			refuse(CodeParameter, Position{Line: 1, Column: 1}, "give weights to columns that are aggregates", "the column %s has no noise, and so no weight", c.Name)
+		}
+		for _, a := range p.aggregatesOf(c.expr) {
+			for _, partial := range p.Aggregates[a].Partials {
+				shares[partial] = max(shares[partial], w)
+			}
+		}
+	}
+	if unused > 0 {
+		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give weights by the names of columns of the answer: "+strings.Join(p.noisyNames(), ", "), "a weight is given to a column that is not there")
+	}
+	common := 0
+	for i := range shares {
+		shares[i] = max(1, shares[i])
+		common = divisor(common, shares[i])
+	}
+	for i := range shares {
+		p.Fragment.Partials[i].Share = shares[i] / common
+	}
+	if !slices.ContainsFunc(shares, func(s int) bool { return s != common }) { // equal: as if none were given
+		for i := range shares {
+			p.Fragment.Partials[i].Share = 0
+		}
+	}
+}
+
+// divisor is the greatest common one.
+func divisor(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+func (p *Plan) noisyNames() []string {
+	var names []string
+	for _, c := range p.Columns {
+		if c.Noisy {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// reach finds the smallest epsilon, to three digits, at which every noisy column is
+// expected to be as accurate as asked for.
+func (b *builder) reach(a Accuracy) {
+	start := Position{Line: 1, Column: 1}
+	if !(a.HalfWidth > 0) || !(a.Confidence > 0 && a.Confidence < 1) || !(b.query.MaxEpsilon > 0) || !(a.Of >= 0) || math.IsInf(a.Of, 1) {
+		refuse(CodeParameter, start, "give a number above 0", "the accuracy is out of range")
+	}
+	if a.Of > 0 {
+		b.plan.supposed = a.Of
+	}
+	if a.Relative && b.plan.supposed == 0 {
+		refuse(CodeAccuracy, start, "say how many values to expect in each group, such as `accuracy = 5 % of 1000`, or ask for a half-width in the unit of the answer, such as 50 patients",
+			"a share of an answer that nobody knows yet cannot be promised, and the catalog does not tell how many patients there are")
+	}
+	// errorAt is the widest half-width in units of what is asked for.
+	errorAt := func(epsilon float64) (widest float64) {
+		b.query.Epsilon = epsilon
+		b.release()
+		for _, x := range b.plan.Expected(a.Confidence) {
+			target := a.HalfWidth
+			if a.Relative {
+				target *= math.Abs(x.Value)
+			}
+			switch {
+			case math.IsNaN(x.HalfWidth):
+				refuse(CodeAccuracy, start, "say how many values to expect in each group, such as `accuracy = 2 of 1000`, or ask for an epsilon",
+					"the error of %s depends on how many values there are", x.Column)
+			case a.Relative && (math.IsNaN(target) || target == 0):
+				refuse(CodeAccuracy, start, "ask for a half-width in the unit of the answer", "%s may well be 0, of which there is no share", x.Column)
+			}
+			widest = math.Max(widest, x.HalfWidth/target)
+		}
+		return widest
+	}
+	const enough = 1 - 1e-6 // an end just beyond a whole number is rounded outward to the next
+	if got := errorAt(b.query.MaxEpsilon); got > enough {
+		refuse(CodeAccuracy, start, "ask for less, lower max_rows or max_groups, or group more coarsely",
+			"at the largest epsilon allowed, %g, an interval is %.3g times as wide as asked for", b.query.MaxEpsilon, got)
+	}
+	low, high := 0.0, b.query.MaxEpsilon
+	for high-low > high/1000 && high > 1e-6 {
+		if middle := (low + high) / 2; errorAt(middle) > enough {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	decimals := 2 - int(math.Floor(math.Log10(high)))
+	unit := math.Pow10(decimals)
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(math.Ceil(high*unit)/unit, 'f', max(decimals, 0), 64), 64)
+	if err != nil {
+		panic(err) // a formatted number parses
+	}
+	b.query.Epsilon = math.Min(b.query.MaxEpsilon, rounded)
+}
+
+// release chooses the noise and prices it.
+func (b *builder) release() {
+	p, proof, at := b.plan, b.plan.Proof, b.syntax.at
+	var err error
+	l0 := int64(proof.Groups) * p.Fragment.Weight()
+	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {
+		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give a number well below one over the number of patients, such as 1e-9", "delta is out of range")
+	}
+	noiseDelta := b.query.Delta
+	if p.Selection != nil {
+		noiseDelta /= 2
+	}
+	least := p.Coordinate(0).Weight
+	for i := range p.Fragment.Partials {
+		least = min(least, p.Coordinate(i).Weight)
+	}
+	p.Noise = dp.Choose(l0, least, b.query.Epsilon, noiseDelta, b.federation.Accounting)
+	p.noise = p.noise[:0]
+	for i, partial := range p.Fragment.Partials {
+		p.noise = append(p.noise, p.Noise.Distribution(p.Coordinate(i)))
+		// Beyond, the sampler rounds each count of a tree, and a patient touches more
+		// of them than the weight of a tree allows for.
+		if partial.Buckets != nil && p.noise[i].Scale > 1<<39 {
+			refuse(CodeParameter, at, "ask with a larger epsilon, or lower max_rows", "the noise on a tree of counts would be too coarse")
+		}
+	}
+	threshold := 0.0
+	if s := p.Selection; s != nil {
+		threshold = b.query.Delta - p.Noise.Delta
+		s.Delta = threshold
+		if s.Threshold, err = p.Noise.Threshold(int64(proof.Groups), p.Coordinate(s.Partial), threshold); err != nil {
+			refuse(CodeParameter, at, "", "%s", err)
+		}
+	}
+	if p.Loss, err = p.Noise.Loss(threshold); err != nil {
+		refuse(CodeParameter, Position{Line: 1, Column: 1}, "", "%s", err)
+	}
+}
+
+// oneRow: no table has two rows of a patient.
+func (b *builder) oneRow() bool {
+	for _, s := range b.sources {
+		if !s.table.Public && !s.table.OneRowPerPatient {
+			return false
+		}
+	}
+	return true
+}
+
+// expect finds out how many values each group holds, where that is public: all of one table, of which the
+// catalog tells how many patients it has.
+func (b *builder) expect() {
+	if len(b.sources) != 1 || b.sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
+		return
+	}
+	t := b.sources[0].table
+	rows := max(1, min(t.TypicalRows, b.plan.Proof.Rows))
+	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
+}
+
+// warn tells of the bias that limits and bounds are expected to cause, as far as public information goes.
+func (b *builder) warn() {
+	p, proof := b.plan, b.plan.Proof
+	p.Warnings = nil
+	warn := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+			p.Warnings = append(p.Warnings, text)
+		}
+	}
+	for _, s := range b.sources {
+		if typical := s.table.TypicalRows; s.Derived == nil && !proof.OneRow && typical > proof.Rows {
+			warn("a patient may well have %d rows of %s, and %d count (max_rows): counts and sums come out low, averages and shares do not",
+				typical, s.table.Name, proof.Rows)
+		}
+	}
+	switch {
+	case proof.Truncates && proof.Cells > 0:
+		warn("a patient counts in %d of the %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups, proof.Cells)
+	case proof.Truncates:
+		warn("a patient counts in %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups)
+	}
+	for _, partial := range p.Fragment.Partials {
+		b.warnOfClamps(partial.Expr, warn)
+	}
+	for i := range p.Aggregates {
+		a := &p.Aggregates[i]
+		if a.function != countDistinct && a.function != aggregates["approx_bounds"] {
+			continue
+		}
+		of := a.Partials[0]
+		t := newTree(*p.Fragment.Partials[of].Buckets, nil, p.noise[of])
+		if a.function == countDistinct {
+			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.thresholdOf(a.argument)))
+		} else {
+			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.noise.Quantile(boundsAlarm/float64(t.Branching))))
+		}
+	}
+}
+
+// warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.
+func (b *builder) warnOfClamps(e *fragment.Expr, warn func(format string, args ...any)) {
+	if e == nil {
+		return
+	}
+	for _, a := range e.Args {
+		b.warnOfClamps(a, warn)
+	}
+	if e.Op != fragment.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != fragment.OpLeast || len(e.Args[0].Args) != 2 {
+		return
+	}
+	x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
+	if upper.Op != fragment.OpLiteral || lower.Op != fragment.OpLiteral {
+		return
+	}
+	known := b.facts(x)
+	if high := upper.Value.Float64(); !math.IsInf(known.Upper, 0) && high < known.Upper {
+		warn("%s may be up to %g, and counts as %g at most: sums and averages come out low where it is more", x, known.Upper, high)
+	}
+	if low := lower.Value.Float64(); !math.IsInf(known.Lower, 0) && low > known.Lower {
+		warn("%s may be down to %g, and counts as %g at least: sums and averages come out high where it is less", x, known.Lower, low)
+	}
+}

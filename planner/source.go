@@ -1,0 +1,547 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// source is one relation that a SELECT reads, and what the query calls it.
+type source struct {
+	fragment.Relation
+	table *catalog.Table // of the catalog, or what is known of a derived relation
+	at    Position
+	// alias is the query's name for it; "" for one that no name reaches, because the
+	// planner joined it.
+	alias   string
+	columns []column
+	// merged lists the columns that JOIN … USING made one with those of a source before.
+	merged []string
+	// signature tells equal subqueries, which are joined once.
+	signature string
+}
+
+// column is a column that a query can name.
+type column struct {
+	name   string // the query's
+	column string // the relation's
+	// untyped: it is NULL and nothing else, and takes the type of what it is combined with.
+	untyped bool
+}
+
+func (s *source) column(name string) (*catalog.Column, bool) {
+	for _, c := range s.columns {
+		if c.name == name {
+			return s.table.Column(c.column)
+		}
+	}
+	return nil, false
+}
+
+// ambiguous reports whether two different columns have the name.
+func (s *source) ambiguous(name string) bool {
+	first := ""
+	for _, c := range s.columns {
+		if c.name == name && first != "" && c.column != first {
+			return true
+		}
+		if c.name == name {
+			first = c.column
+		}
+	}
+	return false
+}
+
+func (s *source) expr(c *catalog.Column) *fragment.Expr {
+	return fragment.Column(s.Name, c.Name, c.Type)
+}
+
+// named lists a table's columns under their own names.
+func named(t *catalog.Table) []column {
+	var all []column
+	for _, c := range t.Columns {
+		all = append(all, column{name: strings.ToLower(c.Name), column: c.Name})
+	}
+	return all
+}
+
+// scope is the queries that WITH names, the innermost first.
+type scope struct {
+	withSyntax
+	within *scope // where its query is planned
+	next   *scope
+}
+
+func (s *scope) find(name string) *scope {
+	for ; s != nil; s = s.next {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// with puts the queries of WITH in scope: each sees those before it.
+func (s *scope) with(queries []withSyntax) *scope {
+	for _, w := range queries {
+		s = &scope{withSyntax: w, within: s, next: s}
+	}
+	return s
+}
+
+// resolver gives the names of one SELECT their columns and its terms their types.
+type resolver struct {
+	catalog *catalog.Catalog
+	scope   *scope
+	outer   *resolver // of the SELECT around a subquery, whose columns it may read
+	sources []*source
+	filter  *fragment.Expr
+	patient *fragment.Expr // the column of the patient's id; nil where all is public
+	// joining: ON is being resolved, where a subquery has no place.
+	joining bool
+	negated int // depth of NOTs around the term that is being resolved
+	depth   int // of queries within queries
+	// composer plans the queries within as releases of their own; nil where they are rows of patients.
+	composer *composer
+}
+
+func (r *resolver) relations() []fragment.Relation {
+	var all []fragment.Relation
+	for _, s := range r.sources {
+		all = append(all, s.Relation)
+	}
+	return all
+}
+
+// of returns the source of a relation, or nil where it is another SELECT's.
+func (r *resolver) of(relation string) *source {
+	if i := r.place(relation); i >= 0 {
+		return r.sources[i]
+	}
+	return nil
+}
+
+func (r *resolver) place(relation string) int {
+	return slices.IndexFunc(r.sources, func(s *source) bool { return s.Name == relation })
+}
+
+// isPatientID reports whether the column of a source holds the patient's id.
+func (r *resolver) isPatientID(s *source, column string) bool {
+	if s.Derived != nil {
+		return !s.table.Public && strings.EqualFold(s.table.Patient, column)
+	}
+	return r.catalog.IsPatientID(s.table.Name, column)
+}
+
+// readsPatientID reports whether the expression is the patient's id, in a row that has one.
+func (r *resolver) readsPatientID(e *fragment.Expr) bool {
+	if e.Op != fragment.OpColumn {
+		return false
+	}
+	s := r.of(e.Relation)
+	return s != nil && s.Join != fragment.JoinLeft && r.isPatientID(s, e.Column)
+}
+
+// from resolves the tables and their joins.
+func (r *resolver) from(tables []fromSyntax, at Position) {
+	if len(tables) == 0 {
+		refuse(CodeNoPatient, at, "write FROM and a table of the catalog", "the query reads no table")
+	}
+	for _, f := range tables {
+		r.join(r.source(f), f)
+	}
+}
+
+// source resolves one table, a query named by WITH, or a derived table.
+func (r *resolver) source(f fromSyntax) *source {
+	s := &source{at: f.at, alias: f.alias}
+	query, within := f.query, r.scope
+	columns := f.columns
+	if f.function != nil {
+		refuse(CodeNotSupported, f.at, "", "%s cannot be joined", strings.ToUpper(f.function.name))
+	}
+	if w := r.scope.find(f.table); query == nil && w != nil {
+		query, within = w.query, w.within
+		if columns == nil {
+			columns = w.columns
+		}
+	}
+	if query == nil && r.composer != nil {
+		refuse(CodeNotSupported, f.at, "join it within the query that aggregates", "an answer is joined with other answers only")
+	}
+	if query == nil {
+		t, ok := r.catalog.Table(f.table)
+		if !ok {
+			var names []string
+			for _, t := range r.catalog.Tables {
+				names = append(names, t.Name)
+			}
+			for w := r.scope; w != nil; w = w.next {
+				names = append(names, w.name)
+			}
+			refuse(CodeTable, f.at, nearest(f.table, names), "the catalog has no table %s", f.table)
+		}
+		s.table, s.columns = t, named(t)
+		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
+	} else {
+		d := r.derive(query, within, f.at)
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.columns = d.columns
+		s.table = d.table
+	}
+	if len(columns) > len(s.columns) {
+		refuse(CodeColumn, f.at, "name as many columns as the query has", "%s has %d columns", f.alias, len(s.columns))
+	}
+	s.columns = slices.Clone(s.columns)
+	for i, name := range columns {
+		s.columns[i].name = name
+	}
+	for _, o := range r.sources {
+		if o.alias == f.alias && f.alias != "" {
+			refuse(CodeAmbiguous, f.at, "give one of them another name with AS", "%s is used for two tables", f.alias)
+		}
+	}
+	if s.alias == "" {
+		s.alias = " " + s.Name // a derived table without a name: its columns can be named, it cannot
+	}
+	return s
+}
+
+// join adds a source as FROM joins it.
+func (r *resolver) join(s *source, f fromSyntax) {
+	using := f.using
+	if f.natural {
+		using = nil
+		for _, c := range s.columns {
+			for _, o := range r.sources {
+				if _, ok := o.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
+					using = append(using, &termSyntax{kind: termColumn, at: f.at, name: c.name})
+				}
+			}
+		}
+	}
+	switch f.join {
+	case joinCross:
+		s.Join = fragment.JoinCross
+	case joinInner:
+		s.Join = fragment.JoinInner
+	case joinLeft:
+		s.Join = fragment.JoinLeft
+	}
+	var conditions []*fragment.Expr
+	for _, t := range using {
+		left := r.column(t)
+		c, ok := s.column(t.name)
+		if !ok {
+			refuse(CodeColumn, t.at, "", "the joined table has no column %s", t.name)
+		}
+		conditions = append(conditions, fragment.Conjuncts(apply(t.at, fragment.OpEqual, left, s.expr(c)))...)
+		s.merged = append(s.merged, t.name)
+	}
+	r.sources = append(r.sources, s)
+	if f.on != nil {
+		r.joining = true
+		conditions = append(conditions, fragment.Conjuncts(r.condition(f.on, "ON"))...)
+		r.joining = false
+	}
+	switch {
+	case len(conditions) > 0:
+		s.On = conjunction(conditions)
+		if s.Join == fragment.JoinCross {
+			s.Join = fragment.JoinInner
+		}
+	case s.Join == fragment.JoinInner:
+		s.Join = fragment.JoinCross
+	case s.Join == fragment.JoinLeft:
+		refuse(CodeSyntax, f.at, "add ON and the columns that are equal", "LEFT JOIN lacks its condition")
+	}
+}
+
+// freshName names a relation by its table, so that plans read well and aliases
+// do not tell equal queries apart.
+func (r *resolver) freshName(table string) string {
+	name := table
+	for n := 2; ; n++ {
+		taken := false
+		for scope := r; scope != nil; scope = scope.outer {
+			taken = taken || scope.of(name) != nil
+		}
+		if !taken {
+			return name
+		}
+		name = table + "_" + strconv.Itoa(n)
+	}
+}
+
+// row resolves a term over the columns of a row; aggregates have no place in it.
+func (r *resolver) row(t *termSyntax) *fragment.Expr {
+	if t.kind == termOperator && t.name == "not" {
+		r.negated++
+		defer func() { r.negated-- }()
+	}
+	switch t.kind {
+	case termColumn:
+		return r.column(t)
+	case termStar:
+		refuse(CodeRowLevel, t.at, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
+	case termQuery, termExists, termInQuery:
+		return r.subquery(t)
+	case termCall:
+		if t.over != nil {
+			refuse(CodeMisplaced, t.at, "compute it in a query of its own, in FROM, over the rows of one patient",
+				"%s OVER (…) cannot stand here", strings.ToUpper(t.name))
+		}
+		if isAggregate(t.name) {
+			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
+		}
+	}
+	return build(t, r.row)
+}
+
+// column resolves a name: a column of the SELECT, else one of the SELECT around it.
+func (r *resolver) column(t *termSyntax) *fragment.Expr {
+	if e := r.lookup(t); e != nil {
+		return e
+	}
+	for o := r.outer; o != nil; o = o.outer {
+		if e := o.lookup(t); e != nil {
+			return e
+		}
+	}
+	var names, aliases []string
+	known := false
+	for _, s := range r.sources {
+		aliases = append(aliases, s.alias)
+		if s.alias != "" && (t.qualifier == "" || t.qualifier == s.alias) {
+			known = true
+			for _, c := range s.columns {
+				names = append(names, c.name)
+			}
+		}
+	}
+	switch {
+	case t.qualifier != "" && !known:
+		refuse(CodeTable, t.at, nearest(t.qualifier, aliases), "the query has no table called %s", t.qualifier)
+	case t.qualifier == "" && t.name == "hospital":
+		if !r.catalog.HospitalColumn {
+			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
+		}
+		return fragment.Hospital()
+	}
+	refuse(CodeColumn, t.at, nearest(t.name, names), "there is no column %s", t.describe())
+	return nil
+}
+
+// lookup finds a column of this SELECT, or the patient; nil where there is none.
+func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
+	var found *fragment.Expr
+	for _, s := range r.sources {
+		if s.alias == "" || t.qualifier != "" && t.qualifier != s.alias || t.qualifier == "" && slices.Contains(s.merged, t.name) {
+			continue
+		}
+		c, ok := s.column(t.name)
+		if !ok {
+			continue
+		}
+		if found != nil || s.ambiguous(t.name) {
+			refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(s.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
+		}
+		found = s.expr(c)
+	}
+	if found == nil && t.qualifier == "" && t.name == "patient" && r.patient != nil {
+		return r.patient
+	}
+	return found
+}
+
+// rows plans which rows a SELECT reads, and whose they are.
+func (r *resolver) rows(s *selectSyntax) {
+	r.from(s.from, s.at)
+	r.findPatient()
+	if s.where != nil {
+		r.filter = normalizeConjunction(r.condition(s.where, "WHERE"))
+	}
+}
+
+// findPatient names the column that holds the patient's id, and joins the tables
+// on the way to it where the query has none that does. Without private tables,
+// there is no patient.
+func (r *resolver) findPatient() {
+	first := -1
+	for i, s := range r.sources {
+		if s.table.Public {
+			continue
+		}
+		if first < 0 || r.sources[first].Join == fragment.JoinLeft {
+			first = i
+		}
+		if s.Join != fragment.JoinLeft && r.isPatientID(s, s.table.Patient) {
+			c, _ := s.table.Column(s.table.Patient)
+			r.patient = s.expr(c)
+			return
+		}
+	}
+	if first < 0 {
+		return
+	}
+	from := r.sources[first]
+	if from.Join == fragment.JoinLeft {
+		refuse(CodeNoPatient, from.at, "put the table with patients first", "a row of this LEFT JOIN may have no patient")
+	}
+	path, err := r.catalog.PatientPath(from.table)
+	if err != nil {
+		refuse(CodeNoPatient, from.at, "ask the federation's operator to mend the catalog", "%s", err)
+	}
+	for k, step := range path {
+		table, _ := r.catalog.Table(step.Table)
+		if k > 0 {
+			foreign, _ := from.table.Column(path[k-1].Column)
+			key, _ := table.Column(step.Key)
+			next := &source{table: table, at: from.at, Relation: fragment.Relation{Name: r.freshName(table.Name), Table: table.Name, Join: fragment.JoinInner}}
+			next.On = apply(from.at, fragment.OpEqual, from.expr(foreign), next.expr(key))
+			// Right after the table that it belongs to, so that joins after it can be tied to the patient.
+			r.sources = slices.Insert(r.sources, r.place(from.Name)+1, next)
+			from = next
+		}
+		if c, ok := table.Column(step.Column); ok {
+			r.patient = from.expr(c)
+		}
+	}
+}
+
+// tie makes sure that all private relations are of one patient. Where a foreign
+// key of the catalog joins two tables, it adds that the patients' ids are equal,
+// since the key means it.
+func (r *resolver) tie() {
+	if r.patient == nil {
+		return
+	}
+	for {
+		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog)
+		if err != nil {
+			refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", err)
+		}
+		if len(names) == 0 {
+			return
+		}
+		tied := false
+		for _, name := range names {
+			tied = tied || r.tieByKey(name, names)
+		}
+		if tied {
+			continue
+		}
+		s := r.of(names[0])
+		hint := "join it along the foreign keys that lead to the patient"
+		p := r.of(r.patient.Relation)
+		if r.isPatientID(s, s.table.Patient) && p.alias != "" && slices.ContainsFunc(s.columns, func(c column) bool { return strings.EqualFold(c.column, s.table.Patient) }) {
+			hint = "add " + p.alias + "." + r.patient.Column + " = " + s.alias + "." + s.table.Patient
+		}
+		refuse(CodePatientsMixed, s.at, hint, "a row of %s may be another patient's than the rows that it joins", strings.TrimSpace(s.alias))
+	}
+}
+
+func (r *resolver) tieByKey(name string, unowned []string) bool {
+	i := r.place(name)
+	s := r.sources[i]
+	if !r.isPatientID(s, s.table.Patient) {
+		return false
+	}
+	conditions := fragment.Conjuncts(s.On)
+	if s.Join != fragment.JoinLeft {
+		conditions = append(conditions, fragment.Conjuncts(r.filter)...)
+		for _, o := range r.sources[i+1:] {
+			if o.Join == fragment.JoinInner {
+				conditions = append(conditions, fragment.Conjuncts(o.On)...)
+			}
+		}
+	}
+	for _, c := range conditions {
+		if c.Op != fragment.OpEqual || c.Args[0].Op != fragment.OpColumn || c.Args[1].Op != fragment.OpColumn {
+			continue
+		}
+		x, y := c.Args[0], c.Args[1]
+		if x.Relation != name {
+			x, y = y, x
+		}
+		o := r.of(y.Relation)
+		if x.Relation != name || o == nil || o == s || o.table.Public || slices.Contains(unowned, y.Relation) || !r.sameKey(s, x.Column, o, y.Column) {
+			continue
+		}
+		id := r.patient
+		if r.isPatientID(o, o.table.Patient) && o.Join != fragment.JoinLeft {
+			c, _ := o.table.Column(o.table.Patient)
+			id = o.expr(c)
+		}
+		mine, _ := s.table.Column(s.table.Patient)
+		same := apply(s.at, fragment.OpEqual, s.expr(mine), id)
+		before := r.place(id.Relation) < i
+		switch {
+		case s.Join == fragment.JoinLeft && !before:
+			continue
+		case !before || s.On == nil && i == 0:
+			r.filter = conjunction(append(fragment.Conjuncts(r.filter), same))
+		case s.On == nil:
+			s.Join, s.On = fragment.JoinInner, same
+		default:
+			s.On = conjunction(append(fragment.Conjuncts(s.On), same))
+		}
+		return true
+	}
+	return false
+}
+
+// sameKey reports whether equal values of the two columns mean the same row of
+// some private table: one is a foreign key to the other, or both are to the same key.
+func (r *resolver) sameKey(s *source, x string, o *source, y string) bool {
+	if s == nil || o == nil {
+		return false
+	}
+	a := keyOfColumn(s, x)
+	return a != "" && strings.EqualFold(a, keyOfColumn(o, y)) && r.privateKey(a)
+}
+
+func keyOfColumn(s *source, column string) string {
+	c, ok := s.table.Column(column)
+	switch {
+	case !ok:
+		return ""
+	case c.References != "":
+		return c.References
+	case s.Derived == nil && len(s.table.Key) == 1 && strings.EqualFold(s.table.Key[0], column):
+		return s.table.Name + "." + c.Name
+	}
+	return ""
+}
+
+// conjunction joins conditions by AND, in one order.
+func conjunction(conditions []*fragment.Expr) *fragment.Expr {
+	parts := sortedUnique(conditions)
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	all, err := fragment.New(fragment.OpAnd, parts...)
+	if err != nil {
+		panic(err) // its parts were conditions already
+	}
+	return all
+}
+
+// facts infers what is known of an expression on the rows that are read.
+func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
+	s, err := fragment.NewScope(r.relations(), r.catalog)
+	if err != nil {
+		refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", err)
+	}
+	return s.FactsWhere(e, r.filter)
+}
+
+// reads reports whether the expression reads a relation of which f says so.
+func reads(e *fragment.Expr, f func(relation string) bool) bool {
+	found := false
+	e.Columns(func(relation, _ string) { found = found || f(relation) })
+	return found
+}

@@ -1,0 +1,350 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Subqueries in conditions become left joins. What a subquery says of a patient (or
+// of a value, where all that it reads is public) is one row of a derived relation,
+// grouped by all that ties it to the query around; the row is there or not.
+
+// pair ties a subquery to the query around it: inner = outer.
+type pair struct{ inner, outer *fragment.Expr }
+
+// subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
+// expression that stands for it.
+func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
+	if r.joining {
+		refuse(CodeNotSupported, t.at, "move the condition to WHERE", "ON cannot hold a subquery")
+	}
+	switch t.kind {
+	case termExists:
+		in, _ := r.correlated(t.query, t.at)
+		return r.match(in, nil, t.at)
+	case termQuery:
+		return r.scalar(t)
+	}
+	x := r.row(t.args[0])
+	in, terms := r.correlated(t.query, t.at)
+	terms = in.starless(terms)
+	if len(terms) != 1 {
+		refuse(CodeType, t.at, "select one column", "IN compares with a query of one column")
+	}
+	y := in.row(terms[0].term)
+	args := unifiedExprs(t.at, y, x)
+	found := r.match(in, []pair{{args[0], args[1]}}, t.at)
+	if in.facts(y).Nullable && r.negated > 0 {
+		refuse(CodeNotSupported, t.at, "add WHERE "+terms[0].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
+			"NOT IN with a query that may give NULL is never true")
+	}
+	if r.facts(x).Nullable {
+		return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeBool)), found)
+	}
+	return found
+}
+
+// unifiedExprs converts expressions that are compared to one type.
+func unifiedExprs(at Position, a, b *fragment.Expr) [2]*fragment.Expr {
+	if a.Type == value.TypeDate && b.Type == value.TypeTimestamp {
+		a, _ = fragment.Cast(a, b.Type)
+	}
+	if b.Type == value.TypeDate && a.Type == value.TypeTimestamp {
+		b, _ = fragment.Cast(b, a.Type)
+	}
+	apply(at, fragment.OpEqual, a, b) // refuses what does not compare
+	return [2]*fragment.Expr{a, b}
+}
+
+// correlated resolves a subquery that may read columns of the query around it, and
+// returns its rows and the items of its SELECT.
+func (r *resolver) correlated(q *querySyntax, at Position) (*resolver, []itemSyntax) {
+	if r.depth >= maxQueryDepth {
+		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+	}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
+	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) {
+		in.rows(s)
+		return in, s.items
+	}
+	d := r.derive(q, r.scope, at)
+	in.adopt(d, "", at)
+	var items []itemSyntax
+	for _, c := range d.columns {
+		items = append(items, itemSyntax{term: &termSyntax{kind: termColumn, at: at, name: c.name, qualifier: in.sources[0].alias}, alias: c.name})
+	}
+	return in, items
+}
+
+// simple reports whether a SELECT yields its rows as they are.
+func simple(s *selectSyntax) bool {
+	if len(s.groupBy) > 0 || s.having != nil || s.qualify != nil {
+		return false
+	}
+	for _, i := range s.items {
+		if aggregateWithin(i.term) != nil || windowWithin(i.term) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// match joins to r what in has for it, and returns the condition that it has a row.
+func (r *resolver) match(in *resolver, pairs []pair, at Position) *fragment.Expr {
+	pairs = append(pairs, in.separate(r, at)...)
+	s := r.attach(in, pairs, nil, at)
+	if s.Join == fragment.JoinCross { // of no row, one that counts none
+		c := s.table.Columns[0]
+		return apply(at, fragment.OpGreater, s.expr(c), fragment.Literal(value.Int(0)))
+	}
+	name := s.table.Patient
+	if s.table.Public {
+		name = s.table.Columns[0].Name
+	}
+	c, _ := s.table.Column(name)
+	return apply(at, fragment.OpNot, apply(at, fragment.OpIsNull, s.expr(c)))
+}
+
+// separate takes from the subquery's conditions those that read the query around,
+// and returns what they tie: equalities as they are; for others, the rows of the
+// table around are read again within the subquery and tied by their key.
+func (in *resolver) separate(r *resolver, at Position) []pair {
+	outer := func(relation string) bool { return in.of(relation) == nil }
+	for _, s := range in.sources {
+		if s.On != nil && reads(s.On, outer) {
+			refuse(CodeNotSupported, s.at, "move the condition to the subquery's WHERE", "ON reads a table of the query around")
+		}
+	}
+	var pairs []pair
+	var local, rest []*fragment.Expr
+	for _, c := range fragment.Conjuncts(in.filter) {
+		switch {
+		case !reads(c, outer):
+			local = append(local, c)
+		case c.Op == fragment.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], in.has):
+			pairs = append(pairs, pair{c.Args[0], c.Args[1]})
+		case c.Op == fragment.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], in.has):
+			pairs = append(pairs, pair{c.Args[1], c.Args[0]})
+		default:
+			rest = append(rest, c)
+		}
+	}
+	copies := map[string]*source{}
+	for _, c := range rest {
+		local = append(local, in.again(r, c, copies, &pairs, at))
+	}
+	in.filter = nil
+	if len(local) > 0 {
+		in.filter = conjunction(local)
+	}
+	for _, p := range pairs {
+		if reads(p.outer, func(relation string) bool { return r.of(relation) == nil }) {
+			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
+		}
+	}
+	return pairs
+}
+
+func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
+
+// again rewrites a condition that compares rows of the subquery with a row of the
+// table around by other than equality: the table is read within the subquery, too,
+// and each of its rows is told by its key.
+func (in *resolver) again(r *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
+	return c.Replace(func(e *fragment.Expr) *fragment.Expr {
+		if e.Op != fragment.OpColumn || in.has(e.Relation) {
+			return e
+		}
+		o := r.of(e.Relation)
+		if o == nil {
+			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
+		}
+		twin := copies[e.Relation]
+		if twin == nil {
+			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft {
+				refuse(CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.alias))
+			}
+			twin = &source{Relation: fragment.Relation{Name: in.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
+			for _, k := range o.table.Key {
+				mine, _ := twin.table.Column(k)
+				*pairs = append(*pairs, pair{twin.expr(mine), o.expr(mine)})
+			}
+			in.sources = append(in.sources, twin)
+			if id, ok := twin.table.Column(twin.table.Patient); ok && in.patient != nil && in.isPatientID(twin, id.Name) {
+				twin.Join, twin.On = fragment.JoinInner, apply(at, fragment.OpEqual, twin.expr(id), in.patient)
+			}
+			copies[e.Relation] = twin
+		}
+		return fragment.Column(twin.Name, e.Column, e.Type)
+	})
+}
+
+// attach left-joins the subquery's rows, grouped by what ties them to r, and with
+// functions of the rows beside.
+func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Output, at Position) *source {
+	d := &fragment.Derived{Grouped: true}
+	linked := in.patient == nil
+	if !linked && r.patient == nil {
+		refuse(CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
+	}
+	kept := pairs[:0:0]
+	for _, p := range pairs {
+		switch {
+		case in.patient != nil && in.readsPatientID(p.inner) && r.readsPatientID(p.outer):
+			linked = true
+		case in.patient != nil && p.inner.Op == fragment.OpColumn && p.outer.Op == fragment.OpColumn && r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column):
+			linked = true
+			kept = append(kept, p)
+		default:
+			kept = append(kept, p)
+		}
+	}
+	if !linked {
+		hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
+		refuse(CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
+	}
+	in.tie()
+	d.Relations, d.Filter = in.relations(), in.filter
+	if in.patient != nil {
+		d.Patient = valueOutput(d, in.patient)
+	}
+	keys := make([]string, len(kept))
+	for i, p := range kept {
+		keys[i] = valueOutput(d, p.inner)
+	}
+	for _, f := range functions {
+		name := f.Name
+		f.Name = ""
+		functionOutput(d, f, name)
+	}
+	if len(d.Columns) == 0 {
+		d.Columns = append(d.Columns, fragment.Output{Name: "rows", Function: fragment.FunctionRows})
+	}
+	if only := in.sources[0]; len(in.sources) == 1 && only.Derived != nil && in.filter == nil && len(functions) == 0 && len(kept) == 0 && only.table.OneRowPerPatient {
+		d = only.Derived // a cohort already
+	}
+	planned := in.settleDerived(d, nil, at)
+	signature := canonical(d)
+	for _, p := range kept {
+		signature += canonical(p.outer)
+	}
+	s := &source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d, Join: fragment.JoinLeft}, table: planned.table, at: at, signature: signature}
+	if i := slices.IndexFunc(r.sources, func(o *source) bool { return o.signature == signature }); i >= 0 {
+		return r.sources[i] // asked twice
+	}
+	var conditions []*fragment.Expr
+	if in.patient != nil {
+		c, _ := s.table.Column(d.Patient)
+		conditions = append(conditions, apply(at, fragment.OpEqual, s.expr(c), r.patient))
+	}
+	for i, p := range kept {
+		c, _ := s.table.Column(keys[i])
+		conditions = append(conditions, apply(at, fragment.OpEqual, s.expr(c), p.outer))
+	}
+	if len(conditions) == 0 {
+		s.Join = fragment.JoinCross
+	} else {
+		s.On = conjunction(conditions)
+	}
+	r.sources = append(r.sources, s)
+	return s
+}
+
+// scalar plans a subquery that stands for one value.
+func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
+	q := t.query
+	s := q.selected
+	if s == nil || len(s.items) != 1 || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil || s.distinct {
+		refuse(CodeNotSupported, t.at, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
+	}
+	if limit := cmpOr(q.limit, q.offset); limit != nil {
+		refuse(CodeNotSupported, limit.at, "write MIN or MAX", "LIMIT in a subquery is not answered")
+	}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
+	if in.depth > maxQueryDepth {
+		refuse(CodeTooLarge, t.at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+	}
+	in.rows(s)
+	term := s.items[0].term
+	var functions []fragment.Output
+	add := func(o fragment.Output, name string) *fragment.Expr {
+		i := slices.IndexFunc(functions, func(f fragment.Output) bool { f.Name = ""; return canonical(f) == canonical(o) })
+		if i < 0 {
+			i = len(functions)
+			o.Name = name
+			for slices.ContainsFunc(functions, func(f fragment.Output) bool { return f.Name == o.Name }) {
+				o.Name += "_2"
+			}
+			functions = append(functions, o)
+		}
+		return fragment.Column(scalarRelation, functions[i].Name, functions[i].Type())
+	}
+	aggregated := aggregateWithin(term) != nil
+	var resolve func(*termSyntax) *fragment.Expr
+	resolve = func(t *termSyntax) *fragment.Expr {
+		if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+			return add(in.function(t, in.row))
+		}
+		if t.kind == termColumn {
+			in.row(t)
+			refuse(CodeNotGrouped, t.at, "aggregate it, such as MAX("+t.describe()+")", "%s differs from row to row", t.describe())
+		}
+		return build(t, resolve)
+	}
+	var result *fragment.Expr
+	if aggregated {
+		result = resolve(term)
+	} else {
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
+	}
+	pairs := in.separate(r, t.at)
+	if in.patient != nil && aggregated && len(pairs) == 0 {
+		refuse(CodeNested, t.at, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
+	}
+	if !aggregated && !in.once(pairs) {
+		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+")", "this subquery may give several rows")
+	}
+	joined := r.attach(in, pairs, functions, t.at)
+	return result.Replace(func(e *fragment.Expr) *fragment.Expr {
+		if e.Op != fragment.OpColumn || e.Relation != scalarRelation {
+			return e
+		}
+		c, _ := joined.table.Column(e.Column)
+		x := joined.expr(c)
+		for _, f := range functions {
+			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
+				return apply(t.at, fragment.OpCoalesce, x, fragment.Literal(value.Int(0)))
+			}
+		}
+		return x
+	})
+}
+
+// scalarRelation stands for the subquery until it is joined.
+const scalarRelation = " scalar"
+
+// once reports whether the subquery has at most one row for each row around it.
+func (in *resolver) once(pairs []pair) bool {
+	if len(in.sources) != 1 {
+		return false
+	}
+	s := in.sources[0]
+	if s.table.OneRowPerPatient {
+		return true
+	}
+	fixed := func(column string) bool {
+		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == fragment.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
+			slices.ContainsFunc(fragment.Conjuncts(in.filter), func(c *fragment.Expr) bool {
+				return c.Op == fragment.OpEqual && c.Args[0].Op == fragment.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == fragment.OpLiteral
+			})
+	}
+	for _, k := range s.table.Key {
+		if !fixed(k) {
+			return false
+		}
+	}
+	return len(s.table.Key) > 0
+}
