@@ -539,6 +539,12 @@ func (t *termSyntax) operatorSQL() string {
 	}
 	name := t.name
 	switch name {
+	case "and", "or":
+		var args []string
+		for _, a := range t.args {
+			args = append(args, a.sql())
+		}
+		return "(" + strings.Join(args, " "+name+" ") + ")"
 	case "regexp":
 		name = "~"
 	case "iregexp":
