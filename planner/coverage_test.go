@@ -144,7 +144,7 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 // counts and budgets. Coverage that is 6 standard deviations under 95 % fails, by chance less than once in 1e8. It is
 // short unless INTRAMUROS_COVERAGE asks for draws (make test-nightly); with INTRAMUROS_TABLE it prints what docs/privacy.md shows.
 func TestIntervalCoverage(t *testing.T) {
-	n, sizes, budgets := 300, []int{30, 3000}, []float64{0.1, 1}
+	n, sizes, budgets := 150, []int{30, 3000}, []float64{0.1, 1}
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {
