@@ -223,7 +223,7 @@ func (p *parser) flatten(left, right []fromSyntax, how fromSyntax) []fromSyntax 
 	case len(right) == 1:
 		return join(left, right[0])
 	case how.join == joinLeft:
-		refuse(CodeNotSupported, how.at, "write the tables in parentheses as a derived table, (SELECT … FROM … JOIN …) AS d", "an outer join with joined tables is not answered")
+		refuse(CodeNotSupported, how.at, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
 	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
 		p.reordered = true
 		return join(right, left[0])

@@ -75,7 +75,7 @@ func TestReference(t *testing.T) {
 		if !strings.Contains(string(docs), strings.ToUpper(name)) {
 			t.Errorf("docs/sql.md does not tell of %s", strings.ToUpper(name))
 		}
-		if clocks[name] || dice[name] || unanswered[name] != "" || aggregates[name] != nil {
+		if clock[name] || dice[name] || unanswered[name] != "" || aggregates[name] != nil {
 			t.Errorf("%s is listed twice", name)
 		}
 	}

@@ -30,6 +30,7 @@ type parser struct {
 	schemas   map[string]token // the schema that each table is read from
 	common    []string         // names of WITH in scope
 	windows   windowScope      // of the SELECT that is being read
+	first     *termSyntax      // what DISTINCT ON keeps of the last SELECT
 	marker    byte             // how parameters are written: ?, $ or :
 	reordered bool             // a join of the FROM that is being read has its tables in another order
 	inner     int              // how many parentheses the query being read stands in

@@ -218,7 +218,11 @@ func (s *scanner) next() token {
 			return make(tokenSymbol, symbol, len(symbol))
 		}
 	}
-	refuse(CodeSyntax, at, "", "the character %q has no meaning here", r)
+	hint := ""
+	if strings.ContainsRune("‘’“”", r) {
+		hint = "write a plain ' around a text, or \" around a name"
+	}
+	refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
 	return token{}
 }
 

@@ -245,7 +245,7 @@ func (p *parser) between(left string, negated bool) string {
 
 func (p *parser) like(left, name string, negated bool) string {
 	if p.comesOneOf("any", "some", "all") {
-		refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%%' OR x LIKE 'b%%'", "LIKE takes one pattern")
+		refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%' OR x LIKE 'b%'", "LIKE takes one pattern")
 	}
 	right := p.concatenation()
 	if p.accept("escape") {
@@ -253,7 +253,7 @@ func (p *parser) like(left, name string, negated bool) string {
 		if escape.kind != tokenString || len([]rune(escape.text)) != 1 {
 			refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
 		}
-		right = p.pattern(right, escape, func(pattern string) string {
+		right = p.pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
 			return escaped(pattern, []rune(escape.text)[0], escape.at)
 		})
 	}
@@ -411,6 +411,8 @@ func (p *parser) value() string {
 		refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
 	case t.kind == tokenWord && (p.token(1).kind == tokenString) && typed[t.text]:
 		return p.park(p.typedLiteral())
+	case t.is("values") && called:
+		p.unexpected("")
 	case t.is("interval"):
 		if text := p.interval(); text != "" {
 			return text

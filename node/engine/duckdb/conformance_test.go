@@ -351,6 +351,9 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 		}
 		switch g.IntN(6) {
 		case 0:
+			if g.IntN(3) == 0 {
+				return apply(fragment.OpAdd, g.near(depth), sub(t))
+			}
 			return apply(fragment.OpAdd, sub(t), g.near(depth))
 		case 1:
 			return apply(fragment.OpSubtract, sub(t), g.near(depth))
