@@ -101,7 +101,7 @@ func (t tree) below(i int, q float64) (excess, deviation float64) {
 // counts is close to normal, whatever that on each is.
 func (t tree) quantile(q, confidence float64) (estimate, low, high float64) {
 	leaves := t.Leaves()
-	unit := deviation(t.noise)
+	unit := t.standardDeviation()
 	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
 	first, last := -1, -1     // buckets in which F crosses 0
 	lowest, highest := -1, -1 // buckets in which it may
@@ -149,6 +149,8 @@ func (t tree) edge(i int) float64 {
 	}
 	return t.Lower + float64(i)*t.Buckets.Width()
 }
+
+func (t tree) standardDeviation() float64 { return deviation(t.noise) }
 
 // extreme estimates the smallest value (or the largest, with top): the first edge
 // under which more values are counted than noise alone would make up under any edge. The exact
