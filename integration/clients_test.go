@@ -29,9 +29,10 @@ func TestClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const small = "  small: {budget: {accounting: pure, epsilon: 0.1, delta: 1e-9}, researchers: [ada], max_epsilon: 5, default_epsilon: 1, default_delta: 1e-9, expires: 2100-01-01}\n"
-	text := strings.Replace(string(b), "\nresearchers:\n", "\n"+small+"researchers:\n", 1)
-	f.write("coordinator.yaml", text+"flight_sql: {listen: '"+flight+"'}\npostgres: {listen: '"+postgres+"'}\n")
+	const poor = "a-token-of-one-without-budget"
+	f.write("poor", poor)
+	f.write("coordinator.yaml", string(b)+"  poor: {token: {file: poor}, budget: {accounting: pure, epsilon: 0.1, delta: 1e-9}}\n"+
+		"flight_sql: {listen: '"+flight+"'}\npostgres: {listen: '"+postgres+"'}\n")
 	f.startCoordinator()
 	for _, name := range f.hospitals {
 		f.startNode(name)
@@ -52,7 +53,7 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	environment := append(os.Environ(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
-		"CLIENT_TOKEN="+token, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
+		"CLIENT_TOKEN="+token, "CLIENT_POOR="+poor, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
 	python := filepath.Join(installed, "venv", "bin", "python")
 	jar := func(name string) string {
 		found, err := filepath.Glob(filepath.Join(installed, "jars", name+"-*.jar"))
@@ -79,7 +80,7 @@ func TestClients(t *testing.T) {
 
 	// The quickstarts, as they stand in the documents, but for names.
 	names := strings.NewReplacer("query.example.org:8815", flight, "query.example.org", strings.Split(postgres, ":")[0], "5432", strings.Split(postgres, ":")[1],
-		"alice", "ada", "diabetes-2027", study)
+		"alice", "ada", "diabetes-2027", studyID)
 	f.write("ca.pem", readAll(t, f.path("pki/ca.pem")))
 	for document, language := range map[string]string{"quickstart-python.md": "python", "quickstart-r.md": "r", "quickstart-bi.md": "sh"} {
 		fence := regexp.MustCompile("(?s)```" + language + "\n(.*?)```")

@@ -38,18 +38,6 @@ func (s *statementSyntax) bound(values map[string]value.Value) func(*termSyntax)
 	}
 }
 
-// Parameters gives the names of a query's parameters, each once, in the order in which
-// they first stand in the text. The error is always an *Error.
-func Parameters(sql string) (names []string, err error) {
-	defer catch(&err)
-	for _, p := range parse(sql).parameters {
-		if !slices.Contains(names, p.name) {
-			names = append(names, p.name)
-		}
-	}
-	return names, nil
-}
-
 // bind replaces terms throughout a query, in place.
 func (q *querySyntax) bind(fn func(*termSyntax) *termSyntax) {
 	for i := range q.with {

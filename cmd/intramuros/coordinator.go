@@ -84,6 +84,13 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		defer cancel()
 		err = errors.Join(err, federation.Close(within))
 	}()
+	running, stop := context.WithCancel(ctx)
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		desk.Run(running)
+	}()
+	defer func() { stop(); <-ran }()
 	doors, err := openDoors(ctx, conf, desk, certificate, log)
 	if err != nil {
 		return err

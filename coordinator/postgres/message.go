@@ -182,7 +182,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		}
 		p.arguments = append(p.arguments, v)
 	}
-	if s.kind == question || s.kind == explain {
+	if s.kind == question {
 		if err := c.bindValues(p); err != nil {
 			return err
 		}
@@ -203,9 +203,6 @@ func (c *conn) bindValues(p *portal) error {
 	p.values = map[string]value.Value{}
 	for i, a := range p.arguments {
 		p.values[strconv.Itoa(i+1)] = valueOf(a, p.statement.parameters[i])
-	}
-	if p.statement.kind == explain {
-		return nil
 	}
 	planned := *p.statement // its columns may depend on the values
 	if _, err := c.outline(&planned, p.values); err != nil {

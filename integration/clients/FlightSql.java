@@ -101,11 +101,13 @@ public class FlightSql {
                 refused(s, "DELETE FROM person", "line 1, column 1");
             }
         }
-        p.put("study", "small");
+        p.put("user", "poor");
+        p.put("password", System.getenv("CLIENT_POOR"));
         try (Connection c = DriverManager.getConnection(url, p); Statement s = c.createStatement()) {
             refused(s, "SELECT COUNT(*) FROM death", "BUDGET_EXHAUSTED");
         }
-        p.put("study", "trial");
+        p.put("user", "ada");
+        p.put("password", System.getenv("CLIENT_TOKEN"));
         p.put("intervals", "columns");
         try (Connection c = DriverManager.getConnection(url, p); Statement s = c.createStatement(); ResultSet r = s.executeQuery(question)) {
             check("intervals", r.getMetaData().getColumnCount(), 4);

@@ -132,7 +132,9 @@ public class Postgres {
                 }
             }
         }
-        try (Connection c = DriverManager.getConnection(url + "small", p); Statement s = c.createStatement()) {
+        p.put("user", "poor");
+        p.put("password", System.getenv("CLIENT_POOR"));
+        try (Connection c = DriverManager.getConnection(url + "trial", p); Statement s = c.createStatement()) {
             refused(s, "SELECT COUNT(*) FROM death", "53400", "BUDGET_EXHAUSTED");
         }
         System.out.println("ok");

@@ -5,6 +5,7 @@ import os
 
 FLIGHT, POSTGRES = os.environ["CLIENT_FLIGHT"], os.environ["CLIENT_POSTGRES"]
 CA, TOKEN = os.environ["CLIENT_CA"], os.environ["CLIENT_TOKEN"]
+POOR = os.environ["CLIENT_POOR"]  # the token of the user poor, who has no budget
 QUESTION = "SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1"
 # What the HTTP API answered to QUESTION: rows of key, value, low, high.
 EXPECTED = [tuple(row) for row in json.loads(os.environ["CLIENT_EXPECTED"])]

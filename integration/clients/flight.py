@@ -11,7 +11,7 @@ import polars
 import pyarrow
 from adbc_driver_flightsql import DatabaseOptions, dbapi
 
-from common import CA, EXPECTED, FLIGHT, QUESTION, SHORT, TOKEN, check, refused
+from common import CA, EXPECTED, FLIGHT, POOR, QUESTION, SHORT, TOKEN, check, refused
 
 HEADER = DatabaseOptions.RPC_CALL_HEADER_PREFIX.value
 TLS = {DatabaseOptions.TLS_ROOT_CERTS.value: open(CA).read()}
@@ -92,7 +92,7 @@ for what, options, text in [
     ("wrong token", {DatabaseOptions.AUTHORIZATION_HEADER.value: "Bearer " + "x" * 20}, "UNAUTHORIZED"),
     ("no such study", {HEADER + "study": "nothing"}, "STUDY_UNKNOWN"),
     ("epsilon above the cap", {HEADER + "epsilon": "1e10"}, "EPSILON_TOO_LARGE"),
-    ("no budget", {HEADER + "study": "small"}, "BUDGET_EXHAUSTED"),
+    ("no budget", {DatabaseOptions.AUTHORIZATION_HEADER.value: "Bearer " + POOR}, "BUDGET_EXHAUSTED"),
     ("a setting that is none", {HEADER + "epsilon": "much"}, "INVALID_REQUEST"),
 ]:
     try:

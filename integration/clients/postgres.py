@@ -7,7 +7,7 @@ import warnings
 import pandas
 import psycopg
 
-from common import CA, EXPECTED, POSTGRES, QUESTION, SHORT, TOKEN, check, refused
+from common import CA, EXPECTED, POOR, POSTGRES, QUESTION, SHORT, TOKEN, check, refused
 
 warnings.simplefilter("ignore")  # pandas would rather have SQLAlchemy
 HOST, PORT = POSTGRES.split(":")
@@ -57,7 +57,9 @@ with psycopg.connect(**WHO) as conn:
     conn.execute("SET intervals = none")
     check("SHOW", conn.execute("SHOW intervals").fetchone(), ("none",))
     plan = "\n".join(r[0] for r in conn.execute("EXPLAIN " + QUESTION).fetchall())
-    check("EXPLAIN", "answered before: it costs nothing now" in plan)
+    check("EXPLAIN", "epsilon 1" in plan)
+    check("SHOW BUDGET", conn.execute("SHOW BUDGET").fetchone()[0], "study trial")
+    check("DESCRIBE", ("death_date", "date") in [r[:2] for r in conn.execute("DESCRIBE death").fetchall()])
     conn.execute("SET epsilon = 1e10")
     try:
         conn.execute("SELECT COUNT(*) FROM death")
@@ -101,7 +103,7 @@ for what, change, text in [
         raise SystemExit(what + " was not refused")
     except psycopg.Error as e:
         refused(what, e, text)
-with psycopg.connect(**{**WHO, "dbname": "small"}) as conn:
+with psycopg.connect(**{**WHO, "user": "poor", "password": POOR}) as conn:
     try:
         conn.execute("SELECT COUNT(*) FROM death")
         raise SystemExit("a query without budget was answered")

@@ -15,7 +15,8 @@ must "95 % intervals: n ±" -c "$question"
 must "n_low" -c "SET intervals = columns; $question"
 must "LINE 1: SELECT COUNT(*) FROM persn" -c "SELECT COUNT(*) FROM persn"
 must "                             ^" -c "SELECT COUNT(*) FROM persn"
-must "price      answered before" -c "EXPLAIN $question"
+must "epsilon 1" -c "EXPLAIN $question"
+must "rennes" -c "SHOW HOSPITALS"
 must "PostgreSQL 15.0 (Intramuros" -c "SELECT version()"
 must "TLSv1.3" -c '\conninfo'
 must "public | person" -c '\d'
