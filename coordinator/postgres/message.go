@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -231,6 +232,10 @@ func valueOf(a any, oid uint32) value.Value {
 	return value.Null(value.TypeText)
 }
 
+// zone is what pgJDBC writes after a date or timestamp whose type it leaves open. PostgreSQL
+// ignores it where the type has no zone.
+var zone = regexp.MustCompile(` ?[+-]\d\d(:\d\d){0,2}$`)
+
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if raw == nil {
@@ -242,6 +247,9 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 			return nil, fmt.Errorf("binary of type %d", oid)
 		}
 		return string(raw), nil
+	}
+	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) {
+		raw = zone.ReplaceAll(raw, nil)
 	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {

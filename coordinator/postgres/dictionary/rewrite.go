@@ -98,6 +98,7 @@ const (
 	other opening = iota
 	byCast
 	bySeries
+	byAncestors
 )
 
 // series are functions that make a column, which PostgreSQL calls by the alias.
@@ -179,6 +180,8 @@ func (r *rewriter) step() error {
 			by = byCast
 		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
 			by = bySeries
+		case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
+			by = byAncestors
 		}
 		r.opened = append(r.opened, by)
 	case t.Is(")"):
@@ -187,6 +190,11 @@ func (r *rewriter) step() error {
 			r.opened = r.opened[:n-1]
 			if by == bySeries {
 				r.closeSeries()
+				return nil
+			}
+			if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
+				r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
+				r.emit(")", false)
 				return nil
 			}
 		}

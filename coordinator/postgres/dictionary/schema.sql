@@ -197,7 +197,7 @@ CREATE MACRO pgc.col_description(o, n) AS (SELECT x.description FROM pgc.pg_desc
 CREATE MACRO pgc.shobj_description(o, c) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc._pg_expandarray(a) AS unnest(list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i}));
 CREATE MACRO pgc.pg_partition_ancestors(x) AS unnest(CAST([] AS UINTEGER[]));
-CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
+CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid, CAST(NULL AS BIGINT) AS ordinality WHERE false;
 CREATE MACRO pgc.pg_get_publication_tables(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
 CREATE MACRO pgc.pg_get_keywords() AS TABLE SELECT CAST(NULL AS VARCHAR) AS word, CAST(NULL AS VARCHAR) AS catcode, CAST(NULL AS VARCHAR) AS catdesc WHERE false;
 CREATE MACRO pgc.pg_timezone_abbrevs() AS TABLE SELECT CAST(NULL AS VARCHAR) AS abbrev WHERE false;
