@@ -248,8 +248,8 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 		}
 		return string(raw), nil
 	}
-	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) {
-		raw = zone.ReplaceAll(raw, nil)
+	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) && len(raw) > len(time.DateOnly) {
+		raw = append(raw[:len(time.DateOnly):len(time.DateOnly)], zone.ReplaceAll(raw[len(time.DateOnly):], nil)...)
 	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {

@@ -286,10 +286,16 @@ func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, sessi
 	return q, nil
 }
 
+// named finds the column's name in one that was cast to regclass.
+var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
+
 // called finds the function's name in the name that DuckDB gives a column without one.
-var called = regexp.MustCompile(`^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
+var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
 func columnName(name string) string {
+	if m := named.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
 	if m := called.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}
