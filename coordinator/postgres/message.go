@@ -1,8 +1,8 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -232,9 +232,20 @@ func valueOf(a any, oid uint32) value.Value {
 	return value.Null(value.TypeText)
 }
 
-// zone is what pgJDBC writes after a date or timestamp whose type it leaves open. PostgreSQL
-// ignores it where the type has no zone.
-var zone = regexp.MustCompile(` ?[+-]\d\d(:\d\d){0,2}$`)
+// readTime reads a date or timestamp as clients write one whose type they leave open: with
+// a zone, which PostgreSQL ignores where the type has none, and with a time for a date.
+func readTime(text string) (time.Time, error) {
+	text = strings.Replace(text, "T", " ", 1)
+	if i := strings.LastIndexAny(text, "+-Z "); i >= len(time.DateOnly) && text[i] != ' ' {
+		text = strings.TrimRight(text[:i], " ")
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05.999999999", "2006-01-02 15:04"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("no date or timestamp")
+}
 
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
@@ -248,8 +259,8 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 		}
 		return string(raw), nil
 	}
-	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) && len(raw) > len(time.DateOnly) {
-		raw = append(raw[:len(time.DateOnly):len(time.DateOnly)], zone.ReplaceAll(raw[len(time.DateOnly):], nil)...)
+	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) {
+		return readTime(string(raw))
 	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {
