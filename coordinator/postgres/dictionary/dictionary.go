@@ -30,6 +30,7 @@ const (
 	memory  = "64MB"
 	timeout = 10 * time.Second // of one question
 	maxRows = 100_000
+	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
 )
 
 // The OIDs of PostgreSQL's types.
@@ -248,6 +249,9 @@ type Question struct {
 func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
+	}
+	if len(statement.Text) > maxText {
+		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
 	}
 	text, err := d.rewrite(statement.Text, statement.Tokens, session)
 	if err != nil {

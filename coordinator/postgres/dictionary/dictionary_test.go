@@ -143,6 +143,20 @@ func TestHarmless(t *testing.T) {
 	}
 }
 
+// The worst that a question of the allowed length can do.
+func TestLongQuestions(t *testing.T) {
+	d := open(t)
+	for _, unit := range []string{"a::regclass", "::regclass", "(a)::regtype", "'x'::regclass.", "CAST(", "(", "generate_series(", "~'a'", "$a$", "/*", "- ", "a COLLATE b.c", "SELECT ("} {
+		s := lex.Statements("SELECT pg_x " + strings.Repeat(unit, (maxText-20)/len(unit)))[0]
+		if q, err := d.Prepare(context.Background(), s, ada); err == nil {
+			t.Errorf("%s…: %+v", unit, q.Columns)
+		}
+	}
+	if _, err := d.Prepare(context.Background(), lex.Statements("SELECT "+strings.Repeat("1 + ", maxText)+"1")[0], ada); !errors.Is(err, ErrNotCovered) {
+		t.Errorf("a long question: %v", err)
+	}
+}
+
 // Sessions of different studies at once each see their own database.
 func TestSessionsApart(t *testing.T) {
 	d := open(t)
