@@ -19,19 +19,21 @@ import (
 
 // query is one query on its way.
 type query struct {
-	c        *Coordinator
-	id       string
-	who      Researcher
-	name     string          // of the study
-	study    *study.Document // what holds here
-	sql      string
-	program  *planner.Program
-	plan     *planner.Plan // the release that is being made: one of the program's
-	required int
-	parts    []*part
-	missing  []Absence
-	progress *reporter
-	charged  bool // hospitals may have computed: nothing comes back
+	c     *Coordinator
+	id    string
+	who   Researcher
+	name  string          // of the study
+	study *study.Document // what holds here
+	sql   string
+	// storedOnly takes no answer but one that is stored.
+	storedOnly bool
+	program    *planner.Program
+	plan       *planner.Plan // the release that is being made: one of the program's
+	required   int
+	parts      []*part
+	missing    []Absence
+	progress   *reporter
+	charged    bool // hospitals may have computed: nothing comes back
 }
 
 // Query answers one query, and charges the study for it, unless the same answer
@@ -221,7 +223,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", total, study.MaxEpsilon))
 	}
 	q := &query{
-		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, program: program, plan: program.Releases[0],
+		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],
 		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
@@ -253,6 +255,12 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	key := q.cellsKey()
 	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
 		return cells, ok, err
+	}
+	if q.storedOnly {
+		return nil, false, &Error{
+			Code: CodeNotStored, Message: "this question has no stored answer over the data as it is now",
+			Hint: "ask without `stored_only`; that costs what a new answer costs",
+		}
 	}
 	request, loss, err := q.request()
 	if err != nil {

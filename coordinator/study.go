@@ -26,6 +26,9 @@ type Request struct {
 	MaxGroups, MaxRows int
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
+	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of
+	// it can be fetched without a risk to pay again because the data has changed meanwhile.
+	StoredOnly bool
 }
 
 // maxSQL bounds a query's text, in bytes.

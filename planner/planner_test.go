@@ -46,7 +46,7 @@ func TestGolden(t *testing.T) {
 			if d.HasArg("accuracy") { // half-width or share%, values expected (0: unknown)
 				var target, of string
 				d.ScanArgs(t, "accuracy", &target, &of)
-				a := Accuracy{Confidence: 0.95, HalfWidth: parsed(t, strings.TrimSuffix(target, "%")), Of: parsed(t, of)}
+				a := Accuracy{Confidence: 0.95, HalfWidth: numberOf(t, strings.TrimSuffix(target, "%")), Of: numberOf(t, of)}
 				if strings.HasSuffix(target, "%") {
 					a.Relative, a.HalfWidth = true, a.HalfWidth/100
 				}
@@ -57,7 +57,7 @@ func TestGolden(t *testing.T) {
 				for i, arg := range d.CmdArgs {
 					if arg.Key == "weights" {
 						for j := 0; j+1 < len(d.CmdArgs[i].Vals); j += 2 {
-							q.Weights[arg.Vals[j]] = int(parsed(t, arg.Vals[j+1]))
+							q.Weights[arg.Vals[j]] = int(numberOf(t, arg.Vals[j+1]))
 						}
 					}
 				}
@@ -81,7 +81,7 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-func parsed(t *testing.T, text string) float64 {
+func numberOf(t *testing.T, text string) float64 {
 	t.Helper()
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil {

@@ -152,7 +152,7 @@ func TestLongQuestions(t *testing.T) {
 			t.Errorf("%s…: %+v", unit, q.Columns)
 		}
 	}
-	if _, err := d.Prepare(context.Background(), lex.Statements("SELECT "+strings.Repeat("1 + ", maxText)+"1")[0], ada); !errors.Is(err, ErrNotCovered) {
+	if _, err := d.Prepare(context.Background(), lex.Statements("SELECT " + strings.Repeat("1 + ", maxText) + "1")[0], ada); !errors.Is(err, ErrNotCovered) {
 		t.Errorf("a long question: %v", err)
 	}
 }
