@@ -40,8 +40,8 @@ function login(error) {
     server.token.set(field.value.trim());
     await enter(said);
   } }, h('label', { for: 'token' }, t('login.token')), field, h('p', { id: 'token-help', class: 'muted small' }, t('login.help')), h('button', { class: 'main', type: 'submit' }, t('login.go')), said);
-  app.replaceChildren(h('div', { class: 'login' }, h('div', { class: 'row' }, h('span', { class: 'right' }, languageButton())), h('main', { id: 'main', class: 'card' },
-    h('div', { class: 'brand' }, wall(), 'Intramuros'), h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')), form)));
+  app.replaceChildren(h('div', { class: 'login' }, h('main', { id: 'main', class: 'card' },
+    h('div', { class: 'row' }, h('span', { class: 'brand' }, wall(), 'Intramuros'), h('span', { class: 'right' }, languageButton())), h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')), form)));
   field.focus();
 }
 

@@ -42,6 +42,8 @@ function examples(catalog) {
   return all;
 }
 
+const NAMES = { laplace: 'Laplace', gaussian: 'Gauss', zcdp: 'zCDP', pure: 'pure-ε' };
+
 /** build makes the page. state is what outlives it: the question, the answer, what runs. */
 export function build(state) {
   const { catalog } = state;
@@ -101,11 +103,19 @@ export function build(state) {
         parts.push(h('p', { class: 'small' }, t('cost.share', { share: words(of.part), left: percent(after) }), '. ', h('span', { class: 'muted' }, more > 0 ? t('cost.more', { n: number(more) }) : t('cost.once'), '.')));
       }
     }
-    const seen = o.expected.length > 6 ? o.expected.slice(0, 5) : o.expected;
+    // The columns of one HISTOGRAM are one line.
+    const all = [];
+    for (const x of o.expected) {
+      const base = x.column.replace(/ \[[^\]]*\)$/, '');
+      const last = all[all.length - 1];
+      if (last && base !== x.column && last.base === base && last.half_width === x.half_width) Object.assign(last, { column: `${base} […]` });
+      else all.push({ ...x, base });
+    }
+    const seen = all.length > 7 ? all.slice(0, 6) : all;
     parts.push(h('div', { class: 'expected' }, h('h3', {}, t('cost.error', { confidence: percent(o.confidence) })), h('ul', {}, seen.map((x) => h('li', {},
       h('span', { class: 'mono' }, x.column), x.half_width === null ? h('span', { class: 'muted', title: x.note, lang: x.note ? 'en' : null }, x.note || t('cost.depends')) : h('strong', {}, `± ${number(x.half_width)}`))),
-    o.expected.length > seen.length ? h('li', { class: 'muted' }, `… ${o.expected.length}`) : '')));
-    parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: o.cost.mechanism, accounting: o.cost.accounting }), '. ', t('cost.free')));
+    all.length > seen.length ? h('li', { class: 'muted' }, `… ${all.length}`) : '')));
+    parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: NAMES[o.cost.mechanism] || o.cost.mechanism, accounting: NAMES[o.cost.accounting] || o.cost.accounting }), '. ', t('cost.free')));
     parts.push(h('button', { type: 'button', class: 'quiet plan', onclick: plan }, t('cost.plan')));
     cost.replaceChildren(...parts);
   }

@@ -274,7 +274,8 @@ function upright(kind, all, names, x, width, height, words, measure, fixed, head
 
 function multiples(data, all, names, x, width, words, measure) {
   const facets = [...new Set(all.map((p) => p.facet))];
-  const across = Math.max(1, Math.min(facets.length, Math.floor(width / 270), 4));
+  const most = Math.max(1, Math.min(facets.length, Math.floor(width / 270), 4));
+  const across = Math.ceil(facets.length / Math.ceil(facets.length / most)); // rows of about the same length
   const w = (width - (across - 1) * 18) / across;
   const high = 190;
   const numeric = Number.isFinite(all[0].at);

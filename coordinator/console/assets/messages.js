@@ -139,6 +139,7 @@ export const messages = {
   'catalog.title': ['Catalogue', 'Catalogue'],
   'catalog.words': ['Every table and column that can be asked about, with the bounds and values that are public.', 'Les tables et colonnes interrogeables, avec les bornes et valeurs publiques.'],
   'catalog.find': ['Find a table or column', 'Trouver une table ou colonne'],
+  'catalog.foundOne': ['1 table', '1 table'],
   'catalog.found': ['{n} tables', '{n} tables'],
   'catalog.private': ['patients', 'patients'],
   'catalog.public': ['public', 'publique'],
@@ -149,8 +150,8 @@ export const messages = {
   'catalog.refers': ['refers to {to}', 'renvoie à {to}'],
   'catalog.oneRow': ['one row a patient', 'une ligne par patient'],
   'catalog.ask': ['Ask about it', 'L’interroger'],
-  'catalog.limits': ['A patient counts in at most {groups} groups, with {rows} rows in each, at {sites}.', 'Un patient compte dans au plus {groups} groupes, avec {rows} lignes chacun, dans {sites}.'],
-  'catalog.sites': ['at most {n} hospitals', 'au plus {n} hôpitaux'],
+  'catalog.limits': ['A patient counts in at most {groups} groups, with {rows} rows in each, at {sites}.', 'Un patient compte dans au plus {groups} groupes, avec {rows} lignes dans chacun, dans {sites}.'],
+  'catalog.sites': ['no more than {n} hospitals', 'au plus {n} hôpitaux'],
   'catalog.allSites': ['every hospital', 'chaque hôpital'],
 
   'past.title': ['History', 'Historique'],

@@ -33,10 +33,11 @@ function falling(charges, width) {
   const first = Date.parse(charges[0].time);
   const last = Date.parse(charges[charges.length - 1].time);
   // Answers of one morning, seen on a scale of months, would be one line: they are counted instead.
-  const sx = (i) => left + i / charges.length * (width - left - 12);
+  const sx = (i) => left + i / (charges.length + 0.5) * (width - left - 12);
   const sy = (v) => 10 + (1 - v) * (high - 10 - bottom);
   let d = `M${left} ${sy(1)}`;
   charges.forEach((c, i) => { d += `H${sx(i + 1).toFixed(1)}V${sy(1 - c.remaining.fraction).toFixed(1)}`; });
+  d += `H${width - 12}`;
   return s('svg', { class: 'chart', viewBox: `0 0 ${width} ${high}`, width, height: high, role: 'img', 'aria-label': t('budget.chart', { n: charges.length, first: time(first), last: time(last) }) },
     [0, 0.25, 0.5, 0.75, 1].map((v) => [s('line', { class: v === 0 ? 'axis' : 'grid', x1: left, x2: width - 12, y1: sy(v), y2: sy(v) }), s('text', { class: 'tick', x: left - 7, y: sy(v) + 4, 'text-anchor': 'end' }, percent(v))]),
     s('path', { class: 'ribbon fill-1', d: `${d}V${sy(0)}H${left}Z` }), s('path', { class: 'line stroke-1', d }),
@@ -48,7 +49,7 @@ export function budget(state) {
   return [head(t('budget.title', { study: state.study }), t('budget.words')), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
     state.budget = b;
     const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
-    const width = Math.max(300, Math.min(900, document.getElementById('main').clientWidth - 88));
+    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - 88));
     const recent = [...charges].reverse().slice(0, 100);
     return h('div', { class: 'stack' },
       h('section', { class: 'card budget' }, gauge(b.remaining), h('div', { class: 'grow' },
@@ -90,7 +91,7 @@ export function catalog(state, ask) {
     const words = find.value.trim().toLowerCase();
     const hits = words ? (x) => x.name.toLowerCase().includes(words) || (x.description || '').toLowerCase().includes(words) : null;
     const found = c.tables.filter((x) => !hits || hits(x) || x.columns.some(hits));
-    count.textContent = t('catalog.found', { n: found.length });
+    count.textContent = t(found.length === 1 ? 'catalog.foundOne' : 'catalog.found', { n: found.length });
     list.replaceChildren(...found.map((table) => {
       const body = h('div', { class: 'stack' });
       const box = h('details', { class: 'card table-card', open: Boolean(hits) && found.length <= 3, ontoggle: () => fill() }, h('summary', {}, h('h2', { class: 'mono' }, table.name), h('span', { class: `chip ${table.public ? '' : 'good'}` }, t(table.public ? 'catalog.public' : 'catalog.private')), table.one_row_per_patient ? h('span', { class: 'chip' }, t('catalog.oneRow')) : '', h('span', { class: 'muted small', lang: 'en' }, table.description)), body);

@@ -1,10 +1,10 @@
 // SQL as the editor sees it: tokens for colours, names for completion. What the text means,
 // and whether it is answered, only the coordinator knows.
 
-const KEYWORDS = `all and as asc between by case cast cross current_date date day desc distinct else end escape exists except extract
-false filter first following from full group grouping having ilike in inner interval intersect is join last lateral left like limit
-month natural not null nulls offset on or order outer over partition preceding range recursive right rollup row rows select sets similar
-then timestamp to true unbounded union using values week when where window with within year cube`.split(/\s+/);
+const KEYWORDS = `all and as asc between by case cast cross current_date date desc distinct else end escape exists except extract
+false filter following from full group grouping having ilike in inner interval intersect is join last lateral left like limit
+natural not null nulls offset on or order outer over partition preceding range recursive right rollup row rows select sets similar
+then timestamp to true unbounded union using values when where window with within cube`.split(/\s+/);
 
 /** functions are those that completion offers, with what stands between their brackets. */
 export const functions = {

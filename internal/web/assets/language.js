@@ -45,7 +45,11 @@ export const has = (key) => key in table;
 export function number(x, options) {
   if (x === null || x === undefined || Number.isNaN(Number(x))) return '–';
   const v = Number(x);
-  if (!options && v !== 0 && (Math.abs(v) >= 1e9 || Math.abs(v) < 1e-4)) return v.toExponential(2).replace('e', ' e');
+  if (!options && v !== 0 && (Math.abs(v) >= 1e9 || Math.abs(v) < 1e-4)) {
+    const [digits, power] = v.toExponential(1).split('e');
+    const raised = [...power.replace('+', '')].map((c) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(c)]).join('');
+    return digits === '1.0' ? `10${raised}` : `${number(Number(digits))}·10${raised}`;
+  }
   return new Intl.NumberFormat(current, options || (Number.isInteger(v) ? {} : { maximumSignificantDigits: 4 })).format(v);
 }
 
