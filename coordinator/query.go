@@ -12,17 +12,20 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 )
 
 // query is one query on its way.
 type query struct {
-	c          *Coordinator
-	id         string
-	who        Researcher
-	name       string // of the study
-	study      Study
-	sql        string
+	c     *Coordinator
+	id    string
+	who   Researcher
+	name  string          // of the study
+	study *study.Document // what holds here
+	sql   string
+	// storedOnly takes no answer but one that is stored.
 	storedOnly bool
 	program    *planner.Program
 	plan       *planner.Plan // the release that is being made: one of the program's
@@ -38,11 +41,20 @@ type query struct {
 // call at a time, and must return soon. What comes after the charge, the steps and the
 // answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
 // the query at once, and at the hospitals too; what was charged by then stays charged.
+// Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
+		return c.inform(ctx, who, req, statement)
+	}
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err
@@ -163,18 +175,31 @@ func newID() string {
 
 // plan admits and plans a query; it touches nothing.
 func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
+	statement, unread := planner.Read(req.SQL)
+	if unread == nil {
+		if err := req.hint(statement.Hints); err != nil {
+			return nil, err
+		}
+	}
 	study, err := c.admit(who, &req)
 	if err != nil {
 		return nil, err
 	}
-	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	if unread != nil {
+		return nil, planError(unread)
+	}
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: c.config.Hospitals, Accounting: study.Budget.Accounting})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -182,10 +207,11 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	total := 0.0
+	total, rho := 0.0, dp.Loss{}.Rho
 	for _, plan := range program.Releases {
+		rho += plan.Loss.Rho
 		// Gaussian noise of a small epsilon is dear at a large delta.
-		if plan.Loss.Rho > dearest.Rho {
+		if rho > dearest.Rho {
 			return nil, &Error{
 				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
 				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
@@ -198,11 +224,22 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	}
 	q := &query{
 		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],
-		required: c.config.Require.of(len(c.config.Hospitals)),
+		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
-	q.missing = missing
+	for _, a := range missing {
+		if study.Asks(a.Name) {
+			q.missing = append(q.missing, a)
+		}
+	}
 	for _, h := range present {
+		if !study.Asks(h.Name) {
+			continue
+		}
+		if a := c.closed(h.Name, req.Study); a != nil {
+			q.missing = append(q.missing, *a)
+			continue
+		}
 		q.parts = append(q.parts, &part{hospital: h})
 	}
 	return q, nil
@@ -267,6 +304,16 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	sums, err := q.execute(ctx)
+	// What the hospitals' ledgers vouch for is on this disk before anything is released.
+	shown := map[string]ledger.Checkpoint{}
+	for _, p := range q.parts {
+		if p.shown != nil {
+			shown[p.hospital.Name] = *p.shown
+		}
+	}
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+		return nil, kept
+	}
 	before := len(q.missing)
 	q.sift()
 	if ctx.Err() != nil {

@@ -200,6 +200,9 @@ func (r *reading) settle(g group) {
 	r.bounds, r.quotient = fragment.Infer(r.expr, g.facts), nil
 	if q, ok := g.quotient(r.expr); ok && !q.empty() {
 		q.used = q.partials()
+		for _, i := range q.used {
+			q.terms = append(q.terms, dp.RatioTerm{Distribution: r.plan.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]})
+		}
 		r.quotient = &q
 	} else if r.simulation == nil {
 		r.simulation = newSimulation(r.plan, r.expr, r.confidence)
@@ -240,18 +243,16 @@ func (g group) interval(r *reading) (low, high float64) {
 	}
 	if len(q.used) == 1 && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
 		i := q.used[0]
-		center, half := q.top.constant+q.top.weights[i]*g.noisy(i), math.Abs(q.top.weights[i])*g.plan.noise[i].HalfWidth(r.confidence)
+		weight := q.terms[0].Numerator
+		center, half := q.top.constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
 		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
 			return low, high
 		}
 	}
-	ratio := dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: make([]dp.RatioTerm, 0, 8)}
-	for _, i := range q.used {
-		ratio.Terms = append(ratio.Terms, dp.RatioTerm{
-			Value: g.noisy(i), Distribution: g.plan.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i],
-		})
+	for k, i := range q.used {
+		q.terms[k].Value = g.noisy(i)
 	}
-	return within(ratio, r.confidence, r.bounds)
+	return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}, r.confidence, r.bounds)
 }
 
 // fromTrees gives the interval of one tree's aggregate, or of what is made of
@@ -343,7 +344,8 @@ func (f form) equal(o form) bool {
 // quotient is top / bottom.
 type quotient struct {
 	top, bottom form
-	used        []int // the partials that either reads, once settled
+	used        []int          // the partials that either reads, once settled
+	terms       []dp.RatioTerm // for each of them, all but its value
 }
 
 func (q quotient) empty() bool { return q.top.isConstant() && q.bottom.isConstant() }

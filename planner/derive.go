@@ -98,7 +98,7 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 	}
 	arms := []*fragment.Derived{}
 	for side, whole := range []*derived{left, right} {
-		d := sides[side].project(items[side], false)
+		d := sides[side].aligned(items[side])
 		if passesOn(d.Derived, whole.Derived) {
 			d = whole
 		}
@@ -109,8 +109,9 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 		arms = append(arms, d.Derived)
 	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
-	visible := sides[0].project(items[0], false).columns
-	if first := leaf(arms[0]); passesOn(sides[0].project(items[0], false).Derived, left.Derived) {
+	projected := sides[0].aligned(items[0])
+	visible := projected.columns
+	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name
 		}
@@ -311,6 +312,29 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		d.Patient = valueOutput(d, r.patient)
 	}
 	return r.settleDerived(d, columns, at)
+}
+
+// aligned makes a side of UNION and its like: as many columns as items, so that
+// columns that are alike on one side still stand beside those of the other.
+func (r *resolver) aligned(items []item) *derived {
+	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter}
+	var columns []column
+	for _, i := range items {
+		name := "value"
+		if i.expr.Op == fragment.OpColumn {
+			name = i.expr.Column
+		}
+		name = freshOutput(d, name)
+		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: i.expr})
+		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+			d.Patient = name
+		}
+		columns = append(columns, column{name: i.name, column: name, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+	}
+	if r.patient != nil && d.Patient == "" {
+		d.Patient = valueOutput(d, r.patient)
+	}
+	return r.settleDerived(d, columns, r.sources[0].at)
 }
 
 // valueOutput adds a value to a derived relation, and returns its name there. What

@@ -62,8 +62,10 @@ func writeTable(out io.Writer, a *httpapi.Answer) error {
 			b.WriteByte('\n')
 		}
 	}
-	b.WriteByte('\n')
-	writeFacts(&b, a)
+	if !a.Informs {
+		b.WriteByte('\n')
+		writeFacts(&b, a)
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }

@@ -291,10 +291,12 @@ func statusOf(code coordinator.Code) int {
 	switch code {
 	case coordinator.CodeUnauthorized:
 		return http.StatusUnauthorized
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
+	case coordinator.CodeTooMany:
+		return http.StatusTooManyRequests
+	case coordinator.CodeStudyClosed, coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
 		coordinator.CodeHospitalRefused:
 		return http.StatusForbidden
-	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
+	case coordinator.CodeLedgerRestored, coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return http.StatusServiceUnavailable
 	case coordinator.CodeHospitalFailed:
 		return http.StatusBadGateway

@@ -146,7 +146,7 @@ func TestQueryJSON(t *testing.T) {
 	if response.StatusCode != 200 || response.Header.Get("Intramuros-Query") != strings.Repeat("0", 32) {
 		t.Fatalf("%s: %s", response.Status, b)
 	}
-	if want := (coordinator.Request{SQL: "SELECT 1", Study: "s", Epsilon: 0.5, Delta: 1e-9, MaxGroups: 3, MaxRows: 4}); s.asked != want {
+	if want := (coordinator.Request{SQL: "SELECT 1", Study: "s", Epsilon: 0.5, Delta: 1e-9, MaxGroups: 3, MaxRows: 4}); !reflect.DeepEqual(s.asked, want) {
 		t.Errorf("asked %+v", s.asked)
 	}
 	for _, want := range []string{

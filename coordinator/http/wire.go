@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -27,11 +28,58 @@ type Request struct {
 	MaxRows   int       `json:"max_rows,omitempty"`
 	// StoredOnly takes no answer but one that costs nothing.
 	StoredOnly bool `json:"stored_only,omitempty"`
+	// Parameters are the values of ? and $1, by number, and of :name, by name.
+	Parameters map[string]Parameter `json:"parameters,omitempty"`
+}
+
+// Parameter is the value of a parameter: in JSON a number, a text (also for dates), a
+// boolean or null.
+type Parameter struct{ value.Value }
+
+// MarshalJSON writes the value as JSON has it.
+func (p Parameter) MarshalJSON() ([]byte, error) {
+	switch {
+	case p.IsNull():
+		return []byte("null"), nil
+	case p.Type() == value.TypeText:
+		return json.Marshal(p.Str())
+	}
+	return []byte(p.String()), nil
+}
+
+// UnmarshalJSON reads a number, a text, a boolean or null.
+func (p *Parameter) UnmarshalJSON(b []byte) error {
+	var text string
+	switch {
+	case string(b) == "null":
+		p.Value = value.Null(value.TypeText)
+	case string(b) == "true", string(b) == "false":
+		p.Value = value.Bool(string(b) == "true")
+	case json.Unmarshal(b, &text) == nil:
+		p.Value = value.Text(text)
+	default:
+		v, err := value.Parse(value.TypeInt, string(b))
+		if err != nil {
+			v, err = value.Parse(value.TypeFloat, string(b))
+		}
+		if err != nil {
+			return errors.New("a parameter is a number, a text, a boolean or null")
+		}
+		p.Value = v
+	}
+	return nil
 }
 
 func (r Request) plain() coordinator.Request {
+	var parameters map[string]value.Value
+	if len(r.Parameters) > 0 {
+		parameters = map[string]value.Value{}
+	}
+	for name, p := range r.Parameters {
+		parameters[name] = p.Value
+	}
 	return coordinator.Request{
-		SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
+		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
 		StoredOnly: r.StoredOnly,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -37,10 +38,10 @@ type Settings struct {
 	Intervals      bool // as columns x_low and x_high
 }
 
-// Request asks the SQL under these settings.
-func (s Settings) Request(sql string) coordinator.Request {
+// Request asks the SQL, with values for its parameters, under these settings.
+func (s Settings) Request(sql string, parameters map[string]value.Value) coordinator.Request {
 	return coordinator.Request{
-		SQL: sql, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows,
+		SQL: sql, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Parameters: parameters,
 	}
 }
 

@@ -99,7 +99,10 @@ func walk(ctx context.Context, db *sql.DB) (Report, balance, error) {
 	if err := checkSchema(ctx, tx); err != nil {
 		return Report{}, balance{}, err
 	}
-	report.Entries, report.Head, report.Charged = at.sequence, at.hash, sums.charged[scopeAll]
+	if report.Charged, err = sums.spent(scopeAll); err != nil {
+		return Report{}, balance{}, err
+	}
+	report.Entries, report.Head = at.sequence, at.hash
 	return report, sums, nil
 }
 

@@ -281,7 +281,7 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 			}
 			return apply(fragment.OpIn, args...)
 		case 4:
-			return apply(fragment.OpLike, sub(value.TypeText), fragment.Literal(value.Text(pick(g, "%", "_", "a%b", `a\%b`, `a\_b`, `\a_b`, "", "1%", "%2", `\\%`, "a\x00_", "__", "é", "%😀%", `a\\b`, "a_b"))))
+			return apply(fragment.OpLike, sub(value.TypeText), fragment.Literal(value.Text(pick(g, "%", "_", "a%b", `a\%b`, `a\_b`, `\a_b`, "", "1%", "%2", `\\%`, "a\x00_", "__", "é", "%😀%", `a\\b`, "a_b", "%_%b", `%\%_%`, "%1_%_%"))))
 		default:
 			op := pick(g, fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual)
 			of := pick(g, allTypes...)
@@ -351,6 +351,9 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 		}
 		switch g.IntN(6) {
 		case 0:
+			if g.IntN(3) == 0 {
+				return apply(fragment.OpAdd, g.near(depth), sub(t))
+			}
 			return apply(fragment.OpAdd, sub(t), g.near(depth))
 		case 1:
 			return apply(fragment.OpSubtract, sub(t), g.near(depth))
@@ -524,4 +527,54 @@ func differ(t *testing.T, e *Engine, rows []map[string]value.Value, exprs ...*fr
 		return fmt.Errorf("%w\n%s", errors.Unwrap(err), q)
 	}
 	return err
+}
+
+// TestSlowPatterns: LIKE takes linear time, too.
+func TestSlowPatterns(t *testing.T) {
+	e := engineWith(t, nastyCatalog, `CREATE TABLE t AS SELECT 1::BIGINT AS id, NULL::BOOLEAN AS b, 1::BIGINT AS i, 1::BIGINT AS j, 1::BIGINT AS ib, 1::BIGINT AS iw,
+		1::DOUBLE AS f, 1::DOUBLE AS g, 1::DOUBLE AS fb, repeat('a', 100000) AS s, 'x' AS u, DATE '2020-01-01' AS d, DATE '2020-01-01' AS db,
+		TIMESTAMP '2020-01-01' AS ts, TIMESTAMP '2020-01-01' AS tb`)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for _, pattern := range []string{"%a_%a_%a_%a_%a_%b", "%a%a%a%a%a%a%b", "%a%b_", "_%a%a%b"} {
+		x := must(fragment.New(fragment.OpLike, fragment.Column("T", "s", value.TypeText), fragment.Literal(value.Text(pattern))))
+		sql, err := e.target().Expressions([]fragment.Relation{{Name: "T", Table: "t"}}, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.query(ctx, "SELECT "+sql[0]+` FROM logical.t AS "T"`, nil, func([]driver.Value) error { return nil }); err != nil {
+			t.Errorf("%s: %v", pattern, errors.Unwrap(err))
+		}
+	}
+}
+
+// TestLargestPatterns: a pattern that is accepted is not too large for DuckDB, which
+// would raise once a row reaches it.
+func TestLargestPatterns(t *testing.T) {
+	e := engineWith(t, nastyCatalog, `CREATE TABLE t AS SELECT 1::BIGINT AS id, NULL::BOOLEAN AS b, 1::BIGINT AS i, 1::BIGINT AS j, 1::BIGINT AS ib, 1::BIGINT AS iw,
+		1::DOUBLE AS f, 1::DOUBLE AS g, 1::DOUBLE AS fb, repeat('é日x', 2000) AS s, 'x' AS u, DATE '2020-01-01' AS d, DATE '2020-01-01' AS db,
+		TIMESTAMP '2020-01-01' AS ts, TIMESTAMP '2020-01-01' AS tb`)
+	accepted := 0
+	for _, part := range []string{`.`, `[^à-ÿ]`, `\S`, `[à-ÿ一-龥]`, `x?`, `(?:a|b|[^c]|日)`, `[acegikmoqsuwyACEGIKMOQSUWY]`} {
+		for _, times := range []int{100, 90, 70, 50, 30, 20, 10} {
+			for _, outer := range []int{10, 9, 7, 5, 3, 2, 1} {
+				p, err := fragment.Regexp(fmt.Sprintf("^(?:%s{%d}z?){%d}$", part, times, outer), false)
+				if err != nil {
+					continue
+				}
+				accepted++
+				x := must(fragment.New(fragment.OpRegexp, fragment.Column("T", "s", value.TypeText), fragment.Literal(value.Text(p))))
+				sql, err := e.target().Expressions([]fragment.Relation{{Name: "T", Table: "t"}}, x)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := e.query(context.Background(), "SELECT "+sql[0]+` FROM logical.t AS "T"`, nil, func([]driver.Value) error { return nil }); err != nil {
+					t.Errorf("%s: %v", p, errors.Unwrap(err))
+				}
+			}
+		}
+	}
+	if accepted < 100 {
+		t.Errorf("only %d patterns were tried", accepted)
+	}
 }
