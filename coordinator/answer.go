@@ -16,6 +16,7 @@ type Answer struct {
 	Missing    []Absence
 	Stored     bool // given before over the same data: this time it cost nothing
 	Warnings   []string
+	Informs    bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
 }
 
 // Cost is what an answer costs.

@@ -19,19 +19,21 @@ import (
 
 // query is one query on its way.
 type query struct {
-	c        *Coordinator
-	id       string
-	who      Researcher
-	name     string          // of the study
-	study    *study.Document // what holds here
-	sql      string
-	program  *planner.Program
-	plan     *planner.Plan // the release that is being made: one of the program's
-	required int
-	parts    []*part
-	missing  []Absence
-	progress *reporter
-	charged  bool // hospitals may have computed: nothing comes back
+	c     *Coordinator
+	id    string
+	who   Researcher
+	name  string          // of the study
+	study *study.Document // what holds here
+	sql   string
+	// storedOnly takes no answer but one that is stored.
+	storedOnly bool
+	program    *planner.Program
+	plan       *planner.Plan // the release that is being made: one of the program's
+	required   int
+	parts      []*part
+	missing    []Absence
+	progress   *reporter
+	charged    bool // hospitals may have computed: nothing comes back
 }
 
 // Query answers one query, and charges the study for it, unless the same answer
@@ -39,8 +41,12 @@ type query struct {
 // call at a time, and must return soon. What comes after the charge, the steps and the
 // answer or error, comes at the ticks of the configured AnswerGrid. A canceled ctx ends
 // the query at once, and at the hospitals too; what was charged by then stays charged.
+// Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
+		return c.inform(ctx, who, req, statement)
+	}
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
@@ -172,12 +178,21 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err := c.whole(); err != nil {
 		return nil, err
 	}
+	statement, unread := planner.Read(req.SQL)
+	if unread == nil {
+		if err := req.hint(statement.Hints); err != nil {
+			return nil, err
+		}
+	}
 	study, err := c.admit(who, &req)
 	if err != nil {
 		return nil, err
 	}
+	if unread != nil {
+		return nil, planError(unread)
+	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{SQL: req.SQL, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
@@ -192,10 +207,11 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	total := 0.0
+	total, rho := 0.0, dp.Loss{}.Rho
 	for _, plan := range program.Releases {
+		rho += plan.Loss.Rho
 		// Gaussian noise of a small epsilon is dear at a large delta.
-		if plan.Loss.Rho > dearest.Rho {
+		if rho > dearest.Rho {
 			return nil, &Error{
 				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
 				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
@@ -207,7 +223,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", total, study.MaxEpsilon))
 	}
 	q := &query{
-		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, program: program, plan: program.Releases[0],
+		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],
 		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
@@ -239,6 +255,12 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	key := q.cellsKey()
 	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
 		return cells, ok, err
+	}
+	if q.storedOnly {
+		return nil, false, &Error{
+			Code: CodeNotStored, Message: "this question has no stored answer over the data as it is now",
+			Hint: "ask without `stored_only`; that costs what a new answer costs",
+		}
 	}
 	request, loss, err := q.request()
 	if err != nil {

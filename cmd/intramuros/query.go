@@ -16,13 +16,15 @@ import (
 	"golang.org/x/term"
 
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // asking are the flags that query and explain share.
 type asking struct {
 	client
-	request  httpapi.Request
-	accuracy string
+	request    httpapi.Request
+	accuracy   string
+	parameters map[string]string
 }
 
 func (a *asking) flags(c *cobra.Command) {
@@ -33,9 +35,11 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
 	f.Float64Var(&a.request.Epsilon, "epsilon", 0, "privacy loss to spend; without it, the study's default")
 	f.Float64Var(&a.request.Delta, "delta", 0, "likewise, for Gaussian noise and groups with undeclared keys")
-	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, at the least epsilon")
+	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")
+	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
 	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
 	f.IntVar(&a.request.MaxRows, "max-rows", 0, "rows of one patient that count in a group; without it, the catalog's")
+	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
 }
 
 // read takes the SQL from the arguments, or from in for "-".
@@ -55,6 +59,16 @@ func (a *asking) read(args []string, in io.Reader) error {
 			return usageError{fmt.Errorf("--accuracy: %w", err)}
 		}
 		a.request.Accuracy = target
+	}
+	if len(a.parameters) > 0 {
+		a.request.Parameters = map[string]httpapi.Parameter{}
+	}
+	for name, text := range a.parameters {
+		var p httpapi.Parameter
+		if json.Unmarshal([]byte(text), &p) != nil {
+			p.Value = value.Text(text) // no number: a text, or a date
+		}
+		a.request.Parameters[name] = p
 	}
 	a.request.SQL = strings.Join(args, " ")
 	if a.request.SQL != "-" {

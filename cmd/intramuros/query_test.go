@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ func TestQueryCommand(t *testing.T) {
 	if code != 0 || messages != "" || !strings.HasPrefix(out, "n\n") && !strings.Contains(out, "10 ± 2\n") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, messages)
 	}
-	if want := (httpapi.Request{SQL: "SELECT\n 2", Study: "s", Epsilon: 0.5, MaxGroups: 3}); asked != want {
+	if want := (httpapi.Request{SQL: "SELECT\n 2", Study: "s", Epsilon: 0.5, MaxGroups: 3}); !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v", asked)
 	}
 	if code, _, messages := askServer(t, t.Context(), handler, "", "query", "--accuracy", "50", "SELECT 1"); code != 0 || asked.Accuracy == nil || asked.Accuracy.HalfWidth != 50 {

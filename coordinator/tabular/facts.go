@@ -16,6 +16,8 @@ type Facts struct {
 	Stored     bool         `json:"stored"`
 	Hospitals  Hospitals    `json:"hospitals"`
 	Warnings   []string     `json:"warnings"`
+	// Informs: the answer tells of the federation or of a query, and none of this applies.
+	Informs bool `json:"informs"`
 }
 
 // Hospitals tells which hospitals an answer comes from.
@@ -38,6 +40,7 @@ func NewFacts(study string, a *coordinator.Answer) Facts {
 	f := Facts{
 		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,
 		Hospitals: Hospitals{Answered: a.Answered, Missing: a.Missing}, Warnings: a.Warnings,
+		Informs: a.Informs,
 	}
 	// A JSON array also where there is nothing.
 	if f.Hospitals.Answered == nil {

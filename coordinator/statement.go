@@ -1,0 +1,228 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Statements that ask for no data are answered by the coordinator alone, at no
+// cost, in the form of an answer, so that every door shows them as it shows answers.
+
+// hint applies the settings that a query has for itself. They count as if they had
+// been given beside it, with the same caps.
+func (r *Request) hint(hints []planner.Setting) error {
+	for _, h := range hints {
+		wrong := &Error{
+			Code: Code(planner.CodeParameter), Position: h.Position, Message: fmt.Sprintf("%s cannot be %s", h.Name, h.Value),
+			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers, accuracy = '5% of 1000' and weights = 'n=4, kg=1'",
+		}
+		if text := h.Value.Str(); h.Value.Type() == value.TypeText {
+			var err error
+			switch h.Name {
+			case "accuracy":
+				r.Epsilon = 0
+				r.Accuracy, err = planner.ParseAccuracy(text)
+			case "weights":
+				r.Weights, err = planner.ParseWeights(text)
+			default:
+				return wrong
+			}
+			if err != nil {
+				wrong.Hint = err.Error()
+				return wrong
+			}
+			continue
+		}
+		if !h.Value.Type().Numeric() || !(h.Value.Float64() > 0) {
+			return wrong
+		}
+		x := h.Value.Float64()
+		whole := h.Value.Type() == value.TypeInt && x <= 1e6
+		switch {
+		case h.Name == "epsilon":
+			r.Epsilon, r.Accuracy = x, nil
+		case h.Name == "delta":
+			r.Delta = x
+		case h.Name == "accuracy":
+			r.Epsilon, r.Accuracy = 0, &planner.Accuracy{HalfWidth: x}
+		case h.Name == "max_groups" && whole:
+			r.MaxGroups = int(x)
+		case h.Name == "max_rows" && whole:
+			r.MaxRows = int(x)
+		default:
+			return wrong
+		}
+	}
+	return nil
+}
+
+// headings are the columns of what informs.
+var headings = map[string][]string{
+	"tables":    {"table", "patients", "rows a patient", "description"},
+	"hospitals": {"hospital", "state", "data version"},
+	"budget":    {"budget", "granted", "left"},
+	"functions": {"function", "kind"},
+	"describe":  {"column", "type", "nullable", "bounds", "values", "references", "description"},
+	"explain":   {"plan"},
+	"privacy":   {"what", "value", "where it comes from"},
+}
+
+// informs gives the columns of a statement that asks for no data, nil where it does.
+func informs(s *planner.Statement) []planner.Column {
+	name := s.Name
+	switch s.Kind {
+	case planner.KindSelect:
+		return nil
+	case planner.KindDescribe:
+		name = "describe"
+	case planner.KindExplain:
+		name = "explain"
+	case planner.KindExplainPrivacy:
+		name = "privacy"
+	}
+	var columns []planner.Column
+	for _, heading := range headings[name] {
+		columns = append(columns, planner.Column{Name: heading, Type: value.TypeText})
+	}
+	return columns
+}
+
+// inform answers a statement that asks for no data.
+func (c *Coordinator) inform(ctx context.Context, who Researcher, req Request, s *planner.Statement) (*Answer, error) {
+	var rows [][]string
+	switch {
+	case s.Kind == planner.KindSet:
+		return nil, &Error{
+			Code: Code(planner.CodeNotSupported), Position: s.Position, Message: "this connection keeps no settings",
+			Hint: "give it beside the query, or as a hint: SELECT /*+ " + s.Name + " = … */",
+		}
+	case s.Kind == planner.KindExplain, s.Kind == planner.KindExplainPrivacy:
+		e, err := c.Explain(ctx, who, req)
+		if err != nil {
+			return nil, err
+		}
+		if rows = e.lines(); s.Kind == planner.KindExplainPrivacy {
+			rows = e.privacy()
+		}
+	case s.Kind == planner.KindDescribe:
+		t, ok := c.catalog.Table(s.Name)
+		if !ok {
+			return nil, &Error{Code: Code(planner.CodeTable), Position: s.Position, Message: "the catalog has no table " + s.Name, Hint: "SHOW TABLES lists them"}
+		}
+		rows = describe(t)
+	case s.Name == "tables":
+		for _, t := range c.catalog.Tables {
+			patients, limit := "yes", strconv.Itoa(c.catalog.RowLimit(t))
+			if t.Public {
+				patients, limit = "no: public", ""
+			}
+			rows = append(rows, []string{t.Name, patients, limit, t.Description})
+		}
+	case s.Name == "hospitals":
+		for _, h := range c.Federation().Hospitals {
+			state := "answers"
+			if h.Absent != nil {
+				state = h.Absent.Why
+			}
+			rows = append(rows, []string{h.Name, state, h.DataVersion})
+		}
+	case s.Name == "budget":
+		a, err := c.Budget(ctx, who, req.Study)
+		if err != nil {
+			return nil, err
+		}
+		rows = a.rows()
+	case s.Name == "functions":
+		for _, f := range planner.Functions() {
+			kind := "of a row"
+			if f.Aggregate {
+				kind = "aggregate"
+			}
+			rows = append(rows, []string{f.Usage, kind})
+		}
+	}
+	a := &Answer{Answer: planner.Answer{Columns: informs(s)}, Confidence: c.config.Confidence, Informs: true}
+	for _, row := range rows {
+		var estimates []planner.Estimate
+		for _, text := range row {
+			estimates = append(estimates, planner.Estimate{Value: value.Text(text)})
+		}
+		a.Rows = append(a.Rows, estimates)
+	}
+	return a, nil
+}
+
+func describe(t *catalog.Table) [][]string {
+	var rows [][]string
+	for _, c := range t.Columns {
+		bounds, nullable := "", "no"
+		if c.Lower.Valid() {
+			bounds = c.Lower.String() + " to " + c.Upper.String()
+		}
+		if c.Nullable {
+			nullable = "yes"
+		}
+		var values []string
+		for _, v := range c.Domain {
+			values = append(values, v.String())
+		}
+		if len(values) > 20 {
+			values = append(values[:20:20], fmt.Sprintf("… %d in all", len(c.Domain)))
+		}
+		rows = append(rows, []string{c.Name, string(c.Type), nullable, bounds, strings.Join(values, ", "), c.References, c.Description})
+	}
+	return rows
+}
+
+func (a *Account) rows() [][]string {
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
+	rows := [][]string{{"study " + a.Study, fmt.Sprintf("epsilon %s, delta %s", number(a.Budget.Epsilon), number(a.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-a.Remaining.Fraction))}}
+	if r := a.Researcher; r != nil {
+		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Fraction))})
+	}
+	return append(rows, []string{"one query", "epsilon " + number(a.MaxEpsilon), ""}, []string{"until", a.Expires, ""})
+}
+
+func (e *Explanation) lines() [][]string {
+	text := strings.TrimSuffix(e.Plan, "\n")
+	for _, s := range e.Engines {
+		text += fmt.Sprintf("\n%s at %s runs\n%s", s.Engine, strings.Join(s.Hospitals, ", "), s.SQL)
+	}
+	var rows [][]string
+	for _, line := range strings.Split(text, "\n") {
+		rows = append(rows, []string{line})
+	}
+	return rows
+}
+
+func (e *Explanation) privacy() [][]string {
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
+	rows := [][]string{
+		{"epsilon", number(e.Cost.Epsilon), "asked for, or the study's default"},
+		{"delta", number(e.Cost.Delta), "of the noise and of the selection of groups"},
+		{"noise", string(e.Cost.Mechanism), "whichever errs less at this cost"},
+		{"accounting", string(e.Cost.Accounting), "of the study"},
+		{"stored", strconv.FormatBool(e.Stored), "an answer that is there already costs nothing"},
+	}
+	for _, x := range e.Expected {
+		half := "± " + number(x.HalfWidth)
+		if x.HalfWidth != x.HalfWidth {
+			half = "depends on the answer"
+		}
+		rows = append(rows, []string{"error of " + x.Column, half, x.Note})
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(e.Plan, "\n"), "\n") {
+		what, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.Contains([]string{"node", "limits", "patient", "select"}, what) {
+			rows = append(rows, []string{what, strings.TrimSpace(text), "the catalog's bounds and limits, narrowed by the query"})
+		}
+	}
+	return rows
+}
