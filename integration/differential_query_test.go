@@ -78,7 +78,7 @@ func (g *generator) statement() (text string, ordered bool) {
 	case 0, 1, 2, 3, 4, 5:
 		text, ordered = g.ordered(g.aggregate(false))
 	case 6:
-		text, ordered = g.ordered(g.aggregate(true))
+		text = g.aggregate(true).text // whose order has ties: a NULL may be a key's, or a total's
 	case 7: // UNION ALL of counts
 		a, b := g.aggregateOf([]string{"'a'"}), g.aggregateOf([]string{"'b'"})
 		text = a + " UNION ALL " + b
@@ -274,7 +274,7 @@ func (g *generator) join(left from, depth int) from {
 	if g.n(3) == 2 && depth > 0 {
 		right = g.query(depth)
 	}
-	if right.where != "" {
+	if right.where != "" || left.where != "" { // a comma binds looser than JOIN
 		return left
 	}
 	out := from{where: left.where, fields: append(slices.Clone(left.fields), right.fields...), patient: left.patient}
@@ -305,10 +305,6 @@ func (g *generator) join(left from, depth int) from {
 	case 2:
 		out.tables = left.tables + " JOIN " + right.tables + " ON " + g.pick(b+" = "+a, equal+" AND "+g.simple(out))
 	case 3:
-		if strings.Contains(left.tables, "JOIN") { // a comma binds looser than JOIN
-			out.tables = left.tables + " INNER JOIN " + right.tables + " ON " + equal
-			break
-		}
 		out.tables = left.tables + ", " + right.tables
 		out.where = conjoin(left.where, equal)
 	case 4:
@@ -335,7 +331,7 @@ func conjoin(a, b string) string {
 // public joins the public table of codes.
 func (g *generator) public(left from) from {
 	ints := left.of(kindInt)
-	if len(ints) == 0 {
+	if len(ints) == 0 || left.where != "" {
 		return left
 	}
 	name := g.name("t")

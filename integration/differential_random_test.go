@@ -145,6 +145,8 @@ func trial(t *testing.T, p *pairing, choices []byte) (o outcome) {
 			o.difference = fmt.Sprintf("panic: %v", r)
 		}
 	}()
+	slow := time.AfterFunc(5*time.Second, func() { fmt.Fprintln(os.Stderr, "slow: "+text) })
+	defer slow.Stop()
 	program, err := p.compose(text)
 	var refused *planner.Error
 	switch {
