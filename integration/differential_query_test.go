@@ -135,7 +135,7 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 	var items, by []string
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	style := g.n(3)
+	style := g.n(3) // GROUP BY the expression, its name, or its number
 	for i, k := range keys {
 		name := g.name("k")
 		r.keys = append(r.keys, name)
@@ -171,7 +171,9 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 // outer is a SELECT over released rows.
 func (g *generator) outer() string {
 	r := g.aggregate(false)
-	n := r.numbers[0]
+	// The mean of no values is NULL in SQL, and means nothing in the federation: counts only are computed with.
+	n := g.name("n")
+	r.text = strings.Replace(r.text, " AS "+r.numbers[0], " AS "+r.numbers[0]+", COUNT(*) AS "+n, 1)
 	if len(r.keys) == 0 {
 		return "SELECT " + n + ", " + n + " * 2 AS twice FROM (" + r.text + ") AS released"
 	}
