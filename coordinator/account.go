@@ -11,6 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // afterTimeout is how long a reservation outlives its query's time.
@@ -18,8 +19,8 @@ const afterTimeout = time.Minute
 
 // caps are what bounds a query of the researcher under the study: the study's
 // budget first, and where there is one, the researcher's own over all studies.
-func (c *Coordinator) caps(who Researcher, name string, study Study) []ledger.Cap {
-	caps := []ledger.Cap{{Scope: "study:" + name, Budget: study.Budget}}
+func (c *Coordinator) caps(who Researcher, name string, terms *study.Document) []ledger.Cap {
+	caps := []ledger.Cap{{Scope: "study:" + name, Budget: terms.Budget}}
 	if own := c.config.Researchers[who.Name].Budget; own != nil {
 		caps = append(caps, ledger.Cap{Scope: "researcher:" + who.Name, Budget: *own})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/audit"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -208,13 +209,12 @@ func TestAuditSingleton(t *testing.T) {
 
 // The cap of one query is on what it costs: Gaussian noise of a small epsilon at a large delta is dear.
 func TestAttackCapByDelta(t *testing.T) {
-	f := newFederation(t, func(c *Config) {
-		s := c.Studies["s"]
-		s.Budget, s.MaxEpsilon = dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, 0.5
-		c.Studies["s"] = s
+	f := newFederation(t, nil)
+	f.propose(t, "z", func(d *study.Document) {
+		d.Budget, d.MaxEpsilon = dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, 0.5
 	})
 	for _, delta := range []float64{0.1, 0.5, 0.9, 0.99999} {
-		a, err := f.Query(t.Context(), Researcher{Name: "alice"}, Request{SQL: "SELECT AVG(age) FROM person", Study: "s", Epsilon: 0.5, Delta: delta}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT AVG(age) FROM person", Study: "z", Epsilon: 0.5, Delta: delta}, nil)
 		if err == nil && a.Cost.Rho > 0.125 || err != nil && !errors.Is(err, CodeEpsilonTooLarge) {
 			t.Errorf("delta %v: %v, %+v, where Laplace noise of the cap costs rho 0.125", delta, err, a)
 		}

@@ -37,7 +37,8 @@ type Config struct {
 	QueryTimeout   time.Duration     `yaml:"query_timeout"`
 	PrepareTimeout time.Duration     `yaml:"prepare_timeout"`
 	AnswerGrid     AnswerGrid        `yaml:"answer_grid"`
-	Studies        map[string]Study  `yaml:"studies"`
+	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
+	Limits         Limits            `yaml:"limits"`
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
 }
@@ -69,15 +70,16 @@ type Gossip struct {
 	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
 }
 
-// Study is an approved project and its limits.
-type Study struct {
-	Budget      dp.Budget `yaml:"budget"`
-	Researchers []string  `yaml:"researchers"`
-	MaxEpsilon  float64   `yaml:"max_epsilon"` // cap of one query
-	Epsilon     float64   `yaml:"default_epsilon"`
-	Delta       float64   `yaml:"default_delta"`
-	Expires     time.Time `yaml:"expires"` // from this instant on, no query
+// Limits bound what one researcher, and one study, may ask.
+type Limits struct {
+	PerMinute      int `yaml:"per_minute"`       // queries of a researcher in a minute
+	AtOnce         int `yaml:"at_once"`          // queries of a researcher under way
+	StudyPerMinute int `yaml:"study_per_minute"` // of a study
+	StudyAtOnce    int `yaml:"study_at_once"`    // of a study
 }
+
+// DefaultLimits hold where the file says nothing.
+var DefaultLimits = Limits{PerMinute: 120, AtOnce: 16, StudyPerMinute: 1200, StudyAtOnce: 200}
 
 // Access lets a researcher in: by a bearer token, given as its SHA-256 in
 // hexadecimal digits or where the token itself is kept, one of the two.
@@ -124,7 +126,7 @@ const builtinPrefix = "builtin:"
 func LoadConfig(path string) (*Config, error) {
 	c := &Config{
 		Name: "coordinator", Listen: "localhost:8443", Confidence: 0.95,
-		QueryTimeout: 5 * time.Minute, PrepareTimeout: 10 * time.Second, AnswerGrid: defaultGrid,
+		QueryTimeout: 5 * time.Minute, PrepareTimeout: 10 * time.Second, AnswerGrid: defaultGrid, Limits: DefaultLimits,
 	}
 	if err := config.Load(path, c); err != nil {
 		return nil, err
@@ -139,6 +141,9 @@ func LoadConfig(path string) (*Config, error) {
 		c.Researchers[name] = r
 	}
 	identity.Resolve(path, c.Issuers)
+	for name, file := range c.Operators {
+		c.Operators[name] = config.Resolve(path, file)
+	}
 	if !strings.HasPrefix(c.Catalog, builtinPrefix) {
 		c.Catalog = config.Resolve(path, c.Catalog)
 	}
@@ -195,10 +200,8 @@ func (c *Config) validate() error {
 	if err := c.AnswerGrid.validate(); err != nil {
 		problems = append(problems, err)
 	}
-	for name, s := range c.Studies {
-		if err := s.validate(name, c.Researchers); err != nil {
-			problems = append(problems, err)
-		}
+	if err := c.Limits.validate(); err != nil {
+		problems = append(problems, err)
 	}
 	if err := identity.Validate(c.Issuers); err != nil {
 		problems = append(problems, err)
@@ -224,38 +227,13 @@ func (c *Config) validate() error {
 	return errors.Join(problems...)
 }
 
-func (s Study) validate(name string, researchers map[string]Access) error {
-	var problems []error
-	problem := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf("study %s: %w", name, fmt.Errorf(format, args...)))
-	}
-	if !plainName.MatchString(name) {
-		problem("a name has lower-case letters, digits, '.', '_' and '-'")
-	}
-	if err := s.Budget.Validate(); err != nil {
-		problem("`budget`: %w", err)
-	}
-	if !(s.MaxEpsilon > 0) {
-		problem("`max_epsilon` is not set; no query may cost more than it")
-	}
-	if !(s.Epsilon > 0 && s.Epsilon <= s.MaxEpsilon) {
-		problem("`default_epsilon` must be above 0 and at most `max_epsilon`")
-	}
-	if !(s.Delta >= 0 && s.Delta < 1) {
-		problem("`default_delta` must be from 0 to below 1")
-	}
-	if s.Expires.IsZero() {
-		problem("`expires` is not set")
-	}
-	if len(s.Researchers) == 0 {
-		problem("`researchers` is empty; nobody could ask")
-	}
-	for _, r := range s.Researchers {
-		if _, ok := researchers[r]; !ok {
-			problem("researcher %s is not among `researchers`", r)
+func (l Limits) validate() error {
+	for _, n := range []int{l.PerMinute, l.AtOnce, l.StudyPerMinute, l.StudyAtOnce} {
+		if n < 1 || n > 1_000_000 {
+			return errors.New("each of `limits` must be from 1 to 1000000")
 		}
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
 // minToken is the shortest token that is taken, in bytes: no guessing.

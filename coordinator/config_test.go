@@ -15,8 +15,11 @@ func TestDocumentedConfig(t *testing.T) {
 	if c.Require.of(len(c.Hospitals)) != 4 || c.QueryTimeout != 5*time.Minute || c.Nodes.CA != "../docs/pki/ca.pem" || c.Catalog != "builtin:omop-5.4" {
 		t.Errorf("%+v", c)
 	}
-	if s := c.Studies["diabetes-2027"]; !s.Expires.Equal(time.Date(2027, 12, 31, 0, 0, 0, 0, time.UTC)) || s.Delta != 1e-8 {
-		t.Errorf("%+v", s)
+	if c.Operators["olga"] != "../docs/keys/olga.pub" || c.Limits != DefaultLimits || len(c.Issuers) != 1 || c.Issuers[0].Suffix != "@chu-bordeaux" {
+		t.Errorf("%+v", c)
+	}
+	if r := c.Researchers["bob"].roles(); len(r) != 2 || len(c.Researchers["alice"].roles()) != 1 {
+		t.Errorf("%v", r)
 	}
 	if c.AnswerGrid != defaultGrid {
 		t.Errorf("the default grid is not what the documentation says: %v", c.AnswerGrid)
@@ -40,11 +43,11 @@ func TestConfigProblems(t *testing.T) {
 		{"langon", "Langon", "lower-case"},
 		{"langon", "bordeaux", `"bordeaux" is named twice`},
 		{"confidence: 0.95", "confidence: 95", "`confidence` is 95"},
-		{"{accounting: zcdp", "{accounting: none", "study diabetes-2027: `budget`"},
-		{"max_epsilon: 1 ", "max_epsilon: 0 ", "`max_epsilon` is not set"},
-		{"default_epsilon: 0.2", "default_epsilon: 2", "at most `max_epsilon`"},
-		{"researchers: [alice, bob]", "researchers: [alice, eve]", "researcher eve is not among"},
-		{"bob: {token: {file: tokens/bob}}", "bob: {}", "researcher bob: give one of"},
+		{"bob: {token: {file: tokens/bob}, ", "bob: {", "researcher bob: give one of"},
+		{"roles: [researcher, operator]", "roles: [root]", `role "root"`},
+		{"per_minute: 120 ", "per_minute: 0 ", "`limits`"},
+		{"audience: intramuros ", "audience: '' ", "`issuer` and `audience` are needed"},
+		{`"@chu-bordeaux"`, "chu", "`suffix` must look like"},
 		{"epsilon: 12,", "epsilon: 0,", "researcher alice: `budget`"},
 		{"ratio: 1.2}", "ratio: 1}", "`answer_grid`"},
 		{"first: 25ms", "first: 0s", "`answer_grid`"},

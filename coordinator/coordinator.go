@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -16,20 +17,25 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/rate"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // Coordinator answers the queries of one federation. Its methods may be called
 // at the same time.
 type Coordinator struct {
-	config   *Config
-	catalog  *catalog.Catalog
-	roster   Roster
-	ledger   *ledger.Ledger
-	nodes    nodes
-	tokens   map[string][sha256.Size]byte // of local accounts, by researcher
-	people   *identity.Verifier           // knows whom other providers vouch for
-	accounts *identity.Local              // vouches for local accounts, to the hospitals
-	log      *slog.Logger
+	config        *Config
+	catalog       *catalog.Catalog
+	roster        Roster
+	ledger        *ledger.Ledger
+	nodes         nodes
+	tokens        map[string][sha256.Size]byte // of local accounts, by researcher
+	people        *identity.Verifier           // knows whom other providers vouch for
+	accounts      *identity.Local              // vouches for local accounts, to the hospitals
+	studies       *study.Registry
+	custody       *custody
+	askers, asked *rate.Limiter // by researcher, and by study
+	log           *slog.Logger
 
 	now func() time.Time
 	// noise prepares what covers one partial aggregate. It is dp.Noise.Adder, but in
@@ -67,6 +73,9 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
+	c.custody = newCustody(key)
+	c.askers = rate.New(config.Limits.PerMinute, config.Limits.AtOnce)
+	c.asked = rate.New(config.Limits.StudyPerMinute, config.Limits.StudyAtOnce)
 	if c.accounts, err = identity.NewLocal(identity.Accounts(config.Federation), config.Federation, key, time.Now); err != nil {
 		return nil, err
 	}
@@ -81,8 +90,18 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil { // else the first query would tell
 		return nil, err
 	}
+	place := study.Place{Federation: config.Federation}
+	if place.Operators, err = study.LoadKeys(config.Operators); err != nil {
+		return nil, fmt.Errorf("`operators`: %w", err)
+	}
 	if c.ledger, err = ledger.Open(ctx, config.Ledger, "coordinator "+config.Federation, time.Now); err != nil {
 		return nil, err
+	}
+	if c.studies, err = study.Load(ctx, c.ledger, place, log); err == nil {
+		err = c.studies.Collect(ctx, study.Inbox(config.Ledger))
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.ledger.Close())
 	}
 	return c, nil
 }
@@ -107,4 +126,26 @@ func openCatalog(name string) (*catalog.Catalog, error) {
 		return nil, fmt.Errorf("there is no built-in catalog %s", builtin)
 	}
 	return c, nil
+}
+
+// enter counts a query of a researcher under a study, or refuses it where there are too many.
+// leave must follow.
+func (c *Coordinator) enter(who Researcher, study string) (leave func(), err error) {
+	if _, err := c.study(who, study); err != nil {
+		return nil, err // nobody uses up what others may ask
+	}
+	refused := func(whose string, l string, err error) error {
+		return &Error{Code: CodeTooMany, Message: fmt.Sprintf("of %s queries there are %s", whose, l), Hint: "wait a little and ask again", cause: err}
+	}
+	if err := c.askers.Enter(who.Name, c.now()); err != nil {
+		return nil, refused("your", err.Error(), err)
+	}
+	if err := c.asked.Enter(study, c.now()); err != nil {
+		c.askers.Leave(who.Name)
+		return nil, refused("the study's", err.Error(), err)
+	}
+	return func() {
+		c.asked.Leave(study)
+		c.askers.Leave(who.Name)
+	}, nil
 }

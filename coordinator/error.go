@@ -17,12 +17,16 @@ const (
 	CodeUnauthorized        Code = "UNAUTHORIZED"         // no token, or one that nobody here has
 	CodeIdentityUnavailable Code = "IDENTITY_UNAVAILABLE" // the token's provider cannot be reached
 	CodeStudyUnknown        Code = "STUDY_UNKNOWN"        // no such study, or not one of this researcher's
+	CodeStudyClosed         Code = "STUDY_CLOSED"         // suspended or ended by the operator
+	CodeTooMany             Code = "TOO_MANY_QUERIES"     // of this researcher or study, in a minute or at once
+	CodeLedgerRestored      Code = "LEDGER_RESTORED"      // a part of the coordinator's ledger is missing
 	CodeStudyExpired        Code = "STUDY_EXPIRED"        // the study's last day is over
 	CodeEpsilonTooLarge     Code = "EPSILON_TOO_LARGE"    // above the study's cap for one query
 	CodeBudgetExhausted     Code = "BUDGET_EXHAUSTED"     // the study has not enough left
 	CodeHospitalMissing     Code = "HOSPITAL_MISSING"     // too few hospitals are there, or agree on the catalog
 	CodeHospitalRefused     Code = "HOSPITAL_REFUSED"     // refused or unreachable before anything was charged
 	CodeHospitalFailed      Code = "HOSPITAL_FAILED"      // failed while computing; the charge stays
+	CodeNotStored           Code = "NOT_STORED"           // only a stored answer was asked for, and there is none
 	CodeTimeout             Code = "TIMEOUT"              // the query's time is up
 	CodeCanceled            Code = "CANCELED"             // the caller went away
 	CodeInvalidRequest      Code = "INVALID_REQUEST"      // not a request that this service reads
@@ -38,6 +42,8 @@ const (
 	absentTimeout     = "NODE_TIMEOUT"     // too slow
 	absentCanceled    = "CANCELED"         // told to stop
 	absentFault       = "NODE_ERROR"       // an error without a code
+	absentStudy       = "STUDY_NOT_OPEN"   // has not approved the study, or closed it
+	absentLedger      = "LEDGER_DIFFERS"   // its ledger is not what it was
 	absentPrice       = "PRICE_DIFFERS"    // prices the query differently
 	absentAnswer      = "ANSWER_INVALID"   // an answer that is not understood
 )

@@ -37,6 +37,11 @@ type EngineSQL struct {
 // are those of Query up to planning.
 func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
 	ticks := c.ticks()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err

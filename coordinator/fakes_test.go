@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -29,8 +30,10 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -185,6 +188,7 @@ type federation struct {
 	config    *Config
 	log       *strings.Builder
 	pipes     map[string]*bufconn.Listener // by address; nil: real sockets
+	operator  ed25519.PrivateKey
 
 	mu    sync.Mutex
 	draws []draw
@@ -250,15 +254,10 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 		Nodes:        Identity{CA: file("ca.pem"), Certificate: file("coordinator-coordinator.pem"), Key: file("coordinator-coordinator.key")},
 		QueryTimeout: 20 * time.Second, PrepareTimeout: 5 * time.Second, AnswerGrid: AnswerGrid{time.Millisecond, 1.01}, Hospitals: []string{"a", "b", "c"},
 		Researchers: map[string]Access{"alice": {Token: config.Secret{File: file("alice")}}},
-		Studies: map[string]Study{
-			"s": {
-				Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 2, Delta: 1e-6}, Researchers: []string{"alice"},
-				MaxEpsilon: 1, Epsilon: 0.5, Delta: 1e-8, Expires: time.Now().Add(time.Hour),
-			},
-			"over":   {Researchers: []string{"alice"}, Expires: time.Now().Add(-time.Hour)},
-			"others": {Researchers: []string{"bob"}, Expires: time.Now().Add(time.Hour)},
-		},
+		Operators:   map[string]string{"olga": file("olga.pub")}, Limits: Limits{PerMinute: 1e6, AtOnce: 1e6, StudyPerMinute: 1e6, StudyAtOnce: 1e6},
 	}
+	f.operator, err = pki.CreateSigningKey(file("olga"))
+	must(t, err)
 	if change != nil {
 		change(f.config)
 	}
@@ -267,10 +266,39 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	must(t, err)
 	f.Coordinator.noise = func(n dp.Noise, c dp.Coordinate) (adder, error) { return silent{f, n, c}, nil }
 	t.Cleanup(func() { must(t, f.Close()) })
+	f.propose(t, "s", nil)
+	f.propose(t, "over", func(d *study.Document) { d.Expires = time.Now().Add(-time.Hour) })
+	f.propose(t, "others", func(d *study.Document) { d.Investigators = []string{"bob"} })
 	for _, name := range f.config.Hospitals {
 		f.start(t, ca, dir, name)
 	}
 	return f
+}
+
+// asker is somebody who showed a local account's token.
+func asker(name string) Researcher {
+	return Researcher{Name: name, Roles: []identity.Role{identity.RoleResearcher}}
+}
+
+// propose has the operator propose a study, or its next version.
+func (f *federation) propose(t *testing.T, id string, change func(*study.Document)) {
+	t.Helper()
+	d := study.Document{
+		ID: id, Version: 1, Title: "A study", Purpose: "To test.", LegalBasis: "None.", Investigators: []string{"alice"},
+		Tables: map[string][]string{"*": {"*"}}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
+		Budget:     dp.Budget{Accounting: dp.Pure, Epsilon: 2, Delta: 1e-6},
+		MaxEpsilon: 1, DefaultEpsilon: 0.5, DefaultDelta: 1e-8, Expires: time.Now().Add(time.Hour),
+	}
+	if have, ok := f.studies.Study(id); ok {
+		d = *have.Holds
+		d.Version++
+	}
+	if change != nil {
+		change(&d)
+	}
+	r := &study.Record{Act: study.Propose, Study: id, Federation: "test", Document: &d, By: "olga", Time: time.Now()}
+	must(t, r.Sign(f.operator))
+	must(t, f.studies.Take(t.Context(), r))
 }
 
 func (f *federation) start(t *testing.T, ca *pki.Authority, dir, name string) {

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // fanOut is how many hospitals are spoken to at once.
@@ -18,8 +20,9 @@ var errPrice = errors.New("the hospital's price differs")
 // part is one hospital's part in a query.
 type part struct {
 	hospital    Hospital
-	reservation string // the node's; empty until it has prepared
-	answered    bool   // executed to the end: nothing can be given back
+	reservation string             // the node's; empty until it has prepared
+	answered    bool               // executed to the end: nothing can be given back
+	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
 	sums        *merger
 	absent      *Absence // why the hospital is out
 }
@@ -45,7 +48,7 @@ func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 	each(q.parts, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
 		defer cancel()
-		prepared, err := q.c.nodes.prepare(within, p.hospital, request)
+		prepared, err := q.c.nodes.prepare(withCheckpoint(within, study.MetadataKnown, q.c.known(within, p.hospital.Name)), p.hospital, request)
 		if err == nil {
 			p.reservation, p.hospital.DataVersion = prepared.Reservation, prepared.DataVersion
 			if prepared.Loss != loss {
@@ -64,7 +67,11 @@ func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 // execute asks every hospital for its partial aggregates and adds them up. Once
 // too few can still answer, the rest is told to stop.
 func (q *query) execute(ctx context.Context) (*merger, error) {
-	ctx, stop := context.WithCancel(ctx)
+	own, err := q.c.ledger.Checkpoint(ctx, q.c.custody.key)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
 	total := newMerger(q.plan.Fragment)
 	var mu sync.Mutex // of total, failed and broken
@@ -77,7 +84,7 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 		err := ctx.Err()
 		if err == nil {
 			q.progress.report(p, StateRunning)
-			err = q.c.nodes.execute(ctx, p.hospital, p.reservation, p.sums.take)
+			p.shown, err = q.c.nodes.execute(ctx, p.hospital, p.reservation, p.sums.take)
 		}
 		mu.Lock()
 		if p.answered = err == nil; p.answered {

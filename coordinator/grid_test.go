@@ -52,7 +52,7 @@ func observe(t *testing.T, took time.Duration, change func(*federation)) (seen s
 			change(f)
 		}
 		started := time.Now()
-		answer, err := f.Query(t.Context(), Researcher{Name: "alice"}, Request{SQL: bySex, Study: "s"}, func(p Progress) {
+		answer, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"}, func(p Progress) {
 			seen += fmt.Sprintln(p.Hospital, p.State, p.Seconds, time.Since(started))
 		})
 		if err != nil {
@@ -109,7 +109,7 @@ func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 		}()
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait() // computed, and waiting
-		q, err := f.plan(Researcher{Name: "alice"}, request)
+		q, err := f.plan(asker("alice"), request)
 		must(t, err)
 		if _, stored, err := q.storedCells(t.Context(), q.cellsKey()); stored || err != nil {
 			t.Errorf("stored %v (%v) before the tick", stored, err)
@@ -122,7 +122,7 @@ func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 		if !f.mustAsk(t, bySex).Stored || time.Since(started) != 0 {
 			t.Errorf("a stored answer took %v", time.Since(started))
 		}
-		_, err = f.Explain(t.Context(), Researcher{Name: "alice"}, request)
+		_, err = f.Explain(t.Context(), asker("alice"), request)
 		must(t, err)
 		if time.Since(started) != time.Second {
 			t.Errorf("an explanation took %v, not a tick", time.Since(started))

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/identity"
@@ -30,6 +31,9 @@ type Researcher struct {
 	token   string
 	expires time.Time // of token
 }
+
+// Has tells whether the researcher has the role.
+func (r Researcher) Has(role identity.Role) bool { return slices.Contains(r.Roles, role) }
 
 // Authenticate is Authenticator's. How long it takes for a local account does not
 // depend on how much of a token is right.

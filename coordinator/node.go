@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
 )
 
 // The actions of a node; internal/fragment defines their bodies.
@@ -75,6 +77,21 @@ func (n *nodes) client(h Hospital) (flight.Client, error) {
 	}
 	n.links[h.Name] = link{h.address, conn}
 	return flight.NewClientFromConn(conn, nil), nil
+}
+
+// anew makes the next call connect again, where the hospital no longer takes the certificate that the
+// connection was made with: it may have been renewed since.
+func (n *nodes) anew(h Hospital, err error) {
+	s, ok := grpcStatus(err)
+	if !ok || s.Code() != codes.PermissionDenied || !strings.HasPrefix(s.Message(), "NODE_PEER") {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l, ok := n.links[h.Name]; ok {
+		l.conn.Close()
+		delete(n.links, h.Name)
+	}
 }
 
 func (n *nodes) close() {
@@ -142,6 +159,7 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 			return result, nil
 		}
 		if err != nil {
+			n.anew(h, err)
 			return nil, err
 		}
 		if result = append(result, r.Body...); len(result) > maxAction {
@@ -151,18 +169,31 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 }
 
 // execute runs a reservation and gives each record batch to take, which must not
-// keep it.
-func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) error {
+// keep it. It tells how far the node's ledger is after its charge; nil: the node did not say.
+func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
 	client, err := n.client(h)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stream, err := client.DoGet(ctx, &flight.Ticket{Ticket: []byte(reservation)})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	err = receive(stream, take)
+	if err != nil {
+		cancel()
+		for { // the trailer comes after all else
+			if _, last := stream.Recv(); last != nil {
+				break
+			}
+		}
+	}
+	return trailing(stream.Trailer()), err
+}
+
+func receive(stream flight.FlightService_DoGetClient, take func(arrow.Record) error) error {
 	reader, err := flight.NewRecordReader(stream)
 	if errors.Is(err, io.EOF) {
 		return invalidAnswer(errors.New("no schema"))

@@ -1,14 +1,29 @@
 package coordinator
 
-import "github.com/intramuros/intramuros/planner"
+import (
+	"errors"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
 
 // Outline is what can be told of a query without asking anybody: the form of its
 // answer, and its price. Doors whose clients prepare a query before they run it show it.
 type Outline struct {
-	Columns    []planner.Column
-	Cost       Cost // of the answer, if it is not stored already
+	// Parameters are those of the text, in their order, where the request gives no values
+	// for them; what else is told is then what some values of these types would give.
+	Parameters []Parameter
+	Columns    []planner.Column // nil where they depend on the parameters' values
+	Cost       Cost             // of the answer, if it is not stored already
 	Confidence float64
 	Expected   []planner.Expected // error of each noisy number
+}
+
+// Parameter is a place in a query for a value that comes later.
+type Parameter struct {
+	Name string     // "1" for ? and $1, else its name
+	Type value.Type // that fits where it stands; text, where that is not known
 }
 
 // Outline plans a query and prices it, and does nothing else: it asks no hospital,
@@ -17,12 +32,75 @@ func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
 		return &Outline{Columns: informs(statement), Confidence: c.config.Confidence}, nil
 	}
+	var parameters []Parameter
+	if statement, err := planner.Read(req.SQL); err == nil && len(statement.Parameters) > 0 && len(req.Parameters) == 0 {
+		parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
+	}
 	q, err := c.plan(who, req)
+	if err != nil && parameters != nil && slices.ContainsFunc(dependent, func(c planner.Code) bool { return errors.Is(err, Code(c)) }) {
+		return &Outline{Parameters: parameters, Confidence: c.config.Confidence}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Outline{
-		Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
+		Parameters: parameters, Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
 		Expected: q.program.Expected(c.config.Confidence),
 	}, nil
+}
+
+// dependent are the refusals that other values of the parameters may not meet.
+var dependent = []planner.Code{
+	planner.CodeType, planner.CodeBounds, planner.CodeParameter, planner.CodeTooLarge, planner.CodeNotSupported, planner.CodeAccuracy,
+}
+
+// maxSupposed is how many parameters are tried one by one.
+const maxSupposed = 20
+
+// samples are values of each type, in the order in which they are tried; the i-th is
+// above those before it, so that two of them make a range. A text comes last: it may stand
+// where a date may.
+var samples = []struct {
+	of    value.Type
+	value func(i int) value.Value
+}{
+	{value.TypeInt, func(i int) value.Value { return value.Int(int64(i + 1)) }},
+	{value.TypeFloat, func(i int) value.Value { return value.Float(float64(i+1) + 0.5) }},
+	{value.TypeDate, func(i int) value.Value { return value.Date(int64(18000 + i)) }},
+	{value.TypeTimestamp, func(i int) value.Value { return value.Timestamp(int64(18000+i) * 86400e6) }},
+	{value.TypeBool, func(int) value.Value { return value.Bool(true) }},
+	{value.TypeText, func(int) value.Value { return value.Text("x") }},
+}
+
+// suppose finds types of parameters, and values of these, with which the query can
+// be planned: one type for all, or else one for each while the others are NULL.
+func (c *Coordinator) suppose(who Researcher, req Request, names []string) ([]Parameter, map[string]value.Value) {
+	parameters, values := make([]Parameter, len(names)), map[string]value.Value{}
+	req.Parameters = values
+	plans := func() bool {
+		_, err := c.plan(who, req)
+		return err == nil
+	}
+	for _, s := range samples {
+		for i, name := range names {
+			parameters[i], values[name] = Parameter{name, s.of}, s.value(i)
+		}
+		if plans() {
+			return parameters, values
+		}
+	}
+	for _, name := range names {
+		values[name] = value.Null(value.TypeText)
+	}
+	for i, name := range names[:min(len(names), maxSupposed)] {
+		for _, s := range samples {
+			values[name] = s.value(i)
+			if plans() {
+				parameters[i].Type = s.of
+				break
+			}
+			values[name] = value.Null(value.TypeText)
+		}
+	}
+	return parameters, values
 }

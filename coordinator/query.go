@@ -12,24 +12,28 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 )
 
 // query is one query on its way.
 type query struct {
-	c        *Coordinator
-	id       string
-	who      Researcher
-	name     string // of the study
-	study    Study
-	sql      string
-	program  *planner.Program
-	plan     *planner.Plan // the release that is being made: one of the program's
-	required int
-	parts    []*part
-	missing  []Absence
-	progress *reporter
-	charged  bool // hospitals may have computed: nothing comes back
+	c     *Coordinator
+	id    string
+	who   Researcher
+	name  string          // of the study
+	study *study.Document // what holds here
+	sql   string
+	// storedOnly takes no answer but one that is stored.
+	storedOnly bool
+	program    *planner.Program
+	plan       *planner.Plan // the release that is being made: one of the program's
+	required   int
+	parts      []*part
+	missing    []Absence
+	progress   *reporter
+	charged    bool // hospitals may have computed: nothing comes back
 }
 
 // Query answers one query, and charges the study for it, unless the same answer
@@ -46,6 +50,11 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 	ticks := c.ticks()
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
+	leave, err := c.enter(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	q, err := c.plan(who, req)
 	if err != nil {
 		return nil, err
@@ -166,6 +175,9 @@ func newID() string {
 
 // plan admits and plans a query; it touches nothing.
 func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
 	statement, unread := planner.Read(req.SQL)
 	if unread == nil {
 		if err := req.hint(statement.Hints); err != nil {
@@ -179,14 +191,15 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if unread != nil {
 		return nil, planError(unread)
 	}
-	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: c.config.Hospitals, Accounting: study.Budget.Accounting})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -194,10 +207,11 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	total := 0.0
+	total, rho := 0.0, dp.Loss{}.Rho
 	for _, plan := range program.Releases {
+		rho += plan.Loss.Rho
 		// Gaussian noise of a small epsilon is dear at a large delta.
-		if plan.Loss.Rho > dearest.Rho {
+		if rho > dearest.Rho {
 			return nil, &Error{
 				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
 				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
@@ -209,12 +223,23 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", total, study.MaxEpsilon))
 	}
 	q := &query{
-		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, program: program, plan: program.Releases[0],
-		required: c.config.Require.of(len(c.config.Hospitals)),
+		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],
+		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
 	present, missing := c.Federation().split()
-	q.missing = missing
+	for _, a := range missing {
+		if study.Asks(a.Name) {
+			q.missing = append(q.missing, a)
+		}
+	}
 	for _, h := range present {
+		if !study.Asks(h.Name) {
+			continue
+		}
+		if a := c.closed(h.Name, req.Study); a != nil {
+			q.missing = append(q.missing, *a)
+			continue
+		}
 		q.parts = append(q.parts, &part{hospital: h})
 	}
 	return q, nil
@@ -230,6 +255,12 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	key := q.cellsKey()
 	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
 		return cells, ok, err
+	}
+	if q.storedOnly {
+		return nil, false, &Error{
+			Code: CodeNotStored, Message: "this question has no stored answer over the data as it is now",
+			Hint: "ask without `stored_only`; that costs what a new answer costs",
+		}
 	}
 	request, loss, err := q.request()
 	if err != nil {
@@ -273,6 +304,16 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	sums, err := q.execute(ctx)
+	// What the hospitals' ledgers vouch for is on this disk before anything is released.
+	shown := map[string]ledger.Checkpoint{}
+	for _, p := range q.parts {
+		if p.shown != nil {
+			shown[p.hospital.Name] = *p.shown
+		}
+	}
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+		return nil, kept
+	}
 	before := len(q.missing)
 	q.sift()
 	if ctx.Err() != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -51,7 +52,7 @@ func TestAnswer(t *testing.T) {
 func TestNoiseReachesEveryPartial(t *testing.T) {
 	f := newFederation(t, nil)
 	f.mustAsk(t, "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex")
-	plan, err := f.plan(Researcher{Name: "alice"}, Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
+	plan, err := f.plan(asker("alice"), Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
 	must(t, err)
 	partials := len(plan.plan.Fragment.Partials)
 	if want := 2 * partials; len(f.draws) != want {
@@ -156,7 +157,7 @@ func TestStoredAnswerOutlivesTheCoordinator(t *testing.T) {
 
 func TestBudgetExhausted(t *testing.T) {
 	f := newFederation(t, nil)
-	who := Researcher{Name: "alice"}
+	who := asker("alice")
 	for i := range 2 {
 		_, err := f.Query(t.Context(), who, Request{SQL: bySex, Study: "s", Epsilon: 1 - float64(i)/100}, nil)
 		must(t, err)
@@ -177,25 +178,23 @@ func TestBudgetExhausted(t *testing.T) {
 func TestResearcherCap(t *testing.T) {
 	own := dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6} // rho 0.369; a query of epsilon 0.5 costs 0.125
 	f := newFederation(t, func(c *Config) {
-		other := c.Studies["s"]
-		other.Researchers = []string{"alice", "bob"}
-		c.Studies["other"] = other
 		a := c.Researchers["alice"]
 		a.Budget = &own
 		c.Researchers["alice"], c.Researchers["bob"] = a, Access{TokenSHA256: strings.Repeat("ab", 32)}
 	})
+	f.propose(t, "other", func(d *study.Document) { d.Investigators = []string{"alice", "bob"} })
 	ask := func(who, study string, epsilon float64) error {
-		_, err := f.Query(t.Context(), Researcher{Name: who}, Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
+		_, err := f.Query(t.Context(), asker(who), Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
 		return err
 	}
 	must(t, ask("alice", "s", 0.5))
 	must(t, ask("alice", "other", 0.5))
-	account, err := f.Budget(t.Context(), Researcher{Name: "alice"}, "s")
+	account, err := f.Budget(t.Context(), asker("alice"), "s")
 	must(t, err)
 	if account.Researcher == nil || account.Researcher.Budget != own || !(account.Researcher.Remaining.Epsilon < 0.5) || account.Remaining.Epsilon != 1.5 {
 		t.Errorf("%+v", account)
 	}
-	explained, err := f.Explain(t.Context(), Researcher{Name: "alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.6})
+	explained, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.6})
 	must(t, err)
 	if explained.Allowed || explained.Researcher == nil {
 		t.Errorf("%+v", explained)
@@ -209,7 +208,7 @@ func TestResearcherCap(t *testing.T) {
 		t.Errorf("a stored answer is not given: %v", err)
 	}
 	must(t, ask("bob", "other", 0.6))
-	if account, err = f.Budget(t.Context(), Researcher{Name: "bob"}, "other"); err != nil || account.Researcher != nil {
+	if account, err = f.Budget(t.Context(), asker("bob"), "other"); err != nil || account.Researcher != nil {
 		t.Errorf("%+v, %v", account, err)
 	}
 	f.settled(t, 0.5)
@@ -374,7 +373,7 @@ func TestProgress(t *testing.T) {
 	f.hospital("c").half = true
 	steps := map[string][]string{}
 	var mu sync.Mutex
-	_, err := f.Query(t.Context(), Researcher{Name: "alice"}, Request{SQL: bySex, Study: "s"}, func(p Progress) {
+	_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"}, func(p Progress) {
 		if !mu.TryLock() {
 			t.Error("two calls at once")
 			return
@@ -432,12 +431,12 @@ func TestAdmission(t *testing.T) {
 func TestAccuracy(t *testing.T) {
 	f := newFederation(t, nil)
 	request := Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 100}}
-	e, err := f.Explain(t.Context(), Researcher{Name: "alice"}, request)
+	e, err := f.Explain(t.Context(), asker("alice"), request)
 	must(t, err)
 	if w := e.Expected[0].HalfWidth; !(w > 95 && w <= 100) || !(e.Cost.Epsilon < 0.5) {
 		t.Errorf("half-width %v for epsilon %v", w, e.Cost.Epsilon)
 	}
-	a, err := f.Query(t.Context(), Researcher{Name: "alice"}, request, nil)
+	a, err := f.Query(t.Context(), asker("alice"), request, nil)
 	must(t, err)
 	// An interval of whole numbers is rounded outward.
 	if low, high := a.Rows[0][1].Low.Int64(), a.Rows[0][1].High.Int64(); high-30 > 101 || low > 30 || a.Cost != e.Cost {
@@ -449,7 +448,7 @@ func TestExplain(t *testing.T) {
 	f := newFederation(t, nil)
 	f.members = f.members[:2]
 	f.hospital("b").refuse[actionExplain] = status.Error(codes.FailedPrecondition, "NODE_SOURCE: cannot compute this")
-	e, err := f.Explain(t.Context(), Researcher{Name: "alice"}, Request{SQL: bySex, Study: "s"})
+	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
 	must(t, err)
 	if e.Plan == "" || e.Cost.Epsilon != 0.5 || !e.Allowed || e.Stored || len(e.Expected) != 1 {
 		t.Errorf("%+v", e)
@@ -471,7 +470,7 @@ func TestConcurrentQueries(t *testing.T) {
 	answered := 0
 	for i := range 8 {
 		all.Go(func() {
-			_, err := f.Query(t.Context(), Researcher{Name: "alice"}, Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
+			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
 			if err == nil {
 				mu.Lock()
 				answered++

@@ -3,10 +3,12 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -22,8 +24,13 @@ type Request struct {
 	Accuracy *planner.Accuracy
 	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
 	MaxGroups, MaxRows int
+	// Weights split the budget among the columns of the answer; see planner.Query.
+	Weights map[string]int
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
+	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of
+	// it can be fetched without a risk to pay again because the data has changed meanwhile.
+	StoredOnly bool
 }
 
 // maxSQL bounds a query's text, in bytes.
@@ -31,48 +38,59 @@ const maxSQL = 256 << 10
 
 // admit checks that the researcher may ask this under the study, and fills in
 // the study's defaults.
-func (c *Coordinator) admit(who Researcher, req *Request) (Study, error) {
-	study, err := c.study(who, req.Study)
+func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, error) {
+	s, err := c.study(who, req.Study)
 	if err != nil {
-		return Study{}, err
+		return nil, err
 	}
-	if !c.now().Before(study.Expires) {
-		return Study{}, &Error{
-			Code: CodeStudyExpired, Message: fmt.Sprintf("the study %s ended on %s", req.Study, study.Expires.Format("2006-01-02")),
+	d := s.Holds
+	switch {
+	case !c.now().Before(d.Expires):
+		return nil, &Error{
+			Code: CodeStudyExpired, Message: fmt.Sprintf("the study %s ended on %s", req.Study, d.Expires.Format("2006-01-02")),
 			Hint: "ask the federation to extend it",
+		}
+	case !s.Open(c.now()):
+		return nil, &Error{
+			Code: CodeStudyClosed, Message: fmt.Sprintf("the study %s is %s", req.Study, s.Status), Hint: "ask the federation why",
 		}
 	}
 	if strings.TrimSpace(req.SQL) == "" || len(req.SQL) > maxSQL {
-		return Study{}, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the query has %d bytes; give from 1 to %d", len(req.SQL), maxSQL)}
+		return nil, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the query has %d bytes; give from 1 to %d", len(req.SQL), maxSQL)}
 	}
 	if req.MaxGroups < 0 || req.MaxRows < 0 {
-		return Study{}, &Error{Code: CodeInvalidRequest, Message: "max_groups and max_rows cannot be below 0", Hint: "leave them out to take the catalog's"}
+		return nil, &Error{Code: CodeInvalidRequest, Message: "max_groups and max_rows cannot be below 0", Hint: "leave them out to take the catalog's"}
 	}
 	switch {
 	case req.Accuracy == nil && req.Epsilon == 0:
-		req.Epsilon = study.Epsilon
+		req.Epsilon = d.DefaultEpsilon
 	case req.Accuracy != nil && req.Epsilon != 0:
-		return Study{}, &Error{
+		return nil, &Error{
 			Code: CodeInvalidRequest, Message: "epsilon and accuracy are both given, and each decides the other",
 			Hint: "give the one that you care about",
 		}
 	}
 	if req.Delta == 0 {
-		req.Delta = study.Delta
+		req.Delta = d.DefaultDelta
 	}
-	if !(req.Epsilon <= study.MaxEpsilon) {
-		return Study{}, &Error{
-			Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("epsilon %g is above what one query of the study %s may cost, %g", req.Epsilon, req.Study, study.MaxEpsilon),
-			Hint: fmt.Sprintf("ask with at most %g", study.MaxEpsilon),
+	if !(req.Epsilon <= d.MaxEpsilon) {
+		return nil, &Error{
+			Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("epsilon %g is above what one query of the study %s may cost, %g", req.Epsilon, req.Study, d.MaxEpsilon),
+			Hint: fmt.Sprintf("ask with at most %g", d.MaxEpsilon),
 		}
 	}
-	return study, nil
+	return d, nil
+}
+
+// takesPart tells whether somebody may ask under a study.
+func takesPart(who Researcher, s study.Study) bool {
+	return s.Holds != nil && who.Has(identity.RoleResearcher) && s.Holds.Admits(who.Name)
 }
 
 // study does not tell a study that does not exist from one of other people.
-func (c *Coordinator) study(who Researcher, name string) (Study, error) {
-	study, ok := c.config.Studies[name]
-	if !ok || !slices.Contains(study.Researchers, who.Name) {
+func (c *Coordinator) study(who Researcher, name string) (study.Study, error) {
+	s, ok := c.studies.Study(name)
+	if !ok || !takesPart(who, s) {
 		hint := "you take part in no study; ask the federation"
 		if mine := c.studiesOf(who); len(mine) > 0 {
 			hint = "your studies: " + strings.Join(mine, ", ")
@@ -81,20 +99,46 @@ func (c *Coordinator) study(who Researcher, name string) (Study, error) {
 		if name == "" {
 			message = "no study is named"
 		}
-		return Study{}, &Error{Code: CodeStudyUnknown, Message: message, Hint: hint}
+		return study.Study{}, &Error{Code: CodeStudyUnknown, Message: message, Hint: hint}
 	}
-	return study, nil
+	return s, nil
 }
 
 func (c *Coordinator) studiesOf(who Researcher) []string {
 	var mine []string
-	for name, s := range c.config.Studies {
-		if slices.Contains(s.Researchers, who.Name) {
-			mine = append(mine, name)
+	for _, s := range c.studies.All() {
+		if takesPart(who, s) {
+			mine = append(mine, s.ID)
 		}
 	}
-	slices.Sort(mine)
 	return mine
+}
+
+// Standing is a study and how it stands at each hospital that it asks.
+type Standing struct {
+	study.Document
+	Status    study.Status
+	Hospitals map[string]study.Status // those that have been met; "" where it is not known there
+}
+
+// Studies lists what somebody takes part in, and to operators and custodians all studies.
+func (c *Coordinator) Studies(who Researcher) []Standing {
+	var all []Standing
+	for _, s := range c.studies.All() {
+		if s.Holds == nil || !takesPart(who, s) && !who.Has(identity.RoleOperator) && !who.Has(identity.RoleCustodian) {
+			continue
+		}
+		st := Standing{*s.Holds, s.Status, map[string]study.Status{}}
+		c.custody.mu.Lock()
+		for _, h := range c.config.Hospitals {
+			if statuses, met := c.custody.statuses[h]; met && s.Holds.Asks(h) {
+				st.Hospitals[h] = statuses[s.ID]
+			}
+		}
+		c.custody.mu.Unlock()
+		all = append(all, st)
+	}
+	return all
 }
 
 // Account is the state of a study's budget, as this coordinator knows it.
@@ -109,17 +153,17 @@ type Account struct {
 
 // Budget tells what is left of a study.
 func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (*Account, error) {
-	study, err := c.study(who, name)
+	s, err := c.study(who, name)
 	if err != nil {
 		return nil, err
 	}
-	left, err := c.balances(ctx, c.caps(who, name, study))
+	left, err := c.balances(ctx, c.caps(who, name, s.Holds))
 	if err != nil {
 		return nil, internalError(err)
 	}
 	a := &Account{
-		Study: name, Budget: left[0].Budget, Remaining: left[0].Remaining, MaxEpsilon: study.MaxEpsilon,
-		Expires: study.Expires.Format("2006-01-02T15:04:05Z07:00"),
+		Study: name, Budget: left[0].Budget, Remaining: left[0].Remaining, MaxEpsilon: s.Holds.MaxEpsilon,
+		Expires: s.Holds.Expires.Format(time.RFC3339),
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

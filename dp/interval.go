@@ -237,13 +237,14 @@ func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 		confidence = 0
 	}
 	num, den := r.Numerator, r.Denominator
-	c := combination{confidence: confidence, laplace: make([]float64, 0, 8)}
+	c := combination{confidence: confidence, laplace: make([]float64, 0, len(r.Terms))}
 	for _, t := range r.Terms {
 		num += t.Numerator * t.Value
 		den += t.Denominator * t.Value
 		c.add(t.Denominator, t.Distribution)
 	}
 	margin := math.Abs(den) - c.halfWidth() // |W(r+s)| <= W(r) + |s|*W(denominator), a norm
+	gaussian := len(c.laplace) == 0
 	center := num / den
 	width := func(x float64) float64 {
 		c.reset()
@@ -256,13 +257,41 @@ func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 		return lo, hi
 	}
 	atCenter := width(center)
+	if gaussian = gaussian && len(c.laplace) == 0; gaussian && !math.IsInf(atCenter, 0) && !math.IsNaN(atCenter) {
+		below, above := r.gaussianSides(center, math.Abs(den), c.normal)
+		low, high = center-below, center+above
+		return math.Min(math.Max(low, lo), hi), math.Max(math.Min(high, hi), lo)
+	}
 	reach := atCenter / margin * 1.1 // the numeric half-width is a norm only to within a few percent
 	if math.IsNaN(reach) || math.IsInf(reach, 0) {
 		return lo, hi
 	}
 	side := func(sign float64) float64 {
-		return root(func(s float64) float64 { return s*math.Abs(den) - width(center+sign*s) }, -atCenter, reach, 1e-9)
+		return root(func(s float64) float64 { return s*math.Abs(den) - width(center+sign*s) }, -atCenter, reach, 1e-6)
 	}
 	low, high = center-side(-1), center+side(1)
 	return math.Min(math.Max(low, lo), hi), math.Max(math.Min(high, hi), lo)
+}
+
+// gaussianSides gives how far the interval reaches below and above the center where all noise is
+// Gaussian: the s at which s*|D| = z*sqrt(variance(center ± s)) + rounding, a quadratic equation, with
+// the rounding at its largest.
+func (r Ratio) gaussianSides(center, den, z float64) (below, above float64) {
+	var a, b, c, rounding, roundingPerUnit float64 // variance(center + s) = a + 2bs + cs²
+	for _, t := range r.Terms {
+		if t.Distribution.silent() {
+			continue
+		}
+		w, v := t.Numerator-center*t.Denominator, t.Distribution.Scale*t.Distribution.Scale
+		a, b, c = a+w*w*v, b-w*t.Denominator*v, c+t.Denominator*t.Denominator*v
+		rounding += math.Abs(w) / 2
+		roundingPerUnit += math.Abs(t.Denominator) / 2
+	}
+	d := den - roundingPerUnit
+	// (d*s - rounding)² = z²(a + 2bs + cs²), where d > z*sqrt(c), since the denominator cannot be 0
+	root := func(b float64) float64 {
+		p, q := d*d-z*z*c, d*rounding+z*z*b
+		return (q + math.Sqrt(math.Max(0, q*q+p*(z*z*a-rounding*rounding)))) / p
+	}
+	return root(-b), root(b)
 }

@@ -28,7 +28,9 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -111,18 +113,20 @@ func attacked(t testing.TB) shape {
 // the coordinator and at each node, and a query at most most.
 func startWithBudgets(t testing.TB, coordinator, node, most float64) *federation {
 	t.Helper()
-	f := newFederation(t, attacked(t))
-	rewrite := func(file string, total float64) {
-		b, err := os.ReadFile(f.path(file))
+	s := attacked(t)
+	s.study = func(proposed, central, local *study.Document) {
+		for d, total := range map[*study.Document]float64{proposed: max(coordinator, node), central: coordinator, local: node} {
+			d.Budget = dp.Budget{Accounting: dp.Pure, Epsilon: total, Delta: 1e-3}
+			d.MaxEpsilon, d.DefaultEpsilon = most, min(1, most)
+		}
+	}
+	f := newFederation(t, s)
+	for _, name := range f.hospitals { // over all studies likewise
+		b, err := os.ReadFile(f.path(name + ".yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.ReplaceAll(string(b), budget, fmt.Sprintf("{accounting: pure, epsilon: %g, delta: 1e-3}", total))
-		f.write(file, strings.ReplaceAll(text, "max_epsilon: 9e9", fmt.Sprintf("max_epsilon: %g", most)))
-	}
-	rewrite("coordinator.yaml", coordinator)
-	for _, name := range f.hospitals {
-		rewrite(name+".yaml", node)
+		f.write(name+".yaml", strings.ReplaceAll(string(b), budget, fmt.Sprintf("{accounting: pure, epsilon: %g, delta: 1e-3}", node)))
 	}
 	f.startCoordinator()
 	for _, name := range f.hospitals {
@@ -754,7 +758,7 @@ func TestAttackByCoordinator(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids++
-		r := &fragment.Request{Query: fmt.Sprintf("%032x", ids), Study: study, Researcher: "ada", Fragment: *p.Fragment, Noise: p.Noise}
+		r := &fragment.Request{Query: fmt.Sprintf("%032x", ids), Study: studyID, Researcher: "ada", Token: f.token(t, "ada"), Fragment: *p.Fragment, Noise: p.Noise}
 		if p.Selection != nil {
 			r.ThresholdDelta = p.Selection.Delta
 		}
@@ -862,6 +866,24 @@ func TestAttackByCoordinator(t *testing.T) {
 	if got := strings.Count(show, "\n"); got != refusals+99 {
 		t.Errorf("%d refusals are recorded, not %d:\n%s", got, refusals+99, f.must("ledger", "show", "--file", f.path("east.ledger"), "--kind", "refuse"))
 	}
+}
+
+// token is one by which the coordinator's own key vouches for somebody.
+func (f *federation) token(t testing.TB, name string) string {
+	t.Helper()
+	key, err := pki.LoadSigningKey(f.path("coordinator.ledger.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := identity.NewLocal(identity.Accounts(federationName), federationName, key, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := local.Token(name, []identity.Role{identity.RoleResearcher})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 func encode(t *testing.T, r *fragment.Request) []byte {

@@ -233,7 +233,7 @@ func testExplain(t *testing.T, f *federation) {
 		Problems []absence
 	}
 	ctx := t.Context()
-	if err := f.fetch(ctx, "POST", "/v1/explain", request{SQL: "SELECT gender, AVG(admissionweight) FROM patient GROUP BY 1", Study: study, Epsilon: 0.25}, &e); err != nil {
+	if err := f.fetch(ctx, "POST", "/v1/explain", request{SQL: "SELECT gender, AVG(admissionweight) FROM patient GROUP BY 1", Study: studyID, Epsilon: 0.25}, &e); err != nil {
 		t.Fatal(err)
 	}
 	if !e.Allowed || e.Cost.Epsilon != 0.25 || len(e.Problems) != 0 || len(e.SQL) == 0 || !strings.Contains(e.Plan, "patient.uniquepid") {

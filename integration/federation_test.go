@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -18,12 +19,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 const (
 	federationName  = "test"
 	coordinatorName = "hub"
-	study           = "trial"
+	studyID         = "trial"
 	token           = "a-token-for-tests-only"
 )
 
@@ -35,7 +41,11 @@ type shape struct {
 	// other gives a hospital another catalog than the rest.
 	other   map[string]string
 	threads int // of each engine; 0: 1
-	memory  string
+	// study changes what is proposed, held at the coordinator, and approved at each hospital.
+	study func(proposed, coordinator, hospital *study.Document)
+	// unapproved are hospitals where nobody has decided about the study.
+	unapproved []string
+	memory     string
 }
 
 // federation is a running one.
@@ -48,6 +58,7 @@ type federation struct {
 	coordinator *process
 	nodes       map[string]*process
 	client      *http.Client
+	bearer      string // whose token is sent; empty: the local account\'s
 }
 
 // startFederation starts it and waits until every hospital is there, and stops it
@@ -77,22 +88,24 @@ func newFederation(t testing.TB, s shape) *federation {
 	slices.Sort(f.hospitals)
 	t.Cleanup(f.stop)
 
-	pki := f.path("pki")
-	f.must("pki", "init", "--dir", pki, "--federation", federationName)
-	f.must("pki", "issue", "--dir", pki, "--role", "coordinator", "--name", coordinatorName, "--host", "localhost", "--host", "127.0.0.1")
+	authority := f.path("pki")
+	f.must("pki", "init", "--dir", authority, "--federation", federationName)
+	f.must("pki", "issue", "--dir", authority, "--role", "coordinator", "--name", coordinatorName, "--host", "localhost", "--host", "127.0.0.1")
 	// All join the coordinator, which joins the first node: so each finds the others
 	// again, whichever was restarted.
 	gossip, first := freeAddress(t), freeAddress(t)
 	f.write("token", token)
 	f.write("coordinator.yaml", f.coordinatorYAML(gossip, first))
 	for i, name := range f.hospitals {
-		f.must("pki", "issue", "--dir", pki, "--role", "node", "--name", name)
+		f.must("pki", "issue", "--dir", authority, "--role", "node", "--name", name)
 		own := first
 		if i > 0 {
 			own = freeAddress(t)
 		}
 		f.write(name+".yaml", f.nodeYAML(name, own, gossip))
 	}
+
+	f.openStudy()
 
 	pem, err := os.ReadFile(f.path("pki/ca.pem"))
 	if err != nil {
@@ -104,6 +117,70 @@ func newFederation(t testing.TB, s shape) *federation {
 	f.client = &http.Client{Transport: transport}
 	t.Cleanup(transport.CloseIdleConnections)
 	return f
+}
+
+// openStudy has the operator propose the study of tests and every custodian approve it, by records that
+// wait for the daemons. It lists every column, identifiers too.
+func (f *federation) openStudy() {
+	f.t.Helper()
+	must := func(err error) {
+		f.t.Helper()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	olga, err := pki.CreateSigningKey(f.path("olga"))
+	must(err)
+	claire, err := pki.CreateSigningKey(f.path("claire"))
+	must(err)
+	_, err = pki.CreateSigningKey(f.path("coordinator.ledger"))
+	must(err)
+	cat := f.catalog()
+	d := study.Document{
+		ID: studyID, Version: 1, Title: "A trial", Purpose: "To test.", LegalBasis: "None: nobody here is real.", Investigators: []string{study.Any},
+		Tables: map[string][]string{}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
+		Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 9e9, Delta: 0.5}, MaxEpsilon: 9e9, DefaultEpsilon: 1, DefaultDelta: 1e-6,
+		Expires: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	for _, t := range cat.Tables {
+		for _, c := range t.Columns {
+			d.Tables[t.Name] = append(d.Tables[t.Name], c.Name)
+		}
+	}
+	central, local := d, d
+	if f.shape.study != nil {
+		f.shape.study(&d, &central, &local)
+	}
+	post := func(owner string, key ed25519.PrivateKey, r study.Record) {
+		f.t.Helper()
+		r.Study, r.Federation, r.Time = studyID, federationName, time.Now()
+		must(r.Sign(key))
+		_, err := study.Post(study.Inbox(f.path(owner+".ledger")), &r)
+		must(err)
+	}
+	proposal := study.Record{Act: study.Propose, Document: &d, By: "olga"}
+	post("coordinator", olga, proposal)
+	post("coordinator", olga, study.Record{Act: study.Approve, Number: 1, Document: &central, Proposal: d.Digest(), By: "olga"})
+	for _, name := range f.hospitals {
+		post(name, olga, proposal)
+		if slices.Contains(f.shape.unapproved, name) {
+			continue
+		}
+		post(name, claire, study.Record{Act: study.Approve, Hospital: name, Number: 1, Document: &local, Proposal: d.Digest(), By: "claire"})
+	}
+}
+
+// catalog is the federation's.
+func (f *federation) catalog() *catalog.Catalog {
+	f.t.Helper()
+	if c, ok := catalog.Builtin(strings.TrimPrefix(f.shape.catalog, "builtin:")); ok {
+		return c
+	}
+	c, err := catalog.Load(f.shape.catalog)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
 }
 
 func (f *federation) path(name string) string { return filepath.Join(f.dir, name) }
@@ -133,24 +210,18 @@ name: %[2]s
 listen: %[3]s
 tls: {certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
 nodes: {ca: pki/ca.pem, certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
-gossip: {listen: "%[4]s", join: ["%[10]s"], key: {file: pki/gossip.key}}
+gossip: {listen: "%[4]s", join: ["%[8]s"], key: {file: pki/gossip.key}}
 catalog: %[5]s
 hospitals: [%[6]s]
 require: %[7]s
 ledger: coordinator.ledger
 query_timeout: 5m
 prepare_timeout: 1m
-studies:
-  %[8]s:
-    budget: %[9]s
-    researchers: [ada]
-    max_epsilon: 9e9
-    default_epsilon: 1
-    default_delta: 1e-6
-    expires: 2100-01-01
+operators: {olga: olga.pub}
+limits: {per_minute: 1000000, at_once: 1000, study_per_minute: 1000000, study_at_once: 1000}
 researchers:
   ada: {token: {file: token}}
-`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, study, budget, node)
+`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, node)
 }
 
 func (f *federation) nodeYAML(name, gossip, coordinator string) string {
@@ -171,14 +242,17 @@ tls: {ca: pki/ca.pem, certificate: pki/node-%[1]s.pem, key: pki/node-%[1]s.key}
 gossip: {listen: "%[5]s", join: ["%[6]s"], key: {file: pki/gossip.key}}
 ledger: %[1]s.ledger
 budget: %[7]s
-studies:
-  %[8]s: {budget: %[7]s, max_epsilon: 9e9, researchers: ["*"], expires: 2100-01-01}
+operators: {olga: olga.pub}
+custodians: {claire: claire.pub}
+coordinator_key: coordinator.ledger.pub
+local_accounts: true
+limits: {per_minute: 1000000, at_once: 1000}
 engine:
   kind: duckdb
-  folder: %[9]s
-  threads: %[10]d
-  memory_limit: %[11]s
-`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, study, f.shape.folders[name], max(1, f.shape.threads), memory)
+  folder: %[8]s
+  threads: %[9]d
+  memory_limit: %[10]s
+`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, f.shape.folders[name], max(1, f.shape.threads), memory)
 }
 
 // must runs a command of the binary, which must do.
@@ -294,6 +368,7 @@ type (
 		MaxRows   int     `json:"max_rows,omitempty"`
 	}
 	answer struct {
+		Query   string
 		Columns []struct {
 			Name, Type string
 			Noisy      bool
@@ -364,7 +439,11 @@ func (f *federation) send(ctx context.Context, method, path, accept string, body
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
+	bearer := f.bearer
+	if bearer == "" {
+		bearer = token
+	}
+	r.Header.Set("Authorization", "Bearer "+bearer)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", accept)
 	response, err := f.client.Do(r)
@@ -402,14 +481,14 @@ func (f *federation) get(path string, into any) error {
 func (f *federation) query(r request) (*answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	r.Study = study
+	r.Study = studyID
 	a := &answer{}
 	return a, f.fetch(ctx, http.MethodPost, "/v1/query", r, a)
 }
 
 // follow asks one question and tells each step of each hospital.
 func (f *federation) follow(ctx context.Context, r request, step func(hospital, state string)) (*answer, error) {
-	r.Study = study
+	r.Study = studyID
 	response, err := f.send(ctx, http.MethodPost, "/v1/query", "application/x-ndjson", r)
 	if err != nil {
 		return nil, err
@@ -441,7 +520,7 @@ func (f *federation) follow(ctx context.Context, r request, step func(hospital, 
 func (f *federation) remaining() float64 {
 	f.t.Helper()
 	var b budgetState
-	if err := f.get("/v1/budget?study="+study, &b); err != nil {
+	if err := f.get("/v1/budget?study="+studyID, &b); err != nil {
 		f.t.Fatal(err)
 	}
 	return b.Remaining.Epsilon
@@ -451,6 +530,6 @@ func (f *federation) remaining() float64 {
 func (f *federation) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, binary, args...)
 	c.Env = append(os.Environ(), "INTRAMUROS_SERVER=https://"+f.address, "INTRAMUROS_CA="+f.path("pki/ca.pem"),
-		"INTRAMUROS_STUDY="+study, "INTRAMUROS_TOKEN="+token)
+		"INTRAMUROS_STUDY="+studyID, "INTRAMUROS_TOKEN="+token)
 	return c
 }

@@ -11,16 +11,20 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
-// policy decides what may be asked. It reads no data and does not change.
+// policy decides what may be asked. It reads no data.
 type policy struct {
+	name    string // the hospital's
 	catalog *catalog.Catalog
 	digest  string
 	engine  Engine
 	budget  dp.Budget
-	studies map[string]Study
+	people  *identity.Verifier
+	studies *study.Registry
 	limits  Limits
 }
 
@@ -47,11 +51,12 @@ func verify(ctx context.Context, d Data) (*verified, error) {
 	return v, nil
 }
 
-// checked is a fragment that this node can run.
+// checked is a fragment that this node can run, for somebody who may ask it.
 type checked struct {
 	request *fragment.Request
 	proof   *fragment.Proof
-	sql     string // what the engine would run
+	study   *study.Document // what holds here
+	sql     string          // what the engine would run
 }
 
 // admitted is a fragment that this node may run, for its price.
@@ -71,14 +76,51 @@ func decode(body []byte) (*fragment.Request, error) {
 		return nil, refuse(CodeRequest, err)
 	case !queryID.MatchString(r.Query):
 		return nil, refuse(CodeRequest, errors.New("the query's id is not 32 hexadecimal digits"))
-	case !plainName.MatchString(r.Study) || !plainName.MatchString(r.Researcher):
+	case !study.ValidID(r.Study) || !identity.ValidName(r.Researcher):
 		return nil, refuse(CodeRequest, errors.New("the study's or the researcher's name is not a plain one"))
 	}
 	return r, nil
 }
 
-// check proves that the fragment is one that this node can run over that data.
-func (p *policy) check(r *fragment.Request, over *verified) (checked, error) {
+// permit decides whether this researcher may ask under this study here, and gives its terms. The
+// coordinator's word on either counts for nothing.
+func (p *policy) permit(ctx context.Context, r *fragment.Request, now time.Time) (*study.Document, error) {
+	document, err := p.open(r.Study, now)
+	if err != nil {
+		return nil, err
+	}
+	who, err := p.people.Verify(ctx, r.Token)
+	switch {
+	case err != nil:
+		return nil, refuse(CodeToken, err)
+	case who.Name != r.Researcher:
+		return nil, refuse(CodeToken, errors.New("the token is somebody else's"))
+	case !who.Has(identity.RoleResearcher), !document.Admits(who.Name):
+		return nil, refuse(CodeResearcher, nil)
+	}
+	return document, nil
+}
+
+// open gives the terms of a study that is open here and asks this hospital.
+func (p *policy) open(id string, now time.Time) (*study.Document, error) {
+	s, ok := p.studies.Study(id)
+	switch {
+	case !ok:
+		return nil, refuse(CodeStudy, errors.New("no such study"))
+	case !s.Open(now):
+		return nil, refuse(CodeStudy, fmt.Errorf("the study is %s, or past its last day", s.Status))
+	case !s.Holds.Asks(p.name):
+		return nil, refuse(CodeStudy, errors.New("the study does not ask this hospital"))
+	}
+	return s.Holds, nil
+}
+
+// check proves that the fragment is one that this node can run over that data, for who asks it.
+func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified, now time.Time) (checked, error) {
+	document, err := p.permit(ctx, r, now)
+	if err != nil {
+		return checked{}, err
+	}
 	if r.Fragment.Catalog != p.digest {
 		return checked{}, refuse(CodeCatalog, fmt.Errorf("the query's catalog is %.12s, ours %.12s", r.Fragment.Catalog, p.digest))
 	}
@@ -88,6 +130,9 @@ func (p *policy) check(r *fragment.Request, over *verified) (checked, error) {
 	}
 	if err := r.Verify(proof); err != nil {
 		return checked{}, refuse(CodeFragment, err)
+	}
+	if err := (scope{p.catalog, document}).check(&r.Fragment); err != nil {
+		return checked{}, refuse(CodeScope, err)
 	}
 	if f := r.Fragment; f.MaxGroups > p.limits.MaxGroups || f.MaxRows > p.limits.MaxRows {
 		return checked{}, refuse(CodeLimit, fmt.Errorf("max_groups is %d of %d, max_rows %d of %d", f.MaxGroups, p.limits.MaxGroups, f.MaxRows, p.limits.MaxRows))
@@ -103,37 +148,28 @@ func (p *policy) check(r *fragment.Request, over *verified) (checked, error) {
 	if err != nil {
 		return checked{}, refuse(CodeSource, err)
 	}
-	return checked{r, proof, sql}, nil
+	return checked{r, proof, document, sql}, nil
 }
 
 // admit decides whether the researcher may ask this now, and prices it.
-func (p *policy) admit(r *fragment.Request, over *verified, now time.Time) (admitted, error) {
-	c, err := p.check(r, over)
+func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified, now time.Time) (admitted, error) {
+	c, err := p.check(ctx, r, over, now)
 	if err != nil {
 		return admitted{}, err
-	}
-	study, ok := p.studies[r.Study]
-	switch {
-	case !ok:
-		return admitted{}, refuse(CodeStudy, errors.New("no such study"))
-	case !now.Before(study.Expires):
-		return admitted{}, refuse(CodeStudy, fmt.Errorf("the study expired on %s", study.Expires.Format(time.DateOnly)))
-	case !study.admits(r.Researcher):
-		return admitted{}, refuse(CodeResearcher, nil)
 	}
 	loss, err := r.Price()
 	if err != nil {
 		return admitted{}, refuse(CodeFragment, err)
 	}
-	most, err := study.dearest()
+	most, err := c.study.Dearest()
 	if err != nil {
 		return admitted{}, refuse(CodeLimit, err)
 	}
 	// Rho as well: at a large delta, Gaussian noise of a small epsilon is dear.
 	if loss.Epsilon > most.Epsilon || loss.Rho > most.Rho {
-		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g, and a query of the study may cost %g", r.Noise.Epsilon, study.MaxEpsilon))
+		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g, and a query of the study may cost %g", r.Noise.Epsilon, c.study.MaxEpsilon))
 	}
-	caps := []ledger.Cap{{Scope: scopeStudy(r.Study), Budget: study.Budget}, {Scope: scopeNode, Budget: p.budget}}
+	caps := []ledger.Cap{{Scope: scopeStudy(r.Study), Budget: c.study.Budget}, {Scope: scopeNode, Budget: p.budget}}
 	return admitted{c, loss, caps}, nil
 }
 

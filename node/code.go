@@ -18,7 +18,11 @@ const (
 	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
 	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
 	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
+	CodeToken      Code = "NODE_TOKEN"      // no token by which this node knows who asks
 	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
+	CodeScope      Code = "NODE_SCOPE"      // a table, column or aggregate that the study may not use here, or one that singles out a patient
+	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute, or at once
+	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than what others know of it
 	CodeBudget     Code = "NODE_BUDGET"     // the study's or the node's budget is too small for it
 	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
 	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, lapsed, or never made
@@ -42,7 +46,11 @@ var answers = map[Code]struct {
 	CodeFragment:   {codes.InvalidArgument, "refuses the fragment: it breaks a rule that protects patients"},
 	CodeSource:     {codes.FailedPrecondition, "cannot compute this: it lacks a table or an operation that the query needs"},
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
-	CodeStudy:      {codes.PermissionDenied, "has not opened this study, or it is over there"},
+	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},
+	CodeToken:      {codes.Unauthenticated, "does not accept the researcher's token; log in again"},
+	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},
+	CodeRate:       {codes.ResourceExhausted, "takes no more queries of this researcher for now; ask again in a minute"},
+	CodeRestored:   {codes.FailedPrecondition, "answers nothing until its custodian has looked at its privacy ledger, of which a part is missing"},
 	CodeResearcher: {codes.PermissionDenied, "does not list this researcher for the study"},
 	CodeBudget:     {codes.ResourceExhausted, "has not enough privacy budget left for this; ask with a smaller epsilon"},
 	CodeBusy:       {codes.Unavailable, "is busy; ask again in a while"},

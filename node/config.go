@@ -4,32 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
 // Config is a hospital's policy and its place in the federation: the file
 // node.yaml but for its part `engine`. docs/node.yaml explains each key. The zero
-// value opens no study and lets nobody ask.
+// value lets nobody propose or approve a study, and believes nobody about who asks.
 type Config struct {
-	Name       string           `yaml:"name"`       // the hospital's, as in its certificate
-	Federation string           `yaml:"federation"` // as in its certificate
-	Listen     string           `yaml:"listen"`     // host:port for coordinators
-	Advertise  string           `yaml:"advertise"`  // host:port at which coordinators reach Listen; empty: Listen
-	Catalog    string           `yaml:"catalog"`    // a file, or builtin:NAME
-	TLS        TLS              `yaml:"tls"`
-	Gossip     Gossip           `yaml:"gossip"`
-	Ledger     string           `yaml:"ledger"`    // file
-	GroupKey   config.Secret    `yaml:"group_key"` // decides which groups of a patient are kept; unset: made beside the ledger
-	Budget     dp.Budget        `yaml:"budget"`    // cap over all studies together
-	Studies    map[string]Study `yaml:"studies"`
-	Limits     Limits           `yaml:"limits"`
+	Name       string            `yaml:"name"`       // the hospital's, as in its certificate
+	Federation string            `yaml:"federation"` // as in its certificate
+	Listen     string            `yaml:"listen"`     // host:port for coordinators
+	Advertise  string            `yaml:"advertise"`  // host:port at which coordinators reach Listen; empty: Listen
+	Catalog    string            `yaml:"catalog"`    // a file, or builtin:NAME
+	TLS        TLS               `yaml:"tls"`
+	Gossip     Gossip            `yaml:"gossip"`
+	Ledger     string            `yaml:"ledger"`     // file
+	GroupKey   config.Secret     `yaml:"group_key"`  // decides which groups of a patient are kept; unset: made beside the ledger
+	Budget     dp.Budget         `yaml:"budget"`     // cap over all studies together
+	Operators  map[string]string `yaml:"operators"`  // public keys of those who may propose studies: files, by name
+	Custodians map[string]string `yaml:"custodians"` // likewise, of those who decide about studies here
+	// CoordinatorKey is the file of the coordinator's public key: it signs its checkpoints and
+	// the tokens of its local accounts.
+	CoordinatorKey string `yaml:"coordinator_key"`
+	// LocalAccounts: the coordinator is believed about who its local accounts' researchers are.
+	LocalAccounts bool              `yaml:"local_accounts"`
+	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
+	Limits        Limits            `yaml:"limits"`
 }
 
 // TLS names the PEM files of the federation's authority and of the node.
@@ -47,47 +53,43 @@ type Gossip struct {
 	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
 }
 
-// Study is what the custodian allows one approved project.
-type Study struct {
-	Budget      dp.Budget `yaml:"budget"`
-	MaxEpsilon  float64   `yaml:"max_epsilon"` // no single query may cost more than Laplace noise of this epsilon
-	Researchers []string  `yaml:"researchers"` // empty: nobody; "*": whomever the coordinator knows
-	Expires     time.Time `yaml:"expires"`     // from this instant on, no query
-}
-
 // Limits bound what one query, and all of them together, may take.
 type Limits struct {
 	MaxGroups    int           `yaml:"max_groups"`    // of one patient, in one query
 	MaxRows      int           `yaml:"max_rows"`      // of one patient in a group
 	Concurrent   int           `yaml:"concurrent"`    // queries that run at once; others wait their turn
+	PerMinute    int           `yaml:"per_minute"`    // queries of one researcher that are prepared in a minute
+	AtOnce       int           `yaml:"at_once"`       // queries of one researcher that are held and run at once
 	QueryTimeout time.Duration `yaml:"query_timeout"` // of one query, its wait included
 	Reservation  time.Duration `yaml:"reservation"`   // how long a prepared query is held
 }
 
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
-	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
+	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
 }
 
 const (
 	builtinPrefix = "builtin:"
-	everyone      = "*"
 )
 
 // Resolve makes paths relative to the directory of the file at path.
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
-		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File,
+		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
 	} {
 		*p = config.Resolve(path, *p)
 	}
+	for _, keys := range []map[string]string{c.Operators, c.Custodians} {
+		for name, file := range keys {
+			keys[name] = config.Resolve(path, file)
+		}
+	}
+	identity.Resolve(path, c.Issuers)
 	if !strings.HasPrefix(c.Catalog, builtinPrefix) {
 		c.Catalog = config.Resolve(path, c.Catalog)
 	}
 }
-
-// plainName is the form of the names of studies and researchers.
-var plainName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
 // Validate lists every problem, one a line.
 func (c *Config) Validate() error {
@@ -114,7 +116,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.Name != "" && c.Federation != "" {
-		if err := c.identity().Validate(); err != nil {
+		if err := c.self().Validate(); err != nil {
 			problem("`name` and `federation`: %w", err)
 		}
 	}
@@ -124,10 +126,11 @@ func (c *Config) Validate() error {
 	if err := c.Budget.Validate(); err != nil {
 		problem("`budget`, the cap over all studies: %w", err)
 	}
-	for name, s := range c.Studies {
-		if err := s.validate(name); err != nil {
-			problems = append(problems, err)
-		}
+	if c.CoordinatorKey == "" {
+		problem("`coordinator_key` is not set; ask the federation for the coordinator's public key")
+	}
+	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, err)
 	}
 	if err := c.Limits.validate(); err != nil {
 		problems = append(problems, err)
@@ -135,43 +138,8 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-func (c *Config) identity() pki.Identity {
+func (c *Config) self() pki.Identity {
 	return pki.Identity{Federation: c.Federation, Role: pki.RoleNode, Name: c.Name}
-}
-
-func (s Study) validate(name string) error {
-	var problems []error
-	problem := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf("study %s: %w", name, fmt.Errorf(format, args...)))
-	}
-	if !plainName.MatchString(name) {
-		problem("a name has lower-case letters, digits, '.', '_' and '-'")
-	}
-	if err := s.Budget.Validate(); err != nil {
-		problem("`budget`: %w", err)
-	}
-	if _, err := s.dearest(); err != nil {
-		problem("`max_epsilon`, the most that one query may cost, is not set or out of range: %w", err)
-	}
-	if s.Expires.IsZero() {
-		problem("`expires` is not set; write a date such as 2027-12-31")
-	}
-	for _, r := range s.Researchers {
-		if r != everyone && !plainName.MatchString(r) {
-			problem("`researchers`: %q is no name; a name has lower-case letters, digits, '.', '_' and '-'", r)
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// dearest is the price of the dearest query that is allowed, its thresholds
-// aside: under either accounting, Laplace noise of MaxEpsilon.
-func (s Study) dearest() (dp.Loss, error) {
-	return dp.Noise{Mechanism: dp.Laplace, Epsilon: s.MaxEpsilon, L0: 1}.Loss(0)
-}
-
-func (s Study) admits(researcher string) bool {
-	return slices.Contains(s.Researchers, everyone) || slices.Contains(s.Researchers, researcher)
 }
 
 func (l Limits) validate() error {
@@ -179,7 +147,7 @@ func (l Limits) validate() error {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"max_groups", l.MaxGroups}, {"max_rows", l.MaxRows}, {"concurrent", l.Concurrent}} {
+	}{{"max_groups", l.MaxGroups}, {"max_rows", l.MaxRows}, {"concurrent", l.Concurrent}, {"per_minute", l.PerMinute}, {"at_once", l.AtOnce}} {
 		if n.value < 1 || n.value > 1_000_000 {
 			problems = append(problems, fmt.Errorf("`limits.%s` must be from 1 to 1000000", n.key))
 		}

@@ -19,10 +19,13 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/rate"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 const (
 	pollData   = 30 * time.Second // how often the data version is looked at
+	readMail   = time.Second      // how often records of studies are looked for
 	sweepEvery = 5 * time.Second  // how often reservations that ran out are given back
 	grace      = 10 * time.Second // for running queries when the node stops
 	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
@@ -53,8 +56,8 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
-	if uris := certificate.Leaf.URIs; len(uris) != 1 || uris[0].String() != c.identity().String() {
-		return nil, fmt.Errorf("the certificate %s is not for %s; issue it with: intramuros pki issue --role node --name %s", c.TLS.Certificate, c.identity(), c.Name)
+	if uris := certificate.Leaf.URIs; len(uris) != 1 || uris[0].String() != c.self().String() {
+		return nil, fmt.Errorf("the certificate %s is not for %s; issue it with: intramuros pki issue --role node --name %s", c.TLS.Certificate, c.self(), c.Name)
 	}
 	over, err := verify(ctx, d.Data)
 	if err != nil {
@@ -70,7 +73,19 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		}
 	}()
 	digest := cat.Digest()
-	if err := recordPolicy(ctx, book, c, digest); err != nil {
+	if err := errors.Join(recordPolicy(ctx, book, c, digest), recordData(ctx, book, over.version)); err != nil {
+		return nil, err
+	}
+	custody, err := openCustody(c, log)
+	if err != nil {
+		return nil, err
+	}
+	studies, err := openStudies(ctx, c, book, log)
+	if err != nil {
+		return nil, err
+	}
+	people, err := openIdentity(c)
+	if err != nil {
 		return nil, err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
@@ -78,8 +93,12 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		return nil, fmt.Errorf("the address `listen` cannot be used: %w", err)
 	}
 	s := &service{
-		policy: policy{catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, studies: c.Studies, limits: c.Limits},
-		name:   c.Name, kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		policy: policy{
+			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits,
+		},
+		trusted: tls.VerifyConnection, custody: custody,
+		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
+		kind:  d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}},
 		turns:        make(chan struct{}, c.Limits.Concurrent),
 	}
@@ -123,9 +142,10 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 		err = errors.Join(err, gossip.Close(leaving))
 	}()
 	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), slog.String("gossip", gossip.Addr()),
-		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.config.Studies)))
-	poll, sweep := time.NewTicker(pollData), time.NewTicker(sweepEvery)
+		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.service.studies.All())))
+	poll, sweep, mail := time.NewTicker(pollData), time.NewTicker(sweepEvery), time.NewTicker(readMail)
 	defer poll.Stop()
+	defer mail.Stop()
 	defer sweep.Stop()
 	for {
 		select {
@@ -140,6 +160,10 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 			n.renew(ctx, gossip)
 		case <-sweep.C:
 			n.service.sweep(ctx)
+		case <-mail.C:
+			if err := n.service.studies.Collect(ctx, study.Inbox(n.config.Ledger)); err != nil {
+				n.log.Error("records of studies cannot be taken", slog.Any("error", err))
+			}
 		}
 	}
 }
@@ -180,6 +204,10 @@ func (n *Node) renew(ctx context.Context, gossip *membership.Membership) {
 	over, err := verify(ctx, n.service.data)
 	if err != nil {
 		n.log.Error("the new data cannot be compared with the catalog; nothing is answered", slog.Any("error", err))
+		return
+	}
+	if err := recordData(ctx, n.service.ledger, over.version); err != nil {
+		n.log.Error("the ledger did not take the new state of the data; nothing is answered", slog.Any("error", err))
 		return
 	}
 	n.service.verified.Store(over)

@@ -3,12 +3,16 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,9 +34,11 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -83,6 +89,7 @@ func request(c *catalog.Catalog, epsilon float64) *fragment.Request {
 			MaxGroups: 5, MaxRows: 10,
 		},
 		Noise: dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, L0: 1},
+		Token: token("ada"),
 	}
 }
 
@@ -191,6 +198,71 @@ func federation(t *testing.T) string {
 	return folder
 }
 
+var inAnHour, anHourAgo = time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
+
+// The keys of the operator, the custodian and the coordinator.
+var olga, claire, coordinatorKey = newKey(), newKey(), newKey()
+
+func newKey() ed25519.PrivateKey {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// token is how the coordinator vouches for somebody with a local account.
+func token(name string, roles ...identity.Role) string {
+	local, err := identity.NewLocal(identity.Accounts("france"), "france", coordinatorKey, time.Now)
+	if err != nil {
+		panic(err)
+	}
+	if roles == nil {
+		roles = []identity.Role{identity.RoleResearcher}
+	}
+	t, err := local.Token(name, roles)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func document(id string, version int, change func(*study.Document)) *study.Document {
+	d := &study.Document{
+		ID: id, Version: version, Title: "A study", Purpose: "To test.", LegalBasis: "None.", Investigators: []string{"ada"},
+		Tables: map[string][]string{"patient": {"*"}, "visit": {"*"}}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
+		Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1, Delta: 1e-6}, MaxEpsilon: 0.5, DefaultEpsilon: 0.5, Expires: inAnHour,
+	}
+	if change != nil {
+		change(d)
+	}
+	return d
+}
+
+// propose and decide put signed records into the node's inbox.
+func propose(c Config, id string, version int, change func(*study.Document)) {
+	post(c, &study.Record{Act: study.Propose, Study: id, Document: document(id, version, change), By: "olga"}, olga)
+}
+
+func decide(c Config, act study.Act, id string, number, version int, change func(*study.Document)) {
+	r := &study.Record{Act: act, Study: id, Hospital: c.Name, Number: number, By: "claire"}
+	if act == study.Approve {
+		r.Document = document(id, version, change)
+		r.Proposal = r.Document.Digest()
+	}
+	post(c, r, claire)
+}
+
+func post(c Config, r *study.Record, key ed25519.PrivateKey) {
+	r.Federation, r.Time = "france", time.Now()
+	if err := r.Sign(key); err != nil {
+		panic(err)
+	}
+	if _, err := study.Post(study.Inbox(c.Ledger), r); err != nil {
+		panic(err)
+	}
+}
+
 func testConfig(folder string) Config {
 	c := DefaultConfig()
 	c.Name, c.Federation, c.Listen, c.Catalog = "lyon", "france", "127.0.0.1:0", "builtin:omop-5.4"
@@ -198,13 +270,30 @@ func testConfig(folder string) Config {
 	c.Gossip = Gossip{Listen: "127.0.0.1:0", Key: config.Secret{File: filepath.Join(folder, "gossip.key")}}
 	c.Ledger = filepath.Join(folder, "lyon.ledger")
 	c.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}
-	c.Studies = map[string]Study{
-		"copd": {
-			Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1, Delta: 1e-6}, MaxEpsilon: 0.5,
-			Researchers: []string{"ada"}, Expires: time.Now().Add(time.Hour),
-		},
-		"over":   {Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1}, MaxEpsilon: 1, Researchers: []string{"*"}, Expires: time.Now().Add(-time.Hour)},
-		"nobody": {Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 1}, MaxEpsilon: 1, Expires: time.Now().Add(time.Hour)},
+	c.Limits.PerMinute, c.Limits.AtOnce = 1e6, 1e6
+	key := func(name string, private ed25519.PrivateKey) string {
+		der, err := x509.MarshalPKIXPublicKey(private.Public())
+		if err != nil {
+			panic(err)
+		}
+		file := filepath.Join(folder, name+".pub")
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+			panic(err)
+		}
+		return file
+	}
+	c.Operators, c.Custodians = map[string]string{"olga": key("olga", olga)}, map[string]string{"claire": key("claire", claire)}
+	c.CoordinatorKey, c.LocalAccounts = key("coordinator", coordinatorKey), true
+	if _, err := os.Stat(c.Ledger); err == nil {
+		return c
+	}
+	for id, change := range map[string]func(*study.Document){
+		"copd":   nil,
+		"over":   func(d *study.Document) { d.Expires = anHourAgo },
+		"nobody": func(d *study.Document) { d.Investigators = []string{"ben"} },
+	} {
+		propose(c, id, 1, change)
+		decide(c, study.Approve, id, 1, 1, change)
 	}
 	return c
 }
@@ -321,7 +410,9 @@ func (h *hospital) entries(t *testing.T) []ledger.Entry {
 func kinds(entries []ledger.Entry) string {
 	var k []string
 	for _, e := range entries {
-		k = append(k, string(e.Kind))
+		if e.Kind != ledger.KindStudy && e.Kind != ledger.KindData { // as every node has
+			k = append(k, string(e.Kind))
+		}
 	}
 	return strings.Join(k, " ")
 }
@@ -348,6 +439,7 @@ func TestAnswer(t *testing.T) {
 	if got, want := kinds(all), "open config reserve charge answer refuse"; got != want {
 		t.Fatalf("ledger: %s, want %s", got, want)
 	}
+	all = slices.DeleteFunc(all, func(e ledger.Entry) bool { return kinds([]ledger.Entry{e}) == "" })
 	if charge := all[3]; charge.Loss.Epsilon != 250_000_000 || !strings.Contains(string(charge.Detail), "SELECT sex") {
 		t.Errorf("charge: %+v %s", charge.Loss, charge.Detail)
 	}
@@ -379,6 +471,14 @@ func (silent) Run(context.Context, *fragment.Fragment, *fragment.Proof, memory.A
 func TestRefuse(t *testing.T) {
 	conf := testConfig(federation(t))
 	conf.Limits.MaxGroups, conf.Limits.MaxRows = 5, 10
+	for _, id := range []string{"suspended", "proposed"} {
+		propose(conf, id, 1, nil)
+	}
+	decide(conf, study.Approve, "suspended", 1, 1, nil)
+	decide(conf, study.Suspend, "suspended", 2, 0, nil)
+	elsewhere := func(d *study.Document) { d.Hospitals = []string{"rennes"} }
+	propose(conf, "elsewhere", 1, elsewhere)
+	decide(conf, study.Approve, "elsewhere", 1, 1, elsewhere)
 	h := start(t, conf, newEngine())
 	c := h.client(t, "coordinator-paris")
 	for _, tc := range []struct {
@@ -400,7 +500,14 @@ func TestRefuse(t *testing.T) {
 		{"unknown study", func(r *fragment.Request) { r.Study = "diabetes" }, CodeStudy},
 		{"study over", func(r *fragment.Request) { r.Study = "over" }, CodeStudy},
 		{"study for nobody", func(r *fragment.Request) { r.Study = "nobody" }, CodeResearcher},
-		{"researcher", func(r *fragment.Request) { r.Researcher = "eve" }, CodeResearcher},
+		{"study suspended", func(r *fragment.Request) { r.Study = "suspended" }, CodeStudy},
+		{"study only proposed", func(r *fragment.Request) { r.Study = "proposed" }, CodeStudy},
+		{"study of other hospitals", func(r *fragment.Request) { r.Study = "elsewhere" }, CodeStudy},
+		{"researcher", func(r *fragment.Request) { r.Researcher, r.Token = "eve", token("eve") }, CodeResearcher},
+		{"no researcher by role", func(r *fragment.Request) { r.Token = token("ada", identity.RoleOperator) }, CodeResearcher},
+		{"no token", func(r *fragment.Request) { r.Token = "" }, CodeToken},
+		{"somebody else's token", func(r *fragment.Request) { r.Token = token("eve") }, CodeToken},
+		{"a token altered", func(r *fragment.Request) { r.Token = r.Token[:len(r.Token)-4] + "AAAA" }, CodeToken},
 		{"query id", func(r *fragment.Request) { r.Query = "1" }, CodeRequest},
 		{"version", func(r *fragment.Request) { r.Fragment.Version = 99 }, CodeRequest},
 		{"name", func(r *fragment.Request) { r.Researcher = "ada\nlevel=ERROR" }, CodeRequest},
@@ -419,7 +526,7 @@ func TestRefuse(t *testing.T) {
 	_, err := execute(context.Background(), c, "guess")
 	wantCode(t, err, CodeTicket)
 	for _, e := range h.entries(t)[2:] {
-		if e.Kind != ledger.KindRefuse {
+		if e.Kind != ledger.KindRefuse && e.Kind != ledger.KindStudy && e.Kind != ledger.KindData {
 			t.Errorf("the ledger has a %s: %s", e.Kind, e.Text)
 		}
 	}
@@ -710,9 +817,9 @@ func TestConcurrency(t *testing.T) {
 	e := newEngine()
 	e.fail = func(context.Context) error { time.Sleep(30 * time.Millisecond); return nil }
 	conf := testConfig(federation(t))
-	s := conf.Studies["copd"]
-	s.Budget.Epsilon = 100
-	conf.Studies["copd"] = s
+	wide := func(d *study.Document) { d.Budget.Epsilon = 100 }
+	propose(conf, "copd", 2, wide)
+	decide(conf, study.Approve, "copd", 2, 2, wide)
 	conf.Limits.Concurrent = 2
 	h := start(t, conf, e)
 	c := h.client(t, "coordinator-paris")

@@ -8,30 +8,26 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
-// recordPolicy writes into the ledger what the custodian allows, if that is not
-// what was recorded last: every charge stands below the policy that let it pass.
+// recordPolicy writes into the ledger what the configuration allows, if that is not
+// what was recorded last: every charge stands below the policy that let it pass. What
+// the studies allow is recorded with them.
 func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest string) error {
-	type study struct {
-		Budget      dp.Budget `json:"budget"`
-		MaxEpsilon  float64   `json:"max_epsilon"`
-		Researchers []string  `json:"researchers"`
-		Expires     time.Time `json:"expires"`
-	}
 	all := struct {
-		Catalog   string           `json:"catalog"`
-		Budget    dp.Budget        `json:"budget"`
-		MaxGroups int              `json:"max_groups"`
-		MaxRows   int              `json:"max_rows"`
-		Studies   map[string]study `json:"studies"`
-	}{digest, c.Budget, c.Limits.MaxGroups, c.Limits.MaxRows, map[string]study{}}
-	for name, s := range c.Studies {
-		all.Studies[name] = study{s.Budget, s.MaxEpsilon, s.Researchers, s.Expires.UTC()}
+		Catalog       string    `json:"catalog"`
+		Budget        dp.Budget `json:"budget"`
+		Limits        Limits    `json:"limits"`
+		Operators     []string  `json:"operators"`
+		Custodians    []string  `json:"custodians"`
+		LocalAccounts bool      `json:"local_accounts"`
+		Issuers       []string  `json:"issuers"`
+	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}}
+	for _, i := range c.Issuers {
+		all.Issuers = append(all.Issuers, i.Issuer)
 	}
 	now, err := json.Marshal(all)
 	if err != nil {
@@ -49,9 +45,37 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	if bytes.Equal(now, last) {
 		return nil
 	}
-	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; no study is open.", c.Budget.Epsilon)
-	if len(c.Studies) > 0 {
-		text = fmt.Sprintf("The policy is now: epsilon %g over all studies; open are %s.", c.Budget.Epsilon, strings.Join(slices.Sorted(maps.Keys(c.Studies)), ", "))
-	}
+	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; %s may propose studies, %s decide about them.",
+		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.Join(names, ", ")
+}
+
+// recordData writes into the ledger that the data is in another state, if it is.
+func recordData(ctx context.Context, book *ledger.Ledger, version string) error {
+	now, err := json.Marshal(struct {
+		DataVersion string `json:"data_version"`
+	}{version})
+	if err != nil {
+		return err
+	}
+	var last json.RawMessage
+	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
+		if e.Kind == ledger.KindData {
+			last = e.Detail
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if bytes.Equal(now, last) {
+		return nil
+	}
+	return book.Record(ctx, ledger.Entry{Kind: ledger.KindData, Text: "The data is in a new state: " + version + ".", Detail: now})
 }

@@ -68,16 +68,17 @@ func (rs *reservations) take(id string, peer pki.Identity) (reservation, bool) {
 }
 
 // expired takes what ran out.
-func (rs *reservations) expired(now time.Time) (ids []string) {
+func (rs *reservations) expired(now time.Time) map[string]reservation {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	out := map[string]reservation{}
 	for id, r := range rs.held {
 		if !r.expires.After(now) {
 			rs.drop(id, r)
-			ids = append(ids, id)
+			out[id] = r
 		}
 	}
-	return ids
+	return out
 }
 
 // drop is called with the lock held.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/rate"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // The actions; internal/fragment defines the bodies of the first two.
@@ -54,7 +57,11 @@ type StudyBalance struct {
 type service struct {
 	flight.BaseFlightServer
 	policy
-	name, kind   string // the hospital's; the engine's
+	kind         string                          // the engine's
+	trusted      func(tls.ConnectionState) error // looks again at who a peer is
+	custody      custody
+	rates        *rate.Limiter // of researchers
+	refusals     refusals
 	data         Data
 	verified     atomic.Pointer[verified]
 	unverified   chan struct{} // asks Serve to verify
@@ -66,8 +73,9 @@ type service struct {
 	alloc        memory.Allocator
 }
 
-// caller gives the peer's identity, which TLS has verified.
-func caller(ctx context.Context) (pki.Identity, error) {
+// caller gives the peer's identity, which TLS has verified. Each call looks again, so
+// that a connection does not outlive its certificate or its revocation.
+func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return pki.Identity{}, refuse(CodePeer, errors.New("no peer"))
@@ -83,13 +91,16 @@ func caller(ctx context.Context) (pki.Identity, error) {
 	if id.Role != pki.RoleCoordinator {
 		return id, refuse(CodePeer, fmt.Errorf("the peer is a %s", id.Role))
 	}
+	if err := s.trusted(info.State); err != nil {
+		return id, refuse(CodePeer, err)
+	}
 	return id, nil
 }
 
-// DoAction runs prepare, explain, abandon or describe.
+// DoAction runs prepare, explain, abandon, describe or exchange.
 func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
 	ctx := stream.Context()
-	id, err := caller(ctx)
+	id, err := s.caller(ctx)
 	if err != nil {
 		return s.failed(ctx, a.Type, id, nil, err)
 	}
@@ -108,6 +119,8 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 		err = s.abandon(ctx, id, string(a.Body))
 	case actionDescribe:
 		answer, err = s.describe(ctx)
+	case study.ActionExchange:
+		answer, err = s.exchange(ctx, a.Body)
 	default:
 		err = refuse(CodeRequest, errors.New("no such action"))
 	}
@@ -147,11 +160,17 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	}
 	s.log.Log(ctx, level, "refused", attrs...)
 	// The ledger itself records what a budget refuses.
-	if (what == actionPrepare || what == actionExecute) && refused.Code != CodeBudget {
+	if what != actionPrepare && what != actionExecute || refused.Code == CodeBudget {
+		return refused.Code.GRPCStatus().Err()
+	}
+	if ok, left := s.refusals.allow(s.now()); ok {
 		e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
 		if r != nil {
 			e.Study, e.Researcher, e.Query = r.Study, r.Researcher, r.Query
 			e.Text += " " + sentence(r)
+		}
+		if left > 0 {
+			e.Text = fmt.Sprintf("%d refusals before this one are not recorded: there were too many. %s", left, e.Text)
 		}
 		s.record(ctx, e)
 	}
@@ -205,15 +224,30 @@ func class(err error) string {
 func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Request, bytes int) (*fragment.Prepared, error) {
 	now := s.now()
 	over := s.verified.Load()
-	a, err := s.admit(r, over, now)
-	if err != nil {
+	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
+		return nil, err
+	}
+	// Of a researcher who may ask here at all: nobody else can use up the allowance.
+	if _, err := s.permit(ctx, r, now); err != nil {
 		return nil, err
 	}
 	s.sweep(ctx)
+	if err := s.rates.Enter(r.Researcher, now); err != nil {
+		return nil, refuse(CodeRate, err)
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			s.rates.Leave(r.Researcher)
+		}
+	}()
+	a, err := s.admit(ctx, r, over, now)
+	if err != nil {
+		return nil, err
+	}
 	if !s.reservations.promise(bytes) {
 		return nil, refuse(CodeBusy, errors.New("too many reservations are held"))
 	}
-	kept := false
 	defer func() {
 		if !kept {
 			s.reservations.withdraw(bytes)
@@ -271,7 +305,8 @@ func (s *service) version(ctx context.Context) (string, error) {
 
 // sweep gives back what ran out.
 func (s *service) sweep(ctx context.Context) {
-	for _, id := range s.reservations.expired(s.now()) {
+	for id, r := range s.reservations.expired(s.now()) {
+		s.rates.Leave(r.request.Researcher)
 		s.giveBack(ctx, id)
 	}
 }
@@ -284,7 +319,7 @@ func (s *service) giveBack(ctx context.Context, id string) {
 }
 
 func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.Explained, error) {
-	c, err := s.check(r, s.verified.Load())
+	c, err := s.check(ctx, r, s.verified.Load(), s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -296,9 +331,11 @@ func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.E
 }
 
 func (s *service) abandon(ctx context.Context, id pki.Identity, reserved string) error {
-	if _, ok := s.reservations.take(reserved, id); !ok {
+	r, ok := s.reservations.take(reserved, id)
+	if !ok {
 		return refuse(CodeTicket, nil)
 	}
+	s.rates.Leave(r.request.Researcher)
 	s.giveBack(ctx, reserved)
 	return nil
 }
@@ -312,15 +349,15 @@ func (s *service) describe(ctx context.Context) (*Description, error) {
 	if d.Budget, err = s.left(ctx, scopeNode, s.budget); err != nil {
 		return nil, err
 	}
-	for name, study := range s.studies {
-		if !s.now().Before(study.Expires) {
+	for _, open := range s.studies.All() {
+		if !open.Open(s.now()) {
 			continue
 		}
-		left, err := s.left(ctx, scopeStudy(name), study.Budget)
+		left, err := s.left(ctx, scopeStudy(open.ID), open.Holds.Budget)
 		if err != nil {
 			return nil, err
 		}
-		d.Studies[name] = StudyBalance{Budget: study.Budget, Remaining: left, Expires: study.Expires}
+		d.Studies[open.ID] = StudyBalance{Budget: open.Holds.Budget, Remaining: left, Expires: open.Holds.Expires}
 	}
 	return d, nil
 }
@@ -343,7 +380,7 @@ const actionExecute = "execute" // what DoGet does
 func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
 	ctx, cancel := context.WithTimeout(stream.Context(), s.limits.QueryTimeout)
 	defer cancel()
-	id, err := caller(ctx)
+	id, err := s.caller(ctx)
 	if err != nil {
 		return s.failed(ctx, actionExecute, id, nil, err)
 	}
@@ -352,6 +389,7 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	if !ok {
 		return s.failed(ctx, actionExecute, id, nil, refuse(CodeTicket, nil))
 	}
+	defer s.rates.Leave(r.request.Researcher)
 	if !r.expires.After(s.now()) {
 		s.giveBack(ctx, reserved)
 		return s.failed(ctx, actionExecute, id, r.request, refuse(CodeTicket, nil))
@@ -389,11 +427,19 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	if err != nil {
 		return refuse(CodeRequest, err)
 	}
-	switch err := s.ledger.Charge(ctx, reserved, detail); {
+	// What was open when it was prepared may have been closed since.
+	if _, err := s.open(r.request.Study, s.now()); err != nil {
+		s.giveBack(ctx, reserved)
+		return err
+	}
+	switch err := s.ledger.Charge(ctx, reserved, detail, s.custody.coordinators(ctx)...); {
 	case errors.Is(err, ledger.ErrReservationExpired), errors.Is(err, ledger.ErrAlreadyCharged), errors.Is(err, ledger.ErrUnknownReservation):
 		return refuse(CodeTicket, err)
 	case err != nil:
 		return refuse(CodeLedger, err)
+	}
+	if c, err := s.ledger.Checkpoint(ctx, s.custody.key); err == nil {
+		stream.SetTrailer(checkpointTrailer(c))
 	}
 	started := s.now()
 	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -93,6 +94,12 @@ func (p *Plan) suppose() (Cell, bool) {
 	return cell, true
 }
 
+// mechanisms tell how noise is drawn.
+var mechanisms = map[dp.Mechanism]string{
+	dp.Laplace:  "Laplace, as two-sided geometric on a finer grid",
+	dp.Gaussian: "Gaussian, as binomial on a finer grid",
+}
+
 // Describe writes the plan for a person: what each node computes, what bounds a
 // patient's part, what is released and what it costs. It reads no data.
 func (p *Plan) Describe() string {
@@ -123,7 +130,7 @@ func (p *Plan) Describe() string {
 		if partial.Share > 1 {
 			share = fmt.Sprintf(", weight %d", partial.Share)
 		}
-		line("node", "%s; a patient adds at most %s a group%s, noise of scale %s", partial, whole(float64(p.Proof.LInf[i])/unit), share, number(p.noise[i].Scale/unit))
+		line("node", "%s; a patient adds at most %s a group%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.LInf[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
 	switch {
 	case p.Proof.OneRow:
@@ -133,11 +140,14 @@ func (p *Plan) Describe() string {
 	default:
 		line("limits", "a patient is in at most %d %s; %d rows count in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows)
 	}
-	line("noise", "%s, for %d %s a patient at each of %d %s", p.Noise.Mechanism, p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
+	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
 	} else if len(p.Fragment.Keys) > 0 {
 		line("select", "every declared group, %d in all, empty or not", p.Proof.Cells)
+	}
+	for _, w := range p.Warnings {
+		line("bias", "%s", w)
 	}
 	delta := p.Noise.Delta
 	if p.Selection != nil {
@@ -145,6 +155,16 @@ func (p *Plan) Describe() string {
 	}
 	line("cost", "epsilon %s, delta %s", number(p.Noise.Epsilon), number(delta))
 	return b.String()
+}
+
+// abridged leaves out the middle of a very long text.
+func abridged(s string) string {
+	const most = 300
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
 }
 
 func plural(n int, one, many string) string {

@@ -45,6 +45,25 @@ func TestGolden(t *testing.T) {
 					*into = x
 				}
 			}
+			if d.HasArg("accuracy") { // half-width or share%, values expected (0: unknown)
+				var target, of string
+				d.ScanArgs(t, "accuracy", &target, &of)
+				a := Accuracy{Confidence: 0.95, HalfWidth: numberOf(t, strings.TrimSuffix(target, "%")), Of: numberOf(t, of)}
+				if strings.HasSuffix(target, "%") {
+					a.Relative, a.HalfWidth = true, a.HalfWidth/100
+				}
+				q.Accuracy, q.MaxEpsilon = &a, 5
+			}
+			if d.HasArg("weights") { // column, weight, column, weight ...
+				q.Weights = map[string]int{}
+				for i, arg := range d.CmdArgs {
+					if arg.Key == "weights" {
+						for j := 0; j+1 < len(d.CmdArgs[i].Vals); j += 2 {
+							q.Weights[arg.Vals[j]] = int(numberOf(t, arg.Vals[j+1]))
+						}
+					}
+				}
+			}
 			if d.HasArg("max_groups") {
 				d.ScanArgs(t, "max_groups", &q.MaxGroups)
 			}
@@ -62,6 +81,15 @@ func TestGolden(t *testing.T) {
 			return describeProgram(p)
 		})
 	})
+}
+
+func numberOf(t *testing.T, text string) float64 {
+	t.Helper()
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 func describeProgram(p *Program) string {

@@ -16,8 +16,9 @@ const maxReleases = 64
 // Program is a query ready to run: its releases, each charged by itself, and what
 // is computed from them afterwards, which costs nothing.
 type Program struct {
-	Releases []*Plan
-	Columns  []Column // of the answer, in order
+	Releases   []*Plan
+	Columns    []Column          // of the answer, in order
+	lifeTables map[int]*survival // by the number of the release, from 1
 	// after computes the answer from the releases' rows; nil where the answer is that of
 	// the one release.
 	after *after
@@ -64,7 +65,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	}
 	statement.query.bind(statement.bound(q.Parameters))
 	compose := func(shares int) *Program {
-		c := &composer{query: q, federation: fed, shares: shares}
+		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}}
 		extended := *fed.Catalog
 		extended.Tables = slices.Clone(fed.Catalog.Tables)
 		c.catalog = &extended
@@ -83,7 +84,8 @@ type composer struct {
 	federation Federation
 	catalog    *catalog.Catalog // with each release as a public table
 	releases   []*Plan
-	shares     int // among how many releases the budget is divided
+	lifeTables map[int]*survival // by the number of the release, from 1
+	shares     int               // among how many releases the budget is divided
 }
 
 func (c *composer) program(q *querySyntax) *Program {
@@ -92,7 +94,7 @@ func (c *composer) program(q *querySyntax) *Program {
 		return &Program{Releases: c.releases, Columns: plan.Columns}
 	}
 	a := c.after(q)
-	p := &Program{Releases: c.releases, after: a}
+	p := &Program{Releases: c.releases, lifeTables: c.lifeTables, after: a}
 	table, err := a.Table("answer", c.catalog)
 	if err != nil {
 		refuse(CodeNotSupported, q.at, "", "%s", err)
@@ -590,7 +592,11 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	}
 	tables := map[string]fragment.Rows{}
 	for i, a := range answers {
-		tables[fmt.Sprintf("release %d", i+1)] = p.Releases[i].rows(a)
+		rows := p.Releases[i].rows(a)
+		if s := p.lifeTables[i+1]; s != nil {
+			rows = s.rows(p.Releases[i], cells[i], confidence)
+		}
+		tables[fmt.Sprintf("release %d", i+1)] = rows
 	}
 	return p.after.answer(p.Columns, p.after.Evaluate(func(name string) fragment.Rows { return tables[name] }, "")), nil
 }

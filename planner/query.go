@@ -3,6 +3,8 @@ package planner
 import (
 	"slices"
 	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // maxGroupingSets bounds what ROLLUP, CUBE and GROUPING SETS become.
@@ -22,6 +24,12 @@ func (p *parser) query() *querySyntax {
 			orders[i].term = t
 		}
 		outer.orderBy = orders
+		if first := p.first; first != nil && !closed && q.selected != nil {
+			for _, o := range orders {
+				o.term = q.selected.chosen(o.term)
+				first.args[0].over.orderBy = append(first.args[0].over.orderBy, o)
+			}
+		}
 	}
 	p.limits(outer)
 	bare := outer.with == nil && outer.orderBy == nil && outer.limit == nil && outer.offset == nil
@@ -88,8 +96,8 @@ func (p *parser) with() []withSyntax {
 			refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}
 		p.expect("as", "write WITH "+t.text+" AS (SELECT …)")
-		if p.accept("not", "materialized") || p.accept("materialized") {
-			p.comes("(") // how it is computed is no part of what it means
+		if !p.accept("not", "materialized") { // how it is computed is no part of what it means
+			p.accept("materialized")
 		}
 		if !p.queryComes(p.i) {
 			if p.accept("(") {
@@ -234,14 +242,17 @@ func (p *parser) selection() *querySyntax {
 	at := p.take().at
 	defer func(r bool) { p.reordered = r }(p.reordered)
 	p.reordered, p.windows = false, windowScope{}
+	var first *termSyntax // DISTINCT ON
 	s := &selectSyntax{at: at}
 	q := &querySyntax{at: at, selected: s}
 	p.hints()
 	if t := p.here(); p.accept("distinct") {
-		s.distinct = true
-		if p.comes("on") {
-			refuse(CodeNotSupported, t.at, "number the rows with ROW_NUMBER() OVER (PARTITION BY … ORDER BY …), and keep number 1",
-				"SELECT DISTINCT ON is not answered")
+		if p.accept("on") {
+			p.expect("(", "write DISTINCT ON (a, b)")
+			first = p.firstOf(t.at, p.expressions())
+			p.expect(")", "write DISTINCT ON (a, b)")
+		} else {
+			s.distinct = true
 		}
 	} else {
 		p.accept("all")
@@ -314,7 +325,40 @@ func (p *parser) selection() *querySyntax {
 	if qualify != "" {
 		s.qualify = p.terms([]string{qualify}, at)[0]
 	}
+	if first != nil {
+		if s.qualify != nil {
+			refuse(CodeNotSupported, s.qualify.at, "use one of them", "DISTINCT ON and QUALIFY both choose rows")
+		}
+		s.qualify = first
+		for i, t := range first.args[0].over.partition {
+			first.args[0].over.partition[i] = s.chosen(t)
+		}
+	}
+	p.first = first
 	return q
+}
+
+// firstOf is DISTINCT ON (a, b): of the rows that are alike in these, the first in
+// the order of the query, which is row number 1. The order is known later.
+func (p *parser) firstOf(at Position, texts []string) *termSyntax {
+	number := &termSyntax{kind: termCall, name: "row_number", at: at, over: &windowSyntax{at: at, partition: p.terms(texts, at)}}
+	return operator("=", number, &termSyntax{kind: termLiteral, at: at, literal: value.Int(1)})
+}
+
+// chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
+// window, in which a number is no column of SELECT, and a name none of the query's own.
+func (s *selectSyntax) chosen(t *termSyntax) *termSyntax {
+	i := slices.IndexFunc(s.items, func(i itemSyntax) bool { return t.kind == termColumn && t.qualifier == "" && i.alias == t.name })
+	if t.kind == termLiteral {
+		i = int(t.literal.Int64()) - 1
+		if t.literal.Type() != value.TypeInt || i < 0 || i >= len(s.items) || s.items[i].term.kind == termStar {
+			refuse(CodeSyntax, t.at, "write a column, or its number from 1", "%s names no column of SELECT", t.literal)
+		}
+	}
+	if i < 0 {
+		return t
+	}
+	return s.items[i].term
 }
 
 // top reads TOP n, as SQL Server writes LIMIT.
@@ -483,6 +527,9 @@ func (p *parser) unit(keys *[]string) []int {
 		return []int{}
 	}
 	add := func() int {
+		if len(*keys) == maxColumns {
+			refuse(CodeTooLarge, p.here().at, "group by fewer", "there are more than %d keys to group by", maxColumns)
+		}
 		*keys = append(*keys, p.expression())
 		return len(*keys) - 1
 	}

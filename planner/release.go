@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -192,5 +193,76 @@ func (b *builder) oneRow() bool {
 	return true
 }
 
-func (b *builder) expect() {}
-func (b *builder) warn()   {}
+// expect finds out how many values each group holds, where that is public: all of one table, of which the
+// catalog tells how many patients it has.
+func (b *builder) expect() {
+	if len(b.sources) != 1 || b.sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
+		return
+	}
+	t := b.sources[0].table
+	rows := max(1, min(t.TypicalRows, b.plan.Proof.Rows))
+	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
+}
+
+// warn tells of the bias that limits and bounds are expected to cause, as far as public information goes.
+func (b *builder) warn() {
+	p, proof := b.plan, b.plan.Proof
+	p.Warnings = nil
+	warn := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+			p.Warnings = append(p.Warnings, text)
+		}
+	}
+	for _, s := range b.sources {
+		if typical := s.table.TypicalRows; s.Derived == nil && !proof.OneRow && typical > proof.Rows {
+			warn("a patient may well have %d rows of %s, and %d count (max_rows): counts and sums come out low, averages and shares do not",
+				typical, s.table.Name, proof.Rows)
+		}
+	}
+	switch {
+	case proof.Truncates && proof.Cells > 0:
+		warn("a patient counts in %d of the %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups, proof.Cells)
+	case proof.Truncates:
+		warn("a patient counts in %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups)
+	}
+	for _, partial := range p.Fragment.Partials {
+		b.warnOfClamps(partial.Expr, warn)
+	}
+	for i := range p.Aggregates {
+		a := &p.Aggregates[i]
+		if a.function != countDistinct && a.function != aggregates["approx_bounds"] {
+			continue
+		}
+		of := a.Partials[0]
+		t := newTree(*p.Fragment.Partials[of].Buckets, nil, p.noise[of])
+		if a.function == countDistinct {
+			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.thresholdOf(a.argument)))
+		} else {
+			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.noise.Quantile(boundsAlarm/float64(t.Branching))))
+		}
+	}
+}
+
+// warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.
+func (b *builder) warnOfClamps(e *fragment.Expr, warn func(format string, args ...any)) {
+	if e == nil {
+		return
+	}
+	for _, a := range e.Args {
+		b.warnOfClamps(a, warn)
+	}
+	if e.Op != fragment.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != fragment.OpLeast || len(e.Args[0].Args) != 2 {
+		return
+	}
+	x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
+	if upper.Op != fragment.OpLiteral || lower.Op != fragment.OpLiteral {
+		return
+	}
+	known := b.facts(x)
+	if high := upper.Value.Float64(); !math.IsInf(known.Upper, 0) && high < known.Upper {
+		warn("%s may be up to %g, and counts as %g at most: sums and averages come out low where it is more", x, known.Upper, high)
+	}
+	if low := lower.Value.Float64(); !math.IsInf(known.Lower, 0) && low > known.Lower {
+		warn("%s may be down to %g, and counts as %g at least: sums and averages come out high where it is less", x, known.Lower, low)
+	}
+}

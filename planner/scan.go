@@ -192,7 +192,8 @@ func (s *scanner) next() token {
 		if size < 0 {
 			size = len(rest)
 		}
-		if size < len(rest) && rest[size] == '\'' {
+		// e'…', b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
+		if size < len(rest) && rest[size] == '\'' && (size <= 2 || r == '_') {
 			refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
 		}
 		return make(tokenWord, strings.ToLower(rest[:size]), size)
@@ -218,7 +219,11 @@ func (s *scanner) next() token {
 			return make(tokenSymbol, symbol, len(symbol))
 		}
 	}
-	refuse(CodeSyntax, at, "", "the character %q has no meaning here", r)
+	hint := ""
+	if strings.ContainsRune("‘’“”", r) {
+		hint = "write a plain ' around a text, or \" around a name"
+	}
+	refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
 	return token{}
 }
 

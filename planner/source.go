@@ -160,7 +160,7 @@ func (r *resolver) source(f fromSyntax) *source {
 	s := &source{at: f.at, alias: f.alias}
 	query, within := f.query, r.scope
 	columns := f.columns
-	if f.function != nil {
+	if f.function != nil && r.composer == nil {
 		refuse(CodeNotSupported, f.at, "", "%s cannot be joined", strings.ToUpper(f.function.name))
 	}
 	if w := r.scope.find(f.table); query == nil && w != nil {
@@ -168,6 +168,15 @@ func (r *resolver) source(f fromSyntax) *source {
 		if columns == nil {
 			columns = w.columns
 		}
+	}
+	if f.function != nil {
+		d := r.composer.tableFunction(f.function, r.scope)
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.table, s.columns = d.table, d.columns
+		if s.alias == "" {
+			s.alias = f.function.name
+		}
+		return s
 	}
 	if query == nil && r.composer != nil {
 		refuse(CodeNotSupported, f.at, "join it within the query that aggregates", "an answer is joined with other answers only")

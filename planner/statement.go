@@ -25,7 +25,7 @@ var unsupported = map[string]string{
 	"any":           "write x = ANY(ARRAY[…]), x = ANY(SELECT …) or x IN (…)",
 	"some":          "write x IN (…)",
 	"option":        "leave it out; it is for one database only",
-	"tablesample":   "all rows are read; the noise has taken sampling into account nowhere",
+	"tablesample":   "leave it out; all rows are read",
 	"pivot":         "write SUM(CASE WHEN … THEN … END) for each column",
 	"unpivot":       "write a UNION ALL of the columns",
 	"apply":         "write a JOIN",
@@ -116,7 +116,11 @@ func (p *parser) unexpected(hint string) {
 	case tokenEnd:
 		refuse(CodeSyntax, t.at, hint, "the query ends too early")
 	case tokenWord:
-		refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
+		if reserved[t.text] {
+			refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
+		}
+	case tokenParameter:
+		refuse(CodeSyntax, t.at, hint, "a parameter does not fit here")
 	case tokenString:
 		refuse(CodeSyntax, t.at, hint, "a string does not fit here")
 	}
@@ -132,7 +136,7 @@ func (t token) isName() bool {
 // name reads a name.
 func (p *parser) name(hint string) token {
 	if !p.here().isName() {
-		if t := p.here(); t.kind == tokenWord {
+		if t := p.here(); t.kind == tokenWord && unsupported[t.text] == "" {
 			refuse(CodeSyntax, t.at, `to use it as a name, write "`+t.text+`"`, "%s is a word of SQL", strings.ToUpper(t.text))
 		}
 		p.unexpected(hint)

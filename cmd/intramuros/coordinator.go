@@ -12,8 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/console"
 	"github.com/intramuros/intramuros/coordinator/flightsql"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/postgres"
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -82,7 +85,14 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		defer cancel()
 		err = errors.Join(err, federation.Close(within))
 	}()
-	doors, err := openDoors(conf, desk, certificate, log)
+	running, stop := context.WithCancel(ctx)
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		desk.Run(running)
+	}()
+	defer func() { stop(); <-ran }()
+	doors, err := openDoors(ctx, conf, desk, certificate, log)
 	if err != nil {
 		return err
 	}
@@ -105,7 +115,7 @@ type door struct {
 }
 
 // openDoors listens at every door of the configuration; the HTTPS API is the first.
-func openDoors(conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, log *slog.Logger) (doors []door, err error) {
+func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, log *slog.Logger) (doors []door, err error) {
 	defer func() {
 		if err != nil {
 			for _, d := range doors {
@@ -123,6 +133,9 @@ func openDoors(conf *coordinator.Config, desk *coordinator.Coordinator, certific
 		return nil
 	}
 	api := httpapi.NewServer(desk, desk, certificate.Clone(), conf.QueryTimeout, log)
+	if api.Handler, err = console.NewHandler(api.Handler); err != nil {
+		return doors, err
+	}
 	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
 	requests, cancel := context.WithCancel(context.Background())
 	api.BaseContext = func(net.Listener) context.Context { return requests }
@@ -154,6 +167,22 @@ func openDoors(conf *coordinator.Config, desk *coordinator.Coordinator, certific
 			return doors, err
 		}
 		log.Info("Flight SQL is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
+	}
+	if conf.Postgres.Listen != "" {
+		known, err := dictionary.Open(ctx, desk.Catalog())
+		if err != nil {
+			return doors, err
+		}
+		server := postgres.NewServer(desk, desk, known, certificate, log)
+		if err := open(conf.Postgres.Listen, door{
+			serve: server.Serve,
+			shutdown: func(ctx context.Context) error {
+				return errors.Join(server.Shutdown(ctx), known.Close())
+			},
+		}); err != nil {
+			return doors, errors.Join(err, known.Close())
+		}
+		log.Info("the PostgreSQL protocol is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
 	}
 	return doors, nil
 }

@@ -16,8 +16,10 @@ import (
 	"time"
 
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 const (
@@ -56,14 +58,7 @@ gossip:
 catalog: ../catalog.yaml
 hospitals: [{{range $i, $h := .Hospitals}}{{if $i}}, {{end}}{{$h}}{{end}}]
 ledger: coordinator.ledger
-studies:
-  {{.Study}}:
-    budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
-    max_epsilon: 2
-    default_epsilon: 0.5
-    default_delta: 1.0e-8
-    expires: {{.Expires}}
-    researchers: [{{.Researcher}}]
+operators: {olga: ../pki/olga.pub}
 researchers:
   {{.Researcher}}: {token_sha256: {{.TokenHash}}}
 `))
@@ -85,18 +80,16 @@ engine:
   folder: ../data/{{.Name}}
 ledger: node.ledger
 budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
-studies:
-  {{.Study}}:
-    budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
-    max_epsilon: 2
-    researchers: [{{.Researcher}}]
-    expires: {{.Expires}}
+operators: {olga: ../pki/olga.pub}
+custodians: {claire: ../pki/claire.pub}
+coordinator_key: ../coordinator/coordinator.ledger.pub
+local_accounts: true
 `))
 
 // settings fill the two files.
 type settings struct {
 	Federation, Study, Researcher string
-	TokenHash, Expires            string
+	TokenHash                     string
 	Hospitals                     []string
 	API, Gossip                   int // ports of the coordinator
 	FlightSQL, Postgres           int // likewise
@@ -122,7 +115,7 @@ func (d *demo) writeFiles() error {
 	}
 	s := settings{
 		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
-		Expires: time.Now().UTC().Add(demoValidity).Format(time.DateOnly), Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
+		Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
 		FlightSQL: ports[2], Postgres: ports[3],
 	}
 	if d.port != 0 {
@@ -137,6 +130,9 @@ func (d *demo) writeFiles() error {
 			return err
 		}
 	}
+	if err := d.openStudy(); err != nil {
+		return err
+	}
 	d.asking = asking{
 		client: client{
 			server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.API)),
@@ -145,6 +141,51 @@ func (d *demo) writeFiles() error {
 		request: httpapi.Request{Study: demoStudy},
 	}
 	d.flightSQL, d.postgres = s.FlightSQL, s.Postgres
+	return nil
+}
+
+// openStudy makes the keys of an operator and of a custodian, who proposes and who approves the
+// demonstration's study at each hospital.
+func (d *demo) openStudy() error {
+	olga, err := pki.CreateSigningKey(filepath.Join(d.folder, "pki", "olga"))
+	if err != nil {
+		return err
+	}
+	claire, err := pki.CreateSigningKey(filepath.Join(d.folder, "pki", "claire"))
+	if err != nil {
+		return err
+	}
+	if _, err := pki.CreateSigningKey(filepath.Join(d.folder, "coordinator", "coordinator.ledger")); err != nil {
+		return err
+	}
+	document := &study.Document{
+		ID: demoStudy, Version: 1, Title: "A tour of the demonstration", Purpose: "To show what can be asked.",
+		LegalBasis: "None is needed: nobody in this data is real.", Investigators: []string{demoResearcher},
+		Tables: map[string][]string{study.Any: {study.Any}}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
+		Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, MaxEpsilon: 2, DefaultEpsilon: 0.5, DefaultDelta: 1e-8,
+		Expires: time.Now().Add(demoValidity),
+	}
+	proposal := &study.Record{Act: study.Propose, Study: demoStudy, Federation: demoFederation, Document: document, By: "olga", Time: time.Now()}
+	if err := proposal.Sign(olga); err != nil {
+		return err
+	}
+	if _, err := study.Post(study.Inbox(filepath.Join(d.folder, "coordinator", "coordinator.ledger")), proposal); err != nil {
+		return err
+	}
+	for _, name := range d.hospitals {
+		approval := &study.Record{
+			Act: study.Approve, Study: demoStudy, Federation: demoFederation, Hospital: name, Number: 1,
+			Document: proposal.Document, Proposal: proposal.Document.Digest(), By: "claire", Time: time.Now(),
+		}
+		if err := approval.Sign(claire); err != nil {
+			return err
+		}
+		for _, r := range []*study.Record{proposal, approval} {
+			if _, err := study.Post(study.Inbox(filepath.Join(d.folder, name, "node.ledger")), r); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -56,7 +56,7 @@ machines; a coordinator combines them and releases only differentially private a
 		commands  []*cobra.Command
 	}{
 		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newExplainCommand(), newDemoCommand()}},
-		{"hospital", "For hospitals:", []*cobra.Command{newNodeCommand(), newCatalogCommand(), newLedgerCommand()}},
+		{"hospital", "For hospitals:", []*cobra.Command{newNodeCommand(), newCatalogCommand(), newStudyCommand(), newLedgerCommand()}},
 		{"federation", "For the federation:", []*cobra.Command{newCoordinatorCommand(), newPKICommand(), newSynthCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})

@@ -51,9 +51,9 @@ func TestNodeSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	misspelt := strings.Replace(string(text), "    max_epsilon:", "    max_epsilom:", 1)
+	misspelt := strings.Replace(string(text), "  per_minute:", "  per_minuet:", 1)
 	err = config.Decode(strings.NewReader(misspelt), "node.yaml", &nodeFile{})
-	if err == nil || !strings.Contains(err.Error(), "did you mean `max_epsilon`?") {
+	if err == nil || !strings.Contains(err.Error(), "did you mean `per_minute`?") {
 		t.Errorf("a misspelt key gives %v", err)
 	}
 }

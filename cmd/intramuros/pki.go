@@ -24,7 +24,7 @@ authority. Its role and name stand in the certificate:
     intramuros://<federation>/<role>/<name>
 
 Make the authority once, on a machine that is no daemon's, and keep ca.key there.`)
-	c.AddCommand(newPKIInitCommand(), newPKIIssueCommand())
+	c.AddCommand(newPKIInitCommand(), newPKIIssueCommand(), newPKIRevokeCommand(), newPKIKeyCommand())
 	return c
 }
 
@@ -89,7 +89,7 @@ The roles:
     client       a researcher's program
     operator     a person who administers a daemon
 
-There is no revocation list, so keep --days short. Daemons know each other by role and
+Keep --days short; intramuros pki revoke ends a certificate before its time. Daemons know each other by role and
 name, not by host; --host is for browsers and curl, so the coordinator needs it.`,
 		Example: `  intramuros pki issue --dir pki --role node --name chu-lyon --out chu-lyon
   intramuros pki issue --dir pki --role coordinator --name paris --host query.example.org`,
@@ -124,5 +124,62 @@ name, not by host; --host is for browsers and curl, so the coordinator needs it.
 	c.Flags().StringVar(&name, "name", "", "name of the hospital, coordinator or person: lower-case letters, digits and hyphens")
 	c.Flags().StringSliceVar(&hosts, "host", nil, "host name or IP address by which browsers reach it; may be given again")
 	c.Flags().IntVar(&days, "days", 365, "how long the certificate is valid, at most as long as the authority")
+	return c
+}
+
+func newPKIRevokeCommand() *cobra.Command {
+	var dir, certificate string
+	var days int
+	c := &cobra.Command{
+		Use:   "revoke --dir DIR --certificate FILE",
+		Short: "Revoke a certificate",
+		Long: `Adds a certificate to the authority's revocation list, crl.pem in --dir. Copy the list to
+every daemon, beside its ca.pem: running daemons take it by themselves, and refuse the
+bearer on new connections and on open ones.`,
+		Example: `  intramuros pki revoke --dir pki --certificate pki/coordinator-paris.pem`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("dir", "certificate"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			authority, err := pki.LoadAuthority(dir)
+			if err != nil {
+				return err
+			}
+			if err := authority.Revoke(dir, certificate, time.Duration(days)*day); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), filepath.Join(dir, "crl.pem"))
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the authority, with ca.pem and ca.key")
+	c.Flags().StringVar(&certificate, "certificate", "", "the certificate to revoke, a PEM file")
+	c.Flags().IntVar(&days, "days", 365, "when the next list is due")
+	return c
+}
+
+func newPKIKeyCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "key --out NAME",
+		Short: "Make a signing key",
+		Long: `Makes an Ed25519 key, NAME.key, which only you may read, and its public half NAME.pub.
+
+Operators and custodians sign studies with theirs; the public half belongs into the
+daemons' configuration. A daemon signs checkpoints with the key beside its ledger, such as
+coordinator.ledger.key, and makes it at its first start; make the coordinator's before, to
+give its public half to the nodes.`,
+		Example: `  intramuros pki key --out claire
+  intramuros pki key --out coordinator.ledger`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("out"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := pki.CreateSigningKey(out); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%s.key\n%s.pub\n", out, out)
+			return err
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "path of the key, without an ending")
 	return c
 }

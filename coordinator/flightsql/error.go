@@ -47,7 +47,7 @@ func codeOf(code coordinator.Code) codes.Code {
 		return codes.PermissionDenied
 	case coordinator.CodeBudgetExhausted:
 		return codes.ResourceExhausted
-	case coordinator.CodeHospitalMissing:
+	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return codes.Unavailable
 	case coordinator.CodeTimeout:
 		return codes.DeadlineExceeded

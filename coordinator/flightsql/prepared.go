@@ -3,35 +3,54 @@ package flightsql
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"github.com/apache/arrow/go/v15/arrow/flight/flightsql"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
 // statement is a prepared statement and what was bound to it last.
 type statement struct {
-	sql string
+	sql   string
+	names []string // of its parameters
 
 	mu    sync.Mutex
-	bound int // parameters
+	bound map[string]value.Value
 }
 
 // CreatePreparedStatement plans the query, so that what is wrong with it is told now,
-// and the client knows the columns.
+// and the client knows columns and parameters.
 func (d *door) CreatePreparedStatement(ctx context.Context, r flightsql.ActionCreatePreparedStatementRequest) (flightsql.ActionCreatePreparedStatementResult, error) {
 	var result flightsql.ActionCreatePreparedStatementResult
-	schema, err := d.schema(ctx, r.GetQuery())
+	request, settings, o, err := d.outline(ctx, r.GetQuery(), nil)
 	if err != nil {
 		return result, d.fail(err)
 	}
-	result.Handle = []byte(d.prepared.put(who(ctx).Name, &statement{sql: r.GetQuery()}, int64(len(r.GetQuery()))))
-	result.DatasetSchema, result.ParameterSchema = schema, arrow.NewSchema(nil, nil)
+	s := &statement{sql: r.GetQuery()}
+	var fields []arrow.Field
+	for _, p := range o.Parameters {
+		s.names = append(s.names, p.Name)
+		fields = append(fields, arrow.Field{Name: p.Name, Type: fragment.ArrowType(p.Type), Nullable: true})
+	}
+	result.ParameterSchema = arrow.NewSchema(fields, nil)
+	if o.Columns != nil {
+		if result.DatasetSchema, err = planned(request.Study, settings.Intervals, o); err != nil {
+			return result, d.fail(err)
+		}
+	}
+	result.Handle = []byte(d.prepared.put(who(ctx).Name, s, int64(len(r.GetQuery()))))
 	return result, nil
 }
 
@@ -41,47 +60,43 @@ func (d *door) ClosePreparedStatement(ctx context.Context, r flightsql.ActionClo
 	return nil
 }
 
-func (d *door) statement(ctx context.Context, q flightsql.PreparedStatementQuery) (*statement, error) {
+// statement gives a prepared statement's SQL, and the values that are bound now.
+func (d *door) statement(ctx context.Context, q flightsql.PreparedStatementQuery) (string, map[string]value.Value, error) {
 	s, ok := d.prepared.get(who(ctx).Name, string(q.GetPreparedStatementHandle()))
 	if !ok {
-		return nil, invalid("this prepared statement is unknown, closed, or too old", "prepare it again")
+		return "", nil, invalid("this prepared statement is unknown, closed, or too old", "prepare it again")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bound > 0 {
-		return nil, statusOf(&coordinator.Error{
-			Code: coordinator.Code(planner.CodeNotSupported), Message: "parameters are not supported yet", Hint: "write the values into the SQL",
-		})
-	}
-	return s, nil
+	return s.sql, s.bound, nil
 }
 
 // GetFlightInfoPreparedStatement gives a ticket for the statement as it is bound now.
 func (d *door) GetFlightInfoPreparedStatement(ctx context.Context, q flightsql.PreparedStatementQuery, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
-	s, err := d.statement(ctx, q)
+	sql, bound, err := d.statement(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return d.book(ctx, s.sql, desc)
+	return d.book(ctx, sql, bound, desc)
 }
 
 // GetSchemaPreparedStatement plans the statement.
 func (d *door) GetSchemaPreparedStatement(ctx context.Context, q flightsql.PreparedStatementQuery, _ *flight.FlightDescriptor) (*flight.SchemaResult, error) {
-	s, err := d.statement(ctx, q)
+	sql, bound, err := d.statement(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return d.schemaResult(ctx, s.sql)
+	return d.schemaResult(ctx, sql, bound)
 }
 
 // DoGetPreparedStatement runs the statement for clients that make a ticket of it
 // themselves. Each such call is a query of its own.
 func (d *door) DoGetPreparedStatement(ctx context.Context, q flightsql.PreparedStatementQuery) (*arrow.Schema, <-chan flight.StreamChunk, error) {
-	s, err := d.statement(ctx, q)
+	sql, bound, err := d.statement(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
-	request, settings, o, err := d.outline(ctx, s.sql)
+	request, settings, o, err := d.outline(ctx, sql, bound)
 	if err != nil {
 		return nil, nil, d.fail(err)
 	}
@@ -98,23 +113,95 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 	if !ok {
 		return invalid("this prepared statement is unknown, closed, or too old", "prepare it again")
 	}
-	rows, columns := int64(0), 0
+	bound := map[string]value.Value{}
+	rows := int64(0)
 	for in.Next() {
-		rows, columns = rows+in.Record().NumRows(), int(in.Record().NumCols())
+		r := in.Record()
+		if rows += r.NumRows(); r.NumCols() == 0 || r.NumRows() == 0 {
+			continue
+		}
+		if rows > 1 {
+			return invalid("more than one row of parameters is bound", "ask each query by itself")
+		}
+		if int(r.NumCols()) != len(s.names) {
+			return invalid(fmt.Sprintf("%d parameters are bound, and the query has %d", r.NumCols(), len(s.names)), "")
+		}
+		for i, column := range r.Columns() {
+			v, err := valueOf(column)
+			if err != nil {
+				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date or a timestamp")
+			}
+			bound[s.name(r.ColumnName(i), i)] = v
+		}
 	}
 	if err := in.Err(); err != nil {
 		return invalid("the parameters are not understood", "")
 	}
-	if rows > 1 && columns > 0 {
-		return invalid("more than one row of parameters is bound", "ask each query by itself")
-	}
-	if rows == 0 {
-		columns = 0
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bound = columns
+	s.bound = bound
 	return nil
+}
+
+// name is the parameter that a bound column is for: the one of its name, or of its place.
+func (s *statement) name(column string, i int) string {
+	if _, err := strconv.Atoi(column); err != nil && slices.Contains(s.names, strings.TrimPrefix(column, ":")) {
+		return strings.TrimPrefix(column, ":")
+	}
+	if n := strconv.Itoa(i + 1); slices.Contains(s.names, n) {
+		return n
+	}
+	return s.names[i]
+}
+
+var errType = errors.New("a type that is no parameter's")
+
+// valueOf reads the first value of an Arrow array.
+func valueOf(a arrow.Array) (value.Value, error) {
+	null := a.IsNull(0)
+	switch a := a.(type) {
+	case *array.Null:
+		return value.Null(value.TypeText), nil
+	case *array.Boolean:
+		return orNull(null, value.TypeBool, func() value.Value { return value.Bool(a.Value(0)) }), nil
+	case *array.Int8:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Int16:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Int32:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Int64:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(a.Value(0)) }), nil
+	case *array.Uint8:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Uint16:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Uint32:
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+	case *array.Float32:
+		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(float64(a.Value(0))) }), nil
+	case *array.Float64:
+		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(a.Value(0)) }), nil
+	case *array.String:
+		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(0))) }), nil
+	case *array.LargeString:
+		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(0))) }), nil
+	case *array.Date32:
+		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(0))) }), nil
+	case *array.Date64:
+		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(0)) / 86400_000) }), nil
+	case *array.Timestamp:
+		unit := a.DataType().(*arrow.TimestampType).Unit
+		return orNull(null, value.TypeTimestamp, func() value.Value { return value.Timestamp(a.Value(0).ToTime(unit).UnixMicro()) }), nil
+	}
+	return value.Value{}, errType
+}
+
+func orNull(null bool, t value.Type, v func() value.Value) value.Value {
+	if null {
+		return value.Null(t)
+	}
+	return v()
 }
 
 // readOnly refuses what would write.

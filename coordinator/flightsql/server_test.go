@@ -78,8 +78,12 @@ func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coor
 			Code: coordinator.Code(planner.CodeColumn), Message: "no column wrong", Hint: "write right", Position: planner.Position{Offset: 3, Length: 5, Line: 1, Column: 4},
 		}
 	}
+	var parameters []coordinator.Parameter
+	if req.SQL == "? ?" && len(req.Parameters) == 0 {
+		parameters = []coordinator.Parameter{{Name: "1", Type: value.TypeInt}, {Name: "2", Type: value.TypeText}}
+	}
 	return &coordinator.Outline{
-		Columns: columns, Confidence: 0.95, Cost: coordinator.Cost{Epsilon: 0.5},
+		Parameters: parameters, Columns: columns, Confidence: 0.95, Cost: coordinator.Cost{Epsilon: 0.5},
 		Expected: []planner.Expected{{Column: "n", HalfWidth: 7}},
 	}, nil
 }
@@ -294,21 +298,69 @@ func TestIntervalsAsColumns(t *testing.T) {
 	}
 }
 
-func TestParametersAreRefused(t *testing.T) {
+func TestParameters(t *testing.T) {
 	f := &fake{}
 	c := client(t, f)
 	ctx := as(aliceToken)
-	p, err := c.Prepare(ctx, "SELECT …")
+	p, err := c.Prepare(ctx, "? ?")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := array.NewRecordBuilder(memory.NewGoAllocator(), arrow.NewSchema([]arrow.Field{{Name: "1", Type: arrow.PrimitiveTypes.Int64}}, nil))
-	defer b.Release()
-	b.Field(0).(*array.Int64Builder).Append(5)
-	p.SetParameters(b.NewRecord())
-	_, err = p.Execute(ctx)
-	if !strings.Contains(status.Convert(err).Message(), "NOT_SUPPORTED") || f.ran() != 0 {
-		t.Errorf("the error is %v", err)
+	if s := p.ParameterSchema(); len(s.Fields()) != 2 || s.Field(0).Type.ID() != arrow.INT64 || s.Field(1).Type.ID() != arrow.STRING {
+		t.Errorf("the parameters are %v", s)
+	}
+	fields := []arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int16}, {Name: "b", Type: arrow.BinaryTypes.String}}
+	bind := func(rows int) error {
+		b := array.NewRecordBuilder(memory.NewGoAllocator(), arrow.NewSchema(fields, nil))
+		defer b.Release()
+		for range rows {
+			b.Field(0).(*array.Int16Builder).Append(5)
+			b.Field(1).AppendNull()
+		}
+		p.SetParameters(b.NewRecord())
+		info, err := p.Execute(ctx)
+		if err != nil {
+			return err
+		}
+		_, _, err = read(ctx, c, info.Endpoint[0].Ticket)
+		return err
+	}
+	if err := bind(2); err == nil {
+		t.Error("two rows are bound")
+	}
+	if err := bind(1); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.requests[0].Parameters; len(got) != 2 || got["1"] != value.Int(5) || !got["2"].IsNull() {
+		t.Errorf("the values are %v", got)
+	}
+	if _, err := c.Execute(ctx, "? ?"); !strings.Contains(status.Convert(err).Message(), "INVALID_PARAMETER") {
+		t.Errorf("without values: %v", err)
+	}
+}
+
+func TestValuesOfArrow(t *testing.T) {
+	pool := memory.NewGoAllocator()
+	for _, test := range []struct {
+		of   arrow.DataType
+		json string
+		want value.Value
+	}{
+		{arrow.FixedWidthTypes.Boolean, "[true]", value.Bool(true)}, {arrow.PrimitiveTypes.Int8, "[-3]", value.Int(-3)}, {arrow.PrimitiveTypes.Uint32, "[7]", value.Int(7)},
+		{arrow.PrimitiveTypes.Float32, "[0.5]", value.Float(0.5)}, {arrow.BinaryTypes.LargeString, `["é"]`, value.Text("é")}, {arrow.Null, "[null]", value.Null(value.TypeText)},
+		{arrow.FixedWidthTypes.Date32, `["2020-02-29"]`, value.Date(18321)}, {arrow.FixedWidthTypes.Date64, `["2020-02-29"]`, value.Date(18321)},
+		{arrow.FixedWidthTypes.Timestamp_ms, `["1970-01-01 00:00:01"]`, value.Timestamp(1_000_000)}, {arrow.PrimitiveTypes.Int64, "[null]", value.Null(value.TypeInt)},
+	} {
+		a, _, err := array.FromJSON(pool, test.of, strings.NewReader(test.json))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := valueOf(a); err != nil || got != test.want {
+			t.Errorf("%s of %s is %v, %v", test.json, test.of, got, err)
+		}
+	}
+	if _, err := valueOf(array.MakeArrayOfNull(pool, arrow.BinaryTypes.Binary, 1)); err == nil {
+		t.Error("binary is read")
 	}
 }
 

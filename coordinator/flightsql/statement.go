@@ -3,6 +3,7 @@ package flightsql
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/coordinator/tabular"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
 )
 
 const (
@@ -62,22 +65,14 @@ func settings(ctx context.Context) (session.Settings, error) {
 }
 
 // outline plans the query under the call's settings.
-func (d *door) outline(ctx context.Context, sql string) (coordinator.Request, session.Settings, *coordinator.Outline, error) {
+func (d *door) outline(ctx context.Context, sql string, parameters map[string]value.Value) (coordinator.Request, session.Settings, *coordinator.Outline, error) {
 	s, err := settings(ctx)
 	if err != nil {
 		return coordinator.Request{}, s, nil, err
 	}
-	request := s.Request(sql)
+	request := s.Request(sql, parameters)
 	o, err := d.asker.Outline(who(ctx), request)
 	return request, s, o, err
-}
-
-func (d *door) schema(ctx context.Context, sql string) (*arrow.Schema, error) {
-	request, s, o, err := d.outline(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	return planned(request.Study, s.Intervals, o)
 }
 
 // planned is the schema of an answer before there is one.
@@ -95,16 +90,20 @@ func newPrice(study string, o *coordinator.Outline) tabular.Price {
 
 // GetFlightInfoStatement plans the query and gives a ticket for it.
 func (d *door) GetFlightInfoStatement(ctx context.Context, q flightsql.StatementQuery, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
-	return d.book(ctx, q.GetQuery(), desc)
+	return d.book(ctx, q.GetQuery(), nil, desc)
 }
 
 // GetSchemaStatement plans the query.
 func (d *door) GetSchemaStatement(ctx context.Context, q flightsql.StatementQuery, _ *flight.FlightDescriptor) (*flight.SchemaResult, error) {
-	return d.schemaResult(ctx, q.GetQuery())
+	return d.schemaResult(ctx, q.GetQuery(), nil)
 }
 
-func (d *door) schemaResult(ctx context.Context, sql string) (*flight.SchemaResult, error) {
-	schema, err := d.schema(ctx, sql)
+func (d *door) schemaResult(ctx context.Context, sql string, parameters map[string]value.Value) (*flight.SchemaResult, error) {
+	request, s, o, err := d.outline(ctx, sql, parameters)
+	if err != nil {
+		return nil, d.fail(err)
+	}
+	schema, err := planned(request.Study, s.Intervals, o)
 	if err != nil {
 		return nil, d.fail(err)
 	}
@@ -114,16 +113,21 @@ func (d *door) schemaResult(ctx context.Context, sql string) (*flight.SchemaResu
 // book plans the query and keeps it for DoGet. The info tells the price in its metadata
 // and leaves out the schema: clients that are given one never look at the metadata of
 // what DoGet streams, where the answer's facts stand.
-func (d *door) book(ctx context.Context, sql string, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
-	request, s, o, err := d.outline(ctx, sql)
+func (d *door) book(ctx context.Context, sql string, parameters map[string]value.Value, desc *flight.FlightDescriptor) (*flight.FlightInfo, error) {
+	request, s, o, err := d.outline(ctx, sql, parameters)
 	if err != nil {
 		return nil, d.fail(err)
+	}
+	if len(o.Parameters) > 0 {
+		return nil, statusOf(&coordinator.Error{
+			Code: coordinator.Code(planner.CodeParameter), Message: fmt.Sprintf("the query has parameters, and none has a value: %d", len(o.Parameters)), Hint: "bind them to a prepared statement",
+		})
 	}
 	price, err := json.Marshal(newPrice(request.Study, o))
 	if err != nil {
 		return nil, d.fail(err)
 	}
-	id := d.voyages.put(who(ctx).Name, newVoyage(request, s, o), int64(len(sql)))
+	id := d.voyages.put(who(ctx).Name, newVoyage(request, s, o), bytesOf(sql, parameters))
 	ticket, err := flightsql.CreateStatementQueryTicket([]byte(id))
 	if err != nil {
 		return nil, d.fail(err)
@@ -132,6 +136,15 @@ func (d *door) book(ctx context.Context, sql string, desc *flight.FlightDescript
 		FlightDescriptor: desc, TotalRecords: -1, TotalBytes: -1, AppMetadata: price,
 		Endpoint: []*flight.FlightEndpoint{{Ticket: &flight.Ticket{Ticket: ticket}, ExpirationTime: timestamppb.New(time.Now().Add(ticketLife))}},
 	}, nil
+}
+
+// bytesOf is about what a query takes while it waits.
+func bytesOf(sql string, parameters map[string]value.Value) int64 {
+	n := len(sql)
+	for name, v := range parameters {
+		n += len(name) + len(v.Str()) + overhead/8
+	}
+	return int64(n)
 }
 
 // DoGetStatement runs the ticket's query, or gives its answer again.

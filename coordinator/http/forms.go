@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/compress"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/tabular"
@@ -15,13 +18,14 @@ import (
 
 // The forms of an answer.
 const (
-	formJSON   = "application/json"
-	formNDJSON = "application/x-ndjson"
-	formArrow  = "application/vnd.apache.arrow.stream"
-	formCSV    = "text/csv"
+	formJSON    = "application/json"
+	formNDJSON  = "application/x-ndjson"
+	formArrow   = "application/vnd.apache.arrow.stream"
+	formCSV     = "text/csv"
+	formParquet = "application/vnd.apache.parquet"
 )
 
-var forms = []string{formJSON, formNDJSON, formArrow, formCSV}
+var forms = []string{formJSON, formNDJSON, formArrow, formCSV, formParquet}
 
 // accepted picks the first form that the client accepts, in the client's order.
 func accepted(accept string) (string, bool) {
@@ -73,6 +77,24 @@ func writeArrow(w io.Writer, a *coordinator.Answer, facts []byte) error {
 	record := tabular.Record(schema, columns, a.Rows)
 	defer record.Release()
 	out := ipc.NewWriter(w, ipc.WithSchema(schema))
+	if err := out.Write(record); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// writeParquet writes the columns of writeArrow as a Parquet file. The schema's metadata
+// stays with it, and with that the answer's facts.
+func writeParquet(w io.Writer, a *coordinator.Answer, facts []byte) error {
+	columns := tabular.Columns(a.Columns, true)
+	schema := tabular.Schema(columns, a.Confidence, nil, nil, tabular.Note{Key: tabular.KeyAnswer, Text: string(facts)})
+	record := tabular.Record(schema, columns, a.Rows)
+	defer record.Release()
+	out, err := pqarrow.NewFileWriter(schema, w, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd)),
+		pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	if err != nil {
+		return err
+	}
 	if err := out.Write(record); err != nil {
 		return err
 	}

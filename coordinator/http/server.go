@@ -25,11 +25,14 @@ type Asker interface {
 	coordinator.Authenticator
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
+	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
 }
 
 // Informer is the part of a coordinator that tells about itself.
 type Informer interface {
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
+	Spending(ctx context.Context, who coordinator.Researcher, study string) ([]coordinator.Spent, error)
+	StudiesOf(who coordinator.Researcher) []string
 	Federation() coordinator.Federation
 	Catalog() *catalog.Catalog
 }
@@ -61,7 +64,10 @@ func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/query", d.known(d.query))
 	mux.HandleFunc("POST /v1/explain", d.known(d.explain))
+	mux.HandleFunc("POST /v1/outline", d.known(d.outline))
+	mux.HandleFunc("GET /v1/me", d.known(d.me))
 	mux.HandleFunc("GET /v1/budget", d.known(d.budget))
+	mux.HandleFunc("GET /v1/spending", d.known(d.spending))
 	mux.HandleFunc("GET /v1/hospitals", d.known(d.hospitals))
 	mux.HandleFunc("GET /v1/catalog", d.known(d.catalog))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -168,6 +174,8 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 		err = writeArrow(w, answer, facts)
 	case formCSV:
 		err = writeCSV(w, answer)
+	case formParquet:
+		err = writeParquet(w, answer, facts)
 	default:
 		err = json.NewEncoder(w).Encode(newAnswer(req.Study, answer))
 	}
@@ -219,6 +227,33 @@ func (d *door) explain(w http.ResponseWriter, r *http.Request, who coordinator.R
 	writeJSON(w, http.StatusOK, newExplanation(e))
 }
 
+func (d *door) outline(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	req, err := readRequest(w, r)
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	o, err := d.asker.Outline(who, req.plain())
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newOutline(o))
+}
+
+func (d *door) me(w http.ResponseWriter, _ *http.Request, who coordinator.Researcher) {
+	writeJSON(w, http.StatusOK, Me{Researcher: who.Name, Federation: d.informer.Federation().Name, Studies: list(d.informer.StudiesOf(who))})
+}
+
+func (d *door) spending(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	all, err := d.informer.Spending(r.Context(), who, r.URL.Query().Get("study"))
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newSpending(all))
+}
+
 func (d *door) budget(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
 	a, err := d.informer.Budget(r.Context(), who, r.URL.Query().Get("study"))
 	if err != nil {
@@ -256,10 +291,12 @@ func statusOf(code coordinator.Code) int {
 	switch code {
 	case coordinator.CodeUnauthorized:
 		return http.StatusUnauthorized
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
+	case coordinator.CodeTooMany:
+		return http.StatusTooManyRequests
+	case coordinator.CodeStudyClosed, coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
 		coordinator.CodeHospitalRefused:
 		return http.StatusForbidden
-	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
+	case coordinator.CodeLedgerRestored, coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return http.StatusServiceUnavailable
 	case coordinator.CodeHospitalFailed:
 		return http.StatusBadGateway
@@ -269,6 +306,8 @@ func statusOf(code coordinator.Code) int {
 		return 499 // nobody is there to read it; nginx's number for that
 	case coordinator.CodeInternal:
 		return http.StatusInternalServerError
+	case coordinator.CodeNotStored:
+		return http.StatusNotFound
 	case coordinator.CodeTooLong:
 		return http.StatusRequestEntityTooLarge
 	}

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/session"
@@ -25,6 +25,10 @@ type Request struct {
 	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
 	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
 	MaxRows   int       `json:"max_rows,omitempty"`
+	// Weights, 1 to 1000 by the names of columns, split the budget.
+	Weights map[string]int `json:"weights,omitempty"`
+	// StoredOnly takes no answer but one that costs nothing.
+	StoredOnly bool `json:"stored_only,omitempty"`
 	// Parameters are the values of ? and $1, by number, and of :name, by name.
 	Parameters map[string]Parameter `json:"parameters,omitempty"`
 }
@@ -76,12 +80,13 @@ func (r Request) plain() coordinator.Request {
 		parameters[name] = p.Value
 	}
 	return coordinator.Request{
-		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
+		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights,
+		StoredOnly: r.StoredOnly,
 	}
 }
 
 // Accuracy is how far the intervals of an answer may reach: in JSON a number in the
-// unit of the answer, such as 50, or a share of it as a text, such as "5%".
+// unit of the answer, such as 50, or a text: a share of it, such as "5%", or either with what to expect, "5% of 1000".
 type Accuracy planner.Accuracy
 
 // ParseAccuracy reads 50 or 5%.
@@ -92,8 +97,8 @@ func ParseAccuracy(text string) (*Accuracy, error) {
 
 // MarshalJSON writes the wire form.
 func (a Accuracy) MarshalJSON() ([]byte, error) {
-	if a.Relative {
-		return json.Marshal(strconv.FormatFloat(100*a.HalfWidth, 'g', -1, 64) + "%")
+	if a.Relative || a.Of > 0 {
+		return json.Marshal(planner.Accuracy(a).String())
 	}
 	return json.Marshal(a.HalfWidth)
 }
@@ -105,7 +110,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(b, &text); err != nil {
 			return err
 		}
-		if !strings.HasSuffix(text, "%") {
+		if !strings.Contains(text, "%") && !strings.Contains(text, " of ") {
 			text = "" // numbers are written as such
 		}
 	}
@@ -188,6 +193,35 @@ type Explanation struct {
 	Expected   []Expected            `json:"expected"`
 	SQL        []EngineSQL           `json:"sql"`
 	Problems   []coordinator.Absence `json:"problems"`
+}
+
+// Outline is what can be told of a query without asking a hospital.
+type Outline struct {
+	Columns    []Column   `json:"columns"`
+	Cost       Cost       `json:"cost"`
+	Confidence float64    `json:"confidence"`
+	Expected   []Expected `json:"expected"`
+}
+
+// Me is who bears the token.
+type Me struct {
+	Researcher string   `json:"researcher"`
+	Federation string   `json:"federation"`
+	Studies    []string `json:"studies"`
+}
+
+// Spending is the history of a study's budget, oldest first.
+type Spending struct {
+	Charges []Charge `json:"charges"`
+}
+
+// Charge is coordinator.Spent.
+type Charge struct {
+	Time       time.Time    `json:"time"`
+	Query      string       `json:"query"`
+	Researcher string       `json:"researcher"`
+	Epsilon    float64      `json:"epsilon"`
+	Remaining  dp.Remaining `json:"remaining"`
 }
 
 // Expected is the error to expect of a column.
@@ -331,6 +365,25 @@ func newExplanation(e *coordinator.Explanation) *Explanation {
 	}
 	for _, s := range e.Engines {
 		w.SQL = append(w.SQL, EngineSQL(s))
+	}
+	return w
+}
+
+func newOutline(o *coordinator.Outline) *Outline {
+	w := &Outline{Columns: []Column{}, Cost: Cost(o.Cost), Confidence: o.Confidence, Expected: []Expected{}}
+	for _, c := range o.Columns {
+		w.Columns = append(w.Columns, Column{c.Name, c.Type, c.Noisy})
+	}
+	for _, x := range o.Expected {
+		w.Expected = append(w.Expected, newExpected(x))
+	}
+	return w
+}
+
+func newSpending(all []coordinator.Spent) Spending {
+	w := Spending{Charges: []Charge{}}
+	for _, s := range all {
+		w.Charges = append(w.Charges, Charge(s))
 	}
 	return w
 }

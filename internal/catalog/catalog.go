@@ -34,6 +34,10 @@ type Table struct {
 	OneRowPerPatient  bool      // at each site
 	MaxRows           int       // overrides the catalog's where above 0
 	Columns           []*Column // in the order declared
+	// ExpectedPatients is about how many patients the federation has in the table, and TypicalRows how many
+	// rows of the table a patient has who has many; 0: not told. They are public, need not be exact, and
+	// serve to foretell errors and biases: no answer depends on them.
+	ExpectedPatients, TypicalRows int
 }
 
 // Column is one column of a table.

@@ -22,6 +22,8 @@
 //	    description: one unit stay
 //	    key: patientunitstayid   # the column, or list of columns, that identifies a row
 //	    patient: uniquepid       # the column that leads to the patient
+//	    expected_patients: 2000  # about how many there are in the federation; public, for expected errors only
+//	    typical_rows: 3          # about how many rows a patient has who has many; likewise
 //	    columns:
 //	      patientunitstayid: {type: int, nullable: false}
 //	      uniquepid: {type: text, nullable: false}

@@ -22,6 +22,9 @@ import (
 // is bounded in practice, and products of the three must stay far from overflow.
 const maxLimit = 1_000_000
 
+// maxPatients is the largest expected_patients.
+const maxPatients = 1_000_000_000
+
 // Error is one fault of a catalog file.
 type Error struct {
 	File    string
@@ -206,7 +209,7 @@ func (r *reader) tables(e entry) {
 }
 
 func (r *reader) table(t *Table, e entry) {
-	for _, e := range r.mapping(e.value, "table "+t.Name, []string{"description", "public", "key", "patient", "one_row_per_patient", "max_rows", "columns"}) {
+	for _, e := range r.mapping(e.value, "table "+t.Name, []string{"description", "public", "key", "patient", "one_row_per_patient", "max_rows", "expected_patients", "typical_rows", "columns"}) {
 		r.mark(t, e.key, e.name)
 		switch e.key {
 		case "description":
@@ -221,6 +224,10 @@ func (r *reader) table(t *Table, e entry) {
 			t.OneRowPerPatient = r.boolean(e)
 		case "max_rows":
 			t.MaxRows = r.count(e)
+		case "expected_patients":
+			t.ExpectedPatients = r.countTo(e, maxPatients)
+		case "typical_rows":
+			t.TypicalRows = r.count(e)
 		case "columns":
 			for _, e := range r.named(e.value, "columns of "+t.Name, "a column") {
 				col := r.column(t, e)
@@ -426,11 +433,13 @@ func (r *reader) boolean(e entry) bool {
 	return s == "true"
 }
 
-func (r *reader) count(e entry) int {
+func (r *reader) count(e entry) int { return r.countTo(e, maxLimit) }
+
+func (r *reader) countTo(e entry, limit int) int {
 	s := r.text(e)
 	i, err := strconv.Atoi(s)
-	if s != "" && (err != nil || i < 1 || i > maxLimit) {
-		r.fault(e.value, "%s: %q is not a whole number from 1 to %d", e.key, s, maxLimit)
+	if s != "" && (err != nil || i < 1 || i > limit) {
+		r.fault(e.value, "%s: %q is not a whole number from 1 to %d", e.key, s, limit)
 	}
 	return i
 }

@@ -66,7 +66,13 @@ func (r *reader) checkTable(t *Table) bool {
 	if t.OneRowPerPatient && t.MaxRows > 1 {
 		r.wrong(t, "max_rows", "table %s has one row a patient, so max_rows: %d means nothing; leave one of the two out", t.Name, t.MaxRows)
 	}
+	if t.OneRowPerPatient && t.TypicalRows > 1 {
+		r.wrong(t, "typical_rows", "table %s has one row a patient, so typical_rows: %d contradicts that; leave one of the two out", t.Name, t.TypicalRows)
+	}
 	if t.Public {
+		if t.ExpectedPatients > 0 || t.TypicalRows > 0 {
+			r.wrong(t, "public", "table %s is public, so it has no patients; leave out expected_patients and typical_rows", t.Name)
+		}
 		if t.Patient != "" {
 			r.wrong(t, "public", "table %s is public, so it has no patient; leave out `public` or `patient`", t.Name)
 		}

@@ -49,6 +49,8 @@ func (t *Table) node() *yaml.Node {
 	m.textIf("patient", t.Patient)
 	m.booleanIf("one_row_per_patient", t.OneRowPerPatient)
 	m.countIf("max_rows", t.MaxRows)
+	m.countIf("expected_patients", t.ExpectedPatients)
+	m.countIf("typical_rows", t.TypicalRows)
 	for _, col := range t.Columns {
 		columns.add(col.Name, col.node())
 	}

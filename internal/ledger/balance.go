@@ -34,13 +34,25 @@ func scopeWords(scope string) string {
 // balance is what the entries add up to. It is only ever changed by apply, entry by entry, whether
 // the entries come from the disk or are being written, so that the two cannot drift.
 type balance struct {
-	charged map[string]dp.Loss // by scope
-	live    map[string]Entry   // open reservations, by id: their reserve entries
+	charged map[string]dp.Loss    // by scope
+	live    map[string]Entry      // open reservations, by id: their reserve entries
+	peers   map[string]Checkpoint // of other ledgers, by owner: the latest
+	lost    *lost
+}
+
+// lost is what the custodian acknowledged to have been lost with a part of this ledger.
+type lost struct {
+	loss  dp.Loss
+	until Checkpoint // the last one acknowledged
 }
 
 func newBalance() balance {
-	return balance{charged: map[string]dp.Loss{}, live: map[string]Entry{}}
+	return balance{charged: map[string]dp.Loss{}, live: map[string]Entry{}, peers: map[string]Checkpoint{}, lost: &lost{}}
 }
+
+// spent is what was charged in a scope, and what was lost: nobody knows whose that was, so it
+// counts in every one.
+func (b balance) spent(scope string) (dp.Loss, error) { return b.charged[scope].Plus(b.lost.loss) }
 
 // apply counts the next entry in. An error says why the entry cannot follow the earlier ones.
 func (b balance) apply(e Entry) error {
@@ -76,7 +88,23 @@ func (b balance) apply(e Entry) error {
 			return fmt.Errorf("it abandons what was not reserved")
 		}
 		delete(b.live, e.Reservation)
-	case KindOpen, KindStudy, KindRefuse, KindAnswer, KindConfig:
+	case KindCheckpoint:
+		c, err := parseCheckpoint(e.Detail)
+		if err != nil {
+			return err
+		}
+		b.peers[c.Owner] = c
+	case KindRecover:
+		c, err := parseCheckpoint(e.Detail)
+		if err != nil {
+			return err
+		}
+		sum, err := b.lost.loss.Plus(e.Loss)
+		if err != nil {
+			return err
+		}
+		*b.lost = lost{sum, c}
+	case KindOpen, KindStudy, KindRefuse, KindAnswer, KindConfig, KindData:
 	default:
 		return fmt.Errorf("its kind %q is unknown", e.Kind)
 	}

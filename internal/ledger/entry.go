@@ -17,17 +17,20 @@ import (
 // Kind is what an entry records.
 type Kind string
 
-// The kinds. The ledger itself writes Open, Reserve, Charge and Abandon, and Refuse where a cap
-// refuses; Record writes the others.
+// The kinds. The ledger itself writes Open, Reserve, Charge, Abandon, Checkpoint and Recover, and
+// Refuse where a cap refuses; Record writes the others.
 const (
-	KindOpen    Kind = "open"    // the ledger was created, or opened again
-	KindStudy   Kind = "study"   // a study was opened, changed or closed
-	KindReserve Kind = "reserve" // a loss was set aside
-	KindCharge  Kind = "charge"  // a loss was spent; the only kind whose loss counts
-	KindAbandon Kind = "abandon" // a reservation was given back; its loss is zero
-	KindRefuse  Kind = "refuse"  // a query was refused; the loss is what it would have cost
-	KindAnswer  Kind = "answer"  // something left this machine
-	KindConfig  Kind = "config"  // the configuration changed
+	KindOpen       Kind = "open"       // the ledger was created, or opened again
+	KindStudy      Kind = "study"      // a study was opened, changed or closed
+	KindReserve    Kind = "reserve"    // a loss was set aside
+	KindCharge     Kind = "charge"     // a loss was spent; the only kind whose loss counts
+	KindAbandon    Kind = "abandon"    // a reservation was given back; its loss is zero
+	KindRefuse     Kind = "refuse"     // a query was refused; the loss is what it would have cost
+	KindAnswer     Kind = "answer"     // something left this machine
+	KindConfig     Kind = "config"     // the configuration changed
+	KindData       Kind = "data"       // the data changed
+	KindCheckpoint Kind = "checkpoint" // another daemon showed how far its own ledger is
+	KindRecover    Kind = "recover"    // a lost part of this ledger was acknowledged; its loss counts in every scope
 )
 
 // Entry is one line of the ledger. Study, Researcher, Query and Reservation are empty where they do not apply.

@@ -117,7 +117,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	if _, err = os.Stat(path); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1)}
+	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1), balance: newBalance()}
 	defer func() {
 		if err != nil {
 			_ = l.release() // the first error counts
@@ -328,13 +328,13 @@ func (l *Ledger) stop() error {
 // Owner names the daemon whose ledger this is.
 func (l *Ledger) Owner() string { return l.owner }
 
-// Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer or
-// config. Kind, Text and what else applies are the caller's; the ledger sets Sequence, Time and the
+// Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer,
+// config or data. Kind, Text and what else applies are the caller's; the ledger sets Sequence, Time and the
 // hashes. It is on the disk when Record returns nil. Errors: ErrEntry, ErrReadOnly, ErrStopped,
 // ErrClosed.
 func (l *Ledger) Record(ctx context.Context, e Entry) error {
 	switch e.Kind {
-	case KindStudy, KindRefuse, KindAnswer, KindConfig:
+	case KindStudy, KindRefuse, KindAnswer, KindConfig, KindData:
 	default:
 		return fmt.Errorf("%w: kind %q is not recorded this way", ErrEntry, e.Kind)
 	}

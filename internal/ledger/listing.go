@@ -49,7 +49,7 @@ func lossWords(kind Kind, l dp.Loss) string {
 		parts = append(parts, fmt.Sprintf("δ = %.3g", (float64(l.NoiseDelta)+float64(l.Delta))*1e-18))
 	}
 	words := strings.Join(parts, ", ")
-	if kind != KindCharge {
+	if kind != KindCharge && kind != KindRecover {
 		return "(" + words + ")"
 	}
 	return words

@@ -98,7 +98,11 @@ func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
 		if err != nil {
 			return dp.Loss{}, err
 		}
-		return l.balance.charged[scope].Plus(reserved)
+		charged, err := l.balance.spent(scope)
+		if err != nil {
+			return dp.Loss{}, err
+		}
+		return charged.Plus(reserved)
 	}
 	for _, c := range r.Caps {
 		sum, err := spent(c.Scope)
@@ -145,7 +149,9 @@ func abandonment(r Entry, why string) Entry {
 //
 // Errors: ErrUnknownReservation, ErrReservationExpired, ErrAlreadyCharged (a replay), ErrEntry,
 // ErrReadOnly, ErrStopped, ErrClosed. After any error the query must not be executed.
-func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage) error {
+//
+// The checkpoints, of other ledgers, are kept in the same write.
+func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, peers ...Checkpoint) error {
 	if err := (Entry{Text: "-", Detail: detail}).check(); err != nil {
 		return err
 	}
@@ -161,8 +167,19 @@ func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage) 
 	if !r.Expires.After(now) {
 		return errors.Join(ErrReservationExpired, l.append(ctx, nil, l.expired(now)...))
 	}
-	return l.append(ctx, nil, Entry{Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
-		Reservation: id, Loss: r.Loss, Text: r.Text, Detail: detail})
+	entries := []Entry{{Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
+		Reservation: id, Loss: r.Loss, Text: r.Text, Detail: detail}}
+	for _, c := range peers {
+		if have, ok := l.balance.peers[c.Owner]; ok && !c.Follows(have) {
+			continue
+		}
+		kept, err := c.entry()
+		if err != nil {
+			return err
+		}
+		entries = append(entries, kept)
+	}
+	return l.append(ctx, nil, entries...)
 }
 
 // Abandon gives a reservation back that was never charged. Errors as of Charge.
@@ -195,7 +212,7 @@ func (l *Ledger) past(ctx context.Context, id string) error {
 	}
 }
 
-// Spent is what was charged in a scope (see Cap) and what is reserved there now. A scope nobody used
+// Spent is what was charged in a scope (see Cap), with what was lost (see Recover), and what is reserved there now. A scope nobody used
 // has spent nothing. On a ledger of OpenReadOnly it reads the whole file.
 func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.Loss, err error) {
 	if err := l.take(ctx); err != nil {
@@ -208,6 +225,9 @@ func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.
 			return dp.Loss{}, dp.Loss{}, err
 		}
 	}
+	if charged, err = b.spent(scope); err != nil {
+		return dp.Loss{}, dp.Loss{}, err
+	}
 	reserved, err = b.reserved(scope, l.now())
-	return b.charged[scope], reserved, err
+	return charged, reserved, err
 }

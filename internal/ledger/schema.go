@@ -15,7 +15,7 @@ var schema = []string{
 	`CREATE TABLE entries (
 	sequence        INTEGER PRIMARY KEY,
 	time            TEXT NOT NULL,    -- UTC
-	kind            TEXT NOT NULL,    -- open, study, reserve, charge, abandon, refuse, answer, config
+	kind            TEXT NOT NULL,    -- open, study, reserve, charge, …: the Kind constants of this package
 	study           TEXT NOT NULL,
 	researcher      TEXT NOT NULL,
 	query           TEXT NOT NULL,    -- hexadecimal

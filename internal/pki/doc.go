@@ -17,6 +17,10 @@
 // files change, so a renewal needs no restart; a renewal that is broken or
 // names somebody else is ignored while the certificate in use is valid. The
 // authority's certificate is read once: replacing the authority needs a
-// restart. There is no revocation list: issue certificates for a short time,
-// and to expel a party at once, replace the authority.
+// restart. Certificates are revoked by the authority's list crl.pem beside ca.pem,
+// which is read again when it changes; a server should check again, by its
+// configuration's VerifyConnection, what it is asked over a connection that is open.
+//
+// Signing keys are apart from certificates: with them people sign studies, and
+// daemons tokens and checkpoints.
 package pki

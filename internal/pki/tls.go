@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,9 @@ func ServerTLS(caFile, certFile, keyFile string, roles ...string) (*tls.Config, 
 		ClientCAs:              m.authorities,
 		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.get() },
 		VerifyConnection: func(state tls.ConnectionState) error {
+			if err := m.checkPeer(state); err != nil {
+				return err
+			}
 			peer, err := PeerIdentity(state)
 			if err != nil {
 				return err
@@ -83,6 +87,9 @@ func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, er
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
 				return fmt.Errorf("%w: %w", ErrIdentity, err)
+			}
+			if err := m.checkPeer(state); err != nil {
+				return err
 			}
 			got, err := PeerIdentity(state)
 			if err != nil {
@@ -131,14 +138,18 @@ type member struct {
 	self        Identity
 	authorities *x509.CertPool
 	pair        *keyPair
+	revoked     *revoked
 }
 
 func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*member, error) {
-	authorities, federation, err := loadAuthorities(caFile)
+	authorities, federation, certificates, err := readAuthorities(caFile)
 	if err != nil {
 		return nil, err
 	}
-	m := &member{authorities: authorities}
+	m := &member{authorities: authorities, revoked: &revoked{path: filepath.Join(filepath.Dir(caFile), revocationList), authorities: certificates}}
+	if err := m.revoked.open(); err != nil {
+		return nil, err
+	}
 	m.pair, err = openKeyPair(certFile, keyFile, func(pair *tls.Certificate) error {
 		id, err := certIdentity(pair.Leaf)
 		if err != nil {
@@ -193,9 +204,14 @@ func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error
 // two federations in one pool, the authority of one could name a member of the
 // other.
 func loadAuthorities(caFile string) (pool *x509.CertPool, federation string, err error) {
+	pool, federation, _, err = readAuthorities(caFile)
+	return pool, federation, err
+}
+
+func readAuthorities(caFile string) (pool *x509.CertPool, federation string, all []*x509.Certificate, err error) {
 	rest, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the authority: %w", err)
+		return nil, "", nil, fmt.Errorf("cannot read the authority: %w", err)
 	}
 	pool = x509.NewCertPool()
 	for {
@@ -204,24 +220,25 @@ func loadAuthorities(caFile string) (pool *x509.CertPool, federation string, err
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, "", fmt.Errorf("%s holds a %s; only certificates belong there", caFile, block.Type)
+			return nil, "", nil, fmt.Errorf("%s holds a %s; only certificates belong there", caFile, block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", caFile, err)
+			return nil, "", nil, fmt.Errorf("%s: %w", caFile, err)
 		}
 		of, err := authorityFederation(caFile, cert)
 		if err != nil {
-			return nil, "", err
+			return nil, "", nil, err
 		}
 		if federation != "" && of != federation {
-			return nil, "", fmt.Errorf("%s holds authorities of two federations, %s and %s; keep one", caFile, federation, of)
+			return nil, "", nil, fmt.Errorf("%s holds authorities of two federations, %s and %s; keep one", caFile, federation, of)
 		}
 		federation = of
 		pool.AddCert(cert)
+		all = append(all, cert)
 	}
 	if federation == "" {
-		return nil, "", fmt.Errorf("%s holds no certificate", caFile)
+		return nil, "", nil, fmt.Errorf("%s holds no certificate", caFile)
 	}
-	return pool, federation, nil
+	return pool, federation, all, nil
 }

@@ -42,6 +42,9 @@ type Study struct {
 	offer *Record // the latest proposal's record
 }
 
+// Offer is the record of the latest proposal; nil where none has come.
+func (s *Study) Offer() *Record { return s.offer }
+
 // Open tells whether queries may be asked now, and under which terms.
 func (s *Study) Open(now time.Time) bool {
 	return s.Holds != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Holds.Expires)
@@ -263,7 +266,7 @@ const (
 // Inbox is the folder in which a daemon with this ledger looks for records.
 func Inbox(ledgerPath string) string { return ledgerPath + ".inbox" }
 
-// Post puts a record into an inbox, whole or not at all. Records are taken in the order of their names.
+// Post puts a record into an inbox, whole or not at all. Records are taken in the order in which they were posted.
 func Post(inbox string, record *Record) (path string, err error) {
 	b, err := record.Encode()
 	if err != nil {
@@ -281,11 +284,7 @@ func Post(inbox string, record *Record) (path string, err error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", err
 	}
-	order := 0 // proposals first, then acts in their order
-	if record.Act != Propose {
-		order = record.Number
-	}
-	path = filepath.Join(inbox, fmt.Sprintf("%s-%06d-%.16s%s", record.Study, order, record.id(), newSuffix))
+	path = filepath.Join(inbox, fmt.Sprintf("%020d-%s-%s-%.16s%s", time.Now().UnixNano(), record.Study, record.Act, record.id(), newSuffix))
 	return path, os.Rename(f.Name(), path)
 }
 

@@ -38,6 +38,7 @@ type compiler struct {
 	known   *fragment.Inference
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
+	read    map[string][]string       // the columns that are read, by relation
 	err     error                     // the first
 }
 
@@ -272,6 +273,16 @@ func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) strin
 	return s
 }
 
+// indexed gives a text that is compared with constants for equality alone: a stored
+// column in its own collation, which its index has, and which does not matter here.
+func (c *compiler) indexed(e *fragment.Expr, sql string) string {
+	if c.target.Dialect.collate == "" || e.Op != fragment.OpColumn || e.Type != value.TypeText {
+		return sql
+	}
+	s, _ := c.raw(e)
+	return s
+}
+
 // byBytes makes a text compare by its bytes.
 func (c *compiler) byBytes(sql string, t value.Type) string {
 	if c.target.Dialect.collate == "" || t != value.TypeText || strings.HasSuffix(sql, c.target.Dialect.collate+")") {
@@ -283,8 +294,13 @@ func (c *compiler) byBytes(sql string, t value.Type) string {
 func (c *compiler) comparison(e *fragment.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	x, y := c.compared(a, b), c.compared(b, a)
-	if e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual {
+	switch {
+	case e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual:
 		x = c.byBytes(x, a.Type)
+	case b.Op == fragment.OpLiteral:
+		x = c.indexed(a, x)
+	case a.Op == fragment.OpLiteral:
+		y = c.indexed(b, y)
 	}
 	return c.f("(%s %s %s)", x, string(e.Op), y)
 }
@@ -292,7 +308,7 @@ func (c *compiler) comparison(e *fragment.Expr) code {
 func (c *compiler) in(e *fragment.Expr) code {
 	x, constants := e.Args[0], e.Args[1:]
 	if x.Type != value.TypeInt && x.Type != value.TypeFloat {
-		return c.among(c.unclamped(x, constants), constants)
+		return c.among(c.indexed(x, c.unclamped(x, constants)), constants)
 	}
 	var whole, real []*fragment.Expr
 	for _, a := range constants {
@@ -330,10 +346,13 @@ func (c *compiler) among(x string, constants []*fragment.Expr) code {
 	return c.f("(%s IN (%s))", x, strings.Join(list, ", "))
 }
 
-// like writes a pattern anew, so that only %, _ and \ are ever escaped.
+// like writes a pattern anew, so that only %, _ and \ are ever escaped. Engines try
+// every way to divide a text among the %s where _ follows them, which takes time in its
+// length to the power of their number: then it is written as a regular expression.
 func (c *compiler) like(e *fragment.Expr) code {
 	var b strings.Builder
 	escaped, special := false, false
+	wild, single := 0, false
 	for _, r := range e.Args[1].Value.Str() {
 		if !escaped && r == '\\' {
 			escaped = true
@@ -343,8 +362,23 @@ func (c *compiler) like(e *fragment.Expr) code {
 			b.WriteByte('\\')
 			special = true
 		}
+		if !escaped && r == '%' {
+			wild++
+		}
+		single = single || !escaped && r == '_'
 		b.WriteRune(r)
 		escaped = false
+	}
+	if wild > 1 && single {
+		pattern, err := fragment.LikeRegexp(e.Args[1].Value.Str())
+		if err == nil {
+			e, err = fragment.New(fragment.OpRegexp, e.Args[0], fragment.Literal(value.Text(pattern)))
+		}
+		if err != nil {
+			c.fail(err)
+			return code{sql: "NULL"}
+		}
+		return c.expr(e)
 	}
 	pattern, escape := c.literal(value.Text(b.String()), false).sql, ""
 	if special {

@@ -26,7 +26,7 @@ var firstAndLast = map[value.Type][2]string{
 	value.TypeTimestamp: {"TIMESTAMP '0001-01-01 00:00:00'", lastInstant},
 }
 
-// typed narrows an expression's facts to what DuckDB's code for it can yield.
+// typed narrows an expression's facts to what its SQL can yield.
 func (c *compiler) typed(e *fragment.Expr) fragment.Facts { return c.facts(e).WithinType(e.Type) }
 
 func inside(f fragment.Facts, lower, upper float64) bool { return f.Lower >= lower && f.Upper <= upper }
@@ -43,11 +43,11 @@ func (c *compiler) within(e *fragment.Expr, lower, upper int64) string {
 	return x
 }
 
-// small gives such an int as DuckDB's INTEGER.
+// small gives such an int as an INTEGER of 32 bits.
 func (c *compiler) small(e *fragment.Expr, lower, upper int64) string {
 	x := c.within(e, lower, upper)
 	if e.Op == fragment.OpLiteral && !e.Value.IsNull() && inside(c.facts(e), float64(lower), float64(upper)) {
-		return x // DuckDB's type of such a literal
+		return x // which has that type
 	}
 	return c.f("CAST(%s AS INTEGER)", x).sql
 }
@@ -123,8 +123,7 @@ func (c *compiler) date(e *fragment.Expr) code {
 	case fragment.OpMonths:
 		return c.months(e)
 	}
-	// The day before the given one of the month, from the first of the month, which DuckDB can
-	// always make: a month that is none is NULL already.
+	// So many days after the first of the month; if that leaves the month, there is no such day.
 	y, m, d := c.within(e.Args[0], 1, 9999), c.within(e.Args[1], 1, 12), c.within(e.Args[2], 1, 31)
 	first := c.f("CAST(DATE '0001-01-01' + to_months(CAST((%s - 1) * 12 + (%s - 1) AS INTEGER)) AS DATE)", y, m).sql
 	day := c.f("(%s + CAST(%s - 1 AS INTEGER))", first, d).sql
@@ -157,7 +156,8 @@ func (c *compiler) text(e *fragment.Expr) code {
 		}
 		return c.f("(%s)", list[0])
 	case fragment.OpLower, fragment.OpUpper:
-		// DuckDB's own function knows more letters; where all are ASCII, it is right and ten times faster.
+		// The engine's own function knows more letters; where all are ASCII, it is right, and does not
+		// look each character up in a list.
 		from, to := fragment.UpperLetters, fragment.LowerLetters
 		if e.Op == fragment.OpUpper {
 			from, to = to, from
@@ -179,11 +179,11 @@ func (c *compiler) text(e *fragment.Expr) code {
 	return c.substring(e, x)
 }
 
-// longest is longer than any text, and all that DuckDB counts.
+// longest is longer than any text, and within what engines count.
 const longest = 1 << 31
 
-// substring moves what begins before the text to its beginning; DuckDB would count
-// such places from the text's end.
+// substring moves what begins before the text to its beginning; some engines would
+// count such places from the text's end.
 func (c *compiler) substring(e *fragment.Expr, x string) code {
 	start, length := e.Args[1], e.Args[2]
 	if inside(c.facts(start), 1, longest) && inside(c.facts(length), 0, longest) {
@@ -209,7 +209,7 @@ func (c *compiler) bare(e *fragment.Expr) string {
 	return c.strict(e)
 }
 
-// transcendental writes a real function; DuckDB raises outside of its domain.
+// transcendental writes a real function; engines raise outside of its domain.
 func (c *compiler) transcendental(e *fragment.Expr) code {
 	x := c.finite(c.real(e.Args[0])).sql
 	f := c.facts(e.Args[0])

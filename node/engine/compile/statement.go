@@ -187,7 +187,7 @@ func (c *compiler) relation(r fragment.Relation) string {
 	if r.Derived != nil {
 		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
 	}
-	sql, ok := c.target.Table(c.tables[r.Name])
+	sql, ok := c.target.Table(c.tables[r.Name], c.columns(r.Name))
 	if !ok {
 		c.fail(fmt.Errorf("%w %s", ErrNotOffered, c.tables[r.Name].Name))
 	}
@@ -263,13 +263,16 @@ func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
 
 // leaf gives the bucket of a value: see fragment.Buckets.
 func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
+	if f := c.facts(e); e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 && f.Lower >= 0 && f.Upper <= float64(b.Leaves()-1) {
+		return c.f("CAST(%s AS INTEGER)", c.expr(e).sql).sql // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
+	}
 	x := c.finite(c.real(e)).sql
 	near := ""
 	if b.Density() < 1 && c.target.Dialect.underflows {
 		near = c.f(" WHEN %s - %s < %s THEN 0", x, c.number(b.Lower), c.number(0.5/b.Density())).sql
 	}
 	last := b.Leaves() - 1
-	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s ELSE CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
+	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN %[1]s IS NOT NULL THEN CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
 		x, c.number(b.Lower), c.number(b.Upper), last, near, c.number(b.Density()), c.number(float64(last))).sql
 }
 

@@ -1,0 +1,253 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+const (
+	readMail      = time.Second      // how often records of studies are looked for
+	exchangeEvery = 10 * time.Second // how often hospitals are told and asked how things stand
+	exchangeTime  = 5 * time.Second  // of one hospital
+	// keepEvery is how often the checkpoint of a hospital that nobody asks is written down;
+	// after a query, always.
+	keepEvery = 10 * time.Minute
+)
+
+// custody is what coordinator and hospitals know of each other's studies and ledgers.
+type custody struct {
+	key ed25519.PrivateKey // signs this ledger's checkpoints, and tokens of local accounts
+
+	mu       sync.Mutex
+	statuses map[string]map[string]study.Status // by hospital and study
+	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
+	broken   error                              // why nothing is answered, until the coordinator is started again
+	exchange map[string]time.Time               // when a hospital was last asked
+}
+
+func newCustody(key ed25519.PrivateKey) *custody {
+	return &custody{key: key, statuses: map[string]map[string]study.Status{}, alarms: map[string]string{}, exchange: map[string]time.Time{}}
+}
+
+// Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
+func (c *Coordinator) Run(ctx context.Context) {
+	tick := time.NewTicker(readMail)
+	defer tick.Stop()
+	for {
+		if err := c.studies.Collect(ctx, study.Inbox(c.config.Ledger)); err != nil && ctx.Err() == nil {
+			c.log.Error("records of studies cannot be taken", slog.Any("error", err))
+		}
+		c.touch(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// touch exchanges with the hospitals whose turn it is: those that came, and those that were
+// asked a while ago, or before a study came.
+func (c *Coordinator) touch(ctx context.Context) {
+	present, _ := c.Federation().split()
+	var due []*part
+	there := map[string]bool{}
+	c.custody.mu.Lock()
+	for _, h := range present {
+		there[h.Name+h.address] = true
+		if time.Since(c.custody.exchange[h.Name+h.address]) >= exchangeEvery {
+			due = append(due, &part{hospital: h})
+		}
+	}
+	for name := range c.custody.exchange {
+		if !there[name] {
+			delete(c.custody.exchange, name) // it is asked as soon as it is back
+		}
+	}
+	c.custody.mu.Unlock()
+	each(due, func(p *part) {
+		within, cancel := context.WithTimeout(ctx, exchangeTime)
+		defer cancel()
+		if err := c.meet(within, p.hospital); err != nil {
+			c.log.Debug("no exchange with a hospital", slog.String("hospital", p.hospital.Name), slog.Any("error", err))
+			return
+		}
+		c.custody.mu.Lock()
+		c.custody.exchange[p.hospital.Name+p.hospital.address] = time.Now()
+		c.custody.mu.Unlock()
+	})
+}
+
+// meet tells a hospital of studies and ledgers, and hears how they stand there.
+func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
+	own, err := c.ledger.Checkpoint(ctx, c.custody.key)
+	if err != nil {
+		return err
+	}
+	offer := study.Offer{Proposals: c.studies.Proposals(), Checkpoint: &own, Known: c.known(ctx, h.Name)}
+	body, err := json.Marshal(offer)
+	if err != nil {
+		return err
+	}
+	answer, err := c.nodes.act(ctx, h, study.ActionExchange, body)
+	if err != nil {
+		return err
+	}
+	var state study.State
+	if err := json.Unmarshal(answer, &state); err != nil {
+		return invalidAnswer(err)
+	}
+	c.custody.mu.Lock()
+	c.custody.statuses[h.Name] = state.Studies
+	c.custody.mu.Unlock()
+	if state.Known != nil {
+		c.reflect(ctx, *state.Known)
+	}
+	if state.Checkpoint == nil {
+		return invalidAnswer(errors.New("no checkpoint"))
+	}
+	return c.keep(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, keepEvery)
+}
+
+// known is the latest checkpoint of a hospital's ledger that is kept here.
+func (c *Coordinator) known(ctx context.Context, hospital string) *ledger.Checkpoint {
+	k, ok, err := c.ledger.Kept(ctx, nodeOwner(hospital))
+	if err != nil || !ok {
+		return nil
+	}
+	return &k
+}
+
+func nodeOwner(hospital string) string { return "node " + hospital }
+
+// keep checks what hospitals say of their ledgers against what they said before, and writes it
+// down where that is older than age. The first checkpoint of a hospital tells its key: it came over a
+// connection that the hospital's certificate vouches for.
+func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, age time.Duration) error {
+	var fresh []ledger.Checkpoint
+	for hospital, s := range shown {
+		before := c.known(ctx, hospital)
+		key := s.Key
+		if before != nil {
+			key = before.Key
+		}
+		alarm := ""
+		switch err := s.Verify(key); {
+		case s.Owner != nodeOwner(hospital):
+			alarm = "shows somebody else's ledger"
+		case err != nil:
+			alarm = "does not sign its ledger's checkpoints with the key that it had"
+		case before != nil && s.Head != before.Head && !s.Follows(*before):
+			alarm = fmt.Sprintf("has lost a part of its ledger: it was at entry %d and is at entry %d", before.Sequence, s.Sequence)
+		case before == nil || s.Head != before.Head && (age == 0 || c.now().Sub(before.Time) > age || s.Recovered != before.Recovered):
+			fresh = append(fresh, s)
+		}
+		c.custody.mu.Lock()
+		if was := c.custody.alarms[hospital]; alarm != was {
+			if alarm != "" {
+				c.log.Error("a hospital is not asked", slog.String("hospital", hospital), slog.String("because", "it "+alarm))
+			}
+			c.custody.alarms[hospital] = alarm
+		}
+		c.custody.mu.Unlock()
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return c.ledger.Keep(ctx, fresh...)
+}
+
+// reflect compares what a hospital keeps of this coordinator's ledger with the ledger.
+func (c *Coordinator) reflect(ctx context.Context, kept ledger.Checkpoint) {
+	if kept.Verify(c.custody.key.Public().(ed25519.PublicKey)) != nil {
+		return // nobody can stop this coordinator with a forgery
+	}
+	err := c.ledger.Compare(ctx, kept)
+	if !errors.Is(err, ledger.ErrBehind) && !errors.Is(err, ledger.ErrDiverged) {
+		return
+	}
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	if c.custody.broken != nil {
+		return
+	}
+	c.custody.broken = err
+	path := c.config.Ledger + ".ahead.json"
+	b, encodeErr := json.Marshal(kept)
+	if writeErr := errors.Join(encodeErr, os.WriteFile(path, append(b, '\n'), 0o600)); writeErr != nil {
+		c.log.Error("the checkpoint cannot be kept for the operator", slog.Any("error", writeErr))
+	}
+	c.log.Error("nothing is answered: a part of the privacy ledger is missing", slog.Any("error", err),
+		slog.String("see", "intramuros ledger acknowledge --checkpoint "+path))
+}
+
+// whole refuses where this ledger was found to lack something.
+func (c *Coordinator) whole() error {
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	if c.custody.broken == nil {
+		return nil
+	}
+	return &Error{
+		Code: CodeLedgerRestored, Message: "a part of the coordinator's privacy ledger is missing, and nothing is answered until its operator has looked at it",
+		Hint: "tell the federation", cause: c.custody.broken,
+	}
+}
+
+// closed tells why a hospital is not asked under a study, as far as is known here: the hospital decides.
+func (c *Coordinator) closed(hospital, id string) *Absence {
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	if alarm := c.custody.alarms[hospital]; alarm != "" {
+		return &Absence{Name: hospital, Code: absentLedger, Why: alarm}
+	}
+	all, met := c.custody.statuses[hospital]
+	if !met {
+		return nil
+	}
+	switch status := all[id]; status {
+	case study.Approved, study.Amended:
+		return nil
+	case study.Suspended, study.Ended:
+		return &Absence{Name: hospital, Code: absentStudy, Why: fmt.Sprintf("has %s this study", status)}
+	default:
+		return &Absence{Name: hospital, Code: absentStudy, Why: "has not approved this study"}
+	}
+}
+
+// withCheckpoint adds a checkpoint to what is sent beside a call.
+func withCheckpoint(ctx context.Context, key string, c *ledger.Checkpoint) context.Context {
+	if c == nil {
+		return ctx
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, key, string(b))
+}
+
+// trailing is the checkpoint in an answer's trailer; nil: there is none that can be read.
+func trailing(md metadata.MD) *ledger.Checkpoint {
+	values := md.Get(study.MetadataCheckpoint)
+	if len(values) != 1 {
+		return nil
+	}
+	c, err := ledger.ParseCheckpoint([]byte(values[0]))
+	if err != nil {
+		return nil
+	}
+	return &c
+}

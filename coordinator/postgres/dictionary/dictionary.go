@@ -1,0 +1,403 @@
+package dictionary
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	_ "embed" // schema.sql
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// ErrNotCovered means that a question about the catalog uses what is not known here.
+var ErrNotCovered = errors.New("this question about the catalog is not covered")
+
+//go:embed schema.sql
+var schema string
+
+const (
+	memory  = "64MB"
+	timeout = 10 * time.Second // of one question
+	maxRows = 100_000
+	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
+)
+
+// The OIDs of PostgreSQL's types.
+const (
+	OIDBool      uint32 = 16
+	OIDInt8      uint32 = 20
+	OIDInt2      uint32 = 21
+	OIDInt4      uint32 = 23
+	OIDText      uint32 = 25
+	OIDOid       uint32 = 26
+	OIDFloat4    uint32 = 700
+	OIDFloat8    uint32 = 701
+	OIDDate      uint32 = 1082
+	OIDTimestamp uint32 = 1114
+	OIDInt2Array uint32 = 1005
+	OIDTextArray uint32 = 1009
+)
+
+// OIDOf is the type of a column of such values.
+func OIDOf(t value.Type) uint32 {
+	switch t {
+	case value.TypeBool:
+		return OIDBool
+	case value.TypeInt:
+		return OIDInt8
+	case value.TypeFloat:
+		return OIDFloat8
+	case value.TypeDate:
+		return OIDDate
+	case value.TypeTimestamp:
+		return OIDTimestamp
+	}
+	return OIDText
+}
+
+// Dictionary is one federation's catalog as PostgreSQL would show it. It may be used
+// by any number of goroutines.
+type Dictionary struct {
+	db      *sql.DB
+	tables  map[string]uint32 // their OIDs
+	indexes map[string]uint32 // those of their keys' indexes, by table
+}
+
+// firstOID is that of the first table; PostgreSQL's own objects have smaller ones.
+const firstOID = 16384
+
+// wellKnown are the OIDs of system catalogs that clients ask for by name.
+var wellKnown = map[string]uint32{
+	"pg_type": 1247, "pg_attribute": 1249, "pg_proc": 1255, "pg_class": 1259, "pg_database": 1262, "pg_namespace": 2615, "pg_constraint": 2606, "pg_trigger": 2620,
+	"pg_rewrite": 2618, "pg_extension": 3079, "pg_authid": 1260, "pg_tablespace": 1213, "pg_attrdef": 2604, "pg_am": 2601, "pg_event_trigger": 3466,
+}
+
+// Open builds it. Every session sees one database, its own.
+func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
+	query := url.Values{
+		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"},
+	}
+	connector, err := duckdb.NewConnector("?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dictionary{db: sql.OpenDB(connector), tables: map[string]uint32{}, indexes: map[string]uint32{}}
+	if err := d.fill(ctx, c); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Close frees it.
+func (d *Dictionary) Close() error { return d.db.Close() }
+
+func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
+	if _, err := d.db.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	tx, err := d.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	f := filler{ctx: ctx, tx: tx, d: d, next: firstOID}
+	for _, t := range c.Tables {
+		d.tables[t.Name] = f.oid()
+		if len(t.Key) > 0 {
+			d.indexes[t.Name] = f.oid()
+		}
+	}
+	for _, t := range c.Tables {
+		f.table(c, t)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	_, err = d.db.ExecContext(ctx, "SET enable_external_access = false; SET lock_configuration = true")
+	return err
+}
+
+// filler writes tables; after its first error it does nothing.
+type filler struct {
+	ctx  context.Context //nolint:containedctx // of the one transaction
+	tx   *sql.Tx
+	d    *Dictionary
+	next uint32
+	err  error
+}
+
+func (f *filler) do(statement string, args ...any) {
+	if f.err == nil {
+		_, f.err = f.tx.ExecContext(f.ctx, statement, args...)
+	}
+}
+
+func (f *filler) oid() uint32 {
+	f.next++
+	return f.next
+}
+
+func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
+	oid := f.d.tables[t.Name]
+	f.class(oid, t.Name, "r", 2, len(t.Columns), len(t.Key) > 0)
+	f.describe(oid, 0, t.Description)
+	place := map[string]int{}
+	for i, column := range t.Columns {
+		place[column.Name] = i + 1
+		f.do(`INSERT INTO pgc.pg_attribute(attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, attstorage, attcompression,
+			attnotnull, atthasdef, atthasmissing, attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation)
+			SELECT ?, ?, oid, -1, typlen, ?, 0, -1, -1, typbyval, typalign, typstorage, '', ?, false, false, '', '', false, true, 0, typcollation FROM pgc.pg_type WHERE oid = ?`,
+			oid, column.Name, i+1, !column.Nullable, OIDOf(column.Type))
+		f.describe(oid, i+1, column.Description)
+	}
+	if len(t.Key) > 0 {
+		var places []string
+		for _, k := range t.Key {
+			places = append(places, fmt.Sprint(place[k]))
+		}
+		keys, index := "["+strings.Join(places, ", ")+"]", f.d.indexes[t.Name]
+		f.class(index, t.Name+"_pkey", "i", 403, len(t.Key), false)
+		f.do(`INSERT INTO pgc.pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique, indnullsnotdistinct, indisprimary, indisexclusion, indimmediate, indisclustered, indisvalid,
+			indcheckxmin, indisready, indislive, indisreplident, indkey, indcollation, indclass, indoption, definition)
+			VALUES (?, ?, ?, ?, true, false, true, false, true, false, true, false, true, true, false, `+keys+`, [], [], list_transform(`+keys+`, lambda x: 0), ?)`,
+			index, oid, len(t.Key), len(t.Key), "CREATE UNIQUE INDEX "+t.Name+"_pkey ON public."+t.Name+" USING btree ("+strings.Join(t.Key, ", ")+")")
+		f.constraint(t.Name+"_pkey", "p", oid, index, 0, keys, "NULL", "PRIMARY KEY ("+strings.Join(t.Key, ", ")+")")
+	}
+	for _, column := range t.Columns {
+		to, key, ok := strings.Cut(column.References, ".")
+		other, known := c.Table(to)
+		if !ok || !known {
+			continue
+		}
+		for i, candidate := range other.Columns {
+			if candidate.Name == key {
+				f.constraint(t.Name+"_"+column.Name+"_fkey", "f", oid, f.d.indexes[to], f.d.tables[to], fmt.Sprintf("[%d]", place[column.Name]), fmt.Sprintf("[%d]", i+1),
+					"FOREIGN KEY ("+column.Name+") REFERENCES "+to+"("+key+")")
+			}
+		}
+	}
+}
+
+// class writes a row of pg_class. psql asks for foreign keys only where there may be triggers.
+func (f *filler) class(oid uint32, name, kind string, method, columns int, indexed bool) {
+	f.do(`INSERT INTO pgc.pg_class(oid, relname, relnamespace, reltype, reloftype, relowner, relam, relfilenode, reltablespace, relpages, reltuples, relallvisible, reltoastrelid, relhasindex,
+		relisshared, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers, relhassubclass, relrowsecurity, relforcerowsecurity, relispopulated, relreplident,
+		relispartition, relrewrite, relfrozenxid, relminmxid, relhasoids)
+		VALUES (?, ?, 2200, 0, 0, 10, ?, 0, 0, 0, -1, 0, 0, ?, false, 'p', ?, ?, 0, false, true, false, false, false, true, 'd', false, 0, 0, 0, false)`, oid, name, method, indexed, kind, columns)
+}
+
+func (f *filler) describe(oid uint32, column int, text string) {
+	if text != "" {
+		f.do("INSERT INTO pgc.pg_description VALUES (?, 1259, ?, ?)", oid, column, text)
+	}
+}
+
+func (f *filler) constraint(name, kind string, table, index, other uint32, keys, otherKeys, definition string) {
+	f.do(`INSERT INTO pgc.pg_constraint(oid, conname, connamespace, contype, condeferrable, condeferred, convalidated, conrelid, contypid, conindid, conparentid, confrelid, confupdtype,
+		confdeltype, confmatchtype, conislocal, coninhcount, connoinherit, conkey, confkey, definition)
+		VALUES (?, ?, 2200, ?, false, false, true, ?, 0, ?, 0, ?, 'a', 'a', 's', true, 0, true, `+keys+`, `+otherKeys+`, ?)`, f.oid(), name, kind, table, index, other, definition)
+}
+
+// lookup gives the OID of a name that is cast to regclass or regtype.
+func (d *Dictionary) lookup(kind, name string) (uint32, bool) {
+	name = strings.ReplaceAll(strings.ToLower(name), `"`, "")
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "public."), "pg_catalog.")
+	if kind == "regclass" {
+		if oid, ok := d.tables[name]; ok {
+			return oid, true
+		}
+		oid, ok := wellKnown[name]
+		return oid, ok
+	}
+	oid, ok := map[string]uint32{
+		"bool": OIDBool, "boolean": OIDBool, "int8": OIDInt8, "bigint": OIDInt8, "int2": OIDInt2, "int4": OIDInt4, "integer": OIDInt4, "text": OIDText, "oid": OIDOid,
+		"float4": OIDFloat4, "float8": OIDFloat8, "double precision": OIDFloat8, "date": OIDDate, "timestamp": OIDTimestamp, "varchar": 1043, "name": 19, "bpchar": 1042,
+	}[name]
+	return oid, ok
+}
+
+// Column is a column of an answer.
+type Column struct {
+	Name string
+	OID  uint32
+}
+
+// Question is a statement that the dictionary answers.
+type Question struct {
+	Columns    []Column
+	Parameters int
+	d          *Dictionary
+	sql        string
+	database   string
+}
+
+// Prepare reads a question. Errors wrap ErrNotCovered.
+func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
+		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
+	}
+	if len(statement.Text) > maxText {
+		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
+	}
+	text, err := d.rewrite(statement.Text, statement.Tokens, session)
+	if err != nil {
+		return nil, err
+	}
+	q := &Question{d: d, sql: text, database: session.Database}
+	err = q.with(ctx, func(s *duckdb.Stmt) error {
+		kind, err := s.StatementType()
+		if err != nil {
+			return err
+		}
+		if kind != duckdb.STATEMENT_TYPE_SELECT {
+			return errors.New("it is no SELECT")
+		}
+		q.Parameters = s.NumInput()
+		n, err := s.ColumnCount()
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			name, err := s.ColumnName(i)
+			if err != nil {
+				return err
+			}
+			kind, err := s.ColumnTypeInfo(i)
+			if err != nil {
+				return err
+			}
+			q.Columns = append(q.Columns, Column{columnName(name), oidOf(kind)})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, notCovered(err)
+	}
+	return q, nil
+}
+
+// named finds the column's name in one that was cast to regclass.
+var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
+
+// called finds the function's name in the name that DuckDB gives a column without one.
+var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
+
+func columnName(name string) string {
+	if m := named.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	if m := called.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	if name == "" || strings.IndexByte("'(0123456789", name[0]) >= 0 || strings.HasPrefix(name, "CAST(") || strings.HasPrefix(name, "CASE ") {
+		return "?column?"
+	}
+	return name
+}
+
+func oidOf(t duckdb.TypeInfo) uint32 {
+	switch t.InternalType() {
+	case duckdb.TYPE_BOOLEAN:
+		return OIDBool
+	case duckdb.TYPE_TINYINT, duckdb.TYPE_SMALLINT:
+		return OIDInt2
+	case duckdb.TYPE_INTEGER:
+		return OIDInt4
+	case duckdb.TYPE_BIGINT, duckdb.TYPE_HUGEINT:
+		return OIDInt8
+	case duckdb.TYPE_UINTEGER:
+		return OIDOid
+	case duckdb.TYPE_FLOAT:
+		return OIDFloat4
+	case duckdb.TYPE_DOUBLE, duckdb.TYPE_DECIMAL:
+		return OIDFloat8
+	case duckdb.TYPE_DATE:
+		return OIDDate
+	case duckdb.TYPE_TIMESTAMP:
+		return OIDTimestamp
+	case duckdb.TYPE_LIST, duckdb.TYPE_ARRAY:
+		return OIDTextArray
+	}
+	return OIDText
+}
+
+// notCovered keeps the first line of what DuckDB says: it knows nothing but the catalog.
+func notCovered(err error) error {
+	if errors.Is(err, ErrNotCovered) {
+		return err
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("%w: %s", ErrNotCovered, line)
+}
+
+func (q *Question) with(ctx context.Context, use func(*duckdb.Stmt) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := q.d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(q.database)); err != nil {
+		return err
+	}
+	return conn.Raw(func(raw any) error {
+		s, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, q.sql)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return use(s.(*duckdb.Stmt))
+	})
+}
+
+// Run gives the rows: nil, bool, integers, float64, string, time.Time, and []any of these.
+func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
+	var rows [][]any
+	err := q.with(ctx, func(s *duckdb.Stmt) error {
+		named := make([]driver.NamedValue, len(args))
+		for i, a := range args {
+			named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+		}
+		r, err := s.QueryContext(ctx, named)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		for {
+			into := make([]driver.Value, len(q.Columns))
+			err := r.Next(into)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			row := make([]any, len(into))
+			for i, v := range into {
+				row[i] = v
+			}
+			if rows = append(rows, row); len(rows) > maxRows {
+				return errors.New("the answer is too long")
+			}
+		}
+	})
+	if err != nil {
+		return nil, notCovered(err)
+	}
+	return rows, nil
+}

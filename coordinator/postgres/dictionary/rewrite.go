@@ -1,0 +1,454 @@
+package dictionary
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+)
+
+// Session is who asks.
+type Session struct {
+	User, Database string
+	Setting        func(name string) string // of the session
+}
+
+// About tells whether a statement is about the catalog rather than about patients: it
+// names a system catalog, or no table at all.
+func About(tokens []lex.Token) bool {
+	from := false
+	for i, t := range tokens {
+		name := t.Name()
+		if i > 0 && tokens[i-1].Is(".") && name != "" {
+			continue // the name of a column, or judged by what stands before
+		}
+		if name == "pg_catalog" || name == "information_schema" || relations[name] || strings.HasPrefix(name, "pg_") {
+			return true
+		}
+		from = from || t.Is("from")
+	}
+	return !from
+}
+
+// types are PostgreSQL's types as DuckDB has them.
+var types = map[string]string{
+	"bool": "BOOLEAN", "boolean": "BOOLEAN", "int2": "SMALLINT", "smallint": "SMALLINT", "int4": "INTEGER", "int": "INTEGER", "integer": "INTEGER", "int8": "BIGINT", "bigint": "BIGINT",
+	"float4": "FLOAT", "real": "FLOAT", "float8": "DOUBLE", "text": "VARCHAR", "varchar": "VARCHAR", "name": "VARCHAR", "char": "VARCHAR", "bpchar": "VARCHAR",
+	"oid": "UINTEGER", "regproc": "VARCHAR", "regprocedure": "VARCHAR", "regnamespace": "VARCHAR", "regrole": "VARCHAR", "regoper": "VARCHAR", "date": "DATE", "timestamp": "TIMESTAMP",
+	"numeric": "DOUBLE", "anyarray": "VARCHAR", "cstring": "VARCHAR", "xid": "UINTEGER", "sql_identifier": "VARCHAR", "character_data": "VARCHAR", "cardinal_number": "INTEGER",
+	"int2vector": "SMALLINT[]", "oidvector": "UINTEGER[]", "unknown": "VARCHAR", "json": "VARCHAR", "jsonb": "VARCHAR",
+}
+
+// builtins are the functions of DuckDB that mean the same and harm nothing.
+var builtins = set(`count sum min max coalesce nullif lower upper length char_length substring substr trim ltrim rtrim replace concat array_agg string_agg array_to_string
+	string_to_array array_length cardinality unnest generate_series generate_subscripts row_number rank greatest least abs round position strpos left right split_part now
+	bool_or bool_and every cast extract array_position array_append array_cat regexp_replace mod`)
+
+// keywords may stand before a parenthesis.
+var keywords = set(`select in and or not on as values from where any all some exists array case when then else union intersect except over filter by using join lateral distinct
+	within having with materialized recursive between like ilike is limit offset set interval end order cross left right full inner outer similar operator union row`)
+
+// relations and functions are those of schema.sql.
+var relations, functions = declared()
+
+func set(words string) map[string]bool {
+	all := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		all[w] = true
+	}
+	return all
+}
+
+// declared finds the names that schema.sql makes in pgc.
+func declared() (relations, functions map[string]bool) {
+	relations, functions = map[string]bool{}, map[string]bool{}
+	tokens := lex.Tokens(schema)
+	for i := 0; i+4 < len(tokens); i++ {
+		if !tokens[i].Is("create") || !tokens[i+2].Is("pgc") {
+			continue
+		}
+		switch name := tokens[i+4].Name(); {
+		case tokens[i+1].Is("macro"):
+			functions[name] = true
+		case tokens[i+1].Is("table") || tokens[i+1].Is("view"):
+			relations[name] = true
+		}
+	}
+	return relations, functions
+}
+
+// rewriter turns PostgreSQL's spelling into DuckDB's.
+type rewriter struct {
+	d       *Dictionary
+	session Session
+	sql     string
+	tokens  []lex.Token
+	out     []string
+	at      int       // the next token
+	opened  []opening // for each parenthesis that is open
+	operand int       // where in out the operand begins that ends here, or -1
+}
+
+// opening is what opened a parenthesis.
+type opening int
+
+const (
+	other opening = iota
+	byCast
+	bySeries
+	byAncestors
+)
+
+// series are functions that make a column, which PostgreSQL calls by the alias.
+var series = set("generate_series generate_subscripts")
+
+// closeSeries writes the alias after a series as that of its column, too.
+func (r *rewriter) closeSeries() {
+	r.at++
+	r.emit(")", false)
+	i := 0
+	if r.peek(0).Is("as") {
+		i = 1
+	}
+	name := r.peek(i)
+	if name.Name() == "" || keywords[name.Text] || name.Is("cross") || r.peek(i+1).Is("(") {
+		return
+	}
+	r.at += i + 1
+	alias := quoteName(name.Name())
+	r.emit("AS "+alias+"("+alias+")", false)
+}
+
+func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session) (string, error) {
+	r := &rewriter{d: d, session: session, sql: sql, tokens: tokens, operand: -1}
+	for r.at < len(r.tokens) {
+		if err := r.step(); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(r.out, " "), nil
+}
+
+func (r *rewriter) peek(n int) lex.Token {
+	if r.at+n < len(r.tokens) {
+		return r.tokens[r.at+n]
+	}
+	return lex.Token{Kind: lex.Operator}
+}
+
+// emit writes an operand that begins with it, or at from where from is not negative.
+func (r *rewriter) emit(text string, operand bool) {
+	if !operand {
+		r.operand = -1
+	} else if r.operand < 0 || len(r.out) == 0 || r.out[len(r.out)-1] != "." {
+		r.operand = len(r.out)
+	}
+	r.out = append(r.out, text)
+}
+
+func (r *rewriter) step() error {
+	t := r.peek(0)
+	name := t.Name()
+	after := len(r.out) > 0 && r.out[len(r.out)-1] == "."
+	switch {
+	case t.Kind == lex.String:
+		r.at++
+		r.emit(quote(t.Value()), true)
+		return nil
+	case t.Is("operator") && r.peek(1).Is("("):
+		return r.operator()
+	case t.Is("collate"):
+		r.at += 2
+		for r.peek(0).Is(".") {
+			r.at += 2
+		}
+		return nil
+	case t.Is("::"):
+		r.at++
+		return r.cast()
+	case t.Is("as") && len(r.opened) > 0 && r.opened[len(r.opened)-1] == byCast:
+		r.at++
+		r.emit("AS", false)
+		r.emit(r.typeName(), false)
+		return nil
+	case t.Is("("):
+		by := other
+		switch {
+		case r.at > 0 && r.tokens[r.at-1].Is("cast"):
+			by = byCast
+		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
+			by = bySeries
+		case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
+			by = byAncestors
+		}
+		r.opened = append(r.opened, by)
+	case t.Is(")"):
+		if n := len(r.opened); n > 0 {
+			by := r.opened[n-1]
+			r.opened = r.opened[:n-1]
+			if by == bySeries {
+				r.closeSeries()
+				return nil
+			}
+			if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
+				r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
+				r.emit(")", false)
+				return nil
+			}
+		}
+	case isMatch(t.Text) && t.Kind == lex.Operator:
+		r.at++
+		r.match(t.Text)
+		return nil
+	case !after && (name == "pg_catalog" || name == "information_schema") && r.peek(1).Is("."):
+		r.at += 2
+		return r.system(name)
+	case !after && name != "" && t.Kind == lex.Word && r.whoAsks(name):
+		return nil
+	case !after && name != "" && r.peek(1).Is("(") && functions[name]:
+		r.at++
+		r.emit("pgc."+quoteName(name), false)
+		return nil
+	case name != "" && r.peek(1).Is("(") && !keywords[name] && !builtins[name] && !r.isAliasList():
+		return fmt.Errorf("%w: the function %s", ErrNotCovered, name)
+	case !after && name != "" && relations[name]:
+		r.at++
+		r.emit("pgc."+quoteName(name), true)
+		return nil
+	case strings.HasPrefix(name, "duckdb_") || strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, "pragma_"):
+		return fmt.Errorf("%w: %s", ErrNotCovered, name)
+	}
+	r.at++
+	text := r.sql[t.Start:t.End]
+	switch {
+	case t.Is("."):
+		r.out = append(r.out, ".") // what stands before goes on
+	case t.Kind == lex.Word && keywords[name], t.Kind == lex.Operator:
+		r.emit(text, false)
+	default:
+		r.emit(text, true)
+	}
+	return nil
+}
+
+// isAliasList tells a name before a parenthesis that is an alias with its columns, AS t(a, b), or
+// the name of a common table expression.
+func (r *rewriter) isAliasList() bool {
+	if r.at == 0 {
+		return false
+	}
+	before := r.tokens[r.at-1]
+	return before.Is("as") || before.Is(")") || before.Is("with") || before.Is("recursive")
+}
+
+// system writes what pg_catalog. or information_schema. stands before.
+func (r *rewriter) system(schema string) error {
+	t := r.peek(0)
+	name := t.Name()
+	r.at++
+	switch {
+	case schema == "information_schema" && name != "_pg_expandarray":
+		r.emit("isc."+quoteName(name), true)
+	case r.peek(0).Is("(") && functions[name]:
+		r.at--
+		if r.whoAsks(name) {
+			return nil
+		}
+		r.at++
+		r.emit("pgc."+quoteName(name), false)
+	case r.peek(0).Is("(") && name == "format":
+		r.emit("printf", false)
+	case r.peek(0).Is("(") && builtins[name]:
+		r.emit(name, false)
+	case r.peek(0).Is("("):
+		return fmt.Errorf("%w: the function %s", ErrNotCovered, name)
+	default:
+		r.emit("pgc."+quoteName(name), true)
+	}
+	return nil
+}
+
+// whoAsks writes what depends on the session: current_user and its like, with or
+// without parentheses, and current_setting of a constant.
+func (r *rewriter) whoAsks(name string) bool {
+	called := r.peek(1).Is("(")
+	value := ""
+	switch name {
+	case "current_database", "current_catalog":
+		value = r.session.Database
+	case "current_user", "session_user", "current_role", "user":
+		value = r.session.User
+	case "current_schema":
+		value = "public"
+	case "current_setting":
+		if !called || r.peek(2).Kind != lex.String {
+			return false
+		}
+		value = r.session.Setting(r.peek(2).Value())
+	default:
+		return false
+	}
+	switch {
+	case called:
+		for r.at++; !r.peek(0).Is(")") && r.at < len(r.tokens); r.at++ {
+		}
+		r.at++
+	case name == "current_database" || name == "current_setting" || r.peek(1).Is("."):
+		return false // a name of somebody's own
+	default:
+		r.at++
+	}
+	r.emit("pgc."+quoteName(name)+"("+quote(value)+")", true)
+	return true
+}
+
+// operator writes OPERATOR(pg_catalog.~) as the operator itself.
+func (r *rewriter) operator() error {
+	r.at += 2
+	if r.peek(0).Name() == "pg_catalog" && r.peek(1).Is(".") {
+		r.at += 2
+	}
+	var symbol string
+	for r.at < len(r.tokens) && !r.peek(0).Is(")") {
+		symbol += r.peek(0).Text
+		r.at++
+	}
+	r.at++
+	switch {
+	case isMatch(symbol):
+		r.match(symbol)
+	case slices.Contains([]string{"=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/", "||", "~~", "!~~"}, symbol):
+		r.emit(symbol, false)
+	default:
+		return fmt.Errorf("%w: the operator %s", ErrNotCovered, symbol)
+	}
+	return nil
+}
+
+// isMatch tells an operator that matches a regular expression.
+func isMatch(symbol string) bool {
+	return symbol == "~" || symbol == "~*" || symbol == "!~" || symbol == "!~*"
+}
+
+// match writes a match of a regular expression. DuckDB's ~ matches the whole text, so
+// a constant pattern is widened where it has no anchors.
+func (r *rewriter) match(symbol string) {
+	fold := strings.HasSuffix(symbol, "*")
+	if strings.HasPrefix(symbol, "!") {
+		r.emit("!~", false)
+	} else {
+		r.emit("~", false)
+	}
+	t := r.peek(0)
+	if t.Kind != lex.String {
+		return
+	}
+	r.at++
+	pattern := t.Value()
+	if !strings.HasPrefix(pattern, "^") {
+		pattern = ".*(" + pattern
+	} else {
+		pattern = "(" + pattern
+	}
+	if strings.HasSuffix(pattern, "$") {
+		pattern += ")"
+	} else {
+		pattern += ").*"
+	}
+	if fold {
+		pattern = "(?i)" + pattern
+	}
+	r.emit(quote(pattern), true)
+}
+
+// typeName reads a type, and gives DuckDB's name for it.
+func (r *rewriter) typeName() string {
+	if (r.peek(0).Name() == "pg_catalog" || r.peek(0).Name() == "information_schema") && r.peek(1).Is(".") {
+		r.at += 2
+	}
+	name := r.peek(0).Name()
+	r.at++
+	switch {
+	case name == "double" && r.peek(0).Is("precision"), name == "character" && r.peek(0).Is("varying"):
+		r.at++
+		name = map[string]string{"double": "float8", "character": "text"}[name]
+	case name == "timestamp" && (r.peek(0).Is("without") || r.peek(0).Is("with")):
+		r.at += 3
+	}
+	if r.peek(0).Is("(") { // varchar(63)
+		for r.at < len(r.tokens) && !r.peek(0).Is(")") {
+			r.at++
+		}
+		r.at++
+	}
+	mapped, ok := types[name]
+	if !ok {
+		mapped = name
+	}
+	if r.peek(0).Is("[") && r.peek(1).Is("]") {
+		r.at += 2
+		mapped += "[]"
+	}
+	return mapped
+}
+
+// cast writes ::type after an operand. A name that is cast to regclass or regtype is
+// looked up now; a number becomes the name.
+func (r *rewriter) cast() error {
+	start := r.at
+	if start >= len(r.tokens) {
+		return fmt.Errorf("%w: a cast to nothing", ErrNotCovered)
+	}
+	name := r.typeName()
+	r.at = min(r.at, len(r.tokens))
+	if list := strings.HasSuffix(name, "[]"); list && r.operand == len(r.out)-1 && strings.HasPrefix(r.out[r.operand], "'{") {
+		r.out[r.operand] = "CAST(" + listOf(r.out[r.operand]) + " AS " + name + ")"
+		return nil
+	}
+	if name != "regclass" && name != "regtype" {
+		if name != strings.ToLower(name) || types[name] != "" || strings.HasSuffix(name, "[]") {
+			r.out = append(r.out, "::"+name)
+			return nil
+		}
+		return fmt.Errorf("%w: the type %s", ErrNotCovered, r.sql[r.tokens[start].Start:r.tokens[r.at-1].End])
+	}
+	if r.operand < 0 {
+		r.out = append(r.out, "::VARCHAR")
+		return nil
+	}
+	operand := strings.Join(r.out[r.operand:], " ")
+	from := r.operand
+	r.out = r.out[:from]
+	switch {
+	case strings.HasPrefix(operand, "'"):
+		text := strings.ReplaceAll(strings.Trim(operand, "'"), "''", "'")
+		oid := "NULL::UINTEGER"
+		if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+			oid = strconv.FormatUint(n, 10) + "::UINTEGER"
+		} else if n, ok := r.d.lookup(name, text); ok {
+			oid = strconv.FormatUint(uint64(n), 10) + "::UINTEGER"
+		}
+		r.out = append(r.out, oid)
+	case name == "regclass":
+		r.out = append(r.out, "pgc.regclass_name( "+operand+" )")
+	default:
+		r.out = append(r.out, "pgc.format_type( "+operand+" , -1)")
+	}
+	r.operand = from
+	return nil
+}
+
+// listOf writes '{a,b}' as a list.
+func listOf(literal string) string {
+	inner := strings.Trim(literal, "'{}")
+	if inner == "" {
+		return "[]"
+	}
+	return "['" + strings.ReplaceAll(inner, ",", "', '") + "']"
+}
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -1,0 +1,261 @@
+-- PostgreSQL's system catalogs, as far as clients read them. UINTEGER stands for oid.
+
+CREATE SCHEMA pgc;
+CREATE SCHEMA isc;
+
+-- The database of who asks; set for each question.
+CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
+
+CREATE TABLE pgc.pg_namespace(oid UINTEGER, nspname VARCHAR, nspowner UINTEGER, nspacl VARCHAR[]);
+INSERT INTO pgc.pg_namespace VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, 'information_schema', 10, NULL);
+
+CREATE TABLE pgc.pg_class(
+  oid UINTEGER, relname VARCHAR, relnamespace UINTEGER, reltype UINTEGER, reloftype UINTEGER, relowner UINTEGER, relam UINTEGER, relfilenode UINTEGER, reltablespace UINTEGER, relpages INTEGER,
+  reltuples FLOAT, relallvisible INTEGER, reltoastrelid UINTEGER, relhasindex BOOLEAN, relisshared BOOLEAN, relpersistence VARCHAR, relkind VARCHAR, relnatts SMALLINT,
+  relchecks SMALLINT, relhasrules BOOLEAN, relhastriggers BOOLEAN, relhassubclass BOOLEAN, relrowsecurity BOOLEAN, relforcerowsecurity BOOLEAN,
+  relispopulated BOOLEAN, relreplident VARCHAR, relispartition BOOLEAN, relrewrite UINTEGER, relfrozenxid UINTEGER, relminmxid UINTEGER, relacl VARCHAR[], reloptions VARCHAR[],
+  relpartbound VARCHAR, relhasoids BOOLEAN, xmin UINTEGER);
+
+CREATE TABLE pgc.pg_attribute(
+  attrelid UINTEGER, attname VARCHAR, atttypid UINTEGER, attstattarget INTEGER, attlen SMALLINT, attnum SMALLINT, attndims INTEGER, attcacheoff INTEGER, atttypmod INTEGER,
+  attbyval BOOLEAN, attalign VARCHAR, attstorage VARCHAR, attcompression VARCHAR, attnotnull BOOLEAN, atthasdef BOOLEAN, atthasmissing BOOLEAN, attidentity VARCHAR,
+  attgenerated VARCHAR, attisdropped BOOLEAN, attislocal BOOLEAN, attinhcount INTEGER, attcollation UINTEGER, attacl VARCHAR[], attoptions VARCHAR[], attfdwoptions VARCHAR[],
+  attmissingval VARCHAR[], xmin UINTEGER);
+
+CREATE TABLE pgc.pg_type(
+  oid UINTEGER, typname VARCHAR, typnamespace UINTEGER, typowner UINTEGER, typlen SMALLINT, typbyval BOOLEAN, typtype VARCHAR, typcategory VARCHAR, typispreferred BOOLEAN,
+  typisdefined BOOLEAN, typdelim VARCHAR, typrelid UINTEGER, typsubscript VARCHAR, typelem UINTEGER, typarray UINTEGER, typinput VARCHAR, typoutput VARCHAR, typreceive VARCHAR, typsend VARCHAR,
+  typmodin VARCHAR, typmodout VARCHAR, typanalyze VARCHAR, typalign VARCHAR, typstorage VARCHAR, typnotnull BOOLEAN, typbasetype UINTEGER, typtypmod INTEGER, typndims INTEGER,
+  typcollation UINTEGER, typdefaultbin VARCHAR, typdefault VARCHAR, typacl VARCHAR[]);
+INSERT INTO pgc.pg_type
+  SELECT oid, name, 11, 10, len, len BETWEEN 1 AND 8, 'b', category, preferred, true, ',', 0, '-', 0, arr, name || 'in', name || 'out', name || 'recv', name || 'send',
+    '-', '-', '-', CASE WHEN len = 8 THEN 'd' ELSE 'i' END, CASE WHEN len < 0 THEN 'x' ELSE 'p' END, false, 0, -1, 0, CASE WHEN category = 'S' THEN 100 ELSE 0 END, NULL, NULL, NULL
+  FROM (VALUES (16, 'bool', 1, 'B', true, 1000), (17, 'bytea', -1, 'U', false, 1001), (18, 'char', 1, 'Z', false, 1002), (19, 'name', 64, 'S', false, 1003),
+    (20, 'int8', 8, 'N', false, 1016), (21, 'int2', 2, 'N', false, 1005), (23, 'int4', 4, 'N', false, 1007), (24, 'regproc', 4, 'N', false, 1008),
+    (25, 'text', -1, 'S', true, 1009), (26, 'oid', 4, 'N', true, 1028), (700, 'float4', 4, 'N', false, 1021), (701, 'float8', 8, 'N', true, 1022),
+    (1042, 'bpchar', -1, 'S', false, 1014), (1043, 'varchar', -1, 'S', false, 1015), (1082, 'date', 4, 'D', false, 1182), (1114, 'timestamp', 8, 'D', false, 1115),
+    (1184, 'timestamptz', 8, 'D', true, 1185), (1700, 'numeric', -1, 'N', false, 1231), (2205, 'regclass', 4, 'N', false, 2210), (2206, 'regtype', 4, 'N', false, 2211))
+    AS t(oid, name, len, category, preferred, arr);
+INSERT INTO pgc.pg_type
+  SELECT typarray, '_' || typname, 11, 10, -1, false, 'b', 'A', false, true, ',', 0, 'array_subscript_handler', oid, 0, 'array_in', 'array_out', 'array_recv', 'array_send',
+    '-', '-', '-', 'i', 'x', false, 0, -1, 0, typcollation, NULL, NULL, NULL FROM pgc.pg_type WHERE typarray > 0;
+
+CREATE TABLE pgc.pg_constraint(
+  oid UINTEGER, conname VARCHAR, connamespace UINTEGER, contype VARCHAR, condeferrable BOOLEAN, condeferred BOOLEAN, convalidated BOOLEAN, conrelid UINTEGER, contypid UINTEGER, conindid UINTEGER,
+  conparentid UINTEGER, confrelid UINTEGER, confupdtype VARCHAR, confdeltype VARCHAR, confmatchtype VARCHAR, conislocal BOOLEAN, coninhcount INTEGER, connoinherit BOOLEAN,
+  conkey SMALLINT[], confkey SMALLINT[], conpfeqop UINTEGER[], conppeqop UINTEGER[], conffeqop UINTEGER[], confdelsetcols SMALLINT[], conexclop UINTEGER[], conbin VARCHAR, consrc VARCHAR, definition VARCHAR);
+
+CREATE TABLE pgc.pg_index(
+  indexrelid UINTEGER, indrelid UINTEGER, indnatts SMALLINT, indnkeyatts SMALLINT, indisunique BOOLEAN, indnullsnotdistinct BOOLEAN, indisprimary BOOLEAN, indisexclusion BOOLEAN,
+  indimmediate BOOLEAN, indisclustered BOOLEAN, indisvalid BOOLEAN, indcheckxmin BOOLEAN, indisready BOOLEAN, indislive BOOLEAN, indisreplident BOOLEAN,
+  indkey SMALLINT[], indcollation UINTEGER[], indclass UINTEGER[], indoption SMALLINT[], indexprs VARCHAR, indpred VARCHAR, definition VARCHAR);
+
+CREATE TABLE pgc.pg_description(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, description VARCHAR);
+CREATE TABLE pgc.pg_shdescription(objoid UINTEGER, classoid UINTEGER, description VARCHAR);
+CREATE TABLE pgc.pg_attrdef(oid UINTEGER, adrelid UINTEGER, adnum SMALLINT, adbin VARCHAR, adsrc VARCHAR);
+CREATE TABLE pgc.pg_am(oid UINTEGER, amname VARCHAR, amhandler VARCHAR, amtype VARCHAR);
+INSERT INTO pgc.pg_am VALUES (2, 'heap', 'heap_tableam_handler', 't'), (403, 'btree', 'bthandler', 'i');
+CREATE TABLE pgc.pg_collation(oid UINTEGER, collname VARCHAR, collnamespace UINTEGER, collowner UINTEGER, collprovider VARCHAR, collisdeterministic BOOLEAN, collencoding INTEGER, collcollate VARCHAR, collctype VARCHAR, colliculocale VARCHAR, collversion VARCHAR);
+INSERT INTO pgc.pg_collation VALUES (100, 'default', 11, 10, 'd', true, -1, NULL, NULL, NULL, NULL), (950, 'C', 11, 10, 'c', true, -1, 'C', 'C', NULL, NULL);
+CREATE VIEW pgc.pg_database AS SELECT CAST(16000 AS UINTEGER) AS oid, pgc.here() AS datname, CAST(10 AS UINTEGER) AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate,
+  true AS datallowconn, -1 AS datconnlimit, CAST(0 AS UINTEGER) AS datfrozenxid, CAST(0 AS UINTEGER) AS datminmxid, CAST(1663 AS UINTEGER) AS dattablespace, 'C' AS datcollate, 'C' AS datctype,
+  CAST(NULL AS VARCHAR) AS daticulocale, CAST(NULL AS VARCHAR) AS datcollversion, CAST(NULL AS VARCHAR[]) AS datacl, CAST(0 AS UINTEGER) AS datlastsysoid;
+CREATE TABLE pgc.pg_roles(oid UINTEGER, rolname VARCHAR, rolsuper BOOLEAN, rolinherit BOOLEAN, rolcreaterole BOOLEAN, rolcreatedb BOOLEAN, rolcanlogin BOOLEAN, rolreplication BOOLEAN, rolconnlimit INTEGER, rolpassword VARCHAR, rolvaliduntil TIMESTAMP, rolbypassrls BOOLEAN, rolconfig VARCHAR[]);
+INSERT INTO pgc.pg_roles VALUES (10, 'federation', false, true, false, false, false, false, -1, '********', NULL, false, NULL);
+CREATE VIEW pgc.pg_authid AS SELECT * FROM pgc.pg_roles;
+CREATE VIEW pgc.pg_user AS SELECT rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb, rolsuper AS usesuper, rolreplication AS userepl, rolbypassrls AS usebypassrls, rolpassword AS passwd, rolvaliduntil AS valuntil, rolconfig AS useconfig FROM pgc.pg_roles;
+CREATE TABLE pgc.pg_group(groname VARCHAR, grosysid UINTEGER, grolist UINTEGER[]);
+CREATE TABLE pgc.pg_auth_members(oid UINTEGER, roleid UINTEGER, member UINTEGER, grantor UINTEGER, admin_option BOOLEAN, inherit_option BOOLEAN, set_option BOOLEAN);
+CREATE TABLE pgc.pg_tablespace(oid UINTEGER, spcname VARCHAR, spcowner UINTEGER, spcacl VARCHAR[], spcoptions VARCHAR[]);
+INSERT INTO pgc.pg_tablespace VALUES (1663, 'pg_default', 10, NULL, NULL);
+CREATE TABLE pgc.pg_settings(name VARCHAR, setting VARCHAR, unit VARCHAR, category VARCHAR, short_desc VARCHAR, extra_desc VARCHAR, context VARCHAR, vartype VARCHAR, source VARCHAR, min_val VARCHAR, max_val VARCHAR, enumvals VARCHAR[], boot_val VARCHAR, reset_val VARCHAR, sourcefile VARCHAR, sourceline INTEGER, pending_restart BOOLEAN);
+INSERT INTO pgc.pg_settings(name, setting) VALUES ('server_version', '15.0'), ('server_version_num', '150000'), ('max_index_keys', '32'), ('search_path', 'public'), ('TimeZone', 'UTC'), ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('max_identifier_length', '63'), ('default_transaction_isolation', 'repeatable read'), ('transaction_isolation', 'repeatable read'),
+  ('default_transaction_read_only', 'on'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('server_encoding', 'UTF8'), ('lc_collate', 'C'), ('lc_ctype', 'C'), ('bytea_output', 'hex'),
+  ('integer_datetimes', 'on'), ('is_superuser', 'off'), ('max_connections', '1000');
+CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UINTEGER[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN);
+CREATE TABLE pgc.pg_enum(oid UINTEGER, enumtypid UINTEGER, enumsortorder FLOAT, enumlabel VARCHAR);
+CREATE TABLE pgc.pg_inherits(inhrelid UINTEGER, inhparent UINTEGER, inhseqno INTEGER, inhdetachpending BOOLEAN);
+CREATE TABLE pgc.pg_trigger(oid UINTEGER, tgrelid UINTEGER, tgparentid UINTEGER, tgname VARCHAR, tgfoid UINTEGER, tgtype SMALLINT, tgenabled VARCHAR, tgisinternal BOOLEAN, tgconstrrelid UINTEGER, tgconstrindid UINTEGER, tgconstraint UINTEGER, tgdeferrable BOOLEAN, tginitdeferred BOOLEAN, tgnargs SMALLINT, tgattr SMALLINT[], tgargs VARCHAR, tgqual VARCHAR, tgoldtable VARCHAR, tgnewtable VARCHAR);
+CREATE TABLE pgc.pg_rewrite(oid UINTEGER, rulename VARCHAR, ev_class UINTEGER, ev_type VARCHAR, ev_enabled VARCHAR, is_instead BOOLEAN, ev_qual VARCHAR, ev_action VARCHAR);
+CREATE TABLE pgc.pg_depend(classid UINTEGER, objid UINTEGER, objsubid INTEGER, refclassid UINTEGER, refobjid UINTEGER, refobjsubid INTEGER, deptype VARCHAR);
+CREATE TABLE pgc.pg_policy(oid UINTEGER, polname VARCHAR, polrelid UINTEGER, polcmd VARCHAR, polpermissive BOOLEAN, polroles UINTEGER[], polqual VARCHAR, polwithcheck VARCHAR);
+CREATE TABLE pgc.pg_statistic_ext(oid UINTEGER, stxrelid UINTEGER, stxname VARCHAR, stxnamespace UINTEGER, stxowner UINTEGER, stxstattarget INTEGER, stxkeys SMALLINT[], stxkind VARCHAR[], stxexprs VARCHAR);
+CREATE TABLE pgc.pg_publication(oid UINTEGER, pubname VARCHAR, pubowner UINTEGER, puballtables BOOLEAN, pubinsert BOOLEAN, pubupdate BOOLEAN, pubdelete BOOLEAN, pubtruncate BOOLEAN, pubviaroot BOOLEAN);
+CREATE TABLE pgc.pg_publication_rel(oid UINTEGER, prpubid UINTEGER, prrelid UINTEGER, prqual VARCHAR, prattrs SMALLINT[]);
+CREATE TABLE pgc.pg_publication_namespace(oid UINTEGER, pnpubid UINTEGER, pnnspid UINTEGER);
+CREATE TABLE pgc.pg_foreign_table(ftrelid UINTEGER, ftserver UINTEGER, ftoptions VARCHAR[]);
+CREATE TABLE pgc.pg_foreign_server(oid UINTEGER, srvname VARCHAR, srvowner UINTEGER, srvfdw UINTEGER, srvtype VARCHAR, srvversion VARCHAR, srvacl VARCHAR[], srvoptions VARCHAR[]);
+CREATE TABLE pgc.pg_foreign_data_wrapper(oid UINTEGER, fdwname VARCHAR, fdwowner UINTEGER, fdwhandler UINTEGER, fdwvalidator UINTEGER, fdwacl VARCHAR[], fdwoptions VARCHAR[]);
+CREATE TABLE pgc.pg_extension(oid UINTEGER, extname VARCHAR, extowner UINTEGER, extnamespace UINTEGER, extrelocatable BOOLEAN, extversion VARCHAR, extconfig UINTEGER[], extcondition VARCHAR[]);
+CREATE TABLE pgc.pg_available_extensions(name VARCHAR, default_version VARCHAR, installed_version VARCHAR, comment VARCHAR);
+CREATE TABLE pgc.pg_event_trigger(oid UINTEGER, evtname VARCHAR, evtevent VARCHAR, evtowner UINTEGER, evtfoid UINTEGER, evtenabled VARCHAR, evttags VARCHAR[]);
+CREATE TABLE pgc.pg_language(tableoid UINTEGER, oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN, lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
+CREATE TABLE pgc.pg_range(rngtypid UINTEGER, rngsubtype UINTEGER, rngmultitypid UINTEGER, rngcollation UINTEGER, rngsubopc UINTEGER, rngcanonical UINTEGER, rngsubdiff UINTEGER);
+CREATE TABLE pgc.pg_sequence(seqrelid UINTEGER, seqtypid UINTEGER, seqstart BIGINT, seqincrement BIGINT, seqmax BIGINT, seqmin BIGINT, seqcache BIGINT, seqcycle BOOLEAN);
+CREATE TABLE pgc.pg_sequences(schemaname VARCHAR, sequencename VARCHAR, sequenceowner VARCHAR, data_type VARCHAR, start_value BIGINT, min_value BIGINT, max_value BIGINT, increment_by BIGINT, cycle BOOLEAN, cache_size BIGINT, last_value BIGINT);
+CREATE TABLE pgc.pg_partitioned_table(partrelid UINTEGER, partstrat VARCHAR, partnatts SMALLINT, partdefid UINTEGER, partattrs SMALLINT[], partclass UINTEGER[], partcollation UINTEGER[], partexprs VARCHAR);
+CREATE TABLE pgc.pg_opclass(oid UINTEGER, opcmethod UINTEGER, opcname VARCHAR, opcnamespace UINTEGER, opcowner UINTEGER, opcfamily UINTEGER, opcintype UINTEGER, opcdefault BOOLEAN, opckeytype UINTEGER);
+CREATE TABLE pgc.pg_operator(oid UINTEGER, oprname VARCHAR, oprnamespace UINTEGER, oprowner UINTEGER, oprkind VARCHAR, oprcanmerge BOOLEAN, oprcanhash BOOLEAN, oprleft UINTEGER, oprright UINTEGER, oprresult UINTEGER, oprcom UINTEGER, oprnegate UINTEGER, oprcode UINTEGER, oprrest UINTEGER, oprjoin UINTEGER);
+CREATE TABLE pgc.pg_aggregate(aggfnoid UINTEGER, aggkind VARCHAR, aggnumdirectargs SMALLINT);
+CREATE TABLE pgc.pg_cast(oid UINTEGER, castsource UINTEGER, casttarget UINTEGER, castfunc UINTEGER, castcontext VARCHAR, castmethod VARCHAR);
+CREATE TABLE pgc.pg_conversion(oid UINTEGER, conname VARCHAR, connamespace UINTEGER, conowner UINTEGER, conforencoding INTEGER, contoencoding INTEGER, conproc UINTEGER, condefault BOOLEAN);
+CREATE TABLE pgc.pg_db_role_setting(setdatabase UINTEGER, setrole UINTEGER, setconfig VARCHAR[]);
+CREATE TABLE pgc.pg_default_acl(oid UINTEGER, defaclrole UINTEGER, defaclnamespace UINTEGER, defaclobjtype VARCHAR, defaclacl VARCHAR[]);
+CREATE TABLE pgc.pg_seclabel(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, provider VARCHAR, label VARCHAR);
+CREATE TABLE pgc.pg_ts_config(oid UINTEGER, cfgname VARCHAR, cfgnamespace UINTEGER, cfgowner UINTEGER, cfgparser UINTEGER);
+CREATE TABLE pgc.pg_ts_dict(oid UINTEGER, dictname VARCHAR, dictnamespace UINTEGER, dictowner UINTEGER, dicttemplate UINTEGER, dictinitoption VARCHAR);
+CREATE TABLE pgc.pg_ts_parser(oid UINTEGER, prsname VARCHAR, prsnamespace UINTEGER, prsstart VARCHAR, prstoken VARCHAR, prsend VARCHAR, prsheadline VARCHAR, prslextype VARCHAR);
+CREATE TABLE pgc.pg_ts_template(oid UINTEGER, tmplname VARCHAR, tmplnamespace UINTEGER, tmplinit VARCHAR, tmpllexize VARCHAR);
+CREATE TABLE pgc.pg_user_mappings(umid UINTEGER, srvid UINTEGER, srvname VARCHAR, umuser UINTEGER, usename VARCHAR, umoptions VARCHAR[]);
+CREATE TABLE pgc.pg_opfamily(oid UINTEGER, opfmethod UINTEGER, opfname VARCHAR, opfnamespace UINTEGER, opfowner UINTEGER);
+CREATE TABLE pgc.pg_amop(oid UINTEGER, amopfamily UINTEGER, amoplefttype UINTEGER, amoprighttype UINTEGER, amopstrategy SMALLINT, amoppurpose VARCHAR, amopopr UINTEGER, amopmethod UINTEGER, amopsortfamily UINTEGER);
+CREATE TABLE pgc.pg_amproc(oid UINTEGER, amprocfamily UINTEGER, amproclefttype UINTEGER, amprocrighttype UINTEGER, amprocnum SMALLINT, amproc UINTEGER);
+CREATE TABLE pgc.pg_subscription(oid UINTEGER, subdbid UINTEGER, subname VARCHAR, subowner UINTEGER, subenabled BOOLEAN, subpublications VARCHAR[]);
+CREATE TABLE pgc.pg_largeobject_metadata(oid UINTEGER, lomowner UINTEGER, lomacl VARCHAR[]);
+CREATE TABLE pgc.pg_parameter_acl(oid UINTEGER, parname VARCHAR, paracl VARCHAR[]);
+CREATE TABLE pgc.pg_locks(locktype VARCHAR, database UINTEGER, relation UINTEGER, pid INTEGER, mode VARCHAR, granted BOOLEAN);
+CREATE TABLE pgc.pg_stat_activity(datid UINTEGER, datname VARCHAR, pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, backend_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP, wait_event_type VARCHAR, wait_event VARCHAR, state VARCHAR, query VARCHAR, backend_type VARCHAR);
+CREATE TABLE pgc.pg_stat_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, idx_scan BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT);
+CREATE TABLE pgc.pg_matviews(schemaname VARCHAR, matviewname VARCHAR, matviewowner VARCHAR, tablespace VARCHAR, hasindexes BOOLEAN, ispopulated BOOLEAN, definition VARCHAR);
+CREATE TABLE pgc.pg_views(schemaname VARCHAR, viewname VARCHAR, viewowner VARCHAR, definition VARCHAR);
+CREATE TABLE pgc.pg_timezone_names(name VARCHAR, abbrev VARCHAR, utc_offset VARCHAR, is_dst BOOLEAN);
+CREATE TABLE pgc.pg_stat_ssl(pid INTEGER, ssl BOOLEAN, version VARCHAR, cipher VARCHAR);
+CREATE VIEW pgc.pg_tables AS SELECT n.nspname AS schemaname, c.relname AS tablename, 'federation' AS tableowner, CAST(NULL AS VARCHAR) AS tablespace, c.relhasindex AS hasindexes, false AS hasrules, false AS hastriggers, false AS rowsecurity
+  FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
+CREATE VIEW pgc.pg_indexes AS SELECT n.nspname AS schemaname, t.relname AS tablename, c.relname AS indexname, CAST(NULL AS VARCHAR) AS tablespace, i.definition AS indexdef
+  FROM pgc.pg_index i JOIN pgc.pg_class c ON c.oid = i.indexrelid JOIN pgc.pg_class t ON t.oid = i.indrelid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace;
+
+-- What functions look up. A macro's argument is a column of the caller's, such as oid, which must
+-- not be taken for one of the table that the macro reads: so no name here is one of PostgreSQL's.
+CREATE SCHEMA own;
+CREATE VIEW own.classes AS SELECT oid AS oid_, relname AS name_ FROM pgc.pg_class;
+CREATE VIEW own.types AS SELECT oid AS oid_, typname AS name_ FROM pgc.pg_type;
+CREATE VIEW own.constraints AS SELECT oid AS oid_, definition AS text_ FROM pgc.pg_constraint;
+CREATE VIEW own.indexes AS SELECT indexrelid AS oid_, indrelid AS table_, indkey AS key_, definition AS text_ FROM pgc.pg_index;
+CREATE VIEW own.attributes AS SELECT attrelid AS table_, attnum AS number_, attname AS name_ FROM pgc.pg_attribute;
+CREATE VIEW own.descriptions AS SELECT objoid AS object_, objsubid AS column_, description AS text_ FROM pgc.pg_description;
+
+-- Functions. The first argument of those that depend on who asks is put in by the caller.
+
+CREATE MACRO pgc.version() AS 'PostgreSQL 15.0 (Intramuros, a federation behind PostgreSQL''s protocol)';
+CREATE MACRO pgc.current_database(x) AS x;
+CREATE MACRO pgc.current_catalog(x) AS x;
+CREATE MACRO pgc.current_user(x) AS x;
+CREATE MACRO pgc.session_user(x) AS x;
+CREATE MACRO pgc.current_role(x) AS x;
+CREATE MACRO pgc.user(x) AS x;
+CREATE MACRO pgc.current_schema(x) AS x;
+CREATE MACRO pgc.current_setting(x) AS x;
+CREATE MACRO pgc.set_config(a, b, c) AS b;
+CREATE MACRO pgc.current_schemas(x) AS CASE WHEN x THEN ['pg_catalog', 'public'] ELSE ['public'] END;
+CREATE MACRO pgc.pg_backend_pid() AS 1;
+CREATE MACRO pgc.pg_client_encoding() AS 'UTF8';
+CREATE MACRO pgc.getdatabaseencoding() AS 'UTF8';
+CREATE MACRO pgc.pg_encoding_to_char(x) AS 'UTF8';
+CREATE MACRO pgc.pg_char_to_encoding(x) AS 6;
+CREATE MACRO pgc.pg_get_function_sqlbody(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_is_in_recovery() AS false;
+CREATE MACRO pgc.pg_my_temp_schema() AS CAST(0 AS UINTEGER);
+CREATE MACRO pgc.pg_is_other_temp_schema(x) AS false;
+CREATE MACRO pgc.txid_current() AS CAST(1 AS BIGINT);
+CREATE MACRO pgc.inet_server_addr() AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.inet_server_port() AS CAST(NULL AS INTEGER);
+CREATE MACRO pgc.quote_ident(x) AS CASE WHEN regexp_full_match(x, '[a-z_][a-z0-9_]*') THEN x ELSE '"' || replace(x, '"', '""') || '"' END;
+CREATE MACRO pgc.quote_literal(x) AS '''' || replace(x, '''', '''''') || '''';
+CREATE MACRO pgc.format_type(t, m) AS (SELECT CASE x.name_ WHEN 'bool' THEN 'boolean' WHEN 'int8' THEN 'bigint' WHEN 'int4' THEN 'integer' WHEN 'int2' THEN 'smallint'
+  WHEN 'float8' THEN 'double precision' WHEN 'float4' THEN 'real' WHEN 'timestamp' THEN 'timestamp without time zone' WHEN 'timestamptz' THEN 'timestamp with time zone'
+  WHEN 'varchar' THEN 'character varying' WHEN 'bpchar' THEN 'character' WHEN 'char' THEN '"char"' ELSE x.name_ END FROM own.types x WHERE x.oid_ = t);
+CREATE MACRO pgc.regclass_name(o) AS COALESCE((SELECT x.name_ FROM own.classes x WHERE x.oid_ = o), CAST(o AS VARCHAR));
+CREATE MACRO pgc.to_regclass(n) AS (SELECT x.oid_ FROM own.classes x WHERE x.name_ = replace(replace(n, '"', ''), 'public.', ''));
+CREATE MACRO pgc.to_regtype(n) AS (SELECT x.oid_ FROM own.types x WHERE x.name_ = n);
+CREATE MACRO pgc.pg_table_is_visible(x) AS true;
+CREATE MACRO pgc.pg_type_is_visible(x) AS true;
+CREATE MACRO pgc.pg_function_is_visible(x) AS true;
+CREATE MACRO pgc.pg_operator_is_visible(x) AS true;
+CREATE MACRO pgc.pg_collation_is_visible(x) AS true;
+CREATE MACRO pgc.pg_conversion_is_visible(x) AS true;
+CREATE MACRO pgc.pg_opclass_is_visible(x) AS true;
+CREATE MACRO pgc.pg_opfamily_is_visible(x) AS true;
+CREATE MACRO pgc.pg_statistics_obj_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_config_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_dict_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_parser_is_visible(x) AS true;
+CREATE MACRO pgc.pg_ts_template_is_visible(x) AS true;
+CREATE MACRO pgc.array_upper(a, n) AS CASE WHEN len(a) > 0 THEN CAST(len(a) AS INTEGER) END;
+CREATE MACRO pgc.array_lower(a, n) AS CASE WHEN len(a) > 0 THEN 1 END;
+CREATE MACRO pgc.pg_get_userbyid(x) AS 'federation';
+CREATE MACRO pgc.pg_get_expr(a, b) AS CAST(NULL AS VARCHAR), (a, b, c) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_constraintdef(o) AS (SELECT x.text_ FROM own.constraints x WHERE x.oid_ = o), (o, pretty) AS (SELECT x.text_ FROM own.constraints x WHERE x.oid_ = o);
+CREATE MACRO pgc.pg_get_indexdef(o) AS (SELECT x.text_ FROM own.indexes x WHERE x.oid_ = o),
+  (o, n, pretty) AS (SELECT CASE WHEN n = 0 THEN x.text_ ELSE (SELECT a.name_ FROM own.attributes a WHERE a.table_ = x.table_ AND a.number_ = x.key_[n]) END FROM own.indexes x WHERE x.oid_ = o);
+CREATE MACRO pgc.pg_get_viewdef(o) AS CAST(NULL AS VARCHAR), (o, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_partkeydef(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_ruledef(o) AS CAST(NULL AS VARCHAR), (o, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_triggerdef(o) AS CAST(NULL AS VARCHAR), (o, p) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_function_result(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_function_arguments(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_function_identity_arguments(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_functiondef(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_statisticsobjdef_columns(o) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_get_serial_sequence(a, b) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc.pg_relation_is_publishable(o) AS false;
+CREATE MACRO pgc.pg_relation_size(o) AS CAST(0 AS BIGINT), (o, f) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_table_size(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_indexes_size(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_total_relation_size(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_database_size(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_tablespace_size(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.pg_tablespace_location(o) AS '';
+CREATE MACRO pgc.pg_size_pretty(n) AS CAST(n AS VARCHAR) || ' bytes';
+CREATE MACRO pgc.pg_stat_get_numscans(o) AS CAST(0 AS BIGINT);
+CREATE MACRO pgc.has_table_privilege(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.has_any_column_privilege(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.has_column_privilege(a, b, c) AS true, (a, b, c, d) AS true;
+CREATE MACRO pgc.has_schema_privilege(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.has_database_privilege(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.has_function_privilege(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.pg_has_role(a, b) AS true, (a, b, c) AS true;
+CREATE MACRO pgc.obj_description(o) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0), (o, c) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0);
+CREATE MACRO pgc.col_description(o, n) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = n);
+CREATE MACRO pgc.shobj_description(o, c) AS CAST(NULL AS VARCHAR);
+CREATE MACRO pgc._pg_expandarray(a) AS unnest(list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i}));
+CREATE MACRO pgc.pg_partition_ancestors(x) AS unnest(CAST([] AS UINTEGER[]));
+CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid, CAST(NULL AS BIGINT) AS ordinality WHERE false;
+CREATE MACRO pgc.pg_get_publication_tables(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
+CREATE MACRO pgc.pg_get_keywords() AS TABLE SELECT CAST(NULL AS VARCHAR) AS word, CAST(NULL AS VARCHAR) AS catcode, CAST(NULL AS VARCHAR) AS catdesc WHERE false;
+CREATE MACRO pgc.pg_timezone_abbrevs() AS TABLE SELECT CAST(NULL AS VARCHAR) AS abbrev WHERE false;
+
+-- The information schema.
+
+CREATE VIEW isc.schemata AS SELECT pgc.here() AS catalog_name, nspname AS schema_name, 'federation' AS schema_owner, CAST(NULL AS VARCHAR) AS default_character_set_name FROM pgc.pg_namespace;
+CREATE VIEW isc.tables AS SELECT pgc.here() AS table_catalog, 'public' AS table_schema, relname AS table_name, 'BASE TABLE' AS table_type, CAST(NULL AS VARCHAR) AS self_referencing_column_name,
+  CAST(NULL AS VARCHAR) AS reference_generation, 'NO' AS is_insertable_into, 'NO' AS is_typed, CAST(NULL AS VARCHAR) AS commit_action FROM pgc.pg_class WHERE relkind = 'r';
+CREATE VIEW isc.columns AS SELECT pgc.here() AS table_catalog, 'public' AS table_schema, c.relname AS table_name, a.attname AS column_name, CAST(a.attnum AS INTEGER) AS ordinal_position,
+  CAST(NULL AS VARCHAR) AS column_default, CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, pgc.format_type(a.atttypid, -1) AS data_type,
+  CAST(NULL AS INTEGER) AS character_maximum_length, CASE WHEN a.atttypid = 25 THEN 1073741824 END AS character_octet_length,
+  CASE a.atttypid WHEN 20 THEN 64 WHEN 701 THEN 53 END AS numeric_precision, CASE a.atttypid WHEN 20 THEN 2 WHEN 701 THEN 2 END AS numeric_precision_radix,
+  CASE a.atttypid WHEN 20 THEN 0 END AS numeric_scale, CASE WHEN a.atttypid = 1114 THEN 6 WHEN a.atttypid = 1082 THEN 0 END AS datetime_precision,
+  CAST(NULL AS VARCHAR) AS interval_type, CAST(NULL AS VARCHAR) AS character_set_name, CAST(NULL AS VARCHAR) AS collation_catalog, CAST(NULL AS VARCHAR) AS collation_schema, CAST(NULL AS VARCHAR) AS collation_name,
+  CAST(NULL AS VARCHAR) AS domain_catalog, CAST(NULL AS VARCHAR) AS domain_schema, CAST(NULL AS VARCHAR) AS domain_name, pgc.here() AS udt_catalog, 'pg_catalog' AS udt_schema, t.typname AS udt_name,
+  CAST(a.attnum AS VARCHAR) AS dtd_identifier, 'NO' AS is_self_referencing, 'NO' AS is_identity, CAST(NULL AS VARCHAR) AS identity_generation, 'NEVER' AS is_generated, CAST(NULL AS VARCHAR) AS generation_expression, 'NO' AS is_updatable
+  FROM pgc.pg_attribute a JOIN pgc.pg_class c ON c.oid = a.attrelid JOIN pgc.pg_type t ON t.oid = a.atttypid WHERE c.relkind = 'r';
+CREATE VIEW isc.table_constraints AS SELECT pgc.here() AS constraint_catalog, 'public' AS constraint_schema, k.conname AS constraint_name, pgc.here() AS table_catalog, 'public' AS table_schema,
+  c.relname AS table_name, CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'FOREIGN KEY' END AS constraint_type, 'NO' AS is_deferrable, 'NO' AS initially_deferred, 'YES' AS enforced
+  FROM pgc.pg_constraint k JOIN pgc.pg_class c ON c.oid = k.conrelid;
+CREATE VIEW isc.key_column_usage AS SELECT pgc.here() AS constraint_catalog, 'public' AS constraint_schema, k.conname AS constraint_name, pgc.here() AS table_catalog, 'public' AS table_schema,
+  c.relname AS table_name, a.attname AS column_name, k.i AS ordinal_position, CASE WHEN k.contype = 'f' THEN k.i END AS position_in_unique_constraint
+  FROM (SELECT *, unnest(conkey) AS attnum, unnest(range(1, len(conkey) + 1)) AS i FROM pgc.pg_constraint) k JOIN pgc.pg_class c ON c.oid = k.conrelid
+  JOIN pgc.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.attnum;
+CREATE VIEW isc.constraint_column_usage AS SELECT pgc.here() AS table_catalog, 'public' AS table_schema, c.relname AS table_name, a.attname AS column_name, pgc.here() AS constraint_catalog,
+  'public' AS constraint_schema, k.conname AS constraint_name
+  FROM (SELECT *, CASE contype WHEN 'f' THEN confrelid ELSE conrelid END AS at, unnest(CASE contype WHEN 'f' THEN confkey ELSE conkey END) AS attnum FROM pgc.pg_constraint) k
+  JOIN pgc.pg_class c ON c.oid = k.at JOIN pgc.pg_attribute a ON a.attrelid = k.at AND a.attnum = k.attnum;
+CREATE VIEW isc.referential_constraints AS SELECT pgc.here() AS constraint_catalog, 'public' AS constraint_schema, k.conname AS constraint_name, pgc.here() AS unique_constraint_catalog,
+  'public' AS unique_constraint_schema, p.conname AS unique_constraint_name, 'NONE' AS match_option, 'NO ACTION' AS update_rule, 'NO ACTION' AS delete_rule
+  FROM pgc.pg_constraint k LEFT JOIN pgc.pg_constraint p ON p.conrelid = k.confrelid AND p.contype = 'p' WHERE k.contype = 'f';
+CREATE VIEW isc.views AS SELECT pgc.here() AS table_catalog, 'public' AS table_schema, relname AS table_name, CAST(NULL AS VARCHAR) AS view_definition FROM pgc.pg_class WHERE false;
+CREATE VIEW isc.routines AS SELECT pgc.here() AS routine_catalog, 'public' AS routine_schema, proname AS routine_name, 'FUNCTION' AS routine_type, proname AS specific_name FROM pgc.pg_proc WHERE false;
+CREATE VIEW isc.sequences AS SELECT pgc.here() AS sequence_catalog, 'public' AS sequence_schema, relname AS sequence_name FROM pgc.pg_class WHERE false;
+CREATE VIEW isc.table_privileges AS SELECT 'federation' AS grantor, 'PUBLIC' AS grantee, table_catalog, table_schema, table_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable, 'YES' AS with_hierarchy FROM isc.tables;
+CREATE VIEW isc.role_table_grants AS SELECT * FROM isc.table_privileges;
+CREATE VIEW isc.column_privileges AS SELECT 'federation' AS grantor, 'PUBLIC' AS grantee, table_catalog, table_schema, table_name, column_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable FROM isc.columns;

@@ -1,0 +1,99 @@
+package postgres
+
+import (
+	"errors"
+	"log/slog"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// stateOf gives a code's SQLSTATE.
+func stateOf(code coordinator.Code) string {
+	switch code {
+	case coordinator.CodeUnauthorized:
+		return "28P01" // invalid_password
+	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
+		return "42501" // insufficient_privilege
+	case coordinator.CodeBudgetExhausted:
+		return "53400" // configuration_limit_exceeded
+	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
+		return "57P03" // cannot_connect_now
+	case coordinator.CodeHospitalFailed:
+		return "58000" // system_error
+	case coordinator.CodeTimeout, coordinator.CodeCanceled:
+		return "57014" // query_canceled
+	case coordinator.CodeInvalidRequest:
+		return "22023" // invalid_parameter_value
+	case coordinator.CodeTooLong:
+		return "54000" // program_limit_exceeded
+	case coordinator.CodeInternal:
+		return "XX000"
+	}
+	switch planner.Code(code) {
+	case planner.CodeSyntax:
+		return "42601"
+	case planner.CodeNotSupported, planner.CodeRowLevel:
+		return "0A000" // feature_not_supported
+	case planner.CodeTable:
+		return "42P01"
+	case planner.CodeColumn:
+		return "42703"
+	case planner.CodeAmbiguous:
+		return "42702"
+	case planner.CodeFunction:
+		return "42883"
+	case planner.CodeType:
+		return "42804"
+	case planner.CodeNotGrouped, planner.CodeMisplaced:
+		return "42803"
+	case planner.CodeParameter, planner.CodeAccuracy:
+		return "22023"
+	case planner.CodeTooLarge:
+		return "54000"
+	}
+	return "42000"
+}
+
+// explained gives the error that a researcher reads; what else there is stays in the log.
+func (c *conn) explained(err error) *coordinator.Error {
+	var e *coordinator.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, dictionary.ErrNotCovered):
+		e = &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: err.Error()}
+	default:
+		c.server.log.Error("message ended by a fault", slog.Any("error", err))
+		e = &coordinator.Error{Code: coordinator.CodeInternal, Message: "the coordinator met a fault of its own"}
+	}
+	return e
+}
+
+// fail writes an error. text is the whole text that the client sent, in which the
+// statement begins at start.
+func (c *conn) fail(err error, text string, start int) {
+	e := c.explained(err)
+	r := &pgproto3.ErrorResponse{
+		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: stateOf(e.Code), Message: string(e.Code) + ": " + e.Message, Hint: e.Hint,
+	}
+	if e.Line > 0 {
+		r.Position = int32(utf8.RuneCountInString(text[:min(start+e.Offset, len(text))]) + 1) //nolint:gosec // a message is at most 1 MiB
+	}
+	for _, h := range e.Hospitals {
+		if r.Detail != "" {
+			r.Detail += "\n"
+		}
+		r.Detail += h.Name + " " + h.Why + " (" + h.Code + ")"
+	}
+	if e.Charged {
+		if r.Detail != "" {
+			r.Detail += "\n"
+		}
+		r.Detail += "The study has paid for the query nonetheless."
+	}
+	c.backend.Send(r)
+}

@@ -1,0 +1,158 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+)
+
+// Asker is the part of a coordinator that a query needs. Its errors are of type
+// *coordinator.Error.
+type Asker interface {
+	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
+	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
+}
+
+// Admitter tells who bears a token, and whether a study is theirs. Its errors are of
+// type *coordinator.Error.
+type Admitter interface {
+	Authenticate(ctx context.Context, token string) (coordinator.Researcher, error)
+	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
+}
+
+// maxConnections is how many clients may be connected at once.
+const maxConnections = 1000
+
+// Server is a front door.
+type Server struct {
+	asker      Asker
+	admitter   Admitter
+	dictionary *dictionary.Dictionary
+	tls        *tls.Config
+	log        *slog.Logger
+
+	mu      sync.Mutex
+	closing bool
+	conns   map[uint32]*conn // by process id, as PostgreSQL calls it
+	idle    sync.WaitGroup   // of conns
+	close   func()           // the listener
+}
+
+// NewServer makes the door; conf is for TLS. The dictionary stays the caller's.
+func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *tls.Config, log *slog.Logger) *Server {
+	conf = conf.Clone()
+	conf.NextProtos = []string{"postgresql"}
+	return &Server{asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, conns: map[uint32]*conn{}}
+}
+
+// Serve answers until Shutdown. It closes the listener.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	s.mu.Lock()
+	s.close = func() { l.Close() }
+	closing := s.closing
+	s.mu.Unlock()
+	if closing {
+		return nil
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.closing && errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if !s.start(c) {
+			c.Close()
+		}
+	}
+}
+
+// start serves one client in a goroutine of its own.
+func (s *Server) start(client net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || len(s.conns) >= maxConnections {
+		return false
+	}
+	c := &conn{server: s, id: s.freeID()}
+	rand.Read(c.secret[:]) // never fails
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.client = client
+	s.conns[c.id] = c
+	s.idle.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.conns, c.id)
+			s.mu.Unlock()
+		}()
+		c.serve()
+	})
+	return true
+}
+
+// freeID draws an id that no other connection has.
+func (s *Server) freeID() uint32 {
+	for {
+		var b [4]byte
+		rand.Read(b[:]) // never fails
+		id := binary.BigEndian.Uint32(b[:]) >> 1
+		if _, taken := s.conns[id]; !taken && id != 0 {
+			return id
+		}
+	}
+}
+
+// cancel cancels what the connection of that id and secret runs.
+func (s *Server) cancel(id uint32, secret []byte) {
+	s.mu.Lock()
+	c := s.conns[id]
+	s.mu.Unlock()
+	if c != nil && subtle.ConstantTimeCompare(c.secret[:], secret) == 1 {
+		c.stop()
+	}
+}
+
+// Shutdown takes no more clients, sends away those that ask nothing, and waits for
+// what is under way; when ctx ends it cancels that, at the hospitals too.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	if s.close != nil {
+		s.close()
+	}
+	for _, c := range s.conns {
+		c.leave()
+	}
+	s.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		s.idle.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for _, c := range s.conns {
+		c.cancel()
+		c.hangUp()
+	}
+	s.mu.Unlock()
+	<-drained
+	return nil
+}

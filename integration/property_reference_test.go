@@ -1,0 +1,222 @@
+package integration
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/big"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// The reference: what the nodes compute and the coordinator adds up, as the doc.go of internal/fragment defines it,
+// without any SQL. It is slow, and has nothing in common with the engines but fragment.Evaluate.
+
+// defect is a mistake that a node or the coordinator could make, to see that the properties notice.
+type defect int
+
+const (
+	sound       defect = iota
+	unclamped          // sums without their bounds and weights
+	countless          // all rows of a patient count
+	ignoredL0          // sums are of all groups of a patient, counts of those that were chosen
+	floatingSum        // a sum in floating point, whose order depends on who else is there
+)
+
+// vectors computes the exact vector of each group, over all hospitals.
+func vectors(p *planner.Plan, c *catalog.Catalog, w *world, d defect) map[string]planner.Cell {
+	cells := map[string]planner.Cell{}
+	if len(p.Fragment.Keys) == 0 {
+		cells["[]"] = planner.Cell{Noisy: make([]int64, p.Fragment.Width())}
+	}
+	for _, h := range w.hospitals {
+		for _, g := range partials(p, c, w, h, d) {
+			k := fmt.Sprintf("%q", g.keys)
+			cell, ok := cells[k]
+			if !ok {
+				cell = planner.Cell{Keys: g.keys, Noisy: make([]int64, len(g.parts))}
+				cells[k] = cell
+			}
+			for i, x := range g.parts {
+				cell.Noisy[i] += x
+			}
+		}
+	}
+	for k, cell := range cells {
+		cells[k] = planner.Cell{Keys: cell.Keys, Noisy: coordinates(p, cell.Noisy)}
+	}
+	return cells
+}
+
+// contribution is one patient's part in one group, at one hospital.
+type contribution struct {
+	patient value.Value
+	keys    []value.Value
+	choice  uint64 // which groups of a patient are kept: those of the lowest
+	rows    [][]value.Value
+	parts   []int64
+}
+
+func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d defect) []*contribution {
+	f := p.Fragment
+	// One row a row that counts: the patient, the keys, each partial's argument.
+	read := &fragment.Derived{Relations: f.Relations, Filter: f.Filter}
+	add := func(e *fragment.Expr) {
+		read.Columns = append(read.Columns, fragment.Output{Name: fmt.Sprint(len(read.Columns)), Expr: e})
+	}
+	add(f.Patient)
+	for _, k := range f.Keys {
+		add(k.Expr)
+	}
+	for _, partial := range f.Partials {
+		if partial.Expr == nil {
+			add(fragment.Literal(value.Bool(true)))
+		} else {
+			add(partial.Expr)
+		}
+	}
+	known := map[string]fragment.Rows{}
+	rows := read.Evaluate(func(table string) fragment.Rows {
+		if _, ok := known[table]; !ok {
+			known[table] = w.rows(c, hospital, table)
+		}
+		return known[table]
+	}, hospital)
+	groups := map[string]*contribution{}
+	var all []*contribution
+rows:
+	for _, r := range rows.Values {
+		keys := r[1 : 1+len(f.Keys)]
+		if r[0].IsNull() {
+			continue
+		}
+		for i, k := range f.Keys {
+			if k.Domain != nil && !slices.Contains(k.Domain, keys[i]) {
+				continue rows
+			}
+		}
+		id := fmt.Sprintf("%q %q", r[0], keys)
+		g, ok := groups[id]
+		if !ok {
+			hash := fnv.New64a()
+			fmt.Fprintf(hash, "a secret of %s, %s", hospital, id)
+			g = &contribution{patient: r[0], keys: keys, choice: hash.Sum64()}
+			groups[id] = g
+			all = append(all, g)
+		}
+		g.rows = append(g.rows, r[1+len(f.Keys):])
+	}
+	slices.SortFunc(all, func(a, b *contribution) int { return int(b2i(a.choice > b.choice)) - int(b2i(a.choice < b.choice)) })
+	taken := map[value.Value]int{}
+	for _, g := range all {
+		taken[g.patient]++
+		for i, partial := range f.Partials {
+			k := int64(p.Proof.Rows)
+			if d == countless {
+				k = math.MaxInt32
+			}
+			part := share(partial, k, g.rows, i, d)
+			if taken[g.patient] > p.Proof.Groups && (d != ignoredL0 || partial.Kind != fragment.PartialSum) {
+				clear(part)
+			}
+			g.parts = append(g.parts, part...)
+		}
+	}
+	if d == floatingSum {
+		addFloating(f, all)
+	}
+	return all
+}
+
+func b2i(b bool) int8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// share is a patient's part of one partial aggregate in one group.
+func share(p fragment.Partial, k int64, rows [][]value.Value, column int, d defect) []int64 {
+	counts := make([]*big.Int, p.Width())
+	for i := range counts {
+		counts[i] = new(big.Int)
+	}
+	c := int64(0)
+	for _, r := range rows {
+		v := r[column]
+		if v.IsNull() || p.Kind == fragment.PartialPatients && !v.True() {
+			continue
+		}
+		c++
+		switch {
+		case p.Grid != nil:
+			x := math.Floor(math.Ldexp(v.Float64(), p.Grid.Shift) + 0.5)
+			if d != unclamped {
+				x = math.Max(float64(p.Grid.Lower), math.Min(float64(p.Grid.Upper), x))
+			} else {
+				x = math.Max(-1e15, math.Min(1e15, 8*x)) // as if the catalog's bounds were wrong, too
+			}
+			counts[0].Add(counts[0], big.NewInt(int64(x)-p.Grid.Center))
+		case p.Buckets != nil:
+			counts[p.Buckets.Leaf(v.Float64())].Add(counts[p.Buckets.Leaf(v.Float64())], big.NewInt(p.Buckets.Row()))
+		}
+	}
+	part := make([]int64, len(counts))
+	for i, s := range counts {
+		switch p.Kind {
+		case fragment.PartialPatients:
+			part[i] = min(c, 1)
+		case fragment.PartialRows, fragment.PartialValues:
+			part[i] = min(c, k)
+		default:
+			if c > k && d != unclamped {
+				s.Mul(s, big.NewInt(k))
+				s.Quo(s, big.NewInt(c)) // toward zero
+			}
+			part[i] = s.Int64()
+		}
+	}
+	return part
+}
+
+// addFloating adds each sum in 32-bit floating point over the patients of a group, in an order that depends on how many they are,
+// and leaves the whole with the first.
+func addFloating(f *fragment.Fragment, all []*contribution) {
+	groups := map[string][]*contribution{}
+	for _, g := range all {
+		k := fmt.Sprintf("%q", g.keys)
+		groups[k] = append(groups[k], g)
+	}
+	for _, group := range groups {
+		at := 0
+		for _, p := range f.Partials {
+			if p.Grid != nil {
+				sum := float32(0)
+				for i := range group {
+					g := group[i]
+					if len(group)%2 == 0 {
+						g = group[len(group)-1-i]
+					}
+					sum += float32(g.parts[at])
+					g.parts[at] = 0
+				}
+				group[0].parts[at] = int64(sum)
+			}
+			at += p.Width()
+		}
+	}
+}
+
+// coordinates is the vector that would be released of one group.
+func coordinates(p *planner.Plan, partials []int64) []int64 {
+	var all []int64
+	for i, partial := range p.Fragment.Partials {
+		all = append(all, p.Coordinates(i, partials[:partial.Width()])...)
+		partials = partials[partial.Width():]
+	}
+	return all
+}

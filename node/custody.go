@@ -1,0 +1,192 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// keepEvery is how often an idle coordinator's checkpoint is written down; after a query, always.
+const keepEvery = 10 * time.Minute
+
+// custody is what this node and the coordinator vouch for to each other about their ledgers.
+type custody struct {
+	key         ed25519.PrivateKey // signs this node's checkpoints
+	coordinator ed25519.PublicKey
+	owner       string // of the coordinator's ledger
+	ahead       string // file for the checkpoint that shows what this ledger lacks
+	log         *slog.Logger
+
+	state *custodyState
+}
+
+type custodyState struct {
+	mu     sync.Mutex
+	seen   string // the signature of the last checkpoint of ours that was found good
+	broken error  // why nothing is answered, until the node is started again
+}
+
+func openCustody(c Config, log *slog.Logger) (custody, error) {
+	out := custody{owner: "coordinator " + c.Federation, ahead: c.Ledger + ".ahead.json", log: log, state: &custodyState{}}
+	var err error
+	if out.key, err = pki.OpenSigningKey(c.Ledger); err != nil {
+		return out, err
+	}
+	if out.coordinator, err = pki.LoadPublicKey(c.CoordinatorKey); err != nil {
+		return out, fmt.Errorf("`coordinator_key`: %w", err)
+	}
+	return out, nil
+}
+
+func openIdentity(c Config) (*identity.Verifier, error) {
+	issuers := c.Issuers
+	if c.LocalAccounts {
+		issuers = append([]identity.Issuer{{
+			Issuer: identity.Accounts(c.Federation), Audience: c.Federation, Keys: c.CoordinatorKey, RolesClaim: "roles",
+		}}, issuers...)
+	}
+	return identity.Open(issuers, time.Now)
+}
+
+func openStudies(ctx context.Context, c Config, book *ledger.Ledger, log *slog.Logger) (*study.Registry, error) {
+	place := study.Place{Federation: c.Federation, Hospital: c.Name}
+	var err error
+	if place.Operators, err = study.LoadKeys(c.Operators); err != nil {
+		return nil, fmt.Errorf("`operators`: %w", err)
+	}
+	if place.Custodians, err = study.LoadKeys(c.Custodians); err != nil {
+		return nil, fmt.Errorf("`custodians`: %w", err)
+	}
+	studies, err := study.Load(ctx, book, place, log)
+	if err != nil {
+		return nil, err
+	}
+	return studies, studies.Collect(ctx, study.Inbox(c.Ledger))
+}
+
+// whole refuses where a checkpoint that this node has signed shows that its ledger lacks something.
+// known is what the coordinator keeps; nil: nothing.
+func (c *custody) whole(ctx context.Context, book *ledger.Ledger, known *ledger.Checkpoint) error {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	if c.state.broken != nil {
+		return refuse(CodeRestored, c.state.broken)
+	}
+	if known == nil || string(known.Signature) == c.state.seen {
+		return nil
+	}
+	if err := known.Verify(c.key.Public().(ed25519.PublicKey)); err != nil {
+		c.log.Warn("somebody shows a checkpoint of this ledger that this node did not sign", slog.Any("error", err))
+		return nil // nobody can stop this node with a forgery
+	}
+	err := book.Compare(ctx, *known)
+	if errors.Is(err, ledger.ErrBehind) || errors.Is(err, ledger.ErrDiverged) {
+		c.state.broken = err
+		b, encodeErr := json.Marshal(known)
+		if writeErr := errors.Join(encodeErr, os.WriteFile(c.ahead, append(b, '\n'), 0o600)); writeErr != nil {
+			c.log.Error("the checkpoint cannot be kept for the custodian", slog.Any("error", writeErr))
+		}
+		c.log.Error("nothing is answered: a part of the privacy ledger is missing", slog.Any("error", err),
+			slog.String("see", "intramuros ledger acknowledge --checkpoint "+c.ahead))
+		return refuse(CodeRestored, err)
+	}
+	if err != nil {
+		return refuse(CodeLedger, err)
+	}
+	c.state.seen = string(known.Signature)
+	return nil
+}
+
+// fromMetadata reads a checkpoint beside a call; nil: there is none that can be read.
+func fromMetadata(ctx context.Context, key string) *ledger.Checkpoint {
+	values := metadata.ValueFromIncomingContext(ctx, key)
+	if len(values) != 1 {
+		return nil
+	}
+	c, err := ledger.ParseCheckpoint([]byte(values[0]))
+	if err != nil {
+		return nil
+	}
+	return &c
+}
+
+func known(ctx context.Context) *ledger.Checkpoint { return fromMetadata(ctx, study.MetadataKnown) }
+
+// coordinators gives the coordinator's checkpoint that came with a call, if it is the coordinator's.
+func (c *custody) coordinators(ctx context.Context) []ledger.Checkpoint {
+	theirs := fromMetadata(ctx, study.MetadataCheckpoint)
+	if theirs == nil || theirs.Owner != c.owner || theirs.Verify(c.coordinator) != nil {
+		return nil
+	}
+	return []ledger.Checkpoint{*theirs}
+}
+
+func checkpointTrailer(c ledger.Checkpoint) metadata.MD {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	return metadata.Pairs(study.MetadataCheckpoint, string(b))
+}
+
+// exchange takes the coordinator's proposals and checkpoints, and tells how things stand here.
+func (s *service) exchange(ctx context.Context, body []byte) (*study.State, error) {
+	var offer study.Offer
+	if err := json.Unmarshal(body, &offer); err != nil {
+		return nil, refuse(CodeRequest, err)
+	}
+	for _, r := range offer.Proposals {
+		if r == nil || r.Act != study.Propose {
+			return nil, refuse(CodeRequest, errors.New("only proposals come this way"))
+		}
+		if err := s.studies.Take(ctx, r); errors.Is(err, study.ErrRecord) {
+			s.log.Debug("a proposal is not taken", slog.Any("error", err))
+		} else if err != nil {
+			return nil, refuse(CodeLedger, err)
+		}
+	}
+	kept, has, err := s.ledger.Kept(ctx, s.custody.owner)
+	if err != nil {
+		return nil, refuse(CodeLedger, err)
+	}
+	if c := offer.Checkpoint; c != nil && c.Owner == s.custody.owner && c.Verify(s.custody.coordinator) == nil {
+		if has && !c.Follows(kept) && c.Head != kept.Head {
+			s.log.Error("the coordinator's ledger has gone back: an old copy was restored", slog.Int64("was", kept.Sequence), slog.Int64("is", c.Sequence))
+		} else if !has || s.now().Sub(kept.Time) > keepEvery || c.Recovered != kept.Recovered {
+			if err := s.ledger.Keep(ctx, *c); err != nil {
+				return nil, refuse(CodeLedger, err)
+			}
+		}
+	}
+	// Whatever it finds, it answers: the next query is refused.
+	_ = s.custody.whole(ctx, s.ledger, offer.Known)
+	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
+	if err != nil {
+		return nil, refuse(CodeLedger, err)
+	}
+	state := &study.State{Studies: map[string]study.Status{}, Checkpoint: &own}
+	if has {
+		state.Known = &kept
+	}
+	for _, st := range s.studies.All() {
+		status := st.Status
+		if _, err := s.open(st.ID, s.now()); err != nil && (status == study.Approved || status == study.Amended) {
+			status = study.Ended // past its last day, or it does not ask this hospital
+		}
+		state.Studies[st.ID] = status
+	}
+	return state, nil
+}

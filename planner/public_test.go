@@ -1,0 +1,35 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestPublic reads testdata/public: statements as they are written elsewhere. Each
+// is read, or its refusal stands there to be judged; 95 % must be read.
+func TestPublic(t *testing.T) {
+	all, read := 0, 0
+	datadriven.Walk(t, "testdata/public", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			all++
+			s, err := parsed(d.Input)
+			if err != nil {
+				var e *Error
+				if !errors.As(err, &e) {
+					t.Fatalf("%s: %v is no *Error", d.Pos, err)
+				}
+				return fmt.Sprintf("%s\n%s\n", e.Caret(d.Input), err)
+			}
+			read++
+			checkRoundTrip(t, s)
+			return "read\n"
+		})
+	})
+	t.Logf("%d of %d statements are read", read, all)
+	if all < 60 || float64(read) < 0.95*float64(all) {
+		t.Errorf("%d of %d statements are read", read, all)
+	}
+}

@@ -1,0 +1,396 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// survival makes of one release a life table by Kaplan and Meier (1958).
+//
+// The release is two trees of bucket counts over time: of all subjects, and of those
+// with the event. Bucket r holds the subjects whose time is in the r-th step counted
+// back from the horizon, (horizon - r*step, horizon - (r-1)*step]; bucket 0 those
+// beyond the horizon. Hence the number at risk in a step is the count of all buckets up
+// to its own, which the tree gives from few nodes, and events of adjacent steps
+// telescope, so that the noise on the curve grows with the logarithm of the number of
+// steps. Where step is the unit of time, the table is exact but for the noise.
+type survival struct {
+	steps       int // to the horizon
+	step, every float64
+	all, events int      // the partials
+	strata      []string // the names of the keys' columns, in the order of the SELECT
+	keys        []int    // and their places among the fragment's keys
+}
+
+// The columns of a life table, after the strata.
+var survivalColumns = []string{"time", "at_risk", "events", "survival", "std_err", "lower", "upper"}
+
+// maxSteps bounds the steps of a life table, and reported ones.
+const (
+	maxSteps    = 20_000
+	maxReported = 1000
+)
+
+// tableFunction plans a function in FROM, whose first argument is a query of one row a patient.
+func (c *composer) tableFunction(t *termSyntax, within *scope) *derived {
+	name := strings.ToUpper(t.name)
+	if t.name != "kaplan_meier" && t.name != "incidence_rate" {
+		refuse(CodeFunction, t.at, nearest(t.name, []string{"kaplan_meier", "incidence_rate"}), "there is no table function %s", name)
+	}
+	if len(t.args) == 0 || t.args[0].kind != termQuery {
+		refuse(CodeSyntax, t.at, "write "+name+"((SELECT time, event, strata … FROM …), option => value)", "%s takes a query", name)
+	}
+	options := map[string]float64{"horizon": 0, "step": 1, "every": 0}
+	if t.name == "incidence_rate" {
+		options = map[string]float64{"horizon": 0, "per": 1}
+	}
+	var known []string
+	for option := range options {
+		known = append(known, option)
+	}
+	slices.Sort(known)
+	for _, a := range t.args[1:] {
+		if a.kind != termOperator || a.name != "=>" || a.args[1].kind != termLiteral || !a.args[1].literal.Type().Numeric() {
+			refuse(CodeSyntax, a.at, "write option => number; the options are "+strings.Join(known, ", "), "this is no option")
+		}
+		if _, ok := options[a.args[0].name]; !ok {
+			refuse(CodeParameter, a.args[0].at, nearest(a.args[0].name, known), "%s has no option %s", name, a.args[0].name)
+		}
+		x := a.args[1].literal.Float64()
+		if !(x > 0) || x > 1e9 {
+			refuse(CodeParameter, a.args[1].at, "give a number above 0", "%s is out of range", a.args[0].name)
+		}
+		options[a.args[0].name] = x
+	}
+	if options["horizon"] == 0 {
+		refuse(CodeBounds, t.at, "add horizon => the last time of interest, in the unit of time", "%s needs a horizon, since the largest time is a private value", name)
+	}
+	if t.name == "incidence_rate" {
+		return c.incidence(t, options, within)
+	}
+	return c.kaplanMeier(t, options, within)
+}
+
+// subjects plans the query that a table function reads, up to its keys: time, event,
+// and the strata.
+func (c *composer) subjects(t *termSyntax, within *scope) (b *builder, timeColumn, event *termSyntax, strata []itemSyntax) {
+	share := c.query
+	share.Epsilon /= float64(c.shares)
+	share.MaxEpsilon /= float64(c.shares)
+	share.Delta /= float64(c.shares)
+	s := &selectSyntax{at: t.at, from: []fromSyntax{{at: t.args[0].at, query: t.args[0].query, alias: "subjects"}}}
+	q := &querySyntax{at: t.at, selected: s}
+	b = &builder{
+		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: share, federation: c.federation, syntax: q,
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.Catalog.Digest()},
+	}
+	b.read()
+	subjects := b.sources[0]
+	if !subjects.table.OneRowPerPatient {
+		refuse(CodeNotSupported, t.args[0].at, "GROUP BY the patient's id, or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.name))
+	}
+	if len(subjects.columns) < 2 {
+		refuse(CodeType, t.args[0].at, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.name))
+	}
+	// By number, since columns need no names to be read here.
+	b.syntax.selected.from[0].columns = nil
+	for i := range subjects.columns {
+		name := subjects.columns[i].name
+		subjects.columns[i].name = fmt.Sprintf(" %d", i)
+		b.syntax.selected.from[0].columns = append(b.syntax.selected.from[0].columns, subjects.columns[i].name)
+		if c, _ := subjects.table.Column(subjects.columns[i].column); i > 1 && !b.isPatientID(subjects, c.Name) {
+			strata = append(strata, itemSyntax{b.numbered(t, i), name})
+		}
+	}
+	return b, b.numbered(t, 0), b.numbered(t, 1), strata
+}
+
+func (b *builder) numbered(t *termSyntax, i int) *termSyntax {
+	return &termSyntax{kind: termColumn, at: t.args[0].at, qualifier: "subjects", name: fmt.Sprintf(" %d", i)}
+}
+
+// happened is the condition that the subject had the event: a boolean, or 1.
+func (b *builder) happened(event *termSyntax) *fragment.Expr {
+	e := b.row(event)
+	if e.Type == value.TypeInt {
+		return apply(event.at, fragment.OpEqual, e, fragment.Literal(value.Int(1)))
+	}
+	if e.Type != value.TypeBool {
+		refuse(CodeType, event.at, "select a condition, or 1 and 0, as the second column", "the event is a %s", e.Type)
+	}
+	return e
+}
+
+func (c *composer) kaplanMeier(t *termSyntax, options map[string]float64, within *scope) *derived {
+	steps := math.Ceil(options["horizon"] / options["step"])
+	every := options["every"]
+	if every == 0 {
+		every = options["step"] * math.Ceil(steps/20)
+	}
+	if steps > maxSteps || options["horizon"]/every > maxReported || every < options["step"] || math.Mod(every, options["step"]) != 0 {
+		refuse(CodeParameter, t.at, "give a larger step, or an every that is a multiple of it", "a life table has at most %d steps and shows at most %d", maxSteps, maxReported)
+	}
+	b, timeTerm, event, strata := c.subjects(t, within)
+	b.syntax.selected.items = strata
+	if len(strata) > 0 {
+		var keys []*termSyntax
+		for _, i := range strata {
+			keys = append(keys, i.term)
+		}
+		b.syntax.selected.groupBy = [][]*termSyntax{keys}
+	}
+	b.limits()
+	b.keys()
+	s := &survival{steps: int(steps), step: options["step"], every: every}
+	for _, i := range strata {
+		s.strata = append(s.strata, i.alias)
+		k := b.keyOf(b.row(i.term))
+		s.keys = append(s.keys, k)
+		b.plan.Columns = append(b.plan.Columns, Column{Name: i.alias, Type: b.fragment.Keys[k].Expr.Type, expr: fragment.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
+	}
+	back := b.back(timeTerm, s)
+	buckets := s.buckets()
+	all := fragment.Partial{Kind: fragment.PartialBuckets, Expr: back, Buckets: &buckets}
+	hit := all
+	hit.Expr = apply(event.at, fragment.OpCase, b.happened(event), back, fragment.Literal(value.Null(value.TypeInt)))
+	b.partial(all)
+	b.partial(hit)
+	b.selection()
+	b.settle()
+	b.prove()
+	b.release()
+	s.all, s.events = b.partial(all), b.partial(hit)
+	c.releases = append(c.releases, b.plan)
+	c.lifeTables[len(c.releases)] = s
+	return c.table(s.table(b.plan))
+}
+
+// back is the bucket of a subject's time: see survival. A subject without a time is in none.
+func (b *builder) back(t *termSyntax, s *survival) *fragment.Expr {
+	x := b.row(t)
+	if !x.Type.Numeric() {
+		refuse(CodeType, t.at, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
+	}
+	whole := func(n float64) *fragment.Expr { return fragment.Literal(value.Int(int64(n))) }
+	end := float64(s.steps+1) * s.step
+	var bucket *fragment.Expr
+	if x.Type == value.TypeInt && s.step == math.Trunc(s.step) {
+		// From the time first clamped, so that nothing overflows; past the end is bucket 0.
+		within := apply(t.at, fragment.OpLeast, apply(t.at, fragment.OpGreatest, x, whole(0)), whole(end))
+		bucket = apply(t.at, fragment.OpIntDivide, apply(t.at, fragment.OpSubtract, whole(end), within), whole(s.step))
+	} else {
+		within := apply(t.at, fragment.OpLeast, apply(t.at, fragment.OpGreatest, x, fragment.Literal(value.Float(0))), fragment.Literal(value.Float(end)))
+		rest := apply(t.at, fragment.OpDivide, apply(t.at, fragment.OpSubtract, fragment.Literal(value.Float(end)), within), fragment.Literal(value.Float(s.step)))
+		floor, err := fragment.Cast(apply(t.at, fragment.OpFloor, rest), value.TypeInt)
+		if err != nil {
+			mistyped(t.at, err, "")
+		}
+		bucket = floor
+	}
+	bucket = apply(t.at, fragment.OpLeast, bucket, whole(float64(s.steps)))
+	return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
+}
+
+// buckets are one a step and one beyond the horizon, in as many levels as err least:
+// more levels share the budget, fewer add up more nodes.
+func (s *survival) buckets() fragment.Buckets {
+	n := float64(s.steps + 1)
+	levels := 1
+	switch {
+	case n > 4096:
+		levels = 3
+	case n > 64:
+		levels = 2
+	}
+	branching := int(math.Ceil(math.Pow(n, 1/float64(levels)) - 1e-9))
+	b := fragment.Buckets{Lower: 0, Branching: max(2, branching), Levels: levels}
+	b.Upper = float64(b.Leaves())
+	return b
+}
+
+// table is the life table as a plan's columns, to be read as a release is.
+func (s *survival) table(p *Plan) *Plan {
+	shown := &Plan{Columns: slices.Clone(p.Columns)}
+	for _, name := range survivalColumns {
+		shown.Columns = append(shown.Columns, Column{Name: name, Type: value.TypeFloat, Noisy: name != "time", expr: fragment.Column("life table", name, value.TypeFloat)})
+	}
+	return shown
+}
+
+// rows computes the life table of every stratum.
+func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows {
+	var out fragment.Rows
+	for _, name := range s.strata {
+		out.Names = append(out.Names, strings.ToLower(name))
+	}
+	for _, name := range survivalColumns {
+		out.Names = append(out.Names, name)
+		if name != "time" {
+			out.Names = append(out.Names, name+lowEnd, name+highEnd)
+		}
+	}
+	ordered := slices.Clone(cells)
+	slices.SortFunc(ordered, func(a, b Cell) int { return slices.CompareFunc(a.Keys, b.Keys, value.Compare) })
+	for _, cell := range ordered {
+		var keys []value.Value
+		for _, k := range s.keys {
+			keys = append(keys, cell.Keys[k])
+		}
+		of := func(partial int) tree {
+			at := p.places[partial]
+			return newTree(*p.Fragment.Partials[partial].Buckets, cell.Noisy[at.start:at.end], p.Noise.Distribution(p.Coordinate(partial)))
+		}
+		for _, line := range s.lines(of(s.all), of(s.events), confidence) {
+			row := slices.Clone(keys)
+			for _, x := range line {
+				row = append(row, value.Float(x))
+			}
+			out.Values = append(out.Values, row)
+		}
+	}
+	return out
+}
+
+// lines are the life table's rows: time, at risk at the start of its step, events since
+// the row before, survival and the ends of its interval, standard error, and the interval
+// for the population from which the subjects come.
+//
+// The interval of survival is for the noise alone: it covers what the table would be
+// without noise. lower and upper add to the variance of log survival that of Greenwood
+// (1926), as R's survfit does. Both are by the delta method on the logarithm.
+func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
+	z := math.Sqrt2 * math.Erfinv(confidence)
+	none := math.NaN()
+	log, greenwood, lowest, highest := 0.0, 0.0, 1.0, 1.0
+	// How log survival moves with the noise on each node.
+	ofAll, ofEvents := make([]float64, len(all.counts)), make([]float64, len(events.counts))
+	total, spread := all.below(s.steps+1, 0)
+	lines := [][]float64{s.line(0, total, z*spread*all.standardDeviation(), 0, 0, 1, 1, 1, 0, 1, 1)}
+	before, first := 0.0, s.steps
+	for k := 1; k <= s.steps; k++ {
+		r := s.steps + 1 - k
+		atRisk, spread := all.below(r+1, 0)
+		upTo, _ := events.below(r+1, 0)
+		under, _ := events.below(r, 0)
+		n, d := math.Max(atRisk, 1), upTo-under
+		before += d
+		events.nodes(r+1, func(node int) { ofEvents[node] -= 1 / n })
+		events.nodes(r, func(node int) { ofEvents[node] += 1 / n })
+		all.nodes(r+1, func(node int) { ofAll[node] += d / (n * n) })
+		log += math.Log(math.Max(0, 1-d/n))
+		if hit := math.Max(0, math.Min(d, n)); hit > 0 {
+			greenwood += hit / (n * (n - hit))
+		}
+		time := float64(k) * s.step
+		if math.Mod(time, s.every) != 0 && k < s.steps {
+			continue
+		}
+		noise := math.Pow(all.standardDeviation(), 2)*squares(ofAll) + math.Pow(events.standardDeviation(), 2)*squares(ofEvents)
+		lowest = math.Min(lowest, math.Exp(log)) // a curve does not rise
+		ends := func(variance float64) (low, high float64) {
+			factor := math.Exp(z * math.Sqrt(variance))
+			return lowest / factor, math.Min(1, lowest*factor)
+		}
+		low, high := ends(noise)
+		lower, upper := ends(noise + greenwood)
+		if math.IsNaN(high) { // nobody left, as it seems: the curve is not above where it was
+			low, high = 0, highest
+		}
+		highest = high
+		if lowest == 0 || math.IsInf(greenwood, 0) {
+			lower, upper = none, none
+		}
+		width := z * events.standardDeviation() * math.Sqrt(float64(events.between(r, first+1)))
+		lines = append(lines, s.line(time, atRisk, z*spread*all.standardDeviation(), before, width, lowest, low, high, lowest*math.Sqrt(noise+greenwood), lower, upper))
+		before, first = 0, r-1
+	}
+	return lines
+}
+
+// line is one row, in the order of rows: each number but the time with its ends.
+func (s *survival) line(time, atRisk, atRiskWidth, events, eventsWidth, survival, low, high, deviation, lower, upper float64) []float64 {
+	none := math.NaN()
+	return []float64{
+		time, atRisk, atRisk - atRiskWidth, atRisk + atRiskWidth, events, events - eventsWidth, events + eventsWidth,
+		survival, low, high, deviation, none, none, lower, none, none, upper, none, none,
+	}
+}
+
+func squares(xs []float64) float64 {
+	sum := 0.0
+	for _, x := range xs {
+		sum += x * x
+	}
+	return sum
+}
+
+// nodes calls fn for the nodes that below(i, 0) adds up.
+func (t tree) nodes(i int, fn func(node int)) {
+	span := t.Leaves() / t.Branching
+	whole, offset, size := i/span, 0, t.Branching
+	for node := range whole {
+		fn(node)
+	}
+	for range t.sums[1:] {
+		offset += size
+		size *= t.Branching
+		from := whole * t.Branching
+		span /= t.Branching
+		whole = i / span
+		for node := from; node < whole; node++ {
+			fn(offset + node)
+		}
+	}
+}
+
+// between is how many nodes' noise the difference of below(i, 0) and below(j, 0) has.
+func (t tree) between(i, j int) int {
+	odd := map[int]bool{}
+	toggle := func(node int) {
+		if odd[node] = !odd[node]; !odd[node] {
+			delete(odd, node)
+		}
+	}
+	t.nodes(i, toggle)
+	t.nodes(j, toggle)
+	return len(odd)
+}
+
+// incidence plans events per person-time: sum of events / sum of time, by stratum. The
+// time of one subject counts up to the horizon.
+func (c *composer) incidence(t *termSyntax, options map[string]float64, within *scope) *derived {
+	b, timeTerm, event, strata := c.subjects(t, within)
+	at := t.at
+	number := func(x float64) *termSyntax {
+		literal := value.Float(x)
+		if x == math.Trunc(x) {
+			literal = value.Int(int64(x))
+		}
+		return &termSyntax{kind: termLiteral, at: at, literal: literal}
+	}
+	call := func(name string, args ...*termSyntax) *termSyntax {
+		return &termSyntax{kind: termCall, name: name, at: at, args: args}
+	}
+	within01 := &termSyntax{kind: termOperator, name: "case", at: at, args: []*termSyntax{
+		operator("=", &termSyntax{kind: termCast, at: at, castType: value.TypeInt, args: []*termSyntax{event}}, &termSyntax{kind: termLiteral, at: at, literal: value.Int(1)}),
+		{kind: termLiteral, at: at, literal: value.Int(1)}, {kind: termLiteral, at: at, literal: value.Int(0)},
+	}}
+	personTime := call("sum", call("clamp", timeTerm, number(0), number(options["horizon"])))
+	hits := call("sum", within01)
+	s := &selectSyntax{at: at, from: b.syntax.selected.from}
+	s.items = append(slices.Clone(strata), itemSyntax{hits, "events"}, itemSyntax{personTime, "person_time"},
+		itemSyntax{operator("/", operator("*", number(options["per"]), hits), personTime), "rate"})
+	var keys []*termSyntax
+	for _, i := range strata {
+		keys = append(keys, i.term)
+	}
+	if len(keys) > 0 {
+		s.groupBy = [][]*termSyntax{keys}
+	}
+	return c.table(c.release(&querySyntax{at: at, selected: s}, within))
+}
