@@ -368,6 +368,7 @@ type (
 		MaxRows   int     `json:"max_rows,omitempty"`
 	}
 	answer struct {
+		Query   string
 		Columns []struct {
 			Name, Type string
 			Noisy      bool

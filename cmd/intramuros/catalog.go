@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
@@ -67,7 +68,7 @@ OMOP CDM 5.4.`,
 
 func newCatalogCheckCommand() *cobra.Command {
 	var source, path string
-	var engine duckdb.Config
+	var cfg duckdb.Config
 	c := &cobra.Command{
 		Use:   "check [--catalog FILE] [--config node.yaml | --database FILE | --folder DIR]",
 		Short: "Say what is wrong with a catalog, alone or against the data",
@@ -92,7 +93,7 @@ stay there. Exits with 1 if there is an error.`,
 				if err != nil {
 					return err
 				}
-				engine = f.Engine.Config
+				cfg = f.Engine.Config
 				if source == "" {
 					source = f.Catalog
 				}
@@ -104,25 +105,25 @@ stay there. Exits with 1 if there is an error.`,
 			if err != nil {
 				return err
 			}
-			if engine.Database == "" && engine.Folder == "" {
+			if cfg.Database == "" && cfg.Folder == "" {
 				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tables, no fault; digest %s\n", cat.Name, len(cat.Tables), cat.Digest())
 				return err
 			}
-			return checkData(c.Context(), c.OutOrStdout(), cat, engine)
+			return checkData(c.Context(), c.OutOrStdout(), cat, cfg)
 		},
 	}
 	c.Flags().StringVar(&source, "catalog", "", "the catalog: a file, or builtin:omop-5.4")
 	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database and its catalog")
-	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file to compare with")
-	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
+	c.Flags().StringVar(&cfg.Database, "database", "", "a .duckdb file to compare with")
+	c.Flags().StringVar(&cfg.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
 	c.MarkFlagsMutuallyExclusive("config", "database", "folder")
 	return c
 }
 
-func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine duckdb.Config) (err error) {
+func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg duckdb.Config) (err error) {
 	var key [32]byte // nothing that depends on it is shown
 	rand.Read(key[:])
-	e, err := duckdb.Open(ctx, engine, cat, "check", key[:])
+	e, err := duckdb.Open(ctx, cfg, cat, "check", key[:])
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine du
 	if err != nil {
 		return err
 	}
-	count := map[duckdb.Severity]int{}
+	count := map[engine.Severity]int{}
 	for _, f := range findings {
 		count[f.Severity]++
 		place := f.Table
@@ -140,15 +141,15 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine du
 		}
 		fmt.Fprintf(w, "%-8s %s %s\n", f.Severity, place, f.Text)
 	}
-	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[duckdb.SeverityError], count[duckdb.SeverityWarning])
-	if count[duckdb.SeverityError] > 0 {
+	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[engine.SeverityError], count[engine.SeverityWarning])
+	if count[engine.SeverityError] > 0 {
 		return errShown
 	}
 	return nil
 }
 
 func newCatalogInitCommand() *cobra.Command {
-	var engine duckdb.Config
+	var cfg duckdb.Config
 	var name, patient, out string
 	c := &cobra.Command{
 		Use:   "init --database FILE | --folder DIR",
@@ -170,7 +171,7 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
   intramuros catalog check --catalog icu.yaml --folder /srv/icu`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			tables, err := duckdb.Describe(c.Context(), engine)
+			tables, err := duckdb.Describe(c.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -193,8 +194,8 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
 			return errors.Join(err, f.Close())
 		},
 	}
-	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file")
-	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVar(&cfg.Database, "database", "", "a .duckdb file")
+	c.Flags().StringVar(&cfg.Folder, "folder", "", "a folder of Parquet or CSV files")
 	c.Flags().StringVar(&name, "name", "draft", "name of the catalog")
 	c.Flags().StringVar(&patient, "patient", "", "the column that holds the patient's id, where a table has it (default: guessed)")
 	c.Flags().StringVarP(&out, "out", "o", "", "file to write, which must not exist (default: standard output)")

@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/console"
+	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
@@ -91,16 +92,16 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := duckdb.Open(ctx, f.Engine.Config, cat, f.Name, key)
+	e, err := duckdb.Open(ctx, f.Engine.Config, cat, f.Name, key)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
+	defer func() { err = errors.Join(err, e.Close()) }()
 	page, err := openConsole(f.Console)
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: kindDuckDB, Engine: engine, Data: data{engine, path, log}}, log)
+	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: kindDuckDB, Engine: e, Data: data{e, path, log}}, log)
 	if err != nil {
 		if page != nil {
 			err = errors.Join(err, page.listener.Close())
@@ -188,7 +189,7 @@ func (d data) Verify(ctx context.Context) (tables []string, err error) {
 	warnings := 0
 	for _, f := range findings {
 		switch {
-		case f.Severity != duckdb.SeverityError:
+		case f.Severity != engine.SeverityError:
 			warnings++
 		case !slices.Contains(tables, f.Table):
 			tables = append(tables, f.Table)

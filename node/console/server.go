@@ -52,7 +52,7 @@ var (
 
 const (
 	maxBody    = 1 << 20 // bytes of a request
-	pageLength = 50      // entries of one answer
+	pageLength = 20      // entries of one answer
 	window     = 500     // entries that are read at once, from the end back
 )
 

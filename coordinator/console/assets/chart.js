@@ -146,7 +146,7 @@ function legend(names, width, y) {
   let x = 0;
   let line = 0;
   names.slice(0, 24).forEach((name, i) => {
-    const w = 26 + name.length * 6.9;
+    const w = 36 + name.length * 7;
     if (x + w > width && x > 0) { x = 0; line++; }
     g.append(s('rect', { class: `fill-${i % COLOURS + 1}`, x: f(x), y: y + line * 20, width: 11, height: 11, rx: 3 }), s('text', { x: f(x + 17), y: y + line * 20 + 10 }, name || '–'));
     x += w;
