@@ -384,7 +384,9 @@ func functionOutput(d *fragment.Derived, o fragment.Output, name string) string 
 
 // determinesPatient reports whether the expression is the patient's id, or a key of
 // something that one patient has, such as a visit.
-func (r *resolver) determinesPatient(e *fragment.Expr) bool { return r.readsPatientID(e) || r.keyRead(e) != "" }
+func (r *resolver) determinesPatient(e *fragment.Expr) bool {
+	return r.readsPatientID(e) || r.keyRead(e) != ""
+}
 
 // keyRead is the private table and its key, such as "visit.visit_id", that the
 // expression reads, or refers to, in a row that has one; else "".
