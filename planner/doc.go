@@ -4,8 +4,13 @@
 //
 //		SQL ─scan─> tokens ─parse─> syntax ─resolve, type, bound─> Plan{ Fragment, Noise, Selection, outputs, Loss }
 //
-//	  - scan.go reads tokens with their positions; parse.go alone sees sqlparser,
-//	    and yields our own syntax tree (syntax.go), every node with its position;
+//	  - scan.go reads tokens with their positions, by the SQL standard;
+//	  - statement.go, query.go, from.go, term.go, special.go and call.go are the front of
+//	    the grammar: they read what people write, set every name, constant and subquery
+//	    aside, and refuse what databases read in two ways;
+//	  - parse.go alone sees sqlparser, which is handed keywords, operators and numbered
+//	    placeholders only, and settles precedence and nesting; what comes out is our own
+//	    syntax tree (syntax.go), every node with its position;
 //	  - resolve.go gives names their columns and expressions their types;
 //	  - aggregate.go is one table: for each aggregate what a node computes, how
 //	    sensitive it is, how a noisy partial becomes a number and an interval;

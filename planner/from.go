@@ -21,7 +21,8 @@ func (p *parser) from() string {
 // other: a JOIN has its condition before the next, so that nothing is left to
 // guess.
 func (p *parser) tableReference() string {
-	text := p.tableFactor()
+	var b strings.Builder
+	b.WriteString(p.tableFactor())
 	for {
 		t := p.here()
 		join, ok := p.joinWords()
@@ -29,15 +30,15 @@ func (p *parser) tableReference() string {
 			if p.comesOneOf("on", "using") {
 				p.unexpected("it belongs to a JOIN before it")
 			}
-			return text
+			return b.String()
 		}
-		text += " " + join + " " + p.tableFactor()
+		b.WriteString(" " + join + " " + p.tableFactor())
 		conditional := !strings.HasPrefix(join, "natural") && join != "cross join"
 		switch on := p.here(); {
 		case conditional && p.accept("on"):
-			text += " on " + p.expression()
+			b.WriteString(" on " + p.expression())
 		case conditional && p.accept("using"):
-			text += " using (" + p.usingColumns(on) + ")"
+			b.WriteString(" using (" + p.usingColumns(on) + ")")
 		case conditional:
 			if _, another := p.joinWords(); another {
 				refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")

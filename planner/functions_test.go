@@ -15,13 +15,7 @@ import (
 
 // expression builds the only item of a SELECT over no column, or returns the refusal.
 func expression(sql string) (e *fragment.Expr, err error) {
-	defer func() {
-		if r, ok := recover().(*Error); ok {
-			err = r
-		} else if r != nil {
-			panic(r)
-		}
-	}()
+	defer catch(&err)
 	var resolve func(t *termSyntax) *fragment.Expr
 	resolve = func(t *termSyntax) *fragment.Expr {
 		if t.kind == termColumn {
@@ -173,16 +167,14 @@ func TestOperators(t *testing.T) {
 		{call("left", column("s"), number(-1)), "TYPE: databases differ in what -1 means here"},
 		{call("if", column("b"), column("i"), null), "CASE WHEN t.b THEN t.i ELSE NULL END"},
 	} {
-		got := func() (s string) {
-			defer func() {
-				if r, ok := recover().(*Error); ok {
-					s = string(r.Code) + ": " + r.Message
-				} else if r != nil {
-					panic(r)
-				}
-			}()
-			return columnsOnly(c.term).String()
+		got, err := func() (s string, err error) {
+			defer catch(&err)
+			return columnsOnly(c.term).String(), nil
 		}()
+		var refusal *Error
+		if errors.As(err, &refusal) {
+			got = string(refusal.Code) + ": " + refusal.Message
+		}
 		if got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}

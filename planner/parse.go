@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -196,9 +197,19 @@ func (p *parser) term(e sqlparser.Expr) *termSyntax {
 	case *sqlparser.ParenExpr:
 		return p.term(e.Expr)
 	case *sqlparser.AndExpr:
-		return operator("and", p.term(e.Left), p.term(e.Right))
+		return operator("and", p.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+			if and, ok := e.(*sqlparser.AndExpr); ok {
+				return and.Left, and.Right
+			}
+			return nil, e
+		})...)
 	case *sqlparser.OrExpr:
-		return operator("or", p.term(e.Left), p.term(e.Right))
+		return operator("or", p.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+			if or, ok := e.(*sqlparser.OrExpr); ok {
+				return or.Left, or.Right
+			}
+			return nil, e
+		})...)
 	case *sqlparser.NotExpr:
 		return operator("not", p.term(e.Expr))
 	case *sqlparser.ComparisonExpr:
@@ -238,6 +249,19 @@ func (p *parser) term(e sqlparser.Expr) *termSyntax {
 		return p.caseOf(e)
 	}
 	panic("planner: the grammar read a term as something else")
+}
+
+// chain lists the operands of a AND b AND …, which the grammar nests to the left, as
+// deep as there are many.
+func (p *parser) chain(e sqlparser.Expr, split func(sqlparser.Expr) (left, right sqlparser.Expr)) []*termSyntax {
+	var args []*termSyntax
+	for e != nil {
+		var last sqlparser.Expr
+		e, last = split(e)
+		args = append(args, p.term(last))
+	}
+	slices.Reverse(args)
+	return args
 }
 
 // negative is -x.

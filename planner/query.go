@@ -96,8 +96,8 @@ func (p *parser) with() []withSyntax {
 			refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}
 		p.expect("as", "write WITH "+t.text+" AS (SELECT …)")
-		if p.accept("not", "materialized") || p.accept("materialized") {
-			p.comes("(") // how it is computed is no part of what it means
+		if !p.accept("not", "materialized") { // how it is computed is no part of what it means
+			p.accept("materialized")
 		}
 		if !p.queryComes(p.i) {
 			if p.accept("(") {
@@ -527,6 +527,9 @@ func (p *parser) unit(keys *[]string) []int {
 		return []int{}
 	}
 	add := func() int {
+		if len(*keys) == maxColumns {
+			refuse(CodeTooLarge, p.here().at, "group by fewer", "there are more than %d keys to group by", maxColumns)
+		}
 		*keys = append(*keys, p.expression())
 		return len(*keys) - 1
 	}

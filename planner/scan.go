@@ -192,7 +192,8 @@ func (s *scanner) next() token {
 		if size < 0 {
 			size = len(rest)
 		}
-		if size < len(rest) && rest[size] == '\'' {
+		// e'…', b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
+		if size < len(rest) && rest[size] == '\'' && (size <= 2 || r == '_') {
 			refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
 		}
 		return make(tokenWord, strings.ToLower(rest[:size]), size)

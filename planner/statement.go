@@ -119,6 +119,8 @@ func (p *parser) unexpected(hint string) {
 		if reserved[t.text] {
 			refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
 		}
+	case tokenParameter:
+		refuse(CodeSyntax, t.at, hint, "a parameter does not fit here")
 	case tokenString:
 		refuse(CodeSyntax, t.at, hint, "a string does not fit here")
 	}

@@ -120,7 +120,7 @@ type termKind int
 const (
 	termColumn    termKind = iota // qualifier, name
 	termLiteral                   // literal
-	termOperator                  // name: an operator of the grammar, args
+	termOperator                  // name: an operator of the grammar, args: two or more of AND and OR
 	termCall                      // name: a function, args, distinct, star, filter, over
 	termStar                      // * or t.*: qualifier
 	termCast                      // args[0] to castType

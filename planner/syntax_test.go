@@ -416,7 +416,7 @@ func (f fromSyntax) sql(i int) string {
 	default:
 		text += quoted(f.table)
 	}
-	if f.alias != f.table {
+	if f.alias != f.table || f.columns != nil {
 		text += " AS " + quoted(f.alias)
 	}
 	if f.columns != nil {
@@ -539,6 +539,12 @@ func (t *termSyntax) operatorSQL() string {
 	}
 	name := t.name
 	switch name {
+	case "and", "or":
+		var args []string
+		for _, a := range t.args {
+			args = append(args, a.sql())
+		}
+		return "(" + strings.Join(args, " "+name+" ") + ")"
 	case "regexp":
 		name = "~"
 	case "iregexp":
@@ -593,6 +599,24 @@ func TestParseIsFast(t *testing.T) {
 	t.Logf("%d bytes in %s", len(sql), took[0])
 	if took[0] > 5*time.Millisecond { // the goal is 1 ms; this leaves room for a busy machine
 		t.Errorf("%d bytes took %s", len(sql), took[0])
+	}
+}
+
+// Texts as long as they may be must not keep the coordinator busy.
+func TestLongTexts(t *testing.T) {
+	long := func(s string) string { return strings.Repeat(s, (maxSQL-100)/len(s)) }
+	for _, sql := range []string{
+		"SELECT a" + long("+a"), "SELECT a" + long("||a"), "SELECT a FROM t WHERE a" + long(" OR a = 1"), "SELECT a" + long(",a"), "SELECT 1 FROM t" + long(",t"),
+		"SELECT 1 FROM t" + long(" JOIN t ON a"), "SELECT a IN (1" + long(",1") + ")", "SELECT " + long("CASE WHEN "), "SELECT a" + long(" UNION SELECT a"),
+		"SELECT CASE WHEN a THEN 1" + long(" WHEN a THEN 1") + " END", long("("), "SELECT " + long("NOT "), "SELECT " + long("- "), "SELECT " + long("f(1)::int,") + "1",
+		"SELECT " + strings.Repeat("f(", 50) + "a" + strings.Repeat("::int", 60) + strings.Repeat(")", 50),
+		"SELECT 1 FROM t GROUP BY CUBE (a, b, c, d, e, f)" + long(",a"), "SELECT 1 FROM t GROUP BY GROUPING SETS ((a" + long(",a") + "))",
+	} {
+		start := time.Now()
+		_, err := parsed(sql)
+		if took := time.Since(start); took > 5*time.Second { // a tenth of a second on an idle machine
+			t.Errorf("%s… took %s (%v)", sql[:40], took, err)
+		}
 	}
 }
 

@@ -327,11 +327,12 @@ func similar(pattern string) string {
 
 // concatenation reads values with || between them, which the grammar reads as |.
 func (p *parser) concatenation() string {
-	text := p.sum()
+	var b strings.Builder
+	b.WriteString(p.sum())
 	for p.accept("||") {
-		text += " | " + p.sum()
+		b.WriteString(" | " + p.sum())
 	}
-	return text
+	return b.String()
 }
 
 // sum reads values with arithmetic.
@@ -405,7 +406,7 @@ func (p *parser) value() string {
 		return p.park(&termSyntax{kind: termExists, at: t.at, query: p.subquery()})
 	case t.kind == tokenWord && clock[t.text] && (called || reserved[t.text] || t.text == "sysdate"):
 		refuse(CodeNotSupported, t.at, "write the date, such as DATE '2024-12-31'", "%s is not answered: an answer must not depend on the clock, or the same query would be charged anew each day", strings.ToUpper(t.text))
-	case t.is("current_user"), t.is("session_user"):
+	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
 		refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
 	case t.is("array"), t.is("row") && called:
 		refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
@@ -482,21 +483,22 @@ func (p *parser) parenthesis() string {
 
 func (p *parser) caseTerm() string {
 	const hint = "write CASE WHEN condition THEN value ELSE value END"
-	text := p.take().text
+	var b strings.Builder
+	b.WriteString(p.take().text)
 	if !p.comes("when") {
-		text += " " + p.expression()
+		b.WriteString(" " + p.expression())
 	}
 	if !p.comes("when") {
 		p.unexpected(hint)
 	}
 	for p.accept("when") {
-		text += " when " + p.expression()
+		b.WriteString(" when " + p.expression())
 		p.expect("then", hint)
-		text += " then " + p.expression()
+		b.WriteString(" then " + p.expression())
 	}
 	if p.accept("else") {
-		text += " else " + p.expression()
+		b.WriteString(" else " + p.expression())
 	}
 	p.expect("end", hint)
-	return text + " end"
+	return b.String() + " end"
 }

@@ -41,6 +41,16 @@ func likePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
+// LikeRegexp writes a LIKE pattern as a regular expression in the form of Regexp,
+// for engines whose LIKE does not take linear time.
+func LikeRegexp(pattern string) (string, error) {
+	re, err := likePattern(pattern)
+	if err != nil {
+		return "", err
+	}
+	return Regexp(re.String(), false)
+}
+
 // Regexp writes a regular expression of RE2's syntax in a form that RE2,
 // PostgreSQL's and Java's engines read alike: characters, classes spelt out,
 // (?:…), |, * + ? {n,m}, ^ and $. Every $ in it that no backslash precedes is the

@@ -26,6 +26,16 @@ func TestRegexp(t *testing.T) {
 	}
 }
 
+func TestLikeRegexp(t *testing.T) {
+	for _, c := range []struct{ pattern, want string }{
+		{`a%_\%b`, "^a(?:[^\n]|\n)*(?:[^\n]|\n)%b$"}, {`%`, "^(?:[^\n]|\n)*$"}, {`.`, `^\.$`}, {``, `^$`},
+	} {
+		if got, err := LikeRegexp(c.pattern); got != c.want || err != nil {
+			t.Errorf("%s is written %q, %v, want %q", c.pattern, got, err, c.want)
+		}
+	}
+}
+
 // FuzzRegexp: what is printed is its own portable form, and matches what was meant.
 func FuzzRegexp(f *testing.F) {
 	for _, p := range []string{`^I2[0-5]\.\d`, `(?i)a|[^b-y]+$`, `((a?){3}|b|)*c`, `[\]\\^&-]`, `(?s).{2,5}$`, `\D\S\W`} {

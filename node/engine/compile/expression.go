@@ -346,10 +346,13 @@ func (c *compiler) among(x string, constants []*fragment.Expr) code {
 	return c.f("(%s IN (%s))", x, strings.Join(list, ", "))
 }
 
-// like writes a pattern anew, so that only %, _ and \ are ever escaped.
+// like writes a pattern anew, so that only %, _ and \ are ever escaped. Engines try
+// every way to divide a text among the %s where _ follows them, which takes time in its
+// length to the power of their number: then it is written as a regular expression.
 func (c *compiler) like(e *fragment.Expr) code {
 	var b strings.Builder
 	escaped, special := false, false
+	wild, single := 0, false
 	for _, r := range e.Args[1].Value.Str() {
 		if !escaped && r == '\\' {
 			escaped = true
@@ -359,8 +362,23 @@ func (c *compiler) like(e *fragment.Expr) code {
 			b.WriteByte('\\')
 			special = true
 		}
+		if !escaped && r == '%' {
+			wild++
+		}
+		single = single || !escaped && r == '_'
 		b.WriteRune(r)
 		escaped = false
+	}
+	if wild > 1 && single {
+		pattern, err := fragment.LikeRegexp(e.Args[1].Value.Str())
+		if err == nil {
+			e, err = fragment.New(fragment.OpRegexp, e.Args[0], fragment.Literal(value.Text(pattern)))
+		}
+		if err != nil {
+			c.fail(err)
+			return code{sql: "NULL"}
+		}
+		return c.expr(e)
 	}
 	pattern, escape := c.literal(value.Text(b.String()), false).sql, ""
 	if special {
