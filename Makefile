@@ -32,7 +32,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-nightly test-clients lint fmt bench fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-trino test-nightly test-clients lint fmt bench fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ test: ## all tests
 
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
+
+TRINO := .cache/trino-435
+
+test-trino: $(TRINO)/.done ## the engines' suite against a real Trino; needs Java 17 and Maven
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
 
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
@@ -93,6 +98,10 @@ package: build ## packages of both roles for Debian and its kin, or archives, in
 
 clean: ## remove what was built here
 	rm -rf dist .cache
+
+$(TRINO)/.done: node/engine/trino/trinotest/pom.xml
+	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO))
+	touch $@
 
 # In a module of its own, so that no dependency of the linter touches ours.
 $(LINT):
