@@ -117,6 +117,9 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])
 	visible := projected.columns
+	for i := range visible { // a NULL on one side takes the other's type
+		visible[i].untyped = left.columns[i].untyped && right.columns[i].untyped
+	}
 	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name
@@ -384,7 +387,9 @@ func functionOutput(d *fragment.Derived, o fragment.Output, name string) string 
 
 // determinesPatient reports whether the expression is the patient's id, or a key of
 // something that one patient has, such as a visit.
-func (r *resolver) determinesPatient(e *fragment.Expr) bool { return r.readsPatientID(e) || r.keyRead(e) != "" }
+func (r *resolver) determinesPatient(e *fragment.Expr) bool {
+	return r.readsPatientID(e) || r.keyRead(e) != ""
+}
 
 // keyRead is the private table and its key, such as "visit.visit_id", that the
 // expression reads, or refers to, in a row that has one; else "".
