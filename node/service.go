@@ -66,6 +66,7 @@ type service struct {
 	verified     atomic.Pointer[verified]
 	unverified   chan struct{} // asks Serve to verify
 	ledger       *ledger.Ledger
+	brake        *brake
 	reservations reservations
 	turns        chan struct{} // holds one for each query that runs
 	log          *slog.Logger
@@ -144,7 +145,9 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	if !errors.As(err, &refused) {
 		refused = refuse(CodeEngine, errors.New(class(err)))
 	}
-	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
+	if s.brake.state().On && stopped(ctx) == CodeCanceled {
+		refused = refuse(CodeSuspended, refused.cause)
+	} else if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
 		refused = refuse(c, refused.cause) // it failed because it was to stop
 	}
 	attrs := []any{slog.String("action", what), slog.String("code", string(refused.Code)), slog.String("peer", id.String())}
@@ -224,6 +227,9 @@ func class(err error) string {
 func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Request, bytes int) (*fragment.Prepared, error) {
 	now := s.now()
 	over := s.verified.Load()
+	if err := s.brake.released(); err != nil {
+		return nil, err
+	}
 	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
 		return nil, err
 	}
@@ -319,6 +325,9 @@ func (s *service) giveBack(ctx context.Context, id string) {
 }
 
 func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.Explained, error) {
+	if err := s.brake.released(); err != nil {
+		return nil, err
+	}
 	c, err := s.check(ctx, r, s.verified.Load(), s.now())
 	if err != nil {
 		return nil, err
@@ -378,8 +387,10 @@ const actionExecute = "execute" // what DoGet does
 
 // DoGet executes a reservation, once, and sends its partial aggregates.
 func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
-	ctx, cancel := context.WithTimeout(stream.Context(), s.limits.QueryTimeout)
+	timed, cancel := context.WithTimeout(stream.Context(), s.limits.QueryTimeout)
 	defer cancel()
+	ctx, done := s.brake.during(timed)
+	defer done()
 	id, err := s.caller(ctx)
 	if err != nil {
 		return s.failed(ctx, actionExecute, id, nil, err)
@@ -412,6 +423,9 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	version, err := s.version(ctx)
 	if err == nil && version != r.version {
 		err = refuse(CodeStale, nil)
+	}
+	if err == nil {
+		err = s.brake.released()
 	}
 	if err == nil && ctx.Err() != nil {
 		err = refuse(stopped(ctx), errors.New("before it began"))

@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/node"
+	"github.com/intramuros/intramuros/node/console"
 	"github.com/intramuros/intramuros/node/engine"
-	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
 // nodeFile is node.yaml: the policy, and the database it guards.
@@ -20,13 +24,6 @@ type nodeFile struct {
 	node.Config `yaml:",inline"`
 	Engine      engineFile `yaml:"engine"`
 }
-
-type engineFile struct {
-	Kind          string `yaml:"kind"` // duckdb
-	duckdb.Config `yaml:",inline"`
-}
-
-const kindDuckDB = "duckdb"
 
 func newNodeCommand() *cobra.Command {
 	var path string
@@ -61,14 +58,8 @@ func loadNode(path string) (*nodeFile, error) {
 		return nil, err
 	}
 	f.Resolve(path)
-	for _, p := range []*string{&f.Engine.Database, &f.Engine.Folder, &f.Engine.SpillFolder} {
-		*p = config.Resolve(path, *p)
-	}
-	err := f.Validate()
-	if f.Engine.Kind != kindDuckDB {
-		err = errors.Join(err, fmt.Errorf("`engine.kind` is %q; this version has %q", f.Engine.Kind, kindDuckDB))
-	}
-	if err != nil {
+	f.Engine.resolve(path)
+	if err := errors.Join(f.Validate(), f.Engine.validate()); err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}
 	return f, nil
@@ -87,22 +78,89 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := duckdb.Open(ctx, f.Engine.Config, cat, f.Name, key)
+	e, err := f.Engine.open(ctx, cat, f.Name, key)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: kindDuckDB, Engine: e, Data: data{e, path, log}}, log)
+	page, err := openConsole(f.Console)
 	if err != nil {
 		return err
 	}
-	return n.Serve(ctx)
+	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}}, log)
+	if err != nil {
+		if page != nil {
+			err = errors.Join(err, page.listener.Close())
+		}
+		return err
+	}
+	if page == nil {
+		return n.Serve(ctx)
+	}
+	return page.serve(ctx, n, log)
+}
+
+// custodianPage is the listener of the custodian's console, and what its server needs.
+type custodianPage struct {
+	listener net.Listener
+	token    []byte
+	tls      *tls.Config // nil: plain HTTP, on this machine alone
+}
+
+// openConsole listens where the configuration wants a console; nil where it wants none.
+func openConsole(c node.Console) (*custodianPage, error) {
+	if c == (node.Console{}) {
+		return nil, nil
+	}
+	p := &custodianPage{}
+	var err error
+	if p.token, err = c.Token.Read(""); err != nil {
+		return nil, fmt.Errorf("`console.token`: %w", err)
+	}
+	if c.Certificate != "" {
+		if p.tls, err = pki.HTTPServerTLS(c.Certificate, c.Key); err != nil {
+			return nil, err
+		}
+	}
+	if p.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("`console.listen`: %w", err)
+	}
+	return p, nil
+}
+
+// serve serves the page for as long as the node serves.
+func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
+	server, err := console.NewServer(n, n.Ledger(), p.token, p.tls, log)
+	if err != nil {
+		return errors.Join(err, p.listener.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel() // without its console the node stops: a custodian who counts on it would look in vain
+		log.Info("the custodian's console is up", slog.String("address", p.listener.Addr().String()))
+		if p.tls != nil {
+			served <- server.ServeTLS(p.listener, "", "")
+		} else {
+			served <- server.Serve(p.listener)
+		}
+	}()
+	err = n.Serve(ctx)
+	if closed := server.Close(); closed != nil {
+		err = errors.Join(err, closed)
+	}
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("the custodian's console ended: %w", ended))
+	}
+	return err
 }
 
 // data is the engine's data as the node sees it. What a finding counts is for
 // `catalog check` alone, and appears in no log.
 type data struct {
-	*duckdb.Engine
+	database
+	whole  bool // all findings are looked for, as a database of this size allows
 	config string
 	log    *slog.Logger
 }
@@ -110,7 +168,11 @@ type data struct {
 // Verify logs where the data differs from the catalog, and names the tables over
 // which no proof of privacy would hold.
 func (d data) Verify(ctx context.Context) (tables []string, err error) {
-	findings, err := d.Engine.Verify(ctx)
+	look := d.Contradictions
+	if d.whole {
+		look = d.database.Verify
+	}
+	findings, err := look(ctx)
 	if err != nil {
 		return nil, err
 	}
