@@ -253,3 +253,21 @@ func TestDifferential(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDifferential lets the fuzzer write the tape; make fuzz runs it. The tables are always the same.
+func FuzzDifferential(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		choices := make([]byte, 200)
+		for k := range choices {
+			choices[k] = byte(r.IntN(256))
+		}
+		f.Add(choices)
+	}
+	p := randomPairing(f, rand.New(rand.NewPCG(3, 4)))
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		if o := trial(t, p, choices); o.difference != "" {
+			t.Errorf("%s\n%s", o.text, o.difference)
+		}
+	})
+}
