@@ -17,6 +17,10 @@ CONSOLE := .cache/console
 LINT_VERSION := v2.11.4
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
+# So is the vulnerability check; it asks the Go vulnerability database.
+VULN_VERSION := v1.1.4
+VULN         := .cache/govulncheck-$(VULN_VERSION)/govulncheck
+
 RACE     ?=        # RACE=1 runs tests under the race detector
 PACKAGES ?= ./...
 RUN      ?= .      # RUN=TestName runs tests whose names match
@@ -30,7 +34,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-nightly test-clients test-console lint fmt bench fuzz clean
+.PHONY: help build demo test test-full test-nightly test-clients test-console lint fmt bench fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +95,12 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) "$$(dirname "$$file")" < /dev/null; \
 	done
 
+vulncheck: $(VULN) ## known vulnerabilities in what is linked; needs the network, so CI does not run it
+	$(VULN) ./...
+
+package: build ## packages of both roles for Debian and its kin, or archives, in dist; VERSION=1.2.3
+	packaging/build $(VERSION)
+
 clean: ## remove what was built here
 	rm -rf dist .cache
 
@@ -98,3 +108,7 @@ clean: ## remove what was built here
 $(LINT):
 	@mkdir -p $(@D)
 	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+$(VULN):
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION)

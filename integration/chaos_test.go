@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,13 +24,13 @@ import (
 // that it comes from, no cap is exceeded, every ledger verifies, and the ledgers agree but for queries
 // that failed.
 func TestChaos(t *testing.T) {
-	queries := 60
+	queries, pause := 60, 700 // between two kills, in milliseconds
 	if os.Getenv("INTRAMUROS_FULL") != "" {
-		queries = 2000
+		queries, pause = 2000, 3000
 	}
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
-	cap := float64(queries) / 2 // so that it is reached
+	cap := float64(queries) * 2 / 3 // so that it is reached
 	s := wards(t)
 	s.study = func(proposed, central, local *study.Document) {
 		for _, d := range []*study.Document{proposed, central, local} {
@@ -49,21 +50,30 @@ func TestChaos(t *testing.T) {
 	for range 3 {
 		researchers.Go(func() {
 			for i := next.Add(1); i <= int64(queries); i = next.Add(1) {
-				a, err := f.query(request{SQL: fmt.Sprintf("SELECT ward, COUNT(*) FROM reading WHERE x <> %d GROUP BY ward", i), Epsilon: 1})
-				var r *refusal
-				mu.Lock()
-				switch {
-				case err == nil && !a.Stored:
-					answered[a.Query] = a.Hospitals.Answered
-					codes["answered"]++
-				case errors.As(err, &r):
-					codes[r.Code]++
-				default:
-					codes["no connection"]++
-				}
-				mu.Unlock()
-				if err != nil {
-					time.Sleep(300 * time.Millisecond) // a researcher who is refused thinks for a while
+				for again := true; again; {
+					a, err := f.query(request{SQL: fmt.Sprintf("SELECT ward, COUNT(*) FROM reading WHERE x <> %d GROUP BY ward", i), Epsilon: 1})
+					var r *refusal
+					mu.Lock()
+					switch {
+					case err == nil && !a.Stored:
+						answered[a.Query] = a.Hospitals.Answered
+						codes["answered"]++
+						again = false
+					case err == nil:
+						codes["answered before, and lost on the way"]++
+						again = false
+					case errors.As(err, &r):
+						codes[r.Code]++
+						exhausted := slices.ContainsFunc(r.Hospitals, func(a absence) bool { return a.Code == "NODE_BUDGET" })
+						again = !r.Charged && r.Code != "BUDGET_EXHAUSTED" && !exhausted
+					default:
+						codes["no connection"]++
+					}
+					mu.Unlock()
+					if again {
+						time.Sleep(200 * time.Millisecond) // until everybody is back
+					}
+					time.Sleep(100 * time.Millisecond)
 				}
 			}
 		})
@@ -78,7 +88,7 @@ func TestChaos(t *testing.T) {
 		case <-done:
 			over = true
 			continue
-		case <-time.After(time.Duration(200+random.IntN(1500)) * time.Millisecond):
+		case <-time.After(time.Duration(100+random.IntN(pause)) * time.Millisecond):
 		}
 		victim := random.IntN(len(f.hospitals) + 1)
 		if victim == len(f.hospitals) {

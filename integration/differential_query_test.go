@@ -78,7 +78,7 @@ func (g *generator) statement() (text string, ordered bool) {
 	case 0, 1, 2, 3, 4, 5:
 		text, ordered = g.ordered(g.aggregate(false))
 	case 6:
-		text, ordered = g.ordered(g.aggregate(true))
+		text = g.aggregate(true).text // whose order has ties: a NULL may be a key's, or a total's
 	case 7: // UNION ALL of counts
 		a, b := g.aggregateOf([]string{"'a'"}), g.aggregateOf([]string{"'b'"})
 		text = a + " UNION ALL " + b
@@ -135,7 +135,7 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 	var items, by []string
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	style := g.n(3)
+	style := g.n(3) // GROUP BY the expression, its name, or its number
 	for i, k := range keys {
 		name := g.name("k")
 		r.keys = append(r.keys, name)
@@ -171,7 +171,9 @@ func (g *generator) released(f from, keys []string, sets bool) released {
 // outer is a SELECT over released rows.
 func (g *generator) outer() string {
 	r := g.aggregate(false)
-	n := r.numbers[0]
+	// The mean of no values is NULL in SQL, and means nothing in the federation: counts only are computed with.
+	n := g.name("n")
+	r.text = strings.Replace(r.text, " AS "+r.numbers[0], " AS "+r.numbers[0]+", COUNT(*) AS "+n, 1)
 	if len(r.keys) == 0 {
 		return "SELECT " + n + ", " + n + " * 2 AS twice FROM (" + r.text + ") AS released"
 	}
@@ -274,7 +276,7 @@ func (g *generator) join(left from, depth int) from {
 	if g.n(3) == 2 && depth > 0 {
 		right = g.query(depth)
 	}
-	if right.where != "" {
+	if right.where != "" || left.where != "" { // a comma binds looser than JOIN
 		return left
 	}
 	out := from{where: left.where, fields: append(slices.Clone(left.fields), right.fields...), patient: left.patient}
@@ -305,10 +307,6 @@ func (g *generator) join(left from, depth int) from {
 	case 2:
 		out.tables = left.tables + " JOIN " + right.tables + " ON " + g.pick(b+" = "+a, equal+" AND "+g.simple(out))
 	case 3:
-		if strings.Contains(left.tables, "JOIN") { // a comma binds looser than JOIN
-			out.tables = left.tables + " INNER JOIN " + right.tables + " ON " + equal
-			break
-		}
 		out.tables = left.tables + ", " + right.tables
 		out.where = conjoin(left.where, equal)
 	case 4:
@@ -335,7 +333,7 @@ func conjoin(a, b string) string {
 // public joins the public table of codes.
 func (g *generator) public(left from) from {
 	ints := left.of(kindInt)
-	if len(ints) == 0 {
+	if len(ints) == 0 || left.where != "" {
 		return left
 	}
 	name := g.name("t")

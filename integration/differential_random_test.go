@@ -145,6 +145,8 @@ func trial(t *testing.T, p *pairing, choices []byte) (o outcome) {
 			o.difference = fmt.Sprintf("panic: %v", r)
 		}
 	}()
+	slow := time.AfterFunc(5*time.Second, func() { fmt.Fprintln(os.Stderr, "slow: "+text) })
+	defer slow.Stop()
 	program, err := p.compose(text)
 	var refused *planner.Error
 	switch {
@@ -199,7 +201,7 @@ func shrink(t *testing.T, p *pairing, choices []byte) outcome {
 // TestDifferential asks random queries of random tables: what 1 to 5 hospitals answer is what one database answers. Beside make test's some hundred,
 // make test-full asks many thousand.
 func TestDifferential(t *testing.T) {
-	worlds, queries, enough := 6, 110, 300
+	worlds, queries, enough := 6, 80, 300
 	if os.Getenv("INTRAMUROS_FULL") != "" {
 		worlds, queries, enough = 60, 500, 15_000
 	}

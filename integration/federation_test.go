@@ -248,10 +248,10 @@ coordinator_key: coordinator.ledger.pub
 local_accounts: true
 limits: {per_minute: 1000000, at_once: 1000}
 engine:
-  kind: duckdb
-  folder: %[8]s
-  threads: %[9]d
-  memory_limit: %[10]s
+  duckdb:
+    folder: %[8]s
+    threads: %[9]d
+    memory_limit: %[10]s
 `, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, f.shape.folders[name], max(1, f.shape.threads), memory)
 }
 

@@ -10,7 +10,6 @@ import (
 // whatever joint values the numbers have.
 type bracket struct{ low, high float64 }
 
-func (s bracket) plus(o bracket) bracket  { return bracket{s.low + o.low, s.high + o.high} }
 func (s bracket) minus(o bracket) bracket { return bracket{s.low - o.high, s.high - o.low} }
 
 func (s bracket) times(o bracket) bracket {

@@ -117,6 +117,9 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])
 	visible := projected.columns
+	for i := range visible { // a NULL on one side takes the other's type
+		visible[i].untyped = left.columns[i].untyped && right.columns[i].untyped
+	}
 	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name

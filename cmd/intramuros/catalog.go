@@ -68,7 +68,8 @@ OMOP CDM 5.4.`,
 
 func newCatalogCheckCommand() *cobra.Command {
 	var source, path string
-	var cfg duckdb.Config
+	var cfg engineFile
+	var local duckdb.Config
 	c := &cobra.Command{
 		Use:   "check [--catalog FILE] [--config node.yaml | --database FILE | --folder DIR]",
 		Short: "Say what is wrong with a catalog, alone or against the data",
@@ -93,7 +94,7 @@ stay there. Exits with 1 if there is an error.`,
 				if err != nil {
 					return err
 				}
-				cfg = f.Engine.Config
+				cfg = f.Engine
 				if source == "" {
 					source = f.Catalog
 				}
@@ -105,7 +106,10 @@ stay there. Exits with 1 if there is an error.`,
 			if err != nil {
 				return err
 			}
-			if cfg.Database == "" && cfg.Folder == "" {
+			if local.Database != "" || local.Folder != "" {
+				cfg.DuckDB = &local
+			}
+			if cfg == (engineFile{}) {
 				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tables, no fault; digest %s\n", cat.Name, len(cat.Tables), cat.Digest())
 				return err
 			}
@@ -114,23 +118,23 @@ stay there. Exits with 1 if there is an error.`,
 	}
 	c.Flags().StringVar(&source, "catalog", "", "the catalog: a file, or builtin:omop-5.4")
 	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database and its catalog")
-	c.Flags().StringVar(&cfg.Database, "database", "", "a .duckdb file to compare with")
-	c.Flags().StringVar(&cfg.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
+	c.Flags().StringVar(&local.Database, "database", "", "a .duckdb file to compare with")
+	c.Flags().StringVar(&local.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
 	c.MarkFlagsMutuallyExclusive("config", "database", "folder")
 	return c
 }
 
-func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg duckdb.Config) (err error) {
+func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engineFile) (err error) {
 	var key [32]byte // nothing that depends on it is shown
 	rand.Read(key[:])
-	e, err := duckdb.Open(ctx, cfg, cat, "check", key[:])
+	e, err := cfg.open(ctx, cat, "check", key[:])
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	findings, err := e.Verify(ctx)
 	if err != nil {
-		return err
+		return inDetail(err)
 	}
 	count := map[engine.Severity]int{}
 	for _, f := range findings {
@@ -149,12 +153,13 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg duckd
 }
 
 func newCatalogInitCommand() *cobra.Command {
-	var cfg duckdb.Config
-	var name, patient, out string
+	var local duckdb.Config
+	var name, patient, out, path string
 	c := &cobra.Command{
-		Use:   "init --database FILE | --folder DIR",
+		Use:   "init --database FILE | --folder DIR | --config node.yaml",
 		Short: "Draft a catalog from a database or a folder of files",
-		Long: `Reads all tables of a .duckdb file, or of a folder of Parquet or CSV files, and drafts a
+		Long: `Reads all tables of a .duckdb file, of a folder of Parquet or CSV files, or of the database
+that a node's file names (the catalog that it names need not be there yet), and drafts a
 catalog. Every line with "# DECIDE:" is a guess that a person must confirm or change, since
 answers are only as private as the catalog is true:
 
@@ -171,7 +176,15 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
   intramuros catalog check --catalog icu.yaml --folder /srv/icu`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			tables, err := duckdb.Describe(c.Context(), cfg)
+			cfg := engineFile{DuckDB: &local}
+			if path != "" {
+				f, err := loadNode(path)
+				if err != nil {
+					return err
+				}
+				cfg = f.Engine
+			}
+			tables, err := cfg.describe(c.Context())
 			if err != nil {
 				return err
 			}
@@ -194,12 +207,13 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
 			return errors.Join(err, f.Close())
 		},
 	}
-	c.Flags().StringVar(&cfg.Database, "database", "", "a .duckdb file")
-	c.Flags().StringVar(&cfg.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVar(&local.Database, "database", "", "a .duckdb file")
+	c.Flags().StringVar(&local.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database")
 	c.Flags().StringVar(&name, "name", "draft", "name of the catalog")
 	c.Flags().StringVar(&patient, "patient", "", "the column that holds the patient's id, where a table has it (default: guessed)")
 	c.Flags().StringVarP(&out, "out", "o", "", "file to write, which must not exist (default: standard output)")
-	c.MarkFlagsOneRequired("database", "folder")
-	c.MarkFlagsMutuallyExclusive("database", "folder")
+	c.MarkFlagsOneRequired("database", "folder", "config")
+	c.MarkFlagsMutuallyExclusive("database", "folder", "config")
 	return c
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/console"
 	"github.com/intramuros/intramuros/node/engine"
-	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
 // nodeFile is node.yaml: the policy, and the database it guards.
@@ -25,13 +24,6 @@ type nodeFile struct {
 	node.Config `yaml:",inline"`
 	Engine      engineFile `yaml:"engine"`
 }
-
-type engineFile struct {
-	Kind          string `yaml:"kind"` // duckdb
-	duckdb.Config `yaml:",inline"`
-}
-
-const kindDuckDB = "duckdb"
 
 func newNodeCommand() *cobra.Command {
 	var path string
@@ -66,14 +58,8 @@ func loadNode(path string) (*nodeFile, error) {
 		return nil, err
 	}
 	f.Resolve(path)
-	for _, p := range []*string{&f.Engine.Database, &f.Engine.Folder, &f.Engine.SpillFolder} {
-		*p = config.Resolve(path, *p)
-	}
-	err := f.Validate()
-	if f.Engine.Kind != kindDuckDB {
-		err = errors.Join(err, fmt.Errorf("`engine.kind` is %q; this version has %q", f.Engine.Kind, kindDuckDB))
-	}
-	if err != nil {
+	f.Engine.resolve(path)
+	if err := errors.Join(f.Validate(), f.Engine.validate()); err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}
 	return f, nil
@@ -92,7 +78,7 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := duckdb.Open(ctx, f.Engine.Config, cat, f.Name, key)
+	e, err := f.Engine.open(ctx, cat, f.Name, key)
 	if err != nil {
 		return err
 	}
@@ -101,7 +87,7 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: kindDuckDB, Engine: e, Data: data{e, path, log}}, log)
+	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}}, log)
 	if err != nil {
 		if page != nil {
 			err = errors.Join(err, page.listener.Close())
@@ -173,7 +159,8 @@ func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logge
 // data is the engine's data as the node sees it. What a finding counts is for
 // `catalog check` alone, and appears in no log.
 type data struct {
-	*duckdb.Engine
+	database
+	whole  bool // all findings are looked for, as a database of this size allows
 	config string
 	log    *slog.Logger
 }
@@ -181,7 +168,11 @@ type data struct {
 // Verify logs where the data differs from the catalog, and names the tables over
 // which no proof of privacy would hold.
 func (d data) Verify(ctx context.Context) (tables []string, err error) {
-	findings, err := d.Engine.Verify(ctx)
+	look := d.Contradictions
+	if d.whole {
+		look = d.database.Verify
+	}
+	findings, err := look(ctx)
 	if err != nil {
 		return nil, err
 	}

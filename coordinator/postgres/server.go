@@ -68,8 +68,9 @@ func (s *Server) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.closing && errors.Is(err, net.ErrClosed) {
+			closing = s.closing
+			s.mu.Unlock()
+			if closing && errors.Is(err, net.ErrClosed) {
 				return nil
 			}
 			return err

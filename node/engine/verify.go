@@ -37,13 +37,23 @@ type Finding struct {
 // which lower sensitivities, are true, and that columns exist and hold what they
 // declare. It reads every offered table about twice. Its errors are ErrDatabase.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
+	return e.verify(ctx, e.verifyColumns, e.verifyKey, e.verifyOneRow)
+}
+
+// Contradictions finds what Verify calls errors, and nothing else. It reads the keys
+// alone, and not even them where the database itself guarantees them.
+func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
+	return e.verify(ctx, e.verifyKey, e.verifyOneRow)
+}
+
+func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
 	var all []Finding
 	for _, t := range e.catalog.Tables {
 		if e.views[t.Name] == nil {
 			all = append(all, Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here"})
 			continue
 		}
-		for _, check := range []func(context.Context, *catalog.Table) ([]Finding, error){e.verifyColumns, e.verifyKey, e.verifyOneRow} {
+		for _, check := range checks {
 			found, err := check(ctx, t)
 			if err != nil {
 				return nil, err

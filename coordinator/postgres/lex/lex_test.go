@@ -65,8 +65,9 @@ func FuzzTokens(f *testing.F) {
 				t.Fatalf("a token from %d to %d after %d, of %d bytes", token.Start, token.End, end, len(sql))
 			}
 			end = token.End
-			token.Name()
-			token.Value()
+			if len(token.Name()) > len(sql) || len(token.Value()) > len(sql) {
+				t.Fatalf("the token %+v stands for more than there is", token)
+			}
 		}
 		for _, s := range Statements(sql) {
 			if len(s.Tokens) == 0 || !strings.HasPrefix(sql[s.Start:], s.Text) {
