@@ -584,8 +584,8 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
-			if r.patient == nil && !facts.Bounded() {
-				return o, name // of public rows
+			if !facts.Bounded() && r.ofReleases() {
+				return o, name // the coordinator adds them up itself, row by row
 			}
 			if !facts.Bounded() {
 				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
@@ -601,6 +601,13 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		refuse(CodeType, t.args[0].at, "write a condition", "%s needs a condition", strings.ToUpper(t.name))
 	}
 	return o, name
+}
+
+// ofReleases reports whether all that is read has been released, and no hospital
+// computes with it.
+func (r *resolver) ofReleases() bool {
+	f := fragment.Fragment{Relations: r.relations()}
+	return !slices.ContainsFunc(f.Tables(), func(name string) bool { return !strings.HasPrefix(name, releaseTable) })
 }
 
 // windowWithin returns the first function with OVER in a term.
