@@ -160,7 +160,7 @@ const svg = (width, height, words, ...children) => s('svg', { class: 'chart', vi
 function bars(data, all, names, width, words, measure) {
   const labels = [...new Set(all.map((p) => p.label))];
   const left = Math.min(width * 0.4, 16 + Math.max(...labels.map((l) => Math.min(l.length, 34))) * 7.1);
-  const right = 14;
+  const right = 22;
   const thick = names.length > 1 ? Math.max(9, 22 - 2 * names.length) : 20;
   const band = thick * Math.max(1, names.length) + 14;
   const [low, high] = range(all, true);
