@@ -292,9 +292,12 @@ const releasedAlias = " released"
 
 func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
 
+// releaseTable begins the names of the tables that releases are; those of a catalog hold no space.
+const releaseTable = "release "
+
 // table makes a release a table that is public: what was released is.
 func (c *composer) table(p *Plan) *derived {
-	t := &catalog.Table{Name: fmt.Sprintf("release %d", len(c.releases)), Public: true}
+	t := &catalog.Table{Name: fmt.Sprintf("%s%d", releaseTable, len(c.releases)), Public: true}
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
 	var columns []column
 	for i, name := range p.released() {
