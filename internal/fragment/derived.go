@@ -298,8 +298,10 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme,
 	if !out.table.Public && !slices.Contains(values, d.Patient) {
 		return nil, fmt.Errorf("%w: %s lacks the patient's id", ErrInvalid, name)
 	}
-	if err := s.checkOrders(d); err != nil {
-		return nil, err
+	if !s.public() {
+		if err := s.checkOrders(d); err != nil {
+			return nil, err
+		}
 	}
 	single := s.singleRow(conditions)
 	if d.Grouped {
