@@ -560,8 +560,9 @@ func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {
 		if !x.Nullable && !empty {
 			f.Lower = 1
 		}
-		if o.Function == FunctionDistinct && x.Domain != nil {
-			f.Upper = float64(len(x.Domain))
+		// A declared domain bounds nothing: data may hold more, and no group shows it.
+		if whole := o.Function == FunctionDistinct && (o.Expr.Type == value.TypeInt || o.Expr.Type == value.TypeDate || o.Expr.Type == value.TypeBool); whole && x.Bounded() {
+			f.Upper = math.Max(0, math.Floor(x.Upper)-math.Ceil(x.Lower)+1)
 		}
 		return f
 	case FunctionSum:
