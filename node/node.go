@@ -21,6 +21,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 const (
@@ -97,8 +98,9 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits,
 		},
 		trusted: tls.VerifyConnection, custody: custody,
-		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
-		kind:  d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		rates:   rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
+		metrics: newMetrics(), tracer: telemetry.NoTracer(),
+		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}},
 		turns:        make(chan struct{}, c.Limits.Concurrent),
 	}
