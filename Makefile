@@ -15,10 +15,15 @@ VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false
 LINT_VERSION := v2.11.4
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
+# So is the vulnerability check; it asks the Go vulnerability database.
+VULN_VERSION := v1.1.4
+VULN         := .cache/govulncheck-$(VULN_VERSION)/govulncheck
+
 RACE     ?=        # RACE=1 runs tests under the race detector
 PACKAGES ?= ./...
 RUN      ?= .      # RUN=TestName runs tests whose names match
 FUZZTIME ?= 20s    # of each fuzz target
+TRIPLES  ?= 200000 # cases of the sensitivity property in test-nightly
 TIMEOUT  ?= 30m    # of each package's tests
 
 ifeq ($(strip $(RACE)),1)
@@ -27,7 +32,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full lint fmt bench fuzz clean
+.PHONY: help build demo test test-full test-nightly test-clients lint fmt bench fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,11 +51,28 @@ test: ## all tests
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
 
+# A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
+test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
+	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
+	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run TestIntervalCoverage ./planner
+	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run Audit ./dp ./coordinator
+
 lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 	$(LINT) run $(PACKAGES)
 
 fmt: $(LINT) ## format the Go files
 	$(LINT) fmt
+
+# The clients are installed once into .cache; integration/clients/requirements.txt and the
+# lines below pin them. It needs Python, Java, Maven and psql.
+CLIENTS := .cache/clients
+test-clients: ## ADBC, psycopg, psql and both JDBC drivers against a federation
+	@test -x $(CLIENTS)/venv/bin/python || python3 -m venv $(CLIENTS)/venv
+	$(CLIENTS)/venv/bin/pip install -q -r integration/clients/requirements.txt
+	@test -d $(CLIENTS)/jars || for jar in org.apache.arrow:flight-sql-jdbc-driver:18.3.0 org.postgresql:postgresql:42.7.14; do \
+		mvn -q -B dependency:copy -Dartifact=$$jar -DoutputDirectory=$(abspath $(CLIENTS))/jars; \
+	done
+	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 10m -run '^TestClients$$' ./integration
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB
@@ -63,6 +85,12 @@ fuzz: ## each fuzz target for FUZZTIME
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) "$$(dirname "$$file")" < /dev/null; \
 	done
 
+vulncheck: $(VULN) ## known vulnerabilities in what is linked; needs the network, so CI does not run it
+	$(VULN) ./...
+
+package: build ## packages of both roles for Debian and its kin, or archives, in dist; VERSION=1.2.3
+	packaging/build $(VERSION)
+
 clean: ## remove what was built here
 	rm -rf dist .cache
 
@@ -70,3 +98,7 @@ clean: ## remove what was built here
 $(LINT):
 	@mkdir -p $(@D)
 	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+$(VULN):
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) GOFLAGS= $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION)

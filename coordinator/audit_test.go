@@ -83,10 +83,12 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others func(p 
 					continue
 				}
 				if sums[g] == nil {
-					sums[g] = make([]int64, len(p.Proof.LInf))
+					sums[g] = make([]int64, p.Fragment.Width())
 				}
-				for i, part := range p.Proof.LInf {
-					sums[g][i] += part
+				at := 0
+				for i, partial := range p.Fragment.Partials { // of buckets, all in the first
+					sums[g][at] += p.Proof.LInf[i]
+					at += partial.Width()
 				}
 			}
 			site := total.sibling()
@@ -172,6 +174,33 @@ func TestAuditAverage(t *testing.T) {
 	}
 	audit.Expect(t, audit.Draws(60_000), q.Epsilon, q.Delta,
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
+}
+
+// Counts of buckets, of which HISTOGRAM, COUNT(DISTINCT x), APPROX_BOUNDS and quantiles are made: all of the patient's rows
+// are in one, beside a COUNT of three times its weight.
+func TestAuditBuckets(t *testing.T) {
+	t.Parallel()
+	q := planner.Query{SQL: "SELECT HISTOGRAM(days, 0, 90, 3) AS h, COUNT(*) AS n FROM stay", Epsilon: 1.5, Weights: map[string]int{"n": 3}}
+	a := ask(t, q, dp.Pure, func(p *planner.Plan, _ int) map[string][]int64 {
+		others := make([]int64, p.Fragment.Width())
+		at := 0
+		for _, partial := range p.Fragment.Partials {
+			others[at] = 500
+			if partial.Buckets != nil {
+				others[at] *= partial.Buckets.Row()
+			}
+			at += partial.Width()
+		}
+		return map[string][]int64{"": others}
+	}, [2][]string{{""}, {""}})
+	if a.plan.Noise.L0 != 4 {
+		t.Fatalf("the noise is %+v", a.plan.Noise)
+	}
+	score := func(answer *planner.Answer) float64 {
+		const change = 2 * 3 // rows, at two hospitals
+		return favors(dp.Laplace, (answer.Rows[0][0].Value.Float64()-1000)/change) + 3*favors(dp.Laplace, (answer.Rows[0][3].Value.Float64()-1000)/change)
+	}
+	audit.Expect(t, audit.Draws(80_000), q.Epsilon, 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
 // A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown or not.

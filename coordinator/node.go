@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,21 @@ func (n *nodes) client(h Hospital) (flight.Client, error) {
 	return flight.NewClientFromConn(conn, nil), nil
 }
 
+// anew makes the next call connect again, where the hospital no longer takes the certificate that the
+// connection was made with: it may have been renewed since.
+func (n *nodes) anew(h Hospital, err error) {
+	s, ok := grpcStatus(err)
+	if !ok || s.Code() != codes.PermissionDenied || !strings.HasPrefix(s.Message(), "NODE_PEER") {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l, ok := n.links[h.Name]; ok {
+		l.conn.Close()
+		delete(n.links, h.Name)
+	}
+}
+
 func (n *nodes) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -144,6 +160,7 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 			return result, nil
 		}
 		if err != nil {
+			n.anew(h, err)
 			return nil, err
 		}
 		if result = append(result, r.Body...); len(result) > maxAction {

@@ -1,6 +1,9 @@
 package coordinator
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -30,20 +33,11 @@ func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 		return &Outline{Columns: informs(statement), Confidence: c.config.Confidence}, nil
 	}
 	var parameters []Parameter
-	if len(req.Parameters) == 0 {
-		if _, err := c.admit(who, &req); err != nil {
-			return nil, err
-		}
-		statement, err := planner.Read(req.SQL)
-		if err != nil {
-			return nil, planError(err)
-		}
-		if len(statement.Parameters) > 0 {
-			parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
-		}
+	if statement, err := planner.Read(req.SQL); err == nil && len(statement.Parameters) > 0 && len(req.Parameters) == 0 {
+		parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
 	}
 	q, err := c.plan(who, req)
-	if err != nil && parameters != nil {
+	if err != nil && parameters != nil && slices.ContainsFunc(dependent, func(c planner.Code) bool { return errors.Is(err, Code(c)) }) {
 		return &Outline{Parameters: parameters, Confidence: c.config.Confidence}, nil
 	}
 	if err != nil {
@@ -53,6 +47,11 @@ func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 		Parameters: parameters, Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
 		Expected: q.program.Expected(c.config.Confidence),
 	}, nil
+}
+
+// dependent are the refusals that other values of the parameters may not meet.
+var dependent = []planner.Code{
+	planner.CodeType, planner.CodeBounds, planner.CodeParameter, planner.CodeTooLarge, planner.CodeNotSupported, planner.CodeAccuracy,
 }
 
 // maxSupposed is how many parameters are tried one by one.

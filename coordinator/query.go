@@ -208,7 +208,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, planError(unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows}
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence

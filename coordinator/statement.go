@@ -21,7 +21,24 @@ func (r *Request) hint(hints []planner.Setting) error {
 	for _, h := range hints {
 		wrong := &Error{
 			Code: Code(planner.CodeParameter), Position: h.Position, Message: fmt.Sprintf("%s cannot be %s", h.Name, h.Value),
-			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers",
+			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers, accuracy = '5% of 1000' and weights = 'n=4, kg=1'",
+		}
+		if text := h.Value.Str(); h.Value.Type() == value.TypeText {
+			var err error
+			switch h.Name {
+			case "accuracy":
+				r.Epsilon = 0
+				r.Accuracy, err = planner.ParseAccuracy(text)
+			case "weights":
+				r.Weights, err = planner.ParseWeights(text)
+			default:
+				return wrong
+			}
+			if err != nil {
+				wrong.Hint = err.Error()
+				return wrong
+			}
+			continue
 		}
 		if !h.Value.Type().Numeric() || !(h.Value.Float64() > 0) {
 			return wrong

@@ -24,6 +24,8 @@ type Request struct {
 	Accuracy *planner.Accuracy
 	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
 	MaxGroups, MaxRows int
+	// Weights split the budget among the columns of the answer; see planner.Query.
+	Weights map[string]int
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
 	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of

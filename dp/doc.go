@@ -15,27 +15,29 @@
 // A query releases integers x_j, one for each of k partial aggregates in each group. Callers must see to this:
 // a patient is at no more than m <= MaxSites sites; at each site a patient changes at most l0 coordinates
 // (l0 = k times the groups a patient may touch) and coordinate j by at most bound_j, an integer >= 1;
-// lInf_j = m*bound_j; all coordinates share one Noise, and each draws its own. A tree of counts, to each of whose H
+// lInf_j = m*bound_j; all coordinates share one Noise, and each draws its own. Weights: a coordinate of weight w_j counts as
+// w_j of the l0. A tree of counts, to each of whose H
 // levels a patient adds at most bound in all, however spread, counts as H coordinates: what the lemma needs of a
 // site's differences is ||v^s||_1 <= l0/m and ||v^s||_2 <= sqrt(l0)/m, and a level contributes at most 1/m to
 // either, as one coordinate would. (The paragraph on g >= 1 below does count entries; planner refuses trees there.)
 //
-// Lemma. Let d = x(D) - x(D') and v_j = d_j/lInf_j. Then ||v||_1 <= l0 and ||v||_2 <= sqrt(l0), and |v_j| <= 1.
+// Lemma. Let d = x(D) - x(D') and v_j = d_j/lInf_j. Then sum w_j |v_j| <= l0, sum w_j v_j² <= l0, and |v_j| <= 1.
 //
-// Proof. d is the sum of the m sites' differences, so v = v^1 + ... + v^m, where v^s has at most l0 entries that are
-// not 0, each at most bound_j/lInf_j = 1/m in absolute value. So ||v^s||_1 <= l0/m, ||v^s||_2 <= sqrt(l0)/m,
-// |v^s_j| <= 1/m, and the triangle inequality adds up m of each. (In the units of one aggregate, Linf = bound_j:
+// Proof. d is the sum of the m sites' differences, so v = v^1 + ... + v^m, where the entries of v^s that are
+// not 0 have weights that add up to at most l0, and each is at most bound_j/lInf_j = 1/m in absolute value. So
+// sum w_j |v^s_j| <= l0/m, sum w_j (v^s_j)² <= l0/m², |v^s_j| <= 1/m. The triangle inequality, of the norm
+// sqrt(sum w_j v_j²) in the second case, adds up m of each. (In the units of one aggregate, Linf = bound_j:
 // L1 <= m*l0*Linf and L2 <= m*sqrt(l0)*Linf, although the m sites may touch m*l0 different coordinates.)
 //
-// Laplace: coordinate j gets scale b_j >= l0*lInf_j/epsilon, so the densities' ratio is at most
-// exp(sum |d_j|/b_j) <= exp(epsilon ||v||_1/l0) <= exp(epsilon) (Dwork & Roth 2014, Theorem 3.6).
+// Laplace: coordinate j gets scale b_j >= l0*lInf_j/(w_j*epsilon), so the densities' ratio is at most
+// exp(sum |d_j|/b_j) <= exp(epsilon sum w_j |v_j|/l0) <= exp(epsilon) (Dwork & Roth 2014, Theorem 3.6).
 //
-// Gaussian: coordinate j gets sigma_j >= s*sqrt(l0)*lInf_j, where s is the smallest sigma that makes sensitivity 1
+// Gaussian: coordinate j gets sigma_j >= s*lInf_j*sqrt(l0/w_j), where s is the smallest sigma that makes sensitivity 1
 // (epsilon, delta)-private (Balle & Wang 2018, Theorem 8). Dividing coordinate j by sigma_j shows the
-// standard Gaussian mechanism at L2 distance at most ||v||_2/(s*sqrt(l0)) <= 1/s.
+// standard Gaussian mechanism at L2 distance at most sqrt(sum w_j v_j²/l0)/s <= 1/s.
 //
-// Both are what the library's AddNoiseInt64(x_j, l0, lInf_j, epsilon, delta) draws, with the same l0,
-// epsilon and delta for all j.
+// They are what the library draws for l0, lInf_j and w_j*epsilon (Laplace), and for l0, lInf_j/sqrt(w_j), epsilon and delta
+// (Gaussian), each rounded to the side of more noise.
 //
 // # Why the library's samplers, and what they really draw
 //
@@ -53,8 +55,11 @@
 //     a release lies in the range that both neighbours' samplers reach, an interval per coordinate, its
 //     law is a truncated Gaussian whose Rényi divergence is no larger than the whole Gaussian's, for the log-partition function's second derivative,
 //     the variance, shrinks by truncation. Outside of it lies, with shifts u_j = |d_j|/sigma_j and Q the normal upper tail, at most
-//     sum Q(8.8-u_j)-Q(8.8), which is convex in u_j and 0 at 0, so at most l0*Q(8.8-u) with u = 1/(s*sqrt(l0)).
-//     Loss charges this as Delta (typically l0 times 1e-18); a Noise for which it exceeds Delta is refused.
+//     sum f(u_j), f(u) = Q(8.8-u)-Q(8.8), where u_j = sqrt(w_j)|v_j|/(s*sqrt(l0)). f is convex and 0 at 0, so f(u_j) is at most
+//     |v_j| f(sqrt(w_j)/(s*sqrt(l0))), and as sum w_j |v_j| <= l0 the sum is at most l0 times the largest f(c*sqrt(w))/w, c = 1/(s*sqrt(l0)), for
+//     1 <= w <= l0. With t = sqrt(w), (f(ct)/t²)' has the sign of k(t) = t f'(ct)c - 2f(ct), k(0) = 0, and k' that of ct(8.8-ct)-1: k falls and then rises
+//     up to ct = 8.68, so that f(ct)/t² is largest at an end: l0*Q(8.8-c) at w = 1, Q(8.8-1/s) at w = l0.
+//     Loss charges the larger as Delta (typically l0 times 1e-18); a Noise for which it exceeds Delta is refused.
 //   - The library's sigma is from 0 to 0.1 % above the smallest sufficient one; rho is charged for the smallest.
 //     Its formula for delta cancels for small epsilon and gives sigma 0 for epsilon > 709: both are refused,
 //     and it is given delta*(1-1e-6), more than its rounding error.
@@ -70,6 +75,12 @@
 // P(B) <= delta_T. Noise is independent between coordinates, so given that B does not happen, what is left are
 // the groups that both federations have, to which the lemma applies. So the release is
 // (epsilon, delta+delta_T)-private, and delta_T-approximately rho-zCDP.
+//
+// The threshold is on the noisy count that is released anyway, so selecting costs no epsilon. Among rules that see that
+// count it is the best: the noise has a monotone likelihood ratio, so showing exactly the large counts shows a group of
+// any size most often that is at most as likely to show a group of one (Neyman & Pearson 1933). A mechanism that buys nothing but the selection does
+// better for one group a patient (Desfontaines et al. 2022), by one patient in 15 at epsilon 1, by 24 of 133 at 0.1 (TestThresholdBesideTheOptimum); but it
+// would have to pay for the count beside, or draw it from a truncated distribution that the library has not.
 //
 // # Adding up
 //
@@ -90,6 +101,7 @@
 //   - Birnbaum: On Random Variables with Comparable Peakedness. Ann. Math. Stat. 1948
 //   - Bobkov: Convex Bodies and Norms Associated to Convex Measures. Probab. Theory Relat. Fields 2010
 //   - Bun, Steinke: Concentrated Differential Privacy: Simplifications, Extensions, and Lower Bounds. TCC 2016
+//   - Desfontaines, Voss, Gipson, Mandayam: Differentially Private Partition Selection. PoPETs 2022(1)
 //   - Dwork, Roth: The Algorithmic Foundations of Differential Privacy. 2014
 //   - Feldman, Zrnic: Individual Privacy Accounting via a Rényi Filter. NeurIPS 2021
 //   - Fieller: Some Problems in Interval Estimation. J. R. Stat. Soc. B 1954
@@ -98,6 +110,7 @@
 //   - Google: Secure Noise Generation. github.com/google/differential-privacy, common_docs
 //   - Meyer, Reisner: A Geometric Property of the Boundary of Symmetric Convex Bodies. Geom. Dedicata 1991
 //   - Mironov: On Significance of the Least Significant Bits for Differential Privacy. CCS 2012
+//   - Neyman, Pearson: On the Problem of the Most Efficient Tests of Statistical Hypotheses. Phil. Trans. R. Soc. A 1933
 //   - Rogers, Roth, Ullman, Vadhan: Privacy Odometers and Filters. NeurIPS 2016
 //   - Whitehouse, Ramdas, Rogers, Wu: Fully-Adaptive Composition in Differential Privacy. ICML 2023
 package dp

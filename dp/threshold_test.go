@@ -122,3 +122,29 @@ func TestThresholdReleaseRate(t *testing.T) {
 		}
 	}
 }
+
+// The least number of patients at which a group is shown half of the time, beside that of the best mechanism that does nothing but
+// select groups (Desfontaines, Voss, Gipson & Mandayam 2022, for one group a patient): p(n+1) is the most that p(n) allows. Ours
+// releases the count for the same epsilon. docs/privacy.md tells these numbers.
+func TestThresholdBesideTheOptimum(t *testing.T) {
+	optimum := func(epsilon, delta float64) int64 {
+		e, p, n := math.Exp(epsilon), 0.0, int64(0)
+		for p < 0.5 {
+			p = math.Min(math.Min(e*p+delta, 1-(1-p-delta)/e), 1)
+			n++
+		}
+		return n
+	}
+	for _, c := range []struct {
+		epsilon    float64
+		ours, best int64
+	}{{10, 3, 3}, {3, 6, 6}, {1, 15, 14}, {0.5, 28, 26}, {0.1, 133, 109}, {0.01, 1314, 853}} {
+		ours, err := Noise{Mechanism: Laplace, Epsilon: c.epsilon, L0: 1}.Threshold(1, one(1), 1e-6)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if best := optimum(c.epsilon, 1e-6); ours != c.ours || best != c.best {
+			t.Errorf("epsilon %v: %d patients, at best %d; want %d and %d", c.epsilon, ours, best, c.ours, c.best)
+		}
+	}
+}

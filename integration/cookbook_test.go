@@ -38,11 +38,11 @@ func readCookbook(t testing.TB, path string) []recipe {
 }
 
 // syntheticPairing is a small synthetic federation.
-func syntheticPairing(t testing.TB) *pairing {
+func syntheticPairing(t testing.TB, patients int) *pairing {
 	t.Helper()
 	root := t.TempDir()
 	hospitals := []string{"rennes", "lyon", "lille"}
-	if err := synth.Generate(t.Context(), synth.Config{Seed: 7, Hospitals: hospitals, Patients: 1500, Folder: root}, nil); err != nil {
+	if err := synth.Generate(t.Context(), synth.Config{Seed: 7, Hospitals: hospitals, Patients: patients, Folder: root}, nil); err != nil {
 		t.Fatal(err)
 	}
 	folders := map[string]string{}
@@ -78,7 +78,7 @@ func TestCookbook(t *testing.T) {
 	if len(recipes) < 40 {
 		t.Errorf("%d questions, not 40", len(recipes))
 	}
-	p := syntheticPairing(t)
+	p := syntheticPairing(t, 1500)
 	for _, r := range recipes {
 		t.Run(r.title, func(t *testing.T) {
 			if c := r.run(t, p); !c.substance {

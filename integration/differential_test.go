@@ -253,16 +253,24 @@ func (p *pairing) compare(program *planner.Program, a *planner.Answer, want [][]
 	c := comparison{rows: len(a.Rows)}
 	left := slices.Clone(want)
 	slack := 100 * step(program)
+	unmatched := []int{}
 	for n, row := range a.Rows {
-		i := slices.IndexFunc(left, func(w []any) bool { return sameRow(a.Columns, row, w, slack) })
-		if i < 0 || ordered && i != 0 {
-			c.difference = fmt.Sprintf("row %d of the federation, %s, is not in the union's\n%s", n+1, show(row), table(want))
-			return c
-		}
-		left = slices.Delete(left, i, i+1)
 		for k, e := range row {
 			c.substance = c.substance || a.Columns[k].Noisy && !e.Value.IsNull() && e.Value.Type().Numeric() && e.Value.Float64() != 0
 		}
+		if i := slices.IndexFunc(left, func(w []any) bool { return sameRow(a.Columns, row, w, slack, ordered) }); i == 0 || i > 0 && !ordered {
+			left = slices.Delete(left, i, i+1)
+		} else {
+			unmatched = append(unmatched, n)
+		}
+	}
+	for _, n := range unmatched { // rows without NULLs took their own
+		i := slices.IndexFunc(left, func(w []any) bool { return !ordered && sameRow(a.Columns, a.Rows[n], w, slack, true) })
+		if i < 0 {
+			c.difference = fmt.Sprintf("row %d of the federation, %s, is not in the union's\n%s", n+1, show(a.Rows[n]), table(want))
+			return c
+		}
+		left = slices.Delete(left, i, i+1)
 	}
 	if len(left) > 0 {
 		c.difference = fmt.Sprintf("the union has rows that the federation lacks\n%s\nthe federation has %d rows", table(left), len(a.Rows))
@@ -270,22 +278,22 @@ func (p *pairing) compare(program *planner.Program, a *planner.Answer, want [][]
 	return c
 }
 
-func sameRow(columns []planner.Column, row []planner.Estimate, want []any, slack float64) bool {
+func sameRow(columns []planner.Column, row []planner.Estimate, want []any, slack float64, loosely bool) bool {
 	if len(row) != len(want) {
 		return false
 	}
 	for i, e := range row {
-		if !sameValue(e.Value, want[i], columns[i].Noisy, slack) {
+		if !sameValue(e.Value, want[i], columns[i].Noisy, loosely, slack) {
 			return false
 		}
 	}
 	return true
 }
 
-func sameValue(got value.Value, want any, noisy bool, slack float64) bool {
+func sameValue(got value.Value, want any, noisy, loosely bool, slack float64) bool {
 	switch {
 	case want == nil:
-		return noisy || got.IsNull()
+		return noisy && loosely || got.IsNull()
 	case got.IsNull():
 		return false
 	case got.Type().Numeric():

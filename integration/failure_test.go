@@ -30,13 +30,18 @@ const quick = "SELECT ward, COUNT(*) FROM reading GROUP BY ward"
 // wards are three hospitals of 50 patients, who have 300 readings each.
 func wards(t testing.TB) shape {
 	t.Helper()
+	return wardsOf(t, "east", "mid", "west")
+}
+
+func wardsOf(t testing.TB, names ...string) shape {
+	t.Helper()
 	catalog, err := filepath.Abs("testdata/ward.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := shape{catalog: catalog, folders: map[string]string{}}
 	o := newOracle(t)
-	for i, name := range []string{"east", "mid", "west"} {
+	for i, name := range names {
 		s.folders[name] = t.TempDir()
 		o.do(fmt.Sprintf(`COPY (SELECT i AS id, %d + i // 300 AS patient, if(i %% 3 = 0, 'north', 'south') AS ward, i %% 101 AS x
 			FROM range(15000) t(i)) TO '%s/reading.parquet' (FORMAT parquet)`, 1000*i, s.folders[name]))

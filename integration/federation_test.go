@@ -42,8 +42,10 @@ type shape struct {
 	other   map[string]string
 	threads int // of each engine; 0: 1
 	// study changes what is proposed, held at the coordinator, and approved at each hospital.
-	study  func(proposed, coordinator, hospital *study.Document)
-	memory string
+	study func(proposed, coordinator, hospital *study.Document)
+	// unapproved are hospitals where nobody has decided about the study.
+	unapproved []string
+	memory     string
 }
 
 // federation is a running one.
@@ -56,6 +58,7 @@ type federation struct {
 	coordinator *process
 	nodes       map[string]*process
 	client      *http.Client
+	bearer      string // whose token is sent; empty: the local account\'s
 }
 
 // startFederation starts it and waits until every hospital is there, and stops it
@@ -132,11 +135,7 @@ func (f *federation) openStudy() {
 	must(err)
 	_, err = pki.CreateSigningKey(f.path("coordinator.ledger"))
 	must(err)
-	cat, builtin := catalog.Builtin(strings.TrimPrefix(f.shape.catalog, "builtin:"))
-	if !builtin {
-		cat, err = catalog.Load(f.shape.catalog)
-		must(err)
-	}
+	cat := f.catalog()
 	d := study.Document{
 		ID: studyID, Version: 1, Title: "A trial", Purpose: "To test.", LegalBasis: "None: nobody here is real.", Investigators: []string{study.Any},
 		Tables: map[string][]string{}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
@@ -164,8 +163,24 @@ func (f *federation) openStudy() {
 	post("coordinator", olga, study.Record{Act: study.Approve, Number: 1, Document: &central, Proposal: d.Digest(), By: "olga"})
 	for _, name := range f.hospitals {
 		post(name, olga, proposal)
+		if slices.Contains(f.shape.unapproved, name) {
+			continue
+		}
 		post(name, claire, study.Record{Act: study.Approve, Hospital: name, Number: 1, Document: &local, Proposal: d.Digest(), By: "claire"})
 	}
+}
+
+// catalog is the federation's.
+func (f *federation) catalog() *catalog.Catalog {
+	f.t.Helper()
+	if c, ok := catalog.Builtin(strings.TrimPrefix(f.shape.catalog, "builtin:")); ok {
+		return c
+	}
+	c, err := catalog.Load(f.shape.catalog)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
 }
 
 func (f *federation) path(name string) string { return filepath.Join(f.dir, name) }
@@ -233,10 +248,10 @@ coordinator_key: coordinator.ledger.pub
 local_accounts: true
 limits: {per_minute: 1000000, at_once: 1000}
 engine:
-  kind: duckdb
-  folder: %[8]s
-  threads: %[9]d
-  memory_limit: %[10]s
+  duckdb:
+    folder: %[8]s
+    threads: %[9]d
+    memory_limit: %[10]s
 `, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, f.shape.folders[name], max(1, f.shape.threads), memory)
 }
 
@@ -353,6 +368,7 @@ type (
 		MaxRows   int     `json:"max_rows,omitempty"`
 	}
 	answer struct {
+		Query   string
 		Columns []struct {
 			Name, Type string
 			Noisy      bool
@@ -423,7 +439,11 @@ func (f *federation) send(ctx context.Context, method, path, accept string, body
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
+	bearer := f.bearer
+	if bearer == "" {
+		bearer = token
+	}
+	r.Header.Set("Authorization", "Bearer "+bearer)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", accept)
 	response, err := f.client.Do(r)

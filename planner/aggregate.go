@@ -35,6 +35,10 @@ type function struct {
 	// estimate makes the number; x[i] is partial i in its unit, and c[i] the
 	// center of its values.
 	estimate func(x, c []float64) float64
+	// brackets and within bound the number by interval arithmetic over that many brackets of means;
+	// nil for one that is a quotient of linear forms, or read from a tree.
+	brackets int
+	within   func(m means) bracket
 	// read, instead of estimate, reads a number and its interval from a tree of
 	// bucket counts.
 	read func(t tree, argument, confidence float64) (x, low, high float64)
@@ -48,16 +52,16 @@ var aggregates = map[string]*function{
 	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: first},
 	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: mean},
 
-	"var_pop":     {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return spread(x, c, 1, 2, 0) }},
-	"var_samp":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return sample(x[0]) * spread(x, c, 1, 2, 0) }},
-	"stddev_pop":  {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(spread(x, c, 1, 2, 0)) }},
-	"stddev_samp": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(sample(x[0]) * spread(x, c, 1, 2, 0)) }},
+	"var_pop":     {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return spread(x, c, 1, 2, 0) }, brackets: 2, within: func(m means) bracket { return m.variance(1, 2) }},
+	"var_samp":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return sample(x[0]) * spread(x, c, 1, 2, 0) }, brackets: 3, within: func(m means) bracket { return m.variance(1, 2).times(m.sample()) }},
+	"stddev_pop":  {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(spread(x, c, 1, 2, 0)) }, brackets: 2, within: func(m means) bracket { return m.variance(1, 2).root() }},
+	"stddev_samp": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(sample(x[0]) * spread(x, c, 1, 2, 0)) }, brackets: 3, within: func(m means) bracket { return m.variance(1, 2).times(m.sample()).root() }},
 
-	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: joint},
-	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return sample(x[0]) * joint(x, c) }},
-	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: correlation},
-	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: slope},
-	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: intercept},
+	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: joint, brackets: 3, within: means.covariance},
+	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return sample(x[0]) * joint(x, c) }, brackets: 4, within: func(m means) bracket { return m.covariance().times(m.sample()) }},
+	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: correlation, brackets: 5, within: means.correlation},
+	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: slope, brackets: 4, within: means.slope},
+	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: intercept, brackets: 4, within: func(m means) bracket { return m.of(1).minus(m.slope().times(m.of(2))) }},
 
 	"min":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
 	"max":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
@@ -139,6 +143,7 @@ var notYet = map[string]string{
 	"array_agg":  "ask for COUNT(*) by group",
 	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column", "first": "group by the column",
 	"approx_count_distinct": "ask for COUNT(DISTINCT patient)",
+	"bool_or":               "count the rows: COUNT(*) FILTER (WHERE c)", "bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
 }
 
 func isAggregate(name string) bool {

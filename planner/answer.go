@@ -164,9 +164,12 @@ type reading struct {
 	// inner is what ROUND and CAST are of; an interval is theirs, and half wider.
 	inner *reading
 	half  float64
+	// smooth: arithmetic and nothing else, so that a simulation may serve.
+	smooth bool
 	// keyed: the expression reads group keys, so that bounds and quotient are each group's own.
 	keyed      bool
-	trees      int // aggregates in it, where one is of a tree; else 0
+	aggregates []int // one for each time that the expression reads one
+	trees      bool  // one of them is of a tree
 	bounds     fragment.Facts
 	quotient   *quotient
 	simulation *simulation
@@ -184,9 +187,8 @@ func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
 		return r
 	}
 	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
-	all := p.aggregatesOf(e)
-	if slices.ContainsFunc(all, func(a int) bool { return p.Aggregates[a].read != nil }) {
-		r.trees = len(all)
+	r.aggregates, r.smooth = p.aggregatesOf(e), smooth(e)
+	if r.trees = slices.ContainsFunc(r.aggregates, func(a int) bool { return p.Aggregates[a].read != nil }); r.trees {
 		return r
 	}
 	if !r.keyed {
@@ -220,26 +222,40 @@ func (p *Plan) aggregatesOf(e *fragment.Expr) []int {
 	return all
 }
 
+// smooth reports whether an expression is made by arithmetic alone.
+func smooth(e *fragment.Expr) bool {
+	switch e.Op {
+	case fragment.OpLiteral, fragment.OpColumn, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide, fragment.OpNegate, fragment.OpCast:
+		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return !smooth(a) })
+	}
+	return false
+}
+
 // interval covers the exact value of an expression with the reading's confidence.
 //
-// Where the expression is a quotient of two sums of partial aggregates (all that
-// is made of counts, sums and averages with +, -, one division and constants), it is
-// Fieller's interval (dp.Ratio), which covers at any size of the counts. For the
-// rest see simulation.
+//   - A quotient of two sums of partial aggregates (all that is made of counts, sums and averages with +, -,
+//     one division and constants) has Fieller's interval (dp.Ratio), which covers at any size of the counts.
+//   - Other arithmetic is simulated where all that it divides or multiplies by is sure to be far from 0; it is
+//     close to linear in the noise there, and the simulation covers.
+//   - Everything else is interval arithmetic over the aggregates' own intervals, each at a confidence that
+//     leaves the stated one for all (Bonferroni). It covers at least as often as stated.
 func (g group) interval(r *reading) (low, high float64) {
 	if r.inner != nil {
 		low, high = g.interval(r.inner)
 		return low - r.half, high + r.half
 	}
-	if r.trees > 0 {
-		return g.fromTrees(r.expr, r.confidence, r.trees)
+	if r.trees {
+		return g.apart(r)
 	}
 	if r.keyed {
 		r.settle(g)
 	}
 	q := r.quotient
 	if q == nil {
-		return r.simulation.interval(g, r.bounds)
+		if r.smooth && g.determined(r.aggregates) {
+			return r.simulation.interval(g, r.bounds)
+		}
+		return g.apart(r)
 	}
 	if len(q.used) == 1 && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
 		i := q.used[0]
@@ -255,24 +271,26 @@ func (g group) interval(r *reading) (low, high float64) {
 	return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}, r.confidence, r.bounds)
 }
 
-// fromTrees gives the interval of one tree's aggregate, or of what is made of
-// several aggregates by interval arithmetic over their own, each at a
-// confidence that leaves the stated one for all (Bonferroni).
-func (g group) fromTrees(e *fragment.Expr, confidence float64, n int) (low, high float64) {
-	each := 1 - (1-confidence)/float64(n)
-	f := fragment.Infer(e, func(c *fragment.Expr) fragment.Facts {
+// apart bounds an expression by interval arithmetic over the aggregates that it reads.
+func (g group) apart(r *reading) (low, high float64) {
+	each := 1 - (1-r.confidence)/float64(max(1, len(r.aggregates)))
+	f := fragment.Infer(r.expr, func(c *fragment.Expr) fragment.Facts {
 		f := g.facts(c)
 		if c.Relation != relationAggregate {
 			return f
 		}
 		a := &g.plan.Aggregates[indexOf(c.Column)]
-		if a.read == nil {
-			low, high = g.interval(g.plan.prepare(c, each))
-		} else {
+		switch {
+		case a.read != nil:
 			_, low, high = a.read(*g.tree(a), a.argument, each)
+		case a.within != nil:
+			s := a.within(means{g, a, 1 - (1-each)/float64(a.brackets)})
+			low, high = s.low, s.high
+		default:
+			low, high = g.interval(g.plan.prepare(c, each))
 		}
 		f.Lower, f.Upper = math.Max(f.Lower, low), math.Min(f.Upper, high)
-		if f.Lower > f.Upper {
+		if !(f.Lower <= f.Upper) {
 			f.Lower, f.Upper = a.lower, a.upper
 		}
 		return f
@@ -449,7 +467,7 @@ func combine(op fragment.Op, x, y quotient) (quotient, bool) {
 const draws = 2000
 
 // simulation covers an expression of any form: each point undoes one possible draw
-// of the noise, and the interval spans the points' central part. The points are a
+// of the noise, and the interval brackets the points' central part. The points are a
 // Kronecker sequence (Niederreiter 1992) pushed through the noise's quantiles: fixed,
 // so that the same answer always has the same interval. It approximates; where
 // counts are small beside the noise, coverage may differ from the nominal.

@@ -508,6 +508,9 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
 		}
 	}
+	if b.keyRead(e) != "" {
+		hint = "count them in two steps: SELECT COUNT(*) FROM (SELECT DISTINCT " + t.describe() + " FROM …) AS once"
+	}
 	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
 	return nil
 }

@@ -77,7 +77,7 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 		sides[side] = &resolver{catalog: r.catalog, depth: r.depth}
 		s := sides[side].adopt(d, "", c.at)
 		for i, column := range d.columns {
-			mine, _ := s.column(column.name)
+			mine, _ := s.table.Column(column.column) // two may have one name
 			theirs, _ := other.table.Column(other.columns[i].column)
 			e := s.expr(mine)
 			switch {
@@ -92,7 +92,13 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 	}
 	if !left.table.Public {
 		p, q := slices.IndexFunc(items[0], func(i item) bool { return sides[0].readsPatientID(i.expr) }), slices.IndexFunc(items[1], func(i item) bool { return sides[1].readsPatientID(i.expr) })
-		if p != q || p < 0 && how != fragment.CombineAll {
+		// Without the id, all that is compared may be of one thing that one patient has, such as a visit.
+		shared := false
+		for i := range items[0] {
+			key := sides[0].keyRead(items[0][i].expr)
+			shared = shared || p < 0 && key != "" && key == sides[1].keyRead(items[1][i].expr)
+		}
+		if p != q || p < 0 && !shared && how != fragment.CombineAll {
 			refuse(CodePatientsMixed, c.at, "select the patient's id as the same column on both sides", "%s would compare rows of different patients", strings.ToUpper(c.operator))
 		}
 	}
@@ -111,6 +117,9 @@ func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])
 	visible := projected.columns
+	for i := range visible { // a NULL on one side takes the other's type
+		visible[i].untyped = left.columns[i].untyped && right.columns[i].untyped
+	}
 	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name
@@ -379,17 +388,23 @@ func functionOutput(d *fragment.Derived, o fragment.Output, name string) string 
 // determinesPatient reports whether the expression is the patient's id, or a key of
 // something that one patient has, such as a visit.
 func (r *resolver) determinesPatient(e *fragment.Expr) bool {
+	return r.readsPatientID(e) || r.keyRead(e) != ""
+}
+
+// keyRead is the private table and its key, such as "visit.visit_id", that the
+// expression reads, or refers to, in a row that has one; else "".
+func (r *resolver) keyRead(e *fragment.Expr) string {
 	if e.Op != fragment.OpColumn {
-		return false
+		return ""
 	}
 	s := r.of(e.Relation)
 	if s == nil || s.table.Public || s.Join == fragment.JoinLeft {
-		return false
+		return ""
 	}
-	if r.isPatientID(s, e.Column) {
-		return true
+	if key := keyOfColumn(s, e.Column); r.privateKey(key) {
+		return key
 	}
-	return r.privateKey(keyOfColumn(s, e.Column))
+	return ""
 }
 
 // privateKey reports whether "table.column" is the key of a private table.

@@ -3,6 +3,8 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,4 +137,25 @@ func describeAll(p *Plan) string {
 		fmt.Fprintf(&b, "%-10s %s ±%.4g %s\n", "expected", e.Column, e.HalfWidth, e.Note)
 	}
 	return b.String()
+}
+
+// TestGoldensAreMany counts the queries whose plan or refusal is on file.
+func TestGoldensAreMany(t *testing.T) {
+	files, err := filepath.Glob("testdata/plan/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections, refusals := 0, 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections += strings.Count(string(text), "\n----\n")
+		refusals += strings.Count(string(text), " at line ")
+	}
+	t.Logf("%d goldens, %d of them refusals", sections, refusals)
+	if sections < 400 {
+		t.Errorf("%d goldens, not 400", sections)
+	}
 }

@@ -178,7 +178,9 @@ func (c *composer) isRelease(q *querySyntax, within *scope) (is bool) {
 			is = e.Code == CodeNested
 		}
 	}()
-	(&resolver{catalog: c.federation.Catalog}).derive(q, within, q.at)
+	whole := *q // LIMIT is another matter
+	whole.limit, whole.offset = nil, nil
+	(&resolver{catalog: c.federation.Catalog}).derive(&whole, within, q.at)
 	return false
 }
 
@@ -420,6 +422,9 @@ func groupingSets(q *querySyntax) *querySyntax {
 					n = 0
 				}
 				return &termSyntax{kind: termLiteral, at: t.at, literal: value.Int(n)}
+			}
+			if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+				return t // reads the rows, whose keys are as they are
 			}
 			if slices.ContainsFunc(keys, t.same) && !slices.ContainsFunc(kept, t.same) {
 				return &termSyntax{kind: termLiteral, at: t.at}

@@ -102,7 +102,7 @@ func (t tree) below(i int, q float64) (excess, deviation float64) {
 func (t tree) quantile(q, confidence float64) (estimate, low, high float64) {
 	leaves := t.Leaves()
 	unit := t.standardDeviation()
-	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.HalfWidth(confidence)
+	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
 	first, last := -1, -1     // buckets in which F crosses 0
 	lowest, highest := -1, -1 // buckets in which it may
 	before, spread := t.below(0, q)
@@ -150,26 +150,32 @@ func (t tree) edge(i int) float64 {
 	return t.Lower + float64(i)*t.Buckets.Width()
 }
 
-func (t tree) standardDeviation() float64 {
-	if t.noise.Mechanism == dp.Laplace {
-		return math.Sqrt2 * t.noise.Scale
-	}
-	return t.noise.Scale
-}
+func (t tree) standardDeviation() float64 { return deviation(t.noise) }
 
 // extreme estimates the smallest value (or the largest, with top): the first edge
-// under which more values are counted than noise alone would make up. The exact
-// extreme lies between the public bound and there.
+// under which more values are counted than noise alone would make up under any edge. The exact
+// extreme lies between the public bound and there, with the confidence.
 func (t tree) extreme(top bool, confidence float64) (estimate, low, high float64) {
-	unit := t.standardDeviation()
-	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.HalfWidth(2*confidence - 1)
 	leaves := t.Leaves()
+	// No edge may mislead: each has its part of what is left of the confidence. The noise of an edge is that of
+	// one node and more, up to Branching-1 a level.
+	beyond := make(map[float64]float64) // what noise makes up, by deviation
 	for i := 1; i <= leaves; i++ {
 		edge, q, sign := i, 0.0, 1.0
 		if top {
 			edge, q, sign = leaves-i, 1.0, -1.0
 		}
-		if n, spread := t.below(edge, q); sign*n > z*spread*unit {
+		n, spread := t.below(edge, q)
+		limit, known := beyond[spread]
+		if !known {
+			terms := make([]dp.Weighted, int(math.Round(spread*spread)))
+			for k := range terms {
+				terms[k] = dp.Weighted{Weight: 1, Distribution: t.noise}
+			}
+			limit = dp.CombinedHalfWidth(1-2*(1-confidence)/float64(leaves), terms)
+			beyond[spread] = limit
+		}
+		if sign*n > limit {
 			if top {
 				return t.edge(edge), t.edge(edge), t.Upper
 			}

@@ -400,6 +400,11 @@ func (r *resolver) findPatient() {
 	if from.Join == fragment.JoinLeft {
 		refuse(CodeNoPatient, from.at, "put the table with patients first", "a row of this LEFT JOIN may have no patient")
 	}
+	r.joinPath(from)
+}
+
+// joinPath joins the tables on the way from a table to its patient.
+func (r *resolver) joinPath(from *source) {
 	path, err := r.catalog.PatientPath(from.table)
 	if err != nil {
 		refuse(CodeNoPatient, from.at, "ask the federation's operator to mend the catalog", "%s", err)
@@ -428,7 +433,7 @@ func (r *resolver) tie() {
 	if r.patient == nil {
 		return
 	}
-	for {
+	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
 		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog)
 		if err != nil {
 			refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", err)
@@ -484,6 +489,13 @@ func (r *resolver) tieByKey(name string, unowned []string) bool {
 		if r.isPatientID(o, o.table.Patient) && o.Join != fragment.JoinLeft {
 			c, _ := o.table.Column(o.table.Patient)
 			id = o.expr(c)
+		}
+		if id.Relation == name { // the patient's id is this relation's own: the other needs its own way to the patient
+			if o.Derived != nil || o.Join == fragment.JoinLeft {
+				continue
+			}
+			r.joinPath(o)
+			return true
 		}
 		mine, _ := s.table.Column(s.table.Patient)
 		same := apply(s.at, fragment.OpEqual, s.expr(mine), id)

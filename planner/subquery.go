@@ -111,22 +111,22 @@ func (r *resolver) match(in *resolver, pairs []pair, at Position) *fragment.Expr
 // separate takes from the subquery's conditions those that read the query around,
 // and returns what they tie: equalities as they are; for others, the rows of the
 // table around are read again within the subquery and tied by their key.
-func (in *resolver) separate(r *resolver, at Position) []pair {
-	outer := func(relation string) bool { return in.of(relation) == nil }
-	for _, s := range in.sources {
+func (r *resolver) separate(around *resolver, at Position) []pair {
+	outer := func(relation string) bool { return r.of(relation) == nil }
+	for _, s := range r.sources {
 		if s.On != nil && reads(s.On, outer) {
 			refuse(CodeNotSupported, s.at, "move the condition to the subquery's WHERE", "ON reads a table of the query around")
 		}
 	}
 	var pairs []pair
 	var local, rest []*fragment.Expr
-	for _, c := range fragment.Conjuncts(in.filter) {
+	for _, c := range fragment.Conjuncts(r.filter) {
 		switch {
 		case !reads(c, outer):
 			local = append(local, c)
-		case c.Op == fragment.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], in.has):
+		case c.Op == fragment.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], r.has):
 			pairs = append(pairs, pair{c.Args[0], c.Args[1]})
-		case c.Op == fragment.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], in.has):
+		case c.Op == fragment.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], r.has):
 			pairs = append(pairs, pair{c.Args[1], c.Args[0]})
 		default:
 			rest = append(rest, c)
@@ -134,14 +134,14 @@ func (in *resolver) separate(r *resolver, at Position) []pair {
 	}
 	copies := map[string]*source{}
 	for _, c := range rest {
-		local = append(local, in.again(r, c, copies, &pairs, at))
+		local = append(local, r.again(around, c, copies, &pairs, at))
 	}
-	in.filter = nil
+	r.filter = nil
 	if len(local) > 0 {
-		in.filter = conjunction(local)
+		r.filter = conjunction(local)
 	}
 	for _, p := range pairs {
-		if reads(p.outer, func(relation string) bool { return r.of(relation) == nil }) {
+		if reads(p.outer, func(relation string) bool { return around.of(relation) == nil }) {
 			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
 		}
 	}
@@ -153,12 +153,12 @@ func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
 // again rewrites a condition that compares rows of the subquery with a row of the
 // table around by other than equality: the table is read within the subquery, too,
 // and each of its rows is told by its key.
-func (in *resolver) again(r *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
+func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
 	return c.Replace(func(e *fragment.Expr) *fragment.Expr {
-		if e.Op != fragment.OpColumn || in.has(e.Relation) {
+		if e.Op != fragment.OpColumn || r.has(e.Relation) {
 			return e
 		}
-		o := r.of(e.Relation)
+		o := around.of(e.Relation)
 		if o == nil {
 			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
 		}
@@ -167,14 +167,14 @@ func (in *resolver) again(r *resolver, c *fragment.Expr, copies map[string]*sour
 			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft {
 				refuse(CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.alias))
 			}
-			twin = &source{Relation: fragment.Relation{Name: in.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
+			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
 			for _, k := range o.table.Key {
 				mine, _ := twin.table.Column(k)
 				*pairs = append(*pairs, pair{twin.expr(mine), o.expr(mine)})
 			}
-			in.sources = append(in.sources, twin)
-			if id, ok := twin.table.Column(twin.table.Patient); ok && in.patient != nil && in.isPatientID(twin, id.Name) {
-				twin.Join, twin.On = fragment.JoinInner, apply(at, fragment.OpEqual, twin.expr(id), in.patient)
+			r.sources = append(r.sources, twin)
+			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
+				twin.Join, twin.On = fragment.JoinInner, apply(at, fragment.OpEqual, twin.expr(id), r.patient)
 			}
 			copies[e.Relation] = twin
 		}
@@ -327,17 +327,17 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 const scalarRelation = " scalar"
 
 // once reports whether the subquery has at most one row for each row around it.
-func (in *resolver) once(pairs []pair) bool {
-	if len(in.sources) != 1 {
+func (r *resolver) once(pairs []pair) bool {
+	if len(r.sources) != 1 {
 		return false
 	}
-	s := in.sources[0]
+	s := r.sources[0]
 	if s.table.OneRowPerPatient {
 		return true
 	}
 	fixed := func(column string) bool {
 		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == fragment.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
-			slices.ContainsFunc(fragment.Conjuncts(in.filter), func(c *fragment.Expr) bool {
+			slices.ContainsFunc(fragment.Conjuncts(r.filter), func(c *fragment.Expr) bool {
 				return c.Op == fragment.OpEqual && c.Args[0].Op == fragment.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == fragment.OpLiteral
 			})
 	}

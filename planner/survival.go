@@ -266,7 +266,7 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
 	z := math.Sqrt2 * math.Erfinv(confidence)
 	none := math.NaN()
-	log, greenwood, lowest := 0.0, 0.0, 1.0
+	log, greenwood, lowest, highest := 0.0, 0.0, 1.0, 1.0
 	// How log survival moves with the noise on each node.
 	ofAll, ofEvents := make([]float64, len(all.counts)), make([]float64, len(events.counts))
 	total, spread := all.below(s.steps+1, 0)
@@ -298,6 +298,10 @@ func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
 		}
 		low, high := ends(noise)
 		lower, upper := ends(noise + greenwood)
+		if math.IsNaN(high) { // nobody left, as it seems: the curve is not above where it was
+			low, high = 0, highest
+		}
+		highest = high
 		if lowest == 0 || math.IsInf(greenwood, 0) {
 			lower, upper = none, none
 		}

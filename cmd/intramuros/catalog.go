@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
@@ -67,7 +68,8 @@ OMOP CDM 5.4.`,
 
 func newCatalogCheckCommand() *cobra.Command {
 	var source, path string
-	var engine duckdb.Config
+	var cfg engineFile
+	var local duckdb.Config
 	c := &cobra.Command{
 		Use:   "check [--catalog FILE] [--config node.yaml | --database FILE | --folder DIR]",
 		Short: "Say what is wrong with a catalog, alone or against the data",
@@ -92,7 +94,7 @@ stay there. Exits with 1 if there is an error.`,
 				if err != nil {
 					return err
 				}
-				engine = f.Engine.Config
+				cfg = f.Engine
 				if source == "" {
 					source = f.Catalog
 				}
@@ -104,34 +106,37 @@ stay there. Exits with 1 if there is an error.`,
 			if err != nil {
 				return err
 			}
-			if engine.Database == "" && engine.Folder == "" {
+			if local.Database != "" || local.Folder != "" {
+				cfg.DuckDB = &local
+			}
+			if cfg == (engineFile{}) {
 				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tables, no fault; digest %s\n", cat.Name, len(cat.Tables), cat.Digest())
 				return err
 			}
-			return checkData(c.Context(), c.OutOrStdout(), cat, engine)
+			return checkData(c.Context(), c.OutOrStdout(), cat, cfg)
 		},
 	}
 	c.Flags().StringVar(&source, "catalog", "", "the catalog: a file, or builtin:omop-5.4")
 	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database and its catalog")
-	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file to compare with")
-	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
+	c.Flags().StringVar(&local.Database, "database", "", "a .duckdb file to compare with")
+	c.Flags().StringVar(&local.Folder, "folder", "", "a folder of Parquet or CSV files to compare with")
 	c.MarkFlagsMutuallyExclusive("config", "database", "folder")
 	return c
 }
 
-func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine duckdb.Config) (err error) {
+func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engineFile) (err error) {
 	var key [32]byte // nothing that depends on it is shown
 	rand.Read(key[:])
-	e, err := duckdb.Open(ctx, engine, cat, "check", key[:])
+	e, err := cfg.open(ctx, cat, "check", key[:])
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	findings, err := e.Verify(ctx)
 	if err != nil {
-		return err
+		return inDetail(err)
 	}
-	count := map[duckdb.Severity]int{}
+	count := map[engine.Severity]int{}
 	for _, f := range findings {
 		count[f.Severity]++
 		place := f.Table
@@ -140,20 +145,21 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, engine du
 		}
 		fmt.Fprintf(w, "%-8s %s %s\n", f.Severity, place, f.Text)
 	}
-	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[duckdb.SeverityError], count[duckdb.SeverityWarning])
-	if count[duckdb.SeverityError] > 0 {
+	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[engine.SeverityError], count[engine.SeverityWarning])
+	if count[engine.SeverityError] > 0 {
 		return errShown
 	}
 	return nil
 }
 
 func newCatalogInitCommand() *cobra.Command {
-	var engine duckdb.Config
-	var name, patient, out string
+	var local duckdb.Config
+	var name, patient, out, path string
 	c := &cobra.Command{
-		Use:   "init --database FILE | --folder DIR",
+		Use:   "init --database FILE | --folder DIR | --config node.yaml",
 		Short: "Draft a catalog from a database or a folder of files",
-		Long: `Reads all tables of a .duckdb file, or of a folder of Parquet or CSV files, and drafts a
+		Long: `Reads all tables of a .duckdb file, of a folder of Parquet or CSV files, or of the database
+that a node's file names (the catalog that it names need not be there yet), and drafts a
 catalog. Every line with "# DECIDE:" is a guess that a person must confirm or change, since
 answers are only as private as the catalog is true:
 
@@ -170,7 +176,15 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
   intramuros catalog check --catalog icu.yaml --folder /srv/icu`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			tables, err := duckdb.Describe(c.Context(), engine)
+			cfg := engineFile{DuckDB: &local}
+			if path != "" {
+				f, err := loadNode(path)
+				if err != nil {
+					return err
+				}
+				cfg = f.Engine
+			}
+			tables, err := cfg.describe(c.Context())
 			if err != nil {
 				return err
 			}
@@ -193,12 +207,13 @@ A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
 			return errors.Join(err, f.Close())
 		},
 	}
-	c.Flags().StringVar(&engine.Database, "database", "", "a .duckdb file")
-	c.Flags().StringVar(&engine.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVar(&local.Database, "database", "", "a .duckdb file")
+	c.Flags().StringVar(&local.Folder, "folder", "", "a folder of Parquet or CSV files")
+	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database")
 	c.Flags().StringVar(&name, "name", "draft", "name of the catalog")
 	c.Flags().StringVar(&patient, "patient", "", "the column that holds the patient's id, where a table has it (default: guessed)")
 	c.Flags().StringVarP(&out, "out", "o", "", "file to write, which must not exist (default: standard output)")
-	c.MarkFlagsOneRequired("database", "folder")
-	c.MarkFlagsMutuallyExclusive("database", "folder")
+	c.MarkFlagsOneRequired("database", "folder", "config")
+	c.MarkFlagsMutuallyExclusive("database", "folder", "config")
 	return c
 }

@@ -36,7 +36,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	if err != nil || base.Scheme != "https" || base.Host == "" {
 		return nil, usageError{errors.New("--server must be like https://host:port; there is no way in without TLS")}
 	}
-	token, err := c.token()
+	token, err := c.token(ctx)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -74,7 +74,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	return nil, &serverError{f.Error}
 }
 
-func (c *client) token() (string, error) {
+func (c *client) token(ctx context.Context) (string, error) {
 	if c.tokenFile == "" {
 		if token := os.Getenv("INTRAMUROS_TOKEN"); token != "" {
 			return token, nil
@@ -84,6 +84,9 @@ func (c *client) token() (string, error) {
 	b, err := os.ReadFile(c.tokenFile)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the token: %w", err)
+	}
+	if bytes.HasPrefix(b, []byte("{")) {
+		return bearer(ctx, c.tokenFile, b)
 	}
 	return strings.TrimSpace(string(b)), nil
 }

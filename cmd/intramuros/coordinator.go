@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/console"
 	"github.com/intramuros/intramuros/coordinator/flightsql"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/coordinator/postgres"
@@ -132,6 +133,9 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		return nil
 	}
 	api := httpapi.NewServer(desk, desk, certificate.Clone(), conf.QueryTimeout, log)
+	if api.Handler, err = console.NewHandler(api.Handler); err != nil {
+		return doors, err
+	}
 	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
 	requests, cancel := context.WithCancel(context.Background())
 	api.BaseContext = func(net.Listener) context.Context { return requests }

@@ -76,8 +76,8 @@ gossip:
   key: {file: ../pki/gossip.key}
 catalog: ../catalog.yaml
 engine:
-  kind: duckdb
-  folder: ../data/{{.Name}}
+  duckdb:
+    folder: ../data/{{.Name}}
 ledger: node.ledger
 budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
 operators: {olga: ../pki/olga.pub}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/node/engine/duckdb"
+	"github.com/intramuros/intramuros/node/engine"
 )
 
 // patientNames are usual names of a column that holds the patient's id.
@@ -21,16 +21,16 @@ var patientNames = []string{"person_id", "patient_id", "subject_id", "uniquepid"
 type draft struct {
 	catalog  catalog.Catalog
 	patient  string
-	local    map[string]duckdb.Table // by the table's name in the catalog
+	local    map[string]engine.Table // by the table's name in the catalog
 	decide   map[string]string       // by table or table.column
 	mappings []string                // lines for node.yaml
 }
 
 // draftCatalog writes a catalog for the tables that were found.
-func draftCatalog(name, patient string, tables []duckdb.Table) (string, error) {
+func draftCatalog(name, patient string, tables []engine.Table) (string, error) {
 	d := &draft{
 		catalog: catalog.Catalog{Name: name, MaxGroups: catalog.DefaultMaxGroups, MaxRows: catalog.DefaultMaxRows},
-		patient: strings.ToLower(patient), local: map[string]duckdb.Table{}, decide: map[string]string{},
+		patient: strings.ToLower(patient), local: map[string]engine.Table{}, decide: map[string]string{},
 	}
 	for _, t := range tables {
 		if err := d.table(t); err != nil {
@@ -61,7 +61,7 @@ func plain(local string) string {
 	return s
 }
 
-func (d *draft) table(local duckdb.Table) error {
+func (d *draft) table(local engine.Table) error {
 	own := strings.TrimSuffix(filepath.Base(local.Name), filepath.Ext(local.Name))
 	if !strings.ContainsAny(local.Name, `/\`) && !isFile(local.Name) {
 		own = local.Name[strings.LastIndex(local.Name, ".")+1:]
@@ -107,7 +107,7 @@ func (d *draft) table(local duckdb.Table) error {
 // typed guesses the type of a text column, as all columns of a CSV file are, from
 // the values that are known of it. Texts sort as numbers do only among dates, so
 // other extremes are kept only where all values are known.
-func typed(c duckdb.Column) duckdb.Column {
+func typed(c engine.Column) engine.Column {
 	known := c.Values
 	if len(known) == 0 {
 		known = []string{c.Min, c.Max}

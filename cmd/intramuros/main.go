@@ -55,7 +55,7 @@ machines; a coordinator combines them and releases only differentially private a
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newExplainCommand(), newDemoCommand()}},
+		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newExplainCommand(), newLoginCommand(), newDemoCommand()}},
 		{"hospital", "For hospitals:", []*cobra.Command{newNodeCommand(), newCatalogCommand(), newStudyCommand(), newLedgerCommand()}},
 		{"federation", "For the federation:", []*cobra.Command{newCoordinatorCommand(), newPKICommand(), newSynthCommand()}},
 	} {

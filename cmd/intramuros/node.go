@@ -11,7 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node"
-	"github.com/intramuros/intramuros/node/engine/duckdb"
+	"github.com/intramuros/intramuros/node/engine"
 )
 
 // nodeFile is node.yaml: the policy, and the database it guards.
@@ -19,13 +19,6 @@ type nodeFile struct {
 	node.Config `yaml:",inline"`
 	Engine      engineFile `yaml:"engine"`
 }
-
-type engineFile struct {
-	Kind          string `yaml:"kind"` // duckdb
-	duckdb.Config `yaml:",inline"`
-}
-
-const kindDuckDB = "duckdb"
 
 func newNodeCommand() *cobra.Command {
 	var path string
@@ -60,14 +53,8 @@ func loadNode(path string) (*nodeFile, error) {
 		return nil, err
 	}
 	f.Resolve(path)
-	for _, p := range []*string{&f.Engine.Database, &f.Engine.Folder, &f.Engine.SpillFolder} {
-		*p = config.Resolve(path, *p)
-	}
-	err := f.Validate()
-	if f.Engine.Kind != kindDuckDB {
-		err = errors.Join(err, fmt.Errorf("`engine.kind` is %q; this version has %q", f.Engine.Kind, kindDuckDB))
-	}
-	if err != nil {
+	f.Engine.resolve(path)
+	if err := errors.Join(f.Validate(), f.Engine.validate()); err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}
 	return f, nil
@@ -86,12 +73,12 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := duckdb.Open(ctx, f.Engine.Config, cat, f.Name, key)
+	e, err := f.Engine.open(ctx, cat, f.Name, key)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: kindDuckDB, Engine: engine, Data: data{engine, path, log}}, log)
+	defer func() { err = errors.Join(err, e.Close()) }()
+	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}}, log)
 	if err != nil {
 		return err
 	}
@@ -101,7 +88,8 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 // data is the engine's data as the node sees it. What a finding counts is for
 // `catalog check` alone, and appears in no log.
 type data struct {
-	*duckdb.Engine
+	database
+	whole  bool // all findings are looked for, as a database of this size allows
 	config string
 	log    *slog.Logger
 }
@@ -109,7 +97,11 @@ type data struct {
 // Verify logs where the data differs from the catalog, and names the tables over
 // which no proof of privacy would hold.
 func (d data) Verify(ctx context.Context) (tables []string, err error) {
-	findings, err := d.Engine.Verify(ctx)
+	look := d.Contradictions
+	if d.whole {
+		look = d.database.Verify
+	}
+	findings, err := look(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +109,7 @@ func (d data) Verify(ctx context.Context) (tables []string, err error) {
 	warnings := 0
 	for _, f := range findings {
 		switch {
-		case f.Severity != duckdb.SeverityError:
+		case f.Severity != engine.SeverityError:
 			warnings++
 		case !slices.Contains(tables, f.Table):
 			tables = append(tables, f.Table)

@@ -131,6 +131,8 @@ func cellText(c httpapi.Cell, kind string) string {
 	switch {
 	case !isNumber && !hasLow && !hasHigh:
 		return plainText(c.Value)
+	case !hasLow && !hasHigh: // computed from released numbers in a way that gives no interval
+		return roundedValue(c.Value, v, true, kind, 0) + " ± ?"
 	case !isNumber || !hasLow || !hasHigh:
 		span := math.Max(math.Abs(low), math.Abs(high)) // no more is known of the width
 		return fmt.Sprintf("%s [%s, %s]", roundedValue(c.Value, v, isNumber, kind, 0), end(low, hasLow, kind, span), end(high, hasHigh, kind, span))

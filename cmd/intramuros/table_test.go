@@ -29,7 +29,7 @@ func TestTable(t *testing.T) {
 ─────────  ──────────  ────────────────────
 F           1041 ± 21          54.23 ± 0.13
 NULL       -3 [0, 18]                  NULL
-évil�[31m    7 […, …]  0.012 [0.001, 0.099]
+évil�[31m       7 ± ?  0.012 [0.001, 0.099]
 
 3 rows from 2 hospitals; ± holds the exact value with 95 % confidence
 missing: c is away (NOT_JOINED)

@@ -73,6 +73,20 @@ func (d *desk) Budget(_ context.Context, _ coordinator.Researcher, study string)
 		Researcher: &coordinator.Balance{Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 3}}}, nil
 }
 
+func (d *desk) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+	d.asked = req
+	return &coordinator.Outline{
+		Columns: []planner.Column{{Name: "n", Type: value.TypeInt, Noisy: true}}, Confidence: 0.95,
+		Expected: []planner.Expected{{Column: "n", HalfWidth: 3}},
+	}, d.err
+}
+
+func (d *desk) Spending(context.Context, coordinator.Researcher, string) ([]coordinator.Spent, error) {
+	return []coordinator.Spent{{Query: strings.Repeat("0", 32), Researcher: "alice"}}, nil
+}
+
+func (d *desk) StudiesOf(coordinator.Researcher) []string { return []string{"s"} }
+
 func (d *desk) Federation() coordinator.Federation {
 	return coordinator.Federation{Name: "f", Ready: d.ready, Required: 2, Hospitals: []coordinator.Hospital{
 		{Name: "a", DataVersion: "v1"}, {Name: "b", Absent: &coordinator.Absence{Name: "b", Code: "NOT_JOINED", Why: "is away"}},

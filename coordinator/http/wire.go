@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +25,8 @@ type Request struct {
 	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
 	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
 	MaxRows   int       `json:"max_rows,omitempty"`
+	// Weights, 1 to 1000 by the names of columns, split the budget.
+	Weights map[string]int `json:"weights,omitempty"`
 	// StoredOnly takes no answer but one that costs nothing.
 	StoredOnly bool `json:"stored_only,omitempty"`
 	// Parameters are the values of ? and $1, by number, and of :name, by name.
@@ -79,13 +80,13 @@ func (r Request) plain() coordinator.Request {
 		parameters[name] = p.Value
 	}
 	return coordinator.Request{
-		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows,
+		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights,
 		StoredOnly: r.StoredOnly,
 	}
 }
 
 // Accuracy is how far the intervals of an answer may reach: in JSON a number in the
-// unit of the answer, such as 50, or a share of it as a text, such as "5%".
+// unit of the answer, such as 50, or a text: a share of it, such as "5%", or either with what to expect, "5% of 1000".
 type Accuracy planner.Accuracy
 
 // ParseAccuracy reads 50 or 5%.
@@ -96,8 +97,8 @@ func ParseAccuracy(text string) (*Accuracy, error) {
 
 // MarshalJSON writes the wire form.
 func (a Accuracy) MarshalJSON() ([]byte, error) {
-	if a.Relative {
-		return json.Marshal(strconv.FormatFloat(100*a.HalfWidth, 'g', -1, 64) + "%")
+	if a.Relative || a.Of > 0 {
+		return json.Marshal(planner.Accuracy(a).String())
 	}
 	return json.Marshal(a.HalfWidth)
 }
@@ -109,7 +110,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(b, &text); err != nil {
 			return err
 		}
-		if !strings.HasSuffix(text, "%") {
+		if !strings.Contains(text, "%") && !strings.Contains(text, " of ") {
 			text = "" // numbers are written as such
 		}
 	}

@@ -10,7 +10,7 @@
 // intervals reach come as NOTICE. SET changes the settings of package session: epsilon,
 // intervals = columns and so on. A question about the catalog goes to package dictionary.
 // BEGIN, COMMIT and their like are accepted and mean nothing, since nothing here is ever
-// written: an error does not end a transaction. EXPLAIN shows plan and price.
+// written: an error does not end a transaction.
 //
 // The messages are read and written by pgproto3 of pgx. psql-wire, a server library, was
 // left out: it answers an error in the extended protocol with ReadyForQuery at once

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -182,7 +183,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		}
 		p.arguments = append(p.arguments, v)
 	}
-	if s.kind == question || s.kind == explain {
+	if s.kind == question {
 		if err := c.bindValues(p); err != nil {
 			return err
 		}
@@ -203,9 +204,6 @@ func (c *conn) bindValues(p *portal) error {
 	p.values = map[string]value.Value{}
 	for i, a := range p.arguments {
 		p.values[strconv.Itoa(i+1)] = valueOf(a, p.statement.parameters[i])
-	}
-	if p.statement.kind == explain {
-		return nil
 	}
 	planned := *p.statement // its columns may depend on the values
 	if _, err := c.outline(&planned, p.values); err != nil {
@@ -234,6 +232,21 @@ func valueOf(a any, oid uint32) value.Value {
 	return value.Null(value.TypeText)
 }
 
+// readTime reads a date or timestamp as clients write one whose type they leave open: with
+// a zone, which PostgreSQL ignores where the type has none, and with a time for a date.
+func readTime(text string) (time.Time, error) {
+	text = strings.Replace(text, "T", " ", 1)
+	if i := strings.LastIndexAny(text, "+-Z "); i >= len(time.DateOnly) && text[i] != ' ' {
+		text = strings.TrimRight(text[:i], " ")
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04:05.999999999", "2006-01-02 15:04"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, errors.New("no date or timestamp")
+}
+
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if raw == nil {
@@ -245,6 +258,9 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 			return nil, fmt.Errorf("binary of type %d", oid)
 		}
 		return string(raw), nil
+	}
+	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) {
+		return readTime(string(raw))
 	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {

@@ -20,7 +20,6 @@ import (
 type Asker interface {
 	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
-	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
 }
 
 // Admitter tells who bears a token, and whether a study is theirs. Its errors are of
@@ -69,8 +68,9 @@ func (s *Server) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.closing && errors.Is(err, net.ErrClosed) {
+			closing = s.closing
+			s.mu.Unlock()
+			if closing && errors.Is(err, net.ErrClosed) {
 				return nil
 			}
 			return err

@@ -28,7 +28,6 @@ const (
 	show
 	begin
 	commit
-	explain
 	ignored // accepted, and means nothing
 )
 
@@ -106,10 +105,8 @@ func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statemen
 		p.kind, p.tag = commit, "ROLLBACK"
 	case begins(t, "set"), begins(t, "reset"):
 		return p, p.readSet()
-	case begins(t, "show"):
+	case begins(t, "show") && !informs(t):
 		return p, c.readShow(p)
-	case begins(t, "explain"):
-		return p, p.readExplain()
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == lex.Word:
 		p.kind, p.tag = ignored, ignoredTags[t[0].Text]
 	case dictionary.About(t) && (begins(t, "select") || begins(t, "with") || begins(t, "values") || begins(t, "(") || begins(t, "table")):
@@ -208,6 +205,11 @@ func dotted(t []lex.Token) (string, []lex.Token) {
 	return name, t
 }
 
+// informs tells what the coordinator itself shows.
+func informs(t []lex.Token) bool {
+	return len(t) == 2 && (t[1].Is("tables") || t[1].Is("hospitals") || t[1].Is("budget") || t[1].Is("functions"))
+}
+
 func (c *conn) readShow(p *statement) error {
 	p.kind, p.tag = show, "SHOW"
 	t := p.Tokens[1:]
@@ -234,33 +236,6 @@ func (c *conn) readShow(p *statement) error {
 	return nil
 }
 
-// readExplain leaves the query that is to be explained.
-func (p *statement) readExplain() error {
-	t := p.Tokens[1:]
-	if begins(t, "(") {
-		for len(t) > 0 && !t[0].Is(")") {
-			t = t[1:]
-		}
-		if len(t) > 0 {
-			t = t[1:]
-		}
-	}
-	for begins(t, "verbose") || begins(t, "privacy") || begins(t, "analyze") {
-		if begins(t, "analyze") {
-			return &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "EXPLAIN ANALYZE would run the query", Hint: "write EXPLAIN, which costs nothing"}
-		}
-		t = t[1:]
-	}
-	if len(t) == 0 {
-		return &coordinator.Error{Code: coordinator.Code(planner.CodeSyntax), Message: "there is nothing to explain", Hint: "write EXPLAIN SELECT …"}
-	}
-	p.kind, p.tag = explain, "EXPLAIN"
-	p.Start += t[0].Start
-	p.Text = p.Text[t[0].Start:]
-	p.columns = []dictionary.Column{{Name: "QUERY PLAN", OID: dictionary.OIDText}}
-	return nil
-}
-
 // run does what the statement says, once, and leaves its rows in the portal.
 func (c *conn) run(p *portal) error {
 	s := p.statement
@@ -274,8 +249,6 @@ func (c *conn) run(p *portal) error {
 		return c.set(s.name, s.text)
 	case show:
 		c.showRows(p)
-	case explain:
-		return c.explain(p)
 	case lookup:
 		ctx, done := c.work()
 		defer done()
@@ -321,6 +294,9 @@ func (c *conn) ask(p *portal) error {
 			line[i] = plain(column.Of(row))
 		}
 		p.rows = append(p.rows, line)
+	}
+	if a.Informs {
+		return nil
 	}
 	c.notice(fmt.Sprintf("cost: %s; the study %s has epsilon %s left", costOf(a), c.settings.Study, short(a.Remaining.Epsilon)), hospitals(a))
 	if text := intervals(a); text != "" {
@@ -386,39 +362,6 @@ func short(x float64) string {
 		return "without end"
 	}
 	return strconv.FormatFloat(x, 'g', 4, 64)
-}
-
-// explain shows the plan and the price, which costs nothing.
-func (c *conn) explain(p *portal) error {
-	ctx, done := c.work()
-	defer done()
-	e, err := c.server.asker.Explain(ctx, c.who, c.settings.Request(p.statement.Text, p.values))
-	if err != nil {
-		return err
-	}
-	line := func(format string, args ...any) { p.rows = append(p.rows, []any{fmt.Sprintf(format, args...)}) }
-	for _, text := range strings.Split(strings.TrimRight(e.Plan, "\n"), "\n") {
-		line("%s", text)
-	}
-	for _, x := range e.Expected {
-		if math.IsNaN(x.HalfWidth) {
-			line("%-10s %s: %s", "error", x.Column, x.Note)
-		} else {
-			line("%-10s %s ± %s at %s %%", "error", x.Column, short(x.HalfWidth), short(100*e.Confidence))
-		}
-	}
-	switch {
-	case e.Stored:
-		line("%-10s answered before: it costs nothing now", "price")
-	case !e.Allowed:
-		line("%-10s epsilon %s, more than is left: %s", "price", short(e.Cost.Epsilon), short(e.Remaining.Epsilon))
-	default:
-		line("%-10s epsilon %s of %s that are left", "price", short(e.Cost.Epsilon), short(e.Remaining.Epsilon))
-	}
-	for _, h := range e.Problems {
-		line("%-10s %s %s (%s)", "hospital", h.Name, h.Why, h.Code)
-	}
-	return nil
 }
 
 // plain is a value as pgtype encodes it.

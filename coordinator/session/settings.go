@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -21,11 +20,12 @@ const (
 	Accuracy  = "accuracy"
 	MaxGroups = "max_groups"
 	MaxRows   = "max_rows"
+	Weights   = "weights"
 	Intervals = "intervals"
 )
 
 // Names are all names, in the order in which people read them.
-var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Intervals}
+var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Weights, Intervals}
 
 // Settings stand for what a request leaves out. The zero value takes the defaults of
 // study and catalog.
@@ -35,13 +35,14 @@ type Settings struct {
 	Accuracy       *planner.Accuracy
 	MaxGroups      int
 	MaxRows        int
-	Intervals      bool // as columns x_low and x_high
+	Weights        map[string]int // of columns of the answer
+	Intervals      bool           // as columns x_low and x_high
 }
 
 // Request asks the SQL, with values for its parameters, under these settings.
 func (s Settings) Request(sql string, parameters map[string]value.Value) coordinator.Request {
 	return coordinator.Request{
-		SQL: sql, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Parameters: parameters,
+		SQL: sql, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Weights: s.Weights, Parameters: parameters,
 	}
 }
 
@@ -77,6 +78,14 @@ func (s *Settings) Set(name, text string) error {
 		return setWhole(&s.MaxGroups, text, unset, wrong("give a whole number from 1 up"))
 	case MaxRows:
 		return setWhole(&s.MaxRows, text, unset, wrong("give a whole number from 1 up"))
+	case Weights:
+		if s.Weights = nil; !unset {
+			weights, err := planner.ParseWeights(text)
+			if err != nil {
+				return wrong(err.Error())
+			}
+			s.Weights = weights
+		}
 	case Intervals:
 		switch strings.ToLower(text) {
 		case "columns", "on", "true":
@@ -142,17 +151,16 @@ func (s Settings) Get(name string) string {
 	case Delta:
 		return real(s.Delta)
 	case Accuracy:
-		switch {
-		case s.Accuracy == nil:
+		if s.Accuracy == nil {
 			return ""
-		case s.Accuracy.Relative:
-			return real(100*s.Accuracy.HalfWidth) + "%"
 		}
-		return real(s.Accuracy.HalfWidth)
+		return s.Accuracy.String()
 	case MaxGroups:
 		return whole(s.MaxGroups)
 	case MaxRows:
 		return whole(s.MaxRows)
+	case Weights:
+		return planner.FormatWeights(s.Weights)
 	case Intervals:
 		if s.Intervals {
 			return "columns"
@@ -162,16 +170,5 @@ func (s Settings) Get(name string) string {
 	return ""
 }
 
-// ParseAccuracy reads a half-width in the unit of the answer, such as 50, or a share
-// of it, such as 5%.
-func ParseAccuracy(text string) (*planner.Accuracy, error) {
-	number, relative := strings.CutSuffix(text, "%")
-	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || !(x > 0) || math.IsInf(x, 0) {
-		return nil, errors.New("an accuracy is a half-width above 0, such as 50, or a share of the answer, such as 5%")
-	}
-	if relative {
-		x /= 100
-	}
-	return &planner.Accuracy{Relative: relative, HalfWidth: x}, nil
-}
+// ParseAccuracy is planner's.
+func ParseAccuracy(text string) (*planner.Accuracy, error) { return planner.ParseAccuracy(text) }

@@ -194,7 +194,8 @@ func (c Checkpoint) entry() (Entry, error) {
 	return Entry{Kind: KindCheckpoint, Text: fmt.Sprintf("The ledger of %s is at entry %d.", c.Owner, c.Sequence), Detail: detail}, err
 }
 
-// Kept is the latest checkpoint of another ledger, and whether there is one.
+// Kept is the latest checkpoint of another ledger, and whether there is one. Of a ledger of OpenReadOnly,
+// ask Checkpoints.
 func (l *Ledger) Kept(ctx context.Context, owner string) (c Checkpoint, ok bool, err error) {
 	if err := l.take(ctx); err != nil {
 		return Checkpoint{}, false, err

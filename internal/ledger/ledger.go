@@ -117,7 +117,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	if _, err = os.Stat(path); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1)}
+	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1), balance: newBalance()}
 	defer func() {
 		if err != nil {
 			_ = l.release() // the first error counts

@@ -1,11 +1,15 @@
 package ledger
 
 import (
+	"bytes"
+	"context"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -198,4 +202,70 @@ func TestChangedWhileOpen(t *testing.T) {
 	raw(t, l.path, `UPDATE head SET sequence = 9`)
 	wantErr(t, l.Charge(ctx, id, nil), ErrStopped)
 	wantErr(t, l.Record(ctx, Entry{Kind: KindAnswer, Text: "x"}), ErrStopped)
+}
+
+// Each byte of a small ledger is flipped: either it is found, or it is a byte that says nothing, and the
+// ledger reads as before to the last field. Each entry is removed, and each two are swapped: always found.
+func TestEveryByteFlipped(t *testing.T) {
+	source, _ := seven(t)
+	path := filepath.Join(t.TempDir(), "small")
+	db, err := sql.Open("sqlite3", dsn(source, "mode=rw"))
+	check(t, err)
+	_, err = db.Exec(`PRAGMA journal_mode = DELETE; PRAGMA page_size = 512`)
+	check(t, err)
+	_, err = db.Exec(`VACUUM INTO ?`, path)
+	check(t, err)
+	check(t, db.Close())
+	whole, err := os.ReadFile(path)
+	check(t, err)
+	read := func() (string, error) {
+		l, err := OpenReadOnly(context.Background(), path)
+		if err != nil {
+			return "", err
+		}
+		defer l.Close()
+		if _, err := l.Verify(context.Background()); err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		err = l.Entries(context.Background(), 1, func(e Entry) error { return WriteJSONLines(&b, e) })
+		return l.owner + "\n" + b.String(), err
+	}
+	want, err := read()
+	check(t, err)
+	stride := 13
+	if os.Getenv("INTRAMUROS_FULL") != "" {
+		stride = 1
+	}
+	found := 0
+	for i := 0; i < len(whole); i += stride {
+		flipped := bytes.Clone(whole)
+		flipped[i] ^= byte(1 << (i % 8))
+		check(t, os.WriteFile(path, flipped, 0o600))
+		got, err := read()
+		switch {
+		case err != nil:
+			found++
+		case got != want:
+			t.Errorf("byte %d of %d: the ledger says something else, and that is not found", i, len(whole))
+		}
+	}
+	if found < len(whole)/stride/3 {
+		t.Errorf("only %d of %d changes are found: the test shows nothing", found, len(whole)/stride)
+	}
+	t.Logf("%d bytes, %d flipped: %d found, the others say nothing", len(whole), len(whole)/stride, found)
+}
+
+func TestEveryEntryRemovedOrSwapped(t *testing.T) {
+	for i := 1; i <= 7; i++ {
+		path, _ := seven(t)
+		raw(t, path, append(unguard, fmt.Sprintf(`DELETE FROM entries WHERE sequence = %d`, i))...)
+		checkBroken(t, path, int64(i), "was removed")
+		for j := i + 1; j <= 7; j++ {
+			path, _ := seven(t)
+			raw(t, path, append(unguard, fmt.Sprintf(`UPDATE entries SET sequence = -1 WHERE sequence = %[1]d;
+				UPDATE entries SET sequence = %[1]d WHERE sequence = %[2]d; UPDATE entries SET sequence = %[2]d WHERE sequence = -1`, i, j))...)
+			checkBroken(t, path, int64(i), fmt.Sprintf("was entry %d", j))
+		}
+	}
 }

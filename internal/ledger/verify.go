@@ -40,6 +40,14 @@ func (l *Ledger) Verify(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, l.readError(err)
 	}
+	// The chain covers what the entries say; this, the file that holds them.
+	var finding string
+	if err := l.read.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&finding); err != nil {
+		return Report{}, l.readError(err)
+	}
+	if finding != "ok" {
+		return Report{}, &BrokenError{Finding: "the file is damaged: " + firstLine(finding)}
+	}
 	return report, nil
 }
 

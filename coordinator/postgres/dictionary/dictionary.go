@@ -30,6 +30,7 @@ const (
 	memory  = "64MB"
 	timeout = 10 * time.Second // of one question
 	maxRows = 100_000
+	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
 )
 
 // The OIDs of PostgreSQL's types.
@@ -249,6 +250,9 @@ func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, sessi
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
 	}
+	if len(statement.Text) > maxText {
+		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
+	}
 	text, err := d.rewrite(statement.Text, statement.Tokens, session)
 	if err != nil {
 		return nil, err
@@ -286,10 +290,16 @@ func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, sessi
 	return q, nil
 }
 
+// named finds the column's name in one that was cast to regclass.
+var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
+
 // called finds the function's name in the name that DuckDB gives a column without one.
-var called = regexp.MustCompile(`^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
+var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
 func columnName(name string) string {
+	if m := named.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
 	if m := called.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}

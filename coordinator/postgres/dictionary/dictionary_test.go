@@ -2,23 +2,191 @@ package dictionary
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"go.uber.org/goleak"
 
 	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	"github.com/intramuros/intramuros/internal/catalog"
 )
 
-func TestOpen(t *testing.T) {
-	ctx := context.Background()
-	d, err := Open(ctx, catalog.OMOP())
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const testCatalog = `catalog: test
+tables:
+  person:
+    description: one row a patient
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      sex: {type: text, nullable: false, domain: [F, M], description: "recorded, it's that"}
+      born: {type: date}
+  visit:
+    key: [id, line]
+    patient: person
+    columns:
+      id: {type: int, nullable: false}
+      line: {type: int, nullable: false}
+      person: {type: int, nullable: false, references: person.id}
+      at: {type: timestamp}
+      cost: {type: float, bounds: [0, 10]}
+      paid: {type: bool}
+`
+
+func open(t testing.TB) *Dictionary {
+	t.Helper()
+	c, err := catalog.Parse([]byte(testCatalog), "test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	q, err := d.Prepare(ctx, lex.Statements("SELECT relname, c.oid::regclass, current_database(), 'person'::regclass FROM pg_catalog.pg_class c WHERE relname ~ 'pers'")[0], Session{User: "u", Database: "d"})
+	d, err := Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := q.Run(ctx, nil)
-	t.Log(q.Columns, rows, err)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+var ada = Session{User: "ada", Database: "trial", Setting: func(name string) string { return "value of " + name }}
+
+// TestQuestions reads testdata: a question, and its columns with their OIDs and rows, or
+// why it is not covered.
+func TestQuestions(t *testing.T) {
+	d := open(t)
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
+			statement := lex.Statements(td.Input)[0]
+			if !About(statement.Tokens) {
+				return "about patients\n"
+			}
+			q, err := d.Prepare(context.Background(), statement, ada)
+			if err != nil {
+				if !errors.Is(err, ErrNotCovered) {
+					t.Errorf("%v is no ErrNotCovered", err)
+				}
+				return err.Error() + "\n"
+			}
+			var args []any
+			for _, arg := range td.CmdArgs {
+				for _, v := range arg.Vals {
+					args = append(args, v)
+				}
+			}
+			rows, err := q.Run(context.Background(), args)
+			if err != nil {
+				return err.Error() + "\n"
+			}
+			var b strings.Builder
+			for i, c := range q.Columns {
+				if i > 0 {
+					b.WriteString(" | ")
+				}
+				fmt.Fprintf(&b, "%s:%d", c.Name, c.OID)
+			}
+			for _, row := range rows {
+				b.WriteByte('\n')
+				for i, v := range row {
+					if i > 0 {
+						b.WriteString(" | ")
+					}
+					fmt.Fprint(&b, v)
+				}
+			}
+			return b.String() + "\n"
+		})
+	})
+}
+
+// What a question could do beyond reading the catalog.
+func TestHarmless(t *testing.T) {
+	d := open(t)
+	for _, sql := range []string{
+		"SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM '/etc/passwd'", "SELECT read_text('/etc/passwd')", "SELECT * FROM duckdb_settings()", "SELECT * FROM duckdb_secrets",
+		"COPY pg_class TO '/tmp/x'", "ATTACH 'x' AS pg_x", "CREATE TABLE pg_x(a int)", "INSERT INTO pg_class VALUES (1)", "SET threads = 4", "PRAGMA version", "INSTALL httpfs",
+		"SELECT getenv('HOME'), pg_backend_pid()", "SELECT pg_catalog.pg_read_file('/etc/passwd')", "SELECT * FROM pg_catalog.read_csv('x')", "SELECT 1; DROP TABLE pgc.pg_class",
+		"SELECT * FROM glob('*')", `SELECT "read_text"('/etc/passwd')`, "SELECT query('DROP TABLE pg_class')", "SELECT pg_sleep(100)", "SELECT * FROM pgc.pg_class, read_blob ('x')",
+		"SELECT * FROM sqlite_master", "SELECT repeat('x', 1000000000)", "WITH x AS (DELETE FROM pg_class RETURNING 1) SELECT 1",
+	} {
+		for _, s := range lex.Statements(sql) {
+			q, err := d.Prepare(context.Background(), s, ada)
+			if err == nil {
+				_, err = q.Run(context.Background(), nil)
+			}
+			if !errors.Is(err, ErrNotCovered) && s.Text != "SELECT 1" {
+				t.Errorf("%s: %v", s.Text, err)
+			}
+		}
+	}
+	// A question that never ends, or fills the memory, ends.
+	q, err := d.Prepare(context.Background(), lex.Statements("SELECT count(*) FROM generate_series(1, 3000000000000) a, pg_class")[0], ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := q.Run(ctx, nil); err == nil {
+		t.Error("an endless question was answered")
+	}
+	q, err = d.Prepare(context.Background(), lex.Statements("SELECT count(*) FROM pg_class")[0], ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := q.Run(context.Background(), nil); err != nil || fmt.Sprint(rows) != "[[4]]" {
+		t.Errorf("afterwards there are %v tables and indexes, %v", rows, err)
+	}
+}
+
+// The worst that a question of the allowed length can do.
+func TestLongQuestions(t *testing.T) {
+	d := open(t)
+	for _, unit := range []string{"a::regclass", "::regclass", "(a)::regtype", "'x'::regclass.", "CAST(", "(", "generate_series(", "~'a'", "$a$", "/*", "- ", "a COLLATE b.c", "SELECT ("} {
+		s := lex.Statements("SELECT pg_x " + strings.Repeat(unit, (maxText-20)/len(unit)))[0]
+		if q, err := d.Prepare(context.Background(), s, ada); err == nil {
+			t.Errorf("%s…: %+v", unit, q.Columns)
+		}
+	}
+	if _, err := d.Prepare(context.Background(), lex.Statements("SELECT " + strings.Repeat("1 + ", maxText) + "1")[0], ada); !errors.Is(err, ErrNotCovered) {
+		t.Errorf("a long question: %v", err)
+	}
+}
+
+// Sessions of different studies at once each see their own database.
+func TestSessionsApart(t *testing.T) {
+	d := open(t)
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			s := ada
+			s.Database = fmt.Sprint("study-", i)
+			for range 5 {
+				q, err := d.Prepare(context.Background(), lex.Statements("SELECT datname, current_database() FROM pg_database")[0], s)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				rows, err := q.Run(context.Background(), nil)
+				if want := "[[" + s.Database + " " + s.Database + "]]"; err != nil || fmt.Sprint(rows) != want {
+					t.Errorf("%v, %v, not %s", rows, err, want)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func FuzzRewrite(f *testing.F) {
+	for _, s := range []string{"SELECT 'a'::regclass", "SELECT a.b::regtype::text FROM pg_x a", "CAST(x AS", "OPERATOR(", "x COLLATE", "generate_series(1,2) s", "a ~", "::", "pg_catalog.", "current_setting('x"} {
+		f.Add(s)
+	}
+	d := &Dictionary{}
+	f.Fuzz(func(_ *testing.T, sql string) {
+		_, _ = d.rewrite(sql, lex.Tokens(sql), ada)
+	})
 }

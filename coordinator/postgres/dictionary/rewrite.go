@@ -98,6 +98,7 @@ const (
 	other opening = iota
 	byCast
 	bySeries
+	byAncestors
 )
 
 // series are functions that make a column, which PostgreSQL calls by the alias.
@@ -179,6 +180,8 @@ func (r *rewriter) step() error {
 			by = byCast
 		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
 			by = bySeries
+		case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
+			by = byAncestors
 		}
 		r.opened = append(r.opened, by)
 	case t.Is(")"):
@@ -187,6 +190,11 @@ func (r *rewriter) step() error {
 			r.opened = r.opened[:n-1]
 			if by == bySeries {
 				r.closeSeries()
+				return nil
+			}
+			if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
+				r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
+				r.emit(")", false)
 				return nil
 			}
 		}
@@ -250,6 +258,8 @@ func (r *rewriter) system(schema string) error {
 		}
 		r.at++
 		r.emit("pgc."+quoteName(name), false)
+	case r.peek(0).Is("(") && name == "format":
+		r.emit("printf", false)
 	case r.peek(0).Is("(") && builtins[name]:
 		r.emit(name, false)
 	case r.peek(0).Is("("):
@@ -388,7 +398,15 @@ func (r *rewriter) typeName() string {
 // looked up now; a number becomes the name.
 func (r *rewriter) cast() error {
 	start := r.at
+	if start >= len(r.tokens) {
+		return fmt.Errorf("%w: a cast to nothing", ErrNotCovered)
+	}
 	name := r.typeName()
+	r.at = min(r.at, len(r.tokens))
+	if list := strings.HasSuffix(name, "[]"); list && r.operand == len(r.out)-1 && strings.HasPrefix(r.out[r.operand], "'{") {
+		r.out[r.operand] = "CAST(" + listOf(r.out[r.operand]) + " AS " + name + ")"
+		return nil
+	}
 	if name != "regclass" && name != "regtype" {
 		if name != strings.ToLower(name) || types[name] != "" || strings.HasSuffix(name, "[]") {
 			r.out = append(r.out, "::"+name)
@@ -420,6 +438,15 @@ func (r *rewriter) cast() error {
 	}
 	r.operand = from
 	return nil
+}
+
+// listOf writes '{a,b}' as a list.
+func listOf(literal string) string {
+	inner := strings.Trim(literal, "'{}")
+	if inner == "" {
+		return "[]"
+	}
+	return "['" + strings.ReplaceAll(inner, ",", "', '") + "']"
 }
 
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

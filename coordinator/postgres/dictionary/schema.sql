@@ -89,7 +89,7 @@ CREATE TABLE pgc.pg_foreign_data_wrapper(oid UINTEGER, fdwname VARCHAR, fdwowner
 CREATE TABLE pgc.pg_extension(oid UINTEGER, extname VARCHAR, extowner UINTEGER, extnamespace UINTEGER, extrelocatable BOOLEAN, extversion VARCHAR, extconfig UINTEGER[], extcondition VARCHAR[]);
 CREATE TABLE pgc.pg_available_extensions(name VARCHAR, default_version VARCHAR, installed_version VARCHAR, comment VARCHAR);
 CREATE TABLE pgc.pg_event_trigger(oid UINTEGER, evtname VARCHAR, evtevent VARCHAR, evtowner UINTEGER, evtfoid UINTEGER, evtenabled VARCHAR, evttags VARCHAR[]);
-CREATE TABLE pgc.pg_language(oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN, lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
+CREATE TABLE pgc.pg_language(tableoid UINTEGER, oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN, lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
 CREATE TABLE pgc.pg_range(rngtypid UINTEGER, rngsubtype UINTEGER, rngmultitypid UINTEGER, rngcollation UINTEGER, rngsubopc UINTEGER, rngcanonical UINTEGER, rngsubdiff UINTEGER);
 CREATE TABLE pgc.pg_sequence(seqrelid UINTEGER, seqtypid UINTEGER, seqstart BIGINT, seqincrement BIGINT, seqmax BIGINT, seqmin BIGINT, seqcache BIGINT, seqcycle BOOLEAN);
 CREATE TABLE pgc.pg_sequences(schemaname VARCHAR, sequencename VARCHAR, sequenceowner VARCHAR, data_type VARCHAR, start_value BIGINT, min_value BIGINT, max_value BIGINT, increment_by BIGINT, cycle BOOLEAN, cache_size BIGINT, last_value BIGINT);
@@ -102,6 +102,17 @@ CREATE TABLE pgc.pg_conversion(oid UINTEGER, conname VARCHAR, connamespace UINTE
 CREATE TABLE pgc.pg_db_role_setting(setdatabase UINTEGER, setrole UINTEGER, setconfig VARCHAR[]);
 CREATE TABLE pgc.pg_default_acl(oid UINTEGER, defaclrole UINTEGER, defaclnamespace UINTEGER, defaclobjtype VARCHAR, defaclacl VARCHAR[]);
 CREATE TABLE pgc.pg_seclabel(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, provider VARCHAR, label VARCHAR);
+CREATE TABLE pgc.pg_ts_config(oid UINTEGER, cfgname VARCHAR, cfgnamespace UINTEGER, cfgowner UINTEGER, cfgparser UINTEGER);
+CREATE TABLE pgc.pg_ts_dict(oid UINTEGER, dictname VARCHAR, dictnamespace UINTEGER, dictowner UINTEGER, dicttemplate UINTEGER, dictinitoption VARCHAR);
+CREATE TABLE pgc.pg_ts_parser(oid UINTEGER, prsname VARCHAR, prsnamespace UINTEGER, prsstart VARCHAR, prstoken VARCHAR, prsend VARCHAR, prsheadline VARCHAR, prslextype VARCHAR);
+CREATE TABLE pgc.pg_ts_template(oid UINTEGER, tmplname VARCHAR, tmplnamespace UINTEGER, tmplinit VARCHAR, tmpllexize VARCHAR);
+CREATE TABLE pgc.pg_user_mappings(umid UINTEGER, srvid UINTEGER, srvname VARCHAR, umuser UINTEGER, usename VARCHAR, umoptions VARCHAR[]);
+CREATE TABLE pgc.pg_opfamily(oid UINTEGER, opfmethod UINTEGER, opfname VARCHAR, opfnamespace UINTEGER, opfowner UINTEGER);
+CREATE TABLE pgc.pg_amop(oid UINTEGER, amopfamily UINTEGER, amoplefttype UINTEGER, amoprighttype UINTEGER, amopstrategy SMALLINT, amoppurpose VARCHAR, amopopr UINTEGER, amopmethod UINTEGER, amopsortfamily UINTEGER);
+CREATE TABLE pgc.pg_amproc(oid UINTEGER, amprocfamily UINTEGER, amproclefttype UINTEGER, amprocrighttype UINTEGER, amprocnum SMALLINT, amproc UINTEGER);
+CREATE TABLE pgc.pg_subscription(oid UINTEGER, subdbid UINTEGER, subname VARCHAR, subowner UINTEGER, subenabled BOOLEAN, subpublications VARCHAR[]);
+CREATE TABLE pgc.pg_largeobject_metadata(oid UINTEGER, lomowner UINTEGER, lomacl VARCHAR[]);
+CREATE TABLE pgc.pg_parameter_acl(oid UINTEGER, parname VARCHAR, paracl VARCHAR[]);
 CREATE TABLE pgc.pg_locks(locktype VARCHAR, database UINTEGER, relation UINTEGER, pid INTEGER, mode VARCHAR, granted BOOLEAN);
 CREATE TABLE pgc.pg_stat_activity(datid UINTEGER, datname VARCHAR, pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, backend_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP, wait_event_type VARCHAR, wait_event VARCHAR, state VARCHAR, query VARCHAR, backend_type VARCHAR);
 CREATE TABLE pgc.pg_stat_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, idx_scan BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT);
@@ -113,6 +124,16 @@ CREATE VIEW pgc.pg_tables AS SELECT n.nspname AS schemaname, c.relname AS tablen
   FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
 CREATE VIEW pgc.pg_indexes AS SELECT n.nspname AS schemaname, t.relname AS tablename, c.relname AS indexname, CAST(NULL AS VARCHAR) AS tablespace, i.definition AS indexdef
   FROM pgc.pg_index i JOIN pgc.pg_class c ON c.oid = i.indexrelid JOIN pgc.pg_class t ON t.oid = i.indrelid JOIN pgc.pg_namespace n ON n.oid = c.relnamespace;
+
+-- What functions look up. A macro's argument is a column of the caller's, such as oid, which must
+-- not be taken for one of the table that the macro reads: so no name here is one of PostgreSQL's.
+CREATE SCHEMA own;
+CREATE VIEW own.classes AS SELECT oid AS oid_, relname AS name_ FROM pgc.pg_class;
+CREATE VIEW own.types AS SELECT oid AS oid_, typname AS name_ FROM pgc.pg_type;
+CREATE VIEW own.constraints AS SELECT oid AS oid_, definition AS text_ FROM pgc.pg_constraint;
+CREATE VIEW own.indexes AS SELECT indexrelid AS oid_, indrelid AS table_, indkey AS key_, definition AS text_ FROM pgc.pg_index;
+CREATE VIEW own.attributes AS SELECT attrelid AS table_, attnum AS number_, attname AS name_ FROM pgc.pg_attribute;
+CREATE VIEW own.descriptions AS SELECT objoid AS object_, objsubid AS column_, description AS text_ FROM pgc.pg_description;
 
 -- Functions. The first argument of those that depend on who asks is put in by the caller.
 
@@ -131,6 +152,8 @@ CREATE MACRO pgc.pg_backend_pid() AS 1;
 CREATE MACRO pgc.pg_client_encoding() AS 'UTF8';
 CREATE MACRO pgc.getdatabaseencoding() AS 'UTF8';
 CREATE MACRO pgc.pg_encoding_to_char(x) AS 'UTF8';
+CREATE MACRO pgc.pg_char_to_encoding(x) AS 6;
+CREATE MACRO pgc.pg_get_function_sqlbody(o) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.pg_is_in_recovery() AS false;
 CREATE MACRO pgc.pg_my_temp_schema() AS CAST(0 AS UINTEGER);
 CREATE MACRO pgc.pg_is_other_temp_schema(x) AS false;
@@ -139,12 +162,12 @@ CREATE MACRO pgc.inet_server_addr() AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.inet_server_port() AS CAST(NULL AS INTEGER);
 CREATE MACRO pgc.quote_ident(x) AS CASE WHEN regexp_full_match(x, '[a-z_][a-z0-9_]*') THEN x ELSE '"' || replace(x, '"', '""') || '"' END;
 CREATE MACRO pgc.quote_literal(x) AS '''' || replace(x, '''', '''''') || '''';
-CREATE MACRO pgc.format_type(t, m) AS (SELECT CASE x.typname WHEN 'bool' THEN 'boolean' WHEN 'int8' THEN 'bigint' WHEN 'int4' THEN 'integer' WHEN 'int2' THEN 'smallint'
+CREATE MACRO pgc.format_type(t, m) AS (SELECT CASE x.name_ WHEN 'bool' THEN 'boolean' WHEN 'int8' THEN 'bigint' WHEN 'int4' THEN 'integer' WHEN 'int2' THEN 'smallint'
   WHEN 'float8' THEN 'double precision' WHEN 'float4' THEN 'real' WHEN 'timestamp' THEN 'timestamp without time zone' WHEN 'timestamptz' THEN 'timestamp with time zone'
-  WHEN 'varchar' THEN 'character varying' WHEN 'bpchar' THEN 'character' WHEN 'char' THEN '"char"' ELSE x.typname END FROM pgc.pg_type x WHERE x.oid = t);
-CREATE MACRO pgc.regclass_name(o) AS COALESCE((SELECT x.relname FROM pgc.pg_class x WHERE x.oid = o), CAST(o AS VARCHAR));
-CREATE MACRO pgc.to_regclass(n) AS (SELECT x.oid FROM pgc.pg_class x WHERE x.relname = replace(replace(n, '"', ''), 'public.', ''));
-CREATE MACRO pgc.to_regtype(n) AS (SELECT x.oid FROM pgc.pg_type x WHERE x.typname = n);
+  WHEN 'varchar' THEN 'character varying' WHEN 'bpchar' THEN 'character' WHEN 'char' THEN '"char"' ELSE x.name_ END FROM own.types x WHERE x.oid_ = t);
+CREATE MACRO pgc.regclass_name(o) AS COALESCE((SELECT x.name_ FROM own.classes x WHERE x.oid_ = o), CAST(o AS VARCHAR));
+CREATE MACRO pgc.to_regclass(n) AS (SELECT x.oid_ FROM own.classes x WHERE x.name_ = replace(replace(n, '"', ''), 'public.', ''));
+CREATE MACRO pgc.to_regtype(n) AS (SELECT x.oid_ FROM own.types x WHERE x.name_ = n);
 CREATE MACRO pgc.pg_table_is_visible(x) AS true;
 CREATE MACRO pgc.pg_type_is_visible(x) AS true;
 CREATE MACRO pgc.pg_function_is_visible(x) AS true;
@@ -162,9 +185,9 @@ CREATE MACRO pgc.array_upper(a, n) AS CASE WHEN len(a) > 0 THEN CAST(len(a) AS I
 CREATE MACRO pgc.array_lower(a, n) AS CASE WHEN len(a) > 0 THEN 1 END;
 CREATE MACRO pgc.pg_get_userbyid(x) AS 'federation';
 CREATE MACRO pgc.pg_get_expr(a, b) AS CAST(NULL AS VARCHAR), (a, b, c) AS CAST(NULL AS VARCHAR);
-CREATE MACRO pgc.pg_get_constraintdef(o) AS (SELECT x.definition FROM pgc.pg_constraint x WHERE x.oid = o), (o, pretty) AS (SELECT x.definition FROM pgc.pg_constraint x WHERE x.oid = o);
-CREATE MACRO pgc.pg_get_indexdef(o) AS (SELECT x.definition FROM pgc.pg_index x WHERE x.indexrelid = o),
-  (o, n, pretty) AS (SELECT CASE WHEN n = 0 THEN x.definition ELSE (SELECT a.attname FROM pgc.pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = x.indkey[n]) END FROM pgc.pg_index x WHERE x.indexrelid = o);
+CREATE MACRO pgc.pg_get_constraintdef(o) AS (SELECT x.text_ FROM own.constraints x WHERE x.oid_ = o), (o, pretty) AS (SELECT x.text_ FROM own.constraints x WHERE x.oid_ = o);
+CREATE MACRO pgc.pg_get_indexdef(o) AS (SELECT x.text_ FROM own.indexes x WHERE x.oid_ = o),
+  (o, n, pretty) AS (SELECT CASE WHEN n = 0 THEN x.text_ ELSE (SELECT a.name_ FROM own.attributes a WHERE a.table_ = x.table_ AND a.number_ = x.key_[n]) END FROM own.indexes x WHERE x.oid_ = o);
 CREATE MACRO pgc.pg_get_viewdef(o) AS CAST(NULL AS VARCHAR), (o, p) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.pg_get_partkeydef(o) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.pg_get_ruledef(o) AS CAST(NULL AS VARCHAR), (o, p) AS CAST(NULL AS VARCHAR);
@@ -192,12 +215,12 @@ CREATE MACRO pgc.has_schema_privilege(a, b) AS true, (a, b, c) AS true;
 CREATE MACRO pgc.has_database_privilege(a, b) AS true, (a, b, c) AS true;
 CREATE MACRO pgc.has_function_privilege(a, b) AS true, (a, b, c) AS true;
 CREATE MACRO pgc.pg_has_role(a, b) AS true, (a, b, c) AS true;
-CREATE MACRO pgc.obj_description(o) AS (SELECT x.description FROM pgc.pg_description x WHERE x.objoid = o AND x.objsubid = 0), (o, c) AS (SELECT x.description FROM pgc.pg_description x WHERE x.objoid = o AND x.objsubid = 0);
-CREATE MACRO pgc.col_description(o, n) AS (SELECT x.description FROM pgc.pg_description x WHERE x.objoid = o AND x.objsubid = n);
+CREATE MACRO pgc.obj_description(o) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0), (o, c) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0);
+CREATE MACRO pgc.col_description(o, n) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = n);
 CREATE MACRO pgc.shobj_description(o, c) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc._pg_expandarray(a) AS unnest(list_transform(range(1, len(a) + 1), lambda i: {'x': a[i], 'n': i}));
 CREATE MACRO pgc.pg_partition_ancestors(x) AS unnest(CAST([] AS UINTEGER[]));
-CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
+CREATE MACRO pgc.pg_partition_ancestors(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid, CAST(NULL AS BIGINT) AS ordinality WHERE false;
 CREATE MACRO pgc.pg_get_publication_tables(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS relid WHERE false;
 CREATE MACRO pgc.pg_get_keywords() AS TABLE SELECT CAST(NULL AS VARCHAR) AS word, CAST(NULL AS VARCHAR) AS catcode, CAST(NULL AS VARCHAR) AS catdesc WHERE false;
 CREATE MACRO pgc.pg_timezone_abbrevs() AS TABLE SELECT CAST(NULL AS VARCHAR) AS abbrev WHERE false;

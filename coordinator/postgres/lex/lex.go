@@ -41,8 +41,8 @@ func (t Token) Name() string {
 	return ""
 }
 
-// Value is the text that a String stands for, where it is written plainly; escapes of
-// E'…' stay as they are, but for \' and \\.
+// Value is the text that a String stands for; of the escapes of E'…' those of letters
+// beyond \n, \r and \t stay as they are.
 func (t Token) Value() string {
 	s := t.Text
 	if t.Kind != String {
@@ -56,7 +56,7 @@ func (t Token) Value() string {
 	s = strings.TrimSuffix(s[strings.IndexByte(s, '\'')+1:], "'")
 	s = strings.ReplaceAll(s, "''", "'")
 	if escapes {
-		s = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(s)
+		s = strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\n`, "\n", `\r`, "\r", `\t`, "\t").Replace(s)
 	}
 	return s
 }

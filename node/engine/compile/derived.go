@@ -2,6 +2,8 @@ package compile
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +24,16 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 	if err != nil {
 		c.fail(err)
 		return "SELECT NULL"
+	}
+	inner.reads(d.Filter)
+	for i := range d.Columns {
+		inner.reads(d.Columns[i].Expr)
+		if w := d.Columns[i].Window; w != nil {
+			inner.reads(append(slices.Clone(w.Partition), w.Ties...)...)
+			for _, o := range w.Order {
+				inner.reads(o.Expr)
+			}
+		}
 	}
 	var columns []column
 	var group []string
@@ -113,8 +125,13 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 		x = c.f("(%s / NULLIF(count(%s)%s, 0))", x.sql, term, over)
 	}
 	if o.Grid != nil && o.Grid.Shift != 0 {
-		x = c.f("(%s * %s)", x.sql, c.number(o.Grid.Number(1)))
-		x.loose = true
+		unit := o.Grid.Number(1)
+		if c.target.Dialect.finite != "" {
+			x = c.f("(%s * %s)", x.sql, c.number(unit))
+			x.loose = true
+		} else {
+			x = c.f("CASE WHEN abs(%[1]s) <= %[2]s THEN %[1]s * %[3]s END", x.sql, c.number(math.Min(math.MaxFloat64, postgresHuge/unit)), c.number(unit))
+		}
 	}
 	return c.finite(x).sql
 }
@@ -124,7 +141,7 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 // on most engines.
 func (c *compiler) distinctOver(o *fragment.Output, x string) string {
 	partition := "PARTITION BY " + strings.Join(c.each(o.Window.Partition), ", ")
-	return c.f("(dense_rank() OVER (%[1]s ORDER BY %[2]s) + dense_rank() OVER (%[1]s ORDER BY %[2]s DESC) - 1"+
+	return c.f("(dense_rank() OVER (%[1]s ORDER BY %[2]s NULLS LAST) + dense_rank() OVER (%[1]s ORDER BY %[2]s DESC NULLS FIRST) - 1"+
 		" - CASE WHEN count(*) OVER (%[1]s) > count(%[2]s) OVER (%[1]s) THEN 1 ELSE 0 END)", partition, x).sql
 }
 

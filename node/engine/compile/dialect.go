@@ -26,6 +26,7 @@ type Dialect struct {
 	nul     string                 // what stands for U+0000 between two strings; empty: the engine's texts cannot hold it
 	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
 	finite  string                 // the test that a real number is finite; empty: none is ever loose
+	nan     string                 // the test that one is NaN
 	collate string                 // what makes a text compare by its bytes; empty: it does
 	// operation writes an operation in the engine's own way, if it has one.
 	operation func(c *compiler, e *fragment.Expr) (code, bool)
@@ -54,6 +55,9 @@ func (d *Dialect) String() string { return d.name }
 
 // Type gives the engine's type for the catalog's.
 func (d *Dialect) Type(t value.Type) string { return d.types[t] }
+
+// NaN is the test that a real number is NaN.
+func (d *Dialect) NaN(sql string) string { return fmt.Sprintf(d.nan, sql) }
 
 // Literal writes a value beside a column of its type, or ErrLiteral.
 func (d *Dialect) Literal(v value.Value) (string, error) { return d.literal(v, true) }

@@ -30,6 +30,7 @@ var DuckDB = &Dialect{
 	nul:      "chr(0)",
 	cast:     "TRY_CAST",
 	finite:   "isfinite(%s)",
+	nan:      "isnan(%s)",
 	sum:      "sum(%s)",
 	quotient: "%s // %s",
 	least:    call("least"),

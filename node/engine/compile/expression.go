@@ -38,6 +38,7 @@ type compiler struct {
 	known   *fragment.Inference
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
+	read    map[string][]string       // the columns that are read, by relation
 	err     error                     // the first
 }
 
@@ -272,6 +273,16 @@ func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) strin
 	return s
 }
 
+// indexed gives a text that is compared with constants for equality alone: a stored
+// column in its own collation, which its index has, and which does not matter here.
+func (c *compiler) indexed(e *fragment.Expr, sql string) string {
+	if c.target.Dialect.collate == "" || e.Op != fragment.OpColumn || e.Type != value.TypeText {
+		return sql
+	}
+	s, _ := c.raw(e)
+	return s
+}
+
 // byBytes makes a text compare by its bytes.
 func (c *compiler) byBytes(sql string, t value.Type) string {
 	if c.target.Dialect.collate == "" || t != value.TypeText || strings.HasSuffix(sql, c.target.Dialect.collate+")") {
@@ -283,8 +294,13 @@ func (c *compiler) byBytes(sql string, t value.Type) string {
 func (c *compiler) comparison(e *fragment.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	x, y := c.compared(a, b), c.compared(b, a)
-	if e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual {
+	switch {
+	case e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual:
 		x = c.byBytes(x, a.Type)
+	case b.Op == fragment.OpLiteral:
+		x = c.indexed(a, x)
+	case a.Op == fragment.OpLiteral:
+		y = c.indexed(b, y)
 	}
 	return c.f("(%s %s %s)", x, string(e.Op), y)
 }
@@ -292,7 +308,7 @@ func (c *compiler) comparison(e *fragment.Expr) code {
 func (c *compiler) in(e *fragment.Expr) code {
 	x, constants := e.Args[0], e.Args[1:]
 	if x.Type != value.TypeInt && x.Type != value.TypeFloat {
-		return c.among(c.unclamped(x, constants), constants)
+		return c.among(c.indexed(x, c.unclamped(x, constants)), constants)
 	}
 	var whole, real []*fragment.Expr
 	for _, a := range constants {

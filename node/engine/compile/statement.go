@@ -187,7 +187,7 @@ func (c *compiler) relation(r fragment.Relation) string {
 	if r.Derived != nil {
 		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
 	}
-	sql, ok := c.target.Table(c.tables[r.Name])
+	sql, ok := c.target.Table(c.tables[r.Name], c.columns(r.Name))
 	if !ok {
 		c.fail(fmt.Errorf("%w %s", ErrNotOffered, c.tables[r.Name].Name))
 	}

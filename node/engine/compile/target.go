@@ -3,6 +3,7 @@ package compile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -17,9 +18,10 @@ type Target struct {
 	Dialect  *Dialect
 	Catalog  *catalog.Catalog
 	Hospital string
-	// Table gives what stands after FROM for a table of the catalog: something with
-	// the catalog's columns in their types. False: this hospital has no source for it.
-	Table func(*catalog.Table) (sql string, ok bool)
+	// Table gives what stands after FROM for a table of the catalog: something with at
+	// least these of the catalog's columns, in their types. False: this hospital has no
+	// source for it.
+	Table func(t *catalog.Table, columns []string) (sql string, ok bool)
 }
 
 // Fragment gives the SQL of a fragment, whose columns are those of its Schema but
@@ -29,6 +31,13 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 	c, err := t.compiler(f.Relations)
 	if err != nil {
 		return "", err
+	}
+	c.reads(f.Patient, f.Filter)
+	for _, k := range f.Keys {
+		c.reads(k.Expr)
+	}
+	for _, p := range f.Partials {
+		c.reads(p.Expr)
 	}
 	s := c.statement(f, p)
 	return s, c.err
@@ -50,13 +59,14 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{target: t, scope: scope, tables: map[string]*catalog.Table{}, derived: map[string]bool{}}
+	c := &compiler{target: t, scope: scope, tables: map[string]*catalog.Table{}, derived: map[string]bool{}, read: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, r := range relations {
 		if seen[strings.ToLower(r.Name)] {
 			return nil, fmt.Errorf("%w: the relation name %q differs from another only in letter case", fragment.ErrInvalid, r.Name)
 		}
 		seen[strings.ToLower(r.Name)] = true
+		c.reads(r.On)
 		if r.Derived == nil {
 			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
 			continue
@@ -67,4 +77,29 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 		c.derived[r.Name] = true
 	}
 	return c, nil
+}
+
+// reads notes the columns that expressions, which may be nil, read.
+func (c *compiler) reads(exprs ...*fragment.Expr) {
+	for _, e := range exprs {
+		if e == nil {
+			continue
+		}
+		e.Columns(func(relation, column string) {
+			if !slices.Contains(c.read[relation], column) {
+				c.read[relation] = append(c.read[relation], column)
+			}
+		})
+	}
+}
+
+// columns lists the columns that are read of a relation, as its table names them.
+func (c *compiler) columns(relation string) []string {
+	names := []string{}
+	for _, n := range c.read[relation] {
+		if col, ok := c.tables[relation].Column(n); ok {
+			names = append(names, col.Name)
+		}
+	}
+	return names
 }

@@ -1,8 +1,9 @@
 package duckdb
 
 import (
-	"errors"
 	"fmt"
+
+	"github.com/intramuros/intramuros/node/engine"
 )
 
 // Config is the `engine:` part of a node's file for DuckDB.
@@ -18,7 +19,7 @@ type Config struct {
 	// Tables says, for a table of the catalog, where the local source differs from
 	// it in name or columns. A table that is neither here nor found by its own name
 	// is not offered.
-	Tables map[string]Source `yaml:"tables,omitempty"`
+	Tables map[string]engine.Source `yaml:"tables,omitempty"`
 	// Threads is how many cores a query may use; 0: all of them.
 	Threads int `yaml:"threads,omitempty"`
 	// MemoryLimit is how much memory all queries may use together, such as "2GB";
@@ -31,34 +32,19 @@ type Config struct {
 	SpillFolder string `yaml:"spill_folder,omitempty"`
 }
 
-// Source is where one table of the catalog is, at this hospital. At most one of
-// Table and File is given.
-type Source struct {
-	// Table is a table or view of Database, as "name" or "schema.name".
-	Table string `yaml:"table,omitempty"`
-	// File is a Parquet or CSV file, or a pattern such as "labs/*.parquet",
-	// relative to Folder unless absolute.
-	File string `yaml:"file,omitempty"`
-	// Columns gives the local column of a catalog's column where names differ.
-	Columns map[string]string `yaml:"columns,omitempty"`
-}
-
-// ErrConfig means that the configuration does not fit the data or the catalog.
-var ErrConfig = errors.New("the engine's configuration is wrong")
-
 func (c *Config) validate() error {
 	if (c.Database == "") == (c.Folder == "") {
-		return fmt.Errorf("%w: give either `database`, a .duckdb file, or `folder`, with Parquet or CSV files", ErrConfig)
+		return fmt.Errorf("%w: give either `database`, a .duckdb file, or `folder`, with Parquet or CSV files", engine.ErrConfig)
 	}
 	if c.Threads < 0 {
-		return fmt.Errorf("%w: threads is %d; give 0 for all cores, or their number", ErrConfig, c.Threads)
+		return fmt.Errorf("%w: threads is %d; give 0 for all cores, or their number", engine.ErrConfig, c.Threads)
 	}
 	for name, s := range c.Tables {
-		if s.Table != "" && s.File != "" {
-			return fmt.Errorf("%w: table %s has both `table` and `file`; give one", ErrConfig, name)
+		if err := s.Validate(name); err != nil {
+			return err
 		}
 		if s.Table != "" && c.Database == "" {
-			return fmt.Errorf("%w: table %s names the table %s, and there is no `database` that could hold it", ErrConfig, name, s.Table)
+			return fmt.Errorf("%w: table %s names the table %s, and there is no `database` that could hold it", engine.ErrConfig, name, s.Table)
 		}
 	}
 	return nil

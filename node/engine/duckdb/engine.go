@@ -14,6 +14,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
@@ -30,41 +31,37 @@ const minKey = 16
 // Engine runs fragments over one hospital's data. It may be used by any number
 // of goroutines.
 type Engine struct {
-	db       *sql.DB
+	*engine.Engine
+	driver   *driver
 	catalog  *catalog.Catalog
-	hospital string
-	groupKey [2]uint64 // chooses which groups of a patient are kept
-	dataKey  [32]byte  // keys DataVersion, so that it tells nothing of the data
-	offered  map[string]bool
+	dataKey  [32]byte // keys DataVersion, so that it tells nothing of the data
 	files    []string // the files and patterns that every query reads anew
 	attached []byte   // digest of the .duckdb file as it was attached, if it is one
-	views    map[string]view
+	views    map[string]*engine.View
 }
 
 // Open attaches the sources and makes a view of each table that they offer. key
 // is the node's secret, of at least 16 bytes: whoever knows it knows which groups
 // of a patient are kept. It must stay the same, so that the same query on the
-// same data gives the same answer. Errors wrap ErrConfig or are of the database.
+// same data gives the same answer. Errors wrap engine.ErrConfig or are of the database.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
 	if len(key) < minKey {
-		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", ErrConfig, len(key), minKey)
+		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
 	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	for name := range cfg.Tables {
-		if t, ok := c.Table(name); !ok || t.Name != name {
-			return nil, fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
-		}
+	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
+		return nil, err
 	}
 	db, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{db: db, catalog: c, hospital: hospital, offered: map[string]bool{}, views: map[string]view{}}
 	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
-	e.groupKey = [2]uint64{binary.LittleEndian.Uint64(digest[:]), binary.LittleEndian.Uint64(digest[8:])}
-	e.dataKey = sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))
+	d := &driver{db: db, key: [2]uint64{binary.LittleEndian.Uint64(digest[:]), binary.LittleEndian.Uint64(digest[8:])}}
+	e := &Engine{driver: d, catalog: c, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...)), views: map[string]*engine.View{}}
+	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views)
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -72,7 +69,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 }
 
 // Close releases the database. No Run may be under way.
-func (e *Engine) Close() error { return e.db.Close() }
+func (e *Engine) Close() error { return e.driver.db.Close() }
 
 // open starts DuckDB with the database attached and nothing locked yet.
 func open(ctx context.Context, cfg Config) (*sql.DB, error) {
@@ -91,20 +88,20 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	db := sql.OpenDB(connector)
 	setup := []string{"SET TimeZone = 'UTC'", "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
 	if cfg.Database != "" {
 		path, err := compile.DuckDB.Text(cfg.Database)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: database: %w", ErrConfig, err), db.Close())
+			return nil, errors.Join(fmt.Errorf("%w: database: %w", engine.ErrConfig, err), db.Close())
 		}
 		setup = append(setup, "ATTACH "+path+" AS "+source+" (READ_ONLY)")
 	}
 	for _, s := range setup {
 		if _, err := db.ExecContext(ctx, s); err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", ErrConfig, err), db.Close())
+			return nil, errors.Join(fmt.Errorf("%w: %w", engine.ErrConfig, err), db.Close())
 		}
 	}
 	return db, nil
@@ -112,7 +109,7 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 
 // attach makes the views, then locks the database.
 func (e *Engine) attach(ctx context.Context, cfg Config) error {
-	sources, err := find(ctx, e.db, cfg)
+	sources, err := find(ctx, e.driver.db, cfg)
 	if err != nil {
 		return err
 	}
@@ -120,35 +117,36 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 		h := sha256.New()
 		for _, file := range []string{cfg.Database, cfg.Database + ".wal"} {
 			if err := digest(h, file); err != nil {
-				return fmt.Errorf("%w: database: %w", ErrConfig, err)
+				return fmt.Errorf("%w: database: %w", engine.ErrConfig, err)
 			}
 		}
 		e.attached = h.Sum(nil)
 	}
-	if _, err := e.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
+	if _, err := e.driver.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return err
 	}
 	var paths, folders []string
 	for _, t := range e.catalog.Tables {
 		src, explicit := cfg.Tables[t.Name]
-		from, ok, err := sources.of(t.Name, src)
+		from, ok, err := sources.of(ctx, t.Name, src)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			if explicit {
-				return fmt.Errorf("%w: tables: there is no %s for table %s", ErrConfig, src, t.Name)
+				return fmt.Errorf("%w: tables: there is no %s for table %s", engine.ErrConfig, src, t.Name)
 			}
 			continue
 		}
-		v, err := newView(ctx, e.db, t, from, src.Columns)
+		v, err := engine.NewView(t, from.Place, src.Columns)
 		if err != nil {
 			return err
 		}
-		if _, err := e.db.ExecContext(ctx, v.create(t)); err != nil {
-			return fmt.Errorf("%w: table %s: %w", ErrConfig, t.Name, err)
+		v.Stored = schema + `."` + t.Name + `"`
+		if _, err := e.driver.db.ExecContext(ctx, "CREATE VIEW "+v.Stored+" AS "+v.Select(e.driver, compile.DuckDB, nil)); err != nil {
+			return fmt.Errorf("%w: table %s: %w", engine.ErrConfig, t.Name, err)
 		}
-		e.offered[t.Name], e.views[t.Name] = true, v
+		e.views[t.Name] = v
 		if from.file != "" {
 			e.files = append(e.files, from.file)
 			if folder := from.folder(); folder != "" {
@@ -158,7 +156,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 			}
 		}
 	}
-	return lock(ctx, e.db, paths, folders)
+	return lock(ctx, e.driver.db, paths, folders)
 }
 
 // lock leaves DuckDB able to read the given files, and the database that is
@@ -178,7 +176,7 @@ func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
 	}
 	for _, s := range append(statements, "SET enable_external_access = false", "SET lock_configuration = true") {
 		if _, err := db.ExecContext(ctx, s); err != nil {
-			return fmt.Errorf("%w: %w", ErrConfig, err)
+			return fmt.Errorf("%w: %w", engine.ErrConfig, err)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -15,92 +14,18 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
-	"github.com/cockroachdb/datadriven"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
-
-// shapes are fragments whose SQL testdata/compile holds.
-func shapes() map[string]*fragment.Fragment {
-	sex := fragment.Key{Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}
-	patients, rows := fragment.Partial{Kind: fragment.PartialPatients}, fragment.Partial{Kind: fragment.PartialRows}
-	sumX := fragment.Partial{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 4)}
-	m := map[string]*fragment.Fragment{
-		"count":        {Relations: persons, Patient: pID, Partials: []fragment.Partial{patients}},
-		"one-row":      {Relations: persons, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{patients, {Kind: fragment.PartialValues, Expr: pAge}, {Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, true, 1)}}},
-		"no-keys":      {Relations: events, Patient: evID, Filter: op(fragment.OpGreaterOrEqual, evDay, fragment.Literal(value.Date(18262))), Partials: []fragment.Partial{patients, rows, {Kind: fragment.PartialValues, Expr: evX}, sumX}},
-		"declared":     {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evUnit, Domain: domain(value.Int(1), value.Int(2), value.Int(3), value.Int(4), value.Int(5), value.Int(6), value.Null(value.TypeInt))}}, Partials: []fragment.Partial{rows, sumX}},
-		"few-groups":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind, Domain: domain(value.Text("it's"), value.Text("b"))}}, Partials: []fragment.Partial{rows}},
-		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpExtract, fragment.Literal(value.Text("year")), evDay)}}, Partials: []fragment.Partial{patients, rows}},
-		"person-keys":  {Relations: both, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients, Expr: evUrgent}, rows}},
-		"public-join":  {Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinLeft, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{patients}},
-		"overflow":     {Relations: events, Patient: evID, Filter: op(fragment.OpLess, op(fragment.OpMultiply, evID, evN), integer(10)), Partials: []fragment.Partial{rows}},
-		"total":        {Relations: events, Patient: evID, Filter: op(fragment.OpGreater, op(fragment.OpDivide, op(fragment.OpAdd, evFree, evX), op(fragment.OpSubtract, evFree, evX)), fragment.Literal(value.Float(37.5))), Partials: []fragment.Partial{rows}},
-		"text":         {Relations: events, Patient: evID, Filter: op(fragment.OpAnd, op(fragment.OpLike, evKind, str(`10\% o'%`)), op(fragment.OpIn, evKind, str("a"), str("it's; DROP"))), Partials: []fragment.Partial{{Kind: fragment.PartialValues, Expr: must(fragment.Cast(evKind, value.TypeFloat))}}},
-		"narrow-grid":  {Relations: events, Patient: evID, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(0, 50, false, false, 4)}, {Kind: fragment.PartialSum, Expr: evN, Grid: grid(0, 50, true, false, 4)}}},
-		"bounds-count": {Relations: events, Patient: evID, Filter: op(fragment.OpOr, op(fragment.OpEqual, evUnit, integer(6)), op(fragment.OpEqual, evUnit, integer(3))), Partials: []fragment.Partial{rows}},
-		"hospital":     {Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: fragment.Hospital(), Domain: domain(value.Text("St. Mary's"))}}, Partials: []fragment.Partial{patients}},
-	}
-	for _, f := range m {
-		f.Version, f.MaxGroups, f.MaxRows = fragment.Version, 3, 4
-	}
-	return m
-}
 
 var wardTables = []string{
 	"CREATE TABLE person(id BIGINT, sex VARCHAR, age INTEGER)",
 	"CREATE TABLE event(id BIGINT, unit BIGINT, kind VARCHAR, x DOUBLE, n BIGINT, day DATE, urgent BOOLEAN, free DOUBLE)",
 	"CREATE TABLE kinds(kind VARCHAR, label VARCHAR)"}
-
-func TestCompile(t *testing.T) {
-	e := engineWith(t, wardCatalog, wardTables...)
-	fragments := shapes()
-	datadriven.RunTest(t, "testdata/compile", func(t *testing.T, d *datadriven.TestData) string {
-		f, ok := fragments[d.CmdArgs[0].Key]
-		if !ok {
-			t.Fatalf("there is no fragment %s", d.CmdArgs[0].Key)
-		}
-		delete(fragments, d.CmdArgs[0].Key)
-		p, err := fragment.Check(f, e.catalog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := e.Compile(f, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run(t, e, f)
-		return s
-	})
-	for name := range fragments {
-		t.Errorf("testdata/compile lacks %s", name)
-	}
-}
-
-func TestCompileRefuses(t *testing.T) {
-	e := engineWith(t, wardCatalog, wardTables[0])
-	f := shapes()["no-keys"]
-	if _, err := e.Compile(f, &fragment.Proof{}); !errors.Is(err, compile.ErrNotOffered) {
-		t.Errorf("a fragment over a table without source gives %v", err)
-	}
-	// Each addition may overflow, so each repeats its operand.
-	x := pID
-	for range 40 {
-		x = op(fragment.OpAdd, x, integer(1))
-	}
-	f = shapes()["count"]
-	f.Filter = op(fragment.OpIsNull, x)
-	p, err := fragment.Check(f, e.catalog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Compile(f, p); !errors.Is(err, compile.ErrTooLarge) {
-		t.Errorf("a very large expression gives %v", err)
-	}
-}
 
 func TestLocked(t *testing.T) {
 	ctx := context.Background()
@@ -116,12 +41,12 @@ func TestLocked(t *testing.T) {
 		} else {
 			cfg = Config{Database: newDatabase(t, wardTables...)}
 		}
-		e, err := Open(ctx, cfg, parse(t, wardCatalog), "A", testKey)
+		e, err := Open(ctx, cfg, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		run(t, e, shapes()["no-keys"]) // what is allowed works
+		run(t, e, enginetest.Shapes()["no-keys"]) // what is allowed works
 		// DuckDB itself refuses these, whatever we hand to it.
 		for _, s := range []string{
 			"COPY (SELECT 1) TO '" + filepath.Join(t.TempDir(), "x.csv") + "'", "ATTACH '" + filepath.Join(t.TempDir(), "x.duckdb") + "'", "ATTACH ':memory:' AS other; EXPORT DATABASE '" + t.TempDir() + "'",
@@ -130,7 +55,7 @@ func TestLocked(t *testing.T) {
 			"SELECT * FROM read_csv('https://example.org/x.csv')", "SELECT getenv('HOME')", "CREATE TABLE source.main.x(a INT)", "DELETE FROM source.main.person", "SET allowed_directories = ['/']",
 			"CREATE SECRET s (TYPE s3)", "COPY (SELECT 1) TO '" + filepath.Join(folder, "..", "x.csv") + "'", "SELECT * FROM read_csv('" + folder + "/../outside.csv')",
 		} {
-			if _, err := e.db.ExecContext(ctx, s); err == nil {
+			if _, err := e.driver.db.ExecContext(ctx, s); err == nil {
 				t.Errorf("files=%v: DuckDB ran %s", files, s)
 			}
 		}
@@ -138,7 +63,7 @@ func TestLocked(t *testing.T) {
 		for _, s := range []string{
 			"CREATE TABLE x(a INT)", "COPY (SELECT 1) TO '" + filepath.Join(folder, "event", "x.csv") + "'", "PRAGMA enable_profiling", "DROP VIEW logical.event", "SELECT 1; SELECT 2", "CREATE TABLE x(a INT); SELECT 1", "EXPLAIN SELECT 1", "BEGIN", "CHECKPOINT", "CALL pragma_version()",
 		} {
-			if err := e.query(ctx, s, nil, func([]driver.Value) error { return nil }); err == nil || files && !errors.Is(err, ErrNotSelect) {
+			if err := e.driver.Query(ctx, s, false, func([]any) error { return nil }); err == nil || files && !errors.Is(err, errNotSelect) {
 				t.Errorf("files=%v: the engine gives %v for %s", files, err, s)
 			}
 		}
@@ -150,20 +75,20 @@ func TestLocked(t *testing.T) {
 
 // TestErrorsHideValues: DuckDB's messages quote values, the engine's do not.
 func TestErrorsHideValues(t *testing.T) {
-	e := engineWith(t, wardCatalog, wardTables...)
-	err := e.query(context.Background(), "SELECT CAST('secret' AS BIGINT)", nil, func([]driver.Value) error { return nil })
-	if !errors.Is(err, ErrDatabase) || strings.Contains(err.Error(), "secret") || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
+	e := engineWith(t, enginetest.WardCatalog, wardTables...)
+	err := e.driver.Query(context.Background(), "SELECT CAST('secret' AS BIGINT)", false, func([]any) error { return nil })
+	if !errors.Is(err, engine.ErrDatabase) || strings.Contains(err.Error(), "secret") || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
 		t.Errorf("the error is %v, its cause %v", err, errors.Unwrap(err))
 	}
 }
 
 func TestCancel(t *testing.T) {
-	e := engineWith(t, wardCatalog,
+	e := engineWith(t, enginetest.WardCatalog,
 		"CREATE TABLE person AS SELECT range AS id FROM range(20000)",
 		"CREATE TABLE event AS SELECT id, 'k' || (id * 7 % 31) AS kind FROM person",
 		"CREATE TABLE kinds AS SELECT 'k' || range AS kind, 'l' || range AS label FROM range(60000)")
-	f := &fragment.Fragment{Version: 1, Patient: evID, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
-		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpLess, evKind, kKind)})}
+	f := &fragment.Fragment{Version: 1, Patient: evID, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpLess, evKind, fragment.Column("k", "kind", value.TypeText))})}
 	p, err := fragment.Check(f, e.catalog)
 	if err != nil {
 		t.Fatal(err)
@@ -182,16 +107,6 @@ func TestCancel(t *testing.T) {
 	run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
-func TestSendError(t *testing.T) {
-	e := engineWith(t, wardCatalog, wardTables...)
-	f := shapes()["count"]
-	p, _ := fragment.Check(f, e.catalog)
-	ours := errors.New("the coordinator hung up")
-	if err := e.Run(context.Background(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return ours }); !errors.Is(err, ours) {
-		t.Errorf("the run gives %v", err)
-	}
-}
-
 func writeParquet(t testing.TB, folder string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(folder, "event"), 0o700); err != nil {
@@ -207,19 +122,19 @@ func TestFolder(t *testing.T) {
 	ctx := context.Background()
 	folder := t.TempDir()
 	writeParquet(t, folder)
-	cfg := Config{Folder: folder, Tables: map[string]Source{"event": {File: "event/*.parquet", Columns: map[string]string{"n": "unit"}}}}
-	e, err := Open(ctx, cfg, parse(t, wardCatalog), "A", testKey)
+	cfg := Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/*.parquet", Columns: map[string]string{"n": "unit"}}}}
+	e, err := Open(ctx, cfg, parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	got, _ := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, false, 1)}}})
+	got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: pAge, Grid: &fragment.Grid{Upper: 120}}}})
 	if got[""][0] != 190 {
 		t.Errorf("the ages, texts in the file, add up to %d, want 190", got[""][0])
 	}
-	f := shapes()["public-join"]
-	got, _ = run(t, e, f)
-	if diff := cmp.Diff(map[string][]int64{"NULL|": {25}, "label, 0|": {25}, "label, 1|": {25}}, got); diff != "" {
+	f := enginetest.Shapes()["public-join"]
+	got = run(t, e, f)
+	if diff := cmp.Diff(map[string][]int64{"NULL|": {25}, `"label, 0"|`: {25}, `"label, 1"|`: {25}}, got); diff != "" {
 		t.Error(diff)
 	}
 	// Only columns that the fragment reads are read.
@@ -230,7 +145,7 @@ func TestFolder(t *testing.T) {
 	}
 	text = strings.NewReplacer("$group_key_1", "1", "$group_key_2", "2").Replace(text)
 	var plan bytes.Buffer
-	rows, err := e.db.Query("EXPLAIN " + text)
+	rows, err := e.driver.db.Query("EXPLAIN " + text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +186,7 @@ func TestDataVersionOfDatabase(t *testing.T) {
 	ctx := context.Background()
 	path := newDatabase(t, wardTables...)
 	version := func(key []byte) string {
-		e, err := Open(ctx, Config{Database: path}, parse(t, wardCatalog), "A", key)
+		e, err := Open(ctx, Config{Database: path}, parse(t, enginetest.WardCatalog), "A", key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -317,23 +232,23 @@ func TestOpenRefuses(t *testing.T) {
 		{"both", Config{Database: db, Folder: folder}, "give either"},
 		{"no file", Config{Database: filepath.Join(folder, "none.duckdb")}, "none.duckdb"},
 		{"no folder", Config{Folder: filepath.Join(folder, "none")}, "there is no folder"},
-		{"unknown table", Config{Database: db, Tables: map[string]Source{"x": {}}}, "no table x"},
-		{"no such source", Config{Database: db, Tables: map[string]Source{"event": {Table: "main.ev"}}}, "main.ev"},
-		{"no such column", Config{Database: db, Tables: map[string]Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
-		{"no such logical column", Config{Database: db, Tables: map[string]Source{"event": {Columns: map[string]string{"y": "x"}}}}, "no column y"},
+		{"unknown table", Config{Database: db, Tables: map[string]engine.Source{"x": {}}}, "no table x"},
+		{"no such source", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "main.ev"}}}, "main.ev"},
+		{"no such column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
+		{"no such logical column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"y": "x"}}}}, "no column y"},
 		{"threads", Config{Database: db, Threads: -1}, "threads"},
 		{"memory", Config{Database: db, MemoryLimit: "much"}, "much"},
-		{"the root", Config{Folder: folder, Tables: map[string]Source{"event": {File: "/*/*.parquet"}}}, ""},
+		{"the root", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "/*/*.parquet"}}}, ""},
 	} {
-		e, err := Open(context.Background(), test.cfg, parse(t, wardCatalog), "A", testKey)
+		e, err := Open(context.Background(), test.cfg, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err == nil {
 			e.Close()
 			t.Errorf("%s: opens", test.name)
-		} else if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) {
+		} else if !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if _, err := Open(context.Background(), Config{Database: db}, parse(t, wardCatalog), "A", []byte("short")); !errors.Is(err, ErrConfig) {
+	if _, err := Open(context.Background(), Config{Database: db}, parse(t, enginetest.WardCatalog), "A", []byte("short")); !errors.Is(err, engine.ErrConfig) {
 		t.Errorf("a short key gives %v", err)
 	}
 }
@@ -341,19 +256,19 @@ func TestOpenRefuses(t *testing.T) {
 func TestSpill(t *testing.T) {
 	spill := t.TempDir()
 	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 400000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3000000)")
-	e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "120MB", SpillFolder: spill, Threads: 2}, parse(t, wardCatalog), "A", testKey)
+	e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "120MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	got, _ := run(t, e, &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, integer(2))}, {Expr: op(fragment.OpLike, evKind, str("%7"))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}})
+	got := run(t, e, &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}})
 	if len(got) != 4 {
 		t.Errorf("%d groups", len(got))
 	}
 }
 
 func TestVerify(t *testing.T) {
-	e := engineWith(t, wardCatalog,
+	e := engineWith(t, enginetest.WardCatalog,
 		"CREATE TABLE person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
 		"CREATE TABLE event(id BIGINT, unit DOUBLE, kind VARCHAR, x DOUBLE)",
 		"INSERT INTO event VALUES (1, 3, 'a', 'nan'), (1, 9, 'a', 1)")
@@ -393,9 +308,9 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Table{
-		{"lab.none", []Column{{Name: "x", Local: "BOOLEAN", Type: value.TypeBool}}},
-		{"main.person", []Column{
+	want := []engine.Table{
+		{Name: "lab.none", Columns: []engine.Column{{Name: "x", Local: "BOOLEAN", Type: value.TypeBool}}},
+		{Name: "main.person", Columns: []engine.Column{
 			{Name: "id", Local: "BIGINT", Type: value.TypeInt, Min: "0", Max: "99"},
 			{Name: "sex", Local: "VARCHAR", Type: value.TypeText, Nullable: true, Min: "F", Max: "F", Values: []string{"F"}},
 			{Name: "w", Local: "DOUBLE", Type: value.TypeFloat, Min: "0.0", Max: "49.5"},

@@ -10,15 +10,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // place is where a local table is.
 type place struct {
-	name string // as the hospital calls it
-	sql  string // what stands after FROM
+	engine.Place
 	file string // the absolute path or pattern of its files, or "" for a table of the database
 }
 
@@ -31,28 +30,19 @@ func (p place) folder() string {
 	return p.file[:strings.LastIndexByte(p.file[:i], filepath.Separator)+1]
 }
 
-func (s Source) String() string {
-	switch {
-	case s.Table != "":
-		return "table " + s.Table
-	case s.File != "":
-		return "file " + s.File
-	}
-	return "table or file of that name"
-}
-
 // places are all local tables.
 type places struct {
+	db     *sql.DB
 	config Config
 	tables map[string]place // of the database, by schema.name and, in schema main, by name; lower case
 }
 
 func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
-	p := &places{config: cfg, tables: map[string]place{}}
+	p := &places{db: db, config: cfg, tables: map[string]place{}}
 	if cfg.Database == "" {
 		info, err := os.Stat(cfg.Folder)
 		if err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("%w: folder: there is no folder %s", ErrConfig, cfg.Folder)
+			return nil, fmt.Errorf("%w: folder: there is no folder %s", engine.ErrConfig, cfg.Folder)
 		}
 		return p, nil
 	}
@@ -71,7 +61,7 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		if err1 != nil || err2 != nil {
 			continue
 		}
-		at := place{name: s + "." + t, sql: source + "." + qs + "." + qt}
+		at := place{Place: engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt}}
 		p.tables[strings.ToLower(s+"."+t)] = at
 		if s == "main" {
 			p.tables[strings.ToLower(t)] = at
@@ -80,8 +70,25 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 	return p, rows.Err()
 }
 
-// of finds the source of a table of the catalog, and whether it exists.
-func (p *places) of(table string, s Source) (place, bool, error) {
+// of finds the source of a table of the catalog, with its columns, and whether it exists.
+func (p *places) of(ctx context.Context, table string, s engine.Source) (place, bool, error) {
+	at, ok, err := p.find(table, s)
+	if !ok || err != nil {
+		return at, ok, err
+	}
+	if at.Columns, err = describe(ctx, p.db, at); err != nil {
+		return at, false, fmt.Errorf("%w: %s, for table %s, cannot be read: %w", engine.ErrConfig, at.Name, table, err)
+	}
+	return at, true, nil
+}
+
+func (p *places) find(table string, s engine.Source) (place, bool, error) {
+	if s.Select != "" {
+		if p.config.Database == "" || !single(s.Select) {
+			return place{}, false, fmt.Errorf("%w: table %s: a `select` needs a `database`, of which it reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
+		}
+		return place{Place: engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}}, true, nil
+	}
 	if s.File != "" {
 		file := s.File
 		if !filepath.IsAbs(file) {
@@ -108,31 +115,31 @@ func (p *places) of(table string, s Source) (place, bool, error) {
 func files(pattern string) (place, bool, error) {
 	pattern, err := filepath.Abs(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %w", ErrConfig, err)
+		return place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	matches, err := filepath.Glob(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %s is no pattern of files", ErrConfig, pattern)
+		return place{}, false, fmt.Errorf("%w: %s is no pattern of files", engine.ErrConfig, pattern)
 	}
 	if len(matches) == 0 {
 		return place{}, false, nil
 	}
 	if p := (place{file: pattern}); p.folder() == string(filepath.Separator) {
-		return place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", ErrConfig, pattern)
+		return place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", engine.ErrConfig, pattern)
 	}
 	quoted, err := compile.DuckDB.Text(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %w", ErrConfig, err)
+		return place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	at := place{name: pattern, file: pattern}
+	at := place{Place: engine.Place{Name: pattern}, file: pattern}
 	switch strings.ToLower(filepath.Ext(pattern)) {
 	case ".parquet":
-		at.sql = "read_parquet(" + quoted + ")"
+		at.SQL = "read_parquet(" + quoted + ")"
 	case ".csv":
 		// As text, and leniently: no line can make a query fail.
-		at.sql = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true)"
+		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true)"
 	default:
-		return place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", ErrConfig, pattern)
+		return place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
 	}
 	return at, true, nil
 }
@@ -142,119 +149,117 @@ func files(pattern string) (place, bool, error) {
 func (p *places) all() ([]place, error) {
 	list := map[string]place{}
 	for _, at := range p.tables {
-		list[at.name] = at
+		list[at.Name] = at
 	}
 	if p.config.Database == "" {
 		entries, err := os.ReadDir(p.config.Folder)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+			return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 		}
 		for _, entry := range entries {
 			table := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".parquet"), ".csv")
-			at, ok, err := p.of(table, Source{})
+			at, ok, err := p.find(table, engine.Source{})
 			if err != nil {
 				return nil, err
 			}
 			if ok {
-				list[at.name] = at
+				list[at.Name] = at
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(list), func(a, b place) int { return strings.Compare(a.name, b.name) }), nil
+	return slices.SortedFunc(maps.Values(list), func(a, b place) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// local is a column of a source.
-type local struct{ name, kind string }
-
-// view is how one table of the catalog reads its source.
-type view struct {
-	place
-	columns map[string]local // by the catalog's name; a column that is missing here is absent
-}
-
-func newView(ctx context.Context, db *sql.DB, t *catalog.Table, at place, names map[string]string) (view, error) {
-	have, err := describe(ctx, db, at)
-	if err != nil {
-		return view{}, fmt.Errorf("%w: table %s: %s cannot be read: %w", ErrConfig, t.Name, at.name, err)
-	}
-	for logical := range names {
-		if c, ok := t.Column(logical); !ok || c.Name != logical {
-			return view{}, fmt.Errorf("%w: columns of table %s: the catalog has no column %s (letter case counts here)", ErrConfig, t.Name, logical)
-		}
-	}
-	v := view{at, map[string]local{}}
-	for _, c := range t.Columns {
-		want, renamed := names[c.Name]
-		if !renamed {
-			want = c.Name
-		}
-		i := slices.IndexFunc(have, func(l local) bool { return strings.EqualFold(l.name, want) })
-		if i < 0 && renamed {
-			return view{}, fmt.Errorf("%w: columns of table %s: %s has no column %s", ErrConfig, t.Name, at.name, want)
-		}
-		if i >= 0 {
-			v.columns[c.Name] = have[i]
-		}
-	}
-	return v, nil
-}
-
-func describe(ctx context.Context, db *sql.DB, at place) ([]local, error) {
-	rows, err := db.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+at.sql+")")
+func describe(ctx context.Context, db *sql.DB, at place) ([]engine.Local, error) {
+	rows, err := db.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+at.SQL+")")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var columns []local
+	var columns []engine.Local
 	for rows.Next() {
-		var l local
-		if err := rows.Scan(&l.name, &l.kind); err != nil {
+		var l engine.Local
+		if err := rows.Scan(&l.Name, &l.Kind); err != nil {
 			return nil, err
 		}
+		l.Type = suits(l.Kind)
 		columns = append(columns, l)
 	}
 	return columns, rows.Err()
 }
 
-// create writes the view.
-func (v view) create(t *catalog.Table) string {
-	var columns []string
-	for _, c := range t.Columns {
-		sql := "CAST(NULL AS " + compile.DuckDB.Type(c.Type) + ")"
-		if l, ok := v.columns[c.Name]; ok {
-			sql = l.as(c.Type)
-		}
-		columns = append(columns, sql+` AS "`+c.Name+`"`)
-	}
-	return "CREATE VIEW " + schema + `."` + t.Name + "\" AS SELECT\n  " + strings.Join(columns, ",\n  ") + "\nFROM " + v.sql
-}
-
-// as converts a local column to a type; what does not convert is NULL.
-func (l local) as(t value.Type) string {
+// Convert is engine.Driver's.
+func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	want := compile.DuckDB.Type(t)
-	quoted, err := compile.Name(l.name)
+	quoted, err := compile.Name(l.Name)
 	switch {
 	case err != nil:
-		return "CAST(NULL AS " + want + ")"
-	case l.kind == want:
-		return quoted
-	case l.kind == "VARCHAR":
-		return "TRY_CAST(NULLIF(trim(" + quoted + "), '') AS " + want + ")"
+		return "CAST(NULL AS " + want + ")", false
+	case l.Kind == want:
+		return quoted, true
+	case l.Kind == "VARCHAR":
+		return "TRY_CAST(NULLIF(trim(" + quoted + "), '') AS " + want + ")", false
 	}
-	return "TRY_CAST(" + quoted + " AS " + want + ")"
+	return "TRY_CAST(" + quoted + " AS " + want + ")", converts(l.Kind, t)
 }
 
-// fits says whether every value of the local column converts as it is.
-func (l local) fits(t value.Type) bool {
+// converts says whether every value of a local column converts as it is.
+func converts(kind string, t value.Type) bool {
 	switch t {
 	case value.TypeInt:
-		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, l.kind)
+		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, kind)
 	case value.TypeFloat:
-		return slices.Contains([]string{"FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}, l.kind) || strings.HasPrefix(l.kind, "DECIMAL")
+		return slices.Contains([]string{"FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}, kind) || strings.HasPrefix(kind, "DECIMAL")
 	case value.TypeText:
-		return l.kind == "VARCHAR" || strings.HasPrefix(l.kind, "ENUM") || l.kind == "UUID"
+		return kind == "VARCHAR" || strings.HasPrefix(kind, "ENUM") || kind == "UUID"
 	case value.TypeTimestamp:
-		return strings.HasPrefix(l.kind, "TIMESTAMP") || l.kind == "DATE"
+		return strings.HasPrefix(kind, "TIMESTAMP") || kind == "DATE"
 	}
-	return l.kind == compile.DuckDB.Type(t)
+	return kind == compile.DuckDB.Type(t)
+}
+
+// suits gives the catalog's type for a local column.
+func suits(kind string) value.Type {
+	switch {
+	case kind == "BOOLEAN":
+		return value.TypeBool
+	case converts(kind, value.TypeInt) || kind == "HUGEINT" || kind == "UBIGINT":
+		return value.TypeInt
+	case converts(kind, value.TypeFloat):
+		return value.TypeFloat
+	case kind == "DATE":
+		return value.TypeDate
+	case converts(kind, value.TypeTimestamp):
+		return value.TypeTimestamp
+	}
+	return value.TypeText
+}
+
+// Describe lists what the sources hold, to begin a catalog with. It reads all of
+// them, and ignores cfg.Tables.
+func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	found, err := find(ctx, db, cfg)
+	if err != nil {
+		return nil, err
+	}
+	all, err := found.all()
+	if err != nil {
+		return nil, err
+	}
+	var places []engine.Place
+	for _, at := range all {
+		if at.Columns, err = describe(ctx, db, at); err != nil {
+			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
+		}
+		places = append(places, at.Place)
+	}
+	return engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
 }

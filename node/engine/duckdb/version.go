@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // sampled is how much of a file's beginning and of its end the data version
@@ -33,8 +35,7 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		t, _ := e.catalog.Table(n)
-		fmt.Fprintf(mac, "%q\n", e.views[n].create(t))
+		fmt.Fprintf(mac, "%q %q\n", n, e.views[n].Select(e.driver, compile.DuckDB, nil))
 	}
 	for _, pattern := range e.files {
 		matches, err := filepath.Glob(pattern)

@@ -1,10 +1,10 @@
-package duckdb
+package engine
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -37,13 +37,23 @@ type Finding struct {
 // which lower sensitivities, are true, and that columns exist and hold what they
 // declare. It reads every offered table about twice. Its errors are ErrDatabase.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
+	return e.verify(ctx, e.verifyColumns, e.verifyKey, e.verifyOneRow)
+}
+
+// Contradictions finds what Verify calls errors, and nothing else. It reads the keys
+// alone, and not even them where the database itself guarantees them.
+func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
+	return e.verify(ctx, e.verifyKey, e.verifyOneRow)
+}
+
+func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
 	var all []Finding
 	for _, t := range e.catalog.Tables {
-		if !e.offered[t.Name] {
+		if e.views[t.Name] == nil {
 			all = append(all, Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here"})
 			continue
 		}
-		for _, check := range []func(context.Context, *catalog.Table) ([]Finding, error){e.verifyColumns, e.verifyKey, e.verifyOneRow} {
+		for _, check := range checks {
 			found, err := check(ctx, t)
 			if err != nil {
 				return nil, err
@@ -67,10 +77,10 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	}
 	var columns []string
 	for _, c := range counts {
-		columns = append(columns, "count_if("+c.sql+")::BIGINT")
+		columns = append(columns, "count(*) FILTER (WHERE "+c.sql+")")
 	}
 	var found []Finding
-	err := e.query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, nil, func(row []driver.Value) error {
+	err := e.driver.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, false, func(row []any) error {
 		for i, c := range counts {
 			if n, _ := row[i].(int64); n > 0 {
 				c.finding.Text = fmt.Sprintf(c.finding.Text, n)
@@ -93,40 +103,40 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 			found = append(found, warn("does not exist here and reads as NULL"))
 			continue
 		}
-		q, err := compile.Name(c.Name)
-		if err != nil {
-			return nil, err
-		}
-		if lq, err := compile.Name(l.name); err == nil && !l.fits(c.Type) {
-			if l.kind != "VARCHAR" {
-				found = append(found, warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.kind, c.Type)))
+		q := `"` + c.Name + `"`
+		if local, err := compile.Name(l.Name); err == nil {
+			as, fits := e.driver.Convert(l, c.Type)
+			filled := local + " IS NOT NULL"
+			if l.Type == value.TypeText {
+				filled = "trim(CAST(" + local + " AS " + e.dialect.Type(value.TypeText) + ")) <> ''"
+			} else if !fits {
+				found = append(found, warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type)))
 			}
-			filled := lq + " IS NOT NULL"
-			if l.kind == "VARCHAR" {
-				filled = "trim(" + lq + ") <> ''"
+			if !fits {
+				conversions = append(conversions, count{"(" + filled + ") AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 			}
-			conversions = append(conversions, count{"(" + filled + ") AND " + l.as(c.Type) + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 		}
 		if !c.Nullable {
 			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs")})
 		}
 		if c.Lower.Valid() {
-			lower, err1 := compile.DuckDB.Literal(c.Lower)
-			upper, err2 := compile.DuckDB.Literal(c.Upper)
+			lower, err1 := e.dialect.Literal(c.Lower)
+			upper, err2 := e.dialect.Literal(c.Upper)
 			if err1 != nil || err2 != nil {
 				return nil, fmt.Errorf("%w: bounds of %s.%s", ErrConfig, t.Name, c.Name)
 			}
 			number := "true"
 			if c.Type == value.TypeFloat {
-				number = "NOT isnan(" + q + ")"
-				counts = append(counts, count{"isnan(" + q + ")", warn("has %d values that are NaN and read as NULL")})
+				number = "NOT " + e.dialect.NaN(q)
+				counts = append(counts, count{e.dialect.NaN(q), warn("has %d values that are NaN and read as NULL")})
 			}
 			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String())))})
 		}
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
 			for i, d := range c.Domain {
-				if in[i], err = compile.DuckDB.Literal(d); err != nil {
+				var err error
+				if in[i], err = e.dialect.Literal(d); err != nil {
 					return nil, err
 				}
 			}
@@ -136,7 +146,7 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 	for _, scan := range []struct {
 		from   string
 		counts []count
-	}{{v.sql, conversions}, {schema + `."` + t.Name + `"`, counts}} {
+	}{{v.SQL, conversions}, {e.from(t, nil, "t"), counts}} {
 		more, err := e.countIf(ctx, scan.from, scan.counts)
 		if err != nil {
 			return nil, err
@@ -148,33 +158,73 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
+// from gives the view of a table of the catalog as it stands after FROM.
+func (e *Engine) from(t *catalog.Table, columns []string, as string) string {
+	sql, _ := e.target().Table(t, columns)
+	return sql + " AS " + as
+}
+
+// reading gives the SQL by which fragments read columns of a relation of that name.
+func (e *Engine) reading(relation string, t *catalog.Table, names ...string) ([]string, error) {
+	var columns []*fragment.Expr
+	for _, n := range names {
+		c, ok := t.Column(n)
+		if !ok {
+			return nil, fmt.Errorf("%w: table %s has no column %s", ErrConfig, t.Name, n)
+		}
+		columns = append(columns, fragment.Column(relation, c.Name, c.Type))
+	}
+	return e.target().Expressions([]fragment.Relation{{Name: relation, Table: t.Name}}, columns...)
+}
+
 // verifyKey checks that the key, as fragments read it, identifies a row.
 func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, error) {
-	if len(t.Key) == 0 || !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := e.views[t.Name].columns[k]; return ok }) {
+	v := e.views[t.Name]
+	if len(t.Key) == 0 || !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return ok }) || v.identified(e.driver, t) {
 		return nil, nil
 	}
-	var columns []*fragment.Expr
-	for _, k := range t.Key {
-		if col, ok := t.Column(k); ok {
-			columns = append(columns, fragment.Column("t", col.Name, col.Type))
-		}
-	}
-	key, err := e.target().Expressions([]fragment.Relation{{Name: "t", Table: t.Name}}, columns...)
+	key, err := e.reading("t", t, t.Key...)
 	if err != nil {
 		return nil, err
 	}
 	what := "the key " + strings.Join(t.Key, ", ")
 	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text} }
-	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + schema + `."` + t.Name + `" AS t GROUP BY ` + strings.Join(key, ", ") + ")"
+	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
 		{"n > 1 AND NOT missing", wrong("has %d values that are in several rows, where it must identify one")},
 		{"missing", wrong("has %d values with a NULL, where it must identify a row")},
 	})
 }
 
+// identified reports whether the database itself guarantees the key of the catalog:
+// its columns, read as they are, are those of a unique constraint and never NULL.
+func (v *View) identified(driver Driver, t *catalog.Table) bool {
+	var local []string
+	for _, k := range t.Key {
+		c, ok := t.Column(k)
+		if !ok || c.Lower.Valid() || c.Type != value.TypeInt && c.Type != value.TypeText {
+			return false
+		}
+		l, ok := v.columns[c.Name]
+		if !ok {
+			return false
+		}
+		if _, fits := driver.Convert(l, c.Type); !fits {
+			return false
+		}
+		local = append(local, l.Name)
+	}
+	slices.Sort(local)
+	return slices.ContainsFunc(v.Unique, func(u []string) bool {
+		u = slices.Clone(u)
+		slices.Sort(u)
+		return slices.Equal(u, local)
+	})
+}
+
 // verifyOneRow checks that no patient has two rows of a table that says so.
 func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding, error) {
-	if !t.OneRowPerPatient {
+	if !t.OneRowPerPatient || slices.Equal(t.Key, []string{t.Patient}) && e.views[t.Name].identified(e.driver, t) {
 		return nil, nil
 	}
 	path, err := e.catalog.PatientPath(t)
@@ -183,18 +233,27 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 	}
 	from, patient := "", ""
 	for i, s := range path {
-		if !e.offered[s.Table] {
+		step, ok := e.catalog.Table(s.Table)
+		if !ok || e.views[step.Name] == nil {
 			return []Finding{{t.Name, "", SeverityWarning, "leads to its patient by table " + s.Table + ", which is not offered"}}, nil
 		}
-		at := schema + `."` + s.Table + `" AS s` + fmt.Sprint(i)
-		if i == 0 {
-			from = at
-		} else {
-			from += " JOIN " + at + " ON " + patient + fmt.Sprintf(` = s%d."%s"`, i, s.Key)
+		name := "s" + strconv.Itoa(i)
+		names := []string{s.Column}
+		if s.Key != "" {
+			names = append(names, s.Key)
 		}
-		patient = fmt.Sprintf(`s%d."%s"`, i, s.Column)
+		columns, err := e.reading(name, step, names...)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			from = e.from(step, names, `"s0"`)
+		} else {
+			from += " JOIN " + e.from(step, names, `"`+name+`"`) + " ON " + patient + " = " + columns[1]
+		}
+		patient = columns[0]
 	}
-	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+")", []count{
+	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
 		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for %d patients and is declared one_row_per_patient"}},
 	})
 }

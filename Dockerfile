@@ -1,0 +1,26 @@
+# One image for both roles, without a shell, not root:
+#
+#   docker build -t intramuros .
+#   docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
+#     -v /etc/intramuros:/etc/intramuros:ro -v intramuros:/var/lib/intramuros \
+#     -p 8815:8815 -p 7946:7946 -p 7946:7946/udp intramuros node --config /etc/intramuros/node.yaml
+#
+# Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md tells the rest.
+
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+# DuckDB and SQLite are C++ and C: the last stage has their libraries and nothing else.
+RUN CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags='-s -w' -o /intramuros ./cmd/intramuros
+# Where the ledger goes; volumes take its owner.
+RUN mkdir -p /state && chmod 700 /state
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /intramuros /usr/bin/intramuros
+COPY --from=build --chown=65532:65532 /state /var/lib/intramuros
+USER 65532:65532
+VOLUME /var/lib/intramuros
+EXPOSE 8815/tcp 8443/tcp 7946/tcp 7946/udp
+ENTRYPOINT ["/usr/bin/intramuros"]

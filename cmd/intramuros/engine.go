@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/node"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/duckdb"
+	"github.com/intramuros/intramuros/node/engine/postgres"
+)
+
+// engineFile is the part `engine` of node.yaml: exactly one engine.
+type engineFile struct {
+	DuckDB   *duckdb.Config   `yaml:"duckdb,omitempty"`
+	Postgres *postgres.Config `yaml:"postgres,omitempty"`
+}
+
+// database is an engine that is open.
+type database interface {
+	node.Engine
+	DataVersion(ctx context.Context) (string, error)
+	Verify(ctx context.Context) ([]engine.Finding, error)
+	Contradictions(ctx context.Context) ([]engine.Finding, error)
+	Close() error
+}
+
+func (f *engineFile) validate() error {
+	if (f.DuckDB == nil) == (f.Postgres == nil) {
+		return errors.New("`engine` needs one of the keys duckdb and postgres, and the engine's own keys below it")
+	}
+	return nil
+}
+
+// resolve makes paths relative to the directory of the file at path.
+func (f *engineFile) resolve(path string) {
+	if d := f.DuckDB; d != nil {
+		for _, p := range []*string{&d.Database, &d.Folder, &d.SpillFolder} {
+			*p = config.Resolve(path, *p)
+		}
+	}
+	if f.Postgres != nil {
+		f.Postgres.Resolve(path)
+	}
+}
+
+func (f *engineFile) kind() string {
+	if f.Postgres != nil {
+		return "postgres"
+	}
+	return "duckdb"
+}
+
+// open connects to the data. key is the node's secret.
+func (f *engineFile) open(ctx context.Context, cat *catalog.Catalog, hospital string, key []byte) (database, error) {
+	if f.Postgres != nil {
+		e, err := postgres.Open(ctx, *f.Postgres, cat, hospital, key)
+		return e, inDetail(err)
+	}
+	e, err := duckdb.Open(ctx, *f.DuckDB, cat, hospital, key)
+	return e, inDetail(err)
+}
+
+// describe lists what the data holds, for a draft of a catalog.
+func (f *engineFile) describe(ctx context.Context) ([]engine.Table, error) {
+	if f.Postgres != nil {
+		tables, err := postgres.Describe(ctx, *f.Postgres)
+		return tables, inDetail(err)
+	}
+	tables, err := duckdb.Describe(ctx, *f.DuckDB)
+	return tables, inDetail(err)
+}
+
+// inDetail names what happened at the database, in words that quote no value.
+func inDetail(err error) error {
+	var fault *engine.Fault
+	if errors.As(err, &fault) {
+		return fmt.Errorf("%w: %s", err, fault.Class())
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+// The pages beside the one on which questions are asked.
+
+import { debounce, h, icon, s } from './dom.js';
+import { day, number, percent, t, time } from './language.js';
+import { bounds } from './sql.js';
+import { problem } from './parts.js';
+import * as server from './server.js';
+
+const head = (title, words, ...more) => h('div', { class: 'page-head' }, h('div', {}, h('h1', { tabindex: -1 }, title), h('p', {}, words)), more);
+
+/** later fills a page once what it shows has come. */
+function later(load, render) {
+  const place = h('div', {}, h('p', { class: 'muted' }, t('app.loading')));
+  load().then((x) => place.replaceChildren(...[render(x)].flat()), (error) => place.replaceChildren(problem(error)));
+  return place;
+}
+
+/** gauge is what is left of a budget, as a ring. */
+function gauge(remaining) {
+  const left = 1 - remaining.fraction;
+  const round = 2 * Math.PI * 62;
+  return s('svg', { class: 'gauge', viewBox: '0 0 160 160', width: 180, height: 180, role: 'img', 'aria-label': `${percent(left)} ${t('budget.left')}` },
+    s('circle', { class: 'gauge-ground', cx: 80, cy: 80, r: 62 }),
+    s('circle', { class: left < 0.1 ? 'gauge-left low' : 'gauge-left', cx: 80, cy: 80, r: 62, 'stroke-dasharray': `${round * left} ${round}`, transform: 'rotate(-90 80 80)' }),
+    s('text', { class: 'gauge-number', x: 80, y: 84, 'text-anchor': 'middle' }, percent(left)), s('text', { class: 'gauge-words', x: 80, y: 104, 'text-anchor': 'middle' }, t('budget.left')));
+}
+
+/** falling is the budget left, step by step, over time. */
+function falling(charges, width) {
+  const high = 190;
+  const left = 46;
+  const bottom = 26;
+  const first = Date.parse(charges[0].time);
+  const last = Date.parse(charges[charges.length - 1].time);
+  // Answers of one morning, seen on a scale of months, would be one line: they are counted instead.
+  const sx = (i) => left + i / (charges.length + 0.5) * (width - left - 12);
+  const sy = (v) => 10 + (1 - v) * (high - 10 - bottom);
+  let d = `M${left} ${sy(1)}`;
+  charges.forEach((c, i) => { d += `H${sx(i + 1).toFixed(1)}V${sy(1 - c.remaining.fraction).toFixed(1)}`; });
+  d += `H${width - 12}`;
+  return s('svg', { class: 'chart', viewBox: `0 0 ${width} ${high}`, width, height: high, role: 'img', 'aria-label': t('budget.chart', { n: charges.length, first: time(first), last: time(last) }) },
+    [0, 0.25, 0.5, 0.75, 1].map((v) => [s('line', { class: v === 0 ? 'axis' : 'grid', x1: left, x2: width - 12, y1: sy(v), y2: sy(v) }), s('text', { class: 'tick', x: left - 7, y: sy(v) + 4, 'text-anchor': 'end' }, percent(v))]),
+    s('path', { class: 'ribbon fill-1', d: `${d}V${sy(0)}H${left}Z` }), s('path', { class: 'line stroke-1', d }),
+    s('text', { class: 'tick', x: left, y: high - 6 }, time(first)), charges.length > 1 && width > 420 ? s('text', { class: 'tick', x: width - 12, y: high - 6, 'text-anchor': 'end' }, time(last)) : '');
+}
+
+export function budget(state) {
+  if (!state.study) return [head(t('page.budget'), t('app.noStudy'))];
+  return [head(t('budget.title', { study: state.study }), t('budget.words')), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
+    state.budget = b;
+    const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
+    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - 88));
+    const recent = [...charges].reverse().slice(0, 100);
+    return h('div', { class: 'stack' },
+      h('section', { class: 'card budget' }, gauge(b.remaining), h('div', { class: 'grow' },
+        h('p', { class: 'lead' }, t('budget.enough', { n: number(Math.min(b.remaining.epsilon, b.max_epsilon)) })),
+        h('dl', { class: 'facts' }, fact(t('budget.total'), `ε ${number(b.budget.epsilon)}, δ ${number(b.budget.delta)} (${b.budget.accounting})`), fact(t('budget.perQuery'), `ε ${number(b.max_epsilon)}`),
+          fact(t('budget.delta'), number(b.remaining.delta)), fact(t('budget.expires'), day(b.expires)),
+          b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.fraction)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
+      h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
+        h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-labelledby': 'history-title' }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
+          h('tbody', {}, recent.map((c) => h('tr', {}, h('td', {}, time(c.time)), h('td', {}, c.researcher), h('td', { class: 'n' }, number(c.epsilon)), h('td', { class: 'n' }, percent(1 - c.remaining.fraction)))))))] : h('p', { class: 'muted' }, t('budget.none'))));
+  })];
+}
+
+export function hospitals(state) {
+  const place = later(() => server.hospitals(), (federation) => {
+    state.federation = federation;
+    return h('div', { class: 'stack' },
+      h('div', { class: `notice ${federation.ready ? 'good' : 'warn'}` }, icon(federation.ready ? 'check' : 'warn'), h('span', {}, t(federation.ready ? 'hospitals.ready' : 'hospitals.few'))),
+      h('ul', { class: 'hospitals' }, federation.hospitals.map((x) => h('li', { class: 'card' },
+        h('div', { class: 'row' }, h('h2', {}, x.name), h('span', { class: `chip right ${x.present ? 'good' : 'bad'}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), t(x.present ? 'hospitals.up' : 'hospitals.down'))),
+        x.present ? h('dl', { class: 'facts narrow' }, h('div', {}, h('dt', {}, t('hospitals.data')), h('dd', { class: 'mono cut', title: x.data_version }, x.data_version)),
+          h('div', {}, h('dt', {}, t('hospitals.fast')), h('dd', {}, state.speeds.has(x.name) ? t('run.seconds', { n: number(state.speeds.get(x.name)) }) : h('span', { class: 'muted' }, t('hospitals.never')))))
+          : h('p', { class: 'muted', lang: 'en' }, `${x.name} ${x.why}`)))));
+  });
+  return [head(t('hospitals.title'), t('hospitals.words', { n: state.federation.required, all: state.federation.hospitals.length })), place];
+}
+
+export function catalog(state, ask) {
+  const { catalog: c } = state;
+  const list = h('div', { class: 'stack' });
+  const count = h('span', { class: 'muted small', role: 'status' });
+  const find = h('input', { type: 'search', id: 'find', oninput: debounce(() => paint(), 120) });
+  const titles = () => h('tr', {}, ['column', 'type', 'bounds', 'means'].map((x) => h('th', { scope: 'col' }, t(`catalog.${x}`))));
+  const line = (x) => h('tr', {}, h('th', { scope: 'row', class: 'mono' }, x.name), h('td', {}, x.type), h('td', { class: 'mono' }, bounds(x)),
+    h('td', { lang: 'en' }, x.description, x.references ? h('span', { class: 'muted' }, ` ${t('catalog.refers', { to: x.references })}`) : ''));
+  const columns = (table, hits) => h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': table.name },
+    h('table', { class: 'columns' }, h('thead', {}, titles()), h('tbody', {}, table.columns.filter((x) => !hits || hits(x) || hits(table)).map(line))));
+  function paint() {
+    const words = find.value.trim().toLowerCase();
+    const hits = words ? (x) => x.name.toLowerCase().includes(words) || (x.description || '').toLowerCase().includes(words) : null;
+    const found = c.tables.filter((x) => !hits || hits(x) || x.columns.some(hits));
+    count.textContent = t(found.length === 1 ? 'catalog.foundOne' : 'catalog.found', { n: found.length });
+    list.replaceChildren(...found.map((table) => {
+      const body = h('div', { class: 'stack' });
+      const box = h('details', { class: 'card table-card', open: Boolean(hits) && found.length <= 3, ontoggle: () => fill() }, h('summary', {}, h('h2', { class: 'mono' }, table.name), h('span', { class: `chip ${table.public ? '' : 'good'}` }, t(table.public ? 'catalog.public' : 'catalog.private')), table.one_row_per_patient ? h('span', { class: 'chip' }, t('catalog.oneRow')) : '', h('span', { class: 'muted small', lang: 'en' }, table.description)), body);
+      function fill() {
+        if (!box.open || body.childElementCount) return;
+        const about = table.public ? '' : h('button', { type: 'button', onclick: () => ask(`SELECT COUNT(*) AS rows, COUNT(DISTINCT patient) AS patients\nFROM ${table.name}`) }, t('catalog.ask'));
+        body.replaceChildren(columns(table, hits), h('div', {}, about));
+      }
+      fill();
+      return box;
+    }));
+  }
+  paint();
+  return [head(t('catalog.title'), t('catalog.words')), h('div', { class: 'row find' }, h('label', { for: 'find' }, t('catalog.find')), find, count,
+    h('span', { class: 'muted small right' }, t('catalog.limits', { groups: c.max_groups, rows: c.max_rows, sites: c.max_sites ? t('catalog.sites', { n: c.max_sites }) : t('catalog.allSites') }))), list];
+}
+
+export function past(state, open) {
+  const all = state.past.all();
+  const page = [head(t('past.title'), t('past.words'), all.length ? h('button', { type: 'button', class: 'right', onclick: () => { state.past.clear(); open(null); } }, t('past.clear')) : '')];
+  if (!all.length) return [...page, h('p', { class: 'muted' }, t('past.none'))];
+  return [...page, h('ol', { class: 'past' }, all.map((e) => h('li', { class: 'card' }, h('pre', { class: 'mono' }, e.sql), h('div', { class: 'row small muted' }, h('span', {}, time(e.time)),
+    e.code ? h('span', { class: 'chip warn' }, t('past.failed', { code: e.code })) : [h('span', { class: 'chip' }, e.rows === 1 ? t('answer.row') : t('answer.rows', { n: e.rows })), h('span', { class: 'chip' }, e.epsilon ? t('answer.cost', { n: number(e.epsilon) }) : t('answer.free'))],
+    h('button', { type: 'button', class: 'right', onclick: () => open(e.request) }, t('past.open'))))))];
+}

@@ -1,0 +1,30 @@
+// Parts that several pages show.
+
+import { h, icon, s } from './dom.js';
+import { has, t } from './language.js';
+
+/** problem shows an error of the API. What it says beyond its code is the server's, in English. */
+export function problem(error) {
+  const title = has(`code.${error.code}`) ? t(`code.${error.code}`) : error.code || error.name;
+  return h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {},
+    h('strong', {}, title), error.line > 0 ? h('span', { class: 'muted' }, ` · ${t('error.position', error)}`) : '',
+    h('div', { lang: 'en' }, error.message), error.hint ? h('div', { class: 'muted', lang: 'en' }, error.hint) : '',
+    error.hospitals && error.hospitals.length ? h('ul', { lang: 'en' }, error.hospitals.map((x) => h('li', {}, `${x.name} ${x.why}`))) : '',
+    error.charged ? h('div', {}, h('strong', {}, t('error.charged'))) : ''));
+}
+
+/** share is what part of a budget something costs, and what is left, both of 1. */
+export function share(cost, remaining) {
+  const pure = cost.accounting === 'pure';
+  const left = pure ? remaining.epsilon : remaining.rho;
+  const total = remaining.fraction < 1 ? left / (1 - remaining.fraction) : Infinity;
+  const part = (pure ? cost.epsilon : cost.rho) / total;
+  return { part, left: 1 - remaining.fraction, enough: part <= 1 - remaining.fraction + 1e-12 && cost.delta <= remaining.delta + 1e-15 || pure && part <= 1 - remaining.fraction };
+}
+
+/** meter is a bar: what is spent, then what this takes. */
+export function meter(spent, now, words) {
+  const w = 1000;
+  return s('svg', { class: 'meter', viewBox: `0 0 ${w} 12`, preserveAspectRatio: 'none', role: 'img', 'aria-label': words },
+    s('rect', { class: 'spent', width: w * Math.min(1, spent), height: 12 }), s('rect', { class: 'now', x: w * Math.min(1, spent), width: Math.max(now > 0 ? 3 : 0, w * Math.min(now, 1 - spent)), height: 12 }));
+}

@@ -1,0 +1,90 @@
+// The coordinator's HTTP API, and what the page keeps: the token in this tab, the history
+// in this browser.
+
+const TOKEN = 'intramuros.token';
+
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN),
+  set: (value) => sessionStorage.setItem(TOKEN, value),
+  clear: () => sessionStorage.removeItem(TOKEN),
+};
+
+/** Refusal is an error of the API: {code, message, hint, line, column, offset, length, charged, hospitals}. */
+export class Refusal extends Error {
+  constructor(status, body) {
+    super(body.message);
+    Object.assign(this, { hint: '', line: 0, offset: 0, length: 0, charged: false, hospitals: [] }, body, { status });
+  }
+}
+
+async function send(method, path, { body, accept = 'application/json', signal } = {}) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method, signal, cache: 'no-store', credentials: 'omit', redirect: 'error',
+      headers: { Authorization: `Bearer ${token.get() || ''}`, Accept: accept, ...(body ? { 'Content-Type': 'application/json' } : {}) },
+      body: body ? JSON.stringify(body) : undefined,
+    });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new Refusal(0, { code: 'UNREACHABLE', message: 'the coordinator cannot be reached' });
+  }
+  if (response.ok) return response;
+  let failure = null;
+  try { failure = (await response.json()).error; } catch { /* not ours */ }
+  throw new Refusal(response.status, failure || { code: 'INTERNAL', message: `the server answered ${response.status}` });
+}
+
+const get = async (path) => (await send('GET', path)).json();
+const inStudy = (path, study) => get(`${path}?study=${encodeURIComponent(study)}`);
+
+export const me = () => get('/v1/me');
+export const catalog = () => get('/v1/catalog');
+export const hospitals = () => get('/v1/hospitals');
+export const budget = (study) => inStudy('/v1/budget', study);
+export const spending = async (study) => (await inStudy('/v1/spending', study)).charges;
+export const outline = async (body, signal) => (await send('POST', '/v1/outline', { body, signal })).json();
+export const explain = async (body) => (await send('POST', '/v1/explain', { body })).json();
+/** file is an answer that was given before, in another form: it costs nothing, or is refused. */
+export const file = async (body, accept) => (await send('POST', '/v1/query', { body: { ...body, stored_only: true }, accept })).blob();
+
+/** query asks, and tells of each step of a hospital as it comes. */
+export async function query(body, progress, signal) {
+  const response = await send('POST', '/v1/query', { body, accept: 'application/x-ndjson', signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  let answer = null;
+  for (;;) {
+    const { value, done } = await reader.read();
+    rest += value || '';
+    const lines = rest.split('\n');
+    rest = done ? '' : lines.pop();
+    for (const line of lines) {
+      if (!line) continue;
+      const event = JSON.parse(line);
+      if (event.event === 'progress') progress(event.progress);
+      else if (event.event === 'answer') answer = event.answer;
+      else throw new Refusal(200, event.error);
+    }
+    if (done) break;
+  }
+  if (!answer) throw new Refusal(0, { code: 'UNREACHABLE', message: 'the answer broke off' });
+  return answer;
+}
+
+/** Past keeps what was asked in this browser: texts and costs, never answers. */
+export class Past {
+  constructor(federation, researcher) {
+    this.key = `intramuros.past.${federation}.${researcher}`;
+  }
+
+  all() {
+    try { return JSON.parse(localStorage.getItem(this.key)) || []; } catch { return []; }
+  }
+
+  add(entry) {
+    try { localStorage.setItem(this.key, JSON.stringify([entry, ...this.all()].slice(0, 200))); } catch { /* no room: it is forgotten */ }
+  }
+
+  clear() { localStorage.removeItem(this.key); }
+}

@@ -1,0 +1,530 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"go.uber.org/goleak"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+const adaToken = "ada-token-0123456789"
+
+// fake is a coordinator with one answer, to SELECT … FROM person.
+type fake struct {
+	mu       sync.Mutex
+	requests []coordinator.Request // that were run
+	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
+}
+
+var columns = []planner.Column{
+	{Name: "city", Type: value.TypeText}, {Name: "n", Type: value.TypeInt, Noisy: true}, {Name: "mean", Type: value.TypeFloat, Noisy: true},
+	{Name: "day", Type: value.TypeDate}, {Name: "at", Type: value.TypeTimestamp}, {Name: "old", Type: value.TypeBool},
+}
+
+func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
+	if token != adaToken {
+		return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "unknown"}
+	}
+	return coordinator.Researcher{Name: "ada"}, nil
+}
+
+func (f *fake) Budget(_ context.Context, _ coordinator.Researcher, study string) (*coordinator.Account, error) {
+	if study != "trial" {
+		return nil, &coordinator.Error{Code: coordinator.CodeStudyUnknown, Message: "there is none"}
+	}
+	return &coordinator.Account{}, nil
+}
+
+func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+	if i := strings.Index(req.SQL, "wrong"); i >= 0 {
+		return nil, &coordinator.Error{
+			Code: coordinator.Code(planner.CodeColumn), Message: "no column wrong", Hint: "write right", Position: planner.Position{Offset: i, Length: 5, Line: 1, Column: i + 1},
+		}
+	}
+	o := &coordinator.Outline{Columns: columns, Confidence: 0.95}
+	if strings.Contains(req.SQL, "$1") && len(req.Parameters) == 0 {
+		o.Parameters = []coordinator.Parameter{{Name: "1", Type: value.TypeInt}, {Name: "2", Type: value.TypeDate}}
+	}
+	return o, nil
+}
+
+func (f *fake) Query(ctx context.Context, _ coordinator.Researcher, req coordinator.Request, _ func(coordinator.Progress)) (*coordinator.Answer, error) {
+	f.mu.Lock()
+	f.requests = append(f.requests, req)
+	hang := f.hang
+	f.mu.Unlock()
+	if hang != nil {
+		hang <- struct{}{}
+		<-ctx.Done()
+		hang <- struct{}{}
+		return nil, &coordinator.Error{Code: coordinator.CodeCanceled, Message: "canceled", Charged: true}
+	}
+	a := &coordinator.Answer{
+		Confidence: 0.95, Cost: coordinator.Cost{Epsilon: 0.5}, Remaining: dp.Remaining{Epsilon: 3}, Answered: []string{"lyon"}, Warnings: []string{"it rains"},
+		Answer: planner.Answer{Columns: columns},
+	}
+	for i := range 3 {
+		n := int64(10 * i)
+		a.Rows = append(a.Rows, []planner.Estimate{
+			{Value: value.Text(fmt.Sprint("city ", i))}, {Value: value.Int(n), Low: value.Int(n - 7), High: value.Int(n + 7)},
+			{Value: value.Float(0.5), Low: value.Float(0.25), High: value.Null(value.TypeFloat)},
+			{Value: value.Date(18321)}, {Value: value.Timestamp(1_500_000)}, {Value: value.Bool(true)},
+		})
+	}
+	return a, nil
+}
+
+func (f *fake) last() coordinator.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.requests[len(f.requests)-1]
+}
+
+func (f *fake) ran() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.requests)
+}
+
+// house is a server, and how to reach it.
+type house struct {
+	*Server
+	*fake
+	address string
+	roots   *x509.CertPool
+}
+
+func start(t *testing.T) *house {
+	t.Helper()
+	dir := t.TempDir()
+	authority, err := pki.CreateAuthority(dir, "gironde", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := authority.Issue(dir, pki.Identity{Federation: "gironde", Role: pki.RoleCoordinator, Name: "hub"}, []string{"localhost"}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := pki.HTTPServerTLS(filepath.Join(dir, "coordinator-hub.pem"), filepath.Join(dir, "coordinator-hub.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dictionary.Open(context.Background(), &catalog.Catalog{Name: "empty"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{fake: &fake{}, roots: x509.NewCertPool()}
+	h.Server = NewServer(h.fake, h.fake, d, conf, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.address = listener.Addr().String()
+	ended := make(chan error, 1)
+	go func() { ended <- h.Serve(listener) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := errors.Join(h.Shutdown(ctx), <-ended, d.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	pem, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.roots.AppendCertsFromPEM(pem)
+	return h
+}
+
+func (h *house) config(t *testing.T, notice func(*pgconn.Notice)) *pgx.ConnConfig {
+	t.Helper()
+	c, err := pgx.ParseConfig(fmt.Sprintf("postgres://ada:%s@%s/trial?sslmode=require", adaToken, h.address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.TLSConfig = &tls.Config{RootCAs: h.roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
+	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if notice != nil {
+			notice(n)
+		}
+	}
+	return c
+}
+
+func (h *house) connect(t *testing.T, notice func(*pgconn.Notice)) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.ConnectConfig(context.Background(), h.config(t, notice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c
+}
+
+func TestTypesAndNotices(t *testing.T) {
+	h := start(t)
+	var notices []string
+	c := h.connect(t, func(n *pgconn.Notice) { notices = append(notices, n.Severity+" "+n.Message) })
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec} {
+		notices = nil
+		var city string
+		var n int64
+		var mean float64
+		var day, at time.Time
+		var old bool
+		if err := c.QueryRow(context.Background(), "SELECT … FROM person", mode).Scan(&city, &n, &mean, &day, &at, &old); err != nil {
+			t.Fatalf("%v: %v", mode, err)
+		}
+		if city != "city 0" || n != 0 || mean != 0.5 || day.Format(time.DateOnly) != "2020-02-29" || at.UnixMicro() != 1_500_000 || !old {
+			t.Errorf("%v: %v %v %v %v %v %v", mode, city, n, mean, day, at, old)
+		}
+		want := "NOTICE cost: epsilon 0.5; the study trial has epsilon 3 left|NOTICE 95 % intervals: n ± 7, mean ± without end; SET intervals = columns shows each|WARNING it rains"
+		if got := strings.Join(notices, "|"); got != want {
+			t.Errorf("%v: the notices are %s", mode, got)
+		}
+	}
+	if h.ran() != 4 {
+		t.Errorf("the query ran %d times, for 4 questions", h.ran())
+	}
+}
+
+func TestSettings(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	// A prepared statement keeps the columns that it told.
+	if _, err := c.Prepare(ctx, "before", "SELECT … FROM person"); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"SET epsilon = 0.25", "SET intramuros.max_groups TO 3", "SET SESSION intervals = 'columns'", "SET extra_float_digits = 3", "SET TIME ZONE 'UTC'", "SET TRANSACTION READ ONLY", "BEGIN; COMMIT"} {
+		if _, err := c.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	rows, err := c.Query(ctx, "SELECT … FROM person WHERE true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range rows.FieldDescriptions() {
+		names = append(names, f.Name)
+	}
+	rows.Close()
+	if got := strings.Join(names, " "); got != "city n n_low n_high mean mean_low mean_high day at old" {
+		t.Errorf("the columns are %s", got)
+	}
+	if r := h.last(); r.Epsilon != 0.25 || r.MaxGroups != 3 || r.Study != "trial" {
+		t.Errorf("the request is %+v", r)
+	}
+	rows, err = c.Query(ctx, "before")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(rows.FieldDescriptions()); n != 6 {
+		t.Errorf("the statement prepared before has %d columns", n)
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"epsilon": "0.25", "intervals": "columns", "server_version": "15.0", "extra_float_digits": "3", "delta": ""} {
+		var got string
+		if err := c.QueryRow(ctx, "SHOW "+name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q, %v", name, got, err)
+		}
+	}
+	for _, sql := range []string{"SET epsilon = much", "SET intramuros.nothing = 1", "SHOW nothing", "SET client_encoding = latin1", "SET"} {
+		if _, err := c.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err == nil {
+			t.Errorf("%s was accepted", sql)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	day := time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeDescribeExec, pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec} {
+		rows, err := c.Query(ctx, "SELECT … FROM person WHERE $1 AND $2", mode, 5, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Close()
+		if err := rows.Err(); err != nil {
+			t.Fatalf("%v: %v", mode, err)
+		}
+		got := h.last().Parameters
+		if len(got) != 2 || got["1"] != value.Int(5) {
+			t.Errorf("%v: the values are %v", mode, got)
+		}
+		if got["2"] != value.Date(18321) {
+			t.Errorf("%v: the values are %v", mode, got)
+		}
+	}
+	rows, err := c.Query(ctx, "SELECT … FROM person WHERE $1 AND $2", pgx.QueryExecModeDescribeExec, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows.Close()
+	if got := h.last().Parameters; rows.Err() != nil || !got["1"].IsNull() || !got["2"].IsNull() {
+		t.Errorf("the values are %v, %v", got, rows.Err())
+	}
+}
+
+func TestReadTime(t *testing.T) {
+	for text, want := range map[string]string{
+		"2020-02-29": "2020-02-29T00:00:00", "2020-02-29 +01": "2020-02-29T00:00:00", "2020-02-29 10:20:30.5+02:00": "2020-02-29T10:20:30.5", "2020-02-29T10:20:30Z": "2020-02-29T10:20:30",
+		"2020-02-29 10:20:30-05": "2020-02-29T10:20:30", "2020-02-29 10:20": "2020-02-29T10:20:00", "2020-02-30": "", "yesterday": "", "": "", "+": "",
+	} {
+		got, err := readTime(text)
+		if (err == nil) != (want != "") || err == nil && got.Format("2006-01-02T15:04:05.999") != want {
+			t.Errorf("%q is %v, %v", text, got, err)
+		}
+	}
+}
+
+// After an error in the extended protocol one ReadyForQuery comes, at Sync, and the
+// connection goes on.
+func TestErrors(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec} {
+		_, err := c.Exec(ctx, "BEGIN", mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Exec(ctx, "SELECT 'é', wrong FROM person", mode)
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != "42703" || e.Position != 13 || e.Hint != "write right" || e.Message != "UNKNOWN_COLUMN: no column wrong" {
+			t.Errorf("%v: %+v", mode, err)
+		}
+		var one int
+		if err := c.QueryRow(ctx, "SELECT 1", mode).Scan(&one); err != nil || one != 1 {
+			t.Errorf("%v: afterwards %v, %v", mode, one, err)
+		}
+		if _, err := c.Exec(ctx, "ROLLBACK", mode); err != nil {
+			t.Error(err)
+		}
+	}
+	// Of several statements in one text, the place is in the text, and those after it do not run.
+	before := h.ran()
+	_, err := c.Exec(ctx, "SELECT 1; SELECT wrong FROM person; SELECT … FROM person", pgx.QueryExecModeSimpleProtocol)
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Position != 18 || h.ran() != before {
+		t.Errorf("%+v after %d queries", err, h.ran()-before)
+	}
+	if _, err := c.Exec(ctx, "SELECT $1 FROM person", pgx.QueryExecModeSimpleProtocol); err == nil {
+		t.Error("a parameter without value was accepted")
+	}
+	if _, err := c.Exec(ctx, "DECLARE c CURSOR FOR SELECT wrong FROM person"); err == nil {
+		t.Error("a cursor was accepted")
+	}
+}
+
+func TestPortalInParts(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil).PgConn()
+	if err := c.Frontend().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	f := c.Frontend()
+	f.Send(&pgproto3.Parse{Query: "SELECT … FROM person"})
+	f.Send(&pgproto3.Bind{})
+	for range 3 {
+		f.Send(&pgproto3.Execute{MaxRows: 2})
+	}
+	f.Send(&pgproto3.Close{ObjectType: 'P'})
+	f.Send(&pgproto3.Execute{})
+	f.Send(&pgproto3.Parse{Query: "is skipped"})
+	f.Send(&pgproto3.Sync{})
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		m, err := f.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.NoticeResponse:
+		case *pgproto3.CommandComplete:
+			got = append(got, string(m.CommandTag))
+		case *pgproto3.ErrorResponse:
+			got = append(got, m.Code)
+		default:
+			got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", m), "*pgproto3."))
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+	}
+	want := "ParseComplete BindComplete DataRow DataRow PortalSuspended DataRow SELECT 1 SELECT 0 CloseComplete 22023 ReadyForQuery"
+	if strings.Join(got, " ") != want || h.ran() != 1 {
+		t.Errorf("got %s, and the query ran %d times", strings.Join(got, " "), h.ran())
+	}
+}
+
+func TestCancel(t *testing.T) {
+	for name, cancel := range map[string]func(h *house, c *pgx.Conn){
+		"request": func(_ *house, c *pgx.Conn) {
+			if err := c.PgConn().CancelRequest(context.Background()); err != nil {
+				t.Error(err)
+			}
+		},
+		"gone":     func(_ *house, c *pgx.Conn) { c.PgConn().Conn().Close() },
+		"shutdown": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t)
+			h.hang = make(chan struct{})
+			c := h.connect(t, nil)
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Exec(context.Background(), "SELECT … FROM person")
+				ended <- err
+			}()
+			<-h.hang
+			stopped := make(chan error, 1)
+			if cancel != nil {
+				// Somebody else's guess changes nothing.
+				other := &pgproto3.CancelRequest{ProcessID: c.PgConn().PID(), SecretKey: binary.BigEndian.AppendUint32(nil, 12345)}
+				h.cancel(other.ProcessID, other.SecretKey)
+				select {
+				case <-h.hang:
+					t.Error("a wrong secret canceled the query")
+				case <-time.After(50 * time.Millisecond):
+				}
+				cancel(h, c)
+			} else {
+				go func() {
+					ctx, done := context.WithTimeout(context.Background(), 50*time.Millisecond)
+					defer done()
+					stopped <- h.Shutdown(ctx)
+				}()
+			}
+			<-h.hang
+			var e *pgconn.PgError
+			if err := <-ended; err == nil || name == "request" && (!errors.As(err, &e) || e.Code != "57014" || !strings.Contains(e.Detail, "has paid")) {
+				t.Errorf("the error is %v", err)
+			}
+			if cancel == nil {
+				if err := <-stopped; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhoMayAsk(t *testing.T) {
+	h := start(t)
+	for name, test := range map[string]struct {
+		change func(*pgx.ConnConfig)
+		state  string
+	}{
+		"wrong token":          {func(c *pgx.ConnConfig) { c.Password = "x" }, "28P01"},
+		"somebody else's name": {func(c *pgx.ConnConfig) { c.User = "bob" }, "28P01"},
+		"no such study":        {func(c *pgx.ConnConfig) { c.Database = "other" }, "3D000"},
+		"no TLS":               {func(c *pgx.ConnConfig) { c.TLSConfig = nil }, "28000"},
+		"a wrong option":       {func(c *pgx.ConnConfig) { c.RuntimeParams["options"] = "-c epsilon=much" }, "22023"},
+	} {
+		conf := h.config(t, nil)
+		conf.Fallbacks = nil
+		test.change(conf)
+		c, err := pgx.ConnectConfig(context.Background(), conf)
+		if err == nil {
+			c.Close(context.Background())
+		}
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != test.state {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	conf := h.config(t, nil)
+	conf.RuntimeParams["options"] = `-c epsilon=0.125 --intervals=columns`
+	c, err := pgx.ConnectConfig(context.Background(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	var epsilon string
+	if err := c.QueryRow(context.Background(), "SHOW epsilon").Scan(&epsilon); err != nil || epsilon != "0.125" {
+		t.Errorf("epsilon is %s, %v", epsilon, err)
+	}
+	// TLS from the first byte, as libpq 17 offers it.
+	direct, err := tls.Dial("tcp", h.address, &tls.Config{RootCAs: h.roots, ServerName: "localhost", NextProtos: []string{"postgresql"}, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	f := pgproto3.NewFrontend(direct, direct)
+	f.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "ada"}})
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := f.Receive(); err != nil {
+		t.Errorf("direct TLS: %v", err)
+	} else if _, ok := m.(*pgproto3.AuthenticationCleartextPassword); !ok {
+		t.Errorf("direct TLS: %T", m)
+	}
+}
+
+// What no client sends must not end the coordinator.
+func TestBrokenMessages(t *testing.T) {
+	h := start(t)
+	for _, b := range []string{"", "\x00", "\x00\x00\x00\x08\x04\xd2\x16\x2f\x00", "\x16\x03\x01junk", "GET / HTTP/1.1\r\n\r\n", "\x00\x00\x00\x10\x04\xd2\x16\x2e\x00\x00\x00\x01\x00\x00\x00\x02", "\xff\xff\xff\xff\x00"} {
+		c, err := net.Dial("tcp", h.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte(b)); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	}
+	// Within a session: a message that is none, one too long, a bind of nothing.
+	for _, b := range []string{"?\x00\x00\x00\x04", "Q\x7f\xff\xff\xff", "B\x00\x00\x00\x05x", "P\x00\x00\x00\x04", "E\x00\x00\x00\x03"} {
+		c := h.connect(t, nil)
+		raw := c.PgConn().Conn()
+		if _, err := raw.Write([]byte(b)); err != nil {
+			t.Error(err)
+		}
+		_ = raw.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_, _ = io.Copy(io.Discard, raw)
+	}
+	c := h.connect(t, nil)
+	if _, err := c.Exec(context.Background(), "SELECT 1"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

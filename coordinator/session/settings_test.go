@@ -1,0 +1,56 @@
+package session
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/intramuros/intramuros/coordinator"
+)
+
+func TestSet(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{Study, "cancer", "cancer"}, {Epsilon, "0.5", "0.5"}, {"EPSILON", " 1e-3 ", "0.001"}, {Delta, "1e-9", "1e-09"}, {Accuracy, "50", "50"}, {Accuracy, "5%", "5%"},
+		{MaxGroups, "3", "3"}, {MaxRows, "7", "7"}, {Intervals, "columns", "columns"}, {Intervals, "On", "columns"}, {Intervals, "none", "none"},
+	} {
+		var s Settings
+		if err := s.Set(test.name, test.text); err != nil || s.Get(test.name) != test.want {
+			t.Errorf("%s = %s gives %q, %v", test.name, test.text, s.Get(test.name), err)
+		}
+		if err := s.Set(test.name, "default"); err != nil || s != (Settings{}) {
+			t.Errorf("%s = default leaves %+v, %v", test.name, s, err)
+		}
+	}
+}
+
+func TestWrong(t *testing.T) {
+	for name, texts := range map[string][]string{
+		Epsilon: {"much", "0", "-1", "Inf", "NaN"}, Delta: {"x", "-1"}, Accuracy: {"x", "0", "%", "-5%"}, MaxGroups: {"0", "1.5", "x"}, MaxRows: {"-1"}, Intervals: {"perhaps"}, "nothing": {"1"},
+	} {
+		for _, text := range texts {
+			var s Settings
+			err := s.Set(name, text)
+			var e *coordinator.Error
+			if !errors.As(err, &e) || e.Code != coordinator.CodeInvalidRequest || e.Hint == "" || s != (Settings{}) {
+				t.Errorf("%s = %s: %v, %+v", name, text, err, s)
+			}
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	var s Settings
+	for name, text := range map[string]string{Study: "cancer", Accuracy: "5%", Delta: "1e-9", MaxGroups: "2", MaxRows: "3"} {
+		if err := s.Set(name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := s.Request("SELECT", nil)
+	if r.SQL != "SELECT" || r.Study != "cancer" || r.Epsilon != 0 || r.Accuracy == nil || !r.Accuracy.Relative || r.Accuracy.HalfWidth != 0.05 || r.Delta != 1e-9 || r.MaxGroups != 2 || r.MaxRows != 3 {
+		t.Errorf("the request is %+v", r)
+	}
+	for _, name := range Names {
+		if !Known(name) {
+			t.Errorf("%s is not known", name)
+		}
+	}
+}

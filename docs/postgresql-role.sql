@@ -1,0 +1,40 @@
+-- The role with which an Intramuros node reads a hospital's PostgreSQL (13 or later):
+-- it can log in, read one schema, and do nothing else. Run it as the owner of the
+-- database, once for each schema that the node is to read:
+--
+--   psql -d omop -v role=intramuros -v database=omop -v schema=cdm -f postgresql-role.sql
+--   psql -d omop -c '\password intramuros'
+--
+-- Give it views of your own instead of tables where it should see less. A node refuses
+-- to start with a role that may write, read the server's files or run programs.
+
+SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') AS missing;
+\gset
+\if :missing
+CREATE ROLE :"role";
+\endif
+
+ALTER ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT CONNECTION LIMIT 20;
+ALTER ROLE :"role" SET default_transaction_read_only = on;
+-- Last resorts; the node sets narrower ones.
+ALTER ROLE :"role" SET statement_timeout = '4h';
+ALTER ROLE :"role" SET idle_in_transaction_session_timeout = '10min';
+-- What a query may write to disk while it sorts; a fragment that needs more fails.
+-- ALTER ROLE :"role" SET temp_file_limit = '100GB'; -- by a superuser
+
+GRANT CONNECT ON DATABASE :"database" TO :"role";
+GRANT USAGE ON SCHEMA :"schema" TO :"role";
+GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"role";
+-- Tables that you create there later, as you are logged in now:
+ALTER DEFAULT PRIVILEGES IN SCHEMA :"schema" GRANT SELECT ON TABLES TO :"role";
+
+-- PostgreSQL lets every role make temporary tables, and up to version 14 tables in the
+-- schema public. If no other role needs that, take it away; the node's transactions are
+-- read-only and could not use it.
+-- REVOKE TEMPORARY ON DATABASE :"database" FROM PUBLIC;
+-- REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- The same goes for large objects, which read-only transactions may make up to version 15:
+-- REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
+
+-- Over the network, let it in by TLS only. In pg_hba.conf, before other lines:
+--   hostssl  omop  intramuros  192.0.2.20/32  scram-sha-256

@@ -1,0 +1,115 @@
+package integration
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestClients runs clients that nobody here wrote against the doors of a federation:
+// `make test-clients`, which installs them. INTRAMUROS_CLIENTS names their folder.
+func TestClients(t *testing.T) {
+	installed := os.Getenv("INTRAMUROS_CLIENTS")
+	if installed == "" {
+		t.Skip("INTRAMUROS_CLIENTS is not set: make test-clients installs the clients and runs this")
+	}
+	data := t.TempDir()
+	folders := map[string]string{}
+	for _, name := range []string{"brest", "nantes", "rennes"} {
+		folders[name] = filepath.Join(data, name)
+	}
+	f := newFederation(t, shape{catalog: "builtin:omop-5.4", folders: folders})
+	f.must("synth", "--out", data, "--patients", "3000", "--hospitals", "brest,nantes,rennes")
+	flight, postgres := freeAddress(t), freeAddress(t)
+	b, err := os.ReadFile(f.path("coordinator.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const poor = "a-token-of-one-without-budget"
+	f.write("poor", poor)
+	f.write("coordinator.yaml", string(b)+"  poor: {token: {file: poor}, budget: {accounting: pure, epsilon: 0.1, delta: 1e-9}}\n"+
+		"flight_sql: {listen: '"+flight+"'}\npostgres: {listen: '"+postgres+"'}\n")
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+
+	// Every door must give this answer, which the HTTP API has bought.
+	a, err := f.query(request{SQL: "SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var expected [][]any
+	for _, row := range a.Rows {
+		expected = append(expected, []any{row[0].Value, row[1].Value, row[1].Low, row[1].High})
+	}
+	rows, err := json.Marshal(expected)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := append(os.Environ(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
+		"CLIENT_TOKEN="+token, "CLIENT_POOR="+poor, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
+	python := filepath.Join(installed, "venv", "bin", "python")
+	jar := func(name string) string {
+		found, err := filepath.Glob(filepath.Join(installed, "jars", name+"-*.jar"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%d jars of %s in %s", len(found), name, installed)
+		}
+		return found[0]
+	}
+	run := func(name string, command ...string) {
+		t.Run(name, func(t *testing.T) {
+			c := exec.Command(command[0], command[1:]...)
+			c.Env, c.Dir = environment, "clients"
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	run("adbc", python, "flight.py")
+	run("psycopg", python, "postgres.py")
+	run("psql", "bash", "psql.sh")
+	run("flight-sql-jdbc", "java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", jar("flight-sql-jdbc-driver"), "FlightSql.java")
+	run("pgjdbc", "java", "-cp", jar("postgresql"), "Postgres.java")
+	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
+
+	// The quickstarts, as they stand in the documents, but for names.
+	names := strings.NewReplacer("query.example.org:8815", flight, "query.example.org", strings.Split(postgres, ":")[0], "5432", strings.Split(postgres, ":")[1],
+		"alice", "ada", "diabetes-2027", studyID)
+	f.write("ca.pem", readAll(t, f.path("pki/ca.pem")))
+	for document, language := range map[string]string{"quickstart-python.md": "python", "quickstart-r.md": "r", "quickstart-bi.md": "sh"} {
+		fence := regexp.MustCompile("(?s)```" + language + "\n(.*?)```")
+		blocks := fence.FindAllStringSubmatch(readAll(t, filepath.Join("..", "docs", document)), -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s has no %s", document, language)
+		}
+		interpreter := map[string]string{"python": python, "r": "Rscript", "sh": "bash"}[language]
+		for i, block := range blocks {
+			t.Run(document+"/"+string(rune('a'+i)), func(t *testing.T) {
+				if _, err := exec.LookPath(interpreter); err != nil {
+					t.Skipf("%s is not installed", interpreter)
+				}
+				f.write("script", names.Replace(block[1]))
+				c := exec.Command(interpreter, f.path("script"))
+				c.Env, c.Dir = environment, f.dir
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
+	}
+}
+
+func readAll(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,63 @@
+package integration
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// not compared, and why.
+var notCompared = []struct{ pattern, why string }{
+	{`(?i)\b(MEDIAN|QUANTILE|PERCENTILE|HISTOGRAM|APPROX_)|\bM(IN|AX)\(CLAMP|PERCENTILE_CONT`, "read from a tree of buckets, which rounds"},
+	{`(?i)\bhospital\b`, "one database has no hospitals"},
+	{`(?i)DISTINCT patient\b|THEN patient\b`, "one database has no column patient"},
+	{`GROUP BY visit_occurrence_id$`, "the union tells the visits of two hospitals apart by other numbers"},
+	{`cdm\.person|TOP 5|FETCH FIRST`, "other words in DuckDB"},
+	{`(?i)LIMIT|ROW_NUMBER\(\) OVER \(ORDER BY COUNT|RANK\(\) OVER \(ORDER BY COUNT`, "ties"},
+	{`(?i)OVER \(PARTITION BY (person_id|visit_occurrence_id|v\.person_id)( |, visit_concept_id )ORDER BY`, "rows of one day change places: TestDifferential orders them wholly"},
+	{`(?i)STDDEV|VARIANCE|CORR|REGR|COVAR|VAR_`, "compared by TestFederationEqualsUnion"},
+	{`(?i)LEFT\(|REGEXP|SIMILAR|~|DATEADD|DATE_ADD|TIMESTAMPADD|IFF?\(|DECODE|NVL|CHARINDEX|LOCATE|WIDTH_BUCKET|EOMONTH|ISNULL|AGE|TIMESTAMPDIFF|TRUNC`, "functions, which package duckdb's conformance test compares"},
+}
+
+// TestGoldensInDuckDB takes every query that planner/testdata/plan plans against OMOP, and compares what the synthetic federation answers with
+// one database.
+func TestGoldensInDuckDB(t *testing.T) {
+	p := syntheticPairing(t, 300)
+	compared, skipped, refused := 0, map[string]int{}, 0
+	datadriven.Walk(t, "../planner/testdata/plan", func(t *testing.T, path string) {
+		file := filepath.Base(path)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd != "omop" || file == "functions" {
+				return d.Expected
+			}
+			for _, n := range notCompared {
+				if regexp.MustCompile(n.pattern).MatchString(d.Input) {
+					skipped[n.why]++
+					return d.Expected
+				}
+			}
+			program, err := p.compose(d.Input)
+			if err != nil {
+				refused++
+				return d.Expected
+			}
+			want, err := p.want(d.Input)
+			if err != nil {
+				t.Errorf("%s: the union does not run it: %v\n%s", d.Pos, err, d.Input)
+				return d.Expected
+			}
+			compared++
+			if c := p.compare(program, p.answer(t, program), want, false); c.difference != "" {
+				t.Errorf("%s: %s\n%s", d.Pos, d.Input, strings.TrimSpace(c.difference))
+			}
+			return d.Expected
+		})
+	})
+	if compared < 150 {
+		t.Errorf("%d goldens were compared, not 150", compared)
+	}
+	t.Logf("%d goldens compared, %d refused; not compared: %v", compared, refused, skipped)
+}

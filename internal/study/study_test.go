@@ -1,0 +1,383 @@
+package study
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/ledger"
+)
+
+var olga, claire = newKey(), newKey()
+
+func newKey() ed25519.PrivateKey {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func document() *Document {
+	return &Document{
+		ID: "copd", Version: 1, Title: "Lungs", Purpose: "To test.", LegalBasis: "None.", Investigators: []string{"ben", "ada"},
+		Tables: map[string][]string{"person": {"sex", "born"}, "visit": {"*"}}, Aggregates: []Aggregate{Sum, Count},
+		Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}, MaxEpsilon: 1, DefaultEpsilon: 0.5, Expires: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+}
+
+// book is a registry over a real ledger.
+type book struct {
+	*Registry
+	t     *testing.T
+	l     *ledger.Ledger
+	path  string
+	place Place
+}
+
+func open(t *testing.T, place Place) *book {
+	t.Helper()
+	if place.Federation == "" {
+		place.Federation = "france"
+	}
+	if place.Operators == nil {
+		place.Operators, place.Custodians = Keys{"olga": public(olga)}, Keys{"claire": public(claire)}
+	}
+	b := &book{t: t, path: filepath.Join(t.TempDir(), "l"), place: place}
+	b.reopen()
+	t.Cleanup(func() { b.l.Close() })
+	return b
+}
+
+// reopen closes the ledger and adds it up afresh.
+func (b *book) reopen() {
+	b.t.Helper()
+	if b.l != nil {
+		must(b.t, b.l.Close())
+	}
+	var err error
+	b.l, err = ledger.Open(b.t.Context(), b.path, "node lyon", time.Now)
+	must(b.t, err)
+	b.Registry, err = Load(b.t.Context(), b.l, b.place, slog.New(slog.DiscardHandler))
+	must(b.t, err)
+}
+
+func (b *book) status() Status {
+	b.t.Helper()
+	s, _ := b.Study("copd")
+	return s.Status
+}
+
+func signed(t *testing.T, key ed25519.PrivateKey, r Record) *Record {
+	t.Helper()
+	if r.Federation == "" {
+		r.Federation = "france"
+	}
+	r.Study, r.Time = "copd", time.Now()
+	must(t, r.Sign(key))
+	return &r
+}
+
+func proposal(t *testing.T, version int) *Record {
+	d := document()
+	d.Version = version
+	return signed(t, olga, Record{Act: Propose, Document: d, By: "olga"})
+}
+
+func approval(t *testing.T, number, version int, narrow func(*Document)) *Record {
+	d := document()
+	d.Version = version
+	r := Record{Act: Approve, Hospital: "lyon", Number: number, Proposal: d.Digest(), By: "claire"}
+	if narrow != nil {
+		narrow(d)
+	}
+	r.Document = d
+	return signed(t, claire, r)
+}
+
+func TestLife(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	take := func(r *Record, want Status) {
+		t.Helper()
+		must(t, b.Take(t.Context(), r))
+		for range 2 { // as it is, and as the ledger tells it
+			s, _ := b.Study("copd")
+			if s.Status != want || s.Open(time.Now()) != (want == Approved || want == Amended) {
+				t.Fatalf("%s, not %s", s.Status, want)
+			}
+			b.reopen()
+		}
+	}
+	take(proposal(t, 1), Proposed)
+	take(approval(t, 1, 1, nil), Approved)
+	suspension := signed(t, claire, Record{Act: Suspend, Hospital: "lyon", Number: 2, By: "claire", Reason: "A question."})
+	take(suspension, Suspended)
+	take(approval(t, 3, 1, func(d *Document) { d.Budget.Epsilon = 2 }), Amended)
+	// The next version changes nothing until it is approved.
+	take(proposal(t, 2), Amended)
+	if s, _ := b.Study("copd"); s.Holds.Version != 1 || s.Holds.Budget.Epsilon != 2 || s.Proposal.Version != 2 {
+		t.Errorf("%+v", s)
+	}
+	take(approval(t, 4, 2, nil), Approved)
+	take(suspension, Approved) // known: nothing happens again
+	take(signed(t, claire, Record{Act: End, Hospital: "lyon", Number: 5, By: "claire"}), Ended)
+	for _, r := range []*Record{approval(t, 6, 2, nil), proposal(t, 3)} {
+		if err := b.Take(t.Context(), r); !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "has ended") {
+			t.Errorf("%s after the end: %v", r.Act, err)
+		}
+	}
+	var sentences []string
+	must(t, b.l.Entries(t.Context(), 1, func(e ledger.Entry) error {
+		if e.Kind == ledger.KindStudy {
+			sentences = append(sentences, e.Text)
+		}
+		return nil
+	}))
+	want := []string{
+		`olga proposed version 1 of the study copd, "Lungs" (None.): epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query, until 2099-01-01, for ada, ben.`,
+		"claire approved version 1 of the study copd at lyon: epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query, until 2099-01-01, for ada, ben.",
+		"claire suspended the study copd at lyon; reason: A question..",
+	}
+	if len(sentences) != 7 || !slices.Equal(sentences[:3], want) {
+		t.Errorf("%q", sentences)
+	}
+}
+
+// At the coordinator a proposal holds at once, and the operator may narrow, suspend and end.
+func TestCentral(t *testing.T) {
+	b := open(t, Place{})
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	if s, _ := b.Study("copd"); !s.Open(time.Now()) {
+		t.Errorf("%+v", s)
+	}
+	must(t, b.Take(t.Context(), signed(t, olga, Record{Act: Suspend, Number: 1, By: "olga"})))
+	must(t, b.Take(t.Context(), proposal(t, 2)))
+	if b.status() != Suspended {
+		t.Errorf("a new version opens what is suspended: %s", b.status())
+	}
+	if err := b.Take(t.Context(), signed(t, claire, Record{Act: End, Number: 2, By: "claire"})); !errors.Is(err, ErrRecord) {
+		t.Errorf("a hospital's custodian decides for the coordinator: %v", err)
+	}
+	if len(b.Proposals()) != 1 {
+		t.Error("the proposal is not passed on")
+	}
+}
+
+func TestRefused(t *testing.T) {
+	good := approval(t, 1, 1, nil)
+	altered := func(change func(*Record)) *Record {
+		b, err := good.Encode()
+		must(t, err)
+		var r Record
+		must(t, json.Unmarshal(b, &r))
+		change(&r)
+		return &r
+	}
+	other := document()
+	other.Budget.Accounting, other.Version = dp.Pure, 2
+	for name, r := range map[string]*Record{
+		"altered budget":         altered(func(r *Record) { r.Document.Budget.Epsilon = 4 }),
+		"altered investigators":  altered(func(r *Record) { r.Document.Investigators = append(r.Document.Investigators, "eve") }),
+		"altered signer":         altered(func(r *Record) { r.By = "olga" }),
+		"altered time":           altered(func(r *Record) { r.Time = r.Time.Add(time.Hour) }),
+		"altered number":         altered(func(r *Record) { r.Number = 2 }),
+		"no signature":           altered(func(r *Record) { r.Signature = nil }),
+		"another act":            altered(func(r *Record) { r.Act, r.Document, r.Proposal = Suspend, nil, "" }),
+		"another hospital":       signed(t, claire, Record{Act: Approve, Hospital: "rennes", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
+		"another federation":     signed(t, claire, Record{Federation: "spain", Act: Approve, Hospital: "lyon", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
+		"the operator approves":  signed(t, olga, Record{Act: Approve, Hospital: "lyon", Number: 1, Document: document(), Proposal: document().Digest(), By: "olga"}),
+		"the custodian proposes": signed(t, claire, Record{Act: Propose, Document: document(), By: "claire"}),
+		"a forged key":           signed(t, newKey(), Record{Act: Approve, Hospital: "lyon", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
+		"out of order":           approval(t, 2, 1, nil),
+		"not what was proposed":  approval(t, 1, 2, nil),
+		"wider":                  approval(t, 1, 1, func(d *Document) { d.Budget.Epsilon = 6 }),
+		"another accounting":     approval(t, 1, 1, func(d *Document) { d.Budget.Accounting = dp.Pure }),
+	} {
+		b := open(t, Place{Hospital: "lyon"})
+		first := proposal(t, 1)
+		must(t, b.Take(t.Context(), first))
+		if err := b.Take(t.Context(), r); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if b.status() != Proposed {
+			t.Errorf("%s: the study is %s", name, b.status())
+		}
+	}
+	// The accounting of a study cannot change with a later version.
+	b := open(t, Place{Hospital: "lyon"})
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	must(t, b.Take(t.Context(), good))
+	if err := b.Take(t.Context(), signed(t, olga, Record{Act: Propose, Document: other, By: "olga"})); !errors.Is(err, ErrRecord) {
+		t.Errorf("another accounting: %v", err)
+	}
+}
+
+// A record that no configured key has signed opens nothing, even from the ledger.
+func TestKeyWithdrawn(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	must(t, b.Take(t.Context(), approval(t, 1, 1, nil)))
+	b.place.Custodians = Keys{"claire": public(newKey())}
+	b.reopen()
+	if s, _ := b.Study("copd"); s.Open(time.Now()) {
+		t.Errorf("the study is %s by a key that is not believed", s.Status)
+	}
+}
+
+func TestNarrows(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*Document)
+		allowed bool
+	}{
+		"the same":              {func(*Document) {}, true},
+		"less epsilon":          {func(d *Document) { d.Budget.Epsilon = 1 }, true},
+		"more epsilon":          {func(d *Document) { d.Budget.Epsilon = 5.1 }, false},
+		"more delta":            {func(d *Document) { d.Budget.Delta = 1e-5 }, false},
+		"dearer queries":        {func(d *Document) { d.MaxEpsilon = 2 }, false},
+		"later":                 {func(d *Document) { d.Expires = d.Expires.Add(time.Second) }, false},
+		"sooner":                {func(d *Document) { d.Expires = d.Expires.Add(-time.Second) }, true},
+		"fewer people":          {func(d *Document) { d.Investigators = []string{"ada"} }, true},
+		"more people":           {func(d *Document) { d.Investigators = []string{"ada", "eve"} }, false},
+		"everybody":             {func(d *Document) { d.Investigators = []string{Any} }, false},
+		"fewer columns":         {func(d *Document) { d.Tables = map[string][]string{"person": {"sex"}} }, true},
+		"named of any":          {func(d *Document) { d.Tables = map[string][]string{"visit": {"ward"}} }, true},
+		"another column":        {func(d *Document) { d.Tables = map[string][]string{"person": {"name"}} }, false},
+		"every column":          {func(d *Document) { d.Tables = map[string][]string{"person": {Any}} }, false},
+		"another table":         {func(d *Document) { d.Tables = map[string][]string{"death": {"cause"}} }, false},
+		"every table":           {func(d *Document) { d.Tables = map[string][]string{Any: {Any}} }, false},
+		"fewer aggregates":      {func(d *Document) { d.Aggregates = []Aggregate{Count} }, true},
+		"more aggregates":       {func(d *Document) { d.Aggregates = []Aggregate{Count, Distribution} }, false},
+		"one hospital":          {func(d *Document) { d.Hospitals = []string{"lyon"} }, true},
+		"another purpose":       {func(d *Document) { d.Purpose = "Another." }, false},
+		"NaN is not less":       {func(d *Document) { d.Budget.Epsilon = nan() }, false},
+		"another study's limit": {func(d *Document) { d.ID = "heart" }, false},
+	} {
+		d := document()
+		c.change(d)
+		if err := d.Narrows(document()); (err == nil) != c.allowed || err != nil && !errors.Is(err, ErrWider) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func nan() float64 { zero := 0.0; return zero / zero }
+
+// The digest does not depend on how a document is written.
+func TestDigest(t *testing.T) {
+	a, b := document(), document()
+	b.Investigators = []string{"ada", "ben", "ada"}
+	b.Aggregates = []Aggregate{Count, Sum}
+	b.Tables["person"] = []string{"born", "sex"}
+	b.Expires = b.Expires.In(time.FixedZone("", 3600))
+	if a.Digest() != b.Digest() {
+		t.Error("two spellings of one document have two digests")
+	}
+	b.MaxEpsilon = 0.9
+	if a.Digest() == b.Digest() {
+		t.Error("two documents have one digest")
+	}
+	const golden = "5201d5a9" // the encoding is part of what is signed: it must not change
+	if !strings.HasPrefix(a.Digest(), golden) {
+		t.Errorf("the canonical encoding has changed: %s", a.Digest())
+	}
+}
+
+func TestInbox(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	inbox := Inbox(b.path)
+	_, err := Post(inbox, proposal(t, 1))
+	must(t, err)
+	_, err = Post(inbox, approval(t, 1, 1, nil))
+	must(t, err)
+	bad, err := Post(inbox, approval(t, 7, 1, nil))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(inbox, "notes.json"), []byte(`{"act": "approve"}`), 0o600))
+	must(t, os.WriteFile(filepath.Join(inbox, "readme.txt"), []byte("hello"), 0o600))
+	must(t, b.Collect(t.Context(), inbox))
+	if b.status() != Approved {
+		t.Errorf("%s", b.status())
+	}
+	if why := Refused(bad); !strings.Contains(why, "it is act 7") {
+		t.Errorf("%q", why)
+	}
+	files, err := os.ReadDir(inbox)
+	must(t, err)
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Ext(f.Name()))
+	}
+	if slices.Contains(names, newSuffix) || len(names) != 3 {
+		t.Errorf("left over: %v", files)
+	}
+	must(t, b.Collect(t.Context(), inbox))
+	// Where the ledger does not take it, it stays.
+	path, err := Post(inbox, signed(t, claire, Record{Act: Suspend, Hospital: "lyon", Number: 2, By: "claire"}))
+	must(t, err)
+	must(t, b.l.Close())
+	if err := b.Collect(context.Background(), inbox); err == nil {
+		t.Error("a closed ledger took it")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error("the record is lost")
+	}
+}
+
+// The documentation is a document.
+func TestDocumented(t *testing.T) {
+	var d Document
+	must(t, config.Load("../../docs/study.yaml", &d))
+	must(t, d.Validate())
+	if d.ID != "diabetes-2027" || !d.Admits("bob@chu-bordeaux") || d.Admits("eve") || !d.Asks("langon") || d.Asks("lyon") {
+		t.Errorf("%+v", d)
+	}
+	if err := (&Document{}).Validate(); err == nil {
+		t.Error("the zero value is a study")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	d := document()
+	r := Record{Act: Propose, Study: "copd", Federation: "france", Document: d, By: "olga", Time: time.Unix(1e9, 0)}
+	if err := r.Sign(olga); err != nil {
+		f.Fatal(err)
+	}
+	b, err := r.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Decode(again)
+		if err != nil || s.id() != r.id() {
+			t.Errorf("%v: %s reads back as another record", err, again)
+		}
+	})
+}

@@ -1,0 +1,60 @@
+// Two languages: the browser's, until the reader chooses. Messages are looked up in the
+// console's own table; numbers and times follow the language.
+
+const KEY = 'intramuros.language';
+export const languages = ['en', 'fr'];
+
+function preferred() {
+  let chosen = null;
+  try { chosen = localStorage.getItem(KEY); } catch { /* no storage: the browser's */ }
+  if (languages.includes(chosen)) return chosen;
+  for (const l of navigator.languages || []) {
+    const short = l.slice(0, 2).toLowerCase();
+    if (languages.includes(short)) return short;
+  }
+  return 'en';
+}
+
+let current = preferred();
+let table = {};
+
+/** load sets the table of messages: {key: [English, French]}. */
+export function load(messages) {
+  table = messages;
+  document.documentElement.lang = current;
+}
+
+export const language = () => current;
+
+export function choose(l) {
+  current = l;
+  document.documentElement.lang = l;
+  try { localStorage.setItem(KEY, l); } catch { /* it holds until the page is left */ }
+}
+
+/** t is a message, with {name} filled in. */
+export function t(key, values) {
+  const pair = table[key];
+  if (!pair) return key;
+  return pair[languages.indexOf(current)].replace(/\{(\w+)\}/g, (_, name) => (values && values[name] !== undefined ? values[name] : ''));
+}
+
+export const has = (key) => key in table;
+
+/** number writes a number as people read it: four significant digits unless whole. */
+export function number(x, options) {
+  if (x === null || x === undefined || Number.isNaN(Number(x))) return '–';
+  const v = Number(x);
+  if (!options && v !== 0 && (Math.abs(v) >= 1e9 || Math.abs(v) < 1e-4)) {
+    const [digits, power] = v.toExponential(1).split('e');
+    const raised = [...power.replace('+', '')].map((c) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(c)]).join('');
+    return digits === '1.0' ? `10${raised}` : `${number(Number(digits))}·10${raised}`;
+  }
+  return new Intl.NumberFormat(current, options || (Number.isInteger(v) ? {} : { maximumSignificantDigits: 4 })).format(v);
+}
+
+export const percent = (x, digits = 1) => new Intl.NumberFormat(current, { style: 'percent', maximumFractionDigits: digits }).format(x);
+
+export const time = (x) => new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(x));
+
+export const day = (x) => new Intl.DateTimeFormat(current, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(x));

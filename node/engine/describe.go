@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// widest is the most distinct values of a column that Describe lists.
+const widest = 30
+
+// Table is a local table as Describe finds it.
+type Table struct {
+	Name    string // as a Source names it: "schema.name" or a file
+	Columns []Column
+}
+
+// Column is a column of a local table. Its values are private: they are for the
+// custodian who writes the catalog.
+type Column struct {
+	Name     string
+	Local    string     // the database's type
+	Type     value.Type // the catalog's type that suits it best
+	Nullable bool       // a NULL was found
+	Min, Max string     // empty without values, and for booleans
+	Values   []string   // all distinct values but NULL, sorted, if there are at most 30
+}
+
+// Describe lists what local tables hold, to begin a catalog with. It reads all of
+// them, or a sample of those that are very large, once and once again for each column.
+func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, places []Place) ([]Table, error) {
+	var tables []Table
+	for _, at := range places {
+		t := Table{Name: at.Name}
+		for _, l := range at.Columns {
+			c, err := describe(ctx, driver, dialect, at, l)
+			if err != nil {
+				return nil, fmt.Errorf("column %s of %s: %w", l.Name, at.Name, err)
+			}
+			t.Columns = append(t.Columns, c)
+		}
+		tables = append(tables, t)
+	}
+	return tables, nil
+}
+
+func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place, l Local) (Column, error) {
+	c := Column{Name: l.Name, Local: l.Kind, Type: l.Type}
+	x, _ := driver.Convert(l, l.Type)
+	from := "(SELECT " + x + " AS v FROM " + at.SQL + ") AS t"
+	if at.Sample != "" {
+		from = "(SELECT " + x + " AS v FROM " + at.Sample + ") AS t"
+	}
+	text := func(sql string) string { return "CAST(" + sql + " AS " + dialect.Type(value.TypeText) + ")" }
+	columns := []string{"count(*) > count(v)"}
+	if l.Type != value.TypeBool {
+		columns = append(columns, "coalesce("+text("min(v)")+", '')", "coalesce("+text("max(v)")+", '')")
+	}
+	err := driver.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, false, func(row []any) error {
+		c.Nullable, _ = row[0].(bool)
+		if len(row) > 1 {
+			c.Min, _ = row[1].(string)
+			c.Max, _ = row[2].(string)
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	distinct := fmt.Sprintf("SELECT %s FROM (SELECT DISTINCT v FROM %s WHERE v IS NOT NULL LIMIT %d) AS d ORDER BY v", text("v"), from, widest+1)
+	err = driver.Query(ctx, distinct, false, func(row []any) error {
+		s, _ := row[0].(string)
+		c.Values = append(c.Values, s)
+		return nil
+	})
+	if len(c.Values) > widest {
+		c.Values = nil
+	}
+	return c, err
+}

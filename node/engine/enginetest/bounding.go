@@ -1,0 +1,408 @@
+package enginetest
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+type row = map[string]value.Value // by relation.column
+
+var wardColumns = map[string][]Column{
+	"person": {{"id", value.TypeInt}, {"sex", value.TypeText}, {"age", value.TypeInt}},
+	"event": {{"id", value.TypeInt}, {"unit", value.TypeInt}, {"kind", value.TypeText}, {"x", value.TypeFloat}, {"n", value.TypeInt},
+		{"day", value.TypeDate}, {"urgent", value.TypeBool}, {"free", value.TypeFloat}},
+	"kinds": {{"kind", value.TypeText}, {"label", value.TypeText}},
+}
+
+// Ward makes the tables of a small ward at random.
+func ward(r *rand.Rand) []Table {
+	cell := func(n int, make func() any) any {
+		if r.IntN(n) == 0 {
+			return nil
+		}
+		return make()
+	}
+	tables := make([]Table, 3)
+	for i, name := range []string{"person", "event", "kinds"} {
+		tables[i] = Table{Name: name, Columns: wardColumns[name]}
+	}
+	for id := range r.IntN(12) {
+		tables[0].Rows = append(tables[0].Rows, []any{int64(id), cell(5, func() any { return []string{"F", "M", "X"}[r.IntN(3)] }), cell(5, func() any { return int64(r.IntN(200) - 40) })})
+	}
+	for range r.IntN(150) {
+		tables[1].Rows = append(tables[1].Rows, []any{
+			cell(30, func() any { return int64(r.IntN(12)) }), cell(8, func() any { return int64(r.IntN(8)) }), cell(8, func() any { return string(rune('a' + r.IntN(5))) }),
+			cell(6, func() any { return r.Float64()*30 - 15 }), cell(6, func() any { return int64(r.IntN(1400) - 100) }), cell(9, func() any { return Day(10957 + r.IntN(60)) }),
+			cell(4, func() any { return r.IntN(2) == 0 }), cell(4, func() any { return math.Ldexp(r.Float64()-0.5, r.IntN(400)-100) })})
+	}
+	for i := range r.IntN(5) {
+		tables[2].Rows = append(tables[2].Rows, []any{string(rune('a' + i)), cell(4, func() any { return "label " + string(rune('p'+r.IntN(3))) })})
+	}
+	return tables
+}
+
+// relation gives the rows of a table as those of a relation.
+func relation(c *catalog.Catalog, t Table, name string) []row {
+	var rows []row
+	for _, r := range read(c, t) {
+		named := row{}
+		for column, v := range r {
+			named[name+"."+column] = v
+		}
+		rows = append(rows, named)
+	}
+	return rows
+}
+
+// join pairs the rows that agree in a column of each.
+func join(left, right []row, a, b string) []row {
+	var rows []row
+	for _, l := range left {
+		for _, r := range right {
+			if !l[a].IsNull() && l[a] == r[b] {
+				both := maps.Clone(l)
+				maps.Copy(both, r)
+				rows = append(rows, both)
+			}
+		}
+	}
+	return rows
+}
+
+// reference computes every patient's part in every group, as doc.go of
+// internal/fragment defines it, before groups are left out.
+func reference(f *fragment.Fragment, p *fragment.Proof, rows []row) map[int64]map[string][]int64 {
+	at := func(e *fragment.Expr, r row) value.Value {
+		return fragment.Evaluate(e, func(c *fragment.Expr) value.Value {
+			if c.Op == fragment.OpHospital {
+				return value.Text(Hospital)
+			}
+			return r[c.Relation+"."+c.Column]
+		})
+	}
+	type cell struct {
+		patient int64
+		keys    string
+	}
+	groups := map[cell][]row{}
+rows:
+	for _, r := range rows {
+		patient := at(f.Patient, r)
+		if patient.IsNull() || f.Filter != nil && !at(f.Filter, r).True() {
+			continue
+		}
+		var keys []value.Value
+		for _, k := range f.Keys {
+			v := at(k.Expr, r)
+			in := len(k.Domain) == 0
+			for _, d := range k.Domain {
+				in = in || d == v
+			}
+			if !in {
+				continue rows
+			}
+			keys = append(keys, v)
+		}
+		c := cell{patient.Int64(), keyText(keys)}
+		groups[c] = append(groups[c], r)
+	}
+	parts := map[int64]map[string][]int64{}
+	for c, rows := range groups {
+		var part []int64
+		for _, partial := range f.Partials {
+			part = append(part, share(partial, int64(p.Rows), rows, at)...)
+		}
+		if parts[c.patient] == nil {
+			parts[c.patient] = map[string][]int64{}
+		}
+		parts[c.patient][c.keys] = part
+	}
+	return parts
+}
+
+func share(p fragment.Partial, k int64, rows []row, at func(*fragment.Expr, row) value.Value) []int64 {
+	if p.Buckets != nil {
+		return leaves(*p.Buckets, p.Expr, k, rows, at)
+	}
+	n := int64(0)
+	sum := new(big.Int)
+	for _, r := range rows {
+		switch {
+		case p.Expr == nil:
+			n++
+		case p.Kind == fragment.PartialPatients:
+			if at(p.Expr, r).True() {
+				n++
+			}
+		case !at(p.Expr, r).IsNull():
+			n++
+			if g := p.Grid; g != nil {
+				x := math.Floor(math.Ldexp(at(p.Expr, r).Float64(), g.Shift) + 0.5)
+				x = math.Min(math.Max(x, float64(g.Lower)), float64(g.Upper))
+				sum.Add(sum, big.NewInt(int64(x)-g.Center))
+			}
+		}
+	}
+	switch p.Kind {
+	case fragment.PartialPatients:
+		return []int64{min(n, 1)}
+	case fragment.PartialSum:
+		if n > k {
+			sum.Mul(sum, big.NewInt(k))
+			sum.Quo(sum, big.NewInt(n)) // toward zero
+		}
+		return []int64{sum.Int64()}
+	}
+	return []int64{min(n, k)}
+}
+
+func leaves(b fragment.Buckets, e *fragment.Expr, k int64, rows []row, at func(*fragment.Expr, row) value.Value) []int64 {
+	counts, n := make([]int64, b.Leaves()), int64(0)
+	for _, r := range rows {
+		if v := at(e, r); !v.IsNull() {
+			counts[b.Leaf(v.Float64())]++
+			n++
+		}
+	}
+	if n > k {
+		for i := range counts {
+			counts[i] = counts[i] * k / n
+		}
+	}
+	return counts
+}
+
+// bounding compares Run with the definition on random small wards.
+func (k Kind) bounding(t *testing.T) {
+	c := parse(t, WardCatalog)
+	r := rand.New(rand.NewPCG(7, 7))
+	null := value.Null(value.TypeText)
+	keys := []fragment.Key{
+		{Expr: evKind}, {Expr: evKind, Domain: domain(value.Text("a"), value.Text("b"), value.Text("zz"), null)}, {Expr: evKind, Domain: domain(value.Text("c"))}, {Expr: evKind, Domain: domain(null)},
+		{Expr: evUnit}, {Expr: evUnit, Domain: domain(value.Int(2), value.Int(3), value.Int(4), value.Null(value.TypeInt))}, {Expr: evUrgent}, {Expr: evDay}, {Expr: op(fragment.OpDivide, evX, evX)},
+		{Expr: pSex}, {Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}, {Expr: fragment.Hospital(), Domain: domain(value.Text(Hospital))},
+		{Expr: op(fragment.OpRound, evFree, integer(0))},
+	}
+	truncated := 0
+	wards := k.times(25)
+	for i := range wards {
+		tables := ward(r)
+		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
+		persons := relation(c, tables[0], "p")
+		joined := join(persons, relation(c, tables[1], "e"), "p.id", "e.id")
+		for range 8 {
+			f := &fragment.Fragment{Relations: both, Patient: evID, MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(5)}
+			rows := joined
+			choose := keys
+			if r.IntN(4) == 0 { // one row a patient
+				f.Relations, f.Patient, rows, choose = both[:1], pID, persons, keys[9:12]
+			}
+			for range r.IntN(3) {
+				f.Keys = append(f.Keys, choose[r.IntN(len(choose))])
+			}
+			partials := []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
+				{Kind: fragment.PartialPatients, Expr: op(fragment.OpGreater, pAge, integer(50))}, {Kind: fragment.PartialValues, Expr: pAge},
+				{Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, r.IntN(2) == 0, f.MaxRows)},
+				{Kind: fragment.PartialBuckets, Expr: pAge, Buckets: &fragment.Buckets{Lower: 0, Upper: 120, Branching: 4, Levels: 2}}}
+			if len(f.Relations) == 2 {
+				partials = append(partials, fragment.Partial{Kind: fragment.PartialPatients, Expr: evUrgent}, fragment.Partial{Kind: fragment.PartialValues, Expr: evX},
+					fragment.Partial{Kind: fragment.PartialValues, Expr: evFree},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, r.IntN(2) == 0, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-3, 2, false, r.IntN(2) == 0, f.MaxRows)}, // narrower than the column
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evN, Grid: grid(10, 500, true, r.IntN(2) == 0, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evN, Grid: &fragment.Grid{Shift: -3, Lower: 2, Upper: 100}},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(-1e6, 1e6, false, false, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(-1e300, 1e305, false, true, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: op(fragment.OpMultiply, evX, evX), Grid: grid(0, 100, false, true, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialBuckets, Expr: evFree, Buckets: &fragment.Buckets{Lower: -1e3, Upper: 1e9, Branching: 3, Levels: 2}},
+					fragment.Partial{Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: -1, Upper: 10, Branching: 10, Levels: 1}})
+				if r.IntN(2) == 0 {
+					f.Filter = op(fragment.OpGreater, evN, integer(200))
+				}
+			}
+			for range 1 + r.IntN(5) {
+				f.Partials = append(f.Partials, partials[r.IntN(len(partials))])
+			}
+			got, _, p := Partials(t, e, c, f)
+			want := map[string][]int64{}
+			if len(f.Keys) == 0 {
+				want[""] = make([]int64, f.Width())
+			}
+			for patient, parts := range reference(f, p, rows) {
+				if p.Truncates {
+					parts = kept(t, e, c, f, p, patient, parts)
+					truncated++
+				}
+				for group, part := range parts {
+					if want[group] == nil {
+						want[group] = make([]int64, f.Width())
+					}
+					for i := range part {
+						want[group][i] += part[i]
+					}
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				text, _ := e.Compile(f, p)
+				t.Fatalf("ward %d: %s\n%+v\n%s", i, diff, *p, text)
+			}
+		}
+	}
+	if truncated < 2*wards {
+		t.Errorf("only %d patients lost groups; the test tests little", truncated)
+	}
+}
+
+// kept asks which of the patient's groups count, and checks that they are as many
+// as may be, with the parts that they should have.
+func kept(t *testing.T, e Engine, c *catalog.Catalog, f *fragment.Fragment, p *fragment.Proof, patient int64, parts map[string][]int64) map[string][]int64 {
+	t.Helper()
+	alone := *f
+	alone.Filter = op(fragment.OpEqual, f.Patient, integer(patient))
+	if f.Filter != nil {
+		alone.Filter = op(fragment.OpAnd, f.Filter, alone.Filter)
+	}
+	got, _, _ := Partials(t, e, c, &alone)
+	if len(got) != min(len(parts), p.Groups) {
+		t.Fatalf("%d groups of a patient with %d count, want at most %d", len(got), len(parts), p.Groups)
+	}
+	for group, part := range got {
+		if diff := cmp.Diff(parts[group], part); diff != "" {
+			t.Fatalf("group %s: %s", group, diff)
+		}
+	}
+	return got
+}
+
+// choice: which groups are kept depends on the key, varies between patients, and
+// favours no group.
+func (k Kind) choice(t *testing.T) {
+	c := parse(t, WardCatalog)
+	const patients = 500
+	person, event := Table{Name: "person", Columns: wardColumns["person"]}, Table{Name: "event", Columns: wardColumns["event"]}
+	for id := range int64(patients) {
+		person.Rows = append(person.Rows, []any{id, "F", int64(50)})
+		for g := range int64(10) {
+			event.Rows = append(event.Rows, []any{id, 1 + g%5, fmt.Sprintf("group %d", g/5), nil, nil, nil, g/5 == 0, nil})
+		}
+	}
+	one, other := k.Open(t, c, "0123456789abcdef", person, event), k.Open(t, c, "another key of the node", person, event)
+	for _, keys := range [][]fragment.Key{{{Expr: evKind}, {Expr: evUnit}}, {{Expr: evUrgent}, {Expr: evUnit}}} {
+		f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: keys, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
+		var answers []map[string][]int64
+		for _, e := range []Engine{one, one, other} {
+			got, _, _ := Partials(t, e, c, f)
+			answers = append(answers, got)
+			total := int64(0)
+			for group, n := range got {
+				total += n[0]
+				// Binomial(500, 1/5): 100 with a standard deviation of 8.9, so within seven of
+				// them but with a probability below 1e-10 for each group and key.
+				if n[0] < 37 || n[0] > 163 {
+					t.Errorf("%s is kept for %d patients, want about 100", group, n[0])
+				}
+			}
+			if total != 2*patients {
+				t.Errorf("%d groups are kept, want 2 of each of %d patients", total, patients)
+			}
+		}
+		if !cmp.Equal(answers[0], answers[1]) {
+			t.Error("the same key chooses other groups")
+		}
+		if cmp.Equal(answers[0], answers[2]) {
+			t.Error("another key chooses the same groups")
+		}
+	}
+}
+
+// texts: groups of texts are told apart and ordered by their bytes.
+func (k Kind) texts(t *testing.T) {
+	c := parse(t, WardCatalog)
+	kinds := Table{Name: "kinds", Columns: wardColumns["kinds"]}
+	event := Table{Name: "event", Columns: wardColumns["event"]}
+	var want []string
+	for i, s := range []string{"a", "A", "á", "ä", "a\u0301", "B", "b", "ß", "ss", "SS", "", " ", "a ", " a", "a-b", "ab", "aB", "Z", "z", "\u00e9", "É", "日本", "😀", "\uffff", "ﬀ", "ff", "ı", "i", "I", "İ", "1", "10", "2"} {
+		event.Rows = append(event.Rows, []any{int64(i), nil, s, nil, nil, nil, nil, nil})
+		kinds.Rows = append(kinds.Rows, []any{s, s})
+		want = append(want, s)
+	}
+	slices.Sort(want)
+	e := k.Open(t, c, "a secret of the node, for tests only", event, kinds)
+	f := &fragment.Fragment{Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, MaxGroups: 5, MaxRows: 1,
+		Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	f.Version = fragment.Version
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = e.Run(t.Context(), f, p, memory.DefaultAllocator, func(r arrow.Record) error {
+		return fragment.ReadRecord(f, r, func(keys []value.Value, partials []int64) error {
+			got = append(got, keys[0].Str())
+			if partials[0] != 1 {
+				t.Errorf("%q has %d rows", keys[0].Str(), partials[0])
+			}
+			return nil
+		})
+	})
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	for i, a := range want {
+		f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 1, MaxRows: 1, Filter: op(fragment.OpLess, evKind, str(a)), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+		if got, _, _ := Partials(t, e, c, f); got[""][0] != int64(i) {
+			t.Errorf("%d texts come before %q, want %d", got[""][0], a, i)
+		}
+		f.Filter = op(fragment.OpEqual, evKind, str(a))
+		if got, _, _ := Partials(t, e, c, f); got[""][0] != 1 {
+			t.Errorf("%d texts equal %q", got[""][0], a)
+		}
+	}
+}
+
+// empty: no row gives one group without keys, and none with them.
+func (k Kind) empty(t *testing.T) {
+	c := parse(t, WardCatalog)
+	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
+	f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
+		{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 3)}, {Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: 0, Upper: 1, Branching: 2, Levels: 1}}}}
+	if got, _, _ := Partials(t, e, c, f); !cmp.Equal(got, map[string][]int64{"": {0, 0, 0, 0, 0}}) {
+		t.Errorf("nothing gives %v", got)
+	}
+	f.Partials = f.Partials[3:]
+	if got, _, _ := Partials(t, e, c, f); !cmp.Equal(got, map[string][]int64{"": {0, 0}}) {
+		t.Errorf("nothing gives %v", got)
+	}
+	f.Keys = []fragment.Key{{Expr: evKind}}
+	if got, _, _ := Partials(t, e, c, f); len(got) != 0 {
+		t.Errorf("nothing gives %v", got)
+	}
+}
+
+// send: its error ends the run and comes back.
+func (k Kind) send(t *testing.T) {
+	c := parse(t, WardCatalog)
+	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
+	f := &fragment.Fragment{Version: fragment.Version, Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := fmt.Errorf("the coordinator hung up")
+	if err := e.Run(t.Context(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return ours }); err != ours {
+		t.Errorf("the run gives %v", err)
+	}
+}

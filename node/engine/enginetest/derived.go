@@ -1,0 +1,176 @@
+package enginetest
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// derived compares derived relations with Derived.Evaluate: groups, windows and
+// combinations, made at random over random wards.
+func (k Kind) derived(t *testing.T) {
+	c := parse(t, WardCatalog)
+	g := deriver{rand.New(rand.NewPCG(11, 11))}
+	compared := 0
+	for i := range k.times(10) {
+		tables := ward(g.Rand)
+		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
+		for range 25 {
+			d := g.derived(2)
+			table, err := d.Table("d", c)
+			if err != nil {
+				t.Fatalf("%v\n%+v", err, d)
+			}
+			want := map[string]int64{}
+			rows := d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, tables, name) }, Hospital)
+			patient := -1
+			for i, n := range rows.Names {
+				if n == d.Patient {
+					patient = i
+				}
+			}
+			for _, r := range rows.Values {
+				if !r[patient].IsNull() {
+					want[keyText(r)]++
+				}
+			}
+			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Derived: d}}, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			for _, column := range table.Columns {
+				x := fragment.Column("d", column.Name, column.Type)
+				f.Keys = append(f.Keys, fragment.Key{Expr: x})
+				if column.Name == d.Patient {
+					f.Patient = x
+				}
+			}
+			got := map[string]int64{}
+			partials, _, p := Partials(t, e, c, f)
+			for key, n := range partials {
+				got[key] = n[0]
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				text, _ := e.Compile(f, p)
+				t.Fatalf("ward %d: %s\n%s", i, diff, text)
+			}
+			compared += len(want)
+		}
+	}
+	if compared < 100 {
+		t.Errorf("only %d rows were compared", compared)
+	}
+}
+
+func rowsOf(c *catalog.Catalog, tables []Table, name string) fragment.Rows {
+	table, _ := c.Table(name)
+	out := fragment.Rows{}
+	for _, col := range table.Columns {
+		out.Names = append(out.Names, col.Name)
+	}
+	for _, t := range tables {
+		if t.Name != table.Name {
+			continue
+		}
+		for _, r := range read(c, t) {
+			var row []value.Value
+			for _, n := range out.Names {
+				row = append(row, r[n])
+			}
+			out.Values = append(out.Values, row)
+		}
+	}
+	return out
+}
+
+// deriver makes derived relations at random. All have the columns id (the
+// patient), a (int), b (float), s (text) and f (bool), so that they combine.
+type deriver struct{ *rand.Rand }
+
+func (g deriver) derived(depth int) *fragment.Derived {
+	if depth > 0 && g.IntN(4) == 0 {
+		d := &fragment.Derived{Combine: []fragment.Combine{fragment.CombineAll, fragment.CombineUnion, fragment.CombineIntersect, fragment.CombineExcept}[g.IntN(4)], Patient: "id"}
+		for range 2 + g.IntN(2) {
+			d.Arms = append(d.Arms, g.derived(depth-1))
+		}
+		return d
+	}
+	// What it reads: events, the persons with theirs, or another derived relation.
+	relations := events
+	id, number, real, text, flag, day := evID, evN, evX, evKind, evUrgent, evDay
+	if depth > 0 && g.IntN(3) == 0 {
+		relations = []fragment.Relation{{Name: "inner", Derived: g.derived(depth - 1)}}
+		column := func(name string, t value.Type) *fragment.Expr { return fragment.Column("inner", name, t) }
+		id, number, real, text = column("id", value.TypeInt), column("a", value.TypeInt), column("b", value.TypeFloat), column("s", value.TypeText)
+		flag, day = column("f", value.TypeBool), number
+	} else if g.IntN(3) == 0 {
+		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(fragment.OpEqual, evID, pID)}}, pID
+	}
+	d := &fragment.Derived{Relations: relations, Patient: "id", Grouped: g.IntN(2) == 0}
+	if g.IntN(2) == 0 {
+		d.Filter = op(fragment.OpGreaterOrEqual, number, integer(int64(g.IntN(500))))
+	}
+	exact := &fragment.Grid{Shift: 10, Lower: -1 << 30, Upper: 1 << 30}
+	windowed := func(o fragment.Output) fragment.Output {
+		if d.Grouped {
+			return o
+		}
+		o.Window = &fragment.Window{Partition: []*fragment.Expr{id}}
+		if g.IntN(3) == 0 {
+			o.Window.Partition = append(o.Window.Partition, text)
+		}
+		if o.Function == fragment.FunctionDistinct {
+			return o
+		}
+		if g.IntN(3) > 0 {
+			for _, e := range []*fragment.Expr{day, text}[:1+g.IntN(2)] {
+				o.Window.Order = append(o.Window.Order, fragment.Order{Expr: e, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0})
+			}
+			if g.IntN(2) == 0 {
+				ends := []int{-fragment.Unbounded, -3, -1, 0, 1, 2, fragment.Unbounded}
+				from := g.IntN(len(ends) - 1)
+				to := max(1, from+g.IntN(len(ends)-from))
+				o.Window.Frame = &fragment.Frame{From: ends[from], To: ends[to]}
+				o.Window.Ties = []*fragment.Expr{number, real, text, flag, day}
+			}
+		}
+		return o
+	}
+	ordered := func(o fragment.Output) fragment.Output {
+		o.Window = &fragment.Window{Partition: []*fragment.Expr{id}, Order: []fragment.Order{{Expr: day, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0}}}
+		if o.Function != fragment.FunctionRank && o.Function != fragment.FunctionDenseRank {
+			o.Window.Ties = []*fragment.Expr{number, real, text, flag, day}
+		}
+		if o.Function == fragment.FunctionLag || o.Function == fragment.FunctionLead {
+			o.Window.Offset = 1 + g.IntN(3)
+		}
+		return o
+	}
+	ints := []fragment.Output{{Function: fragment.FunctionRows}, {Function: fragment.FunctionCount, Expr: real}, {Function: fragment.FunctionDistinct, Expr: text}, {Function: fragment.FunctionDistinct, Expr: number},
+		{Function: fragment.FunctionSum, Expr: number}, {Function: fragment.FunctionMin, Expr: number}, {Function: fragment.FunctionMax, Expr: number}}
+	floats := []fragment.Output{{Function: fragment.FunctionAverage, Expr: number}, {Function: fragment.FunctionAverage, Expr: real, Grid: exact}, {Function: fragment.FunctionSum, Expr: real, Grid: exact}, {Function: fragment.FunctionMax, Expr: real}}
+	texts := []fragment.Output{{Function: fragment.FunctionMin, Expr: text}, {Function: fragment.FunctionMax, Expr: text}}
+	a, b, s := windowed(pick(generator{g.Rand, true}, ints...)), windowed(pick(generator{g.Rand, true}, floats...)), windowed(pick(generator{g.Rand, true}, texts...))
+	if !d.Grouped {
+		switch g.IntN(3) {
+		case 0:
+			a = ordered(fragment.Output{Function: pick(generator{g.Rand, true}, fragment.FunctionRowNumber, fragment.FunctionRank, fragment.FunctionDenseRank)})
+			s = ordered(fragment.Output{Function: pick(generator{g.Rand, true}, fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast), Expr: text})
+		case 1:
+			a, b, s = fragment.Output{Expr: number}, fragment.Output{Expr: real}, fragment.Output{Expr: text}
+		}
+	} else if g.IntN(2) == 0 {
+		s = fragment.Output{Expr: text} // a group of the patient and the text
+	}
+	a.Name, b.Name, s.Name = "a", "b", "s"
+	d.Columns = []fragment.Output{{Name: "id", Expr: id}, a, b, s}
+	f := fragment.Output{Expr: flag}
+	if d.Grouped {
+		f = fragment.Output{Function: pick(generator{g.Rand, true}, fragment.FunctionEvery, fragment.FunctionAny, fragment.FunctionMin, fragment.FunctionMax), Expr: flag}
+	}
+	f.Name = "f"
+	d.Columns = append(d.Columns, f)
+	return d
+}

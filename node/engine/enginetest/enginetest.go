@@ -1,0 +1,240 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Hospital is the name of every hospital in the suite.
+const Hospital = "St. Mary's"
+
+// Engine is what the suite tests: node.Engine.
+type Engine interface {
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
+}
+
+// Kind is a kind of engine under test.
+type Kind struct {
+	// Open opens an engine for the hospital Hospital over a new database that holds the
+	// tables. It is closed with the test.
+	Open func(t testing.TB, c *catalog.Catalog, key string, tables ...Table) Engine
+	// What the engine's types cannot hold is put into no table.
+	NoNUL      bool // texts with U+0000
+	NoInfinity bool // infinite dates and timestamps
+	FirstDay   Day  // the first date that it holds, and the last; 0: all that the suite has
+	LastDay    Day
+	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0,
+	// and arithmetic beyond 8.9e307 gives NULL. Rows that come near are not compared.
+	Narrow bool
+	// Queries scales how much is tried; 0: 1.
+	Queries float64
+}
+
+// Table is a table to fill. A cell is nil, a bool, int64, float64 (NaN and the
+// infinities included), string, Day or Instant, as the column's type is.
+type Table struct {
+	Name    string
+	Columns []Column
+	Rows    [][]any
+}
+
+// Column is a column of a Table.
+type Column struct {
+	Name string
+	Type value.Type
+}
+
+// Day is a date in days since 1970-01-01, or one of the infinities.
+type Day int64
+
+// Instant is a timestamp in microseconds since 1970-01-01, or one of the infinities.
+type Instant int64
+
+// The infinite days and instants.
+const (
+	PastDay       = Day(math.MinInt64)
+	FutureDay     = Day(math.MaxInt64)
+	PastInstant   = Instant(math.MinInt64)
+	FutureInstant = Instant(math.MaxInt64)
+)
+
+// Run runs the suite.
+func Run(t *testing.T, k Kind) {
+	if k.FirstDay == 0 {
+		k.FirstDay, k.LastDay = firstDay, lastDay
+	}
+	if k.Queries == 0 {
+		k.Queries = 1
+	}
+	if testing.Short() {
+		k.Queries /= 5
+	}
+	t.Run("expressions", k.expressions)
+	t.Run("transcendental", k.transcendental)
+	t.Run("texts", k.texts)
+	t.Run("bounding", k.bounding)
+	t.Run("choice", k.choice)
+	t.Run("derived", k.derived)
+	t.Run("empty", k.empty)
+	t.Run("send", k.send)
+}
+
+// The dates that the suite uses.
+const (
+	firstDay = -106639487 // 290000-01-01 BC
+	lastDay  = 105201162  // 290000-12-31
+)
+
+func (k Kind) times(n int) int { return max(1, int(float64(n)*k.Queries)) }
+
+// holds reports whether the engine's types hold a cell.
+func (k Kind) holds(cell any) bool {
+	in := func(day int64) bool { return day >= int64(k.FirstDay) && day <= int64(k.LastDay) }
+	switch v := cell.(type) {
+	case string:
+		return !k.NoNUL || !strings.ContainsRune(v, 0)
+	case Day:
+		if v == PastDay || v == FutureDay {
+			return !k.NoInfinity
+		}
+		return k.FirstDay == firstDay || in(int64(v))
+	case Instant:
+		if v == PastInstant || v == FutureInstant {
+			return !k.NoInfinity
+		}
+		return k.FirstDay == firstDay || in(int64(v)/86_400_000_000)
+	}
+	return true
+}
+
+// reads gives what a column of the catalog reads a cell as: see package engine.
+func reads(c *catalog.Column, cell any) value.Value {
+	var v value.Value
+	switch x := cell.(type) {
+	case nil:
+		return value.Null(c.Type)
+	case bool:
+		v = value.Bool(x)
+	case int64:
+		v = value.Int(x)
+	case string:
+		v = value.Text(x)
+	case Day:
+		if v = value.Date(int64(x)); v.IsNull() && c.Lower.Valid() {
+			return nearest(c, x > 0)
+		}
+	case Instant:
+		if v = value.Timestamp(int64(x)); v.IsNull() && c.Lower.Valid() {
+			return nearest(c, x > 0)
+		}
+	case float64:
+		if math.IsInf(x, 0) && c.Lower.Valid() {
+			x = math.Copysign(math.MaxFloat64, x)
+		}
+		v = value.Float(x)
+	default:
+		panic(fmt.Sprintf("a cell is a %T", cell))
+	}
+	if v.IsNull() || !c.Lower.Valid() {
+		return v
+	}
+	if value.Compare(v, c.Lower) < 0 {
+		return c.Lower
+	}
+	if value.Compare(v, c.Upper) > 0 {
+		return c.Upper
+	}
+	return v
+}
+
+// nearest gives the bound of a column that is nearest to what is beyond all values.
+func nearest(c *catalog.Column, above bool) value.Value {
+	if above {
+		return c.Upper
+	}
+	return c.Lower
+}
+
+// read gives the rows of a table as the catalog reads them, by column.
+func read(c *catalog.Catalog, t Table) []map[string]value.Value {
+	table, _ := c.Table(t.Name)
+	var rows []map[string]value.Value
+	for _, cells := range t.Rows {
+		row := map[string]value.Value{}
+		for i, column := range t.Columns {
+			if col, ok := table.Column(column.Name); ok {
+				row[col.Name] = reads(col, cells[i])
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func parse(t testing.TB, yaml string) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse([]byte(yaml), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Partials runs a fragment and returns its partial aggregates by group, and the keys.
+func Partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) (map[string][]int64, map[string][]value.Value, *fragment.Proof) {
+	t.Helper()
+	got, keys, p, err := partials(t, e, c, f)
+	if err != nil {
+		text, _ := e.Compile(f, p)
+		t.Fatalf("%v: %v\n%s", err, errors.Unwrap(err), text)
+	}
+	return got, keys, p
+}
+
+func partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) (map[string][]int64, map[string][]value.Value, *fragment.Proof, error) {
+	t.Helper()
+	f.Version = fragment.Version
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alloc := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer alloc.AssertSize(t, 0)
+	got, all := map[string][]int64{}, map[string][]value.Value{}
+	err = e.Run(t.Context(), f, p, alloc, func(r arrow.Record) error {
+		return fragment.ReadRecord(f, r, func(keys []value.Value, partials []int64) error {
+			k := keyText(keys)
+			if _, twice := got[k]; twice {
+				return fmt.Errorf("group %s comes twice", k)
+			}
+			got[k], all[k] = slices.Clone(partials), slices.Clone(keys)
+			return nil
+		})
+	})
+	return got, all, p, err
+}
+
+func keyText(keys []value.Value) string {
+	var b strings.Builder
+	for _, k := range keys {
+		if k.IsNull() {
+			b.WriteString("NULL|")
+			continue
+		}
+		fmt.Fprintf(&b, "%q|", k.String())
+	}
+	return b.String()
+}

@@ -1,0 +1,497 @@
+package enginetest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+const nastyCatalog = `
+catalog: nasty
+hospital_column: true
+tables:
+  t:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      b: {type: bool}
+      i: {type: int}
+      j: {type: int}
+      ib: {type: int, bounds: [-5, 100]}
+      iw: {type: int, bounds: [-4000000000000000000, 5000000000000000000]}
+      f: {type: float}
+      g: {type: float}
+      fb: {type: float, bounds: [-1.5, 250.25]}
+      s: {type: text}
+      u: {type: text}
+      d: {type: date}
+      db: {type: date, bounds: [1900-01-01, 2049-12-31]}
+      ts: {type: timestamp}
+      tb: {type: timestamp, bounds: [1900-01-01, 2049-12-31T23:59:59]}
+`
+
+func days(dates ...string) []any {
+	out := []any{nil, PastDay, FutureDay, Day(2147483646), Day(-2147483646), Day(firstDay), Day(lastDay), Day(-720000), Day(3789342), Day(-719163), Day(-719162), Day(2932897)}
+	for _, s := range dates {
+		v, err := value.Parse(value.TypeDate, s)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, Day(v.Int64()))
+	}
+	return out
+}
+
+func instants(times ...string) []any {
+	out := []any{nil, PastInstant, FutureInstant, Instant(9223371244800000000), Instant(-9223372022400000000), Instant(firstDay * 86_400e6), Instant(-62135596799999999), Instant(-62041291200000000)}
+	for _, s := range times {
+		v, err := value.Parse(value.TypeTimestamp, s)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, Instant(v.Int64()))
+	}
+	return out
+}
+
+// nasty lists, for each type, cells that engines like to get wrong.
+var nasty = map[value.Type][]any{
+	value.TypeBool: {nil, true, false},
+	value.TypeInt: {nil, int64(0), int64(1), int64(-1), int64(2), int64(7), int64(-5), int64(100), int64(101), int64(42), int64(math.MaxInt64), int64(math.MinInt64), int64(math.MinInt64 + 1),
+		int64(4611686018427387904), int64(3037000500), int64(-3037000500), int64(9007199254740993), int64(4000000000000000001)},
+	value.TypeFloat: {nil, 0.0, math.Copysign(0, -1), 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, math.NaN(), math.Inf(1), math.Inf(-1), 1e308, -math.MaxFloat64, 5e-324, 0.49999999999999994, 4503599627370497.5,
+		9007199254740993.0, 9223372036854775807.0, -9223372036854775808.0, 9223372036854774784.0, 0.1, 2.675, 1e-300, 123456.789, 250.25, 250.26, -1.5, 1e19, 1e-150, 1e150, -1e200},
+	value.TypeText: {nil, "", "12", " 12", "12 ", "> 89", "+7", "-0", "0x10", "1_000", "1e5", "1e400", "-1e400", "1e-400", ".5", "5.", ".", "1.5", "999999999999999999", "9999999999999999999", "nan", "Infinity",
+		"2023-02-28", "2023-02-30", "0000-01-01", "0000-02-29", "9999-12-31", "2023-13-01", "2023-00-10", "2023-04-31", "1900-02-29", "2000-02-29", "2023-1-1", "2020-02-29 12:34:56.789", "2020-02-29T23:59:59",
+		"2020-02-29 24:00:00", "2020-02-29 23:59:60", "infinity", "epoch", "é", "e\u0301", "日本語", "😀", "\uffff", "a%b", "a_b", "aXb", `a\b`, "A", "a", "B", "b", "a-b", "ab", "a\nb", "12\n", "a\x00b",
+		"0.1234567890123456789012345678901234567890", "true", "1.7976931348623159e308", "1.7976931348623157e308", "4.9e-324", "2.4e-324", strings.Repeat("1", 301), "0." + strings.Repeat("0", 299) + "1",
+		"  a ", "aXbXc", "ÀÉŒŸß", "àéœÿẞ", "İıſK", "I21.9", "\tx ", "a, b", "aaa", "2020-02-30T00:00:00", "0000-00-00", "0001-01-01", "\\", "a$b", "x^"},
+	value.TypeDate:      days("1970-01-01", "1969-12-31", "2020-02-29", "1900-01-01", "1899-12-31", "2049-12-31", "2050-01-01", "0001-01-01", "9999-12-31", "2021-01-03", "2019-12-30", "2020-01-31", "2019-02-28", "2000-12-31"),
+	value.TypeTimestamp: instants("1970-01-01", "1969-12-31 23:59:59.999999", "2020-02-29 01:02:03.4", "1899-12-31 23:59:59.999999", "2050-01-01", "9999-12-31 23:59:59.999999", "0001-01-01", "2020-01-31 12:00:00", "2020-03-31 11:59:59.999999", "2019-12-29 23:59:59", "1969-12-31 23:59:58.5"),
+}
+
+// nastyTable fills rows from the lists: each value at least once, then at random.
+func (k Kind) nastyTable(rows int) Table {
+	r := rand.New(rand.NewPCG(1, 2))
+	table := Table{Name: "t", Columns: []Column{{"id", value.TypeInt}}}
+	for _, c := range []struct {
+		t     value.Type
+		names string
+	}{{value.TypeBool, "b"}, {value.TypeInt, "i j ib iw"}, {value.TypeFloat, "f g fb"}, {value.TypeText, "s u"}, {value.TypeDate, "d db"}, {value.TypeTimestamp, "ts tb"}} {
+		for _, name := range strings.Fields(c.names) {
+			table.Columns = append(table.Columns, Column{name, c.t})
+		}
+	}
+	for i := range rows {
+		row := []any{int64(i)}
+		for _, c := range table.Columns[1:] {
+			list := nasty[c.Type]
+			cell := list[r.IntN(len(list))]
+			if i < len(list) {
+				cell = list[i]
+			}
+			if !k.holds(cell) {
+				cell = nil
+			}
+			row = append(row, cell)
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return table
+}
+
+// generator makes random well-typed expressions over the nasty table.
+type generator struct {
+	*rand.Rand
+	noNUL bool
+}
+
+// held leaves out the texts that the engine cannot hold.
+func (g generator) held(list ...string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return g.noNUL && strings.ContainsRune(s, 0) })
+}
+
+func pick[T any](g generator, list ...T) T { return list[g.IntN(len(list))] }
+
+var nastyColumns = map[value.Type][]string{
+	value.TypeBool: {"b"}, value.TypeInt: {"i", "j", "ib", "iw"}, value.TypeFloat: {"f", "g", "fb"},
+	value.TypeText: {"s", "u"}, value.TypeDate: {"d", "db"}, value.TypeTimestamp: {"ts", "tb"}}
+
+var allTypes = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
+
+func (g generator) literal(t value.Type) *fragment.Expr {
+	if g.IntN(15) == 0 {
+		return fragment.Literal(value.Null(t))
+	}
+	parse := func(list ...string) *fragment.Expr {
+		v, err := value.Parse(t, pick(g, list...))
+		if err != nil {
+			panic(err)
+		}
+		return fragment.Literal(v)
+	}
+	switch t {
+	case value.TypeBool:
+		return parse("true", "false")
+	case value.TypeInt:
+		return parse("0", "1", "-1", "2", "-5", "7", "100", "50", "2147483647", "9223372036854775807", "-9223372036854775808", "4000000000000000001")
+	case value.TypeFloat:
+		return parse("0", "1", "-0.5", "0.1", "1e308", "5e-324", "250.25", "100", "-1e-300", "9007199254740993", "9223372036854775808")
+	case value.TypeText:
+		return parse(g.held("", "12", "> 89", "é", "it's", "a\x00b", "\\", "%", "2020-02-29", "A", "St. Mary's")...)
+	case value.TypeDate:
+		return parse("1970-01-01", "2020-02-29", "1900-01-01", "2049-12-31", "0001-01-01", "9999-12-31")
+	}
+	return parse("1970-01-01", "2020-02-29 01:02:03.4", "1900-01-01", "2049-12-31 23:59:59", "0001-01-01", "9999-12-31 23:59:59.999999")
+}
+
+func (g generator) leaf(t value.Type) *fragment.Expr {
+	if g.IntN(4) == 0 {
+		return g.literal(t)
+	}
+	if t == value.TypeText && g.IntN(8) == 0 {
+		return fragment.Hospital()
+	}
+	return fragment.Column("T", pick(g, nastyColumns[t]...), t)
+}
+
+func must(e *fragment.Expr, err error) *fragment.Expr {
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+func (g generator) number(depth int) *fragment.Expr {
+	return g.expr(pick(g, value.TypeInt, value.TypeFloat), depth)
+}
+
+func (g generator) expr(t value.Type, depth int) *fragment.Expr {
+	if depth == 0 || g.IntN(12) == 0 {
+		return g.leaf(t)
+	}
+	depth--
+	sub := func(t value.Type) *fragment.Expr { return g.expr(t, depth) }
+	apply := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr { return must(fragment.New(op, args...)) }
+	if g.IntN(5) == 0 && t != value.TypeBool || g.IntN(14) == 0 {
+		switch g.IntN(4) {
+		case 0:
+			return apply(fragment.OpCase, sub(value.TypeBool), sub(t), sub(value.TypeBool), sub(t), sub(t))
+		case 1:
+			return apply(fragment.OpCoalesce, sub(t), sub(t))
+		case 2:
+			if t == value.TypeFloat {
+				return apply(pick(g, fragment.OpLeast, fragment.OpGreatest), sub(t), g.number(depth))
+			}
+			return apply(pick(g, fragment.OpLeast, fragment.OpGreatest), sub(t), sub(t), sub(t))
+		default:
+			if t == value.TypeFloat {
+				return apply(fragment.OpCase, sub(value.TypeBool), sub(value.TypeInt), sub(t))
+			}
+		}
+	}
+	switch t {
+	case value.TypeBool:
+		switch g.IntN(9) {
+		case 7:
+			return apply(fragment.OpRegexp, sub(value.TypeText), fragment.Literal(value.Text(g.pattern())))
+		case 8:
+			of := pick(g, allTypes...)
+			return apply(fragment.OpDistinct, sub(of), sub(of))
+		case 0:
+			return apply(pick(g, fragment.OpAnd, fragment.OpOr), sub(t), sub(t), sub(t))
+		case 1:
+			return apply(fragment.OpNot, sub(t))
+		case 2:
+			return apply(fragment.OpIsNull, sub(pick(g, allTypes...)))
+		case 3:
+			of := pick(g, allTypes...)
+			args := []*fragment.Expr{sub(of)}
+			for range 1 + g.IntN(4) {
+				other := of
+				if of.Numeric() {
+					other = pick(g, value.TypeInt, value.TypeFloat)
+				}
+				args = append(args, g.literal(other))
+			}
+			return apply(fragment.OpIn, args...)
+		case 4:
+			return apply(fragment.OpLike, sub(value.TypeText), fragment.Literal(value.Text(pick(g, g.held("%", "_", "a%b", `a\%b`, `a\_b`, `\a_b`, "", "1%", "%2", `\\%`, "a\x00_", "__", "é", "%😀%", `a\\b`, "a_b")...))))
+		default:
+			op := pick(g, fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual)
+			of := pick(g, allTypes...)
+			if of.Numeric() {
+				return apply(op, g.number(depth), g.number(depth))
+			}
+			return apply(op, sub(of), sub(of))
+		}
+	case value.TypeInt:
+		switch g.IntN(9) {
+		case 6:
+			of := pick(g, value.TypeDate, value.TypeTimestamp)
+			return apply(pick(g, fragment.OpSubtract, fragment.OpMonths), sub(of), sub(of))
+		case 7:
+			return apply(fragment.OpLength, sub(value.TypeText))
+		case 8:
+			return apply(fragment.OpPosition, sub(value.TypeText), sub(value.TypeText))
+		case 0, 1:
+			return apply(pick(g, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply), sub(t), sub(t))
+		case 2:
+			return apply(pick(g, fragment.OpIntDivide, fragment.OpModulo), sub(t), sub(t))
+		case 3:
+			return apply(pick(g, fragment.OpNegate, fragment.OpAbs, fragment.OpFloor), sub(t))
+		case 4:
+			field := pick(g, "year", "isoyear", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second")
+			if field == "hour" || field == "minute" || field == "second" {
+				return apply(fragment.OpExtract, fragment.Literal(value.Text(field)), sub(value.TypeTimestamp))
+			}
+			return apply(fragment.OpExtract, fragment.Literal(value.Text(field)), sub(pick(g, value.TypeDate, value.TypeTimestamp)))
+		default:
+			return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeFloat, value.TypeBool)), t))
+		}
+	case value.TypeFloat:
+		switch g.IntN(5) {
+		case 0, 1:
+			return apply(pick(g, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply), sub(t), g.number(depth))
+		case 2:
+			return apply(fragment.OpDivide, g.number(depth), g.number(depth))
+		case 3:
+			if g.IntN(2) == 0 {
+				return apply(fragment.OpRound, sub(t), fragment.Literal(value.Int(int64(g.IntN(16)))))
+			}
+			return apply(pick(g, fragment.OpNegate, fragment.OpAbs, fragment.OpFloor, fragment.OpCeiling, fragment.OpSqrt), sub(t))
+		default:
+			return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeInt)), t))
+		}
+	case value.TypeText:
+		constant := func(list ...string) *fragment.Expr { return fragment.Literal(value.Text(pick(g, g.held(list...)...))) }
+		switch x := sub(t); g.IntN(8) {
+		case 0:
+			return apply(fragment.OpConcat, sub(t), fragment.Column("T", "s", t), g.literal(t))
+		case 1:
+			return apply(pick(g, fragment.OpLower, fragment.OpUpper), x)
+		case 2:
+			return apply(pick(g, fragment.OpLeftTrim, fragment.OpRightTrim), x, constant(" ", "1", "é2 ", "a\x00"))
+		case 3, 4:
+			return apply(fragment.OpSubstring, x, g.near(depth), g.near(depth))
+		case 5:
+			return apply(fragment.OpReplace, x, constant("a", "1", "é", "aa", "X", "\x00"), constant("", "b", "it's"))
+		case 6:
+			return apply(fragment.OpSplit, x, constant("X", "-", "a", ", ", "\x00"), fragment.Literal(value.Int(int64(1+g.IntN(3)))))
+		}
+	case value.TypeDate, value.TypeTimestamp:
+		units := []string{"year", "quarter", "month", "week", "day"}
+		if t == value.TypeTimestamp {
+			units = append(units, "hour", "minute", "second")
+		}
+		switch g.IntN(6) {
+		case 0:
+			if g.IntN(3) == 0 {
+				return apply(fragment.OpAdd, g.near(depth), sub(t))
+			}
+			return apply(fragment.OpAdd, sub(t), g.near(depth))
+		case 1:
+			return apply(fragment.OpSubtract, sub(t), g.near(depth))
+		case 2:
+			return apply(fragment.OpTruncate, fragment.Literal(value.Text(pick(g, units...))), sub(t))
+		case 3:
+			return apply(fragment.OpAddMonths, sub(t), g.near(depth))
+		case 4:
+			if t == value.TypeDate {
+				return apply(fragment.OpMakeDate, g.near(depth), g.near(depth), g.near(depth))
+			}
+		}
+	}
+	switch t {
+	case value.TypeText:
+		return must(fragment.Cast(sub(pick(g, value.TypeInt, value.TypeBool, value.TypeDate)), t))
+	case value.TypeDate:
+		return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeTimestamp)), t))
+	}
+	return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeDate)), t))
+}
+
+// near is an int that is often small, as days, months and places are.
+func (g generator) near(depth int) *fragment.Expr {
+	switch g.IntN(4) {
+	case 0:
+		return g.expr(value.TypeInt, depth)
+	case 1:
+		return fragment.Column("T", "ib", value.TypeInt)
+	}
+	return fragment.Literal(value.Int(pick[int64](g, 0, 1, 2, 3, -1, -2, 12, 13, 28, 29, 30, 31, 60, 1970, 2020, 9999, 1<<31, -1<<31, 1<<40)))
+}
+
+// pattern is a regular expression in its portable form.
+func (g generator) pattern() string {
+	p := pick(g, `a.b`, `^a`, `b$`, `^$`, `\d{2,4}`, `^[0-9]{4}-\d\d-\d\d$`, `[^a-z]`, `é|日`, `(a|b)*X`, `(?i)^[a-e]`, `\.`, `[\]\\^-]`, `\s`, `x?y?$`, `(?:12|)$`, `\$`, `^\S+$`, `[à-ÿ]`, `a{0}b`)
+	p, err := fragment.Regexp(p, g.IntN(3) == 0)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// expressions compares the engine with fragment.Evaluate, value by value and bit by
+// bit, on random expressions over nasty rows. Nothing may raise.
+func (k Kind) expressions(t *testing.T) {
+	c := parse(t, nastyCatalog)
+	table := k.nastyTable(300)
+	e := k.Open(t, c, "a secret of the node, for tests only", table)
+	rows := read(c, table)
+	n := k.times(3000)
+	if s, err := strconv.Atoi(os.Getenv("ENGINE_EXPRESSIONS")); err == nil {
+		n = s
+	}
+	g := generator{rand.New(rand.NewPCG(3, uint64(n))), k.NoNUL}
+	const together = 8
+	tooLarge := 0
+	check := func(exprs ...*fragment.Expr) error {
+		err := k.differ(t, e, rows, exprs...)
+		if errors.Is(err, compile.ErrTooLarge) {
+			tooLarge++
+			return nil
+		}
+		return err
+	}
+	for done := 0; done < n; done += together {
+		var exprs []*fragment.Expr
+		for range together {
+			exprs = append(exprs, g.expr(pick(g, allTypes...), 1+g.IntN(4)))
+		}
+		if check(exprs...) != nil {
+			for _, x := range exprs {
+				if err := check(x); err != nil {
+					x, err = k.smallest(t, e, rows, x, err)
+					t.Fatalf("%s: %v", x, err)
+				}
+			}
+			t.Fatal("expressions fail together, and not each alone")
+		}
+	}
+	if tooLarge*20 > n/together {
+		t.Errorf("%d of %d queries are too large to compile", tooLarge, n/together)
+	}
+}
+
+// transcendental: exp, ln, log10 and power agree with fragment.Evaluate to a few
+// units in the last place, whatever the row holds, and nothing raises.
+func (k Kind) transcendental(t *testing.T) {
+	c := parse(t, nastyCatalog)
+	table := k.nastyTable(300)
+	e := k.Open(t, c, "a secret of the node, for tests only", table)
+	rows := read(c, table)
+	column := func(name string) *fragment.Expr { return fragment.Column("T", name, value.TypeFloat) }
+	number := func(x float64) *fragment.Expr { return fragment.Literal(value.Float(x)) }
+	whole := fragment.Column("T", "i", value.TypeInt)
+	for _, x := range []*fragment.Expr{column("f"), column("fb"), whole} {
+		for _, o := range []fragment.Op{fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpSqrt} {
+			if err := k.near(t, e, rows, op(o, x), 1e-12); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, y := range []*fragment.Expr{column("g"), number(2), number(-1), number(0.5), number(0), number(1e9), whole} {
+			for _, p := range []*fragment.Expr{op(fragment.OpPower, x, y), op(fragment.OpPower, y, x)} {
+				if err := k.near(t, e, rows, p, 1e-12); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
+// smallest descends into a failing expression.
+func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x *fragment.Expr, err error) (*fragment.Expr, error) {
+	for _, a := range x.Args {
+		if err := k.differ(t, e, rows, a); err != nil {
+			return k.smallest(t, e, rows, a, err)
+		}
+	}
+	return x, err
+}
+
+// differ tells how the engine's values of expressions differ from Evaluate's. They
+// come as keys of groups, beside the row's number.
+func (k Kind) differ(t *testing.T, e Engine, rows []map[string]value.Value, exprs ...*fragment.Expr) error {
+	t.Helper()
+	return k.compare(t, e, rows, 0, exprs...)
+}
+
+// near is differ with a tolerance, relative to what a number should be.
+func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, x *fragment.Expr, tolerance float64) error {
+	t.Helper()
+	return k.compare(t, e, rows, tolerance, x)
+}
+
+func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*fragment.Expr) error {
+	t.Helper()
+	c := parse(t, nastyCatalog)
+	id := fragment.Column("T", "id", value.TypeInt)
+	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: id, MaxGroups: 1, MaxRows: 1,
+		Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
+	for _, x := range exprs {
+		f.Keys = append(f.Keys, fragment.Key{Expr: x})
+	}
+	_, keys, p, err := partials(t, e, c, f)
+	text, compileError := e.Compile(f, p)
+	if compileError != nil {
+		return compileError
+	}
+	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause
+		}
+		return fmt.Errorf("%w\n%.4000s", err, text)
+	}
+	if len(keys) != len(rows) {
+		return fmt.Errorf("%d rows, not %d\n%s", len(keys), len(rows), text)
+	}
+	for _, got := range keys {
+		row := rows[got[0].Int64()]
+		for i, x := range exprs {
+			want := evaluate(x, row)
+			close := !got[i+1].IsNull() && !want.IsNull() && math.Abs(got[i+1].Float64()-want.Float64()) <= tolerance*math.Abs(want.Float64())
+			if got[i+1] != want && !close && !(k.Narrow && extreme(x, row)) {
+				return fmt.Errorf("row %d is %v, want %v\n%v\n%.4000s", got[0].Int64(), got[i+1], want, row, text)
+			}
+		}
+	}
+	return nil
+}
+
+func evaluate(x *fragment.Expr, row map[string]value.Value) value.Value {
+	return fragment.Evaluate(x, func(col *fragment.Expr) value.Value {
+		if col.Op == fragment.OpHospital {
+			return value.Text(Hospital)
+		}
+		return row[col.Column]
+	})
+}
+
+// extreme reports whether an expression or a part of it comes near the ends of
+// what float64 holds.
+func extreme(x *fragment.Expr, row map[string]value.Value) bool {
+	if v := evaluate(x, row); v.Type() == value.TypeFloat && !v.IsNull() {
+		if m := math.Abs(v.Float64()); m > 8e307 || m > 0 && m < 2e-150 {
+			return true
+		}
+	}
+	for _, a := range x.Args {
+		if extreme(a, row) {
+			return true
+		}
+	}
+	return false
+}

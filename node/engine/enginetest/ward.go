@@ -1,0 +1,100 @@
+package enginetest
+
+import (
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// WardCatalog is a small catalog for tests.
+const WardCatalog = `
+catalog: ward
+hospital_column: true
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      sex: {type: text, domain: [F, M]}
+      age: {type: int, bounds: [0, 120]}
+  event:
+    patient: id
+    columns:
+      id: {type: int, nullable: false, references: person.id}
+      unit: {type: int, bounds: [1, 6]}
+      kind: {type: text}
+      x: {type: float, bounds: [-10, 10]}
+      n: {type: int, bounds: [0, 1000]}
+      day: {type: date, bounds: [2000-01-01, 2030-12-31]}
+      urgent: {type: bool}
+      free: {type: float}
+  kinds:
+    public: true
+    key: kind
+    columns:
+      kind: {type: text, nullable: false}
+      label: {type: text}
+`
+
+var (
+	evID     = fragment.Column("e", "id", value.TypeInt)
+	evUnit   = fragment.Column("e", "unit", value.TypeInt)
+	evKind   = fragment.Column("e", "kind", value.TypeText)
+	evX      = fragment.Column("e", "x", value.TypeFloat)
+	evN      = fragment.Column("e", "n", value.TypeInt)
+	evFree   = fragment.Column("e", "free", value.TypeFloat)
+	evDay    = fragment.Column("e", "day", value.TypeDate)
+	evUrgent = fragment.Column("e", "urgent", value.TypeBool)
+	pID      = fragment.Column("p", "id", value.TypeInt)
+	pSex     = fragment.Column("p", "sex", value.TypeText)
+	pAge     = fragment.Column("p", "age", value.TypeInt)
+	kKind    = fragment.Column("k", "kind", value.TypeText)
+	kLabel   = fragment.Column("k", "label", value.TypeText)
+
+	events  = []fragment.Relation{{Name: "e", Table: "event"}}
+	persons = []fragment.Relation{{Name: "p", Table: "person"}}
+	both    = append(persons[:1:1], fragment.Relation{Name: "e", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, evID, pID)})
+)
+
+func op(o fragment.Op, args ...*fragment.Expr) *fragment.Expr { return must(fragment.New(o, args...)) }
+
+func integer(i int64) *fragment.Expr { return fragment.Literal(value.Int(i)) }
+func str(s string) *fragment.Expr    { return fragment.Literal(value.Text(s)) }
+
+func grid(lower, upper float64, whole, centered bool, maxRows int) *fragment.Grid {
+	g, err := fragment.NewGrid(lower, upper, whole, centered, maxRows)
+	if err != nil {
+		panic(err)
+	}
+	return &g
+}
+
+func domain(values ...value.Value) []value.Value { return values }
+
+// Shapes are fragments over WardCatalog, one of each shape that SQL is written in.
+func Shapes() map[string]*fragment.Fragment {
+	sex := fragment.Key{Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}
+	patients, rows := fragment.Partial{Kind: fragment.PartialPatients}, fragment.Partial{Kind: fragment.PartialRows}
+	sumX := fragment.Partial{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 4)}
+	m := map[string]*fragment.Fragment{
+		"count":        {Relations: persons, Patient: pID, Partials: []fragment.Partial{patients}},
+		"one-row":      {Relations: persons, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{patients, {Kind: fragment.PartialValues, Expr: pAge}, {Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, true, 1)}}},
+		"no-keys":      {Relations: events, Patient: evID, Filter: op(fragment.OpGreaterOrEqual, evDay, fragment.Literal(value.Date(18262))), Partials: []fragment.Partial{patients, rows, {Kind: fragment.PartialValues, Expr: evX}, sumX}},
+		"declared":     {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evUnit, Domain: domain(value.Int(1), value.Int(2), value.Int(3), value.Int(4), value.Int(5), value.Int(6), value.Null(value.TypeInt))}}, Partials: []fragment.Partial{rows, sumX}},
+		"few-groups":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind, Domain: domain(value.Text("it's"), value.Text("b"))}}, Partials: []fragment.Partial{rows}},
+		"undeclared":   {Relations: events, Patient: evID, Keys: []fragment.Key{{Expr: evKind}, {Expr: op(fragment.OpExtract, fragment.Literal(value.Text("year")), evDay)}}, Partials: []fragment.Partial{patients, rows}},
+		"person-keys":  {Relations: both, Patient: pID, Keys: []fragment.Key{sex}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients, Expr: evUrgent}, rows}},
+		"public-join":  {Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinLeft, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{patients}},
+		"overflow":     {Relations: events, Patient: evID, Filter: op(fragment.OpLess, op(fragment.OpMultiply, evID, evN), integer(10)), Partials: []fragment.Partial{rows}},
+		"total":        {Relations: events, Patient: evID, Filter: op(fragment.OpGreater, op(fragment.OpDivide, op(fragment.OpAdd, evFree, evX), op(fragment.OpSubtract, evFree, evX)), fragment.Literal(value.Float(37.5))), Partials: []fragment.Partial{rows}},
+		"text":         {Relations: events, Patient: evID, Filter: op(fragment.OpAnd, op(fragment.OpLike, evKind, str(`10\% o'%`)), op(fragment.OpIn, evKind, str("a"), str("it's; DROP"))), Partials: []fragment.Partial{{Kind: fragment.PartialValues, Expr: must(fragment.Cast(evKind, value.TypeFloat))}}},
+		"narrow-grid":  {Relations: events, Patient: evID, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(0, 50, false, false, 4)}, {Kind: fragment.PartialSum, Expr: evN, Grid: grid(0, 50, true, false, 4)}}},
+		"bounds-count": {Relations: events, Patient: evID, Filter: op(fragment.OpOr, op(fragment.OpEqual, evUnit, integer(6)), op(fragment.OpEqual, evUnit, integer(3))), Partials: []fragment.Partial{rows}},
+		"hospital":     {Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: fragment.Hospital(), Domain: domain(value.Text("St. Mary's"))}}, Partials: []fragment.Partial{patients}},
+	}
+	for _, f := range m {
+		f.Version, f.MaxGroups, f.MaxRows = fragment.Version, 3, 4
+	}
+	return m
+}

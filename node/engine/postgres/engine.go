@@ -1,0 +1,226 @@
+package postgres
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// minKey is the least length of the secret key in bytes.
+const minKey = 16
+
+// oldest is the first version of PostgreSQL that has all that is used.
+const oldest = 130000
+
+// Engine runs fragments over one hospital's data. It may be used by any number
+// of goroutines.
+type Engine struct {
+	*engine.Engine
+	driver  *driver
+	dataKey [32]byte // keys DataVersion, so that it tells nothing of the data
+	label   string   // the custodian's name of the data; else empty
+	views   string   // what the tables of the catalog read
+	oids    []uint32 // of the tables and views that they read; nil: who knows which
+}
+
+// Open connects, checks that the role can only read, and maps the tables of the
+// catalog. key is the node's secret, of at least 16 bytes: whoever knows it knows
+// which groups of a patient are kept. It must stay the same, so that the same query
+// on the same data gives the same answer. Errors wrap engine.ErrConfig or
+// engine.ErrDatabase.
+func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
+	if len(key) < minKey {
+		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
+	}
+	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
+		return nil, err
+	}
+	d, err := connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
+	d.key = [2]int64{int64(binary.LittleEndian.Uint64(digest[:])), int64(binary.LittleEndian.Uint64(digest[8:]))} //nolint:gosec // any bits will do
+	e := &Engine{driver: d, label: cfg.DataVersion, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))}
+	if err := e.attach(ctx, cfg, c, hospital); err != nil {
+		d.pool.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// Close releases the connections. No Run may be under way.
+func (e *Engine) Close() error {
+	e.driver.pool.Close()
+	return nil
+}
+
+// connect opens the connections and refuses a server or a role that does not fit.
+func connect(ctx context.Context, cfg Config) (*driver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p, err := cfg.pool()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	d := &driver{pool: pool}
+	if err := d.check(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// check refuses a server that is too old or not in UTF8, and a role that can do
+// more than read.
+func (d *driver) check(ctx context.Context) error {
+	return d.look(ctx, `SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
+	CASE WHEN rolsuper THEN 'is a superuser' WHEN rolreplication THEN 'may replicate'
+		WHEN pg_has_role('pg_read_server_files', 'MEMBER') THEN 'may read files of the server'
+		WHEN pg_has_role('pg_write_server_files', 'MEMBER') THEN 'may write files of the server'
+		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server' ELSE '' END,
+	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
+		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) LIMIT 1), '')
+FROM pg_roles WHERE rolname = current_user`, func(row []any) error {
+		version, _ := row[0].(int64)
+		encoding, _ := row[1].(string)
+		right, _ := row[2].(string)
+		writes, _ := row[3].(string)
+		switch {
+		case version < oldest:
+			return fmt.Errorf("%w: the server is PostgreSQL %d; it needs %d or later", engine.ErrConfig, version/10000, oldest/10000)
+		case encoding != "UTF8":
+			return fmt.Errorf("%w: the database is encoded in %s; it needs UTF8", engine.ErrConfig, encoding)
+		case right != "":
+			return fmt.Errorf("%w: the role %s; give the node one that can only read (docs/postgresql-role.sql makes it)", engine.ErrConfig, right)
+		case writes != "":
+			return fmt.Errorf("%w: the role may write to the table %s; give the node one that can only read (docs/postgresql-role.sql makes it)", engine.ErrConfig, writes)
+		}
+		return nil
+	})
+}
+
+// attach maps the tables of the catalog.
+func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string) error {
+	all, err := e.driver.places(ctx)
+	if err != nil {
+		return err
+	}
+	views := map[string]*engine.View{}
+	var text strings.Builder
+	e.oids = []uint32{}
+	for _, t := range c.Tables {
+		src, explicit := cfg.Tables[t.Name]
+		at, ok, err := e.driver.find(ctx, all, cfg.schema(), t.Name, src)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if explicit {
+				return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, src, t.Name)
+			}
+			continue
+		}
+		v, err := engine.NewView(t, at.Place, src.Columns)
+		if err != nil {
+			return err
+		}
+		views[t.Name] = v
+		fmt.Fprintf(&text, "%q %q\n", t.Name, v.Select(e.driver, compile.PostgreSQL, nil))
+		if at.oid == 0 {
+			e.oids = nil
+		} else if e.oids != nil {
+			e.oids = append(e.oids, at.oid)
+		}
+	}
+	e.views = text.String()
+	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views)
+	return nil
+}
+
+// Describe lists what the database holds, to begin a catalog with. It reads all
+// tables and views that the role may read, or samples of those that are very large,
+// and ignores cfg.Tables.
+func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
+	d, err := connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer d.pool.Close()
+	all, err := d.places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var places []engine.Place
+	for _, at := range all {
+		if cfg.Schema == "" || at.schema == cfg.Schema {
+			places = append(places, at.Place)
+		}
+	}
+	slices.SortFunc(places, func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
+	return engine.Describe(ctx, d, compile.PostgreSQL, places)
+}
+
+// DataVersion is 32 hex digits that change when the data does, keyed by the node's
+// secret so that they tell nothing of it: a digest of what the tables of the catalog
+// read, and of the custodian's label if there is one; else of the server's counters of
+// rows that were inserted, updated and deleted in the tables that are read, through
+// views and partitions as well, and of the files in which they are. The counters follow
+// a commit within ten seconds, before version 15 when the session that wrote ends; they
+// begin anew when the server crashes, and know nothing of foreign tables: there, give a
+// label.
+func (e *Engine) DataVersion(ctx context.Context) (string, error) {
+	mac := hmac.New(sha256.New, e.dataKey[:])
+	fmt.Fprintf(mac, "%q %q\n", e.views, e.label)
+	if e.label == "" {
+		if err := e.driver.counters(ctx, e.oids, func(line string) { fmt.Fprintln(mac, line) }); err != nil {
+			return "", fmt.Errorf("the data's version cannot be told: %w", err)
+		}
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:16]), nil
+}
+
+// counters tells the state of tables, or of all for nil, line by line in a fixed order.
+func (d *driver) counters(ctx context.Context, oids []uint32, line func(string)) error {
+	from := "SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm') AND oid >= 16384"
+	if oids != nil {
+		list := []string{"0"}
+		for _, oid := range oids {
+			list = append(list, fmt.Sprint(oid))
+		}
+		from = "SELECT oid FROM pg_class WHERE oid IN (" + strings.Join(list, ", ") + ")"
+	}
+	return d.look(ctx, `WITH RECURSIVE read(oid) AS (
+	`+from+`
+	UNION
+	SELECT next FROM read, LATERAL (
+		SELECT d.refobjid FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass WHERE w.ev_class = read.oid
+		UNION ALL SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = read.oid) AS n(next)
+)
+SELECT state FROM (SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
+FROM read JOIN pg_class AS c USING (oid)
+UNION ALL SELECT concat('reset ', pg_stat_get_db_stat_reset_time(oid)) FROM pg_database WHERE datname = current_database()
+UNION ALL SELECT concat('started ', pg_postmaster_start_time())) AS s
+ORDER BY state COLLATE "C"`, func(row []any) error {
+		s, _ := row[0].(string)
+		line(s)
+		return nil
+	})
+}

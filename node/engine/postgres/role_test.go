@@ -1,0 +1,422 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
+	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
+)
+
+const testKey = "a secret of the node, for tests only"
+
+func parse(t testing.TB, yaml string) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse([]byte(yaml), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestRole: the role of docs/postgresql-role.sql can read what it is given and do
+// nothing else, and a role that can is refused.
+func TestRole(t *testing.T) {
+	ctx := context.Background()
+	s := postgrestest.Start(t)
+	c := parse(t, enginetest.WardCatalog)
+	s.Exec(t, "CREATE SCHEMA cdm", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)", "INSERT INTO cdm.person VALUES (1, 'F', 50)",
+		"CREATE TABLE cdm.secret(x TEXT)", "CREATE TABLE cdm.event(id BIGINT)")
+	script, err := os.ReadFile("../../../docs/postgresql-role.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// psql's variables, and the one setting of another database.
+	text := strings.NewReplacer(":\"role\"", "node", ":'role'", "'node'", ":\"schema\"", "cdm", ":\"database\"", postgrestest.Database).Replace(string(script))
+	text = regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(text, "")
+	s.Exec(t, text, "REVOKE SELECT ON cdm.secret FROM node")
+	cfg := over(s, "cdm")
+	cfg.User = "node"
+	e := open(t, cfg, c, testKey)
+	got, _, _ := enginetest.Partials(t, e, c, enginetest.Shapes()["count"])
+	if got[""][0] != 1 {
+		t.Errorf("one person gives %v", got)
+	}
+	conn, err := e.driver.pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, q := range []string{
+		"INSERT INTO cdm.person VALUES (2)", "UPDATE cdm.person SET age = 1", "DELETE FROM cdm.person", "TRUNCATE cdm.person", "CREATE TABLE cdm.x(a INT)", "CREATE TEMP TABLE x(a INT)",
+		"WITH x AS (INSERT INTO cdm.person VALUES (2) RETURNING id) SELECT * FROM x", "SELECT * FROM cdm.secret", "SELECT pg_read_file('/etc/passwd')", "SELECT pg_ls_dir('/')", "SELECT lo_import('/etc/passwd')",
+		"COPY cdm.person TO '/tmp/x'", "COPY cdm.person TO PROGRAM 'cat'", "CREATE FUNCTION f() RETURNS INT LANGUAGE SQL AS 'SELECT 1'", "SELECT pg_reload_conf()", "SELECT setval('x', 1)", "SELECT rolpassword FROM pg_authid",
+		"CREATE ROLE x", "ALTER SYSTEM SET fsync = off",
+	} {
+		if _, err := conn.Exec(ctx, q); err == nil {
+			t.Errorf("the role ran %s", q)
+		}
+	}
+	// Even if somebody gave it rights to write later, queries could not.
+	s.Exec(t, "GRANT INSERT ON cdm.person TO node")
+	if err := e.driver.look(ctx, "WITH x AS (INSERT INTO cdm.person VALUES (2) RETURNING id) SELECT * FROM x", func([]any) error { return nil }); err == nil {
+		t.Error("a query wrote")
+	}
+	if err := e.driver.look(ctx, "SELECT 1; SELECT 2", func([]any) error { return nil }); err == nil {
+		t.Error("two statements ran as one")
+	}
+	for _, test := range []struct{ grant, revoke, want string }{
+		{"SELECT 1", "REVOKE INSERT ON cdm.person FROM node", "may write to the table cdm.person"},
+		{"GRANT UPDATE (x) ON cdm.secret TO node", "REVOKE UPDATE (x) ON cdm.secret FROM node", "may write to the table cdm.secret"},
+		{"GRANT pg_read_server_files TO node", "REVOKE pg_read_server_files FROM node", "may read files"},
+		{"GRANT pg_execute_server_program TO node", "REVOKE pg_execute_server_program FROM node", "may run programs"},
+		{"ALTER ROLE node SUPERUSER", "ALTER ROLE node NOSUPERUSER", "is a superuser"},
+	} {
+		s.Exec(t, test.grant)
+		if _, err := Open(ctx, cfg, c, "A", []byte(testKey)); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("after %s: %v", test.grant, err)
+		}
+		s.Exec(t, test.revoke)
+	}
+	open(t, cfg, c, testKey)
+}
+
+// TestCancel: a query ends at the server soon after its context.
+func TestCancel(t *testing.T) {
+	s := postgrestest.Start(t)
+	c := parse(t, enginetest.WardCatalog)
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros",
+		"CREATE TABLE cdm.event AS SELECT i AS id, 'k' || (i * 7 % 31) AS kind FROM generate_series(1::bigint, 20000) AS i",
+		"CREATE TABLE cdm.kinds AS SELECT 'k' || i AS kind, 'l' || i AS label FROM generate_series(1, 60000) AS i", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
+	e := open(t, over(s, "cdm"), c, testKey)
+	id, kind := fragment.Column("e", "id", value.TypeInt), fragment.Column("e", "kind", value.TypeText)
+	less, _ := fragment.New(fragment.OpLess, kind, fragment.Column("k", "kind", value.TypeText))
+	f := &fragment.Fragment{Version: 1, Patient: id, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "k", Table: "kinds", Join: fragment.JoinInner, On: less}}}
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var stopped time.Time
+	timer := time.AfterFunc(500*time.Millisecond, func() { stopped = time.Now(); cancel() })
+	defer timer.Stop()
+	err = e.Run(ctx, f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("the run gives %v", err)
+	}
+	ended := time.Since(stopped)
+	active := func() (n int) {
+		err := s.Admin.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'intramuros' AND state = 'active'").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for active() > 0 && time.Since(stopped) < time.Minute {
+		time.Sleep(10 * time.Millisecond)
+	}
+	// Both take some 20 ms, and a multiple where the machine has more to do than it can.
+	if d := time.Since(stopped); ended > 5*time.Second || d > 5*time.Second {
+		t.Errorf("the run ended %v after its context, and the query at the server after %v", ended, d)
+	}
+	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: id, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
+}
+
+// TestErrorsHideValues: PostgreSQL's messages quote values, the engine's do not.
+func TestErrorsHideValues(t *testing.T) {
+	s := postgrestest.Start(t)
+	e := open(t, over(s, s.Fill(t)), parse(t, enginetest.WardCatalog), testKey)
+	err := e.driver.Query(context.Background(), "SELECT CAST('secret' AS BIGINT)", false, func([]any) error { return nil })
+	var named interface{ Class() string }
+	if !errors.Is(err, engine.ErrDatabase) || strings.Contains(err.Error(), "secret") || !errors.As(err, &named) || strings.Contains(named.Class(), "secret") || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
+		t.Errorf("the error is %v, its cause %v", err, errors.Unwrap(err))
+	}
+}
+
+const kindsCatalog = `
+catalog: kinds
+tables:
+  t:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      i: {type: int}
+      f: {type: float}
+      s: {type: text}
+      d: {type: date}
+      ts: {type: timestamp}
+      b: {type: bool}
+`
+
+// TestSources reads columns of many types as each type of the catalog.
+func TestSources(t *testing.T) {
+	s := postgrestest.Start(t)
+	c := parse(t, kindsCatalog)
+	columns := []struct {
+		local string
+		as    map[string]string // column of the catalog to what it reads
+	}{
+		{"'7'::smallint", map[string]string{"i": "7", "f": "7", "s": "7", "b": "true"}},
+		{"0::integer", map[string]string{"i": "0", "f": "0", "s": "0", "b": "false"}},
+		{"12.5::numeric", map[string]string{"i": "13", "f": "12.5", "s": "12.5"}},
+		{"12345::numeric(5,0)", map[string]string{"i": "12345", "f": "12345"}},
+		{"'NaN'::numeric", map[string]string{"i": "NULL", "f": "NULL"}},
+		{"'1e400'::numeric", map[string]string{"i": "NULL", "f": "NULL"}},
+		{"'1e-400'::numeric", map[string]string{"i": "0", "f": "0"}},
+		{"1.5::real", map[string]string{"i": "2", "f": "1.5"}},
+		{"'nan'::double precision", map[string]string{"i": "NULL", "f": "NULL"}},
+		{"1e300::double precision", map[string]string{"i": "NULL", "f": "1e+300"}},
+		{"' 12 '::text", map[string]string{"i": "12", "f": "12", "s": " 12 ", "d": "NULL", "b": "NULL"}},
+		{"'x'::char(5)", map[string]string{"i": "NULL", "s": "x"}},
+		{"'yes'::varchar(9)", map[string]string{"s": "yes", "b": "true"}},
+		{"'2020-02-30'::text", map[string]string{"d": "NULL", "ts": "NULL"}},
+		{"'2020-02-29'::text", map[string]string{"d": "2020-02-29", "ts": "NULL"}},
+		{"date '2020-02-29'", map[string]string{"d": "2020-02-29", "ts": "2020-02-29T00:00:00", "s": "2020-02-29", "i": "NULL"}},
+		{"date 'infinity'", map[string]string{"d": "NULL", "ts": "NULL"}},
+		{"date '300000-01-01'", map[string]string{"d": "NULL", "ts": "NULL"}},
+		{"timestamp '2020-02-29 23:30'", map[string]string{"d": "2020-02-29", "ts": "2020-02-29T23:30:00"}},
+		{"timestamptz '2020-02-29 23:30-05'", map[string]string{"d": "2020-03-01", "ts": "2020-03-01T04:30:00"}},
+		{"timestamptz 'infinity'", map[string]string{"d": "NULL", "ts": "NULL"}},
+		{"true", map[string]string{"b": "true", "i": "1", "s": "true"}},
+		{"'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::uuid", map[string]string{"s": "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "i": "NULL"}},
+		{"'[1]'::jsonb", map[string]string{"s": "[1]", "f": "NULL"}},
+	}
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros")
+	for i, column := range columns {
+		name := fmt.Sprintf("t%d", i)
+		s.Exec(t, "CREATE TABLE cdm."+name+" AS SELECT 1::int AS id, "+column.local+" AS x", "CREATE VIEW cdm.v"+name+" AS SELECT * FROM cdm."+name, "GRANT SELECT ON cdm."+name+", cdm.v"+name+" TO intramuros")
+		for as, want := range column.as {
+			for _, source := range []engine.Source{{Table: name}, {Table: "cdm.v" + name}, {Select: "SELECT * FROM " + name}} {
+				source.Columns = map[string]string{as: "x"}
+				cfg := over(s, "cdm")
+				cfg.Tables = map[string]engine.Source{"t": source}
+				e := open(t, cfg, c, testKey)
+				table, _ := c.Table("t")
+				col, _ := table.Column(as)
+				f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), MaxGroups: 1, MaxRows: 1,
+					Keys: []fragment.Key{{Expr: fragment.Column("t", as, col.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+				_, keys, _ := enginetest.Partials(t, e, c, f)
+				for _, k := range keys {
+					if k[0].String() != want {
+						t.Errorf("%s from %s reads %s as %s, want %s", column.local, source, as, k[0], want)
+					}
+				}
+				if len(keys) != 1 {
+					t.Errorf("%s: %d groups", column.local, len(keys))
+				}
+				e.Close()
+			}
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros",
+		"CREATE TABLE cdm.person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
+		"CREATE TABLE cdm.event(id BIGINT, unit DOUBLE PRECISION, kind TEXT, x DOUBLE PRECISION)",
+		"INSERT INTO cdm.event VALUES (1, 3, 'a', 'nan'), (1, 9, 'a', 1)", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
+	c := parse(t, enginetest.WardCatalog)
+	lines := func(e *Engine) (lines []string) {
+		found, err := e.Verify(context.Background())
+		if err != nil {
+			t.Fatal(err, errors.Unwrap(err))
+		}
+		for _, f := range found {
+			lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
+		}
+		return lines
+	}
+	want := []string{
+		"warning event.unit is of type double precision here and int in the catalog; values are converted",
+		"warning event.n does not exist here and reads as NULL",
+		"warning event.day does not exist here and reads as NULL",
+		"warning event.urgent does not exist here and reads as NULL",
+		"warning event.free does not exist here and reads as NULL",
+		"warning event.unit has 1 values outside of its bounds [1, 6], which count as the nearest bound",
+		"warning event.x has 1 values that are NaN and read as NULL",
+		"warning kinds. is not offered: there is no source for it here",
+		"warning person.age has 1 values that are no int and read as NULL",
+		"warning person.id is declared not nullable and has 1 NULLs",
+		"warning person.sex has 1 values outside of its domain, which no group shows",
+		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
+		"error person. the key id has 1 values that are in several rows, where it must identify one",
+		"error person. the key id has 1 values with a NULL, where it must identify a row",
+		"error person. has several rows for 1 patients and is declared one_row_per_patient",
+	}
+	if diff := cmp.Diff(want, lines(open(t, over(s, "cdm"), c, testKey))); diff != "" {
+		t.Error(diff)
+	}
+	// With a primary key, the database guarantees both, and no row is read for it.
+	s.Exec(t, "DELETE FROM cdm.person WHERE id IS NULL OR sex = 'M'", "ALTER TABLE cdm.person ADD PRIMARY KEY (id)")
+	for _, line := range lines(open(t, over(s, "cdm"), c, testKey)) {
+		if strings.HasPrefix(line, "error") {
+			t.Error(line)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros",
+		"CREATE TABLE cdm.person AS SELECT i AS id, CASE WHEN i % 2 = 0 THEN 'F' END AS sex, i / 2.0 AS w, DATE '2020-01-01' + i AS day, i > 3 AS late FROM generate_series(0, 99) AS i",
+		"CREATE TABLE cdm.hidden(x INT)", "GRANT SELECT ON cdm.person TO intramuros")
+	got, err := Describe(context.Background(), over(s, "cdm"))
+	if err != nil {
+		t.Fatal(err, errors.Unwrap(errors.Unwrap(err)))
+	}
+	want := []engine.Table{{Name: "cdm.person", Columns: []engine.Column{
+		{Name: "id", Local: "integer", Type: value.TypeInt, Min: "0", Max: "99"},
+		{Name: "sex", Local: "text", Type: value.TypeText, Nullable: true, Min: "F", Max: "F", Values: []string{"F"}},
+		{Name: "w", Local: "numeric", Type: value.TypeFloat, Min: "0", Max: "49.5"},
+		{Name: "day", Local: "date", Type: value.TypeDate, Min: "2020-01-01", Max: "2020-04-09"},
+		{Name: "late", Local: "boolean", Type: value.TypeBool, Values: []string{"false", "true"}}}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDataVersion(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros", "CREATE TABLE cdm.lab(id BIGINT, kind TEXT) PARTITION BY RANGE (id)", "CREATE TABLE cdm.lab1 PARTITION OF cdm.lab FOR VALUES FROM (0) TO (100)",
+		"CREATE VIEW cdm.event AS SELECT * FROM cdm.lab WHERE id > 0", "CREATE TABLE cdm.other(x INT)", "GRANT SELECT ON cdm.event TO intramuros")
+	c := parse(t, enginetest.WardCatalog)
+	e := open(t, over(s, "cdm"), c, testKey)
+	version := func(e *Engine) string {
+		v, err := e.DataVersion(context.Background())
+		if err != nil {
+			t.Fatal(err, errors.Unwrap(errors.Unwrap(err)))
+		}
+		return v
+	}
+	changes := func(before string) bool {
+		for range 60 {
+			if version(e) != before {
+				return true
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		return false
+	}
+	first := version(e)
+	if len(first) != 32 || version(e) != first || version(open(t, over(s, "cdm"), c, testKey)) != first {
+		t.Errorf("the version of the same data is not always %s", first)
+	}
+	if version(open(t, over(s, "cdm"), c, "the key of another node")) == first {
+		t.Error("the version does not depend on the node's key")
+	}
+	s.Session(t, "INSERT INTO cdm.other VALUES (1)")
+	if changes(first) {
+		t.Error("a table that is not read changes the version")
+	}
+	for _, q := range []string{"INSERT INTO cdm.lab VALUES (5, 'a')", "UPDATE cdm.lab SET kind = 'b'", "DELETE FROM cdm.lab", "TRUNCATE cdm.lab", "CREATE OR REPLACE VIEW cdm.event AS SELECT * FROM cdm.lab WHERE id > 1"} {
+		before := version(e)
+		s.Session(t, q)
+		if !changes(before) {
+			t.Errorf("%s does not change the version", q)
+		}
+	}
+	labelled := over(s, "cdm")
+	labelled.DataVersion = "2027-01-31"
+	one := version(open(t, labelled, c, testKey))
+	s.Session(t, "INSERT INTO cdm.lab VALUES (6, 'a')")
+	if version(open(t, labelled, c, testKey)) != one {
+		t.Error("the version is not the label's")
+	}
+	labelled.DataVersion = "2027-02-28"
+	if version(open(t, labelled, c, testKey)) == one {
+		t.Error("the version does not follow the label")
+	}
+}
+
+// TestChanged: an error says what to do when the source changed under the catalog.
+func TestChanged(t *testing.T) {
+	s := postgrestest.Start(t)
+	c := parse(t, enginetest.WardCatalog)
+	schema := s.Fill(t, enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: value.TypeInt}, {Name: "sex", Type: value.TypeText}, {Name: "age", Type: value.TypeInt}}})
+	f := enginetest.Shapes()["one-row"]
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ change, want string }{
+		{"ALTER TABLE " + schema + ".person DROP COLUMN sex", "a column changed under the catalog"},
+		{"ALTER TABLE " + schema + ".person ALTER COLUMN age TYPE TEXT", "changed under the catalog"},
+		{"REVOKE SELECT ON " + schema + ".person FROM intramuros", "the role lacks a right"},
+		{"DROP TABLE " + schema + ".person", "a table changed under the catalog"},
+	} {
+		s.Exec(t, "DROP TABLE IF EXISTS "+schema+".person", "CREATE TABLE "+schema+".person(id BIGINT, sex TEXT, age BIGINT)", "GRANT SELECT ON "+schema+".person TO intramuros")
+		e := open(t, over(s, schema), c, testKey)
+		s.Exec(t, test.change)
+		err := e.Run(t.Context(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+		var named interface{ Class() string }
+		if !errors.As(err, &named) || !strings.Contains(named.Class(), test.want) {
+			t.Errorf("after %s: %v", test.change, err)
+		}
+		e.Close()
+	}
+}
+
+// TestConnect: over TCP, with a password, and with TLS or a clear refusal.
+func TestConnect(t *testing.T) {
+	s := postgrestest.Start(t)
+	c := parse(t, enginetest.WardCatalog)
+	t.Setenv("TEST_PASSWORD", postgrestest.Password)
+	t.Setenv("TEST_WRONG", "wrong")
+	t.Setenv("PGUSER", "admin")
+	t.Setenv("PGHOST", "192.0.2.1")
+	cfg := over(s, s.Fill(t))
+	cfg.Host, cfg.Password = "127.0.0.1", config.Secret{Env: "TEST_PASSWORD"}
+	open(t, cfg, c, testKey)
+	for name, change := range map[string]func(*Config){
+		"the server refused the user or the password": func(c *Config) { c.Password = config.Secret{Env: "TEST_WRONG"} },
+		"the server cannot be reached, or refused":    func(c *Config) { c.TLS.Mode = "verify" },
+		"there is no such database":                   func(c *Config) { c.Database = "none" },
+	} {
+		wrong := cfg
+		change(&wrong)
+		_, err := Open(context.Background(), wrong, c, "A", []byte(testKey))
+		var named interface{ Class() string }
+		if !errors.As(err, &named) || !strings.Contains(named.Class(), name) {
+			t.Errorf("%v, want %s", err, name)
+		}
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			if strings.Contains(e.Error(), "real secret") {
+				t.Errorf("the error shows the password: %v", e)
+			}
+		}
+	}
+	for name, wrong := range map[string]Config{
+		"`host` is not set":               {Database: "d", User: "u"},
+		"write verify or off":             {Host: "h", Database: "d", User: "u", TLS: TLS{Mode: "prefer"}},
+		"does not apply to a Unix socket": {Host: "/run", Database: "d", User: "u", TLS: TLS{Mode: "verify"}},
+		"there is no table nowhere":       func() Config { x := cfg; x.Tables = map[string]engine.Source{"event": {Table: "nowhere"}}; return x }(),
+		"the select of table event cannot": func() Config {
+			x := cfg
+			x.Tables = map[string]engine.Source{"event": {Select: "SELECT 1; DROP TABLE x"}}
+			return x
+		}(),
+		"names a file":                     func() Config { x := cfg; x.Tables = map[string]engine.Source{"event": {File: "x.csv"}}; return x }(),
+		"the catalog has no table nothing": func() Config { x := cfg; x.Tables = map[string]engine.Source{"nothing": {}}; return x }(),
+	} {
+		if _, err := Open(context.Background(), wrong, c, "A", []byte(testKey)); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want %s", err, name)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// large is the number of rows, as the server estimates it, above which Describe
+// reads a sample of a table.
+const large = 2_000_000
+
+// place is a table or view.
+type place struct {
+	engine.Place
+	schema, table string
+	oid           uint32 // 0 for a SELECT
+}
+
+// places lists all tables and views that the role may read, with the columns that it may.
+func (d *driver) places(ctx context.Context) ([]place, error) {
+	var all []place
+	err := d.look(ctx, `SELECT n.nspname, c.relname, CAST(c.oid AS BIGINT), c.relkind IN ('r', 'm', 'p'), CAST(c.reltuples AS BIGINT),
+	a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END)
+		|| CASE WHEN NOT coalesce(o.collisdeterministic, true) THEN ' (not deterministic)' ELSE '' END,
+	coalesce((SELECT string_agg((SELECT string_agg(CAST(k.attnum AS TEXT), ',') FROM unnest(i.indkey::int2[]) AS k(attnum)), ' ')
+		FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
+		AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) AS k(attnum) JOIN pg_attribute AS b ON b.attrelid = c.oid AND b.attnum = k.attnum WHERE NOT b.attnotnull)), ''),
+	CAST(a.attnum AS BIGINT)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid JOIN pg_type AS t ON t.oid = a.atttypid
+	LEFT JOIN pg_collation AS o ON o.oid = a.attcollation
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
+	AND a.attnum > 0 AND NOT a.attisdropped AND has_schema_privilege(n.oid, 'USAGE') AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
+		schema, table := row[0].(string), row[1].(string)
+		if len(all) == 0 || all[len(all)-1].schema != schema || all[len(all)-1].table != table {
+			qs, err1 := compile.Name(schema)
+			qt, err2 := compile.Name(table)
+			if err1 != nil || err2 != nil {
+				return nil
+			}
+			at := place{schema: schema, table: table, oid: uint32(row[2].(int64))} //nolint:gosec // an oid has 32 bits
+			at.Name, at.SQL = schema+"."+table, qs+"."+qt
+			if rows := row[4].(int64); row[3].(bool) && rows > large {
+				at.Sample = fmt.Sprintf("%s TABLESAMPLE SYSTEM (%g) REPEATABLE (1)", at.SQL, 100*large/float64(rows))
+			}
+			all = append(all, at)
+		}
+		at := &all[len(all)-1]
+		kind := row[6].(string)
+		at.Columns = append(at.Columns, engine.Local{Name: row[5].(string), Kind: kind, Type: suits(kind)})
+		// Unique sets of attribute numbers; their names are known once all columns are.
+		number := strconv.FormatInt(row[8].(int64), 10)
+		if at.Unique == nil {
+			for set := range strings.FieldsSeq(row[7].(string)) {
+				at.Unique = append(at.Unique, strings.Split(set, ","))
+			}
+		}
+		for _, set := range at.Unique {
+			for i, member := range set {
+				if member == number {
+					set[i] = row[5].(string)
+				}
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// find finds the source of a table of the catalog, and whether it exists.
+func (d *driver) find(ctx context.Context, all []place, schema, table string, s engine.Source) (place, bool, error) {
+	if s.Select != "" {
+		return d.selected(ctx, table, s.Select)
+	}
+	if s.Table != "" {
+		table = s.Table
+	}
+	if before, after, ok := strings.Cut(table, "."); ok {
+		schema, table = before, after
+	}
+	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
+		if i := slices.IndexFunc(all, func(p place) bool { return same(p.schema, schema) && same(p.table, table) }); i >= 0 {
+			return all[i], true, nil
+		}
+	}
+	return place{}, false, nil
+}
+
+// selected describes a SELECT of the custodian.
+func (d *driver) selected(ctx context.Context, table, text string) (place, bool, error) {
+	at := place{Place: engine.Place{Name: "the select of table " + table, SQL: "(" + text + "\n) AS source"}}
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return place{}, false, fault(ctx, err)
+	}
+	defer conn.Release()
+	prepared, err := conn.Conn().Prepare(ctx, "", "SELECT * FROM "+at.SQL)
+	if err != nil {
+		return place{}, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
+	}
+	for _, f := range prepared.Fields {
+		var kind string
+		if err := conn.QueryRow(ctx, "SELECT format_type($1, $2)", f.DataTypeOID, f.TypeModifier).Scan(&kind); err != nil {
+			return place{}, false, fault(ctx, err)
+		}
+		at.Columns = append(at.Columns, engine.Local{Name: f.Name, Kind: kind, Type: suits(kind)})
+	}
+	return at, true, nil
+}
+
+var numeric = regexp.MustCompile(`^numeric(?:\((\d+),(-?\d+)\))?$`)
+
+// suits gives the catalog's type for a local column.
+func suits(kind string) value.Type {
+	switch base(kind) {
+	case "boolean":
+		return value.TypeBool
+	case "smallint", "integer", "bigint", "oid":
+		return value.TypeInt
+	case "real", "double precision":
+		return value.TypeFloat
+	case "date":
+		return value.TypeDate
+	case "timestamp without time zone", "timestamp with time zone":
+		return value.TypeTimestamp
+	}
+	if m := numeric.FindStringSubmatch(kind); m != nil {
+		if digits, _ := strconv.Atoi(m[1]); m[2] == "0" && digits <= 18 {
+			return value.TypeInt
+		}
+		return value.TypeFloat
+	}
+	return value.TypeText
+}
+
+var modifier = regexp.MustCompile(`\(\d+\)`)
+
+// base drops the length of a type, such as that of character varying(20), or the
+// precision of a timestamp.
+func base(kind string) string { return modifier.ReplaceAllString(kind, "") }
+
+// Convert is engine.Driver's.
+func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
+	q, err := compile.Name(l.Name)
+	if err != nil {
+		return "CAST(NULL AS " + compile.PostgreSQL.Type(t) + ")", false
+	}
+	kind := base(l.Kind)
+	whole := kind == "smallint" || kind == "integer"
+	number := numeric.FindStringSubmatch(l.Kind)
+	switch t {
+	case value.TypeBool:
+		switch {
+		case kind == "boolean":
+			return q, true
+		case whole || kind == "bigint":
+			return "(" + q + " <> 0)", true
+		}
+	case value.TypeInt:
+		switch {
+		case kind == "bigint":
+			return q, true
+		case whole || kind == "oid":
+			return "CAST(" + q + " AS BIGINT)", true
+		case kind == "boolean":
+			return "CAST(CAST(" + q + " AS INTEGER) AS BIGINT)", true
+		case number != nil: // NaN and infinities are beyond
+			return "CASE WHEN " + q + " BETWEEN -9223372036854775808 AND 9223372036854775807 THEN CAST(" + q + " AS BIGINT) END", l.Type == value.TypeInt
+		case kind == "real" || kind == "double precision":
+			return "CASE WHEN " + q + " BETWEEN float8 '-9223372036854775808' AND float8 '9223372036854774784' THEN CAST(" + q + " AS BIGINT) END", false
+		}
+	case value.TypeFloat:
+		switch {
+		case kind == "double precision":
+			return q, true
+		case whole || kind == "bigint" || kind == "real":
+			return "CAST(" + q + " AS DOUBLE PRECISION)", true
+		case number != nil && number[1] != "" && len(number[1]) < 3 && len(number[2]) < 3:
+			return "CAST(" + q + " AS DOUBLE PRECISION)", true
+		case number != nil:
+			return compile.PostgreSQL.Narrow(q), true
+		}
+	case value.TypeText:
+		switch {
+		case strings.HasSuffix(l.Kind, "(not deterministic)"):
+			return "(CAST(" + q + ` AS TEXT) COLLATE "C")`, true
+		case kind == "text":
+			return q, true
+		case kind == "character varying":
+			return "CAST(" + q + " AS TEXT)", true
+		}
+		return "CAST(" + q + " AS TEXT)", kind == "character" || kind == "uuid"
+	case value.TypeDate:
+		switch kind {
+		case "date":
+			return q, true
+		case "timestamp without time zone":
+			return "CAST(" + q + " AS DATE)", false
+		case "timestamp with time zone":
+			return "CAST(" + q + " AT TIME ZONE 'UTC' AS DATE)", false
+		}
+	case value.TypeTimestamp:
+		switch kind {
+		case "timestamp without time zone":
+			return q, true
+		case "timestamp with time zone":
+			return "(" + q + " AT TIME ZONE 'UTC')", true
+		case "date":
+			return "CASE WHEN " + q + " = DATE 'infinity' THEN TIMESTAMP 'infinity' WHEN " + q + " <= DATE '294276-12-31' THEN CAST(" + q + " AS TIMESTAMP) END", true
+		}
+	}
+	return compile.PostgreSQL.Parse("(NULLIF(btrim(CAST("+q+` AS TEXT)), '') COLLATE "C")`, t), false
+}

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// batchRows is how many groups one record holds at most.
+const batchRows = 8192
+
+// Run computes the fragment and hands its partial aggregates to send, in records
+// of the fragment's Schema, ordered by the keys; without keys it is one row, even
+// where no row of the data counts. A record is valid until send returns. Run ends
+// with send's first error, or soon (within a second) after ctx does. Other errors are
+// those of Compile and ErrDatabase.
+func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	text, err := e.Compile(f, p)
+	if err != nil {
+		return err
+	}
+	b := array.NewRecordBuilder(alloc, f.Schema())
+	defer b.Release()
+	n := 0
+	flush := func() error {
+		r := b.NewRecord()
+		defer r.Release()
+		n = 0
+		return send(r)
+	}
+	keys, partials := make([]value.Value, len(f.Keys)), make([]int64, f.Width())
+	err = e.driver.Query(ctx, text, p.Truncates && !p.OneRow, func(row []any) error {
+		if len(row) != len(f.Keys)+len(f.Partials) {
+			return fmt.Errorf("%w: it gave %d columns, not %d", ErrDatabase, len(row), len(f.Keys)+len(f.Partials))
+		}
+		for i := range keys {
+			v, err := valueOf(row[i], f.Keys[i].Expr.Type)
+			if err != nil {
+				return err
+			}
+			keys[i] = v
+		}
+		into := partials
+		for i, p := range f.Partials {
+			if err := readPartial(row[len(keys)+i], p, into[:p.Width()]); err != nil {
+				return err
+			}
+			into = into[p.Width():]
+		}
+		fragment.AppendRow(b, keys, partials)
+		if n++; n == batchRows {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return flush()
+	}
+	return nil
+}
+
+// readPartial reads one partial aggregate: an integer, or the counts of buckets
+// above 0 as a text like "3:10 7:2", where bucket 3 holds 10.
+func readPartial(v any, p fragment.Partial, into []int64) error {
+	if p.Buckets == nil {
+		sum, ok := v.(int64)
+		if !ok {
+			return fmt.Errorf("%w: a partial aggregate is a %T", ErrDatabase, v)
+		}
+		into[0] = sum
+		return nil
+	}
+	clear(into)
+	packed, _ := v.(string) // NULL: no value in any bucket
+	for _, pair := range strings.Fields(packed) {
+		leaf, count, _ := strings.Cut(pair, ":")
+		i, err := strconv.Atoi(leaf)
+		if err != nil || i < 0 || i >= len(into) {
+			return fmt.Errorf("%w: a bucket is out of range", ErrDatabase)
+		}
+		if into[i], err = strconv.ParseInt(count, 10, 64); err != nil {
+			return fmt.Errorf("%w: a bucket's count is out of range", ErrDatabase)
+		}
+	}
+	return nil
+}
+
+// valueOf turns a value of a driver into one of the type.
+func valueOf(v any, t value.Type) (value.Value, error) {
+	switch v := v.(type) {
+	case nil:
+		return value.Null(t), nil
+	case bool:
+		return value.Bool(v), nil
+	case int64:
+		return value.Int(v), nil
+	case float64:
+		return value.Float(v), nil
+	case string:
+		return value.Text(v), nil
+	case time.Time:
+		if t == value.TypeDate {
+			return value.Date(floorDays(v.Unix())), nil
+		}
+		return value.Timestamp(v.UnixMicro()), nil
+	}
+	return value.Value{}, fmt.Errorf("%w: a key is a %T, not a %s", ErrDatabase, v, t)
+}
+
+func floorDays(seconds int64) int64 {
+	days := seconds / 86400
+	if seconds%86400 < 0 {
+		days--
+	}
+	return days
+}
