@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // Config is a hospital's policy and its place in the federation: the file
@@ -36,6 +37,7 @@ type Config struct {
 	LocalAccounts bool              `yaml:"local_accounts"`
 	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
 	Limits        Limits            `yaml:"limits"`
+	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
 }
 
 // TLS names the PEM files of the federation's authority and of the node.
@@ -76,7 +78,7 @@ const (
 // Resolve makes paths relative to the directory of the file at path.
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
-		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
+		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey, &c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
@@ -134,6 +136,12 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Limits.validate(); err != nil {
 		problems = append(problems, err)
+	}
+	if err := c.Operations.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	if m := c.Operations.Metrics.Listen; m != "" && !telemetry.Loopback(m) {
+		problem("`metrics.listen` is %q; a node's metrics tell how long it computes, which is private: give loopback, such as 127.0.0.1:9464", m)
 	}
 	return errors.Join(problems...)
 }

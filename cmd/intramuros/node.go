@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/telemetry"
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/engine"
 )
@@ -21,7 +22,7 @@ type nodeFile struct {
 }
 
 func newNodeCommand() *cobra.Command {
-	var path string
+	var path, format string
 	c := &cobra.Command{
 		Use:   "node --config FILE",
 		Short: "Run a hospital's node",
@@ -40,10 +41,15 @@ refused. Without studies nothing is answered. docs/node.yaml explains every key.
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("config"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return runNode(c.Context(), path, slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
+			log, err := newLog(c.ErrOrStderr(), format)
+			if err != nil {
+				return err
+			}
+			return runNode(c.Context(), path, log)
 		},
 	}
 	c.Flags().StringVarP(&path, "config", "c", "", "the node's configuration `file`")
+	logFlag(c, &format)
 	return c
 }
 
@@ -82,6 +88,13 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	operations, err := operate(ctx, f.Operations, operated{
+		kind: "node", name: f.Name, trace: n.Trace, metrics: n.Collector(), extent: telemetry.Whole, ready: n.Ready,
+	}, log)
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	defer func() { err = errors.Join(err, operations.close()) }()
 	return n.Serve(ctx)
 }
 
