@@ -56,7 +56,7 @@ func (o *operations) close() error {
 
 func logFlag(c *cobra.Command, format *string) {
 	c.Flags().StringVar(format, "log-format", "text", "`form` of the log's lines: text (key=value) or json")
-	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	complete(c, "log-format", "text", "json")
 }
 
 // newLog writes to w, one line a record.
