@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // Config is the file coordinator.yaml; docs/coordinator.yaml explains each key.
@@ -41,6 +42,7 @@ type Config struct {
 	Limits         Limits            `yaml:"limits"`
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
+	Operations     telemetry.Config  `yaml:",inline"`
 }
 
 // KeyPair is a certificate chain and its private key, both PEM files.
@@ -132,7 +134,7 @@ func LoadConfig(path string) (*Config, error) {
 		return nil, err
 	}
 	for _, p := range []*string{
-		&c.TLS.Certificate, &c.TLS.Key, &c.Nodes.CA, &c.Nodes.Certificate, &c.Nodes.Key, &c.Ledger, &c.Gossip.Key.File,
+		&c.TLS.Certificate, &c.TLS.Key, &c.Nodes.CA, &c.Nodes.Certificate, &c.Nodes.Key, &c.Ledger, &c.Gossip.Key.File, &c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
@@ -204,6 +206,9 @@ func (c *Config) validate() error {
 		problems = append(problems, err)
 	}
 	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, err)
+	}
+	if err := c.Operations.Validate(); err != nil {
 		problems = append(problems, err)
 	}
 	for name, r := range c.Researchers {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // Coordinator answers the queries of one federation. Its methods may be called
@@ -35,6 +37,8 @@ type Coordinator struct {
 	studies       *study.Registry
 	custody       *custody
 	askers, asked *rate.Limiter // by researcher, and by study
+	metrics       *metrics
+	tracer        trace.Tracer
 	log           *slog.Logger
 
 	now func() time.Time
@@ -53,7 +57,10 @@ func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
 // Open reads what the configuration names: catalog, certificates, tokens and
 // ledger. The roster stays the caller's. Close the Coordinator after use.
 func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
-	c := &Coordinator{config: config, roster: roster, log: log, now: time.Now, noise: drawn, tokens: map[string][sha256.Size]byte{}}
+	c := &Coordinator{
+		config: config, roster: roster, metrics: newMetrics(), tracer: telemetry.NoTracer(), log: log,
+		now: time.Now, noise: drawn, tokens: map[string][sha256.Size]byte{},
+	}
 	if err := config.AnswerGrid.validate(); err != nil {
 		return nil, err
 	}

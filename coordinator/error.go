@@ -72,6 +72,14 @@ type Absence struct {
 	Why  string `json:"why"`  // in words
 }
 
+// code is "" where there is none.
+func (a *Absence) code() string {
+	if a == nil {
+		return ""
+	}
+	return a.Code
+}
+
 // Error gives code, place, message and hint on one line.
 func (e *Error) Error() string {
 	s := string(e.Code)

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -77,6 +78,8 @@ type hospital struct {
 	abandoned int
 	executed  int
 	canceled  int
+
+	traceparent string // of the last execute
 }
 
 type group struct {
@@ -136,6 +139,9 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	delete(h.held, string(ticket.Ticket))
 	h.executed++
 	hang, half, took := h.hang, h.half, h.took
+	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
+		h.traceparent = strings.Join(md.Get("traceparent"), " ")
+	}
 	h.mu.Unlock()
 	if !ok {
 		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")

@@ -45,9 +45,13 @@ func each(parts []*part, do func(*part)) {
 // them, since one that is cut off might hold a reservation that nobody can give
 // back.
 func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
+	ctx, end := q.course.step(ctx, phasePrepare)
+	defer end("")
 	each(q.parts, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
 		defer cancel()
+		within, end := q.course.step(within, phasePrepare+" at a hospital", attrHospital.String(p.hospital.Name))
+		defer func() { end(p.absent.code()) }()
 		prepared, err := q.c.nodes.prepare(withCheckpoint(within, study.MetadataKnown, q.c.known(within, p.hospital.Name)), p.hospital, request)
 		if err == nil {
 			p.reservation, p.hospital.DataVersion = prepared.Reservation, prepared.DataVersion
@@ -71,6 +75,8 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, end := q.course.step(ctx, phaseExecute)
+	defer end("")
 	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
 	total := newMerger(q.plan.Fragment)
@@ -80,6 +86,8 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 	each(q.parts, func(p *part) {
 		// Of a hospital that fails half-way nothing counts: half an answer would
 		// look like a whole one.
+		ctx, end := q.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
+		defer func() { end(p.absent.code()) }()
 		p.sums = total.sibling()
 		err := ctx.Err()
 		if err == nil {

@@ -49,6 +49,21 @@ func (g AnswerGrid) next(elapsed, timeout time.Duration) time.Duration {
 	return min(time.Duration(tick), timeout)
 }
 
+// last is the last tick that is not after elapsed, or 0.
+func (g AnswerGrid) last(elapsed, timeout time.Duration) time.Duration {
+	if elapsed >= timeout {
+		return timeout + (elapsed-timeout)/afterGrid*afterGrid
+	}
+	if elapsed < g.First {
+		return 0
+	}
+	tick := float64(g.First)
+	for time.Duration(tick*g.Ratio) <= elapsed {
+		tick *= g.Ratio
+	}
+	return time.Duration(tick)
+}
+
 // ticker is the grid of one query.
 type ticker struct {
 	grid    AnswerGrid
@@ -65,6 +80,9 @@ func (c *Coordinator) ticks() ticker {
 func (t ticker) next(least time.Duration) time.Duration {
 	return t.grid.next(max(least, time.Since(t.started)), t.timeout)
 }
+
+// last is the last tick, counted from the query's start, or 0.
+func (t ticker) last() time.Duration { return t.grid.last(time.Since(t.started), t.timeout) }
 
 // wait ends at the tick, or with ctx.
 func (t ticker) wait(ctx context.Context, tick time.Duration) error {

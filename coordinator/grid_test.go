@@ -26,6 +26,9 @@ func TestGrid(t *testing.T) {
 		if delay := float64(tick) / float64(elapsed); ticks > 0 && delay > 1.2 {
 			t.Errorf("a query of %v is delayed by a factor of %v", elapsed, delay)
 		}
+		if last := defaultGrid.last(elapsed, timeout); last != before && elapsed != tick {
+			t.Errorf("the last tick at %v is %v, not %v", elapsed, last, before)
+		}
 		ticks, before = ticks+1, tick
 	}
 	if ticks != 53 || math.Log2(float64(ticks)) > 6 {

@@ -51,11 +51,13 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 	person, err := c.people.Verify(ctx, token)
 	switch {
 	case errors.Is(err, identity.ErrUnavailable):
+		c.metrics.unknown.WithLabelValues(string(CodeIdentityUnavailable)).Inc()
 		return Researcher{}, &Error{
 			Code: CodeIdentityUnavailable, Message: "the identity provider that issued the token cannot be reached",
 			Hint: "try again in a while", cause: err,
 		}
 	case err != nil:
+		c.metrics.unknown.WithLabelValues(string(CodeUnauthorized)).Inc()
 		return Researcher{}, &Error{
 			Code: CodeUnauthorized, Message: "the bearer token is missing, unknown or no longer good",
 			Hint: "send the token that the federation gave you, or log in again", cause: err,

@@ -21,6 +21,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // The actions of a node; internal/fragment defines their bodies.
@@ -148,7 +149,7 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := client.DoAction(ctx, &flight.Action{Type: action, Body: body})
+	stream, err := client.DoAction(telemetry.Inject(ctx), &flight.Action{Type: action, Body: body})
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +178,7 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 	if err != nil {
 		return nil, err
 	}
-	stream, err := client.DoGet(ctx, &flight.Ticket{Ticket: []byte(reservation)})
+	stream, err := client.DoGet(telemetry.Inject(ctx), &flight.Ticket{Ticket: []byte(reservation)})
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type query struct {
 	parts      []*part
 	missing    []Absence
 	progress   *reporter
+	course     *timeline
 	charged    bool // hospitals may have computed: nothing comes back
 }
 
@@ -48,6 +49,15 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 		return c.inform(ctx, who, req, statement)
 	}
 	ticks := c.ticks()
+	ctx, course := c.begin(ctx, ticks)
+	a, err := c.answer(ctx, who, req, course, progress)
+	course.end(a, err)
+	return a, err
+}
+
+// answer is Query's, for what asks for data.
+func (c *Coordinator) answer(ctx context.Context, who Researcher, req Request, course *timeline, progress func(Progress)) (*Answer, error) {
+	ticks := course.ticks
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
 	leave, err := c.enter(who, req.Study)
@@ -59,6 +69,8 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 	if err != nil {
 		return nil, err
 	}
+	q.course = course
+	course.planned(q)
 	q.progress = newReporter(ticks, progress)
 	defer q.progress.drop()
 	releases, err := q.releases(within)
@@ -66,6 +78,7 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 		err = q.explainFailure(within, err)
 	}
 	tick := ticks.next(0)
+	course.tick = tick
 	if q.charged { // the time it took may depend on the data
 		if canceled := ticks.wait(ctx, tick); canceled != nil {
 			return nil, q.explainFailure(ctx, canceled)
@@ -76,6 +89,9 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 	// released is kept even if a later release of the query was not.
 	for i := range releases {
 		if r := &releases[i]; !r.stored {
+			for _, cell := range r.cells {
+				c.metrics.released.Add(float64(len(cell.Noisy)))
+			}
 			var failed error
 			if r.cells, failed = r.store(ctx, r.cells); failed != nil && err == nil {
 				err = q.explainFailure(ctx, failed)
@@ -303,6 +319,10 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
+	known := map[string]*ledger.Checkpoint{}
+	for _, p := range q.parts {
+		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
+	}
 	sums, err := q.execute(ctx)
 	// What the hospitals' ledgers vouch for is on this disk before anything is released.
 	shown := map[string]ledger.Checkpoint{}
@@ -311,7 +331,7 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 			shown[p.hospital.Name] = *p.shown
 		}
 	}
-	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, known, 0); kept != nil {
 		return nil, kept
 	}
 	before := len(q.missing)

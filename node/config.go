@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // Config is a hospital's policy and its place in the federation: the file
@@ -37,6 +38,7 @@ type Config struct {
 	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
 	Limits        Limits            `yaml:"limits"`
 	Console       Console           `yaml:"console"`
+	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
 }
 
 // Console is the custodian's page, beside the node.
@@ -108,7 +110,7 @@ const (
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
 		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
-		&c.Console.Token.File, &c.Console.Certificate, &c.Console.Key,
+		&c.Console.Token.File, &c.Console.Certificate, &c.Console.Key, &c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
@@ -169,6 +171,12 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Limits.validate(); err != nil {
 		problems = append(problems, err)
+	}
+	if err := c.Operations.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	if m := c.Operations.Metrics.Listen; m != "" && !telemetry.Loopback(m) {
+		problem("`metrics.listen` is %q; a node's metrics tell how long it computes, which is private: give loopback, such as 127.0.0.1:9464", m)
 	}
 	return errors.Join(problems...)
 }

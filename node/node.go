@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow/flight"
@@ -21,6 +22,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 const (
@@ -38,6 +40,7 @@ type Node struct {
 	server   *grpc.Server
 	listener net.Listener
 	member   membership.Member
+	ready    atomic.Bool
 	log      *slog.Logger
 }
 
@@ -101,8 +104,9 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits,
 		},
 		trusted: tls.VerifyConnection, custody: custody,
-		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
-		kind:  d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		rates:   rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
+		metrics: newMetrics(), tracer: telemetry.NoTracer(),
+		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}},
 		turns:        make(chan struct{}, c.Limits.Concurrent),
 	}
@@ -128,6 +132,19 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 // Addr is the host:port at which coordinators reach the node.
 func (n *Node) Addr() string { return n.member.Flight }
 
+// Close ends a node that will not be served.
+func (n *Node) Close() error { return errors.Join(n.listener.Close(), n.service.ledger.Close()) }
+
+var errNotReady = errors.New("the node is starting or stopping")
+
+// Ready tells whether the node is in the federation's network, where it can be asked.
+func (n *Node) Ready() error {
+	if !n.ready.Load() {
+		return errNotReady
+	}
+	return nil
+}
+
 // Serve answers coordinators and takes part in the federation's gossip until ctx
 // ends. Queries that run then get a while to finish. It closes the ledger, and
 // is called once.
@@ -145,6 +162,8 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, gossip.Close(leaving))
 	}()
+	n.ready.Store(true)
+	defer n.ready.Store(false)
 	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), slog.String("gossip", gossip.Addr()),
 		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.service.studies.All())))
 	poll, sweep, mail := time.NewTicker(pollData), time.NewTicker(sweepEvery), time.NewTicker(readMail)

@@ -298,7 +298,7 @@ func testConfig(folder string) Config {
 	return c
 }
 
-func start(t *testing.T, c Config, e *engine) *hospital {
+func start(t *testing.T, c Config, e *engine, before ...func(*Node)) *hospital {
 	t.Helper()
 	h := &hospital{engine: e, catalog: testCatalog(t), folder: filepath.Dir(c.Ledger), log: &lockedBuffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -309,6 +309,9 @@ func start(t *testing.T, c Config, e *engine) *hospital {
 	}
 	alloc := memory.NewCheckedAllocator(memory.NewGoAllocator())
 	n.service.alloc = alloc
+	for _, change := range before {
+		change(n)
+	}
 	h.Node = n
 	done := make(chan error, 1)
 	go func() { done <- n.Serve(ctx) }()

@@ -55,6 +55,13 @@ func (rs *reservations) put(id string, r reservation) {
 	rs.held[id] = r
 }
 
+// number tells how many are held.
+func (rs *reservations) number() int {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.held)
+}
+
 // take gives the reservation to its owner, once. To anybody else it does not exist.
 func (rs *reservations) take(id string, peer pki.Identity) (reservation, bool) {
 	rs.mu.Lock()

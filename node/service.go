@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/arrow/util"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
@@ -69,6 +70,8 @@ type service struct {
 	brake        *brake
 	reservations reservations
 	turns        chan struct{} // holds one for each query that runs
+	metrics      *metrics
+	tracer       trace.Tracer
 	log          *slog.Logger
 	now          func() time.Time
 	alloc        memory.Allocator
@@ -100,7 +103,8 @@ func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 
 // DoAction runs prepare, explain, abandon, describe or exchange.
 func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
-	ctx := stream.Context()
+	ctx, span := s.begin(stream.Context(), a.Type)
+	defer span.End()
 	id, err := s.caller(ctx)
 	if err != nil {
 		return s.failed(ctx, a.Type, id, nil, err)
@@ -129,12 +133,14 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 		return s.failed(ctx, a.Type, id, request, err)
 	}
 	if answer == nil {
+		s.outcome(ctx, a.Type, request, codeOK)
 		return nil
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return s.failed(ctx, a.Type, id, request, err)
 	}
+	s.outcome(ctx, a.Type, request, codeOK)
 	return stream.Send(&flight.Result{Body: body})
 }
 
@@ -150,6 +156,7 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	} else if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
 		refused = refuse(c, refused.cause) // it failed because it was to stop
 	}
+	s.outcome(ctx, what, r, string(refused.Code))
 	attrs := []any{slog.String("action", what), slog.String("code", string(refused.Code)), slog.String("peer", id.String())}
 	if r != nil {
 		attrs = append(attrs, slog.String("query", r.Query), slog.String("study", r.Study), slog.String("researcher", r.Researcher))
@@ -387,7 +394,9 @@ const actionExecute = "execute" // what DoGet does
 
 // DoGet executes a reservation, once, and sends its partial aggregates.
 func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
-	timed, cancel := context.WithTimeout(stream.Context(), s.limits.QueryTimeout)
+	traced, span := s.begin(stream.Context(), actionExecute)
+	defer span.End()
+	timed, cancel := context.WithTimeout(traced, s.limits.QueryTimeout)
 	defer cancel()
 	ctx, done := s.brake.during(timed)
 	defer done()
@@ -408,18 +417,24 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	if err := s.execute(ctx, id, reserved, r, stream); err != nil {
 		return s.failed(ctx, actionExecute, id, r.request, err)
 	}
+	s.outcome(ctx, actionExecute, r.request, codeOK)
 	return nil
 }
 
 // execute waits for a turn, charges, and only then runs.
 func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream flight.FlightService_DoGetServer) error {
+	came := s.now()
+	s.metrics.waiting.Inc()
 	select {
 	case s.turns <- struct{}{}:
+		s.metrics.waiting.Dec()
 		defer func() { <-s.turns }()
 	case <-ctx.Done():
+		s.metrics.waiting.Dec()
 		s.giveBack(ctx, reserved)
 		return refuse(stopped(ctx), errors.New("while it waited for its turn"))
 	}
+	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
 	version, err := s.version(ctx)
 	if err == nil && version != r.version {
 		err = refuse(CodeStale, nil)
@@ -458,7 +473,10 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	started := s.now()
 	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
 	err = s.run(ctx, r, out)
-	s.record(ctx, answer(id, r.request, out, err == nil, s.now().Sub(started)))
+	took := s.now().Sub(started)
+	s.metrics.computed.Observe(took.Seconds())
+	s.metrics.groups.Add(float64(out.rows))
+	s.record(ctx, answer(id, r.request, out, err == nil, took))
 	if err != nil {
 		return err
 	}

@@ -82,3 +82,6 @@ func Functions() []Function {
 	}
 	return all
 }
+
+// Keywords lists the words that are never names unless quoted, in lower case, by name.
+func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }

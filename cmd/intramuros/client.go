@@ -51,7 +51,10 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, base.JoinPath(path).String(), bytes.NewReader(b))
+	path, query, _ := strings.Cut(path, "?")
+	reach := base.JoinPath(path)
+	reach.RawQuery = query
+	request, err := http.NewRequestWithContext(ctx, method, reach.String(), bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +115,10 @@ func (a *asking) explain(ctx context.Context, err error) error {
 	}
 	e := refused.refusal
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", e.Code, e.Message)
+	fmt.Fprintf(&b, "%s: %s", a.palette.fault(string(e.Code)), e.Message)
 	if e.Line > 0 {
 		place := planner.Error{Position: planner.Position{Offset: e.Offset, Length: e.Length, Line: e.Line, Column: e.Column}}
-		fmt.Fprintf(&b, "\n\nline %d, column %d:\n%s", e.Line, e.Column, indent(place.Caret(a.request.SQL)))
+		fmt.Fprintf(&b, "\n\nline %d, column %d:\n%s", e.Line, e.Column, indent(a.palette.caret(place.Caret(a.request.SQL))))
 	}
 	if len(e.Hospitals) > 1 { // of one the message has said it
 		for _, h := range e.Hospitals {
@@ -123,7 +126,7 @@ func (a *asking) explain(ctx context.Context, err error) error {
 		}
 	}
 	if e.Hint != "" {
-		fmt.Fprintf(&b, "\nhint: %s", e.Hint)
+		fmt.Fprintf(&b, "\n%s %s", a.palette.hint("hint:"), e.Hint)
 	}
 	if e.Charged {
 		b.WriteString("\nThe study was charged for this query.")

@@ -19,13 +19,14 @@ import (
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // drainTime is how long a coordinator that is told to stop lets queries go on.
 const drainTime = 10 * time.Second
 
 func newCoordinatorCommand() *cobra.Command {
-	var path string
+	var path, format string
 	c := &cobra.Command{
 		Use:   "coordinator --config FILE",
 		Short: "Run the coordinator of a federation",
@@ -43,11 +44,15 @@ under way get 10 seconds.`,
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("config"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+			log, err := newLog(c.ErrOrStderr(), format)
+			if err != nil {
+				return err
+			}
 			return runCoordinator(c.Context(), path, log)
 		},
 	}
 	c.Flags().StringVarP(&path, "config", "c", "", "the configuration `file`")
+	logFlag(c, &format)
 	return c
 }
 
@@ -92,6 +97,19 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		desk.Run(running)
 	}()
 	defer func() { stop(); <-ran }()
+	operations, err := operate(ctx, conf.Operations, operated{
+		kind: "coordinator", name: conf.Name, trace: desk.Trace, metrics: desk.Collector(), extent: telemetry.Public,
+		ready: func() error {
+			if !desk.Federation().Ready {
+				return errors.New("too few hospitals are there")
+			}
+			return nil
+		},
+	}, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, operations.close()) }()
 	doors, err := openDoors(ctx, conf, desk, certificate, log)
 	if err != nil {
 		return err

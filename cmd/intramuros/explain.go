@@ -23,20 +23,23 @@ and delta beside what is left of the study's budget, the error to expect of ever
 column, the SQL that each hospital's engine would run, and which hospitals would
 not answer as it is now.
 
-With - instead of SQL, it is read from standard input.
+With - instead of SQL, it is read from standard input, with --file from a file.
 ` + envHelp,
 		Example: `  intramuros explain --server https://query.example.org:8443 --ca ca.pem --token-file token \
       --study diabetes-2027 "SELECT year_of_birth, COUNT(*) FROM person GROUP BY 1"`,
-		Args: needSQL,
+		Args: a.needSQL,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.read(args, c.InOrStdin()); err != nil {
 				return err
 			}
+			a.palette = newPalette(c.ErrOrStderr())
 			return a.explainQuery(c.Context(), format, c.OutOrStdout())
 		},
 	}
 	a.flags(c)
+	a.fileFlag(c)
 	c.Flags().StringVar(&format, "format", format, "`form`: text or json")
+	complete(c, "format", "text", "json")
 	return c
 }
 

@@ -55,7 +55,7 @@ machines; a coordinator combines them and releases only differentially private a
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newExplainCommand(), newLoginCommand(), newDemoCommand()}},
+		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newShellCommand(), newExplainCommand(), newLoginCommand(), newDemoCommand()}},
 		{"hospital", "For hospitals:", []*cobra.Command{newNodeCommand(), newCatalogCommand(), newStudyCommand(), newLedgerCommand()}},
 		{"federation", "For the federation:", []*cobra.Command{newCoordinatorCommand(), newPKICommand(), newSynthCommand()}},
 	} {
@@ -65,9 +65,9 @@ machines; a coordinator combines them and releases only differentially private a
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(newVersionCommand())
+	root.AddCommand(newVersionCommand(), newCompletionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return root
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/telemetry"
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/console"
 	"github.com/intramuros/intramuros/node/engine"
@@ -26,7 +27,7 @@ type nodeFile struct {
 }
 
 func newNodeCommand() *cobra.Command {
-	var path string
+	var path, format string
 	c := &cobra.Command{
 		Use:   "node --config FILE",
 		Short: "Run a hospital's node",
@@ -45,10 +46,15 @@ refused. Without studies nothing is answered. docs/node.yaml explains every key.
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("config"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return runNode(c.Context(), path, slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
+			log, err := newLog(c.ErrOrStderr(), format)
+			if err != nil {
+				return err
+			}
+			return runNode(c.Context(), path, log)
 		},
 	}
 	c.Flags().StringVarP(&path, "config", "c", "", "the node's configuration `file`")
+	logFlag(c, &format)
 	return c
 }
 
@@ -94,6 +100,17 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 		}
 		return err
 	}
+	operations, err := operate(ctx, f.Operations, operated{
+		kind: "node", name: f.Name, trace: n.Trace, metrics: n.Collector(), extent: telemetry.Whole, ready: n.Ready,
+	}, log)
+	if err != nil {
+		err = errors.Join(err, n.Close())
+		if page != nil {
+			err = errors.Join(err, page.listener.Close())
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, operations.close()) }()
 	if page == nil {
 		return n.Serve(ctx)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type asking struct {
 	request    httpapi.Request
 	accuracy   string
 	parameters map[string]string
+	file       string  // holds the SQL
+	palette    palette // of messages
 }
 
 func (a *asking) flags(c *cobra.Command) {
@@ -42,14 +45,10 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
 }
 
-// read takes the SQL from the arguments, or from in for "-".
-func (a *asking) read(args []string, in io.Reader) error {
-	if a.server == "" {
-		return usageError{errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")}
-	}
-	if a.request.Study == "" {
-		return usageError{errors.New("no study is named; give --study or set INTRAMUROS_STUDY")}
-	}
+var errNoServer = errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")
+
+// settle makes a request of the flags, but for its SQL.
+func (a *asking) settle() error {
 	if a.accuracy != "" {
 		if a.request.Epsilon != 0 {
 			return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
@@ -70,8 +69,29 @@ func (a *asking) read(args []string, in io.Reader) error {
 		}
 		a.request.Parameters[name] = p
 	}
+	return nil
+}
+
+// read takes the SQL from the arguments, from in for "-", or from the file of --file.
+func (a *asking) read(args []string, in io.Reader) error {
+	if a.server == "" {
+		return usageError{errNoServer}
+	}
+	if a.request.Study == "" {
+		return usageError{errors.New("no study is named; give --study or set INTRAMUROS_STUDY")}
+	}
+	if err := a.settle(); err != nil {
+		return err
+	}
 	a.request.SQL = strings.Join(args, " ")
-	if a.request.SQL != "-" {
+	if a.file != "" {
+		f, err := os.Open(a.file)
+		if err != nil {
+			return usageError{fmt.Errorf("--file: %w", err)}
+		}
+		defer f.Close()
+		in = f
+	} else if a.request.SQL != "-" {
 		return nil
 	}
 	const most = 1 << 20
@@ -106,7 +126,7 @@ what it may cost, or --accuracy to say how wide the intervals of its counts and 
 may be: the least epsilon that is expected to do is spent. "explain" tells both
 beforehand.
 
-With - instead of SQL, it is read from standard input. Ctrl-C cancels the query at
+With - instead of SQL, it is read from standard input, with --file from a file. Ctrl-C cancels the query at
 the hospitals too; what was charged by then stays charged.
 
 Formats: table for people; json, csv (columns x, x_low, x_high) and arrow (an Arrow
@@ -115,7 +135,7 @@ IPC stream) for programs. All go to standard output, progress to standard error.
 		Example: `  intramuros query --server https://query.example.org:8443 --ca ca.pem --token-file token \
       --study diabetes-2027 "SELECT gender_concept_id, COUNT(*) FROM person GROUP BY 1"
   intramuros query --format csv - < question.sql > answer.csv`,
-		Args: needSQL,
+		Args: a.needSQL,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.read(args, c.InOrStdin()); err != nil {
 				return err
@@ -124,13 +144,22 @@ IPC stream) for programs. All go to standard output, progress to standard error.
 		},
 	}
 	a.flags(c)
+	a.fileFlag(c)
 	c.Flags().StringVar(&format, "format", format, "`form` of the answer: table, json, csv or arrow")
+	complete(c, "format", "table", "json", "csv", "arrow")
 	return c
 }
 
-func needSQL(c *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usageError{fmt.Errorf("give the SQL as one argument in quotes, or - to read it from standard input (%d arguments were given)", len(args))}
+func (a *asking) fileFlag(c *cobra.Command) {
+	c.Flags().StringVarP(&a.file, "file", "f", "", "`file` with the SQL, in place of the argument")
+}
+
+func (a *asking) needSQL(_ *cobra.Command, args []string) error {
+	switch {
+	case a.file != "" && len(args) > 0:
+		return usageError{errors.New("the SQL is in --file and in the arguments; give one")}
+	case a.file == "" && len(args) != 1:
+		return usageError{fmt.Errorf("give the SQL as one argument in quotes, - to read it from standard input, or --file (%d arguments were given)", len(args))}
 	}
 	return nil
 }
@@ -140,24 +169,46 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 	if accept == "" {
 		return usageError{fmt.Errorf("there is no format %q; give table, json, csv or arrow", format)}
 	}
-	response, err := a.send(ctx, "POST", "/v1/query", accept, a.request)
+	a.palette = newPalette(messages)
+	if format == "table" {
+		answer, err := a.answer(ctx, messages)
+		if err != nil {
+			return err
+		}
+		return writeTable(out, answer)
+	}
+	response, err := a.post(ctx, accept)
 	if err != nil {
 		return a.explain(ctx, err)
 	}
 	defer response.Body.Close()
-	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if kind != accept {
-		return fmt.Errorf("the server answered in the form %q; is %s a coordinator?", kind, a.server)
-	}
-	if format != "table" {
-		_, err := io.Copy(out, response.Body)
-		return a.explain(ctx, err)
-	}
-	answer, err := follow(response.Body, newProgressBar(messages))
+	_, err = io.Copy(out, response.Body)
+	return a.explain(ctx, err)
+}
+
+// post asks for an answer in a form, whose body the caller closes.
+func (a *asking) post(ctx context.Context, accept string) (*http.Response, error) {
+	response, err := a.send(ctx, "POST", "/v1/query", accept, a.request)
 	if err != nil {
-		return a.explain(ctx, err)
+		return nil, err
 	}
-	return writeTable(out, answer)
+	if kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); kind != accept {
+		response.Body.Close()
+		return nil, fmt.Errorf("the server answered in the form %q; is %s a coordinator?", kind, a.server)
+	}
+	return response, nil
+}
+
+// answer asks, and shows progress meanwhile where messages is a terminal. Its error is the text
+// for a person.
+func (a *asking) answer(ctx context.Context, messages io.Writer) (*httpapi.Answer, error) {
+	response, err := a.post(ctx, "application/x-ndjson")
+	if err != nil {
+		return nil, a.explain(ctx, err)
+	}
+	defer response.Body.Close()
+	answer, err := follow(response.Body, newProgressBar(messages))
+	return answer, a.explain(ctx, err)
 }
 
 // follow reads events up to the answer, and shows progress.

@@ -23,6 +23,18 @@ import (
 // HTTPS with a certificate of a federation's authority.
 func askServer(t *testing.T, ctx context.Context, answer http.HandlerFunc, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	serve(t, answer, func(token string) {
+		var out, messages strings.Builder
+		args = append(args, "--token-file", token)
+		code = Run(ctx, args, strings.NewReader(stdin), &out, &messages)
+		stdout, stderr = out.String(), messages.String()
+	})
+	return code, stdout, stderr
+}
+
+// serve has the server up, named in the environment, while do runs with the file of a token.
+func serve(t *testing.T, answer http.HandlerFunc, do func(token string)) {
+	t.Helper()
 	dir := t.TempDir()
 	ca, err := pki.CreateAuthority(dir, "test", time.Hour)
 	if err == nil {
@@ -50,10 +62,7 @@ func askServer(t *testing.T, ctx context.Context, answer http.HandlerFunc, stdin
 	t.Setenv("INTRAMUROS_SERVER", "https://"+lis.Addr().String())
 	t.Setenv("INTRAMUROS_CA", filepath.Join(dir, "ca.pem"))
 	t.Setenv("INTRAMUROS_STUDY", "s")
-	var out, messages strings.Builder
-	args = append(args, "--token-file", token)
-	code = Run(ctx, args, strings.NewReader(stdin), &out, &messages)
-	return code, out.String(), messages.String()
+	do(token)
 }
 
 func TestQueryCommand(t *testing.T) {
@@ -84,6 +93,13 @@ func TestQueryCommand(t *testing.T) {
 		t.Errorf("asked %+v", asked)
 	}
 	if code, _, messages := askServer(t, t.Context(), handler, "", "query", "--accuracy", "50", "SELECT 1"); code != 0 || asked.Accuracy == nil || asked.Accuracy.HalfWidth != 50 {
+		t.Errorf("exit %d, stderr %q, asked %+v", code, messages, asked)
+	}
+	file := filepath.Join(t.TempDir(), "question.sql")
+	if err := os.WriteFile(file, []byte("SELECT 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, messages := askServer(t, t.Context(), handler, "", "query", "-f", file); code != 0 || asked.SQL != "SELECT 3" {
 		t.Errorf("exit %d, stderr %q, asked %+v", code, messages, asked)
 	}
 	if code, out, _ := askServer(t, t.Context(), handler, "", "query", "--format", "csv", "SELECT 1"); code != 0 || out != "as it is" {

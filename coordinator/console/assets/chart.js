@@ -160,7 +160,7 @@ const svg = (width, height, words, ...children) => s('svg', { class: 'chart', vi
 function bars(data, all, names, width, words, measure) {
   const labels = [...new Set(all.map((p) => p.label))];
   const left = Math.min(width * 0.4, 16 + Math.max(...labels.map((l) => Math.min(l.length, 34))) * 7.1);
-  const right = 14;
+  const right = 22;
   const thick = names.length > 1 ? Math.max(9, 22 - 2 * names.length) : 20;
   const band = thick * Math.max(1, names.length) + 14;
   const [low, high] = range(all, true);
@@ -219,7 +219,7 @@ function upright(kind, all, names, x, width, height, words, measure, fixed, head
   const axis = nice(low, high, Math.max(2, Math.floor((height - top - bottom) / 44)));
   if (kind === 'survival' && high <= 1.2) Object.assign(axis, nice(0, 1, 4));
   const left = 14 + Math.max(...axis.ticks.map((v) => compact(v).length)) * 7.2;
-  const right = 14;
+  const right = 20;
   const xs = [...new Set(all.map(at))].sort((a, b) => a - b);
   const gaps = xs.slice(1).map((v, i) => v - xs[i]);
   const step = gaps.length ? Math.min(...gaps) : 1;

@@ -224,7 +224,8 @@ function plain(e) {
     return t('plain.asked', { who: e.researcher, study: e.study, what: what.join('; '), tables: tablesOf(f.relations).join(', '), by, noise: d.request.noise.mechanism, epsilon: number(d.request.noise.epsilon) });
   }
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
-  if (e.kind === 'answer' && d && d.rows !== undefined) return t('plain.left', { n: number(d.rows), bytes: number(d.bytes) });
+  if (e.kind === 'config' && d && typeof d.suspended === 'boolean') return t(d.suspended ? 'plain.stopped' : 'plain.released', { reason: d.reason });
+  if (e.kind === 'answer' && d && d.rows !== undefined) return t(d.rows === 1 ? 'plain.leftOne' : 'plain.left', { n: number(d.rows), bytes: number(d.bytes) });
   if (e.kind === 'data' && d) return t('plain.data', { version: d.data_version });
   return null;
 }

@@ -116,6 +116,9 @@ export const messages = {
   'plain.condition': ['a condition on {x}', 'une condition sur {x}'],
   'plain.computed': ['a computed value', 'une valeur calculée'],
   'plain.left': ['{n} groups of sums left for the coordinator, {bytes} bytes. They are bounded and are covered by noise there before anybody sees them.', '{n} groupes de sommes sont partis vers le coordinateur, {bytes} octets. Ils sont bornés et couverts de bruit là-bas avant que quiconque les voie.'],
+  'plain.leftOne': ['One group of sums left for the coordinator, {bytes} bytes. They are bounded and are covered by noise there before anybody sees them.', 'Un groupe de sommes est parti vers le coordinateur, {bytes} octets. Elles sont bornées et couvertes de bruit là-bas avant que quiconque les voie.'],
+  'plain.stopped': ['The custodian stopped this hospital: no query is answered. {reason}', 'Le responsable des données a arrêté cet hôpital : plus aucune réponse. {reason}'],
+  'plain.released': ['The custodian lets this hospital answer again. {reason}', 'Le responsable des données laisse cet hôpital répondre de nouveau. {reason}'],
   'plain.charge': ['It ran; ε {epsilon} is spent.', 'Exécuté ; ε {epsilon} est dépensé.'],
   'plain.data': ['The data is in a new state: {version}.', 'Les données sont dans un nouvel état : {version}.'],
 

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/peterh/liner"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func newShellCommand() *cobra.Command {
+	var a asking
+	c := &cobra.Command{
+		Use:   "shell",
+		Short: "Ask a federation one question after the other",
+		Long: `Ask a federation one question after the other. A statement may take several lines and
+ends with a semicolon; a line that begins with a backslash is a command of the shell:
+
+` + indent(commandHelp()) + `
+
+The Tab key completes tables, columns, keywords and functions from the federation's
+catalog. Ctrl-C cancels a query at the hospitals too (what was charged by then stays
+charged), and a second one leaves. The history is kept in the file "history" below
+$XDG_STATE_HOME/intramuros, or ~/.local/state/intramuros.
+
+Where standard input is no terminal, its statements and commands are run one after the
+other, up to the first that is refused. Without --study, your only study is taken.
+` + envHelp,
+		Example: `  intramuros shell --study diabetes-2027
+  intramuros shell < questions.sql > answers.txt`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if a.server == "" {
+				return usageError{errNoServer}
+			}
+			if err := a.settle(); err != nil {
+				return err
+			}
+			return runShell(c.Context(), &a, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	a.flags(c)
+	return c
+}
+
+// runShell runs statements from in until it ends, or the shell is told to leave.
+func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Writer) error {
+	// From here on Ctrl-C ends a query, and not the process; ctx still ends with SIGTERM.
+	signal.Reset(os.Interrupt)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	s := &shellSession{asking: *a, out: out, messages: messages, screen: out, colours: newPalette(out), columns: func() int { return columns(out) }, interrupts: interrupts}
+	s.palette = newPalette(messages)
+	defer s.closeFile()
+	interactive := isTerminal(in) && isTerminal(out)
+	if err := s.begin(ctx, interactive); err != nil {
+		return err
+	}
+	if interactive {
+		return s.interact(ctx)
+	}
+	return s.script(ctx, in)
+}
+
+// script runs what a file or a pipe says, up to the first error.
+func (s *shellSession) script(ctx context.Context, in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		switch err := s.line(ctx, lines.Text()); {
+		case errors.Is(err, errLeave):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("the input cannot be read: %w", err)
+	}
+	return s.rest(ctx)
+}
+
+// interact talks to a person.
+func (s *shellSession) interact(ctx context.Context) error {
+	editor := liner.NewLiner()
+	defer editor.Close()
+	editor.SetCtrlCAborts(true)
+	editor.SetMultiLineMode(true)
+	editor.SetTabCompletionStyle(liner.TabPrints)
+	editor.SetWordCompleter(func(line string, at int) (string, []string, string) {
+		runes := []rune(line)
+		return s.complete(string(runes[:at]), string(runes[at:]))
+	})
+	history := historyFile()
+	if f, err := os.Open(history); err == nil {
+		_, _ = editor.ReadHistory(f) // what cannot be read is left out
+		f.Close()
+	}
+	defer func() {
+		if err := keepHistory(history, editor); err != nil {
+			fmt.Fprintf(s.messages, "the history is not kept: %v\n", err)
+		}
+	}()
+	leaving := false // Ctrl-C at an empty prompt: once more leaves
+	for ctx.Err() == nil {
+		line, err := editor.Prompt(s.prompt())
+		switch {
+		case errors.Is(err, liner.ErrPromptAborted):
+			if leaving && s.buffer == "" {
+				return nil
+			}
+			leaving = s.buffer == ""
+			s.buffer = ""
+			if leaving {
+				fmt.Fprintln(s.messages, `\q, Ctrl-D or Ctrl-C again leaves`)
+			}
+			continue
+		case errors.Is(err, io.EOF):
+			fmt.Fprintln(s.out)
+			return nil
+		case err != nil:
+			return err
+		}
+		leaving = false
+		if strings.TrimSpace(line) != "" {
+			editor.AppendHistory(line)
+		}
+		switch err := s.line(ctx, line); {
+		case errors.Is(err, errLeave):
+			return nil
+		case err != nil:
+			fmt.Fprintln(s.messages, err)
+		}
+	}
+	return nil
+}
+
+func columns(out io.Writer) int {
+	if f, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// historyFile is where the history is kept; "" where there is no home.
+func historyFile() string {
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "intramuros", "history")
+}
+
+// keepHistory writes the history for this user alone: questions tell about people too.
+func keepHistory(path string, editor *liner.State) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = editor.WriteHistory(f)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	httpapi "github.com/intramuros/intramuros/coordinator/http"
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	setting "github.com/intramuros/intramuros/coordinator/session"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// errLeave ends a shell.
+var errLeave = errors.New("leave")
+
+// shellSession is a conversation: what was set, what was typed, what was answered last.
+type shellSession struct {
+	asking
+	settings   setting.Settings
+	out        io.Writer // where answers go: the screen, or \o's file
+	screen     io.Writer
+	messages   io.Writer
+	file       *os.File
+	colours    palette    // of what the screen shows
+	columns    func() int // of the terminal
+	interrupts <-chan os.Signal
+
+	buffer  string // of a statement that has not ended
+	asked   string // the last statement
+	last    *httpapi.Answer
+	timing  bool
+	catalog *httpapi.Catalog
+}
+
+// begin finds out who asks, which study pays, and what there is to ask about.
+func (s *shellSession) begin(ctx context.Context, greet bool) error {
+	if err := s.settings.Set(setting.Study, s.request.Study); err != nil {
+		return err
+	}
+	s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows = s.request.Epsilon, s.request.Delta, s.request.MaxGroups, s.request.MaxRows
+	s.settings.Accuracy, s.settings.Weights = (*planner.Accuracy)(s.request.Accuracy), s.request.Weights
+	var me httpapi.Me
+	if err := s.get(ctx, "/v1/me", &me); err != nil {
+		return err
+	}
+	if s.settings.Study == "" {
+		switch len(me.Studies) {
+		case 0:
+			return errors.New("you take part in no study; ask the federation")
+		case 1:
+			s.settings.Study = me.Studies[0]
+		default:
+			return usageError{fmt.Errorf("you take part in several studies: %s; give --study", strings.Join(me.Studies, ", "))}
+		}
+	}
+	if !greet {
+		return nil
+	}
+	s.catalog = &httpapi.Catalog{}
+	if err := s.get(ctx, "/v1/catalog", s.catalog); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s at %s, study %s. A statement ends with ; and \\? tells the commands.\n", me.Researcher, me.Federation, s.settings.Study)
+	return nil
+}
+
+func (s *shellSession) prompt() string {
+	if s.buffer == "" {
+		return s.settings.Study + "=> "
+	}
+	return s.settings.Study + "-> "
+}
+
+// line takes a line of input: a command, or a part of a statement. errLeave ends the shell;
+// any other error has ended the statement or the command.
+func (s *shellSession) line(ctx context.Context, line string) error {
+	if s.buffer == "" && strings.HasPrefix(strings.TrimSpace(line), `\`) {
+		return s.run(ctx, func(ctx context.Context) error { return s.command(ctx, strings.TrimSpace(line)) })
+	}
+	s.buffer += line + "\n"
+	for {
+		at := slices.IndexFunc(lex.Tokens(s.buffer), func(t lex.Token) bool { return t.Is(";") })
+		if at < 0 {
+			break
+		}
+		end := lex.Tokens(s.buffer)[at].Start
+		statement := strings.TrimSpace(s.buffer[:end])
+		s.buffer = strings.TrimLeft(s.buffer[end+1:], " \t\n")
+		if err := s.statement(ctx, statement); err != nil {
+			s.buffer = ""
+			return err
+		}
+	}
+	if len(lex.Tokens(s.buffer)) == 0 {
+		s.buffer = "" // nothing but comments and space
+	}
+	return nil
+}
+
+// rest runs what the input ended with, without a semicolon.
+func (s *shellSession) rest(ctx context.Context) error {
+	statement := strings.TrimSpace(s.buffer)
+	s.buffer = ""
+	return s.statement(ctx, statement)
+}
+
+func (s *shellSession) statement(ctx context.Context, sql string) error {
+	if len(lex.Tokens(sql)) == 0 {
+		return nil
+	}
+	if read, err := planner.Read(sql); err == nil && read.Kind == planner.KindSet {
+		return s.set(read.Name, read.Value.String())
+	}
+	s.asked = sql
+	return s.run(ctx, func(ctx context.Context) error { return s.ask(ctx, sql) })
+}
+
+// run lets Ctrl-C end what is being done, and a second one the shell.
+func (s *shellSession) run(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	started := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if s.timing && err == nil {
+				fmt.Fprintf(s.screen, "Time: %.3f s\n", time.Since(started).Seconds())
+			}
+			return err
+		case <-s.interrupts:
+			if ctx.Err() != nil {
+				return errLeave
+			}
+			fmt.Fprintln(s.messages, "\ncanceling at the hospitals; Ctrl-C again leaves")
+			cancel()
+		}
+	}
+}
+
+// under takes the settings into what is asked next.
+func (s *shellSession) under(sql string) *asking {
+	a := s.asking
+	a.request.SQL, a.request.Study = sql, s.settings.Study
+	a.request.Epsilon, a.request.Delta, a.request.MaxGroups, a.request.MaxRows = s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows
+	a.request.Accuracy, a.request.Weights = (*httpapi.Accuracy)(s.settings.Accuracy), s.settings.Weights
+	return &a
+}
+
+func (s *shellSession) ask(ctx context.Context, sql string) error {
+	a := s.under(sql)
+	answer, err := a.answer(ctx, s.messages)
+	if err != nil {
+		return err
+	}
+	s.last = answer
+	if err := writeTable(s.out, answer); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out)
+	return err
+}
+
+// get reads what the API tells at a path.
+func (s *shellSession) get(ctx context.Context, path string, into any) error {
+	response, err := s.send(ctx, "GET", path, "application/json", nil)
+	if err != nil {
+		return s.explain(ctx, err)
+	}
+	defer response.Body.Close()
+	return s.explain(ctx, json.NewDecoder(response.Body).Decode(into))
+}
+
+// command is one of the shell's own.
+type command struct {
+	name, arguments, what string
+	run                   func(s *shellSession, ctx context.Context, argument string) error
+}
+
+// commands lists all, as \? shows them.
+func commands() []command {
+	return []command{
+		{`\d`, "[TABLE]", "tables, or the columns of one", (*shellSession).describe},
+		{`\budget`, "", "what is left of the study, and of your own budget", (*shellSession).budget},
+		{`\explain`, "[SQL]", "what a query would do and cost; without SQL, the last one", (*shellSession).plan},
+		{`\chart`, "[bar|line] [COLUMN]", "the last answer as a chart, with its intervals", (*shellSession).chart},
+		{`\set`, "[NAME [VALUE]]", "the settings, or one of them; without VALUE its default again", (*shellSession).change},
+		{`\o`, "[FILE]", "answers go to a file; without FILE, to the screen again", (*shellSession).redirect},
+		{`\timing`, "", "tell how long each statement takes, or no longer", (*shellSession).time},
+		{`\?`, "", "this list", (*shellSession).help},
+		{`\q`, "", "leave", func(*shellSession, context.Context, string) error { return errLeave }},
+	}
+}
+
+func commandHelp() string {
+	var b strings.Builder
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "%-28s %s\n", strings.TrimSpace(c.name+" "+c.arguments), c.what)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (s *shellSession) command(ctx context.Context, line string) error {
+	name, argument, _ := strings.Cut(strings.TrimRight(line, "; \t"), " ")
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(s, ctx, strings.TrimSpace(argument))
+		}
+	}
+	return fmt.Errorf(`there is no command %s; \? lists them`, printable(name))
+}
+
+func (s *shellSession) help(context.Context, string) error {
+	_, err := fmt.Fprintln(s.screen, commandHelp())
+	return err
+}
+
+func (s *shellSession) describe(ctx context.Context, table string) error {
+	if table == "" {
+		return s.ask(ctx, "SHOW TABLES")
+	}
+	return s.ask(ctx, "DESCRIBE "+table)
+}
+
+func (s *shellSession) budget(ctx context.Context, _ string) error {
+	var b httpapi.Budget
+	if err := s.get(ctx, "/v1/budget?study="+url.QueryEscape(s.settings.Study), &b); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s\n", remainingText(b.Study, b.Remaining))
+	fmt.Fprintf(s.out, "%s  %s\n", gauge(1-b.Remaining.Fraction), lossText(httpapi.Cost{Epsilon: b.Budget.Epsilon, Delta: b.Budget.Delta})+" in all, by "+string(b.Budget.Accounting)+" accounting")
+	if b.Researcher != nil {
+		fmt.Fprintf(s.out, "%s\n", leftText("your own budget over all studies", b.Researcher.Remaining))
+	}
+	_, err := fmt.Fprintf(s.out, "one query may cost epsilon %s; the study ends on %s\n", short(b.MaxEpsilon), b.Expires)
+	return err
+}
+
+// gauge shows a share of 1.
+func gauge(share float64) string {
+	const room = 30
+	full := int(max(0, min(1, share))*room + 0.5)
+	return strings.Repeat("█", full) + strings.Repeat("░", room-full)
+}
+
+func (s *shellSession) plan(ctx context.Context, sql string) error {
+	if sql == "" {
+		sql = s.asked
+	}
+	if sql == "" {
+		return errors.New(`nothing was asked yet; give SQL: \explain SELECT …`)
+	}
+	if err := s.under(sql).explainQuery(ctx, "text", s.out); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(s.out)
+	return err
+}
+
+func (s *shellSession) chart(_ context.Context, argument string) error {
+	if s.last == nil {
+		return errors.New("nothing was answered yet")
+	}
+	c := chart{width: s.columns(), palette: s.colours}
+	if s.file != nil {
+		c.palette = palette{}
+	}
+	for _, word := range strings.Fields(argument) {
+		switch {
+		case c.kind == "" && c.column == "" && (word == "bar" || word == "line"):
+			c.kind = word
+		case c.column == "":
+			c.column = word
+		default:
+			return errors.New(`\chart takes bar or line, and one column`)
+		}
+	}
+	drawn, err := c.draw(s.last)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(s.out, drawn)
+	return err
+}
+
+func (s *shellSession) change(_ context.Context, argument string) error {
+	name, text, _ := strings.Cut(argument, " ")
+	if name == "" {
+		for _, n := range shellSettings {
+			value := s.settings.Get(n)
+			if value == "" {
+				value = "(default)"
+			}
+			fmt.Fprintf(s.screen, "%-12s %s\n", n, value)
+		}
+		return nil
+	}
+	return s.set(name, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "=")))
+}
+
+// shellSettings are those of package session that mean something here.
+var shellSettings = slices.DeleteFunc(slices.Clone(setting.Names), func(n string) bool { return n == setting.Intervals })
+
+func (s *shellSession) set(name, text string) error {
+	if !slices.Contains(shellSettings, strings.ToLower(name)) {
+		return fmt.Errorf("there is no setting %q; the settings are %s", printable(name), strings.Join(shellSettings, ", "))
+	}
+	next := s.settings
+	if err := next.Set(name, text); err != nil {
+		return err
+	}
+	switch { // the two decide each other
+	case strings.EqualFold(name, setting.Accuracy) && next.Accuracy != nil:
+		next.Epsilon = 0
+	case strings.EqualFold(name, setting.Epsilon) && next.Epsilon != 0:
+		next.Accuracy = nil
+	}
+	s.settings = next
+	return nil
+}
+
+func (s *shellSession) redirect(_ context.Context, path string) error {
+	err := s.closeFile()
+	if path == "" || err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	s.file, s.out = f, f
+	return nil
+}
+
+func (s *shellSession) closeFile() error {
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file, s.out = nil, s.screen
+	return err
+}
+
+func (s *shellSession) time(context.Context, string) error {
+	s.timing = !s.timing
+	_, err := fmt.Fprintf(s.screen, "Timing is %s.\n", map[bool]string{true: "on", false: "off"}[s.timing])
+	return err
+}

@@ -1,0 +1,252 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what this coordinator counts for its operators. None of it tells more than
+// what researchers were told, and none of it earlier: a query is counted when its answer or
+// error leaves, with durations on the answer grid. What is drawn is not counted, but what
+// is released: there is a draw for each group before the selection.
+type metrics struct {
+	queries  *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	running  prometheus.Gauge
+	absences *prometheus.CounterVec
+	released prometheus.Counter
+	unknown  *prometheus.CounterVec
+
+	mu    sync.Mutex
+	codes map[string]bool      // of nodes, as labels
+	books map[string]*bookmark // by study; "" is the whole ledger
+}
+
+// bookmark is what the ledger said when none of certain queries was running. While one is,
+// the ledger's growth tells when the hospitals were done, to the millisecond.
+type bookmark struct {
+	running int
+	begun   int      // queries, ever
+	shown   *float64 // nil: nobody has looked yet
+}
+
+// The phases of a query, as labels.
+const (
+	phasePlan    = "plan"
+	phasePrepare = "prepare"
+	phaseExecute = "execute"
+	phaseAnswer  = "answer"
+)
+
+// What a query ends with, beside the codes of errors.
+const (
+	outcomeAnswered = "OK"
+	outcomeStored   = "STORED"
+)
+
+func newMetrics() *metrics {
+	return &metrics{
+		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intramuros_queries_total",
+			Help: "Queries that ended, by outcome: OK, STORED for an answer that was there already, or the error's code.",
+		}, []string{"code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "intramuros_query_seconds",
+			Help: "Time of a query's phases. plan is exact and depends on the SQL alone; prepare and execute begin and end at ticks of the answer grid; " +
+				"answer is the tick at which the query ended.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"phase"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "intramuros_queries_running", Help: "Queries whose answer has not left.",
+		}),
+		absences: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intramuros_hospital_absences_total",
+			Help: "Queries in which a hospital took no part, or which ended for its sake, by why: what answers and errors say of hospitals.",
+		}, []string{"hospital", "code"}),
+		released: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "intramuros_noisy_values_released_total", Help: "Numbers that were covered with noise and released, those of stored answers once.",
+		}),
+		unknown: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "intramuros_authentication_failures_total", Help: "Tokens that were not believed, by code.",
+		}, []string{"code"}),
+		codes: map[string]bool{}, books: map[string]*bookmark{},
+	}
+}
+
+// enter notes that a query of a study may change the ledger from now on. leave must follow.
+func (m *metrics) enter(study string) (leave func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	marks := []*bookmark{m.book(study), m.book("")}
+	for _, b := range marks {
+		b.running++
+		b.begun++
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, b := range marks {
+			b.running--
+		}
+	}
+}
+
+// book is called with the lock held.
+func (m *metrics) book(study string) *bookmark {
+	b, ok := m.books[study]
+	if !ok {
+		b = &bookmark{}
+		m.books[study] = b
+	}
+	return b
+}
+
+// quiet gives what read says of the ledger, or while a query of the study runs, what it said
+// last; nil where it has not said anything yet.
+func (m *metrics) quiet(study string, read func() (float64, error)) (*float64, error) {
+	m.mu.Lock()
+	b := m.book(study)
+	running, begun, shown := b.running, b.begun, b.shown
+	m.mu.Unlock()
+	if running > 0 {
+		return shown, nil
+	}
+	x, err := read()
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b.begun == begun { // none began meanwhile
+		b.shown = &x
+	}
+	return b.shown, nil
+}
+
+// absent counts what a caller is told of hospitals. Codes come from nodes: a node that invents
+// them makes no more than so many series.
+func (m *metrics) absent(all []Absence) {
+	const most = 64
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range all {
+		code := a.Code
+		if m.codes[code] = m.codes[code] || len(m.codes) < most; !m.codes[code] {
+			delete(m.codes, code)
+			code = "OTHER"
+		}
+		m.absences.WithLabelValues(a.Name, code).Inc()
+	}
+}
+
+// ended counts a query that is about to tell its caller this.
+func (m *metrics) ended(a *Answer, err error) (code string) {
+	code = outcomeAnswered
+	var refused *Error
+	switch {
+	case errors.As(err, &refused):
+		code = string(refused.Code)
+		m.absent(refused.Hospitals)
+	case err != nil:
+		code = string(CodeInternal)
+	default:
+		if a.Stored {
+			code = outcomeStored
+		}
+		m.absent(a.Missing)
+	}
+	m.queries.WithLabelValues(code).Inc()
+	return code
+}
+
+// collector gives a coordinator's metrics: those that it counts, and those that are read
+// when somebody asks.
+type collector struct{ *Coordinator }
+
+var (
+	descUp = prometheus.NewDesc("intramuros_hospital_up",
+		"1 where the hospital is in the federation's network with the same catalog, else 0.", []string{"hospital"}, nil)
+	descRequired = prometheus.NewDesc("intramuros_hospitals_required", "Hospitals that must answer.", nil, nil)
+	descLeft     = prometheus.NewDesc("intramuros_study_budget_remaining_ratio",
+		"What is left of a study's budget, from 1 down to 0; while a query of the study runs, what was left before.", []string{"study"}, nil)
+	descExpires = prometheus.NewDesc("intramuros_study_expiry_timestamp_seconds", "When a study ends, in Unix time.", []string{"study"}, nil)
+	descOpen    = prometheus.NewDesc("intramuros_study_open", "1 where the study may ask here now, else 0.", []string{"study"}, nil)
+	descEntries = prometheus.NewDesc("intramuros_ledger_entries", "Entries of the coordinator's ledger; while a query runs, those that were there before.", nil, nil)
+)
+
+// Collector gives this coordinator's metrics. docs/observability.md explains each.
+func (c *Coordinator) Collector() prometheus.Collector { return collector{c} }
+
+// Describe is prometheus.Collector's.
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	for _, own := range c.counted() {
+		own.Describe(to)
+	}
+	for _, d := range []*prometheus.Desc{descUp, descRequired, descLeft, descExpires, descOpen, descEntries} {
+		to <- d
+	}
+}
+
+func (c collector) counted() []prometheus.Collector {
+	m := c.metrics
+	return []prometheus.Collector{m.queries, m.seconds, m.running, m.absences, m.released, m.unknown}
+}
+
+// collectTime is how long the ledger may take to say what is left.
+const collectTime = 5 * time.Second
+
+// Collect is prometheus.Collector's.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	for _, own := range c.counted() {
+		own.Collect(to)
+	}
+	gauge := func(d *prometheus.Desc, x float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, x, labels...)
+	}
+	read := func(d *prometheus.Desc, study string, from func() (float64, error), labels ...string) {
+		x, err := c.metrics.quiet(study, from)
+		if err != nil {
+			to <- prometheus.NewInvalidMetric(d, err)
+			return
+		}
+		if x != nil {
+			gauge(d, *x, labels...)
+		}
+	}
+	f := c.Federation()
+	for _, h := range f.Hospitals {
+		gauge(descUp, truth(h.Absent == nil), h.Name)
+	}
+	gauge(descRequired, float64(f.Required))
+	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
+	defer cancel()
+	for _, s := range c.studies.All() {
+		if s.Holds == nil {
+			continue
+		}
+		gauge(descOpen, truth(s.Open(c.now())), s.ID)
+		gauge(descExpires, float64(s.Holds.Expires.Unix()), s.ID)
+		read(descLeft, s.ID, func() (float64, error) {
+			left, err := c.balances(ctx, c.caps(Researcher{}, s.ID, s.Holds))
+			if err != nil {
+				return 0, err
+			}
+			return 1 - left[0].Remaining.Fraction, nil
+		}, s.ID)
+	}
+	read(descEntries, "", func() (float64, error) {
+		entries, _, err := c.ledger.Head(ctx)
+		return float64(entries), err
+	})
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

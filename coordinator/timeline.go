@@ -1,0 +1,111 @@
+package coordinator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// timeline is what operators see of a query's course, in traces and metrics. Its steps
+// begin and end at ticks of the query's grid, and nothing is told before the query's end:
+// researchers are told of hospitals' steps in the same way, so that this adds nothing.
+type timeline struct {
+	c     *Coordinator
+	ticks ticker
+	root  trace.Span
+	tick  time.Duration // at which the answer leaves; 0: before any hospital was asked
+	leave func()        // metrics.enter's; nil: not planned
+
+	mu     sync.Mutex
+	over   []step
+	phases []phase
+}
+
+// step is a span that ended, as of a tick.
+type step struct {
+	span trace.Span
+	at   time.Time
+}
+
+type phase struct {
+	name string
+	took time.Duration
+}
+
+// attributes of spans, beside trace.Span's own. None holds SQL or a value.
+const (
+	attrQuery    = attribute.Key("intramuros.query")
+	attrStudy    = attribute.Key("intramuros.study")
+	attrHospital = attribute.Key("intramuros.hospital")
+	attrCode     = attribute.Key("intramuros.code")
+)
+
+// begin starts a query's timeline. end must follow.
+func (c *Coordinator) begin(ctx context.Context, ticks ticker) (context.Context, *timeline) {
+	c.metrics.running.Inc()
+	t := &timeline{c: c, ticks: ticks}
+	ctx, t.root = c.tracer.Start(ctx, "query", trace.WithNewRoot(), trace.WithTimestamp(ticks.started))
+	return ctx, t
+}
+
+// step begins a span within that of ctx, and ends it with the code of a hospital that failed,
+// or "".
+func (t *timeline) step(ctx context.Context, name string, attributes ...attribute.KeyValue) (within context.Context, end func(code string)) {
+	begin := t.ticks.last()
+	ctx, span := t.c.tracer.Start(ctx, name, trace.WithTimestamp(t.ticks.started.Add(begin)), trace.WithAttributes(attributes...))
+	return ctx, func(code string) {
+		if code != "" {
+			span.SetAttributes(attrCode.String(code))
+			span.SetStatus(codes.Error, "")
+		}
+		tick := t.ticks.next(0)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.over = append(t.over, step{span, t.ticks.started.Add(tick)})
+		if len(attributes) == 0 {
+			t.phases = append(t.phases, phase{name, tick - begin})
+		}
+	}
+}
+
+// planned notes how long admission and planning took, to the nanosecond: they read no data.
+func (t *timeline) planned(q *query) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.phases = append(t.phases, phase{phasePlan, time.Since(t.ticks.started)})
+	t.leave = t.c.metrics.enter(q.name)
+	t.root.SetAttributes(attrQuery.String(q.id), attrStudy.String(q.name))
+}
+
+// end tells what was held. The query's answer or error is about to leave.
+func (t *timeline) end(a *Answer, err error) {
+	code := t.c.metrics.ended(a, err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tick := t.tick
+	if tick == 0 {
+		tick = t.ticks.next(0)
+	}
+	for _, p := range append(t.phases, phase{phaseAnswer, tick}) {
+		t.c.metrics.seconds.WithLabelValues(p.name).Observe(p.took.Seconds())
+	}
+	for _, s := range t.over {
+		s.span.End(trace.WithTimestamp(s.at))
+	}
+	t.root.SetAttributes(attrCode.String(code))
+	if err != nil {
+		t.root.SetStatus(codes.Error, "")
+	}
+	t.root.End(trace.WithTimestamp(t.ticks.started.Add(tick)))
+	t.c.metrics.running.Dec()
+	if t.leave != nil {
+		t.leave()
+	}
+}
+
+// Trace makes spans of the queries to come with the tracer. It is called before the first.
+func (c *Coordinator) Trace(tracer trace.Tracer) { c.tracer = tracer }

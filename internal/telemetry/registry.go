@@ -1,0 +1,46 @@
+package telemetry
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// Build names the running binary.
+type Build struct{ Version, Commit string }
+
+// Extent says how much of its process a daemon shows.
+type Extent int
+
+const (
+	// Public shows of the process only what does not depend on the data that it works on.
+	// CPU, memory, network and goroutines of a coordinator tell how many groups the hospitals
+	// found, and when each was ready.
+	Public Extent = iota
+	// Whole shows all of the process: for a custodian, at the hospital.
+	Whole
+)
+
+// public are the metrics of the process that depend on no data.
+var public = []string{"process_start_time_seconds", "process_open_fds", "process_max_fds", "go_info"}
+
+// Gatherer collects a daemon's metrics and those of its process.
+func Gatherer(of prometheus.Collector, build Build, extent Extent) prometheus.Gatherer {
+	own, process := prometheus.NewPedanticRegistry(), prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "intramuros_build_info", Help: "1, with the running version.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit},
+	})
+	info.Set(1)
+	own.MustRegister(of, info)
+	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if extent == Whole {
+		return prometheus.Gatherers{own, process}
+	}
+	return prometheus.Gatherers{own, prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		all, err := process.Gather()
+		return slices.DeleteFunc(all, func(f *dto.MetricFamily) bool { return !slices.Contains(public, f.GetName()) }), err
+	})}
+}
