@@ -148,7 +148,7 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	case fragment.OpIsNull:
 		x := c.expr(e.Args[0])
 		if x.loose {
-			return c.f("(%s IS NOT TRUE)", fmt.Sprintf(c.target.Dialect.finite, x.sql))
+			return c.f("CASE WHEN %s THEN false ELSE true END", fmt.Sprintf(c.target.Dialect.finite, x.sql))
 		}
 		return c.f("(%s IS NULL)", x.sql)
 	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual:

@@ -23,7 +23,7 @@ var Trino = &Dialect{
 	wide:      "DECIMAL(38, 0)",
 	whole:     func(i int64) string { return "BIGINT '" + strconv.FormatInt(i, 10) + "'" },
 	real:      exponential,
-	instant:   func(s string) string { return strings.Replace(s, "T", " ", 1) },
+	instant:   trinoInstant,
 	nul:       "chr(0)",
 	cast:      "TRY_CAST",
 	finite:    "is_finite(%s)",
@@ -45,6 +45,17 @@ var Trino = &Dialect{
 	},
 	days:   true,
 	maxSQL: 200 << 10, // of the million characters that a server takes in all
+}
+
+// trinoInstant writes all six digits of a second's fraction, which are the precision
+// of the literal's type.
+func trinoInstant(s string) string {
+	day, time, ok := strings.Cut(s, "T")
+	if !ok {
+		return s
+	}
+	time, fraction, _ := strings.Cut(time, ".")
+	return day + " " + time + "." + (fraction + "000000")[:6]
 }
 
 // trinoExtreme leaves NULLs out, for which Trino's own functions give NULL.
@@ -164,7 +175,7 @@ func (c *compiler) trinoMonths(e *fragment.Expr) code {
 		if e.Args[0].Type == value.TypeDate {
 			return c.f("day(%s) > day(%s)", x, y).sql
 		}
-// As texts: day, hour and so on to the microseconds, which CAST AS TIME loses in early years.
+		// As texts: day, hour and so on to the microseconds, which CAST AS TIME loses in early years.
 		return c.f("substr(CAST(%s AS VARCHAR), 9) > substr(CAST(%s AS VARCHAR), 9)", x, y).sql
 	}
 	return c.f("((year(%[2]s) - year(%[1]s)) * 12 + month(%[2]s) - month(%[1]s) - CASE WHEN %[1]s <= %[2]s THEN CASE WHEN %[3]s THEN 1 ELSE 0 END WHEN %[4]s THEN -1 ELSE 0 END)",

@@ -45,7 +45,7 @@ func Start(t testing.TB) *Server {
 	if err := os.WriteFile(main, program, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	java := exec.Command("java", "-Xmx2g", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(libraries, "*"), main)
+	java := exec.Command("java", "-Xmx3g", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(libraries, "*"), main)
 	stdin, err := java.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
