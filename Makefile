@@ -11,6 +11,8 @@ export CGO_ENABLED = 1
 # The binary carries tag and commit, where this is a git checkout that git trusts.
 VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 
+CONSOLE := .cache/console
+
 # The linter is pinned, and built once into .cache.
 LINT_VERSION := v2.11.4
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
@@ -32,7 +34,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-nightly test-clients lint fmt bench fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt bench fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,11 +53,24 @@ test: ## all tests
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
 
+TRINO := .cache/trino-435
+
+test-trino: $(TRINO)/.done ## the engines' suite against a real Trino; needs Java 17 and Maven
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
+
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run TestIntervalCoverage ./planner
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run Audit ./dp ./coordinator
+
+# Node modules and screenshots are in .cache/console; the browser is the system's.
+test-console: build ## both consoles in Chromium: keyboard, charts, budgets, approvals, accessibility
+	@command -v chromium >/dev/null || { echo 'install chromium: apt-get install -y --no-install-recommends chromium fonts-dejavu-core'; exit 1; }
+	@mkdir -p $(CONSOLE)/shots && cp integration/console/package.json integration/console/package-lock.json $(CONSOLE)
+	cd $(CONSOLE) && npm ci --no-audit --no-fund --silent
+	cd integration/console && INTRAMUROS=$(abspath dist/intramuros) MODULES=$(abspath $(CONSOLE)) SHOTS=$(abspath $(CONSOLE)/shots) \
+		node --test --test-reporter=spec console.test.mjs
 
 lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 	$(LINT) run $(PACKAGES)
@@ -93,6 +108,10 @@ package: build ## packages of both roles for Debian and its kin, or archives, in
 
 clean: ## remove what was built here
 	rm -rf dist .cache
+
+$(TRINO)/.done: node/engine/trino/trinotest/pom.xml
+	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO))
+	touch $@
 
 # In a module of its own, so that no dependency of the linter touches ours.
 $(LINT):

@@ -96,7 +96,8 @@ func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 	if err != nil {
 		return err
 	}
-	offer := study.Offer{Proposals: c.studies.Proposals(), Checkpoint: &own, Known: c.known(ctx, h.Name)}
+	before := c.known(ctx, h.Name)
+	offer := study.Offer{Proposals: c.studies.Proposals(), Checkpoint: &own, Known: before}
 	body, err := json.Marshal(offer)
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 	if state.Checkpoint == nil {
 		return invalidAnswer(errors.New("no checkpoint"))
 	}
-	return c.keep(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, keepEvery)
+	return c.keep(ctx, map[string]ledger.Checkpoint{h.Name: *state.Checkpoint}, map[string]*ledger.Checkpoint{h.Name: before}, keepEvery)
 }
 
 // known is the latest checkpoint of a hospital's ledger that is kept here.
@@ -134,11 +135,12 @@ func nodeOwner(hospital string) string { return "node " + hospital }
 
 // keep checks what hospitals say of their ledgers against what they said before, and writes it
 // down where that is older than age. The first checkpoint of a hospital tells its key: it came over a
-// connection that the hospital's certificate vouches for.
-func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, age time.Duration) error {
+// connection that the hospital's certificate vouches for. known are those that were kept when the
+// hospitals were asked: an answer that another one overtook is older than what is kept by then, and no lie.
+func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
 	var fresh []ledger.Checkpoint
 	for hospital, s := range shown {
-		before := c.known(ctx, hospital)
+		before := known[hospital]
 		key := s.Key
 		if before != nil {
 			key = before.Key

@@ -319,6 +319,10 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 
 // compute has the hospitals run the query, adds up, and covers the sums with noise.
 func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
+	known := map[string]*ledger.Checkpoint{}
+	for _, p := range q.parts {
+		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
+	}
 	sums, err := q.execute(ctx)
 	// What the hospitals' ledgers vouch for is on this disk before anything is released.
 	shown := map[string]ledger.Checkpoint{}
@@ -327,7 +331,7 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 			shown[p.hospital.Name] = *p.shown
 		}
 	}
-	if kept := q.c.keep(context.WithoutCancel(ctx), shown, 0); kept != nil {
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, known, 0); kept != nil {
 		return nil, kept
 	}
 	before := len(q.missing)

@@ -30,6 +30,7 @@ import (
 type pairing struct {
 	catalog   *catalog.Catalog
 	hospitals []string
+	folders   map[string]string
 	engines   []*duckdb.Engine
 	union     *sql.DB
 	spell     func(string) string // the SQL in DuckDB's words, where they differ
@@ -47,7 +48,7 @@ const (
 // hospital in the union.
 func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *pairing {
 	t.Helper()
-	p := &pairing{catalog: c, hospitals: slices.Sorted(maps.Keys(folders)), spell: duckWords}
+	p := &pairing{catalog: c, hospitals: slices.Sorted(maps.Keys(folders)), folders: folders, spell: duckWords}
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ const (
 	CodeScope      Code = "NODE_SCOPE"      // a table, column or aggregate that the study may not use here, or one that singles out a patient
 	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute, or at once
 	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than what others know of it
+	CodeSuspended  Code = "NODE_SUSPENDED"  // the custodian has stopped the hospital
 	CodeBudget     Code = "NODE_BUDGET"     // the study's or the node's budget is too small for it
 	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
 	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, lapsed, or never made
@@ -51,6 +52,7 @@ var answers = map[Code]struct {
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},
 	CodeRate:       {codes.ResourceExhausted, "takes no more queries of this researcher for now; ask again in a minute"},
 	CodeRestored:   {codes.FailedPrecondition, "answers nothing until its custodian has looked at its privacy ledger, of which a part is missing"},
+	CodeSuspended:  {codes.FailedPrecondition, "answers nothing for now: its custodian has stopped it"},
 	CodeResearcher: {codes.PermissionDenied, "does not list this researcher for the study"},
 	CodeBudget:     {codes.ResourceExhausted, "has not enough privacy budget left for this; ask with a smaller epsilon"},
 	CodeBusy:       {codes.Unavailable, "is busy; ask again in a while"},

@@ -37,7 +37,38 @@ type Config struct {
 	LocalAccounts bool              `yaml:"local_accounts"`
 	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
 	Limits        Limits            `yaml:"limits"`
+	Console       Console           `yaml:"console"`
 	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
+}
+
+// Console is the custodian's page, beside the node.
+type Console struct {
+	Listen string        `yaml:"listen"` // host:port; empty: no page
+	Token  config.Secret `yaml:"token"`  // lets its bearer in
+	// PEM files of the page's HTTPS. Without them Listen must be an address of the machine itself.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// MinToken is the shortest token of a Console, in bytes.
+const MinToken = 16
+
+func (c Console) validate() error {
+	if c == (Console{}) {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch ip := net.ParseIP(host); {
+	case err != nil:
+		return errors.New("`console.listen` must be host:port, such as 127.0.0.1:8816")
+	case c.Token == (config.Secret{}):
+		return errors.New("`console.token` is not set; make one with: openssl rand -hex 32")
+	case (c.Certificate == "") != (c.Key == ""):
+		return errors.New("`console.certificate` and `console.key` go together")
+	case c.Certificate == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
+		return errors.New("`console.certificate` is not set; without HTTPS, `console.listen` must be an address of this machine alone, such as 127.0.0.1:8816")
+	}
+	return nil
 }
 
 // TLS names the PEM files of the federation's authority and of the node.
@@ -78,7 +109,8 @@ const (
 // Resolve makes paths relative to the directory of the file at path.
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
-		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey, &c.Operations.Tracing.CA,
+		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
+		&c.Console.Token.File, &c.Console.Certificate, &c.Console.Key, &c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
@@ -132,6 +164,9 @@ func (c *Config) Validate() error {
 		problem("`coordinator_key` is not set; ask the federation for the coordinator's public key")
 	}
 	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, err)
+	}
+	if err := c.Console.validate(); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.Limits.validate(); err != nil {

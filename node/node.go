@@ -91,6 +91,10 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
+	stop, err := openBrake(ctx, book)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the address `listen` cannot be used: %w", err)
@@ -102,7 +106,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		trusted: tls.VerifyConnection, custody: custody,
 		rates:   rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
-		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}},
 		turns:        make(chan struct{}, c.Limits.Concurrent),
 	}

@@ -35,7 +35,7 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	var last json.RawMessage
 	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
-		if e.Kind == ledger.KindConfig {
+		if _, hold := holdOf(e); e.Kind == ledger.KindConfig && !hold {
 			last = e.Detail
 		}
 		return nil

@@ -67,6 +67,7 @@ type service struct {
 	verified     atomic.Pointer[verified]
 	unverified   chan struct{} // asks Serve to verify
 	ledger       *ledger.Ledger
+	brake        *brake
 	reservations reservations
 	turns        chan struct{} // holds one for each query that runs
 	metrics      *metrics
@@ -150,7 +151,9 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	if !errors.As(err, &refused) {
 		refused = refuse(CodeEngine, errors.New(class(err)))
 	}
-	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
+	if s.brake.state().On && stopped(ctx) == CodeCanceled {
+		refused = refuse(CodeSuspended, refused.cause)
+	} else if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
 		refused = refuse(c, refused.cause) // it failed because it was to stop
 	}
 	s.outcome(ctx, what, r, string(refused.Code))
@@ -231,6 +234,9 @@ func class(err error) string {
 func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Request, bytes int) (*fragment.Prepared, error) {
 	now := s.now()
 	over := s.verified.Load()
+	if err := s.brake.released(); err != nil {
+		return nil, err
+	}
 	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
 		return nil, err
 	}
@@ -326,6 +332,9 @@ func (s *service) giveBack(ctx context.Context, id string) {
 }
 
 func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.Explained, error) {
+	if err := s.brake.released(); err != nil {
+		return nil, err
+	}
 	c, err := s.check(ctx, r, s.verified.Load(), s.now())
 	if err != nil {
 		return nil, err
@@ -385,10 +394,12 @@ const actionExecute = "execute" // what DoGet does
 
 // DoGet executes a reservation, once, and sends its partial aggregates.
 func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
-	ctx, span := s.begin(stream.Context(), actionExecute)
+	traced, span := s.begin(stream.Context(), actionExecute)
 	defer span.End()
-	ctx, cancel := context.WithTimeout(ctx, s.limits.QueryTimeout)
+	timed, cancel := context.WithTimeout(traced, s.limits.QueryTimeout)
 	defer cancel()
+	ctx, done := s.brake.during(timed)
+	defer done()
 	id, err := s.caller(ctx)
 	if err != nil {
 		return s.failed(ctx, actionExecute, id, nil, err)
@@ -427,6 +438,9 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	version, err := s.version(ctx)
 	if err == nil && version != r.version {
 		err = refuse(CodeStale, nil)
+	}
+	if err == nil {
+		err = s.brake.released()
 	}
 	if err == nil && ctx.Err() != nil {
 		err = refuse(stopped(ctx), errors.New("before it began"))

@@ -587,8 +587,8 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
-			if r.patient == nil && !facts.Bounded() {
-				return o, name // of public rows
+			if !facts.Bounded() && r.ofReleases() {
+				return o, name // the coordinator adds them up itself, row by row
 			}
 			if !facts.Bounded() {
 				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
@@ -604,6 +604,13 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 		refuse(CodeType, t.args[0].at, "write a condition", "%s needs a condition", strings.ToUpper(t.name))
 	}
 	return o, name
+}
+
+// ofReleases reports whether all that is read has been released, and no hospital
+// computes with it.
+func (r *resolver) ofReleases() bool {
+	f := fragment.Fragment{Relations: r.relations()}
+	return !slices.ContainsFunc(f.Tables(), func(name string) bool { return !strings.HasPrefix(name, releaseTable) })
 }
 
 // windowWithin returns the first function with OVER in a term.
@@ -739,25 +746,107 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 // done makes the inner query, and returns the rows that it yields.
 func (w *windowing) done(at Position) *resolver {
 	d := &w.d
-	d.Relations, d.Filter = w.in.relations(), w.in.filter
 	if w.in.patient != nil {
 		d.Patient = valueOutput(d, w.in.patient)
 	}
-	// Rows that are alike in all that is read may change places; no others.
-	var ties []*fragment.Expr
-	for _, o := range d.Columns {
-		if o.Expr != nil {
-			ties = append(ties, o.Expr)
+	if w.ordered() {
+		// Rows that are alike in all that is read may change places; no others.
+		read := w.read()
+		for i := range d.Columns {
+			if o := &d.Columns[i]; o.Window != nil && o.Tied() {
+				o.Window.Ties = read
+			}
 		}
+	} else {
+		w.number(at)
 	}
-	ties = sortedUnique(ties)
-	for i := range d.Columns {
-		if o := &d.Columns[i]; o.Window != nil && o.Tied() {
-			o.Window.Ties = ties
-		}
-	}
+	d.Relations, d.Filter = w.in.relations(), w.in.filter
 	w.next.adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
 	return w.next
+}
+
+// read lists all that the outputs read, in one order.
+func (w *windowing) read() []*fragment.Expr {
+	var all []*fragment.Expr
+	for _, o := range w.d.Columns {
+		if o.Expr != nil {
+			all = append(all, o.Expr)
+		}
+		if o.Window != nil {
+			all = append(all, o.Window.Partition...)
+			for _, by := range o.Window.Order {
+				all = append(all, by.Expr)
+			}
+		}
+	}
+	return sortedUnique(all)
+}
+
+// ordered reports whether all outputs that depend on the order of tied rows are of one
+// order. Then rows that are alike in all that is read change places in all at once.
+func (w *windowing) ordered() bool {
+	first := ""
+	for _, o := range w.d.Columns {
+		if o.Window == nil || !o.Tied() {
+			continue
+		}
+		order := canonical(o.Window.Partition) + canonical(o.Window.Order)
+		if first == "" {
+			first = order
+		}
+		if order != first {
+			return false
+		}
+	}
+	return true
+}
+
+// number puts a query within, which gives each row of a patient a number, so that all
+// orders leave the same row before the other where two are alike.
+func (w *windowing) number(at Position) {
+	read := w.read()
+	inner := &fragment.Derived{Relations: w.in.relations(), Filter: w.in.filter}
+	window := &fragment.Window{Ties: read}
+	if w.in.patient != nil {
+		inner.Patient = valueOutput(inner, w.in.patient)
+		window.Partition = []*fragment.Expr{w.in.patient}
+	}
+	window.Order = []fragment.Order{{Expr: read[0]}}
+	names := map[string]string{}
+	for _, e := range read {
+		names[canonical(e)] = valueOutput(inner, e)
+	}
+	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
+	placeName := functionOutput(inner, place, "place")
+	rows := &resolver{catalog: w.in.catalog, depth: w.in.depth}
+	s := rows.adopt(w.in.settleDerived(inner, nil, at), "", at)
+	over := func(e *fragment.Expr) *fragment.Expr {
+		if e == nil {
+			return nil
+		}
+		return fragment.Column(s.Name, names[canonical(e)], e.Type)
+	}
+	for i := range w.d.Columns {
+		o := &w.d.Columns[i]
+		o.Expr = over(o.Expr)
+		if o.Window == nil {
+			continue
+		}
+		moved := *o.Window
+		moved.Partition, moved.Order = nil, nil
+		for _, e := range o.Window.Partition {
+			moved.Partition = append(moved.Partition, over(e))
+		}
+		for _, by := range o.Window.Order {
+			by.Expr = over(by.Expr)
+			moved.Order = append(moved.Order, by)
+		}
+		if o.Tied() {
+			moved.Order = append(moved.Order, fragment.Order{Expr: fragment.Column(s.Name, placeName, value.TypeInt)})
+		}
+		o.Window = &moved
+	}
+	w.in = rows
 }
 
 // try runs a resolution that may be refused, and returns nil where it is.

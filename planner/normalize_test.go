@@ -74,6 +74,9 @@ func FuzzBuild(f *testing.F) {
 	} {
 		f.Add(sql)
 	}
+	for _, sql := range goldenQueries(f) {
+		f.Add(sql)
+	}
 	fed := federation(f, "eicu")
 	f.Fuzz(func(t *testing.T, sql string) {
 		p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)

@@ -292,9 +292,12 @@ const releasedAlias = " released"
 
 func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
 
+// releaseTable begins the names of the tables that releases are; those of a catalog hold no space.
+const releaseTable = "release "
+
 // table makes a release a table that is public: what was released is.
 func (c *composer) table(p *Plan) *derived {
-	t := &catalog.Table{Name: fmt.Sprintf("release %d", len(c.releases)), Public: true}
+	t := &catalog.Table{Name: fmt.Sprintf("%s%d", releaseTable, len(c.releases)), Public: true}
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
 	var columns []column
 	for i, name := range p.released() {
@@ -358,7 +361,19 @@ func (c *composer) carry(d *fragment.Derived, name string) (low, high string) {
 	if low == "" {
 		return "", ""
 	}
-	return valueOutput(d, fragment.Column(relation.Name, low, o.Expr.Type)), valueOutput(d, fragment.Column(relation.Name, high, o.Expr.Type))
+	ends := [2]string{low, high}
+	for i, end := range ends {
+		e := fragment.Column(relation.Name, end, o.Expr.Type)
+		ends[i] = valueOutput(d, e)
+		for k := range d.Columns { // what is read beside a window decides how ties come, too
+			if w := d.Columns[k].Window; w != nil && len(w.Ties) > 0 {
+				extended := *w
+				extended.Ties = sortedUnique(append(slices.Clone(w.Ties), e))
+				d.Columns[k].Window = &extended
+			}
+		}
+	}
+	return ends[0], ends[1]
 }
 
 // carryAll adds the ends to every arm of a UNION ALL, if all arms have them.

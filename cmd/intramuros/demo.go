@@ -64,6 +64,7 @@ type demo struct {
 	asking  asking
 	// The ports of the coordinator's other doors.
 	flightSQL, postgres int
+	custodian           string // address of the first hospital's console
 	children            []*child
 }
 
@@ -203,11 +204,14 @@ The federation stays up until you press Ctrl-C. Ask it yourself, from another te
 curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' \
   -d '{"study": "%s", "sql": "SELECT COUNT(*) AS patients FROM person"}' %s/v1/query
 
+  in a browser  %s/  (the token is in the token file), and %s
+                (the custodian's console of %s; its token is in %s)
+
   server      %s   (/openapi.json describes its API)
   token file  %s
   authority   %s
 `, rule, shellWord(d.program), a.server, shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, sql,
-		shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, a.server, a.server, a.tokenFile, a.ca)
+		shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, a.server, a.server, d.custodian, d.hospitals[0], filepath.Join(d.folder, "console.token"), a.server, a.tokenFile, a.ca)
 }
 
 // shellWord quotes a path for a shell, where it needs that.

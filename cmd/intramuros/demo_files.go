@@ -84,6 +84,9 @@ operators: {olga: ../pki/olga.pub}
 custodians: {claire: ../pki/claire.pub}
 coordinator_key: ../coordinator/coordinator.ledger.pub
 local_accounts: true
+console:
+  listen: 127.0.0.1:{{.Console}}
+  token: {file: ../console.token}
 `))
 
 // settings fill the two files.
@@ -94,7 +97,7 @@ type settings struct {
 	API, Gossip                   int // ports of the coordinator
 	FlightSQL, Postgres           int // likewise
 	Name                          string
-	Flight, OwnGossip             int // ports of the node
+	Flight, OwnGossip, Console    int // ports of the node
 }
 
 // writeFiles makes certificates, keys, catalog and configurations, and prepares asking.
@@ -104,12 +107,12 @@ func (d *demo) writeFiles() error {
 	}
 	token := rand.Text()
 	hash := sha256.Sum256([]byte(token))
-	for name, text := range map[string]string{"token": token + "\n", "catalog.yaml": demoCatalog, "pki/gossip.key": membership.NewKey() + "\n"} {
+	for name, text := range map[string]string{"token": token + "\n", "console.token": rand.Text() + "\n", "catalog.yaml": demoCatalog, "pki/gossip.key": membership.NewKey() + "\n"} {
 		if err := os.WriteFile(filepath.Join(d.folder, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	ports, err := freePorts(4 + 2*len(d.hospitals))
+	ports, err := freePorts(4 + 3*len(d.hospitals))
 	if err != nil {
 		return err
 	}
@@ -125,7 +128,10 @@ func (d *demo) writeFiles() error {
 		return err
 	}
 	for i, name := range d.hospitals {
-		s.Name, s.Flight, s.OwnGossip = name, ports[4+2*i], ports[5+2*i]
+		s.Name, s.Flight, s.OwnGossip, s.Console = name, ports[4+3*i], ports[5+3*i], ports[6+3*i]
+		if i == 0 {
+			d.custodian = fmt.Sprintf("http://127.0.0.1:%d/", s.Console)
+		}
 		if err := d.writeFile(name, demoNodeFile, s); err != nil {
 			return err
 		}

@@ -11,12 +11,14 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/node/engine/postgres"
+	"github.com/intramuros/intramuros/node/engine/trino"
 )
 
 // engineFile is the part `engine` of node.yaml: exactly one engine.
 type engineFile struct {
 	DuckDB   *duckdb.Config   `yaml:"duckdb,omitempty"`
 	Postgres *postgres.Config `yaml:"postgres,omitempty"`
+	Trino    *trino.Config    `yaml:"trino,omitempty"`
 }
 
 // database is an engine that is open.
@@ -29,8 +31,14 @@ type database interface {
 }
 
 func (f *engineFile) validate() error {
-	if (f.DuckDB == nil) == (f.Postgres == nil) {
-		return errors.New("`engine` needs one of the keys duckdb and postgres, and the engine's own keys below it")
+	n := 0
+	for _, given := range []bool{f.DuckDB != nil, f.Postgres != nil, f.Trino != nil} {
+		if given {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("`engine` needs one of the keys duckdb, postgres and trino, and the engine's own keys below it")
 	}
 	return nil
 }
@@ -45,19 +53,29 @@ func (f *engineFile) resolve(path string) {
 	if f.Postgres != nil {
 		f.Postgres.Resolve(path)
 	}
+	if f.Trino != nil {
+		f.Trino.Resolve(path)
+	}
 }
 
 func (f *engineFile) kind() string {
-	if f.Postgres != nil {
+	switch {
+	case f.Postgres != nil:
 		return "postgres"
+	case f.Trino != nil:
+		return "trino"
 	}
 	return "duckdb"
 }
 
 // open connects to the data. key is the node's secret.
 func (f *engineFile) open(ctx context.Context, cat *catalog.Catalog, hospital string, key []byte) (database, error) {
-	if f.Postgres != nil {
+	switch {
+	case f.Postgres != nil:
 		e, err := postgres.Open(ctx, *f.Postgres, cat, hospital, key)
+		return e, inDetail(err)
+	case f.Trino != nil:
+		e, err := trino.Open(ctx, *f.Trino, cat, hospital, key)
 		return e, inDetail(err)
 	}
 	e, err := duckdb.Open(ctx, *f.DuckDB, cat, hospital, key)
@@ -65,12 +83,15 @@ func (f *engineFile) open(ctx context.Context, cat *catalog.Catalog, hospital st
 }
 
 // describe lists what the data holds, for a draft of a catalog.
-func (f *engineFile) describe(ctx context.Context) ([]engine.Table, error) {
-	if f.Postgres != nil {
-		tables, err := postgres.Describe(ctx, *f.Postgres)
-		return tables, inDetail(err)
+func (f *engineFile) describe(ctx context.Context) (tables []engine.Table, err error) {
+	switch {
+	case f.Postgres != nil:
+		tables, err = postgres.Describe(ctx, *f.Postgres)
+	case f.Trino != nil:
+		tables, err = trino.Describe(ctx, *f.Trino)
+	default:
+		tables, err = duckdb.Describe(ctx, *f.DuckDB)
 	}
-	tables, err := duckdb.Describe(ctx, *f.DuckDB)
 	return tables, inDetail(err)
 }
 

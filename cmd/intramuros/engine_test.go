@@ -70,7 +70,7 @@ budget: {accounting: zcdp, epsilon: 10, delta: 1.0e-6}
 	for change, want := range map[string]string{
 		"another key":    "unknown key `shema`",
 		"wrong password": "the server refused the user or the password",
-		"two engines":    "`engine` needs one of the keys",
+		"two engines":    "`engine` needs one of the keys duckdb, postgres and trino",
 	} {
 		text := node
 		switch change {

@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
 	"github.com/intramuros/intramuros/node"
+	"github.com/intramuros/intramuros/node/console"
 	"github.com/intramuros/intramuros/node/engine"
 )
 
@@ -84,18 +89,88 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	page, err := openConsole(f.Console)
+	if err != nil {
+		return err
+	}
 	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}}, log)
 	if err != nil {
+		if page != nil {
+			err = errors.Join(err, page.listener.Close())
+		}
 		return err
 	}
 	operations, err := operate(ctx, f.Operations, operated{
 		kind: "node", name: f.Name, trace: n.Trace, metrics: n.Collector(), extent: telemetry.Whole, ready: n.Ready,
 	}, log)
 	if err != nil {
-		return errors.Join(err, n.Close())
+		err = errors.Join(err, n.Close())
+		if page != nil {
+			err = errors.Join(err, page.listener.Close())
+		}
+		return err
 	}
 	defer func() { err = errors.Join(err, operations.close()) }()
-	return n.Serve(ctx)
+	if page == nil {
+		return n.Serve(ctx)
+	}
+	return page.serve(ctx, n, log)
+}
+
+// custodianPage is the listener of the custodian's console, and what its server needs.
+type custodianPage struct {
+	listener net.Listener
+	token    []byte
+	tls      *tls.Config // nil: plain HTTP, on this machine alone
+}
+
+// openConsole listens where the configuration wants a console; nil where it wants none.
+func openConsole(c node.Console) (*custodianPage, error) {
+	if c == (node.Console{}) {
+		return nil, nil
+	}
+	p := &custodianPage{}
+	var err error
+	if p.token, err = c.Token.Read(""); err != nil {
+		return nil, fmt.Errorf("`console.token`: %w", err)
+	}
+	if c.Certificate != "" {
+		if p.tls, err = pki.HTTPServerTLS(c.Certificate, c.Key); err != nil {
+			return nil, err
+		}
+	}
+	if p.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fmt.Errorf("`console.listen`: %w", err)
+	}
+	return p, nil
+}
+
+// serve serves the page for as long as the node serves.
+func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
+	server, err := console.NewServer(n, n.Ledger(), p.token, p.tls, log)
+	if err != nil {
+		return errors.Join(err, p.listener.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		defer cancel() // without its console the node stops: a custodian who counts on it would look in vain
+		log.Info("the custodian's console is up", slog.String("address", p.listener.Addr().String()))
+		if p.tls != nil {
+			served <- server.ServeTLS(p.listener, "", "")
+		} else {
+			served <- server.Serve(p.listener)
+		}
+	}()
+	err = n.Serve(ctx)
+	if closed := server.Close(); closed != nil {
+		err = errors.Join(err, closed)
+	}
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("the custodian's console ended: %w", ended))
+	}
+	return err
 }
 
 // data is the engine's data as the node sees it. What a finding counts is for

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -16,7 +17,7 @@ func TestSet(t *testing.T) {
 		if err := s.Set(test.name, test.text); err != nil || s.Get(test.name) != test.want {
 			t.Errorf("%s = %s gives %q, %v", test.name, test.text, s.Get(test.name), err)
 		}
-		if err := s.Set(test.name, "default"); err != nil || s != (Settings{}) {
+		if err := s.Set(test.name, "default"); err != nil || !reflect.DeepEqual(s, Settings{}) {
 			t.Errorf("%s = default leaves %+v, %v", test.name, s, err)
 		}
 	}
@@ -30,7 +31,7 @@ func TestWrong(t *testing.T) {
 			var s Settings
 			err := s.Set(name, text)
 			var e *coordinator.Error
-			if !errors.As(err, &e) || e.Code != coordinator.CodeInvalidRequest || e.Hint == "" || s != (Settings{}) {
+			if !errors.As(err, &e) || e.Code != coordinator.CodeInvalidRequest || e.Hint == "" || !reflect.DeepEqual(s, Settings{}) {
 				t.Errorf("%s = %s: %v, %+v", name, text, err, s)
 			}
 		}

@@ -22,6 +22,9 @@ func (r *reader) validate() {
 			r.wrong(t, "patient", "%v", err)
 			continue
 		}
+		for _, step := range path {
+			r.checkStep(step)
+		}
 		last := path[len(path)-1]
 		end, _ := r.catalog.Table(last.Table)
 		id, _ := end.Column(last.Column)
@@ -46,6 +49,17 @@ func (r *reader) wrong(of any, key, format string, args ...any) {
 	f := &Error{at.file, at.line, fmt.Sprintf(format, args...)}
 	if !slices.ContainsFunc(r.faults, func(g *Error) bool { return *g == *f }) {
 		r.faults = append(r.faults, f)
+	}
+}
+
+// checkStep adds a fault for bounds on the way to the patient: a value outside of them
+// reads as the nearest bound, and so several patients as one.
+func (r *reader) checkStep(step Step) {
+	t, _ := r.catalog.Table(step.Table)
+	for _, name := range []string{step.Key, step.Column} {
+		if col, ok := t.Column(name); ok && col.Lower.Valid() {
+			r.wrong(col, "bounds", "bounds of %s.%s: it tells patients apart, and values beyond bounds count as the nearest bound; leave them out", t.Name, col.Name)
+		}
 	}
 }
 

@@ -161,7 +161,7 @@ func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 }
 
 func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, error) {
-	s := &Scope{catalog: c, index: map[string]int{}}
+	s, seen := &Scope{catalog: c, index: map[string]int{}}, map[string]bool{}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
@@ -186,10 +186,10 @@ func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, erro
 				next.keys = [][]string{t.Key}
 			}
 		}
-		if _, twice := s.index[r.Name]; twice || r.Name == "" {
+		if seen[fold(r.Name)] || r.Name == "" {
 			return nil, fmt.Errorf("%w: the relation name %q is empty or used twice", ErrInvalid, r.Name)
 		}
-		s.index[r.Name] = i
+		seen[fold(r.Name)], s.index[r.Name] = true, i
 		s.relations = append(s.relations, next)
 	}
 	return s, nil
@@ -254,12 +254,29 @@ func (s *Scope) derivedFacts(i int, e *Expr) Facts {
 
 // FactsWhere infers what is known of an expression on rows that fulfil the filter,
 // which may be nil.
-func (s *Scope) FactsWhere(e, filter *Expr) Facts {
-	conditions := Conjuncts(filter)
-	return Infer(e, func(column *Expr) Facts {
-		f := s.Facts(column)
-		for _, c := range conditions {
-			f = f.narrow(column, c)
+func (s *Scope) FactsWhere(e, filter *Expr) Facts { return s.inferenceWhere(filter).Facts(e) }
+
+// inferenceWhere infers the facts of expressions on rows that fulfil the filter. Each
+// column's are narrowed once: a hostile fragment has many of both.
+func (s *Scope) inferenceWhere(filter *Expr) *Inference {
+	type name struct{ relation, column string }
+	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
+	conditions, known := map[name][]*Expr{}, map[name]Facts{}
+	for _, c := range Conjuncts(filter) {
+		at := c
+		for len(at.Args) > 0 {
+			at = at.Args[0]
+		}
+		conditions[of(at)] = append(conditions[of(at)], c)
+	}
+	return NewInference(func(column *Expr) Facts {
+		f, ok := known[of(column)]
+		if !ok {
+			f = s.Facts(column)
+			for _, c := range conditions[of(column)] {
+				f = f.narrow(column, c)
+			}
+			known[of(column)] = f
 		}
 		return f
 	})

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
@@ -161,7 +162,10 @@ func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error)
 }
 
 func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, error) {
-	if depth > maxDerivedDepth {
+	switch {
+	case d == nil:
+		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
+	case depth > maxDerivedDepth:
 		return nil, fmt.Errorf("%w: derived relations nest deeper than %d", ErrInvalid, maxDerivedDepth)
 	}
 	var s *scheme
@@ -265,20 +269,21 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme,
 		return nil, err
 	}
 	out := &scheme{table: &catalog.Table{Name: name, Public: s.public()}}
-	facts := func(e *Expr) Facts { return s.FactsWhere(e, d.Filter) }
+	known := s.inferenceWhere(d.Filter)
 	seen := map[string]bool{}
 	var values []string // plain outputs
+	keyless := d.Grouped && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" })
 	for i := range d.Columns {
 		o := &d.Columns[i]
-		if lower := strings.ToLower(o.Name); o.Name == "" || len(o.Name) > 200 || seen[lower] {
+		if f := fold(o.Name); o.Name == "" || len(o.Name) > 200 || seen[f] {
 			return nil, fmt.Errorf("%w: the derived relation %s has a column without a name, or two of one name", ErrInvalid, name)
 		} else {
-			seen[lower] = true
+			seen[f] = true
 		}
 		if err := s.checkOutput(o, d, check); err != nil {
 			return nil, err
 		}
-		f := o.facts(facts)
+		f := o.facts(known.Facts, keyless)
 		out.facts = append(out.facts, f)
 		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: f.Nullable}
 		if o.Function == "" {
@@ -292,6 +297,11 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme,
 	}
 	if !out.table.Public && !slices.Contains(values, d.Patient) {
 		return nil, fmt.Errorf("%w: %s lacks the patient's id", ErrInvalid, name)
+	}
+	if !s.public() {
+		if err := s.checkOrders(d); err != nil {
+			return nil, err
+		}
 	}
 	single := s.singleRow(conditions)
 	if d.Grouped {
@@ -356,12 +366,24 @@ func (s *Scope) keysOf(d *Derived) [][]string {
 	}
 	for _, o := range d.Columns {
 		if o.Function == FunctionRowNumber {
-			if names := list(o.Window.Partition); len(names) > 0 {
+			if names := list(o.Window.Partition); len(names) == len(o.Window.Partition) {
 				keys = append(keys, append(names, o.Name))
 			}
 		}
 	}
 	return keys
+}
+
+// fold gives names that are one in any letter case the same form: those that
+// strings.EqualFold says are equal, such as K and the Kelvin sign.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
 }
 
 // reference returns the key that a bare column refers to, or is.
@@ -444,7 +466,8 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 		return fmt.Errorf("%w: a window's offset is out of range", ErrInvalid)
 	case len(w.Order) == 0 && (!o.Function.ofGroups() || w.Frame != nil):
 		return fmt.Errorf("%w: %q needs an order", ErrInvalid, o.Function)
-	case w.Frame != nil && (!o.Function.ofGroups() || o.Function == FunctionDistinct || w.Frame.From > w.Frame.To || w.Frame.From < -Unbounded || w.Frame.To > Unbounded):
+	case w.Frame != nil && (!o.Function.ofGroups() || o.Function == FunctionDistinct || w.Frame.From > w.Frame.To ||
+		w.Frame.From < -Unbounded || w.Frame.From == Unbounded || w.Frame.To > Unbounded || w.Frame.To == -Unbounded):
 		return fmt.Errorf("%w: a window's frame is out of range", ErrInvalid)
 	case o.Function == FunctionDistinct && len(w.Order) > 0:
 		return fmt.Errorf("%w: distinct values are counted over the whole window", ErrInvalid)
@@ -454,17 +477,79 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 	return nil
 }
 
-// facts derives what is known of an output.
-func (o *Output) facts(facts func(*Expr) Facts) Facts {
+// checkOrders refuses outputs that depend on how a database happens to keep rows:
+// that order may follow from other patients' rows. An output whose order tells rows
+// apart by a key depends on the rows alone. The others must be of one order, by
+// everything that the outputs read: what it leaves tied are rows that are alike, and
+// where these change places, they do so in all outputs at once.
+func (s *Scope) checkOrders(d *Derived) error {
+	var one *Window
+	for i := range d.Columns {
+		o := &d.Columns[i]
+		if o.Window == nil || !o.Tied() || s.ordersByKey(o.Window) {
+			continue
+		}
+		if one == nil {
+			one = o.Window
+		}
+		if !sameExprs(one.by(), o.Window.by()) || !slices.EqualFunc(one.Order, o.Window.Order, func(a, b Order) bool {
+			return a.Descending == b.Descending && a.NullsFirst == b.NullsFirst && a.Expr.equal(b.Expr)
+		}) {
+			return fmt.Errorf("%w: %s is of a second order of rows, and no key tells rows apart that either leaves tied", ErrInvalid, o.Name)
+		}
+	}
+	if one == nil {
+		return nil
+	}
+	known := one.by()
+	for i := range d.Columns {
+		o := &d.Columns[i]
+		read := []*Expr{o.Expr}
+		if o.Window != nil {
+			read = append(read, o.Window.by()...)
+		}
+		for _, e := range read {
+			if e != nil && e.Op != OpLiteral && e.Op != OpHospital && !slices.ContainsFunc(known, e.equal) {
+				return fmt.Errorf("%w: rows that differ in %s may be tied in the order of another column", ErrInvalid, o.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// by lists what the window orders rows by, its partition first.
+func (w *Window) by() []*Expr {
+	all := slices.Clone(w.Partition)
+	for _, by := range w.Order {
+		all = append(all, by.Expr)
+	}
+	return append(all, w.Ties...)
+}
+
+// ordersByKey reports whether the window orders rows by a key of the one relation
+// that they are of.
+func (s *Scope) ordersByKey(w *Window) bool {
+	by := w.by()
+	return len(s.relations) == 1 && slices.ContainsFunc(s.relations[0].keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(k string) bool {
+			return !slices.ContainsFunc(by, func(e *Expr) bool { return e.Op == OpColumn && strings.EqualFold(e.Column, k) })
+		})
+	})
+}
+
+func sameExprs(a, b []*Expr) bool { return slices.EqualFunc(a, b, (*Expr).equal) }
+
+// facts derives what is known of an output; keyless: a group may be of no row.
+func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {
 	count := func(least float64) Facts { return Facts{Lower: least, Upper: math.Inf(1)} }
 	var x Facts
 	if o.Expr != nil {
 		x = facts(o.Expr)
 	}
-	framed := o.Window != nil && o.Window.Frame != nil // may hold no row
+	empty := keyless || o.Window != nil && o.Window.Frame != nil // there may be no row to read
 	switch o.Function {
 	case FunctionRows:
-		if framed {
+		if empty {
 			return count(0)
 		}
 		return count(1)
@@ -472,15 +557,19 @@ func (o *Output) facts(facts func(*Expr) Facts) Facts {
 		return count(1)
 	case FunctionCount, FunctionDistinct:
 		f := count(0)
-		if !x.Nullable && !framed {
+		if !x.Nullable && !empty {
 			f.Lower = 1
 		}
-		if o.Function == FunctionDistinct && x.Domain != nil {
-			f.Upper = float64(len(x.Domain))
+		// A declared domain bounds nothing: data may hold more, and no group shows it.
+		if whole := o.Function == FunctionDistinct && (o.Expr.Type == value.TypeInt || o.Expr.Type == value.TypeDate || o.Expr.Type == value.TypeBool); whole && x.Bounded() {
+			f.Upper = math.Max(0, math.Floor(x.Upper)-math.Ceil(x.Lower)+1)
 		}
 		return f
 	case FunctionSum:
 		f := unknown(true)
+		if o.Grid != nil {
+			x = o.Grid.within(x)
+		}
 		if x.Lower >= 0 {
 			f.Lower = 0
 		}
@@ -490,13 +579,13 @@ func (o *Output) facts(facts func(*Expr) Facts) Facts {
 		return f
 	case FunctionAverage:
 		x.Domain = nil
-		x.Lower, x.Upper = outward(x.Lower, x.Upper)
-		if g := o.Grid; g != nil { // a term is rounded to the grid
-			x.Lower, x.Upper = outward(x.Lower-g.Number(1), x.Upper+g.Number(1))
-		} else if x.Bounded() {
+		if o.Grid != nil {
+			x = o.Grid.within(x)
+		}
+		if x.Bounded() { // the sum and the quotient are rounded
 			x.Lower, x.Upper = outward(math.Nextafter(x.Lower, math.Inf(-1)), math.Nextafter(x.Upper, math.Inf(1)))
 		}
-		x.Nullable = x.Nullable || framed
+		x.Nullable = x.Nullable || empty || o.Expr.Type == value.TypeFloat && !x.Bounded()
 		return x
 	case FunctionLag, FunctionLead:
 		x.Nullable = true
@@ -505,10 +594,20 @@ func (o *Output) facts(facts func(*Expr) Facts) Facts {
 	case "", FunctionFirst, FunctionLast:
 		return x
 	}
-	if x.Nullable = x.Nullable || framed; framed {
+	if x.Nullable = x.Nullable || empty; empty {
 		x.Domain = withNullOnce(x.Domain, o.Expr.Type)
 	}
 	return x // min, max, every, any
+}
+
+// within bounds a number that counts as a value of the grid, without its center. The
+// grid is not the facts' own: it is the coordinator's.
+func (g Grid) within(x Facts) Facts {
+	at := func(x float64) float64 {
+		return g.Number(clamp(math.Floor(math.Ldexp(x, g.Shift)+0.5), float64(g.Lower), float64(g.Upper)))
+	}
+	x.Lower, x.Upper = outward(at(x.Lower), at(x.Upper))
+	return x
 }
 
 func withNullOnce(d []value.Value, t value.Type) []value.Value {

@@ -3,6 +3,7 @@ package fragment
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -527,6 +528,14 @@ func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
 	copied := *e
 	copied.Args = args
 	return &copied
+}
+
+// equal reports whether two expressions are the same, written alike.
+func (e *Expr) equal(o *Expr) bool {
+	if e.Op != o.Op || e.Type != o.Type || e.Relation != o.Relation || e.Column != o.Column || (e.Value == nil) != (o.Value == nil) {
+		return false
+	}
+	return (e.Value == nil || *e.Value == *o.Value) && slices.EqualFunc(e.Args, o.Args, (*Expr).equal)
 }
 
 // String writes the expression as SQL for people; engines have their own dialects.

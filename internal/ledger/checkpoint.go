@@ -110,7 +110,8 @@ func (l *Ledger) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (Checkp
 }
 
 // Compare returns nil if a checkpoint of this ledger is of its history, or of one whose loss was
-// acknowledged. Otherwise the error wraps ErrBehind or ErrDiverged. The signature is the caller's to check.
+// acknowledged. Otherwise the error wraps ErrBehind or ErrDiverged. The signature is the caller's to check; of
+// a ledger of OpenReadOnly, so is the chain (Verify).
 func (l *Ledger) Compare(ctx context.Context, c Checkpoint) error {
 	if c.Owner != l.owner {
 		return fmt.Errorf("%w: it is of %q", ErrCheckpoint, c.Owner)
@@ -121,17 +122,35 @@ func (l *Ledger) Compare(ctx context.Context, c Checkpoint) error {
 	until, end := l.balance.lost.until, l.head
 	l.give()
 	if l.write == nil {
-		report, sums, err := walk(ctx, l.read)
-		if err != nil {
-			return err
+		var err error
+		if _, end, err = readHead(ctx, l.read); err != nil {
+			return l.readError(err)
 		}
-		until, end = sums.lost.until, head{report.Entries, report.Head}
 	}
 	err := l.compare(ctx, c, end)
+	if err != nil && l.write == nil {
+		var none error
+		if until, none = l.acknowledged(ctx); none != nil {
+			return none
+		}
+	}
 	if err != nil && until.Head != "" && c.Sequence <= until.Sequence && !c.Time.After(until.Time) {
 		return nil
 	}
 	return err
+}
+
+// acknowledged is the checkpoint of the last recover entry, as the file has it.
+func (l *Ledger) acknowledged(ctx context.Context) (Checkpoint, error) {
+	var detail string
+	err := l.read.QueryRowContext(ctx, `SELECT detail FROM entries WHERE kind = ? ORDER BY sequence DESC LIMIT 1`, string(KindRecover)).Scan(&detail)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Checkpoint{}, nil
+	}
+	if err != nil {
+		return Checkpoint{}, l.readError(err)
+	}
+	return parseCheckpoint([]byte(detail))
 }
 
 func (l *Ledger) compare(ctx context.Context, c Checkpoint, end head) error {

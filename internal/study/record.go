@@ -71,16 +71,22 @@ func (r *Record) message() ([]byte, error) {
 	return append([]byte(prefix), b...), err
 }
 
-// Sign fills in the signature. The record is then complete, and must not change.
-func (r *Record) Sign(key ed25519.PrivateKey) error {
+// Message brings the record into its one spelling, and gives what its signature is of: for a
+// signer whose key is elsewhere. Errors wrap ErrRecord.
+func (r *Record) Message() ([]byte, error) {
 	if r.Document != nil {
 		r.Document = r.Document.normal()
 	}
 	r.Time = r.Time.UTC().Truncate(time.Second)
 	if err := r.validate(); err != nil {
-		return err
+		return nil, err
 	}
-	m, err := r.message()
+	return r.message()
+}
+
+// Sign fills in the signature. The record is then complete, and must not change.
+func (r *Record) Sign(key ed25519.PrivateKey) error {
+	m, err := r.Message()
 	if err != nil {
 		return err
 	}

@@ -9,5 +9,5 @@
 // and what does not convert is NULL; a column that is missing here is NULL. What a
 // source can hold and the catalog's types cannot is read so: NaN is NULL; an infinity
 // is the nearest bound, or NULL where there is none; a date or timestamp without
-// bounds is NULL beyond the years -290000 to 290000, or the engine's own range within.
+// bounds is NULL beyond the years 1 to 9999.
 package engine

@@ -109,6 +109,9 @@ func valueOf(v any, t value.Type) (value.Value, error) {
 	case float64:
 		return value.Float(v), nil
 	case string:
+		if t != value.TypeText { // a date or timestamp of a driver that would read it in a zone
+			return value.Parse(t, v)
+		}
 		return value.Text(v), nil
 	case time.Time:
 		if t == value.TypeDate {

@@ -2,7 +2,7 @@
 
 import { h, icon, save, say } from './dom.js';
 import { number, percent, t } from './language.js';
-import { alone, draw, kinds, picture, read } from './chart.js';
+import { alone, draw, kinds, mainOf, picture, read } from './chart.js';
 import { problem } from './parts.js';
 import * as server from './server.js';
 
@@ -27,12 +27,12 @@ export function show(answer, request) {
   const data = read(answer);
   const fits = kinds(data);
   let kind = fits[0];
-  let measure = data.measures[0];
+  let measure = mainOf(data);
   let view = kind ? 'chart' : 'table';
   const place = h('div', { class: 'answer-body' });
   const words = h('p', { class: 'muted small' });
   const kindSelect = h('select', { 'aria-label': t('answer.kind'), onchange: () => { kind = kindSelect.value; paint(); } }, fits.map((k) => h('option', { value: k }, t(`chart.${k}`))));
-  const measureSelect = h('select', { 'aria-label': t('answer.measure'), onchange: () => { measure = data.measures[Number(measureSelect.value)]; paint(); } }, data.measures.map((m, i) => h('option', { value: i }, m.name)));
+  const measureSelect = h('select', { 'aria-label': t('answer.measure'), onchange: () => { measure = data.measures[Number(measureSelect.value)]; paint(); } }, data.measures.map((m, i) => h('option', { value: i, selected: m === measure }, m.name)));
   const toggles = ['chart', 'table'].map((v) => h('button', { type: 'button', 'aria-pressed': 'false', disabled: v === 'chart' && !kind, onclick: () => { view = v; paint(); } }, t(`answer.${v}`)));
   let width = 0;
 

@@ -39,6 +39,7 @@ function examples(catalog) {
   if (offers('death', 'death_date')) all.push(['Deaths by year', 'Décès par an', "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths\nFROM death\nWHERE death_date BETWEEN '2015-01-01' AND '2024-12-31'\nGROUP BY year\nORDER BY year"]);
   if (offers('measurement', 'value_as_number', 'measurement_concept_id')) all.push(['Systolic pressure, histogram', 'Pression systolique, histogramme', 'SELECT HISTOGRAM(value_as_number, 80, 200, 12) AS systolic\nFROM measurement\nWHERE measurement_concept_id = 3004249']);
   if (offers('condition_occurrence', 'condition_start_date') && catalog.hospital_column) all.push(['Influenza by month and hospital', 'Grippe par mois et hôpital', 'SELECT hospital, MONTH(condition_start_date) AS month,\n       COUNT(DISTINCT patient) AS patients\nFROM condition_occurrence\nWHERE condition_concept_id = 4266367\nGROUP BY hospital, month\nORDER BY hospital, month']);
+  if (offers('observation_period', 'observation_period_end_date') && offers('death', 'death_date')) all.push(['Survival by sex', 'Survie par sexe', "SELECT * FROM KAPLAN_MEIER((\n  SELECT DATEDIFF('day', o.start_date, COALESCE(d.death_date, o.end_date)) AS t,\n         d.death_date IS NOT NULL AS died,\n         CASE p.gender_concept_id WHEN 8532 THEN 'women' ELSE 'men' END AS sex\n  FROM person p\n  JOIN (SELECT person_id, MIN(observation_period_start_date) AS start_date,\n               MAX(observation_period_end_date) AS end_date\n        FROM observation_period GROUP BY person_id) o ON o.person_id = p.person_id\n  LEFT JOIN death d ON d.person_id = p.person_id\n), step => 30, horizon => 1800, every => 90)"]);
   return all;
 }
 
@@ -112,6 +113,7 @@ export function build(state) {
       else all.push({ ...x, base });
     }
     const seen = all.length > 7 ? all.slice(0, 6) : all;
+    if (!all.length) seen.push({ column: o.columns.filter((c) => c.noisy).map((c) => c.name).join(', '), half_width: null, note: '' });
     parts.push(h('div', { class: 'expected' }, h('h3', {}, t('cost.error', { confidence: percent(o.confidence) })), h('ul', {}, seen.map((x) => h('li', {},
       h('span', { class: 'mono' }, x.column), x.half_width === null ? h('span', { class: 'muted', title: x.note, lang: x.note ? 'en' : null }, x.note || t('cost.depends')) : h('strong', {}, `± ${number(x.half_width)}`))),
     all.length > seen.length ? h('li', { class: 'muted' }, `… ${all.length}`) : '')));
@@ -130,7 +132,7 @@ export function build(state) {
       body.replaceChildren(e.stored ? h('div', { class: 'notice good' }, icon('check'), t('plan.stored')) : '',
         e.problems.length ? h('div', { class: 'notice warn' }, icon('warn'), h('div', {}, h('strong', {}, t('plan.problems')), h('ul', { lang: 'en' }, e.problems.map((p) => h('li', {}, `${p.name} ${p.why}`))))) : '',
         h('h3', {}, t('plan.plan')), h('pre', { tabindex: 0, lang: 'en' }, e.plan),
-        e.sql.map((x) => [h('h3', {}, t('plan.at', { engine: x.engine, hospitals: x.hospitals.join(', ') })), h('pre', { tabindex: 0 }, x.sql)]));
+        ...e.sql.flatMap((x) => [h('h3', {}, t('plan.at', { engine: x.engine, hospitals: x.hospitals.join(', ') })), h('pre', { tabindex: 0 }, x.sql)]));
     } catch (error) {
       body.replaceChildren(problem(error));
     }

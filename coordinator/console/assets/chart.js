@@ -5,7 +5,7 @@ import { number, t } from './language.js';
 
 const NUMERIC = new Set(['int', 'float']);
 const TIMES = /(^|_)(year|month|week|day|date|quarter|time_of|annee|année|mois|jour|semaine|trimestre)(_|$)/i;
-const DURATIONS = /(^|_)(days|months|weeks|years|duration|elapsed|followup|t)(_|$)/i;
+const DURATIONS = /(^|_)(time|days|months|weeks|years|duration|elapsed|followup|t)(_|$)/i;
 const SURVIVES = /surviv|survie|kaplan|^km/i;
 const BINS = /(bin|from|low|lower|age|decade|bucket|tranche)/i;
 const BIN = /^(.*) \[(-?[\d.e+-]+), (-?[\d.e+-]+)\)$/;
@@ -35,13 +35,23 @@ export function read(answer) {
   return { keys, measures, rows, binned };
 }
 
+/** axisOf picks the key that the axis shows: a time before a number before a name. */
+function axisOf(data, keys) {
+  if (data.binned) return data.keys[data.keys.length - 1];
+  const numeric = keys.filter((k) => NUMERIC.has(k.type));
+  return keys.find((k) => k.type === 'date' || k.type === 'timestamp') || numeric.find((k) => DURATIONS.test(k.name)) || numeric.find((k) => TIMES.test(k.name)) || numeric[0] || keys[0];
+}
+
+/** mainOf is the measure that is shown first: the curve, of a life table. */
+export const mainOf = (data) => data.measures.find((m) => SURVIVES.test(m.name)) || data.measures[0];
+
 /** kinds lists the charts that fit, the best first; empty where there is nothing to draw. */
 export function kinds(data) {
   if (!data.measures.length || !data.rows.length) return [];
   if (!data.keys.length) return ['figures'];
   const facet = data.keys.find((k) => k.name.toLowerCase() === 'hospital');
   const by = data.keys.filter((k) => k !== facet || data.keys.length === 1);
-  const x = data.binned ? data.keys[data.keys.length - 1] : by.find((k) => k.type === 'date' || k.type === 'timestamp') || by.find((k) => NUMERIC.has(k.type)) || by[0];
+  const x = axisOf(data, by);
   const plain = ['bars'];
   const continuous = NUMERIC.has(x.type) || x.type === 'date' || x.type === 'timestamp';
   if (continuous) plain.push('lines', 'histogram', 'survival');
@@ -60,8 +70,7 @@ export function kinds(data) {
 function roles(data, kind) {
   const facet = kind !== 'multiples' ? null : data.keys.find((k) => k.name.toLowerCase() === 'hospital') || data.keys[0];
   const left = data.keys.filter((k) => k !== facet);
-  const x = data.binned ? data.keys[data.keys.length - 1]
-    : left.find((k) => k.type === 'date' || k.type === 'timestamp') || left.find((k) => NUMERIC.has(k.type) && TIMES.test(k.name)) || left.find((k) => NUMERIC.has(k.type)) || left[0];
+  const x = axisOf(data, left);
   const series = left.filter((k) => k !== x);
   return { facet, x, series };
 }
@@ -137,7 +146,7 @@ function legend(names, width, y) {
   let x = 0;
   let line = 0;
   names.slice(0, 24).forEach((name, i) => {
-    const w = 26 + name.length * 6.9;
+    const w = 36 + name.length * 7;
     if (x + w > width && x > 0) { x = 0; line++; }
     g.append(s('rect', { class: `fill-${i % COLOURS + 1}`, x: f(x), y: y + line * 20, width: 11, height: 11, rx: 3 }), s('text', { x: f(x + 17), y: y + line * 20 + 10 }, name || '–'));
     x += w;
@@ -151,7 +160,7 @@ const svg = (width, height, words, ...children) => s('svg', { class: 'chart', vi
 function bars(data, all, names, width, words, measure) {
   const labels = [...new Set(all.map((p) => p.label))];
   const left = Math.min(width * 0.4, 16 + Math.max(...labels.map((l) => Math.min(l.length, 34))) * 7.1);
-  const right = 14;
+  const right = 22;
   const thick = names.length > 1 ? Math.max(9, 22 - 2 * names.length) : 20;
   const band = thick * Math.max(1, names.length) + 14;
   const [low, high] = range(all, true);
@@ -210,7 +219,7 @@ function upright(kind, all, names, x, width, height, words, measure, fixed, head
   const axis = nice(low, high, Math.max(2, Math.floor((height - top - bottom) / 44)));
   if (kind === 'survival' && high <= 1.2) Object.assign(axis, nice(0, 1, 4));
   const left = 14 + Math.max(...axis.ticks.map((v) => compact(v).length)) * 7.2;
-  const right = 14;
+  const right = 20;
   const xs = [...new Set(all.map(at))].sort((a, b) => a - b);
   const gaps = xs.slice(1).map((v, i) => v - xs[i]);
   const step = gaps.length ? Math.min(...gaps) : 1;

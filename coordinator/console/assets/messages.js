@@ -120,6 +120,7 @@ export const messages = {
   'budget.mine': ['Yours, over all studies', 'Le vôtre, toutes études'],
   'budget.history': ['How it was spent', 'Comment il a été dépensé'],
   'budget.none': ['Nothing was spent yet.', 'Rien n’a encore été dépensé.'],
+  'budget.table': ['Charges', 'Débits'],
   'budget.when': ['When', 'Quand'],
   'budget.who': ['Who', 'Qui'],
   'budget.cost': ['Cost ε', 'Coût ε'],

@@ -58,7 +58,7 @@ export function budget(state) {
           fact(t('budget.delta'), number(b.remaining.delta)), fact(t('budget.expires'), day(b.expires)),
           b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.fraction)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
       h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
-        h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-labelledby': 'history-title' }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
+        h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': t('budget.table') }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
           h('tbody', {}, recent.map((c) => h('tr', {}, h('td', {}, time(c.time)), h('td', {}, c.researcher), h('td', { class: 'n' }, number(c.epsilon)), h('td', { class: 'n' }, percent(1 - c.remaining.fraction)))))))] : h('p', { class: 'muted' }, t('budget.none'))));
   })];
 }

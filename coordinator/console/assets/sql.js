@@ -10,7 +10,7 @@ then timestamp to true unbounded union using values when where window with withi
 export const functions = {
   COUNT: '*', SUM: 'x', AVG: 'x', MEDIAN: 'x', QUANTILE: 'x, q', MIN: 'x', MAX: 'x', STDDEV: 'x', VARIANCE: 'x', CORR: 'x, y',
   REGR_SLOPE: 'y, x', HISTOGRAM: 'x, low, high, bins', APPROX_BOUNDS: 'x', CLAMP: 'x, low, high', ROUND: 'x, digits', FLOOR: 'x', CEIL: 'x', ABS: 'x',
-  COALESCE: 'x, y', NULLIF: 'x, y', LEAST: 'x, y', GREATEST: 'x, y', YEAR: 'date', MONTH: 'date', CAST: 'x AS int',
+  COALESCE: 'x, y', NULLIF: 'x, y', LEAST: 'x, y', GREATEST: 'x, y', YEAR: 'date', MONTH: 'date', CAST: 'x AS int', DATEDIFF: "'day', from, to", KAPLAN_MEIER: '(SELECT time, event, strata FROM …), horizon => 3600, step => 30',
 };
 
 const keywords = new Set(KEYWORDS);

@@ -29,7 +29,7 @@ func target(t *testing.T, d *compile.Dialect) *compile.Target {
 }
 
 func TestFragment(t *testing.T) {
-	for _, d := range []*compile.Dialect{compile.DuckDB} {
+	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
 		to, fragments := target(t, d), enginetest.Shapes()
 		datadriven.RunTest(t, "testdata/"+strings.ToLower(d.String()), func(t *testing.T, at *datadriven.TestData) string {
 			f, ok := fragments[at.CmdArgs[0].Key]

@@ -114,6 +114,9 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 		g.Center = 0
 		term = c.onGrid(o.Expr, g)
 	} else {
+		if o.Expr.Type != value.TypeInt { // it would depend on the order of rows
+			c.fail(fmt.Errorf("%w: a sum of floats without a grid", fragment.ErrInvalid))
+		}
 		term = c.expr(o.Expr).sql
 	}
 	sum := fmt.Sprintf(c.target.Dialect.sum, term) + over

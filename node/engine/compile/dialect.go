@@ -17,17 +17,18 @@ var ErrLiteral = errors.New("a constant or a name cannot be written in this engi
 // Dialect is how an engine writes SQL, where engines differ: DuckDB, PostgreSQL or
 // Trino. What it says nothing about, all write as DuckDB does.
 type Dialect struct {
-	name    string
-	types   map[value.Type]string
-	wide    string                 // the type of a sum of whole numbers, wider than 64 bits
-	whole   func(i int64) string   // a whole number of exactly the type of an int
-	real    func(x float64) string // a finite real number
-	instant func(v string) string  // the digits of a timestamp as the engine reads them
-	nul     string                 // what stands for U+0000 between two strings; empty: the engine's texts cannot hold it
-	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
-	finite  string                 // the test that a real number is finite; empty: none is ever loose
-	nan     string                 // the test that one is NaN
-	collate string                 // what makes a text compare by its bytes; empty: it does
+	name     string
+	types    map[value.Type]string
+	wide     string                 // the type of a sum of whole numbers, wider than 64 bits
+	whole    func(i int64) string   // a whole number of exactly the type of an int
+	real     func(x float64) string // a finite real number
+	instant  func(v string) string  // the digits of a timestamp as the engine reads them
+	nul      string                 // what stands for U+0000 between two strings; empty: the engine's texts cannot hold it
+	cast     string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
+	finite   string                 // the test that a real number is finite; empty: none is ever loose
+	nan      string                 // the test that one is NaN
+	infinite string                 // the test that one is infinite, in a real arithmetic that does not raise
+	collate  string                 // what makes a text compare by its bytes; empty: it does
 	// operation writes an operation in the engine's own way, if it has one.
 	operation func(c *compiler, e *fragment.Expr) (code, bool)
 	// column reads a stored column as the catalog says; nil: see compiler.column.
@@ -44,6 +45,9 @@ type Dialect struct {
 	// reach: the engine has the functions of the step reach.
 	reach bool
 	hint  string // what keeps the step rows from being stored, where it is read twice
+	// days: dates and timestamps are answered as texts, for a client that would read
+	// them in a time zone.
+	days bool
 	// maxSQL bounds the text of one expression.
 	maxSQL int
 	// underflows: a product that is nearer to zero than any float64 but zero raises.

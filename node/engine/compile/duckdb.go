@@ -31,6 +31,7 @@ var DuckDB = &Dialect{
 	cast:     "TRY_CAST",
 	finite:   "isfinite(%s)",
 	nan:      "isnan(%s)",
+	infinite: "isinf(%s)",
 	sum:      "sum(%s)",
 	quotient: "%s // %s",
 	least:    call("least"),

@@ -234,7 +234,7 @@ func (c *compiler) column(e *fragment.Expr) code {
 	}
 	nan := ""
 	if e.Type == value.TypeFloat {
-		nan = "WHEN isnan(" + s + ") THEN NULL "
+		nan = "WHEN " + c.target.Dialect.NaN(s) + " THEN NULL "
 	}
 	lower, upper := c.literal(col.Lower, true).sql, c.literal(col.Upper, true).sql
 	// Not LEAST(GREATEST()), which would take a bound for a NULL.
@@ -479,7 +479,8 @@ func (c *compiler) round(a code, digits int, f fragment.Facts) code {
 	if f.Bounded() && !math.IsInf(f.Lower*scale, 0) && !math.IsInf(f.Upper*scale, 0) {
 		return rounded
 	}
-	return c.f("CASE WHEN isinf(%[1]s * %[2]s) THEN %[1]s ELSE %[3]s END", a.sql, c.number(scale), rounded.sql)
+	scaled := fmt.Sprintf(c.target.Dialect.infinite, c.f("%s * %s", a.sql, c.number(scale)).sql)
+	return c.f("CASE WHEN %[3]s THEN %[1]s ELSE %[2]s END", a.sql, rounded.sql, scaled)
 }
 
 func (c *compiler) cast(e *fragment.Expr) code {

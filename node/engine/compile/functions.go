@@ -198,7 +198,7 @@ func (c *compiler) substring(e *fragment.Expr, x string) code {
 	if c.facts(start).Lower >= 1 {
 		return inner
 	}
-	rest := c.f("(CAST(%s AS HUGEINT) + %s - 1)", s, n).sql
+	rest := c.f("(CAST(%s AS %s) + %s - 1)", s, c.target.Dialect.wide, n).sql
 	return c.f("CASE WHEN %[2]s >= 1 THEN %[3]s ELSE substring(%[1]s, 1, %[4]s) END", x, s, inner.sql, clamped(rest, 0))
 }
 

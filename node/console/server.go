@@ -1,0 +1,343 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/web"
+	"github.com/intramuros/intramuros/node"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// Desk is what a custodian does with a node.
+type Desk interface {
+	Standing(ctx context.Context) (*node.Standing, error)
+	SetHold(ctx context.Context, on bool, reason string) error
+	Draft(d node.Decision) (*study.Record, error)
+	Take(ctx context.Context, r *study.Record) error
+}
+
+// Book is the ledger, to read.
+type Book interface {
+	Head(ctx context.Context) (sequence int64, hash [sha256.Size]byte, err error)
+	Entries(ctx context.Context, from int64, fn func(ledger.Entry) error) error
+	Verify(ctx context.Context) (ledger.Report, error)
+}
+
+var (
+	_ Desk = (*node.Node)(nil)
+	_ Book = (*ledger.Ledger)(nil)
+)
+
+const (
+	maxBody    = 1 << 20 // bytes of a request
+	pageLength = 20      // entries of one answer
+	window     = 500     // entries that are read at once, from the end back
+)
+
+// NewServer is the page's server: HTTPS with conf, or plain HTTP where conf is nil. token lets
+// its bearer in.
+func NewServer(desk Desk, book Book, token []byte, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
+	handler, err := newHandler(desk, book, token, log)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{
+		Handler: handler, TLSConfig: conf, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}, nil
+}
+
+func newHandler(desk Desk, book Book, token []byte, log *slog.Logger) (http.Handler, error) {
+	if len(token) < node.MinToken {
+		return nil, fmt.Errorf("`console.token` is shorter than %d characters", node.MinToken)
+	}
+	site, err := web.NewSite(assets)
+	if err != nil {
+		return nil, err
+	}
+	p := &page{desk, book, sha256.Sum256(token), log}
+	api := http.NewServeMux()
+	api.HandleFunc("GET /v1/standing", p.standing)
+	api.HandleFunc("GET /v1/entries", p.entries)
+	api.HandleFunc("GET /v1/verify", p.verify)
+	api.HandleFunc("POST /v1/hold", p.hold)
+	api.HandleFunc("POST /v1/draft", p.draft)
+	api.HandleFunc("POST /v1/records", p.record)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+			site.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if !p.knows(r) {
+			fail(w, http.StatusUnauthorized, codeUnauthorized, "the token is missing or not the one in the node's configuration")
+			return
+		}
+		api.ServeHTTP(w, r)
+	}), nil
+}
+
+type page struct {
+	desk  Desk
+	book  Book
+	token [sha256.Size]byte
+	log   *slog.Logger
+}
+
+// knows tells whether a request bears the token. It has to be in a header, which no other
+// site's page can send.
+func (p *page) knows(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(token))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], p.token[:]) == 1
+}
+
+func (p *page) standing(w http.ResponseWriter, r *http.Request) {
+	s, err := p.desk.Standing(r.Context())
+	if err != nil {
+		p.fault(w, err)
+		return
+	}
+	write(w, http.StatusOK, s)
+}
+
+// Entry is one entry of the ledger.
+type Entry struct {
+	Sequence   int64           `json:"sequence"`
+	Time       time.Time       `json:"time"`
+	Kind       ledger.Kind     `json:"kind"`
+	Study      string          `json:"study"`
+	Researcher string          `json:"researcher"`
+	Query      string          `json:"query"`
+	Epsilon    float64         `json:"epsilon"` // spent, where kind is charge
+	Text       string          `json:"text"`
+	Detail     json.RawMessage `json:"detail"` // null where there is none
+	Hash       string          `json:"hash"`
+}
+
+// Entries is a page of the ledger, newest first.
+type Entries struct {
+	Entries []Entry `json:"entries"`
+	Next    int64   `json:"next"` // before which to go on; 0: there is no more
+}
+
+func (p *page) entries(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	head, _, err := p.book.Head(r.Context())
+	if err != nil {
+		p.fault(w, err)
+		return
+	}
+	before, err := strconv.ParseInt(q.Get("before"), 10, 64)
+	if err != nil || before < 1 || before > head {
+		before = head + 1
+	}
+	out := Entries{Entries: []Entry{}}
+	for before > 1 && len(out.Entries) < pageLength {
+		from := max(1, before-window)
+		var some []Entry
+		if err := p.book.Entries(r.Context(), from, func(e ledger.Entry) error {
+			if e.Sequence >= before {
+				return errEnough
+			}
+			if k := q.Get("kind"); k != "" && k != string(e.Kind) || q.Get("study") != "" && q.Get("study") != e.Study {
+				return nil
+			}
+			detail := e.Detail
+			if len(detail) == 0 {
+				detail = json.RawMessage("null")
+			}
+			some = append(some, Entry{e.Sequence, e.Time, e.Kind, e.Study, e.Researcher, e.Query, float64(e.Loss.Epsilon) / 1e9, e.Text, detail, hex.EncodeToString(e.Hash[:])})
+			return nil
+		}); err != nil && !errors.Is(err, errEnough) {
+			p.fault(w, err)
+			return
+		}
+		slices.Reverse(some)
+		before = from
+		if room := pageLength - len(out.Entries); len(some) > room {
+			some = some[:room]
+			before = some[room-1].Sequence
+		}
+		out.Entries = append(out.Entries, some...)
+	}
+	if before > 1 {
+		out.Next = before
+	}
+	write(w, http.StatusOK, out)
+}
+
+var errEnough = errors.New("enough")
+
+// Checked is what a check of the ledger found.
+type Checked struct {
+	Whole   bool      `json:"whole"`
+	Finding string    `json:"finding"` // what is wrong, where it is not whole
+	Entries int64     `json:"entries"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Head    string    `json:"head"` // hash of the last entry, to be noted elsewhere
+	Charged dp.Loss   `json:"charged"`
+}
+
+func (p *page) verify(w http.ResponseWriter, r *http.Request) {
+	report, err := p.book.Verify(r.Context())
+	var broken *ledger.BrokenError
+	switch {
+	case errors.As(err, &broken):
+		write(w, http.StatusOK, Checked{Finding: broken.Error()})
+	case err != nil:
+		p.fault(w, err)
+	default:
+		write(w, http.StatusOK, Checked{
+			Whole: true, Entries: report.Entries, First: report.First, Last: report.Last, Head: hex.EncodeToString(report.Head[:]), Charged: report.Charged,
+		})
+	}
+}
+
+func (p *page) hold(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		On     bool   `json:"on"`
+		Reason string `json:"reason"`
+	}
+	if !read(w, r, &body) {
+		return
+	}
+	if len(body.Reason) > maxReason || strings.ContainsRune(body.Reason, 0) {
+		fail(w, http.StatusBadRequest, codeRequest, "the reason is too long")
+		return
+	}
+	if err := p.desk.SetHold(r.Context(), body.On, strings.TrimSpace(body.Reason)); err != nil {
+		p.fault(w, err)
+		return
+	}
+	p.standing(w, r)
+}
+
+const maxReason = 1000 // bytes
+
+// Draft is a record to sign.
+type Draft struct {
+	Record  *study.Record `json:"record"`  // without signature
+	Message []byte        `json:"message"` // what the signature, Ed25519, is of
+}
+
+func (p *page) draft(w http.ResponseWriter, r *http.Request) {
+	var d node.Decision
+	if !read(w, r, &d) {
+		return
+	}
+	record, err := p.desk.Draft(d)
+	if err != nil {
+		p.refused(w, err)
+		return
+	}
+	message, err := record.Message()
+	if err != nil {
+		p.refused(w, err)
+		return
+	}
+	write(w, http.StatusOK, Draft{record, message})
+}
+
+func (p *page) record(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		fail(w, http.StatusRequestEntityTooLarge, codeRequest, "the record is too large")
+		return
+	}
+	record, err := study.Decode(b)
+	if err == nil {
+		err = p.desk.Take(r.Context(), record)
+	}
+	if err != nil {
+		p.refused(w, err)
+		return
+	}
+	p.standing(w, r)
+}
+
+// refused tells why a record is not taken.
+func (p *page) refused(w http.ResponseWriter, err error) {
+	if !errors.Is(err, study.ErrRecord) {
+		p.fault(w, err)
+		return
+	}
+	fail(w, http.StatusConflict, codeRecord, err.Error())
+}
+
+// The codes of refusals.
+const (
+	codeUnauthorized = "UNAUTHORIZED"
+	codeRequest      = "INVALID_REQUEST"
+	codeRecord       = "RECORD_REFUSED"
+	codeInternal     = "INTERNAL"
+)
+
+// fault keeps the cause for the log.
+func (p *page) fault(w http.ResponseWriter, err error) {
+	p.log.Error("the custodian's page met a fault", slog.Any("error", err))
+	fail(w, http.StatusInternalServerError, codeInternal, "the node met a fault of its own; its log tells more")
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		fail(w, http.StatusBadRequest, codeRequest, "the body must be application/json")
+		return false
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		fail(w, http.StatusBadRequest, codeRequest, "the body is not a request")
+		return false
+	}
+	return true
+}
+
+// Failure is the body of every refusal.
+type Failure struct {
+	Error Error `json:"error"`
+}
+
+// Error is a refusal for the custodian to read.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func fail(w http.ResponseWriter, status int, code, message string) {
+	write(w, status, Failure{Error{code, message}})
+}
+
+func write(w http.ResponseWriter, status int, body any) {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(body); err != nil {
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}

@@ -1,0 +1,201 @@
+package compile
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Trino raises on integers that overflow or are divided by zero, and has float64
+// arithmetic like DuckDB's. Integer arithmetic whose interval is not proved to fit in
+// 64 bits is computed in DECIMAL(38, 0), which holds every product of two ints. Its
+// TRY is not used, since an error that is raised and caught takes its time.
+var Trino = &Dialect{
+	name: "Trino",
+	types: map[value.Type]string{
+		value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE",
+		value.TypeText: "VARCHAR", value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP(6)",
+	},
+	wide:      "DECIMAL(38, 0)",
+	whole:     func(i int64) string { return "BIGINT '" + strconv.FormatInt(i, 10) + "'" },
+	real:      exponential,
+	instant:   func(s string) string { return strings.Replace(s, "T", " ", 1) },
+	nul:       "chr(0)",
+	cast:      "TRY_CAST",
+	finite:    "is_finite(%s)",
+	nan:       "is_nan(%s)",
+	infinite:  "is_infinite(%s)",
+	operation: trinoOperation,
+	sum:       "sum(CAST(%s AS DECIMAL(38, 0)))",
+	quotient:  "((%[1]s - (%[1]s) %% %[2]s) / %[2]s)",
+	least:     trinoExtreme("array_min"),
+	greatest:  trinoExtreme("array_max"),
+	pack:      "array_join(array_agg(CAST(leaf AS VARCHAR) || ':' || CAST(n AS VARCHAR)), ' ')",
+	choice: func(_ value.Type, keys []value.Type) string {
+		// The parameter is the whole key, which Trino's client cannot give apart from the text.
+		text := "CAST(patient AS VARCHAR)"
+		for i := range keys {
+			text += fmt.Sprintf(" || coalesce(chr(31) || CAST(k%d AS VARCHAR), chr(30))", i)
+		}
+		return "from_big_endian_64(xxhash64($group_key || to_utf8(" + text + ")))"
+	},
+	days:   true,
+	maxSQL: 200 << 10, // of the million characters that a server takes in all
+}
+
+// trinoExtreme leaves NULLs out, for which Trino's own functions give NULL.
+func trinoExtreme(function string) func([]string) string {
+	return func(args []string) string {
+		return function + "(filter(ARRAY[" + strings.Join(args, ", ") + "], x -> x IS NOT NULL))"
+	}
+}
+
+func trinoOperation(c *compiler, e *fragment.Expr) (code, bool) {
+	if x, ok := c.constant(e); ok {
+		return x, true
+	}
+	switch e.Op {
+	case fragment.OpCoalesce:
+		if len(e.Args) == 1 {
+			return c.as(e.Args[0], e.Type), true
+		}
+	case fragment.OpIntDivide:
+		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
+			return c.f("(%s / NULLIF(%s, 0))", a, b), true
+		}
+		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s / NULLIF(%[2]s, 0) END", a, b, c.target.Dialect.whole(math.MinInt64)), true
+	case fragment.OpModulo: // the least int % -1 is 0
+		return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql), true
+	case fragment.OpCast:
+		if from := e.Args[0].Type; from == value.TypeText && e.Type != value.TypeText {
+			return c.trinoParse(c.expr(e.Args[0]).sql, e.Type), true
+		}
+	case fragment.OpExtract:
+		return c.trinoExtract(e), true
+	case fragment.OpAddMonths:
+		n := c.within(e.Args[1], -spanOfMonths, spanOfMonths)
+		return c.existing(c.f("date_add('month', %s, %s)", n, c.strict(e.Args[0])), e.Type, false), true
+	case fragment.OpMonths:
+		return c.trinoMonths(e), true
+	case fragment.OpMakeDate:
+		y, m, d := c.within(e.Args[0], 1, 9999), c.within(e.Args[1], 1, 12), c.within(e.Args[2], 1, 31)
+		day := c.f("date_add('day', %s - 1, date_add('month', (%s - 1) * 12 + (%s - 1), DATE '0001-01-01'))", d, y, m).sql
+		return c.f("CASE WHEN month(%[1]s) = %[2]s THEN %[1]s END", day, m), true
+	case fragment.OpAdd, fragment.OpSubtract:
+		if !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()) {
+			return c.trinoShift(e), true
+		}
+	case fragment.OpLower, fragment.OpUpper:
+		from, to := fragment.UpperLetters, fragment.LowerLetters
+		if e.Op == fragment.OpUpper {
+			from, to = to, from
+		}
+		return c.f("CASE WHEN length(to_utf8(%[1]s)) = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END", c.strict(e.Args[0]), string(e.Op), from, to), true
+	case fragment.OpLeftTrim, fragment.OpRightTrim:
+		side := map[fragment.Op]string{fragment.OpLeftTrim: "LEADING", fragment.OpRightTrim: "TRAILING"}[e.Op]
+		return c.f("trim(%s %s FROM %s)", side, c.literal(*e.Args[1].Value, false).sql, c.strict(e.Args[0])), true
+	case fragment.OpSplit:
+		x := c.strict(e.Args[0])
+		return c.f("CASE WHEN %[1]s IS NOT NULL THEN coalesce(split_part(%[1]s, %[2]s, %[3]s), '') END", x, c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10)), true
+	case fragment.OpRegexp:
+		return c.f("regexp_like(%s, %s)", c.strict(e.Args[0]), c.literal(value.Text(javaPattern(e.Args[1].Value.Str())), false).sql), true
+	}
+	return code{}, false
+}
+
+// javaPattern writes a portable regular expression such that $ is the end of the
+// text in Java's reading, which would otherwise be content before a last line feed: no
+// character follows. (\z says the same, but Trino's matcher overlooks it behind a
+// character of four bytes.)
+func javaPattern(p string) string {
+	var b strings.Builder
+	escaped := false
+	for _, r := range p {
+		if r == '$' && !escaped {
+			b.WriteString(`(?![\s\S])`)
+		} else {
+			b.WriteRune(r)
+		}
+		escaped = r == '\\' && !escaped
+	}
+	return b.String()
+}
+
+// trinoParse converts a text.
+func (c *compiler) trinoParse(x string, t value.Type) code {
+	pattern := map[value.Type]string{value.TypeInt: strings.Trim(fragment.IntPattern, "^$"), value.TypeFloat: strings.Trim(fragment.FloatPattern, "^$"),
+		value.TypeDate: existingDate, value.TypeTimestamp: existingDate + existingTime}[t]
+	text := x
+	if t == value.TypeTimestamp {
+		text = c.f("replace(%s, 'T', ' ')", x).sql
+	}
+	s := c.f("CASE WHEN regexp_like(%s, %s) THEN TRY_CAST(%s AS %s) END", x, c.literal(value.Text(`^(?:`+pattern+`)\z`), false).sql, text, c.sqlType(t))
+	s.loose = t == value.TypeFloat // 1e999
+	return s
+}
+
+func (c *compiler) trinoExtract(e *fragment.Expr) code {
+	x := c.strict(e.Args[1])
+	switch field := e.Args[0].Value.Str(); fragment.Field(field) {
+	case fragment.FieldISOYear:
+		return c.f("year_of_week(%s)", x)
+	case fragment.FieldDOY:
+		return c.f("day_of_year(%s)", x)
+	case fragment.FieldDOW:
+		return c.f("(day_of_week(%s) %% 7)", x)
+	case fragment.FieldISODOW:
+		return c.f("day_of_week(%s)", x)
+	case fragment.FieldHour, fragment.FieldMinute, fragment.FieldSecond:
+		return c.f("%s(CAST(%s AS TIMESTAMP(6)))", field, x)
+	default:
+		return c.f("%s(%s)", field, x)
+	}
+}
+
+// trinoMonths is compiler.months; an INTERVAL has milliseconds only.
+func (c *compiler) trinoMonths(e *fragment.Expr) code {
+	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
+	later := func(x, y string) string {
+		if e.Args[0].Type == value.TypeDate {
+			return c.f("day(%s) > day(%s)", x, y).sql
+		}
+		return c.f("day(%[1]s) > day(%[2]s) OR day(%[1]s) = day(%[2]s) AND CAST(%[1]s AS TIME(6)) > CAST(%[2]s AS TIME(6))", x, y).sql
+	}
+	return c.f("((year(%[2]s) - year(%[1]s)) * 12 + month(%[2]s) - month(%[1]s) - CASE WHEN %[1]s <= %[2]s THEN CASE WHEN %[3]s THEN 1 ELSE 0 END WHEN %[4]s THEN -1 ELSE 0 END)",
+		a, b, later(a, b), later(b, a))
+}
+
+// trinoMicroseconds counts the microseconds since 1970, which its functions of dates
+// do not: they have milliseconds.
+func (c *compiler) trinoMicroseconds(x string) string {
+	return c.f("(date_diff('second', TIMESTAMP '1970-01-01 00:00:00', date_trunc('second', %[1]s)) * 1000000 + CAST(substr(CAST(%[1]s AS VARCHAR), -6) AS BIGINT))", x).sql
+}
+
+// trinoShift writes a date or timestamp plus or minus an int, and differences.
+func (c *compiler) trinoShift(e *fragment.Expr) code {
+	a, b := e.Args[0], e.Args[1]
+	if e.Type == value.TypeInt {
+		if a.Type == value.TypeDate {
+			return c.f("date_diff('day', %s, %s)", c.strict(b), c.strict(a))
+		}
+		return c.f("(%s - %s)", c.trinoMicroseconds(c.strict(a)), c.trinoMicroseconds(c.strict(b)))
+	}
+	if a.Type == value.TypeInt {
+		a, b = b, a
+	}
+	if e.Type == value.TypeDate {
+		by := c.within(b, -spanOfDays, spanOfDays)
+		if e.Op == fragment.OpSubtract {
+			by = c.f("-(%s)", by).sql
+		}
+		return c.existing(c.f("date_add('day', %s, %s)", by, c.strict(a)), e.Type, false)
+	}
+	at := c.f("(%s %s %s)", c.trinoMicroseconds(c.strict(a)), string(e.Op), c.within(b, -spanOfMicroseconds, spanOfMicroseconds)).sql
+	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN CAST(from_unixtime_nanos(CAST(%[1]s AS DECIMAL(38, 0)) * 1000) AT TIME ZONE 'UTC' AS TIMESTAMP(6)) END",
+		at, strconv.FormatInt(value.MinTimestamp, 10), strconv.FormatInt(value.MaxTimestamp, 10))
+}

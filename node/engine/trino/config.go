@@ -1,0 +1,112 @@
+package trino
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/node/engine"
+)
+
+// Config is the part `engine.trino` of a node's file.
+type Config struct {
+	// URL is the coordinator's, such as https://trino.example:8443. Without TLS, a
+	// password or token is refused.
+	URL string `yaml:"url"`
+	// Catalog and Schema are where tables are that are named without them.
+	Catalog string `yaml:"catalog"`
+	Schema  string `yaml:"schema"`
+	User    string `yaml:"user"`
+	// Password or Token (a JWT); unset: the server asks for none.
+	Password config.Secret `yaml:"password,omitempty"`
+	Token    config.Secret `yaml:"token,omitempty"`
+	// CA is a PEM file of the authorities to trust; empty: the system's.
+	CA string `yaml:"ca,omitempty"`
+	// Certificate and Key are PEM files with which the node shows who it is; empty: none.
+	Certificate string `yaml:"certificate,omitempty"`
+	Key         string `yaml:"key,omitempty"`
+	// Tables says, for a table of the catalog, where the local source differs from
+	// it in name or columns. A table that is neither here nor found in Schema is not
+	// offered.
+	Tables map[string]engine.Source `yaml:"tables,omitempty"`
+	// Timeout bounds one query at the server, should the node itself be gone; 0: 1 hour.
+	Timeout time.Duration `yaml:"timeout,omitempty"`
+	// DataVersion names the data until the custodian changes it, after each load.
+	DataVersion string `yaml:"data_version"`
+}
+
+// Resolve makes paths relative to the directory of the file at path.
+func (c *Config) Resolve(path string) {
+	for _, p := range []*string{&c.Password.File, &c.Token.File, &c.CA, &c.Certificate, &c.Key} {
+		*p = config.Resolve(path, *p)
+	}
+}
+
+// Validate lists every problem, one a line.
+func (c *Config) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%w: "+format, append([]any{engine.ErrConfig}, args...)...))
+	}
+	for _, n := range []struct{ key, value string }{{"catalog", c.Catalog}, {"schema", c.Schema}, {"user", c.User}} {
+		if n.value == "" {
+			problem("`%s` is not set", n.key)
+		}
+	}
+	if c.DataVersion == "" {
+		problem("`data_version` is not set: Trino cannot tell when its data changes, so name it, such as 2027-01-31, and change the name with each load")
+	}
+	u, err := url.Parse(c.URL)
+	switch secret := c.Password != (config.Secret{}) || c.Token != (config.Secret{}); {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		problem("`url` must be such as https://trino.example:8443")
+	case u.User != nil:
+		problem("`url` names a user or a password; use `user` and `password`")
+	case secret && u.Scheme != "https":
+		problem("a password or a token needs https in `url`")
+	}
+	if c.Password != (config.Secret{}) && c.Token != (config.Secret{}) {
+		problem("give `password` or `token`, not both")
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		problem("`certificate` and `key` go together")
+	}
+	if c.Timeout < 0 {
+		problem("`timeout` must not be below 0")
+	}
+	for name, s := range c.Tables {
+		if s.File != "" {
+			problem("table %s names a file; Trino has `table` and `select`", name)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// client is the HTTP client of the connections.
+func (c *Config) client() (*http.Client, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("%w: ca: %w", engine.ErrConfig, err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%w: ca: %s holds no certificate", engine.ErrConfig, c.CA)
+		}
+	}
+	if c.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%w: certificate: %w", engine.ErrConfig, err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: t, Proxy: nil, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}}, nil
+}

@@ -1,0 +1,350 @@
+package trino
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trinodb/trino-go-client/trino"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// minKey is the least length of the secret key in bytes.
+const minKey = 16
+
+// Engine runs fragments over one hospital's data. It may be used by any number
+// of goroutines.
+type Engine struct {
+	*engine.Engine
+	driver  *driver
+	version string
+}
+
+// Open connects and maps the tables of the catalog. key is the node's secret, of at
+// least 16 bytes: whoever knows it knows which groups of a patient are kept; Trino's
+// operators can read it in the text of queries. It must stay the same, so that the same
+// query on the same data gives the same answer. Errors wrap engine.ErrConfig or
+// engine.ErrDatabase.
+func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
+	if len(key) < minKey {
+		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
+	}
+	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
+		return nil, err
+	}
+	d, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{driver: d}
+	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
+	d.key = hex.EncodeToString(digest[:16])
+	if err := e.attach(ctx, cfg, c, hospital, key); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// Close releases the connections. No Run may be under way.
+func (e *Engine) Close() error { return e.driver.close() }
+
+// DataVersion is 32 hex digits that change with the custodian's name for the data, and
+// with what the tables of the catalog read.
+func (e *Engine) DataVersion(context.Context) (string, error) { return e.version, nil }
+
+func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) error {
+	all, err := e.driver.places(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	dataKey := sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))
+	mac := hmac.New(sha256.New, dataKey[:])
+	fmt.Fprintf(mac, "%q\n", cfg.DataVersion)
+	views := map[string]*engine.View{}
+	for _, t := range c.Tables {
+		src, explicit := cfg.Tables[t.Name]
+		at, ok, err := e.driver.find(ctx, all, cfg, t.Name, src)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if explicit {
+				return fmt.Errorf("%w: tables: there is no %s for table %s that the user may read", engine.ErrConfig, src, t.Name)
+			}
+			continue
+		}
+		if views[t.Name], err = engine.NewView(t, at, src.Columns); err != nil {
+			return err
+		}
+		fmt.Fprintf(mac, "%q %q\n", t.Name, views[t.Name].Select(e.driver, compile.Trino, nil))
+	}
+	e.version = hex.EncodeToString(mac.Sum(nil)[:16])
+	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views)
+	return nil
+}
+
+// Describe lists what the schema holds, to begin a catalog with. It reads all of it,
+// and ignores cfg.Tables.
+func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
+	d, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	all, err := d.places(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p engine.Place) bool { return !strings.HasPrefix(p.Name, cfg.Schema+".") })
+	return engine.Describe(ctx, d, compile.Trino, all)
+}
+
+// driver is Trino as package engine sees it.
+type driver struct {
+	db     *sql.DB
+	client *http.Client
+	name   string // under which Trino's client knows the HTTP client
+	key    string // chooses which groups of a patient are kept, in hex digits
+}
+
+func connect(cfg Config) (*driver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	client, err := cfg.client()
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("%w: `url`: %w", engine.ErrConfig, err)
+	}
+	u.User = url.User(cfg.User)
+	if cfg.Password != (config.Secret{}) {
+		secret, err := cfg.Password.Read("")
+		if err != nil {
+			return nil, fmt.Errorf("%w: password: %w", engine.ErrConfig, err)
+		}
+		u.User = url.UserPassword(cfg.User, string(secret))
+	}
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = time.Hour
+	}
+	var id [8]byte
+	rand.Read(id[:])
+	d := &driver{client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
+	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &timeout,
+		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%ds", int(timeout.Seconds()))}}
+	if cfg.Token != (config.Secret{}) {
+		secret, err := cfg.Token.Read("")
+		if err != nil {
+			return nil, fmt.Errorf("%w: token: %w", engine.ErrConfig, err)
+		}
+		t.AccessToken = string(secret)
+	}
+	if err := trino.RegisterCustomClient(d.name, client); err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	dsn, err := t.FormatDSN()
+	if err != nil {
+		return nil, fmt.Errorf("%w: the connection's settings do not fit together", engine.ErrConfig) // the cause may show a secret
+	}
+	if d.db, err = sql.Open("trino", dsn); err != nil {
+		return nil, fmt.Errorf("%w: the connection's settings do not fit together", engine.ErrConfig)
+	}
+	return d, nil
+}
+
+func (d *driver) close() error {
+	err := d.db.Close()
+	trino.DeregisterCustomClient(d.name)
+	d.client.CloseIdleConnections()
+	return err
+}
+
+var errNotSelect = errors.New("the engine runs SELECT statements only")
+
+// Query is engine.Driver's. Trino's client can give parameters only as text, too.
+func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row []any) error) error {
+	if !strings.HasPrefix(text, "SELECT ") && !strings.HasPrefix(text, "WITH ") {
+		return errNotSelect
+	}
+	if keyed {
+		text = strings.Replace(text, "$group_key", "X'"+d.key+"'", 1)
+	}
+	rows, err := d.db.QueryContext(ctx, text)
+	if err != nil {
+		return fault(ctx, err)
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return fault(ctx, err)
+	}
+	values, into := make([]any, len(names)), make([]any, len(names))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return fault(ctx, err)
+		}
+		if err := fn(values); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fault(ctx, err)
+	}
+	return nil
+}
+
+// fault names what happened in words of our own: the server's may quote values.
+func fault(ctx context.Context, err error) error {
+	class := fmt.Sprintf("an error of type %T", err)
+	var failed trino.ErrTrino
+	var query *trino.ErrQueryFailed
+	switch {
+	case errors.As(err, &failed):
+		class = "Trino's error " + failed.ErrorName
+		switch failed.ErrorName {
+		case "TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "TYPE_MISMATCH":
+			class += ": a table or column changed under the catalog; run intramuros catalog check, then start the node anew"
+		case "PERMISSION_DENIED":
+			class += ": the user lacks a right"
+		case "EXCEEDED_TIME_LIMIT", "USER_CANCELED":
+			class += ": cancelled, or over its time"
+		}
+	case errors.As(err, &query):
+		class = fmt.Sprintf("the server answers with HTTP status %d; with 401 or 403, it refused the user", query.StatusCode)
+	}
+	return engine.NewFault(ctx, class, err)
+}
+
+// places lists all tables of the catalog, by schema.
+func (d *driver) places(ctx context.Context, cfg Config) ([]engine.Place, error) {
+	in, err := compile.Name(cfg.Catalog)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	var all []engine.Place
+	err = d.Query(ctx, "SELECT table_schema, table_name, column_name, data_type FROM "+in+".information_schema.columns WHERE table_schema <> 'information_schema' ORDER BY 1, 2, ordinal_position", false, func(row []any) error {
+		schema, _ := row[0].(string)
+		table, _ := row[1].(string)
+		if name := schema + "." + table; len(all) == 0 || all[len(all)-1].Name != name {
+			qs, err1 := compile.Name(schema)
+			qt, err2 := compile.Name(table)
+			if err1 != nil || err2 != nil {
+				return nil
+			}
+			all = append(all, engine.Place{Name: name, SQL: in + "." + qs + "." + qt})
+		}
+		at := &all[len(all)-1]
+		column, _ := row[2].(string)
+		kind, _ := row[3].(string)
+		at.Columns = append(at.Columns, engine.Local{Name: column, Kind: kind, Type: suits(kind)})
+		return nil
+	})
+	return all, err
+}
+
+// find finds the source of a table of the catalog, and whether it exists. Trino's
+// names are in lower case.
+func (d *driver) find(ctx context.Context, all []engine.Place, cfg Config, table string, s engine.Source) (engine.Place, bool, error) {
+	if s.Select != "" {
+		at := engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}
+		// No row of it is read: the types of its columns come with the answer.
+		rows, err := d.db.QueryContext(ctx, "SELECT * FROM "+at.SQL+" LIMIT 0")
+		if err != nil {
+			return at, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
+		}
+		defer rows.Close()
+		columns, err := rows.ColumnTypes()
+		if err != nil {
+			return at, false, fault(ctx, err)
+		}
+		for _, c := range columns {
+			kind := strings.ToLower(c.DatabaseTypeName())
+			at.Columns = append(at.Columns, engine.Local{Name: c.Name(), Kind: kind, Type: suits(kind)})
+		}
+		return at, true, rows.Err()
+	}
+	if s.Table != "" {
+		table = s.Table
+	}
+	if !strings.Contains(table, ".") {
+		table = cfg.Schema + "." + table
+	}
+	i := slices.IndexFunc(all, func(p engine.Place) bool { return strings.EqualFold(p.Name, table) })
+	if i < 0 {
+		return engine.Place{}, false, nil
+	}
+	return all[i], true, nil
+}
+
+var precision = regexp.MustCompile(`\([\d, ]+\)`)
+
+// base drops the length or precision of a type.
+func base(kind string) string { return precision.ReplaceAllString(kind, "") }
+
+// suits gives the catalog's type for a local column.
+func suits(kind string) value.Type {
+	switch base(kind) {
+	case "boolean":
+		return value.TypeBool
+	case "tinyint", "smallint", "integer", "bigint":
+		return value.TypeInt
+	case "real", "double", "decimal":
+		return value.TypeFloat
+	case "date":
+		return value.TypeDate
+	case "timestamp", "timestamp with time zone":
+		return value.TypeTimestamp
+	}
+	return value.TypeText
+}
+
+// Convert is engine.Driver's.
+func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
+	want := compile.Trino.Type(t)
+	q, err := compile.Name(l.Name)
+	if err != nil {
+		return "CAST(NULL AS " + want + ")", false
+	}
+	kind := base(l.Kind)
+	switch {
+	case t == value.TypeText && (kind == "varchar" || kind == "char" || kind == "uuid"):
+		if l.Kind == want {
+			return q, true
+		}
+		return "CAST(" + q + " AS VARCHAR)", true
+	case kind == "varchar" || kind == "char":
+		return "TRY_CAST(NULLIF(trim(CAST(" + q + " AS VARCHAR)), '') AS " + want + ")", false
+	case t == value.TypeTimestamp && kind == "timestamp with time zone":
+		return "CAST(" + q + " AT TIME ZONE 'UTC' AS TIMESTAMP(6))", true
+	case t == value.TypeDate && kind == "timestamp with time zone":
+		return "CAST(" + q + " AT TIME ZONE 'UTC' AS DATE)", false
+	case l.Kind == strings.ToLower(want):
+		return q, true
+	case t == value.TypeInt && suits(kind) == value.TypeInt, t == value.TypeFloat && (suits(kind) == value.TypeFloat || suits(kind) == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
+		return "CAST(" + q + " AS " + want + ")", true
+	}
+	return "TRY_CAST(" + q + " AS " + want + ")", false
+}

@@ -1,0 +1,115 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/ledger"
+)
+
+// Hold is a custodian's stop: while it is on, nothing is answered, whatever studies allow.
+type Hold struct {
+	On     bool      `json:"on"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"` // UTC; zero where it was never on
+}
+
+// holdEntry is a hold as the ledger keeps it, in an entry of kind config.
+type holdEntry struct {
+	Suspended *bool  `json:"suspended"`
+	Reason    string `json:"reason"`
+}
+
+// holdOf reads an entry of the ledger; ok is false for any but that of a hold.
+func holdOf(e ledger.Entry) (h Hold, ok bool) {
+	var x holdEntry
+	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &x) != nil || x.Suspended == nil {
+		return Hold{}, false
+	}
+	return Hold{On: *x.Suspended, Reason: x.Reason, Since: e.Time}, true
+}
+
+// brake holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
+// that a restart does not release it.
+type brake struct {
+	mu      sync.Mutex
+	hold    Hold
+	running context.Context // ends when the brake is pulled
+	pull    context.CancelFunc
+}
+
+func openBrake(ctx context.Context, book *ledger.Ledger) (*brake, error) {
+	b := &brake{}
+	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
+		if h, ok := holdOf(e); ok {
+			b.hold = h
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if b.hold.On {
+		b.pull()
+	}
+	return b, nil
+}
+
+// released refuses while the brake is pulled.
+func (b *brake) released() error {
+	if b.state().On {
+		return refuse(CodeSuspended, nil)
+	}
+	return nil
+}
+
+func (b *brake) state() Hold {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hold
+}
+
+// during gives a context that ends with ctx, or when the brake is pulled.
+func (b *brake) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	b.mu.Lock()
+	running := b.running
+	b.mu.Unlock()
+	within, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(running, cancel)
+	return within, func() { stop(); cancel() }
+}
+
+// set pulls or releases the brake. Pulling works at once, and stays even where the ledger cannot
+// be written; releasing comes after the ledger has it.
+func (b *brake) set(ctx context.Context, book *ledger.Ledger, on bool, reason string, now time.Time) error {
+	detail, err := json.Marshal(holdEntry{&on, reason})
+	if err != nil {
+		return err
+	}
+	text := "The custodian lets this hospital answer again, as its studies allow."
+	if on {
+		text = "The custodian stopped this hospital: no query is answered."
+	}
+	if reason != "" {
+		text += " Reason: " + reason
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hold.On == on {
+		return nil
+	}
+	if on {
+		b.hold = Hold{On: true, Reason: reason, Since: now.UTC()}
+		b.pull()
+	}
+	if err := book.Record(context.WithoutCancel(ctx), ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: detail}); err != nil {
+		return err
+	}
+	if !on {
+		b.hold = Hold{Reason: reason, Since: now.UTC()}
+		b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// While the custodian's stop is on nothing is prepared, executed or explained, and what runs ends; a
+// restart does not release it.
+func TestHold(t *testing.T) {
+	conf := testConfig(federation(t))
+	e := newEngine()
+	begun := make(chan struct{})
+	e.fail = func(ctx context.Context) error {
+		close(begun)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	h := start(t, conf, e)
+	c := h.client(t, "coordinator-paris")
+	running, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	waiting, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := execute(context.Background(), c, running)
+		ended <- err
+	}()
+	<-begun
+	must(t, h.SetHold(t.Context(), true, "An incident."))
+	must(t, h.SetHold(t.Context(), true, "Pressed twice."))
+	select {
+	case err := <-ended:
+		wantCode(t, err, CodeSuspended)
+	case <-time.After(5 * time.Second):
+		t.Fatal("the query still runs")
+	}
+	_, err = execute(t.Context(), c, waiting)
+	wantCode(t, err, CodeSuspended)
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeSuspended)
+	st, err := h.Standing(t.Context())
+	must(t, err)
+	if !st.Hold.On || st.Hold.Reason != "An incident." || st.Hold.Since.IsZero() || !st.Studies[0].Open {
+		t.Errorf("%+v", st)
+	}
+	// What ran is charged, what waited is not.
+	if left := st.Remaining; left.Fraction < 0.02 || left.Fraction > 0.03 { // 0.25²/2 of a rho of 1.3
+		t.Errorf("%+v is left", left)
+	}
+	h.stop()
+
+	h = start(t, conf, newEngine())
+	c = h.client(t, "coordinator-paris")
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeSuspended)
+	must(t, h.SetHold(t.Context(), false, ""))
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(t.Context(), c, ticket)
+	must(t, err)
+	var texts []string
+	policies := 0
+	for _, e := range h.entries(t) {
+		if _, ok := holdOf(e); ok {
+			texts = append(texts, e.Text)
+		} else if e.Kind == "config" {
+			policies++
+		}
+	}
+	if got := strings.Join(texts, "\n"); got != "The custodian stopped this hospital: no query is answered. Reason: An incident.\n"+
+		"The custodian lets this hospital answer again, as its studies allow." {
+		t.Error(got)
+	}
+	if policies != 1 {
+		t.Errorf("the policy did not change, and is recorded %d times", policies)
+	}
+}
+
+// A custodian decides by records that the custodian signs; the node only drafts them.
+func TestDraft(t *testing.T) {
+	conf := testConfig(federation(t))
+	propose(conf, "new", 1, nil)
+	h := start(t, conf, newEngine())
+	standing := func(id string) StudyStanding {
+		t.Helper()
+		st, err := h.Standing(t.Context())
+		must(t, err)
+		for _, s := range st.Studies {
+			if s.ID == id {
+				return s
+			}
+		}
+		t.Fatalf("no study %s", id)
+		return StudyStanding{}
+	}
+	if s := standing("new"); !s.Waits || s.Open || s.Holds != nil || s.Status != study.Proposed {
+		t.Errorf("%+v", s)
+	}
+	for _, d := range []Decision{
+		{Act: study.Approve, Study: "none", By: "claire"}, {Act: study.Approve, Study: "new", By: "olga"},
+		{Act: study.Approve, Study: "new", By: "claire", Epsilon: 99}, {Act: study.Approve, Study: "new", By: "claire", Expires: inAnHour.Add(time.Hour)},
+	} {
+		if _, err := h.Draft(d); !errors.Is(err, study.ErrRecord) {
+			t.Errorf("%+v: %v", d, err)
+		}
+	}
+	r, err := h.Draft(Decision{Act: study.Approve, Study: "new", By: "claire", Epsilon: 0.75})
+	must(t, err)
+	if err := h.Take(t.Context(), r); !errors.Is(err, study.ErrRecord) {
+		t.Errorf("without a signature: %v", err)
+	}
+	must(t, r.Sign(olga))
+	if err := h.Take(t.Context(), r); !errors.Is(err, study.ErrRecord) {
+		t.Errorf("with the operator's signature: %v", err)
+	}
+	must(t, r.Sign(claire))
+	must(t, h.Take(t.Context(), r))
+	if s := standing("new"); s.Waits || !s.Open || s.Status != study.Amended || s.Holds.Budget.Epsilon != 0.75 || s.Remaining == nil {
+		t.Errorf("%+v", s)
+	}
+	p := &study.Record{Act: study.Propose, Study: "other", Federation: "france", Document: document("other", 1, nil), By: "olga", Time: time.Now()}
+	must(t, p.Sign(olga))
+	if err := h.Take(t.Context(), p); !errors.Is(err, study.ErrRecord) {
+		t.Errorf("a proposal by this door: %v", err)
+	}
+}
+
+func TestConsoleConfig(t *testing.T) {
+	for listen, fine := range map[string]bool{"127.0.0.1:8816": true, "localhost:8816": true, "[::1]:8816": true, "0.0.0.0:8816": false, ":8816": false, "192.0.2.1:8816": false, "8816": false} {
+		c := Console{Listen: listen}
+		c.Token.File = "token"
+		if err := c.validate(); (err == nil) != fine {
+			t.Errorf("%s: %v", listen, err)
+		}
+		c.Certificate, c.Key = "a.pem", "a.key"
+		if err := c.validate(); (err == nil) != (listen != "8816") {
+			t.Errorf("%s with HTTPS: %v", listen, err)
+		}
+	}
+	if err := (Console{Listen: "127.0.0.1:1"}).validate(); err == nil {
+		t.Error("no token is needed")
+	}
+}
