@@ -1018,7 +1018,7 @@ func (c *forgery) differs(engine *duckdb.Engine) string {
 	want, _ := c.vector(c.readRows(c.ward))
 	for k := range merged(got, want) {
 		zero := make([]int64, len(c.fragment.Partials))
-		if x, y := append(got[k], zero[len(got[k]):]...), append(want[k], zero[len(want[k]):]...); !slices.Equal(x, y) {
+		if x, y := slices.Concat(got[k], zero[len(got[k]):]), slices.Concat(want[k], zero[len(want[k]):]); !slices.Equal(x, y) {
 			return fmt.Sprintf("of group %s the engine says %v, the reference %v", k, x, y)
 		}
 	}
