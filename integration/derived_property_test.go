@@ -526,7 +526,7 @@ func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
 		d.Patient = "p"
 	}
 	d.Columns = []fragment.Output{{Name: "p", Expr: patient}}
-	windowed := !d.Grouped && f.one(2)
+	windowed := !d.Grouped && !f.one(3)
 	for i := range max(len(types)-1, b2int(types == nil)*f.IntN(4)) {
 		t := kinds[f.IntN(len(kinds))]
 		if types != nil {
@@ -650,7 +650,11 @@ func (f *forger) fragment() *fragment.Fragment {
 		return nil
 	}
 	for range f.IntN(3) {
-		e := f.expr(all, kinds[f.IntN(len(kinds))], f.IntN(2))
+		of := all
+		if f.one(2) {
+			of = all[len(all)-1:]
+		}
+		e := f.expr(of, kinds[f.IntN(len(kinds))], f.IntN(2))
 		k := fragment.Key{Expr: e}
 		if f.one(2) {
 			k.Domain = scope.Facts(e).Domain
@@ -810,20 +814,22 @@ func (c *forgery) broken() string {
 	if changed > c.proof.Groups {
 		return fmt.Sprintf("%d groups change, more than %d", changed, c.proof.Groups)
 	}
-	others := func(rows [][]value.Value) []string {
-		var all []string
-		for _, row := range rows {
-			if fmt.Sprint(row[0]) != string(c.patient) {
-				all = append(all, fmt.Sprintf("%q", row))
-			}
-		}
-		slices.Sort(all)
-		return all
-	}
-	if x, y := others(with), others(without); !slices.Equal(x, y) {
+	if x, y := c.others(with, 0), c.others(without, 0); !slices.Equal(x, y) {
 		return fmt.Sprintf("others' rows change\nfrom %v\nto   %v", x, y)
 	}
-	return c.belied(c.fragment.Relations)
+	return c.belied(c.fragment.Relations, fewer)
+}
+
+// others lists the rows of all patients but the one, whose ids stand in a column; below 0, all.
+func (c *forgery) others(rows [][]value.Value, id int) []string {
+	var all []string
+	for _, row := range rows {
+		if id < 0 || !row[id].IsNull() && fmt.Sprint(row[id]) != string(c.patient) {
+			all = append(all, fmt.Sprintf("%q", row))
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func merged(a, b map[string][]int64) map[string][]int64 {
@@ -837,19 +843,19 @@ func merged(a, b map[string][]int64) map[string][]int64 {
 }
 
 // belied looks for a derived relation of which something is believed that its rows deny.
-func (c *forgery) belied(relations []fragment.Relation) string {
+func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 	for _, r := range relations {
 		if r.Derived == nil {
 			continue
 		}
-		if why := c.denied(r.Derived); why != "" {
+		if why := c.denied(r.Derived, fewer); why != "" {
 			return why + "\n" + r.Derived.String()
 		}
 	}
 	return ""
 }
 
-func (c *forgery) denied(d *fragment.Derived) string {
+func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
 	t, err := d.Table("d", c.ward.catalog)
 	if err != nil {
 		return err.Error()
@@ -897,11 +903,15 @@ func (c *forgery) denied(d *fragment.Derived) string {
 		}
 	}
 	for _, arm := range d.Arms {
-		if why := c.denied(arm); why != "" {
+		if why := c.denied(arm, fewer); why != "" {
 			return why
 		}
 	}
-	return c.belied(d.Relations)
+	id := slices.IndexFunc(t.Columns, func(c *catalog.Column) bool { return c.Name == d.Patient })
+	if x, y := c.others(rows.Values, id), c.others(d.Evaluate(fewer.table, "h0").Values, id); !slices.Equal(x, y) {
+		return fmt.Sprintf("others' rows change\nfrom %v\nto   %v", x, y)
+	}
+	return c.belied(d.Relations, fewer)
 }
 
 // shrink leaves out rows, and parts of the fragment, while the case fails.
@@ -977,7 +987,7 @@ func (c *forgery) String() string {
 // order, changes no more than the proof says, and no row of another patient; and what is believed of derived relations
 // holds on the data.
 func TestSensitivityOfDerived(t *testing.T) {
-	seed, n := newSeed(t), triples(t)
+	seed, n := newSeed(t), 10*triples(t) // about 10 s; each of a dozen holes cut into Check was seen within them
 	accepted, refused := 0, 0
 	for i := 0; accepted < n; i++ {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
