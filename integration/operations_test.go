@@ -103,6 +103,8 @@ func TestOperations(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 
 	f.stop() // which sends the last spans
+	f.coordinator = nil
+	clear(f.nodes)
 	traces.mu.Lock()
 	defer traces.mu.Unlock()
 	roots := traces.all[coordinatorName+": query"]
