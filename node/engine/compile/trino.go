@@ -164,7 +164,8 @@ func (c *compiler) trinoMonths(e *fragment.Expr) code {
 		if e.Args[0].Type == value.TypeDate {
 			return c.f("day(%s) > day(%s)", x, y).sql
 		}
-		return c.f("day(%[1]s) > day(%[2]s) OR day(%[1]s) = day(%[2]s) AND CAST(%[1]s AS TIME(6)) > CAST(%[2]s AS TIME(6))", x, y).sql
+// As texts: day, hour and so on to the microseconds, which CAST AS TIME loses in early years.
+		return c.f("substr(CAST(%s AS VARCHAR), 9) > substr(CAST(%s AS VARCHAR), 9)", x, y).sql
 	}
 	return c.f("((year(%[2]s) - year(%[1]s)) * 12 + month(%[2]s) - month(%[1]s) - CASE WHEN %[1]s <= %[2]s THEN CASE WHEN %[3]s THEN 1 ELSE 0 END WHEN %[4]s THEN -1 ELSE 0 END)",
 		a, b, later(a, b), later(b, a))
