@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -171,7 +174,7 @@ func TestSpans(t *testing.T) {
 	for _, s := range spans.Ended() {
 		names = append(names, s.Name()+" < "+parents[s.Parent().SpanID().String()])
 		for _, attribute := range s.Attributes() {
-			if text := attribute.Value.Emit(); !slices.Contains([]string{a.Query, "s", "a", "b", "c", "OK"}, text) {
+			if text := attribute.Value.String(); !slices.Contains([]string{a.Query, "s", "a", "b", "c", "OK"}, text) {
 				t.Errorf("a span says %s = %s", attribute.Key, text)
 			}
 		}
@@ -187,5 +190,36 @@ func TestSpans(t *testing.T) {
 	parent := f.hospital("b").traceparent
 	if !strings.Contains(parent, spans.Ended()[0].SpanContext().TraceID().String()) {
 		t.Errorf("hospital b was told %q", parent)
+	}
+}
+
+// The documentation has a line for each metric and no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../docs/observability.md")
+	must(t, err)
+	_, section, ok := strings.Cut(string(b), "\n## Coordinator\n")
+	if !ok {
+		t.Fatal("the section is gone")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	descs := make(chan *prometheus.Desc, 100)
+	collector{&Coordinator{metrics: newMetrics()}}.Describe(descs)
+	close(descs)
+	lines := 0
+	form := regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+	for d := range descs {
+		m := form.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatal(d)
+		}
+		help, err := strconv.Unquote(m[2])
+		must(t, err)
+		if line := fmt.Sprintf("| `%s` | %s | %s |", m[1], strings.ReplaceAll(m[3], ",", ", "), help); !strings.Contains(section, "\n"+line+"\n") {
+			t.Errorf("the section Coordinator lacks\n%s", line)
+		}
+		lines++
+	}
+	if n := strings.Count(section, "\n| `"); n != lines {
+		t.Errorf("the section has %d metrics, and there are %d", n, lines)
 	}
 }

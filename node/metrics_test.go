@@ -1,9 +1,13 @@
 package node
 
 import (
+	"fmt"
 	"io"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,10 +98,41 @@ func TestSpans(t *testing.T) {
 	}
 	var said []string
 	for _, a := range all[0].Attributes() {
-		said = append(said, string(a.Key)+"="+a.Value.Emit())
+		said = append(said, string(a.Key)+"="+a.Value.String())
 	}
 	want := []string{"intramuros.hospital=lyon", "intramuros.code=OK", "intramuros.query=0123456789abcdef0123456789abcdef", "intramuros.study=copd"}
 	if !slices.Equal(said, want) {
 		t.Errorf("the span says %q", said)
+	}
+}
+
+// The documentation has a line for each metric and no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../docs/observability.md")
+	must(t, err)
+	_, section, ok := strings.Cut(string(b), "\n## Node\n")
+	if !ok {
+		t.Fatal("the section is gone")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	descs := make(chan *prometheus.Desc, 100)
+	collector{&service{metrics: newMetrics()}}.Describe(descs)
+	close(descs)
+	lines := 0
+	form := regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+	for d := range descs {
+		m := form.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatal(d)
+		}
+		help, err := strconv.Unquote(m[2])
+		must(t, err)
+		if line := fmt.Sprintf("| `%s` | %s | %s |", m[1], strings.ReplaceAll(m[3], ",", ", "), help); !strings.Contains(section, "\n"+line+"\n") {
+			t.Errorf("the section Node lacks\n%s", line)
+		}
+		lines++
+	}
+	if n := strings.Count(section, "\n| `"); n != lines {
+		t.Errorf("the section has %d metrics, and there are %d", n, lines)
 	}
 }

@@ -73,7 +73,7 @@ func (c chart) draw(a *httpapi.Answer) (string, error) {
 		return "", errors.New("a line needs one column of numbers or dates to run along, and at most one other with few values")
 	}
 	title := c.strong(printable(a.Columns[at].Name))
-	if c.kind == "line" || c.kind == "" && ordered && len(a.Rows) >= lineFrom {
+	if c.kind == "line" || c.kind == "" && ordered && len(a.Rows) >= lineFrom && even(a, x) {
 		return title + "\n" + c.line(marks, a, x, series), nil
 	}
 	return title + "\n" + c.bars(marks), nil
@@ -153,6 +153,24 @@ func (c chart) axes(a *httpapi.Answer, keys []int) (x, series int, ok bool) {
 		return x, series, ok
 	}
 	return x, series, true
+}
+
+// even tells whether values stand along a scale, as years do, or far apart, as codes of concepts do.
+func even(a *httpapi.Answer, x int) bool {
+	const wide = 5 // times the usual gap
+	var places, gaps []float64
+	for _, row := range a.Rows {
+		if at, ok := coordinate(row[x].Value, a.Columns[x].Type); ok {
+			places = append(places, at)
+		}
+	}
+	slices.Sort(places)
+	places = slices.Compact(places)
+	for i := 1; i < len(places); i++ {
+		gaps = append(gaps, places[i]-places[i-1])
+	}
+	slices.Sort(gaps)
+	return len(gaps) > 0 && gaps[len(gaps)-1] <= wide*gaps[len(gaps)/2]
 }
 
 // span is the range of what is shown.

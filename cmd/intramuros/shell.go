@@ -52,7 +52,7 @@ other, up to the first that is refused. Without --study, your only study is take
 }
 
 // runShell runs statements from in until it ends, or the shell is told to leave.
-func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Writer) error {
+func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Writer) (err error) {
 	// From here on Ctrl-C ends a query, and not the process; ctx still ends with SIGTERM.
 	signal.Reset(os.Interrupt)
 	interrupts := make(chan os.Signal, 1)
@@ -60,7 +60,7 @@ func runShell(ctx context.Context, a *asking, in io.Reader, out, messages io.Wri
 	defer signal.Stop(interrupts)
 	s := &shellSession{asking: *a, out: out, messages: messages, screen: out, colours: newPalette(out), columns: func() int { return columns(out) }, interrupts: interrupts}
 	s.palette = newPalette(messages)
-	defer s.closeFile()
+	defer func() { err = errors.Join(err, s.closeFile()) }()
 	interactive := isTerminal(in) && isTerminal(out)
 	if err := s.begin(ctx, interactive); err != nil {
 		return err

@@ -70,9 +70,7 @@ func (s *shellSession) names(before, text, word string) []string {
 	slices.Sort(all)
 	if len(here) == 0 { // the tables are not known yet
 		for _, t := range s.catalogTables() {
-			for _, c := range t.columns {
-				all = append(all, c)
-			}
+			all = append(all, t.columns...)
 		}
 		slices.Sort(all)
 	}

@@ -73,8 +73,8 @@ func (d *desk) query(w http.ResponseWriter, r *http.Request, q httpapi.Request, 
 	case strings.HasPrefix(q.SQL, "DESCRIBE "), q.SQL == "SHOW TABLES":
 		answer(`{"name":"column","type":"text"}`, `["`+q.SQL+`"]`, true)
 	case strings.Contains(q.SQL, "agee"):
-		at := strings.Index(q.SQL, "agee")
-		before := q.SQL[:at]
+		before, _, _ := strings.Cut(q.SQL, "agee")
+		at := len(before)
 		line, start := 1+strings.Count(before, "\n"), strings.LastIndexByte(before, '\n')+1
 		write(400, httpapi.Failure{Error: httpapi.Error{
 			Code: "UNKNOWN_COLUMN", Message: "there is no column agee", Hint: "did you mean age?", Line: line, Column: at - start + 1, Offset: at, Length: 4,

@@ -31,11 +31,11 @@ func Open(ctx context.Context, c Config, metrics prometheus.Gatherer, ready func
 	d := &Doors{ended: make(chan struct{}), log: log}
 	var listeners []net.Listener
 	for _, door := range []struct {
-		what, address string
-		handler       http.Handler
+		key, what, address string
+		handler            http.Handler
 	}{
-		{"metrics", c.Metrics.Listen, operations(metrics, ready, log)},
-		{"debug", c.Debug.Listen, profiles()},
+		{"metrics", "metrics", c.Metrics.Listen, operations(metrics, ready, log)},
+		{"debug", "profiles", c.Debug.Listen, profiles()},
 	} {
 		if door.address == "" {
 			continue
@@ -45,7 +45,7 @@ func Open(ctx context.Context, c Config, metrics prometheus.Gatherer, ready func
 			for _, open := range listeners {
 				err = errors.Join(err, open.Close())
 			}
-			return nil, fmt.Errorf("`%s.listen`: %w", door.what, err)
+			return nil, fmt.Errorf("`%s.listen`: %w", door.key, err)
 		}
 		listeners = append(listeners, l)
 		d.servers = append(d.servers, &http.Server{

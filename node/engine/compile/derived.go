@@ -143,9 +143,17 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 // from its first value to its last, NULL being no value. DISTINCT is not for windows,
 // on most engines.
 func (c *compiler) distinctOver(o *fragment.Output, x string) string {
-	partition := "PARTITION BY " + strings.Join(c.each(o.Window.Partition), ", ")
+	partition := c.partition(o.Window)
 	return c.f("(dense_rank() OVER (%[1]s ORDER BY %[2]s NULLS LAST) + dense_rank() OVER (%[1]s ORDER BY %[2]s DESC NULLS FIRST) - 1"+
 		" - CASE WHEN count(*) OVER (%[1]s) > count(%[2]s) OVER (%[1]s) THEN 1 ELSE 0 END)", partition, x).sql
+}
+
+// partition writes which rows a window is of; all of them need no words.
+func (c *compiler) partition(w *fragment.Window) string {
+	if len(w.Partition) == 0 {
+		return ""
+	}
+	return "PARTITION BY " + strings.Join(c.each(w.Partition), ", ")
 }
 
 func (c *compiler) window(o *fragment.Output) string {
@@ -169,7 +177,7 @@ func (c *compiler) window(o *fragment.Output) string {
 	for _, e := range w.Ties {
 		by(e, false, false)
 	}
-	s := " OVER (PARTITION BY " + strings.Join(c.each(w.Partition), ", ")
+	s := " OVER (" + c.partition(w)
 	if len(order) > 0 {
 		s += " ORDER BY " + strings.Join(order, ", ")
 	}
