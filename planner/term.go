@@ -347,7 +347,7 @@ func (p *parser) sum() string {
 		}
 		b.WriteString(p.primary())
 		switch t := p.here(); {
-		case t.kind == tokenSymbol && arithmetic[t.text], t.is("div") && p.operandComes(1):
+		case t.kind == tokenSymbol && arithmetic[t.text], t.is("div") && (p.operandComes(1) || p.token(1).is("-")):
 			p.i++
 			b.WriteString(" " + t.text + " ")
 		default:
