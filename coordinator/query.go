@@ -73,7 +73,7 @@ func (c *Coordinator) answer(ctx context.Context, who Researcher, req Request, c
 	course.planned(q)
 	q.progress = newReporter(ticks, progress)
 	defer q.progress.drop()
-	releases, err := q.releases(within)
+	releases, err := q.releases(within, ticks)
 	if err != nil {
 		err = q.explainFailure(within, err)
 	}
@@ -117,7 +117,7 @@ type released struct {
 
 // releases makes the query's releases, one after the other, each charged by itself.
 // With an error come those that were made before it.
-func (q *query) releases(ctx context.Context) ([]released, error) {
+func (q *query) releases(ctx context.Context, ticks ticker) ([]released, error) {
 	if len(q.program.Releases) > 1 {
 		if err := q.affords(ctx); err != nil {
 			return nil, err
@@ -125,6 +125,13 @@ func (q *query) releases(ctx context.Context) ([]released, error) {
 	}
 	var all []released
 	for i := range q.program.Releases {
+		// When the next reservation is made, which others may watch, must not tell how long
+		// the hospitals computed for the last.
+		if q.charged {
+			if err := ticks.wait(ctx, ticks.next(0)); err != nil {
+				return all, err
+			}
+		}
 		one := q.of(i)
 		cells, stored, err := one.run(ctx)
 		q.charged = q.charged || one.charged
