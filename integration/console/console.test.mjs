@@ -34,14 +34,23 @@ default_delta: 1.0e-8
 expires: ${new Date(Date.now() + 20 * 86400e3).toISOString().slice(0, 10)}
 `;
 
+const PROVIDED = STUDY.replace('id: small', 'id: provided').replace('[visitor]', '["ada@idp"]').replace('A small study', 'A study of a person with a provider');
+
 before(async () => {
   fs.mkdirSync(shots, { recursive: true });
   federation = await Federation.start();
   fs.writeFileSync(federation.file('small.yaml'), STUDY);
   await federation.cli('study', 'propose', federation.file('small.yaml'), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  fs.writeFileSync(federation.file('provided.yaml'), PROVIDED);
+  await federation.cli('study', 'propose', federation.file('provided.yaml'), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  for (const name of hospitals) {
+    const ledger = federation.file(`${name}/node.ledger`);
+    await until(`${name} hears of the study`, async () => (await federation.cli('study', 'list', '--file', ledger)).includes('provided'), 40);
+    await federation.cli('study', 'approve', 'provided', '--file', ledger, '--key', federation.file('pki/claire.key'));
+  }
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
 }, { timeout: 150_000 });
 
@@ -236,6 +245,111 @@ test('a link holds the question, and does not ask it', async () => {
   assert.match(await page.locator('.price').innerText(), /ε 0.25/);
   assert.equal(await page.locator('.answer').count(), 0);
   await page.context().close();
+});
+
+const provided = (page) => page.getByRole('link', { name: /CHU de Test/ });
+
+/** viaProvider goes to the provider and back. */
+async function viaProvider(page) {
+  await provided(page).click();
+  await page.waitForURL(`${federation.provider.url}/**`);
+  await page.getByRole('link', { name: 'I am Ada' }).click();
+  await page.waitForURL(`${federation.url}/**`);
+}
+
+/** held is all that a script of the page, or one who looks over a shoulder, could read. */
+const held = (page) => page.evaluate(() => JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }, performance.getEntriesByType('resource').map((e) => e.name)]));
+
+test('sign in at a provider: no token in the page, and the hospitals believe who asks', async () => {
+  const sql = 'SELECT COUNT(*) AS n FROM person';
+  const page = await open(`${federation.url}/#${new URLSearchParams({ sql, study: 'provided' })}`);
+  await provided(page).waitFor();
+  await audit(page, 'login with a provider');
+  await shot(page, 'login-provider');
+  await viaProvider(page);
+  await page.waitForSelector('#sql');
+  assert.equal(await page.inputValue('#sql'), sql, 'the question of the link outlives the way');
+  assert.doesNotMatch(page.url(), /code=|state=|eyJ/);
+  await until('the coordinator knows that all have approved', async () => {
+    await ask(page, sql);
+    return page.locator('.answer').count();
+  }, 40);
+  assert.match(await page.locator('.answer-head').innerText(), /from 5 of 5 hospitals/);
+  assert.match(await page.locator('.tools').innerText(), /ada@idp/);
+  const seen = await held(page);
+  for (const token of federation.provider.issued) assert.ok(!seen.includes(token.slice(0, 40)), 'a token is in the page');
+  assert.doesNotMatch(seen, /eyJ|__Host/);
+  const cookies = (await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros'));
+  assert.deepEqual(cookies.map(({ name, httpOnly, secure, sameSite, expires }) => ({ name, httpOnly, secure, sameSite, expires })),
+    [{ name: '__Host-intramuros', httpOnly: true, secure: true, sameSite: 'Strict', expires: -1 }]);
+  await page.reload();
+  await page.waitForSelector('#sql'); // still signed in
+
+  const other = await page.context().newPage();
+  await other.goto(`${federation.url}/v1/me`);
+  assert.match(await other.content(), /UNAUTHORIZED/, 'a link to the API speaks for nobody');
+  await other.close();
+
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await provided(page).waitFor();
+  assert.equal((await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros')).length, 0);
+  await page.reload();
+  await provided(page).waitFor();
+  await page.context().close();
+});
+
+test('a provider’s answer that is wrong signs nobody in', async () => {
+  const { provider } = federation;
+  const page = await open(federation.url);
+  for (const [name, words, change] of [
+    ['another state', /not begun in this browser/, () => { provider.answer = (a) => { a.state = 'another'; }; }],
+    ['another issuer', /was not accepted/, () => { provider.answer = (a) => { a.iss = 'https://elsewhere.example'; }; }],
+    ['another nonce', /was not accepted/, () => { provider.claims = { nonce: 'another' }; }],
+    ['another audience', /was not accepted/, () => { provider.claims = { aud: 'another' }; }],
+    ['expired', /was not accepted/, () => { provider.claims = { exp: Math.floor(Date.now() / 1000) - 120 }; }],
+    ['canceled', /you canceled/, () => { provider.answer = (a) => { delete a.code; a.error = 'access_denied'; }; }],
+  ]) {
+    try {
+      change();
+      await viaProvider(page);
+      await page.getByRole('alert').waitFor();
+      assert.match(await page.getByRole('alert').innerText(), words, name);
+      assert.equal(await page.locator('#token').count(), 1, name);
+      assert.equal((await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros')).length, 0, name);
+    } finally {
+      provider.answer = () => {};
+      provider.claims = {};
+    }
+  }
+  await audit(page, 'login refused');
+  await shot(page, 'login-refused');
+  await page.context().close();
+});
+
+test('a session is renewed while one works; when it ends, the question is kept', async () => {
+  const { provider } = federation;
+  provider.life = 20; // within the half minute before whose end a token is renewed
+  try {
+    const page = await open(federation.url);
+    await viaProvider(page);
+    await page.waitForSelector('#sql');
+    const begun = provider.issued.length;
+    await page.fill('#sql', 'SELECT COUNT(*) AS n FROM death');
+    await page.waitForSelector('.price');
+    assert.ok(provider.issued.length > begun, 'the token was renewed');
+    provider.renewing = false;
+    await page.fill('#sql', 'SELECT COUNT(*) AS deaths FROM death');
+    await page.getByRole('alert').filter({ hasText: 'Your session has ended' }).waitFor();
+    provider.renewing = true;
+    provider.life = 300;
+    await viaProvider(page);
+    await page.waitForSelector('#sql');
+    assert.equal(await page.inputValue('#sql'), 'SELECT COUNT(*) AS deaths FROM death');
+    await page.context().close();
+  } finally {
+    provider.life = 300;
+    provider.renewing = true;
+  }
 });
 
 test('a hanging hospital is seen, and the query canceled', async () => {

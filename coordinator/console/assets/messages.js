@@ -7,6 +7,7 @@ export const messages = {
   'app.language': ['Français', 'English'],
   'app.dark': ['Dark', 'Sombre'],
   'app.light': ['Light', 'Clair'],
+  'app.who': ['Signed in as', 'Connecté en tant que'],
   'app.leave': ['Sign out', 'Se déconnecter'],
   'app.study': ['Study', 'Étude'],
   'app.noStudy': ['You take part in no study. Ask the federation to add you to one.', 'Vous ne participez à aucune étude. Demandez à la fédération de vous y ajouter.'],
