@@ -153,29 +153,34 @@ test('with the keyboard alone: write, complete, see the cost, run, see chart and
   await page.context().close();
 });
 
+// One measurement, after a warm-up: 200 prices, each beside a question that computes nothing. What
+// the machine does else (five hospitals and a browser run on it) is in both, and so in the bound.
 test('the price answers while one types', async () => {
   const page = await enter();
-  const batch = () => page.evaluate(async (token) => {
-    const all = [];
-    for (let i = 0; i < 100; i++) {
-      const sql = `SELECT FLOOR((2024 - p.year_of_birth) / 20) * 20 AS age_from, COUNT(DISTINCT patient) AS patients, 100.0 * COUNT(DISTINCT c.person_id) / COUNT(DISTINCT patient) AS percent
-        FROM person p LEFT JOIN condition_era c ON c.person_id = p.person_id AND c.condition_concept_id = ${320128 + i} WHERE p.year_of_birth BETWEEN 1925 AND 2024 GROUP BY age_from`;
+  const { price, idle } = await page.evaluate(async (token) => {
+    const timed = async (...request) => {
       const begun = performance.now();
-      const response = await fetch('/v1/outline', { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ sql, study: 'tour' }) });
+      const response = await fetch(...request);
       await response.json();
       if (!response.ok) throw new Error(String(response.status));
-      all.push(performance.now() - begun);
+      return performance.now() - begun;
+    };
+    const sql = (i) => `SELECT FLOOR((2024 - p.year_of_birth) / 20) * 20 AS age_from, COUNT(DISTINCT patient) AS patients, 100.0 * COUNT(DISTINCT c.person_id) / COUNT(DISTINCT patient) AS percent
+      FROM person p LEFT JOIN condition_era c ON c.person_id = p.person_id AND c.condition_concept_id = ${320128 + i} WHERE p.year_of_birth BETWEEN 1925 AND 2024 GROUP BY age_from`;
+    const all = { price: [], idle: [] };
+    for (let i = -20; i < 200; i++) {
+      const times = {
+        idle: await timed('/healthz', { cache: 'no-store' }),
+        price: await timed('/v1/outline', { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ sql: sql(i), study: 'tour' }) }),
+      };
+      if (i >= 0) for (const name of Object.keys(all)) all[name].push(times[name]);
     }
-    return all.sort((a, b) => a - b);
+    for (const times of Object.values(all)) times.sort((a, b) => a - b);
+    return all;
   }, federation.token);
-  // What else the machine does only adds: the best of a few batches is the page's own.
-  let best = Infinity;
-  for (let i = 0; i < 5 && best >= 50; i++) {
-    const times = await batch();
-    best = Math.min(best, times[94]);
-    console.log(`price preview in the browser, 100 queries: p50 ${times[49].toFixed(1)} ms, p95 ${times[94].toFixed(1)} ms, worst ${times[99].toFixed(1)} ms`);
-  }
-  assert.ok(best < 50, `p95 is ${best} ms`);
+  const words = (times) => `p50 ${times[99].toFixed(1)} ms, p95 ${times[189].toFixed(1)} ms, worst ${times[199].toFixed(1)} ms`;
+  console.log(`price preview in the browser, 200 queries: ${words(price)}; of a question that computes nothing: ${words(idle)}`);
+  assert.ok(price[189] <= 50 + idle[189], `p95 is ${price[189]} ms, and ${idle[189]} ms of what computes nothing`);
   await page.context().close();
 });
 
