@@ -104,6 +104,7 @@ export const messages = {
   'answer.measure': ['Shown', 'Mesure'],
   'answer.download': ['Download', 'Télécharger'],
   'answer.picture': ['{format} is of the chart', '{format} : le graphique'],
+  'answer.intervals': ['Beside each value stands the interval that holds the exact one with {confidence} confidence.', 'À côté de chaque valeur, l’intervalle qui contient la valeur exacte avec une confiance de {confidence}.'],
   'answer.interval': ['The bar or band around each value holds the exact one with {confidence} confidence.', 'La barre ou la bande autour de chaque valeur contient la valeur exacte avec une confiance de {confidence}.'],
   'answer.empty': ['No group is shown: none has enough patients to be told apart from noise.', 'Aucun groupe affiché : aucun n’a assez de patients pour se distinguer du bruit.'],
   'answer.saved': ['{name} is saved', '{name} est enregistré'],

@@ -55,7 +55,7 @@ export function budget(state) {
   return [head(t('budget.title', { study: state.study }), t('budget.words')), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
     state.budget = b;
     const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
-    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - 88));
+    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - (innerWidth > 700 ? 90 : 58)));
     const recent = [...charges].reverse().slice(0, 100);
     return h('div', { class: 'stack' },
       h('section', { class: 'card budget' }, gauge(b.remaining), h('div', { class: 'grow' },
