@@ -139,6 +139,7 @@ type Scope struct {
 	// Hospitals are the values that the column hospital may take; nil where they are
 	// not known.
 	Hospitals []value.Value
+	left      *int // of Inference, for all relations within
 }
 
 type scoped struct {
@@ -157,11 +158,12 @@ func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 	if total > maxRelationsInAll {
 		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 	}
-	return newScope(relations, c, 0)
+	left := maxCombinations
+	return newScope(relations, c, 0, &left)
 }
 
-func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, error) {
-	s, seen := &Scope{catalog: c, index: map[string]int{}}, map[string]bool{}
+func newScope(relations []Relation, c *catalog.Catalog, depth int, left *int) (*Scope, error) {
+	s, seen := &Scope{catalog: c, index: map[string]int{}, left: left}, map[string]bool{}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
@@ -171,7 +173,7 @@ func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, erro
 		case r.Derived != nil && r.Table != "":
 			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
 		case r.Derived != nil:
-			derived, err := r.Derived.scheme(r.Name, c, depth+1)
+			derived, err := r.Derived.scheme(r.Name, c, depth+1, left)
 			if err != nil {
 				return nil, err
 			}
@@ -269,7 +271,7 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		conditions[of(at)] = append(conditions[of(at)], c)
 	}
-	return NewInference(func(column *Expr) Facts {
+	inference := NewInference(func(column *Expr) Facts {
 		f, ok := known[of(column)]
 		if !ok {
 			f = s.Facts(column)
@@ -280,6 +282,8 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		return f
 	})
+	inference.left = s.left
+	return inference
 }
 
 // narrow applies a condition that every row fulfils to what is known of a column:

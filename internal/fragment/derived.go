@@ -154,14 +154,15 @@ type scheme struct {
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
-	s, err := d.scheme(name, c, 0)
+	left := maxCombinations
+	s, err := d.scheme(name, c, 0, &left)
 	if err != nil {
 		return nil, err
 	}
 	return s.table, nil
 }
 
-func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	switch {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
@@ -171,9 +172,9 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, e
 	var s *scheme
 	var err error
 	if d.Combine != "" {
-		s, err = d.combined(name, c, depth)
+		s, err = d.combined(name, c, depth, left)
 	} else {
-		s, err = d.selected(name, c, depth)
+		s, err = d.selected(name, c, depth, left)
 	}
 	if err != nil {
 		return nil, err
@@ -193,7 +194,7 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, e
 	return s, nil
 }
 
-func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	switch d.Combine {
 	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
 	default:
@@ -204,7 +205,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme,
 	}
 	var all []*scheme
 	for _, arm := range d.Arms {
-		s, err := arm.scheme(name, c, depth+1)
+		s, err := arm.scheme(name, c, depth+1, left)
 		if err != nil {
 			return nil, err
 		}
@@ -249,11 +250,11 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme,
 	return out, nil
 }
 
-func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	if len(d.Arms) > 0 {
 		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
 	}
-	s, err := newScope(d.Relations, c, depth+1)
+	s, err := newScope(d.Relations, c, depth+1, left)
 	if err != nil {
 		return nil, err
 	}
