@@ -93,8 +93,8 @@ type Window struct {
 	Partition []*Expr `json:"partition"`
 	Order     []Order `json:"order,omitempty"`
 	// Ties orders rows further that Order leaves tied, for functions that would depend on
-	// how a database happens to store them, and so on other patients: all that can be told
-	// apart in the end.
+	// how a database happens to store them, and so on other patients. Check wants a key among
+	// Partition, Order and Ties; or one order for all such outputs, with all that they read.
 	Ties   []*Expr `json:"ties,omitempty"`
 	Offset int     `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
