@@ -41,6 +41,9 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if err := f.checkForm(s); err != nil {
 		return nil, err
 	}
+	if err := checkSums(f.Relations); err != nil {
+		return nil, err
+	}
 	if err := s.checkOwned(f.conjuncts()); err != nil {
 		return nil, err
 	}
@@ -77,6 +80,24 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 		p.LInf = append(p.LInf, partial.lInf(p.Rows))
 	}
 	return p, nil
+}
+
+// checkSums refuses sums of floats without a grid, of public rows too: their last bits would depend on
+// the order in which a database adds, and so on what else it does. Only a coordinator, which adds up
+// released rows itself, row by row, does without.
+func checkSums(relations []Relation) error {
+	loose := ""
+	walkDerived(relations, func(d *Derived) {
+		for _, o := range d.Columns {
+			if o.Grid == nil && o.sums() && o.Expr.Type == value.TypeFloat {
+				loose = o.Name
+			}
+		}
+	})
+	if loose != "" {
+		return fmt.Errorf("%w: %s is a sum of floats without a grid", ErrInvalid, loose)
+	}
+	return nil
 }
 
 func (p Partial) lInf(rows int) int64 {
@@ -386,6 +407,9 @@ func checkKey(k Key, check func(*Expr) error) error {
 		if v.Type() != k.Expr.Type || seen[v] {
 			return fmt.Errorf("%w: the declared domain of %s holds a value twice or of another type", ErrInvalid, k.Expr)
 		}
+		if err := checkConstant(v); err != nil {
+			return err
+		}
 		seen[v] = true
 	}
 	return nil
@@ -416,7 +440,7 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	case p.Kind == PartialSum && p.Expr != nil && p.Expr.Type.Numeric():
 		return p.Grid.validate(maxRows)
 	case p.Kind == PartialBuckets && p.Buckets != nil && p.Expr != nil && p.Expr.Type.Numeric():
-		return p.Buckets.validate()
+		return p.Buckets.Validate()
 	}
 	return fmt.Errorf("%w: a partial aggregate %q over that expression does not exist", ErrInvalid, p.Kind)
 }
@@ -439,6 +463,8 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 		return err
 	}
 	switch e.Op {
+	case OpLiteral:
+		return checkConstant(*e.Value)
 	case OpHospital:
 		if !s.catalog.HospitalColumn {
 			return fmt.Errorf("%w: this federation's catalog does not allow the column hospital", ErrInvalid)
@@ -452,6 +478,15 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 		if !ok || c.Type != e.Type {
 			return fmt.Errorf("%w: table %s has no column %s of type %s", ErrInvalid, s.relations[i].Table, e.Column, e.Type)
 		}
+	}
+	return nil
+}
+
+// checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some
+// databases' texts end there.
+func checkConstant(v value.Value) error {
+	if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
+		return fmt.Errorf("%w: a constant holds the character U+0000", ErrInvalid)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ type Output struct {
 	Function Function `json:"function,omitempty"`
 	Expr     *Expr    `json:"expr,omitempty"` // what it is, or the function's argument
 	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
-	// One of public rows may do without.
+	// One of released rows, which a coordinator reads, may do without.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
@@ -131,6 +131,9 @@ func (f Function) ofGroups() bool {
 func (o *Output) Tied() bool {
 	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil
 }
+
+// sums reports whether the output adds up its argument.
+func (o *Output) sums() bool { return o.Function == FunctionSum || o.Function == FunctionAverage }
 
 // Type is the type of the output's values.
 func (o *Output) Type() value.Type {
@@ -299,10 +302,8 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *int
 	if !out.table.Public && !slices.Contains(values, d.Patient) {
 		return nil, fmt.Errorf("%w: %s lacks the patient's id", ErrInvalid, name)
 	}
-	if !s.public() {
-		if err := s.checkOrders(d); err != nil {
-			return nil, err
-		}
+	if err := s.checkOrders(d); err != nil {
+		return nil, err
 	}
 	single := s.singleRow(conditions)
 	if d.Grouped {
@@ -424,7 +425,7 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 	if none != (o.Expr == nil) {
 		return fmt.Errorf("%w: the column %s has an argument too many or too few", ErrInvalid, o.Name)
 	}
-	numbers := o.Function == FunctionSum || o.Function == FunctionAverage
+	numbers := o.sums()
 	switch {
 	case o.Function == "" && o.Window != nil, o.Function != "" && o.Window == nil && !o.Function.ofGroups(),
 		o.Function != "" && d.Grouped == (o.Window != nil):
@@ -479,7 +480,8 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 }
 
 // checkOrders refuses outputs that depend on how a database happens to keep rows:
-// that order may follow from other patients' rows. An output whose order tells rows
+// that order may follow from other patients' rows. Nor may public rows, which private ones are joined
+// to: in which order a database reads them may follow from what else it does. An output whose order tells rows
 // apart by a key depends on the rows alone. The others must be of one order, by
 // everything that the outputs read: what it leaves tied are rows that are alike, and
 // where these change places, they do so in all outputs at once.
@@ -637,6 +639,25 @@ func walkRelations(relations []Relation, fn func(*Relation)) {
 		fn(&relations[i])
 		if d := relations[i].Derived; d != nil {
 			d.walk(fn)
+		}
+	}
+}
+
+// walkDerived calls fn for each derived relation, those within and the arms of combinations.
+func walkDerived(relations []Relation, fn func(*Derived)) {
+	for i := range relations {
+		if d := relations[i].Derived; d != nil {
+			d.walkDerived(fn)
+		}
+	}
+}
+
+func (d *Derived) walkDerived(fn func(*Derived)) {
+	fn(d)
+	walkDerived(d.Relations, fn)
+	for _, arm := range d.Arms {
+		if arm != nil {
+			arm.walkDerived(fn)
 		}
 	}
 }

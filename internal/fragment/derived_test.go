@@ -105,6 +105,36 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	}
 }
 
+// What private rows are joined to must not depend on how a database reads public ones either.
+func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
+	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
+	last := func(ties ...*Expr) Output {
+		return Output{Name: "x", Function: FunctionLast, Expr: id, Window: &Window{Order: []Order{{Expr: region}}, Ties: ties}}
+	}
+	sum := Output{Name: "x", Function: FunctionSum, Expr: cast(t, id, value.TypeFloat)}
+	exact := sum
+	exact.Grid = &Grid{Upper: 100}
+	for _, c := range []struct {
+		name    string
+		output  Output
+		refused bool
+	}{
+		{"an order that is left to the database", last(), true},
+		{"an order that ends in a key", last(id), false},
+		{"a sum of floats in any order", sum, true},
+		{"a sum on a grid", exact, false},
+	} {
+		public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{c.output}, Grouped: c.output.Window == nil}
+		within := &Derived{Combine: CombineAll, Arms: []*Derived{public, public}}
+		for _, d := range []*Derived{public, within} {
+			f := base(Relation{Name: "stay", Table: "stay"}, Relation{Name: "d", Derived: d, Join: JoinCross})
+			if _, err := Check(&f, testCatalog(t)); errors.Is(err, ErrInvalid) != c.refused || err != nil && !c.refused {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+}
+
 // A column beside the patient's that a careless comparison of names would take for it:
 // if it were the patient, each stay would be one.
 func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
