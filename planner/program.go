@@ -12,7 +12,7 @@ import (
 )
 
 // maxReleases bounds the releases of one query.
-const maxReleases = 64
+const maxReleases = fragment.MaxReleases
 
 // Program is a query ready to run: its releases, each charged by itself, and what
 // is computed from them afterwards, which costs nothing.
