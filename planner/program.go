@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // maxReleases bounds the releases of one query.
-const maxReleases = 64
+const maxReleases = fragment.MaxReleases
 
 // Program is a query ready to run: its releases, each charged by itself, and what
 // is computed from them afterwards, which costs nothing.
@@ -132,15 +133,23 @@ func (c *composer) exact(d *fragment.Derived, name string) bool {
 	return exact
 }
 
+// part is one of n shares of a budget, in whole units of 1/unit. A loss is charged in these,
+// rounded up, and n charges are no more than was asked.
+func part(budget float64, n int, unit float64) float64 {
+	return math.Floor(budget*unit/float64(n)) / unit
+}
+
 // release plans one release.
 func (c *composer) release(q *querySyntax, within *scope) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.at, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
 	share := c.query
-	share.Epsilon /= float64(c.shares)
-	share.MaxEpsilon /= float64(c.shares)
-	share.Delta /= float64(c.shares)
+	if c.shares > 1 {
+		share.Epsilon = part(share.Epsilon, c.shares, 1e9)
+		share.MaxEpsilon = part(share.MaxEpsilon, c.shares, 1e9)
+		share.Delta = part(share.Delta, c.shares, 1e18)
+	}
 	plan := buildRelease(share, c.federation, q, within)
 	c.releases = append(c.releases, plan)
 	return plan
