@@ -35,13 +35,13 @@ const Password = "the password of tests"
 
 // Server is a Trino whose catalog `memory` is empty.
 type Server struct {
-	URL    string // by HTTP; asks for no password
-	Secure string // by HTTPS; asks for Password or for a token of Token
-	CA     string // the file of the authority that signed its certificate
-	folder string
-	db     *sql.DB
-	schema atomic.Int64
-	output tail
+	URL     string // by HTTP; asks for no password
+	Secure  string // by HTTPS; asks for Password or for a token of Token
+	CA      string // the file of the authority that signed its certificate
+	folder  string
+	db      *sql.DB
+	schemas atomic.Int64
+	output  tail
 }
 
 // one is the server of all tests of a process, which takes half a minute to start.
@@ -91,7 +91,7 @@ func start() (*Server, error) {
 		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password,
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
-		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files="+main, // that must exist, and is not read
+		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main, // that must exist, and is not read
 		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
 		// Queries are small, and processors few.
 		"query.max-hash-partition-count=1", "query.min-hash-partition-count=1", "redistribute-writes=false",
@@ -168,11 +168,27 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 	}
 }
 
+// Count runs a SELECT of one number.
+func (s *Server) Count(t testing.TB, query string) (n int64) {
+	t.Helper()
+	if err := s.db.QueryRowContext(context.Background(), query).Scan(&n); err != nil {
+		t.Fatalf("%.300s: %v", query, err)
+	}
+	return n
+}
+
+// Schema makes a new schema, and returns its name.
+func (s *Server) Schema(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("s%d", s.schemas.Add(1))
+	s.Exec(t, "CREATE SCHEMA memory."+name)
+	return name
+}
+
 // Fill makes a new schema of tables, and returns its name.
 func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 	t.Helper()
-	schema := fmt.Sprintf("s%d", s.schema.Add(1))
-	s.Exec(t, "CREATE SCHEMA memory."+schema)
+	schema := s.Schema(t)
 	for _, table := range tables {
 		var columns []string
 		for _, c := range table.Columns {
@@ -185,6 +201,11 @@ func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 		}
 	}
 	return schema
+}
+
+// Series is what stands after FROM for n rows whose column i counts from 0.
+func Series(n int) string {
+	return fmt.Sprintf("(SELECT a * 10000 + b AS i FROM UNNEST(sequence(0, %d)) AS x(a) CROSS JOIN UNNEST(sequence(0, 9999)) AS y(b) WHERE a * 10000 + b < %d) AS s", n/10000, n)
 }
 
 // insert writes the cells of a column as one text that the server splits: Trino plans
