@@ -90,7 +90,6 @@ func TestSecure(t *testing.T) {
 		{"wrong password", "refused the user", func(c *Config) { c.Token, c.Password = config.Secret{}, config.Secret{Env: "TEST_WRONG"} }},
 		{"expired token", "may have expired", func(c *Config) { c.Token = config.Secret{Env: "TEST_EXPIRED"} }},
 		{"garbled token", "refused the user", func(c *Config) { c.Token = config.Secret{Env: "TEST_GARBLED"} }},
-		{"the token of another", "refused the user", func(c *Config) { c.User = "somebody-else" }},
 		{"the system's authorities", "certificate is not trusted", func(c *Config) { c.CA = "" }},
 		{"another authority", "certificate is not trusted", func(c *Config) { c.CA = other }},
 		{"HTTP at the port of HTTPS", "see `url`", func(c *Config) { c.Token, c.URL = config.Secret{}, strings.Replace(c.URL, "https:", "http:", 1) }},

@@ -42,6 +42,7 @@ type Server struct {
 	db      *sql.DB
 	schemas atomic.Int64
 	output  tail
+	ended   atomic.Bool
 }
 
 // one is the server of all tests of a process, which takes half a minute to start.
@@ -60,8 +61,8 @@ func Start(t testing.TB) *Server {
 		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("Trino said at last:\n%s", s.output.String())
+		if t.Failed() && s.ended.Load() {
+			t.Logf("Trino ended; it said at last:\n%s", s.output.String())
 		}
 	})
 	return s
@@ -122,6 +123,7 @@ func start() (*Server, error) {
 			}
 		}
 		s.output.add(fmt.Sprintf("it ended: %v\n", java.Wait()))
+		s.ended.Store(true)
 		close(ready)
 	}()
 	select {
