@@ -9,7 +9,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,15 +44,20 @@ type Server struct {
 	db      *sql.DB
 	schemas atomic.Int64
 	output  tail
-	ended   atomic.Bool
+	stdin   io.Closer     // the server runs while it is open
+	ended   chan struct{} // closed when the server has ended
 }
 
-// one is the server of all tests of a process, which takes half a minute to start.
+// one starts the server of all tests of a process, which takes it some seconds.
 var one = sync.OnceValues(start)
+
+// running is that server.
+var running atomic.Pointer[Server]
 
 // Start gives the server of this process's tests, and starts it at the first call, with
 // the libraries in the folder that the environment variable INTRAMUROS_TRINO names. Where
-// that is not set it skips the test: see `make test-trino`. The server ends with the process.
+// that is not set it skips the test: see `make test-trino`. The server ends with Stop, or
+// with the process.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	if os.Getenv("INTRAMUROS_TRINO") == "" {
@@ -61,15 +68,31 @@ func Start(t testing.TB) *Server {
 		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
 	}
 	t.Cleanup(func() {
-		if t.Failed() && s.ended.Load() {
+		select {
+		case <-s.ended:
 			t.Logf("Trino ended; it said at last:\n%s", s.output.String())
+		default:
 		}
 	})
 	return s
 }
 
+// Stop ends the server, if one was started, and all that belongs to it. Start is not
+// called again.
+func Stop() {
+	s := running.Load()
+	if s == nil {
+		return
+	}
+	s.db.Close()
+	http.DefaultClient.CloseIdleConnections()
+	s.stdin.Close()
+	<-s.ended
+	os.RemoveAll(s.folder)
+}
+
 func start() (*Server, error) {
-	s := &Server{}
+	s := &Server{ended: make(chan struct{})}
 	folder, err := os.MkdirTemp("", "intramuros-trino-")
 	if err != nil {
 		return s, err
@@ -99,7 +122,7 @@ func start() (*Server, error) {
 		"compiler.expression-cache-size=20",
 	}
 	java := exec.Command("java", args...)
-	if _, err := java.StdinPipe(); err != nil { // never written to; its end is the server's
+	if s.stdin, err = java.StdinPipe(); err != nil {
 		return s, err
 	}
 	stderr, err := java.StderrPipe()
@@ -123,7 +146,7 @@ func start() (*Server, error) {
 			}
 		}
 		s.output.add(fmt.Sprintf("it ended: %v\n", java.Wait()))
-		s.ended.Store(true)
+		close(s.ended)
 		close(ready)
 	}()
 	select {
@@ -136,8 +159,11 @@ func start() (*Server, error) {
 		java.Process.Kill()
 		return s, errors.New("it took more than five minutes")
 	}
-	s.db, err = sql.Open("trino", strings.Replace(s.URL, "://", "://admin@", 1)+"?catalog=memory")
-	return s, err
+	if s.db, err = sql.Open("trino", strings.Replace(s.URL, "://", "://admin@", 1)+"?catalog=memory"); err != nil {
+		return s, err
+	}
+	running.Store(s)
+	return s, nil
 }
 
 // tail keeps the last lines of a text.
