@@ -109,9 +109,16 @@ package: build ## packages of both roles for Debian and its kin, or archives, in
 clean: ## remove what was built here
 	rm -rf dist .cache
 
+# Into a folder beside, which takes the name when it is whole; three attempts.
 $(TRINO)/.done: node/engine/trino/trinotest/pom.xml
-	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO))
-	touch $@
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo 'install Java 17 and Maven: apt-get install -y --no-install-recommends openjdk-17-jdk-headless maven'; exit 1; }
+	rm -rf $(TRINO) $(TRINO).part
+	for attempt in 1 2 3; do \
+		! mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO)).part || break; \
+		((attempt < 3)) && sleep $$((attempt * 10)); \
+	done
+	touch $(TRINO).part/.done
+	mv $(TRINO).part $(TRINO)
 
 # In a module of its own, so that no dependency of the linter touches ours.
 $(LINT):
