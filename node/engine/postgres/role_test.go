@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,14 +40,8 @@ func TestRole(t *testing.T) {
 	c := parse(t, enginetest.WardCatalog)
 	s.Exec(t, "CREATE SCHEMA cdm", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)", "INSERT INTO cdm.person VALUES (1, 'F', 50)",
 		"CREATE TABLE cdm.secret(x TEXT)", "CREATE TABLE cdm.event(id BIGINT)")
-	script, err := os.ReadFile("../../../docs/postgresql-role.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// psql's variables, and the one setting of another database.
-	text := strings.NewReplacer(":\"role\"", "node", ":'role'", "'node'", ":\"schema\"", "cdm", ":\"database\"", postgrestest.Database).Replace(string(script))
-	text = regexp.MustCompile(`(?m)^\\.*$`).ReplaceAllString(text, "")
-	s.Exec(t, text, "REVOKE SELECT ON cdm.secret FROM node")
+	s.Role(t, "../../../docs/postgresql-role.sql", "node", "cdm")
+	s.Exec(t, "REVOKE SELECT ON cdm.secret FROM node")
 	cfg := over(s, "cdm")
 	cfg.User = "node"
 	e := open(t, cfg, c, testKey)

@@ -137,6 +137,18 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 	}
 }
 
+// Role makes a role of that name by the script that hospitals run, docs/postgresql-role.sql at
+// path, with psql as they would: it reads the schema. It logs in over TCP with Password.
+func (s *Server) Role(t testing.TB, path, role, schema string) {
+	t.Helper()
+	psql := exec.Command(filepath.Join(binaries(t), "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", s.Folder, "-p", strconv.Itoa(s.Port), "-U", "admin", "-d", Database,
+		"-v", "role="+role, "-v", "database="+Database, "-v", "schema="+schema, "-f", path)
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, out)
+	}
+	s.Exec(t, "ALTER ROLE "+role+" PASSWORD '"+Password+"'")
+}
+
 // Session runs a statement as the superuser in a session of its own, whose end makes
 // the server's statistics know of it.
 func (s *Server) Session(t testing.TB, q string) {
