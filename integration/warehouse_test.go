@@ -153,6 +153,7 @@ func TestWarehouse(t *testing.T) {
 	}
 	w := startWarehouse(t, rows, ", work_mem: 256MB")
 	t.Run("answers", w.answers)
+	t.Run("experiment", w.experiment)
 	t.Run("plans are parallel", w.parallel)
 	t.Run("ends", w.stops)
 }
@@ -270,6 +271,20 @@ func (w *warehouse) parallel(t *testing.T) {
 	}
 }
 
+func (w *warehouse) experiment(t *testing.T) {
+	for _, sql := range []string{labs, "SELECT COUNT(*), AVG(value_as_number) FROM measurement"} {
+		text := w.compiled(t, sql)
+		for i, key := range []string{"1", "2"} {
+			text = strings.ReplaceAll(text, fmt.Sprintf("$%d", i+1), key)
+		}
+		for _, set := range []string{"SET jit = on", "SET jit = off", "SET jit = on"} {
+			w.typed(t, set)
+			t.Logf("%s\n%s", set, strings.Join(w.typed(t, "EXPLAIN (ANALYZE, BUFFERS) "+text), "\n"))
+		}
+	}
+	w.typed(t, "SET jit=on")
+}
+
 // stops ends a query in every way that there is, and looks at the server.
 func (w *warehouse) stops(t *testing.T) {
 	ask := func(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
@@ -327,7 +342,12 @@ func (w *warehouse) stops(t *testing.T) {
 		w.begins(t)
 		begun := time.Now()
 		w.killNode(warehouseHospital)
-		t.Logf("the statement ended at the server after %v", w.ends(t, begun))
+		// The server looks once a second, from version 14.
+		took := w.ends(t, begun)
+		t.Logf("the statement ended at the server after %v", took)
+		if took > 3*time.Second {
+			t.Errorf("the statement outlived the node by %v", took)
+		}
 		c.Process.Kill()
 		c.Wait()
 	})

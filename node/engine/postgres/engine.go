@@ -88,17 +88,21 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 }
 
 // check refuses a server that is too old or not in UTF8, and a role that can do
-// more than read.
+// more than read, by itself or as another that it may become.
 func (d *driver) check(ctx context.Context) error {
-	return d.look(ctx, `SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
-	CASE WHEN rolsuper THEN 'is a superuser' WHEN rolreplication THEN 'may replicate'
+	return d.look(ctx, `WITH own AS (SELECT * FROM pg_roles WHERE pg_has_role(oid, 'MEMBER'))
+SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
+	CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN 'is a superuser'
 		WHEN pg_has_role('pg_read_server_files', 'MEMBER') THEN 'may read files of the server'
 		WHEN pg_has_role('pg_write_server_files', 'MEMBER') THEN 'may write files of the server'
-		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server' ELSE '' END,
-	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server'
+		WHEN (SELECT bool_or(rolsuper) FROM own) THEN 'may become a superuser'
+		WHEN (SELECT bool_or(rolreplication) FROM own) THEN 'may replicate'
+		WHEN (SELECT bool_or(rolcreaterole) FROM own) THEN 'may make roles'
+		WHEN (SELECT bool_or(rolbypassrls) FROM own) THEN 'may bypass row-level security' ELSE '' END,
+	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM own, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
-		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) LIMIT 1), '')
-FROM pg_roles WHERE rolname = current_user`, func(row []any) error {
+		AND (has_table_privilege(own.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(own.oid, c.oid, 'INSERT, UPDATE')) LIMIT 1), '')`, func(row []any) error {
 		version, _ := row[0].(int64)
 		encoding, _ := row[1].(string)
 		right, _ := row[2].(string)
