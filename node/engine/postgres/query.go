@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -85,7 +84,6 @@ func unconnected(err error) string {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
 	var network *net.OpError
 	switch {
 	case errors.As(err, &authority):
@@ -96,7 +94,7 @@ func unconnected(err error) string {
 		return "the server's certificate has expired, or is not valid yet"
 	case errors.As(err, &invalid):
 		return "the server's certificate is not one of a server"
-	case errors.As(err, &alert):
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
 		return "the server ended the TLS connection; it may want another client certificate (`tls.certificate`)"
 	case errors.As(err, &network):
 		return "the server cannot be reached at `host` and `port`"
