@@ -78,16 +78,12 @@ lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 fmt: $(LINT) ## format the Go files
 	$(LINT) fmt
 
-# The clients are installed once into .cache; integration/clients/requirements.txt and the
-# lines below pin them. It needs Python, Java, Maven and psql.
+# The clients are installed once into .cache; requirements.txt and jars.txt of integration/clients
+# pin them. It needs Python, Java, Maven and psql, and says which of them is missing.
 CLIENTS := .cache/clients
-test-clients: ## ADBC, psycopg, psql and both JDBC drivers against a federation
-	@test -x $(CLIENTS)/venv/bin/python || python3 -m venv $(CLIENTS)/venv
-	$(CLIENTS)/venv/bin/pip install -q -r integration/clients/requirements.txt
-	@test -d $(CLIENTS)/jars || for jar in org.apache.arrow:flight-sql-jdbc-driver:18.3.0 org.postgresql:postgresql:42.7.14; do \
-		mvn -q -B dependency:copy -Dartifact=$$jar -DoutputDirectory=$(abspath $(CLIENTS))/jars; \
-	done
-	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 10m -run '^TestClients$$' ./integration
+test-clients: ## the researchers' own tools against a federation: Python, R, psql, JDBC
+	integration/clients/install.sh $(abspath $(CLIENTS))
+	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients' ./integration
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB
