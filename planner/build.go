@@ -26,7 +26,7 @@ const (
 func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
 		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
 	}
 	b.read()
 	b.limits()
