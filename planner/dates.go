@@ -139,7 +139,11 @@ func (c *call) shift(d *fragment.Expr, interval *termSyntax, back bool) *fragmen
 	if !ok {
 		refuse(CodeNotSupported, interval.at, "write it in seconds", "there are no intervals of %ss here", interval.name)
 	}
-	return c.moved(d, n.int(0), u, back)
+	d = c.moved(d, n.int(0), u, back)
+	if len(interval.args) > 1 {
+		return c.shift(d, interval.args[1], back)
+	}
+	return d
 }
 
 // moved adds n units to a date or timestamp, or takes them away. A date stays one

@@ -152,7 +152,7 @@ func (p *parser) tableAlias(f *fromSyntax) {
 	}
 }
 
-// tableName reads table, schema.table or @schema.table. Tables have no schema
+// tableName reads table, schema.table, database.schema.table or @schema.table. Tables have no schema
 // here: OMOP's are the federation's, whatever each hospital calls them. Where two
 // schemas would make two tables of one name, or the name is one of WITH's, it is
 // refused.
@@ -169,8 +169,12 @@ func (p *parser) tableName() (string, Position) {
 			schema.text = "@" + schema.text
 		}
 		t = p.name("write schema.table")
+		if p.accept(".") {
+			schema.text += "." + t.text
+			t = p.name("write database.schema.table")
+		}
 		if p.comes(".") {
-			refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has two parts at most")
+			refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has three parts at most")
 		}
 	}
 	if schema.text != "" && slices.Contains(p.common, t.text) {
