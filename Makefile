@@ -55,8 +55,9 @@ test-full: ## all tests, with the long ones: every hospital of the eICU demo, re
 
 TRINO := .cache/trino-435
 
-test-trino: $(TRINO)/.done ## the engines' suite against a real Trino; needs Java 17 and Maven
+test-trino: $(TRINO)/.done ## the engines' suite and a mixed federation against a real Trino; needs Java 17 (JDK) and Maven
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
