@@ -37,12 +37,23 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 	y := in.row(terms[0].term)
 	args := unifiedExprs(t.at, y, x)
 	found := r.match(in, []pair{{args[0], args[1]}}, t.at)
-	if in.facts(y).Nullable && r.negated > 0 {
+	if in.facts(y).Nullable && r.telling > 0 {
 		refuse(CodeNotSupported, t.at, "add WHERE "+terms[0].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
 			"NOT IN with a query that may give NULL is never true")
 	}
 	if r.facts(x).Nullable {
-		return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeBool)), found)
+		null := apply(t.at, fragment.OpIsNull, x)
+		if r.telling > 0 { // NULL is in no empty set, for sure
+			some := try(func() *fragment.Expr {
+				again, _ := r.correlated(t.query, t.at)
+				return r.match(again, nil, t.at)
+			})
+			// Where nothing but x ties the two, the subquery is of all patients, and has rows.
+			if some != nil {
+				null = apply(t.at, fragment.OpAnd, null, some)
+			}
+		}
+		return apply(t.at, fragment.OpCase, null, fragment.Literal(value.Null(value.TypeBool)), found)
 	}
 	return found
 }

@@ -458,6 +458,15 @@ func (t *termSyntax) sql() string {
 	case termCast:
 		return "CAST(" + t.args[0].sql() + " AS " + string(t.castType) + ")"
 	case termInterval:
+		if len(t.args) > 1 {
+			text := ""
+			for i := t; ; i = i.args[1] {
+				text += " " + i.args[0].sql() + " " + i.name
+				if len(i.args) == 1 {
+					return "INTERVAL '" + strings.ReplaceAll(strings.NewReplacer("(", "", ")", "").Replace(text[1:]), "- ", "-") + "'"
+				}
+			}
+		}
 		return "INTERVAL (" + t.args[0].sql() + ") " + t.name
 	case termQuery:
 		return "(" + t.query.sql() + ")"

@@ -108,7 +108,8 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 			as, fits := e.driver.Convert(l, c.Type)
 			filled := local + " IS NOT NULL"
 			if l.Type == value.TypeText {
-				filled = "trim(CAST(" + local + " AS " + e.dialect.Type(value.TypeText) + ")) <> ''"
+				text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
+				filled += " AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> ''"
 			} else if !fits {
 				found = append(found, warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type)))
 			}
