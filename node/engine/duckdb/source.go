@@ -279,8 +279,8 @@ func suits(kind string) value.Type {
 	return value.TypeText
 }
 
-// Describe lists what the sources hold, to begin a catalog with. It reads all of
-// them, and ignores cfg.Tables.
+// Describe lists what the sources hold, to begin a catalog with: those of cfg.Tables by
+// the catalog's names, and else all tables or files that are found. It reads all of them.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -294,16 +294,44 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	var places []engine.Place
+	names := slices.Sorted(maps.Keys(cfg.Tables))
+	mapped := map[string]bool{}
+	for _, name := range names {
+		at, ok, err := found.of(ctx, name, cfg.Tables[name])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, absent(name, cfg.Tables[name])
+		}
+		places = append(places, at.Place)
+		mapped[at.Name] = true
+	}
 	all, err := found.all()
 	if err != nil {
 		return nil, err
 	}
-	var places []engine.Place
 	for _, at := range all {
+		if mapped[at.Name] {
+			continue
+		}
 		if at.Columns, err = describe(ctx, db, at); err != nil {
 			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
 		}
 		places = append(places, at.Place)
 	}
-	return engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
+	tables, err := engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		tables[i] = tables[i].As(name, cfg.Tables[name])
+	}
+	return tables, nil
+}
+
+// absent means that a table is mapped to what is not there.
+func absent(table string, s engine.Source) error {
+	return fmt.Errorf("%w: tables: there is no %s for table %s", engine.ErrConfig, s, table)
 }
