@@ -363,11 +363,19 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 		return nil, nil
 	}
 	if list, ok := v.([]any); ok {
-		texts := make([]string, len(list))
-		for i, x := range list {
-			texts[i] = fmt.Sprint(x)
+		switch oid {
+		case dictionary.OIDInt2Vector, dictionary.OIDOidVector:
+			words := make([]string, len(list))
+			for i, x := range list {
+				words[i] = fmt.Sprint(x)
+			}
+			if format == pgtype.TextFormatCode {
+				return []byte(strings.Join(words, " ")), nil
+			}
+			// In binary a vector is an array.
+			oid = map[uint32]uint32{dictionary.OIDInt2Vector: dictionary.OIDInt2Array, dictionary.OIDOidVector: dictionary.OIDOidArray}[oid]
 		}
-		v = texts
+		v = array(oid, list)
 	} else if oid == dictionary.OIDText {
 		return []byte(fmt.Sprint(v)), nil
 	}
@@ -376,6 +384,22 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 		b = []byte{}
 	}
 	return b, err
+}
+
+// array is a list as pgtype encodes it.
+func array(oid uint32, list []any) any {
+	if oid == dictionary.OIDTextArray {
+		texts := make([]string, len(list))
+		for i, x := range list {
+			texts[i] = fmt.Sprint(x)
+		}
+		return texts
+	}
+	numbers := make([]int64, len(list))
+	for i, x := range list {
+		numbers[i], _ = strconv.ParseInt(fmt.Sprint(x), 10, 64) // an integer of one kind or another
+	}
+	return numbers
 }
 
 // notice tells something beside the answer.

@@ -54,7 +54,9 @@ func open(t testing.TB) *Dictionary {
 	return d
 }
 
-var ada = Session{User: "ada", Database: "trial", Setting: func(name string) string { return "value of " + name }}
+var ada = Session{User: "ada", Database: "trial", Setting: func(name string) string {
+	return map[string]string{"epsilon": "0.5", "server_version_num": "150000", "search_path": "public"}[name]
+}}
 
 // TestQuestions reads testdata: a question, and its columns with their OIDs and rows, or
 // why it is not covered.
