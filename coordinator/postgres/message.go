@@ -28,6 +28,10 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return c.flush() == nil
 	case *pgproto3.Query:
 		c.skipping = false
+		if err := c.still(m); err != nil {
+			_ = c.refuse(err)
+			return false
+		}
 		c.simple(m.String)
 		c.ready()
 		return c.flush() == nil
@@ -39,6 +43,10 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	if c.skipping {
 		return true
 	}
+	if err := c.still(m); err != nil {
+		_ = c.refuse(err)
+		return false
+	}
 	whole, start := "", 0
 	if err := c.extended(m, &whole, &start); err != nil {
 		c.fail(err, whole, start)
@@ -46,6 +54,24 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return c.flush() == nil
 	}
 	return true
+}
+
+// still tells whether the token that the connection began with is good now: it may have expired, or been
+// withdrawn, since. If not, or if nobody can tell, the connection ends.
+func (c *conn) still(m pgproto3.FrontendMessage) error {
+	switch m.(type) {
+	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:
+	default:
+		return nil
+	}
+	who, err := c.server.admitter.Authenticate(c.ctx, c.token)
+	if err == nil && who.Name != c.who.Name {
+		err = &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "the token is another person's now", Hint: "connect again"}
+	}
+	if err == nil {
+		c.who = who
+	}
+	return err
 }
 
 // simple answers a text of statements one after the other, up to the first error.
@@ -350,8 +376,14 @@ func (c *conn) send(p *portal, most int) error {
 		}
 	}
 	tag := s.tag
-	if s.kind == question || s.kind == lookup {
+	switch s.kind {
+	case question, lookup, hollow, stop:
 		tag = fmt.Sprintf("SELECT %d", p.sent-begun)
+	case fetch:
+		tag = fmt.Sprintf("FETCH %d", p.moved)
+		if s.cursor.move {
+			tag = fmt.Sprintf("MOVE %d", p.moved)
+		}
 	}
 	c.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
 	return nil

@@ -160,6 +160,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	oid := f.d.tables[t.Name]
 	f.class(oid, t.Name, "r", 2, len(t.Columns), len(t.Key) > 0)
 	f.describe(oid, 0, t.Description)
+	f.hollow(t)
 	place := map[string]int{}
 	for i, column := range t.Columns {
 		place[column.Name] = i + 1
@@ -195,6 +196,19 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 			}
 		}
 	}
+}
+
+// hollow makes the table, and leaves it empty.
+func (f *filler) hollow(t *catalog.Table) {
+	var columns []string
+	for _, c := range t.Columns {
+		kind := map[value.Type]string{value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP"}[c.Type]
+		if kind == "" {
+			kind = "VARCHAR"
+		}
+		columns = append(columns, quoteName(c.Name)+" "+kind)
+	}
+	f.do("CREATE TABLE hollow." + quoteName(t.Name) + "(" + strings.Join(columns, ", ") + ")")
 }
 
 // class writes a row of pg_class. psql asks for foreign keys only where there may be triggers.
@@ -252,13 +266,23 @@ type Question struct {
 
 // Prepare reads a question. Errors wrap ErrNotCovered.
 func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+	return d.prepare(ctx, statement, session, false)
+}
+
+// PrepareHollow reads a question about patients, for the columns that its answer would have. The tables are
+// empty, so it is for the caller to ask only what has no row whatever the data is. Errors wrap ErrNotCovered.
+func (d *Dictionary) PrepareHollow(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+	return d.prepare(ctx, statement, session, true)
+}
+
+func (d *Dictionary) prepare(ctx context.Context, statement lex.Statement, session Session, hollow bool) (*Question, error) {
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
 	}
 	if len(statement.Text) > maxText {
 		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
 	}
-	text, err := d.rewrite(statement.Text, statement.Tokens, session)
+	text, err := d.rewrite(statement.Text, statement.Tokens, session, hollow)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 // Session is who asks.
 type Session struct {
 	User, Database string
+	Process        uint32                   // the connection's id
 	Setting        func(name string) string // of the session
 }
 
@@ -86,6 +87,7 @@ func declared() (relations, functions map[string]bool) {
 type rewriter struct {
 	d       *Dictionary
 	session Session
+	hollow  bool // names of the federation's tables are read, which are empty
 	sql     string
 	tokens  []lex.Token
 	out     []string
@@ -141,8 +143,8 @@ func (r *rewriter) closeSeries(by opening) {
 	r.emit("AS "+alias+"("+alias+")", false)
 }
 
-func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session) (string, error) {
-	r := &rewriter{d: d, session: session, sql: sql, tokens: tokens, operand: -1, from: []bool{false}}
+func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session, hollow bool) (string, error) {
+	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}}
 	for r.at < len(r.tokens) {
 		if err := r.step(); err != nil {
 			return "", err
@@ -179,6 +181,8 @@ func (r *rewriter) step() error {
 	case t.Kind == lex.String:
 		r.at++
 		r.emit(quote(t.Value()), true)
+		return nil
+	case r.hollow && r.table(after):
 		return nil
 	case t.Is("operator") && r.peek(1).Is("("):
 		return r.operator()
@@ -279,6 +283,35 @@ func (r *rewriter) step() error {
 	return nil
 }
 
+// table writes a table of the federation: table, schema.table or catalog.schema.table. Before columns, schema and catalog
+// are left out.
+func (r *rewriter) table(after bool) bool {
+	at := r.at
+	if !after && r.peek(0).Name() == r.session.Database && r.peek(1).Is(".") {
+		at += 2
+	}
+	if at+2 < len(r.tokens) && !after && r.tokens[at].Name() == "public" && r.tokens[at+1].Is(".") {
+		at += 2
+	} else {
+		at = r.at
+	}
+	name := r.tokens[at].Name()
+	if _, ok := r.d.tables[name]; !ok || after {
+		return false
+	}
+	before := lex.Token{}
+	if r.at > 0 {
+		before = r.tokens[r.at-1]
+	}
+	r.at = at + 1
+	if r.from[len(r.from)-1] && (before.Is("from") || before.Is("join") || before.Is(",") || before.Is("(")) {
+		r.emit("hollow."+quoteName(name), true)
+		return true
+	}
+	r.emit(quoteName(name), true)
+	return true
+}
+
 // isAliasList tells a name before a parenthesis that is an alias with its columns, AS t(a, b), or
 // the name of a common table expression.
 func (r *rewriter) isAliasList() bool {
@@ -329,6 +362,11 @@ func (r *rewriter) whoAsks(name string) bool {
 		value = r.session.Database
 	case "current_user", "session_user", "current_role", "user":
 		value = r.session.User
+	case "pg_backend_pid":
+		if !called {
+			return false
+		}
+		value = strconv.FormatUint(uint64(r.session.Process), 10)
 	case "current_schema":
 		value = "public"
 	case "current_setting":

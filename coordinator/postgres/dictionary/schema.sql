@@ -3,6 +3,8 @@
 
 CREATE SCHEMA pgc;
 CREATE SCHEMA isc;
+-- The federation's tables, without a row: of the columns of questions that ask for these alone.
+CREATE SCHEMA hollow;
 
 -- The database of who asks; set for each question.
 CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
@@ -152,7 +154,7 @@ CREATE MACRO pgc.current_schema(x) AS x;
 CREATE MACRO pgc.current_setting(x) AS x;
 CREATE MACRO pgc.set_config(a, b, c) AS b;
 CREATE MACRO pgc.current_schemas(x) AS CASE WHEN x THEN ['pg_catalog', 'public'] ELSE ['public'] END;
-CREATE MACRO pgc.pg_backend_pid() AS 1;
+CREATE MACRO pgc.pg_backend_pid(x) AS CAST(x AS INTEGER);
 CREATE MACRO pgc.pg_client_encoding() AS 'UTF8';
 CREATE MACRO pgc.getdatabaseencoding() AS 'UTF8';
 CREATE MACRO pgc.pg_encoding_to_char(x) AS 'UTF8';
