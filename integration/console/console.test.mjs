@@ -108,6 +108,59 @@ async function audit(page, name) {
   assert.deepEqual(found, [], name);
 }
 
+/** auditBoth does so in the light and in the dark. */
+async function auditBoth(page, name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // all has its colours
+    await audit(page, `${name}, ${colorScheme}`);
+  }
+}
+
+/** targets holds all that can be clicked to 24 pixels (WCAG 2.5.8), but for links within a text. */
+async function targets(page, name) {
+  const small = await page.evaluate(() => [...document.querySelectorAll('a[href], button, summary, select, input, textarea, [role=option]')]
+    .filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('skip') && getComputedStyle(e).display !== 'inline')
+    .map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width < 24 || r.height < 24)
+    .map(([e, r]) => `${e.localName}.${e.className} ${e.textContent.slice(0, 20)}: ${Math.round(r.width)} x ${Math.round(r.height)}`));
+  assert.deepEqual(small, [], `${name}: targets below 24 pixels`);
+}
+
+/** walk goes through the page with Tab: what has the focus is seen, in the order of the page, and under no header. */
+async function walk(page, name) {
+  await page.evaluate(() => { // Tab goes on from the beginning
+    scrollTo(0, 0);
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+  });
+  let before = null;
+  const seen = new Set();
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press('Tab');
+    const now = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const style = getComputedStyle(e.classList.contains('editor-area') ? e.closest('.editor') : e);
+      const r = e.getBoundingClientRect();
+      const header = document.querySelector('.top');
+      const all = [...document.querySelectorAll('*')];
+      return {
+        what: `${e.localName}#${e.id}.${e.className} ${e.textContent.slice(0, 20)}`, order: all.indexOf(e),
+        ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== 'none',
+        covered: Boolean(header) && !header.contains(e) && !e.classList.contains('skip') && r.bottom <= header.getBoundingClientRect().bottom, out: r.bottom <= 0 || r.top >= innerHeight,
+      };
+    });
+    if (!now || seen.has(now.order)) break;
+    seen.add(now.order);
+    assert.ok(now.ring, `${name}: the focus is not seen on ${now.what}`);
+    assert.ok(!now.covered && !now.out, `${name}: ${now.what} has the focus and is not in sight`);
+    assert.ok(before === null || now.order > before, `${name}: ${now.what} comes before what it follows`);
+    before = now.order;
+  }
+  assert.ok(seen.size >= 5, `${name}: ${seen.size} stops`);
+}
+
 const BY_HOSPITAL = 'SELECT hospital, COUNT(*) AS patients\nFROM person\nGROUP BY hospital\nORDER BY hospital';
 
 test('a wrong token is refused, and the page is small', async () => {
@@ -127,7 +180,9 @@ test('a wrong token is refused, and the page is small', async () => {
 
 test('with the keyboard alone: write, complete, see the cost, run, see chart and intervals', async () => {
   const page = await open(federation.url);
-  await page.keyboard.type(federation.token); // the field has the focus
+  await page.waitForSelector('#token');
+  for (let i = 0; i < 5 && await page.evaluate(() => document.activeElement.id) !== 'token'; i++) await page.keyboard.press('Tab'); // past the provider
+  await page.keyboard.type(federation.token);
   await page.keyboard.press('Enter');
   await page.waitForSelector('#sql');
   for (let i = 0; i < 30 && await page.evaluate(() => document.activeElement.id) !== 'sql'; i++) await page.keyboard.press('Tab');
@@ -219,6 +274,10 @@ test('each kind of chart', async () => {
     assert.equal(await page.getByLabel('Kind of chart').inputValue(), kind, `${name}: ${await page.locator('.result').innerText()}`);
     assert.ok(await page.locator(`.chart ${marks}`).count() > 0, name);
     for (const d of await page.locator('.chart path').evaluateAll((all) => all.map((p) => p.getAttribute('d')))) assert.doesNotMatch(d, /NaN|undefined|Infinity/, name);
+    assert.match(await page.locator('#say').innerText(), /^Answer: \d+ rows?$/, 'a screen reader hears that the answer is there');
+    if (kind === 'survival') assert.match(await page.locator('.chart').textContent(), /Patients at risk/);
+    await auditBoth(page, name);
+    await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
     await shot(page, `chart-${kind}-${name.split(' ')[0].toLowerCase()}`);
     await page.locator('.answer').evaluate((e) => e.remove());
   }
@@ -239,6 +298,22 @@ test('an error stands under its token', async () => {
   await page.fill('#sql', 'SELECT person_id FROM person');
   await page.waitForFunction(() => document.querySelector('.t-fault')?.textContent === 'person_id');
   assert.match(await page.locator('#sql-error').innerText(), /Rows of patients are never shown/);
+  await page.context().close();
+});
+
+test('the plan, and each hospital’s SQL, before one runs', async () => {
+  const page = await enter();
+  await page.fill('#sql', BY_HOSPITAL);
+  await page.waitForSelector('.price');
+  await page.locator('.plan').click();
+  await page.locator('dialog pre').nth(1).waitFor();
+  assert.match(await page.locator('dialog').innerText(), /hospital[\s\S]*SELECT/);
+  await audit(page, 'plan');
+  await targets(page, 'plan');
+  await shot(page, 'plan');
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'quiet plan', 'the focus goes back');
   await page.context().close();
 });
 
@@ -366,6 +441,8 @@ test('a hanging hospital is seen, and the query canceled', async () => {
     await page.locator('.actions .main').click();
     await page.waitForSelector('.steps li');
     assert.equal(await page.locator('.steps li').count(), hospitals.length);
+    await audit(page, 'running');
+    assert.equal(await page.locator('#say').innerText(), 'The hospitals are computing');
     await shot(page, 'running');
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
     await page.keyboard.press('Enter');
@@ -411,6 +488,7 @@ test('a study is approved at a node, narrower, with the key in the browser', asy
   assert.match(await page.locator('.study', { hasText: 'A small study' }).innerText(), /approved, narrower[\s\S]*ε 0\.9/);
   assert.match(await federation.cli('study', 'show', 'small', '--file', federation.file('rennes/node.ledger')), /amended/);
   await page.getByRole('button', { name: 'Verify now' }).click();
+  await page.locator('.whole .notice').waitFor();
   assert.match(await page.locator('.whole').innerText(), /The ledger is whole[\s\S]*[0-9a-f]{64}/);
   await page.getByLabel('Show').selectOption('charge');
   await page.locator('.entries .k-charge').first().locator('summary').first().click();
@@ -484,7 +562,10 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
         await page.fill('#find', 'year_of_birth');
         await page.waitForSelector('.columns');
       }
-      await audit(page, `${name} ${locale}`);
+      await targets(page, `${name} ${locale}`);
+      await walk(page, `${name} ${locale}`);
+      await auditBoth(page, `${name} ${locale}`);
+      await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce' });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `${name} is ${wide} pixels wide, on ${width}`);
       await shot(page, `${name}-${locale.slice(0, 2)}-${width}${dark ? '-dark' : ''}`);
@@ -497,7 +578,10 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
     assert.equal(await page.inputValue('#sql'), BY_HOSPITAL, 'the question is still there');
     await page.context().close();
     const desk = await custodian({ locale, dark, width });
-    await audit(desk, `custodian ${locale}`);
+    await targets(desk, `custodian ${locale}`);
+    await walk(desk, `custodian ${locale}`);
+    await auditBoth(desk, `custodian ${locale}`);
+    await desk.emulateMedia({ colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce' });
     assert.ok(await desk.evaluate(() => document.documentElement.scrollWidth) <= width, 'the custodian’s page is too wide');
     await shot(desk, `custodian-${locale.slice(0, 2)}-${width}${dark ? '-dark' : ''}`);
     await desk.context().close();

@@ -24,8 +24,10 @@ func TestDashboard(t *testing.T) {
 	var dashboard struct {
 		SchemaVersion int
 		UID, Title    string
-		Templating    struct{ List []struct{ Name, Type, Query string } }
-		Panels        []struct {
+		Templating    struct {
+			List []struct{ Name, Type, Query string }
+		}
+		Panels []struct {
 			ID         int
 			Type       string
 			Title      string

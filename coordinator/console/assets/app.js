@@ -150,7 +150,7 @@ function render() {
     h('header', { class: 'top' }, h('div', {}, h('a', { class: 'brand', href: '#ask' }, wall(), 'Intramuros', h('small', {}, state.me.federation)),
       h('nav', { 'aria-label': t('app.pages') }, PAGES.map((p) => h('a', { href: `#${p}`, 'aria-current': p === now ? 'page' : null }, t(`page.${p}`)))),
       h('div', { class: 'tools' }, state.me.studies.length ? [h('label', { for: 'study', class: 'unseen' }, t('app.study')), study] : '', languageButton(), schemeButton(),
-        h('span', { class: 'who muted small', title: t('app.who') }, state.me.researcher), h('button', { type: 'button', class: 'quiet', onclick: leave }, t('app.leave'))))), main);
+        h('span', { class: 'who muted small', title: t('app.who') }, state.me.researcher), h('button', { type: 'button', class: 'quiet', onclick: leave, title: `${t('app.who')} ${state.me.researcher}` }, t('app.leave'))))), main);
   if (now === 'ask') {
     if (!state.study) main.append(h('div', { class: 'notice warn' }, t('app.noStudy')));
     else main.append(build(state));
