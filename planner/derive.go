@@ -36,7 +36,7 @@ func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
+		refuse(CodePatientsMixed, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}

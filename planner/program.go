@@ -265,8 +265,8 @@ func columnsOf(q *querySyntax) []itemSyntax {
 
 // derive plans a query whose rows are released ones.
 func (c *composer) derive(q *querySyntax, within *scope) *derived {
-	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "move it to the end of the outermost query", "LIMIT in a query within a query is not answered")
+	if cmpOr(q.limit, q.offset) != nil {
+		return c.limited(q, within)
 	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
 	if q.combined != nil {

@@ -260,8 +260,10 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 	if s == nil || len(s.items) != 1 || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil || s.distinct {
 		refuse(CodeNotSupported, t.at, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
-	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "write MIN or MAX", "LIMIT in a subquery is not answered")
+	aggregated := aggregateWithin(s.items[0].term) != nil
+	top := q.limit != nil && !aggregated
+	if top && (q.offset != nil || len(q.orderBy) == 0 || count(q.limit, "LIMIT") != 1) {
+		refuse(CodeType, q.limit.at, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
 	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
 	if in.depth > maxQueryDepth {
@@ -282,7 +284,6 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 		}
 		return fragment.Column(scalarRelation, functions[i].Name, functions[i].Type())
 	}
-	aggregated := aggregateWithin(term) != nil
 	var resolve func(*termSyntax) *fragment.Expr
 	resolve = func(t *termSyntax) *fragment.Expr {
 		if t.kind == termCall && isAggregate(t.name) && t.over == nil {
@@ -297,15 +298,23 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 	var result *fragment.Expr
 	if aggregated {
 		result = resolve(term)
-	} else {
+	} else if !top {
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
 	}
 	pairs := in.separate(r, t.at)
+	if top {
+		if in.patient != nil && len(pairs) == 0 {
+			refuse(CodePatientsMixed, t.at, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
+		}
+		var x *fragment.Expr
+		in, pairs, x = in.first(q, pairs)
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
+	}
 	if in.patient != nil && aggregated && len(pairs) == 0 {
 		refuse(CodeNested, t.at, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
 	}
-	if !aggregated && !in.once(pairs) {
-		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+")", "this subquery may give several rows")
+	if !aggregated && !top && !in.once(pairs) {
+		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
 	joined := r.attach(in, pairs, functions, t.at)
 	return result.Replace(func(e *fragment.Expr) *fragment.Expr {
