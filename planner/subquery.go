@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -28,23 +29,45 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 	case termQuery:
 		return r.scalar(t)
 	}
-	x := r.row(t.args[0])
+	var left []*fragment.Expr // before the subquery, whose names must not be theirs
+	for _, arg := range t.args {
+		left = append(left, r.row(arg))
+	}
 	in, terms := r.correlated(t.query, t.at)
 	terms = in.starless(terms)
-	if len(terms) != 1 {
-		refuse(CodeType, t.at, "select one column", "IN compares with a query of one column")
+	if n := len(left); len(terms) != n {
+		what := "one value"
+		if n > 1 {
+			what = strconv.Itoa(n) + " values"
+		}
+		refuse(CodeType, t.at, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
-	y := in.row(terms[0].term)
-	args := unifiedExprs(t.at, y, x)
-	found := r.match(in, []pair{{args[0], args[1]}}, t.at)
-	if in.facts(y).Nullable && r.negated > 0 {
-		refuse(CodeNotSupported, t.at, "add WHERE "+terms[0].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
-			"NOT IN with a query that may give NULL is never true")
+	var pairs []pair
+	var missing []*fragment.Expr
+	for i, arg := range t.args {
+		x, y := left[i], in.row(terms[i].term)
+		args := unifiedExprs(arg.at, y, x)
+		pairs = append(pairs, pair{args[0], args[1]})
+		if r.facts(x).Nullable {
+			missing = append(missing, apply(t.at, fragment.OpIsNull, x))
+		}
+		if in.facts(y).Nullable && r.negated > 0 {
+			refuse(CodeNotSupported, t.at, "add WHERE "+terms[i].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
+				"NOT IN with a query that may give NULL is never true")
+		}
 	}
-	if r.facts(x).Nullable {
-		return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeBool)), found)
+	if len(pairs) > 1 && len(missing) > 0 && r.negated > 0 {
+		refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of columns that may be NULL is unknown for some rows and true for others")
 	}
-	return found
+	found := r.match(in, pairs, t.at)
+	switch len(missing) {
+	case 0:
+		return found
+	case 1:
+	default:
+		missing = []*fragment.Expr{apply(t.at, fragment.OpOr, missing...)}
+	}
+	return apply(t.at, fragment.OpCase, missing[0], fragment.Literal(value.Null(value.TypeBool)), found)
 }
 
 // unifiedExprs converts expressions that are compared to one type.
