@@ -685,6 +685,9 @@ func (p *Program) Describe() string {
 		for _, line := range strings.Split(strings.TrimSuffix(release.Describe(), "\n"), "\n") {
 			b.WriteString("  " + line + "\n")
 		}
+		if s := p.lifeTables[i+1]; s != nil {
+			fmt.Fprintf(&b, "  life table %s\n", s)
+		}
 	}
 	b.WriteString("then, at no cost\n")
 	for _, line := range strings.Split(p.after.Derived.String(), "\n") {
@@ -696,8 +699,11 @@ func (p *Program) Describe() string {
 // Expected tells the error of each noisy number of every release.
 func (p *Program) Expected(confidence float64) []Expected {
 	var all []Expected
-	for _, release := range p.Releases {
+	for i, release := range p.Releases {
 		all = append(all, release.Expected(confidence)...)
+		if s := p.lifeTables[i+1]; s != nil {
+			all = append(all, s.expected(release, confidence)...)
+		}
 	}
 	return all
 }
