@@ -63,6 +63,7 @@ func TestClients(t *testing.T) {
 	}
 	run("adbc", python, "flight.py")
 	run("psycopg", python, "postgres.py")
+	run("sqlalchemy", python, "alchemy.py")
 	run("psql", "bash", "psql.sh")
 	run("flight-sql-jdbc", installed.java("FlightSql.java")...)
 	run("pgjdbc", installed.java("Postgres.java")...)

@@ -127,7 +127,7 @@ const (
 	termInterval                  // args[0] times unit name: day, month, hour …; args[1], if any, is another one to add after it
 	termQuery                     // query: a scalar subquery
 	termExists                    // query
-	termInQuery                   // args[0] IN (query)
+	termInQuery                   // (args) IN (query)
 	termParameter                 // name
 )
 

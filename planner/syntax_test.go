@@ -473,7 +473,11 @@ func (t *termSyntax) sql() string {
 	case termExists:
 		return "(EXISTS (" + t.query.sql() + "))"
 	case termInQuery:
-		return "(" + t.args[0].sql() + " IN (" + t.query.sql() + "))"
+		var row []string
+		for _, a := range t.args {
+			row = append(row, a.sql())
+		}
+		return "((" + strings.Join(row, ", ") + ") IN (" + t.query.sql() + "))"
 	case termParameter:
 		if isDigit(t.name[0]) {
 			return "$" + t.name

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -138,7 +139,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		}
 		if !ok {
 			if explicit {
-				return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, src, t.Name)
+				return absent(t.Name, src)
 			}
 			continue
 		}
@@ -168,9 +169,9 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	return nil
 }
 
-// Describe lists what the database holds, to begin a catalog with. It reads all
-// tables and views that the role may read, or samples of those that are very large,
-// and ignores cfg.Tables.
+// Describe lists what the database holds, to begin a catalog with: the sources of
+// cfg.Tables by the catalog's names, and else all tables and views that the role may
+// read. It reads all of them, or samples of those that are very large.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	d, err := connect(ctx, cfg)
 	if err != nil {
@@ -182,13 +183,38 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 		return nil, err
 	}
 	var places []engine.Place
+	names := slices.Sorted(maps.Keys(cfg.Tables))
+	mapped := map[uint32]bool{}
+	for _, name := range names {
+		at, ok, err := d.find(ctx, all, cfg.schema(), name, cfg.Tables[name])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, absent(name, cfg.Tables[name])
+		}
+		places = append(places, at.Place)
+		mapped[at.oid] = true
+	}
 	for _, at := range all {
-		if cfg.Schema == "" || at.schema == cfg.Schema {
+		if !mapped[at.oid] && (cfg.Schema == "" || at.schema == cfg.Schema) {
 			places = append(places, at.Place)
 		}
 	}
-	slices.SortFunc(places, func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
-	return engine.Describe(ctx, d, compile.PostgreSQL, places)
+	slices.SortFunc(places[len(names):], func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
+	tables, err := engine.Describe(ctx, d, compile.PostgreSQL, places)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		tables[i] = tables[i].As(name, cfg.Tables[name])
+	}
+	return tables, nil
+}
+
+// absent means that a table is mapped to what is not there.
+func absent(table string, s engine.Source) error {
+	return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, s, table)
 }
 
 // DataVersion is 32 hex digits that change when the data does, keyed by the node's
