@@ -222,7 +222,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest})
 	if err != nil {
 		return nil, planError(err)
 	}

@@ -113,6 +113,11 @@ func describeProgram(p *Program) string {
 	if p.after.limit >= 0 || p.after.offset > 0 {
 		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.after.limit, p.after.offset)
 	}
+	if len(p.lifeTables) > 0 {
+		for _, e := range p.Expected(0.95) {
+			fmt.Fprintf(&b, "%-10s %s ±%.4g %s\n", "expected", e.Column, e.HalfWidth, e.Note)
+		}
+	}
 	return b.String()
 }
 

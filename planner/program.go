@@ -273,8 +273,8 @@ func columnsOf(q *querySyntax) []itemSyntax {
 
 // derive plans a query whose rows are released ones.
 func (c *composer) derive(q *querySyntax, within *scope) *derived {
-	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "move it to the end of the outermost query", "LIMIT in a query within a query is not answered")
+	if cmpOr(q.limit, q.offset) != nil {
+		return c.limited(q, within)
 	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
 	if q.combined != nil {
@@ -623,6 +623,9 @@ func (p *Program) Describe() string {
 		for _, line := range strings.Split(strings.TrimSuffix(release.Describe(), "\n"), "\n") {
 			b.WriteString("  " + line + "\n")
 		}
+		if s := p.lifeTables[i+1]; s != nil {
+			fmt.Fprintf(&b, "  life table %s\n", s)
+		}
 	}
 	b.WriteString("then, at no cost\n")
 	for _, line := range strings.Split(p.after.Derived.String(), "\n") {
@@ -634,8 +637,11 @@ func (p *Program) Describe() string {
 // Expected tells the error of each noisy number of every release.
 func (p *Program) Expected(confidence float64) []Expected {
 	var all []Expected
-	for _, release := range p.Releases {
+	for i, release := range p.Releases {
 		all = append(all, release.Expected(confidence)...)
+		if s := p.lifeTables[i+1]; s != nil {
+			all = append(all, s.expected(release, confidence)...)
+		}
 	}
 	return all
 }

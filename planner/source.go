@@ -108,6 +108,9 @@ type resolver struct {
 	depth   int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
+	// behind has the names, where moved stands between the rows and what reads them (see countOnce).
+	behind *resolver
+	moved  *fragment.Derived
 }
 
 func (r *resolver) relations() []fragment.Relation {
@@ -289,6 +292,9 @@ func (r *resolver) freshName(table string) string {
 
 // row resolves a term over the columns of a row; aggregates have no place in it.
 func (r *resolver) row(t *termSyntax) *fragment.Expr {
+	if r.behind != nil {
+		return r.over(t.at, r.behind.row(t))
+	}
 	switch t.kind {
 	case termColumn:
 		return r.column(t)
@@ -366,6 +372,9 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none.
 func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
+	if r.behind != nil {
+		return r.behind.lookup(t)
+	}
 	var found *fragment.Expr
 	for _, s := range r.sources {
 		if s.alias == "" || t.qualifier != "" && t.qualifier != s.alias || t.qualifier == "" && slices.Contains(s.merged, t.name) {

@@ -225,7 +225,7 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 		limit = room // whole numbers are exact at shift 0, as long as they fit
 	}
 	reach := math.Max(math.Abs(lower), math.Abs(upper))
-	if centered {
+	if centered && lower < upper { // the place of a constant is told as finely as by its size
 		reach = upper - lower
 	}
 	shift := 0
