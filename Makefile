@@ -62,8 +62,9 @@ test-trino: $(TRINO)/.done ## the engines' suite and a mixed federation against 
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
-	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run TestIntervalCoverage ./planner
+	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run Audit ./dp ./coordinator
+	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestLoad' ./integration
 
 # Node modules and screenshots are in .cache/console; the browser is the system's. ONLY=pattern runs
 # the tests whose names match.

@@ -148,11 +148,21 @@ func (c *computed) facts(e *fragment.Expr) fragment.Facts {
 
 // interval is that of a value, told of what it is made. Without an end it is NULL there, or infinite.
 func (c *computed) interval(e *fragment.Expr, v value.Value) (low, high value.Value) {
+	if e != nil && e.Op == fragment.OpColumn {
+		return c.passed(e)
+	}
 	l, h := math.Inf(-1), math.Inf(1)
 	if e != nil {
 		l, h = c.bounds(e)
 	}
 	return ends(l, h, v, v.Type())
+}
+
+// passed is the interval of a released number that is passed on as it is.
+func (c *computed) passed(e *fragment.Expr) (low, high value.Value) {
+	release, row, k := c.place(e)
+	ends := c.tables[release].Values[row][k+1:]
+	return ends[0], ends[1]
 }
 
 func (c *computed) bounds(e *fragment.Expr) (low, high float64) {

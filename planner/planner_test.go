@@ -102,8 +102,8 @@ func describeProgram(p *Program) string {
 	b.WriteString(p.Describe())
 	for i, c := range p.Columns {
 		interval := ""
-		if p.after.columns[i].low != "" {
-			interval = ", with its interval"
+		if c.Noisy && c.Type.Numeric() {
+			interval = ", with an interval"
 		}
 		fmt.Fprintf(&b, "%-10s %s %s: %s%s\n", "column", c.Name, c.Type, p.after.columns[i].name, interval)
 	}

@@ -33,9 +33,8 @@ type after struct {
 	offset  int
 }
 
-// shown is one column of the answer: what it is called, and the names in the
-// Derived of its value and of its interval's ends, "" where it has none.
-type shown struct{ label, name, low, high string }
+// shown is one column of the answer: what it is called, and its name in the Derived.
+type shown struct{ label, name string }
 
 // Build plans a query that is one release, and refuses others. The error is always
 // an *Error.
@@ -66,7 +65,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	}
 	statement.query.bind(statement.bound(q.Parameters))
 	compose := func(shares int) *Program {
-		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}}
+		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}}
 		extended := *fed.Catalog
 		extended.Tables = slices.Clone(fed.Catalog.Tables)
 		c.catalog = &extended
@@ -86,8 +85,12 @@ type composer struct {
 	catalog    *catalog.Catalog // with each release as a public table
 	releases   []*Plan
 	lifeTables map[int]*survival // by the number of the release, from 1
-	shares     int               // among how many releases the budget is divided
+	noisy      map[noisyColumn]bool
+	shares     int // among how many releases the budget is divided
 }
+
+// noisyColumn is a column of a release's table that depends on noise.
+type noisyColumn struct{ table, column string }
 
 func (c *composer) program(q *querySyntax) *Program {
 	if c.single(q, nil) {
@@ -102,7 +105,7 @@ func (c *composer) program(q *querySyntax) *Program {
 	}
 	for _, s := range a.columns {
 		column, _ := table.Column(s.name)
-		p.Columns = append(p.Columns, Column{Name: s.label, Type: column.Type, Noisy: s.low != "" || !c.exact(a.Derived, s.name)})
+		p.Columns = append(p.Columns, Column{Name: s.label, Type: column.Type, Noisy: !c.exact(a.Derived, s.name)})
 	}
 	return p
 }
@@ -126,9 +129,7 @@ func (c *composer) exact(d *fragment.Derived, name string) bool {
 			exact = exact && c.exact(r.Derived, column)
 			return
 		}
-		t, _ := c.catalog.Table(r.Table)
-		_, noisy := t.Column(column + lowEnd)
-		exact = exact && !noisy
+		exact = exact && !c.noisy[noisyColumn{r.Table, column}]
 	})
 	return exact
 }
@@ -219,9 +220,7 @@ func (c *composer) after(q *querySyntax) *after {
 		refuse(CodeTooLarge, q.at, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	for _, v := range visible {
-		s := shown{label: v.name, name: v.column}
-		s.low, s.high = c.carry(a.Derived, v.column)
-		a.columns = append(a.columns, s)
+		a.columns = append(a.columns, shown{v.name, v.column})
 	}
 	return a
 }
@@ -312,9 +311,7 @@ func (c *composer) table(p *Plan) *derived {
 	for i, name := range p.released() {
 		of := p.Columns[i]
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
-		if of.Noisy && of.Type.Numeric() {
-			t.Columns = append(t.Columns, &catalog.Column{Name: name + lowEnd, Type: of.Type, Nullable: true}, &catalog.Column{Name: name + highEnd, Type: of.Type, Nullable: true})
-		}
+		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: fragment.Column("release", name, of.Type)})
 		columns = append(columns, column{name: of.Name, column: name, untyped: of.expr.Op == fragment.OpLiteral && of.expr.Value.IsNull()})
 	}
@@ -326,7 +323,7 @@ func (c *composer) table(p *Plan) *derived {
 	return &derived{Derived: d, table: planned, columns: columns}
 }
 
-// The ends of a released number's interval are columns beside it.
+// The ends of a released number's interval stand beside it in the release's rows.
 const (
 	lowEnd  = " low"
 	highEnd = " high"
@@ -343,68 +340,6 @@ func (p *Plan) released() []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-// carry adds the ends of a column's interval to a Derived, where the column is a
-// released one that is passed on, and returns their names.
-func (c *composer) carry(d *fragment.Derived, name string) (low, high string) {
-	if d.Combine == fragment.CombineAll {
-		return c.carryAll(d, name)
-	}
-	if d.Combine != "" || d.Grouped {
-		return "", ""
-	}
-	i := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == name })
-	o := d.Columns[i]
-	if o.Function != "" || o.Expr.Op != fragment.OpColumn {
-		return "", ""
-	}
-	relation := d.Relations[slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == o.Expr.Relation })]
-	if relation.Derived != nil {
-		low, high = c.carry(relation.Derived, o.Expr.Column)
-	} else if t, _ := c.catalog.Table(relation.Table); t != nil {
-		if _, noisy := t.Column(o.Expr.Column + lowEnd); noisy {
-			low, high = o.Expr.Column+lowEnd, o.Expr.Column+highEnd
-		}
-	}
-	if low == "" {
-		return "", ""
-	}
-	ends := [2]string{low, high}
-	for i, end := range ends {
-		e := fragment.Column(relation.Name, end, o.Expr.Type)
-		ends[i] = valueOutput(d, e)
-		for k := range d.Columns { // what is read beside a window decides how ties come, too
-			if w := d.Columns[k].Window; w != nil && len(w.Ties) > 0 {
-				extended := *w
-				extended.Ties = sortedUnique(append(slices.Clone(w.Ties), e))
-				d.Columns[k].Window = &extended
-			}
-		}
-	}
-	return ends[0], ends[1]
-}
-
-// carryAll adds the ends to every arm of a UNION ALL, if all arms have them.
-func (c *composer) carryAll(d *fragment.Derived, name string) (low, high string) {
-	place := slices.IndexFunc(leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
-	var arms []*fragment.Derived
-	for _, arm := range d.Arms {
-		copied := *arm
-		copied.Columns = slices.Clone(arm.Columns)
-		width := len(copied.Columns)
-		if arm.Combine != "" || place < 0 || place >= width {
-			return "", ""
-		}
-		l, _ := c.carry(&copied, copied.Columns[place].Name)
-		if l == "" || len(copied.Columns) != width+2 {
-			return "", ""
-		}
-		arms = append(arms, &copied)
-	}
-	d.Arms = arms
-	columns := arms[0].Columns
-	return columns[len(columns)-2].Name, columns[len(columns)-1].Name
 }
 
 // groupingSets writes a query with several grouping sets as UNION ALL of one query a
@@ -598,8 +533,7 @@ func (t *termSyntax) rewrite(fn func(*termSyntax) *termSyntax) *termSyntax {
 }
 
 // Finish turns the cells of every release into the answer. What is computed from
-// them is post-processing and costs nothing. A column that passes on a released
-// number has its interval; for what others have, see computed.
+// them is post-processing and costs nothing. computed says what intervals are.
 func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	if len(cells) != len(p.Releases) {
 		return nil, fmt.Errorf("the cells of %d releases where the query has %d", len(cells), len(p.Releases))
@@ -668,11 +602,7 @@ func (a *after) answer(columns []Column, rows fragment.Rows, interval func(*frag
 		row := rows.Values[place]
 		for i, s := range a.columns {
 			e := Estimate{Value: row[at[s.name]]}
-			switch {
-			case !columns[i].Noisy || !columns[i].Type.Numeric():
-			case s.low != "":
-				e.Low, e.High = row[at[s.low]], row[at[s.high]]
-			default:
+			if columns[i].Noisy && columns[i].Type.Numeric() {
 				e.Low, e.High = interval(rows.Origins[place][at[s.name]], e.Value)
 			}
 			out.Rows[r] = append(out.Rows[r], e)

@@ -265,7 +265,7 @@ func (s *Scope) derivedFacts(i int, e *Expr) Facts {
 	for k, c := range r.table.Columns {
 		if strings.EqualFold(c.Name, e.Column) {
 			f := r.facts[k]
-			if r.optional && !f.Nullable {
+			if r.optional { // a domain may say what Nullable does not: that there is no NULL
 				f.Nullable = true
 				f.Domain = withNullOnce(f.Domain, c.Type)
 			}

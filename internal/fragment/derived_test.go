@@ -3,6 +3,7 @@ package fragment
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -350,4 +351,17 @@ func one(t value.Type) value.Value {
 		panic(err) // the test's own
 	}
 	return v
+}
+
+// A left join that finds nothing yields NULL, though a column's domain has none and more than its bounds is not known.
+func TestOptionalColumnsMayBeNull(t *testing.T) {
+	never := must(t, OpAnd, lit(value.Bool(false)), lit(value.Null(value.TypeBool)))
+	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("c", never))
+	s, err := NewScope([]Relation{{Name: "person", Table: "person"}, {Name: "d", Derived: d, Join: JoinLeft, On: eq(t, personID("person"), personID("d"))}}, testCatalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := s.Facts(col("d", "c", value.TypeBool)); !f.Nullable || !slices.ContainsFunc(f.Domain, value.Value.IsNull) {
+		t.Errorf("%+v", f)
+	}
 }
