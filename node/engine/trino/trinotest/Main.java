@@ -1,4 +1,6 @@
 import com.google.inject.Key;
+import io.trino.grammar.sql.SqlBaseLexer;
+import io.trino.grammar.sql.SqlBaseParser;
 import io.trino.plugin.memory.MemoryPlugin;
 import io.trino.server.security.PasswordAuthenticatorManager;
 import io.trino.server.testing.TestingTrinoServer;
@@ -6,6 +8,8 @@ import io.trino.spi.security.AccessDeniedException;
 import io.trino.spi.security.BasicPrincipal;
 import java.util.HashMap;
 import java.util.Map;
+import org.antlr.v4.runtime.CharStreams;
+import org.antlr.v4.runtime.CommonTokenStream;
 
 /**
  * A Trino server with a catalog of tables in memory, until its standard input ends.
@@ -31,9 +35,33 @@ public class Main
         });
         server.installPlugin(new MemoryPlugin());
         server.createCatalog("memory", "memory", Map.of("memory.max-data-per-node", "1GB", "memory.splits-per-node", "1"));
+        Thread forgetter = new Thread(Main::forget);
+        forgetter.setDaemon(true);
+        forgetter.start();
         System.err.println("ready " + server.getBaseUrl() + " " + server.getHttpsBaseUrl());
         while (System.in.read() >= 0) {
         }
         Runtime.getRuntime().halt(0);
+    }
+
+    /**
+     * Empties the parser's cache of what it has seen, which otherwise grows with every
+     * nested expression of another shape until the memory is full.
+     */
+    private static void forget()
+    {
+        Runtime runtime = Runtime.getRuntime();
+        try {
+            while (true) {
+                Thread.sleep(2000);
+                if (runtime.totalMemory() - runtime.freeMemory() > runtime.maxMemory() / 2) {
+                    new SqlBaseParser(new CommonTokenStream(new SqlBaseLexer(CharStreams.fromString("")))).getInterpreter().clearDFA();
+                    System.gc();
+                }
+            }
+        }
+        catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 }

@@ -119,7 +119,7 @@ func start(bench bool) (*Server, error) {
 		// beside the quick compiler, which then stops), no proof of it, and one thread that
 		// collects garbage.
 		"-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
-		"-Xms1g", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
+		"-Xms1g", "-Xmn600m", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
 		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password,
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
@@ -127,7 +127,8 @@ func start(bench bool) (*Server, error) {
 		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
 		// Queries are small, and processors few.
 		"query.max-hash-partition-count=1", "query.min-hash-partition-count=1", "redistribute-writes=false",
-		"compiler.expression-cache-size=20",
+		// What it keeps of queries that ended, their plans and texts, is most of its memory.
+		"query.max-history=2", "compiler.expression-cache-size=20",
 	}
 	if !bench { // what runs once is not worth the slow compiler
 		args = append([]string{"-XX:TieredStopAtLevel=1"}, args...)
