@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,4 +91,19 @@ func plain(cell any, t value.Type) string {
 		}
 	}
 	return s
+}
+
+// As gives the table under the names that the catalog has for it, where a source maps it.
+func (t Table) As(name string, s Source) Table {
+	t.Name = name
+	for logical, local := range s.Columns {
+		i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == local })
+		if i < 0 {
+			i = slices.IndexFunc(t.Columns, func(c Column) bool { return strings.EqualFold(c.Name, local) })
+		}
+		if i >= 0 {
+			t.Columns[i].Name = logical
+		}
+	}
+	return t
 }
