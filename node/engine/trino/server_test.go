@@ -278,7 +278,7 @@ tables:
 	}
 	all := "SELECT 1 AS id, " + strings.Join(columns, ", ")
 	s.Exec(t, "CREATE TABLE memory."+schema+".t AS "+all)
-	for _, from := range []engine.Source{{Table: "t"}, {Table: schema + ".T"}, {Select: all}} {
+	for _, from := range []engine.Source{{Table: schema + ".T"}, {Select: all}} {
 		for i, source := range sources {
 			cfg := over(s, schema)
 			from.Columns = map[string]string{}

@@ -6,6 +6,8 @@ import io.trino.server.security.PasswordAuthenticatorManager;
 import io.trino.server.testing.TestingTrinoServer;
 import io.trino.spi.security.AccessDeniedException;
 import io.trino.spi.security.BasicPrincipal;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
 import java.util.HashMap;
 import java.util.Map;
 import org.antlr.v4.runtime.CharStreams;
@@ -50,11 +52,14 @@ public class Main
      */
     private static void forget()
     {
-        Runtime runtime = Runtime.getRuntime();
+        MemoryPoolMXBean old = ManagementFactory.getMemoryPoolMXBeans().stream()
+                .filter(pool -> pool.getName().equals("Tenured Gen"))
+                .findFirst().orElseThrow();
         try {
             while (true) {
-                Thread.sleep(2000);
-                if (runtime.totalMemory() - runtime.freeMemory() > runtime.maxMemory() / 2) {
+                Thread.sleep(1000);
+                // Of what outlived the last full collection.
+                if (old.getCollectionUsage().getUsed() > old.getUsage().getMax() / 10 * 6) {
                     new SqlBaseParser(new CommonTokenStream(new SqlBaseLexer(CharStreams.fromString("")))).getInterpreter().clearDFA();
                     System.gc();
                 }
