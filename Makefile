@@ -34,7 +34,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt bench fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt bench bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ test-clients: ## the researchers' own tools against a federation: Python, R, psq
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB
 	INTRAMUROS_BENCH=1 $(GO) test -p 1 -count=1 -v -run Bench -bench . -benchmem -timeout 60m $(PACKAGES)
+
+bench-trino: $(TRINO)/.done ## the same with Trino; needs Java 17 (JDK) and Maven
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -run '^$$' -bench . -benchtime 5x -timeout 60m ./node/engine/trino
 
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file target; do \

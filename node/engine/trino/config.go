@@ -19,13 +19,16 @@ type Config struct {
 	// URL is the coordinator's, such as https://trino.example:8443. Without TLS, a
 	// password or token is refused.
 	URL string `yaml:"url"`
-	// Catalog and Schema are where tables are that are named without them.
+	// Catalog is where tables are; one of another catalog is read by a `select`.
 	Catalog string `yaml:"catalog"`
-	Schema  string `yaml:"schema"`
-	User    string `yaml:"user"`
-	// Password or Token (a JWT); unset: the server asks for none.
+	// Schema is where tables are that are named without one.
+	Schema string `yaml:"schema"`
+	User   string `yaml:"user"`
+	// Password or Token; unset: the server asks for none.
 	Password config.Secret `yaml:"password,omitempty"`
-	Token    config.Secret `yaml:"token,omitempty"`
+	// Token is a JWT. Its file is read with each request, so that it may be renewed while the
+	// node runs.
+	Token config.Secret `yaml:"token,omitempty"`
 	// CA is a PEM file of the authorities to trust; empty: the system's.
 	CA string `yaml:"ca,omitempty"`
 	// Certificate and Key are PEM files with which the node shows who it is; empty: none.
@@ -108,5 +111,37 @@ func (c *Config) client() (*http.Client, error) {
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: t, Proxy: nil, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}}, nil
+	transport := &http.Transport{TLSClientConfig: t, Proxy: nil, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}
+	if c.Token == (config.Secret{}) {
+		return &http.Client{Transport: transport}, nil
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("%w: `url`: %w", engine.ErrConfig, err)
+	}
+	if _, err := c.Token.Read(""); err != nil {
+		return nil, fmt.Errorf("%w: token: %w", engine.ErrConfig, err)
+	}
+	return &http.Client{Transport: &bearer{transport, c.Token, u.Host}}, nil
+}
+
+// bearer sends a token with each request to one host. It reads it anew each time: tokens
+// expire, and a file is written anew while the node runs.
+type bearer struct {
+	*http.Transport
+	token config.Secret
+	host  string
+}
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != b.host {
+		return b.Transport.RoundTrip(r)
+	}
+	token, err := b.token.Read("")
+	if err != nil {
+		return nil, fmt.Errorf("%w: token: %w", engine.ErrConfig, err)
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(token))
+	return b.Transport.RoundTrip(r)
 }

@@ -157,13 +157,6 @@ func connect(cfg Config) (*driver, error) {
 	d := &driver{client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
 	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &patience,
 		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%dms", timeout.Milliseconds())}}
-	if cfg.Token != (config.Secret{}) {
-		secret, err := cfg.Token.Read("")
-		if err != nil {
-			return nil, fmt.Errorf("%w: token: %w", engine.ErrConfig, err)
-		}
-		t.AccessToken = string(secret)
-	}
 	if err := trino.RegisterCustomClient(d.name, client); err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
@@ -243,6 +236,8 @@ func fault(ctx context.Context, err error) error {
 		case "EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY":
 			class += ": the server has too little memory for the query"
 		}
+	case errors.Is(err, engine.ErrConfig):
+		class = "the token cannot be read; see `token`"
 	case errors.As(err, &certificate):
 		class = "the server's certificate is not trusted, or not for the host in `url`; see `ca`"
 	case errors.As(err, &query) && (query.StatusCode == http.StatusUnauthorized || query.StatusCode == http.StatusForbidden):

@@ -1,11 +1,17 @@
 import com.google.inject.Key;
+import io.trino.grammar.sql.SqlBaseLexer;
+import io.trino.grammar.sql.SqlBaseParser;
 import io.trino.plugin.memory.MemoryPlugin;
 import io.trino.server.security.PasswordAuthenticatorManager;
 import io.trino.server.testing.TestingTrinoServer;
 import io.trino.spi.security.AccessDeniedException;
 import io.trino.spi.security.BasicPrincipal;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryPoolMXBean;
 import java.util.HashMap;
 import java.util.Map;
+import org.antlr.v4.runtime.CharStreams;
+import org.antlr.v4.runtime.CommonTokenStream;
 
 /**
  * A Trino server with a catalog of tables in memory, until its standard input ends.
@@ -31,9 +37,36 @@ public class Main
         });
         server.installPlugin(new MemoryPlugin());
         server.createCatalog("memory", "memory", Map.of("memory.max-data-per-node", "1GB", "memory.splits-per-node", "1"));
+        Thread forgetter = new Thread(Main::forget);
+        forgetter.setDaemon(true);
+        forgetter.start();
         System.err.println("ready " + server.getBaseUrl() + " " + server.getHttpsBaseUrl());
         while (System.in.read() >= 0) {
         }
         Runtime.getRuntime().halt(0);
+    }
+
+    /**
+     * Empties the parser's cache of what it has seen, which otherwise grows with every
+     * nested expression of another shape until the memory is full.
+     */
+    private static void forget()
+    {
+        MemoryPoolMXBean old = ManagementFactory.getMemoryPoolMXBeans().stream()
+                .filter(pool -> pool.getName().equals("Tenured Gen"))
+                .findFirst().orElseThrow();
+        try {
+            while (true) {
+                Thread.sleep(1000);
+                // Of what outlived the last full collection.
+                if (old.getCollectionUsage().getUsed() > old.getUsage().getMax() / 10 * 6) {
+                    new SqlBaseParser(new CommonTokenStream(new SqlBaseLexer(CharStreams.fromString("")))).getInterpreter().clearDFA();
+                    System.gc();
+                }
+            }
+        }
+        catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 }

@@ -48,8 +48,12 @@ type Server struct {
 	ended   chan struct{} // closed when the server has ended
 }
 
-// one starts the server of all tests of a process, which takes it some seconds.
-var one = sync.OnceValues(start)
+// one and warm start the server of all tests or benchmarks of a process, which takes it
+// some seconds.
+var (
+	one  = sync.OnceValues(func() (*Server, error) { return start(false) })
+	warm = sync.OnceValues(func() (*Server, error) { return start(true) })
+)
 
 // running is that server.
 var running atomic.Pointer[Server]
@@ -63,7 +67,11 @@ func Start(t testing.TB) *Server {
 	if os.Getenv("INTRAMUROS_TRINO") == "" {
 		t.Skip("run this test by: make test-trino")
 	}
-	s, err := one()
+	launch := one
+	if _, bench := t.(*testing.B); bench {
+		launch = warm
+	}
+	s, err := launch()
 	if err != nil {
 		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
 	}
@@ -91,7 +99,7 @@ func Stop() {
 	os.RemoveAll(s.folder)
 }
 
-func start() (*Server, error) {
+func start(bench bool) (*Server, error) {
 	s := &Server{ended: make(chan struct{})}
 	folder, err := os.MkdirTemp("", "intramuros-trino-")
 	if err != nil {
@@ -107,11 +115,11 @@ func start() (*Server, error) {
 		return s, err
 	}
 	args := []string{
-		// Every query is compiled to classes of its own, which run once: the quick compiler
-		// alone, room for what it makes (it would have 48 MB, and stop when they are full),
-		// and no proof of bytecode. One thread collects garbage.
-		"-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
-		"-Xms1g", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
+		// Every query is compiled to classes of its own: room for their code (it would be 48 MB
+		// beside the quick compiler, which then stops), no proof of it, and one thread that
+		// collects garbage.
+		"-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
+		"-Xms1g", "-Xmn600m", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
 		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password,
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
@@ -119,7 +127,11 @@ func start() (*Server, error) {
 		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
 		// Queries are small, and processors few.
 		"query.max-hash-partition-count=1", "query.min-hash-partition-count=1", "redistribute-writes=false",
-		"compiler.expression-cache-size=20",
+		// What it keeps of queries that ended, their plans and texts, is most of its memory.
+		"query.max-history=2", "compiler.expression-cache-size=20",
+	}
+	if !bench { // what runs once is not worth the slow compiler
+		args = append([]string{"-XX:TieredStopAtLevel=1"}, args...)
 	}
 	java := exec.Command("java", args...)
 	if s.stdin, err = java.StdinPipe(); err != nil {
