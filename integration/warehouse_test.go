@@ -372,7 +372,7 @@ func (w *warehouse) stops(t *testing.T) {
 		// The server looks once a second, from version 14.
 		took := w.ends(t, begun)
 		t.Logf("the statement ended at the server after %v", took)
-		if took > 3*time.Second {
+		if took > soon {
 			t.Errorf("the statement outlived the node by %v", took)
 		}
 		c.Process.Kill()
