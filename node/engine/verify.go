@@ -125,7 +125,8 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 			if local, err := compile.Name(l.Name); err == nil {
 				filled := local + " IS NOT NULL"
 				if l.Type == value.TypeText {
-					filled = "trim(CAST(" + local + " AS " + e.dialect.Type(value.TypeText) + ")) <> ''"
+					text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
+					filled += " AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> ''"
 				}
 				conversions = append(conversions, count{"(" + filled + ") AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 			}
