@@ -270,7 +270,7 @@ func (d *Dialect) Narrow(sql string) string {
 // Parse gives the SQL that converts a text to a type other than text, NULL where it
 // does not; PostgreSQL only.
 func (d *Dialect) Parse(sql string, t value.Type) string {
-	c := &compiler{target: &Target{Dialect: d}}
+	c := &compiler{target: &Target{Dialect: d}, written: new(int)}
 	return c.postgresParse(sql, t).sql
 }
 
