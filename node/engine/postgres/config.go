@@ -159,6 +159,8 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 		"idle_in_transaction_session_timeout": "60000",
 		"lock_timeout":                        "10000",
 		"client_min_messages":                 "error",
+		// A fragment is long to compile and no faster for it, and meanwhile it cannot be cancelled.
+		"jit": "off",
 	}
 	if c.WorkMem != "" {
 		cc.RuntimeParams["work_mem"] = c.WorkMem

@@ -86,6 +86,9 @@ func TestRole(t *testing.T) {
 			"ALTER DATABASE hospital SET work_mem = '1MB'", "SELECT pg_create_restore_point('x')", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'admin'", "SELECT pg_stat_reset()"},
 	} {
 		for _, q := range statements {
+			if s.Version < 15 && strings.HasPrefix(q, "MERGE") {
+				continue // it came with 15
+			}
 			_, err := thief.Exec(ctx, q)
 			var refused *pgconn.PgError
 			// 42501 is insufficient_privilege. A view is refused by the schema that it is in.
@@ -128,6 +131,9 @@ func TestRole(t *testing.T) {
 		{"GRANT DELETE ON cdm.event TO other; GRANT other TO node", "REVOKE other FROM node", "may write to the table cdm.event"},
 		{"GRANT pg_write_all_data TO node", "REVOKE pg_write_all_data FROM node", "may write to the table"},
 	} {
+		if s.Version < 14 && strings.Contains(test.grant, "pg_write_all_data") {
+			continue // it came with 14
+		}
 		s.Exec(t, test.grant)
 		if _, err := Open(ctx, cfg, c, "A", []byte(testKey)); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("after %s: %v", test.grant, err)

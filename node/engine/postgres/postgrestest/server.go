@@ -27,10 +27,11 @@ import (
 // Server is a PostgreSQL with a database, its superuser, and the role of a node that
 // may read the schemas given to it.
 type Server struct {
-	Folder string // of its socket
-	Port   int    // of the socket and, on 127.0.0.1, of TCP
-	Admin  *pgx.Conn
-	schema atomic.Int64
+	Folder  string // of its socket
+	Port    int    // of the socket and, on 127.0.0.1, of TCP
+	Admin   *pgx.Conn
+	Version int // such as 15
+	schema  atomic.Int64
 }
 
 // The names of what a Server has.
@@ -77,8 +78,8 @@ func Start(t testing.TB, settings ...string) *Server {
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Folder: folder, Port: freePort(t)}
-	args := []string{"-D", data, "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "port=" + strconv.Itoa(s.Port), "-c", "fsync=off", "-c", "max_connections=60"}
+	s := &Server{Folder: folder, Port: freePort(t), Version: version(t, bin)}
+	args := []string{"-D", data, "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "port=" + strconv.Itoa(s.Port), "-c", "fsync=off", "-c", "max_connections=60", "-c", "password_encryption=scram-sha-256"}
 	for _, set := range settings {
 		args = append(args, "-c", strings.ReplaceAll(set, "FOLDER", folder))
 	}
@@ -146,7 +147,11 @@ func (s *Server) Role(t testing.TB, path, role, schema string, more ...string) {
 	for _, set := range append([]string{"ON_ERROR_STOP=1", "role=" + role, "database=" + Database, "schema=" + schema}, more...) {
 		args = append(args, "-v", set)
 	}
-	psql := exec.Command(filepath.Join(binaries(t), "psql"), args...)
+	bin := filepath.Join(binaries(t), "psql")
+	if _, err := os.Stat(bin); err != nil {
+		bin = "psql" // the one of another version does as well
+	}
+	psql := exec.Command(bin, args...)
 	if out, err := psql.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", path, err, out)
 	}
@@ -255,7 +260,7 @@ func cellSQL(cell any, t value.Type) string {
 			return "TIMESTAMP 'infinity'"
 		}
 		days, rest := int64(v)/86_400_000_000, int64(v)%86_400_000_000
-		return fmt.Sprintf("(DATE '1970-01-01' + (%d))::TIMESTAMP + INTERVAL '%d microseconds'", days, rest)
+		return fmt.Sprintf("(DATE '1970-01-01' + (%d))::TIMESTAMP + (%d) * INTERVAL '1 microsecond'", days, rest)
 	}
 	return fmt.Sprint(cell)
 }
