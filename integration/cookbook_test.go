@@ -61,7 +61,7 @@ func (r recipe) run(t *testing.T, p *pairing) comparison {
 		t.Errorf("%s\n%v", r.sql, err)
 		return comparison{}
 	}
-	want, err := p.want(r.sql)
+	want, err := p.want(lifeTables(r.sql))
 	if err != nil {
 		t.Errorf("the union does not run it: %v\n%s", err, r.sql)
 		return comparison{}
@@ -71,6 +71,19 @@ func (r recipe) run(t *testing.T, p *pairing) comparison {
 		t.Errorf("%s\n%s", r.sql, c.difference)
 	}
 	return c
+}
+
+var kaplanMeier = regexp.MustCompile(`(?s)KAPLAN_MEIER\(\((.+)\), step => (\d+), horizon => (\d+), every => (\d+)\)`)
+
+// lifeTables writes KAPLAN_MEIER as one database computes it: d of the n who are at risk in step k have the event.
+func lifeTables(sql string) string {
+	return kaplanMeier.ReplaceAllString(sql, `(
+		WITH s(t, e) AS ($1),
+		b AS (SELECT GREATEST(1, CAST(CEIL(t / $2) AS int)) AS k, e FROM s WHERE t IS NOT NULL),
+		n AS (SELECT i.k, (SELECT COUNT(*) FROM b WHERE b.k >= i.k) AS n, (SELECT COUNT(*) FROM b WHERE b.k = i.k AND e) AS d
+			FROM (SELECT unnest(generate_series(0, $3 // $2)) AS k) AS i),
+		l AS (SELECT k, n, EXP(SUM(LN(1 - d / GREATEST(n, 1.0))) OVER (ORDER BY k)) AS survival, SUM(d) OVER (ORDER BY k) AS d FROM n)
+		SELECT k * $2 AS time, n AS at_risk, d - LAG(d, 1, 0) OVER (ORDER BY k) AS events, survival FROM l WHERE (k * $2) % $4 = 0) AS km`)
 }
 
 // TestCookbook runs every question of docs/cookbook.md on the synthetic federation.
@@ -191,7 +204,12 @@ var throughProcesses = []string{
 // TestCookbookProcesses runs some of the questions through real processes, at an epsilon at which noise vanishes.
 func TestCookbookProcesses(t *testing.T) {
 	p := syntheticPairing(t, 600)
-	f := startFederation(t, shape{catalog: "builtin:omop-5.4", folders: p.folders})
+	p.askProcesses(t, startFederation(t, shape{catalog: "builtin:omop-5.4", folders: p.folders}))
+}
+
+// askProcesses asks a federation over the same data, at an epsilon at which noise vanishes.
+func (p *pairing) askProcesses(t *testing.T, f *federation) {
+	t.Helper()
 	asked := 0
 	for _, r := range readCookbook(t, "../docs/cookbook.md") {
 		if !slices.Contains(throughProcesses, r.title) {

@@ -178,7 +178,16 @@ func (g *generator) outer() string {
 		return "SELECT " + n + ", " + n + " * 2 AS twice FROM (" + r.text + ") AS released"
 	}
 	return "SELECT " + g.pick("COUNT(*) AS rows_there, SUM("+n+") AS total", "MAX("+n+") AS highest", r.keys[0]+", "+n+" + 1 AS more", r.keys[0]+", "+n) +
-		" FROM (" + r.text + ") AS released"
+		" FROM (" + g.limited(r) + ") AS released"
+}
+
+// limited keeps some of the groups, in an order of all keys.
+func (g *generator) limited(r released) string {
+	text, ordered := g.ordered(r)
+	if !ordered {
+		return r.text
+	}
+	return text
 }
 
 // percentages has windows over released rows.
@@ -472,9 +481,9 @@ func (g *generator) window(f from, add func(string, kind)) {
 	case 0:
 		add("ROW_NUMBER()"+over, kindInt)
 	case 1:
-		add("LAG("+date+")"+over, kindDate)
+		add("LAG("+date+g.pick("", ", 1, DATE '2020-03-01'", ", 2, NULL")+")"+over, kindDate)
 	case 2:
-		add("LEAD("+date+g.pick("", ", 2")+")"+over, kindDate)
+		add("LEAD("+date+g.pick("", ", 2", ", 1, "+g.value(f, kindDate, 0))+")"+over, kindDate)
 	case 3:
 		add("FIRST_VALUE("+x+")"+over, kindInt)
 	case 4:
@@ -604,7 +613,18 @@ func (g *generator) subquery(f from) string {
 		}
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + w[0].name + " = " + v[0].name + " AND " + g.simple(in) + ")"
 	}
-	switch g.n(6) {
+	switch g.n(8) {
+	case 5: // the first row in an order of all that is read
+		var all []string
+		for _, x := range in.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {
+			all = append(all, x.name)
+		}
+		all[0] += g.pick("", " DESC")
+		return "(SELECT " + g.value(in, kindInt, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) +
+			" ORDER BY " + strings.Join(all, ", ") + " LIMIT 1)" + g.pick(" > 1", " = 0", " <= 2", " IS NULL")
+	case 6: // rows of values
+		k := []kind{kindInt, kindDate}[g.n(2)]
+		return "(" + f.patient + ", " + g.value(f, k, 0) + ") IN (SELECT " + in.patient + ", " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 0:
 		return f.patient + g.pick(" IN", " NOT IN") + " (SELECT " + in.patient + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 1:

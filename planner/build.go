@@ -26,7 +26,7 @@ const (
 func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
 		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
 	}
 	b.read()
 	b.limits()
@@ -54,8 +54,9 @@ type builder struct {
 	fragment     *fragment.Fragment
 	known        *fragment.Scope // of knownSources sources
 	knownSources int
-	cells        int // declared groups, 0 where they are not declared
-	aliasing     int // depth of output names being resolved, against names that refer to each other
+	cells        int            // declared groups, 0 where they are not declared
+	counted      *fragment.Expr // what countOnce made each of a row's own
+	aliasing     int            // depth of output names being resolved, against names that refer to each other
 }
 
 // read plans which rows are read, and whose they are.
@@ -65,6 +66,7 @@ func (b *builder) read() {
 		refuse(CodeNoPatient, b.sources[0].at, "join a table with patients", "the query reads public tables only")
 	}
 	b.tie()
+	b.countOnce()
 }
 
 // limits sets the contribution limits: the query's, or the catalog's.
@@ -102,12 +104,7 @@ func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 // keys plans GROUP BY: ordinals, the query's own names, or expressions.
 func (b *builder) keys() {
 	for _, g := range b.grouping() {
-		t := g
-		if g.kind == termLiteral {
-			t = b.ordinal(g, "GROUP BY")
-		} else if item, ok := b.aliased(g); ok && !b.isColumn(g) {
-			t = item.term
-		}
+		t := b.key(g)
 		if name := aggregateWithin(t); name != nil {
 			refuse(CodeMisplaced, name.at, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.name))
 		}
@@ -135,6 +132,17 @@ func (b *builder) keys() {
 			refuse(CodeTooLarge, b.grouping()[0].at, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
 		}
 	}
+}
+
+// key is what a number or a name of SELECT's stands for in GROUP BY.
+func (b *builder) key(t *termSyntax) *termSyntax {
+	if t.kind == termLiteral {
+		return b.ordinal(t, "GROUP BY")
+	}
+	if item, ok := b.aliased(t); ok && !b.isColumn(t) {
+		return item.term
+	}
+	return t
 }
 
 // grouping is the keys of GROUP BY.
@@ -419,6 +427,9 @@ func (b *builder) argument(t *termSyntax, f *function) *argument {
 		return a
 	case len(t.args) != f.arguments:
 		refuse(CodeType, t.at, "", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case t.distinct && b.counted != nil && canonical(b.row(t.args[0])) == canonical(b.counted):
+		a.x = b.operand(t.args[0])
+		return a
 	case t.distinct && b.distinctValues(a, t):
 		return a
 	case t.distinct:
@@ -456,6 +467,9 @@ func (b *builder) histogram(a *argument, name string) {
 		refuse(CodeType, a.call.args[1].at, "write HISTOGRAM(x, low, high, bins) with low < high and 2 to 100 bins", "the range of the histogram is empty, or its bins are out of range")
 	}
 	a.buckets = &fragment.Buckets{Lower: low, Upper: high, Branching: int(bins), Levels: 1}
+	if a.buckets.Validate() != nil {
+		refuse(CodeType, a.call.args[1].at, "write a range of numbers that are neither too far apart nor too near", "the bins of [%g, %g] have no width that float64 holds", low, high)
+	}
 	at, x := a.call.args[0].at, a.x.Expr
 	if !x.Type.Numeric() {
 		refuse(CodeType, at, "write CAST("+a.call.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", name, x.Type)
@@ -508,8 +522,8 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
 		}
 	}
-	if b.keyRead(e) != "" {
-		hint = "count them in two steps: SELECT COUNT(*) FROM (SELECT DISTINCT " + t.describe() + " FROM …) AS once"
+	if e.Op == fragment.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
+		hint = "ask for COUNT(DISTINCT " + t.describe() + ") in a query of its own, without other aggregates"
 	}
 	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
 	return nil

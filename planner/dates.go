@@ -139,7 +139,11 @@ func (c *call) shift(d *fragment.Expr, interval *termSyntax, back bool) *fragmen
 	if !ok {
 		refuse(CodeNotSupported, interval.at, "write it in seconds", "there are no intervals of %ss here", interval.name)
 	}
-	return c.moved(d, n.int(0), u, back)
+	d = c.moved(d, n.int(0), u, back)
+	if len(interval.args) > 1 {
+		return c.shift(d, interval.args[1], back)
+	}
+	return d
 }
 
 // moved adds n units to a date or timestamp, or takes them away. A date stays one
@@ -275,6 +279,9 @@ func (c *call) toDate() *fragment.Expr {
 	if len(c.args) == 2 {
 		format = strings.ToUpper(c.constantText(1, hint).Value.Str())
 	}
+	if e := c.ofParts(format); e != nil {
+		return e
+	}
 	if format == "YYYY-MM-DD" {
 		return c.cast(s, value.TypeDate)
 	}
@@ -311,4 +318,146 @@ func (c *call) toDate() *fragment.Expr {
 	dash := textual("-")
 	iso := c.op(fragment.OpConcat, part("YYYY"), dash, part("MM"), dash, part("DD"))
 	return c.op(fragment.OpCase, c.op(fragment.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
+}
+
+// ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD'),
+// which is how OHDSI's tools write MAKE_DATE(y, m, d) for PostgreSQL; nil where it is something else.
+func (c *call) ofParts(format string) *fragment.Expr {
+	var parts []*termSyntax
+	var collect func(t *termSyntax)
+	collect = func(t *termSyntax) {
+		if t.kind == termOperator && t.name == "||" {
+			collect(t.args[0])
+			collect(t.args[1])
+			return
+		}
+		parts = append(parts, t)
+	}
+	collect(c.args[0])
+	if format != "YYYY-MM-DD" || len(parts) != 5 {
+		return nil
+	}
+	date := &termSyntax{kind: termCall, name: "make_date", at: c.at}
+	for i, t := range parts {
+		if i%2 == 1 {
+			if t.kind != termLiteral || !t.text || t.literal.Str() != "-" {
+				return nil
+			}
+			continue
+		}
+		zeros := []string{"0000", "00", "00"}[i/2]
+		if t.kind != termCall || t.name != "to_char" || len(t.args) != 2 || !t.args[1].text || t.args[1].literal.Str() != zeros {
+			return nil
+		}
+		date.args = append(date.args, t.args[0])
+	}
+	return newCall(date, c.resolve).makeDate()
+}
+
+// formats are the parts of a date that TO_CHAR writes, and how many digits they have.
+var formats = []struct {
+	pattern string
+	percent string // of DATE_FORMAT and STRFTIME; "" where these two or databases differ
+	field   fragment.Field
+	digits  int
+}{
+	{"YYYY", "%Y", fragment.FieldYear, 4}, {"MM", "%m", fragment.FieldMonth, 2}, {"DD", "%d", fragment.FieldDay, 2},
+	{"HH24", "%H", fragment.FieldHour, 2}, {"MI", "", fragment.FieldMinute, 2}, {"SS", "%S", fragment.FieldSecond, 2},
+	{"DDD", "%j", fragment.FieldDOY, 3}, {"Q", "", fragment.FieldQuarter, 1}, {"IYYY", "", fragment.FieldISOYear, 4}, {"IW", "", fragment.FieldWeek, 2},
+}
+
+// toChar writes a date by a format, or a whole number with zeros before it.
+func (c *call) toChar() *fragment.Expr {
+	const hint = "write a format such as 'YYYY-MM', 'YYYYMMDD' or 'HH24:MI', or for a whole number '0000'"
+	format := c.constantText(1, hint).Value.Str()
+	if zeros, bare := strings.CutPrefix(strings.ToUpper(format), "FM"); zeros != "" && len(zeros) <= 18 && strings.Trim(zeros, "0") == "" {
+		return c.zeros(len(zeros), !bare)
+	}
+	return c.written(strings.ToUpper(format), hint, func(rest string) (int, string) {
+		longest := -1
+		for i, f := range formats {
+			if strings.HasPrefix(rest, f.pattern) && (longest < 0 || len(f.pattern) > len(formats[longest].pattern)) {
+				longest = i
+			}
+		}
+		if longest < 0 {
+			return -1, ""
+		}
+		return longest, formats[longest].pattern
+	})
+}
+
+// dateFormat writes a date by a format with percent signs.
+func (c *call) dateFormat() *fragment.Expr {
+	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %H and %S"
+	if c.args[0].text && !c.args[1].text { // SQLite has the format first
+		turned := *c.termSyntax
+		turned.args = []*termSyntax{c.args[1], c.args[0]}
+		c = newCall(&turned, c.resolve)
+	}
+	return c.written(c.constantText(1, hint).Value.Str(), hint, func(rest string) (int, string) {
+		for i, f := range formats {
+			if f.percent != "" && strings.HasPrefix(rest, f.percent) {
+				return i, f.percent
+			}
+		}
+		return -1, ""
+	})
+}
+
+// written puts the parts of a date into a format, in which part finds the one that rest begins with.
+func (c *call) written(format, hint string, part func(rest string) (int, string)) *fragment.Expr {
+	d := c.day(0)
+	var texts []*fragment.Expr
+	for rest := format; rest != ""; {
+		i, pattern := part(rest)
+		switch {
+		case i >= 0:
+			n := c.op(fragment.OpExtract, textual(string(formats[i].field)), d)
+			texts = append(texts, c.padded(n, formats[i].digits))
+			rest = rest[len(pattern):]
+		case strings.ContainsRune("-/.:, ", rune(rest[0])):
+			texts = append(texts, textual(rest[:1]))
+			rest = rest[1:]
+		default:
+			c.refuse(1, hint, "this format of dates is not written")
+		}
+	}
+	switch len(texts) {
+	case 0:
+		c.refuse(1, hint, "the format is empty")
+	case 1:
+		return texts[0]
+	}
+	return c.op(fragment.OpConcat, texts...)
+}
+
+// padded writes a number from 0 with zeros before it.
+func (c *call) padded(n *fragment.Expr, digits int) *fragment.Expr {
+	written := c.cast(n, value.TypeText)
+	if digits == 1 {
+		return written
+	}
+	written = c.op(fragment.OpConcat, textual(strings.Repeat("0", digits-1)), written)
+	return c.op(fragment.OpSubstring, written, c.op(fragment.OpSubtract, c.op(fragment.OpLength, written), wholeNumber(int64(digits-1))), wholeNumber(int64(digits)))
+}
+
+// zeros writes a whole number with that many digits, and a sign or a blank before them
+// where sign is set, as PostgreSQL does; one that has more digits is NULL.
+func (c *call) zeros(digits int, sign bool) *fragment.Expr {
+	n := c.number(0)
+	if n.Type == value.TypeFloat {
+		n = c.cast(n, value.TypeInt)
+	}
+	size, most := c.op(fragment.OpAbs, n), int64(1)
+	for range digits {
+		most *= 10
+	}
+	written := c.padded(size, digits)
+	plus := ""
+	if sign {
+		plus = " "
+	}
+	written = c.op(fragment.OpConcat, c.op(fragment.OpCase, c.op(fragment.OpLess, n, wholeNumber(0)), textual("-"), textual(plus)), written)
+	return c.op(fragment.OpCase, c.op(fragment.OpLess, size, wholeNumber(most)), written, nothing(value.TypeText))
 }

@@ -36,7 +36,7 @@ func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
+		refuse(CodePatientsMixed, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}
@@ -639,6 +639,9 @@ const windowRelation = "derived"
 
 // output resolves a term over the rows with their windows.
 func (w *windowing) output(t *termSyntax) *fragment.Expr {
+	if t.over != nil && len(t.args) == 3 && (t.name == "lag" || t.name == "lead") {
+		return w.output(withDefault(t))
+	}
 	if t.over != nil {
 		o, name := w.window(t)
 		name = functionOutput(&w.d, o, name)
@@ -649,6 +652,15 @@ func (w *windowing) output(t *termSyntax) *fragment.Expr {
 		return fragment.Column(windowRelation, valueOutput(&w.d, e), e.Type)
 	}
 	return build(t, w.output)
+}
+
+// withDefault writes LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END: y stands where there
+// is no such row, and not where x is NULL in it.
+func withDefault(t *termSyntax) *termSyntax {
+	there, x := *t, *t
+	there.args = []*termSyntax{{kind: termLiteral, at: t.at, literal: value.Int(1)}, t.args[1]}
+	x.args = t.args[:2]
+	return operator("case", operator("is null", &there), t.args[2], &x)
 }
 
 // aliases puts what SELECT calls by a name in its place within QUALIFY.

@@ -105,12 +105,11 @@ func (c *call) text(i int) *fragment.Expr {
 // joined resolves an argument of || or CONCAT, which take whatever has one text form.
 func (c *call) joined(i int) *fragment.Expr {
 	e := c.as(i, value.TypeText)
-	if e.Type == value.TypeFloat || e.Type == value.TypeTimestamp {
-		hint := "round it and cast it to int first"
-		if e.Type == value.TypeTimestamp {
-			hint = "write CAST(x AS date)"
-		}
-		c.refuse(i, hint, "engines write a %s as different texts", e.Type)
+	switch e.Type {
+	case value.TypeFloat:
+		return c.digits(e)
+	case value.TypeTimestamp:
+		c.refuse(i, "write CAST(x AS date)", "engines write a %s as different texts", e.Type)
 	}
 	return c.cast(e, value.TypeText)
 }
@@ -221,7 +220,9 @@ var scalars = map[string]scalar{
 	"last_day":      {"LAST_DAY(d)", 1, 1, (*call).lastDay}, "eomonth": {"EOMONTH(d)", 1, 1, (*call).lastDay},
 	"make_date": {"MAKE_DATE(year, month, day)", 3, 3, (*call).makeDate}, "datefromparts": {"DATEFROMPARTS(year, month, day)", 3, 3, (*call).makeDate},
 	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate},
-	"date":    {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.args[0]), value.TypeDate) }},
+	"to_char": {"TO_CHAR(d, 'YYYY-MM')", 2, 2, (*call).toChar}, "date_format": {"DATE_FORMAT(d, '%Y-%m')", 2, 2, (*call).dateFormat},
+	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat},
+	"date":     {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.args[0]), value.TypeDate) }},
 
 	"lower": ofText(fragment.OpLower, "LOWER(s)"), "lcase": ofText(fragment.OpLower, "LCASE(s)"),
 	"upper": ofText(fragment.OpUpper, "UPPER(s)"), "ucase": ofText(fragment.OpUpper, "UCASE(s)"),
@@ -261,7 +262,7 @@ var unanswered = map[string]string{
 	"len": "write LENGTH(s), or LENGTH(RTRIM(s)) for what LEN means to SQL Server", "dayofweek": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1",
 	"weekday": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1", "age": "write AGE_IN_YEARS(birth, at), or EXTRACT(YEAR FROM AGE(at, birth))",
 	"add_months": "write d + INTERVAL 'n' MONTH", "months_between": "write TIMESTAMPDIFF(MONTH, from, to)",
-	"to_char": "group by EXTRACT(…) or DATE_TRUNC(…)", "date_format": "group by EXTRACT(…) or DATE_TRUNC(…)", "format": "", "strftime": "group by EXTRACT(…) or DATE_TRUNC(…)",
+	"format":         "write CONCAT, LPAD or TO_CHAR",
 	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
 	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)", "to_timestamp": "write CAST(x AS timestamp)",
 	"md5": "", "hash": "", "sha256": "", "sleep": "", "pg_sleep": "",
@@ -455,18 +456,50 @@ func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 			return fragment.Literal(atDay(at, t.castType))
 		}
 	}
+	if x.Type == value.TypeFloat && t.castType == value.TypeText {
+		return c.digits(x)
+	}
 	e, err := fragment.Cast(x, t.castType)
 	if err != nil {
-		hint := ""
-		if t.castType == value.TypeText {
-			hint = "round it and cast it to int first"
-		}
-		mistyped(t.at, err, hint)
+		mistyped(t.at, err, "")
 	}
 	if f := folded(e); f.Op == fragment.OpLiteral && !f.Value.IsNull() {
 		return f
 	}
 	return e
+}
+
+// digits writes a float with up to 6 digits after the point and no zeros at their end, by
+// operations that all engines compute alike; their own texts of a float differ. Beyond 64 bits it is NULL.
+func (c *call) digits(x *fragment.Expr) *fragment.Expr {
+	if isWhole(x) {
+		return c.cast(c.cast(x, value.TypeInt), value.TypeText)
+	}
+	const decimals, scale = 6, 1_000_000
+	n := c.cast(c.op(fragment.OpMultiply, x, fragment.Literal(value.Float(scale))), value.TypeInt)
+	size, by := c.op(fragment.OpAbs, n), wholeNumber(scale)
+	units, parts := c.cast(c.op(fragment.OpIntDivide, size, by), value.TypeText), c.op(fragment.OpModulo, size, by)
+	padded := c.op(fragment.OpConcat, textual(strings.Repeat("0", decimals)), c.cast(parts, value.TypeText))
+	last := c.op(fragment.OpSubstring, padded, c.op(fragment.OpSubtract, c.op(fragment.OpLength, padded), wholeNumber(decimals-1)), wholeNumber(decimals))
+	written := c.op(fragment.OpConcat, units, textual("."), last)
+	written = c.op(fragment.OpRightTrim, c.op(fragment.OpRightTrim, written, textual("0")), textual("."))
+	return c.op(fragment.OpCase, c.op(fragment.OpLess, n, wholeNumber(0)), c.op(fragment.OpConcat, textual("-"), written), written)
+}
+
+// isWhole reports whether a float has no digits after the point, whatever is read.
+func isWhole(e *fragment.Expr) bool {
+	switch e.Op {
+	case fragment.OpFloor, fragment.OpCeiling:
+		return true
+	case fragment.OpRound:
+		digits := e.Args[1]
+		return digits.Op == fragment.OpLiteral && digits.Value.Int64() == 0
+	case fragment.OpNegate, fragment.OpAbs, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply:
+		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return a.Type != value.TypeInt && !isWhole(a) })
+	case fragment.OpLiteral:
+		return !e.Value.IsNull() && e.Value.Float64() == math.Trunc(e.Value.Float64())
+	}
+	return false
 }
 
 // Texts.

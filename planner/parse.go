@@ -269,7 +269,10 @@ func negative(x *termSyntax) *termSyntax {
 	switch {
 	case x.kind == termInterval:
 		t := *x
-		t.args = []*termSyntax{negative(x.args[0])}
+		t.args = nil
+		for _, a := range x.args {
+			t.args = append(t.args, negative(a))
+		}
 		return &t
 	case x.kind == termLiteral && x.literal.Type() == value.TypeInt:
 		return &termSyntax{kind: termLiteral, at: x.at, literal: value.Int(-x.literal.Int64())}
@@ -289,10 +292,14 @@ func multiplied(x, y *termSyntax) *termSyntax {
 		return operator("*", x, y)
 	}
 	t := *of
+	by := n
 	if one := of.args[0]; one.kind != termLiteral || one.literal != value.Int(1) {
 		n = operator("*", n, one)
 	}
 	t.args = []*termSyntax{n}
+	if len(of.args) > 1 {
+		t.args = append(t.args, multiplied(by, of.args[1]))
+	}
 	return &t
 }
 

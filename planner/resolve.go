@@ -40,6 +40,9 @@ func (t *termSyntax) describe() string {
 		}
 		return t.name
 	case termLiteral:
+		if !t.literal.Valid() {
+			return "NULL"
+		}
 		return t.literal.String()
 	case termCall:
 		return strings.ToUpper(t.name) + "(…)"

@@ -102,10 +102,15 @@ type resolver struct {
 	patient *fragment.Expr // the column of the patient's id; nil where all is public
 	// joining: ON is being resolved, where a subquery has no place.
 	joining bool
-	negated int // depth of NOTs around the term that is being resolved
+	// telling is the depth of operators around the term that is being resolved that tell
+	// NULL from false, such as NOT.
+	telling int
 	depth   int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
+	// behind has the names, where moved stands between the rows and what reads them (see countOnce).
+	behind *resolver
+	moved  *fragment.Derived
 }
 
 func (r *resolver) relations() []fragment.Relation {
@@ -287,9 +292,8 @@ func (r *resolver) freshName(table string) string {
 
 // row resolves a term over the columns of a row; aggregates have no place in it.
 func (r *resolver) row(t *termSyntax) *fragment.Expr {
-	if t.kind == termOperator && t.name == "not" {
-		r.negated++
-		defer func() { r.negated-- }()
+	if r.behind != nil {
+		return r.over(t.at, r.behind.row(t))
 	}
 	switch t.kind {
 	case termColumn:
@@ -307,7 +311,29 @@ func (r *resolver) row(t *termSyntax) *fragment.Expr {
 			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
 		}
 	}
-	return build(t, r.row)
+	return build(t, func(a *termSyntax) *fragment.Expr {
+		if tells(t, a) {
+			r.telling++
+			defer func() { r.telling-- }()
+		}
+		return r.row(a)
+	})
+}
+
+// tells reports whether a term differs where an argument, a condition, is NULL and where it is
+// false. In a condition, AND and OR differ no more than that themselves.
+func tells(t, argument *termSyntax) bool {
+	if t.kind != termOperator {
+		return true
+	}
+	switch t.name {
+	case "and", "or":
+		return false
+	case "case":
+		i := slices.Index(t.args, argument)
+		return i%2 == 1 || i == len(t.args)-1
+	}
+	return true
 }
 
 // column resolves a name: a column of the SELECT, else one of the SELECT around it.
@@ -346,6 +372,9 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none.
 func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
+	if r.behind != nil {
+		return r.behind.lookup(t)
+	}
 	var found *fragment.Expr
 	for _, s := range r.sources {
 		if s.alias == "" || t.qualifier != "" && t.qualifier != s.alias || t.qualifier == "" && slices.Contains(s.merged, t.name) {

@@ -196,19 +196,24 @@ func (p *parser) interval() string {
 	return ""
 }
 
-// quantity reads '3 days' as an interval, without a unit where it has none.
+// quantity reads '3 days' as an interval, without a unit where it has none, and
+// '1 month -1 day' as several, one after the other.
 func quantity(t token) *termSyntax {
-	fields := strings.Fields(t.text)
+	text := strings.ReplaceAll(strings.ReplaceAll(t.text, "- ", "-"), "+ ", "+")
+	fields := strings.Fields(text)
 	refused := func() {
-		refuse(CodeType, t.at, "write INTERVAL '1 day', and add several", "%q is not read as an interval", t.text)
+		refuse(CodeType, t.at, "write INTERVAL '1 day', or '1 month 3 days'", "%q is not read as an interval", t.text)
 	}
 	if len(fields) == 1 { // 3days
 		if i := strings.IndexFunc(fields[0], func(r rune) bool { return r >= 'A' }); i > 0 {
 			fields = []string{fields[0][:i], fields[0][i:]}
 		}
 	}
-	if len(fields) == 0 || len(fields) > 2 {
+	if len(fields) == 0 || len(fields) > 1 && len(fields)%2 > 0 {
 		refused()
+	}
+	if len(fields) > 2 {
+		return severalUnits(fields, t.at, refused)
 	}
 	x := &termSyntax{kind: termInterval, at: t.at}
 	if len(fields) == 2 {
@@ -224,6 +229,52 @@ func quantity(t token) *termSyntax {
 	}
 	x.args = []*termSyntax{{kind: termLiteral, at: t.at, literal: n}}
 	return x
+}
+
+// parts are what the units of an interval add up to, in the order in which PostgreSQL
+// moves a date by them: a year and a month are 13 months, of which the last has its end.
+var parts = []struct {
+	unit  string
+	sizes map[string]int64
+}{
+	{"month", map[string]int64{"year": 12, "quarter": 3, "month": 1}},
+	{"day", map[string]int64{"week": 7, "day": 1}},
+	{"second", map[string]int64{"hour": 3600, "minute": 60, "second": 1}},
+}
+
+// severalUnits reads 1 year 2 months -3 days: whole numbers, each with its unit.
+func severalUnits(fields []string, at Position, refused func()) *termSyntax {
+	sums := make([]int64, len(parts))
+	for i := 0; i < len(fields); i += 2 {
+		n, err := value.Parse(value.TypeInt, strings.TrimPrefix(fields[i], "+"))
+		if err != nil || n.Int64() > 1<<31 || n.Int64() < -1<<31 {
+			refused()
+		}
+		known := false
+		for k, part := range parts {
+			if size := part.sizes[units[strings.ToLower(fields[i+1])]]; size > 0 {
+				sums[k] += n.Int64() * size
+				known = true
+			}
+		}
+		if !known {
+			refused()
+		}
+	}
+	var first, last *termSyntax
+	for k, part := range parts {
+		if sums[k] == 0 && (k > 0 || slices.ContainsFunc(sums, func(n int64) bool { return n != 0 })) {
+			continue
+		}
+		x := &termSyntax{kind: termInterval, name: part.unit, at: at, args: []*termSyntax{{kind: termLiteral, at: at, literal: value.Int(sums[k])}}}
+		if first == nil {
+			first = x
+		} else {
+			last.args = append(last.args, x)
+		}
+		last = x
+	}
+	return first
 }
 
 // toInterval casts '1 day', or n || ' days', to an interval.

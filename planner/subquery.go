@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -28,23 +29,55 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 	case termQuery:
 		return r.scalar(t)
 	}
-	x := r.row(t.args[0])
+	var left []*fragment.Expr // before the subquery, whose names must not be theirs
+	for _, arg := range t.args {
+		left = append(left, r.row(arg))
+	}
 	in, terms := r.correlated(t.query, t.at)
 	terms = in.starless(terms)
-	if len(terms) != 1 {
-		refuse(CodeType, t.at, "select one column", "IN compares with a query of one column")
+	if n := len(left); len(terms) != n {
+		what := "one value"
+		if n > 1 {
+			what = strconv.Itoa(n) + " values"
+		}
+		refuse(CodeType, t.at, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
-	y := in.row(terms[0].term)
-	args := unifiedExprs(t.at, y, x)
-	found := r.match(in, []pair{{args[0], args[1]}}, t.at)
-	if in.facts(y).Nullable && r.negated > 0 {
-		refuse(CodeNotSupported, t.at, "add WHERE "+terms[0].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
-			"NOT IN with a query that may give NULL is never true")
+	var pairs []pair
+	var missing []*fragment.Expr
+	for i, arg := range t.args {
+		x, y := left[i], in.row(terms[i].term)
+		args := unifiedExprs(arg.at, y, x)
+		pairs = append(pairs, pair{args[0], args[1]})
+		if r.facts(x).Nullable {
+			missing = append(missing, apply(t.at, fragment.OpIsNull, x))
+		}
+		if in.facts(y).Nullable && r.telling > 0 {
+			refuse(CodeNotSupported, t.at, "add WHERE "+terms[i].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
+				"NOT IN with a query that may give NULL is never true")
+		}
 	}
-	if r.facts(x).Nullable {
-		return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeBool)), found)
+	found := r.match(in, pairs, t.at)
+	if len(missing) == 0 {
+		return found
 	}
-	return found
+	null := missing[0]
+	if len(missing) > 1 {
+		null = apply(t.at, fragment.OpOr, missing...)
+	}
+	if r.telling > 0 {
+		if len(pairs) > 1 {
+			refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of columns that may be NULL is unknown for some rows and true for others")
+		}
+		some := try(func() *fragment.Expr { // NULL is in no empty set, for sure
+			again, _ := r.correlated(t.query, t.at)
+			return r.match(again, nil, t.at)
+		})
+		// Where nothing but x ties the two, the subquery is of all patients, and has rows.
+		if some != nil {
+			null = apply(t.at, fragment.OpAnd, null, some)
+		}
+	}
+	return apply(t.at, fragment.OpCase, null, fragment.Literal(value.Null(value.TypeBool)), found)
 }
 
 // unifiedExprs converts expressions that are compared to one type.
@@ -260,8 +293,10 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 	if s == nil || len(s.items) != 1 || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil || s.distinct {
 		refuse(CodeNotSupported, t.at, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
-	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodeNotSupported, limit.at, "write MIN or MAX", "LIMIT in a subquery is not answered")
+	aggregated := aggregateWithin(s.items[0].term) != nil
+	top := q.limit != nil && !aggregated
+	if top && (q.offset != nil || len(q.orderBy) == 0 || count(q.limit, "LIMIT") != 1) {
+		refuse(CodeType, q.limit.at, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
 	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
 	if in.depth > maxQueryDepth {
@@ -282,7 +317,6 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 		}
 		return fragment.Column(scalarRelation, functions[i].Name, functions[i].Type())
 	}
-	aggregated := aggregateWithin(term) != nil
 	var resolve func(*termSyntax) *fragment.Expr
 	resolve = func(t *termSyntax) *fragment.Expr {
 		if t.kind == termCall && isAggregate(t.name) && t.over == nil {
@@ -297,15 +331,23 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 	var result *fragment.Expr
 	if aggregated {
 		result = resolve(term)
-	} else {
+	} else if !top {
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
 	}
 	pairs := in.separate(r, t.at)
+	if top {
+		if in.patient != nil && len(pairs) == 0 {
+			refuse(CodePatientsMixed, t.at, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
+		}
+		var x *fragment.Expr
+		in, pairs, x = in.first(q, pairs)
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
+	}
 	if in.patient != nil && aggregated && len(pairs) == 0 {
 		refuse(CodeNested, t.at, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
 	}
-	if !aggregated && !in.once(pairs) {
-		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+")", "this subquery may give several rows")
+	if !aggregated && !top && !in.once(pairs) {
+		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
 	joined := r.attach(in, pairs, functions, t.at)
 	return result.Replace(func(e *fragment.Expr) *fragment.Expr {

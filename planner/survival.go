@@ -87,7 +87,7 @@ func (c *composer) subjects(t *termSyntax, within *scope) (b *builder, timeColum
 	q := &querySyntax{at: t.at, selected: s}
 	b = &builder{
 		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: share, federation: c.federation, syntax: q,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.Catalog.Digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.digest()},
 	}
 	b.read()
 	subjects := b.sources[0]
@@ -310,6 +310,40 @@ func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
 		before, first = 0, r-1
 	}
 	return lines
+}
+
+// expected is the error to expect of a table: that of the numbers at risk and of events, the largest
+// shown, and that of survival at the horizon beside the number at risk there, which only the answer tells.
+func (s *survival) expected(p *Plan, confidence float64) []Expected {
+	of := func(partial int) tree {
+		b := *p.Fragment.Partials[partial].Buckets
+		return newTree(b, p.Coordinates(partial, make([]int64, b.Leaves())), p.Noise.Distribution(p.Coordinate(partial)))
+	}
+	all, events := of(s.all), of(s.events)
+	z, atRisk, hits, moves := math.Sqrt2*math.Erfinv(confidence), 0.0, 0.0, 0.0
+	for _, line := range s.lines(all, events, confidence) {
+		atRisk = math.Max(atRisk, (line[3]-line[2])/2)
+		hits = math.Max(hits, (line[6]-line[5])/2)
+	}
+	for k := range s.steps {
+		moves = math.Max(moves, float64(events.between(s.steps-k, s.steps+1)))
+	}
+	width := z * events.standardDeviation() * math.Sqrt(moves)
+	none := math.NaN()
+	return []Expected{
+		{Column: "at_risk", HalfWidth: atRisk, Value: none}, {Column: "events", HalfWidth: hits, Value: none},
+		{Column: "survival", HalfWidth: none, Value: none, Note: fmt.Sprintf("about %s divided by the number at risk, if few leave", number(width))},
+	}
+}
+
+// String tells what is made of the release.
+func (s *survival) String() string {
+	last := float64(s.steps) * s.step
+	strata := ""
+	if len(s.strata) > 0 {
+		strata = ", by " + strings.Join(s.strata, ", ")
+	}
+	return fmt.Sprintf("by Kaplan and Meier from 0 to %s in steps of %s, shown every %s%s", number(last), number(s.step), number(s.every), strata)
 }
 
 // line is one row, in the order of rows: each number but the time with its ends.

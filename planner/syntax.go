@@ -124,10 +124,10 @@ const (
 	termCall                      // name: a function, args, distinct, star, filter, over
 	termStar                      // * or t.*: qualifier
 	termCast                      // args[0] to castType
-	termInterval                  // args[0] times unit name: day, month, hour …
+	termInterval                  // args[0] times unit name: day, month, hour …; args[1], if any, is another one to add after it
 	termQuery                     // query: a scalar subquery
 	termExists                    // query
-	termInQuery                   // args[0] IN (query)
+	termInQuery                   // (args) IN (query)
 	termParameter                 // name
 )
 

@@ -458,13 +458,26 @@ func (t *termSyntax) sql() string {
 	case termCast:
 		return "CAST(" + t.args[0].sql() + " AS " + string(t.castType) + ")"
 	case termInterval:
+		if len(t.args) > 1 {
+			text := ""
+			for i := t; ; i = i.args[1] {
+				text += " " + i.args[0].sql() + " " + i.name
+				if len(i.args) == 1 {
+					return "INTERVAL '" + strings.ReplaceAll(strings.NewReplacer("(", "", ")", "").Replace(text[1:]), "- ", "-") + "'"
+				}
+			}
+		}
 		return "INTERVAL (" + t.args[0].sql() + ") " + t.name
 	case termQuery:
 		return "(" + t.query.sql() + ")"
 	case termExists:
 		return "(EXISTS (" + t.query.sql() + "))"
 	case termInQuery:
-		return "(" + t.args[0].sql() + " IN (" + t.query.sql() + "))"
+		var row []string
+		for _, a := range t.args {
+			row = append(row, a.sql())
+		}
+		return "((" + strings.Join(row, ", ") + ") IN (" + t.query.sql() + "))"
 	case termParameter:
 		if isDigit(t.name[0]) {
 			return "$" + t.name

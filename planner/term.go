@@ -475,10 +475,72 @@ func (p *parser) parenthesis() string {
 	p.i++
 	text := p.expression()
 	if p.comes(",") {
-		refuse(CodeNotSupported, t.at, "compare the columns one by one", "a row of values is not compared")
+		return p.row(t, text)
 	}
 	p.expect(")", "close the parenthesis there")
 	return "(" + text + ")"
+}
+
+// row reads (a, b) = (c, d) and (a, b) IN (…) from the comma after a.
+func (p *parser) row(open token, first string) string {
+	left := []string{first}
+	for p.accept(",") {
+		left = append(left, p.expression())
+	}
+	p.expect(")", "close the parenthesis there")
+	n, t := len(left), p.here()
+	another := func() []string {
+		at := p.here().at
+		p.expect("(", "write as many values in parentheses")
+		texts := p.expressions()
+		p.expect(")", "separate the values by commas")
+		if len(texts) != n {
+			refuse(CodeType, at, "compare as many values", "%d values are compared with %d", n, len(texts))
+		}
+		return texts
+	}
+	equal := func(a, b []*termSyntax) *termSyntax {
+		var all []*termSyntax
+		for i := range a {
+			all = append(all, operator("=", a[i], b[i]))
+		}
+		return operator("and", all...)
+	}
+	not := p.accept("not")
+	switch {
+	case p.accept("in"):
+		if p.queryComes(p.i) {
+			q := p.subquery()
+			return p.form(func(args []*termSyntax) *termSyntax {
+				return negation(&termSyntax{kind: termInQuery, at: open.at, args: args, query: q}, not)
+			}, left...)
+		}
+		p.expect("(", "write IN ((1, 2), (3, 4)) or IN (SELECT …)")
+		texts := append([]string{}, left...)
+		for {
+			texts = append(texts, another()...)
+			if !p.accept(",") {
+				break
+			}
+		}
+		p.expect(")", "separate the rows by commas")
+		return p.form(func(args []*termSyntax) *termSyntax {
+			var any []*termSyntax
+			for i := n; i < len(args); i += n {
+				any = append(any, equal(args[:n], args[i:i+n]))
+			}
+			if len(any) == 1 {
+				return negation(any[0], not)
+			}
+			return negation(operator("or", any...), not)
+		}, texts...)
+	case !not && (p.accept("=") || p.accept("<>") || p.accept("!=")):
+		return p.form(func(args []*termSyntax) *termSyntax {
+			return negation(equal(args[:n], args[n:]), t.text != "=")
+		}, append(left, another()...)...)
+	}
+	refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <> and IN only")
+	return ""
 }
 
 func (p *parser) caseTerm() string {

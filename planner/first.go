@@ -1,0 +1,112 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// LIMIT in a query within a query keeps the first rows of an order, which are told by
+// numbering them: of released rows all, of patients' rows those of each patient.
+
+// numbering numbers the rows of in; what is read of them is added by keep.
+type numbering struct {
+	w *windowing
+}
+
+func (r *resolver) numbering() *numbering {
+	return &numbering{&windowing{in: r, inner: r.row, next: &resolver{catalog: r.catalog, depth: r.depth, composer: r.composer}}}
+}
+
+// keep passes a value on, and returns its name beside the numbers.
+func (n *numbering) keep(e *fragment.Expr) string { return valueOutput(&n.w.d, e) }
+
+// rows numbers the rows of each partition in the order, and returns those with numbers
+// from first to last; at the place that asks for it.
+func (n *numbering) rows(partition []*fragment.Expr, order []fragment.Order, first, last int64, at Position) *resolver {
+	window := &fragment.Window{Partition: sortedUnique(partition), Order: order}
+	if p := n.w.in.patient; p != nil { // the patient first, as in other windows
+		window.Partition = append([]*fragment.Expr{p}, slices.DeleteFunc(window.Partition, n.w.in.readsPatientID)...)
+	}
+	place := functionOutput(&n.w.d, fragment.Output{Function: fragment.FunctionRowNumber, Window: window}, "place")
+	rows := n.w.done(at)
+	number := fragment.Column(rows.sources[0].Name, place, value.TypeInt)
+	rows.filter = apply(at, fragment.OpLessOrEqual, number, wholeNumber(last))
+	if first > 1 {
+		rows.filter = conjunction([]*fragment.Expr{rows.filter, apply(at, fragment.OpGreaterOrEqual, number, wholeNumber(first))})
+	}
+	return rows
+}
+
+// first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
+// those that each row around is tied to, as the rows of a query that has only that one.
+func (r *resolver) first(q *querySyntax, pairs []pair) (rows *resolver, tied []pair, x *fragment.Expr) {
+	r.tie()
+	n := r.numbering()
+	var partition []*fragment.Expr
+	for _, p := range pairs {
+		partition = append(partition, p.inner)
+	}
+	var order []fragment.Order
+	for _, o := range q.orderBy {
+		t := o.term
+		if t.kind == termLiteral || t.kind == termColumn && t.qualifier == "" && t.name == q.selected.items[0].alias {
+			t = q.selected.items[0].term
+		}
+		order = append(order, o.order(r.row(t)))
+	}
+	value := r.row(q.selected.items[0].term)
+	name := n.keep(value)
+	names := make([]string, len(pairs))
+	for i, p := range pairs {
+		names[i] = n.keep(p.inner)
+	}
+	rows = n.rows(partition, order, 1, 1, q.limit.at)
+	s := rows.sources[0]
+	for i, p := range pairs {
+		tied = append(tied, pair{fragment.Column(s.Name, names[i], p.inner.Type), p.outer})
+	}
+	return rows, tied, fragment.Column(s.Name, name, value.Type)
+}
+
+// limited plans LIMIT and OFFSET of released rows that a query around reads.
+func (c *composer) limited(q *querySyntax, within *scope) *derived {
+	first, last := int64(1), int64(1)<<32
+	if q.offset != nil {
+		first += int64(count(q.offset, "OFFSET"))
+	}
+	if q.limit != nil {
+		last = first - 1 + int64(count(q.limit, "LIMIT"))
+	}
+	inner, places := c.ordered(q)
+	d := c.derive(inner, within)
+	r := &resolver{catalog: c.catalog, composer: c}
+	s := r.adopt(d, "", q.at)
+	n := r.numbering()
+	expr := func(i int) *fragment.Expr {
+		column, _ := s.table.Column(d.columns[i].column)
+		return s.expr(column)
+	}
+	var order []fragment.Order
+	for i, o := range q.orderBy {
+		order = append(order, o.order(expr(places(len(d.columns), i))))
+	}
+	visible := len(d.columns)
+	if inner.selected != nil {
+		visible -= len(inner.selected.items) - len(q.selected.items)
+	}
+	var names []string
+	for i := range visible {
+		names = append(names, n.keep(expr(i)))
+		if len(q.orderBy) == 0 { // released rows come by their columns
+			order = append(order, fragment.Order{Expr: expr(i)})
+		}
+	}
+	rows := n.rows(nil, order, first, last, cmpOr(q.limit, q.offset).at)
+	var items []item
+	for i, name := range names {
+		items = append(items, item{d.columns[i].name, fragment.Column(rows.sources[0].Name, name, expr(i).Type)})
+	}
+	return rows.project(items, false)
+}

@@ -1,0 +1,102 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// COUNT(DISTINCT visit_occurrence_id) counts things that one patient has each, such as
+// visits. So each is counted once among its patient's rows: the release reads a derived
+// relation with one row for each patient, group and visit, and counts its rows.
+
+// countOnce puts the derived relation between the rows and the release, where all
+// aggregates are COUNT(DISTINCT …) of one such key, or of the patient.
+func (b *builder) countOnce() {
+	key := b.countedKey()
+	if key == nil {
+		return
+	}
+	rows := b.resolver
+	d := &fragment.Derived{Relations: rows.relations(), Filter: rows.filter, Grouped: true}
+	all := []*fragment.Expr{rows.patient, key}
+	for _, t := range b.grouping() {
+		all = append(all, rows.row(b.key(t)))
+	}
+	for _, e := range sortedUnique(all) { // one order, whatever the query's
+		name := valueOutput(d, e)
+		if d.Patient == "" && rows.readsPatientID(e) {
+			d.Patient = name
+		}
+	}
+	at := b.sources[0].at
+	b.resolver = &resolver{catalog: rows.catalog, scope: rows.scope, behind: rows, moved: d}
+	b.adopt(b.settleDerived(d, nil, at), rows.sources[0].alias, at)
+	b.counted = b.over(at, key)
+}
+
+// countedKey returns the key that is counted, or nil.
+func (b *builder) countedKey() *fragment.Expr {
+	var key *fragment.Expr
+	only := true
+	var walk func(t *termSyntax)
+	walk = func(t *termSyntax) {
+		if t.kind != termCall || !isAggregate(t.name) {
+			for _, a := range t.args {
+				walk(a)
+			}
+			return
+		}
+		t = filtered(t)
+		if t.name != "count" || !t.distinct || len(t.args) != 1 || aggregateWithin(t.args[0]) != nil {
+			only = false
+			return
+		}
+		e := try(func() *fragment.Expr { return b.row(t.args[0]) })
+		x := e
+		if e != nil && e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+			x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
+		}
+		switch {
+		case x == nil || x.Op != fragment.OpColumn:
+			only = false
+		case b.isPatientID(b.of(x.Relation), x.Column):
+			only = only && x == e && b.readsPatientID(e)
+		case !b.privateKey(keyOfColumn(b.of(x.Relation), x.Column)), key != nil && canonical(key) != canonical(e), b.facts(e).Domain != nil:
+			only = false
+		default:
+			key = e
+		}
+	}
+	for _, i := range b.syntax.selected.items {
+		walk(i.term)
+	}
+	if having := b.syntax.selected.having; having != nil {
+		walk(having)
+	}
+	for _, o := range b.syntax.orderBy {
+		walk(o.term)
+	}
+	b.known = nil
+	if !only || b.patient == nil {
+		return nil
+	}
+	return key
+}
+
+// over rewrites an expression over the rows behind as one over the relation between.
+func (r *resolver) over(at Position, e *fragment.Expr) *fragment.Expr {
+	want := canonical(e)
+	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return canonical(o.Expr) == want }); i >= 0 {
+		return fragment.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
+	}
+	if e.Op == fragment.OpColumn {
+		refuse(CodeNotGrouped, at, "add it to GROUP BY", "%s differs from row to row within a group", e.Column)
+	}
+	x := *e
+	x.Args = nil
+	for _, a := range e.Args {
+		x.Args = append(x.Args, r.over(at, a))
+	}
+	return &x
+}
