@@ -451,6 +451,11 @@ func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 	if x.Type == t.castType {
 		return x
 	}
+	if (t.castType == value.TypeDate || t.castType == value.TypeTimestamp) && x.Op == fragment.OpLiteral && x.Type == value.TypeText && !x.Value.IsNull() {
+		if at, ok := instant(x.Value.Str()); ok {
+			return fragment.Literal(atDay(at, t.castType))
+		}
+	}
 	if x.Type == value.TypeFloat && t.castType == value.TypeText {
 		return c.digits(x)
 	}

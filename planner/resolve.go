@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -99,6 +100,9 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 			args[i] = fragment.Literal(value.Null(target))
 		case t.text && target != value.TypeText:
 			v, err := value.Parse(target, t.literal.Str())
+			if at, ok := instant(t.literal.Str()); err != nil && ok && (target == value.TypeTimestamp || at.Int64()%day == 0) {
+				v, err = atDay(at, target), nil
+			}
 			if err != nil && target == value.TypeInt {
 				v, err = value.Parse(value.TypeFloat, t.literal.Str())
 			}
@@ -111,6 +115,30 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 		}
 	}
 	return args
+}
+
+const day = 86400e6 // microseconds
+
+// instant reads a time as RFC 3339 writes it, in UTC, the zone of all times here: so do Grafana's macros and JSON.
+func instant(text string) (value.Value, bool) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() < 1 {
+		return value.Value{}, false
+	}
+	_, offset := t.Zone()
+	return value.Timestamp(t.UnixMicro()), offset == 0
+}
+
+// atDay is the time, or the day that it is in.
+func atDay(at value.Value, target value.Type) value.Value {
+	if target == value.TypeTimestamp {
+		return at
+	}
+	days := at.Int64() / day
+	if at.Int64()%day < 0 {
+		days--
+	}
+	return value.Date(days)
 }
 
 var operators = map[string]fragment.Op{

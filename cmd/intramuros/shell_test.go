@@ -202,3 +202,16 @@ func TestShellInterrupt(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// docs/shell.md tells every command that the shell knows.
+func TestShellIsDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/shell.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range commands() {
+		if !strings.Contains(string(b), "`"+c.name) {
+			t.Errorf("docs/shell.md does not tell of %s", c.name)
+		}
+	}
+}

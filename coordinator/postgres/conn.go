@@ -95,6 +95,12 @@ func (c *conn) hangUp() {
 // work gives a context for something that can be canceled.
 func (c *conn) work() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(c.ctx)
+	if limit := milliseconds(c.variables["statement_timeout"]); limit > 0 {
+		inner := cancel
+		var outer context.CancelFunc
+		ctx, outer = context.WithTimeout(ctx, limit)
+		cancel = func() { outer(); inner() }
+	}
 	c.mu.Lock()
 	c.running, c.runner = cancel, c.who.Name
 	c.mu.Unlock()
@@ -104,6 +110,22 @@ func (c *conn) work() (context.Context, func()) {
 		c.mu.Unlock()
 		cancel()
 	}
+}
+
+// milliseconds reads a time as statement_timeout has it: a number of milliseconds, or of the unit after it. What it
+// does not read is 0, no limit.
+func milliseconds(text string) time.Duration {
+	text = strings.TrimSpace(strings.ToLower(text))
+	number := strings.TrimRight(text, "usminhd ")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n <= 0 || n > 1e9 {
+		return 0
+	}
+	unit, known := map[string]time.Duration{"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[strings.TrimSpace(text[len(number):])]
+	if !known {
+		return 0
+	}
+	return time.Duration(n * float64(unit))
 }
 
 // serve is the connection from its first byte to its last.

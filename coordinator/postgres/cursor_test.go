@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -174,6 +175,26 @@ func (f *fake) expire(now bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.expired = now
+}
+
+// statement_timeout, which tools set, ends a question that takes longer.
+func TestStatementTimeout(t *testing.T) {
+	h := start(t)
+	h.hang = make(chan struct{})
+	c := h.connect(t, nil)
+	tell(t, c, "SET statement_timeout = '20ms'")
+	ended := make(chan string, 1)
+	go func() { ended <- tell(t, c, "SELECT … FROM person") }()
+	<-h.hang
+	<-h.hang
+	if got := <-ended; !strings.Contains(got, "57014") {
+		t.Errorf("the question ended with %s", got)
+	}
+	for text, want := range map[string]time.Duration{"1500": 1500 * time.Millisecond, "2s": 2 * time.Second, "0": 0, "": 0, "-1": 0, "5 min": 5 * time.Minute, "x": 0, "3 years": 0, "1e300": 0} {
+		if got := milliseconds(text); got != want {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
 }
 
 // Tools that send no cancel request ask for the connection's number, and stop it from another one.

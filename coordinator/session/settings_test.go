@@ -2,7 +2,9 @@ package session
 
 import (
 	"errors"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -52,6 +54,21 @@ func TestRequest(t *testing.T) {
 	for _, name := range Names {
 		if !Known(name) {
 			t.Errorf("%s is not known", name)
+		}
+	}
+}
+
+// The quickstarts tell every setting by its name, as it is written.
+func TestQuickstartsNameTheSettings(t *testing.T) {
+	for _, document := range []string{"python", "r", "bi"} {
+		b, err := os.ReadFile("../../docs/quickstart-" + document + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range Names {
+			if !strings.Contains(string(b), "`"+name+"`") {
+				t.Errorf("quickstart-%s.md does not name %s", document, name)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package tabular
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -65,5 +66,18 @@ func TestFactsHaveNoNull(t *testing.T) {
 	b, err := json.Marshal(NewFacts("s", &coordinator.Answer{}))
 	if err != nil || strings.Contains(string(b), "null") {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// The quickstart tells every key of the metadata.
+func TestQuickstartNamesTheKeys(t *testing.T) {
+	b, err := os.ReadFile("../../docs/quickstart-python.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{KeyAnswer, KeyPlan, KeyNoisy, KeyConfidence, KeyHalfWidth, KeyNote, KeyLow, KeyHigh, KeyBound, KeyOf} {
+		if !strings.Contains(string(b), "`"+key+"`") {
+			t.Errorf("quickstart-python.md does not name %s", key)
+		}
 	}
 }

@@ -69,6 +69,15 @@ public class FlightSql {
             check("exported", column(m.getExportedKeys(null, "public", "person"), "FKTABLE_NAME").contains("death"), true);
             check("cross", column(m.getCrossReference(null, "public", "person", null, "public", "death"), "FKCOLUMN_NAME"), List.of("person_id"));
 
+            // A table by the names that the metadata tells.
+            try (ResultSet t = m.getTables(null, "public", "person", null); Statement s = c.createStatement()) {
+                t.next();
+                String name = "\"" + t.getString("TABLE_CAT") + "\".\"" + t.getString("TABLE_SCHEM") + "\".\"" + t.getString("TABLE_NAME") + "\"";
+                try (ResultSet r = s.executeQuery("SELECT " + name + ".\"gender_concept_id\", COUNT(*) AS n FROM " + name + " GROUP BY 1 ORDER BY 1")) {
+                    check("by its whole name", r.next(), true);
+                }
+            }
+
             StringBuilder rows = new StringBuilder();
             try (Statement s = c.createStatement(); ResultSet r = s.executeQuery(question)) {
                 while (r.next()) {

@@ -74,6 +74,25 @@ public class Postgres {
             check("procedures", column(m.getProcedures(null, null, "%"), "PROCEDURE_NAME"), List.of());
             check("types of users", column(m.getUDTs(null, null, "%", null), "TYPE_NAME"), List.of());
 
+            // DBeaver reads the columns of keys as arrays of numbers, and those of indexes as a vector.
+            try (Statement s = c.createStatement(); ResultSet r = s.executeQuery("SELECT k.conkey, i.indkey FROM pg_constraint k JOIN pg_index i ON i.indexrelid = k.conindid WHERE k.conname = 'person_pkey'")) {
+                r.next();
+                check("a key's columns", ((Number) java.lang.reflect.Array.get(r.getArray(1).getArray(), 0)).intValue(), 1);
+                check("an index's columns", r.getString(2), "1");
+            }
+            // A table by the names that the metadata tells.
+            try (ResultSet t = m.getTables(null, "public", "person", null); Statement s = c.createStatement()) {
+                t.next();
+                String name = "\"" + c.getCatalog() + "\".\"" + t.getString("TABLE_SCHEM") + "\".\"" + t.getString("TABLE_NAME") + "\"";
+                try (ResultSet r = s.executeQuery("SELECT " + name + ".\"gender_concept_id\", COUNT(*) AS n FROM " + name + " GROUP BY 1 ORDER BY 1")) {
+                    check("by its whole name", r.next(), true);
+                }
+                check("it is the same question", s.getWarnings().getMessage().startsWith("cost: nothing"), true);
+                try (ResultSet r = s.executeQuery("SELECT * FROM " + name + " LIMIT 0")) {
+                    check("columns of what is never shown", r.getMetaData().getColumnName(1) + r.getMetaData().getColumnTypeName(1) + r.next(), "person_idint8false");
+                }
+            }
+
             StringBuilder rows = new StringBuilder();
             try (Statement s = c.createStatement(); ResultSet r = s.executeQuery(question)) {
                 while (r.next()) {

@@ -83,6 +83,22 @@ with psycopg.connect(**WHO) as conn:
     check("version", "PostgreSQL 15.0" in conn.execute("SELECT pg_catalog.version()").fetchone()[0])
     check("settings", conn.execute("SELECT current_setting('server_version_num')::int/100 AS version").fetchone()[0], 1500)
 
+    # A cursor with a name reads an answer in parts, and pays once; COPY is refused with the way to do it.
+    with conn.cursor("answer") as cur:
+        cur.execute(QUESTION)
+        check("the cursor's columns", [d.name for d in cur.description], ["gender_concept_id", "n"])
+        check("in parts", cur.fetchmany(1) + cur.fetchmany(1) + cur.fetchall(), SHORT)
+    with conn.cursor("bound") as cur:
+        cur.execute("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= %s", (1970,))
+        check("a bound cursor", len(cur.fetchall()), 1)
+    try:
+        with conn.cursor() as cur, cur.copy("COPY (" + QUESTION + ") TO STDOUT") as copy:
+            copy.read()
+        raise SystemExit("COPY was not refused")
+    except psycopg.Error as e:
+        refused("COPY", e, "NOT_SUPPORTED")
+        check("COPY", e.sqlstate, "0A000")
+
     # A query that is canceled ends; the connection goes on.
     threading.Timer(0.001, conn.cancel).start()
     conn.execute("SET epsilon = 0.37")
