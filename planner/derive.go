@@ -285,6 +285,9 @@ func (r *resolver) starless(items []itemSyntax) []itemSyntax {
 			all = append(all, i)
 			continue
 		}
+		if len(r.constants) > 0 {
+			refuse(CodeNotSupported, i.term.at, "name the columns", "* beside a query that reads no table is not answered")
+		}
 		for _, s := range r.sources {
 			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
 				continue
