@@ -213,7 +213,7 @@ func (r *resolver) source(f fromSyntax) *source {
 			for w := r.scope; w != nil; w = w.next {
 				names = append(names, w.name)
 			}
-			refuse(CodeTable, f.at, nearest(f.table, names), "the catalog has no table %s", f.table)
+			refuse(CodeTable, f.at, or(nearest(f.table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.table)
 		}
 		s.table, s.columns = t, named(t)
 		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
@@ -363,15 +363,26 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 	}
 	switch {
 	case t.qualifier != "" && !known:
-		refuse(CodeTable, t.at, nearest(t.qualifier, aliases), "the query has no table called %s", t.qualifier)
+		refuse(CodeTable, t.at, or(nearest(t.qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.qualifier)
 	case t.qualifier == "" && t.name == "hospital":
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
 		}
 		return fragment.Hospital()
 	}
-	refuse(CodeColumn, t.at, nearest(t.name, names), "there is no column %s", t.describe())
+	refuse(CodeColumn, t.at, or(nearest(t.name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.describe())
 	return nil
+}
+
+// listed writes the names that a query gave to its tables.
+func listed(aliases []string) string {
+	var names []string
+	for _, a := range aliases {
+		if a != "" && a[0] != ' ' {
+			names = append(names, a)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none.
