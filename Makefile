@@ -55,8 +55,9 @@ test-full: ## all tests, with the long ones: every hospital of the eICU demo, re
 
 TRINO := .cache/trino-435
 
-test-trino: $(TRINO)/.done ## the engines' suite against a real Trino; needs Java 17 and Maven
+test-trino: $(TRINO)/.done ## the engines' suite and a mixed federation against a real Trino; needs Java 17 (JDK) and Maven
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
@@ -64,13 +65,20 @@ test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run TestIntervalCoverage ./planner
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run Audit ./dp ./coordinator
 
-# Node modules and screenshots are in .cache/console; the browser is the system's.
+# Node modules and screenshots are in .cache/console; the browser is the system's. ONLY=pattern runs
+# the tests whose names match.
 test-console: build ## both consoles in Chromium: keyboard, charts, budgets, approvals, accessibility
-	@command -v chromium >/dev/null || { echo 'install chromium: apt-get install -y --no-install-recommends chromium fonts-dejavu-core'; exit 1; }
-	@mkdir -p $(CONSOLE)/shots && cp integration/console/package.json integration/console/package-lock.json $(CONSOLE)
-	cd $(CONSOLE) && npm ci --no-audit --no-fund --silent
+	@for tool in node npm $${CHROMIUM:-chromium}; do command -v $$tool >/dev/null || { \
+		echo "test-console needs $$tool: apt-get install -y --no-install-recommends nodejs npm chromium fonts-dejavu-core (or CHROMIUM=/path)"; exit 1; }; done
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "test-console needs node 20 or later; this is $$(node --version)"; exit 1; }
+	@mkdir -p $(CONSOLE)/shots
+	@cmp -s integration/console/package-lock.json $(CONSOLE)/installed || { \
+		cp integration/console/package.json integration/console/package-lock.json $(CONSOLE) && \
+		(cd $(CONSOLE) && npm ci --no-audit --no-fund --silent --prefer-offline --fetch-retries=5 --fetch-retry-mintimeout=2000 --fetch-timeout=60000) && \
+		cp integration/console/package-lock.json $(CONSOLE)/installed || \
+		{ echo "npm could not install playwright-core and axe-core: is its registry reachable?"; exit 1; }; }
 	cd integration/console && INTRAMUROS=$(abspath dist/intramuros) MODULES=$(abspath $(CONSOLE)) SHOTS=$(abspath $(CONSOLE)/shots) \
-		node --test --test-reporter=spec console.test.mjs
+		node --test --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') console.test.mjs
 
 lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 	$(LINT) run $(PACKAGES)
@@ -78,16 +86,12 @@ lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 fmt: $(LINT) ## format the Go files
 	$(LINT) fmt
 
-# The clients are installed once into .cache; integration/clients/requirements.txt and the
-# lines below pin them. It needs Python, Java, Maven and psql.
+# The clients are installed once into .cache; requirements.txt and jars.txt of integration/clients
+# pin them. It needs Python, Java, Maven and psql, and says which of them is missing.
 CLIENTS := .cache/clients
-test-clients: ## ADBC, psycopg, psql and both JDBC drivers against a federation
-	@test -x $(CLIENTS)/venv/bin/python || python3 -m venv $(CLIENTS)/venv
-	$(CLIENTS)/venv/bin/pip install -q -r integration/clients/requirements.txt
-	@test -d $(CLIENTS)/jars || for jar in org.apache.arrow:flight-sql-jdbc-driver:18.3.0 org.postgresql:postgresql:42.7.14; do \
-		mvn -q -B dependency:copy -Dartifact=$$jar -DoutputDirectory=$(abspath $(CLIENTS))/jars; \
-	done
-	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 10m -run '^TestClients$$' ./integration
+test-clients: ## the researchers' own tools against a federation: Python, R, psql, JDBC
+	integration/clients/install.sh $(abspath $(CLIENTS))
+	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients' ./integration
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB
@@ -109,9 +113,16 @@ package: build ## packages of both roles for Debian and its kin, or archives, in
 clean: ## remove what was built here
 	rm -rf dist .cache
 
+# Into a folder beside, which takes the name when it is whole; three attempts.
 $(TRINO)/.done: node/engine/trino/trinotest/pom.xml
-	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO))
-	touch $@
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo 'install Java 17 and Maven: apt-get install -y --no-install-recommends openjdk-17-jdk-headless maven'; exit 1; }
+	rm -rf $(TRINO) $(TRINO).part
+	for attempt in 1 2 3; do \
+		! mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO)).part || break; \
+		((attempt < 3)) && sleep $$((attempt * 10)); \
+	done
+	touch $(TRINO).part/.done
+	mv $(TRINO).part $(TRINO)
 
 # In a module of its own, so that no dependency of the linter touches ours.
 $(LINT):

@@ -21,6 +21,9 @@ func TestDocumentedConfig(t *testing.T) {
 	if r := c.Researchers["bob"].roles(); len(r) != 2 || len(c.Researchers["alice"].roles()) != 1 {
 		t.Errorf("%v", r)
 	}
+	if p := c.SignIn.Providers["bordeaux"]; p.Issuer != c.Issuers[0].Issuer || p.Secret.File != "../docs/secrets/idp-client" || len(p.Scopes) != 1 {
+		t.Errorf("%+v", c.SignIn)
+	}
 	if c.AnswerGrid != defaultGrid {
 		t.Errorf("the default grid is not what the documentation says: %v", c.AnswerGrid)
 	}
@@ -49,6 +52,10 @@ func TestConfigProblems(t *testing.T) {
 		{"audience: intramuros ", "audience: '' ", "`issuer` and `audience` are needed"},
 		{`"@chu-bordeaux"`, "chu", "`suffix` must look like"},
 		{"epsilon: 12,", "epsilon: 0,", "researcher alice: `budget`"},
+		{"address: https://query.gironde.example", "address: http://query.gironde.example", "`sign_in.address`"},
+		{"address: https://query.gironde.example", "address: https://query.gironde.example/console", "`sign_in.address`"},
+		{"      issuer: https://idp.chu", "      issuer: https://idp2.chu", "is none of `issuers`"},
+		{"    bordeaux:", "    Bordeaux:", "`sign_in.providers`"},
 		{"ratio: 1.2}", "ratio: 1}", "`answer_grid`"},
 		{"first: 25ms", "first: 0s", "`answer_grid`"},
 		{"query_timeout: 5m", "query_timeout: 0s", "must be above 0"},

@@ -28,6 +28,7 @@ import (
 type Coordinator struct {
 	config        *Config
 	catalog       *catalog.Catalog
+	digest        string // of the catalog
 	roster        Roster
 	ledger        *ledger.Ledger
 	nodes         nodes
@@ -68,6 +69,7 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if c.catalog, err = openCatalog(config.Catalog); err != nil {
 		return nil, err
 	}
+	c.digest = c.catalog.Digest()
 	for name, r := range config.Researchers {
 		if c.tokens[name], err = r.hash(); err != nil {
 			return nil, fmt.Errorf("researcher %s: %w", name, err)

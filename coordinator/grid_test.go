@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,4 +173,45 @@ func TestTheDeadlineIsATick(t *testing.T) {
 			t.Errorf("took %v", time.Since(started))
 		}
 	})
+}
+
+// watch asks a query of three releases, hospital a computing for as long as told, and gives what anybody of the study
+// sees who looks at the budget each millisecond: when it falls, and how much is left.
+func watch(t *testing.T, took time.Duration) (seen string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = defaultGrid })
+		f.hospital("a").took = took
+		started, done := time.Now(), make(chan struct{})
+		go func() {
+			defer close(done)
+			f.mustAsk(t, "SELECT sex, COUNT(*) FROM person GROUP BY sex UNION ALL SELECT NULL, COUNT(*) FROM person UNION ALL SELECT 'age', SUM(age) FROM person")
+		}()
+		for before := -1.0; ; time.Sleep(time.Millisecond) {
+			account, err := f.Budget(t.Context(), asker("alice"), "s")
+			must(t, err)
+			if left := account.Remaining.Epsilon; left != before {
+				seen += fmt.Sprintln(left, "left after", time.Since(started))
+				before = left
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	return seen
+}
+
+// The budget is not private, and each release of a query is taken from it when the one before is done. How long the
+// hospitals computed for that one shows as a tick, and no finer.
+func TestAttackWatchingTheBudget(t *testing.T) {
+	fast, slow := watch(t, 108*time.Millisecond), watch(t, 128*time.Millisecond)
+	if fast != slow || strings.Count(fast, "\n") < 4 {
+		t.Errorf("108 ms at a hospital show as\n%s128 ms as\n%s", fast, slow)
+	}
+	if later := watch(t, 130*time.Millisecond); later == fast {
+		t.Error("130 ms are past the tick, and nothing shows it")
+	}
 }

@@ -29,12 +29,14 @@ type Parameter struct {
 // Outline plans a query and prices it, and does nothing else: it asks no hospital,
 // reads no ledger, and costs nothing. Errors are those of Query up to planning.
 func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
-	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
-		return &Outline{Columns: informs(statement), Confidence: c.config.Confidence}, nil
-	}
 	var parameters []Parameter
-	if statement, err := planner.Read(req.SQL); err == nil && len(statement.Parameters) > 0 && len(req.Parameters) == 0 {
-		parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
+	if statement, err := planner.Read(req.SQL); err == nil {
+		if columns := informs(statement); columns != nil {
+			return &Outline{Columns: columns, Confidence: c.config.Confidence}, nil
+		}
+		if len(statement.Parameters) > 0 && len(req.Parameters) == 0 {
+			parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
+		}
 	}
 	q, err := c.plan(who, req)
 	if err != nil && parameters != nil && slices.ContainsFunc(dependent, func(c planner.Code) bool { return errors.Is(err, Code(c)) }) {

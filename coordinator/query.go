@@ -222,7 +222,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
 	}
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -230,11 +230,10 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	total, rho := 0.0, dp.Loss{}.Rho
+	total := 0.0
 	for _, plan := range program.Releases {
-		rho += plan.Loss.Rho
-		// Gaussian noise of a small epsilon is dear at a large delta.
-		if rho > dearest.Rho {
+		// Gaussian noise of a small epsilon is dear at a large delta. Each release has its part, as nodes see to.
+		if plan.Loss.Rho > dearest.Rho/int64(len(program.Releases)) {
 			return nil, &Error{
 				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
 				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
@@ -416,6 +415,9 @@ func (q *query) request() ([]byte, dp.Loss, error) {
 		return nil, dp.Loss{}, err
 	}
 	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
+	if n := len(q.program.Releases); n > 1 {
+		r.Releases = n
+	}
 	if q.plan.Selection != nil {
 		r.ThresholdDelta = q.plan.Selection.Delta
 	}

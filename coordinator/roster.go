@@ -43,7 +43,7 @@ func (c *Coordinator) Federation() Federation {
 		}
 	}
 	f := Federation{Name: c.config.Federation, Required: c.config.Require.of(len(c.config.Hospitals))}
-	digest, present := c.catalog.Digest()[:announcedDigits], 0
+	digest, present := c.digest[:announcedDigits], 0
 	for _, name := range slices.Sorted(slices.Values(c.config.Hospitals)) {
 		h := Hospital{Name: name}
 		switch m, there := members[name]; {

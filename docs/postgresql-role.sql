@@ -28,13 +28,16 @@ GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"role";
 -- Tables that you create there later, as you are logged in now:
 ALTER DEFAULT PRIVILEGES IN SCHEMA :"schema" GRANT SELECT ON TABLES TO :"role";
 
--- PostgreSQL lets every role make temporary tables, and up to version 14 tables in the
--- schema public. If no other role needs that, take it away; the node's transactions are
--- read-only and could not use it.
--- REVOKE TEMPORARY ON DATABASE :"database" FROM PUBLIC;
--- REVOKE CREATE ON SCHEMA public FROM PUBLIC;
--- The same goes for large objects, which read-only transactions may make up to version 15:
--- REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
+-- PostgreSQL lets every role make temporary tables, sleep (pg_sleep) and make large objects, and up
+-- to version 14 make tables in the schema public. The node does none of it, and its transactions are
+-- read-only; but who steals its password could. With -v strict=1, as a superuser, this is taken from
+-- PUBLIC, that is, from all roles of this database that no other grant gives it to.
+\if :{?strict}
+REVOKE TEMPORARY ON DATABASE :"database" FROM PUBLIC;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pg_sleep(double precision), pg_sleep_for(interval), pg_sleep_until(timestamp with time zone) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
+\endif
 
 -- Over the network, let it in by TLS only. In pg_hba.conf, before other lines:
 --   hostssl  omop  intramuros  192.0.2.20/32  scram-sha-256

@@ -31,7 +31,7 @@ func CombinedHalfWidth(confidence float64, terms []Weighted) float64 {
 	}
 	c := combination{confidence: confidence}
 	for _, t := range terms {
-		c.add(t.Weight, t.Distribution)
+		c.add(t.Weight, t.Distribution, 1)
 	}
 	return c.halfWidth()
 }
@@ -41,18 +41,24 @@ func CombinedHalfWidth(confidence float64, terms []Weighted) float64 {
 // Ratio.Interval relies on.
 type combination struct {
 	confidence float64
-	normal     float64   // cached normalSpread(confidence), 0 when not yet computed
-	laplace    []float64 // scales of the Laplace terms, weights included
-	variance   float64   // of the Gaussian terms together
+	normal     float64 // cached normalSpread(confidence), 0 when not yet computed
+	laplace    []repeated
+	variance   float64 // of the Gaussian terms together
 	rounding   float64
 	invalid    bool
+}
+
+// repeated is that many Laplace terms of the same scale, the weight included.
+type repeated struct {
+	scale float64
+	count int
 }
 
 func (c *combination) reset() {
 	c.laplace, c.variance, c.rounding, c.invalid = c.laplace[:0], 0, 0, false
 }
 
-func (c *combination) add(weight float64, d Distribution) {
+func (c *combination) add(weight float64, d Distribution, count int) {
 	if weight == 0 || d.silent() {
 		return
 	}
@@ -61,13 +67,13 @@ func (c *combination) add(weight float64, d Distribution) {
 	case !(d.Scale > 0) || !(scale < math.Inf(1)):
 		c.invalid = true
 	case d.Mechanism == Laplace:
-		c.laplace = append(c.laplace, scale)
+		c.laplace = append(c.laplace, repeated{scale, count})
 	case d.Mechanism == Gaussian:
-		c.variance += scale * scale
+		c.variance += float64(count) * scale * scale
 	default:
 		c.invalid = true
 	}
-	c.rounding += math.Abs(weight) / 2
+	c.rounding += float64(count) * math.Abs(weight) / 2
 }
 
 func (c *combination) halfWidth() float64 {
@@ -80,15 +86,24 @@ func (c *combination) halfWidth() float64 {
 	if c.variance > 0 && c.normal == 0 {
 		c.normal = normalSpread(c.confidence)
 	}
-	switch n := len(c.laplace); {
+	switch n := c.terms(); {
 	case n == 0:
 		return c.normal*math.Sqrt(c.variance) + c.rounding
 	case n == 1 && c.variance == 0:
-		return twoLaplace(c.confidence, c.laplace[0], 0) + c.rounding
+		return twoLaplace(c.confidence, c.laplace[0].scale, 0) + c.rounding
 	case n == 2 && c.variance == 0:
-		return twoLaplace(c.confidence, c.laplace[0], c.laplace[1]) + c.rounding
+		return twoLaplace(c.confidence, c.laplace[0].scale, c.laplace[len(c.laplace)-1].scale) + c.rounding
 	}
 	return c.numeric() + c.rounding
+}
+
+// terms is the number of Laplace terms.
+func (c *combination) terms() int {
+	n := 0
+	for _, r := range c.laplace {
+		n += r.count
+	}
+	return n
 }
 
 // twoLaplace gives the w with P(|X+Y| > w) = 1-confidence for Laplace X, Y of scales p and q.
@@ -129,24 +144,24 @@ func twoLaplace(confidence, p, q float64) float64 {
 //
 // but for P(|S| > 2pi/h - w), which h keeps below 1e-12, and what follows phi < 1e-13.
 func (c *combination) numeric() float64 {
-	sigma, n := math.Sqrt(c.variance), float64(len(c.laplace))
+	sigma, n := math.Sqrt(c.variance), float64(c.terms())
 	unit := sigma
 	for _, b := range c.laplace {
-		unit = math.Max(unit, b)
+		unit = math.Max(unit, b.scale)
 	}
 	miss := 1 - c.confidence
 	if miss < 1e-7 {
 		sum := sigma * normalSpread(1-miss/(n+1))
 		for _, b := range c.laplace {
-			sum += b * math.Log((n+1)/miss)
+			sum += float64(b.count) * b.scale * math.Log((n+1)/miss)
 		}
 		return sum
 	}
 	const floor = 1.0 / 20
 	squares := make([]float64, len(c.laplace))
 	for i, b := range c.laplace {
-		b = math.Max(b/unit, floor)
-		squares[i] = b * b
+		scale := math.Max(b.scale/unit, floor)
+		squares[i] = scale * scale
 	}
 	variance := c.variance / unit / unit
 	if variance > 0 {
@@ -160,8 +175,12 @@ func (c *combination) numeric() float64 {
 	for k := 0.5; ; k++ {
 		t := k * h
 		phi := math.Exp(-variance * t * t / 2)
-		for _, s := range squares {
-			phi /= 1 + s*t*t
+		for i, s := range squares {
+			if c.laplace[i].count == 1 {
+				phi /= 1 + s*t*t
+			} else {
+				phi /= math.Pow(1+s*t*t, float64(c.laplace[i].count))
+			}
 		}
 		if phi < 1e-13 {
 			break
@@ -218,11 +237,12 @@ type Ratio struct {
 	Terms                  []RatioTerm
 }
 
-// RatioTerm is one released number X and its two weights.
+// RatioTerm is one released number X and its two weights; or several that have the weights and the noise in common.
 type RatioTerm struct {
-	Value                  float64 // X, as released
+	Value                  float64 // X, as released; the sum of several
 	Distribution           Distribution
 	Numerator, Denominator float64 // a and b
+	Count                  int     // how many they are; 0 means 1
 }
 
 // Interval gives the values within [lo, hi] that the exact ratio may have: an interval that contains
@@ -237,11 +257,11 @@ func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 		confidence = 0
 	}
 	num, den := r.Numerator, r.Denominator
-	c := combination{confidence: confidence, laplace: make([]float64, 0, len(r.Terms))}
+	c := combination{confidence: confidence, laplace: make([]repeated, 0, len(r.Terms))}
 	for _, t := range r.Terms {
 		num += t.Numerator * t.Value
 		den += t.Denominator * t.Value
-		c.add(t.Denominator, t.Distribution)
+		c.add(t.Denominator, t.Distribution, max(1, t.Count))
 	}
 	margin := math.Abs(den) - c.halfWidth() // |W(r+s)| <= W(r) + |s|*W(denominator), a norm
 	gaussian := len(c.laplace) == 0
@@ -249,7 +269,7 @@ func (r Ratio) Interval(confidence, lo, hi float64) (low, high float64) {
 	width := func(x float64) float64 {
 		c.reset()
 		for _, t := range r.Terms {
-			c.add(t.Numerator-x*t.Denominator, t.Distribution)
+			c.add(t.Numerator-x*t.Denominator, t.Distribution, max(1, t.Count))
 		}
 		return c.halfWidth()
 	}
@@ -282,10 +302,11 @@ func (r Ratio) gaussianSides(center, den, z float64) (below, above float64) {
 		if t.Distribution.silent() {
 			continue
 		}
-		w, v := t.Numerator-center*t.Denominator, t.Distribution.Scale*t.Distribution.Scale
+		n := float64(max(1, t.Count))
+		w, v := t.Numerator-center*t.Denominator, n*t.Distribution.Scale*t.Distribution.Scale
 		a, b, c = a+w*w*v, b-w*t.Denominator*v, c+t.Denominator*t.Denominator*v
-		rounding += math.Abs(w) / 2
-		roundingPerUnit += math.Abs(t.Denominator) / 2
+		rounding += n * math.Abs(w) / 2
+		roundingPerUnit += n * math.Abs(t.Denominator) / 2
 	}
 	d := den - roundingPerUnit
 	// (d*s - rounding)² = z²(a + 2bs + cs²), where d > z*sqrt(c), since the denominator cannot be 0

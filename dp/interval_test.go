@@ -2,6 +2,7 @@ package dp
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -61,7 +62,7 @@ func TestNumericHalfWidth(t *testing.T) {
 	for _, confidence := range []float64{0.01, 0.5, 0.95, 0.999, 1 - 1e-6} {
 		// Three distinct Laplaces, by partial fractions.
 		b := []float64{5, 3, 1}
-		c := combination{confidence: confidence, laplace: b}
+		c := combination{confidence: confidence, laplace: []repeated{{5, 1}, {3, 1}, {1, 1}}}
 		w, tail := c.halfWidth(), 0.0
 		for i := range b {
 			f := math.Exp(-w / b[i])
@@ -76,7 +77,7 @@ func TestNumericHalfWidth(t *testing.T) {
 			t.Errorf("confidence %v: tail %v", confidence, tail)
 		}
 		// A Laplace and a Gaussian: P(X+Z > w) has a closed form.
-		c = combination{confidence: confidence, laplace: []float64{2}, variance: 9}
+		c = combination{confidence: confidence, laplace: []repeated{{2, 1}}, variance: 9}
 		w = c.halfWidth()
 		s := 3.0 / 2
 		upper := upperNormal(w/3) + math.Exp(s*s/2)/2*(math.Exp(-w/2)*upperNormal(s-w/3)-math.Exp(w/2)*upperNormal(s+w/3))
@@ -84,7 +85,7 @@ func TestNumericHalfWidth(t *testing.T) {
 			t.Errorf("confidence %v, mixed: tail %v", confidence, 2*upper)
 		}
 		// Continuity where the numeric way begins: a third term of almost nothing, raised to a twentieth.
-		two, three := twoLaplace(confidence, 5, 3), (&combination{confidence: confidence, laplace: []float64{5, 3, 1e-6}}).halfWidth()
+		two, three := twoLaplace(confidence, 5, 3), (&combination{confidence: confidence, laplace: []repeated{{5, 1}, {3, 1}, {1e-6, 1}}}).halfWidth()
 		if three < two || three > two*1.005 {
 			t.Errorf("confidence %v: %v grew to %v", confidence, two, three)
 		}
@@ -92,12 +93,12 @@ func TestNumericHalfWidth(t *testing.T) {
 	// Many terms approach the normal distribution; extreme confidence stays an upper bound.
 	many := combination{confidence: 0.95}
 	for range 100 {
-		many.laplace = append(many.laplace, 1)
+		many.laplace = append(many.laplace, repeated{1, 1})
 	}
 	if w, want := many.halfWidth(), 1.96*math.Sqrt(200); math.Abs(w/want-1) > 0.01 {
 		t.Errorf("100 terms: %v, about %v wanted", w, want)
 	}
-	sharp := combination{confidence: 1 - 1e-12, laplace: []float64{5, 3, 1}}
+	sharp := combination{confidence: 1 - 1e-12, laplace: []repeated{{5, 1}, {3, 1}, {1, 1}}}
 	if w := sharp.halfWidth(); w < twoLaplace(1-1e-12, 5, 3) || math.IsInf(w, 0) {
 		t.Errorf("confidence 1-1e-12: %v", w)
 	}
@@ -241,5 +242,28 @@ func BenchmarkRatio(b *testing.B) {
 				r.Interval(0.95, -60, 60)
 			}
 		})
+	}
+}
+
+// Several numbers of the same weights are one term.
+func TestRatioTermsTogether(t *testing.T) {
+	for _, m := range []Mechanism{Laplace, Gaussian} {
+		d := Distribution{Mechanism: m, Scale: 3}
+		apart := Ratio{Numerator: 1, Terms: []RatioTerm{{Value: 40, Distribution: d, Numerator: 1, Denominator: 1}}}
+		together := Ratio{Numerator: 1, Terms: slices.Clone(apart.Terms)}
+		sum := 0.0
+		for i := range 7 {
+			x := 60 + float64(i)
+			apart.Terms = append(apart.Terms, RatioTerm{Value: x, Distribution: d, Denominator: 1})
+			sum += x
+		}
+		together.Terms = append(together.Terms, RatioTerm{Value: sum, Distribution: d, Denominator: 1, Count: 7})
+		for _, confidence := range []float64{0.5, 0.95, 0.9999} {
+			a, b := apart.Interval(confidence, 0, 1)
+			c, e := together.Interval(confidence, 0, 1)
+			if !(a > 0 && b < 1) || math.Abs(a-c) > 1e-6 || math.Abs(b-e) > 1e-6 {
+				t.Errorf("%v at %v: [%v, %v] apart, [%v, %v] together", m, confidence, a, b, c, e)
+			}
+		}
 	}
 }

@@ -13,10 +13,7 @@ import (
 // TestClients runs clients that nobody here wrote against the doors of a federation:
 // `make test-clients`, which installs them. INTRAMUROS_CLIENTS names their folder.
 func TestClients(t *testing.T) {
-	installed := os.Getenv("INTRAMUROS_CLIENTS")
-	if installed == "" {
-		t.Skip("INTRAMUROS_CLIENTS is not set: make test-clients installs the clients and runs this")
-	}
+	installed := clients(t)
 	data := t.TempDir()
 	folders := map[string]string{}
 	for _, name := range []string{"brest", "nantes", "rennes"} {
@@ -54,14 +51,7 @@ func TestClients(t *testing.T) {
 	}
 	environment := append(os.Environ(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
 		"CLIENT_TOKEN="+token, "CLIENT_POOR="+poor, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
-	python := filepath.Join(installed, "venv", "bin", "python")
-	jar := func(name string) string {
-		found, err := filepath.Glob(filepath.Join(installed, "jars", name+"-*.jar"))
-		if err != nil || len(found) != 1 {
-			t.Fatalf("%d jars of %s in %s", len(found), name, installed)
-		}
-		return found[0]
-	}
+	python := installed.python()
 	run := func(name string, command ...string) {
 		t.Run(name, func(t *testing.T) {
 			c := exec.Command(command[0], command[1:]...)
@@ -73,9 +63,10 @@ func TestClients(t *testing.T) {
 	}
 	run("adbc", python, "flight.py")
 	run("psycopg", python, "postgres.py")
+	run("sqlalchemy", python, "alchemy.py")
 	run("psql", "bash", "psql.sh")
-	run("flight-sql-jdbc", "java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", jar("flight-sql-jdbc-driver"), "FlightSql.java")
-	run("pgjdbc", "java", "-cp", jar("postgresql"), "Postgres.java")
+	run("flight-sql-jdbc", installed.java("FlightSql.java")...)
+	run("pgjdbc", installed.java("Postgres.java")...)
 	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
 
 	// The quickstarts, as they stand in the documents, but for names.
@@ -103,6 +94,28 @@ func TestClients(t *testing.T) {
 			})
 		}
 	}
+}
+
+// clients is the folder in which make test-clients installs them.
+func clients(t *testing.T) installation {
+	t.Helper()
+	folder := os.Getenv("INTRAMUROS_CLIENTS")
+	if folder == "" {
+		t.Skip("INTRAMUROS_CLIENTS is not set: make test-clients installs the clients and runs this")
+	}
+	return installation(folder)
+}
+
+type installation string
+
+func (i installation) python() string { return filepath.Join(string(i), "venv", "bin", "python") }
+
+// java runs a source file with both drivers at hand.
+func (i installation) java(source string, args ...string) []string {
+	jars := filepath.Join(string(i), "jars")
+	return append([]string{
+		"java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-cp", filepath.Join(jars, "flight-sql-jdbc-driver.jar") + ":" + filepath.Join(jars, "postgresql.jar"), source,
+	}, args...)
 }
 
 func readAll(t *testing.T, path string) string {

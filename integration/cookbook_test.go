@@ -204,7 +204,12 @@ var throughProcesses = []string{
 // TestCookbookProcesses runs some of the questions through real processes, at an epsilon at which noise vanishes.
 func TestCookbookProcesses(t *testing.T) {
 	p := syntheticPairing(t, 600)
-	f := startFederation(t, shape{catalog: "builtin:omop-5.4", folders: p.folders})
+	p.askProcesses(t, startFederation(t, shape{catalog: "builtin:omop-5.4", folders: p.folders}))
+}
+
+// askProcesses asks a federation over the same data, at an epsilon at which noise vanishes.
+func (p *pairing) askProcesses(t *testing.T, f *federation) {
+	t.Helper()
 	asked := 0
 	for _, r := range readCookbook(t, "../docs/cookbook.md") {
 		if !slices.Contains(throughProcesses, r.title) {

@@ -571,7 +571,9 @@ func (f *forger) function(all []seen, t value.Type, patient *fragment.Expr, wind
 		o.Expr = f.expr(all, t, 1)
 	}
 	if t == value.TypeFloat && (o.Function == fragment.FunctionSum || o.Function == fragment.FunctionAverage) {
-		o.Grid = f.grid(0)
+		if o.Grid = f.grid(0); f.one(20) {
+			o.Grid = nil
+		}
 	}
 	if !windowed {
 		return o

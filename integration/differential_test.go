@@ -31,7 +31,7 @@ type pairing struct {
 	catalog   *catalog.Catalog
 	hospitals []string
 	folders   map[string]string
-	engines   []*duckdb.Engine
+	engines   []runner
 	union     *sql.DB
 	spell     func(string) string // the SQL in DuckDB's words, where they differ
 }

@@ -41,6 +41,8 @@ type shape struct {
 	// other gives a hospital another catalog than the rest.
 	other   map[string]string
 	threads int // of each engine; 0: 1
+	// engine is the part `engine` of a hospital's file, where it is not DuckDB over its folder.
+	engine map[string]string
 	// study changes what is proposed, held at the coordinator, and approved at each hospital.
 	study func(proposed, coordinator, hospital *study.Document)
 	// unapproved are hospitals where nobody has decided about the study.
@@ -233,6 +235,10 @@ func (f *federation) nodeYAML(name, gossip, coordinator string) string {
 	if memory == "" {
 		memory = "256MB"
 	}
+	engine, ok := f.shape.engine[name]
+	if !ok {
+		engine = fmt.Sprintf("{duckdb: {folder: %s, threads: %d, memory_limit: %s}}", f.shape.folders[name], max(1, f.shape.threads), memory)
+	}
 	return fmt.Sprintf(`
 name: %[1]s
 federation: %[2]s
@@ -247,12 +253,8 @@ custodians: {claire: claire.pub}
 coordinator_key: coordinator.ledger.pub
 local_accounts: true
 limits: {per_minute: 1000000, at_once: 1000}
-engine:
-  duckdb:
-    folder: %[8]s
-    threads: %[9]d
-    memory_limit: %[10]s
-`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, f.shape.folders[name], max(1, f.shape.threads), memory)
+engine: %[8]s
+`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, engine)
 }
 
 // must runs a command of the binary, which must do.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
 // binary is the program under test, built once a run.
@@ -41,6 +43,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	trinotest.Stop()
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon")); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -27,7 +27,6 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -306,8 +305,13 @@ func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 	return ""
 }
 
+// runner is an engine of any kind.
+type runner interface {
+	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
+}
+
 // exact runs a plan at every hospital and adds up, by key.
-func exact(t *testing.T, p *planner.Plan, engines []*duckdb.Engine) map[string]planner.Cell {
+func exact[E runner](t *testing.T, p *planner.Plan, engines []E) map[string]planner.Cell {
 	t.Helper()
 	cells := map[string]planner.Cell{}
 	if len(p.Fragment.Keys) == 0 {

@@ -165,9 +165,9 @@ func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified,
 	if err != nil {
 		return admitted{}, refuse(CodeLimit, err)
 	}
-	// Rho as well: at a large delta, Gaussian noise of a small epsilon is dear.
-	if loss.Epsilon > most.Epsilon || loss.Rho > most.Rho {
-		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g, and a query of the study may cost %g", r.Noise.Epsilon, c.study.MaxEpsilon))
+	if !r.Within(loss, most) {
+		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g in each of %d releases, and a query of the study may cost %g",
+			r.Noise.Epsilon, max(1, r.Releases), c.study.MaxEpsilon))
 	}
 	caps := []ledger.Cap{{Scope: scopeStudy(r.Study), Budget: c.study.Budget}, {Scope: scopeNode, Budget: p.budget}}
 	return admitted{c, loss, caps}, nil

@@ -64,7 +64,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	}
 	over, err := verify(ctx, d.Data)
 	if err != nil {
-		return nil, fmt.Errorf("the data cannot be compared with the catalog: %w", err)
+		return nil, fmt.Errorf("the data cannot be compared with the catalog: %w: %s", err, class(err))
 	}
 	book, err := ledger.Open(ctx, c.Ledger, "node "+c.Name, time.Now)
 	if err != nil {
@@ -226,7 +226,7 @@ func (n *Node) renew(ctx context.Context, gossip *membership.Membership) {
 	}
 	over, err := verify(ctx, n.service.data)
 	if err != nil {
-		n.log.Error("the new data cannot be compared with the catalog; nothing is answered", slog.Any("error", err))
+		n.log.Error("the new data cannot be compared with the catalog; nothing is answered", slog.String("error", class(err)))
 		return
 	}
 	if err := recordData(ctx, n.service.ledger, over.version); err != nil {

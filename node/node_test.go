@@ -497,6 +497,9 @@ func TestRefuse(t *testing.T) {
 		{"wide groups", func(r *fragment.Request) { r.Fragment.MaxGroups = 6 }, CodeLimit},
 		{"wide rows", func(r *fragment.Request) { r.Fragment.MaxRows = 11 }, CodeLimit},
 		{"epsilon above the cap", func(r *fragment.Request) { r.Noise.Epsilon = 0.51 }, CodeLimit},
+		{"epsilon above its part of the cap", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 3, 0.17 }, CodeLimit},
+		{"more releases than there are", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 65, 0.001 }, CodeFragment},
+		{"less than one release", func(r *fragment.Request) { r.Releases = -1 }, CodeFragment},
 		{"rho above the cap", func(r *fragment.Request) {
 			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.4, Delta: 0.5, L0: 1}
 		}, CodeLimit},

@@ -52,6 +52,9 @@ func sentence(r *fragment.Request) string {
 		b.WriteString(k.Expr.String())
 	}
 	fmt.Fprintf(&b, "; %s noise of epsilon %g", r.Noise.Mechanism, r.Noise.Epsilon)
+	if r.Releases > 1 {
+		fmt.Fprintf(&b, ", in one of %d releases for one query", r.Releases)
+	}
 	s := strings.ToValidUTF8(strings.ReplaceAll(b.String(), "\x00", "\uFFFD"), "\uFFFD")
 	if len(s) > maxSentence {
 		s = strings.ToValidUTF8(s[:maxSentence], "") + " …"

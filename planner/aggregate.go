@@ -267,6 +267,9 @@ func (a *argument) tree() []fragment.Partial {
 	if b.Lower == b.Upper {
 		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
 	}
+	if b.Validate() != nil {
+		refuse(CodeBounds, a.x.term.at, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
+	}
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: &b}}
 }
 

@@ -26,6 +26,15 @@ func indexOf(column string) int {
 // post-processing of noisy numbers and public facts, so it costs nothing.
 // Confidence is in (0, 1); the error says which cell does not fit the plan.
 func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
+	rows, err := p.shown(cells)
+	if err != nil {
+		return nil, err
+	}
+	return p.answer(rows, confidence), nil
+}
+
+// shown are the groups that the answer shows, in its order.
+func (p *Plan) shown(cells []Cell) ([]groupRow, error) {
 	width := 0
 	for _, at := range p.places {
 		width = at.end
@@ -50,6 +59,10 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 	if p.limit >= 0 && p.limit < len(rows) {
 		rows = rows[:p.limit]
 	}
+	return rows, nil
+}
+
+func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	readings := make([]*reading, len(p.Columns))
 	for i, c := range p.Columns {
 		if c.Noisy && c.Type.Numeric() {
@@ -69,7 +82,7 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 			answer.Rows[i][k] = e
 		}
 	}
-	return answer, nil
+	return answer
 }
 
 // ends writes an interval in the column's type, NULL where it has no end. A
@@ -385,41 +398,58 @@ func linearForm(f form) quotient { return quotient{top: f, bottom: form{constant
 
 // quotient writes an expression as a quotient of linear forms, if it is one.
 func (g group) quotient(e *fragment.Expr) (quotient, bool) {
-	none := quotient{}
+	return quotientOf(e, g.quotient, g.released)
+}
+
+// released writes a column of a released expression as a quotient of linear forms, if it is one.
+func (g group) released(e *fragment.Expr) (quotient, bool) {
+	if e.Relation == relationKey {
+		return constantForm(g.column(e))
+	}
+	a := &g.plan.Aggregates[indexOf(e.Column)]
+	if scale, ok := a.linear(); ok {
+		return linearForm(form{weights: map[int]float64{a.Partials[0]: scale}}), true
+	}
+	center, scale, ok := a.average()
+	if !ok {
+		return quotient{}, false
+	}
+	sum, n := a.Partials[0], a.Partials[1]
+	return quotient{top: form{weights: map[int]float64{sum: scale, n: center}}, bottom: form{weights: map[int]float64{n: 1}}}, true
+}
+
+func constantForm(v value.Value) (quotient, bool) {
+	if v.IsNull() || !v.Type().Numeric() {
+		return quotient{}, false
+	}
+	return linearForm(form{constant: v.Float64()}), true
+}
+
+// quotientOf writes an expression as a quotient of linear forms, if it is one, given its arguments and columns as such.
+func quotientOf(e *fragment.Expr, argument, column func(*fragment.Expr) (quotient, bool)) (quotient, bool) {
 	switch e.Op {
-	case fragment.OpLiteral, fragment.OpColumn:
-		if e.Op == fragment.OpLiteral || e.Relation == relationKey {
-			v := fragment.Evaluate(e, g.column)
-			if v.IsNull() || !v.Type().Numeric() {
-				return none, false
-			}
-			return linearForm(form{constant: v.Float64()}), true
-		}
-		a := &g.plan.Aggregates[indexOf(e.Column)]
-		if scale, ok := a.linear(); ok {
-			return linearForm(form{weights: map[int]float64{a.Partials[0]: scale}}), true
-		}
-		center, scale, ok := a.average()
-		if !ok {
-			return none, false
-		}
-		sum, n := a.Partials[0], a.Partials[1]
-		return quotient{top: form{weights: map[int]float64{sum: scale, n: center}}, bottom: form{weights: map[int]float64{n: 1}}}, true
+	case fragment.OpLiteral:
+		return constantForm(*e.Value)
+	case fragment.OpColumn:
+		return column(e)
 	case fragment.OpNegate:
-		x, ok := g.quotient(e.Args[0])
+		x, ok := argument(e.Args[0])
 		return quotient{top: x.top.times(-1), bottom: x.bottom}, ok
 	case fragment.OpCast:
 		if e.Type.Numeric() && e.Args[0].Type == value.TypeInt {
-			return g.quotient(e.Args[0])
+			return argument(e.Args[0])
 		}
 	case fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide:
-		x, okX := g.quotient(e.Args[0])
-		y, okY := g.quotient(e.Args[1])
-		if okX && okY {
+		x, okX := argument(e.Args[0])
+		if !okX {
+			return quotient{}, false
+		}
+		y, okY := argument(e.Args[1])
+		if okY {
 			return combine(e.Op, x, y)
 		}
 	}
-	return none, false
+	return quotient{}, false
 }
 
 func combine(op fragment.Op, x, y quotient) (quotient, bool) {

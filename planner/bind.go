@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -16,8 +17,12 @@ func (o orderSyntax) order(e *fragment.Expr) fragment.Order {
 // bound returns what puts each parameter's value in its place.
 func (s *statementSyntax) bound(values map[string]value.Value) func(*termSyntax) *termSyntax {
 	for _, p := range s.parameters {
-		if _, ok := values[p.name]; !ok {
+		v, ok := values[p.name]
+		if !ok {
 			refuse(CodeParameter, p.at, "give it beside the query", "the parameter %s has no value", p.name)
+		}
+		if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
+			refuse(CodeParameter, p.at, "leave it out", "the parameter %s holds the character U+0000, which some databases' texts cannot hold", p.name)
 		}
 	}
 	for name := range values {

@@ -26,7 +26,7 @@ const (
 func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
 	b := &builder{
 		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.Catalog.Digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
 	}
 	b.read()
 	b.limits()
@@ -467,6 +467,9 @@ func (b *builder) histogram(a *argument, name string) {
 		refuse(CodeType, a.call.args[1].at, "write HISTOGRAM(x, low, high, bins) with low < high and 2 to 100 bins", "the range of the histogram is empty, or its bins are out of range")
 	}
 	a.buckets = &fragment.Buckets{Lower: low, Upper: high, Branching: int(bins), Levels: 1}
+	if a.buckets.Validate() != nil {
+		refuse(CodeType, a.call.args[1].at, "write a range of numbers that are neither too far apart nor too near", "the bins of [%g, %g] have no width that float64 holds", low, high)
+	}
 	at, x := a.call.args[0].at, a.x.Expr
 	if !x.Type.Numeric() {
 		refuse(CodeType, at, "write CAST("+a.call.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", name, x.Type)

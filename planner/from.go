@@ -152,10 +152,10 @@ func (p *parser) tableAlias(f *fromSyntax) {
 	}
 }
 
-// tableName reads table, schema.table, database.schema.table or @schema.table. Tables have no schema
-// here: OMOP's are the federation's, whatever each hospital calls them. Where two
-// schemas would make two tables of one name, or the name is one of WITH's, it is
-// refused.
+// tableName reads table, schema.table, catalog.schema.table or @schema.table. Tables
+// have no schema here: OMOP's are the federation's, whatever each hospital calls them,
+// and tools write those that the doors' metadata tell. Where two schemas would make two
+// tables of one name, or the name is one of WITH's, it is refused.
 func (p *parser) tableName() (string, Position) {
 	template := p.comes("@") && p.token(1).isName() && p.token(2).is(".")
 	if template {
@@ -169,9 +169,10 @@ func (p *parser) tableName() (string, Position) {
 			schema.text = "@" + schema.text
 		}
 		t = p.name("write schema.table")
-		if p.accept(".") {
+		if !template && p.accept(".") {
 			schema.text += "." + t.text
-			t = p.name("write database.schema.table")
+			schema.at = span(schema.at, t.at)
+			t = p.name("write catalog.schema.table")
 		}
 		if p.comes(".") {
 			refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has three parts at most")

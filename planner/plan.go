@@ -43,6 +43,16 @@ type Federation struct {
 	Catalog    *catalog.Catalog
 	Hospitals  []string // the nodes that will be asked, by name; at least 1
 	Accounting dp.Accounting
+	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
+	// planning. Empty: it is computed.
+	Digest string
+}
+
+func (f Federation) digest() string {
+	if f.Digest != "" {
+		return f.Digest
+	}
+	return f.Catalog.Digest()
 }
 
 // Plan is a query ready to run.

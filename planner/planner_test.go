@@ -14,6 +14,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // federations are what the golden files plan against.
@@ -183,4 +184,28 @@ func goldenQueries(t testing.TB) []string {
 		}
 	}
 	return all
+}
+
+// A text that some databases cannot hold is refused wherever it comes from, by name and place.
+func TestRefusesNUL(t *testing.T) {
+	fed := federation(t, "eicu")
+	for _, c := range []struct {
+		sql  string
+		code Code
+		at   int
+	}{
+		{"SELECT COUNT(*) FROM patient WHERE gender = 'a\x00b'", CodeSyntax, 46},
+		{"SELECT COUNT(*) AS \"a\x00b\" FROM patient", CodeSyntax, 21},
+		{"SELECT COUNT(*) FROM patient WHERE gender = $1", CodeParameter, 44},
+	} {
+		q := Query{SQL: c.sql, Epsilon: 1, Delta: 1e-6}
+		if strings.Contains(c.sql, "$1") {
+			q.Parameters = map[string]value.Value{"1": value.Text("\x00")}
+		}
+		_, err := Compose(q, fed)
+		var e *Error
+		if !errors.As(err, &e) || e.Code != c.code || e.Offset != c.at || strings.Contains(e.Error(), "\x00") {
+			t.Errorf("%q: %v", c.sql, err)
+		}
+	}
 }

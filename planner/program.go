@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // maxReleases bounds the releases of one query.
-const maxReleases = 64
+const maxReleases = fragment.MaxReleases
 
 // Program is a query ready to run: its releases, each charged by itself, and what
 // is computed from them afterwards, which costs nothing.
@@ -132,15 +133,23 @@ func (c *composer) exact(d *fragment.Derived, name string) bool {
 	return exact
 }
 
+// part is one of n shares of a budget, in whole units of 1/unit. A loss is charged in these,
+// rounded up, and n charges are no more than was asked.
+func part(budget float64, n int, unit float64) float64 {
+	return math.Floor(budget*unit/float64(n)) / unit
+}
+
 // release plans one release.
 func (c *composer) release(q *querySyntax, within *scope) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.at, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
 	share := c.query
-	share.Epsilon /= float64(c.shares)
-	share.MaxEpsilon /= float64(c.shares)
-	share.Delta /= float64(c.shares)
+	if c.shares > 1 {
+		share.Epsilon = part(share.Epsilon, c.shares, 1e9)
+		share.MaxEpsilon = part(share.MaxEpsilon, c.shares, 1e9)
+		share.Delta = part(share.Delta, c.shares, 1e18)
+	}
 	plan := buildRelease(share, c.federation, q, within)
 	c.releases = append(c.releases, plan)
 	return plan
@@ -590,30 +599,22 @@ func (t *termSyntax) rewrite(fn func(*termSyntax) *termSyntax) *termSyntax {
 
 // Finish turns the cells of every release into the answer. What is computed from
 // them is post-processing and costs nothing. A column that passes on a released
-// number has its interval; other columns have none.
+// number has its interval; for what others have, see computed.
 func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	if len(cells) != len(p.Releases) {
 		return nil, fmt.Errorf("the cells of %d releases where the query has %d", len(cells), len(p.Releases))
 	}
-	answers := make([]*Answer, len(cells))
-	for i, release := range p.Releases {
-		var err error
-		if answers[i], err = release.Finish(cells[i], confidence); err != nil {
-			return nil, err
-		}
-	}
 	if p.after == nil {
-		return answers[0], nil
+		return p.Releases[0].Finish(cells[0], confidence)
 	}
-	tables := map[string]fragment.Rows{}
-	for i, a := range answers {
-		rows := p.Releases[i].rows(a)
-		if s := p.lifeTables[i+1]; s != nil {
-			rows = s.rows(p.Releases[i], cells[i], confidence)
-		}
-		tables[fmt.Sprintf("release %d", i+1)] = rows
+	c, err := p.compute(cells, confidence)
+	if err != nil {
+		return nil, err
 	}
-	return p.after.answer(p.Columns, p.after.Evaluate(func(name string) fragment.Rows { return tables[name] }, "")), nil
+	rows := p.after.Trace(func(name string) fragment.Rows {
+		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
+	}, "")
+	return p.after.answer(p.Columns, rows, c.interval), nil
 }
 
 // rows are a release's answer as a table.
@@ -640,12 +641,17 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 }
 
 // answer orders and cuts the rows.
-func (a *after) answer(columns []Column, rows fragment.Rows) *Answer {
+func (a *after) answer(columns []Column, rows fragment.Rows, interval func(*fragment.Expr, value.Value) (low, high value.Value)) *Answer {
 	at := map[string]int{}
 	for i, name := range rows.Names {
 		at[name] = i
 	}
-	slices.SortStableFunc(rows.Values, func(x, y []value.Value) int {
+	places := make([]int, len(rows.Values))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(i, j int) int {
+		x, y := rows.Values[i], rows.Values[j]
 		for _, o := range a.order {
 			if c := o.Compare(x[at[o.Expr.Column]], y[at[o.Expr.Column]]); c != 0 {
 				return c
@@ -653,19 +659,21 @@ func (a *after) answer(columns []Column, rows fragment.Rows) *Answer {
 		}
 		return 0
 	})
-	values := rows.Values[min(a.offset, len(rows.Values)):]
-	if a.limit >= 0 && a.limit < len(values) {
-		values = values[:a.limit]
+	places = places[min(a.offset, len(places)):]
+	if a.limit >= 0 && a.limit < len(places) {
+		places = places[:a.limit]
 	}
-	out := &Answer{Columns: columns, Rows: make([][]Estimate, len(values))}
-	for r, row := range values {
+	out := &Answer{Columns: columns, Rows: make([][]Estimate, len(places))}
+	for r, place := range places {
+		row := rows.Values[place]
 		for i, s := range a.columns {
 			e := Estimate{Value: row[at[s.name]]}
-			if columns[i].Noisy && columns[i].Type.Numeric() {
-				e.Low, e.High = value.Null(columns[i].Type), value.Null(columns[i].Type)
-				if s.low != "" {
-					e.Low, e.High = row[at[s.low]], row[at[s.high]]
-				}
+			switch {
+			case !columns[i].Noisy || !columns[i].Type.Numeric():
+			case s.low != "":
+				e.Low, e.High = row[at[s.low]], row[at[s.high]]
+			default:
+				e.Low, e.High = interval(rows.Origins[place][at[s.name]], e.Value)
 			}
 			out.Rows[r] = append(out.Rows[r], e)
 		}

@@ -169,15 +169,25 @@ func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fra
 	}
 	if t.name == "in" {
 		for i, a := range t.args[1:] {
-			if a.kind != termLiteral {
+			if args[i+1] = constant(args[i+1]); args[i+1].Op != fragment.OpLiteral { // clients cast what they bind
 				refuse(CodeNotSupported, a.at, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
 			}
 		}
 	}
-	if t.name == "like" && t.args[1].kind != termLiteral {
-		refuse(CodeNotSupported, t.args[1].at, "write the pattern as a string", "LIKE takes a constant pattern")
+	if t.name == "like" {
+		if args[1] = constant(args[1]); args[1].Op != fragment.OpLiteral {
+			refuse(CodeNotSupported, t.args[1].at, "write the pattern as a string", "LIKE takes a constant pattern")
+		}
 	}
 	return apply(t.at, operators[t.name], args...)
+}
+
+// constant computes what is made of constants alone, such as the cast of one.
+func constant(e *fragment.Expr) *fragment.Expr {
+	if len(e.Args) == 0 {
+		return e
+	}
+	return folded(e)
 }
 
 // caseOperands resolves conditions on their own and the values together.

@@ -54,8 +54,12 @@ func scan(sql string) []token {
 	if len(sql) > maxSQL {
 		refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", maxSQL)
 	}
-	if !utf8.ValidString(sql) || strings.ContainsRune(sql, 0) {
+	if !utf8.ValidString(sql) {
 		refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
+	}
+	if i := strings.IndexByte(sql, 0); i >= 0 {
+		s.advance(i)
+		refuse(CodeSyntax, s.here(), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
 	}
 	var tokens []token
 	for {

@@ -102,7 +102,9 @@ type resolver struct {
 	patient *fragment.Expr // the column of the patient's id; nil where all is public
 	// joining: ON is being resolved, where a subquery has no place.
 	joining bool
-	negated int // depth of NOTs around the term that is being resolved
+	// telling is the depth of operators around the term that is being resolved that tell
+	// NULL from false, such as NOT.
+	telling int
 	depth   int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
@@ -312,10 +314,6 @@ func (r *resolver) row(t *termSyntax) *fragment.Expr {
 	if r.behind != nil {
 		return r.over(t.at, r.behind.row(t))
 	}
-	if t.kind == termOperator && t.name == "not" {
-		r.negated++
-		defer func() { r.negated-- }()
-	}
 	switch t.kind {
 	case termColumn:
 		return r.column(t)
@@ -337,7 +335,29 @@ func (r *resolver) row(t *termSyntax) *fragment.Expr {
 			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
 		}
 	}
-	return build(t, r.row)
+	return build(t, func(a *termSyntax) *fragment.Expr {
+		if tells(t, a) {
+			r.telling++
+			defer func() { r.telling-- }()
+		}
+		return r.row(a)
+	})
+}
+
+// tells reports whether a term differs where an argument, a condition, is NULL and where it is
+// false. In a condition, AND and OR differ no more than that themselves.
+func tells(t, argument *termSyntax) bool {
+	if t.kind != termOperator {
+		return true
+	}
+	switch t.name {
+	case "and", "or":
+		return false
+	case "case":
+		i := slices.Index(t.args, argument)
+		return i%2 == 1 || i == len(t.args)-1
+	}
+	return true
 }
 
 // column resolves a name: a column of the SELECT, else one of the SELECT around it.

@@ -51,23 +51,33 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 		if r.facts(x).Nullable {
 			missing = append(missing, apply(t.at, fragment.OpIsNull, x))
 		}
-		if in.facts(y).Nullable && r.negated > 0 {
+		if in.facts(y).Nullable && r.telling > 0 {
 			refuse(CodeNotSupported, t.at, "add WHERE "+terms[i].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
 				"NOT IN with a query that may give NULL is never true")
 		}
 	}
-	if len(pairs) > 1 && len(missing) > 0 && r.negated > 0 {
-		refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of columns that may be NULL is unknown for some rows and true for others")
-	}
 	found := r.match(in, pairs, t.at)
-	switch len(missing) {
-	case 0:
+	if len(missing) == 0 {
 		return found
-	case 1:
-	default:
-		missing = []*fragment.Expr{apply(t.at, fragment.OpOr, missing...)}
 	}
-	return apply(t.at, fragment.OpCase, missing[0], fragment.Literal(value.Null(value.TypeBool)), found)
+	null := missing[0]
+	if len(missing) > 1 {
+		null = apply(t.at, fragment.OpOr, missing...)
+	}
+	if r.telling > 0 {
+		if len(pairs) > 1 {
+			refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of columns that may be NULL is unknown for some rows and true for others")
+		}
+		some := try(func() *fragment.Expr { // NULL is in no empty set, for sure
+			again, _ := r.correlated(t.query, t.at)
+			return r.match(again, nil, t.at)
+		})
+		// Where nothing but x ties the two, the subquery is of all patients, and has rows.
+		if some != nil {
+			null = apply(t.at, fragment.OpAnd, null, some)
+		}
+	}
+	return apply(t.at, fragment.OpCase, null, fragment.Literal(value.Null(value.TypeBool)), found)
 }
 
 // unifiedExprs converts expressions that are compared to one type.

@@ -87,7 +87,7 @@ func (c *composer) subjects(t *termSyntax, within *scope) (b *builder, timeColum
 	q := &querySyntax{at: t.at, selected: s}
 	b = &builder{
 		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: share, federation: c.federation, syntax: q,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.Catalog.Digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.digest()},
 	}
 	b.read()
 	subjects := b.sources[0]

@@ -440,7 +440,7 @@ func (p *parser) value() string {
 var clock = words(`current_date current_time current_timestamp localtime localtimestamp now getdate getutcdate sysdate sysdatetime
 	curdate curtime today utc_date utc_timestamp clock_timestamp statement_timestamp transaction_timestamp`)
 
-// column reads column, table.column or schema.table.column.
+// column reads column, table.column, schema.table.column or catalog.schema.table.column.
 func (p *parser) column() string {
 	names := []token{p.take()}
 	for p.accept(".") {
@@ -458,8 +458,8 @@ func (p *parser) column() string {
 	switch {
 	case p.comes("("):
 		refuse(CodeFunction, x.at, "write the function's name alone", "functions have no schema here")
-	case len(names) > 3:
-		refuse(CodeTable, x.at, "write table.column", "a column's name has three parts at most")
+	case len(names) > 4:
+		refuse(CodeTable, x.at, "write table.column", "a column's name has four parts at most")
 	case len(names) > 1:
 		x.qualifier = names[len(names)-2].text
 	}

@@ -17,6 +17,7 @@ import (
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/coordinator/postgres"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/coordinator/signin"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
@@ -151,6 +152,9 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		return nil
 	}
 	api := httpapi.NewServer(desk, desk, certificate.Clone(), conf.QueryTimeout, log)
+	if api.Handler, err = signin.NewHandler(api.Handler, conf.SignIn, conf.Issuers, time.Now, log); err != nil {
+		return doors, err
+	}
 	if api.Handler, err = console.NewHandler(api.Handler); err != nil {
 		return doors, err
 	}

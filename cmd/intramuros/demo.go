@@ -190,10 +190,11 @@ func (d *demo) waitForHospitals(ctx context.Context) error {
 	}
 }
 
-// invite shows how to ask the federation that stays up.
+// invite shows how to ask the federation that stays up. What stands at the margin can be pasted as it is.
 func (d *demo) invite() {
 	const sql = "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths FROM death WHERE death_date BETWEEN '2019-01-01' AND '2024-12-31' GROUP BY year ORDER BY year"
 	a := d.asking
+	ca, token := shellWord(a.ca), shellWord(a.tokenFile)
 	d.say(`
 %s
 The federation stays up until you press Ctrl-C. Ask it yourself, from another terminal:
@@ -204,14 +205,29 @@ The federation stays up until you press Ctrl-C. Ask it yourself, from another te
 curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' \
   -d '{"study": "%s", "sql": "SELECT COUNT(*) AS patients FROM person"}' %s/v1/query
 
+`, rule, shellWord(d.program), a.server, ca, token, a.request.Study, sql, ca, token, a.request.Study, a.server)
+	d.say(`PGPASSWORD=$(cat %s) psql "host=localhost port=%d dbname=%s user=%s sslmode=verify-full sslrootcert=%s" \
+  -c "SET intervals = columns" -c "%s"
+
+`, token, d.postgres, a.request.Study, demoResearcher, a.ca, sql)
+	d.say(`TOKEN=$(cat %s) python3 -c 'import os, pandas; from adbc_driver_flightsql import dbapi; header = "adbc.flight.sql.rpc.call_header."
+conn = dbapi.connect("grpc+tls://localhost:%d", {"username": "%s", "password": os.environ["TOKEN"], header + "study": "%s", header + "intervals": "columns",
+  "adbc.flight.sql.client_option.tls_root_certs": open("%s").read()}, autocommit=True)
+print(pandas.read_sql("SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1", conn))'
+
+`, token, d.flightSQL, demoResearcher, a.request.Study, a.ca)
+	d.say(`  (Python: pip install adbc-driver-flightsql pandas pyarrow)
+
   in a browser  %s/  (the token is in the token file), and %s
                 (the custodian's console of %s; its token is in %s)
 
   server      %s   (/openapi.json describes its API)
+  Flight SQL  localhost:%d   (ADBC, JDBC)
+  PostgreSQL  localhost:%d   (psql, R, BI tools; the study is the database, the token the password)
+  user, study %s, %s
   token file  %s
   authority   %s
-`, rule, shellWord(d.program), a.server, shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, sql,
-		shellWord(a.ca), shellWord(a.tokenFile), a.request.Study, a.server, a.server, d.custodian, d.hospitals[0], filepath.Join(d.folder, "console.token"), a.server, a.tokenFile, a.ca)
+`, a.server, d.custodian, d.hospitals[0], filepath.Join(d.folder, "console.token"), a.server, d.flightSQL, d.postgres, demoResearcher, a.request.Study, a.tokenFile, a.ca)
 }
 
 // shellWord quotes a path for a shell, where it needs that.

@@ -62,9 +62,13 @@ func plain(local string) string {
 }
 
 func (d *draft) table(local engine.Table) error {
-	own := strings.TrimSuffix(filepath.Base(local.Name), filepath.Ext(local.Name))
-	if !strings.ContainsAny(local.Name, `/\`) && !isFile(local.Name) {
-		own = local.Name[strings.LastIndex(local.Name, ".")+1:]
+	own := local.Name[strings.LastIndex(local.Name, ".")+1:]
+	if isFile(local.Name) {
+		path := local.Name
+		if i := strings.IndexAny(path, "*?["); i >= 0 { // files of one table, in a folder of its name
+			path = filepath.Dir(path[:i] + "x")
+		}
+		own = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
 	t := &catalog.Table{Name: plain(own)}
 	if other, twice := d.local[t.Name]; twice {

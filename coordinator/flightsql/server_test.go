@@ -55,15 +55,18 @@ type fake struct {
 	outlines int
 	err      error
 	hang     chan struct{} // a query tells here that it waits, and that it was canceled
+	expired  bool          // alice's token
 }
 
 var columns = []planner.Column{{Name: "city", Type: value.TypeText}, {Name: "n", Type: value.TypeInt, Noisy: true}}
 
 func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
-	switch token {
-	case aliceToken:
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case token == aliceToken && !f.expired:
 		return coordinator.Researcher{Name: "alice"}, nil
-	case bobToken:
+	case token == bobToken:
 		return coordinator.Researcher{Name: "bob"}, nil
 	}
 	return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "unknown"}
@@ -471,6 +474,49 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 	if _, err := c.Client.AuthenticateBasicToken(context.Background(), "alice", bobToken); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("a handshake with another's token: %v", err)
+	}
+}
+
+// A token that expires while its connection is open is refused from then on, whatever is asked: a new question, a
+// ticket that was given before, the catalog. What was prepared stays its bearer's, for a new token.
+func TestTokenExpires(t *testing.T) {
+	f := &fake{}
+	c := client(t, f)
+	info, err := c.Execute(as(aliceToken), "SELECT …")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepared, err := c.Prepare(as(aliceToken), "SELECT …")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expire := func(now bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.expired = now
+	}
+	calls := map[string]func() error{
+		"a question":           func() error { _, err := c.Execute(as(aliceToken), "SELECT …"); return err },
+		"a ticket":             func() error { _, _, err := read(as(aliceToken), c, info.Endpoint[0].Ticket); return err },
+		"a prepared statement": func() error { _, err := prepared.Execute(as(aliceToken)); return err },
+		"a cancel": func() error {
+			_, err := c.CancelFlightInfo(as(aliceToken), &flight.CancelFlightInfoRequest{Info: info})
+			return err
+		},
+		"the catalog": func() error { _, err := c.GetTables(as(aliceToken), &flightsql.GetTablesOpts{}); return err },
+	}
+	expire(true)
+	for name, call := range calls {
+		if err := call(); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if f.ran() != 0 {
+		t.Errorf("%d questions ran", f.ran())
+	}
+	expire(false)
+	if err := calls["a ticket"](); err != nil || f.ran() != 1 {
+		t.Errorf("with a good token again: %v, and %d questions ran", err, f.ran())
 	}
 }
 

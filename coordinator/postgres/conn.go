@@ -40,7 +40,9 @@ type conn struct {
 	ahead      *readAhead
 	backend    *pgproto3.Backend
 	who        coordinator.Researcher
+	token      string
 	settings   session.Settings
+	initial    session.Settings  // as the connection began, to which RESET ALL goes back
 	variables  map[string]string // what else was SET, which means nothing
 	inBlock    bool              // between BEGIN and COMMIT
 	statements map[string]*statement
@@ -52,6 +54,7 @@ type conn struct {
 	busy    bool               // a message is being answered
 	leaving bool               // after that
 	running context.CancelFunc // of the query that runs
+	runner  string             // whose it is
 }
 
 // stop cancels the query that runs.
@@ -61,6 +64,17 @@ func (c *conn) stop() {
 	if c.running != nil {
 		c.running()
 	}
+}
+
+// stopFor is stop, where it is this person's query.
+func (c *conn) stopFor(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil || c.runner != name {
+		return false
+	}
+	c.running()
+	return true
 }
 
 // leave ends the connection once nothing is being answered.
@@ -82,7 +96,7 @@ func (c *conn) hangUp() {
 func (c *conn) work() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	c.mu.Lock()
-	c.running = cancel
+	c.running, c.runner = cancel, c.who.Name
 	c.mu.Unlock()
 	return ctx, func() {
 		c.mu.Lock()
@@ -263,6 +277,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	if err != nil {
 		return c.refuse(err)
 	}
+	c.token = strings.Clone(password.Password)
 	c.who, c.variables = who, map[string]string{"application_name": parameters["application_name"]}
 	c.statements, c.portals, c.types = map[string]*statement{}, map[string]*portal{}, pgtype.NewMap()
 	study := parameters["database"]
@@ -278,6 +293,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 			return c.refuse(err)
 		}
 	}
+	c.initial = c.settings
 	c.backend.Send(&pgproto3.AuthenticationOk{})
 	for _, name := range reported {
 		c.backend.Send(&pgproto3.ParameterStatus{Name: name, Value: c.show(name)})

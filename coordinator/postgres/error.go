@@ -59,6 +59,15 @@ func stateOf(code coordinator.Code) string {
 	return "42000"
 }
 
+// stated is an error with a SQLSTATE of its own, where the code alone would not tell.
+type stated struct {
+	err   *coordinator.Error
+	state string
+}
+
+func (s *stated) Error() string { return s.err.Error() }
+func (s *stated) Unwrap() error { return s.err }
+
 // explained gives the error that a researcher reads; what else there is stays in the log.
 func (c *conn) explained(err error) *coordinator.Error {
 	var e *coordinator.Error
@@ -82,6 +91,10 @@ func (c *conn) fail(err error, text string, start int) {
 	}
 	if e.Line > 0 {
 		r.Position = int32(utf8.RuneCountInString(text[:min(start+e.Offset, len(text))]) + 1) //nolint:gosec // a message is at most 1 MiB
+	}
+	var own *stated
+	if errors.As(err, &own) {
+		r.Code = own.state
 	}
 	for _, h := range e.Hospitals {
 		if r.Detail != "" {

@@ -28,6 +28,10 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return c.flush() == nil
 	case *pgproto3.Query:
 		c.skipping = false
+		if err := c.still(m); err != nil {
+			_ = c.refuse(err)
+			return false
+		}
 		c.simple(m.String)
 		c.ready()
 		return c.flush() == nil
@@ -39,6 +43,10 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	if c.skipping {
 		return true
 	}
+	if err := c.still(m); err != nil {
+		_ = c.refuse(err)
+		return false
+	}
 	whole, start := "", 0
 	if err := c.extended(m, &whole, &start); err != nil {
 		c.fail(err, whole, start)
@@ -46,6 +54,24 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return c.flush() == nil
 	}
 	return true
+}
+
+// still tells whether the token that the connection began with is good now: it may have expired, or been
+// withdrawn, since. If not, or if nobody can tell, the connection ends.
+func (c *conn) still(m pgproto3.FrontendMessage) error {
+	switch m.(type) {
+	case *pgproto3.Query, *pgproto3.Parse, *pgproto3.Bind, *pgproto3.Execute:
+	default:
+		return nil
+	}
+	who, err := c.server.admitter.Authenticate(c.ctx, c.token)
+	if err == nil && who.Name != c.who.Name {
+		err = &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "the token is another person's now", Hint: "connect again"}
+	}
+	if err == nil {
+		c.who = who
+	}
+	return err
 }
 
 // simple answers a text of statements one after the other, up to the first error.
@@ -350,8 +376,14 @@ func (c *conn) send(p *portal, most int) error {
 		}
 	}
 	tag := s.tag
-	if s.kind == question || s.kind == lookup {
+	switch s.kind {
+	case question, lookup, hollow, stop:
 		tag = fmt.Sprintf("SELECT %d", p.sent-begun)
+	case fetch:
+		tag = fmt.Sprintf("FETCH %d", p.moved)
+		if s.cursor.move {
+			tag = fmt.Sprintf("MOVE %d", p.moved)
+		}
 	}
 	c.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
 	return nil
@@ -363,11 +395,19 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 		return nil, nil
 	}
 	if list, ok := v.([]any); ok {
-		texts := make([]string, len(list))
-		for i, x := range list {
-			texts[i] = fmt.Sprint(x)
+		switch oid {
+		case dictionary.OIDInt2Vector, dictionary.OIDOidVector:
+			words := make([]string, len(list))
+			for i, x := range list {
+				words[i] = fmt.Sprint(x)
+			}
+			if format == pgtype.TextFormatCode {
+				return []byte(strings.Join(words, " ")), nil
+			}
+			// In binary a vector is an array.
+			oid = map[uint32]uint32{dictionary.OIDInt2Vector: dictionary.OIDInt2Array, dictionary.OIDOidVector: dictionary.OIDOidArray}[oid]
 		}
-		v = texts
+		v = array(oid, list)
 	} else if oid == dictionary.OIDText {
 		return []byte(fmt.Sprint(v)), nil
 	}
@@ -376,6 +416,22 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 		b = []byte{}
 	}
 	return b, err
+}
+
+// array is a list as pgtype encodes it.
+func array(oid uint32, list []any) any {
+	if oid == dictionary.OIDTextArray {
+		texts := make([]string, len(list))
+		for i, x := range list {
+			texts[i] = fmt.Sprint(x)
+		}
+		return texts
+	}
+	numbers := make([]int64, len(list))
+	for i, x := range list {
+		numbers[i], _ = strconv.ParseInt(fmt.Sprint(x), 10, 64) // an integer of one kind or another
+	}
+	return numbers
 }
 
 // notice tells something beside the answer.

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 )
 
 // Asker is the part of a coordinator that a query needs. Its errors are of type
@@ -124,6 +126,26 @@ func (s *Server) cancel(id uint32, secret []byte) {
 	if c != nil && subtle.ConstantTimeCompare(c.secret[:], secret) == 1 {
 		c.stop()
 	}
+}
+
+// stop cancels what the connection whose id stands in the statement runs, if that is of the same person:
+// so do tools that cannot send a cancel request.
+func (s *Server) stop(name string, tokens []lex.Token) bool {
+	for _, t := range tokens {
+		text := t.Text
+		if t.Kind == lex.String {
+			text = t.Value()
+		}
+		id, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || t.Kind != lex.Number && t.Kind != lex.String {
+			continue
+		}
+		s.mu.Lock()
+		c := s.conns[uint32(id)]
+		s.mu.Unlock()
+		return c != nil && c.stopFor(name)
+	}
+	return false
 }
 
 // Shutdown takes no more clients, sends away those that ask nothing, and waits for

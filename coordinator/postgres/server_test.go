@@ -42,6 +42,7 @@ type fake struct {
 	mu       sync.Mutex
 	requests []coordinator.Request // that were run
 	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
+	expired  bool                  // the token
 }
 
 var columns = []planner.Column{
@@ -50,7 +51,9 @@ var columns = []planner.Column{
 }
 
 func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
-	if token != adaToken {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if token != adaToken || f.expired {
 		return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "unknown"}
 	}
 	return coordinator.Researcher{Name: "ada"}, nil
@@ -64,6 +67,9 @@ func (f *fake) Budget(_ context.Context, _ coordinator.Researcher, study string)
 }
 
 func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+	if strings.Contains(req.SQL, "*") {
+		return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeRowLevel), Message: "rows of patients are never shown"}
+	}
 	if i := strings.Index(req.SQL, "wrong"); i >= 0 {
 		return nil, &coordinator.Error{
 			Code: coordinator.Code(planner.CodeColumn), Message: "no column wrong", Hint: "write right", Position: planner.Position{Offset: i, Length: 5, Line: 1, Column: i + 1},
@@ -136,7 +142,7 @@ func start(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := dictionary.Open(context.Background(), &catalog.Catalog{Name: "empty"})
+	d, err := dictionary.Open(context.Background(), patients(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,4 +533,14 @@ func TestBrokenMessages(t *testing.T) {
 	if _, err := c.Exec(context.Background(), "SELECT 1"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+// patients is a catalog of one table.
+func patients(t *testing.T) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse([]byte("catalog: test\ntables:\n  person: {key: id, patient: id, one_row_per_patient: true, columns: {id: {type: int, nullable: false}, born: {type: date}}}\n"), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

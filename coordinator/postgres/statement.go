@@ -28,7 +28,14 @@ const (
 	show
 	begin
 	commit
-	ignored // accepted, and means nothing
+	declare    // a cursor
+	fetch      // from it, or MOVE
+	closing    // it
+	deallocate // a prepared statement, or all
+	discard    // what the session has set: DISCARD, RESET ALL
+	stop       // what another connection of the same person runs
+	hollow     // a question whose answer has columns, and no row whatever the data is
+	ignored    // accepted, and means nothing
 )
 
 // statement is one statement, prepared.
@@ -41,7 +48,8 @@ type statement struct {
 	parameters []uint32 // OIDs
 	intervals  bool     // as columns, as they were when the columns were told
 	lookup     *dictionary.Question
-	name, text string // of SET and SHOW
+	name, text string // of SET, SHOW, CLOSE and DEALLOCATE
+	cursor     cursor
 }
 
 // portal is a statement with its parameters, and its answer once it has run.
@@ -53,6 +61,9 @@ type portal struct {
 	ran       bool
 	rows      [][]any
 	sent      int
+	moved     int  // rows that FETCH or MOVE went over
+	cursor    bool // made by DECLARE
+	hold      bool
 }
 
 // begins reads the statement's first words.
@@ -68,7 +79,7 @@ func begins(tokens []lex.Token, words ...string) bool {
 // ignoredTags are statements that mean nothing where nothing is written and each
 // session has little to forget.
 var ignoredTags = map[string]string{
-	"savepoint": "SAVEPOINT", "release": "RELEASE", "discard": "DISCARD ALL", "deallocate": "DEALLOCATE", "close": "CLOSE CURSOR", "listen": "LISTEN", "unlisten": "UNLISTEN", "checkpoint": "CHECKPOINT",
+	"savepoint": "SAVEPOINT", "release": "RELEASE", "listen": "LISTEN", "unlisten": "UNLISTEN", "checkpoint": "CHECKPOINT",
 }
 
 // prepare tells what a statement is, and plans it where that is needed. It costs nothing.
@@ -105,20 +116,56 @@ func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statemen
 		p.kind, p.tag = commit, "ROLLBACK"
 	case begins(t, "set"), begins(t, "reset"):
 		return p, p.readSet()
+	case begins(t, "declare"):
+		return p, c.readDeclare(p, types)
+	case begins(t, "fetch"), begins(t, "move"):
+		return p, c.readFetch(p)
+	case begins(t, "close"):
+		p.kind, p.tag = closing, "CLOSE CURSOR"
+		return p, p.readName(t[1:], "CLOSE name")
+	case begins(t, "deallocate", "prepare"):
+		p.kind, p.tag = deallocate, "DEALLOCATE"
+		return p, p.readName(t[2:], "DEALLOCATE name")
+	case begins(t, "deallocate"):
+		p.kind, p.tag = deallocate, "DEALLOCATE"
+		return p, p.readName(t[1:], "DEALLOCATE name")
+	case begins(t, "discard"):
+		p.kind, p.tag, p.name = discard, "DISCARD", "all"
+		if len(t) == 2 && !t[1].Is("all") {
+			p.name = t[1].Name()
+		}
+		p.tag += " " + strings.ToUpper(p.name)
+	case begins(t, "copy"):
+		return nil, &coordinator.Error{
+			Code: coordinator.Code(planner.CodeNotSupported), Message: "COPY is not answered: nothing is written here, and an answer is small",
+			Hint: `ask the SELECT itself; in psql \pset format csv and \o file write it as CSV`,
+		}
 	case begins(t, "show") && !informs(t):
 		return p, c.readShow(p)
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == lex.Word:
 		p.kind, p.tag = ignored, ignoredTags[t[0].Text]
-	case dictionary.About(t) && (begins(t, "select") || begins(t, "with") || begins(t, "values") || begins(t, "(") || begins(t, "table")):
+	case stops(t):
+		p.kind, p.columns = stop, []dictionary.Column{{Name: t[1].Name(), OID: dictionary.OIDBool}}
+	case dictionary.About(t) && selects(t):
 		p.kind = lookup
-		q, err := c.server.dictionary.Prepare(c.ctx, s, dictionary.Session{User: c.who.Name, Database: c.settings.Study, Setting: c.show})
+		q, err := c.server.dictionary.Prepare(c.ctx, s, c.session())
 		if err != nil {
 			return nil, err
 		}
 		p.lookup, p.columns = q, q.Columns
 	default:
 		p.kind = question
+		if selects(t) && rowless(t) {
+			p.kind = hollow
+		}
 		o, err := c.outline(p, nil)
+		if err != nil && p.kind == hollow && len(p.parameters) == 0 {
+			// Tools ask so for the columns of what is never shown: a table, the rows of patients.
+			if q, e := c.server.dictionary.PrepareHollow(c.ctx, s, c.session()); e == nil {
+				p.columns = q.Columns
+				return p, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -133,6 +180,72 @@ func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statemen
 		}
 	}
 	return p, nil
+}
+
+func (c *conn) session() dictionary.Session {
+	return dictionary.Session{User: c.who.Name, Database: c.settings.Study, Process: c.id, Setting: c.show}
+}
+
+// selects tells a statement that may be a question.
+func selects(t []lex.Token) bool {
+	return begins(t, "select") || begins(t, "with") || begins(t, "values") || begins(t, "(") || begins(t, "table")
+}
+
+// rowless tells a question that ends in LIMIT 0, or that computes nothing, COUNT(*) say, and whose outermost
+// condition is a constant that is never true: so tools ask for columns. Its answer has no row, whatever the data is.
+func rowless(t []lex.Token) bool {
+	n := len(t)
+	if n > 2 && t[n-2].Is("limit") && t[n-1].Text == "0" {
+		return true
+	}
+	depth, where, listing := 0, -1, false
+	for i, x := range t {
+		switch {
+		case depth == 0 && x.Is("select"), depth == 0 && x.Is("from"):
+			listing = x.Is("select")
+		case x.Is("("):
+			if listing {
+				return false
+			}
+			depth++
+		case x.Is(")"):
+			depth--
+		case x.Is("union"), x.Is("intersect"), x.Is("except"):
+			return false
+		case depth == 0 && x.Is("where"):
+			where = i
+		}
+	}
+	if where < 0 {
+		return false
+	}
+	for t = t[where+1:]; len(t) > 2 && t[0].Is("(") && t[len(t)-1].Is(")"); {
+		t = t[1 : len(t)-1]
+	}
+	switch {
+	case len(t) == 1:
+		return t[0].Is("false")
+	case len(t) == 3 && t[0].Kind == lex.Number && t[2].Kind == lex.Number:
+		return t[1].Is("=") && t[0].Text != t[2].Text && !strings.ContainsAny(t[0].Text+t[2].Text, ".eE") ||
+			(t[1].Is("<>") || t[1].Is("!=")) && t[0].Text == t[2].Text
+	}
+	return false
+}
+
+// stops tells SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which stop what another connection runs.
+func stops(t []lex.Token) bool {
+	return len(t) > 2 && begins(t, "select") && (t[1].Is("pg_cancel_backend") || t[1].Is("pg_terminate_backend")) && t[2].Is("(")
+}
+
+// readName reads the name that is the rest of a statement; ALL is none.
+func (p *statement) readName(t []lex.Token, hint string) error {
+	if len(t) != 1 || t[0].Name() == "" {
+		return unread(p.tag, hint)
+	}
+	if !t[0].Is("all") {
+		p.name = t[0].Name()
+	}
+	return nil
 }
 
 // outline plans a question, and leaves its columns, as far as they are known.
@@ -155,7 +268,7 @@ func (p *statement) readSet() error {
 	if begins(p.Tokens, "reset") {
 		p.tag = "RESET"
 		if len(t) == 0 || begins(t, "all") {
-			p.kind = ignored
+			p.kind, p.name = discard, "settings"
 			return nil
 		}
 		p.name, _ = dotted(t)
@@ -245,6 +358,21 @@ func (c *conn) run(p *portal) error {
 		c.inBlock = true
 	case commit:
 		c.inBlock = false
+		c.closeCursors(false)
+	case declare:
+		return c.runDeclare(p)
+	case fetch:
+		return c.runFetch(p)
+	case closing:
+		return c.runClose(s.name)
+	case deallocate:
+		c.forgetStatements(s.name)
+	case discard:
+		c.discard(s.name)
+	case stop:
+		p.rows = [][]any{{c.server.stop(c.who.Name, s.Tokens)}}
+	case hollow:
+		c.notice("cost: nothing, the columns were asked for and no row", "")
 	case set:
 		return c.set(s.name, s.text)
 	case show:
@@ -259,6 +387,31 @@ func (c *conn) run(p *portal) error {
 		return c.ask(p)
 	}
 	return nil
+}
+
+// forgetStatements forgets a prepared statement, or all.
+func (c *conn) forgetStatements(name string) {
+	if name != "" {
+		delete(c.statements, name)
+		return
+	}
+	clear(c.statements)
+}
+
+// discard takes back what the session has set, as pools of connections do between two of their users.
+func (c *conn) discard(what string) {
+	if what == "all" || what == "settings" {
+		c.settings = c.initial
+		for name := range c.variables {
+			if name != "application_name" {
+				delete(c.variables, name)
+			}
+		}
+	}
+	if what == "all" {
+		c.forgetStatements("")
+		c.closeCursors(true)
+	}
 }
 
 func (c *conn) showRows(p *portal) {

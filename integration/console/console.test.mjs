@@ -34,14 +34,23 @@ default_delta: 1.0e-8
 expires: ${new Date(Date.now() + 20 * 86400e3).toISOString().slice(0, 10)}
 `;
 
+const PROVIDED = STUDY.replace('id: small', 'id: provided').replace('[visitor]', '["ada@idp"]').replace('A small study', 'A study of a person with a provider');
+
 before(async () => {
   fs.mkdirSync(shots, { recursive: true });
   federation = await Federation.start();
   fs.writeFileSync(federation.file('small.yaml'), STUDY);
   await federation.cli('study', 'propose', federation.file('small.yaml'), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  fs.writeFileSync(federation.file('provided.yaml'), PROVIDED);
+  await federation.cli('study', 'propose', federation.file('provided.yaml'), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  for (const name of hospitals) {
+    const ledger = federation.file(`${name}/node.ledger`);
+    await until(`${name} hears of the study`, async () => (await federation.cli('study', 'list', '--file', ledger)).includes('provided'), 40);
+    await federation.cli('study', 'approve', 'provided', '--file', ledger, '--key', federation.file('pki/claire.key'));
+  }
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
 }, { timeout: 150_000 });
 
@@ -99,6 +108,59 @@ async function audit(page, name) {
   assert.deepEqual(found, [], name);
 }
 
+/** auditBoth does so in the light and in the dark. */
+async function auditBoth(page, name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // all has its colours
+    await audit(page, `${name}, ${colorScheme}`);
+  }
+}
+
+/** targets holds all that can be clicked to 24 pixels (WCAG 2.5.8), but for links within a text. */
+async function targets(page, name) {
+  const small = await page.evaluate(() => [...document.querySelectorAll('a[href], button, summary, select, input, textarea, [role=option]')]
+    .filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('skip') && getComputedStyle(e).display !== 'inline')
+    .map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.width < 24 || r.height < 24)
+    .map(([e, r]) => `${e.localName}.${e.className} ${e.textContent.slice(0, 20)}: ${Math.round(r.width)} x ${Math.round(r.height)}`));
+  assert.deepEqual(small, [], `${name}: targets below 24 pixels`);
+}
+
+/** walk goes through the page with Tab: what has the focus is seen, in the order of the page, and under no header. */
+async function walk(page, name) {
+  await page.evaluate(() => { // Tab goes on from the beginning
+    scrollTo(0, 0);
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+  });
+  let before = null;
+  const seen = new Set();
+  for (let i = 0; i < 60; i++) {
+    await page.keyboard.press('Tab');
+    const now = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const style = getComputedStyle(e.classList.contains('editor-area') ? e.closest('.editor') : e);
+      const r = e.getBoundingClientRect();
+      const header = document.querySelector('.top');
+      const all = [...document.querySelectorAll('*')];
+      return {
+        what: `${e.localName}#${e.id}.${e.className} ${e.textContent.slice(0, 20)}`, order: all.indexOf(e),
+        ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== 'none',
+        covered: Boolean(header) && !header.contains(e) && !e.classList.contains('skip') && r.bottom <= header.getBoundingClientRect().bottom, out: r.bottom <= 0 || r.top >= innerHeight,
+      };
+    });
+    if (!now || seen.has(now.order)) break;
+    seen.add(now.order);
+    assert.ok(now.ring, `${name}: the focus is not seen on ${now.what}`);
+    assert.ok(!now.covered && !now.out, `${name}: ${now.what} has the focus and is not in sight`);
+    assert.ok(before === null || now.order > before, `${name}: ${now.what} comes before what it follows`);
+    before = now.order;
+  }
+  assert.ok(seen.size >= 5, `${name}: ${seen.size} stops`);
+}
+
 const BY_HOSPITAL = 'SELECT hospital, COUNT(*) AS patients\nFROM person\nGROUP BY hospital\nORDER BY hospital';
 
 test('a wrong token is refused, and the page is small', async () => {
@@ -118,7 +180,9 @@ test('a wrong token is refused, and the page is small', async () => {
 
 test('with the keyboard alone: write, complete, see the cost, run, see chart and intervals', async () => {
   const page = await open(federation.url);
-  await page.keyboard.type(federation.token); // the field has the focus
+  await page.waitForSelector('#token');
+  for (let i = 0; i < 5 && await page.evaluate(() => document.activeElement.id) !== 'token'; i++) await page.keyboard.press('Tab'); // past the provider
+  await page.keyboard.type(federation.token);
   await page.keyboard.press('Enter');
   await page.waitForSelector('#sql');
   for (let i = 0; i < 30 && await page.evaluate(() => document.activeElement.id) !== 'sql'; i++) await page.keyboard.press('Tab');
@@ -144,29 +208,34 @@ test('with the keyboard alone: write, complete, see the cost, run, see chart and
   await page.context().close();
 });
 
+// One measurement, after a warm-up: 200 prices, each beside a question that computes nothing. What
+// the machine does else (five hospitals and a browser run on it) is in both, and so in the bound.
 test('the price answers while one types', async () => {
   const page = await enter();
-  const batch = () => page.evaluate(async (token) => {
-    const all = [];
-    for (let i = 0; i < 100; i++) {
-      const sql = `SELECT FLOOR((2024 - p.year_of_birth) / 20) * 20 AS age_from, COUNT(DISTINCT patient) AS patients, 100.0 * COUNT(DISTINCT c.person_id) / COUNT(DISTINCT patient) AS percent
-        FROM person p LEFT JOIN condition_era c ON c.person_id = p.person_id AND c.condition_concept_id = ${320128 + i} WHERE p.year_of_birth BETWEEN 1925 AND 2024 GROUP BY age_from`;
+  const { price, idle } = await page.evaluate(async (token) => {
+    const timed = async (...request) => {
       const begun = performance.now();
-      const response = await fetch('/v1/outline', { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ sql, study: 'tour' }) });
+      const response = await fetch(...request);
       await response.json();
       if (!response.ok) throw new Error(String(response.status));
-      all.push(performance.now() - begun);
+      return performance.now() - begun;
+    };
+    const sql = (i) => `SELECT FLOOR((2024 - p.year_of_birth) / 20) * 20 AS age_from, COUNT(DISTINCT patient) AS patients, 100.0 * COUNT(DISTINCT c.person_id) / COUNT(DISTINCT patient) AS percent
+      FROM person p LEFT JOIN condition_era c ON c.person_id = p.person_id AND c.condition_concept_id = ${320128 + i} WHERE p.year_of_birth BETWEEN 1925 AND 2024 GROUP BY age_from`;
+    const all = { price: [], idle: [] };
+    for (let i = -20; i < 200; i++) {
+      const times = {
+        idle: await timed('/healthz', { cache: 'no-store' }),
+        price: await timed('/v1/outline', { method: 'POST', headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: JSON.stringify({ sql: sql(i), study: 'tour' }) }),
+      };
+      if (i >= 0) for (const name of Object.keys(all)) all[name].push(times[name]);
     }
-    return all.sort((a, b) => a - b);
+    for (const times of Object.values(all)) times.sort((a, b) => a - b);
+    return all;
   }, federation.token);
-  // What else the machine does only adds: the best of a few batches is the page's own.
-  let best = Infinity;
-  for (let i = 0; i < 5 && best >= 50; i++) {
-    const times = await batch();
-    best = Math.min(best, times[94]);
-    console.log(`price preview in the browser, 100 queries: p50 ${times[49].toFixed(1)} ms, p95 ${times[94].toFixed(1)} ms, worst ${times[99].toFixed(1)} ms`);
-  }
-  assert.ok(best < 50, `p95 is ${best} ms`);
+  const words = (times) => `p50 ${times[99].toFixed(1)} ms, p95 ${times[189].toFixed(1)} ms, worst ${times[199].toFixed(1)} ms`;
+  console.log(`price preview in the browser, 200 queries: ${words(price)}; of a question that computes nothing: ${words(idle)}`);
+  assert.ok(price[189] <= 50 + idle[189], `p95 is ${price[189]} ms, and ${idle[189]} ms of what computes nothing`);
   await page.context().close();
 });
 
@@ -205,6 +274,10 @@ test('each kind of chart', async () => {
     assert.equal(await page.getByLabel('Kind of chart').inputValue(), kind, `${name}: ${await page.locator('.result').innerText()}`);
     assert.ok(await page.locator(`.chart ${marks}`).count() > 0, name);
     for (const d of await page.locator('.chart path').evaluateAll((all) => all.map((p) => p.getAttribute('d')))) assert.doesNotMatch(d, /NaN|undefined|Infinity/, name);
+    assert.match(await page.locator('#say').innerText(), /^Answer: \d+ rows?$/, 'a screen reader hears that the answer is there');
+    if (kind === 'survival') assert.match(await page.locator('.chart').textContent(), /Patients at risk/);
+    await auditBoth(page, name);
+    await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
     await shot(page, `chart-${kind}-${name.split(' ')[0].toLowerCase()}`);
     await page.locator('.answer').evaluate((e) => e.remove());
   }
@@ -228,6 +301,22 @@ test('an error stands under its token', async () => {
   await page.context().close();
 });
 
+test('the plan, and each hospital’s SQL, before one runs', async () => {
+  const page = await enter();
+  await page.fill('#sql', BY_HOSPITAL);
+  await page.waitForSelector('.price');
+  await page.locator('.plan').click();
+  await page.locator('dialog pre').nth(1).waitFor();
+  assert.match(await page.locator('dialog').innerText(), /hospital[\s\S]*SELECT/);
+  await audit(page, 'plan');
+  await targets(page, 'plan');
+  await shot(page, 'plan');
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'quiet plan', 'the focus goes back');
+  await page.context().close();
+});
+
 test('a link holds the question, and does not ask it', async () => {
   const hash = `#${new URLSearchParams({ sql: 'SELECT COUNT(*) AS n FROM death', study: 'tour', epsilon: '0.25' })}`;
   const page = await enter({ hash });
@@ -236,6 +325,111 @@ test('a link holds the question, and does not ask it', async () => {
   assert.match(await page.locator('.price').innerText(), /ε 0.25/);
   assert.equal(await page.locator('.answer').count(), 0);
   await page.context().close();
+});
+
+const provided = (page) => page.getByRole('link', { name: /CHU de Test/ });
+
+/** viaProvider goes to the provider and back. */
+async function viaProvider(page) {
+  await provided(page).click();
+  await page.waitForURL(`${federation.provider.url}/**`);
+  await page.getByRole('link', { name: 'I am Ada' }).click();
+  await page.waitForURL(`${federation.url}/**`);
+}
+
+/** held is all that a script of the page, or one who looks over a shoulder, could read. */
+const held = (page) => page.evaluate(() => JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }, performance.getEntriesByType('resource').map((e) => e.name)]));
+
+test('sign in at a provider: no token in the page, and the hospitals believe who asks', async () => {
+  const sql = 'SELECT COUNT(*) AS n FROM person';
+  const page = await open(`${federation.url}/#${new URLSearchParams({ sql, study: 'provided' })}`);
+  await provided(page).waitFor();
+  await audit(page, 'login with a provider');
+  await shot(page, 'login-provider');
+  await viaProvider(page);
+  await page.waitForSelector('#sql');
+  assert.equal(await page.inputValue('#sql'), sql, 'the question of the link outlives the way');
+  assert.doesNotMatch(page.url(), /code=|state=|eyJ/);
+  await until('the coordinator knows that all have approved', async () => {
+    await ask(page, sql);
+    return page.locator('.answer').count();
+  }, 40);
+  assert.match(await page.locator('.answer-head').innerText(), /from 5 of 5 hospitals/);
+  assert.match(await page.locator('.tools').innerText(), /ada@idp/);
+  const seen = await held(page);
+  for (const token of federation.provider.issued) assert.ok(!seen.includes(token.slice(0, 40)), 'a token is in the page');
+  assert.doesNotMatch(seen, /eyJ|__Host/);
+  const cookies = (await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros'));
+  assert.deepEqual(cookies.map(({ name, httpOnly, secure, sameSite, expires }) => ({ name, httpOnly, secure, sameSite, expires })),
+    [{ name: '__Host-intramuros', httpOnly: true, secure: true, sameSite: 'Strict', expires: -1 }]);
+  await page.reload();
+  await page.waitForSelector('#sql'); // still signed in
+
+  const other = await page.context().newPage();
+  await other.goto(`${federation.url}/v1/me`);
+  assert.match(await other.content(), /UNAUTHORIZED/, 'a link to the API speaks for nobody');
+  await other.close();
+
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await provided(page).waitFor();
+  assert.equal((await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros')).length, 0);
+  await page.reload();
+  await provided(page).waitFor();
+  await page.context().close();
+});
+
+test('a provider’s answer that is wrong signs nobody in', async () => {
+  const { provider } = federation;
+  const page = await open(federation.url);
+  for (const [name, words, change] of [
+    ['another state', /not begun in this browser/, () => { provider.answer = (a) => { a.state = 'another'; }; }],
+    ['another issuer', /was not accepted/, () => { provider.answer = (a) => { a.iss = 'https://elsewhere.example'; }; }],
+    ['another nonce', /was not accepted/, () => { provider.claims = { nonce: 'another' }; }],
+    ['another audience', /was not accepted/, () => { provider.claims = { aud: 'another' }; }],
+    ['expired', /was not accepted/, () => { provider.claims = { exp: Math.floor(Date.now() / 1000) - 120 }; }],
+    ['canceled', /you canceled/, () => { provider.answer = (a) => { delete a.code; a.error = 'access_denied'; }; }],
+  ]) {
+    try {
+      change();
+      await viaProvider(page);
+      await page.getByRole('alert').waitFor();
+      assert.match(await page.getByRole('alert').innerText(), words, name);
+      assert.equal(await page.locator('#token').count(), 1, name);
+      assert.equal((await page.context().cookies(federation.url)).filter((c) => c.name.includes('intramuros')).length, 0, name);
+    } finally {
+      provider.answer = () => {};
+      provider.claims = {};
+    }
+  }
+  await audit(page, 'login refused');
+  await shot(page, 'login-refused');
+  await page.context().close();
+});
+
+test('a session is renewed while one works; when it ends, the question is kept', async () => {
+  const { provider } = federation;
+  provider.life = 20; // within the half minute before whose end a token is renewed
+  try {
+    const page = await open(federation.url);
+    await viaProvider(page);
+    await page.waitForSelector('#sql');
+    const begun = provider.issued.length;
+    await page.fill('#sql', 'SELECT COUNT(*) AS n FROM death');
+    await page.waitForSelector('.price');
+    assert.ok(provider.issued.length > begun, 'the token was renewed');
+    provider.renewing = false;
+    await page.fill('#sql', 'SELECT COUNT(*) AS deaths FROM death');
+    await page.getByRole('alert').filter({ hasText: 'Your session has ended' }).waitFor();
+    provider.renewing = true;
+    provider.life = 300;
+    await viaProvider(page);
+    await page.waitForSelector('#sql');
+    assert.equal(await page.inputValue('#sql'), 'SELECT COUNT(*) AS deaths FROM death');
+    await page.context().close();
+  } finally {
+    provider.life = 300;
+    provider.renewing = true;
+  }
 });
 
 test('a hanging hospital is seen, and the query canceled', async () => {
@@ -247,6 +441,8 @@ test('a hanging hospital is seen, and the query canceled', async () => {
     await page.locator('.actions .main').click();
     await page.waitForSelector('.steps li');
     assert.equal(await page.locator('.steps li').count(), hospitals.length);
+    await audit(page, 'running');
+    assert.equal(await page.locator('#say').innerText(), 'The hospitals are computing');
     await shot(page, 'running');
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
     await page.keyboard.press('Enter');
@@ -292,6 +488,7 @@ test('a study is approved at a node, narrower, with the key in the browser', asy
   assert.match(await page.locator('.study', { hasText: 'A small study' }).innerText(), /approved, narrower[\s\S]*ε 0\.9/);
   assert.match(await federation.cli('study', 'show', 'small', '--file', federation.file('rennes/node.ledger')), /amended/);
   await page.getByRole('button', { name: 'Verify now' }).click();
+  await page.locator('.whole .notice').waitFor();
   assert.match(await page.locator('.whole').innerText(), /The ledger is whole[\s\S]*[0-9a-f]{64}/);
   await page.getByLabel('Show').selectOption('charge');
   await page.locator('.entries .k-charge').first().locator('summary').first().click();
@@ -365,7 +562,10 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
         await page.fill('#find', 'year_of_birth');
         await page.waitForSelector('.columns');
       }
-      await audit(page, `${name} ${locale}`);
+      await targets(page, `${name} ${locale}`);
+      await walk(page, `${name} ${locale}`);
+      await auditBoth(page, `${name} ${locale}`);
+      await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce' });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `${name} is ${wide} pixels wide, on ${width}`);
       await shot(page, `${name}-${locale.slice(0, 2)}-${width}${dark ? '-dark' : ''}`);
@@ -378,7 +578,10 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
     assert.equal(await page.inputValue('#sql'), BY_HOSPITAL, 'the question is still there');
     await page.context().close();
     const desk = await custodian({ locale, dark, width });
-    await audit(desk, `custodian ${locale}`);
+    await targets(desk, `custodian ${locale}`);
+    await walk(desk, `custodian ${locale}`);
+    await auditBoth(desk, `custodian ${locale}`);
+    await desk.emulateMedia({ colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce' });
     assert.ok(await desk.evaluate(() => document.documentElement.scrollWidth) <= width, 'the custodian’s page is too wide');
     await shot(desk, `custodian-${locale.slice(0, 2)}-${width}${dark ? '-dark' : ''}`);
     await desk.context().close();

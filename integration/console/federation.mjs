@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { Provider } from './provider.mjs';
 
 const run = promisify(execFile);
 const binary = path.resolve(process.env.INTRAMUROS || '../../dist/intramuros');
@@ -27,11 +28,15 @@ export class Federation {
     f.daemons = new Map();
     try {
       await run(binary, ['demo', '--patients', '3000', '--keep', f.folder], { timeout: 90_000 });
+      f.provider = await Provider.start(f.file('pki/coordinator-main.pem'), f.file('pki/coordinator-main.key'));
+      f.url = `https://127.0.0.1:${f.read('coordinator/config.yaml').match(/^listen: 127\.0\.0\.1:(\d+)/m)[1]}`;
+      const issuers = `\nissuers: [{issuer: "${f.provider.url}", audience: console, ca: ../pki/ca.pem, name: preferred_username, suffix: "@idp"}]\n`;
+      for (const name of [...hospitals, 'coordinator']) fs.appendFileSync(f.file(`${name}/config.yaml`), issuers);
+      fs.appendFileSync(f.file('coordinator/config.yaml'), `sign_in: {address: "${f.url}", providers: {idp: {issuer: "${f.provider.url}", title: CHU de Test}}}\n`);
       for (const name of hospitals) f.daemon('node', name);
       f.daemon('coordinator', 'coordinator');
       f.token = f.read('token').trim();
       f.custodianToken = f.read('console.token').trim();
-      f.url = `https://127.0.0.1:${f.read('coordinator/config.yaml').match(/^listen: 127\.0\.0\.1:(\d+)/m)[1]}`;
       await until('all hospitals are there', async () => (await f.cli('query', '--server', f.url, '--ca', f.file('pki/ca.pem'), '--token-file', f.file('token'), '--study', 'tour',
         'SELECT hospital, COUNT(*) AS patients FROM person GROUP BY hospital ORDER BY hospital')).includes('5 rows'));
     } catch (error) {
@@ -63,6 +68,7 @@ export class Federation {
     const late = setTimeout(() => { for (const child of this.daemons.values()) child.kill('SIGKILL'); }, 15_000);
     await Promise.all([...this.daemons.values()].map((child) => child.gone));
     clearTimeout(late);
+    if (this.provider) await this.provider.stop();
     fs.rmSync(this.root, { recursive: true, force: true });
   }
 }

@@ -5,8 +5,9 @@
 // The coordinator plans by it, and every node checks fragments against its own
 // copy; Digest tells whether two copies mean the same. All that a catalog
 // declares is public and is believed: a bound clamps, a domain lists every key
-// that an answer shows, and `one_row_per_patient` and `max_sites` lower
-// sensitivities, so a wrong one of these two costs patients their protection.
+// that an answer shows, and keys, `one_row_per_patient` and `max_sites` lower
+// sensitivities, so that a wrong one costs patients their protection. A node
+// verifies the first two on its data, and nobody the third.
 //
 // # The file
 //

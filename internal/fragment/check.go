@@ -41,6 +41,9 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if err := f.checkForm(s); err != nil {
 		return nil, err
 	}
+	if err := checkSums(f.Relations); err != nil {
+		return nil, err
+	}
 	if err := s.checkOwned(f.conjuncts()); err != nil {
 		return nil, err
 	}
@@ -77,6 +80,24 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 		p.LInf = append(p.LInf, partial.lInf(p.Rows))
 	}
 	return p, nil
+}
+
+// checkSums refuses sums of floats without a grid, of public rows too: their last bits would depend on
+// the order in which a database adds, and so on what else it does. Only a coordinator, which adds up
+// released rows itself, row by row, does without.
+func checkSums(relations []Relation) error {
+	loose := ""
+	walkDerived(relations, func(d *Derived) {
+		for _, o := range d.Columns {
+			if o.Grid == nil && o.sums() && o.Expr.Type == value.TypeFloat {
+				loose = o.Name
+			}
+		}
+	})
+	if loose != "" {
+		return fmt.Errorf("%w: %s is a sum of floats without a grid", ErrInvalid, loose)
+	}
+	return nil
 }
 
 func (p Partial) lInf(rows int) int64 {
@@ -139,6 +160,7 @@ type Scope struct {
 	// Hospitals are the values that the column hospital may take; nil where they are
 	// not known.
 	Hospitals []value.Value
+	left      *int // of Inference, for all relations within
 }
 
 type scoped struct {
@@ -157,11 +179,12 @@ func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 	if total > maxRelationsInAll {
 		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 	}
-	return newScope(relations, c, 0)
+	left := maxCombinations
+	return newScope(relations, c, 0, &left)
 }
 
-func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, error) {
-	s, seen := &Scope{catalog: c, index: map[string]int{}}, map[string]bool{}
+func newScope(relations []Relation, c *catalog.Catalog, depth int, left *int) (*Scope, error) {
+	s, seen := &Scope{catalog: c, index: map[string]int{}, left: left}, map[string]bool{}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
@@ -171,7 +194,7 @@ func newScope(relations []Relation, c *catalog.Catalog, depth int) (*Scope, erro
 		case r.Derived != nil && r.Table != "":
 			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
 		case r.Derived != nil:
-			derived, err := r.Derived.scheme(r.Name, c, depth+1)
+			derived, err := r.Derived.scheme(r.Name, c, depth+1, left)
 			if err != nil {
 				return nil, err
 			}
@@ -269,7 +292,7 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		conditions[of(at)] = append(conditions[of(at)], c)
 	}
-	return NewInference(func(column *Expr) Facts {
+	inference := NewInference(func(column *Expr) Facts {
 		f, ok := known[of(column)]
 		if !ok {
 			f = s.Facts(column)
@@ -280,6 +303,8 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		return f
 	})
+	inference.left = s.left
+	return inference
 }
 
 // narrow applies a condition that every row fulfils to what is known of a column:
@@ -382,6 +407,9 @@ func checkKey(k Key, check func(*Expr) error) error {
 		if v.Type() != k.Expr.Type || seen[v] {
 			return fmt.Errorf("%w: the declared domain of %s holds a value twice or of another type", ErrInvalid, k.Expr)
 		}
+		if err := checkConstant(v); err != nil {
+			return err
+		}
 		seen[v] = true
 	}
 	return nil
@@ -412,7 +440,7 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	case p.Kind == PartialSum && p.Expr != nil && p.Expr.Type.Numeric():
 		return p.Grid.validate(maxRows)
 	case p.Kind == PartialBuckets && p.Buckets != nil && p.Expr != nil && p.Expr.Type.Numeric():
-		return p.Buckets.validate()
+		return p.Buckets.Validate()
 	}
 	return fmt.Errorf("%w: a partial aggregate %q over that expression does not exist", ErrInvalid, p.Kind)
 }
@@ -435,6 +463,8 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 		return err
 	}
 	switch e.Op {
+	case OpLiteral:
+		return checkConstant(*e.Value)
 	case OpHospital:
 		if !s.catalog.HospitalColumn {
 			return fmt.Errorf("%w: this federation's catalog does not allow the column hospital", ErrInvalid)
@@ -448,6 +478,15 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 		if !ok || c.Type != e.Type {
 			return fmt.Errorf("%w: table %s has no column %s of type %s", ErrInvalid, s.relations[i].Table, e.Column, e.Type)
 		}
+	}
+	return nil
+}
+
+// checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some
+// databases' texts end there.
+func checkConstant(v value.Value) error {
+	if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
+		return fmt.Errorf("%w: a constant holds the character U+0000", ErrInvalid)
 	}
 	return nil
 }

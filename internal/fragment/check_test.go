@@ -142,11 +142,18 @@ func TestCheckRefuses(t *testing.T) {
 		"no partial":                  with(func(f *Fragment) { f.Partials = nil }, person),
 		"no limit":                    with(func(f *Fragment) { f.MaxRows = 0 }, person),
 		"rows of an expression":       with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialRows, Expr: days}} }, stay),
-		"a sum without grid":          with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days}} }, stay),
-		"a sum on a huge grid":        with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days, Grid: &Grid{Upper: 1 << 50}}} }, stay),
-		"a domain of another type":    with(func(f *Fragment) { f.Keys = []Key{{days, []value.Value{value.Text("1")}}} }, stay),
-		"a lying type":                with(func(f *Fragment) { f.Filter = &Expr{Op: OpAdd, Type: value.TypeBool, Args: []*Expr{num(1), num(1)}} }, stay),
-		"an unknown operation":        with(func(f *Fragment) { f.Filter = &Expr{Op: "sleep", Type: value.TypeBool, Args: []*Expr{num(1)}} }, stay),
+		"buckets beyond float64": with(func(f *Fragment) {
+			f.Partials = []Partial{{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Lower: -1e308, Upper: 1e308, Branching: 2, Levels: 1}}}
+		}, stay),
+		"a constant with U+0000": with(func(f *Fragment) { f.Filter = eq(t, col("person", "sex", value.TypeText), str("f\x00")) }, person),
+		"a domain with U+0000": with(func(f *Fragment) {
+			f.Keys = []Key{{col("person", "sex", value.TypeText), []value.Value{value.Text("\x00")}}}
+		}, person),
+		"a sum without grid":       with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days}} }, stay),
+		"a sum on a huge grid":     with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days, Grid: &Grid{Upper: 1 << 50}}} }, stay),
+		"a domain of another type": with(func(f *Fragment) { f.Keys = []Key{{days, []value.Value{value.Text("1")}}} }, stay),
+		"a lying type":             with(func(f *Fragment) { f.Filter = &Expr{Op: OpAdd, Type: value.TypeBool, Args: []*Expr{num(1), num(1)}} }, stay),
+		"an unknown operation":     with(func(f *Fragment) { f.Filter = &Expr{Op: "sleep", Type: value.TypeBool, Args: []*Expr{num(1)}} }, stay),
 	} {
 		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
 			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)
@@ -217,4 +224,32 @@ func TestGridKeepsSumsWithin64Bits(t *testing.T) {
 	if _, err := NewGrid(0, math.Inf(1), false, false, 1); !errors.Is(err, ErrInvalid) {
 		t.Errorf("an unbounded sum has a grid: %v", err)
 	}
+}
+
+// FuzzBuckets: of buckets that are accepted, each value has one, the higher the value the higher; the ends are in the first
+// and the last, and an edge is within one bucket of its own.
+func FuzzBuckets(f *testing.F) {
+	f.Add(0.0, 1.0, 16, 3, 0.5)
+	f.Add(-math.MaxFloat64, math.MaxFloat64, 2, 1, 0.0)
+	f.Add(-math.MaxFloat64/2, math.MaxFloat64/2, 1000, 1, math.MaxFloat64)
+	f.Add(0.0, math.SmallestNonzeroFloat64, 2, 1, 1.0)
+	f.Add(0.0, math.MaxFloat64, 16, 4, math.MaxFloat64)
+	f.Add(1.0, math.Nextafter(1, 2), 2, 1, 1.0)
+	f.Fuzz(func(t *testing.T, lower, upper float64, branching, levels int, x float64) {
+		b := Buckets{Lower: lower, Upper: upper, Branching: branching, Levels: levels}
+		if b.Validate() != nil || math.IsNaN(x) || math.IsInf(x, 0) { // expressions have neither
+			return
+		}
+		last := b.Leaves() - 1
+		if b.Leaf(lower) != 0 || b.Leaf(upper) < last-1 || b.Leaf(-math.MaxFloat64) != 0 || b.Leaf(math.MaxFloat64) < last-1 {
+			t.Errorf("%+v: the ends are in %d and %d of %d", b, b.Leaf(lower), b.Leaf(upper), last)
+		}
+		at := b.Leaf(x)
+		if at < 0 || at > last {
+			t.Fatalf("%+v: %g is in %d of %d", b, x, at, last)
+		}
+		if next := b.Leaf(math.Nextafter(x, math.Inf(1))); next < at {
+			t.Errorf("%+v: %g is in %d, and what is above it in %d", b, x, at, next)
+		}
+	})
 }

@@ -55,7 +55,7 @@ type Output struct {
 	Function Function `json:"function,omitempty"`
 	Expr     *Expr    `json:"expr,omitempty"` // what it is, or the function's argument
 	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
-	// One of public rows may do without.
+	// One of released rows, which a coordinator reads, may do without.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
@@ -93,8 +93,8 @@ type Window struct {
 	Partition []*Expr `json:"partition"`
 	Order     []Order `json:"order,omitempty"`
 	// Ties orders rows further that Order leaves tied, for functions that would depend on
-	// how a database happens to store them, and so on other patients: all that can be told
-	// apart in the end.
+	// how a database happens to store them, and so on other patients. Check wants a key among
+	// Partition, Order and Ties; or one order for all such outputs, with all that they read.
 	Ties   []*Expr `json:"ties,omitempty"`
 	Offset int     `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
@@ -132,6 +132,9 @@ func (o *Output) Tied() bool {
 	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil
 }
 
+// sums reports whether the output adds up its argument.
+func (o *Output) sums() bool { return o.Function == FunctionSum || o.Function == FunctionAverage }
+
 // Type is the type of the output's values.
 func (o *Output) Type() value.Type {
 	switch o.Function {
@@ -154,14 +157,15 @@ type scheme struct {
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
-	s, err := d.scheme(name, c, 0)
+	left := maxCombinations
+	s, err := d.scheme(name, c, 0, &left)
 	if err != nil {
 		return nil, err
 	}
 	return s.table, nil
 }
 
-func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	switch {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
@@ -171,9 +175,9 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, e
 	var s *scheme
 	var err error
 	if d.Combine != "" {
-		s, err = d.combined(name, c, depth)
+		s, err = d.combined(name, c, depth, left)
 	} else {
-		s, err = d.selected(name, c, depth)
+		s, err = d.selected(name, c, depth, left)
 	}
 	if err != nil {
 		return nil, err
@@ -193,7 +197,7 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int) (*scheme, e
 	return s, nil
 }
 
-func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	switch d.Combine {
 	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
 	default:
@@ -204,7 +208,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme,
 	}
 	var all []*scheme
 	for _, arm := range d.Arms {
-		s, err := arm.scheme(name, c, depth+1)
+		s, err := arm.scheme(name, c, depth+1, left)
 		if err != nil {
 			return nil, err
 		}
@@ -249,11 +253,11 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int) (*scheme,
 	return out, nil
 }
 
-func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme, error) {
+func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
 	if len(d.Arms) > 0 {
 		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
 	}
-	s, err := newScope(d.Relations, c, depth+1)
+	s, err := newScope(d.Relations, c, depth+1, left)
 	if err != nil {
 		return nil, err
 	}
@@ -298,10 +302,8 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int) (*scheme,
 	if !out.table.Public && !slices.Contains(values, d.Patient) {
 		return nil, fmt.Errorf("%w: %s lacks the patient's id", ErrInvalid, name)
 	}
-	if !s.public() {
-		if err := s.checkOrders(d); err != nil {
-			return nil, err
-		}
+	if err := s.checkOrders(d); err != nil {
+		return nil, err
 	}
 	single := s.singleRow(conditions)
 	if d.Grouped {
@@ -423,7 +425,7 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 	if none != (o.Expr == nil) {
 		return fmt.Errorf("%w: the column %s has an argument too many or too few", ErrInvalid, o.Name)
 	}
-	numbers := o.Function == FunctionSum || o.Function == FunctionAverage
+	numbers := o.sums()
 	switch {
 	case o.Function == "" && o.Window != nil, o.Function != "" && o.Window == nil && !o.Function.ofGroups(),
 		o.Function != "" && d.Grouped == (o.Window != nil):
@@ -478,7 +480,8 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 }
 
 // checkOrders refuses outputs that depend on how a database happens to keep rows:
-// that order may follow from other patients' rows. An output whose order tells rows
+// that order may follow from other patients' rows. Nor may public rows, which private ones are joined
+// to: in which order a database reads them may follow from what else it does. An output whose order tells rows
 // apart by a key depends on the rows alone. The others must be of one order, by
 // everything that the outputs read: what it leaves tied are rows that are alike, and
 // where these change places, they do so in all outputs at once.
@@ -636,6 +639,25 @@ func walkRelations(relations []Relation, fn func(*Relation)) {
 		fn(&relations[i])
 		if d := relations[i].Derived; d != nil {
 			d.walk(fn)
+		}
+	}
+}
+
+// walkDerived calls fn for each derived relation, those within and the arms of combinations.
+func walkDerived(relations []Relation, fn func(*Derived)) {
+	for i := range relations {
+		if d := relations[i].Derived; d != nil {
+			d.walkDerived(fn)
+		}
+	}
+}
+
+func (d *Derived) walkDerived(fn func(*Derived)) {
+	fn(d)
+	walkDerived(d.Relations, fn)
+	for _, arm := range d.Arms {
+		if arm != nil {
+			arm.walkDerived(fn)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -104,6 +105,36 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	}
 }
 
+// What private rows are joined to must not depend on how a database reads public ones either.
+func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
+	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
+	last := func(ties ...*Expr) Output {
+		return Output{Name: "x", Function: FunctionLast, Expr: id, Window: &Window{Order: []Order{{Expr: region}}, Ties: ties}}
+	}
+	sum := Output{Name: "x", Function: FunctionSum, Expr: cast(t, id, value.TypeFloat)}
+	exact := sum
+	exact.Grid = &Grid{Upper: 100}
+	for _, c := range []struct {
+		name    string
+		output  Output
+		refused bool
+	}{
+		{"an order that is left to the database", last(), true},
+		{"an order that ends in a key", last(id), false},
+		{"a sum of floats in any order", sum, true},
+		{"a sum on a grid", exact, false},
+	} {
+		public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{c.output}, Grouped: c.output.Window == nil}
+		within := &Derived{Combine: CombineAll, Arms: []*Derived{public, public}}
+		for _, d := range []*Derived{public, within} {
+			f := base(Relation{Name: "stay", Table: "stay"}, Relation{Name: "d", Derived: d, Join: JoinCross})
+			if _, err := Check(&f, testCatalog(t)); errors.Is(err, ErrInvalid) != c.refused || err != nil && !c.refused {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		}
+	}
+}
+
 // A column beside the patient's that a careless comparison of names would take for it:
 // if it were the patient, each stay would be one.
 func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
@@ -189,7 +220,7 @@ func TestFactsOfOutputs(t *testing.T) {
 		for _, f := range []Function{FunctionSum, FunctionAverage} {
 			d := &Derived{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
 			got := facts(d, "s")
-			one := d.Columns[1].of(&joined{index: map[string]int{"vital": 0}, names: []map[string]int{{"x": 0}}, rows: [][][]value.Value{{{value.Float(0.5)}}}}, []int{0})
+			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, names: []map[string]int{{"x": 0}}, rows: []joinedRow{{values: [][]value.Value{{value.Float(0.5)}}}}}, []int{0})
 			if x := one.Float64(); x < got.Lower || x > got.Upper {
 				t.Errorf("%s on %+v is %v, and was to be within [%g, %g]", f, g, x, got.Lower, got.Upper)
 			}
@@ -226,12 +257,97 @@ func TestCheckIsBounded(t *testing.T) {
 	}
 	d := ofStay(columns...)
 	d.Filter = filter
-	f := over(d)
-	start := time.Now()
-	_, err := Check(&f, testCatalog(t))
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("Check took %v: %v", took, err)
-	} else {
-		t.Logf("%v: %v", took, err)
+	// Operations whose values could be enumerated, one by one: as many as fit.
+	products := ofStay(plainOutput("id", stayColumn("id")))
+	products.Filter = must(t, OpLess, days, num(99)) // 99 times 99 values each
+	for range 120 {
+		var all []*Expr
+		for range 120 {
+			all = append(all, must(t, OpMultiply, stayColumn("days"), must(t, OpAdd, stayColumn("days"), num(1))))
+		}
+		products.Columns = append(products.Columns, plainOutput("c"+strings.Repeat("x", len(products.Columns)), &Expr{Op: OpLeast, Type: value.TypeInt, Args: all}))
 	}
+	for name, d := range map[string]*Derived{"conditions": d, "products": products} {
+		f := over(d)
+		b, err := json.Marshal(Request{Fragment: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = Check(&f, testCatalog(t))
+		took := time.Since(start)
+		if t.Logf("%s: %d bytes, %v: %v", name, len(b), took, err); err != nil || took > 10*time.Second {
+			t.Errorf("Check of %s took %v: %v", name, took, err)
+		}
+	}
+}
+
+// FuzzCheck: whatever comes through the wire is checked in time, and what passes can be
+// described and evaluated.
+func FuzzCheck(f *testing.F) {
+	id, days := stayColumn("id"), stayColumn("days")
+	d := ofStay(plainOutput("id", id), plainOutput("days", days))
+	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{-1, 0}}}
+	grouped := ofStay(plainOutput("id", id), Output{Name: "n", Function: FunctionDistinct, Expr: days})
+	grouped.Grouped = true
+	within := &Derived{Relations: []Relation{{Name: "r", Derived: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", num(1))}, Patient: "id"}
+	for _, d := range []*Derived{
+		d, ofStay(plainOutput("id", id), window), grouped,
+		{Combine: CombineExcept, Arms: []*Derived{d, d, nil}, Patient: "id"},
+		{Combine: CombineUnion, Arms: []*Derived{d, within}, Patient: "id"},
+	} {
+		b, err := json.Marshal(Request{Fragment: over(d)})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	c := testCatalog(f)
+	table := func(name string) Rows {
+		t, _ := c.Table(name)
+		out := Rows{Values: [][]value.Value{nil, nil}}
+		for _, column := range t.Columns {
+			out.Names = append(out.Names, column.Name)
+			out.Values[0], out.Values[1] = append(out.Values[0], value.Null(column.Type)), append(out.Values[1], one(column.Type))
+		}
+		return out
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := DecodeRequest(b)
+		if err != nil {
+			return
+		}
+		start := time.Now()
+		_, err = Check(&r.Fragment, c)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("Check took %v", took)
+		}
+		relations := 0
+		walkRelations(r.Fragment.Relations, func(*Relation) { relations++ })
+		if err != nil || relations > 8 {
+			return
+		}
+		for _, relation := range r.Fragment.Relations {
+			_ = relation.String()
+			if relation.Derived != nil {
+				relation.Derived.Evaluate(table, "h")
+			}
+		}
+	})
+}
+
+// one is a value of a type.
+func one(t value.Type) value.Value {
+	text := "1"
+	switch t {
+	case value.TypeBool:
+		text = "true"
+	case value.TypeDate, value.TypeTimestamp:
+		text = "2020-01-01"
+	}
+	v, err := value.Parse(t, text)
+	if err != nil {
+		panic(err) // the test's own
+	}
+	return v
 }

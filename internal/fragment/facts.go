@@ -42,11 +42,17 @@ func Infer(e *Expr, column func(*Expr) Facts) Facts { return NewInference(column
 type Inference struct {
 	column func(*Expr) Facts
 	known  map[*Expr]Facts
+	left   *int // combinations of values that may still be tried; see maxCombinations
 }
+
+// maxCombinations bounds how many combinations of values are tried to find domains, of
+// all expressions together: a hostile fragment would have many. Then domains are not known.
+const maxCombinations = 200_000
 
 // NewInference asks column for the facts of each column and of the hospital's name.
 func NewInference(column func(*Expr) Facts) *Inference {
-	return &Inference{column, map[*Expr]Facts{}}
+	left := maxCombinations
+	return &Inference{column, map[*Expr]Facts{}, &left}
 }
 
 // Facts derives what is known of an expression; see Infer.
@@ -100,7 +106,7 @@ func (i *Inference) derive(e *Expr) Facts {
 	if f.Lower > f.Upper { // no value but NULL
 		f = unknown(true)
 	}
-	f.Domain = domain(e, args, f)
+	f.Domain = i.domain(e, args, f)
 	return f
 }
 
@@ -500,7 +506,7 @@ func outward(lower, upper float64) (float64, float64) {
 // domain infers every value of an expression: from its branches, or by applying
 // the operation to all combinations of its arguments' values, or from the bounds
 // of a whole number.
-func domain(e *Expr, args []Facts, f Facts) []value.Value {
+func (i *Inference) domain(e *Expr, args []Facts, f Facts) []value.Value {
 	if e.Op == OpCase || e.Op == OpCoalesce {
 		values := args
 		if e.Op == OpCase {
@@ -511,7 +517,7 @@ func domain(e *Expr, args []Facts, f Facts) []value.Value {
 	if e.Op == OpTruncate && args[1].Domain == nil {
 		return beginnings(e, f)
 	}
-	if d := enumerate(e, args); d != nil {
+	if d := i.enumerate(e, args); d != nil {
 		return d
 	}
 	if e.Type == value.TypeBool {
@@ -584,7 +590,7 @@ func merge(e *Expr, values []Facts, f Facts) []value.Value {
 	return distinct(d)
 }
 
-func enumerate(e *Expr, args []Facts) []value.Value {
+func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 	switch e.Op {
 	case OpExp, OpLn, OpLog10, OpPower: // an engine's value may be the neighbour of ours
 		return nil
@@ -599,6 +605,9 @@ func enumerate(e *Expr, args []Facts) []value.Value {
 		}
 	}
 	if e.Op == OpRegexp || e.Op == OpIn && len(args) > 2 && combinations > maxDomain {
+		return nil
+	}
+	if *i.left -= combinations; *i.left < 0 {
 		return nil
 	}
 	chosen := make([]value.Value, len(args))

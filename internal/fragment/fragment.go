@@ -140,11 +140,16 @@ func (b Buckets) Leaf(x float64) int {
 // Density is the number of buckets a unit.
 func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.Lower) }
 
-func (b Buckets) validate() error {
+// Validate refuses buckets whose number, ends, width or density is out of range. The error wraps ErrInvalid.
+func (b Buckets) Validate() error {
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 	if !finite(b.Lower) || !finite(b.Upper) || b.Lower >= b.Upper || b.Branching < 2 || b.Branching > 1000 ||
-		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || b.Unit < 0 || b.Unit > maxUnit || !finite(b.Density()) || b.Width() == 0 {
+		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || b.Unit < 0 || b.Unit > maxUnit {
 		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
+	}
+	// Width and Density overflow where the ends are very far apart, and vanish where they are too near.
+	if !finite(b.Width()) || !finite(b.Density()) || b.Width() == 0 || b.Density() == 0 {
+		return fmt.Errorf("%w: buckets of [%g, %g] are too wide or too narrow for float64", ErrInvalid, b.Lower, b.Upper)
 	}
 	return nil
 }

@@ -22,7 +22,13 @@ type Request struct {
 	// ThresholdDelta is spent on selecting undeclared groups, in [0, 1); 0 where
 	// all keys are declared.
 	ThresholdDelta float64 `json:"threshold_delta"`
+	// Releases is of how many releases, each with a request and an id of its own, the researcher's query is
+	// made, 1 to MaxReleases; each may cost that part of what the query may. 0 means 1.
+	Releases int `json:"releases,omitempty"`
 }
+
+// MaxReleases is the largest Request.Releases.
+const MaxReleases = 64
 
 // Prepared is a node's answer to prepare.
 type Prepared struct {
@@ -42,11 +48,21 @@ type Explained struct {
 // selection of groups. Coordinator and node each compute it for themselves.
 func (r *Request) Price() (dp.Loss, error) { return r.Noise.Loss(r.ThresholdDelta) }
 
+// Within reports whether the request costs no more than its part of the most that a query may cost.
+// Rho counts as well: at a large delta, Gaussian noise of a small epsilon is dear.
+func (r *Request) Within(loss, most dp.Loss) bool {
+	n := int64(max(1, r.Releases))
+	return loss.Epsilon <= most.Epsilon/n && loss.Rho <= most.Rho/n
+}
+
 // Verify checks that the noise covers what the proof says a patient can change:
 // one coordinate for each partial aggregate of each group.
 func (r *Request) Verify(p *Proof) error {
 	if err := r.Noise.Validate(); err != nil {
 		return err
+	}
+	if r.Releases < 0 || r.Releases > MaxReleases {
+		return fmt.Errorf("%w: a query of %d releases", ErrInvalid, r.Releases)
 	}
 	if need := int64(p.Groups) * r.Fragment.Weight(); r.Noise.L0 != need {
 		return fmt.Errorf("%w: its noise is for %d coordinates a patient, and a patient changes %d", ErrInvalid, r.Noise.L0, need)

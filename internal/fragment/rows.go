@@ -13,6 +13,8 @@ import (
 type Rows struct {
 	Names  []string
 	Values [][]value.Value
+	// Origins are of Trace: of what each value is made.
+	Origins [][]*Expr
 }
 
 // Evaluate computes a derived relation; table is asked for the rows of each of the
@@ -20,52 +22,90 @@ type Rows struct {
 // node. It is the reference for what a Derived means, and computes with released
 // rows at the coordinator, which are few; engines have better plans.
 func (d *Derived) Evaluate(table func(name string) Rows, hospital string) Rows {
+	return d.evaluate(&evaluation{table: table, hospital: hospital})
+}
+
+// Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the
+// Origins of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped
+// together and in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression,
+// such as a rank by numbers that are not constants, or would be too large.
+func (d *Derived) Trace(table func(name string) Rows, hospital string) Rows {
+	return d.evaluate(&evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}})
+}
+
+// evaluation is one run of Evaluate or Trace.
+type evaluation struct {
+	table    func(string) Rows
+	hospital string
+	trace    *trace // nil: Evaluate
+}
+
+func (d *Derived) evaluate(v *evaluation) Rows {
 	if d.Combine != "" {
-		return d.combine(table, hospital)
+		return d.combine(v)
 	}
-	from := join(d.Relations, d.Filter, table, hospital)
-	out := Rows{}
-	for _, o := range d.Columns {
-		out.Names = append(out.Names, o.Name)
-	}
+	from := v.join(d.Relations, d.Filter)
 	if d.Grouped {
-		out.Values = d.group(from)
-		return out
+		return d.group(from)
 	}
-	columns := make([][]value.Value, len(d.Columns))
+	out := Rows{Names: d.names(), Values: make([][]value.Value, len(from.rows))}
+	if v.trace != nil {
+		out.Origins = make([][]*Expr, len(from.rows))
+	}
 	for i := range d.Columns {
-		columns[i] = d.Columns[i].over(from)
-	}
-	for r := range from.rows {
-		row := make([]value.Value, len(columns))
-		for i := range columns {
-			row[i] = columns[i][r]
+		values, origins := d.Columns[i].over(from)
+		for r := range from.rows {
+			out.Values[r] = append(out.Values[r], values[r])
+			if v.trace != nil {
+				out.Origins[r] = append(out.Origins[r], origins[r])
+			}
 		}
-		out.Values = append(out.Values, row)
 	}
 	return out
 }
 
-func (d *Derived) combine(table func(string) Rows, hospital string) Rows {
-	out := d.Arms[0].Evaluate(table, hospital)
+func (d *Derived) names() []string {
+	var names []string
+	for _, o := range d.Columns {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+func (d *Derived) combine(v *evaluation) Rows {
+	out := d.Arms[0].evaluate(v)
 	if d.Combine != CombineAll {
-		out.Values = distinctRows(out.Values)
+		out = out.distinct()
 	}
 	for _, arm := range d.Arms[1:] {
-		next := arm.Evaluate(table, hospital).Values
+		next := arm.evaluate(v)
 		switch d.Combine {
-		case CombineAll:
-			out.Values = append(out.Values, next...)
-		case CombineUnion:
-			out.Values = distinctRows(append(out.Values, next...))
+		case CombineAll, CombineUnion:
+			out.Values, out.Origins = append(out.Values, next.Values...), append(out.Origins, next.Origins...)
+			if d.Combine == CombineUnion {
+				out = out.distinct()
+			}
 		default:
 			in := map[string]bool{}
-			for _, row := range next {
+			for _, row := range next.Values {
 				in[rowKey(row)] = true
 			}
-			out.Values = slices.DeleteFunc(out.Values, func(row []value.Value) bool {
-				return in[rowKey(row)] == (d.Combine == CombineExcept)
-			})
+			out = out.where(func(row []value.Value) bool { return in[rowKey(row)] != (d.Combine == CombineExcept) })
+		}
+	}
+	return out
+}
+
+// where are the rows that keep wants.
+func (r Rows) where(keep func(row []value.Value) bool) Rows {
+	out := Rows{Names: r.Names}
+	for i, row := range r.Values {
+		if !keep(row) {
+			continue
+		}
+		out.Values = append(out.Values, row)
+		if r.Origins != nil {
+			out.Origins = append(out.Origins, r.Origins[i])
 		}
 	}
 	return out
@@ -84,72 +124,98 @@ func rowKey(row []value.Value) string {
 	return b.String()
 }
 
-func distinctRows(rows [][]value.Value) [][]value.Value {
+func (r Rows) distinct() Rows {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(rows), func(row []value.Value) bool {
+	return r.where(func(row []value.Value) bool {
 		key := rowKey(row)
 		defer func() { seen[key] = true }()
-		return seen[key]
+		return !seen[key]
 	})
 }
 
 // joined is the rows that a select reads, before it computes anything.
 type joined struct {
-	index    map[string]int // of a relation in a row
-	names    []map[string]int
-	rows     [][][]value.Value // by row, by relation; nil where a left join found nothing
-	hospital string
+	*evaluation
+	index map[string]int // of a relation in a row
+	names []map[string]int
+	rows  []joinedRow
 }
 
-func (j *joined) evaluate(e *Expr, row [][]value.Value) value.Value {
+// joinedRow is a row of each relation; nil where a left join found nothing.
+type joinedRow struct {
+	values  [][]value.Value
+	origins [][]*Expr // in Trace
+}
+
+func (row joinedRow) beside(values []value.Value, origins []*Expr) joinedRow {
+	return joinedRow{append(slices.Clone(row.values), values), append(slices.Clone(row.origins), origins)}
+}
+
+// at finds a column in a row; ok is false where a left join found nothing.
+func (j *joined) at(c *Expr, row joinedRow) (relation, column int, ok bool) {
+	i := j.index[c.Relation]
+	if i >= len(row.values) || row.values[i] == nil {
+		return 0, 0, false
+	}
+	return i, j.names[i][strings.ToLower(c.Column)], true
+}
+
+func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
 	return Evaluate(e, func(c *Expr) value.Value {
 		if c.Op == OpHospital {
 			return value.Text(j.hospital)
 		}
-		i := j.index[c.Relation]
-		if i >= len(row) || row[i] == nil {
+		i, k, ok := j.at(c, row)
+		if !ok {
 			return value.Null(c.Type)
 		}
-		return row[i][j.names[i][strings.ToLower(c.Column)]]
+		return row.values[i][k]
 	})
 }
 
-func join(relations []Relation, filter *Expr, table func(string) Rows, hospital string) *joined {
-	j := &joined{index: map[string]int{}, hospital: hospital, rows: [][][]value.Value{nil}}
+func (v *evaluation) join(relations []Relation, filter *Expr) *joined {
+	j := &joined{evaluation: v, index: map[string]int{}, rows: []joinedRow{{}}}
 	for i, r := range relations {
 		var source Rows
 		if r.Derived != nil {
-			source = r.Derived.Evaluate(table, hospital)
+			source = r.Derived.evaluate(v)
 		} else {
-			source = table(r.Table)
+			source = v.table(r.Table)
+		}
+		if v.trace != nil && source.Origins == nil {
+			source.Origins = constants(source.Values)
 		}
 		names := map[string]int{}
 		for k, name := range source.Names {
 			names[strings.ToLower(name)] = k
 		}
 		j.index[r.Name], j.names = i, append(j.names, names)
-		var next [][][]value.Value
+		var next []joinedRow
 		for _, left := range j.rows {
 			found := false
-			for _, right := range source.Values {
-				row := append(slices.Clone(left), right)
+			for k, right := range source.Values {
+				var origins []*Expr
+				if v.trace != nil {
+					origins = source.Origins[k]
+				}
+				row := left.beside(right, origins)
 				if r.On == nil || j.evaluate(r.On, row).True() {
 					next, found = append(next, row), true
 				}
 			}
 			if !found && r.Join == JoinLeft {
-				next = append(next, append(slices.Clone(left), nil))
+				next = append(next, left.beside(nil, nil))
 			}
 		}
 		j.rows = next
 	}
 	if filter != nil {
-		j.rows = slices.DeleteFunc(j.rows, func(row [][]value.Value) bool { return !j.evaluate(filter, row).True() })
+		j.rows = slices.DeleteFunc(j.rows, func(row joinedRow) bool { return !j.evaluate(filter, row).True() })
 	}
 	return j
 }
 
-func (d *Derived) group(from *joined) [][]value.Value {
+func (d *Derived) group(from *joined) Rows {
 	var keys [][]value.Value
 	groups := map[string][]int{}
 	var order []string
@@ -171,20 +237,27 @@ func (d *Derived) group(from *joined) [][]value.Value {
 	if len(order) == 0 && values == 0 && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" }) {
 		order, keys = append(order, ""), append(keys, nil) // without keys, all rows are one group, and so are none
 	}
-	var out [][]value.Value
+	out := Rows{Names: d.names()}
 	for g, k := range order {
 		var row []value.Value
+		var origins []*Expr
 		next := 0
 		for i := range d.Columns {
 			o := &d.Columns[i]
+			v, origin := value.Value{}, (*Expr)(nil)
 			if o.Function == "" {
-				row = append(row, keys[g][next])
+				v, origin = keys[g][next], from.origin(o.Expr, groups[k][0])
 				next++
-				continue
+			} else {
+				v = o.of(from, groups[k])
+				origin = o.originOf(from, groups[k], v)
 			}
-			row = append(row, o.of(from, groups[k]))
+			row, origins = append(row, v), append(origins, origin)
 		}
-		out = append(out, row)
+		out.Values = append(out.Values, row)
+		if from.trace != nil {
+			out.Origins = append(out.Origins, origins)
+		}
 	}
 	return out
 }
@@ -251,13 +324,13 @@ func (o *Output) of(from *joined, rows []int) value.Value {
 }
 
 // over computes an output for every row: a value, or a function of a window.
-func (o *Output) over(from *joined) []value.Value {
-	out := make([]value.Value, len(from.rows))
+func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
+	out, origins = make([]value.Value, len(from.rows)), make([]*Expr, len(from.rows))
 	if o.Window == nil {
 		for r, row := range from.rows {
-			out[r] = from.evaluate(o.Expr, row)
+			out[r], origins[r] = from.evaluate(o.Expr, row), from.origin(o.Expr, r)
 		}
-		return out
+		return out, origins
 	}
 	w := o.Window
 	partitions := map[string][]int{}
@@ -284,23 +357,38 @@ func (o *Output) over(from *joined) []value.Value {
 	for _, rows := range partitions {
 		slices.SortStableFunc(rows, func(a, b int) int { return ordered(a, b, true) })
 		rank, dense := 1, 0
+		peers := false
+		for i := range rows[1:] {
+			peers = peers || ordered(rows[i], rows[i+1], false) == 0
+		}
+		certain := o.orderedByConstants(from, rows, peers)
+		var before *span
 		for i, r := range rows {
 			if i == 0 || ordered(rows[i-1], r, false) != 0 {
 				rank, dense = i+1, dense+1
 			}
 			at := func(k int) value.Value {
 				if k < 0 || k >= len(rows) {
+					origins[r] = from.constant(value.Null(o.Type()))
 					return value.Null(o.Type())
 				}
+				origins[r] = from.origin(o.Expr, rows[k])
 				return from.evaluate(o.Expr, from.rows[rows[k]])
+			}
+			number := func(n int) value.Value {
+				v := value.Int(int64(n))
+				if certain {
+					origins[r] = from.constant(v)
+				}
+				return v
 			}
 			switch o.Function {
 			case FunctionRowNumber:
-				out[r] = value.Int(int64(i + 1))
+				out[r] = number(i + 1)
 			case FunctionRank:
-				out[r] = value.Int(int64(rank))
+				out[r] = number(rank)
 			case FunctionDenseRank:
-				out[r] = value.Int(int64(dense))
+				out[r] = number(dense)
 			case FunctionLag:
 				out[r] = at(i - w.Offset)
 			case FunctionLead:
@@ -323,10 +411,12 @@ func (o *Output) over(from *joined) []value.Value {
 					around = rows[first:last]
 				}
 				out[r] = o.of(from, around)
+				before = o.spanOf(from, before, first, around, out[r])
+				origins[r] = before.expr
 			}
 		}
 	}
-	return out
+	return out, origins
 }
 
 // Compare orders two values: below 0 where a comes first.

@@ -29,6 +29,7 @@ type Person struct {
 	Roles   []Role
 	Issuer  string // who says so
 	Token   string // the token's own id (jti), if it has one; safe to log
+	Nonce   string // of the login that the token answers, if it names one
 	Expires time.Time
 }
 

@@ -86,7 +86,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	var claims jwt.Claims
+	var claims struct {
+		jwt.Claims
+		Nonce string `json:"nonce"`
+	}
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return refuse("its claims cannot be read")
 	}
@@ -116,7 +119,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Person, error) {
 			return refuse("its bearer's name is one that another provider gives")
 		}
 	}
-	person.Token, person.Expires = plain(claims.ID), claims.Expiry.Time()
+	person.Token, person.Nonce, person.Expires = plain(claims.ID), claims.Nonce, claims.Expiry.Time()
 	return person, nil
 }
 

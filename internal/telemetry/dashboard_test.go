@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,16 +20,36 @@ func TestDashboard(t *testing.T) {
 	}
 	b, err := os.ReadFile("../../docs/grafana-dashboard.json")
 	must(t, err)
+	type source struct{ Type, UID string }
 	var dashboard struct {
+		SchemaVersion int
+		UID, Title    string
+		Templating    struct {
+			List []struct{ Name, Type, Query string }
+		}
 		Panels []struct {
-			ID      int
-			Type    string
-			Title   string
-			GridPos struct{ X, Y, W, H int }
-			Targets []struct{ Expr string }
+			ID         int
+			Type       string
+			Title      string
+			Datasource source
+			GridPos    struct{ X, Y, W, H int }
+			Targets    []struct {
+				Expr, RefID string
+				Datasource  source
+			}
 		}
 	}
 	must(t, json.Unmarshal(b, &dashboard))
+	// 39 is Grafana 10.4's; later ones migrate it when they load it.
+	if dashboard.SchemaVersion != 39 || dashboard.UID == "" || len(dashboard.UID) > 40 || dashboard.Title == "" {
+		t.Errorf("schema %d, uid %q, title %q", dashboard.SchemaVersion, dashboard.UID, dashboard.Title)
+	}
+	chosen := source{"prometheus", "${datasource}"}
+	if v := dashboard.Templating.List; len(v) != 1 || v[0].Name != "datasource" || v[0].Type != "datasource" || v[0].Query != chosen.Type {
+		t.Errorf("the reader does not choose the data source: %v", v)
+	}
+	// Panels that every Grafana has.
+	core := []string{"row", "stat", "timeseries", "bargauge", "table", "state-timeline"}
 	shown, ids, taken := map[string]bool{}, map[int]bool{}, map[[2]int]string{}
 	name := regexp.MustCompile(`\b(intramuros|process|go)_[a-z_]+`)
 	for _, p := range dashboard.Panels {
@@ -47,7 +68,15 @@ func TestDashboard(t *testing.T) {
 		if (p.Type == "row") != (len(p.Targets) == 0) {
 			t.Errorf("%s: a panel without a query", p.Title)
 		}
+		if !slices.Contains(core, p.Type) || p.ID < 1 || p.GridPos.W < 1 || p.GridPos.H < 1 || p.Type != "row" && p.Datasource != chosen {
+			t.Errorf("%s: type %s, id %d, at %v, from %v", p.Title, p.Type, p.ID, p.GridPos, p.Datasource)
+		}
+		refs := map[string]bool{}
 		for _, target := range p.Targets {
+			if refs[target.RefID] || target.RefID == "" || target.Datasource != chosen {
+				t.Errorf("%s: query %q from %v", p.Title, target.RefID, target.Datasource)
+			}
+			refs[target.RefID] = true
 			found := name.FindAllString(target.Expr, -1)
 			if len(found) == 0 {
 				t.Errorf("%s: %s names no metric", p.Title, target.Expr)

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -62,8 +64,7 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	err := driver.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, false, func(row []any) error {
 		c.Nullable, _ = row[0].(bool)
 		if len(row) > 1 {
-			c.Min, _ = row[1].(string)
-			c.Max, _ = row[2].(string)
+			c.Min, c.Max = plain(row[1], l.Type), plain(row[2], l.Type)
 		}
 		return nil
 	})
@@ -72,12 +73,37 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	}
 	distinct := fmt.Sprintf("SELECT %s FROM (SELECT DISTINCT v FROM %s WHERE v IS NOT NULL LIMIT %d) AS d ORDER BY v", text("v"), from, widest+1)
 	err = driver.Query(ctx, distinct, false, func(row []any) error {
-		s, _ := row[0].(string)
-		c.Values = append(c.Values, s)
+		c.Values = append(c.Values, plain(row[0], l.Type))
 		return nil
 	})
 	if len(c.Values) > widest {
 		c.Values = nil
 	}
 	return c, err
+}
+
+// plain is a value's text; where a database writes 49.5 as 4.95E1, as people do.
+func plain(cell any, t value.Type) string {
+	s, _ := cell.(string)
+	if t == value.TypeFloat && strings.Contains(s, "E") {
+		if x, err := strconv.ParseFloat(s, 64); err == nil {
+			return strconv.FormatFloat(x, 'g', -1, 64)
+		}
+	}
+	return s
+}
+
+// As gives the table under the names that the catalog has for it, where a source maps it.
+func (t Table) As(name string, s Source) Table {
+	t.Name = name
+	for logical, local := range s.Columns {
+		i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == local })
+		if i < 0 {
+			i = slices.IndexFunc(t.Columns, func(c Column) bool { return strings.EqualFold(c.Name, local) })
+		}
+		if i >= 0 {
+			t.Columns[i].Name = logical
+		}
+	}
+	return t
 }

@@ -160,7 +160,7 @@ func NewView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 			i = slices.IndexFunc(at.Columns, func(l Local) bool { return strings.EqualFold(l.Name, want) })
 		}
 		if i < 0 && renamed {
-			return nil, fmt.Errorf("%w: columns of table %s: %s has no column %s", ErrConfig, t.Name, at.Name, want)
+			return nil, fmt.Errorf("%w: columns of table %s: %s has no column %s (any more); name the one that it has, or leave the line out to read NULL", ErrConfig, t.Name, at.Name, want)
 		}
 		if i >= 0 {
 			v.columns[c.Name] = at.Columns[i]

@@ -37,13 +37,13 @@ type Finding struct {
 // which lower sensitivities, are true, and that columns exist and hold what they
 // declare. It reads every offered table about twice. Its errors are ErrDatabase.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyColumns, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyValues, e.verifyKey, e.verifyOneRow)
 }
 
-// Contradictions finds what Verify calls errors, and nothing else. It reads the keys
-// alone, and not even them where the database itself guarantees them.
+// Contradictions finds what Verify calls errors, and the warnings that need no row. It
+// reads the keys alone, and not even them where the database itself guarantees them.
 func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyKey, e.verifyOneRow)
 }
 
 func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
@@ -92,7 +92,25 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	return found, err
 }
 
-func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding, error) {
+// verifyShape finds columns that are missing or of another type.
+func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Finding, _ error) {
+	for _, c := range t.Columns {
+		warn := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityWarning, text}) }
+		l, ok := e.views[t.Name].columns[c.Name]
+		if !ok {
+			warn("does not exist here and reads as NULL")
+			continue
+		}
+		// Text converts without a warning where every value does: so CSV files are read.
+		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText {
+			warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type))
+		}
+	}
+	return found, nil
+}
+
+// verifyValues counts what columns hold and the catalog does not declare.
+func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding, error) {
 	v := e.views[t.Name]
 	var found []Finding
 	var counts, conversions []count
@@ -100,19 +118,16 @@ func (e *Engine) verifyColumns(ctx context.Context, t *catalog.Table) ([]Finding
 		warn := func(text string) Finding { return Finding{t.Name, c.Name, SeverityWarning, text} }
 		l, ok := v.columns[c.Name]
 		if !ok {
-			found = append(found, warn("does not exist here and reads as NULL"))
 			continue
 		}
 		q := `"` + c.Name + `"`
-		if local, err := compile.Name(l.Name); err == nil {
-			as, fits := e.driver.Convert(l, c.Type)
-			filled := local + " IS NOT NULL"
-			if l.Type == value.TypeText {
-				filled = "trim(CAST(" + local + " AS " + e.dialect.Type(value.TypeText) + ")) <> ''"
-			} else if !fits {
-				found = append(found, warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type)))
-			}
-			if !fits {
+		if as, fits := e.driver.Convert(l, c.Type); !fits {
+			if local, err := compile.Name(l.Name); err == nil {
+				filled := local + " IS NOT NULL"
+				if l.Type == value.TypeText {
+					text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
+					filled += " AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> ''"
+				}
 				conversions = append(conversions, count{"(" + filled + ") AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 			}
 		}

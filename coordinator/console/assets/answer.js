@@ -40,7 +40,7 @@ export function show(answer, request) {
     toggles.forEach((b, i) => b.setAttribute('aria-pressed', String(['chart', 'table'][i] === view)));
     kindSelect.classList.toggle('hidden', view !== 'chart' || fits.length < 2);
     measureSelect.classList.toggle('hidden', view !== 'chart' || data.measures.length < 2 || kind === 'figures');
-    words.textContent = answer.rows.length ? t('answer.interval', { confidence: percent(answer.confidence) }) : '';
+    words.textContent = answer.rows.length ? t(view === 'table' ? 'answer.intervals' : 'answer.interval', { confidence: percent(answer.confidence) }) : '';
     if (!answer.rows.length) place.replaceChildren(h('p', { class: 'muted' }, t('answer.empty')));
     else if (view === 'table') place.replaceChildren(table(answer));
     else {

@@ -1,9 +1,9 @@
 // The console: who is there, which page is shown.
 
-import { h, wall } from './dom.js';
+import { h, icon, wall } from './dom.js';
 import { choose, language, load, t } from './language.js';
 import { messages } from './messages.js';
-import { build, linked } from './ask.js';
+import { build, link, linked } from './ask.js';
 import { problem } from './parts.js';
 import * as pages from './pages.js';
 import * as server from './server.js';
@@ -16,6 +16,7 @@ if (stored(SCHEME)) document.documentElement.dataset.scheme = stored(SCHEME);
 const app = document.getElementById('app');
 const PAGES = ['ask', 'catalog', 'budget', 'hospitals', 'past'];
 let state = null;
+let providers = []; // at which one can sign in
 
 const languageButton = () => h('button', { type: 'button', class: 'quiet', lang: language() === 'en' ? 'fr' : 'en', onclick: () => { choose(language() === 'en' ? 'fr' : 'en'); render(); } }, t('app.language'));
 
@@ -30,6 +31,7 @@ function schemeButton() {
   return button;
 }
 
+/** login is the way in: at a provider, or with a token. */
 function login(error) {
   document.title = t('app.title');
   const field = h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'token-help', spellcheck: 'false' });
@@ -39,13 +41,39 @@ function login(error) {
     if (!field.value.trim()) return;
     server.token.set(field.value.trim());
     await enter(said);
-  } }, h('label', { for: 'token' }, t('login.token')), field, h('p', { id: 'token-help', class: 'muted small' }, t('login.help')), h('button', { class: 'main', type: 'submit' }, t('login.go')), said);
+  } }, h('label', { for: 'token' }, t('login.token')), field, h('p', { id: 'token-help', class: 'muted small' }, t('login.help')),
+  h('button', { class: providers.length ? '' : 'main', type: 'submit' }, t('login.go')));
+  const ways = providers.length ? h('div', { class: 'providers' }, providers.map((p) => h('a', { class: 'button main', href: p.address, onclick: keep }, t('login.with', p))),
+    h('p', { class: 'or muted small' }, h('span', {}, t('login.or')))) : '';
   app.replaceChildren(h('div', { class: 'login' }, h('main', { id: 'main', class: 'card' },
-    h('div', { class: 'row' }, h('span', { class: 'brand' }, wall(), 'Intramuros'), h('span', { class: 'right' }, languageButton())), h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')), form)));
-  field.focus();
+    h('div', { class: 'row' }, h('span', { class: 'brand' }, wall(), 'Intramuros'), h('span', { class: 'right' }, languageButton())), h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')), said, ways, form)));
+  (app.querySelector('.providers a') || field).focus();
 }
 
-/** enter begins with the token of this tab. */
+// The question of a link, or of a session that ended, outlives the way to a provider and back.
+const KEPT = 'intramuros.kept';
+const keep = () => { if (linked(location.hash)) sessionStorage.setItem(KEPT, location.hash); };
+const FAILURES = ['state', 'canceled', 'refused', 'unavailable', 'unknown'];
+
+/** arrive is the first thing: back from a provider, with a token in this tab, or new. */
+async function arrive() {
+  const failure = new URLSearchParams(location.hash.slice(1)).get('signin');
+  const kept = sessionStorage.getItem(KEPT);
+  sessionStorage.removeItem(KEPT);
+  if (failure !== null || kept) history.replaceState(null, '', kept || location.pathname);
+  let signedIn = false;
+  try {
+    const told = await server.signIn();
+    providers = told.providers;
+    signedIn = told.signed_in;
+  } catch { /* then with a token */ }
+  if (server.token.get() || signedIn && failure === null) enter();
+  else login(FAILURES.includes(failure) ? notice(t('login.failed'), t(`login.${failure}`)) : '');
+}
+
+const notice = (title, words) => h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, title), h('div', {}, words)));
+
+/** enter begins with the token of this tab, or the cookie of this browser. */
 async function enter(said) {
   try {
     const me = await server.me();
@@ -55,10 +83,10 @@ async function enter(said) {
     const study = [asked && asked.study, kept, me.studies[0]].find((x) => me.studies.includes(x)) || '';
     state = {
       me, catalog, federation, study, budget: null, sql: '', precision: 'default', value: '', maxGroups: 0, maxRows: 0,
-      answer: null, running: null, outline: null, speeds: new Map(), past: new server.Past(me.federation, me.researcher), leave,
+      answer: null, running: null, outline: null, speeds: new Map(), past: new server.Past(me.federation, me.researcher), ended,
       async refresh() {
         if (!state || !state.study) return;
-        try { state.budget = await server.budget(state.study); } catch (error) { if (error.status === 401) leave(); }
+        try { state.budget = await server.budget(state.study); } catch (error) { if (error.status === 401) ended(); }
       },
     };
     if (asked) take(asked);
@@ -73,11 +101,23 @@ async function enter(said) {
   }
 }
 
-function leave() {
+function close(words) {
   if (state && state.running) state.running.abort();
-  server.token.clear();
   state = null;
-  login();
+  login(words);
+}
+
+async function leave() {
+  try { await server.signOut(); } catch { /* the coordinator is away: its session ends by itself */ }
+  if (location.hash) history.replaceState(null, '', location.pathname);
+  close();
+}
+
+/** ended is what a token that is no longer good leads to. */
+function ended() {
+  if (state && state.sql.trim()) history.replaceState(null, '', link({ sql: state.sql, study: state.study }));
+  server.token.clear();
+  close(h('div', { class: 'notice warn', role: 'alert' }, icon('warn'), h('span', {}, t('login.ended'))));
 }
 
 /** take puts a question of the history or of a link into the editor. */
@@ -110,7 +150,7 @@ function render() {
     h('header', { class: 'top' }, h('div', {}, h('a', { class: 'brand', href: '#ask' }, wall(), 'Intramuros', h('small', {}, state.me.federation)),
       h('nav', { 'aria-label': t('app.pages') }, PAGES.map((p) => h('a', { href: `#${p}`, 'aria-current': p === now ? 'page' : null }, t(`page.${p}`)))),
       h('div', { class: 'tools' }, state.me.studies.length ? [h('label', { for: 'study', class: 'unseen' }, t('app.study')), study] : '', languageButton(), schemeButton(),
-        h('button', { type: 'button', class: 'quiet', onclick: leave, title: state.me.researcher }, t('app.leave'))))), main);
+        h('span', { class: 'who muted small', title: t('app.who') }, state.me.researcher), h('button', { type: 'button', class: 'quiet', onclick: leave, title: `${t('app.who')} ${state.me.researcher}` }, t('app.leave'))))), main);
   if (now === 'ask') {
     if (!state.study) main.append(h('div', { class: 'notice warn' }, t('app.noStudy')));
     else main.append(build(state));
@@ -132,5 +172,4 @@ addEventListener('hashchange', () => {
   else document.querySelector('h1')?.focus();
 });
 
-if (server.token.get()) enter();
-else login();
+arrive();

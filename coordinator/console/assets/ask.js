@@ -76,7 +76,7 @@ export function build(state) {
       priced();
     } catch (error) {
       if (error.name === 'AbortError') return;
-      if (error.status === 401) { state.leave(); return; }
+      if (error.status === 401) { state.ended(); return; }
       state.outline = null;
       fault(error);
     }
@@ -185,7 +185,7 @@ export function build(state) {
         result.replaceChildren(h('div', { class: 'notice warn', role: 'alert' }, icon('stop'), h('span', {}, t('run.canceled'))));
       } else {
         entry.code = error.code;
-        if (error.status === 401) { state.leave(); return; }
+        if (error.status === 401) { state.ended(); return; }
         if (error.line > 0) fault(error);
         result.replaceChildren(problem(error));
       }

@@ -7,6 +7,7 @@ const NUMERIC = new Set(['int', 'float']);
 const TIMES = /(^|_)(year|month|week|day|date|quarter|time_of|annee|année|mois|jour|semaine|trimestre)(_|$)/i;
 const DURATIONS = /(^|_)(time|days|months|weeks|years|duration|elapsed|followup|t)(_|$)/i;
 const SURVIVES = /surviv|survie|kaplan|^km/i;
+const RISK = /at_risk|n_risk|a_risque|à_risque/i;
 const BINS = /(bin|from|low|lower|age|decade|bucket|tranche)/i;
 const BIN = /^(.*) \[(-?[\d.e+-]+), (-?[\d.e+-]+)\)$/;
 const COLOURS = 6;
@@ -207,18 +208,22 @@ const dates = (from, to, count) => {
   return ticks.length ? ticks : [[from, new Date(from).toISOString().slice(0, 10)]];
 };
 
-/** upright draws lines, histograms and survival curves: x is a number or a time. */
-function upright(kind, all, names, x, width, height, words, measure, fixed, heading, colour) {
+/**
+ * upright draws lines, histograms and survival curves: x is a number or a time. A small chart has a
+ * heading and a range that others share; below a survival curve stand the numbers at risk.
+ */
+function upright(kind, all, names, x, width, height, measure, { fixed, heading, risk = [] } = {}) {
   const key = heading === undefined ? legend(names, width, 0) : { node: null, height: 0 };
-  const top = key.height + (heading === undefined ? 12 : 30);
-  const bottom = heading === undefined ? 46 : 26;
+  const top = key.height + 30;
+  const bottom = (heading === undefined ? 46 : 26) + (risk.length ? 30 + 18 * names.length : 0);
   const ordered = Number.isFinite(all[0].at);
   const labels = [...new Set(all.map((p) => p.label))];
   const at = (p) => (ordered ? p.at : labels.indexOf(p.label));
   const [low, high] = fixed || range(all, kind === 'histogram' || kind === 'survival' || kind === 'columns');
   const axis = nice(low, high, Math.max(2, Math.floor((height - top - bottom) / 44)));
   if (kind === 'survival' && high <= 1.2) Object.assign(axis, nice(0, 1, 4));
-  const left = 14 + Math.max(...axis.ticks.map((v) => compact(v).length)) * 7.2;
+  const side = risk.length ? Math.max(...names.map((n) => Math.min(n.length, 16))) * 7 + 24 : 0; // names beside the numbers at risk
+  const left = 14 + Math.max(side, Math.max(...axis.ticks.map((v) => compact(v).length)) * 7.2);
   const right = 20;
   const xs = [...new Set(all.map(at))].sort((a, b) => a - b);
   const gaps = xs.slice(1).map((v, i) => v - xs[i]);
@@ -232,7 +237,7 @@ function upright(kind, all, names, x, width, height, words, measure, fixed, head
   const limits = [axis.from, axis.to];
   const root = s('g', {});
   if (key.node) root.append(key.node);
-  if (heading !== undefined) root.append(s('text', { class: 'heading', x: f(left), y: 16 }, heading));
+  root.append(s('text', { class: heading === undefined ? 'title' : 'heading', x: heading === undefined ? 0 : f(left), y: key.height + 16 }, heading === undefined ? measure.name : heading));
   for (const tick of axis.ticks) {
     root.append(s('line', { class: tick === 0 ? 'axis' : 'grid', x1: f(left), x2: f(width - right), y1: f(sy(tick)), y2: f(sy(tick)) }),
       s('text', { class: 'tick', x: f(left - 7), y: f(sy(tick) + 4), 'text-anchor': 'end' }, compact(tick)));
@@ -242,15 +247,27 @@ function upright(kind, all, names, x, width, height, words, measure, fixed, head
   if (!ordered || kind === 'columns') ticks = xs.map((v) => [v, ordered ? all.find((p) => at(p) === v).label : labels[v]]).filter((_, i) => i % Math.ceil(xs.length / room) === 0);
   else if (x.type === 'date' || x.type === 'timestamp') ticks = dates(from, to, room);
   else {
-    const whole = xs.every(Number.isInteger) && TIMES.test(x.name);
-    ticks = whole ? xs.filter((_, i) => i % Math.ceil(xs.length / room) === 0).map((v) => [v, String(v)]) : nice(from, to, room).ticks.filter((v) => v >= from && v <= to).map((v) => [v, compact(v)]);
+    const whole = xs.every(Number.isInteger) && (TIMES.test(x.name) || risk.length > 0);
+    ticks = whole ? xs.filter((_, i) => i % Math.ceil(xs.length / room) === 0).map((v) => [v, TIMES.test(x.name) ? String(v) : compact(v)]) : nice(from, to, room).ticks.filter((v) => v >= from && v <= to).map((v) => [v, compact(v)]);
   }
   for (const [v, text] of ticks) root.append(s('text', { class: 'tick', x: f(sx(v)), y: f(height - bottom + 18), 'text-anchor': 'middle' }, text));
-  if (heading === undefined) root.append(s('text', { class: 'title', x: f((left + width - right) / 2), y: f(height - 6), 'text-anchor': 'middle' }, `${measure.name} · ${x.name}`));
+  if (heading === undefined) root.append(s('text', { class: 'title', x: f((left + width - right) / 2), y: f(height - bottom + 40), 'text-anchor': 'middle' }, x.name));
+  if (risk.length) {
+    const y = height - bottom + 62;
+    root.append(s('text', { class: 'title', x: 0, y: f(y) }, t('chart.atRisk')));
+    names.forEach((name, i) => {
+      const row = y + 18 * (i + 1);
+      root.append(s('text', { class: 'tick', x: f(left - 26), y: f(row), 'text-anchor': 'end' }, name.length > 16 ? `${name.slice(0, 15)}…` : name));
+      for (const [v] of ticks) {
+        const p = risk.find((r) => r.series === i && r.at === v);
+        if (p) root.append(s('text', { class: 'tick', x: f(sx(v)), y: f(row), 'text-anchor': 'middle' }, number(p.value)));
+      }
+    });
+  }
   names.forEach((_, i) => {
     const own = all.filter((p) => p.series === i).sort((a, b) => at(a) - at(b));
     if (!own.length) return;
-    const n = (colour === undefined ? i : colour) % COLOURS + 1;
+    const n = i % COLOURS + 1;
     const clip = (v, missing) => sy(Math.max(axis.from, Math.min(axis.to, v === null ? missing : v)));
     if (wide) {
       const share = (kind === 'columns' ? 0.78 : 1) / names.length;
@@ -296,7 +313,7 @@ function multiples(data, all, names, x, width, words, measure) {
   facets.forEach((name, i) => {
     const own = all.filter((p) => p.facet === name);
     root.append(s('g', { transform: `translate(${f(i % across * (w + 18))} ${f(key.height + Math.floor(i / across) * (high + 14))})` },
-      upright(kind, own, names, x, w, high, '', measure, same, name)));
+      upright(kind, own, names, x, w, high, measure, { fixed: same, heading: name })));
   });
   root.append(s('text', { class: 'title', x: f(width / 2), y: f(height - 4), 'text-anchor': 'middle' }, `${measure.name} · ${x.name}`));
   return root;
@@ -328,8 +345,10 @@ export function draw(data, kind, measure, width, answer) {
   const words = t('chart.alt', { kind: t(`chart.${kind}`), measure: measure.name, by: data.keys.map((k) => k.name).join(', '), n: all.length });
   if (kind === 'bars') return bars(data, all, names, width, words, measure);
   if (kind === 'multiples') return multiples(data, all, names, x, width, words, measure);
-  const height = Math.max(260, Math.min(420, width * 0.48));
-  return svg(width, height, words, upright(kind, all, names, x, width, height, words, measure));
+  const atRisk = kind === 'survival' && data.measures.find((m) => RISK.test(m.name) && m !== measure);
+  const risk = atRisk ? points(data, kind, atRisk).all : [];
+  const height = Math.max(260, Math.min(420, width * 0.48)) + (risk.length ? 30 + 18 * names.length : 0);
+  return svg(width, height, words, upright(kind, all, names, x, width, height, measure, { risk }));
 }
 
 const STYLED = ['fill', 'stroke', 'stroke-width', 'opacity', 'fill-opacity', 'stroke-linejoin', 'stroke-linecap', 'font-family', 'font-size', 'font-weight'];

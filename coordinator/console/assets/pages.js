@@ -9,11 +9,17 @@ import * as server from './server.js';
 const head = (title, words, ...more) => h('div', { class: 'page-head' }, h('div', {}, h('h1', { tabindex: -1 }, title), h('p', {}, words)), more);
 
 /** later fills a page once what it shows has come. */
-function later(load, render) {
+function later(load, render, state) {
   const place = h('div', {}, h('p', { class: 'muted' }, t('app.loading')));
-  load().then((x) => place.replaceChildren(...[render(x)].flat()), (error) => place.replaceChildren(problem(error)));
+  place.fill = () => load().then((x) => place.replaceChildren(...[render(x)].flat()), (error) => {
+    if (error.status === 401) state.ended();
+    else place.replaceChildren(problem(error));
+  });
+  place.fill();
   return place;
 }
+
+const AGAIN = 15_000; // milliseconds between two looks at who is up
 
 /** gauge is what is left of a budget, as a ring. */
 function gauge(remaining) {
@@ -49,7 +55,7 @@ export function budget(state) {
   return [head(t('budget.title', { study: state.study }), t('budget.words')), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
     state.budget = b;
     const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
-    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - 88));
+    const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - (innerWidth > 700 ? 90 : 58)));
     const recent = [...charges].reverse().slice(0, 100);
     return h('div', { class: 'stack' },
       h('section', { class: 'card budget' }, gauge(b.remaining), h('div', { class: 'grow' },
@@ -60,7 +66,7 @@ export function budget(state) {
       h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
         h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': t('budget.table') }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
           h('tbody', {}, recent.map((c) => h('tr', {}, h('td', {}, time(c.time)), h('td', {}, c.researcher), h('td', { class: 'n' }, number(c.epsilon)), h('td', { class: 'n' }, percent(1 - c.remaining.fraction)))))))] : h('p', { class: 'muted' }, t('budget.none'))));
-  })];
+  }, state)];
 }
 
 export function hospitals(state) {
@@ -73,7 +79,11 @@ export function hospitals(state) {
         x.present ? h('dl', { class: 'facts narrow' }, h('div', {}, h('dt', {}, t('hospitals.data')), h('dd', { class: 'mono cut', title: x.data_version }, x.data_version)),
           h('div', {}, h('dt', {}, t('hospitals.fast')), h('dd', {}, state.speeds.has(x.name) ? t('run.seconds', { n: number(state.speeds.get(x.name)) }) : h('span', { class: 'muted' }, t('hospitals.never')))))
           : h('p', { class: 'muted', lang: 'en' }, `${x.name} ${x.why}`)))));
-  });
+  }, state);
+  const again = setInterval(() => {
+    if (!place.isConnected) clearInterval(again);
+    else if (!document.hidden) place.fill();
+  }, AGAIN);
   return [head(t('hospitals.title'), t('hospitals.words', { n: state.federation.required, all: state.federation.hospitals.length })), place];
 }
 

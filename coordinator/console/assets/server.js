@@ -1,5 +1,5 @@
-// The coordinator's HTTP API, and what the page keeps: the token in this tab, the history
-// in this browser.
+// The coordinator's HTTP API, and what the page keeps: a local account's token in this tab, the
+// history in this browser. Who signed in at a provider has a cookie that no script can read.
 
 const TOKEN = 'intramuros.token';
 
@@ -21,8 +21,8 @@ async function send(method, path, { body, accept = 'application/json', signal } 
   let response;
   try {
     response = await fetch(path, {
-      method, signal, cache: 'no-store', credentials: 'omit', redirect: 'error',
-      headers: { Authorization: `Bearer ${token.get() || ''}`, Accept: accept, ...(body ? { 'Content-Type': 'application/json' } : {}) },
+      method, signal, cache: 'no-store', credentials: token.get() ? 'omit' : 'same-origin', redirect: 'error',
+      headers: { ...(token.get() ? { Authorization: `Bearer ${token.get()}` } : {}), Accept: accept, ...(body ? { 'Content-Type': 'application/json' } : {}) },
       body: body ? JSON.stringify(body) : undefined,
     });
   } catch (error) {
@@ -37,6 +37,16 @@ async function send(method, path, { body, accept = 'application/json', signal } 
 
 const get = async (path) => (await send('GET', path)).json();
 const inStudy = (path, study) => get(`${path}?study=${encodeURIComponent(study)}`);
+
+/** signIn tells the providers, {name, title, address}, and whether this browser is signed in at one. */
+export const signIn = () => get('/signin');
+
+/** signOut forgets the token, and the cookie here; the provider's own session stays. */
+export async function signOut() {
+  const local = token.get();
+  token.clear();
+  if (!local) await send('DELETE', '/signin');
+}
 
 export const me = () => get('/v1/me');
 export const catalog = () => get('/v1/catalog');

@@ -35,18 +35,23 @@ const (
 
 // The OIDs of PostgreSQL's types.
 const (
-	OIDBool      uint32 = 16
-	OIDInt8      uint32 = 20
-	OIDInt2      uint32 = 21
-	OIDInt4      uint32 = 23
-	OIDText      uint32 = 25
-	OIDOid       uint32 = 26
-	OIDFloat4    uint32 = 700
-	OIDFloat8    uint32 = 701
-	OIDDate      uint32 = 1082
-	OIDTimestamp uint32 = 1114
-	OIDInt2Array uint32 = 1005
-	OIDTextArray uint32 = 1009
+	OIDBool       uint32 = 16
+	OIDInt8       uint32 = 20
+	OIDInt2       uint32 = 21
+	OIDInt4       uint32 = 23
+	OIDText       uint32 = 25
+	OIDOid        uint32 = 26
+	OIDFloat4     uint32 = 700
+	OIDFloat8     uint32 = 701
+	OIDDate       uint32 = 1082
+	OIDTimestamp  uint32 = 1114
+	OIDInt2Vector uint32 = 22
+	OIDOidVector  uint32 = 30
+	OIDInt2Array  uint32 = 1005
+	OIDInt4Array  uint32 = 1007
+	OIDTextArray  uint32 = 1009
+	OIDInt8Array  uint32 = 1016
+	OIDOidArray   uint32 = 1028
 )
 
 // OIDOf is the type of a column of such values.
@@ -86,7 +91,7 @@ var wellKnown = map[string]uint32{
 // Open builds it. Every session sees one database, its own.
 func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
 	query := url.Values{
-		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"},
+		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"}, "integer_division": {"true"},
 	}
 	connector, err := duckdb.NewConnector("?"+query.Encode(), nil)
 	if err != nil {
@@ -155,6 +160,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	oid := f.d.tables[t.Name]
 	f.class(oid, t.Name, "r", 2, len(t.Columns), len(t.Key) > 0)
 	f.describe(oid, 0, t.Description)
+	f.hollow(t)
 	place := map[string]int{}
 	for i, column := range t.Columns {
 		place[column.Name] = i + 1
@@ -190,6 +196,19 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 			}
 		}
 	}
+}
+
+// hollow makes the table, and leaves it empty.
+func (f *filler) hollow(t *catalog.Table) {
+	var columns []string
+	for _, c := range t.Columns {
+		kind := map[value.Type]string{value.TypeBool: "BOOLEAN", value.TypeInt: "BIGINT", value.TypeFloat: "DOUBLE", value.TypeDate: "DATE", value.TypeTimestamp: "TIMESTAMP"}[c.Type]
+		if kind == "" {
+			kind = "VARCHAR"
+		}
+		columns = append(columns, quoteName(c.Name)+" "+kind)
+	}
+	f.do("CREATE TABLE hollow." + quoteName(t.Name) + "(" + strings.Join(columns, ", ") + ")")
 }
 
 // class writes a row of pg_class. psql asks for foreign keys only where there may be triggers.
@@ -247,47 +266,85 @@ type Question struct {
 
 // Prepare reads a question. Errors wrap ErrNotCovered.
 func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+	return d.prepare(ctx, statement, session, false)
+}
+
+// PrepareHollow reads a question about patients, for the columns that its answer would have. The tables are
+// empty, so it is for the caller to ask only what has no row whatever the data is. Errors wrap ErrNotCovered.
+func (d *Dictionary) PrepareHollow(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+	return d.prepare(ctx, statement, session, true)
+}
+
+func (d *Dictionary) prepare(ctx context.Context, statement lex.Statement, session Session, hollow bool) (*Question, error) {
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
 	}
 	if len(statement.Text) > maxText {
 		return nil, fmt.Errorf("%w: it has more than 64 KiB", ErrNotCovered)
 	}
-	text, err := d.rewrite(statement.Text, statement.Tokens, session)
+	text, err := d.rewrite(statement.Text, statement.Tokens, session, hollow)
 	if err != nil {
 		return nil, err
 	}
 	q := &Question{d: d, sql: text, database: session.Database}
-	err = q.with(ctx, func(s *duckdb.Stmt) error {
-		kind, err := s.StatementType()
-		if err != nil {
-			return err
-		}
-		if kind != duckdb.STATEMENT_TYPE_SELECT {
-			return errors.New("it is no SELECT")
-		}
-		q.Parameters = s.NumInput()
-		n, err := s.ColumnCount()
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			name, err := s.ColumnName(i)
-			if err != nil {
-				return err
-			}
-			kind, err := s.ColumnTypeInfo(i)
-			if err != nil {
-				return err
-			}
-			q.Columns = append(q.Columns, Column{columnName(name), oidOf(kind)})
-		}
-		return nil
-	})
+	err = q.with(ctx, q.sql, q.describe)
+	if errors.Is(err, errOpen) {
+		// Some functions leave types open until the parameters have values; none changes them here.
+		n := q.Parameters
+		err = q.with(ctx, withoutParameters(text), q.describe)
+		q.Parameters = n
+	}
 	if err != nil {
 		return nil, notCovered(err)
 	}
 	return q, nil
+}
+
+// errOpen means that DuckDB does not know yet of what type a column is.
+var errOpen = errors.New("a column of no type")
+
+// describe reads what is known of the statement before it runs.
+func (q *Question) describe(s *duckdb.Stmt) error {
+	kind, err := s.StatementType()
+	if err != nil {
+		return err
+	}
+	if kind != duckdb.STATEMENT_TYPE_SELECT {
+		return errors.New("it is no SELECT")
+	}
+	q.Parameters, q.Columns = s.NumInput(), nil
+	n, err := s.ColumnCount()
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		name, err := s.ColumnName(i)
+		if err != nil {
+			return err
+		}
+		if t, err := s.ColumnType(i); err == nil && t == duckdb.TYPE_INVALID {
+			return errOpen
+		}
+		kind, err := s.ColumnTypeInfo(i)
+		if err != nil {
+			return err
+		}
+		q.Columns = append(q.Columns, Column{columnName(name), oidOf(kind)})
+	}
+	return nil
+}
+
+// withoutParameters writes NULL for each.
+func withoutParameters(text string) string {
+	var b strings.Builder
+	end := 0
+	for _, t := range lex.Tokens(text) {
+		if t.Kind == lex.Parameter {
+			b.WriteString(text[end:t.Start] + "NULL")
+			end = t.End
+		}
+	}
+	return b.String() + text[end:]
 }
 
 // named finds the column's name in one that was cast to regclass.
@@ -296,11 +353,20 @@ var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
 // called finds the function's name in the name that DuckDB gives a column without one.
 var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
+// ours are functions that stand for a cast or another name of PostgreSQL's.
+var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "printf": "format"}
+
 func columnName(name string) string {
 	if m := named.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}
+	if strings.HasPrefix(name, "CAST(json_object(") {
+		return "json_build_object"
+	}
 	if m := called.FindStringSubmatch(name); m != nil {
+		if theirs, ok := ours[m[1]]; ok {
+			return theirs
+		}
 		return m[1]
 	}
 	if name == "" || strings.IndexByte("'(0123456789", name[0]) >= 0 || strings.HasPrefix(name, "CAST(") || strings.HasPrefix(name, "CASE ") {
@@ -313,7 +379,7 @@ func oidOf(t duckdb.TypeInfo) uint32 {
 	switch t.InternalType() {
 	case duckdb.TYPE_BOOLEAN:
 		return OIDBool
-	case duckdb.TYPE_TINYINT, duckdb.TYPE_SMALLINT:
+	case duckdb.TYPE_TINYINT, duckdb.TYPE_SMALLINT, duckdb.TYPE_USMALLINT:
 		return OIDInt2
 	case duckdb.TYPE_INTEGER:
 		return OIDInt4
@@ -329,10 +395,35 @@ func oidOf(t duckdb.TypeInfo) uint32 {
 		return OIDDate
 	case duckdb.TYPE_TIMESTAMP:
 		return OIDTimestamp
-	case duckdb.TYPE_LIST, duckdb.TYPE_ARRAY:
-		return OIDTextArray
+	case duckdb.TYPE_UBIGINT:
+		return OIDOid
+	case duckdb.TYPE_LIST:
+		return listOID(t)
 	}
 	return OIDText
+}
+
+// listOID is that of a list. Lists of USMALLINT and UBIGINT stand for PostgreSQL's vectors (schema.sql).
+func listOID(t duckdb.TypeInfo) uint32 {
+	details, ok := t.Details().(*duckdb.ListDetails)
+	if !ok {
+		return OIDTextArray
+	}
+	switch details.Child.InternalType() {
+	case duckdb.TYPE_USMALLINT:
+		return OIDInt2Vector
+	case duckdb.TYPE_UBIGINT:
+		return OIDOidVector
+	case duckdb.TYPE_SMALLINT:
+		return OIDInt2Array
+	case duckdb.TYPE_INTEGER:
+		return OIDInt4Array
+	case duckdb.TYPE_BIGINT:
+		return OIDInt8Array
+	case duckdb.TYPE_UINTEGER:
+		return OIDOidArray
+	}
+	return OIDTextArray
 }
 
 // notCovered keeps the first line of what DuckDB says: it knows nothing but the catalog.
@@ -344,7 +435,7 @@ func notCovered(err error) error {
 	return fmt.Errorf("%w: %s", ErrNotCovered, line)
 }
 
-func (q *Question) with(ctx context.Context, use func(*duckdb.Stmt) error) error {
+func (q *Question) with(ctx context.Context, text string, use func(*duckdb.Stmt) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := q.d.db.Conn(ctx)
@@ -356,7 +447,7 @@ func (q *Question) with(ctx context.Context, use func(*duckdb.Stmt) error) error
 		return err
 	}
 	return conn.Raw(func(raw any) error {
-		s, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, q.sql)
+		s, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
 		if err != nil {
 			return err
 		}
@@ -368,7 +459,7 @@ func (q *Question) with(ctx context.Context, use func(*duckdb.Stmt) error) error
 // Run gives the rows: nil, bool, integers, float64, string, time.Time, and []any of these.
 func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
 	var rows [][]any
-	err := q.with(ctx, func(s *duckdb.Stmt) error {
+	err := q.with(ctx, q.sql, func(s *duckdb.Stmt) error {
 		named := make([]driver.NamedValue, len(args))
 		for i, a := range args {
 			named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}

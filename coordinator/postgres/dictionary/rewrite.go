@@ -12,6 +12,7 @@ import (
 // Session is who asks.
 type Session struct {
 	User, Database string
+	Process        uint32                   // the connection's id
 	Setting        func(name string) string // of the session
 }
 
@@ -45,6 +46,9 @@ var types = map[string]string{
 var builtins = set(`count sum min max coalesce nullif lower upper length char_length substring substr trim ltrim rtrim replace concat array_agg string_agg array_to_string
 	string_to_array array_length cardinality unnest generate_series generate_subscripts row_number rank greatest least abs round position strpos left right split_part now
 	bool_or bool_and every cast extract array_position array_append array_cat regexp_replace mod`)
+
+// renamed are functions that DuckDB has under another name.
+var renamed = map[string]string{"json_build_object": "CAST(json_object"}
 
 // keywords may stand before a parenthesis.
 var keywords = set(`select in and or not on as values from where any all some exists array case when then else union intersect except over filter by using join lateral distinct
@@ -83,11 +87,14 @@ func declared() (relations, functions map[string]bool) {
 type rewriter struct {
 	d       *Dictionary
 	session Session
+	hollow  bool // names of the federation's tables are read, which are empty
 	sql     string
 	tokens  []lex.Token
 	out     []string
 	at      int       // the next token
 	opened  []opening // for each parenthesis that is open
+	casts   []int     // for each CAST( among these, where in out it begins
+	from    []bool    // for each parenthesis and what is around all, whether FROM is being read
 	operand int       // where in out the operand begins that ends here, or -1
 }
 
@@ -99,30 +106,45 @@ const (
 	byCast
 	bySeries
 	byAncestors
+	byJSON
+	byRow
 )
+
+// clauses begin with these words.
+var clauses = set("select from where group having order limit union intersect except")
 
 // series are functions that make a column, which PostgreSQL calls by the alias.
 var series = set("generate_series generate_subscripts")
 
-// closeSeries writes the alias after a series as that of its column, too.
-func (r *rewriter) closeSeries() {
+// closeSeries writes the alias after a function in FROM as that of its column, too.
+func (r *rewriter) closeSeries(by opening) {
 	r.at++
 	r.emit(")", false)
+	if !r.from[len(r.from)-1] {
+		return
+	}
 	i := 0
 	if r.peek(0).Is("as") {
 		i = 1
 	}
 	name := r.peek(i)
 	if name.Name() == "" || keywords[name.Text] || name.Is("cross") || r.peek(i+1).Is("(") {
+		if by == byRow {
+			r.emit(")", false)
+		}
 		return
 	}
 	r.at += i + 1
 	alias := quoteName(name.Name())
+	if by == byRow {
+		r.emit("AS "+alias+" ) AS "+alias, false)
+		return
+	}
 	r.emit("AS "+alias+"("+alias+")", false)
 }
 
-func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session) (string, error) {
-	r := &rewriter{d: d, session: session, sql: sql, tokens: tokens, operand: -1}
+func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session, hollow bool) (string, error) {
+	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}}
 	for r.at < len(r.tokens) {
 		if err := r.step(); err != nil {
 			return "", err
@@ -151,11 +173,16 @@ func (r *rewriter) emit(text string, operand bool) {
 func (r *rewriter) step() error {
 	t := r.peek(0)
 	name := t.Name()
+	if clauses[name] && t.Kind == lex.Word {
+		r.from[len(r.from)-1] = name == "from"
+	}
 	after := len(r.out) > 0 && r.out[len(r.out)-1] == "."
 	switch {
 	case t.Kind == lex.String:
 		r.at++
 		r.emit(quote(t.Value()), true)
+		return nil
+	case r.hollow && r.table(after):
 		return nil
 	case t.Is("operator") && r.peek(1).Is("("):
 		return r.operator()
@@ -170,26 +197,38 @@ func (r *rewriter) step() error {
 		return r.cast()
 	case t.Is("as") && len(r.opened) > 0 && r.opened[len(r.opened)-1] == byCast:
 		r.at++
-		r.emit("AS", false)
-		r.emit(r.typeName(), false)
+		r.castAs(r.typeName())
 		return nil
 	case t.Is("("):
 		by := other
 		switch {
 		case r.at > 0 && r.tokens[r.at-1].Is("cast"):
 			by = byCast
+			r.casts = append(r.casts, len(r.out)-1)
 		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
 			by = bySeries
+		case r.at > 0 && r.tokens[r.at-1].Is("string_to_array") && r.from[len(r.from)-1]:
+			by = byRow
+		case r.at > 0 && r.tokens[r.at-1].Is("json_build_object"):
+			by = byJSON
 		case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
 			by = byAncestors
 		}
-		r.opened = append(r.opened, by)
+		r.opened, r.from = append(r.opened, by), append(r.from, false)
 	case t.Is(")"):
 		if n := len(r.opened); n > 0 {
 			by := r.opened[n-1]
-			r.opened = r.opened[:n-1]
-			if by == bySeries {
-				r.closeSeries()
+			r.opened, r.from = r.opened[:n-1], r.from[:n]
+			if by == byCast {
+				r.casts = r.casts[:len(r.casts)-1]
+			}
+			if by == byJSON {
+				r.at++
+				r.emit(") AS VARCHAR)", true)
+				return nil
+			}
+			if by == bySeries || by == byRow {
+				r.closeSeries(by)
 				return nil
 			}
 			if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
@@ -211,6 +250,17 @@ func (r *rewriter) step() error {
 		r.at++
 		r.emit("pgc."+quoteName(name), false)
 		return nil
+	case !after && t.Kind != lex.String && r.peek(1).Is("(") && renamed[name] != "":
+		r.at++
+		r.emit(renamed[name], false)
+		return nil
+	case name == "string_to_array" && r.peek(1).Is("(") && r.from[len(r.from)-1]:
+		r.at++ // a function that gives one row
+		r.emit("( SELECT string_to_array", false)
+		return nil
+	case !after && name == "format" && r.peek(1).Is("("):
+		r.formatted()
+		return nil
 	case name != "" && r.peek(1).Is("(") && !keywords[name] && !builtins[name] && !r.isAliasList():
 		return fmt.Errorf("%w: the function %s", ErrNotCovered, name)
 	case !after && name != "" && relations[name]:
@@ -231,6 +281,35 @@ func (r *rewriter) step() error {
 		r.emit(text, true)
 	}
 	return nil
+}
+
+// table writes a table of the federation: table, schema.table or catalog.schema.table. Before columns, schema and catalog
+// are left out.
+func (r *rewriter) table(after bool) bool {
+	at := r.at
+	if !after && r.peek(0).Name() == r.session.Database && r.peek(1).Is(".") {
+		at += 2
+	}
+	if at+2 < len(r.tokens) && !after && r.tokens[at].Name() == "public" && r.tokens[at+1].Is(".") {
+		at += 2
+	} else {
+		at = r.at
+	}
+	name := r.tokens[at].Name()
+	if _, ok := r.d.tables[name]; !ok || after {
+		return false
+	}
+	before := lex.Token{}
+	if r.at > 0 {
+		before = r.tokens[r.at-1]
+	}
+	r.at = at + 1
+	if r.from[len(r.from)-1] && (before.Is("from") || before.Is("join") || before.Is(",") || before.Is("(")) {
+		r.emit("hollow."+quoteName(name), true)
+		return true
+	}
+	r.emit(quoteName(name), true)
+	return true
 }
 
 // isAliasList tells a name before a parenthesis that is an alias with its columns, AS t(a, b), or
@@ -258,8 +337,11 @@ func (r *rewriter) system(schema string) error {
 		}
 		r.at++
 		r.emit("pgc."+quoteName(name), false)
+	case r.peek(0).Is("(") && renamed[name] != "":
+		r.emit(renamed[name], false)
 	case r.peek(0).Is("(") && name == "format":
-		r.emit("printf", false)
+		r.at--
+		r.formatted()
 	case r.peek(0).Is("(") && builtins[name]:
 		r.emit(name, false)
 	case r.peek(0).Is("("):
@@ -280,6 +362,11 @@ func (r *rewriter) whoAsks(name string) bool {
 		value = r.session.Database
 	case "current_user", "session_user", "current_role", "user":
 		value = r.session.User
+	case "pg_backend_pid":
+		if !called {
+			return false
+		}
+		value = strconv.FormatUint(uint64(r.session.Process), 10)
 	case "current_schema":
 		value = "public"
 	case "current_setting":
@@ -361,6 +448,40 @@ func (r *rewriter) match(symbol string) {
 		pattern = "(?i)" + pattern
 	}
 	r.emit(quote(pattern), true)
+}
+
+// castAs writes AS type within CAST( ). DuckDB has no regclass: a name or a number becomes
+// a table's number, and the name again where that is cast to a text.
+func (r *rewriter) castAs(name string) {
+	start := r.casts[len(r.casts)-1]
+	class := len(r.out) > start+2 && r.out[start+2] == toClass
+	switch {
+	case name == "regclass":
+		r.out[start] = toClass
+	case name == "regtype":
+		r.out[start] = "pgc.to_type"
+	case name == "VARCHAR" && class:
+		r.out[start+2] = "pgc.to_name"
+		r.emit("AS", false)
+		r.emit(name, false)
+	default:
+		r.emit("AS", false)
+		r.emit(name, false)
+	}
+}
+
+const toClass = "pgc.to_class"
+
+// formatted writes format(…) as printf, to which names are texts like all others.
+func (r *rewriter) formatted() {
+	r.at++
+	r.emit("printf", false)
+	if t := r.peek(1); t.Kind == lex.String {
+		r.at += 2
+		r.opened, r.from = append(r.opened, other), append(r.from, false)
+		r.emit("(", false)
+		r.emit(quote(strings.ReplaceAll(t.Value(), "%I", "%s")), true)
+	}
 }
 
 // typeName reads a type, and gives DuckDB's name for it.

@@ -1,7 +1,10 @@
--- PostgreSQL's system catalogs, as far as clients read them. UINTEGER stands for oid.
+-- PostgreSQL's system catalogs, as far as clients read them. UINTEGER stands for oid, USMALLINT[] for int2vector
+-- and UBIGINT[] for oidvector, which are written in another way than arrays.
 
 CREATE SCHEMA pgc;
 CREATE SCHEMA isc;
+-- The federation's tables, without a row: of the columns of questions that ask for these alone.
+CREATE SCHEMA hollow;
 
 -- The database of who asks; set for each question.
 CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
@@ -34,7 +37,8 @@ INSERT INTO pgc.pg_type
     (20, 'int8', 8, 'N', false, 1016), (21, 'int2', 2, 'N', false, 1005), (23, 'int4', 4, 'N', false, 1007), (24, 'regproc', 4, 'N', false, 1008),
     (25, 'text', -1, 'S', true, 1009), (26, 'oid', 4, 'N', true, 1028), (700, 'float4', 4, 'N', false, 1021), (701, 'float8', 8, 'N', true, 1022),
     (1042, 'bpchar', -1, 'S', false, 1014), (1043, 'varchar', -1, 'S', false, 1015), (1082, 'date', 4, 'D', false, 1182), (1114, 'timestamp', 8, 'D', false, 1115),
-    (1184, 'timestamptz', 8, 'D', true, 1185), (1700, 'numeric', -1, 'N', false, 1231), (2205, 'regclass', 4, 'N', false, 2210), (2206, 'regtype', 4, 'N', false, 2211))
+    (1184, 'timestamptz', 8, 'D', true, 1185), (1700, 'numeric', -1, 'N', false, 1231), (22, 'int2vector', -1, 'A', false, 1006), (30, 'oidvector', -1, 'A', false, 1013), (114, 'json', -1, 'U', false, 199),
+    (2205, 'regclass', 4, 'N', false, 2210), (2206, 'regtype', 4, 'N', false, 2211))
     AS t(oid, name, len, category, preferred, arr);
 INSERT INTO pgc.pg_type
   SELECT typarray, '_' || typname, 11, 10, -1, false, 'b', 'A', false, true, ',', 0, 'array_subscript_handler', oid, 0, 'array_in', 'array_out', 'array_recv', 'array_send',
@@ -48,7 +52,7 @@ CREATE TABLE pgc.pg_constraint(
 CREATE TABLE pgc.pg_index(
   indexrelid UINTEGER, indrelid UINTEGER, indnatts SMALLINT, indnkeyatts SMALLINT, indisunique BOOLEAN, indnullsnotdistinct BOOLEAN, indisprimary BOOLEAN, indisexclusion BOOLEAN,
   indimmediate BOOLEAN, indisclustered BOOLEAN, indisvalid BOOLEAN, indcheckxmin BOOLEAN, indisready BOOLEAN, indislive BOOLEAN, indisreplident BOOLEAN,
-  indkey SMALLINT[], indcollation UINTEGER[], indclass UINTEGER[], indoption SMALLINT[], indexprs VARCHAR, indpred VARCHAR, definition VARCHAR);
+  indkey USMALLINT[], indcollation UBIGINT[], indclass UBIGINT[], indoption USMALLINT[], indexprs VARCHAR, indpred VARCHAR, definition VARCHAR);
 
 CREATE TABLE pgc.pg_description(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, description VARCHAR);
 CREATE TABLE pgc.pg_shdescription(objoid UINTEGER, classoid UINTEGER, description VARCHAR);
@@ -72,7 +76,7 @@ CREATE TABLE pgc.pg_settings(name VARCHAR, setting VARCHAR, unit VARCHAR, catego
 INSERT INTO pgc.pg_settings(name, setting) VALUES ('server_version', '15.0'), ('server_version_num', '150000'), ('max_index_keys', '32'), ('search_path', 'public'), ('TimeZone', 'UTC'), ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('max_identifier_length', '63'), ('default_transaction_isolation', 'repeatable read'), ('transaction_isolation', 'repeatable read'),
   ('default_transaction_read_only', 'on'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('server_encoding', 'UTF8'), ('lc_collate', 'C'), ('lc_ctype', 'C'), ('bytea_output', 'hex'),
   ('integer_datetimes', 'on'), ('is_superuser', 'off'), ('max_connections', '1000');
-CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UINTEGER[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN);
+CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UBIGINT[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN);
 CREATE TABLE pgc.pg_enum(oid UINTEGER, enumtypid UINTEGER, enumsortorder FLOAT, enumlabel VARCHAR);
 CREATE TABLE pgc.pg_inherits(inhrelid UINTEGER, inhparent UINTEGER, inhseqno INTEGER, inhdetachpending BOOLEAN);
 CREATE TABLE pgc.pg_trigger(oid UINTEGER, tgrelid UINTEGER, tgparentid UINTEGER, tgname VARCHAR, tgfoid UINTEGER, tgtype SMALLINT, tgenabled VARCHAR, tgisinternal BOOLEAN, tgconstrrelid UINTEGER, tgconstrindid UINTEGER, tgconstraint UINTEGER, tgdeferrable BOOLEAN, tginitdeferred BOOLEAN, tgnargs SMALLINT, tgattr SMALLINT[], tgargs VARCHAR, tgqual VARCHAR, tgoldtable VARCHAR, tgnewtable VARCHAR);
@@ -128,7 +132,9 @@ CREATE VIEW pgc.pg_indexes AS SELECT n.nspname AS schemaname, t.relname AS table
 -- What functions look up. A macro's argument is a column of the caller's, such as oid, which must
 -- not be taken for one of the table that the macro reads: so no name here is one of PostgreSQL's.
 CREATE SCHEMA own;
-CREATE VIEW own.classes AS SELECT oid AS oid_, relname AS name_ FROM pgc.pg_class;
+-- The system catalogs that clients name are no rows of pg_class, where they would list them as tables.
+CREATE VIEW own.classes AS SELECT oid AS oid_, relname AS name_ FROM pgc.pg_class UNION ALL SELECT CAST(unnest([1247, 1249, 1255, 1259, 1260, 1213, 1262, 2601, 2604, 2606, 2615, 2618, 2620, 3079, 3466]) AS UINTEGER),
+  unnest(['pg_type', 'pg_attribute', 'pg_proc', 'pg_class', 'pg_authid', 'pg_tablespace', 'pg_database', 'pg_am', 'pg_attrdef', 'pg_constraint', 'pg_namespace', 'pg_rewrite', 'pg_trigger', 'pg_extension', 'pg_event_trigger']);
 CREATE VIEW own.types AS SELECT oid AS oid_, typname AS name_ FROM pgc.pg_type;
 CREATE VIEW own.constraints AS SELECT oid AS oid_, definition AS text_ FROM pgc.pg_constraint;
 CREATE VIEW own.indexes AS SELECT indexrelid AS oid_, indrelid AS table_, indkey AS key_, definition AS text_ FROM pgc.pg_index;
@@ -148,7 +154,7 @@ CREATE MACRO pgc.current_schema(x) AS x;
 CREATE MACRO pgc.current_setting(x) AS x;
 CREATE MACRO pgc.set_config(a, b, c) AS b;
 CREATE MACRO pgc.current_schemas(x) AS CASE WHEN x THEN ['pg_catalog', 'public'] ELSE ['public'] END;
-CREATE MACRO pgc.pg_backend_pid() AS 1;
+CREATE MACRO pgc.pg_backend_pid(x) AS CAST(x AS INTEGER);
 CREATE MACRO pgc.pg_client_encoding() AS 'UTF8';
 CREATE MACRO pgc.getdatabaseencoding() AS 'UTF8';
 CREATE MACRO pgc.pg_encoding_to_char(x) AS 'UTF8';
@@ -168,6 +174,11 @@ CREATE MACRO pgc.format_type(t, m) AS (SELECT CASE x.name_ WHEN 'bool' THEN 'boo
 CREATE MACRO pgc.regclass_name(o) AS COALESCE((SELECT x.name_ FROM own.classes x WHERE x.oid_ = o), CAST(o AS VARCHAR));
 CREATE MACRO pgc.to_regclass(n) AS (SELECT x.oid_ FROM own.classes x WHERE x.name_ = replace(replace(n, '"', ''), 'public.', ''));
 CREATE MACRO pgc.to_regtype(n) AS (SELECT x.oid_ FROM own.types x WHERE x.name_ = n);
+CREATE MACRO pgc.to_class(n) AS (SELECT min(x.oid_) FROM own.classes x WHERE CAST(x.oid_ AS VARCHAR) = CAST(n AS VARCHAR)
+  OR x.name_ = replace(replace(replace(CAST(n AS VARCHAR), '"', ''), 'public.', ''), 'pg_catalog.', ''));
+CREATE MACRO pgc.to_type(n) AS (SELECT min(x.oid_) FROM own.types x WHERE CAST(x.oid_ AS VARCHAR) = CAST(n AS VARCHAR) OR x.name_ = replace(CAST(n AS VARCHAR), 'pg_catalog.', ''));
+CREATE MACRO pgc.to_name(n) AS COALESCE((SELECT x.name_ FROM own.classes x WHERE CAST(x.oid_ AS VARCHAR) = CAST(n AS VARCHAR)), CAST(n AS VARCHAR));
+CREATE MACRO pgc.parse_ident(x) AS string_split(replace(x, '"', ''), '.');
 CREATE MACRO pgc.pg_table_is_visible(x) AS true;
 CREATE MACRO pgc.pg_type_is_visible(x) AS true;
 CREATE MACRO pgc.pg_function_is_visible(x) AS true;
@@ -208,11 +219,12 @@ CREATE MACRO pgc.pg_tablespace_size(o) AS CAST(0 AS BIGINT);
 CREATE MACRO pgc.pg_tablespace_location(o) AS '';
 CREATE MACRO pgc.pg_size_pretty(n) AS CAST(n AS VARCHAR) || ' bytes';
 CREATE MACRO pgc.pg_stat_get_numscans(o) AS CAST(0 AS BIGINT);
-CREATE MACRO pgc.has_table_privilege(a, b) AS true, (a, b, c) AS true;
-CREATE MACRO pgc.has_any_column_privilege(a, b) AS true, (a, b, c) AS true;
-CREATE MACRO pgc.has_column_privilege(a, b, c) AS true, (a, b, c, d) AS true;
-CREATE MACRO pgc.has_schema_privilege(a, b) AS true, (a, b, c) AS true;
-CREATE MACRO pgc.has_database_privilege(a, b) AS true, (a, b, c) AS true;
+-- Everything is read, and nothing written.
+CREATE MACRO pgc.has_table_privilege(a, b) AS contains(lower(b), 'select'), (a, b, c) AS contains(lower(c), 'select');
+CREATE MACRO pgc.has_any_column_privilege(a, b) AS contains(lower(b), 'select'), (a, b, c) AS contains(lower(c), 'select');
+CREATE MACRO pgc.has_column_privilege(a, b, c) AS contains(lower(c), 'select'), (a, b, c, d) AS contains(lower(d), 'select');
+CREATE MACRO pgc.has_schema_privilege(a, b) AS contains(lower(b), 'usage'), (a, b, c) AS contains(lower(c), 'usage');
+CREATE MACRO pgc.has_database_privilege(a, b) AS contains(lower(b), 'connect'), (a, b, c) AS contains(lower(c), 'connect');
 CREATE MACRO pgc.has_function_privilege(a, b) AS true, (a, b, c) AS true;
 CREATE MACRO pgc.pg_has_role(a, b) AS true, (a, b, c) AS true;
 CREATE MACRO pgc.obj_description(o) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0), (o, c) AS (SELECT x.text_ FROM own.descriptions x WHERE x.object_ = o AND x.column_ = 0);

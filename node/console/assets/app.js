@@ -193,7 +193,7 @@ function studyCard(st, waits) {
     !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.fraction)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.fraction), epsilon: number(d.budget.epsilon) }))) : '',
     terms(d), h('p', { class: 'muted small' }, `${t('term.last')}: `, h('span', { lang: 'en' }, st.last)),
     st.status === 'ended' ? '' : h('div', { class: 'row', css: { 'margin-top': '12px' } }, waits ? button('approve', 'act.approve', 'main') : '', !waits && st.status === 'suspended' ? button('approve', 'act.reopen', 'main') : '',
-      !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', 'act.end', '')));
+      !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', waits && !st.holds ? 'act.refuse' : 'act.end', '')));
 }
 
 function name(e) {

@@ -65,6 +65,7 @@ export const messages = {
   'act.approve': ['Approve …', 'Approuver…'],
   'act.suspend': ['Suspend …', 'Suspendre…'],
   'act.end': ['End for good …', 'Terminer définitivement…'],
+  'act.refuse': ['Refuse for good …', 'Refuser définitivement…'],
   'act.reopen': ['Approve again …', 'Approuver de nouveau…'],
   'sign.approve': ['Approve the study {study}', 'Approuver l’étude {study}'],
   'sign.suspend': ['Suspend the study {study}', 'Suspendre l’étude {study}'],

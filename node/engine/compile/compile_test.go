@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,5 +77,26 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := to.Fragment(f, p); !errors.Is(err, compile.ErrTooLarge) {
 		t.Errorf("a very large expression gives %v", err)
+	}
+	// Many that are each within the limit.
+	x = fragment.Column("p", "id", value.TypeInt)
+	for range 14 {
+		if x, err = fragment.New(fragment.OpAdd, x, fragment.Literal(value.Int(1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &fragment.Derived{Relations: f.Relations, Columns: []fragment.Output{{Name: "p", Expr: f.Patient}}, Patient: "p"}
+	for i := range 199 {
+		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: x})
+	}
+	f = &fragment.Fragment{
+		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: fragment.Column("d", "p", f.Patient.Type),
+		Partials: f.Partials[:1], MaxGroups: 1, MaxRows: 1,
+	}
+	if p, err = fragment.Check(f, to.Catalog); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := to.Fragment(f, p); !errors.Is(err, compile.ErrTooLarge) {
+		t.Errorf("many large expressions give %d bytes, %v", len(s), err)
 	}
 }

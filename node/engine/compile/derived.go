@@ -35,6 +35,7 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 			}
 		}
 	}
+	inner.written = c.written
 	var columns []column
 	var group []string
 	for i := range d.Columns {

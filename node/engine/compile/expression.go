@@ -39,6 +39,7 @@ type compiler struct {
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
+	written *int                      // by f, for the fragment
 	err     error                     // the first
 }
 
@@ -48,7 +49,11 @@ func (c *compiler) fail(err error) {
 	}
 }
 
-// f writes SQL, and stops at the size limit.
+// maxWritten bounds all that is written for one fragment, parts of longer texts included: a
+// hostile one could have thousands of expressions, each as long as the dialect allows.
+const maxWritten = 64 << 20
+
+// f writes SQL, and stops at the size limits.
 func (c *compiler) f(format string, args ...any) code {
 	n := len(format)
 	for _, a := range args {
@@ -56,7 +61,8 @@ func (c *compiler) f(format string, args ...any) code {
 			n += len(s) * max(1, strings.Count(format, "%[1]s")) // an upper bound is enough
 		}
 	}
-	if c.err == nil && n > c.target.Dialect.maxSQL {
+	*c.written += n
+	if c.err == nil && (n > c.target.Dialect.maxSQL || *c.written > maxWritten) {
 		c.fail(ErrTooLarge)
 	}
 	if c.err != nil {

@@ -13,8 +13,9 @@ type Config struct {
 	// Database and Folder is given.
 	Database string `yaml:"database,omitempty"`
 	// Folder holds Parquet or CSV files: table t is <folder>/t.parquet, or
-	// <folder>/t.csv, or all of <folder>/t/*.parquet. Every query reads CSV files
-	// anew, as text, and skips lines that are no CSV, so Parquet is much faster.
+	// <folder>/t.csv, or all of <folder>/t/*.parquet, or all below <folder>/t, where folders
+	// such as day=2027-01-31 are a column. Every query reads CSV files anew, as text, and
+	// skips lines that are no CSV, so Parquet is much faster.
 	Folder string `yaml:"folder,omitempty"`
 	// Tables says, for a table of the catalog, where the local source differs from
 	// it in name or columns. A table that is neither here nor found by its own name

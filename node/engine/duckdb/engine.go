@@ -134,7 +134,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 		}
 		if !ok {
 			if explicit {
-				return fmt.Errorf("%w: tables: there is no %s for table %s", engine.ErrConfig, src, t.Name)
+				return absent(t.Name, src)
 			}
 			continue
 		}

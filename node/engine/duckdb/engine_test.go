@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -253,17 +255,188 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestSpill: a fragment whose groups need several times the memory spills, into the folder that is
+// given and nowhere else, and leaves nothing there. Without a folder it fails, and says what to do.
 func TestSpill(t *testing.T) {
-	spill := t.TempDir()
-	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 400000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3000000)")
-	e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "120MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
+	above := t.TempDir()
+	t.Chdir(above) // where DuckDB would spill if nothing were said
+	spill := filepath.Join(above, "spill")
+	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 800000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(1600000)")
+	distinct := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
+	open := func(spill string) *Engine {
+		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "70MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := open(spill)
+	defer e.Close()
+	var most int64
+	stop, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				most = max(most, bytesBelow(above))
+			}
+		}
+	}()
+	got := run(t, e, distinct)
+	close(stop)
+	<-watched
+	if len(got) != 4 {
+		t.Errorf("%d groups", len(got))
+	}
+	patients := int64(0)
+	for _, group := range got {
+		patients += group[1]
+	}
+	if patients < 800000 {
+		t.Errorf("%d patients", patients)
+	}
+	t.Logf("at most %d MB were spilled", most>>20)
+	if most < 1<<20 {
+		t.Error("nothing was spilled, so this shows nothing")
+	}
+	if left := bytesBelow(above); left != 0 {
+		t.Errorf("%d bytes of patients' rows stay on the disk", left)
+	}
+
+	poor := open("")
+	defer poor.Close()
+	p, err := fragment.Check(distinct, poor.catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = poor.Run(context.Background(), distinct, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+	var named interface{ Class() string }
+	if !errors.As(err, &named) || !strings.Contains(named.Class(), "raise memory_limit, or give a spill_folder") {
+		t.Errorf("without a folder to spill: %v", err)
+	}
+	if left := bytesBelow(above); left != 0 {
+		t.Errorf("%d bytes were spilled where nobody said", left)
+	}
+}
+
+// bytesBelow adds up the files below a folder, which may come and go meanwhile.
+func bytesBelow(folder string) (n int64) {
+	_ = filepath.WalkDir(folder, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			if info, err := entry.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// TestHive: folders such as day=2020-01-01 below a table's are a column, read by default or by pattern;
+// folders that a filter excludes are not opened; one that says nonsense is NULL, and raises nothing.
+func TestHive(t *testing.T) {
+	folder := t.TempDir()
+	newDatabase(t, "COPY (SELECT range % 25 AS id, range % 6 + 1 AS unit, 'k' || range % 3 AS kind, DATE '2020-01-01' + (range % 4)::INT AS day FROM range(200)) TO '"+filepath.Join(folder, "event")+"' (FORMAT parquet, PARTITION_BY (day, unit))")
+	wrong := filepath.Join(folder, "event", "day=soon", "unit=1")
+	if err := os.MkdirAll(wrong, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	newDatabase(t, "COPY (SELECT 99 AS id, 'k0' AS kind) TO '"+filepath.Join(wrong, "x.parquet")+"'")
+	day := fragment.Column("e", "day", value.TypeDate)
+	byDay := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	for _, tables := range []map[string]engine.Source{nil, {"event": {File: "event/**/*.parquet"}}, {"event": {File: "event/*/*/*.parquet"}}, {"event": {File: filepath.Join(folder, "event", "day=*", "**", "*.parquet")}}} {
+		e, err := Open(context.Background(), Config{Folder: folder, Tables: tables}, parse(t, enginetest.WardCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		want := map[string][]int64{`"2020-01-01"|`: {50}, `"2020-01-02"|`: {50}, `"2020-01-03"|`: {50}, `"2020-01-04"|`: {50}, "NULL|": {1}}
+		if diff := cmp.Diff(want, run(t, e, byDay)); diff != "" {
+			t.Errorf("%v: %s", tables, diff)
+		}
+		before, err := e.DataVersion(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(folder, "event", "day=2020-01-02", "unit=2", "more.parquet")
+		newDatabase(t, "COPY (SELECT 98 AS id, 'k0' AS kind) TO '"+file+"'")
+		if after, err := e.DataVersion(context.Background()); err != nil || after == before {
+			t.Errorf("a file deep in the folder does not change the version: %v", err)
+		}
+		want[`"2020-01-02"|`] = []int64{51}
+		if diff := cmp.Diff(want, run(t, e, byDay)); diff != "" {
+			t.Errorf("%v, after one row more: %s", tables, diff)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A file that is no Parquet shows whether it is opened.
+	e, err := Open(context.Background(), Config{Folder: folder}, parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	got := run(t, e, &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}})
-	if len(got) != 4 {
-		t.Errorf("%d groups", len(got))
+	if err := os.WriteFile(filepath.Join(wrong, "x.parquet"), []byte("no Parquet, but long enough to be one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := value.Date(18262) // 2020-01-01
+	one := *byDay
+	one.Filter = op(fragment.OpEqual, day, fragment.Literal(first))
+	if diff := cmp.Diff(map[string][]int64{`"2020-01-01"|`: {50}}, run(t, e, &one)); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Open(context.Background(), Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/**/x/**/*.parquet"}}}, parse(t, enginetest.WardCatalog), "A", testKey); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "more than one **") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestTwoNodes: two engines read one file at once, and neither can write it.
+func TestTwoNodes(t *testing.T) {
+	path := newDatabase(t, append(wardTables, "INSERT INTO person VALUES (1, 'F', 50), (2, 'M', 60)")...)
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same database again in another process is what DuckDB would refuse if either could write.
+	if os.Getenv("TEST_SECOND_NODE") != "" {
+		path = os.Getenv("TEST_SECOND_NODE")
+	}
+	e, err := Open(context.Background(), Config{Database: path}, parse(t, enginetest.WardCatalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if got := run(t, e, enginetest.Shapes()["count"]); got[""][0] != 2 {
+		t.Errorf("%v", got)
+	}
+	if os.Getenv("TEST_SECOND_NODE") != "" {
+		return
+	}
+	second := exec.Command(os.Args[0], "-test.run", "^TestTwoNodes$")
+	second.Env = append(os.Environ(), "TEST_SECOND_NODE="+path)
+	if out, err := second.CombinedOutput(); err != nil {
+		t.Errorf("the second node: %v\n%s", err, out)
+	}
+	for _, s := range []string{"INSERT INTO source.main.person VALUES (3, 'F', 1)", "UPDATE source.main.person SET age = 1", "DROP TABLE source.main.person", "CREATE TABLE source.main.x(a INT)", "ALTER TABLE source.main.person ADD x INT"} {
+		if _, err := e.driver.db.ExecContext(context.Background(), s); err == nil || !strings.Contains(err.Error(), "read-only") {
+			t.Errorf("DuckDB gives %v for %s", err, s)
+		}
+	}
+	for _, s := range []string{"DETACH source", "CHECKPOINT source", "ATTACH '" + path + "' AS again"} {
+		if err := e.driver.Query(context.Background(), s, false, func([]any) error { return nil }); !errors.Is(err, errNotSelect) {
+			t.Errorf("the engine gives %v for %s", err, s)
+		}
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file changed (%v)", err)
 	}
 }
 

@@ -91,7 +91,9 @@ func fault(ctx context.Context, err error) error {
 		case duckdb.ErrorTypeOutOfMemory:
 			class = "out of memory: raise memory_limit, or give a spill_folder"
 		case duckdb.ErrorTypeIO:
-			class = "a file cannot be read"
+			class = "a file cannot be read; it may be gone: run intramuros catalog check, then start the node anew"
+		case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidInput:
+			class = "a table or file changed under the catalog, or the files of one table differ in their columns; run intramuros catalog check, then start the node anew"
 		case duckdb.ErrorTypeInterrupt:
 			class = "interrupted"
 		default:

@@ -3,7 +3,9 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -103,7 +105,7 @@ func (p *places) find(table string, s engine.Source) (place, bool, error) {
 		at, ok := p.tables[strings.ToLower(table)]
 		return at, ok, nil
 	}
-	for _, pattern := range []string{table + ".parquet", table + ".csv", filepath.Join(table, "*.parquet")} {
+	for _, pattern := range []string{table + ".parquet", table + ".csv", filepath.Join(table, "*.parquet"), filepath.Join(table, "**", "*.parquet")} {
 		if at, ok, err := files(filepath.Join(p.config.Folder, pattern)); ok || err != nil {
 			return at, ok, err
 		}
@@ -117,9 +119,9 @@ func files(pattern string) (place, bool, error) {
 	if err != nil {
 		return place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	matches, err := filepath.Glob(pattern)
+	matches, err := glob(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %s is no pattern of files", engine.ErrConfig, pattern)
+		return place{}, false, fmt.Errorf("%w: %s is no pattern of files: %w", engine.ErrConfig, pattern, err)
 	}
 	if len(matches) == 0 {
 		return place{}, false, nil
@@ -134,7 +136,8 @@ func files(pattern string) (place, bool, error) {
 	at := place{Place: engine.Place{Name: pattern}, file: pattern}
 	switch strings.ToLower(filepath.Ext(pattern)) {
 	case ".parquet":
-		at.SQL = "read_parquet(" + quoted + ")"
+		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
+		at.SQL = "read_parquet(" + quoted + ", hive_types_autocast = false)"
 	case ".csv":
 		// As text, and leniently: no line can make a query fail.
 		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true)"
@@ -142,6 +145,47 @@ func files(pattern string) (place, bool, error) {
 		return place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
 	}
 	return at, true, nil
+}
+
+// glob lists the files of a pattern, sorted by name, as DuckDB does: ** stands for any folders, or none.
+func glob(pattern string) ([]string, error) {
+	const deep = string(filepath.Separator) + "**" + string(filepath.Separator)
+	root, rest, ok := strings.Cut(pattern, deep)
+	if !ok {
+		return filepath.Glob(pattern)
+	}
+	if strings.Contains(rest, "**") {
+		return nil, errors.New("it has more than one **")
+	}
+	roots, err := filepath.Glob(root)
+	if err != nil {
+		return nil, err
+	}
+	levels := strings.Count(rest, string(filepath.Separator)) + 1
+	var files []string
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			inside, err := filepath.Rel(root, path)
+			if err != nil {
+				return err
+			}
+			parts := strings.Split(inside, string(filepath.Separator))
+			tail := filepath.Join(parts[max(0, len(parts)-levels):]...)
+			if ok, err := filepath.Match(rest, tail); !ok {
+				return err
+			}
+			files = append(files, path)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(files)
+	return files, nil
 }
 
 // all lists the local tables: those of the database, or those that the folder
@@ -235,8 +279,8 @@ func suits(kind string) value.Type {
 	return value.TypeText
 }
 
-// Describe lists what the sources hold, to begin a catalog with. It reads all of
-// them, and ignores cfg.Tables.
+// Describe lists what the sources hold, to begin a catalog with: those of cfg.Tables by
+// the catalog's names, and else all tables or files that are found. It reads all of them.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -250,16 +294,44 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	var places []engine.Place
+	names := slices.Sorted(maps.Keys(cfg.Tables))
+	mapped := map[string]bool{}
+	for _, name := range names {
+		at, ok, err := found.of(ctx, name, cfg.Tables[name])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, absent(name, cfg.Tables[name])
+		}
+		places = append(places, at.Place)
+		mapped[at.Name] = true
+	}
 	all, err := found.all()
 	if err != nil {
 		return nil, err
 	}
-	var places []engine.Place
 	for _, at := range all {
+		if mapped[at.Name] {
+			continue
+		}
 		if at.Columns, err = describe(ctx, db, at); err != nil {
 			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
 		}
 		places = append(places, at.Place)
 	}
-	return engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
+	tables, err := engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		tables[i] = tables[i].As(name, cfg.Tables[name])
+	}
+	return tables, nil
+}
+
+// absent means that a table is mapped to what is not there.
+func absent(table string, s engine.Source) error {
+	return fmt.Errorf("%w: tables: there is no %s for table %s", engine.ErrConfig, s, table)
 }

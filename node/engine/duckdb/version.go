@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -38,7 +37,7 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 		fmt.Fprintf(mac, "%q %q\n", n, e.views[n].Select(e.driver, compile.DuckDB, nil))
 	}
 	for _, pattern := range e.files {
-		matches, err := filepath.Glob(pattern)
+		matches, err := glob(pattern)
 		if err != nil {
 			return "", err
 		}

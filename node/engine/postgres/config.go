@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -139,6 +140,9 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 	if cc.TLSConfig, err = c.tls(); err != nil {
 		return nil, err
 	}
+	if cc.TLSConfig == nil && !c.near() {
+		cc.RequireAuth = "!password" // in clear, that is; whoever answers could ask for it
+	}
 	timeout := c.Timeout
 	if timeout == 0 {
 		timeout = time.Hour
@@ -167,12 +171,25 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 	cc.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
 	}
+	p.AfterConnect = watched
 	p.MaxConns, p.MinConns = 4, 0
 	if c.Connections > 0 {
 		p.MaxConns = int32(c.Connections) //nolint:gosec // Validate bounds it
 	}
 	p.MaxConnIdleTime = time.Minute
 	return p, nil
+}
+
+// watched has the server look each second whether the node is still there, so that a
+// statement ends with a node that could not cancel it. Before version 14, and on systems
+// that cannot tell, the server refuses or does not know the setting; the time-out remains.
+func watched(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
 
 func (c *Config) schema() string {
@@ -182,11 +199,15 @@ func (c *Config) schema() string {
 	return c.Schema
 }
 
+// near tells whether the server is on this machine.
+func (c *Config) near() bool {
+	ip := net.ParseIP(c.Host)
+	return filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // tls gives nil for none.
 func (c *Config) tls() (*tls.Config, error) {
-	ip := net.ParseIP(c.Host)
-	near := filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
-	if c.TLS.Mode == tlsOff || c.TLS.Mode == "" && near {
+	if c.TLS.Mode == tlsOff || c.TLS.Mode == "" && c.near() {
 		return nil, nil
 	}
 	if filepath.IsAbs(c.Host) {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -88,17 +89,21 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 }
 
 // check refuses a server that is too old or not in UTF8, and a role that can do
-// more than read.
+// more than read, by itself or as another that it may become.
 func (d *driver) check(ctx context.Context) error {
-	return d.look(ctx, `SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
-	CASE WHEN rolsuper THEN 'is a superuser' WHEN rolreplication THEN 'may replicate'
+	return d.look(ctx, `WITH own AS (SELECT * FROM pg_roles WHERE pg_has_role(oid, 'MEMBER'))
+SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding'),
+	CASE WHEN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN 'is a superuser'
 		WHEN pg_has_role('pg_read_server_files', 'MEMBER') THEN 'may read files of the server'
 		WHEN pg_has_role('pg_write_server_files', 'MEMBER') THEN 'may write files of the server'
-		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server' ELSE '' END,
-	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHEN pg_has_role('pg_execute_server_program', 'MEMBER') THEN 'may run programs on the server'
+		WHEN (SELECT bool_or(rolsuper) FROM own) THEN 'may become a superuser'
+		WHEN (SELECT bool_or(rolreplication) FROM own) THEN 'may replicate'
+		WHEN (SELECT bool_or(rolcreaterole) FROM own) THEN 'may make roles'
+		WHEN (SELECT bool_or(rolbypassrls) FROM own) THEN 'may bypass row-level security' ELSE '' END,
+	coalesce((SELECT format('%I.%I', n.nspname, c.relname) FROM own, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
-		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) LIMIT 1), '')
-FROM pg_roles WHERE rolname = current_user`, func(row []any) error {
+		AND (has_table_privilege(own.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(own.oid, c.oid, 'INSERT, UPDATE')) LIMIT 1), '')`, func(row []any) error {
 		version, _ := row[0].(int64)
 		encoding, _ := row[1].(string)
 		right, _ := row[2].(string)
@@ -134,7 +139,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		}
 		if !ok {
 			if explicit {
-				return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, src, t.Name)
+				return absent(t.Name, src)
 			}
 			continue
 		}
@@ -150,14 +155,23 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 			e.oids = append(e.oids, at.oid)
 		}
 	}
+	if e.label == "" {
+		name, err := e.driver.foreign(ctx, e.oids)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			return fmt.Errorf("%w: the foreign table %s is read, and this server cannot tell when its data change; name them by `data_version`, and change the name with each load", engine.ErrConfig, name)
+		}
+	}
 	e.views = text.String()
 	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views)
 	return nil
 }
 
-// Describe lists what the database holds, to begin a catalog with. It reads all
-// tables and views that the role may read, or samples of those that are very large,
-// and ignores cfg.Tables.
+// Describe lists what the database holds, to begin a catalog with: the sources of
+// cfg.Tables by the catalog's names, and else all tables and views that the role may
+// read. It reads all of them, or samples of those that are very large.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	d, err := connect(ctx, cfg)
 	if err != nil {
@@ -169,13 +183,38 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 		return nil, err
 	}
 	var places []engine.Place
+	names := slices.Sorted(maps.Keys(cfg.Tables))
+	mapped := map[uint32]bool{}
+	for _, name := range names {
+		at, ok, err := d.find(ctx, all, cfg.schema(), name, cfg.Tables[name])
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, absent(name, cfg.Tables[name])
+		}
+		places = append(places, at.Place)
+		mapped[at.oid] = true
+	}
 	for _, at := range all {
-		if cfg.Schema == "" || at.schema == cfg.Schema {
+		if !mapped[at.oid] && (cfg.Schema == "" || at.schema == cfg.Schema) {
 			places = append(places, at.Place)
 		}
 	}
-	slices.SortFunc(places, func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
-	return engine.Describe(ctx, d, compile.PostgreSQL, places)
+	slices.SortFunc(places[len(names):], func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
+	tables, err := engine.Describe(ctx, d, compile.PostgreSQL, places)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		tables[i] = tables[i].As(name, cfg.Tables[name])
+	}
+	return tables, nil
+}
+
+// absent means that a table is mapped to what is not there.
+func absent(table string, s engine.Source) error {
+	return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, s, table)
 }
 
 // DataVersion is 32 hex digits that change when the data does, keyed by the node's
@@ -184,8 +223,8 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 // rows that were inserted, updated and deleted in the tables that are read, through
 // views and partitions as well, and of the files in which they are. The counters follow
 // a commit within ten seconds, before version 15 when the session that wrote ends; they
-// begin anew when the server crashes, and know nothing of foreign tables: there, give a
-// label.
+// begin anew when the server crashes, and count what is rolled back as well. They know
+// nothing of foreign tables, over which Open wants a label.
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	mac := hmac.New(sha256.New, e.dataKey[:])
 	fmt.Fprintf(mac, "%q %q\n", e.views, e.label)
@@ -197,24 +236,39 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	return hex.EncodeToString(mac.Sum(nil)[:16]), nil
 }
 
-// counters tells the state of tables, or of all for nil, line by line in a fixed order.
-func (d *driver) counters(ctx context.Context, oids []uint32, line func(string)) error {
-	from := "SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm') AND oid >= 16384"
+// reading begins a statement with the relation read(oid): tables, or all of a condition for nil, and all
+// that they read as views and partitioned tables.
+func reading(oids []uint32, all string) string {
+	from := "relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= 16384 AND " + all // those below are PostgreSQL's own
 	if oids != nil {
 		list := []string{"0"}
 		for _, oid := range oids {
 			list = append(list, fmt.Sprint(oid))
 		}
-		from = "SELECT oid FROM pg_class WHERE oid IN (" + strings.Join(list, ", ") + ")"
+		from = "oid IN (" + strings.Join(list, ", ") + ")"
 	}
-	return d.look(ctx, `WITH RECURSIVE read(oid) AS (
-	`+from+`
+	return `WITH RECURSIVE read(oid) AS (
+	SELECT oid FROM pg_class WHERE ` + from + `
 	UNION
 	SELECT next FROM read, LATERAL (
 		SELECT d.refobjid FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass WHERE w.ev_class = read.oid
 		UNION ALL SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = read.oid) AS n(next)
 )
-SELECT state FROM (SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
+`
+}
+
+// foreign gives the name of a foreign table among those that are read, if there is one.
+func (d *driver) foreign(ctx context.Context, oids []uint32) (name string, err error) {
+	err = d.look(ctx, reading(oids, "has_table_privilege(oid, 'SELECT')")+`SELECT format('%I.%I', n.nspname, c.relname) FROM read JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'f' ORDER BY 1 LIMIT 1`, func(row []any) error {
+		name, _ = row[0].(string)
+		return nil
+	})
+	return name, err
+}
+
+// counters tells the state of tables, or of all for nil, line by line in a fixed order.
+func (d *driver) counters(ctx context.Context, oids []uint32, line func(string)) error {
+	return d.look(ctx, reading(oids, "true")+`SELECT state FROM (SELECT concat_ws(' ', c.oid, c.relkind, c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid), pg_get_viewdef(CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END)) AS state
 FROM read JOIN pg_class AS c USING (oid)
 UNION ALL SELECT concat('reset ', pg_stat_get_db_stat_reset_time(oid)) FROM pg_database WHERE datname = current_database()
 UNION ALL SELECT concat('started ', pg_postmaster_start_time())) AS s

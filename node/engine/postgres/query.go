@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -70,18 +72,41 @@ func fault(ctx context.Context, err error) error {
 			}
 		}
 	case errors.As(err, &connect):
-		class = "the server cannot be reached, or refused the TLS connection"
+		class = unconnected(err)
 	case errors.Is(err, pgx.ErrTxClosed), pgconn.SafeToRetry(err):
 		class = "the connection to the server was lost"
 	}
 	return engine.NewFault(ctx, class, err)
 }
 
+// unconnected tells why there is no connection.
+func unconnected(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &authority):
+		return "the server's certificate is not of an authority in `tls.ca`"
+	case errors.As(err, &name):
+		return "the server's certificate is of another name than `host`"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired, or is not valid yet"
+	case errors.As(err, &invalid):
+		return "the server's certificate is not one of a server"
+	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS
+		return "the server ended the TLS connection; it may want another client certificate (`tls.certificate`)"
+	case errors.As(err, &network):
+		return "the server cannot be reached at `host` and `port`"
+	}
+	return "the server cannot be reached, or has no TLS (`tls.mode`)"
+}
+
 // classes explains SQLSTATEs, by their beginning.
 var classes = map[string]string{
 	"08":    "the connection was lost",
 	"22":    "a value made an operation fail, which is a fault of this program: please report it",
-	"28":    "the server refused the user or the password",
+	"28":    "the server refused the user, the password or the certificate (pg_hba.conf decides)",
 	"3D":    "there is no such database",
 	"42501": "the role lacks a right; docs/postgresql-role.sql grants them",
 	"42703": "a column changed under the catalog; run intramuros catalog check, then start the node anew",

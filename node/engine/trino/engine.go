@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -24,6 +25,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
+
+// grace is how long the server may take to say that a query has run out of time.
+const grace = 30 * time.Second
 
 // minKey is the least length of the secret key in bytes.
 const minKey = 16
@@ -147,11 +151,12 @@ func connect(cfg Config) (*driver, error) {
 	if timeout == 0 {
 		timeout = time.Hour
 	}
+	patience := timeout + grace
 	var id [8]byte
 	rand.Read(id[:])
 	d := &driver{client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
-	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &timeout,
-		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%ds", int(timeout.Seconds()))}}
+	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &patience,
+		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%dms", timeout.Milliseconds())}}
 	if cfg.Token != (config.Secret{}) {
 		secret, err := cfg.Token.Read("")
 		if err != nil {
@@ -216,24 +221,38 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 	return nil
 }
 
-// fault names what happened in words of our own: the server's may quote values.
+// fault names what happened in words of our own: the server's may quote values, and
+// those of HTTP the token.
 func fault(ctx context.Context, err error) error {
 	class := fmt.Sprintf("an error of type %T", err)
-	var failed trino.ErrTrino
+	var failed *trino.ErrTrino
 	var query *trino.ErrQueryFailed
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &failed):
 		class = "Trino's error " + failed.ErrorName
 		switch failed.ErrorName {
-		case "TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "TYPE_MISMATCH":
+		case "TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "TYPE_MISMATCH", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "FUNCTION_NOT_FOUND":
 			class += ": a table or column changed under the catalog; run intramuros catalog check, then start the node anew"
 		case "PERMISSION_DENIED":
 			class += ": the user lacks a right"
-		case "EXCEEDED_TIME_LIMIT", "USER_CANCELED":
-			class += ": cancelled, or over its time"
+		case "EXCEEDED_TIME_LIMIT":
+			class += ": the query took longer than `timeout`, or than the server lets it"
+		case "USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED":
+			class += ": somebody cancelled the query at the server"
+		case "EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY":
+			class += ": the server has too little memory for the query"
 		}
+	case errors.As(err, &certificate):
+		class = "the server's certificate is not trusted, or not for the host in `url`; see `ca`"
+	case errors.As(err, &query) && (query.StatusCode == http.StatusUnauthorized || query.StatusCode == http.StatusForbidden):
+		class = fmt.Sprintf("the server refused the user, or its password or token, which may have expired (HTTP status %d)", query.StatusCode)
+	case errors.As(err, &query) && query.StatusCode > 0:
+		class = fmt.Sprintf("the server answers with HTTP status %d; see `url`", query.StatusCode)
+	case errors.Is(err, context.DeadlineExceeded):
+		class = "the server did not answer within `timeout`"
 	case errors.As(err, &query):
-		class = fmt.Sprintf("the server answers with HTTP status %d; with 401 or 403, it refused the user", query.StatusCode)
+		class = "the server cannot be reached; see `url`"
 	}
 	return engine.NewFault(ctx, class, err)
 }
@@ -324,27 +343,37 @@ func suits(kind string) value.Type {
 // Convert is engine.Driver's.
 func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	want := compile.Trino.Type(t)
+	none := "CAST(NULL AS " + want + ")"
 	q, err := compile.Name(l.Name)
 	if err != nil {
-		return "CAST(NULL AS " + want + ")", false
+		return none, false
 	}
 	kind := base(l.Kind)
+	local := suits(kind)
 	switch {
-	case t == value.TypeText && (kind == "varchar" || kind == "char" || kind == "uuid"):
+	case t == value.TypeText && (kind == "varchar" || kind == "char" || kind == "uuid" || kind == "ipaddress"):
 		if l.Kind == want {
 			return q, true
 		}
 		return "CAST(" + q + " AS VARCHAR)", true
 	case kind == "varchar" || kind == "char":
 		return "TRY_CAST(NULLIF(trim(CAST(" + q + " AS VARCHAR)), '') AS " + want + ")", false
+	case t == value.TypeText && kind == "json":
+		return "json_format(" + q + ")", true
+	case local == value.TypeText && (t != value.TypeText || !strings.HasPrefix(kind, "time") && !strings.HasPrefix(kind, "interval")):
+		return none, false // a map, an array, bytes: no text, so that a query with CAST would be refused
 	case t == value.TypeTimestamp && kind == "timestamp with time zone":
 		return "CAST(" + q + " AT TIME ZONE 'UTC' AS TIMESTAMP(6))", true
 	case t == value.TypeDate && kind == "timestamp with time zone":
 		return "CAST(" + q + " AT TIME ZONE 'UTC' AS DATE)", false
 	case l.Kind == strings.ToLower(want):
 		return q, true
-	case t == value.TypeInt && suits(kind) == value.TypeInt, t == value.TypeFloat && (suits(kind) == value.TypeFloat || suits(kind) == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
+	case t == value.TypeInt && local == value.TypeInt, t == value.TypeFloat && (local == value.TypeFloat || local == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
 		return "CAST(" + q + " AS " + want + ")", true
+	case temporal(t) != temporal(local) && t != value.TypeText:
+		return none, false // a date is no number
 	}
 	return "TRY_CAST(" + q + " AS " + want + ")", false
 }
+
+func temporal(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }

@@ -137,6 +137,53 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 	}
 }
 
+// Role makes a role of that name by the script that hospitals run, docs/postgresql-role.sql at
+// path, with psql as they would: it reads the schema. more are variables of psql, such as
+// strict=1. The role logs in over TCP with Password.
+func (s *Server) Role(t testing.TB, path, role, schema string, more ...string) {
+	t.Helper()
+	args := []string{"-X", "-q", "-h", s.Folder, "-p", strconv.Itoa(s.Port), "-U", "admin", "-d", Database, "-f", path}
+	for _, set := range append([]string{"ON_ERROR_STOP=1", "role=" + role, "database=" + Database, "schema=" + schema}, more...) {
+		args = append(args, "-v", set)
+	}
+	psql := exec.Command(filepath.Join(binaries(t), "psql"), args...)
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, out)
+	}
+	s.Exec(t, "ALTER ROLE "+role+" PASSWORD '"+Password+"'")
+}
+
+// Access replaces pg_hba.conf, but for the superuser's own way in.
+func (s *Server) Access(t testing.TB, lines ...string) {
+	t.Helper()
+	s.file(t, "data/pg_hba.conf", []byte("local all admin trust\n"+strings.Join(lines, "\n")+"\n"))
+	s.Exec(t, "SELECT pg_reload_conf()")
+}
+
+// TLS gives the server a certificate and its key, and the authority of its clients, all in PEM.
+func (s *Server) TLS(t testing.TB, certificate, key, authority []byte) {
+	t.Helper()
+	for name, pem := range map[string][]byte{"cert_file": certificate, "key_file": key, "ca_file": authority} {
+		s.Exec(t, "ALTER SYSTEM SET ssl_"+name+" = '"+s.file(t, name, pem)+"'")
+	}
+	s.Exec(t, "ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+}
+
+// file writes a file that the server can read.
+func (s *Server) file(t testing.TB, name string, text []byte) string {
+	t.Helper()
+	path := filepath.Join(s.Folder, name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := account(t); a != nil {
+		if err := os.Chown(path, int(a.Uid), int(a.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
 // Session runs a statement as the superuser in a session of its own, whose end makes
 // the server's statistics know of it.
 func (s *Server) Session(t testing.TB, q string) {

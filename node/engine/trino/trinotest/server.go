@@ -6,19 +6,25 @@ import (
 	"context"
 	"database/sql"
 	_ "embed" // the server's main program
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	_ "github.com/trinodb/trino-go-client/trino" // the driver
 
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
@@ -26,78 +32,158 @@ import (
 //go:embed Main.java
 var program []byte
 
+// Password is what the server takes over HTTPS, of any user.
+const Password = "the password of tests"
+
 // Server is a Trino whose catalog `memory` is empty.
 type Server struct {
-	URL    string
-	db     *sql.DB
-	schema atomic.Int64
+	URL     string // by HTTP; asks for no password
+	Secure  string // by HTTPS; asks for Password or for a token of Token
+	CA      string // the file of the authority that signed its certificate
+	folder  string
+	db      *sql.DB
+	schemas atomic.Int64
+	output  tail
+	stdin   io.Closer     // the server runs while it is open
+	ended   chan struct{} // closed when the server has ended
 }
 
-// Start starts a server with the libraries in the folder that the environment variable
-// INTRAMUROS_TRINO names, and skips the test where it is not set: see `make test-trino`.
+// one starts the server of all tests of a process, which takes it some seconds.
+var one = sync.OnceValues(start)
+
+// running is that server.
+var running atomic.Pointer[Server]
+
+// Start gives the server of this process's tests, and starts it at the first call, with
+// the libraries in the folder that the environment variable INTRAMUROS_TRINO names. Where
+// that is not set it skips the test: see `make test-trino`. The server ends with Stop, or
+// with the process.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	libraries := os.Getenv("INTRAMUROS_TRINO")
-	if libraries == "" {
+	if os.Getenv("INTRAMUROS_TRINO") == "" {
 		t.Skip("run this test by: make test-trino")
 	}
-	main := filepath.Join(t.TempDir(), "Main.java")
-	if err := os.WriteFile(main, program, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	java := exec.Command("java", "-Xmx3g", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(libraries, "*"), main)
-	stdin, err := java.StdinPipe()
+	s, err := one()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
+	}
+	t.Cleanup(func() {
+		select {
+		case <-s.ended:
+			t.Logf("Trino ended; it said at last:\n%s", s.output.String())
+		default:
+		}
+	})
+	return s
+}
+
+// Stop ends the server, if one was started, and all that belongs to it. Start is not
+// called again.
+func Stop() {
+	s := running.Load()
+	if s == nil {
+		return
+	}
+	s.db.Close()
+	http.DefaultClient.CloseIdleConnections()
+	s.stdin.Close()
+	<-s.ended
+	os.RemoveAll(s.folder)
+}
+
+func start() (*Server, error) {
+	s := &Server{ended: make(chan struct{})}
+	folder, err := os.MkdirTemp("", "intramuros-trino-")
+	if err != nil {
+		return s, err
+	}
+	s.folder = folder
+	main := filepath.Join(folder, "Main.java")
+	if err := os.WriteFile(main, program, 0o600); err != nil {
+		return s, err
+	}
+	key, err := s.certify()
+	if err != nil {
+		return s, err
+	}
+	args := []string{
+		// Every query is compiled to classes of its own, which run once: the quick compiler
+		// alone, room for what it makes (it would have 48 MB, and stop when they are full),
+		// and no proof of bytecode. One thread collects garbage.
+		"-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
+		"-Xms1g", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
+		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password,
+		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
+		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
+		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main, // that must exist, and is not read
+		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
+		// Queries are small, and processors few.
+		"query.max-hash-partition-count=1", "query.min-hash-partition-count=1", "redistribute-writes=false",
+		"compiler.expression-cache-size=20",
+	}
+	java := exec.Command("java", args...)
+	if s.stdin, err = java.StdinPipe(); err != nil {
+		return s, err
 	}
 	stderr, err := java.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		return s, err
 	}
 	if err := java.Start(); err != nil {
-		t.Fatal(err)
+		return s, err
 	}
-	s := &Server{}
-	drained := make(chan struct{})
-	t.Cleanup(func() {
-		if s.db != nil {
-			s.db.Close()
-		}
-		stdin.Close()
-		<-drained
-		java.Wait()
-	})
-	ready := make(chan string, 1)
+	ready := make(chan []string, 1)
 	go func() {
-		defer close(drained)
-		lines := bufio.NewScanner(stderr)
-		lines.Buffer(nil, 1<<20)
-		var last []string
-		for lines.Scan() {
-			if _, url, ok := strings.Cut(lines.Text(), "ready http"); ok {
-				ready <- "http" + url
+		lines := bufio.NewReader(stderr)
+		for {
+			line, err := lines.ReadString('\n')
+			if _, urls, ok := strings.Cut(line, "ready http"); ok {
+				ready <- strings.Fields("http" + urls)
 			}
-			if last = append(last, lines.Text()); len(last) > 20 {
-				last = last[1:]
+			s.output.add(line)
+			if err != nil {
+				break
 			}
 		}
-		select {
-		case ready <- "": // it ended before
-			t.Logf("Trino: %s", strings.Join(last, "\n"))
-		default:
-		}
+		s.output.add(fmt.Sprintf("it ended: %v\n", java.Wait()))
+		close(s.ended)
+		close(ready)
 	}()
 	select {
-	case s.URL = <-ready:
+	case urls := <-ready:
+		if len(urls) != 2 {
+			return s, errors.New("it ended")
+		}
+		s.URL, s.Secure = urls[0], urls[1]
 	case <-time.After(5 * time.Minute):
-	}
-	if s.URL == "" {
-		t.Fatal("Trino does not start")
+		java.Process.Kill()
+		return s, errors.New("it took more than five minutes")
 	}
 	if s.db, err = sql.Open("trino", strings.Replace(s.URL, "://", "://admin@", 1)+"?catalog=memory"); err != nil {
-		t.Fatal(err)
+		return s, err
 	}
-	return s
+	running.Store(s)
+	return s, nil
+}
+
+// tail keeps the last lines of a text.
+type tail struct {
+	sync.Mutex
+	lines []string
+}
+
+func (t *tail) add(line string) {
+	t.Lock()
+	defer t.Unlock()
+	if t.lines = append(t.lines, line); len(t.lines) > 30 {
+		t.lines = t.lines[1:]
+	}
+}
+
+func (t *tail) String() string {
+	t.Lock()
+	defer t.Unlock()
+	return strings.Join(t.lines, "")
 }
 
 // Exec runs statements.
@@ -110,61 +196,84 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 	}
 }
 
+// Count runs a SELECT of one number.
+func (s *Server) Count(t testing.TB, query string) (n int64) {
+	t.Helper()
+	if err := s.db.QueryRowContext(context.Background(), query).Scan(&n); err != nil {
+		t.Fatalf("%.300s: %v", query, err)
+	}
+	return n
+}
+
+// Schema makes a new schema, and returns its name.
+func (s *Server) Schema(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("s%d", s.schemas.Add(1))
+	s.Exec(t, "CREATE SCHEMA memory."+name)
+	return name
+}
+
 // Fill makes a new schema of tables, and returns its name.
 func (s *Server) Fill(t testing.TB, tables ...enginetest.Table) string {
 	t.Helper()
-	schema := fmt.Sprintf("s%d", s.schema.Add(1))
-	s.Exec(t, "CREATE SCHEMA memory."+schema)
+	schema := s.Schema(t)
 	for _, table := range tables {
 		var columns []string
 		for _, c := range table.Columns {
 			columns = append(columns, c.Name+" "+compile.Trino.Type(c.Type))
 		}
 		s.Exec(t, "CREATE TABLE memory."+schema+"."+table.Name+"("+strings.Join(columns, ", ")+")")
-		var rows []string
-		for i, r := range table.Rows {
-			var cells []string
-			for k, cell := range r {
-				x := cellSQL(cell)
-				if len(rows) == 0 { // the types of the first row are those of all
-					x = "CAST(" + x + " AS " + compile.Trino.Type(table.Columns[k].Type) + ")"
-				}
-				cells = append(cells, x)
-			}
-			rows = append(rows, "("+strings.Join(cells, ", ")+")")
-			if len(rows) == 300 || i == len(table.Rows)-1 {
-				s.Exec(t, "INSERT INTO memory."+schema+"."+table.Name+" VALUES "+strings.Join(rows, ", "))
-				rows = nil
-			}
+		const together = 2500
+		for rows := table.Rows; len(rows) > 0; rows = rows[min(together, len(rows)):] {
+			s.Exec(t, insert("memory."+schema+"."+table.Name, table.Columns, rows[:min(together, len(rows))]))
 		}
 	}
 	return schema
 }
 
-func cellSQL(cell any) string {
+// Series is what stands after FROM for n rows whose column i counts from 0.
+func Series(n int) string {
+	return fmt.Sprintf("(SELECT a * 10000 + b AS i FROM UNNEST(sequence(0, %d)) AS x(a) CROSS JOIN UNNEST(sequence(0, 9999)) AS y(b) WHERE a * 10000 + b < %d) AS s", n/10000, n)
+}
+
+// insert writes the cells of a column as one text that the server splits: Trino plans
+// every literal of a VALUES by itself, which takes it ten times as long.
+func insert(table string, columns []enginetest.Column, rows [][]any) string {
+	var cells, names, values []string
+	for i, c := range columns {
+		texts := make([]string, len(rows))
+		for k, r := range rows {
+			texts[k] = cellText(r[i])
+		}
+		name := fmt.Sprintf("c%d", i)
+		cells, names = append(cells, "split('"+strings.Join(texts, ",")+"', ',')"), append(names, name)
+		values = append(values, fmt.Sprintf(reading[c.Type], "NULLIF("+name+", '')"))
+	}
+	return "INSERT INTO " + table + " SELECT " + strings.Join(values, ", ") + " FROM UNNEST(" + strings.Join(cells, ", ") + ") AS cells(" + strings.Join(names, ", ") + ")"
+}
+
+// reading is how the server reads what cellText writes.
+var reading = map[value.Type]string{
+	value.TypeBool: "CAST(%s AS BOOLEAN)", value.TypeInt: "CAST(%s AS BIGINT)", value.TypeFloat: "CAST(%s AS DOUBLE)",
+	value.TypeText: "from_utf8(from_hex(substr(%s, 2)))", value.TypeDate: "date_add('day', CAST(%s AS BIGINT), DATE '1970-01-01')",
+	value.TypeTimestamp: "CAST(from_unixtime_nanos(CAST(%s AS DECIMAL(38, 0)) * 1000) AT TIME ZONE 'UTC' AS TIMESTAMP(6))",
+}
+
+func cellText(cell any) string {
 	switch v := cell.(type) {
 	case nil:
-		return "NULL"
+		return ""
 	case float64:
-		switch {
-		case math.IsNaN(v):
-			return "nan()"
-		case math.IsInf(v, 0):
-			return fmt.Sprintf("(%d * infinity())", int(math.Copysign(1, v)))
+		if math.IsInf(v, 0) {
+			return strings.Replace(strconv.FormatFloat(v, 'g', -1, 64), "Inf", "Infinity", 1)
 		}
-		return "(" + strconv.FormatFloat(v, 'e', -1, 64) + ")"
-	case int64:
-		return fmt.Sprintf("BIGINT '%d'", v)
+		return strconv.FormatFloat(v, 'g', -1, 64)
 	case string:
-		s, err := compile.Trino.Text(v)
-		if err != nil {
-			panic(err)
-		}
-		return s
+		return "x" + hex.EncodeToString([]byte(v))
 	case enginetest.Day:
-		return fmt.Sprintf("date_add('day', %d, DATE '1970-01-01')", v)
+		return strconv.FormatInt(int64(v), 10)
 	case enginetest.Instant:
-		return fmt.Sprintf("CAST(from_unixtime_nanos(DECIMAL '%d000') AT TIME ZONE 'UTC' AS TIMESTAMP(6))", v)
+		return strconv.FormatInt(int64(v), 10)
 	}
 	return fmt.Sprint(cell)
 }

@@ -1,0 +1,175 @@
+package postgres
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// cursor is what DECLARE, FETCH, MOVE and CLOSE say. A cursor is a portal that has a name in SQL:
+// its question runs, and is paid, with the first FETCH, whatever is then read of the answer.
+type cursor struct {
+	name  string
+	query *statement // of DECLARE
+	hold  bool       // past the end of the transaction
+	rows  int        // of FETCH and MOVE; negative: all that are left
+	move  bool       // without giving them
+}
+
+const (
+	stateCursor    = "34000" // invalid_cursor_name
+	stateDuplicate = "42P03" // duplicate_cursor
+)
+
+func noCursor(name string) error {
+	return &stated{&coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is no cursor %q", name), Hint: "DECLARE name CURSOR FOR SELECT …"}, stateCursor}
+}
+
+// readDeclare reads DECLARE name [BINARY] [INSENSITIVE] [NO SCROLL] CURSOR [{WITH | WITHOUT} HOLD] FOR query.
+func (c *conn) readDeclare(p *statement, types []uint32) error {
+	t := p.Tokens[1:]
+	p.kind, p.tag = declare, "DECLARE CURSOR"
+	if len(t) == 0 || t[0].Name() == "" {
+		return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
+	}
+	p.cursor.name = t[0].Name()
+	for i, word := range t {
+		switch {
+		case word.Is("scroll") && !t[i-1].Is("no"):
+			return &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "a cursor goes forward only", Hint: "write NO SCROLL"}
+		case word.Is("hold"):
+			p.cursor.hold = t[i-1].Is("with")
+		case word.Is("for"):
+			// The query keeps its place in the text, so that errors point at it.
+			end := word.End
+			blank := strings.Map(func(r rune) rune {
+				if r == '\n' {
+					return r
+				}
+				return ' '
+			}, p.Text[:end])
+			blank += strings.Repeat(" ", end-len(blank)) // of letters that take several bytes
+			query, err := c.prepare(lex.Statement{Text: blank + p.Text[end:], Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
+			if err != nil {
+				return err
+			}
+			if query.kind != question && query.kind != lookup && query.kind != hollow {
+				return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
+			}
+			p.cursor.query, p.parameters = query, query.parameters
+			return nil
+		}
+	}
+	return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
+}
+
+func unread(what, hint string) error {
+	return &coordinator.Error{Code: coordinator.Code(planner.CodeSyntax), Message: what + " does not read", Hint: "write " + hint}
+}
+
+// readFetch reads FETCH or MOVE [NEXT | [FORWARD] [count | ALL]] [FROM | IN] name.
+func (c *conn) readFetch(p *statement) error {
+	t := p.Tokens
+	p.kind, p.cursor.rows, p.cursor.move = fetch, 1, t[0].Is("move")
+	t = t[1:]
+	if begins(t, "forward") {
+		t = t[1:]
+	}
+	switch {
+	case begins(t, "next"):
+		t = t[1:]
+	case begins(t, "all"):
+		p.cursor.rows, t = -1, t[1:]
+	case len(t) > 0 && t[0].Kind == lex.Number:
+		n, err := strconv.Atoi(t[0].Text)
+		if err != nil {
+			return unread("FETCH", "FETCH FORWARD 100 FROM name")
+		}
+		p.cursor.rows, t = n, t[1:]
+	case begins(t, "prior"), begins(t, "first"), begins(t, "last"), begins(t, "absolute"), begins(t, "relative"), begins(t, "backward"):
+		return &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "a cursor goes forward only", Hint: "write FETCH FORWARD n"}
+	}
+	if begins(t, "from") || begins(t, "in") {
+		t = t[1:]
+	}
+	if len(t) != 1 || t[0].Name() == "" {
+		return unread("FETCH", "FETCH FORWARD 100 FROM name")
+	}
+	p.cursor.name = t[0].Name()
+	from, ok := c.portals[p.cursor.name]
+	if !ok || !from.cursor {
+		return noCursor(p.cursor.name)
+	}
+	if !p.cursor.move {
+		p.columns = from.statement.columns
+	}
+	return nil
+}
+
+// runDeclare makes the cursor's portal; what DECLARE was bound with is for its query.
+func (c *conn) runDeclare(p *portal) error {
+	at := p.statement.cursor
+	if _, taken := c.portals[at.name]; taken {
+		return &stated{&coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is a cursor %q already", at.name), Hint: "close it first"}, stateDuplicate}
+	}
+	if len(c.portals) >= maxNamed {
+		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many cursors", Hint: "close some"}
+	}
+	made := &portal{statement: at.query, arguments: p.arguments, cursor: true, hold: at.hold}
+	if at.query.kind == question {
+		if err := c.bindValues(made); err != nil {
+			return err
+		}
+	}
+	c.portals[at.name] = made
+	return nil
+}
+
+// runFetch takes the next rows of a cursor.
+func (c *conn) runFetch(p *portal) error {
+	at := p.statement.cursor
+	from, ok := c.portals[at.name]
+	if !ok || !from.cursor {
+		return noCursor(at.name)
+	}
+	if !from.ran {
+		if err := c.run(from); err != nil {
+			return err
+		}
+	}
+	n := len(from.rows)
+	if at.rows >= 0 {
+		n = min(n, at.rows)
+	}
+	if p.moved = n; !at.move {
+		p.rows = from.rows[:n]
+	}
+	from.rows = from.rows[n:]
+	return nil
+}
+
+// runClose forgets a cursor, or all.
+func (c *conn) runClose(name string) error {
+	if name == "" {
+		c.closeCursors(true)
+		return nil
+	}
+	if from, ok := c.portals[name]; !ok || !from.cursor {
+		return noCursor(name)
+	}
+	delete(c.portals, name)
+	return nil
+}
+
+// closeCursors ends those that live as long as the transaction, or those held as well.
+func (c *conn) closeCursors(held bool) {
+	for name, p := range c.portals {
+		if p.cursor && (held || !p.hold) {
+			delete(c.portals, name)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs the clients of `make test-clients`, at pinned versions, into the folder that is given. What is there, whole and of
+# these versions, stays. What must be on the machine is looked for first, and all that is missing is named at once.
+set -euo pipefail
+into=$1
+here=$(cd "$(dirname "$0")" && pwd)
+
+missing=()
+need() { # what, Debian's package for it, and a command that succeeds where it is there
+    local what=$1 package=$2
+    shift 2
+    "$@" >/dev/null 2>&1 || missing+=("$what (Debian: $package)")
+}
+need "Python with venv" "python3-venv" python3 -c 'import venv, ensurepip'
+need "a Java Development Kit of 17 or later" "default-jdk-headless" java -version
+if command -v java >/dev/null; then
+    need "Java's compiler, not the runtime alone" "default-jdk-headless" bash -c 'java --list-modules | grep -q "^jdk.compiler@"'
+fi
+need "Maven" "maven" mvn --version
+need "psql" "postgresql-client" psql --version
+if ((${#missing[@]})); then
+    printf 'make test-clients needs what is not installed here:\n' >&2
+    printf '  %s\n' "${missing[@]}" >&2
+    exit 1
+fi
+Rscript -e 'q(status = !requireNamespace("RPostgreSQL", quietly = TRUE))' >/dev/null 2>&1 ||
+    echo "R with RPostgreSQL is not installed (Debian: r-cran-rpostgresql): what is in R will not be run" >&2
+
+try() { # a command, three times at most
+    local n
+    for n in 1 2 3; do
+        if "$@"; then
+            return
+        fi
+        echo "attempt $n of 3 did not succeed: $*" >&2
+        sleep $((n * 5))
+    done
+    return 1
+}
+
+# The mark, written last, is the list of what the environment holds: one that broke off, or is of another list, is made anew.
+mark=$into/venv/installed.txt
+if ! cmp -s "$here/requirements.txt" "$mark"; then
+    rm -rf "$into/venv"
+    python3 -m venv "$into/venv"
+    try "$into/venv/bin/pip" install -q --disable-pip-version-check --retries 3 -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$mark"
+fi
+
+# Each jar is told by its SHA-256, and takes its name once it is whole.
+mkdir -p "$into/jars"
+while read -r digest artifact; do
+    IFS=: read -r _ name version <<<"$artifact"
+    jar=$into/jars/$name.jar
+    if ! sha256sum --status -c <<<"$digest  $jar" 2>/dev/null; then
+        coming=$(mktemp -d "$into/jars/coming.XXXXXX")
+        try mvn -q -B -C -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:2.8:copy -Dartifact="$artifact" -DoutputDirectory="$coming" </dev/null
+        if ! sha256sum --status -c <<<"$digest  $coming/$name-$version.jar"; then
+            echo "$artifact is not the file that these tests were last shown with: its SHA-256 differs" >&2
+            exit 1
+        fi
+        mv "$coming/$name-$version.jar" "$jar"
+        rmdir "$coming"
+    fi
+done <"$here/jars.txt"

@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClientsCancel has each client cancel a question that no hospital finishes, as its users do, and
+// looks at the hospitals: within a second none computes any more.
+func TestClientsCancel(t *testing.T) {
+	installed := clients(t)
+	f := newFederation(t, wards(t))
+	flight, postgres := freeAddress(t), freeAddress(t)
+	f.write("coordinator.yaml", readAll(t, f.path("coordinator.yaml"))+"flight_sql: {listen: '"+flight+"'}\npostgres: {listen: '"+postgres+"'}\n")
+	metrics := map[string]string{}
+	for _, name := range f.hospitals {
+		metrics[name] = freeAddress(t)
+		f.write(name+".yaml", readAll(t, f.path(name+".yaml"))+"metrics: {listen: '"+metrics[name]+"'}\n")
+	}
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+
+	// computing tells how many hospitals' databases work now.
+	computing := func() int {
+		n := 0
+		for _, name := range f.hospitals {
+			r, err := http.Get("http://" + metrics[name] + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(r.Body)
+			r.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Contains(b, []byte("\nintramuros_node_queries_running 0\n")) {
+				n++
+			}
+		}
+		return n
+	}
+	await := func(want int, within time.Duration) (time.Duration, bool) {
+		began := time.Now()
+		for computing() != want {
+			if time.Since(began) > within {
+				return 0, false
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return time.Since(began), true
+	}
+	host, port, _ := strings.Cut(postgres, ":")
+	where := "host=" + host + " port=" + port + " user=ada dbname=trial sslmode=verify-full sslrootcert=" + f.path("pki/ca.pem")
+	environment := append(os.Environ(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"), "CLIENT_TOKEN="+token, "CLIENT_POOR=", "CLIENT_EXPECTED=[]",
+		"CLIENT_SLOW="+slow, "CLIENT_QUICK="+quick, "PYTHONDONTWRITEBYTECODE=1", "PGPASSWORD="+token, "PSQLRC=/dev/null")
+
+	say := func(_ *exec.Cmd, in io.Writer) error {
+		_, err := io.WriteString(in, "now\n")
+		return err
+	}
+	interrupt := func(c *exec.Cmd, _ io.Writer) error { return c.Process.Signal(os.Interrupt) }
+	kill := func(c *exec.Cmd, _ io.Writer) error { return c.Process.Kill() }
+	nothing := func(*exec.Cmd, io.Writer) error { return nil }
+	for _, client := range []struct {
+		name    string
+		command []string
+		cancel  func(*exec.Cmd, io.Writer) error
+		within  time.Duration // of cancel, until no hospital computes
+		told    string        // in what it prints; empty where it is killed
+	}{
+		{"adbc", []string{installed.python(), "cancel.py", "adbc"}, say, time.Second, "ok"},
+		{"adbc-gone", []string{installed.python(), "cancel.py", "adbc"}, kill, time.Second, ""},
+		{"psycopg", []string{installed.python(), "cancel.py", "psycopg"}, say, time.Second, "ok"},
+		{"psycopg2", []string{installed.python(), "cancel.py", "psycopg2"}, say, time.Second, "ok"},
+		{"psql", []string{"psql", where, "-c", slow, "-c", quick}, interrupt, time.Second, "CANCELED"},
+		{"psql-gone", []string{"psql", where, "-c", slow}, kill, time.Second, ""},
+		{"pgjdbc", installed.java("Cancel.java", "postgres", "cancel"), say, time.Second, "ok"},
+		{"pgjdbc-timeout", installed.java("Cancel.java", "postgres", "timeout", "8"), nothing, 10 * time.Second, "ok"},
+		{"flight-sql-jdbc", installed.java("Cancel.java", "flight", "cancel"), say, time.Second, "ok"},
+		{"flight-sql-jdbc-gone", installed.java("Cancel.java", "flight", "cancel"), kill, time.Second, ""},
+	} {
+		t.Run(client.name, func(t *testing.T) {
+			c := exec.Command(client.command[0], client.command[1:]...)
+			var out bytes.Buffer
+			c.Env, c.Dir, c.Stdout, c.Stderr = environment, "clients", &out, &out
+			c.SysProcAttr = ownGroup()
+			in, err := c.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- c.Wait() }()
+			defer func() { _ = c.Process.Kill() }()
+			if _, ok := await(len(f.hospitals), time.Minute); !ok {
+				t.Fatalf("the hospitals do not compute:\n%s", &out)
+			}
+			if err := client.cancel(c, in); err != nil {
+				t.Fatal(err)
+			}
+			took, ok := await(0, client.within)
+			if !ok {
+				t.Errorf("%v after the cancel %d hospitals compute", client.within, computing())
+			}
+			t.Logf("no hospital computes %v after the cancel", took.Round(time.Millisecond))
+			select {
+			case <-ended:
+				if !strings.Contains(out.String(), client.told) {
+					t.Errorf("the client does not say %s:\n%s", client.told, &out)
+				}
+			case <-time.After(soon):
+				t.Errorf("the client does not end")
+			}
+		})
+	}
+}

@@ -1,0 +1,315 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released numbers
+// one is made, for the rows that the answer shows, in their order. An interval holds, with its confidence, what the
+// same computation over these rows gives of the exact numbers:
+//
+//   - A quotient of sums of partial aggregates, such as a percentage of a total or a running sum, has Fieller's interval, as
+//     within one release: the noise on each partial aggregate of each group is independent, but where two releases
+//     are one and the same.
+//   - Everything else is interval arithmetic over the intervals of the n released numbers that are read, each at a
+//     confidence that leaves the stated one for all (Bonferroni).
+type computed struct {
+	program    *Program
+	cells      [][]Cell
+	confidence float64
+	tables     []fragment.Rows             // of the releases, with origins
+	rows       [][]groupRow                // of each release; nil of a life table
+	noise      []noisyNumber               // every partial aggregate of every group that is shown
+	places     map[string]int              // of a group's first in noise
+	terms      int                         // that may still be looked at
+	twins      []int                       // of each release, the first that is one with it
+	public     *fragment.Inference         // what is known of a number before any is released
+	within     map[int]*fragment.Inference // by how many numbers share the confidence
+	quotients  map[*fragment.Expr]result   // of what expressions have in common
+	simplified map[*fragment.Expr]*fragment.Expr
+}
+
+// noisyNumber is a partial aggregate as released.
+type noisyNumber struct {
+	value float64
+	noise dp.Distribution
+}
+
+type result struct {
+	quotient
+	ok bool
+}
+
+// maxTerms bounds the terms of all quotients of an answer, and with them the time and memory that its intervals
+// take. Beyond it, interval arithmetic serves.
+const maxTerms = 1_000_000
+
+// compute prepares the releases' rows and their intervals.
+func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error) {
+	c := &computed{
+		program: p, cells: cells, confidence: confidence, rows: make([][]groupRow, len(cells)), places: map[string]int{},
+		terms: maxTerms, within: map[int]*fragment.Inference{}, quotients: map[*fragment.Expr]result{},
+		simplified: map[*fragment.Expr]*fragment.Expr{},
+	}
+	for i, release := range p.Releases {
+		rows, err := release.shown(cells[i])
+		if err != nil {
+			return nil, err
+		}
+		if p.lifeTables[i+1] == nil {
+			c.rows[i] = rows
+		}
+		c.twins = append(c.twins, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
+			first := slices.Index(p.Releases, of)
+			return first == i || of.Fingerprint() == release.Fingerprint() && reflect.DeepEqual(cells[first], cells[i])
+		}))
+	}
+	c.tables = c.released(confidence)
+	for i := range c.tables {
+		c.trace(i)
+	}
+	c.public = fragment.NewInference(c.facts)
+	return c, nil
+}
+
+// released are the releases' rows, with intervals of that confidence.
+func (c *computed) released(confidence float64) []fragment.Rows {
+	tables := make([]fragment.Rows, len(c.cells))
+	for i, release := range c.program.Releases {
+		if s := c.program.lifeTables[i+1]; s != nil {
+			tables[i] = s.rows(release, c.cells[i], confidence)
+		} else {
+			tables[i] = release.rows(release.answer(c.rows[i], confidence))
+		}
+	}
+	return tables
+}
+
+// trace gives a release's numbers names of their own. Where a value depends on noise and is no number, nothing is told
+// of what is made of it.
+func (c *computed) trace(release int) {
+	t := &c.tables[release]
+	noisy := map[string]bool{}
+	if c.rows[release] != nil {
+		names := c.program.Releases[release].released()
+		for k, column := range c.program.Releases[release].Columns {
+			noisy[names[k]] = column.Noisy
+		}
+	}
+	for r, row := range t.Values {
+		origins := make([]*fragment.Expr, len(row))
+		for k, v := range row {
+			name := t.Names[k]
+			ends := slices.Contains(t.Names, name+lowEnd)
+			switch {
+			case ends:
+				origins[k] = fragment.Column(index(release), fmt.Sprintf("%d %d", r, k), v.Type())
+			case !noisy[name]:
+				origins[k] = fragment.Literal(v)
+			}
+		}
+		t.Origins = append(t.Origins, origins)
+	}
+}
+
+// place finds a released number by its name.
+func (c *computed) place(e *fragment.Expr) (release, row, column int) {
+	r, k, _ := strings.Cut(e.Column, " ")
+	return indexOf(e.Relation), indexOf(r), indexOf(k)
+}
+
+// source is the expression that a column of a release is, and its group; nil of a life table.
+func (c *computed) source(e *fragment.Expr) (*fragment.Expr, *groupRow) {
+	release, row, k := c.place(e)
+	if c.rows[release] == nil {
+		return nil, nil
+	}
+	p := c.program.Releases[release]
+	return p.Columns[slices.Index(p.released(), c.tables[release].Names[k])].expr, &c.rows[release][row]
+}
+
+// facts are what is public of a released number.
+func (c *computed) facts(e *fragment.Expr) fragment.Facts {
+	of, g := c.source(e)
+	if of == nil {
+		return fragment.Facts{Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)}
+	}
+	return fragment.Infer(of, g.facts)
+}
+
+// interval is that of a value, told of what it is made. Without an end it is NULL there, or infinite.
+func (c *computed) interval(e *fragment.Expr, v value.Value) (low, high value.Value) {
+	l, h := math.Inf(-1), math.Inf(1)
+	if e != nil {
+		l, h = c.bounds(e)
+	}
+	return ends(l, h, v, v.Type())
+}
+
+func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
+	switch {
+	case e.Op == fragment.OpRound:
+		half := 0.5 * math.Pow10(-int(e.Args[1].Value.Int64()))
+		low, high = c.bounds(e.Args[0])
+		return low - half, high + half
+	case e.Op == fragment.OpCast && e.Args[0].Type.Numeric():
+		return c.bounds(e.Args[0])
+	case e.Op == fragment.OpLiteral:
+		if e.Value.IsNull() {
+			return math.Inf(-1), math.Inf(1)
+		}
+		return e.Value.Float64(), e.Value.Float64()
+	}
+	e = c.simple(e)
+	if q, ok := c.quotient(e); ok && !q.empty() {
+		return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: c.alike(q)}, c.confidence, c.public.Facts(e))
+	}
+	return c.apart(e)
+}
+
+// simple leaves out what handles NULLs where none can be.
+func (c *computed) simple(e *fragment.Expr) *fragment.Expr {
+	if len(e.Args) == 0 {
+		return e
+	}
+	if s, ok := c.simplified[e]; ok {
+		return s
+	}
+	s := *e
+	s.Args = make([]*fragment.Expr, len(e.Args))
+	constant := true
+	for i, a := range e.Args {
+		s.Args[i] = c.simple(a)
+		constant = constant && s.Args[i].Op == fragment.OpLiteral
+	}
+	of := &s
+	switch {
+	case e.Op == fragment.OpIsNull && !c.public.Facts(s.Args[0]).Nullable:
+		of = fragment.Literal(value.Bool(false))
+	case e.Op == fragment.OpCoalesce && s.Args[0].Type == e.Type && !c.public.Facts(s.Args[0]).Nullable:
+		of = s.Args[0]
+	case constant:
+		of = fragment.Literal(fragment.Evaluate(&s, nil))
+	}
+	c.simplified[e] = of
+	return of
+}
+
+// quotient writes an expression as a quotient of linear forms in the numbers of noise.
+func (c *computed) quotient(e *fragment.Expr) (quotient, bool) {
+	if r, ok := c.quotients[e]; ok {
+		return r.quotient, r.ok
+	}
+	if c.terms < 0 {
+		return quotient{}, false
+	}
+	q, ok := quotientOf(e, c.quotient, c.leaf)
+	c.terms -= len(q.top.weights) + len(q.bottom.weights)
+	c.quotients[e] = result{q, ok}
+	return q, ok
+}
+
+// leaf writes a released number as a quotient.
+func (c *computed) leaf(e *fragment.Expr) (quotient, bool) {
+	of, g := c.source(e)
+	if of == nil {
+		return quotient{}, false
+	}
+	q, ok := g.quotient(of)
+	if !ok {
+		return quotient{}, false
+	}
+	release, _, _ := c.place(e)
+	base := c.base(release, g)
+	moved := func(f form) form {
+		m := form{constant: f.constant, weights: map[int]float64{}}
+		for i, w := range f.weights {
+			m.weights[base+i] = w
+		}
+		return m
+	}
+	return quotient{top: moved(q.top), bottom: moved(q.bottom)}, true
+}
+
+// base is where a group's partial aggregates begin in noise: the same place for releases that are one, whose cells
+// are stored once.
+func (c *computed) base(release int, g *groupRow) int {
+	p := c.program.Releases[release]
+	name := fmt.Sprintf("%d %#v", c.twins[release], g.cell.Keys)
+	base, ok := c.places[name]
+	if !ok {
+		base = len(c.noise)
+		c.places[name] = base
+		for i := range p.Fragment.Partials {
+			c.noise = append(c.noise, noisyNumber{g.noisy(i), p.noise[i]})
+		}
+	}
+	return base
+}
+
+// alike are a quotient's terms, those of the same weights and noise as one.
+func (c *computed) alike(q quotient) []dp.RatioTerm {
+	at := map[dp.RatioTerm]int{}
+	var all []dp.RatioTerm
+	for _, i := range q.partials() {
+		kind := dp.RatioTerm{Distribution: c.noise[i].noise, Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]}
+		k, ok := at[kind]
+		if !ok {
+			k = len(all)
+			at[kind], all = k, append(all, kind)
+		}
+		all[k].Value += c.noise[i].value
+		all[k].Count++
+	}
+	return all
+}
+
+// apart is interval arithmetic over the released numbers that an expression reads.
+func (c *computed) apart(e *fragment.Expr) (low, high float64) {
+	read := map[string]bool{}
+	if c.terms >= 0 {
+		e.Columns(func(relation, column string) { c.terms--; read[relation+" "+column] = true })
+	}
+	n := len(read)
+	if c.terms < 0 { // at most all
+		n = 0
+		for _, t := range c.tables {
+			n += len(t.Values) * len(t.Names)
+		}
+	}
+	f := c.sharing(n).Facts(e)
+	return f.Lower, f.Upper
+}
+
+// sharing is interval arithmetic over intervals of which n have the confidence together; or more, so that few
+// confidences serve all.
+func (c *computed) sharing(n int) *fragment.Inference {
+	n = 1 << bits.Len(uint(max(0, n-1)))
+	if known := c.within[n]; known != nil {
+		return known
+	}
+	tables := c.released(1 - (1-c.confidence)/float64(n))
+	c.within[n] = fragment.NewInference(func(e *fragment.Expr) fragment.Facts {
+		f := c.public.Facts(e)
+		release, row, k := c.place(e)
+		ends := tables[release].Values[row][k+1:] // beside the number
+		if low := ends[0]; !low.IsNull() {
+			f.Lower = math.Max(f.Lower, low.Float64())
+		}
+		if high := ends[1]; !high.IsNull() {
+			f.Upper = math.Min(f.Upper, high.Float64())
+		}
+		f.Domain = nil
+		return f
+	})
+	return c.within[n]
+}

@@ -1,0 +1,61 @@
+package planner
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/dp"
+)
+
+// TestSharesAddUp: the releases of one query cost together what was asked, never more.
+func TestSharesAddUp(t *testing.T) {
+	fed := federation(t, "omop")
+	arm := "SELECT gender_concept_id AS k, COUNT(*) AS n FROM person GROUP BY gender_concept_id"
+	for range 60 {
+		n := 2 + rand.IntN(6)
+		sql := strings.Repeat(arm+" UNION ALL ", n-1) + arm
+		if rand.IntN(2) == 0 {
+			sql = "SELECT gender_concept_id, race_concept_id, COUNT(*) FROM person GROUP BY " +
+				[]string{"ROLLUP (gender_concept_id, race_concept_id)", "CUBE (gender_concept_id, race_concept_id)", "GROUPING SETS ((gender_concept_id), (race_concept_id), ())"}[rand.IntN(3)]
+		}
+		for _, accounting := range []dp.Accounting{dp.Pure, dp.ZCDP} {
+			fed.Accounting = accounting
+			q := Query{SQL: sql, Epsilon: []float64{1, 0.1, 0.3, 2.0 / 3, 0.01 + rand.Float64()}[rand.IntN(5)], Delta: 1e-6}
+			p, err := Compose(q, fed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var epsilon, delta float64
+			sum := dp.Loss{}
+			for _, r := range p.Releases {
+				epsilon += r.Noise.Epsilon
+				delta += r.Noise.Delta + thresholdDelta(r)
+				loss, err := r.Noise.Loss(thresholdDelta(r))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if sum, err = sum.Plus(loss); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if epsilon > q.Epsilon*(1+1e-12) || delta > q.Delta*(1+1e-12) || len(p.Releases) < 2 {
+				t.Errorf("%d releases spend epsilon %v of %v, delta %v of %v: %s", len(p.Releases), epsilon, q.Epsilon, delta, q.Delta, sql)
+			}
+			whole, err := (dp.Noise{Mechanism: dp.Laplace, Epsilon: q.Epsilon, L0: 1}).Loss(q.Delta)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum.Epsilon > whole.Epsilon || sum.Delta > whole.Delta || sum.Epsilon < whole.Epsilon-int64(len(p.Releases)) {
+				t.Errorf("%d releases are charged %+v, and %+v was asked: %s", len(p.Releases), sum, whole, sql)
+			}
+		}
+	}
+}
+
+func thresholdDelta(p *Plan) float64 {
+	if p.Selection == nil {
+		return 0
+	}
+	return p.Selection.Delta
+}
