@@ -233,7 +233,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 	total := 0.0
 	for _, plan := range program.Releases {
 		// Gaussian noise of a small epsilon is dear at a large delta. Each release has its part, as nodes see to.
-		if plan.Loss.Rho > dearest.Rho/int64(len(program.Releases)) {
+		if plan.Loss.Rho > dearest.Part(len(program.Releases)).Rho {
 			return nil, &Error{
 				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
 				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",

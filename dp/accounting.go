@@ -93,6 +93,16 @@ func (l Loss) Plus(o Loss) (Loss, error) {
 	return sum, nil
 }
 
+// Part is one of n equal parts of a loss, n at least 1, rounded down; infinite Rho stays infinite.
+func (l Loss) Part(n int) Loss {
+	d := int64(n)
+	part := Loss{l.Epsilon / d, l.Rho / d, l.NoiseDelta / d, l.Delta / d}
+	if l.Rho == math.MaxInt64 {
+		part.Rho = l.Rho
+	}
+	return part
+}
+
 // pureDelta is NoiseDelta + Delta, at most math.MaxInt64.
 func (l Loss) pureDelta() int64 {
 	if l.NoiseDelta > math.MaxInt64-l.Delta {

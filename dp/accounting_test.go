@@ -96,6 +96,17 @@ func TestPlus(t *testing.T) {
 	}
 }
 
+// Parts never add up to more than the whole, and an infinite rho has infinite parts.
+func TestPart(t *testing.T) {
+	whole := Loss{Epsilon: 10, Rho: 7, NoiseDelta: 3, Delta: 2}
+	if got, want := whole.Part(3), (Loss{Epsilon: 3, Rho: 2, NoiseDelta: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := (Loss{Epsilon: 9, Rho: math.MaxInt64}).Part(3); got != (Loss{Epsilon: 3, Rho: math.MaxInt64}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAMillionChargesDoNotDrift(t *testing.T) {
 	step := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 1}, 1e-13)
 	b := Budget{Accounting: Pure, Epsilon: 1e5, Delta: 1e-7}

@@ -51,8 +51,8 @@ func (r *Request) Price() (dp.Loss, error) { return r.Noise.Loss(r.ThresholdDelt
 // Within reports whether the request costs no more than its part of the most that a query may cost.
 // Rho counts as well: at a large delta, Gaussian noise of a small epsilon is dear.
 func (r *Request) Within(loss, most dp.Loss) bool {
-	n := int64(max(1, r.Releases))
-	return loss.Epsilon <= most.Epsilon/n && loss.Rho <= most.Rho/n
+	most = most.Part(max(1, r.Releases))
+	return loss.Epsilon <= most.Epsilon && loss.Rho <= most.Rho
 }
 
 // Verify checks that the noise covers what the proof says a patient can change:
