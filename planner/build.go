@@ -63,7 +63,7 @@ type builder struct {
 func (b *builder) read() {
 	b.rows(b.syntax.selected)
 	if b.patient == nil {
-		refuse(CodeNoPatient, b.sources[0].at, "join a table with patients", "the query reads public tables only")
+		refuse(CodeNoPatient, b.sources[0].at, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
 	}
 	b.tie()
 	b.countOnce()
@@ -426,7 +426,7 @@ func (b *builder) argument(t *termSyntax, f *function) *argument {
 		}
 		return a
 	case len(t.args) != f.arguments:
-		refuse(CodeType, t.at, "", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+		refuse(CodeType, t.at, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
 	case t.distinct && b.counted != nil && canonical(b.row(t.args[0])) == canonical(b.counted):
 		a.x = b.operand(t.args[0])
 		return a
@@ -491,7 +491,7 @@ func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 	x := t.args[0]
 	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
 	if t.name != "count" {
-		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	}
 	if x.kind == termOperator && x.name == "case" && len(x.args) <= 3 {
 		if len(x.args) == 3 && (x.args[2].kind != termLiteral || x.args[2].literal.Valid()) {

@@ -290,7 +290,7 @@ func (p *parser) frame() *frameSyntax {
 	case t.is("range") && f.from == math.MinInt && f.to == 0: // the default
 		return nil
 	}
-	refuse(CodeNotSupported, t.at, "write ROWS", "a window by %s is not answered", strings.ToUpper(t.text))
+	refuse(CodeNotSupported, t.at, "write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key", "a window by %s is not answered", strings.ToUpper(t.text))
 	return nil
 }
 

@@ -354,6 +354,8 @@ func (c *call) ofParts(format string) *fragment.Expr {
 	return newCall(date, c.resolve).makeDate()
 }
 
+func isDay(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }
+
 // formats are the parts of a date that TO_CHAR writes, and how many digits they have.
 var formats = []struct {
 	pattern string

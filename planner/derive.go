@@ -285,6 +285,9 @@ func (r *resolver) starless(items []itemSyntax) []itemSyntax {
 			all = append(all, i)
 			continue
 		}
+		if len(r.constants) > 0 {
+			refuse(CodeNotSupported, i.term.at, "name the columns", "* beside a query that reads no table is not answered")
+		}
 		for _, s := range r.sources {
 			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
 				continue
@@ -316,7 +319,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
-			refuse(CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT", "DISTINCT would compare rows of different patients")
+			refuse(CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT; for the values that occur, GROUP BY them and COUNT(*)", "DISTINCT would compare rows of different patients")
 		}
 		d.Patient = valueOutput(d, r.patient)
 	}
@@ -580,7 +583,7 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 	case t.distinct && f == fragment.FunctionCount:
 		o.Function = fragment.FunctionDistinct
 	case t.distinct && (f == fragment.FunctionSum || f == fragment.FunctionAverage):
-		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	case f == fragment.FunctionSum || f == fragment.FunctionAverage:
 		if !x.Type.Numeric() {
 			refuse(CodeType, t.args[0].at, "write CAST("+t.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(t.name), x.Type)
@@ -601,7 +604,7 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 			o.Grid = &g
 		}
 	case (f == fragment.FunctionEvery || f == fragment.FunctionAny) && x.Type != value.TypeBool:
-		refuse(CodeType, t.args[0].at, "write a condition", "%s needs a condition", strings.ToUpper(t.name))
+		refuse(CodeType, t.args[0].at, "write a comparison, such as "+strings.ToUpper(t.name)+"("+t.args[0].describe()+" = …)", "%s needs a condition, and this is a %s", strings.ToUpper(t.name), x.Type)
 	}
 	return o, name
 }
@@ -701,7 +704,7 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 		determined = determined || w.in.determinesPatient(e)
 	}
 	if !determined {
-		refuse(CodePatientsMixed, t.at, "add the patient's id to PARTITION BY", "%s OVER (…) would read rows of different patients", name)
+		refuse(CodePatientsMixed, t.at, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", name)
 	}
 	partition = sortedUnique(partition)
 	if w.in.patient != nil {
@@ -715,7 +718,7 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 	f, special := windowFunctions[t.name]
 	if !special {
 		if !isAggregate(t.name) && rowFunctions[t.name] == "" {
-			refuse(CodeFunction, t.at, "", "there is no window function %s here", name)
+			refuse(CodeFunction, t.at, "there are ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {

@@ -63,7 +63,7 @@ func (p *parser) joinWords() (string, bool) {
 	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"), p.accept("right", "outer", "join"):
 		return natural + side.text + " join", true
 	case p.comes("full", "join"), p.comes("full", "outer", "join"):
-		refuse(CodeNotSupported, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
+		refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
 	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
 		refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
 	}

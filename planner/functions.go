@@ -265,7 +265,8 @@ var unanswered = map[string]string{
 	"format":         "write CONCAT, LPAD or TO_CHAR",
 	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
 	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)", "to_timestamp": "write CAST(x AS timestamp)",
-	"md5": "", "hash": "", "sha256": "", "sleep": "", "pg_sleep": "",
+	"md5": "group by the column itself", "hash": "group by the column itself", "sha256": "group by the column itself",
+	"sleep": "leave it out", "pg_sleep": "leave it out",
 }
 
 func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
@@ -286,7 +287,7 @@ func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		refuse(CodeFunction, t.at, nearest(t.name, names), "there is no function %s here", name)
+		refuse(CodeFunction, t.at, or(nearest(t.name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", name)
 	}
 	if t.star || t.distinct || len(t.args) < f.least || len(t.args) > f.most {
 		refuse(CodeType, t.at, "write "+f.usage, "%s does not take these arguments", name)

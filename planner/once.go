@@ -21,7 +21,9 @@ func (b *builder) countOnce() {
 	d := &fragment.Derived{Relations: rows.relations(), Filter: rows.filter, Grouped: true}
 	all := []*fragment.Expr{rows.patient, key}
 	for _, t := range b.grouping() {
-		all = append(all, rows.row(b.key(t)))
+		if e := rows.row(b.key(t)); reads(e, rows.has) { // what is alike in all rows of a hospital need not be told
+			all = append(all, e)
+		}
 	}
 	for _, e := range sortedUnique(all) { // one order, whatever the query's
 		name := valueOutput(d, e)

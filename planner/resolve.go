@@ -45,9 +45,38 @@ func (t *termSyntax) describe() string {
 		}
 		return t.literal.String()
 	case termCall:
+		if len(t.args) == 1 && !t.distinct && t.over == nil && t.filter == nil {
+			return strings.ToUpper(t.name) + "(" + t.args[0].describe() + ")"
+		}
 		return strings.ToUpper(t.name) + "(…)"
+	case termCast:
+		return "CAST(" + t.args[0].describe() + " AS " + string(t.castType) + ")"
+	case termQuery:
+		return "(SELECT …)"
+	case termOperator:
+		simple := func(t *termSyntax) bool { return t.kind != termOperator || t.name == "case" || t.name == "neg" }
+		switch {
+		case t.name == "case":
+			return "CASE … END"
+		case arithmetic[t.name] && simple(t.args[0]) && simple(t.args[1]):
+			return t.args[0].describe() + " " + strings.ToUpper(t.name) + " " + t.args[1].describe()
+		}
 	}
-	return "x"
+	return "…"
+}
+
+// or returns what is near, else where to look.
+func or(near, where string) string {
+	if near == "" {
+		return where
+	}
+	return near
+}
+
+// written says how a value of a type is written.
+var written = map[value.Type]string{
+	value.TypeInt: "a whole number", value.TypeFloat: "a number", value.TypeBool: "TRUE or FALSE",
+	value.TypeDate: "a date as '2020-12-31'", value.TypeTimestamp: "a time as '2020-12-31 23:59:59'", value.TypeText: "a text in quotes",
 }
 
 // build applies a term's operation to its resolved arguments.
@@ -107,7 +136,7 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 				v, err = value.Parse(value.TypeFloat, t.literal.Str())
 			}
 			if err != nil {
-				refuse(CodeType, t.at, "write a "+string(target), "%q is no %s", t.literal.Str(), target)
+				refuse(CodeType, t.at, "write "+written[target], "%q is no %s", t.literal.Str(), target)
 			}
 			args[i] = fragment.Literal(v)
 		case a.Type == value.TypeDate && target == value.TypeTimestamp:
@@ -229,6 +258,10 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 				hint = "write CAST(" + a.String() + " AS " + string(args[1-i].Type) + ")"
 			case a.Type == value.TypeText && arithmetic[string(op)]:
 				hint = "write CAST(" + a.String() + " AS float)"
+			case len(args) == 2 && isDay(a.Type) && args[1-i].Type == value.TypeInt && comparisons[string(op)]:
+				hint = "compare it with a date, DATE '2020-12-31', or a part of it, EXTRACT(YEAR FROM " + a.String() + ")"
+			case op == fragment.OpLeast, op == fragment.OpGreatest, op == fragment.OpCoalesce, op == fragment.OpCase, op == fragment.OpIn:
+				hint = "CAST one of them, so that all are of one type"
 			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && arithmetic[string(op)]:
 				hint = "dates take whole days and intervals: d + 30, d - INTERVAL '1' MONTH; see also DATEDIFF"
 			}

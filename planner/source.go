@@ -108,6 +108,9 @@ type resolver struct {
 	depth   int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
+	// constants are the queries of FROM that read no table, and conditions what their joins ask.
+	constants  []*constants
+	conditions []*termSyntax
 	// behind has the names, where moved stands between the rows and what reads them (see countOnce).
 	behind *resolver
 	moved  *fragment.Derived
@@ -152,11 +155,26 @@ func (r *resolver) readsPatientID(e *fragment.Expr) bool {
 
 // from resolves the tables and their joins.
 func (r *resolver) from(tables []fromSyntax, at Position) {
-	if len(tables) == 0 {
-		refuse(CodeNoPatient, at, "write FROM and a table of the catalog", "the query reads no table")
-	}
 	for _, f := range tables {
+		c := r.constantsOf(f)
+		first := len(r.sources) == 0 && len(r.constants) > 0
+		if (c != nil || first) && (f.join == joinLeft || f.using != nil || f.natural) {
+			refuse(CodeNotSupported, f.at, "write CROSS JOIN", "a query that reads no table is joined by CROSS JOIN, or JOIN … ON")
+		}
+		if c != nil || first {
+			if f.on != nil {
+				r.conditions = append(r.conditions, f.on)
+			}
+			f.on, f.join = nil, joinNone
+		}
+		if c != nil {
+			r.constants = append(r.constants, c)
+			continue
+		}
 		r.join(r.source(f), f)
+	}
+	if len(r.sources) == 0 {
+		refuse(CodeNoPatient, at, "write FROM and a table of the catalog", "the query reads no table")
 	}
 }
 
@@ -184,7 +202,8 @@ func (r *resolver) source(f fromSyntax) *source {
 		return s
 	}
 	if query == nil && r.composer != nil {
-		refuse(CodeNotSupported, f.at, "join it within the query that aggregates", "an answer is joined with other answers only")
+		refuse(CodeNested, f.at, "ask for the inner aggregate in a query of its own, and write its number here; or join "+f.table+" within the query that aggregates",
+			"%s has rows of patients, or public ones, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.table)
 	}
 	if query == nil {
 		t, ok := r.catalog.Table(f.table)
@@ -196,7 +215,7 @@ func (r *resolver) source(f fromSyntax) *source {
 			for w := r.scope; w != nil; w = w.next {
 				names = append(names, w.name)
 			}
-			refuse(CodeTable, f.at, nearest(f.table, names), "the catalog has no table %s", f.table)
+			refuse(CodeTable, f.at, or(nearest(f.table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.table)
 		}
 		s.table, s.columns = t, named(t)
 		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
@@ -301,6 +320,11 @@ func (r *resolver) row(t *termSyntax) *fragment.Expr {
 	case termStar:
 		refuse(CodeRowLevel, t.at, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
 	case termQuery, termExists, termInQuery:
+		if t.kind == termQuery {
+			if e := r.ofConstants(t.query); e != nil {
+				return e
+			}
+		}
 		return r.subquery(t)
 	case termCall:
 		if t.over != nil {
@@ -359,15 +383,26 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 	}
 	switch {
 	case t.qualifier != "" && !known:
-		refuse(CodeTable, t.at, nearest(t.qualifier, aliases), "the query has no table called %s", t.qualifier)
+		refuse(CodeTable, t.at, or(nearest(t.qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.qualifier)
 	case t.qualifier == "" && t.name == "hospital":
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
 		}
 		return fragment.Hospital()
 	}
-	refuse(CodeColumn, t.at, nearest(t.name, names), "there is no column %s", t.describe())
+	refuse(CodeColumn, t.at, or(nearest(t.name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.describe())
 	return nil
+}
+
+// listed writes the names that a query gave to its tables.
+func listed(aliases []string) string {
+	var names []string
+	for _, a := range aliases {
+		if a != "" && a[0] != ' ' {
+			names = append(names, a)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none.
@@ -389,6 +424,12 @@ func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
 		}
 		found = s.expr(c)
 	}
+	if c := r.constant(t); c != nil {
+		if found != nil {
+			refuse(CodeAmbiguous, t.at, "put the table before the name", "%s is a column of more than one table here", t.name)
+		}
+		return c
+	}
 	if found == nil && t.qualifier == "" && t.name == "patient" && r.patient != nil {
 		return r.patient
 	}
@@ -399,9 +440,20 @@ func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
 func (r *resolver) rows(s *selectSyntax) {
 	r.from(s.from, s.at)
 	r.findPatient()
-	if s.where != nil {
-		r.filter = normalizeConjunction(r.condition(s.where, "WHERE"))
+	for _, on := range r.conditions {
+		r.filter = normalizeConjunction(r.and(r.condition(on, "ON")))
 	}
+	if s.where != nil {
+		r.filter = normalizeConjunction(r.and(r.condition(s.where, "WHERE")))
+	}
+}
+
+// and adds a condition to those of WHERE.
+func (r *resolver) and(e *fragment.Expr) *fragment.Expr {
+	if r.filter == nil {
+		return e
+	}
+	return conjunction(append(fragment.Conjuncts(r.filter), fragment.Conjuncts(e)...))
 }
 
 // findPatient names the column that holds the patient's id, and joins the tables

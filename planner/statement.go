@@ -35,7 +35,7 @@ var unsupported = map[string]string{
 	"positional":    "write JOIN … ON",
 	"minus":         "write EXCEPT",
 	"straight_join": "write JOIN",
-	"lateral":       "write the subquery as a derived table, and join it",
+	"lateral":       "write (SELECT … ORDER BY … LIMIT 1) in SELECT for one value; or group by the patient in a derived table, and join it on the patient",
 	"values":        "write IN (…), or CASE, or join a public table of the catalog",
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // private are the refusals that no spelling of the same question avoids.
-var private = []Code{CodeRowLevel, CodeBounds, CodePatientsMixed, CodeNested, CodeNoPatient, CodeTooLarge}
+var private = []Code{CodeRowLevel, CodeBounds, CodePatientsMixed, CodeNested, CodeNoPatient}
 
 // TestStatements measures which share of other people's statements is read. The folder that INTRAMUROS_STATEMENTS
 // names has a folder for each collection: a catalog.yaml, and statements in *.sql. It fails only where the planner crashes.
