@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -386,7 +385,7 @@ var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 // memoryPeak is the most resident memory that a process has had, in bytes; 0 where the system does not tell.
 func memoryPeak(t *testing.T, p *process) int64 {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid), "status"))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
 	if err != nil {
 		return 0
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -193,7 +194,7 @@ func (h *hospital) query(table string) string {
 		return nil
 	})
 	if err != nil {
-		if c, ok := err.(*engine.Fault); ok {
+		if c := new(engine.Fault); errors.As(err, &c) {
 			return "no answer: " + c.Class() + "\n"
 		}
 		return "no answer: " + err.Error() + "\n"

@@ -244,7 +244,8 @@ func (d *Derived) group(from *joined) Rows {
 		next := 0
 		for i := range d.Columns {
 			o := &d.Columns[i]
-			v, origin := value.Value{}, (*Expr)(nil)
+			var v value.Value
+			var origin *Expr
 			if o.Function == "" {
 				v, origin = keys[g][next], from.origin(o.Expr, groups[k][0])
 				next++
