@@ -23,7 +23,6 @@ type Dialect struct {
 	whole    func(i int64) string   // a whole number of exactly the type of an int
 	real     func(x float64) string // a finite real number
 	instant  func(v string) string  // the digits of a timestamp as the engine reads them
-	nul      string                 // what stands for U+0000 between two strings; empty: the engine's texts cannot hold it
 	cast     string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
 	finite   string                 // the test that a real number is finite; empty: none is ever loose
 	nan      string                 // the test that one is NaN
@@ -91,20 +90,12 @@ func (d *Dialect) literal(v value.Value, bare bool) (string, error) {
 	return v.String(), nil
 }
 
-// Text quotes a string, or returns ErrLiteral. SQL text ends at U+0000, so one is
-// spelled.
+// Text quotes a string, or returns ErrLiteral for one that is not UTF-8 or holds U+0000, at which SQL text ends.
 func (d *Dialect) Text(s string) (string, error) {
-	if !utf8.ValidString(s) {
-		return "", fmt.Errorf("%w: a text that is not UTF-8", ErrLiteral)
+	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return "", fmt.Errorf("%w: a text that is not UTF-8, or holds the character U+0000", ErrLiteral)
 	}
-	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	if !strings.ContainsRune(s, 0) {
-		return quoted, nil
-	}
-	if d.nul == "" {
-		return "", fmt.Errorf("%w: a text with the character U+0000, which no text of %s holds", ErrLiteral, d.name)
-	}
-	return "(" + strings.ReplaceAll(quoted, "\x00", "' || "+d.nul+" || '") + ")", nil
+	return "'" + strings.ReplaceAll(s, "'", "''") + "'", nil
 }
 
 // Name quotes an identifier, or returns ErrLiteral.

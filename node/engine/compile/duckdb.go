@@ -27,7 +27,6 @@ var DuckDB = &Dialect{
 	},
 	real:     exponential,
 	instant:  func(s string) string { return s },
-	nul:      "chr(0)",
 	cast:     "TRY_CAST",
 	finite:   "isfinite(%s)",
 	nan:      "isnan(%s)",

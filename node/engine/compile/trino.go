@@ -24,7 +24,6 @@ var Trino = &Dialect{
 	whole:     func(i int64) string { return "BIGINT '" + strconv.FormatInt(i, 10) + "'" },
 	real:      exponential,
 	instant:   trinoInstant,
-	nul:       "chr(0)",
 	cast:      "TRY_CAST",
 	finite:    "is_finite(%s)",
 	nan:       "is_nan(%s)",

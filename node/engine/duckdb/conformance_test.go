@@ -67,11 +67,7 @@ func sqlOf(cell any) string {
 	case float64:
 		return fmt.Sprintf("'%g'::DOUBLE", v)
 	case string:
-		s, err := compile.DuckDB.Text(v)
-		if err != nil {
-			panic(err)
-		}
-		return s
+		return "('" + strings.NewReplacer("'", "''", "\x00", "' || chr(0) || '").Replace(v) + "')"
 	case enginetest.Day:
 		switch v {
 		case enginetest.PastDay:

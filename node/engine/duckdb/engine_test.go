@@ -261,10 +261,10 @@ func TestSpill(t *testing.T) {
 	above := t.TempDir()
 	t.Chdir(above) // where DuckDB would spill if nothing were said
 	spill := filepath.Join(above, "spill")
-	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 800000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(1600000)")
+	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 1600000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3200000)")
 	distinct := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
 	open := func(spill string) *Engine {
-		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "70MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "150MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,7 +295,7 @@ func TestSpill(t *testing.T) {
 	for _, group := range got {
 		patients += group[1]
 	}
-	if patients < 800000 {
+	if patients < 1600000 {
 		t.Errorf("%d patients", patients)
 	}
 	t.Logf("at most %d MB were spilled", most>>20)
