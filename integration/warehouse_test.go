@@ -80,11 +80,11 @@ func (w *warehouse) engine(more string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	before, _, ok := strings.Cut(string(b), "engine:\n")
+	before, _, ok := strings.Cut(string(b), "\nengine:")
 	if !ok {
 		w.t.Fatalf("%s has no engine:\n%s", file, b)
 	}
-	w.write(file, fmt.Sprintf("%sengine:\n  postgres:\n    {host: 127.0.0.1, port: %d, database: %s, user: node, password: {file: postgres.password}, schema: cdm%s}\n",
+	w.write(file, fmt.Sprintf("%s\nengine:\n  postgres:\n    {host: 127.0.0.1, port: %d, database: %s, user: node, password: {file: postgres.password}, schema: cdm%s}\n",
 		before, w.server.Port, postgrestest.Database, more))
 }
 

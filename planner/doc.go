@@ -12,8 +12,13 @@
 //	    placeholders only, and settles precedence and nesting; what comes out is our own
 //	    syntax tree (syntax.go), every node with its position;
 //	  - resolve.go gives names their columns and expressions their types;
+//	  - source.go, derive.go and subquery.go make relations of FROM, of queries within
+//	    queries, and of IN and EXISTS; first.go, once.go and constants.go put LIMIT,
+//	    COUNT(DISTINCT key) and queries that read no table into such relations;
 //	  - aggregate.go is one table: for each aggregate what a node computes, how
 //	    sensitive it is, how a noisy partial becomes a number and an interval;
 //	  - plan.go puts the plan together; answer.go turns noisy partial aggregates
-//	    into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
+//	    into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals;
+//	  - program.go splits what aggregates aggregates into several releases; computed.go gives
+//	    what is computed from their numbers an interval.
 package planner
