@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ const widest = 30
 
 // Table is a local table as Describe finds it.
 type Table struct {
-	Name    string // as a Source names it: "schema.name" or a file
+	Name    string // as the catalog calls it where a Source maps it, else "schema.name" or a file
 	Columns []Column
 }
 
@@ -31,11 +32,28 @@ type Column struct {
 	Values   []string   // all distinct values but NULL, sorted, if there are at most 30
 }
 
-// Describe lists what local tables hold, to begin a catalog with. It reads all of
-// them, or a sample of those that are very large, once and once again for each column.
-func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, places []Place) ([]Table, error) {
-	var tables []Table
-	for _, at := range places {
+// Describe lists what local tables hold, to begin a catalog with: the sources of tables
+// by the catalog's names, and else all. It reads all of them, or a sample of those that
+// are very large, once and once again for each column.
+func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tables map[string]Source, local Finder) ([]Table, error) {
+	var places []Place
+	mapped := slices.Sorted(maps.Keys(tables))
+	for _, name := range mapped {
+		at, _, err := locate(ctx, local, tables, name)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, at)
+	}
+	all, err := local.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	places = append(places, slices.DeleteFunc(all, func(at Place) bool {
+		return slices.ContainsFunc(places, func(p Place) bool { return p.SQL == at.SQL })
+	})...)
+	var found []Table
+	for i, at := range places {
 		t := Table{Name: at.Name}
 		for _, l := range at.Columns {
 			c, err := describe(ctx, driver, dialect, at, l)
@@ -44,9 +62,17 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, plac
 			}
 			t.Columns = append(t.Columns, c)
 		}
-		tables = append(tables, t)
+		if i < len(mapped) {
+			t.Name = mapped[i]
+			for logical, name := range tables[t.Name].Columns {
+				if j := at.column(name); j >= 0 {
+					t.Columns[j].Name = logical
+				}
+			}
+		}
+		found = append(found, t)
 	}
-	return tables, nil
+	return found, nil
 }
 
 func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place, l Local) (Column, error) {
@@ -91,19 +117,4 @@ func plain(cell any, t value.Type) string {
 		}
 	}
 	return s
-}
-
-// As gives the table under the names that the catalog has for it, where a source maps it.
-func (t Table) As(name string, s Source) Table {
-	t.Name = name
-	for logical, local := range s.Columns {
-		i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == local })
-		if i < 0 {
-			i = slices.IndexFunc(t.Columns, func(c Column) bool { return strings.EqualFold(c.Name, local) })
-		}
-		if i >= 0 {
-			t.Columns[i].Name = logical
-		}
-	}
-	return t
 }

@@ -3,9 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -40,8 +37,12 @@ type Engine struct {
 }
 
 // New makes an engine of a connection, and of the views of the tables that are offered.
-func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views map[string]*View) *Engine {
-	return &Engine{driver, dialect, c, hospital, views}
+func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View) *Engine {
+	e := &Engine{driver, dialect, c, hospital, map[string]*View{}}
+	for _, v := range views {
+		e.views[v.Table.Name] = v
+	}
+	return e
 }
 
 // Compile returns the SQL that Run would run, for a custodian to read. Errors are
@@ -62,131 +63,4 @@ func (e *Engine) target() *compile.Target {
 		}
 		return "(" + v.Select(e.driver, e.dialect, columns) + ")", true
 	}}
-}
-
-// Source is where one table of the catalog is, at this hospital. At most one of
-// Table, File and Select is given.
-type Source struct {
-	// Table is a table or view of the database, as "name" or "schema.name".
-	Table string `yaml:"table,omitempty"`
-	// File is a Parquet or CSV file, or a pattern such as "labs/*.parquet",
-	// relative to the engine's folder unless absolute; DuckDB only.
-	File string `yaml:"file,omitempty"`
-	// Select is a SELECT of the custodian's own, run with the rights of the node.
-	Select string `yaml:"select,omitempty"`
-	// Columns gives the local column of a catalog's column where names differ.
-	Columns map[string]string `yaml:"columns,omitempty"`
-}
-
-// Validate refuses a source of two kinds.
-func (s Source) Validate(table string) error {
-	n := 0
-	for _, given := range []string{s.Table, s.File, s.Select} {
-		if given != "" {
-			n++
-		}
-	}
-	if n > 1 {
-		return fmt.Errorf("%w: table %s has more than one of `table`, `file` and `select`; give one", ErrConfig, table)
-	}
-	return nil
-}
-
-func (s Source) String() string {
-	switch {
-	case s.Table != "":
-		return "table " + s.Table
-	case s.File != "":
-		return "file " + s.File
-	case s.Select != "":
-		return "select of its own"
-	}
-	return "table or file of that name"
-}
-
-// ValidateTables refuses sources of tables that the catalog does not have.
-func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
-	for name, s := range tables {
-		if t, ok := c.Table(name); !ok || t.Name != name {
-			return fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
-		}
-		if err := s.Validate(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Place is a local table.
-type Place struct {
-	Name    string // as the hospital calls it
-	SQL     string // what stands after FROM
-	Sample  string // the same for some of its rows, where it is very large; else empty
-	Columns []Local
-	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
-}
-
-// Local is a column of a local table.
-type Local struct {
-	Name string
-	Kind string     // the database's type
-	Type value.Type // the catalog's type that suits it best
-}
-
-// View is how one table of the catalog reads its source.
-type View struct {
-	Place
-	Stored  string           // a view that the database has already: what stands after FROM; else empty
-	table   *catalog.Table   // as the catalog has it
-	columns map[string]Local // by the catalog's name; a column that is missing here is absent
-}
-
-// NewView matches the columns of a table of the catalog with local ones: by names,
-// and without regard to letter case. Errors wrap ErrConfig.
-func NewView(t *catalog.Table, at Place, names map[string]string) (*View, error) {
-	for logical := range names {
-		if c, ok := t.Column(logical); !ok || c.Name != logical {
-			return nil, fmt.Errorf("%w: columns of table %s: the catalog's table has no column %s", ErrConfig, t.Name, logical)
-		}
-	}
-	v := &View{Place: at, table: t, columns: map[string]Local{}}
-	for _, c := range t.Columns {
-		want, renamed := names[c.Name]
-		if !renamed {
-			want = c.Name
-		}
-		i := slices.IndexFunc(at.Columns, func(l Local) bool { return l.Name == want })
-		if i < 0 {
-			i = slices.IndexFunc(at.Columns, func(l Local) bool { return strings.EqualFold(l.Name, want) })
-		}
-		if i < 0 && renamed {
-			return nil, fmt.Errorf("%w: columns of table %s: %s has no column %s (any more); name the one that it has, or leave the line out to read NULL", ErrConfig, t.Name, at.Name, want)
-		}
-		if i >= 0 {
-			v.columns[c.Name] = at.Columns[i]
-		}
-	}
-	return v, nil
-}
-
-// Select writes the SELECT of the named columns of the catalog's table, or of all for nil.
-func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) string {
-	var columns []string
-	for _, c := range v.table.Columns {
-		if names != nil && !slices.Contains(names, c.Name) {
-			continue
-		}
-		sql := "CAST(NULL AS " + dialect.Type(c.Type) + ")"
-		if l, ok := v.columns[c.Name]; ok {
-			sql, _ = driver.Convert(l, c.Type)
-		}
-		if quoted := `"` + c.Name + `"`; sql != quoted {
-			sql += " AS " + quoted
-		}
-		columns = append(columns, sql)
-	}
-	if len(columns) == 0 {
-		columns = []string{"1 AS nothing"}
-	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.SQL
 }

@@ -35,9 +35,8 @@ type Engine struct {
 	driver   *driver
 	catalog  *catalog.Catalog
 	dataKey  [32]byte // keys DataVersion, so that it tells nothing of the data
-	files    []string // the files and patterns that every query reads anew
 	attached []byte   // digest of the .duckdb file as it was attached, if it is one
-	views    map[string]*engine.View
+	views    []*engine.View
 }
 
 // Open attaches the sources and makes a view of each table that they offer. key
@@ -60,11 +59,11 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	}
 	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
 	d := &driver{db: db, key: [2]uint64{binary.LittleEndian.Uint64(digest[:]), binary.LittleEndian.Uint64(digest[8:])}}
-	e := &Engine{driver: d, catalog: c, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...)), views: map[string]*engine.View{}}
-	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views)
+	e := &Engine{driver: d, catalog: c, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))}
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views)
 	return e, nil
 }
 
@@ -109,7 +108,7 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 
 // attach makes the views, then locks the database.
 func (e *Engine) attach(ctx context.Context, cfg Config) error {
-	sources, err := find(ctx, e.driver.db, cfg)
+	local, err := find(ctx, e.driver.db, cfg)
 	if err != nil {
 		return err
 	}
@@ -125,35 +124,19 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	if _, err := e.driver.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return err
 	}
+	if e.views, err = engine.Map(ctx, e.catalog, cfg.Tables, local); err != nil {
+		return err
+	}
 	var paths, folders []string
-	for _, t := range e.catalog.Tables {
-		src, explicit := cfg.Tables[t.Name]
-		from, ok, err := sources.of(ctx, t.Name, src)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			if explicit {
-				return absent(t.Name, src)
-			}
-			continue
-		}
-		v, err := engine.NewView(t, from.Place, src.Columns)
-		if err != nil {
-			return err
-		}
-		v.Stored = schema + `."` + t.Name + `"`
+	for _, v := range e.views {
+		v.Stored = schema + `."` + v.Table.Name + `"`
 		if _, err := e.driver.db.ExecContext(ctx, "CREATE VIEW "+v.Stored+" AS "+v.Select(e.driver, compile.DuckDB, nil)); err != nil {
-			return fmt.Errorf("%w: table %s: %w", engine.ErrConfig, t.Name, err)
+			return fmt.Errorf("%w: table %s: %w", engine.ErrConfig, v.Table.Name, err)
 		}
-		e.views[t.Name] = v
-		if from.file != "" {
-			e.files = append(e.files, from.file)
-			if folder := from.folder(); folder != "" {
-				folders = append(folders, folder)
-			} else {
-				paths = append(paths, from.file)
-			}
+		if f := folder(v.File); f != "" {
+			folders = append(folders, f)
+		} else if v.File != "" {
+			paths = append(paths, v.File)
 		}
 	}
 	return lock(ctx, e.driver.db, paths, folders)

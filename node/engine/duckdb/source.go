@@ -17,30 +17,24 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// place is where a local table is.
-type place struct {
-	engine.Place
-	file string // the absolute path or pattern of its files, or "" for a table of the database
-}
-
-// folder is the folder to be read if the files are a pattern, else "".
-func (p place) folder() string {
-	i := strings.IndexAny(p.file, "*?[")
+// folder is the folder to be read if a file is a pattern, else "".
+func folder(file string) string {
+	i := strings.IndexAny(file, "*?[")
 	if i < 0 {
 		return ""
 	}
-	return p.file[:strings.LastIndexByte(p.file[:i], filepath.Separator)+1]
+	return file[:strings.LastIndexByte(file[:i], filepath.Separator)+1]
 }
 
-// places are all local tables.
+// places are all local tables, as engine.Finder has them.
 type places struct {
 	db     *sql.DB
 	config Config
-	tables map[string]place // of the database, by schema.name and, in schema main, by name; lower case
+	tables map[string]engine.Place // of the database, by schema.name and, in schema main, by name; lower case
 }
 
 func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
-	p := &places{db: db, config: cfg, tables: map[string]place{}}
+	p := &places{db: db, config: cfg, tables: map[string]engine.Place{}}
 	if cfg.Database == "" {
 		info, err := os.Stat(cfg.Folder)
 		if err != nil || !info.IsDir() {
@@ -63,7 +57,7 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		if err1 != nil || err2 != nil {
 			continue
 		}
-		at := place{Place: engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt}}
+		at := engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt}
 		p.tables[strings.ToLower(s+"."+t)] = at
 		if s == "main" {
 			p.tables[strings.ToLower(t)] = at
@@ -72,9 +66,9 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 	return p, rows.Err()
 }
 
-// of finds the source of a table of the catalog, with its columns, and whether it exists.
-func (p *places) of(ctx context.Context, table string, s engine.Source) (place, bool, error) {
-	at, ok, err := p.find(table, s)
+// Find is engine.Finder's.
+func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
+	at, ok, err := p.place(table, s)
 	if !ok || err != nil {
 		return at, ok, err
 	}
@@ -84,12 +78,13 @@ func (p *places) of(ctx context.Context, table string, s engine.Source) (place, 
 	return at, true, nil
 }
 
-func (p *places) find(table string, s engine.Source) (place, bool, error) {
+// place is Find's, without the columns.
+func (p *places) place(table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		if p.config.Database == "" || !single(s.Select) {
-			return place{}, false, fmt.Errorf("%w: table %s: a `select` needs a `database`, of which it reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
+			return engine.Place{}, false, fmt.Errorf("%w: table %s: a `select` needs a `database`, of which it reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
 		}
-		return place{Place: engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}}, true, nil
+		return engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}, true, nil
 	}
 	if s.File != "" {
 		file := s.File
@@ -110,30 +105,30 @@ func (p *places) find(table string, s engine.Source) (place, bool, error) {
 			return at, ok, err
 		}
 	}
-	return place{}, false, nil
+	return engine.Place{}, false, nil
 }
 
 // files gives the place of files if at least one matches.
-func files(pattern string) (place, bool, error) {
+func files(pattern string) (engine.Place, bool, error) {
 	pattern, err := filepath.Abs(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	matches, err := glob(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %s is no pattern of files: %w", engine.ErrConfig, pattern, err)
+		return engine.Place{}, false, fmt.Errorf("%w: %s is no pattern of files: %w", engine.ErrConfig, pattern, err)
 	}
 	if len(matches) == 0 {
-		return place{}, false, nil
+		return engine.Place{}, false, nil
 	}
-	if p := (place{file: pattern}); p.folder() == string(filepath.Separator) {
-		return place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", engine.ErrConfig, pattern)
+	if folder(pattern) == string(filepath.Separator) {
+		return engine.Place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", engine.ErrConfig, pattern)
 	}
 	quoted, err := compile.DuckDB.Text(pattern)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	at := place{Place: engine.Place{Name: pattern}, file: pattern}
+	at := engine.Place{Name: pattern, File: pattern}
 	switch strings.ToLower(filepath.Ext(pattern)) {
 	case ".parquet":
 		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
@@ -142,7 +137,7 @@ func files(pattern string) (place, bool, error) {
 		// As text, and leniently: no line can make a query fail.
 		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true)"
 	default:
-		return place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
+		return engine.Place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
 	}
 	return at, true, nil
 }
@@ -188,10 +183,10 @@ func glob(pattern string) ([]string, error) {
 	return files, nil
 }
 
-// all lists the local tables: those of the database, or those that the folder
-// holds under the names that of looks for.
-func (p *places) all() ([]place, error) {
-	list := map[string]place{}
+// All is engine.Finder's: the tables of the database, or those that the folder
+// holds under the names that Find looks for.
+func (p *places) All(ctx context.Context) ([]engine.Place, error) {
+	list := map[string]engine.Place{}
 	for _, at := range p.tables {
 		list[at.Name] = at
 	}
@@ -202,7 +197,7 @@ func (p *places) all() ([]place, error) {
 		}
 		for _, entry := range entries {
 			table := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".parquet"), ".csv")
-			at, ok, err := p.find(table, engine.Source{})
+			at, ok, err := p.place(table, engine.Source{})
 			if err != nil {
 				return nil, err
 			}
@@ -211,10 +206,20 @@ func (p *places) all() ([]place, error) {
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(list), func(a, b place) int { return strings.Compare(a.Name, b.Name) }), nil
+	all := slices.SortedFunc(maps.Values(list), func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
+	for i, at := range all {
+		var err error
+		if all[i].Columns, err = describe(ctx, p.db, at); err != nil {
+			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
+		}
+	}
+	return all, nil
 }
 
-func describe(ctx context.Context, db *sql.DB, at place) ([]engine.Local, error) {
+// Reader is engine.Finder's: a file has no roles that could lack a right.
+func (p *places) Reader() string { return "" }
+
+func describe(ctx context.Context, db *sql.DB, at engine.Place) ([]engine.Local, error) {
 	rows, err := db.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+at.SQL+")")
 	if err != nil {
 		return nil, err
@@ -290,48 +295,9 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 		return nil, err
 	}
 	defer db.Close()
-	found, err := find(ctx, db, cfg)
+	local, err := find(ctx, db, cfg)
 	if err != nil {
 		return nil, err
 	}
-	var places []engine.Place
-	names := slices.Sorted(maps.Keys(cfg.Tables))
-	mapped := map[string]bool{}
-	for _, name := range names {
-		at, ok, err := found.of(ctx, name, cfg.Tables[name])
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, absent(name, cfg.Tables[name])
-		}
-		places = append(places, at.Place)
-		mapped[at.Name] = true
-	}
-	all, err := found.all()
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range all {
-		if mapped[at.Name] {
-			continue
-		}
-		if at.Columns, err = describe(ctx, db, at); err != nil {
-			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
-		}
-		places = append(places, at.Place)
-	}
-	tables, err := engine.Describe(ctx, &driver{db: db}, compile.DuckDB, places)
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range names {
-		tables[i] = tables[i].As(name, cfg.Tables[name])
-	}
-	return tables, nil
-}
-
-// absent means that a table is mapped to what is not there.
-func absent(table string, s engine.Source) error {
-	return fmt.Errorf("%w: tables: there is no %s for table %s", engine.ErrConfig, s, table)
+	return engine.Describe(ctx, &driver{db: db}, compile.DuckDB, cfg.Tables, local)
 }

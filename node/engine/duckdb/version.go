@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -28,16 +27,14 @@ const sampled = 64 << 10
 func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	mac := hmac.New(sha256.New, e.dataKey[:])
 	mac.Write(e.attached)
-	names := make([]string, 0, len(e.views))
-	for t := range e.views {
-		names = append(names, t)
+	for _, v := range e.views {
+		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.DuckDB, nil))
 	}
-	slices.Sort(names)
-	for _, n := range names {
-		fmt.Fprintf(mac, "%q %q\n", n, e.views[n].Select(e.driver, compile.DuckDB, nil))
-	}
-	for _, pattern := range e.files {
-		matches, err := glob(pattern)
+	for _, v := range e.views {
+		if v.File == "" {
+			continue
+		}
+		matches, err := glob(v.File)
 		if err != nil {
 			return "", err
 		}

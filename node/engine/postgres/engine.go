@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -124,35 +123,22 @@ SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('s
 
 // attach maps the tables of the catalog.
 func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string) error {
-	all, err := e.driver.places(ctx)
+	local, err := e.driver.places(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	views := map[string]*engine.View{}
+	views, err := engine.Map(ctx, c, cfg.Tables, local)
+	if err != nil {
+		return err
+	}
 	var text strings.Builder
 	e.oids = []uint32{}
-	for _, t := range c.Tables {
-		src, explicit := cfg.Tables[t.Name]
-		at, ok, err := e.driver.find(ctx, all, cfg.schema(), t.Name, src)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			if explicit {
-				return absent(t.Name, src)
-			}
-			continue
-		}
-		v, err := engine.NewView(t, at.Place, src.Columns)
-		if err != nil {
-			return err
-		}
-		views[t.Name] = v
-		fmt.Fprintf(&text, "%q %q\n", t.Name, v.Select(e.driver, compile.PostgreSQL, nil))
-		if at.oid == 0 {
-			e.oids = nil
+	for _, v := range views {
+		fmt.Fprintf(&text, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.PostgreSQL, nil))
+		if i := slices.IndexFunc(local.all, func(at place) bool { return at.SQL == v.SQL }); i < 0 {
+			e.oids = nil // a SELECT
 		} else if e.oids != nil {
-			e.oids = append(e.oids, at.oid)
+			e.oids = append(e.oids, local.all[i].oid)
 		}
 	}
 	if e.label == "" {
@@ -178,43 +164,11 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 		return nil, err
 	}
 	defer d.pool.Close()
-	all, err := d.places(ctx)
+	local, err := d.places(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	var places []engine.Place
-	names := slices.Sorted(maps.Keys(cfg.Tables))
-	mapped := map[uint32]bool{}
-	for _, name := range names {
-		at, ok, err := d.find(ctx, all, cfg.schema(), name, cfg.Tables[name])
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, absent(name, cfg.Tables[name])
-		}
-		places = append(places, at.Place)
-		mapped[at.oid] = true
-	}
-	for _, at := range all {
-		if !mapped[at.oid] && (cfg.Schema == "" || at.schema == cfg.Schema) {
-			places = append(places, at.Place)
-		}
-	}
-	slices.SortFunc(places[len(names):], func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
-	tables, err := engine.Describe(ctx, d, compile.PostgreSQL, places)
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range names {
-		tables[i] = tables[i].As(name, cfg.Tables[name])
-	}
-	return tables, nil
-}
-
-// absent means that a table is mapped to what is not there.
-func absent(table string, s engine.Source) error {
-	return fmt.Errorf("%w: tables: there is no %s for table %s that the role may read", engine.ErrConfig, s, table)
+	return engine.Describe(ctx, d, compile.PostgreSQL, cfg.Tables, local)
 }
 
 // DataVersion is 32 hex digits that change when the data does, keyed by the node's

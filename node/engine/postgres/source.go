@@ -21,11 +21,18 @@ const large = 2_000_000
 type place struct {
 	engine.Place
 	schema, table string
-	oid           uint32 // 0 for a SELECT
+	oid           uint32
+}
+
+// places are all tables and views that the role may read, as engine.Finder has them.
+type places struct {
+	driver *driver
+	config Config
+	all    []place
 }
 
 // places lists all tables and views that the role may read, with the columns that it may.
-func (d *driver) places(ctx context.Context) ([]place, error) {
+func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	var all []place
 	err := d.look(ctx, `SELECT n.nspname, c.relname, CAST(c.oid AS BIGINT), c.relkind IN ('r', 'm', 'p'), CAST(c.reltuples AS BIGINT),
 	a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END)
@@ -72,48 +79,65 @@ ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
 		}
 		return nil
 	})
-	return all, err
+	return &places{d, cfg, all}, err
 }
 
-// find finds the source of a table of the catalog, and whether it exists.
-func (d *driver) find(ctx context.Context, all []place, schema, table string, s engine.Source) (place, bool, error) {
+// Find is engine.Finder's.
+func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
-		return d.selected(ctx, table, s.Select)
+		at, err := p.driver.selected(ctx, table, s.Select)
+		return at, err == nil, err
 	}
 	if s.Table != "" {
 		table = s.Table
 	}
+	schema := p.config.schema()
 	if before, after, ok := strings.Cut(table, "."); ok {
 		schema, table = before, after
 	}
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
-		if i := slices.IndexFunc(all, func(p place) bool { return same(p.schema, schema) && same(p.table, table) }); i >= 0 {
-			return all[i], true, nil
+		if i := slices.IndexFunc(p.all, func(at place) bool { return same(at.schema, schema) && same(at.table, table) }); i >= 0 {
+			return p.all[i].Place, true, nil
 		}
 	}
-	return place{}, false, nil
+	return engine.Place{}, false, nil
 }
 
+// All is engine.Finder's: the tables of the schema, or of all where none is given.
+func (p *places) All(context.Context) ([]engine.Place, error) {
+	var list []engine.Place
+	for _, at := range p.all {
+		if p.config.Schema == "" || at.schema == p.config.Schema {
+			list = append(list, at.Place)
+		}
+	}
+	slices.SortFunc(list, func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// Reader is engine.Finder's.
+func (p *places) Reader() string { return " that the role may read" }
+
 // selected describes a SELECT of the custodian.
-func (d *driver) selected(ctx context.Context, table, text string) (place, bool, error) {
-	at := place{Place: engine.Place{Name: "the select of table " + table, SQL: "(" + text + "\n) AS source"}}
+func (d *driver) selected(ctx context.Context, table, text string) (engine.Place, error) {
+	at := engine.Place{Name: "the select of table " + table, SQL: "(" + text + "\n) AS source"}
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
-		return place{}, false, fault(ctx, err)
+		return at, fault(ctx, err)
 	}
 	defer conn.Release()
 	prepared, err := conn.Conn().Prepare(ctx, "", "SELECT * FROM "+at.SQL)
 	if err != nil {
-		return place{}, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
+		return at, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
 	}
 	for _, f := range prepared.Fields {
 		var kind string
 		if err := conn.QueryRow(ctx, "SELECT format_type($1, $2)", f.DataTypeOID, f.TypeModifier).Scan(&kind); err != nil {
-			return place{}, false, fault(ctx, err)
+			return at, fault(ctx, err)
 		}
 		at.Columns = append(at.Columns, engine.Local{Name: f.Name, Kind: kind, Type: suits(kind)})
 	}
-	return at, true, nil
+	return at, nil
 }
 
 var numeric = regexp.MustCompile(`^numeric(?:\((\d+),(-?\d+)\))?$`)

@@ -73,50 +73,38 @@ func (e *Engine) Close() error { return e.driver.close() }
 func (e *Engine) DataVersion(context.Context) (string, error) { return e.version, nil }
 
 func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) error {
-	all, err := e.driver.places(ctx, cfg)
+	local, err := e.driver.places(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	views, err := engine.Map(ctx, c, cfg.Tables, local)
 	if err != nil {
 		return err
 	}
 	dataKey := sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))
 	mac := hmac.New(sha256.New, dataKey[:])
 	fmt.Fprintf(mac, "%q\n", cfg.DataVersion)
-	views := map[string]*engine.View{}
-	for _, t := range c.Tables {
-		src, explicit := cfg.Tables[t.Name]
-		at, ok, err := e.driver.find(ctx, all, cfg, t.Name, src)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			if explicit {
-				return fmt.Errorf("%w: tables: there is no %s for table %s that the user may read", engine.ErrConfig, src, t.Name)
-			}
-			continue
-		}
-		if views[t.Name], err = engine.NewView(t, at, src.Columns); err != nil {
-			return err
-		}
-		fmt.Fprintf(mac, "%q %q\n", t.Name, views[t.Name].Select(e.driver, compile.Trino, nil))
+	for _, v := range views {
+		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.Trino, nil))
 	}
 	e.version = hex.EncodeToString(mac.Sum(nil)[:16])
 	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views)
 	return nil
 }
 
-// Describe lists what the schema holds, to begin a catalog with. It reads all of it,
-// and ignores cfg.Tables.
+// Describe lists what the database holds, to begin a catalog with: the sources of
+// cfg.Tables by the catalog's names, and else all tables of the schema. It reads all of them.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	d, err := connect(cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer d.close()
-	all, err := d.places(ctx, cfg)
+	local, err := d.places(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(p engine.Place) bool { return !strings.HasPrefix(p.Name, cfg.Schema+".") })
-	return engine.Describe(ctx, d, compile.Trino, all)
+	return engine.Describe(ctx, d, compile.Trino, cfg.Tables, local)
 }
 
 // driver is Trino as package engine sees it.
@@ -252,8 +240,14 @@ func fault(ctx context.Context, err error) error {
 	return engine.NewFault(ctx, class, err)
 }
 
-// places lists all tables of the catalog, by schema.
-func (d *driver) places(ctx context.Context, cfg Config) ([]engine.Place, error) {
+// places are all tables of Trino's catalog, sorted by name, as engine.Finder has them.
+type places struct {
+	driver *driver
+	schema string
+	all    []engine.Place
+}
+
+func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	in, err := compile.Name(cfg.Catalog)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
@@ -276,16 +270,15 @@ func (d *driver) places(ctx context.Context, cfg Config) ([]engine.Place, error)
 		at.Columns = append(at.Columns, engine.Local{Name: column, Kind: kind, Type: suits(kind)})
 		return nil
 	})
-	return all, err
+	return &places{d, cfg.Schema, all}, err
 }
 
-// find finds the source of a table of the catalog, and whether it exists. Trino's
-// names are in lower case.
-func (d *driver) find(ctx context.Context, all []engine.Place, cfg Config, table string, s engine.Source) (engine.Place, bool, error) {
+// Find is engine.Finder's. Trino's names are in lower case.
+func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		at := engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}
 		// No row of it is read: the types of its columns come with the answer.
-		rows, err := d.db.QueryContext(ctx, "SELECT * FROM "+at.SQL+" LIMIT 0")
+		rows, err := p.driver.db.QueryContext(ctx, "SELECT * FROM "+at.SQL+" LIMIT 0")
 		if err != nil {
 			return at, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
 		}
@@ -304,14 +297,22 @@ func (d *driver) find(ctx context.Context, all []engine.Place, cfg Config, table
 		table = s.Table
 	}
 	if !strings.Contains(table, ".") {
-		table = cfg.Schema + "." + table
+		table = p.schema + "." + table
 	}
-	i := slices.IndexFunc(all, func(p engine.Place) bool { return strings.EqualFold(p.Name, table) })
+	i := slices.IndexFunc(p.all, func(at engine.Place) bool { return strings.EqualFold(at.Name, table) })
 	if i < 0 {
 		return engine.Place{}, false, nil
 	}
-	return all[i], true, nil
+	return p.all[i], true, nil
 }
+
+// All is engine.Finder's: the tables of the schema.
+func (p *places) All(context.Context) ([]engine.Place, error) {
+	return slices.DeleteFunc(slices.Clone(p.all), func(at engine.Place) bool { return !strings.HasPrefix(at.Name, p.schema+".") }), nil
+}
+
+// Reader is engine.Finder's.
+func (p *places) Reader() string { return " that the user may read" }
 
 var precision = regexp.MustCompile(`\([\d, ]+\)`)
 

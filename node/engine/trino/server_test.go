@@ -365,6 +365,36 @@ func TestDescribe(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	// What the node's file maps has the catalog's names, and is not listed again.
+	s.Exec(t, "CREATE TABLE memory."+schema+".other AS SELECT 1 AS x")
+	cfg := over(s, schema)
+	cfg.Tables = map[string]engine.Source{
+		"patient": {Table: "person", Columns: map[string]string{"patient_id": "ID", "gender": "sex"}},
+		"late":    {Select: "SELECT id, sex AS day, day AS sex FROM person WHERE late", Columns: map[string]string{"day": "sex", "sex": "day"}},
+	}
+	if got, err = Describe(context.Background(), cfg); err != nil {
+		t.Fatal(err, errors.Unwrap(errors.Unwrap(err)))
+	}
+	var names []string
+	for _, table := range got {
+		name := table.Name + ":"
+		for _, c := range table.Columns {
+			name += " " + c.Name + " " + c.Local
+		}
+		names = append(names, name)
+	}
+	lines := []string{
+		"late: id bigint sex varchar(1) day date",
+		"patient: patient_id bigint gender varchar(1) w decimal(5,1) day date late boolean list array(bigint)",
+		schema + ".other: x integer",
+	}
+	if diff := cmp.Diff(lines, names); diff != "" {
+		t.Error(diff)
+	}
+	cfg.Tables = map[string]engine.Source{"patient": {Table: "nowhere"}}
+	if _, err = Describe(context.Background(), cfg); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "there is no table nowhere for table patient that the user may read") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestDataVersion: it changes with the custodian's label, with what tables read, and with
