@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -12,6 +14,22 @@ import (
 
 // ErrConfig means that the configuration does not fit the data or the catalog.
 var ErrConfig = errors.New("the engine's configuration is wrong")
+
+// minKey is the least length of the secret key in bytes.
+const minKey = 16
+
+// Keys derives two keys of the node's secret: one chooses which groups of a patient are
+// kept, the other keys the data's version, so that it tells nothing of the data. An error
+// is ErrConfig.
+func Keys(secret []byte) (groups, version [sha256.Size]byte, err error) {
+	if len(secret) < minKey {
+		return groups, version, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", ErrConfig, len(secret), minKey)
+	}
+	derive := func(use string) [sha256.Size]byte {
+		return sha256.Sum256(append([]byte("intramuros: "+use+"\n"), secret...))
+	}
+	return derive("choice of groups"), derive("version of data"), nil
+}
 
 // Driver is the connection to a database. Its methods may be called from any goroutine.
 type Driver interface {

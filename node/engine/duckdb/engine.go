@@ -25,9 +25,6 @@ const (
 	source = "source"
 )
 
-// minKey is the least length of the secret key in bytes.
-const minKey = 16
-
 // Engine runs fragments over one hospital's data. It may be used by any number
 // of goroutines.
 type Engine struct {
@@ -44,8 +41,9 @@ type Engine struct {
 // of a patient are kept. It must stay the same, so that the same query on the
 // same data gives the same answer. Errors wrap engine.ErrConfig or are of the database.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
-	if len(key) < minKey {
-		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
+	groups, version, err := engine.Keys(key)
+	if err != nil {
+		return nil, err
 	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -57,9 +55,8 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
-	d := &driver{db: db, key: [2]uint64{binary.LittleEndian.Uint64(digest[:]), binary.LittleEndian.Uint64(digest[8:])}}
-	e := &Engine{driver: d, catalog: c, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))}
+	d := &driver{db: db, key: [2]uint64{binary.LittleEndian.Uint64(groups[:]), binary.LittleEndian.Uint64(groups[8:])}}
+	e := &Engine{driver: d, catalog: c, dataKey: version}
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

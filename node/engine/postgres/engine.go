@@ -17,9 +17,6 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// minKey is the least length of the secret key in bytes.
-const minKey = 16
-
 // oldest is the first version of PostgreSQL that has all that is used.
 const oldest = 130000
 
@@ -40,8 +37,9 @@ type Engine struct {
 // on the same data gives the same answer. Errors wrap engine.ErrConfig or
 // engine.ErrDatabase.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
-	if len(key) < minKey {
-		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
+	groups, version, err := engine.Keys(key)
+	if err != nil {
+		return nil, err
 	}
 	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
 		return nil, err
@@ -50,9 +48,8 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
-	d.key = [2]int64{int64(binary.LittleEndian.Uint64(digest[:])), int64(binary.LittleEndian.Uint64(digest[8:]))} //nolint:gosec // any bits will do
-	e := &Engine{driver: d, label: cfg.DataVersion, dataKey: sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))}
+	d.key = [2]int64{int64(binary.LittleEndian.Uint64(groups[:])), int64(binary.LittleEndian.Uint64(groups[8:]))} //nolint:gosec // any bits will do
+	e := &Engine{driver: d, label: cfg.DataVersion, dataKey: version}
 	if err := e.attach(ctx, cfg, c, hospital); err != nil {
 		d.pool.Close()
 		return nil, err

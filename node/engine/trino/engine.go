@@ -29,9 +29,6 @@ import (
 // grace is how long the server may take to say that a query has run out of time.
 const grace = 30 * time.Second
 
-// minKey is the least length of the secret key in bytes.
-const minKey = 16
-
 // Engine runs fragments over one hospital's data. It may be used by any number
 // of goroutines.
 type Engine struct {
@@ -46,8 +43,9 @@ type Engine struct {
 // query on the same data gives the same answer. Errors wrap engine.ErrConfig or
 // engine.ErrDatabase.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
-	if len(key) < minKey {
-		return nil, fmt.Errorf("%w: the node's key has %d bytes; it needs %d", engine.ErrConfig, len(key), minKey)
+	groups, version, err := engine.Keys(key)
+	if err != nil {
+		return nil, err
 	}
 	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
 		return nil, err
@@ -57,9 +55,8 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 		return nil, err
 	}
 	e := &Engine{driver: d}
-	digest := sha256.Sum256(append([]byte("intramuros: choice of groups\n"), key...))
-	d.key = hex.EncodeToString(digest[:16])
-	if err := e.attach(ctx, cfg, c, hospital, key); err != nil {
+	d.key = hex.EncodeToString(groups[:16])
+	if err := e.attach(ctx, cfg, c, hospital, version[:]); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
@@ -72,7 +69,7 @@ func (e *Engine) Close() error { return e.driver.close() }
 // with what the tables of the catalog read.
 func (e *Engine) DataVersion(context.Context) (string, error) { return e.version, nil }
 
-func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) error {
+func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, dataKey []byte) error {
 	local, err := e.driver.places(ctx, cfg)
 	if err != nil {
 		return err
@@ -81,8 +78,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	if err != nil {
 		return err
 	}
-	dataKey := sha256.Sum256(append([]byte("intramuros: version of data\n"), key...))
-	mac := hmac.New(sha256.New, dataKey[:])
+	mac := hmac.New(sha256.New, dataKey)
 	fmt.Fprintf(mac, "%q\n", cfg.DataVersion)
 	for _, v := range views {
 		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.Trino, nil))

@@ -384,7 +384,7 @@ func TestDescribe(t *testing.T) {
 		names = append(names, name)
 	}
 	lines := []string{
-		"late: id bigint sex varchar(1) day date",
+		"late: id bigint sex varchar day date",
 		"patient: patient_id bigint gender varchar(1) w decimal(5,1) day date late boolean list array(bigint)",
 		schema + ".other: x integer",
 	}
