@@ -3,6 +3,7 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,7 +116,7 @@ func describeProgram(p *Program) string {
 	}
 	if len(p.lifeTables) > 0 {
 		for _, e := range p.Expected(0.95) {
-			fmt.Fprintf(&b, "%-10s %s ±%.4g %s\n", "expected", e.Column, e.HalfWidth, e.Note)
+			b.WriteString(expected(e))
 		}
 	}
 	return b.String()
@@ -141,9 +142,17 @@ func describeAll(p *Plan) string {
 		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.limit, p.offset)
 	}
 	for _, e := range p.Expected(0.95) {
-		fmt.Fprintf(&b, "%-10s %s ±%.4g %s\n", "expected", e.Column, e.HalfWidth, e.Note)
+		b.WriteString(expected(e))
 	}
 	return b.String()
+}
+
+func expected(e Expected) string {
+	half := ""
+	if !math.IsNaN(e.HalfWidth) {
+		half = fmt.Sprintf(" ±%.4g", e.HalfWidth)
+	}
+	return fmt.Sprintf("%-10s %s%s %s\n", "expected", e.Column, half, e.Note)
 }
 
 // TestGoldensAreMany counts the queries whose plan or refusal is on file.

@@ -69,7 +69,7 @@ budget: {accounting: zcdp, epsilon: 10, delta: 1.0e-6}
 	}
 	for change, want := range map[string]string{
 		"another key":    "unknown key `shema`",
-		"wrong password": "the server refused the user or the password",
+		"wrong password": "the server refused the user, the password or the certificate",
 		"two engines":    "`engine` needs one of the keys duckdb, postgres and trino",
 	} {
 		text := node

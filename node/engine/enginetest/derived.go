@@ -153,12 +153,12 @@ func (g deriver) derived(depth int) *fragment.Derived {
 		{Function: fragment.FunctionSum, Expr: number}, {Function: fragment.FunctionMin, Expr: number}, {Function: fragment.FunctionMax, Expr: number}}
 	floats := []fragment.Output{{Function: fragment.FunctionAverage, Expr: number}, {Function: fragment.FunctionAverage, Expr: real, Grid: exact}, {Function: fragment.FunctionSum, Expr: real, Grid: exact}, {Function: fragment.FunctionMax, Expr: real}}
 	texts := []fragment.Output{{Function: fragment.FunctionMin, Expr: text}, {Function: fragment.FunctionMax, Expr: text}}
-	a, b, s := windowed(pick(generator{g.Rand}, ints...)), windowed(pick(generator{g.Rand}, floats...)), windowed(pick(generator{g.Rand}, texts...))
+	a, b, s := windowed(pick(generator(g), ints...)), windowed(pick(generator(g), floats...)), windowed(pick(generator(g), texts...))
 	if !d.Grouped {
 		switch g.IntN(3) {
 		case 0:
-			a = ordered(fragment.Output{Function: pick(generator{g.Rand}, fragment.FunctionRowNumber, fragment.FunctionRank, fragment.FunctionDenseRank)})
-			s = ordered(fragment.Output{Function: pick(generator{g.Rand}, fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast), Expr: text})
+			a = ordered(fragment.Output{Function: pick(generator(g), fragment.FunctionRowNumber, fragment.FunctionRank, fragment.FunctionDenseRank)})
+			s = ordered(fragment.Output{Function: pick(generator(g), fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast), Expr: text})
 		case 1:
 			a, b, s = fragment.Output{Expr: number}, fragment.Output{Expr: real}, fragment.Output{Expr: text}
 		}
@@ -169,7 +169,7 @@ func (g deriver) derived(depth int) *fragment.Derived {
 	d.Columns = []fragment.Output{{Name: "id", Expr: id}, a, b, s}
 	f := fragment.Output{Expr: flag}
 	if d.Grouped {
-		f = fragment.Output{Function: pick(generator{g.Rand}, fragment.FunctionEvery, fragment.FunctionAny, fragment.FunctionMin, fragment.FunctionMax), Expr: flag}
+		f = fragment.Output{Function: pick(generator(g), fragment.FunctionEvery, fragment.FunctionAny, fragment.FunctionMin, fragment.FunctionMax), Expr: flag}
 	}
 	f.Name = "f"
 	d.Columns = append(d.Columns, f)

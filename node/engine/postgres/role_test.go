@@ -46,6 +46,10 @@ func TestRole(t *testing.T) {
 		"CREATE TABLE cdm.secret(x TEXT)", "CREATE TABLE cdm.event(id BIGINT)", "CREATE SEQUENCE cdm.numbers",
 		"CREATE SCHEMA staff", "CREATE TABLE staff.pay(x INT)", "CREATE VIEW staff.persons AS SELECT * FROM cdm.person", "GRANT SELECT ON staff.pay TO PUBLIC", "CREATE ROLE other")
 	s.Role(t, roleScript, "node", "cdm")
+	var sleeps bool
+	if err := s.Admin.QueryRow(ctx, "SELECT has_function_privilege('node', 'pg_sleep(double precision)', 'EXECUTE')").Scan(&sleeps); err != nil || sleeps {
+		t.Errorf("made by a superuser, the role can sleep: %v, %v", sleeps, err)
+	}
 	s.Role(t, roleScript, "node", "cdm", "strict=1") // again, over what is there
 	s.Exec(t, "REVOKE SELECT ON cdm.secret FROM node")
 	cfg := over(s, "cdm")
