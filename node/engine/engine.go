@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -81,4 +83,178 @@ func (e *Engine) target() *compile.Target {
 		}
 		return "(" + v.Select(e.driver, e.dialect, columns) + ")", true
 	}}
+}
+
+// Source is where one table of the catalog is, at this hospital. At most one of
+// Table, File and Select is given.
+type Source struct {
+	// Table is a table or view of the database, as "name" or "schema.name".
+	Table string `yaml:"table,omitempty"`
+	// File is a Parquet or CSV file, or a pattern such as "labs/*.parquet",
+	// relative to the engine's folder unless absolute; DuckDB only.
+	File string `yaml:"file,omitempty"`
+	// Select is a SELECT of the custodian's own, run with the rights of the node.
+	Select string `yaml:"select,omitempty"`
+	// Columns gives the local column of a catalog's column where names differ.
+	Columns map[string]string `yaml:"columns,omitempty"`
+}
+
+// Validate refuses a source of two kinds.
+func (s Source) Validate(table string) error {
+	n := 0
+	for _, given := range []string{s.Table, s.File, s.Select} {
+		if given != "" {
+			n++
+		}
+	}
+	if n > 1 {
+		return fmt.Errorf("%w: table %s has more than one of `table`, `file` and `select`; give one", ErrConfig, table)
+	}
+	return nil
+}
+
+func (s Source) String() string {
+	switch {
+	case s.Table != "":
+		return "table " + s.Table
+	case s.File != "":
+		return "file " + s.File
+	case s.Select != "":
+		return "select of its own"
+	}
+	return "table or file of that name"
+}
+
+// ValidateTables refuses sources of tables that the catalog does not have.
+func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
+	for name, s := range tables {
+		if t, ok := c.Table(name); !ok || t.Name != name {
+			return fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
+		}
+		if err := s.Validate(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Place is a local table.
+type Place struct {
+	Name    string // as the hospital calls it
+	SQL     string // what stands after FROM
+	File    string // the absolute path or pattern of its files, where it is no table; DuckDB only
+	Sample  string // the same for some of its rows, where it is very large; else empty
+	Columns []Local
+	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
+}
+
+// Local is a column of a local table.
+type Local struct {
+	Name string
+	Kind string     // the database's type
+	Type value.Type // the catalog's type that suits it best
+}
+
+// column finds a column by its name, or else without regard to letter case; -1: none.
+func (p Place) column(name string) int {
+	i := slices.IndexFunc(p.Columns, func(l Local) bool { return l.Name == name })
+	if i < 0 {
+		i = slices.IndexFunc(p.Columns, func(l Local) bool { return strings.EqualFold(l.Name, name) })
+	}
+	return i
+}
+
+// Finder knows the local tables of a database.
+type Finder interface {
+	// Find finds the source of a table of the catalog, and whether the node can read it.
+	Find(ctx context.Context, table string, s Source) (at Place, ok bool, err error)
+	// All lists the tables to draft a catalog of, sorted by name.
+	All(ctx context.Context) ([]Place, error)
+	// Reader ends the error of a source that is not found, such as " that the role may read".
+	Reader() string
+}
+
+// locate is Find's, for a table that may be mapped: then it must be there.
+func locate(ctx context.Context, local Finder, tables map[string]Source, name string) (Place, bool, error) {
+	s, mapped := tables[name]
+	at, ok, err := local.Find(ctx, name, s)
+	if err == nil && !ok && mapped {
+		err = fmt.Errorf("%w: tables: there is no %s for table %s%s", ErrConfig, s, name, local.Reader())
+	}
+	return at, ok, err
+}
+
+// Map makes the views of the tables that are offered, in the catalog's order: those that
+// tables maps, and those that are found by their names. Errors wrap ErrConfig, or are the finder's.
+func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, local Finder) ([]*View, error) {
+	var views []*View
+	for _, t := range c.Tables {
+		at, ok, err := locate(ctx, local, tables, t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		v, err := newView(t, at, tables[t.Name].Columns)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// View is how one table of the catalog reads its source.
+type View struct {
+	Place
+	Table   *catalog.Table   // as the catalog has it
+	Stored  string           // a view that the database has already: what stands after FROM; else empty
+	columns map[string]Local // by the catalog's name; a column that is missing here is absent
+}
+
+// newView matches the columns of a table of the catalog with local ones, by names.
+func newView(t *catalog.Table, at Place, names map[string]string) (*View, error) {
+	for logical := range names {
+		if c, ok := t.Column(logical); !ok || c.Name != logical {
+			return nil, fmt.Errorf("%w: columns of table %s: the catalog's table has no column %s", ErrConfig, t.Name, logical)
+		}
+	}
+	v := &View{Place: at, Table: t, columns: map[string]Local{}}
+	for _, c := range t.Columns {
+		want, renamed := names[c.Name]
+		if !renamed {
+			want = c.Name
+		}
+		i := at.column(want)
+		if i < 0 && renamed {
+			return nil, fmt.Errorf("%w: columns of table %s: %s has no column %s (any more); name the one that it has, or leave the line out to read NULL", ErrConfig, t.Name, at.Name, want)
+		}
+		if i >= 0 {
+			v.columns[c.Name] = at.Columns[i]
+		}
+	}
+	return v, nil
+}
+
+// Select writes the SELECT of the named columns of the catalog's table, or of all for nil.
+func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) string {
+	var columns []string
+	for _, c := range v.Table.Columns {
+		if names != nil && !slices.Contains(names, c.Name) {
+			continue
+		}
+		sql := "CAST(NULL AS " + dialect.Type(c.Type) + ")"
+		if l, ok := v.columns[c.Name]; ok {
+			sql, _ = driver.Convert(l, c.Type)
+		}
+		if quoted := `"` + c.Name + `"`; sql != quoted {
+			sql += " AS " + quoted
+		}
+		columns = append(columns, sql)
+	}
+	if len(columns) == 0 {
+		columns = []string{"1 AS nothing"}
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.SQL
 }
