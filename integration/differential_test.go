@@ -59,6 +59,7 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 	for _, s := range []string{
 		"SET threads = 2",
 		"SET default_null_order = 'nulls_last_on_asc_first_on_desc'", // as the federation orders
+		"CREATE SCHEMA public", // of tools that write it
 		"CREATE MACRO clamp(x, low, high) AS CASE WHEN x IS NOT NULL THEN greatest(least(x, high), low) END",
 	} {
 		p.do(t, s)
@@ -80,6 +81,7 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 			switch {
 			case i == 0:
 				p.do(t, fmt.Sprintf("CREATE TABLE %s AS %s", table.Name, p.rows(t, table, i, path)))
+				p.do(t, fmt.Sprintf("CREATE VIEW public.%[1]s AS FROM main.%[1]s", table.Name))
 			case !table.Public:
 				p.do(t, fmt.Sprintf("INSERT INTO %s %s", table.Name, p.rows(t, table, i, path)))
 			}

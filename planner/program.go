@@ -385,7 +385,10 @@ func groupingSets(q *querySyntax) *querySyntax {
 			if t.kind == termCall && isAggregate(t.name) && t.over == nil {
 				return t // reads the rows, whose keys are as they are
 			}
-			if slices.ContainsFunc(keys, t.same) && !slices.ContainsFunc(kept, t.same) {
+			switch {
+			case slices.ContainsFunc(kept, t.same):
+				return t // whole: what it is made of may be absent
+			case slices.ContainsFunc(keys, t.same):
 				return &termSyntax{kind: termLiteral, at: t.at}
 			}
 			return nil
