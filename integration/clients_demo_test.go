@@ -38,7 +38,8 @@ func TestClientsDemo(t *testing.T) {
 		t.Skip("script, which gives a program a terminal, is not installed (Debian: bsdutils)")
 	}
 	folder := filepath.Join(t.TempDir(), "demo")
-	c := exec.Command("script", "-qefc", "'"+binary+"' demo --patients 1000 --keep '"+folder+"'", "/dev/null")
+	// exec, since a shell that stays in between dies of Ctrl-C itself, and tells of that.
+	c := exec.Command("script", "-qefc", "exec '"+binary+"' demo --patients 1000 --keep '"+folder+"'", "/dev/null")
 	c.SysProcAttr = ownGroup()
 	var out screen
 	c.Stdout, c.Stderr = &out, &out
