@@ -107,6 +107,17 @@ func TestUndeclaredGroupsAreSelected(t *testing.T) {
 		h.groups = []group{{[]value.Value{value.Text("Zenith")}, 1000}, {[]value.Value{value.Text("Hamlet " + h.name)}, 1}, {[]value.Value{value.Text("Alma")}, 900}}
 	}
 	wantRows(t, f.mustAsk(t, "SELECT city, COUNT(*) FROM person GROUP BY city"), "Alma 2700", "Zenith 3000")
+	for _, h := range f.hospitals { // nothing is left: whoever reads the answer is told what showing takes
+		h.groups = []group{{[]value.Value{value.Text("Hamlet " + h.name)}, 1}}
+	}
+	const sql = "SELECT city, COUNT(*), SUM(age) FROM person GROUP BY city"
+	a := f.mustAsk(t, sql)
+	wantRows(t, a)
+	q, err := f.plan(asker("alice"), Request{SQL: sql, Study: "s"})
+	must(t, err)
+	if want := fmt.Sprintf("from a noisy number of %d patients on", q.plan.Selection.Threshold); len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], want) {
+		t.Errorf("warnings %q, not %q", a.Warnings, want)
+	}
 }
 
 func TestStoredAnswer(t *testing.T) {
