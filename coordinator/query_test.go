@@ -176,7 +176,7 @@ func TestBudgetExhausted(t *testing.T) {
 	before := f.hospital("a").executed
 	_, err := f.ask(t.Context(), t, bySex)
 	e := wantCode(t, err, CodeBudgetExhausted)
-	if e.Charged || !strings.Contains(e.Message, "study s") {
+	if e.Charged || !strings.Contains(e.Message, "study s") || !strings.HasPrefix(e.Hint, "ask with an epsilon of at most 0.01;") {
 		t.Errorf("%+v", e)
 	}
 	if f.hospital("a").executed != before {
