@@ -298,7 +298,7 @@ func (b *progressBar) show(p httpapi.Progress) {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
 	}
-	fmt.Fprintf(b.out, "%s%d hospitals: %s (%s %s)", eraseLine, len(b.states), strings.Join(parts, ", "), p.Hospital, p.State)
+	fmt.Fprintf(b.out, "%shospitals: %s (%s %s)", eraseLine, strings.Join(parts, ", "), p.Hospital, p.State)
 }
 
 func (b *progressBar) clear() {
