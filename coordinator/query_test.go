@@ -496,3 +496,21 @@ func TestConcurrentQueries(t *testing.T) {
 		t.Errorf("%d answers, charged %v, reserved %v", answered, charged, reserved)
 	}
 }
+
+// EXPLAIN tells the errors of the answer's own columns, and that one has no interval.
+func TestExplainStatement(t *testing.T) {
+	f := newFederation(t, nil)
+	a := f.mustAsk(t, "EXPLAIN SELECT sex AS g, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*)) AS r, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () AS percent FROM person GROUP BY sex")
+	var got []string
+	for _, row := range a.Rows {
+		if text := row[0].Value.Str(); strings.HasPrefix(text, "expected") {
+			got = append(got, text)
+		}
+	}
+	want := []string{"expected   n: ± 18", "expected   r: no interval: the order of noisy numbers decides it",
+		"expected   percent: computed from released numbers: its interval comes with the answer, and may be open"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	f.settled(t, 0)
+}
