@@ -45,6 +45,7 @@ export const has = (key) => key in table;
 export function number(x, options) {
   if (x === null || x === undefined || Number.isNaN(Number(x))) return '–';
   const v = Number(x);
+  if (!Number.isFinite(v)) return v < 0 ? '−∞' : '∞';
   if (!options && v !== 0 && (Math.abs(v) >= 1e9 || Math.abs(v) < 1e-4)) {
     const [digits, power] = v.toExponential(1).split('e');
     const raised = [...power.replace('+', '')].map((c) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(c)]).join('');
