@@ -230,7 +230,11 @@ function recorded(text) {
   if (language() === 'en') return null;
   for (const [pattern, key] of SENTENCES) {
     const found = pattern.exec(text);
-    if (found) return t(key, { ...found.groups, reason: (found.groups.reason || '').replace('; reason: ', ' ; motif : ') });
+    if (!found) continue;
+    const of = { ...found.groups, reason: (found.groups.reason || '').replace('; reason: ', ' ; motif : ') };
+    for (const x of ['epsilon', 'delta', 'max']) if (of[x]) of[x] = number(of[x]);
+    if (of.until) of.until = day(of.until);
+    return t(key, of);
   }
   return null;
 }
