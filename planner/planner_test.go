@@ -102,11 +102,7 @@ func describeProgram(p *Program) string {
 	var b strings.Builder
 	b.WriteString(p.Describe())
 	for i, c := range p.Columns {
-		interval := ""
-		if c.Noisy && c.Type.Numeric() {
-			interval = ", with an interval"
-		}
-		fmt.Fprintf(&b, "%-10s %s %s: %s%s\n", "column", c.Name, c.Type, p.after.columns[i].name, interval)
+		fmt.Fprintf(&b, "%-10s %s %s: %s\n", "column", c.Name, c.Type, p.after.columns[i].name)
 	}
 	for _, o := range p.after.order {
 		fmt.Fprintf(&b, "%-10s %s\n", "order by", o.Expr.Column)
@@ -114,10 +110,8 @@ func describeProgram(p *Program) string {
 	if p.after.limit >= 0 || p.after.offset > 0 {
 		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.after.limit, p.after.offset)
 	}
-	if len(p.lifeTables) > 0 {
-		for _, e := range p.Expected(0.95) {
-			b.WriteString(expected(e))
-		}
+	for _, e := range p.Expected(0.95) {
+		b.WriteString(expected(e))
 	}
 	return b.String()
 }

@@ -124,8 +124,8 @@ func (b *builder) reach(a Accuracy) {
 	}
 	const enough = 1 - 1e-6 // an end just beyond a whole number is rounded outward to the next
 	if got := errorAt(b.query.MaxEpsilon); got > enough {
-		refuse(CodeAccuracy, start, "ask for less, lower max_rows or max_groups, or group more coarsely",
-			"at the largest epsilon allowed, %g, an interval is %.3g times as wide as asked for", b.query.MaxEpsilon, got)
+		refuse(CodeAccuracy, start, "ask for a wider interval, lower max_rows or max_groups, or group more coarsely",
+			"at the largest epsilon allowed, %g, an interval is %s times as wide as asked for", b.query.MaxEpsilon, number(got))
 	}
 	low, high := 0.0, b.query.MaxEpsilon
 	for high-low > high/1000 && high > 1e-6 {
