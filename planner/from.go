@@ -115,10 +115,10 @@ func (p *parser) tableFactor() string {
 			refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
 		}
 		p.expect(")", "join the tables with JOIN … ON")
-		if p.here().isName() || p.comes("as") {
-			refuse(CodeNotSupported, p.here().at, "name each table within the parentheses", "a name for joined tables is not read")
+		if !p.here().isName() && !p.comes("as") {
+			return "(" + text + ")"
 		}
-		return "(" + text + ")"
+		f.query = p.everything(text, t.at) // a name for joined tables hides theirs
 	case t.isName() && p.token(1).is("(") && t.text != "values":
 		f.function = p.tableFunction()
 		f.alias = t.text
@@ -131,6 +131,15 @@ func (p *parser) tableFactor() string {
 	p.tableAlias(&f)
 	p.tables = append(p.tables, f)
 	return "`t" + strconv.Itoa(len(p.tables)-1) + "`"
+}
+
+// everything is SELECT * FROM the tables of the text.
+func (p *parser) everything(text string, at Position) *querySyntax {
+	s := &selectSyntax{at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: at}}}}
+	for _, t := range p.grammar("select 1 from "+text, at).From {
+		p.comma(s, p.joined(t))
+	}
+	return &querySyntax{at: at, selected: s}
 }
 
 // tableAlias reads [AS] name [(columns)].

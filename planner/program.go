@@ -63,7 +63,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if statement.query == nil {
 		refuse(CodeNotSupported, statement.at, "write SELECT …", "this statement is no query")
 	}
-	statement.query.bind(statement.bound(q.Parameters))
+	statement.query.bind(statement.bound(q.Parameters, q.Today))
 	compose := func(shares int) *Program {
 		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}}
 		extended := *fed.Catalog

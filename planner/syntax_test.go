@@ -245,7 +245,7 @@ func (t *termSyntax) sexpr() string {
 	case termInQuery:
 		return "(in " + args + " " + inline(t.query) + ")"
 	case termParameter:
-		return ":" + t.name
+		return ":" + t.name // and ": day" of CURRENT_DATE
 	}
 	text := t.name + "("
 	if t.distinct {
@@ -479,6 +479,12 @@ func (t *termSyntax) sql() string {
 		}
 		return "((" + strings.Join(row, ", ") + ") IN (" + t.query.sql() + "))"
 	case termParameter:
+		switch t.name {
+		case clockDay:
+			return "CURRENT_DATE"
+		case clockMoment:
+			return "NOW()"
+		}
 		if isDigit(t.name[0]) {
 			return "$" + t.name
 		}
