@@ -15,6 +15,8 @@ import (
 const (
 	maxDerivedDepth   = 20
 	maxDerivedColumns = 200
+	// maxArms bounds what one combination puts together.
+	maxArms = 1000
 )
 
 // Derived is a relation that is computed from others: a select over relations,
@@ -203,7 +205,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int
 	default:
 		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.Combine)
 	}
-	if len(d.Arms) < 2 || len(d.Arms) > maxRelations || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
+	if len(d.Arms) < 2 || len(d.Arms) > maxArms || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
 		return nil, fmt.Errorf("%w: %s is not combined properly", ErrInvalid, name)
 	}
 	var all []*scheme
