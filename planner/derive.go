@@ -366,7 +366,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = o
 		}
-		columns = append(columns, column{name: i.name, column: o, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+		columns = append(columns, column{name: i.name, column: o, untyped: isNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
@@ -392,13 +392,34 @@ func (r *resolver) aligned(items []item) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = name
 		}
-		columns = append(columns, column{name: i.name, column: name, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+		columns = append(columns, column{name: i.name, column: name, untyped: isNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		d.Patient = valueOutput(d, r.patient)
 	}
 	return r.settleDerived(d, columns, r.sources[0].at)
 }
+
+// isNull reports whether the expression is NULL whatever the row.
+func isNull(e *fragment.Expr) bool {
+	switch e.Op {
+	case fragment.OpLiteral:
+		return e.Value.IsNull()
+	case fragment.OpCase:
+		for i, a := range e.Args {
+			if (i%2 == 1 || i == len(e.Args)-1) && !isNull(a) {
+				return false
+			}
+		}
+		return true
+	case fragment.OpCoalesce:
+		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return !isNull(a) })
+	}
+	return false
+}
+
+// isFree reports whether the expression is a NULL that nothing gave a type: those that are told none are texts.
+func isFree(e *fragment.Expr) bool { return e.Type == value.TypeText && isNull(e) }
 
 // valueOutput adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.

@@ -313,7 +313,7 @@ func (c *composer) table(p *Plan) *derived {
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: fragment.Column("release", name, of.Type)})
-		columns = append(columns, column{name: of.Name, column: name, untyped: of.expr.Op == fragment.OpLiteral && of.expr.Value.IsNull()})
+		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // source is one relation that a SELECT reads, and what the query calls it.
@@ -28,7 +29,7 @@ type source struct {
 type column struct {
 	name   string // the query's
 	column string // the relation's
-	// untyped: it is NULL and nothing else, and takes the type of what it is combined with.
+	// untyped: it is NULL and nothing else, and takes the type of what it meets.
 	untyped bool
 }
 
@@ -39,6 +40,12 @@ func (s *source) column(name string) (*catalog.Column, bool) {
 		}
 	}
 	return nil, false
+}
+
+// untyped reports whether the column of the name is NULL and nothing else.
+func (s *source) untyped(name string) bool {
+	i := slices.IndexFunc(s.columns, func(c column) bool { return c.name == name })
+	return i >= 0 && s.columns[i].untyped
 }
 
 // ambiguous reports whether two different columns have the name.
@@ -423,6 +430,9 @@ func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
 			refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(s.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
 		}
 		found = s.expr(c)
+		if s.untyped(t.name) {
+			found = fragment.Literal(value.Null(c.Type))
+		}
 	}
 	if c := r.constant(t); c != nil {
 		if found != nil {

@@ -82,6 +82,12 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 
 // unifiedExprs converts expressions that are compared to one type.
 func unifiedExprs(at Position, a, b *fragment.Expr) [2]*fragment.Expr {
+	switch {
+	case isFree(a):
+		a = fragment.Literal(value.Null(b.Type))
+	case isFree(b):
+		b = fragment.Literal(value.Null(a.Type))
+	}
 	if a.Type == value.TypeDate && b.Type == value.TypeTimestamp {
 		a, _ = fragment.Cast(a, b.Type)
 	}
