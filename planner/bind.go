@@ -81,6 +81,11 @@ func (q *querySyntax) bind(fn func(*termSyntax) *termSyntax) {
 	for i := range s.items {
 		bindTerms(fn, &s.items[i].term)
 	}
+	for i := range s.values {
+		for k := range s.values[i] {
+			bindTerms(fn, &s.values[i][k])
+		}
+	}
 	for i := range s.groupBy {
 		for k := range s.groupBy[i] {
 			bindTerms(fn, &s.groupBy[i][k])

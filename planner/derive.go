@@ -43,8 +43,11 @@ func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
 			"LIMIT in a query within a query would choose among patients")
 	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}
-	if q.combined != nil {
+	switch {
+	case q.combined != nil:
 		return in.combine(q.combined, at)
+	case q.selected.ofConstants():
+		return in.values(q.selected)
 	}
 	return in.selected(q.selected)
 }
@@ -128,6 +131,9 @@ func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Posi
 			continue
 		}
 		arms = append(arms, d.Derived)
+	}
+	if how == fragment.CombineAll && !slices.ContainsFunc(arms, func(arm *fragment.Derived) bool { return !arm.Constant() }) {
+		sortConstants(arms)
 	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])

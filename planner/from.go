@@ -106,9 +106,6 @@ func (p *parser) tableFactor() string {
 	switch {
 	case p.queryComes(p.i):
 		f.query = p.subquery()
-	case p.comes("(", "values"):
-		p.i++
-		p.unexpected("")
 	case p.accept("("):
 		text := p.tableReference()
 		if p.comes(",") {

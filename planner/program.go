@@ -276,6 +276,9 @@ func (c *composer) derive(q *querySyntax, within *scope) *derived {
 	if cmpOr(q.limit, q.offset) != nil {
 		return c.limited(q, within)
 	}
+	if onlyConstants(q, within) {
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.at)
+	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
 	if q.combined != nil {
 		return r.combine(q.combined, q.at)

@@ -164,6 +164,9 @@ func (r *resolver) readsPatientID(e *fragment.Expr) bool {
 func (r *resolver) from(tables []fromSyntax, at Position) {
 	for _, f := range tables {
 		c := r.constantsOf(f)
+		if c != nil && c.values {
+			c = nil
+		}
 		first := len(r.sources) == 0 && len(r.constants) > 0
 		if (c != nil || first) && (f.join == joinLeft || f.using != nil || f.natural) {
 			refuse(CodeNotSupported, f.at, "write CROSS JOIN", "a query that reads no table is joined by CROSS JOIN, or JOIN … ON")

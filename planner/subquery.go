@@ -105,7 +105,7 @@ func (r *resolver) correlated(q *querySyntax, at Position) (*resolver, []itemSyn
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
-	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) {
+	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) && !s.ofConstants() {
 		in.rows(s)
 		return in, s.items
 	}

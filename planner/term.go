@@ -192,6 +192,20 @@ func (p *parser) quantified(left string, t token) string {
 }
 
 func (p *parser) in(left string, negated bool) string {
+	if p.accept("(", "values") { // IN (VALUES (1), (2)) is IN (1, 2)
+		not := ""
+		if negated {
+			not = " not"
+		}
+		var texts []string
+		for more := true; more; more = p.accept(",") {
+			p.expect("(", "write VALUES (1), (2)")
+			texts = append(texts, p.expression())
+			p.expect(")", "compare with rows of one value, or write (a, b) IN (VALUES (1, 2), (3, 4))")
+		}
+		p.expect(")", "separate the rows by commas")
+		return left + not + " in (" + strings.Join(texts, ", ") + ")"
+	}
 	if p.queryComes(p.i) {
 		q := p.subquery()
 		return p.form(func(args []*termSyntax) *termSyntax {
@@ -536,13 +550,17 @@ func (p *parser) row(open token, first string) string {
 	not := p.accept("not")
 	switch {
 	case p.accept("in"):
-		if p.queryComes(p.i) {
+		values := p.comes("(", "values")
+		if !values && p.queryComes(p.i) {
 			q := p.subquery()
 			return p.form(func(args []*termSyntax) *termSyntax {
 				return negation(&termSyntax{kind: termInQuery, at: open.at, args: args, query: q}, not)
 			}, left...)
 		}
 		p.expect("(", "write IN ((1, 2), (3, 4)) or IN (SELECT …)")
+		if values {
+			p.i++
+		}
 		texts := append([]string{}, left...)
 		for {
 			texts = append(texts, another()...)
