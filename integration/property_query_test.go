@@ -91,7 +91,7 @@ func ask(r *rand.Rand, light bool) inquiry {
 		case 8:
 			return pick("QUANTILE("+number()+", 0.9)", "HISTOGRAM("+number()+", 0, 50, 4)")
 		case 9:
-			return "COUNT(DISTINCT " + pick(append(s.keys, number())...) + ")"
+			return pick("COUNT(DISTINCT "+pick(append(s.keys, number())...)+")", pick("SUM(DISTINCT ", "AVG(DISTINCT ")+number()+")")
 		case 10:
 			return "APPROX_BOUNDS(" + number() + ")"
 		}

@@ -345,16 +345,31 @@ func (r *resolver) starless(items []itemSyntax) []itemSyntax {
 		if len(r.constants) > 0 {
 			refuse(CodeNotSupported, i.term.at, "name the columns", "* beside a query that reads no table is not answered")
 		}
-		for _, s := range r.sources {
+		add := func(s *source, name string) {
+			all = append(all, itemSyntax{term: &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: name}, alias: name})
+		}
+		merged := map[string]*source{} // by name, whose column it is
+		if i.term.qualifier == "" {
+			for _, s := range slices.Backward(r.sources) { // those of the last USING come first
+				for _, name := range s.merged {
+					if merged[name] == nil {
+						merged[name] = r.sources[slices.IndexFunc(r.sources, func(o *source) bool {
+							_, has := o.column(name)
+							return has && o.alias != ""
+						})]
+						add(merged[name], name)
+					}
+				}
+			}
+		}
+		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
 			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
 				continue
 			}
 			for _, c := range s.columns {
-				if i.term.qualifier == "" && slices.Contains(s.merged, c.name) {
-					continue
+				if merged[c.name] != s && !(i.term.qualifier == "" && slices.Contains(s.merged, c.name)) {
+					add(s, c.name)
 				}
-				t := &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: c.name}
-				all = append(all, itemSyntax{term: t, alias: c.name})
 			}
 		}
 	}

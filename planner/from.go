@@ -126,6 +126,7 @@ func (p *parser) tableFactor() string {
 		f.alias = f.table
 	}
 	p.tableAlias(&f)
+	f.written = len(p.tables)
 	p.tables = append(p.tables, f)
 	return "`t" + strconv.Itoa(len(p.tables)-1) + "`"
 }
@@ -237,7 +238,7 @@ func (p *parser) flatten(left, right []fromSyntax, how fromSyntax) []fromSyntax 
 	case how.join == joinLeft:
 		refuse(CodeNotSupported, how.at, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
 	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
-		p.reordered = true
+		p.reordered = p.reordered || how.natural
 		return join(right, left[0])
 	}
 	refuse(CodeNotSupported, how.at, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")

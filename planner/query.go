@@ -335,7 +335,7 @@ func (p *parser) selection() *querySyntax {
 	}
 	for _, item := range s.items {
 		if p.reordered && item.term.kind == termStar && item.term.qualifier == "" {
-			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be")
+			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
 		}
 	}
 	if read.Where != nil {

@@ -20,7 +20,8 @@ type source struct {
 	alias   string
 	columns []column
 	// merged lists the columns that JOIN … USING made one with those of a source before.
-	merged []string
+	merged  []string
+	written int // its place in the text
 	// signature tells equal subqueries, which are joined once.
 	signature string
 }
@@ -190,7 +191,7 @@ func (r *resolver) from(tables []fromSyntax, at Position) {
 
 // source resolves one table, a query named by WITH, or a derived table.
 func (r *resolver) source(f fromSyntax) *source {
-	s := &source{at: f.at, alias: f.alias}
+	s := &source{at: f.at, alias: f.alias, written: f.written}
 	query, within := f.query, r.scope
 	columns := f.columns
 	if f.function != nil && r.composer == nil {
@@ -258,9 +259,9 @@ func (r *resolver) join(s *source, f fromSyntax) {
 	using := f.using
 	if f.natural {
 		using = nil
-		for _, c := range s.columns {
-			for _, o := range r.sources {
-				if _, ok := o.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
+		for _, o := range r.sources {
+			for _, c := range o.columns {
+				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
 					using = append(using, &termSyntax{kind: termColumn, at: f.at, name: c.name})
 				}
 			}

@@ -106,6 +106,7 @@ type fromSyntax struct {
 	on       *termSyntax
 	using    []*termSyntax // JOIN … USING (a, b): bare columns
 	natural  bool
+	written  int // its place in the text, among all tables: joins may be done in another order
 }
 
 type joinKind int
