@@ -215,7 +215,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, planError(unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights}
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now()}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence

@@ -514,3 +514,20 @@ func TestExplainStatement(t *testing.T) {
 	}
 	f.settled(t, 0)
 }
+
+// CURRENT_DATE is a constant of the plan: the answer of a day is found again on that day, and on no other.
+func TestTheDayIsPartOfTheQuestion(t *testing.T) {
+	f := newFederation(t, nil)
+	const sql = "SELECT COUNT(*) AS n FROM person WHERE CURRENT_DATE > DATE '2000-01-01'"
+	f.propose(t, "s", func(d *study.Document) { d.Expires = time.Now().Add(72 * time.Hour) })
+	day := time.Now()
+	f.now = func() time.Time { return day }
+	if f.mustAsk(t, sql).Stored || !f.mustAsk(t, sql).Stored {
+		t.Error("an answer of nobody's, or a charge for the same day's question")
+	}
+	day = day.Add(24 * time.Hour)
+	if f.mustAsk(t, sql).Stored {
+		t.Error("the answer of another day")
+	}
+	f.settled(t, 1)
+}

@@ -193,7 +193,9 @@ func (a *Account) rows() [][]string {
 
 func (e *Explanation) lines() [][]string {
 	text := strings.TrimSuffix(e.Plan, "\n")
-	line := func(what, format string, args ...any) { text += fmt.Sprintf("\n%-10s ", what) + fmt.Sprintf(format, args...) }
+	line := func(what, format string, args ...any) {
+		text += fmt.Sprintf("\n%-10s ", what) + fmt.Sprintf(format, args...)
+	}
 	for _, x := range e.Expected {
 		line("expected", "%s: %s", x.Column, strings.TrimSpace(halfWidth(x)+"  "+x.Note))
 	}

@@ -202,7 +202,20 @@ func (m *mixed) processes(t *testing.T) {
 	}
 	f.await(f.hospitals...)
 	m.askProcesses(t, f)
-	// A table that is gone gives no answer, and researchers are not told what is wrong.
+	// A table whose rights or whose self is gone gives no answer, and researchers are not told what is wrong.
+	if m.trino != nil {
+		m.trino.Rules(t, `{"tables": [{"user": "intramuros", "table": "person", "privileges": []}, {"privileges": ["SELECT"]}]}`)
+		var refused *refusal
+		if _, err := f.query(request{SQL: "SELECT COUNT(*) FROM person WHERE year_of_birth > 1951", Epsilon: 1}); !errors.As(err, &refused) || strings.Contains(refused.Message, "person") {
+			t.Errorf("a hospital whose table is denied gives %v", err)
+		}
+		if p := f.nodes["lille"]; !p.logged("Cannot select from table memory."+m.schemas["lille"]+".person", 10*time.Second) {
+			t.Error("the node's log does not say which right it lacks")
+		}
+		if out := f.must("catalog", "check", "--config", f.path("lille.yaml")); !strings.Contains(out, "person is not offered: there is no source for it here that the node may read") {
+			t.Errorf("catalog check says of a table that is denied: %s", out)
+		}
+	}
 	m.postgres.Exec(t, "DROP TABLE "+m.schemas["lyon"]+".person CASCADE")
 	var refused *refusal
 	if _, err := f.query(request{SQL: "SELECT COUNT(*) FROM person WHERE year_of_birth > 1950", Epsilon: 1}); !errors.As(err, &refused) || strings.Contains(refused.Message, "person") {

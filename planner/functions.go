@@ -68,10 +68,11 @@ func (c *call) unified() []*fragment.Expr { return unified(c.args, c.resolve) }
 
 // as resolves argument i, which is of type t if it is a NULL and nothing tells.
 func (c *call) as(i int, t value.Type) *fragment.Expr {
-	if a := c.args[i]; a.kind == termLiteral && !a.literal.Valid() {
+	e := c.resolve(c.args[i])
+	if isFree(e) {
 		return fragment.Literal(value.Null(t))
 	}
-	return c.resolve(c.args[i])
+	return e
 }
 
 func (c *call) number(i int) *fragment.Expr {

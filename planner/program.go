@@ -63,7 +63,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if statement.query == nil {
 		refuse(CodeNotSupported, statement.at, "write SELECT …", "this statement is no query")
 	}
-	statement.query.bind(statement.bound(q.Parameters))
+	statement.query.bind(statement.bound(q.Parameters, q.Today))
 	compose := func(shares int) *Program {
 		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}}
 		extended := *fed.Catalog
@@ -276,6 +276,9 @@ func (c *composer) derive(q *querySyntax, within *scope) *derived {
 	if cmpOr(q.limit, q.offset) != nil {
 		return c.limited(q, within)
 	}
+	if onlyConstants(q, within) {
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.at)
+	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
 	if q.combined != nil {
 		return r.combine(q.combined, q.at)
@@ -313,7 +316,7 @@ func (c *composer) table(p *Plan) *derived {
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: fragment.Column("release", name, of.Type)})
-		columns = append(columns, column{name: of.Name, column: name, untyped: of.expr.Op == fragment.OpLiteral && of.expr.Value.IsNull()})
+		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog)

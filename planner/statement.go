@@ -36,7 +36,7 @@ var unsupported = map[string]string{
 	"minus":         "write EXCEPT",
 	"straight_join": "write JOIN",
 	"lateral":       "write (SELECT … ORDER BY … LIMIT 1) in SELECT for one value; or group by the patient in a derived table, and join it on the patient",
-	"values":        "write IN (…), or CASE, or join a public table of the catalog",
+	"values":        "write it in place of a table, (VALUES (1, 'a'), (2, 'b')) AS v (x, y), or in WITH",
 }
 
 // What symbols mean elsewhere, and what to write here.

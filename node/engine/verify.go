@@ -50,7 +50,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 	var all []Finding
 	for _, t := range e.catalog.Tables {
 		if e.views[t.Name] == nil {
-			all = append(all, Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here"})
+			all = append(all, Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here that the node may read"})
 			continue
 		}
 		for _, check := range checks {

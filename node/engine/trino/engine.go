@@ -212,7 +212,10 @@ func fault(ctx context.Context, err error) error {
 		case "TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "TYPE_MISMATCH", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "FUNCTION_NOT_FOUND":
 			class += ": a table or column changed under the catalog; run intramuros catalog check, then start the node anew"
 		case "PERMISSION_DENIED":
-			class += ": the user lacks a right"
+			class += ": the user lacks a right; docs/trino-rules.json shows those that it needs"
+			if denied := denial.FindStringSubmatch(failed.Message); denied != nil {
+				class += ". The server says: " + denied[1]
+			}
 		case "EXCEEDED_TIME_LIMIT":
 			class += ": the query took longer than `timeout`, or than the server lets it"
 		case "USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED":
@@ -235,6 +238,10 @@ func fault(ctx context.Context, err error) error {
 	}
 	return engine.NewFault(ctx, class, err)
 }
+
+// denial is what a server says of a right that the user lacks, where it says nothing but
+// names of tables, columns and settings.
+var denial = regexp.MustCompile(`^Access Denied: (Cannot (?:select from (?:columns \[[\w$, ]*\] in )?(?:table or view|table|view) [\w$.]+|access catalog [\w$]+|set system session property [\w$]+|(?:execute|view) query))(?:$|:)`)
 
 // places are all tables of Trino's catalog, sorted by name, as engine.Finder has them.
 type places struct {
@@ -276,7 +283,7 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 		// No row of it is read: the types of its columns come with the answer.
 		rows, err := p.driver.db.QueryContext(ctx, "SELECT * FROM "+at.SQL+" LIMIT 0")
 		if err != nil {
-			return at, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err)
+			return at, false, fmt.Errorf("%w: the select of table %s cannot be run: %w", engine.ErrConfig, table, err) // no row is read: it quotes no value
 		}
 		defer rows.Close()
 		columns, err := rows.ColumnTypes()

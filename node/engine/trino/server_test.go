@@ -332,7 +332,7 @@ func TestVerify(t *testing.T) {
 		"warning event.n has 2 values that are no int and read as NULL",
 		"warning event.unit has 1 values outside of its bounds [1, 6], which count as the nearest bound",
 		"warning event.x has 1 values that are NaN and read as NULL",
-		"warning kinds. is not offered: there is no source for it here",
+		"warning kinds. is not offered: there is no source for it here that the node may read",
 		"warning person.age has 1 values that are no int and read as NULL",
 		"warning person.id is declared not nullable and has 1 NULLs",
 		"warning person.sex has 1 values outside of its domain, which no group shows",

@@ -1,11 +1,13 @@
 import com.google.inject.Key;
 import io.trino.grammar.sql.SqlBaseLexer;
 import io.trino.grammar.sql.SqlBaseParser;
+import io.trino.plugin.base.security.FileBasedSystemAccessControl;
 import io.trino.plugin.memory.MemoryPlugin;
 import io.trino.server.security.PasswordAuthenticatorManager;
 import io.trino.server.testing.TestingTrinoServer;
 import io.trino.spi.security.AccessDeniedException;
 import io.trino.spi.security.BasicPrincipal;
+import io.trino.spi.security.SystemAccessControl;
 import java.lang.management.ManagementFactory;
 import java.lang.management.MemoryPoolMXBean;
 import java.util.HashMap;
@@ -15,20 +17,27 @@ import org.antlr.v4.runtime.CommonTokenStream;
 
 /**
  * A Trino server with a catalog of tables in memory, until its standard input ends.
- * Arguments are properties of the server, name=value, and first of all the one password
- * that it takes, of any user. Over HTTP it asks for none.
+ * Arguments are the one password that it takes, of any user; the file of the rules that say
+ * who may do what, which is read anew all the time; and properties of the server, name=value.
+ * Over HTTP it asks for no password.
  */
 public class Main
 {
     public static void main(String[] args)
             throws Exception
     {
+        Thread.currentThread().setUncaughtExceptionHandler((thread, e) -> {
+            e.printStackTrace();
+            Runtime.getRuntime().halt(1); // threads of the server may run already
+        });
         Map<String, String> properties = new HashMap<>();
-        for (int i = 1; i < args.length; i++) {
+        for (int i = 2; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
             properties.put(pair[0], pair[1]);
         }
-        TestingTrinoServer server = TestingTrinoServer.builder().setProperties(properties).build();
+        SystemAccessControl rules = new FileBasedSystemAccessControl.Factory().create(
+                Map.of("security.config-file", args[1], "security.refresh-period", "10ms"));
+        TestingTrinoServer server = TestingTrinoServer.builder().setProperties(properties).setSystemAccessControl(rules).build();
         server.getInstance(Key.get(PasswordAuthenticatorManager.class)).setAuthenticators((user, password) -> {
             if (!password.equals(args[0])) {
                 throw new AccessDeniedException("Invalid credentials");

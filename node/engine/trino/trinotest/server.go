@@ -114,13 +114,16 @@ func start(bench bool) (*Server, error) {
 	if err != nil {
 		return s, err
 	}
+	if err := os.WriteFile(s.rules(), []byte(everything), 0o600); err != nil {
+		return s, err
+	}
 	args := []string{
 		// Every query is compiled to classes of its own: room for their code (it would be 48 MB
 		// beside the quick compiler, which then stops), no proof of it, and one thread that
 		// collects garbage.
 		"-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
 		"-Xms1g", "-Xmn600m", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
-		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password,
+		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password, s.rules(),
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
 		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main, // that must exist, and is not read
@@ -196,6 +199,27 @@ func (t *tail) String() string {
 	t.Lock()
 	defer t.Unlock()
 	return strings.Join(t.lines, "")
+}
+
+// everything is the rules of a server that lets all users do all.
+const everything = "{}"
+
+func (s *Server) rules() string { return filepath.Join(s.folder, "rules.json") }
+
+// Rules replaces the server's rules of file-based access control, until the test ends. An
+// administrator, as whom Exec runs, is named admin in them.
+func (s *Server) Rules(t testing.TB, rules string) {
+	t.Helper()
+	put := func(text string) {
+		// In one step, for the server reads the file at any time.
+		next := s.rules() + ".next"
+		if err := errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Rename(next, s.rules())); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // it looks after 10 ms
+	}
+	put(rules)
+	t.Cleanup(func() { put(everything) })
 }
 
 // Exec runs statements.
