@@ -274,7 +274,7 @@ func (d *draft) note(place, text string) {
 func (d *draft) guessValues(t *catalog.Table) {
 	for i, c := range t.Columns {
 		place, local := t.Name+"."+c.Name, d.local[t.Name].Columns[i]
-		if local.Key || c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
+		if local.Key && (c.Type == value.TypeInt || c.Type == value.TypeText) || c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
 			continue
 		}
 		if lower, upper, ok := roundBounds(c.Type, local.Min, local.Max); ok {

@@ -204,7 +204,7 @@ func (k Kind) bounding(t *testing.T) {
 		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 		persons := relation(c, tables[0], "p")
 		joined := join(persons, relation(c, tables[1], "e"), "p.id", "e.id")
-		for range 8 {
+		for range min(8, k.times(150)) {
 			f := &fragment.Fragment{Relations: both, Patient: evID, MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(5)}
 			rows := joined
 			choose := keys
