@@ -20,7 +20,7 @@ FROM pg_roles WHERE rolname = current_user \gset
 \if :may_create
 CREATE ROLE :"role" LOGIN NOINHERIT CONNECTION LIMIT 20;
 \else
-\warn 'You may not make roles. Ask a superuser to run this once, then run the script again:'
+\warn 'You may not make roles. Ask a superuser to run this once and to give the role a password, then run the script again:'
 \warn 'CREATE ROLE' :"role" 'LOGIN NOINHERIT CONNECTION LIMIT 20;'
 \warn 'ALTER ROLE' :"role" 'SET default_transaction_read_only = on;'
 \warn 'ALTER ROLE' :"role" 'SET statement_timeout = ''4h'';'
