@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -70,10 +71,26 @@ func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 		// The ledger's error names scope, cost and what is left, all of them public.
 		return "", &Error{
 			Code: CodeBudgetExhausted, Message: strings.TrimSuffix(firstLine(err), "; ask with a smaller epsilon"),
-			Hint: "ask with a smaller epsilon; a query that was answered before costs nothing to repeat", cause: err,
+			Hint: q.affordable(ctx) + "; a query that was answered before costs nothing to repeat", cause: err,
 		}
 	}
 	return id, err
+}
+
+// affordable says what one more query may cost, in the words in which it is asked for.
+func (q *query) affordable(ctx context.Context) string {
+	left, err := q.left(ctx)
+	if err != nil {
+		return "ask with a smaller epsilon"
+	}
+	least := math.Inf(1)
+	for _, b := range left {
+		least = min(least, math.Floor(b.Remaining.Epsilon*1000)/1000)
+	}
+	if least == 0 {
+		return "next to nothing is left"
+	}
+	return fmt.Sprintf("ask with an epsilon of at most %g", least)
 }
 
 func firstLine(err error) string {

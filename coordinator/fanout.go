@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/intramuros/intramuros/dp"
@@ -161,6 +162,12 @@ func (q *query) tooFew(code Code, why []Absence) *Error {
 	}
 	if q.required < len(q.c.config.Hospitals) {
 		e.Message += fmt.Sprintf(" (%d of %d must answer)", q.required, len(q.c.config.Hospitals))
+	}
+	away := func(a Absence) bool {
+		return slices.Contains([]string{absentNotJoined, absentUnreachable, absentTimeout}, a.Code)
+	}
+	if code != CodeHospitalFailed && !slices.ContainsFunc(why, func(a Absence) bool { return !away(a) }) {
+		e.Hint = "nothing was charged; ask again later, or ask the federation's operator when they are back"
 	}
 	return e
 }

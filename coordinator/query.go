@@ -215,7 +215,7 @@ func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
 		return nil, planError(unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights}
+	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now()}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
@@ -403,9 +403,29 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 	if len(a.Missing) > 0 {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d of %d hospitals are not part of this answer", len(a.Missing), len(q.c.config.Hospitals)))
 	}
+	if w := emptiness(&a.Answer, q.program.Releases); w != "" {
+		a.Warnings = append(a.Warnings, w)
+	}
 	q.c.log.Info("query answered", slog.String("query", q.id), slog.String("study", q.name), slog.String("researcher", q.who.Name),
 		slog.Bool("stored", a.Stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
 	return a, nil
+}
+
+// emptiness says why an answer may have no row, where groups had to be selected: most tools show an empty table without a word.
+func emptiness(a *planner.Answer, releases []*planner.Plan) string {
+	if len(a.Rows) > 0 {
+		return ""
+	}
+	least := int64(0)
+	for _, p := range releases {
+		if p.Selection != nil {
+			least = max(least, p.Selection.Threshold)
+		}
+	}
+	if least == 0 {
+		return ""
+	}
+	return fmt.Sprintf("no row: a group that the catalog does not declare is shown from a noisy number of %d patients on; group more coarsely, or spend a larger epsilon", least)
 }
 
 // request is what every hospital is asked, and what it costs.

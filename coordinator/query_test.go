@@ -107,6 +107,17 @@ func TestUndeclaredGroupsAreSelected(t *testing.T) {
 		h.groups = []group{{[]value.Value{value.Text("Zenith")}, 1000}, {[]value.Value{value.Text("Hamlet " + h.name)}, 1}, {[]value.Value{value.Text("Alma")}, 900}}
 	}
 	wantRows(t, f.mustAsk(t, "SELECT city, COUNT(*) FROM person GROUP BY city"), "Alma 2700", "Zenith 3000")
+	for _, h := range f.hospitals { // nothing is left: whoever reads the answer is told what showing takes
+		h.groups = []group{{[]value.Value{value.Text("Hamlet " + h.name)}, 1}}
+	}
+	const sql = "SELECT city, COUNT(*), SUM(age) FROM person GROUP BY city"
+	a := f.mustAsk(t, sql)
+	wantRows(t, a)
+	q, err := f.plan(asker("alice"), Request{SQL: sql, Study: "s"})
+	must(t, err)
+	if want := fmt.Sprintf("from a noisy number of %d patients on", q.plan.Selection.Threshold); len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], want) {
+		t.Errorf("warnings %q, not %q", a.Warnings, want)
+	}
 }
 
 func TestStoredAnswer(t *testing.T) {
@@ -165,7 +176,7 @@ func TestBudgetExhausted(t *testing.T) {
 	before := f.hospital("a").executed
 	_, err := f.ask(t.Context(), t, bySex)
 	e := wantCode(t, err, CodeBudgetExhausted)
-	if e.Charged || !strings.Contains(e.Message, "study s") {
+	if e.Charged || !strings.Contains(e.Message, "study s") || !strings.HasPrefix(e.Hint, "ask with an epsilon of at most 0.01;") {
 		t.Errorf("%+v", e)
 	}
 	if f.hospital("a").executed != before {
@@ -484,4 +495,39 @@ func TestConcurrentQueries(t *testing.T) {
 	if charged, reserved := f.losses(t); answered != 3 && answered != 4 || charged > 2 || reserved != 0 {
 		t.Errorf("%d answers, charged %v, reserved %v", answered, charged, reserved)
 	}
+}
+
+// EXPLAIN tells the errors of the answer's own columns, and that one has no interval.
+func TestExplainStatement(t *testing.T) {
+	f := newFederation(t, nil)
+	a := f.mustAsk(t, "EXPLAIN SELECT sex AS g, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*)) AS r, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () AS percent FROM person GROUP BY sex")
+	var got []string
+	for _, row := range a.Rows {
+		if text := row[0].Value.Str(); strings.HasPrefix(text, "expected") {
+			got = append(got, text)
+		}
+	}
+	want := []string{"expected   n: ± 18", "expected   r: no interval: the order of noisy numbers decides it",
+		"expected   percent: computed from released numbers: its interval comes with the answer, and may be open"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	f.settled(t, 0)
+}
+
+// CURRENT_DATE is a constant of the plan: the answer of a day is found again on that day, and on no other.
+func TestTheDayIsPartOfTheQuestion(t *testing.T) {
+	f := newFederation(t, nil)
+	const sql = "SELECT COUNT(*) AS n FROM person WHERE CURRENT_DATE > DATE '2000-01-01'"
+	f.propose(t, "s", func(d *study.Document) { d.Expires = time.Now().Add(72 * time.Hour) })
+	day := time.Now()
+	f.now = func() time.Time { return day }
+	if f.mustAsk(t, sql).Stored || !f.mustAsk(t, sql).Stored {
+		t.Error("an answer of nobody's, or a charge for the same day's question")
+	}
+	day = day.Add(24 * time.Hour)
+	if f.mustAsk(t, sql).Stored {
+		t.Error("the answer of another day")
+	}
+	f.settled(t, 1)
 }

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,6 +193,21 @@ func (a *Account) rows() [][]string {
 
 func (e *Explanation) lines() [][]string {
 	text := strings.TrimSuffix(e.Plan, "\n")
+	line := func(what, format string, args ...any) {
+		text += fmt.Sprintf("\n%-10s ", what) + fmt.Sprintf(format, args...)
+	}
+	for _, x := range e.Expected {
+		line("expected", "%s: %s", x.Column, strings.TrimSpace(halfWidth(x)+"  "+x.Note))
+	}
+	switch {
+	case e.Stored:
+		line("budget", "the answer is there already, and costs nothing")
+	case !e.Allowed:
+		line("budget", "this is more than is left")
+	}
+	for _, p := range e.Problems {
+		line("absent", "%s %s", p.Name, p.Why)
+	}
 	for _, s := range e.Engines {
 		text += fmt.Sprintf("\n%s at %s runs\n%s", s.Engine, strings.Join(s.Hospitals, ", "), s.SQL)
 	}
@@ -202,8 +218,17 @@ func (e *Explanation) lines() [][]string {
 	return rows
 }
 
+func number(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
+
+// halfWidth is "" where it is not known before the answer is there.
+func halfWidth(x planner.Expected) string {
+	if math.IsNaN(x.HalfWidth) {
+		return ""
+	}
+	return "± " + number(x.HalfWidth)
+}
+
 func (e *Explanation) privacy() [][]string {
-	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 	rows := [][]string{
 		{"epsilon", number(e.Cost.Epsilon), "asked for, or the study's default"},
 		{"delta", number(e.Cost.Delta), "of the noise and of the selection of groups"},
@@ -212,11 +237,7 @@ func (e *Explanation) privacy() [][]string {
 		{"stored", strconv.FormatBool(e.Stored), "an answer that is there already costs nothing"},
 	}
 	for _, x := range e.Expected {
-		half := "± " + number(x.HalfWidth)
-		if x.HalfWidth != x.HalfWidth {
-			half = "depends on the answer"
-		}
-		rows = append(rows, []string{"error of " + x.Column, half, x.Note})
+		rows = append(rows, []string{"error of " + x.Column, halfWidth(x), x.Note})
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(e.Plan, "\n"), "\n") {
 		what, text, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -62,6 +62,7 @@ func TestClients(t *testing.T) {
 		})
 	}
 	run("adbc", python, "flight.py")
+	run("adbc-go", "go", "run", "-C", "golang", ".")
 	run("psycopg", python, "postgres.py")
 	run("sqlalchemy", python, "alchemy.py")
 	run("psql", "bash", "psql.sh")
@@ -82,8 +83,8 @@ func TestClients(t *testing.T) {
 		interpreter := map[string]string{"python": python, "r": "Rscript", "sh": "bash"}[language]
 		for i, block := range blocks {
 			t.Run(document+"/"+string(rune('a'+i)), func(t *testing.T) {
-				if _, err := exec.LookPath(interpreter); err != nil {
-					t.Skipf("%s is not installed", interpreter)
+				if language == "r" && exec.Command("Rscript", "-e", `stopifnot(requireNamespace("RPostgreSQL"), requireNamespace("dbplyr"))`).Run() != nil {
+					t.Skip("R with RPostgreSQL and dbplyr is not installed (Debian: r-cran-rpostgresql, r-cran-dbplyr)")
 				}
 				f.write("script", names.Replace(block[1]))
 				c := exec.Command(interpreter, f.path("script"))

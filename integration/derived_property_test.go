@@ -489,6 +489,9 @@ var kinds = []value.Type{value.TypeInt, value.TypeInt, value.TypeFloat, value.Ty
 
 // derived makes a relation whose columns are of these types, the first the patient; nil: any.
 func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
+	if types == nil && f.one(6) || f.one(20) {
+		return f.list(types)
+	}
 	if depth > 0 && types == nil && f.one(4) {
 		types = []value.Type{value.TypeInt}
 		for range f.IntN(3) {
@@ -541,6 +544,32 @@ func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
 	}
 	if !f.one(4) {
 		tie(d)
+	}
+	return d
+}
+
+// list makes rows of constants, the first a number as the patient's is; seldom something is wrong with them.
+func (f *forger) list(types []value.Type) *fragment.Derived {
+	for range b2int(types == nil) * f.IntN(4) {
+		types = append(types, kinds[f.IntN(len(kinds))])
+	}
+	d := &fragment.Derived{Combine: fragment.CombineAll}
+	for range 1 + f.IntN(4) {
+		row := &fragment.Derived{Columns: []fragment.Output{{Name: "p", Expr: f.literal(value.TypeInt)}}}
+		for i := range max(0, len(types)-1) {
+			row.Columns = append(row.Columns, fragment.Output{Name: fmt.Sprintf("c%d", i), Expr: f.literal(types[i+1])})
+		}
+		if f.one(40) {
+			row.Patient = "p"
+		}
+		f.size[row] = 1
+		d.Arms = append(d.Arms, row)
+	}
+	if f.size[d] = len(d.Arms); len(d.Arms) == 1 {
+		return d.Arms[0]
+	}
+	if f.one(10) {
+		d.Combine = fragment.CombineUnion
 	}
 	return d
 }

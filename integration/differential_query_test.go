@@ -347,7 +347,11 @@ func (g *generator) public(left from) from {
 	}
 	name := g.name("t")
 	x := ints[g.n(len(ints))].name
-	left.tables += g.pick(" JOIN", " LEFT JOIN") + " code AS " + name + " ON " + name + ".code = " + x
+	codes := "code AS " + name
+	if g.n(3) == 2 {
+		codes = "(VALUES " + g.pick("(1, 'one', 3), (2, 'two', NULL), (30, 'It''s', 0)", "(2, NULL, 1), (2, 'a', 1), (NULL, 'b', 7)", "(7, 'seven', 1)") + ") AS " + name + " (code, label, level)"
+	}
+	left.tables += g.pick(" JOIN ", " LEFT JOIN ") + codes + " ON " + name + ".code = " + x
 	left.fields = append(slices.Clone(left.fields), field{name + ".label", kindText}, field{name + ".level", kindInt})
 	return left
 }
@@ -421,8 +425,13 @@ func (g *generator) rows(depth int) (string, []field) {
 		if other.patient == "" {
 			break
 		}
-		return "SELECT " + strings.Join(items, ", ") + end() + g.pick(" UNION ", " UNION ALL ", " INTERSECT ", " EXCEPT ") +
-			"SELECT " + other.patient + ", " + g.value(other, k, 1) + " FROM " + other.tables + g.conditions(other), fields
+		operator := g.pick(" UNION ", " UNION ALL ", " INTERSECT ", " EXCEPT ")
+		text := "SELECT " + strings.Join(items, ", ") + end() + operator +
+			"SELECT " + other.patient + ", " + g.pick(g.value(other, k, 1), "NULL") + " FROM " + other.tables + g.conditions(other)
+		if third := g.table(); g.n(3) == 2 && third.patient != "" && !strings.Contains(operator, "INTERSECT") { // a chain
+			text += g.pick(operator, " UNION ") + "SELECT " + third.patient + ", " + g.pick(g.value(third, k, 1), "NULL") + " FROM " + third.tables
+		}
+		return text, fields
 	default:
 		g.plain(f, add)
 		for range g.n(2) {

@@ -41,6 +41,8 @@ func TestExactness(t *testing.T) {
 			{ours: "COUNT(s.days)", theirs: "count(s.days)"},
 			{ours: "COUNT(DISTINCT patient)", theirs: "count(DISTINCT s.patient)"},
 			{ours: "COUNT(DISTINCT s.days)", theirs: "count(DISTINCT s.days)"},
+			{ours: "SUM(DISTINCT s.days)", theirs: "coalesce(sum(DISTINCT s.days), 0)"},
+			{ours: "AVG(DISTINCT s.days - 5)", theirs: "avg(DISTINCT s.days - 5)"},
 			{ours: "COUNT(DISTINCT CASE WHEN s.days > 5 THEN p.sex END)", theirs: "count(DISTINCT p.sex) FILTER (WHERE s.days > 5 AND p.sex <> 'x')"},
 			{ours: "SUM(s.days)", theirs: "coalesce(sum(s.days), 0)"},
 			{ours: "SUM(p.born / 7)", theirs: "coalesce(sum(p.born / 7), 0)", tolerance: 0.01},

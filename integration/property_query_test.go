@@ -54,6 +54,11 @@ var sources = []source{
 	{with: "WITH long AS (SELECT s.id AS id, s.days AS days, s.unit AS unit FROM stay s WHERE s.days > 5) ", from: "long l", numbers: []string{"l.days"}, keys: []string{"l.unit"}},
 	{from: "(SELECT s.id AS id, s.days AS days, ROW_NUMBER() OVER (PARTITION BY s.id ORDER BY s.began) AS place, LAG(s.days) OVER (PARTITION BY s.id ORDER BY s.began) AS before FROM stay s) d", numbers: []string{"d.days", "d.days - d.before"}, keys: []string{"CASE WHEN d.place = 1 THEN 'first' ELSE 'later' END"}, conditions: []string{"d.place <= 2"}},
 	{from: "(SELECT p.id AS id, p.born AS x FROM person p UNION ALL SELECT s.id AS id, s.days AS x FROM stay s) u", numbers: []string{"CLAMP(u.x, 0, 100)"}, keys: []string{"u.x > 50"}},
+	// Rows that the query brings along: with a key, with none, with NULLs.
+	{from: "person p JOIN (VALUES ('f', 1, 'one'), ('m', 2, 'two')) v (sex, k, label) ON v.sex = p.sex", numbers: []string{"v.k", "p.born + v.k"}, keys: []string{"v.label", "p.place", "v.k"}},
+	{from: "person p JOIN (VALUES ('f', 1, 'one'), ('m', 2, 'two'), ('m', 30, 'two')) v (sex, k, label) ON v.sex = p.sex", numbers: []string{"v.k", "p.born + v.k"}, keys: []string{"v.label", "v.k"}},
+	{from: "stay s LEFT JOIN (VALUES ('a', 1.5, 'x'), ('b', NULL, 'y'), (NULL, 3, NULL)) v (unit, w, label) ON v.unit = s.unit", numbers: []string{"v.w", "s.days * v.w", "COALESCE(v.w, 9)"}, keys: []string{"v.label", "v.unit", "v.w"}},
+	{from: "(SELECT p.id AS id, NULL AS x FROM person p UNION ALL SELECT s.id, s.days FROM stay s UNION ALL SELECT s.id, CASE WHEN s.days > 5 THEN NULL END FROM stay s) u", numbers: []string{"CLAMP(u.x, 0, 100)", "COALESCE(CLAMP(u.x, 0, 9), 3)"}, keys: []string{"u.x > 50", "u.x IS NULL"}},
 	{from: "(SELECT DISTINCT s.id AS id, s.unit AS unit FROM stay s) d", numbers: []string{"LENGTH(d.unit)"}, keys: []string{"d.unit"}},
 }
 
@@ -86,7 +91,7 @@ func ask(r *rand.Rand, light bool) inquiry {
 		case 8:
 			return pick("QUANTILE("+number()+", 0.9)", "HISTOGRAM("+number()+", 0, 50, 4)")
 		case 9:
-			return "COUNT(DISTINCT " + pick(append(s.keys, number())...) + ")"
+			return pick("COUNT(DISTINCT "+pick(append(s.keys, number())...)+")", pick("SUM(DISTINCT ", "AVG(DISTINCT ")+number()+")")
 		case 10:
 			return "APPROX_BOUNDS(" + number() + ")"
 		}

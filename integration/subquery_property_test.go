@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,7 @@ import (
 // conditions, and LEFT JOIN … USING, mean what DuckDB says they mean, or are refused. A cohort is a left join within,
 // so a count of too many rows would show as well.
 func TestSubqueriesEqualDuckDB(t *testing.T) {
-	c, seed, compared, refused := theCatalog(t), newSeed(t), 0, 0
+	c, seed, compared, refused, rows := theCatalog(t), newSeed(t), 0, 0, 0
 	for i := range max(6, triples(t)/4000) {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		w := newWorld(r, false)
@@ -22,14 +23,17 @@ func TestSubqueriesEqualDuckDB(t *testing.T) {
 		}
 		p := openPairing(t, c, folders)
 		for range 60 {
-			text := (&asker{r}).query()
+			question := (&asker{r}).query()
+			text := rowIn.ReplaceAllString(question, "($1, $2) $3 IN (SELECT $4, $5 $6)")
 			program, err := p.compose(text)
 			if err != nil {
 				refused++
 				continue
 			}
-			compared++
-			want, err := p.want(text)
+			if compared++; text != question {
+				rows++
+			}
+			want, err := p.want(inDuckDBs(question))
 			if err != nil {
 				t.Fatalf("INTRAMUROS_SEED=%d: %s: %v", seed, text, err)
 			}
@@ -38,8 +42,8 @@ func TestSubqueriesEqualDuckDB(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("seed %d: %d compared, %d refused", seed, compared, refused)
-	if compared < 100 {
+	t.Logf("seed %d: %d compared, %d of them with rows before IN, %d refused", seed, compared, rows, refused)
+	if compared < 100 || rows < 10 {
 		t.Errorf("only %d were answered: the generator is stale", compared)
 	}
 }
@@ -101,6 +105,15 @@ func (a *asker) subquery(outer string, columns []string) string {
 		rows += " WHERE " + strings.Join(where, " AND ")
 	}
 	x := a.pick(columns...)
+	if a.IntN(4) == 0 {
+		other := map[string]string{"stay": "t.unit", "place": "t.region", "person": "t.sex"}[table]
+		if y := map[string]string{"p": "p.sex", "s": "s.unit"}[outer]; y != "" {
+			if a.IntN(3) > 0 {
+				where = append(where, column+" IS NOT NULL", other+" IS NOT NULL")
+			}
+			return fmt.Sprintf("{%s; %s; %s; %s; %s; %s}", x, y, a.pick("", "NOT", "NOT"), column, other, strings.Join(append([]string{"FROM " + table + " t WHERE true"}, where...), " AND "))
+		}
+	}
 	switch kind {
 	case 0, 1:
 		return fmt.Sprintf("%s %s (SELECT %s %s)", x, a.pick("IN", "NOT IN"), column, rows)
@@ -110,4 +123,12 @@ func (a *asker) subquery(outer string, columns []string) string {
 		return fmt.Sprintf("(SELECT %s(%s) %s) %s %s", a.pick("MAX", "MIN", "COUNT", "SUM"), column, rows, a.pick("=", "<", ">=", "<>"), a.pick("0", "7", x))
 	}
 	return fmt.Sprintf("(SELECT COUNT(*) %s) %s", rows, a.pick("= 0", "> 1", "< 3"))
+}
+
+// rowIn stands for (x, y) [NOT] IN (SELECT c, d FROM …), which DuckDB does not correlate.
+var rowIn = regexp.MustCompile(`\{(.+?); (.+?); (.*?); (.+?); (.+?); (.+?)\}`)
+
+// inDuckDBs writes it as SQL defines it: true where a row is equal, else NULL where one may be.
+func inDuckDBs(text string) string {
+	return rowIn.ReplaceAllString(text, "$3 (SELECT CASE WHEN bool_or($1 = $4 AND $2 = $5) THEN true WHEN bool_or(($1 = $4 AND $2 = $5) IS NULL) THEN NULL ELSE false END $6)")
 }

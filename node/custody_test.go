@@ -349,6 +349,13 @@ func TestScope(t *testing.T) {
 		{"an id joined with a constant", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(derived(plain, fragment.Output{Name: "k", Expr: n}), fragment.Relation{
 			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: expr(t, fragment.OpEqual, other, column("d", "k")),
 		}), Partials: count}, false},
+		{"an id joined with a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
+			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: n}}}, Join: fragment.JoinInner, On: expr(t, fragment.OpEqual, id, column("list", "k")),
+		}), Partials: count}, false},
+		{"a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
+			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: fragment.Literal(value.Text("f"))}}}, Join: fragment.JoinInner,
+			On: expr(t, fragment.OpEqual, sex, fragment.Column("list", "k", value.TypeText)),
+		}), Partials: count}, true},
 		{"a count of ids", map[string][]string{"*": {"*"}}, fragment.Fragment{
 			Relations: derived(plain, fragment.Output{Name: "q", Function: fragment.FunctionDistinct, Expr: id}), Filter: expr(t, fragment.OpEqual, column("d", "q"), n), Partials: count,
 		}, true},

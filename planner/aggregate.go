@@ -27,7 +27,8 @@ type Aggregate struct {
 // of them; so the four cannot drift apart.
 type function struct {
 	arguments int
-	whole     bool // a number of rows or patients
+	whole     bool // a number of rows or patients, or a sum of whole numbers
+	ofValues  bool // of those values that occur, among known ones
 	// partials is what a node computes.
 	partials func(a *argument) []fragment.Partial
 	// bounds of the released number, from those of the arguments.
@@ -74,7 +75,7 @@ var aggregates = map[string]*function{
 }
 
 // countDistinct is COUNT(DISTINCT x) of an x of known values.
-var countDistinct = &function{arguments: 1, whole: true, partials: (*argument).values, bounds: (*argument).size, read: readDistinct}
+var countDistinct = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).size, read: readDistinct}
 
 // What other systems call them.
 var synonyms = map[string]string{

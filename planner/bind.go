@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -14,8 +15,8 @@ func (o orderSyntax) order(e *fragment.Expr) fragment.Order {
 	return fragment.Order{Expr: e, Descending: o.descending, NullsFirst: o.nulls == "first" || o.nulls == "" && o.descending}
 }
 
-// bound returns what puts each parameter's value in its place.
-func (s *statementSyntax) bound(values map[string]value.Value) func(*termSyntax) *termSyntax {
+// bound returns what puts each parameter's value in its place, and the day in that of CURRENT_DATE.
+func (s *statementSyntax) bound(values map[string]value.Value, today time.Time) func(*termSyntax) *termSyntax {
 	for _, p := range s.parameters {
 		v, ok := values[p.name]
 		if !ok {
@@ -34,6 +35,9 @@ func (s *statementSyntax) bound(values map[string]value.Value) func(*termSyntax)
 		if t.kind != termParameter {
 			return nil
 		}
+		if t.name == clockDay || t.name == clockMoment {
+			return dayOf(t, today)
+		}
 		v := values[t.name]
 		if v.IsNull() {
 			v = value.Value{} // takes its type from where it stands
@@ -41,6 +45,21 @@ func (s *statementSyntax) bound(values map[string]value.Value) func(*termSyntax)
 		// A text may stand for a date or a number, as a string in the query does.
 		return &termSyntax{kind: termLiteral, at: t.at, literal: v, text: v.Type() == value.TypeText}
 	}
+}
+
+// dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is another
+// one, with an answer and a charge of its own.
+func dayOf(t *termSyntax, today time.Time) *termSyntax {
+	if today.IsZero() {
+		refuse(CodeNotSupported, t.at, "write the date, such as DATE '2024-12-31'", "nobody told which day it is")
+	}
+	y, m, d := today.UTC().Date()
+	day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	literal := value.Date(day.Unix() / (24 * 60 * 60))
+	if t.name == clockMoment {
+		literal = value.Timestamp(day.UnixMicro())
+	}
+	return &termSyntax{kind: termLiteral, at: t.at, literal: literal}
 }
 
 // bind replaces terms throughout a query, in place.
@@ -61,6 +80,11 @@ func (q *querySyntax) bind(fn func(*termSyntax) *termSyntax) {
 	bindTerms(fn, &s.where, &s.having, &s.qualify)
 	for i := range s.items {
 		bindTerms(fn, &s.items[i].term)
+	}
+	for i := range s.values {
+		for k := range s.values[i] {
+			bindTerms(fn, &s.values[i][k])
+		}
 	}
 	for i := range s.groupBy {
 		for k := range s.groupBy[i] {

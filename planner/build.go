@@ -379,7 +379,9 @@ func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
 	}
 	a := b.argument(t, f)
 	if a.domain != nil {
-		f = countDistinct
+		if f = countDistinct; t.name != "count" {
+			f = distinctFunction(t.name, a.x, a.domain)
+		}
 	}
 	partials := f.partials(a)
 	released := Aggregate{function: f, argument: a.value, whole: len(t.args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
@@ -490,7 +492,12 @@ func (b *builder) operand(t *termSyntax) operand {
 func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 	x := t.args[0]
 	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
-	if t.name != "count" {
+	switch t.name {
+	case "count":
+	case "sum", "avg":
+		refuse(CodeNotSupported, t.at, "write CLAMP(x, low, high) of whole numbers that are not far apart; or "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …), where each patient's count",
+			"%s(DISTINCT x) is answered where at most %d values of x are known beforehand", strings.ToUpper(t.name), distinctLimit)
+	default:
 		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
 	}
 	if x.kind == termOperator && x.name == "case" && len(x.args) <= 3 {

@@ -12,6 +12,8 @@ type constants struct {
 	alias string
 	names []string
 	exprs []*fragment.Expr
+	// values: it is VALUES of one row, which may stand for a table as those of more do.
+	values bool
 }
 
 // constantsOf returns what a table of FROM stands for, where it is a query that reads no table.
@@ -27,11 +29,11 @@ func (r *resolver) constantsOf(f fromSyntax) *constants {
 		return nil
 	}
 	s := query.selected
-	if len(s.from) > 0 || s.where != nil || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil {
+	if len(s.values) > 1 || len(s.from) > 0 || s.where != nil || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil {
 		return nil
 	}
 	of := &resolver{catalog: r.catalog, scope: within.with(query.with), depth: r.depth}
-	c := &constants{alias: f.alias}
+	c := &constants{alias: f.alias, values: s.values != nil}
 	for i, item := range s.items {
 		if aggregateWithin(item.term) != nil || windowWithin(item.term) != nil || item.term.kind == termStar {
 			return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -37,7 +38,14 @@ var covered = []struct{ name, sql string }{
 	{"MAX", "MAX(admissionweight)"},
 	{"HISTOGRAM", "HISTOGRAM(admissionweight, 0, 200, 10)"},
 	{"COUNT(DISTINCT x)", "COUNT(DISTINCT unittype)"},
+	{"SUM(DISTINCT x)", "SUM(DISTINCT " + levelOf + ")"},
+	{"AVG(DISTINCT x)", "AVG(DISTINCT " + levelOf + ")"},
 }
+
+// levels are numbers of the units, some of them below 0.
+var levels = map[string]float64{"MICU": -3, "SICU": 5, "CSICU": 8, "CTICU": 0, "Neuro ICU": -20, "Med-Surg ICU": 1}
+
+const levelOf = "CASE unittype WHEN 'MICU' THEN -3 WHEN 'SICU' THEN 5 WHEN 'CSICU' THEN 8 WHEN 'CTICU' THEN 0 WHEN 'Neuro ICU' THEN -20 WHEN 'Med-Surg ICU' THEN 1 END"
 
 // coverage draws noise n times over the partial aggregates of that many patients, and gives the share of
 // the intervals that hold the exact answer, and their median width beside the answer's public range or value.
@@ -134,6 +142,15 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 		return quantileOf(weights, 1)
 	case "COUNT(DISTINCT unittype)":
 		return float64(len(seen))
+	case "SUM(DISTINCT " + levelOf + ")", "AVG(DISTINCT " + levelOf + ")":
+		sum := 0.0
+		for v := range seen {
+			sum += levels[v.Str()]
+		}
+		if strings.HasPrefix(sql, "AVG") {
+			sum /= float64(len(seen))
+		}
+		return sum
 	case "HISTOGRAM(admissionweight, 0, 200, 10)":
 		return float64(exact[0]) / float64(p.Fragment.Partials[0].Buckets.Row())
 	}

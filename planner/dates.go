@@ -320,6 +320,17 @@ func (c *call) toDate() *fragment.Expr {
 	return c.op(fragment.OpCase, c.op(fragment.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
 }
 
+// toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads, which tools write. Of a number it would
+// be seconds since 1970, which no catalog has.
+func (c *call) toTimestamp() *fragment.Expr {
+	const hint = "write 'YYYY-MM-DD HH24:MI:SS', with .US after it where there are fractions, or CAST(x AS timestamp)"
+	s, format := c.text(0), strings.ToUpper(c.constantText(1, hint).Value.Str())
+	if !slices.Contains([]string{"YYYY-MM-DD", "YYYY-MM-DD HH24:MI:SS", "YYYY-MM-DD HH24:MI:SS.MS", "YYYY-MM-DD HH24:MI:SS.US"}, format) {
+		c.refuse(1, hint, "this format of times is not read")
+	}
+	return c.cast(s, value.TypeTimestamp)
+}
+
 // ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD'),
 // which is how OHDSI's tools write MAKE_DATE(y, m, d) for PostgreSQL; nil where it is something else.
 func (c *call) ofParts(format string) *fragment.Expr {

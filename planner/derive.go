@@ -13,6 +13,9 @@ import (
 // maxQueryDepth bounds queries within queries.
 const maxQueryDepth = 16
 
+// maxQueryTerms bounds the queries that UNION and its like combine in one chain.
+const maxQueryTerms = 100
+
 // derived is a planned query within a query: each of its rows is one patient's, or
 // all that it reads is public.
 type derived struct {
@@ -40,8 +43,11 @@ func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
 			"LIMIT in a query within a query would choose among patients")
 	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}
-	if q.combined != nil {
+	switch {
+	case q.combined != nil:
 		return in.combine(q.combined, at)
+	case q.selected.ofConstants():
+		return in.values(q.selected)
 	}
 	return in.selected(q.selected)
 }
@@ -53,79 +59,146 @@ func cmpOr(a, b *termSyntax) *termSyntax {
 	return b
 }
 
-// combine plans UNION, INTERSECT and EXCEPT of rows.
+// combine plans UNION, INTERSECT and EXCEPT of rows. A chain of them, (a UNION b) UNION c, is one level of queries.
 func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
-	left, right := r.derive(c.left, r.scope, c.at), r.derive(c.right, r.scope, c.at)
-	how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[c.operator]
-	if c.all {
-		if how != fragment.CombineUnion {
-			refuse(CodeNotSupported, c.at, "leave out ALL", "%s ALL is not answered", strings.ToUpper(c.operator))
+	links := []*combinedSyntax{c} // the outermost, which is the last, first
+	for q := c.left; q.combined != nil && q.bare(); q = q.combined.left {
+		if links = append(links, q.combined); len(links) >= maxQueryTerms {
+			refuse(CodeTooLarge, at, "ask it in several queries", "more than %d queries are combined", maxQueryTerms)
 		}
-		how = fragment.CombineAll
 	}
-	if len(left.columns) != len(right.columns) {
-		refuse(CodeType, c.at, "select as many columns on both sides", "%s combines %d columns with %d", strings.ToUpper(c.operator), len(left.columns), len(right.columns))
+	slices.Reverse(links)
+	left := r.derive(links[0].left, r.scope, links[0].at)
+	for len(links) > 0 {
+		first := links[0]
+		how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[first.operator]
+		if first.all {
+			if how != fragment.CombineUnion {
+				refuse(CodeNotSupported, first.at, "leave out ALL", "%s ALL is not answered", strings.ToUpper(first.operator))
+			}
+			how = fragment.CombineAll
+		}
+		sides := []*derived{left}
+		for more := true; more; more = len(links) > 0 && first.operator == "union" && links[0].operator == "union" && links[0].all == first.all {
+			right := r.derive(links[0].right, r.scope, links[0].at)
+			if len(left.columns) != len(right.columns) {
+				refuse(CodeType, links[0].at, "select as many columns on both sides", "%s combines %d columns with %d", strings.ToUpper(first.operator), len(left.columns), len(right.columns))
+			}
+			if left.table.Public != right.table.Public {
+				refuse(CodeNoPatient, links[0].at, "join the public table instead", "%s combines rows of patients with rows that have none", strings.ToUpper(first.operator))
+			}
+			sides, links = append(sides, right), links[1:]
+		}
+		left = r.together(how, sides, first.at, at)
 	}
-	if left.table.Public != right.table.Public {
-		refuse(CodeNoPatient, c.at, "join the public table instead", "%s combines rows of patients with rows that have none", strings.ToUpper(c.operator))
+	return left
+}
+
+// together puts the rows of several queries together, which are as wide, and all of patients or all public.
+func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Position) *derived {
+	// All in one form: the visible columns, of one type, then the patient's id where it is not among them.
+	sides, items := make([]*resolver, len(all)), make([][]item, len(all))
+	types := make([]value.Type, len(all[0].columns))
+	for i := range types {
+		types[i] = commonType(all, i, joint)
 	}
-	// Both sides in one form: the visible columns, of one type, then the patient's id where it is not among them.
-	var items [2][]item
-	var sides [2]*resolver
-	for side, d := range []*derived{left, right} {
-		other := []*derived{right, left}[side]
-		sides[side] = &resolver{catalog: r.catalog, depth: r.depth}
-		s := sides[side].adopt(d, "", c.at)
+	for k, d := range all {
+		sides[k] = &resolver{catalog: r.catalog, depth: r.depth}
+		s := sides[k].adopt(d, "", joint)
 		for i, column := range d.columns {
 			mine, _ := s.table.Column(column.column) // two may have one name
-			theirs, _ := other.table.Column(other.columns[i].column)
 			e := s.expr(mine)
 			switch {
-			case column.untyped:
-				e = fragment.Literal(value.Null(theirs.Type))
-			case other.columns[i].untyped:
-			case mine.Type != theirs.Type:
-				e = common(c.at, e, theirs.Type)
+			case column.untyped && types[i] != "":
+				e = fragment.Literal(value.Null(types[i]))
+			case !column.untyped && mine.Type != types[i]:
+				e, _ = fragment.Cast(e, types[i])
 			}
-			items[side] = append(items[side], item{left.columns[i].name, e})
+			items[k] = append(items[k], item{all[0].columns[i].name, e})
 		}
 	}
-	if !left.table.Public {
-		p, q := slices.IndexFunc(items[0], func(i item) bool { return sides[0].readsPatientID(i.expr) }), slices.IndexFunc(items[1], func(i item) bool { return sides[1].readsPatientID(i.expr) })
-		// Without the id, all that is compared may be of one thing that one patient has, such as a visit.
-		shared := false
-		for i := range items[0] {
-			key := sides[0].keyRead(items[0][i].expr)
-			shared = shared || p < 0 && key != "" && key == sides[1].keyRead(items[1][i].expr)
-		}
-		if p != q || p < 0 && !shared && how != fragment.CombineAll {
-			refuse(CodePatientsMixed, c.at, "select the patient's id as the same column on both sides", "%s would compare rows of different patients", strings.ToUpper(c.operator))
-		}
+	if !all[0].table.Public && !r.comparable(how, sides, items) {
+		refuse(CodePatientsMixed, joint, "select the patient's id as the same column on both sides", "%s would compare rows of different patients", strings.ToUpper(string(how)))
 	}
 	arms := []*fragment.Derived{}
-	for side, whole := range []*derived{left, right} {
-		d := sides[side].aligned(items[side])
+	for k, whole := range all {
+		d := sides[k].aligned(items[k])
 		if passesOn(d.Derived, whole.Derived) {
 			d = whole
 		}
-		if d.Combine == how && how != fragment.CombineExcept && (side == 0 || how != fragment.CombineIntersect) {
+		if d.Combine == how && how != fragment.CombineExcept && (k == 0 || how != fragment.CombineIntersect) {
 			arms = append(arms, d.Arms...) // (a UNION b) UNION c
 			continue
 		}
 		arms = append(arms, d.Derived)
 	}
+	if how == fragment.CombineAll && !slices.ContainsFunc(arms, func(arm *fragment.Derived) bool { return !arm.Constant() }) {
+		sortConstants(arms)
+	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])
 	visible := projected.columns
-	for i := range visible { // a NULL on one side takes the other's type
-		visible[i].untyped = left.columns[i].untyped && right.columns[i].untyped
+	for i := range visible {
+		visible[i].untyped = types[i] == ""
 	}
-	if first := leaf(arms[0]); passesOn(projected.Derived, left.Derived) {
+	if first := leaf(arms[0]); passesOn(projected.Derived, all[0].Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name
 		}
 	}
 	return r.settleDerived(out, visible, at)
+}
+
+// commonType is the type that column i of all takes; "" where each is a NULL and nothing else, which takes any.
+func commonType(all []*derived, i int, at Position) value.Type {
+	var common value.Type
+	for _, d := range all {
+		column := d.columns[i]
+		if column.untyped {
+			continue
+		}
+		c, _ := d.table.Column(column.column)
+		switch pair := [2]value.Type{common, c.Type}; pair {
+		case [2]value.Type{value.TypeInt, value.TypeFloat}, [2]value.Type{value.TypeDate, value.TypeTimestamp}, [2]value.Type{"", c.Type}:
+			common = c.Type
+		case [2]value.Type{value.TypeFloat, value.TypeInt}, [2]value.Type{value.TypeTimestamp, value.TypeDate}, [2]value.Type{c.Type, c.Type}:
+		default:
+			refuse(CodeType, at, "CAST one of them", "a column is a %s on one side and a %s on the other", common, c.Type)
+		}
+	}
+	return common
+}
+
+// comparable reports whether rows of patients may be put together: the patient's id stands in one place, or, where rows are not
+// compared or are told apart by something that one patient has, such as a visit, in none.
+func (r *resolver) comparable(how fragment.Combine, sides []*resolver, items [][]item) bool {
+	place := func(k int) int {
+		return slices.IndexFunc(items[k], func(i item) bool { return sides[k].readsPatientID(i.expr) })
+	}
+	for k := range sides {
+		if place(k) != place(0) {
+			return false
+		}
+	}
+	if place(0) >= 0 || how == fragment.CombineAll {
+		return true
+	}
+	for i := range items[0] {
+		key := sides[0].keyRead(items[0][i].expr)
+		shared := key != ""
+		for k := range sides {
+			shared = shared && sides[k].keyRead(items[k][i].expr) == key
+		}
+		if shared {
+			return true
+		}
+	}
+	return false
+}
+
+// bare reports whether nothing stands around the query's SELECTs.
+func (q *querySyntax) bare() bool {
+	return q.with == nil && q.orderBy == nil && q.limit == nil && q.offset == nil
 }
 
 // passesOn reports whether a select passes on the columns of a derived relation as
@@ -149,22 +222,6 @@ func leaf(d *fragment.Derived) *fragment.Derived {
 		d = d.Arms[0]
 	}
 	return d
-}
-
-// common converts an expression so that it can be combined with one of another type.
-func common(at Position, e *fragment.Expr, other value.Type) *fragment.Expr {
-	target := e.Type
-	switch {
-	case e.Type == value.TypeInt && other == value.TypeFloat, e.Type == value.TypeDate && other == value.TypeTimestamp:
-		target = other
-	case e.Type == value.TypeFloat && other == value.TypeInt, e.Type == value.TypeTimestamp && other == value.TypeDate:
-		return e
-	}
-	c, err := fragment.Cast(e, target)
-	if err != nil || target == e.Type {
-		refuse(CodeType, at, "CAST one of them", "a column is a %s on one side and a %s on the other", e.Type, other)
-	}
-	return c
 }
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.
@@ -288,16 +345,31 @@ func (r *resolver) starless(items []itemSyntax) []itemSyntax {
 		if len(r.constants) > 0 {
 			refuse(CodeNotSupported, i.term.at, "name the columns", "* beside a query that reads no table is not answered")
 		}
-		for _, s := range r.sources {
+		add := func(s *source, name string) {
+			all = append(all, itemSyntax{term: &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: name}, alias: name})
+		}
+		merged := map[string]*source{} // by name, whose column it is
+		if i.term.qualifier == "" {
+			for _, s := range slices.Backward(r.sources) { // those of the last USING come first
+				for _, name := range s.merged {
+					if merged[name] == nil {
+						merged[name] = r.sources[slices.IndexFunc(r.sources, func(o *source) bool {
+							_, has := o.column(name)
+							return has && o.alias != ""
+						})]
+						add(merged[name], name)
+					}
+				}
+			}
+		}
+		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
 			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
 				continue
 			}
 			for _, c := range s.columns {
-				if i.term.qualifier == "" && slices.Contains(s.merged, c.name) {
-					continue
+				if merged[c.name] != s && !(i.term.qualifier == "" && slices.Contains(s.merged, c.name)) {
+					add(s, c.name)
 				}
-				t := &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: c.name}
-				all = append(all, itemSyntax{term: t, alias: c.name})
 			}
 		}
 	}
@@ -315,7 +387,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = o
 		}
-		columns = append(columns, column{name: i.name, column: o, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+		columns = append(columns, column{name: i.name, column: o, untyped: isNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
@@ -341,13 +413,34 @@ func (r *resolver) aligned(items []item) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = name
 		}
-		columns = append(columns, column{name: i.name, column: name, untyped: i.expr.Op == fragment.OpLiteral && i.expr.Value.IsNull()})
+		columns = append(columns, column{name: i.name, column: name, untyped: isNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		d.Patient = valueOutput(d, r.patient)
 	}
 	return r.settleDerived(d, columns, r.sources[0].at)
 }
+
+// isNull reports whether the expression is NULL whatever the row.
+func isNull(e *fragment.Expr) bool {
+	switch e.Op {
+	case fragment.OpLiteral:
+		return e.Value.IsNull()
+	case fragment.OpCase:
+		for i, a := range e.Args {
+			if (i%2 == 1 || i == len(e.Args)-1) && !isNull(a) {
+				return false
+			}
+		}
+		return true
+	case fragment.OpCoalesce:
+		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return !isNull(a) })
+	}
+	return false
+}
+
+// isFree reports whether the expression is a NULL that nothing gave a type: those that are told none are texts.
+func isFree(e *fragment.Expr) bool { return e.Type == value.TypeText && isNull(e) }
 
 // valueOutput adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.

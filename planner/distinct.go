@@ -1,8 +1,10 @@
 package planner
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -40,42 +42,156 @@ func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domai
 // values pass it by noise alone half a time in n.
 func (t tree) thresholdOf(n float64) float64 { return -t.noise.Quantile(1 / (2 * n)) }
 
-// readDistinct estimates how many of the first n counts are above 0.
+// occurrence tells of each of the first n values whether it occurs: likely, surely, or surely not.
+type occurrence struct{ likely, sure, never []bool }
+
+// occurring reads which values occur.
 //
-// The interval holds with the confidence at any counts. Its low end is how many values are above 0 by Holm's
-// procedure (1979) at half of what is left of the confidence, so that with that probability none of them
-// is had by nobody. Its high end leaves out those that are below the least that a count above 0 can be,
-// likewise; there are none unless the noise is far less than a row.
-func readDistinct(t tree, n, confidence float64) (x, low, high float64) {
+// That all of sure do, and none of never, holds with the confidence at any counts. Sure are the counts above 0 by Holm's
+// procedure (1979) at half of what is left of the confidence, so that with that probability none of them is had by nobody. Never
+// are those below the least that a count above 0 can be, likewise; there are none unless the noise is far less than a row.
+func occurring(t tree, n, confidence float64) occurrence {
 	counts := t.counts[:int(n)]
 	least := 1 / float64(t.Row())
-	present, absent := make([]float64, len(counts)), make([]float64, len(counts))
+	likely, present, absent := make([]bool, len(counts)), make([]float64, len(counts)), make([]float64, len(counts))
 	threshold := t.thresholdOf(n)
 	for i, y := range counts {
-		if y >= threshold && y > 0 {
-			x++
-		}
+		likely[i] = y >= threshold && y > 0
 		present[i] = t.noise.CDF(-y)       // P(noise >= y): that nobody's value looks like that
 		absent[i] = t.noise.CDF(y - least) // that somebody's does
 	}
 	alpha := (1 - confidence) / 2
-	low, high = float64(holm(present, alpha)), n-float64(holm(absent, alpha))
-	if low > high { // each wrong with probability alpha at most
-		low, high = 0, n
+	o := occurrence{likely, holm(present, alpha), holm(absent, alpha)}
+	for i := range counts {
+		if o.sure[i] && o.never[i] { // each wrong with probability alpha at most
+			o.sure, o.never = make([]bool, len(counts)), make([]bool, len(counts))
+		}
+	}
+	return o
+}
+
+// split divides numbers into those of values that surely occur and those of values that may.
+func (o occurrence) split(values []float64) (sure, may []float64) {
+	for i, v := range values {
+		switch {
+		case o.sure[i]:
+			sure = append(sure, v)
+		case !o.never[i]:
+			may = append(may, v)
+		}
+	}
+	return sure, may
+}
+
+// readDistinct estimates how many of the first n counts are above 0.
+func readDistinct(t tree, n, confidence float64) (x, low, high float64) {
+	ones := slices.Repeat([]float64{1}, int(n))
+	return sumOf(occurring(t, n, confidence), ones)
+}
+
+// sumOf estimates the sum of the values that occur.
+func sumOf(o occurrence, values []float64) (x, low, high float64) {
+	sure, may := o.split(values)
+	for _, v := range sure {
+		low, high = low+v, high+v
+	}
+	for _, v := range may {
+		low, high = low+math.Min(v, 0), high+math.Max(v, 0)
+	}
+	for i, v := range values {
+		if o.likely[i] {
+			x += v
+		}
 	}
 	return math.Max(low, math.Min(high, x)), low, high
 }
 
-// holm gives how many hypotheses of these p-values are rejected, so that any true one is with
-// probability at most alpha (Holm 1979).
-func holm(p []float64, alpha float64) int {
-	slices.Sort(p)
-	for i, v := range p {
-		if !(v <= alpha/float64(len(p)-i)) {
-			return i
+// meanOf estimates the mean of the values that occur; NaN where likely none does.
+func meanOf(o occurrence, values []float64) (x, low, high float64) {
+	sure, may := o.split(values)
+	// The least mean is that of the sure values and of the smallest others, as long as these draw it down.
+	least := func(sign float64) float64 {
+		sum, n := 0.0, 0.0
+		for _, v := range sure {
+			sum, n = sum+sign*v, n+1
+		}
+		others := make([]float64, len(may))
+		for i, v := range may {
+			others[i] = sign * v
+		}
+		slices.Sort(others)
+		for _, v := range others {
+			if n > 0 && v >= sum/n {
+				break
+			}
+			sum, n = sum+v, n+1
+		}
+		if n == 0 {
+			return -inf
+		}
+		return sign * sum / n
+	}
+	sum, n := 0.0, 0.0
+	for i, v := range values {
+		if o.likely[i] {
+			sum, n = sum+v, n+1
 		}
 	}
-	return len(p)
+	low, high = least(1), least(-1)
+	if math.IsInf(low, 0) { // surely none
+		return math.NaN(), -inf, inf
+	}
+	if n == 0 {
+		return math.NaN(), low, high
+	}
+	return math.Max(low, math.Min(high, sum/n)), low, high
+}
+
+// distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) of an x of these values: read from the counts that COUNT(DISTINCT x)
+// is read from, and which serve all three.
+func distinctFunction(name string, x operand, domain []value.Value) *function {
+	if !x.Type.Numeric() {
+		refuse(CodeType, x.term.at, "write CAST("+x.term.describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
+	}
+	values := make([]float64, len(domain))
+	for i, v := range domain {
+		values[i] = v.Float64()
+	}
+	f := &function{arguments: 1, ofValues: true, partials: (*argument).values}
+	if name == "avg" {
+		f.bounds = func(*argument) (lower, upper float64) { return slices.Min(values), slices.Max(values) }
+		f.read = func(t tree, n, confidence float64) (x, low, high float64) {
+			return meanOf(occurring(t, n, confidence), values)
+		}
+		return f
+	}
+	f.whole = x.Type == value.TypeInt
+	f.bounds = func(*argument) (lower, upper float64) {
+		_, lower, upper = sumOf(occurrence{make([]bool, len(values)), make([]bool, len(values)), make([]bool, len(values))}, values)
+		return lower, upper
+	}
+	f.read = func(t tree, n, confidence float64) (x, low, high float64) {
+		return sumOf(occurring(t, n, confidence), values)
+	}
+	return f
+}
+
+// holm tells which hypotheses of these p-values are rejected, so that any true one is with
+// probability at most alpha (Holm 1979).
+func holm(p []float64, alpha float64) []bool {
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, k int) int { return cmp.Compare(p[i], p[k]) })
+	rejected := make([]bool, len(p))
+	for n, i := range order {
+		if !(p[i] <= alpha/float64(len(p)-n)) {
+			break
+		}
+		rejected[i] = true
+	}
+	return rejected
 }
 
 // APPROX_BOUNDS(x) finds bounds where neither the catalog nor the researcher knows any: it releases
@@ -154,9 +270,9 @@ func readBound(t tree, which, _ float64) (x, low, high float64) {
 	return math.NaN(), -inf, inf
 }
 
-// distinctValues plans COUNT(DISTINCT x) of an x whose values are known, and reports whether it is one.
+// distinctValues plans COUNT(DISTINCT x), or SUM or AVG, of an x whose values are known, and reports whether it is one.
 func (b *builder) distinctValues(a *argument, t *termSyntax) bool {
-	if t.name != "count" {
+	if t.name != "count" && t.name != "sum" && t.name != "avg" {
 		return false
 	}
 	e := try(func() *fragment.Expr { return b.row(t.args[0]) })

@@ -106,19 +106,16 @@ func (p *parser) tableFactor() string {
 	switch {
 	case p.queryComes(p.i):
 		f.query = p.subquery()
-	case p.comes("(", "values"):
-		p.i++
-		p.unexpected("")
 	case p.accept("("):
 		text := p.tableReference()
 		if p.comes(",") {
 			refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
 		}
 		p.expect(")", "join the tables with JOIN … ON")
-		if p.here().isName() || p.comes("as") {
-			refuse(CodeNotSupported, p.here().at, "name each table within the parentheses", "a name for joined tables is not read")
+		if !p.here().isName() && !p.comes("as") {
+			return "(" + text + ")"
 		}
-		return "(" + text + ")"
+		f.query = p.everything(text, t.at) // a name for joined tables hides theirs
 	case t.isName() && p.token(1).is("(") && t.text != "values":
 		f.function = p.tableFunction()
 		f.alias = t.text
@@ -129,8 +126,18 @@ func (p *parser) tableFactor() string {
 		f.alias = f.table
 	}
 	p.tableAlias(&f)
+	f.written = len(p.tables)
 	p.tables = append(p.tables, f)
 	return "`t" + strconv.Itoa(len(p.tables)-1) + "`"
+}
+
+// everything is SELECT * FROM the tables of the text.
+func (p *parser) everything(text string, at Position) *querySyntax {
+	s := &selectSyntax{at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: at}}}}
+	for _, t := range p.grammar("select 1 from "+text, at).From {
+		p.comma(s, p.joined(t))
+	}
+	return &querySyntax{at: at, selected: s}
 }
 
 // tableAlias reads [AS] name [(columns)].
@@ -231,7 +238,7 @@ func (p *parser) flatten(left, right []fromSyntax, how fromSyntax) []fromSyntax 
 	case how.join == joinLeft:
 		refuse(CodeNotSupported, how.at, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
 	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
-		p.reordered = true
+		p.reordered = p.reordered || how.natural
 		return join(right, left[0])
 	}
 	refuse(CodeNotSupported, how.at, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")

@@ -68,10 +68,11 @@ func (c *call) unified() []*fragment.Expr { return unified(c.args, c.resolve) }
 
 // as resolves argument i, which is of type t if it is a NULL and nothing tells.
 func (c *call) as(i int, t value.Type) *fragment.Expr {
-	if a := c.args[i]; a.kind == termLiteral && !a.literal.Valid() {
+	e := c.resolve(c.args[i])
+	if isFree(e) {
 		return fragment.Literal(value.Null(t))
 	}
-	return c.resolve(c.args[i])
+	return e
 }
 
 func (c *call) number(i int) *fragment.Expr {
@@ -219,7 +220,7 @@ var scalars = map[string]scalar{
 	"age_in_years":  {"AGE_IN_YEARS(birth, at)", 2, 2, (*call).ageInYears},
 	"last_day":      {"LAST_DAY(d)", 1, 1, (*call).lastDay}, "eomonth": {"EOMONTH(d)", 1, 1, (*call).lastDay},
 	"make_date": {"MAKE_DATE(year, month, day)", 3, 3, (*call).makeDate}, "datefromparts": {"DATEFROMPARTS(year, month, day)", 3, 3, (*call).makeDate},
-	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate},
+	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate}, "to_timestamp": {"TO_TIMESTAMP(text, 'YYYY-MM-DD HH24:MI:SS')", 2, 2, (*call).toTimestamp},
 	"to_char": {"TO_CHAR(d, 'YYYY-MM')", 2, 2, (*call).toChar}, "date_format": {"DATE_FORMAT(d, '%Y-%m')", 2, 2, (*call).dateFormat},
 	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat},
 	"date":     {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.args[0]), value.TypeDate) }},
@@ -264,7 +265,7 @@ var unanswered = map[string]string{
 	"add_months": "write d + INTERVAL 'n' MONTH", "months_between": "write TIMESTAMPDIFF(MONTH, from, to)",
 	"format":         "write CONCAT, LPAD or TO_CHAR",
 	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
-	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)", "to_timestamp": "write CAST(x AS timestamp)",
+	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)",
 	"md5": "group by the column itself", "hash": "group by the column itself", "sha256": "group by the column itself",
 	"sleep": "leave it out", "pg_sleep": "leave it out",
 }

@@ -33,7 +33,7 @@ type parser struct {
 	windows   windowScope      // of the SELECT that is being read
 	first     *termSyntax      // what DISTINCT ON keeps of the last SELECT
 	marker    byte             // how parameters are written: ?, $ or :
-	reordered bool             // a join of the FROM that is being read has its tables in another order
+	reordered bool             // a NATURAL join of the FROM that is being read has its tables in another order
 	inner     int              // how many parentheses the query being read stands in
 	depth     int              // of expressions being read
 }
@@ -165,7 +165,7 @@ func (p *parser) joined(t sqlparser.TableExpr) []fromSyntax {
 		case sqlparser.LeftJoinStr:
 			how.join = joinLeft
 		case sqlparser.RightJoinStr:
-			how.join, p.reordered = joinLeft, true
+			how.join = joinLeft
 			left, right = right, left
 		default:
 			if how.on == nil && how.using == nil {

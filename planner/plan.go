@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"time"
+
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -25,6 +27,8 @@ type Query struct {
 	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
 	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
 	Weights map[string]int
+	// Today is the day that CURRENT_DATE, NOW() and their like stand for, at UTC. Zero: they are refused.
+	Today time.Time
 }
 
 // Accuracy is how far the interval of every noisy column may reach.

@@ -63,7 +63,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if statement.query == nil {
 		refuse(CodeNotSupported, statement.at, "write SELECT …", "this statement is no query")
 	}
-	statement.query.bind(statement.bound(q.Parameters))
+	statement.query.bind(statement.bound(q.Parameters, q.Today))
 	compose := func(shares int) *Program {
 		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}}
 		extended := *fed.Catalog
@@ -276,6 +276,9 @@ func (c *composer) derive(q *querySyntax, within *scope) *derived {
 	if cmpOr(q.limit, q.offset) != nil {
 		return c.limited(q, within)
 	}
+	if onlyConstants(q, within) {
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.at)
+	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
 	if q.combined != nil {
 		return r.combine(q.combined, q.at)
@@ -313,7 +316,7 @@ func (c *composer) table(p *Plan) *derived {
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: fragment.Column("release", name, of.Type)})
-		columns = append(columns, column{name: of.Name, column: name, untyped: of.expr.Op == fragment.OpLiteral && of.expr.Value.IsNull()})
+		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog)
@@ -637,14 +640,109 @@ func (p *Program) Describe() string {
 	return b.String()
 }
 
-// Expected tells the error of each noisy number of every release.
+// What Expected notes of a number that no release gives as it is.
+const (
+	noteComputed   = "computed from released numbers: its interval comes with the answer, and may be open"
+	noteNoInterval = "no interval: the order of noisy numbers decides it"
+)
+
+// Expected tells the error of each noisy number of the answer.
 func (p *Program) Expected(confidence float64) []Expected {
+	if p.after == nil {
+		return p.Releases[0].Expected(confidence)
+	}
+	released := make([]map[string]Expected, len(p.Releases))
+	for i := range p.Releases {
+		released[i] = p.expectedOf(i, confidence)
+	}
 	var all []Expected
-	for i, release := range p.Releases {
-		all = append(all, release.Expected(confidence)...)
-		if s := p.lifeTables[i+1]; s != nil {
-			all = append(all, s.expected(release, confidence)...)
+	for i, c := range p.Columns {
+		if !c.Noisy || !c.Type.Numeric() {
+			continue
 		}
+		x := expectedIn(p.after.Derived, p.after.columns[i].name, released)
+		x.Column = c.Name
+		all = append(all, x)
 	}
 	return all
+}
+
+// expectedOf gives the expected errors of a release by the names of its columns.
+func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
+	of, release := map[string]Expected{}, p.Releases[i]
+	if s := p.lifeTables[i+1]; s != nil {
+		for _, x := range s.expected(release, confidence) {
+			of[x.Column] = x
+		}
+		return of
+	}
+	all := release.Expected(confidence)
+	for k, name := range release.released() {
+		if c := release.Columns[k]; c.Noisy && c.Type.Numeric() {
+			of[name], all = all[0], all[1:]
+		}
+	}
+	return of
+}
+
+// expectedIn follows a column to the release that it is passed on from.
+func expectedIn(d *fragment.Derived, name string, released []map[string]Expected) Expected {
+	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
+	if d.Combine != "" {
+		at := slices.IndexFunc(outputsOf(d), func(o fragment.Output) bool { return o.Name == name })
+		if at < 0 {
+			return unknown
+		}
+		widest := expectedIn(d.Arms[0], name, released)
+		for _, arm := range d.Arms[1:] {
+			switch x := expectedIn(arm, outputsOf(arm)[at].Name, released); {
+			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
+				return unknown // the rows of one arm are wider than those of another
+			case x.HalfWidth > widest.HalfWidth:
+				widest = x
+			}
+		}
+		return widest
+	}
+	at := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == name })
+	if at < 0 {
+		return unknown
+	}
+	o := d.Columns[at]
+	switch o.Function {
+	case "", fragment.FunctionLag, fragment.FunctionLead, fragment.FunctionFirst, fragment.FunctionLast:
+	case fragment.FunctionRank, fragment.FunctionDenseRank, fragment.FunctionRowNumber, fragment.FunctionDistinct:
+		unknown.Note = noteNoInterval
+		return unknown
+	default:
+		return unknown
+	}
+	if o.Expr != nil && o.Expr.Op == fragment.OpLiteral {
+		return Expected{Value: math.NaN()}
+	}
+	if o.Expr == nil || o.Expr.Op != fragment.OpColumn {
+		return unknown
+	}
+	for _, r := range d.Relations {
+		if r.Name != o.Expr.Relation {
+			continue
+		}
+		if r.Derived != nil {
+			return expectedIn(r.Derived, o.Expr.Column, released)
+		}
+		if number, ok := strings.CutPrefix(r.Table, releaseTable); ok {
+			if x, ok := released[indexOf(number)-1][o.Expr.Column]; ok {
+				return x
+			}
+		}
+	}
+	return unknown
+}
+
+// outputsOf are a Derived's columns; of a combination those of its first arm.
+func outputsOf(d *fragment.Derived) []fragment.Output {
+	for d.Combine != "" {
+		d = d.Arms[0]
+	}
+	return d.Columns
 }

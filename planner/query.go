@@ -2,10 +2,14 @@ package planner
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
+
+// maxValues bounds the rows of VALUES.
+const maxValues = 1000
 
 // maxGroupingSets bounds what ROLLUP, CUBE and GROUPING SETS become.
 const maxGroupingSets = 64
@@ -70,7 +74,7 @@ func (p *parser) queryComes(i int) bool {
 		return false
 	}
 	next := p.tokens[i+1]
-	if next.is("select") || next.is("with") {
+	if next.is("select") || next.is("with") || next.is("values") && p.tokens[i+2].is("(") {
 		return true
 	}
 	if !next.is("(") || !p.queryComes(i+1) {
@@ -172,10 +176,39 @@ func (p *parser) operandQuery() (q *querySyntax, closed bool) {
 		p.windows = nil
 		return q, true
 	}
+	if p.comes("values", "(") {
+		return p.values(), false
+	}
 	if !p.comes("select") {
 		p.unexpected("write a SELECT")
 	}
 	return p.selection(), false
+}
+
+// values reads VALUES (1, 'a'), (2, 'b'), whose columns are called as PostgreSQL calls them.
+func (p *parser) values() *querySyntax {
+	at := p.take().at
+	s := &selectSyntax{at: at}
+	for {
+		open := p.here().at
+		p.expect("(", "write VALUES (1, 'a'), (2, 'b')")
+		row := p.terms(p.expressions(), open)
+		p.expect(")", "separate the values by commas")
+		if len(s.values) > 0 && len(row) != len(s.values[0]) {
+			refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d", len(row), len(s.values[0]))
+		}
+		if s.values = append(s.values, row); len(s.values) > maxValues {
+			refuse(CodeTooLarge, open, "ask the federation's operator for a public table in the catalog", "VALUES has more than %d rows", maxValues)
+		}
+		if !p.accept(",") {
+			break
+		}
+	}
+	for i, t := range s.values[0] {
+		s.items = append(s.items, itemSyntax{term: t, alias: "column" + strconv.Itoa(i+1)})
+	}
+	p.first = nil
+	return &querySyntax{at: at, selected: s}
 }
 
 // limits reads LIMIT, OFFSET and FETCH FIRST.
@@ -302,7 +335,7 @@ func (p *parser) selection() *querySyntax {
 	}
 	for _, item := range s.items {
 		if p.reordered && item.term.kind == termStar && item.term.qualifier == "" {
-			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be")
+			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
 		}
 	}
 	if read.Where != nil {

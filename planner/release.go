@@ -124,8 +124,8 @@ func (b *builder) reach(a Accuracy) {
 	}
 	const enough = 1 - 1e-6 // an end just beyond a whole number is rounded outward to the next
 	if got := errorAt(b.query.MaxEpsilon); got > enough {
-		refuse(CodeAccuracy, start, "ask for less, lower max_rows or max_groups, or group more coarsely",
-			"at the largest epsilon allowed, %g, an interval is %.3g times as wide as asked for", b.query.MaxEpsilon, got)
+		refuse(CodeAccuracy, start, "ask for a wider interval, lower max_rows or max_groups, or group more coarsely",
+			"at the largest epsilon allowed, %g, an interval is %s times as wide as asked for", b.query.MaxEpsilon, number(got))
 	}
 	low, high := 0.0, b.query.MaxEpsilon
 	for high-low > high/1000 && high > 1e-6 {
@@ -230,14 +230,17 @@ func (b *builder) warn() {
 	}
 	for i := range p.Aggregates {
 		a := &p.Aggregates[i]
-		if a.function != countDistinct && a.function != aggregates["approx_bounds"] {
+		if !a.ofValues && a.function != aggregates["approx_bounds"] {
 			continue
 		}
 		of := a.Partials[0]
 		t := newTree(*p.Fragment.Partials[of].Buckets, nil, p.noise[of])
-		if a.function == countDistinct {
+		switch {
+		case a.function == countDistinct:
 			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.thresholdOf(a.argument)))
-		} else {
+		case a.ofValues:
+			warn("SUM and AVG(DISTINCT …) see values that about %.0f rows or more have", math.Ceil(t.thresholdOf(a.argument)))
+		default:
 			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.noise.Quantile(boundsAlarm/float64(t.Branching))))
 		}
 	}

@@ -113,7 +113,7 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 	args := operands(terms, resolve)
 	var target value.Type
 	for i, a := range args {
-		free := terms[i].kind == termLiteral && (terms[i].text || !terms[i].literal.Valid())
+		free := terms[i].kind == termLiteral && (terms[i].text || !terms[i].literal.Valid()) || isFree(a)
 		switch {
 		case free:
 		case target == "", target == value.TypeInt && a.Type == value.TypeFloat, target == value.TypeDate && a.Type == value.TypeTimestamp:
@@ -125,7 +125,7 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 	}
 	for i, a := range args {
 		switch t := terms[i]; {
-		case t.kind == termLiteral && !t.literal.Valid():
+		case t.kind == termLiteral && !t.literal.Valid(), isFree(a):
 			args[i] = fragment.Literal(value.Null(target))
 		case t.text && target != value.TypeText:
 			v, err := value.Parse(target, t.literal.Str())

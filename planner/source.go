@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // source is one relation that a SELECT reads, and what the query calls it.
@@ -19,7 +20,8 @@ type source struct {
 	alias   string
 	columns []column
 	// merged lists the columns that JOIN … USING made one with those of a source before.
-	merged []string
+	merged  []string
+	written int // its place in the text
 	// signature tells equal subqueries, which are joined once.
 	signature string
 }
@@ -28,7 +30,7 @@ type source struct {
 type column struct {
 	name   string // the query's
 	column string // the relation's
-	// untyped: it is NULL and nothing else, and takes the type of what it is combined with.
+	// untyped: it is NULL and nothing else, and takes the type of what it meets.
 	untyped bool
 }
 
@@ -39,6 +41,12 @@ func (s *source) column(name string) (*catalog.Column, bool) {
 		}
 	}
 	return nil, false
+}
+
+// untyped reports whether the column of the name is NULL and nothing else.
+func (s *source) untyped(name string) bool {
+	i := slices.IndexFunc(s.columns, func(c column) bool { return c.name == name })
+	return i >= 0 && s.columns[i].untyped
 }
 
 // ambiguous reports whether two different columns have the name.
@@ -157,6 +165,9 @@ func (r *resolver) readsPatientID(e *fragment.Expr) bool {
 func (r *resolver) from(tables []fromSyntax, at Position) {
 	for _, f := range tables {
 		c := r.constantsOf(f)
+		if c != nil && c.values {
+			c = nil
+		}
 		first := len(r.sources) == 0 && len(r.constants) > 0
 		if (c != nil || first) && (f.join == joinLeft || f.using != nil || f.natural) {
 			refuse(CodeNotSupported, f.at, "write CROSS JOIN", "a query that reads no table is joined by CROSS JOIN, or JOIN … ON")
@@ -180,7 +191,7 @@ func (r *resolver) from(tables []fromSyntax, at Position) {
 
 // source resolves one table, a query named by WITH, or a derived table.
 func (r *resolver) source(f fromSyntax) *source {
-	s := &source{at: f.at, alias: f.alias}
+	s := &source{at: f.at, alias: f.alias, written: f.written}
 	query, within := f.query, r.scope
 	columns := f.columns
 	if f.function != nil && r.composer == nil {
@@ -248,9 +259,9 @@ func (r *resolver) join(s *source, f fromSyntax) {
 	using := f.using
 	if f.natural {
 		using = nil
-		for _, c := range s.columns {
-			for _, o := range r.sources {
-				if _, ok := o.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
+		for _, o := range r.sources {
+			for _, c := range o.columns {
+				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
 					using = append(using, &termSyntax{kind: termColumn, at: f.at, name: c.name})
 				}
 			}
@@ -423,6 +434,9 @@ func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
 			refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(s.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
 		}
 		found = s.expr(c)
+		if s.untyped(t.name) {
+			found = fragment.Literal(value.Null(c.Type))
+		}
 	}
 	if c := r.constant(t); c != nil {
 		if found != nil {

@@ -36,7 +36,7 @@ var unsupported = map[string]string{
 	"minus":         "write EXCEPT",
 	"straight_join": "write JOIN",
 	"lateral":       "write (SELECT … ORDER BY … LIMIT 1) in SELECT for one value; or group by the patient in a derived table, and join it on the patient",
-	"values":        "write IN (…), or CASE, or join a public table of the catalog",
+	"values":        "write it in place of a table, (VALUES (1, 'a'), (2, 'b')) AS v (x, y), or in WITH",
 }
 
 // What symbols mean elsewhere, and what to write here.
@@ -127,6 +127,18 @@ func (p *parser) unexpected(hint string) {
 	refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
 }
 
+// mistaken is the hint where the statement does not go on: a clause misspelled before, which was read as an alias, or else.
+func (p *parser) mistaken(otherwise string) string {
+	before := p.token(-1)
+	if before.kind != tokenWord || reserved[before.text] {
+		return otherwise
+	}
+	if hint := nearest(before.text, []string{"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION"}); hint != "" {
+		return strings.ToUpper(before.text) + " before it is read as a name; " + hint
+	}
+	return otherwise
+}
+
 // isName reports whether the token names something: a quoted name, or a word that
 // means nothing else.
 func (t token) isName() bool {
@@ -183,7 +195,11 @@ func (p *parser) read() {
 		p.set()
 	default:
 		if first.kind == tokenWord {
-			refuse(CodeNotSupported, first.at, onlyQuestions, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
+			hint := nearest(first.text, []string{"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "SET"})
+			if hint == "" {
+				hint = onlyQuestions
+			}
+			refuse(CodeNotSupported, first.at, hint, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
 		}
 		p.unexpected(onlyQuestions)
 	}
@@ -195,7 +211,7 @@ func (p *parser) read() {
 		if ended {
 			refuse(CodeNotSupported, p.here().at, "send one statement at a time", "there is something after the end of the statement")
 		}
-		p.unexpected("look before it, or end the statement there")
+		p.unexpected(p.mistaken("look before it, or end the statement there"))
 	}
 }
 

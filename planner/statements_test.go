@@ -43,7 +43,7 @@ func TestStatements(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Compose(Query{SQL: string(text), Epsilon: 1, Delta: 1e-6}, f)
+			_, err = Compose(Query{SQL: string(text), Epsilon: 1, Delta: 1e-6, Today: today}, f)
 			code, refusal := Code("answered"), (*Error)(nil)
 			if errors.As(err, &refusal) {
 				code = refusal.Code

@@ -60,28 +60,73 @@ func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
 	if len(missing) == 0 {
 		return found
 	}
-	null := missing[0]
-	if len(missing) > 1 {
-		null = apply(t.at, fragment.OpOr, missing...)
+	if r.telling == 0 { // NULL or false, which is one
+		return apply(t.at, fragment.OpCase, anyOf(t.at, missing), fragment.Literal(value.Null(value.TypeBool)), found)
 	}
-	if r.telling > 0 {
-		if len(pairs) > 1 {
-			refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of columns that may be NULL is unknown for some rows and true for others")
-		}
-		some := try(func() *fragment.Expr { // NULL is in no empty set, for sure
-			again, _ := r.correlated(t.query, t.at)
-			return r.match(again, nil, t.at)
-		})
-		// Where nothing but x ties the two, the subquery is of all patients, and has rows.
-		if some != nil {
-			null = apply(t.at, fragment.OpAnd, null, some)
-		}
-	}
-	return apply(t.at, fragment.OpCase, null, fragment.Literal(value.Null(value.TypeBool)), found)
+	return apply(t.at, fragment.OpCase, r.unknown(t, left), fragment.Literal(value.Null(value.TypeBool)), found)
 }
+
+func anyOf(at Position, conditions []*fragment.Expr) *fragment.Expr {
+	if len(conditions) == 1 {
+		return conditions[0]
+	}
+	return apply(at, fragment.OpOr, conditions...)
+}
+
+// unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
+// query has the others. Of no row, a NULL is in none, for sure.
+func (r *resolver) unknown(t *termSyntax, left []*fragment.Expr) *fragment.Expr {
+	var nullable []int
+	for i, x := range left {
+		if r.facts(x).Nullable {
+			nullable = append(nullable, i)
+		}
+	}
+	if len(nullable) > maxNullable {
+		refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
+	}
+	var cases []*fragment.Expr
+	for set := 1; set < 1<<len(nullable); set++ {
+		absent := map[int]bool{}
+		var conditions []*fragment.Expr
+		for k, i := range nullable {
+			if set>>k&1 == 1 {
+				absent[i] = true
+				conditions = append(conditions, apply(t.at, fragment.OpIsNull, left[i]))
+			}
+		}
+		some := try(func() *fragment.Expr {
+			again, terms := r.correlated(t.query, t.at)
+			terms = again.starless(terms)
+			var rest []pair
+			for i, arg := range t.args {
+				if !absent[i] {
+					args := unifiedExprs(arg.at, again.row(terms[i].term), left[i])
+					rest = append(rest, pair{args[0], args[1]})
+				}
+			}
+			return r.match(again, rest, t.at)
+		})
+		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
+		if some != nil {
+			conditions = append(conditions, some)
+		}
+		cases = append(cases, conjunction(conditions))
+	}
+	return anyOf(t.at, cases)
+}
+
+// maxNullable bounds the columns before NOT IN that may be NULL: each set of them is another join.
+const maxNullable = 2
 
 // unifiedExprs converts expressions that are compared to one type.
 func unifiedExprs(at Position, a, b *fragment.Expr) [2]*fragment.Expr {
+	switch {
+	case isFree(a):
+		a = fragment.Literal(value.Null(b.Type))
+	case isFree(b):
+		b = fragment.Literal(value.Null(a.Type))
+	}
 	if a.Type == value.TypeDate && b.Type == value.TypeTimestamp {
 		a, _ = fragment.Cast(a, b.Type)
 	}
@@ -99,7 +144,7 @@ func (r *resolver) correlated(q *querySyntax, at Position) (*resolver, []itemSyn
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
-	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) {
+	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) && !s.ofConstants() {
 		in.rows(s)
 		return in, s.items
 	}

@@ -71,8 +71,10 @@ type selectSyntax struct {
 	at       Position
 	distinct bool
 	items    []itemSyntax
-	from     []fromSyntax
-	where    *termSyntax
+	// values holds the rows of VALUES (…), (…); then items are those of the first, and all else is empty.
+	values [][]*termSyntax
+	from   []fromSyntax
+	where  *termSyntax
 	// groupBy holds the grouping sets: none without GROUP BY, one for a plain one;
 	// ROLLUP, CUBE and GROUPING SETS are written out.
 	groupBy [][]*termSyntax
@@ -104,6 +106,7 @@ type fromSyntax struct {
 	on       *termSyntax
 	using    []*termSyntax // JOIN … USING (a, b): bare columns
 	natural  bool
+	written  int // its place in the text, among all tables: joins may be done in another order
 }
 
 type joinKind int

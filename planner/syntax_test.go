@@ -122,6 +122,16 @@ func (q *querySyntax) outline(b *strings.Builder, indent string) {
 			}
 			items = append(items, item)
 		}
+		if s.values != nil {
+			clause, items = "values", nil
+			for _, row := range s.values {
+				var cells []string
+				for _, t := range row {
+					cells = append(cells, t.sexpr())
+				}
+				items = append(items, strings.Join(cells, ", "))
+			}
+		}
 		line(clause, strings.Join(items, "; "))
 		for i, f := range s.from {
 			f.outline(b, indent, i)
@@ -245,7 +255,7 @@ func (t *termSyntax) sexpr() string {
 	case termInQuery:
 		return "(in " + args + " " + inline(t.query) + ")"
 	case termParameter:
-		return ":" + t.name
+		return ":" + t.name // and ": day" of CURRENT_DATE
 	}
 	text := t.name + "("
 	if t.distinct {
@@ -343,7 +353,15 @@ func (q *querySyntax) sql() string {
 		}
 		b.WriteString("(" + c.left.sql() + ") " + strings.ToUpper(c.operator) + all + " (" + c.right.sql() + ")")
 	}
-	if s := q.selected; s != nil {
+	if s := q.selected; s != nil && s.values != nil {
+		for i, row := range s.values {
+			b.WriteString(map[bool]string{true: "VALUES (", false: ", ("}[i == 0])
+			for k, t := range row {
+				b.WriteString(map[bool]string{true: "", false: ", "}[k == 0] + t.sql())
+			}
+			b.WriteString(")")
+		}
+	} else if s != nil {
 		b.WriteString("SELECT ")
 		if s.distinct {
 			b.WriteString("DISTINCT ")
@@ -479,6 +497,12 @@ func (t *termSyntax) sql() string {
 		}
 		return "((" + strings.Join(row, ", ") + ") IN (" + t.query.sql() + "))"
 	case termParameter:
+		switch t.name {
+		case clockDay:
+			return "CURRENT_DATE"
+		case clockMoment:
+			return "NOW()"
+		}
 		if isDigit(t.name[0]) {
 			return "$" + t.name
 		}

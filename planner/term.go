@@ -192,6 +192,20 @@ func (p *parser) quantified(left string, t token) string {
 }
 
 func (p *parser) in(left string, negated bool) string {
+	if p.accept("(", "values") { // IN (VALUES (1), (2)) is IN (1, 2)
+		not := ""
+		if negated {
+			not = " not"
+		}
+		var texts []string
+		for more := true; more; more = p.accept(",") {
+			p.expect("(", "write VALUES (1), (2)")
+			texts = append(texts, p.expression())
+			p.expect(")", "compare with rows of one value, or write (a, b) IN (VALUES (1, 2), (3, 4))")
+		}
+		p.expect(")", "separate the rows by commas")
+		return left + not + " in (" + strings.Join(texts, ", ") + ")"
+	}
 	if p.queryComes(p.i) {
 		q := p.subquery()
 		return p.form(func(args []*termSyntax) *termSyntax {
@@ -404,8 +418,8 @@ func (p *parser) value() string {
 			p.unexpected("write EXISTS (SELECT …)")
 		}
 		return p.park(&termSyntax{kind: termExists, at: t.at, query: p.subquery()})
-	case t.kind == tokenWord && clock[t.text] && (called || reserved[t.text] || t.text == "sysdate"):
-		refuse(CodeNotSupported, t.at, "write the date, such as DATE '2024-12-31'", "%s is not answered: an answer must not depend on the clock, or the same query would be charged anew each day", strings.ToUpper(t.text))
+	case t.kind == tokenWord && clock[t.text] != "" && (called || reserved[t.text] || t.text == "sysdate"):
+		return p.park(p.clock())
 	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
 		refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
 	case t.is("array"), t.is("row") && called:
@@ -436,9 +450,36 @@ func (p *parser) value() string {
 	return ""
 }
 
+// The names of what Query.Today stands for, which no parameter has.
+const (
+	clockDay    = " day"    // the day
+	clockMoment = " moment" // its beginning, as a timestamp
+	timeOfDay   = " time"   // the time of the day, which is refused
+)
+
 // clock holds what depends on when it is asked.
-var clock = words(`current_date current_time current_timestamp localtime localtimestamp now getdate getutcdate sysdate sysdatetime
-	curdate curtime today utc_date utc_timestamp clock_timestamp statement_timestamp transaction_timestamp`)
+var clock = map[string]string{
+	"current_date": clockDay, "curdate": clockDay, "today": clockDay, "utc_date": clockDay, "sysdate": clockDay,
+	"now": clockMoment, "getdate": clockMoment, "getutcdate": clockMoment, "current_timestamp": clockMoment, "localtimestamp": clockMoment,
+	"sysdatetime": clockMoment, "utc_timestamp": clockMoment, "statement_timestamp": clockMoment, "transaction_timestamp": clockMoment,
+	"current_time": timeOfDay, "localtime": timeOfDay, "curtime": timeOfDay, "clock_timestamp": timeOfDay,
+}
+
+// clock reads CURRENT_DATE, NOW() and their like, which stand for the day on which the query is planned: an answer that
+// depended on the moment could never be found again.
+func (p *parser) clock() *termSyntax {
+	t := p.take()
+	if clock[t.text] == timeOfDay {
+		refuse(CodeNotSupported, t.at, "write CURRENT_DATE, or the date, such as DATE '2024-12-31'", "%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
+	}
+	if p.accept("(") {
+		if p.here().kind == tokenNumber { // digits of the second
+			p.i++
+		}
+		p.expect(")", "write "+strings.ToUpper(t.text)+"()")
+	}
+	return &termSyntax{kind: termParameter, at: t.at, name: clock[t.text]}
+}
 
 // column reads column, table.column, schema.table.column or catalog.schema.table.column.
 func (p *parser) column() string {
@@ -509,13 +550,17 @@ func (p *parser) row(open token, first string) string {
 	not := p.accept("not")
 	switch {
 	case p.accept("in"):
-		if p.queryComes(p.i) {
+		values := p.comes("(", "values")
+		if !values && p.queryComes(p.i) {
 			q := p.subquery()
 			return p.form(func(args []*termSyntax) *termSyntax {
 				return negation(&termSyntax{kind: termInQuery, at: open.at, args: args, query: q}, not)
 			}, left...)
 		}
 		p.expect("(", "write IN ((1, 2), (3, 4)) or IN (SELECT …)")
+		if values {
+			p.i++
+		}
 		texts := append([]string{}, left...)
 		for {
 			texts = append(texts, another()...)

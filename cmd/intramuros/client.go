@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +65,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	request.Header.Set("Accept", accept)
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("the coordinator cannot be reached: %w", err)
+		return nil, c.unreached(err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -75,6 +77,25 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 		return nil, fmt.Errorf("the server answered %s; is %s a coordinator?", response.Status, c.server)
 	}
 	return nil, &serverError{f.Error}
+}
+
+// unreached says which way to the coordinator did not work, and what to look at.
+func (c *client) unreached(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) { // its text begins with the method and the path
+		err = failed.Err
+	}
+	var authority x509.UnknownAuthorityError
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.As(err, &authority) && c.ca == "":
+		return fmt.Errorf("%s has a certificate of an authority that this machine does not know; give the federation's ca.pem with --ca or INTRAMUROS_CA", c.server)
+	case errors.As(err, &authority):
+		return fmt.Errorf("%s has a certificate of another authority than that in %s; is that the federation's ca.pem?", c.server, c.ca)
+	case errors.As(err, &plain):
+		return fmt.Errorf("%s does not speak TLS; is that the port of the coordinator's HTTP API?", c.server)
+	}
+	return fmt.Errorf("the coordinator at %s cannot be reached: %w", c.server, err)
 }
 
 func (c *client) token(ctx context.Context) (string, error) {

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,13 +38,25 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringVar(&a.ca, "ca", os.Getenv("INTRAMUROS_CA"), "PEM `file` of the federation's authority; without it, the system's (INTRAMUROS_CA)")
 	f.StringVar(&a.tokenFile, "token-file", "", "`file` with your token; without it, the environment's INTRAMUROS_TOKEN")
 	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
-	f.Float64Var(&a.request.Epsilon, "epsilon", 0, "privacy loss to spend; without it, the study's default")
-	f.Float64Var(&a.request.Delta, "delta", 0, "likewise, for Gaussian noise and groups with undeclared keys")
+	f.Func("epsilon", "privacy `loss` to spend; without it, the study's default", above0(&a.request.Epsilon))
+	f.Func("delta", "likewise, for Gaussian noise and groups with undeclared keys, a `probability`", above0(&a.request.Delta))
 	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")
 	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
 	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
 	f.IntVar(&a.request.MaxRows, "max-rows", 0, "rows of one patient that count in a group; without it, the catalog's")
 	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
+}
+
+// above0 reads a number for which 0 is not the default that is asked for by leaving it out.
+func above0(to *float64) func(string) error {
+	return func(text string) error {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return errors.New("give a number above 0")
+		}
+		*to = x
+		return nil
+	}
 }
 
 var errNoServer = errors.New("no coordinator is named; give --server or set INTRAMUROS_SERVER")
@@ -83,6 +97,16 @@ func (a *asking) read(args []string, in io.Reader) error {
 	if err := a.settle(); err != nil {
 		return err
 	}
+	if err := a.take(args, in); err != nil {
+		return err
+	}
+	if strings.TrimSpace(a.request.SQL) == "" {
+		return usageError{errors.New("there is no SQL to send")}
+	}
+	return nil
+}
+
+func (a *asking) take(args []string, in io.Reader) error {
 	a.request.SQL = strings.Join(args, " ")
 	if a.file != "" {
 		f, err := os.Open(a.file)
@@ -274,7 +298,7 @@ func (b *progressBar) show(p httpapi.Progress) {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
 	}
-	fmt.Fprintf(b.out, "%s%d hospitals: %s (%s %s)", eraseLine, len(b.states), strings.Join(parts, ", "), p.Hospital, p.State)
+	fmt.Fprintf(b.out, "%shospitals: %s (%s %s)", eraseLine, strings.Join(parts, ", "), p.Hospital, p.State)
 }
 
 func (b *progressBar) clear() {

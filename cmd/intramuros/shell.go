@@ -14,6 +14,8 @@ import (
 	"github.com/peterh/liner"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 )
 
 func newShellCommand() *cobra.Command {
@@ -110,6 +112,7 @@ func (s *shellSession) interact(ctx context.Context) error {
 			fmt.Fprintf(s.messages, "the history is not kept: %v\n", err)
 		}
 	}()
+	typed := ""      // of a statement, from its first line on
 	leaving := false // Ctrl-C at an empty prompt: once more leaves
 	for ctx.Err() == nil {
 		line, err := editor.Prompt(s.prompt())
@@ -131,10 +134,17 @@ func (s *shellSession) interact(ctx context.Context) error {
 			return err
 		}
 		leaving = false
-		if strings.TrimSpace(line) != "" {
-			editor.AppendHistory(line)
+		if s.buffer == "" {
+			typed = ""
 		}
-		switch err := s.line(ctx, line); {
+		typed += line + "\n"
+		err = s.line(ctx, line)
+		if s.buffer == "" {
+			for _, line := range remembered(typed) {
+				editor.AppendHistory(line)
+			}
+		}
+		switch {
 		case errors.Is(err, errLeave):
 			return nil
 		case err != nil:
@@ -142,6 +152,36 @@ func (s *shellSession) interact(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// remembered is what the history keeps of what was typed: one line, which can be called back whole, where that says the same.
+func remembered(typed string) []string {
+	typed = strings.TrimSpace(typed)
+	if typed == "" {
+		return nil
+	}
+	var line strings.Builder
+	end := 0
+	for _, t := range lex.Tokens(typed) {
+		gap := typed[end:t.Start]
+		comment := strings.Contains(gap, "--")
+		if text := typed[t.Start:t.End]; strings.Contains(text, "\n") || comment && strings.Contains(gap, "/*") {
+			return strings.Split(typed, "\n")
+		}
+		switch {
+		case comment:
+			gap = " "
+		case strings.Contains(gap, "\n"):
+			gap = strings.Join(strings.Fields(gap), " ")
+			gap = " " + gap + strings.Repeat(" ", min(len(gap), 1))
+		}
+		line.WriteString(gap + typed[t.Start:t.End])
+		end = t.End
+	}
+	if rest := strings.TrimSpace(typed[end:]); rest != "" { // a comment at the end
+		return strings.Split(typed, "\n")
+	}
+	return []string{strings.TrimSpace(line.String())}
 }
 
 func columns(out io.Writer) int {

@@ -118,7 +118,7 @@ func TestShellTerminal(t *testing.T) {
 	})
 	history, err := os.ReadFile(filepath.Join(state, "intramuros", "history"))
 	mustDo(t, err)
-	if want := "select sex, count(*) from person group by sex;\nselect count(*)\nfrom person where agee > 3;\nselect slow;\n\\q\n"; string(history) != want {
+	if want := "select sex, count(*) from person group by sex;\nselect count(*) from person where agee > 3;\nselect slow;\n\\q\n"; string(history) != want {
 		t.Errorf("history is\n%s", history)
 	}
 	info, err := os.Stat(filepath.Join(state, "intramuros", "history"))

@@ -215,3 +215,22 @@ func TestShellIsDocumented(t *testing.T) {
 		}
 	}
 }
+
+// A statement comes back whole from the history, and says what it said.
+func TestRemembered(t *testing.T) {
+	for typed, want := range map[string]string{
+		"select 1;\n":  "select 1;",
+		" \n":          "",
+		"\\d person\n": "\\d person",
+		"select a,\n  b -- why; not\n  from t;\n":  "select a, b from t;",
+		"select /*+ epsilon=0.1 */\ncount(*);\n":   "select /*+ epsilon=0.1 */ count(*);",
+		"select\n/*+ epsilon=0.1 */ count( * );\n": "select /*+ epsilon=0.1 */ count( * );",
+		"select 'a\nb';\n":                         "select 'a|b';",
+		"select 1; -- one\n":                       "select 1; -- one",
+		"select 1 -- a /* b\n;\n":                  "select 1 -- a /* b|;",
+	} {
+		if got := strings.Join(remembered(typed), "|"); got != want {
+			t.Errorf("%q is kept as %q, not %q", typed, got, want)
+		}
+	}
+}

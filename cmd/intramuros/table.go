@@ -17,6 +17,9 @@ import (
 // ± half-width, or with [low, high] where that is not symmetric; cost and what is
 // left below.
 func writeTable(out io.Writer, a *httpapi.Answer) error {
+	if a.Informs {
+		a = withoutBlanks(a)
+	}
 	grid := make([][]string, 1, len(a.Rows)+1)
 	for _, c := range a.Columns {
 		grid[0] = append(grid[0], c.Name)
@@ -36,22 +39,20 @@ func writeTable(out io.Writer, a *httpapi.Answer) error {
 	}
 	var b strings.Builder
 	for n, line := range grid {
+		var row strings.Builder
 		for i, s := range line {
 			gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(s))
 			numeric := a.Columns[i].Type.Numeric()
 			if i > 0 {
-				b.WriteString("  ")
+				row.WriteString("  ")
 			}
-			switch {
-			case numeric:
-				b.WriteString(gap + s)
-			case i == len(line)-1:
-				b.WriteString(s)
-			default:
-				b.WriteString(s + gap)
+			if numeric {
+				row.WriteString(gap + s)
+			} else {
+				row.WriteString(s + gap)
 			}
 		}
-		b.WriteByte('\n')
+		b.WriteString(strings.TrimRight(row.String(), " ") + "\n")
 		if n == 0 {
 			for i, w := range widths {
 				if i > 0 {
@@ -68,6 +69,26 @@ func writeTable(out io.Writer, a *httpapi.Answer) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// withoutBlanks leaves out columns in which no row has anything to tell, for the width of a terminal.
+func withoutBlanks(a *httpapi.Answer) *httpapi.Answer {
+	out := *a
+	out.Columns, out.Rows = nil, make([][]httpapi.Cell, len(a.Rows))
+	for i, c := range a.Columns {
+		blank := len(a.Rows) > 0
+		for _, row := range a.Rows {
+			blank = blank && (row[i].Value == nil || row[i].Value == "")
+		}
+		if blank {
+			continue
+		}
+		out.Columns = append(out.Columns, c)
+		for r, row := range a.Rows {
+			out.Rows[r] = append(out.Rows[r], row[i])
+		}
+	}
+	return &out
 }
 
 func writeFacts(b *strings.Builder, a *httpapi.Answer) {

@@ -23,8 +23,8 @@ if ((${#missing[@]})); then
     printf '  %s\n' "${missing[@]}" >&2
     exit 1
 fi
-Rscript -e 'q(status = !requireNamespace("RPostgreSQL", quietly = TRUE))' >/dev/null 2>&1 ||
-    echo "R with RPostgreSQL is not installed (Debian: r-cran-rpostgresql): what is in R will not be run" >&2
+Rscript -e 'q(status = !all(sapply(c("RPostgreSQL", "dbplyr"), requireNamespace, quietly = TRUE)))' >/dev/null 2>&1 ||
+    echo "R with RPostgreSQL and dbplyr is not installed (Debian: r-cran-rpostgresql, r-cran-dbplyr): what is in R will not be run" >&2
 
 try() { # a command, three times at most
     local n

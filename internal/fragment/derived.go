@@ -15,10 +15,13 @@ import (
 const (
 	maxDerivedDepth   = 20
 	maxDerivedColumns = 200
+	// maxArms bounds what one combination puts together.
+	maxArms = 1000
 )
 
 // Derived is a relation that is computed from others: a select over relations,
-// or the rows of several Derived combined. It is private where a relation that it
+// or the rows of several Derived combined. A select over no relation is one row of
+// constants, which is public; several combined are a list of values. It is private where a relation that it
 // reads is; then each of its rows belongs to one patient, whose id it holds in the
 // column Patient, and is a function of that patient's rows alone.
 type Derived struct {
@@ -174,9 +177,12 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *int) 
 	}
 	var s *scheme
 	var err error
-	if d.Combine != "" {
+	switch {
+	case d.Combine != "":
 		s, err = d.combined(name, c, depth, left)
-	} else {
+	case d.Constant():
+		s, err = d.constant(name)
+	default:
 		s, err = d.selected(name, c, depth, left)
 	}
 	if err != nil {
@@ -203,7 +209,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int
 	default:
 		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.Combine)
 	}
-	if len(d.Arms) < 2 || len(d.Arms) > maxRelations || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
+	if len(d.Arms) < 2 || len(d.Arms) > maxArms || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
 		return nil, fmt.Errorf("%w: %s is not combined properly", ErrInvalid, name)
 	}
 	var all []*scheme
@@ -245,12 +251,66 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int
 	}
 	if d.Combine != CombineAll {
 		out.keys = append(out.keys, names)
+	} else {
+		out.keys = keysOfConstants(d.Arms)
 	}
 	if d.Combine == CombineIntersect || d.Combine == CombineExcept {
 		out.keys = append(out.keys, first.keys...)
 		out.table.OneRowPerPatient = first.table.OneRowPerPatient
 	}
 	return out, nil
+}
+
+// Constant reports whether the relation is one row of constants.
+func (d *Derived) Constant() bool {
+	return d.Combine == "" && len(d.Relations)+len(d.Arms) == 0
+}
+
+// constant is the scheme of one row of constants.
+func (d *Derived) constant(name string) (*scheme, error) {
+	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
+		return nil, fmt.Errorf("%w: %s reads no relation and is no row of constants", ErrInvalid, name)
+	}
+	out, seen := &scheme{table: &catalog.Table{Name: name, Public: true}}, map[string]bool{}
+	for _, o := range d.Columns {
+		if o.Expr == nil || o.Expr.Op != OpLiteral || o.Function != "" || o.Grid != nil || o.Window != nil ||
+			o.Name == "" || len(o.Name) > 200 || seen[fold(o.Name)] {
+			return nil, fmt.Errorf("%w: %s has a column that is no constant, or has the name of another", ErrInvalid, name)
+		}
+		if err := o.Expr.checkType(); err != nil {
+			return nil, err
+		}
+		if err := checkConstant(*o.Expr.Value); err != nil {
+			return nil, err
+		}
+		seen[fold(o.Name)] = true
+		f := NewInference(func(*Expr) Facts { return unknown(true) }).Facts(o.Expr)
+		out.facts = append(out.facts, f)
+		out.table.Columns = append(out.table.Columns, &catalog.Column{Name: o.Name, Type: o.Expr.Type, Nullable: f.Nullable})
+	}
+	out.keys = keysOfConstants([]*Derived{d})
+	return out, nil
+}
+
+// keysOfConstants lists the columns that tell a list of values apart: no two rows have the same there, nor one
+// a NULL, which equals nothing, nor a float, of which engines may have neighbours.
+func keysOfConstants(rows []*Derived) [][]string {
+	var keys [][]string
+	if slices.ContainsFunc(rows, func(row *Derived) bool { return !row.Constant() }) {
+		return nil
+	}
+	for i, o := range rows[0].Columns {
+		seen := map[value.Value]bool{}
+		for _, row := range rows {
+			if v := *row.Columns[i].Expr.Value; !v.IsNull() && v.Type() != value.TypeFloat {
+				seen[v] = true
+			}
+		}
+		if len(seen) == len(rows) {
+			keys = append(keys, []string{o.Name})
+		}
+	}
+	return keys
 }
 
 func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
@@ -697,7 +757,10 @@ func (d *Derived) String() string {
 		columns = append(columns, text)
 	}
 	var b strings.Builder
-	b.WriteString("SELECT " + strings.Join(columns, ", ") + "\nFROM ")
+	b.WriteString("SELECT " + strings.Join(columns, ", "))
+	if len(d.Relations) > 0 {
+		b.WriteString("\nFROM ")
+	}
 	for i, r := range d.Relations {
 		if i > 0 {
 			b.WriteString("\n" + strings.ToUpper(string(r.Join)) + " JOIN ")

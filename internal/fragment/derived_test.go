@@ -136,6 +136,81 @@ func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 	}
 }
 
+// list is rows of constants, of the columns k and x.
+func list(how Combine, rows ...[2]value.Value) *Derived {
+	d := &Derived{Combine: how}
+	for _, r := range rows {
+		d.Arms = append(d.Arms, &Derived{Columns: []Output{plainOutput("k", Literal(r[0])), plainOutput("x", Literal(r[1]))}})
+	}
+	if len(rows) == 1 {
+		return d.Arms[0]
+	}
+	return d
+}
+
+// What a list of values tells of a patient's rows that are joined to it, and what is no such list.
+func TestLists(t *testing.T) {
+	one, two, null := value.Int(1), value.Int(2), value.Null(value.TypeInt)
+	a, b := value.Text("a"), value.Text("b")
+	joined := func(d *Derived, join Join, column string) Fragment {
+		list := Relation{Name: "list", Derived: d, Join: join}
+		list.On = eq(t, col("person", "place", value.TypeInt), col("list", column, value.TypeInt))
+		f := base(Relation{Name: "person", Table: "person"}, list)
+		f.Patient = personID("person")
+		return f
+	}
+	for name, c := range map[string]struct {
+		f    Fragment
+		once bool
+	}{
+		"a key":                {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinInner, "k"), true},
+		"a key, or no row":     {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinLeft, "k"), true},
+		"a value twice":        {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
+		"a NULL":               {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{null, b}), JoinInner, "k"), false},
+		"one row":              {joined(list("", [2]value.Value{one, a}), JoinInner, "k"), true},
+		"the same row, united": {joined(list(CombineUnion, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
+	} {
+		if p, err := Check(&c.f, testCatalog(t)); err != nil || p.OneRow != c.once {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	good := func() *Derived { return list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, b}) }
+	for name, spoil := range map[string]func(d *Derived){
+		"a patient":           func(d *Derived) { d.Patient = "k" },
+		"a patient in a row":  func(d *Derived) { d.Arms[0].Patient = "k" },
+		"a column":            func(d *Derived) { d.Arms[1].Columns[0].Expr = stayColumn("id") },
+		"an expression":       func(d *Derived) { d.Arms[1].Columns[0].Expr = must(t, OpAdd, num(1), num(2)) },
+		"nothing":             func(d *Derived) { d.Arms[1].Columns[0].Expr = nil },
+		"no value":            func(d *Derived) { d.Arms[1].Columns[0].Expr = &Expr{Op: OpLiteral, Type: value.TypeInt} },
+		"another type":        func(d *Derived) { d.Arms[1].Columns[0].Expr = Literal(a) },
+		"a type that is none": func(d *Derived) { d.Arms[0].Columns[0].Expr.Type = value.TypeText },
+		"U+0000":              func(d *Derived) { d.Arms[0].Columns[1].Expr = Literal(value.Text("a\x00")) },
+		"no column":           func(d *Derived) { d.Arms[0].Columns = nil },
+		"fewer columns":       func(d *Derived) { d.Arms[1].Columns = d.Arms[1].Columns[:1] },
+		"a name twice":        func(d *Derived) { d.Arms[0].Columns[1].Name = "K" },
+		"no name":             func(d *Derived) { d.Arms[0].Columns[1].Name = "" },
+		"a function":          func(d *Derived) { d.Arms[0].Columns[0].Function = FunctionMax },
+		"a window":            func(d *Derived) { d.Arms[0].Columns[0].Window = &Window{} },
+		"a filter":            func(d *Derived) { d.Arms[0].Filter = Literal(value.Bool(true)) },
+		"a grouping":          func(d *Derived) { d.Arms[0].Grouped = true },
+		"too many rows":       func(d *Derived) { d.Arms = append(d.Arms, slices.Repeat(d.Arms[:1], maxArms)...) },
+	} {
+		d := good()
+		spoil(d)
+		f := joined(d, JoinInner, "k")
+		if _, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+			t.Errorf("a list of values with %s is taken: %v", name, err)
+		}
+	}
+	f := joined(good(), JoinInner, "k")
+	f.Relations = f.Relations[1:]
+	f.Relations[0].Join, f.Relations[0].On = "", nil
+	f.Patient = col("list", "k", value.TypeInt)
+	if _, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a list of values has patients: %v", err)
+	}
+}
+
 // A column beside the patient's that a careless comparison of names would take for it:
 // if it were the patient, each stay would be one.
 func TestCheckRefusesDoublesOfThePatient(t *testing.T) {

@@ -237,6 +237,9 @@ func (r *rewriter) step() error {
 				return nil
 			}
 		}
+	case t.Is("=") && r.isAnyOf():
+		r.anyOf()
+		return nil
 	case isMatch(t.Text) && t.Kind == lex.Operator:
 		r.at++
 		r.match(t.Text)
@@ -412,6 +415,28 @@ func (r *rewriter) operator() error {
 		return fmt.Errorf("%w: the operator %s", ErrNotCovered, symbol)
 	}
 	return nil
+}
+
+// isAnyOf tells = ANY(list) after a simple operand, where the list is a column.
+func (r *rewriter) isAnyOf() bool {
+	if r.operand < 0 || !r.peek(1).Is("any") || !r.peek(2).Is("(") || r.peek(3).Name() == "" {
+		return false
+	}
+	return r.peek(4).Is(")") || r.peek(4).Is(".") && r.peek(5).Name() != "" && r.peek(6).Is(")")
+}
+
+// anyOf writes = ANY(list) as a function: to DuckDB it is a subquery, which no outer join may have.
+func (r *rewriter) anyOf() {
+	from := r.operand
+	operand := strings.Join(r.out[from:], " ")
+	r.out = r.out[:from]
+	list := r.sql[r.peek(3).Start:r.peek(3).End]
+	r.at += 5
+	if r.tokens[r.at-1].Is(".") {
+		list += "." + r.sql[r.peek(0).Start:r.peek(0).End]
+		r.at += 2
+	}
+	r.emit("list_contains( "+list+" , "+operand+" )", false)
 }
 
 // isMatch tells an operator that matches a regular expression.

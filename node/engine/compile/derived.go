@@ -13,6 +13,12 @@ import (
 
 // derivedSelect writes the SELECT of a derived relation.
 func (c *compiler) derivedSelect(d *fragment.Derived) string {
+	if d.Constant() {
+		return "SELECT " + list(c.constants(d, d))
+	}
+	if d.Combine == fragment.CombineAll && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool { return !arm.Constant() }) {
+		return c.values(d)
+	}
 	if d.Combine != "" {
 		var arms []string
 		for _, arm := range d.Arms {
@@ -53,6 +59,32 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 		c.fail(inner.err)
 	}
 	return s
+}
+
+// constants writes a row of constants, under the names of another such row.
+func (c *compiler) constants(d, named *fragment.Derived) []column {
+	var columns []column
+	for i := range d.Columns {
+		e := d.Columns[i].Expr
+		columns = append(columns, column{c.byBytes(c.expr(e).sql, e.Type), c.name(named.Columns[i].Name)})
+	}
+	return columns
+}
+
+// values writes a list of values, which may be long: engines read VALUES faster than as many SELECTs.
+func (c *compiler) values(d *fragment.Derived) string {
+	var rows, names []string
+	for _, arm := range d.Arms {
+		var row []string
+		for _, column := range c.constants(arm, d.Arms[0]) {
+			row = append(row, column.sql)
+		}
+		rows = append(rows, "("+strings.Join(row, ", ")+")")
+	}
+	for _, o := range d.Arms[0].Columns {
+		names = append(names, c.name(o.Name))
+	}
+	return "SELECT *\nFROM (VALUES " + strings.Join(rows, ", ") + ") AS " + c.name("list") + " (" + strings.Join(names, ", ") + ")"
 }
 
 // output writes one column of a derived relation.

@@ -86,6 +86,28 @@ func rowsOf(c *catalog.Catalog, tables []Table, name string) fragment.Rows {
 	return out
 }
 
+// values is a list of values, or one row of them.
+func values(one bool) *fragment.Derived {
+	row := func(k, label value.Value, n, x, b value.Value, d int64) *fragment.Derived {
+		o := &fragment.Derived{}
+		for i, v := range []value.Value{k, label, n, x, b, value.Date(d)} {
+			o.Columns = append(o.Columns, fragment.Output{Name: []string{"k", "label", "n", "x", "b", "d"}[i], Expr: fragment.Literal(v)})
+		}
+		return o
+	}
+	first := row(value.Text("a"), value.Text("it's \\ \"é\""), value.Int(1<<40), value.Float(0.1), value.Bool(true), 0)
+	if one {
+		return first
+	}
+	return &fragment.Derived{Combine: fragment.CombineAll, Arms: []*fragment.Derived{
+		first,
+		row(value.Text("b"), value.Null(value.TypeText), value.Int(-1<<63), value.Null(value.TypeFloat), value.Null(value.TypeBool), 18262),
+		row(value.Text("it's"), value.Text(""), value.Int(7), value.Float(-1e100), value.Bool(false), -400000),
+		row(value.Text("it's"), value.Text("Ä"), value.Int(1<<63-1), value.Float(1e-300), value.Bool(false), 2000000),
+		row(value.Null(value.TypeText), value.Text("z"), value.Null(value.TypeInt), value.Float(2), value.Bool(true), 1),
+	}}
+}
+
 // deriver makes derived relations at random. All have the columns id (the
 // patient), a (int), b (float), s (text) and f (bool), so that they combine.
 type deriver struct{ *rand.Rand }
@@ -108,6 +130,13 @@ func (g deriver) derived(depth int) *fragment.Derived {
 		flag, day = column("f", value.TypeBool), number
 	} else if g.IntN(3) == 0 {
 		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(fragment.OpEqual, evID, pID)}}, pID
+	}
+	if g.IntN(4) == 0 { // beside a list of values
+		list := fragment.Relation{Name: "list", Derived: values(g.IntN(2) == 0), Join: fragment.JoinLeft}
+		list.On = op(fragment.OpEqual, fragment.Column("list", "k", value.TypeText), text)
+		relations = append(relations[:len(relations):len(relations)], list)
+		number, real = fragment.Column("list", "n", value.TypeInt), fragment.Column("list", "x", value.TypeFloat)
+		flag, text = fragment.Column("list", "b", value.TypeBool), fragment.Column("list", "label", value.TypeText)
 	}
 	d := &fragment.Derived{Relations: relations, Patient: "id", Grouped: g.IntN(2) == 0}
 	if g.IntN(2) == 0 {

@@ -1,0 +1,100 @@
+package planner
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with what
+// the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are written makes no difference.
+
+// ofConstants reports whether a SELECT reads no table.
+func (s *selectSyntax) ofConstants() bool {
+	return len(s.from) == 0 && s.where == nil && len(s.groupBy) == 0 && s.having == nil && s.qualify == nil &&
+		!slices.ContainsFunc(s.items, func(i itemSyntax) bool {
+			return i.term.kind == termStar || aggregateWithin(i.term) != nil || windowWithin(i.term) != nil
+		})
+}
+
+// values plans the rows of a SELECT that reads no table.
+func (r *resolver) values(s *selectSyntax) *derived {
+	rows := s.values
+	if rows == nil {
+		var row []*termSyntax
+		for _, i := range s.items {
+			row = append(row, i.term)
+		}
+		rows = [][]*termSyntax{row}
+	}
+	columns := make([]column, len(s.items))
+	lists := make([][]*fragment.Expr, len(s.items)) // by column
+	for i, item := range s.items {
+		var terms []*termSyntax
+		for _, row := range rows {
+			terms = append(terms, row[i])
+		}
+		columns[i] = column{name: item.name(), column: "value", untyped: true}
+		for k, e := range unified(terms, r.row) {
+			if e = constant(e); e.Op != fragment.OpLiteral {
+				refuse(CodeNotSupported, terms[k].at, "write a constant", "VALUES takes constants, and this is none")
+			}
+			columns[i].untyped = columns[i].untyped && isNull(e)
+			lists[i] = append(lists[i], e)
+		}
+		for k, e := range lists[i] { // whole numbers among reals are reals
+			if t := widest(lists[i]); e.Type != t {
+				c, err := fragment.Cast(e, t)
+				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
+					refuse(CodeType, terms[k].at, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
+				}
+				lists[i][k] = folded(c)
+			}
+		}
+	}
+	arms := make([]*fragment.Derived, len(rows))
+	for k := range rows {
+		arms[k] = &fragment.Derived{}
+		for i := range columns {
+			columns[i].column = freshOutput(arms[k], "value")
+			arms[k].Columns = append(arms[k].Columns, fragment.Output{Name: columns[i].column, Expr: lists[i][k]})
+		}
+	}
+	if len(arms) == 1 {
+		return r.settleDerived(arms[0], columns, s.at)
+	}
+	sortConstants(arms)
+	return r.settleDerived(&fragment.Derived{Combine: fragment.CombineAll, Arms: arms}, columns, s.at)
+}
+
+// sortConstants puts rows of constants, which have the same names, into one order.
+func sortConstants(rows []*fragment.Derived) {
+	slices.SortStableFunc(rows, func(a, b *fragment.Derived) int { return cmp.Compare(canonical(a.Columns), canonical(b.Columns)) })
+}
+
+// widest is the type that numbers of several types take together, or that of the first.
+func widest(list []*fragment.Expr) value.Type {
+	for _, e := range list {
+		if e.Type == value.TypeFloat {
+			return e.Type
+		}
+	}
+	return list[0].Type
+}
+
+// onlyConstants reports whether all that a query reads is constants, so that it releases nothing.
+func onlyConstants(q *querySyntax, within *scope) bool {
+	within = within.with(q.with)
+	if q.combined != nil {
+		return onlyConstants(q.combined.left, within) && onlyConstants(q.combined.right, within)
+	}
+	return q.selected.ofConstants() || len(q.selected.from) > 0 && !slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
+		query, scope := f.query, within
+		if w := within.find(f.table); query == nil && w != nil {
+			query, scope = w.query, w.within
+		}
+		return query == nil || !onlyConstants(query, scope)
+	})
+}
