@@ -456,8 +456,12 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	if err != nil {
 		return refuse(CodeRequest, err)
 	}
-	// What was open when it was prepared may have been closed since.
-	if _, err := s.open(r.request.Study, s.now()); err != nil {
+	// What was open when it was prepared may have been closed since, or hold on other terms.
+	holds, err := s.open(r.request.Study, s.now())
+	if err == nil && holds.Digest() != r.study.Digest() {
+		err = refuse(CodeStudy, errors.New("the study's terms have changed since it was prepared"))
+	}
+	if err != nil {
 		s.giveBack(ctx, reserved)
 		return err
 	}
@@ -467,9 +471,11 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	case err != nil:
 		return refuse(CodeLedger, err)
 	}
-	if c, err := s.ledger.Checkpoint(ctx, s.custody.key); err == nil {
-		stream.SetTrailer(checkpointTrailer(c))
+	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
+	if err != nil {
+		return refuse(CodeLedger, err)
 	}
+	stream.SetTrailer(checkpointTrailer(own))
 	started := s.now()
 	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
 	err = s.run(ctx, r, out)
