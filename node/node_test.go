@@ -679,6 +679,22 @@ func TestNewData(t *testing.T) {
 	}
 }
 
+// What was computed while the data changed may be of data that nobody has verified: the answer ends with an error,
+// and the coordinator takes no part of it. The charge stays.
+func TestNewDataWhileComputing(t *testing.T) {
+	e := newEngine()
+	h := start(t, testConfig(federation(t)), e)
+	c := h.client(t, "coordinator-paris")
+	e.fail = func(context.Context) error { e.set("v2"); return nil }
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeData)
+	if got := kinds(h.entries(t)); !strings.HasPrefix(got, "open config reserve charge answer refuse") {
+		t.Errorf("ledger: %s", got)
+	}
+}
+
 // New data is verified before anything is answered over it.
 func TestVerify(t *testing.T) {
 	e := newEngine()
