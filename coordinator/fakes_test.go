@@ -71,6 +71,7 @@ type hospital struct {
 	refuse    map[string]error // by action, and "execute"
 	hang      chan struct{}    // execute tells here that it waits, and waits
 	half      bool             // execute fails after its groups
+	once      bool             // prepare is refused once it has executed
 	took      time.Duration    // execute computes that long
 	price     dp.Loss          // added to the right price
 	version   string
@@ -109,6 +110,9 @@ func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActi
 		h.abandoned++
 		return nil
 	case actionPrepare:
+		if h.once && h.executed > 0 {
+			return status.Error(codes.ResourceExhausted, "NODE_BUDGET: has not enough privacy budget left for this")
+		}
 		r, err := fragment.DecodeRequest(a.Body)
 		if err != nil {
 			return err

@@ -147,6 +147,7 @@ func (q *query) releases(ctx context.Context, ticks ticker) ([]released, error) 
 func (q *query) of(i int) *query {
 	one := *q
 	one.plan, one.parts, one.missing = q.program.Releases[i], nil, slices.Clone(q.missing)
+	one.charged = false // what another release was charged keeps no reservation of this one
 	if i > 0 {
 		one.id = newID()
 	}

@@ -241,6 +241,17 @@ func TestRefusalAtOneIsAbandonedAtAll(t *testing.T) {
 	f.settled(t, 0)
 }
 
+// What an earlier release of the same query was charged keeps no later one's reservation.
+func TestRefusalOfALaterReleaseIsGivenBack(t *testing.T) {
+	f := newFederation(t, nil)
+	f.hospital("b").once = true
+	_, err := f.ask(t.Context(), t, "SELECT sex, COUNT(*) FROM person GROUP BY sex UNION ALL SELECT NULL, COUNT(*) FROM person")
+	if e := wantCode(t, err, CodeHospitalRefused); !e.Charged {
+		t.Errorf("%+v", e)
+	}
+	f.settled(t, 0.25)
+}
+
 func TestPriceMustAgree(t *testing.T) {
 	f := newFederation(t, nil)
 	f.hospital("c").price = dp.Loss{Epsilon: 1}

@@ -27,12 +27,17 @@ func (c *Coordinator) Spending(ctx context.Context, who Researcher, study string
 	var all []Spent
 	var total dp.Loss
 	if err := c.ledger.Entries(ctx, 1, func(e ledger.Entry) error {
-		if e.Kind != ledger.KindCharge || e.Study != study {
+		// What was lost with a part of the ledger counts in every study, and is nobody's charge.
+		charge := e.Kind == ledger.KindCharge && e.Study == study
+		if !charge && e.Kind != ledger.KindRecover {
 			return nil
 		}
 		var err error
 		if total, err = total.Plus(e.Loss); err != nil {
 			return err
+		}
+		if !charge {
+			return nil
 		}
 		all = append(all, Spent{e.Time, e.Query, e.Researcher, float64(e.Loss.Epsilon) / 1e9, account.Budget.Remaining(total)})
 		return nil

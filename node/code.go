@@ -28,7 +28,7 @@ const (
 	CodeBusy       Code = "NODE_BUSY"       // too many reservations are held
 	CodeTicket     Code = "NODE_TICKET"     // no such reservation of this coordinator: used, lapsed, or never made
 	CodeStale      Code = "NODE_STALE"      // the data changed between prepare and execute; nothing was charged
-	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified
+	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified; if it became so while it was computed, the charge stays
 	CodeLedger     Code = "NODE_LEDGER"     // the ledger cannot be written
 	CodeEngine     Code = "NODE_ENGINE"     // the database failed; if it was charged, the charge stays
 	CodeTimeout    Code = "NODE_TIMEOUT"    // the deadline of the caller or of the node passed

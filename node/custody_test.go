@@ -192,6 +192,17 @@ func TestDecisionsWhileRunning(t *testing.T) {
 	if s, _ := h.service.studies.Study("copd"); s.Status != study.Amended {
 		t.Errorf("%+v", s)
 	}
+	// What was prepared on wider terms is not run on narrower ones.
+	held, err = prepare(c, request(h.catalog, 0.1))
+	must(t, err)
+	without := func(d *study.Document) { d.Investigators = []string{"eve"} }
+	both := func(d *study.Document) { d.Investigators = []string{"ada", "eve"} }
+	propose(conf, "copd", 3, both)
+	r = &study.Record{Act: study.Approve, Study: "copd", Hospital: "lyon", Number: 4, By: "claire", Document: document("copd", 3, without), Proposal: document("copd", 3, both).Digest()}
+	post(conf, r, claire)
+	must(t, h.service.studies.Collect(t.Context(), study.Inbox(conf.Ledger)))
+	_, err = execute(t.Context(), c, held)
+	wantCode(t, err, CodeStudy)
 }
 
 // What one researcher asks too much, another does not miss.

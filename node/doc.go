@@ -22,7 +22,7 @@
 //	prepare  decode -> same catalog? -> fragment.Check -> noise covers the proof? -> limits -> engine compiles
 //	         -> study, researcher -> own price, cap of one query -> data verified? -> ledger reserves
 //	execute  take the reservation -> wait for a turn -> same data? -> ledger charges, on the disk
-//	         -> engine runs -> batches leave -> ledger records what left
+//	         -> engine runs -> batches leave -> still the same data? -> ledger records what left
 //
 // The proofs believe what the catalog says of keys and of rows a patient, so the data is
 // verified against it when the node starts and whenever the data changes. Over a table that

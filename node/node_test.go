@@ -482,6 +482,15 @@ func TestRefuse(t *testing.T) {
 	elsewhere := func(d *study.Document) { d.Hospitals = []string{"rennes"} }
 	propose(conf, "elsewhere", 1, elsewhere)
 	decide(conf, study.Approve, "elsewhere", 1, 1, elsewhere)
+	for id, narrow := range map[string]func(*study.Document){
+		"sums":   func(d *study.Document) { d.Aggregates = []study.Aggregate{study.Sum} },
+		"visits": func(d *study.Document) { d.Tables = map[string][]string{"visit": {"*"}} },
+	} {
+		propose(conf, id, 1, nil)
+		r := &study.Record{Act: study.Approve, Study: id, Hospital: conf.Name, Number: 1, By: "claire"}
+		r.Document, r.Proposal = document(id, 1, narrow), document(id, 1, nil).Digest()
+		post(conf, r, claire)
+	}
 	h := start(t, conf, newEngine())
 	c := h.client(t, "coordinator-paris")
 	for _, tc := range []struct {
@@ -489,6 +498,13 @@ func TestRefuse(t *testing.T) {
 		change func(*fragment.Request)
 		want   Code
 	}{
+		{"an aggregate that the study may not ask for here", func(r *fragment.Request) { r.Study = "sums" }, CodeScope},
+		{"a table that the study may not read here", func(r *fragment.Request) { r.Study = "visits" }, CodeScope},
+		{"one patient by the identifier", func(r *fragment.Request) {
+			equal, err := fragment.New(fragment.OpEqual, fragment.Column("patient", "id", value.TypeInt), fragment.Literal(value.Int(42)))
+			must(t, err)
+			r.Fragment.Filter = equal
+		}, CodeScope},
 		{"other catalog", func(r *fragment.Request) { r.Fragment.Catalog = catalog.OMOP().Digest() }, CodeCatalog},
 		{"unknown table", func(r *fragment.Request) { r.Fragment.Relations[0].Table = "secrets" }, CodeFragment},
 		{"too little noise", func(r *fragment.Request) { r.Fragment.Partials = append(r.Fragment.Partials, r.Fragment.Partials[0]) }, CodeFragment},
@@ -660,6 +676,22 @@ func TestNewData(t *testing.T) {
 	wantCode(t, err, CodeStale)
 	if got, want := kinds(h.entries(t)), "open config reserve abandon refuse"; got != want {
 		t.Errorf("ledger: %s, want %s", got, want)
+	}
+}
+
+// What was computed while the data changed may be of data that nobody has verified: the answer ends with an error,
+// and the coordinator takes no part of it. The charge stays.
+func TestNewDataWhileComputing(t *testing.T) {
+	e := newEngine()
+	h := start(t, testConfig(federation(t)), e)
+	c := h.client(t, "coordinator-paris")
+	e.fail = func(context.Context) error { e.set("v2"); return nil }
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeData)
+	if got := kinds(h.entries(t)); !strings.HasPrefix(got, "open config reserve charge answer refuse") {
+		t.Errorf("ledger: %s", got)
 	}
 }
 

@@ -271,10 +271,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 		return nil, err
 	}
 	if version != over.version {
-		select {
-		case s.unverified <- struct{}{}:
-		default: // asked already
-		}
+		s.verifyAnew()
 		return nil, refuse(CodeData, nil)
 	}
 	shown := *r
@@ -456,8 +453,12 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	if err != nil {
 		return refuse(CodeRequest, err)
 	}
-	// What was open when it was prepared may have been closed since.
-	if _, err := s.open(r.request.Study, s.now()); err != nil {
+	// What was open when it was prepared may have been closed since, or hold on other terms.
+	holds, err := s.open(r.request.Study, s.now())
+	if err == nil && holds.Digest() != r.study.Digest() {
+		err = refuse(CodeStudy, errors.New("the study's terms have changed since it was prepared"))
+	}
+	if err != nil {
 		s.giveBack(ctx, reserved)
 		return err
 	}
@@ -467,13 +468,18 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	case err != nil:
 		return refuse(CodeLedger, err)
 	}
-	if c, err := s.ledger.Checkpoint(ctx, s.custody.key); err == nil {
-		stream.SetTrailer(checkpointTrailer(c))
+	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
+	if err != nil {
+		return refuse(CodeLedger, err)
 	}
+	stream.SetTrailer(checkpointTrailer(own))
 	started := s.now()
 	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
 	err = s.run(ctx, r, out)
 	took := s.now().Sub(started)
+	if err == nil {
+		err = s.same(ctx, version)
+	}
 	s.metrics.computed.Observe(took.Seconds())
 	s.metrics.groups.Add(float64(out.rows))
 	s.record(ctx, answer(id, r.request, out, err == nil, took))
@@ -482,6 +488,25 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	}
 	s.log.Info("answered", slog.String("query", r.request.Query), slog.String("study", r.request.Study), slog.String("researcher", r.request.Researcher))
 	return nil
+}
+
+// same refuses where the data has changed while it was computed: what left may be of data that was never compared
+// with the catalog, on which the proofs rest. Of a hospital that ends with an error, a coordinator releases nothing.
+func (s *service) same(ctx context.Context, version string) error {
+	now, err := s.version(ctx)
+	if err == nil && now != version {
+		s.verifyAnew()
+		err = refuse(CodeData, errors.New("the data changed while it was computed"))
+	}
+	return err
+}
+
+// verifyAnew asks Serve to compare the data with the catalog.
+func (s *service) verifyAnew() {
+	select {
+	case s.unverified <- struct{}{}:
+	default: // asked already
+	}
 }
 
 // run lets the engine compute. Of its errors and panics only the class is kept.

@@ -43,10 +43,14 @@ func codeOf(code coordinator.Code) codes.Code {
 	switch code {
 	case coordinator.CodeUnauthorized:
 		return codes.Unauthenticated
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
+	case coordinator.CodeStudyUnknown, coordinator.CodeStudyClosed, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
 		return codes.PermissionDenied
-	case coordinator.CodeBudgetExhausted:
+	case coordinator.CodeBudgetExhausted, coordinator.CodeTooMany:
 		return codes.ResourceExhausted
+	case coordinator.CodeLedgerRestored:
+		return codes.FailedPrecondition
+	case coordinator.CodeNotStored:
+		return codes.NotFound
 	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
 		return codes.Unavailable
 	case coordinator.CodeTimeout:

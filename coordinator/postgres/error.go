@@ -17,11 +17,13 @@ func stateOf(code coordinator.Code) string {
 	switch code {
 	case coordinator.CodeUnauthorized:
 		return "28P01" // invalid_password
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
+	case coordinator.CodeStudyUnknown, coordinator.CodeStudyClosed, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
 		return "42501" // insufficient_privilege
 	case coordinator.CodeBudgetExhausted:
 		return "53400" // configuration_limit_exceeded
-	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
+	case coordinator.CodeTooMany:
+		return "53000" // insufficient_resources
+	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable, coordinator.CodeLedgerRestored:
 		return "57P03" // cannot_connect_now
 	case coordinator.CodeHospitalFailed:
 		return "58000" // system_error

@@ -409,3 +409,38 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// While a provider does not answer, tokens that known keys have signed are believed without a wait, and who waits
+// for an unknown key waits no longer than they want to.
+func TestSilentProvider(t *testing.T) {
+	p, c := newProvider(t), &clock{t: time.Now()}
+	key := p.key(t, "k", jose.RS256, true)
+	v := verifier(t, c, p.config())
+	_, err := v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	must(t, err)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	v.issuers[p.issuer()].keys.fetch = func(context.Context) ([]jose.JSONWebKey, error) {
+		asked <- struct{}{}
+		<-answer
+		return nil, errors.New("no answer")
+	}
+	c.pass(freshFor + time.Second)
+	first := make(chan error, 1)
+	go func() {
+		_, err := v.Verify(context.Background(), sign(t, key, p.claims(c)))
+		first <- err
+	}()
+	<-asked // somebody waits for the provider
+	_, err = v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	must(t, err)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Verify(gone, sign(t, p.key(t, "new", jose.RS256, false), p.claims(c))); !errors.Is(err, ErrToken) {
+		t.Errorf("a key that is not known: %v", err)
+	}
+	close(answer)
+	must(t, <-first)
+	// The rest begins when the fetch has ended, not when it began.
+	_, err = v.Verify(t.Context(), sign(t, key, p.claims(c)))
+	must(t, err)
+}

@@ -35,25 +35,26 @@ type keys struct {
 	fetch func(ctx context.Context) ([]jose.JSONWebKey, error) // nil: pinned
 	now   func() time.Time
 
-	mu      sync.Mutex
-	held    []jose.JSONWebKey
-	fetched time.Time
-	tried   time.Time
+	mu       sync.Mutex
+	held     []jose.JSONWebKey
+	fetched  time.Time
+	tried    time.Time     // when the last fetch ended
+	fetching chan struct{} // closed when the fetch under way ends; nil: there is none
 }
 
 // verify gives the payload of a token that one of the provider's keys has signed.
 func (k *keys) verify(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.now()
-	if k.fetch != nil && now.Sub(k.fetched) > freshFor {
-		k.refresh(ctx, now)
+	age := func() time.Duration { return k.now().Sub(k.fetched) }
+	if k.fetch != nil && age() > freshFor && (k.fetching == nil || age() > staleFor) {
+		k.refresh(ctx)
 	}
-	if k.fetch != nil && now.Sub(k.fetched) > staleFor {
+	if k.fetch != nil && age() > staleFor {
 		return nil, ErrUnavailable
 	}
 	payload, known := k.match(token)
-	if payload == nil && !known && k.fetch != nil && k.refresh(ctx, now) {
+	if payload == nil && !known && k.fetch != nil && k.refresh(ctx) {
 		payload, _ = k.match(token) // rotated
 	}
 	if payload == nil {
@@ -78,20 +79,37 @@ func (k *keys) match(token *jose.JSONWebSignature) (payload []byte, known bool) 
 	return nil, known
 }
 
-// refresh fetches the keys, unless that was tried a moment ago.
-func (k *keys) refresh(ctx context.Context, now time.Time) bool {
-	if now.Sub(k.tried) < fetchRest {
+// refresh fetches the keys, unless that was tried a moment ago, or waits for the fetch under way, at most until
+// ctx ends; it tells whether keys came. It is called with the lock held, and gives it back meanwhile: a provider that
+// does not answer holds up nobody whose token the keys at hand can verify.
+func (k *keys) refresh(ctx context.Context) bool {
+	before := k.fetched
+	if under := k.fetching; under != nil {
+		k.mu.Unlock()
+		select {
+		case <-under:
+		case <-ctx.Done():
+		}
+		k.mu.Lock()
+		return k.fetched.After(before)
+	}
+	if k.now().Sub(k.tried) < fetchRest {
 		return false
 	}
-	k.tried = now
+	ended := make(chan struct{})
+	k.fetching = ended
+	k.mu.Unlock()
 	// One caller's hurry must not fail the fetch for those that wait behind it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
 	defer cancel()
-	held, err := k.fetch(ctx)
+	held, err := k.fetch(within)
+	k.mu.Lock()
+	k.fetching, k.tried = nil, k.now()
+	close(ended)
 	if err != nil {
 		return false
 	}
-	k.held, k.fetched = usable(held), now
+	k.held, k.fetched = usable(held), k.tried
 	return true
 }
 

@@ -524,3 +524,76 @@ func FuzzParseIdentity(f *testing.F) {
 		}
 	})
 }
+
+// Neither end takes a certificate that the authority has revoked, and a list that is older, broken or gone
+// changes nothing.
+func TestRevoked(t *testing.T) {
+	w := newWorld(t, "onco")
+	server, client := w.server(t, lyon, RoleCoordinator), w.client(t, coordinator, lyon)
+	_, cert, _ := w.files(coordinator)
+	revoke := func(file string) {
+		t.Helper()
+		if err := w.authority.Revoke(w.dir, file, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, another, _ := w.files(nantes)
+	revoke(another)
+	list := filepath.Join(w.dir, revocationList)
+	first, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := handshake(t, server, client); o.server != nil || o.client != nil {
+		t.Fatalf("somebody else's certificate is revoked: %+v", o)
+	}
+	revoke(cert)
+	wants(t, "server", handshake(t, server, client).server, "revoked")
+	for name, b := range map[string][]byte{"older": first, "broken": []byte("no list")} {
+		if err := os.WriteFile(list, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Minute) // files of one size and moment are taken for the same
+		if err := os.Chtimes(list, later, later); err != nil {
+			t.Fatal(err)
+		}
+		wants(t, name+" list", handshake(t, server, client).server, "revoked")
+	}
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "no list", handshake(t, server, client).server, "revoked")
+
+	other := newWorld(t, "onco")
+	_, cert, _ = other.files(lyon)
+	if err := other.authority.Revoke(other.dir, cert, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "client", handshake(t, other.raw(t, lyon), other.client(t, coordinator, lyon)).client, "revoked")
+	if err := w.authority.Revoke(w.dir, cert, time.Hour); err == nil {
+		t.Error("an authority revokes another's certificate")
+	}
+}
+
+// What TLS checks once, VerifyConnection checks again for a connection that is open: the certificate's time,
+// and that it is of this federation, even where the authority itself named another.
+func TestVerifyConnectionAgain(t *testing.T) {
+	w := newWorld(t, "onco")
+	server := w.server(t, lyon, RoleCoordinator)
+	shown := func(id Identity, from, to time.Duration) tls.ConnectionState {
+		t.Helper()
+		dir, now := t.TempDir(), time.Now()
+		if err := w.authority.issue(dir, id, nil, now.Add(from), now.Add(to)); err != nil {
+			t.Fatal(err)
+		}
+		pair := world{dir, w.authority}.raw(t, id).Certificates[0]
+		return tls.ConnectionState{PeerCertificates: []*x509.Certificate{pair.Leaf}}
+	}
+	if err := server.VerifyConnection(shown(coordinator, -time.Hour, time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "expired", server.VerifyConnection(shown(coordinator, -time.Hour, -time.Minute)), "out of its time")
+	wants(t, "not yet", server.VerifyConnection(shown(coordinator, time.Minute, time.Hour)), "out of its time")
+	wants(t, "another federation", server.VerifyConnection(shown(Identity{"cardio", RoleCoordinator, "main"}, -time.Hour, time.Hour)), "not of federation onco")
+	wants(t, "no certificate", server.VerifyConnection(tls.ConnectionState{}), "no certificate")
+}

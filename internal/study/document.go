@@ -91,7 +91,12 @@ func (d *Document) Validate() error {
 	if len(d.Tables) == 0 || len(d.Tables) > maxItems {
 		problem("`tables` is empty; name the tables and columns that may be read")
 	}
+	spelled := map[string]bool{}
 	for t, columns := range d.Tables {
+		if spelled[strings.ToLower(t)] {
+			problem("`tables`: %q is there in two spellings; which of them counts, nobody could tell", strings.ToLower(t))
+		}
+		spelled[strings.ToLower(t)] = true
 		if len(columns) == 0 || t == "" {
 			problem("`tables`: %q has no columns; list them, or \"*\"", t)
 		}
@@ -215,6 +220,13 @@ func (d *Document) Narrows(proposal *Document) error {
 		}
 		if !ok || !within(d.Tables[table], allowed) {
 			return wider("the columns of table " + table)
+		}
+	}
+	if _, every := d.Tables[Any]; every { // what the proposal says of a table must not give way to what it says of all
+		for _, table := range slices.Sorted(maps.Keys(p.Tables)) {
+			if columns, _ := d.Reads(table); !within(columns, p.Tables[table]) {
+				return wider("the columns of table " + table)
+			}
 		}
 	}
 	return nil

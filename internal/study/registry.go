@@ -130,6 +130,17 @@ func (p Place) keys(a Act) Keys {
 	return p.Custodians
 }
 
+// is checks that the record is of this place, and signed by one who may do so here.
+func (r *Record) is(p Place) error {
+	if r.Federation != p.Federation {
+		return refuse("it is of federation %s", r.Federation)
+	}
+	if r.Act != Propose && r.Hospital != p.Hospital {
+		return refuse("it is for %q", r.Hospital)
+	}
+	return r.verify(p.keys(r.Act))
+}
+
 // Registry is the studies of one daemon. Its methods may be called from any goroutine.
 type Registry struct {
 	place  Place
@@ -154,7 +165,7 @@ func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) 
 		}
 		record, err := Decode(e.Detail)
 		if err == nil && !blind {
-			err = record.verify(place.keys(record.Act))
+			err = record.is(place)
 		}
 		if err == nil {
 			err = r.apply(record)
@@ -190,13 +201,7 @@ func (r *Registry) apply(record *Record) error {
 // Take checks a record and, where it follows, keeps it: it is in the ledger when Take
 // returns nil. One that is known already changes nothing. Errors wrap ErrRecord, or are the ledger's.
 func (r *Registry) Take(ctx context.Context, record *Record) error {
-	if record.Federation != r.place.Federation {
-		return refuse("it is of federation %s", record.Federation)
-	}
-	if record.Act != Propose && record.Hospital != r.place.Hospital {
-		return refuse("it is for %q", record.Hospital)
-	}
-	if err := record.verify(r.place.keys(record.Act)); err != nil {
+	if err := record.is(r.place); err != nil {
 		return err
 	}
 	r.mu.Lock()

@@ -243,6 +243,24 @@ func TestKeyWithdrawn(t *testing.T) {
 	}
 }
 
+// Nor does one that was signed for another place: who can write the file can put it there, with its hashes.
+func TestRecordOfAnotherPlace(t *testing.T) {
+	for name, r := range map[string]*Record{
+		"another hospital":   signed(t, claire, Record{Act: Approve, Hospital: "rennes", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
+		"another federation": signed(t, claire, Record{Federation: "spain", Act: Approve, Hospital: "lyon", Number: 1, Document: document(), Proposal: document().Digest(), By: "claire"}),
+	} {
+		b := open(t, Place{Hospital: "lyon"})
+		must(t, b.Take(t.Context(), proposal(t, 1)))
+		detail, err := r.Encode()
+		must(t, err)
+		must(t, b.l.Record(t.Context(), ledger.Entry{Kind: ledger.KindStudy, Study: r.Study, Text: r.Sentence(), Detail: detail}))
+		b.reopen()
+		if s, _ := b.Study("copd"); s.Open(time.Now()) {
+			t.Errorf("%s: the study is %s", name, s.Status)
+		}
+	}
+}
+
 func TestNarrows(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(*Document)
@@ -276,6 +294,27 @@ func TestNarrows(t *testing.T) {
 		if err := d.Narrows(document()); (err == nil) != c.allowed || err != nil && !errors.Is(err, ErrWider) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A proposal of every table that names one with fewer columns is not narrowed by leaving that out.
+func TestNarrowsEveryTable(t *testing.T) {
+	p := document()
+	p.Tables = map[string][]string{Any: {Any}, "person": {"sex"}}
+	d := document()
+	d.Tables = map[string][]string{Any: {Any}}
+	if err := d.Narrows(p); !errors.Is(err, ErrWider) {
+		t.Errorf("person is read whole: %v", err)
+	}
+	d.Tables = map[string][]string{Any: {Any}, "Person": {"sex"}}
+	must(t, d.Narrows(p))
+}
+
+func TestOneSpellingOfATable(t *testing.T) {
+	d := document()
+	d.Tables["Person"] = []string{"name"}
+	if err := d.Validate(); err == nil || !strings.Contains(err.Error(), "spelling") {
+		t.Errorf("%v", err)
 	}
 }
 
