@@ -54,9 +54,10 @@ test-full: ## all tests, with the long ones: every hospital of the eICU demo, re
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
 
 TRINO := .cache/trino-435
+TRINO_POSTGRES := .cache/trino-368
 
-test-trino: $(TRINO)/.done ## the engines' suite and a mixed federation against a real Trino; needs Java 17 (JDK) and Maven
-	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
+test-trino: $(TRINO)/.done $(TRINO_POSTGRES)/.done ## the engines' suite and a mixed federation against a real Trino; needs Java 17 (JDK) and Maven
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRINO_POSTGRES=$(abspath $(TRINO_POSTGRES)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 
 # A night's work: 200,000 cases of the sensitivity property, intervals over 10,000 draws each, audits of a million draws.
@@ -118,15 +119,16 @@ clean: ## remove what was built here
 	rm -rf dist .cache
 
 # Into a folder beside, which takes the name when it is whole; three attempts.
-$(TRINO)/.done: node/engine/trino/trinotest/pom.xml
+$(TRINO_POSTGRES)/.done: profile := -P postgresql
+$(TRINO)/.done $(TRINO_POSTGRES)/.done: .cache/%/.done: node/engine/trino/trinotest/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo 'install Java 17 and Maven: apt-get install -y --no-install-recommends openjdk-17-jdk-headless maven'; exit 1; }
-	rm -rf $(TRINO) $(TRINO).part
+	rm -rf $(@D) $(@D).part
 	for attempt in 1 2 3; do \
-		! mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(TRINO)).part || break; \
+		! mvn -q -B $(profile) -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D)).part || break; \
 		((attempt < 3)) && sleep $$((attempt * 10)); \
 	done
-	touch $(TRINO).part/.done
-	mv $(TRINO).part $(TRINO)
+	touch $(@D).part/.done
+	mv $(@D).part $(@D)
 
 # In a module of its own, so that no dependency of the linter touches ours.
 $(LINT):

@@ -42,6 +42,12 @@ func (p *Plan) Expected(confidence float64) []Expected {
 				x.Value = v.Float64()
 			}
 		}
+		if of, factor := affine(c.expr); c.expr.Op != fragment.OpColumn && factor != 0 {
+			a := &p.Aggregates[indexOf(of.Column)]
+			if scale, ok := a.linear(); ok {
+				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
+			}
+		}
 		if c.expr.Op == fragment.OpColumn {
 			a := &p.Aggregates[indexOf(c.expr.Column)]
 			if scale, ok := a.linear(); ok {
@@ -57,6 +63,32 @@ func (p *Plan) Expected(confidence float64) []Expected {
 		all = append(all, x)
 	}
 	return all
+}
+
+// affine finds the one column of which a number is a multiple, constants added; the factor is 0 where there is none.
+func affine(e *fragment.Expr) (column *fragment.Expr, factor float64) {
+	constant := func(e *fragment.Expr) bool {
+		return e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
+	}
+	switch {
+	case e.Op == fragment.OpColumn:
+		return e, 1
+	case e.Op == fragment.OpNegate:
+		return affine(e.Args[0])
+	case e.Op != fragment.OpAdd && e.Op != fragment.OpSubtract && e.Op != fragment.OpMultiply:
+		return nil, 0
+	case constant(e.Args[0]):
+		column, factor = affine(e.Args[1])
+		if e.Op == fragment.OpMultiply {
+			factor *= e.Args[0].Value.Float64()
+		}
+	case constant(e.Args[1]):
+		column, factor = affine(e.Args[0])
+		if e.Op == fragment.OpMultiply {
+			factor *= e.Args[1].Value.Float64()
+		}
+	}
+	return column, factor
 }
 
 // suppose gives a group such as may be expected, if it is public how large groups are.

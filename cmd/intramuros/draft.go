@@ -15,7 +15,7 @@ import (
 )
 
 // patientNames are usual names of a column that holds the patient's id.
-var patientNames = []string{"person_id", "patient_id", "subject_id", "uniquepid", "patientid", "pid", "ipp"}
+var patientNames = []string{"person_id", "patient_id", "patient_num", "subject_id", "uniquepid", "patientid", "pid", "ipp"}
 
 // draft is a catalog in the making, with what a person must decide.
 type draft struct {
@@ -77,7 +77,7 @@ func (d *draft) table(local engine.Table) error {
 	var renamed []string
 	local.Columns = slices.Clone(local.Columns)
 	for i, c := range local.Columns {
-		if c.Type == value.TypeText {
+		if c.Type == value.TypeText && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") { // a code of i2b2 is no number
 			if c = typed(c); c.Type != value.TypeText {
 				d.note(t.Name+"."+plain(c.Name), "is every value "+article(c.Type)+" here?")
 			}
@@ -169,10 +169,14 @@ func (d *draft) guessPatient() error {
 	return nil
 }
 
-// guessKeys takes a column that is named for its table, or else a first column
-// that is named as an id.
+// guessKeys takes a column that the database keeps unique, or one that is named for its
+// table, or else a first column that is named as an id.
 func (d *draft) guessKeys() {
 	for _, t := range d.catalog.Tables {
+		if i := slices.IndexFunc(d.local[t.Name].Columns, func(c engine.Column) bool { return c.Unique }); i >= 0 {
+			t.Key = []string{t.Columns[i].Name}
+			continue
+		}
 		for _, name := range []string{t.Name + "_id", t.Name + "id", "id"} {
 			if _, ok := t.Column(name); ok && d.filled(t, name) {
 				t.Key = []string{name}
@@ -270,7 +274,7 @@ func (d *draft) note(place, text string) {
 func (d *draft) guessValues(t *catalog.Table) {
 	for i, c := range t.Columns {
 		place, local := t.Name+"."+c.Name, d.local[t.Name].Columns[i]
-		if c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
+		if local.Key && (c.Type == value.TypeInt || c.Type == value.TypeText) || c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
 			continue
 		}
 		if lower, upper, ok := roundBounds(c.Type, local.Min, local.Max); ok {

@@ -284,6 +284,25 @@ test('each kind of chart', async () => {
   await page.context().close();
 });
 
+test('what asks nothing of patients costs nothing, and an empty answer says why, in French too', async () => {
+  const page = await enter({ locale: 'fr-FR' });
+  await page.fill('#sql', 'DESCRIBE person');
+  await page.waitForSelector('.price');
+  assert.match(await page.locator('.cost-body').innerText(), /Ne coûte rien/);
+  assert.equal(await page.locator('.fault').count(), 0);
+  await page.locator('.actions .main').click();
+  await page.waitForSelector('.answer');
+  assert.match(await page.locator('.answer').innerText(), /ne coûte rien[\s\S]*year_of_birth/);
+  await page.locator('.answer').evaluate((e) => e.remove());
+  await page.fill('#sql', 'SELECT gender_concept_id, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*) DESC) AS r FROM person GROUP BY 1');
+  await page.waitForSelector('.expected li');
+  assert.match(await page.locator('.expected').innerText(), /n\s+± [\d,]+\s+r\s+sans intervalle/);
+  await ask(page, 'SELECT death_date, cause_concept_id, COUNT(*) AS n FROM death GROUP BY 1, 2');
+  assert.match(await page.locator('.answer').innerText(), /Aucune ligne : .* à partir d’un nombre bruité de \d+ patients/);
+  await auditBoth(page, 'an empty answer');
+  await page.context().close();
+});
+
 test('an error stands under its token', async () => {
   const page = await enter();
   await page.fill('#sql', "SELECT hospital, 'é' AS x, COUNT(*) AS n,\n  AVG(wieght) AS w\nFROM person\nGROUP BY hospital");

@@ -30,6 +30,8 @@ type Column struct {
 	Nullable bool       // a NULL was found
 	Min, Max string     // empty without values, and for booleans
 	Values   []string   // all distinct values but NULL, sorted, if there are at most 30
+	Unique   bool       // the database itself keeps it unique and not NULL
+	Key      bool       // likewise, alone or together with others: it tells rows apart
 }
 
 // Describe lists what local tables hold, to begin a catalog with: the sources of tables
@@ -77,6 +79,11 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 
 func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place, l Local) (Column, error) {
 	c := Column{Name: l.Name, Local: l.Kind, Type: l.Type}
+	for _, key := range at.Unique {
+		if slices.Contains(key, l.Name) {
+			c.Key, c.Unique = true, c.Unique || len(key) == 1
+		}
+	}
 	x, _ := driver.Convert(l, l.Type)
 	from := "(SELECT " + x + " AS v FROM " + at.SQL + ") AS t"
 	if at.Sample != "" {

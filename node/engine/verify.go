@@ -35,7 +35,7 @@ type Finding struct {
 
 // Verify compares the data with the catalog: that keys and one_row_per_patient,
 // which lower sensitivities, are true, and that columns exist and hold what they
-// declare. It reads every offered table about twice. Its errors are ErrDatabase.
+// declare. It reads every offered table about twice. Its errors are ErrDatabase, and name the table.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
 	return e.verify(ctx, e.verifyShape, e.verifyValues, e.verifyKey, e.verifyOneRow)
 }
@@ -56,7 +56,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 		for _, check := range checks {
 			found, err := check(ctx, t)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("table %s: %w", t.Name, err)
 			}
 			all = append(all, found...)
 		}

@@ -3,22 +3,24 @@
 import { h, icon, save, say } from './dom.js';
 import { number, percent, t } from './language.js';
 import { alone, draw, kinds, mainOf, picture, read } from './chart.js';
-import { problem } from './parts.js';
+import { problem, told } from './parts.js';
 import * as server from './server.js';
 
 const whole = { int: true };
+const numeric = (type) => type === 'int' || type === 'float';
 const shown = (type, x) => (x === null || x === undefined ? '–' : typeof x === 'number' || whole[type] && !Number.isNaN(Number(x)) ? number(x) : String(x));
 
 function table(answer) {
   const key = (c) => !c.noisy && (c.type === 'int') && /year|month|id$|annee|année|mois/i.test(c.name);
   return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': t('answer.caption') }, h('table', {},
     h('caption', { class: 'unseen' }, t('answer.caption')),
-    h('thead', {}, h('tr', {}, answer.columns.map((c) => h('th', { scope: 'col', class: c.type === 'int' || c.type === 'float' ? 'n' : '' }, c.name)))),
+    h('thead', {}, h('tr', {}, answer.columns.map((c) => h('th', { scope: 'col', class: numeric(c.type) ? 'n' : '' }, c.name)))),
     h('tbody', {}, answer.rows.map((row) => h('tr', {}, row.map((cell, i) => {
       const c = answer.columns[i];
-      if (!c.noisy) return h(i === 0 ? 'th' : 'td', { ...(i === 0 ? { scope: 'row' } : {}), class: c.type === 'int' || c.type === 'float' ? 'n' : '' }, key(c) ? String(cell ?? '–') : shown(c.type, cell));
+      if (!c.noisy) return h(i === 0 ? 'th' : 'td', { ...(i === 0 ? { scope: 'row' } : {}), class: numeric(c.type) ? 'n' : '' }, key(c) ? String(cell ?? '–') : shown(c.type, cell));
       const ends = cell.low !== null || cell.high !== null;
-      return h('td', { class: 'n' }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : number(cell.low)} – ${cell.high === null ? '∞' : number(cell.high)}`) : '');
+      return h('td', { class: 'n' }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : number(cell.low)} – ${cell.high === null ? '∞' : number(cell.high)}`)
+        : cell.value !== null && numeric(c.type) ? h('span', { class: 'ends', title: t('answer.open') }, '± ?') : '');
     }))))));
 }
 
@@ -40,8 +42,8 @@ export function show(answer, request) {
     toggles.forEach((b, i) => b.setAttribute('aria-pressed', String(['chart', 'table'][i] === view)));
     kindSelect.classList.toggle('hidden', view !== 'chart' || fits.length < 2);
     measureSelect.classList.toggle('hidden', view !== 'chart' || data.measures.length < 2 || kind === 'figures');
-    words.textContent = answer.rows.length ? t(view === 'table' ? 'answer.intervals' : 'answer.interval', { confidence: percent(answer.confidence) }) : '';
-    if (!answer.rows.length) place.replaceChildren(h('p', { class: 'muted' }, t('answer.empty')));
+    words.textContent = answer.rows.length && !answer.informs ? t(view === 'table' ? 'answer.intervals' : 'answer.interval', { confidence: percent(answer.confidence) }) : '';
+    if (!answer.rows.length) place.replaceChildren(answer.warnings.length ? '' : h('p', { class: 'muted' }, t('answer.empty')));
     else if (view === 'table') place.replaceChildren(table(answer));
     else {
       width = Math.max(280, Math.floor(place.clientWidth || 720));
@@ -73,10 +75,10 @@ export function show(answer, request) {
     h('div', { class: 'row answer-head' },
       h('h2', { id: 'answer-title', tabindex: -1 }, t('answer.title')),
       h('span', { class: 'chip' }, answer.rows.length === 1 ? t('answer.row') : t('answer.rows', { n: number(answer.rows.length) })),
-      h('span', { class: `chip ${n < all ? 'warn' : ''}` }, t('answer.of', { n, all })),
-      h('span', { class: `chip ${answer.stored ? 'good' : ''}` }, answer.stored ? t('answer.free') : t('answer.cost', { n: number(answer.cost.epsilon) })),
+      answer.informs ? '' : h('span', { class: `chip ${n < all ? 'warn' : ''}` }, t('answer.of', { n, all })),
+      h('span', { class: `chip ${answer.stored || answer.informs ? 'good' : ''}` }, answer.informs ? t('answer.informs') : answer.stored ? t('answer.free') : t('answer.cost', { n: number(answer.cost.epsilon) })),
       h('div', { class: 'row right' }, measureSelect, kindSelect, h('div', { class: 'segments', role: 'group', 'aria-label': t('answer.view') }, toggles))),
-    answer.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), h('span', { lang: 'en' }, w))),
+    answer.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
     answer.hospitals.missing.length ? h('ul', { class: 'muted small', lang: 'en' }, answer.hospitals.missing.map((m) => h('li', {}, `${m.name} ${m.why}`))) : '',
     place, words,
     h('div', { class: 'row downloads', role: 'group', 'aria-label': t('answer.download') }, h('span', { class: 'muted small row' }, icon('down'), t('answer.download')), files.map(([, b]) => b)), said);

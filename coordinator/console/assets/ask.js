@@ -3,7 +3,7 @@
 import { debounce, h, icon, say } from './dom.js';
 import { has, language, number, percent, t } from './language.js';
 import { Editor } from './editor.js';
-import { meter, problem, share } from './parts.js';
+import { meter, problem, share, told } from './parts.js';
 import { show } from './answer.js';
 import * as server from './server.js';
 
@@ -90,6 +90,10 @@ export function build(state) {
   function priced() {
     const o = state.outline;
     if (!o) return;
+    if (o.cost.epsilon === 0) { // nothing that asks patients is free before it was asked
+      cost.replaceChildren(h('p', { class: 'price muted' }, t('cost.informs')));
+      return;
+    }
     const left = state.budget && state.budget.remaining;
     const parts = [h('p', { class: 'price' }, h('span', { class: 'muted' }, t('cost.spends')), ' ', h('strong', { class: 'big' }, `ε ${number(o.cost.epsilon)}`))];
     if (left) {
@@ -115,7 +119,7 @@ export function build(state) {
     const seen = all.length > 7 ? all.slice(0, 6) : all;
     if (!all.length) seen.push({ column: o.columns.filter((c) => c.noisy).map((c) => c.name).join(', '), half_width: null, note: '' });
     parts.push(h('div', { class: 'expected' }, h('h3', {}, t('cost.error', { confidence: percent(o.confidence) })), h('ul', {}, seen.map((x) => h('li', {},
-      h('span', { class: 'mono' }, x.column), x.half_width === null ? h('span', { class: 'muted', title: x.note, lang: x.note ? 'en' : null }, x.note || t('cost.depends')) : h('strong', {}, `± ${number(x.half_width)}`))),
+      h('span', { class: 'mono' }, x.column), x.half_width === null ? h('span', { class: 'muted' }, told(x.note || 'depends on the answer')) : h('strong', {}, `± ${number(x.half_width)}`))),
     all.length > seen.length ? h('li', { class: 'muted' }, `… ${all.length}`) : '')));
     parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: NAMES[o.cost.mechanism] || o.cost.mechanism, accounting: NAMES[o.cost.accounting] || o.cost.accounting }), '. ', t('cost.free')));
     parts.push(h('button', { type: 'button', class: 'quiet plan', onclick: plan }, t('cost.plan')));

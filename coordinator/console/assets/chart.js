@@ -161,6 +161,7 @@ const svg = (width, height, words, ...children) => s('svg', { class: 'chart', vi
 function bars(data, all, names, width, words, measure) {
   const labels = [...new Set(all.map((p) => p.label))];
   const left = Math.min(width * 0.4, 16 + Math.max(...labels.map((l) => Math.min(l.length, 34))) * 7.1);
+  const room = Math.max(4, Math.floor((left - 12) / 7.1)); // letters before a bar
   const right = 22;
   const thick = names.length > 1 ? Math.max(9, 22 - 2 * names.length) : 20;
   const band = thick * Math.max(1, names.length) + 14;
@@ -177,8 +178,8 @@ function bars(data, all, names, width, words, measure) {
   root.append(s('text', { class: 'title', x: f((left + width) / 2), y: f(height - 6), 'text-anchor': 'middle' }, measure.name));
   labels.forEach((l, i) => {
     const y = top + i * band + 7;
-    const short = l.length > 34 ? `${l.slice(0, 33)}…` : l;
-    root.append(s('text', { class: 'name', x: f(left - 9), y: f(y + thick * Math.max(1, names.length) / 2 + 4.5), 'text-anchor': 'end' }, short));
+    const short = l.length > room ? `${l.slice(0, room - 1)}…` : l;
+    root.append(s('text', { class: 'name', x: f(left - 9), y: f(y + thick * Math.max(1, names.length) / 2 + 4.5), 'text-anchor': 'end' }, short === l ? '' : s('title', {}, l), short));
     for (const p of all.filter((q) => q.label === l)) {
       const at = y + p.series * thick;
       const a = scale(Math.min(0, p.value));

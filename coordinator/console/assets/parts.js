@@ -28,3 +28,23 @@ export function meter(spent, now, words) {
   return s('svg', { class: 'meter', viewBox: `0 0 ${w} 12`, preserveAspectRatio: 'none', role: 'img', 'aria-label': words },
     s('rect', { class: 'spent', width: w * Math.min(1, spent), height: 12 }), s('rect', { class: 'now', x: w * Math.min(1, spent), width: Math.max(now > 0 ? 3 : 0, w * Math.min(now, 1 - spent)), height: 12 }));
 }
+
+// What the server says in English of numbers and answers, and the message that says so in both languages.
+const SAID = [
+  [/^depends on the answer$/, 'cost.depends'],
+  [/^computed from released numbers: its interval comes with the answer, and may be open$/, 'cost.computed'],
+  [/^no interval: the order of noisy numbers decides it$/, 'cost.noInterval'],
+  [/^about (?<n>\S+) divided by the number of values$/, 'cost.divided'],
+  [/^with about (?<n>\S+) values in each group$/, 'cost.supposed'],
+  [/^no row: .* from a noisy number of (?<n>\d+) patients on;/, 'answer.none'],
+  [/^(?<n>\d+) of (?<all>\d+) hospitals are not part of this answer$/, 'answer.partly'],
+];
+
+/** told is such a text in the reader's language; one that is not known is marked as English. */
+export function told(text) {
+  for (const [pattern, key] of SAID) {
+    const found = pattern.exec(text);
+    if (found) return h('span', {}, t(key, found.groups));
+  }
+  return h('span', { lang: 'en' }, text);
+}

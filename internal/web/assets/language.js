@@ -41,20 +41,24 @@ export function t(key, values) {
 
 export const has = (key) => key in table;
 
+/** locale is how the reader's own country writes numbers and times, in the language that is shown. */
+const locale = () => (navigator.languages || []).find((l) => l.slice(0, 2).toLowerCase() === current) || current;
+
 /** number writes a number as people read it: four significant digits unless whole. */
 export function number(x, options) {
   if (x === null || x === undefined || Number.isNaN(Number(x))) return '–';
   const v = Number(x);
+  if (!Number.isFinite(v)) return v < 0 ? '−∞' : '∞';
   if (!options && v !== 0 && (Math.abs(v) >= 1e9 || Math.abs(v) < 1e-4)) {
     const [digits, power] = v.toExponential(1).split('e');
     const raised = [...power.replace('+', '')].map((c) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(c)]).join('');
     return digits === '1.0' ? `10${raised}` : `${number(Number(digits))}·10${raised}`;
   }
-  return new Intl.NumberFormat(current, options || (Number.isInteger(v) ? {} : { maximumSignificantDigits: 4 })).format(v);
+  return new Intl.NumberFormat(locale(), options || (Number.isInteger(v) ? {} : { maximumSignificantDigits: 4 })).format(v);
 }
 
-export const percent = (x, digits = 1) => new Intl.NumberFormat(current, { style: 'percent', maximumFractionDigits: digits }).format(x);
+export const percent = (x, digits = 1) => new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(x);
 
-export const time = (x) => new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(x));
+export const time = (x) => new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(x));
 
-export const day = (x) => new Intl.DateTimeFormat(current, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(x));
+export const day = (x) => new Intl.DateTimeFormat(locale(), { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(x));

@@ -191,7 +191,7 @@ function studyCard(st, waits) {
   return h('article', { class: `card study ${waits ? 'waits' : ''}`, 'aria-label': d.title },
     h('div', { class: 'row' }, h('span', { class: 'title' }, d.title), h('span', { class: 'mono muted' }, st.id), h('span', { class: 'chip' }, t('study.version', { n: d.version })), h('span', { class: `chip right ${chip}` }, t(expired ? 'status.expired' : `status.${st.status}`))),
     !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.fraction)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.fraction), epsilon: number(d.budget.epsilon) }))) : '',
-    terms(d), h('p', { class: 'muted small' }, `${t('term.last')}: `, h('span', { lang: 'en' }, st.last)),
+    terms(d), h('p', { class: 'muted small' }, `${t('term.last')}${t('app.colon')}`, h('span', { lang: recorded(st.last) ? null : 'en' }, recorded(st.last) || st.last)),
     st.status === 'ended' ? '' : h('div', { class: 'row', css: { 'margin-top': '12px' } }, waits ? button('approve', 'act.approve', 'main') : '', !waits && st.status === 'suspended' ? button('approve', 'act.reopen', 'main') : '',
       !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', waits && !st.holds ? 'act.refuse' : 'act.end', '')));
 }
@@ -213,6 +213,32 @@ function tablesOf(relations) {
   return [...new Set((relations || []).flatMap((r) => (r.table ? [r.table] : tablesOf(r.derived && r.derived.relations))))];
 }
 
+// The ledger's own sentences are English; these are said in French as well.
+const TERMS = String.raw`: epsilon (?<epsilon>\S+) and delta (?<delta>\S+) in all \((?<accounting>\w+)\), (?<max>\S+) for one query, until (?<until>[\d-]+), for (?<people>.+?)`;
+const ENDS = String.raw`(?<reason>; reason: .+)?\.$`;
+const SENTENCES = [
+  [new RegExp(String.raw`^(?<who>.+?) proposed version (?<n>\d+) of the study (?<study>\S+), "(?<title>.*)" \((?<basis>.*)\)${TERMS}${ENDS}`, 'u'), 'plain.proposed'],
+  [new RegExp(String.raw`^(?<who>.+?) approved version (?<n>\d+) of the study (?<study>\S+) at (?<place>\S+)${TERMS}${ENDS}`, 'u'), 'plain.approved'],
+  [new RegExp(String.raw`^(?<who>.+?) suspended the study (?<study>\S+) at (?<place>.+?)${ENDS}`, 'u'), 'plain.suspended'],
+  [new RegExp(String.raw`^(?<who>.+?) ended the study (?<study>\S+) at (?<place>.+?)${ENDS}`, 'u'), 'plain.ended'],
+  [/^The ledger of (?<who>.+) is at entry (?<n>\d+)\.$/u, 'plain.checkpoint'],
+  [/^The ledger of (?<who>.+) was created\.$/u, 'plain.created'],
+];
+
+/** recorded is such a sentence in the reader's language, or null: then only its own says it. */
+function recorded(text) {
+  if (language() === 'en') return null;
+  for (const [pattern, key] of SENTENCES) {
+    const found = pattern.exec(text);
+    if (!found) continue;
+    const of = { ...found.groups, reason: (found.groups.reason || '').replace('; reason: ', ' ; motif : ') };
+    for (const x of ['epsilon', 'delta', 'max']) if (of[x]) of[x] = number(of[x]);
+    if (of.until) of.until = day(of.until);
+    return t(key, of);
+  }
+  return null;
+}
+
 /** plain says in the reader's language what an entry means; null where only its own sentence does. */
 function plain(e) {
   const d = e.detail;
@@ -221,13 +247,13 @@ function plain(e) {
     const what = [...new Set((f.partials || []).map((p) => (p.kind === 'patients' && p.expr ? t('plain.patientsWith', { x: t('plain.condition', { x: name(p.expr) }) }) : t(`plain.${p.kind}`, { x: name(p.expr) }))))];
     const keys = (f.keys || []).map((k) => (k.expr && k.expr.op === 'hospital' ? 'hospital' : name(k.expr)));
     const by = keys.length ? t('plain.by', { keys: keys.join(', ') }) : '';
-    return t('plain.asked', { who: e.researcher, study: e.study, what: what.join('; '), tables: tablesOf(f.relations).join(', '), by, noise: d.request.noise.mechanism, epsilon: number(d.request.noise.epsilon) });
+    return t('plain.asked', { who: e.researcher, study: e.study, what: what.join('; '), tables: tablesOf(f.relations).join(', '), by, noise: t(`noise.${d.request.noise.mechanism}`), epsilon: number(d.request.noise.epsilon) });
   }
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
   if (e.kind === 'config' && d && typeof d.suspended === 'boolean') return t(d.suspended ? 'plain.stopped' : 'plain.released', { reason: d.reason });
   if (e.kind === 'answer' && d && d.rows !== undefined) return t(d.rows === 1 ? 'plain.leftOne' : 'plain.left', { n: number(d.rows), bytes: number(d.bytes) });
   if (e.kind === 'data' && d) return t('plain.data', { version: d.data_version });
-  return null;
+  return recorded(e.text);
 }
 
 function entry(e) {
@@ -267,7 +293,7 @@ function verify() {
     const c = state.checked;
     if (!c) return;
     place.replaceChildren(c.whole ? h('div', { class: 'notice good', role: 'status' }, icon('check'), h('div', {}, h('strong', {}, t('verify.whole', { n: number(c.entries), first: time(c.first), last: time(c.last) })),
-      h('div', {}, t('verify.charged', { epsilon: number(c.charged.epsilon / 1e9) })), h('div', {}, `${t('verify.head')}: `, h('span', { class: 'mono' }, c.head))))
+      h('div', {}, t('verify.charged', { epsilon: number(c.charged.epsilon / 1e9) })), h('div', {}, `${t('verify.head')}${t('app.colon')}`, h('span', { class: 'mono' }, c.head))))
       : h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, t('verify.broken')), h('div', { lang: 'en' }, c.finding))));
   };
   show();

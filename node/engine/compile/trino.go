@@ -107,8 +107,9 @@ func trinoOperation(c *compiler, e *fragment.Expr) (code, bool) {
 		}
 		return c.f("CASE WHEN length(to_utf8(%[1]s)) = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END", c.strict(e.Args[0]), string(e.Op), from, to), true
 	case fragment.OpLeftTrim, fragment.OpRightTrim:
-		side := map[fragment.Op]string{fragment.OpLeftTrim: "LEADING", fragment.OpRightTrim: "TRAILING"}[e.Op]
-		return c.f("trim(%s %s FROM %s)", side, c.literal(*e.Args[1].Value, false).sql, c.strict(e.Args[0])), true
+		// TRIM(LEADING … FROM …) is the same, and unknown to old versions.
+		name := map[fragment.Op]string{fragment.OpLeftTrim: "ltrim", fragment.OpRightTrim: "rtrim"}[e.Op]
+		return c.f("%s(%s, %s)", name, c.strict(e.Args[0]), c.literal(*e.Args[1].Value, false).sql), true
 	case fragment.OpSplit:
 		x := c.strict(e.Args[0])
 		return c.f("CASE WHEN %[1]s IS NOT NULL THEN coalesce(split_part(%[1]s, %[2]s, %[3]s), '') END", x, c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10)), true

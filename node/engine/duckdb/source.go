@@ -100,7 +100,8 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 		at, ok := p.tables[strings.ToLower(table)]
 		return at, ok, nil
 	}
-	for _, pattern := range []string{table + ".parquet", table + ".csv", filepath.Join(table, "*.parquet"), filepath.Join(table, "**", "*.parquet")} {
+	for _, pattern := range []string{table + ".parquet", table + ".csv", filepath.Join(table, "*.parquet"), filepath.Join(table, "**", "*.parquet"),
+		filepath.Join(table, "*.csv"), filepath.Join(table, "**", "*.csv")} {
 		if at, ok, err := files(filepath.Join(p.config.Folder, pattern)); ok || err != nil {
 			return at, ok, err
 		}
@@ -134,8 +135,13 @@ func files(pattern string) (engine.Place, bool, error) {
 		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
 		at.SQL = "read_parquet(" + quoted + ", hive_types_autocast = false)"
 	case ".csv":
-		// As text, and leniently: no line can make a query fail.
-		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true)"
+		// As text, and leniently: no line can make a query fail. Files' columns are told apart by their
+		// headers, not by their order.
+		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true"
+		if strings.ContainsAny(pattern, "*?[") {
+			at.SQL += ", union_by_name = true, hive_types_autocast = false"
+		}
+		at.SQL += ")"
 	default:
 		return engine.Place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
 	}

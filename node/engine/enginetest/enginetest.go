@@ -39,8 +39,10 @@ type Kind struct {
 	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0,
 	// and arithmetic beyond 8.9e307 gives NULL. Rows that come near are not compared.
 	Narrow bool
-	// Queries scales how much is tried; 0: 1.
+	// Queries scales how much is tried; 0: 1, in which all is.
 	Queries float64
+	// Together is how many statements of random expressions are in flight; 0: 1.
+	Together int
 }
 
 // Table is a table to fill. A cell is nil, a bool, int64, float64 (NaN and the
@@ -79,6 +81,7 @@ func Run(t *testing.T, k Kind) {
 	if k.Queries == 0 {
 		k.Queries = 1
 	}
+	k.Together = max(1, k.Together)
 	if testing.Short() {
 		k.Queries /= 5
 	}

@@ -6,9 +6,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -348,32 +352,40 @@ func (k Kind) expressions(t *testing.T) {
 	}
 	g := generator{rand.New(rand.NewPCG(3, uint64(n)))}
 	const together = 8
-	tooLarge := 0
+	var tooLarge atomic.Int64
 	check := func(exprs ...*fragment.Expr) error {
 		err := k.differ(t, e, rows, exprs...)
 		if errors.Is(err, compile.ErrTooLarge) {
-			tooLarge++
+			tooLarge.Add(1)
 			return nil
 		}
 		return err
 	}
-	for done := 0; done < n; done += together {
+	var flight errgroup.Group
+	flight.SetLimit(k.Together)
+	for done := 0; done < n && !t.Failed(); done += together {
 		var exprs []*fragment.Expr
 		for range together {
 			exprs = append(exprs, g.expr(pick(g, allTypes...), 1+g.IntN(4)))
 		}
-		if check(exprs...) != nil {
+		flight.Go(func() error {
+			if check(exprs...) == nil {
+				return nil
+			}
 			for _, x := range exprs {
 				if err := check(x); err != nil {
 					x, err = k.smallest(t, e, rows, x, err)
-					t.Fatalf("%s: %v", x, err)
+					t.Errorf("%s: %v", x, err)
+					return nil
 				}
 			}
-			t.Fatal("expressions fail together, and not each alone")
-		}
+			t.Error("expressions fail together, and not each alone")
+			return nil
+		})
 	}
-	if tooLarge*20 > n/together {
-		t.Errorf("%d of %d queries are too large to compile", tooLarge, n/together)
+	flight.Wait()
+	if tooLarge.Load()*20 > int64(n/together) {
+		t.Errorf("%d of %d queries are too large to compile", tooLarge.Load(), n/together)
 	}
 }
 
@@ -388,16 +400,16 @@ func (k Kind) transcendental(t *testing.T) {
 	number := func(x float64) *fragment.Expr { return fragment.Literal(value.Float(x)) }
 	whole := fragment.Column("T", "i", value.TypeInt)
 	for _, x := range []*fragment.Expr{column("f"), column("fb"), whole} {
+		var exprs []*fragment.Expr
 		for _, o := range []fragment.Op{fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpSqrt} {
-			if err := k.near(t, e, rows, op(o, x), 1e-12); err != nil {
-				t.Error(err)
-			}
+			exprs = append(exprs, op(o, x))
 		}
 		for _, y := range []*fragment.Expr{column("g"), number(2), number(-1), number(0.5), number(0), number(1e9), whole} {
-			for _, p := range []*fragment.Expr{op(fragment.OpPower, x, y), op(fragment.OpPower, y, x)} {
-				if err := k.near(t, e, rows, p, 1e-12); err != nil {
-					t.Error(err)
-				}
+			exprs = append(exprs, op(fragment.OpPower, x, y), op(fragment.OpPower, y, x))
+		}
+		for some := range slices.Chunk(exprs, 6) {
+			if err := k.near(t, e, rows, 1e-12, some...); err != nil {
+				t.Error(err)
 			}
 		}
 	}
@@ -421,9 +433,9 @@ func (k Kind) differ(t *testing.T, e Engine, rows []map[string]value.Value, expr
 }
 
 // near is differ with a tolerance, relative to what a number should be.
-func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, x *fragment.Expr, tolerance float64) error {
+func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*fragment.Expr) error {
 	t.Helper()
-	return k.compare(t, e, rows, tolerance, x)
+	return k.compare(t, e, rows, tolerance, exprs...)
 }
 
 func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*fragment.Expr) error {
@@ -455,7 +467,7 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 			want := evaluate(x, row)
 			close := !got[i+1].IsNull() && !want.IsNull() && math.Abs(got[i+1].Float64()-want.Float64()) <= tolerance*math.Abs(want.Float64())
 			if got[i+1] != want && !close && !(k.Narrow && extreme(x, row)) {
-				return fmt.Errorf("row %d is %v, want %v\n%v\n%.4000s", got[0].Int64(), got[i+1], want, row, text)
+				return fmt.Errorf("%v of row %d is %v, want %v\n%v\n%.4000s", x, got[0].Int64(), got[i+1], want, row, text)
 			}
 		}
 	}

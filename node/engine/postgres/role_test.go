@@ -147,6 +147,70 @@ func TestRole(t *testing.T) {
 	open(t, cfg, c, testKey)
 }
 
+// TestRoleOfOwner: the owner of a database makes the role without a superuser, or is told what to
+// ask one for; and a mistake is no role that half works.
+func TestRoleOfOwner(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE ROLE maker LOGIN CREATEROLE", "CREATE ROLE owner LOGIN", "CREATE ROLE etl LOGIN", "CREATE ROLE stranger LOGIN", "ALTER DATABASE "+postgrestest.Database+" OWNER TO owner",
+		"CREATE SCHEMA cdm AUTHORIZATION owner", "GRANT etl TO owner", "GRANT owner TO maker", "SET ROLE owner", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)", "INSERT INTO cdm.person VALUES (1, 'F', 50)", "RESET ROLE")
+	variables := []string{"role=node", "database=" + postgrestest.Database, "schema=cdm"}
+	run := func(as string, more ...string) string {
+		t.Helper()
+		out, err := s.Script(t, as, roleScript, append(variables, more...)...)
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return out
+	}
+	const works, sleeps = `The role "node" can read 1 of the 1 tables and views of the schema "cdm".`, "The role can still call pg_sleep"
+	out := run("owner")
+	if !strings.Contains(out, "You may not make roles.") {
+		t.Fatalf("an owner who may not make roles is told %s", out)
+	}
+	// What it says is what a superuser runs.
+	_, ask, _ := strings.Cut(out, "\n")
+	for q := range strings.Lines(ask) {
+		s.Exec(t, q)
+	}
+	answers := func() {
+		t.Helper()
+		cfg := over(s, "cdm")
+		cfg.User = "node"
+		s.Exec(t, "ALTER ROLE node PASSWORD '"+postgrestest.Password+"'")
+		e := open(t, cfg, parse(t, enginetest.WardCatalog), testKey)
+		if got, _, _ := enginetest.Partials(t, e, parse(t, enginetest.WardCatalog), enginetest.Shapes()["count"]); got[""][0] != 1 {
+			t.Errorf("one person gives %v", got)
+		}
+		e.Close()
+	}
+	for _, strict := range [][]string{nil, {"strict=1", "loader=etl"}} {
+		if out := run("owner", strict...); !strings.Contains(out, works) || !strings.Contains(out, sleeps) {
+			t.Errorf("the owner of a database is told %s", out)
+		}
+		answers()
+	}
+	// What the loader makes anew in the night, the node reads in the morning.
+	s.Exec(t, "GRANT CREATE ON SCHEMA cdm TO etl", "SET ROLE etl", "CREATE TABLE cdm.event(id BIGINT)", "RESET ROLE")
+	var reads, temporary bool
+	if err := s.Admin.QueryRow(t.Context(), "SELECT has_table_privilege('node', 'cdm.event', 'SELECT'), has_database_privilege('node', current_database(), 'TEMPORARY')").Scan(&reads, &temporary); err != nil || !reads || temporary {
+		t.Errorf("the role reads what the loader makes: %v; makes temporary tables: %v; %v", reads, temporary, err)
+	}
+	// Who may make roles makes it alone.
+	s.Exec(t, "DROP OWNED BY node", "DROP ROLE node", "DROP TABLE cdm.event")
+	if out := run("maker"); !strings.Contains(out, works) {
+		t.Errorf("who may make roles is told %s", out)
+	}
+	answers()
+	var settings string
+	if err := s.Admin.QueryRow(t.Context(), "SELECT rolconnlimit || ' ' || array_to_string(rolconfig, ' ') FROM pg_roles WHERE rolname = 'node'").Scan(&settings); err != nil || settings != "20 default_transaction_read_only=on statement_timeout=4h idle_in_transaction_session_timeout=10min" {
+		t.Errorf("the role has %s, %v", settings, err)
+	}
+	// Who owns nothing fails, and psql with them.
+	if out, err := s.Script(t, "stranger", roleScript, variables...); err == nil || !strings.Contains(out, "permission denied") {
+		t.Errorf("a stranger gives %v: %s", err, out)
+	}
+}
+
 // TestCancel: a query ends at the server soon after its context.
 func TestCancel(t *testing.T) {
 	s := postgrestest.Start(t)

@@ -216,6 +216,8 @@ func fault(ctx context.Context, err error) error {
 			if denied := denial.FindStringSubmatch(failed.Message); denied != nil {
 				class += ". The server says: " + denied[1]
 			}
+		case "JDBC_ERROR":
+			class += ": the database behind Trino did not answer, or the role with which Trino's connector reads it lacks a right"
 		case "EXCEEDED_TIME_LIMIT":
 			class += ": the query took longer than `timeout`, or than the server lets it"
 		case "USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED":

@@ -21,7 +21,7 @@ func over(s *trinotest.Server, schema string) Config {
 func TestConformance(t *testing.T) {
 	s := trinotest.Start(t)
 	enginetest.Run(t, enginetest.Kind{
-		NoInfinity: true, FirstDay: -719162 - 400, LastDay: 2932896 + 400, Queries: 0.05,
+		NoInfinity: true, FirstDay: -719162 - 400, LastDay: 2932896 + 400, Queries: 0.1, Together: 2,
 		Open: func(t testing.TB, c *catalog.Catalog, key string, tables ...enginetest.Table) enginetest.Engine {
 			e, err := Open(context.Background(), over(s, s.Fill(t, tables...)), c, enginetest.Hospital, []byte(key))
 			if err != nil {

@@ -143,19 +143,26 @@ func (s *Server) Exec(t testing.TB, statements ...string) {
 // strict=1. The role logs in over TCP with Password.
 func (s *Server) Role(t testing.TB, path, role, schema string, more ...string) {
 	t.Helper()
-	args := []string{"-X", "-q", "-h", s.Folder, "-p", strconv.Itoa(s.Port), "-U", "admin", "-d", Database, "-f", path}
-	for _, set := range append([]string{"ON_ERROR_STOP=1", "role=" + role, "database=" + Database, "schema=" + schema}, more...) {
+	if out, err := s.Script(t, "admin", path, append([]string{"role=" + role, "database=" + Database, "schema=" + schema}, more...)...); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, out)
+	}
+	s.Exec(t, "ALTER ROLE "+role+" PASSWORD '"+Password+"'")
+}
+
+// Script runs a file of statements with psql, as a user and with variables, name=value. It
+// returns what psql says.
+func (s *Server) Script(t testing.TB, user, path string, variables ...string) (string, error) {
+	t.Helper()
+	args := []string{"-X", "-h", s.Folder, "-p", strconv.Itoa(s.Port), "-U", user, "-d", Database, "-f", path}
+	for _, set := range variables {
 		args = append(args, "-v", set)
 	}
 	bin := filepath.Join(binaries(t), "psql")
 	if _, err := os.Stat(bin); err != nil {
 		bin = "psql" // the one of another version does as well
 	}
-	psql := exec.Command(bin, args...)
-	if out, err := psql.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", path, err, out)
-	}
-	s.Exec(t, "ALTER ROLE "+role+" PASSWORD '"+Password+"'")
+	out, err := exec.Command(bin, args...).CombinedOutput()
+	return string(out), err
 }
 
 // Access replaces pg_hba.conf, but for the superuser's own way in.

@@ -5,6 +5,7 @@ import io.trino.plugin.base.security.FileBasedSystemAccessControl;
 import io.trino.plugin.memory.MemoryPlugin;
 import io.trino.server.security.PasswordAuthenticatorManager;
 import io.trino.server.testing.TestingTrinoServer;
+import io.trino.spi.Plugin;
 import io.trino.spi.security.AccessDeniedException;
 import io.trino.spi.security.BasicPrincipal;
 import io.trino.spi.security.SystemAccessControl;
@@ -18,7 +19,8 @@ import org.antlr.v4.runtime.CommonTokenStream;
 /**
  * A Trino server with a catalog of tables in memory, until its standard input ends.
  * Arguments are the one password that it takes, of any user; the file of the rules that say
- * who may do what, which is read anew all the time; and properties of the server, name=value.
+ * who may do what, which is read anew all the time; the URL of a PostgreSQL for a catalog
+ * "warehouse", or nothing; and properties of the server, name=value.
  * Over HTTP it asks for no password.
  */
 public class Main
@@ -31,7 +33,7 @@ public class Main
             Runtime.getRuntime().halt(1); // threads of the server may run already
         });
         Map<String, String> properties = new HashMap<>();
-        for (int i = 2; i < args.length; i++) {
+        for (int i = 3; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
             properties.put(pair[0], pair[1]);
         }
@@ -46,6 +48,11 @@ public class Main
         });
         server.installPlugin(new MemoryPlugin());
         server.createCatalog("memory", "memory", Map.of("memory.max-data-per-node", "1GB", "memory.splits-per-node", "1"));
+        if (!args[2].isEmpty()) {
+            server.installPlugin((Plugin) Class.forName("io.trino.plugin.postgresql.PostgreSqlPlugin").getConstructor().newInstance());
+            server.createCatalog("warehouse", "postgresql", Map.of("connection-url", args[2], "decimal-mapping", "ALLOW_OVERFLOW",
+                    "decimal-default-scale", "6", "decimal-rounding-mode", "HALF_UP"));
+        }
         Thread forgetter = new Thread(Main::forget);
         forgetter.setDaemon(true);
         forgetter.start();

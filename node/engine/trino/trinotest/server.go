@@ -51,12 +51,41 @@ type Server struct {
 // one and warm start the server of all tests or benchmarks of a process, which takes it
 // some seconds.
 var (
-	one  = sync.OnceValues(func() (*Server, error) { return start(false) })
-	warm = sync.OnceValues(func() (*Server, error) { return start(true) })
+	one  = sync.OnceValues(func() (*Server, error) { return launch(false) })
+	warm = sync.OnceValues(func() (*Server, error) { return launch(true) })
 )
 
 // running is that server.
 var running atomic.Pointer[Server]
+
+func launch(bench bool) (*Server, error) {
+	s, err := start(program, os.Getenv("INTRAMUROS_TRINO"), bench, "", "query.max-hash-partition-count=1", "query.min-hash-partition-count=1")
+	if err == nil {
+		running.Store(s)
+	}
+	return s, err
+}
+
+// older writes the program as Trino 368 has its classes.
+var older = strings.NewReplacer("io.trino.grammar.sql", "io.trino.sql.parser", "setSystemAccessControl(rules)", "setSystemAccessControls(java.util.List.of(rules))")
+
+// StartPostgreSQL starts a server of its own, a Trino 368, whose catalog `warehouse` is the
+// PostgreSQL at a JDBC URL; with the libraries in the folder that the environment variable
+// INTRAMUROS_TRINO_POSTGRES names. Where that is not set it skips the test. The server ends
+// with the test.
+func StartPostgreSQL(t testing.TB, url string) *Server {
+	t.Helper()
+	libraries := os.Getenv("INTRAMUROS_TRINO_POSTGRES")
+	if libraries == "" {
+		t.Skip("run this test by: make test-trino")
+	}
+	s, err := start([]byte(older.Replace(string(program))), libraries, false, url, "query.initial-hash-partitions=1")
+	if err != nil {
+		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
+	}
+	t.Cleanup(s.stop)
+	return s
+}
 
 // Start gives the server of this process's tests, and starts it at the first call, with
 // the libraries in the folder that the environment variable INTRAMUROS_TRINO names. Where
@@ -67,11 +96,11 @@ func Start(t testing.TB) *Server {
 	if os.Getenv("INTRAMUROS_TRINO") == "" {
 		t.Skip("run this test by: make test-trino")
 	}
-	launch := one
+	get := one
 	if _, bench := t.(*testing.B); bench {
-		launch = warm
+		get = warm
 	}
-	s, err := launch()
+	s, err := get()
 	if err != nil {
 		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
 	}
@@ -88,10 +117,12 @@ func Start(t testing.TB) *Server {
 // Stop ends the server, if one was started, and all that belongs to it. Start is not
 // called again.
 func Stop() {
-	s := running.Load()
-	if s == nil {
-		return
+	if s := running.Load(); s != nil {
+		s.stop()
 	}
+}
+
+func (s *Server) stop() {
 	s.db.Close()
 	http.DefaultClient.CloseIdleConnections()
 	s.stdin.Close()
@@ -99,7 +130,7 @@ func Stop() {
 	os.RemoveAll(s.folder)
 }
 
-func start(bench bool) (*Server, error) {
+func start(program []byte, libraries string, bench bool, postgresql string, more ...string) (*Server, error) {
 	s := &Server{ended: make(chan struct{})}
 	folder, err := os.MkdirTemp("", "intramuros-trino-")
 	if err != nil {
@@ -123,16 +154,17 @@ func start(bench bool) (*Server, error) {
 		// collects garbage.
 		"-XX:ReservedCodeCacheSize=512m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote", "-XX:+UseSerialGC",
 		"-Xms1g", "-Xmn600m", "-Xmx3g", "-Xss8m", "-XX:+ExitOnOutOfMemoryError", "-Djava.io.tmpdir=" + folder,
-		"-cp", filepath.Join(os.Getenv("INTRAMUROS_TRINO"), "*"), main, Password, s.rules(),
+		"-cp", filepath.Join(libraries, "*"), main, Password, s.rules(), postgresql,
 		"http-server.http.enabled=true", "http-server.authentication.allow-insecure-over-http=true",
 		"http-server.https.enabled=true", "http-server.https.port=0", "http-server.https.keystore.path=" + key,
 		"http-server.authentication.type=PASSWORD,JWT", "password-authenticator.config-files=" + main, // that must exist, and is not read
 		"http-server.authentication.jwt.key-file=" + filepath.Join(folder, "jwt"),
 		// Queries are small, and processors few.
-		"query.max-hash-partition-count=1", "query.min-hash-partition-count=1", "redistribute-writes=false",
+		"redistribute-writes=false",
 		// What it keeps of queries that ended, their plans and texts, is most of its memory.
 		"query.max-history=2", "compiler.expression-cache-size=20",
 	}
+	args = append(args, more...)
 	if !bench { // what runs once is not worth the slow compiler
 		args = append([]string{"-XX:TieredStopAtLevel=1"}, args...)
 	}
@@ -177,7 +209,6 @@ func start(bench bool) (*Server, error) {
 	if s.db, err = sql.Open("trino", strings.Replace(s.URL, "://", "://admin@", 1)+"?catalog=memory"); err != nil {
 		return s, err
 	}
-	running.Store(s)
 	return s, nil
 }
 
