@@ -144,7 +144,22 @@ func TestCoordinatorsCheckpoint(t *testing.T) {
 	fresh, err := theirs.Checkpoint(t.Context(), coordinatorKey)
 	must(t, err)
 	must(t, theirs.Close())
-
+	// One that another key has signed, or of another ledger, is not kept with a charge.
+	another, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "l"), "coordinator spain", time.Now)
+	must(t, err)
+	defer another.Close()
+	foreign, err := another.Checkpoint(t.Context(), coordinatorKey)
+	must(t, err)
+	stolen := fresh
+	stolen.Sequence += 1000
+	for _, forged := range []ledger.Checkpoint{foreign, stolen} {
+		ticket, err := prepare(c, request(h.catalog, 0.25))
+		must(t, err)
+		b, err := json.Marshal(forged)
+		must(t, err)
+		_, err = execute(metadata.AppendToOutgoingContext(t.Context(), study.MetadataCheckpoint, string(b)), c, ticket)
+		must(t, err)
+	}
 	ticket, err := prepare(c, request(h.catalog, 0.25))
 	must(t, err)
 	b, err := json.Marshal(fresh)
@@ -155,8 +170,8 @@ func TestCoordinatorsCheckpoint(t *testing.T) {
 		t.Errorf("the node keeps %+v", state.Known)
 	}
 	entries := h.entries(t)
-	if !strings.Contains(kinds(entries), "charge checkpoint answer") {
-		t.Errorf("%s", kinds(entries))
+	if got := kinds(entries); !strings.Contains(got, "charge checkpoint answer") || strings.Count(got, "checkpoint") != 1 {
+		t.Errorf("not the one checkpoint that is the coordinator's: %s", got)
 	}
 	if !strings.Contains(h.log.String(), "the coordinator's ledger has gone back") {
 		t.Error("nobody is told that the coordinator's ledger went back")
