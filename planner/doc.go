@@ -13,7 +13,7 @@
 //	    syntax tree (syntax.go), every node with its position;
 //	  - resolve.go gives names their columns and expressions their types;
 //	  - source.go, derive.go and subquery.go make relations of FROM, of queries within
-//	    queries, and of IN and EXISTS; first.go, once.go and constants.go put LIMIT,
+//	    queries, and of IN and EXISTS; values.go, first.go, once.go and constants.go put VALUES, LIMIT,
 //	    COUNT(DISTINCT key) and queries that read no table into such relations;
 //	  - aggregate.go is one table: for each aggregate what a node computes, how
 //	    sensitive it is, how a noisy partial becomes a number and an interval;

@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
@@ -33,6 +34,9 @@ type Admitter interface {
 
 // maxConnections is how many clients may be connected at once.
 const maxConnections = 1000
+
+// pause is how long Serve waits after a connection that it could not accept.
+const pause = 100 * time.Millisecond
 
 // Server is a front door.
 type Server struct {
@@ -72,10 +76,16 @@ func (s *Server) Serve(l net.Listener) error {
 			s.mu.Lock()
 			closing = s.closing
 			s.mu.Unlock()
-			if closing && errors.Is(err, net.ErrClosed) {
+			switch {
+			case closing && errors.Is(err, net.ErrClosed):
 				return nil
+			case errors.Is(err, net.ErrClosed):
+				return err
 			}
-			return err
+			// A client that went away, or no file descriptors for now: the door stays open, as net/http's does.
+			s.log.Warn("a connection was not accepted", "cause", err)
+			time.Sleep(pause)
+			continue
 		}
 		if !s.start(c) {
 			c.Close()

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,7 +155,7 @@ func start(t *testing.T) *house {
 	}
 	h.address = listener.Addr().String()
 	ended := make(chan error, 1)
-	go func() { ended <- h.Serve(listener) }()
+	go func() { ended <- h.Serve(&weary{Listener: listener}) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -168,6 +169,21 @@ func start(t *testing.T) *house {
 	}
 	h.roots.AppendCertsFromPEM(pem)
 	return h
+}
+
+// weary has no file descriptors for the first that comes; the door must stay open.
+type weary struct {
+	net.Listener
+	once sync.Once
+}
+
+func (w *weary) Accept() (net.Conn, error) {
+	var none error
+	w.once.Do(func() { none = &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE} })
+	if none != nil {
+		return nil, none
+	}
+	return w.Listener.Accept()
 }
 
 func (h *house) config(t *testing.T, notice func(*pgconn.Notice)) *pgx.ConnConfig {
