@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
-	"github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -91,7 +90,7 @@ type Accuracy planner.Accuracy
 
 // ParseAccuracy reads 50 or 5%.
 func ParseAccuracy(text string) (*Accuracy, error) {
-	a, err := session.ParseAccuracy(text)
+	a, err := planner.ParseAccuracy(text)
 	return (*Accuracy)(a), err
 }
 

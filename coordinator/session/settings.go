@@ -68,7 +68,7 @@ func (s *Settings) Set(name, text string) error {
 		return setReal(&s.Delta, text, unset, wrong("give a number above 0 and well below one over the number of patients, such as 1e-9"))
 	case Accuracy:
 		if s.Accuracy = nil; !unset {
-			a, err := ParseAccuracy(text)
+			a, err := planner.ParseAccuracy(text)
 			if err != nil {
 				return wrong(err.Error())
 			}
@@ -169,6 +169,3 @@ func (s Settings) Get(name string) string {
 	}
 	return ""
 }
-
-// ParseAccuracy is planner's.
-func ParseAccuracy(text string) (*planner.Accuracy, error) { return planner.ParseAccuracy(text) }
