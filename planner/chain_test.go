@@ -2,8 +2,11 @@ package planner
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 )
@@ -45,6 +48,48 @@ func TestUnionChain(t *testing.T) {
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Code != CodeTooLarge {
 			t.Errorf("%.60s…: %v", long, err)
+		}
+	}
+}
+
+// TestChainsOfWITH plans chains of WITH in which each query reads the one before it several times, so that they stand for
+// powers of as many queries: that must end soon, whatever they read.
+func TestChainsOfWITH(t *testing.T) {
+	fed := federation(t, "omop")
+	const released = "(SELECT gender_concept_id AS g, COUNT(*) AS n FROM person GROUP BY 1) r"
+	for _, base := range []string{
+		"SELECT 1 AS x",
+		"VALUES (1), (2)",
+		"SELECT concept_id FROM concept",
+		"SELECT person_id FROM death",
+		"SELECT gender_concept_id FROM person GROUP BY 1 HAVING COUNT(*) > 100",
+	} {
+		for _, step := range []string{
+			"SELECT p.x FROM before p JOIN before q ON p.x = q.x JOIN before r ON p.x = r.x JOIN before s ON p.x = s.x",
+			"SELECT x FROM before UNION SELECT x FROM before EXCEPT SELECT x FROM before",
+			"SELECT x FROM before WHERE x IN (SELECT x FROM before) AND x IN (SELECT x + 1 FROM before)",
+		} {
+			for _, last := range []string{
+				"SELECT COUNT(*) FROM death JOIN last ON x = person_id",
+				"SELECT r.n FROM " + released + " JOIN last ON x = r.g",
+				"SELECT x FROM last",
+			} {
+				for _, length := range []int{7, 14} {
+					sql := "WITH a0 (x) AS (" + base + ")"
+					for i := range length {
+						sql += fmt.Sprintf(", a%d (x) AS (%s)", i+1, strings.ReplaceAll(step, "before", "a"+strconv.Itoa(i)))
+					}
+					sql += " " + strings.ReplaceAll(last, "last", "a"+strconv.Itoa(length))
+					began := time.Now()
+					_, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+					if e := new(Error); errors.As(err, &e) && e.Code == CodeSyntax {
+						t.Errorf("%v: %s", err, sql)
+					}
+					if took := time.Since(began); took > 10*time.Second {
+						t.Errorf("after %v: %v: %s", took, err, sql)
+					}
+				}
+			}
 		}
 	}
 }

@@ -65,7 +65,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	}
 	statement.query.bind(statement.bound(q.Parameters, q.Today))
 	compose := func(shares int) *Program {
-		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}}
+		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*querySyntax]bool{}}
 		extended := *fed.Catalog
 		extended.Tables = slices.Clone(fed.Catalog.Tables)
 		c.catalog = &extended
@@ -86,7 +86,8 @@ type composer struct {
 	releases   []*Plan
 	lifeTables map[int]*survival // by the number of the release, from 1
 	noisy      map[noisyColumn]bool
-	shares     int // among how many releases the budget is divided
+	constant   map[*querySyntax]bool // whether queries read constants alone
+	shares     int                   // among how many releases the budget is divided
 }
 
 // noisyColumn is a column of a release's table that depends on noise.
@@ -276,7 +277,7 @@ func (c *composer) derive(q *querySyntax, within *scope) *derived {
 	if cmpOr(q.limit, q.offset) != nil {
 		return c.limited(q, within)
 	}
-	if onlyConstants(q, within) {
+	if c.onlyConstants(q, within) {
 		return (&resolver{catalog: c.catalog}).derive(q, within, q.at)
 	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}

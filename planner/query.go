@@ -95,7 +95,7 @@ func (p *parser) with() []withSyntax {
 	var all []withSyntax
 	for {
 		t := p.name("write WITH name AS (SELECT …)")
-		w := withSyntax{at: t.at, name: t.text, columns: p.columnList()}
+		w := withSyntax{at: t.at, name: t.text, columns: p.columnList(), reads: &p.statement.reads}
 		if slices.ContainsFunc(all, func(o withSyntax) bool { return o.name == w.name }) {
 			refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}

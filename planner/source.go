@@ -92,6 +92,17 @@ func (s *scope) find(name string) *scope {
 	return nil
 }
 
+// maxReads bounds how often names of WITH are read while a statement is planned: each stands for its whole query, so a chain
+// in which each reads the one before twice would grow by powers of two.
+const maxReads = 2000
+
+func (s *scope) read(at Position) *querySyntax {
+	if *s.reads++; *s.reads > maxReads {
+		refuse(CodeTooLarge, at, "ask it in fewer steps, or in several queries", "the queries of WITH stand for more than %d queries, since they read one another", maxReads)
+	}
+	return s.query
+}
+
 // with puts the queries of WITH in scope: each sees those before it.
 func (s *scope) with(queries []withSyntax) *scope {
 	for _, w := range queries {
@@ -198,7 +209,7 @@ func (r *resolver) source(f fromSyntax) *source {
 		refuse(CodeNotSupported, f.at, "", "%s cannot be joined", strings.ToUpper(f.function.name))
 	}
 	if w := r.scope.find(f.table); query == nil && w != nil {
-		query, within = w.query, w.within
+		query, within = w.read(f.at), w.within
 		if columns == nil {
 			columns = w.columns
 		}

@@ -15,6 +15,7 @@ type statementSyntax struct {
 	hints []hintSyntax
 	// parameters are the places of ? (named by their number from 1), $1 and :name.
 	parameters []parameterSyntax
+	reads      int // of names of WITH, while it is planned
 }
 
 type statementKind int
@@ -65,6 +66,7 @@ type withSyntax struct {
 	name    string
 	columns []string
 	query   *querySyntax
+	reads   *int // the statement's
 }
 
 type selectSyntax struct {

@@ -84,17 +84,26 @@ func widest(list []*fragment.Expr) value.Type {
 	return list[0].Type
 }
 
-// onlyConstants reports whether all that a query reads is constants, so that it releases nothing.
-func onlyConstants(q *querySyntax, within *scope) bool {
-	within = within.with(q.with)
+// onlyConstants reports whether all that a query reads is constants, so that it releases nothing. It is asked once of
+// each query, since names of WITH may be read twice at each of many levels.
+func (c *composer) onlyConstants(q *querySyntax, within *scope) bool {
+	is, known := c.constant[q]
+	if !known {
+		is = c.readsConstants(q, within.with(q.with))
+		c.constant[q] = is
+	}
+	return is
+}
+
+func (c *composer) readsConstants(q *querySyntax, within *scope) bool {
 	if q.combined != nil {
-		return onlyConstants(q.combined.left, within) && onlyConstants(q.combined.right, within)
+		return c.onlyConstants(q.combined.left, within) && c.onlyConstants(q.combined.right, within)
 	}
 	return q.selected.ofConstants() || len(q.selected.from) > 0 && !slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
 		query, scope := f.query, within
 		if w := within.find(f.table); query == nil && w != nil {
 			query, scope = w.query, w.within
 		}
-		return query == nil || !onlyConstants(query, scope)
+		return query == nil || !c.onlyConstants(query, scope)
 	})
 }
