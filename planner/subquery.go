@@ -248,7 +248,7 @@ func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*
 			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
 			for _, k := range o.table.Key {
 				mine, _ := twin.table.Column(k)
-				*pairs = append(*pairs, pair{twin.expr(mine), o.expr(mine)})
+				*pairs = append(*pairs, same(twin.expr(mine), o.expr(mine), mine.Nullable, at)...)
 			}
 			r.sources = append(r.sources, twin)
 			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
@@ -258,6 +258,21 @@ func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*
 		}
 		return fragment.Column(twin.Name, e.Column, e.Type)
 	})
+}
+
+// same ties what a key tells apart: a NULL, such as that of a group, to a NULL, where = would tie it to nothing.
+func same(inner, outer *fragment.Expr, nullable bool, at Position) []pair {
+	if !nullable {
+		return []pair{{inner, outer}}
+	}
+	some := fragment.Literal(map[value.Type]value.Value{
+		value.TypeBool: value.Bool(false), value.TypeInt: value.Int(0), value.TypeFloat: value.Float(0), value.TypeText: value.Text(""),
+		value.TypeDate: value.Date(0), value.TypeTimestamp: value.Timestamp(0),
+	}[inner.Type])
+	return []pair{
+		{apply(at, fragment.OpCoalesce, inner, some), apply(at, fragment.OpCoalesce, outer, some)},
+		{apply(at, fragment.OpIsNull, inner), apply(at, fragment.OpIsNull, outer)},
+	}
 }
 
 // attach left-joins the subquery's rows, grouped by what ties them to r, and with
