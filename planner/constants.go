@@ -29,15 +29,12 @@ func (r *resolver) constantsOf(f fromSyntax) *constants {
 		return nil
 	}
 	s := query.selected
-	if len(s.values) > 1 || len(s.from) > 0 || s.where != nil || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil {
+	if len(s.values) > 1 || !s.ofConstants() {
 		return nil
 	}
 	of := &resolver{catalog: r.catalog, scope: within.with(query.with), depth: r.depth}
 	c := &constants{alias: f.alias, values: s.values != nil}
 	for i, item := range s.items {
-		if aggregateWithin(item.term) != nil || windowWithin(item.term) != nil || item.term.kind == termStar {
-			return nil
-		}
 		name := item.name()
 		if i < len(names) {
 			name = names[i]

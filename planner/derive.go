@@ -132,7 +132,7 @@ func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Posi
 		}
 		arms = append(arms, d.Derived)
 	}
-	if how == fragment.CombineAll && !slices.ContainsFunc(arms, func(arm *fragment.Derived) bool { return !arm.Constant() }) {
+	if how == fragment.CombineAll && fragment.AreConstants(arms) {
 		sortConstants(arms)
 	}
 	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}

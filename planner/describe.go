@@ -42,20 +42,14 @@ func (p *Plan) Expected(confidence float64) []Expected {
 				x.Value = v.Float64()
 			}
 		}
-		if of, factor := affine(c.expr); c.expr.Op != fragment.OpColumn && factor != 0 {
+		if of, factor := affine(c.expr); factor != 0 {
 			a := &p.Aggregates[indexOf(of.Column)]
 			if scale, ok := a.linear(); ok {
 				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
-			}
-		}
-		if c.expr.Op == fragment.OpColumn {
-			a := &p.Aggregates[indexOf(c.expr.Column)]
-			if scale, ok := a.linear(); ok {
-				x.HalfWidth, x.Note = math.Abs(scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
-			} else if a.function == aggregates["histogram"] {
+			} else if of == c.expr && a.function == aggregates["histogram"] {
 				t := newTree(*p.Fragment.Partials[a.Partials[0]].Buckets, nil, p.noise[a.Partials[0]])
 				x.HalfWidth, x.Note = t.noise.HalfWidth(confidence), ""
-			} else if _, scale, ok := a.average(); ok && a.read == nil && !supposed {
+			} else if _, scale, ok := a.average(); ok && of == c.expr && a.read == nil && !supposed {
 				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
 				x.Note = fmt.Sprintf("about %s divided by the number of values", number(width))
 			}
@@ -65,7 +59,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 	return all
 }
 
-// affine finds the one column of which a number is a multiple, constants added; the factor is 0 where there is none.
+// affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0 where there is none.
 func affine(e *fragment.Expr) (column *fragment.Expr, factor float64) {
 	constant := func(e *fragment.Expr) bool {
 		return e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()

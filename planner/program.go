@@ -170,10 +170,7 @@ func (c *composer) single(q *querySyntax, within *scope) bool {
 func (c *composer) nested(q *querySyntax, within *scope) bool {
 	within = within.with(q.with)
 	return slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
-		query, scope := f.query, within
-		if w := within.find(f.table); query == nil && w != nil {
-			query, scope = w.query, w.within
-		}
+		query, scope := within.behind(f)
 		return f.function != nil || query != nil && c.isRelease(query, scope)
 	})
 }
@@ -690,13 +687,13 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 func expectedIn(d *fragment.Derived, name string, released []map[string]Expected) Expected {
 	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
 	if d.Combine != "" {
-		at := slices.IndexFunc(outputsOf(d), func(o fragment.Output) bool { return o.Name == name })
+		at := slices.IndexFunc(leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
 		if at < 0 {
 			return unknown
 		}
 		widest := expectedIn(d.Arms[0], name, released)
 		for _, arm := range d.Arms[1:] {
-			switch x := expectedIn(arm, outputsOf(arm)[at].Name, released); {
+			switch x := expectedIn(arm, leaf(arm).Columns[at].Name, released); {
 			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
 				return unknown // the rows of one arm are wider than those of another
 			case x.HalfWidth > widest.HalfWidth:
@@ -738,12 +735,4 @@ func expectedIn(d *fragment.Derived, name string, released []map[string]Expected
 		}
 	}
 	return unknown
-}
-
-// outputsOf are a Derived's columns; of a combination those of its first arm.
-func outputsOf(d *fragment.Derived) []fragment.Output {
-	for d.Combine != "" {
-		d = d.Arms[0]
-	}
-	return d.Columns
 }

@@ -103,6 +103,14 @@ func (s *scope) read(at Position) *querySyntax {
 	return s.query
 }
 
+// behind is the query that a table of FROM stands for, and where it is planned; nil where it is a table.
+func (s *scope) behind(f fromSyntax) (*querySyntax, *scope) {
+	if w := s.find(f.table); f.query == nil && w != nil {
+		return w.query, w.within
+	}
+	return f.query, s
+}
+
 // with puts the queries of WITH in scope: each sees those before it.
 func (s *scope) with(queries []withSyntax) *scope {
 	for _, w := range queries {

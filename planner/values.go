@@ -44,8 +44,9 @@ func (r *resolver) values(s *selectSyntax) *derived {
 			columns[i].untyped = columns[i].untyped && isNull(e)
 			lists[i] = append(lists[i], e)
 		}
+		t := widest(lists[i])
 		for k, e := range lists[i] { // whole numbers among reals are reals
-			if t := widest(lists[i]); e.Type != t {
+			if e.Type != t {
 				c, err := fragment.Cast(e, t)
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
 					refuse(CodeType, terms[k].at, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
@@ -100,10 +101,7 @@ func (c *composer) readsConstants(q *querySyntax, within *scope) bool {
 		return c.onlyConstants(q.combined.left, within) && c.onlyConstants(q.combined.right, within)
 	}
 	return q.selected.ofConstants() || len(q.selected.from) > 0 && !slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
-		query, scope := f.query, within
-		if w := within.find(f.table); query == nil && w != nil {
-			query, scope = w.query, w.within
-		}
+		query, scope := within.behind(f)
 		return query == nil || !c.onlyConstants(query, scope)
 	})
 }

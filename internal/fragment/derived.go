@@ -266,6 +266,11 @@ func (d *Derived) Constant() bool {
 	return d.Combine == "" && len(d.Relations)+len(d.Arms) == 0
 }
 
+// AreConstants reports whether the relations are rows of constants, which together are a list of values.
+func AreConstants(arms []*Derived) bool {
+	return !slices.ContainsFunc(arms, func(arm *Derived) bool { return !arm.Constant() })
+}
+
 // constant is the scheme of one row of constants.
 func (d *Derived) constant(name string) (*scheme, error) {
 	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
@@ -296,7 +301,7 @@ func (d *Derived) constant(name string) (*scheme, error) {
 // a NULL, which equals nothing, nor a float, of which engines may have neighbours.
 func keysOfConstants(rows []*Derived) [][]string {
 	var keys [][]string
-	if slices.ContainsFunc(rows, func(row *Derived) bool { return !row.Constant() }) {
+	if !AreConstants(rows) {
 		return nil
 	}
 	for i, o := range rows[0].Columns {

@@ -16,7 +16,7 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 	if d.Constant() {
 		return "SELECT " + list(c.constants(d, d))
 	}
-	if d.Combine == fragment.CombineAll && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool { return !arm.Constant() }) {
+	if d.Combine == fragment.CombineAll && fragment.AreConstants(d.Arms) {
 		return c.values(d)
 	}
 	if d.Combine != "" {
