@@ -12,11 +12,10 @@ type windowScope map[string]*windowSyntax
 
 // call reads a function's call with what may follow it: WITHIN GROUP, FILTER and
 // OVER.
-func (p *parser) call() string {
+func (p *parser) call() *termSyntax {
 	t := p.take()
 	p.i++
 	x := &termSyntax{kind: termCall, name: t.text, at: t.at}
-	var texts []string
 	switch {
 	case p.accept("*", ")"):
 		x.star = true
@@ -25,43 +24,24 @@ func (p *parser) call() string {
 		if x.distinct = p.accept("distinct"); !x.distinct {
 			p.accept("all")
 		}
-		texts = p.arguments(t)
+		x.args = p.arguments(t)
 	}
-	n, within, filter := len(texts), -1, -1
-	descending := false
 	if p.comes("within", "group") {
-		var text string
-		descending, text = p.withinGroup()
-		within = len(texts)
-		texts = append(texts, text)
+		descending, of := p.withinGroup()
+		x = orderedSet(x, of, descending)
 	}
 	if p.accept("filter", "(") {
 		p.expect("where", "write FILTER (WHERE condition)")
-		filter = len(texts)
-		texts = append(texts, p.expression())
+		x.filter = p.expression()
 		p.expect(")", "close FILTER there")
 	}
 	if p.comes("ignore", "nulls") || p.comes("respect", "nulls") {
 		p.nullTreatment()
 	}
-	over := func([]*termSyntax) *windowSyntax { return nil }
-	first := len(texts)
 	if p.comes("over") && (p.token(1).is("(") || p.token(1).isName()) {
-		var more []string
-		over, more = p.over()
-		texts = append(texts, more...)
+		x.over = p.over()
 	}
-	return p.form(func(args []*termSyntax) *termSyntax {
-		x.args = args[:n:n]
-		if within >= 0 {
-			x = orderedSet(x, args[within], descending)
-		}
-		if filter >= 0 {
-			x.filter = args[filter]
-		}
-		x.over = over(args[first:])
-		return x
-	}, texts...)
+	return x
 }
 
 func (p *parser) nullTreatment() {
@@ -69,8 +49,8 @@ func (p *parser) nullTreatment() {
 }
 
 // arguments reads the rest of a function's arguments.
-func (p *parser) arguments(t token) []string {
-	texts := p.expressions()
+func (p *parser) arguments(t token) []*termSyntax {
+	args := p.expressions()
 	switch next := p.here(); {
 	case p.comes("order", "by"):
 		refuse(CodeNotSupported, next.at, "leave it out", "an aggregate in an order is not answered: what it gives depends on single rows")
@@ -81,9 +61,9 @@ func (p *parser) arguments(t token) []string {
 	}
 	p.expect(")", "separate the arguments by commas")
 	if t.kind == tokenWord {
-		p.unitArgument(t.text, texts)
+		unitArgument(t.text, args)
 	}
-	return texts
+	return args
 }
 
 // unitArguments are the functions with a unit among their arguments, and how many
@@ -101,13 +81,13 @@ var abbreviations = map[string]string{
 
 // unitArgument makes a text of the unit in DATEDIFF(day, a, b) and DATE_TRUNC(x,
 // MONTH), which would be read as a column.
-func (p *parser) unitArgument(function string, texts []string) {
-	if n, ok := unitArguments[function]; !ok || n != len(texts) {
+func unitArgument(function string, args []*termSyntax) {
+	if n, ok := unitArguments[function]; !ok || n != len(args) {
 		return
 	}
-	for _, i := range []int{0, len(texts) - 1} {
-		x := p.parkedIn(texts[i])
-		if x == nil || x.kind != termColumn || x.qualifier != "" {
+	for _, i := range []int{0, len(args) - 1} {
+		x := args[i]
+		if x.kind != termColumn || x.qualifier != "" {
 			continue
 		}
 		unit := units[x.name]
@@ -115,25 +95,25 @@ func (p *parser) unitArgument(function string, texts []string) {
 			unit = abbreviations[x.name]
 		}
 		if unit != "" {
-			texts[i] = p.park(word(unit, x.at))
+			args[i] = word(unit, x.at)
 			return
 		}
 	}
 }
 
 // withinGroup reads WITHIN GROUP (ORDER BY x).
-func (p *parser) withinGroup() (descending bool, text string) {
+func (p *parser) withinGroup() (descending bool, x *termSyntax) {
 	const hint = "write WITHIN GROUP (ORDER BY x)"
 	p.i += 2
 	p.expect("(", hint)
 	p.expect("order", hint)
 	p.expect("by", hint)
-	text = p.expression()
+	x = p.expression()
 	if descending = p.accept("desc"); !descending {
 		p.accept("asc")
 	}
 	p.expect(")", hint)
-	return descending, text
+	return descending, x
 }
 
 // orderedSet is PERCENTILE_CONT(q) WITHIN GROUP (ORDER BY x) and its like.
@@ -157,25 +137,51 @@ func orderedSet(call, of *termSyntax, descending bool) *termSyntax {
 	return &t
 }
 
-// over reads OVER name or OVER (…); the terms of what is returned are the texts.
-func (p *parser) over() (build func([]*termSyntax) *windowSyntax, texts []string) {
+// over reads OVER name or OVER (…).
+func (p *parser) over() *windowSyntax {
 	at := p.take().at
-	if p.comes("(") {
-		p.i++
-		return p.window(at)
+	if p.accept("(") {
+		w, base := p.window(at)
+		if base != nil {
+			p.unnamed = append(p.unnamed, baseWindow{w, *base, false})
+		}
+		return w
 	}
-	t, scope := p.name("write OVER (…)"), p.windows
-	return func([]*termSyntax) *windowSyntax { return scope.named(t) }, nil
+	t := p.name("write OVER (…)")
+	w := &windowSyntax{at: t.at}
+	p.unnamed = append(p.unnamed, baseWindow{w, t, true})
+	return w
 }
 
-func (w windowScope) named(t token) *windowSyntax {
-	named, ok := w[t.text]
-	if !ok {
-		refuse(CodeSyntax, t.at, "define it with WINDOW "+t.text+" AS (…)", "there is no window %s", t.text)
+// baseWindow is a window that takes another by its name, whole or but for its order.
+type baseWindow struct {
+	*windowSyntax
+	base  token
+	whole bool
+}
+
+// nameWindows gives the windows read so far what they take from others.
+func (p *parser) nameWindows() {
+	for _, w := range p.unnamed {
+		p.windows.extend(w)
 	}
-	window := *named
-	window.at = t.at
-	return &window
+	p.unnamed = nil
+}
+
+func (scope windowScope) extend(w baseWindow) {
+	named, ok := scope[w.base.text]
+	switch {
+	case !ok:
+		refuse(CodeSyntax, w.base.at, "define it with WINDOW "+w.base.text+" AS (…)", "there is no window %s", w.base.text)
+	case w.whole:
+		w.frame = named.frame
+	case len(w.partition) > 0 || len(named.orderBy) > 0 && len(w.orderBy) > 0 || named.frame != nil:
+		refuse(CodeSyntax, w.base.at, "write the window out", "window %s says already what this one says", w.base.text)
+	}
+	w.partition = named.partition
+	if len(w.orderBy) == 0 {
+		w.orderBy = named.orderBy
+	}
 }
 
 // namedWindows reads WINDOW name AS (…), …
@@ -187,8 +193,11 @@ func (p *parser) namedWindows() {
 		}
 		p.expect("as", "write WINDOW name AS (…)")
 		p.expect("(", "write WINDOW name AS (…)")
-		build, texts := p.window(t.at)
-		p.windows[t.text] = build(p.terms(texts, t.at))
+		w, base := p.window(t.at)
+		if base != nil {
+			p.windows.extend(baseWindow{w, *base, false})
+		}
+		p.windows[t.text] = w
 		if !p.accept(",") {
 			return
 		}
@@ -196,52 +205,29 @@ func (p *parser) namedWindows() {
 }
 
 // window reads the rest of (name PARTITION BY … ORDER BY … frame).
-func (p *parser) window(at Position) (build func([]*termSyntax) *windowSyntax, texts []string) {
-	scope := p.windows
-	var base *token
+func (p *parser) window(at Position) (w *windowSyntax, base *token) {
+	w = &windowSyntax{at: at}
 	if t := p.here(); t.isName() && !(p.comes("partition", "by") || p.comesOneOf("rows", "range", "groups") && !p.token(1).is(")")) {
 		base = &t
 		p.i++
 	}
 	if p.accept("partition") {
 		p.expect("by", "write PARTITION BY")
-		texts = p.expressions()
+		w.partition = p.expressions()
 	}
-	partition := len(texts)
-	var orders []orderSyntax
 	if p.accept("order") {
 		p.expect("by", "write ORDER BY")
-		var more []string
-		orders, more = p.orders()
-		texts = append(texts, more...)
+		w.orderBy = p.orders()
 	}
-	frame := p.frame()
+	w.frame = p.frame()
 	p.expect(")", "close OVER there")
-	return func(terms []*termSyntax) *windowSyntax {
-		w := &windowSyntax{at: at, partition: terms[:partition:partition], orderBy: orders, frame: frame}
-		for i := range orders {
-			orders[i].term = terms[partition+i]
-		}
-		if base == nil {
-			return w
-		}
-		named := scope.named(*base)
-		if partition > 0 || len(named.orderBy) > 0 && len(orders) > 0 || named.frame != nil {
-			refuse(CodeSyntax, base.at, "write the window out", "window %s says already what this one says", base.text)
-		}
-		w.partition = named.partition
-		if len(orders) == 0 {
-			w.orderBy = named.orderBy
-		}
-		return w
-	}, texts
+	return w, base
 }
 
-// orders reads ORDER BY's list; the terms of what is returned are the texts.
-func (p *parser) orders() (orders []orderSyntax, texts []string) {
+// orders reads ORDER BY's list.
+func (p *parser) orders() (orders []orderSyntax) {
 	for {
-		texts = append(texts, p.expression())
-		var o orderSyntax
+		o := orderSyntax{term: p.expression()}
 		switch {
 		case p.comes("using"):
 			refuse(CodeNotSupported, p.here().at, "write ASC or DESC", "an order by an operator is not answered")
@@ -258,7 +244,7 @@ func (p *parser) orders() (orders []orderSyntax, texts []string) {
 		}
 		orders = append(orders, o)
 		if !p.accept(",") {
-			return orders, texts
+			return orders
 		}
 	}
 }

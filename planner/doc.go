@@ -5,12 +5,11 @@
 //		SQL ─scan─> tokens ─parse─> syntax ─resolve, type, bound─> Plan{ Fragment, Noise, Selection, outputs, Loss }
 //
 //	  - scan.go reads tokens with their positions, by the SQL standard;
-//	  - statement.go, query.go, from.go, term.go, special.go and call.go are the front of
-//	    the grammar: they read what people write, set every name, constant and subquery
-//	    aside, and refuse what databases read in two ways;
-//	  - parse.go alone sees sqlparser, which is handed keywords, operators and numbered
-//	    placeholders only, and settles precedence and nesting; what comes out is our own
-//	    syntax tree (syntax.go), every node with its position;
+//	  - parse.go, statement.go, query.go, from.go, term.go, special.go and call.go read tokens by
+//	    recursive descent into the syntax tree (syntax.go), every node with its position; they
+//	    refuse what databases read in two ways;
+//	  - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND,
+//	    OR, NOT and among arithmetic; it is handed operators and numbered placeholders only;
 //	  - resolve.go gives names their columns and expressions their types;
 //	  - source.go, derive.go and subquery.go make relations of FROM, of queries within
 //	    queries, and of IN and EXISTS; values.go, first.go, once.go and constants.go put VALUES, LIMIT,

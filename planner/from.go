@@ -2,17 +2,15 @@ package planner
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// from reads FROM's list and returns it in the grammar's words.
-func (p *parser) from() string {
-	var texts []string
+// from reads FROM's list.
+func (p *parser) from(s *selectSyntax) {
 	for {
-		texts = append(texts, p.tableReference())
+		p.comma(s, p.tableReference())
 		if !p.accept(",") {
-			return strings.Join(texts, ", ")
+			return
 		}
 	}
 }
@@ -20,64 +18,69 @@ func (p *parser) from() string {
 // tableReference reads a table and what it is joined with, one JOIN after the
 // other: a JOIN has its condition before the next, so that nothing is left to
 // guess.
-func (p *parser) tableReference() string {
-	var b strings.Builder
-	b.WriteString(p.tableFactor())
+func (p *parser) tableReference() []fromSyntax {
+	left := p.tableFactor()
 	for {
 		t := p.here()
-		join, ok := p.joinWords()
+		how, mirrored, ok := p.joinWords()
 		if !ok {
 			if p.comesOneOf("on", "using") {
 				p.unexpected("it belongs to a JOIN before it")
 			}
-			return b.String()
+			return left
 		}
-		b.WriteString(" " + join + " " + p.tableFactor())
-		conditional := !strings.HasPrefix(join, "natural") && join != "cross join"
+		right := p.tableFactor()
+		how.at = right[0].at
+		conditional := !how.natural && how.join != joinCross
 		switch on := p.here(); {
 		case conditional && p.accept("on"):
-			b.WriteString(" on " + p.expression())
+			how.on = p.expression()
 		case conditional && p.accept("using"):
-			b.WriteString(" using (" + p.usingColumns(on) + ")")
+			how.using = p.usingColumns(on)
 		case conditional:
-			if _, another := p.joinWords(); another {
+			if _, _, another := p.joinWords(); another {
 				refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")
 			}
 			refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN", "this JOIN lacks its condition")
 		}
+		if mirrored { // a RIGHT JOIN b is b LEFT JOIN a
+			p.reordered = p.reordered || how.natural
+			left, right = right, left
+		}
+		left = p.flatten(left, right, how)
 	}
 }
 
-// joinWords reads the words of a join, and returns them as the grammar has them.
-func (p *parser) joinWords() (string, bool) {
+// joinWords reads the words of a join; mirrored is set for RIGHT JOIN.
+func (p *parser) joinWords() (how fromSyntax, mirrored, ok bool) {
 	t := p.here()
-	natural := ""
-	if p.accept("natural") {
-		natural = "natural "
-	}
+	how.natural = p.accept("natural")
 	switch side := p.here(); {
 	case p.accept("join"), p.accept("inner", "join"):
-		return natural + "join", true
-	case p.accept("cross", "join") && natural == "":
-		return "cross join", true
+		how.join = joinInner
+		return how, false, true
+	case !how.natural && p.accept("cross", "join"):
+		how.join = joinCross
+		return how, false, true
 	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"), p.accept("right", "outer", "join"):
-		return natural + side.text + " join", true
+		how.join = joinLeft
+		return how, side.is("right"), true
 	case p.comes("full", "join"), p.comes("full", "outer", "join"):
 		refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
 	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
 		refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
 	}
-	if natural != "" {
+	if how.natural {
 		p.unexpected("write NATURAL JOIN")
 	}
 	if t.is("full") {
 		p.unexpected("")
 	}
-	return "", false
+	return how, false, false
 }
 
-// usingColumns reads the columns of USING (a, b) and returns what stands for them.
-func (p *parser) usingColumns(at token) string {
+// usingColumns reads the columns of USING (a, b).
+func (p *parser) usingColumns(at token) []*termSyntax {
 	if !p.comes("(") {
 		p.unexpected("write USING (column)")
 	}
@@ -94,28 +97,27 @@ func (p *parser) usingColumns(at token) string {
 	if p.comes("as") {
 		refuse(CodeNotSupported, at.at, "give the tables names of their own", "USING takes no name")
 	}
-	p.using = append(p.using, columns)
-	return "`u" + strconv.Itoa(len(p.using)-1) + "`"
+	return columns
 }
 
 // tableFactor reads a table, a derived table, a table function, or joined tables
 // in parentheses.
-func (p *parser) tableFactor() string {
+func (p *parser) tableFactor() []fromSyntax {
 	t := p.here()
 	f := fromSyntax{at: t.at}
 	switch {
 	case p.queryComes(p.i):
 		f.query = p.subquery()
 	case p.accept("("):
-		text := p.tableReference()
+		group := p.tableReference()
 		if p.comes(",") {
 			refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
 		}
 		p.expect(")", "join the tables with JOIN … ON")
 		if !p.here().isName() && !p.comes("as") {
-			return "(" + text + ")"
+			return group
 		}
-		f.query = p.everything(text, t.at) // a name for joined tables hides theirs
+		f.query = p.everything(group, t.at) // a name for joined tables hides theirs
 	case t.isName() && p.token(1).is("(") && t.text != "values":
 		f.function = p.tableFunction()
 		f.alias = t.text
@@ -126,18 +128,14 @@ func (p *parser) tableFactor() string {
 		f.alias = f.table
 	}
 	p.tableAlias(&f)
-	f.written = len(p.tables)
-	p.tables = append(p.tables, f)
-	return "`t" + strconv.Itoa(len(p.tables)-1) + "`"
+	f.written = p.tables
+	p.tables++
+	return []fromSyntax{f}
 }
 
-// everything is SELECT * FROM the tables of the text.
-func (p *parser) everything(text string, at Position) *querySyntax {
-	s := &selectSyntax{at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: at}}}}
-	for _, t := range p.grammar("select 1 from "+text, at).From {
-		p.comma(s, p.joined(t))
-	}
-	return &querySyntax{at: at, selected: s}
+// everything is SELECT * FROM the tables.
+func (p *parser) everything(group []fromSyntax, at Position) *querySyntax {
+	return &querySyntax{at: at, selected: &selectSyntax{at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: at}}}, from: group}}
 }
 
 // tableAlias reads [AS] name [(columns)].
@@ -202,7 +200,7 @@ func (p *parser) tableFunction() *termSyntax {
 	t := p.take()
 	end := p.partner[p.i]
 	p.i++
-	var texts []string
+	x := &termSyntax{kind: termCall, name: t.text, at: t.at}
 	for p.i < end {
 		switch name := p.here(); {
 		case name.is("select"), name.is("with"):
@@ -210,9 +208,9 @@ func (p *parser) tableFunction() *termSyntax {
 		case name.isName() && p.token(1).is("=>"):
 			p.i += 2
 			option := &termSyntax{kind: termColumn, name: name.text, at: name.at}
-			texts = append(texts, p.form(func(args []*termSyntax) *termSyntax { return operator("=>", option, args[0]) }, p.expression()))
+			x.args = append(x.args, operator("=>", option, p.expression()))
 		default:
-			texts = append(texts, p.expression())
+			x.args = append(x.args, p.expression())
 		}
 		if !p.accept(",") {
 			break
@@ -222,7 +220,7 @@ func (p *parser) tableFunction() *termSyntax {
 		}
 	}
 	p.expect(")", "separate the arguments by commas")
-	return &termSyntax{kind: termCall, name: t.text, at: t.at, args: p.terms(texts, t.at)}
+	return x
 }
 
 // flatten joins the tables on the right with those on the left, one after the

@@ -17,16 +17,17 @@ const maxGroupingSets = 64
 // query reads a query: WITH, SELECTs and how they combine, and what stands around
 // them.
 func (p *parser) query() *querySyntax {
-	defer func(n int, w windowScope) { p.common, p.windows = p.common[:n], w }(len(p.common), p.windows)
+	defer func(n int, w windowScope, u []baseWindow) {
+		p.common, p.windows, p.unnamed = p.common[:n], w, u
+	}(len(p.common), p.windows, p.unnamed)
+	p.unnamed = nil
 	at := p.here().at
 	outer := &querySyntax{at: at, with: p.with()}
 	q, closed := p.combination()
 	if p.accept("order") {
 		p.expect("by", "write ORDER BY")
-		orders, texts := p.orders()
-		for i, t := range p.terms(texts, at) {
-			orders[i].term = t
-		}
+		orders := p.orders()
+		p.nameWindows()
 		outer.orderBy = orders
 		if first := p.first; first != nil && !closed && q.selected != nil {
 			for _, o := range orders {
@@ -192,7 +193,7 @@ func (p *parser) values() *querySyntax {
 	for {
 		open := p.here().at
 		p.expect("(", "write VALUES (1, 'a'), (2, 'b')")
-		row := p.terms(p.expressions(), open)
+		row := p.expressions()
 		p.expect(")", "separate the values by commas")
 		if len(s.values) > 0 && len(row) != len(s.values[0]) {
 			refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d", len(row), len(s.values[0]))
@@ -291,72 +292,35 @@ func (p *parser) selection() *querySyntax {
 		p.accept("all")
 	}
 	q.limit = p.top()
-	items := p.items(s)
-	text := "select " + strings.Join(items, ", ")
-	from := p.accept("from")
-	if from {
-		text += " from " + p.from()
+	p.items(s)
+	if p.accept("from") {
+		p.from(s)
 	}
 	if p.accept("where") {
-		text += " where " + p.expression()
+		s.where = p.expression()
 	}
-	var sets [][]int
 	if p.accept("group") {
 		p.expect("by", "write GROUP BY")
-		var keys []string
-		sets = p.grouping(&keys)
-		if len(keys) > 0 {
-			text += " group by " + strings.Join(keys, ", ")
-		}
+		s.groupBy = p.grouping()
 	}
 	if p.accept("having") {
-		text += " having " + p.expression()
+		s.having = p.expression()
 	}
-	qualify := ""
 	for more := true; more; {
 		switch {
 		case p.accept("window"):
 			p.namedWindows()
-		case qualify == "" && p.accept("qualify"):
-			qualify = p.expression()
+		case s.qualify == nil && p.accept("qualify"):
+			s.qualify = p.expression()
 		default:
 			more = false
 		}
 	}
-	read := p.grammar(text, at)
-	for i, e := range read.SelectExprs {
-		s.items[i].term = p.argument(e)
-	}
-	if from {
-		for _, t := range read.From {
-			group := p.joined(t)
-			p.comma(s, group)
-		}
-	}
+	p.nameWindows()
 	for _, item := range s.items {
 		if p.reordered && item.term.kind == termStar && item.term.qualifier == "" {
 			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
 		}
-	}
-	if read.Where != nil {
-		s.where = p.term(read.Where.Expr)
-	}
-	var keys []*termSyntax
-	for _, k := range read.GroupBy {
-		keys = append(keys, p.term(k))
-	}
-	for _, set := range sets {
-		group := []*termSyntax{}
-		for _, k := range set {
-			group = append(group, keys[k])
-		}
-		s.groupBy = append(s.groupBy, group)
-	}
-	if read.Having != nil {
-		s.having = p.term(read.Having.Expr)
-	}
-	if qualify != "" {
-		s.qualify = p.terms([]string{qualify}, at)[0]
 	}
 	if first != nil {
 		if s.qualify != nil {
@@ -373,8 +337,8 @@ func (p *parser) selection() *querySyntax {
 
 // firstOf is DISTINCT ON (a, b): of the rows that are alike in these, the first in
 // the order of the query, which is row number 1. The order is known later.
-func (p *parser) firstOf(at Position, texts []string) *termSyntax {
-	number := &termSyntax{kind: termCall, name: "row_number", at: at, over: &windowSyntax{at: at, partition: p.terms(texts, at)}}
+func (p *parser) firstOf(at Position, terms []*termSyntax) *termSyntax {
+	number := &termSyntax{kind: termCall, name: "row_number", at: at, over: &windowSyntax{at: at, partition: terms}}
 	return operator("=", number, &termSyntax{kind: termLiteral, at: at, literal: value.Int(1)})
 }
 
@@ -411,29 +375,26 @@ func (p *parser) top() *termSyntax {
 	return n
 }
 
-// items reads what SELECT asks for, up to FROM, and returns their texts.
-func (p *parser) items(s *selectSyntax) []string {
-	var texts []string
+// items reads what SELECT asks for, up to FROM.
+func (p *parser) items(s *selectSyntax) {
 	for {
-		text, alias := p.item()
-		texts = append(texts, text)
-		s.items = append(s.items, itemSyntax{alias: alias})
+		s.items = append(s.items, p.item())
 		if !p.accept(",") {
-			return texts
+			return
 		}
 	}
 }
 
-func (p *parser) item() (text, alias string) {
+func (p *parser) item() itemSyntax {
 	if star := p.star(); star != nil {
-		return p.park(star), ""
+		return itemSyntax{term: star}
 	}
-	text = p.expression()
+	x := p.expression()
 	if p.accept("as") {
 		switch t := p.here(); t.kind { // after AS, any word is a name
 		case tokenWord, tokenName:
 			p.i++
-			return text, t.text
+			return itemSyntax{x, t.text}
 		case tokenString:
 			refuse(CodeSyntax, t.at, `write "`+t.text+`"`, "a name stands in double quotes, not in single ones")
 		}
@@ -444,9 +405,9 @@ func (p *parser) item() (text, alias string) {
 			p.unexpected("")
 		}
 		p.i++
-		return text, t.text
+		return itemSyntax{x, t.text}
 	}
-	return text, ""
+	return itemSyntax{term: x}
 }
 
 // star reads * or t.*, if it comes.
@@ -467,21 +428,21 @@ func (p *parser) star() *termSyntax {
 	return x
 }
 
-// grouping reads GROUP BY's list, appends the keys to keys, and returns the sets
-// of them to group by: more than one with ROLLUP, CUBE and GROUPING SETS, which
-// multiply as the standard says.
-func (p *parser) grouping(keys *[]string) [][]int {
+// grouping reads GROUP BY's list, and returns the sets of keys to group by: more than
+// one with ROLLUP, CUBE and GROUPING SETS, which multiply as the standard says.
+func (p *parser) grouping() [][]*termSyntax {
+	keys := 0
 	at := p.here().at
 	if p.comesOneOf("all", "distinct") {
 		p.unexpected("name the columns")
 	}
-	sets := [][]int{{}}
+	sets := [][]*termSyntax{{}}
 	for {
-		element := p.groupingElement(keys)
+		element := p.groupingElement(&keys)
 		if len(sets)*len(element) > maxGroupingSets {
 			refuse(CodeTooLarge, at, "ask for fewer at a time", "this groups in more than %d ways", maxGroupingSets)
 		}
-		var product [][]int
+		var product [][]*termSyntax
 		for _, s := range sets {
 			for _, e := range element {
 				product = append(product, append(slices.Clone(s), e...))
@@ -498,12 +459,12 @@ func (p *parser) grouping(keys *[]string) [][]int {
 	return sets
 }
 
-func (p *parser) groupingElement(keys *[]string) [][]int {
+func (p *parser) groupingElement(keys *int) [][]*termSyntax {
 	switch t := p.here(); {
 	case p.comes("rollup", "("):
 		p.i += 2
 		units := p.units(keys)
-		var sets [][]int
+		var sets [][]*termSyntax
 		for n := len(units); n >= 0; n-- {
 			sets = append(sets, slices.Concat(units[:n]...))
 		}
@@ -514,9 +475,9 @@ func (p *parser) groupingElement(keys *[]string) [][]int {
 		if len(units) > 6 {
 			refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
 		}
-		var sets [][]int
+		var sets [][]*termSyntax
 		for without := range 1 << len(units) { // the first unit's is the highest bit
-			set := []int{}
+			set := []*termSyntax{}
 			for i, u := range units {
 				if without>>(len(units)-1-i)&1 == 0 {
 					set = append(set, u...)
@@ -527,7 +488,7 @@ func (p *parser) groupingElement(keys *[]string) [][]int {
 		return sets
 	case p.accept("grouping", "sets"):
 		p.expect("(", "write GROUPING SETS ((a, b), (a), ())")
-		var sets [][]int
+		var sets [][]*termSyntax
 		for {
 			sets = append(sets, p.groupingElement(keys)...)
 			if len(sets) > maxGroupingSets {
@@ -539,12 +500,12 @@ func (p *parser) groupingElement(keys *[]string) [][]int {
 			}
 		}
 	}
-	return [][]int{p.unit(keys)}
+	return [][]*termSyntax{p.unit(keys)}
 }
 
 // units reads the rest of ROLLUP (a, (b, c)).
-func (p *parser) units(keys *[]string) [][]int {
-	var units [][]int
+func (p *parser) units(keys *int) [][]*termSyntax {
+	var units [][]*termSyntax
 	for {
 		units = append(units, p.unit(keys))
 		if !p.accept(",") {
@@ -555,27 +516,26 @@ func (p *parser) units(keys *[]string) [][]int {
 }
 
 // unit reads one key, or several in parentheses, which may be empty.
-func (p *parser) unit(keys *[]string) []int {
+func (p *parser) unit(keys *int) []*termSyntax {
 	if p.accept("(", ")") {
-		return []int{}
+		return []*termSyntax{}
 	}
-	add := func() int {
-		if len(*keys) == maxColumns {
+	add := func() *termSyntax {
+		if *keys++; *keys > maxColumns {
 			refuse(CodeTooLarge, p.here().at, "group by fewer", "there are more than %d keys to group by", maxColumns)
 		}
-		*keys = append(*keys, p.expression())
-		return len(*keys) - 1
+		return p.expression()
 	}
 	if p.comes("(") && p.severalWithin(p.i) {
 		p.i++
-		set := []int{add()}
+		set := []*termSyntax{add()}
 		for p.accept(",") {
 			set = append(set, add())
 		}
 		p.expect(")", "separate the columns by commas")
 		return set
 	}
-	return []int{add()}
+	return []*termSyntax{add()}
 }
 
 // severalWithin reports whether the parenthesis at token i holds a list of more

@@ -27,9 +27,7 @@ const (
 	tokenSymbol
 )
 
-// token is a piece of the SQL text. The parser underneath has no positions and
-// reads strings, quoted names and || as MySQL of 2018 does, so we read tokens
-// ourselves, by the SQL standard, and hand it only what cannot be misread.
+// token is a piece of the SQL text, read by the SQL standard.
 type token struct {
 	kind tokenKind
 	text string // a word in lower case, a name or string unquoted, a symbol

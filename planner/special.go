@@ -10,18 +10,18 @@ import (
 // What SQL writes with words of its own: CAST, EXTRACT, INTERVAL, … Each becomes
 // a plain term.
 
-// special reads a function whose arguments are separated by words, or returns ""
+// special reads a function whose arguments are separated by words, or returns nil
 // where the next is none.
-func (p *parser) special() string {
+func (p *parser) special() *termSyntax {
 	t := p.here()
 	switch t.text {
 	case "cast", "try_cast", "safe_cast":
 		p.i += 2
 		x := p.expression()
 		p.expect("as", "write CAST(x AS type)")
-		text := p.form(p.castType(), x)
+		x = p.cast(x)
 		p.expect(")", "close CAST after the type")
-		return text
+		return x
 	case "convert", "try_convert":
 		refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others", strings.ToUpper(t.text))
 	case "overlay":
@@ -32,25 +32,19 @@ func (p *parser) special() string {
 		p.i += 2
 		needle := p.concatenation()
 		p.expect("in", "write POSITION(part IN text)")
-		return p.closed(t, nil, needle, p.concatenation())
+		return p.closed(t, needle, p.concatenation())
 	case "substring", "substr":
 		return p.substring()
 	case "trim":
 		return p.trim()
 	}
-	return ""
+	return nil
 }
 
-// closed reads the closing parenthesis of a special form, which is a call of that
-// name with the first argument, if any, and those written.
-func (p *parser) closed(t token, first *termSyntax, texts ...string) string {
+// closed reads the closing parenthesis of a special form, which is a call of that name.
+func (p *parser) closed(t token, args ...*termSyntax) *termSyntax {
 	p.expect(")", "close the parenthesis of "+strings.ToUpper(t.text)+" there")
-	return p.form(func(args []*termSyntax) *termSyntax {
-		if first != nil {
-			args = append([]*termSyntax{first}, args...)
-		}
-		return &termSyntax{kind: termCall, name: t.text, at: t.at, args: args}
-	}, texts...)
+	return &termSyntax{kind: termCall, name: t.text, at: t.at, args: args}
 }
 
 // word is a word of the query, such as YEAR, as a text.
@@ -59,7 +53,7 @@ func word(name string, at Position) *termSyntax {
 }
 
 // extract reads EXTRACT(field FROM x) as extract('field', x).
-func (p *parser) extract() string {
+func (p *parser) extract() *termSyntax {
 	t := p.take()
 	p.i++
 	field := p.take()
@@ -72,15 +66,15 @@ func (p *parser) extract() string {
 }
 
 // substring reads SUBSTRING(x FROM a FOR b) and SUBSTRING(x, a, b).
-func (p *parser) substring() string {
+func (p *parser) substring() *termSyntax {
 	t := p.take()
 	p.i++
 	if p.comes(")") {
-		return p.closed(t, nil)
+		return p.closed(t)
 	}
 	args := p.expressions()
 	if len(args) == 1 && (p.comes("from") || p.comes("for")) {
-		start := p.park(literalOf(token{kind: tokenNumber, text: "1", at: p.here().at}))
+		start := literalOf(token{kind: tokenNumber, text: "1", at: p.here().at})
 		if p.accept("from") {
 			if p.here().kind == tokenString {
 				refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)", "the part of a text that matches a pattern is not answered")
@@ -92,12 +86,12 @@ func (p *parser) substring() string {
 			args = append(args, p.expression())
 		}
 	}
-	return p.closed(t, nil, args...)
+	return p.closed(t, args...)
 }
 
 // trim reads TRIM([LEADING|TRAILING|BOTH] [characters] FROM x) as ltrim, rtrim or
 // trim of (x, characters).
-func (p *parser) trim() string {
+func (p *parser) trim() *termSyntax {
 	t := p.take()
 	p.i++
 	sided := false
@@ -109,16 +103,16 @@ func (p *parser) trim() string {
 		}
 	}
 	if p.accept("from") {
-		return p.closed(t, nil, p.expression())
+		return p.closed(t, p.expression())
 	}
 	args := p.expressions()
 	switch {
 	case len(args) == 1 && p.accept("from"):
-		args = []string{p.expression(), args[0]}
+		args = []*termSyntax{p.expression(), args[0]}
 	case sided:
 		p.unexpected("write TRIM(LEADING ' ' FROM x)")
 	}
-	return p.closed(t, nil, args...)
+	return p.closed(t, args...)
 }
 
 // typed are the words that make a date or a time of the string after them.
@@ -155,8 +149,8 @@ var units = map[string]string{
 }
 
 // interval reads INTERVAL '1 day', INTERVAL '1' DAY, INTERVAL 1 DAY and INTERVAL
-// (x) DAY, or returns "" where INTERVAL is a name.
-func (p *parser) interval() string {
+// (x) DAY, or returns nil where INTERVAL is a name.
+func (p *parser) interval() *termSyntax {
 	t, next := p.here(), p.token(1)
 	unitAt := func(i int) bool {
 		u := p.tokens[min(i, len(p.tokens)-1)]
@@ -176,24 +170,20 @@ func (p *parser) interval() string {
 			}
 		}
 		x.at = span(t.at, p.token(-1).at)
-		return p.park(x)
+		return x
 	case next.is("(") && !unitAt(p.partner[p.i+1]+1):
-		return ""
+		return nil
 	case next.is("("), (next.kind == tokenNumber || next.kind == tokenParameter || next.isName()) && unitAt(p.i+2),
 		next.isName() && p.token(2).is(".") && unitAt(p.i+4), next.is("-") && p.token(2).kind == tokenNumber && unitAt(p.i+3):
 		p.i++
 		sign := p.accept("-")
-		text := p.value()
-		unit := units[p.take().text]
-		return p.form(func(args []*termSyntax) *termSyntax {
-			n := args[0]
-			if sign {
-				n = negative(n)
-			}
-			return &termSyntax{kind: termInterval, name: unit, at: t.at, args: []*termSyntax{n}}
-		}, text)
+		n := p.value()
+		if sign {
+			n = negative(n)
+		}
+		return &termSyntax{kind: termInterval, name: units[p.take().text], at: t.at, args: []*termSyntax{n}}
 	}
-	return ""
+	return nil
 }
 
 // quantity reads '3 days' as an interval, without a unit where it has none, and
@@ -311,10 +301,10 @@ var castTypes = map[string]value.Type{
 	"timestamp": value.TypeTimestamp, "datetime": value.TypeTimestamp, "datetime2": value.TypeTimestamp, "timestamp without time zone": value.TypeTimestamp,
 }
 
-// castType reads a type and returns the cast to it. A text longer than VARCHAR(n)
+// cast reads a type and returns the cast of x to it. A text longer than VARCHAR(n)
 // is cut, and a number is rounded to the digits of NUMERIC(p, s), as the standard
 // has it.
-func (p *parser) castType() func(args []*termSyntax) *termSyntax {
+func (p *parser) cast(x *termSyntax) *termSyntax {
 	const known = "the types are int, float, numeric(p, s), text, varchar(n), boolean, date, timestamp and interval"
 	first := p.here()
 	if first.kind != tokenWord {
@@ -330,7 +320,7 @@ func (p *parser) castType() func(args []*termSyntax) *termSyntax {
 	at := span(first.at, p.token(-1).at)
 	t, ok := castTypes[name]
 	if name == "interval" && !p.comes("(") {
-		return func(args []*termSyntax) *termSyntax { return toInterval(args[0], at) }
+		return toInterval(x, at)
 	}
 	if !ok {
 		refuse(CodeType, at, known, "CAST does not know this type")
@@ -343,13 +333,9 @@ func (p *parser) castType() func(args []*termSyntax) *termSyntax {
 	case p.comes("["):
 		refuse(CodeType, p.here().at, known, "there are no arrays")
 	}
-	cast := func(args []*termSyntax) *termSyntax {
-		return &termSyntax{kind: termCast, at: args[0].at, castType: t, args: args}
-	}
-	sized := func(function string, size *termSyntax) func(args []*termSyntax) *termSyntax {
-		return func(args []*termSyntax) *termSyntax {
-			return &termSyntax{kind: termCall, name: function, at: args[0].at, args: []*termSyntax{cast(args), size}}
-		}
+	cast := &termSyntax{kind: termCast, at: x.at, castType: t, args: []*termSyntax{x}}
+	sized := func(function string, size *termSyntax) *termSyntax {
+		return &termSyntax{kind: termCall, name: function, at: x.at, args: []*termSyntax{cast, size}}
 	}
 	switch {
 	case len(sizes) == 0:

@@ -7,37 +7,34 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// The terms of SQL, read up to what cannot be a part of them and rewritten for
-// the grammar. Precedence among AND, OR, NOT, comparisons and arithmetic is the
-// grammar's; where PostgreSQL's differs from it, the reading is refused or, for
-// what binds tighter than a comparison, settled here by a call.
+// The terms of SQL. Where databases differ in what binds tighter, the reading is refused.
 
 // expression reads conditions with AND, OR and NOT.
-func (p *parser) expression() string {
-	var b strings.Builder
+func (p *parser) expression() *termSyntax {
+	var s sequence
 	for {
 		for n := 0; p.comes("not"); n++ {
 			if n == maxNesting {
 				refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is negated more than %d times", maxNesting)
 			}
 			p.i++
-			b.WriteString("not ")
+			s.operator("not")
 		}
-		b.WriteString(p.predicate())
+		s.operand(p.predicate())
 		switch {
 		case p.accept("and"):
-			b.WriteString(" and ")
+			s.operator("and")
 		case p.accept("or"):
-			b.WriteString(" or ")
+			s.operator("or")
 		default:
-			return b.String()
+			return s.precedence()
 		}
 	}
 }
 
 // predicate reads a value, compared with another or not.
-func (p *parser) predicate() string {
-	text := p.concatenation()
+func (p *parser) predicate() *termSyntax {
+	x := p.concatenation()
 	compared, tested := false, false
 	for {
 		t := p.here()
@@ -52,19 +49,19 @@ func (p *parser) predicate() string {
 		}
 		switch {
 		case kind == "":
-			return text
+			return x
 		case kind == "is" && !p.comes("is", "distinct") && !p.comes("is", "not", "distinct"):
 			p.i++
 			tested = true
-			text += p.truth()
+			x = p.truth(x)
 			continue
 		case kind == "isnull":
 			if p.token(1).is("(") {
-				return text
+				return x
 			}
 			p.i++
 			tested = true
-			text += map[bool]string{true: " is null", false: " is not null"}[t.is("isnull")]
+			x = negation(operator("is null", x), t.is("notnull"))
 			continue
 		case compared || tested:
 			refuse(CodeSyntax, t.at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
@@ -76,18 +73,18 @@ func (p *parser) predicate() string {
 		}
 		switch kind {
 		case "comparison":
-			text = p.compare(text, word)
+			x = p.compare(x, word)
 		case "in":
-			text = p.in(text, not)
+			x = p.in(x, not)
 		case "between":
-			text = p.between(text, not)
+			x = p.between(x, not)
 		case "like":
-			text = p.like(text, word.text, not)
+			x = p.like(x, word.text, not)
 		case "similar":
 			p.expect("to", "write SIMILAR TO 'pattern'")
-			text = p.call2("regexp", not, text, p.pattern(p.concatenation(), word, similar))
+			x = negation(operator("regexp", x, pattern(p.concatenation(), word, similar)), not)
 		case "regexp":
-			right := p.sum()
+			y := p.sum()
 			if p.comes("||") {
 				refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "databases differ in whether || or %s binds tighter", strings.ToUpper(word.text))
 			}
@@ -95,12 +92,12 @@ func (p *parser) predicate() string {
 			if strings.HasSuffix(word.text, "*") {
 				name = "iregexp"
 			}
-			text = p.call2(name, not || strings.HasPrefix(word.text, "!"), text, right)
+			x = negation(operator(name, x, y), not || strings.HasPrefix(word.text, "!"))
 		case "is":
 			negated := p.accept("not")
 			p.i++ // distinct
 			p.expect("from", "write IS DISTINCT FROM")
-			text = p.call2("is distinct from", negated, text, p.concatenation())
+			x = negation(operator("is distinct from", x, p.concatenation()), negated)
 			tested = true
 			if p.comesOneOf("is", "isnull", "notnull") {
 				refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
@@ -136,29 +133,23 @@ func (p *parser) operandComes(ahead int) bool {
 	}
 }
 
-func (p *parser) call2(name string, negated bool, x, y string) string {
-	return p.form(func(args []*termSyntax) *termSyntax { return negation(operator(name, args...), negated) }, x, y)
-}
-
-// truth reads what follows IS.
-func (p *parser) truth() string {
-	text := " is "
-	if p.accept("not") {
-		text += "not "
-	}
+// truth reads what follows x IS.
+func (p *parser) truth(x *termSyntax) *termSyntax {
+	negated := p.accept("not")
+	isNull := operator("is null", x)
 	switch t := p.here(); {
-	case p.comesOneOf("null", "true", "false"):
-		p.i++
-		return text + t.text
-	case p.accept("unknown"): // of a condition, NULL
-		return text + "null"
+	case p.accept("null"), p.accept("unknown"): // unknown is, of a condition, NULL
+		return negation(isNull, negated)
+	case p.accept("true"), p.accept("false"):
+		want := &termSyntax{kind: termLiteral, at: x.at, literal: value.Bool(t.is("true"))}
+		return negation(operator("and", operator("not", isNull), operator("=", x, want)), negated)
 	}
 	p.unexpected("write IS [NOT] NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
-	return ""
+	return nil
 }
 
 // compare reads the right side of = and its like.
-func (p *parser) compare(left string, t token) string {
+func (p *parser) compare(left *termSyntax, t token) *termSyntax {
 	if p.comesOneOf("any", "some", "all") && p.token(1).is("(") {
 		return p.quantified(left, t)
 	}
@@ -166,11 +157,11 @@ func (p *parser) compare(left string, t token) string {
 	if name == "!=" {
 		name = "<>"
 	}
-	return left + " " + name + " " + p.concatenation()
+	return operator(name, left, p.concatenation())
 }
 
 // quantified reads x = ANY (…) and x <> ALL (…), which are IN and NOT IN.
-func (p *parser) quantified(left string, t token) string {
+func (p *parser) quantified(left *termSyntax, t token) *termSyntax {
 	word := p.take()
 	negated := t.text != "="
 	if negated == !word.is("all") || negated && t.text != "<>" && t.text != "!=" {
@@ -181,83 +172,66 @@ func (p *parser) quantified(left string, t token) string {
 		return p.in(left, negated)
 	case p.comes("(", "array", "["):
 		p.i += 3
-		text := p.list(left, negated)
+		x := among(left, p.expressions(), negated)
 		p.expect("]", "write ANY(ARRAY[1, 2])")
 		p.expect(")", "write ANY(ARRAY[1, 2])")
-		return text
+		return x
 	}
 	p.i++
 	refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)", "only a list or a SELECT is read after %s", strings.ToUpper(word.text))
-	return ""
+	return nil
 }
 
-func (p *parser) in(left string, negated bool) string {
+// among is left IN (list).
+func among(left *termSyntax, list []*termSyntax, negated bool) *termSyntax {
+	return negation(operator("in", append([]*termSyntax{left}, list...)...), negated)
+}
+
+func (p *parser) in(left *termSyntax, negated bool) *termSyntax {
 	if p.accept("(", "values") { // IN (VALUES (1), (2)) is IN (1, 2)
-		not := ""
-		if negated {
-			not = " not"
-		}
-		var texts []string
+		var list []*termSyntax
 		for more := true; more; more = p.accept(",") {
 			p.expect("(", "write VALUES (1), (2)")
-			texts = append(texts, p.expression())
+			list = append(list, p.expression())
 			p.expect(")", "compare with rows of one value, or write (a, b) IN (VALUES (1, 2), (3, 4))")
 		}
 		p.expect(")", "separate the rows by commas")
-		return left + not + " in (" + strings.Join(texts, ", ") + ")"
+		return among(left, list, negated)
 	}
 	if p.queryComes(p.i) {
-		q := p.subquery()
-		return p.form(func(args []*termSyntax) *termSyntax {
-			return negation(&termSyntax{kind: termInQuery, at: args[0].at, args: args, query: q}, negated)
-		}, left)
+		return negation(&termSyntax{kind: termInQuery, at: left.at, args: []*termSyntax{left}, query: p.subquery()}, negated)
 	}
 	p.expect("(", "write IN (1, 2, 3) or IN (SELECT …)")
-	text := p.list(left, negated)
+	x := among(left, p.expressions(), negated)
 	p.expect(")", "separate the values by commas")
-	return text
-}
-
-func (p *parser) list(left string, negated bool) string {
-	not := ""
-	if negated {
-		not = " not"
-	}
-	return left + not + " in (" + strings.Join(p.expressions(), ", ") + ")"
+	return x
 }
 
 // expressions reads a list of at least one.
-func (p *parser) expressions() []string {
-	texts := []string{p.expression()}
+func (p *parser) expressions() []*termSyntax {
+	terms := []*termSyntax{p.expression()}
 	for p.accept(",") {
-		texts = append(texts, p.expression())
+		terms = append(terms, p.expression())
 	}
-	return texts
+	return terms
 }
 
-func (p *parser) between(left string, negated bool) string {
+func (p *parser) between(x *termSyntax, negated bool) *termSyntax {
 	symmetric := p.accept("symmetric")
 	if !symmetric {
 		p.accept("asymmetric")
 	}
-	low := p.concatenation()
+	a := p.concatenation()
 	p.expect("and", "write BETWEEN a AND b")
-	high := p.concatenation()
-	if !symmetric {
-		not := ""
-		if negated {
-			not = " not"
-		}
-		return left + not + " between " + low + " and " + high
-	}
-	return p.form(func(args []*termSyntax) *termSyntax {
-		x, a, b := args[0], args[1], args[2]
-		within := func(a, b *termSyntax) *termSyntax { return operator("and", operator(">=", x, a), operator("<=", x, b)) }
+	b := p.concatenation()
+	within := func(a, b *termSyntax) *termSyntax { return operator("and", operator(">=", x, a), operator("<=", x, b)) }
+	if symmetric {
 		return negation(operator("or", within(a, b), within(b, a)), negated)
-	}, left, low, high)
+	}
+	return negation(within(a, b), negated)
 }
 
-func (p *parser) like(left, name string, negated bool) string {
+func (p *parser) like(left *termSyntax, name string, negated bool) *termSyntax {
 	if p.comesOneOf("any", "some", "all") {
 		refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%' OR x LIKE 'b%'", "LIKE takes one pattern")
 	}
@@ -267,22 +241,21 @@ func (p *parser) like(left, name string, negated bool) string {
 		if escape.kind != tokenString || len([]rune(escape.text)) != 1 {
 			refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
 		}
-		right = p.pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
+		right = pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
 			return escaped(pattern, []rune(escape.text)[0], escape.at)
 		})
 	}
-	return p.call2(name, negated, left, right)
+	return negation(operator(name, left, right), negated)
 }
 
 // pattern rewrites a pattern, which must be a constant for that.
-func (p *parser) pattern(text string, t token, rewrite func(string) string) string {
-	x := p.parkedIn(text)
-	if x == nil || !x.text {
+func pattern(x *termSyntax, t token, rewrite func(string) string) *termSyntax {
+	if !x.text {
 		refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read", strings.ToUpper(t.text))
 	}
 	c := *x
 	c.literal = value.Text(rewrite(x.literal.Str()))
-	return p.park(&c)
+	return &c
 }
 
 // escaped writes a pattern of LIKE with another escape character with a
@@ -339,49 +312,48 @@ func similar(pattern string) string {
 	return b.String() + ")$"
 }
 
-// concatenation reads values with || between them, which the grammar reads as |.
-func (p *parser) concatenation() string {
-	var b strings.Builder
-	b.WriteString(p.sum())
+// concatenation reads values with || between them, which binds less than arithmetic.
+func (p *parser) concatenation() *termSyntax {
+	x := p.sum()
 	for p.accept("||") {
-		b.WriteString(" | " + p.sum())
+		x = operator("||", x, p.sum())
 	}
-	return b.String()
+	return x
 }
 
 // sum reads values with arithmetic.
-func (p *parser) sum() string {
-	var b strings.Builder
+func (p *parser) sum() *termSyntax {
+	var s sequence
 	for {
 		for n := 0; p.comesOneOf("-", "+"); n++ {
 			if n == maxNesting {
 				refuse(CodeTooLarge, p.here().at, "simplify the expression", "this has more than %d signs", maxNesting)
 			}
-			b.WriteString(p.take().text + " ")
+			s.operator(p.take().text)
 		}
-		b.WriteString(p.primary())
+		s.operand(p.primary())
 		switch t := p.here(); {
 		case t.kind == tokenSymbol && arithmetic[t.text], t.is("div") && (p.operandComes(1) || p.token(1).is("-")):
 			p.i++
-			b.WriteString(" " + t.text + " ")
+			s.operator(t.text)
 		default:
-			return b.String()
+			return s.precedence()
 		}
 	}
 }
 
 // primary reads one value with what binds to it tighter than any operator.
-func (p *parser) primary() string {
+func (p *parser) primary() *termSyntax {
 	if p.depth++; p.depth > 2*maxNesting {
 		refuse(CodeTooLarge, p.here().at, "simplify the expression", "expressions nest too deeply")
 	}
-	text := p.value()
+	x := p.value()
 	for n := 0; p.comes("::"); n++ {
 		if n == maxNesting {
 			refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is cast more than %d times", maxNesting)
 		}
 		p.i++
-		text = p.form(p.castType(), text)
+		x = p.cast(x)
 	}
 	switch t := p.here(); {
 	case t.is("["):
@@ -392,24 +364,24 @@ func (p *parser) primary() string {
 		p.unexpected("")
 	}
 	p.depth--
-	return text
+	return x
 }
 
 // value reads a constant, a column, a call, or something in parentheses.
-func (p *parser) value() string {
+func (p *parser) value() *termSyntax {
 	t := p.here()
 	called := p.token(1).is("(")
 	switch {
 	case t.kind == tokenNumber, t.kind == tokenString:
 		p.i++
-		return p.park(literalOf(t))
+		return literalOf(t)
 	case t.kind == tokenParameter:
-		return p.park(p.parameter())
+		return p.parameter()
 	case t.is("("):
 		return p.parenthesis()
 	case t.is("true"), t.is("false"), t.is("null"):
 		p.i++
-		return p.park(constantOf(t))
+		return constantOf(t)
 	case t.is("case"):
 		return p.caseTerm()
 	case t.is("exists"):
@@ -417,25 +389,25 @@ func (p *parser) value() string {
 		if !p.queryComes(p.i) {
 			p.unexpected("write EXISTS (SELECT …)")
 		}
-		return p.park(&termSyntax{kind: termExists, at: t.at, query: p.subquery()})
+		return &termSyntax{kind: termExists, at: t.at, query: p.subquery()}
 	case t.kind == tokenWord && clock[t.text] != "" && (called || reserved[t.text] || t.text == "sysdate"):
-		return p.park(p.clock())
+		return p.clock()
 	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
 		refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
 	case t.is("array"), t.is("row") && called:
 		refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
 	case t.kind == tokenWord && (p.token(1).kind == tokenString) && typed[t.text]:
-		return p.park(p.typedLiteral())
+		return p.typedLiteral()
 	case t.is("values") && called:
 		p.unexpected("")
 	case t.is("interval"):
-		if text := p.interval(); text != "" {
-			return text
+		if x := p.interval(); x != nil {
+			return x
 		}
 	case called && (t.isName() || t.is("cast") || t.is("left") || t.is("right")):
 		if t.kind == tokenWord {
-			if text := p.special(); text != "" {
-				return text
+			if x := p.special(); x != nil {
+				return x
 			}
 		}
 		return p.call()
@@ -447,7 +419,7 @@ func (p *parser) value() string {
 		return p.column()
 	}
 	p.unexpected("write a column, a value or a function")
-	return ""
+	return nil
 }
 
 // The names of what Query.Today stands for, which no parameter has.
@@ -482,7 +454,7 @@ func (p *parser) clock() *termSyntax {
 }
 
 // column reads column, table.column, schema.table.column or catalog.schema.table.column.
-func (p *parser) column() string {
+func (p *parser) column() *termSyntax {
 	names := []token{p.take()}
 	for p.accept(".") {
 		t := p.here()
@@ -504,46 +476,43 @@ func (p *parser) column() string {
 	case len(names) > 1:
 		x.qualifier = names[len(names)-2].text
 	}
-	return p.park(x)
+	return x
 }
 
 // parenthesis reads (x) or (SELECT …).
-func (p *parser) parenthesis() string {
+func (p *parser) parenthesis() *termSyntax {
 	t := p.here()
 	if p.queryComes(p.i) {
-		return p.park(&termSyntax{kind: termQuery, at: t.at, query: p.subquery()})
+		return &termSyntax{kind: termQuery, at: t.at, query: p.subquery()}
 	}
 	p.i++
-	text := p.expression()
+	x := p.expression()
 	if p.comes(",") {
-		return p.row(t, text)
+		return p.row(t, x)
 	}
 	p.expect(")", "close the parenthesis there")
-	return "(" + text + ")"
+	return x
 }
 
 // row reads (a, b) = (c, d) and (a, b) IN (…) from the comma after a.
-func (p *parser) row(open token, first string) string {
-	left := []string{first}
+func (p *parser) row(open token, first *termSyntax) *termSyntax {
+	left := []*termSyntax{first}
 	for p.accept(",") {
 		left = append(left, p.expression())
 	}
 	p.expect(")", "close the parenthesis there")
-	n, t := len(left), p.here()
-	another := func() []string {
+	t := p.here()
+	equal := func() *termSyntax { // another row in parentheses
 		at := p.here().at
 		p.expect("(", "write as many values in parentheses")
-		texts := p.expressions()
+		right := p.expressions()
 		p.expect(")", "separate the values by commas")
-		if len(texts) != n {
-			refuse(CodeType, at, "compare as many values", "%d values are compared with %d", n, len(texts))
+		if len(right) != len(left) {
+			refuse(CodeType, at, "compare as many values", "%d values are compared with %d", len(left), len(right))
 		}
-		return texts
-	}
-	equal := func(a, b []*termSyntax) *termSyntax {
 		var all []*termSyntax
-		for i := range a {
-			all = append(all, operator("=", a[i], b[i]))
+		for i := range left {
+			all = append(all, operator("=", left[i], right[i]))
 		}
 		return operator("and", all...)
 	}
@@ -552,60 +521,51 @@ func (p *parser) row(open token, first string) string {
 	case p.accept("in"):
 		values := p.comes("(", "values")
 		if !values && p.queryComes(p.i) {
-			q := p.subquery()
-			return p.form(func(args []*termSyntax) *termSyntax {
-				return negation(&termSyntax{kind: termInQuery, at: open.at, args: args, query: q}, not)
-			}, left...)
+			return negation(&termSyntax{kind: termInQuery, at: open.at, args: left, query: p.subquery()}, not)
 		}
 		p.expect("(", "write IN ((1, 2), (3, 4)) or IN (SELECT …)")
 		if values {
 			p.i++
 		}
-		texts := append([]string{}, left...)
-		for {
-			texts = append(texts, another()...)
-			if !p.accept(",") {
-				break
-			}
+		any := []*termSyntax{equal()}
+		for p.accept(",") {
+			any = append(any, equal())
 		}
 		p.expect(")", "separate the rows by commas")
-		return p.form(func(args []*termSyntax) *termSyntax {
-			var any []*termSyntax
-			for i := n; i < len(args); i += n {
-				any = append(any, equal(args[:n], args[i:i+n]))
-			}
-			if len(any) == 1 {
-				return negation(any[0], not)
-			}
-			return negation(operator("or", any...), not)
-		}, texts...)
+		if len(any) == 1 {
+			return negation(any[0], not)
+		}
+		return negation(operator("or", any...), not)
 	case !not && (p.accept("=") || p.accept("<>") || p.accept("!=")):
-		return p.form(func(args []*termSyntax) *termSyntax {
-			return negation(equal(args[:n], args[n:]), t.text != "=")
-		}, append(left, another()...)...)
+		return negation(equal(), t.text != "=")
 	}
 	refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <> and IN only")
-	return ""
+	return nil
 }
 
-func (p *parser) caseTerm() string {
+// caseTerm yields operator "case": condition, value, …, and the last value, if any.
+func (p *parser) caseTerm() *termSyntax {
 	const hint = "write CASE WHEN condition THEN value ELSE value END"
-	var b strings.Builder
-	b.WriteString(p.take().text)
+	p.i++
+	var of *termSyntax
 	if !p.comes("when") {
-		b.WriteString(" " + p.expression())
+		of = p.expression()
 	}
 	if !p.comes("when") {
 		p.unexpected(hint)
 	}
+	var args []*termSyntax
 	for p.accept("when") {
-		b.WriteString(" when " + p.expression())
+		condition := p.expression()
+		if of != nil {
+			condition = operator("=", of, condition)
+		}
 		p.expect("then", hint)
-		b.WriteString(" then " + p.expression())
+		args = append(args, condition, p.expression())
 	}
 	if p.accept("else") {
-		b.WriteString(" else " + p.expression())
+		args = append(args, p.expression())
 	}
 	p.expect("end", hint)
-	return b.String() + " end"
+	return operator("case", args...)
 }

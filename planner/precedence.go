@@ -1,0 +1,92 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xwb1989/sqlparser"
+)
+
+// sequence is an expression whose precedence is not settled yet: operands with binary
+// operators between them and unary ones before them. sqlparser reads it with :v0, :v1, …
+// in place of the operands. The operators are and, or, not, and those of arithmetic; for
+// these the grammar of MySQL, which sqlparser has, agrees with PostgreSQL's.
+type sequence struct {
+	operands []*termSyntax
+	unary    bool            // an operator stands before the first operand
+	text     strings.Builder // :v0 + :v1 * - :v2
+}
+
+func (s *sequence) operator(name string) {
+	s.unary = s.unary || len(s.operands) == 0
+	s.text.WriteString(name + " ")
+}
+
+func (s *sequence) operand(t *termSyntax) {
+	s.text.WriteString(":v" + strconv.Itoa(len(s.operands)) + " ")
+	s.operands = append(s.operands, t)
+}
+
+// precedence returns the tree of the sequence.
+func (s *sequence) precedence() *termSyntax {
+	if len(s.operands) == 1 && !s.unary {
+		return s.operands[0]
+	}
+	statement, err := sqlparser.Parse("select " + s.text.String())
+	if err != nil {
+		panic("planner: sqlparser does not read " + s.text.String())
+	}
+	return s.tree(statement.(*sqlparser.Select).SelectExprs[0].(*sqlparser.AliasedExpr).Expr)
+}
+
+func (s *sequence) tree(e sqlparser.Expr) *termSyntax {
+	switch e := e.(type) {
+	case *sqlparser.AndExpr:
+		return operator("and", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+			if and, ok := e.(*sqlparser.AndExpr); ok {
+				return and.Left, and.Right
+			}
+			return nil, e
+		})...)
+	case *sqlparser.OrExpr:
+		return operator("or", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+			if or, ok := e.(*sqlparser.OrExpr); ok {
+				return or.Left, or.Right
+			}
+			return nil, e
+		})...)
+	case *sqlparser.NotExpr:
+		return operator("not", s.tree(e.Expr))
+	case *sqlparser.BinaryExpr:
+		x, y := s.tree(e.Left), s.tree(e.Right)
+		if e.Operator == sqlparser.MultStr {
+			return multiplied(x, y)
+		}
+		return operator(e.Operator, x, y)
+	case *sqlparser.UnaryExpr:
+		x := s.tree(e.Expr)
+		if e.Operator == sqlparser.UMinusStr {
+			return negative(x)
+		}
+		return x
+	case *sqlparser.SQLVal:
+		if i, err := strconv.Atoi(strings.TrimPrefix(string(e.Val), ":v")); err == nil {
+			return s.operands[i]
+		}
+	}
+	panic("planner: sqlparser read " + s.text.String() + " as something else")
+}
+
+// chain lists the operands of a AND b AND …, which the grammar nests to the left as
+// deep as there are operands.
+func (s *sequence) chain(e sqlparser.Expr, split func(sqlparser.Expr) (left, right sqlparser.Expr)) []*termSyntax {
+	var args []*termSyntax
+	for e != nil {
+		var last sqlparser.Expr
+		e, last = split(e)
+		args = append(args, s.tree(last))
+	}
+	slices.Reverse(args)
+	return args
+}
