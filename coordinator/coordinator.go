@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,8 +11,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -88,13 +87,9 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if c.accounts, err = identity.NewLocal(identity.Accounts(config.Federation), config.Federation, key, time.Now); err != nil {
 		return nil, err
 	}
-	c.nodes = nodes{links: map[string]link{}, secure: func(name string) ([]grpc.DialOption, error) {
+	c.nodes = nodes{links: map[string]link{}, secure: func(name string) (*tls.Config, error) {
 		peer := pki.Identity{Federation: config.Federation, Role: pki.RoleNode, Name: name}
-		conf, err := pki.ClientTLS(config.Nodes.CA, config.Nodes.Certificate, config.Nodes.Key, peer)
-		if err != nil {
-			return nil, err
-		}
-		return []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(conf))}, nil
+		return pki.ClientTLS(config.Nodes.CA, config.Nodes.Certificate, config.Nodes.Key, peer)
 	}}
 	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil { // else the first query would tell
 		return nil, err

@@ -39,6 +39,7 @@ const (
 	absentNotJoined   = "NOT_JOINED"       // not in the network
 	absentCatalog     = "CATALOG_MISMATCH" // has another catalog
 	absentUnreachable = "UNREACHABLE"      // no connection
+	absentCertificate = "CERTIFICATE"      // revoked, out of its time, or another's
 	absentTimeout     = "NODE_TIMEOUT"     // too slow
 	absentCanceled    = "CANCELED"         // told to stop
 	absentFault       = "NODE_ERROR"       // an error without a code

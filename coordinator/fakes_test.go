@@ -70,6 +70,7 @@ type hospital struct {
 	mu        sync.Mutex
 	refuse    map[string]error // by action, and "execute"
 	hang      chan struct{}    // execute tells here that it waits, and waits
+	silent    map[string]bool  // no word to these actions, and "execute"
 	half      bool             // execute fails after its groups
 	once      bool             // prepare is refused once it has executed
 	took      time.Duration    // execute computes that long
@@ -94,7 +95,22 @@ func (h *hospital) refusal(what string) error {
 	return h.refuse[what]
 }
 
+// silence waits until the caller gives up, if the hospital is silent.
+func (h *hospital) silence(ctx context.Context, what string) error {
+	h.mu.Lock()
+	silent := h.silent[what]
+	h.mu.Unlock()
+	if !silent {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
+	if err := h.silence(stream.Context(), a.Type); err != nil {
+		return err
+	}
 	if err := h.refusal(a.Type); err != nil {
 		return err
 	}
@@ -127,6 +143,8 @@ func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActi
 		id := rand.Text()
 		h.held[id] = r
 		answer = fragment.Prepared{Reservation: id, DataVersion: h.version, Loss: loss}
+	case actionPing:
+		return nil
 	case actionExplain:
 		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1"}
 	}
@@ -151,6 +169,9 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
 	}
 	if err := h.refusal("execute"); err != nil {
+		return err
+	}
+	if err := h.silence(stream.Context(), "execute"); err != nil {
 		return err
 	}
 	if hang != nil {
@@ -193,6 +214,7 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 // federation is a coordinator among fake hospitals.
 type federation struct {
 	*Coordinator
+	authority *pki.Authority
 	hospitals map[string]*hospital
 	members   []membership.Member
 	config    *Config
@@ -240,13 +262,9 @@ func newPipedFederation(t *testing.T, change func(*Config)) *federation {
 	t.Helper()
 	f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, pipes: map[string]*bufconn.Listener{}}
 	openFederation(t, f, change)
-	secure := f.nodes.secure
-	f.nodes.secure = func(name string) ([]grpc.DialOption, error) {
-		options, err := secure(name)
-		return append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return f.pipes[address].DialContext(ctx)
-		})), err
-	}
+	f.nodes.dial = []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		return f.pipes[address].DialContext(ctx)
+	})}
 	return f
 }
 
@@ -255,6 +273,7 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	dir := t.TempDir()
 	ca, err := pki.CreateAuthority(dir, "test", time.Hour)
 	must(t, err)
+	f.authority = ca
 	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleCoordinator, Name: "coordinator"}, nil, time.Hour))
 	must(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(testCatalog), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "alice"), []byte(alice+"\n"), 0o600))

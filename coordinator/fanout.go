@@ -7,6 +7,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
@@ -16,7 +20,14 @@ import (
 // fanOut is how many hospitals are spoken to at once.
 const fanOut = 256
 
-var errPrice = errors.New("the hospital's price differs")
+var (
+	errPrice  = errors.New("the hospital's price differs")
+	errSilent = errors.New("the hospital has fallen silent")
+	errLate   = fmt.Errorf("the query's time is nearly up: %w", context.DeadlineExceeded)
+)
+
+// lookAfter is how long a hospital that is late may say nothing before it is asked whether it is there.
+const lookAfter = 300 * time.Millisecond
 
 // part is one hospital's part in a query.
 type part struct {
@@ -24,6 +35,7 @@ type part struct {
 	reservation string             // the node's; empty until it has prepared
 	answered    bool               // executed to the end: nothing can be given back
 	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
+	heard       atomic.Int64       // batches of its answer that have come
 	sums        *merger
 	absent      *Absence // why the hospital is out
 }
@@ -42,24 +54,100 @@ func each(parts []*part, do func(*part)) {
 	all.Wait()
 }
 
-// prepare asks every hospital to check, price and reserve. It waits for all of
-// them, since one that is cut off might hold a reservation that nobody can give
-// back.
+// lateness looks after the hospitals that are late with a step of a query, so that one that is silent does
+// not hold up an answer for which the others are enough.
+type lateness struct {
+	nodes  *nodes
+	enough chan struct{} // closed once as many as are required have done the step
+	needed atomic.Int64  // how many of them are not done
+}
+
+func (q *query) lateness() *lateness {
+	l := &lateness{nodes: &q.c.nodes, enough: make(chan struct{})}
+	l.needed.Store(int64(q.required))
+	return l
+}
+
+// do runs one hospital's step. Once enough others have done theirs, the hospital is asked from time to time whether
+// it is there: where it says nothing, the step ends with errSilent. A step that needs more time than ctx has left to
+// release what the others said ends with errLate.
+func (l *lateness) do(ctx context.Context, p *part, step func(context.Context) error) error {
+	within, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	asking, done := context.WithCancel(within)
+	defer done()
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-asking.Done():
+		case <-l.enough:
+			cut(l.watch(asking, p))
+		}
+	})
+	err := step(within)
+	done()
+	watch.Wait()
+	if err == nil {
+		if l.needed.Add(-1) == 0 {
+			close(l.enough)
+		}
+		return nil
+	}
+	if why := context.Cause(within); errors.Is(why, errSilent) || errors.Is(why, errPeer) || errors.Is(why, errLate) {
+		return why
+	}
+	return err
+}
+
+// watch asks a hospital whether it is there until asking ends, and tells why its step must end; nil: it has ended.
+func (l *lateness) watch(asking context.Context, p *part) error {
+	late := make(<-chan time.Time)
+	if deadline, ok := asking.Deadline(); ok {
+		left := time.Until(deadline)
+		late = time.After(left - min(time.Second, left/10)) // what is left is for the release
+	}
+	heard := p.heard.Load()
+	for {
+		select {
+		case <-asking.Done():
+			return nil
+		case <-late:
+			return errLate
+		case <-time.After(lookAfter):
+		}
+		silent := l.nodes.ping(asking, p.hospital)
+		now := p.heard.Load() // a batch is as good as a word
+		switch {
+		case asking.Err() != nil:
+			return nil
+		case silent != nil && now == heard:
+			return silent
+		}
+		heard = now
+	}
+}
+
+// prepare asks every hospital to check, price and reserve. What one has reserved that is cut off lapses there.
 func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 	ctx, end := q.course.step(ctx, phasePrepare)
 	defer end("")
+	late := q.lateness()
 	each(q.parts, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, q.c.config.PrepareTimeout)
 		defer cancel()
 		within, end := q.course.step(within, phasePrepare+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
-		prepared, err := q.c.nodes.prepare(withCheckpoint(within, study.MetadataKnown, q.c.known(within, p.hospital.Name)), p.hospital, request)
-		if err == nil {
+		err := late.do(within, p, func(ctx context.Context) error {
+			prepared, err := q.c.nodes.prepare(withCheckpoint(ctx, study.MetadataKnown, q.c.known(ctx, p.hospital.Name)), p.hospital, request)
+			if err != nil {
+				return err
+			}
 			p.reservation, p.hospital.DataVersion = prepared.Reservation, prepared.DataVersion
 			if prepared.Loss != loss {
-				err = errPrice
+				return errPrice
 			}
-		}
+			return nil
+		})
 		if err != nil {
 			q.out(p, err)
 			q.progress.report(p, StateFailed)
@@ -84,6 +172,7 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 	var mu sync.Mutex // of total, failed and broken
 	var broken error
 	failed, spare := 0, len(q.parts)-q.required
+	late := q.lateness()
 	each(q.parts, func(p *part) {
 		// Of a hospital that fails half-way nothing counts: half an answer would
 		// look like a whole one.
@@ -93,7 +182,13 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 		err := ctx.Err()
 		if err == nil {
 			q.progress.report(p, StateRunning)
-			p.shown, err = q.c.nodes.execute(ctx, p.hospital, p.reservation, p.sums.take)
+			err = late.do(ctx, p, func(ctx context.Context) (err error) {
+				p.shown, err = q.c.nodes.execute(ctx, p.hospital, p.reservation, func(r arrow.Record) error {
+					p.heard.Add(1)
+					return p.sums.take(r)
+				})
+				return err
+			})
 		}
 		mu.Lock()
 		if p.answered = err == nil; p.answered {
@@ -130,7 +225,7 @@ func (q *query) out(p *part, err error) {
 // can be known here: a node that has run one refuses, and that is well.
 func (q *query) abandon(ctx context.Context, parts []*part) {
 	each(parts, func(p *part) {
-		if p.reservation == "" || p.answered || p.absent != nil && p.absent.Code == absentUnreachable {
+		if p.reservation == "" || p.answered || p.absent != nil && (p.absent.Code == absentUnreachable || p.absent.Code == absentCertificate) {
 			return
 		}
 		if err := q.c.nodes.abandon(ctx, p.hospital, p.reservation); err != nil {

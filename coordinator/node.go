@@ -2,11 +2,14 @@ package coordinator
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,10 +20,12 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
@@ -29,17 +34,23 @@ const (
 	actionPrepare = "prepare"
 	actionAbandon = "abandon"
 	actionExplain = "explain"
+	actionPing    = "ping" // an older node refuses it, which says as well that it is there
 )
 
 const (
 	maxMessage  = 64 << 20 // bytes of one record batch
 	maxAction   = 4 << 20  // bytes of an action's answer
 	abandonTime = 5 * time.Second
+	pingTime    = 700 * time.Millisecond // for a hospital to say that it is there
 )
+
+// errPeer means that a hospital's certificate is revoked, out of its time, or another's.
+var errPeer = errors.New("the hospital's certificate is not accepted")
 
 // nodes keeps one connection to each hospital.
 type nodes struct {
-	secure func(name string) ([]grpc.DialOption, error) // accepts that hospital's certificate and no other
+	secure func(name string) (*tls.Config, error) // accepts that hospital's certificate and no other
+	dial   []grpc.DialOption
 
 	mu    sync.Mutex
 	links map[string]link // by hospital
@@ -48,36 +59,87 @@ type nodes struct {
 type link struct {
 	address string
 	conn    *grpc.ClientConn
+	peer    *watchedPeer
 }
 
-// client returns the hospital's client. It connects when first used.
-func (n *nodes) client(h Hospital) (flight.Client, error) {
+// watchedPeer is TLS that remembers whom it met, so that a connection does not outlive the
+// certificate that it was made with.
+type watchedPeer struct {
+	credentials.TransportCredentials
+	again func(tls.ConnectionState) error // looks at a certificate as a new connection does
+
+	mu      sync.Mutex
+	met     *tls.ConnectionState // nil: nobody yet
+	refused error                // by the last handshake
+}
+
+func watchPeer(conf *tls.Config) *watchedPeer {
+	return &watchedPeer{TransportCredentials: credentials.NewTLS(conf), again: conf.VerifyConnection}
+}
+
+// ClientHandshake notes whom it met, or whom it refused.
+func (w *watchedPeer) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = nil
+	if errors.Is(err, pki.ErrIdentity) {
+		w.refused = err
+	}
+	if t, ok := info.(credentials.TLSInfo); ok && err == nil {
+		w.met = &t.State
+	}
+	return conn, info, err
+}
+
+// Clone gives the same: a connection has one watcher.
+func (w *watchedPeer) Clone() credentials.TransportCredentials { return w }
+
+// check looks again at whom the connection was made with. err is what a call ended with, or nil; a certificate that
+// is refused explains it better.
+func (w *watchedPeer) check(err error) error {
+	w.mu.Lock()
+	met, refused := w.met, w.refused
+	w.mu.Unlock()
+	if refused == nil && met != nil {
+		refused = w.again(*met)
+	}
+	if refused != nil {
+		return fmt.Errorf("%w: %w", errPeer, refused)
+	}
+	return err
+}
+
+// client returns the hospital's client, and whom it is connected with. It connects when first used.
+func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l, ok := n.links[h.Name]
 	// A connection that failed a moment ago waits before it tries again, and would
 	// refuse a hospital that is back; a new one tries at once.
-	if ok && l.address == h.address && l.conn.GetState() != connectivity.TransientFailure {
-		return flight.NewClientFromConn(l.conn, nil), nil
+	if ok && l.address == h.address && l.conn.GetState() != connectivity.TransientFailure && l.peer.check(nil) == nil {
+		return flight.NewClientFromConn(l.conn, nil), l.peer, nil
 	}
-	options, err := n.secure(h.Name)
+	conf, err := n.secure(h.Name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	conn, err := grpc.NewClient(h.address, append(options,
+	peer := watchPeer(conf)
+	conn, err := grpc.NewClient(h.address, append(slices.Clone(n.dial),
+		grpc.WithTransportCredentials(peer),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ok {
-		l.conn.Close() // the hospital moved, or is back
+		l.conn.Close() // the hospital moved, is back, or its certificate is no longer good
 	}
-	n.links[h.Name] = link{h.address, conn}
-	return flight.NewClientFromConn(conn, nil), nil
+	n.links[h.Name] = link{h.address, conn, peer}
+	return flight.NewClientFromConn(conn, nil), peer, nil
 }
 
 // anew makes the next call connect again, where the hospital no longer takes the certificate that the
@@ -93,6 +155,21 @@ func (n *nodes) anew(h Hospital, err error) {
 		l.conn.Close()
 		delete(n.links, h.Name)
 	}
+}
+
+// ping asks a hospital whether it is there. Any word from it is a yes; else errSilent or errPeer says why not.
+func (n *nodes) ping(ctx context.Context, h Hospital) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	_, err := n.act(ctx, h, actionPing, nil)
+	s, isStatus := grpcStatus(err)
+	switch {
+	case err == nil, isStatus && refusal.MatchString(s.Message()):
+		return nil
+	case errors.Is(err, errPeer):
+		return err
+	}
+	return errSilent
 }
 
 func (n *nodes) close() {
@@ -145,13 +222,13 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
-	client, err := n.client(h)
+	client, peer, err := n.client(h)
 	if err != nil {
 		return nil, err
 	}
 	stream, err := client.DoAction(telemetry.Inject(ctx), &flight.Action{Type: action, Body: body})
 	if err != nil {
-		return nil, err
+		return nil, peer.check(err)
 	}
 	var result []byte
 	for {
@@ -161,7 +238,7 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 		}
 		if err != nil {
 			n.anew(h, err)
-			return nil, err
+			return nil, peer.check(err)
 		}
 		if result = append(result, r.Body...); len(result) > maxAction {
 			return nil, invalidAnswer(fmt.Errorf("more than %d bytes", maxAction))
@@ -174,13 +251,13 @@ func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte)
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
-	client, err := n.client(h)
+	client, peer, err := n.client(h)
 	if err != nil {
 		return nil, err
 	}
 	stream, err := client.DoGet(telemetry.Inject(ctx), &flight.Ticket{Ticket: []byte(reservation)})
 	if err != nil {
-		return nil, err
+		return nil, peer.check(err)
 	}
 	err = receive(stream, take)
 	if err != nil {
@@ -191,7 +268,7 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 			}
 		}
 	}
-	return trailing(stream.Trailer()), err
+	return trailing(stream.Trailer()), peer.check(err) // revoked while it computed: its answer does not count
 }
 
 func receive(stream flight.FlightService_DoGetClient, take func(arrow.Record) error) error {
@@ -230,6 +307,10 @@ func absence(name string, err error) Absence {
 	switch {
 	case errors.Is(err, errAnswer):
 		a.Code, a.Why = absentAnswer, "gave an answer that this coordinator does not understand; the versions may differ"
+	case errors.Is(err, errPeer):
+		a.Code, a.Why = absentCertificate, "shows a certificate that is revoked, out of its time, or another's"
+	case errors.Is(err, errSilent):
+		a.Code, a.Why = absentUnreachable, "cannot be reached: it has fallen silent"
 	case errors.Is(err, errPrice):
 		a.Code, a.Why = absentPrice, "prices the query differently; the versions may differ"
 	case errors.Is(err, context.DeadlineExceeded), isStatus && s.Code() == codes.DeadlineExceeded:

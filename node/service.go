@@ -33,6 +33,7 @@ const (
 	actionExplain  = "explain"
 	actionAbandon  = "abandon"
 	actionDescribe = "describe"
+	actionPing     = "ping"
 )
 
 // Description is a node's answer to describe. All of it is public in the
@@ -101,7 +102,7 @@ func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	return id, nil
 }
 
-// DoAction runs prepare, explain, abandon, describe or exchange.
+// DoAction runs prepare, explain, abandon, describe, ping or exchange.
 func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
 	ctx, span := s.begin(stream.Context(), a.Type)
 	defer span.End()
@@ -124,6 +125,7 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 		err = s.abandon(ctx, id, string(a.Body))
 	case actionDescribe:
 		answer, err = s.describe(ctx)
+	case actionPing: // who asks is known, and that this node answers is all it says
 	case study.ActionExchange:
 		answer, err = s.exchange(ctx, a.Body)
 	default:
