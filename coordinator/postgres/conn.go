@@ -26,6 +26,7 @@ const (
 	startTime = 15 * time.Second // to connect and show the token
 	sendTime  = time.Minute      // of one flush
 	maxBody   = 1 << 20          // bytes of a message
+	maxToken  = 64 << 10         // of one before the client has signed in
 )
 
 // conn is one client's connection.
@@ -47,7 +48,9 @@ type conn struct {
 	inBlock    bool              // between BEGIN and COMMIT
 	statements map[string]*statement
 	portals    map[string]*portal
-	skipping   bool // messages up to Sync, after an error
+	skipping   bool    // messages up to Sync, after an error
+	person     *person // whose connection it is; nil: nobody has signed in. Both are guarded by server.guests.
+	held       int     // bytes
 
 	mu      sync.Mutex
 	client  net.Conn
@@ -149,6 +152,7 @@ func (c *conn) serve() {
 		return
 	}
 	_ = c.client.SetDeadline(time.Time{})
+	c.backend.SetMaxBodyLen(maxBody)
 	for {
 		m, err := c.backend.Receive()
 		if err != nil {
@@ -244,7 +248,7 @@ func (c *conn) overTLS(plain net.Conn) (*pgproto3.StartupMessage, error) {
 	c.mu.Unlock()
 	c.ahead = newReadAhead(secured, c.cancel)
 	c.backend = pgproto3.NewBackend(c.ahead, secured)
-	c.backend.SetMaxBodyLen(maxBody)
+	c.backend.SetMaxBodyLen(maxToken)
 	m, err := c.backend.ReceiveStartupMessage()
 	if err != nil {
 		return nil, err
@@ -309,6 +313,9 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	if _, err := c.server.admitter.Budget(c.ctx, who, study); err != nil {
 		return c.refuse(err)
 	}
+	if err := c.server.guests.signIn(c, who.Name); err != nil {
+		return c.refuse(err)
+	}
 	c.settings.Study = study
 	for name, value := range commandLine(parameters["options"]) {
 		if err := c.set(name, value); err != nil {
@@ -329,6 +336,10 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 func (c *conn) refuse(err error) error {
 	e := c.explained(err)
 	state := stateOf(e.Code)
+	var own *stated
+	if errors.As(err, &own) {
+		state = own.state
+	}
 	if e.Code == coordinator.CodeStudyUnknown {
 		state = "3D000" // the study is the database
 	}

@@ -116,17 +116,13 @@ func (c *conn) runDeclare(p *portal) error {
 	if _, taken := c.portals[at.name]; taken {
 		return &stated{&coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is a cursor %q already", at.name), Hint: "close it first"}, stateDuplicate}
 	}
-	if len(c.portals) >= maxNamed {
-		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many cursors", Hint: "close some"}
-	}
-	made := &portal{statement: at.query, arguments: p.arguments, cursor: true, hold: at.hold}
+	made := &portal{statement: at.query, arguments: p.arguments, cursor: true, hold: at.hold, size: p.size + at.query.size}
 	if at.query.kind == question {
 		if err := c.bindValues(made); err != nil {
 			return err
 		}
 	}
-	c.portals[at.name] = made
-	return nil
+	return c.putPortal(at.name, made)
 }
 
 // runFetch takes the next rows of a cursor.
@@ -161,7 +157,7 @@ func (c *conn) runClose(name string) error {
 	if from, ok := c.portals[name]; !ok || !from.cursor {
 		return noCursor(name)
 	}
-	delete(c.portals, name)
+	c.dropPortal(name)
 	return nil
 }
 
@@ -169,7 +165,16 @@ func (c *conn) runClose(name string) error {
 func (c *conn) closeCursors(held bool) {
 	for name, p := range c.portals {
 		if p.cursor && (held || !p.hold) {
-			delete(c.portals, name)
+			c.dropPortal(name)
+		}
+	}
+}
+
+// closePortals ends those that are no cursors.
+func (c *conn) closePortals() {
+	for name, p := range c.portals {
+		if !p.cursor {
+			c.dropPortal(name)
 		}
 	}
 }

@@ -24,6 +24,9 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		return false
 	case *pgproto3.Sync:
 		c.skipping = false
+		if !c.inBlock { // a transaction of its own ends here, and its portals with it
+			c.closePortals()
+		}
 		c.ready()
 		return c.flush() == nil
 	case *pgproto3.Query:
@@ -146,9 +149,9 @@ func (c *conn) extended(m pgproto3.FrontendMessage, whole *string, start *int) e
 		return c.send(p, int(m.MaxRows))
 	case *pgproto3.Close:
 		if m.ObjectType == 'S' {
-			delete(c.statements, m.Name)
+			c.dropStatement(m.Name)
 		} else {
-			delete(c.portals, m.Name)
+			c.dropPortal(m.Name)
 		}
 		c.backend.Send(&pgproto3.CloseComplete{})
 	default:
@@ -161,9 +164,6 @@ func unknown(what, name string) error {
 	return &coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: fmt.Sprintf("there is no %s %q", what, name)}
 }
 
-// maxNamed is how many statements, and portals, one connection may hold.
-const maxNamed = 1000
-
 func (c *conn) parse(name, text string, types []uint32, start *int) error {
 	statements := lex.Statements(text)
 	if len(statements) > 1 {
@@ -175,10 +175,9 @@ func (c *conn) parse(name, text string, types []uint32, start *int) error {
 	if err != nil {
 		return err
 	}
-	if len(c.statements) >= maxNamed {
-		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many prepared statements", Hint: "close some"}
+	if err := c.putStatement(name, s); err != nil {
+		return err
 	}
-	c.statements[strings.Clone(name)] = s
 	c.backend.Send(&pgproto3.ParseComplete{})
 	return nil
 }
@@ -214,10 +213,12 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 			return err
 		}
 	}
-	if len(c.portals) >= maxNamed {
-		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many portals", Hint: "close some"}
+	for _, raw := range m.Parameters {
+		p.size += len(raw)
 	}
-	c.portals[strings.Clone(m.DestinationPortal)] = p
+	if err := c.putPortal(m.DestinationPortal, p); err != nil {
+		return err
+	}
 	c.backend.Send(&pgproto3.BindComplete{})
 	return nil
 }

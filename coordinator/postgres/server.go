@@ -32,9 +32,6 @@ type Admitter interface {
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 }
 
-// maxConnections is how many clients may be connected at once.
-const maxConnections = 1000
-
 // pause is how long Serve waits after a connection that it could not accept.
 const pause = 100 * time.Millisecond
 
@@ -45,6 +42,8 @@ type Server struct {
 	dictionary *dictionary.Dictionary
 	tls        *tls.Config
 	log        *slog.Logger
+
+	guests guests
 
 	mu      sync.Mutex
 	closing bool
@@ -57,7 +56,7 @@ type Server struct {
 func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *tls.Config, log *slog.Logger) *Server {
 	conf = conf.Clone()
 	conf.NextProtos = []string{"postgresql"}
-	return &Server{asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, conns: map[uint32]*conn{}}
+	return &Server{asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, guests: guests{people: map[string]*person{}}, conns: map[uint32]*conn{}}
 }
 
 // Serve answers until Shutdown. It closes the listener.
@@ -97,7 +96,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) start(client net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.conns) >= maxConnections {
+	if s.closing {
 		return false
 	}
 	c := &conn{server: s, id: s.freeID()}
@@ -105,8 +104,12 @@ func (s *Server) start(client net.Conn) bool {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.client = client
 	s.conns[c.id] = c
+	if out := s.guests.wait(c); out != nil {
+		out.hangUp()
+	}
 	s.idle.Go(func() {
 		defer func() {
+			s.guests.leave(c)
 			s.mu.Lock()
 			delete(s.conns, c.id)
 			s.mu.Unlock()

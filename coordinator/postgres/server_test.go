@@ -36,7 +36,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-const adaToken = "ada-token-0123456789"
+const (
+	adaToken = "ada-token-0123456789"
+	bobToken = "bob-token-0123456789"
+)
 
 // fake is a coordinator with one answer, to SELECT … FROM person.
 type fake struct {
@@ -44,6 +47,7 @@ type fake struct {
 	requests []coordinator.Request // that were run
 	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
 	expired  bool                  // the token
+	others   bool                  // bob may come as well
 }
 
 var columns = []planner.Column{
@@ -54,6 +58,9 @@ var columns = []planner.Column{
 func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Researcher, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if token == bobToken && f.others {
+		return coordinator.Researcher{Name: "bob"}, nil
+	}
 	if token != adaToken || f.expired {
 		return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "unknown"}
 	}

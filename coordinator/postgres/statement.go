@@ -50,6 +50,13 @@ type statement struct {
 	lookup     *dictionary.Question
 	name, text string // of SET, SHOW, CLOSE and DEALLOCATE
 	cursor     cursor
+	size       int // bytes, about
+}
+
+// weigh tells how many bytes the statement takes, about.
+func (s *statement) weigh() int {
+	const token, column, fixed = 64, 64, 512
+	return fixed + len(s.whole) + len(s.Text) + token*len(s.Tokens) + column*len(s.columns)
 }
 
 // portal is a statement with its parameters, and its answer once it has run.
@@ -64,6 +71,8 @@ type portal struct {
 	moved     int  // rows that FETCH or MOVE went over
 	cursor    bool // made by DECLARE
 	hold      bool
+	size      int  // bytes, about, beside the statement's
+	kept      bool // until it is dropped
 }
 
 // begins reads the statement's first words.
@@ -351,8 +360,36 @@ func (c *conn) readShow(p *statement) error {
 
 // run does what the statement says, once, and leaves its rows in the portal.
 func (c *conn) run(p *portal) error {
-	s := p.statement
 	p.ran = true
+	if err := c.answer(p); err != nil {
+		return err
+	}
+	if p.kept && p.statement.kind != fetch { // whose rows are the cursor's
+		size := weighRows(p.rows)
+		p.size += size
+		c.server.guests.hold(c, size)
+	}
+	return nil
+}
+
+// weighRows tells how many bytes rows take, about.
+func weighRows(rows [][]any) int {
+	const cell = 32
+	size := 0
+	for _, row := range rows {
+		size += cell * (len(row) + 1)
+		for _, v := range row {
+			if text, ok := v.(string); ok {
+				size += len(text)
+			}
+		}
+	}
+	return size
+}
+
+// answer does what the statement says.
+func (c *conn) answer(p *portal) error {
+	s := p.statement
 	switch s.kind {
 	case begin:
 		c.inBlock = true
@@ -377,14 +414,19 @@ func (c *conn) run(p *portal) error {
 		return c.set(s.name, s.text)
 	case show:
 		c.showRows(p)
-	case lookup:
+	case lookup, question:
+		// Before anything is paid for: an answer is kept however large it is.
+		if err := c.server.guests.room(c, 0); err != nil {
+			return err
+		}
+		if s.kind == question {
+			return c.ask(p)
+		}
 		ctx, done := c.work()
 		defer done()
 		rows, err := s.lookup.Run(ctx, p.arguments)
 		p.rows = rows
 		return err
-	case question:
-		return c.ask(p)
 	}
 	return nil
 }
@@ -392,10 +434,12 @@ func (c *conn) run(p *portal) error {
 // forgetStatements forgets a prepared statement, or all.
 func (c *conn) forgetStatements(name string) {
 	if name != "" {
-		delete(c.statements, name)
+		c.dropStatement(name)
 		return
 	}
-	clear(c.statements)
+	for name := range c.statements {
+		c.dropStatement(name)
+	}
 }
 
 // discard takes back what the session has set, as pools of connections do between two of their users.
