@@ -231,6 +231,41 @@ func TestNodeKilledWhilePreparing(t *testing.T) {
 	f.expectCharged(0.5)
 }
 
+// TestSilentAndRevokedHospital has three hospitals, of which one has fallen silent and another's certificate was
+// revoked, on connections that are open: the third answers as if they were not there.
+func TestSilentAndRevokedHospital(t *testing.T) {
+	s := wards(t)
+	s.require = "1"
+	f := startFederation(t, s)
+	a, err := f.query(request{SQL: quick, Epsilon: 0.1})
+	if err != nil || len(a.Hospitals.Answered) != 3 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	f.must("pki", "revoke", "--dir", f.path("pki"), "--certificate", f.path("pki/node-mid.pem"))
+	f.nodes["west"].signal(syscall.SIGSTOP)
+	defer f.nodes["west"].signal(syscall.SIGCONT)
+	for _, sql := range []string{"SELECT COUNT(*) FROM reading", "SELECT COUNT(DISTINCT patient) FROM reading", "SELECT AVG(x) FROM reading"} {
+		began := time.Now()
+		a, err := f.query(request{SQL: sql, Epsilon: 0.1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s: took %v", sql, took)
+		}
+		if got := a.Hospitals.Answered; len(got) != 1 || got[0] != "east" {
+			t.Errorf("answered by %v", got)
+		}
+		why := map[string]string{}
+		for _, m := range a.Hospitals.Missing {
+			why[m.Name] = m.Code
+		}
+		if why["mid"] != "CERTIFICATE" || why["west"] != "UNREACHABLE" && why["west"] != "NOT_JOINED" {
+			t.Errorf("missing are %v", why)
+		}
+	}
+}
+
 // TestOtherCatalog has a node with another catalog: it is not asked, and why is said.
 func TestOtherCatalog(t *testing.T) {
 	s := wards(t)
