@@ -54,9 +54,9 @@ type statement struct {
 }
 
 // weigh tells how many bytes the statement takes, about.
-func (s *statement) weigh() int {
+func (p *statement) weigh() int {
 	const token, column, fixed = 64, 64, 512
-	return fixed + len(s.whole) + len(s.Text) + token*len(s.Tokens) + column*len(s.columns)
+	return fixed + len(p.whole) + len(p.Text) + token*len(p.Tokens) + column*len(p.columns)
 }
 
 // portal is a statement with its parameters, and its answer once it has run.
