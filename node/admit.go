@@ -132,7 +132,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 		return checked{}, refuse(CodeFragment, err)
 	}
 	if err := (scope{p.catalog, document}).check(&r.Fragment); err != nil {
-		return checked{}, refuse(CodeScope, err)
+		return checked{}, &refusal{CodeScope, err, true}
 	}
 	if f := r.Fragment; f.MaxGroups > p.limits.MaxGroups || f.MaxRows > p.limits.MaxRows {
 		return checked{}, refuse(CodeLimit, fmt.Errorf("max_groups is %d of %d, max_rows %d of %d", f.MaxGroups, p.limits.MaxGroups, f.MaxRows, p.limits.MaxRows))

@@ -36,7 +36,7 @@ const (
 )
 
 // answers gives each code its gRPC code, and its text, which follows the
-// hospital's name. Nothing is ever put into the text.
+// hospital's name. Nothing is ever put into the text, but for what refusal.told says.
 var answers = map[Code]struct {
 	grpc codes.Code
 	text string
@@ -74,13 +74,23 @@ func (c Code) GRPCStatus() *status.Status {
 	return status.New(a.grpc, string(c)+": "+a.text)
 }
 
-// refusal is a code with its cause, which stays in this node.
+// refusal is a code with its cause, which stays in this node, unless it is told.
 type refusal struct {
 	Code
 	cause error
+	told  bool // the cause is of names of the catalog and of the study alone, and crosses too
 }
 
-func refuse(c Code, cause error) *refusal { return &refusal{c, cause} }
+func refuse(c Code, cause error) *refusal { return &refusal{c, cause, false} }
+
+// GRPCStatus is what crosses to the coordinator.
+func (r *refusal) GRPCStatus() *status.Status {
+	s := r.Code.GRPCStatus()
+	if !r.told {
+		return s
+	}
+	return status.New(s.Code(), s.Message()+": "+r.cause.Error())
+}
 
 // Error gives code and cause, for the node's own log.
 func (r *refusal) Error() string {

@@ -13,9 +13,18 @@ import (
 // scope checks that a fragment reads what a study may read here, and asks for nobody by name.
 //
 // An identifier is a column that tells rows or patients apart: a private table's patient, its key of
-// one column, and what refers to another private table. A fragment may use one to join, to tell
-// patients apart and to count; to compare it with anything else, to group by it or to compute with it
-// takes a study that lists the column itself, since `person_id = 42` asks for one patient.
+// one column, and what refers to another private table. Of one that the study does not list itself a
+// fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
+// of a relation, it may
+//
+//   - equal another one of its kind, as a whole condition of a filter or a join;
+//   - be tested for NULL, which is how an outer join says that it found no row;
+//   - be counted, and its distinct values;
+//   - be passed on by a derived relation, be grouped by there, and divide the rows of a window;
+//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell.
+//
+// Anything else is refused, wherever it stands: `id = 42`, and what amounts to it, asks for one patient. Nor may
+// a combination of relations put identifiers beside other values, for its columns are compared like one.
 // What singles somebody out by other columns, such as a birth date, no static check can see.
 type scope struct {
 	catalog  *catalog.Catalog
@@ -26,9 +35,13 @@ type scope struct {
 type shown map[string]shows
 
 type shows struct {
-	identifier bool
-	unlisted   string // the identifier that it shows and that the study does not list, as table.column; or ""
+	kind     string // what it identifies: patientKind, or a key as table.column; empty: it is no identifier
+	unlisted string // the identifier that it shows and that the study does not list, as table.column; or ""
+	null     bool   // it is NULL in every row
 }
+
+// patientKind is the kind of the columns that hold the patient's id itself.
+const patientKind = "the patient"
 
 // check refuses a fragment, which fragment.Check has accepted.
 func (s scope) check(f *fragment.Fragment) error {
@@ -48,13 +61,11 @@ func (s scope) check(f *fragment.Fragment) error {
 		if !slices.Contains(s.document.Aggregates, aggregate(p.Kind)) {
 			return fmt.Errorf("the study may not ask for a %s", aggregate(p.Kind))
 		}
-		if p.Expr == nil || p.Expr.Op == fragment.OpColumn && p.Kind == fragment.PartialValues {
-			if err := s.reads(p.Expr, relations); err != nil { // it only counts
-				return err
-			}
-			continue
+		check := s.value
+		if p.Kind == fragment.PartialValues {
+			check = s.plain // it only counts
 		}
-		if err := s.value(p.Expr, relations); err != nil {
+		if err := check(p.Expr, relations); err != nil {
 			return err
 		}
 	}
@@ -110,52 +121,45 @@ func (s scope) table(name string) (shown, error) {
 	}
 	for _, c := range t.Columns {
 		named := slices.ContainsFunc(listed, func(l string) bool { return strings.EqualFold(l, c.Name) })
-		is := shows{identifier: s.identifies(t, c)}
-		if is.identifier && !named {
+		is := shows{kind: s.kind(t, c)}
+		if is.kind != "" && !named {
 			is.unlisted = strings.ToLower(t.Name + "." + c.Name)
 		}
-		if named || is.identifier || slices.Contains(listed, study.Any) {
+		if named || is.kind != "" || slices.Contains(listed, study.Any) {
 			out[strings.ToLower(c.Name)] = is
 		}
 	}
 	return out, nil
 }
 
-func (s scope) identifies(t *catalog.Table, c *catalog.Column) bool {
-	if strings.EqualFold(t.Patient, c.Name) || len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name) {
-		return true
+// kind tells what a column of a private table identifies: what it refers to in the end, or its own table's rows.
+func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
+	kind := ""
+	for range len(s.catalog.Tables) + 1 { // references may turn in a circle
+		if s.catalog.IsPatientID(t.Name, c.Name) {
+			return patientKind
+		}
+		if strings.EqualFold(t.Patient, c.Name) || len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name) {
+			kind = strings.ToLower(t.Name + "." + c.Name)
+		}
+		table, key, _ := strings.Cut(c.References, ".")
+		to, ok := s.catalog.Table(table)
+		if !ok || to.Public {
+			return kind
+		}
+		next, ok := to.Column(key)
+		if !ok {
+			return kind
+		}
+		t, c, kind = to, next, strings.ToLower(to.Name+"."+next.Name)
 	}
-	name, _, refers := strings.Cut(c.References, ".")
-	if !refers {
-		return false
-	}
-	to, ok := s.catalog.Table(name)
-	return ok && !to.Public
+	return kind
 }
 
 // derived checks a derived relation, and tells what its columns show.
 func (s scope) derived(d *fragment.Derived) (shown, error) {
 	if len(d.Arms) > 0 {
-		first, err := s.derived(d.Arms[0])
-		if err != nil {
-			return nil, err
-		}
-		names := outputs(d.Arms[0])
-		for _, arm := range d.Arms[1:] {
-			other, err := s.derived(arm)
-			if err != nil {
-				return nil, err
-			}
-			for i, name := range outputs(arm) { // as many as the first arm has, by fragment.Check
-				both := first[names[i]]
-				both.identifier = both.identifier && other[name].identifier
-				if both.unlisted == "" {
-					both.unlisted = other[name].unlisted
-				}
-				first[names[i]] = both
-			}
-		}
-		return first, nil
+		return s.combined(d)
 	}
 	relations, err := s.relations(d.Relations)
 	if err != nil {
@@ -165,35 +169,75 @@ func (s scope) derived(d *fragment.Derived) (shown, error) {
 		return nil, err
 	}
 	out := shown{}
-	for _, o := range d.Columns {
-		var is shows
-		if o.Expr != nil {
-			bare := o.Expr.Op == fragment.OpColumn
-			check := s.value
-			if bare {
-				check = s.reads
-			}
-			if err := check(o.Expr, relations); err != nil {
-				return nil, err
-			}
-			// A number of rows shows no identifier; anything else may be one.
-			if bare && o.Function != fragment.FunctionCount && o.Function != fragment.FunctionDistinct {
-				is = relations[o.Expr.Relation][strings.ToLower(o.Expr.Column)]
-			}
+	for i := range d.Columns {
+		is, err := s.output(&d.Columns[i], relations)
+		if err != nil {
+			return nil, err
 		}
-		if o.Window != nil {
-			for _, e := range slices.Concat(o.Window.Partition, o.Window.Ties) {
-				if err := s.reads(e, relations); err != nil {
-					return nil, err
-				}
-			}
-			for _, order := range o.Window.Order {
-				if err := s.value(order.Expr, relations); err != nil {
-					return nil, err
-				}
-			}
+		out[strings.ToLower(d.Columns[i].Name)] = is
+	}
+	return out, nil
+}
+
+// output checks a column of a derived relation, and tells what it shows.
+func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows, err error) {
+	check := s.value
+	switch o.Function {
+	case "":
+		check = s.plain
+		if o.Expr.Op == fragment.OpColumn {
+			is = relations[o.Expr.Relation][strings.ToLower(o.Expr.Column)]
 		}
-		out[strings.ToLower(o.Name)] = is
+		is.null = is.null || o.Expr.Op == fragment.OpLiteral && o.Expr.Value.IsNull()
+	case fragment.FunctionCount, fragment.FunctionDistinct:
+		check = s.plain
+	}
+	if err := check(o.Expr, relations); err != nil {
+		return is, err
+	}
+	if o.Window == nil {
+		return is, nil
+	}
+	by := slices.Concat(o.Window.Partition, o.Window.Ties)
+	for _, order := range o.Window.Order {
+		by = append(by, order.Expr)
+	}
+	for _, e := range by {
+		if err := s.plain(e, relations); err != nil {
+			return is, err
+		}
+	}
+	return is, nil
+}
+
+// combined checks relations whose rows are put together, or compared, column by column.
+func (s scope) combined(d *fragment.Derived) (shown, error) {
+	var out shown
+	names := outputs(d)
+	for _, arm := range d.Arms {
+		other, err := s.derived(arm)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = other
+			continue
+		}
+		for i, name := range outputs(arm) { // as many as the first arm has, by fragment.Check
+			a, b := out[names[i]], other[name]
+			switch {
+			case a.null:
+				a = b
+			case b.null || a.kind == b.kind && a.unlisted == b.unlisted:
+			case a.unlisted == "" && b.unlisted == "":
+				a.kind = ""
+			case a.kind == b.kind: // the study lists one of them
+				a.unlisted = max(a.unlisted, b.unlisted)
+			default:
+				return nil, fmt.Errorf("%s tells patients apart, the study does not list it, and rows are combined in which other values are in its place", max(a.unlisted, b.unlisted))
+			}
+			out[names[i]] = a
+		}
 	}
 	return out, nil
 }
@@ -210,14 +254,17 @@ func outputs(d *fragment.Derived) []string {
 	return names
 }
 
-// conditions checks a filter or a join's condition. Identifiers may be equal to each other.
+// conditions checks a filter or a join's condition. Identifiers of one kind may be equal to each other.
 func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
-	identifier := func(e *fragment.Expr) bool {
-		return e.Op == fragment.OpColumn && relations[e.Relation][strings.ToLower(e.Column)].identifier
+	kind := func(e *fragment.Expr) string {
+		if e.Op != fragment.OpColumn {
+			return ""
+		}
+		return relations[e.Relation][strings.ToLower(e.Column)].kind
 	}
 	for _, c := range fragment.Conjuncts(e) {
 		check := s.value
-		if c.Op == fragment.OpEqual && identifier(c.Args[0]) && identifier(c.Args[1]) {
+		if c.Op == fragment.OpEqual && kind(c.Args[0]) != "" && kind(c.Args[0]) == kind(c.Args[1]) {
 			check = s.reads
 		}
 		if err := check(c, relations); err != nil {
@@ -227,8 +274,15 @@ func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
 	return nil
 }
 
-// value checks an expression whose value may show or depend on what it reads. Whether an identifier is
-// NULL tells nobody apart: it is how an outer join says that it found no row.
+// plain checks what may be an identifier as it stands, but not what is computed from one; nil is neither.
+func (s scope) plain(e *fragment.Expr, relations map[string]shown) error {
+	if e != nil && e.Op == fragment.OpColumn {
+		return s.reads(e, relations)
+	}
+	return s.value(e, relations)
+}
+
+// value checks an expression whose value may show or depend on what it reads.
 func (s scope) value(e *fragment.Expr, relations map[string]shown) error {
 	switch {
 	case e == nil:
@@ -258,7 +312,7 @@ func (s scope) reads(e *fragment.Expr, relations map[string]shown) (err error) {
 	}
 	e.Columns(func(relation, column string) {
 		if _, ok := relations[relation][strings.ToLower(column)]; !ok && err == nil {
-			err = fmt.Errorf("the study may not read %s.%s", relation, column)
+			err = fmt.Errorf("the study may not read %.200q", relation+"."+column)
 		}
 	})
 	return err

@@ -173,7 +173,7 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 	s.log.Log(ctx, level, "refused", attrs...)
 	// The ledger itself records what a budget refuses.
 	if what != actionPrepare && what != actionExecute || refused.Code == CodeBudget {
-		return refused.Code.GRPCStatus().Err()
+		return refused.GRPCStatus().Err()
 	}
 	if ok, left := s.refusals.allow(s.now()); ok {
 		e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
@@ -186,7 +186,7 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 		}
 		s.record(ctx, e)
 	}
-	return refused.Code.GRPCStatus().Err()
+	return refused.GRPCStatus().Err()
 }
 
 // record adds to the ledger what does not change what is spent. It outlasts the
