@@ -1,0 +1,242 @@
+package worker
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	grace      = time.Second           // between a polite cancel and the kill
+	watchEvery = 10 * time.Millisecond // how often memory is looked at
+	maxMessage = 128 << 20             // bytes of one reply; a child that sends more is killed
+)
+
+// Reason is why a process ended that was not told to.
+type Reason string
+
+// The reasons.
+const (
+	Memory    Reason = "memory"    // it took more than its ceiling, and was killed
+	Deadline  Reason = "deadline"  // the request's time was over; it did not end within the grace, and was killed
+	Cancelled Reason = "cancelled" // the request was cancelled; likewise
+	Lost      Reason = "lost"      // it went away by itself, or somebody killed it
+	Broken    Reason = "broken"    // it said itself that it is of no more use; no request failed by that
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{Memory, Deadline, Cancelled, Lost, Broken}
+
+// Ended means that the process of a request ended before its answer was whole.
+type Ended struct {
+	Reason Reason
+	cause  error // of the context, if it ended
+}
+
+func (e *Ended) Error() string { return "the worker's process ended: " + string(e.Reason) }
+
+// Unwrap gives the context's error, where the request was to end.
+func (e *Ended) Unwrap() error { return e.cause }
+
+// process is one child. Its methods are called by one goroutine at a time, but for kill.
+type process[S, Q, R any] struct {
+	command *exec.Cmd
+	orders  *os.File
+	news    *os.File
+	limit   *io.LimitedReader
+	out     *gob.Encoder
+	in      *gob.Decoder
+	memory  int64
+	usage   *usage
+	number  uint64
+	writing sync.Mutex    // of out
+	ended   chan struct{} // closed when the kernel has said so
+	why     atomic.Pointer[Reason]
+	closed  sync.Once
+}
+
+// Refused means that a worker could not be opened with the setup. Its text is what the role's open says.
+type Refused struct{ text string }
+
+func (r *Refused) Error() string { return r.text }
+
+// launch starts a child; open is next.
+func launch[S, Q, R any](c Config) (*process[S, Q, R], error) {
+	program, err := program()
+	if err != nil {
+		return nil, err
+	}
+	ordersIn, orders, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer ordersIn.Close()
+	in, newsOut, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, orders.Close())
+	}
+	defer newsOut.Close()
+	p := &process[S, Q, R]{
+		command: &exec.Cmd{
+			Path: program, Args: []string{os.Args[0], argument, c.Role}, Env: []string{}, ExtraFiles: []*os.File{ordersIn, newsOut}, SysProcAttr: tied(),
+		},
+		orders: orders, news: in, limit: &io.LimitedReader{R: in}, out: gob.NewEncoder(orders), memory: c.Memory, ended: make(chan struct{}),
+	}
+	p.in = gob.NewDecoder(p.limit)
+	started := make(chan error, 1)
+	go func() {
+		defer close(p.ended)
+		// Linux ends a tied process with the thread that started it, so this thread stays.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.command.Start()
+		started <- err
+		if err == nil {
+			_ = p.command.Wait() // how it ended is known by why we ended it
+		}
+	}()
+	if err := <-started; err != nil {
+		p.hangUp()
+		return nil, fmt.Errorf("a worker cannot be started: %w", err)
+	}
+	p.usage = openUsage(p.command.Process.Pid)
+	return p, nil
+}
+
+// open has the child set itself up.
+func (p *process[S, Q, R]) open(ctx context.Context, setup *S) error {
+	last, err := p.exchange(ctx, order[S, Q]{Setup: setup}, nil)
+	if err == nil && last.Refused != "" {
+		err = &Refused{last.Refused}
+	}
+	if err != nil {
+		p.kill(Broken)
+	}
+	return err
+}
+
+// kill ends it at once. Only the first reason counts.
+func (p *process[S, Q, R]) kill(why Reason) {
+	p.why.CompareAndSwap(nil, &why)
+	_ = p.command.Process.Kill() // it may be gone
+	p.hangUp()
+}
+
+// hangUp closes the pipes, so that nobody waits at either end.
+func (p *process[S, Q, R]) hangUp() {
+	p.closed.Do(func() {
+		p.orders.Close()
+		p.news.Close()
+	})
+}
+
+// alive tells whether an idle process can work, with some of its memory free.
+func (p *process[S, Q, R]) alive() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return p.why.Load() == nil && (p.memory == 0 || p.usage.bytes() < p.memory*9/10)
+	}
+}
+
+// ask runs one request; each is called for every reply. Its error cancels the request and comes back as it is, and
+// what the child still says is not heard. over: the process is of no more use.
+func (p *process[S, Q, R]) ask(ctx context.Context, request Q, each func(R) error) (over bool, err error) {
+	p.number++
+	last, err := p.exchange(ctx, order[S, Q]{Request: &request, Number: p.number}, each)
+	return last.Over, err
+}
+
+// exchange sends an order, and reads until it is done or the process has ended.
+func (p *process[S, Q, R]) exchange(ctx context.Context, o order[S, Q], each func(R) error) (news[R], error) {
+	asked, abandon := context.WithCancel(ctx)
+	defer abandon()
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { p.watch(asked, o.Number, done) })
+	defer watching.Wait()
+	defer close(done)
+	var ours error
+	for err := p.send(o); err == nil; {
+		var n news[R]
+		p.limit.N = maxMessage
+		if err = p.in.Decode(&n); err != nil {
+			break
+		}
+		if n.Done {
+			return n, ours
+		}
+		if ours == nil && n.Reply != nil {
+			if ours = each(*n.Reply); ours != nil {
+				abandon()
+			}
+		}
+	}
+	p.kill(Lost) // it is gone already, or makes no sense
+	if ours != nil {
+		return news[R]{}, ours
+	}
+	e := &Ended{Reason: *p.why.Load()}
+	if e.Reason == Deadline || e.Reason == Cancelled {
+		e.cause = ctx.Err()
+	}
+	return news[R]{}, e
+}
+
+func (p *process[S, Q, R]) send(o order[S, Q]) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.out.Encode(o)
+}
+
+// watch kills the process if it takes too much memory, or if it has not done within the grace after asked ended.
+func (p *process[S, Q, R]) watch(asked context.Context, number uint64, done <-chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	patience := time.NewTimer(0)
+	patience.Stop()
+	defer patience.Stop()
+	told := asked.Done()
+	for {
+		select {
+		case <-done:
+			return
+		case <-told:
+			told = nil
+			patience.Reset(grace)
+			p.tell(number)
+		case <-patience.C:
+			if errors.Is(asked.Err(), context.DeadlineExceeded) {
+				p.kill(Deadline)
+			} else {
+				p.kill(Cancelled)
+			}
+			return
+		case <-tick.C:
+			if p.memory > 0 && p.usage.bytes() > p.memory {
+				p.kill(Memory)
+				return
+			}
+		}
+	}
+}
+
+// tell cancels a request politely, and never waits long for a child that does not read.
+func (p *process[S, Q, R]) tell(number uint64) {
+	if number == 0 || !p.writing.TryLock() {
+		return
+	}
+	defer p.writing.Unlock()
+	_ = p.orders.SetWriteDeadline(time.Now().Add(grace / 2)) // on a closed pipe it fails, as does the next line
+	_ = p.out.Encode(order[S, Q]{Number: number, Cancel: true})
+	_ = p.orders.SetWriteDeadline(time.Time{})
+}

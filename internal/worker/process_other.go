@@ -1,0 +1,24 @@
+//go:build !linux
+
+package worker
+
+import (
+	"os"
+	"syscall"
+)
+
+func program() (string, error) { return os.Executable() }
+
+// tied: a child ends with the pipe.
+func tied() *syscall.SysProcAttr { return nil }
+
+func restrict() {}
+
+// usage knows nothing here: memory is not watched.
+type usage struct{}
+
+func openUsage(int) *usage { return &usage{} }
+
+func (*usage) bytes() int64 { return 0 }
+
+func (*usage) close() {}
