@@ -119,6 +119,9 @@ func (b *builder) keys() {
 			if domain != nil && len(domain) == 0 {
 				refuse(CodeNotSupported, g.at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
 			}
+			if slices.ContainsFunc(domain, func(v value.Value) bool { return v != fragment.Cut(v, fragment.MaxKey) }) {
+				domain = nil // what is cut is none of them
+			}
 			b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
@@ -160,7 +161,7 @@ type Scope struct {
 	// Hospitals are the values that the column hospital may take; nil where they are
 	// not known.
 	Hospitals []value.Value
-	left      *int // of Inference, for all relations within
+	left      *budget // for all relations within
 }
 
 type scoped struct {
@@ -179,11 +180,10 @@ func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 	if total > maxRelationsInAll {
 		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 	}
-	left := maxCombinations
-	return newScope(relations, c, 0, &left)
+	return newScope(relations, c, 0, newBudget())
 }
 
-func newScope(relations []Relation, c *catalog.Catalog, depth int, left *int) (*Scope, error) {
+func newScope(relations []Relation, c *catalog.Catalog, depth int, left *budget) (*Scope, error) {
 	s, seen := &Scope{catalog: c, index: map[string]int{}, left: left}, map[string]bool{}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
@@ -410,6 +410,9 @@ func checkKey(k Key, check func(*Expr) error) error {
 		if err := checkConstant(v); err != nil {
 			return err
 		}
+		if v != Cut(v, MaxKey) {
+			return fmt.Errorf("%w: a declared key has more than %d characters", ErrInvalid, MaxKey)
+		}
 		seen[v] = true
 	}
 	return nil
@@ -463,6 +466,8 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 		return err
 	}
 	switch e.Op {
+	case OpConcat, OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpReplace, OpSubstring, OpSplit:
+		return s.left.spendText(e)
 	case OpLiteral:
 		return checkConstant(*e.Value)
 	case OpHospital:
@@ -483,10 +488,14 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 }
 
 // checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some
-// databases' texts end there.
+// databases' texts end there. Nor may one be longer than what is read of a text.
 func checkConstant(v value.Value) error {
-	if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
+	switch {
+	case v.Type() != value.TypeText || v.IsNull():
+	case strings.ContainsRune(v.Str(), 0):
 		return fmt.Errorf("%w: a constant holds the character U+0000", ErrInvalid)
+	case utf8.RuneCountInString(v.Str()) > MaxText:
+		return fmt.Errorf("%w: a constant has more than %d characters", ErrInvalid, MaxText)
 	}
 	return nil
 }

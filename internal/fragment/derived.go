@@ -160,15 +160,14 @@ type scheme struct {
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
-	left := maxCombinations
-	s, err := d.scheme(name, c, 0, &left)
+	s, err := d.scheme(name, c, 0, newBudget())
 	if err != nil {
 		return nil, err
 	}
 	return s.table, nil
 }
 
-func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
+func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
 	switch {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
@@ -203,7 +202,7 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *int) 
 	return s, nil
 }
 
-func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
+func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
 	switch d.Combine {
 	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
 	default:
@@ -238,7 +237,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *int
 		f := facts[0] // what is kept of intersect and except is of the first arm
 		if d.Combine == CombineAll || d.Combine == CombineUnion {
 			f = union(facts)
-			f.Domain = merge(&Expr{Type: column.Type}, facts, f)
+			f.Domain = merge(&Expr{Type: column.Type}, facts, f, left)
 		}
 		out.facts = append(out.facts, f)
 		copied := *column
@@ -318,7 +317,7 @@ func keysOfConstants(rows []*Derived) [][]string {
 	return keys
 }
 
-func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *int) (*scheme, error) {
+func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
 	if len(d.Arms) > 0 {
 		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
 	}

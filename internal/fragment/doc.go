@@ -33,4 +33,14 @@
 // give NULL. A column with bounds reads a value outside of them as the nearest
 // bound, so that interval arithmetic over expressions is a proof. Evaluate is
 // the reference for this semantics; engines are tested against it.
+//
+// # Limits
+//
+// Memory that a patient's values decide would decide whether a query fails, and a failure is an output. So limits are
+// public and part of the semantics: what would go beyond is cut, or the fragment is refused before any row is read.
+//
+//   - a text that a node groups by and answers with ends after MaxKey characters
+//   - a text that || or a growing REPLACE makes ends after MaxGrown, and no step on the way is much longer
+//   - other operations that make a text read the first MaxText of a stored one
+//   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
 package fragment

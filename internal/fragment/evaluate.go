@@ -21,6 +21,9 @@ func Evaluate(e *Expr, column func(*Expr) value.Value) value.Value {
 	args := make([]value.Value, len(e.Args))
 	for i, a := range e.Args {
 		args[i] = Evaluate(a, column)
+		if a.Op == OpColumn && a.Type == value.TypeText && !e.readsWhole() {
+			args[i] = Cut(args[i], MaxText)
+		}
 	}
 	return apply(e.Op, e.Type, args)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -68,15 +69,15 @@ const (
 	OpMonths    Op = "months"     // (date, date) or (timestamp, timestamp): complete months from the first to the second, negative where the second is earlier
 	OpMakeDate  Op = "make_date"  // (int year, int month, int day): NULL where there is no such day
 
-	// Texts, in Unicode code points counted from 1; nothing depends on a locale.
-	OpConcat    Op = "||"         // (text, text...)
+	// Texts, in Unicode code points counted from 1; nothing depends on a locale. See MaxText.
+	OpConcat    Op = "||"         // (text, text...), its first MaxGrown
 	OpLower     Op = "lower"      // (text): A to Z and the other letters of ISO 8859-15 alone
 	OpUpper     Op = "upper"      // (text): the reverse
 	OpLeftTrim  Op = "ltrim"      // (text, literal characters): without those at its beginning
 	OpRightTrim Op = "rtrim"      // (text, literal characters): without those at its end
 	OpSubstring Op = "substring"  // (text, int start, int length): the characters at the places p >= 1 with start <= p < start + length
 	OpLength    Op = "length"     // (text)
-	OpReplace   Op = "replace"    // (text, literal text, literal text): all occurrences from left to right
+	OpReplace   Op = "replace"    // (text, literal text, literal text): all occurrences from left to right; see MaxGrown
 	OpPosition  Op = "position"   // (text, text): where the first begins in the second, 0 where it is not in it, 1 where it is empty
 	OpSplit     Op = "split_part" // (text, literal separator, literal int n >= 1): the n-th part, empty where there is none
 
@@ -106,9 +107,6 @@ const (
 // maxSize bounds one expression as a tree. In memory a part can be used several
 // times; written out, on the wire and in SQL, each use counts.
 const maxSize = 50_000
-
-// maxCopies bounds how many times its longest argument a computed text may be long.
-const maxCopies = 64
 
 // ErrExpression means that an operation does not fit its arguments.
 var ErrExpression = errors.New("the expression is not well typed")
@@ -407,35 +405,13 @@ func textType(e *Expr) (value.Type, error) {
 			}
 		}
 	}
-	if e.copies() > maxCopies {
-		return "", mistyped("%s makes too long a text of its arguments", e.Op)
+	if e.Op == OpReplace {
+		from, to := utf8.RuneCountInString(e.Args[1].Value.Str()), utf8.RuneCountInString(e.Args[2].Value.Str())
+		if to > from*maxGrowth {
+			return "", mistyped("replace puts at most %d times as long a text into the place of another", maxGrowth)
+		}
 	}
 	return value.TypeText, nil
-}
-
-// copies bounds how many times the length of a column's text a text can have.
-func (e *Expr) copies() int {
-	n := 1
-	switch e.Op {
-	case OpConcat:
-		n = 0
-		for _, a := range e.Args {
-			n = min(n+a.copies(), maxCopies+1)
-		}
-	case OpReplace:
-		from, to := len(e.Args[1].Value.Str()), len(e.Args[2].Value.Str())
-		n = min(e.Args[0].copies()*((to+from-1)/from), maxCopies+1)
-		n = max(n, e.Args[0].copies())
-	case OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpSubstring, OpSplit:
-		n = e.Args[0].copies()
-	case OpCase, OpCoalesce, OpLeast, OpGreatest:
-		for i, a := range e.Args {
-			if e.Op != OpCase || i%2 == 1 || i == len(e.Args)-1 {
-				n = max(n, a.copies())
-			}
-		}
-	}
-	return n
 }
 
 // commonType is float where any argument is, else the first one's type.

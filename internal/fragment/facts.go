@@ -42,17 +42,12 @@ func Infer(e *Expr, column func(*Expr) Facts) Facts { return NewInference(column
 type Inference struct {
 	column func(*Expr) Facts
 	known  map[*Expr]Facts
-	left   *int // combinations of values that may still be tried; see maxCombinations
+	left   *budget
 }
-
-// maxCombinations bounds how many combinations of values are tried to find domains, of
-// all expressions together: a hostile fragment would have many. Then domains are not known.
-const maxCombinations = 200_000
 
 // NewInference asks column for the facts of each column and of the hospital's name.
 func NewInference(column func(*Expr) Facts) *Inference {
-	left := maxCombinations
-	return &Inference{column, map[*Expr]Facts{}, &left}
+	return &Inference{column, map[*Expr]Facts{}, newBudget()}
 }
 
 // Facts derives what is known of an expression; see Infer.
@@ -512,7 +507,7 @@ func (i *Inference) domain(e *Expr, args []Facts, f Facts) []value.Value {
 		if e.Op == OpCase {
 			values = branches(args)
 		}
-		return merge(e, values, f)
+		return merge(e, values, f, i.left)
 	}
 	if e.Op == OpTruncate && args[1].Domain == nil {
 		return beginnings(e, f)
@@ -575,10 +570,10 @@ func withNull(d []value.Value, nullable bool) []value.Value {
 	return d
 }
 
-func merge(e *Expr, values []Facts, f Facts) []value.Value {
+func merge(e *Expr, values []Facts, f Facts, left *budget) []value.Value {
 	var d []value.Value
 	for _, v := range values {
-		if v.Domain == nil {
+		if left.combinations -= len(v.Domain); v.Domain == nil || left.combinations < 0 {
 			return nil
 		}
 		for _, x := range v.Domain {
@@ -607,15 +602,20 @@ func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 	if e.Op == OpRegexp || e.Op == OpIn && len(args) > 2 && combinations > maxDomain {
 		return nil
 	}
-	if *i.left -= combinations; *i.left < 0 {
+	if i.left.combinations -= combinations; i.left.combinations < 0 {
 		return nil
 	}
-	chosen := make([]value.Value, len(args))
+	chosen, left := make([]value.Value, len(args)), i.left
 	var d []value.Value
 	var choose func(i int)
 	choose = func(i int) {
+		if left.characters < 0 {
+			return
+		}
 		if i == len(args) {
-			d = append(d, apply(e.Op, e.Type, chosen))
+			v := apply(e.Op, e.Type, chosen)
+			left.characters -= len(v.Str())
+			d = append(d, v)
 			return
 		}
 		for _, v := range args[i].Domain {
@@ -624,6 +624,9 @@ func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 		}
 	}
 	choose(0)
+	if left.characters < 0 {
+		return nil
+	}
 	return distinct(d)
 }
 
@@ -672,8 +675,9 @@ func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
 		return apply(op, value.TypeBool, append([]value.Value{x}, kept...)).True()
 	}
 	switch {
-	case f.Domain != nil:
+	case f.Domain != nil && len(f.Domain)*len(kept) <= 100*maxDomain: // a longer list is not worth the time
 		f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), func(x value.Value) bool { return !holds(x) })
+	case f.Domain != nil:
 	case op == OpEqual || op == OpIn:
 		f.Domain = distinct(slices.DeleteFunc(slices.Clone(kept), func(x value.Value) bool { return x.Type() != t }))
 	case t == value.TypeInt || t == value.TypeDate:

@@ -41,6 +41,25 @@ func likePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
+// SlowLike reports whether engines' own LIKE may take more than linear time for a pattern: for one of several % and a _.
+// It is matched as a regular expression, then.
+func SlowLike(pattern string) bool {
+	wild, single, escaped := 0, false, false
+	for _, r := range pattern {
+		switch {
+		case escaped:
+			escaped = false
+			continue
+		case r == '%':
+			wild++
+		case r == '_':
+			single = true
+		}
+		escaped = r == '\\'
+	}
+	return wild > 1 && single
+}
+
 // LikeRegexp writes a LIKE pattern as a regular expression in the form of Regexp,
 // for engines whose LIKE does not take linear time.
 func LikeRegexp(pattern string) (string, error) {

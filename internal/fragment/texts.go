@@ -32,9 +32,11 @@ func textOperation(op Op, args []value.Value) value.Value {
 	case OpConcat:
 		var b strings.Builder
 		for _, a := range args {
-			b.WriteString(a.Str())
+			if b.WriteString(firstCharacters(a.Str(), MaxGrown)); b.Len() >= MaxGrown*utf8.UTFMax {
+				break
+			}
 		}
-		return value.Text(b.String())
+		return Cut(value.Text(b.String()), MaxGrown)
 	case OpLower:
 		return value.Text(toLower.Replace(s))
 	case OpUpper:
@@ -48,7 +50,11 @@ func textOperation(op Op, args []value.Value) value.Value {
 	case OpLength:
 		return value.Int(int64(utf8.RuneCountInString(s)))
 	case OpReplace:
-		return value.Text(strings.ReplaceAll(s, args[1].Str(), args[2].Str()))
+		from, to := args[1].Str(), args[2].Str()
+		if utf8.RuneCountInString(to) <= utf8.RuneCountInString(from) {
+			return value.Text(strings.ReplaceAll(s, from, to))
+		}
+		return Cut(value.Text(strings.ReplaceAll(firstCharacters(s, MaxGrown), from, to)), MaxGrown)
 	case OpPosition:
 		within := args[1].Str()
 		at := strings.Index(within, s)

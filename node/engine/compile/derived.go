@@ -90,7 +90,7 @@ func (c *compiler) values(d *fragment.Derived) string {
 // output writes one column of a derived relation.
 func (c *compiler) output(o *fragment.Output) string {
 	if o.Function == "" {
-		return c.byBytes(c.strict(o.Expr), o.Expr.Type)
+		return c.byBytes(c.whole(o.Expr), o.Expr.Type)
 	}
 	over := ""
 	if o.Window != nil {
@@ -98,7 +98,7 @@ func (c *compiler) output(o *fragment.Output) string {
 	}
 	x := ""
 	if o.Expr != nil {
-		x = c.byBytes(c.strict(o.Expr), o.Expr.Type)
+		x = c.byBytes(c.whole(o.Expr), o.Expr.Type)
 	}
 	switch o.Function {
 	case fragment.FunctionRows:
@@ -186,14 +186,18 @@ func (c *compiler) partition(w *fragment.Window) string {
 	if len(w.Partition) == 0 {
 		return ""
 	}
-	return "PARTITION BY " + strings.Join(c.each(w.Partition), ", ")
+	list := make([]string, len(w.Partition))
+	for i, e := range w.Partition {
+		list[i] = c.whole(e)
+	}
+	return "PARTITION BY " + strings.Join(list, ", ")
 }
 
 func (c *compiler) window(o *fragment.Output) string {
 	w := o.Window
 	var order []string
 	by := func(e *fragment.Expr, descending, nullsFirst bool) {
-		s := c.byBytes(c.strict(e), e.Type)
+		s := c.byBytes(c.whole(e), e.Type)
 		if descending {
 			s += " DESC"
 		}

@@ -24,6 +24,7 @@ type Dialect struct {
 	real     func(x float64) string // a finite real number
 	instant  func(v string) string  // the digits of a timestamp as the engine reads them
 	cast     string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
+	bytes    string                 // the length of a text in bytes, or in characters where these are not told
 	finite   string                 // the test that a real number is finite; empty: none is ever loose
 	nan      string                 // the test that one is NaN
 	infinite string                 // the test that one is infinite, in a real arithmetic that does not raise

@@ -28,6 +28,7 @@ var DuckDB = &Dialect{
 	real:     exponential,
 	instant:  func(s string) string { return s },
 	cast:     "TRY_CAST",
+	bytes:    "strlen(%[1]s)",
 	finite:   "isfinite(%s)",
 	nan:      "isnan(%s)",
 	infinite: "isinf(%s)",

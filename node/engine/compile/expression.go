@@ -153,6 +153,9 @@ func (c *compiler) expr(e *fragment.Expr) code {
 		return c.f("(NOT %s)", c.strict(e.Args[0]))
 	case fragment.OpIsNull:
 		x := c.expr(e.Args[0])
+		if isText(e.Args[0]) {
+			x.sql = c.whole(e.Args[0])
+		}
 		if x.loose {
 			return c.f("CASE WHEN %s THEN false ELSE true END", fmt.Sprintf(c.target.Dialect.finite, x.sql))
 		}
@@ -223,8 +226,11 @@ func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
 // type of the catalog does not have.
 func (c *compiler) column(e *fragment.Expr) code {
 	s, col := c.raw(e)
-	if c.derived[e.Relation] {
+	if c.derived[e.Relation] && e.Type != value.TypeText {
 		return code{sql: s}
+	}
+	if e.Type == value.TypeText {
+		return code{sql: c.cut(s, e, fragment.MaxText)}
 	}
 	if own := c.target.Dialect.column; own != nil {
 		return own(c, e)
@@ -247,6 +253,32 @@ func (c *compiler) column(e *fragment.Expr) code {
 	return c.f("CASE %[1]sWHEN %[2]s < %[3]s THEN %[3]s WHEN %[2]s > %[4]s THEN %[4]s ELSE %[2]s END", nan, s, lower, upper)
 }
 
+func isText(e *fragment.Expr) bool { return e.Type == value.TypeText }
+
+// whole gives the SQL of what is compared, ordered, grouped by or passed on: the text of a bare column is read to its end.
+func (c *compiler) whole(e *fragment.Expr) string {
+	if e.Op != fragment.OpColumn || !isText(e) {
+		return c.strict(e)
+	}
+	s, _ := c.raw(e)
+	if c.derived[e.Relation] { // which has the collation of the select within
+		return s
+	}
+	return c.byBytes(s, e.Type)
+}
+
+// cut gives the first n characters of e's text, of which s is the SQL. Where it may be much longer, its bytes are counted first: that
+// reads none of it.
+func (c *compiler) cut(s string, e *fragment.Expr, n int) string {
+	switch {
+	case e.Op == fragment.OpColumn:
+		s = c.f("CASE WHEN "+c.target.Dialect.bytes+" > %[2]s THEN substring(%[1]s, 1, %[2]s) ELSE %[1]s END", s, strconv.Itoa(n)).sql
+	case e.Longest() > n:
+		s = c.f("substring(%s, 1, %s)", s, strconv.Itoa(n)).sql
+	}
+	return c.byBytes(s, value.TypeText)
+}
+
 // compared gives one side of a comparison with the other.
 func (c *compiler) compared(e, other *fragment.Expr) string {
 	switch {
@@ -257,15 +289,15 @@ func (c *compiler) compared(e, other *fragment.Expr) string {
 	case other.Op == fragment.OpLiteral:
 		return c.unclamped(e, []*fragment.Expr{other})
 	}
-	return c.strict(e)
+	return c.whole(e)
 }
 
 // unclamped reads a column without its bounds where it is compared with
 // constants strictly within them only: clamping is monotone, so the outcome is
 // the same, and the database can skip blocks of rows by their minimum and maximum.
 func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) string {
-	if e.Op != fragment.OpColumn || e.Type == value.TypeFloat {
-		return c.strict(e)
+	if e.Op != fragment.OpColumn || e.Type == value.TypeFloat || e.Type == value.TypeText {
+		return c.whole(e)
 	}
 	s, col := c.raw(e)
 	if !col.Lower.Valid() {
@@ -356,26 +388,7 @@ func (c *compiler) among(x string, constants []*fragment.Expr) code {
 // every way to divide a text among the %s where _ follows them, which takes time in its
 // length to the power of their number: then it is written as a regular expression.
 func (c *compiler) like(e *fragment.Expr) code {
-	var b strings.Builder
-	escaped, special := false, false
-	wild, single := 0, false
-	for _, r := range e.Args[1].Value.Str() {
-		if !escaped && r == '\\' {
-			escaped = true
-			continue
-		}
-		if escaped && strings.ContainsRune(`%_\`, r) {
-			b.WriteByte('\\')
-			special = true
-		}
-		if !escaped && r == '%' {
-			wild++
-		}
-		single = single || !escaped && r == '_'
-		b.WriteRune(r)
-		escaped = false
-	}
-	if wild > 1 && single {
+	if fragment.SlowLike(e.Args[1].Value.Str()) {
 		pattern, err := fragment.LikeRegexp(e.Args[1].Value.Str())
 		if err == nil {
 			e, err = fragment.New(fragment.OpRegexp, e.Args[0], fragment.Literal(value.Text(pattern)))
@@ -386,11 +399,25 @@ func (c *compiler) like(e *fragment.Expr) code {
 		}
 		return c.expr(e)
 	}
+	var b strings.Builder
+	escaped, special := false, false
+	for _, r := range e.Args[1].Value.Str() {
+		if !escaped && r == '\\' {
+			escaped = true
+			continue
+		}
+		if escaped && strings.ContainsRune(`%_\`, r) {
+			b.WriteByte('\\')
+			special = true
+		}
+		b.WriteRune(r)
+		escaped = false
+	}
 	pattern, escape := c.literal(value.Text(b.String()), false).sql, ""
 	if special {
 		escape = ` ESCAPE '\'`
 	}
-	return c.f("(%s LIKE %s%s)", c.strict(e.Args[0]), pattern, escape)
+	return c.f("(%s LIKE %s%s)", c.whole(e.Args[0]), pattern, escape)
 }
 
 func (c *compiler) conditional(e *fragment.Expr) code {
@@ -494,8 +521,9 @@ func (c *compiler) cast(e *fragment.Expr) code {
 	x := c.expr(a)
 	switch from := a.Type; {
 	case from == e.Type:
-		return x
+		return code{sql: c.whole(a), loose: x.loose}
 	case from == value.TypeText:
+		x.sql = c.whole(a)
 		pattern := c.literal(value.Text(patterns[e.Type]), false).sql
 		s := c.f("CASE WHEN regexp_full_match(%[1]s, %[2]s) THEN TRY_CAST(%[1]s AS %[3]s) END", x.sql, pattern, c.sqlType(e.Type))
 		s.loose = e.Type == value.TypeFloat // 1e999

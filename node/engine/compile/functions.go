@@ -147,14 +147,16 @@ func (c *compiler) months(e *fragment.Expr) code {
 // text writes operations on texts.
 func (c *compiler) text(e *fragment.Expr) code {
 	constant := func(i int) string { return c.literal(*e.Args[i].Value, false).sql }
+	switch e.Op {
+	case fragment.OpLength:
+		return c.f("length(%s)", c.whole(e.Args[0]))
+	case fragment.OpPosition:
+		return c.f("strpos(%s, %s)", c.whole(e.Args[1]), c.whole(e.Args[0]))
+	}
 	x := c.strict(e.Args[0])
 	switch e.Op {
 	case fragment.OpConcat:
-		list := c.each(e.Args)
-		for i := range list[1:] {
-			list[0] = c.f("%s || %s", list[0], list[1+i]).sql
-		}
-		return c.f("(%s)", list[0])
+		return c.concat(e)
 	case fragment.OpLower, fragment.OpUpper:
 		// The engine's own function knows more letters; where all are ASCII, it is right, and does not
 		// look each character up in a list.
@@ -166,17 +168,36 @@ func (c *compiler) text(e *fragment.Expr) code {
 	case fragment.OpLeftTrim, fragment.OpRightTrim:
 		return c.f("%s(%s, %s)", string(e.Op), x, constant(1))
 	case fragment.OpReplace:
-		return c.f("replace(%s, %s, %s)", x, constant(1), constant(2))
-	case fragment.OpLength:
-		return c.f("length(%s)", x)
-	case fragment.OpPosition:
-		return c.f("strpos(%s, %s)", c.strict(e.Args[1]), x)
+		if !e.Grows() {
+			return c.f("replace(%s, %s, %s)", x, constant(1), constant(2))
+		}
+		return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), constant(1), constant(2), strconv.Itoa(fragment.MaxGrown))
 	case fragment.OpSplit:
 		return c.f("split_part(%s, %s, %s)", x, constant(1), strconv.FormatInt(e.Args[2].Value.Int64(), 10))
 	case fragment.OpRegexp:
 		return c.f("regexp_matches(%s, %s)", x, constant(1))
 	}
 	return c.substring(e, x)
+}
+
+// grown gives as much of a text as one that grows of it has room for.
+func (c *compiler) grown(e *fragment.Expr) string {
+	if e.Op == fragment.OpColumn {
+		return c.cut(c.whole(e), e, fragment.MaxGrown)
+	}
+	return c.cut(c.strict(e), e, fragment.MaxGrown)
+}
+
+// concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much longer.
+func (c *compiler) concat(e *fragment.Expr) code {
+	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), fragment.MaxGrown)
+	for _, a := range e.Args[1:] {
+		all = c.f("%s || %s", all, c.grown(a)).sql
+		if longest += min(a.Longest(), fragment.MaxGrown); longest > fragment.MaxGrown {
+			all, longest = c.f("substring(%s, 1, %s)", all, strconv.Itoa(fragment.MaxGrown)).sql, fragment.MaxGrown
+		}
+	}
+	return c.f("(%s)", all)
 }
 
 // longest is longer than any text, and within what engines count.

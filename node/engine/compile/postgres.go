@@ -39,6 +39,7 @@ var PostgreSQL = &Dialect{
 	real:       func(x float64) string { return "float8 '" + strconv.FormatFloat(x, 'g', -1, 64) + "'" },
 	instant:    func(s string) string { return s },
 	cast:       "CAST",
+	bytes:      "octet_length(%[1]s)",
 	nan:        "(%s = float8 'NaN')",
 	collate:    ` COLLATE "C"`,
 	operation:  postgresOperation,
@@ -89,9 +90,6 @@ func postgresChoice(patient value.Type, keys []value.Type) string {
 // postgresColumn reads a stored column; see compiler.column.
 func postgresColumn(c *compiler, e *fragment.Expr) code {
 	s, col := c.raw(e)
-	if e.Type == value.TypeText {
-		return c.f("(%s%s)", s, c.target.Dialect.collate)
-	}
 	if !col.Lower.Valid() {
 		switch e.Type {
 		case value.TypeFloat: // NaN is above all
@@ -223,6 +221,9 @@ func (c *compiler) postgresRound(a code, digits int, f fragment.Facts) code {
 	return c.f("CASE WHEN abs(%[1]s) > %[2]s THEN %[1]s ELSE %[3]s END", a.sql, c.number(most), rounded.sql)
 }
 
+// postgresNumber is longer than any text that is a number or a date.
+const postgresNumber = 1000
+
 // Texts that convert, as PostgreSQL's regular expressions say it: a repetition counts
 // to 255 at most, and dates must exist, in the years 0001 to 9999.
 var (
@@ -246,7 +247,11 @@ func (c *compiler) postgresCast(e *fragment.Expr) (code, bool) {
 	case from == e.Type:
 		return code{}, false
 	case from == value.TypeText:
-		return c.postgresParse(c.expr(a).sql, e.Type), true
+		x := c.whole(a)
+		if a.Longest() > postgresNumber { // to match a pattern takes several times a text's memory
+			x = c.byBytes(c.f("substring(%s, 1, %s)", x, strconv.Itoa(postgresNumber)).sql, a.Type)
+		}
+		return c.postgresParse(x, e.Type), true
 	case from == value.TypeFloat: // to int
 		x := c.expr(a)
 		whole := c.postgresRound(x, 0, fragment.Facts{})

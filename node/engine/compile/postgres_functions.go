@@ -42,9 +42,9 @@ func (c *compiler) postgresFunction(e *fragment.Expr) (code, bool) {
 		}
 		return c.f("translate(%s(%s), '%s', '%s')", string(e.Op), c.byBytes(c.strict(e.Args[0]), value.TypeText), from, to), true
 	case fragment.OpLength:
-		return c.f("CAST(length(%s) AS BIGINT)", c.strict(e.Args[0])), true
+		return c.f("CAST(length(%s) AS BIGINT)", c.whole(e.Args[0])), true
 	case fragment.OpPosition:
-		return c.f("CAST(strpos(%s, %s) AS BIGINT)", c.byBytes(c.strict(e.Args[1]), value.TypeText), c.strict(e.Args[0])), true
+		return c.f("CAST(strpos(%s, %s) AS BIGINT)", c.byBytes(c.whole(e.Args[1]), value.TypeText), c.whole(e.Args[0])), true
 	case fragment.OpSplit:
 		if n := e.Args[2].Value.Int64(); n > math.MaxInt32 {
 			return c.f("left(%s, 0)", c.strict(e.Args[0])), true

@@ -15,13 +15,13 @@ import (
 type column struct{ sql, name string }
 
 func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
-	rows := []column{{c.strict(f.Patient), "patient"}}
+	rows := []column{{c.whole(f.Patient), "patient"}}
 	var keys []string
 	var tests []string
 	for i, k := range f.Keys {
 		name := "k" + strconv.Itoa(i)
 		keys = append(keys, name)
-		rows = append(rows, column{c.byBytes(c.strict(k.Expr), k.Expr.Type), name})
+		rows = append(rows, column{c.key(k), name})
 		if len(k.Domain) > 0 {
 			tests = append(tests, c.domainTest(name, k.Domain))
 		}
@@ -95,6 +95,15 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		final += "\nORDER BY " + strings.Join(order, ", ")
 	}
 	return "WITH " + strings.Join(steps, ",\n") + "\n" + final
+}
+
+// key gives what rows are grouped by. A text that may be longer than keys are is cut, unless only declared ones are kept.
+func (c *compiler) key(k fragment.Key) string {
+	s := c.whole(k.Expr)
+	if isText(k.Expr) && len(k.Domain) == 0 {
+		s = c.cut(s, k.Expr, fragment.MaxKey)
+	}
+	return c.byBytes(s, k.Expr.Type)
 }
 
 func isDay(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }
@@ -236,7 +245,7 @@ func (c *compiler) inputs(f *fragment.Fragment, input func(sql string) string) (
 			counts[i] = input(c.leaf(p.Expr, *p.Buckets))
 			continue
 		}
-		sql := c.strict(p.Expr)
+		sql := c.whole(p.Expr)
 		if x, ok := summed[sql]; ok && p.Kind == fragment.PartialValues {
 			counts[i] = x
 		} else {

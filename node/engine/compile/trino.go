@@ -25,6 +25,7 @@ var Trino = &Dialect{
 	real:      exponential,
 	instant:   trinoInstant,
 	cast:      "TRY_CAST",
+	bytes:     "length(%[1]s)",
 	finite:    "is_finite(%s)",
 	nan:       "is_nan(%s)",
 	infinite:  "is_infinite(%s)",
@@ -83,7 +84,7 @@ func trinoOperation(c *compiler, e *fragment.Expr) (code, bool) {
 		return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql), true
 	case fragment.OpCast:
 		if from := e.Args[0].Type; from == value.TypeText && e.Type != value.TypeText {
-			return c.trinoParse(c.expr(e.Args[0]).sql, e.Type), true
+			return c.trinoParse(c.whole(e.Args[0]), e.Type), true
 		}
 	case fragment.OpExtract:
 		return c.trinoExtract(e), true

@@ -107,7 +107,7 @@ rows:
 		}
 		var keys []value.Value
 		for _, k := range f.Keys {
-			v := at(k.Expr, r)
+			v := fragment.Cut(at(k.Expr, r), fragment.MaxKey)
 			in := len(k.Domain) == 0
 			for _, d := range k.Domain {
 				in = in || d == v

@@ -88,6 +88,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("expressions", k.expressions)
 	t.Run("transcendental", k.transcendental)
 	t.Run("texts", k.texts)
+	t.Run("lengths", k.lengths)
 	t.Run("bounding", k.bounding)
 	t.Run("choice", k.choice)
 	t.Run("derived", k.derived)

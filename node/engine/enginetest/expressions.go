@@ -464,7 +464,7 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 	for _, got := range keys {
 		row := rows[got[0].Int64()]
 		for i, x := range exprs {
-			want := evaluate(x, row)
+			want := fragment.Cut(evaluate(x, row), fragment.MaxKey)
 			close := !got[i+1].IsNull() && !want.IsNull() && math.Abs(got[i+1].Float64()-want.Float64()) <= tolerance*math.Abs(want.Float64())
 			if got[i+1] != want && !close && !(k.Narrow && extreme(x, row)) {
 				return fmt.Errorf("%v of row %d is %v, want %v\n%v\n%.4000s", x, got[0].Int64(), got[i+1], want, row, text)
