@@ -6,6 +6,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Aggregate is one released aggregate: which noisy partial aggregates it is made
@@ -155,7 +156,7 @@ func isAggregate(name string) bool {
 
 // argument is what an aggregate is asked of.
 type argument struct {
-	call     *termSyntax
+	call     *syntax.Expr
 	x, y     operand
 	maxRows  int
 	cells    int               // declared groups, 0 where they are not declared
@@ -171,7 +172,7 @@ type argument struct {
 type operand struct {
 	*fragment.Expr
 	facts fragment.Facts
-	term  *termSyntax
+	term  *syntax.Expr
 }
 
 // middle is the centre of the operand's bounds on its grid, from which sums and
@@ -221,7 +222,7 @@ func (a *argument) pair() {
 	x, y := a.x, a.y
 	where := func(o, other operand) operand {
 		if other.facts.Nullable {
-			at := o.term.at
+			at := o.term.At
 			absent := apply(at, fragment.OpIsNull, other.Expr)
 			o.Expr = apply(at, fragment.OpCase, absent, fragment.Literal(value.Null(o.Type)), o.Expr)
 			o.facts.Nullable = true
@@ -236,7 +237,7 @@ func (a *argument) pair() {
 func (a *argument) product(x, y operand) fragment.Partial {
 	a.check(x)
 	a.check(y)
-	at := x.term.at
+	at := x.term.At
 	from := func(o operand) *fragment.Expr {
 		return apply(at, fragment.OpSubtract, o.Expr, fragment.Literal(value.Float(o.middle(a.maxRows))))
 	}
@@ -269,7 +270,7 @@ func (a *argument) tree() []fragment.Partial {
 		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
 	}
 	if b.Validate() != nil {
-		refuse(CodeBounds, a.x.term.at, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
+		refuse(CodeBounds, a.x.term.At, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
 	}
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: &b}}
 }
@@ -295,16 +296,16 @@ func bin(t tree, i, confidence float64) (x, low, high float64) {
 
 // check refuses what cannot be summed.
 func (a *argument) check(o operand) {
-	name, what := o.term.describe(), strings.ToUpper(a.call.name)
+	name, what := o.term.Describe(), strings.ToUpper(a.call.Name)
 	if !o.Type.Numeric() {
 		hint := "write CAST(" + name + " AS float)"
 		if o.Type == value.TypeBool {
 			hint = "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
 		}
-		refuse(CodeType, o.term.at, hint, "%s needs a number, and this is a %s", what, o.Type)
+		refuse(CodeType, o.term.At, hint, "%s needs a number, and this is a %s", what, o.Type)
 	}
 	if !o.facts.Bounded() {
-		refuse(CodeBounds, o.term.at, "write "+what+"(CLAMP("+name+", lowest, highest)), with bounds from what you know of the matter, not from the data",
+		refuse(CodeBounds, o.term.At, "write "+what+"(CLAMP("+name+", lowest, highest)), with bounds from what you know of the matter, not from the data",
 			"%s of %s needs bounds, and the catalog gives none", what, name)
 	}
 }
@@ -313,7 +314,7 @@ func (a *argument) sum(o operand, centered bool) fragment.Partial {
 	a.check(o)
 	grid, err := fragment.NewGrid(o.facts.Lower, o.facts.Upper, o.Type == value.TypeInt, centered, a.maxRows)
 	if err != nil {
-		refuse(CodeBounds, o.term.at, "narrow them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too wide for exact sums", o.facts.Lower, o.facts.Upper)
+		refuse(CodeBounds, o.term.At, "narrow them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too wide for exact sums", o.facts.Lower, o.facts.Upper)
 	}
 	return fragment.Partial{Kind: fragment.PartialSum, Expr: o.Expr, Grid: &grid}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // maxColumns bounds the answer's width.
@@ -23,9 +24,9 @@ const (
 )
 
 // buildRelease plans one release.
-func buildRelease(q Query, fed Federation, syntax *querySyntax, within *scope) *Plan {
+func buildRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *Plan {
 	b := &builder{
-		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.with)}, query: q, federation: fed, syntax: syntax,
+		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.With)}, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
 	}
 	b.read()
@@ -49,7 +50,7 @@ type builder struct {
 	*resolver
 	query        Query
 	federation   Federation
-	syntax       *querySyntax
+	syntax       *syntax.Query
 	plan         *Plan
 	fragment     *fragment.Fragment
 	known        *fragment.Scope // of knownSources sources
@@ -61,7 +62,7 @@ type builder struct {
 
 // read plans which rows are read, and whose they are.
 func (b *builder) read() {
-	b.rows(b.syntax.selected)
+	b.rows(b.syntax.Select)
 	if b.patient == nil {
 		refuse(CodeNoPatient, b.sources[0].at, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
 	}
@@ -106,18 +107,18 @@ func (b *builder) keys() {
 	for _, g := range b.grouping() {
 		t := b.key(g)
 		if name := aggregateWithin(t); name != nil {
-			refuse(CodeMisplaced, name.at, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.name))
+			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
 		}
 		e := b.row(t)
 		if e.Op == fragment.OpColumn {
 			if b.isPatientID(b.of(e.Relation), e.Column) {
-				refuse(CodeRowLevel, g.at, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
+				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 			}
 		}
 		if b.keyOf(e) < 0 {
 			domain := b.facts(e).Domain
 			if domain != nil && len(domain) == 0 {
-				refuse(CodeNotSupported, g.at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
+				refuse(CodeNotSupported, g.At, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
 			}
 			if slices.ContainsFunc(domain, func(v value.Value) bool { return v != fragment.Cut(v, fragment.MaxKey) }) {
 				domain = nil // what is cut is none of them
@@ -132,28 +133,28 @@ func (b *builder) keys() {
 	b.cells = 1
 	for _, k := range b.fragment.Keys {
 		if b.cells *= len(k.Domain); b.cells > fragment.MaxCells {
-			refuse(CodeTooLarge, b.grouping()[0].at, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
+			refuse(CodeTooLarge, b.grouping()[0].At, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
 		}
 	}
 }
 
 // key is what a number or a name of SELECT's stands for in GROUP BY.
-func (b *builder) key(t *termSyntax) *termSyntax {
-	if t.kind == termLiteral {
+func (b *builder) key(t *syntax.Expr) *syntax.Expr {
+	if t.Kind == syntax.Literal {
 		return b.ordinal(t, "GROUP BY")
 	}
 	if item, ok := b.aliased(t); ok && !b.isColumn(t) {
-		return item.term
+		return item.Term
 	}
 	return t
 }
 
 // grouping is the keys of GROUP BY.
-func (b *builder) grouping() []*termSyntax {
-	if len(b.syntax.selected.groupBy) == 0 {
+func (b *builder) grouping() []*syntax.Expr {
+	if len(b.syntax.Select.GroupBy) == 0 {
 		return nil
 	}
-	return b.syntax.selected.groupBy[0]
+	return b.syntax.Select.GroupBy[0]
 }
 
 func (b *builder) keyOf(e *fragment.Expr) int {
@@ -161,48 +162,48 @@ func (b *builder) keyOf(e *fragment.Expr) int {
 	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return canonical(k.Expr) == want })
 }
 
-func (b *builder) isColumn(t *termSyntax) bool {
-	return t.kind == termColumn && try(func() *fragment.Expr { return b.lookup(t) }) != nil
+func (b *builder) isColumn(t *syntax.Expr) bool {
+	return t.Kind == syntax.Column && try(func() *fragment.Expr { return b.lookup(t) }) != nil
 }
 
 // aliased returns the item of SELECT that a bare name refers to.
-func (b *builder) aliased(t *termSyntax) (itemSyntax, bool) {
-	if t.kind == termColumn && t.qualifier == "" {
-		for _, item := range b.syntax.selected.items {
-			if item.alias == t.name {
+func (b *builder) aliased(t *syntax.Expr) (syntax.Item, bool) {
+	if t.Kind == syntax.Column && t.Qualifier == "" {
+		for _, item := range b.syntax.Select.Items {
+			if item.Alias == t.Name {
 				return item, true
 			}
 		}
 	}
-	return itemSyntax{}, false
+	return syntax.Item{}, false
 }
 
-func (b *builder) ordinal(t *termSyntax, where string) *termSyntax {
-	n := t.literal.Int64()
-	if t.literal.Type() != value.TypeInt || n < 1 || n > int64(len(b.syntax.selected.items)) {
-		refuse(CodeSyntax, t.at, "write a column, or its number from 1", "%s %s names no column of SELECT", where, t.literal)
+func (b *builder) ordinal(t *syntax.Expr, where string) *syntax.Expr {
+	n := t.Literal.Int64()
+	if t.Literal.Type() != value.TypeInt || n < 1 || n > int64(len(b.syntax.Select.Items)) {
+		refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s %s names no column of SELECT", where, t.Literal)
 	}
-	return b.syntax.selected.items[n-1].term
+	return b.syntax.Select.Items[n-1].Term
 }
 
 // aggregateWithin returns the first aggregate call in a term.
-func aggregateWithin(t *termSyntax) *termSyntax {
-	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+func aggregateWithin(t *syntax.Expr) *syntax.Expr {
+	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 		return t
 	}
-	for _, a := range t.args {
+	for _, a := range t.Args {
 		if found := aggregateWithin(a); found != nil {
 			return found
 		}
 	}
-	if t.over != nil {
-		for _, p := range t.over.partition {
+	if t.Over != nil {
+		for _, p := range t.Over.Partition {
 			if found := aggregateWithin(p); found != nil {
 				return found
 			}
 		}
-		for _, o := range t.over.orderBy {
-			if found := aggregateWithin(o.term); found != nil {
+		for _, o := range t.Over.OrderBy {
+			if found := aggregateWithin(o.Term); found != nil {
 				return found
 			}
 		}
@@ -215,101 +216,91 @@ func (b *builder) outputs() {
 	s, p := b.syntax, b.plan
 	b.refuseRows()
 	for _, item := range b.expanded() {
-		e := b.output(item.term)
-		p.Columns = append(p.Columns, Column{Name: item.name(), Type: e.Type, Noisy: readsAggregate(e), expr: e})
+		e := b.output(item.Term)
+		p.Columns = append(p.Columns, Column{Name: item.Name(), Type: e.Type, Noisy: readsAggregate(e), expr: e})
 	}
-	if having := s.selected.having; having != nil {
+	if having := s.Select.Having; having != nil {
 		p.having = b.output(having)
 		if p.having.Type != value.TypeBool {
-			refuse(CodeType, having.at, "write a comparison, such as COUNT(*) > 100", "HAVING needs a condition")
+			refuse(CodeType, having.At, "write a comparison, such as COUNT(*) > 100", "HAVING needs a condition")
 		}
 	}
-	for _, o := range s.orderBy {
-		t := o.term
-		if t.kind == termLiteral {
+	for _, o := range s.OrderBy {
+		t := o.Term
+		if t.Kind == syntax.Literal {
 			t = b.ordinal(t, "ORDER BY")
 		}
-		p.order = append(p.order, o.order(b.output(t)))
+		p.order = append(p.order, orderBy(o, b.output(t)))
 	}
-	if s.limit != nil {
-		p.limit = count(s.limit, "LIMIT")
+	if s.Limit != nil {
+		p.limit = count(s.Limit, "LIMIT")
 	}
-	if s.offset != nil {
-		p.offset = count(s.offset, "OFFSET")
+	if s.Offset != nil {
+		p.offset = count(s.Offset, "OFFSET")
 	}
 }
 
 // expanded lists the items of SELECT; a HISTOGRAM becomes one column a bin.
-func (b *builder) expanded() []itemSyntax {
-	var items []itemSyntax
-	for _, item := range b.syntax.selected.items {
-		t := item.term
-		if t.kind == termCall && t.name == "approx_bounds" {
+func (b *builder) expanded() []syntax.Item {
+	var items []syntax.Item
+	for _, item := range b.syntax.Select.Items {
+		t := item.Term
+		if t.Kind == syntax.Call && t.Name == "approx_bounds" {
 			low, high := *t, *t
-			high.bin = 1
-			items = append(items, itemSyntax{term: &low, alias: item.name() + " low"}, itemSyntax{term: &high, alias: item.name() + " high"})
+			high.Bin = 1
+			items = append(items, syntax.Item{Term: &low, Alias: item.Name() + " low"}, syntax.Item{Term: &high, Alias: item.Name() + " high"})
 			continue
 		}
-		if t.kind != termCall || t.name != "histogram" || len(t.args) != 4 {
+		if t.Kind != syntax.Call || t.Name != "histogram" || len(t.Args) != 4 {
 			items = append(items, item)
 			continue
 		}
-		low, high, bins := b.constant(t.args[1], "HISTOGRAM"), b.constant(t.args[2], "HISTOGRAM"), b.constant(t.args[3], "HISTOGRAM")
+		low, high, bins := b.constant(t.Args[1], "HISTOGRAM"), b.constant(t.Args[2], "HISTOGRAM"), b.constant(t.Args[3], "HISTOGRAM")
 		if !(bins >= 1 && bins <= maxColumns) {
-			refuse(CodeTooLarge, t.args[3].at, "ask for 2 to 100", "that many bins are not released")
+			refuse(CodeTooLarge, t.Args[3].At, "ask for 2 to 100", "that many bins are not released")
 		}
 		for i := range int(bins) {
 			one := *t
-			one.bin = i
+			one.Bin = i
 			step := (high - low) / bins
-			name := fmt.Sprintf("%s [%.4g, %.4g)", item.name(), low+float64(i)*step, low+float64(i+1)*step)
-			items = append(items, itemSyntax{term: &one, alias: name})
+			name := fmt.Sprintf("%s [%.4g, %.4g)", item.Name(), low+float64(i)*step, low+float64(i+1)*step)
+			items = append(items, syntax.Item{Term: &one, Alias: name})
 		}
 	}
 	if len(items) > maxColumns {
-		refuse(CodeTooLarge, b.syntax.selected.items[0].term.at, "ask for fewer columns", "more than %d columns", maxColumns)
+		refuse(CodeTooLarge, b.syntax.Select.Items[0].Term.At, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	return items
 }
 
 // refuseRows refuses a SELECT without aggregates and groups.
 func (b *builder) refuseRows() {
-	s := b.syntax.selected
-	all := slices.Clone(s.items)
-	if s.having != nil {
-		all = append(all, itemSyntax{term: s.having})
+	s := b.syntax.Select
+	all := slices.Clone(s.Items)
+	if s.Having != nil {
+		all = append(all, syntax.Item{Term: s.Having})
 	}
-	for _, o := range b.syntax.orderBy {
-		all = append(all, itemSyntax{term: o.term})
+	for _, o := range b.syntax.OrderBy {
+		all = append(all, syntax.Item{Term: o.Term})
 	}
 	for _, item := range all {
-		if item.term.kind == termStar {
-			b.row(item.term)
+		if item.Term.Kind == syntax.Star {
+			b.row(item.Term)
 		}
-		if aggregateWithin(item.term) != nil {
+		if aggregateWithin(item.Term) != nil {
 			return
 		}
 	}
 	if len(b.grouping()) == 0 {
-		refuse(CodeRowLevel, s.items[0].term.at, "ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY", "rows of patients are never shown")
+		refuse(CodeRowLevel, s.Items[0].Term.At, "ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY", "rows of patients are never shown")
 	}
 }
 
-func (i itemSyntax) name() string {
-	switch {
-	case i.alias != "":
-		return i.alias
-	case i.term.kind == termColumn || i.term.kind == termCall:
-		return i.term.name
+func count(t *syntax.Expr, where string) int {
+	if t.Kind != syntax.Literal || t.Literal.Type() != value.TypeInt || t.Literal.Int64() < 0 || t.Literal.Int64() > 1<<31 {
+		refuse(CodeSyntax, t.At, "write a whole number", "%s needs a number of rows", where)
 	}
-	return "column"
-}
-
-func count(t *termSyntax, where string) int {
-	if t.kind != termLiteral || t.literal.Type() != value.TypeInt || t.literal.Int64() < 0 || t.literal.Int64() > 1<<31 {
-		refuse(CodeSyntax, t.at, "write a whole number", "%s needs a number of rows", where)
-	}
-	return int(t.literal.Int64())
+	return int(t.Literal.Int64())
 }
 
 func readsAggregate(e *fragment.Expr) bool {
@@ -318,21 +309,26 @@ func readsAggregate(e *fragment.Expr) bool {
 	return found
 }
 
+// orderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
+func orderBy(o syntax.Order, e *fragment.Expr) fragment.Order {
+	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
+}
+
 // output resolves a term over the groups: a key, an aggregate, a constant, or an
 // operation on such.
-func (b *builder) output(t *termSyntax) *fragment.Expr {
-	if t.kind == termCall && isAggregate(t.name) {
+func (b *builder) output(t *syntax.Expr) *fragment.Expr {
+	if t.Kind == syntax.Call && isAggregate(t.Name) {
 		return b.aggregate(t)
 	}
-	if t.kind == termStar {
+	if t.Kind == syntax.Star {
 		return b.row(t)
 	}
 	inner := aggregateWithin(t)
-	if inner == nil && t.kind != termLiteral {
-		if item, ok := b.aliased(t); ok && !b.groupedColumn(t) && b.aliasing < len(b.syntax.selected.items) {
+	if inner == nil && t.Kind != syntax.Literal {
+		if item, ok := b.aliased(t); ok && !b.groupedColumn(t) && b.aliasing < len(b.syntax.Select.Items) {
 			b.aliasing++
 			defer func() { b.aliasing-- }()
-			return b.output(item.term)
+			return b.output(item.Term)
 		}
 		if e := try(func() *fragment.Expr { return b.row(t) }); e != nil {
 			if i := b.keyOf(e); i >= 0 {
@@ -340,54 +336,54 @@ func (b *builder) output(t *termSyntax) *fragment.Expr {
 			}
 		}
 	}
-	if t.kind == termColumn {
+	if t.Kind == syntax.Column {
 		b.row(t) // an unknown name is refused as such
-		hint := "add it to GROUP BY, or aggregate it, such as COUNT(" + t.describe() + ")"
-		refuse(CodeNotGrouped, t.at, hint, "%s differs from row to row within a group", t.describe())
+		hint := "add it to GROUP BY, or aggregate it, such as COUNT(" + t.Describe() + ")"
+		refuse(CodeNotGrouped, t.At, hint, "%s differs from row to row within a group", t.Describe())
 	}
 	return build(t, b.output)
 }
 
 // groupedColumn reports whether the term is a column that is a group key.
-func (b *builder) groupedColumn(t *termSyntax) bool {
+func (b *builder) groupedColumn(t *syntax.Expr) bool {
 	return b.isColumn(t) && b.keyOf(b.row(t)) >= 0
 }
 
 // filtered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END).
-func filtered(t *termSyntax) *termSyntax {
-	if t.filter == nil {
+func filtered(t *syntax.Expr) *syntax.Expr {
+	if t.Filter == nil {
 		return t
 	}
 	plain := *t
-	plain.filter, plain.star = nil, false
-	x := &termSyntax{kind: termLiteral, at: t.at, literal: value.Int(1)}
-	if len(t.args) > 0 {
-		x = t.args[0]
+	plain.Filter, plain.Star = nil, false
+	x := &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(1)}
+	if len(t.Args) > 0 {
+		x = t.Args[0]
 	}
-	plain.args = append([]*termSyntax{{kind: termOperator, name: "case", at: t.filter.at, args: []*termSyntax{t.filter, x}}}, t.args[min(1, len(t.args)):]...)
+	plain.Args = append([]*syntax.Expr{{Kind: syntax.Operator, Name: "case", At: t.Filter.At, Args: []*syntax.Expr{t.Filter, x}}}, t.Args[min(1, len(t.Args)):]...)
 	return &plain
 }
 
 // aggregate plans one aggregate call and returns the column that stands for it.
-func (b *builder) aggregate(t *termSyntax) *fragment.Expr {
+func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
 	t = filtered(t)
-	f, ok := aggregateNamed(t.name)
+	f, ok := aggregateNamed(t.Name)
 	if !ok {
-		refuse(CodeNotSupported, t.at, notYet[t.name], "%s is not answered yet", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.At, notYet[t.Name], "%s is not answered yet", strings.ToUpper(t.Name))
 	}
-	for _, a := range t.args {
+	for _, a := range t.Args {
 		if inner := aggregateWithin(a); inner != nil {
-			refuse(CodeMisplaced, inner.at, "aggregate once, and compute with the results", "an aggregate cannot stand within another")
+			refuse(CodeMisplaced, inner.At, "aggregate once, and compute with the results", "an aggregate cannot stand within another")
 		}
 	}
 	a := b.argument(t, f)
 	if a.domain != nil {
-		if f = countDistinct; t.name != "count" {
-			f = distinctFunction(t.name, a.x, a.domain)
+		if f = countDistinct; t.Name != "count" {
+			f = distinctFunction(t.Name, a.x, a.domain)
 		}
 	}
 	partials := f.partials(a)
-	released := Aggregate{function: f, argument: a.value, whole: len(t.args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
+	released := Aggregate{function: f, argument: a.value, whole: len(t.Args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
 	for _, partial := range partials {
 		released.Partials = append(released.Partials, b.partial(partial))
 		scale, center := 1.0, 0.0
@@ -421,95 +417,95 @@ func (b *builder) partial(p fragment.Partial) int {
 	return i
 }
 
-func (b *builder) argument(t *termSyntax, f *function) *argument {
+func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, oneRow: b.oneRow()}
-	name := strings.ToUpper(t.name)
+	name := strings.ToUpper(t.Name)
 	switch {
-	case t.star:
-		if t.name != "count" || t.distinct {
-			refuse(CodeType, t.at, "write COUNT(*)", "%s needs a column", name)
+	case t.Star:
+		if t.Name != "count" || t.Distinct {
+			refuse(CodeType, t.At, "write COUNT(*)", "%s needs a column", name)
 		}
 		return a
-	case len(t.args) != f.arguments:
-		refuse(CodeType, t.at, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
-	case t.distinct && b.counted != nil && canonical(b.row(t.args[0])) == canonical(b.counted):
-		a.x = b.operand(t.args[0])
+	case len(t.Args) != f.arguments:
+		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case t.Distinct && b.counted != nil && canonical(b.row(t.Args[0])) == canonical(b.counted):
+		a.x = b.operand(t.Args[0])
 		return a
-	case t.distinct && b.distinctValues(a, t):
+	case t.Distinct && b.distinctValues(a, t):
 		return a
-	case t.distinct:
+	case t.Distinct:
 		a.distinct, a.patient = true, b.distinct(t)
 		return a
 	}
-	a.x = b.operand(t.args[0])
+	a.x = b.operand(t.Args[0])
 	switch {
 	case f == aggregates["quantile"]:
-		a.value = b.constant(t.args[1], name)
+		a.value = b.constant(t.Args[1], name)
 		if !(a.value >= 0 && a.value <= 1) {
-			refuse(CodeType, t.args[1].at, "write a share from 0 to 1, such as 0.5 for the median", "the quantile is out of range")
+			refuse(CodeType, t.Args[1].At, "write a share from 0 to 1, such as 0.5 for the median", "the quantile is out of range")
 		}
 	case f == aggregates["histogram"]:
 		b.histogram(a, name)
 	case f.arguments == 2:
-		a.y = b.operand(t.args[1])
+		a.y = b.operand(t.Args[1])
 	}
 	return a
 }
 
 // constant is an argument that must be a number of the query.
-func (b *builder) constant(t *termSyntax, name string) float64 {
-	if t.kind != termLiteral || !t.literal.Type().Numeric() {
-		refuse(CodeType, t.at, "write a number", "%s takes a constant here", name)
+func (b *builder) constant(t *syntax.Expr, name string) float64 {
+	if t.Kind != syntax.Literal || !t.Literal.Type().Numeric() {
+		refuse(CodeType, t.At, "write a number", "%s takes a constant here", name)
 	}
-	return t.literal.Float64()
+	return t.Literal.Float64()
 }
 
 // histogram reads HISTOGRAM(x, low, high, bins): values outside of [low, high] are
 // left out.
 func (b *builder) histogram(a *argument, name string) {
-	low, high, bins := b.constant(a.call.args[1], name), b.constant(a.call.args[2], name), b.constant(a.call.args[3], name)
+	low, high, bins := b.constant(a.call.Args[1], name), b.constant(a.call.Args[2], name), b.constant(a.call.Args[3], name)
 	if !(low < high) || bins != math.Trunc(bins) || bins < 2 || bins > 100 {
-		refuse(CodeType, a.call.args[1].at, "write HISTOGRAM(x, low, high, bins) with low < high and 2 to 100 bins", "the range of the histogram is empty, or its bins are out of range")
+		refuse(CodeType, a.call.Args[1].At, "write HISTOGRAM(x, low, high, bins) with low < high and 2 to 100 bins", "the range of the histogram is empty, or its bins are out of range")
 	}
 	a.buckets = &fragment.Buckets{Lower: low, Upper: high, Branching: int(bins), Levels: 1}
 	if a.buckets.Validate() != nil {
-		refuse(CodeType, a.call.args[1].at, "write a range of numbers that are neither too far apart nor too near", "the bins of [%g, %g] have no width that float64 holds", low, high)
+		refuse(CodeType, a.call.Args[1].At, "write a range of numbers that are neither too far apart nor too near", "the bins of [%g, %g] have no width that float64 holds", low, high)
 	}
-	at, x := a.call.args[0].at, a.x.Expr
+	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, "write CAST("+a.call.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", name, x.Type)
+		refuse(CodeType, at, "write CAST("+a.call.Args[0].Describe()+" AS float)", "%s needs a number, and this is a %s", name, x.Type)
 	}
 	inside := apply(at, fragment.OpAnd, apply(at, fragment.OpGreaterOrEqual, x, fragment.Literal(value.Float(low))),
 		apply(at, fragment.OpLessOrEqual, x, fragment.Literal(value.Float(high))))
 	a.x.Expr = apply(at, fragment.OpCase, inside, x, fragment.Literal(value.Null(x.Type)))
-	a.value = float64(a.call.bin)
+	a.value = float64(a.call.Bin)
 }
 
-func (b *builder) operand(t *termSyntax) operand {
+func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.row(t)
 	return operand{Expr: e, facts: b.facts(e), term: t}
 }
 
 // distinct plans COUNT(DISTINCT patient), also as COUNT(DISTINCT CASE WHEN c THEN
 // patient END), and returns the condition c, or nil where every row counts.
-func (b *builder) distinct(t *termSyntax) *fragment.Expr {
-	x := t.args[0]
+func (b *builder) distinct(t *syntax.Expr) *fragment.Expr {
+	x := t.Args[0]
 	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
-	switch t.name {
+	switch t.Name {
 	case "count":
 	case "sum", "avg":
-		refuse(CodeNotSupported, t.at, "write CLAMP(x, low, high) of whole numbers that are not far apart; or "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …), where each patient's count",
-			"%s(DISTINCT x) is answered where at most %d values of x are known beforehand", strings.ToUpper(t.name), distinctLimit)
+		refuse(CodeNotSupported, t.At, "write CLAMP(x, low, high) of whole numbers that are not far apart; or "+strings.ToUpper(t.Name)+"(x) over (SELECT DISTINCT patient, x FROM …), where each patient's count",
+			"%s(DISTINCT x) is answered where at most %d values of x are known beforehand", strings.ToUpper(t.Name), distinctLimit)
 	default:
-		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.At, "write "+strings.ToUpper(t.Name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.Name))
 	}
-	if x.kind == termOperator && x.name == "case" && len(x.args) <= 3 {
-		if len(x.args) == 3 && (x.args[2].kind != termLiteral || x.args[2].literal.Valid()) {
-			refuse(CodeNotSupported, x.args[2].at, "leave out ELSE", "patients are counted where the condition holds")
+	if x.Kind == syntax.Operator && x.Name == "case" && len(x.Args) <= 3 {
+		if len(x.Args) == 3 && (x.Args[2].Kind != syntax.Literal || x.Args[2].Literal.Valid()) {
+			refuse(CodeNotSupported, x.Args[2].At, "leave out ELSE", "patients are counted where the condition holds")
 		}
-		condition := b.condition(x.args[0], "CASE WHEN")
-		if present := b.patientColumn(x.args[1], hint); present != nil {
-			condition = apply(x.at, fragment.OpAnd, condition, present)
+		condition := b.condition(x.Args[0], "CASE WHEN")
+		if present := b.patientColumn(x.Args[1], hint); present != nil {
+			condition = apply(x.At, fragment.OpAnd, condition, present)
 		}
 		return condition
 	}
@@ -518,8 +514,8 @@ func (b *builder) distinct(t *termSyntax) *fragment.Expr {
 
 // patientColumn checks that the term is the patient's id, and returns the
 // condition under which it is not NULL, or nil where it never is.
-func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
-	if t.kind == termColumn && t.qualifier == "" && t.name == "patient" && !b.isColumn(t) {
+func (b *builder) patientColumn(t *syntax.Expr, hint string) *fragment.Expr {
+	if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == "patient" && !b.isColumn(t) {
 		return nil
 	}
 	e := b.row(t)
@@ -529,13 +525,13 @@ func (b *builder) patientColumn(t *termSyntax, hint string) *fragment.Expr {
 			if s.Join != fragment.JoinLeft {
 				return nil
 			}
-			return apply(t.at, fragment.OpNot, apply(t.at, fragment.OpIsNull, e))
+			return apply(t.At, fragment.OpNot, apply(t.At, fragment.OpIsNull, e))
 		}
 	}
 	if e.Op == fragment.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
-		hint = "ask for COUNT(DISTINCT " + t.describe() + ") in a query of its own, without other aggregates"
+		hint = "ask for COUNT(DISTINCT " + t.Describe() + ") in a query of its own, without other aggregates"
 	}
-	refuse(CodeNotSupported, t.at, hint, "%s is neither the patient's id nor of values that are known beforehand", t.describe())
+	refuse(CodeNotSupported, t.At, hint, "%s is neither the patient's id nor of values that are known beforehand", t.Describe())
 	return nil
 }
 
@@ -549,7 +545,7 @@ func (b *builder) selection() {
 		}
 	}
 	if len(b.fragment.Partials) == 0 {
-		refuse(CodeNotSupported, b.syntax.at, "add an aggregate, such as COUNT(*)", "the groups are declared in the catalog; nothing is asked of the data")
+		refuse(CodeNotSupported, b.syntax.At, "add an aggregate, such as COUNT(*)", "the groups are declared in the catalog; nothing is asked of the data")
 	}
 }
 
@@ -595,7 +591,7 @@ func (b *builder) prove() {
 	p.Fragment = b.fragment
 	proof, err := fragment.Check(p.Fragment, b.catalog)
 	if err != nil {
-		refuse(CodeNotSupported, b.syntax.at, "", "%s", err)
+		refuse(CodeNotSupported, b.syntax.At, "", "%s", err)
 	}
 	p.Proof = proof
 	p.Sites = len(b.federation.Hospitals)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start).
@@ -17,46 +18,46 @@ type constants struct {
 }
 
 // constantsOf returns what a table of FROM stands for, where it is a query that reads no table.
-func (r *resolver) constantsOf(f fromSyntax) *constants {
-	query, within, names := f.query, r.scope, f.columns
-	if w := r.scope.find(f.table); query == nil && w != nil {
-		query, within = w.query, w.within
+func (r *resolver) constantsOf(f syntax.From) *constants {
+	query, within, names := f.Query, r.scope, f.Columns
+	if w := r.scope.find(f.Table); query == nil && w != nil {
+		query, within = w.Query, w.within
 		if names == nil {
-			names = w.columns
+			names = w.Columns
 		}
 	}
-	if query == nil || query.selected == nil || query.limit != nil || query.offset != nil {
+	if query == nil || query.Select == nil || query.Limit != nil || query.Offset != nil {
 		return nil
 	}
-	s := query.selected
-	if len(s.values) > 1 || !s.ofConstants() {
+	s := query.Select
+	if len(s.Values) > 1 || !readsNoTable(s) {
 		return nil
 	}
-	of := &resolver{catalog: r.catalog, scope: within.with(query.with), depth: r.depth}
-	c := &constants{alias: f.alias, values: s.values != nil}
-	for i, item := range s.items {
-		name := item.name()
+	of := &resolver{catalog: r.catalog, scope: within.with(query.With), depth: r.depth}
+	c := &constants{alias: f.Alias, values: s.Values != nil}
+	for i, item := range s.Items {
+		name := item.Name()
 		if i < len(names) {
 			name = names[i]
 		}
-		c.names, c.exprs = append(c.names, name), append(c.exprs, of.row(item.term))
+		c.names, c.exprs = append(c.names, name), append(c.exprs, of.row(item.Term))
 	}
 	return c
 }
 
 // constant returns what a name stands for among the queries without a table; nil where it is none.
-func (r *resolver) constant(t *termSyntax) *fragment.Expr {
+func (r *resolver) constant(t *syntax.Expr) *fragment.Expr {
 	var found *fragment.Expr
 	for _, c := range r.constants {
-		if t.qualifier != "" && t.qualifier != c.alias {
+		if t.Qualifier != "" && t.Qualifier != c.alias {
 			continue
 		}
 		for i, name := range c.names {
-			if name != t.name {
+			if name != t.Name {
 				continue
 			}
 			if found != nil {
-				refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(c.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
+				refuse(CodeAmbiguous, t.At, "write "+strings.TrimSpace(c.alias)+"."+t.Name, "%s is a column of more than one table here", t.Name)
 			}
 			found = c.exprs[i]
 		}
@@ -65,21 +66,21 @@ func (r *resolver) constant(t *termSyntax) *fragment.Expr {
 }
 
 // ofConstants resolves (SELECT start FROM params); nil where the query reads a table.
-func (r *resolver) ofConstants(q *querySyntax) *fragment.Expr {
-	s := q.selected
-	if s == nil || len(s.items) != 1 || s.where != nil || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil || q.limit != nil || q.offset != nil {
+func (r *resolver) ofConstants(q *syntax.Query) *fragment.Expr {
+	s := q.Select
+	if s == nil || len(s.Items) != 1 || s.Where != nil || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || q.Limit != nil || q.Offset != nil {
 		return nil
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), depth: r.depth + 1}
-	for _, f := range s.from {
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), depth: r.depth + 1}
+	for _, f := range s.From {
 		c := in.constantsOf(f)
-		if c == nil || f.on != nil || f.using != nil || f.natural {
+		if c == nil || f.On != nil || f.Using != nil || f.Natural {
 			return nil
 		}
 		in.constants = append(in.constants, c)
 	}
-	if len(s.from) == 0 || aggregateWithin(s.items[0].term) != nil || windowWithin(s.items[0].term) != nil || s.items[0].term.kind == termStar {
+	if len(s.From) == 0 || aggregateWithin(s.Items[0].Term) != nil || windowWithin(s.Items[0].Term) != nil || s.Items[0].Term.Kind == syntax.Star {
 		return nil
 	}
-	return in.row(s.items[0].term)
+	return in.row(s.Items[0].Term)
 }

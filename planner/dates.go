@@ -6,6 +6,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 const (
@@ -35,11 +36,11 @@ var dateFields = map[string]fragment.Field{
 
 // name reads the word of an argument: DAY, or 'day'.
 func (c *call) word(i int) string {
-	switch a := c.args[i]; {
-	case a.kind == termColumn && a.qualifier == "":
-		return strings.ToLower(a.name)
-	case a.kind == termLiteral && a.text:
-		return strings.ToLower(a.literal.Str())
+	switch a := c.Args[i]; {
+	case a.Kind == syntax.Column && a.Qualifier == "":
+		return strings.ToLower(a.Name)
+	case a.Kind == syntax.Literal && a.Text:
+		return strings.ToLower(a.Literal.Str())
 	}
 	return ""
 }
@@ -60,14 +61,14 @@ func (c *call) field(f fragment.Field, i int) *fragment.Expr {
 }
 
 func (c *call) extract() *fragment.Expr {
-	word, d := c.word(0), c.args[1]
-	if d.kind == termCall && d.name == "age" && len(d.args) == 2 && (word == "year" || word == "month") {
+	word, d := c.word(0), c.Args[1]
+	if d.Kind == syntax.Call && d.Name == "age" && len(d.Args) == 2 && (word == "year" || word == "month") {
 		age := newCall(d, c.resolve)
 		at, birth := age.days(0, 1)
 		op := map[string]fragment.Op{"year": fragment.OpIntDivide, "month": fragment.OpModulo}[word]
 		return c.op(op, c.op(fragment.OpMonths, birth, at), wholeNumber(12))
 	}
-	if d.kind == termOperator && d.name == "-" && (word == "epoch" || word == "day") && d.args[0].kind != termInterval && d.args[1].kind != termInterval {
+	if d.Kind == syntax.Operator && d.Name == "-" && (word == "epoch" || word == "day") && d.Args[0].Kind != syntax.Interval && d.Args[1].Kind != syntax.Interval {
 		if e := c.elapsed(d, word); e != nil {
 			return e
 		}
@@ -88,8 +89,8 @@ func (c *call) seconds(microseconds *fragment.Expr) *fragment.Expr {
 
 // elapsed is the seconds, or whole days, of a difference of timestamps; nil where the
 // difference is of something else.
-func (c *call) elapsed(difference *termSyntax, word string) *fragment.Expr {
-	args := unified(difference.args, c.resolve)
+func (c *call) elapsed(difference *syntax.Expr, word string) *fragment.Expr {
+	args := unified(difference.Args, c.resolve)
 	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
 		return nil
 	}
@@ -110,38 +111,38 @@ func (c *call) dateTrunc() *fragment.Expr {
 
 // add is +, also of a date and an interval, or of a date and days.
 func (c *call) add() *fragment.Expr {
-	for i, a := range c.args {
-		if a.kind == termInterval {
+	for i, a := range c.Args {
+		if a.Kind == syntax.Interval {
 			return c.shift(c.day(1-i), a, false)
 		}
 	}
-	return apply(c.at, fragment.OpAdd, c.unified()...)
+	return apply(c.At, fragment.OpAdd, c.unified()...)
 }
 
 func (c *call) subtract() *fragment.Expr {
-	if c.args[1].kind == termInterval {
-		return c.shift(c.day(0), c.args[1], true)
+	if c.Args[1].Kind == syntax.Interval {
+		return c.shift(c.day(0), c.Args[1], true)
 	}
 	args := c.unified()
 	if args[0].Type == value.TypeTimestamp && args[1].Type == value.TypeTimestamp {
-		refuse(CodeType, c.at, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
+		refuse(CodeType, c.At, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
 	}
-	e := apply(c.at, fragment.OpSubtract, args...)
+	e := apply(c.At, fragment.OpSubtract, args...)
 	if e.Type == value.TypeInt && !args[0].Type.Numeric() {
 		return folded(e)
 	}
 	return e
 }
 
-func (c *call) shift(d *fragment.Expr, interval *termSyntax, back bool) *fragment.Expr {
+func (c *call) shift(d *fragment.Expr, interval *syntax.Expr, back bool) *fragment.Expr {
 	n := newCall(interval, c.resolve)
-	u, ok := dateUnits[interval.name]
+	u, ok := dateUnits[interval.Name]
 	if !ok {
-		refuse(CodeNotSupported, interval.at, "write it in seconds", "there are no intervals of %ss here", interval.name)
+		refuse(CodeNotSupported, interval.At, "write it in seconds", "there are no intervals of %ss here", interval.Name)
 	}
 	d = c.moved(d, n.int(0), u, back)
-	if len(interval.args) > 1 {
-		return c.shift(d, interval.args[1], back)
+	if len(interval.Args) > 1 {
+		return c.shift(d, interval.Args[1], back)
 	}
 	return d
 }
@@ -183,7 +184,7 @@ func (c *call) moved(d, n *fragment.Expr, u fragment.Unit, back bool) *fragment.
 
 // dateAdd is DATE_ADD(d, INTERVAL n unit), DATE_ADD(d, days) and DATEADD(unit, n, d).
 func (c *call) dateAdd() *fragment.Expr {
-	if len(c.args) == 3 {
+	if len(c.Args) == 3 {
 		u := c.unit(0)
 		return c.moved(c.day(2), c.int(1), u, false)
 	}
@@ -193,8 +194,8 @@ func (c *call) dateAdd() *fragment.Expr {
 func (c *call) dateSub() *fragment.Expr { return c.dateMoved(true) }
 
 func (c *call) dateMoved(back bool) *fragment.Expr {
-	if c.args[1].kind == termInterval {
-		return c.shift(c.day(0), c.args[1], back)
+	if c.Args[1].Kind == syntax.Interval {
+		return c.shift(c.day(0), c.Args[1], back)
 	}
 	return c.moved(c.day(0), c.int(1), "day", back)
 }
@@ -202,7 +203,7 @@ func (c *call) dateMoved(back bool) *fragment.Expr {
 // dateDiff counts the boundaries of a unit between two days, as SQL Server does;
 // with two arguments the days from the second to the first, as MySQL does.
 func (c *call) dateDiff() *fragment.Expr {
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		return c.op(fragment.OpSubtract, c.cast(c.day(0), value.TypeDate), c.cast(c.day(1), value.TypeDate))
 	}
 	u := c.unit(0)
@@ -276,7 +277,7 @@ func (c *call) makeDate() *fragment.Expr {
 func (c *call) toDate() *fragment.Expr {
 	const hint = "write a format such as 'YYYY-MM-DD', 'DD/MM/YYYY' or 'YYYYMMDD'"
 	s, format := c.text(0), "YYYY-MM-DD"
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		format = strings.ToUpper(c.constantText(1, hint).Value.Str())
 	}
 	if e := c.ofParts(format); e != nil {
@@ -310,7 +311,7 @@ func (c *call) toDate() *fragment.Expr {
 	pattern.WriteByte('$')
 	portable, err := fragment.Regexp(pattern.String(), false)
 	if err != nil {
-		mistyped(c.args[1].at, err, hint)
+		mistyped(c.Args[1].At, err, hint)
 	}
 	part := func(name string) *fragment.Expr {
 		return c.op(fragment.OpSubstring, s, wholeNumber(int64(at[name]+1)), wholeNumber(int64(len(name))))
@@ -334,33 +335,33 @@ func (c *call) toTimestamp() *fragment.Expr {
 // ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD'),
 // which is how OHDSI's tools write MAKE_DATE(y, m, d) for PostgreSQL; nil where it is something else.
 func (c *call) ofParts(format string) *fragment.Expr {
-	var parts []*termSyntax
-	var collect func(t *termSyntax)
-	collect = func(t *termSyntax) {
-		if t.kind == termOperator && t.name == "||" {
-			collect(t.args[0])
-			collect(t.args[1])
+	var parts []*syntax.Expr
+	var collect func(t *syntax.Expr)
+	collect = func(t *syntax.Expr) {
+		if t.Kind == syntax.Operator && t.Name == "||" {
+			collect(t.Args[0])
+			collect(t.Args[1])
 			return
 		}
 		parts = append(parts, t)
 	}
-	collect(c.args[0])
+	collect(c.Args[0])
 	if format != "YYYY-MM-DD" || len(parts) != 5 {
 		return nil
 	}
-	date := &termSyntax{kind: termCall, name: "make_date", at: c.at}
+	date := &syntax.Expr{Kind: syntax.Call, Name: "make_date", At: c.At}
 	for i, t := range parts {
 		if i%2 == 1 {
-			if t.kind != termLiteral || !t.text || t.literal.Str() != "-" {
+			if t.Kind != syntax.Literal || !t.Text || t.Literal.Str() != "-" {
 				return nil
 			}
 			continue
 		}
 		zeros := []string{"0000", "00", "00"}[i/2]
-		if t.kind != termCall || t.name != "to_char" || len(t.args) != 2 || !t.args[1].text || t.args[1].literal.Str() != zeros {
+		if t.Kind != syntax.Call || t.Name != "to_char" || len(t.Args) != 2 || !t.Args[1].Text || t.Args[1].Literal.Str() != zeros {
 			return nil
 		}
-		date.args = append(date.args, t.args[0])
+		date.Args = append(date.Args, t.Args[0])
 	}
 	return newCall(date, c.resolve).makeDate()
 }
@@ -403,9 +404,9 @@ func (c *call) toChar() *fragment.Expr {
 // dateFormat writes a date by a format with percent signs.
 func (c *call) dateFormat() *fragment.Expr {
 	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %H and %S"
-	if c.args[0].text && !c.args[1].text { // SQLite has the format first
-		turned := *c.termSyntax
-		turned.args = []*termSyntax{c.args[1], c.args[0]}
+	if c.Args[0].Text && !c.Args[1].Text { // SQLite has the format first
+		turned := *c.Expr
+		turned.Args = []*syntax.Expr{c.Args[1], c.Args[0]}
 		c = newCall(&turned, c.resolve)
 	}
 	return c.written(c.constantText(1, hint).Value.Str(), hint, func(rest string) (int, string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // maxQueryDepth bounds queries within queries.
@@ -31,28 +32,28 @@ type item struct {
 }
 
 // derive plans a query in place of a table.
-func (r *resolver) derive(q *querySyntax, within *scope, at Position) *derived {
+func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived {
 	if r.composer != nil {
 		return r.composer.derive(q, within)
 	}
 	if r.depth >= maxQueryDepth {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
-	if limit := cmpOr(q.limit, q.offset); limit != nil {
-		refuse(CodePatientsMixed, limit.at, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
+	if limit := cmpOr(q.Limit, q.Offset); limit != nil {
+		refuse(CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
-	in := &resolver{catalog: r.catalog, scope: within.with(q.with), depth: r.depth + 1}
+	in := &resolver{catalog: r.catalog, scope: within.with(q.With), depth: r.depth + 1}
 	switch {
-	case q.combined != nil:
-		return in.combine(q.combined, at)
-	case q.selected.ofConstants():
-		return in.values(q.selected)
+	case q.SetOperation != nil:
+		return in.combine(q.SetOperation, at)
+	case readsNoTable(q.Select):
+		return in.values(q.Select)
 	}
-	return in.selected(q.selected)
+	return in.selected(q.Select)
 }
 
-func cmpOr(a, b *termSyntax) *termSyntax {
+func cmpOr(a, b *syntax.Expr) *syntax.Expr {
 	if a != nil {
 		return a
 	}
@@ -60,36 +61,36 @@ func cmpOr(a, b *termSyntax) *termSyntax {
 }
 
 // combine plans UNION, INTERSECT and EXCEPT of rows. A chain of them, (a UNION b) UNION c, is one level of queries.
-func (r *resolver) combine(c *combinedSyntax, at Position) *derived {
-	links := []*combinedSyntax{c} // the outermost, which is the last, first
-	for q := c.left; q.combined != nil && q.bare(); q = q.combined.left {
-		if links = append(links, q.combined); len(links) >= maxQueryTerms {
+func (r *resolver) combine(c *syntax.SetOperation, at Position) *derived {
+	links := []*syntax.SetOperation{c} // the outermost, which is the last, first
+	for q := c.Left; q.SetOperation != nil && q.Bare(); q = q.SetOperation.Left {
+		if links = append(links, q.SetOperation); len(links) >= maxQueryTerms {
 			refuse(CodeTooLarge, at, "ask it in several queries", "more than %d queries are combined", maxQueryTerms)
 		}
 	}
 	slices.Reverse(links)
-	left := r.derive(links[0].left, r.scope, links[0].at)
+	left := r.derive(links[0].Left, r.scope, links[0].At)
 	for len(links) > 0 {
 		first := links[0]
-		how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[first.operator]
-		if first.all {
+		how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[first.Operator]
+		if first.All {
 			if how != fragment.CombineUnion {
-				refuse(CodeNotSupported, first.at, "leave out ALL", "%s ALL is not answered", strings.ToUpper(first.operator))
+				refuse(CodeNotSupported, first.At, "leave out ALL", "%s ALL is not answered", strings.ToUpper(first.Operator))
 			}
 			how = fragment.CombineAll
 		}
 		sides := []*derived{left}
-		for more := true; more; more = len(links) > 0 && first.operator == "union" && links[0].operator == "union" && links[0].all == first.all {
-			right := r.derive(links[0].right, r.scope, links[0].at)
+		for more := true; more; more = len(links) > 0 && first.Operator == "union" && links[0].Operator == "union" && links[0].All == first.All {
+			right := r.derive(links[0].Right, r.scope, links[0].At)
 			if len(left.columns) != len(right.columns) {
-				refuse(CodeType, links[0].at, "select as many columns on both sides", "%s combines %d columns with %d", strings.ToUpper(first.operator), len(left.columns), len(right.columns))
+				refuse(CodeType, links[0].At, "select as many columns on both sides", "%s combines %d columns with %d", strings.ToUpper(first.Operator), len(left.columns), len(right.columns))
 			}
 			if left.table.Public != right.table.Public {
-				refuse(CodeNoPatient, links[0].at, "join the public table instead", "%s combines rows of patients with rows that have none", strings.ToUpper(first.operator))
+				refuse(CodeNoPatient, links[0].At, "join the public table instead", "%s combines rows of patients with rows that have none", strings.ToUpper(first.Operator))
 			}
 			sides, links = append(sides, right), links[1:]
 		}
-		left = r.together(how, sides, first.at, at)
+		left = r.together(how, sides, first.At, at)
 	}
 	return left
 }
@@ -196,11 +197,6 @@ func (r *resolver) comparable(how fragment.Combine, sides []*resolver, items [][
 	return false
 }
 
-// bare reports whether nothing stands around the query's SELECTs.
-func (q *querySyntax) bare() bool {
-	return q.with == nil && q.orderBy == nil && q.limit == nil && q.offset == nil
-}
-
 // passesOn reports whether a select passes on the columns of a derived relation as
 // they are, in their order.
 func passesOn(d, whole *fragment.Derived) bool {
@@ -246,79 +242,79 @@ func (r *resolver) adopt(d *derived, alias string, at Position) *source {
 }
 
 // selected plans one SELECT whose rows stay those of patients.
-func (r *resolver) selected(s *selectSyntax) *derived {
+func (r *resolver) selected(s *syntax.Select) *derived {
 	r.rows(s)
 	r.tie()
 	return r.selectedFrom(s)
 }
 
 // selectedFrom plans what a SELECT makes of the rows that it reads.
-func (r *resolver) selectedFrom(s *selectSyntax) *derived {
-	if len(s.groupBy) > 1 {
-		refuse(CodeNotSupported, s.at, "group by one set of keys here", "several grouping sets within a query are not answered")
+func (r *resolver) selectedFrom(s *syntax.Select) *derived {
+	if len(s.GroupBy) > 1 {
+		refuse(CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
-	terms := r.starless(s.items)
-	aggregates := func(t *termSyntax) bool { return t != nil && aggregateWithin(t) != nil }
-	aggregated := len(s.groupBy) > 0 || aggregates(s.having)
-	windowed := s.qualify != nil
+	terms := r.starless(s.Items)
+	aggregates := func(t *syntax.Expr) bool { return t != nil && aggregateWithin(t) != nil }
+	aggregated := len(s.GroupBy) > 0 || aggregates(s.Having)
+	windowed := s.Qualify != nil
 	for _, t := range terms {
-		aggregated = aggregated || aggregates(t.term)
-		windowed = windowed || windowWithin(t.term) != nil
+		aggregated = aggregated || aggregates(t.Term)
+		windowed = windowed || windowWithin(t.Term) != nil
 	}
 	rows, resolve := r, r.row
 	if aggregated {
 		g := r.grouped(s, terms)
 		rows, resolve = g.next, g.output
-		if s.having != nil {
-			having := g.output(s.having)
+		if s.Having != nil {
+			having := g.output(s.Having)
 			if having.Type != value.TypeBool {
-				refuse(CodeType, s.having.at, "write a comparison, such as COUNT(*) > 1", "HAVING needs a condition")
+				refuse(CodeType, s.Having.At, "write a comparison, such as COUNT(*) > 1", "HAVING needs a condition")
 			}
 			rows.filter = normalizeConjunction(having)
 		}
-	} else if s.having != nil {
-		refuse(CodeSyntax, s.having.at, "write the condition into WHERE", "HAVING needs GROUP BY or an aggregate")
+	} else if s.Having != nil {
+		refuse(CodeSyntax, s.Having.At, "write the condition into WHERE", "HAVING needs GROUP BY or an aggregate")
 	}
 	if windowed {
 		w := &windowing{in: rows, inner: resolve, next: &resolver{catalog: r.catalog, depth: r.depth}}
 		var items []item
 		for _, t := range terms {
-			items = append(items, item{t.name(), w.output(t.term)})
+			items = append(items, item{t.Name(), w.output(t.Term)})
 		}
 		var qualify *fragment.Expr
-		if s.qualify != nil {
-			q := s.qualify
-			if q.kind == termColumn { // the name of a column of this SELECT
+		if s.Qualify != nil {
+			q := s.Qualify
+			if q.Kind == syntax.Column { // the name of a column of this SELECT
 				for _, t := range terms {
-					if t.alias == q.name {
-						q = t.term
+					if t.Alias == q.Name {
+						q = t.Term
 					}
 				}
 			}
 			qualify = w.output(w.aliases(q, terms))
 		}
-		rows = w.done(s.at)
+		rows = w.done(s.At)
 		if qualify != nil {
 			if qualify.Type != value.TypeBool {
-				refuse(CodeType, s.qualify.at, "write a comparison, such as ROW_NUMBER() OVER (…) = 1", "QUALIFY needs a condition")
+				refuse(CodeType, s.Qualify.At, "write a comparison, such as ROW_NUMBER() OVER (…) = 1", "QUALIFY needs a condition")
 			}
 			rows.filter = normalizeConjunction(qualify)
 		}
-		if d := passOn(rows, items); d != nil && qualify == nil && !s.distinct {
+		if d := passOn(rows, items); d != nil && qualify == nil && !s.Distinct {
 			return d
 		}
-		return rows.project(items, s.distinct)
+		return rows.project(items, s.Distinct)
 	}
 	var items []item
 	for _, t := range terms {
-		items = append(items, item{t.name(), resolve(t.term)})
+		items = append(items, item{t.Name(), resolve(t.Term)})
 	}
-	if aggregated && !s.distinct && rows.filter == nil {
+	if aggregated && !s.Distinct && rows.filter == nil {
 		if d := passOn(rows, items); d != nil {
 			return d
 		}
 	}
-	return rows.project(items, s.distinct)
+	return rows.project(items, s.Distinct)
 }
 
 // passOn returns the grouped query itself, where the SELECT merely names its columns.
@@ -335,21 +331,21 @@ func passOn(rows *resolver, items []item) *derived {
 }
 
 // starless writes * out as the columns that it stands for.
-func (r *resolver) starless(items []itemSyntax) []itemSyntax {
-	var all []itemSyntax
+func (r *resolver) starless(items []syntax.Item) []syntax.Item {
+	var all []syntax.Item
 	for _, i := range items {
-		if i.term.kind != termStar {
+		if i.Term.Kind != syntax.Star {
 			all = append(all, i)
 			continue
 		}
 		if len(r.constants) > 0 {
-			refuse(CodeNotSupported, i.term.at, "name the columns", "* beside a query that reads no table is not answered")
+			refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
 		}
 		add := func(s *source, name string) {
-			all = append(all, itemSyntax{term: &termSyntax{kind: termColumn, at: i.term.at, qualifier: s.alias, name: name}, alias: name})
+			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: s.alias, Name: name}, Alias: name})
 		}
 		merged := map[string]*source{} // by name, whose column it is
-		if i.term.qualifier == "" {
+		if i.Term.Qualifier == "" {
 			for _, s := range slices.Backward(r.sources) { // those of the last USING come first
 				for _, name := range s.merged {
 					if merged[name] == nil {
@@ -363,11 +359,11 @@ func (r *resolver) starless(items []itemSyntax) []itemSyntax {
 			}
 		}
 		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
-			if s.alias == "" || i.term.qualifier != "" && i.term.qualifier != s.alias {
+			if s.alias == "" || i.Term.Qualifier != "" && i.Term.Qualifier != s.alias {
 				continue
 			}
 			for _, c := range s.columns {
-				if merged[c.name] != s && !(i.term.qualifier == "" && slices.Contains(s.merged, c.name)) {
+				if merged[c.name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, c.name)) {
 					add(s, c.name)
 				}
 			}
@@ -514,24 +510,24 @@ func (r *resolver) privateKey(key string) bool {
 type grouping struct {
 	in    *resolver
 	d     *fragment.Derived
-	terms []itemSyntax // of SELECT, for names and numbers in GROUP BY
-	next  *resolver    // over the groups
-	name  string       // of the groups as a relation of next
+	terms []syntax.Item // of SELECT, for names and numbers in GROUP BY
+	next  *resolver     // over the groups
+	name  string        // of the groups as a relation of next
 }
 
-func (r *resolver) grouped(s *selectSyntax, terms []itemSyntax) *grouping {
+func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	g := &grouping{in: r, terms: terms, d: &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: true}, name: "derived"}
 	var keys []*fragment.Expr
 	determined := r.patient == nil
-	if len(s.groupBy) > 0 {
-		for _, t := range s.groupBy[0] {
+	if len(s.GroupBy) > 0 {
+		for _, t := range s.GroupBy[0] {
 			e := r.row(g.named(t))
 			determined = determined || r.determinesPatient(e)
 			keys = append(keys, e)
 		}
 	}
 	if !determined {
-		refuse(CodeNested, s.at, "group by the patient's id, too; or ask for this aggregate in a query of its own", "this query within a query aggregates over patients")
+		refuse(CodeNested, s.At, "group by the patient's id, too; or ask for this aggregate in a query of its own", "this query within a query aggregates over patients")
 	}
 	if r.patient != nil {
 		keys = append(keys, r.patient)
@@ -544,38 +540,38 @@ func (r *resolver) grouped(s *selectSyntax, terms []itemSyntax) *grouping {
 	}
 	// All aggregates, so that the groups are known before anything reads them.
 	all := slices.Clone(terms)
-	if s.having != nil {
-		all = append(all, itemSyntax{term: s.having})
+	if s.Having != nil {
+		all = append(all, syntax.Item{Term: s.Having})
 	}
-	if s.qualify != nil {
-		all = append(all, itemSyntax{term: s.qualify})
+	if s.Qualify != nil {
+		all = append(all, syntax.Item{Term: s.Qualify})
 	}
 	for _, i := range all {
-		g.collect(i.term)
+		g.collect(i.Term)
 	}
 	if len(g.d.Columns) == 0 {
-		refuse(CodeSyntax, s.at, "", "the query asks for nothing")
+		refuse(CodeSyntax, s.At, "", "the query asks for nothing")
 	}
-	d := r.settleDerived(g.d, nil, s.at)
+	d := r.settleDerived(g.d, nil, s.At)
 	g.next = &resolver{catalog: r.catalog, depth: r.depth}
-	g.next.adopt(d, "", s.at)
+	g.next.adopt(d, "", s.At)
 	g.name = g.next.sources[0].Name
 	return g
 }
 
 // named returns what a number or a name of SELECT's stands for in GROUP BY.
-func (g *grouping) named(t *termSyntax) *termSyntax {
-	if t.kind == termLiteral {
-		n := t.literal.Int64()
-		if t.literal.Type() != value.TypeInt || n < 1 || n > int64(len(g.terms)) {
-			refuse(CodeSyntax, t.at, "write a column, or its number from 1", "GROUP BY %s names no column of SELECT", t.literal)
+func (g *grouping) named(t *syntax.Expr) *syntax.Expr {
+	if t.Kind == syntax.Literal {
+		n := t.Literal.Int64()
+		if t.Literal.Type() != value.TypeInt || n < 1 || n > int64(len(g.terms)) {
+			refuse(CodeSyntax, t.At, "write a column, or its number from 1", "GROUP BY %s names no column of SELECT", t.Literal)
 		}
-		return g.terms[n-1].term
+		return g.terms[n-1].Term
 	}
-	if t.kind == termColumn && t.qualifier == "" && g.in.lookup(t) == nil {
+	if t.Kind == syntax.Column && t.Qualifier == "" && g.in.lookup(t) == nil {
 		for _, i := range g.terms {
-			if i.alias == t.name {
-				return i.term
+			if i.Alias == t.Name {
+				return i.Term
 			}
 		}
 	}
@@ -583,27 +579,27 @@ func (g *grouping) named(t *termSyntax) *termSyntax {
 }
 
 // collect adds the aggregates within a term to the groups' columns.
-func (g *grouping) collect(t *termSyntax) {
-	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+func (g *grouping) collect(t *syntax.Expr) {
+	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 		g.aggregate(t)
 		return
 	}
-	for _, a := range t.args {
+	for _, a := range t.Args {
 		g.collect(a)
 	}
-	if t.over != nil {
-		for _, a := range t.over.partition {
+	if t.Over != nil {
+		for _, a := range t.Over.Partition {
 			g.collect(a)
 		}
-		for _, o := range t.over.orderBy {
-			g.collect(o.term)
+		for _, o := range t.Over.OrderBy {
+			g.collect(o.Term)
 		}
 	}
 }
 
 // output resolves a term over the groups.
-func (g *grouping) output(t *termSyntax) *fragment.Expr {
-	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
+	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 		name := g.aggregate(t)
 		for _, c := range g.next.sources[0].table.Columns {
 			if c.Name == name {
@@ -611,7 +607,7 @@ func (g *grouping) output(t *termSyntax) *fragment.Expr {
 			}
 		}
 	}
-	if aggregateWithin(t) == nil && t.kind != termLiteral {
+	if aggregateWithin(t) == nil && t.Kind != syntax.Literal {
 		if e := try(func() *fragment.Expr { return g.in.row(t) }); e != nil {
 			for _, o := range g.d.Columns {
 				if o.Function == "" && canonical(o.Expr) == canonical(e) {
@@ -619,17 +615,17 @@ func (g *grouping) output(t *termSyntax) *fragment.Expr {
 				}
 			}
 		}
-		if t.kind == termColumn && t.qualifier == "" && g.in.lookup(t) == nil {
+		if t.Kind == syntax.Column && t.Qualifier == "" && g.in.lookup(t) == nil {
 			for _, i := range g.terms {
-				if i.alias == t.name && i.term != t {
-					return g.output(i.term)
+				if i.Alias == t.Name && i.Term != t {
+					return g.output(i.Term)
 				}
 			}
 		}
 	}
-	if t.kind == termColumn {
+	if t.Kind == syntax.Column {
 		g.in.row(t) // an unknown name is refused as such
-		refuse(CodeNotGrouped, t.at, "add it to GROUP BY, or aggregate it, such as MAX("+t.describe()+")", "%s differs from row to row within a group", t.describe())
+		refuse(CodeNotGrouped, t.At, "add it to GROUP BY, or aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row within a group", t.Describe())
 	}
 	return build(t, g.output)
 }
@@ -641,45 +637,45 @@ var rowFunctions = map[string]fragment.Function{
 }
 
 // aggregate adds an aggregate of one patient's rows, and returns its column.
-func (g *grouping) aggregate(t *termSyntax) string {
+func (g *grouping) aggregate(t *syntax.Expr) string {
 	o, name := g.in.function(t, g.in.row)
 	return functionOutput(g.d, o, name)
 }
 
 // function plans a function of one patient's rows, and what to call its column.
-func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) (fragment.Output, string) {
-	f, ok := rowFunctions[t.name]
+func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) (fragment.Output, string) {
+	f, ok := rowFunctions[t.Name]
 	if !ok {
-		refuse(CodeNotSupported, t.at, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
 	}
-	star := t.star && f == fragment.FunctionCount
-	if !star && len(t.args) != 1 || t.star && !star {
-		refuse(CodeType, t.at, "", "%s takes one argument", strings.ToUpper(t.name))
+	star := t.Star && f == fragment.FunctionCount
+	if !star && len(t.Args) != 1 || t.Star && !star {
+		refuse(CodeType, t.At, "", "%s takes one argument", strings.ToUpper(t.Name))
 	}
 	if star {
-		if t.filter == nil {
+		if t.Filter == nil {
 			return fragment.Output{Function: fragment.FunctionRows}, "rows"
 		}
 		one := fragment.Literal(value.Int(1))
-		return fragment.Output{Function: f, Expr: apply(t.at, fragment.OpCase, conditionOf(t.filter, "FILTER", resolve), one, fragment.Literal(value.Null(value.TypeInt)))}, "count"
+		return fragment.Output{Function: f, Expr: apply(t.At, fragment.OpCase, conditionOf(t.Filter, "FILTER", resolve), one, fragment.Literal(value.Null(value.TypeInt)))}, "count"
 	}
-	x := resolve(t.args[0])
-	if t.filter != nil {
-		x = apply(t.at, fragment.OpCase, conditionOf(t.filter, "FILTER", resolve), x, fragment.Literal(value.Null(x.Type)))
+	x := resolve(t.Args[0])
+	if t.Filter != nil {
+		x = apply(t.At, fragment.OpCase, conditionOf(t.Filter, "FILTER", resolve), x, fragment.Literal(value.Null(x.Type)))
 	}
 	o := fragment.Output{Function: f, Expr: x}
-	name := t.name
+	name := t.Name
 	if x.Op == fragment.OpColumn {
 		name += "_" + x.Column
 	}
 	switch {
-	case t.distinct && f == fragment.FunctionCount:
+	case t.Distinct && f == fragment.FunctionCount:
 		o.Function = fragment.FunctionDistinct
-	case t.distinct && (f == fragment.FunctionSum || f == fragment.FunctionAverage):
-		refuse(CodeNotSupported, t.at, "write "+strings.ToUpper(t.name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.name))
+	case t.Distinct && (f == fragment.FunctionSum || f == fragment.FunctionAverage):
+		refuse(CodeNotSupported, t.At, "write "+strings.ToUpper(t.Name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.Name))
 	case f == fragment.FunctionSum || f == fragment.FunctionAverage:
 		if !x.Type.Numeric() {
-			refuse(CodeType, t.args[0].at, "write CAST("+t.args[0].describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(t.name), x.Type)
+			refuse(CodeType, t.Args[0].At, "write CAST("+t.Args[0].Describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(t.Name), x.Type)
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)
@@ -687,17 +683,17 @@ func (r *resolver) function(t *termSyntax, resolve func(*termSyntax) *fragment.E
 				return o, name // the coordinator adds them up itself, row by row
 			}
 			if !facts.Bounded() {
-				refuse(CodeBounds, t.args[0].at, "write "+strings.ToUpper(t.name)+"(CLAMP("+t.args[0].describe()+", lower, upper))",
-					"%s needs bounds, so that the sum of floats is exact", strings.ToUpper(t.name))
+				refuse(CodeBounds, t.Args[0].At, "write "+strings.ToUpper(t.Name)+"(CLAMP("+t.Args[0].Describe()+", lower, upper))",
+					"%s needs bounds, so that the sum of floats is exact", strings.ToUpper(t.Name))
 			}
 			g, err := fragment.NewGrid(facts.Lower, facts.Upper, false, false, 1)
 			if err != nil {
-				mistyped(t.args[0].at, err, "")
+				mistyped(t.Args[0].At, err, "")
 			}
 			o.Grid = &g
 		}
 	case (f == fragment.FunctionEvery || f == fragment.FunctionAny) && x.Type != value.TypeBool:
-		refuse(CodeType, t.args[0].at, "write a comparison, such as "+strings.ToUpper(t.name)+"("+t.args[0].describe()+" = …)", "%s needs a condition, and this is a %s", strings.ToUpper(t.name), x.Type)
+		refuse(CodeType, t.Args[0].At, "write a comparison, such as "+strings.ToUpper(t.Name)+"("+t.Args[0].Describe()+" = …)", "%s needs a condition, and this is a %s", strings.ToUpper(t.Name), x.Type)
 	}
 	return o, name
 }
@@ -710,11 +706,11 @@ func (r *resolver) ofReleases() bool {
 }
 
 // windowWithin returns the first function with OVER in a term.
-func windowWithin(t *termSyntax) *termSyntax {
-	if t.over != nil {
+func windowWithin(t *syntax.Expr) *syntax.Expr {
+	if t.Over != nil {
 		return t
 	}
-	for _, a := range t.args {
+	for _, a := range t.Args {
 		if w := windowWithin(a); w != nil {
 			return w
 		}
@@ -726,7 +722,7 @@ func windowWithin(t *termSyntax) *termSyntax {
 // computes them beside the columns that the SELECT reads, and the SELECT reads that.
 type windowing struct {
 	in    *resolver
-	inner func(*termSyntax) *fragment.Expr // resolves a term over the rows of in
+	inner func(*syntax.Expr) *fragment.Expr // resolves a term over the rows of in
 	d     fragment.Derived
 	next  *resolver
 }
@@ -734,16 +730,16 @@ type windowing struct {
 const windowRelation = "derived"
 
 // output resolves a term over the rows with their windows.
-func (w *windowing) output(t *termSyntax) *fragment.Expr {
-	if t.over != nil && len(t.args) == 3 && (t.name == "lag" || t.name == "lead") {
+func (w *windowing) output(t *syntax.Expr) *fragment.Expr {
+	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
 		return w.output(withDefault(t))
 	}
-	if t.over != nil {
+	if t.Over != nil {
 		o, name := w.window(t)
 		name = functionOutput(&w.d, o, name)
 		return fragment.Column(windowRelation, name, o.Type())
 	}
-	if windowWithin(t) == nil && t.kind != termLiteral {
+	if windowWithin(t) == nil && t.Kind != syntax.Literal {
 		e := w.inner(t)
 		return fragment.Column(windowRelation, valueOutput(&w.d, e), e.Type)
 	}
@@ -752,29 +748,29 @@ func (w *windowing) output(t *termSyntax) *fragment.Expr {
 
 // withDefault writes LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END: y stands where there
 // is no such row, and not where x is NULL in it.
-func withDefault(t *termSyntax) *termSyntax {
+func withDefault(t *syntax.Expr) *syntax.Expr {
 	there, x := *t, *t
-	there.args = []*termSyntax{{kind: termLiteral, at: t.at, literal: value.Int(1)}, t.args[1]}
-	x.args = t.args[:2]
-	return operator("case", operator("is null", &there), t.args[2], &x)
+	there.Args = []*syntax.Expr{{Kind: syntax.Literal, At: t.At, Literal: value.Int(1)}, t.Args[1]}
+	x.Args = t.Args[:2]
+	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
 }
 
 // aliases puts what SELECT calls by a name in its place within QUALIFY.
-func (w *windowing) aliases(t *termSyntax, terms []itemSyntax) *termSyntax {
-	if t.kind == termColumn && t.qualifier == "" {
+func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
+	if t.Kind == syntax.Column && t.Qualifier == "" {
 		for _, i := range terms {
-			if i.alias == t.name && windowWithin(i.term) != nil {
-				return i.term
+			if i.Alias == t.Name && windowWithin(i.Term) != nil {
+				return i.Term
 			}
 		}
 	}
-	if len(t.args) == 0 || t.over != nil {
+	if len(t.Args) == 0 || t.Over != nil {
 		return t
 	}
 	replaced := *t
-	replaced.args = nil
-	for _, a := range t.args {
-		replaced.args = append(replaced.args, w.aliases(a, terms))
+	replaced.Args = nil
+	for _, a := range t.Args {
+		replaced.Args = append(replaced.Args, w.aliases(a, terms))
 	}
 	return &replaced
 }
@@ -784,12 +780,12 @@ var windowFunctions = map[string]fragment.Function{
 	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
 }
 
-func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
-	name := strings.ToUpper(t.name)
+func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
+	name := strings.ToUpper(t.Name)
 	win := &fragment.Window{}
 	determined := w.in.patient == nil
 	var partition []*fragment.Expr
-	for _, p := range t.over.partition {
+	for _, p := range t.Over.Partition {
 		e := w.inner(p)
 		if !w.in.readsPatientID(e) || w.in.patient == nil {
 			partition = append(partition, e)
@@ -797,56 +793,56 @@ func (w *windowing) window(t *termSyntax) (fragment.Output, string) {
 		determined = determined || w.in.determinesPatient(e)
 	}
 	if !determined {
-		refuse(CodePatientsMixed, t.at, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", name)
+		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", name)
 	}
 	partition = sortedUnique(partition)
 	if w.in.patient != nil {
 		partition = append([]*fragment.Expr{w.in.patient}, partition...)
 	}
 	win.Partition = partition
-	for _, o := range t.over.orderBy {
-		win.Order = append(win.Order, o.order(w.inner(o.term)))
+	for _, o := range t.Over.OrderBy {
+		win.Order = append(win.Order, orderBy(o, w.inner(o.Term)))
 	}
-	frame := t.over.frame
-	f, special := windowFunctions[t.name]
+	frame := t.Over.Frame
+	f, special := windowFunctions[t.Name]
 	if !special {
-		if !isAggregate(t.name) && rowFunctions[t.name] == "" {
-			refuse(CodeFunction, t.at, "there are ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
+		if !isAggregate(t.Name) && rowFunctions[t.Name] == "" {
+			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {
-			win.Frame = &fragment.Frame{From: max(frame.from, -fragment.Unbounded), To: min(frame.to, fragment.Unbounded)}
+			win.Frame = &fragment.Frame{From: max(frame.From, -fragment.Unbounded), To: min(frame.To, fragment.Unbounded)}
 		}
 		o.Window = win
 		return o, outputName
 	}
 	if len(win.Order) == 0 {
-		refuse(CodeSyntax, t.at, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
 	}
 	o := fragment.Output{Function: f, Window: win}
 	arguments := 0
 	switch f {
 	case fragment.FunctionLag, fragment.FunctionLead:
 		arguments, win.Offset = 1, 1
-		if len(t.args) == 2 {
+		if len(t.Args) == 2 {
 			arguments = 2
-			if n := t.args[1]; n.kind != termLiteral || n.literal.Type() != value.TypeInt || n.literal.Int64() < 1 || n.literal.Int64() > 1000 {
-				refuse(CodeType, n.at, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
+			if n := t.Args[1]; n.Kind != syntax.Literal || n.Literal.Type() != value.TypeInt || n.Literal.Int64() < 1 || n.Literal.Int64() > 1000 {
+				refuse(CodeType, n.At, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
 			}
-			win.Offset = int(t.args[1].literal.Int64())
+			win.Offset = int(t.Args[1].Literal.Int64())
 		}
 	case fragment.FunctionFirst, fragment.FunctionLast:
 		arguments = 1
 	}
-	if len(t.args) != arguments || t.star || t.distinct || t.filter != nil {
-		refuse(CodeType, t.at, "", "%s does not take these arguments", name)
+	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
+		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
 	}
-	if f == fragment.FunctionLast && (frame == nil || frame.to < fragment.Unbounded) {
-		refuse(CodeNotSupported, t.at, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+	if f == fragment.FunctionLast && (frame == nil || frame.To < fragment.Unbounded) {
+		refuse(CodeNotSupported, t.At, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
 			"LAST_VALUE reads up to the current row only, unless its frame reaches the end")
 	}
 	if arguments > 0 {
-		o.Expr = w.inner(t.args[0])
+		o.Expr = w.inner(t.Args[0])
 	}
 	return o, strings.ReplaceAll(string(f), " ", "_")
 }

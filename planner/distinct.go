@@ -8,6 +8,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // COUNT(DISTINCT x) is the number of values of x that some patient has. Neither that
@@ -25,7 +26,7 @@ const distinctLimit = 1000
 
 // values are the counts of each value, in the order of the domain.
 func (a *argument) values() []fragment.Partial {
-	at := a.call.args[0].at
+	at := a.call.Args[0].At
 	cases := make([]*fragment.Expr, 0, 2*len(a.domain)+1)
 	for i, v := range a.domain {
 		cases = append(cases, apply(at, fragment.OpEqual, a.x.Expr, fragment.Literal(v)), fragment.Literal(value.Int(int64(i))))
@@ -151,7 +152,7 @@ func meanOf(o occurrence, values []float64) (x, low, high float64) {
 // is read from, and which serve all three.
 func distinctFunction(name string, x operand, domain []value.Value) *function {
 	if !x.Type.Numeric() {
-		refuse(CodeType, x.term.at, "write CAST("+x.term.describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
+		refuse(CodeType, x.term.At, "write CAST("+x.term.Describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
 	}
 	values := make([]float64, len(domain))
 	for i, v := range domain {
@@ -224,9 +225,9 @@ func edges(t value.Type) []float64 {
 
 // powers are the counts of the buckets of APPROX_BOUNDS.
 func (a *argument) powers() []fragment.Partial {
-	at, x := a.call.args[0].at, a.x.Expr
+	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, "write CAST("+a.call.args[0].describe()+" AS float)", "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
+		refuse(CodeType, at, "write CAST("+a.call.Args[0].Describe()+" AS float)", "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
 	}
 	literal := func(edge float64) *fragment.Expr {
 		if x.Type == value.TypeInt {
@@ -241,7 +242,7 @@ func (a *argument) powers() []fragment.Partial {
 	}
 	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Int(int64(len(inner)))))...)
 	n := len(inner) + 1
-	a.value = float64(a.call.bin)
+	a.value = float64(a.call.Bin)
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1, Unit: a.unit()}}}
 }
 
@@ -271,11 +272,11 @@ func readBound(t tree, which, _ float64) (x, low, high float64) {
 }
 
 // distinctValues plans COUNT(DISTINCT x), or SUM or AVG, of an x whose values are known, and reports whether it is one.
-func (b *builder) distinctValues(a *argument, t *termSyntax) bool {
-	if t.name != "count" && t.name != "sum" && t.name != "avg" {
+func (b *builder) distinctValues(a *argument, t *syntax.Expr) bool {
+	if t.Name != "count" && t.Name != "sum" && t.Name != "avg" {
 		return false
 	}
-	e := try(func() *fragment.Expr { return b.row(t.args[0]) })
+	e := try(func() *fragment.Expr { return b.row(t.Args[0]) })
 	if e == nil {
 		return false
 	}
@@ -288,6 +289,6 @@ func (b *builder) distinctValues(a *argument, t *termSyntax) bool {
 	if patient || len(domain) == 0 || len(domain) > distinctLimit {
 		return false
 	}
-	a.x, a.domain = operand{Expr: e, term: t.args[0]}, domain
+	a.x, a.domain = operand{Expr: e, term: t.Args[0]}, domain
 	return true
 }

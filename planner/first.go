@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // LIMIT in a query within a query keeps the first rows of an order, which are told by
@@ -41,7 +42,7 @@ func (n *numbering) rows(partition []*fragment.Expr, order []fragment.Order, fir
 
 // first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
 // those that each row around is tied to, as the rows of a query that has only that one.
-func (r *resolver) first(q *querySyntax, pairs []pair) (rows *resolver, tied []pair, x *fragment.Expr) {
+func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []pair, x *fragment.Expr) {
 	r.tie()
 	n := r.numbering()
 	var partition []*fragment.Expr
@@ -49,20 +50,20 @@ func (r *resolver) first(q *querySyntax, pairs []pair) (rows *resolver, tied []p
 		partition = append(partition, p.inner)
 	}
 	var order []fragment.Order
-	for _, o := range q.orderBy {
-		t := o.term
-		if t.kind == termLiteral || t.kind == termColumn && t.qualifier == "" && t.name == q.selected.items[0].alias {
-			t = q.selected.items[0].term
+	for _, o := range q.OrderBy {
+		t := o.Term
+		if t.Kind == syntax.Literal || t.Kind == syntax.Column && t.Qualifier == "" && t.Name == q.Select.Items[0].Alias {
+			t = q.Select.Items[0].Term
 		}
-		order = append(order, o.order(r.row(t)))
+		order = append(order, orderBy(o, r.row(t)))
 	}
-	value := r.row(q.selected.items[0].term)
+	value := r.row(q.Select.Items[0].Term)
 	name := n.keep(value)
 	names := make([]string, len(pairs))
 	for i, p := range pairs {
 		names[i] = n.keep(p.inner)
 	}
-	rows = n.rows(partition, order, 1, 1, q.limit.at)
+	rows = n.rows(partition, order, 1, 1, q.Limit.At)
 	s := rows.sources[0]
 	for i, p := range pairs {
 		tied = append(tied, pair{fragment.Column(s.Name, names[i], p.inner.Type), p.outer})
@@ -71,39 +72,39 @@ func (r *resolver) first(q *querySyntax, pairs []pair) (rows *resolver, tied []p
 }
 
 // limited plans LIMIT and OFFSET of released rows that a query around reads.
-func (c *composer) limited(q *querySyntax, within *scope) *derived {
+func (c *composer) limited(q *syntax.Query, within *scope) *derived {
 	first, last := int64(1), int64(1)<<32
-	if q.offset != nil {
-		first += int64(count(q.offset, "OFFSET"))
+	if q.Offset != nil {
+		first += int64(count(q.Offset, "OFFSET"))
 	}
-	if q.limit != nil {
-		last = first - 1 + int64(count(q.limit, "LIMIT"))
+	if q.Limit != nil {
+		last = first - 1 + int64(count(q.Limit, "LIMIT"))
 	}
 	inner, places := c.ordered(q)
 	d := c.derive(inner, within)
 	r := &resolver{catalog: c.catalog, composer: c}
-	s := r.adopt(d, "", q.at)
+	s := r.adopt(d, "", q.At)
 	n := r.numbering()
 	expr := func(i int) *fragment.Expr {
 		column, _ := s.table.Column(d.columns[i].column)
 		return s.expr(column)
 	}
 	var order []fragment.Order
-	for i, o := range q.orderBy {
-		order = append(order, o.order(expr(places(len(d.columns), i))))
+	for i, o := range q.OrderBy {
+		order = append(order, orderBy(o, expr(places(len(d.columns), i))))
 	}
 	visible := len(d.columns)
-	if inner.selected != nil {
-		visible -= len(inner.selected.items) - len(q.selected.items)
+	if inner.Select != nil {
+		visible -= len(inner.Select.Items) - len(q.Select.Items)
 	}
 	var names []string
 	for i := range visible {
 		names = append(names, n.keep(expr(i)))
-		if len(q.orderBy) == 0 { // released rows come by their columns
+		if len(q.OrderBy) == 0 { // released rows come by their columns
 			order = append(order, fragment.Order{Expr: expr(i)})
 		}
 	}
-	rows := n.rows(nil, order, first, last, cmpOr(q.limit, q.offset).at)
+	rows := n.rows(nil, order, first, last, cmpOr(q.Limit, q.Offset).At)
 	var items []item
 	for i, name := range names {
 		items = append(items, item{d.columns[i].name, fragment.Column(rows.sources[0].Name, name, expr(i).Type)})

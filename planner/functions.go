@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // scalar is a function of the values of one row.
@@ -18,13 +19,13 @@ type scalar struct {
 
 // call is a function, or an operator that is built like one, with its arguments.
 type call struct {
-	*termSyntax
-	resolve func(*termSyntax) *fragment.Expr
+	*syntax.Expr
+	resolve func(*syntax.Expr) *fragment.Expr
 }
 
-func newCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *call {
-	known := map[*termSyntax]*fragment.Expr{} // each argument is resolved once
-	return &call{t, func(t *termSyntax) *fragment.Expr {
+func newCall(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *call {
+	known := map[*syntax.Expr]*fragment.Expr{} // each argument is resolved once
+	return &call{t, func(t *syntax.Expr) *fragment.Expr {
 		e, ok := known[t]
 		if !ok {
 			e = resolve(t)
@@ -35,12 +36,12 @@ func newCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *call {
 }
 
 func (c *call) refuse(i int, hint, format string, args ...any) {
-	refuse(CodeType, c.args[i].at, hint, format, args...)
+	refuse(CodeType, c.Args[i].At, hint, format, args...)
 }
 
 // op applies an operation; one of constants alone is computed here and now.
 func (c *call) op(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-	return folded(apply(c.at, op, args...))
+	return folded(apply(c.At, op, args...))
 }
 
 func folded(e *fragment.Expr) *fragment.Expr {
@@ -55,7 +56,7 @@ func folded(e *fragment.Expr) *fragment.Expr {
 func (c *call) cast(e *fragment.Expr, t value.Type) *fragment.Expr {
 	x, err := fragment.Cast(e, t)
 	if err != nil {
-		mistyped(c.at, err, "")
+		mistyped(c.At, err, "")
 	}
 	if e.Type == t {
 		return e
@@ -64,11 +65,11 @@ func (c *call) cast(e *fragment.Expr, t value.Type) *fragment.Expr {
 }
 
 // unified resolves all arguments to one type where they can have it.
-func (c *call) unified() []*fragment.Expr { return unified(c.args, c.resolve) }
+func (c *call) unified() []*fragment.Expr { return unified(c.Args, c.resolve) }
 
 // as resolves argument i, which is of type t if it is a NULL and nothing tells.
 func (c *call) as(i int, t value.Type) *fragment.Expr {
-	e := c.resolve(c.args[i])
+	e := c.resolve(c.Args[i])
 	if isFree(e) {
 		return fragment.Literal(value.Null(t))
 	}
@@ -82,7 +83,7 @@ func (c *call) number(i int) *fragment.Expr {
 		if e.Type == value.TypeText {
 			hint = "write CAST(" + e.String() + " AS float)"
 		}
-		c.refuse(i, hint, "%s needs a number, and this is a %s", strings.ToUpper(c.name), e.Type)
+		c.refuse(i, hint, "%s needs a number, and this is a %s", strings.ToUpper(c.Name), e.Type)
 	}
 	return e
 }
@@ -90,7 +91,7 @@ func (c *call) number(i int) *fragment.Expr {
 func (c *call) int(i int) *fragment.Expr {
 	e := c.as(i, value.TypeInt)
 	if e.Type != value.TypeInt {
-		c.refuse(i, "write CAST(x AS int)", "%s needs a whole number here, and this is a %s", strings.ToUpper(c.name), e.Type)
+		c.refuse(i, "write CAST(x AS int)", "%s needs a whole number here, and this is a %s", strings.ToUpper(c.Name), e.Type)
 	}
 	return e
 }
@@ -98,7 +99,7 @@ func (c *call) int(i int) *fragment.Expr {
 func (c *call) text(i int) *fragment.Expr {
 	e := c.as(i, value.TypeText)
 	if e.Type != value.TypeText {
-		c.refuse(i, "write CAST(x AS text)", "%s needs a text, and this is a %s", strings.ToUpper(c.name), e.Type)
+		c.refuse(i, "write CAST(x AS text)", "%s needs a text, and this is a %s", strings.ToUpper(c.Name), e.Type)
 	}
 	return e
 }
@@ -117,21 +118,21 @@ func (c *call) joined(i int) *fragment.Expr {
 
 // day resolves a date or timestamp, which may be written as a string.
 func (c *call) day(i int) *fragment.Expr {
-	e, a := c.as(i, value.TypeDate), c.args[i]
-	if a.kind == termLiteral && a.text {
+	e, a := c.as(i, value.TypeDate), c.Args[i]
+	if a.Kind == syntax.Literal && a.Text {
 		for _, t := range []value.Type{value.TypeDate, value.TypeTimestamp} {
-			if v, err := value.Parse(t, a.literal.Str()); err == nil {
+			if v, err := value.Parse(t, a.Literal.Str()); err == nil {
 				return fragment.Literal(v)
 			}
 		}
-		c.refuse(i, "write it as 2020-12-31", "%q is no date", a.literal.Str())
+		c.refuse(i, "write it as 2020-12-31", "%q is no date", a.Literal.Str())
 	}
 	if e.Type != value.TypeDate && e.Type != value.TypeTimestamp {
 		hint := ""
 		if e.Type == value.TypeText {
 			hint = "write CAST(" + e.String() + " AS date)"
 		}
-		c.refuse(i, hint, "%s needs a date or a timestamp, and this is a %s", strings.ToUpper(c.name), e.Type)
+		c.refuse(i, hint, "%s needs a date or a timestamp, and this is a %s", strings.ToUpper(c.Name), e.Type)
 	}
 	return e
 }
@@ -147,9 +148,9 @@ func (c *call) days(i, k int) (a, b *fragment.Expr) {
 
 // constant resolves an argument that must be known before any row is read.
 func (c *call) constant(i int, hint string) value.Value {
-	e := c.resolve(c.args[i])
+	e := c.resolve(c.Args[i])
 	if e.Op != fragment.OpLiteral || e.Value.IsNull() {
-		c.refuse(i, hint, "%s takes a constant here", strings.ToUpper(c.name))
+		c.refuse(i, hint, "%s takes a constant here", strings.ToUpper(c.Name))
 	}
 	return *e.Value
 }
@@ -157,7 +158,7 @@ func (c *call) constant(i int, hint string) value.Value {
 func (c *call) constantText(i int, hint string) *fragment.Expr {
 	v := c.constant(i, hint)
 	if v.Type() != value.TypeText {
-		c.refuse(i, hint, "%s takes a constant text here", strings.ToUpper(c.name))
+		c.refuse(i, hint, "%s takes a constant text here", strings.ToUpper(c.Name))
 	}
 	return fragment.Literal(v)
 }
@@ -223,7 +224,7 @@ var scalars = map[string]scalar{
 	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate}, "to_timestamp": {"TO_TIMESTAMP(text, 'YYYY-MM-DD HH24:MI:SS')", 2, 2, (*call).toTimestamp},
 	"to_char": {"TO_CHAR(d, 'YYYY-MM')", 2, 2, (*call).toChar}, "date_format": {"DATE_FORMAT(d, '%Y-%m')", 2, 2, (*call).dateFormat},
 	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat},
-	"date":     {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.args[0]), value.TypeDate) }},
+	"date":     {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.Args[0]), value.TypeDate) }},
 
 	"lower": ofText(fragment.OpLower, "LOWER(s)"), "lcase": ofText(fragment.OpLower, "LCASE(s)"),
 	"upper": ofText(fragment.OpUpper, "UPPER(s)"), "ucase": ofText(fragment.OpUpper, "UCASE(s)"),
@@ -270,15 +271,15 @@ var unanswered = map[string]string{
 	"sleep": "leave it out", "pg_sleep": "leave it out",
 }
 
-func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
-	name := strings.ToUpper(t.name)
-	switch hint, known := unanswered[t.name]; {
-	case dice[t.name]:
-		refuse(CodeNotSupported, t.at, "select by what the columns hold", "an answer must not depend on chance, so there is no %s", name)
+func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
+	name := strings.ToUpper(t.Name)
+	switch hint, known := unanswered[t.Name]; {
+	case dice[t.Name]:
+		refuse(CodeNotSupported, t.At, "select by what the columns hold", "an answer must not depend on chance, so there is no %s", name)
 	case known:
-		refuse(CodeNotSupported, t.at, hint, "%s is not answered", name)
+		refuse(CodeNotSupported, t.At, hint, "%s is not answered", name)
 	}
-	f, ok := scalars[t.name]
+	f, ok := scalars[t.Name]
 	if !ok {
 		var names []string
 		for name := range scalars {
@@ -288,10 +289,10 @@ func buildCall(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		refuse(CodeFunction, t.at, or(nearest(t.name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", name)
+		refuse(CodeFunction, t.At, or(syntax.Nearest(t.Name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", name)
 	}
-	if t.star || t.distinct || len(t.args) < f.least || len(t.args) > f.most {
-		refuse(CodeType, t.at, "write "+f.usage, "%s does not take these arguments", name)
+	if t.Star || t.Distinct || len(t.Args) < f.least || len(t.Args) > f.most {
+		refuse(CodeType, t.At, "write "+f.usage, "%s does not take these arguments", name)
 	}
 	return f.build(newCall(t, resolve))
 }
@@ -306,16 +307,16 @@ var operations = map[string]func(c *call) *fragment.Expr{
 
 func (c *call) round() *fragment.Expr {
 	digits := wholeNumber(0)
-	if len(c.args) == 2 {
-		digits = c.resolve(c.args[1])
+	if len(c.Args) == 2 {
+		digits = c.resolve(c.Args[1])
 	}
-	return apply(c.at, fragment.OpRound, c.number(0), digits)
+	return apply(c.At, fragment.OpRound, c.number(0), digits)
 }
 
 // trunc rounds toward zero: at some digits, of x times a power of ten.
 func (c *call) trunc() *fragment.Expr {
 	x, scale := c.number(0), 1.0
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		digits := c.constant(1, "write a whole number from 0 to 15")
 		if digits.Type() != value.TypeInt || digits.Int64() < 0 || digits.Int64() > 15 {
 			c.refuse(1, "write a whole number from 0 to 15", "the digits are out of range")
@@ -343,8 +344,8 @@ func (c *call) sign() *fragment.Expr {
 }
 
 func (c *call) log() *fragment.Expr {
-	if len(c.args) == 1 {
-		refuse(CodeNotSupported, c.at, "write LN(x) or LOG10(x)", "LOG(x) is natural in some databases and decimal in others")
+	if len(c.Args) == 1 {
+		refuse(CodeNotSupported, c.At, "write LN(x) or LOG10(x)", "LOG(x) is natural in some databases and decimal in others")
 	}
 	return c.op(fragment.OpDivide, c.op(fragment.OpLn, c.number(1)), c.op(fragment.OpLn, c.number(0)))
 }
@@ -379,61 +380,61 @@ func (c *call) widthBucket() *fragment.Expr {
 func (c *call) clamp() *fragment.Expr {
 	args := c.unified()
 	x, lower, upper := args[0], args[1], args[2]
-	within := apply(c.at, fragment.OpGreatest, apply(c.at, fragment.OpLeast, x, upper), lower)
-	return apply(c.at, fragment.OpCase, apply(c.at, fragment.OpIsNull, x), nothing(within.Type), within)
+	within := apply(c.At, fragment.OpGreatest, apply(c.At, fragment.OpLeast, x, upper), lower)
+	return apply(c.At, fragment.OpCase, apply(c.At, fragment.OpIsNull, x), nothing(within.Type), within)
 }
 
 // NULL and choices.
 
 func (c *call) isNull() *fragment.Expr {
-	if len(c.args) == 1 {
-		return apply(c.at, fragment.OpIsNull, c.resolve(c.args[0]))
+	if len(c.Args) == 1 {
+		return apply(c.At, fragment.OpIsNull, c.resolve(c.Args[0]))
 	}
-	return apply(c.at, fragment.OpCoalesce, c.unified()...)
+	return apply(c.At, fragment.OpCoalesce, c.unified()...)
 }
 
 func (c *call) nullIf() *fragment.Expr {
 	args := c.unified()
-	same := apply(c.at, fragment.OpEqual, args...)
-	return apply(c.at, fragment.OpCase, same, nothing(args[0].Type), args[0])
+	same := apply(c.At, fragment.OpEqual, args...)
+	return apply(c.At, fragment.OpCase, same, nothing(args[0].Type), args[0])
 }
 
 func (c *call) nvl2() *fragment.Expr {
-	values := unified(c.args[1:], c.resolve)
-	return apply(c.at, fragment.OpCase, apply(c.at, fragment.OpIsNull, c.resolve(c.args[0])), values[1], values[0])
+	values := unified(c.Args[1:], c.resolve)
+	return apply(c.At, fragment.OpCase, apply(c.At, fragment.OpIsNull, c.resolve(c.Args[0])), values[1], values[0])
 }
 
 func (c *call) choose() *fragment.Expr { // the condition is no part of the common type
-	return apply(c.at, fragment.OpCase, append([]*fragment.Expr{c.as(0, value.TypeBool)}, unified(c.args[1:], c.resolve)...)...)
+	return apply(c.At, fragment.OpCase, append([]*fragment.Expr{c.as(0, value.TypeBool)}, unified(c.Args[1:], c.resolve)...)...)
 }
 
 // decode compares as Oracle does: a NULL equals a NULL.
 func (c *call) decode() *fragment.Expr {
-	var results []*termSyntax
-	for i := 2; i < len(c.args); i += 2 {
-		results = append(results, c.args[i])
+	var results []*syntax.Expr
+	for i := 2; i < len(c.Args); i += 2 {
+		results = append(results, c.Args[i])
 	}
-	if len(c.args)%2 == 0 {
-		results = append(results, c.args[len(c.args)-1])
+	if len(c.Args)%2 == 0 {
+		results = append(results, c.Args[len(c.Args)-1])
 	} else {
-		results = append(results, &termSyntax{kind: termLiteral, at: c.at})
+		results = append(results, &syntax.Expr{Kind: syntax.Literal, At: c.At})
 	}
 	values := unified(results, c.resolve)
 	var args []*fragment.Expr
-	for i := 1; i+1 < len(c.args); i += 2 {
-		pair := unified([]*termSyntax{c.args[0], c.args[i]}, c.resolve)
-		same := apply(c.at, fragment.OpNot, apply(c.at, fragment.OpDistinct, pair...))
+	for i := 1; i+1 < len(c.Args); i += 2 {
+		pair := unified([]*syntax.Expr{c.Args[0], c.Args[i]}, c.resolve)
+		same := apply(c.At, fragment.OpNot, apply(c.At, fragment.OpDistinct, pair...))
 		args = append(args, same, values[i/2])
 	}
-	return apply(c.at, fragment.OpCase, append(args, values[len(values)-1])...)
+	return apply(c.At, fragment.OpCase, append(args, values[len(values)-1])...)
 }
 
 // buildCast converts to the type of a CAST. A bool is made here: from an int, 0
 // being false, and from the usual words.
-func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
 	c := newCall(t, resolve)
-	x := c.as(0, t.castType)
-	if t.castType == value.TypeBool {
+	x := c.as(0, t.Type)
+	if t.Type == value.TypeBool {
 		switch x.Type {
 		case value.TypeInt:
 			return c.op(fragment.OpNotEqual, x, wholeNumber(0))
@@ -450,20 +451,20 @@ func buildCast(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragmen
 				among("false", "f", "no", "n", "off", "0"), fragment.Literal(value.Bool(false)), nothing(value.TypeBool))
 		}
 	}
-	if x.Type == t.castType {
+	if x.Type == t.Type {
 		return x
 	}
-	if (t.castType == value.TypeDate || t.castType == value.TypeTimestamp) && x.Op == fragment.OpLiteral && x.Type == value.TypeText && !x.Value.IsNull() {
+	if (t.Type == value.TypeDate || t.Type == value.TypeTimestamp) && x.Op == fragment.OpLiteral && x.Type == value.TypeText && !x.Value.IsNull() {
 		if at, ok := instant(x.Value.Str()); ok {
-			return fragment.Literal(atDay(at, t.castType))
+			return fragment.Literal(atDay(at, t.Type))
 		}
 	}
-	if x.Type == value.TypeFloat && t.castType == value.TypeText {
+	if x.Type == value.TypeFloat && t.Type == value.TypeText {
 		return c.digits(x)
 	}
-	e, err := fragment.Cast(x, t.castType)
+	e, err := fragment.Cast(x, t.Type)
 	if err != nil {
-		mistyped(t.at, err, "")
+		mistyped(t.At, err, "")
 	}
 	if f := folded(e); f.Op == fragment.OpLiteral && !f.Value.IsNull() {
 		return f
@@ -508,13 +509,13 @@ func isWhole(e *fragment.Expr) bool {
 
 func (c *call) trim() *fragment.Expr {
 	x, characters := c.text(0), textual(" ")
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		characters = c.constantText(1, "write the characters as a string")
 	}
-	if c.name != "ltrim" {
+	if c.Name != "ltrim" {
 		x = c.op(fragment.OpRightTrim, x, characters)
 	}
-	if c.name != "rtrim" {
+	if c.Name != "rtrim" {
 		x = c.op(fragment.OpLeftTrim, x, characters)
 	}
 	return x
@@ -533,7 +534,7 @@ func (c *call) atLeast(i int, least int64, hint string) *fragment.Expr {
 func (c *call) substring() *fragment.Expr {
 	start := c.atLeast(1, 1, "count from 1; for the end of a text write RIGHT(s, n)")
 	length := wholeNumber(math.MaxInt32)
-	if len(c.args) == 3 {
+	if len(c.Args) == 3 {
 		length = c.atLeast(2, 0, "write a length of 0 or more")
 	}
 	return c.op(fragment.OpSubstring, c.text(0), start, length)
@@ -556,7 +557,7 @@ func (c *call) pad() *fragment.Expr {
 		c.refuse(1, hint, "the length is out of range")
 	}
 	fill := " "
-	if len(c.args) == 3 {
+	if len(c.Args) == 3 {
 		if fill = c.constantText(2, hint).Value.Str(); fill == "" {
 			c.refuse(2, hint, "there is nothing to fill with")
 		}
@@ -564,7 +565,7 @@ func (c *call) pad() *fragment.Expr {
 	length := fragment.Literal(n)
 	padding := textual(string([]rune(strings.Repeat(fill, int(n.Int64())))[:n.Int64()]))
 	s := c.op(fragment.OpSubstring, c.text(0), wholeNumber(1), length)
-	if c.name == "rpad" {
+	if c.Name == "rpad" {
 		return c.op(fragment.OpSubstring, c.op(fragment.OpConcat, s, padding), wholeNumber(1), length)
 	}
 	missing := c.op(fragment.OpSubtract, length, c.op(fragment.OpLength, s))
@@ -574,7 +575,7 @@ func (c *call) pad() *fragment.Expr {
 // concatenate is ||: of a NULL it is NULL.
 func (c *call) concatenate() *fragment.Expr {
 	var parts []*fragment.Expr
-	for i := range c.args {
+	for i := range c.Args {
 		if x := c.joined(i); x.Op == fragment.OpConcat {
 			parts = append(parts, x.Args...)
 		} else {
@@ -586,8 +587,8 @@ func (c *call) concatenate() *fragment.Expr {
 
 // concat is CONCAT: a NULL adds nothing.
 func (c *call) concat() *fragment.Expr {
-	parts := make([]*fragment.Expr, len(c.args))
-	for i := range c.args {
+	parts := make([]*fragment.Expr, len(c.Args))
+	for i := range c.Args {
 		parts[i] = c.joined(i)
 		if parts[i].Op != fragment.OpLiteral || parts[i].Value.IsNull() {
 			parts[i] = c.op(fragment.OpCoalesce, parts[i], textual(""))
@@ -620,9 +621,9 @@ func (c *call) ilike() *fragment.Expr {
 
 func (c *call) regexp() *fragment.Expr {
 	pattern := c.constantText(1, "write the pattern as a string")
-	portable, err := fragment.Regexp(pattern.Value.Str(), c.name == "iregexp")
+	portable, err := fragment.Regexp(pattern.Value.Str(), c.Name == "iregexp")
 	if err != nil {
-		mistyped(c.args[1].at, err, "see the reference for what patterns hold")
+		mistyped(c.Args[1].At, err, "see the reference for what patterns hold")
 	}
 	return c.op(fragment.OpRegexp, c.text(0), textual(portable))
 }

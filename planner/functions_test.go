@@ -11,21 +11,27 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // expression builds the only item of a SELECT over no column, or returns the refusal.
 func expression(sql string) (e *fragment.Expr, err error) {
-	defer catch(&err)
-	var resolve func(t *termSyntax) *fragment.Expr
-	resolve = func(t *termSyntax) *fragment.Expr {
-		if t.kind == termColumn {
-			refuse(CodeColumn, t.at, "", "there is no column %s", t.name)
+	defer syntax.Catch(&err)
+	var resolve func(t *syntax.Expr) *fragment.Expr
+	resolve = func(t *syntax.Expr) *fragment.Expr {
+		if t.Kind == syntax.Column {
+			refuse(CodeColumn, t.At, "", "there is no column %s", t.Name)
 		}
 		return build(t, resolve)
 	}
-	s := parse("SELECT " + sql + " FROM t")
-	s.query.bind(s.bound(nil, today))
-	return resolve(s.query.selected.items[0].term), nil
+	s, err := syntax.Parse("SELECT " + sql + " FROM t")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Bind(nil, today); err != nil {
+		return nil, err
+	}
+	return resolve(s.Query.Select.Items[0].Term), nil
 }
 
 // TestValues reads testdata/functions: each line is an expression of constants, and
@@ -57,6 +63,12 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// standsForToday reports whether a call of the name is read as the day.
+func standsForToday(name string) bool {
+	s, err := syntax.Parse("SELECT " + name + "()")
+	return err == nil && s.Query.Select.Items[0].Term.Kind == syntax.Placeholder
+}
+
 // TestReference: docs/sql.md tells of every function, and SHOW FUNCTIONS of each by
 // a usage that begins with its name.
 func TestReference(t *testing.T) {
@@ -71,7 +83,7 @@ func TestReference(t *testing.T) {
 		if !strings.Contains(string(docs), strings.ToUpper(name)) {
 			t.Errorf("docs/sql.md does not tell of %s", strings.ToUpper(name))
 		}
-		if clock[name] != "" || dice[name] || unanswered[name] != "" || aggregates[name] != nil {
+		if standsForToday(name) || dice[name] || unanswered[name] != "" || aggregates[name] != nil {
 			t.Errorf("%s is listed twice", name)
 		}
 	}
@@ -82,14 +94,14 @@ func TestReference(t *testing.T) {
 	}
 }
 
-func literalTerm(v value.Value) *termSyntax {
-	return &termSyntax{kind: termLiteral, literal: v, text: v.Type() == value.TypeText}
+func literalTerm(v value.Value) *syntax.Expr {
+	return &syntax.Expr{Kind: syntax.Literal, Literal: v, Text: v.Type() == value.TypeText}
 }
 
-func columnsOnly(t *termSyntax) *fragment.Expr {
+func columnsOnly(t *syntax.Expr) *fragment.Expr {
 	types := map[string]value.Type{"i": value.TypeInt, "f": value.TypeFloat, "s": value.TypeText, "d": value.TypeDate, "ts": value.TypeTimestamp, "b": value.TypeBool}
-	if t.kind == termColumn {
-		return fragment.Column("t", t.name, types[t.name])
+	if t.Kind == syntax.Column {
+		return fragment.Column("t", t.Name, types[t.Name])
 	}
 	return build(t, columnsOnly)
 }
@@ -97,25 +109,25 @@ func columnsOnly(t *termSyntax) *fragment.Expr {
 // TestOperators builds the operators and intervals directly, whatever the grammar
 // spells them as.
 func TestOperators(t *testing.T) {
-	column := func(name string) *termSyntax { return &termSyntax{kind: termColumn, name: name} }
-	text := func(s string) *termSyntax { return literalTerm(value.Text(s)) }
-	number := func(i int64) *termSyntax { return literalTerm(value.Int(i)) }
-	null := &termSyntax{kind: termLiteral}
-	interval := func(n int64, unit string) *termSyntax {
-		return &termSyntax{kind: termInterval, name: unit, args: []*termSyntax{number(n)}}
+	column := func(name string) *syntax.Expr { return &syntax.Expr{Kind: syntax.Column, Name: name} }
+	text := func(s string) *syntax.Expr { return literalTerm(value.Text(s)) }
+	number := func(i int64) *syntax.Expr { return literalTerm(value.Int(i)) }
+	null := &syntax.Expr{Kind: syntax.Literal}
+	interval := func(n int64, unit string) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Interval, Name: unit, Args: []*syntax.Expr{number(n)}}
 	}
-	op := func(name string, args ...*termSyntax) *termSyntax {
-		return &termSyntax{kind: termOperator, name: name, args: args}
+	op := func(name string, args ...*syntax.Expr) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Operator, Name: name, Args: args}
 	}
-	call := func(name string, args ...*termSyntax) *termSyntax {
-		return &termSyntax{kind: termCall, name: name, args: args}
+	call := func(name string, args ...*syntax.Expr) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, Name: name, Args: args}
 	}
-	cast := func(x *termSyntax, to value.Type) *termSyntax {
-		return &termSyntax{kind: termCast, castType: to, args: []*termSyntax{x}}
+	cast := func(x *syntax.Expr, to value.Type) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Cast, Type: to, Args: []*syntax.Expr{x}}
 	}
 	day, instant := literalTerm(value.Date(18262)), literalTerm(value.Timestamp(18262*microsecondsPerDay))
 	for _, c := range []struct {
-		term *termSyntax
+		term *syntax.Expr
 		want string
 	}{
 		{op("||", column("s"), text("-"), column("i")), "t.s || '-' || CAST(t.i AS text)"},
@@ -136,9 +148,9 @@ func TestOperators(t *testing.T) {
 		{op("+", column("d"), interval(-3, "day")), "t.d - 3"},
 		{op("-", column("ts"), interval(1, "day")), "t.ts - 86400000000"},
 		{op("+", column("d"), interval(90, "minute")), "CAST(t.d AS timestamp) + 5400000000"},
-		{op("+", column("d"), &termSyntax{kind: termInterval, name: "month", args: []*termSyntax{column("i")}}), "ADD_MONTHS(t.d, t.i)"},
-		{op("-", column("d"), &termSyntax{kind: termInterval, name: "day", args: []*termSyntax{column("i")}}), "t.d - t.i"},
-		{op("+", column("d"), &termSyntax{kind: termInterval, name: "day", args: []*termSyntax{column("f")}}), "TYPE: DAY needs a whole number here, and this is a float"},
+		{op("+", column("d"), &syntax.Expr{Kind: syntax.Interval, Name: "month", Args: []*syntax.Expr{column("i")}}), "ADD_MONTHS(t.d, t.i)"},
+		{op("-", column("d"), &syntax.Expr{Kind: syntax.Interval, Name: "day", Args: []*syntax.Expr{column("i")}}), "t.d - t.i"},
+		{op("+", column("d"), &syntax.Expr{Kind: syntax.Interval, Name: "day", Args: []*syntax.Expr{column("f")}}), "TYPE: DAY needs a whole number here, and this is a float"},
 		{op("+", column("d"), interval(1, "millisecond")), "NOT_SUPPORTED: there are no intervals of milliseconds here"},
 		{op("+", column("i"), interval(1, "day")), "TYPE: + needs a date or a timestamp, and this is a int"},
 		{op("+", day, interval(1, "month")), "DATE '2020-02-01'"},
@@ -169,7 +181,7 @@ func TestOperators(t *testing.T) {
 		{call("if", column("b"), column("i"), null), "CASE WHEN t.b THEN t.i ELSE NULL END"},
 	} {
 		got, err := func() (s string, err error) {
-			defer catch(&err)
+			defer syntax.Catch(&err)
 			return columnsOnly(c.term).String(), nil
 		}()
 		var refusal *Error
@@ -185,9 +197,9 @@ func TestOperators(t *testing.T) {
 // TestNestedOperands: operands that are used several times do not grow the tree
 // without limit, and take no exponential time.
 func TestNestedOperands(t *testing.T) {
-	term := &termSyntax{kind: termColumn, name: "s"}
+	term := &syntax.Expr{Kind: syntax.Column, Name: "s"}
 	for range 40 {
-		term = &termSyntax{kind: termCall, name: "right", args: []*termSyntax{term, literalTerm(value.Int(3))}}
+		term = &syntax.Expr{Kind: syntax.Call, Name: "right", Args: []*syntax.Expr{term, literalTerm(value.Int(3))}}
 	}
 	defer func() {
 		if r, ok := recover().(*Error); !ok || !strings.Contains(r.Message, "too large") {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // COUNT(DISTINCT visit_occurrence_id) counts things that one patient has each, such as
@@ -41,20 +42,20 @@ func (b *builder) countOnce() {
 func (b *builder) countedKey() *fragment.Expr {
 	var key *fragment.Expr
 	only := true
-	var walk func(t *termSyntax)
-	walk = func(t *termSyntax) {
-		if t.kind != termCall || !isAggregate(t.name) {
-			for _, a := range t.args {
+	var walk func(t *syntax.Expr)
+	walk = func(t *syntax.Expr) {
+		if t.Kind != syntax.Call || !isAggregate(t.Name) {
+			for _, a := range t.Args {
 				walk(a)
 			}
 			return
 		}
 		t = filtered(t)
-		if t.name != "count" || !t.distinct || len(t.args) != 1 || aggregateWithin(t.args[0]) != nil {
+		if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || aggregateWithin(t.Args[0]) != nil {
 			only = false
 			return
 		}
-		e := try(func() *fragment.Expr { return b.row(t.args[0]) })
+		e := try(func() *fragment.Expr { return b.row(t.Args[0]) })
 		x := e
 		if e != nil && e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
 			x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
@@ -70,14 +71,14 @@ func (b *builder) countedKey() *fragment.Expr {
 			key = e
 		}
 	}
-	for _, i := range b.syntax.selected.items {
-		walk(i.term)
+	for _, i := range b.syntax.Select.Items {
+		walk(i.Term)
 	}
-	if having := b.syntax.selected.having; having != nil {
+	if having := b.syntax.Select.Having; having != nil {
 		walk(having)
 	}
-	for _, o := range b.syntax.orderBy {
-		walk(o.term)
+	for _, o := range b.syntax.OrderBy {
+		walk(o.Term)
 	}
 	b.known = nil
 	if !only || b.patient == nil {

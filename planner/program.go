@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // maxReleases bounds the releases of one query.
@@ -51,7 +52,7 @@ func Build(q Query, fed Federation) (*Plan, error) {
 
 // Compose plans a query. The error is always an *Error.
 func Compose(q Query, fed Federation) (program *Program, err error) {
-	defer catch(&err)
+	defer syntax.Catch(&err)
 	start := Position{Line: 1, Column: 1}
 	if len(fed.Hospitals) == 0 {
 		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
@@ -59,17 +60,22 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
-	statement := parse(q.SQL)
-	if statement.query == nil {
-		refuse(CodeNotSupported, statement.at, "write SELECT …", "this statement is no query")
+	statement, err := syntax.Parse(q.SQL)
+	if err != nil {
+		return nil, err
 	}
-	statement.query.bind(statement.bound(q.Parameters, q.Today))
+	if statement.Query == nil {
+		refuse(CodeNotSupported, statement.At, "write SELECT …", "this statement is no query")
+	}
+	if err := statement.Bind(q.Parameters, q.Today); err != nil {
+		return nil, err
+	}
 	compose := func(shares int) *Program {
-		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*querySyntax]bool{}}
+		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*syntax.Query]bool{}}
 		extended := *fed.Catalog
 		extended.Tables = slices.Clone(fed.Catalog.Tables)
 		c.catalog = &extended
-		return c.program(statement.query)
+		return c.program(statement.Query)
 	}
 	program = compose(1)
 	if n := len(program.Releases); n > 1 { // planned once to count them, and again with each one's share of the budget
@@ -86,14 +92,14 @@ type composer struct {
 	releases   []*Plan
 	lifeTables map[int]*survival // by the number of the release, from 1
 	noisy      map[noisyColumn]bool
-	constant   map[*querySyntax]bool // whether queries read constants alone
-	shares     int                   // among how many releases the budget is divided
+	constant   map[*syntax.Query]bool // whether queries read constants alone
+	shares     int                    // among how many releases the budget is divided
 }
 
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
 
-func (c *composer) program(q *querySyntax) *Program {
+func (c *composer) program(q *syntax.Query) *Program {
 	if c.single(q, nil) {
 		plan := c.release(q, nil)
 		return &Program{Releases: c.releases, Columns: plan.Columns}
@@ -102,7 +108,7 @@ func (c *composer) program(q *querySyntax) *Program {
 	p := &Program{Releases: c.releases, lifeTables: c.lifeTables, after: a}
 	table, err := a.Table("answer", c.catalog)
 	if err != nil {
-		refuse(CodeNotSupported, q.at, "", "%s", err)
+		refuse(CodeNotSupported, q.At, "", "%s", err)
 	}
 	for _, s := range a.columns {
 		column, _ := table.Column(s.name)
@@ -142,9 +148,9 @@ func part(budget float64, n int, unit float64) float64 {
 }
 
 // release plans one release.
-func (c *composer) release(q *querySyntax, within *scope) *Plan {
+func (c *composer) release(q *syntax.Query, within *scope) *Plan {
 	if len(c.releases) >= maxReleases {
-		refuse(CodeTooLarge, q.at, "ask it in several queries", "the query makes more than %d releases", maxReleases)
+		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
 	share := c.query
 	if c.shares > 1 {
@@ -158,25 +164,25 @@ func (c *composer) release(q *querySyntax, within *scope) *Plan {
 }
 
 // single reports whether the query is one release as it stands.
-func (c *composer) single(q *querySyntax, within *scope) bool {
-	s := q.selected
-	if s == nil || len(s.groupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
+func (c *composer) single(q *syntax.Query, within *scope) bool {
+	s := q.Select
+	if s == nil || len(s.GroupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
 		return false
 	}
-	return !slices.ContainsFunc(q.orderBy, func(o orderSyntax) bool { return windowWithin(o.term) != nil })
+	return !slices.ContainsFunc(q.OrderBy, func(o syntax.Order) bool { return windowWithin(o.Term) != nil })
 }
 
 // nested reports whether the query reads other releases instead of patients.
-func (c *composer) nested(q *querySyntax, within *scope) bool {
-	within = within.with(q.with)
-	return slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
+func (c *composer) nested(q *syntax.Query, within *scope) bool {
+	within = within.with(q.With)
+	return slices.ContainsFunc(q.Select.From, func(f syntax.From) bool {
 		query, scope := within.behind(f)
-		return f.function != nil || query != nil && c.isRelease(query, scope)
+		return f.Function != nil || query != nil && c.isRelease(query, scope)
 	})
 }
 
 // isRelease reports whether a query within a query aggregates over patients.
-func (c *composer) isRelease(q *querySyntax, within *scope) (is bool) {
+func (c *composer) isRelease(q *syntax.Query, within *scope) (is bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			e, ok := r.(*Error)
@@ -187,35 +193,35 @@ func (c *composer) isRelease(q *querySyntax, within *scope) (is bool) {
 		}
 	}()
 	whole := *q // LIMIT is another matter
-	whole.limit, whole.offset = nil, nil
-	(&resolver{catalog: c.federation.Catalog}).derive(&whole, within, q.at)
+	whole.Limit, whole.Offset = nil, nil
+	(&resolver{catalog: c.federation.Catalog}).derive(&whole, within, q.At)
 	return false
 }
 
 // after plans a query over releases: rows that are combined, of several grouping
 // sets, or read from queries that are releases.
-func (c *composer) after(q *querySyntax) *after {
+func (c *composer) after(q *syntax.Query) *after {
 	a := &after{limit: -1}
-	if q.limit != nil {
-		a.limit = count(q.limit, "LIMIT")
+	if q.Limit != nil {
+		a.limit = count(q.Limit, "LIMIT")
 	}
-	if q.offset != nil {
-		a.offset = count(q.offset, "OFFSET")
+	if q.Offset != nil {
+		a.offset = count(q.Offset, "OFFSET")
 	}
 	inner, places := c.ordered(q)
 	d := c.derive(inner, nil)
 	a.Derived = d.Derived
 	visible := d.columns
-	for i, o := range q.orderBy {
+	for i, o := range q.OrderBy {
 		at := d.columns[places(len(d.columns), i)]
 		column, _ := d.table.Column(at.column)
-		a.order = append(a.order, o.order(fragment.Column("", column.Name, column.Type)))
+		a.order = append(a.order, orderBy(o, fragment.Column("", column.Name, column.Type)))
 	}
-	if inner.selected != nil {
-		visible = visible[:len(visible)-(len(inner.selected.items)-len(q.selected.items))]
+	if inner.Select != nil {
+		visible = visible[:len(visible)-(len(inner.Select.Items)-len(q.Select.Items))]
 	}
 	if len(visible) > maxColumns {
-		refuse(CodeTooLarge, q.at, "ask for fewer columns", "more than %d columns", maxColumns)
+		refuse(CodeTooLarge, q.At, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	for _, v := range visible {
 		a.columns = append(a.columns, shown{v.name, v.column})
@@ -225,72 +231,72 @@ func (c *composer) after(q *querySyntax) *after {
 
 // ordered adds what ORDER BY reads to the items of SELECT, and returns the query
 // without ORDER BY and LIMIT, and where the i-th of n columns' order stands.
-func (c *composer) ordered(q *querySyntax) (*querySyntax, func(n, i int) int) {
+func (c *composer) ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	inner := *q
-	inner.orderBy, inner.limit, inner.offset = nil, nil, nil
-	named := func(items []itemSyntax, t *termSyntax) int {
-		if t.kind == termLiteral && t.literal.Type() == value.TypeInt {
-			return int(t.literal.Int64()) - 1
+	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
+	named := func(items []syntax.Item, t *syntax.Expr) int {
+		if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
+			return int(t.Literal.Int64()) - 1
 		}
-		return slices.IndexFunc(items, func(i itemSyntax) bool { return t.kind == termColumn && t.qualifier == "" && i.name() == t.name })
+		return slices.IndexFunc(items, func(i syntax.Item) bool { return t.Kind == syntax.Column && t.Qualifier == "" && i.Name() == t.Name })
 	}
-	if q.selected == nil || q.selected.distinct {
+	if q.Select == nil || q.Select.Distinct {
 		items := columnsOf(q)
 		return &inner, func(n, i int) int {
-			t := q.orderBy[i].term
+			t := q.OrderBy[i].Term
 			at := named(items, t)
 			if at < 0 || at >= n {
-				refuse(CodeNotSupported, t.at, "write the name of a column, or its number", "ORDER BY reads what the rows are made of, not what they are made from")
+				refuse(CodeNotSupported, t.At, "write the name of a column, or its number", "ORDER BY reads what the rows are made of, not what they are made from")
 			}
 			return at
 		}
 	}
-	s := *q.selected
-	s.items = slices.Clone(s.items)
-	for _, o := range q.orderBy {
-		t := o.term
-		if at := named(q.selected.items, t); at >= 0 && (t.kind == termLiteral || q.selected.items[at].alias == t.name) {
-			if at >= len(q.selected.items) {
-				refuse(CodeSyntax, t.at, "write a column, or its number from 1", "ORDER BY %s names no column of SELECT", t.literal)
+	s := *q.Select
+	s.Items = slices.Clone(s.Items)
+	for _, o := range q.OrderBy {
+		t := o.Term
+		if at := named(q.Select.Items, t); at >= 0 && (t.Kind == syntax.Literal || q.Select.Items[at].Alias == t.Name) {
+			if at >= len(q.Select.Items) {
+				refuse(CodeSyntax, t.At, "write a column, or its number from 1", "ORDER BY %s names no column of SELECT", t.Literal)
 			}
-			t = q.selected.items[at].term
+			t = q.Select.Items[at].Term
 		}
-		s.items = append(s.items, itemSyntax{term: t, alias: " order"})
+		s.Items = append(s.Items, syntax.Item{Term: t, Alias: " order"})
 	}
-	inner.selected = &s
-	return &inner, func(n, i int) int { return n - len(q.orderBy) + i }
+	inner.Select = &s
+	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }
 }
 
 // columnsOf lists the columns of a query as its first SELECT names them.
-func columnsOf(q *querySyntax) []itemSyntax {
-	for q.combined != nil {
-		q = q.combined.left
+func columnsOf(q *syntax.Query) []syntax.Item {
+	for q.SetOperation != nil {
+		q = q.SetOperation.Left
 	}
-	return q.selected.items
+	return q.Select.Items
 }
 
 // derive plans a query whose rows are released ones.
-func (c *composer) derive(q *querySyntax, within *scope) *derived {
-	if cmpOr(q.limit, q.offset) != nil {
+func (c *composer) derive(q *syntax.Query, within *scope) *derived {
+	if cmpOr(q.Limit, q.Offset) != nil {
 		return c.limited(q, within)
 	}
 	if c.onlyConstants(q, within) {
-		return (&resolver{catalog: c.catalog}).derive(q, within, q.at)
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
 	}
-	r := &resolver{catalog: c.catalog, scope: within.with(q.with), composer: c}
-	if q.combined != nil {
-		return r.combine(q.combined, q.at)
+	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
+	if q.SetOperation != nil {
+		return r.combine(q.SetOperation, q.At)
 	}
-	if len(q.selected.groupBy) > 1 {
+	if len(q.Select.GroupBy) > 1 {
 		return c.derive(groupingSets(q), within)
 	}
 	if c.nested(q, within) {
-		return r.selected(q.selected)
+		return r.selected(q.Select)
 	}
 	if inner, outer, others := c.split(q, within); inner != nil {
-		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.at)
+		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
 		for i, other := range others {
-			r.adopt(c.table(c.release(other, within.with(q.with))), otherAlias(i), q.at).Join = fragment.JoinCross
+			r.adopt(c.table(c.release(other, within.with(q.With))), otherAlias(i), q.At).Join = fragment.JoinCross
 		}
 		return r.selectedFrom(outer)
 	}
@@ -345,195 +351,164 @@ func (p *Plan) released() []string {
 
 // groupingSets writes a query with several grouping sets as UNION ALL of one query a
 // set, in which the other keys are NULL.
-func groupingSets(q *querySyntax) *querySyntax {
-	s := q.selected
-	var keys []*termSyntax
-	for _, set := range s.groupBy {
+func groupingSets(q *syntax.Query) *syntax.Query {
+	s := q.Select
+	var keys []*syntax.Expr
+	for _, set := range s.GroupBy {
 		for _, k := range set {
-			if !slices.ContainsFunc(keys, k.same) {
+			if !slices.ContainsFunc(keys, k.Equal) {
 				keys = append(keys, k)
 			}
 		}
 	}
-	resolve := func(t *termSyntax) *termSyntax { // numbers and names of SELECT's
-		if t.kind == termLiteral && t.literal.Type() == value.TypeInt && t.literal.Int64() >= 1 && t.literal.Int64() <= int64(len(s.items)) {
-			return s.items[t.literal.Int64()-1].term
+	resolve := func(t *syntax.Expr) *syntax.Expr { // numbers and names of SELECT's
+		if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt && t.Literal.Int64() >= 1 && t.Literal.Int64() <= int64(len(s.Items)) {
+			return s.Items[t.Literal.Int64()-1].Term
 		}
 		return t
 	}
 	for i, k := range keys {
 		keys[i] = resolve(k)
 	}
-	var all *querySyntax
-	for _, set := range s.groupBy {
+	var all *syntax.Query
+	for _, set := range s.GroupBy {
 		arm := *s
-		arm.groupBy = nil
-		var kept []*termSyntax
+		arm.GroupBy = nil
+		var kept []*syntax.Expr
 		for _, k := range set {
 			kept = append(kept, resolve(k))
 		}
 		if len(set) > 0 {
-			arm.groupBy = [][]*termSyntax{kept}
+			arm.GroupBy = [][]*syntax.Expr{kept}
 		}
-		absent := func(t *termSyntax) *termSyntax {
-			if t.kind == termCall && t.name == "grouping" && len(t.args) == 1 {
+		absent := func(t *syntax.Expr) *syntax.Expr {
+			if t.Kind == syntax.Call && t.Name == "grouping" && len(t.Args) == 1 {
 				n := int64(1)
-				if slices.ContainsFunc(kept, t.args[0].same) {
+				if slices.ContainsFunc(kept, t.Args[0].Equal) {
 					n = 0
 				}
-				return &termSyntax{kind: termLiteral, at: t.at, literal: value.Int(n)}
+				return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)}
 			}
-			if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+			if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 				return t // reads the rows, whose keys are as they are
 			}
 			switch {
-			case slices.ContainsFunc(kept, t.same):
+			case slices.ContainsFunc(kept, t.Equal):
 				return t // whole: what it is made of may be absent
-			case slices.ContainsFunc(keys, t.same):
-				return &termSyntax{kind: termLiteral, at: t.at}
+			case slices.ContainsFunc(keys, t.Equal):
+				return &syntax.Expr{Kind: syntax.Literal, At: t.At}
 			}
 			return nil
 		}
-		arm.items = nil
-		for _, i := range s.items {
-			arm.items = append(arm.items, itemSyntax{i.term.rewrite(absent), i.name()})
+		arm.Items = nil
+		for _, i := range s.Items {
+			arm.Items = append(arm.Items, syntax.Item{Term: i.Term.Rewrite(absent), Alias: i.Name()})
 		}
-		if s.having != nil {
-			arm.having = s.having.rewrite(absent)
+		if s.Having != nil {
+			arm.Having = s.Having.Rewrite(absent)
 		}
-		one := &querySyntax{at: q.at, selected: &arm}
+		one := &syntax.Query{At: q.At, Select: &arm}
 		if all == nil {
 			all = one
 		} else {
-			all = &querySyntax{at: q.at, combined: &combinedSyntax{at: q.at, operator: "union", all: true, left: all, right: one}}
+			all = &syntax.Query{At: q.At, SetOperation: &syntax.SetOperation{At: q.At, Operator: "union", All: true, Left: all, Right: one}}
 		}
 	}
-	all.with = q.with
+	all.With = q.With
 	return all
 }
 
 // split divides a SELECT into the release that it needs, and what it computes with
 // the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
 // the others. inner is nil where nothing is.
-func (c *composer) split(q *querySyntax, within *scope) (inner *querySyntax, outer *selectSyntax, others []*querySyntax) {
-	s := q.selected
+func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []*syntax.Query) {
+	s := q.Select
 	if !c.computes(q, within) {
 		return nil, nil, nil
 	}
-	within = within.with(q.with)
+	within = within.with(q.With)
 	in := *s
-	in.items, in.distinct, in.qualify = nil, false, nil
-	out := &selectSyntax{at: s.at, distinct: s.distinct}
+	in.Items, in.Distinct, in.Qualify = nil, false, nil
+	out := &syntax.Select{At: s.At, Distinct: s.Distinct}
 	// What has no window within is a column of the release.
-	var move func(t *termSyntax) *termSyntax
-	move = func(t *termSyntax) *termSyntax {
-		if t.kind == termLiteral {
+	var move func(t *syntax.Expr) *syntax.Expr
+	move = func(t *syntax.Expr) *syntax.Expr {
+		if t.Kind == syntax.Literal {
 			return t
 		}
-		if t.kind == termQuery && c.isRelease(t.query, within) {
-			if t.query.selected == nil || len(t.query.selected.items) != 1 || len(t.query.selected.groupBy) > 0 {
-				refuse(CodeNotSupported, t.at, "select one aggregate without GROUP BY", "this subquery is no single value")
+		if t.Kind == syntax.Subquery && c.isRelease(t.Query, within) {
+			if t.Query.Select == nil || len(t.Query.Select.Items) != 1 || len(t.Query.Select.GroupBy) > 0 {
+				refuse(CodeNotSupported, t.At, "select one aggregate without GROUP BY", "this subquery is no single value")
 			}
-			others = append(others, t.query)
-			name := t.query.selected.items[0].name()
-			return &termSyntax{kind: termColumn, at: t.at, qualifier: otherAlias(len(others) - 1), name: name}
+			others = append(others, t.Query)
+			name := t.Query.Select.Items[0].Name()
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: name}
 		}
 		if windowWithin(t) == nil && !c.scalarWithin(t, within) {
-			i := slices.IndexFunc(in.items, func(i itemSyntax) bool { return i.term.same(t) })
+			i := slices.IndexFunc(in.Items, func(i syntax.Item) bool { return i.Term.Equal(t) })
 			if i < 0 {
-				i = len(in.items)
-				in.items = append(in.items, itemSyntax{t, fmt.Sprintf("%d %s", i, itemSyntax{term: t}.name())})
+				i = len(in.Items)
+				in.Items = append(in.Items, syntax.Item{Term: t, Alias: fmt.Sprintf("%d %s", i, syntax.Item{Term: t}.Name())})
 			}
-			return &termSyntax{kind: termColumn, at: t.at, qualifier: releasedAlias, name: in.items[i].alias}
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: releasedAlias, Name: in.Items[i].Alias}
 		}
 		moved := *t
-		moved.args = nil
-		for _, a := range t.args {
-			moved.args = append(moved.args, move(a))
+		moved.Args = nil
+		for _, a := range t.Args {
+			moved.Args = append(moved.Args, move(a))
 		}
-		if t.filter != nil {
-			moved.filter = move(t.filter)
+		if t.Filter != nil {
+			moved.Filter = move(t.Filter)
 		}
-		if t.over != nil {
-			w := *t.over
-			w.partition, w.orderBy = nil, nil
-			for _, p := range t.over.partition {
-				w.partition = append(w.partition, move(p))
+		if t.Over != nil {
+			w := *t.Over
+			w.Partition, w.OrderBy = nil, nil
+			for _, p := range t.Over.Partition {
+				w.Partition = append(w.Partition, move(p))
 			}
-			for _, o := range t.over.orderBy {
-				o.term = move(o.term)
-				w.orderBy = append(w.orderBy, o)
+			for _, o := range t.Over.OrderBy {
+				o.Term = move(o.Term)
+				w.OrderBy = append(w.OrderBy, o)
 			}
-			moved.over = &w
+			moved.Over = &w
 		}
 		return &moved
 	}
-	for _, i := range s.items {
-		out.items = append(out.items, itemSyntax{move(i.term), i.name()})
+	for _, i := range s.Items {
+		out.Items = append(out.Items, syntax.Item{Term: move(i.Term), Alias: i.Name()})
 	}
-	if s.qualify != nil {
-		aliased := s.qualify.rewrite(func(t *termSyntax) *termSyntax {
-			for _, i := range s.items {
-				if t.kind == termColumn && t.qualifier == "" && t.name == i.alias {
-					return i.term
+	if s.Qualify != nil {
+		aliased := s.Qualify.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+			for _, i := range s.Items {
+				if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == i.Alias {
+					return i.Term
 				}
 			}
 			return nil
 		})
-		out.qualify = move(aliased)
+		out.Qualify = move(aliased)
 	}
-	return &querySyntax{at: q.at, with: q.with, selected: &in}, out, others
+	return &syntax.Query{At: q.At, With: q.With, Select: &in}, out, others
 }
 
 // computes reports whether a SELECT computes with what it releases: see split.
-func (c *composer) computes(q *querySyntax, within *scope) bool {
-	s := q.selected
-	return s.distinct || s.qualify != nil || slices.ContainsFunc(s.items, func(i itemSyntax) bool {
-		return windowWithin(i.term) != nil || c.scalarWithin(i.term, within.with(q.with))
+func (c *composer) computes(q *syntax.Query, within *scope) bool {
+	s := q.Select
+	return s.Distinct || s.Qualify != nil || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
+		return windowWithin(i.Term) != nil || c.scalarWithin(i.Term, within.with(q.With))
 	})
 }
 
 // scalarWithin reports whether a term holds, outside of its aggregates, a subquery
 // that is a release.
-func (c *composer) scalarWithin(t *termSyntax, within *scope) bool {
-	if t.kind == termQuery {
-		return c.isRelease(t.query, within)
+func (c *composer) scalarWithin(t *syntax.Expr, within *scope) bool {
+	if t.Kind == syntax.Subquery {
+		return c.isRelease(t.Query, within)
 	}
-	if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 		return false
 	}
-	return slices.ContainsFunc(t.args, func(a *termSyntax) bool { return c.scalarWithin(a, within) })
-}
-
-// same reports whether two terms are written alike.
-func (t *termSyntax) same(o *termSyntax) bool {
-	if t.kind != o.kind || t.qualifier != o.qualifier || t.name != o.name || t.literal != o.literal || t.distinct != o.distinct ||
-		t.star != o.star || t.castType != o.castType || t.bin != o.bin || len(t.args) != len(o.args) || t.query != o.query || t.over != o.over ||
-		(t.filter == nil) != (o.filter == nil) || t.filter != nil && !t.filter.same(o.filter) {
-		return false
-	}
-	for i := range t.args {
-		if !t.args[i].same(o.args[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// rewrite replaces the terms for which fn gives another.
-func (t *termSyntax) rewrite(fn func(*termSyntax) *termSyntax) *termSyntax {
-	if r := fn(t); r != nil {
-		return r
-	}
-	if len(t.args) == 0 {
-		return t
-	}
-	copied := *t
-	copied.args = nil
-	for _, a := range t.args {
-		copied.args = append(copied.args, a.rewrite(fn))
-	}
-	return &copied
+	return slices.ContainsFunc(t.Args, func(a *syntax.Expr) bool { return c.scalarWithin(a, within) })
 }
 
 // Finish turns the cells of every release into the answer. What is computed from

@@ -5,60 +5,45 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Kind is a kind of statement.
-type Kind string
+type Kind = syntax.Kind
 
-// The statements. Only those that select cost anything.
+// Setting is a setting and the value that it is given.
+type Setting = syntax.Setting
+
+// The kinds of statements. Only those that select cost anything.
 const (
-	KindSelect         Kind = "select"
-	KindExplain        Kind = "explain"
-	KindExplainPrivacy Kind = "explain privacy"
-	KindShow           Kind = "show"
-	KindDescribe       Kind = "describe"
-	KindSet            Kind = "set"
+	KindSelect         = syntax.KindSelect
+	KindExplain        = syntax.KindExplain
+	KindExplainPrivacy = syntax.KindExplainPrivacy
+	KindShow           = syntax.KindShow
+	KindDescribe       = syntax.KindDescribe
+	KindSet            = syntax.KindSet
 )
 
 // Statement is what a text asks for, before it is planned.
 type Statement struct {
 	Kind Kind
-	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals,
-	// budget or functions), and the table that DESCRIBE describes.
 	Setting
-	// Hints are the settings that the query has for itself.
 	Hints []Setting
 	// Parameters are the names of the query's parameters, each once, in the order in
 	// which they appear: "1", "2" for ? and $1.
 	Parameters []string
 }
 
-// Setting is a setting and the value that it is given.
-type Setting struct {
-	Name     string
-	Value    value.Value // a number, a text or a boolean
-	Position Position
-}
-
 // Read tells what a text asks for. The error is always an *Error.
 func Read(sql string) (statement *Statement, err error) {
-	defer catch(&err)
-	s := parse(sql)
-	kinds := map[statementKind]Kind{
-		statementSelect: KindSelect, statementExplain: KindExplain, statementExplainPrivacy: KindExplainPrivacy,
-		statementShow: KindShow, statementDescribe: KindDescribe, statementSet: KindSet,
+	s, err := syntax.Parse(sql)
+	if err != nil {
+		return nil, err
 	}
-	statement = &Statement{Kind: kinds[s.kind], Setting: Setting{Name: s.name, Position: s.named}}
-	if s.value != nil {
-		statement.Setting.Value = s.value.literal
-	}
-	for _, h := range s.hints {
-		statement.Hints = append(statement.Hints, Setting{h.name, h.value.literal, h.at})
-	}
-	for _, p := range s.parameters {
-		if !slices.Contains(statement.Parameters, p.name) {
-			statement.Parameters = append(statement.Parameters, p.name)
+	statement = &Statement{Kind: s.Kind, Setting: s.Setting, Hints: s.Hints}
+	for _, p := range s.Parameters {
+		if !slices.Contains(statement.Parameters, p.Name) {
+			statement.Parameters = append(statement.Parameters, p.Name)
 		}
 	}
 	return statement, nil
@@ -82,6 +67,3 @@ func Functions() []Function {
 	}
 	return all
 }
-
-// Keywords lists the words that are never names unless quoted, in lower case, by name.
-func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }

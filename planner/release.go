@@ -146,7 +146,7 @@ func (b *builder) reach(a Accuracy) {
 
 // release chooses the noise and prices it.
 func (b *builder) release() {
-	p, proof, at := b.plan, b.plan.Proof, b.syntax.at
+	p, proof, at := b.plan, b.plan.Proof, b.syntax.At
 	var err error
 	l0 := int64(proof.Groups) * p.Fragment.Weight()
 	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {

@@ -6,63 +6,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-func nearest(word string, known []string) string {
-	if n, ok := config.Nearest(word, known); ok {
-		return "did you mean " + n + "?"
-	}
-	return ""
-}
-
 // condition resolves a term that must be a condition.
-func (r *resolver) condition(t *termSyntax, where string) *fragment.Expr {
+func (r *resolver) condition(t *syntax.Expr, where string) *fragment.Expr {
 	return conditionOf(t, where, r.row)
 }
 
-func conditionOf(t *termSyntax, where string, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
+func conditionOf(t *syntax.Expr, where string, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
 	e := resolve(t)
 	if e.Type != value.TypeBool {
-		refuse(CodeType, t.at, "write a comparison, such as "+t.describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
+		refuse(CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
 	}
 	return e
-}
-
-// describe names a term in a hint.
-func (t *termSyntax) describe() string {
-	switch t.kind {
-	case termColumn:
-		if t.qualifier != "" {
-			return t.qualifier + "." + t.name
-		}
-		return t.name
-	case termLiteral:
-		if !t.literal.Valid() {
-			return "NULL"
-		}
-		return t.literal.String()
-	case termCall:
-		if len(t.args) == 1 && !t.distinct && t.over == nil && t.filter == nil {
-			return strings.ToUpper(t.name) + "(" + t.args[0].describe() + ")"
-		}
-		return strings.ToUpper(t.name) + "(…)"
-	case termCast:
-		return "CAST(" + t.args[0].describe() + " AS " + string(t.castType) + ")"
-	case termQuery:
-		return "(SELECT …)"
-	case termOperator:
-		simple := func(t *termSyntax) bool { return t.kind != termOperator || t.name == "case" || t.name == "neg" }
-		switch {
-		case t.name == "case":
-			return "CASE … END"
-		case arithmetic[t.name] && simple(t.args[0]) && simple(t.args[1]):
-			return t.args[0].describe() + " " + strings.ToUpper(t.name) + " " + t.args[1].describe()
-		}
-	}
-	return "…"
 }
 
 // or returns what is near, else where to look.
@@ -80,25 +39,25 @@ var written = map[value.Type]string{
 }
 
 // build applies a term's operation to its resolved arguments.
-func build(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
-	switch t.kind {
-	case termLiteral:
-		if !t.literal.Valid() {
+func build(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
+	switch t.Kind {
+	case syntax.Literal:
+		if !t.Literal.Valid() {
 			return fragment.Literal(value.Null(value.TypeText)) // a NULL whose type nothing tells
 		}
-		return fragment.Literal(t.literal)
-	case termCast:
+		return fragment.Literal(t.Literal)
+	case syntax.Cast:
 		return buildCast(t, resolve)
-	case termOperator:
+	case syntax.Operator:
 		return buildOperator(t, resolve)
-	case termCall:
+	case syntax.Call:
 		return buildCall(t, resolve)
 	}
-	refuse(CodeNotSupported, t.at, "", "this cannot stand here")
+	refuse(CodeNotSupported, t.At, "", "this cannot stand here")
 	return nil
 }
 
-func operands(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
+func operands(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
 	args := make([]*fragment.Expr, len(terms))
 	for i, t := range terms {
 		args[i] = resolve(t)
@@ -109,11 +68,11 @@ func operands(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*
 // unified resolves operands that must share a type: a string literal becomes a
 // date or a number where the others are, a NULL takes their type, a date among
 // timestamps becomes one.
-func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
+func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
 	args := operands(terms, resolve)
 	var target value.Type
 	for i, a := range args {
-		free := terms[i].kind == termLiteral && (terms[i].text || !terms[i].literal.Valid()) || isFree(a)
+		free := terms[i].Kind == syntax.Literal && (terms[i].Text || !terms[i].Literal.Valid()) || isFree(a)
 		switch {
 		case free:
 		case target == "", target == value.TypeInt && a.Type == value.TypeFloat, target == value.TypeDate && a.Type == value.TypeTimestamp:
@@ -125,18 +84,18 @@ func unified(terms []*termSyntax, resolve func(*termSyntax) *fragment.Expr) []*f
 	}
 	for i, a := range args {
 		switch t := terms[i]; {
-		case t.kind == termLiteral && !t.literal.Valid(), isFree(a):
+		case t.Kind == syntax.Literal && !t.Literal.Valid(), isFree(a):
 			args[i] = fragment.Literal(value.Null(target))
-		case t.text && target != value.TypeText:
-			v, err := value.Parse(target, t.literal.Str())
-			if at, ok := instant(t.literal.Str()); err != nil && ok && (target == value.TypeTimestamp || at.Int64()%day == 0) {
+		case t.Text && target != value.TypeText:
+			v, err := value.Parse(target, t.Literal.Str())
+			if at, ok := instant(t.Literal.Str()); err != nil && ok && (target == value.TypeTimestamp || at.Int64()%day == 0) {
 				v, err = atDay(at, target), nil
 			}
 			if err != nil && target == value.TypeInt {
-				v, err = value.Parse(value.TypeFloat, t.literal.Str())
+				v, err = value.Parse(value.TypeFloat, t.Literal.Str())
 			}
 			if err != nil {
-				refuse(CodeType, t.at, "write "+written[target], "%q is no %s", t.literal.Str(), target)
+				refuse(CodeType, t.At, "write "+written[target], "%q is no %s", t.Literal.Str(), target)
 			}
 			args[i] = fragment.Literal(v)
 		case a.Type == value.TypeDate && target == value.TypeTimestamp:
@@ -179,35 +138,35 @@ var operators = map[string]fragment.Op{
 	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
 }
 
-func buildOperator(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) *fragment.Expr {
-	if f, ok := operations[t.name]; ok {
+func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
+	if f, ok := operations[t.Name]; ok {
 		return f(newCall(t, resolve))
 	}
-	if operators[t.name] == "" {
-		refuse(CodeNotSupported, t.at, "", "the operator %s is not answered yet", strings.ToUpper(t.name))
+	if operators[t.Name] == "" {
+		refuse(CodeNotSupported, t.At, "", "the operator %s is not answered yet", strings.ToUpper(t.Name))
 	}
 	var args []*fragment.Expr
-	switch t.name {
+	switch t.Name {
 	case "and", "or", "not", "is null":
-		args = operands(t.args, resolve)
+		args = operands(t.Args, resolve)
 	case "case":
 		args = caseOperands(t, resolve)
 	default:
-		args = unified(t.args, resolve)
+		args = unified(t.Args, resolve)
 	}
-	if t.name == "in" {
-		for i, a := range t.args[1:] {
+	if t.Name == "in" {
+		for i, a := range t.Args[1:] {
 			if args[i+1] = constant(args[i+1]); args[i+1].Op != fragment.OpLiteral { // clients cast what they bind
-				refuse(CodeNotSupported, a.at, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
+				refuse(CodeNotSupported, a.At, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
 			}
 		}
 	}
-	if t.name == "like" {
+	if t.Name == "like" {
 		if args[1] = constant(args[1]); args[1].Op != fragment.OpLiteral {
-			refuse(CodeNotSupported, t.args[1].at, "write the pattern as a string", "LIKE takes a constant pattern")
+			refuse(CodeNotSupported, t.Args[1].At, "write the pattern as a string", "LIKE takes a constant pattern")
 		}
 	}
-	return apply(t.at, operators[t.name], args...)
+	return apply(t.At, operators[t.Name], args...)
 }
 
 // constant computes what is made of constants alone, such as the cast of one.
@@ -219,20 +178,20 @@ func constant(e *fragment.Expr) *fragment.Expr {
 }
 
 // caseOperands resolves conditions on their own and the values together.
-func caseOperands(t *termSyntax, resolve func(*termSyntax) *fragment.Expr) []*fragment.Expr {
-	var values []*termSyntax
-	for i, a := range t.args {
-		if i%2 == 1 || i == len(t.args)-1 {
+func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
+	var values []*syntax.Expr
+	for i, a := range t.Args {
+		if i%2 == 1 || i == len(t.Args)-1 {
 			values = append(values, a)
 		}
 	}
-	if len(t.args)%2 == 0 { // no ELSE
-		values = append(values, &termSyntax{kind: termLiteral, at: t.at})
+	if len(t.Args)%2 == 0 { // no ELSE
+		values = append(values, &syntax.Expr{Kind: syntax.Literal, At: t.At})
 	}
 	resolved := unified(values, resolve)
 	var args []*fragment.Expr
-	for i := 0; i+1 < len(t.args); i += 2 {
-		args = append(args, resolve(t.args[i]), resolved[i/2])
+	for i := 0; i+1 < len(t.Args); i += 2 {
+		args = append(args, resolve(t.Args[i]), resolved[i/2])
 	}
 	return append(args, resolved[len(resolved)-1])
 }
@@ -254,15 +213,15 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 		hint := ""
 		for i, a := range args {
 			switch {
-			case len(args) == 2 && a.Type == value.TypeText && args[1-i].Type.Numeric() && comparisons[string(op)]:
+			case len(args) == 2 && a.Type == value.TypeText && args[1-i].Type.Numeric() && syntax.IsComparison(string(op)):
 				hint = "write CAST(" + a.String() + " AS " + string(args[1-i].Type) + ")"
-			case a.Type == value.TypeText && arithmetic[string(op)]:
+			case a.Type == value.TypeText && syntax.IsArithmetic(string(op)):
 				hint = "write CAST(" + a.String() + " AS float)"
-			case len(args) == 2 && isDay(a.Type) && args[1-i].Type == value.TypeInt && comparisons[string(op)]:
+			case len(args) == 2 && isDay(a.Type) && args[1-i].Type == value.TypeInt && syntax.IsComparison(string(op)):
 				hint = "compare it with a date, DATE '2020-12-31', or a part of it, EXTRACT(YEAR FROM " + a.String() + ")"
 			case op == fragment.OpLeast, op == fragment.OpGreatest, op == fragment.OpCoalesce, op == fragment.OpCase, op == fragment.OpIn:
 				hint = "CAST one of them, so that all are of one type"
-			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && arithmetic[string(op)]:
+			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && syntax.IsArithmetic(string(op)):
 				hint = "dates take whole days and intervals: d + 30, d - INTERVAL '1' MONTH; see also DATEDIFF"
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // source is one relation that a SELECT reads, and what the query calls it.
@@ -78,14 +79,14 @@ func named(t *catalog.Table) []column {
 
 // scope is the queries that WITH names, the innermost first.
 type scope struct {
-	withSyntax
+	syntax.With
 	within *scope // where its query is planned
 	next   *scope
 }
 
 func (s *scope) find(name string) *scope {
 	for ; s != nil; s = s.next {
-		if s.name == name {
+		if s.Name == name {
 			return s
 		}
 	}
@@ -96,25 +97,25 @@ func (s *scope) find(name string) *scope {
 // in which each reads the one before twice would grow by powers of two.
 const maxReads = 2000
 
-func (s *scope) read(at Position) *querySyntax {
-	if *s.reads++; *s.reads > maxReads {
+func (s *scope) read(at Position) *syntax.Query {
+	if *s.Reads++; *s.Reads > maxReads {
 		refuse(CodeTooLarge, at, "ask it in fewer steps, or in several queries", "the queries of WITH stand for more than %d queries, since they read one another", maxReads)
 	}
-	return s.query
+	return s.Query
 }
 
 // behind is the query that a table of FROM stands for, and where it is planned; nil where it is a table.
-func (s *scope) behind(f fromSyntax) (*querySyntax, *scope) {
-	if w := s.find(f.table); f.query == nil && w != nil {
-		return w.query, w.within
+func (s *scope) behind(f syntax.From) (*syntax.Query, *scope) {
+	if w := s.find(f.Table); f.Query == nil && w != nil {
+		return w.Query, w.within
 	}
-	return f.query, s
+	return f.Query, s
 }
 
 // with puts the queries of WITH in scope: each sees those before it.
-func (s *scope) with(queries []withSyntax) *scope {
+func (s *scope) with(queries []syntax.With) *scope {
 	for _, w := range queries {
-		s = &scope{withSyntax: w, within: s, next: s}
+		s = &scope{With: w, within: s, next: s}
 	}
 	return s
 }
@@ -137,7 +138,7 @@ type resolver struct {
 	composer *composer
 	// constants are the queries of FROM that read no table, and conditions what their joins ask.
 	constants  []*constants
-	conditions []*termSyntax
+	conditions []*syntax.Expr
 	// behind has the names, where moved stands between the rows and what reads them (see countOnce).
 	behind *resolver
 	moved  *fragment.Derived
@@ -181,21 +182,21 @@ func (r *resolver) readsPatientID(e *fragment.Expr) bool {
 }
 
 // from resolves the tables and their joins.
-func (r *resolver) from(tables []fromSyntax, at Position) {
+func (r *resolver) from(tables []syntax.From, at Position) {
 	for _, f := range tables {
 		c := r.constantsOf(f)
 		if c != nil && c.values {
 			c = nil
 		}
 		first := len(r.sources) == 0 && len(r.constants) > 0
-		if (c != nil || first) && (f.join == joinLeft || f.using != nil || f.natural) {
-			refuse(CodeNotSupported, f.at, "write CROSS JOIN", "a query that reads no table is joined by CROSS JOIN, or JOIN … ON")
+		if (c != nil || first) && (f.Join == syntax.LeftJoin || f.Using != nil || f.Natural) {
+			refuse(CodeNotSupported, f.At, "write CROSS JOIN", "a query that reads no table is joined by CROSS JOIN, or JOIN … ON")
 		}
 		if c != nil || first {
-			if f.on != nil {
-				r.conditions = append(r.conditions, f.on)
+			if f.On != nil {
+				r.conditions = append(r.conditions, f.On)
 			}
-			f.on, f.join = nil, joinNone
+			f.On, f.Join = nil, syntax.NoJoin
 		}
 		if c != nil {
 			r.constants = append(r.constants, c)
@@ -209,62 +210,62 @@ func (r *resolver) from(tables []fromSyntax, at Position) {
 }
 
 // source resolves one table, a query named by WITH, or a derived table.
-func (r *resolver) source(f fromSyntax) *source {
-	s := &source{at: f.at, alias: f.alias, written: f.written}
-	query, within := f.query, r.scope
-	columns := f.columns
-	if f.function != nil && r.composer == nil {
-		refuse(CodeNotSupported, f.at, "", "%s cannot be joined", strings.ToUpper(f.function.name))
+func (r *resolver) source(f syntax.From) *source {
+	s := &source{at: f.At, alias: f.Alias, written: f.Written}
+	query, within := f.Query, r.scope
+	columns := f.Columns
+	if f.Function != nil && r.composer == nil {
+		refuse(CodeNotSupported, f.At, "", "%s cannot be joined", strings.ToUpper(f.Function.Name))
 	}
-	if w := r.scope.find(f.table); query == nil && w != nil {
-		query, within = w.read(f.at), w.within
+	if w := r.scope.find(f.Table); query == nil && w != nil {
+		query, within = w.read(f.At), w.within
 		if columns == nil {
-			columns = w.columns
+			columns = w.Columns
 		}
 	}
-	if f.function != nil {
-		d := r.composer.tableFunction(f.function, r.scope)
+	if f.Function != nil {
+		d := r.composer.tableFunction(f.Function, r.scope)
 		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
 		s.table, s.columns = d.table, d.columns
 		if s.alias == "" {
-			s.alias = f.function.name
+			s.alias = f.Function.Name
 		}
 		return s
 	}
 	if query == nil && r.composer != nil {
-		refuse(CodeNested, f.at, "ask for the inner aggregate in a query of its own, and write its number here; or join "+f.table+" within the query that aggregates",
-			"%s has rows of patients, or public ones, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.table)
+		refuse(CodeNested, f.At, "ask for the inner aggregate in a query of its own, and write its number here; or join "+f.Table+" within the query that aggregates",
+			"%s has rows of patients, or public ones, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.Table)
 	}
 	if query == nil {
-		t, ok := r.catalog.Table(f.table)
+		t, ok := r.catalog.Table(f.Table)
 		if !ok {
 			var names []string
 			for _, t := range r.catalog.Tables {
 				names = append(names, t.Name)
 			}
 			for w := r.scope; w != nil; w = w.next {
-				names = append(names, w.name)
+				names = append(names, w.Name)
 			}
-			refuse(CodeTable, f.at, or(nearest(f.table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.table)
+			refuse(CodeTable, f.At, or(syntax.Nearest(f.Table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.Table)
 		}
 		s.table, s.columns = t, named(t)
 		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
 	} else {
-		d := r.derive(query, within, f.at)
+		d := r.derive(query, within, f.At)
 		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
 		s.columns = d.columns
 		s.table = d.table
 	}
 	if len(columns) > len(s.columns) {
-		refuse(CodeColumn, f.at, "name as many columns as the query has", "%s has %d columns", f.alias, len(s.columns))
+		refuse(CodeColumn, f.At, "name as many columns as the query has", "%s has %d columns", f.Alias, len(s.columns))
 	}
 	s.columns = slices.Clone(s.columns)
 	for i, name := range columns {
 		s.columns[i].name = name
 	}
 	for _, o := range r.sources {
-		if o.alias == f.alias && f.alias != "" {
-			refuse(CodeAmbiguous, f.at, "give one of them another name with AS", "%s is used for two tables", f.alias)
+		if o.alias == f.Alias && f.Alias != "" {
+			refuse(CodeAmbiguous, f.At, "give one of them another name with AS", "%s is used for two tables", f.Alias)
 		}
 	}
 	if s.alias == "" {
@@ -274,40 +275,40 @@ func (r *resolver) source(f fromSyntax) *source {
 }
 
 // join adds a source as FROM joins it.
-func (r *resolver) join(s *source, f fromSyntax) {
-	using := f.using
-	if f.natural {
+func (r *resolver) join(s *source, f syntax.From) {
+	using := f.Using
+	if f.Natural {
 		using = nil
 		for _, o := range r.sources {
 			for _, c := range o.columns {
-				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *termSyntax) bool { return t.name == c.name }) {
-					using = append(using, &termSyntax{kind: termColumn, at: f.at, name: c.name})
+				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *syntax.Expr) bool { return t.Name == c.name }) {
+					using = append(using, &syntax.Expr{Kind: syntax.Column, At: f.At, Name: c.name})
 				}
 			}
 		}
 	}
-	switch f.join {
-	case joinCross:
+	switch f.Join {
+	case syntax.CrossJoin:
 		s.Join = fragment.JoinCross
-	case joinInner:
+	case syntax.InnerJoin:
 		s.Join = fragment.JoinInner
-	case joinLeft:
+	case syntax.LeftJoin:
 		s.Join = fragment.JoinLeft
 	}
 	var conditions []*fragment.Expr
 	for _, t := range using {
 		left := r.column(t)
-		c, ok := s.column(t.name)
+		c, ok := s.column(t.Name)
 		if !ok {
-			refuse(CodeColumn, t.at, "", "the joined table has no column %s", t.name)
+			refuse(CodeColumn, t.At, "", "the joined table has no column %s", t.Name)
 		}
-		conditions = append(conditions, fragment.Conjuncts(apply(t.at, fragment.OpEqual, left, s.expr(c)))...)
-		s.merged = append(s.merged, t.name)
+		conditions = append(conditions, fragment.Conjuncts(apply(t.At, fragment.OpEqual, left, s.expr(c)))...)
+		s.merged = append(s.merged, t.Name)
 	}
 	r.sources = append(r.sources, s)
-	if f.on != nil {
+	if f.On != nil {
 		r.joining = true
-		conditions = append(conditions, fragment.Conjuncts(r.condition(f.on, "ON"))...)
+		conditions = append(conditions, fragment.Conjuncts(r.condition(f.On, "ON"))...)
 		r.joining = false
 	}
 	switch {
@@ -319,7 +320,7 @@ func (r *resolver) join(s *source, f fromSyntax) {
 	case s.Join == fragment.JoinInner:
 		s.Join = fragment.JoinCross
 	case s.Join == fragment.JoinLeft:
-		refuse(CodeSyntax, f.at, "add ON and the columns that are equal", "LEFT JOIN lacks its condition")
+		refuse(CodeSyntax, f.At, "add ON and the columns that are equal", "LEFT JOIN lacks its condition")
 	}
 }
 
@@ -340,32 +341,32 @@ func (r *resolver) freshName(table string) string {
 }
 
 // row resolves a term over the columns of a row; aggregates have no place in it.
-func (r *resolver) row(t *termSyntax) *fragment.Expr {
+func (r *resolver) row(t *syntax.Expr) *fragment.Expr {
 	if r.behind != nil {
-		return r.over(t.at, r.behind.row(t))
+		return r.over(t.At, r.behind.row(t))
 	}
-	switch t.kind {
-	case termColumn:
+	switch t.Kind {
+	case syntax.Column:
 		return r.column(t)
-	case termStar:
-		refuse(CodeRowLevel, t.at, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
-	case termQuery, termExists, termInQuery:
-		if t.kind == termQuery {
-			if e := r.ofConstants(t.query); e != nil {
+	case syntax.Star:
+		refuse(CodeRowLevel, t.At, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
+	case syntax.Subquery, syntax.Exists, syntax.InSubquery:
+		if t.Kind == syntax.Subquery {
+			if e := r.ofConstants(t.Query); e != nil {
 				return e
 			}
 		}
 		return r.subquery(t)
-	case termCall:
-		if t.over != nil {
-			refuse(CodeMisplaced, t.at, "compute it in a query of its own, in FROM, over the rows of one patient",
-				"%s OVER (…) cannot stand here", strings.ToUpper(t.name))
+	case syntax.Call:
+		if t.Over != nil {
+			refuse(CodeMisplaced, t.At, "compute it in a query of its own, in FROM, over the rows of one patient",
+				"%s OVER (…) cannot stand here", strings.ToUpper(t.Name))
 		}
-		if isAggregate(t.name) {
-			refuse(CodeMisplaced, t.at, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.name))
+		if isAggregate(t.Name) {
+			refuse(CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
 		}
 	}
-	return build(t, func(a *termSyntax) *fragment.Expr {
+	return build(t, func(a *syntax.Expr) *fragment.Expr {
 		if tells(t, a) {
 			r.telling++
 			defer func() { r.telling-- }()
@@ -376,22 +377,22 @@ func (r *resolver) row(t *termSyntax) *fragment.Expr {
 
 // tells reports whether a term differs where an argument, a condition, is NULL and where it is
 // false. In a condition, AND and OR differ no more than that themselves.
-func tells(t, argument *termSyntax) bool {
-	if t.kind != termOperator {
+func tells(t, argument *syntax.Expr) bool {
+	if t.Kind != syntax.Operator {
 		return true
 	}
-	switch t.name {
+	switch t.Name {
 	case "and", "or":
 		return false
 	case "case":
-		i := slices.Index(t.args, argument)
-		return i%2 == 1 || i == len(t.args)-1
+		i := slices.Index(t.Args, argument)
+		return i%2 == 1 || i == len(t.Args)-1
 	}
 	return true
 }
 
 // column resolves a name: a column of the SELECT, else one of the SELECT around it.
-func (r *resolver) column(t *termSyntax) *fragment.Expr {
+func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 	if e := r.lookup(t); e != nil {
 		return e
 	}
@@ -404,7 +405,7 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 	known := false
 	for _, s := range r.sources {
 		aliases = append(aliases, s.alias)
-		if s.alias != "" && (t.qualifier == "" || t.qualifier == s.alias) {
+		if s.alias != "" && (t.Qualifier == "" || t.Qualifier == s.alias) {
 			known = true
 			for _, c := range s.columns {
 				names = append(names, c.name)
@@ -412,15 +413,15 @@ func (r *resolver) column(t *termSyntax) *fragment.Expr {
 		}
 	}
 	switch {
-	case t.qualifier != "" && !known:
-		refuse(CodeTable, t.at, or(nearest(t.qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.qualifier)
-	case t.qualifier == "" && t.name == "hospital":
+	case t.Qualifier != "" && !known:
+		refuse(CodeTable, t.At, or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
+	case t.Qualifier == "" && t.Name == "hospital":
 		if !r.catalog.HospitalColumn {
-			refuse(CodeColumn, t.at, "ask without it", "this federation does not tell its hospitals apart")
+			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
 		}
 		return fragment.Hospital()
 	}
-	refuse(CodeColumn, t.at, or(nearest(t.name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.describe())
+	refuse(CodeColumn, t.At, or(syntax.Nearest(t.Name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
 	return nil
 }
 
@@ -436,48 +437,48 @@ func listed(aliases []string) string {
 }
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none.
-func (r *resolver) lookup(t *termSyntax) *fragment.Expr {
+func (r *resolver) lookup(t *syntax.Expr) *fragment.Expr {
 	if r.behind != nil {
 		return r.behind.lookup(t)
 	}
 	var found *fragment.Expr
 	for _, s := range r.sources {
-		if s.alias == "" || t.qualifier != "" && t.qualifier != s.alias || t.qualifier == "" && slices.Contains(s.merged, t.name) {
+		if s.alias == "" || t.Qualifier != "" && t.Qualifier != s.alias || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
 			continue
 		}
-		c, ok := s.column(t.name)
+		c, ok := s.column(t.Name)
 		if !ok {
 			continue
 		}
-		if found != nil || s.ambiguous(t.name) {
-			refuse(CodeAmbiguous, t.at, "write "+strings.TrimSpace(s.alias)+"."+t.name, "%s is a column of more than one table here", t.name)
+		if found != nil || s.ambiguous(t.Name) {
+			refuse(CodeAmbiguous, t.At, "write "+strings.TrimSpace(s.alias)+"."+t.Name, "%s is a column of more than one table here", t.Name)
 		}
 		found = s.expr(c)
-		if s.untyped(t.name) {
+		if s.untyped(t.Name) {
 			found = fragment.Literal(value.Null(c.Type))
 		}
 	}
 	if c := r.constant(t); c != nil {
 		if found != nil {
-			refuse(CodeAmbiguous, t.at, "put the table before the name", "%s is a column of more than one table here", t.name)
+			refuse(CodeAmbiguous, t.At, "put the table before the name", "%s is a column of more than one table here", t.Name)
 		}
 		return c
 	}
-	if found == nil && t.qualifier == "" && t.name == "patient" && r.patient != nil {
+	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.patient != nil {
 		return r.patient
 	}
 	return found
 }
 
 // rows plans which rows a SELECT reads, and whose they are.
-func (r *resolver) rows(s *selectSyntax) {
-	r.from(s.from, s.at)
+func (r *resolver) rows(s *syntax.Select) {
+	r.from(s.From, s.At)
 	r.findPatient()
 	for _, on := range r.conditions {
 		r.filter = normalizeConjunction(r.and(r.condition(on, "ON")))
 	}
-	if s.where != nil {
-		r.filter = normalizeConjunction(r.and(r.condition(s.where, "WHERE")))
+	if s.Where != nil {
+		r.filter = normalizeConjunction(r.and(r.condition(s.Where, "WHERE")))
 	}
 }
 

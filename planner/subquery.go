@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Subqueries in conditions become left joins. What a subquery says of a patient (or
@@ -18,52 +19,52 @@ type pair struct{ inner, outer *fragment.Expr }
 
 // subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
 // expression that stands for it.
-func (r *resolver) subquery(t *termSyntax) *fragment.Expr {
+func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 	if r.joining {
-		refuse(CodeNotSupported, t.at, "move the condition to WHERE", "ON cannot hold a subquery")
+		refuse(CodeNotSupported, t.At, "move the condition to WHERE", "ON cannot hold a subquery")
 	}
-	switch t.kind {
-	case termExists:
-		in, _ := r.correlated(t.query, t.at)
-		return r.match(in, nil, t.at)
-	case termQuery:
+	switch t.Kind {
+	case syntax.Exists:
+		in, _ := r.correlated(t.Query, t.At)
+		return r.match(in, nil, t.At)
+	case syntax.Subquery:
 		return r.scalar(t)
 	}
 	var left []*fragment.Expr // before the subquery, whose names must not be theirs
-	for _, arg := range t.args {
+	for _, arg := range t.Args {
 		left = append(left, r.row(arg))
 	}
-	in, terms := r.correlated(t.query, t.at)
+	in, terms := r.correlated(t.Query, t.At)
 	terms = in.starless(terms)
 	if n := len(left); len(terms) != n {
 		what := "one value"
 		if n > 1 {
 			what = strconv.Itoa(n) + " values"
 		}
-		refuse(CodeType, t.at, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
+		refuse(CodeType, t.At, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
 	var pairs []pair
 	var missing []*fragment.Expr
-	for i, arg := range t.args {
-		x, y := left[i], in.row(terms[i].term)
-		args := unifiedExprs(arg.at, y, x)
+	for i, arg := range t.Args {
+		x, y := left[i], in.row(terms[i].Term)
+		args := unifiedExprs(arg.At, y, x)
 		pairs = append(pairs, pair{args[0], args[1]})
 		if r.facts(x).Nullable {
-			missing = append(missing, apply(t.at, fragment.OpIsNull, x))
+			missing = append(missing, apply(t.At, fragment.OpIsNull, x))
 		}
 		if in.facts(y).Nullable && r.telling > 0 {
-			refuse(CodeNotSupported, t.at, "add WHERE "+terms[i].term.describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
+			refuse(CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
 				"NOT IN with a query that may give NULL is never true")
 		}
 	}
-	found := r.match(in, pairs, t.at)
+	found := r.match(in, pairs, t.At)
 	if len(missing) == 0 {
 		return found
 	}
 	if r.telling == 0 { // NULL or false, which is one
-		return apply(t.at, fragment.OpCase, anyOf(t.at, missing), fragment.Literal(value.Null(value.TypeBool)), found)
+		return apply(t.At, fragment.OpCase, anyOf(t.At, missing), fragment.Literal(value.Null(value.TypeBool)), found)
 	}
-	return apply(t.at, fragment.OpCase, r.unknown(t, left), fragment.Literal(value.Null(value.TypeBool)), found)
+	return apply(t.At, fragment.OpCase, r.unknown(t, left), fragment.Literal(value.Null(value.TypeBool)), found)
 }
 
 func anyOf(at Position, conditions []*fragment.Expr) *fragment.Expr {
@@ -75,7 +76,7 @@ func anyOf(at Position, conditions []*fragment.Expr) *fragment.Expr {
 
 // unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
 // query has the others. Of no row, a NULL is in none, for sure.
-func (r *resolver) unknown(t *termSyntax, left []*fragment.Expr) *fragment.Expr {
+func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr {
 	var nullable []int
 	for i, x := range left {
 		if r.facts(x).Nullable {
@@ -83,7 +84,7 @@ func (r *resolver) unknown(t *termSyntax, left []*fragment.Expr) *fragment.Expr 
 		}
 	}
 	if len(nullable) > maxNullable {
-		refuse(CodeNotSupported, t.at, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
+		refuse(CodeNotSupported, t.At, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
 	}
 	var cases []*fragment.Expr
 	for set := 1; set < 1<<len(nullable); set++ {
@@ -92,20 +93,20 @@ func (r *resolver) unknown(t *termSyntax, left []*fragment.Expr) *fragment.Expr 
 		for k, i := range nullable {
 			if set>>k&1 == 1 {
 				absent[i] = true
-				conditions = append(conditions, apply(t.at, fragment.OpIsNull, left[i]))
+				conditions = append(conditions, apply(t.At, fragment.OpIsNull, left[i]))
 			}
 		}
 		some := try(func() *fragment.Expr {
-			again, terms := r.correlated(t.query, t.at)
+			again, terms := r.correlated(t.Query, t.At)
 			terms = again.starless(terms)
 			var rest []pair
-			for i, arg := range t.args {
+			for i, arg := range t.Args {
 				if !absent[i] {
-					args := unifiedExprs(arg.at, again.row(terms[i].term), left[i])
+					args := unifiedExprs(arg.At, again.row(terms[i].Term), left[i])
 					rest = append(rest, pair{args[0], args[1]})
 				}
 			}
-			return r.match(again, rest, t.at)
+			return r.match(again, rest, t.At)
 		})
 		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
 		if some != nil {
@@ -113,7 +114,7 @@ func (r *resolver) unknown(t *termSyntax, left []*fragment.Expr) *fragment.Expr 
 		}
 		cases = append(cases, conjunction(conditions))
 	}
-	return anyOf(t.at, cases)
+	return anyOf(t.At, cases)
 }
 
 // maxNullable bounds the columns before NOT IN that may be NULL: each set of them is another join.
@@ -139,31 +140,31 @@ func unifiedExprs(at Position, a, b *fragment.Expr) [2]*fragment.Expr {
 
 // correlated resolves a subquery that may read columns of the query around it, and
 // returns its rows and the items of its SELECT.
-func (r *resolver) correlated(q *querySyntax, at Position) (*resolver, []itemSyntax) {
+func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax.Item) {
 	if r.depth >= maxQueryDepth {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
-	if s := q.selected; s != nil && q.limit == nil && q.offset == nil && simple(s) && !s.ofConstants() {
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1}
+	if s := q.Select; s != nil && q.Limit == nil && q.Offset == nil && simple(s) && !readsNoTable(s) {
 		in.rows(s)
-		return in, s.items
+		return in, s.Items
 	}
 	d := r.derive(q, r.scope, at)
 	in.adopt(d, "", at)
-	var items []itemSyntax
+	var items []syntax.Item
 	for _, c := range d.columns {
-		items = append(items, itemSyntax{term: &termSyntax{kind: termColumn, at: at, name: c.name, qualifier: in.sources[0].alias}, alias: c.name})
+		items = append(items, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: at, Name: c.name, Qualifier: in.sources[0].alias}, Alias: c.name})
 	}
 	return in, items
 }
 
 // simple reports whether a SELECT yields its rows as they are.
-func simple(s *selectSyntax) bool {
-	if len(s.groupBy) > 0 || s.having != nil || s.qualify != nil {
+func simple(s *syntax.Select) bool {
+	if len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil {
 		return false
 	}
-	for _, i := range s.items {
-		if aggregateWithin(i.term) != nil || windowWithin(i.term) != nil {
+	for _, i := range s.Items {
+		if aggregateWithin(i.Term) != nil || windowWithin(i.Term) != nil {
 			return false
 		}
 	}
@@ -347,23 +348,23 @@ func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Outpu
 }
 
 // scalar plans a subquery that stands for one value.
-func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
-	q := t.query
-	s := q.selected
-	if s == nil || len(s.items) != 1 || len(s.groupBy) > 0 || s.having != nil || s.qualify != nil || s.distinct {
-		refuse(CodeNotSupported, t.at, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
+func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
+	q := t.Query
+	s := q.Select
+	if s == nil || len(s.Items) != 1 || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Distinct {
+		refuse(CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
-	aggregated := aggregateWithin(s.items[0].term) != nil
-	top := q.limit != nil && !aggregated
-	if top && (q.offset != nil || len(q.orderBy) == 0 || count(q.limit, "LIMIT") != 1) {
-		refuse(CodeType, q.limit.at, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
+	aggregated := aggregateWithin(s.Items[0].Term) != nil
+	top := q.Limit != nil && !aggregated
+	if top && (q.Offset != nil || len(q.OrderBy) == 0 || count(q.Limit, "LIMIT") != 1) {
+		refuse(CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.with), outer: r, depth: r.depth + 1}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1}
 	if in.depth > maxQueryDepth {
-		refuse(CodeTooLarge, t.at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+		refuse(CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	in.rows(s)
-	term := s.items[0].term
+	term := s.Items[0].Term
 	var functions []fragment.Output
 	add := func(o fragment.Output, name string) *fragment.Expr {
 		i := slices.IndexFunc(functions, func(f fragment.Output) bool { f.Name = ""; return canonical(f) == canonical(o) })
@@ -377,14 +378,14 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 		}
 		return fragment.Column(scalarRelation, functions[i].Name, functions[i].Type())
 	}
-	var resolve func(*termSyntax) *fragment.Expr
-	resolve = func(t *termSyntax) *fragment.Expr {
-		if t.kind == termCall && isAggregate(t.name) && t.over == nil {
+	var resolve func(*syntax.Expr) *fragment.Expr
+	resolve = func(t *syntax.Expr) *fragment.Expr {
+		if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
 			return add(in.function(t, in.row))
 		}
-		if t.kind == termColumn {
+		if t.Kind == syntax.Column {
 			in.row(t)
-			refuse(CodeNotGrouped, t.at, "aggregate it, such as MAX("+t.describe()+")", "%s differs from row to row", t.describe())
+			refuse(CodeNotGrouped, t.At, "aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row", t.Describe())
 		}
 		return build(t, resolve)
 	}
@@ -394,22 +395,22 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 	} else if !top {
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
 	}
-	pairs := in.separate(r, t.at)
+	pairs := in.separate(r, t.At)
 	if top {
 		if in.patient != nil && len(pairs) == 0 {
-			refuse(CodePatientsMixed, t.at, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
+			refuse(CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
 		}
 		var x *fragment.Expr
 		in, pairs, x = in.first(q, pairs)
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
 	}
 	if in.patient != nil && aggregated && len(pairs) == 0 {
-		refuse(CodeNested, t.at, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
+		refuse(CodeNested, t.At, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
 	}
 	if !aggregated && !top && !in.once(pairs) {
-		refuse(CodeNotSupported, t.at, "aggregate it, such as MAX("+term.describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
+		refuse(CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
-	joined := r.attach(in, pairs, functions, t.at)
+	joined := r.attach(in, pairs, functions, t.At)
 	return result.Replace(func(e *fragment.Expr) *fragment.Expr {
 		if e.Op != fragment.OpColumn || e.Relation != scalarRelation {
 			return e
@@ -418,7 +419,7 @@ func (r *resolver) scalar(t *termSyntax) *fragment.Expr {
 		x := joined.expr(c)
 		for _, f := range functions {
 			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
-				return apply(t.at, fragment.OpCoalesce, x, fragment.Literal(value.Int(0)))
+				return apply(t.At, fragment.OpCoalesce, x, fragment.Literal(value.Int(0)))
 			}
 		}
 		return x

@@ -8,6 +8,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // survival makes of one release a life table by Kaplan and Meier (1958).
@@ -37,16 +38,16 @@ const (
 )
 
 // tableFunction plans a function in FROM, whose first argument is a query of one row a patient.
-func (c *composer) tableFunction(t *termSyntax, within *scope) *derived {
-	name := strings.ToUpper(t.name)
-	if t.name != "kaplan_meier" && t.name != "incidence_rate" {
-		refuse(CodeFunction, t.at, nearest(t.name, []string{"kaplan_meier", "incidence_rate"}), "there is no table function %s", name)
+func (c *composer) tableFunction(t *syntax.Expr, within *scope) *derived {
+	name := strings.ToUpper(t.Name)
+	if t.Name != "kaplan_meier" && t.Name != "incidence_rate" {
+		refuse(CodeFunction, t.At, syntax.Nearest(t.Name, []string{"kaplan_meier", "incidence_rate"}), "there is no table function %s", name)
 	}
-	if len(t.args) == 0 || t.args[0].kind != termQuery {
-		refuse(CodeSyntax, t.at, "write "+name+"((SELECT time, event, strata … FROM …), option => value)", "%s takes a query", name)
+	if len(t.Args) == 0 || t.Args[0].Kind != syntax.Subquery {
+		refuse(CodeSyntax, t.At, "write "+name+"((SELECT time, event, strata … FROM …), option => value)", "%s takes a query", name)
 	}
 	options := map[string]float64{"horizon": 0, "step": 1, "every": 0}
-	if t.name == "incidence_rate" {
+	if t.Name == "incidence_rate" {
 		options = map[string]float64{"horizon": 0, "per": 1}
 	}
 	var known []string
@@ -54,23 +55,23 @@ func (c *composer) tableFunction(t *termSyntax, within *scope) *derived {
 		known = append(known, option)
 	}
 	slices.Sort(known)
-	for _, a := range t.args[1:] {
-		if a.kind != termOperator || a.name != "=>" || a.args[1].kind != termLiteral || !a.args[1].literal.Type().Numeric() {
-			refuse(CodeSyntax, a.at, "write option => number; the options are "+strings.Join(known, ", "), "this is no option")
+	for _, a := range t.Args[1:] {
+		if a.Kind != syntax.Operator || a.Name != "=>" || a.Args[1].Kind != syntax.Literal || !a.Args[1].Literal.Type().Numeric() {
+			refuse(CodeSyntax, a.At, "write option => number; the options are "+strings.Join(known, ", "), "this is no option")
 		}
-		if _, ok := options[a.args[0].name]; !ok {
-			refuse(CodeParameter, a.args[0].at, nearest(a.args[0].name, known), "%s has no option %s", name, a.args[0].name)
+		if _, ok := options[a.Args[0].Name]; !ok {
+			refuse(CodeParameter, a.Args[0].At, syntax.Nearest(a.Args[0].Name, known), "%s has no option %s", name, a.Args[0].Name)
 		}
-		x := a.args[1].literal.Float64()
+		x := a.Args[1].Literal.Float64()
 		if !(x > 0) || x > 1e9 {
-			refuse(CodeParameter, a.args[1].at, "give a number above 0", "%s is out of range", a.args[0].name)
+			refuse(CodeParameter, a.Args[1].At, "give a number above 0", "%s is out of range", a.Args[0].Name)
 		}
-		options[a.args[0].name] = x
+		options[a.Args[0].Name] = x
 	}
 	if options["horizon"] == 0 {
-		refuse(CodeBounds, t.at, "add horizon => the last time of interest, in the unit of time", "%s needs a horizon, since the largest time is a private value", name)
+		refuse(CodeBounds, t.At, "add horizon => the last time of interest, in the unit of time", "%s needs a horizon, since the largest time is a private value", name)
 	}
-	if t.name == "incidence_rate" {
+	if t.Name == "incidence_rate" {
 		return c.incidence(t, options, within)
 	}
 	return c.kaplanMeier(t, options, within)
@@ -78,13 +79,13 @@ func (c *composer) tableFunction(t *termSyntax, within *scope) *derived {
 
 // subjects plans the query that a table function reads, up to its keys: time, event,
 // and the strata.
-func (c *composer) subjects(t *termSyntax, within *scope) (b *builder, timeColumn, event *termSyntax, strata []itemSyntax) {
+func (c *composer) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
 	share := c.query
 	share.Epsilon /= float64(c.shares)
 	share.MaxEpsilon /= float64(c.shares)
 	share.Delta /= float64(c.shares)
-	s := &selectSyntax{at: t.at, from: []fromSyntax{{at: t.args[0].at, query: t.args[0].query, alias: "subjects"}}}
-	q := &querySyntax{at: t.at, selected: s}
+	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
+	q := &syntax.Query{At: t.At, Select: s}
 	b = &builder{
 		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: share, federation: c.federation, syntax: q,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.digest()},
@@ -92,72 +93,72 @@ func (c *composer) subjects(t *termSyntax, within *scope) (b *builder, timeColum
 	b.read()
 	subjects := b.sources[0]
 	if !subjects.table.OneRowPerPatient {
-		refuse(CodeNotSupported, t.args[0].at, "GROUP BY the patient's id, or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.name))
+		refuse(CodeNotSupported, t.Args[0].At, "GROUP BY the patient's id, or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.Name))
 	}
 	if len(subjects.columns) < 2 {
-		refuse(CodeType, t.args[0].at, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.name))
+		refuse(CodeType, t.Args[0].At, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.Name))
 	}
 	// By number, since columns need no names to be read here.
-	b.syntax.selected.from[0].columns = nil
+	b.syntax.Select.From[0].Columns = nil
 	for i := range subjects.columns {
 		name := subjects.columns[i].name
 		subjects.columns[i].name = fmt.Sprintf(" %d", i)
-		b.syntax.selected.from[0].columns = append(b.syntax.selected.from[0].columns, subjects.columns[i].name)
+		b.syntax.Select.From[0].Columns = append(b.syntax.Select.From[0].Columns, subjects.columns[i].name)
 		if c, _ := subjects.table.Column(subjects.columns[i].column); i > 1 && !b.isPatientID(subjects, c.Name) {
-			strata = append(strata, itemSyntax{b.numbered(t, i), name})
+			strata = append(strata, syntax.Item{Term: b.numbered(t, i), Alias: name})
 		}
 	}
 	return b, b.numbered(t, 0), b.numbered(t, 1), strata
 }
 
-func (b *builder) numbered(t *termSyntax, i int) *termSyntax {
-	return &termSyntax{kind: termColumn, at: t.args[0].at, qualifier: "subjects", name: fmt.Sprintf(" %d", i)}
+func (b *builder) numbered(t *syntax.Expr, i int) *syntax.Expr {
+	return &syntax.Expr{Kind: syntax.Column, At: t.Args[0].At, Qualifier: "subjects", Name: fmt.Sprintf(" %d", i)}
 }
 
 // happened is the condition that the subject had the event: a boolean, or 1.
-func (b *builder) happened(event *termSyntax) *fragment.Expr {
+func (b *builder) happened(event *syntax.Expr) *fragment.Expr {
 	e := b.row(event)
 	if e.Type == value.TypeInt {
-		return apply(event.at, fragment.OpEqual, e, fragment.Literal(value.Int(1)))
+		return apply(event.At, fragment.OpEqual, e, fragment.Literal(value.Int(1)))
 	}
 	if e.Type != value.TypeBool {
-		refuse(CodeType, event.at, "select a condition, or 1 and 0, as the second column", "the event is a %s", e.Type)
+		refuse(CodeType, event.At, "select a condition, or 1 and 0, as the second column", "the event is a %s", e.Type)
 	}
 	return e
 }
 
-func (c *composer) kaplanMeier(t *termSyntax, options map[string]float64, within *scope) *derived {
+func (c *composer) kaplanMeier(t *syntax.Expr, options map[string]float64, within *scope) *derived {
 	steps := math.Ceil(options["horizon"] / options["step"])
 	every := options["every"]
 	if every == 0 {
 		every = options["step"] * math.Ceil(steps/20)
 	}
 	if steps > maxSteps || options["horizon"]/every > maxReported || every < options["step"] || math.Mod(every, options["step"]) != 0 {
-		refuse(CodeParameter, t.at, "give a larger step, or an every that is a multiple of it", "a life table has at most %d steps and shows at most %d", maxSteps, maxReported)
+		refuse(CodeParameter, t.At, "give a larger step, or an every that is a multiple of it", "a life table has at most %d steps and shows at most %d", maxSteps, maxReported)
 	}
 	b, timeTerm, event, strata := c.subjects(t, within)
-	b.syntax.selected.items = strata
+	b.syntax.Select.Items = strata
 	if len(strata) > 0 {
-		var keys []*termSyntax
+		var keys []*syntax.Expr
 		for _, i := range strata {
-			keys = append(keys, i.term)
+			keys = append(keys, i.Term)
 		}
-		b.syntax.selected.groupBy = [][]*termSyntax{keys}
+		b.syntax.Select.GroupBy = [][]*syntax.Expr{keys}
 	}
 	b.limits()
 	b.keys()
 	s := &survival{steps: int(steps), step: options["step"], every: every}
 	for _, i := range strata {
-		s.strata = append(s.strata, i.alias)
-		k := b.keyOf(b.row(i.term))
+		s.strata = append(s.strata, i.Alias)
+		k := b.keyOf(b.row(i.Term))
 		s.keys = append(s.keys, k)
-		b.plan.Columns = append(b.plan.Columns, Column{Name: i.alias, Type: b.fragment.Keys[k].Expr.Type, expr: fragment.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
+		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: fragment.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
 	}
 	back := b.back(timeTerm, s)
 	buckets := s.buckets()
 	all := fragment.Partial{Kind: fragment.PartialBuckets, Expr: back, Buckets: &buckets}
 	hit := all
-	hit.Expr = apply(event.at, fragment.OpCase, b.happened(event), back, fragment.Literal(value.Null(value.TypeInt)))
+	hit.Expr = apply(event.At, fragment.OpCase, b.happened(event), back, fragment.Literal(value.Null(value.TypeInt)))
 	b.partial(all)
 	b.partial(hit)
 	b.selection()
@@ -171,29 +172,29 @@ func (c *composer) kaplanMeier(t *termSyntax, options map[string]float64, within
 }
 
 // back is the bucket of a subject's time: see survival. A subject without a time is in none.
-func (b *builder) back(t *termSyntax, s *survival) *fragment.Expr {
+func (b *builder) back(t *syntax.Expr, s *survival) *fragment.Expr {
 	x := b.row(t)
 	if !x.Type.Numeric() {
-		refuse(CodeType, t.at, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
+		refuse(CodeType, t.At, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
 	}
 	whole := func(n float64) *fragment.Expr { return fragment.Literal(value.Int(int64(n))) }
 	end := float64(s.steps+1) * s.step
 	var bucket *fragment.Expr
 	if x.Type == value.TypeInt && s.step == math.Trunc(s.step) {
 		// From the time first clamped, so that nothing overflows; past the end is bucket 0.
-		within := apply(t.at, fragment.OpLeast, apply(t.at, fragment.OpGreatest, x, whole(0)), whole(end))
-		bucket = apply(t.at, fragment.OpIntDivide, apply(t.at, fragment.OpSubtract, whole(end), within), whole(s.step))
+		within := apply(t.At, fragment.OpLeast, apply(t.At, fragment.OpGreatest, x, whole(0)), whole(end))
+		bucket = apply(t.At, fragment.OpIntDivide, apply(t.At, fragment.OpSubtract, whole(end), within), whole(s.step))
 	} else {
-		within := apply(t.at, fragment.OpLeast, apply(t.at, fragment.OpGreatest, x, fragment.Literal(value.Float(0))), fragment.Literal(value.Float(end)))
-		rest := apply(t.at, fragment.OpDivide, apply(t.at, fragment.OpSubtract, fragment.Literal(value.Float(end)), within), fragment.Literal(value.Float(s.step)))
-		floor, err := fragment.Cast(apply(t.at, fragment.OpFloor, rest), value.TypeInt)
+		within := apply(t.At, fragment.OpLeast, apply(t.At, fragment.OpGreatest, x, fragment.Literal(value.Float(0))), fragment.Literal(value.Float(end)))
+		rest := apply(t.At, fragment.OpDivide, apply(t.At, fragment.OpSubtract, fragment.Literal(value.Float(end)), within), fragment.Literal(value.Float(s.step)))
+		floor, err := fragment.Cast(apply(t.At, fragment.OpFloor, rest), value.TypeInt)
 		if err != nil {
-			mistyped(t.at, err, "")
+			mistyped(t.At, err, "")
 		}
 		bucket = floor
 	}
-	bucket = apply(t.at, fragment.OpLeast, bucket, whole(float64(s.steps)))
-	return apply(t.at, fragment.OpCase, apply(t.at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
+	bucket = apply(t.At, fragment.OpLeast, bucket, whole(float64(s.steps)))
+	return apply(t.At, fragment.OpCase, apply(t.At, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
 }
 
 // buckets are one a step and one beyond the horizon, in as many levels as err least:
@@ -397,34 +398,34 @@ func (t tree) between(i, j int) int {
 
 // incidence plans events per person-time: sum of events / sum of time, by stratum. The
 // time of one subject counts up to the horizon.
-func (c *composer) incidence(t *termSyntax, options map[string]float64, within *scope) *derived {
+func (c *composer) incidence(t *syntax.Expr, options map[string]float64, within *scope) *derived {
 	b, timeTerm, event, strata := c.subjects(t, within)
-	at := t.at
-	number := func(x float64) *termSyntax {
+	at := t.At
+	number := func(x float64) *syntax.Expr {
 		literal := value.Float(x)
 		if x == math.Trunc(x) {
 			literal = value.Int(int64(x))
 		}
-		return &termSyntax{kind: termLiteral, at: at, literal: literal}
+		return &syntax.Expr{Kind: syntax.Literal, At: at, Literal: literal}
 	}
-	call := func(name string, args ...*termSyntax) *termSyntax {
-		return &termSyntax{kind: termCall, name: name, at: at, args: args}
+	call := func(name string, args ...*syntax.Expr) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, Name: name, At: at, Args: args}
 	}
-	within01 := &termSyntax{kind: termOperator, name: "case", at: at, args: []*termSyntax{
-		operator("=", &termSyntax{kind: termCast, at: at, castType: value.TypeInt, args: []*termSyntax{event}}, &termSyntax{kind: termLiteral, at: at, literal: value.Int(1)}),
-		{kind: termLiteral, at: at, literal: value.Int(1)}, {kind: termLiteral, at: at, literal: value.Int(0)},
+	within01 := &syntax.Expr{Kind: syntax.Operator, Name: "case", At: at, Args: []*syntax.Expr{
+		syntax.NewOperator("=", &syntax.Expr{Kind: syntax.Cast, At: at, Type: value.TypeInt, Args: []*syntax.Expr{event}}, &syntax.Expr{Kind: syntax.Literal, At: at, Literal: value.Int(1)}),
+		{Kind: syntax.Literal, At: at, Literal: value.Int(1)}, {Kind: syntax.Literal, At: at, Literal: value.Int(0)},
 	}}
 	personTime := call("sum", call("clamp", timeTerm, number(0), number(options["horizon"])))
 	hits := call("sum", within01)
-	s := &selectSyntax{at: at, from: b.syntax.selected.from}
-	s.items = append(slices.Clone(strata), itemSyntax{hits, "events"}, itemSyntax{personTime, "person_time"},
-		itemSyntax{operator("/", operator("*", number(options["per"]), hits), personTime), "rate"})
-	var keys []*termSyntax
+	s := &syntax.Select{At: at, From: b.syntax.Select.From}
+	s.Items = append(slices.Clone(strata), syntax.Item{Term: hits, Alias: "events"}, syntax.Item{Term: personTime, Alias: "person_time"},
+		syntax.Item{Term: syntax.NewOperator("/", syntax.NewOperator("*", number(options["per"]), hits), personTime), Alias: "rate"})
+	var keys []*syntax.Expr
 	for _, i := range strata {
-		keys = append(keys, i.term)
+		keys = append(keys, i.Term)
 	}
 	if len(keys) > 0 {
-		s.groupBy = [][]*termSyntax{keys}
+		s.GroupBy = [][]*syntax.Expr{keys}
 	}
-	return c.table(c.release(&querySyntax{at: at, selected: s}, within))
+	return c.table(c.release(&syntax.Query{At: at, Select: s}, within))
 }

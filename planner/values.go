@@ -6,40 +6,41 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with what
 // the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are written makes no difference.
 
-// ofConstants reports whether a SELECT reads no table.
-func (s *selectSyntax) ofConstants() bool {
-	return len(s.from) == 0 && s.where == nil && len(s.groupBy) == 0 && s.having == nil && s.qualify == nil &&
-		!slices.ContainsFunc(s.items, func(i itemSyntax) bool {
-			return i.term.kind == termStar || aggregateWithin(i.term) != nil || windowWithin(i.term) != nil
+// readsNoTable reports whether a SELECT reads no table.
+func readsNoTable(s *syntax.Select) bool {
+	return len(s.From) == 0 && s.Where == nil && len(s.GroupBy) == 0 && s.Having == nil && s.Qualify == nil &&
+		!slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
+			return i.Term.Kind == syntax.Star || aggregateWithin(i.Term) != nil || windowWithin(i.Term) != nil
 		})
 }
 
 // values plans the rows of a SELECT that reads no table.
-func (r *resolver) values(s *selectSyntax) *derived {
-	rows := s.values
+func (r *resolver) values(s *syntax.Select) *derived {
+	rows := s.Values
 	if rows == nil {
-		var row []*termSyntax
-		for _, i := range s.items {
-			row = append(row, i.term)
+		var row []*syntax.Expr
+		for _, i := range s.Items {
+			row = append(row, i.Term)
 		}
-		rows = [][]*termSyntax{row}
+		rows = [][]*syntax.Expr{row}
 	}
-	columns := make([]column, len(s.items))
-	lists := make([][]*fragment.Expr, len(s.items)) // by column
-	for i, item := range s.items {
-		var terms []*termSyntax
+	columns := make([]column, len(s.Items))
+	lists := make([][]*fragment.Expr, len(s.Items)) // by column
+	for i, item := range s.Items {
+		var terms []*syntax.Expr
 		for _, row := range rows {
 			terms = append(terms, row[i])
 		}
-		columns[i] = column{name: item.name(), column: "value", untyped: true}
+		columns[i] = column{name: item.Name(), column: "value", untyped: true}
 		for k, e := range unified(terms, r.row) {
 			if e = constant(e); e.Op != fragment.OpLiteral {
-				refuse(CodeNotSupported, terms[k].at, "write a constant", "VALUES takes constants, and this is none")
+				refuse(CodeNotSupported, terms[k].At, "write a constant", "VALUES takes constants, and this is none")
 			}
 			columns[i].untyped = columns[i].untyped && isNull(e)
 			lists[i] = append(lists[i], e)
@@ -49,7 +50,7 @@ func (r *resolver) values(s *selectSyntax) *derived {
 			if e.Type != t {
 				c, err := fragment.Cast(e, t)
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
-					refuse(CodeType, terms[k].at, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
+					refuse(CodeType, terms[k].At, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
 				}
 				lists[i][k] = folded(c)
 			}
@@ -64,10 +65,10 @@ func (r *resolver) values(s *selectSyntax) *derived {
 		}
 	}
 	if len(arms) == 1 {
-		return r.settleDerived(arms[0], columns, s.at)
+		return r.settleDerived(arms[0], columns, s.At)
 	}
 	sortConstants(arms)
-	return r.settleDerived(&fragment.Derived{Combine: fragment.CombineAll, Arms: arms}, columns, s.at)
+	return r.settleDerived(&fragment.Derived{Combine: fragment.CombineAll, Arms: arms}, columns, s.At)
 }
 
 // sortConstants puts rows of constants, which have the same names, into one order.
@@ -87,20 +88,20 @@ func widest(list []*fragment.Expr) value.Type {
 
 // onlyConstants reports whether all that a query reads is constants, so that it releases nothing. It is asked once of
 // each query, since names of WITH may be read twice at each of many levels.
-func (c *composer) onlyConstants(q *querySyntax, within *scope) bool {
+func (c *composer) onlyConstants(q *syntax.Query, within *scope) bool {
 	is, known := c.constant[q]
 	if !known {
-		is = c.readsConstants(q, within.with(q.with))
+		is = c.readsConstants(q, within.with(q.With))
 		c.constant[q] = is
 	}
 	return is
 }
 
-func (c *composer) readsConstants(q *querySyntax, within *scope) bool {
-	if q.combined != nil {
-		return c.onlyConstants(q.combined.left, within) && c.onlyConstants(q.combined.right, within)
+func (c *composer) readsConstants(q *syntax.Query, within *scope) bool {
+	if q.SetOperation != nil {
+		return c.onlyConstants(q.SetOperation.Left, within) && c.onlyConstants(q.SetOperation.Right, within)
 	}
-	return q.selected.ofConstants() || len(q.selected.from) > 0 && !slices.ContainsFunc(q.selected.from, func(f fromSyntax) bool {
+	return readsNoTable(q.Select) || len(q.Select.From) > 0 && !slices.ContainsFunc(q.Select.From, func(f syntax.From) bool {
 		query, scope := within.behind(f)
 		return query == nil || !c.onlyConstants(query, scope)
 	})

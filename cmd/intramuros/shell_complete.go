@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // complete gives what may stand in place of the word before the cursor, between head and
@@ -89,7 +90,7 @@ func (s *shellSession) names(before, text, word string) []string {
 		name, _, _ := strings.Cut(f.Usage, "(")
 		all = append(all, cased(name)+"(")
 	}
-	for _, k := range planner.Keywords() {
+	for _, k := range syntax.Keywords() {
 		all = append(all, cased(k))
 	}
 	return all
@@ -138,7 +139,7 @@ func (s *shellSession) mentioned(tokens []lex.Token) map[string][]string {
 		if next < len(tokens) && tokens[next].Is("as") {
 			next++
 		}
-		if next < len(tokens) && tokens[next].Name() != "" && !slices.Contains(planner.Keywords(), tokens[next].Name()) {
+		if next < len(tokens) && tokens[next].Name() != "" && !slices.Contains(syntax.Keywords(), tokens[next].Name()) {
 			found[strings.ToLower(tokens[next].Name())] = columns
 		}
 	}

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 )
 
 // from reads FROM's list.
-func (p *parser) from(s *selectSyntax) {
+func (p *parser) from(s *Select) {
 	for {
 		p.comma(s, p.tableReference())
 		if !p.accept(",") {
@@ -18,7 +18,7 @@ func (p *parser) from(s *selectSyntax) {
 // tableReference reads a table and what it is joined with, one JOIN after the
 // other: a JOIN has its condition before the next, so that nothing is left to
 // guess.
-func (p *parser) tableReference() []fromSyntax {
+func (p *parser) tableReference() []From {
 	left := p.tableFactor()
 	for {
 		t := p.here()
@@ -30,21 +30,21 @@ func (p *parser) tableReference() []fromSyntax {
 			return left
 		}
 		right := p.tableFactor()
-		how.at = right[0].at
-		conditional := !how.natural && how.join != joinCross
+		how.At = right[0].At
+		conditional := !how.Natural && how.Join != CrossJoin
 		switch on := p.here(); {
 		case conditional && p.accept("on"):
-			how.on = p.expression()
+			how.On = p.expression()
 		case conditional && p.accept("using"):
-			how.using = p.usingColumns(on)
+			how.Using = p.usingColumns(on)
 		case conditional:
 			if _, _, another := p.joinWords(); another {
-				refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")
+				Refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")
 			}
-			refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN", "this JOIN lacks its condition")
+			Refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN", "this JOIN lacks its condition")
 		}
 		if mirrored { // a RIGHT JOIN b is b LEFT JOIN a
-			p.reordered = p.reordered || how.natural
+			p.reordered = p.reordered || how.Natural
 			left, right = right, left
 		}
 		left = p.flatten(left, right, how)
@@ -52,25 +52,25 @@ func (p *parser) tableReference() []fromSyntax {
 }
 
 // joinWords reads the words of a join; mirrored is set for RIGHT JOIN.
-func (p *parser) joinWords() (how fromSyntax, mirrored, ok bool) {
+func (p *parser) joinWords() (how From, mirrored, ok bool) {
 	t := p.here()
-	how.natural = p.accept("natural")
+	how.Natural = p.accept("natural")
 	switch side := p.here(); {
 	case p.accept("join"), p.accept("inner", "join"):
-		how.join = joinInner
+		how.Join = InnerJoin
 		return how, false, true
-	case !how.natural && p.accept("cross", "join"):
-		how.join = joinCross
+	case !how.Natural && p.accept("cross", "join"):
+		how.Join = CrossJoin
 		return how, false, true
 	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"), p.accept("right", "outer", "join"):
-		how.join = joinLeft
+		how.Join = LeftJoin
 		return how, side.is("right"), true
 	case p.comes("full", "join"), p.comes("full", "outer", "join"):
-		refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
+		Refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
 	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
-		refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
+		Refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
 	}
-	if how.natural {
+	if how.Natural {
 		p.unexpected("write NATURAL JOIN")
 	}
 	if t.is("full") {
@@ -80,80 +80,80 @@ func (p *parser) joinWords() (how fromSyntax, mirrored, ok bool) {
 }
 
 // usingColumns reads the columns of USING (a, b).
-func (p *parser) usingColumns(at token) []*termSyntax {
+func (p *parser) usingColumns(at token) []*Expr {
 	if !p.comes("(") {
 		p.unexpected("write USING (column)")
 	}
 	p.i++
-	var columns []*termSyntax
+	var columns []*Expr
 	for {
 		t := p.name("write USING (column)")
-		columns = append(columns, &termSyntax{kind: termColumn, name: t.text, at: t.at})
+		columns = append(columns, &Expr{Kind: Column, Name: t.text, At: t.at})
 		if !p.accept(",") {
 			break
 		}
 	}
 	p.expect(")", "write USING (column)")
 	if p.comes("as") {
-		refuse(CodeNotSupported, at.at, "give the tables names of their own", "USING takes no name")
+		Refuse(CodeNotSupported, at.at, "give the tables names of their own", "USING takes no name")
 	}
 	return columns
 }
 
 // tableFactor reads a table, a derived table, a table function, or joined tables
 // in parentheses.
-func (p *parser) tableFactor() []fromSyntax {
+func (p *parser) tableFactor() []From {
 	t := p.here()
-	f := fromSyntax{at: t.at}
+	f := From{At: t.at}
 	switch {
 	case p.queryComes(p.i):
-		f.query = p.subquery()
+		f.Query = p.subquery()
 	case p.accept("("):
 		group := p.tableReference()
 		if p.comes(",") {
-			refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
+			Refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
 		}
 		p.expect(")", "join the tables with JOIN … ON")
 		if !p.here().isName() && !p.comes("as") {
 			return group
 		}
-		f.query = p.everything(group, t.at) // a name for joined tables hides theirs
+		f.Query = p.everything(group, t.at) // a name for joined tables hides theirs
 	case t.isName() && p.token(1).is("(") && t.text != "values":
-		f.function = p.tableFunction()
-		f.alias = t.text
+		f.Function = p.tableFunction()
+		f.Alias = t.text
 	case t.isName() && t.text == "values":
 		p.unexpected("")
 	default:
-		f.table, f.at = p.tableName()
-		f.alias = f.table
+		f.Table, f.At = p.tableName()
+		f.Alias = f.Table
 	}
 	p.tableAlias(&f)
-	f.written = p.tables
+	f.Written = p.tables
 	p.tables++
-	return []fromSyntax{f}
+	return []From{f}
 }
 
 // everything is SELECT * FROM the tables.
-func (p *parser) everything(group []fromSyntax, at Position) *querySyntax {
-	return &querySyntax{at: at, selected: &selectSyntax{at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: at}}}, from: group}}
+func (p *parser) everything(group []From, at Position) *Query {
+	return &Query{At: at, Select: &Select{At: at, Items: []Item{{Term: &Expr{Kind: Star, At: at}}}, From: group}}
 }
 
 // tableAlias reads [AS] name [(columns)].
-func (p *parser) tableAlias(f *fromSyntax) {
+func (p *parser) tableAlias(f *From) {
 	if p.accept("as") {
-		f.alias = p.name("write a name after AS").text
+		f.Alias = p.name("write a name after AS").text
 	} else if t := p.here(); t.isName() {
 		if _, elsewhere := unsupported[t.text]; elsewhere && t.kind == tokenWord {
 			p.unexpected("")
 		}
 		p.i++
-		f.alias = t.text
+		f.Alias = t.text
 	} else {
 		return
 	}
-	f.columns = p.columnList()
+	f.Columns = p.columnList()
 	if p.comes("with", "(") || p.comesOneOf("tablesample", "option") {
-		refuse(CodeNotSupported, p.here().at, "leave it out", "hints and samples of tables are not read")
+		Refuse(CodeNotSupported, p.here().at, "leave it out", "hints and samples of tables are not read")
 	}
 }
 
@@ -180,14 +180,14 @@ func (p *parser) tableName() (string, Position) {
 			t = p.name("write catalog.schema.table")
 		}
 		if p.comes(".") {
-			refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has three parts at most")
+			Refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has three parts at most")
 		}
 	}
 	if schema.text != "" && slices.Contains(p.common, t.text) {
-		refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text, schema.text)
+		Refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text, schema.text)
 	}
 	if other, seen := p.schemas[t.text]; seen && schema.text != "" && other.text != schema.text {
-		refuse(CodeAmbiguous, t.at, "read it from one schema", "%s is read from two schemas, and there is one table of that name here", t.text)
+		Refuse(CodeAmbiguous, t.at, "read it from one schema", "%s is read from two schemas, and there is one table of that name here", t.text)
 	}
 	if schema.text != "" {
 		p.schemas[t.text] = schema
@@ -196,21 +196,21 @@ func (p *parser) tableName() (string, Position) {
 }
 
 // tableFunction reads FUNCTION(argument, …, option => value) in FROM.
-func (p *parser) tableFunction() *termSyntax {
+func (p *parser) tableFunction() *Expr {
 	t := p.take()
 	end := p.partner[p.i]
 	p.i++
-	x := &termSyntax{kind: termCall, name: t.text, at: t.at}
+	x := &Expr{Kind: Call, Name: t.text, At: t.at}
 	for p.i < end {
 		switch name := p.here(); {
 		case name.is("select"), name.is("with"):
-			refuse(CodeSyntax, name.at, "write "+strings.ToUpper(t.text)+"((SELECT …))", "a query as an argument stands in parentheses of its own")
+			Refuse(CodeSyntax, name.at, "write "+strings.ToUpper(t.text)+"((SELECT …))", "a query as an argument stands in parentheses of its own")
 		case name.isName() && p.token(1).is("=>"):
 			p.i += 2
-			option := &termSyntax{kind: termColumn, name: name.text, at: name.at}
-			x.args = append(x.args, operator("=>", option, p.expression()))
+			option := &Expr{Kind: Column, Name: name.text, At: name.at}
+			x.Args = append(x.Args, NewOperator("=>", option, p.expression()))
 		default:
-			x.args = append(x.args, p.expression())
+			x.Args = append(x.Args, p.expression())
 		}
 		if !p.accept(",") {
 			break
@@ -225,33 +225,33 @@ func (p *parser) tableFunction() *termSyntax {
 
 // flatten joins the tables on the right with those on the left, one after the
 // other, as LEFT and INNER joins allow to be rearranged; how.at is where the join is.
-func (p *parser) flatten(left, right []fromSyntax, how fromSyntax) []fromSyntax {
-	join := func(left []fromSyntax, last fromSyntax) []fromSyntax {
-		last.join, last.on, last.using, last.natural = how.join, how.on, how.using, how.natural
+func (p *parser) flatten(left, right []From, how From) []From {
+	join := func(left []From, last From) []From {
+		last.Join, last.On, last.Using, last.Natural = how.Join, how.On, how.Using, how.Natural
 		return append(left, last)
 	}
 	switch {
 	case len(right) == 1:
 		return join(left, right[0])
-	case how.join == joinLeft:
-		refuse(CodeNotSupported, how.at, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
+	case how.Join == LeftJoin:
+		Refuse(CodeNotSupported, how.At, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
 	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
-		p.reordered = p.reordered || how.natural
+		p.reordered = p.reordered || how.Natural
 		return join(right, left[0])
 	}
-	refuse(CodeNotSupported, how.at, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")
+	Refuse(CodeNotSupported, how.At, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")
 	return nil
 }
 
 // comma adds an element of FROM's list to those before it.
-func (p *parser) comma(s *selectSyntax, group []fromSyntax) {
-	if len(s.from) > 0 {
-		group[0].join = joinCross
+func (p *parser) comma(s *Select, group []From) {
+	if len(s.From) > 0 {
+		group[0].Join = CrossJoin
 		for _, f := range group {
-			if f.natural || f.using != nil {
-				refuse(CodeNotSupported, f.at, "write JOIN … ON", "after a comma, it would be unclear which tables the columns of USING and NATURAL belong to")
+			if f.Natural || f.Using != nil {
+				Refuse(CodeNotSupported, f.At, "write JOIN … ON", "after a comma, it would be unclear which tables the columns of USING and NATURAL belong to")
 			}
 		}
 	}
-	s.from = append(s.from, group...)
+	s.From = append(s.From, group...)
 }

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ func TestPublic(t *testing.T) {
 	datadriven.Walk(t, "testdata/public", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			all++
-			s, err := parsed(d.Input)
+			s, err := Parse(d.Input)
 			if err != nil {
 				var e *Error
 				if !errors.As(err, &e) {

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"slices"
@@ -11,55 +11,58 @@ import (
 // maxValues bounds the rows of VALUES.
 const maxValues = 1000
 
+// maxKeys bounds the keys of GROUP BY.
+const maxKeys = 100
+
 // maxGroupingSets bounds what ROLLUP, CUBE and GROUPING SETS become.
 const maxGroupingSets = 64
 
 // query reads a query: WITH, SELECTs and how they combine, and what stands around
 // them.
-func (p *parser) query() *querySyntax {
+func (p *parser) query() *Query {
 	defer func(n int, w windowScope, u []baseWindow) {
 		p.common, p.windows, p.unnamed = p.common[:n], w, u
 	}(len(p.common), p.windows, p.unnamed)
 	p.unnamed = nil
 	at := p.here().at
-	outer := &querySyntax{at: at, with: p.with()}
+	outer := &Query{At: at, With: p.with()}
 	q, closed := p.combination()
 	if p.accept("order") {
 		p.expect("by", "write ORDER BY")
 		orders := p.orders()
 		p.nameWindows()
-		outer.orderBy = orders
-		if first := p.first; first != nil && !closed && q.selected != nil {
+		outer.OrderBy = orders
+		if first := p.first; first != nil && !closed && q.Select != nil {
 			for _, o := range orders {
-				o.term = q.selected.chosen(o.term)
-				first.args[0].over.orderBy = append(first.args[0].over.orderBy, o)
+				o.Term = q.Select.Chosen(o.Term)
+				first.Args[0].Over.OrderBy = append(first.Args[0].Over.OrderBy, o)
 			}
 		}
 	}
 	p.limits(outer)
-	bare := outer.with == nil && outer.orderBy == nil && outer.limit == nil && outer.offset == nil
+	bare := outer.With == nil && outer.OrderBy == nil && outer.Limit == nil && outer.Offset == nil
 	switch {
 	case bare:
 		return q
-	case !closed || q.with == nil && q.orderBy == nil && q.limit == nil && q.offset == nil:
-		if q.limit != nil && (outer.limit != nil || outer.offset != nil) {
-			refuse(CodeSyntax, q.limit.at, "write LIMIT alone", "TOP and LIMIT both say how many rows to return")
+	case !closed || q.With == nil && q.OrderBy == nil && q.Limit == nil && q.Offset == nil:
+		if q.Limit != nil && (outer.Limit != nil || outer.Offset != nil) {
+			Refuse(CodeSyntax, q.Limit.At, "write LIMIT alone", "TOP and LIMIT both say how many rows to return")
 		}
-		q.at, q.with, q.orderBy, q.offset = at, outer.with, outer.orderBy, outer.offset
-		if outer.limit != nil {
-			q.limit = outer.limit
+		q.At, q.With, q.OrderBy, q.Offset = at, outer.With, outer.OrderBy, outer.Offset
+		if outer.Limit != nil {
+			q.Limit = outer.Limit
 		}
 		return q
 	}
 	// (SELECT … LIMIT 5) ORDER BY …: what is outside comes after what is inside.
-	outer.selected = &selectSyntax{
-		at: at, items: []itemSyntax{{term: &termSyntax{kind: termStar, at: q.at}}}, from: []fromSyntax{{at: q.at, query: q}},
+	outer.Select = &Select{
+		At: at, Items: []Item{{Term: &Expr{Kind: Star, At: q.At}}}, From: []From{{At: q.At, Query: q}},
 	}
 	return outer
 }
 
 // subquery reads a query in parentheses.
-func (p *parser) subquery() *querySyntax {
+func (p *parser) subquery() *Query {
 	p.expect("(", "write it in parentheses")
 	p.inner++
 	q := p.query()
@@ -86,19 +89,19 @@ func (p *parser) queryComes(i int) bool {
 }
 
 // with reads WITH name [(columns)] AS (query), …
-func (p *parser) with() []withSyntax {
+func (p *parser) with() []With {
 	if !p.accept("with") {
 		return nil
 	}
 	if t := p.here(); t.is("recursive") && p.token(1).isName() {
-		refuse(CodeNotSupported, t.at, "join the table with itself as often as needed", "a query that reads itself is not answered")
+		Refuse(CodeNotSupported, t.at, "join the table with itself as often as needed", "a query that reads itself is not answered")
 	}
-	var all []withSyntax
+	var all []With
 	for {
 		t := p.name("write WITH name AS (SELECT …)")
-		w := withSyntax{at: t.at, name: t.text, columns: p.columnList(), reads: &p.statement.reads}
-		if slices.ContainsFunc(all, func(o withSyntax) bool { return o.name == w.name }) {
-			refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
+		w := With{At: t.at, Name: t.text, Columns: p.columnList(), Reads: &p.statement.Reads}
+		if slices.ContainsFunc(all, func(o With) bool { return o.Name == w.Name }) {
+			Refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}
 		p.expect("as", "write WITH "+t.text+" AS (SELECT …)")
 		if !p.accept("not", "materialized") { // how it is computed is no part of what it means
@@ -110,8 +113,8 @@ func (p *parser) with() []withSyntax {
 			}
 			p.unexpected("write WITH " + t.text + " AS (SELECT …)")
 		}
-		w.query = p.subquery()
-		p.common = append(p.common, w.name)
+		w.Query = p.subquery()
+		p.common = append(p.common, w.Name)
 		all = append(all, w)
 		if !p.accept(",") {
 			return all
@@ -137,37 +140,37 @@ func (p *parser) columnList() []string {
 
 // combination reads SELECTs with UNION and EXCEPT between them, which bind alike
 // and from the left; closed is set where it is one query in parentheses.
-func (p *parser) combination() (left *querySyntax, closed bool) {
+func (p *parser) combination() (left *Query, closed bool) {
 	at := p.here().at
 	left, closed = p.intersection()
 	for p.comesOneOf("union", "except") {
-		left, closed = p.combined(left, at, func() *querySyntax { q, _ := p.intersection(); return q }), false
+		left, closed = p.combined(left, at, func() *Query { q, _ := p.intersection(); return q }), false
 	}
 	return left, closed
 }
 
 // intersection reads SELECTs with INTERSECT between them, which binds tighter.
-func (p *parser) intersection() (left *querySyntax, closed bool) {
+func (p *parser) intersection() (left *Query, closed bool) {
 	at := p.here().at
 	left, closed = p.operandQuery()
 	for p.comes("intersect") {
-		left, closed = p.combined(left, at, func() *querySyntax { q, _ := p.operandQuery(); return q }), false
+		left, closed = p.combined(left, at, func() *Query { q, _ := p.operandQuery(); return q }), false
 	}
 	return left, closed
 }
 
-func (p *parser) combined(left *querySyntax, at Position, right func() *querySyntax) *querySyntax {
+func (p *parser) combined(left *Query, at Position, right func() *Query) *Query {
 	t := p.take()
-	c := &combinedSyntax{at: t.at, operator: t.text, left: left, all: p.accept("all")}
-	if !c.all {
+	c := &SetOperation{At: t.at, Operator: t.text, Left: left, All: p.accept("all")}
+	if !c.All {
 		p.accept("distinct")
 	}
-	c.right = right()
+	c.Right = right()
 	p.windows = nil
-	return &querySyntax{at: at, combined: c}
+	return &Query{At: at, SetOperation: c}
 }
 
-func (p *parser) operandQuery() (q *querySyntax, closed bool) {
+func (p *parser) operandQuery() (q *Query, closed bool) {
 	if p.comes("(") {
 		if !p.queryComes(p.i) {
 			p.i++
@@ -187,67 +190,67 @@ func (p *parser) operandQuery() (q *querySyntax, closed bool) {
 }
 
 // values reads VALUES (1, 'a'), (2, 'b'), whose columns are called as PostgreSQL calls them.
-func (p *parser) values() *querySyntax {
+func (p *parser) values() *Query {
 	at := p.take().at
-	s := &selectSyntax{at: at}
+	s := &Select{At: at}
 	for {
 		open := p.here().at
 		p.expect("(", "write VALUES (1, 'a'), (2, 'b')")
 		row := p.expressions()
 		p.expect(")", "separate the values by commas")
-		if len(s.values) > 0 && len(row) != len(s.values[0]) {
-			refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d", len(row), len(s.values[0]))
+		if len(s.Values) > 0 && len(row) != len(s.Values[0]) {
+			Refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d", len(row), len(s.Values[0]))
 		}
-		if s.values = append(s.values, row); len(s.values) > maxValues {
-			refuse(CodeTooLarge, open, "ask the federation's operator for a public table in the catalog", "VALUES has more than %d rows", maxValues)
+		if s.Values = append(s.Values, row); len(s.Values) > maxValues {
+			Refuse(CodeTooLarge, open, "ask the federation's operator for a public table in the catalog", "VALUES has more than %d rows", maxValues)
 		}
 		if !p.accept(",") {
 			break
 		}
 	}
-	for i, t := range s.values[0] {
-		s.items = append(s.items, itemSyntax{term: t, alias: "column" + strconv.Itoa(i+1)})
+	for i, t := range s.Values[0] {
+		s.Items = append(s.Items, Item{Term: t, Alias: "column" + strconv.Itoa(i+1)})
 	}
 	p.first = nil
-	return &querySyntax{at: at, selected: s}
+	return &Query{At: at, Select: s}
 }
 
 // limits reads LIMIT, OFFSET and FETCH FIRST.
-func (p *parser) limits(q *querySyntax) {
+func (p *parser) limits(q *Query) {
 	for {
 		t := p.here()
 		switch {
 		case p.accept("limit"):
-			if q.limit != nil {
-				refuse(CodeSyntax, t.at, "write it once", "there are two limits")
+			if q.Limit != nil {
+				Refuse(CodeSyntax, t.at, "write it once", "there are two limits")
 			}
 			if p.accept("all") {
 				break
 			}
-			q.limit = p.rowCount("LIMIT")
+			q.Limit = p.rowCount("LIMIT")
 			if p.comes(",") {
-				refuse(CodeSyntax, p.here().at, "write LIMIT n OFFSET m", "which of the two is the offset differs among databases")
+				Refuse(CodeSyntax, p.here().at, "write LIMIT n OFFSET m", "which of the two is the offset differs among databases")
 			}
 		case p.accept("offset"):
-			if q.offset != nil {
-				refuse(CodeSyntax, t.at, "write it once", "there are two offsets")
+			if q.Offset != nil {
+				Refuse(CodeSyntax, t.at, "write it once", "there are two offsets")
 			}
-			q.offset = p.rowCount("OFFSET")
+			q.Offset = p.rowCount("OFFSET")
 			if !p.accept("rows") {
 				p.accept("row")
 			}
 		case p.accept("fetch"):
-			if q.limit != nil {
-				refuse(CodeSyntax, t.at, "write it once", "there are two limits")
+			if q.Limit != nil {
+				Refuse(CodeSyntax, t.at, "write it once", "there are two limits")
 			}
 			const hint = "write FETCH FIRST n ROWS ONLY"
 			if !p.accept("first") && !p.accept("next") {
 				p.unexpected(hint)
 			}
 			if p.comesOneOf("row", "rows") {
-				q.limit = literalOf(token{kind: tokenNumber, text: "1", at: p.here().at})
+				q.Limit = literalOf(token{kind: tokenNumber, text: "1", at: p.here().at})
 			} else {
-				q.limit = p.rowCount("FETCH FIRST")
+				q.Limit = p.rowCount("FETCH FIRST")
 			}
 			if !p.accept("rows") && !p.accept("row") {
 				p.unexpected(hint)
@@ -259,7 +262,7 @@ func (p *parser) limits(q *querySyntax) {
 	}
 }
 
-func (p *parser) rowCount(where string) *termSyntax {
+func (p *parser) rowCount(where string) *Expr {
 	switch t := p.here(); {
 	case t.kind == tokenNumber:
 		p.i++
@@ -272,13 +275,13 @@ func (p *parser) rowCount(where string) *termSyntax {
 }
 
 // selection reads one SELECT up to what may stand around it.
-func (p *parser) selection() *querySyntax {
+func (p *parser) selection() *Query {
 	at := p.take().at
 	defer func(r bool) { p.reordered = r }(p.reordered)
 	p.reordered, p.windows = false, windowScope{}
-	var first *termSyntax // DISTINCT ON
-	s := &selectSyntax{at: at}
-	q := &querySyntax{at: at, selected: s}
+	var first *Expr // DISTINCT ON
+	s := &Select{At: at}
+	q := &Query{At: at, Select: s}
 	p.hints()
 	if t := p.here(); p.accept("distinct") {
 		if p.accept("on") {
@@ -286,49 +289,49 @@ func (p *parser) selection() *querySyntax {
 			first = p.firstOf(t.at, p.expressions())
 			p.expect(")", "write DISTINCT ON (a, b)")
 		} else {
-			s.distinct = true
+			s.Distinct = true
 		}
 	} else {
 		p.accept("all")
 	}
-	q.limit = p.top()
+	q.Limit = p.top()
 	p.items(s)
 	if p.accept("from") {
 		p.from(s)
 	}
 	if p.accept("where") {
-		s.where = p.expression()
+		s.Where = p.expression()
 	}
 	if p.accept("group") {
 		p.expect("by", "write GROUP BY")
-		s.groupBy = p.grouping()
+		s.GroupBy = p.grouping()
 	}
 	if p.accept("having") {
-		s.having = p.expression()
+		s.Having = p.expression()
 	}
 	for more := true; more; {
 		switch {
 		case p.accept("window"):
 			p.namedWindows()
-		case s.qualify == nil && p.accept("qualify"):
-			s.qualify = p.expression()
+		case s.Qualify == nil && p.accept("qualify"):
+			s.Qualify = p.expression()
 		default:
 			more = false
 		}
 	}
 	p.nameWindows()
-	for _, item := range s.items {
-		if p.reordered && item.term.kind == termStar && item.term.qualifier == "" {
-			refuse(CodeNotSupported, item.term.at, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
+	for _, item := range s.Items {
+		if p.reordered && item.Term.Kind == Star && item.Term.Qualifier == "" {
+			Refuse(CodeNotSupported, item.Term.At, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
 		}
 	}
 	if first != nil {
-		if s.qualify != nil {
-			refuse(CodeNotSupported, s.qualify.at, "use one of them", "DISTINCT ON and QUALIFY both choose rows")
+		if s.Qualify != nil {
+			Refuse(CodeNotSupported, s.Qualify.At, "use one of them", "DISTINCT ON and QUALIFY both choose rows")
 		}
-		s.qualify = first
-		for i, t := range first.args[0].over.partition {
-			first.args[0].over.partition[i] = s.chosen(t)
+		s.Qualify = first
+		for i, t := range first.Args[0].Over.Partition {
+			first.Args[0].Over.Partition[i] = s.Chosen(t)
 		}
 	}
 	p.first = first
@@ -337,29 +340,29 @@ func (p *parser) selection() *querySyntax {
 
 // firstOf is DISTINCT ON (a, b): of the rows that are alike in these, the first in
 // the order of the query, which is row number 1. The order is known later.
-func (p *parser) firstOf(at Position, terms []*termSyntax) *termSyntax {
-	number := &termSyntax{kind: termCall, name: "row_number", at: at, over: &windowSyntax{at: at, partition: terms}}
-	return operator("=", number, &termSyntax{kind: termLiteral, at: at, literal: value.Int(1)})
+func (p *parser) firstOf(at Position, terms []*Expr) *Expr {
+	number := &Expr{Kind: Call, Name: "row_number", At: at, Over: &Window{At: at, Partition: terms}}
+	return NewOperator("=", number, &Expr{Kind: Literal, At: at, Literal: value.Int(1)})
 }
 
-// chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
+// Chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
 // window, in which a number is no column of SELECT, and a name none of the query's own.
-func (s *selectSyntax) chosen(t *termSyntax) *termSyntax {
-	i := slices.IndexFunc(s.items, func(i itemSyntax) bool { return t.kind == termColumn && t.qualifier == "" && i.alias == t.name })
-	if t.kind == termLiteral {
-		i = int(t.literal.Int64()) - 1
-		if t.literal.Type() != value.TypeInt || i < 0 || i >= len(s.items) || s.items[i].term.kind == termStar {
-			refuse(CodeSyntax, t.at, "write a column, or its number from 1", "%s names no column of SELECT", t.literal)
+func (s *Select) Chosen(t *Expr) *Expr {
+	i := slices.IndexFunc(s.Items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && i.Alias == t.Name })
+	if t.Kind == Literal {
+		i = int(t.Literal.Int64()) - 1
+		if t.Literal.Type() != value.TypeInt || i < 0 || i >= len(s.Items) || s.Items[i].Term.Kind == Star {
+			Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT", t.Literal)
 		}
 	}
 	if i < 0 {
 		return t
 	}
-	return s.items[i].term
+	return s.Items[i].Term
 }
 
 // top reads TOP n, as SQL Server writes LIMIT.
-func (p *parser) top() *termSyntax {
+func (p *parser) top() *Expr {
 	if !p.comes("top") || p.token(1).kind != tokenNumber && p.token(1).kind != tokenParameter && !p.token(1).is("(") {
 		return nil
 	}
@@ -370,33 +373,33 @@ func (p *parser) top() *termSyntax {
 		p.expect(")", "write TOP (n)")
 	}
 	if t := p.here(); t.is("percent") || t.is("with") {
-		refuse(CodeNotSupported, t.at, "write TOP n", "TOP takes a number of rows only")
+		Refuse(CodeNotSupported, t.at, "write TOP n", "TOP takes a number of rows only")
 	}
 	return n
 }
 
 // items reads what SELECT asks for, up to FROM.
-func (p *parser) items(s *selectSyntax) {
+func (p *parser) items(s *Select) {
 	for {
-		s.items = append(s.items, p.item())
+		s.Items = append(s.Items, p.item())
 		if !p.accept(",") {
 			return
 		}
 	}
 }
 
-func (p *parser) item() itemSyntax {
+func (p *parser) item() Item {
 	if star := p.star(); star != nil {
-		return itemSyntax{term: star}
+		return Item{Term: star}
 	}
 	x := p.expression()
 	if p.accept("as") {
 		switch t := p.here(); t.kind { // after AS, any word is a name
 		case tokenWord, tokenName:
 			p.i++
-			return itemSyntax{x, t.text}
+			return Item{x, t.text}
 		case tokenString:
-			refuse(CodeSyntax, t.at, `write "`+t.text+`"`, "a name stands in double quotes, not in single ones")
+			Refuse(CodeSyntax, t.at, `write "`+t.text+`"`, "a name stands in double quotes, not in single ones")
 		}
 		p.unexpected("write a name after AS")
 	}
@@ -405,13 +408,13 @@ func (p *parser) item() itemSyntax {
 			p.unexpected("")
 		}
 		p.i++
-		return itemSyntax{x, t.text}
+		return Item{x, t.text}
 	}
-	return itemSyntax{term: x}
+	return Item{Term: x}
 }
 
 // star reads * or t.*, if it comes.
-func (p *parser) star() *termSyntax {
+func (p *parser) star() *Expr {
 	n := 0 // names before the star
 	for p.token(2*n).isName() && p.token(2*n+1).is(".") {
 		n++
@@ -420,9 +423,9 @@ func (p *parser) star() *termSyntax {
 	if !t.is("*") || n > 2 {
 		return nil
 	}
-	x := &termSyntax{kind: termStar, at: t.at}
+	x := &Expr{Kind: Star, At: t.at}
 	if n > 0 {
-		x.qualifier, x.at = p.token(2*n-2).text, span(p.here().at, t.at)
+		x.Qualifier, x.At = p.token(2*n-2).text, span(p.here().at, t.at)
 	}
 	p.i += 2*n + 1
 	return x
@@ -430,19 +433,19 @@ func (p *parser) star() *termSyntax {
 
 // grouping reads GROUP BY's list, and returns the sets of keys to group by: more than
 // one with ROLLUP, CUBE and GROUPING SETS, which multiply as the standard says.
-func (p *parser) grouping() [][]*termSyntax {
+func (p *parser) grouping() [][]*Expr {
 	keys := 0
 	at := p.here().at
 	if p.comesOneOf("all", "distinct") {
 		p.unexpected("name the columns")
 	}
-	sets := [][]*termSyntax{{}}
+	sets := [][]*Expr{{}}
 	for {
 		element := p.groupingElement(&keys)
 		if len(sets)*len(element) > maxGroupingSets {
-			refuse(CodeTooLarge, at, "ask for fewer at a time", "this groups in more than %d ways", maxGroupingSets)
+			Refuse(CodeTooLarge, at, "ask for fewer at a time", "this groups in more than %d ways", maxGroupingSets)
 		}
-		var product [][]*termSyntax
+		var product [][]*Expr
 		for _, s := range sets {
 			for _, e := range element {
 				product = append(product, append(slices.Clone(s), e...))
@@ -454,17 +457,17 @@ func (p *parser) grouping() [][]*termSyntax {
 		}
 	}
 	if t := p.here(); t.is("with") && (p.token(1).is("rollup") || p.token(1).is("cube")) {
-		refuse(CodeNotSupported, t.at, "write GROUP BY "+strings.ToUpper(p.token(1).text)+" (…)", "this is not standard SQL")
+		Refuse(CodeNotSupported, t.at, "write GROUP BY "+strings.ToUpper(p.token(1).text)+" (…)", "this is not standard SQL")
 	}
 	return sets
 }
 
-func (p *parser) groupingElement(keys *int) [][]*termSyntax {
+func (p *parser) groupingElement(keys *int) [][]*Expr {
 	switch t := p.here(); {
 	case p.comes("rollup", "("):
 		p.i += 2
 		units := p.units(keys)
-		var sets [][]*termSyntax
+		var sets [][]*Expr
 		for n := len(units); n >= 0; n-- {
 			sets = append(sets, slices.Concat(units[:n]...))
 		}
@@ -473,11 +476,11 @@ func (p *parser) groupingElement(keys *int) [][]*termSyntax {
 		p.i += 2
 		units := p.units(keys)
 		if len(units) > 6 {
-			refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
+			Refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
 		}
-		var sets [][]*termSyntax
+		var sets [][]*Expr
 		for without := range 1 << len(units) { // the first unit's is the highest bit
-			set := []*termSyntax{}
+			set := []*Expr{}
 			for i, u := range units {
 				if without>>(len(units)-1-i)&1 == 0 {
 					set = append(set, u...)
@@ -488,11 +491,11 @@ func (p *parser) groupingElement(keys *int) [][]*termSyntax {
 		return sets
 	case p.accept("grouping", "sets"):
 		p.expect("(", "write GROUPING SETS ((a, b), (a), ())")
-		var sets [][]*termSyntax
+		var sets [][]*Expr
 		for {
 			sets = append(sets, p.groupingElement(keys)...)
 			if len(sets) > maxGroupingSets {
-				refuse(CodeTooLarge, t.at, "ask for fewer at a time", "this groups in more than %d ways", maxGroupingSets)
+				Refuse(CodeTooLarge, t.at, "ask for fewer at a time", "this groups in more than %d ways", maxGroupingSets)
 			}
 			if !p.accept(",") {
 				p.expect(")", "separate the sets by commas")
@@ -500,12 +503,12 @@ func (p *parser) groupingElement(keys *int) [][]*termSyntax {
 			}
 		}
 	}
-	return [][]*termSyntax{p.unit(keys)}
+	return [][]*Expr{p.unit(keys)}
 }
 
 // units reads the rest of ROLLUP (a, (b, c)).
-func (p *parser) units(keys *int) [][]*termSyntax {
-	var units [][]*termSyntax
+func (p *parser) units(keys *int) [][]*Expr {
+	var units [][]*Expr
 	for {
 		units = append(units, p.unit(keys))
 		if !p.accept(",") {
@@ -516,26 +519,26 @@ func (p *parser) units(keys *int) [][]*termSyntax {
 }
 
 // unit reads one key, or several in parentheses, which may be empty.
-func (p *parser) unit(keys *int) []*termSyntax {
+func (p *parser) unit(keys *int) []*Expr {
 	if p.accept("(", ")") {
-		return []*termSyntax{}
+		return []*Expr{}
 	}
-	add := func() *termSyntax {
-		if *keys++; *keys > maxColumns {
-			refuse(CodeTooLarge, p.here().at, "group by fewer", "there are more than %d keys to group by", maxColumns)
+	add := func() *Expr {
+		if *keys++; *keys > maxKeys {
+			Refuse(CodeTooLarge, p.here().at, "group by fewer", "there are more than %d keys to group by", maxKeys)
 		}
 		return p.expression()
 	}
 	if p.comes("(") && p.severalWithin(p.i) {
 		p.i++
-		set := []*termSyntax{add()}
+		set := []*Expr{add()}
 		for p.accept(",") {
 			set = append(set, add())
 		}
 		p.expect(")", "separate the columns by commas")
 		return set
 	}
-	return []*termSyntax{add()}
+	return []*Expr{add()}
 }
 
 // severalWithin reports whether the parenthesis at token i holds a list of more

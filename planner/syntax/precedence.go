@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 // in place of the operands. The operators are and, or, not, and those of arithmetic; for
 // these the grammar of MySQL, which sqlparser has, agrees with PostgreSQL's.
 type sequence struct {
-	operands []*termSyntax
+	operands []*Expr
 	unary    bool            // an operator stands before the first operand
 	text     strings.Builder // :v0 + :v1 * - :v2
 }
@@ -23,13 +23,13 @@ func (s *sequence) operator(name string) {
 	s.text.WriteString(name + " ")
 }
 
-func (s *sequence) operand(t *termSyntax) {
+func (s *sequence) operand(t *Expr) {
 	s.text.WriteString(":v" + strconv.Itoa(len(s.operands)) + " ")
 	s.operands = append(s.operands, t)
 }
 
 // precedence returns the tree of the sequence.
-func (s *sequence) precedence() *termSyntax {
+func (s *sequence) precedence() *Expr {
 	if len(s.operands) == 1 && !s.unary {
 		return s.operands[0]
 	}
@@ -40,30 +40,30 @@ func (s *sequence) precedence() *termSyntax {
 	return s.tree(statement.(*sqlparser.Select).SelectExprs[0].(*sqlparser.AliasedExpr).Expr)
 }
 
-func (s *sequence) tree(e sqlparser.Expr) *termSyntax {
+func (s *sequence) tree(e sqlparser.Expr) *Expr {
 	switch e := e.(type) {
 	case *sqlparser.AndExpr:
-		return operator("and", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+		return NewOperator("and", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
 			if and, ok := e.(*sqlparser.AndExpr); ok {
 				return and.Left, and.Right
 			}
 			return nil, e
 		})...)
 	case *sqlparser.OrExpr:
-		return operator("or", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
+		return NewOperator("or", s.chain(e, func(e sqlparser.Expr) (left, right sqlparser.Expr) {
 			if or, ok := e.(*sqlparser.OrExpr); ok {
 				return or.Left, or.Right
 			}
 			return nil, e
 		})...)
 	case *sqlparser.NotExpr:
-		return operator("not", s.tree(e.Expr))
+		return NewOperator("not", s.tree(e.Expr))
 	case *sqlparser.BinaryExpr:
 		x, y := s.tree(e.Left), s.tree(e.Right)
 		if e.Operator == sqlparser.MultStr {
 			return multiplied(x, y)
 		}
-		return operator(e.Operator, x, y)
+		return NewOperator(e.Operator, x, y)
 	case *sqlparser.UnaryExpr:
 		x := s.tree(e.Expr)
 		if e.Operator == sqlparser.UMinusStr {
@@ -80,8 +80,8 @@ func (s *sequence) tree(e sqlparser.Expr) *termSyntax {
 
 // chain lists the operands of a AND b AND …, which the grammar nests to the left as
 // deep as there are operands.
-func (s *sequence) chain(e sqlparser.Expr, split func(sqlparser.Expr) (left, right sqlparser.Expr)) []*termSyntax {
-	var args []*termSyntax
+func (s *sequence) chain(e sqlparser.Expr, split func(sqlparser.Expr) (left, right sqlparser.Expr)) []*Expr {
+	var args []*Expr
 	for e != nil {
 		var last sqlparser.Expr
 		e, last = split(e)

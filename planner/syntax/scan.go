@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"strings"
@@ -50,14 +50,14 @@ type scanner struct {
 func scan(sql string) []token {
 	s := &scanner{sql: sql, line: 1, column: 1}
 	if len(sql) > maxSQL {
-		refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", maxSQL)
+		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", maxSQL)
 	}
 	if !utf8.ValidString(sql) {
-		refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
+		Refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
 	}
 	if i := strings.IndexByte(sql, 0); i >= 0 {
 		s.advance(i)
-		refuse(CodeSyntax, s.here(), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
+		Refuse(CodeSyntax, s.here(), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
 	}
 	var tokens []token
 	for {
@@ -78,11 +78,11 @@ func partners(tokens []token) map[int]int {
 		switch {
 		case t.is("("), t.is("["):
 			if open = append(open, i); len(open) > maxNesting {
-				refuse(CodeTooLarge, t.at, "simplify the expression", "parentheses nest deeper than %d", maxNesting)
+				Refuse(CodeTooLarge, t.at, "simplify the expression", "parentheses nest deeper than %d", maxNesting)
 			}
 		case t.is(")"), t.is("]"):
 			if len(open) == 0 || !t.is(closedBy[tokens[open[len(open)-1]].text]) {
-				refuse(CodeSyntax, t.at, "take it out, or open it before", "%q closes nothing", t.text)
+				Refuse(CodeSyntax, t.at, "take it out, or open it before", "%q closes nothing", t.text)
 			}
 			partner[open[len(open)-1]] = i
 			open = open[:len(open)-1]
@@ -90,7 +90,7 @@ func partners(tokens []token) map[int]int {
 	}
 	if len(open) > 0 {
 		t := tokens[open[len(open)-1]]
-		refuse(CodeSyntax, t.at, "add "+closedBy[t.text], "%q is never closed", t.text)
+		Refuse(CodeSyntax, t.at, "add "+closedBy[t.text], "%q is never closed", t.text)
 	}
 	return partner
 }
@@ -136,10 +136,10 @@ func (s *scanner) blank() {
 		case strings.HasPrefix(rest, "/*"):
 			i := strings.Index(rest[2:], "*/")
 			if i < 0 {
-				refuse(CodeSyntax, s.here(), "close it with */", "this comment has no end")
+				Refuse(CodeSyntax, s.here(), "close it with */", "this comment has no end")
 			}
 			if strings.HasPrefix(rest, "/*!") || strings.Contains(rest[2:2+i], "/*") {
-				refuse(CodeSyntax, s.here(), "use a plain /* comment */", "some databases would run a part of this comment")
+				Refuse(CodeSyntax, s.here(), "use a plain /* comment */", "some databases would run a part of this comment")
 			}
 			s.advance(i + 4)
 		default:
@@ -183,7 +183,7 @@ func (s *scanner) next() token {
 	case r == '"' || r == '`':
 		text, size := s.quoted(byte(r), "name")
 		if text == "" {
-			refuse(CodeSyntax, at, "", "this name is empty")
+			Refuse(CodeSyntax, at, "", "this name is empty")
 		}
 		return make(tokenName, text, size)
 	case isDigit(rest[0]) || r == '.' && isDigit(s.peek(1)):
@@ -196,7 +196,7 @@ func (s *scanner) next() token {
 		}
 		// e'…', b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
 		if size < len(rest) && rest[size] == '\'' && (size <= 2 || r == '_') {
-			refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
+			Refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
 		}
 		return make(tokenWord, strings.ToLower(rest[:size]), size)
 	case r == '?':
@@ -207,7 +207,7 @@ func (s *scanner) next() token {
 			digits++
 		}
 		if next, _ := utf8.DecodeRuneInString(rest[digits:]); digits == 1 || next == '_' || unicode.IsLetter(next) {
-			refuse(CodeSyntax, at, "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
+			Refuse(CodeSyntax, at, "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
 		}
 		return make(tokenParameter, rest[1:digits], digits)
 	case r == ':':
@@ -225,7 +225,7 @@ func (s *scanner) next() token {
 	if strings.ContainsRune("‘’“”", r) {
 		hint = "write a plain ' around a text, or \" around a name"
 	}
-	refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
+	Refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
 	return token{}
 }
 
@@ -249,7 +249,7 @@ func (s *scanner) quoted(quote byte, what string) (string, int) {
 		}
 		return b.String(), i + 1
 	}
-	refuse(CodeSyntax, s.here(), "close it with "+string(quote), "this %s has no end", what)
+	Refuse(CodeSyntax, s.here(), "close it with "+string(quote), "this %s has no end", what)
 	return "", 0
 }
 
@@ -279,7 +279,7 @@ func (s *scanner) number() int {
 	if r, _ := utf8.DecodeRuneInString(rest[i:]); r == '_' || unicode.IsLetter(r) || r == '.' {
 		at := s.here()
 		at.Length = i + 1
-		refuse(CodeSyntax, at, "separate the number from what follows", "this is neither a number nor a name")
+		Refuse(CodeSyntax, at, "separate the number from what follows", "this is neither a number nor a name")
 	}
 	return i
 }
@@ -292,7 +292,7 @@ func numberValue(t token) value.Value {
 	}
 	v, err := value.Parse(value.TypeFloat, t.text)
 	if err != nil {
-		refuse(CodeSyntax, t.at, "use a number that a 64-bit float holds", "the number %s is out of range", t.text)
+		Refuse(CodeSyntax, t.at, "use a number that a 64-bit float holds", "the number %s is out of range", t.text)
 	}
 	return v
 }

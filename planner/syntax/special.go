@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ import (
 
 // special reads a function whose arguments are separated by words, or returns nil
 // where the next is none.
-func (p *parser) special() *termSyntax {
+func (p *parser) special() *Expr {
 	t := p.here()
 	switch t.text {
 	case "cast", "try_cast", "safe_cast":
@@ -23,9 +23,9 @@ func (p *parser) special() *termSyntax {
 		p.expect(")", "close CAST after the type")
 		return x
 	case "convert", "try_convert":
-		refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others", strings.ToUpper(t.text))
 	case "overlay":
-		refuse(CodeNotSupported, t.at, "write it with SUBSTRING and ||", "OVERLAY is not answered")
+		Refuse(CodeNotSupported, t.at, "write it with SUBSTRING and ||", "OVERLAY is not answered")
 	case "extract":
 		return p.extract()
 	case "position":
@@ -42,18 +42,18 @@ func (p *parser) special() *termSyntax {
 }
 
 // closed reads the closing parenthesis of a special form, which is a call of that name.
-func (p *parser) closed(t token, args ...*termSyntax) *termSyntax {
+func (p *parser) closed(t token, args ...*Expr) *Expr {
 	p.expect(")", "close the parenthesis of "+strings.ToUpper(t.text)+" there")
-	return &termSyntax{kind: termCall, name: t.text, at: t.at, args: args}
+	return &Expr{Kind: Call, Name: t.text, At: t.at, Args: args}
 }
 
 // word is a word of the query, such as YEAR, as a text.
-func word(name string, at Position) *termSyntax {
-	return &termSyntax{kind: termLiteral, at: at, literal: value.Text(name), text: true}
+func word(name string, at Position) *Expr {
+	return &Expr{Kind: Literal, At: at, Literal: value.Text(name), Text: true}
 }
 
 // extract reads EXTRACT(field FROM x) as extract('field', x).
-func (p *parser) extract() *termSyntax {
+func (p *parser) extract() *Expr {
 	t := p.take()
 	p.i++
 	field := p.take()
@@ -66,7 +66,7 @@ func (p *parser) extract() *termSyntax {
 }
 
 // substring reads SUBSTRING(x FROM a FOR b) and SUBSTRING(x, a, b).
-func (p *parser) substring() *termSyntax {
+func (p *parser) substring() *Expr {
 	t := p.take()
 	p.i++
 	if p.comes(")") {
@@ -77,7 +77,7 @@ func (p *parser) substring() *termSyntax {
 		start := literalOf(token{kind: tokenNumber, text: "1", at: p.here().at})
 		if p.accept("from") {
 			if p.here().kind == tokenString {
-				refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)", "the part of a text that matches a pattern is not answered")
+				Refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)", "the part of a text that matches a pattern is not answered")
 			}
 			start = p.expression()
 		}
@@ -91,7 +91,7 @@ func (p *parser) substring() *termSyntax {
 
 // trim reads TRIM([LEADING|TRAILING|BOTH] [characters] FROM x) as ltrim, rtrim or
 // trim of (x, characters).
-func (p *parser) trim() *termSyntax {
+func (p *parser) trim() *Expr {
 	t := p.take()
 	p.i++
 	sided := false
@@ -108,7 +108,7 @@ func (p *parser) trim() *termSyntax {
 	args := p.expressions()
 	switch {
 	case len(args) == 1 && p.accept("from"):
-		args = []*termSyntax{p.expression(), args[0]}
+		args = []*Expr{p.expression(), args[0]}
 	case sided:
 		p.unexpected("write TRIM(LEADING ' ' FROM x)")
 	}
@@ -118,14 +118,14 @@ func (p *parser) trim() *termSyntax {
 // typed are the words that make a date or a time of the string after them.
 var typed = words("date timestamp datetime time timestamptz")
 
-func (p *parser) typedLiteral() *termSyntax {
+func (p *parser) typedLiteral() *Expr {
 	t, text := p.take(), p.take()
 	kind := value.Type(t.text)
 	switch t.text {
 	case "datetime":
 		kind = value.TypeTimestamp
 	case "time", "timestamptz":
-		refuse(CodeType, t.at, "write DATE '…' or TIMESTAMP '…'", "there is no type %s here", t.text)
+		Refuse(CodeType, t.at, "write DATE '…' or TIMESTAMP '…'", "there is no type %s here", t.text)
 	}
 	v, err := value.Parse(kind, text.text)
 	if err != nil {
@@ -133,9 +133,9 @@ func (p *parser) typedLiteral() *termSyntax {
 		if kind == value.TypeTimestamp {
 			hint = "write it as 2020-12-31 23:59:59"
 		}
-		refuse(CodeType, text.at, hint, "%q is no %s", text.text, kind)
+		Refuse(CodeType, text.at, hint, "%q is no %s", text.text, kind)
 	}
-	return &termSyntax{kind: termLiteral, at: span(t.at, text.at), literal: v}
+	return &Expr{Kind: Literal, At: span(t.at, text.at), Literal: v}
 }
 
 // units are the units of time, as they are spelled.
@@ -150,7 +150,7 @@ var units = map[string]string{
 
 // interval reads INTERVAL '1 day', INTERVAL '1' DAY, INTERVAL 1 DAY and INTERVAL
 // (x) DAY, or returns nil where INTERVAL is a name.
-func (p *parser) interval() *termSyntax {
+func (p *parser) interval() *Expr {
 	t, next := p.here(), p.token(1)
 	unitAt := func(i int) bool {
 		u := p.tokens[min(i, len(p.tokens)-1)]
@@ -160,16 +160,16 @@ func (p *parser) interval() *termSyntax {
 	case next.kind == tokenString:
 		p.i += 2
 		x := quantity(next)
-		if x.name == "" {
+		if x.Name == "" {
 			if !unitAt(p.i) {
-				refuse(CodeType, next.at, "write INTERVAL '1 day' or INTERVAL '1' DAY", "this interval has no unit")
+				Refuse(CodeType, next.at, "write INTERVAL '1 day' or INTERVAL '1' DAY", "this interval has no unit")
 			}
-			x.name = units[p.take().text]
+			x.Name = units[p.take().text]
 			if p.comes("to") || p.comes("(") {
-				refuse(CodeNotSupported, p.here().at, "write INTERVAL '1' DAY", "an interval has one unit here")
+				Refuse(CodeNotSupported, p.here().at, "write INTERVAL '1' DAY", "an interval has one unit here")
 			}
 		}
-		x.at = span(t.at, p.token(-1).at)
+		x.At = span(t.at, p.token(-1).at)
 		return x
 	case next.is("(") && !unitAt(p.partner[p.i+1]+1):
 		return nil
@@ -181,18 +181,18 @@ func (p *parser) interval() *termSyntax {
 		if sign {
 			n = negative(n)
 		}
-		return &termSyntax{kind: termInterval, name: units[p.take().text], at: t.at, args: []*termSyntax{n}}
+		return &Expr{Kind: Interval, Name: units[p.take().text], At: t.at, Args: []*Expr{n}}
 	}
 	return nil
 }
 
 // quantity reads '3 days' as an interval, without a unit where it has none, and
 // '1 month -1 day' as several, one after the other.
-func quantity(t token) *termSyntax {
+func quantity(t token) *Expr {
 	text := strings.ReplaceAll(strings.ReplaceAll(t.text, "- ", "-"), "+ ", "+")
 	fields := strings.Fields(text)
 	refused := func() {
-		refuse(CodeType, t.at, "write INTERVAL '1 day', or '1 month 3 days'", "%q is not read as an interval", t.text)
+		Refuse(CodeType, t.at, "write INTERVAL '1 day', or '1 month 3 days'", "%q is not read as an interval", t.text)
 	}
 	if len(fields) == 1 { // 3days
 		if i := strings.IndexFunc(fields[0], func(r rune) bool { return r >= 'A' }); i > 0 {
@@ -205,9 +205,9 @@ func quantity(t token) *termSyntax {
 	if len(fields) > 2 {
 		return severalUnits(fields, t.at, refused)
 	}
-	x := &termSyntax{kind: termInterval, at: t.at}
+	x := &Expr{Kind: Interval, At: t.at}
 	if len(fields) == 2 {
-		if x.name = units[strings.ToLower(fields[1])]; x.name == "" {
+		if x.Name = units[strings.ToLower(fields[1])]; x.Name == "" {
 			refused()
 		}
 	}
@@ -217,7 +217,7 @@ func quantity(t token) *termSyntax {
 			refused()
 		}
 	}
-	x.args = []*termSyntax{{kind: termLiteral, at: t.at, literal: n}}
+	x.Args = []*Expr{{Kind: Literal, At: t.at, Literal: n}}
 	return x
 }
 
@@ -233,7 +233,7 @@ var parts = []struct {
 }
 
 // severalUnits reads 1 year 2 months -3 days: whole numbers, each with its unit.
-func severalUnits(fields []string, at Position, refused func()) *termSyntax {
+func severalUnits(fields []string, at Position, refused func()) *Expr {
 	sums := make([]int64, len(parts))
 	for i := 0; i < len(fields); i += 2 {
 		n, err := value.Parse(value.TypeInt, strings.TrimPrefix(fields[i], "+"))
@@ -251,16 +251,16 @@ func severalUnits(fields []string, at Position, refused func()) *termSyntax {
 			refused()
 		}
 	}
-	var first, last *termSyntax
+	var first, last *Expr
 	for k, part := range parts {
 		if sums[k] == 0 && (k > 0 || slices.ContainsFunc(sums, func(n int64) bool { return n != 0 })) {
 			continue
 		}
-		x := &termSyntax{kind: termInterval, name: part.unit, at: at, args: []*termSyntax{{kind: termLiteral, at: at, literal: value.Int(sums[k])}}}
+		x := &Expr{Kind: Interval, Name: part.unit, At: at, Args: []*Expr{{Kind: Literal, At: at, Literal: value.Int(sums[k])}}}
 		if first == nil {
 			first = x
 		} else {
-			last.args = append(last.args, x)
+			last.Args = append(last.Args, x)
 		}
 		last = x
 	}
@@ -268,22 +268,22 @@ func severalUnits(fields []string, at Position, refused func()) *termSyntax {
 }
 
 // toInterval casts '1 day', or n || ' days', to an interval.
-func toInterval(x *termSyntax, at Position) *termSyntax {
-	if x.kind == termLiteral && x.text {
-		if t := quantity(token{kind: tokenString, text: x.literal.Str(), at: x.at}); t.name != "" {
+func toInterval(x *Expr, at Position) *Expr {
+	if x.Kind == Literal && x.Text {
+		if t := quantity(token{kind: tokenString, text: x.Literal.Str(), at: x.At}); t.Name != "" {
 			return t
 		}
 	}
-	if x.kind == termOperator && x.name == "||" && x.args[1].text {
-		if unit := units[strings.ToLower(strings.TrimSpace(x.args[1].literal.Str()))]; unit != "" {
-			n := x.args[0]
-			if n.kind == termCast && n.castType == value.TypeText { // CAST(n AS text) || ' days'
-				n = n.args[0]
+	if x.Kind == Operator && x.Name == "||" && x.Args[1].Text {
+		if unit := units[strings.ToLower(strings.TrimSpace(x.Args[1].Literal.Str()))]; unit != "" {
+			n := x.Args[0]
+			if n.Kind == Cast && n.Type == value.TypeText { // CAST(n AS text) || ' days'
+				n = n.Args[0]
 			}
-			return &termSyntax{kind: termInterval, name: unit, at: x.at, args: []*termSyntax{n}}
+			return &Expr{Kind: Interval, Name: unit, At: x.At, Args: []*Expr{n}}
 		}
 	}
-	refuse(CodeNotSupported, at, "write x * INTERVAL '1 day'", "only a constant such as '1 day' becomes an interval")
+	Refuse(CodeNotSupported, at, "write x * INTERVAL '1 day'", "only a constant such as '1 day' becomes an interval")
 	return nil
 }
 
@@ -304,7 +304,7 @@ var castTypes = map[string]value.Type{
 // cast reads a type and returns the cast of x to it. A text longer than VARCHAR(n)
 // is cut, and a number is rounded to the digits of NUMERIC(p, s), as the standard
 // has it.
-func (p *parser) cast(x *termSyntax) *termSyntax {
+func (p *parser) cast(x *Expr) *Expr {
 	const known = "the types are int, float, numeric(p, s), text, varchar(n), boolean, date, timestamp and interval"
 	first := p.here()
 	if first.kind != tokenWord {
@@ -323,42 +323,42 @@ func (p *parser) cast(x *termSyntax) *termSyntax {
 		return toInterval(x, at)
 	}
 	if !ok {
-		refuse(CodeType, at, known, "CAST does not know this type")
+		Refuse(CodeType, at, known, "CAST does not know this type")
 	}
 	sizes, open := p.sizes()
 	switch {
 	case p.accept("without", "time", "zone") && t == value.TypeTimestamp:
 	case p.comes("with", "time", "zone"), p.comes("with", "local", "time", "zone"):
-		refuse(CodeType, at, "write TIMESTAMP", "times have no zone here")
+		Refuse(CodeType, at, "write TIMESTAMP", "times have no zone here")
 	case p.comes("["):
-		refuse(CodeType, p.here().at, known, "there are no arrays")
+		Refuse(CodeType, p.here().at, known, "there are no arrays")
 	}
-	cast := &termSyntax{kind: termCast, at: x.at, castType: t, args: []*termSyntax{x}}
-	sized := func(function string, size *termSyntax) *termSyntax {
-		return &termSyntax{kind: termCall, name: function, at: x.at, args: []*termSyntax{cast, size}}
+	cast := &Expr{Kind: Cast, At: x.At, Type: t, Args: []*Expr{x}}
+	sized := func(function string, size *Expr) *Expr {
+		return &Expr{Kind: Call, Name: function, At: x.At, Args: []*Expr{cast, size}}
 	}
 	switch {
 	case len(sizes) == 0:
 		if slices.Contains([]string{"char", "character", "nchar"}, name) {
-			refuse(CodeType, at, "write TEXT, or VARCHAR(1)", "%s without a length is one character in some databases, and any number in others", strings.ToUpper(name))
+			Refuse(CodeType, at, "write TEXT, or VARCHAR(1)", "%s without a length is one character in some databases, and any number in others", strings.ToUpper(name))
 		}
 		return cast
 	case t == value.TypeText && len(sizes) == 1:
 		return sized("left", sizes[0])
 	case name == "numeric" || name == "decimal" || name == "dec":
 		if len(sizes) == 1 {
-			return sized("round", &termSyntax{kind: termLiteral, at: open.at, literal: value.Int(0)})
+			return sized("round", &Expr{Kind: Literal, At: open.at, Literal: value.Int(0)})
 		}
 		return sized("round", sizes[1])
-	case name == "float" && len(sizes) == 1, t == value.TypeTimestamp && len(sizes) == 1 && sizes[0].literal.Int64() >= 6:
+	case name == "float" && len(sizes) == 1, t == value.TypeTimestamp && len(sizes) == 1 && sizes[0].Literal.Int64() >= 6:
 		return cast
 	}
-	refuse(CodeType, open.at, "leave the size out", "%s takes no such size here", strings.ToUpper(name))
+	Refuse(CodeType, open.at, "leave the size out", "%s takes no such size here", strings.ToUpper(name))
 	return nil
 }
 
 // sizes reads (n), (p, s) or (max) after a type.
-func (p *parser) sizes() (sizes []*termSyntax, open token) {
+func (p *parser) sizes() (sizes []*Expr, open token) {
 	open = p.here()
 	if p.accept("(", "max", ")") || !p.accept("(") {
 		return nil, open
@@ -370,8 +370,8 @@ func (p *parser) sizes() (sizes []*termSyntax, open token) {
 		}
 		p.i++
 		x := literalOf(t)
-		if x.literal.Type() != value.TypeInt || x.literal.Int64() > 1<<20 {
-			refuse(CodeType, t.at, "write a smaller whole number", "this is no size of a type")
+		if x.Literal.Type() != value.TypeInt || x.Literal.Int64() > 1<<20 {
+			Refuse(CodeType, t.at, "write a smaller whole number", "this is no size of a type")
 		}
 		sizes = append(sizes, x)
 		if !p.accept(",") {

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"slices"
@@ -10,12 +10,12 @@ import (
 // The terms of SQL. Where databases differ in what binds tighter, the reading is refused.
 
 // expression reads conditions with AND, OR and NOT.
-func (p *parser) expression() *termSyntax {
+func (p *parser) expression() *Expr {
 	var s sequence
 	for {
 		for n := 0; p.comes("not"); n++ {
 			if n == maxNesting {
-				refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is negated more than %d times", maxNesting)
+				Refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is negated more than %d times", maxNesting)
 			}
 			p.i++
 			s.operator("not")
@@ -33,7 +33,7 @@ func (p *parser) expression() *termSyntax {
 }
 
 // predicate reads a value, compared with another or not.
-func (p *parser) predicate() *termSyntax {
+func (p *parser) predicate() *Expr {
 	x := p.concatenation()
 	compared, tested := false, false
 	for {
@@ -61,10 +61,10 @@ func (p *parser) predicate() *termSyntax {
 			}
 			p.i++
 			tested = true
-			x = negation(operator("is null", x), t.is("notnull"))
+			x = negation(NewOperator("is null", x), t.is("notnull"))
 			continue
 		case compared || tested:
-			refuse(CodeSyntax, t.at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
+			Refuse(CodeSyntax, t.at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
 		}
 		compared = true
 		p.i++
@@ -82,25 +82,25 @@ func (p *parser) predicate() *termSyntax {
 			x = p.like(x, word.text, not)
 		case "similar":
 			p.expect("to", "write SIMILAR TO 'pattern'")
-			x = negation(operator("regexp", x, pattern(p.concatenation(), word, similar)), not)
+			x = negation(NewOperator("regexp", x, pattern(p.concatenation(), word, similar)), not)
 		case "regexp":
 			y := p.sum()
 			if p.comes("||") {
-				refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "databases differ in whether || or %s binds tighter", strings.ToUpper(word.text))
+				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "databases differ in whether || or %s binds tighter", strings.ToUpper(word.text))
 			}
 			name := "regexp"
 			if strings.HasSuffix(word.text, "*") {
 				name = "iregexp"
 			}
-			x = negation(operator(name, x, y), not || strings.HasPrefix(word.text, "!"))
+			x = negation(NewOperator(name, x, y), not || strings.HasPrefix(word.text, "!"))
 		case "is":
 			negated := p.accept("not")
 			p.i++ // distinct
 			p.expect("from", "write IS DISTINCT FROM")
-			x = negation(operator("is distinct from", x, p.concatenation()), negated)
+			x = negation(NewOperator("is distinct from", x, p.concatenation()), negated)
 			tested = true
 			if p.comesOneOf("is", "isnull", "notnull") {
-				refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
+				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
 			}
 		}
 	}
@@ -134,22 +134,22 @@ func (p *parser) operandComes(ahead int) bool {
 }
 
 // truth reads what follows x IS.
-func (p *parser) truth(x *termSyntax) *termSyntax {
+func (p *parser) truth(x *Expr) *Expr {
 	negated := p.accept("not")
-	isNull := operator("is null", x)
+	isNull := NewOperator("is null", x)
 	switch t := p.here(); {
 	case p.accept("null"), p.accept("unknown"): // unknown is, of a condition, NULL
 		return negation(isNull, negated)
 	case p.accept("true"), p.accept("false"):
-		want := &termSyntax{kind: termLiteral, at: x.at, literal: value.Bool(t.is("true"))}
-		return negation(operator("and", operator("not", isNull), operator("=", x, want)), negated)
+		want := &Expr{Kind: Literal, At: x.At, Literal: value.Bool(t.is("true"))}
+		return negation(NewOperator("and", NewOperator("not", isNull), NewOperator("=", x, want)), negated)
 	}
 	p.unexpected("write IS [NOT] NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
 	return nil
 }
 
 // compare reads the right side of = and its like.
-func (p *parser) compare(left *termSyntax, t token) *termSyntax {
+func (p *parser) compare(left *Expr, t token) *Expr {
 	if p.comesOneOf("any", "some", "all") && p.token(1).is("(") {
 		return p.quantified(left, t)
 	}
@@ -157,15 +157,15 @@ func (p *parser) compare(left *termSyntax, t token) *termSyntax {
 	if name == "!=" {
 		name = "<>"
 	}
-	return operator(name, left, p.concatenation())
+	return NewOperator(name, left, p.concatenation())
 }
 
 // quantified reads x = ANY (…) and x <> ALL (…), which are IN and NOT IN.
-func (p *parser) quantified(left *termSyntax, t token) *termSyntax {
+func (p *parser) quantified(left *Expr, t token) *Expr {
 	word := p.take()
 	negated := t.text != "="
 	if negated == !word.is("all") || negated && t.text != "<>" && t.text != "!=" {
-		refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered", t.text, strings.ToUpper(word.text))
+		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered", t.text, strings.ToUpper(word.text))
 	}
 	switch {
 	case p.queryComes(p.i):
@@ -178,18 +178,18 @@ func (p *parser) quantified(left *termSyntax, t token) *termSyntax {
 		return x
 	}
 	p.i++
-	refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)", "only a list or a SELECT is read after %s", strings.ToUpper(word.text))
+	Refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)", "only a list or a SELECT is read after %s", strings.ToUpper(word.text))
 	return nil
 }
 
 // among is left IN (list).
-func among(left *termSyntax, list []*termSyntax, negated bool) *termSyntax {
-	return negation(operator("in", append([]*termSyntax{left}, list...)...), negated)
+func among(left *Expr, list []*Expr, negated bool) *Expr {
+	return negation(NewOperator("in", append([]*Expr{left}, list...)...), negated)
 }
 
-func (p *parser) in(left *termSyntax, negated bool) *termSyntax {
+func (p *parser) in(left *Expr, negated bool) *Expr {
 	if p.accept("(", "values") { // IN (VALUES (1), (2)) is IN (1, 2)
-		var list []*termSyntax
+		var list []*Expr
 		for more := true; more; more = p.accept(",") {
 			p.expect("(", "write VALUES (1), (2)")
 			list = append(list, p.expression())
@@ -199,7 +199,7 @@ func (p *parser) in(left *termSyntax, negated bool) *termSyntax {
 		return among(left, list, negated)
 	}
 	if p.queryComes(p.i) {
-		return negation(&termSyntax{kind: termInQuery, at: left.at, args: []*termSyntax{left}, query: p.subquery()}, negated)
+		return negation(&Expr{Kind: InSubquery, At: left.At, Args: []*Expr{left}, Query: p.subquery()}, negated)
 	}
 	p.expect("(", "write IN (1, 2, 3) or IN (SELECT …)")
 	x := among(left, p.expressions(), negated)
@@ -208,15 +208,15 @@ func (p *parser) in(left *termSyntax, negated bool) *termSyntax {
 }
 
 // expressions reads a list of at least one.
-func (p *parser) expressions() []*termSyntax {
-	terms := []*termSyntax{p.expression()}
+func (p *parser) expressions() []*Expr {
+	terms := []*Expr{p.expression()}
 	for p.accept(",") {
 		terms = append(terms, p.expression())
 	}
 	return terms
 }
 
-func (p *parser) between(x *termSyntax, negated bool) *termSyntax {
+func (p *parser) between(x *Expr, negated bool) *Expr {
 	symmetric := p.accept("symmetric")
 	if !symmetric {
 		p.accept("asymmetric")
@@ -224,37 +224,37 @@ func (p *parser) between(x *termSyntax, negated bool) *termSyntax {
 	a := p.concatenation()
 	p.expect("and", "write BETWEEN a AND b")
 	b := p.concatenation()
-	within := func(a, b *termSyntax) *termSyntax { return operator("and", operator(">=", x, a), operator("<=", x, b)) }
+	within := func(a, b *Expr) *Expr { return NewOperator("and", NewOperator(">=", x, a), NewOperator("<=", x, b)) }
 	if symmetric {
-		return negation(operator("or", within(a, b), within(b, a)), negated)
+		return negation(NewOperator("or", within(a, b), within(b, a)), negated)
 	}
 	return negation(within(a, b), negated)
 }
 
-func (p *parser) like(left *termSyntax, name string, negated bool) *termSyntax {
+func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 	if p.comesOneOf("any", "some", "all") {
-		refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%' OR x LIKE 'b%'", "LIKE takes one pattern")
+		Refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%' OR x LIKE 'b%'", "LIKE takes one pattern")
 	}
 	right := p.concatenation()
 	if p.accept("escape") {
 		escape := p.take()
 		if escape.kind != tokenString || len([]rune(escape.text)) != 1 {
-			refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
+			Refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
 		}
 		right = pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
 			return escaped(pattern, []rune(escape.text)[0], escape.at)
 		})
 	}
-	return negation(operator(name, left, right), negated)
+	return negation(NewOperator(name, left, right), negated)
 }
 
 // pattern rewrites a pattern, which must be a constant for that.
-func pattern(x *termSyntax, t token, rewrite func(string) string) *termSyntax {
-	if !x.text {
-		refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read", strings.ToUpper(t.text))
+func pattern(x *Expr, t token, rewrite func(string) string) *Expr {
+	if !x.Text {
+		Refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read", strings.ToUpper(t.text))
 	}
 	c := *x
-	c.literal = value.Text(rewrite(x.literal.Str()))
+	c.Literal = value.Text(rewrite(x.Literal.Str()))
 	return &c
 }
 
@@ -268,7 +268,7 @@ func escaped(pattern string, escape rune, at Position) string {
 		switch {
 		case r == escape:
 			if i++; i == len(runes) {
-				refuse(CodeType, at, "double it to match the character itself", "a pattern must not end with its escape character")
+				Refuse(CodeType, at, "double it to match the character itself", "a pattern must not end with its escape character")
 			}
 			if r = runes[i]; r == '%' || r == '_' || r == '\\' {
 				b.WriteRune('\\')
@@ -313,21 +313,21 @@ func similar(pattern string) string {
 }
 
 // concatenation reads values with || between them, which binds less than arithmetic.
-func (p *parser) concatenation() *termSyntax {
+func (p *parser) concatenation() *Expr {
 	x := p.sum()
 	for p.accept("||") {
-		x = operator("||", x, p.sum())
+		x = NewOperator("||", x, p.sum())
 	}
 	return x
 }
 
 // sum reads values with arithmetic.
-func (p *parser) sum() *termSyntax {
+func (p *parser) sum() *Expr {
 	var s sequence
 	for {
 		for n := 0; p.comesOneOf("-", "+"); n++ {
 			if n == maxNesting {
-				refuse(CodeTooLarge, p.here().at, "simplify the expression", "this has more than %d signs", maxNesting)
+				Refuse(CodeTooLarge, p.here().at, "simplify the expression", "this has more than %d signs", maxNesting)
 			}
 			s.operator(p.take().text)
 		}
@@ -343,23 +343,23 @@ func (p *parser) sum() *termSyntax {
 }
 
 // primary reads one value with what binds to it tighter than any operator.
-func (p *parser) primary() *termSyntax {
+func (p *parser) primary() *Expr {
 	if p.depth++; p.depth > 2*maxNesting {
-		refuse(CodeTooLarge, p.here().at, "simplify the expression", "expressions nest too deeply")
+		Refuse(CodeTooLarge, p.here().at, "simplify the expression", "expressions nest too deeply")
 	}
 	x := p.value()
 	for n := 0; p.comes("::"); n++ {
 		if n == maxNesting {
-			refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is cast more than %d times", maxNesting)
+			Refuse(CodeTooLarge, p.here().at, "simplify the expression", "this is cast more than %d times", maxNesting)
 		}
 		p.i++
 		x = p.cast(x)
 	}
 	switch t := p.here(); {
 	case t.is("["):
-		refuse(CodeNotSupported, t.at, "", "there are no arrays")
+		Refuse(CodeNotSupported, t.at, "", "there are no arrays")
 	case p.comes("at", "time", "zone"):
-		refuse(CodeNotSupported, t.at, "leave it out", "times have no zone here")
+		Refuse(CodeNotSupported, t.at, "leave it out", "times have no zone here")
 	case t.is("collate"):
 		p.unexpected("")
 	}
@@ -368,7 +368,7 @@ func (p *parser) primary() *termSyntax {
 }
 
 // value reads a constant, a column, a call, or something in parentheses.
-func (p *parser) value() *termSyntax {
+func (p *parser) value() *Expr {
 	t := p.here()
 	called := p.token(1).is("(")
 	switch {
@@ -389,13 +389,13 @@ func (p *parser) value() *termSyntax {
 		if !p.queryComes(p.i) {
 			p.unexpected("write EXISTS (SELECT …)")
 		}
-		return &termSyntax{kind: termExists, at: t.at, query: p.subquery()}
+		return &Expr{Kind: Exists, At: t.at, Query: p.subquery()}
 	case t.kind == tokenWord && clock[t.text] != "" && (called || reserved[t.text] || t.text == "sysdate"):
 		return p.clock()
 	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
-		refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
 	case t.is("array"), t.is("row") && called:
-		refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
+		Refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
 	case t.kind == tokenWord && (p.token(1).kind == tokenString) && typed[t.text]:
 		return p.typedLiteral()
 	case t.is("values") && called:
@@ -439,10 +439,10 @@ var clock = map[string]string{
 
 // clock reads CURRENT_DATE, NOW() and their like, which stand for the day on which the query is planned: an answer that
 // depended on the moment could never be found again.
-func (p *parser) clock() *termSyntax {
+func (p *parser) clock() *Expr {
 	t := p.take()
 	if clock[t.text] == timeOfDay {
-		refuse(CodeNotSupported, t.at, "write CURRENT_DATE, or the date, such as DATE '2024-12-31'", "%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "write CURRENT_DATE, or the date, such as DATE '2024-12-31'", "%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
 	}
 	if p.accept("(") {
 		if p.here().kind == tokenNumber { // digits of the second
@@ -450,40 +450,40 @@ func (p *parser) clock() *termSyntax {
 		}
 		p.expect(")", "write "+strings.ToUpper(t.text)+"()")
 	}
-	return &termSyntax{kind: termParameter, at: t.at, name: clock[t.text]}
+	return &Expr{Kind: Placeholder, At: t.at, Name: clock[t.text]}
 }
 
 // column reads column, table.column, schema.table.column or catalog.schema.table.column.
-func (p *parser) column() *termSyntax {
+func (p *parser) column() *Expr {
 	names := []token{p.take()}
 	for p.accept(".") {
 		t := p.here()
 		if t.kind != tokenWord && t.kind != tokenName {
 			if t.is("*") {
-				refuse(CodeSyntax, t.at, "name a column", "all columns do not fit here")
+				Refuse(CodeSyntax, t.at, "name a column", "all columns do not fit here")
 			}
 			p.unexpected("write the column's name after the dot")
 		}
 		names = append(names, p.take())
 	}
 	last := names[len(names)-1]
-	x := &termSyntax{kind: termColumn, name: last.text, at: span(names[0].at, last.at)}
+	x := &Expr{Kind: Column, Name: last.text, At: span(names[0].at, last.at)}
 	switch {
 	case p.comes("("):
-		refuse(CodeFunction, x.at, "write the function's name alone", "functions have no schema here")
+		Refuse(CodeFunction, x.At, "write the function's name alone", "functions have no schema here")
 	case len(names) > 4:
-		refuse(CodeTable, x.at, "write table.column", "a column's name has four parts at most")
+		Refuse(CodeTable, x.At, "write table.column", "a column's name has four parts at most")
 	case len(names) > 1:
-		x.qualifier = names[len(names)-2].text
+		x.Qualifier = names[len(names)-2].text
 	}
 	return x
 }
 
 // parenthesis reads (x) or (SELECT …).
-func (p *parser) parenthesis() *termSyntax {
+func (p *parser) parenthesis() *Expr {
 	t := p.here()
 	if p.queryComes(p.i) {
-		return &termSyntax{kind: termQuery, at: t.at, query: p.subquery()}
+		return &Expr{Kind: Subquery, At: t.at, Query: p.subquery()}
 	}
 	p.i++
 	x := p.expression()
@@ -495,39 +495,39 @@ func (p *parser) parenthesis() *termSyntax {
 }
 
 // row reads (a, b) = (c, d) and (a, b) IN (…) from the comma after a.
-func (p *parser) row(open token, first *termSyntax) *termSyntax {
-	left := []*termSyntax{first}
+func (p *parser) row(open token, first *Expr) *Expr {
+	left := []*Expr{first}
 	for p.accept(",") {
 		left = append(left, p.expression())
 	}
 	p.expect(")", "close the parenthesis there")
 	t := p.here()
-	equal := func() *termSyntax { // another row in parentheses
+	equal := func() *Expr { // another row in parentheses
 		at := p.here().at
 		p.expect("(", "write as many values in parentheses")
 		right := p.expressions()
 		p.expect(")", "separate the values by commas")
 		if len(right) != len(left) {
-			refuse(CodeType, at, "compare as many values", "%d values are compared with %d", len(left), len(right))
+			Refuse(CodeType, at, "compare as many values", "%d values are compared with %d", len(left), len(right))
 		}
-		var all []*termSyntax
+		var all []*Expr
 		for i := range left {
-			all = append(all, operator("=", left[i], right[i]))
+			all = append(all, NewOperator("=", left[i], right[i]))
 		}
-		return operator("and", all...)
+		return NewOperator("and", all...)
 	}
 	not := p.accept("not")
 	switch {
 	case p.accept("in"):
 		values := p.comes("(", "values")
 		if !values && p.queryComes(p.i) {
-			return negation(&termSyntax{kind: termInQuery, at: open.at, args: left, query: p.subquery()}, not)
+			return negation(&Expr{Kind: InSubquery, At: open.at, Args: left, Query: p.subquery()}, not)
 		}
 		p.expect("(", "write IN ((1, 2), (3, 4)) or IN (SELECT …)")
 		if values {
 			p.i++
 		}
-		any := []*termSyntax{equal()}
+		any := []*Expr{equal()}
 		for p.accept(",") {
 			any = append(any, equal())
 		}
@@ -535,30 +535,30 @@ func (p *parser) row(open token, first *termSyntax) *termSyntax {
 		if len(any) == 1 {
 			return negation(any[0], not)
 		}
-		return negation(operator("or", any...), not)
+		return negation(NewOperator("or", any...), not)
 	case !not && (p.accept("=") || p.accept("<>") || p.accept("!=")):
 		return negation(equal(), t.text != "=")
 	}
-	refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <> and IN only")
+	Refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <> and IN only")
 	return nil
 }
 
 // caseTerm yields operator "case": condition, value, …, and the last value, if any.
-func (p *parser) caseTerm() *termSyntax {
+func (p *parser) caseTerm() *Expr {
 	const hint = "write CASE WHEN condition THEN value ELSE value END"
 	p.i++
-	var of *termSyntax
+	var of *Expr
 	if !p.comes("when") {
 		of = p.expression()
 	}
 	if !p.comes("when") {
 		p.unexpected(hint)
 	}
-	var args []*termSyntax
+	var args []*Expr
 	for p.accept("when") {
 		condition := p.expression()
 		if of != nil {
-			condition = operator("=", of, condition)
+			condition = NewOperator("=", of, condition)
 		}
 		p.expect("then", hint)
 		args = append(args, condition, p.expression())
@@ -567,5 +567,5 @@ func (p *parser) caseTerm() *termSyntax {
 		args = append(args, p.expression())
 	}
 	p.expect("end", hint)
-	return operator("case", args...)
+	return NewOperator("case", args...)
 }

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"math"
@@ -8,23 +8,23 @@ import (
 )
 
 // windowScope holds the windows that a SELECT names.
-type windowScope map[string]*windowSyntax
+type windowScope map[string]*Window
 
 // call reads a function's call with what may follow it: WITHIN GROUP, FILTER and
 // OVER.
-func (p *parser) call() *termSyntax {
+func (p *parser) call() *Expr {
 	t := p.take()
 	p.i++
-	x := &termSyntax{kind: termCall, name: t.text, at: t.at}
+	x := &Expr{Kind: Call, Name: t.text, At: t.at}
 	switch {
 	case p.accept("*", ")"):
-		x.star = true
+		x.Star = true
 	case p.accept(")"):
 	default:
-		if x.distinct = p.accept("distinct"); !x.distinct {
+		if x.Distinct = p.accept("distinct"); !x.Distinct {
 			p.accept("all")
 		}
-		x.args = p.arguments(t)
+		x.Args = p.arguments(t)
 	}
 	if p.comes("within", "group") {
 		descending, of := p.withinGroup()
@@ -32,28 +32,28 @@ func (p *parser) call() *termSyntax {
 	}
 	if p.accept("filter", "(") {
 		p.expect("where", "write FILTER (WHERE condition)")
-		x.filter = p.expression()
+		x.Filter = p.expression()
 		p.expect(")", "close FILTER there")
 	}
 	if p.comes("ignore", "nulls") || p.comes("respect", "nulls") {
 		p.nullTreatment()
 	}
 	if p.comes("over") && (p.token(1).is("(") || p.token(1).isName()) {
-		x.over = p.over()
+		x.Over = p.over()
 	}
 	return x
 }
 
 func (p *parser) nullTreatment() {
-	refuse(CodeNotSupported, p.here().at, "leave NULLs out with CASE or WHERE", "%s NULLS is not answered", strings.ToUpper(p.here().text))
+	Refuse(CodeNotSupported, p.here().at, "leave NULLs out with CASE or WHERE", "%s NULLS is not answered", strings.ToUpper(p.here().text))
 }
 
 // arguments reads the rest of a function's arguments.
-func (p *parser) arguments(t token) []*termSyntax {
+func (p *parser) arguments(t token) []*Expr {
 	args := p.expressions()
 	switch next := p.here(); {
 	case p.comes("order", "by"):
-		refuse(CodeNotSupported, next.at, "leave it out", "an aggregate in an order is not answered: what it gives depends on single rows")
+		Refuse(CodeNotSupported, next.at, "leave it out", "an aggregate in an order is not answered: what it gives depends on single rows")
 	case p.comes("ignore", "nulls"), p.comes("respect", "nulls"):
 		p.nullTreatment()
 	case next.is("from"), next.is("as"), next.is("separator"):
@@ -81,28 +81,28 @@ var abbreviations = map[string]string{
 
 // unitArgument makes a text of the unit in DATEDIFF(day, a, b) and DATE_TRUNC(x,
 // MONTH), which would be read as a column.
-func unitArgument(function string, args []*termSyntax) {
+func unitArgument(function string, args []*Expr) {
 	if n, ok := unitArguments[function]; !ok || n != len(args) {
 		return
 	}
 	for _, i := range []int{0, len(args) - 1} {
 		x := args[i]
-		if x.kind != termColumn || x.qualifier != "" {
+		if x.Kind != Column || x.Qualifier != "" {
 			continue
 		}
-		unit := units[x.name]
+		unit := units[x.Name]
 		if unit == "" {
-			unit = abbreviations[x.name]
+			unit = abbreviations[x.Name]
 		}
 		if unit != "" {
-			args[i] = word(unit, x.at)
+			args[i] = word(unit, x.At)
 			return
 		}
 	}
 }
 
 // withinGroup reads WITHIN GROUP (ORDER BY x).
-func (p *parser) withinGroup() (descending bool, x *termSyntax) {
+func (p *parser) withinGroup() (descending bool, x *Expr) {
 	const hint = "write WITHIN GROUP (ORDER BY x)"
 	p.i += 2
 	p.expect("(", hint)
@@ -117,28 +117,28 @@ func (p *parser) withinGroup() (descending bool, x *termSyntax) {
 }
 
 // orderedSet is PERCENTILE_CONT(q) WITHIN GROUP (ORDER BY x) and its like.
-func orderedSet(call, of *termSyntax, descending bool) *termSyntax {
+func orderedSet(call, of *Expr, descending bool) *Expr {
 	t := *call
 	switch {
-	case call.name == "mode" && len(call.args) == 0:
-		t.args = []*termSyntax{of}
+	case call.Name == "mode" && len(call.Args) == 0:
+		t.Args = []*Expr{of}
 		return &t
-	case (call.name != "percentile_cont" && call.name != "percentile_disc") || len(call.args) != 1 || call.distinct || call.star:
-		refuse(CodeNotSupported, call.at, "write PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY x)", "%s WITHIN GROUP is not answered", strings.ToUpper(call.name))
+	case (call.Name != "percentile_cont" && call.Name != "percentile_disc") || len(call.Args) != 1 || call.Distinct || call.Star:
+		Refuse(CodeNotSupported, call.At, "write PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY x)", "%s WITHIN GROUP is not answered", strings.ToUpper(call.Name))
 	}
-	q := call.args[0]
+	q := call.Args[0]
 	if descending {
-		if q.kind != termLiteral || !q.literal.Type().Numeric() {
-			refuse(CodeNotSupported, q.at, "write the share as a number, or sort upwards", "the share of a descending order must be constant")
+		if q.Kind != Literal || !q.Literal.Type().Numeric() {
+			Refuse(CodeNotSupported, q.At, "write the share as a number, or sort upwards", "the share of a descending order must be constant")
 		}
-		q = &termSyntax{kind: termLiteral, at: q.at, literal: value.Float(1 - q.literal.Float64())}
+		q = &Expr{Kind: Literal, At: q.At, Literal: value.Float(1 - q.Literal.Float64())}
 	}
-	t.name, t.args = "quantile", []*termSyntax{of, q}
+	t.Name, t.Args = "quantile", []*Expr{of, q}
 	return &t
 }
 
 // over reads OVER name or OVER (…).
-func (p *parser) over() *windowSyntax {
+func (p *parser) over() *Window {
 	at := p.take().at
 	if p.accept("(") {
 		w, base := p.window(at)
@@ -148,14 +148,14 @@ func (p *parser) over() *windowSyntax {
 		return w
 	}
 	t := p.name("write OVER (…)")
-	w := &windowSyntax{at: t.at}
+	w := &Window{At: t.at}
 	p.unnamed = append(p.unnamed, baseWindow{w, t, true})
 	return w
 }
 
 // baseWindow is a window that takes another by its name, whole or but for its order.
 type baseWindow struct {
-	*windowSyntax
+	*Window
 	base  token
 	whole bool
 }
@@ -172,15 +172,15 @@ func (scope windowScope) extend(w baseWindow) {
 	named, ok := scope[w.base.text]
 	switch {
 	case !ok:
-		refuse(CodeSyntax, w.base.at, "define it with WINDOW "+w.base.text+" AS (…)", "there is no window %s", w.base.text)
+		Refuse(CodeSyntax, w.base.at, "define it with WINDOW "+w.base.text+" AS (…)", "there is no window %s", w.base.text)
 	case w.whole:
-		w.frame = named.frame
-	case len(w.partition) > 0 || len(named.orderBy) > 0 && len(w.orderBy) > 0 || named.frame != nil:
-		refuse(CodeSyntax, w.base.at, "write the window out", "window %s says already what this one says", w.base.text)
+		w.Frame = named.Frame
+	case len(w.Partition) > 0 || len(named.OrderBy) > 0 && len(w.OrderBy) > 0 || named.Frame != nil:
+		Refuse(CodeSyntax, w.base.at, "write the window out", "window %s says already what this one says", w.base.text)
 	}
-	w.partition = named.partition
-	if len(w.orderBy) == 0 {
-		w.orderBy = named.orderBy
+	w.Partition = named.Partition
+	if len(w.OrderBy) == 0 {
+		w.OrderBy = named.OrderBy
 	}
 }
 
@@ -189,7 +189,7 @@ func (p *parser) namedWindows() {
 	for {
 		t := p.name("write WINDOW name AS (…)")
 		if p.windows[t.text] != nil {
-			refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two windows", t.text)
+			Refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two windows", t.text)
 		}
 		p.expect("as", "write WINDOW name AS (…)")
 		p.expect("(", "write WINDOW name AS (…)")
@@ -205,34 +205,34 @@ func (p *parser) namedWindows() {
 }
 
 // window reads the rest of (name PARTITION BY … ORDER BY … frame).
-func (p *parser) window(at Position) (w *windowSyntax, base *token) {
-	w = &windowSyntax{at: at}
+func (p *parser) window(at Position) (w *Window, base *token) {
+	w = &Window{At: at}
 	if t := p.here(); t.isName() && !(p.comes("partition", "by") || p.comesOneOf("rows", "range", "groups") && !p.token(1).is(")")) {
 		base = &t
 		p.i++
 	}
 	if p.accept("partition") {
 		p.expect("by", "write PARTITION BY")
-		w.partition = p.expressions()
+		w.Partition = p.expressions()
 	}
 	if p.accept("order") {
 		p.expect("by", "write ORDER BY")
-		w.orderBy = p.orders()
+		w.OrderBy = p.orders()
 	}
-	w.frame = p.frame()
+	w.Frame = p.frame()
 	p.expect(")", "close OVER there")
 	return w, base
 }
 
 // orders reads ORDER BY's list.
-func (p *parser) orders() (orders []orderSyntax) {
+func (p *parser) orders() (orders []Order) {
 	for {
-		o := orderSyntax{term: p.expression()}
+		o := Order{Term: p.expression()}
 		switch {
 		case p.comes("using"):
-			refuse(CodeNotSupported, p.here().at, "write ASC or DESC", "an order by an operator is not answered")
+			Refuse(CodeNotSupported, p.here().at, "write ASC or DESC", "an order by an operator is not answered")
 		case p.accept("desc"):
-			o.descending = true
+			o.Descending = true
 		default:
 			p.accept("asc")
 		}
@@ -240,7 +240,7 @@ func (p *parser) orders() (orders []orderSyntax) {
 			if !p.comesOneOf("first", "last") {
 				p.unexpected("write NULLS FIRST or NULLS LAST")
 			}
-			o.nulls = p.take().text
+			o.Nulls = p.take().text
 		}
 		orders = append(orders, o)
 		if !p.accept(",") {
@@ -250,33 +250,33 @@ func (p *parser) orders() (orders []orderSyntax) {
 }
 
 // frame reads ROWS BETWEEN … AND …, or nil for the standard's default.
-func (p *parser) frame() *frameSyntax {
+func (p *parser) frame() *Frame {
 	t := p.here()
 	if !p.comesOneOf("rows", "range", "groups") {
 		return nil
 	}
 	p.i++
-	f := &frameSyntax{}
+	f := &Frame{}
 	if p.accept("between") {
-		f.from = p.bound()
+		f.From = p.bound()
 		p.expect("and", "write ROWS BETWEEN 1 PRECEDING AND CURRENT ROW")
-		f.to = p.bound()
+		f.To = p.bound()
 	} else {
-		f.from = p.bound()
+		f.From = p.bound()
 	}
 	switch {
 	case p.comes("exclude"):
 		p.unexpected("leave it out")
-	case f.from > f.to || f.from == math.MaxInt || f.to == math.MinInt:
-		refuse(CodeSyntax, t.at, "write the earlier end first", "the window ends before it starts")
+	case f.From > f.To || f.From == math.MaxInt || f.To == math.MinInt:
+		Refuse(CodeSyntax, t.at, "write the earlier end first", "the window ends before it starts")
 	case t.is("rows"):
 		return f
-	case f.from == math.MinInt && f.to == math.MaxInt: // every row, however they are counted
+	case f.From == math.MinInt && f.To == math.MaxInt: // every row, however they are counted
 		return f
-	case t.is("range") && f.from == math.MinInt && f.to == 0: // the default
+	case t.is("range") && f.From == math.MinInt && f.To == 0: // the default
 		return nil
 	}
-	refuse(CodeNotSupported, t.at, "write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key", "a window by %s is not answered", strings.ToUpper(t.text))
+	Refuse(CodeNotSupported, t.at, "write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key", "a window by %s is not answered", strings.ToUpper(t.text))
 	return nil
 }
 
@@ -292,7 +292,7 @@ func (p *parser) bound() int {
 		p.i++
 		v := numberValue(t)
 		if n = int(v.Int64()); v.Type() != value.TypeInt || n > 1<<31 {
-			refuse(CodeType, t.at, "write a smaller whole number", "this is no number of rows")
+			Refuse(CodeType, t.at, "write a smaller whole number", "this is no number of rows")
 		}
 	default:
 		p.unexpected("write UNBOUNDED PRECEDING, 1 PRECEDING, CURRENT ROW, 1 FOLLOWING or UNBOUNDED FOLLOWING")

@@ -1,10 +1,12 @@
-package planner
+package syntax
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -13,6 +15,9 @@ var reserved = words(`all and any array as asc between by case cast collate cros
 	from full group having ilike in inner intersect into is join lateral left like limit natural not null offset on or order outer
 	qualify right select similar some then true false union using when where window with
 	current_date current_time current_timestamp current_user localtime localtimestamp session_user`)
+
+// Keywords lists the words that are never names unless quoted, in lower case, by name.
+func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }
 
 // What is valid SQL elsewhere and not answered here: the word, and what to write instead.
 var unsupported = map[string]string{
@@ -107,24 +112,24 @@ func (p *parser) take() token {
 func (p *parser) unexpected(hint string) {
 	t := p.here()
 	if instead, ok := unsupportedSymbols[t.text]; ok && t.kind == tokenSymbol {
-		refuse(CodeNotSupported, t.at, instead, "%s is not answered here", t.text)
+		Refuse(CodeNotSupported, t.at, instead, "%s is not answered here", t.text)
 	}
 	if instead, ok := unsupported[t.text]; ok && t.kind == tokenWord {
-		refuse(CodeNotSupported, t.at, instead, "%s is not answered here", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, instead, "%s is not answered here", strings.ToUpper(t.text))
 	}
 	switch t.kind {
 	case tokenEnd:
-		refuse(CodeSyntax, t.at, hint, "the query ends too early")
+		Refuse(CodeSyntax, t.at, hint, "the query ends too early")
 	case tokenWord:
 		if reserved[t.text] {
-			refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
+			Refuse(CodeSyntax, t.at, hint, "%s does not fit here", strings.ToUpper(t.text))
 		}
 	case tokenParameter:
-		refuse(CodeSyntax, t.at, hint, "a parameter does not fit here")
+		Refuse(CodeSyntax, t.at, hint, "a parameter does not fit here")
 	case tokenString:
-		refuse(CodeSyntax, t.at, hint, "a string does not fit here")
+		Refuse(CodeSyntax, t.at, hint, "a string does not fit here")
 	}
-	refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
+	Refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
 }
 
 // mistaken is the hint where the statement does not go on: a clause misspelled before, which was read as an alias, or else.
@@ -133,10 +138,18 @@ func (p *parser) mistaken(otherwise string) string {
 	if before.kind != tokenWord || reserved[before.text] {
 		return otherwise
 	}
-	if hint := nearest(before.text, []string{"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION"}); hint != "" {
+	if hint := Nearest(before.text, []string{"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION"}); hint != "" {
 		return strings.ToUpper(before.text) + " before it is read as a name; " + hint
 	}
 	return otherwise
+}
+
+// Nearest asks whether one of the known words was meant; it is empty where none is like the word.
+func Nearest(word string, known []string) string {
+	if n, ok := config.Nearest(word, known); ok {
+		return "did you mean " + n + "?"
+	}
+	return ""
 }
 
 // isName reports whether the token names something: a quoted name, or a word that
@@ -149,7 +162,7 @@ func (t token) isName() bool {
 func (p *parser) name(hint string) token {
 	if !p.here().isName() {
 		if t := p.here(); t.kind == tokenWord && unsupported[t.text] == "" {
-			refuse(CodeSyntax, t.at, `to use it as a name, write "`+t.text+`"`, "%s is a word of SQL", strings.ToUpper(t.text))
+			Refuse(CodeSyntax, t.at, `to use it as a name, write "`+t.text+`"`, "%s is a word of SQL", strings.ToUpper(t.text))
 		}
 		p.unexpected(hint)
 	}
@@ -169,37 +182,37 @@ func (p *parser) read() {
 	s, first := p.statement, p.here()
 	switch {
 	case first.kind == tokenEnd:
-		refuse(CodeSyntax, first.at, "write SELECT …", "the query is empty")
+		Refuse(CodeSyntax, first.at, "write SELECT …", "the query is empty")
 	case p.comesOneOf("select", "with", "("):
-		s.query = p.query()
+		s.Query = p.query()
 	case p.accept("explain"):
-		s.kind = statementExplain
+		s.Kind = KindExplain
 		if p.accept("privacy") {
-			s.kind = statementExplainPrivacy
+			s.Kind = KindExplainPrivacy
 		}
 		if !p.comesOneOf("select", "with", "(") {
 			p.unexpected("write EXPLAIN SELECT … or EXPLAIN PRIVACY SELECT …")
 		}
-		s.query = p.query()
+		s.Query = p.query()
 	case p.accept("show"):
-		s.kind = statementShow
+		s.Kind = KindShow
 		if !p.comesOneOf("tables", "hospitals", "budget", "functions") {
 			p.unexpected("write SHOW TABLES, SHOW HOSPITALS, SHOW BUDGET or SHOW FUNCTIONS")
 		}
 		t := p.take()
-		s.name, s.named = t.text, t.at
+		s.Name, s.Position = t.text, t.at
 	case p.accept("describe"), p.accept("desc"):
-		s.kind = statementDescribe
-		s.name, s.named = p.tableName()
+		s.Kind = KindDescribe
+		s.Name, s.Position = p.tableName()
 	case p.accept("set"):
 		p.set()
 	default:
 		if first.kind == tokenWord {
-			hint := nearest(first.text, []string{"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "SET"})
+			hint := Nearest(first.text, []string{"SELECT", "WITH", "EXPLAIN", "SHOW", "DESCRIBE", "SET"})
 			if hint == "" {
 				hint = onlyQuestions
 			}
-			refuse(CodeNotSupported, first.at, hint, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
+			Refuse(CodeNotSupported, first.at, hint, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
 		}
 		p.unexpected(onlyQuestions)
 	}
@@ -209,7 +222,7 @@ func (p *parser) read() {
 	}
 	if p.here().kind != tokenEnd {
 		if ended {
-			refuse(CodeNotSupported, p.here().at, "send one statement at a time", "there is something after the end of the statement")
+			Refuse(CodeNotSupported, p.here().at, "send one statement at a time", "there is something after the end of the statement")
 		}
 		p.unexpected(p.mistaken("look before it, or end the statement there"))
 	}
@@ -218,17 +231,17 @@ func (p *parser) read() {
 // set reads SET name = value.
 func (p *parser) set() {
 	s := p.statement
-	s.kind = statementSet
+	s.Kind = KindSet
 	t := p.name("write SET name = value")
-	s.name, s.named = t.text, t.at
+	s.Name, s.Position = t.text, t.at
 	if !p.accept("=") && !p.accept("to") {
 		p.unexpected("write SET " + t.text + " = value")
 	}
-	s.value = p.constant("write SET " + t.text + " = and a number or a 'string'")
+	s.Value = p.constant("write SET " + t.text + " = and a number or a 'string'").Literal
 }
 
 // constant reads a value that stands alone: a number, a string, TRUE or FALSE.
-func (p *parser) constant(hint string) *termSyntax {
+func (p *parser) constant(hint string) *Expr {
 	minus := p.accept("-")
 	t := p.here()
 	switch {
@@ -256,17 +269,17 @@ func (p *parser) hints() {
 		return
 	}
 	open := p.take()
-	if p.inner > 0 || len(p.statement.hints) > 0 {
-		refuse(CodeSyntax, open.at, "write it after the SELECT of the whole query", "a hint is for the whole query, and stands there once")
+	if p.inner > 0 || len(p.statement.Hints) > 0 {
+		Refuse(CodeSyntax, open.at, "write it after the SELECT of the whole query", "a hint is for the whole query, and stands there once")
 	}
 	const hint = "write /*+ epsilon = 0.5, max_groups = 3 */"
 	for !p.accept("*/") {
 		t := p.name(hint)
 		p.expect("=", hint)
-		if slices.ContainsFunc(p.statement.hints, func(h hintSyntax) bool { return h.name == t.text }) {
-			refuse(CodeSyntax, t.at, "write it once", "%s is set twice", t.text)
+		if slices.ContainsFunc(p.statement.Hints, func(h Setting) bool { return h.Name == t.text }) {
+			Refuse(CodeSyntax, t.at, "write it once", "%s is set twice", t.text)
 		}
-		p.statement.hints = append(p.statement.hints, hintSyntax{name: t.text, value: p.constant(hint), at: t.at})
+		p.statement.Hints = append(p.statement.Hints, Setting{Name: t.text, Value: p.constant(hint).Literal, Position: t.at})
 		if !p.accept(",") && !p.comes("*/") && !p.here().isName() {
 			p.unexpected(hint)
 		}
@@ -274,34 +287,34 @@ func (p *parser) hints() {
 }
 
 // parameter reads ?, $1 or :name.
-func (p *parser) parameter() *termSyntax {
+func (p *parser) parameter() *Expr {
 	t, s := p.take(), p.statement
 	marker := byte(':')
 	switch {
 	case t.text == "?":
-		marker, t.text = '?', strconv.Itoa(len(s.parameters)+1)
+		marker, t.text = '?', strconv.Itoa(len(s.Parameters)+1)
 	case isDigit(t.text[0]):
 		marker = '$'
 	}
 	if p.marker != 0 && p.marker != marker {
-		refuse(CodeSyntax, t.at, "use one of ?, $1 and :name throughout", "parameters are written in two ways")
+		Refuse(CodeSyntax, t.at, "use one of ?, $1 and :name throughout", "parameters are written in two ways")
 	}
 	p.marker = marker
-	s.parameters = append(s.parameters, parameterSyntax{name: t.text, at: t.at})
-	return &termSyntax{kind: termParameter, name: t.text, at: t.at}
+	s.Parameters = append(s.Parameters, Parameter{Name: t.text, At: t.at})
+	return &Expr{Kind: Placeholder, Name: t.text, At: t.at}
 }
 
-func literalOf(t token) *termSyntax {
+func literalOf(t token) *Expr {
 	if t.kind == tokenString {
-		return &termSyntax{kind: termLiteral, at: t.at, literal: value.Text(t.text), text: true}
+		return &Expr{Kind: Literal, At: t.at, Literal: value.Text(t.text), Text: true}
 	}
-	return &termSyntax{kind: termLiteral, at: t.at, literal: numberValue(t)}
+	return &Expr{Kind: Literal, At: t.at, Literal: numberValue(t)}
 }
 
-func constantOf(t token) *termSyntax {
+func constantOf(t token) *Expr {
 	v := value.Bool(t.is("true"))
 	if t.is("null") {
 		v = value.Value{} // takes its type from where it stands
 	}
-	return &termSyntax{kind: termLiteral, at: t.at, literal: v}
+	return &Expr{Kind: Literal, At: t.at, Literal: v}
 }

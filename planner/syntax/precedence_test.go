@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"context"
@@ -28,13 +28,13 @@ func TestPrecedence(t *testing.T) {
 		if err != nil {
 			continue // no SQL, or its types do not fit
 		}
-		s, err := parsed(text)
+		s, err := Parse(text)
 		if err != nil {
 			refused++
 			continue
 		}
 		read++
-		full := "SELECT " + duckdb.Replace(s.query.selected.items[0].term.sql())
+		full := "SELECT " + duckdb.Replace(s.Query.Select.Items[0].Term.sql())
 		if got, err := evaluate(t.Context(), db, full); err != nil || got != want {
 			t.Errorf("%s\nis %s, but as we read it,\n%s\nis %s (%v)", text, want, full, got, err)
 		}

@@ -1,4 +1,4 @@
-package planner
+package syntax
 
 import (
 	"errors"
@@ -15,19 +15,13 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// parsed is parse with its refusal as an error.
-func parsed(sql string) (s *statementSyntax, err error) {
-	defer catch(&err)
-	return parse(sql), nil
-}
-
-// TestSyntax reads testdata/syntax: SQL in, the tree or the refusal out. What is
+// TestSyntax reads testdata/statements: SQL in, the tree or the refusal out. What is
 // accepted is written out in full, with every parenthesis, and must read the same
 // again.
 func TestSyntax(t *testing.T) {
-	datadriven.Walk(t, "testdata/syntax", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/statements", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			s, err := parsed(d.Input)
+			s, err := Parse(d.Input)
 			if err != nil {
 				var e *Error
 				if !errors.As(err, &e) {
@@ -41,13 +35,13 @@ func TestSyntax(t *testing.T) {
 	})
 }
 
-func checkRoundTrip(t *testing.T, s *statementSyntax) {
+func checkRoundTrip(t *testing.T, s *Statement) {
 	t.Helper()
-	if len(s.parameters) > 0 && s.parameters[0].at.Length == 1 {
+	if len(s.Parameters) > 0 && s.Parameters[0].At.Length == 1 {
 		return // ?, printed in another order, would be another parameter
 	}
 	sql := s.sql()
-	again, err := parsed(sql)
+	again, err := Parse(sql)
 	if err != nil {
 		t.Fatalf("%s\nis refused when written out: %v", sql, err)
 	}
@@ -56,75 +50,77 @@ func checkRoundTrip(t *testing.T, s *statementSyntax) {
 	}
 }
 
+// constantExpr is the constant of a setting as an expression.
+func constantExpr(v value.Value) *Expr { return &Expr{Kind: Literal, Literal: v} }
+
 // outline writes the tree, a clause a line.
-func outline(s *statementSyntax) string {
+func outline(s *Statement) string {
 	var b strings.Builder
-	kinds := []string{"", "explain", "explain privacy", "show", "describe", "set"}
-	switch s.kind {
-	case statementSelect, statementExplain, statementExplainPrivacy:
-		if s.kind != statementSelect {
-			fmt.Fprintln(&b, kinds[s.kind])
+	switch s.Kind {
+	case KindSelect, KindExplain, KindExplainPrivacy:
+		if s.Kind != KindSelect {
+			fmt.Fprintln(&b, s.Kind)
 		}
-		for _, h := range s.hints {
-			fmt.Fprintf(&b, "hint %s = %s\n", h.name, h.value.sexpr())
+		for _, h := range s.Hints {
+			fmt.Fprintf(&b, "hint %s = %s\n", h.Name, constantExpr(h.Value).sexpr())
 		}
-		s.query.outline(&b, "")
+		s.Query.outline(&b, "")
 	default:
-		fmt.Fprintf(&b, "%s %s", kinds[s.kind], s.name)
-		if s.value != nil {
-			fmt.Fprintf(&b, " = %s", s.value.sexpr())
+		fmt.Fprintf(&b, "%s %s", s.Kind, s.Name)
+		if s.Kind == KindSet {
+			fmt.Fprintf(&b, " = %s", constantExpr(s.Value).sexpr())
 		}
 		fmt.Fprintln(&b)
 	}
-	if len(s.parameters) > 0 {
+	if len(s.Parameters) > 0 {
 		var names []string
-		for _, p := range s.parameters {
-			names = append(names, p.name)
+		for _, p := range s.Parameters {
+			names = append(names, p.Name)
 		}
 		fmt.Fprintln(&b, "parameters", strings.Join(names, ", "))
 	}
 	return b.String()
 }
 
-func (q *querySyntax) outline(b *strings.Builder, indent string) {
+func (q *Query) outline(b *strings.Builder, indent string) {
 	line := func(clause, text string) {
 		if text != "" {
 			fmt.Fprintf(b, "%s%-8s %s\n", indent, clause, text)
 		}
 	}
-	for _, w := range q.with {
+	for _, w := range q.With {
 		columns := ""
-		if w.columns != nil {
-			columns = " (" + strings.Join(w.columns, ", ") + ")"
+		if w.Columns != nil {
+			columns = " (" + strings.Join(w.Columns, ", ") + ")"
 		}
-		line("with", w.name+columns)
-		w.query.outline(b, indent+"  ")
+		line("with", w.Name+columns)
+		w.Query.outline(b, indent+"  ")
 	}
-	if c := q.combined; c != nil {
+	if c := q.SetOperation; c != nil {
 		all := ""
-		if c.all {
+		if c.All {
 			all = " all"
 		}
-		fmt.Fprintf(b, "%s%s\n", indent, c.operator+all)
-		c.left.outline(b, indent+"  ")
-		c.right.outline(b, indent+"  ")
+		fmt.Fprintf(b, "%s%s\n", indent, c.Operator+all)
+		c.Left.outline(b, indent+"  ")
+		c.Right.outline(b, indent+"  ")
 	}
-	if s := q.selected; s != nil {
+	if s := q.Select; s != nil {
 		clause := "select"
-		if s.distinct {
+		if s.Distinct {
 			clause = "distinct"
 		}
 		var items []string
-		for _, i := range s.items {
-			item := i.term.sexpr()
-			if i.alias != "" {
-				item += " as " + i.alias
+		for _, i := range s.Items {
+			item := i.Term.sexpr()
+			if i.Alias != "" {
+				item += " as " + i.Alias
 			}
 			items = append(items, item)
 		}
-		if s.values != nil {
+		if s.Values != nil {
 			clause, items = "values", nil
-			for _, row := range s.values {
+			for _, row := range s.Values {
 				var cells []string
 				for _, t := range row {
 					cells = append(cells, t.sexpr())
@@ -133,70 +129,70 @@ func (q *querySyntax) outline(b *strings.Builder, indent string) {
 			}
 		}
 		line(clause, strings.Join(items, "; "))
-		for i, f := range s.from {
+		for i, f := range s.From {
 			f.outline(b, indent, i)
 		}
-		line("where", s.where.sexpr())
-		for _, set := range s.groupBy {
+		line("where", s.Where.sexpr())
+		for _, set := range s.GroupBy {
 			line("group", "("+strings.Join(sexprs(set), ", ")+")")
 		}
-		line("having", s.having.sexpr())
-		line("qualify", s.qualify.sexpr())
+		line("having", s.Having.sexpr())
+		line("qualify", s.Qualify.sexpr())
 	}
-	line("order", ordersText(q.orderBy))
-	line("limit", q.limit.sexpr())
-	line("offset", q.offset.sexpr())
+	line("order", ordersText(q.OrderBy))
+	line("limit", q.Limit.sexpr())
+	line("offset", q.Offset.sexpr())
 }
 
-func (f fromSyntax) outline(b *strings.Builder, indent string, i int) {
-	clause := []string{"from", "cross", "join", "left"}[f.join]
-	if (i == 0) != (f.join == joinNone) {
+func (f From) outline(b *strings.Builder, indent string, i int) {
+	clause := []string{"from", "cross", "join", "left"}[f.Join]
+	if (i == 0) != (f.Join == NoJoin) {
 		clause += "?" // would be a defect
 	}
-	text := f.table
+	text := f.Table
 	switch {
-	case f.function != nil:
-		text = f.function.sexpr()
-	case f.query != nil:
+	case f.Function != nil:
+		text = f.Function.sexpr()
+	case f.Query != nil:
 		text = "…"
 	}
-	if f.alias != f.table {
-		text += " " + f.alias
+	if f.Alias != f.Table {
+		text += " " + f.Alias
 	}
-	if f.columns != nil {
-		text += " (" + strings.Join(f.columns, ", ") + ")"
+	if f.Columns != nil {
+		text += " (" + strings.Join(f.Columns, ", ") + ")"
 	}
-	if f.natural {
+	if f.Natural {
 		text += " natural"
 	}
-	if f.using != nil {
-		text += " using " + strings.Join(sexprs(f.using), ", ")
+	if f.Using != nil {
+		text += " using " + strings.Join(sexprs(f.Using), ", ")
 	}
-	if f.on != nil {
-		text += " on " + f.on.sexpr()
+	if f.On != nil {
+		text += " on " + f.On.sexpr()
 	}
 	fmt.Fprintf(b, "%s%-8s %s\n", indent, clause, text)
-	if f.query != nil {
-		f.query.outline(b, indent+"  ")
+	if f.Query != nil {
+		f.Query.outline(b, indent+"  ")
 	}
 }
 
-func ordersText(orders []orderSyntax) string {
+func ordersText(orders []Order) string {
 	var texts []string
 	for _, o := range orders {
-		text := o.term.sexpr()
-		if o.descending {
+		text := o.Term.sexpr()
+		if o.Descending {
 			text += " desc"
 		}
-		if o.nulls != "" {
-			text += " nulls " + o.nulls
+		if o.Nulls != "" {
+			text += " nulls " + o.Nulls
 		}
 		texts = append(texts, text)
 	}
 	return strings.Join(texts, ", ")
 }
 
-func sexprs(terms []*termSyntax) []string {
+func sexprs(terms []*Expr) []string {
 	var texts []string
 	for _, t := range terms {
 		texts = append(texts, t.sexpr())
@@ -205,11 +201,11 @@ func sexprs(terms []*termSyntax) []string {
 }
 
 // sexpr writes a term: (operator argument …), function(argument, …).
-func (t *termSyntax) sexpr() string {
+func (t *Expr) sexpr() string {
 	if t == nil {
 		return ""
 	}
-	inline := func(q *querySyntax) string {
+	inline := func(q *Query) string {
 		var b strings.Builder
 		q.outline(&b, "")
 		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
@@ -218,60 +214,60 @@ func (t *termSyntax) sexpr() string {
 		}
 		return "{" + strings.Join(lines, " | ") + "}"
 	}
-	args := strings.Join(sexprs(t.args), " ")
-	switch t.kind {
-	case termColumn:
-		if t.qualifier != "" {
-			return t.qualifier + "." + t.name
+	args := strings.Join(sexprs(t.Args), " ")
+	switch t.Kind {
+	case Column:
+		if t.Qualifier != "" {
+			return t.Qualifier + "." + t.Name
 		}
-		return t.name
-	case termLiteral:
+		return t.Name
+	case Literal:
 		switch {
-		case !t.literal.Valid():
+		case !t.Literal.Valid():
 			return "null"
-		case t.literal.Type() == value.TypeText:
-			return "'" + t.literal.Str() + "'"
-		case t.literal.Type() == value.TypeFloat:
-			return strconv.FormatFloat(t.literal.Float64(), 'e', -1, 64)
-		case t.literal.Type() == value.TypeDate || t.literal.Type() == value.TypeTimestamp:
-			return string(t.literal.Type()) + " " + t.literal.String()
+		case t.Literal.Type() == value.TypeText:
+			return "'" + t.Literal.Str() + "'"
+		case t.Literal.Type() == value.TypeFloat:
+			return strconv.FormatFloat(t.Literal.Float64(), 'e', -1, 64)
+		case t.Literal.Type() == value.TypeDate || t.Literal.Type() == value.TypeTimestamp:
+			return string(t.Literal.Type()) + " " + t.Literal.String()
 		}
-		return t.literal.String()
-	case termOperator:
-		return "(" + t.name + " " + args + ")"
-	case termStar:
-		if t.qualifier != "" {
-			return t.qualifier + ".*"
+		return t.Literal.String()
+	case Operator:
+		return "(" + t.Name + " " + args + ")"
+	case Star:
+		if t.Qualifier != "" {
+			return t.Qualifier + ".*"
 		}
 		return "*"
-	case termCast:
-		return "(cast " + args + " " + string(t.castType) + ")"
-	case termInterval:
-		return "(interval " + args + " " + t.name + ")"
-	case termQuery:
-		return inline(t.query)
-	case termExists:
-		return "(exists " + inline(t.query) + ")"
-	case termInQuery:
-		return "(in " + args + " " + inline(t.query) + ")"
-	case termParameter:
-		return ":" + t.name // and ": day" of CURRENT_DATE
+	case Cast:
+		return "(cast " + args + " " + string(t.Type) + ")"
+	case Interval:
+		return "(interval " + args + " " + t.Name + ")"
+	case Subquery:
+		return inline(t.Query)
+	case Exists:
+		return "(exists " + inline(t.Query) + ")"
+	case InSubquery:
+		return "(in " + args + " " + inline(t.Query) + ")"
+	case Placeholder:
+		return ":" + t.Name // and ": day" of CURRENT_DATE
 	}
-	text := t.name + "("
-	if t.distinct {
+	text := t.Name + "("
+	if t.Distinct {
 		text += "distinct "
 	}
-	if t.star {
+	if t.Star {
 		text += "*"
 	}
-	text += strings.Join(sexprs(t.args), ", ") + ")"
-	if t.filter != nil {
-		text += " filter " + t.filter.sexpr()
+	text += strings.Join(sexprs(t.Args), ", ") + ")"
+	if t.Filter != nil {
+		text += " filter " + t.Filter.sexpr()
 	}
-	if w := t.over; w != nil {
-		text += " over [" + strings.Join(sexprs(w.partition), ", ") + "; " + ordersText(w.orderBy) + "; "
-		if w.frame != nil {
-			text += fmt.Sprintf("%s to %s", rowsText(w.frame.from), rowsText(w.frame.to))
+	if w := t.Over; w != nil {
+		text += " over [" + strings.Join(sexprs(w.Partition), ", ") + "; " + ordersText(w.OrderBy) + "; "
+		if w.Frame != nil {
+			text += fmt.Sprintf("%s to %s", rowsText(w.Frame.From), rowsText(w.Frame.To))
 		}
 		text += "]"
 	}
@@ -289,20 +285,20 @@ func rowsText(n int) string {
 }
 
 // sql writes a statement out in full.
-func (s *statementSyntax) sql() string {
-	switch s.kind {
-	case statementShow:
-		return "SHOW " + s.name
-	case statementDescribe:
-		return "DESCRIBE " + quoted(s.name)
-	case statementSet:
-		return "SET " + quoted(s.name) + " = " + s.value.sql()
+func (s *Statement) sql() string {
+	switch s.Kind {
+	case KindShow:
+		return "SHOW " + s.Name
+	case KindDescribe:
+		return "DESCRIBE " + quoted(s.Name)
+	case KindSet:
+		return "SET " + quoted(s.Name) + " = " + constantExpr(s.Value).sql()
 	}
-	text := []string{"", "EXPLAIN ", "EXPLAIN PRIVACY "}[s.kind] + s.query.sql()
-	if len(s.hints) > 0 {
+	text := map[Kind]string{KindExplain: "EXPLAIN ", KindExplainPrivacy: "EXPLAIN PRIVACY "}[s.Kind] + s.Query.sql()
+	if len(s.Hints) > 0 {
 		var hints []string
-		for _, h := range s.hints {
-			hints = append(hints, quoted(h.name)+" = "+h.value.sql())
+		for _, h := range s.Hints {
+			hints = append(hints, quoted(h.Name)+" = "+constantExpr(h.Value).sql())
 		}
 		depth, i := 0, 0
 		for ; ; i++ { // the first SELECT outside of parentheses
@@ -326,7 +322,7 @@ func quotedAll(names []string) string {
 	return strings.Join(all, ", ")
 }
 
-func sqls(terms []*termSyntax) string {
+func sqls(terms []*Expr) string {
 	var texts []string
 	for _, t := range terms {
 		texts = append(texts, t.sql())
@@ -334,27 +330,27 @@ func sqls(terms []*termSyntax) string {
 	return strings.Join(texts, ", ")
 }
 
-func (q *querySyntax) sql() string {
+func (q *Query) sql() string {
 	var b strings.Builder
-	for i, w := range q.with {
-		b.WriteString(map[bool]string{true: "WITH ", false: ", "}[i == 0] + quoted(w.name))
-		if w.columns != nil {
-			b.WriteString(" (" + quotedAll(w.columns) + ")")
+	for i, w := range q.With {
+		b.WriteString(map[bool]string{true: "WITH ", false: ", "}[i == 0] + quoted(w.Name))
+		if w.Columns != nil {
+			b.WriteString(" (" + quotedAll(w.Columns) + ")")
 		}
-		b.WriteString(" AS (" + w.query.sql() + ")")
+		b.WriteString(" AS (" + w.Query.sql() + ")")
 	}
-	if q.with != nil {
+	if q.With != nil {
 		b.WriteString(" ")
 	}
-	if c := q.combined; c != nil {
+	if c := q.SetOperation; c != nil {
 		all := ""
-		if c.all {
+		if c.All {
 			all = " ALL"
 		}
-		b.WriteString("(" + c.left.sql() + ") " + strings.ToUpper(c.operator) + all + " (" + c.right.sql() + ")")
+		b.WriteString("(" + c.Left.sql() + ") " + strings.ToUpper(c.Operator) + all + " (" + c.Right.sql() + ")")
 	}
-	if s := q.selected; s != nil && s.values != nil {
-		for i, row := range s.values {
+	if s := q.Select; s != nil && s.Values != nil {
+		for i, row := range s.Values {
 			b.WriteString(map[bool]string{true: "VALUES (", false: ", ("}[i == 0])
 			for k, t := range row {
 				b.WriteString(map[bool]string{true: "", false: ", "}[k == 0] + t.sql())
@@ -363,174 +359,174 @@ func (q *querySyntax) sql() string {
 		}
 	} else if s != nil {
 		b.WriteString("SELECT ")
-		if s.distinct {
+		if s.Distinct {
 			b.WriteString("DISTINCT ")
 		}
-		for i, item := range s.items {
+		for i, item := range s.Items {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(item.term.sql())
-			if item.alias != "" {
-				b.WriteString(" AS " + quoted(item.alias))
+			b.WriteString(item.Term.sql())
+			if item.Alias != "" {
+				b.WriteString(" AS " + quoted(item.Alias))
 			}
 		}
-		for i, f := range s.from {
+		for i, f := range s.From {
 			b.WriteString(f.sql(i))
 		}
-		clause := func(name string, t *termSyntax) {
+		clause := func(name string, t *Expr) {
 			if t != nil {
 				b.WriteString(" " + name + " " + t.sql())
 			}
 		}
-		clause("WHERE", s.where)
-		if s.groupBy != nil {
+		clause("WHERE", s.Where)
+		if s.GroupBy != nil {
 			var sets []string
-			for _, set := range s.groupBy {
+			for _, set := range s.GroupBy {
 				sets = append(sets, "("+sqls(set)+")")
 			}
 			b.WriteString(" GROUP BY GROUPING SETS (" + strings.Join(sets, ", ") + ")")
 		}
-		clause("HAVING", s.having)
-		clause("QUALIFY", s.qualify)
+		clause("HAVING", s.Having)
+		clause("QUALIFY", s.Qualify)
 	}
-	if q.orderBy != nil {
-		b.WriteString(" ORDER BY " + ordersSQL(q.orderBy))
+	if q.OrderBy != nil {
+		b.WriteString(" ORDER BY " + ordersSQL(q.OrderBy))
 	}
-	if q.limit != nil {
-		b.WriteString(" LIMIT " + q.limit.sql())
+	if q.Limit != nil {
+		b.WriteString(" LIMIT " + q.Limit.sql())
 	}
-	if q.offset != nil {
-		b.WriteString(" OFFSET " + q.offset.sql())
+	if q.Offset != nil {
+		b.WriteString(" OFFSET " + q.Offset.sql())
 	}
 	return b.String()
 }
 
-func ordersSQL(orders []orderSyntax) string {
+func ordersSQL(orders []Order) string {
 	var texts []string
 	for _, o := range orders {
-		text := o.term.sql()
-		if o.descending {
+		text := o.Term.sql()
+		if o.Descending {
 			text += " DESC"
 		}
-		if o.nulls != "" {
-			text += " NULLS " + o.nulls
+		if o.Nulls != "" {
+			text += " NULLS " + o.Nulls
 		}
 		texts = append(texts, text)
 	}
 	return strings.Join(texts, ", ")
 }
 
-func (f fromSyntax) sql(i int) string {
-	text := []string{" FROM ", " CROSS JOIN ", " JOIN ", " LEFT JOIN "}[f.join]
-	if f.natural {
+func (f From) sql(i int) string {
+	text := []string{" FROM ", " CROSS JOIN ", " JOIN ", " LEFT JOIN "}[f.Join]
+	if f.Natural {
 		text = " NATURAL" + text
 	}
 	switch {
-	case f.function != nil:
-		text += quoted(f.function.name) + "(" + sqls(f.function.args) + ")"
-	case f.query != nil:
-		text += "(" + f.query.sql() + ")"
+	case f.Function != nil:
+		text += quoted(f.Function.Name) + "(" + sqls(f.Function.Args) + ")"
+	case f.Query != nil:
+		text += "(" + f.Query.sql() + ")"
 	default:
-		text += quoted(f.table)
+		text += quoted(f.Table)
 	}
-	if f.alias != f.table || f.columns != nil {
-		text += " AS " + quoted(f.alias)
+	if f.Alias != f.Table || f.Columns != nil {
+		text += " AS " + quoted(f.Alias)
 	}
-	if f.columns != nil {
-		text += " (" + quotedAll(f.columns) + ")"
+	if f.Columns != nil {
+		text += " (" + quotedAll(f.Columns) + ")"
 	}
-	if f.using != nil {
-		text += " USING (" + sqls(f.using) + ")"
+	if f.Using != nil {
+		text += " USING (" + sqls(f.Using) + ")"
 	}
-	if f.on != nil {
-		text += " ON " + f.on.sql()
+	if f.On != nil {
+		text += " ON " + f.On.sql()
 	}
 	return text
 }
 
-func (t *termSyntax) sql() string {
-	switch t.kind {
-	case termColumn:
-		if t.qualifier != "" {
-			return quoted(t.qualifier) + "." + quoted(t.name)
+func (t *Expr) sql() string {
+	switch t.Kind {
+	case Column:
+		if t.Qualifier != "" {
+			return quoted(t.Qualifier) + "." + quoted(t.Name)
 		}
-		return quoted(t.name)
-	case termLiteral:
+		return quoted(t.Name)
+	case Literal:
 		switch {
-		case !t.literal.Valid():
+		case !t.Literal.Valid():
 			return "NULL"
-		case t.literal.Type() == value.TypeText:
-			return "'" + strings.ReplaceAll(t.literal.Str(), "'", "''") + "'"
-		case t.literal.Type() == value.TypeFloat:
-			return strconv.FormatFloat(t.literal.Float64(), 'e', -1, 64)
-		case t.literal.Type() == value.TypeDate || t.literal.Type() == value.TypeTimestamp:
-			return string(t.literal.Type()) + " '" + t.literal.String() + "'"
+		case t.Literal.Type() == value.TypeText:
+			return "'" + strings.ReplaceAll(t.Literal.Str(), "'", "''") + "'"
+		case t.Literal.Type() == value.TypeFloat:
+			return strconv.FormatFloat(t.Literal.Float64(), 'e', -1, 64)
+		case t.Literal.Type() == value.TypeDate || t.Literal.Type() == value.TypeTimestamp:
+			return string(t.Literal.Type()) + " '" + t.Literal.String() + "'"
 		}
-		return t.literal.String()
-	case termStar:
-		if t.qualifier != "" {
-			return quoted(t.qualifier) + ".*"
+		return t.Literal.String()
+	case Star:
+		if t.Qualifier != "" {
+			return quoted(t.Qualifier) + ".*"
 		}
 		return "*"
-	case termCast:
-		return "CAST(" + t.args[0].sql() + " AS " + string(t.castType) + ")"
-	case termInterval:
-		if len(t.args) > 1 {
+	case Cast:
+		return "CAST(" + t.Args[0].sql() + " AS " + string(t.Type) + ")"
+	case Interval:
+		if len(t.Args) > 1 {
 			text := ""
-			for i := t; ; i = i.args[1] {
-				text += " " + i.args[0].sql() + " " + i.name
-				if len(i.args) == 1 {
+			for i := t; ; i = i.Args[1] {
+				text += " " + i.Args[0].sql() + " " + i.Name
+				if len(i.Args) == 1 {
 					return "INTERVAL '" + strings.ReplaceAll(strings.NewReplacer("(", "", ")", "").Replace(text[1:]), "- ", "-") + "'"
 				}
 			}
 		}
-		return "INTERVAL (" + t.args[0].sql() + ") " + t.name
-	case termQuery:
-		return "(" + t.query.sql() + ")"
-	case termExists:
-		return "(EXISTS (" + t.query.sql() + "))"
-	case termInQuery:
+		return "INTERVAL (" + t.Args[0].sql() + ") " + t.Name
+	case Subquery:
+		return "(" + t.Query.sql() + ")"
+	case Exists:
+		return "(EXISTS (" + t.Query.sql() + "))"
+	case InSubquery:
 		var row []string
-		for _, a := range t.args {
+		for _, a := range t.Args {
 			row = append(row, a.sql())
 		}
-		return "((" + strings.Join(row, ", ") + ") IN (" + t.query.sql() + "))"
-	case termParameter:
-		switch t.name {
+		return "((" + strings.Join(row, ", ") + ") IN (" + t.Query.sql() + "))"
+	case Placeholder:
+		switch t.Name {
 		case clockDay:
 			return "CURRENT_DATE"
 		case clockMoment:
 			return "NOW()"
 		}
-		if isDigit(t.name[0]) {
-			return "$" + t.name
+		if isDigit(t.Name[0]) {
+			return "$" + t.Name
 		}
-		return ":" + t.name
-	case termOperator:
+		return ":" + t.Name
+	case Operator:
 		return t.operatorSQL()
 	}
-	text := quoted(t.name) + "("
-	if t.distinct {
+	text := quoted(t.Name) + "("
+	if t.Distinct {
 		text += "DISTINCT "
 	}
-	if t.star {
+	if t.Star {
 		text += "*"
 	}
-	text += sqls(t.args) + ")"
-	if t.filter != nil {
-		text += " FILTER (WHERE " + t.filter.sql() + ")"
+	text += sqls(t.Args) + ")"
+	if t.Filter != nil {
+		text += " FILTER (WHERE " + t.Filter.sql() + ")"
 	}
-	if w := t.over; w != nil {
+	if w := t.Over; w != nil {
 		text += " OVER ("
-		if len(w.partition) > 0 {
-			text += "PARTITION BY " + sqls(w.partition)
+		if len(w.Partition) > 0 {
+			text += "PARTITION BY " + sqls(w.Partition)
 		}
-		if len(w.orderBy) > 0 {
-			text += " ORDER BY " + ordersSQL(w.orderBy)
+		if len(w.OrderBy) > 0 {
+			text += " ORDER BY " + ordersSQL(w.OrderBy)
 		}
-		if w.frame != nil {
-			text += " ROWS BETWEEN " + boundSQL(w.frame.from) + " AND " + boundSQL(w.frame.to)
+		if w.Frame != nil {
+			text += " ROWS BETWEEN " + boundSQL(w.Frame.From) + " AND " + boundSQL(w.Frame.To)
 		}
 		text += ")"
 	}
@@ -549,24 +545,24 @@ func boundSQL(n int) string {
 	return strconv.Itoa(n) + " FOLLOWING"
 }
 
-func (t *termSyntax) operatorSQL() string {
-	if t.name == "=>" {
-		return t.args[0].sql() + " => " + t.args[1].sql()
+func (t *Expr) operatorSQL() string {
+	if t.Name == "=>" {
+		return t.Args[0].sql() + " => " + t.Args[1].sql()
 	}
-	if t.name == "case" {
+	if t.Name == "case" {
 		text := "(CASE"
-		for i := 0; i+1 < len(t.args); i += 2 {
-			text += " WHEN " + t.args[i].sql() + " THEN " + t.args[i+1].sql()
+		for i := 0; i+1 < len(t.Args); i += 2 {
+			text += " WHEN " + t.Args[i].sql() + " THEN " + t.Args[i+1].sql()
 		}
-		if len(t.args)%2 == 1 {
-			text += " ELSE " + t.args[len(t.args)-1].sql()
+		if len(t.Args)%2 == 1 {
+			text += " ELSE " + t.Args[len(t.Args)-1].sql()
 		}
 		return text + " END)"
 	}
-	x := t.args[0].sql()
-	switch t.name {
+	x := t.Args[0].sql()
+	switch t.Name {
 	case "in":
-		return "(" + x + " IN (" + sqls(t.args[1:]) + "))"
+		return "(" + x + " IN (" + sqls(t.Args[1:]) + "))"
 	case "is null":
 		return "(" + x + " IS NULL)"
 	case "not":
@@ -574,11 +570,11 @@ func (t *termSyntax) operatorSQL() string {
 	case "neg":
 		return "(- " + x + ")"
 	}
-	name := t.name
+	name := t.Name
 	switch name {
 	case "and", "or":
 		var args []string
-		for _, a := range t.args {
+		for _, a := range t.Args {
 			args = append(args, a.sql())
 		}
 		return "(" + strings.Join(args, " "+name+" ") + ")"
@@ -587,7 +583,7 @@ func (t *termSyntax) operatorSQL() string {
 	case "iregexp":
 		name = "~*"
 	}
-	return "(" + x + " " + name + " " + t.args[1].sql() + ")"
+	return "(" + x + " " + name + " " + t.Args[1].sql() + ")"
 }
 
 // FuzzParse: any text gives a tree or an *Error within its text, never a panic;
@@ -605,7 +601,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(sql)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
-		s, err := parsed(sql)
+		s, err := Parse(sql)
 		if err != nil {
 			var e *Error
 			if !errors.As(err, &e) {
@@ -629,7 +625,9 @@ func TestParseIsFast(t *testing.T) {
 	var took []time.Duration
 	for range 30 {
 		start := time.Now()
-		parse(sql)
+		if _, err := Parse(sql); err != nil {
+			t.Fatal(err)
+		}
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)
@@ -650,7 +648,7 @@ func TestLongTexts(t *testing.T) {
 		"SELECT 1 FROM t GROUP BY CUBE (a, b, c, d, e, f)" + long(",a"), "SELECT 1 FROM t GROUP BY GROUPING SETS ((a" + long(",a") + "))",
 	} {
 		start := time.Now()
-		_, err := parsed(sql)
+		_, err := Parse(sql)
 		if took := time.Since(start); took > 5*time.Second { // a tenth of a second on an idle machine
 			t.Errorf("%s… took %s (%v)", sql[:40], took, err)
 		}
@@ -662,7 +660,9 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(sql)))
 	b.ReportAllocs()
 	for b.Loop() {
-		parse(sql)
+		if _, err := Parse(sql); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

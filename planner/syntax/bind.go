@@ -1,0 +1,125 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Bind puts each parameter's value in its place, and the day in that of CURRENT_DATE and its like; a zero day refuses them.
+// It changes the tree. The error is always an *Error.
+func (s *Statement) Bind(values map[string]value.Value, today time.Time) (err error) {
+	defer Catch(&err)
+	for _, p := range s.Parameters {
+		v, ok := values[p.Name]
+		if !ok {
+			Refuse(CodeParameter, p.At, "give it beside the query", "the parameter %s has no value", p.Name)
+		}
+		if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
+			Refuse(CodeParameter, p.At, "leave it out", "the parameter %s holds the character U+0000, which some databases' texts cannot hold", p.Name)
+		}
+	}
+	for name := range values {
+		if !slices.ContainsFunc(s.Parameters, func(p Parameter) bool { return p.Name == name }) {
+			Refuse(CodeParameter, Position{Line: 1, Column: 1}, "leave it out", "the query has no parameter %s", name)
+		}
+	}
+	s.Query.bind(func(t *Expr) *Expr {
+		if t.Kind != Placeholder {
+			return nil
+		}
+		if t.Name == clockDay || t.Name == clockMoment {
+			return dayOf(t, today)
+		}
+		v := values[t.Name]
+		if v.IsNull() {
+			v = value.Value{} // takes its type from where it stands
+		}
+		// A text may stand for a date or a number, as a string in the query does.
+		return &Expr{Kind: Literal, At: t.At, Literal: v, Text: v.Type() == value.TypeText}
+	})
+	return nil
+}
+
+// dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is another
+// one, with an answer and a charge of its own.
+func dayOf(t *Expr, today time.Time) *Expr {
+	if today.IsZero() {
+		Refuse(CodeNotSupported, t.At, "write the date, such as DATE '2024-12-31'", "nobody told which day it is")
+	}
+	y, m, d := today.UTC().Date()
+	day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	literal := value.Date(day.Unix() / (24 * 60 * 60))
+	if t.Name == clockMoment {
+		literal = value.Timestamp(day.UnixMicro())
+	}
+	return &Expr{Kind: Literal, At: t.At, Literal: literal}
+}
+
+// bind replaces terms throughout a query, in place.
+func (q *Query) bind(fn func(*Expr) *Expr) {
+	for i := range q.With {
+		q.With[i].Query.bind(fn)
+	}
+	bindTerms(fn, &q.Limit, &q.Offset)
+	for i := range q.OrderBy {
+		bindTerms(fn, &q.OrderBy[i].Term)
+	}
+	if q.SetOperation != nil {
+		q.SetOperation.Left.bind(fn)
+		q.SetOperation.Right.bind(fn)
+		return
+	}
+	s := q.Select
+	bindTerms(fn, &s.Where, &s.Having, &s.Qualify)
+	for i := range s.Items {
+		bindTerms(fn, &s.Items[i].Term)
+	}
+	for i := range s.Values {
+		for k := range s.Values[i] {
+			bindTerms(fn, &s.Values[i][k])
+		}
+	}
+	for i := range s.GroupBy {
+		for k := range s.GroupBy[i] {
+			bindTerms(fn, &s.GroupBy[i][k])
+		}
+	}
+	for i := range s.From {
+		f := &s.From[i]
+		bindTerms(fn, &f.On, &f.Function)
+		if f.Query != nil {
+			f.Query.bind(fn)
+		}
+	}
+}
+
+func bindTerms(fn func(*Expr) *Expr, terms ...**Expr) {
+	for _, t := range terms {
+		if *t == nil {
+			continue
+		}
+		if r := fn(*t); r != nil {
+			*t = r
+			continue
+		}
+		at := *t
+		for i := range at.Args {
+			bindTerms(fn, &at.Args[i])
+		}
+		bindTerms(fn, &at.Filter)
+		if at.Query != nil {
+			at.Query.bind(fn)
+		}
+		if at.Over != nil {
+			for i := range at.Over.Partition {
+				bindTerms(fn, &at.Over.Partition[i])
+			}
+			for i := range at.Over.OrderBy {
+				bindTerms(fn, &at.Over.OrderBy[i].Term)
+			}
+		}
+	}
+}

@@ -1,0 +1,17 @@
+// Package syntax turns SQL text into a tree in which every node has its position. It knows no catalog: names
+// have no meaning yet.
+//
+//	SQL ─scan─> tokens ─Parse─> Statement ─Bind─> Statement without parameters
+//
+// Vocabulary: a Statement asks for something. A Query is a Select or a SetOperation of two queries, with WITH,
+// ORDER BY and LIMIT around it. A Select reads the tables of From and returns its Items. An Expr is what is computed.
+// A refusal is an Error: a stable Code, a Position, what is wrong, and what to write instead.
+//
+//   - scan.go reads tokens by the SQL standard;
+//   - parse.go, statement.go, query.go, from.go, term.go, special.go and call.go read them by recursive descent.
+//     Where databases read a text in two ways, it is refused;
+//   - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND, OR, NOT and among
+//     arithmetic. It is handed operators and numbered placeholders only;
+//   - tree.go is the tree;
+//   - bind.go puts values in the place of parameters.
+package syntax

@@ -1,0 +1,262 @@
+package syntax
+
+import (
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Statement is one statement.
+type Statement struct {
+	Kind  Kind
+	At    Position
+	Query *Query // of KindSelect, KindExplain and KindExplainPrivacy; else nil
+	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals, budget or functions), and the table that
+	// DESCRIBE describes.
+	Setting
+	// Hints are the settings that the query has for itself, written /*+ epsilon = 0.5 */.
+	Hints []Setting
+	// Parameters are the places of ? (named by their number from 1), $1 and :name, in the order in which they appear.
+	Parameters []Parameter
+	Reads      int // of names of WITH, while it is planned
+}
+
+// Kind is a kind of statement.
+type Kind string
+
+// The statements.
+const (
+	KindSelect         Kind = "select"
+	KindExplain        Kind = "explain"
+	KindExplainPrivacy Kind = "explain privacy"
+	KindShow           Kind = "show"
+	KindDescribe       Kind = "describe"
+	KindSet            Kind = "set"
+)
+
+// Setting is a setting and the value that it is given.
+type Setting struct {
+	Name     string
+	Value    value.Value // a number, a text or a boolean
+	Position Position    // of the name
+}
+
+// Parameter is one place of a parameter.
+type Parameter struct {
+	Name string
+	At   Position
+}
+
+// Query is a SELECT, or two queries combined, with what stands around them.
+type Query struct {
+	At           Position
+	With         []With        // in scope from where they stand, and in queries within
+	Select       *Select       // nil where SetOperation is set
+	SetOperation *SetOperation // nil where Select is set
+	OrderBy      []Order
+	Limit        *Expr // nil: all rows
+	Offset       *Expr // nil: from the first
+}
+
+// SetOperation is Left UNION [ALL] Right, or with INTERSECT or EXCEPT.
+type SetOperation struct {
+	At          Position
+	Operator    string // union, intersect, except
+	All         bool
+	Left, Right *Query
+}
+
+// With is name [(columns)] AS (query).
+type With struct {
+	At      Position
+	Name    string
+	Columns []string // nil: the query's own names
+	Query   *Query
+	Reads   *int // the statement's
+}
+
+// Select is one SELECT, or VALUES.
+type Select struct {
+	At       Position
+	Distinct bool
+	Items    []Item
+	// Values holds the rows of VALUES (…), (…); then Items are those of the first, and all else is empty.
+	Values [][]*Expr
+	From   []From
+	Where  *Expr
+	// GroupBy holds the grouping sets: none without GROUP BY, one for a plain one; ROLLUP, CUBE and GROUPING SETS are
+	// written out.
+	GroupBy [][]*Expr
+	Having  *Expr
+	Qualify *Expr
+}
+
+// Item is one item of SELECT.
+type Item struct {
+	Term  *Expr
+	Alias string // "" without AS
+}
+
+// Order is one item of ORDER BY.
+type Order struct {
+	Term       *Expr
+	Descending bool
+	Nulls      string // first, last, or "" for the default
+}
+
+// From is one table, a query in its place, or a table function, and how it is joined with those before it.
+type From struct {
+	At       Position
+	Table    string
+	Query    *Query   // a derived table
+	Function *Expr    // such as KAPLAN_MEIER(…)
+	Alias    string   // the table's name without AS; "" for a derived table without one
+	Columns  []string // AS t (a, b)
+	Join     Join
+	On       *Expr
+	Using    []*Expr // JOIN … USING (a, b): bare columns
+	Natural  bool
+	Written  int // its place in the text, among all tables: joins may be done in another order
+}
+
+// Join is a way to join a table with those before it.
+type Join int
+
+// The joins. A RIGHT JOIN is written as a LEFT JOIN the other way round.
+const (
+	NoJoin Join = iota // the first table
+	CrossJoin
+	InnerJoin
+	LeftJoin
+)
+
+// ExprKind is a kind of expression, and says which fields of Expr are set.
+type ExprKind int
+
+// The expressions.
+const (
+	Column      ExprKind = iota // Qualifier, Name
+	Literal                     // Literal, Text
+	Operator                    // Name: an operator of SQL in lower case, or "case", "neg", "in", "is null"; Args: two or more of AND and OR
+	Call                        // Name: a function; Args, Distinct, Star, Filter, Over
+	Star                        // * or t.*: Qualifier
+	Cast                        // Args[0] to Type
+	Interval                    // Args[0] times the unit Name: day, month, hour …; Args[1], if any, is another one to add after it
+	Subquery                    // Query: a scalar subquery
+	Exists                      // Query
+	InSubquery                  // (Args) IN (Query)
+	Placeholder                 // Name: a parameter
+)
+
+// Expr is an expression.
+type Expr struct {
+	Kind      ExprKind
+	At        Position
+	Qualifier string
+	Name      string
+	Literal   value.Value // invalid for a NULL, which takes its type from where it stands
+	Text      bool        // the literal was written as a string, so it may stand for a date or a number
+	Distinct  bool
+	Star      bool // of COUNT(*)
+	Type      value.Type
+	Args      []*Expr
+	Query     *Query
+	Filter    *Expr   // FILTER (WHERE …)
+	Over      *Window // OVER (…)
+	Bin       int     // of HISTOGRAM, once expanded
+}
+
+// Window is OVER (PARTITION BY … ORDER BY … frame).
+type Window struct {
+	At        Position
+	Partition []*Expr
+	OrderBy   []Order
+	Frame     *Frame // nil: the standard's default
+}
+
+// Frame is ROWS BETWEEN From AND To, in rows from the current one: negative before it; unbounded ends are the least and the
+// largest int.
+type Frame struct {
+	From, To int
+}
+
+// Name is what the answer calls the item's column.
+func (i Item) Name() string {
+	switch {
+	case i.Alias != "":
+		return i.Alias
+	case i.Term.Kind == Column || i.Term.Kind == Call:
+		return i.Term.Name
+	}
+	return "column"
+}
+
+// Bare reports whether nothing stands around the query's SELECTs.
+func (q *Query) Bare() bool {
+	return q.With == nil && q.OrderBy == nil && q.Limit == nil && q.Offset == nil
+}
+
+// Describe names the expression in a hint.
+func (t *Expr) Describe() string {
+	switch t.Kind {
+	case Column:
+		if t.Qualifier != "" {
+			return t.Qualifier + "." + t.Name
+		}
+		return t.Name
+	case Literal:
+		if !t.Literal.Valid() {
+			return "NULL"
+		}
+		return t.Literal.String()
+	case Call:
+		if len(t.Args) == 1 && !t.Distinct && t.Over == nil && t.Filter == nil {
+			return strings.ToUpper(t.Name) + "(" + t.Args[0].Describe() + ")"
+		}
+		return strings.ToUpper(t.Name) + "(…)"
+	case Cast:
+		return "CAST(" + t.Args[0].Describe() + " AS " + string(t.Type) + ")"
+	case Subquery:
+		return "(SELECT …)"
+	case Operator:
+		simple := func(t *Expr) bool { return t.Kind != Operator || t.Name == "case" || t.Name == "neg" }
+		switch {
+		case t.Name == "case":
+			return "CASE … END"
+		case arithmetic[t.Name] && simple(t.Args[0]) && simple(t.Args[1]):
+			return t.Args[0].Describe() + " " + strings.ToUpper(t.Name) + " " + t.Args[1].Describe()
+		}
+	}
+	return "…"
+}
+
+// Equal reports whether two expressions are written alike. Subqueries and windows are equal to themselves only.
+func (t *Expr) Equal(o *Expr) bool {
+	if t.Kind != o.Kind || t.Qualifier != o.Qualifier || t.Name != o.Name || t.Literal != o.Literal || t.Distinct != o.Distinct ||
+		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || len(t.Args) != len(o.Args) || t.Query != o.Query || t.Over != o.Over ||
+		(t.Filter == nil) != (o.Filter == nil) || t.Filter != nil && !t.Filter.Equal(o.Filter) {
+		return false
+	}
+	for i := range t.Args {
+		if !t.Args[i].Equal(o.Args[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Rewrite returns the expression with those replaced for which fn gives another; it does not look into what fn gives.
+func (t *Expr) Rewrite(fn func(*Expr) *Expr) *Expr {
+	if r := fn(t); r != nil {
+		return r
+	}
+	if len(t.Args) == 0 {
+		return t
+	}
+	copied := *t
+	copied.Args = nil
+	for _, a := range t.Args {
+		copied.Args = append(copied.Args, a.Rewrite(fn))
+	}
+	return &copied
+}
