@@ -14,7 +14,9 @@
 //
 // A query releases integers x_j, one for each of k partial aggregates in each group. Callers must see to this:
 // a patient is at no more than m <= MaxSites sites; at each site a patient changes at most l0 coordinates
-// (l0 = k times the groups a patient may touch) and coordinate j by at most bound_j, an integer >= 1;
+// (l0 = k times the groups a patient may touch) and coordinate j by at most bound_j, an integer >= 1, because
+// the statement that adds it up clamps every patient's part to [-bound_j, bound_j] last: the last step bounds, and
+// nothing else is needed (internal/fragment has the rule and its reason);
 // lInf_j = m*bound_j; all coordinates share one Noise, and each draws its own. Weights: a coordinate of weight w_j counts as
 // w_j of the l0. A tree of counts, to each of whose H
 // levels a patient adds at most bound in all, however spread, counts as H coordinates: what the lemma needs of a

@@ -155,13 +155,20 @@ type condition struct {
 
 // Scope resolves columns of a fragment's relations.
 type Scope struct {
-	catalog   *catalog.Catalog
+	basis
 	relations []scoped
 	index     map[string]int
 	// Hospitals are the values that the column hospital may take; nil where they are
 	// not known.
 	Hospitals []value.Value
-	left      *budget // for all relations within
+}
+
+// basis is what facts may rest on, for all relations within.
+type basis struct {
+	catalog *catalog.Catalog
+	// enforced: on nothing but what the SQL itself makes true; see NewEnforced.
+	enforced bool
+	left     *budget
 }
 
 type scoped struct {
@@ -180,11 +187,29 @@ func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 	if total > maxRelationsInAll {
 		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 	}
-	return newScope(relations, c, 0, newBudget())
+	return newScope(relations, believed(c), 0)
 }
 
-func newScope(relations []Relation, c *catalog.Catalog, depth int, left *budget) (*Scope, error) {
-	s, seen := &Scope{catalog: c, index: map[string]int{}, left: left}, map[string]bool{}
+// believed rests facts on the catalog's promises and on filters, too.
+func believed(c *catalog.Catalog) basis {
+	return basis{catalog: c, left: newBudget()}
+}
+
+// NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the
+// data are, whatever the catalog promises, and in whatever order a database evaluates the statement: it is what
+// may decide that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a
+// derived column is what its expression gives. Nothing follows from a column that is declared not to be NULL,
+// from a declared domain, or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
+func NewEnforced(relations []Relation, c *catalog.Catalog) (*Inference, error) {
+	s, err := newScope(relations, basis{catalog: c, enforced: true, left: newBudget()}, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s.inferenceWhere(nil), nil
+}
+
+func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
+	s, seen := &Scope{basis: on, index: map[string]int{}}, map[string]bool{}
 	if len(relations) == 0 || len(relations) > maxRelations {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
@@ -194,13 +219,13 @@ func newScope(relations []Relation, c *catalog.Catalog, depth int, left *budget)
 		case r.Derived != nil && r.Table != "":
 			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
 		case r.Derived != nil:
-			derived, err := r.Derived.scheme(r.Name, c, depth+1, left)
+			derived, err := r.Derived.scheme(r.Name, on, depth+1)
 			if err != nil {
 				return nil, err
 			}
 			next.table, next.facts, next.keys = derived.table, derived.facts, derived.keys
 		default:
-			t, ok := c.Table(r.Table)
+			t, ok := on.catalog.Table(r.Table)
 			if !ok {
 				return nil, fmt.Errorf("%w: the catalog has no table %s", ErrInvalid, r.Table)
 			}
@@ -226,12 +251,15 @@ func (s *Scope) isPatientID(i int, column string) bool {
 	return s.catalog.IsPatientID(s.relations[i].Table, column)
 }
 
-// Facts returns what the catalog says of a column or of the hospital's name.
+// Facts returns what is known of a column or of the hospital's name.
 func (s *Scope) Facts(e *Expr) Facts {
 	f := unknown(true)
 	if e.Op == OpHospital {
 		f.Nullable, f.Domain = false, s.Hospitals
 		return f
+	}
+	if s.enforced {
+		f = f.WithinType(e.Type) // what a stored column holds beyond its type reads as NULL
 	}
 	i, ok := s.index[e.Relation]
 	if !ok {
@@ -244,10 +272,13 @@ func (s *Scope) Facts(e *Expr) Facts {
 	if !ok {
 		return f
 	}
-	f.Nullable = c.Nullable || s.relations[i].optional
 	if c.Lower.Valid() {
 		f.Lower, f.Upper = within(c.Lower, c.Upper)
 	}
+	if s.enforced {
+		return f
+	}
+	f.Nullable = c.Nullable || s.relations[i].optional
 	switch {
 	case c.Domain != nil && len(c.Domain) < maxDomain:
 		f.Domain = withNull(append([]value.Value(nil), c.Domain...), f.Nullable)
@@ -303,7 +334,7 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		return f
 	})
-	inference.left = s.left
+	inference.left, inference.bare = s.left, s.enforced
 	return inference
 }
 

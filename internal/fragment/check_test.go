@@ -93,6 +93,10 @@ func TestProofs(t *testing.T) {
 		// Whether the left join finds the patient's row differs from stay to stay.
 		{"joined where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), sex),
 			Proof{Groups: 2, Rows: 10, Cells: 2}},
+		// So does the patient's id there, which is NULL where it does not.
+		{"the patient's id where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), Key{Expr: personID("person")}),
+			Proof{Groups: 5, Truncates: true, Rows: 10, Cells: 0}},
+		{"the patient's id", keyed(base(stay), Key{Expr: personID("stay")}), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 0}},
 		{"undeclared keys", keyed(base(stay), days), Proof{Groups: 5, Truncates: true, Rows: 10, Cells: 0}},
 		{"few declared keys", keyed(base(stay), Key{days.Expr, []value.Value{value.Int(1), value.Int(2)}}), Proof{Groups: 2, Rows: 10, Cells: 2}},
 		{"one row, undeclared keys", keyed(base(person), Key{Expr: col("person", "sex", value.TypeText)}), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 0}},

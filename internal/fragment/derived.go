@@ -160,14 +160,14 @@ type scheme struct {
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
-	s, err := d.scheme(name, c, 0, newBudget())
+	s, err := d.scheme(name, believed(c), 0)
 	if err != nil {
 		return nil, err
 	}
 	return s.table, nil
 }
 
-func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
+func (d *Derived) scheme(name string, on basis, depth int) (*scheme, error) {
 	switch {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
@@ -178,11 +178,11 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *budge
 	var err error
 	switch {
 	case d.Combine != "":
-		s, err = d.combined(name, c, depth, left)
+		s, err = d.combined(name, on, depth)
 	case d.Constant():
 		s, err = d.constant(name)
 	default:
-		s, err = d.selected(name, c, depth, left)
+		s, err = d.selected(name, on, depth)
 	}
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (d *Derived) scheme(name string, c *catalog.Catalog, depth int, left *budge
 	return s, nil
 }
 
-func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
+func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 	switch d.Combine {
 	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
 	default:
@@ -213,7 +213,7 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *bud
 	}
 	var all []*scheme
 	for _, arm := range d.Arms {
-		s, err := arm.scheme(name, c, depth+1, left)
+		s, err := arm.scheme(name, on, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -235,9 +235,10 @@ func (d *Derived) combined(name string, c *catalog.Catalog, depth int, left *bud
 			facts = append(facts, s.facts[i])
 		}
 		f := facts[0] // what is kept of intersect and except is of the first arm
-		if d.Combine == CombineAll || d.Combine == CombineUnion {
+		// Databases move conditions on a combination into its arms.
+		if d.Combine == CombineAll || d.Combine == CombineUnion || on.enforced {
 			f = union(facts)
-			f.Domain = merge(&Expr{Type: column.Type}, facts, f, left)
+			f.Domain = merge(&Expr{Type: column.Type}, facts, f, on.left)
 		}
 		out.facts = append(out.facts, f)
 		copied := *column
@@ -317,11 +318,11 @@ func keysOfConstants(rows []*Derived) [][]string {
 	return keys
 }
 
-func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *budget) (*scheme, error) {
+func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 	if len(d.Arms) > 0 {
 		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
 	}
-	s, err := newScope(d.Relations, c, depth+1, left)
+	s, err := newScope(d.Relations, on, depth+1)
 	if err != nil {
 		return nil, err
 	}
@@ -338,6 +339,9 @@ func (d *Derived) selected(name string, c *catalog.Catalog, depth int, left *bud
 	}
 	out := &scheme{table: &catalog.Table{Name: name, Public: s.public()}}
 	known := s.inferenceWhere(d.Filter)
+	if on.enforced {
+		known = s.inferenceWhere(nil)
+	}
 	seen := map[string]bool{}
 	var values []string // plain outputs
 	keyless := d.Grouped && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" })

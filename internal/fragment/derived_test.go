@@ -240,6 +240,9 @@ func TestProofsOfDerived(t *testing.T) {
 		f    Fragment
 		once bool // a patient has one row
 	}{
+		// Of a patient's stays, some find the patient and some do not: two groups, of the id and of NULL.
+		"a group an optional patient": {over(&Derived{Relations: []Relation{{Name: "stay", Table: "stay"}, {Name: "person", Table: "person", Join: JoinLeft,
+			On: must(t, OpAnd, eq(t, id, personID("person")), must(t, OpLess, days, num(5)))}}, Columns: []Output{patient, plainOutput("other", personID("person")), count}, Grouped: true, Patient: "id"}), false},
 		"rows as they are":                       {over(ofStay(patient, plainOutput("days", days))), false},
 		"a group a patient":                      {over(grouped(patient, count)), true},
 		"a group a patient and value":            {over(grouped(patient, plainOutput("days", days), count)), false},

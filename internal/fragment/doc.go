@@ -22,17 +22,42 @@
 // with K = 1 where Check proves one row a patient, and K = MaxRows elsewhere: a
 // patient with more rows than K counts as K rows that look like the average of
 // theirs, so that ratios of partial aggregates stay unbiased. All are integers,
-// and a patient's part is at most Proof.LInf whatever the rows hold. At most
+// and a patient's part is at most Proof.LInf whatever the rows hold: see below. At most
 // MaxGroups groups of a patient are kept, by a keyed hash; the parts that are
 // kept add up over patients, and over nodes.
+//
+// # The last step bounds, and nothing else is needed
+//
+// The rule: what is added up over patients is clamped to its bound by the statement that adds it up, as the last
+// thing that happens to it, on every engine and for every partial aggregate, whatever is known of it. The bound on a
+// patient's part follows from that clamp and from the patient's id alone: from no bound, type or nullability of a
+// column, from no filter, and from no inference here. What the id and the keys promise is verified in the data.
+//
+// The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is; interval
+// arithmetic says that a product is not 0, and an engine rounds it to 0; a WHERE keeps a number small, and a database
+// computes with it before it filters. Each was believed once, and one patient then changed a sum by a million times
+// what its noise was for. A clamp costs a comparison.
+//
+// # Facts
+//
+// Facts are what is known of an expression before any row is read. There are two kinds, and they never meet:
+//
+//   - Scope.Facts and FactsWhere believe the catalog and the filters. They choose bounds, domains, warnings and
+//     messages. If they are wrong, an answer is less accurate.
+//   - NewEnforced knows what the SQL makes true by itself. It decides which operations need no guard against
+//     overflow, division by zero and the like. A column may be NULL whatever the catalog says; its bounds hold,
+//     because the SQL that reads it clamps, within the same value; a derived column is what its expression
+//     gives on any row, since a database may compute it, and what is made of it, before WHERE, ON, HAVING and
+//     set operations.
 //
 // # Expressions are total
 //
 // No expression can fail on a row's value: a division by zero, an integer
 // beyond 64 bits, a real number beyond float64 and a text that is no number
-// give NULL. A column with bounds reads a value outside of them as the nearest
-// bound, so that interval arithmetic over expressions is a proof. Evaluate is
-// the reference for this semantics; engines are tested against it.
+// give NULL. Guards stand inside the value (CASE WHEN), so that they hold in whatever order a database evaluates a
+// statement. A column with bounds reads a value outside of them as the nearest
+// bound. Evaluate is the reference for this semantics; engines are tested against it, and
+// may differ in real numbers nearer to zero than 1e-150 and beyond 8.9e307, which intervals account for.
 //
 // # Limits
 //

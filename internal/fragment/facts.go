@@ -43,11 +43,12 @@ type Inference struct {
 	column func(*Expr) Facts
 	known  map[*Expr]Facts
 	left   *budget
+	bare   bool // no domains are wanted
 }
 
 // NewInference asks column for the facts of each column and of the hospital's name.
 func NewInference(column func(*Expr) Facts) *Inference {
-	return &Inference{column, map[*Expr]Facts{}, newBudget()}
+	return &Inference{column: column, known: map[*Expr]Facts{}, left: newBudget()}
 }
 
 // Facts derives what is known of an expression; see Infer.
@@ -101,7 +102,9 @@ func (i *Inference) derive(e *Expr) Facts {
 	if f.Lower > f.Upper { // no value but NULL
 		f = unknown(true)
 	}
-	f.Domain = i.domain(e, args, f)
+	if !i.bare {
+		f.Domain = i.domain(e, args, f)
+	}
 	return f
 }
 
@@ -168,11 +171,20 @@ func interval(e *Expr, args []Facts) Facts {
 		f.Lower, f.Upper = outward(a.Lower-b.Upper, a.Upper-b.Lower)
 		f.Nullable = f.Nullable || mayOverflow()
 	case OpMultiply:
+		if e.Type == value.TypeFloat {
+			a, b = a.near(nearZero), b.near(nearZero)
+		}
 		f.Lower, f.Upper = hull(product(a.Lower, b.Lower), product(a.Lower, b.Upper), product(a.Upper, b.Lower), product(a.Upper, b.Upper))
 		f.Nullable = f.Nullable || mayOverflow()
 	case OpDivide, OpIntDivide:
 		f.Nullable = true
 		if b.Lower > 0 || b.Upper < 0 {
+			if e.Op == OpDivide {
+				a = a.near(nearZero)
+				if math.Abs(b.Lower) > farFromZero || math.Abs(b.Upper) > farFromZero {
+					a = a.near(1)
+				}
+			}
 			f.Lower, f.Upper = hull(quotient(a.Lower, b.Lower), quotient(a.Lower, b.Upper), quotient(a.Upper, b.Lower), quotient(a.Upper, b.Upper))
 			f.Nullable = anyNull || mayOverflow()
 			if e.Op == OpIntDivide {
@@ -288,10 +300,15 @@ func loosen(x, sign float64) float64 { return x + sign*(math.Abs(x)*1e-13+1e-300
 // powered bounds a result of exp or power, given its bounds before the limits of
 // these: beyond MostPower is NULL, below LeastPower is 0.
 func powered(f Facts) Facts {
-	f.Lower, f.Upper = loosen(f.Lower, -1), loosen(f.Upper, 1)
-	if math.Abs(f.Lower) < 2*LeastPower {
-		f.Lower = 0
+	lower, upper := loosen(f.Lower, -1), loosen(f.Upper, 1)
+	if f.Lower >= 0 {
+		lower = math.Max(lower, 0)
 	}
+	if f.Upper <= 0 {
+		upper = math.Min(upper, 0)
+	}
+	f.Lower, f.Upper = lower, upper
+	f = f.near(2 * LeastPower)
 	if !(f.Lower > -MostPower && f.Upper < MostPower) {
 		f.Nullable = true
 		f.Lower, f.Upper = math.Max(f.Lower, -MostPower), math.Min(f.Upper, MostPower)
@@ -461,6 +478,21 @@ func extreme(op Op, args []Facts) Facts {
 		} else {
 			f.Lower = math.Max(f.Lower, a.Lower)
 		}
+	}
+	return f
+}
+
+// An engine may take a real number that is nearer to zero than nearZero for 0 where it multiplies it or divides it, and
+// one that is nearer than 1 where it divides it by one beyond farFromZero.
+const (
+	nearZero    = 1e-150
+	farFromZero = 0x1p500
+)
+
+// near has 0 in the interval where it has numbers nearer to 0 than a limit.
+func (f Facts) near(limit float64) Facts {
+	if f.Lower < limit && f.Upper > -limit {
+		f.Lower, f.Upper = math.Min(f.Lower, 0), math.Max(f.Upper, 0)
 	}
 	return f
 }

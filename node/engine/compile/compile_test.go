@@ -57,14 +57,18 @@ func TestFragment(t *testing.T) {
 func TestRefused(t *testing.T) {
 	to := target(t, compile.DuckDB)
 	to.Table = func(*catalog.Table, []string) (string, bool) { return "", false }
-	if _, err := to.Fragment(enginetest.Shapes()["no-keys"], &fragment.Proof{}); !errors.Is(err, compile.ErrNotOffered) {
+	shape := enginetest.Shapes()["no-keys"]
+	proof, err := fragment.Check(shape, to.Catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Fragment(shape, proof); !errors.Is(err, compile.ErrNotOffered) {
 		t.Errorf("a fragment over a table without source gives %v", err)
 	}
 	to = target(t, compile.DuckDB)
 	// Each addition may overflow, so each repeats its operand.
 	x := fragment.Column("p", "id", value.TypeInt)
 	for range 40 {
-		var err error
 		if x, err = fragment.New(fragment.OpAdd, x, fragment.Literal(value.Int(1))); err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 	if o.Grid != nil {
 		g := *o.Grid
 		g.Center = 0
-		term = c.onGrid(o.Expr, g)
+		term = c.onGrid(o.Expr, c.summand(o.Expr, wholeOn(o.Expr, g)), g)
 	} else {
 		if o.Expr.Type != value.TypeInt { // it would depend on the order of rows
 			c.fail(fmt.Errorf("%w: a sum of floats without a grid", fragment.ErrInvalid))

@@ -38,7 +38,10 @@ type Dialect struct {
 	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
-	pack     string // the counts of all buckets in one text; see Unpack
+	// clamp moves an int or a float into an interval; of NULL it gives NULL, or the lower end, which says skipsNull.
+	clamp     func(x, lower, upper string, t value.Type) string
+	skipsNull bool
+	pack      string // the counts of all buckets in one text; see Unpack
 	// choice hashes the patient and the keys, columns of the step rows, with the two
 	// halves of the secret key: at random, but for each patient and group the same.
 	choice func(patient value.Type, keys []value.Type) string
@@ -118,6 +121,11 @@ func exponential(x float64) string {
 		s = "(" + s + ")"
 	}
 	return s
+}
+
+// clamped is Dialect.clamp of engines whose LEAST and GREATEST are of NULL as NULL is, or leave it out.
+func clamped(x, lower, upper string, _ value.Type) string {
+	return "least(greatest(" + x + ", " + lower + "), " + upper + ")"
 }
 
 func call(function string) func([]string) string {

@@ -17,8 +17,14 @@
 // quoted here; the only parameters are the two halves of the secret key of the
 // group-choosing hash, so that the text is fit to show.
 //
+// # The last step bounds
+//
+// What the step rows hands to a sum is bounded in its outermost select, whatever was computed before; and so is a patient's
+// part, where it is added up over patients. See compiler.last, and internal/fragment for the rule.
+//
 // # Expressions are total
 //
 // What an expression means is fragment.Evaluate, and no row's value makes it
-// raise. How a dialect manages that is told where it stands.
+// raise. How a dialect manages that is told where it stands. A guard is left out only where fragment.NewEnforced
+// says that it is never needed.
 package compile

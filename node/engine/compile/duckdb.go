@@ -36,7 +36,8 @@ var DuckDB = &Dialect{
 	quotient: "%s // %s",
 	least:    call("least"),
 	greatest: call("greatest"),
-	pack:     "string_agg(leaf || ':' || n, ' ')",
+	clamp:    clamped, skipsNull: true,
+	pack: "string_agg(leaf || ':' || n, ' ')",
 	choice: func(_ value.Type, keys []value.Type) string {
 		arguments := "$group_key_1::UBIGINT, $group_key_2::UBIGINT, patient"
 		for i := range keys {

@@ -34,8 +34,7 @@ type code struct {
 // compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
 	target  *Target
-	scope   *fragment.Scope
-	known   *fragment.Inference
+	known   *fragment.Inference       // what this SQL enforces itself
 	tables  map[string]*catalog.Table // by relation
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
@@ -71,16 +70,8 @@ func (c *compiler) f(format string, args ...any) code {
 	return code{sql: fmt.Sprintf(format, args...)}
 }
 
-// facts tells what the SQL of an expression can yield: dates and timestamps are
-// within their types, although nobody bounded them.
-func (c *compiler) facts(e *fragment.Expr) fragment.Facts {
-	if c.known == nil {
-		c.known = fragment.NewInference(func(column *fragment.Expr) fragment.Facts {
-			return c.scope.Facts(column).WithinType(column.Type)
-		})
-	}
-	return c.known.Facts(e)
-}
+// facts tells what the SQL of an expression can yield, whatever the data are: it decides which guards are needed.
+func (c *compiler) facts(e *fragment.Expr) fragment.Facts { return c.known.Facts(e) }
 
 // strict gives the SQL of an expression that is NULL where the expression is.
 func (c *compiler) strict(e *fragment.Expr) string { return c.finite(c.expr(e)).sql }

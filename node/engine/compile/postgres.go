@@ -48,6 +48,7 @@ var PostgreSQL = &Dialect{
 	quotient:   "div(%s, %s)",
 	least:      call("least"),
 	greatest:   call("greatest"),
+	clamp:      postgresClamp,
 	pack:       "string_agg(leaf || ':' || n, ' ')",
 	choice:     postgresChoice,
 	maxSQL:     1 << 20,
@@ -102,10 +103,14 @@ func postgresColumn(c *compiler, e *fragment.Expr) code {
 	if e.Type == value.TypeFloat {
 		s = "NULLIF(" + s + ", float8 'NaN')"
 	}
-	// These are strict, so that NULL stays NULL, and compute s once: to read a NUMERIC as a
-	// float8 takes longer than all else that is done with it.
-	kind := map[value.Type]string{value.TypeInt: "int8", value.TypeFloat: "float8", value.TypeDate: "date_", value.TypeTimestamp: "timestamp_"}[e.Type]
-	return c.f("%[1]ssmaller(%[2]s, %[1]slarger(%[3]s, %[4]s))", kind, c.literal(col.Upper, true).sql, c.literal(col.Lower, true).sql, s)
+	return c.f("%s", postgresClamp(s, c.literal(col.Lower, true).sql, c.literal(col.Upper, true).sql, e.Type))
+}
+
+// postgresClamp is Dialect.clamp. The functions are strict, so that NULL stays NULL, and compute x once: to read a
+// NUMERIC as a float8 takes longer than all else that is done with it. They count NaN as above all.
+func postgresClamp(x, lower, upper string, t value.Type) string {
+	kind := map[value.Type]string{value.TypeInt: "int8", value.TypeFloat: "float8", value.TypeDate: "date_", value.TypeTimestamp: "timestamp_"}[t]
+	return kind + "smaller(" + upper + ", " + kind + "larger(" + lower + ", " + x + "))"
 }
 
 func postgresOperation(c *compiler, e *fragment.Expr) (code, bool) {

@@ -26,16 +26,9 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 			tests = append(tests, c.domainTest(name, k.Domain))
 		}
 	}
-	inputs := map[string]string{} // SQL to column of rows
-	input := func(sql string) string {
-		if _, ok := inputs[sql]; !ok {
-			inputs[sql] = "x" + strconv.Itoa(len(inputs))
-			rows = append(rows, column{sql, inputs[sql]})
-		}
-		return inputs[sql]
-	}
-	counts, sums := c.inputs(f, input)
-	steps := []string{c.rows(f, rows, tests, p)}
+	in := inputs{rows: rows, kept: plain(append([]string{"patient"}, keys...)), names: map[string]string{}, numbers: map[string]int{}}
+	counts, sums := c.inputs(f, &in)
+	steps := []string{c.rows(f, in, tests, p)}
 
 	var answer []column
 	for _, k := range keys {
@@ -140,7 +133,7 @@ const maxReach = 16
 
 // rows writes the first step: the rows that count, and where groups are left
 // out, the keyed hash by which they are chosen.
-func (c *compiler) rows(f *fragment.Fragment, columns []column, tests []string, p *fragment.Proof) string {
+func (c *compiler) rows(f *fragment.Fragment, in inputs, tests []string, p *fragment.Proof) string {
 	choice, hint := "", ""
 	if p.Truncates && !p.OneRow {
 		var keys []value.Type
@@ -149,7 +142,11 @@ func (c *compiler) rows(f *fragment.Fragment, columns []column, tests []string, 
 		}
 		choice, hint = ", "+c.target.Dialect.choice(f.Patient.Type, keys)+" AS choice", c.target.Dialect.hint
 	}
-	query := "SELECT *" + choice + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, columns)) + "\n) AS r\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
+	kept := "*"
+	if in.bounded {
+		kept = list(in.kept)
+	}
+	query := "SELECT " + kept + choice + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, in.rows)) + "\n) AS r\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
 	return "rows AS" + hint + " (\n  " + indent(query) + "\n)"
 }
 
@@ -225,14 +222,51 @@ func (c *compiler) relation(r fragment.Relation) string {
 	return sql
 }
 
+// inputs are the columns of the step rows: what they are computed as, for each row of the data, and what is kept of
+// them. What is added up, or is a bucket, is bounded there, after everything else that is computed of a row.
+type inputs struct {
+	rows, kept []column
+	bounded    bool              // kept are not rows as they are
+	names      map[string]string // of columns, by their kind and SQL
+	numbers    map[string]int    // of names, by their kind
+}
+
+// add gives the column with this SQL.
+func (in *inputs) add(sql string) string {
+	name, fresh := in.column(&in.rows, "x", sql)
+	if fresh {
+		in.kept = append(in.kept, column{name, name})
+	}
+	return name
+}
+
+// bound gives the column that is the last of what this SQL gives.
+func (in *inputs) bound(sql string, last func(x string) string) string {
+	in.bounded = true
+	x, _ := in.column(&in.rows, "v", sql)
+	name, _ := in.column(&in.kept, "x", last(x))
+	return name
+}
+
+func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh bool) {
+	name, known := in.names[prefix+sql]
+	if !known {
+		name = prefix + strconv.Itoa(in.numbers[prefix])
+		in.numbers[prefix]++
+		in.names[prefix+sql] = name
+		*of = append(*of, column{sql, name})
+	}
+	return name, !known
+}
+
 // inputs gives, for each partial aggregate, the columns of rows that are counted
 // where true (patients) or not NULL (values, sum), and that are added up (sum).
-func (c *compiler) inputs(f *fragment.Fragment, input func(sql string) string) (counts, sums []string) {
+func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []string) {
 	counts, sums = make([]string, len(f.Partials)), make([]string, len(f.Partials))
 	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
 	for i, p := range f.Partials {
 		if p.Kind == fragment.PartialSum {
-			sums[i] = input(c.onGrid(p.Expr, *p.Grid))
+			sums[i] = in.bound(c.summand(p.Expr, wholeOn(p.Expr, *p.Grid)), func(x string) string { return c.onGrid(p.Expr, x, *p.Grid) })
 			counts[i] = sums[i]
 			summed[c.strict(p.Expr)] = sums[i]
 		}
@@ -242,69 +276,90 @@ func (c *compiler) inputs(f *fragment.Fragment, input func(sql string) string) (
 			continue
 		}
 		if p.Buckets != nil {
-			counts[i] = input(c.leaf(p.Expr, *p.Buckets))
+			counts[i] = in.bound(c.summand(p.Expr, numbered(p.Expr, *p.Buckets)), func(x string) string { return c.leaf(p.Expr, x, *p.Buckets) })
 			continue
 		}
 		sql := c.whole(p.Expr)
 		if x, ok := summed[sql]; ok && p.Kind == fragment.PartialValues {
 			counts[i] = x
 		} else {
-			counts[i] = input(sql)
+			counts[i] = in.add(sql)
 		}
 	}
 	return counts, sums
 }
 
-// onGrid gives the whole number that a value counts as: see fragment.Grid. The
-// arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
-// value beyond the grid is cut off before it is scaled, so that nothing overflows.
-func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
-	facts := c.facts(e)
-	var x, low, high, cut string
-	lower, upper := g.Number(float64(g.Lower)), g.Number(float64(g.Upper))
-	scaled := ""
-	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
-	if e.Type == value.TypeInt && g.Shift == 0 {
-		x = c.expr(e).sql
-		scaled = x
-		low, high = bare(g.Lower), bare(g.Upper)
-	} else {
-		x = c.finite(c.real(e)).sql
-		low, high = c.number(lower), c.number(upper)
-		scaled = c.f("floor(%s * %s + %s)", x, c.number(math.Ldexp(1, g.Shift)), c.number(0.5)).sql
-		if g.Shift < 0 && c.target.Dialect.underflows {
-			cut = c.f(" WHEN abs(%s) < %s THEN 0", x, c.number(math.Ldexp(0.25, -g.Shift))).sql
-		}
+// summand gives the SQL of a number that enters a sum: an int as it is, where that is wanted, and else a float
+// that is never NaN.
+func (c *compiler) summand(e *fragment.Expr, whole bool) string {
+	if whole {
+		return c.expr(e).sql
 	}
-	scaled = c.f("%s(%s AS BIGINT)", c.target.Dialect.cast, scaled).sql
-	if facts.Lower < lower || math.IsInf(lower, 0) {
-		cut = c.f(" WHEN %s <= %s THEN %s", x, low, bare(g.Lower)).sql + cut
-	}
-	if facts.Upper > upper || math.IsInf(upper, 0) {
-		cut = c.f(" WHEN %s >= %s THEN %s", x, high, bare(g.Upper)).sql + cut
-	}
-	if cut != "" {
-		scaled = c.f("CASE%s ELSE %s END", cut, scaled).sql
-	}
-	if g.Center != 0 {
-		scaled = c.f("%s - (%s)", scaled, strconv.FormatInt(g.Center, 10)).sql
-	}
-	return scaled
+	return c.finite(c.real(e)).sql
 }
 
-// leaf gives the bucket of a value: see fragment.Buckets.
-func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
-	if f := c.facts(e); e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 && f.Lower >= 0 && f.Upper <= float64(b.Leaves()-1) {
-		return c.f("CAST(%s AS INTEGER)", c.expr(e).sql).sql // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
+// last writes what every integer passes before it enters a sum: it is within [lower, upper] whatever x is, or NULL
+// where of is NULL. Nothing that is believed of x may leave it out; see internal/fragment.
+func (c *compiler) last(of, x string, lower, upper, center int64) string {
+	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
+	sql := c.target.Dialect.clamp(x, bare(lower), bare(upper), value.TypeInt)
+	if center != 0 {
+		sql += " - " + bare(center)
 	}
-	x := c.finite(c.real(e)).sql
-	near := ""
+	if c.target.Dialect.skipsNull {
+		sql = "CASE WHEN " + of + " IS NOT NULL THEN " + sql + " END"
+	}
+	return c.f("%s", sql).sql
+}
+
+// onGrid gives the whole number that a value counts as: see fragment.Grid. x is e's summand. The
+// arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
+// value beyond the grid is cut off before it is scaled, so that nothing overflows.
+func (c *compiler) onGrid(e *fragment.Expr, x string, g fragment.Grid) string {
+	if wholeOn(e, g) {
+		return c.last(x, x, g.Lower, g.Upper, g.Center)
+	}
+	f, scale := c.facts(e), math.Ldexp(1, g.Shift)
+	y := x
+	if math.Abs(f.Lower*scale) > 1<<62 || math.Abs(f.Upper*scale) > 1<<62 {
+		end := func(i int64) string {
+			return c.number(math.Max(-math.MaxFloat64, math.Min(g.Number(float64(i)), math.MaxFloat64)))
+		}
+		y = c.f("%s", c.target.Dialect.clamp(x, end(g.Lower), end(g.Upper), value.TypeFloat)).sql
+	}
+	scaled := c.floor(c.f("%s * %s + %s", y, c.number(scale), c.number(0.5)).sql)
+	if g.Shift < 0 && c.target.Dialect.underflows {
+		scaled = c.f("CASE WHEN abs(%s) < %s THEN 0 ELSE %s END", x, c.number(math.Ldexp(0.25, -g.Shift)), scaled).sql
+	}
+	return c.last(x, scaled, g.Lower, g.Upper, g.Center)
+}
+
+// wholeOn reports whether an int counts on the grid as it is.
+func wholeOn(e *fragment.Expr, g fragment.Grid) bool { return e.Type == value.TypeInt && g.Shift == 0 }
+
+// floor gives the greatest whole number that is at most a real one, which is within 64 bits.
+func (c *compiler) floor(x string) string {
+	return c.f("%s(floor(%s) AS BIGINT)", c.target.Dialect.cast, x).sql
+}
+
+// leaf gives the bucket of a value: see fragment.Buckets. x is e's summand.
+func (c *compiler) leaf(e *fragment.Expr, x string, b fragment.Buckets) string {
+	last := int64(b.Leaves() - 1)
+	if numbered(e, b) {
+		return c.last(x, x, 0, last, 0)
+	}
+	lower := c.number(b.Lower)
+	y := c.f("%s", c.target.Dialect.clamp(x, lower, c.number(b.Upper), value.TypeFloat)).sql
+	leaf := c.floor(c.f("(%s - %s) * %s", y, lower, c.number(b.Density())).sql)
 	if b.Density() < 1 && c.target.Dialect.underflows {
-		near = c.f(" WHEN %s - %s < %s THEN 0", x, c.number(b.Lower), c.number(0.5/b.Density())).sql
+		leaf = c.f("CASE WHEN %s - %s < %s THEN 0 ELSE %s END", y, lower, c.number(0.5/b.Density()), leaf).sql
 	}
-	last := b.Leaves() - 1
-	return c.f("CASE WHEN %[1]s <= %[2]s THEN 0 WHEN %[1]s >= %[3]s THEN %[4]d%[5]s WHEN %[1]s IS NOT NULL THEN CAST(least(floor((%[1]s - %[2]s) * %[6]s), %[7]s) AS INTEGER) END",
-		x, c.number(b.Lower), c.number(b.Upper), last, near, c.number(b.Density()), c.number(float64(last))).sql
+	return c.last(x, leaf, 0, last, 0)
+}
+
+// numbered reports whether an int is its bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it.
+func numbered(e *fragment.Expr, b fragment.Buckets) bool {
+	return e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1
 }
 
 // trees are the steps that count values in buckets. Each tree ends in a step of one row
@@ -434,7 +489,7 @@ func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums [
 		case partial.Kind == fragment.PartialSum:
 			n := add("count("+counts[i]+")", "n_"+counts[i])
 			s := add(fmt.Sprintf(c.target.Dialect.sum, sums[i]), "s_"+sums[i])
-			share = c.total("CAST(" + c.weight(n, s, p.Rows) + " AS BIGINT)")
+			share = c.total(c.f("least(greatest(coalesce(CAST(%s AS BIGINT), 0), %s), %s)", c.weight(n, s, p.Rows), strconv.FormatInt(-p.LInf[i], 10), strconv.FormatInt(p.LInf[i], 10)).sql)
 		case partial.Kind == fragment.PartialRows:
 			share = c.total(fmt.Sprintf("least(%s, %d)", add("count(*)", "n"), p.Rows))
 		case partial.Kind == fragment.PartialValues:

@@ -55,11 +55,11 @@ func (t *Target) Expressions(relations []fragment.Relation, exprs ...*fragment.E
 
 // compiler prepares the compilation of a select over relations.
 func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
-	scope, err := fragment.NewScope(relations, t.Catalog)
+	known, err := fragment.NewEnforced(relations, t.Catalog)
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{target: t, scope: scope, written: new(int), tables: map[string]*catalog.Table{}, derived: map[string]bool{}, read: map[string][]string{}}
+	c := &compiler{target: t, known: known, written: new(int), tables: map[string]*catalog.Table{}, derived: map[string]bool{}, read: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, r := range relations {
 		if seen[strings.ToLower(r.Name)] {

@@ -34,6 +34,7 @@ var Trino = &Dialect{
 	quotient:  "((%[1]s - (%[1]s) %% %[2]s) / %[2]s)",
 	least:     trinoExtreme("array_min"),
 	greatest:  trinoExtreme("array_max"),
+	clamp:     clamped, // Trino's own are strict
 	pack:      "array_join(array_agg(CAST(leaf AS VARCHAR) || ':' || CAST(n AS VARCHAR)), ' ')",
 	choice: func(_ value.Type, keys []value.Type) string {
 		// The parameter is the whole key, which Trino's client cannot give apart from the text.

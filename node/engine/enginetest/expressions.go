@@ -27,7 +27,12 @@ tables:
     key: id
     patient: id
     one_row_per_patient: true
-    columns:
+    columns:` + nastyTypes + `
+  visit:
+    patient: id
+    columns:` + nastyTypes
+
+const nastyTypes = `
       id: {type: int, nullable: false}
       b: {type: bool}
       i: {type: int}
@@ -37,6 +42,7 @@ tables:
       f: {type: float}
       g: {type: float}
       fb: {type: float, bounds: [-1.5, 250.25]}
+      fn: {type: float, bounds: [1e-160, 1.0001e-160]}
       s: {type: text}
       u: {type: text}
       d: {type: date}
@@ -92,7 +98,7 @@ func (k Kind) nastyTable(rows int) Table {
 	for _, c := range []struct {
 		t     value.Type
 		names string
-	}{{value.TypeBool, "b"}, {value.TypeInt, "i j ib iw"}, {value.TypeFloat, "f g fb"}, {value.TypeText, "s u"}, {value.TypeDate, "d db"}, {value.TypeTimestamp, "ts tb"}} {
+	}{{value.TypeBool, "b"}, {value.TypeInt, "i j ib iw"}, {value.TypeFloat, "f g fb fn"}, {value.TypeText, "s u"}, {value.TypeDate, "d db"}, {value.TypeTimestamp, "ts tb"}} {
 		for _, name := range strings.Fields(c.names) {
 			table.Columns = append(table.Columns, Column{name, c.t})
 		}
@@ -121,7 +127,7 @@ type generator struct{ *rand.Rand }
 func pick[T any](g generator, list ...T) T { return list[g.IntN(len(list))] }
 
 var nastyColumns = map[value.Type][]string{
-	value.TypeBool: {"b"}, value.TypeInt: {"i", "j", "ib", "iw"}, value.TypeFloat: {"f", "g", "fb"},
+	value.TypeBool: {"b"}, value.TypeInt: {"i", "j", "ib", "iw"}, value.TypeFloat: {"f", "g", "fb", "fn"},
 	value.TypeText: {"s", "u"}, value.TypeDate: {"d", "db"}, value.TypeTimestamp: {"ts", "tb"}}
 
 var allTypes = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
