@@ -36,6 +36,10 @@ type EngineSQL struct {
 // since a hospital that computes for somebody takes longer to say something. Errors
 // are those of Query up to planning.
 func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) (*Explanation, error) {
+	return c.explain(ctx, who, read(req))
+}
+
+func (c *Coordinator) explain(ctx context.Context, who Researcher, req question) (*Explanation, error) {
 	ticks := c.ticks()
 	leave, err := c.enter(who, req.Study)
 	if err != nil {

@@ -113,7 +113,7 @@ func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 		}()
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait() // computed, and waiting
-		q, err := f.plan(asker("alice"), request)
+		q, err := f.plan(asker("alice"), read(request))
 		must(t, err)
 		if _, stored, err := q.storedCells(t.Context(), q.cellsKey()); stored || err != nil {
 			t.Errorf("stored %v (%v) before the tick", stored, err)

@@ -30,15 +30,14 @@ type Parameter struct {
 // reads no ledger, and costs nothing. Errors are those of Query up to planning.
 func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 	var parameters []Parameter
-	if statement, err := planner.Read(req.SQL); err == nil {
-		if columns := informs(statement); columns != nil {
-			return &Outline{Columns: columns, Confidence: c.config.Confidence}, nil
-		}
-		if len(statement.Parameters) > 0 && len(req.Parameters) == 0 {
-			parameters, req.Parameters = c.suppose(who, req, statement.Parameters)
-		}
+	question := read(req)
+	if columns := question.informs(); columns != nil {
+		return &Outline{Columns: columns, Confidence: c.config.Confidence}, nil
 	}
-	q, err := c.plan(who, req)
+	if question.statement != nil && len(question.statement.Parameters) > 0 && len(req.Parameters) == 0 {
+		parameters, question.Parameters = c.suppose(who, question)
+	}
+	q, err := c.plan(who, question)
 	if err != nil && parameters != nil && slices.ContainsFunc(dependent, func(c planner.Code) bool { return errors.Is(err, Code(c)) }) {
 		return &Outline{Parameters: parameters, Confidence: c.config.Confidence}, nil
 	}
@@ -76,7 +75,8 @@ var samples = []struct {
 
 // suppose finds types of parameters, and values of these, with which the query can
 // be planned: one type for all, or else one for each while the others are NULL.
-func (c *Coordinator) suppose(who Researcher, req Request, names []string) ([]Parameter, map[string]value.Value) {
+func (c *Coordinator) suppose(who Researcher, req question) ([]Parameter, map[string]value.Value) {
+	names := req.statement.ParameterNames()
 	parameters, values := make([]Parameter, len(names)), map[string]value.Value{}
 	req.Parameters = values
 	plans := func() bool {

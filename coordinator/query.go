@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // query is one query on its way.
@@ -45,18 +46,31 @@ type query struct {
 // Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
-	if statement, err := planner.Read(req.SQL); err == nil && informs(statement) != nil {
-		return c.inform(ctx, who, req, statement)
+	question := read(req)
+	if question.informs() != nil {
+		return c.inform(ctx, who, question)
 	}
 	ticks := c.ticks()
 	ctx, course := c.begin(ctx, ticks)
-	a, err := c.answer(ctx, who, req, course, progress)
+	a, err := c.answer(ctx, who, question, course, progress)
 	course.end(a, err)
 	return a, err
 }
 
+// question is a request whose text has been parsed, once for all that is done with it.
+type question struct {
+	Request
+	statement *syntax.Statement // nil where unread is set
+	unread    error
+}
+
+func read(req Request) question {
+	statement, err := syntax.Parse(req.SQL)
+	return question{req, statement, err}
+}
+
 // answer is Query's, for what asks for data.
-func (c *Coordinator) answer(ctx context.Context, who Researcher, req Request, course *timeline, progress func(Progress)) (*Answer, error) {
+func (c *Coordinator) answer(ctx context.Context, who Researcher, req question, course *timeline, progress func(Progress)) (*Answer, error) {
 	ticks := course.ticks
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
@@ -198,25 +212,24 @@ func newID() string {
 }
 
 // plan admits and plans a query; it touches nothing.
-func (c *Coordinator) plan(who Researcher, req Request) (*query, error) {
+func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if err := c.whole(); err != nil {
 		return nil, err
 	}
-	statement, unread := planner.Read(req.SQL)
-	if unread == nil {
-		if err := req.hint(statement.Hints); err != nil {
+	if req.statement != nil {
+		if err := req.hint(req.statement.Hints); err != nil {
 			return nil, err
 		}
 	}
-	study, err := c.admit(who, &req)
+	study, err := c.admit(who, &req.Request)
 	if err != nil {
 		return nil, err
 	}
-	if unread != nil {
-		return nil, planError(unread)
+	if req.unread != nil {
+		return nil, planError(req.unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{SQL: req.SQL, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now()}
+	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now()}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence

@@ -52,7 +52,7 @@ func TestAnswer(t *testing.T) {
 func TestNoiseReachesEveryPartial(t *testing.T) {
 	f := newFederation(t, nil)
 	f.mustAsk(t, "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex")
-	plan, err := f.plan(asker("alice"), Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"})
+	plan, err := f.plan(asker("alice"), read(Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"}))
 	must(t, err)
 	partials := len(plan.plan.Fragment.Partials)
 	if want := 2 * partials; len(f.draws) != want {
@@ -113,7 +113,7 @@ func TestUndeclaredGroupsAreSelected(t *testing.T) {
 	const sql = "SELECT city, COUNT(*), SUM(age) FROM person GROUP BY city"
 	a := f.mustAsk(t, sql)
 	wantRows(t, a)
-	q, err := f.plan(asker("alice"), Request{SQL: sql, Study: "s"})
+	q, err := f.plan(asker("alice"), read(Request{SQL: sql, Study: "s"}))
 	must(t, err)
 	if want := fmt.Sprintf("from a noisy number of %d patients on", q.plan.Selection.Threshold); len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], want) {
 		t.Errorf("warnings %q, not %q", a.Warnings, want)

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Statements that ask for no data are answered by the coordinator alone, at no
@@ -18,7 +19,7 @@ import (
 
 // hint applies the settings that a query has for itself. They count as if they had
 // been given beside it, with the same caps.
-func (r *Request) hint(hints []planner.Setting) error {
+func (r *Request) hint(hints []syntax.Setting) error {
 	for _, h := range hints {
 		wrong := &Error{
 			Code: Code(planner.CodeParameter), Position: h.Position, Message: fmt.Sprintf("%s cannot be %s", h.Name, h.Value),
@@ -75,17 +76,20 @@ var headings = map[string][]string{
 	"privacy":   {"what", "value", "where it comes from"},
 }
 
-// informs gives the columns of a statement that asks for no data, nil where it does.
-func informs(s *planner.Statement) []planner.Column {
-	name := s.Name
-	switch s.Kind {
-	case planner.KindSelect:
+// informs gives the columns of a statement that asks for no data, nil where it does, or is none.
+func (q question) informs() []planner.Column {
+	if q.statement == nil {
 		return nil
-	case planner.KindDescribe:
+	}
+	name := q.statement.Name
+	switch q.statement.Kind {
+	case syntax.KindSelect:
+		return nil
+	case syntax.KindDescribe:
 		name = "describe"
-	case planner.KindExplain:
+	case syntax.KindExplain:
 		name = "explain"
-	case planner.KindExplainPrivacy:
+	case syntax.KindExplainPrivacy:
 		name = "privacy"
 	}
 	var columns []planner.Column
@@ -96,23 +100,24 @@ func informs(s *planner.Statement) []planner.Column {
 }
 
 // inform answers a statement that asks for no data.
-func (c *Coordinator) inform(ctx context.Context, who Researcher, req Request, s *planner.Statement) (*Answer, error) {
+func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) (*Answer, error) {
+	s := req.statement
 	var rows [][]string
 	switch {
-	case s.Kind == planner.KindSet:
+	case s.Kind == syntax.KindSet:
 		return nil, &Error{
 			Code: Code(planner.CodeNotSupported), Position: s.Position, Message: "this connection keeps no settings",
 			Hint: "give it beside the query, or as a hint: SELECT /*+ " + s.Name + " = … */",
 		}
-	case s.Kind == planner.KindExplain, s.Kind == planner.KindExplainPrivacy:
-		e, err := c.Explain(ctx, who, req)
+	case s.Kind == syntax.KindExplain, s.Kind == syntax.KindExplainPrivacy:
+		e, err := c.explain(ctx, who, req)
 		if err != nil {
 			return nil, err
 		}
-		if rows = e.lines(); s.Kind == planner.KindExplainPrivacy {
+		if rows = e.lines(); s.Kind == syntax.KindExplainPrivacy {
 			rows = e.privacy()
 		}
-	case s.Kind == planner.KindDescribe:
+	case s.Kind == syntax.KindDescribe:
 		t, ok := c.catalog.Table(s.Name)
 		if !ok {
 			return nil, &Error{Code: Code(planner.CodeTable), Position: s.Position, Message: "the catalog has no table " + s.Name, Hint: "SHOW TABLES lists them"}
@@ -149,7 +154,7 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req Request, s
 			rows = append(rows, []string{f.Usage, kind})
 		}
 	}
-	a := &Answer{Answer: planner.Answer{Columns: informs(s)}, Confidence: c.config.Confidence, Informs: true}
+	a := &Answer{Answer: planner.Answer{Columns: req.informs()}, Confidence: c.config.Confidence, Informs: true}
 	for _, row := range rows {
 		var estimates []planner.Estimate
 		for _, text := range row {

@@ -23,8 +23,8 @@ const (
 	relationAggregate = "aggregate" // column "0": the first aggregate
 )
 
-// buildRelease plans one release.
-func buildRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *Plan {
+// planRelease plans one release up to its price.
+func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *builder {
 	b := &builder{
 		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.With)}, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
@@ -38,12 +38,7 @@ func buildRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) 
 	b.prove()
 	b.allot()
 	b.expect()
-	if q.Accuracy != nil {
-		b.reach(*q.Accuracy)
-	}
-	b.release()
-	b.warn()
-	return b.plan
+	return b
 }
 
 type builder struct {
@@ -141,10 +136,10 @@ func (b *builder) keys() {
 // key is what a number or a name of SELECT's stands for in GROUP BY.
 func (b *builder) key(t *syntax.Expr) *syntax.Expr {
 	if t.Kind == syntax.Literal {
-		return b.ordinal(t, "GROUP BY")
+		return syntax.Ordinal(b.syntax.Select.Items, t, "GROUP BY")
 	}
-	if item, ok := b.aliased(t); ok && !b.isColumn(t) {
-		return item.Term
+	if named := syntax.Aliased(b.syntax.Select.Items, t); named != nil && !b.isColumn(t) {
+		return named
 	}
 	return t
 }
@@ -166,50 +161,13 @@ func (b *builder) isColumn(t *syntax.Expr) bool {
 	return t.Kind == syntax.Column && try(func() *fragment.Expr { return b.lookup(t) }) != nil
 }
 
-// aliased returns the item of SELECT that a bare name refers to.
-func (b *builder) aliased(t *syntax.Expr) (syntax.Item, bool) {
-	if t.Kind == syntax.Column && t.Qualifier == "" {
-		for _, item := range b.syntax.Select.Items {
-			if item.Alias == t.Name {
-				return item, true
-			}
-		}
-	}
-	return syntax.Item{}, false
-}
-
-func (b *builder) ordinal(t *syntax.Expr, where string) *syntax.Expr {
-	n := t.Literal.Int64()
-	if t.Literal.Type() != value.TypeInt || n < 1 || n > int64(len(b.syntax.Select.Items)) {
-		refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s %s names no column of SELECT", where, t.Literal)
-	}
-	return b.syntax.Select.Items[n-1].Term
+// isAggregateCall reports whether the term itself is an aggregate, and no window function.
+func isAggregateCall(t *syntax.Expr) bool {
+	return t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil
 }
 
 // aggregateWithin returns the first aggregate call in a term.
-func aggregateWithin(t *syntax.Expr) *syntax.Expr {
-	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
-		return t
-	}
-	for _, a := range t.Args {
-		if found := aggregateWithin(a); found != nil {
-			return found
-		}
-	}
-	if t.Over != nil {
-		for _, p := range t.Over.Partition {
-			if found := aggregateWithin(p); found != nil {
-				return found
-			}
-		}
-		for _, o := range t.Over.OrderBy {
-			if found := aggregateWithin(o.Term); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
-}
+func aggregateWithin(t *syntax.Expr) *syntax.Expr { return t.Find(isAggregateCall) }
 
 // outputs plans SELECT, HAVING, ORDER BY and LIMIT over keys and aggregates.
 func (b *builder) outputs() {
@@ -228,7 +186,7 @@ func (b *builder) outputs() {
 	for _, o := range s.OrderBy {
 		t := o.Term
 		if t.Kind == syntax.Literal {
-			t = b.ordinal(t, "ORDER BY")
+			t = syntax.Ordinal(s.Select.Items, t, "ORDER BY")
 		}
 		p.order = append(p.order, orderBy(o, b.output(t)))
 	}
@@ -325,10 +283,10 @@ func (b *builder) output(t *syntax.Expr) *fragment.Expr {
 	}
 	inner := aggregateWithin(t)
 	if inner == nil && t.Kind != syntax.Literal {
-		if item, ok := b.aliased(t); ok && !b.groupedColumn(t) && b.aliasing < len(b.syntax.Select.Items) {
+		if named := syntax.Aliased(b.syntax.Select.Items, t); named != nil && !b.groupedColumn(t) && b.aliasing < len(b.syntax.Select.Items) {
 			b.aliasing++
 			defer func() { b.aliasing-- }()
-			return b.output(item.Term)
+			return b.output(named)
 		}
 		if e := try(func() *fragment.Expr { return b.row(t) }); e != nil {
 			if i := b.keyOf(e); i >= 0 {

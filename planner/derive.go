@@ -284,12 +284,8 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 		var qualify *fragment.Expr
 		if s.Qualify != nil {
 			q := s.Qualify
-			if q.Kind == syntax.Column { // the name of a column of this SELECT
-				for _, t := range terms {
-					if t.Alias == q.Name {
-						q = t.Term
-					}
-				}
+			if named := syntax.Aliased(terms, q); named != nil {
+				q = named
 			}
 			qualify = w.output(w.aliases(q, terms))
 		}
@@ -562,44 +558,28 @@ func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 // named returns what a number or a name of SELECT's stands for in GROUP BY.
 func (g *grouping) named(t *syntax.Expr) *syntax.Expr {
 	if t.Kind == syntax.Literal {
-		n := t.Literal.Int64()
-		if t.Literal.Type() != value.TypeInt || n < 1 || n > int64(len(g.terms)) {
-			refuse(CodeSyntax, t.At, "write a column, or its number from 1", "GROUP BY %s names no column of SELECT", t.Literal)
-		}
-		return g.terms[n-1].Term
+		return syntax.Ordinal(g.terms, t, "GROUP BY")
 	}
-	if t.Kind == syntax.Column && t.Qualifier == "" && g.in.lookup(t) == nil {
-		for _, i := range g.terms {
-			if i.Alias == t.Name {
-				return i.Term
-			}
-		}
+	if named := syntax.Aliased(g.terms, t); named != nil && g.in.lookup(t) == nil {
+		return named
 	}
 	return t
 }
 
 // collect adds the aggregates within a term to the groups' columns.
 func (g *grouping) collect(t *syntax.Expr) {
-	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
-		g.aggregate(t)
-		return
-	}
-	for _, a := range t.Args {
-		g.collect(a)
-	}
-	if t.Over != nil {
-		for _, a := range t.Over.Partition {
-			g.collect(a)
+	t.Walk(func(t *syntax.Expr) bool {
+		aggregate := isAggregateCall(t)
+		if aggregate {
+			g.aggregate(t)
 		}
-		for _, o := range t.Over.OrderBy {
-			g.collect(o.Term)
-		}
-	}
+		return !aggregate
+	})
 }
 
 // output resolves a term over the groups.
 func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
-	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
+	if isAggregateCall(t) {
 		name := g.aggregate(t)
 		for _, c := range g.next.sources[0].table.Columns {
 			if c.Name == name {
@@ -615,12 +595,8 @@ func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
 				}
 			}
 		}
-		if t.Kind == syntax.Column && t.Qualifier == "" && g.in.lookup(t) == nil {
-			for _, i := range g.terms {
-				if i.Alias == t.Name && i.Term != t {
-					return g.output(i.Term)
-				}
-			}
+		if named := syntax.Aliased(g.terms, t); named != nil && named != t && g.in.lookup(t) == nil {
+			return g.output(named)
 		}
 	}
 	if t.Kind == syntax.Column {
@@ -707,15 +683,7 @@ func (r *resolver) ofReleases() bool {
 
 // windowWithin returns the first function with OVER in a term.
 func windowWithin(t *syntax.Expr) *syntax.Expr {
-	if t.Over != nil {
-		return t
-	}
-	for _, a := range t.Args {
-		if w := windowWithin(a); w != nil {
-			return w
-		}
-	}
-	return nil
+	return t.Find(func(t *syntax.Expr) bool { return t.Over != nil })
 }
 
 // windowing plans functions over windows of one patient's rows: an inner query
@@ -757,22 +725,15 @@ func withDefault(t *syntax.Expr) *syntax.Expr {
 
 // aliases puts what SELECT calls by a name in its place within QUALIFY.
 func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
-	if t.Kind == syntax.Column && t.Qualifier == "" {
-		for _, i := range terms {
-			if i.Alias == t.Name && windowWithin(i.Term) != nil {
-				return i.Term
-			}
+	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+		if t.Over != nil {
+			return t
 		}
-	}
-	if len(t.Args) == 0 || t.Over != nil {
-		return t
-	}
-	replaced := *t
-	replaced.Args = nil
-	for _, a := range t.Args {
-		replaced.Args = append(replaced.Args, w.aliases(a, terms))
-	}
-	return &replaced
+		if named := syntax.Aliased(terms, t); named != nil && windowWithin(named) != nil {
+			return named
+		}
+		return nil
+	})
 }
 
 var windowFunctions = map[string]fragment.Function{

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -626,4 +627,23 @@ func (c *call) regexp() *fragment.Expr {
 		mistyped(c.Args[1].At, err, "see the reference for what patterns hold")
 	}
 	return c.op(fragment.OpRegexp, c.text(0), textual(portable))
+}
+
+// Function is a function that queries may use.
+type Function struct {
+	Usage     string // as a person writes it
+	Aggregate bool   // of rows of many patients; else of the values of one row
+}
+
+// Functions lists all functions, by name.
+func Functions() []Function {
+	var all []Function
+	for _, name := range slices.Sorted(maps.Keys(aggregates)) {
+		arguments := []string{"x", "y", "…", "…"}[:aggregates[name].arguments]
+		all = append(all, Function{strings.ToUpper(name) + "(" + strings.Join(arguments, ", ") + ")", true})
+	}
+	for _, name := range slices.Sorted(maps.Keys(scalars)) {
+		all = append(all, Function{scalars[name].usage, false})
+	}
+	return all
 }

@@ -28,10 +28,11 @@ func expression(sql string) (e *fragment.Expr, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Bind(nil, today); err != nil {
+	bound, err := s.Bind(nil, today)
+	if err != nil {
 		return nil, err
 	}
-	return resolve(s.Query.Select.Items[0].Term), nil
+	return resolve(bound.Select.Items[0].Term), nil
 }
 
 // TestValues reads testdata/functions: each line is an expression of constants, and

@@ -42,18 +42,14 @@ func (b *builder) countOnce() {
 func (b *builder) countedKey() *fragment.Expr {
 	var key *fragment.Expr
 	only := true
-	var walk func(t *syntax.Expr)
-	walk = func(t *syntax.Expr) {
+	count := func(t *syntax.Expr) bool {
 		if t.Kind != syntax.Call || !isAggregate(t.Name) {
-			for _, a := range t.Args {
-				walk(a)
-			}
-			return
+			return true
 		}
 		t = filtered(t)
 		if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || aggregateWithin(t.Args[0]) != nil {
 			only = false
-			return
+			return false
 		}
 		e := try(func() *fragment.Expr { return b.row(t.Args[0]) })
 		x := e
@@ -70,15 +66,16 @@ func (b *builder) countedKey() *fragment.Expr {
 		default:
 			key = e
 		}
+		return false
 	}
 	for _, i := range b.syntax.Select.Items {
-		walk(i.Term)
+		i.Term.Walk(count)
 	}
 	if having := b.syntax.Select.Having; having != nil {
-		walk(having)
+		having.Walk(count)
 	}
 	for _, o := range b.syntax.OrderBy {
-		walk(o.Term)
+		o.Term.Walk(count)
 	}
 	b.known = nil
 	if !only || b.patient == nil {

@@ -7,11 +7,14 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Query is what a researcher asks.
 type Query struct {
 	SQL string
+	// Statement, if not nil, takes the place of SQL: what syntax.Parse reads of the text.
+	Statement *syntax.Statement
 	// Epsilon, in (0, inf), and Delta, in (0, 1), are the privacy loss that the
 	// answer may cost in all.
 	Epsilon, Delta float64

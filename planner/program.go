@@ -60,27 +60,25 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
-	statement, err := syntax.Parse(q.SQL)
-	if err != nil {
-		return nil, err
+	statement := q.Statement
+	if statement == nil {
+		if statement, err = syntax.Parse(q.SQL); err != nil {
+			return nil, err
+		}
 	}
 	if statement.Query == nil {
 		refuse(CodeNotSupported, statement.At, "write SELECT …", "this statement is no query")
 	}
-	if err := statement.Bind(q.Parameters, q.Today); err != nil {
+	bound, err := statement.Bind(q.Parameters, q.Today)
+	if err != nil {
 		return nil, err
 	}
-	compose := func(shares int) *Program {
-		c := &composer{query: q, federation: fed, shares: shares, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*syntax.Query]bool{}}
-		extended := *fed.Catalog
-		extended.Tables = slices.Clone(fed.Catalog.Tables)
-		c.catalog = &extended
-		return c.program(statement.Query)
-	}
-	program = compose(1)
-	if n := len(program.Releases); n > 1 { // planned once to count them, and again with each one's share of the budget
-		program = compose(n)
-	}
+	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*syntax.Query]bool{}}
+	extended := *fed.Catalog
+	extended.Tables = slices.Clone(fed.Catalog.Tables)
+	c.catalog = &extended
+	program = c.program(bound, &scope{reads: new(int)})
+	c.price()
 	return program, nil
 }
 
@@ -89,23 +87,25 @@ type composer struct {
 	query      Query
 	federation Federation
 	catalog    *catalog.Catalog // with each release as a public table
-	releases   []*Plan
+	releases   []*builder
 	lifeTables map[int]*survival // by the number of the release, from 1
 	noisy      map[noisyColumn]bool
 	constant   map[*syntax.Query]bool // whether queries read constants alone
-	shares     int                    // among how many releases the budget is divided
 }
 
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
 
-func (c *composer) program(q *syntax.Query) *Program {
-	if c.single(q, nil) {
-		plan := c.release(q, nil)
-		return &Program{Releases: c.releases, Columns: plan.Columns}
+func (c *composer) program(q *syntax.Query, within *scope) *Program {
+	if c.single(q, within) {
+		plan := c.release(q, within)
+		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	}
-	a := c.after(q)
-	p := &Program{Releases: c.releases, lifeTables: c.lifeTables, after: a}
+	a := c.after(q, within)
+	p := &Program{lifeTables: c.lifeTables, after: a}
+	for _, b := range c.releases {
+		p.Releases = append(p.Releases, b.plan)
+	}
 	table, err := a.Table("answer", c.catalog)
 	if err != nil {
 		refuse(CodeNotSupported, q.At, "", "%s", err)
@@ -147,20 +147,36 @@ func part(budget float64, n int, unit float64) float64 {
 	return math.Floor(budget*unit/float64(n)) / unit
 }
 
-// release plans one release.
+// release plans one release up to its price.
 func (c *composer) release(q *syntax.Query, within *scope) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
+	b := planRelease(c.query, c.federation, q, within)
+	c.releases = append(c.releases, b)
+	return b.plan
+}
+
+// price gives each release an equal share of the budget, its noise and its loss.
+func (c *composer) price() {
 	share := c.query
-	if c.shares > 1 {
-		share.Epsilon = part(share.Epsilon, c.shares, 1e9)
-		share.MaxEpsilon = part(share.MaxEpsilon, c.shares, 1e9)
-		share.Delta = part(share.Delta, c.shares, 1e18)
+	if n := len(c.releases); n > 1 {
+		share.Epsilon = part(share.Epsilon, n, 1e9)
+		share.MaxEpsilon = part(share.MaxEpsilon, n, 1e9)
+		share.Delta = part(share.Delta, n, 1e18)
 	}
-	plan := buildRelease(share, c.federation, q, within)
-	c.releases = append(c.releases, plan)
-	return plan
+	for i, b := range c.releases {
+		b.query = share
+		if c.lifeTables[i+1] != nil {
+			b.release()
+			continue
+		}
+		if share.Accuracy != nil {
+			b.reach(*share.Accuracy)
+		}
+		b.release()
+		b.warn()
+	}
 }
 
 // single reports whether the query is one release as it stands.
@@ -200,7 +216,7 @@ func (c *composer) isRelease(q *syntax.Query, within *scope) (is bool) {
 
 // after plans a query over releases: rows that are combined, of several grouping
 // sets, or read from queries that are releases.
-func (c *composer) after(q *syntax.Query) *after {
+func (c *composer) after(q *syntax.Query, within *scope) *after {
 	a := &after{limit: -1}
 	if q.Limit != nil {
 		a.limit = count(q.Limit, "LIMIT")
@@ -209,7 +225,7 @@ func (c *composer) after(q *syntax.Query) *after {
 		a.offset = count(q.Offset, "OFFSET")
 	}
 	inner, places := c.ordered(q)
-	d := c.derive(inner, nil)
+	d := c.derive(inner, within)
 	a.Derived = d.Derived
 	visible := d.columns
 	for i, o := range q.OrderBy {
@@ -234,17 +250,16 @@ func (c *composer) after(q *syntax.Query) *after {
 func (c *composer) ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	inner := *q
 	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
-	named := func(items []syntax.Item, t *syntax.Expr) int {
-		if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
-			return int(t.Literal.Int64()) - 1
-		}
-		return slices.IndexFunc(items, func(i syntax.Item) bool { return t.Kind == syntax.Column && t.Qualifier == "" && i.Name() == t.Name })
-	}
 	if q.Select == nil || q.Select.Distinct {
 		items := columnsOf(q)
 		return &inner, func(n, i int) int {
 			t := q.OrderBy[i].Term
-			at := named(items, t)
+			at := slices.IndexFunc(items, func(i syntax.Item) bool {
+				return t.Kind == syntax.Column && t.Qualifier == "" && i.Name() == t.Name
+			})
+			if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
+				at = int(t.Literal.Int64()) - 1
+			}
 			if at < 0 || at >= n {
 				refuse(CodeNotSupported, t.At, "write the name of a column, or its number", "ORDER BY reads what the rows are made of, not what they are made from")
 			}
@@ -255,11 +270,10 @@ func (c *composer) ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) 
 	s.Items = slices.Clone(s.Items)
 	for _, o := range q.OrderBy {
 		t := o.Term
-		if at := named(q.Select.Items, t); at >= 0 && (t.Kind == syntax.Literal || q.Select.Items[at].Alias == t.Name) {
-			if at >= len(q.Select.Items) {
-				refuse(CodeSyntax, t.At, "write a column, or its number from 1", "ORDER BY %s names no column of SELECT", t.Literal)
-			}
-			t = q.Select.Items[at].Term
+		if t.Kind == syntax.Literal {
+			t = syntax.Ordinal(q.Select.Items, t, "ORDER BY")
+		} else if named := syntax.Aliased(q.Select.Items, t); named != nil {
+			t = named
 		}
 		s.Items = append(s.Items, syntax.Item{Term: t, Alias: " order"})
 	}
@@ -361,9 +375,9 @@ func groupingSets(q *syntax.Query) *syntax.Query {
 			}
 		}
 	}
-	resolve := func(t *syntax.Expr) *syntax.Expr { // numbers and names of SELECT's
-		if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt && t.Literal.Int64() >= 1 && t.Literal.Int64() <= int64(len(s.Items)) {
-			return s.Items[t.Literal.Int64()-1].Term
+	resolve := func(t *syntax.Expr) *syntax.Expr {
+		if t.Kind == syntax.Literal {
+			return syntax.Ordinal(s.Items, t, "GROUP BY")
 		}
 		return t
 	}
@@ -389,7 +403,7 @@ func groupingSets(q *syntax.Query) *syntax.Query {
 				}
 				return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)}
 			}
-			if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
+			if isAggregateCall(t) {
 				return t // reads the rows, whose keys are as they are
 			}
 			switch {
@@ -431,8 +445,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 	in.Items, in.Distinct, in.Qualify = nil, false, nil
 	out := &syntax.Select{At: s.At, Distinct: s.Distinct}
 	// What has no window within is a column of the release.
-	var move func(t *syntax.Expr) *syntax.Expr
-	move = func(t *syntax.Expr) *syntax.Expr {
+	move := func(t *syntax.Expr) *syntax.Expr {
 		if t.Kind == syntax.Literal {
 			return t
 		}
@@ -452,41 +465,14 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 			}
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: releasedAlias, Name: in.Items[i].Alias}
 		}
-		moved := *t
-		moved.Args = nil
-		for _, a := range t.Args {
-			moved.Args = append(moved.Args, move(a))
-		}
-		if t.Filter != nil {
-			moved.Filter = move(t.Filter)
-		}
-		if t.Over != nil {
-			w := *t.Over
-			w.Partition, w.OrderBy = nil, nil
-			for _, p := range t.Over.Partition {
-				w.Partition = append(w.Partition, move(p))
-			}
-			for _, o := range t.Over.OrderBy {
-				o.Term = move(o.Term)
-				w.OrderBy = append(w.OrderBy, o)
-			}
-			moved.Over = &w
-		}
-		return &moved
+		return nil
 	}
 	for _, i := range s.Items {
-		out.Items = append(out.Items, syntax.Item{Term: move(i.Term), Alias: i.Name()})
+		out.Items = append(out.Items, syntax.Item{Term: i.Term.Rewrite(move), Alias: i.Name()})
 	}
 	if s.Qualify != nil {
-		aliased := s.Qualify.Rewrite(func(t *syntax.Expr) *syntax.Expr {
-			for _, i := range s.Items {
-				if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == i.Alias {
-					return i.Term
-				}
-			}
-			return nil
-		})
-		out.Qualify = move(aliased)
+		qualify := s.Qualify.Rewrite(func(t *syntax.Expr) *syntax.Expr { return syntax.Aliased(s.Items, t) })
+		out.Qualify = qualify.Rewrite(move)
 	}
 	return &syntax.Query{At: q.At, With: q.With, Select: &in}, out, others
 }
@@ -501,14 +487,12 @@ func (c *composer) computes(q *syntax.Query, within *scope) bool {
 
 // scalarWithin reports whether a term holds, outside of its aggregates, a subquery
 // that is a release.
-func (c *composer) scalarWithin(t *syntax.Expr, within *scope) bool {
-	if t.Kind == syntax.Subquery {
-		return c.isRelease(t.Query, within)
-	}
-	if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
-		return false
-	}
-	return slices.ContainsFunc(t.Args, func(a *syntax.Expr) bool { return c.scalarWithin(a, within) })
+func (c *composer) scalarWithin(t *syntax.Expr, within *scope) (found bool) {
+	t.Walk(func(t *syntax.Expr) bool {
+		found = found || t.Kind == syntax.Subquery && c.isRelease(t.Query, within)
+		return !found && !isAggregateCall(t)
+	})
+	return found
 }
 
 // Finish turns the cells of every release into the answer. What is computed from

@@ -19,6 +19,10 @@ func TestSharesAddUp(t *testing.T) {
 			sql = "SELECT gender_concept_id, race_concept_id, COUNT(*) FROM person GROUP BY " +
 				[]string{"ROLLUP (gender_concept_id, race_concept_id)", "CUBE (gender_concept_id, race_concept_id)", "GROUPING SETS ((gender_concept_id), (race_concept_id), ())"}[rand.IntN(3)]
 		}
+		if rand.IntN(4) == 0 {
+			table := "KAPLAN_MEIER((SELECT year_of_birth, gender_concept_id = 8532 FROM person), horizon => 2000, step => 100)"
+			sql = "SELECT time, survival FROM " + table + strings.Repeat(" UNION ALL SELECT time, survival FROM "+table, n-1)
+		}
 		for _, accounting := range []dp.Accounting{dp.Pure, dp.ZCDP} {
 			fed.Accounting = accounting
 			q := Query{SQL: sql, Epsilon: []float64{1, 0.1, 0.3, 2.0 / 3, 0.01 + rand.Float64()}[rand.IntN(5)], Delta: 1e-6}

@@ -77,16 +77,18 @@ func named(t *catalog.Table) []column {
 	return all
 }
 
-// scope is the queries that WITH names, the innermost first.
+// scope is the queries that WITH names, the innermost first. The last of the list has no query.
 type scope struct {
 	syntax.With
 	within *scope // where its query is planned
 	next   *scope
+	reads  *int // of names, while the statement is planned
 }
 
+// find returns the query of the name, or nil.
 func (s *scope) find(name string) *scope {
 	for ; s != nil; s = s.next {
-		if s.Name == name {
+		if s.Query != nil && s.Name == name {
 			return s
 		}
 	}
@@ -98,7 +100,7 @@ func (s *scope) find(name string) *scope {
 const maxReads = 2000
 
 func (s *scope) read(at Position) *syntax.Query {
-	if *s.Reads++; *s.Reads > maxReads {
+	if *s.reads++; *s.reads > maxReads {
 		refuse(CodeTooLarge, at, "ask it in fewer steps, or in several queries", "the queries of WITH stand for more than %d queries, since they read one another", maxReads)
 	}
 	return s.Query
@@ -115,7 +117,7 @@ func (s *scope) behind(f syntax.From) (*syntax.Query, *scope) {
 // with puts the queries of WITH in scope: each sees those before it.
 func (s *scope) with(queries []syntax.With) *scope {
 	for _, w := range queries {
-		s = &scope{With: w, within: s, next: s}
+		s = &scope{With: w, within: s, next: s, reads: s.reads}
 	}
 	return s
 }
@@ -243,7 +245,7 @@ func (r *resolver) source(f syntax.From) *source {
 			for _, t := range r.catalog.Tables {
 				names = append(names, t.Name)
 			}
-			for w := r.scope; w != nil; w = w.next {
+			for w := r.scope; w.next != nil; w = w.next {
 				names = append(names, w.Name)
 			}
 			refuse(CodeTable, f.At, or(syntax.Nearest(f.Table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.Table)

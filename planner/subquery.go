@@ -380,7 +380,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	}
 	var resolve func(*syntax.Expr) *fragment.Expr
 	resolve = func(t *syntax.Expr) *fragment.Expr {
-		if t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil {
+		if isAggregateCall(t) {
 			return add(in.function(t, in.row))
 		}
 		if t.Kind == syntax.Column {

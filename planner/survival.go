@@ -80,14 +80,10 @@ func (c *composer) tableFunction(t *syntax.Expr, within *scope) *derived {
 // subjects plans the query that a table function reads, up to its keys: time, event,
 // and the strata.
 func (c *composer) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
-	share := c.query
-	share.Epsilon /= float64(c.shares)
-	share.MaxEpsilon /= float64(c.shares)
-	share.Delta /= float64(c.shares)
 	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
 	q := &syntax.Query{At: t.At, Select: s}
 	b = &builder{
-		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: share, federation: c.federation, syntax: q,
+		resolver: &resolver{catalog: c.federation.Catalog, scope: within}, query: c.query, federation: c.federation, syntax: q,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.digest()},
 	}
 	b.read()
@@ -164,9 +160,8 @@ func (c *composer) kaplanMeier(t *syntax.Expr, options map[string]float64, withi
 	b.selection()
 	b.settle()
 	b.prove()
-	b.release()
 	s.all, s.events = b.partial(all), b.partial(hit)
-	c.releases = append(c.releases, b.plan)
+	c.releases = append(c.releases, b)
 	c.lifeTables[len(c.releases)] = s
 	return c.table(s.table(b.plan))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	setting "github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // errLeave ends a shell.
@@ -116,7 +117,7 @@ func (s *shellSession) statement(ctx context.Context, sql string) error {
 	if len(lex.Tokens(sql)) == 0 {
 		return nil
 	}
-	if read, err := planner.Read(sql); err == nil && read.Kind == planner.KindSet {
+	if read, err := syntax.Parse(sql); err == nil && read.Kind == syntax.KindSet {
 		return s.set(read.Name, read.Value.String())
 	}
 	s.asked = sql

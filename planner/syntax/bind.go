@@ -8,9 +8,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Bind puts each parameter's value in its place, and the day in that of CURRENT_DATE and its like; a zero day refuses them.
-// It changes the tree. The error is always an *Error.
-func (s *Statement) Bind(values map[string]value.Value, today time.Time) (err error) {
+// Bind returns the statement's query with each parameter's value in its place, and the day in that of CURRENT_DATE and its
+// like; a zero day refuses them. The statement stays as it is. The error is always an *Error.
+func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound *Query, err error) {
 	defer Catch(&err)
 	for _, p := range s.Parameters {
 		v, ok := values[p.Name]
@@ -26,7 +26,10 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (err er
 			Refuse(CodeParameter, Position{Line: 1, Column: 1}, "leave it out", "the query has no parameter %s", name)
 		}
 	}
-	s.Query.bind(func(t *Expr) *Expr {
+	if !s.placeholders {
+		return s.Query, nil
+	}
+	return s.Query.Rewrite(func(t *Expr) *Expr {
 		if t.Kind != Placeholder {
 			return nil
 		}
@@ -39,8 +42,7 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (err er
 		}
 		// A text may stand for a date or a number, as a string in the query does.
 		return &Expr{Kind: Literal, At: t.At, Literal: v, Text: v.Type() == value.TypeText}
-	})
-	return nil
+	}), nil
 }
 
 // dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is another
@@ -56,70 +58,4 @@ func dayOf(t *Expr, today time.Time) *Expr {
 		literal = value.Timestamp(day.UnixMicro())
 	}
 	return &Expr{Kind: Literal, At: t.At, Literal: literal}
-}
-
-// bind replaces terms throughout a query, in place.
-func (q *Query) bind(fn func(*Expr) *Expr) {
-	for i := range q.With {
-		q.With[i].Query.bind(fn)
-	}
-	bindTerms(fn, &q.Limit, &q.Offset)
-	for i := range q.OrderBy {
-		bindTerms(fn, &q.OrderBy[i].Term)
-	}
-	if q.SetOperation != nil {
-		q.SetOperation.Left.bind(fn)
-		q.SetOperation.Right.bind(fn)
-		return
-	}
-	s := q.Select
-	bindTerms(fn, &s.Where, &s.Having, &s.Qualify)
-	for i := range s.Items {
-		bindTerms(fn, &s.Items[i].Term)
-	}
-	for i := range s.Values {
-		for k := range s.Values[i] {
-			bindTerms(fn, &s.Values[i][k])
-		}
-	}
-	for i := range s.GroupBy {
-		for k := range s.GroupBy[i] {
-			bindTerms(fn, &s.GroupBy[i][k])
-		}
-	}
-	for i := range s.From {
-		f := &s.From[i]
-		bindTerms(fn, &f.On, &f.Function)
-		if f.Query != nil {
-			f.Query.bind(fn)
-		}
-	}
-}
-
-func bindTerms(fn func(*Expr) *Expr, terms ...**Expr) {
-	for _, t := range terms {
-		if *t == nil {
-			continue
-		}
-		if r := fn(*t); r != nil {
-			*t = r
-			continue
-		}
-		at := *t
-		for i := range at.Args {
-			bindTerms(fn, &at.Args[i])
-		}
-		bindTerms(fn, &at.Filter)
-		if at.Query != nil {
-			at.Query.bind(fn)
-		}
-		if at.Over != nil {
-			for i := range at.Over.Partition {
-				bindTerms(fn, &at.Over.Partition[i])
-			}
-			for i := range at.Over.OrderBy {
-				bindTerms(fn, &at.Over.OrderBy[i].Term)
-			}
-		}
-	}
 }

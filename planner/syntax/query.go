@@ -34,7 +34,7 @@ func (p *parser) query() *Query {
 		outer.OrderBy = orders
 		if first := p.first; first != nil && !closed && q.Select != nil {
 			for _, o := range orders {
-				o.Term = q.Select.Chosen(o.Term)
+				o.Term = q.Select.chosen(o.Term)
 				first.Args[0].Over.OrderBy = append(first.Args[0].Over.OrderBy, o)
 			}
 		}
@@ -99,7 +99,7 @@ func (p *parser) with() []With {
 	var all []With
 	for {
 		t := p.name("write WITH name AS (SELECT …)")
-		w := With{At: t.at, Name: t.text, Columns: p.columnList(), Reads: &p.statement.Reads}
+		w := With{At: t.at, Name: t.text, Columns: p.columnList()}
 		if slices.ContainsFunc(all, func(o With) bool { return o.Name == w.Name }) {
 			Refuse(CodeAmbiguous, t.at, "give one of them another name", "%s stands for two queries", t.text)
 		}
@@ -331,7 +331,7 @@ func (p *parser) selection() *Query {
 		}
 		s.Qualify = first
 		for i, t := range first.Args[0].Over.Partition {
-			first.Args[0].Over.Partition[i] = s.Chosen(t)
+			first.Args[0].Over.Partition[i] = s.chosen(t)
 		}
 	}
 	p.first = first
@@ -345,20 +345,19 @@ func (p *parser) firstOf(at Position, terms []*Expr) *Expr {
 	return NewOperator("=", number, &Expr{Kind: Literal, At: at, Literal: value.Int(1)})
 }
 
-// Chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
+// chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a
 // window, in which a number is no column of SELECT, and a name none of the query's own.
-func (s *Select) Chosen(t *Expr) *Expr {
-	i := slices.IndexFunc(s.Items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && i.Alias == t.Name })
-	if t.Kind == Literal {
-		i = int(t.Literal.Int64()) - 1
-		if t.Literal.Type() != value.TypeInt || i < 0 || i >= len(s.Items) || s.Items[i].Term.Kind == Star {
-			Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT", t.Literal)
-		}
+func (s *Select) chosen(t *Expr) *Expr {
+	x := t
+	if named := Aliased(s.Items, t); named != nil {
+		x = named
+	} else if t.Kind == Literal {
+		x = Ordinal(s.Items, t, "")
 	}
-	if i < 0 {
-		return t
+	if x.Kind == Star {
+		Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT", t.Literal)
 	}
-	return s.Items[i].Term
+	return x
 }
 
 // top reads TOP n, as SQL Server writes LIMIT.

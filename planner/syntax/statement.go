@@ -300,6 +300,7 @@ func (p *parser) parameter() *Expr {
 		Refuse(CodeSyntax, t.at, "use one of ?, $1 and :name throughout", "parameters are written in two ways")
 	}
 	p.marker = marker
+	s.placeholders = true
 	s.Parameters = append(s.Parameters, Parameter{Name: t.text, At: t.at})
 	return &Expr{Kind: Placeholder, Name: t.text, At: t.at}
 }

@@ -450,6 +450,7 @@ func (p *parser) clock() *Expr {
 		}
 		p.expect(")", "write "+strings.ToUpper(t.text)+"()")
 	}
+	p.statement.placeholders = true
 	return &Expr{Kind: Placeholder, At: t.at, Name: clock[t.text]}
 }
 

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -18,7 +19,19 @@ type Statement struct {
 	Hints []Setting
 	// Parameters are the places of ? (named by their number from 1), $1 and :name, in the order in which they appear.
 	Parameters []Parameter
-	Reads      int // of names of WITH, while it is planned
+	// placeholders: there are parameters, or words that stand for the day.
+	placeholders bool
+}
+
+// ParameterNames lists the names of the parameters, each once, in the order in which they appear.
+func (s *Statement) ParameterNames() []string {
+	var names []string
+	for _, p := range s.Parameters {
+		if !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // Kind is a kind of statement.
@@ -72,7 +85,6 @@ type With struct {
 	Name    string
 	Columns []string // nil: the query's own names
 	Query   *Query
-	Reads   *int // the statement's
 }
 
 // Select is one SELECT, or VALUES.
@@ -243,20 +255,4 @@ func (t *Expr) Equal(o *Expr) bool {
 		}
 	}
 	return true
-}
-
-// Rewrite returns the expression with those replaced for which fn gives another; it does not look into what fn gives.
-func (t *Expr) Rewrite(fn func(*Expr) *Expr) *Expr {
-	if r := fn(t); r != nil {
-		return r
-	}
-	if len(t.Args) == 0 {
-		return t
-	}
-	copied := *t
-	copied.Args = nil
-	for _, a := range t.Args {
-		copied.Args = append(copied.Args, a.Rewrite(fn))
-	}
-	return &copied
 }

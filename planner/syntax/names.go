@@ -1,0 +1,28 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Numbers and names of SELECT's items, as GROUP BY, HAVING, QUALIFY and ORDER BY write them.
+
+// Aliased returns the item that t, a bare name, is the alias of, or nil.
+func Aliased(items []Item, t *Expr) *Expr {
+	i := slices.IndexFunc(items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && i.Alias == t.Name })
+	if i < 0 {
+		return nil
+	}
+	return items[i].Term
+}
+
+// Ordinal returns the item whose number, from 1, the literal t is. Other literals are refused; clause names where t stands.
+func Ordinal(items []Item, t *Expr, clause string) *Expr {
+	if n := t.Literal; n.Type() == value.TypeInt && n.Int64() >= 1 && n.Int64() <= int64(len(items)) {
+		return items[n.Int64()-1].Term
+	}
+	Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT", strings.TrimSpace(clause+" "+t.Literal.String()))
+	return nil
+}

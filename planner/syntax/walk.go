@@ -1,0 +1,175 @@
+package syntax
+
+// Walk calls visit for the expression and, where visit returns true, for what it is made of: the arguments, the condition of
+// FILTER, and the terms of OVER. It does not enter subqueries.
+func (t *Expr) Walk(visit func(*Expr) bool) {
+	if !visit(t) {
+		return
+	}
+	for _, a := range t.Args {
+		a.Walk(visit)
+	}
+	if t.Filter != nil {
+		t.Filter.Walk(visit)
+	}
+	if t.Over == nil {
+		return
+	}
+	for _, p := range t.Over.Partition {
+		p.Walk(visit)
+	}
+	for _, o := range t.Over.OrderBy {
+		o.Term.Walk(visit)
+	}
+}
+
+// Find returns the first expression, in the order of Walk, for which is returns true, or nil.
+func (t *Expr) Find(is func(*Expr) bool) (found *Expr) {
+	t.Walk(func(t *Expr) bool {
+		if found == nil && is(t) {
+			found = t
+		}
+		return found == nil
+	})
+	return found
+}
+
+// Rewrite returns the expression with those replaced for which fn gives another; it looks neither into what fn gives nor
+// into subqueries. Nothing is changed in place, and what stays as it is stays the same pointer.
+func (t *Expr) Rewrite(fn func(*Expr) *Expr) *Expr { return (&rewriter{fn: fn}).expr(t) }
+
+// Rewrite returns the query with expressions replaced throughout, also in the queries within.
+func (q *Query) Rewrite(fn func(*Expr) *Expr) *Query {
+	return (&rewriter{fn: fn, subqueries: true, done: map[*Expr]*Expr{}}).query(q)
+}
+
+// rewriter replaces expressions. An expression that stands in several places, as x does in x BETWEEN a AND b, is rewritten once
+// where done is a map.
+type rewriter struct {
+	fn         func(*Expr) *Expr
+	subqueries bool
+	done       map[*Expr]*Expr
+}
+
+func (r *rewriter) expr(t *Expr) *Expr {
+	if t == nil {
+		return nil
+	}
+	if x := r.done[t]; x != nil {
+		return x
+	}
+	x := r.fn(t)
+	if x == nil {
+		x = r.within(t)
+	}
+	if r.done != nil {
+		r.done[t] = x
+	}
+	return x
+}
+
+// within rewrites what an expression is made of.
+func (r *rewriter) within(t *Expr) *Expr {
+	x := *t
+	x.Args, x.Filter, x.Over = r.exprs(t.Args), r.expr(t.Filter), r.window(t.Over)
+	if r.subqueries && t.Query != nil {
+		x.Query = r.query(t.Query)
+	}
+	if x.Filter == t.Filter && x.Over == t.Over && x.Query == t.Query && alike(x.Args, t.Args) {
+		return t
+	}
+	return &x
+}
+
+func (r *rewriter) exprs(terms []*Expr) []*Expr {
+	if terms == nil {
+		return nil
+	}
+	all := make([]*Expr, len(terms))
+	for i, t := range terms {
+		all[i] = r.expr(t)
+	}
+	return all
+}
+
+// alike reports whether nothing was replaced.
+func alike(a, b []*Expr) bool {
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *rewriter) window(w *Window) *Window {
+	if w == nil {
+		return nil
+	}
+	x := *w
+	x.Partition, x.OrderBy = r.exprs(w.Partition), r.orders(w.OrderBy)
+	same := alike(x.Partition, w.Partition)
+	for i := range x.OrderBy {
+		same = same && x.OrderBy[i].Term == w.OrderBy[i].Term
+	}
+	if same {
+		return w
+	}
+	return &x
+}
+
+func (r *rewriter) orders(orders []Order) []Order {
+	if orders == nil {
+		return nil
+	}
+	all := make([]Order, len(orders))
+	for i, o := range orders {
+		o.Term = r.expr(o.Term)
+		all[i] = o
+	}
+	return all
+}
+
+func (r *rewriter) lists(lists [][]*Expr) [][]*Expr {
+	if lists == nil {
+		return nil
+	}
+	all := make([][]*Expr, len(lists))
+	for i, l := range lists {
+		all[i] = r.exprs(l)
+	}
+	return all
+}
+
+func (r *rewriter) query(q *Query) *Query {
+	x := *q
+	x.With = nil
+	for _, w := range q.With {
+		w.Query = r.query(w.Query)
+		x.With = append(x.With, w)
+	}
+	x.OrderBy, x.Limit, x.Offset = r.orders(q.OrderBy), r.expr(q.Limit), r.expr(q.Offset)
+	if o := q.SetOperation; o != nil {
+		both := *o
+		both.Left, both.Right = r.query(o.Left), r.query(o.Right)
+		x.SetOperation = &both
+		return &x
+	}
+	s := *q.Select
+	s.Where, s.Having, s.Qualify = r.expr(s.Where), r.expr(s.Having), r.expr(s.Qualify)
+	s.Values, s.GroupBy = r.lists(s.Values), r.lists(s.GroupBy)
+	s.Items, s.From = nil, nil
+	for _, i := range q.Select.Items {
+		i.Term = r.expr(i.Term)
+		s.Items = append(s.Items, i)
+	}
+	for _, f := range q.Select.From {
+		f.On, f.Function = r.expr(f.On), r.expr(f.Function)
+		if f.Query != nil {
+			f.Query = r.query(f.Query)
+		}
+		s.From = append(s.From, f)
+	}
+	x.Select = &s
+	return &x
+}
