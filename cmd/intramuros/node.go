@@ -173,7 +173,7 @@ func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logge
 	return err
 }
 
-// data is the engine's data as the node sees it. What a finding counts is for
+// data is the engine's data as the node sees it. What a warning counts is for
 // `catalog check` alone, and appears in no log.
 type data struct {
 	database
@@ -199,9 +199,11 @@ func (d data) Verify(ctx context.Context) (tables []string, err error) {
 		switch {
 		case f.Severity != engine.SeverityError:
 			warnings++
-		case !slices.Contains(tables, f.Table):
-			tables = append(tables, f.Table)
-			d.log.Error("nothing is answered over a table: its data contradicts the catalog", slog.String("table", f.Table), see)
+		default:
+			if !slices.Contains(tables, f.Table) {
+				tables = append(tables, f.Table)
+			}
+			d.log.Error("nothing is answered over a table: its data contradicts the catalog", slog.String("table", f.Table), slog.String("column", f.Column), slog.String("why", f.Text), see)
 		}
 	}
 	if warnings > 0 {

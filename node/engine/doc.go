@@ -6,7 +6,8 @@
 //
 // Each table of the catalog that the hospital offers is read through a View, which
 // has the catalog's columns and types: a local column of another type is converted,
-// and what does not convert is NULL; a column that is missing here is NULL. What a
+// and what does not convert is NULL; a column that is missing here is NULL. Of what
+// tells patients apart, no two values are read as one: see View.read. What a
 // source can hold and the catalog's types cannot is read so: NaN is NULL; an infinity
 // is the nearest bound, or NULL where there is none; a date or timestamp without
 // bounds is NULL beyond the years 1 to 9999.

@@ -188,6 +188,10 @@ func locate(ctx context.Context, local Finder, tables map[string]Source, name st
 // tables maps, and those that are found by their names. Errors wrap ErrConfig, or are the finder's.
 func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, local Finder) ([]*View, error) {
 	var views []*View
+	identities, err := identityColumns(c)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range c.Tables {
 		at, ok, err := locate(ctx, local, tables, t.Name)
 		if err != nil {
@@ -200,6 +204,7 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		if err != nil {
 			return nil, err
 		}
+		v.identity = identities[t.Name]
 		views = append(views, v)
 	}
 	return views, nil
@@ -211,6 +216,8 @@ type View struct {
 	Table   *catalog.Table   // as the catalog has it
 	Stored  string           // a view that the database has already: what stands after FROM; else empty
 	columns map[string]Local // by the catalog's name; a column that is missing here is absent
+	// identity are the columns by which rows reach their patient; see identify.
+	identity map[string]bool
 }
 
 // newView matches the columns of a table of the catalog with local ones, by names.
@@ -246,7 +253,7 @@ func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) s
 		}
 		sql := "CAST(NULL AS " + dialect.Type(c.Type) + ")"
 		if l, ok := v.columns[c.Name]; ok {
-			sql, _ = driver.Convert(l, c.Type)
+			sql, _ = v.read(driver, dialect, c, l)
 		}
 		if quoted := `"` + c.Name + `"`; sql != quoted {
 			sql += " AS " + quoted

@@ -10,7 +10,6 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
 // Severity says what a finding means.
@@ -25,8 +24,9 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
-// Finding is something in the data that is not as the catalog says. Its text
-// holds exact counts, so it is for the hospital's custodian and stays there.
+// Finding is something in the data that is not as the catalog says. A warning's text
+// holds exact counts, so it is for the hospital's custodian and stays there; an error's
+// holds none, for it is in the node's log.
 type Finding struct {
 	Table, Column string // Column is empty where the whole table is meant
 	Severity      Severity
@@ -37,13 +37,13 @@ type Finding struct {
 // which lower sensitivities, are true, and that columns exist and hold what they
 // declare. It reads every offered table about twice. Its errors are ErrDatabase, and name the table.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyShape, e.verifyValues, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyValues, e.verifyKey, e.verifyOneRow)
 }
 
 // Contradictions finds what Verify calls errors, and the warnings that need no row. It
 // reads the keys alone, and not even them where the database itself guarantees them.
 func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyShape, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyKey, e.verifyOneRow)
 }
 
 func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
@@ -67,7 +67,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 // count is a number of rows to find out, and what it means if it is above 0.
 type count struct {
 	sql     string
-	finding Finding // its Text has a %d
+	finding Finding // its Text may have a %d
 }
 
 // countIf counts rows of a FROM clause, all in one scan.
@@ -83,7 +83,9 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	err := e.driver.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, false, func(row []any) error {
 		for i, c := range counts {
 			if n, _ := row[i].(int64); n > 0 {
-				c.finding.Text = fmt.Sprintf(c.finding.Text, n)
+				if strings.Contains(c.finding.Text, "%") {
+					c.finding.Text = fmt.Sprintf(c.finding.Text, n)
+				}
 				found = append(found, c.finding)
 			}
 		}
@@ -94,15 +96,16 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 
 // verifyShape finds columns that are missing or of another type.
 func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Finding, _ error) {
+	v := e.views[t.Name]
 	for _, c := range t.Columns {
 		warn := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityWarning, text}) }
-		l, ok := e.views[t.Name].columns[c.Name]
+		l, ok := v.columns[c.Name]
 		if !ok {
 			warn("does not exist here and reads as NULL")
 			continue
 		}
 		// Text converts without a warning where every value does: so CSV files are read.
-		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText {
+		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText && !v.identity[c.Name] {
 			warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type))
 		}
 	}
@@ -122,13 +125,8 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 		}
 		q := `"` + c.Name + `"`
 		if as, fits := e.driver.Convert(l, c.Type); !fits {
-			if local, err := compile.Name(l.Name); err == nil {
-				filled := local + " IS NOT NULL"
-				if l.Type == value.TypeText {
-					text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
-					filled += " AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> ''"
-				}
-				conversions = append(conversions, count{"(" + filled + ") AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
+			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
+				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 			}
 		}
 		if !c.Nullable {
@@ -206,8 +204,8 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text} }
 	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
-		{"n > 1 AND NOT missing", wrong("has %d values that are in several rows, where it must identify one")},
-		{"missing", wrong("has %d values with a NULL, where it must identify a row")},
+		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one")},
+		{"missing", wrong("has values with a NULL, where it must identify a row")},
 	})
 }
 
@@ -269,6 +267,6 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 		patient = columns[0]
 	}
 	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
-		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for %d patients and is declared one_row_per_patient"}},
+		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient"}},
 	})
 }

@@ -302,14 +302,16 @@ func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) strin
 	return s
 }
 
-// indexed gives a text that is compared with constants for equality alone: a stored
-// column in its own collation, which its index has, and which does not matter here.
-func (c *compiler) indexed(e *fragment.Expr, sql string) string {
-	if c.target.Dialect.collate == "" || e.Op != fragment.OpColumn || e.Type != value.TypeText {
-		return sql
+// indexed writes that a text, of the SQL x, is one of constants, none of them NULL. Of a stored column in its own
+// collation too, which its index has: texts of the same bytes are equal in any collation, and what else is equal in
+// one that ignores case, say, is not by the second condition.
+func (c *compiler) indexed(e *fragment.Expr, x, equal, constants string) code {
+	test := c.f("(%s %s %s)", x, equal, constants)
+	if c.target.Dialect.collate == "" || e.Op != fragment.OpColumn || e.Type != value.TypeText || c.derived[e.Relation] {
+		return test
 	}
 	s, _ := c.raw(e)
-	return s
+	return c.f("(%s %s %s AND CASE WHEN %s THEN true ELSE %s IS NULL END)", s, equal, constants, test.sql, s)
 }
 
 // byBytes makes a text compare by its bytes.
@@ -326,10 +328,10 @@ func (c *compiler) comparison(e *fragment.Expr) code {
 	switch {
 	case e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual:
 		x = c.byBytes(x, a.Type)
-	case b.Op == fragment.OpLiteral:
-		x = c.indexed(a, x)
-	case a.Op == fragment.OpLiteral:
-		y = c.indexed(b, y)
+	case e.Op == fragment.OpEqual && b.Op == fragment.OpLiteral && !b.Value.IsNull():
+		return c.indexed(a, x, "=", y)
+	case e.Op == fragment.OpEqual && a.Op == fragment.OpLiteral && !a.Value.IsNull():
+		return c.indexed(b, y, "=", x)
 	}
 	return c.f("(%s %s %s)", x, string(e.Op), y)
 }
@@ -337,7 +339,11 @@ func (c *compiler) comparison(e *fragment.Expr) code {
 func (c *compiler) in(e *fragment.Expr) code {
 	x, constants := e.Args[0], e.Args[1:]
 	if x.Type != value.TypeInt && x.Type != value.TypeFloat {
-		return c.among(c.indexed(x, c.unclamped(x, constants)), constants)
+		sql := c.unclamped(x, constants)
+		if slices.ContainsFunc(constants, func(a *fragment.Expr) bool { return a.Value.IsNull() }) {
+			return c.among(sql, constants)
+		}
+		return c.indexed(x, sql, "IN", c.list(constants))
 	}
 	var whole, real []*fragment.Expr
 	for _, a := range constants {
@@ -368,11 +374,16 @@ func widen(v value.Value) value.Value {
 }
 
 func (c *compiler) among(x string, constants []*fragment.Expr) code {
+	return c.f("(%s IN %s)", x, c.list(constants))
+}
+
+// list writes constants, for IN.
+func (c *compiler) list(constants []*fragment.Expr) string {
 	list := make([]string, len(constants))
 	for i, a := range constants {
 		list[i] = c.literal(*a.Value, true).sql
 	}
-	return c.f("(%s IN (%s))", x, strings.Join(list, ", "))
+	return "(" + strings.Join(list, ", ") + ")"
 }
 
 // like writes a pattern anew, so that only %, _ and \ are ever escaped. Engines try

@@ -20,8 +20,8 @@ import (
 // could go beyond is NULL, and in products and quotients a number nearer to zero
 // counts as 0, because exact guards would repeat their operands dozens of times.
 //
-// Texts are compared by their bytes, COLLATE "C". A column that is compared with
-// constants for equality is left in its own collation, so that its index serves.
+// Texts are compared by their bytes, COLLATE "C". A column that is compared with constants for
+// equality is so in its own collation as well, so that its index serves.
 var PostgreSQL = &Dialect{
 	name: "PostgreSQL",
 	types: map[value.Type]string{

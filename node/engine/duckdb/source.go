@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -250,6 +251,8 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	switch {
 	case err != nil:
 		return "CAST(NULL AS " + want + ")", false
+	case t == value.TypeText && l.Kind == want:
+		return "(" + quoted + " COLLATE C)", true // a column may be declared to compare otherwise than by its bytes
 	case l.Kind == want:
 		return quoted, true
 	case l.Kind == "VARCHAR":
@@ -262,7 +265,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 func converts(kind string, t value.Type) bool {
 	switch t {
 	case value.TypeInt:
-		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, kind)
+		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, kind) || whole.MatchString(kind)
 	case value.TypeFloat:
 		return slices.Contains([]string{"FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}, kind) || strings.HasPrefix(kind, "DECIMAL")
 	case value.TypeText:
@@ -272,6 +275,9 @@ func converts(kind string, t value.Type) bool {
 	}
 	return kind == compile.DuckDB.Type(t)
 }
+
+// whole are the decimals that are whole numbers of 64 bits.
+var whole = regexp.MustCompile(`^DECIMAL\((\d|1[0-8]),0\)$`)
 
 // suits gives the catalog's type for a local column.
 func suits(kind string) value.Type {

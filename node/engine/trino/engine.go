@@ -321,11 +321,17 @@ func (p *places) Reader() string { return " that the user may read" }
 
 var precision = regexp.MustCompile(`\([\d, ]+\)`)
 
+// whole are the decimals that are whole numbers of 64 bits.
+var whole = regexp.MustCompile(`^decimal\((\d|1[0-8]), ?0\)$`)
+
 // base drops the length or precision of a type.
 func base(kind string) string { return precision.ReplaceAllString(kind, "") }
 
 // suits gives the catalog's type for a local column.
 func suits(kind string) value.Type {
+	if whole.MatchString(kind) {
+		return value.TypeInt
+	}
 	switch base(kind) {
 	case "boolean":
 		return value.TypeBool
@@ -350,11 +356,14 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		return none, false
 	}
 	kind := base(l.Kind)
-	local := suits(kind)
+	local := suits(l.Kind)
 	switch {
 	case t == value.TypeText && (kind == "varchar" || kind == "char" || kind == "uuid" || kind == "ipaddress"):
-		if l.Kind == want {
+		switch {
+		case l.Kind == want:
 			return q, true
+		case kind == "char": // its padding is no part of it
+			return "rtrim(CAST(" + q + " AS VARCHAR))", true
 		}
 		return "CAST(" + q + " AS VARCHAR)", true
 	case kind == "varchar" || kind == "char":

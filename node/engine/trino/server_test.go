@@ -337,9 +337,9 @@ func TestVerify(t *testing.T) {
 		"warning person.id is declared not nullable and has 1 NULLs",
 		"warning person.sex has 1 values outside of its domain, which no group shows",
 		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
-		"error person. the key id has 1 values that are in several rows, where it must identify one",
-		"error person. the key id has 1 values with a NULL, where it must identify a row",
-		"error person. has several rows for 1 patients and is declared one_row_per_patient",
+		"error person. the key id has values that are in several rows, where it must identify one",
+		"error person. the key id has values with a NULL, where it must identify a row",
+		"error person. has several rows for some patients and is declared one_row_per_patient",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)

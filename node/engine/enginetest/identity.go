@@ -1,0 +1,65 @@
+package enginetest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+)
+
+// Verifier is an engine that compares its data with the catalog.
+type Verifier interface {
+	Engine
+	Contradictions(ctx context.Context) ([]engine.Finding, error)
+}
+
+// Identity is a column of ids as a database has it, and whether it tells patients apart.
+type Identity struct {
+	Column string   // of SQL, such as "id BIGINT"
+	Type   string   // of the catalog
+	Values []string // of SQL, one a patient
+	Refuse string   // the finding over the table; empty: there is none, and each value is a patient of its own
+}
+
+// Identities opens a table of each and checks that no two patients become one: they are counted, by groups of one,
+// or the table is refused.
+func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {
+	t.Helper()
+	for _, i := range all {
+		t.Run(i.Type+" from "+i.Column, func(t *testing.T) {
+			c, err := catalog.Parse([]byte("catalog: ids\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: "+i.Type+"}\n      x: {type: int, bounds: [0, 9]}\n"), "ids.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			statements := []string{"CREATE TABLE stay (" + i.Column + ", x BIGINT)"}
+			for _, v := range i.Values { // two rows each, so that a patient merged with another is one with more rows
+				statements = append(statements, "INSERT INTO stay VALUES ("+v+", 1)", "INSERT INTO stay VALUES ("+v+", 1)")
+			}
+			e := open(t, c, statements...)
+			found, err := e.Contradictions(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := slices.IndexFunc(found, func(f engine.Finding) bool { return f.Severity == engine.SeverityError })
+			switch {
+			case i.Refuse == "" && refused >= 0:
+				t.Fatalf("refused: %s", found[refused].Text)
+			case i.Refuse != "" && (refused < 0 || found[refused].Text != i.Refuse || found[refused].Column != "id"):
+				t.Fatalf("%v, not %q", found, i.Refuse)
+			}
+			id := fragment.Column("stay", "id", value.Type(i.Type))
+			f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "stay", Table: "stay"}}, Patient: id,
+				Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}, MaxGroups: 1, MaxRows: 1}
+			sums, _, _ := Partials(t, e, c, f)
+			n := int64(len(i.Values))
+			if got := slices.Collect(maps.Values(sums))[0]; i.Refuse == "" && (got[0] != n || got[1] != n) || got[0] > n || got[0] != got[1] {
+				t.Errorf("%d patients with %d rows of one each; there are %d", got[0], got[1], n)
+			}
+		})
+	}
+}

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// identityColumns lists, by table, the columns by which rows reach their patient: the ids of patients, and the keys
+// on the way there. Whoever reads two of their values as one merges two patients.
+func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
+	all := map[string]map[string]bool{}
+	for _, t := range c.Tables {
+		if t.Public {
+			continue
+		}
+		path, err := c.PatientPath(t)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		for _, step := range path {
+			of, _ := c.Table(step.Table)
+			for _, name := range []string{step.Column, step.Key} {
+				if column, ok := of.Column(name); ok {
+					if all[of.Name] == nil {
+						all[of.Name] = map[string]bool{}
+					}
+					all[of.Name][column.Name] = true
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// exactness says what is known of how values of a local column are read.
+type exactness int
+
+const (
+	inexact exactness = iota // two may be read as one
+	checked                  // two are not, but one may be read as NULL that is none
+	exact                    // no two are read as one, and none is lost
+)
+
+// read gives the SQL that reads a column of the catalog from a local one, and whether what tells patients apart still
+// does. What is inexact reads as NULL.
+func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, l Local) (sql string, as exactness) {
+	if !v.identity[c.Name] {
+		sql, _ = driver.Convert(l, c.Type)
+		return sql, exact
+	}
+	sql, fits := driver.Convert(l, c.Type)
+	switch {
+	case l.Type == c.Type && fits:
+		return sql, exact
+	case l.Type == value.TypeInt && c.Type == value.TypeText: // a whole number has one text
+		return sql, exact
+	case l.Type == value.TypeInt && c.Type == value.TypeInt: // wider than 64 bits
+		return sql, checked
+	case l.Type == value.TypeText && c.Type == value.TypeInt:
+		if text, whole := driver.Convert(l, value.TypeText); whole { // 0712, 712.0 and 7.12e2 are not 712
+			return "CASE WHEN CAST(" + sql + " AS " + dialect.Type(value.TypeText) + ") = " + text + " THEN " + sql + " END", checked
+		}
+	}
+	return "CAST(NULL AS " + dialect.Type(c.Type) + ")", inexact
+}
+
+// verifyIdentity finds columns that tell patients apart and cannot be read so.
+func (e *Engine) verifyIdentity(ctx context.Context, t *catalog.Table) (found []Finding, _ error) {
+	v := e.views[t.Name]
+	for _, c := range t.Columns {
+		l, ok := v.columns[c.Name]
+		if !ok || !v.identity[c.Name] {
+			continue
+		}
+		wrong := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityError, text}) }
+		sql, as := v.read(e.driver, e.dialect, c, l)
+		switch as {
+		case exact:
+			continue
+		case inexact:
+			wrong(fmt.Sprintf("tells patients apart, and is of type %s here and %s in the catalog: values that differ could be read as one; give a column of whole numbers or texts", l.Kind, c.Type))
+			continue
+		}
+		filled, err := e.filled(l)
+		if err != nil {
+			return nil, err
+		}
+		lost, err := e.any(ctx, v.SQL, filled+" AND ("+sql+") IS NULL")
+		if err != nil {
+			return nil, err
+		}
+		if lost {
+			wrong(fmt.Sprintf("tells patients apart, and holds values that are no %s as one is written (without zeros, a sign, blanks or a point more than it needs): they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog", c.Type))
+		}
+	}
+	return found, nil
+}
+
+// filled is the condition that a local column holds a value: neither NULL nor a blank text.
+func (e *Engine) filled(l Local) (string, error) {
+	local, err := compile.Name(l.Name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if l.Type != value.TypeText {
+		return local + " IS NOT NULL", nil
+	}
+	text, _ := e.driver.Convert(l, value.TypeText) // NULL for what is no text, as a list
+	return "(" + local + " IS NOT NULL AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> '')", nil
+}
+
+// any tells whether there is a row.
+func (e *Engine) any(ctx context.Context, from, where string) (there bool, err error) {
+	err = e.driver.Query(ctx, "SELECT 1 FROM "+from+" WHERE "+where+" LIMIT 1", false, func([]any) error {
+		there = true
+		return nil
+	})
+	return there, err
+}
