@@ -134,11 +134,14 @@ func (b *builder) keys() {
 }
 
 // key is what a number or a name of SELECT's stands for in GROUP BY.
-func (b *builder) key(t *syntax.Expr) *syntax.Expr {
+func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.groupKey(b.syntax.Select.Items, t) }
+
+// groupKey is what a number or a name of an item of SELECT stands for in GROUP BY.
+func (r *resolver) groupKey(items []syntax.Item, t *syntax.Expr) *syntax.Expr {
 	if t.Kind == syntax.Literal {
-		return syntax.Ordinal(b.syntax.Select.Items, t, "GROUP BY")
+		return syntax.Ordinal(items, t, "GROUP BY")
 	}
-	if named := syntax.Aliased(b.syntax.Select.Items, t); named != nil && !b.isColumn(t) {
+	if named := syntax.Aliased(items, t); named != nil && !r.isColumn(t) {
 		return named
 	}
 	return t
@@ -155,10 +158,6 @@ func (b *builder) grouping() []*syntax.Expr {
 func (b *builder) keyOf(e *fragment.Expr) int {
 	want := canonical(e)
 	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return canonical(k.Expr) == want })
-}
-
-func (b *builder) isColumn(t *syntax.Expr) bool {
-	return t.Kind == syntax.Column && try(func() *fragment.Expr { return b.lookup(t) }) != nil
 }
 
 // isAggregateCall reports whether the term itself is an aggregate, and no window function.
@@ -288,7 +287,8 @@ func (b *builder) output(t *syntax.Expr) *fragment.Expr {
 			defer func() { b.aliasing-- }()
 			return b.output(named)
 		}
-		if e := try(func() *fragment.Expr { return b.row(t) }); e != nil {
+		if b.resolves(t) {
+			e := b.row(t)
 			if i := b.keyOf(e); i >= 0 {
 				return fragment.Column(relationKey, index(i), e.Type)
 			}

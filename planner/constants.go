@@ -45,9 +45,9 @@ func (r *resolver) constantsOf(f syntax.From) *constants {
 	return c
 }
 
-// constant returns what a name stands for among the queries without a table; nil where it is none.
-func (r *resolver) constant(t *syntax.Expr) *fragment.Expr {
-	var found *fragment.Expr
+// constant returns what a name stands for among the queries without a table; nil where it is none. With a name of two
+// columns comes its refusal.
+func (r *resolver) constant(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error) {
 	for _, c := range r.constants {
 		if t.Qualifier != "" && t.Qualifier != c.alias {
 			continue
@@ -57,12 +57,12 @@ func (r *resolver) constant(t *syntax.Expr) *fragment.Expr {
 				continue
 			}
 			if found != nil {
-				refuse(CodeAmbiguous, t.At, "write "+strings.TrimSpace(c.alias)+"."+t.Name, "%s is a column of more than one table here", t.Name)
+				return nil, ambiguous(t, "write "+strings.TrimSpace(c.alias)+"."+t.Name)
 			}
 			found = c.exprs[i]
 		}
 	}
-	return found
+	return found, nil
 }
 
 // ofConstants resolves (SELECT start FROM params); nil where the query reads a table.

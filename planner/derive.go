@@ -517,7 +517,7 @@ func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	determined := r.patient == nil
 	if len(s.GroupBy) > 0 {
 		for _, t := range s.GroupBy[0] {
-			e := r.row(g.named(t))
+			e := r.row(r.groupKey(terms, t))
 			determined = determined || r.determinesPatient(e)
 			keys = append(keys, e)
 		}
@@ -555,17 +555,6 @@ func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	return g
 }
 
-// named returns what a number or a name of SELECT's stands for in GROUP BY.
-func (g *grouping) named(t *syntax.Expr) *syntax.Expr {
-	if t.Kind == syntax.Literal {
-		return syntax.Ordinal(g.terms, t, "GROUP BY")
-	}
-	if named := syntax.Aliased(g.terms, t); named != nil && g.in.lookup(t) == nil {
-		return named
-	}
-	return t
-}
-
 // collect adds the aggregates within a term to the groups' columns.
 func (g *grouping) collect(t *syntax.Expr) {
 	t.Walk(func(t *syntax.Expr) bool {
@@ -588,14 +577,15 @@ func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
 		}
 	}
 	if aggregateWithin(t) == nil && t.Kind != syntax.Literal {
-		if e := try(func() *fragment.Expr { return g.in.row(t) }); e != nil {
+		if g.in.resolves(t) {
+			e := g.in.row(t)
 			for _, o := range g.d.Columns {
 				if o.Function == "" && canonical(o.Expr) == canonical(e) {
 					return fragment.Column(g.name, o.Name, e.Type)
 				}
 			}
 		}
-		if named := syntax.Aliased(g.terms, t); named != nil && named != t && g.in.lookup(t) == nil {
+		if named := syntax.Aliased(g.terms, t); named != nil && named != t && !g.in.isColumn(t) {
 			return g.output(named)
 		}
 	}
@@ -912,17 +902,4 @@ func (w *windowing) number(at Position) {
 		o.Window = &moved
 	}
 	w.in = rows
-}
-
-// try runs a resolution that may be refused, and returns nil where it is.
-func try(resolve func() *fragment.Expr) (e *fragment.Expr) {
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(*Error); !ok {
-				panic(r)
-			}
-			e = nil
-		}
-	}()
-	return resolve()
 }

@@ -276,10 +276,10 @@ func (b *builder) distinctValues(a *argument, t *syntax.Expr) bool {
 	if t.Name != "count" && t.Name != "sum" && t.Name != "avg" {
 		return false
 	}
-	e := try(func() *fragment.Expr { return b.row(t.Args[0]) })
-	if e == nil {
+	if !b.resolves(t.Args[0]) {
 		return false
 	}
+	e := b.row(t.Args[0])
 	patient := false
 	e.Columns(func(relation, column string) {
 		s := b.of(relation)

@@ -51,13 +51,17 @@ func (b *builder) countedKey() *fragment.Expr {
 			only = false
 			return false
 		}
-		e := try(func() *fragment.Expr { return b.row(t.Args[0]) })
+		if !b.resolves(t.Args[0]) {
+			only = false
+			return false
+		}
+		e := b.row(t.Args[0])
 		x := e
-		if e != nil && e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+		if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
 			x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
 		}
 		switch {
-		case x == nil || x.Op != fragment.OpColumn:
+		case x.Op != fragment.OpColumn:
 			only = false
 		case b.isPatientID(b.of(x.Relation), x.Column):
 			only = only && x == e && b.readsPatientID(e)

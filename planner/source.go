@@ -438,12 +438,46 @@ func listed(aliases []string) string {
 	return strings.Join(names, ", ")
 }
 
-// lookup finds a column of this SELECT, or the patient; nil where there is none.
+// lookup finds a column of this SELECT, or the patient; nil where there is none. A name of two columns is refused.
 func (r *resolver) lookup(t *syntax.Expr) *fragment.Expr {
-	if r.behind != nil {
-		return r.behind.lookup(t)
+	e, ambiguity := r.find(t)
+	if ambiguity != nil {
+		panic(ambiguity)
 	}
-	var found *fragment.Expr
+	return e
+}
+
+// isColumn reports whether the term is the name of one column of this SELECT.
+func (r *resolver) isColumn(t *syntax.Expr) bool {
+	if t.Kind != syntax.Column {
+		return false
+	}
+	e, ambiguity := r.find(t)
+	return e != nil && ambiguity == nil
+}
+
+// resolves reports whether row reads the term: all its names are columns, and it holds no aggregate and no window.
+func (r *resolver) resolves(t *syntax.Expr) bool {
+	return t.Find(func(t *syntax.Expr) bool {
+		switch t.Kind {
+		case syntax.Column:
+			known := t.Qualifier == "" && t.Name == "hospital" && r.catalog.HospitalColumn
+			for o := r; o != nil && !known; o = o.outer {
+				known = o.isColumn(t)
+			}
+			return !known
+		case syntax.Call:
+			return t.Over != nil || isAggregate(t.Name)
+		}
+		return t.Kind == syntax.Star
+	}) == nil
+}
+
+// find is lookup, with the refusal of a name of two columns beside.
+func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error) {
+	if r.behind != nil {
+		return r.behind.find(t)
+	}
 	for _, s := range r.sources {
 		if s.alias == "" || t.Qualifier != "" && t.Qualifier != s.alias || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
 			continue
@@ -453,23 +487,27 @@ func (r *resolver) lookup(t *syntax.Expr) *fragment.Expr {
 			continue
 		}
 		if found != nil || s.ambiguous(t.Name) {
-			refuse(CodeAmbiguous, t.At, "write "+strings.TrimSpace(s.alias)+"."+t.Name, "%s is a column of more than one table here", t.Name)
+			return nil, ambiguous(t, "write "+strings.TrimSpace(s.alias)+"."+t.Name)
 		}
 		found = s.expr(c)
 		if s.untyped(t.Name) {
 			found = fragment.Literal(value.Null(c.Type))
 		}
 	}
-	if c := r.constant(t); c != nil {
-		if found != nil {
-			refuse(CodeAmbiguous, t.At, "put the table before the name", "%s is a column of more than one table here", t.Name)
+	if c, ambiguity := r.constant(t); c != nil || ambiguity != nil {
+		if c != nil && found != nil {
+			return nil, ambiguous(t, "put the table before the name")
 		}
-		return c
+		return c, ambiguity
 	}
 	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.patient != nil {
-		return r.patient
+		return r.patient, nil
 	}
-	return found
+	return found, nil
+}
+
+func ambiguous(t *syntax.Expr, hint string) *Error {
+	return &Error{Code: CodeAmbiguous, Position: t.At, Hint: hint, Message: t.Name + " is a column of more than one table here"}
 }
 
 // rows plans which rows a SELECT reads, and whose they are.

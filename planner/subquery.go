@@ -96,21 +96,19 @@ func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr
 				conditions = append(conditions, apply(t.At, fragment.OpIsNull, left[i]))
 			}
 		}
-		some := try(func() *fragment.Expr {
-			again, terms := r.correlated(t.Query, t.At)
-			terms = again.starless(terms)
-			var rest []pair
-			for i, arg := range t.Args {
-				if !absent[i] {
-					args := unifiedExprs(arg.At, again.row(terms[i].Term), left[i])
-					rest = append(rest, pair{args[0], args[1]})
-				}
+		again, terms := r.correlated(t.Query, t.At)
+		terms = again.starless(terms)
+		var rest []pair
+		for i, arg := range t.Args {
+			if !absent[i] {
+				args := unifiedExprs(arg.At, again.row(terms[i].Term), left[i])
+				rest = append(rest, pair{args[0], args[1]})
 			}
-			return r.match(again, rest, t.At)
-		})
+		}
+		rest = append(rest, again.separate(r, t.At)...)
 		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
-		if some != nil {
-			conditions = append(conditions, some)
+		if r.linked(again, rest) {
+			conditions = append(conditions, r.exists(again, rest, t.At))
 		}
 		cases = append(cases, conjunction(conditions))
 	}
@@ -173,7 +171,11 @@ func simple(s *syntax.Select) bool {
 
 // match joins to r what in has for it, and returns the condition that it has a row.
 func (r *resolver) match(in *resolver, pairs []pair, at Position) *fragment.Expr {
-	pairs = append(pairs, in.separate(r, at)...)
+	return r.exists(in, append(pairs, in.separate(r, at)...), at)
+}
+
+// exists is match, with all that ties the subquery to the query around it.
+func (r *resolver) exists(in *resolver, pairs []pair, at Position) *fragment.Expr {
 	s := r.attach(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
 		c := s.table.Columns[0]
@@ -276,27 +278,34 @@ func same(inner, outer *fragment.Expr, nullable bool, at Position) []pair {
 	}
 }
 
+// samePatient reports whether the pair is the patient's id on both sides.
+func (r *resolver) samePatient(in *resolver, p pair) bool {
+	return in.patient != nil && in.readsPatientID(p.inner) && r.readsPatientID(p.outer)
+}
+
+// linked reports whether the subquery's rows are public, or the pairs tie them to the patient of the row around: by the
+// patient's id, or by a key of something that one patient has.
+func (r *resolver) linked(in *resolver, pairs []pair) bool {
+	return in.patient == nil || slices.ContainsFunc(pairs, func(p pair) bool {
+		return r.samePatient(in, p) || p.inner.Op == fragment.OpColumn && p.outer.Op == fragment.OpColumn &&
+			r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column)
+	})
+}
+
 // attach left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
 func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Output, at Position) *source {
 	d := &fragment.Derived{Grouped: true}
-	linked := in.patient == nil
-	if !linked && r.patient == nil {
+	if in.patient != nil && r.patient == nil {
 		refuse(CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
 	}
 	kept := pairs[:0:0]
 	for _, p := range pairs {
-		switch {
-		case in.patient != nil && in.readsPatientID(p.inner) && r.readsPatientID(p.outer):
-			linked = true
-		case in.patient != nil && p.inner.Op == fragment.OpColumn && p.outer.Op == fragment.OpColumn && r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column):
-			linked = true
-			kept = append(kept, p)
-		default:
+		if !r.samePatient(in, p) {
 			kept = append(kept, p)
 		}
 	}
-	if !linked {
+	if !r.linked(in, pairs) {
 		hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
 		refuse(CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
 	}
