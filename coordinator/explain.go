@@ -14,6 +14,7 @@ import (
 type Explanation struct {
 	Plan       string // in plain text
 	Cost       Cost
+	MinEpsilon float64      // the least price of each release of the study: that of Laplace noise of this epsilon
 	Remaining  dp.Remaining // of the study, before the query
 	Researcher *Balance     // over all studies, before the query; nil: no cap
 	Stored     bool         // the answer is there already and would cost nothing
@@ -73,7 +74,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	}
 	e := &Explanation{
 		Plan: q.program.Describe(), Cost: cost(q.program.Releases, q.study.Budget.Accounting), Remaining: left[0].Remaining,
-		Expected: q.program.Expected(q.c.config.Confidence), Confidence: q.c.config.Confidence, Allowed: true, Stored: true,
+		MinEpsilon: q.study.LeastEpsilon(), Expected: q.program.Expected(q.c.config.Confidence), Confidence: q.c.config.Confidence, Allowed: true, Stored: true,
 	}
 	for _, a := range left {
 		e.Allowed = e.Allowed && a.Budget.Check(a.spent, loss) == nil

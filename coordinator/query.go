@@ -229,11 +229,14 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 		return nil, planError(req.unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
-	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now()}
+	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now(), MaxEpsilon: study.MaxEpsilon}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence
-		ask.Accuracy, ask.MaxEpsilon = &target, study.MaxEpsilon
+		ask.Accuracy = &target
+	}
+	if ask.Least, err = study.Cheapest(); err != nil {
+		return nil, internalError(err)
 	}
 	program, err := planner.Compose(ask,
 		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest})

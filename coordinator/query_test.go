@@ -433,6 +433,8 @@ func TestAdmission(t *testing.T) {
 		{Request{SQL: bySex, Study: "others"}, CodeStudyUnknown},
 		{Request{SQL: bySex, Study: "over"}, CodeStudyExpired},
 		{Request{SQL: bySex, Study: "s", Epsilon: 1.01}, CodeEpsilonTooLarge},
+		{Request{SQL: bySex, Study: "s", Epsilon: 1e-9}, "EPSILON_TOO_SMALL"},
+		{Request{SQL: bySex, Study: "s", Epsilon: 0.009999999}, "EPSILON_TOO_SMALL"},
 		{Request{SQL: bySex, Study: "s", Epsilon: -1}, "INVALID_PARAMETER"},
 		{Request{SQL: bySex, Study: "s", MaxRows: -1}, CodeInvalidRequest},
 		{Request{SQL: bySex, Study: "s", Epsilon: 0.1, Accuracy: &planner.Accuracy{HalfWidth: 50}}, CodeInvalidRequest},
@@ -447,6 +449,42 @@ func TestAdmission(t *testing.T) {
 		}
 	}
 	f.settled(t, 0)
+}
+
+// Nothing costs less than the least price of the study: not by its default, not by an accuracy, not as one of many
+// releases; and the way out that a refusal names works.
+func TestLeastPrice(t *testing.T) {
+	f := newFederation(t, nil)
+	f.propose(t, "s", func(d *study.Document) { d.MinEpsilon, d.MaxEpsilon, d.DefaultEpsilon = 0.1, 0.35, 0.1 })
+	ask := func(sql string, epsilon float64, a *planner.Accuracy) (*Answer, error) {
+		return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "s", Epsilon: epsilon, Accuracy: a}, nil)
+	}
+	const program = "SELECT sex, COUNT(*) FROM person GROUP BY GROUPING SETS ((sex), ())"
+	_, err := ask(program, 0, nil) // the default is enough for one
+	e := wantCode(t, err, "EPSILON_TOO_SMALL")
+	if want := "ask with an epsilon of at least 0.2, or for fewer releases at once"; e.Hint != want {
+		t.Errorf("the hint is %q, not %q", e.Hint, want)
+	}
+	_, err = ask("SELECT sex, COUNT(*) FROM person GROUP BY GROUPING SETS ((sex), ()) UNION ALL SELECT 'x', SUM(age) FROM person UNION ALL SELECT 'y', COUNT(*) FROM person WHERE age > 4", 0.35, nil)
+	if e := wantCode(t, err, "EPSILON_TOO_SMALL"); e.Hint != "ask for fewer releases at once, in several queries" {
+		t.Errorf("the hint is %q", e.Hint)
+	}
+	f.settled(t, 0)
+	a, err := ask(program, 0.2, nil)
+	must(t, err)
+	if a.Cost.Epsilon != 0.2 {
+		t.Errorf("two releases cost %v", a.Cost.Epsilon)
+	}
+	a, err = ask("SELECT SUM(age) FROM person", 0, &planner.Accuracy{HalfWidth: 1e5})
+	must(t, err)
+	if a.Cost.Epsilon != 0.1 {
+		t.Errorf("a coarse accuracy costs %v", a.Cost.Epsilon)
+	}
+	x, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	must(t, err)
+	if x.MinEpsilon != 0.1 {
+		t.Errorf("explain tells a least price of %v", x.MinEpsilon)
+	}
 }
 
 // A target for the accuracy buys as little as reaches it, whatever the study's default.

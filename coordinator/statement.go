@@ -193,7 +193,7 @@ func (a *Account) rows() [][]string {
 	if r := a.Researcher; r != nil {
 		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Fraction))})
 	}
-	return append(rows, []string{"one query", "epsilon " + number(a.MaxEpsilon), ""}, []string{"until", a.Expires, ""})
+	return append(rows, []string{"one query", "epsilon " + number(a.MaxEpsilon), ""}, []string{"one release, at least", "epsilon " + number(a.MinEpsilon), ""}, []string{"until", a.Expires, ""})
 }
 
 func (e *Explanation) lines() [][]string {

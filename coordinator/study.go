@@ -63,7 +63,7 @@ func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, erro
 	}
 	switch {
 	case req.Accuracy == nil && req.Epsilon == 0:
-		req.Epsilon = d.DefaultEpsilon
+		req.Epsilon = max(d.DefaultEpsilon, d.LeastEpsilon())
 	case req.Accuracy != nil && req.Epsilon != 0:
 		return nil, &Error{
 			Code: CodeInvalidRequest, Message: "epsilon and accuracy are both given, and each decides the other",
@@ -148,6 +148,7 @@ type Account struct {
 	Remaining  dp.Remaining
 	Researcher *Balance // the researcher's own cap over all studies; nil: none
 	MaxEpsilon float64  // of one query
+	MinEpsilon float64  // the least price of a release: that of Laplace noise of this epsilon
 	Expires    string   // RFC 3339
 }
 
@@ -163,7 +164,8 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	}
 	a := &Account{
 		Study: name, Budget: left[0].Budget, Remaining: left[0].Remaining, MaxEpsilon: s.Holds.MaxEpsilon,
-		Expires: s.Holds.Expires.Format(time.RFC3339),
+		MinEpsilon: s.Holds.LeastEpsilon(),
+		Expires:    s.Holds.Expires.Format(time.RFC3339),
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

@@ -93,6 +93,15 @@ func (l Loss) Plus(o Loss) (Loss, error) {
 	return sum, nil
 }
 
+// Cheaper reports whether one loss costs less than another as this accounting adds losses up, deltas aside: rho under
+// ZCDP, epsilon under Pure.
+func (a Accounting) Cheaper(one, other Loss) bool {
+	b := Budget{Accounting: a}
+	x, _ := b.charged(one)
+	y, _ := b.charged(other)
+	return x < y
+}
+
 // Part is one of n equal parts of a loss, n at least 1, rounded down; infinite Rho stays infinite.
 func (l Loss) Part(n int) Loss {
 	d := int64(n)

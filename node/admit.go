@@ -169,6 +169,14 @@ func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified,
 		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g in each of %d releases, and a query of the study may cost %g",
 			r.Noise.Epsilon, max(1, r.Releases), c.study.MaxEpsilon))
 	}
+	least, err := c.study.Cheapest()
+	if err != nil {
+		return admitted{}, refuse(CodePrice, err)
+	}
+	if !r.Suffices(loss, least, c.study.Budget.Accounting) {
+		return admitted{}, refuse(CodePrice, fmt.Errorf("%s noise of epsilon %g costs less than a release of the study must, that of epsilon %g",
+			r.Noise.Mechanism, r.Noise.Epsilon, c.study.LeastEpsilon()))
+	}
 	caps := []ledger.Cap{{Scope: scopeStudy(r.Study), Budget: c.study.Budget}, {Scope: scopeNode, Budget: p.budget}}
 	return admitted{c, loss, caps}, nil
 }

@@ -17,6 +17,7 @@ const (
 	CodeFragment   Code = "NODE_FRAGMENT"   // the fragment, or its noise, breaks a rule
 	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
 	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
+	CodePrice      Code = "NODE_PRICE"      // a smaller price than the study's least
 	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
 	CodeToken      Code = "NODE_TOKEN"      // no token by which this node knows who asks
 	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
@@ -47,6 +48,7 @@ var answers = map[Code]struct {
 	CodeFragment:   {codes.InvalidArgument, "refuses the fragment: it breaks a rule that protects patients"},
 	CodeSource:     {codes.FailedPrecondition, "cannot compute this: it lacks a table or an operation that the query needs"},
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
+	CodePrice:      {codes.PermissionDenied, "takes no release that costs as little as this query's; ask with a larger epsilon"},
 	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},
 	CodeToken:      {codes.Unauthenticated, "does not accept the researcher's token; log in again"},
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},

@@ -92,6 +92,7 @@ type Decision struct {
 	// What an approval narrows; zero: as proposed.
 	Epsilon    float64   `json:"epsilon"` // of the whole budget
 	MaxEpsilon float64   `json:"max_epsilon"`
+	MinEpsilon float64   `json:"min_epsilon"` // the least price of a release, raised
 	Expires    time.Time `json:"expires"`
 }
 
@@ -122,6 +123,10 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		if d.MaxEpsilon > 0 {
 			document.MaxEpsilon = d.MaxEpsilon
 			document.DefaultEpsilon = min(document.DefaultEpsilon, d.MaxEpsilon)
+		}
+		if d.MinEpsilon > 0 {
+			document.MinEpsilon = d.MinEpsilon
+			document.DefaultEpsilon = max(document.DefaultEpsilon, d.MinEpsilon)
 		}
 		if !d.Expires.IsZero() {
 			document.Expires = d.Expires

@@ -486,7 +486,11 @@ func TestRefuse(t *testing.T) {
 	elsewhere := func(d *study.Document) { d.Hospitals = []string{"rennes"} }
 	propose(conf, "elsewhere", 1, elsewhere)
 	decide(conf, study.Approve, "elsewhere", 1, 1, elsewhere)
+	zcdp := func(d *study.Document) { d.Budget.Accounting = dp.ZCDP }
+	propose(conf, "rho", 1, zcdp)
+	decide(conf, study.Approve, "rho", 1, 1, zcdp)
 	for id, narrow := range map[string]func(*study.Document){
+		"dear":   func(d *study.Document) { d.MinEpsilon = 0.2 },
 		"sums":   func(d *study.Document) { d.Aggregates = []study.Aggregate{study.Sum} },
 		"visits": func(d *study.Document) { d.Tables = map[string][]string{"visit": {"*"}} },
 	} {
@@ -518,6 +522,13 @@ func TestRefuse(t *testing.T) {
 		{"wide rows", func(r *fragment.Request) { r.Fragment.MaxRows = 11 }, CodeLimit},
 		{"epsilon above the cap", func(r *fragment.Request) { r.Noise.Epsilon = 0.51 }, CodeLimit},
 		{"epsilon above its part of the cap", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 3, 0.17 }, CodeLimit},
+		{"epsilon below the least price", func(r *fragment.Request) { r.Noise.Epsilon = 1e-9 }, CodePrice},
+		{"epsilon below the least price, as one of many releases", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 64, 0.5/64 }, CodePrice},
+		{"less rho than the least price", func(r *fragment.Request) {
+			r.Study = "rho"
+			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.02, Delta: 1e-8, L0: 1}
+		}, CodePrice},
+		{"epsilon below the least price that the custodian raised", func(r *fragment.Request) { r.Study, r.Noise.Epsilon = "dear", 0.19 }, CodePrice},
 		{"more releases than there are", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 65, 0.001 }, CodeFragment},
 		{"less than one release", func(r *fragment.Request) { r.Releases = -1 }, CodeFragment},
 		{"rho above the cap", func(r *fragment.Request) {

@@ -29,6 +29,7 @@ const (
 	CodeNoPatient     = syntax.CodeNoPatient
 	CodeTooLarge      = syntax.CodeTooLarge
 	CodeAccuracy      = syntax.CodeAccuracy
+	CodePrice         = syntax.CodePrice
 	CodeParameter     = syntax.CodeParameter
 )
 

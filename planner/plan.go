@@ -27,11 +27,15 @@ type Query struct {
 	// "1", of :name by their name.
 	Parameters map[string]value.Value
 	MaxEpsilon float64
+	// Least is the least that each release may cost, deltas aside, under the federation's accounting; zero: anything.
+	// An Accuracy that would cost less is paid for with it; an Epsilon that would is refused.
+	Least dp.Loss
 	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
 	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
 	Weights map[string]int
 	// Today is the day that CURRENT_DATE, NOW() and their like stand for, at UTC. Zero: they are refused.
 	Today time.Time
+	parts int // of how many releases the query is made, if more than one: Epsilon is then this release's
 }
 
 // Accuracy is how far the interval of every noisy column may reach.

@@ -161,6 +161,7 @@ func (c *composer) release(q *syntax.Query, within *scope) *Plan {
 func (c *composer) price() {
 	share := c.query
 	if n := len(c.releases); n > 1 {
+		share.parts = n
 		share.Epsilon = part(share.Epsilon, n, 1e9)
 		share.MaxEpsilon = part(share.MaxEpsilon, n, 1e9)
 		share.Delta = part(share.Delta, n, 1e18)
@@ -169,12 +170,14 @@ func (c *composer) price() {
 		b.query = share
 		if c.lifeTables[i+1] != nil {
 			b.release()
+			b.pay()
 			continue
 		}
 		if share.Accuracy != nil {
 			b.reach(*share.Accuracy)
 		}
 		b.release()
+		b.pay()
 		b.warn()
 	}
 }

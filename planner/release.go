@@ -135,13 +135,18 @@ func (b *builder) reach(a Accuracy) {
 			high = middle
 		}
 	}
-	decimals := 2 - int(math.Floor(math.Log10(high)))
+	b.query.Epsilon = math.Min(b.query.MaxEpsilon, threeDigits(high))
+}
+
+// threeDigits is the smallest number of three digits that is not below x, above 0.
+func threeDigits(x float64) float64 {
+	decimals := 2 - int(math.Floor(math.Log10(x)))
 	unit := math.Pow10(decimals)
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(math.Ceil(high*unit)/unit, 'f', max(decimals, 0), 64), 64)
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(math.Ceil(x*unit)/unit, 'f', max(decimals, 0), 64), 64)
 	if err != nil {
 		panic(err) // a formatted number parses
 	}
-	b.query.Epsilon = math.Min(b.query.MaxEpsilon, rounded)
+	return rounded
 }
 
 // release chooses the noise and prices it.

@@ -78,6 +78,9 @@ func explanationText(study string, e httpapi.Explanation) string {
 	default:
 		fmt.Fprintf(&b, "  %s\n", lossText(e.Cost))
 	}
+	if e.MinEpsilon > 0 { // an older coordinator tells none
+		fmt.Fprintf(&b, "  the least that a release costs in this study is epsilon %s\n", short(e.MinEpsilon))
+	}
 	fmt.Fprintf(&b, "  %s\n", remainingText(study, e.Remaining))
 	if e.Researcher != nil {
 		fmt.Fprintf(&b, "  %s\n", leftText("your own budget over all studies", e.Researcher.Remaining))

@@ -242,7 +242,11 @@ func (s *shellSession) budget(ctx context.Context, _ string) error {
 	if b.Researcher != nil {
 		fmt.Fprintf(s.out, "%s\n", leftText("your own budget over all studies", b.Researcher.Remaining))
 	}
-	_, err := fmt.Fprintf(s.out, "one query may cost epsilon %s; the study ends on %s\n", short(b.MaxEpsilon), b.Expires)
+	least := ""
+	if b.MinEpsilon > 0 { // an older coordinator tells none
+		least = ", and a release costs at least " + short(b.MinEpsilon)
+	}
+	_, err := fmt.Fprintf(s.out, "one query may cost epsilon %s%s; the study ends on %s\n", short(b.MaxEpsilon), least, b.Expires)
 	return err
 }
 

@@ -45,7 +45,7 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}})
 	case "/v1/budget":
 		io.WriteString(w, `{"study": "`+r.URL.Query().Get("study")+`", "budget": {"accounting": "zcdp", "epsilon": 8, "delta": 1e-6},
-			"remaining": {"epsilon": 3, "delta": 9e-7, "fraction": 0.25}, "max_epsilon": 1, "expires": "2027-12-31T00:00:00Z"}`)
+			"remaining": {"epsilon": 3, "delta": 9e-7, "fraction": 0.25}, "max_epsilon": 1, "min_epsilon": 0.01, "expires": "2027-12-31T00:00:00Z"}`)
 	case "/v1/explain":
 		write(200, httpapi.Explanation{Plan: "plan of " + q.SQL + "\n", Allowed: true, Confidence: 0.95})
 	case "/v1/query":

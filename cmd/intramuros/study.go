@@ -251,7 +251,7 @@ func writeDocument(out io.Writer, d *study.Document) {
 		{"may ask", strings.Join(d.Investigators, ", ")}, {"hospitals", hospitals}, {"tables", strings.Join(tables, "; ")},
 		{"aggregates", strings.Join(aggregates, ", ")},
 		{"budget", fmt.Sprintf("epsilon %g, delta %g in all (%s)", d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting)},
-		{"one query", fmt.Sprintf("at most epsilon %g; %g unless it says otherwise", d.MaxEpsilon, d.DefaultEpsilon)},
+		{"one query", fmt.Sprintf("at most epsilon %g, each release at least %g; %g unless it says otherwise", d.MaxEpsilon, d.LeastEpsilon(), d.DefaultEpsilon)},
 		{"until", d.Expires.Format(time.RFC3339)}, {"digest", d.Digest()},
 	} {
 		fmt.Fprintf(out, "  %-12s %s\n", line.name, printable(line.text))
@@ -261,12 +261,12 @@ func writeDocument(out io.Writer, d *study.Document) {
 func newStudyApproveCommand() *cobra.Command {
 	var s signing
 	var proposal, document, until string
-	var epsilon, maxEpsilon float64
+	var epsilon, maxEpsilon, minEpsilon float64
 	c := &cobra.Command{
 		Use:   "approve STUDY --file LEDGER --key KEY",
 		Short: "Approve a study at your hospital, as proposed or narrower",
 		Long: `Approves the latest proposal of a study at the hospital whose node's ledger is --file, or
-opens a suspended one again. --epsilon, --max-epsilon and --until narrow it; --document
+opens a suspended one again. --epsilon, --max-epsilon, --min-epsilon and --until narrow it; --document
 takes a whole document, a YAML file, that may be narrower in any part: fewer people, tables,
 columns or aggregates. Nothing can be allowed that is not proposed.`,
 		Example: `  intramuros study show diabetes-2027 --file node.ledger
@@ -300,6 +300,10 @@ columns or aggregates. Nothing can be allowed that is not proposed.`,
 				d.MaxEpsilon = maxEpsilon
 				d.DefaultEpsilon = min(d.DefaultEpsilon, maxEpsilon)
 			}
+			if minEpsilon > 0 {
+				d.MinEpsilon = minEpsilon
+				d.DefaultEpsilon = max(d.DefaultEpsilon, minEpsilon)
+			}
 			if until != "" {
 				if d.Expires, err = time.Parse(time.DateOnly, until); err != nil {
 					return usageError{errors.New("--until must be a date such as 2027-12-31")}
@@ -328,6 +332,7 @@ columns or aggregates. Nothing can be allowed that is not proposed.`,
 	c.Flags().StringVar(&document, "document", "", "a narrower document to approve")
 	c.Flags().Float64Var(&epsilon, "epsilon", 0, "narrow the whole budget to this epsilon")
 	c.Flags().Float64Var(&maxEpsilon, "max-epsilon", 0, "narrow the cap of one query to this epsilon")
+	c.Flags().Float64Var(&minEpsilon, "min-epsilon", 0, "raise the least price of a release to this epsilon")
 	c.Flags().StringVar(&until, "until", "", "narrow the expiry to this date")
 	return c
 }

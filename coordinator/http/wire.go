@@ -184,8 +184,9 @@ func (c *Cell) UnmarshalJSON(b []byte) error {
 type Explanation struct {
 	Plan       string                `json:"plan"`
 	Cost       Cost                  `json:"cost"`
-	Allowed    bool                  `json:"allowed"` // the budgets suffice
-	Stored     bool                  `json:"stored"`  // the answer is there already, at no cost
+	MinEpsilon float64               `json:"min_epsilon"` // the least price of a release in this study
+	Allowed    bool                  `json:"allowed"`     // the budgets suffice
+	Stored     bool                  `json:"stored"`      // the answer is there already, at no cost
 	Remaining  dp.Remaining          `json:"remaining"`
 	Researcher *Balance              `json:"researcher"` // the researcher's own, over all studies; null: no cap
 	Confidence float64               `json:"confidence"`
@@ -244,6 +245,7 @@ type Budget struct {
 	Remaining  dp.Remaining `json:"remaining"`
 	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
 	MaxEpsilon float64      `json:"max_epsilon"`
+	MinEpsilon float64      `json:"min_epsilon"`
 	Expires    string       `json:"expires"`
 }
 
@@ -356,7 +358,7 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 
 func newExplanation(e *coordinator.Explanation) *Explanation {
 	w := &Explanation{
-		Plan: e.Plan, Cost: Cost(e.Cost), Allowed: e.Allowed, Stored: e.Stored, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
+		Plan: e.Plan, Cost: Cost(e.Cost), MinEpsilon: e.MinEpsilon, Allowed: e.Allowed, Stored: e.Stored, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
 		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems),
 	}
 	for _, x := range e.Expected {
@@ -389,7 +391,7 @@ func newSpending(all []coordinator.Spent) Spending {
 
 func newBudget(a *coordinator.Account) *Budget {
 	return &Budget{
-		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, Expires: a.Expires,
+		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, MinEpsilon: a.MinEpsilon, Expires: a.Expires,
 	}
 }
 

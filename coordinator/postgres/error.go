@@ -53,7 +53,7 @@ func stateOf(code coordinator.Code) string {
 		return "42804"
 	case planner.CodeNotGrouped, planner.CodeMisplaced:
 		return "42803"
-	case planner.CodeParameter, planner.CodeAccuracy:
+	case planner.CodeParameter, planner.CodeAccuracy, planner.CodePrice:
 		return "22023"
 	case planner.CodeTooLarge:
 		return "54000"

@@ -55,6 +55,12 @@ func (r *Request) Within(loss, most dp.Loss) bool {
 	return loss.Epsilon <= most.Epsilon && loss.Rho <= most.Rho
 }
 
+// Suffices reports whether the request costs at least the least price of a release, under the accounting of the study
+// that pays. Each request does by itself, whatever Releases says: a query of many releases has as many outcomes.
+func (r *Request) Suffices(loss, least dp.Loss, accounting dp.Accounting) bool {
+	return !accounting.Cheaper(loss, least)
+}
+
 // Verify checks that the noise covers what the proof says a patient can change:
 // one coordinate for each partial aggregate of each group.
 func (r *Request) Verify(p *Proof) error {

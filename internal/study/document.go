@@ -48,7 +48,10 @@ type Document struct {
 	// Budget is the most that may ever be released, at each hospital and at the coordinator.
 	Budget dp.Budget `yaml:"budget" json:"budget"`
 	// MaxEpsilon: no query may cost more than Laplace noise of this epsilon.
-	MaxEpsilon     float64   `yaml:"max_epsilon" json:"max_epsilon"`
+	MaxEpsilon float64 `yaml:"max_epsilon" json:"max_epsilon"`
+	// MinEpsilon: no release may cost less than Laplace noise of this epsilon; see LeastEpsilon. Left out where it
+	// is 0, so that documents that were signed before there was such a key have the digest that they had.
+	MinEpsilon     float64   `yaml:"min_epsilon" json:"min_epsilon,omitempty"`
 	DefaultEpsilon float64   `yaml:"default_epsilon" json:"default_epsilon"` // of a query that names none
 	DefaultDelta   float64   `yaml:"default_delta" json:"default_delta"`     // likewise
 	Expires        time.Time `yaml:"expires" json:"expires"`                 // from this instant on, no query
@@ -58,6 +61,9 @@ var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
 // ValidID tells whether a text can be a study's id: it stands in ledgers and URLs.
 func ValidID(s string) bool { return idPattern.MatchString(s) }
+
+// defaultLeast is MinEpsilon where a document has none.
+const defaultLeast = 0.01
 
 // Bounds of a document.
 const (
@@ -115,8 +121,11 @@ func (d *Document) Validate() error {
 	if _, err := d.Dearest(); err != nil {
 		problem("`max_epsilon`, the most that one query may cost, is not set or out of range: %w", err)
 	}
-	if !(d.DefaultEpsilon > 0 && d.DefaultEpsilon <= d.MaxEpsilon) {
-		problem("`default_epsilon` must be above 0 and at most `max_epsilon`")
+	if d.MinEpsilon != 0 && !(d.MinEpsilon >= 1e-9 && d.MinEpsilon <= d.MaxEpsilon) {
+		problem("`min_epsilon`, the least that one release costs, must be from 1e-9 to `max_epsilon`")
+	}
+	if !(d.DefaultEpsilon > 0 && d.DefaultEpsilon <= d.MaxEpsilon && d.DefaultEpsilon >= d.MinEpsilon) {
+		problem("`default_epsilon` must be above 0, at least `min_epsilon` and at most `max_epsilon`")
 	}
 	if !(d.DefaultDelta >= 0 && d.DefaultDelta < 1) {
 		problem("`default_delta` must be from 0 to below 1")
@@ -131,6 +140,20 @@ func (d *Document) Validate() error {
 // under either accounting, Laplace noise of MaxEpsilon.
 func (d *Document) Dearest() (dp.Loss, error) {
 	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, L0: 1}.Loss(0)
+}
+
+// LeastEpsilon is MinEpsilon, or what holds where the document has none: 0.01, and MaxEpsilon where that is smaller.
+func (d *Document) LeastEpsilon() float64 {
+	if d.MinEpsilon > 0 {
+		return d.MinEpsilon
+	}
+	return min(defaultLeast, d.MaxEpsilon)
+}
+
+// Cheapest is the least price of a release, deltas aside: Laplace noise of LeastEpsilon. A release costs enough if its
+// loss is not Cheaper than this under the study's accounting, so that Gaussian noise pays as much rho.
+func (d *Document) Cheapest() (dp.Loss, error) {
+	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.LeastEpsilon(), L0: 1}.Loss(0)
 }
 
 // Admits tells whether a researcher of this name may ask.
@@ -204,6 +227,8 @@ func (d *Document) Narrows(proposal *Document) error {
 		return wider("the budget")
 	case !(d.MaxEpsilon <= p.MaxEpsilon):
 		return wider("max_epsilon")
+	case !(d.LeastEpsilon() >= min(p.LeastEpsilon(), d.MaxEpsilon)):
+		return wider("min_epsilon: the least price can be raised and not lowered")
 	case d.Expires.After(p.Expires):
 		return wider("it expires later")
 	case !within(d.Investigators, p.Investigators):

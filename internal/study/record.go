@@ -203,6 +203,6 @@ func (r *Record) place() string {
 
 // terms are the limits in words.
 func (d *Document) terms() string {
-	return fmt.Sprintf("epsilon %g and delta %g in all (%s), %g for one query, until %s, for %s",
-		d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting, d.MaxEpsilon, d.Expires.UTC().Format(time.DateOnly), strings.Join(d.Investigators, ", "))
+	return fmt.Sprintf("epsilon %g and delta %g in all (%s), %g for one query and at least %g for a release, until %s, for %s",
+		d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting, d.MaxEpsilon, d.LeastEpsilon(), d.Expires.UTC().Format(time.DateOnly), strings.Join(d.Investigators, ", "))
 }

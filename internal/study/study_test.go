@@ -153,8 +153,8 @@ func TestLife(t *testing.T) {
 		return nil
 	}))
 	want := []string{
-		`olga proposed version 1 of the study copd, "Lungs" (None.): epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query, until 2099-01-01, for ada, ben.`,
-		"claire approved version 1 of the study copd at lyon: epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query, until 2099-01-01, for ada, ben.",
+		`olga proposed version 1 of the study copd, "Lungs" (None.): epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query and at least 0.01 for a release, until 2099-01-01, for ada, ben.`,
+		"claire approved version 1 of the study copd at lyon: epsilon 5 and delta 1e-06 in all (zcdp), 1 for one query and at least 0.01 for a release, until 2099-01-01, for ada, ben.",
 		"claire suspended the study copd at lyon; reason: A question..",
 	}
 	if len(sentences) != 7 || !slices.Equal(sentences[:3], want) {
@@ -419,4 +419,61 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%v: %s reads back as another record", err, again)
 		}
 	})
+}
+
+// Documents that were signed before there was a least price keep their digest, and have the default.
+func TestLeastPrice(t *testing.T) {
+	d := document()
+	if b, err := json.Marshal(d); err != nil || strings.Contains(string(b), "min_epsilon") {
+		t.Errorf("an old document is encoded as %s, %v", b, err)
+	}
+	if got, want := d.Digest(), "5201d5a99a2a95fca8b4c00a66f8976089d1e9b5b10ace5d601ce3273954b1a0"; got != want {
+		t.Errorf("its digest is %s, not %s", got, want)
+	}
+	for _, c := range []struct{ least, most, want float64 }{{0, 1, 0.01}, {0, 0.004, 0.004}, {0.001, 1, 0.001}, {0.5, 1, 0.5}} {
+		d := document()
+		d.MinEpsilon, d.MaxEpsilon = c.least, c.most
+		if got := d.LeastEpsilon(); got != c.want {
+			t.Errorf("min_epsilon %g and max_epsilon %g give %g, not %g", c.least, c.most, got, c.want)
+		}
+		if loss, err := d.Cheapest(); err != nil || loss.Epsilon != int64(c.want*1e9+0.5) {
+			t.Errorf("the least price is %+v, %v", loss, err)
+		}
+	}
+	for name, change := range map[string]func(*Document){
+		"above the cap": func(d *Document) { d.MinEpsilon = 1.5 }, "above the default": func(d *Document) { d.MinEpsilon = 0.6 },
+		"negative": func(d *Document) { d.MinEpsilon = -1 }, "next to nothing": func(d *Document) { d.MinEpsilon = 1e-12 },
+	} {
+		d := document()
+		change(d)
+		if err := d.Validate(); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+// A custodian may raise the least price, and not lower it, also not by leaving it out.
+func TestLeastPriceOnlyRises(t *testing.T) {
+	with := func(least, most float64) *Document {
+		d := document()
+		d.MinEpsilon, d.MaxEpsilon, d.DefaultEpsilon = least, most, min(0.5, most)
+		return d
+	}
+	for _, c := range []struct {
+		proposed, approved *Document
+		taken              bool
+	}{
+		{with(0, 1), with(0, 1), true},
+		{with(0, 1), with(0.2, 1), true},
+		{with(0, 1), with(0.009, 1), false},
+		{with(0.2, 1), with(0, 1), false},
+		{with(0.2, 1), with(0.1, 1), false},
+		{with(0.001, 1), with(0, 1), true},
+		{with(0, 1), with(0, 0.005), true}, // as custodians did before: every query then costs all that it may
+		{with(0.2, 1), with(0, 0.1), false},
+	} {
+		if err := c.approved.Narrows(c.proposed); (err == nil) != c.taken || err != nil && !errors.Is(err, ErrWider) {
+			t.Errorf("%g of %g after %g of %g: %v", c.approved.MinEpsilon, c.approved.MaxEpsilon, c.proposed.MinEpsilon, c.proposed.MaxEpsilon, err)
+		}
+	}
 }

@@ -26,6 +26,7 @@ const (
 	CodeNoPatient     Code = "NO_PATIENT"        // no private table, or a row without its patient
 	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts
 	CodeAccuracy      Code = "ACCURACY"          // the accuracy that is asked for cannot be reached, or foretold
+	CodePrice         Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
 	CodeParameter     Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
 )
 

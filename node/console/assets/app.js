@@ -122,13 +122,16 @@ async function release(place) {
   } catch (error) { place.replaceChildren(problem(error)); }
 }
 
+/** least is the least price of a release, as the node reads a document. */
+const least = (d) => d.min_epsilon || Math.min(0.01, d.max_epsilon);
+
 /** terms are a study's document in plain words. */
 function terms(d) {
   const tables = Object.entries(d.tables).map(([name, columns]) => `${name === '*' ? t('term.allTables') : name} (${columns.map((c) => (c === '*' ? t('term.allColumns') : c)).join(', ')})`);
   const lines = [
     ['term.purpose', d.purpose], ['term.legal', d.legal_basis], ['term.who', d.investigators.map((x) => (x === '*' ? t('term.anybody') : x)).join(', ')], ['term.tables', tables.join('; ')],
     ['term.kinds', d.aggregates.map((x) => t(`term.${x}`)).join(', ')],
-    ['term.budget', t('term.budgetWords', { epsilon: number(d.budget.epsilon), delta: number(d.budget.delta), max: number(d.max_epsilon) })], ['term.until', day(d.expires)],
+    ['term.budget', t('term.budgetWords', { epsilon: number(d.budget.epsilon), delta: number(d.budget.delta), max: number(d.max_epsilon), least: number(least(d)) })], ['term.until', day(d.expires)],
   ];
   return h('dl', { class: 'terms' }, lines.map(([name, words]) => [h('dt', {}, t(name)), h('dd', {}, words)]));
 }
@@ -140,6 +143,7 @@ function decide(act, st) {
   const field = (id, words, attributes) => { const input = h('input', { id, ...attributes }); return [input, h('label', { for: id }, t(words), input)]; };
   const [epsilon, epsilonLabel] = field('sign-epsilon', 'sign.epsilon', { type: 'number', min: 0, step: 'any', max: of.budget.epsilon, value: of.budget.epsilon });
   const [max, maxLabel] = field('sign-max', 'sign.max', { type: 'number', min: 0, step: 'any', max: of.max_epsilon, value: of.max_epsilon });
+  const [min, minLabel] = field('sign-min', 'sign.min', { type: 'number', min: least(of), step: 'any', max: of.max_epsilon, value: least(of) });
   const [until, untilLabel] = field('sign-until', 'sign.until', { type: 'date', max: of.expires.slice(0, 10), value: of.expires.slice(0, 10) });
   const [reason, reasonLabel] = field('sign-reason', 'sign.reason', { type: 'text', maxlength: 1000 });
   const [key, keyLabel] = field('sign-key', 'sign.key', { type: 'file', accept: '.key,.pem' });
@@ -159,6 +163,7 @@ function decide(act, st) {
     if (approve) {
       if (Number(epsilon.value) !== of.budget.epsilon) decision.epsilon = Number(epsilon.value);
       if (Number(max.value) !== of.max_epsilon) decision.max_epsilon = Number(max.value);
+      if (Number(min.value) !== least(of)) decision.min_epsilon = Number(min.value);
       if (until.value !== of.expires.slice(0, 10)) decision.expires = `${until.value}T00:00:00Z`;
     }
     try {
@@ -167,7 +172,7 @@ function decide(act, st) {
       const record = said(draft);
       const d = record.document;
       if (record.act !== act || record.study !== st.id || record.hospital !== state.standing.hospital || record.by !== by.value
-        || approve && (d.budget.epsilon > Number(epsilon.value) || d.max_epsilon > Number(max.value) || d.expires.slice(0, 10) > until.value || d.version !== of.version
+        || approve && (d.budget.epsilon > Number(epsilon.value) || d.max_epsilon > Number(max.value) || least(d) < Number(min.value) || d.expires.slice(0, 10) > until.value || d.version !== of.version
           || ['tables', 'investigators', 'hospitals', 'aggregates', 'purpose'].some((k) => JSON.stringify(d[k]) !== JSON.stringify(of[k])))) {
         place.replaceChildren(bad(t('sign.changed')));
         return;
@@ -178,7 +183,7 @@ function decide(act, st) {
     } catch (error) { place.replaceChildren(problem(error)); }
   }
   const dialog = box(t(`sign.${act}`, { study: st.id }), approve ? [terms(of), h('p', { class: 'muted small' }, t('sign.narrow'))] : '',
-    h('div', { class: 'form' }, approve ? [epsilonLabel, maxLabel, untilLabel] : '', h('div', { class: 'wide' }, reasonLabel), h('label', { for: 'sign-by' }, t('sign.by'), by), keyLabel),
+    h('div', { class: 'form' }, approve ? [epsilonLabel, maxLabel, minLabel, untilLabel] : '', h('div', { class: 'wide' }, reasonLabel), h('label', { for: 'sign-by' }, t('sign.by'), by), keyLabel),
     h('p', { class: 'muted small row' }, icon('key'), t('sign.keyHelp')), place,
     h('div', { class: 'row' }, h('button', { type: 'button', class: act === 'end' ? 'danger' : 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
 }
@@ -214,7 +219,7 @@ function tablesOf(relations) {
 }
 
 // The ledger's own sentences are English; these are said in French as well.
-const TERMS = String.raw`: epsilon (?<epsilon>\S+) and delta (?<delta>\S+) in all \((?<accounting>\w+)\), (?<max>\S+) for one query, until (?<until>[\d-]+), for (?<people>.+?)`;
+const TERMS = String.raw`: epsilon (?<epsilon>\S+) and delta (?<delta>\S+) in all \((?<accounting>\w+)\), (?<max>\S+) for one query(?: and at least (?<least>\S+) for a release)?, until (?<until>[\d-]+), for (?<people>.+?)`;
 const ENDS = String.raw`(?<reason>; reason: .+)?\.$`;
 const SENTENCES = [
   [new RegExp(String.raw`^(?<who>.+?) proposed version (?<n>\d+) of the study (?<study>\S+), "(?<title>.*)" \((?<basis>.*)\)${TERMS}${ENDS}`, 'u'), 'plain.proposed'],
@@ -232,7 +237,8 @@ function recorded(text) {
     const found = pattern.exec(text);
     if (!found) continue;
     const of = { ...found.groups, reason: (found.groups.reason || '').replace('; reason: ', ' ; motif : ') };
-    for (const x of ['epsilon', 'delta', 'max']) if (of[x]) of[x] = number(of[x]);
+    for (const x of ['epsilon', 'delta', 'max', 'least']) if (of[x]) of[x] = number(of[x]);
+    of.floor = of.least ? `, ε ${of.least} au moins par résultat` : '';
     if (of.until) of.until = day(of.until);
     return t(key, of);
   }
