@@ -2,6 +2,19 @@ package fragment
 
 import "fmt"
 
+// Limit is a fragment beyond one of the limits that all fragments have; it is ErrInvalid.
+type Limit struct {
+	Relation string // where it is of joins, the relation that is joined
+	Message  string // what is too much
+	Hint     string // what to write instead
+}
+
+// Error says what is too much and what to write instead.
+func (l *Limit) Error() string { return ErrInvalid.Error() + ": " + l.Message + "; " + l.Hint }
+
+// Is makes it ErrInvalid.
+func (l *Limit) Is(target error) bool { return target == ErrInvalid }
+
 // budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask for
 // more than a machine has.
 type budget struct {
@@ -10,6 +23,8 @@ type budget struct {
 	combinations, characters int
 	// texts: see maxTexts.
 	texts int
+	// most tells of public tables; nil: nothing is known of them.
+	most Multiplicity
 }
 
 const (
@@ -24,7 +39,7 @@ func newBudget() *budget {
 // spendText counts a text that each row makes.
 func (b *budget) spendText(e *Expr) error {
 	if b.texts -= min(e.Longest(), MaxGrown); b.texts < 0 {
-		return fmt.Errorf("%w: the texts that are computed for one row have more than %d characters in all", ErrInvalid, maxTexts)
+		return &Limit{Message: fmt.Sprintf("the texts that are computed for one row have more than %d characters in all", maxTexts), Hint: "compute fewer or shorter texts"}
 	}
 	return nil
 }

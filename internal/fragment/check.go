@@ -51,6 +51,9 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if err := s.checkPatient(f.Patient); err != nil {
 		return nil, err
 	}
+	if _, err := s.spread(f.conjuncts(), nil); err != nil {
+		return nil, err
+	}
 	p := &Proof{Rows: f.MaxRows, Groups: f.MaxGroups, Cells: 1}
 	single := s.singleRow(f.conjuncts())
 	p.OneRow, p.KeysPerPatient = true, true
@@ -176,6 +179,10 @@ type scoped struct {
 	table *catalog.Table
 	facts []Facts    // of a derived relation's columns
 	keys  [][]string // sets of columns that tell its rows apart
+	// rows bounds a derived relation: how many it has where it is public, and for each row of the patient where it is not. most is its
+	// Multiplicity where it is public.
+	rows float64
+	most func(columns []string) (float64, error)
 	// optional: the relation's columns may be NULL because a left join found nothing.
 	optional bool
 }
@@ -214,7 +221,7 @@ func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
 		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
 	}
 	for i, r := range relations {
-		next := scoped{Relation: r, optional: r.Join == JoinLeft}
+		next := scoped{Relation: r, optional: r.Join == JoinLeft, rows: 1}
 		switch {
 		case r.Derived != nil && r.Table != "":
 			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
@@ -223,7 +230,7 @@ func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
 			if err != nil {
 				return nil, err
 			}
-			next.table, next.facts, next.keys = derived.table, derived.facts, derived.keys
+			next.table, next.facts, next.keys, next.rows, next.most = derived.table, derived.facts, derived.keys, derived.rows, derived.most
 		default:
 			t, ok := on.catalog.Table(r.Table)
 			if !ok {

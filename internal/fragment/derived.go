@@ -154,6 +154,8 @@ type scheme struct {
 	table *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
 	facts []Facts        // of each column
 	keys  [][]string     // sets of columns whose values tell rows apart
+	rows  float64        // see scoped
+	most  func(columns []string) (float64, error)
 }
 
 // Table describes a derived relation as a catalog describes a table: its columns,
@@ -194,10 +196,20 @@ func (d *Derived) scheme(name string, on basis, depth int) (*scheme, error) {
 	if len(s.keys) > 0 {
 		s.table.Key = s.keys[0]
 	}
+	most := float64(MaxSpread)
+	if s.table.Public {
+		most = MaxPublicRows
+	}
+	if s.rows > most && d.Combine != "" {
+		return nil, &Limit{Message: fmt.Sprintf("%s puts up to %.0f rows of one together, and %.0f are the most", d.Combine, s.rows, most), Hint: "ask it in several queries"}
+	}
 	for _, key := range s.keys {
 		if len(key) == 1 && !s.table.Public && strings.EqualFold(key[0], d.Patient) {
 			s.table.OneRowPerPatient = true
 		}
+	}
+	if s.table.OneRowPerPatient {
+		s.rows = 1
 	}
 	return s, nil
 }
@@ -221,6 +233,10 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 	}
 	first := all[0]
 	out := &scheme{table: &catalog.Table{Name: name, Public: first.table.Public}}
+	for _, s := range all {
+		out.rows += s.rows
+	}
+	out.most = d.mostOf(nil, nil, all)
 	var names []string
 	for i, column := range first.table.Columns {
 		var facts []Facts
@@ -276,7 +292,7 @@ func (d *Derived) constant(name string) (*scheme, error) {
 	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
 		return nil, fmt.Errorf("%w: %s reads no relation and is no row of constants", ErrInvalid, name)
 	}
-	out, seen := &scheme{table: &catalog.Table{Name: name, Public: true}}, map[string]bool{}
+	out, seen := &scheme{table: &catalog.Table{Name: name, Public: true}, rows: 1, most: d.mostOf(nil, nil, nil)}, map[string]bool{}
 	for _, o := range d.Columns {
 		if o.Expr == nil || o.Expr.Op != OpLiteral || o.Function != "" || o.Grid != nil || o.Window != nil ||
 			o.Name == "" || len(o.Name) > 200 || seen[fold(o.Name)] {
@@ -338,6 +354,10 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 		return nil, err
 	}
 	out := &scheme{table: &catalog.Table{Name: name, Public: s.public()}}
+	if out.rows, err = s.spread(conditions, nil); err != nil {
+		return nil, err
+	}
+	out.most = d.mostOf(s, conditions, nil)
 	known := s.inferenceWhere(d.Filter)
 	if on.enforced {
 		known = s.inferenceWhere(nil)

@@ -1,0 +1,205 @@
+package fragment
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Limits of how joins multiply rows. Without them, a list of constants that is joined under a condition on one patient would make a
+// query run for hours if and only if that patient exists.
+const (
+	// MaxSpread is how many rows joins with public relations may make of one row of a patient, or of one public row.
+	MaxSpread = 10_000
+	// MaxPublicRows is how many rows a public relation may have that is made by joins.
+	MaxPublicRows = 100_000_000
+)
+
+// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many it
+// has.
+type Multiplicity func(table string, columns []string) (float64, error)
+
+// Spread verifies that joins with public relations multiply rows by no more than MaxSpread, given what is known of the public
+// tables, which is public. Check does so as if each row found at most one in a table; a node, which has the tables,
+// asks again. The error wraps ErrInvalid, or is most's.
+func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
+	left := newBudget()
+	left.most = most
+	s, err := newScope(f.Relations, c, 0, left)
+	if err != nil {
+		return err
+	}
+	_, err = s.spread(f.conjuncts(), nil)
+	return err
+}
+
+// multiplicity is how many rows of the public relation i agree in the columns, at most.
+func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
+	r := s.relations[i]
+	for _, key := range r.keys {
+		if !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) }) {
+			return 1, nil
+		}
+	}
+	switch {
+	case r.Derived != nil:
+		return r.most(columns)
+	case s.left.most == nil:
+		return 1, nil
+	}
+	var names []string
+	for _, c := range r.table.Columns {
+		if containsFold(columns, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return s.left.most(r.table.Name, names)
+}
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
+}
+
+// most is how many rows of a list of constants agree in the columns.
+func (d *Derived) most(columns []string) int {
+	rows := d.Arms
+	if d.Constant() {
+		rows = []*Derived{d}
+	}
+	counts, most := map[string]int{}, 0
+	for _, row := range rows {
+		var key []value.Value
+		null := false
+		for k, o := range row.Columns {
+			if containsFold(columns, rows[0].Columns[k].Name) {
+				key, null = append(key, *o.Expr.Value), null || o.Expr.Value.IsNull()
+			}
+		}
+		if null { // which equals nothing
+			continue
+		}
+		text := rowKey(key)
+		counts[text]++
+		most = max(most, counts[text])
+	}
+	return most
+}
+
+// spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are columns whose
+// values are given.
+func (s *Scope) spread(conditions []condition, fixed []*Expr) (float64, error) {
+	placed, factor, first := make([]bool, len(s.relations)), 1.0, 1.0
+	for i, r := range s.relations {
+		if !r.table.Public {
+			placed[i] = true
+			if !s.keyedBy(i, placed, conditions) {
+				factor *= r.rows
+			}
+		}
+	}
+	start := !slices.Contains(placed, true)
+	for slices.Contains(placed, false) {
+		next, most := -1, 0.0
+		for i := range s.relations {
+			if placed[i] {
+				continue
+			}
+			columns := s.equated(i, placed, conditions)
+			for _, e := range fixed {
+				if e.Relation == s.relations[i].Name {
+					columns = append(columns, e.Column)
+				}
+			}
+			n, err := s.multiplicity(i, columns)
+			if err != nil {
+				return 0, err
+			}
+			if next < 0 || n <= 1 {
+				next, most = i, n
+			}
+			if n <= 1 {
+				break
+			}
+		}
+		placed[next] = true
+		if start {
+			first, start = most, false
+			continue
+		}
+		if factor *= max(1, most); factor > MaxSpread {
+			return 0, s.tooWide(next, factor)
+		}
+	}
+	if factor > MaxSpread || factor > 1 && first*factor > MaxPublicRows {
+		return 0, s.tooWide(len(s.relations)-1, max(first, 1)*factor)
+	}
+	return first * factor, nil
+}
+
+func (s *Scope) tooWide(i int, rows float64) error {
+	return &Limit{Relation: s.relations[i].Name, Message: fmt.Sprintf("joins with public rows make up to %.0f rows of one, and %d are the most", rows, MaxSpread),
+		Hint: "join by a column that tells the public rows apart, or shorten the list"}
+}
+
+// mostOf is the multiplicity of a public derived relation, of which s are the relations within and arms the parts.
+func (d *Derived) mostOf(s *Scope, conditions []condition, arms []*scheme) func(columns []string) (float64, error) {
+	return func(columns []string) (float64, error) {
+		switch {
+		case d.Constant() || d.Combine == CombineAll && AreConstants(d.Arms):
+			return float64(d.most(columns)), nil
+		case d.Combine != "":
+			total := 0.0
+			for _, arm := range arms {
+				var same []string
+				for i, c := range arms[0].table.Columns {
+					if containsFold(columns, c.Name) {
+						same = append(same, arm.table.Columns[i].Name)
+					}
+				}
+				n, err := arm.most(same)
+				if err != nil {
+					return 0, err
+				}
+				total += n
+			}
+			return total, nil
+		}
+		var fixed []*Expr
+		for _, o := range d.Columns {
+			if o.Function == "" && o.Expr.Op == OpColumn && containsFold(columns, o.Name) {
+				fixed = append(fixed, o.Expr)
+			}
+		}
+		return s.spread(conditions, fixed)
+	}
+}
+
+// equated lists the columns of relation i that equal a constant, or a column of a relation that is placed.
+func (s *Scope) equated(i int, placed []bool, conditions []condition) []string {
+	var columns []string
+	for _, c := range conditions {
+		if c.Op != OpEqual || c.only != i && (c.only != -1 || s.relations[i].Join == JoinLeft) {
+			continue
+		}
+		for k, a := range c.Args {
+			b := c.Args[1-k]
+			known := b.Op == OpLiteral || b.Op == OpHospital || b.Op == OpColumn && s.index[b.Relation] != i && placed[s.index[b.Relation]]
+			// Of one type: two long ints may equal the same float, and of floats engines may have neighbours.
+			if a.Type == b.Type && a.Type != value.TypeFloat && a.Op == OpColumn && a.Relation == s.relations[i].Name && known {
+				columns = append(columns, a.Column)
+			}
+		}
+	}
+	return columns
+}
+
+// keyedBy reports whether the private relation i is joined by one of its keys with those that are placed.
+func (s *Scope) keyedBy(i int, placed []bool, conditions []condition) bool {
+	columns := s.equated(i, placed, conditions)
+	return i > 0 && slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })
+	})
+}
