@@ -26,6 +26,7 @@ type policy struct {
 	people  *identity.Verifier
 	studies *study.Registry
 	limits  Limits
+	spreads *spreads
 }
 
 // verified is a state of the data that was compared with the catalog.
@@ -143,6 +144,9 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 		if over.wrong[strings.ToLower(table)] {
 			return checked{}, refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
 		}
+	}
+	if err := p.spreads.check(ctx, p, &r.Fragment, over); err != nil {
+		return checked{}, err
 	}
 	sql, err := p.engine.Compile(&r.Fragment, proof)
 	if err != nil {

@@ -22,6 +22,7 @@ const (
 	CodeToken      Code = "NODE_TOKEN"      // no token by which this node knows who asks
 	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
 	CodeScope      Code = "NODE_SCOPE"      // a table, column or aggregate that the study may not use here, or one that singles out a patient
+	CodeSpread     Code = "NODE_SPREAD"     // joins with public tables make too many rows of one
 	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute, or at once
 	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than what others know of it
 	CodeSuspended  Code = "NODE_SUSPENDED"  // the custodian has stopped the hospital
@@ -52,6 +53,7 @@ var answers = map[Code]struct {
 	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},
 	CodeToken:      {codes.Unauthenticated, "does not accept the researcher's token; log in again"},
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},
+	CodeSpread:     {codes.InvalidArgument, "refuses joins with public tables that would make too many rows of one"},
 	CodeRate:       {codes.ResourceExhausted, "takes no more queries of this researcher for now; ask again in a minute"},
 	CodeRestored:   {codes.FailedPrecondition, "answers nothing until its custodian has looked at its privacy ledger, of which a part is missing"},
 	CodeSuspended:  {codes.FailedPrecondition, "answers nothing for now: its custodian has stopped it"},

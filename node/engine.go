@@ -30,6 +30,9 @@ type Data interface {
 	// privacy take from the catalog: a key, or one row a patient. Its error, which
 	// is logged, means that this could not be found out, and quotes no data.
 	Verify(ctx context.Context) (tables []string, err error)
+	// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many
+	// it has.
+	Multiplicity(ctx context.Context, table string, columns []string) (float64, error)
 }
 
 // Database is an engine, its data, and the engine's name, such as duckdb.

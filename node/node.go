@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	}
 	s := &service{
 		policy: policy{
-			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits,
+			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, spreads: &spreads{data: d.Data},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates:   rate.New(c.Limits.PerMinute, c.Limits.AtOnce),

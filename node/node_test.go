@@ -96,12 +96,13 @@ func request(c *catalog.Catalog, epsilon float64) *fragment.Request {
 
 // engine is a database with two women and three men.
 type engine struct {
-	version atomic.Pointer[string]
-	running atomic.Int32
-	most    atomic.Int32
-	fail    func(ctx context.Context) error // runs before the rows are sent
-	compile error
-	wrong   atomic.Bool // table patient contradicts the catalog
+	version  atomic.Pointer[string]
+	running  atomic.Int32
+	most     atomic.Int32
+	fail     func(ctx context.Context) error // runs before the rows are sent
+	compile  error
+	wrong    atomic.Bool // table patient contradicts the catalog
+	measured atomic.Int32
 }
 
 func newEngine() *engine {
@@ -123,6 +124,15 @@ func (e *engine) Verify(context.Context) ([]string, error) {
 		return []string{"patient"}, nil
 	}
 	return nil, nil
+}
+
+// Multiplicity says that ten rows of a ward's table agree in whatever is asked, and a table as large as none.
+func (e *engine) Multiplicity(_ context.Context, table string, columns []string) (float64, error) {
+	e.measured.Add(1)
+	if len(columns) == 0 {
+		return 1e6, nil
+	}
+	return 10, nil
 }
 
 func (e *engine) database() Database { return Database{"fake", e, e} }

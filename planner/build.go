@@ -86,7 +86,7 @@ func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 	if b.known == nil || b.knownSources != len(b.sources) {
 		var err error
 		if b.known, err = fragment.NewScope(b.relations(), b.catalog); err != nil {
-			refuse(CodeTooLarge, b.sources[0].at, "read fewer tables", "%s", err)
+			b.tooMuch(err)
 		}
 		for _, h := range b.federation.Hospitals {
 			b.known.Hospitals = append(b.known.Hospitals, value.Text(h))
@@ -549,7 +549,7 @@ func (b *builder) prove() {
 	p.Fragment = b.fragment
 	proof, err := fragment.Check(p.Fragment, b.catalog)
 	if err != nil {
-		refuse(CodeNotSupported, b.syntax.At, "", "%s", err)
+		b.invalid(err, b.syntax.At)
 	}
 	p.Proof = proof
 	p.Sites = len(b.federation.Hospitals)

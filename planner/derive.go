@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,10 +225,21 @@ func leaf(d *fragment.Derived) *fragment.Derived {
 func (r *resolver) settleDerived(d *fragment.Derived, columns []column, at Position) *derived {
 	t, err := d.Table("derived", r.catalog)
 	if err != nil {
-		_, message, _ := strings.Cut(err.Error(), ": ")
-		refuse(CodeNotSupported, at, "", "%s", message)
+		r.invalid(err, at)
 	}
 	return &derived{Derived: d, table: t, columns: columns}
+}
+
+// invalid refuses what the fragment's check refuses: at the table of FROM that is too much, where it is one.
+func (r *resolver) invalid(err error, at Position) {
+	if limit := new(fragment.Limit); errors.As(err, &limit) {
+		if s := r.of(limit.Relation); s != nil {
+			at = s.at
+		}
+		refuse(CodeTooLarge, at, limit.Hint, "%s", limit.Message)
+	}
+	_, message, _ := strings.Cut(err.Error(), ": ")
+	refuse(CodeNotSupported, at, "", "%s", message)
 }
 
 // adopt makes a derived relation the only source of an empty resolver.

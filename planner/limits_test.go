@@ -69,3 +69,35 @@ func TestTextBombs(t *testing.T) {
 		hostile(t, name, sql, fed)
 	}
 }
+
+// TestSpread refuses public lists that multiply a patient's rows, wherever they stand, and answers the usual ones.
+func TestSpread(t *testing.T) {
+	fed := federation(t, "omop")
+	list := func(n int) string { return "(VALUES (1)" + strings.Repeat(", (1)", n-1) + ") " }
+	numbers := func(n int) string {
+		s := "(VALUES (1)"
+		for i := 2; i <= n; i++ {
+			s += fmt.Sprintf(", (%d)", i)
+		}
+		return s + ") "
+	}
+	for sql, want := range map[string]string{
+		"SELECT COUNT(*) FROM person p JOIN " + list(200) + "a (x) ON p.person_id = 42 JOIN " + list(200) + "b (y) ON p.person_id = 42":                                                                                                   "TOO_LARGE at line 1, column 1075: joins with public rows make up to 40000 rows of one, and 10000 are the most; join by a column that tells the public rows apart, or shorten the list",
+		"SELECT COUNT(*) FROM person p CROSS JOIN " + list(101) + "a (x) LEFT JOIN " + list(100) + "b (y) ON p.person_id = 42":                                                                                                            "TOO_LARGE",
+		"SELECT COUNT(*) FROM (SELECT person_id FROM person CROSS JOIN " + list(101) + "a (x)) p CROSS JOIN " + list(100) + "b (y)":                                                                                                       "TOO_LARGE",
+		"WITH l (x) AS " + list(101) + " SELECT COUNT(*) FROM (SELECT a.x FROM l a CROSS JOIN l b) m JOIN person ON person_id = 42":                                                                                                       "TOO_LARGE",
+		"WITH l (x) AS " + list(101) + ", m AS (SELECT a.x FROM l a, l b), n AS (SELECT a.x FROM m a, m b), o AS (SELECT a.x FROM n a, n b) SELECT COUNT(*) FROM person WHERE EXISTS (SELECT 1 FROM o WHERE x > 1)":                       "TOO_LARGE",
+		"SELECT COUNT(*) FROM person p WHERE EXISTS (SELECT 1 FROM " + list(101) + "a (x) CROSS JOIN " + list(101) + "b (y) CROSS JOIN " + list(101) + "c (z) WHERE p.person_id = 42 AND x < y)":                                          "TOO_LARGE",
+		"SELECT COUNT(*) FROM person p WHERE p.year_of_birth > (SELECT MAX(y + v.visit_concept_id) FROM visit_occurrence v CROSS JOIN " + list(101) + "a (x) CROSS JOIN " + list(101) + "b (y) WHERE v.person_id = p.person_id)":          "TOO_LARGE",
+		"SELECT COUNT(*) FROM (" + strings.Repeat("SELECT person_id FROM person CROSS JOIN "+list(600)+"a (x) UNION ALL ", 17) + "SELECT person_id FROM person) u":                                                                        "TOO_LARGE",
+		"SELECT COUNT(*) FROM person p JOIN " + numbers(900) + "a (x) ON p.year_of_birth = a.x JOIN " + numbers(900) + "b (y) ON b.y = p.gender_concept_id JOIN " + numbers(900) + "c (z) ON c.z = b.y CROSS JOIN " + list(100) + "d (w)": "",
+		"SELECT COUNT(*) FROM condition_occurrence o JOIN concept_ancestor a ON a.descendant_concept_id = o.condition_concept_id JOIN concept c ON c.concept_id = a.ancestor_concept_id WHERE c.concept_class_id = 'ATC 1st'":             "",
+		"SELECT COUNT(*) FROM person p JOIN (VALUES (0, 17), (18, 64), (65, 150)) a (low, high) ON 2020 - p.year_of_birth BETWEEN low AND high":                                                                                           "",
+		"WITH codes (x) AS " + numbers(900) + " SELECT COUNT(*) FROM condition_occurrence o WHERE o.condition_concept_id IN (SELECT x FROM codes) AND EXISTS (SELECT 1 FROM codes WHERE x = o.condition_type_concept_id)":                 "",
+	} {
+		err := hostile(t, "spread", sql, fed)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%.300s\n%v, not %s", sql, err, want)
+		}
+	}
+}

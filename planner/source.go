@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -591,7 +592,7 @@ func (r *resolver) tie() {
 	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
 		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog)
 		if err != nil {
-			refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", err)
+			r.tooMuch(err)
 		}
 		if len(names) == 0 {
 			return
@@ -706,11 +707,20 @@ func conjunction(conditions []*fragment.Expr) *fragment.Expr {
 	return all
 }
 
+// tooMuch refuses relations of which a scope cannot be made.
+func (r *resolver) tooMuch(err error) {
+	if limit := new(fragment.Limit); errors.As(err, &limit) {
+		r.invalid(err, r.sources[0].at)
+	}
+	_, message, _ := strings.Cut(err.Error(), ": ")
+	refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", message)
+}
+
 // facts infers what is known of an expression on the rows that are read.
 func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
 	s, err := fragment.NewScope(r.relations(), r.catalog)
 	if err != nil {
-		refuse(CodeTooLarge, r.sources[0].at, "read fewer tables", "%s", err)
+		r.tooMuch(err)
 	}
 	return s.FactsWhere(e, r.filter)
 }

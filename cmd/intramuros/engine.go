@@ -27,6 +27,7 @@ type database interface {
 	DataVersion(ctx context.Context) (string, error)
 	Verify(ctx context.Context) ([]engine.Finding, error)
 	Contradictions(ctx context.Context) ([]engine.Finding, error)
+	Multiplicity(ctx context.Context, table string, columns []string) (float64, error)
 	Close() error
 }
 

@@ -67,5 +67,8 @@
 //   - a text that a node groups by and answers with ends after MaxKey characters
 //   - a text that || or a growing REPLACE makes ends after MaxGrown, and no step on the way is much longer
 //   - other operations that make a text read the first MaxText of a stored one
+//   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived relations, and
+//     MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables, which are each hospital's own,
+//     a node knows how many rows agree in the columns by which they are joined (Spread)
 //   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
 package fragment

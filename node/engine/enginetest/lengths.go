@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,6 +53,29 @@ func (k Kind) lengths(t *testing.T) {
 			if err := k.differ(t, e, rows, exprs[i:min(i+6, len(exprs))]...); err != nil {
 				t.Errorf("%s: %.3000s", name, fmt.Sprint(err))
 			}
+		}
+	}
+}
+
+// multiplicity counts the rows of a public table that agree.
+func (k Kind) multiplicity(t *testing.T) {
+	table := Table{Name: "kinds", Columns: wardColumns["kinds"]}
+	for i, label := range []any{"p", "q", "p", nil, "p", nil, nil, nil, "q"} {
+		table.Rows = append(table.Rows, []any{string(rune('a' + i)), label})
+	}
+	e := k.Open(t, parse(t, WardCatalog), "a secret of the node, for tests only", table, Table{Name: "person", Columns: wardColumns["person"]}, Table{Name: "event", Columns: wardColumns["event"]})
+	of, ok := e.(interface {
+		Multiplicity(ctx context.Context, table string, columns []string) (float64, error)
+	})
+	if !ok {
+		t.Fatal("the engine does not tell of public tables")
+	}
+	for _, at := range []struct {
+		columns []string
+		want    float64
+	}{{nil, 9}, {[]string{"label"}, 3}, {[]string{"kind"}, 1}, {[]string{"kind", "label"}, 1}} {
+		if got, err := of.Multiplicity(t.Context(), "kinds", at.columns); err != nil || got != at.want {
+			t.Errorf("rows that agree in %v: %g, %v; want %g", at.columns, got, err, at.want)
 		}
 	}
 }

@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// spreads remembers how public tables multiply rows, for one state of the data: what is public may decide what is refused.
+type spreads struct {
+	data    Data
+	mu      sync.Mutex
+	version string
+	known   map[string]float64
+}
+
+// check refuses fragments in which joins with public tables make too many rows of one of a patient.
+func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, over *verified) error {
+	err := f.Spread(p.catalog, func(table string, columns []string) (float64, error) {
+		key := table + "\x00" + strings.Join(columns, "\x00")
+		s.mu.Lock()
+		if s.version != over.version {
+			s.version, s.known = over.version, map[string]float64{}
+		}
+		n, ok := s.known[key]
+		s.mu.Unlock()
+		if ok {
+			return n, nil
+		}
+		n, err := s.data.Multiplicity(ctx, table, columns)
+		if err != nil {
+			return 0, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.version == over.version {
+			s.known[key] = n
+		}
+		return n, nil
+	})
+	switch limit := new(fragment.Limit); {
+	case errors.As(err, &limit):
+		return &refusal{CodeSpread, err, true}
+	case err != nil:
+		return refuse(CodeEngine, err)
+	}
+	return nil
+}
