@@ -143,9 +143,7 @@ func (c *compiler) output(o *fragment.Output) string {
 func (c *compiler) sum(o *fragment.Output, over string) string {
 	term := ""
 	if o.Grid != nil {
-		g := *o.Grid
-		g.Center = 0
-		term = c.onGrid(o.Expr, c.summand(o.Expr, wholeOn(o.Expr, g)), g)
+		term = c.clamp(c.onGrid(o.Expr, *o.Grid), o.Grid.Lower, o.Grid.Upper)
 	} else {
 		if o.Expr.Type != value.TypeInt { // it would depend on the order of rows
 			c.fail(fmt.Errorf("%w: a sum of floats without a grid", fragment.ErrInvalid))

@@ -38,10 +38,12 @@ type Dialect struct {
 	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
-	// clamp moves an int or a float into an interval; of NULL it gives NULL, or the lower end, which says skipsNull.
-	clamp     func(x, lower, upper string, t value.Type) string
-	skipsNull bool
-	pack      string // the counts of all buckets in one text; see Unpack
+	// clamp moves an int or a float into an interval; NULL stays NULL.
+	clamp func(x, lower, upper string, t value.Type) string
+	// hidden is the same whole number, of which the engine knows nothing: it would else leave a clamp out where
+	// statistics, which a file may bring along, say that it changes nothing. Empty: it uses none.
+	hidden string
+	pack   string // the counts of all buckets in one text; see Unpack
 	// choice hashes the patient and the keys, columns of the step rows, with the two
 	// halves of the secret key: at random, but for each patient and group the same.
 	choice func(patient value.Type, keys []value.Type) string
@@ -121,11 +123,6 @@ func exponential(x float64) string {
 		s = "(" + s + ")"
 	}
 	return s
-}
-
-// clamped is Dialect.clamp of engines whose LEAST and GREATEST are of NULL as NULL is, or leave it out.
-func clamped(x, lower, upper string, _ value.Type) string {
-	return "least(greatest(" + x + ", " + lower + "), " + upper + ")"
 }
 
 func call(function string) func([]string) string {

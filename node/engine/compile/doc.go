@@ -20,7 +20,8 @@
 // # The last step bounds
 //
 // What the step rows hands to a sum is bounded in its outermost select, whatever was computed before; and so is a patient's
-// part, where it is added up over patients. See compiler.last, and internal/fragment for the rule.
+// part, where it is added up over patients. See compiler.last, and internal/fragment for the rule. No optimizer may leave
+// the clamp out either: one that believes the statistics of a Parquet file is kept from knowing what it clamps.
 //
 // # Expressions are total
 //

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -36,7 +37,11 @@ var DuckDB = &Dialect{
 	quotient: "%s // %s",
 	least:    call("least"),
 	greatest: call("greatest"),
-	clamp:    clamped, skipsNull: true,
+	hidden:   "(%s | 0)",
+	// Not LEAST(GREATEST()), which would take a bound for a NULL, and takes longer.
+	clamp: func(x, lower, upper string, _ value.Type) string {
+		return fmt.Sprintf("CASE WHEN %[1]s < %[2]s THEN %[2]s WHEN %[1]s > %[3]s THEN %[3]s ELSE %[1]s END", x, lower, upper)
+	},
 	pack: "string_agg(leaf || ':' || n, ' ')",
 	choice: func(_ value.Type, keys []value.Type) string {
 		arguments := "$group_key_1::UBIGINT, $group_key_2::UBIGINT, patient"

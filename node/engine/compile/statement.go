@@ -240,12 +240,27 @@ func (in *inputs) add(sql string) string {
 	return name
 }
 
-// bound gives the column that is the last of what this SQL gives.
-func (in *inputs) bound(sql string, last func(x string) string) string {
+// last gives the column of the whole number with this SQL, within [lower, upper] and less center, whatever the SQL gives;
+// NULL where that is. It is what every integer passes before it enters a sum: nothing that is believed of the number
+// may leave it out (internal/fragment has the rule).
+func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) string {
 	in.bounded = true
+	if hidden := c.target.Dialect.hidden; hidden != "" {
+		sql = c.f(hidden, sql).sql
+	}
 	x, _ := in.column(&in.rows, "v", sql)
-	name, _ := in.column(&in.kept, "x", last(x))
+	bounded := c.clamp(x, lower, upper)
+	if center != 0 {
+		bounded += " - " + c.literal(value.Int(center), true).sql
+	}
+	name, _ := in.column(&in.kept, "x", bounded)
 	return name
+}
+
+// clamp moves a whole number into [lower, upper]; NULL stays NULL.
+func (c *compiler) clamp(x string, lower, upper int64) string {
+	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
+	return c.f("%s", c.target.Dialect.clamp(x, bare(lower), bare(upper), value.TypeInt)).sql
 }
 
 func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh bool) {
@@ -266,7 +281,8 @@ func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []stri
 	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
 	for i, p := range f.Partials {
 		if p.Kind == fragment.PartialSum {
-			sums[i] = in.bound(c.summand(p.Expr, wholeOn(p.Expr, *p.Grid)), func(x string) string { return c.onGrid(p.Expr, x, *p.Grid) })
+			g := *p.Grid
+			sums[i] = c.last(in, c.onGrid(p.Expr, g), g.Lower, g.Upper, g.Center)
 			counts[i] = sums[i]
 			summed[c.strict(p.Expr)] = sums[i]
 		}
@@ -276,7 +292,7 @@ func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []stri
 			continue
 		}
 		if p.Buckets != nil {
-			counts[i] = in.bound(c.summand(p.Expr, numbered(p.Expr, *p.Buckets)), func(x string) string { return c.leaf(p.Expr, x, *p.Buckets) })
+			counts[i] = c.last(in, c.leaf(p.Expr, *p.Buckets), 0, int64(p.Buckets.Leaves()-1), 0)
 			continue
 		}
 		sql := c.whole(p.Expr)
@@ -289,77 +305,59 @@ func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []stri
 	return counts, sums
 }
 
-// summand gives the SQL of a number that enters a sum: an int as it is, where that is wanted, and else a float
-// that is never NaN.
-func (c *compiler) summand(e *fragment.Expr, whole bool) string {
-	if whole {
-		return c.expr(e).sql
-	}
-	return c.finite(c.real(e)).sql
-}
-
-// last writes what every integer passes before it enters a sum: it is within [lower, upper] whatever x is, or NULL
-// where of is NULL. Nothing that is believed of x may leave it out; see internal/fragment.
-func (c *compiler) last(of, x string, lower, upper, center int64) string {
-	bare := func(i int64) string { return c.literal(value.Int(i), true).sql }
-	sql := c.target.Dialect.clamp(x, bare(lower), bare(upper), value.TypeInt)
-	if center != 0 {
-		sql += " - " + bare(center)
-	}
-	if c.target.Dialect.skipsNull {
-		sql = "CASE WHEN " + of + " IS NOT NULL THEN " + sql + " END"
-	}
-	return c.f("%s", sql).sql
-}
-
-// onGrid gives the whole number that a value counts as: see fragment.Grid. x is e's summand. The
+// onGrid gives the whole number that a value counts as, before it is moved into the grid: see fragment.Grid. The
 // arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
-// value beyond the grid is cut off before it is scaled, so that nothing overflows.
-func (c *compiler) onGrid(e *fragment.Expr, x string, g fragment.Grid) string {
-	if wholeOn(e, g) {
-		return c.last(x, x, g.Lower, g.Upper, g.Center)
+// value far beyond the grid is cut off before it is scaled, so that nothing overflows.
+func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
+	if e.Type == value.TypeInt && g.Shift == 0 {
+		return c.within64(e, g.Lower, g.Upper)
 	}
-	f, scale := c.facts(e), math.Ldexp(1, g.Shift)
+	x, f, scale := c.finite(c.real(e)).sql, c.facts(e), math.Ldexp(1, g.Shift)
 	y := x
 	if math.Abs(f.Lower*scale) > 1<<62 || math.Abs(f.Upper*scale) > 1<<62 {
-		end := func(i int64) string {
-			return c.number(math.Max(-math.MaxFloat64, math.Min(g.Number(float64(i)), math.MaxFloat64)))
+		end := func(i int64) float64 {
+			return math.Max(-math.MaxFloat64, math.Min(g.Number(float64(i)), math.MaxFloat64))
 		}
-		y = c.f("%s", c.target.Dialect.clamp(x, end(g.Lower), end(g.Upper), value.TypeFloat)).sql
+		y = c.cutOff(x, end(g.Lower), end(g.Upper))
 	}
 	scaled := c.floor(c.f("%s * %s + %s", y, c.number(scale), c.number(0.5)).sql)
 	if g.Shift < 0 && c.target.Dialect.underflows {
 		scaled = c.f("CASE WHEN abs(%s) < %s THEN 0 ELSE %s END", x, c.number(math.Ldexp(0.25, -g.Shift)), scaled).sql
 	}
-	return c.last(x, scaled, g.Lower, g.Upper, g.Center)
+	return scaled
 }
 
-// wholeOn reports whether an int counts on the grid as it is.
-func wholeOn(e *fragment.Expr, g fragment.Grid) bool { return e.Type == value.TypeInt && g.Shift == 0 }
+// within64 gives an int that is moved into [lower, upper] next: of a column, its own wider bounds are then needless.
+func (c *compiler) within64(e *fragment.Expr, lower, upper int64) string {
+	if e.Op == fragment.OpColumn {
+		if s, col := c.raw(e); col.Lower.Valid() && col.Lower.Int64() <= lower && col.Upper.Int64() >= upper {
+			return s
+		}
+	}
+	return c.expr(e).sql
+}
+
+// cutOff moves a real number into [lower, upper].
+func (c *compiler) cutOff(x string, lower, upper float64) string {
+	return c.f("%s", c.target.Dialect.clamp(x, c.number(lower), c.number(upper), value.TypeFloat)).sql
+}
 
 // floor gives the greatest whole number that is at most a real one, which is within 64 bits.
 func (c *compiler) floor(x string) string {
 	return c.f("%s(floor(%s) AS BIGINT)", c.target.Dialect.cast, x).sql
 }
 
-// leaf gives the bucket of a value: see fragment.Buckets. x is e's summand.
-func (c *compiler) leaf(e *fragment.Expr, x string, b fragment.Buckets) string {
-	last := int64(b.Leaves() - 1)
-	if numbered(e, b) {
-		return c.last(x, x, 0, last, 0)
+// leaf gives the bucket of a value, before it is moved into those that there are: see fragment.Buckets.
+func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
+	if e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 {
+		return c.within64(e, 0, int64(b.Leaves()-1)) // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
 	}
-	lower := c.number(b.Lower)
-	y := c.f("%s", c.target.Dialect.clamp(x, lower, c.number(b.Upper), value.TypeFloat)).sql
-	leaf := c.floor(c.f("(%s - %s) * %s", y, lower, c.number(b.Density())).sql)
+	x, lower := c.cutOff(c.finite(c.real(e)).sql, b.Lower, b.Upper), c.number(b.Lower)
+	leaf := c.floor(c.f("(%s - %s) * %s", x, lower, c.number(b.Density())).sql)
 	if b.Density() < 1 && c.target.Dialect.underflows {
-		leaf = c.f("CASE WHEN %s - %s < %s THEN 0 ELSE %s END", y, lower, c.number(0.5/b.Density()), leaf).sql
+		leaf = c.f("CASE WHEN %s - %s < %s THEN 0 ELSE %s END", x, lower, c.number(0.5/b.Density()), leaf).sql
 	}
-	return c.last(x, leaf, 0, last, 0)
-}
-
-// numbered reports whether an int is its bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it.
-func numbered(e *fragment.Expr, b fragment.Buckets) bool {
-	return e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1
+	return leaf
 }
 
 // trees are the steps that count values in buckets. Each tree ends in a step of one row

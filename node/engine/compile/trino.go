@@ -34,8 +34,10 @@ var Trino = &Dialect{
 	quotient:  "((%[1]s - (%[1]s) %% %[2]s) / %[2]s)",
 	least:     trinoExtreme("array_min"),
 	greatest:  trinoExtreme("array_max"),
-	clamp:     clamped, // Trino's own are strict
-	pack:      "array_join(array_agg(CAST(leaf AS VARCHAR) || ':' || CAST(n AS VARCHAR)), ' ')",
+	clamp: func(x, lower, upper string, _ value.Type) string { // of NULL, these functions give NULL
+		return "least(greatest(" + x + ", " + lower + "), " + upper + ")"
+	},
+	pack: "array_join(array_agg(CAST(leaf AS VARCHAR) || ':' || CAST(n AS VARCHAR)), ' ')",
 	choice: func(_ value.Type, keys []value.Type) string {
 		// The parameter is the whole key, which Trino's client cannot give apart from the text.
 		text := "CAST(patient AS VARCHAR)"

@@ -1,0 +1,82 @@
+package duckdb
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
+)
+
+// TestStatisticsThatLie: the footer of a Parquet file says that a column is within its bounds, and one row is not. The
+// engine believes footers and simplifies what it computes by them; what enters a sum is bounded all the same.
+func TestStatisticsThatLie(t *testing.T) {
+	const whole, real = int64(123456789), 123456789.5
+	folder := t.TempDir()
+	file := filepath.Join(folder, "person.parquet")
+	newDatabase(t, "COPY (SELECT range AS id, CASE WHEN range = 7 THEN 123456789 ELSE range % 100 END AS age, "+
+		"CASE WHEN range = 7 THEN 123456789.5::DOUBLE ELSE (range % 100)::DOUBLE END AS x FROM range(1000)) TO '"+file+"' (FORMAT parquet, COMPRESSION uncompressed)")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	footer := b[len(b)-8-int(binary.LittleEndian.Uint32(b[len(b)-8:])):]
+	for truth, lie := range map[uint64]uint64{uint64(whole): 99, math.Float64bits(real): math.Float64bits(99)} {
+		was, is := binary.LittleEndian.AppendUint64(nil, truth), binary.LittleEndian.AppendUint64(nil, lie)
+		if bytes.Count(footer, was) == 0 {
+			t.Fatal("the footer has no statistics")
+		}
+		copy(footer, bytes.ReplaceAll(footer, was, is))
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, `
+catalog: lie
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      age: {type: int, bounds: [0, 120]}
+      x: {type: float, bounds: [0, 120]}
+`)
+	e, err := Open(context.Background(), Config{Folder: folder}, c, enginetest.Hospital, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	x := fragment.Column("p", "x", value.TypeFloat)
+	f := &fragment.Fragment{Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, MaxGroups: 1, MaxRows: 1}
+	for _, of := range []*fragment.Expr{pAge, op(fragment.OpAdd, pAge, fragment.Literal(value.Int(1))), x, op(fragment.OpAdd, x, fragment.Literal(value.Float(1)))} {
+		for _, centered := range []bool{false, true} {
+			g, err := fragment.NewGrid(0, 121, of.Type == value.TypeInt, centered, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Partials = append(f.Partials, fragment.Partial{Kind: fragment.PartialSum, Expr: of, Grid: &g})
+		}
+		f.Partials = append(f.Partials,
+			fragment.Partial{Kind: fragment.PartialBuckets, Expr: of, Buckets: &fragment.Buckets{Lower: 0, Upper: 121, Branching: 11, Levels: 2}},
+			fragment.Partial{Kind: fragment.PartialBuckets, Expr: of, Buckets: &fragment.Buckets{Lower: 0, Upper: 120, Branching: 4, Levels: 1}})
+	}
+	got, _, p := enginetest.Partials(t, e, c, f)
+	for patient, sums := range got {
+		for i, partial := range f.Partials {
+			for _, n := range sums[:partial.Width()] {
+				if max(n, -n) > p.LInf[i] {
+					t.Errorf("patient %s: %d is beyond %d of %s", patient, n, p.LInf[i], partial)
+				}
+			}
+			sums = sums[partial.Width():]
+		}
+	}
+}
