@@ -25,8 +25,13 @@ const (
 
 // planRelease plans one release up to its price.
 func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *builder {
+	rows := within.taken(syntax)
+	if rows == nil {
+		rows = &resolver{catalog: fed.Catalog, scope: within.with(syntax.With)}
+		rows.rows(syntax.Select)
+	}
 	b := &builder{
-		resolver: &resolver{catalog: fed.Catalog, scope: within.with(syntax.With)}, query: q, federation: fed, syntax: syntax,
+		resolver: rows, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
 	}
 	b.read()
@@ -55,9 +60,8 @@ type builder struct {
 	aliasing     int            // depth of output names being resolved, against names that refer to each other
 }
 
-// read plans which rows are read, and whose they are.
+// read makes sure that the rows are each of one patient.
 func (b *builder) read() {
-	b.rows(b.syntax.Select)
 	if b.patient == nil {
 		refuse(CodeNoPatient, b.sources[0].at, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
 	}

@@ -44,6 +44,10 @@ func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived 
 		refuse(CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
+	if in := within.taken(q); in != nil {
+		in.tie()
+		return in.selectedFrom(q.Select)
+	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.With), depth: r.depth + 1}
 	switch {
 	case q.SetOperation != nil:

@@ -5,6 +5,7 @@
 //		SQL ─syntax─> tree ─resolve, type, bound─> Plan{ Fragment, Noise, Selection, outputs, Loss }
 //
 //	  - package syntax reads the text into a tree, every node with its position;
+//	  - classify.go tells of each query, once, whether its rows are constants, rows of patients, or a release;
 //	  - resolve.go gives names their columns and expressions their types;
 //	  - source.go, derive.go and subquery.go make relations of FROM, of queries within
 //	    queries, and of IN and EXISTS; values.go, first.go, once.go and constants.go put VALUES, LIMIT,

@@ -83,6 +83,7 @@ func (c *composer) limited(q *syntax.Query, within *scope) *derived {
 		last = first - 1 + int64(count(q.Limit, "LIMIT"))
 	}
 	inner, places := c.ordered(q)
+	within.hand(q, inner)
 	d := c.derive(inner, within)
 	r := &resolver{catalog: c.catalog, composer: c}
 	s := r.adopt(d, "", q.At)

@@ -73,11 +73,11 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, constant: map[*syntax.Query]bool{}}
+	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, kinds: map[*syntax.Query]kind{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = &extended
-	program = c.program(bound, &scope{reads: new(int)})
+	program = c.program(bound, &scope{memory: &memory{kept: map[*syntax.Query]*resolver{}}})
 	c.price()
 	return program, nil
 }
@@ -90,7 +90,7 @@ type composer struct {
 	releases   []*builder
 	lifeTables map[int]*survival // by the number of the release, from 1
 	noisy      map[noisyColumn]bool
-	constant   map[*syntax.Query]bool // whether queries read constants alone
+	kinds      map[*syntax.Query]kind
 }
 
 // noisyColumn is a column of a release's table that depends on noise.
@@ -193,28 +193,7 @@ func (c *composer) single(q *syntax.Query, within *scope) bool {
 
 // nested reports whether the query reads other releases instead of patients.
 func (c *composer) nested(q *syntax.Query, within *scope) bool {
-	within = within.with(q.With)
-	return slices.ContainsFunc(q.Select.From, func(f syntax.From) bool {
-		query, scope := within.behind(f)
-		return f.Function != nil || query != nil && c.isRelease(query, scope)
-	})
-}
-
-// isRelease reports whether a query within a query aggregates over patients.
-func (c *composer) isRelease(q *syntax.Query, within *scope) (is bool) {
-	defer func() {
-		if r := recover(); r != nil {
-			e, ok := r.(*Error)
-			if !ok {
-				panic(r)
-			}
-			is = e.Code == CodeNested
-		}
-	}()
-	whole := *q // LIMIT is another matter
-	whole.Limit, whole.Offset = nil, nil
-	(&resolver{catalog: c.federation.Catalog}).derive(&whole, within, q.At)
-	return false
+	return c.reads(q.Select, within.with(q.With), 0) == kindRelease
 }
 
 // after plans a query over releases: rows that are combined, of several grouping
@@ -228,6 +207,7 @@ func (c *composer) after(q *syntax.Query, within *scope) *after {
 		a.offset = count(q.Offset, "OFFSET")
 	}
 	inner, places := c.ordered(q)
+	within.hand(q, inner)
 	d := c.derive(inner, within)
 	a.Derived = d.Derived
 	visible := d.columns
@@ -297,7 +277,7 @@ func (c *composer) derive(q *syntax.Query, within *scope) *derived {
 	if cmpOr(q.Limit, q.Offset) != nil {
 		return c.limited(q, within)
 	}
-	if c.onlyConstants(q, within) {
+	if c.kind(q, within, 0) == kindConstants {
 		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
 	}
 	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
@@ -443,7 +423,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 	if !c.computes(q, within) {
 		return nil, nil, nil
 	}
-	within = within.with(q.With)
+	around := c.rows(q, within, 0)
 	in := *s
 	in.Items, in.Distinct, in.Qualify = nil, false, nil
 	out := &syntax.Select{At: s.At, Distinct: s.Distinct}
@@ -452,7 +432,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 		if t.Kind == syntax.Literal {
 			return t
 		}
-		if t.Kind == syntax.Subquery && c.isRelease(t.Query, within) {
+		if t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around) {
 			if t.Query.Select == nil || len(t.Query.Select.Items) != 1 || len(t.Query.Select.GroupBy) > 0 {
 				refuse(CodeNotSupported, t.At, "select one aggregate without GROUP BY", "this subquery is no single value")
 			}
@@ -460,7 +440,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 			name := t.Query.Select.Items[0].Name()
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: name}
 		}
-		if windowWithin(t) == nil && !c.scalarWithin(t, within) {
+		if windowWithin(t) == nil && !c.scalarWithin(t, around) {
 			i := slices.IndexFunc(in.Items, func(i syntax.Item) bool { return i.Term.Equal(t) })
 			if i < 0 {
 				i = len(in.Items)
@@ -477,22 +457,28 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 		qualify := s.Qualify.Rewrite(func(t *syntax.Expr) *syntax.Expr { return syntax.Aliased(s.Items, t) })
 		out.Qualify = qualify.Rewrite(move)
 	}
-	return &syntax.Query{At: q.At, With: q.With, Select: &in}, out, others
+	inner = &syntax.Query{At: q.At, With: q.With, Select: &in}
+	within.hand(q, inner)
+	return inner, out, others
 }
 
 // computes reports whether a SELECT computes with what it releases: see split.
 func (c *composer) computes(q *syntax.Query, within *scope) bool {
 	s := q.Select
 	return s.Distinct || s.Qualify != nil || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
-		return windowWithin(i.Term) != nil || c.scalarWithin(i.Term, within.with(q.With))
+		return windowWithin(i.Term) != nil || holdsSubquery(i.Term) && c.scalarWithin(i.Term, c.rows(q, within, 0))
 	})
+}
+
+func holdsSubquery(t *syntax.Expr) bool {
+	return t.Find(func(t *syntax.Expr) bool { return t.Kind == syntax.Subquery }) != nil
 }
 
 // scalarWithin reports whether a term holds, outside of its aggregates, a subquery
 // that is a release.
-func (c *composer) scalarWithin(t *syntax.Expr, within *scope) (found bool) {
+func (c *composer) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
 	t.Walk(func(t *syntax.Expr) bool {
-		found = found || t.Kind == syntax.Subquery && c.isRelease(t.Query, within)
+		found = found || t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around)
 		return !found && !isAggregateCall(t)
 	})
 	return found

@@ -83,7 +83,28 @@ type scope struct {
 	syntax.With
 	within *scope // where its query is planned
 	next   *scope
-	reads  *int // of names, while the statement is planned
+	*memory
+}
+
+// memory is what is known of the queries of a statement while it is planned.
+type memory struct {
+	reads int // of names of WITH
+	// kept holds the rows of queries that have been read to classify them, until they are planned.
+	kept map[*syntax.Query]*resolver
+}
+
+// taken returns the rows of a query that has been read already, once, or nil.
+func (s *scope) taken(q *syntax.Query) *resolver {
+	in := s.kept[q]
+	delete(s.kept, q)
+	return in
+}
+
+// hand gives the rows of a query that has been read to another one, which takes its place.
+func (s *scope) hand(from, to *syntax.Query) {
+	if in := s.taken(from); in != nil {
+		s.kept[to] = in
+	}
 }
 
 // find returns the query of the name, or nil.
@@ -101,7 +122,7 @@ func (s *scope) find(name string) *scope {
 const maxReads = 2000
 
 func (s *scope) read(at Position) *syntax.Query {
-	if *s.reads++; *s.reads > maxReads {
+	if s.reads++; s.reads > maxReads {
 		refuse(CodeTooLarge, at, "ask it in fewer steps, or in several queries", "the queries of WITH stand for more than %d queries, since they read one another", maxReads)
 	}
 	return s.Query
@@ -118,7 +139,7 @@ func (s *scope) behind(f syntax.From) (*syntax.Query, *scope) {
 // with puts the queries of WITH in scope: each sees those before it.
 func (s *scope) with(queries []syntax.With) *scope {
 	for _, w := range queries {
-		s = &scope{With: w, within: s, next: s, reads: s.reads}
+		s = &scope{With: w, within: s, next: s, memory: s.memory}
 	}
 	return s
 }

@@ -85,24 +85,3 @@ func widest(list []*fragment.Expr) value.Type {
 	}
 	return list[0].Type
 }
-
-// onlyConstants reports whether all that a query reads is constants, so that it releases nothing. It is asked once of
-// each query, since names of WITH may be read twice at each of many levels.
-func (c *composer) onlyConstants(q *syntax.Query, within *scope) bool {
-	is, known := c.constant[q]
-	if !known {
-		is = c.readsConstants(q, within.with(q.With))
-		c.constant[q] = is
-	}
-	return is
-}
-
-func (c *composer) readsConstants(q *syntax.Query, within *scope) bool {
-	if q.SetOperation != nil {
-		return c.onlyConstants(q.SetOperation.Left, within) && c.onlyConstants(q.SetOperation.Right, within)
-	}
-	return readsNoTable(q.Select) || len(q.Select.From) > 0 && !slices.ContainsFunc(q.Select.From, func(f syntax.From) bool {
-		query, scope := within.behind(f)
-		return query == nil || !c.onlyConstants(query, scope)
-	})
-}
