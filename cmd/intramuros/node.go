@@ -203,7 +203,11 @@ func (d data) Verify(ctx context.Context) (tables []string, err error) {
 			if !slices.Contains(tables, f.Table) {
 				tables = append(tables, f.Table)
 			}
-			d.log.Error("nothing is answered over a table: its data contradicts the catalog", slog.String("table", f.Table), slog.String("column", f.Column), slog.String("why", f.Text), see)
+			why := f.Text
+			if !f.Plain {
+				why = "see there"
+			}
+			d.log.Error("nothing is answered over a table: its data contradicts the catalog, or cannot be read", slog.String("table", f.Table), slog.String("column", f.Column), slog.String("why", why), see)
 		}
 	}
 	if warnings > 0 {

@@ -62,6 +62,7 @@ func Decode(r io.Reader, name string, into any) error {
 	}
 
 	root := doc.Content[0]
+	nameKeys(root)
 	c := checker{name: name}
 	c.check(root, target.Type().Elem(), "")
 	if len(c.problems) > 0 {
@@ -73,6 +74,16 @@ func Decode(r io.Reader, name string, into any) error {
 		return yamlError(name, err)
 	}
 	return nil
+}
+
+// nameKeys reads the keys null, true and false as the names that they are here.
+func nameKeys(n *yaml.Node) {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode {
+			child.Tag = "!!str"
+		}
+		nameKeys(child)
+	}
 }
 
 // Resolve gives the path that p means inside the configuration file at

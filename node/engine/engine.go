@@ -5,13 +5,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // ErrConfig means that the configuration does not fit the data or the catalog.
@@ -54,13 +59,17 @@ type Engine struct {
 	catalog  *catalog.Catalog
 	hospital string
 	views    map[string]*View
+	closed   map[string]Closed
 }
 
-// New makes an engine of a connection, and of the views of the tables that are offered.
-func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View) *Engine {
-	e := &Engine{driver, dialect, c, hospital, map[string]*View{}}
+// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed.
+func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed) *Engine {
+	e := &Engine{driver, dialect, c, hospital, map[string]*View{}, map[string]Closed{}}
 	for _, v := range views {
 		e.views[v.Table.Name] = v
+	}
+	for _, t := range closed {
+		e.closed[t.Table] = t
 	}
 	return e
 }
@@ -97,6 +106,8 @@ type Source struct {
 	Select string `yaml:"select,omitempty"`
 	// Columns gives the local column of a catalog's column where names differ.
 	Columns map[string]string `yaml:"columns,omitempty"`
+	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
+	CSV *csv.Settings `yaml:"csv,omitempty"`
 }
 
 // Validate refuses a source of two kinds.
@@ -134,18 +145,26 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 		if err := s.Validate(name); err != nil {
 			return err
 		}
+		t, _ := c.Table(name)
+		for logical := range s.Columns {
+			if c, ok := t.Column(logical); !ok || c.Name != logical {
+				return fmt.Errorf("%w: columns of table %s: the catalog's table has no column %s", ErrConfig, name, logical)
+			}
+		}
 	}
 	return nil
 }
 
 // Place is a local table.
 type Place struct {
-	Name    string // as the hospital calls it
-	SQL     string // what stands after FROM
-	File    string // the absolute path or pattern of its files, where it is no table; DuckDB only
-	Sample  string // the same for some of its rows, where it is very large; else empty
-	Columns []Local
-	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
+	Name string // as the hospital calls it
+	SQL  string // what stands after FROM
+	File string // the absolute path or pattern of its files, where it is no table; DuckDB only
+	// Settings is the table of node.yaml whose settings of CSV hold, where it is not the catalog's; DuckDB only.
+	Settings string
+	Sample   string // the same for some of its rows, where it is very large; else empty
+	Columns  []Local
+	Unique   [][]string // sets of columns that the database itself keeps unique and not NULL
 }
 
 // Local is a column of a local table.
@@ -153,15 +172,58 @@ type Local struct {
 	Name string
 	Kind string     // the database's type
 	Type value.Type // the catalog's type that suits it best
+	// As is the SQL that reads it as a type, where it is not read as others of its Kind are.
+	As map[value.Type]string
+	// Clash says why what its files hold cannot be read as one column; empty: it can.
+	Clash string
+	// Exact is the largest whole number that keeps its value among those of other files; 0: all do.
+	Exact float64
 }
 
-// column finds a column by its name, or else without regard to letter case; -1: none.
+// column finds a column by its name, or else without regard to letter case, or else the only one whose Plain name
+// is that; -1: none.
 func (p Place) column(name string) int {
 	i := slices.IndexFunc(p.Columns, func(l Local) bool { return l.Name == name })
 	if i < 0 {
 		i = slices.IndexFunc(p.Columns, func(l Local) bool { return strings.EqualFold(l.Name, name) })
 	}
+	if i >= 0 {
+		return i
+	}
+	for j, l := range p.Columns {
+		if Plain(l.Name) != Plain(name) {
+			continue
+		}
+		if i >= 0 {
+			return -1
+		}
+		i = j
+	}
 	return i
+}
+
+var noIdentifier = regexp.MustCompile(`[^a-z0-9]+`)
+
+// letters are those that Unicode does not take apart.
+var letters = strings.NewReplacer("œ", "oe", "æ", "ae", "ß", "ss", "ø", "o", "đ", "d", "ł", "l", "ı", "i", "þ", "th", "ð", "d")
+
+// Plain makes a catalog's name of a local one: lower-case ASCII letters, digits and _, so that Décès (2023) is deces_2023.
+func Plain(local string) string {
+	var b strings.Builder
+	for _, r := range norm.NFKD.String(letters.Replace(strings.ToLower(local))) {
+		if !unicode.Is(unicode.Mn, r) {
+			b.WriteRune(r)
+		}
+	}
+	s := b.String()
+	trimmed := strings.Trim(noIdentifier.ReplaceAllString(s, "_"), "_")
+	if strings.HasPrefix(s, "_") {
+		trimmed = "_" + trimmed
+	}
+	if trimmed == "" || trimmed[0] >= '0' && trimmed[0] <= '9' {
+		trimmed = "_" + trimmed
+	}
+	return trimmed
 }
 
 // Finder knows the local tables of a database.
@@ -184,30 +246,42 @@ func locate(ctx context.Context, local Finder, tables map[string]Source, name st
 	return at, ok, err
 }
 
+// Closed is a table of the catalog that is not offered, since its source cannot be read as it is.
+type Closed struct {
+	Table string
+	Why   string // for the custodian; it quotes no value
+}
+
+// Close closes a table for what an error says of its source.
+func Close(table string, err error) Closed {
+	return Closed{table, strings.ReplaceAll(err.Error(), ErrConfig.Error()+": ", "")}
+}
+
 // Map makes the views of the tables that are offered, in the catalog's order: those that
-// tables maps, and those that are found by their names. Errors wrap ErrConfig, or are the finder's.
-func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, local Finder) ([]*View, error) {
-	var views []*View
+// tables maps, and those that are found by their names. A source that cannot be read closes its table
+// and no other. Errors are the finder's, but those that wrap ErrConfig.
+func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, local Finder) (views []*View, closed []Closed, err error) {
 	identities, err := identityColumns(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, t := range c.Tables {
 		at, ok, err := locate(ctx, local, tables, t.Name)
-		if err != nil {
-			return nil, err
+		var v *View
+		if err == nil && ok {
+			v, err = newView(t, at, tables[t.Name].Columns)
 		}
-		if !ok {
-			continue
+		switch {
+		case errors.Is(err, ErrConfig) && ctx.Err() == nil:
+			closed = append(closed, Close(t.Name, err))
+		case err != nil:
+			return nil, nil, err
+		case ok:
+			v.identity = identities[t.Name]
+			views = append(views, v)
 		}
-		v, err := newView(t, at, tables[t.Name].Columns)
-		if err != nil {
-			return nil, err
-		}
-		v.identity = identities[t.Name]
-		views = append(views, v)
 	}
-	return views, nil
+	return views, closed, nil
 }
 
 // View is how one table of the catalog reads its source.
@@ -222,11 +296,6 @@ type View struct {
 
 // newView matches the columns of a table of the catalog with local ones, by names.
 func newView(t *catalog.Table, at Place, names map[string]string) (*View, error) {
-	for logical := range names {
-		if c, ok := t.Column(logical); !ok || c.Name != logical {
-			return nil, fmt.Errorf("%w: columns of table %s: the catalog's table has no column %s", ErrConfig, t.Name, logical)
-		}
-	}
 	v := &View{Place: at, Table: t, columns: map[string]Local{}}
 	for _, c := range t.Columns {
 		want, renamed := names[c.Name]
@@ -237,11 +306,51 @@ func newView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 		if i < 0 && renamed {
 			return nil, fmt.Errorf("%w: columns of table %s: %s has no column %s (any more); name the one that it has, or leave the line out to read NULL", ErrConfig, t.Name, at.Name, want)
 		}
-		if i >= 0 {
-			v.columns[c.Name] = at.Columns[i]
+		if i < 0 {
+			continue
 		}
+		if l := at.Columns[i]; l.Clash != "" {
+			return nil, fmt.Errorf("%w: column %s of %s: %s", ErrConfig, l.Name, at.Name, l.Clash)
+		}
+		v.columns[c.Name] = at.Columns[i]
 	}
 	return v, nil
+}
+
+// Changed tells what of the columns that are read is no more as it was, given the place as it is now; empty: nothing.
+func (v *View) Changed(now Place) string {
+	if now.SQL != v.SQL {
+		return "they have other columns, or columns of other types"
+	}
+	for _, c := range v.Table.Columns {
+		l, ok := v.columns[c.Name]
+		if !ok {
+			if i := now.column(c.Name); i >= 0 {
+				return "column " + c.Name + " is there now"
+			}
+			continue
+		}
+		i := slices.IndexFunc(now.Columns, func(o Local) bool { return o.Name == l.Name })
+		switch {
+		case i < 0:
+			return "column " + l.Name + " is gone"
+		case now.Columns[i].Clash != "":
+			return "column " + l.Name + ": " + now.Columns[i].Clash
+		case now.Columns[i].Kind != l.Kind:
+			return "column " + l.Name + " is " + now.Columns[i].Kind + " now, and was " + l.Kind
+		}
+	}
+	return ""
+}
+
+// Reads tells whether a column of the catalog is read from a local one of that name.
+func (v *View) Reads(local string) bool {
+	for _, l := range v.columns {
+		if strings.EqualFold(l.Name, local) {
+			return true
+		}
+	}
+	return false
 }
 
 // Select writes the SELECT of the named columns of the catalog's table, or of all for nil.

@@ -35,6 +35,7 @@ type Fault struct {
 	class  string
 	reason Reason
 	cause  error
+	table  bool // it is of the table that was read, and of no other
 }
 
 // NewFault hides the cause of an error, unless it is that ctx ended. class names
@@ -46,10 +47,18 @@ func NewFault(ctx context.Context, class string, cause error) error {
 	return &Fault{class: class, cause: cause}
 }
 
+// NewTableFault is NewFault for what is wrong with the table that was read: others can be read.
+func NewTableFault(ctx context.Context, class string, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &Fault{class: class, cause: cause, table: true}
+}
+
 // NewKilled is a fault of a statement that was ended by force. class says so in words of our own; cause is the
 // context's error where the context ended.
 func NewKilled(reason Reason, class string, cause error) error {
-	return &Fault{class, reason, cause}
+	return &Fault{class: class, reason: reason, cause: cause}
 }
 
 // Class names what happened, in words that quote no value.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,6 +32,7 @@ type Finding struct {
 	Table, Column string // Column is empty where the whole table is meant
 	Severity      Severity
 	Text          string
+	Plain         bool // Text tells nothing of the data, so that a log may show it
 }
 
 // Verify compares the data with the catalog: that keys and one_row_per_patient,
@@ -50,11 +52,20 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 	var all []Finding
 	for _, t := range e.catalog.Tables {
 		if e.views[t.Name] == nil {
-			all = append(all, Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here that the node may read"})
+			f := Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here that the node may read", true}
+			if closed, ok := e.closed[t.Name]; ok {
+				f.Severity, f.Text = SeverityError, "is closed: "+closed.Why
+			}
+			all = append(all, f)
 			continue
 		}
 		for _, check := range checks {
 			found, err := check(ctx, t)
+			var fault *Fault
+			if errors.As(err, &fault) && fault.table && ctx.Err() == nil {
+				all = append(all, Finding{t.Name, "", SeverityError, "is closed: " + fault.class, true})
+				break
+			}
 			if err != nil {
 				return nil, fmt.Errorf("table %s: %w", t.Name, err)
 			}
@@ -98,14 +109,21 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Finding, _ error) {
 	v := e.views[t.Name]
 	for _, c := range t.Columns {
-		warn := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityWarning, text}) }
+		warn := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityWarning, text, true}) }
 		l, ok := v.columns[c.Name]
-		if !ok {
+		switch {
+		case !ok && c.Name == t.Patient:
+			found = append(found, Finding{t.Name, c.Name, SeverityError, "does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`", true})
+		case !ok && slices.Contains(t.Key, c.Name):
+			found = append(found, Finding{t.Name, c.Name, SeverityError, "does not exist here, and is the key, which tells rows apart; map it in node.yaml, `columns`", true})
+		case !ok:
 			warn("does not exist here and reads as NULL")
+		}
+		if !ok {
 			continue
 		}
 		// Text converts without a warning where every value does: so CSV files are read.
-		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText && !v.identity[c.Name] {
+		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText && l.Type != c.Type && !v.identity[c.Name] {
 			warn(fmt.Sprintf("is of type %s here and %s in the catalog; values are converted", l.Kind, c.Type))
 		}
 	}
@@ -118,7 +136,7 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 	var found []Finding
 	var counts, conversions []count
 	for _, c := range t.Columns {
-		warn := func(text string) Finding { return Finding{t.Name, c.Name, SeverityWarning, text} }
+		warn := func(text string) Finding { return Finding{t.Name, c.Name, SeverityWarning, text, false} }
 		l, ok := v.columns[c.Name]
 		if !ok {
 			continue
@@ -128,6 +146,10 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
 				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
 			}
+		}
+		if l.Exact > 0 {
+			number, _ := e.driver.Convert(l, value.TypeFloat)
+			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{t.Name, c.Name, SeverityError, "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", false}})
 		}
 		if !c.Nullable {
 			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs")})
@@ -201,7 +223,7 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 		return nil, err
 	}
 	what := "the key " + strings.Join(t.Key, ", ")
-	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text} }
+	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text, true} }
 	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
 		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one")},
@@ -248,7 +270,7 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 	for i, s := range path {
 		step, ok := e.catalog.Table(s.Table)
 		if !ok || e.views[step.Name] == nil {
-			return []Finding{{t.Name, "", SeverityWarning, "leads to its patient by table " + s.Table + ", which is not offered"}}, nil
+			return []Finding{{t.Name, "", SeverityWarning, "leads to its patient by table " + s.Table + ", which is not offered", true}}, nil
 		}
 		name := "s" + strconv.Itoa(i)
 		names := []string{s.Column}
@@ -267,6 +289,6 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 		patient = columns[0]
 	}
 	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
-		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient"}},
+		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient", true}},
 	})
 }

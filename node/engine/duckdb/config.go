@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // Config is the `engine:` part of a node's file for DuckDB.
@@ -14,9 +15,14 @@ type Config struct {
 	Database string `yaml:"database,omitempty"`
 	// Folder holds Parquet or CSV files: table t is <folder>/t.parquet, or
 	// <folder>/t.csv, or all of <folder>/t/*.parquet, or all below <folder>/t, where folders
-	// such as day=2027-01-31 are a column. Every query reads CSV files anew, as text, and
-	// skips lines that are no CSV, so Parquet is much faster.
+	// such as day=2027-01-31 are a column. Every query reads CSV files anew, as text, so
+	// Parquet is much faster.
 	Folder string `yaml:"folder,omitempty"`
+	// CSV says how the folder's CSV files are written; a table's own settings go before it.
+	CSV *csv.Settings `yaml:"csv,omitempty"`
+	// Timezone is the hospital's, such as Europe/Paris: an instant that comes with a zone is read as
+	// the time of the day there. Empty: UTC.
+	Timezone string `yaml:"timezone,omitempty"`
 	// Tables says, for a table of the catalog, where the local source differs from
 	// it in name or columns. A table that is neither here nor found by its own name
 	// is not offered.
@@ -40,13 +46,32 @@ func (c *Config) validate() error {
 	if c.Threads < 0 {
 		return fmt.Errorf("%w: threads is %d; give 0 for all cores, or their number", engine.ErrConfig, c.Threads)
 	}
+	if _, err := c.settings("").Dialect(); err != nil {
+		return fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	if _, err := (&csv.Settings{Timezone: c.Timezone}).Reading(""); err != nil {
+		return fmt.Errorf("%w: timezone: %w", engine.ErrConfig, err)
+	}
 	for name, s := range c.Tables {
 		if err := s.Validate(name); err != nil {
 			return err
+		}
+		if _, err := c.settings(name).Dialect(); err != nil {
+			return fmt.Errorf("%w: table %s: %w", engine.ErrConfig, name, err)
 		}
 		if s.Table != "" && c.Database == "" {
 			return fmt.Errorf("%w: table %s names the table %s, and there is no `database` that could hold it", engine.ErrConfig, name, s.Table)
 		}
 	}
 	return nil
+}
+
+// settings are those of a table's CSV files.
+func (c *Config) settings(table string) *csv.Settings { return c.Tables[table].CSV.Over(c.CSV) }
+
+func (c *Config) zone() string {
+	if c.Timezone == "" {
+		return "UTC"
+	}
+	return c.Timezone
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,10 +31,15 @@ const (
 type Engine struct {
 	*engine.Engine
 	driver   *driver
+	config   Config
 	catalog  *catalog.Catalog
 	dataKey  [32]byte // keys DataVersion, so that it tells nothing of the data
 	attached []byte   // digest of the .duckdb file as it was attached, if it is one
 	views    []*engine.View
+	closed   []engine.Closed
+	inside   map[string]engine.Place // the folder's tables that a `select` may read
+	gate     *gate
+	counted  counted
 }
 
 // Open attaches the sources and makes a view of each table that they offer. key
@@ -51,16 +57,20 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
 		return nil, err
 	}
-	db, err := open(ctx, cfg)
+	db, g, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{db: db, key: [2]uint64{binary.LittleEndian.Uint64(groups[:]), binary.LittleEndian.Uint64(groups[8:])}}
-	e := &Engine{driver: d, catalog: c, dataKey: version}
+	d, err := newDriver(db, cfg)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	d.key = [2]uint64{binary.LittleEndian.Uint64(groups[:]), binary.LittleEndian.Uint64(groups[8:])}
+	e := &Engine{driver: d, config: cfg, catalog: c, dataKey: version, gate: g}
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views)
+	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views, e.closed)
 	return e, nil
 }
 
@@ -68,7 +78,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 func (e *Engine) Close() error { return e.driver.db.Close() }
 
 // open starts DuckDB with the database attached and nothing locked yet.
-func open(ctx context.Context, cfg Config) (*sql.DB, error) {
+func open(ctx context.Context, cfg Config) (*sql.DB, *gate, error) {
 	options := url.Values{
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
@@ -84,23 +94,27 @@ func open(ctx context.Context, cfg Config) (*sql.DB, error) {
 	}
 	connector, err := duckdb.NewConnector("?"+options.Encode(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		return nil, nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	db := sql.OpenDB(connector)
-	setup := []string{"SET TimeZone = 'UTC'", "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
+	setup := []string{"SET TimeZone = " + quote(cfg.zone()), "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
 	if cfg.Database != "" {
 		path, err := compile.DuckDB.Text(cfg.Database)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: database: %w", engine.ErrConfig, err), db.Close())
+			return nil, nil, errors.Join(fmt.Errorf("%w: database: %w", engine.ErrConfig, err), db.Close())
 		}
 		setup = append(setup, "ATTACH "+path+" AS "+source+" (READ_ONLY)")
 	}
 	for _, s := range setup {
 		if _, err := db.ExecContext(ctx, s); err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", engine.ErrConfig, err), db.Close())
+			return nil, nil, errors.Join(fmt.Errorf("%w: %w", engine.ErrConfig, err), db.Close())
 		}
 	}
-	return db, nil
+	g := &gate{open: map[string]bool{}}
+	if err := g.register(ctx, db, cfg.Threads); err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, g, nil
 }
 
 // attach makes the views, then locks the database.
@@ -121,22 +135,68 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	if _, err := e.driver.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return err
 	}
-	if e.views, err = engine.Map(ctx, e.catalog, cfg.Tables, local); err != nil {
+	views, closed, err := engine.Map(ctx, e.catalog, cfg.Tables, local)
+	if err != nil {
 		return err
 	}
+	e.closed, e.inside = closed, local.inside
 	var paths, folders []string
-	for _, v := range e.views {
+	for _, at := range local.inside {
+		if f := folder(at.File); f != "" {
+			folders = append(folders, f)
+		} else {
+			paths = append(paths, at.File)
+		}
+	}
+	for _, v := range views {
 		v.Stored = schema + `."` + v.Table.Name + `"`
 		if _, err := e.driver.db.ExecContext(ctx, "CREATE VIEW "+v.Stored+" AS "+v.Select(e.driver, compile.DuckDB, nil)); err != nil {
-			return fmt.Errorf("%w: table %s: %w", engine.ErrConfig, v.Table.Name, err)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			e.closed = append(e.closed, engine.Close(v.Table.Name, fmt.Errorf("%s cannot be read: %s", v.Name, inWords(ctx, err))))
+			continue
 		}
+		e.views = append(e.views, v)
 		if f := folder(v.File); f != "" {
 			folders = append(folders, f)
 		} else if v.File != "" {
 			paths = append(paths, v.File)
 		}
 	}
-	return lock(ctx, e.driver.db, paths, folders)
+	if err := lock(ctx, e.driver.db, paths, folders); err != nil {
+		return err
+	}
+	e.gate.mu.Lock()
+	e.gate.shut = true
+	e.gate.mu.Unlock()
+	// A view of the database may read what only an open door lets it.
+	e.views = slices.DeleteFunc(e.views, func(v *engine.View) bool {
+		err := e.driver.Query(ctx, "SELECT 1 FROM "+v.Stored+" LIMIT 0", false, func([]any) error { return nil })
+		if err != nil {
+			e.closed = append(e.closed, engine.Close(v.Table.Name, fmt.Errorf("%s cannot be read: %s", v.Name, inWords(ctx, err))))
+		}
+		return err != nil
+	})
+	return ctx.Err()
+}
+
+// inDetail is inWords, and what the database says of the text of a statement, which names no value of the data.
+func inDetail(ctx context.Context, err error) string {
+	var cause *duckdb.Error
+	if errors.As(err, &cause) && (cause.Type == duckdb.ErrorTypeBinder || cause.Type == duckdb.ErrorTypeCatalog || cause.Type == duckdb.ErrorTypeParser) {
+		return cause.Error()
+	}
+	return inWords(ctx, err)
+}
+
+// inWords tells what an error of the database is, and quotes nothing of it.
+func inWords(ctx context.Context, err error) string {
+	var f *engine.Fault
+	if errors.As(err, &f) || errors.As(fault(ctx, err), &f) {
+		return f.Class()
+	}
+	return "it did not answer in time"
 }
 
 // lock leaves DuckDB able to read the given files, and the database that is

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
@@ -235,12 +237,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"no file", Config{Database: filepath.Join(folder, "none.duckdb")}, "none.duckdb"},
 		{"no folder", Config{Folder: filepath.Join(folder, "none")}, "there is no folder"},
 		{"unknown table", Config{Database: db, Tables: map[string]engine.Source{"x": {}}}, "no table x"},
-		{"no such source", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "main.ev"}}}, "main.ev"},
-		{"no such column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
 		{"no such logical column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"y": "x"}}}}, "no column y"},
 		{"threads", Config{Database: db, Threads: -1}, "threads"},
 		{"memory", Config{Database: db, MemoryLimit: "much"}, "much"},
-		{"the root", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "/*/*.parquet"}}}, ""},
+		{"encoding", Config{Folder: folder, CSV: &csv.Settings{Encoding: "utf-7"}}, "utf-7"},
+		{"a table's format", Config{Folder: folder, Tables: map[string]engine.Source{"event": {CSV: &csv.Settings{DateFormat: "dd/mm/yy"}}}}, "no century"},
+		{"timezone", Config{Folder: folder, Timezone: "Paris"}, "Europe/Paris"},
 	} {
 		e, err := Open(context.Background(), test.cfg, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err == nil {
@@ -252,6 +254,54 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := Open(context.Background(), Config{Database: db}, parse(t, enginetest.WardCatalog), "A", []byte("short")); !errors.Is(err, engine.ErrConfig) {
 		t.Errorf("a short key gives %v", err)
+	}
+}
+
+// TestClosed: what is wrong with one table's source closes that table, and says why; the others answer.
+func TestClosed(t *testing.T) {
+	ctx := context.Background()
+	folder := t.TempDir()
+	writeParquet(t, folder)
+	outside := filepath.Join(t.TempDir(), "outside.csv")
+	for file, text := range map[string]string{outside: "id,kind\n1,a\n", filepath.Join(folder, "torn.parquet"): "PAR1", filepath.Join(folder, "latin.csv"): "id,libell\xe9\n1,x\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := newDatabase(t, append(wardTables, "CREATE VIEW outside AS SELECT * FROM read_csv('"+outside+"')", "INSERT INTO person VALUES (1, 'F', 50)")...)
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"no such source", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "main.ev"}}}, "there is no table main.ev"},
+		{"no such column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
+		{"a view over a file", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "outside"}}}, "reads a file outside of the database"},
+		{"no column", Config{Database: db, Tables: map[string]engine.Source{"event": {Select: "SELECT nothing FROM source.main.person"}}}, "cannot be read"},
+		{"the root", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "/*/*.csv"}}}, "there is no file"},
+		{"torn", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "torn.parquet"}}}, "torn.parquet"},
+		{"no file", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "none.csv"}}}, "there is no file none.csv"},
+		{"no format", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event"}}}, "none of .parquet"},
+		{"a header that is not UTF-8", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "latin.csv"}}}, "its header is not utf-8"},
+	} {
+		e, err := Open(ctx, test.cfg, parse(t, enginetest.WardCatalog), "A", testKey)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		defer e.Close()
+		found, err := e.Verify(ctx)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if !slices.ContainsFunc(found, func(f engine.Finding) bool {
+			return f.Severity == engine.SeverityError && f.Table == "event" && f.Plain && strings.Contains(f.Text, test.want)
+		}) {
+			t.Errorf("%s: %+v", test.name, found)
+		}
+		if got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}); got[""][0] == 0 {
+			t.Errorf("%s: the other table gives %v", test.name, got)
+		}
 	}
 }
 
@@ -344,7 +394,7 @@ func TestHive(t *testing.T) {
 	if err := os.MkdirAll(wrong, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	newDatabase(t, "COPY (SELECT 99 AS id, 'k0' AS kind) TO '"+filepath.Join(wrong, "x.parquet")+"'")
+	newDatabase(t, "COPY (SELECT 99::BIGINT AS id, 'k0' AS kind) TO '"+filepath.Join(wrong, "x.parquet")+"'")
 	day := fragment.Column("e", "day", value.TypeDate)
 	byDay := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	for _, tables := range []map[string]engine.Source{nil, {"event": {File: "event/**/*.parquet"}}, {"event": {File: "event/*/*/*.parquet"}}, {"event": {File: filepath.Join(folder, "event", "day=*", "**", "*.parquet")}}} {
@@ -389,8 +439,13 @@ func TestHive(t *testing.T) {
 	if diff := cmp.Diff(map[string][]int64{`"2020-01-01"|`: {50}}, run(t, e, &one)); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := Open(context.Background(), Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/**/x/**/*.parquet"}}}, parse(t, enginetest.WardCatalog), "A", testKey); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "more than one **") {
-		t.Errorf("%v", err)
+	two, err := Open(context.Background(), Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/**/x/**/*.parquet"}}}, parse(t, enginetest.WardCatalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer two.Close()
+	if len(two.closed) != 1 || !strings.Contains(two.closed[0].Why, "more than one **") {
+		t.Errorf("%v", two.closed)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // errNotSelect means that something other than one SELECT was about to be run.
@@ -19,8 +20,15 @@ var errNotSelect = errors.New("the engine runs single SELECT statements only")
 
 // driver is DuckDB as package engine sees it.
 type driver struct {
-	db  *sql.DB
-	key [2]uint64 // chooses which groups of a patient are kept
+	db      *sql.DB
+	key     [2]uint64    // chooses which groups of a patient are kept
+	reading *csv.Reading // of texts that are not CSV's
+	zone    string       // the hospital's
+}
+
+func newDriver(db *sql.DB, cfg Config) (*driver, error) {
+	reading, err := (&csv.Settings{}).Reading(cfg.zone())
+	return &driver{db: db, reading: reading, zone: cfg.zone()}, err
 }
 
 // Query is engine.Driver's.
@@ -87,13 +95,12 @@ func fault(ctx context.Context, err error) error {
 	var cause *duckdb.Error
 	class := fmt.Sprintf("an error of type %T", err)
 	if errors.As(err, &cause) {
+		if of := tableFault(cause); of != "" {
+			return engine.NewTableFault(ctx, of, err)
+		}
 		switch cause.Type {
 		case duckdb.ErrorTypeOutOfMemory:
 			class = "out of memory: raise memory_limit, or give a spill_folder"
-		case duckdb.ErrorTypeIO:
-			class = "a file cannot be read; it may be gone: run intramuros catalog check, then start the node anew"
-		case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidInput:
-			class = "a table or file changed under the catalog, or the files of one table differ in their columns; run intramuros catalog check, then start the node anew"
 		case duckdb.ErrorTypeInterrupt:
 			class = "interrupted"
 		default:
@@ -101,6 +108,22 @@ func fault(ctx context.Context, err error) error {
 		}
 	}
 	return engine.NewFault(ctx, class, err)
+}
+
+// tableFault names what is wrong with the table that was read; "" where it is not the table.
+func tableFault(cause *duckdb.Error) string {
+	if cause.Type == duckdb.ErrorTypeInvalidInput && (strings.Contains(cause.Msg, "agic bytes") || strings.Contains(cause.Msg, "too small to be a Parquet")) {
+		return "a file is no Parquet file, or is half written: let the load write it elsewhere and rename it into its place"
+	}
+	switch cause.Type {
+	case duckdb.ErrorTypeIO:
+		return "a file cannot be read; it may be gone, or be half written: run intramuros catalog check, then start the node anew"
+	case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidInput:
+		return "a table or file changed under the catalog, or the files of one table differ in their columns; run intramuros catalog check, then start the node anew"
+	case duckdb.ErrorTypePermission:
+		return "it is a view that reads a file outside of the database; read the file itself: give its folder as `folder`, or let the view be a table"
+	}
+	return ""
 }
 
 // single reports whether no semicolon stands outside of quotes. The driver would

@@ -9,11 +9,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -32,6 +30,8 @@ type places struct {
 	db     *sql.DB
 	config Config
 	tables map[string]engine.Place // of the database, by schema.name and, in schema main, by name; lower case
+	// inside are the tables of the folder by name, where a `select` may read them as source.main.NAME.
+	inside map[string]engine.Place
 }
 
 func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
@@ -41,7 +41,7 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		if err != nil || !info.IsDir() {
 			return nil, fmt.Errorf("%w: folder: there is no folder %s", engine.ErrConfig, cfg.Folder)
 		}
-		return p, nil
+		return p, p.selectable(ctx)
 	}
 	rows, err := db.QueryContext(ctx, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = '"+source+"' ORDER BY ALL")
 	if err != nil {
@@ -73,17 +73,28 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 	if !ok || err != nil {
 		return at, ok, err
 	}
-	if at.Columns, err = describe(ctx, p.db, at); err != nil {
-		return at, false, fmt.Errorf("%w: %s, for table %s, cannot be read: %w", engine.ErrConfig, at.Name, table, err)
+	if at.Columns != nil {
+		return at, true, nil
+	}
+	if err = p.columns(ctx, &at); err != nil {
+		return at, false, fmt.Errorf("%w: %s, for table %s, cannot be read: %s", engine.ErrConfig, at.Name, table, inDetail(ctx, err))
 	}
 	return at, true, nil
+}
+
+func (p *places) columns(ctx context.Context, at *engine.Place) (err error) {
+	if at.File != "" {
+		return p.parquet(ctx, at)
+	}
+	at.Columns, err = describe(ctx, p.db, *at)
+	return err
 }
 
 // place is Find's, without the columns.
 func (p *places) place(table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
-		if p.config.Database == "" || !single(s.Select) {
-			return engine.Place{}, false, fmt.Errorf("%w: table %s: a `select` needs a `database`, of which it reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
+		if !single(s.Select) {
+			return engine.Place{}, false, fmt.Errorf("%w: table %s: a `select` reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
 		}
 		return engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}, true, nil
 	}
@@ -92,7 +103,7 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(p.config.Folder, file)
 		}
-		return files(file)
+		return p.files(table, file)
 	}
 	if p.config.Database != "" {
 		if s.Table != "" {
@@ -101,17 +112,24 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 		at, ok := p.tables[strings.ToLower(table)]
 		return at, ok, nil
 	}
-	for _, pattern := range []string{table + ".parquet", table + ".csv", filepath.Join(table, "*.parquet"), filepath.Join(table, "**", "*.parquet"),
-		filepath.Join(table, "*.csv"), filepath.Join(table, "**", "*.csv")} {
-		if at, ok, err := files(filepath.Join(p.config.Folder, pattern)); ok || err != nil {
-			return at, ok, err
-		}
+	at, ok, err := p.named(table, table)
+	if ok || err != nil {
+		return at, ok, err
 	}
-	return engine.Place{}, false, nil
+	// A file whose name, written plainly, is the table's: Décès 2023.csv is deces_2023.
+	names, err := p.names()
+	if err != nil {
+		return engine.Place{}, false, err
+	}
+	same := slices.DeleteFunc(names, func(n string) bool { return engine.Plain(n) != engine.Plain(table) })
+	if len(same) != 1 {
+		return engine.Place{}, false, nil
+	}
+	return p.named(same[0], table)
 }
 
-// files gives the place of files if at least one matches.
-func files(pattern string) (engine.Place, bool, error) {
+// files gives the place of a table's files if at least one matches.
+func (p *places) files(table, pattern string) (engine.Place, bool, error) {
 	pattern, err := filepath.Abs(pattern)
 	if err != nil {
 		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
@@ -135,16 +153,13 @@ func files(pattern string) (engine.Place, bool, error) {
 	case ".parquet":
 		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
 		at.SQL = "read_parquet(" + quoted + ", hive_types_autocast = false)"
-	case ".csv":
-		// As text, and leniently: no line can make a query fail. Files' columns are told apart by their
-		// headers, not by their order.
-		at.SQL = "read_csv(" + quoted + ", header = true, all_varchar = true, ignore_errors = true, null_padding = true"
-		if strings.ContainsAny(pattern, "*?[") {
-			at.SQL += ", union_by_name = true, hive_types_autocast = false"
+	case ".csv", ".tsv", ".txt":
+		at, err = csvPlace(pattern, p.config.settings(table), p.config.zone())
+		if err != nil {
+			return at, false, fmt.Errorf("%w: %s: %w", engine.ErrConfig, pattern, err)
 		}
-		at.SQL += ")"
 	default:
-		return engine.Place{}, false, fmt.Errorf("%w: %s is neither .parquet nor .csv", engine.ErrConfig, pattern)
+		return engine.Place{}, false, fmt.Errorf("%w: %s is none of .parquet, .csv, .tsv and .txt", engine.ErrConfig, pattern)
 	}
 	return at, true, nil
 }
@@ -190,6 +205,86 @@ func glob(pattern string) ([]string, error) {
 	return files, nil
 }
 
+// selectable makes views of the folder's tables, if a `select` is there to read them.
+func (p *places) selectable(ctx context.Context) error {
+	selects := map[string]engine.Source{}
+	for table, s := range p.config.Tables {
+		if s.Select != "" {
+			selects[table] = s
+		}
+	}
+	if len(selects) == 0 {
+		return nil
+	}
+	names, err := p.names()
+	if err != nil {
+		return err
+	}
+	if _, err := p.db.ExecContext(ctx, "ATTACH ':memory:' AS "+source); err != nil {
+		return err
+	}
+	p.inside = map[string]engine.Place{}
+	for _, name := range names {
+		settings := name
+		for table, s := range selects {
+			if s.CSV != nil && mentions(s.Select, name) {
+				settings = table
+			}
+		}
+		quoted, err := compile.Name(name)
+		if err != nil {
+			continue
+		}
+		at, ok, err := p.named(name, settings)
+		if err == nil && ok && at.Columns == nil {
+			err = p.columns(ctx, &at)
+		}
+		if err == nil && ok {
+			_, err = p.db.ExecContext(ctx, "CREATE VIEW "+source+".main."+quoted+" AS SELECT * FROM "+at.SQL)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && ok { // else the `select` that reads it finds no such table
+			at.Settings = settings
+			p.inside[name] = at
+		}
+	}
+	return nil
+}
+
+// mentions tells whether a SELECT may read a table of that name.
+func mentions(text, name string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(strings.ReplaceAll(name, `"`, `""`)))
+}
+
+// names are those of the folder's tables.
+func (p *places) names() ([]string, error) {
+	entries, err := os.ReadDir(p.config.Folder)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	var names []string
+	for _, entry := range entries {
+		name := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".parquet"), ".csv")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// named is the table of the folder that has a name, written as the table `settings` of node.yaml says.
+func (p *places) named(name, settings string) (engine.Place, bool, error) {
+	for _, pattern := range []string{name + ".parquet", name + ".csv", filepath.Join(name, "*.parquet"), filepath.Join(name, "**", "*.parquet"),
+		filepath.Join(name, "*.csv"), filepath.Join(name, "**", "*.csv")} {
+		if at, ok, err := p.files(settings, filepath.Join(p.config.Folder, pattern)); ok || err != nil {
+			return at, ok, err
+		}
+	}
+	return engine.Place{}, false, nil
+}
+
 // All is engine.Finder's: the tables of the database, or those that the folder
 // holds under the names that Find looks for.
 func (p *places) All(ctx context.Context) ([]engine.Place, error) {
@@ -198,13 +293,12 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 		list[at.Name] = at
 	}
 	if p.config.Database == "" {
-		entries, err := os.ReadDir(p.config.Folder)
+		names, err := p.names()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+			return nil, err
 		}
-		for _, entry := range entries {
-			table := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".parquet"), ".csv")
-			at, ok, err := p.place(table, engine.Source{})
+		for _, name := range names {
+			at, ok, err := p.named(name, engine.Plain(name))
 			if err != nil {
 				return nil, err
 			}
@@ -215,9 +309,12 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 	}
 	all := slices.SortedFunc(maps.Values(list), func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
 	for i, at := range all {
+		if at.Columns != nil {
+			continue
+		}
 		var err error
-		if all[i].Columns, err = describe(ctx, p.db, at); err != nil {
-			return nil, fmt.Errorf("%w: %s cannot be read: %w", engine.ErrConfig, at.Name, err)
+		if err = p.columns(ctx, &all[i]); err != nil {
+			return nil, fmt.Errorf("%w: %s cannot be read: %s", engine.ErrConfig, at.Name, inDetail(ctx, err))
 		}
 	}
 	return all, nil
@@ -244,65 +341,13 @@ func describe(ctx context.Context, db *sql.DB, at engine.Place) ([]engine.Local,
 	return columns, rows.Err()
 }
 
-// Convert is engine.Driver's.
-func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
-	want := compile.DuckDB.Type(t)
-	quoted, err := compile.Name(l.Name)
-	switch {
-	case err != nil:
-		return "CAST(NULL AS " + want + ")", false
-	case t == value.TypeText && l.Kind == want:
-		return "(" + quoted + " COLLATE C)", true // a column may be declared to compare otherwise than by its bytes
-	case l.Kind == want:
-		return quoted, true
-	case l.Kind == "VARCHAR":
-		return "TRY_CAST(NULLIF(trim(" + quoted + "), '') AS " + want + ")", false
-	}
-	return "TRY_CAST(" + quoted + " AS " + want + ")", converts(l.Kind, t)
-}
-
-// converts says whether every value of a local column converts as it is.
-func converts(kind string, t value.Type) bool {
-	switch t {
-	case value.TypeInt:
-		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, kind) || whole.MatchString(kind)
-	case value.TypeFloat:
-		return slices.Contains([]string{"FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}, kind) || strings.HasPrefix(kind, "DECIMAL")
-	case value.TypeText:
-		return kind == "VARCHAR" || strings.HasPrefix(kind, "ENUM") || kind == "UUID"
-	case value.TypeTimestamp:
-		return strings.HasPrefix(kind, "TIMESTAMP") || kind == "DATE"
-	}
-	return kind == compile.DuckDB.Type(t)
-}
-
-// whole are the decimals that are whole numbers of 64 bits.
-var whole = regexp.MustCompile(`^DECIMAL\((\d|1[0-8]),0\)$`)
-
-// suits gives the catalog's type for a local column.
-func suits(kind string) value.Type {
-	switch {
-	case kind == "BOOLEAN":
-		return value.TypeBool
-	case converts(kind, value.TypeInt) || kind == "HUGEINT" || kind == "UBIGINT":
-		return value.TypeInt
-	case converts(kind, value.TypeFloat):
-		return value.TypeFloat
-	case kind == "DATE":
-		return value.TypeDate
-	case converts(kind, value.TypeTimestamp):
-		return value.TypeTimestamp
-	}
-	return value.TypeText
-}
-
 // Describe lists what the sources hold, to begin a catalog with: those of cfg.Tables by
 // the catalog's names, and else all tables or files that are found. It reads all of them.
 func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db, err := open(ctx, cfg)
+	db, _, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -311,5 +356,9 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Describe(ctx, &driver{db: db}, compile.DuckDB, cfg.Tables, local)
+	d, err := newDriver(db, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Describe(ctx, d, compile.DuckDB, cfg.Tables, local)
 }

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -30,11 +32,18 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	for _, v := range e.views {
 		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.DuckDB, nil))
 	}
+	var patterns []string
 	for _, v := range e.views {
-		if v.File == "" {
+		patterns = append(patterns, v.File)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.inside)) {
+		patterns = append(patterns, e.inside[name].File)
+	}
+	for _, pattern := range patterns {
+		if pattern == "" {
 			continue
 		}
-		matches, err := glob(v.File)
+		matches, err := glob(pattern)
 		if err != nil {
 			return "", err
 		}

@@ -124,7 +124,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	if err != nil {
 		return err
 	}
-	views, err := engine.Map(ctx, c, cfg.Tables, local)
+	views, closed, err := engine.Map(ctx, c, cfg.Tables, local)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		}
 	}
 	e.views = text.String()
-	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views)
+	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views, closed)
 	return nil
 }
 

@@ -157,7 +157,7 @@ func suits(kind string) value.Type {
 		return value.TypeTimestamp
 	}
 	if m := numeric.FindStringSubmatch(kind); m != nil {
-		if digits, _ := strconv.Atoi(m[1]); m[2] == "0" && digits <= 18 {
+		if m[2] == "0" {
 			return value.TypeInt
 		}
 		return value.TypeFloat
@@ -197,7 +197,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		case kind == "boolean":
 			return "CAST(CAST(" + q + " AS INTEGER) AS BIGINT)", true
 		case number != nil: // NaN and infinities are beyond
-			return "CASE WHEN " + q + " BETWEEN -9223372036854775808 AND 9223372036854775807 THEN CAST(" + q + " AS BIGINT) END", l.Type == value.TypeInt
+			return "CASE WHEN " + q + " BETWEEN -9223372036854775808 AND 9223372036854775807 THEN CAST(" + q + " AS BIGINT) END", len(number) == 3 && number[2] == "0" && len(number[1]) <= 2 && number[1] <= "18" && (len(number[1]) == 2 || number[1] > "0")
 		case kind == "real" || kind == "double precision":
 			return "CASE WHEN " + q + " BETWEEN float8 '-9223372036854775808' AND float8 '9223372036854774784' THEN CAST(" + q + " AS BIGINT) END", false
 		}

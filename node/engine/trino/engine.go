@@ -74,7 +74,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 	if err != nil {
 		return err
 	}
-	views, err := engine.Map(ctx, c, cfg.Tables, local)
+	views, closed, err := engine.Map(ctx, c, cfg.Tables, local)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.Trino, nil))
 	}
 	e.version = hex.EncodeToString(mac.Sum(nil)[:16])
-	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views)
+	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views, closed)
 	return nil
 }
 

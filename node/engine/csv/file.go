@@ -1,0 +1,257 @@
+package csv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+// Head is how a file begins: what its columns are called, and where its records begin.
+type Head struct {
+	Path    string
+	Names   []string // in the order of the fields; empty where the header names nothing
+	Problem string   // why no record of the file can be read; empty: all is well
+	data    int64    // the offset of the first record, in bytes of the file or, of UTF-16, of its UTF-8
+	wide    bool     // the file is UTF-16
+	mark    string   // the encoding of its byte order mark, else empty
+	size    int64
+}
+
+var errNames = errors.New("csv: the file has no columns")
+
+// Read reads the head of a file. Its error is that of reading the file; what is wrong with the file is its Problem.
+func (d *Dialect) Read(path string) (*Head, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := &Head{Path: path}
+	if h.size, err = f.Seek(0, io.SeekEnd); err != nil {
+		return nil, err
+	}
+	first := make([]byte, 3)
+	n, err := f.ReadAt(first, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch first = first[:n]; {
+	case n >= 3 && string(first) == "\xef\xbb\xbf":
+		h.mark = "utf-8"
+	case n >= 2 && string(first[:2]) == "\xff\xfe":
+		h.mark = "utf-16le"
+	case n >= 2 && string(first[:2]) == "\xfe\xff":
+		h.mark = "utf-16be"
+	}
+	s, err := d.scanner(h, f, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	for range d.Skip {
+		if _, _, err := s.in.next(MaxLine); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if !d.Header.Line {
+		h.Names = d.Header.Names
+		h.data = s.in.offset
+		if len(h.Names) > 0 {
+			return h, nil
+		}
+	}
+	for {
+		reason, record, err := s.read()
+		switch {
+		case errors.Is(err, io.EOF):
+			if !d.Header.Line {
+				return h, nil // no record: no column, and none is needed
+			}
+			h.Problem = "it is empty: it has no line of names"
+			return h, nil
+		case err != nil:
+			return nil, err
+		case !record:
+			continue
+		case reason != fits:
+			what := "its header"
+			if !d.Header.Line {
+				what = "its first line, which tells how many fields there are,"
+			}
+			h.Problem = what + " " + d.why(reason)
+			return h, nil
+		}
+		if !d.Header.Line {
+			for i := range s.Width() {
+				h.Names = append(h.Names, fmt.Sprintf("column%d", i+1))
+			}
+			return h, nil
+		}
+		h.Names, h.Problem = s.names()
+		h.data = s.in.offset
+		return h, nil
+	}
+}
+
+// why tells why a line does not fit, and what to do.
+func (d *Dialect) why(r Reason) string {
+	switch r {
+	case ReasonQuote:
+		return "has a quote that does not end in its line"
+	case ReasonEncoding:
+		return "is not " + d.Encoding + d.elsewise()
+	case ReasonReturn:
+		return "holds a carriage return that does not end it: lines end with a line feed"
+	case ReasonLong:
+		return "is longer than 16 MiB"
+	}
+	return "has another number of fields than the header"
+}
+
+func (d *Dialect) elsewise() string {
+	if d.Encoding == "utf-8" {
+		return " (files of Windows often are windows-1252: set csv: {encoding: windows-1252})"
+	}
+	return ""
+}
+
+// Reasons tells in words why lines do not fit, and how many.
+func (d *Dialect) Reasons(t *Tally) string {
+	var parts []string
+	for r, what := range map[Reason]string{
+		ReasonFields:   "have another number of fields than the header",
+		ReasonQuote:    "have a quote that does not end in the line (if fields hold line feeds, set csv: {multiline: true})",
+		ReasonEncoding: "are not " + d.Encoding + d.elsewise(),
+		ReasonReturn:   "hold a carriage return that does not end them",
+		ReasonLong:     "are longer than 16 MiB",
+	} {
+		if n := t.Rejected[r]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "; ")
+}
+
+// scanner reads a part of a file: from is the offset of its first byte, which must follow a line feed or begin the
+// file; records that begin at until or later are left out (-1: none).
+func (d *Dialect) scanner(h *Head, f *os.File, from, until int64) (*Scanner, error) {
+	name := d.Encoding
+	skip := int64(0)
+	if h.mark != "" {
+		name = h.mark
+		if skip = 2; name == "utf-8" {
+			skip = 3
+		}
+	}
+	single, wide, err := encodingOf(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{d: d, until: until}
+	if wide != "" {
+		h.wide, s.strict = true, true
+		order := unicode.LittleEndian
+		if wide == "utf-16be" {
+			order = unicode.BigEndian
+		}
+		whole := io.NewSectionReader(f, skip, h.size-skip)
+		s.in.r = transform.NewReader(whole, unicode.UTF16(order, unicode.IgnoreBOM).NewDecoder())
+		if from > 0 { // an offset of the decoded text
+			if _, err := io.CopyN(io.Discard, s.in.r, from); err != nil && !errors.Is(err, io.EOF) {
+				return nil, err
+			}
+		}
+		s.in.offset = from
+		return s, nil
+	}
+	if single != nil {
+		s.decode = new([256]string)
+		for b := range s.decode {
+			if r := single.DecodeByte(byte(b)); r != utf8.RuneError {
+				s.decode[b] = string(r)
+			}
+		}
+	}
+	from = max(from, skip)
+	s.in.r, s.in.offset = io.NewSectionReader(f, from, h.size-from), from
+	return s, nil
+}
+
+// Part is a range of a file that one Scanner reads.
+type Part struct {
+	Head        *Head
+	from, until int64
+}
+
+// Parts divides a file so that several may read it at once, each about size bytes.
+func (d *Dialect) Parts(h *Head, size int64) []Part {
+	if h.Problem != "" || len(h.Names) == 0 {
+		return nil
+	}
+	if h.wide || d.Multiline {
+		return []Part{{h, h.data, -1}}
+	}
+	var parts []Part
+	for from := h.data; from < h.size; from += size {
+		parts = append(parts, Part{h, from, min(from+size, h.size)})
+	}
+	return parts
+}
+
+// Scan begins to read a part of a file that is open.
+func (d *Dialect) Scan(p Part, f *os.File) (*Scanner, error) {
+	if len(p.Head.Names) == 0 {
+		return nil, errNames
+	}
+	from := p.from
+	inside := from > p.Head.data
+	if inside {
+		from-- // the line feed before the first record may be there
+	}
+	s, err := d.scanner(p.Head, f, from, p.until)
+	if err != nil {
+		return nil, err
+	}
+	s.width = len(p.Head.Names)
+	if inside { // the line in which the part begins is the previous part's
+		if _, _, err := s.in.next(MaxLine); err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Count reads a file from its first to its last record, and counts.
+func (d *Dialect) Count(ctx context.Context, h *Head) (t Tally, err error) {
+	f, err := os.Open(h.Path)
+	if err != nil {
+		return t, err
+	}
+	defer f.Close()
+	for _, p := range d.Parts(h, 1<<62) {
+		s, err := d.Scan(p, f)
+		if err != nil {
+			return t, err
+		}
+		for ok := true; ok; {
+			if ok, err = s.Next(); err != nil {
+				return t, err
+			}
+			if s.Tally.Lines&0xfff == 0 && ctx.Err() != nil {
+				return t, ctx.Err()
+			}
+		}
+		t.Add(&s.Tally)
+	}
+	return t, nil
+}

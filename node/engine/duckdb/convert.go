@@ -1,0 +1,208 @@
+package duckdb
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine/csv"
+)
+
+// Years 1 to 9999, as texts: what is beyond is no date of the catalog's.
+const (
+	isoDay    = `(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}`
+	isoTime   = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?`
+	isoOffset = `Z|[+-][0-9]{2}(?::?[0-9]{2})?`
+)
+
+// texts writes the SQL that reads texts as values, NULL where they are none. No text raises.
+type texts struct {
+	reading *csv.Reading
+	zone    string // the hospital's
+}
+
+// local is a column of texts.
+func local(name string, reading *csv.Reading, zone string) engine.Local {
+	l := engine.Local{Name: name, Kind: "VARCHAR", Type: value.TypeText}
+	quoted, err := compile.Name(name)
+	if err != nil {
+		return l
+	}
+	t := texts{reading, zone}
+	l.As = map[value.Type]string{value.TypeText: quoted}
+	for _, as := range []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeDate, value.TypeTimestamp} {
+		l.As[as] = t.as(quoted, as)
+	}
+	return l
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func (t texts) as(column string, as value.Type) string {
+	x := "NULLIF(trim(" + column + "), '')"
+	switch as {
+	case value.TypeBool:
+		words := func(list []string) string {
+			quoted := []string{"NULL"}
+			for _, w := range list {
+				quoted = append(quoted, "lower("+quote(w)+")")
+			}
+			return strings.Join(quoted, ", ")
+		}
+		return fmt.Sprintf("CASE WHEN lower(%[1]s) IN (%[2]s) THEN true WHEN lower(%[1]s) IN (%[3]s) THEN false END", x, words(t.reading.True), words(t.reading.False))
+	case value.TypeInt:
+		// 8507.0 is a whole number that a program kept as a real one.
+		x, whole, point := t.number(x)
+		return when(x, "[+-]?"+whole+"("+point+"0*)?", "TRY_CAST("+t.plain(x)+" AS BIGINT)")
+	case value.TypeFloat:
+		x, whole, point := t.number(x)
+		return when(x, "[+-]?("+whole+"("+point+"[0-9]{0,300})?|"+point+"[0-9]{1,300})([eE][+-]?[0-9]{1,3})?", "TRY_CAST("+t.plain(x)+" AS DOUBLE)")
+	case value.TypeDate:
+		day := when(x, isoDay, "TRY_CAST("+x+" AS DATE)")
+		if f := t.reading.Date; f != nil {
+			day = when(x, f.Pattern, "TRY_CAST("+iso(x, f)+" AS DATE)")
+		}
+		return "coalesce(" + day + ", CAST(" + t.instant(x) + " AS DATE))"
+	}
+	if t.reading.Date != nil {
+		return "coalesce(" + t.instant(x) + ", CAST(" + when(x, t.reading.Date.Pattern, "TRY_CAST("+iso(x, t.reading.Date)+" AS DATE)") + " AS TIMESTAMP))"
+	}
+	return "coalesce(" + t.instant(x) + ", CAST(" + when(x, isoDay, "TRY_CAST("+x+" AS DATE)") + " AS TIMESTAMP))"
+}
+
+// number gives the text without its thousands' signs, and patterns of what stands before the decimals and of their sign.
+func (t texts) number(x string) (text, whole, point string) {
+	whole, point = "[0-9]{1,300}", "["+t.reading.Decimal+"]"
+	if s := t.reading.Thousands; s != "" {
+		whole = "([0-9]{1,3}(" + regexp.QuoteMeta(s) + "[0-9]{3})+|[0-9]{1,300})"
+	}
+	return x, whole, point
+}
+
+// plain writes a number as SQL does.
+func (t texts) plain(x string) string {
+	if s := t.reading.Thousands; s != "" {
+		x = "replace(" + x + ", " + quote(s) + ", '')"
+	}
+	if t.reading.Decimal != "." {
+		x = "replace(" + x + ", " + quote(t.reading.Decimal) + ", '.')"
+	}
+	return x
+}
+
+func when(x, pattern, then string) string {
+	return "CASE WHEN regexp_full_match(" + x + ", " + quote(pattern) + ") THEN " + then + " END"
+}
+
+var months = strings.Fields("jan feb mar apr may jun jul aug sep oct nov dec")
+
+// iso rewrites a text of a format as SQL writes days and instants.
+func iso(x string, f *csv.Format) string {
+	if f.Month {
+		x = "lower(" + x + ")"
+	}
+	pattern := f.Pattern
+	if f.Month { // a lower-case text, whose month becomes a number
+		for i, m := range months {
+			x = fmt.Sprintf("regexp_replace(%s, '(^|[^a-z])%s($|[^a-z])', '\\1%02d\\2')", x, m, i+1)
+		}
+		pattern = strings.Replace(strings.Replace(strings.Replace(pattern, "([A-Za-z]{3})", "([0-9]{2})", 1), "T", "t", 1), "Z", "z", 1)
+	}
+	return "regexp_replace(" + x + ", " + quote("^"+pattern+"$") + ", " + quote(f.ISO) + ")"
+}
+
+// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one it is the time of
+// the day in the zone of the files.
+func (t texts) instant(x string) string {
+	if f := t.reading.Timestamp; f != nil {
+		if f.Offset {
+			return when(x, f.Pattern, t.zoned(iso(x, f)))
+		}
+		return when(x, f.Pattern, t.shifted("TRY_CAST("+iso(x, f)+" AS TIMESTAMP)"))
+	}
+	pattern := "(" + isoDay + ")[ T](" + isoTime + ")([.][0-9]{1,6})?[0-9]{0,3}"
+	return "CASE WHEN regexp_full_match(" + x + ", " + quote(pattern) + ") THEN " + t.shifted("TRY_CAST(regexp_replace("+x+", "+quote("^"+pattern+"$")+`, '\1 \2\3') AS TIMESTAMP)`) +
+		" WHEN regexp_full_match(" + x + ", " + quote(pattern+" ?("+isoOffset+")") + ") THEN " + t.zoned("regexp_replace("+x+", "+quote("^"+pattern+" ?("+isoOffset+")$")+`, '\1 \2\3\4')`) + " END"
+}
+
+// zoned reads a text with an offset as the time of the day at the hospital.
+func (t texts) zoned(x string) string { return inZone("TRY_CAST("+x+" AS TIMESTAMPTZ)", t.zone) }
+
+// shifted reads the time of the day where the files are from as that at the hospital.
+func (t texts) shifted(x string) string {
+	if t.reading.Zone == t.zone {
+		return x
+	}
+	return inZone("(("+x+") AT TIME ZONE "+quote(t.reading.Zone)+")", t.zone)
+}
+
+// inZone reads an instant as the time of the day in a zone. What is beyond the years 1 to 9999 stays as it is: it
+// becomes the nearest bound, or NULL.
+func inZone(x, zone string) string {
+	return fmt.Sprintf("CASE WHEN %[1]s BETWEEN TIMESTAMPTZ '0001-01-03 00:00:00+00' AND TIMESTAMPTZ '9999-12-29 00:00:00+00' THEN (%[1]s AT TIME ZONE %[2]s) ELSE make_timestamp(epoch_us(%[1]s)) END", x, quote(zone))
+}
+
+// Convert is engine.Driver's.
+func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
+	want := compile.DuckDB.Type(t)
+	quoted, err := compile.Name(l.Name)
+	if err != nil {
+		return "CAST(NULL AS " + want + ")", false
+	}
+	if as, ok := l.As[t]; ok {
+		return as, t == value.TypeText
+	}
+	switch {
+	case t == value.TypeText && l.Kind == want:
+		return "(" + quoted + " COLLATE C)", true // a column may be declared to compare otherwise than by its bytes
+	case l.Kind == want:
+		return quoted, true
+	case l.Kind == "VARCHAR":
+		return local(l.Name, d.reading, d.zone).As[t], false
+	case l.Kind == "TIMESTAMP WITH TIME ZONE" && (t == value.TypeTimestamp || t == value.TypeDate):
+		return "CAST(" + inZone(quoted, d.zone) + " AS " + want + ")", t == value.TypeTimestamp
+	}
+	return "TRY_CAST(" + quoted + " AS " + want + ")", converts(l.Kind, t)
+}
+
+// converts says whether every value of a local column converts as it is.
+func converts(kind string, t value.Type) bool {
+	switch t {
+	case value.TypeInt:
+		return slices.Contains([]string{"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}, kind) || whole.MatchString(kind)
+	case value.TypeFloat:
+		return slices.Contains([]string{"FLOAT", "DOUBLE", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"}, kind) || strings.HasPrefix(kind, "DECIMAL")
+	case value.TypeText:
+		return kind == "VARCHAR" || strings.HasPrefix(kind, "ENUM") || kind == "UUID"
+	case value.TypeTimestamp:
+		return strings.HasPrefix(kind, "TIMESTAMP") || kind == "DATE"
+	}
+	return kind == compile.DuckDB.Type(t)
+}
+
+// whole are the decimals that are whole numbers of 64 bits, wholeDecimal all that are whole.
+var (
+	whole        = regexp.MustCompile(`^DECIMAL\((\d|1[0-8]),0\)$`)
+	wholeDecimal = regexp.MustCompile(`^DECIMAL\(\d+,0\)$`)
+)
+
+// suits gives the catalog's type for a local column.
+func suits(kind string) value.Type {
+	switch {
+	case kind == "BOOLEAN":
+		return value.TypeBool
+	case converts(kind, value.TypeInt) || kind == "HUGEINT" || kind == "UBIGINT" || wholeDecimal.MatchString(kind):
+		return value.TypeInt
+	case converts(kind, value.TypeFloat):
+		return value.TypeFloat
+	case kind == "DATE":
+		return value.TypeDate
+	case converts(kind, value.TypeTimestamp):
+		return value.TypeTimestamp
+	}
+	return value.TypeText
+}

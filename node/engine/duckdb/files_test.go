@@ -1,0 +1,341 @@
+package duckdb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+
+	"github.com/intramuros/intramuros/internal/config"
+)
+
+const stayCatalog = `
+catalog: stay
+max_groups: 5
+max_rows: 5
+tables:
+  stay:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      code: {type: text}
+      town: {type: text}
+      weight: {type: float, bounds: [0, 200]}
+      n: {type: int}
+      day: {type: date}
+      at: {type: timestamp}
+      dead: {type: bool}
+`
+
+// stays are the rows that every form of the data holds, as the catalog means them: the right values.
+var stays = [][]string{
+	{"1", "007", "Orléans", "74.5", "3", "2023-03-05", "2023-03-05 14:30:00", "true"},
+	{"2", "0712", "", "", "", "", "", ""},
+	{"3", "712", "Saint-Étienne", "0.5", "-4", "1931-12-31", "1931-12-31 00:00:00", "false"},
+	{"9223372036854775807", "a b", "L'Haÿ, dit \"les Roses\"", "120.0", "9223372036854775807", "9999-12-31", "2023-07-01 23:59:59.5", "false"},
+}
+
+// read gives all rows of the table as the engine's view has them, NULLs as "".
+func readView(t testing.TB, e *Engine, table string) (rows [][]string) {
+	t.Helper()
+	columns := []string{}
+	tab, _ := e.catalog.Table(table)
+	for _, c := range tab.Columns {
+		columns = append(columns, `coalesce(CAST("`+c.Name+`" AS VARCHAR), '')`)
+	}
+	err := e.driver.Query(context.Background(), "SELECT "+strings.Join(columns, ", ")+" FROM "+schema+`."`+table+`" ORDER BY "id"`, false, func(row []any) error {
+		var r []string
+		for _, cell := range row {
+			r = append(r, cell.(string))
+		}
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err, errors.Unwrap(err))
+	}
+	return rows
+}
+
+func findings(t testing.TB, e *Engine) (lines []string) {
+	t.Helper()
+	found, err := e.Verify(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
+	}
+	return lines
+}
+
+// openFolder opens an engine over files of a folder, by name, with the engine's part of node.yaml.
+func openFolder(t testing.TB, catalog, settings string, files map[string][]byte) *Engine {
+	t.Helper()
+	folder := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var cfg Config
+	if settings != "" {
+		if err := config.Decode(strings.NewReader(settings), "node.yaml", &cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.Folder = folder
+	e, err := Open(context.Background(), cfg, parse(t, catalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// write writes stays as a CSV file whose cells a program writes in its way.
+func write(delimiter, end string, cell func(column int, s string) string) string {
+	var b strings.Builder
+	b.WriteString(strings.Join([]string{"id", "code", "town", "weight", "n", "day", "at", "dead"}, delimiter) + end)
+	for _, r := range stays {
+		cells := make([]string, len(r))
+		for i, s := range r {
+			cells[i] = cell(i, s)
+		}
+		b.WriteString(strings.Join(cells, delimiter) + end)
+	}
+	return b.String()
+}
+
+func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// TestRightValues: five dialects of CSV, Parquet files of two writers and a database have the same rows, and nothing to report.
+func TestRightValues(t *testing.T) {
+	encode := func(e interface {
+		String(string) (string, error)
+	}, s string) []byte {
+		out, err := e.String(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []byte(out)
+	}
+	plain := func(i int, s string) string {
+		if strings.ContainsAny(s, `",`) {
+			return quoted(s)
+		}
+		return s
+	}
+	french := func(i int, s string) string {
+		switch {
+		case s == "":
+			return "NA"
+		case i == 3:
+			return strings.Replace(s, ".", ",", 1)
+		case i == 5:
+			return s[8:10] + "/" + s[5:7] + "/" + s[0:4]
+		case i == 6:
+			return s[8:10] + "/" + s[5:7] + "/" + s[0:4] + " " + strings.Replace(s[11:], ".", ",", 1)
+		case i == 7:
+			return map[string]string{"true": "O", "false": "N"}[s]
+		case strings.Contains(s, `"`):
+			return quoted(s)
+		}
+		return s
+	}
+	zoned := func(i int, s string) string {
+		switch {
+		case i == 6 && strings.HasPrefix(s, "2023-03"):
+			return s[:10] + "T13:30:00Z" // Paris, in winter
+		case i == 6 && strings.HasPrefix(s, "2023-07"):
+			return "2023-07-01T16:59:59.5-05:00" // Paris, in summer
+		}
+		return quoted(s)
+	}
+	frenchTimes := strings.Replace(write(";", "\r\n", french), "14:30:00;", "14:30:00,0;", 1)
+	frenchTimes = strings.Replace(frenchTimes, "00:00:00;", "00:00:00,0;", 1)
+	for _, test := range []struct {
+		name, config string
+		files        map[string][]byte
+	}{
+		{"plain", "", map[string][]byte{"stay.csv": []byte(write(",", "\n", plain))}},
+		{"French, Windows", "csv: {encoding: windows-1252, delimiter: \";\", decimal: \",\", date_format: dd/mm/yyyy, timestamp_format: \"dd/mm/yyyy hh:mm:ss,f\", null: [NA], true: [O], false: [N]}", map[string][]byte{"stay.csv": encode(charmap.Windows1252.NewEncoder(), frenchTimes)}},
+		{"all quoted, zones, a BOM", "timezone: Europe/Paris", map[string][]byte{"stay.csv": []byte("\ufeff" + write(",", "\r\n", zoned))}},
+		{"tabs, UTF-16", "csv: {delimiter: \"\\t\", quote: \"\"}", map[string][]byte{"stay.csv": encode(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder(), write("\t", "\r\n", func(_ int, s string) string { return s }))}},
+		{"two files with other columns, folders", "csv: {delimiter: \"|\"}", map[string][]byte{
+			"stay/1/x.csv": []byte(strings.Join(strings.SplitAfter(write("|", "\n", func(_ int, s string) string { return quoted(s) }), "\n")[:3], "")),
+			"stay/2/y.csv": []byte("dead|weight|id|more|code|n|day|at|town\nf|0.5|3|?|712|-4|1931-12-31|1931-12-31T00:00|Saint-Étienne\n0|1.2e2|9223372036854775807|?|a b|9223372036854775807|9999-12-31|2023-07-01 23:59:59.500|\"L'Haÿ, dit \"\"les Roses\"\"\"\n"),
+		}},
+		{"Parquet of arrow-go", "", map[string][]byte{"stay.parquet": arrowParquet(t, true)}},
+		{"Parquet of arrow-go, zones", "timezone: Europe/Paris", map[string][]byte{"stay.parquet": arrowParquet(t, false)}},
+		{"Parquet of DuckDB", "", map[string][]byte{"stay.parquet": duckdbFile(t, "COPY (SELECT * FROM stay) TO 'FILE' (FORMAT parquet)")}},
+		{"a select over a folder", "tables: {stay: {select: \"SELECT * REPLACE (CAST(weight AS DOUBLE) / 2 AS weight) FROM source.main.\\\"Séjour 2023\\\"\"}}", map[string][]byte{"Séjour 2023.csv": []byte(strings.NewReplacer("74.5", "149", ",0.5,", ",1,", ",120.0,", ",240,").Replace(write(",", "\n", plain)))}},
+	} {
+		e := openFolder(t, stayCatalog, test.config, test.files)
+		if len(e.closed) > 0 {
+			t.Fatal(e.closed)
+		}
+		if diff := cmp.Diff(stays, readView(t, e, "stay")); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+		if found := findings(t, e); len(found) > 0 && test.name != "a select over a folder" {
+			t.Errorf("%s: %s", test.name, strings.Join(found, "\n"))
+		}
+	}
+	e := engineWith(t, stayCatalog, duckdbRows()...)
+	if diff := cmp.Diff(stays, readView(t, e, "stay")); diff != "" {
+		t.Errorf("DuckDB: %s", diff)
+	}
+}
+
+func duckdbRows() []string {
+	var rows []string
+	for _, r := range stays {
+		cells := make([]string, len(r))
+		for i, s := range r {
+			if cells[i] = quote(s); s == "" {
+				cells[i] = "NULL"
+			}
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	return []string{"CREATE TABLE stay (id DECIMAL(19,0), code VARCHAR, town VARCHAR, weight DECIMAL(9,3), n BIGINT, day DATE, \"at\" TIMESTAMP, dead BOOLEAN)", "INSERT INTO stay VALUES " + strings.Join(rows, ", ")}
+}
+
+// duckdbFile gives the bytes of a file that DuckDB writes.
+func duckdbFile(t testing.TB, statement string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	newDatabase(t, append(duckdbRows(), strings.ReplaceAll(statement, "FILE", path))...)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// arrowParquet writes stays as arrow-go does: timestamps as the time of the day, or as instants of UTC.
+func arrowParquet(t testing.TB, local bool) []byte {
+	t.Helper()
+	instant := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
+	if local {
+		instant = &arrow.TimestampType{Unit: arrow.Microsecond}
+	}
+	s := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "code", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "town", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "weight", Type: arrow.PrimitiveTypes.Float64, Nullable: true}, {Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "day", Type: arrow.FixedWidthTypes.Date32, Nullable: true},
+		{Name: "at", Type: instant, Nullable: true}, {Name: "dead", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
+	}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, s)
+	defer b.Release()
+	for _, r := range stays {
+		for i, cell := range r {
+			if i == 6 && !local { // Paris is an hour before UTC in winter, two in summer, and was on UTC in 1931
+				cell = map[string]string{"2023-03-05 14:30:00": "2023-03-05 13:30:00", "2023-07-01 23:59:59.5": "2023-07-01 21:59:59.5"}[cell]
+				if r[0] == "3" {
+					cell = r[6]
+				}
+			}
+			if cell == "" {
+				b.Field(i).AppendNull()
+			} else if err := b.Field(i).AppendValueFromString(cell); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	record := b.NewRecord()
+	defer record.Release()
+	var out bytes.Buffer
+	w, err := pqarrow.NewFileWriter(s, &out, nil, pqarrow.DefaultWriterProps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestFindings: what does not fit is told before anything is answered, in counts, and closes its table.
+func TestFindings(t *testing.T) {
+	small := `
+catalog: small
+tables:
+  stay:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      x: {type: float}
+`
+	parquet := func(statements ...string) map[string][]byte {
+		files := map[string][]byte{}
+		for i, s := range statements {
+			files[fmt.Sprintf("stay/%d.parquet", i)] = duckdbFile(t, "COPY ("+s+") TO 'FILE' (FORMAT parquet)")
+		}
+		return files
+	}
+	lines := func(s string) map[string][]byte { return map[string][]byte{"stay.csv": []byte(s)} }
+	for _, test := range []struct {
+		name, config string
+		files        map[string][]byte
+		want         []string
+		rows         int // -1: the table is not offered at all
+	}{
+		{"a line too long", "", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"error stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header. Mend the files, or csv in node.yaml; or accept the loss there by max_rejected"}, 2},
+		{"accepted", "csv: {max_rejected: 34 %}", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"warning stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header; node.yaml accepts it"}, 2},
+		{"more than accepted", "csv: {max_rejected: 30 %}", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"error stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header. Mend the files, or csv in node.yaml; or accept the loss there by max_rejected"}, 2},
+		{"another delimiter", "", lines("id;x\n1;2\n"), []string{
+			"warning stay. has one column in FOLDER/stay.csv, whose name holds \";\": where fields end with it, set csv: {delimiter: \";\"} in node.yaml",
+			"error stay. is closed: 1 of its 1 files name no column of the catalog: is their first line a line of names? See `header` and `columns` in docs/node.yaml",
+			"error stay.id does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`",
+			"warning stay.x does not exist here and reads as NULL"}, 1},
+		{"no header", "", lines("1,2\n2,3\n"), []string{
+			"error stay. is closed: 1 of its 1 files name no column of the catalog: is their first line a line of names? See `header` and `columns` in docs/node.yaml",
+			"error stay.id does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`",
+			"warning stay.x does not exist here and reads as NULL"}, 1},
+		{"multiline, broken", "csv: {multiline: true, max_rejected: 100 %}", lines("id,x\n1,\"2\n3,4\n"), []string{"error stay. is closed: FOLDER/stay.csv is not well-formed from its first to its last character, as `multiline` needs: a quote is where it cannot be, or does not end"}, 0},
+		{"whole and real", "", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::BIGINT AS id, 6.5::DOUBLE AS x"), nil, 2},
+		{"an id that is whole and real", "", parquet("SELECT 9007199254740993::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::DOUBLE AS id, 6.5::DOUBLE AS x"), []string{
+			"error stay.id tells patients apart, and is of type DOUBLE here and int in the catalog: values that differ could be read as one; give a column of whole numbers or texts",
+			"warning stay.id is declared not nullable and has 2 NULLs"}, 2},
+		{"whole and real, too large", "", parquet("SELECT 1 AS id, 9007199254740995 AS x", "SELECT 2 AS id, 6.5::DOUBLE AS x"), []string{"error stay.x is whole in some files and real in others, and has 1 values too large to be read as both; write the files anew with one type"}, 2},
+		{"text and number", "", parquet("SELECT 1 AS id, 7 AS x", "SELECT 2 AS id, '6.5' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: INTEGER in 1, VARCHAR in 1; write them anew with one type"}, -1},
+		{"int32 and int64", "", parquet("SELECT 1::INT AS id, 7 AS x", "SELECT 3000000000 AS id, 6 AS x"), nil, 2},
+		{"a column added", "", parquet("SELECT 1 AS id", "SELECT 2 AS id, 6.5::DOUBLE AS x"), nil, 2},
+		{"a column lost", "", parquet("SELECT 2 AS id, 6.5::DOUBLE AS x", "SELECT 1 AS id"), nil, 2},
+	} {
+		e := openFolder(t, small, test.config, test.files)
+		found := findings(t, e)
+		for i := range found {
+			found[i] = strings.ReplaceAll(found[i], e.config.Folder, "FOLDER")
+		}
+		if diff := cmp.Diff(test.want, found); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+		if test.rows < 0 {
+			continue
+		}
+		if rows := readView(t, e, "stay"); len(rows) != test.rows {
+			t.Errorf("%s: %d rows", test.name, len(rows))
+		}
+	}
+}
