@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
 func newShellCommand() *cobra.Command {
@@ -162,7 +162,7 @@ func remembered(typed string) []string {
 	}
 	var line strings.Builder
 	end := 0
-	for _, t := range lex.Tokens(typed) {
+	for _, t := range sqltoken.Tokens(typed) {
 		gap := typed[end:t.Start]
 		comment := strings.Contains(gap, "--")
 		if text := typed[t.Start:t.End]; strings.Contains(text, "\n") || comment && strings.Contains(gap, "/*") {

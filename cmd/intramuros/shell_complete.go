@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -53,8 +53,8 @@ func beginning(word string, options []string) []string {
 
 // names gives what may stand in SQL after before, where text is the whole statement.
 func (s *shellSession) names(before, text, word string) []string {
-	tokens := lex.Tokens(before)
-	here := s.mentioned(lex.Tokens(text))
+	tokens := sqltoken.Tokens(before)
+	here := s.mentioned(sqltoken.Tokens(text))
 	if n := len(tokens); n > 0 {
 		last := tokens[n-1]
 		if last.Is(".") && n > 1 {
@@ -126,7 +126,7 @@ func (s *shellSession) tables() []string {
 
 // mentioned gives the columns of the tables of a statement, by the names and aliases that
 // the statement has for them.
-func (s *shellSession) mentioned(tokens []lex.Token) map[string][]string {
+func (s *shellSession) mentioned(tokens []sqltoken.Token) map[string][]string {
 	found := map[string][]string{}
 	for i, t := range tokens {
 		at := slices.IndexFunc(s.catalogTables(), func(k knownTable) bool { return strings.EqualFold(k.name, t.Name()) })

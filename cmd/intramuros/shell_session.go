@@ -13,8 +13,8 @@ import (
 	"time"
 
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	setting "github.com/intramuros/intramuros/coordinator/session"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -88,11 +88,11 @@ func (s *shellSession) line(ctx context.Context, line string) error {
 	}
 	s.buffer += line + "\n"
 	for {
-		at := slices.IndexFunc(lex.Tokens(s.buffer), func(t lex.Token) bool { return t.Is(";") })
+		at := slices.IndexFunc(sqltoken.Tokens(s.buffer), func(t sqltoken.Token) bool { return t.Is(";") })
 		if at < 0 {
 			break
 		}
-		end := lex.Tokens(s.buffer)[at].Start
+		end := sqltoken.Tokens(s.buffer)[at].Start
 		statement := strings.TrimSpace(s.buffer[:end])
 		s.buffer = strings.TrimLeft(s.buffer[end+1:], " \t\n")
 		if err := s.statement(ctx, statement); err != nil {
@@ -100,7 +100,7 @@ func (s *shellSession) line(ctx context.Context, line string) error {
 			return err
 		}
 	}
-	if len(lex.Tokens(s.buffer)) == 0 {
+	if len(sqltoken.Tokens(s.buffer)) == 0 {
 		s.buffer = "" // nothing but comments and space
 	}
 	return nil
@@ -114,7 +114,7 @@ func (s *shellSession) rest(ctx context.Context) error {
 }
 
 func (s *shellSession) statement(ctx context.Context, sql string) error {
-	if len(lex.Tokens(sql)) == 0 {
+	if len(sqltoken.Tokens(sql)) == 0 {
 		return nil
 	}
 	if read, err := syntax.Parse(sql); err == nil && read.Kind == syntax.KindSet {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/coordinator"
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -53,7 +53,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 				return ' '
 			}, p.Text[:end])
 			blank += strings.Repeat(" ", end-len(blank)) // of letters that take several bytes
-			query, err := c.prepare(lex.Statement{Text: blank + p.Text[end:], Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
+			query, err := c.prepare(sqltoken.Statement{Text: blank + p.Text[end:], Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
 			if err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ func (c *conn) readFetch(p *statement) error {
 		t = t[1:]
 	case begins(t, "all"):
 		p.cursor.rows, t = -1, t[1:]
-	case len(t) > 0 && t[0].Kind == lex.Number:
+	case len(t) > 0 && t[0].Kind == sqltoken.Number:
 		n, err := strconv.Atoi(t[0].Text)
 		if err != nil {
 			return unread("FETCH", "FETCH FORWARD 100 FROM name")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -79,7 +79,7 @@ func (c *conn) still(m pgproto3.FrontendMessage) error {
 
 // simple answers a text of statements one after the other, up to the first error.
 func (c *conn) simple(text string) {
-	statements := lex.Statements(text)
+	statements := sqltoken.Statements(text)
 	if len(statements) == 0 {
 		c.backend.Send(&pgproto3.EmptyQueryResponse{})
 		return
@@ -165,11 +165,11 @@ func unknown(what, name string) error {
 }
 
 func (c *conn) parse(name, text string, types []uint32, start *int) error {
-	statements := lex.Statements(text)
+	statements := sqltoken.Statements(text)
 	if len(statements) > 1 {
 		return &coordinator.Error{Code: coordinator.Code(planner.CodeSyntax), Message: "a prepared statement is one statement"}
 	}
-	statements = append(statements, lex.Statement{}) // of an empty text
+	statements = append(statements, sqltoken.Statement{}) // of an empty text
 	*start = statements[0].Start
 	s, err := c.prepare(statements[0], text, types)
 	if err != nil {

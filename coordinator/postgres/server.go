@@ -15,7 +15,7 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
 // Asker is the part of a coordinator that a query needs. Its errors are of type
@@ -143,14 +143,14 @@ func (s *Server) cancel(id uint32, secret []byte) {
 
 // stop cancels what the connection whose id stands in the statement runs, if that is of the same person:
 // so do tools that cannot send a cancel request.
-func (s *Server) stop(name string, tokens []lex.Token) bool {
+func (s *Server) stop(name string, tokens []sqltoken.Token) bool {
 	for _, t := range tokens {
 		text := t.Text
-		if t.Kind == lex.String {
+		if t.Kind == sqltoken.String {
 			text = t.Value()
 		}
 		id, err := strconv.ParseUint(text, 10, 32)
-		if err != nil || t.Kind != lex.Number && t.Kind != lex.String {
+		if err != nil || t.Kind != sqltoken.Number && t.Kind != sqltoken.String {
 			continue
 		}
 		s.mu.Lock()

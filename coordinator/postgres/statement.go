@@ -10,9 +10,9 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	"github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/coordinator/tabular"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -40,7 +40,7 @@ const (
 
 // statement is one statement, prepared.
 type statement struct {
-	lex.Statement
+	sqltoken.Statement
 	whole      string // the text that it was a part of
 	kind       kind
 	tag        string // of CommandComplete, where it is no SELECT
@@ -76,7 +76,7 @@ type portal struct {
 }
 
 // begins reads the statement's first words.
-func begins(tokens []lex.Token, words ...string) bool {
+func begins(tokens []sqltoken.Token, words ...string) bool {
 	for i, w := range words {
 		if i >= len(tokens) || !tokens[i].Is(w) {
 			return false
@@ -92,10 +92,10 @@ var ignoredTags = map[string]string{
 }
 
 // prepare tells what a statement is, and plans it where that is needed. It costs nothing.
-func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statement, error) {
+func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*statement, error) {
 	p := &statement{Statement: s, whole: whole}
 	for _, t := range s.Tokens {
-		if t.Kind != lex.Parameter {
+		if t.Kind != sqltoken.Parameter {
 			continue
 		}
 		n, err := strconv.Atoi(t.Text[1:])
@@ -151,7 +151,7 @@ func (c *conn) prepare(s lex.Statement, whole string, types []uint32) (*statemen
 		}
 	case begins(t, "show") && !informs(t):
 		return p, c.readShow(p)
-	case ignoredTags[t[0].Text] != "" && t[0].Kind == lex.Word:
+	case ignoredTags[t[0].Text] != "" && t[0].Kind == sqltoken.Word:
 		p.kind, p.tag = ignored, ignoredTags[t[0].Text]
 	case stops(t):
 		p.kind, p.columns = stop, []dictionary.Column{{Name: t[1].Name(), OID: dictionary.OIDBool}}
@@ -196,13 +196,13 @@ func (c *conn) session() dictionary.Session {
 }
 
 // selects tells a statement that may be a question.
-func selects(t []lex.Token) bool {
+func selects(t []sqltoken.Token) bool {
 	return begins(t, "select") || begins(t, "with") || begins(t, "values") || begins(t, "(") || begins(t, "table")
 }
 
 // rowless tells a question that ends in LIMIT 0, or that computes nothing, COUNT(*) say, and whose outermost
 // condition is a constant that is never true: so tools ask for columns. Its answer has no row, whatever the data is.
-func rowless(t []lex.Token) bool {
+func rowless(t []sqltoken.Token) bool {
 	n := len(t)
 	if n > 2 && t[n-2].Is("limit") && t[n-1].Text == "0" {
 		return true
@@ -234,7 +234,7 @@ func rowless(t []lex.Token) bool {
 	switch {
 	case len(t) == 1:
 		return t[0].Is("false")
-	case len(t) == 3 && t[0].Kind == lex.Number && t[2].Kind == lex.Number:
+	case len(t) == 3 && t[0].Kind == sqltoken.Number && t[2].Kind == sqltoken.Number:
 		return t[1].Is("=") && t[0].Text != t[2].Text && !strings.ContainsAny(t[0].Text+t[2].Text, ".eE") ||
 			(t[1].Is("<>") || t[1].Is("!=")) && t[0].Text == t[2].Text
 	}
@@ -242,12 +242,12 @@ func rowless(t []lex.Token) bool {
 }
 
 // stops tells SELECT pg_cancel_backend(n) and pg_terminate_backend(n), which stop what another connection runs.
-func stops(t []lex.Token) bool {
+func stops(t []sqltoken.Token) bool {
 	return len(t) > 2 && begins(t, "select") && (t[1].Is("pg_cancel_backend") || t[1].Is("pg_terminate_backend")) && t[2].Is("(")
 }
 
 // readName reads the name that is the rest of a statement; ALL is none.
-func (p *statement) readName(t []lex.Token, hint string) error {
+func (p *statement) readName(t []sqltoken.Token, hint string) error {
 	if len(t) != 1 || t[0].Name() == "" {
 		return unread(p.tag, hint)
 	}
@@ -304,7 +304,7 @@ func (p *statement) readSet() error {
 	if name == "" || len(t) == 0 {
 		return &coordinator.Error{Code: coordinator.Code(planner.CodeSyntax), Message: "SET does not read", Hint: "write SET name = value"}
 	}
-	if len(t) == 1 && t[0].Kind == lex.String {
+	if len(t) == 1 && t[0].Kind == sqltoken.String {
 		p.text = t[0].Value()
 	} else {
 		p.text = p.Text[t[0].Start:t[len(t)-1].End]
@@ -313,7 +313,7 @@ func (p *statement) readSet() error {
 }
 
 // dotted reads a name such as intramuros.epsilon.
-func dotted(t []lex.Token) (string, []lex.Token) {
+func dotted(t []sqltoken.Token) (string, []sqltoken.Token) {
 	name := ""
 	for len(t) > 0 && t[0].Name() != "" {
 		name += t[0].Name()
@@ -328,7 +328,7 @@ func dotted(t []lex.Token) (string, []lex.Token) {
 }
 
 // informs tells what the coordinator itself shows.
-func informs(t []lex.Token) bool {
+func informs(t []sqltoken.Token) bool {
 	return len(t) == 2 && (t[1].Is("tables") || t[1].Is("hospitals") || t[1].Is("budget") || t[1].Is("functions"))
 }
 

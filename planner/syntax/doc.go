@@ -7,7 +7,7 @@
 // ORDER BY and LIMIT around it. A Select reads the tables of From and returns its Items. An Expr is what is computed.
 // A refusal is an Error: a stable Code, a Position, what is wrong, and what to write instead.
 //
-//   - scan.go reads tokens by the SQL standard;
+//   - scan.go reads the tokens of internal/sqltoken by the SQL standard, and refuses what is none;
 //   - parse.go, statement.go, query.go, from.go, term.go, special.go and call.go read them by recursive descent.
 //     Where databases read a text in two ways, it is refused;
 //   - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND, OR, NOT and among

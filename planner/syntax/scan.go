@@ -1,10 +1,11 @@
 package syntax
 
 import (
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -38,15 +39,15 @@ func (t token) is(word string) bool {
 	return (t.kind == tokenWord || t.kind == tokenSymbol) && t.text == word
 }
 
+// scanner makes the planner's tokens of those that sqltoken reads.
 type scanner struct {
 	sql    string
-	offset int
-	line   int
-	column int
-	hint   bool // between /*+ and */
+	tokens []token
+	// The place that has been reached.
+	offset, line, column int
 }
 
-// scan splits the text into tokens, the last one being tokenEnd.
+// scan splits the text into tokens, the last one being tokenEnd. What databases read in two ways is refused.
 func scan(sql string) []token {
 	s := &scanner{sql: sql, line: 1, column: 1}
 	if len(sql) > maxSQL {
@@ -56,17 +57,11 @@ func scan(sql string) []token {
 		Refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
 	}
 	if i := strings.IndexByte(sql, 0); i >= 0 {
-		s.advance(i)
-		Refuse(CodeSyntax, s.here(), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
+		Refuse(CodeSyntax, s.at(i, 1), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
 	}
-	var tokens []token
-	for {
-		t := s.next()
-		tokens = append(tokens, t)
-		if t.kind == tokenEnd {
-			return tokens
-		}
-	}
+	s.read(sql, 0, false)
+	s.tokens = append(s.tokens, token{kind: tokenEnd, at: s.at(len(sql), 0)})
+	return s.tokens
 }
 
 // partners returns, for each opening parenthesis or bracket, the token that closes it.
@@ -95,57 +90,127 @@ func partners(tokens []token) map[int]int {
 	return partner
 }
 
-func (s *scanner) peek(ahead int) byte {
-	if s.offset+ahead < len(s.sql) {
-		return s.sql[s.offset+ahead]
-	}
-	return 0
-}
-
-// advance moves over n bytes, keeping line and column.
-func (s *scanner) advance(n int) {
-	for _, r := range s.sql[s.offset : s.offset+n] {
+// at is a place that is no further back than the last.
+func (s *scanner) at(offset, length int) Position {
+	for _, r := range s.sql[s.offset:offset] {
 		if r == '\n' {
 			s.line, s.column = s.line+1, 1
 		} else {
 			s.column++
 		}
 	}
-	s.offset += n
+	s.offset = offset
+	return Position{Offset: offset, Length: length, Line: s.line, Column: s.column}
 }
 
-func (s *scanner) here() Position {
-	return Position{Offset: s.offset, Length: 1, Line: s.line, Column: s.column}
+func (s *scanner) add(kind tokenKind, text string, offset, length int) {
+	s.tokens = append(s.tokens, token{kind: kind, text: text, at: s.at(offset, length)})
 }
 
-func (s *scanner) blank() {
-	for s.offset < len(s.sql) {
-		rest := s.sql[s.offset:]
-		r, size := utf8.DecodeRuneInString(rest)
-		switch {
-		case unicode.IsSpace(r):
-			s.advance(size)
-		case strings.HasPrefix(rest, "--"):
-			if i := strings.IndexByte(rest, '\n'); i >= 0 {
-				s.advance(i)
-			} else {
-				s.advance(len(rest))
+// read reads a part of the text that begins at the offset. hint: it stands within /*+ and */.
+func (s *scanner) read(text string, offset int, hint bool) {
+	all := sqltoken.All(text)
+	for i := 0; i < len(all); i++ {
+		t := all[i]
+		next := sqltoken.Token{Kind: sqltoken.Comment}
+		if i+1 < len(all) && all[i+1].Start == t.End { // stuck to it
+			next = all[i+1]
+		}
+		start, length := offset+t.Start, t.End-t.Start
+		switch t.Kind {
+		case sqltoken.Comment:
+			s.comment(t, start, hint)
+		case sqltoken.String, sqltoken.Quoted:
+			s.quoted(t, start)
+		case sqltoken.Number:
+			if n := sqltoken.Numeral(t.Text); n < length {
+				Refuse(CodeSyntax, s.at(start, n+1), "separate the number from what follows", "this is neither a number nor a name")
 			}
-		case strings.HasPrefix(rest, "/*+") || s.hint && strings.HasPrefix(rest, "*/"):
-			return
-		case strings.HasPrefix(rest, "/*"):
-			i := strings.Index(rest[2:], "*/")
-			if i < 0 {
-				Refuse(CodeSyntax, s.here(), "close it with */", "this comment has no end")
+			s.add(tokenNumber, t.Text, start, length)
+		case sqltoken.Parameter:
+			if next.Kind == sqltoken.Word {
+				s.refuseDollar(start)
 			}
-			if strings.HasPrefix(rest, "/*!") || strings.Contains(rest[2:2+i], "/*") {
-				Refuse(CodeSyntax, s.here(), "use a plain /* comment */", "some databases would run a part of this comment")
+			s.add(tokenParameter, t.Text[1:], start, length)
+		case sqltoken.Word:
+			if n := strings.IndexByte(t.Text, '$'); n >= 0 {
+				s.refuseDollar(start + strings.IndexByte(text[t.Start:t.End], '$'))
 			}
-			s.advance(i + 4)
-		default:
-			return
+			// b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
+			if next.Kind == sqltoken.String && next.Text[0] == '\'' && (length <= 2 || t.Text[0] == '_') {
+				s.refusePrefix(start)
+			}
+			s.add(tokenWord, t.Text, start, length)
+		case sqltoken.Operator:
+			end := t.End
+			for i+1 < len(all) && all[i+1].Kind == sqltoken.Operator && all[i+1].Start == end {
+				i++
+				end = all[i].End
+			}
+			var word *sqltoken.Token
+			if i+1 < len(all) && all[i+1].Kind == sqltoken.Word && all[i+1].Start == end {
+				word = &all[i+1]
+			}
+			if s.symbols(text[t.Start:end], start, word) { // :name
+				i++
+			}
 		}
 	}
+}
+
+// comment passes over a comment, and reads a hint.
+func (s *scanner) comment(t sqltoken.Token, start int, hint bool) {
+	text := t.Text
+	switch {
+	case strings.HasPrefix(text, "--"):
+	case strings.HasPrefix(text, "/*+") && !hint:
+		s.add(tokenSymbol, "/*+", start, 3)
+		if t.Open {
+			s.read(text[3:], start+3, true)
+			return
+		}
+		s.read(text[3:len(text)-2], start+3, true)
+		s.add(tokenSymbol, "*/", start+len(text)-2, 2)
+	default:
+		end := strings.Index(text[2:], "*/")
+		if end < 0 {
+			Refuse(CodeSyntax, s.at(start, 1), "close it with */", "this comment has no end")
+		}
+		if strings.HasPrefix(text, "/*!") || strings.Contains(text[2:2+end], "/*") {
+			Refuse(CodeSyntax, s.at(start, 1), "use a plain /* comment */", "some databases would run a part of this comment")
+		}
+	}
+}
+
+// quoted reads a string or a quoted name, in which a doubled quote stands for itself, and a backslash is a character like any
+// other.
+func (s *scanner) quoted(t sqltoken.Token, start int) {
+	kind, what := tokenString, "string"
+	if t.Kind == sqltoken.Quoted {
+		kind, what = tokenName, "name"
+	}
+	quote := t.Text[:1]
+	switch {
+	case quote == "$":
+		s.refuseDollar(start)
+	case kind == tokenString && quote != "'":
+		s.refusePrefix(start)
+	case t.Open:
+		Refuse(CodeSyntax, s.at(start, 1), "close it with "+quote, "this %s has no end", what)
+	}
+	text := strings.ReplaceAll(t.Text[1:len(t.Text)-1], quote+quote, quote)
+	if text == "" && kind == tokenName {
+		Refuse(CodeSyntax, s.at(start, 1), "", "this name is empty")
+	}
+	s.add(kind, text, start, len(t.Text))
+}
+
+func (s *scanner) refuseDollar(offset int) {
+	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
+}
+
+func (s *scanner) refusePrefix(offset int) {
+	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
 }
 
 // symbols, the longest first. Those that are read only to be refused keep a
@@ -156,133 +221,38 @@ var symbols = []string{
 	"&", "|", "^", "~", "!", "@", ":", "[", "]", "{", "}", "#", "\\",
 }
 
-func (s *scanner) next() token {
-	s.blank()
-	at := s.here()
-	if s.offset == len(s.sql) {
-		at.Length = 0
-		return token{kind: tokenEnd, at: at}
+// symbols reads symbols that stand without a space between them. word, if not nil, is stuck to the last; symbols reports
+// whether it is read, as in :name.
+func (s *scanner) symbols(run string, start int, word *sqltoken.Token) bool {
+	for len(run) > 0 {
+		switch r, _ := utf8.DecodeRuneInString(run); {
+		case r == '?':
+			s.add(tokenParameter, "?", start, 1)
+			run, start = run[1:], start+1
+			continue
+		case run == ":" && word != nil && !strings.Contains(word.Text, "$"):
+			s.add(tokenParameter, word.Text, start, 1+word.End-word.Start)
+			return true
+		case r == '$':
+			s.refuseDollar(start)
+		}
+		i := slices.IndexFunc(symbols, func(symbol string) bool { return strings.HasPrefix(run, symbol) })
+		if i < 0 {
+			r, _ := utf8.DecodeRuneInString(run)
+			hint := ""
+			if strings.ContainsRune("‘’“”", r) {
+				hint = "write a plain ' around a text, or \" around a name"
+			}
+			Refuse(CodeSyntax, s.at(start, 1), hint, "the character %q has no meaning here", r)
+		}
+		size := len(symbols[i])
+		s.add(tokenSymbol, symbols[i], start, size)
+		run, start = run[size:], start+size
 	}
-	make := func(kind tokenKind, text string, size int) token {
-		s.advance(size)
-		at.Length = size
-		return token{kind: kind, text: text, at: at}
-	}
-	rest := s.sql[s.offset:]
-	r, _ := utf8.DecodeRuneInString(rest)
-	switch {
-	case strings.HasPrefix(rest, "/*+") && !s.hint:
-		s.hint = true
-		return make(tokenSymbol, "/*+", 3)
-	case strings.HasPrefix(rest, "*/") && s.hint:
-		s.hint = false
-		return make(tokenSymbol, "*/", 2)
-	case r == '\'':
-		text, size := s.quoted('\'', "string")
-		return make(tokenString, text, size)
-	case r == '"' || r == '`':
-		text, size := s.quoted(byte(r), "name")
-		if text == "" {
-			Refuse(CodeSyntax, at, "", "this name is empty")
-		}
-		return make(tokenName, text, size)
-	case isDigit(rest[0]) || r == '.' && isDigit(s.peek(1)):
-		size := s.number()
-		return make(tokenNumber, rest[:size], size)
-	case r == '_' || unicode.IsLetter(r):
-		size := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-		if size < 0 {
-			size = len(rest)
-		}
-		// e'…', b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
-		if size < len(rest) && rest[size] == '\'' && (size <= 2 || r == '_') {
-			Refuse(CodeSyntax, at, "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
-		}
-		return make(tokenWord, strings.ToLower(rest[:size]), size)
-	case r == '?':
-		return make(tokenParameter, "?", 1)
-	case r == '$':
-		digits := 1
-		for isDigit(s.peek(digits)) {
-			digits++
-		}
-		if next, _ := utf8.DecodeRuneInString(rest[digits:]); digits == 1 || next == '_' || unicode.IsLetter(next) {
-			Refuse(CodeSyntax, at, "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
-		}
-		return make(tokenParameter, rest[1:digits], digits)
-	case r == ':':
-		if next, _ := utf8.DecodeRuneInString(rest[1:]); next == '_' || unicode.IsLetter(next) {
-			size := 1 + strings.IndexFunc(rest[1:]+" ", func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-			return make(tokenParameter, strings.ToLower(rest[1:size]), size)
-		}
-	}
-	for _, symbol := range symbols {
-		if strings.HasPrefix(rest, symbol) {
-			return make(tokenSymbol, symbol, len(symbol))
-		}
-	}
-	hint := ""
-	if strings.ContainsRune("‘’“”", r) {
-		hint = "write a plain ' around a text, or \" around a name"
-	}
-	Refuse(CodeSyntax, at, hint, "the character %q has no meaning here", r)
-	return token{}
+	return false
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
-
-// quoted reads up to the closing quote, a doubled one standing for itself, and
-// returns the text and its size with the quotes. A backslash is a character
-// like any other.
-func (s *scanner) quoted(quote byte, what string) (string, int) {
-	var b strings.Builder
-	rest := s.sql[s.offset:]
-	for i := 1; i < len(rest); i++ {
-		if rest[i] != quote {
-			b.WriteByte(rest[i])
-			continue
-		}
-		if i+1 < len(rest) && rest[i+1] == quote {
-			b.WriteByte(quote)
-			i++
-			continue
-		}
-		return b.String(), i + 1
-	}
-	Refuse(CodeSyntax, s.here(), "close it with "+string(quote), "this %s has no end", what)
-	return "", 0
-}
-
-func (s *scanner) number() int {
-	rest := s.sql[s.offset:]
-	i := 0
-	digits := func() {
-		for i < len(rest) && isDigit(rest[i]) {
-			i++
-		}
-	}
-	digits()
-	if i < len(rest) && rest[i] == '.' {
-		i++
-		digits()
-	}
-	if i+1 < len(rest) && (rest[i] == 'e' || rest[i] == 'E') {
-		j := i + 1
-		if rest[j] == '+' || rest[j] == '-' {
-			j++
-		}
-		if j < len(rest) && isDigit(rest[j]) {
-			i = j
-			digits()
-		}
-	}
-	if r, _ := utf8.DecodeRuneInString(rest[i:]); r == '_' || unicode.IsLetter(r) || r == '.' {
-		at := s.here()
-		at.Length = i + 1
-		Refuse(CodeSyntax, at, "separate the number from what follows", "this is neither a number nor a name")
-	}
-	return i
-}
 
 // numberValue reads a number: an int where it is written as one and fits, else
 // a float.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -265,17 +265,17 @@ type Question struct {
 }
 
 // Prepare reads a question. Errors wrap ErrNotCovered.
-func (d *Dictionary) Prepare(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+func (d *Dictionary) Prepare(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
 	return d.prepare(ctx, statement, session, false)
 }
 
 // PrepareHollow reads a question about patients, for the columns that its answer would have. The tables are
 // empty, so it is for the caller to ask only what has no row whatever the data is. Errors wrap ErrNotCovered.
-func (d *Dictionary) PrepareHollow(ctx context.Context, statement lex.Statement, session Session) (*Question, error) {
+func (d *Dictionary) PrepareHollow(ctx context.Context, statement sqltoken.Statement, session Session) (*Question, error) {
 	return d.prepare(ctx, statement, session, true)
 }
 
-func (d *Dictionary) prepare(ctx context.Context, statement lex.Statement, session Session, hollow bool) (*Question, error) {
+func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, session Session, hollow bool) (*Question, error) {
 	if first := statement.Tokens[0]; !first.Is("select") && !first.Is("with") && !first.Is("values") && !first.Is("table") && !first.Is("(") {
 		return nil, fmt.Errorf("%w: it is no SELECT", ErrNotCovered)
 	}
@@ -338,8 +338,8 @@ func (q *Question) describe(s *duckdb.Stmt) error {
 func withoutParameters(text string) string {
 	var b strings.Builder
 	end := 0
-	for _, t := range lex.Tokens(text) {
-		if t.Kind == lex.Parameter {
+	for _, t := range sqltoken.Tokens(text) {
+		if t.Kind == sqltoken.Parameter {
 			b.WriteString(text[end:t.Start] + "NULL")
 			end = t.End
 		}

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"github.com/intramuros/intramuros/coordinator/postgres/lex"
+	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
 // Session is who asks.
@@ -18,7 +19,7 @@ type Session struct {
 
 // About tells whether a statement is about the catalog rather than about patients: it
 // names a system catalog, or no table at all.
-func About(tokens []lex.Token) bool {
+func About(tokens []sqltoken.Token) bool {
 	from := false
 	for i, t := range tokens {
 		name := t.Name()
@@ -68,7 +69,7 @@ func set(words string) map[string]bool {
 // declared finds the names that schema.sql makes in pgc.
 func declared() (relations, functions map[string]bool) {
 	relations, functions = map[string]bool{}, map[string]bool{}
-	tokens := lex.Tokens(schema)
+	tokens := sqltoken.Tokens(schema)
 	for i := 0; i+4 < len(tokens); i++ {
 		if !tokens[i].Is("create") || !tokens[i+2].Is("pgc") {
 			continue
@@ -89,7 +90,7 @@ type rewriter struct {
 	session Session
 	hollow  bool // names of the federation's tables are read, which are empty
 	sql     string
-	tokens  []lex.Token
+	tokens  []sqltoken.Token
 	out     []string
 	at      int       // the next token
 	opened  []opening // for each parenthesis that is open
@@ -143,7 +144,12 @@ func (r *rewriter) closeSeries(by opening) {
 	r.emit("AS "+alias+"("+alias+")", false)
 }
 
-func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session, hollow bool) (string, error) {
+func (d *Dictionary) rewrite(sql string, tokens []sqltoken.Token, session Session, hollow bool) (string, error) {
+	for _, t := range tokens { // DuckDB reads these otherwise
+		if t.Text[0] == '`' || t.Kind == sqltoken.Operator && t.Text[0] >= utf8.RuneSelf {
+			return "", fmt.Errorf("%w: %s", ErrNotCovered, t.Text)
+		}
+	}
 	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}}
 	for r.at < len(r.tokens) {
 		if err := r.step(); err != nil {
@@ -153,11 +159,11 @@ func (d *Dictionary) rewrite(sql string, tokens []lex.Token, session Session, ho
 	return strings.Join(r.out, " "), nil
 }
 
-func (r *rewriter) peek(n int) lex.Token {
+func (r *rewriter) peek(n int) sqltoken.Token {
 	if r.at+n < len(r.tokens) {
 		return r.tokens[r.at+n]
 	}
-	return lex.Token{Kind: lex.Operator}
+	return sqltoken.Token{Kind: sqltoken.Operator}
 }
 
 // emit writes an operand that begins with it, or at from where from is not negative.
@@ -173,12 +179,12 @@ func (r *rewriter) emit(text string, operand bool) {
 func (r *rewriter) step() error {
 	t := r.peek(0)
 	name := t.Name()
-	if clauses[name] && t.Kind == lex.Word {
+	if clauses[name] && t.Kind == sqltoken.Word {
 		r.from[len(r.from)-1] = name == "from"
 	}
 	after := len(r.out) > 0 && r.out[len(r.out)-1] == "."
 	switch {
-	case t.Kind == lex.String:
+	case t.Kind == sqltoken.String:
 		r.at++
 		r.emit(quote(t.Value()), true)
 		return nil
@@ -240,20 +246,20 @@ func (r *rewriter) step() error {
 	case t.Is("=") && r.isAnyOf():
 		r.anyOf()
 		return nil
-	case isMatch(t.Text) && t.Kind == lex.Operator:
+	case isMatch(t.Text) && t.Kind == sqltoken.Operator:
 		r.at++
 		r.match(t.Text)
 		return nil
 	case !after && (name == "pg_catalog" || name == "information_schema") && r.peek(1).Is("."):
 		r.at += 2
 		return r.system(name)
-	case !after && name != "" && t.Kind == lex.Word && r.whoAsks(name):
+	case !after && name != "" && t.Kind == sqltoken.Word && r.whoAsks(name):
 		return nil
 	case !after && name != "" && r.peek(1).Is("(") && functions[name]:
 		r.at++
 		r.emit("pgc."+quoteName(name), false)
 		return nil
-	case !after && t.Kind != lex.String && r.peek(1).Is("(") && renamed[name] != "":
+	case !after && t.Kind != sqltoken.String && r.peek(1).Is("(") && renamed[name] != "":
 		r.at++
 		r.emit(renamed[name], false)
 		return nil
@@ -278,7 +284,7 @@ func (r *rewriter) step() error {
 	switch {
 	case t.Is("."):
 		r.out = append(r.out, ".") // what stands before goes on
-	case t.Kind == lex.Word && keywords[name], t.Kind == lex.Operator:
+	case t.Kind == sqltoken.Word && keywords[name], t.Kind == sqltoken.Operator:
 		r.emit(text, false)
 	default:
 		r.emit(text, true)
@@ -302,7 +308,7 @@ func (r *rewriter) table(after bool) bool {
 	if _, ok := r.d.tables[name]; !ok || after {
 		return false
 	}
-	before := lex.Token{}
+	before := sqltoken.Token{}
 	if r.at > 0 {
 		before = r.tokens[r.at-1]
 	}
@@ -373,7 +379,7 @@ func (r *rewriter) whoAsks(name string) bool {
 	case "current_schema":
 		value = "public"
 	case "current_setting":
-		if !called || r.peek(2).Kind != lex.String {
+		if !called || r.peek(2).Kind != sqltoken.String {
 			return false
 		}
 		value = r.session.Setting(r.peek(2).Value())
@@ -454,7 +460,7 @@ func (r *rewriter) match(symbol string) {
 		r.emit("~", false)
 	}
 	t := r.peek(0)
-	if t.Kind != lex.String {
+	if t.Kind != sqltoken.String {
 		return
 	}
 	r.at++
@@ -501,7 +507,7 @@ const toClass = "pgc.to_class"
 func (r *rewriter) formatted() {
 	r.at++
 	r.emit("printf", false)
-	if t := r.peek(1); t.Kind == lex.String {
+	if t := r.peek(1); t.Kind == sqltoken.String {
 		r.at += 2
 		r.opened, r.from = append(r.opened, other), append(r.from, false)
 		r.emit("(", false)

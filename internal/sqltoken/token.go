@@ -1,9 +1,9 @@
-// Package lex reads PostgreSQL's SQL into tokens, as far as the front door needs it:
-// to tell one statement from the next, and one kind of statement from another.
-package lex
+package sqltoken
 
 import (
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -13,18 +13,20 @@ type Kind int
 // The kinds of tokens.
 const (
 	Word   Kind = iota // an unquoted name or keyword
-	Quoted             // "a name"
+	Quoted             // "a name" or `a name`
 	String             // 'text', E'text', $$text$$
 	Number
 	Parameter // $1
 	Operator  // such as :: or <=, and punctuation
+	Comment   // of either form; only All gives them
 )
 
 // Token is one token. Text is as it is written; the name of a Word in lower case.
 type Token struct {
 	Kind       Kind
 	Text       string
-	Start, End int // bytes in the SQL
+	Start, End int  // bytes in the SQL
+	Open       bool // a string, a quoted name or a comment that the end of the text ends
 }
 
 // Is tells whether the token is this keyword or operator.
@@ -36,7 +38,8 @@ func (t Token) Name() string {
 	case Word:
 		return t.Text
 	case Quoted:
-		return strings.ReplaceAll(strings.TrimSuffix(t.Text[1:], `"`), `""`, `"`)
+		quote := t.Text[:1]
+		return strings.ReplaceAll(strings.TrimSuffix(t.Text[1:], quote), quote+quote, quote)
 	}
 	return ""
 }
@@ -64,73 +67,116 @@ func (t Token) Value() string {
 // Tokens reads all tokens; comments and spaces are left out. Any text has tokens: what
 // does not end, ends with the text.
 func Tokens(sql string) []Token {
+	return slices.DeleteFunc(All(sql), func(t Token) bool { return t.Kind == Comment })
+}
+
+// All reads all tokens, and the comments.
+func All(sql string) []Token {
 	var all []Token
 	for i := 0; i < len(sql); {
 		start := i
-		c := sql[i]
-		add := func(k Kind, end int) {
-			i = min(end, len(sql))
+		c, size := utf8.DecodeRuneInString(sql[i:])
+		add := func(k Kind, end int, closed bool) {
+			i = end
 			text := sql[start:i]
 			if k == Word {
 				text = strings.ToLower(text)
 			}
-			all = append(all, Token{k, text, start, i})
+			all = append(all, Token{k, text, start, i, !closed})
 		}
 		switch {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v':
-			i++
+		case unicode.IsSpace(c):
+			i += size
 		case strings.HasPrefix(sql[i:], "--"):
-			if end := strings.IndexByte(sql[i:], '\n'); end >= 0 {
-				i += end
-			} else {
-				i = len(sql)
+			end := len(sql)
+			if n := strings.IndexByte(sql[i:], '\n'); n >= 0 {
+				end = i + n
 			}
+			add(Comment, end, true)
 		case strings.HasPrefix(sql[i:], "/*"):
-			i = comment(sql, i)
+			end, closed := comment(sql, i)
+			add(Comment, end, closed)
 		case c == '\'':
-			add(String, quoted(sql, i, '\'', false))
+			end, closed := quoted(sql, i, '\'', false)
+			add(String, end, closed)
 		case (c == 'e' || c == 'E') && strings.HasPrefix(sql[i+1:], "'"):
-			add(String, quoted(sql, i+1, '\'', true))
-		case c == '"':
-			add(Quoted, quoted(sql, i, '"', false))
+			end, closed := quoted(sql, i+1, '\'', true)
+			add(String, end, closed)
+		case c == '"' || c == '`':
+			end, closed := quoted(sql, i, byte(c), false)
+			add(Quoted, end, closed)
 		case c == '$' && i+1 < len(sql) && isDigit(sql[i+1]):
 			end := i + 1
 			for end < len(sql) && isDigit(sql[end]) {
 				end++
 			}
-			add(Parameter, end)
+			add(Parameter, end, true)
 		case c == '$':
-			if end := dollar(sql, i); end > 0 {
-				add(String, end)
+			if end, closed := dollar(sql, i); end > 0 {
+				add(String, end, closed)
 			} else {
-				add(Operator, i+1)
+				add(Operator, i+1, true)
 			}
-		case isDigit(c) || c == '.' && i+1 < len(sql) && isDigit(sql[i+1]):
-			end := i
-			for end < len(sql) && (isDigit(sql[end]) || sql[end] == '.' || isLetter(sql[end])) {
-				end++
+		case c < utf8.RuneSelf && isDigit(sql[i]) || c == '.' && i+1 < len(sql) && isDigit(sql[i+1]):
+			end := i + Numeral(sql[i:])
+			for end < len(sql) { // what is stuck to a number is a part of it
+				r, n := utf8.DecodeRuneInString(sql[end:])
+				if !isLetter(r) && !unicode.IsDigit(r) && r != '.' {
+					break
+				}
+				end += n
 			}
-			add(Number, end)
+			add(Number, end, true)
 		case isLetter(c):
-			end := i
-			for end < len(sql) && (isLetter(sql[end]) || isDigit(sql[end]) || sql[end] == '$') {
-				end++
-			}
-			add(Word, end)
+			add(Word, i+word(sql[i:]), true)
 		case strings.HasPrefix(sql[i:], "::"):
-			add(Operator, i+2)
-		case strings.IndexByte(symbols, c) >= 0:
-			add(Operator, symbol(sql, i))
+			add(Operator, i+2, true)
+		case c < utf8.RuneSelf && strings.IndexByte(symbols, sql[i]) >= 0:
+			add(Operator, symbol(sql, i), true)
 		default:
-			_, size := utf8.DecodeRuneInString(sql[i:])
-			add(Operator, i+size)
+			add(Operator, i+size, true)
 		}
 	}
 	return all
 }
 
+// word gives the length of the letters, digits, _ and $ that a text begins with.
+func word(text string) int {
+	n := strings.IndexFunc(text, func(r rune) bool { return !isLetter(r) && !unicode.IsDigit(r) && r != '$' })
+	if n < 0 {
+		return len(text)
+	}
+	return n
+}
+
+// Numeral gives the length of the number that a text begins with: digits, a fraction, an exponent.
+func Numeral(text string) int {
+	i := 0
+	digits := func() {
+		for i < len(text) && isDigit(text[i]) {
+			i++
+		}
+	}
+	digits()
+	if i < len(text) && text[i] == '.' {
+		i++
+		digits()
+	}
+	if i+1 < len(text) && (text[i] == 'e' || text[i] == 'E') {
+		sign := i + 1
+		if text[sign] == '+' || text[sign] == '-' {
+			sign++
+		}
+		if sign < len(text) && isDigit(text[sign]) {
+			i = sign
+			digits()
+		}
+	}
+	return i
+}
+
 // symbols make operators of several characters.
-const symbols = "+-*/<>=~!@#%^&|?`"
+const symbols = "+-*/<>=~!@#%^&|?"
 
 // symbol gives the end of an operator: the longest, but a comment ends it, and it ends in
 // + or - only where it has a character that no operator of standard SQL has.
@@ -139,7 +185,7 @@ func symbol(sql string, i int) int {
 	for end < len(sql) && strings.IndexByte(symbols, sql[end]) >= 0 && (end == i || !strings.HasPrefix(sql[end:], "--") && !strings.HasPrefix(sql[end:], "/*")) {
 		end++
 	}
-	for end-i > 1 && (sql[end-1] == '+' || sql[end-1] == '-') && !strings.ContainsAny(sql[i:end], "~!@#%^&|?`") {
+	for end-i > 1 && (sql[end-1] == '+' || sql[end-1] == '-') && !strings.ContainsAny(sql[i:end], "~!@#%^&|?") {
 		end--
 	}
 	return end
@@ -147,12 +193,10 @@ func symbol(sql string, i int) int {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-func isLetter(c byte) bool {
-	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf
-}
+func isLetter(r rune) bool { return r == '_' || unicode.IsLetter(r) }
 
 // comment gives the end of a comment; they nest.
-func comment(sql string, i int) int {
+func comment(sql string, i int) (end int, closed bool) {
 	depth := 0
 	for i < len(sql) {
 		switch {
@@ -163,17 +207,17 @@ func comment(sql string, i int) int {
 			depth--
 			i += 2
 			if depth == 0 {
-				return i
+				return i, true
 			}
 		default:
 			i++
 		}
 	}
-	return len(sql)
+	return len(sql), false
 }
 
 // quoted gives the end of what begins with a quote at i.
-func quoted(sql string, i int, quote byte, escapes bool) int {
+func quoted(sql string, i int, quote byte, escapes bool) (end int, closed bool) {
 	for i++; i < len(sql); i++ {
 		switch {
 		case escapes && sql[i] == '\\':
@@ -181,26 +225,24 @@ func quoted(sql string, i int, quote byte, escapes bool) int {
 		case sql[i] == quote && i+1 < len(sql) && sql[i+1] == quote:
 			i++
 		case sql[i] == quote:
-			return i + 1
+			return i + 1, true
 		}
 	}
-	return len(sql)
+	return len(sql), false
 }
 
-// dollar gives the end of $tag$ … $tag$, or 0.
-func dollar(sql string, i int) int {
-	end := i + 1
-	for end < len(sql) && (isLetter(sql[end]) || isDigit(sql[end])) {
-		end++
+// dollar gives the end of $tag$ … $tag$, or 0 where none begins.
+func dollar(sql string, i int) (end int, closed bool) {
+	n := strings.IndexFunc(sql[i+1:], func(r rune) bool { return !isLetter(r) && !unicode.IsDigit(r) })
+	if n < 0 || sql[i+1+n] != '$' {
+		return 0, false
 	}
-	if end == len(sql) || sql[end] != '$' {
-		return 0
-	}
+	end = i + 1 + n
 	tag := sql[i : end+1]
-	if close := strings.Index(sql[end+1:], tag); close >= 0 {
-		return end + 1 + close + len(tag)
+	if n := strings.Index(sql[end+1:], tag); n >= 0 {
+		return end + 1 + n + len(tag), true
 	}
-	return len(sql)
+	return len(sql), false
 }
 
 // Statement is one statement of a text.
