@@ -33,9 +33,6 @@ type Request struct {
 	StoredOnly bool
 }
 
-// maxSQL bounds a query's text, in bytes.
-const maxSQL = 256 << 10
-
 // admit checks that the researcher may ask this under the study, and fills in
 // the study's defaults.
 func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, error) {
@@ -55,8 +52,8 @@ func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, erro
 			Code: CodeStudyClosed, Message: fmt.Sprintf("the study %s is %s", req.Study, s.Status), Hint: "ask the federation why",
 		}
 	}
-	if strings.TrimSpace(req.SQL) == "" || len(req.SQL) > maxSQL {
-		return nil, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the query has %d bytes; give from 1 to %d", len(req.SQL), maxSQL)}
+	if strings.TrimSpace(req.SQL) == "" {
+		return nil, &Error{Code: CodeInvalidRequest, Message: "the query is empty", Hint: "write SELECT …"}
 	}
 	if req.MaxGroups < 0 || req.MaxRows < 0 {
 		return nil, &Error{Code: CodeInvalidRequest, Message: "max_groups and max_rows cannot be below 0", Hint: "leave them out to take the catalog's"}

@@ -32,7 +32,7 @@ func TestErrorsReference(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(intro)
 	for _, part := range []struct{ title, file, prefix string }{
-		{"In the query", "../planner/error.go", "Code"},
+		{"In the query", "../planner/syntax/error.go", "Code"},
 		{"At the coordinator", "../coordinator/error.go", "Code"},
 		{"At a hospital", "../node/code.go", "Code"},
 		{"Why a hospital is not part of an answer", "../coordinator/error.go", "absent"},

@@ -20,6 +20,7 @@ import (
 
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // asking are the flags that query and explain share.
@@ -118,8 +119,7 @@ func (a *asking) take(args []string, in io.Reader) error {
 	} else if a.request.SQL != "-" {
 		return nil
 	}
-	const most = 1 << 20
-	b, err := io.ReadAll(io.LimitReader(in, most))
+	b, err := io.ReadAll(io.LimitReader(in, syntax.MaxSQL+1)) // one more, so that a longer text is refused and not cut
 	if err != nil {
 		return err
 	}

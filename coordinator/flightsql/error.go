@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -29,38 +28,11 @@ func statusOf(e *coordinator.Error) error {
 	for _, h := range e.Hospitals {
 		facts["hospital."+h.Name] = h.Code + ": " + h.Why
 	}
-	s := status.New(codeOf(e.Code), e.Error())
+	s := status.New(e.Code.Protocols().GRPC, e.Error())
 	if detailed, err := s.WithDetails(&errdetails.ErrorInfo{Reason: string(e.Code), Domain: errorDomain, Metadata: facts}); err == nil {
 		s = detailed
 	}
 	return s.Err()
-}
-
-// codeOf gives a code's gRPC code. Codes that are not here are the planner's: the query
-// is at fault. Only what has cost nothing may be UNAVAILABLE, since some clients then
-// try again by themselves.
-func codeOf(code coordinator.Code) codes.Code {
-	switch code {
-	case coordinator.CodeUnauthorized:
-		return codes.Unauthenticated
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyClosed, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
-		return codes.PermissionDenied
-	case coordinator.CodeBudgetExhausted, coordinator.CodeTooMany:
-		return codes.ResourceExhausted
-	case coordinator.CodeLedgerRestored:
-		return codes.FailedPrecondition
-	case coordinator.CodeNotStored:
-		return codes.NotFound
-	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
-		return codes.Unavailable
-	case coordinator.CodeTimeout:
-		return codes.DeadlineExceeded
-	case coordinator.CodeCanceled:
-		return codes.Canceled
-	case coordinator.CodeHospitalFailed, coordinator.CodeInternal:
-		return codes.Internal
-	}
-	return codes.InvalidArgument
 }
 
 // fail is statusOf for any error; what is not for the researcher stays in the log.

@@ -283,35 +283,7 @@ func (d *door) explained(err error) *coordinator.Error {
 
 func (d *door) fail(w http.ResponseWriter, err error) {
 	e := d.explained(err)
-	writeFailure(w, statusOf(e.Code), newError(e))
-}
-
-// statusOf gives a code's HTTP status. Codes that are not here are the planner's: the query is at fault.
-func statusOf(code coordinator.Code) int {
-	switch code {
-	case coordinator.CodeUnauthorized:
-		return http.StatusUnauthorized
-	case coordinator.CodeTooMany:
-		return http.StatusTooManyRequests
-	case coordinator.CodeStudyClosed, coordinator.CodeStudyUnknown, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeBudgetExhausted,
-		coordinator.CodeHospitalRefused:
-		return http.StatusForbidden
-	case coordinator.CodeLedgerRestored, coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable:
-		return http.StatusServiceUnavailable
-	case coordinator.CodeHospitalFailed:
-		return http.StatusBadGateway
-	case coordinator.CodeTimeout:
-		return http.StatusGatewayTimeout
-	case coordinator.CodeCanceled:
-		return 499 // nobody is there to read it; nginx's number for that
-	case coordinator.CodeInternal:
-		return http.StatusInternalServerError
-	case coordinator.CodeNotStored:
-		return http.StatusNotFound
-	case coordinator.CodeTooLong:
-		return http.StatusRequestEntityTooLarge
-	}
-	return http.StatusBadRequest
+	writeFailure(w, e.Code.Protocols().HTTP, newError(e))
 }
 
 func readRequest(w http.ResponseWriter, r *http.Request) (Request, error) {

@@ -335,7 +335,7 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 // refuse ends the connection with an error.
 func (c *conn) refuse(err error) error {
 	e := c.explained(err)
-	state := stateOf(e.Code)
+	state := e.Code.Protocols().SQLState
 	var own *stated
 	if errors.As(err, &own) {
 		state = own.state

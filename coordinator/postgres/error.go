@@ -12,55 +12,6 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// stateOf gives a code's SQLSTATE.
-func stateOf(code coordinator.Code) string {
-	switch code {
-	case coordinator.CodeUnauthorized:
-		return "28P01" // invalid_password
-	case coordinator.CodeStudyUnknown, coordinator.CodeStudyClosed, coordinator.CodeStudyExpired, coordinator.CodeEpsilonTooLarge, coordinator.CodeHospitalRefused:
-		return "42501" // insufficient_privilege
-	case coordinator.CodeBudgetExhausted:
-		return "53400" // configuration_limit_exceeded
-	case coordinator.CodeTooMany:
-		return "53000" // insufficient_resources
-	case coordinator.CodeHospitalMissing, coordinator.CodeIdentityUnavailable, coordinator.CodeLedgerRestored:
-		return "57P03" // cannot_connect_now
-	case coordinator.CodeHospitalFailed:
-		return "58000" // system_error
-	case coordinator.CodeTimeout, coordinator.CodeCanceled:
-		return "57014" // query_canceled
-	case coordinator.CodeInvalidRequest:
-		return "22023" // invalid_parameter_value
-	case coordinator.CodeTooLong:
-		return "54000" // program_limit_exceeded
-	case coordinator.CodeInternal:
-		return "XX000"
-	}
-	switch planner.Code(code) {
-	case planner.CodeSyntax:
-		return "42601"
-	case planner.CodeNotSupported, planner.CodeRowLevel:
-		return "0A000" // feature_not_supported
-	case planner.CodeTable:
-		return "42P01"
-	case planner.CodeColumn:
-		return "42703"
-	case planner.CodeAmbiguous:
-		return "42702"
-	case planner.CodeFunction:
-		return "42883"
-	case planner.CodeType:
-		return "42804"
-	case planner.CodeNotGrouped, planner.CodeMisplaced:
-		return "42803"
-	case planner.CodeParameter, planner.CodeAccuracy, planner.CodePrice:
-		return "22023"
-	case planner.CodeTooLarge:
-		return "54000"
-	}
-	return "42000"
-}
-
 // stated is an error with a SQLSTATE of its own, where the code alone would not tell.
 type stated struct {
 	err   *coordinator.Error
@@ -89,7 +40,7 @@ func (c *conn) explained(err error) *coordinator.Error {
 func (c *conn) fail(err error, text string, start int) {
 	e := c.explained(err)
 	r := &pgproto3.ErrorResponse{
-		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: stateOf(e.Code), Message: string(e.Code) + ": " + e.Message, Hint: e.Hint,
+		Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: e.Code.Protocols().SQLState, Message: string(e.Code) + ": " + e.Message, Hint: e.Hint,
 	}
 	if e.Line > 0 {
 		r.Position = int32(utf8.RuneCountInString(text[:min(start+e.Offset, len(text))]) + 1) //nolint:gosec // a message is at most 1 MiB

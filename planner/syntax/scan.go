@@ -9,12 +9,11 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxSQL is the longest text that is read, in bytes; maxNesting the deepest
-// nesting of parentheses.
-const (
-	maxSQL     = 64 << 10
-	maxNesting = 60
-)
+// MaxSQL is the longest text that is read, in bytes.
+const MaxSQL = 64 << 10
+
+// maxNesting is the deepest nesting of parentheses.
+const maxNesting = 60
 
 type tokenKind int
 
@@ -50,8 +49,8 @@ type scanner struct {
 // scan splits the text into tokens, the last one being tokenEnd. What databases read in two ways is refused.
 func scan(sql string) []token {
 	s := &scanner{sql: sql, line: 1, column: 1}
-	if len(sql) > maxSQL {
-		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", maxSQL)
+	if len(sql) > MaxSQL {
+		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", MaxSQL)
 	}
 	if !utf8.ValidString(sql) {
 		Refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")

@@ -639,7 +639,7 @@ func TestParseIsFast(t *testing.T) {
 
 // Texts as long as they may be must not keep the coordinator busy.
 func TestLongTexts(t *testing.T) {
-	long := func(s string) string { return strings.Repeat(s, (maxSQL-100)/len(s)) }
+	long := func(s string) string { return strings.Repeat(s, (MaxSQL-100)/len(s)) }
 	for _, sql := range []string{
 		"SELECT a" + long("+a"), "SELECT a" + long("||a"), "SELECT a FROM t WHERE a" + long(" OR a = 1"), "SELECT a" + long(",a"), "SELECT 1 FROM t" + long(",t"),
 		"SELECT 1 FROM t" + long(" JOIN t ON a"), "SELECT a IN (1" + long(",1") + ")", "SELECT " + long("CASE WHEN "), "SELECT a" + long(" UNION SELECT a"),
