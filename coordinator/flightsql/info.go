@@ -3,6 +3,7 @@ package flightsql
 import (
 	"context"
 	"runtime/debug"
+	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/flight"
@@ -10,6 +11,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/flight/flightsql/schema_ref"
 
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // typeNames are the types as SQL has them.
@@ -30,7 +33,50 @@ const (
 	transactions     = 1 // SqlSupportedTransaction
 	forwardOnly      = 1 // SqlSupportedResultSetType, a bit
 	readOnlyResult   = 1 // SqlSupportedResultSetConcurrency, a bit
+	inComparisons    = 0 // SqlSupportedSubqueries, bits, as the next three
+	inExists         = 1
+	inIns            = 2
+	inQuantified     = 3
+	union            = 0 // SqlSupportedUnions, bits, as the next
+	unionAll         = 1
 )
+
+// The functions of one row, by what drivers ask for. A test compares them with the planner's.
+var (
+	numericFunctions = []string{
+		"abs", "ceil", "ceiling", "clamp", "exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "round", "sign", "sqrt",
+		"trunc", "truncate", "width_bucket",
+	}
+	textFunctions = []string{
+		"btrim", "char_length", "character_length", "charindex", "concat", "contains", "instr", "lcase", "left", "length", "locate", "lower",
+		"lpad", "ltrim", "mid", "position", "regexp_like", "regexp_matches", "replace", "right", "rpad", "rtrim", "split_part", "starts_with",
+		"strpos", "substr", "substring", "trim", "ucase", "upper",
+	}
+	systemFunctions = []string{"coalesce", "decode", "greatest", "if", "ifnull", "iif", "isnull", "least", "nullif", "nvl", "nvl2"}
+	dateFunctions   = []string{
+		"age_in_years", "date", "date_add", "date_diff", "date_format", "date_part", "date_sub", "date_trunc", "dateadd", "datediff",
+		"datefromparts", "datepart", "datetrunc", "day", "dayofmonth", "dayofyear", "eomonth", "extract", "hour", "isodow", "isoyear",
+		"last_day", "make_date", "minute", "month", "quarter", "second", "strftime", "timestampadd", "timestampdiff", "to_char", "to_date",
+		"to_timestamp", "week", "weekofyear", "year",
+	}
+)
+
+// aggregates lists the names of the aggregates, which are names unless they are called.
+func aggregates() []string {
+	var all []string
+	for _, f := range planner.Functions() {
+		if f.Aggregate {
+			all = append(all, nameOf(f))
+		}
+	}
+	return all
+}
+
+// nameOf is what stands before the function's arguments, in lower case.
+func nameOf(f planner.Function) string {
+	name, _, _ := strings.Cut(f.Usage, "(")
+	return strings.ToLower(name)
+}
 
 // registerInfo tells clients what this server is and speaks. Where a driver would put
 // a catalog or schema before a table's name if that were supported, it is said not to
@@ -55,11 +101,11 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoDDLCatalog: false, flightsql.SqlInfoDDLSchema: false, flightsql.SqlInfoDDLTable: false,
 		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
 		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
-		flightsql.SqlInfoKeywords:                                            []string{"clamp", "corr", "covar_pop", "covar_samp", "histogram", "median", "quantile", "regr_intercept", "regr_slope"},
-		flightsql.SqlInfoNumericFunctions:                                    []string{"abs", "ceil", "floor", "mod", "round"},
-		flightsql.SqlInfoStringFunctions:                                     []string{},
-		flightsql.SqlInfoSystemFunctions:                                     []string{"coalesce", "ifnull", "nullif"},
-		flightsql.SqlInfoDateTimeFunctions:                                   []string{"month", "year"},
+		flightsql.SqlInfoKeywords:                                            aggregates(),
+		flightsql.SqlInfoNumericFunctions:                                    numericFunctions,
+		flightsql.SqlInfoStringFunctions:                                     textFunctions,
+		flightsql.SqlInfoSystemFunctions:                                     systemFunctions,
+		flightsql.SqlInfoDateTimeFunctions:                                   dateFunctions,
 		flightsql.SqlInfoSearchStringEscape:                                  `\`,
 		flightsql.SqlInfoExtraNameChars:                                      "",
 		flightsql.SqlInfoSupportsColumnAliasing:                              true,
@@ -70,7 +116,7 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoSupportsExpressionsInOrderBy:                        true,
 		flightsql.SqlInfoSupportsOrderByUnrelated:                            true,
 		flightsql.SqlInfoSupportedGroupBy:                                    int32(1 << groupByUnrelated),
-		flightsql.SqlInfoSupportsLikeEscapeClause:                            false,
+		flightsql.SqlInfoSupportsLikeEscapeClause:                            true,
 		flightsql.SqlInfoSupportsNonNullableColumns:                          true,
 		flightsql.SqlInfoSupportedGrammar:                                    int32(1 << minimumGrammar),
 		flightsql.SqlInfoANSI92SupportedLevel:                                int32(1 << ansi92Entry),
@@ -85,9 +131,9 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoSupportedPositionedCommands:                         int32(0),
 		flightsql.SqlInfoSelectForUpdateSupported:                            false,
 		flightsql.SqlInfoStoredProceduresSupported:                           false,
-		flightsql.SqlInfoSupportedSubqueries:                                 int32(0),
-		flightsql.SqlInfoCorrelatedSubqueriesSupported:                       false,
-		flightsql.SqlInfoSupportedUnions:                                     int32(0),
+		flightsql.SqlInfoSupportedSubqueries:                                 int32(1<<inComparisons | 1<<inExists | 1<<inIns | 1<<inQuantified),
+		flightsql.SqlInfoCorrelatedSubqueriesSupported:                       true,
+		flightsql.SqlInfoSupportedUnions:                                     int32(1<<union | 1<<unionAll),
 		flightsql.SqlInfoMaxBinaryLiteralLen:                                 int64(0),
 		flightsql.SqlInfoMaxCharLiteralLen:                                   int64(0),
 		flightsql.SqlInfoMaxColumnNameLen:                                    int64(0),
@@ -104,7 +150,7 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoMaxCatalogNameLen:                                   int64(0),
 		flightsql.SqlInfoMaxRowSize:                                          int64(0),
 		flightsql.SqlInfoMaxRowSizeIncludesBlobs:                             false,
-		flightsql.SqlInfoMaxStatementLen:                                     int64(0),
+		flightsql.SqlInfoMaxStatementLen:                                     int64(syntax.MaxSQL),
 		flightsql.SqlInfoMaxStatements:                                       int64(0),
 		flightsql.SqlInfoMaxTableNameLen:                                     int64(0),
 		flightsql.SqlInfoMaxTablesInSelect:                                   int64(0),
@@ -121,7 +167,7 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoSupportedConcurrenciesForResultSetScrollInsensitive: int32(0),
 		flightsql.SqlInfoBatchUpdatesSupported:                               false,
 		flightsql.SqlInfoSavePointsSupported:                                 false,
-		flightsql.SqlInfoNamedParametersSupported:                            false,
+		flightsql.SqlInfoNamedParametersSupported:                            true,
 		flightsql.SqlInfoLocatorsUpdateCopy:                                  false,
 		flightsql.SqlInfoStoredFunctionsUsingCallSyntaxSupported:             false,
 	} {
