@@ -1,19 +1,34 @@
-// Package planner turns SQL into a plan: the fragment that every node computes,
-// how the partial aggregates become an answer, and what it costs. It is pure: no
-// network, no clock, no randomness, so that every refusal is a golden file.
+// Package planner turns SQL into a plan: the fragment that every node computes, how the partial aggregates become an
+// answer, and what it costs. It is pure: no network, no clock, no randomness, so that every refusal is a golden file.
 //
-//		SQL ─syntax─> tree ─resolve, type, bound─> Plan{ Fragment, Noise, Selection, outputs, Loss }
+// Vocabulary:
 //
-//	  - package syntax reads the text into a tree, every node with its position;
-//	  - classify.go tells of each query, once, whether its rows are constants, rows of patients, or a release;
-//	  - resolve.go gives names their columns and expressions their types;
-//	  - source.go, derive.go and subquery.go make relations of FROM, of queries within
-//	    queries, and of IN and EXISTS; values.go, first.go, once.go and constants.go put VALUES, LIMIT,
-//	    COUNT(DISTINCT key) and queries that read no table into such relations;
-//	  - aggregate.go is one table: for each aggregate what a node computes, how
-//	    sensitive it is, how a noisy partial becomes a number and an interval;
-//	  - plan.go puts the plan together; answer.go turns noisy partial aggregates
-//	    into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals;
-//	  - program.go splits what aggregates aggregates into several releases; computed.go gives
-//	    what is computed from their numbers an interval.
+//   - A query (syntax.Query) is what was written. Its rows are of one kind: constants of the text, rows of one patient
+//     each, or a release, which aggregates over patients.
+//   - A source is a relation that a SELECT reads: a table, or a derived relation, which nodes compute from others.
+//   - A resolver gives the names of one SELECT their columns, and its terms their types. A scope holds the names of WITH.
+//   - A partial aggregate is a number that a node computes for a group; a cell is a group with its noisy partials.
+//   - A Plan is one release: a fragment, its noise, and how cells become rows. A Program is a query's releases, and what
+//     is computed from their rows afterwards, at no cost.
+//   - Facts are what the catalog and the query tell of a value: bounds, domain, whether it may be NULL.
+//
+// Pipeline:
+//
+//	text ─syntax.Parse─> Statement ─Bind─> Query ─classify─> kinds ─rows─> sources, filter, patient
+//	     ─keys, outputs─> Fragment ─prove─> sensitivity ─price─> Plan{ Fragment, Noise, Selection, Columns, Loss }
+//	cells ─Finish─> Answer
+//
+// Files, from the text to the answer:
+//
+//   - classify.go tells each query's kind, once, those within first;
+//   - source.go, derive.go and subquery.go make relations of FROM, of queries within queries, and of IN and EXISTS;
+//     values.go, first.go, once.go and constants.go do so for VALUES, LIMIT, COUNT(DISTINCT key) and queries that read
+//     no table; prune.go leaves out what nothing reads;
+//   - resolve.go, functions.go and dates.go build expressions;
+//   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
+//     becomes a number and an interval; distinct.go, quantile.go and survival.go are those that read trees of counts;
+//   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
+//   - program.go splits what aggregates aggregates into several releases; computed.go gives what is computed from
+//     their numbers an interval;
+//   - answer.go and bracket.go turn noisy partial aggregates into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
 package planner
