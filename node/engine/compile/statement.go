@@ -27,7 +27,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		}
 	}
 	in := inputs{rows: rows, kept: plain(append([]string{"patient"}, keys...)), names: map[string]string{}, numbers: map[string]int{}}
-	counts, sums := c.inputs(f, &in)
+	counts, sums := c.inputs(f, p, &in)
 	steps := []string{c.rows(f, in, tests, p)}
 
 	var answer []column
@@ -245,9 +245,6 @@ func (in *inputs) add(sql string) string {
 // may leave it out (internal/fragment has the rule).
 func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) string {
 	in.bounded = true
-	if hidden := c.target.Dialect.hidden; hidden != "" {
-		sql = c.f(hidden, sql).sql
-	}
 	x, _ := in.column(&in.rows, "v", sql)
 	bounded := c.clamp(x, lower, upper)
 	if center != 0 {
@@ -255,6 +252,14 @@ func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) stri
 	}
 	name, _ := in.column(&in.kept, "x", bounded)
 	return name
+}
+
+// hide keeps the engine from knowing what a whole number is: see Dialect.hidden.
+func (c *compiler) hide(sql string) string {
+	if c.target.Dialect.hidden == "" {
+		return sql
+	}
+	return c.f(c.target.Dialect.hidden, sql).sql
 }
 
 // clamp moves a whole number into [lower, upper]; NULL stays NULL.
@@ -276,13 +281,17 @@ func (in *inputs) column(of *[]column, prefix, sql string) (name string, fresh b
 
 // inputs gives, for each partial aggregate, the columns of rows that are counted
 // where true (patients) or not NULL (values, sum), and that are added up (sum).
-func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []string) {
+func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *inputs) (counts, sums []string) {
 	counts, sums = make([]string, len(f.Partials)), make([]string, len(f.Partials))
 	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
 	for i, p := range f.Partials {
 		if p.Kind == fragment.PartialSum {
 			g := *p.Grid
-			sums[i] = c.last(in, c.onGrid(p.Expr, g), g.Lower, g.Upper, g.Center)
+			number := c.onGrid(p.Expr, g)
+			if proof.OneRow { // else a patient's part is clamped once more, where nothing of a file is known
+				number = c.hide(number)
+			}
+			sums[i] = c.last(in, number, g.Lower, g.Upper, g.Center)
 			counts[i] = sums[i]
 			summed[c.strict(p.Expr)] = sums[i]
 		}
@@ -292,7 +301,7 @@ func (c *compiler) inputs(f *fragment.Fragment, in *inputs) (counts, sums []stri
 			continue
 		}
 		if p.Buckets != nil {
-			counts[i] = c.last(in, c.leaf(p.Expr, *p.Buckets), 0, int64(p.Buckets.Leaves()-1), 0)
+			counts[i] = c.last(in, c.hide(c.leaf(p.Expr, *p.Buckets)), 0, int64(p.Buckets.Leaves()-1), 0)
 			continue
 		}
 		sql := c.whole(p.Expr)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -55,7 +56,24 @@ tables:
 	}
 	defer e.Close()
 	x := fragment.Column("p", "x", value.TypeFloat)
-	f := &fragment.Fragment{Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, MaxGroups: 1, MaxRows: 1}
+	// The one row of a patient, and rows that may be several: those of a patient twice.
+	twice := &fragment.Derived{Combine: fragment.CombineAll, Patient: "id"}
+	for range 2 {
+		arm := &fragment.Derived{Relations: persons, Patient: "id"}
+		for _, e := range []*fragment.Expr{pID, pAge, x} {
+			arm.Columns = append(arm.Columns, fragment.Output{Name: e.Column, Expr: e})
+		}
+		twice.Arms = append(twice.Arms, arm)
+	}
+	for _, relations := range [][]fragment.Relation{persons, {{Name: "p", Derived: twice}}} {
+		within(t, e, c, x, relations)
+	}
+}
+
+// within fails where the part of a patient is beyond what is declared of it.
+func within(t *testing.T, e *Engine, c *catalog.Catalog, x *fragment.Expr, relations []fragment.Relation) {
+	t.Helper()
+	f := &fragment.Fragment{Relations: relations, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, MaxGroups: 1, MaxRows: 1}
 	for _, of := range []*fragment.Expr{pAge, op(fragment.OpAdd, pAge, fragment.Literal(value.Int(1))), x, op(fragment.OpAdd, x, fragment.Literal(value.Float(1)))} {
 		for _, centered := range []bool{false, true} {
 			g, err := fragment.NewGrid(0, 121, of.Type == value.TypeInt, centered, 1)
