@@ -51,7 +51,29 @@ func TestForgotten(t *testing.T) {
 	l.Leave("ada")
 	l.Leave("ben")
 	now = now.Add(2 * time.Minute)
-	if err := l.Enter("dan", now); err != nil || len(l.callers) != 2 {
-		t.Errorf("%v; %d callers are remembered, not cyd, who still runs, and dan", err, len(l.callers))
+	if err := l.Enter("dan", now); err != nil || len(l.of) != 2 {
+		t.Errorf("%v; %d callers are remembered, not cyd, who still runs, and dan", err, len(l.of))
+	}
+}
+
+func TestVolume(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	v := NewVolume(1000, 86_400)
+	if !v.Take("ada", 400, now) || !v.Take("ada", 600, now) || v.Take("ada", 1, now) {
+		t.Error("1000 bytes at once are not 1000 bytes")
+	}
+	if !v.Take("ben", 1000, now) {
+		t.Error("somebody else has nothing left")
+	}
+	if v.Take("cyd", 1001, now) {
+		t.Error("more than there ever is")
+	}
+	now = now.Add(10 * time.Second)
+	if v.Take("ada", 11, now) || !v.Take("ada", 10, now) {
+		t.Error("10 seconds are not 10 bytes of a byte a second")
+	}
+	now = now.Add(2 * time.Hour)
+	if !v.Take("dan", 1, now) || len(v.of) != 1 {
+		t.Errorf("%d callers are remembered", len(v.of))
 	}
 }
