@@ -35,7 +35,7 @@ func scopeWords(scope string) string {
 // the entries come from the disk or are being written, so that the two cannot drift.
 type balance struct {
 	charged map[string]dp.Loss    // by scope
-	live    map[string]Entry      // open reservations, by id: their reserve entries
+	live    map[string]Entry      // reserve entries that neither a charge nor an abandon follows, by id
 	peers   map[string]Checkpoint // of other ledgers, by owner: the latest
 	lost    *lost
 }
@@ -104,17 +104,20 @@ func (b balance) apply(e Entry) error {
 			return err
 		}
 		*b.lost = lost{sum, c}
-	case KindOpen, KindStudy, KindRefuse, KindAnswer, KindConfig, KindData:
+	case KindOpen, KindStudy, KindRefuse, KindAnswer, KindFailure, KindConfig, KindData:
 	default:
 		return fmt.Errorf("its kind %q is unknown", e.Kind)
 	}
 	return nil
 }
 
-// reserved adds up the open reservations of a scope that have not run out.
-func (b balance) reserved(scope string, now time.Time) (dp.Loss, error) {
+// reservations are those that are open, by id: their reserve entries, which are recorded with their charge.
+type reservations map[string]Entry
+
+// sum adds up those of a scope that have not run out.
+func (rs reservations) sum(scope string, now time.Time) (dp.Loss, error) {
 	var sum dp.Loss
-	for _, r := range b.live {
+	for _, r := range rs {
 		if !covers(scope, r.Study, r.Researcher) || !r.Expires.After(now) {
 			continue
 		}

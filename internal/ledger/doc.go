@@ -7,12 +7,15 @@
 //	   │
 //	   └──────> Abandon   given back unused, run out, or open when the ledger stopped
 //
-// The order is the contract: reserve, charge, and only then execute. Charge returns after the entry
-// is on the disk (SQLite's write-ahead log, synchronous=FULL), so a crash may lose an answer, never
-// a charge. As nothing executes before its charge, a reservation that a crash left open was never
-// executed, and Open gives it back. A write that fails leaves recorded ≥ acknowledged: what was
-// acknowledged is there, what was not acknowledged may be. When the ledger cannot tell, it stops
-// (ErrStopped) until it is opened again.
+// The order is the contract: reserve, charge, and only then execute. A reservation is in memory and
+// counts against every cap from Reserve on, so that two never share what is left for one. Charge
+// records it together with the charge, and returns after both are on the disk (SQLite's write-ahead
+// log, synchronous=FULL), so a crash may lose an answer, never a charge. As nothing executes before
+// its charge, a reservation that a crash forgets was never executed. What is given back leaves no
+// trace in the file, whoever asks how often: what costs nothing writes nothing. (Earlier versions
+// recorded reservations by themselves; Open abandons those that such a ledger has left open.) A write
+// that fails leaves recorded ≥ acknowledged: what was acknowledged is there, what was not
+// acknowledged may be. When the ledger cannot tell, it stops (ErrStopped) until it is opened again.
 //
 // # The file
 //

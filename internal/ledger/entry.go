@@ -17,16 +17,17 @@ import (
 // Kind is what an entry records.
 type Kind string
 
-// The kinds. The ledger itself writes Open, Reserve, Charge, Abandon, Checkpoint and Recover, and
-// Refuse where a cap refuses; Record writes the others.
+// The kinds. The ledger itself writes Open, Reserve, Charge, Abandon, Checkpoint and Recover; Record
+// writes the others.
 const (
 	KindOpen       Kind = "open"       // the ledger was created, or opened again
 	KindStudy      Kind = "study"      // a study was opened, changed or closed
-	KindReserve    Kind = "reserve"    // a loss was set aside
+	KindReserve    Kind = "reserve"    // a loss was set aside, for what; recorded with its charge
 	KindCharge     Kind = "charge"     // a loss was spent; the only kind whose loss counts
-	KindAbandon    Kind = "abandon"    // a reservation was given back; its loss is zero
-	KindRefuse     Kind = "refuse"     // a query was refused; the loss is what it would have cost
-	KindAnswer     Kind = "answer"     // something left this machine
+	KindAbandon    Kind = "abandon"    // a reservation that an earlier version recorded was given back; its loss is zero
+	KindRefuse     Kind = "refuse"     // a query was refused; a loss is what it would have cost, as earlier versions noted
+	KindAnswer     Kind = "answer"     // something left this machine, or a query that was charged was ended by who asked
+	KindFailure    Kind = "failure"    // a query failed after it was charged: that is told, and counts against the study's allowance
 	KindConfig     Kind = "config"     // the configuration changed
 	KindData       Kind = "data"       // the data changed
 	KindCheckpoint Kind = "checkpoint" // another daemon showed how far its own ledger is
@@ -48,6 +49,12 @@ type Entry struct {
 	Detail      json.RawMessage   // the fragment, the SQL that ran, sizes; never private values; may be empty
 	Previous    [sha256.Size]byte // set by the ledger
 	Hash        [sha256.Size]byte // set by the ledger
+}
+
+// Bytes is about what the entry takes on the disk, and not less.
+func (e Entry) Bytes() int {
+	const fixed = 600 // numbers, times, hashes, the row's and the index's own
+	return fixed + len(e.Study) + len(e.Researcher) + len(e.Query) + len(e.Reservation) + len(e.Text) + len(e.Detail)
 }
 
 // stamp writes times with a fixed width, so that they sort as text.

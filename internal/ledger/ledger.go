@@ -30,10 +30,10 @@ var (
 	ErrStopped = errors.New("the ledger has stopped; look at the disk and restart the daemon")
 	// ErrEntry says that an entry or a reservation lacks something or is malformed.
 	ErrEntry = errors.New("not a ledger entry")
-	// ErrUnknownReservation says that no reservation has this id.
-	ErrUnknownReservation = errors.New("no such reservation")
-	// ErrReservationExpired says that the reservation ran out or was given back; reserve again.
-	ErrReservationExpired = errors.New("the reservation is no longer held; prepare the query again")
+	// ErrUnknownReservation says that no reservation with this id is held, and none was charged.
+	ErrUnknownReservation = errors.New("no such reservation is held: it ran out, was given back, or was never made; prepare the query again")
+	// ErrReservationExpired says that the reservation has just run out; reserve again.
+	ErrReservationExpired = errors.New("the reservation ran out; prepare the query again")
 	// ErrAlreadyCharged says that the reservation was charged before: the request is a replay.
 	ErrAlreadyCharged = errors.New("the reservation was charged before and executes only once")
 	// ErrAnswerExists says that another answer is stored under this key; give out that one.
@@ -59,6 +59,7 @@ type Ledger struct {
 	turn    chan struct{} // holds one token: who has it may use what follows
 	head    head
 	balance balance
+	held    reservations
 	stopped error
 	closed  bool
 }
@@ -76,7 +77,7 @@ func Open(ctx context.Context, path, owner string, now func() time.Time) (_ *Led
 	if path, err = resolve(path); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: path, owner: owner, now: now, turn: make(chan struct{}, 1), balance: newBalance()}
+	l := &Ledger{path: path, owner: owner, now: now, turn: make(chan struct{}, 1), balance: newBalance(), held: reservations{}}
 	defer func() {
 		if err != nil {
 			_ = l.release() // the first error counts
@@ -117,7 +118,7 @@ func OpenReadOnly(ctx context.Context, path string) (_ *Ledger, err error) {
 	if _, err = os.Stat(path); err != nil {
 		return nil, err
 	}
-	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1), balance: newBalance()}
+	l := &Ledger{path: path, now: time.Now, turn: make(chan struct{}, 1), balance: newBalance(), held: reservations{}}
 	defer func() {
 		if err != nil {
 			_ = l.release() // the first error counts
@@ -165,6 +166,11 @@ func (l *Ledger) start(ctx context.Context) error {
 	if err := checkVersion(ctx, l.write, l.path); err != nil {
 		return err
 	}
+	// From here on the file may hold what an earlier version does not know, and would call broken.
+	upgrade := func(tx *sql.Tx) error {
+		_, err := tx.Exec(fmt.Sprintf(`PRAGMA user_version = %d`, version))
+		return err
+	}
 	owner, head, err := readHead(ctx, l.write)
 	if err != nil {
 		return err
@@ -183,7 +189,7 @@ func (l *Ledger) start(ctx context.Context) error {
 	}) {
 		entries = append(entries, abandonment(l.balance.live[id], "was open when the ledger stopped, and nothing had run"))
 	}
-	return l.append(ctx, nil, entries...)
+	return l.append(ctx, upgrade, entries...)
 }
 
 // initialize writes the schema and the first entry in one transaction: a file has both or is empty.
@@ -328,17 +334,19 @@ func (l *Ledger) stop() error {
 // Owner names the daemon whose ledger this is.
 func (l *Ledger) Owner() string { return l.owner }
 
-// Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer,
+// Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer, failure,
 // config or data. Kind, Text and what else applies are the caller's; the ledger sets Sequence, Time and the
-// hashes. It is on the disk when Record returns nil. Errors: ErrEntry, ErrReadOnly, ErrStopped,
+// hashes. An answer or a failure may name the reservation whose end it is. It is on the disk when Record returns nil. Errors: ErrEntry, ErrReadOnly, ErrStopped,
 // ErrClosed.
 func (l *Ledger) Record(ctx context.Context, e Entry) error {
 	switch e.Kind {
-	case KindStudy, KindRefuse, KindAnswer, KindConfig, KindData:
+	case KindAnswer, KindFailure:
+	case KindStudy, KindRefuse, KindConfig, KindData:
+		e.Reservation = ""
 	default:
 		return fmt.Errorf("%w: kind %q is not recorded this way", ErrEntry, e.Kind)
 	}
-	e.Reservation, e.Expires = "", time.Time{}
+	e.Expires = time.Time{}
 	if err := e.check(); err != nil {
 		return err
 	}

@@ -1,14 +1,11 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"time"
 
 	"github.com/intramuros/intramuros/dp"
@@ -35,10 +32,11 @@ type Reservation struct {
 
 // Reserve sets a loss aside if, in every cap's scope, what was charged, what is reserved and this
 // loss fit the cap together. The id is random and is what Charge takes. The reservation holds until
-// it is charged, abandoned or expires, or the ledger is opened again.
+// it is charged, abandoned or expires, or the ledger is opened again. It is in memory until then and
+// writes nothing: what costs nothing must not fill the disk.
 //
-// Where a cap refuses, a refuse entry is recorded and the error wraps dp.ErrBudgetExhausted and names
-// the scope. Other errors: ErrEntry, dp.ErrBudget, dp.ErrLossOverflow, ErrReadOnly, ErrStopped, ErrClosed.
+// Where a cap refuses, the error wraps dp.ErrBudgetExhausted and names the scope. Other errors:
+// ErrEntry, dp.ErrBudget, dp.ErrLossOverflow, ErrReadOnly, ErrStopped, ErrClosed.
 func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err error) {
 	e := Entry{Kind: KindReserve, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: r.Loss,
 		Text: r.Text, Detail: r.Detail, Expires: r.Expires.UTC()}
@@ -53,19 +51,12 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (id string, err err
 	if !r.Expires.After(now) {
 		return "", fmt.Errorf("%w: the reservation expires before it begins", ErrEntry)
 	}
+	l.lapse(now)
 	if scope, err := l.fit(r, now); err != nil {
-		err = fmt.Errorf("%s: %w", scopeWords(scope), err)
-		if !errors.Is(err, dp.ErrBudgetExhausted) {
-			return "", err
-		}
-		e.Kind, e.Expires = KindRefuse, time.Time{}
-		e.Text = fmt.Sprintf("Refused, the privacy budget of %s does not allow it: %s", scopeWords(scope), r.Text)
-		return "", errors.Join(err, l.append(ctx, nil, append(l.expired(now), e)...))
+		return "", fmt.Errorf("%s: %w", scopeWords(scope), err)
 	}
 	e.Reservation = rand.Text()
-	if err := l.append(ctx, nil, append(l.expired(now), e)...); err != nil {
-		return "", err
-	}
+	l.held[e.Reservation] = e
 	return e.Reservation, nil
 }
 
@@ -94,7 +85,7 @@ func (r Reservation) check(e Entry) error {
 // still be able to count it, since a charge must never fail for its size.
 func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
 	spent := func(scope string) (dp.Loss, error) {
-		reserved, err := l.balance.reserved(scope, now)
+		reserved, err := l.held.sum(scope, now)
 		if err != nil {
 			return dp.Loss{}, err
 		}
@@ -125,27 +116,19 @@ func (l *Ledger) fit(r Reservation, now time.Time) (scope string, err error) {
 	return "", nil
 }
 
-// expired gives the abandon entries of reservations that have run out. They are recorded together
-// with whatever uses the room they leave, so that a clock set back does not bring them to life again.
-func (l *Ledger) expired(now time.Time) []Entry {
-	var out []Entry
-	for _, r := range l.balance.live {
-		if !r.Expires.After(now) {
-			out = append(out, abandonment(r, "ran out before it was executed"))
-		}
-	}
-	slices.SortFunc(out, func(a, b Entry) int { return cmp.Compare(a.Reservation, b.Reservation) })
-	return out
+// lapse forgets the reservations that have run out, so that a clock set back does not bring them to life again.
+func (l *Ledger) lapse(now time.Time) {
+	maps.DeleteFunc(l.held, func(_ string, r Entry) bool { return !r.Expires.After(now) })
 }
 
-// abandonment is the entry that gives a reservation back.
+// abandonment is the entry that gives a reservation back which an earlier version has recorded.
 func abandonment(r Entry, why string) Entry {
 	return Entry{Kind: KindAbandon, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Reservation: r.Reservation,
 		Text: fmt.Sprintf("The reservation of entry %d %s; it costs nothing.", r.Sequence, why)}
 }
 
-// Charge spends a reservation for good. It is on the disk when Charge returns nil, and only then may
-// the query be executed. Once its work has begun, it does not end with ctx.
+// Charge spends a reservation for good: both are recorded in one write. It is on the disk when Charge
+// returns nil, and only then may the query be executed. Once its work has begun, it does not end with ctx.
 //
 // Errors: ErrUnknownReservation, ErrReservationExpired, ErrAlreadyCharged (a replay), ErrEntry,
 // ErrReadOnly, ErrStopped, ErrClosed. After any error the query must not be executed.
@@ -159,15 +142,15 @@ func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, 
 		return err
 	}
 	defer l.give()
-	r, ok := l.balance.live[id]
+	r, ok := l.held[id]
 	if !ok {
 		return l.past(ctx, id)
 	}
-	now := l.now()
-	if !r.Expires.After(now) {
-		return errors.Join(ErrReservationExpired, l.append(ctx, nil, l.expired(now)...))
+	if now := l.now(); !r.Expires.After(now) {
+		l.lapse(now)
+		return ErrReservationExpired
 	}
-	entries := []Entry{{Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
+	entries := []Entry{r, {Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
 		Reservation: id, Loss: r.Loss, Text: r.Text, Detail: detail}}
 	for _, c := range peers {
 		if have, ok := l.balance.peers[c.Owner]; ok && !c.Follows(have) {
@@ -179,41 +162,47 @@ func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, 
 		}
 		entries = append(entries, kept)
 	}
-	return l.append(ctx, nil, entries...)
+	if err := l.append(ctx, nil, entries...); err != nil {
+		return err
+	}
+	delete(l.held, id)
+	return nil
 }
 
-// Abandon gives a reservation back that was never charged. Errors as of Charge.
+// Abandon gives a reservation back that was never charged; it writes nothing. Errors: ErrUnknownReservation,
+// ErrAlreadyCharged, ErrReadOnly, ErrClosed.
 func (l *Ledger) Abandon(ctx context.Context, id string) error {
-	if err := l.takeToWrite(ctx); err != nil {
+	if l.write == nil {
+		return ErrReadOnly
+	}
+	if err := l.take(ctx); err != nil {
 		return err
 	}
 	defer l.give()
-	r, ok := l.balance.live[id]
-	if !ok {
+	if _, ok := l.held[id]; !ok {
 		return l.past(ctx, id)
 	}
-	return l.append(ctx, nil, abandonment(r, "was given back unused"))
+	delete(l.held, id)
+	return nil
 }
 
-// past says what became of a reservation that is not open.
+// past says what became of a reservation that is not held: it was charged, or nothing is known of it.
 func (l *Ledger) past(ctx context.Context, id string) error {
-	var kind Kind
-	err := l.write.QueryRowContext(ctx, `SELECT kind FROM entries WHERE reservation = ? AND reservation <> ''
-		ORDER BY sequence DESC LIMIT 1`, id).Scan((*string)(&kind))
+	var charged bool
+	err := l.write.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM entries WHERE reservation = ? AND reservation <> '' AND kind = ?)`,
+		id, string(KindCharge)).Scan(&charged)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return ErrUnknownReservation
 	case err != nil:
 		return err
-	case kind == KindCharge:
+	case charged:
 		return ErrAlreadyCharged
 	default:
-		return ErrReservationExpired
+		return ErrUnknownReservation
 	}
 }
 
 // Spent is what was charged in a scope (see Cap), with what was lost (see Recover), and what is reserved there now. A scope nobody used
-// has spent nothing. On a ledger of OpenReadOnly it reads the whole file.
+// has spent nothing. On a ledger of OpenReadOnly it reads the whole file, and nothing is reserved: only its writer knows.
 func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.Loss, err error) {
 	if err := l.take(ctx); err != nil {
 		return dp.Loss{}, dp.Loss{}, err
@@ -228,6 +217,6 @@ func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.
 	if charged, err = b.spent(scope); err != nil {
 		return dp.Loss{}, dp.Loss{}, err
 	}
-	reserved, err = b.reserved(scope, l.now())
+	reserved, err = l.held.sum(scope, l.now())
 	return charged, reserved, err
 }

@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// version is the file's PRAGMA user_version.
-const version = 1
+// version is the file's PRAGMA user_version, and earliest the first that this version reads: version 1 has no failures,
+// and is raised when it is opened for writing.
+const version, earliest = 2, 1
 
 // schema holds each statement as SQLite keeps it, so that a ledger whose guards were taken out can be told.
 var schema = []string{
@@ -107,8 +108,8 @@ func checkVersion(ctx context.Context, q querier, path string) error {
 	if err := q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v); err != nil {
 		return fmt.Errorf("%s cannot be read as a ledger: %w", path, err)
 	}
-	if v != version {
-		return fmt.Errorf("%s is not a ledger that this version reads (its format is %d, not %d); give the path of a ledger, or use the version that wrote it", path, v, version)
+	if v < earliest || v > version {
+		return fmt.Errorf("%s is not a ledger that this version reads (its format is %d, not one of up to %d); give the path of a ledger, or use the version that wrote it", path, v, version)
 	}
 	return nil
 }
