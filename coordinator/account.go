@@ -69,12 +69,28 @@ func (q *query) reserve(ctx context.Context, loss dp.Loss) (string, error) {
 	})
 	if errors.Is(err, dp.ErrBudgetExhausted) {
 		// The ledger's error names scope, cost and what is left, all of them public.
+		q.recordRefusal(ctx, err)
 		return "", &Error{
 			Code: CodeBudgetExhausted, Message: strings.TrimSuffix(firstLine(err), "; ask with a smaller epsilon"),
 			Hint: q.affordable(ctx) + "; a query that was answered before costs nothing to repeat", cause: err,
 		}
 	}
 	return id, err
+}
+
+// recordRefusal notes in the ledger that a budget refused the query, unless the researcher's refusals have filled what
+// they may of it.
+func (q *query) recordRefusal(ctx context.Context, why error) {
+	e := ledger.Entry{
+		Kind: ledger.KindRefuse, Study: q.name, Researcher: q.who.Name, Query: q.id, Loss: q.plan.Loss,
+		Text: fmt.Sprintf("Refused, the privacy budget does not allow it: %s (%s)", q.sentence(), firstLine(why)),
+	}
+	if !q.c.refused.Take(q.name+" "+q.who.Name, e.Bytes(), q.c.now()) {
+		return
+	}
+	if err := q.c.ledger.Record(context.WithoutCancel(ctx), e); err != nil {
+		q.c.log.Error("the ledger did not take a refusal", slog.String("query", q.id), slog.Any("error", err))
+	}
 }
 
 // affordable says what one more query may cost, in the words in which it is asked for.

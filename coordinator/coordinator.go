@@ -37,6 +37,8 @@ type Coordinator struct {
 	studies       *study.Registry
 	custody       *custody
 	askers, asked *rate.Limiter // by researcher, and by study
+	outlined      *rate.Limiter // by researcher: queries that are only planned
+	refused       *rate.Volume  // by study and researcher: bytes of the ledger
 	metrics       *metrics
 	tracer        trace.Tracer
 	log           *slog.Logger
@@ -84,6 +86,8 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	c.custody = newCustody(key)
 	c.askers = rate.New(config.Limits.PerMinute, config.Limits.AtOnce)
 	c.asked = rate.New(config.Limits.StudyPerMinute, config.Limits.StudyAtOnce)
+	c.outlined = rate.New(outlines*config.Limits.PerMinute, config.Limits.AtOnce)
+	c.refused = rate.NewVolume(refusalBytes, refusalBytesDay)
 	if c.accounts, err = identity.NewLocal(identity.Accounts(config.Federation), config.Federation, key, time.Now); err != nil {
 		return nil, err
 	}
@@ -130,6 +134,23 @@ func openCatalog(name string) (*catalog.Catalog, error) {
 		return nil, fmt.Errorf("there is no built-in catalog %s", builtin)
 	}
 	return c, nil
+}
+
+// outlines is how many may be asked for in the time of one query: consoles do while somebody types.
+const outlines = 10
+
+// Bytes of the ledger that a researcher's refused queries under one study may take.
+const (
+	refusalBytes    = 64 << 10 // at once
+	refusalBytesDay = 1 << 20
+)
+
+// outline counts a query that is only planned, or refuses it where there are too many. leave must follow.
+func (c *Coordinator) outline(who Researcher) (leave func(), err error) {
+	if err := c.outlined.Enter(who.Name, c.now()); err != nil {
+		return nil, &Error{Code: CodeTooMany, Message: "of your outlines there are " + err.Error(), Hint: "wait a little and ask again", cause: err}
+	}
+	return func() { c.outlined.Leave(who.Name) }, nil
 }
 
 // enter counts a query of a researcher under a study, or refuses it where there are too many.

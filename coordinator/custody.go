@@ -222,7 +222,9 @@ func (c *Coordinator) closed(hospital, id string) *Absence {
 	switch status := all[id]; status {
 	case study.Approved, study.Amended:
 		return nil
-	case study.Suspended, study.Ended:
+	case study.Suspended:
+		return &Absence{Name: hospital, Code: absentStudy, Why: "has suspended this study; its custodian can approve it again"}
+	case study.Ended:
 		return &Absence{Name: hospital, Code: absentStudy, Why: fmt.Sprintf("has %s this study", status)}
 	default:
 		return &Absence{Name: hospital, Code: absentStudy, Why: "has not approved this study"}

@@ -27,8 +27,14 @@ type Parameter struct {
 }
 
 // Outline plans a query and prices it, and does nothing else: it asks no hospital,
-// reads no ledger, and costs nothing. Errors are those of Query up to planning.
+// reads no ledger, and costs nothing. Errors are those of Query up to planning;
+// of outlines ten times as many may be asked for as of queries.
 func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
+	leave, err := c.outline(who)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var parameters []Parameter
 	question := read(req)
 	if columns := question.informs(); columns != nil {

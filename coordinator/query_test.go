@@ -580,3 +580,46 @@ func TestTheDayIsPartOfTheQuestion(t *testing.T) {
 	}
 	f.settled(t, 1)
 }
+
+// What is refused for want of budget is recorded within bounds, and what is given back not at all.
+func TestRefusalsFillNoDisk(t *testing.T) {
+	f := newFederation(t, nil)
+	f.propose(t, "s", func(d *study.Document) { d.Budget.Epsilon = 0.4 })
+	before, _, err := f.ledger.Head(t.Context())
+	must(t, err)
+	f.hospital("a").refuse[actionPrepare] = status.Error(codes.PermissionDenied, "NODE_SCOPE: does not allow it")
+	long := strings.Repeat(" ", 10_000)
+	for range 500 {
+		_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Study: "s", Epsilon: 0.1}, nil)
+		wantCode(t, err, CodeHospitalRefused)
+		_, err = f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Study: "s", Epsilon: 0.5}, nil)
+		wantCode(t, err, CodeBudgetExhausted)
+	}
+	bytes, entries := 0, 0
+	must(t, f.ledger.Entries(t.Context(), before+1, func(e ledger.Entry) error {
+		if e.Kind != ledger.KindRefuse {
+			t.Errorf("the ledger has a %s: %s", e.Kind, e.Text)
+		}
+		bytes, entries = bytes+e.Bytes(), entries+1
+		return nil
+	}))
+	if bytes > refusalBytes || entries < 10 {
+		t.Errorf("1,000 refused queries take %d bytes in %d entries", bytes, entries)
+	}
+	f.settled(t, 0)
+}
+
+// What only plans is limited too, and uses up nobody's queries.
+func TestOutlinesAreLimited(t *testing.T) {
+	f := newFederation(t, func(c *Config) { c.Limits.PerMinute = 3 })
+	var err error
+	n := 0
+	for ; n < 100 && err == nil; n++ {
+		_, err = f.Outline(asker("alice"), Request{SQL: bySex, Study: "s"})
+	}
+	wantCode(t, err, CodeTooMany)
+	if n != outlines*3+1 {
+		t.Errorf("the %dth outline is refused", n)
+	}
+	f.mustAsk(t, bySex)
+}

@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -48,6 +49,8 @@ type shape struct {
 	// unapproved are hospitals where nobody has decided about the study.
 	unapproved []string
 	memory     string
+	failures   int           // that each node allows a study; 0: 100, more than a test makes
+	timeout    time.Duration // of a query at each node; 0: 5m
 }
 
 // federation is a running one.
@@ -252,9 +255,9 @@ operators: {olga: olga.pub}
 custodians: {claire: claire.pub}
 coordinator_key: coordinator.ledger.pub
 local_accounts: true
-limits: {per_minute: 1000000, at_once: 1000}
+limits: {per_minute: 1000000, at_once: 1000, failures_allowed: %[9]d, query_timeout: %[10]s}
 engine: %[8]s
-`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, engine)
+`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, engine, cmp.Or(f.shape.failures, 100), cmp.Or(f.shape.timeout, 5*time.Minute))
 }
 
 // must runs a command of the binary, which must do.

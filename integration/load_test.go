@@ -55,7 +55,7 @@ func TestLoad(t *testing.T) {
 		who.bearer = tokenOf(i)
 		sql := fmt.Sprintf("SELECT ward, COUNT(*) FROM reading WHERE x <> %d GROUP BY ward", i*1000+n)
 		begun := time.Now()
-		_, err := who.query(request{SQL: sql, Epsilon: 1e-3})
+		_, err := who.query(request{SQL: sql, Epsilon: 0.01})
 		mu.Lock()
 		defer mu.Unlock()
 		var r *refusal

@@ -108,6 +108,8 @@ func (p *policy) open(id string, now time.Time) (*study.Document, error) {
 	switch {
 	case !ok:
 		return nil, refuse(CodeStudy, errors.New("no such study"))
+	case s.Failed:
+		return nil, refuse(CodeFailures, study.ErrFailures)
 	case !s.Open(now):
 		return nil, refuse(CodeStudy, fmt.Errorf("the study is %s, or past its last day", s.Status))
 	case !s.Holds.Asks(p.name):
@@ -133,7 +135,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 		return checked{}, refuse(CodeFragment, err)
 	}
 	if err := (scope{p.catalog, document}).check(&r.Fragment); err != nil {
-		return checked{}, &refusal{CodeScope, err, true}
+		return checked{}, &refusal{Code: CodeScope, cause: err, told: true}
 	}
 	if f := r.Fragment; f.MaxGroups > p.limits.MaxGroups || f.MaxRows > p.limits.MaxRows {
 		return checked{}, refuse(CodeLimit, fmt.Errorf("max_groups is %d of %d, max_rows %d of %d", f.MaxGroups, p.limits.MaxGroups, f.MaxRows, p.limits.MaxRows))

@@ -18,6 +18,7 @@ const (
 	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
 	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
 	CodePrice      Code = "NODE_PRICE"      // a smaller price than the study's least
+	CodeFailures   Code = "NODE_FAILURES"   // so many queries of the study failed after they were charged that it is suspended
 	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
 	CodeToken      Code = "NODE_TOKEN"      // no token by which this node knows who asks
 	CodeResearcher Code = "NODE_RESEARCHER" // the researcher is not in the study here
@@ -32,7 +33,7 @@ const (
 	CodeStale      Code = "NODE_STALE"      // the data changed between prepare and execute; nothing was charged
 	CodeData       Code = "NODE_DATA"       // the data is new and not yet verified; if it became so while it was computed, the charge stays
 	CodeLedger     Code = "NODE_LEDGER"     // the ledger cannot be written
-	CodeEngine     Code = "NODE_ENGINE"     // the database failed; if it was charged, the charge stays
+	CodeEngine     Code = "NODE_ENGINE"     // the database failed; if it was charged, the charge stays and a failure counts
 	CodeTimeout    Code = "NODE_TIMEOUT"    // the deadline of the caller or of the node passed
 	CodeCanceled   Code = "NODE_CANCELED"   // the caller went away
 )
@@ -50,6 +51,7 @@ var answers = map[Code]struct {
 	CodeSource:     {codes.FailedPrecondition, "cannot compute this: it lacks a table or an operation that the query needs"},
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
 	CodePrice:      {codes.PermissionDenied, "takes no release that costs as little as this query's; ask with a larger epsilon"},
+	CodeFailures:   {codes.PermissionDenied, "has suspended this study, since too many of its queries failed there; its custodian has to approve it again"},
 	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},
 	CodeToken:      {codes.Unauthenticated, "does not accept the researcher's token; log in again"},
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},
@@ -72,6 +74,15 @@ var answers = map[Code]struct {
 // Error gives the code, so that errors.Is(err, CodeBudget) tells what happened.
 func (c Code) Error() string { return string(c) }
 
+// beforeToken tells whether the code refuses before the researcher's token was found good.
+func (c Code) beforeToken() bool {
+	switch c {
+	case CodePeer, CodeRequest, CodeSuspended, CodeRestored, CodeFailures, CodeStudy, CodeToken, CodeResearcher:
+		return true
+	}
+	return false
+}
+
 // GRPCStatus is what crosses to the coordinator.
 func (c Code) GRPCStatus() *status.Status {
 	a := answers[c]
@@ -83,9 +94,11 @@ type refusal struct {
 	Code
 	cause error
 	told  bool // the cause is of names of the catalog and of the study alone, and crosses too
+	// recorded: the ledger has it, as the end of what was charged.
+	recorded bool
 }
 
-func refuse(c Code, cause error) *refusal { return &refusal{c, cause, false} }
+func refuse(c Code, cause error) *refusal { return &refusal{Code: c, cause: cause} }
 
 // GRPCStatus is what crosses to the coordinator.
 func (r *refusal) GRPCStatus() *status.Status {

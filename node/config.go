@@ -88,18 +88,22 @@ type Gossip struct {
 
 // Limits bound what one query, and all of them together, may take.
 type Limits struct {
-	MaxGroups    int           `yaml:"max_groups"`    // of one patient, in one query
-	MaxRows      int           `yaml:"max_rows"`      // of one patient in a group
-	Concurrent   int           `yaml:"concurrent"`    // queries that run at once; others wait their turn
-	PerMinute    int           `yaml:"per_minute"`    // queries of one researcher that are prepared in a minute
-	AtOnce       int           `yaml:"at_once"`       // queries of one researcher that are held and run at once
+	MaxGroups  int `yaml:"max_groups"` // of one patient, in one query
+	MaxRows    int `yaml:"max_rows"`   // of one patient in a group
+	Concurrent int `yaml:"concurrent"` // queries that run at once; others wait their turn
+	PerMinute  int `yaml:"per_minute"` // queries of one researcher that are prepared in a minute
+	AtOnce     int `yaml:"at_once"`    // queries of one researcher that are held and run at once
+	// FailuresAllowed is how many queries of a study may fail after they were charged; then the study is suspended
+	// until it is approved again.
+	FailuresAllowed int `yaml:"failures_allowed"`
+
 	QueryTimeout time.Duration `yaml:"query_timeout"` // of one query, its wait included
 	Reservation  time.Duration `yaml:"reservation"`   // how long a prepared query is held
 }
 
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
-	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
+	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, FailuresAllowed: 5, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
 }
 
 const (
@@ -194,6 +198,9 @@ func (l Limits) validate() error {
 		if n.value < 1 || n.value > 1_000_000 {
 			problems = append(problems, fmt.Errorf("`limits.%s` must be from 1 to 1000000", n.key))
 		}
+	}
+	if l.FailuresAllowed < 1 || l.FailuresAllowed > 100 {
+		problems = append(problems, errors.New("`limits.failures_allowed` must be from 1 to 100: each failure tells of the data what no noise covers"))
 	}
 	if l.QueryTimeout <= 0 || l.Reservation <= 0 {
 		problems = append(problems, errors.New("`limits.query_timeout` and `limits.reservation` must be above 0"))

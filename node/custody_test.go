@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,20 +256,110 @@ func TestRates(t *testing.T) {
 
 // A flood of refusals does not fill the disk, and how many there were is recorded.
 func TestRefusalsAreBounded(t *testing.T) {
-	r := refusals{}
+	r := newRefusals()
 	now := time.Now()
-	recorded := 0
-	for range 10_000 {
-		if ok, _ := r.allow(now); ok {
-			recorded++
+	flood := func(who string) (bytes int) {
+		for range 10_000 {
+			if ok, _ := r.allow(who, 1000, now); ok {
+				bytes += 1000
+			}
+		}
+		return bytes
+	}
+	if got := flood("copd ada"); got > refusalBytes || got < refusalBytes-1000 {
+		t.Errorf("of one, %d bytes are recorded", got)
+	}
+	if ok, left := r.allow("copd ben", 1000, now); !ok || left != 10_000-refusalBytes/1000 {
+		t.Errorf("of another: %v, %d", ok, left)
+	}
+	all := 0
+	for i := range 100 {
+		all += flood(fmt.Sprint("copd ", i))
+	}
+	if all > refusalsBytes {
+		t.Errorf("of all, %d bytes are recorded", all)
+	}
+	if got := flood("copd eve"); got != 0 {
+		t.Errorf("after that, %d bytes are recorded", got)
+	}
+	now = now.Add(24 * time.Hour)
+	if got := flood("copd ada"); got < refusalBytes-1000 || got > refusalBytes {
+		t.Errorf("a day later, %d bytes are recorded", got)
+	}
+}
+
+// A loop of queries that are refused, here or at another hospital, or given back, or explained, fills no disk: the ledger
+// grows by refusalBytes at most, whatever is in the fragments, and what others are refused is recorded still.
+func TestRefusedQueriesFillNoDisk(t *testing.T) {
+	conf := testConfig(federation(t))
+	h := start(t, conf, newEngine())
+	c := h.client(t, "coordinator-paris")
+	size := func() (bytes int64) {
+		for _, suffix := range []string{"", "-wal"} {
+			if info, err := os.Stat(conf.Ledger + suffix); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return bytes
+	}
+	h.stop() // folds the log in
+	before := size()
+	h = start(t, conf, newEngine())
+	c = h.client(t, "coordinator-paris")
+	large := func() *fragment.Request { // its literals take 100 kB
+		r := request(h.catalog, 0.25)
+		args := []*fragment.Expr{fragment.Column("patient", "sex", value.TypeText)}
+		for i := range 100 {
+			args = append(args, fragment.Literal(value.Text(fmt.Sprint(i, strings.Repeat("x", 1000)))))
+		}
+		in, err := fragment.New(fragment.OpIn, args...)
+		must(t, err)
+		r.Fragment.Filter = in
+		return r
+	}
+	for i := range 1000 {
+		r := large()
+		switch i % 4 {
+		case 0: // as where another hospital refuses
+			ticket, err := prepare(c, r)
+			must(t, err)
+			must(t, act(t.Context(), c, "abandon", []byte(ticket), nil))
+		case 1:
+			r.Noise.Epsilon = 1e-6
+			_, err := prepare(c, r)
+			wantCode(t, err, CodePrice)
+		case 2:
+			r.Noise.Epsilon = 0.51
+			_, err := prepare(c, r)
+			wantCode(t, err, CodeLimit)
+		case 3:
+			body, err := json.Marshal(r)
+			must(t, err)
+			must(t, act(t.Context(), c, "explain", body, &fragment.Explained{}))
 		}
 	}
-	if recorded != refusalBurst {
-		t.Errorf("%d are recorded", recorded)
+	const log = 5 << 20 // SQLite folds the write-ahead log into the file at 1,000 pages, and writes over it
+	if grown := size() - before; grown > log {
+		t.Errorf("the ledger and its log have grown by %d bytes", grown)
 	}
-	ok, left := r.allow(now.Add(time.Second))
-	if !ok || left != 10_000-refusalBurst {
-		t.Errorf("%v, %d", ok, left)
+	_, err := prepare(c, func() *fragment.Request { r := request(h.catalog, 0.25); r.Study = "none"; return r }())
+	wantCode(t, err, CodeStudy)
+	entries := h.entries(t)
+	grown := size() - before
+	t.Logf("1,000 requests grow the ledger by %d bytes", grown)
+	if grown > 2*refusalBytes {
+		t.Errorf("the ledger has grown by %d bytes", grown)
+	}
+	bytes := 0
+	for _, e := range entries {
+		if e.Kind == ledger.KindRefuse {
+			bytes += e.Bytes()
+		} else if e.Kind != ledger.KindStudy && e.Kind != ledger.KindOpen && e.Kind != ledger.KindConfig && e.Kind != ledger.KindData {
+			t.Errorf("the ledger has a %s", e.Kind)
+		}
+	}
+	if last := entries[len(entries)-1]; bytes > 2*refusalBytes || last.Study != "none" || !strings.Contains(last.Text, "refusals before this one are not recorded") {
+		t.Errorf("%d bytes of refusals, and then: %s", bytes, last.Text)
 	}
 }
 

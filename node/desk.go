@@ -37,6 +37,11 @@ type StudyStanding struct {
 	Proposal *study.Document `json:"proposal"` // the latest; null where none has come
 	Holds    *study.Document `json:"holds"`    // what was approved last; null: nothing
 	Last     string          `json:"last"`     // the last act, in plain words
+	// Failures is how many queries failed after they were charged since the last approval, of Allowed; Failed: the
+	// study is suspended for it, until it is approved again.
+	Failures int  `json:"failures"`
+	Allowed  int  `json:"failures_allowed"`
+	Failed   bool `json:"failed"`
 	// Remaining of what holds; null where nothing does.
 	Remaining *dp.Remaining `json:"remaining"`
 }
@@ -53,7 +58,8 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 		return nil, err
 	}
 	for _, x := range s.studies.All() {
-		one := StudyStanding{ID: x.ID, Status: x.Status, Open: x.Open(s.now()), Proposal: x.Proposal, Holds: x.Holds}
+		one := StudyStanding{ID: x.ID, Status: x.Status, Open: x.Open(s.now()), Proposal: x.Proposal, Holds: x.Holds,
+			Failures: x.Failures, Allowed: s.limits.FailuresAllowed, Failed: x.Failed}
 		one.Waits = x.Proposal != nil && x.Status != study.Ended && (x.Holds == nil || x.Proposal.Version > x.Holds.Version)
 		if x.Last != nil {
 			one.Last = x.Last.Sentence()

@@ -87,6 +87,9 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
+	if err := studies.Settle(ctx, codeStopped, c.Limits.FailuresAllowed); err != nil {
+		return nil, err
+	}
 	people, err := openIdentity(c)
 	if err != nil {
 		return nil, err
@@ -99,12 +102,13 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, fmt.Errorf("the address `listen` cannot be used: %w", err)
 	}
+	lines := newLines(listener)
 	s := &service{
 		policy: policy{
 			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, spreads: &spreads{data: d.Data},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
-		rates:   rate.New(c.Limits.PerMinute, c.Limits.AtOnce),
+		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
 		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}},
@@ -113,6 +117,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	s.verified.Store(over)
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tls)),
+		grpc.StatsHandler(lines),
 		grpc.MaxRecvMsgSize(fragment.MaxWireBytes+1<<10),
 		grpc.MaxConcurrentStreams(maxReservations),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
@@ -124,7 +129,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		address = listener.Addr().String()
 	}
 	return &Node{
-		service: s, config: c, server: server, listener: listener, log: log,
+		service: s, config: c, server: server, listener: lines, log: log,
 		member: membership.Member{Role: pki.RoleNode, Name: c.Name, Flight: address, Catalog: digest[:digestShow], DataVersion: over.version},
 	}, nil
 }

@@ -3,36 +3,39 @@ package node
 import (
 	"sync"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/rate"
 )
 
-// Refusals are recorded one by one, up to this many at once and a second; of more, only how many.
+// Bytes of the ledger that refused requests may take: of one researcher under one study, and of all. Of more,
+// only how many there were is recorded.
 const (
-	refusalBurst = 500
-	refusalRate  = 2 // a second
+	refusalBytes     = 64 << 10 // at once
+	refusalBytesDay  = 1 << 20
+	refusalsBytes    = 1 << 20 // at once
+	refusalsBytesDay = 16 << 20
 )
 
 // refusals bounds what a flood of refused requests adds to the ledger.
 type refusals struct {
-	mu        sync.Mutex
-	allowance float64
-	seen      time.Time
-	left      int // not recorded
+	each, all *rate.Volume
+
+	mu   sync.Mutex
+	left int // not recorded
 }
 
-// allow tells whether one more is recorded, and how many before it were not.
-func (r *refusals) allow(now time.Time) (ok bool, left int) {
+func newRefusals() refusals {
+	return refusals{each: rate.NewVolume(refusalBytes, refusalBytesDay), all: rate.NewVolume(refusalsBytes, refusalsBytesDay)}
+}
+
+// allow tells whether an entry of so many bytes about somebody's request is recorded, and how many before it were not.
+func (r *refusals) allow(who string, bytes int, now time.Time) (ok bool, left int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.seen.IsZero() {
-		r.allowance, r.seen = refusalBurst, now
-	}
-	r.allowance = min(refusalBurst, r.allowance+max(0, now.Sub(r.seen).Seconds())*refusalRate)
-	r.seen = now
-	if r.allowance < 1 {
+	if !r.each.Take(who, bytes, now) || !r.all.Take("", bytes, now) {
 		r.left++
 		return false, 0
 	}
-	r.allowance--
 	left, r.left = r.left, 0
 	return true, left
 }

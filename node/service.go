@@ -62,7 +62,8 @@ type service struct {
 	kind         string                          // the engine's
 	trusted      func(tls.ConnectionState) error // looks again at who a peer is
 	custody      custody
-	rates        *rate.Limiter // of researchers
+	rates        *rate.Limiter // of researchers' queries
+	explained    *rate.Limiter // of what they have explained
 	refusals     refusals
 	data         Data
 	verified     atomic.Pointer[verified]
@@ -149,15 +150,7 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 // failed logs an error, records it as a refusal where it is one of a query, and
 // gives what crosses to the coordinator.
 func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *fragment.Request, err error) error {
-	var refused *refusal
-	if !errors.As(err, &refused) {
-		refused = refuse(CodeEngine, errors.New(class(err)))
-	}
-	if s.brake.state().On && stopped(ctx) == CodeCanceled {
-		refused = refuse(CodeSuspended, refused.cause)
-	} else if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
-		refused = refuse(c, refused.cause) // it failed because it was to stop
-	}
+	refused := s.told(ctx, err)
 	s.outcome(ctx, what, r, string(refused.Code))
 	attrs := []any{slog.String("action", what), slog.String("code", string(refused.Code)), slog.String("peer", id.String())}
 	if r != nil {
@@ -171,16 +164,19 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 		level = slog.LevelDebug // a coordinator gives back whatever it cannot know to be used
 	}
 	s.log.Log(ctx, level, "refused", attrs...)
-	// The ledger itself records what a budget refuses.
-	if what != actionPrepare && what != actionExecute || refused.Code == CodeBudget {
+	if what != actionPrepare && what != actionExecute || refused.recorded {
 		return refused.GRPCStatus().Err()
 	}
-	if ok, left := s.refusals.allow(s.now()); ok {
-		e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
-		if r != nil {
-			e.Study, e.Researcher, e.Query = r.Study, r.Researcher, r.Query
-			e.Text += " " + sentence(r)
+	e := ledger.Entry{Kind: ledger.KindRefuse, Text: fmt.Sprintf("Refused to %s for %s: this hospital %s (%s).", what, id, answers[refused.Code].text, refused.Code)}
+	who := "" // those whose token was not looked at, or not believed, share an allowance: names cost nothing
+	if r != nil {
+		e.Study, e.Researcher, e.Query = r.Study, r.Researcher, r.Query
+		e.Text += " " + sentence(r)
+		if !refused.Code.beforeToken() {
+			who = r.Study + " " + r.Researcher
 		}
+	}
+	if ok, left := s.refusals.allow(who, e.Bytes(), s.now()); ok {
 		if left > 0 {
 			e.Text = fmt.Sprintf("%d refusals before this one are not recorded: there were too many. %s", left, e.Text)
 		}
@@ -286,7 +282,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 		return nil, refuse(CodeRequest, err)
 	}
 	// The ledger holds the loss for longer than we hold the fragment, so that a
-	// query that waits for its turn does not lapse.
+	// query that waits for its turn does not lapse. It writes nothing before the charge.
 	reserved, err := s.ledger.Reserve(ctx, ledger.Reservation{
 		Study: r.Study, Researcher: r.Researcher, Query: r.Query, Loss: a.loss, Caps: a.caps,
 		Text: sentence(r), Detail: detail, Expires: now.Add(s.limits.Reservation + s.limits.QueryTimeout),
@@ -325,7 +321,7 @@ func (s *service) sweep(ctx context.Context) {
 
 func (s *service) giveBack(ctx context.Context, id string) {
 	err := s.ledger.Abandon(context.WithoutCancel(ctx), id)
-	if err != nil && !errors.Is(err, ledger.ErrReservationExpired) {
+	if err != nil && !errors.Is(err, ledger.ErrUnknownReservation) {
 		s.log.Error("a reservation was not given back; it will lapse", slog.Any("error", err))
 	}
 }
@@ -334,7 +330,15 @@ func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.E
 	if err := s.brake.released(); err != nil {
 		return nil, err
 	}
-	c, err := s.check(ctx, r, s.verified.Load(), s.now())
+	now := s.now()
+	if _, err := s.permit(ctx, r, now); err != nil {
+		return nil, err
+	}
+	if err := s.explained.Enter(r.Researcher, now); err != nil {
+		return nil, refuse(CodeRate, err)
+	}
+	defer s.explained.Leave(r.Researcher)
+	c, err := s.check(ctx, r, s.verified.Load(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -420,49 +424,30 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	return nil
 }
 
-// execute waits for a turn, charges, and only then runs.
+// execute waits until it may fail and for a turn, charges, and only then runs.
 func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream flight.FlightService_DoGetServer) error {
 	came := s.now()
 	s.metrics.waiting.Inc()
-	select {
-	case s.turns <- struct{}{}:
-		s.metrics.waiting.Dec()
-		defer func() { <-s.turns }()
-	case <-ctx.Done():
-		s.metrics.waiting.Dec()
-		s.giveBack(ctx, reserved)
-		return refuse(stopped(ctx), errors.New("while it waited for its turn"))
-	}
-	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
-	version, err := s.version(ctx)
-	if err == nil && version != r.version {
-		err = refuse(CodeStale, nil)
-	}
-	if err == nil {
-		err = s.brake.released()
-	}
-	if err == nil && ctx.Err() != nil {
-		err = refuse(stopped(ctx), errors.New("before it began"))
-	}
+	approval, err := s.turn(ctx, r.request.Study)
+	s.metrics.waiting.Dec()
 	if err != nil {
+		s.giveBack(ctx, reserved)
+		return err
+	}
+	defer s.studies.End(r.request.Study)
+	defer func() { <-s.turns }()
+	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
+	if err := s.still(ctx, r); err != nil {
 		s.giveBack(ctx, reserved)
 		return err
 	}
 	detail, err := json.Marshal(struct {
 		SQL         string `json:"sql"`
 		DataVersion string `json:"data_version"`
-	}{r.sql, version})
+		study.Charged
+	}{r.sql, r.version, study.Charged{Approval: approval}})
 	if err != nil {
 		return refuse(CodeRequest, err)
-	}
-	// What was open when it was prepared may have been closed since, or hold on other terms.
-	holds, err := s.open(r.request.Study, s.now())
-	if err == nil && holds.Digest() != r.study.Digest() {
-		err = refuse(CodeStudy, errors.New("the study's terms have changed since it was prepared"))
-	}
-	if err != nil {
-		s.giveBack(ctx, reserved)
-		return err
 	}
 	switch err := s.ledger.Charge(ctx, reserved, detail, s.custody.coordinators(ctx)...); {
 	case errors.Is(err, ledger.ErrReservationExpired), errors.Is(err, ledger.ErrAlreadyCharged), errors.Is(err, ledger.ErrUnknownReservation):
@@ -470,26 +455,66 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	case err != nil:
 		return refuse(CodeLedger, err)
 	}
-	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
-	if err != nil {
-		return refuse(CodeLedger, err)
-	}
-	stream.SetTrailer(checkpointTrailer(own))
+	// From here on, whatever happens is recorded as an answer or as a failure.
 	started := s.now()
 	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
-	err = s.run(ctx, r, out)
+	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
+	if err != nil {
+		err = refuse(CodeLedger, err)
+	} else {
+		stream.SetTrailer(checkpointTrailer(own))
+		err = s.run(ctx, r, out)
+	}
 	took := s.now().Sub(started)
 	if err == nil {
-		err = s.same(ctx, version)
+		err = s.same(ctx, r.version)
 	}
 	s.metrics.computed.Observe(took.Seconds())
 	s.metrics.groups.Add(float64(out.rows))
-	s.record(ctx, answer(id, r.request, out, err == nil, took))
-	if err != nil {
+	x := study.Execution{Approval: approval, Study: r.request.Study, Researcher: r.request.Researcher, Query: r.request.Query, Reservation: reserved}
+	if err := s.conclude(ctx, id, x, r, out, took, err); err != nil {
 		return err
 	}
 	s.log.Info("answered", slog.String("query", r.request.Query), slog.String("study", r.request.Study), slog.String("researcher", r.request.Researcher))
 	return nil
+}
+
+// turn waits until a query of the study may fail, and then for its turn to run. Who gets one ends both.
+func (s *service) turn(ctx context.Context, id string) (approval int, err error) {
+	if approval, err = s.studies.Begin(ctx, id, s.limits.FailuresAllowed); errors.Is(err, study.ErrFailures) {
+		return 0, refuse(CodeFailures, err)
+	}
+	if err == nil {
+		select {
+		case s.turns <- struct{}{}:
+			return approval, nil
+		case <-ctx.Done():
+			s.studies.End(id)
+		}
+	}
+	return 0, refuse(stopped(ctx), errors.New("while it waited for its turn"))
+}
+
+// still refuses what may no longer run since it was prepared: what was open may have been closed, or hold on other terms.
+func (s *service) still(ctx context.Context, r reservation) error {
+	version, err := s.version(ctx)
+	if err != nil {
+		return err
+	}
+	if version != r.version {
+		return refuse(CodeStale, nil)
+	}
+	if err := s.brake.released(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return refuse(stopped(ctx), errors.New("before it began"))
+	}
+	holds, err := s.open(r.request.Study, s.now())
+	if err == nil && holds.Digest() != r.study.Digest() {
+		err = refuse(CodeStudy, errors.New("the study's terms have changed since it was prepared"))
+	}
+	return err
 }
 
 // same refuses where the data has changed while it was computed: what left may be of data that was never compared

@@ -42,11 +42,13 @@ func newLedgerShowCommand() *cobra.Command {
 
     open     the ledger was created, or opened again
     config   the custodian's policy changed
-    reserve  a loss was set aside for a query that was checked
+    reserve  what was asked, once checked; it is recorded with its charge
     charge   the loss was spent, before the database ran; only charges count
-    abandon  a reservation was given back; it costs nothing
-    refuse   a query was refused
     answer   what left: groups and bytes
+    failure  a query failed after its charge; so many suspend its study here, until it is
+             approved again
+    refuse   a query was refused; a flood of refusals is counted, not listed
+    abandon  a reservation that an earlier version recorded was given back
     study    a study was proposed, approved, suspended or ended
     data     the data changed
     checkpoint  another daemon showed how far its own ledger is

@@ -183,6 +183,9 @@ func newStudyListCommand() *cobra.Command {
 					d = s.Proposal
 				}
 				status := string(s.Status)
+				if s.Failed {
+					status += fmt.Sprintf(" after %d failed queries", s.Failures)
+				}
 				if s.Open(time.Now()) && s.Proposal != nil && s.Proposal.Version > d.Version {
 					status += fmt.Sprintf(" (version %d waits)", s.Proposal.Version)
 				}
@@ -217,6 +220,13 @@ func newStudyShowCommand() *cobra.Command {
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "study        %s, %s\n", s.ID, s.Status)
 			fmt.Fprintf(w, "last act     %s\n", s.Last.Sentence())
+			if s.Failures > 0 {
+				fmt.Fprintf(w, "failures     %d queries failed after they were charged since the last approval", s.Failures)
+				if s.Failed {
+					fmt.Fprint(w, ": the study is suspended here until it is approved again")
+				}
+				fmt.Fprintln(w)
+			}
 			if s.Holds != nil {
 				fmt.Fprintf(w, "\nWhat holds here:\n")
 				writeDocument(w, s.Holds)
@@ -266,7 +276,8 @@ func newStudyApproveCommand() *cobra.Command {
 		Use:   "approve STUDY --file LEDGER --key KEY",
 		Short: "Approve a study at your hospital, as proposed or narrower",
 		Long: `Approves the latest proposal of a study at the hospital whose node's ledger is --file, or
-opens a suspended one again. --epsilon, --max-epsilon, --min-epsilon and --until narrow it; --document
+opens a suspended one again, also one that too many failed queries have suspended; these are
+counted anew then. --epsilon, --max-epsilon, --min-epsilon and --until narrow it; --document
 takes a whole document, a YAML file, that may be narrower in any part: fewer people, tables,
 columns or aggregates. Nothing can be allowed that is not proposed.`,
 		Example: `  intramuros study show diabetes-2027 --file node.ledger

@@ -37,6 +37,12 @@ type Study struct {
 	Proposal *Document
 	// Holds is what was approved last; at the coordinator, the latest proposal unless narrowed.
 	Holds *Document
+	// Failures is how many queries failed after they were charged since the last approval, and Failed that they
+	// were so many that the study is suspended; see Registry.Begin.
+	Failures int
+	Failed   bool
+	Approval int // the number of the last approval, 0 where there is none
+
 	Acts  int     // the number of the last act
 	Last  *Record // the last act, or the proposal
 	offer *Record // the latest proposal's record
@@ -95,6 +101,7 @@ func (s *Study) apply(r *Record, central bool) error {
 			return err
 		}
 		s.Holds, s.Status = r.Document, Approved
+		s.Approval, s.Failures, s.Failed = r.Number, 0, false
 		if r.Document.Digest() != r.Proposal {
 			s.Status = Amended
 		}
@@ -150,17 +157,23 @@ type Registry struct {
 	mu      sync.Mutex
 	studies map[string]*Study
 	seen    map[string]bool // records by id
+
+	running map[string]int // queries, by study
+	changed chan struct{}  // closed when fewer run
+	unended map[string]unended
 }
 
 // Load adds up the records in a ledger. Where place has no keys at all, as for a reader of
 // somebody's ledger, signatures are not checked. A record that no configured key has signed
 // opens nothing, and its study stays closed: the log says so.
 func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) (*Registry, error) {
-	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{}}
+	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{},
+		running: map[string]int{}, changed: make(chan struct{}), unended: map[string]unended{}}
 	blind := len(place.Operators) == 0 && len(place.Custodians) == 0
 	broken := map[string]bool{}
 	err := l.Entries(ctx, 1, func(e ledger.Entry) error {
 		if e.Kind != ledger.KindStudy {
+			r.follow(e)
 			return nil
 		}
 		record, err := Decode(e.Detail)

@@ -477,3 +477,96 @@ func TestLeastPriceOnlyRises(t *testing.T) {
 		}
 	}
 }
+
+// No more executions run at once than may fail; a failure outlasts a restart, an approval begins anew, and neither a
+// larger allowance nor an old execution undoes a suspension.
+func TestFailuresHold(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	must(t, b.Take(t.Context(), approval(t, 1, 1, nil)))
+	begin := func(allowed int) (int, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		return b.Begin(ctx, "copd", allowed)
+	}
+	fail := func(approval int, reservation string) {
+		t.Helper()
+		must(t, b.Fail(t.Context(), Execution{approval, "copd", "ada", "00", reservation}, Failure{Code: "NODE_ENGINE"}, "It failed", 3))
+	}
+	for range 3 {
+		if number, err := begin(3); err != nil || number != 1 {
+			t.Fatalf("approval %d, %v", number, err)
+		}
+	}
+	if _, err := begin(3); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a fourth that might fail: %v", err)
+	}
+	b.End("copd")
+	if _, err := begin(3); err != nil {
+		t.Errorf("after one has ended: %v", err)
+	}
+	for i := range 2 {
+		fail(1, string(rune('a'+i)))
+		b.End("copd")
+	}
+	if _, err := begin(3); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one runs and two have failed, and another begins: %v", err)
+	}
+	b.reopen() // what ran ends with the daemon
+	if s, _ := b.Study("copd"); s.Failures != 2 || s.Failed {
+		t.Errorf("after a restart %+v", s)
+	}
+	if _, err := begin(2); !errors.Is(err, ErrFailures) {
+		t.Errorf("with a smaller allowance: %v", err)
+	}
+	fail(1, "c")
+	for range 2 { // as it is, and as the ledger tells it
+		if _, err := begin(100); !errors.Is(err, ErrFailures) || b.status() != Suspended {
+			t.Errorf("with a larger allowance: %v, %s", err, b.status())
+		}
+		b.reopen()
+	}
+	must(t, b.Take(t.Context(), approval(t, 2, 1, nil)))
+	fail(1, "d") // of before the approval
+	for range 2 {
+		if s, _ := b.Study("copd"); s.Failures != 0 || s.Failed || s.Status != Approved || s.Approval != 2 {
+			t.Errorf("after the approval %+v", s)
+		}
+		b.reopen()
+	}
+}
+
+// A charge without an end is a failure, once; one of an earlier version, or one that was answered, is none.
+func TestUnendedCharges(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	must(t, b.Take(t.Context(), approval(t, 1, 1, nil)))
+	charge := func(detail string) string {
+		t.Helper()
+		id, err := b.l.Reserve(t.Context(), ledger.Reservation{
+			Study: "copd", Researcher: "ada", Query: "00", Loss: dp.Loss{Epsilon: 1, Rho: 1}, Caps: []ledger.Cap{{Scope: "study:copd", Budget: document().Budget}},
+			Text: "Asked.", Expires: time.Now().Add(time.Hour),
+		})
+		must(t, err)
+		must(t, b.l.Charge(t.Context(), id, json.RawMessage(detail)))
+		return id
+	}
+	charge(`{"sql": "SELECT 1"}`)
+	answered := charge(`{"approval": 1}`)
+	must(t, b.l.Record(t.Context(), ledger.Entry{Kind: ledger.KindAnswer, Study: "copd", Reservation: answered, Text: "It left."}))
+	charge(`{"approval": 1}`)
+	for range 3 {
+		b.reopen()
+		must(t, b.Settle(t.Context(), "NODE_STOPPED", 5))
+		if s, _ := b.Study("copd"); s.Failures != 1 {
+			t.Errorf("%d failures", s.Failures)
+		}
+	}
+	charge(`{"approval": 1}`)
+	must(t, b.Take(t.Context(), approval(t, 2, 1, nil))) // it ran before the approval, and counts to nothing after it
+	b.reopen()
+	must(t, b.Settle(t.Context(), "NODE_STOPPED", 5))
+	if s, _ := b.Study("copd"); s.Failures != 0 || len(b.unended) != 0 {
+		t.Errorf("%d failures, %d charges without an end", s.Failures, len(b.unended))
+	}
+}

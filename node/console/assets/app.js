@@ -196,6 +196,8 @@ function studyCard(st, waits) {
   return h('article', { class: `card study ${waits ? 'waits' : ''}`, 'aria-label': d.title },
     h('div', { class: 'row' }, h('span', { class: 'title' }, d.title), h('span', { class: 'mono muted' }, st.id), h('span', { class: 'chip' }, t('study.version', { n: d.version })), h('span', { class: `chip right ${chip}` }, t(expired ? 'status.expired' : `status.${st.status}`))),
     !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.fraction)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.fraction), epsilon: number(d.budget.epsilon) }))) : '',
+    !waits && st.failed ? h('div', { class: 'notice bad' }, icon('warn'), h('div', {}, h('strong', {}, t('failures.suspended', { n: number(st.failures) })), h('div', {}, t('failures.lift'))))
+      : !waits && st.failures ? h('p', { class: 'small' }, t(st.failures === 1 ? 'failures.one' : 'failures.some', { n: number(st.failures), allowed: number(st.failures_allowed) })) : '',
     terms(d), h('p', { class: 'muted small' }, `${t('term.last')}${t('app.colon')}`, h('span', { lang: recorded(st.last) ? null : 'en' }, recorded(st.last) || st.last)),
     st.status === 'ended' ? '' : h('div', { class: 'row', css: { 'margin-top': '12px' } }, waits ? button('approve', 'act.approve', 'main') : '', !waits && st.status === 'suspended' ? button('approve', 'act.reopen', 'main') : '',
       !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', waits && !st.holds ? 'act.refuse' : 'act.end', '')));
@@ -256,6 +258,7 @@ function plain(e) {
     return t('plain.asked', { who: e.researcher, study: e.study, what: what.join('; '), tables: tablesOf(f.relations).join(', '), by, noise: t(`noise.${d.request.noise.mechanism}`), epsilon: number(d.request.noise.epsilon) });
   }
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
+  if (e.kind === 'failure' && d && d.allowed) return `${t('plain.failed', { code: d.code, rows: number(d.rows), n: number(d.count), allowed: number(d.allowed), study: e.study })}${d.suspends ? ` ${t('plain.failedLast')}` : ''}`;
   if (e.kind === 'config' && d && typeof d.suspended === 'boolean') return t(d.suspended ? 'plain.stopped' : 'plain.released', { reason: d.reason });
   if (e.kind === 'answer' && d && d.rows !== undefined) return t(d.rows === 1 ? 'plain.leftOne' : 'plain.left', { n: number(d.rows), bytes: number(d.bytes) });
   if (e.kind === 'data' && d) return t('plain.data', { version: d.data_version });
@@ -273,7 +276,7 @@ function entry(e) {
 }
 
 function log() {
-  const kinds = ['reserve', 'charge', 'answer', 'refuse', 'abandon', 'study', 'config', 'data', 'checkpoint', 'recover', 'open'];
+  const kinds = ['reserve', 'charge', 'answer', 'failure', 'refuse', 'abandon', 'study', 'config', 'data', 'checkpoint', 'recover', 'open'];
   const again = async () => {
     try { await entries(false); fill(); } catch (error) { list.replaceChildren(problem(error)); }
   };

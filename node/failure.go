@@ -1,0 +1,79 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// A failure is an output. What a query does after its charge may depend on one patient, and so may whether it runs out of
+// memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it is told,
+// and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian approves it again.
+
+// codeStopped is what the ledger says of a query that ran when the node died. Nobody was told.
+const codeStopped = "NODE_STOPPED"
+
+// onTime is how long before its deadline a query that the coordinator ends counts as one that was too slow: the
+// coordinator keeps the same deadline, and may look at its clock first.
+const onTime = time.Second
+
+// conclude records how an execution that was charged ended, before the coordinator is told: that it answered, that
+// whoever asked ended it, or that it failed. It gives the error to tell, nil where it answered.
+func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *outlet, took time.Duration, err error) error {
+	var told *refusal
+	if err != nil {
+		told = s.told(ctx, err)
+		told.recorded = true
+	}
+	if err == nil || s.excused(ctx, told.Code) {
+		e := answer(id, r.request, out, err == nil, took)
+		e.Reservation = x.Reservation
+		s.record(ctx, e)
+	} else {
+		what := fmt.Sprintf("The query failed after it was charged: this hospital %s (%s); %d groups of partial aggregates had left for %s",
+			answers[told.Code].text, told.Code, out.rows, id)
+		f := study.Failure{Code: string(told.Code), Rows: out.rows, Bytes: out.bytes}
+		if err := s.studies.Fail(ctx, x, f, what, s.limits.FailuresAllowed); err != nil { // it counts nonetheless
+			s.log.Error("the ledger did not take a failure", slog.Any("error", err))
+		}
+	}
+	if told == nil {
+		return nil
+	}
+	return told
+}
+
+// told gives an error the code under which the coordinator hears of it.
+func (s *service) told(ctx context.Context, err error) *refusal {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		refused = refuse(CodeEngine, errors.New(class(err)))
+	}
+	if s.brake.state().On && stopped(ctx) == CodeCanceled {
+		return refuse(CodeSuspended, refused.cause)
+	}
+	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {
+		return refuse(c, refused.cause) // it failed because it was to stop
+	}
+	return refused
+}
+
+// excused tells whether an execution that ended early, with a code that is told, is no failure: the custodian stopped the
+// hospital, or the coordinator ended the query, as where the researcher cancels or another hospital has failed. Who ends
+// a query learns that it had not ended by then, which the times of answers tell as well. A connection that was lost is a
+// failure, and so is what ends when its time is up.
+func (s *service) excused(ctx context.Context, told Code) bool {
+	switch told {
+	case CodeSuspended:
+		return true
+	case CodeCanceled:
+		deadline, ok := ctx.Deadline()
+		return ctx.Err() != nil && !(ok && s.now().Add(onTime).After(deadline)) && !lost(ctx)
+	}
+	return false
+}
