@@ -44,6 +44,7 @@ const (
 	absentCanceled    = "CANCELED"         // told to stop
 	absentFault       = "NODE_ERROR"       // an error without a code
 	absentStudy       = "STUDY_NOT_OPEN"   // has not approved the study, or closed it
+	absentFailures    = "NODE_FAILURES"    // has suspended the study, since too many of its queries failed there
 	absentLedger      = "LEDGER_DIFFERS"   // its ledger is not what it was
 	absentPrice       = "PRICE_DIFFERS"    // prices the query differently
 	absentAnswer      = "ANSWER_INVALID"   // an answer that is not understood

@@ -22,8 +22,16 @@
 // numbered, so that none can be used elsewhere or again: an old approval does not open
 // what was suspended since.
 //
+// # Failures
+//
+// Whether a query fails may tell of one patient, without noise. A Registry at a hospital
+// counts the queries that failed after they were charged since a study's last approval,
+// and suspends the study with the last that is allowed (Begin, Fail, Settle); the next
+// approval begins anew.
+//
 // Contract: nothing is open that a record in the ledger, signed by a key that is
-// configured now, does not open. A Registry is what the records add up to, whether they
+// configured now, does not open; and between two approvals no more failures are counted
+// than are allowed, whatever runs at once and whenever the daemon dies. A Registry is what the records add up to, whether they
 // come from the ledger or arrive; where they arrive is a folder (Registry.Collect), so
 // that a custodian can sign on another machine.
 package study

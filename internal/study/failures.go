@@ -19,7 +19,7 @@ var ErrFailures = errors.New("so many of the study's queries failed here that it
 type Failure struct {
 	Approval int    `json:"approval"` // the number of the approval under which it was charged
 	Code     string `json:"code"`     // what was told of it
-	Count    int    `json:"count"`    // of the study's failures since that approval, this one included
+	Count    int    `json:"count"`    // of the study's failures since that approval, this one included; 0: another approval holds
 	Allowed  int    `json:"allowed"`
 	Suspends bool   `json:"suspends"` // the study is suspended from here on, until it is approved again
 	Rows     int64  `json:"rows"`     // groups that had left
@@ -88,12 +88,12 @@ func (r *Registry) Fail(ctx context.Context, x Execution, f Failure, what string
 		s = *have
 	}
 	f.Approval, f.Allowed = x.Approval, allowed
-	f.Count = 1
+	text := what + ". It counts no longer, since the study was approved again after it had begun"
 	if s.Approval == x.Approval {
 		f.Count = s.Failures + 1
+		f.Suspends = f.Count >= allowed
+		text = fmt.Sprintf("%s. It is failure %d of the %d that the study %s may have here", what, f.Count, allowed, x.Study)
 	}
-	f.Suspends = f.Count >= allowed
-	text := fmt.Sprintf("%s. It is failure %d of the %d that the study %s may have here", what, f.Count, allowed, x.Study)
 	if f.Suspends {
 		text += ": the study is suspended here until the custodian approves it again"
 	}
