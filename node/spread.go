@@ -43,7 +43,7 @@ func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, ov
 	})
 	switch limit := new(fragment.Limit); {
 	case errors.As(err, &limit):
-		return &refusal{CodeSpread, err, true}
+		return &refusal{Code: CodeSpread, cause: err, told: true}
 	case err != nil:
 		return refuse(CodeEngine, err)
 	}
