@@ -345,6 +345,11 @@ func TestEarlierVersion(t *testing.T) {
 	}
 	_, err = l.Verify(t.Context())
 	check(t, err)
+	var format int // an earlier version refuses it by this, and does not call a failure a broken chain
+	check(t, l.write.QueryRow(`PRAGMA user_version`).Scan(&format))
+	if format != version {
+		t.Errorf("its format is still %d", format)
+	}
 }
 
 func TestCrash(t *testing.T) {
