@@ -293,7 +293,6 @@ func TestRefusalsAreBounded(t *testing.T) {
 func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	conf := testConfig(federation(t))
 	h := start(t, conf, newEngine())
-	c := h.client(t, "coordinator-paris")
 	size := func() (bytes int64) {
 		for _, suffix := range []string{"", "-wal"} {
 			if info, err := os.Stat(conf.Ledger + suffix); err == nil {
@@ -305,7 +304,7 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	h.stop() // folds the log in
 	before := size()
 	h = start(t, conf, newEngine())
-	c = h.client(t, "coordinator-paris")
+	c := h.client(t, "coordinator-paris")
 	large := func() *fragment.Request { // its literals take 100 kB
 		r := request(h.catalog, 0.25)
 		args := []*fragment.Expr{fragment.Column("patient", "sex", value.TypeText)}

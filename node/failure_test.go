@@ -68,6 +68,8 @@ func TestFailuresSuspend(t *testing.T) {
 	h.stop()
 	h = start(t, conf, e)
 	c = h.client(t, "coordinator-paris")
+	_, err = execute(t.Context(), c, held) // was in memory, and cost nothing
+	wantCode(t, err, CodeTicket)
 	fail()
 	if st, err := h.Standing(t.Context()); err != nil || st.Studies[0].Failures != 4 || st.Studies[0].Allowed != 5 || st.Studies[0].Failed {
 		t.Errorf("%+v, %v", st, err)
