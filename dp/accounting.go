@@ -39,9 +39,9 @@ type Loss struct {
 	Epsilon int64 `json:"epsilon"`
 	// Rho in units of 1e-9; math.MaxInt64 means infinite.
 	Rho int64 `json:"rho"`
-	// NoiseDelta in units of 1e-18: the delta of Gaussian noise, which only Pure charges: Rho says it better.
+	// NoiseDelta in units of 1e-18: the delta at which Epsilon reads Gaussian noise, which only Pure charges.
 	NoiseDelta int64 `json:"noise_delta"`
-	// Delta in units of 1e-18: of thresholds and of the Gaussian sampler's cut, which both charge.
+	// Delta in units of 1e-18: of thresholds, which both charge.
 	Delta int64 `json:"delta"`
 }
 
@@ -54,17 +54,16 @@ func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	if !(thresholdDelta >= 0 && thresholdDelta < 1) {
 		return Loss{}, fmt.Errorf("%w: the threshold's delta is %v; give a number from 0 to 1", ErrNoise, thresholdDelta)
 	}
-	if cut := n.tail(); thresholdDelta == 0 {
-		thresholdDelta = cut
-	} else if cut > thresholdDelta/2 {
-		return Loss{}, fmt.Errorf("%w: the threshold's delta %g is too small for Gaussian noise; give at least %.1g, or use Laplace", ErrNoise, thresholdDelta, 2*cut)
-	}
 	epsilon := decimal(n.Epsilon)
-	rho := new(big.Rat).Mul(epsilon, epsilon) // eps²/2: Bun & Steinke 2016, Proposition 1.4
+	rho := new(big.Rat).Mul(epsilon, epsilon) // Laplace: Bun & Steinke 2016, Proposition 1.4; Gaussian: see the package comment
 	rho.Mul(rho, big.NewRat(1, 2))
-	if n.Mechanism == Gaussian {
-		s := n.sigmaUnit() // 1/(2 s²): Bun & Steinke 2016, Proposition 1.6 and Lemma 2.5
-		rho = decimal(0.5 / (s * s) * (1 + 1e-12))
+	if n.Mechanism == Gaussian { // what pure accounting pays: the dearer way to say it
+		above, _ := rho.Float64()
+		e := EpsilonFromRho(math.Nextafter(above, math.Inf(1)), math.Nextafter(n.Delta, 0))
+		if math.IsInf(e, 1) {
+			return Loss{}, fmt.Errorf("%w: epsilon %v is too large, or delta %v too small", ErrNoise, n.Epsilon, n.Delta)
+		}
+		epsilon = decimal(e)
 	}
 	return Loss{
 		Epsilon:    roundUp(epsilon, lossUnits),
@@ -150,13 +149,26 @@ func (b Budget) limits() (loss, delta int64) {
 	if b.Accounting == Pure {
 		return roundDown(decimal(b.Epsilon), lossUnits), roundDown(decimal(b.Delta), deltaUnits)
 	}
-	// The root of rho + 2 sqrt(rho l) = epsilon, in a form without cancellation; then down to
-	// where EpsilonFromRho, which rounds up, agrees.
+	// The largest rho whose EpsilonFromRho, which rounds up, is within epsilon.
+	within := func(rho int64) bool {
+		return EpsilonFromRho(toFloat(rho, lossUnits, true), b.conversionDelta()) <= math.Nextafter(b.Epsilon, 0)
+	}
+	// Bun & Steinke 2016, Proposition 1.3, solved for rho without cancellation, is below it, and not by much.
 	l := -math.Log(b.conversionDelta())
-	s := b.Epsilon / (math.Sqrt(l+b.Epsilon) + math.Sqrt(l))
-	rho := int64(math.Min(s*s*lossUnits, math.MaxInt64/2))
-	for rho > 0 && EpsilonFromRho(toFloat(rho, lossUnits, true), b.conversionDelta()) > math.Nextafter(b.Epsilon, 0) {
-		rho -= 1 + rho>>44
+	root := b.Epsilon / (math.Sqrt(l+b.Epsilon) + math.Sqrt(l))
+	rho, high := int64(0), int64(1)
+	if simple := int64(math.Min(root*root*lossUnits*(1-1e-12), math.MaxInt64/8)); within(simple) {
+		rho, high = simple, simple+simple/2+1
+	}
+	for high < math.MaxInt64/4 && within(high) {
+		rho, high = high, 2*high
+	}
+	for high-rho > 1 {
+		if middle := rho + (high-rho)/2; within(middle) {
+			rho = middle
+		} else {
+			high = middle
+		}
 	}
 	return rho, roundDown(new(big.Rat).Mul(decimal(b.Delta), big.NewRat(1, 2)), deltaUnits)
 }
@@ -207,7 +219,7 @@ func (b Budget) Check(spent, next Loss) error {
 
 // Remaining says what a budget still allows, rounded down.
 type Remaining struct {
-	// Epsilon is the largest epsilon of one more Laplace release: what is left under Pure, sqrt(2 rho) under ZCDP.
+	// Epsilon is the largest epsilon of one more release: what is left under Pure, sqrt(2 rho) under ZCDP.
 	Epsilon float64 `json:"epsilon"`
 	// Rho left under ZCDP; 0 under Pure.
 	Rho float64 `json:"rho"`
@@ -249,18 +261,41 @@ func (b Budget) Spent(spent Loss) (epsilon, delta float64) {
 	return EpsilonFromRho(toFloat(loss, lossUnits, true), b.conversionDelta()), math.Nextafter(delta+b.Delta/2, 2)
 }
 
-// EpsilonFromRho gives the epsilon with which rho-zCDP implies (epsilon, delta)-differential privacy,
-// rho + 2 sqrt(rho ln(1/delta)) (Bun & Steinke 2016, Proposition 1.3), never rounded down.
-// It is +Inf for delta outside (0, 1) and for a rho that is no loss.
+// EpsilonFromRho gives the smallest epsilon, never rounded down, with which rho-zCDP implies (epsilon, delta)-
+// differential privacy by the conversion of Canonne, Kamath & Steinke 2020, Corollary 13 (Lemma 2.2 of their journal
+// version): delta = min over alpha > 1 of
+//
+//	exp((alpha-1)(alpha rho - epsilon)) (1 - 1/alpha)^alpha / (alpha-1)
+//
+// Any alpha gives a valid epsilon, so the search for the best one need not be exact. It is +Inf for delta outside (0, 1)
+// and for a rho that is no loss.
 func EpsilonFromRho(rho, delta float64) float64 {
 	if rho == 0 && delta > 0 {
 		return 0
 	}
-	if !(rho > 0) || !(delta > 0 && delta < 1) {
+	if !(rho > 0) || !(delta > 0 && delta < 1) || math.IsInf(rho, 1) {
 		return math.Inf(1)
 	}
-	// Six operations, each within 2 units in the last place: 1e-14 is more than their error.
-	return (rho + 2*math.Sqrt(rho*-math.Log(delta))) * (1 + 1e-14)
+	// epsilon as a function of u = ln(alpha-1), which has one minimum.
+	at := func(u float64) float64 {
+		order := math.Exp(u) // alpha-1
+		return rho*(order+1) + (-math.Log(delta)-u+(order+1)*-math.Log1p(1/order))/order
+	}
+	// Near the minimum of rho alpha + ln(1/delta)/(alpha-1), where it would be without the last terms.
+	middle := math.Log(-math.Log(delta)/rho+1e-300) / 2
+	low, high := middle-12, middle+12
+	for range 60 {
+		a, b := low+(high-low)/3, high-(high-low)/3
+		if at(a) < at(b) {
+			high = b
+		} else {
+			low = a
+		}
+	}
+	// The terms are sums and products of a few logarithms, each within some units in the last place of their size.
+	u := (low + high) / 2
+	size := rho*(math.Exp(u)+1) + (math.Abs(math.Log(delta))+math.Abs(u)+(math.Exp(u)+1)*math.Log1p(math.Exp(-u)))/math.Exp(u)
+	return max(0, at(u)) + size*1e-14
 }
 
 // decimal is the number that a person who writes x means: the shortest decimal that denotes x.

@@ -1,7 +1,7 @@
 // Package dp is the privacy core: it draws noise, decides which undeclared groups may be shown,
 // says how precise a noisy answer is, and adds up what was lost. It sees numbers and public
-// parameters only: no database, no network, no clock. Its only randomness is that of Google's
-// differential-privacy library.
+// parameters only: no database, no network, no clock. Its only randomness is crypto/rand's: its own, and that of Google's
+// differential-privacy library, which draws the Laplace noise.
 //
 // # What is protected
 //
@@ -34,16 +34,23 @@
 // Laplace: coordinate j gets scale b_j >= l0*lInf_j/(w_j*epsilon), so the densities' ratio is at most
 // exp(sum |d_j|/b_j) <= exp(epsilon sum w_j |v_j|/l0) <= exp(epsilon) (Dwork & Roth 2014, Theorem 3.6).
 //
-// Gaussian: coordinate j gets sigma_j >= s*lInf_j*sqrt(l0/w_j), where s is the smallest sigma that makes sensitivity 1
-// (epsilon, delta)-private (Balle & Wang 2018, Theorem 8). Dividing coordinate j by sigma_j shows the
-// standard Gaussian mechanism at L2 distance at most sqrt(sum w_j v_j²/l0)/s <= 1/s.
+// Gaussian: coordinate j gets discrete Gaussian noise of sigma_j >= lInf_j*sqrt(l0/w_j)/epsilon. A shift of d_j then
+// costs d_j²/(2 sigma_j²) of rho, in concentrated differential privacy, exactly as in the continuous case (Canonne, Kamath &
+// Steinke 2020, Theorem 4), and independent coordinates add up: rho <= epsilon²/(2 l0) sum w_j v_j² <= epsilon²/2, which is
+// what Laplace noise of epsilon costs too. So one currency, rho, prices both, and at one price Gaussian noise errs least
+// (Choose): its 95 % half-width is 1.96 sqrt(l0/w_j)/epsilon of lInf_j, that of Laplace noise 3.00 l0/(w_j epsilon).
+// Pure accounting knows Laplace noise alone.
 //
-// They are what the library draws for l0, lInf_j and w_j*epsilon (Laplace), and for l0, lInf_j/sqrt(w_j), epsilon and delta
-// (Gaussian), each rounded to the side of more noise.
+// # The samplers
 //
-// # Why the library's samplers, and what they really draw
+// Textbook noise in floating point tells the exact answer by its low bits (Mironov 2012). Neither sampler works so.
 //
-// Textbook noise in floating point tells the exact answer by its low bits (Mironov 2012). The library draws an
+// Gaussian noise is our own (gauss.go): integers of P(z) ~ exp(-z²/(2 sigma²)), drawn exactly, on a grid of 2^-shift on which
+// sigma is a whole number, rounded up, of at least 2^20 (by which it is at most a millionth too large). x is a multiple of the
+// grid, so adding z to x and rounding to a whole number is post-processing. The draw has no cut and no delta, but that
+// a draw beyond 256 sigma, of probability below 2^-40000, is drawn again: that is neglected.
+//
+// Laplace noise is the library's. It draws an
 // integer and multiplies it by a power of two, the granularity g ("Secure Noise Generation", in the library's
 // common_docs; the class of attacks and defences is that of Mironov 2012 and Ghosh, Roughgarden & Sundararajan 2009,
 // whose two-sided geometric mechanism the Laplace sampler is). This package needs these details:
@@ -53,22 +60,10 @@
 //   - For g >= 1 the library rounds x to a multiple of g, which may add g to |d_j| in each of up to m*l0 coordinates. Add then passes
 //     lInf_j + MaxSites*g: charge the g to one of the sites that touch j; its part is then at most
 //     bound_j + g <= (lInf_j + m*g)/m, and the lemma holds as before with lInf_j + m*g for lInf_j.
-//   - Gaussian granularity stays below 1, since Add refuses sigma > 2^55. The sampler cuts at 8.8 sigma. Given that
-//     a release lies in the range that both neighbours' samplers reach, an interval per coordinate, its
-//     law is a truncated Gaussian whose Rényi divergence is no larger than the whole Gaussian's, for the log-partition function's second derivative,
-//     the variance, shrinks by truncation. Outside of it lies, with shifts u_j = |d_j|/sigma_j and Q the normal upper tail, at most
-//     sum f(u_j), f(u) = Q(8.8-u)-Q(8.8), where u_j = sqrt(w_j)|v_j|/(s*sqrt(l0)). f is convex and 0 at 0, so f(u_j) is at most
-//     |v_j| f(sqrt(w_j)/(s*sqrt(l0))), and as sum w_j |v_j| <= l0 the sum is at most l0 times the largest f(c*sqrt(w))/w, c = 1/(s*sqrt(l0)), for
-//     1 <= w <= l0. With t = sqrt(w), (f(ct)/t²)' has the sign of k(t) = t f'(ct)c - 2f(ct), k(0) = 0, and k' that of ct(8.8-ct)-1: k falls and then rises
-//     up to ct = 8.68, so that f(ct)/t² is largest at an end: l0*Q(8.8-c) at w = 1, Q(8.8-1/s) at w = l0.
-//     Loss charges the larger as Delta (typically l0 times 1e-18); a Noise for which it exceeds Delta is refused.
-//   - The library's sigma is from 0 to 0.1 % above the smallest sufficient one; rho is charged for the smallest.
-//     Its formula for delta cancels for small epsilon and gives sigma 0 for epsilon > 709: both are refused,
-//     and it is given delta*(1-1e-6), more than its rounding error.
-//   - epsilon and delta are charged as the decimals a person wrote; the library gets the next float64 below.
+//   - epsilon is charged as the decimal a person wrote; the library gets the next float64 below.
 //
-// That the sampler's pseudo-random bits are random, and that its float64 geometric search and its
-// approximation of the binomial distribution are as close as that document says, is assumed and not charged.
+// That the library's pseudo-random bits are random, and that its float64 geometric search is as close as that document
+// says, is assumed and not charged.
 //
 // # Undeclared groups
 //
@@ -86,9 +81,9 @@
 //
 // # Adding up
 //
-// Laplace at epsilon is epsilon²/2-zCDP, Gaussian is 1/(2s²)-zCDP (Bun & Steinke 2016, Propositions 1.4 and 1.6),
+// Laplace at epsilon is epsilon²/2-zCDP (Bun & Steinke 2016, Proposition 1.4), as Gaussian noise is here,
 // and approximate zCDP adds rho and delta (their Section 8). rho-zCDP with delta_T is
-// (rho + 2 sqrt(rho ln(1/delta')), delta'+delta_T)-private for each delta' (Proposition 1.3). Under ZCDP a Budget sets
+// (EpsilonFromRho(rho, delta'), delta'+delta_T)-private for each delta' (Canonne, Kamath & Steinke 2020). Under ZCDP a Budget sets
 // delta' = Delta/2 and leaves Delta/2 for delta_T, and turns Epsilon into a limit on rho, once and for all. Under Pure,
 // epsilons and deltas add up (Dwork & Roth 2014, Theorem 3.16).
 //
@@ -99,10 +94,11 @@
 //
 // # References
 //
-//   - Balle, Wang: Improving the Gaussian Mechanism for Differential Privacy. ICML 2018
+//   - Balle, Wang: Improving the Gaussian Mechanism for Differential Privacy. ICML 2018 (tests)
 //   - Birnbaum: On Random Variables with Comparable Peakedness. Ann. Math. Stat. 1948
 //   - Bobkov: Convex Bodies and Norms Associated to Convex Measures. Probab. Theory Relat. Fields 2010
 //   - Bun, Steinke: Concentrated Differential Privacy: Simplifications, Extensions, and Lower Bounds. TCC 2016
+//   - Canonne, Kamath, Steinke: The Discrete Gaussian for Differential Privacy. NeurIPS 2020
 //   - Desfontaines, Voss, Gipson, Mandayam: Differentially Private Partition Selection. PoPETs 2022(1)
 //   - Dwork, Roth: The Algorithmic Foundations of Differential Privacy. 2014
 //   - Feldman, Zrnic: Individual Privacy Accounting via a Rényi Filter. NeurIPS 2021

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 
 	"github.com/google/differential-privacy/go/v3/noise"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -15,7 +16,7 @@ type Mechanism string
 const (
 	// Laplace noise makes a release epsilon-differentially private; its error grows with l0.
 	Laplace Mechanism = "laplace"
-	// Gaussian noise makes a release (epsilon, delta)-differentially private; its error grows with sqrt(l0).
+	// Gaussian noise, discrete, makes a release epsilon²/2-zCDP, as Laplace noise does; its error grows with sqrt(l0).
 	Gaussian Mechanism = "gaussian"
 )
 
@@ -27,25 +28,18 @@ const (
 	// 1-Lipschitz, so it raises no sensitivity.
 	Saturation = int64(1) << 62
 
-	minEpsilon         = 0x1p-50 // the library's lower limit
-	maxEpsilon         = 9e9     // what an int64 holds in units of 1e-9
-	minGaussianEpsilon = 1e-5    // below, the library's float64 evaluation of delta loses its digits
-	maxExact           = 1 << 53 // integers that a float64 holds exactly
+	minEpsilon = 0x1p-50 // the library's lower limit
+	maxEpsilon = 9e9     // what an int64 holds in units of 1e-9
+	maxExact   = 1 << 53 // integers that a float64 holds exactly
 
 	// Laplace samples are integers times a power of two near scale/2^40; from a scale of 2^39 that
 	// power may reach 1 and the library rounds x to it. At 2^52 a sample beyond 2^62 has
 	// probability below exp(-1023).
 	laplaceResolution = 0x1p40
 	maxLaplaceScale   = 0x1p52
-	// At sigma <= 2^55 the library's granularity is at most 1/2: it never rounds x.
-	maxGaussianScale = 0x1p55
-	// The library cuts Gaussian samples at 2*sqrt(ln(sqrtN)/2) sigma, sqrtN in [2^56, 2^57]: at least 8.81 sigma.
-	gaussianCut = 8.8
-	// The library's sigma lies within this factor above the smallest sufficient one.
-	sigmaAccuracy = 1 + 1e-3
-	// The delta given to the library, as a part of the delta charged: more than its float64
-	// error in evaluating Balle & Wang's formula for epsilon >= minGaussianEpsilon.
-	deltaMargin = 1 - 1e-6
+	// Gaussian noise is drawn on a grid finer than 1/gaussianResolution of sigma, where sigma allows.
+	gaussianResolution = 1 << 20
+	maxShift           = 60
 )
 
 var (
@@ -59,10 +53,12 @@ var (
 // private, see the package comment. The zero value refuses.
 type Noise struct {
 	Mechanism Mechanism `json:"mechanism"`
-	// Epsilon is the whole vector's privacy loss, in (2^-50, 9e9]; for Gaussian from 1e-5.
-	// It is read as the shortest decimal that denotes it: 0.1 is one tenth.
+	// Epsilon, in (2^-50, 9e9], is the whole vector's privacy loss: epsilon of pure differential privacy for Laplace,
+	// rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest decimal that
+	// denotes it: 0.1 is one tenth.
 	Epsilon float64 `json:"epsilon"`
-	// Delta is 0 for Laplace and in (0, 1) for Gaussian.
+	// Delta is 0 for Laplace. For Gaussian, in (0, 1), it is the delta at which pure accounting reads the noise; the
+	// noise does not depend on it.
 	Delta float64 `json:"delta"`
 	// L0 is the number of coordinates that one patient can change at one site, at least 1, each
 	// counted as often as its Weight says: groups a patient times the weights of a group's partial aggregates.
@@ -95,13 +91,6 @@ func (n Noise) Validate() error {
 		if !(n.Delta > 0 && n.Delta < 1) {
 			return fmt.Errorf("%w: delta is %v; Gaussian noise takes delta between 0 and 1", ErrNoise, n.Delta)
 		}
-		if n.Epsilon < minGaussianEpsilon {
-			return fmt.Errorf("%w: epsilon is %v; Gaussian noise takes at least %g, use Laplace", ErrNoise, n.Epsilon, minGaussianEpsilon)
-		}
-		if !(n.tail() <= n.Delta) {
-			return fmt.Errorf("%w: Gaussian noise at epsilon %v is too narrow, or delta %v too small, for the sampler's cut at %g sigma; use Laplace",
-				ErrNoise, n.Epsilon, n.Delta, gaussianCut)
-		}
 	default:
 		return fmt.Errorf("%w: mechanism is %q; give %q or %q", ErrNoise, n.Mechanism, Laplace, Gaussian)
 	}
@@ -112,7 +101,7 @@ func (n Noise) Validate() error {
 // and so is the result. Errors wrap ErrNoise or ErrSensitivity and depend on public parameters only.
 // See Adder for many numbers.
 func (n Noise) Add(x int64, c Coordinate) (int64, error) {
-	a, err := n.adder(n.sampler(), c)
+	a, err := n.Adder(c)
 	if err != nil {
 		return 0, err
 	}
@@ -120,69 +109,62 @@ func (n Noise) Add(x int64, c Coordinate) (int64, error) {
 }
 
 // Adder adds noise of one coordinate's distribution to any number of numbers: what can be computed
-// before a draw is computed once.
+// before a draw is computed once. It may be used by any number of goroutines.
 type Adder struct {
-	noise sampler
-	drawn drawn
+	laplace sampler
+	draw    func(sigma uint64) int64 // from the discrete Gaussian
+	drawn   drawn
 }
 
 // Adder prepares Add for coordinates of that kind; errors are those of Add.
-func (n Noise) Adder(c Coordinate) (*Adder, error) { return n.adder(n.sampler(), c) }
+func (n Noise) Adder(c Coordinate) (*Adder, error) { return n.adder(noise.Laplace(), gauss, c) }
 
-func (n Noise) adder(s sampler, c Coordinate) (*Adder, error) {
+func (n Noise) adder(laplace sampler, draw func(uint64) int64, c Coordinate) (*Adder, error) {
 	d, err := n.calibrate(c)
 	if err != nil {
 		return nil, err
 	}
-	return &Adder{s, d}, nil
+	return &Adder{laplace, draw, d}, nil
 }
 
 // Add is Noise.Add.
 func (a *Adder) Add(x int64) (int64, error) {
 	x = min(max(x, -Saturation), Saturation)
-	var y int64
-	var err error
-	if d := a.drawn; d.mechanism == Gaussian {
-		// What AddNoiseInt64 does where the granularity is below 1, as calibrate sees to: a draw on the
-		// sampler's grid, rounded, for a sensitivity that need not be a whole number.
-		var z float64
-		z, err = a.noise.AddNoiseFloat64(0, d.l0, d.sensitivity, d.epsilon, d.delta)
-		y = x + int64(math.Round(z))
-	} else {
-		y, err = a.noise.AddNoiseInt64(x, d.l0, d.lInf, d.epsilon, d.delta)
+	d := a.drawn
+	if d.mechanism == Gaussian {
+		y := x + roundShift(a.draw(d.sigma), d.shift)
+		return min(max(y, -Saturation), Saturation), nil
 	}
+	y, err := a.laplace.AddNoiseInt64(x, d.l0, d.lInf, d.epsilon, 0)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrNoise, err)
 	}
 	return min(max(y, -Saturation), Saturation), nil
 }
 
-// sampler is what this package uses of the library's noise.
+// roundShift gives z/2^shift, rounded to the nearest, halves up.
+func roundShift(z int64, shift uint) int64 {
+	if shift == 0 {
+		return z
+	}
+	return (z>>(shift-1) + 1) >> 1
+}
+
+// sampler is what this package uses of the library's Laplace noise.
 type sampler interface {
 	AddNoiseInt64(x, l0Sensitivity, lInfSensitivity int64, epsilon, delta float64) (int64, error)
-	AddNoiseFloat64(x float64, l0Sensitivity int64, lInfSensitivity, epsilon, delta float64) (float64, error)
 }
 
-func (n Noise) sampler() sampler {
-	if n.Mechanism == Gaussian {
-		return noise.Gaussian()
-	}
-	return noise.Laplace()
-}
-
-// inside gives the parameters just inside the decimals that are charged.
-func (n Noise) inside() (epsilon, delta float64) {
-	return math.Nextafter(n.Epsilon, 0), n.Delta * deltaMargin
-}
-
-// drawn are the parameters that the library runs with for one coordinate, and the scale of what it then draws.
+// drawn are the parameters of one coordinate's draws, and the scale of what is then drawn.
 type drawn struct {
-	mechanism      Mechanism
-	l0             int64
-	lInf           int64   // Laplace: an integer, since the library may round x as well
-	sensitivity    float64 // Gaussian
-	epsilon, delta float64
-	scale          float64
+	mechanism Mechanism
+	scale     float64
+	// Laplace, as the library takes them. lInf is an integer, since the library may round x as well.
+	l0, lInf int64
+	epsilon  float64
+	// Gaussian: sigma, in units of 2^-shift.
+	sigma uint64
+	shift uint
 }
 
 // calibrate gives the parameters of a coordinate's draw.
@@ -196,22 +178,11 @@ func (n Noise) calibrate(c Coordinate) (drawn, error) {
 	}
 	tooFine := fmt.Errorf("%w: %d units of the integer grid for each of %d coordinates at epsilon %g; use a coarser grid or narrower bounds",
 		ErrSensitivity, c.LInf, n.L0, n.Epsilon)
-	d := drawn{mechanism: n.Mechanism, l0: n.L0}
-	d.epsilon, d.delta = n.inside()
 	if n.Mechanism == Gaussian {
-		if c.LInf > maxExact {
-			return drawn{}, tooFine
-		}
-		d.sensitivity = float64(c.LInf)
-		if c.Weight > 1 {
-			d.sensitivity /= math.Nextafter(math.Sqrt(float64(c.Weight)), 0)
-		}
-		d.scale = noise.SigmaForGaussian(d.l0, d.sensitivity, d.epsilon, d.delta)
-		if !(d.scale > 0 && d.scale <= maxGaussianScale) {
-			return drawn{}, tooFine
-		}
-		return d, nil
+		return n.gaussian(c, tooFine)
 	}
+	// The parameter just inside the decimal that is charged.
+	d := drawn{mechanism: Laplace, l0: n.L0, epsilon: math.Nextafter(n.Epsilon, 0)}
 	if c.Weight > 1 { // l0*lInf/(weight*epsilon), without a rounding in the wrong direction
 		d.epsilon = math.Nextafter(d.epsilon*float64(c.Weight), 0)
 	}
@@ -253,26 +224,36 @@ func granularity(scale float64) float64 {
 	return math.Ldexp(1, exponent)
 }
 
-// sigmaUnit is a lower bound on the sigma that is drawn for every coordinate, divided by its
-// lInf*sqrt(l0/weight): the library's search may end at another place for each lInf, but always within
-// sigmaAccuracy above the smallest sufficient sigma.
-func (n Noise) sigmaUnit() float64 {
-	epsilon, delta := n.inside()
-	return noise.SigmaForGaussian(1, 1, epsilon, delta) / sigmaAccuracy * (1 - 1e-9)
-}
-
-// tail bounds the probability that a Gaussian release is one that a neighbour's sampler, cut at
-// gaussianCut sigma, could not have drawn. 0 for Laplace.
-func (n Noise) tail() float64 {
-	if n.Mechanism != Gaussian {
-		return 0
+// gaussian gives the smallest sigma on a fine grid that is at least lInf*sqrt(l0/weight)/epsilon, in integers,
+// so that no rounding makes it smaller.
+func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
+	if c.LInf > maxExact {
+		return drawn{}, tooFine
 	}
-	whole := 1 / n.sigmaUnit() // the shift, in sigmas, of a coordinate that has all the weight
-	if !(whole < gaussianCut-0.2) {
-		return 1
+	scale := float64(c.LInf) * math.Sqrt(float64(n.L0)/float64(c.Weight)) / n.Epsilon
+	if !(scale <= maxSigma/2) {
+		return drawn{}, tooFine
 	}
-	light := float64(n.L0) * upperNormal(gaussianCut-whole/math.Sqrt(float64(n.L0)))
-	return math.Min(1, math.Max(light, upperNormal(gaussianCut-whole))*(1+1e-9))
+	d := drawn{mechanism: Gaussian}
+	for d.shift < maxShift && math.Ldexp(scale, int(d.shift)) < gaussianResolution { //nolint:gosec // at most maxShift
+		d.shift++
+	}
+	// sigma² = lInf² l0 4^shift / (weight epsilon²)
+	epsilon := decimal(n.Epsilon)
+	top := new(big.Int).Mul(big.NewInt(c.LInf), big.NewInt(c.LInf))
+	top.Mul(top, big.NewInt(n.L0)).Lsh(top, 2*d.shift)
+	top.Mul(top, epsilon.Denom()).Mul(top, epsilon.Denom())
+	bottom := new(big.Int).Mul(epsilon.Num(), epsilon.Num())
+	bottom.Mul(bottom, big.NewInt(c.Weight))
+	variance := new(big.Int).Add(top, new(big.Int).Sub(bottom, big.NewInt(1)))
+	variance.Quo(variance, bottom)
+	sigma := new(big.Int).Sqrt(variance)
+	if new(big.Int).Mul(sigma, sigma).Cmp(variance) < 0 {
+		sigma.Add(sigma, big.NewInt(1))
+	}
+	d.sigma = max(1, sigma.Uint64())
+	d.scale = math.Ldexp(float64(d.sigma), -int(d.shift)) //nolint:gosec // at most maxShift
+	return d, nil
 }
 
 // upperNormal is P(Z >= x) for a standard normal Z.
@@ -290,34 +271,20 @@ func (n Noise) Distribution(c Coordinate) Distribution {
 	return d
 }
 
-// Choose gives the noise with the narrower 95 % half-width among Laplace at epsilon and Gaussian at
-// (epsilon, delta), on a coordinate of that weight of one release of which a patient changes l0 coordinates,
-// weights counted. Pure accounting and delta 0 take Laplace, and so does a delta so large that Gaussian noise
-// would cost more rho. The result is to be validated: bad arguments give a Noise that refuses.
-func Choose(l0, weight int64, epsilon, delta float64, accounting Accounting) Noise {
-	laplace := Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}
-	gaussian := Noise{Mechanism: Gaussian, Epsilon: epsilon, Delta: delta, L0: l0}
-	if accounting == Pure || delta == 0 {
-		return laplace
+// Choose gives the noise that errs least at its price: under ZCDP Gaussian noise of rho = epsilon²/2, whose 95 %
+// half-width is 1.96 sqrt(l0)/epsilon of a coordinate's bound, where that of Laplace noise at the same rho is
+// 3.00 l0/epsilon; under Pure Laplace noise of epsilon, which alone has one. delta is for Noise.Delta. The result is
+// to be validated: bad arguments give a Noise that refuses.
+func Choose(l0 int64, epsilon, delta float64, accounting Accounting) Noise {
+	if accounting == Pure {
+		return Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}
 	}
-	if !(delta > 0 && delta < 1) {
-		return gaussian // Validate says what is wrong with delta
-	}
-	c := Coordinate{LInf: 1 << 10, Weight: weight} // any bound: both scales are proportional to it
-	a, errA := laplace.Loss(0)
-	b, errB := gaussian.Loss(0)
-	if errA == nil && errB == nil && b.Rho > a.Rho {
-		return laplace
-	}
-	if gaussian.Distribution(c).spread(0.95) < laplace.Distribution(c).spread(0.95) {
-		return gaussian
-	}
-	return laplace
+	return Noise{Mechanism: Gaussian, Epsilon: epsilon, Delta: delta, L0: l0}
 }
 
 // Distribution is the public distribution of one coordinate's noise: a continuous distribution
-// symmetric about 0, rounded to the nearest integer. (The sampler's own grid is finer than
-// 2^-39 of the scale and is neglected: it moves probabilities by less than 2^-39.) The zero value
+// symmetric about 0, rounded to the nearest integer. (The sampler's own grid is finer than 2^-39 of the scale for
+// Laplace and than 2^-20 for Gaussian, and is neglected: it moves probabilities by less than that.) The zero value
 // has infinite half-widths.
 type Distribution struct {
 	Mechanism Mechanism `json:"mechanism"`

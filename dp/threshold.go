@@ -18,8 +18,7 @@ import (
 //
 //	P(any is released) <= sum f(c) <= m*groups * max over c of f(c)/c,   f(c) = P(noise >= T-c).
 //
-// For Gaussian noise the part of delta that the sampler's cut needs (see the package comment) is
-// taken from the same delta. Errors wrap ErrNoise or ErrSensitivity.
+// Errors wrap ErrNoise or ErrSensitivity.
 func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int64, error) {
 	sites := patients.LInf
 	if err := n.Validate(); err != nil {
@@ -34,10 +33,6 @@ func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int6
 	if !(delta > 0 && delta < 1) {
 		return 0, fmt.Errorf("%w: the threshold's delta is %v; give a number between 0 and 1", ErrNoise, delta)
 	}
-	cut := n.tail()
-	if cut > delta/2 {
-		return 0, fmt.Errorf("%w: the threshold's delta %g is too small for Gaussian noise; give at least %.1g, or use Laplace", ErrNoise, delta, 2*cut)
-	}
 	d := n.Distribution(patients)
 	if !(d.Scale <= laplaceResolution/4) { // beyond, the library may round the count itself
 		return 0, fmt.Errorf("%w: noise of scale %g on a patient count; raise epsilon", ErrSensitivity, d.Scale)
@@ -48,7 +43,7 @@ func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int6
 			worst = math.Max(worst, d.atLeast(t-c)/float64(c))
 		}
 		// 1e-9 is far above the float64 error of these few operations and of delta as a decimal.
-		return (float64(sites)*float64(groups)*worst+cut)*(1+1e-9) <= delta
+		return float64(sites)*float64(groups)*worst*(1+1e-9) <= delta
 	}
 	low, high := int64(0), int64(1) // low is not safe (or 0), high is
 	for !safe(high) {
@@ -71,16 +66,18 @@ func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int6
 //
 // The library draws an integer X with P(X >= j) = q^j/(1+q) for j >= 0, q = exp(-g/b), and adds
 // round(g*X) with g <= 1/2, halves away from zero; (k-1/2)/g is an integer, so for k >= 1
-// P(noise >= k) = exp(-(k-1/2)/b)/(1+q), where 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-39. Its Gaussian
-// draws likewise lie on a grid of at most 2^-55 sigma, which moves a tail by less than a factor 1 + 1e-12,
-// and are cut, which only lowers it.
+// P(noise >= k) = exp(-(k-1/2)/b)/(1+q), where 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-39.
+//
+// A discrete Gaussian draw z of sigma s is at least m with a probability of at most that of a continuous one
+// being at least m-1 (Canonne, Kamath & Steinke 2020, Proposition 25), and s is at least gaussianResolution, or the
+// shift is maxShift and k far beyond s: one step of its grid is at most 2^-20 of the scale.
 func (d Distribution) atLeast(k int64) float64 {
 	if k < 1 {
 		return 1
 	}
 	x := float64(k) - 0.5
 	if d.Mechanism == Gaussian {
-		return upperNormal(x/d.Scale) * (1 + 1e-12)
+		return upperNormal(x/d.Scale-1.0/gaussianResolution) * (1 + 1e-12)
 	}
 	return math.Exp(-x/d.Scale) / 2 * (1 + 0x1p-39)
 }

@@ -123,7 +123,7 @@ func (p *Plan) suppose() (Cell, bool) {
 // mechanisms tell how noise is drawn.
 var mechanisms = map[dp.Mechanism]string{
 	dp.Laplace:  "Laplace, as two-sided geometric on a finer grid",
-	dp.Gaussian: "Gaussian, as binomial on a finer grid",
+	dp.Gaussian: "Gaussian, discrete, on a finer grid",
 }
 
 // Describe writes the plan for a person: what each node computes, what bounds a

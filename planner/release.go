@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -149,6 +150,9 @@ func threeDigits(x float64) float64 {
 	return rounded
 }
 
+// readingDelta is the delta at which pure accounting reads Gaussian noise, where the query names none.
+const readingDelta = 1e-9
+
 // release chooses the noise and prices it.
 func (b *builder) release() {
 	p, proof, at := b.plan, b.plan.Proof, b.syntax.At
@@ -157,15 +161,7 @@ func (b *builder) release() {
 	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {
 		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give a number well below one over the number of patients, such as 1e-9", "delta is out of range")
 	}
-	noiseDelta := b.query.Delta
-	if p.Selection != nil {
-		noiseDelta /= 2
-	}
-	least := p.Coordinate(0).Weight
-	for i := range p.Fragment.Partials {
-		least = min(least, p.Coordinate(i).Weight)
-	}
-	p.Noise = dp.Choose(l0, least, b.query.Epsilon, noiseDelta, b.federation.Accounting)
+	p.Noise = dp.Choose(l0, b.query.Epsilon, cmp.Or(b.query.Delta, readingDelta), b.federation.Accounting)
 	p.noise = p.noise[:0]
 	for i, partial := range p.Fragment.Partials {
 		p.noise = append(p.noise, p.Noise.Distribution(p.Coordinate(i)))
@@ -177,7 +173,7 @@ func (b *builder) release() {
 	}
 	threshold := 0.0
 	if s := p.Selection; s != nil {
-		threshold = b.query.Delta - p.Noise.Delta
+		threshold = b.query.Delta
 		s.Delta = threshold
 		if s.Threshold, err = p.Noise.Threshold(int64(proof.Groups), p.Coordinate(s.Partial), threshold); err != nil {
 			refuse(CodeParameter, at, "", "%s", err)
