@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"math"
+
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -23,8 +25,8 @@ type Answer struct {
 type Cost struct {
 	Mechanism  dp.Mechanism
 	Accounting dp.Accounting
-	Epsilon    float64 // of this release on its own
-	Delta      float64 // likewise: of noise and selection
+	Epsilon    float64 // of all releases together; under zCDP the one whose rho is Rho
+	Delta      float64 // of selecting groups
 	Rho        float64 // as zCDP counts it; 0 under pure accounting
 }
 
@@ -36,10 +38,13 @@ func cost(releases []*planner.Plan, accounting dp.Accounting) Cost {
 			c.Mechanism = p.Noise.Mechanism
 		}
 		c.Epsilon += float64(p.Loss.Epsilon) / 1e9
-		c.Delta += float64(p.Loss.NoiseDelta)/1e18 + float64(p.Loss.Delta)/1e18
+		c.Delta += float64(p.Loss.Delta) / 1e18
 		if accounting == dp.ZCDP {
 			c.Rho += float64(p.Loss.Rho) / 1e9
 		}
+	}
+	if accounting == dp.ZCDP && len(releases) > 1 {
+		c.Epsilon = math.Sqrt(2 * c.Rho)
 	}
 	return c
 }

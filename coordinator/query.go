@@ -247,19 +247,10 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if err != nil {
 		return nil, internalError(err)
 	}
-	total := 0.0
-	for _, plan := range program.Releases {
-		// Gaussian noise of a small epsilon is dear at a large delta. Each release has its part, as nodes see to.
-		if plan.Loss.Rho > dearest.Part(len(program.Releases)).Rho {
-			return nil, &Error{
-				Code: CodeEpsilonTooLarge, Message: fmt.Sprintf("at a delta of %g the query costs more than Laplace noise of epsilon %g, the most that one query of the study %s may", plan.Noise.Delta, study.MaxEpsilon, req.Study),
-				Hint: "ask with a delta well below one over the number of patients, such as 1e-8",
-			}
+	for _, plan := range program.Releases { // each has its part, as nodes see to
+		if study.Budget.Accounting.Cheaper(dearest.Part(len(program.Releases)), plan.Loss) {
+			return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", plan.Noise.Epsilon, study.MaxEpsilon))
 		}
-		total += plan.Noise.Epsilon
-	}
-	if !(total > 0 && total <= study.MaxEpsilon*(1+1e-9)) {
-		return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", total, study.MaxEpsilon))
 	}
 	q := &query{
 		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],

@@ -35,11 +35,12 @@ var (
 // Loss is what releases cost, under either accounting: whole units, each rounded up once, so that
 // sums are exact. Each part composes by addition; none is ever negative.
 type Loss struct {
-	// Epsilon in units of 1e-9.
+	// Epsilon in units of 1e-9: what Pure charges, and under ZCDP another way to say Rho of one release.
 	Epsilon int64 `json:"epsilon"`
 	// Rho in units of 1e-9; math.MaxInt64 means infinite.
 	Rho int64 `json:"rho"`
-	// NoiseDelta in units of 1e-18: the delta at which Epsilon reads Gaussian noise, which only Pure charges.
+	// NoiseDelta in units of 1e-18, which only Pure charges; math.MaxInt64 means infinite, as of Gaussian noise, which
+	// Pure does not take. (Former versions wrote the delta of theirs.)
 	NoiseDelta int64 `json:"noise_delta"`
 	// Delta in units of 1e-18: of thresholds, which both charge.
 	Delta int64 `json:"delta"`
@@ -57,23 +58,19 @@ func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	epsilon := decimal(n.Epsilon)
 	rho := new(big.Rat).Mul(epsilon, epsilon) // Laplace: Bun & Steinke 2016, Proposition 1.4; Gaussian: see the package comment
 	rho.Mul(rho, big.NewRat(1, 2))
-	if n.Mechanism == Gaussian { // what pure accounting pays: the dearer way to say it
-		above, _ := rho.Float64()
-		e := EpsilonFromRho(math.Nextafter(above, math.Inf(1)), math.Nextafter(n.Delta, 0))
-		if math.IsInf(e, 1) {
-			return Loss{}, fmt.Errorf("%w: epsilon %v is too large, or delta %v too small", ErrNoise, n.Epsilon, n.Delta)
-		}
-		epsilon = decimal(e)
+	none := int64(0)
+	if n.Mechanism == Gaussian {
+		none = math.MaxInt64 // no delta of pure accounting pays for it
 	}
 	return Loss{
 		Epsilon:    roundUp(epsilon, lossUnits),
 		Rho:        roundUp(rho, lossUnits),
-		NoiseDelta: roundUp(decimal(n.Delta), deltaUnits),
+		NoiseDelta: none,
 		Delta:      roundUp(decimal(thresholdDelta), deltaUnits),
 	}, nil
 }
 
-// Plus adds two losses exactly. Rho that leaves its range becomes infinite; any other part that does,
+// Plus adds two losses exactly. Rho and NoiseDelta that leave their range become infinite; any other part that does,
 // or is negative, gives ErrLossOverflow.
 func (l Loss) Plus(o Loss) (Loss, error) {
 	for _, v := range [...]int64{l.Epsilon, l.Rho, l.NoiseDelta, l.Delta, o.Epsilon, o.Rho, o.NoiseDelta, o.Delta} {
@@ -86,7 +83,10 @@ func (l Loss) Plus(o Loss) (Loss, error) {
 	if sum.Rho < 0 {
 		sum.Rho = math.MaxInt64
 	}
-	if sum.Epsilon < 0 || sum.NoiseDelta < 0 || sum.Delta < 0 {
+	if sum.NoiseDelta < 0 {
+		sum.NoiseDelta = math.MaxInt64
+	}
+	if sum.Epsilon < 0 || sum.Delta < 0 {
 		return Loss{}, fmt.Errorf("%w: the sum does not fit", ErrLossOverflow)
 	}
 	return sum, nil
@@ -101,14 +101,29 @@ func (a Accounting) Cheaper(one, other Loss) bool {
 	return x < y
 }
 
-// Part is one of n equal parts of a loss, n at least 1, rounded down; infinite Rho stays infinite.
+// Part is one of n equal parts of a loss, n at least 1, rounded down; what is infinite stays so.
 func (l Loss) Part(n int) Loss {
 	d := int64(n)
 	part := Loss{l.Epsilon / d, l.Rho / d, l.NoiseDelta / d, l.Delta / d}
 	if l.Rho == math.MaxInt64 {
 		part.Rho = l.Rho
 	}
+	if l.NoiseDelta == math.MaxInt64 {
+		part.NoiseDelta = l.NoiseDelta
+	}
 	return part
+}
+
+// ShareEpsilon gives the largest epsilon, in whole units of 1e-9, of which n releases cost together no more than one
+// release of epsilon: under Pure epsilon/n, under ZCDP epsilon/sqrt(n), since rho adds up.
+func ShareEpsilon(epsilon float64, n int, a Accounting) float64 {
+	if a == Pure {
+		return math.Floor(epsilon*lossUnits/float64(n)) / lossUnits
+	}
+	whole := decimal(epsilon)
+	whole.Mul(whole, whole).Mul(whole, big.NewRat(1, 2))
+	rho := toFloat(roundUp(whole, lossUnits)/int64(n), lossUnits, false)
+	return math.Floor(math.Sqrt(2*rho)*(1-1e-15)*lossUnits) / lossUnits
 }
 
 // pureDelta is NoiseDelta + Delta, at most math.MaxInt64.
@@ -204,6 +219,9 @@ func (b Budget) Check(spent, next Loss) error {
 	if b.Accounting == ZCDP {
 		name = "rho"
 	}
+	if b.Accounting == Pure && next.NoiseDelta == math.MaxInt64 {
+		return fmt.Errorf("%w: Gaussian noise has no price under pure accounting; ask under a study of pure accounting", ErrBudgetExhausted)
+	}
 	before, deltaBefore := b.charged(spent)
 	cost, deltaCost := b.charged(next)
 	if loss > lossLimit || loss == math.MaxInt64 {
@@ -223,7 +241,7 @@ type Remaining struct {
 	Epsilon float64 `json:"epsilon"`
 	// Rho left under ZCDP; 0 under Pure.
 	Rho float64 `json:"rho"`
-	// Delta left for thresholds (under Pure for Gaussian noise too).
+	// Delta left for thresholds.
 	Delta float64 `json:"delta"`
 	// Fraction of epsilon or rho that is spent, in [0, 1].
 	Fraction float64 `json:"fraction"`

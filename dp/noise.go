@@ -49,17 +49,14 @@ var (
 	ErrSensitivity = errors.New("sensitivity out of range")
 )
 
-// Noise describes one release: a vector of integers that together are (Epsilon, Delta)-differentially
-// private, see the package comment. The zero value refuses.
+// Noise describes one release: a vector of integers whose privacy loss is Epsilon, see the package comment. The zero
+// value refuses.
 type Noise struct {
 	Mechanism Mechanism `json:"mechanism"`
 	// Epsilon, in (2^-50, 9e9], is the whole vector's privacy loss: epsilon of pure differential privacy for Laplace,
 	// rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest decimal that
 	// denotes it: 0.1 is one tenth.
 	Epsilon float64 `json:"epsilon"`
-	// Delta is 0 for Laplace. For Gaussian, in (0, 1), it is the delta at which pure accounting reads the noise; the
-	// noise does not depend on it.
-	Delta float64 `json:"delta"`
 	// L0 is the number of coordinates that one patient can change at one site, at least 1, each
 	// counted as often as its Weight says: groups a patient times the weights of a group's partial aggregates.
 	L0 int64 `json:"l0"`
@@ -82,16 +79,7 @@ func (n Noise) Validate() error {
 	if n.L0 < 1 || n.L0 > maxExact {
 		return fmt.Errorf("%w: l0 is %d; give the number of coordinates one patient can change, 1 to 2^53", ErrNoise, n.L0)
 	}
-	switch n.Mechanism {
-	case Laplace:
-		if n.Delta != 0 {
-			return fmt.Errorf("%w: delta is %v; Laplace noise takes delta 0", ErrNoise, n.Delta)
-		}
-	case Gaussian:
-		if !(n.Delta > 0 && n.Delta < 1) {
-			return fmt.Errorf("%w: delta is %v; Gaussian noise takes delta between 0 and 1", ErrNoise, n.Delta)
-		}
-	default:
+	if n.Mechanism != Laplace && n.Mechanism != Gaussian {
 		return fmt.Errorf("%w: mechanism is %q; give %q or %q", ErrNoise, n.Mechanism, Laplace, Gaussian)
 	}
 	return nil
@@ -273,13 +261,13 @@ func (n Noise) Distribution(c Coordinate) Distribution {
 
 // Choose gives the noise that errs least at its price: under ZCDP Gaussian noise of rho = epsilon²/2, whose 95 %
 // half-width is 1.96 sqrt(l0)/epsilon of a coordinate's bound, where that of Laplace noise at the same rho is
-// 3.00 l0/epsilon; under Pure Laplace noise of epsilon, which alone has one. delta is for Noise.Delta. The result is
-// to be validated: bad arguments give a Noise that refuses.
-func Choose(l0 int64, epsilon, delta float64, accounting Accounting) Noise {
+// 3.00 l0/epsilon; under Pure Laplace noise of epsilon, which alone has one. The result is to be validated: bad
+// arguments give a Noise that refuses.
+func Choose(l0 int64, epsilon float64, accounting Accounting) Noise {
 	if accounting == Pure {
 		return Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}
 	}
-	return Noise{Mechanism: Gaussian, Epsilon: epsilon, Delta: delta, L0: l0}
+	return Noise{Mechanism: Gaussian, Epsilon: epsilon, L0: l0}
 }
 
 // Distribution is the public distribution of one coordinate's noise: a continuous distribution

@@ -40,7 +40,7 @@ func seldom(n int, p float64) (low, high float64) {
 
 var (
 	laplaceOne  = Noise{Mechanism: Laplace, Epsilon: 1, L0: 1}
-	gaussianOne = Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 1}
+	gaussianOne = Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}
 )
 
 func TestNoiseValidate(t *testing.T) {
@@ -54,14 +54,8 @@ func TestNoiseValidate(t *testing.T) {
 		{Mechanism: Laplace, Epsilon: inf, L0: 1},
 		{Mechanism: Laplace, Epsilon: 1e10, L0: 1},
 		{Mechanism: Laplace, Epsilon: 0x1p-50, L0: 1},
-		{Mechanism: Laplace, Epsilon: 1, Delta: 1e-6, L0: 1},
-		{Mechanism: Laplace, Epsilon: 1, Delta: nan, L0: 1},
 		{Mechanism: Laplace, Epsilon: 1, L0: -1},
 		{Mechanism: Laplace, Epsilon: 1, L0: math.MaxInt64},
-		{Mechanism: Gaussian, Epsilon: 1, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 1, Delta: 1, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 1, Delta: -1e-6, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 1, Delta: nan, L0: 1},
 		{Mechanism: "none", Epsilon: 1, L0: 1},
 	} {
 		if err := n.Validate(); !errors.Is(err, ErrNoise) {
@@ -84,10 +78,10 @@ func TestNoiseValidate(t *testing.T) {
 		laplaceOne, gaussianOne,
 		{Mechanism: Laplace, Epsilon: 1e7, L0: 60},
 		{Mechanism: Laplace, Epsilon: 9e9, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 10, Delta: 1e-5, L0: 1000},
-		{Mechanism: Gaussian, Epsilon: 0.01, Delta: 1e-9, L0: 10},
-		{Mechanism: Gaussian, Epsilon: 1e-6, Delta: 1e-30, L0: 10},
-		{Mechanism: Gaussian, Epsilon: 9e9, Delta: 0.5, L0: 1},
+		{Mechanism: Gaussian, Epsilon: 10, L0: 1000},
+		{Mechanism: Gaussian, Epsilon: 0.01, L0: 10},
+		{Mechanism: Gaussian, Epsilon: 1e-6, L0: 10},
+		{Mechanism: Gaussian, Epsilon: 9e9, L0: 1},
 	} {
 		if err := n.Validate(); err != nil {
 			t.Errorf("%+v: %v", n, err)
@@ -134,7 +128,7 @@ func TestParametersReachTheSampler(t *testing.T) {
 	if r.x != -42 || r.l0 != 7 || r.lInf != 5 || r.epsilon >= n.Epsilon || r.epsilon < n.Epsilon*(1-1e-15) || r.delta != 0 {
 		t.Errorf("%+v reached the library as %+v", n, r)
 	}
-	g := Noise{Mechanism: Gaussian, Epsilon: 0.5, Delta: 1e-7, L0: 4}
+	g := Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 4}
 	a, err := g.Adder(one(5))
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +176,7 @@ func TestSensitivityLimits(t *testing.T) {
 		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 1 << 20}, 1 << 44}, // the product would overflow
 		{Noise{Mechanism: Laplace, Epsilon: 1e-3, L0: 1}, 1 << 44},    // the noise would
 		{Noise{Mechanism: Laplace, Epsilon: 1e-14, L0: 1 << 10}, 1},   // granularity beyond the bound
-		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Delta: 1e-6, L0: 1}, 1 << 50},
+		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, L0: 1}, 1 << 50},
 	} {
 		if _, err := c.n.Add(0, one(c.lInf)); !errors.Is(err, ErrSensitivity) {
 			t.Errorf("%+v at lInf %d: %v, want ErrSensitivity", c.n, c.lInf, err)
@@ -221,7 +215,7 @@ func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
 		for _, l0 := range []int64{1, 2, 3, 10, 77, 1000, 1 << 40} {
 			for _, weight := range []int64{1, 2, 3, 77} {
 				for _, lInf := range []int64{1, 3, 1000, 999999937, 1 << 52} {
-					n := Noise{Gaussian, epsilon, 1e-9, l0}
+					n := Noise{Gaussian, epsilon, l0}
 					d, err := n.calibrate(Coordinate{lInf, weight})
 					if err != nil {
 						continue // too coarse, or a weight above l0
@@ -254,9 +248,9 @@ func TestDistributionOfAdd(t *testing.T) {
 		{Noise{Mechanism: Laplace, Epsilon: 5, L0: 1}, 1},
 		{Noise{Mechanism: Laplace, Epsilon: 0.5, L0: 3}, 2},
 		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 2}, 1 << 42}, // library rounds
-		{Noise{Mechanism: Gaussian, Epsilon: 8, Delta: 1e-3, L0: 1}, 1},
-		{Noise{Mechanism: Gaussian, Epsilon: 0.5, Delta: 1e-6, L0: 3}, 2},
-		{Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 2}, 1 << 42},
+		{Noise{Mechanism: Gaussian, Epsilon: 8, L0: 1}, 1},
+		{Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 3}, 2},
+		{Noise{Mechanism: Gaussian, Epsilon: 1, L0: 2}, 1 << 42},
 	} {
 		// A Kolmogorov-Smirnov test on the integers k of a grid of 400 (all of them where the scale is small),
 		// by Dvoretzky-Kiefer-Wolfowitz: P(sup |F_n - F| > t) <= 2 exp(-2 n t²), for any F.
@@ -293,7 +287,7 @@ func TestDistributionScale(t *testing.T) {
 	if got, want := l.HalfWidth(0.95), math.Ceil(120*math.Log(20)-0.5); got != want {
 		t.Errorf("Laplace half-width %v, want %v", got, want)
 	}
-	g := Noise{Mechanism: Gaussian, Epsilon: 0.1, Delta: 1e-5, L0: 4}.Distribution(one(3))
+	g := Noise{Mechanism: Gaussian, Epsilon: 0.1, L0: 4}.Distribution(one(3))
 	if want := 3 * 2 / 0.1; math.Abs(g.Scale/want-1) > 2e-6 {
 		t.Errorf("Gaussian sigma %v, want %v", g.Scale, want)
 	}
@@ -315,7 +309,7 @@ func TestDistributionScale(t *testing.T) {
 func TestChoose(t *testing.T) {
 	for _, l0 := range []int64{1, 2, 5, 100, 10_000} {
 		for _, epsilon := range []float64{0.01, 0.2, 1, 5} {
-			n, pure := Choose(l0, epsilon, 1e-6, ZCDP), Choose(l0, epsilon, 1e-6, Pure)
+			n, pure := Choose(l0, epsilon, ZCDP), Choose(l0, epsilon, Pure)
 			if n.Validate() != nil || pure.Validate() != nil || pure.Mechanism != Laplace {
 				t.Fatalf("%+v, %+v", n, pure)
 			}
@@ -332,7 +326,7 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
-	if n := Choose(1, 1, math.NaN(), ZCDP); n.Validate() == nil {
+	if n := Choose(1, math.NaN(), ZCDP); n.Validate() == nil {
 		t.Errorf("%+v does not refuse", n)
 	}
 }
@@ -342,7 +336,7 @@ func TestChoose(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for _, n := range []Noise{
 		{Mechanism: Laplace, Epsilon: 0.3, L0: 60},
-		{Mechanism: Gaussian, Epsilon: 0.3, Delta: 1e-7, L0: 60},
+		{Mechanism: Gaussian, Epsilon: 0.3, L0: 60},
 	} {
 		for _, lInf := range []int64{1, 7, 1 << 30} {
 			whole := n.Distribution(one(lInf)).Scale
@@ -375,7 +369,7 @@ func TestWeights(t *testing.T) {
 }
 
 func BenchmarkAdd100k(b *testing.B) {
-	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 20}, {Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}} {
+	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 20}, {Mechanism: Gaussian, Epsilon: 1, L0: 20}} {
 		b.Run(string(n.Mechanism), func(b *testing.B) {
 			for b.Loop() {
 				a, err := n.Adder(one(100))
@@ -393,7 +387,7 @@ func BenchmarkAdd100k(b *testing.B) {
 }
 
 func BenchmarkDistribution(b *testing.B) {
-	n := Noise{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 20}
+	n := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 20}
 	for b.Loop() {
 		n.Distribution(one(100))
 	}

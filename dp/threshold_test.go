@@ -49,7 +49,7 @@ func worstRelease(d Distribution, threshold, groups, sites int64) float64 {
 func TestThresholdBoundsEverySpread(t *testing.T) {
 	for _, n := range []Noise{
 		{Mechanism: Laplace, Epsilon: 1, L0: 6}, {Mechanism: Laplace, Epsilon: 8, L0: 6}, {Mechanism: Laplace, Epsilon: 1e7, L0: 6},
-		{Mechanism: Gaussian, Epsilon: 1, Delta: 1e-6, L0: 6}, {Mechanism: Gaussian, Epsilon: 9, Delta: 1e-3, L0: 6},
+		{Mechanism: Gaussian, Epsilon: 1, L0: 6}, {Mechanism: Gaussian, Epsilon: 9, L0: 6},
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
 			for _, delta := range []float64{0.9, 1e-2, 1e-6, 1e-10} {
@@ -90,7 +90,7 @@ func TestThresholdReleaseRate(t *testing.T) {
 	const delta, groups, trials = 1e-2, 2, 4000
 	for _, n := range []Noise{
 		{Mechanism: Laplace, Epsilon: 2, L0: 4},
-		{Mechanism: Gaussian, Epsilon: 2, Delta: 1e-6, L0: 4},
+		{Mechanism: Gaussian, Epsilon: 2, L0: 4},
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
 			threshold, err := n.Threshold(groups, one(sites), delta)

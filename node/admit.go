@@ -171,7 +171,7 @@ func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified,
 	if err != nil {
 		return admitted{}, refuse(CodeLimit, err)
 	}
-	if !r.Within(loss, most) {
+	if !r.Within(loss, most, c.study.Budget.Accounting) {
 		return admitted{}, refuse(CodeLimit, fmt.Errorf("epsilon is %g in each of %d releases, and a query of the study may cost %g",
 			r.Noise.Epsilon, max(1, r.Releases), c.study.MaxEpsilon))
 	}

@@ -548,7 +548,7 @@ func TestRefuse(t *testing.T) {
 		{"more releases than there are", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 65, 0.001 }, CodeFragment},
 		{"less than one release", func(r *fragment.Request) { r.Releases = -1 }, CodeFragment},
 		{"rho above the cap", func(r *fragment.Request) {
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.4, Delta: 0.5, L0: 1}
+			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.4, L0: 1}
 		}, CodeLimit},
 		{"unknown study", func(r *fragment.Request) { r.Study = "diabetes" }, CodeStudy},
 		{"study over", func(r *fragment.Request) { r.Study = "over" }, CodeStudy},

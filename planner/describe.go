@@ -175,9 +175,9 @@ func (p *Plan) Describe() string {
 	for _, w := range p.Warnings {
 		line("bias", "%s", w)
 	}
-	delta := p.Noise.Delta
+	delta := 0.0
 	if p.Selection != nil {
-		delta += p.Selection.Delta
+		delta = p.Selection.Delta
 	}
 	line("cost", "epsilon %s, delta %s", number(p.Noise.Epsilon), number(delta))
 	return b.String()

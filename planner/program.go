@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -141,10 +142,14 @@ func (c *composer) exact(d *fragment.Derived, name string) bool {
 	return exact
 }
 
-// part is one of n shares of a budget, in whole units of 1/unit. A loss is charged in these,
-// rounded up, and n charges are no more than was asked.
-func part(budget float64, n int, unit float64) float64 {
-	return math.Floor(budget*unit/float64(n)) / unit
+// share is the query of one of n releases: together they cost no more than was asked.
+func (c *composer) share(n int) Query {
+	const unit = 1e18 // of delta, in which it is charged
+	share := c.query
+	share.Epsilon = dp.ShareEpsilon(share.Epsilon, n, c.federation.Accounting)
+	share.MaxEpsilon = dp.ShareEpsilon(share.MaxEpsilon, n, c.federation.Accounting)
+	share.Delta = math.Floor(share.Delta*unit/float64(n)) / unit
+	return share
 }
 
 // release plans one release up to its price.
@@ -161,10 +166,8 @@ func (c *composer) release(q *syntax.Query, within *scope) *Plan {
 func (c *composer) price() {
 	share := c.query
 	if n := len(c.releases); n > 1 {
+		share = c.share(n)
 		share.parts = n
-		share.Epsilon = part(share.Epsilon, n, 1e9)
-		share.MaxEpsilon = part(share.MaxEpsilon, n, 1e9)
-		share.Delta = part(share.Delta, n, 1e18)
 	}
 	for i, b := range c.releases {
 		b.query = share

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -150,9 +149,6 @@ func threeDigits(x float64) float64 {
 	return rounded
 }
 
-// readingDelta is the delta at which pure accounting reads Gaussian noise, where the query names none.
-const readingDelta = 1e-9
-
 // release chooses the noise and prices it.
 func (b *builder) release() {
 	p, proof, at := b.plan, b.plan.Proof, b.syntax.At
@@ -161,7 +157,7 @@ func (b *builder) release() {
 	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {
 		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give a number well below one over the number of patients, such as 1e-9", "delta is out of range")
 	}
-	p.Noise = dp.Choose(l0, b.query.Epsilon, cmp.Or(b.query.Delta, readingDelta), b.federation.Accounting)
+	p.Noise = dp.Choose(l0, b.query.Epsilon, b.federation.Accounting)
 	p.noise = p.noise[:0]
 	for i, partial := range p.Fragment.Partials {
 		p.noise = append(p.noise, p.Noise.Distribution(p.Coordinate(i)))

@@ -48,11 +48,10 @@ type Explained struct {
 // selection of groups. Coordinator and node each compute it for themselves.
 func (r *Request) Price() (dp.Loss, error) { return r.Noise.Loss(r.ThresholdDelta) }
 
-// Within reports whether the request costs no more than its part of the most that a query may cost.
-// Rho counts as well: at a large delta, Gaussian noise of a small epsilon is dear.
-func (r *Request) Within(loss, most dp.Loss) bool {
-	most = most.Part(max(1, r.Releases))
-	return loss.Epsilon <= most.Epsilon && loss.Rho <= most.Rho
+// Within reports whether the request costs no more than its part of the most that a query may cost, as the study's
+// accounting charges it.
+func (r *Request) Within(loss, most dp.Loss, a dp.Accounting) bool {
+	return !a.Cheaper(most.Part(max(1, r.Releases)), loss)
 }
 
 // Suffices reports whether the request costs at least the least price of a release, under the accounting of the study

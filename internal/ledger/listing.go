@@ -45,8 +45,10 @@ func lossWords(kind Kind, l dp.Loss) string {
 	if l.Rho != 0 {
 		parts = append(parts, "ρ = "+rho(l.Rho))
 	}
-	if l.NoiseDelta != 0 || l.Delta != 0 {
-		parts = append(parts, fmt.Sprintf("δ = %.3g", (float64(l.NoiseDelta)+float64(l.Delta))*1e-18))
+	if noise := l.NoiseDelta; noise != math.MaxInt64 && noise+l.Delta != 0 { // of a former version's Gaussian noise
+		parts = append(parts, fmt.Sprintf("δ = %.3g", (float64(noise)+float64(l.Delta))*1e-18))
+	} else if l.Delta != 0 {
+		parts = append(parts, fmt.Sprintf("δ = %.3g", float64(l.Delta)*1e-18))
 	}
 	words := strings.Join(parts, ", ")
 	if kind != KindCharge && kind != KindRecover {
@@ -65,11 +67,13 @@ func decimal(v int64, places int) string {
 	return whole + "." + fraction
 }
 
-func rho(v int64) string {
+func rho(v int64) string { return finite(v, 9) }
+
+func finite(v int64, places int) string {
 	if v == math.MaxInt64 {
 		return "infinite"
 	}
-	return decimal(v, 9)
+	return decimal(v, places)
 }
 
 func printable(s string) string {
@@ -119,7 +123,7 @@ func WriteCSV(w io.Writer, entries ...Entry) error {
 	for _, e := range entries {
 		out.Write([]string{strconv.FormatInt(e.Sequence, 10), formatTime(e.Time), string(e.Kind), e.Study, e.Researcher,
 			e.Query, e.Reservation, formatTime(e.Expires), decimal(e.Loss.Epsilon, 9), rho(e.Loss.Rho),
-			decimal(e.Loss.NoiseDelta, 18), decimal(e.Loss.Delta, 18), e.Text, string(e.Detail),
+			finite(e.Loss.NoiseDelta, 18), decimal(e.Loss.Delta, 18), e.Text, string(e.Detail),
 			hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:])})
 	}
 	out.Flush()
