@@ -290,3 +290,24 @@ func TestRhoLimit(t *testing.T) {
 		}
 	}
 }
+
+// The table of docs/privacy.md: how many answers of the width that Laplace noise of epsilon has, for one count, a budget of
+// (10, 1e-6) holds.
+func TestAccountingsCompared(t *testing.T) {
+	b := Budget{ZCDP, 10, 1e-6}
+	limit, _ := b.limits()
+	if got := float64(limit) / lossUnits; got < 1.478 || got > 1.479 {
+		t.Errorf("rho %v", got)
+	}
+	c := one(1 << 10)
+	for epsilon, want := range map[float64]int64{0.1: 690, 0.2: 172, 0.5: 27, 1: 6} {
+		width := Noise{Mechanism: Laplace, Epsilon: epsilon, L0: 1}.Distribution(c).HalfWidth(0.95)
+		same := epsilon
+		for Choose(1, same, ZCDP).Distribution(c).HalfWidth(0.95) <= width {
+			same *= 0.9995
+		}
+		if got := limit / mustLoss(t, Choose(1, same, ZCDP), 0).Rho; math.Abs(float64(got-want)) > 0.01*float64(want)+0.5 {
+			t.Errorf("epsilon %v: %d answers under zcdp, the table says %d", epsilon, got, want)
+		}
+	}
+}

@@ -244,11 +244,11 @@ func TestOverflowIsRefusedInTime(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := t.Context()
 	r := reservation("heart", "ana", 1, Cap{"study:heart", pure(1_000_000)})
-	r.Loss = dp.Loss{Epsilon: 1, Rho: math.MaxInt64, NoiseDelta: math.MaxInt64}
+	r.Loss = dp.Loss{Epsilon: 1, Rho: math.MaxInt64, NoiseDelta: math.MaxInt64, Delta: 0}
 	r.Caps[0].Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 1, Delta: 1e-6}
 	_, err := l.Reserve(ctx, r)
 	wantErr(t, err, dp.ErrBudgetExhausted)
-	r.Loss.Rho = 1
+	r.Loss.Rho, r.Loss.Epsilon = 1, math.MaxInt64
 	check(t, l.Charge(ctx, reserve(t, l, r), nil))
 	r.Study, r.Researcher, r.Caps[0].Scope = "lung", "ben", "study:lung"
 	_, err = l.Reserve(ctx, r)
