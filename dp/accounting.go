@@ -122,7 +122,11 @@ func ShareEpsilon(epsilon float64, n int, a Accounting) float64 {
 	}
 	whole := decimal(epsilon)
 	whole.Mul(whole, whole).Mul(whole, big.NewRat(1, 2))
-	rho := toFloat(roundUp(whole, lossUnits)/int64(n), lossUnits, false)
+	units := roundUp(whole, lossUnits) / int64(n)
+	if units == 0 { // far below any least price: each costs a whole unit
+		return ShareEpsilon(epsilon, n, Pure)
+	}
+	rho := toFloat(units, lossUnits, false)
 	return math.Floor(math.Sqrt(2*rho)*(1-1e-15)*lossUnits) / lossUnits
 }
 

@@ -542,14 +542,16 @@ func TestRefuse(t *testing.T) {
 		{"epsilon below the least price, as one of many releases", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 64, 0.5/64 }, CodePrice},
 		{"less rho than the least price", func(r *fragment.Request) {
 			r.Study = "rho"
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.02, Delta: 1e-8, L0: 1}
+			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.0099, L0: 1}
 		}, CodePrice},
 		{"epsilon below the least price that the custodian raised", func(r *fragment.Request) { r.Study, r.Noise.Epsilon = "dear", 0.19 }, CodePrice},
 		{"more releases than there are", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 65, 0.001 }, CodeFragment},
 		{"less than one release", func(r *fragment.Request) { r.Releases = -1 }, CodeFragment},
 		{"rho above the cap", func(r *fragment.Request) {
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.4, L0: 1}
+			r.Study = "rho"
+			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.51, L0: 1}
 		}, CodeLimit},
+		{"Gaussian noise in a study of pure accounting", func(r *fragment.Request) { r.Noise.Mechanism = dp.Gaussian }, CodeBudget},
 		{"unknown study", func(r *fragment.Request) { r.Study = "diabetes" }, CodeStudy},
 		{"study over", func(r *fragment.Request) { r.Study = "over" }, CodeStudy},
 		{"study for nobody", func(r *fragment.Request) { r.Study = "nobody" }, CodeResearcher},

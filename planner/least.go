@@ -1,6 +1,10 @@
 package planner
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+)
 
 // pay holds a release to the least price. What follows from an accuracy is raised to it; an epsilon that was asked for
 // is refused, with the epsilon at which the query costs enough.
@@ -14,7 +18,7 @@ func (b *builder) pay() {
 	at := func(epsilon float64) bool { // of the whole query
 		b.query.Epsilon = epsilon
 		if parts > 1 {
-			b.query.Epsilon = part(epsilon, parts, 1e9)
+			b.query.Epsilon = dp.ShareEpsilon(epsilon, parts, b.federation.Accounting)
 		}
 		b.release()
 		return b.tooCheap()
