@@ -141,8 +141,9 @@ func (p *parser) truth(x *Expr) *Expr {
 	case p.accept("null"), p.accept("unknown"): // unknown is, of a condition, NULL
 		return negation(isNull, negated)
 	case p.accept("true"), p.accept("false"):
-		want := &Expr{Kind: Literal, At: x.At, Literal: value.Bool(t.is("true"))}
-		return negation(NewOperator("and", NewOperator("not", isNull), NewOperator("=", x, want)), negated)
+		// The operand stands once: written twice, it would double with each IS TRUE around it.
+		never := &Expr{Kind: Literal, At: x.At, Literal: value.Bool(false)}
+		return negation(&Expr{Kind: Call, Name: "coalesce", At: x.At, Args: []*Expr{negation(x, t.is("false")), never}}, negated)
 	}
 	p.unexpected("write IS [NOT] NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
 	return nil

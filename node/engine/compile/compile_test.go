@@ -66,15 +66,19 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a fragment over a table without source gives %v", err)
 	}
 	to = target(t, compile.DuckDB)
-	// Each addition may overflow, so each repeats its operand.
-	x := fragment.Column("p", "id", value.TypeInt)
-	for range 40 {
-		if x, err = fragment.New(fragment.OpAdd, x, fragment.Literal(value.Int(1))); err != nil {
+	long := []*fragment.Expr{fragment.Column("p", "sex", value.TypeText)}
+	for i := range 9_000 {
+		long = append(long, fragment.Literal(value.Text(strings.Repeat("x", 150)+strconv.Itoa(i))))
+	}
+	in := func(n int) *fragment.Expr {
+		x, err := fragment.New(fragment.OpIn, long[:n]...)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return x
 	}
 	f := enginetest.Shapes()["count"]
-	f.Filter, _ = fragment.New(fragment.OpIsNull, x)
+	f.Filter = in(9_000)
 	p, err := fragment.Check(f, to.Catalog)
 	if err != nil {
 		t.Fatal(err)
@@ -83,15 +87,9 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a very large expression gives %v", err)
 	}
 	// Many that are each within the limit.
-	x = fragment.Column("p", "id", value.TypeInt)
-	for range 14 {
-		if x, err = fragment.New(fragment.OpAdd, x, fragment.Literal(value.Int(1))); err != nil {
-			t.Fatal(err)
-		}
-	}
 	d := &fragment.Derived{Relations: f.Relations, Columns: []fragment.Output{{Name: "p", Expr: f.Patient}}, Patient: "p"}
-	for i := range 199 {
-		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: x})
+	for i := range 24 {
+		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: in(4_000)})
 	}
 	f = &fragment.Fragment{
 		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: fragment.Column("d", "p", f.Patient.Type),
@@ -102,5 +100,77 @@ func TestRefused(t *testing.T) {
 	}
 	if s, err := to.Fragment(f, p); !errors.Is(err, compile.ErrTooLarge) {
 		t.Errorf("many large expressions give %d bytes, %v", len(s), err)
+	}
+}
+
+// TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by powers.
+func TestOnce(t *testing.T) {
+	n, x, s, day := fragment.Column("p", "id", value.TypeInt), fragment.Column("e", "free", value.TypeFloat), fragment.Column("e", "kind", value.TypeText), fragment.Column("e", "day", value.TypeDate)
+	one, half := fragment.Literal(value.Int(1)), fragment.Literal(value.Float(0.5))
+	op := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+		e, err := fragment.New(op, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	cast := func(e *fragment.Expr, to value.Type) *fragment.Expr {
+		c, err := fragment.Cast(e, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	const depth = 40
+	for name, step := range map[string]struct {
+		from *fragment.Expr
+		f    func(e *fragment.Expr) *fragment.Expr
+	}{
+		"abs": {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAbs, e) }}, "negate": {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpNegate, e) }},
+		"add":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, e, one) }},
+		"div":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpIntDivide, e, n) }},
+		"mod":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpModulo, n, e) }},
+		"sqrt": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpSqrt, e) }}, "exp": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpExp, e) }},
+		"power": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpPower, e, half) }}, "of power": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpPower, half, e) }},
+		"multiply": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpMultiply, e, x) }}, "divide": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpDivide, x, e) }},
+		"round": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpRound, e, fragment.Literal(value.Int(3))) }},
+		"whole": {x, func(e *fragment.Expr) *fragment.Expr { return cast(cast(e, value.TypeInt), value.TypeFloat) }},
+		"lower": {s, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpLower, e) }},
+		"replace": {s, func(e *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpReplace, e, fragment.Literal(value.Text("a")), fragment.Literal(value.Text("bb")))
+		}},
+		"substring": {s, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpSubstring, e, n, n) }},
+		"digits":    {s, func(e *fragment.Expr) *fragment.Expr { return cast(cast(e, value.TypeInt), value.TypeText) }},
+		"months": {day, func(e *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpAddMonths, e, op(fragment.OpMonths, e, day))
+		}},
+		"days": {day, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, e, n) }},
+		"make_date": {day, func(e *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpMakeDate, op(fragment.OpExtract, fragment.Literal(value.Text("year")), e), n, n)
+		}},
+		"is null": {x, func(e *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpCase, op(fragment.OpIsNull, op(fragment.OpMultiply, e, x)), x, op(fragment.OpAdd, x, e))
+		}},
+	} {
+		e := step.from
+		levels := depth
+		if name == "months" || name == "is null" { // the expression itself doubles
+			levels = 5
+		}
+		for range levels {
+			e = step.f(e)
+		}
+		relations := []fragment.Relation{{Name: "p", Table: "person"}, {Name: "e", Table: "event", Join: fragment.JoinCross}}
+		for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
+			sql, err := target(t, d).Expressions(relations, e)
+			if err != nil {
+				t.Errorf("%s on %s: %v", name, d, err)
+				continue
+			}
+			if most := levels * 6_000; name != "months" && name != "is null" && len(sql[0]) > most {
+				t.Errorf("%s on %s: %d bytes at %d levels", name, d, len(sql[0]), levels)
+			}
+			t.Logf("%s on %s: %d bytes", name, d, len(sql[0]))
+		}
 	}
 }

@@ -12,24 +12,32 @@ import (
 )
 
 // derivedSelect writes the SELECT of a derived relation.
-func (c *compiler) derivedSelect(d *fragment.Derived) string {
+// With it come the sizes of its columns: see maxPulled.
+func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) {
 	if d.Constant() {
-		return "SELECT " + list(c.constants(d, d))
+		return "SELECT " + list(c.constants(d, d)), nil
 	}
 	if d.Combine == fragment.CombineAll && fragment.AreConstants(d.Arms) {
-		return c.values(d)
+		return c.values(d), nil
 	}
 	if d.Combine != "" {
 		var arms []string
 		for _, arm := range d.Arms {
-			arms = append(arms, "(\n  "+indent(c.derivedSelect(arm))+"\n)")
+			sql, of := c.derivedSelect(arm)
+			arms = append(arms, "(\n  "+indent(sql)+"\n)")
+			if sizes = slices.Grow(sizes, len(of)); len(sizes) < len(of) {
+				sizes = sizes[:len(of)]
+			}
+			for i, n := range of {
+				sizes[i] = max(sizes[i], n)
+			}
 		}
-		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
+		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n"), sizes
 	}
 	inner, err := c.target.compiler(d.Relations)
 	if err != nil {
 		c.fail(err)
-		return "SELECT NULL"
+		return "SELECT NULL", nil
 	}
 	inner.reads(d.Filter)
 	for i := range d.Columns {
@@ -41,7 +49,7 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 			}
 		}
 	}
-	inner.written = c.written
+	inner.written, inner.variables = c.written, c.variables
 	var columns []column
 	var group []string
 	for i := range d.Columns {
@@ -58,7 +66,28 @@ func (c *compiler) derivedSelect(d *fragment.Derived) string {
 	if inner.err != nil {
 		c.fail(inner.err)
 	}
-	return s
+	if !d.Grouped && c.target.Dialect.apart != "" {
+		for _, o := range columns {
+			sizes = append(sizes, inner.pulled(o.sql))
+		}
+		if slices.Max(sizes) > maxPulled {
+			s, sizes = s+c.target.Dialect.apart, nil
+		}
+	}
+	return s, sizes
+}
+
+// maxPulled bounds the SQL of a column where an engine puts it into the places that read it, with all that its own places
+// hold: over several levels of queries, a column that is read twice at each would grow by powers. What is larger is kept apart.
+const maxPulled = 600
+
+// pulled is how long SQL is once the columns of derived relations in it are replaced by what they are.
+func (c *compiler) pulled(sql string) int {
+	n := len(sql)
+	for name, size := range c.sizes {
+		n = min(n+strings.Count(sql, name)*size, 1<<30)
+	}
+	return n
 }
 
 // constants writes a row of constants, under the names of another such row.
@@ -150,6 +179,8 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 		}
 		term = c.expr(o.Expr).sql
 	}
+	c.aggregating = true
+	defer func() { c.aggregating = false }()
 	sum := fmt.Sprintf(c.target.Dialect.sum, term) + over
 	if o.Function == fragment.FunctionSum && o.Grid == nil {
 		return c.fits(sum).sql
@@ -175,6 +206,8 @@ func (c *compiler) sum(o *fragment.Output, over string) string {
 // on most engines.
 func (c *compiler) distinctOver(o *fragment.Output, x string) string {
 	partition := c.partition(o.Window)
+	c.aggregating = true
+	defer func() { c.aggregating = false }()
 	return c.f("(dense_rank() OVER (%[1]s ORDER BY %[2]s NULLS LAST) + dense_rank() OVER (%[1]s ORDER BY %[2]s DESC NULLS FIRST) - 1"+
 		" - CASE WHEN count(*) OVER (%[1]s) > count(%[2]s) OVER (%[1]s) THEN 1 ELSE 0 END)", partition, x).sql
 }

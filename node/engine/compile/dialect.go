@@ -17,18 +17,21 @@ var ErrLiteral = errors.New("a constant or a name cannot be written in this engi
 // Dialect is how an engine writes SQL, where engines differ: DuckDB, PostgreSQL or
 // Trino. What it says nothing about, all write as DuckDB does.
 type Dialect struct {
-	name     string
-	types    map[value.Type]string
-	wide     string                 // the type of a sum of whole numbers, wider than 64 bits
-	whole    func(i int64) string   // a whole number of exactly the type of an int
-	real     func(x float64) string // a finite real number
-	instant  func(v string) string  // the digits of a timestamp as the engine reads them
-	cast     string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
-	bytes    string                 // the length of a text in bytes, or in characters where these are not told
-	finite   string                 // the test that a real number is finite; empty: none is ever loose
-	nan      string                 // the test that one is NaN
-	infinite string                 // the test that one is infinite, in a real arithmetic that does not raise
-	collate  string                 // what makes a text compare by its bytes; empty: it does
+	name    string
+	types   map[value.Type]string
+	wide    string                 // the type of a sum of whole numbers, wider than 64 bits
+	whole   func(i int64) string   // a whole number of exactly the type of an int
+	real    func(x float64) string // a finite real number
+	instant func(v string) string  // the digits of a timestamp as the engine reads them
+	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
+	bytes   string                 // the length of a text in bytes, or in characters where these are not told
+	// apart keeps a select within another from being merged with it; empty: it never is where it would grow.
+	apart    string
+	let      string // gives a name to an operand within an expression: name, operand, expression
+	finite   string // the test that a real number is finite; empty: none is ever loose
+	nan      string // the test that one is NaN
+	infinite string // the test that one is infinite, in a real arithmetic that does not raise
+	collate  string // what makes a text compare by its bytes; empty: it does
 	// operation writes an operation in the engine's own way, if it has one.
 	operation func(c *compiler, e *fragment.Expr) (code, bool)
 	// column reads a stored column as the catalog says; nil: see compiler.column.

@@ -30,6 +30,7 @@ var DuckDB = &Dialect{
 	instant:  func(s string) string { return s },
 	cast:     "TRY_CAST",
 	bytes:    "strlen(%[1]s)",
+	let:      "list_transform([%[2]s], lambda %[1]s: %[3]s)[1]",
 	finite:   "isfinite(%s)",
 	nan:      "isnan(%s)",
 	infinite: "isinf(%s)",
@@ -54,5 +55,5 @@ var DuckDB = &Dialect{
 	},
 	reach:  true,
 	hint:   " NOT MATERIALIZED",
-	maxSQL: 8 << 20, // guards repeat their operand, so nesting them multiplies it
+	maxSQL: 1 << 20,
 }

@@ -39,7 +39,13 @@ type compiler struct {
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
 	written *int                      // by f, for the fragment
-	err     error                     // the first
+	// variables counts the names of let, for the fragment, and bound has what stands for arguments that are being used.
+	variables *int
+	bound     map[*fragment.Expr]code
+	sizes     map[string]int // of columns of derived relations, by relation and column: see maxPulled
+	// aggregating: what is written holds aggregates or windows, to which no let may be put around.
+	aggregating bool
+	err         error // the first
 }
 
 func (c *compiler) fail(err error) {
@@ -50,7 +56,7 @@ func (c *compiler) fail(err error) {
 
 // maxWritten bounds all that is written for one fragment, parts of longer texts included: a
 // hostile one could have thousands of expressions, each as long as the dialect allows.
-const maxWritten = 64 << 20
+const maxWritten = 16 << 20
 
 // f writes SQL, and stops at the size limits.
 func (c *compiler) f(format string, args ...any) code {
@@ -61,13 +67,14 @@ func (c *compiler) f(format string, args ...any) code {
 		}
 	}
 	*c.written += n
+	args, wrap := c.repeated(format, args)
 	if c.err == nil && (n > c.target.Dialect.maxSQL || *c.written > maxWritten) {
 		c.fail(ErrTooLarge)
 	}
 	if c.err != nil {
 		return code{sql: "NULL"}
 	}
-	return code{sql: fmt.Sprintf(format, args...)}
+	return code{sql: wrap(fmt.Sprintf(format, args...))}
 }
 
 // facts tells what the SQL of an expression can yield, whatever the data are: it decides which guards are needed.
@@ -80,7 +87,7 @@ func (c *compiler) finite(x code) code {
 	if !x.loose {
 		return x
 	}
-	return c.f("CASE WHEN %[2]s THEN %[1]s END", x.sql, fmt.Sprintf(c.target.Dialect.finite, x.sql))
+	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.finite, "%[1]s")+" THEN %[1]s END", x.sql)
 }
 
 // real gives the SQL of a number as a DOUBLE.
@@ -126,6 +133,14 @@ func (c *compiler) expr(e *fragment.Expr) code {
 	if c.err != nil {
 		return code{sql: "NULL"}
 	}
+	if x, ok := c.bound[e]; ok {
+		return x
+	}
+	return c.once(e)
+}
+
+// operation writes an operation, whose arguments it may repeat.
+func (c *compiler) operation(e *fragment.Expr) code {
 	if own := c.target.Dialect.operation; own != nil {
 		if x, ok := own(c, e); ok {
 			return x
@@ -455,7 +470,8 @@ func (c *compiler) integer(e *fragment.Expr) code {
 		if c.facts(e).Bounded() {
 			return c.f("(%s(%s))", operator, a)
 		}
-		return c.f("(%s(NULLIF(%s, %s)))", operator, a, c.target.Dialect.whole(math.MinInt64))
+		// Not NULLIF, of which DuckDB makes a CASE that reads its argument twice.
+		return c.f("CASE WHEN %[2]s <> %[3]s THEN %[1]s(%[2]s) END", operator, a, c.target.Dialect.whole(math.MinInt64))
 	}
 	b := c.expr(e.Args[1]).sql
 	switch e.Op {
@@ -514,8 +530,7 @@ func (c *compiler) round(a code, digits int, f fragment.Facts) code {
 	if f.Bounded() && !math.IsInf(f.Lower*scale, 0) && !math.IsInf(f.Upper*scale, 0) {
 		return rounded
 	}
-	scaled := fmt.Sprintf(c.target.Dialect.infinite, c.f("%s * %s", a.sql, c.number(scale)).sql)
-	return c.f("CASE WHEN %[3]s THEN %[1]s ELSE %[2]s END", a.sql, rounded.sql, scaled)
+	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.infinite, "%[1]s * %[2]s")+" THEN %[1]s ELSE (sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s) END", a.sql, c.number(scale))
 }
 
 func (c *compiler) cast(e *fragment.Expr) code {

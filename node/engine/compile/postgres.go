@@ -40,7 +40,9 @@ var PostgreSQL = &Dialect{
 	instant:    func(s string) string { return s },
 	cast:       "CAST",
 	bytes:      "octet_length(%[1]s)",
+	let:        "(SELECT %[3]s FROM (SELECT %[2]s AS %[1]s OFFSET 0) AS let)",
 	nan:        "(%s = float8 'NaN')",
+	apart:      "\nOFFSET 0",
 	collate:    ` COLLATE "C"`,
 	operation:  postgresOperation,
 	column:     postgresColumn,
@@ -180,7 +182,7 @@ func (c *compiler) postgresReal(e *fragment.Expr) code {
 		far := ""
 		if f := c.facts(b); math.Abs(f.Lower) > 0x1p500 || math.Abs(f.Upper) > 0x1p500 {
 			// Both are scaled, so that the quotient of a small and a large number is not too small.
-			far = c.f("WHEN abs(%[2]s) > %[3]s THEN CASE WHEN abs(%[1]s) < 1 THEN 0 ELSE (%[1]s * %[4]s) / (%[2]s * %[4]s) END ", x, y, c.number(0x1p500), c.number(0x1p-500)).sql
+			far = fmt.Sprintf("WHEN abs(%[2]s) > %[3]s THEN CASE WHEN abs(%[1]s) < 1 THEN 0 ELSE (%[1]s * %[4]s) / (%[2]s * %[4]s) END ", x, y, c.number(0x1p500), c.number(0x1p-500))
 		}
 		if bounded {
 			if far == "" {
@@ -280,7 +282,7 @@ func (d *Dialect) Narrow(sql string) string {
 // Parse gives the SQL that converts a text to a type other than text, NULL where it
 // does not; PostgreSQL only.
 func (d *Dialect) Parse(sql string, t value.Type) string {
-	c := &compiler{target: &Target{Dialect: d}, written: new(int)}
+	c := &compiler{target: &Target{Dialect: d}, written: new(int), variables: new(int), bound: map[*fragment.Expr]code{}}
 	return c.postgresParse(sql, t).sql
 }
 

@@ -213,7 +213,13 @@ func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Ex
 // relation gives what stands after FROM.
 func (c *compiler) relation(r fragment.Relation) string {
 	if r.Derived != nil {
-		return "(\n  " + indent(c.derivedSelect(r.Derived)) + "\n)"
+		sql, sizes := c.derivedSelect(r.Derived)
+		if t := c.tables[r.Name]; t != nil {
+			for i, col := range t.Columns[:min(len(t.Columns), len(sizes))] {
+				c.sizes[c.name(r.Name)+"."+c.name(col.Name)] = sizes[i]
+			}
+		}
+		return "(\n  " + indent(sql) + "\n)"
 	}
 	sql, ok := c.target.Table(c.tables[r.Name], c.columns(r.Name))
 	if !ok {

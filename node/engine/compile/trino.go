@@ -26,6 +26,7 @@ var Trino = &Dialect{
 	instant:   trinoInstant,
 	cast:      "TRY_CAST",
 	bytes:     "length(%[1]s)",
+	let:       "element_at(transform(ARRAY[%[2]s], %[1]s -> %[3]s), 1)",
 	finite:    "is_finite(%s)",
 	nan:       "is_nan(%s)",
 	infinite:  "is_infinite(%s)",

@@ -1,0 +1,83 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// Guards read what they guard several times. Written out, an operand would double with each operation around it, and engines take more
+// than linear time for what is nested: DuckDB's optimizer took minutes for a statement of 150 characters. So what is long and read more
+// than once gets a name (LET), in the way of each engine, and SQL grows in proportion to the expression.
+
+// maxRepeated is how long SQL may be that is written more than once.
+const maxRepeated = 160
+
+// let is a name for an operand.
+type let struct{ name, operand string }
+
+func (c *compiler) variable() string {
+	*c.variables++
+	return "let" + strconv.Itoa(*c.variables) + "_"
+}
+
+// repeated gives names to arguments that are long and that the format reads more than once, and what puts them around the SQL.
+func (c *compiler) repeated(format string, args []any) ([]any, func(string) string) {
+	var lets []let
+	if !c.aggregating {
+		for i, a := range args {
+			s, ok := a.(string)
+			if !ok || len(s) <= maxRepeated || strings.Count(format, fmt.Sprintf("%%[%d]s", i+1)) < 2 {
+				continue
+			}
+			if lets == nil {
+				args = append([]any(nil), args...)
+			}
+			lets = append(lets, let{c.variable(), s})
+			args[i] = lets[len(lets)-1].name
+		}
+	}
+	return args, func(body string) string {
+		for _, l := range lets {
+			body = fmt.Sprintf(c.target.Dialect.let, l.name, l.operand, body)
+		}
+		return body
+	}
+}
+
+// once writes an expression such that each long argument is written once.
+func (c *compiler) once(e *fragment.Expr) code {
+	var lets []let
+	for _, a := range e.Args {
+		if _, ok := c.bound[a]; ok || a.Op == fragment.OpLiteral || a.Op == fragment.OpColumn {
+			continue
+		}
+		x := c.once(a)
+		if len(x.sql) > maxRepeated {
+			lets = append(lets, let{c.variable(), x.sql})
+			x.sql = lets[len(lets)-1].name
+		}
+		c.bound[a] = x
+		defer delete(c.bound, a)
+	}
+	x := c.operation(e)
+	for _, l := range slices.Backward(lets) { // an argument may read one before it, which is a part of it
+		switch strings.Count(x.sql, l.name) {
+		case 0:
+		case 1:
+			x.sql = strings.Replace(x.sql, l.name, l.operand, 1)
+		default:
+			x.sql = fmt.Sprintf(c.target.Dialect.let, l.name, l.operand, x.sql)
+		}
+	}
+	if *c.written += len(x.sql); c.err == nil && (len(x.sql) > c.target.Dialect.maxSQL || *c.written > maxWritten) {
+		c.fail(ErrTooLarge)
+	}
+	if c.err != nil {
+		return code{sql: "NULL"}
+	}
+	return x
+}

@@ -1,0 +1,88 @@
+package enginetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// patience is how long a statement over a handful of rows may take, on a machine that does other things too.
+const patience = 5 * time.Second
+
+// nested computes what is nested as deep as it may be, within one expression and over levels of derived relations: no engine may take
+// more than its time in proportion, and the values stay right.
+func (k Kind) nested(t *testing.T) {
+	c := parse(t, nastyCatalog)
+	table := k.nastyTable(60)
+	e := k.Open(t, c, "a secret of the node, for tests only", table)
+	rows := read(c, table)
+	one, small := integer(1), integer(3)
+	steps := map[string]func(x *fragment.Expr) *fragment.Expr{
+		"abs":    func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpAbs, x) },
+		"add":    func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, x, one) },
+		"negate": func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpNegate, op(fragment.OpSubtract, x, one)) },
+		"divide": func(x *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpIntDivide, x, op(fragment.OpModulo, small, x))
+		},
+		"case": func(x *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpCase, op(fragment.OpGreater, x, small), x, op(fragment.OpLess, x, one), op(fragment.OpAdd, x, one), op(fragment.OpMultiply, x, x))
+		},
+		"square": func(x *fragment.Expr) *fragment.Expr {
+			return op(fragment.OpAdd, op(fragment.OpMultiply, x, x), op(fragment.OpAbs, x))
+		},
+		"digits": func(x *fragment.Expr) *fragment.Expr {
+			return must(fragment.Cast(op(fragment.OpReplace, must(fragment.Cast(x, value.TypeText)), str("9"), str("10")), value.TypeInt))
+		},
+		"root": func(x *fragment.Expr) *fragment.Expr {
+			return must(fragment.Cast(op(fragment.OpMultiply, op(fragment.OpSqrt, x), op(fragment.OpRound, op(fragment.OpDivide, x, small), integer(2))), value.TypeInt))
+		},
+	}
+	for name, step := range steps {
+		deep := map[string]int{"divide": 6, "case": 5, "square": 5, "root": 6}[name] // the expression itself grows
+		if deep == 0 {
+			deep = 50
+		}
+		x := fragment.Column("T", "i", value.TypeInt)
+		for range deep {
+			x = step(x)
+		}
+		began := time.Now()
+		if err := k.differ(t, e, rows, x); err != nil {
+			t.Errorf("%s: %.2000s", name, fmt.Sprint(err))
+		}
+		if took := time.Since(began); took > patience {
+			t.Errorf("%s, %d deep, takes %v", name, deep, took)
+		}
+		d := &fragment.Derived{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: "id", Columns: []fragment.Output{
+			{Name: "id", Expr: fragment.Column("T", "id", value.TypeInt)}, {Name: "a", Expr: fragment.Column("T", "i", value.TypeInt)}}}
+		for range 9 {
+			d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
+				{Name: "id", Expr: fragment.Column("D", "id", value.TypeInt)}, {Name: "a", Expr: step(fragment.Column("D", "a", value.TypeInt))}}}
+		}
+		want := map[string]int64{}
+		for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital).Values {
+			if op := r[1]; !op.IsNull() && op.Int64() > 3 {
+				want[keyText(r)]++
+			}
+		}
+		id, a := fragment.Column("D", "id", value.TypeInt), fragment.Column("D", "a", value.TypeInt)
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(fragment.OpGreater, a, small), MaxGroups: 10, MaxRows: 1,
+			Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+		began = time.Now()
+		got, _, _ := Partials(t, e, c, f)
+		if took := time.Since(began); took > patience {
+			t.Errorf("%s, over 9 levels, takes %v", name, took)
+		}
+		for key := range want {
+			if got[key] == nil {
+				t.Errorf("%s, over 9 levels: there is no %q", name, key)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s, over 9 levels: %d rows, not %d", name, len(got), len(want))
+		}
+	}
+}
