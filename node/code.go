@@ -48,7 +48,7 @@ var answers = map[Code]struct {
 	CodeRequest:    {codes.InvalidArgument, "cannot read the request; the versions may differ"},
 	CodeCatalog:    {codes.FailedPrecondition, "has another catalog than the query was planned with"},
 	CodeFragment:   {codes.InvalidArgument, "refuses the fragment: it breaks a rule that protects patients"},
-	CodeSource:     {codes.FailedPrecondition, "cannot compute this: it lacks a table or an operation that the query needs"},
+	CodeSource:     {codes.FailedPrecondition, "answers nothing over a table of the query: it lacks the table, or closed it because its data is not as the catalog says; intramuros catalog check tells its custodian which"},
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
 	CodePrice:      {codes.PermissionDenied, "takes no release that costs as little as this query's; ask with a larger epsilon"},
 	CodeFailures:   {codes.PermissionDenied, "has suspended this study, since too many of its queries failed there; its custodian has to approve it again"},

@@ -108,6 +108,9 @@ type Source struct {
 	Columns map[string]string `yaml:"columns,omitempty"`
 	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
+	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL where the catalog says
+	// none is, such as 80 %. Beyond it the table is closed. Nil: 50 %.
+	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
 }
 
 // Validate refuses a source of two kinds.
@@ -278,6 +281,9 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 			return nil, nil, err
 		case ok:
 			v.identity = identities[t.Name]
+			if most := tables[t.Name].MaxUnusable; most != nil {
+				v.unusable = float64(*most)
+			}
 			views = append(views, v)
 		}
 	}
@@ -292,11 +298,12 @@ type View struct {
 	columns map[string]Local // by the catalog's name; a column that is missing here is absent
 	// identity are the columns by which rows reach their patient; see identify.
 	identity map[string]bool
+	unusable float64 // the share of a column's values that may be lost
 }
 
 // newView matches the columns of a table of the catalog with local ones, by names.
 func newView(t *catalog.Table, at Place, names map[string]string) (*View, error) {
-	v := &View{Place: at, Table: t, columns: map[string]Local{}}
+	v := &View{Place: at, Table: t, columns: map[string]Local{}, unusable: unusable}
 	for _, c := range t.Columns {
 		want, renamed := names[c.Name]
 		if !renamed {

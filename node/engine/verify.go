@@ -79,7 +79,13 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 type count struct {
 	sql     string
 	finding Finding // its Text may have a %d
+	of      string  // the condition of the rows of which no more than most may be so; empty: any number may
+	most    float64 // a share
 }
+
+// unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost more, what is left
+// says something else than the catalog promises.
+const unusable = 0.5
 
 // countIf counts rows of a FROM clause, all in one scan.
 func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Finding, error) {
@@ -90,12 +96,22 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	for _, c := range counts {
 		columns = append(columns, "count(*) FILTER (WHERE "+c.sql+")")
 	}
+	for _, c := range counts {
+		if c.of == "" {
+			c.of = "false"
+		}
+		columns = append(columns, "count(*) FILTER (WHERE "+c.of+")")
+	}
 	var found []Finding
 	err := e.driver.Query(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM "+from, false, func(row []any) error {
 		for i, c := range counts {
 			if n, _ := row[i].(int64); n > 0 {
 				if strings.Contains(c.finding.Text, "%") {
 					c.finding.Text = fmt.Sprintf(c.finding.Text, n)
+				}
+				if all, _ := row[len(counts)+i].(int64); c.of != "" && float64(n) > c.most*float64(all) {
+					c.finding.Severity = SeverityError
+					c.finding.Text += fmt.Sprintf(": more than %g %% of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable", c.most*100)
 				}
 				found = append(found, c.finding)
 			}
@@ -144,15 +160,15 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 		q := `"` + c.Name + `"`
 		if as, fits := e.driver.Convert(l, c.Type); !fits {
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
-				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL")})
+				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, v.unusable})
 			}
 		}
 		if l.Exact > 0 {
 			number, _ := e.driver.Convert(l, value.TypeFloat)
-			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{t.Name, c.Name, SeverityError, "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", false}})
+			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{t.Name, c.Name, SeverityError, "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", false}, "", 0})
 		}
 		if !c.Nullable {
-			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs")})
+			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", v.unusable})
 		}
 		if c.Lower.Valid() {
 			lower, err1 := e.dialect.Literal(c.Lower)
@@ -163,9 +179,9 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 			number := "true"
 			if c.Type == value.TypeFloat {
 				number = "NOT " + e.dialect.NaN(q)
-				counts = append(counts, count{e.dialect.NaN(q), warn("has %d values that are NaN and read as NULL")})
+				counts = append(counts, count{e.dialect.NaN(q), warn("has %d values that are NaN and read as NULL"), "", 0})
 			}
-			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String())))})
+			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String()))), q + " IS NOT NULL", v.unusable})
 		}
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
@@ -175,7 +191,7 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 					return nil, err
 				}
 			}
-			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows")})
+			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows"), "", 0})
 		}
 	}
 	for _, scan := range []struct {
@@ -226,8 +242,8 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text, true} }
 	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
-		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one")},
-		{"missing", wrong("has values with a NULL, where it must identify a row")},
+		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one"), "", 0},
+		{"missing", wrong("has values with a NULL, where it must identify a row"), "", 0},
 	})
 }
 
@@ -289,6 +305,6 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 		patient = columns[0]
 	}
 	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
-		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient", true}},
+		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient", true}, "", 0},
 	})
 }

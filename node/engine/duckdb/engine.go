@@ -107,6 +107,9 @@ func open(ctx context.Context, cfg Config) (*sql.DB, *gate, error) {
 	}
 	for _, s := range setup {
 		if _, err := db.ExecContext(ctx, s); err != nil {
+			if strings.Contains(err.Error(), "version number") {
+				err = fmt.Errorf("%s was written by a later version of DuckDB than this node reads; with that version, copy it into a file that this node reads: ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.4.0'); COPY FROM DATABASE … TO copy", cfg.Database)
+			}
 			return nil, nil, errors.Join(fmt.Errorf("%w: %w", engine.ErrConfig, err), db.Close())
 		}
 	}
