@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // patientNames are usual names of a column that holds the patient's id.
@@ -50,17 +53,6 @@ func draftCatalog(name, patient string, tables []engine.Table) (string, error) {
 	return d.text()
 }
 
-var noIdentifier = regexp.MustCompile(`[^a-z0-9_]+`)
-
-// plain makes a catalog's name of a local one.
-func plain(local string) string {
-	s := noIdentifier.ReplaceAllString(strings.ToLower(local), "_")
-	if s == "" || s[0] >= '0' && s[0] <= '9' {
-		s = "_" + s
-	}
-	return s
-}
-
 func (d *draft) table(local engine.Table) error {
 	own := local.Name[strings.LastIndex(local.Name, ".")+1:]
 	if isFile(local.Name) {
@@ -70,39 +62,53 @@ func (d *draft) table(local engine.Table) error {
 		}
 		own = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
-	t := &catalog.Table{Name: plain(own)}
+	t := &catalog.Table{Name: engine.Plain(own)}
 	if other, twice := d.local[t.Name]; twice {
 		return fmt.Errorf("%s and %s would both be the table %s; rename one, or move it elsewhere", other.Name, local.Name, t.Name)
 	}
 	var renamed []string
 	local.Columns = slices.Clone(local.Columns)
 	for i, c := range local.Columns {
-		if c.Type == value.TypeText && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") { // a code of i2b2 is no number
+		if local.Draft != nil && c.Type != value.TypeText {
+			d.note(t.Name+"."+engine.Plain(c.Name), "is every value "+article(c.Type)+" here?")
+		}
+		if c.Type == value.TypeText && c.Local != engine.KindCode && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") { // a code of i2b2 is no number
 			if c = typed(c); c.Type != value.TypeText {
-				d.note(t.Name+"."+plain(c.Name), "is every value "+article(c.Type)+" here?")
+				d.note(t.Name+"."+engine.Plain(c.Name), "is every value "+article(c.Type)+" here?")
 			}
 			local.Columns[i] = c
 		}
-		col := &catalog.Column{Name: plain(c.Name), Type: c.Type, Nullable: true}
+		col := &catalog.Column{Name: engine.Plain(c.Name), Type: c.Type, Nullable: true}
 		if _, twice := t.Column(col.Name); twice {
 			return fmt.Errorf("two columns of %s would both be %s; rename one", local.Name, col.Name)
 		}
-		if !strings.EqualFold(col.Name, c.Name) {
+		if engine.Plain(c.Name) != col.Name { // else it is found by its own name
 			renamed = append(renamed, col.Name+": "+strconv.Quote(c.Name))
 		}
 		t.Columns = append(t.Columns, col)
 	}
 	d.local[t.Name] = local
-	if len(renamed) > 0 || !strings.EqualFold(own, t.Name) {
-		key := "table"
-		if isFile(local.Name) {
-			key = "file"
+	var parts []string
+	if !isFile(local.Name) && !strings.EqualFold(own, t.Name) { // a file is found by its own name
+		parts = append(parts, "table: "+strconv.Quote(local.Name))
+	}
+	if len(renamed) > 0 {
+		parts = append(parts, "columns: {"+strings.Join(renamed, ", ")+"}")
+	}
+	if local.Draft != nil {
+		settings, err := flow(local.Draft.CSV)
+		if err != nil {
+			return err
 		}
-		line := fmt.Sprintf("%s: {%s: %s", t.Name, key, strconv.Quote(local.Name))
-		if len(renamed) > 0 {
-			line += ", columns: {" + strings.Join(renamed, ", ") + "}"
+		if settings != "{}" {
+			parts = append(parts, "csv: "+settings)
 		}
-		d.mappings = append(d.mappings, line+"}")
+		if local.Draft.Note != "" {
+			d.note(t.Name, local.Draft.Note)
+		}
+	}
+	if len(parts) > 0 {
+		d.mappings = append(d.mappings, t.Name+": {"+strings.Join(parts, ", ")+"}")
 	}
 	d.catalog.Tables = append(d.catalog.Tables, t)
 	return nil
@@ -141,6 +147,17 @@ func typed(c engine.Column) engine.Column {
 	return c
 }
 
+// flow writes settings in one line.
+func flow(s *csv.Settings) (string, error) {
+	var n yaml.Node
+	if err := n.Encode(s); err != nil {
+		return "", err
+	}
+	n.Style = yaml.FlowStyle
+	b, err := yaml.Marshal(&n)
+	return strings.Join(strings.Fields(string(b)), " "), err
+}
+
 func article(t value.Type) string {
 	if t == value.TypeInt {
 		return "a whole number"
@@ -149,7 +166,7 @@ func article(t value.Type) string {
 }
 
 func isFile(name string) bool {
-	return slices.Contains([]string{".parquet", ".csv"}, strings.ToLower(filepath.Ext(name)))
+	return slices.Contains([]string{".parquet", ".csv", ".tsv", ".txt"}, strings.ToLower(filepath.Ext(name)))
 }
 
 // guessPatient settles which column holds the patient's id.
@@ -277,11 +294,14 @@ func (d *draft) guessValues(t *catalog.Table) {
 		if local.Key && (c.Type == value.TypeInt || c.Type == value.TypeText) || c.Name == d.patient || c.References != "" || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id") || c.Type == value.TypeInt && strings.HasSuffix(c.Name, "id") {
 			continue
 		}
+		if d.local[t.Name].Draft != nil && d.local[t.Name].Draft.Note != "" {
+			continue // nobody knows what its values are
+		}
 		if lower, upper, ok := roundBounds(c.Type, local.Min, local.Max); ok {
 			c.Lower, c.Upper = lower, upper
 			d.note(place, "do these bounds hold in every hospital?")
 		}
-		if c.Type == value.TypeText && len(local.Values) > 0 && len(local.Values) <= 20 && len(strings.Join(local.Values, "")) <= 400 {
+		if c.Type == value.TypeText && !local.Rare && len(local.Values) > 0 && len(local.Values) <= 20 && len(strings.Join(local.Values, "")) <= 400 {
 			quoted := make([]string, len(local.Values))
 			for i, v := range local.Values {
 				quoted[i] = strconv.Quote(v)
@@ -383,7 +403,7 @@ func (d *draft) text() (string, error) {
 		b.WriteString("\n")
 	}
 	if len(d.mappings) > 0 {
-		b.WriteString("\n# Names differ here. In node.yaml:\n#   engine:\n#     tables:\n")
+		b.WriteString("\n# To read the data so, in node.yaml, below the engine. DECIDE: is that how it is written?\n#     tables:\n")
 		for _, m := range d.mappings {
 			b.WriteString("#       " + m + "\n")
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/cockroachdb/datadriven"
 	_ "github.com/duckdb/duckdb-go/v2"
+	"golang.org/x/text/encoding/charmap"
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -26,6 +27,7 @@ import (
 // and by file, and changes the sources under the catalog. The commands of testdata/sources:
 //
 //	sql       what the hospital does to its database, as its owner; to files, by COPY to FOLDER
+//	file      writes a file of the folder, with lines that end with a line feed, in UTF-8 or windows-1252
 //	engine    the part `engine` of node.yaml from now on, below the connection
 //	catalog   the catalog from now on
 //	init      intramuros catalog init --config node.yaml
@@ -43,6 +45,22 @@ func TestSources(t *testing.T) {
 		t.Cleanup(h.stop)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			h.t = t
+			if d.Cmd == "file" {
+				var name, encoding string
+				d.ScanArgs(t, "name", &name)
+				if d.HasArg("encoding") {
+					d.ScanArgs(t, "encoding", &encoding)
+				}
+				text := d.Input + "\n"
+				if encoding != "" {
+					var err error
+					if text, err = charmap.Windows1252.NewEncoder().String(text); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.write(name, text)
+				return ""
+			}
 			out := h.do(d.Cmd, d.Input)
 			return strings.ReplaceAll(out, h.folder, "FOLDER")
 		})

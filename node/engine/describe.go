@@ -12,13 +12,17 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// widest is the most distinct values of a column that Describe lists.
-const widest = 30
+// widest is the most distinct values of a column that Describe lists; one that stands in fewer rows than rare may be somebody's.
+const (
+	widest = 30
+	rare   = 10
+)
 
 // Table is a local table as Describe finds it.
 type Table struct {
 	Name    string // as the catalog calls it where a Source maps it, else "schema.name" or a file
 	Columns []Column
+	Draft   *Draft // nil: there is nothing more to say
 }
 
 // Column is a column of a local table. Its values are private: they are for the
@@ -30,6 +34,7 @@ type Column struct {
 	Nullable bool       // a NULL was found
 	Min, Max string     // empty without values, and for booleans
 	Values   []string   // all distinct values but NULL, sorted, if there are at most 30
+	Rare     bool       // one of Values stands in fewer than ten rows
 	Unique   bool       // the database itself keeps it unique and not NULL
 	Key      bool       // likewise, alone or together with others: it tells rows apart
 }
@@ -56,7 +61,7 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 	})...)
 	var found []Table
 	for i, at := range places {
-		t := Table{Name: at.Name}
+		t := Table{Name: at.Name, Draft: at.Draft}
 		for _, l := range at.Columns {
 			c, err := describe(ctx, driver, dialect, at, l)
 			if err != nil {
@@ -104,13 +109,16 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	if err != nil {
 		return c, err
 	}
-	distinct := fmt.Sprintf("SELECT %s FROM (SELECT DISTINCT v FROM %s WHERE v IS NOT NULL LIMIT %d) AS d ORDER BY v", text("v"), from, widest+1)
+	distinct := fmt.Sprintf("SELECT %s, n < %d FROM (SELECT v, count(*) AS n FROM %s WHERE v IS NOT NULL GROUP BY v LIMIT %d) AS d ORDER BY v", text("v"), rare, from, widest+1)
 	err = driver.Query(ctx, distinct, false, func(row []any) error {
 		c.Values = append(c.Values, plain(row[0], l.Type))
+		if few, _ := row[1].(bool); few {
+			c.Rare = true
+		}
 		return nil
 	})
 	if len(c.Values) > widest {
-		c.Values = nil
+		c.Values, c.Rare = nil, false
 	}
 	return c, err
 }

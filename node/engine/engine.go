@@ -167,7 +167,17 @@ type Place struct {
 	Settings string
 	Sample   string // the same for some of its rows, where it is very large; else empty
 	Columns  []Local
+	Draft    *Draft     // for a draft of a catalog; else nil
 	Unique   [][]string // sets of columns that the database itself keeps unique and not NULL
+}
+
+// KindCode is the Kind of a column of texts of which some are no numbers and no days, in a draft.
+const KindCode = "text"
+
+// Draft is what a draft of a catalog says beside the columns.
+type Draft struct {
+	CSV  *csv.Settings // how its files seem to be written
+	Note string        // what a person must look at; may be empty
 }
 
 // Local is a column of a local table.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/csv"
@@ -309,6 +310,38 @@ func (s *csvSource) advance(state *csvState) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// csv is the place of CSV files, of which one is given. For a draft, what is not declared is guessed from that one.
+func (p *places) csv(ctx context.Context, pattern, file string, settings *csv.Settings) (engine.Place, error) {
+	if !p.drafts {
+		return csvPlace(pattern, settings, p.config.zone())
+	}
+	guess, err := csv.Propose(ctx, file, settings)
+	if err != nil {
+		return engine.Place{}, err
+	}
+	read := *guess.Settings
+	if guess.Doubtful {
+		read.Header = &csv.Header{}
+	}
+	at, err := csvPlace(pattern, &read, p.config.zone())
+	at.Draft = &engine.Draft{CSV: guess.Settings}
+	switch {
+	case guess.Doubtful:
+		at.Draft.Note = "are the first lines of its files names? Nothing in them tells, so that they are not shown here. If so, set header: true in its csv in node.yaml, and draft again"
+	case read.Header != nil && !read.Header.Line && len(read.Header.Names) == 0:
+		at.Draft.Note = "the first lines of its files are no names. Give them in its csv in node.yaml, header: [NAME, …], and draft again"
+	}
+	for i, c := range at.Columns {
+		switch t := value.Type(guess.Kinds[c.Name]); t {
+		case value.TypeText:
+			at.Columns[i].Kind = engine.KindCode
+		case value.TypeInt, value.TypeFloat, value.TypeBool, value.TypeDate, value.TypeTimestamp:
+			at.Columns[i].Type = t
+		}
+	}
+	return at, err
 }
 
 // csvPlace is the place of CSV files.

@@ -32,6 +32,8 @@ type places struct {
 	tables map[string]engine.Place // of the database, by schema.name and, in schema main, by name; lower case
 	// inside are the tables of the folder by name, where a `select` may read them as source.main.NAME.
 	inside map[string]engine.Place
+	// drafts: what is not declared of CSV files is guessed, for a draft of a catalog.
+	drafts bool
 }
 
 func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
@@ -69,7 +71,7 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 
 // Find is engine.Finder's.
 func (p *places) Find(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
-	at, ok, err := p.place(table, s)
+	at, ok, err := p.place(ctx, table, s)
 	if !ok || err != nil {
 		return at, ok, err
 	}
@@ -91,7 +93,7 @@ func (p *places) columns(ctx context.Context, at *engine.Place) (err error) {
 }
 
 // place is Find's, without the columns.
-func (p *places) place(table string, s engine.Source) (engine.Place, bool, error) {
+func (p *places) place(ctx context.Context, table string, s engine.Source) (engine.Place, bool, error) {
 	if s.Select != "" {
 		if !single(s.Select) {
 			return engine.Place{}, false, fmt.Errorf("%w: table %s: a `select` reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
@@ -103,7 +105,7 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(p.config.Folder, file)
 		}
-		return p.files(table, file)
+		return p.files(ctx, table, file)
 	}
 	if p.config.Database != "" {
 		if s.Table != "" {
@@ -112,7 +114,7 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 		at, ok := p.tables[strings.ToLower(table)]
 		return at, ok, nil
 	}
-	at, ok, err := p.named(table, table)
+	at, ok, err := p.named(ctx, table, table)
 	if ok || err != nil {
 		return at, ok, err
 	}
@@ -125,11 +127,11 @@ func (p *places) place(table string, s engine.Source) (engine.Place, bool, error
 	if len(same) != 1 {
 		return engine.Place{}, false, nil
 	}
-	return p.named(same[0], table)
+	return p.named(ctx, same[0], table)
 }
 
 // files gives the place of a table's files if at least one matches.
-func (p *places) files(table, pattern string) (engine.Place, bool, error) {
+func (p *places) files(ctx context.Context, table, pattern string) (engine.Place, bool, error) {
 	pattern, err := filepath.Abs(pattern)
 	if err != nil {
 		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
@@ -154,7 +156,7 @@ func (p *places) files(table, pattern string) (engine.Place, bool, error) {
 		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.
 		at.SQL = "read_parquet(" + quoted + ", hive_types_autocast = false)"
 	case ".csv", ".tsv", ".txt":
-		at, err = csvPlace(pattern, p.config.settings(table), p.config.zone())
+		at, err = p.csv(ctx, pattern, matches[0], p.config.settings(table))
 		if err != nil {
 			return at, false, fmt.Errorf("%w: %s: %w", engine.ErrConfig, pattern, err)
 		}
@@ -235,7 +237,7 @@ func (p *places) selectable(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		at, ok, err := p.named(name, settings)
+		at, ok, err := p.named(ctx, name, settings)
 		if err == nil && ok && at.Columns == nil {
 			err = p.columns(ctx, &at)
 		}
@@ -275,10 +277,10 @@ func (p *places) names() ([]string, error) {
 }
 
 // named is the table of the folder that has a name, written as the table `settings` of node.yaml says.
-func (p *places) named(name, settings string) (engine.Place, bool, error) {
+func (p *places) named(ctx context.Context, name, settings string) (engine.Place, bool, error) {
 	for _, pattern := range []string{name + ".parquet", name + ".csv", filepath.Join(name, "*.parquet"), filepath.Join(name, "**", "*.parquet"),
 		filepath.Join(name, "*.csv"), filepath.Join(name, "**", "*.csv")} {
-		if at, ok, err := p.files(settings, filepath.Join(p.config.Folder, pattern)); ok || err != nil {
+		if at, ok, err := p.files(ctx, settings, filepath.Join(p.config.Folder, pattern)); ok || err != nil {
 			return at, ok, err
 		}
 	}
@@ -298,7 +300,7 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			at, ok, err := p.named(name, engine.Plain(name))
+			at, ok, err := p.named(ctx, name, engine.Plain(name))
 			if err != nil {
 				return nil, err
 			}
@@ -356,6 +358,7 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	local.drafts = true
 	d, err := newDriver(db, cfg)
 	if err != nil {
 		return nil, err
