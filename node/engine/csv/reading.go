@@ -36,7 +36,7 @@ func (s *Settings) Reading(hospital string) (*Reading, error) {
 	if s.Timezone != "" {
 		r.Zone = s.Timezone
 	}
-	if err := zone(r.Zone); err != nil {
+	if err := Zone(r.Zone); err != nil {
 		return nil, err
 	}
 	if s.True != nil {

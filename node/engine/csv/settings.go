@@ -12,6 +12,8 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/ianaindex"
 	"gopkg.in/yaml.v3"
+
+	_ "time/tzdata" // a node's machine may have none
 )
 
 // ErrSettings means that settings cannot be read by, or contradict each other.
@@ -293,8 +295,16 @@ func encodingOf(name string) (*charmap.Charmap, string, error) {
 	return nil, "", fmt.Errorf("%w: there is no `encoding` %q; give utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, iso-8859-15, ibm850 or macintosh", ErrSettings, name)
 }
 
-// zone checks the name of a time zone; "" is one.
-func zone(name string) error {
+// ZoneOr is the time zone of that name; UTC for "".
+func ZoneOr(name string) string {
+	if name == "" {
+		return "UTC"
+	}
+	return name
+}
+
+// Zone checks the name of a time zone; "" is one. Its error wraps ErrSettings.
+func Zone(name string) error {
 	if name == "" {
 		return nil
 	}

@@ -69,9 +69,4 @@ func (c *Config) validate() error {
 // settings are those of a table's CSV files.
 func (c *Config) settings(table string) *csv.Settings { return c.Tables[table].CSV.Over(c.CSV) }
 
-func (c *Config) zone() string {
-	if c.Timezone == "" {
-		return "UTC"
-	}
-	return c.Timezone
-}
+func (c *Config) zone() string { return csv.ZoneOr(c.Timezone) }

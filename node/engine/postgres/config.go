@@ -20,6 +20,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // Config is the part `engine.postgres` of a node's file.
@@ -40,6 +41,9 @@ type Config struct {
 	// it in name or columns. A table that is neither here nor found in Schema is not
 	// offered.
 	Tables map[string]engine.Source `yaml:"tables,omitempty"`
+	// Timezone is the hospital's, such as Europe/Paris: a timestamp with a zone is read as the time of the
+	// day there. Empty: UTC.
+	Timezone string `yaml:"timezone,omitempty"`
 	// Connections is how many the node opens at most; 0: 4. Above the node's
 	// limits.concurrent, more are of no use.
 	Connections int `yaml:"connections,omitempty"`
@@ -90,6 +94,9 @@ func (c *Config) Validate() error {
 		if n.value == "" {
 			problem("`%s` is not set", n.key)
 		}
+	}
+	if err := csv.Zone(c.Timezone); err != nil {
+		problem("`timezone`: %w", err)
 	}
 	if c.Port < 0 || c.Port > 65535 {
 		problem("`port` is out of range")
@@ -151,7 +158,7 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 	cc.RuntimeParams = map[string]string{
 		"application_name":                    "intramuros",
 		"search_path":                         `"` + strings.ReplaceAll(schema, `"`, `""`) + `"`,
-		"TimeZone":                            "UTC",
+		"TimeZone":                            csv.ZoneOr(c.Timezone),
 		"DateStyle":                           "ISO, YMD",
 		"standard_conforming_strings":         "on",
 		"default_transaction_read_only":       "on",

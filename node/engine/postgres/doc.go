@@ -13,6 +13,6 @@
 // # What a source holds
 //
 // Beside the rules of package engine: a NUMERIC is read as a float64 or an int, the
-// nearest; a timestamp with time zone in UTC; CHARACTER(n) without its padding; other
+// nearest; a timestamp with time zone in the hospital's; CHARACTER(n) without its padding; other
 // types as their texts.
 package postgres

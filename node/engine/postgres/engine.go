@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // oldest is the first version of PostgreSQL that has all that is used.
@@ -76,7 +77,7 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	d := &driver{pool: pool}
+	d := &driver{pool: pool, zone: csv.ZoneOr(cfg.Timezone)}
 	if err := d.check(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -18,6 +18,7 @@ import (
 // driver is PostgreSQL as package engine sees it.
 type driver struct {
 	pool *pgxpool.Pool
+	zone string   // the hospital's
 	key  [2]int64 // chooses which groups of a patient are kept
 }
 

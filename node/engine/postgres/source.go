@@ -229,14 +229,14 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		case "timestamp without time zone":
 			return "CAST(" + q + " AS DATE)", false
 		case "timestamp with time zone":
-			return "CAST(" + q + " AT TIME ZONE 'UTC' AS DATE)", false
+			return "CAST(" + q + " AT TIME ZONE '" + d.zone + "' AS DATE)", false
 		}
 	case value.TypeTimestamp:
 		switch kind {
 		case "timestamp without time zone":
 			return q, true
 		case "timestamp with time zone":
-			return "(" + q + " AT TIME ZONE 'UTC')", true
+			return "(" + q + " AT TIME ZONE '" + d.zone + "')", true
 		case "date":
 			return "CASE WHEN " + q + " = DATE 'infinity' THEN TIMESTAMP 'infinity' WHEN " + q + " <= DATE '294276-12-31' THEN CAST(" + q + " AS TIMESTAMP) END", true
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // Config is the part `engine.trino` of a node's file.
@@ -38,6 +39,9 @@ type Config struct {
 	// it in name or columns. A table that is neither here nor found in Schema is not
 	// offered.
 	Tables map[string]engine.Source `yaml:"tables,omitempty"`
+	// Timezone is the hospital's, such as Europe/Paris: a timestamp with a zone is read as the time of the
+	// day there. Empty: UTC.
+	Timezone string `yaml:"timezone,omitempty"`
 	// Timeout bounds one query at the server, should the node itself be gone; 0: 1 hour.
 	Timeout time.Duration `yaml:"timeout,omitempty"`
 	// DataVersion names the data until the custodian changes it, after each load.
@@ -61,6 +65,9 @@ func (c *Config) Validate() error {
 		if n.value == "" {
 			problem("`%s` is not set", n.key)
 		}
+	}
+	if err := csv.Zone(c.Timezone); err != nil {
+		problem("`timezone`: %w", err)
 	}
 	if c.DataVersion == "" {
 		problem("`data_version` is not set: Trino cannot tell when its data changes, so name it, such as 2027-01-31, and change the name with each load")

@@ -24,6 +24,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
 // grace is how long the server may take to say that a query has run out of time.
@@ -105,6 +106,7 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 
 // driver is Trino as package engine sees it.
 type driver struct {
+	zone   string // the hospital's
 	db     *sql.DB
 	client *http.Client
 	name   string // under which Trino's client knows the HTTP client
@@ -138,7 +140,7 @@ func connect(cfg Config) (*driver, error) {
 	patience := timeout + grace
 	var id [8]byte
 	rand.Read(id[:])
-	d := &driver{client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
+	d := &driver{zone: csv.ZoneOr(cfg.Timezone), client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
 	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &patience,
 		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%dms", timeout.Milliseconds())}}
 	if err := trino.RegisterCustomClient(d.name, client); err != nil {
@@ -373,9 +375,9 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 	case local == value.TypeText && (t != value.TypeText || !strings.HasPrefix(kind, "time") && !strings.HasPrefix(kind, "interval")):
 		return none, false // a map, an array, bytes: no text, so that a query with CAST would be refused
 	case t == value.TypeTimestamp && kind == "timestamp with time zone":
-		return "CAST(" + q + " AT TIME ZONE 'UTC' AS TIMESTAMP(6))", true
+		return "CAST(" + q + " AT TIME ZONE '" + d.zone + "' AS TIMESTAMP(6))", true
 	case t == value.TypeDate && kind == "timestamp with time zone":
-		return "CAST(" + q + " AT TIME ZONE 'UTC' AS DATE)", false
+		return "CAST(" + q + " AT TIME ZONE '" + d.zone + "' AS DATE)", false
 	case l.Kind == strings.ToLower(want):
 		return q, true
 	case t == value.TypeInt && local == value.TypeInt, t == value.TypeFloat && (local == value.TypeFloat || local == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
