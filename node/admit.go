@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 type policy struct {
 	name    string // the hospital's
 	catalog *catalog.Catalog
+	keyless *catalog.Catalog // the same without the keys that do not hold here; nil: all do
 	digest  string
 	engine  Engine
 	budget  dp.Budget
@@ -133,6 +135,12 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	}
 	if err := r.Verify(proof); err != nil {
 		return checked{}, refuse(CodeFragment, err)
+	}
+	if p.keyless != nil {
+		without, err := fragment.Check(&r.Fragment, p.keyless)
+		if err != nil || !reflect.DeepEqual(proof, without) {
+			return checked{}, refuse(CodeSource, errors.New("the query rests on a key that node.yaml says is none"))
+		}
 	}
 	if err := (scope{p.catalog, document}).check(&r.Fragment); err != nil {
 		return checked{}, &refusal{Code: CodeScope, cause: err, told: true}

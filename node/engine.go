@@ -40,4 +40,7 @@ type Database struct {
 	Kind   string
 	Engine Engine
 	Data   Data
+	// Keyless are the tables whose key, as the catalog has it, does not hold here: a query whose proof
+	// rests on it is refused.
+	Keyless []string
 }

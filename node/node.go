@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +106,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	lines := newLines(listener)
 	s := &service{
 		policy: policy{
-			name: c.Name, catalog: cat, digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, spreads: &spreads{data: d.Data},
+			name: c.Name, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, spreads: &spreads{data: d.Data},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
@@ -132,6 +133,24 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		service: s, config: c, server: server, listener: lines, log: log,
 		member: membership.Member{Role: pki.RoleNode, Name: c.Name, Flight: address, Catalog: digest[:digestShow], DataVersion: over.version},
 	}, nil
+}
+
+// withoutKeys is the catalog without the keys of some tables; nil for none.
+func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
+	if len(tables) == 0 {
+		return nil
+	}
+	w := *c
+	w.Tables = nil
+	for _, t := range c.Tables {
+		if slices.Contains(tables, t.Name) {
+			own := *t
+			own.Key = nil
+			t = &own
+		}
+		w.Tables = append(w.Tables, t)
+	}
+	return &w
 }
 
 // Addr is the host:port at which coordinators reach the node.

@@ -135,7 +135,7 @@ func (e *engine) Multiplicity(_ context.Context, table string, columns []string)
 	return 10, nil
 }
 
-func (e *engine) database() Database { return Database{"fake", e, e} }
+func (e *engine) database() Database { return Database{Kind: "fake", Engine: e, Data: e} }
 
 func (e *engine) Run(ctx context.Context, f *fragment.Fragment, _ *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
 	n := e.running.Add(1)

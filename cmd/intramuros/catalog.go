@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/node/engine"
@@ -68,6 +71,7 @@ OMOP CDM 5.4.`,
 
 func newCatalogCheckCommand() *cobra.Command {
 	var source, path string
+	var fix bool
 	var cfg engineFile
 	var local duckdb.Config
 	c := &cobra.Command{
@@ -81,6 +85,10 @@ in two reads of every table:
              privacy rest; a node answers nothing over that table
     warning  a column that is missing or of another type, values outside of bounds or
              domain, NULLs where none are declared, tables that are not offered
+
+A key that is there to tell rows apart, not patients, and does not, can be given up: --fix writes
+key: none for its table into the node's file. Queries that rest on it (COUNT(DISTINCT key), joins by it) are then refused here,
+and all others are answered.
 
 The findings count rows exactly, without noise: they are for the hospital's custodian, and
 stay there. Exits with 1 if there is an error.`,
@@ -113,9 +121,17 @@ stay there. Exits with 1 if there is an error.`,
 				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tables, no fault; digest %s\n", cat.Name, len(cat.Tables), cat.Digest())
 				return err
 			}
-			return checkData(c.Context(), c.OutOrStdout(), cat, cfg)
+			if fix && path == "" {
+				return usageError{errors.New("--fix writes into a node's file; give it by --config")}
+			}
+			drop, err := checkData(c.Context(), c.OutOrStdout(), cat, cfg)
+			if fix && len(drop) > 0 && (err == nil || errors.Is(err, errShown)) {
+				return dropKeys(c.OutOrStdout(), path, cfg.kind(), cat, drop)
+			}
+			return err
 		},
 	}
+	c.Flags().BoolVar(&fix, "fix", false, "write key: none into the node's file for keys that only tell rows apart, and do not")
 	c.Flags().StringVar(&source, "catalog", "", "the catalog: a file, or builtin:omop-5.4")
 	c.Flags().StringVarP(&path, "config", "c", "", "a node's configuration, for its database and its catalog")
 	c.Flags().StringVar(&local.Database, "database", "", "a .duckdb file to compare with")
@@ -124,21 +140,25 @@ stay there. Exits with 1 if there is an error.`,
 	return c
 }
 
-func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engineFile) (err error) {
+// checkData prints what it finds, and gives the tables whose key could be given up.
+func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engineFile) (drop []string, err error) {
 	var key [32]byte // nothing that depends on it is shown
 	rand.Read(key[:])
 	e, err := cfg.open(ctx, cat, "check", key[:])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	findings, err := e.Verify(ctx)
 	if err != nil {
-		return inDetail(err)
+		return nil, inDetail(err)
 	}
 	count := map[engine.Severity]int{}
 	for _, f := range findings {
 		count[f.Severity]++
+		if f.Key && !slices.Contains(drop, f.Table) {
+			drop = append(drop, f.Table)
+		}
 		place := f.Table
 		if f.Column != "" {
 			place += "." + f.Column
@@ -147,9 +167,59 @@ func checkData(ctx context.Context, w io.Writer, cat *catalog.Catalog, cfg engin
 	}
 	fmt.Fprintf(w, "%s: %d errors, %d warnings\n", cat.Name, count[engine.SeverityError], count[engine.SeverityWarning])
 	if count[engine.SeverityError] > 0 {
-		return errShown
+		return drop, errShown
 	}
-	return nil
+	return drop, nil
+}
+
+// dropKeys writes key: none into a node's file for tables, and says what is lost.
+func dropKeys(w io.Writer, path, kind string, cat *catalog.Catalog, tables []string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return err
+	}
+	at := below(below(below(doc.Content[0], "engine"), kind), "tables")
+	for _, name := range tables {
+		n := below(at, name)
+		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "key"}, &yaml.Node{Kind: yaml.ScalarNode, Value: engine.KeyNone})
+		t, _ := cat.Table(name)
+		fmt.Fprintf(w, "fixed    %s key: none is in %s now; COUNT(DISTINCT %s) and joins by it are refused here\n", name, path, strings.Join(t.Key, ", "))
+	}
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := errors.Join(enc.Encode(&doc), enc.Close()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", out.Bytes(), info.Mode().Perm()); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "run the check again; a node that runs must be started anew")
+	return os.Rename(path+".new", path)
+}
+
+// below is the value of a key of a mapping, made if it is not there.
+func below(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			if v := n.Content[i+1]; v.Kind == yaml.MappingNode {
+				return v
+			}
+			n.Content[i+1] = &yaml.Node{Kind: yaml.MappingNode}
+			return n.Content[i+1]
+		}
+	}
+	v := &yaml.Node{Kind: yaml.MappingNode}
+	n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, v)
+	return v
 }
 
 func newCatalogInitCommand() *cobra.Command {

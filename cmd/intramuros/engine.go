@@ -59,6 +59,19 @@ func (f *engineFile) resolve(path string) {
 	}
 }
 
+// tables are the sources of tables that the file maps.
+func (f *engineFile) tables() map[string]engine.Source {
+	switch {
+	case f.Postgres != nil:
+		return f.Postgres.Tables
+	case f.Trino != nil:
+		return f.Trino.Tables
+	case f.DuckDB != nil:
+		return f.DuckDB.Tables
+	}
+	return nil
+}
+
 func (f *engineFile) kind() string {
 	switch {
 	case f.Postgres != nil:

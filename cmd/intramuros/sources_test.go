@@ -32,6 +32,7 @@ import (
 //	catalog   the catalog from now on
 //	init      intramuros catalog init --config node.yaml
 //	check     intramuros catalog check --config node.yaml
+//	fix       intramuros catalog check --fix --config node.yaml, and the engine's part of the file after it
 //	start     opens the engine and compares the data, as a node that starts, and keeps it open
 //	query     counts the rows of each patient of the table in the engine that is open
 func TestSources(t *testing.T) {
@@ -96,10 +97,21 @@ func (h *hospital) do(command, input string) string {
 	case "catalog":
 		h.write("catalog.yaml", input)
 		return ""
-	case "init", "check":
+	case "init", "check", "fix":
 		var out, messages bytes.Buffer
-		code := Run(h.t.Context(), []string{"catalog", command, "--config", h.config()}, strings.NewReader(""), &out, &messages)
+		args := []string{"catalog", command, "--config", h.config()}
+		if command == "fix" {
+			args = []string{"catalog", "check", "--fix", "--config", h.config()}
+		}
+		code := Run(h.t.Context(), args, strings.NewReader(""), &out, &messages)
 		text := out.String() + messages.String()
+		if command == "fix" {
+			b, err := os.ReadFile(filepath.Join(h.folder, "node.yaml"))
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			text += string(b[bytes.Index(b, []byte("engine:")):])
+		}
 		if code != 0 {
 			text += fmt.Sprintf("exit %d\n", code)
 		}

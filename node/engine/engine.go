@@ -106,11 +106,27 @@ type Source struct {
 	Select string `yaml:"select,omitempty"`
 	// Columns gives the local column of a catalog's column where names differ.
 	Columns map[string]string `yaml:"columns,omitempty"`
+	// Key is "none" where the catalog's key does not tell rows apart here, so that nothing may rest on it.
+	Key string `yaml:"key,omitempty"`
 	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
 	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL where the catalog says
-	// none is, such as 80 %. Beyond it the table is closed. Nil: 50 %.
+	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %.
 	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
+}
+
+// KeyNone is the Key of a Source whose key is none.
+const KeyNone = "none"
+
+// Keyless lists the tables whose key is none, sorted.
+func Keyless(tables map[string]Source) (names []string) {
+	for name, s := range tables {
+		if s.Key == KeyNone {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Validate refuses a source of two kinds.
@@ -120,6 +136,9 @@ func (s Source) Validate(table string) error {
 		if given != "" {
 			n++
 		}
+	}
+	if s.Key != "" && s.Key != KeyNone {
+		return fmt.Errorf("%w: table %s: `key` may only be none; the catalog says what it is", ErrConfig, table)
 	}
 	if n > 1 {
 		return fmt.Errorf("%w: table %s has more than one of `table`, `file` and `select`; give one", ErrConfig, table)
@@ -141,6 +160,10 @@ func (s Source) String() string {
 
 // ValidateTables refuses sources of tables that the catalog does not have.
 func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
+	identities, err := identityColumns(c)
+	if err != nil {
+		return err
+	}
 	for name, s := range tables {
 		if t, ok := c.Table(name); !ok || t.Name != name {
 			return fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
@@ -149,6 +172,9 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 			return err
 		}
 		t, _ := c.Table(name)
+		if s.Key == KeyNone && slices.ContainsFunc(t.Key, func(k string) bool { return identities[t.Name][k] }) {
+			return fmt.Errorf("%w: table %s: its key tells patients apart, and cannot be none; mend the data", ErrConfig, name)
+		}
 		for logical := range s.Columns {
 			if c, ok := t.Column(logical); !ok || c.Name != logical {
 				return fmt.Errorf("%w: columns of table %s: the catalog's table has no column %s", ErrConfig, name, logical)
@@ -290,7 +316,7 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		case err != nil:
 			return nil, nil, err
 		case ok:
-			v.identity = identities[t.Name]
+			v.identity, v.keyless = identities[t.Name], tables[t.Name].Key == KeyNone
 			if most := tables[t.Name].MaxUnusable; most != nil {
 				v.unusable = float64(*most)
 			}
@@ -308,6 +334,7 @@ type View struct {
 	columns map[string]Local // by the catalog's name; a column that is missing here is absent
 	// identity are the columns by which rows reach their patient; see identify.
 	identity map[string]bool
+	keyless  bool    // the catalog's key does not hold here, and nothing rests on it
 	unusable float64 // the share of a column's values that may be lost
 }
 

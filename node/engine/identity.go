@@ -76,7 +76,9 @@ func (e *Engine) verifyIdentity(ctx context.Context, t *catalog.Table) (found []
 		if !ok || !v.identity[c.Name] {
 			continue
 		}
-		wrong := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityError, text, true}) }
+		wrong := func(text string) {
+			found = append(found, Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: text, Plain: true})
+		}
 		sql, as := v.read(e.driver, e.dialect, c, l)
 		switch as {
 		case exact:

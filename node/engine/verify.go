@@ -32,6 +32,7 @@ type Finding struct {
 	Table, Column string // Column is empty where the whole table is meant
 	Severity      Severity
 	Text          string
+	Key           bool // it is the key that does not hold; `key: none` would do if nothing rests on it
 	Plain         bool // Text tells nothing of the data, so that a log may show it
 }
 
@@ -52,7 +53,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 	var all []Finding
 	for _, t := range e.catalog.Tables {
 		if e.views[t.Name] == nil {
-			f := Finding{t.Name, "", SeverityWarning, "is not offered: there is no source for it here that the node may read", true}
+			f := Finding{Table: t.Name, Severity: SeverityWarning, Text: "is not offered: there is no source for it here that the node may read", Plain: true}
 			if closed, ok := e.closed[t.Name]; ok {
 				f.Severity, f.Text = SeverityError, "is closed: "+closed.Why
 			}
@@ -63,7 +64,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 			found, err := check(ctx, t)
 			var fault *Fault
 			if errors.As(err, &fault) && fault.table && ctx.Err() == nil {
-				all = append(all, Finding{t.Name, "", SeverityError, "is closed: " + fault.class, true})
+				all = append(all, Finding{Table: t.Name, Severity: SeverityError, Text: "is closed: " + fault.class, Plain: true})
 				break
 			}
 			if err != nil {
@@ -85,7 +86,7 @@ type count struct {
 
 // unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost more, what is left
 // says something else than the catalog promises.
-const unusable = 0.5
+const unusable = 0.9
 
 // countIf counts rows of a FROM clause, all in one scan.
 func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Finding, error) {
@@ -125,13 +126,15 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Finding, _ error) {
 	v := e.views[t.Name]
 	for _, c := range t.Columns {
-		warn := func(text string) { found = append(found, Finding{t.Name, c.Name, SeverityWarning, text, true}) }
+		warn := func(text string) {
+			found = append(found, Finding{Table: t.Name, Column: c.Name, Severity: SeverityWarning, Text: text, Plain: true})
+		}
 		l, ok := v.columns[c.Name]
 		switch {
 		case !ok && c.Name == t.Patient:
-			found = append(found, Finding{t.Name, c.Name, SeverityError, "does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`", true})
-		case !ok && slices.Contains(t.Key, c.Name):
-			found = append(found, Finding{t.Name, c.Name, SeverityError, "does not exist here, and is the key, which tells rows apart; map it in node.yaml, `columns`", true})
+			found = append(found, Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`", Plain: true})
+		case !ok && slices.Contains(t.Key, c.Name) && !v.keyless:
+			found = append(found, Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "does not exist here, and is the key, which tells rows apart; map it in node.yaml, `columns`", Plain: true})
 		case !ok:
 			warn("does not exist here and reads as NULL")
 		}
@@ -152,7 +155,9 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 	var found []Finding
 	var counts, conversions []count
 	for _, c := range t.Columns {
-		warn := func(text string) Finding { return Finding{t.Name, c.Name, SeverityWarning, text, false} }
+		warn := func(text string) Finding {
+			return Finding{Table: t.Name, Column: c.Name, Severity: SeverityWarning, Text: text, Plain: false}
+		}
 		l, ok := v.columns[c.Name]
 		if !ok {
 			continue
@@ -165,7 +170,7 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 		}
 		if l.Exact > 0 {
 			number, _ := e.driver.Convert(l, value.TypeFloat)
-			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{t.Name, c.Name, SeverityError, "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", false}, "", 0})
+			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", Plain: false}, "", 0})
 		}
 		if !c.Nullable {
 			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", v.unusable})
@@ -231,7 +236,7 @@ func (e *Engine) reading(relation string, t *catalog.Table, names ...string) ([]
 // verifyKey checks that the key, as fragments read it, identifies a row.
 func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, error) {
 	v := e.views[t.Name]
-	if len(t.Key) == 0 || !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return ok }) || v.identified(e.driver, t) {
+	if v.keyless || len(t.Key) == 0 || !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return ok }) || v.identified(e.driver, t) {
 		return nil, nil
 	}
 	key, err := e.reading("t", t, t.Key...)
@@ -239,7 +244,10 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 		return nil, err
 	}
 	what := "the key " + strings.Join(t.Key, ", ")
-	wrong := func(text string) Finding { return Finding{t.Name, "", SeverityError, what + " " + text, true} }
+	optional := !slices.ContainsFunc(t.Key, func(k string) bool { return v.identity[k] })
+	wrong := func(text string) Finding {
+		return Finding{Table: t.Name, Severity: SeverityError, Text: what + " " + text, Key: optional, Plain: true}
+	}
 	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
 		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one"), "", 0},
@@ -286,7 +294,7 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 	for i, s := range path {
 		step, ok := e.catalog.Table(s.Table)
 		if !ok || e.views[step.Name] == nil {
-			return []Finding{{t.Name, "", SeverityWarning, "leads to its patient by table " + s.Table + ", which is not offered", true}}, nil
+			return []Finding{{Table: t.Name, Severity: SeverityWarning, Text: "leads to its patient by table " + s.Table + ", which is not offered", Plain: true}}, nil
 		}
 		name := "s" + strconv.Itoa(i)
 		names := []string{s.Column}
@@ -305,6 +313,6 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 		patient = columns[0]
 	}
 	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
-		{"n > 1", Finding{t.Name, "", SeverityError, "has several rows for some patients and is declared one_row_per_patient", true}, "", 0},
+		{"n > 1", Finding{Table: t.Name, Severity: SeverityError, Text: "has several rows for some patients and is declared one_row_per_patient", Plain: true}, "", 0},
 	})
 }

@@ -316,7 +316,7 @@ tables:
 		{"whole and real", "", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::BIGINT AS id, 6.5::DOUBLE AS x"), nil, 2},
 		{"an id that is whole and real", "", parquet("SELECT 9007199254740993::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::DOUBLE AS id, 6.5::DOUBLE AS x"), []string{
 			"error stay.id tells patients apart, and is of type DOUBLE here and int in the catalog: values that differ could be read as one; give a column of whole numbers or texts",
-			"error stay.id is declared not nullable and has 2 NULLs: more than 50 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
+			"error stay.id is declared not nullable and has 2 NULLs: more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
 		{"whole and real, too large", "", parquet("SELECT 1 AS id, 9007199254740995 AS x", "SELECT 2 AS id, 6.5::DOUBLE AS x"), []string{"error stay.x is whole in some files and real in others, and has 1 values too large to be read as both; write the files anew with one type"}, 2},
 		{"text and number", "", parquet("SELECT 1 AS id, 7 AS x", "SELECT 2 AS id, '6.5' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: INTEGER in 1, VARCHAR in 1; write them anew with one type"}, -1},
 		{"int32 and int64", "", parquet("SELECT 1::INT AS id, 7 AS x", "SELECT 3000000000 AS id, 6 AS x"), nil, 2},
