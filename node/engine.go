@@ -40,7 +40,7 @@ type Database struct {
 	Kind   string
 	Engine Engine
 	Data   Data
-	// Keyless are the tables whose key, as the catalog has it, does not hold here: a query whose proof
-	// rests on it is refused.
+	// Keyless are the tables whose key, as the catalog has it, does not hold here: a query that reads it, or
+	// whose proof rests on it, is refused.
 	Keyless []string
 }

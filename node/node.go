@@ -135,7 +135,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	}, nil
 }
 
-// withoutKeys is the catalog without the keys of some tables; nil for none.
+// withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query; nil for none.
 func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	if len(tables) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	for _, t := range c.Tables {
 		if slices.Contains(tables, t.Name) {
 			own := *t
-			own.Key = nil
+			own.Key, own.Columns = nil, slices.DeleteFunc(slices.Clone(t.Columns), func(c *catalog.Column) bool { return slices.Contains(t.Key, c.Name) })
 			t = &own
 		}
 		w.Tables = append(w.Tables, t)

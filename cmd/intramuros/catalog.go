@@ -87,7 +87,7 @@ in two reads of every table:
              domain, NULLs where none are declared, tables that are not offered
 
 A key that is there to tell rows apart, not patients, and does not, can be given up: --fix writes
-key: none for its table into the node's file. Queries that rest on it (COUNT(DISTINCT key), joins by it) are then refused here,
+key: none for its table into the node's file. Queries that read it (COUNT(DISTINCT key), joins by it) are then refused here,
 and all others are answered.
 
 The findings count rows exactly, without noise: they are for the hospital's custodian, and
@@ -191,7 +191,7 @@ func dropKeys(w io.Writer, path, kind string, cat *catalog.Catalog, tables []str
 		n := below(at, name)
 		n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "key"}, &yaml.Node{Kind: yaml.ScalarNode, Value: engine.KeyNone})
 		t, _ := cat.Table(name)
-		fmt.Fprintf(w, "fixed    %s key: none is in %s now; COUNT(DISTINCT %s) and joins by it are refused here\n", name, path, strings.Join(t.Key, ", "))
+		fmt.Fprintf(w, "fixed    %s key: none is in %s now; what reads %s, as COUNT(DISTINCT …) and joins by it, is refused here\n", name, path, strings.Join(t.Key, ", "))
 	}
 	var out bytes.Buffer
 	enc := yaml.NewEncoder(&out)

@@ -110,7 +110,8 @@ func (h *hospital) do(command, input string) string {
 			if err != nil {
 				h.t.Fatal(err)
 			}
-			text += string(b[bytes.Index(b, []byte("engine:")):])
+			_, engine, _ := strings.Cut(string(b), "engine:")
+			text += "engine:" + engine
 		}
 		if code != 0 {
 			text += fmt.Sprintf("exit %d\n", code)

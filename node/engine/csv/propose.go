@@ -217,7 +217,7 @@ func (p *Proposal) kind(values []string) string {
 	all := func(matches func(string) bool) bool {
 		return !slices.ContainsFunc(rest, func(v string) bool { return !matches(v) })
 	}
-	kind := "text"
+	var kind string
 	switch {
 	case all(wholeText.MatchString):
 		kind = "int"
