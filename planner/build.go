@@ -311,9 +311,10 @@ func (b *builder) groupedColumn(t *syntax.Expr) bool {
 	return b.isColumn(t) && b.keyOf(b.row(t)) >= 0
 }
 
-// filtered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END).
+// filtered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END), and COUNT(*) FILTER (WHERE c) as COUNT(CASE WHEN c THEN 1
+// END). Where there is nothing to count or add up, it leaves the call to be refused.
 func filtered(t *syntax.Expr) *syntax.Expr {
-	if t.Filter == nil {
+	if t.Filter == nil || len(t.Args) == 0 && !(t.Star && t.Name == "count") {
 		return t
 	}
 	plain := *t

@@ -630,21 +630,15 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment
 	if !ok {
 		refuse(CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
 	}
+	t = filtered(t)
 	star := t.Star && f == fragment.FunctionCount
 	if !star && len(t.Args) != 1 || t.Star && !star {
 		refuse(CodeType, t.At, "", "%s takes one argument", strings.ToUpper(t.Name))
 	}
 	if star {
-		if t.Filter == nil {
-			return fragment.Output{Function: fragment.FunctionRows}, "rows"
-		}
-		one := fragment.Literal(value.Int(1))
-		return fragment.Output{Function: f, Expr: apply(t.At, fragment.OpCase, conditionOf(t.Filter, "FILTER", resolve), one, fragment.Literal(value.Null(value.TypeInt)))}, "count"
+		return fragment.Output{Function: fragment.FunctionRows}, "rows"
 	}
 	x := resolve(t.Args[0])
-	if t.Filter != nil {
-		x = apply(t.At, fragment.OpCase, conditionOf(t.Filter, "FILTER", resolve), x, fragment.Literal(value.Null(x.Type)))
-	}
 	o := fragment.Output{Function: f, Expr: x}
 	name := t.Name
 	if x.Op == fragment.OpColumn {

@@ -292,6 +292,9 @@ func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragm
 		slices.Sort(names)
 		refuse(CodeFunction, t.At, or(syntax.Nearest(t.Name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", name)
 	}
+	if t.Filter != nil {
+		refuse(CodeMisplaced, t.Filter.At, "write it after the aggregate within, or write CASE WHEN", "FILTER chooses what an aggregate reads, and %s is none", name)
+	}
 	if t.Star || t.Distinct || len(t.Args) < f.least || len(t.Args) > f.most {
 		refuse(CodeType, t.At, "write "+f.usage, "%s does not take these arguments", name)
 	}

@@ -13,11 +13,7 @@ import (
 
 // condition resolves a term that must be a condition.
 func (r *resolver) condition(t *syntax.Expr, where string) *fragment.Expr {
-	return conditionOf(t, where, r.row)
-}
-
-func conditionOf(t *syntax.Expr, where string, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
-	e := resolve(t)
+	e := r.row(t)
 	if e.Type != value.TypeBool {
 		refuse(CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
 	}
