@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Bind returns the statement's query with each parameter's value in its place, and the day in that of CURRENT_DATE and its
-// like; a zero day refuses them. The statement stays as it is. The error is always an *Error.
+// Bind returns the statement's query with each parameter's value in its place, and the day in that of CURRENT_DATE and
+// its like; a zero day refuses them. The statement stays as it is. The error is always an *Error.
 func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound *Query, err error) {
 	defer Catch(&err)
 	for _, p := range s.Parameters {
@@ -18,7 +18,8 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 			Refuse(CodeParameter, p.At, "give it beside the query", "the parameter %s has no value", p.Name)
 		}
 		if v.Type() == value.TypeText && strings.ContainsRune(v.Str(), 0) {
-			Refuse(CodeParameter, p.At, "leave it out", "the parameter %s holds the character U+0000, which some databases' texts cannot hold", p.Name)
+			Refuse(CodeParameter, p.At, "leave it out",
+				"the parameter %s holds the character U+0000, which some databases' texts cannot hold", p.Name)
 		}
 	}
 	for name := range values {
@@ -45,8 +46,8 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 	}), nil
 }
 
-// dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is another
-// one, with an answer and a charge of its own.
+// dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is
+// another one, with an answer and a charge of its own.
 func dayOf(t *Expr, today time.Time) *Expr {
 	if today.IsZero() {
 		Refuse(CodeNotSupported, t.At, "write the date, such as DATE '2024-12-31'", "nobody told which day it is")

@@ -45,7 +45,8 @@ func (p *parser) call() *Expr {
 }
 
 func (p *parser) nullTreatment() {
-	Refuse(CodeNotSupported, p.here().at, "leave NULLs out with CASE or WHERE", "%s NULLS is not answered", strings.ToUpper(p.here().text))
+	Refuse(CodeNotSupported, p.here().at, "leave NULLs out with CASE or WHERE", "%s NULLS is not answered",
+		strings.ToUpper(p.here().text))
 }
 
 // arguments reads the rest of a function's arguments.
@@ -53,7 +54,8 @@ func (p *parser) arguments(t token) []*Expr {
 	args := p.expressions()
 	switch next := p.here(); {
 	case p.comes("order", "by"):
-		Refuse(CodeNotSupported, next.at, "leave it out", "an aggregate in an order is not answered: what it gives depends on single rows")
+		Refuse(CodeNotSupported, next.at, "leave it out",
+			"an aggregate in an order is not answered: what it gives depends on single rows")
 	case p.comes("ignore", "nulls"), p.comes("respect", "nulls"):
 		p.nullTreatment()
 	case next.is("from"), next.is("as"), next.is("separator"):
@@ -69,14 +71,17 @@ func (p *parser) arguments(t token) []*Expr {
 // unitArguments are the functions with a unit among their arguments, and how many
 // those are.
 var unitArguments = map[string]int{
-	"datediff": 3, "date_diff": 3, "datetime_diff": 3, "timestamp_diff": 3, "timestampdiff": 3, "dateadd": 3, "date_add": 3, "timestampadd": 3,
+	"datediff": 3, "date_diff": 3, "datetime_diff": 3, "timestamp_diff": 3, "timestampdiff": 3, "dateadd": 3,
+	"date_add": 3, "timestampadd": 3,
 	"datepart": 2, "date_part": 2, "datetrunc": 2, "date_trunc": 2, "datetime_trunc": 2, "timestamp_trunc": 2,
 }
 
 // abbreviations are SQL Server's.
 var abbreviations = map[string]string{
-	"yy": "year", "yyyy": "year", "qq": "quarter", "q": "quarter", "mm": "month", "m": "month", "wk": "week", "ww": "week", "dd": "day", "d": "day",
-	"hh": "hour", "mi": "minute", "n": "minute", "ss": "second", "s": "second", "dayofyear": "doy", "dy": "doy", "weekday": "weekday", "dw": "weekday",
+	"yy": "year", "yyyy": "year", "qq": "quarter", "q": "quarter", "mm": "month", "m": "month", "wk": "week", "ww": "week",
+	"dd": "day", "d": "day",
+	"hh": "hour", "mi": "minute", "n": "minute", "ss": "second", "s": "second", "dayofyear": "doy", "dy": "doy",
+	"weekday": "weekday", "dw": "weekday",
 }
 
 // unitArgument makes a text of the unit in DATEDIFF(day, a, b) and DATE_TRUNC(x,
@@ -123,13 +128,16 @@ func orderedSet(call, of *Expr, descending bool) *Expr {
 	case call.Name == "mode" && len(call.Args) == 0:
 		t.Args = []*Expr{of}
 		return &t
-	case (call.Name != "percentile_cont" && call.Name != "percentile_disc") || len(call.Args) != 1 || call.Distinct || call.Star:
-		Refuse(CodeNotSupported, call.At, "write PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY x)", "%s WITHIN GROUP is not answered", strings.ToUpper(call.Name))
+	case (call.Name != "percentile_cont" && call.Name != "percentile_disc") || len(call.Args) != 1 || call.Distinct ||
+		call.Star:
+		Refuse(CodeNotSupported, call.At, "write PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY x)",
+			"%s WITHIN GROUP is not answered", strings.ToUpper(call.Name))
 	}
 	q := call.Args[0]
 	if descending {
 		if q.Kind != Literal || !q.Literal.Type().Numeric() {
-			Refuse(CodeNotSupported, q.At, "write the share as a number, or sort upwards", "the share of a descending order must be constant")
+			Refuse(CodeNotSupported, q.At, "write the share as a number, or sort upwards",
+				"the share of a descending order must be constant")
 		}
 		q = &Expr{Kind: Literal, At: q.At, Literal: value.Float(1 - q.Literal.Float64())}
 	}
@@ -207,7 +215,8 @@ func (p *parser) namedWindows() {
 // window reads the rest of (name PARTITION BY … ORDER BY … frame).
 func (p *parser) window(at Position) (w *Window, base *token) {
 	w = &Window{At: at}
-	if t := p.here(); t.isName() && !(p.comes("partition", "by") || p.comesOneOf("rows", "range", "groups") && !p.token(1).is(")")) {
+	if t := p.here(); t.isName() && !(p.comes("partition", "by") || p.comesOneOf("rows", "range", "groups") &&
+		!p.token(1).is(")")) {
 		base = &t
 		p.i++
 	}
@@ -276,7 +285,9 @@ func (p *parser) frame() *Frame {
 	case t.is("range") && f.From == math.MinInt && f.To == 0: // the default
 		return nil
 	}
-	Refuse(CodeNotSupported, t.at, "write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key", "a window by %s is not answered", strings.ToUpper(t.text))
+	Refuse(CodeNotSupported, t.at,
+		"write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key",
+		"a window by %s is not answered", strings.ToUpper(t.text))
 	return nil
 }
 

@@ -39,9 +39,11 @@ func (p *parser) tableReference() []From {
 			how.Using = p.usingColumns(on)
 		case conditional:
 			if _, _, another := p.joinWords(); another {
-				Refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN", "a join within a join is not read without parentheses")
+				Refuse(CodeNotSupported, on.at, "write the ON of each JOIN before the next JOIN",
+					"a join within a join is not read without parentheses")
 			}
-			Refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN", "this JOIN lacks its condition")
+			Refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN",
+				"this JOIN lacks its condition")
 		}
 		if mirrored { // a RIGHT JOIN b is b LEFT JOIN a
 			p.reordered = p.reordered || how.Natural
@@ -62,11 +64,13 @@ func (p *parser) joinWords() (how From, mirrored, ok bool) {
 	case !how.Natural && p.accept("cross", "join"):
 		how.Join = CrossJoin
 		return how, false, true
-	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"), p.accept("right", "outer", "join"):
+	case p.accept("left", "join"), p.accept("left", "outer", "join"), p.accept("right", "join"),
+		p.accept("right", "outer", "join"):
 		how.Join = LeftJoin
 		return how, side.is("right"), true
 	case p.comes("full", "join"), p.comes("full", "outer", "join"):
-		Refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates", "a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
+		Refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates",
+			"a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
 	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
 		Refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
 	}
@@ -180,14 +184,17 @@ func (p *parser) tableName() (string, Position) {
 			t = p.name("write catalog.schema.table")
 		}
 		if p.comes(".") {
-			Refuse(CodeTable, schema.at, "write schema.table, or the table's name alone", "a table's name has three parts at most")
+			Refuse(CodeTable, schema.at, "write schema.table, or the table's name alone",
+				"a table's name has three parts at most")
 		}
 	}
 	if schema.text != "" && slices.Contains(p.common, t.text) {
-		Refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text, schema.text)
+		Refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text,
+			schema.text)
 	}
 	if other, seen := p.schemas[t.text]; seen && schema.text != "" && other.text != schema.text {
-		Refuse(CodeAmbiguous, t.at, "read it from one schema", "%s is read from two schemas, and there is one table of that name here", t.text)
+		Refuse(CodeAmbiguous, t.at, "read it from one schema",
+			"%s is read from two schemas, and there is one table of that name here", t.text)
 	}
 	if schema.text != "" {
 		p.schemas[t.text] = schema
@@ -204,7 +211,8 @@ func (p *parser) tableFunction() *Expr {
 	for p.i < end {
 		switch name := p.here(); {
 		case name.is("select"), name.is("with"):
-			Refuse(CodeSyntax, name.at, "write "+strings.ToUpper(t.text)+"((SELECT …))", "a query as an argument stands in parentheses of its own")
+			Refuse(CodeSyntax, name.at, "write "+strings.ToUpper(t.text)+"((SELECT …))",
+				"a query as an argument stands in parentheses of its own")
 		case name.isName() && p.token(1).is("=>"):
 			p.i += 2
 			option := &Expr{Kind: Column, Name: name.text, At: name.at}
@@ -234,12 +242,14 @@ func (p *parser) flatten(left, right []From, how From) []From {
 	case len(right) == 1:
 		return join(left, right[0])
 	case how.Join == LeftJoin:
-		Refuse(CodeNotSupported, how.At, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d", "an outer join of joined tables is not answered")
+		Refuse(CodeNotSupported, how.At, "join a derived table instead: LEFT JOIN (SELECT … FROM … JOIN …) AS d",
+			"an outer join of joined tables is not answered")
 	case len(left) == 1: // a JOIN (b JOIN c): the inner join commutes
 		p.reordered = p.reordered || how.Natural
 		return join(right, left[0])
 	}
-	Refuse(CodeNotSupported, how.At, "write one JOIN after the other, without parentheses", "a join of joined tables is not answered")
+	Refuse(CodeNotSupported, how.At, "write one JOIN after the other, without parentheses",
+		"a join of joined tables is not answered")
 	return nil
 }
 
@@ -249,7 +259,8 @@ func (p *parser) comma(s *Select, group []From) {
 		group[0].Join = CrossJoin
 		for _, f := range group {
 			if f.Natural || f.Using != nil {
-				Refuse(CodeNotSupported, f.At, "write JOIN … ON", "after a comma, it would be unclear which tables the columns of USING and NATURAL belong to")
+				Refuse(CodeNotSupported, f.At, "write JOIN … ON",
+					"after a comma, it would be unclear which tables the columns of USING and NATURAL belong to")
 			}
 		}
 	}

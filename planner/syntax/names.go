@@ -18,11 +18,13 @@ func Aliased(items []Item, t *Expr) *Expr {
 	return items[i].Term
 }
 
-// Ordinal returns the item whose number, from 1, the literal t is. Other literals are refused; clause names where t stands.
+// Ordinal returns the item whose number, from 1, the literal t is. Other literals are refused; clause names where t
+// stands.
 func Ordinal(items []Item, t *Expr, clause string) *Expr {
 	if n := t.Literal; n.Type() == value.TypeInt && n.Int64() >= 1 && n.Int64() <= int64(len(items)) {
 		return items[n.Int64()-1].Term
 	}
-	Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT", strings.TrimSpace(clause+" "+t.Literal.String()))
+	Refuse(CodeSyntax, t.At, "write a column, or its number from 1", "%s names no column of SELECT",
+		strings.TrimSpace(clause+" "+t.Literal.String()))
 	return nil
 }

@@ -85,7 +85,8 @@ func (p *parser) queryComes(i int) bool {
 		return false
 	}
 	after := p.tokens[p.partner[i+1]+1]
-	return slices.ContainsFunc([]string{")", "union", "intersect", "except", "order", "limit", "offset", "fetch"}, after.is)
+	return slices.ContainsFunc([]string{")", "union", "intersect", "except", "order", "limit", "offset", "fetch"},
+		after.is)
 }
 
 // with reads WITH name [(columns)] AS (query), …
@@ -94,7 +95,8 @@ func (p *parser) with() []With {
 		return nil
 	}
 	if t := p.here(); t.is("recursive") && p.token(1).isName() {
-		Refuse(CodeNotSupported, t.at, "join the table with itself as often as needed", "a query that reads itself is not answered")
+		Refuse(CodeNotSupported, t.at, "join the table with itself as often as needed",
+			"a query that reads itself is not answered")
 	}
 	var all []With
 	for {
@@ -199,10 +201,12 @@ func (p *parser) values() *Query {
 		row := p.expressions()
 		p.expect(")", "separate the values by commas")
 		if len(s.Values) > 0 && len(row) != len(s.Values[0]) {
-			Refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d", len(row), len(s.Values[0]))
+			Refuse(CodeType, open, "write as many values in each row", "a row of VALUES has %d values, and the first has %d",
+				len(row), len(s.Values[0]))
 		}
 		if s.Values = append(s.Values, row); len(s.Values) > maxValues {
-			Refuse(CodeTooLarge, open, "ask the federation's operator for a public table in the catalog", "VALUES has more than %d rows", maxValues)
+			Refuse(CodeTooLarge, open, "ask the federation's operator for a public table in the catalog",
+				"VALUES has more than %d rows", maxValues)
 		}
 		if !p.accept(",") {
 			break
@@ -322,7 +326,8 @@ func (p *parser) selection() *Query {
 	p.nameWindows()
 	for _, item := range s.Items {
 		if p.reordered && item.Term.Kind == Star && item.Term.Qualifier == "" {
-			Refuse(CodeNotSupported, item.Term.At, "name the columns", "the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
+			Refuse(CodeNotSupported, item.Term.At, "name the columns",
+				"the joins are done in another order, and so the columns of * would be, which NATURAL makes one")
 		}
 	}
 	if first != nil {

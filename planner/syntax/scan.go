@@ -50,13 +50,15 @@ type scanner struct {
 func scan(sql string) []token {
 	s := &scanner{sql: sql, line: 1, column: 1}
 	if len(sql) > MaxSQL {
-		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes", MaxSQL)
+		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes",
+			MaxSQL)
 	}
 	if !utf8.ValidString(sql) {
 		Refuse(CodeSyntax, Position{Line: 1, Column: 1}, "send UTF-8", "the text is not valid UTF-8")
 	}
 	if i := strings.IndexByte(sql, 0); i >= 0 {
-		Refuse(CodeSyntax, s.at(i, 1), "leave it out", "the character U+0000 stands here, which some databases' texts cannot hold")
+		Refuse(CodeSyntax, s.at(i, 1), "leave it out",
+			"the character U+0000 stands here, which some databases' texts cannot hold")
 	}
 	s.read(sql, 0, false)
 	s.tokens = append(s.tokens, token{kind: tokenEnd, at: s.at(len(sql), 0)})
@@ -181,8 +183,8 @@ func (s *scanner) comment(t sqltoken.Token, start int, hint bool) {
 	}
 }
 
-// quoted reads a string or a quoted name, in which a doubled quote stands for itself, and a backslash is a character like any
-// other.
+// quoted reads a string or a quoted name, in which a doubled quote stands for itself, and a backslash is a character
+// like any other.
 func (s *scanner) quoted(t sqltoken.Token, start int) {
 	kind, what := tokenString, "string"
 	if t.Kind == sqltoken.Quoted {
@@ -205,23 +207,26 @@ func (s *scanner) quoted(t sqltoken.Token, start int) {
 }
 
 func (s *scanner) refuseDollar(offset int) {
-	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', or $1 for a parameter", "a dollar sign starts neither a string nor a name here")
+	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', or $1 for a parameter",
+		"a dollar sign starts neither a string nor a name here")
 }
 
 func (s *scanner) refusePrefix(offset int) {
-	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', with '' for a quote", "a string with a prefix is not read")
+	Refuse(CodeSyntax, s.at(offset, 1), "write a plain 'string', with '' for a quote",
+		"a string with a prefix is not read")
 }
 
 // symbols, the longest first. Those that are read only to be refused keep a
 // misreading from passing as something else.
 var symbols = []string{
-	"!~~*", "!~~", "!~*", "~~*", "<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "=>", "<<", ">>", "->", "&&", "!~", "~*", "~~",
+	"!~~*", "!~~", "!~*", "~~*", "<=>", "->>", "::", "||", "<=", ">=", "<>", "!=", "==", ":=", "=>", "<<", ">>", "->",
+	"&&", "!~", "~*", "~~",
 	"(", ")", ",", ".", ";", "+", "-", "*", "/", "%", "=", "<", ">",
 	"&", "|", "^", "~", "!", "@", ":", "[", "]", "{", "}", "#", "\\",
 }
 
-// symbols reads symbols that stand without a space between them. word, if not nil, is stuck to the last; symbols reports
-// whether it is read, as in :name.
+// symbols reads symbols that stand without a space between them. word, if not nil, is stuck to the last; symbols
+// reports whether it is read, as in :name.
 func (s *scanner) symbols(run string, start int, word *sqltoken.Token) bool {
 	for len(run) > 0 {
 		switch r, _ := utf8.DecodeRuneInString(run); {

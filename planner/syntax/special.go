@@ -23,7 +23,8 @@ func (p *parser) special() *Expr {
 		p.expect(")", "close CAST after the type")
 		return x
 	case "convert", "try_convert":
-		Refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others",
+			strings.ToUpper(t.text))
 	case "overlay":
 		Refuse(CodeNotSupported, t.at, "write it with SUBSTRING and ||", "OVERLAY is not answered")
 	case "extract":
@@ -77,7 +78,8 @@ func (p *parser) substring() *Expr {
 		start := literalOf(token{kind: tokenNumber, text: "1", at: p.here().at})
 		if p.accept("from") {
 			if p.here().kind == tokenString {
-				Refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)", "the part of a text that matches a pattern is not answered")
+				Refuse(CodeNotSupported, p.here().at, "write SUBSTRING(x FROM 1 FOR 3)",
+					"the part of a text that matches a pattern is not answered")
 			}
 			start = p.expression()
 		}
@@ -140,11 +142,13 @@ func (p *parser) typedLiteral() *Expr {
 
 // units are the units of time, as they are spelled.
 var units = map[string]string{
-	"microsecond": "microsecond", "microseconds": "microsecond", "millisecond": "millisecond", "milliseconds": "millisecond",
-	"second": "second", "seconds": "second", "sec": "second", "secs": "second",
+	"microsecond": "microsecond", "microseconds": "microsecond", "millisecond": "millisecond",
+	"milliseconds": "millisecond",
+	"second":       "second", "seconds": "second", "sec": "second", "secs": "second",
 	"minute": "minute", "minutes": "minute", "min": "minute", "mins": "minute",
 	"hour": "hour", "hours": "hour", "hr": "hour", "hrs": "hour",
-	"day": "day", "days": "day", "week": "week", "weeks": "week", "month": "month", "months": "month", "mon": "month", "mons": "month",
+	"day": "day", "days": "day", "week": "week", "weeks": "week", "month": "month", "months": "month", "mon": "month",
+	"mons":    "month",
 	"quarter": "quarter", "quarters": "quarter", "year": "year", "years": "year", "yr": "year", "yrs": "year",
 }
 
@@ -256,7 +260,8 @@ func severalUnits(fields []string, at Position, refused func()) *Expr {
 		if sums[k] == 0 && (k > 0 || slices.ContainsFunc(sums, func(n int64) bool { return n != 0 })) {
 			continue
 		}
-		x := &Expr{Kind: Interval, Name: part.unit, At: at, Args: []*Expr{{Kind: Literal, At: at, Literal: value.Int(sums[k])}}}
+		x := &Expr{Kind: Interval, Name: part.unit, At: at,
+			Args: []*Expr{{Kind: Literal, At: at, Literal: value.Int(sums[k])}}}
 		if first == nil {
 			first = x
 		} else {
@@ -290,15 +295,19 @@ func toInterval(x *Expr, at Position) *Expr {
 // The types that CAST knows. A text may have a length, and NUMERIC digits; other
 // types take no size, or one that changes nothing here.
 var castTypes = map[string]value.Type{
-	"int": value.TypeInt, "integer": value.TypeInt, "bigint": value.TypeInt, "smallint": value.TypeInt, "tinyint": value.TypeInt,
-	"int2": value.TypeInt, "int4": value.TypeInt, "int8": value.TypeInt, "int64": value.TypeInt, "signed": value.TypeInt, "signed integer": value.TypeInt,
-	"float": value.TypeFloat, "double": value.TypeFloat, "double precision": value.TypeFloat, "real": value.TypeFloat,
-	"float4": value.TypeFloat, "float8": value.TypeFloat, "float64": value.TypeFloat, "numeric": value.TypeFloat, "decimal": value.TypeFloat, "dec": value.TypeFloat,
+	"int": value.TypeInt, "integer": value.TypeInt, "bigint": value.TypeInt, "smallint": value.TypeInt,
+	"tinyint": value.TypeInt,
+	"int2":    value.TypeInt, "int4": value.TypeInt, "int8": value.TypeInt, "int64": value.TypeInt, "signed": value.TypeInt,
+	"signed integer": value.TypeInt,
+	"float":          value.TypeFloat, "double": value.TypeFloat, "double precision": value.TypeFloat, "real": value.TypeFloat,
+	"float4": value.TypeFloat, "float8": value.TypeFloat, "float64": value.TypeFloat, "numeric": value.TypeFloat,
+	"decimal": value.TypeFloat, "dec": value.TypeFloat,
 	"text": value.TypeText, "string": value.TypeText, "varchar": value.TypeText, "nvarchar": value.TypeText,
 	"char": value.TypeText, "character": value.TypeText, "nchar": value.TypeText, "bpchar": value.TypeText,
 	"character varying": value.TypeText, "char varying": value.TypeText,
 	"bool": value.TypeBool, "boolean": value.TypeBool, "date": value.TypeDate,
-	"timestamp": value.TypeTimestamp, "datetime": value.TypeTimestamp, "datetime2": value.TypeTimestamp, "timestamp without time zone": value.TypeTimestamp,
+	"timestamp": value.TypeTimestamp, "datetime": value.TypeTimestamp, "datetime2": value.TypeTimestamp,
+	"timestamp without time zone": value.TypeTimestamp,
 }
 
 // cast reads a type and returns the cast of x to it. A text longer than VARCHAR(n)
@@ -340,7 +349,8 @@ func (p *parser) cast(x *Expr) *Expr {
 	switch {
 	case len(sizes) == 0:
 		if slices.Contains([]string{"char", "character", "nchar"}, name) {
-			Refuse(CodeType, at, "write TEXT, or VARCHAR(1)", "%s without a length is one character in some databases, and any number in others", strings.ToUpper(name))
+			Refuse(CodeType, at, "write TEXT, or VARCHAR(1)",
+				"%s without a length is one character in some databases, and any number in others", strings.ToUpper(name))
 		}
 		return cast
 	case t == value.TypeText && len(sizes) == 1:

@@ -46,9 +46,12 @@ var unsupported = map[string]string{
 
 // What symbols mean elsewhere, and what to write here.
 var unsupportedSymbols = map[string]string{
-	"&&": "write AND", "==": "write =", "<=>": "write IS NOT DISTINCT FROM", "!": "write NOT", "@": "write a parameter as :name",
-	"^": "write POWER(x, y)", "&": "", "|": "", "<<": "", ">>": "", "->": "", "->>": "", "{": "", "}": "", "#": "start a comment with --",
-	"[": `quote a name as "name"`, "]": "", "\\": "", ":=": "there are no variables", "=>": "only table functions take named arguments",
+	"&&": "write AND", "==": "write =", "<=>": "write IS NOT DISTINCT FROM", "!": "write NOT",
+	"@": "write a parameter as :name",
+	"^": "write POWER(x, y)", "&": "", "|": "", "<<": "", ">>": "", "->": "", "->>": "", "{": "", "}": "",
+	"#": "start a comment with --",
+	"[": `quote a name as "name"`, "]": "", "\\": "", ":=": "there are no variables",
+	"=>": "only table functions take named arguments",
 	"~~": "write LIKE", "~~*": "write ILIKE", "!~~": "write NOT LIKE", "!~~*": "write NOT ILIKE",
 	"/*+": "a hint stands after the first word of the query, SELECT", ":": "write a parameter as :name",
 }
@@ -132,13 +135,15 @@ func (p *parser) unexpected(hint string) {
 	Refuse(CodeSyntax, t.at, hint, "%q does not fit here", t.text)
 }
 
-// mistaken is the hint where the statement does not go on: a clause misspelled before, which was read as an alias, or else.
+// mistaken is the hint where the statement does not go on: a clause misspelled before, which was read as an alias, or
+// else.
 func (p *parser) mistaken(otherwise string) string {
 	before := p.token(-1)
 	if before.kind != tokenWord || reserved[before.text] {
 		return otherwise
 	}
-	if hint := Nearest(before.text, []string{"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION"}); hint != "" {
+	if hint := Nearest(before.text, []string{"FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN",
+		"UNION"}); hint != "" {
 		return strings.ToUpper(before.text) + " before it is read as a name; " + hint
 	}
 	return otherwise
@@ -212,7 +217,8 @@ func (p *parser) read() {
 			if hint == "" {
 				hint = onlyQuestions
 			}
-			Refuse(CodeNotSupported, first.at, hint, "%s is no question, and nothing else is answered", strings.ToUpper(first.text))
+			Refuse(CodeNotSupported, first.at, hint, "%s is no question, and nothing else is answered",
+				strings.ToUpper(first.text))
 		}
 		p.unexpected(onlyQuestions)
 	}
@@ -222,7 +228,8 @@ func (p *parser) read() {
 	}
 	if p.here().kind != tokenEnd {
 		if ended {
-			Refuse(CodeNotSupported, p.here().at, "send one statement at a time", "there is something after the end of the statement")
+			Refuse(CodeNotSupported, p.here().at, "send one statement at a time",
+				"there is something after the end of the statement")
 		}
 		p.unexpected(p.mistaken("look before it, or end the statement there"))
 	}
@@ -270,7 +277,8 @@ func (p *parser) hints() {
 	}
 	open := p.take()
 	if p.inner > 0 || len(p.statement.Hints) > 0 {
-		Refuse(CodeSyntax, open.at, "write it after the SELECT of the whole query", "a hint is for the whole query, and stands there once")
+		Refuse(CodeSyntax, open.at, "write it after the SELECT of the whole query",
+			"a hint is for the whole query, and stands there once")
 	}
 	const hint = "write /*+ epsilon = 0.5, max_groups = 3 */"
 	for !p.accept("*/") {

@@ -38,7 +38,8 @@ func (p *parser) predicate() *Expr {
 	compared, tested := false, false
 	for {
 		t := p.here()
-		not := t.is("not") && slices.ContainsFunc([]string{"in", "like", "ilike", "between", "similar", "regexp", "rlike"}, p.token(1).is)
+		not := t.is("not") && slices.ContainsFunc([]string{"in", "like", "ilike", "between", "similar", "regexp", "rlike"},
+			p.token(1).is)
 		word := t
 		if not {
 			word = p.token(1)
@@ -64,7 +65,8 @@ func (p *parser) predicate() *Expr {
 			x = negation(NewOperator("is null", x), t.is("notnull"))
 			continue
 		case compared || tested:
-			Refuse(CodeSyntax, t.at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
+			Refuse(CodeSyntax, t.at, "put parentheses around what belongs together",
+				"two comparisons in a row can be read in two ways")
 		}
 		compared = true
 		p.i++
@@ -86,7 +88,8 @@ func (p *parser) predicate() *Expr {
 		case "regexp":
 			y := p.sum()
 			if p.comes("||") {
-				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "databases differ in whether || or %s binds tighter", strings.ToUpper(word.text))
+				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together",
+					"databases differ in whether || or %s binds tighter", strings.ToUpper(word.text))
 			}
 			name := "regexp"
 			if strings.HasSuffix(word.text, "*") {
@@ -100,7 +103,8 @@ func (p *parser) predicate() *Expr {
 			x = negation(NewOperator("is distinct from", x, p.concatenation()), negated)
 			tested = true
 			if p.comesOneOf("is", "isnull", "notnull") {
-				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together", "two comparisons in a row can be read in two ways")
+				Refuse(CodeSyntax, p.here().at, "put parentheses around what belongs together",
+					"two comparisons in a row can be read in two ways")
 			}
 		}
 	}
@@ -166,7 +170,8 @@ func (p *parser) quantified(left *Expr, t token) *Expr {
 	word := p.take()
 	negated := t.text != "="
 	if negated == !word.is("all") || negated && t.text != "<>" && t.text != "!=" {
-		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered", t.text, strings.ToUpper(word.text))
+		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered",
+			t.text, strings.ToUpper(word.text))
 	}
 	switch {
 	case p.queryComes(p.i):
@@ -179,7 +184,8 @@ func (p *parser) quantified(left *Expr, t token) *Expr {
 		return x
 	}
 	p.i++
-	Refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)", "only a list or a SELECT is read after %s", strings.ToUpper(word.text))
+	Refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)",
+		"only a list or a SELECT is read after %s", strings.ToUpper(word.text))
 	return nil
 }
 
@@ -252,7 +258,8 @@ func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 // pattern rewrites a pattern, which must be a constant for that.
 func pattern(x *Expr, t token, rewrite func(string) string) *Expr {
 	if !x.Text {
-		Refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "write the pattern as a string", "with %s, only a constant pattern is read",
+			strings.ToUpper(t.text))
 	}
 	c := *x
 	c.Literal = value.Text(rewrite(x.Literal.Str()))
@@ -394,9 +401,11 @@ func (p *parser) value() *Expr {
 	case t.kind == tokenWord && clock[t.text] != "" && (called || reserved[t.text] || t.text == "sysdate"):
 		return p.clock()
 	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
-		Refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks",
+			strings.ToUpper(t.text))
 	case t.is("array"), t.is("row") && called:
-		Refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one", "there are no arrays and rows as values")
+		Refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one",
+			"there are no arrays and rows as values")
 	case t.kind == tokenWord && (p.token(1).kind == tokenString) && typed[t.text]:
 		return p.typedLiteral()
 	case t.is("values") && called:
@@ -433,9 +442,11 @@ const (
 // clock holds what depends on when it is asked.
 var clock = map[string]string{
 	"current_date": clockDay, "curdate": clockDay, "today": clockDay, "utc_date": clockDay, "sysdate": clockDay,
-	"now": clockMoment, "getdate": clockMoment, "getutcdate": clockMoment, "current_timestamp": clockMoment, "localtimestamp": clockMoment,
-	"sysdatetime": clockMoment, "utc_timestamp": clockMoment, "statement_timestamp": clockMoment, "transaction_timestamp": clockMoment,
-	"current_time": timeOfDay, "localtime": timeOfDay, "curtime": timeOfDay, "clock_timestamp": timeOfDay,
+	"now": clockMoment, "getdate": clockMoment, "getutcdate": clockMoment, "current_timestamp": clockMoment,
+	"localtimestamp": clockMoment,
+	"sysdatetime":    clockMoment, "utc_timestamp": clockMoment, "statement_timestamp": clockMoment,
+	"transaction_timestamp": clockMoment,
+	"current_time":          timeOfDay, "localtime": timeOfDay, "curtime": timeOfDay, "clock_timestamp": timeOfDay,
 }
 
 // clock reads CURRENT_DATE, NOW() and their like, which stand for the day on which the query is planned: an answer that
@@ -443,7 +454,8 @@ var clock = map[string]string{
 func (p *parser) clock() *Expr {
 	t := p.take()
 	if clock[t.text] == timeOfDay {
-		Refuse(CodeNotSupported, t.at, "write CURRENT_DATE, or the date, such as DATE '2024-12-31'", "%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
+		Refuse(CodeNotSupported, t.at, "write CURRENT_DATE, or the date, such as DATE '2024-12-31'",
+			"%s is not answered: an answer may depend on the day, but not on the time of it", strings.ToUpper(t.text))
 	}
 	if p.accept("(") {
 		if p.here().kind == tokenNumber { // digits of the second

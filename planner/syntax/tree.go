@@ -12,8 +12,8 @@ type Statement struct {
 	Kind  Kind
 	At    Position
 	Query *Query // of KindSelect, KindExplain and KindExplainPrivacy; else nil
-	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals, budget or functions), and the table that
-	// DESCRIBE describes.
+	// Setting is what SET sets. Its name is also what SHOW shows (tables, hospitals, budget or functions), and the table
+	// that DESCRIBE describes.
 	Setting
 	// Hints are the settings that the query has for itself, written /*+ epsilon = 0.5 */.
 	Hints []Setting
@@ -147,17 +147,19 @@ type ExprKind int
 
 // The expressions.
 const (
-	Column      ExprKind = iota // Qualifier, Name
-	Literal                     // Literal, Text
-	Operator                    // Name: an operator of SQL in lower case, or "case", "neg", "in", "is null"; Args: two or more of AND and OR
-	Call                        // Name: a function; Args, Distinct, Star, Filter, Over
-	Star                        // * or t.*: Qualifier
-	Cast                        // Args[0] to Type
-	Interval                    // Args[0] times the unit Name: day, month, hour …; Args[1], if any, is another one to add after it
-	Subquery                    // Query: a scalar subquery
-	Exists                      // Query
-	InSubquery                  // (Args) IN (Query)
-	Placeholder                 // Name: a parameter
+	Column  ExprKind = iota // Qualifier, Name
+	Literal                 // Literal, Text
+	// Name: an operator of SQL in lower case, or "case", "neg", "in", "is null"; Args: two or more of AND and OR
+	Operator
+	Call // Name: a function; Args, Distinct, Star, Filter, Over
+	Star // * or t.*: Qualifier
+	Cast // Args[0] to Type
+	// Args[0] times the unit Name: day, month, hour …; Args[1], if any, is another one to add after it
+	Interval
+	Subquery    // Query: a scalar subquery
+	Exists      // Query
+	InSubquery  // (Args) IN (Query)
+	Placeholder // Name: a parameter
 )
 
 // Expr is an expression.
@@ -186,8 +188,8 @@ type Window struct {
 	Frame     *Frame // nil: the standard's default
 }
 
-// Frame is ROWS BETWEEN From AND To, in rows from the current one: negative before it; unbounded ends are the least and the
-// largest int.
+// Frame is ROWS BETWEEN From AND To, in rows from the current one: negative before it; unbounded ends are the least and
+// the largest int.
 type Frame struct {
 	From, To int
 }
@@ -244,8 +246,10 @@ func (t *Expr) Describe() string {
 
 // Equal reports whether two expressions are written alike. Subqueries and windows are equal to themselves only.
 func (t *Expr) Equal(o *Expr) bool {
-	if t.Kind != o.Kind || t.Qualifier != o.Qualifier || t.Name != o.Name || t.Literal != o.Literal || t.Distinct != o.Distinct ||
-		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || len(t.Args) != len(o.Args) || t.Query != o.Query || t.Over != o.Over ||
+	if t.Kind != o.Kind || t.Qualifier != o.Qualifier || t.Name != o.Name || t.Literal != o.Literal ||
+		t.Distinct != o.Distinct ||
+		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || len(t.Args) != len(o.Args) || t.Query != o.Query ||
+		t.Over != o.Over ||
 		(t.Filter == nil) != (o.Filter == nil) || t.Filter != nil && !t.Filter.Equal(o.Filter) {
 		return false
 	}

@@ -1,7 +1,7 @@
 package syntax
 
-// Walk calls visit for the expression and, where visit returns true, for what it is made of: the arguments, the condition of
-// FILTER, and the terms of OVER. It does not enter subqueries.
+// Walk calls visit for the expression and, where visit returns true, for what it is made of: the arguments, the
+// condition of FILTER, and the terms of OVER. It does not enter subqueries.
 func (t *Expr) Walk(visit func(*Expr) bool) {
 	if !visit(t) {
 		return
@@ -34,8 +34,8 @@ func (t *Expr) Find(is func(*Expr) bool) (found *Expr) {
 	return found
 }
 
-// Rewrite returns the expression with those replaced for which fn gives another; it looks neither into what fn gives nor
-// into subqueries. Nothing is changed in place, and what stays as it is stays the same pointer.
+// Rewrite returns the expression with those replaced for which fn gives another; it looks neither into what fn gives
+// nor into subqueries. Nothing is changed in place, and what stays as it is stays the same pointer.
 func (t *Expr) Rewrite(fn func(*Expr) *Expr) *Expr { return (&rewriter{fn: fn}).expr(t) }
 
 // Rewrite returns the query with expressions replaced throughout, also in the queries within.
@@ -43,8 +43,8 @@ func (q *Query) Rewrite(fn func(*Expr) *Expr) *Query {
 	return (&rewriter{fn: fn, subqueries: true, done: map[*Expr]*Expr{}}).query(q)
 }
 
-// rewriter replaces expressions. An expression that stands in several places, as x does in x BETWEEN a AND b, is rewritten once
-// where done is a map.
+// rewriter replaces expressions. An expression that stands in several places, as x does in x BETWEEN a AND b, is
+// rewritten once where done is a map.
 type rewriter struct {
 	fn         func(*Expr) *Expr
 	subqueries bool
