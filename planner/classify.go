@@ -73,15 +73,15 @@ func (c *composer) reads(s *syntax.Select, within *scope, depth int) kind {
 	return all
 }
 
-// rows reads the rows of a SELECT over patients, and keeps them for its plan.
+// rows reads the rows of a SELECT over patients, and keeps them for its plan. Without FROM there are none.
 func (c *composer) rows(q *syntax.Query, within *scope, depth int) *resolver {
 	in := within.kept[q]
 	if in == nil {
 		in = &resolver{catalog: c.federation.Catalog, scope: within.with(q.With), depth: depth}
 		if len(q.Select.From) > 0 {
 			in.rows(q.Select)
+			within.kept[q] = in
 		}
-		within.kept[q] = in
 	}
 	return in
 }
