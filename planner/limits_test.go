@@ -101,3 +101,33 @@ func TestSpread(t *testing.T) {
 		}
 	}
 }
+
+// TestReleaseChains plans chains of UNION ALL over releases, in each way that they nest.
+func TestReleaseChains(t *testing.T) {
+	fed := federation(t, "omop")
+	const one = "SELECT COUNT(*) AS n FROM death"
+	right, wrapped, doubled := one, one, "WITH a0 AS ("+one+")"
+	for i := range 15 {
+		right = one + " UNION ALL (" + right + ")"
+		wrapped = "SELECT n + n AS n FROM (" + wrapped + fmt.Sprintf(") w%d", i)
+		doubled += fmt.Sprintf(", a%d AS (SELECT n FROM a%d UNION ALL SELECT n FROM a%d)", i+1, i, i)
+	}
+	sum := "SELECT SUM(n) AS n FROM ("
+	for name, sql := range map[string]string{
+		"flat":    strings.Repeat(one+" UNION ALL ", 63) + one,
+		"right":   right,
+		"wrapped": wrapped,
+		"doubled": doubled + " SELECT SUM(n) FROM a15",
+		"sums":    strings.Repeat(sum, 12) + strings.Repeat(one+" UNION ALL ", 20) + one + ") a" + strings.Repeat(" UNION ALL SELECT n FROM ("+one+") b) a", 11),
+		"ordered": strings.Repeat("(", 20) + one + strings.Repeat(" UNION ALL "+one+" ORDER BY 1 LIMIT 3)", 20),
+		"joined":  "SELECT SUM(a.n) FROM (" + strings.Repeat(one+" UNION ALL ", 30) + one + ") a CROSS JOIN (" + strings.Repeat(one+" UNION ALL ", 30) + one + ") b",
+	} {
+		hostile(t, name, sql, fed)
+	}
+	for name, many := range map[string]string{"of a number": one, "of a key": "SELECT gender_concept_id AS n, COUNT(*) AS c FROM person GROUP BY 1"} {
+		for i := range 8 { // each level reads the one before 31 times
+			many = "SELECT " + strings.Repeat("n + ", 30) + "n AS n FROM (" + many + fmt.Sprintf(") w%d", i)
+		}
+		hostile(t, "many reads "+name, many, fed)
+	}
+}

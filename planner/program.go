@@ -74,7 +74,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, kinds: map[*syntax.Query]kind{}}
+	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = &extended
@@ -89,9 +89,16 @@ type composer struct {
 	federation Federation
 	catalog    *catalog.Catalog // with each release as a public table
 	releases   []*builder
-	lifeTables map[int]*survival // by the number of the release, from 1
+	lifeTables map[int]*survival    // by the number of the release, from 1
+	exactly    map[exactColumn]bool // what exact found
 	noisy      map[noisyColumn]bool
 	kinds      map[*syntax.Query]kind
+}
+
+// exactColumn is a column of a derived relation.
+type exactColumn struct {
+	of   *fragment.Derived
+	name string
 }
 
 // noisyColumn is a column of a release's table that depends on noise.
@@ -120,6 +127,16 @@ func (c *composer) program(q *syntax.Query, within *scope) *Program {
 
 // exact reports whether a column passes on what is no noisy number, such as a key.
 func (c *composer) exact(d *fragment.Derived, name string) bool {
+	of := exactColumn{d, name}
+	is, known := c.exactly[of]
+	if !known { // asked once of each: a column may be read many times at each of many levels
+		is = c.passesExact(d, name)
+		c.exactly[of] = is
+	}
+	return is
+}
+
+func (c *composer) passesExact(d *fragment.Derived, name string) bool {
 	if d.Combine != "" {
 		i := slices.IndexFunc(d.Arms[0].Columns, func(o fragment.Output) bool { return o.Name == name })
 		return i >= 0 && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool {
