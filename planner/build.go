@@ -39,10 +39,10 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *
 	b.keys()
 	b.outputs()
 	b.selection()
-	b.settle()
+	b.canonicalize()
 	b.prove()
-	b.allot()
-	b.expect()
+	b.splitBudget()
+	b.expectedCounts()
 	return b
 }
 
@@ -65,7 +65,7 @@ func (b *builder) read() {
 	if b.patient == nil {
 		refuse(CodeNoPatient, b.sources[0].at, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
 	}
-	b.tie()
+	b.linkByForeignKeys()
 	b.countOnce()
 }
 
@@ -512,8 +512,8 @@ func (b *builder) selection() {
 	}
 }
 
-// settle puts the partial aggregates into one order, whatever the query's.
-func (b *builder) settle() {
+// canonicalize puts the partial aggregates into one order, whatever the query's.
+func (b *builder) canonicalize() {
 	old := slices.Clone(b.fragment.Partials)
 	slices.SortFunc(b.fragment.Partials, func(x, y fragment.Partial) int {
 		return strings.Compare(canonical(x), canonical(y))

@@ -45,7 +45,7 @@ func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived 
 			"LIMIT in a query within a query would choose among patients")
 	}
 	if in := within.taken(q); in != nil {
-		in.tie()
+		in.linkByForeignKeys()
 		return in.selectedFrom(q.Select)
 	}
 	in := &resolver{catalog: r.catalog, scope: within.with(q.With), depth: r.depth + 1}
@@ -129,7 +129,7 @@ func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Posi
 	arms := []*fragment.Derived{}
 	for k, whole := range all {
 		d := sides[k].aligned(items[k])
-		if passesOn(d.Derived, whole.Derived) {
+		if isIdentity(d.Derived, whole.Derived) {
 			d = whole
 		}
 		if d.Combine == how && how != fragment.CombineExcept && (k == 0 || how != fragment.CombineIntersect) {
@@ -147,7 +147,7 @@ func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Posi
 	for i := range visible {
 		visible[i].untyped = types[i] == ""
 	}
-	if first := leaf(arms[0]); passesOn(projected.Derived, all[0].Derived) {
+	if first := leaf(arms[0]); isIdentity(projected.Derived, all[0].Derived) {
 		for i := range visible {
 			visible[i].column = first.Columns[i].Name
 		}
@@ -202,9 +202,9 @@ func (r *resolver) comparable(how fragment.Combine, sides []*resolver, items [][
 	return false
 }
 
-// passesOn reports whether a select passes on the columns of a derived relation as
+// isIdentity reports whether a select passes on the columns of a derived relation as
 // they are, in their order.
-func passesOn(d, whole *fragment.Derived) bool {
+func isIdentity(d, whole *fragment.Derived) bool {
 	columns := leaf(whole).Columns
 	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
 		return false
@@ -260,7 +260,7 @@ func (r *resolver) adopt(d *derived, alias string, at Position) *source {
 // selected plans one SELECT whose rows stay those of patients.
 func (r *resolver) selected(s *syntax.Select) *derived {
 	r.rows(s)
-	r.tie()
+	r.linkByForeignKeys()
 	return r.selectedFrom(s)
 }
 
@@ -312,7 +312,7 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 			}
 			rows.filter = normalizeConjunction(qualify)
 		}
-		if d := passOn(rows, items); d != nil && qualify == nil && !s.Distinct {
+		if d := identityProjection(rows, items); d != nil && qualify == nil && !s.Distinct {
 			return d
 		}
 		return rows.project(items, s.Distinct)
@@ -322,15 +322,15 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 		items = append(items, item{t.Name(), resolve(t.Term)})
 	}
 	if aggregated && !s.Distinct && rows.filter == nil {
-		if d := passOn(rows, items); d != nil {
+		if d := identityProjection(rows, items); d != nil {
 			return d
 		}
 	}
 	return rows.project(items, s.Distinct)
 }
 
-// passOn returns the grouped query itself, where the SELECT merely names its columns.
-func passOn(rows *resolver, items []item) *derived {
+// identityProjection returns the grouped query itself, where the SELECT merely names its columns.
+func identityProjection(rows *resolver, items []item) *derived {
 	s := rows.sources[0]
 	var columns []column
 	for _, i := range items {

@@ -43,7 +43,7 @@ func (n *numbering) rows(partition []*fragment.Expr, order []fragment.Order, fir
 // first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
 // those that each row around is tied to, as the rows of a query that has only that one.
 func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []pair, x *fragment.Expr) {
-	r.tie()
+	r.linkByForeignKeys()
 	n := r.numbering()
 	var partition []*fragment.Expr
 	for _, p := range pairs {

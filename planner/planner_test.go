@@ -100,19 +100,19 @@ func numberOf(t *testing.T, text string) float64 {
 }
 
 func describeProgram(p *Program) string {
-	if p.after == nil {
+	if p.post == nil {
 		return describeAll(p.Releases[0])
 	}
 	var b strings.Builder
 	b.WriteString(p.Describe())
 	for i, c := range p.Columns {
-		fmt.Fprintf(&b, "%-10s %s %s: %s\n", "column", c.Name, c.Type, p.after.columns[i].name)
+		fmt.Fprintf(&b, "%-10s %s %s: %s\n", "column", c.Name, c.Type, p.post.columns[i].name)
 	}
-	for _, o := range p.after.order {
+	for _, o := range p.post.order {
 		fmt.Fprintf(&b, "%-10s %s\n", "order by", o.Expr.Column)
 	}
-	if p.after.limit >= 0 || p.after.offset > 0 {
-		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.after.limit, p.after.offset)
+	if p.post.limit >= 0 || p.post.offset > 0 {
+		fmt.Fprintf(&b, "%-10s %d from %d\n", "limit", p.post.limit, p.post.offset)
 	}
 	for _, e := range p.Expected(0.95) {
 		b.WriteString(expected(e))

@@ -22,21 +22,21 @@ type Program struct {
 	Releases   []*Plan
 	Columns    []Column          // of the answer, in order
 	lifeTables map[int]*survival // by the number of the release, from 1
-	// after computes the answer from the releases' rows; nil where the answer is that of
+	// post computes the answer from the releases' rows; nil where the answer is that of
 	// the one release.
-	after *after
+	post *postProcessing
 }
 
-type after struct {
+type postProcessing struct {
 	*fragment.Derived
-	columns []shown
+	columns []outputColumn
 	order   []fragment.Order // by columns of Derived
 	limit   int              // -1: all
 	offset  int
 }
 
-// shown is one column of the answer: what it is called, and its name in the Derived.
-type shown struct{ label, name string }
+// outputColumn is one column of the answer: what it is called, and its name in the Derived.
+type outputColumn struct{ label, name string }
 
 // Build plans a query that is one release, and refuses others. The error is always
 // an *Error.
@@ -45,7 +45,7 @@ func Build(q Query, fed Federation) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.after != nil {
+	if p.post != nil {
 		return nil, &Error{Code: CodeNotSupported, Position: Position{Line: 1, Column: 1}, Message: "the query is made of several releases"}
 	}
 	return p.Releases[0], nil
@@ -109,8 +109,8 @@ func (c *composer) program(q *syntax.Query, within *scope) *Program {
 		plan := c.release(q, within)
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	}
-	a := c.after(q, within)
-	p := &Program{lifeTables: c.lifeTables, after: a}
+	a := c.postProcess(q, within)
+	p := &Program{lifeTables: c.lifeTables, post: a}
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
@@ -194,11 +194,11 @@ func (c *composer) price() {
 			continue
 		}
 		if share.Accuracy != nil {
-			b.reach(*share.Accuracy)
+			b.solveEpsilon(*share.Accuracy)
 		}
 		b.release()
 		b.pay()
-		b.warn()
+		b.biasWarnings()
 	}
 }
 
@@ -216,10 +216,10 @@ func (c *composer) nested(q *syntax.Query, within *scope) bool {
 	return c.reads(q.Select, within.with(q.With), 0) == kindRelease
 }
 
-// after plans a query over releases: rows that are combined, of several grouping
+// postProcess plans a query over releases: rows that are combined, of several grouping
 // sets, or read from queries that are releases.
-func (c *composer) after(q *syntax.Query, within *scope) *after {
-	a := &after{limit: -1}
+func (c *composer) postProcess(q *syntax.Query, within *scope) *postProcessing {
+	a := &postProcessing{limit: -1}
 	if q.Limit != nil {
 		a.limit = count(q.Limit, "LIMIT")
 	}
@@ -243,7 +243,7 @@ func (c *composer) after(q *syntax.Query, within *scope) *after {
 		refuse(CodeTooLarge, q.At, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	for _, v := range visible {
-		a.columns = append(a.columns, shown{v.name, v.column})
+		a.columns = append(a.columns, outputColumn{v.name, v.column})
 	}
 	return a
 }
@@ -510,17 +510,17 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	if len(cells) != len(p.Releases) {
 		return nil, fmt.Errorf("the cells of %d releases where the query has %d", len(cells), len(p.Releases))
 	}
-	if p.after == nil {
+	if p.post == nil {
 		return p.Releases[0].Finish(cells[0], confidence)
 	}
 	c, err := p.compute(cells, confidence)
 	if err != nil {
 		return nil, err
 	}
-	rows := p.after.Trace(func(name string) fragment.Rows {
+	rows := p.post.Trace(func(name string) fragment.Rows {
 		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
 	}, "")
-	return p.after.answer(p.Columns, rows, c.interval), nil
+	return p.post.answer(p.Columns, rows, c.interval), nil
 }
 
 // rows are a release's answer as a table.
@@ -547,7 +547,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 }
 
 // answer orders and cuts the rows.
-func (a *after) answer(columns []Column, rows fragment.Rows, interval func(*fragment.Expr, value.Value) (low, high value.Value)) *Answer {
+func (a *postProcessing) answer(columns []Column, rows fragment.Rows, interval func(*fragment.Expr, value.Value) (low, high value.Value)) *Answer {
 	at := map[string]int{}
 	for i, name := range rows.Names {
 		at[name] = i
@@ -586,7 +586,7 @@ func (a *after) answer(columns []Column, rows fragment.Rows, interval func(*frag
 // Describe writes the plan for a person: each release, and what is computed from
 // them. It reads no data.
 func (p *Program) Describe() string {
-	if p.after == nil {
+	if p.post == nil {
 		return p.Releases[0].Describe()
 	}
 	var b strings.Builder
@@ -600,7 +600,7 @@ func (p *Program) Describe() string {
 		}
 	}
 	b.WriteString("then, at no cost\n")
-	for _, line := range strings.Split(p.after.Derived.String(), "\n") {
+	for _, line := range strings.Split(p.post.Derived.String(), "\n") {
 		b.WriteString("  " + line + "\n")
 	}
 	return b.String()
@@ -614,7 +614,7 @@ const (
 
 // Expected tells the error of each noisy number of the answer.
 func (p *Program) Expected(confidence float64) []Expected {
-	if p.after == nil {
+	if p.post == nil {
 		return p.Releases[0].Expected(confidence)
 	}
 	released := make([]map[string]Expected, len(p.Releases))
@@ -626,7 +626,7 @@ func (p *Program) Expected(confidence float64) []Expected {
 		if !c.Noisy || !c.Type.Numeric() {
 			continue
 		}
-		x := expectedIn(p.after.Derived, p.after.columns[i].name, released)
+		x := expectedIn(p.post.Derived, p.post.columns[i].name, released)
 		x.Column = c.Name
 		all = append(all, x)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// allot gives each partial aggregate its share of the budget: the largest weight of the
+// splitBudget gives each partial aggregate its share of the budget: the largest weight of the
 // columns that read it, all divided by what they have in common.
 //
 // Without weights all shares are equal, which is close to the best. Let the error of a column be
@@ -19,7 +19,7 @@ import (
 // the expected square the smallest under Gaussian noise. A mean has a = 1 for its sum and
 // a = (mean - centre)/bound for its count, of mean square 1/3 where the mean may be anywhere within
 // its bounds; the best shares, 1 to 0.58, then have 7 % less variance than equal ones.
-func (b *builder) allot() {
+func (b *builder) splitBudget() {
 	p := b.plan
 	if len(b.query.Weights) == 0 {
 		return
@@ -88,9 +88,9 @@ func (p *Plan) noisyNames() []string {
 	return names
 }
 
-// reach finds the smallest epsilon, to three digits, at which every noisy column is
+// solveEpsilon finds the smallest epsilon, to three digits, at which every noisy column is
 // expected to be as accurate as asked for.
-func (b *builder) reach(a Accuracy) {
+func (b *builder) solveEpsilon(a Accuracy) {
 	start := Position{Line: 1, Column: 1}
 	if !(a.HalfWidth > 0) || !(a.Confidence > 0 && a.Confidence < 1) || !(b.query.MaxEpsilon > 0) || !(a.Of >= 0) || math.IsInf(a.Of, 1) {
 		refuse(CodeParameter, start, "give a number above 0", "the accuracy is out of range")
@@ -190,9 +190,9 @@ func (b *builder) oneRow() bool {
 	return true
 }
 
-// expect finds out how many values each group holds, where that is public: all of one table, of which the
+// expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the
 // catalog tells how many patients it has.
-func (b *builder) expect() {
+func (b *builder) expectedCounts() {
 	if len(b.sources) != 1 || b.sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
 		return
 	}
@@ -201,8 +201,8 @@ func (b *builder) expect() {
 	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
 }
 
-// warn tells of the bias that limits and bounds are expected to cause, as far as public information goes.
-func (b *builder) warn() {
+// biasWarnings tells of the bias that limits and bounds are expected to cause, as far as public information goes.
+func (b *builder) biasWarnings() {
 	p, proof := b.plan, b.plan.Proof
 	p.Warnings = nil
 	warn := func(format string, args ...any) {

@@ -154,10 +154,10 @@ type resolver struct {
 	patient *fragment.Expr // the column of the patient's id; nil where all is public
 	// joining: ON is being resolved, where a subquery has no place.
 	joining bool
-	// telling is the depth of operators around the term that is being resolved that tell
-	// NULL from false, such as NOT.
-	telling int
-	depth   int // of queries within queries
+	// nullMatters is the depth of operators around the term that is being resolved, such as NOT, that distinguish NULL
+	// from FALSE.
+	nullMatters int
+	depth       int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
 	// constants are the queries of FROM that read no table, and conditions what their joins ask.
@@ -391,17 +391,17 @@ func (r *resolver) row(t *syntax.Expr) *fragment.Expr {
 		}
 	}
 	return build(t, func(a *syntax.Expr) *fragment.Expr {
-		if tells(t, a) {
-			r.telling++
-			defer func() { r.telling-- }()
+		if distinguishesNull(t, a) {
+			r.nullMatters++
+			defer func() { r.nullMatters-- }()
 		}
 		return r.row(a)
 	})
 }
 
-// tells reports whether a term differs where an argument, a condition, is NULL and where it is
-// false. In a condition, AND and OR differ no more than that themselves.
-func tells(t, argument *syntax.Expr) bool {
+// distinguishesNull reports whether t differs where an argument, a condition, is NULL and where it is FALSE. In a
+// condition, AND and OR differ no more than the argument itself.
+func distinguishesNull(t, argument *syntax.Expr) bool {
 	if t.Kind != syntax.Operator {
 		return true
 	}
@@ -603,10 +603,10 @@ func (r *resolver) joinPath(from *source) {
 	}
 }
 
-// tie makes sure that all private relations are of one patient. Where a foreign
+// linkByForeignKeys makes sure that all private relations are of one patient. Where a foreign
 // key of the catalog joins two tables, it adds that the patients' ids are equal,
 // since the key means it.
-func (r *resolver) tie() {
+func (r *resolver) linkByForeignKeys() {
 	if r.patient == nil {
 		return
 	}

@@ -52,7 +52,7 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 		if r.facts(x).Nullable {
 			missing = append(missing, apply(t.At, fragment.OpIsNull, x))
 		}
-		if in.facts(y).Nullable && r.telling > 0 {
+		if in.facts(y).Nullable && r.nullMatters > 0 {
 			refuse(CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
 				"NOT IN with a query that may give NULL is never true")
 		}
@@ -61,7 +61,7 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 	if len(missing) == 0 {
 		return found
 	}
-	if r.telling == 0 { // NULL or false, which is one
+	if r.nullMatters == 0 { // NULL or false, which is one
 		return apply(t.At, fragment.OpCase, anyOf(t.At, missing), fragment.Literal(value.Null(value.TypeBool)), found)
 	}
 	return apply(t.At, fragment.OpCase, r.unknown(t, left), fragment.Literal(value.Null(value.TypeBool)), found)
@@ -105,7 +105,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr
 				rest = append(rest, pair{args[0], args[1]})
 			}
 		}
-		rest = append(rest, again.separate(r, t.At)...)
+		rest = append(rest, again.splitCorrelation(r, t.At)...)
 		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
 		if r.linked(again, rest) {
 			conditions = append(conditions, r.exists(again, rest, t.At))
@@ -171,12 +171,12 @@ func simple(s *syntax.Select) bool {
 
 // match joins to r what in has for it, and returns the condition that it has a row.
 func (r *resolver) match(in *resolver, pairs []pair, at Position) *fragment.Expr {
-	return r.exists(in, append(pairs, in.separate(r, at)...), at)
+	return r.exists(in, append(pairs, in.splitCorrelation(r, at)...), at)
 }
 
 // exists is match, with all that ties the subquery to the query around it.
 func (r *resolver) exists(in *resolver, pairs []pair, at Position) *fragment.Expr {
-	s := r.attach(in, pairs, nil, at)
+	s := r.leftJoinSubquery(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
 		c := s.table.Columns[0]
 		return apply(at, fragment.OpGreater, s.expr(c), fragment.Literal(value.Int(0)))
@@ -189,10 +189,10 @@ func (r *resolver) exists(in *resolver, pairs []pair, at Position) *fragment.Exp
 	return apply(at, fragment.OpNot, apply(at, fragment.OpIsNull, s.expr(c)))
 }
 
-// separate takes from the subquery's conditions those that read the query around,
+// splitCorrelation takes from the subquery's conditions those that read the query around,
 // and returns what they tie: equalities as they are; for others, the rows of the
 // table around are read again within the subquery and tied by their key.
-func (r *resolver) separate(around *resolver, at Position) []pair {
+func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 	outer := func(relation string) bool { return r.of(relation) == nil }
 	for _, s := range r.sources {
 		if s.On != nil && reads(s.On, outer) {
@@ -215,7 +215,7 @@ func (r *resolver) separate(around *resolver, at Position) []pair {
 	}
 	copies := map[string]*source{}
 	for _, c := range rest {
-		local = append(local, r.again(around, c, copies, &pairs, at))
+		local = append(local, r.copyOuterTable(around, c, copies, &pairs, at))
 	}
 	r.filter = nil
 	if len(local) > 0 {
@@ -231,10 +231,10 @@ func (r *resolver) separate(around *resolver, at Position) []pair {
 
 func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
 
-// again rewrites a condition that compares rows of the subquery with a row of the
+// copyOuterTable rewrites a condition that compares rows of the subquery with a row of the
 // table around by other than equality: the table is read within the subquery, too,
 // and each of its rows is told by its key.
-func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
+func (r *resolver) copyOuterTable(around *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
 	return c.Replace(func(e *fragment.Expr) *fragment.Expr {
 		if e.Op != fragment.OpColumn || r.has(e.Relation) {
 			return e
@@ -251,7 +251,7 @@ func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*
 			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
 			for _, k := range o.table.Key {
 				mine, _ := twin.table.Column(k)
-				*pairs = append(*pairs, same(twin.expr(mine), o.expr(mine), mine.Nullable, at)...)
+				*pairs = append(*pairs, nullSafe(twin.expr(mine), o.expr(mine), mine.Nullable, at)...)
 			}
 			r.sources = append(r.sources, twin)
 			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
@@ -263,8 +263,8 @@ func (r *resolver) again(around *resolver, c *fragment.Expr, copies map[string]*
 	})
 }
 
-// same ties what a key tells apart: a NULL, such as that of a group, to a NULL, where = would tie it to nothing.
-func same(inner, outer *fragment.Expr, nullable bool, at Position) []pair {
+// nullSafe joins key columns by IS NOT DISTINCT FROM: a group's NULL key matches itself.
+func nullSafe(inner, outer *fragment.Expr, nullable bool, at Position) []pair {
 	if !nullable {
 		return []pair{{inner, outer}}
 	}
@@ -292,9 +292,9 @@ func (r *resolver) linked(in *resolver, pairs []pair) bool {
 	})
 }
 
-// attach left-joins the subquery's rows, grouped by what ties them to r, and with
+// leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
-func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Output, at Position) *source {
+func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []fragment.Output, at Position) *source {
 	d := &fragment.Derived{Grouped: true}
 	if in.patient != nil && r.patient == nil {
 		refuse(CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
@@ -309,7 +309,7 @@ func (r *resolver) attach(in *resolver, pairs []pair, functions []fragment.Outpu
 		hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
 		refuse(CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
 	}
-	in.tie()
+	in.linkByForeignKeys()
 	d.Relations, d.Filter = in.relations(), in.filter
 	if in.patient != nil {
 		d.Patient = valueOutput(d, in.patient)
@@ -404,7 +404,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	} else if !top {
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
 	}
-	pairs := in.separate(r, t.At)
+	pairs := in.splitCorrelation(r, t.At)
 	if top {
 		if in.patient != nil && len(pairs) == 0 {
 			refuse(CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
@@ -416,10 +416,10 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	if in.patient != nil && aggregated && len(pairs) == 0 {
 		refuse(CodeNested, t.At, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
 	}
-	if !aggregated && !top && !in.once(pairs) {
+	if !aggregated && !top && !in.atMostOneRow(pairs) {
 		refuse(CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
-	joined := r.attach(in, pairs, functions, t.At)
+	joined := r.leftJoinSubquery(in, pairs, functions, t.At)
 	return result.Replace(func(e *fragment.Expr) *fragment.Expr {
 		if e.Op != fragment.OpColumn || e.Relation != scalarRelation {
 			return e
@@ -438,8 +438,8 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 // scalarRelation stands for the subquery until it is joined.
 const scalarRelation = " scalar"
 
-// once reports whether the subquery has at most one row for each row around it.
-func (r *resolver) once(pairs []pair) bool {
+// atMostOneRow reports whether the subquery has at most one row for each row around it.
+func (r *resolver) atMostOneRow(pairs []pair) bool {
 	if len(r.sources) != 1 {
 		return false
 	}

@@ -160,7 +160,7 @@ func (c *composer) kaplanMeier(t *syntax.Expr, options map[string]float64, withi
 	b.partial(all)
 	b.partial(hit)
 	b.selection()
-	b.settle()
+	b.canonicalize()
 	b.prove()
 	s.all, s.events = b.partial(all), b.partial(hit)
 	c.releases = append(c.releases, b)
