@@ -24,9 +24,10 @@
 //	execute  take the reservation -> wait for a turn -> same data? -> ledger charges, on the disk
 //	         -> engine runs -> batches leave -> still the same data? -> ledger records what left
 //
-// The proofs believe what the catalog says of keys and of rows a patient, so the data is
-// verified against it when the node starts and whenever the data changes. Over a table that
-// contradicts it nothing is computed.
+// The proofs use what the catalog says of keys and of rows a patient. The data is compared
+// with it when the node starts and whenever the data changes, and over a table that contradicts
+// it nothing is computed. No bound rests on that: an engine makes sure of it for the rows that
+// a statement reads, or does without (package engine).
 //
 // Nothing that a coordinator says about who may ask what is believed: the
 // node's own configuration decides, and what it does not mention is refused.

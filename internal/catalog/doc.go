@@ -4,10 +4,11 @@
 //
 // The coordinator plans by it, and every node checks fragments against its own
 // copy; Digest tells whether two copies mean the same. All that a catalog
-// declares is public and is believed: a bound clamps, a domain lists every key
-// that an answer shows, and keys, `one_row_per_patient` and `max_sites` lower
-// sensitivities, so that a wrong one costs patients their protection. A node
-// verifies the first two on its data, and nobody the third.
+// declares is public: a bound clamps, a domain lists every key that an answer
+// shows, and keys, `one_row_per_patient` and `max_sites` lower sensitivities. A
+// node uses the first two of these where it is sure of them for the rows that it reads,
+// and enforces in its SQL what follows from them elsewhere; `max_sites` nobody verifies, so
+// that a wrong one costs patients their protection.
 //
 // # The file
 //

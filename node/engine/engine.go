@@ -60,11 +60,15 @@ type Engine struct {
 	hospital string
 	views    map[string]*View
 	closed   map[string]Closed
+	state    func(context.Context) (string, error)
+	known    knowledge
 }
 
-// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed.
-func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed) *Engine {
-	e := &Engine{driver, dialect, c, hospital, map[string]*View{}, map[string]Closed{}}
+// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed. state names
+// the state that the data is in, such that in two of one name the rows of all lasting places are the same; nil: no state has a name.
+func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed, state func(context.Context) (string, error)) *Engine {
+	e := &Engine{driver: driver, dialect: dialect, catalog: c, hospital: hospital, views: map[string]*View{}, closed: map[string]Closed{}, state: state,
+		known: knowledge{turn: make(chan struct{}, 1)}}
 	for _, v := range views {
 		e.views[v.Table.Name] = v
 	}
@@ -74,10 +78,11 @@ func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital s
 	return e
 }
 
-// Compile returns the SQL that Run would run, for a custodian to read. Errors are
-// those of compile.Target.
+// Compile returns the SQL that Run would run, for a custodian to read, where the data is as the
+// catalog says. Errors are those of compile.Target.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error) {
-	return e.target().Fragment(f, p)
+	at, err := e.prepare(f, p, e.assumed(f))
+	return at.sql, err
 }
 
 // target is this database as SQL is written for it.
@@ -195,6 +200,11 @@ type Place struct {
 	Columns  []Local
 	Draft    *Draft     // for a draft of a catalog; else nil
 	Unique   [][]string // sets of columns that the database itself keeps unique and not NULL
+	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads; nil: where
+	// Unique is empty.
+	Enforced func(columns []string) string
+	// Lasting: the rows are the same in all states of one name; see New. Not of a view or a SELECT, which may read the clock.
+	Lasting bool
 }
 
 // KindCode is the Kind of a column of texts of which some are no numbers and no days, in a draft.
@@ -395,6 +405,17 @@ func (v *View) Reads(local string) bool {
 		}
 	}
 	return false
+}
+
+// local gives the local names of columns.
+func (v *View) local(names []string) []string {
+	var local []string
+	for _, n := range names {
+		if c, ok := v.Table.Column(n); ok {
+			local = append(local, v.columns[c.Name].Name)
+		}
+	}
+	return local
 }
 
 // Select writes the SELECT of the named columns of the catalog's table, or of all for nil.

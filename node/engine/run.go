@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,7 +25,11 @@ const batchRows = 8192
 // with send's first error, or soon (within a second) after ctx does. Other errors are
 // those of Compile and ErrDatabase.
 func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
-	text, err := e.Compile(f, p)
+	state, sure, err := e.sure(ctx, f)
+	if err != nil {
+		return err
+	}
+	at, err := e.prepare(f, p, sure)
 	if err != nil {
 		return err
 	}
@@ -38,7 +43,13 @@ func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 		return send(r)
 	}
 	keys, partials := make([]value.Value, len(f.Keys)), make([]int64, f.Width())
-	err = e.driver.Query(ctx, text, p.Truncates && !p.OneRow, func(row []any) error {
+	err = e.driver.Query(ctx, at.sql, at.keyed, func(row []any) error {
+		if last := len(row) - 1; at.guarded && last >= 0 {
+			if is, ok := row[last].(bool); !ok || is {
+				return broken(ctx)
+			}
+			row = row[:last]
+		}
 		if len(row) != len(f.Keys)+len(f.Partials) {
 			return fmt.Errorf("%w: it gave %d columns, not %d", ErrDatabase, len(row), len(f.Keys)+len(f.Partials))
 		}
@@ -64,6 +75,9 @@ func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 	})
 	if err != nil {
 		return err
+	}
+	if now, err := e.name(ctx); err != nil || now != state {
+		return errors.Join(err, changed(ctx))
 	}
 	if n > 0 {
 		return flush()

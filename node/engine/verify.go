@@ -40,17 +40,22 @@ type Finding struct {
 // which lower sensitivities, are true, and that columns exist and hold what they
 // declare. It reads every offered table about twice. Its errors are ErrDatabase, and name the table.
 func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyValues, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyValues)
 }
 
 // Contradictions finds what Verify calls errors, and the warnings that need no row. It
 // reads the keys alone, and not even them where the database itself guarantees them.
 func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyKey, e.verifyOneRow)
+	return e.verify(ctx, e.verifyShape, e.verifyIdentity)
 }
 
 func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
 	var all []Finding
+	state, err := e.name(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sure := map[string]promises{}
 	for _, t := range e.catalog.Tables {
 		if e.views[t.Name] == nil {
 			f := Finding{Table: t.Name, Severity: SeverityWarning, Text: "is not offered: there is no source for it here that the node may read", Plain: true}
@@ -60,7 +65,12 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 			all = append(all, f)
 			continue
 		}
-		for _, check := range checks {
+		promised := func(ctx context.Context, t *catalog.Table) ([]Finding, error) {
+			p, found, err := e.looked(ctx, t)
+			sure[t.Name] = p
+			return found, err
+		}
+		for _, check := range append(slices.Clone(checks), promised) {
 			found, err := check(ctx, t)
 			var fault *Fault
 			if errors.As(err, &fault) && fault.table && ctx.Err() == nil {
@@ -73,7 +83,7 @@ func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *ca
 			all = append(all, found...)
 		}
 	}
-	return all, nil
+	return all, e.remember(ctx, state, sure)
 }
 
 // count is a number of rows to find out, and what it means if it is above 0.
@@ -283,7 +293,7 @@ func (v *View) identified(driver Driver, t *catalog.Table) bool {
 
 // verifyOneRow checks that no patient has two rows of a table that says so.
 func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding, error) {
-	if !t.OneRowPerPatient || slices.Equal(t.Key, []string{t.Patient}) && e.views[t.Name].identified(e.driver, t) {
+	if !t.OneRowPerPatient || e.enforced(t).oneRow {
 		return nil, nil
 	}
 	path, err := e.catalog.PatientPath(t)

@@ -346,7 +346,7 @@ func (p *places) csv(ctx context.Context, pattern, file string, settings *csv.Se
 
 // csvPlace is the place of CSV files.
 func csvPlace(pattern string, settings *csv.Settings, timezone string) (engine.Place, error) {
-	at := engine.Place{Name: pattern, File: pattern}
+	at := engine.Place{Name: pattern, File: pattern, Lasting: true}
 	d, err := settings.Dialect()
 	if err != nil {
 		return at, err

@@ -35,6 +35,7 @@ type Engine struct {
 	catalog  *catalog.Catalog
 	dataKey  [32]byte // keys DataVersion, so that it tells nothing of the data
 	attached []byte   // digest of the .duckdb file as it was attached, if it is one
+	database identity // the same file's
 	views    []*engine.View
 	closed   []engine.Closed
 	inside   map[string]engine.Place // the folder's tables that a `select` may read
@@ -70,7 +71,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views, e.closed)
+	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views, e.closed, e.state)
 	return e, nil
 }
 
@@ -134,6 +135,9 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 			}
 		}
 		e.attached = h.Sum(nil)
+		if e.database, err = stat(cfg.Database); err != nil {
+			return fmt.Errorf("%w: database: %w", engine.ErrConfig, err)
+		}
 	}
 	if _, err := e.driver.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return err

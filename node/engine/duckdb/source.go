@@ -45,14 +45,15 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		}
 		return p, p.selectable(ctx)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = '"+source+"' ORDER BY ALL")
+	rows, err := db.QueryContext(ctx, "SELECT table_schema, table_name, table_type = 'BASE TABLE' FROM information_schema.tables WHERE table_catalog = '"+source+"' ORDER BY ALL")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var s, t string
-		if err := rows.Scan(&s, &t); err != nil {
+		var stored bool
+		if err := rows.Scan(&s, &t, &stored); err != nil {
 			return nil, err
 		}
 		qs, err1 := compile.Name(s)
@@ -60,7 +61,7 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		if err1 != nil || err2 != nil {
 			continue
 		}
-		at := engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt}
+		at := engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt, Lasting: stored}
 		p.tables[strings.ToLower(s+"."+t)] = at
 		if s == "main" {
 			p.tables[strings.ToLower(t)] = at
@@ -150,7 +151,7 @@ func (p *places) files(ctx context.Context, table, pattern string) (engine.Place
 	if err != nil {
 		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	at := engine.Place{Name: pattern, File: pattern}
+	at := engine.Place{Name: pattern, File: pattern, Lasting: true}
 	switch strings.ToLower(filepath.Ext(pattern)) {
 	case ".parquet":
 		// What folders such as day=2027-01-31 say are texts: none can change the type of a column.

@@ -149,7 +149,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		}
 	}
 	e.views = text.String()
-	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views, closed)
+	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views, closed, nil)
 	return nil
 }
 

@@ -31,6 +31,28 @@ type places struct {
 	all    []place
 }
 
+// enforces is the condition that the index i keeps the rows that a SELECT from its table reads apart: a unique one at
+// every time, of all rows, never of a NULL; and no rows of tables that inherit, over which it does not reach, unless they
+// are partitions.
+const enforces = `i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS b WHERE b.attrelid = i.indrelid AND b.attnum = ANY (i.indkey::int2[]) AND NOT b.attnotnull)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS n WHERE n.conrelid = i.indrelid AND n.contype = 'n' AND NOT n.convalidated AND n.conkey && i.indkey::int2[])
+		AND (EXISTS (SELECT FROM pg_catalog.pg_class AS h WHERE h.oid = i.indrelid AND h.relkind = 'p') OR NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = i.indrelid))`
+
+// enforced writes that such an index is there on columns of a table: see engine.Place.
+func enforced(table string) func(columns []string) string {
+	return func(columns []string) string {
+		names := make([]string, len(columns))
+		for i, c := range columns {
+			names[i], _ = compile.PostgreSQL.Text(c) // a name that the server gave
+		}
+		of, _ := compile.PostgreSQL.Text(table)
+		return fmt.Sprintf("EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = %s::pg_catalog.regclass AND i.indnkeyatts = %d"+
+			" AND (SELECT count(*) FROM pg_catalog.pg_attribute AS b WHERE b.attrelid = i.indrelid AND b.attnum = ANY (i.indkey::int2[]) AND b.attname IN (%s)) = %d\n\t\tAND %s)",
+			of, len(columns), strings.Join(names, ", "), len(columns), enforces)
+	}
+}
+
 // places lists all tables and views that the role may read, with the columns that it may.
 func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	var all []place
@@ -38,8 +60,7 @@ func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 	a.attname, format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE a.atttypid END, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END)
 		|| CASE WHEN NOT coalesce(o.collisdeterministic, true) THEN ' (not deterministic)' ELSE '' END,
 	coalesce((SELECT string_agg((SELECT string_agg(CAST(k.attnum AS TEXT), ',') FROM unnest(i.indkey::int2[]) AS k(attnum)), ' ')
-		FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
-		AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) AS k(attnum) JOIN pg_attribute AS b ON b.attrelid = c.oid AND b.attnum = k.attnum WHERE NOT b.attnotnull)), ''),
+		FROM pg_index AS i WHERE i.indrelid = c.oid AND `+enforces+`), ''),
 	CAST(a.attnum AS BIGINT)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid JOIN pg_type AS t ON t.oid = a.atttypid
 	LEFT JOIN pg_collation AS o ON o.oid = a.attcollation
@@ -58,6 +79,7 @@ ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
 			if rows := row[4].(int64); row[3].(bool) && rows > large {
 				at.Sample = fmt.Sprintf("%s TABLESAMPLE SYSTEM (%g) REPEATABLE (1)", at.SQL, 100*large/float64(rows))
 			}
+			at.Enforced = enforced(at.SQL)
 			all = append(all, at)
 		}
 		at := &all[len(all)-1]

@@ -85,7 +85,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.Trino, nil))
 	}
 	e.version = hex.EncodeToString(mac.Sum(nil)[:16])
-	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views, closed)
+	e.Engine = engine.New(e.driver, compile.Trino, c, hospital, views, closed, nil)
 	return nil
 }
 

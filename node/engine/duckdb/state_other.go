@@ -1,0 +1,11 @@
+//go:build !unix
+
+package duckdb
+
+import (
+	"io/fs"
+	"time"
+)
+
+// onDisk knows nothing better than when a file was written.
+func onDisk(_ string, info fs.FileInfo) (inode string, changed time.Time) { return "", info.ModTime() }

@@ -1,0 +1,208 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+)
+
+// Promising is a catalog whose promises Promise keeps, and each of Breaking breaks by the rows of one patient, 4242.
+const Promising = `
+catalog: promising
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      ward: {type: text}
+      x: {type: float, bounds: [0, 100]}
+  visit:
+    key: visit
+    patient: id
+    columns:
+      visit: {type: int, nullable: false}
+      id: {type: int, nullable: false}
+      day: {type: int, bounds: [0, 1000]}
+      x: {type: float, bounds: [0, 100]}
+  lab:
+    patient: visit
+    columns:
+      visit: {type: int, nullable: false, references: visit.visit}
+      x: {type: float, bounds: [0, 100]}
+`
+
+// The tables of Promising: their columns in SQL, and rows.
+var (
+	PromisingTables = map[string]string{
+		"person": "id BIGINT NOT NULL, ward VARCHAR(10), x DOUBLE PRECISION", "visit": "visit BIGINT NOT NULL, id BIGINT NOT NULL, day BIGINT, x DOUBLE PRECISION",
+		"lab": "visit BIGINT NOT NULL, x DOUBLE PRECISION",
+	}
+	Promise = []string{
+		"INSERT INTO person SELECT i, 'north', 50 FROM generate_series(1, 100) AS s(i)",
+		"INSERT INTO visit SELECT i, i, 5, 50 FROM generate_series(1, 100) AS s(i)",
+		"INSERT INTO lab SELECT i, 50 FROM generate_series(1, 100) AS s(i)",
+	}
+	Breaking = []string{
+		"INSERT INTO person SELECT 4242, 'north', 100 FROM generate_series(1, 40) AS s(i)",
+		"INSERT INTO person SELECT 4242, 'w' || CAST(i AS VARCHAR(10)), 100 FROM generate_series(1, 40) AS s(i)",
+		"INSERT INTO visit SELECT i, 4242, 5, 100 FROM generate_series(1, 40) AS s(i)",
+		"INSERT INTO visit SELECT 4242, 4242, 5, i FROM generate_series(1, 40) AS s(i)",
+	}
+)
+
+// promising are fragments that rest on promises of the catalog, by what they rest on.
+func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
+	t.Helper()
+	number := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeFloat) }
+	id := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeInt) }
+	grid, err := fragment.NewGrid(0, 100, false, false, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := func(relation string) []fragment.Partial {
+		return []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}, {Kind: fragment.PartialSum, Expr: number(relation, "x"), Grid: &grid},
+			{Kind: fragment.PartialBuckets, Expr: number(relation, "x"), Buckets: &fragment.Buckets{Upper: 100, Branching: 10, Levels: 1}}}
+	}
+	equal := func(a, b *fragment.Expr) *fragment.Expr {
+		e, err := fragment.New(fragment.OpEqual, a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	person, visit := fragment.Relation{Name: "person", Table: "person"}, fragment.Relation{Name: "visit", Table: "visit"}
+	first := &fragment.Derived{Patient: "id", Relations: []fragment.Relation{visit}, Columns: []fragment.Output{
+		{Name: "id", Expr: id("visit", "id")}, {Name: "x", Expr: number("visit", "x")},
+		{Name: "place", Function: fragment.FunctionRowNumber, Window: &fragment.Window{
+			Partition: []*fragment.Expr{id("visit", "id")}, Order: []fragment.Order{{Expr: id("visit", "day")}, {Expr: id("visit", "visit")}},
+		}},
+	}}
+	all := map[string]*fragment.Fragment{
+		"one row": {Relations: []fragment.Relation{person}, Patient: id("person", "id"), Partials: sum("person")},
+		"one row in groups": {Relations: []fragment.Relation{person}, Patient: id("person", "id"), Partials: sum("person"),
+			Keys: []fragment.Key{{Expr: fragment.Column("person", "ward", value.TypeText)}}},
+		"one row by a join": {Relations: []fragment.Relation{visit, {Name: "person", Table: "person", Join: fragment.JoinInner, On: equal(id("visit", "id"), id("person", "id"))}},
+			Patient: id("person", "id"), Partials: sum("person"), Keys: []fragment.Key{{Expr: fragment.Column("person", "ward", value.TypeText)}}},
+		"a key that leads to the patient": {Relations: []fragment.Relation{{Name: "lab", Table: "lab"}, {Name: "visit", Table: "visit", Join: fragment.JoinInner, On: equal(id("lab", "visit"), id("visit", "visit"))}},
+			Patient: id("visit", "id"), Partials: sum("lab")},
+		"a key that orders": {Relations: []fragment.Relation{{Name: "d", Derived: first}}, Patient: id("d", "id"), Partials: sum("d"),
+			Filter: equal(id("d", "place"), fragment.Literal(value.Int(1)))},
+	}
+	for _, f := range all {
+		f.Version, f.Catalog, f.MaxGroups, f.MaxRows = fragment.Version, c.Digest(), 1, 1
+	}
+	return all
+}
+
+// Promises runs fragments before and after a change to the data, by one patient who breaks what the catalog promises, with
+// nothing in between: either the answer moves by no more than is declared, or there is none. Before it there is one.
+func Promises(t *testing.T, e Engine, c *catalog.Catalog, change func()) {
+	t.Helper()
+	answer := func(f *fragment.Fragment, p *fragment.Proof) (map[string][]int64, error) {
+		out := map[string][]int64{}
+		err := e.Run(context.Background(), f, p, memory.DefaultAllocator, func(r arrow.Record) error {
+			return fragment.ReadRecord(f, r, func(keys []value.Value, partials []int64) error {
+				out[keyText(keys)] = slices.Clone(partials)
+				return nil
+			})
+		})
+		return out, err
+	}
+	all := promising(t, c)
+	proofs, before := map[string]*fragment.Proof{}, map[string]map[string][]int64{}
+	for name, f := range all {
+		p, err := fragment.Check(f, c)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		proofs[name] = p
+		if before[name], err = answer(f, p); err != nil {
+			t.Fatal(name, err, errors.Unwrap(err))
+		}
+		if len(before[name]) != 1 {
+			t.Fatalf("%s: %v", name, before[name])
+		}
+		for _, sums := range before[name] {
+			if sums[0] != 100 || sums[1] != 100 {
+				t.Errorf("%s: %v", name, sums)
+			}
+		}
+	}
+	change()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		f, p := all[name], proofs[name]
+		after, err := answer(f, p)
+		var fault *engine.Fault
+		if errors.As(err, &fault) && (strings.Contains(fault.Class(), "contradicts the catalog") || strings.Contains(fault.Class(), "data changed")) {
+			t.Logf("%s: refused", name)
+			continue
+		}
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		keys := slices.Collect(maps.Keys(after))
+		for k := range before[name] {
+			if _, ok := after[k]; !ok {
+				keys = append(keys, k)
+			}
+		}
+		changed := 0
+		for _, k := range keys {
+			at, moved := 0, false
+			for i, partial := range f.Partials {
+				l1 := int64(0)
+				for range partial.Width() {
+					var a, b int64
+					if v := after[k]; v != nil {
+						a = v[at]
+					}
+					if v := before[name][k]; v != nil {
+						b = v[at]
+					}
+					l1 += int64(math.Abs(float64(a - b)))
+					at++
+				}
+				moved = moved || l1 > 0
+				if l1 > p.LInf[i] {
+					t.Errorf("%s, group %q: %s moves by %d of %d", name, k, partial, l1, p.LInf[i])
+				}
+			}
+			if moved {
+				changed++
+			}
+		}
+		if changed > p.Groups {
+			t.Errorf("%s: one patient changes %d groups of %d", name, changed, p.Groups)
+		}
+	}
+}
+
+// Promised compiles the fragments of Promises.
+func Promised(t testing.TB, e Engine, c *catalog.Catalog) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for name, f := range promising(t, c) {
+		p, err := fragment.Check(f, c)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if texts[name], err = e.Compile(f, p); err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	return texts
+}

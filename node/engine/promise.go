@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// A catalog promises that keys tell rows apart and that some tables have one row a patient, and proofs use it. A promise
+// is no bound, so a fragment runs with what is sure of it in the very rows that are read:
+//
+//   - what the database enforces by a constraint; the statement itself asks whether it still does (PostgreSQL);
+//   - what was looked at in a state of the data that has an exact name, the same before and after the statement (DuckDB);
+//   - without the rest: the statement groups by the patient, and keeps as many groups and rows as are declared, whatever there is.
+//
+// Keys by which rows reach their patient, and those that put a patient's rows in one order, no statement can do without. Where
+// nothing above says that they hold, the statement looks for rows of one key as well, and is not answered if there are.
+
+// promises says which promises of a table are sure.
+type promises struct{ key, oneRow bool }
+
+// knowledge is what is known of one state of the data.
+type knowledge struct {
+	turn  chan struct{} // holds one while somebody reads or writes the rest
+	state string
+	sure  map[string]promises // by table
+}
+
+// enforced gives the promises of a table that the database itself keeps, as far as its schema was when it was opened.
+func (e *Engine) enforced(t *catalog.Table) promises {
+	key := e.views[t.Name].identified(e.driver, t)
+	return promises{key, key && t.OneRowPerPatient && slices.Equal(t.Key, []string{t.Patient}) && e.catalog.IsPatientID(t.Name, t.Patient)}
+}
+
+// looked gives the promises of a table that hold in its rows, and what contradicts them.
+func (e *Engine) looked(ctx context.Context, t *catalog.Table) (promises, []Finding, error) {
+	v := e.views[t.Name]
+	keys, err := e.verifyKey(ctx, t)
+	if err != nil {
+		return promises{}, nil, err
+	}
+	rows, err := e.verifyOneRow(ctx, t)
+	if err != nil {
+		return promises{}, nil, err
+	}
+	whole := len(t.Key) > 0 && !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return !ok })
+	return promises{whole && len(keys) == 0, t.OneRowPerPatient && len(rows) == 0}, append(keys, rows...), nil
+}
+
+var errChanged = errors.New("the data changed while it was read")
+
+// changed is the fault of data that changed while it was read.
+func changed(ctx context.Context) error {
+	return NewFault(ctx, "the data changed while it was read; ask again once it is whole", errChanged)
+}
+
+// name gives the name of the state that the data is in; empty where it has none.
+func (e *Engine) name(ctx context.Context) (string, error) {
+	if e.state == nil {
+		return "", nil
+	}
+	state, err := e.state(ctx)
+	if err != nil {
+		return "", NewFault(ctx, "the state of the data cannot be told: a file cannot be read", err)
+	}
+	return state, nil
+}
+
+// remember keeps what was found of a state that the data was in before and after.
+func (e *Engine) remember(ctx context.Context, state string, sure map[string]promises) error {
+	if now, err := e.name(ctx); err != nil || state == "" || now != state {
+		return err
+	}
+	select {
+	case e.known.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-e.known.turn }()
+	if e.known.state != state {
+		e.known.state, e.known.sure = state, map[string]promises{}
+	}
+	for t, p := range sure {
+		e.known.sure[t] = p
+	}
+	return nil
+}
+
+// sure gives what is sure of the tables that a fragment reads, and the state of the data in which it is. It looks at
+// the rows of those of which it is not known yet.
+func (e *Engine) sure(ctx context.Context, f *fragment.Fragment) (state string, sure map[string]promises, err error) {
+	sure = map[string]promises{}
+	if state, err = e.name(ctx); err != nil {
+		return "", nil, err
+	}
+	select {
+	case e.known.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", nil, ctx.Err()
+	}
+	defer func() { <-e.known.turn }()
+	for _, name := range f.Tables() {
+		t, ok := e.catalog.Table(name)
+		if !ok || e.views[t.Name] == nil {
+			continue // the compiler refuses it
+		}
+		p, known := e.known.sure[t.Name]
+		switch {
+		case state == "" || !e.views[t.Name].Lasting:
+			p = e.enforced(t)
+		case known && e.known.state == state:
+		default:
+			if p, _, err = e.looked(ctx, t); err != nil {
+				return "", nil, err
+			}
+			if now, err := e.name(ctx); err != nil || now != state {
+				return "", nil, errors.Join(err, changed(ctx))
+			}
+			if e.known.state != state {
+				e.known.state, e.known.sure = state, map[string]promises{}
+			}
+			e.known.sure[t.Name] = p
+		}
+		sure[t.Name] = p
+	}
+	return state, sure, nil
+}
+
+// assumed gives what is sure without a look at the data: of what can be found out, that it holds.
+func (e *Engine) assumed(f *fragment.Fragment) map[string]promises {
+	sure := map[string]promises{}
+	for _, name := range f.Tables() {
+		if t, ok := e.catalog.Table(name); ok && e.views[t.Name] != nil {
+			sure[t.Name] = promises{true, true}
+			if e.state == nil || !e.views[t.Name].Lasting {
+				sure[t.Name] = e.enforced(t)
+			}
+		}
+	}
+	return sure
+}
+
+// weakened gives the catalog without the promises that are not sure of the tables that a fragment reads, but for the
+// keys of those that are looked at.
+func (e *Engine) weakened(f *fragment.Fragment, sure map[string]promises, looked []string) *catalog.Catalog {
+	weak := *e.catalog
+	weak.Tables = slices.Clone(weak.Tables)
+	for i, t := range weak.Tables {
+		if !slices.Contains(f.Tables(), t.Name) {
+			continue
+		}
+		less := *t
+		if !sure[t.Name].key && !slices.Contains(looked, t.Name) {
+			less.Key = nil
+		}
+		less.OneRowPerPatient = less.OneRowPerPatient && sure[t.Name].oneRow
+		weak.Tables[i] = &less
+	}
+	return &weak
+}
+
+// prepared is a fragment as it runs.
+type prepared struct {
+	sql     string
+	keyed   bool // it has the secret key as parameters
+	guarded bool // its last column is whether a key or a constraint on which it rests does not hold
+}
+
+// prepare writes the SQL of a fragment, of a proof p, such that it keeps what p declares with what is sure alone.
+func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[string]promises) (prepared, error) {
+	looked := e.leading(f, sure)
+	q, err := fragment.Check(f, e.weakened(f, sure, nil))
+	if err != nil { // an order rests on a key
+		for _, name := range f.Tables() {
+			if t, ok := e.catalog.Table(name); ok && len(t.Key) > 0 && !sure[t.Name].key && !slices.Contains(looked, t.Name) {
+				looked = append(looked, t.Name)
+			}
+		}
+		if q, err = fragment.Check(f, e.weakened(f, sure, looked)); err != nil {
+			return prepared{}, err
+		}
+	}
+	enforcing := *p
+	enforcing.OneRow, enforcing.KeysPerPatient = q.OneRow, q.KeysPerPatient
+	possible := p.Cells // 0: any number
+	if q.OneRow || q.KeysPerPatient {
+		possible = 1
+	}
+	enforcing.Truncates = possible == 0 || possible > p.Groups
+	text, err := e.target().Fragment(f, &enforcing)
+	if err != nil {
+		return prepared{}, err
+	}
+	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow}
+	var broken []string
+	for _, name := range f.Tables() {
+		t, _ := e.catalog.Table(name)
+		v := e.views[t.Name]
+		switch {
+		case slices.Contains(looked, t.Name):
+			key, err := e.reading("t", t, t.Key...)
+			if err != nil {
+				return prepared{}, err
+			}
+			broken = append(broken, "EXISTS (SELECT 1 FROM "+e.from(t, t.Key, "t")+" GROUP BY "+strings.Join(key, ", ")+" HAVING count(*) > 1)")
+		case sure[t.Name].key && v.Enforced != nil:
+			broken = append(broken, "NOT "+v.Enforced(v.local(t.Key)))
+		}
+	}
+	if out.guarded = len(broken) > 0; out.guarded {
+		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n) AS a"
+		for i := range f.Keys {
+			if i == 0 {
+				out.sql += "\nORDER BY "
+			} else {
+				out.sql += ", "
+			}
+			out.sql += strconv.Itoa(i + 1)
+		}
+	}
+	return out, nil
+}
+
+// leading lists the tables whose keys lead rows that a fragment reads to their patient, and are not sure.
+func (e *Engine) leading(f *fragment.Fragment, sure map[string]promises) []string {
+	var names []string
+	for _, name := range f.Tables() {
+		t, ok := e.catalog.Table(name)
+		if !ok || t.Public {
+			continue
+		}
+		path, err := e.catalog.PatientPath(t)
+		if err != nil {
+			continue
+		}
+		for _, step := range path[1:] {
+			if !sure[step.Table].key && !slices.Contains(names, step.Table) && slices.Contains(f.Tables(), step.Table) {
+				names = append(names, step.Table)
+			}
+		}
+	}
+	return names
+}
+
+var errBroken = errors.New("a key of the catalog does not hold in the data")
+
+// broken is the fault of data that contradicts the catalog.
+func broken(ctx context.Context) error {
+	return NewFault(ctx, "a table contradicts the catalog: its key is in several rows, or is not enforced any more; run intramuros catalog check, then start the node anew", fmt.Errorf("%w", errBroken))
+}
