@@ -771,6 +771,34 @@ func TestVerify(t *testing.T) {
 	must(t, err)
 }
 
+// contradiction is the error of an engine that finds data which is not as the catalog says.
+type contradiction struct{}
+
+func (contradiction) Error() string { return "a fault" }
+
+func (contradiction) Contradiction() bool { return true }
+
+// What a statement finds wrong in the data is looked at again, though its version stays the same.
+func TestContradiction(t *testing.T) {
+	e := newEngine()
+	e.fail = func(context.Context) error { return contradiction{} }
+	h := start(t, testConfig(federation(t)), e)
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, request(h.catalog, 0.25))
+	must(t, err)
+	e.wrong.Store(true)
+	_, err = execute(context.Background(), c, ticket)
+	wantCode(t, err, CodeData)
+	for range 500 {
+		if h.service.verified.Load().version != "" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_, err = prepare(c, request(h.catalog, 0.25))
+	wantCode(t, err, CodeSource)
+}
+
 // An engine that fails is paid for, and what it says stays out of the answer and
 // out of the log.
 func TestEngineFails(t *testing.T) {

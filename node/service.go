@@ -536,6 +536,14 @@ func (s *service) verifyAnew() {
 	}
 }
 
+// distrust asks Serve to compare the data with the catalog though its version is the one that was, as that of a label
+// that nobody changed. Until then nothing is prepared.
+func (s *service) distrust() {
+	old := s.verified.Load()
+	s.verified.CompareAndSwap(old, &verified{wrong: old.wrong}) // else somebody has just done either
+	s.verifyAnew()
+}
+
 // run lets the engine compute. Of its errors and panics only the class is kept.
 func (s *service) run(ctx context.Context, r reservation, out *outlet) (err error) {
 	defer func() {
@@ -544,6 +552,11 @@ func (s *service) run(ctx context.Context, r reservation, out *outlet) (err erro
 		}
 	}()
 	if err := s.engine.Run(ctx, &r.request.Fragment, r.proof, s.alloc, out.send); err != nil {
+		var contradiction interface{ Contradiction() bool }
+		if errors.As(err, &contradiction) && contradiction.Contradiction() {
+			s.distrust()
+			return refuse(CodeData, errors.New(class(err)))
+		}
 		return refuse(CodeEngine, errors.New(class(err)))
 	}
 	if err := out.writer.Close(); err != nil { // writes the schema if nothing else was

@@ -61,6 +61,12 @@ func NewKilled(reason Reason, class string, cause error) error {
 	return &Fault{class: class, reason: reason, cause: cause}
 }
 
+// Contradiction reports whether the data is not as the catalog says, or changed while it was read: what was
+// verified of it holds no more.
+func (f *Fault) Contradiction() bool {
+	return errors.Is(f.cause, errBroken) || errors.Is(f.cause, errChanged)
+}
+
 // Class names what happened, in words that quote no value.
 func (f *Fault) Class() string { return f.class }
 

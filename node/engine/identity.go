@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
@@ -36,6 +38,9 @@ func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
 	return all, nil
 }
 
+// wholeNumber are the names of decimals without digits after the point.
+var wholeNumber = regexp.MustCompile(`^(?i:decimal|numeric)\(\d+, ?0\)$`)
+
 // exactness says what is known of how values of a local column are read.
 type exactness int
 
@@ -58,8 +63,12 @@ func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, 
 		return sql, exact
 	case l.Type == value.TypeInt && c.Type == value.TypeText: // a whole number has one text
 		return sql, exact
-	case l.Type == value.TypeInt && c.Type == value.TypeInt: // wider than 64 bits
+	case c.Type == value.TypeInt && (l.Type == value.TypeInt || wholeNumber.MatchString(l.Kind)): // wider than 64 bits
 		return sql, checked
+	case c.Type == value.TypeInt && strings.HasPrefix(l.Kind, "numeric"): // PostgreSQL's, of any digits: 712.2 is not 712
+		if local, err := compile.Name(l.Name); err == nil {
+			return "CASE WHEN CAST(" + sql + " AS NUMERIC) = " + local + " THEN " + sql + " END", checked
+		}
 	case l.Type == value.TypeText && c.Type == value.TypeInt:
 		if text, whole := driver.Convert(l, value.TypeText); whole { // 0712, 712.0 and 7.12e2 are not 712
 			return "CASE WHEN CAST(" + sql + " AS " + dialect.Type(value.TypeText) + ") = " + text + " THEN " + sql + " END", checked

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -252,5 +251,5 @@ var errBroken = errors.New("a key of the catalog does not hold in the data")
 
 // broken is the fault of data that contradicts the catalog.
 func broken(ctx context.Context) error {
-	return NewFault(ctx, "a table contradicts the catalog: its key is in several rows, or is not enforced any more; run intramuros catalog check, then start the node anew", fmt.Errorf("%w", errBroken))
+	return NewFault(ctx, "a table contradicts the catalog: its key is in several rows, or is not enforced any more; run intramuros catalog check, then start the node anew", errBroken)
 }

@@ -29,6 +29,8 @@ func TestIdentities(t *testing.T) {
 		ids("id HUGEINT", "int", "", "1", "2"),
 		ids("id HUGEINT", "int", unspelled, "1", "9223372036854775808"),
 		ids("id DECIMAL(18,0)", "int", "", "1", "999999999999999999"),
+		ids("id DECIMAL(38,0)", "int", "", "1", "9223372036854775807"),
+		ids("id DECIMAL(38,0)", "int", unspelled, "1", "9223372036854775808"),
 		ids("id DECIMAL(18,1)", "int", mistyped("DECIMAL(18,1)", "int"), "712.2", "712.4"),
 		ids("id DOUBLE", "int", mistyped("DOUBLE", "int"), "712.2", "712.4"),
 		ids("id DOUBLE", "text", mistyped("DOUBLE", "text"), "1", "2"),
@@ -84,4 +86,18 @@ func TestIdentitiesOfCSV(t *testing.T) {
 		t.Cleanup(func() { e.Close() })
 		return e
 	})
+}
+
+// Texts compare by their bytes: see enginetest.Collations.
+func TestCollations(t *testing.T) {
+	for _, ward := range []string{"ward VARCHAR COLLATE NOCASE", "ward VARCHAR COLLATE NOCASE.NOACCENT"} {
+		enginetest.Collations(t, ward, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
+			e, err := Open(t.Context(), Config{Database: newDatabase(t, statements...)}, c, enginetest.Hospital, testKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { e.Close() })
+			return e
+		})
+	}
 }

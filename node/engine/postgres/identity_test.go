@@ -31,8 +31,13 @@ func TestIdentities(t *testing.T) {
 			ids("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
 			ids("id SMALLINT", "int", "", "1", "-7"),
 			ids("id NUMERIC(18,0)", "int", "", "1", "999999999999999999"),
-			ids("id NUMERIC", "int", mistyped("numeric", "int"), "712.2", "712.4"),
-			ids("id NUMERIC(18,1)", "int", mistyped("numeric(18,1)", "int"), "712.2", "712.4"),
+			ids("id NUMERIC", "int", "", "712", "713.0", "-9223372036854775808"),
+			ids("id NUMERIC", "int", unspelled, "712.2", "712.4"),
+			ids("id NUMERIC", "int", unspelled, "712", "9223372036854775808"),
+			ids("id NUMERIC", "int", unspelled, "712", "'NaN'"),
+			ids("id NUMERIC(30,0)", "int", "", "712", "9223372036854775807"),
+			ids("id NUMERIC(30,0)", "int", unspelled, "712", "9223372036854775808"),
+			ids("id NUMERIC(18,1)", "int", unspelled, "712.2", "712.4"),
 			ids("id DOUBLE PRECISION", "int", mistyped("double precision", "int"), "712.2", "712.4"),
 			ids("id REAL", "text", mistyped("real", "text"), "1", "2"),
 			ids("id TIMESTAMP", "text", mistyped("timestamp without time zone", "text"), "'2020-01-01'"),
@@ -66,5 +71,34 @@ func TestIdentities(t *testing.T) {
 			s.Exec(t, "GRANT SELECT ON ALL TABLES IN SCHEMA "+schema+" TO intramuros")
 			return open(t, cfg, c, testKey)
 		})
+	}
+}
+
+// Texts compare by their bytes: see enginetest.Collations. A collation may also change under an open engine.
+func TestCollations(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "CREATE DOMAIN code AS varchar(20) COLLATE ci")
+	n := 0
+	for _, ward := range []string{"ward TEXT COLLATE ci", "ward VARCHAR(20) COLLATE ci", "ward code", "ward TEXT"} {
+		for _, as := range []string{"table", "view", "select"} {
+			enginetest.Collations(t, ward, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
+				n++
+				schema := fmt.Sprintf("collations%d", n)
+				s.Exec(t, append([]string{"CREATE SCHEMA " + schema, "GRANT USAGE ON SCHEMA " + schema + " TO intramuros", "SET search_path = " + schema + ", public"}, statements...)...)
+				cfg := over(s, schema)
+				switch as {
+				case "view":
+					s.Exec(t, "ALTER TABLE stay RENAME TO stored", "CREATE VIEW stay AS SELECT * FROM stored")
+				case "select":
+					cfg.Tables = map[string]engine.Source{"stay": {Select: "SELECT id, ward FROM " + schema + ".stay"}}
+				}
+				s.Exec(t, "GRANT SELECT ON ALL TABLES IN SCHEMA "+schema+" TO intramuros")
+				e := open(t, cfg, c, testKey)
+				if ward == "ward TEXT" && as != "view" {
+					s.Exec(t, "ALTER TABLE stay ALTER ward TYPE TEXT COLLATE ci")
+				}
+				return e
+			})
+		}
 	}
 }
