@@ -114,7 +114,7 @@ func (w *warehouse) begins(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		var n int
-		if err := w.server.Admin.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'intramuros' AND state = 'active' AND query LIKE 'WITH rows AS%' AND clock_timestamp() - query_start > interval '300 ms'").Scan(&n); err != nil {
+		if err := w.server.Admin.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'intramuros' AND state = 'active' AND query LIKE '%WITH rows AS%' AND clock_timestamp() - query_start > interval '300 ms'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		if n > 0 {

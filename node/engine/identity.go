@@ -59,6 +59,9 @@ func (v *View) read(driver Driver, dialect *compile.Dialect, c *catalog.Column, 
 	}
 	sql, fits := driver.Convert(l, c.Type)
 	switch {
+	case l.Type == c.Type && fits && c.Type == value.TypeText && dialect == compile.Trino:
+		// Computed, so that no database behind Trino compares it there, in a collation of its own.
+		return "(" + sql + " || '')", exact
 	case l.Type == c.Type && fits:
 		return sql, exact
 	case l.Type == value.TypeInt && c.Type == value.TypeText: // a whole number has one text

@@ -34,6 +34,21 @@ func (nowhere) All(context.Context) ([]engine.Place, error) { return nil, nil }
 
 func (nowhere) Reader() string { return "" }
 
+// What is behind Trino compares no texts that tell patients apart.
+func TestIdentityBehindTrino(t *testing.T) {
+	c, err := catalog.Parse([]byte("catalog: c\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: text}\n      ward: {type: text}\n"), "c.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, _, err := engine.Map(t.Context(), c, nil, nowhere{c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := views[0].Select(nowhere{c}, compile.Trino, nil), `SELECT ("id" || '') AS "id", "ward" FROM stay`; got != want {
+		t.Errorf("%s", got)
+	}
+}
+
 // Where a database can name no state and enforces nothing, as Trino, no statement rests on a promise.
 func TestNothingSure(t *testing.T) {
 	c, err := catalog.Parse([]byte(enginetest.Promising), "promising.yaml")
