@@ -33,7 +33,7 @@ type knowledge struct {
 
 // enforced gives the promises of a table that the database itself keeps, as far as its schema was when it was opened.
 func (e *Engine) enforced(t *catalog.Table) promises {
-	key := e.views[t.Name].identified(e.driver, t)
+	key := !e.views[t.Name].keyless && e.views[t.Name].identified(e.driver, t)
 	return promises{key, key && t.OneRowPerPatient && slices.Equal(t.Key, []string{t.Patient}) && e.catalog.IsPatientID(t.Name, t.Patient)}
 }
 
@@ -48,7 +48,7 @@ func (e *Engine) looked(ctx context.Context, t *catalog.Table) (promises, []Find
 	if err != nil {
 		return promises{}, nil, err
 	}
-	whole := len(t.Key) > 0 && !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return !ok })
+	whole := !v.keyless && len(t.Key) > 0 && !slices.ContainsFunc(t.Key, func(k string) bool { _, ok := v.columns[k]; return !ok })
 	return promises{whole && len(keys) == 0, t.OneRowPerPatient && len(rows) == 0}, append(keys, rows...), nil
 }
 
