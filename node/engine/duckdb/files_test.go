@@ -3,6 +3,7 @@ package duckdb
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/node/engine"
 )
 
 const stayCatalog = `
@@ -338,4 +340,68 @@ tables:
 			t.Errorf("%s: %d rows", test.name, len(rows))
 		}
 	}
+}
+
+// TestLaterVersion: a file of a later DuckDB is refused with the way out.
+func TestLaterVersion(t *testing.T) {
+	path := newDatabase(t, "CREATE TABLE stay (id BIGINT)")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b[8:12]) != "DUCK" {
+		t.Fatalf("the file begins with %q", b[:16])
+	}
+	// The storage version is another one, and the header's checksum is right again: it is the exclusive or of its words' products.
+	const factor = 0xbf58476d1ce4e5b9
+	word := binary.LittleEndian.Uint64(b[8:])
+	b[12] = 99
+	binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^word*factor^binary.LittleEndian.Uint64(b[8:])*factor)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(context.Background(), Config{Database: path}, parse(t, stayCatalog), "A", testKey)
+	if !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "STORAGE_VERSION 'v1.4.0'") || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzFiles: whatever a file holds, what a node would say of it quotes nothing of it, and a query over it counts as many
+// rows as check says there are.
+func FuzzFiles(f *testing.F) {
+	f.Add([]byte("id,code\n1,SECRET\n"))
+	f.Add([]byte("id,code\n1,\"SECRET\n2,SECRET,SECRET\n\xe9\n"))
+	f.Add([]byte("SECRET;SECRET\nSECRET;SECRET\n"))
+	f.Add([]byte("\xff\xfeS\x00E\x00"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		e := openFolder(t, stayCatalog, "csv: {max_rejected: 100 %}", map[string][]byte{"stay.csv": content})
+		said := strings.Join(findings(t, e), "\n")
+		for _, c := range e.closed {
+			said += c.Why
+		}
+		if strings.Contains(said, "SECRET") {
+			t.Fatalf("%q: %s", content, said)
+		}
+		if len(e.closed) > 0 {
+			return
+		}
+		for _, sql := range []string{"count(*)", "count(code IS NULL)", "count(weight IS NULL AND day IS NULL)"} {
+			rows := int64(0)
+			for _, c := range e.counted.files {
+				rows = c.tally.Rows
+				if c.tally.Rows+c.tally.Lost() != c.tally.Lines {
+					t.Fatalf("%+v", c.tally)
+				}
+			}
+			err := e.driver.Query(context.Background(), "SELECT "+sql+" FROM "+schema+".stay", false, func(row []any) error {
+				if row[0].(int64) != rows {
+					t.Errorf("%q: %s gives %v rows, check %d", content, sql, row[0], rows)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

@@ -94,6 +94,9 @@ func (c *Config) Validate() error {
 		if s.File != "" {
 			problem("table %s names a file; Trino has `table` and `select`", name)
 		}
+		if s.CSV != nil {
+			problem("table %s has `csv`, and there is no file here", name)
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -329,9 +329,12 @@ var whole = regexp.MustCompile(`^decimal\((\d|1[0-8]), ?0\)$`)
 // base drops the length or precision of a type.
 func base(kind string) string { return precision.ReplaceAllString(kind, "") }
 
+// wholeDecimal are the decimals that are whole numbers, of any size.
+var wholeDecimal = regexp.MustCompile(`^decimal\(\d+, ?0\)$`)
+
 // suits gives the catalog's type for a local column.
 func suits(kind string) value.Type {
-	if whole.MatchString(kind) {
+	if wholeDecimal.MatchString(kind) {
 		return value.TypeInt
 	}
 	switch base(kind) {
@@ -380,7 +383,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		return "CAST(" + q + " AT TIME ZONE '" + d.zone + "' AS DATE)", false
 	case l.Kind == strings.ToLower(want):
 		return q, true
-	case t == value.TypeInt && local == value.TypeInt, t == value.TypeFloat && (local == value.TypeFloat || local == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
+	case t == value.TypeInt && local == value.TypeInt && (kind != "decimal" || whole.MatchString(l.Kind)), t == value.TypeFloat && (local == value.TypeFloat || local == value.TypeInt), t == value.TypeTimestamp && (kind == "timestamp" || kind == "date"):
 		return "CAST(" + q + " AS " + want + ")", true
 	case temporal(t) != temporal(local) && t != value.TypeText:
 		return none, false // a date is no number
