@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -171,6 +172,45 @@ func TestOnce(t *testing.T) {
 				t.Errorf("%s on %s: %d bytes at %d levels", name, d, len(sql[0]), levels)
 			}
 			t.Logf("%s on %s: %d bytes", name, d, len(sql[0]))
+		}
+	}
+}
+
+// TestTextLikeVariable writes texts and names that read as the names of let do. If one were taken for a name, what is
+// put in its place would stand outside of its quotes, and the researcher would write SQL.
+func TestTextLikeVariable(t *testing.T) {
+	op := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+		e, err := fragment.New(op, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	text := func(s string) *fragment.Expr { return fragment.Literal(value.Text(s)) }
+	injected := op(fragment.OpConcat, text(" || (SELECT current_user) || "), text(strings.Repeat(" ", 200)))
+	kind := fragment.Column("p", "sex", value.TypeText)
+	quotes := regexp.MustCompile(`'(?:[^']|'')*'`)
+	for n := 1; n <= 4; n++ {
+		like := text("let" + strconv.Itoa(n) + "_")
+		marked := text("\x00let" + strconv.Itoa(n) + "_")
+		for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
+			relations := []fragment.Relation{{Name: "p", Table: "person"}}
+			for _, e := range []*fragment.Expr{
+				op(fragment.OpConcat, injected, like), op(fragment.OpConcat, like, injected),
+				op(fragment.OpEqual, op(fragment.OpConcat, injected, kind), like),
+				op(fragment.OpCase, op(fragment.OpEqual, kind, like), injected, op(fragment.OpConcat, injected, like, kind)),
+			} {
+				sql, err := target(t, d).Expressions(relations, e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bare := quotes.ReplaceAllString(sql[0], ""); strings.Contains(bare, "current_user") || strings.Contains(bare, "'") || strings.Contains(bare, "\x00") {
+					t.Errorf("%s: %s", d, sql[0])
+				}
+			}
+			if _, err := target(t, d).Expressions(relations, op(fragment.OpConcat, kind, marked)); !errors.Is(err, compile.ErrLiteral) {
+				t.Errorf("%s: a text with the mark of a name gives %v", d, err)
+			}
 		}
 	}
 }

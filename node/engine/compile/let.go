@@ -19,10 +19,18 @@ const maxRepeated = 160
 // let is a name for an operand.
 type let struct{ name, operand string }
 
+// mark stands before a name of let until the SQL is whole. Names are looked for in SQL and replaced there, and a text of the
+// researcher's may read as one does: it must not be taken for it, or what replaces it stands outside of its quotes. Text and
+// Name refuse this character, so that nothing but variable writes it.
+const mark = "\x00"
+
 func (c *compiler) variable() string {
 	*c.variables++
-	return "let" + strconv.Itoa(*c.variables) + "_"
+	return mark + "let" + strconv.Itoa(*c.variables) + "_"
 }
+
+// unmarked gives whole SQL as an engine reads it.
+func unmarked(sql string) string { return strings.ReplaceAll(sql, mark, "") }
 
 // repeated gives names to arguments that are long and that the format reads more than once, and what puts them around the SQL.
 func (c *compiler) repeated(format string, args []any) ([]any, func(string) string) {

@@ -283,7 +283,7 @@ func (d *Dialect) Narrow(sql string) string {
 // does not; PostgreSQL only.
 func (d *Dialect) Parse(sql string, t value.Type) string {
 	c := &compiler{target: &Target{Dialect: d}, written: new(int), variables: new(int), bound: map[*fragment.Expr]code{}}
-	return c.postgresParse(sql, t).sql
+	return unmarked(c.postgresParse(sql, t).sql)
 }
 
 // postgresParse converts a text.

@@ -39,7 +39,7 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 	for _, p := range f.Partials {
 		c.reads(p.Expr)
 	}
-	s := c.statement(f, p)
+	s := unmarked(c.statement(f, p))
 	return s, c.err
 }
 
@@ -50,7 +50,11 @@ func (t *Target) Expressions(relations []fragment.Relation, exprs ...*fragment.E
 	if err != nil {
 		return nil, err
 	}
-	return c.each(exprs), c.err
+	list := c.each(exprs)
+	for i := range list {
+		list[i] = unmarked(list[i])
+	}
+	return list, c.err
 }
 
 // compiler prepares the compilation of a select over relations.
