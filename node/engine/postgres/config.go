@@ -192,10 +192,16 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 	return p, nil
 }
 
-// watched has the server look each second whether the node is still there, so that a
+// watched notes when the session began, so that it can be told from others if it must be ended by force, and has the
+// server look each second whether the node is still there, so that a
 // statement ends with a node that could not cancel it. Before version 14, and on systems
 // that cannot tell, the server refuses or does not know the setting; the time-out remains.
 func watched(ctx context.Context, conn *pgx.Conn) error {
+	var start time.Time
+	if err := conn.QueryRow(ctx, "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()").Scan(&start); err != nil {
+		return err
+	}
+	conn.PgConn().CustomData()[begun] = start
 	_, err := conn.Exec(ctx, "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'")
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {

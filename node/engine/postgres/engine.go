@@ -60,6 +60,7 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 
 // Close releases the connections. No Run may be under way.
 func (e *Engine) Close() error {
+	e.driver.endings.Wait()
 	e.driver.pool.Close()
 	return nil
 }

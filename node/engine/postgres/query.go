@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,9 +19,10 @@ import (
 
 // driver is PostgreSQL as package engine sees it.
 type driver struct {
-	pool *pgxpool.Pool
-	zone string   // the hospital's
-	key  [2]int64 // chooses which groups of a patient are kept
+	pool    *pgxpool.Pool
+	zone    string         // the hospital's
+	key     [2]int64       // chooses which groups of a patient are kept
+	endings sync.WaitGroup // of sessions that heeded no cancel
 }
 
 // Query is engine.Driver's.
@@ -32,8 +35,14 @@ func (d *driver) Query(ctx context.Context, sql string, keyed bool, fn func(row 
 
 // look runs one statement on a snapshot of its own, which cannot write.
 func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error, args ...any) error {
-	var ours error // an error that is not the database's
+	var ours error         // an error that is not the database's
+	var stubborn *pgx.Conn // of which nothing came in time after a cancel
 	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		defer func() {
+			if ctx.Err() != nil && tx.Conn().IsClosed() {
+				stubborn = tx.Conn()
+			}
+		}()
 		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {
 			return err
@@ -50,14 +59,45 @@ func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error,
 		}
 		return rows.Err()
 	})
-	if ours != nil {
-		return ours
+	if stubborn != nil {
+		d.endings.Go(func() { d.terminate(stubborn) }) //nolint:contextcheck // the statement's has ended
 	}
-	if err != nil {
+	switch {
+	case ours != nil:
+		return ours
+	case stubborn != nil:
+		reason := engine.ReasonCancelled
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			reason = engine.ReasonDeadline
+		}
+		return engine.NewKilled(reason, "a statement had not ended a second after it was cancelled; its connection is closed, and its session ended", ctx.Err())
+	case err != nil:
 		return fault(ctx, err)
 	}
 	return nil
 }
+
+// force is how long a server may take to end a session by force.
+const force = 2 * time.Second
+
+// terminate ends a session whose statement heeds no cancel, as the same role may, and closes the connection whatever the
+// server does: from version 14 on it then ends the session within a second, if it still can.
+func (d *driver) terminate(session *pgx.Conn) {
+	defer session.PgConn().Conn().Close()
+	ctx, cancel := context.WithTimeout(context.Background(), force)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	if err != nil {
+		return
+	}
+	defer conn.Close(ctx)
+	// Another session may have its number by now, and none its beginning.
+	_, _ = conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2 AND usename = current_user",
+		session.PgConn().PID(), session.PgConn().CustomData()[begun])
+}
+
+// begun is when a session began, by the server's clock, in the data of its connection.
+const begun = "intramuros: begun"
 
 // fault names what happened in words of our own: the server's may quote values.
 func fault(ctx context.Context, err error) error {

@@ -1,6 +1,7 @@
 package trino
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -121,7 +122,7 @@ func (c *Config) client() (*http.Client, error) {
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
-	transport := &http.Transport{TLSClientConfig: t, Proxy: nil, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}
+	transport := patient{&http.Transport{TLSClientConfig: t, Proxy: nil, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}}
 	if c.Token == (config.Secret{}) {
 		return &http.Client{Transport: transport}, nil
 	}
@@ -138,14 +139,14 @@ func (c *Config) client() (*http.Client, error) {
 // bearer sends a token with each request to one host. It reads it anew each time: tokens
 // expire, and a file is written anew while the node runs.
 type bearer struct {
-	*http.Transport
+	patient
 	token config.Secret
 	host  string
 }
 
 func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != b.host {
-		return b.Transport.RoundTrip(r)
+		return b.patient.RoundTrip(r)
 	}
 	token, err := b.token.Read("")
 	if err != nil {
@@ -153,5 +154,21 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+string(token))
-	return b.Transport.RoundTrip(r)
+	return b.patient.RoundTrip(r)
+}
+
+// farewell is how long the server may take to hear that a query is cancelled, which Trino's client waits for. Whether
+// it heard or not, query_max_run_time ends the query, and a client that asks no more does so earlier.
+const farewell = time.Second
+
+// patient is a transport whose patience ends where nothing depends on an answer.
+type patient struct{ *http.Transport }
+
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodDelete {
+		return p.Transport.RoundTrip(r)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), farewell)
+	defer cancel() // no body of an answer is read
+	return p.Transport.RoundTrip(r.WithContext(ctx))
 }
