@@ -28,7 +28,7 @@ type Config struct {
 	Listen         string            `yaml:"listen"`
 	TLS            KeyPair           `yaml:"tls"`
 	FlightSQL      Door              `yaml:"flight_sql"`
-	Postgres       Door              `yaml:"postgres"`
+	Postgres       PostgresDoor      `yaml:"postgres"`
 	Nodes          Identity          `yaml:"nodes"`
 	Gossip         Gossip            `yaml:"gossip"`
 	Catalog        string            `yaml:"catalog"`
@@ -56,6 +56,14 @@ type KeyPair struct {
 // Door is a further way in for researchers, with the certificate of the HTTPS API.
 type Door struct {
 	Listen string `yaml:"listen"` // host:port; empty: closed
+}
+
+// PostgresDoor is the door for tools that speak PostgreSQL's protocol.
+type PostgresDoor struct {
+	Door `yaml:",inline"`
+	// ProcessMemory is the ceiling of one of the processes that answer questions about the catalog, such as "256MB";
+	// empty: that.
+	ProcessMemory string `yaml:"process_memory"`
 }
 
 // SignIn is how researchers sign in with a browser at an identity provider; coordinator/signin does it.
@@ -219,6 +227,10 @@ func (c *Config) validate() error {
 	}
 	if c.QueryTimeout <= 0 || c.PrepareTimeout <= 0 {
 		problem("`query_timeout` and `prepare_timeout` must be above 0")
+	}
+	// What a worker takes before it is asked anything is a good part of 100 MB.
+	if n, ok := config.ParseSize(c.Postgres.ProcessMemory); c.Postgres.ProcessMemory != "" && (!ok || n < 128e6) {
+		problem("`postgres.process_memory` is %q; write a size of 128MB or more", c.Postgres.ProcessMemory)
 	}
 	if err := c.AnswerGrid.validate(); err != nil {
 		problems = append(problems, err)

@@ -18,9 +18,12 @@ import (
 	"github.com/intramuros/intramuros/coordinator/postgres"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/coordinator/signin"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
+	"github.com/intramuros/intramuros/internal/worker"
 )
 
 // drainTime is how long a coordinator that is told to stop lets queries go on.
@@ -98,8 +101,9 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		desk.Run(running)
 	}()
 	defer func() { stop(); <-ran }()
+	var restarts restarts
 	operations, err := operate(ctx, conf.Operations, operated{
-		kind: "coordinator", name: conf.Name, trace: desk.Trace, metrics: desk.Collector(), extent: telemetry.Public,
+		kind: "coordinator", name: conf.Name, trace: desk.Trace, metrics: collectors{desk.Collector(), &restarts}, extent: telemetry.Public,
 		ready: func() error {
 			if !desk.Federation().Ready {
 				return errors.New("too few hospitals are there")
@@ -111,7 +115,7 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, operations.close()) }()
-	doors, err := openDoors(ctx, conf, desk, certificate, log)
+	doors, err := openDoors(ctx, conf, desk, certificate, &restarts, log)
 	if err != nil {
 		return err
 	}
@@ -133,8 +137,25 @@ type door struct {
 	shutdown func(ctx context.Context) error
 }
 
+// openDictionary opens what answers questions about the catalog, in processes of its own where this program has them.
+func openDictionary(ctx context.Context, c *catalog.Catalog, memory string, restarts *restarts, log *slog.Logger) (*dictionary.Dictionary, error) {
+	if !worker.Known() {
+		return dictionary.Open(ctx, c)
+	}
+	ceiling := int64(dictionary.Memory)
+	if memory != "" {
+		ceiling, _ = config.ParseSize(memory) // the configuration was checked
+	}
+	d, err := dictionary.Start(ctx, c, ceiling, log)
+	if err != nil {
+		return nil, err
+	}
+	restarts.add(d.Restarts)
+	return d, nil
+}
+
 // openDoors listens at every door of the configuration; the HTTPS API is the first.
-func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, log *slog.Logger) (doors []door, err error) {
+func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, certificate *tls.Config, restarts *restarts, log *slog.Logger) (doors []door, err error) {
 	defer func() {
 		if err != nil {
 			for _, d := range doors {
@@ -191,7 +212,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		log.Info("Flight SQL is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
 	}
 	if conf.Postgres.Listen != "" {
-		known, err := dictionary.Open(ctx, desk.Catalog())
+		known, err := openDictionary(ctx, desk.Catalog(), conf.Postgres.ProcessMemory, restarts, log)
 		if err != nil {
 			return doors, err
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
@@ -80,6 +82,21 @@ func (f *engineFile) kind() string {
 		return "trino"
 	}
 	return "duckdb"
+}
+
+// start is open for a daemon: an engine that is embedded runs in processes of its own, one for each of the queries that
+// run at once. restarts counts those that end. A program that is no intramuros, such as a test of this package, has
+// no workers, and its engine runs in its own process.
+func (f *engineFile) start(ctx context.Context, cat *catalog.Catalog, hospital string, key []byte, concurrent int, restarts *restarts, log *slog.Logger) (database, error) {
+	if f.DuckDB == nil || !worker.Known() {
+		return f.open(ctx, cat, hospital, key)
+	}
+	e, err := duckdb.Start(ctx, *f.DuckDB, duckdb.Workers{Most: concurrent, Log: log}, cat, hospital, key)
+	if err != nil {
+		return nil, inDetail(err)
+	}
+	restarts.add(e.Restarts)
+	return e, nil
 }
 
 // open connects to the data. key is the node's secret.

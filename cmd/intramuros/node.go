@@ -84,7 +84,8 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	e, err := f.Engine.open(ctx, cat, f.Name, key)
+	var restarts restarts
+	e, err := f.Engine.start(ctx, cat, f.Name, key, f.Limits.Concurrent, &restarts, log)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 		return err
 	}
 	operations, err := operate(ctx, f.Operations, operated{
-		kind: "node", name: f.Name, trace: n.Trace, metrics: n.Collector(), extent: telemetry.Whole, ready: n.Ready,
+		kind: "node", name: f.Name, trace: n.Trace, metrics: collectors{n.Collector(), &restarts}, extent: telemetry.Whole, ready: n.Ready,
 	}, log)
 	if err != nil {
 		err = errors.Join(err, n.Close())

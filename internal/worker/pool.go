@@ -174,8 +174,7 @@ func (p *Pool[S, Q, R]) start(ctx context.Context) (*process[S, Q, R], error) {
 		return nil, err
 	}
 	p.busy.Go(func() {
-		<-w.ended
-		w.hangUp()
+		<-w.ended // what it said last may still have to be read: who asked it hangs up
 		w.usage.close()
 		if p.config.Gone != nil {
 			p.config.Gone(w.command.Process.Pid)

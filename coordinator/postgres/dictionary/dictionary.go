@@ -28,7 +28,7 @@ var schema string
 
 const (
 	memory  = "64MB"
-	timeout = 10 * time.Second // of one question
+	timeout = 4 * time.Second // of one question: of its preparation, and again of its rows
 	maxRows = 100_000
 	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
 )
@@ -74,9 +74,54 @@ func OIDOf(t value.Type) uint32 {
 // Dictionary is one federation's catalog as PostgreSQL would show it. It may be used
 // by any number of goroutines.
 type Dictionary struct {
-	db      *sql.DB
-	tables  map[string]uint32 // their OIDs
+	numbers
+	host host
+}
+
+// host is where the database is that answers: in this process, or in workers.
+type host interface {
+	ask(ctx context.Context, a ask) (*told, error)
+	close() error
+}
+
+// ask is one statement, as DuckDB reads it.
+type ask struct {
+	Person   string // who asks
+	Database string // the session's
+	SQL      string
+	Run      bool // else it is only to be described
+	Args     []any
+}
+
+// told is what is known of a statement before it runs, or its rows.
+type told struct {
+	Columns    []Column
+	Parameters int
+	Untyped    bool // the type of a column is open while the parameters have no values; Columns is empty then
+	Rows       [][]any
+}
+
+// numbers are the OIDs of what is in a catalog.
+type numbers struct {
+	tables  map[string]uint32
 	indexes map[string]uint32 // those of their keys' indexes, by table
+	next    uint32
+}
+
+func number(c *catalog.Catalog) numbers {
+	n := numbers{map[string]uint32{}, map[string]uint32{}, firstOID}
+	for _, t := range c.Tables {
+		n.tables[t.Name] = n.oid()
+		if len(t.Key) > 0 {
+			n.indexes[t.Name] = n.oid()
+		}
+	}
+	return n
+}
+
+func (n *numbers) oid() uint32 {
+	n.next++
+	return n.next
 }
 
 // firstOID is that of the first table; PostgreSQL's own objects have smaller ones.
@@ -88,41 +133,49 @@ var wellKnown = map[string]uint32{
 	"pg_rewrite": 2618, "pg_extension": 3079, "pg_authid": 1260, "pg_tablespace": 1213, "pg_attrdef": 2604, "pg_am": 2601, "pg_event_trigger": 3466,
 }
 
-// Open builds it. Every session sees one database, its own.
+// Open builds it, in this process, whose memory a question can take: a daemon uses Start. Every session sees one
+// database, its own.
 func Open(ctx context.Context, c *catalog.Catalog) (*Dictionary, error) {
+	h, err := openHere(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Dictionary{number(c), h}, nil
+}
+
+// Close frees it.
+func (d *Dictionary) Close() error { return d.host.close() }
+
+// here is a database in this process.
+type here struct{ db *sql.DB }
+
+func openHere(ctx context.Context, c *catalog.Catalog) (here, error) {
 	query := url.Values{
 		"threads": {"1"}, "memory_limit": {memory}, "autoinstall_known_extensions": {"false"}, "autoload_known_extensions": {"false"}, "max_temp_directory_size": {"0B"}, "integer_division": {"true"},
 	}
 	connector, err := duckdb.NewConnector("?"+query.Encode(), nil)
 	if err != nil {
-		return nil, err
+		return here{}, err
 	}
-	d := &Dictionary{db: sql.OpenDB(connector), tables: map[string]uint32{}, indexes: map[string]uint32{}}
-	if err := d.fill(ctx, c); err != nil {
-		return nil, errors.Join(err, d.Close())
+	h := here{sql.OpenDB(connector)}
+	if err := h.fill(ctx, c); err != nil {
+		return here{}, errors.Join(err, h.close())
 	}
-	return d, nil
+	return h, nil
 }
 
-// Close frees it.
-func (d *Dictionary) Close() error { return d.db.Close() }
+func (h here) close() error { return h.db.Close() }
 
-func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
-	if _, err := d.db.ExecContext(ctx, schema); err != nil {
+func (h here) fill(ctx context.Context, c *catalog.Catalog) error {
+	if _, err := h.db.ExecContext(ctx, schema); err != nil {
 		return err
 	}
-	tx, err := d.db.BeginTx(ctx, nil)
+	tx, err := h.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	f := filler{ctx: ctx, tx: tx, d: d, next: firstOID}
-	for _, t := range c.Tables {
-		d.tables[t.Name] = f.oid()
-		if len(t.Key) > 0 {
-			d.indexes[t.Name] = f.oid()
-		}
-	}
+	f := filler{ctx: ctx, tx: tx, numbers: number(c)}
 	for _, t := range c.Tables {
 		f.table(c, t)
 	}
@@ -132,17 +185,16 @@ func (d *Dictionary) fill(ctx context.Context, c *catalog.Catalog) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	_, err = d.db.ExecContext(ctx, "SET enable_external_access = false; SET lock_configuration = true")
+	_, err = h.db.ExecContext(ctx, "SET enable_external_access = false; SET lock_configuration = true")
 	return err
 }
 
 // filler writes tables; after its first error it does nothing.
 type filler struct {
-	ctx  context.Context //nolint:containedctx // of the one transaction
-	tx   *sql.Tx
-	d    *Dictionary
-	next uint32
-	err  error
+	numbers
+	ctx context.Context //nolint:containedctx // of the one transaction
+	tx  *sql.Tx
+	err error
 }
 
 func (f *filler) do(statement string, args ...any) {
@@ -151,13 +203,8 @@ func (f *filler) do(statement string, args ...any) {
 	}
 }
 
-func (f *filler) oid() uint32 {
-	f.next++
-	return f.next
-}
-
 func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
-	oid := f.d.tables[t.Name]
+	oid := f.tables[t.Name]
 	f.class(oid, t.Name, "r", 2, len(t.Columns), len(t.Key) > 0)
 	f.describe(oid, 0, t.Description)
 	f.hollow(t)
@@ -175,7 +222,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 		for _, k := range t.Key {
 			places = append(places, fmt.Sprint(place[k]))
 		}
-		keys, index := "["+strings.Join(places, ", ")+"]", f.d.indexes[t.Name]
+		keys, index := "["+strings.Join(places, ", ")+"]", f.indexes[t.Name]
 		f.class(index, t.Name+"_pkey", "i", 403, len(t.Key), false)
 		f.do(`INSERT INTO pgc.pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique, indnullsnotdistinct, indisprimary, indisexclusion, indimmediate, indisclustered, indisvalid,
 			indcheckxmin, indisready, indislive, indisreplident, indkey, indcollation, indclass, indoption, definition)
@@ -191,7 +238,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 		}
 		for i, candidate := range other.Columns {
 			if candidate.Name == key {
-				f.constraint(t.Name+"_"+column.Name+"_fkey", "f", oid, f.d.indexes[to], f.d.tables[to], fmt.Sprintf("[%d]", place[column.Name]), fmt.Sprintf("[%d]", i+1),
+				f.constraint(t.Name+"_"+column.Name+"_fkey", "f", oid, f.indexes[to], f.tables[to], fmt.Sprintf("[%d]", place[column.Name]), fmt.Sprintf("[%d]", i+1),
 					"FOREIGN KEY ("+column.Name+") REFERENCES "+to+"("+key+")")
 			}
 		}
@@ -261,6 +308,7 @@ type Question struct {
 	Parameters int
 	d          *Dictionary
 	sql        string
+	person     string
 	database   string
 }
 
@@ -286,52 +334,67 @@ func (d *Dictionary) prepare(ctx context.Context, statement sqltoken.Statement, 
 	if err != nil {
 		return nil, err
 	}
-	q := &Question{d: d, sql: text, database: session.Database}
-	err = q.with(ctx, q.sql, q.describe)
-	if errors.Is(err, errOpen) {
-		// Some functions leave types open until the parameters have values; none changes them here.
-		n := q.Parameters
-		err = q.with(ctx, withoutParameters(text), q.describe)
-		q.Parameters = n
-	}
+	q := &Question{d: d, sql: text, person: session.User, database: session.Database}
+	t, err := d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: q.sql})
 	if err != nil {
-		return nil, notCovered(err)
+		return nil, err
+	}
+	q.Columns, q.Parameters = t.Columns, t.Parameters
+	if t.Untyped {
+		// Some functions leave types open until the parameters have values; none changes them here.
+		if t, err = d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: withoutParameters(text)}); err != nil {
+			return nil, err
+		}
+		q.Columns = t.Columns
 	}
 	return q, nil
 }
 
-// errOpen means that DuckDB does not know yet of what type a column is.
-var errOpen = errors.New("a column of no type")
+// ask has the database answer, within the time of one question. Errors wrap ErrNotCovered.
+func (d *Dictionary) ask(ctx context.Context, a ask) (*told, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	t, err := d.host.ask(ctx, a)
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("it takes more than %v; ask for less at once", timeout)
+	case ctx.Err() != nil:
+		err = errors.New("it was cancelled")
+	}
+	return nil, notCovered(err)
+}
 
 // describe reads what is known of the statement before it runs.
-func (q *Question) describe(s *duckdb.Stmt) error {
+func describe(s *duckdb.Stmt) (*told, error) {
 	kind, err := s.StatementType()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if kind != duckdb.STATEMENT_TYPE_SELECT {
-		return errors.New("it is no SELECT")
+		return nil, errors.New("it is no SELECT")
 	}
-	q.Parameters, q.Columns = s.NumInput(), nil
+	t := &told{Parameters: s.NumInput()}
 	n, err := s.ColumnCount()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range n {
 		name, err := s.ColumnName(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if t, err := s.ColumnType(i); err == nil && t == duckdb.TYPE_INVALID {
-			return errOpen
+		if kind, err := s.ColumnType(i); err == nil && kind == duckdb.TYPE_INVALID {
+			return &told{Parameters: t.Parameters, Untyped: true}, nil
 		}
 		kind, err := s.ColumnTypeInfo(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		q.Columns = append(q.Columns, Column{columnName(name), oidOf(kind)})
+		t.Columns = append(t.Columns, Column{columnName(name), oidOf(kind)})
 	}
-	return nil
+	return t, nil
 }
 
 // withoutParameters writes NULL for each.
@@ -435,60 +498,68 @@ func notCovered(err error) error {
 	return fmt.Errorf("%w: %s", ErrNotCovered, line)
 }
 
-func (q *Question) with(ctx context.Context, text string, use func(*duckdb.Stmt) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	conn, err := q.d.db.Conn(ctx)
+// ask is host's.
+func (h here) ask(ctx context.Context, a ask) (t *told, err error) {
+	conn, err := h.db.Conn(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(q.database)); err != nil {
-		return err
+	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(a.Database)); err != nil {
+		return nil, err
 	}
-	return conn.Raw(func(raw any) error {
-		s, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	err = conn.Raw(func(raw any) error {
+		prepared, err := raw.(driver.ConnPrepareContext).PrepareContext(ctx, a.SQL)
 		if err != nil {
 			return err
 		}
-		defer s.Close()
-		return use(s.(*duckdb.Stmt))
+		defer prepared.Close()
+		s := prepared.(*duckdb.Stmt)
+		if !a.Run {
+			t, err = describe(s)
+			return err
+		}
+		t, err = run(ctx, s, a.Args)
+		return err
 	})
+	return t, err
 }
 
-// Run gives the rows: nil, bool, integers, float64, string, time.Time, and []any of these.
-func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
-	var rows [][]any
-	err := q.with(ctx, q.sql, func(s *duckdb.Stmt) error {
-		named := make([]driver.NamedValue, len(args))
-		for i, a := range args {
-			named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
-		}
-		r, err := s.QueryContext(ctx, named)
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		for {
-			into := make([]driver.Value, len(q.Columns))
-			err := r.Next(into)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			row := make([]any, len(into))
-			for i, v := range into {
-				row[i] = v
-			}
-			if rows = append(rows, row); len(rows) > maxRows {
-				return errors.New("the answer is too long")
-			}
-		}
-	})
-	if err != nil {
-		return nil, notCovered(err)
+func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
+	named := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
 	}
-	return rows, nil
+	r, err := s.QueryContext(ctx, named)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	t := &told{}
+	for {
+		into := make([]driver.Value, len(r.Columns()))
+		err := r.Next(into)
+		if errors.Is(err, io.EOF) {
+			return t, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		row := make([]any, len(into))
+		for i, v := range into {
+			row[i] = v
+		}
+		if t.Rows = append(t.Rows, row); len(t.Rows) > maxRows {
+			return nil, errors.New("the answer is too long")
+		}
+	}
+}
+
+// Run gives the rows: nil, bool, integers, float64, string, time.Time, and []any of these. Errors wrap ErrNotCovered.
+func (q *Question) Run(ctx context.Context, args []any) ([][]any, error) {
+	t, err := q.d.ask(ctx, ask{Person: q.person, Database: q.database, SQL: q.sql, Run: true, Args: args})
+	if err != nil {
+		return nil, err
+	}
+	return t.Rows, nil
 }

@@ -13,9 +13,13 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/sqltoken"
+	"github.com/intramuros/intramuros/internal/worker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	worker.Main(map[string]worker.Role{RoleName: Role})
+	goleak.VerifyTestMain(m)
+}
 
 const testCatalog = `catalog: test
 tables:
@@ -40,13 +44,18 @@ tables:
       paid: {type: bool}
 `
 
-func open(t testing.TB) *Dictionary {
+func parsed(t testing.TB) *catalog.Catalog {
 	t.Helper()
 	c, err := catalog.Parse([]byte(testCatalog), "test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(context.Background(), c)
+	return c
+}
+
+func open(t testing.TB) *Dictionary {
+	t.Helper()
+	d, err := Open(context.Background(), parsed(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +68,13 @@ var ada = Session{User: "ada", Database: "trial", Process: 7, Setting: func(name
 }}
 
 // TestQuestions reads testdata: a question (hollow: about patients, for its columns alone), and its columns with their OIDs and rows, or
-// why it is not covered.
+// why it is not covered: in this process, and in workers.
 func TestQuestions(t *testing.T) {
-	d := open(t)
+	t.Run("here", func(t *testing.T) { testQuestions(t, open(t)) })
+	t.Run("apart", func(t *testing.T) { testQuestions(t, start(t, Memory)) })
+}
+
+func testQuestions(t *testing.T, d *Dictionary) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
 			statement := sqltoken.Statements(td.Input)[0]

@@ -10,5 +10,7 @@
 //
 // Contract: the database holds public facts only. What is run is one SELECT; its functions are on
 // an allow-list; it cannot touch files, network or configuration, and is limited in time
-// and memory. What is not covered is refused, never guessed.
+// and memory: in a daemon it runs in one of four processes (Start), which is killed and replaced if it takes more
+// memory than its ceiling or does not end in time, and of which one person's questions hold two at most. What is not
+// covered is refused, never guessed.
 package dictionary

@@ -3,6 +3,7 @@ package duckdb
 import (
 	"fmt"
 
+	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
@@ -30,9 +31,14 @@ type Config struct {
 	// Threads is how many cores a query may use; 0: all of them.
 	Threads int `yaml:"threads,omitempty"`
 	// MemoryLimit is how much memory all queries may use together, such as "2GB";
-	// empty: 80 % of the machine's. A query that needs more spills, or fails where
-	// there is no SpillFolder.
+	// empty: 80 % of the machine's. In a node each of the queries that run at once has
+	// an equal part, whether the others need theirs or not. A query that needs more
+	// spills, or fails where there is no SpillFolder.
 	MemoryLimit string `yaml:"memory_limit,omitempty"`
+	// ProcessMemory is the ceiling of one query's process, such as "3GB": what MemoryLimit does not count,
+	// above all what a statement takes while it is prepared, included. A process above it is killed. Empty: the
+	// query's part of MemoryLimit, and 1 GiB. Only Start has processes.
+	ProcessMemory string `yaml:"process_memory,omitempty"`
 	// SpillFolder receives what does not fit in memory: rows of patients, as they
 	// are, until the query ends. Choose an encrypted disk inside the hospital that
 	// only the node can read. Empty: nothing spills.
@@ -51,6 +57,9 @@ func (c *Config) validate() error {
 	}
 	if _, err := (&csv.Settings{Timezone: c.Timezone}).Reading(""); err != nil {
 		return fmt.Errorf("%w: timezone: %w", engine.ErrConfig, err)
+	}
+	if _, ok := config.ParseSize(c.ProcessMemory); c.ProcessMemory != "" && !ok {
+		return fmt.Errorf("%w: process_memory is %q; write such as 4GB", engine.ErrConfig, c.ProcessMemory)
 	}
 	for name, s := range c.Tables {
 		if err := s.Validate(name); err != nil {

@@ -13,11 +13,13 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
 func TestMain(m *testing.M) {
+	worker.Main(map[string]worker.Role{RoleName: Role})
 	// The noise library, which a request's price needs, links glog.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }

@@ -118,6 +118,13 @@ func (g *gate) pass(argument string) bool {
 	return g.open[argument]
 }
 
+// close shuts it.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
+}
+
 // register gives SQL the table function. Once the gate is shut it reads what it has read before, and nothing else.
 func (g *gate) register(ctx context.Context, db *sql.DB, threads int) error {
 	conn, err := db.Conn(ctx)

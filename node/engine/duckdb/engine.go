@@ -2,14 +2,11 @@ package duckdb
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -47,7 +44,26 @@ type Engine struct {
 // is the node's secret, of at least 16 bytes: whoever knows it knows which groups
 // of a patient are kept. It must stay the same, so that the same query on the
 // same data gives the same answer. Errors wrap engine.ErrConfig or are of the database.
+//
+// DuckDB runs in this process, whose memory a statement can take, and where none can be ended that heeds no
+// interrupt: a daemon uses Start.
 func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, key []byte) (*Engine, error) {
+	e, err := newEngine(cfg, c, key)
+	if err != nil {
+		return nil, err
+	}
+	if e.driver.db, e.gate, err = open(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := e.attach(ctx, cfg); err != nil {
+		return nil, errors.Join(err, e.driver.db.Close())
+	}
+	e.Engine = engine.New(e.driver, compile.DuckDB, c, hospital, e.views, e.closed, e.state)
+	return e, nil
+}
+
+// newEngine is an engine without a database.
+func newEngine(cfg Config, c *catalog.Catalog, key []byte) (*Engine, error) {
 	groups, version, err := engine.Keys(key)
 	if err != nil {
 		return nil, err
@@ -58,88 +74,51 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err := engine.ValidateTables(cfg.Tables, c); err != nil {
 		return nil, err
 	}
-	db, g, err := open(ctx, cfg)
+	d, err := newDriver(cfg)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDriver(db, cfg)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	d.key = [2]uint64{binary.LittleEndian.Uint64(groups[:]), binary.LittleEndian.Uint64(groups[8:])}
-	e := &Engine{driver: d, config: cfg, catalog: c, dataKey: version, gate: g}
-	if err := e.attach(ctx, cfg); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	e.Engine = engine.New(d, compile.DuckDB, c, hospital, e.views, e.closed, e.state)
-	return e, nil
+	return &Engine{driver: d, config: cfg, catalog: c, dataKey: version}, nil
 }
 
 // Close releases the database. No Run may be under way.
-func (e *Engine) Close() error { return e.driver.db.Close() }
+func (e *Engine) Close() error {
+	if e.driver.workers != nil {
+		e.driver.workers.Close()
+		return nil
+	}
+	return e.driver.db.Close()
+}
 
-// open starts DuckDB with the database attached and nothing locked yet.
+// open starts DuckDB in this process, with the database attached and nothing locked yet.
 func open(ctx context.Context, cfg Config) (*sql.DB, *gate, error) {
-	options := url.Values{
-		"autoinstall_known_extensions": {"false"},
-		"autoload_known_extensions":    {"false"},
-		"allow_community_extensions":   {"false"},
-		"preserve_insertion_order":     {"false"}, // nothing depends on it, and it costs memory
-		"temp_directory":               {cfg.SpillFolder},
-	}
-	if cfg.Threads > 0 {
-		options.Set("threads", strconv.Itoa(cfg.Threads))
-	}
-	if cfg.MemoryLimit != "" {
-		options.Set("memory_limit", cfg.MemoryLimit)
-	}
-	connector, err := duckdb.NewConnector("?"+options.Encode(), nil)
+	s, err := cfg.setup()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	db := sql.OpenDB(connector)
-	setup := []string{"SET TimeZone = " + quote(cfg.zone()), "SET ieee_floating_point_ops = true", "SET enable_progress_bar = false"}
-	if cfg.Database != "" {
-		path, err := compile.DuckDB.Text(cfg.Database)
-		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("%w: database: %w", engine.ErrConfig, err), db.Close())
-		}
-		setup = append(setup, "ATTACH "+path+" AS "+source+" (READ_ONLY)")
-	}
-	for _, s := range setup {
-		if _, err := db.ExecContext(ctx, s); err != nil {
-			if strings.Contains(err.Error(), "version number") {
-				err = fmt.Errorf("%s was written by a later version of DuckDB than this node reads; with that version, copy it into a file that this node reads: ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.4.0'); COPY FROM DATABASE … TO copy", cfg.Database)
-			}
-			return nil, nil, errors.Join(fmt.Errorf("%w: %w", engine.ErrConfig, err), db.Close())
-		}
-	}
-	g := &gate{open: map[string]bool{}}
-	if err := g.register(ctx, db, cfg.Threads); err != nil {
-		return nil, nil, errors.Join(err, db.Close())
+	db, g, _, err := s.open(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	return db, g, nil
 }
 
 // attach makes the views, then locks the database.
 func (e *Engine) attach(ctx context.Context, cfg Config) error {
-	local, err := find(ctx, e.driver.db, cfg)
+	local, err := find(ctx, e.driver, cfg)
 	if err != nil {
 		return err
 	}
 	if cfg.Database != "" {
-		h := sha256.New()
-		for _, file := range []string{cfg.Database, cfg.Database + ".wal"} {
-			if err := digest(h, file); err != nil {
-				return fmt.Errorf("%w: database: %w", engine.ErrConfig, err)
-			}
+		if e.attached, err = fingerprint(cfg.Database); err != nil {
+			return fmt.Errorf("%w: %w", engine.ErrConfig, err)
 		}
-		e.attached = h.Sum(nil)
 		if e.database, err = stat(cfg.Database); err != nil {
 			return fmt.Errorf("%w: database: %w", engine.ErrConfig, err)
 		}
 	}
-	if _, err := e.driver.db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
+	if err := e.driver.execute(ctx, statement{SQL: "CREATE SCHEMA " + schema}); err != nil {
 		return err
 	}
 	views, closed, err := engine.Map(ctx, e.catalog, cfg.Tables, local)
@@ -157,7 +136,7 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 	}
 	for _, v := range views {
 		v.Stored = schema + `."` + v.Table.Name + `"`
-		if _, err := e.driver.db.ExecContext(ctx, "CREATE VIEW "+v.Stored+" AS "+v.Select(e.driver, compile.DuckDB, nil)); err != nil {
+		if err := e.driver.execute(ctx, statement{SQL: "CREATE VIEW " + v.Stored + " AS " + v.Select(e.driver, compile.DuckDB, nil), View: true}); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -171,12 +150,12 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 			paths = append(paths, v.File)
 		}
 	}
-	if err := lock(ctx, e.driver.db, paths, folders); err != nil {
+	if err := e.driver.lock(ctx, paths, folders); err != nil {
 		return err
 	}
-	e.gate.mu.Lock()
-	e.gate.shut = true
-	e.gate.mu.Unlock()
+	if e.gate != nil { // the workers have their own
+		e.gate.close()
+	}
 	// A view of the database may read what only an open door lets it.
 	e.views = slices.DeleteFunc(e.views, func(v *engine.View) bool {
 		err := e.driver.Query(ctx, "SELECT 1 FROM "+v.Stored+" LIMIT 0", false, func([]any) error { return nil })
@@ -208,7 +187,7 @@ func inWords(ctx context.Context, err error) string {
 
 // lock leaves DuckDB able to read the given files, and the database that is
 // attached, and to do nothing else outside of its memory.
-func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
+func (d *driver) lock(ctx context.Context, paths, folders []string) error {
 	statements := []string{}
 	for setting, list := range map[string][]string{"allowed_paths": paths, "allowed_directories": folders} {
 		quoted := make([]string, len(list))
@@ -222,7 +201,7 @@ func lock(ctx context.Context, db *sql.DB, paths, folders []string) error {
 		statements = append(statements, "SET "+setting+" = ["+strings.Join(quoted, ", ")+"]")
 	}
 	for _, s := range append(statements, "SET enable_external_access = false", "SET lock_configuration = true") {
-		if _, err := db.ExecContext(ctx, s); err != nil {
+		if err := d.execute(ctx, statement{SQL: s}); err != nil {
 			return fmt.Errorf("%w: %w", engine.ErrConfig, err)
 		}
 	}

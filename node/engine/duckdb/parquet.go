@@ -23,27 +23,20 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 		return err
 	}
 	// One file of each schema, and how many have it.
-	rows, err := p.db.QueryContext(ctx, "SELECT min(file_name), count(*) FROM (SELECT file_name, string_agg(concat_ws(' ', name, type, converted_type, logical_type, precision, scale), ',' ORDER BY schema_index) AS columns FROM (SELECT *, row_number() OVER (PARTITION BY file_name) AS schema_index FROM parquet_schema("+quoted+")) GROUP BY file_name) GROUP BY columns")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	files := map[string]int{}
-	for rows.Next() {
-		var file string
-		var n int
-		if err := rows.Scan(&file, &n); err != nil {
-			return err
-		}
-		files[file] = n
-	}
-	if err := rows.Err(); err != nil {
+	err = p.driver.look(ctx, "SELECT min(file_name), count(*) FROM (SELECT file_name, string_agg(concat_ws(' ', name, type, converted_type, logical_type, precision, scale), ',' ORDER BY schema_index) AS columns FROM (SELECT *, row_number() OVER (PARTITION BY file_name) AS schema_index FROM parquet_schema("+quoted+")) GROUP BY file_name) GROUP BY columns", nil, func(row []any) error {
+		file, _ := row[0].(string)
+		n, _ := row[1].(int64)
+		files[file] = int(n)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if len(files) > 1 {
 		at.SQL = strings.TrimSuffix(at.SQL, ")") + union + ")"
 	}
-	columns, err := describe(ctx, p.db, *at)
+	columns, err := p.driver.describe(ctx, *at)
 	if at.Columns = columns; err != nil || len(files) < 2 {
 		return err
 	}
@@ -53,7 +46,7 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 		if err != nil {
 			return err
 		}
-		here, err := describe(ctx, p.db, engine.Place{SQL: "read_parquet(" + quoted + ", hive_partitioning = false)"})
+		here, err := p.driver.describe(ctx, engine.Place{SQL: "read_parquet(" + quoted + ", hive_partitioning = false)"})
 		if err != nil {
 			return err
 		}

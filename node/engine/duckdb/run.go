@@ -11,6 +11,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
@@ -20,15 +21,17 @@ var errNotSelect = errors.New("the engine runs single SELECT statements only")
 
 // driver is DuckDB as package engine sees it.
 type driver struct {
-	db      *sql.DB
+	db      *sql.DB      // in this process, or nil:
+	workers *workers     // in processes of its own
 	key     [2]uint64    // chooses which groups of a patient are kept
 	reading *csv.Reading // of texts that are not CSV's
 	zone    string       // the hospital's
+	done    []statement  // what execute did, to set up others alike
 }
 
-func newDriver(db *sql.DB, cfg Config) (*driver, error) {
+func newDriver(cfg Config) (*driver, error) {
 	reading, err := (&csv.Settings{}).Reading(cfg.zone())
-	return &driver{db: db, reading: reading, zone: cfg.zone()}, err
+	return &driver{reading: reading, zone: cfg.zone()}, err
 }
 
 // Query is engine.Driver's.
@@ -36,17 +39,59 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 	if !single(text) {
 		return errNotSelect
 	}
-	var args []sqldriver.NamedValue
+	var keys []uint64
 	if keyed {
-		args = []sqldriver.NamedValue{{Name: "group_key_1", Ordinal: 1, Value: d.key[0]}, {Name: "group_key_2", Ordinal: 2, Value: d.key[1]}}
+		keys = d.key[:]
 	}
-	conn, err := d.db.Conn(ctx)
-	if err != nil {
+	var ours error // an error that is not the database's
+	err := d.look(ctx, text, keys, func(row []any) error {
+		ours = fn(row)
+		return ours
+	})
+	switch {
+	case ours != nil:
+		return ours
+	case errors.Is(err, errNotSelect):
+		return errNotSelect
+	case err != nil:
 		return fault(ctx, err)
 	}
+	return nil
+}
+
+// look is Query's, with the database's own errors. fn asks the database nothing.
+func (d *driver) look(ctx context.Context, text string, keys []uint64, fn func(row []any) error) error {
+	if d.workers != nil {
+		return d.lookApart(ctx, request{SQL: text, Keys: keys}, fn)
+	}
+	return look(ctx, d.db, text, keys, fn)
+}
+
+// execute runs a statement of the setup.
+func (d *driver) execute(ctx context.Context, s statement) (err error) {
+	if d.workers != nil {
+		err = d.lookApart(ctx, request{SQL: s.SQL, Execute: true}, nil)
+	} else {
+		_, err = d.db.ExecContext(ctx, s.SQL)
+	}
+	if err == nil {
+		d.done = append(d.done, s)
+	}
+	return err
+}
+
+// look runs one SELECT in this process, with the parameters group_key_1 and group_key_2 if there are keys.
+func look(ctx context.Context, db *sql.DB, text string, keys []uint64, fn func(row []any) error) error {
+	var args []sqldriver.NamedValue
+	for i, k := range keys {
+		args = append(args, sqldriver.NamedValue{Name: fmt.Sprintf("group_key_%d", i+1), Ordinal: i + 1, Value: k})
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
 	defer conn.Close()
-	var ours error // an error that is not the database's
-	err = conn.Raw(func(c any) error {
+	return conn.Raw(func(c any) error {
 		prepared, err := c.(*duckdb.Conn).PrepareContext(ctx, text)
 		if err != nil {
 			return err
@@ -54,8 +99,7 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 		stmt := prepared.(*duckdb.Stmt)
 		defer stmt.Close()
 		if kind, err := stmt.StatementType(); err != nil || kind != duckdb.STATEMENT_TYPE_SELECT {
-			ours = errNotSelect
-			return err
+			return errNotSelect
 		}
 		rows, err := stmt.QueryContext(ctx, args)
 		if err != nil {
@@ -73,28 +117,28 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 			for i, v := range row {
 				values[i] = v
 			}
-			if ours = fn(values); ours != nil {
-				return nil
+			if err := fn(values); err != nil {
+				return err
 			}
-			if ours = ctx.Err(); ours != nil {
-				return nil
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 		}
 	})
-	if ours != nil {
-		return ours
-	}
-	if err != nil {
-		return fault(ctx, err)
-	}
-	return nil
 }
 
 // fault names what happened in words of our own: DuckDB's may quote values.
 func fault(ctx context.Context, err error) error {
 	var cause *duckdb.Error
+	var ended *worker.Ended
+	var refused *worker.Refused
 	class := fmt.Sprintf("an error of type %T", err)
-	if errors.As(err, &cause) {
+	switch {
+	case errors.As(err, &ended) && (ended.Reason != worker.Lost || ctx.Err() == nil):
+		return killed(ended)
+	case errors.As(err, &refused):
+		class = "the database cannot be opened again; a file may have changed or gone: run intramuros catalog check, then start the node anew"
+	case errors.As(err, &cause):
 		if of := tableFault(cause); of != "" {
 			return engine.NewTableFault(ctx, of, err)
 		}

@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +26,7 @@ func folder(file string) string {
 
 // places are all local tables, as engine.Finder has them.
 type places struct {
-	db     *sql.DB
+	driver *driver
 	config Config
 	tables map[string]engine.Place // of the database, by schema.name and, in schema main, by name; lower case
 	// inside are the tables of the folder by name, where a `select` may read them as source.main.NAME.
@@ -36,8 +35,8 @@ type places struct {
 	drafts bool
 }
 
-func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
-	p := &places{db: db, config: cfg, tables: map[string]engine.Place{}}
+func find(ctx context.Context, d *driver, cfg Config) (*places, error) {
+	p := &places{driver: d, config: cfg, tables: map[string]engine.Place{}}
 	if cfg.Database == "" {
 		info, err := os.Stat(cfg.Folder)
 		if err != nil || !info.IsDir() {
@@ -45,29 +44,23 @@ func find(ctx context.Context, db *sql.DB, cfg Config) (*places, error) {
 		}
 		return p, p.selectable(ctx)
 	}
-	rows, err := db.QueryContext(ctx, "SELECT table_schema, table_name, table_type = 'BASE TABLE' FROM information_schema.tables WHERE table_catalog = '"+source+"' ORDER BY ALL")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var s, t string
-		var stored bool
-		if err := rows.Scan(&s, &t, &stored); err != nil {
-			return nil, err
-		}
+	err := d.look(ctx, "SELECT table_schema, table_name, table_type = 'BASE TABLE' FROM information_schema.tables WHERE table_catalog = '"+source+"' ORDER BY ALL", nil, func(row []any) error {
+		s, _ := row[0].(string)
+		t, _ := row[1].(string)
+		stored, _ := row[2].(bool)
 		qs, err1 := compile.Name(s)
 		qt, err2 := compile.Name(t)
 		if err1 != nil || err2 != nil {
-			continue
+			return nil
 		}
 		at := engine.Place{Name: s + "." + t, SQL: source + "." + qs + "." + qt, Lasting: stored}
 		p.tables[strings.ToLower(s+"."+t)] = at
 		if s == "main" {
 			p.tables[strings.ToLower(t)] = at
 		}
-	}
-	return p, rows.Err()
+		return nil
+	})
+	return p, err
 }
 
 // Find is engine.Finder's.
@@ -89,7 +82,7 @@ func (p *places) columns(ctx context.Context, at *engine.Place) (err error) {
 	if at.File != "" {
 		return p.parquet(ctx, at)
 	}
-	at.Columns, err = describe(ctx, p.db, *at)
+	at.Columns, err = p.driver.describe(ctx, *at)
 	return err
 }
 
@@ -223,7 +216,7 @@ func (p *places) selectable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.db.ExecContext(ctx, "ATTACH ':memory:' AS "+source); err != nil {
+	if err := p.driver.execute(ctx, statement{SQL: "ATTACH ':memory:' AS " + source}); err != nil {
 		return err
 	}
 	p.inside = map[string]engine.Place{}
@@ -243,7 +236,7 @@ func (p *places) selectable(ctx context.Context) error {
 			err = p.columns(ctx, &at)
 		}
 		if err == nil && ok {
-			_, err = p.db.ExecContext(ctx, "CREATE VIEW "+source+".main."+quoted+" AS SELECT * FROM "+at.SQL)
+			err = p.driver.execute(ctx, statement{SQL: "CREATE VIEW " + source + ".main." + quoted + " AS SELECT * FROM " + at.SQL, View: true})
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -326,22 +319,16 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 // Reader is engine.Finder's: a file has no roles that could lack a right.
 func (p *places) Reader() string { return "" }
 
-func describe(ctx context.Context, db *sql.DB, at engine.Place) ([]engine.Local, error) {
-	rows, err := db.QueryContext(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+at.SQL+")")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var columns []engine.Local
-	for rows.Next() {
+func (d *driver) describe(ctx context.Context, at engine.Place) (columns []engine.Local, err error) {
+	err = d.look(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "+at.SQL+")", nil, func(row []any) error {
 		var l engine.Local
-		if err := rows.Scan(&l.Name, &l.Kind); err != nil {
-			return nil, err
-		}
+		l.Name, _ = row[0].(string)
+		l.Kind, _ = row[1].(string)
 		l.Type = suits(l.Kind)
 		columns = append(columns, l)
-	}
-	return columns, rows.Err()
+		return nil
+	})
+	return columns, err
 }
 
 // Describe lists what the sources hold, to begin a catalog with: those of cfg.Tables by
@@ -355,14 +342,15 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 		return nil, err
 	}
 	defer db.Close()
-	local, err := find(ctx, db, cfg)
+	d, err := newDriver(cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.db = db
+	local, err := find(ctx, d, cfg)
 	if err != nil {
 		return nil, err
 	}
 	local.drafts = true
-	d, err := newDriver(db, cfg)
-	if err != nil {
-		return nil, err
-	}
 	return engine.Describe(ctx, d, compile.DuckDB, cfg.Tables, local)
 }

@@ -70,7 +70,7 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	say := func(s engine.Severity, plain bool, text string, args ...any) {
 		found = append(found, engine.Finding{Table: table, Severity: s, Text: fmt.Sprintf(text, args...), Plain: plain})
 	}
-	now, _, err := (&places{db: e.driver.db, config: e.config}).Find(ctx, table, e.config.Tables[table])
+	now, _, err := (&places{driver: e.driver, config: e.config}).Find(ctx, table, e.config.Tables[table])
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -1,0 +1,49 @@
+package dictionary
+
+import (
+	"context"
+	"sync"
+)
+
+// perPerson is how many of the processes one person's questions can hold, however many connections they have.
+const perPerson = processes / 2
+
+// turns lets each person hold a share of the processes; what they ask beyond waits.
+type turns struct {
+	mu   sync.Mutex
+	held map[string]*turn
+}
+
+type turn struct {
+	seats chan struct{}
+	users int // who hold a seat or wait for one
+}
+
+// take waits for one of a person's seats. give gives it back.
+func (t *turns) take(ctx context.Context, person string) (give func(), err error) {
+	t.mu.Lock()
+	mine := t.held[person]
+	if mine == nil {
+		mine = &turn{seats: make(chan struct{}, perPerson)}
+		t.held[person] = mine
+	}
+	mine.users++
+	t.mu.Unlock()
+	leave := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if mine.users--; mine.users == 0 {
+			delete(t.held, person)
+		}
+	}
+	select {
+	case mine.seats <- struct{}{}:
+		return func() {
+			<-mine.seats
+			leave()
+		}, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,223 @@
+package dictionary
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/worker"
+)
+
+// RoleName is what a program calls Role in worker.Main.
+const RoleName = "dictionary"
+
+// Role is the job of a worker: DuckDB over a catalog.
+var Role = worker.Serve(serve)
+
+// processes is how many questions are answered at once; others wait. Each has one core at most.
+const processes = 4
+
+// Memory is the ceiling of one of the processes in bytes, if nothing else is wanted. DuckDB may use 64 MB of it; the rest
+// is for what it does not count, as what it computes while it prepares.
+const Memory = 256 << 20
+
+// batchRows is how many rows a message has.
+const batchRows = 1000
+
+// setup is a catalog on its way to a worker, as YAML.
+type setup struct{ Catalog string }
+
+// request is a statement on its way.
+type request struct {
+	Ask  ask
+	Args []cell // Ask's, which gob could not carry
+}
+
+// reply is a part of what is told; the last one is Whole or has a Failure.
+type reply struct {
+	Told    told // without Rows
+	Rows    [][]cell
+	Whole   bool
+	Failure string
+}
+
+// cell is a value that may be NULL, or a list, both of which gob carries only within a struct.
+type cell struct{ V any }
+
+// register tells gob which types a cell can have, beside those that it knows.
+func register() {
+	gob.Register(time.Time{})
+	gob.Register([]cell(nil))
+}
+
+// cellOf is a value of DuckDB's driver. What is neither a number, a text nor a time is told as text, as it is sent
+// to clients.
+func cellOf(v any) cell {
+	switch v := v.(type) {
+	case []any:
+		list := make([]cell, len(v))
+		for i, x := range v {
+			list[i] = cellOf(x)
+		}
+		return cell{list}
+	case nil, bool, int8, int16, int32, int64, int, uint8, uint16, uint32, uint64, float32, float64, string, time.Time:
+		return cell{v}
+	case duckdb.Decimal:
+		return cell{v.Float64()}
+	case *big.Int:
+		if v.IsInt64() {
+			return cell{v.Int64()}
+		}
+	}
+	return cell{fmt.Sprint(v)}
+}
+
+func (c cell) value() any {
+	list, ok := c.V.([]cell)
+	if !ok {
+		return c.V
+	}
+	values := make([]any, len(list))
+	for i, x := range list {
+		values[i] = x.value()
+	}
+	return values
+}
+
+func cellsOf(row []any) []cell {
+	cells := make([]cell, len(row))
+	for i, v := range row {
+		cells[i] = cellOf(v)
+	}
+	return cells
+}
+
+func valuesOf(cells []cell) []any {
+	values := make([]any, len(cells))
+	for i, c := range cells {
+		values[i] = c.value()
+	}
+	return values
+}
+
+// server answers in a worker.
+type server struct{ here }
+
+func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) {
+	register()
+	c, err := catalog.Parse([]byte(s.Catalog), "catalog")
+	if err != nil {
+		return nil, err
+	}
+	h, err := openHere(ctx, c)
+	return server{h}, err
+}
+
+// Answer is worker.Server's.
+func (s server) Answer(ctx context.Context, q request, send func(reply) error) error {
+	q.Ask.Args = valuesOf(q.Args)
+	t, err := s.ask(ctx, q.Ask)
+	if err != nil {
+		var cause *duckdb.Error
+		broken := errors.As(err, &cause) && (cause.Type == duckdb.ErrorTypeFatal || cause.Type == duckdb.ErrorTypeInternal)
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		if lost := send(reply{Failure: line}); lost != nil || !broken {
+			return lost
+		}
+		return err // after it DuckDB refuses all that follows
+	}
+	for len(t.Rows) > 0 {
+		n := min(batchRows, len(t.Rows))
+		var part reply
+		for _, row := range t.Rows[:n] {
+			part.Rows = append(part.Rows, cellsOf(row))
+		}
+		if err := send(part); err != nil {
+			return err
+		}
+		t.Rows = t.Rows[n:]
+	}
+	return send(reply{Told: *t, Whole: true})
+}
+
+// apart is a database in workers.
+type apart struct {
+	*worker.Pool[setup, request, reply]
+	turns *turns
+}
+
+// Start is Open with the database in processes of its own, each with a ceiling of memory in bytes. One that takes more
+// or does not end in time is killed and replaced, and its question is not covered. The program must have called
+// worker.Main with Role.
+func Start(ctx context.Context, c *catalog.Catalog, memory int64, log *slog.Logger) (*Dictionary, error) {
+	register()
+	var text strings.Builder
+	if err := c.WriteYAML(&text); err != nil {
+		return nil, err
+	}
+	p, err := worker.Open[setup, request, reply](ctx, worker.Config{Role: RoleName, Most: processes, Memory: memory, Log: log}, setup{text.String()})
+	if err != nil {
+		return nil, err
+	}
+	return &Dictionary{number(c), apart{p, &turns{held: map[string]*turn{}}}}, nil
+}
+
+// Restarts tells how many processes ended for a reason and were replaced; 0 where there are none.
+func (d *Dictionary) Restarts(why worker.Reason) uint64 {
+	if a, ok := d.host.(apart); ok {
+		return a.Pool.Restarts(why)
+	}
+	return 0
+}
+
+func (a apart) close() error {
+	a.Close()
+	return nil
+}
+
+// ask is host's.
+func (a apart) ask(ctx context.Context, q ask) (*told, error) {
+	give, err := a.turns.take(ctx, q.Person)
+	if err != nil {
+		return nil, err
+	}
+	defer give()
+	r := request{Ask: q, Args: cellsOf(q.Args)}
+	r.Ask.Args = nil
+	var t told
+	failure := "it was not answered; ask again"
+	var rows [][]any
+	err = a.Do(ctx, r, func(part reply) error {
+		for _, row := range part.Rows {
+			rows = append(rows, valuesOf(row))
+		}
+		failure = part.Failure
+		if part.Whole {
+			t = part.Told
+		} else if failure == "" {
+			failure = "its answer is not whole; ask again"
+		}
+		return nil
+	})
+	var ended *worker.Ended
+	switch {
+	case errors.As(err, &ended) && ended.Reason == worker.Memory:
+		return nil, errors.New("it takes more memory than a question about the catalog may; ask for less at once")
+	case errors.As(err, &ended) && ended.Reason == worker.Lost:
+		return nil, errors.New("the database that answers questions about the catalog went away; ask again")
+	case err != nil:
+		return nil, err
+	case failure != "":
+		return nil, errors.New(failure)
+	}
+	t.Rows = rows
+	return &t, nil
+}

@@ -1,0 +1,100 @@
+package dictionary
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/sqltoken"
+	"github.com/intramuros/intramuros/internal/worker"
+)
+
+func start(t testing.TB, memory int64) *Dictionary {
+	t.Helper()
+	d, err := Start(context.Background(), parsed(t), memory, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func question(ctx context.Context, d *Dictionary, text string) ([][]any, error) {
+	q, err := d.Prepare(ctx, sqltoken.Statements(text)[0], ada)
+	if err != nil {
+		return nil, err
+	}
+	return q.Run(ctx, nil)
+}
+
+// TestWorkersKill: a question that takes all memory, or that never ends and heeds no interrupt, is not covered, soon,
+// and says so; others are answered beside it.
+func TestWorkersKill(t *testing.T) {
+	d := start(t, Memory)
+	for _, test := range []struct {
+		text, says string
+		why        worker.Reason
+		within     time.Duration
+	}{
+		{"SELECT generate_series(1, 1000000000)", "takes more memory", worker.Memory, 5 * time.Second},
+		{"SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 100000) c", "takes more than 4s", "", timeout + 3*time.Second},
+	} {
+		var stuck sync.WaitGroup
+		begun := time.Now()
+		before := uint64(0)
+		if test.why != "" {
+			before = d.Restarts(test.why)
+		}
+		stuck.Go(func() {
+			_, err := question(context.Background(), d, test.text)
+			if !errors.Is(err, ErrNotCovered) || !strings.Contains(err.Error(), test.says) || time.Since(begun) > test.within {
+				t.Errorf("%s, after %v: %v", test.text, time.Since(begun), err)
+			}
+		})
+		for range 3 {
+			asked := time.Now()
+			if rows, err := question(context.Background(), d, "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'person'"); err != nil || len(rows) != 1 || time.Since(asked) > 2*time.Second {
+				t.Errorf("beside it, after %v: %v, %v", time.Since(asked), rows, err)
+			}
+		}
+		stuck.Wait()
+		if test.why != "" && d.Restarts(test.why) == before {
+			t.Errorf("%s: no worker was replaced", test.text)
+		}
+	}
+}
+
+// TestNobodyTakesAll: however many questions without end one person asks, others are answered at once.
+func TestNobodyTakesAll(t *testing.T) {
+	d := start(t, Memory)
+	eve := ada
+	eve.User = "eve"
+	ctx, cancel := context.WithCancel(context.Background())
+	var stuck sync.WaitGroup
+	for range 3 * processes {
+		stuck.Go(func() {
+			q, err := d.Prepare(ctx, sqltoken.Statements("SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 100000) c")[0], eve)
+			if err == nil {
+				_, err = q.Run(ctx, nil)
+			}
+			if !errors.Is(err, ErrNotCovered) {
+				t.Error(err)
+			}
+		})
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		asked := time.Now()
+		if _, err := question(context.Background(), d, "SELECT count(*) FROM pg_catalog.pg_class"); err != nil || time.Since(asked) > 2*time.Second {
+			t.Errorf("beside them, after %v: %v", time.Since(asked), err)
+		}
+	}
+	cancel()
+	stuck.Wait()
+	if n := len(d.host.(apart).turns.held); n != 0 {
+		t.Errorf("%d people are remembered who ask nothing", n)
+	}
+}

@@ -1,0 +1,144 @@
+package duckdb
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/intramuros/intramuros/node/engine/compile"
+)
+
+// setup is what makes a DuckDB the one that answers: here, or again in each worker.
+type setup struct {
+	Options    string // of the connection, as a URL's query
+	Threads    int
+	Spill      string // folder; in workers, of which each has a folder below it
+	Statements []statement
+	Final      bool   // the statements are all: what they have not opened stays closed
+	Database   string // the file that is attached, if there is one
+	Attached   []byte // its digest, to be compared; nil: whatever it is
+}
+
+// statement is a step of a setup.
+type statement struct {
+	SQL string
+	// View: it makes a view of a table. Where it fails when it is done again the table's files have changed, and only what
+	// reads them is to fail.
+	View bool
+}
+
+// setup begins one: the database attached, and nothing locked yet.
+func (c *Config) setup() (setup, error) {
+	options := url.Values{
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+		"allow_community_extensions":   {"false"},
+		"preserve_insertion_order":     {"false"}, // nothing depends on it, and it costs memory
+		"temp_directory":               {c.SpillFolder},
+	}
+	if c.Threads > 0 {
+		options.Set("threads", strconv.Itoa(c.Threads))
+	}
+	if c.MemoryLimit != "" {
+		options.Set("memory_limit", c.MemoryLimit)
+	}
+	s := setup{Options: options.Encode(), Threads: c.Threads, Statements: []statement{
+		{SQL: "SET TimeZone = " + quote(c.zone())}, {SQL: "SET ieee_floating_point_ops = true"}, {SQL: "SET enable_progress_bar = false"},
+	}}
+	if c.Database != "" {
+		path, err := compile.DuckDB.Text(c.Database)
+		if err != nil {
+			return s, fmt.Errorf("database: %w", err)
+		}
+		s.Database = c.Database
+		s.Statements = append(s.Statements, statement{SQL: "ATTACH " + path + " AS " + source + " (READ_ONLY)"})
+	}
+	return s, nil
+}
+
+// open starts DuckDB, in this process. part: a view could not be made.
+func (s *setup) open(ctx context.Context) (_ *sql.DB, _ *gate, part bool, err error) {
+	connector, err := duckdb.NewConnector("?"+s.Options, nil)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	db := sql.OpenDB(connector)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	g := &gate{open: map[string]bool{}}
+	if err := g.register(ctx, db, s.Threads); err != nil {
+		return nil, nil, false, err
+	}
+	for _, each := range s.Statements {
+		switch _, err := db.ExecContext(ctx, each.SQL); {
+		case err != nil && each.View:
+			part = true
+		case err != nil && strings.Contains(err.Error(), "version number"):
+			return nil, nil, false, fmt.Errorf("%s was written by a later version of DuckDB than this node reads; with that version, copy it into a file that this node reads: ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.4.0'); COPY FROM DATABASE … TO copy", s.Database)
+		case err != nil:
+			return nil, nil, false, err
+		}
+	}
+	if s.Attached != nil {
+		now, err := fingerprint(s.Database)
+		if err == nil && !bytes.Equal(now, s.Attached) {
+			err = errors.New("the database is another file now; start the node anew")
+		}
+		if err != nil {
+			return nil, nil, false, err
+		}
+	}
+	if s.Final {
+		g.close()
+	}
+	return db, g, part, nil
+}
+
+// fingerprint is a digest of a .duckdb file as it stands.
+func fingerprint(database string) ([]byte, error) {
+	h := sha256.New()
+	for _, file := range []string{database, database + ".wal"} {
+		if err := digest(h, file); err != nil {
+			return nil, fmt.Errorf("database: %w", err)
+		}
+	}
+	return h.Sum(nil), nil
+}
+
+// spillPrefix begins the name of a worker's folder below the spill folder; its process's number follows.
+const spillPrefix = "worker-"
+
+// spillInto has DuckDB spill into a folder of this process's own: two that share one would overwrite each other.
+func (s *setup) spillInto() error {
+	if s.Spill == "" {
+		return nil
+	}
+	options, err := url.ParseQuery(s.Options)
+	if err != nil {
+		return err
+	}
+	folder := spillFolder(s.Spill, os.Getpid())
+	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o700)); err != nil {
+		return fmt.Errorf("spill_folder: %w", err)
+	}
+	options.Set("temp_directory", folder)
+	s.Options = options.Encode()
+	return nil
+}
+
+func spillFolder(spill string, pid int) string {
+	return filepath.Join(spill, spillPrefix+strconv.Itoa(pid))
+}
