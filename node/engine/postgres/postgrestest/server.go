@@ -83,7 +83,9 @@ func Start(t testing.TB, settings ...string) *Server {
 	for _, set := range settings {
 		args = append(args, "-c", strings.ReplaceAll(set, "FOLDER", folder))
 	}
-	server := command("postgres", args...)
+	server := command("postgres")
+	// A backend that takes all the memory that there is ends as an error, not the machine.
+	server.Path, server.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -v 4000000 2>/dev/null; exec "$0" "$@"`, server.Path}, args...)
 	var log bytes.Buffer
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {

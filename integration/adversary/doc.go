@@ -1,0 +1,13 @@
+// Package adversary tests what a hospital computes against whoever would misuse it: over data that break every
+// promise of the catalog, with statements drawn where the planner's knowledge of values decides, on every engine.
+//
+//   - TestNeighbours: with and without one patient, a statement's exact partial aggregates differ by no more than its
+//     plan declares, and it ends alike: with an answer, or with the same error.
+//   - TestMutants: each of a list of defects, put into the code for one run, makes the test beside it fail.
+//
+// The unnoised path is in the tests alone.
+//
+//	INTRAMUROS_TRIPLES   how many cases an engine
+//	INTRAMUROS_SEED      repeats a run
+//	INTRAMUROS_FULL=1    all mutants, not a few
+package adversary

@@ -1,0 +1,306 @@
+package adversary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// hospital is one engine over data: node.Engine.
+type hospital interface {
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
+	Contradictions(ctx context.Context) ([]engine.Finding, error)
+}
+
+// opener opens a world in an engine, with the victim or without.
+type opener func(t *testing.T, w *world, without bool) hospital
+
+const (
+	perWorld = 80
+	patience = 20 * time.Second // with one statement
+)
+
+// notOffered is how a statement ends that reads a table that a hospital does not have, or that is refused there.
+const (
+	answer     = "an answer"
+	notOffered = "not offered"
+	tooLarge   = "too large for the engine" // by the fragment alone
+)
+
+// secret is the node's.
+var secret = []byte("the key of the adversary's hospital")
+
+// number is an environment variable's, or what there is without.
+func number[N uint64 | int](t testing.TB, name string, without N) N {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return without
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return N(n)
+}
+
+// plans are the releases of a statement; none where it is refused.
+func plans(c *catalog.Catalog, s statement, maxGroups, maxRows int) []*planner.Plan {
+	p, err := planner.Compose(planner.Query{SQL: s.String(), Epsilon: 1, Delta: 1e-6, MaxGroups: maxGroups, MaxRows: maxRows},
+		planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP, Digest: "of the test"})
+	if err != nil {
+		return nil
+	}
+	return p.Releases
+}
+
+// vector is what a hospital computes, by group; or how it ends else.
+func vector(t *testing.T, h hospital, p *planner.Plan) (map[string][]int64, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	out := map[string][]int64{}
+	alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer alloc.AssertSize(t, 0)
+	err := h.Run(ctx, p.Fragment, p.Proof, alloc, func(r arrow.Record) error {
+		return fragment.ReadRecord(p.Fragment, r, func(keys []value.Value, partials []int64) error {
+			out[fmt.Sprintf("%q", keys)] = slices.Clone(partials)
+			return nil
+		})
+	})
+	var fault *engine.Fault
+	switch {
+	case errors.Is(err, compile.ErrNotOffered):
+		return nil, notOffered
+	case errors.Is(err, compile.ErrTooLarge):
+		return nil, tooLarge
+	case errors.As(err, &fault):
+		return nil, fmt.Sprintf("%s (%.300v)", fault.Class(), fault.Unwrap())
+	case err != nil:
+		return nil, err.Error()
+	}
+	return out, answer
+}
+
+// exceeds compares the vectors with and without the victim with what the plan declares; "" if they keep to it.
+func exceeds(p *planner.Plan, with, without map[string][]int64) string {
+	l1, squares := 0.0, 0.0
+	zeros := make([]int64, p.Fragment.Width())
+	of := func(m map[string][]int64, k string) []int64 {
+		if v, ok := m[k]; ok {
+			return v
+		}
+		return zeros
+	}
+	keys := map[string]bool{}
+	for _, m := range []map[string][]int64{with, without} {
+		for k := range m {
+			keys[k] = true
+		}
+	}
+	for k := range keys {
+		a, b := of(with, k), of(without, k)
+		for i, partial := range p.Fragment.Partials {
+			x, y := p.Coordinates(i, a[:partial.Width()]), p.Coordinates(i, b[:partial.Width()])
+			a, b = a[partial.Width():], b[partial.Width():]
+			weight := float64(p.Coordinate(i).Weight)
+			for j := range x {
+				v := math.Abs(float64(x[j])-float64(y[j])) / float64(p.LInf(i))
+				if v > 1 {
+					return fmt.Sprintf("%s of group %.80s changes by %d, more than %d: %.4g times", partial, k, x[j]-y[j], p.LInf(i), v)
+				}
+				l1 += weight * v
+				squares += weight * v * v
+			}
+		}
+	}
+	if l0 := float64(p.Noise.L0); l1 > l0*(1+1e-12) || squares > l0*(1+1e-12) {
+		return fmt.Sprintf("the vector changes by L1 %g and L2 %g in units of the bounds, more than %g and %g", l1, math.Sqrt(squares), l0, math.Sqrt(l0))
+	}
+	return ""
+}
+
+// reads lists the tables that relations read.
+func reads(relations []fragment.Relation) []string {
+	var all []string
+	for _, r := range relations {
+		all = append(all, readsOf(r.Derived)...)
+		all = append(all, r.Table)
+	}
+	return all
+}
+
+func readsOf(d *fragment.Derived) []string {
+	if d == nil {
+		return nil
+	}
+	all := reads(d.Relations)
+	for _, arm := range d.Arms {
+		all = append(all, readsOf(arm)...)
+	}
+	return all
+}
+
+// pair is a hospital with and without the victim.
+type pair struct {
+	world         *world
+	with, without hospital
+	refused       map[string]bool // tables that are not offered, by Contradictions
+}
+
+func openPair(t *testing.T, w *world, open opener) *pair {
+	t.Helper()
+	p := &pair{w, open(t, w, false), open(t, w, true), map[string]bool{}}
+	for _, h := range []hospital{p.with, p.without} {
+		found, err := h.Contradictions(context.Background())
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", err, errors.Unwrap(err), w)
+		}
+		for _, f := range found {
+			if f.Severity == engine.SeverityError {
+				p.refused[f.Table] = true
+			}
+		}
+	}
+	return p
+}
+
+// offered reports whether a plan reads nothing that is refused.
+func (p *pair) offered(plan *planner.Plan) bool {
+	return !slices.ContainsFunc(reads(plan.Fragment.Relations), func(t string) bool { return p.refused[t] })
+}
+
+// difference tells by what the victim is betrayed; "" if by nothing.
+func (p *pair) difference(t *testing.T, plan *planner.Plan) (text, end string) {
+	t.Helper()
+	with, end := vector(t, p.with, plan)
+	without, endWithout := vector(t, p.without, plan)
+	if end != endWithout {
+		return fmt.Sprintf("with the victim it ends with %s, without with %s", end, endWithout), end
+	}
+	if with == nil {
+		return "", end
+	}
+	return exceeds(plan, with, without), end
+}
+
+// TestNeighbours: without one patient a hospital's exact partial aggregates change by no more than the plan declares, in
+// each coordinate, in L1 and L2; and a statement that ends with an answer, or with an error, ends so with the patient as well.
+func TestNeighbours(t *testing.T) {
+	for name, open := range openers {
+		t.Run(name, func(t *testing.T) { neighbours(t, open(t)) })
+	}
+}
+
+func neighbours(t *testing.T, open opener) {
+	all, seed, n := catalogs(t), number(t, "INTRAMUROS_SEED", rand.Uint64()), number(t, "INTRAMUROS_TRIPLES", 2000)
+	answered, failed, refused, faults, worlds := 0, 0, 0, 0, 0
+	for i := uint64(0); answered < n; i++ {
+		if worlds++; worlds > 20+3*n/perWorld {
+			t.Fatalf("INTRAMUROS_SEED=%d: of %d worlds, only %d cases were answered: the generator is stale", seed, worlds, answered)
+		}
+		r := rand.New(rand.NewPCG(seed, i))
+		c := all[i%2]
+		w := newWorld(r, c)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			p := openPair(t, w, open)
+			for range 4 * perWorld {
+				s := write(r, c, r.IntN(8) == 0)
+				maxGroups, maxRows := r.IntN(4), r.IntN(5)
+				for _, plan := range plans(c, s, maxGroups, maxRows) {
+					if !p.offered(plan) {
+						refused++
+						continue
+					}
+					text, end := p.difference(t, plan)
+					if text == "" {
+						switch end {
+						case answer:
+							answered++
+						case notOffered, tooLarge:
+							refused++
+						default:
+							faults++
+							t.Logf("%s: %s", end, s)
+						}
+						continue
+					}
+					s, text, plan = shrink(t, p, c, s, maxGroups, maxRows, text, plan)
+					compiled, _ := p.with.Compile(plan.Fragment, plan.Proof)
+					if len(compiled) > 6000 {
+						compiled = compiled[:6000] + "…"
+					}
+					t.Errorf("INTRAMUROS_SEED=%d: world %d: %s\n%s\n%s\n%s\n%s", seed, i, text, s, plan.Describe(), w, compiled)
+					if failed++; failed >= 3 {
+						t.FailNow()
+					}
+				}
+			}
+		})
+		if failed > 0 {
+			break
+		}
+	}
+	t.Logf("seed %d: %d cases in %d worlds answered alike, %d failed alike, %d read a table that is not offered", seed, answered, worlds, faults, refused)
+	if faults > answered/10 {
+		t.Errorf("%d statements failed on both neighbours: expressions are not total", faults)
+	}
+}
+
+// shrink leaves out of a statement what can go while it still betrays.
+func shrink(t *testing.T, p *pair, c *catalog.Catalog, s statement, maxGroups, maxRows int, text string, plan *planner.Plan) (statement, string, *planner.Plan) {
+	t.Helper()
+	attempt := func(smaller statement) bool {
+		for _, q := range plans(c, smaller, maxGroups, maxRows) {
+			if !p.offered(q) {
+				continue
+			}
+			if d, _ := p.difference(t, q); d != "" {
+				s, text, plan = smaller, d, q
+				return true
+			}
+		}
+		return false
+	}
+	for again := true; again; {
+		again = false
+		if s.where != "" {
+			smaller := s
+			smaller.where = ""
+			again = attempt(smaller)
+		}
+		for i := 0; i < len(s.items) && len(s.items) > 1; i++ {
+			smaller := s
+			smaller.items = slices.Delete(slices.Clone(s.items), i, i+1)
+			again = attempt(smaller) || again
+		}
+		for i := range s.keys {
+			smaller := s
+			smaller.keys = slices.Delete(slices.Clone(s.keys), i, i+1)
+			if attempt(smaller) {
+				again = true
+				break
+			}
+		}
+	}
+	return s, text, plan
+}
