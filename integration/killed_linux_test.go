@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func TestStatementsThatNeverEnd(t *testing.T) {
 	f := newFederation(t, wards(t))
 	metrics := freeAddress(t)
 	for _, name := range f.hospitals {
-		f.write(name+".yaml", strings.Replace(readAll(t, f.path(name+".yaml")), "limits: {", "limits: {query_timeout: "+timeout.String()+", ", 1))
+		f.write(name+".yaml", regexp.MustCompile(`query_timeout: [^,}]+`).ReplaceAllString(readAll(t, f.path(name+".yaml")), "query_timeout: "+timeout.String()))
 	}
 	f.write("east.yaml", readAll(t, f.path("east.yaml"))+"metrics: {listen: '"+metrics+"'}\n")
 	f.startCoordinator()
