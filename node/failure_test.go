@@ -234,11 +234,12 @@ func TestWhatIsNoFailure(t *testing.T) {
 		return ctx.Err()
 	}
 	h := start(t, conf, e)
+	left := time.Minute // until the coordinator's own deadline
 	running := func() (cancel, hangUp func(), done chan error) {
 		conn, c := h.connection(t, "coordinator-paris")
 		ticket, err := prepare(c, request(h.catalog, 0.1))
 		must(t, err)
-		ctx, stop := context.WithCancel(context.Background())
+		ctx, stop := context.WithTimeout(context.Background(), left)
 		done = make(chan error, 1)
 		go func() {
 			_, err := execute(ctx, c, ticket)
@@ -273,9 +274,15 @@ func TestWhatIsNoFailure(t *testing.T) {
 	<-done
 	cancel()
 	settled(1)
+	left = 1500 * time.Millisecond // as a coordinator that ends the wait for one late hospital of several
+	cancel, _, done = running()
+	cancel()
+	<-done
+	settled(2)
+	left = time.Minute
 	cancel, _, done = running()
 	must(t, h.SetHold(t.Context(), true, "lunch"))
 	<-done
 	cancel()
-	settled(1)
+	settled(2)
 }
