@@ -213,7 +213,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 		}
 	}
 	if out.guarded = len(broken) > 0; out.guarded {
-		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n) AS a"
+		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n" + text + "\n) AS a" // not indented: a text may have lines
 		for i := range f.Keys {
 			if i == 0 {
 				out.sql += "\nORDER BY "

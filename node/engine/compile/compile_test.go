@@ -214,3 +214,33 @@ func TestTextLikeVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesOfTexts writes texts that have several lines into levels of SQL, which are indented: the texts are not.
+func TestLinesOfTexts(t *testing.T) {
+	text := "first\nsecond\n\n third"
+	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
+		f := enginetest.Shapes()["count"]
+		f.Relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{
+			Relations: f.Relations, Patient: "id",
+			Columns: []fragment.Output{{Name: "id", Expr: f.Patient}, {Name: "t", Expr: fragment.Literal(value.Text(text))}},
+		}}}
+		f.Patient = fragment.Column("d", "id", f.Patient.Type)
+		equal, err := fragment.New(fragment.OpEqual, fragment.Column("d", "t", value.TypeText), fragment.Literal(value.Text(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Filter = equal
+		to := target(t, d)
+		p, err := fragment.Check(f, to.Catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, err := to.Fragment(f, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(sql, "'"+text+"'"); n != 2 || strings.Contains(sql, "\x00") {
+			t.Errorf("%s: the text stands %d times in\n%s", d, n, sql)
+		}
+	}
+}

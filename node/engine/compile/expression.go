@@ -114,7 +114,7 @@ func (c *compiler) literal(v value.Value, bare bool) code {
 	if err != nil {
 		c.fail(err)
 	}
-	return code{sql: s}
+	return code{sql: inLine(s)}
 }
 
 func (c *compiler) number(x float64) string { return c.target.Dialect.real(x) }
@@ -126,7 +126,7 @@ func (c *compiler) name(s string) string {
 	if err != nil {
 		c.fail(err)
 	}
-	return q
+	return inLine(q)
 }
 
 func (c *compiler) expr(e *fragment.Expr) code {

@@ -29,8 +29,16 @@ func (c *compiler) variable() string {
 	return mark + "let" + strconv.Itoa(*c.variables) + "_"
 }
 
+// newline stands for a line feed within a text or a name until the SQL is whole: indent would put blanks behind it.
+const newline = mark + "n"
+
+// inLine keeps what is quoted from indent.
+func inLine(quoted string) string { return strings.ReplaceAll(quoted, "\n", newline) }
+
 // unmarked gives whole SQL as an engine reads it.
-func unmarked(sql string) string { return strings.ReplaceAll(sql, mark, "") }
+func unmarked(sql string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(sql, newline, "\n"), mark, "")
+}
 
 // repeated gives names to arguments that are long and that the format reads more than once, and what puts them around the SQL.
 func (c *compiler) repeated(format string, args []any) ([]any, func(string) string) {

@@ -156,7 +156,7 @@ func (c *compiler) constant(e *fragment.Expr) (code, bool) {
 	}
 	v := fragment.Evaluate(e, func(*fragment.Expr) value.Value { return value.Text(c.target.Hospital) })
 	s, err := c.target.Dialect.literal(v, false)
-	return code{sql: s}, err == nil
+	return code{sql: inLine(s)}, err == nil
 }
 
 // postgresReal writes arithmetic of reals.
