@@ -131,3 +131,19 @@ func TestReleaseChains(t *testing.T) {
 		hostile(t, "many reads "+name, many, fed)
 	}
 }
+
+// TestManyDomains plans queries of which each level has domains that take all that may be spent on them: what is
+// known is asked for at each level, and by each sum.
+func TestManyDomains(t *testing.T) {
+	fed := federation(t, "omop")
+	var columns, sums []string
+	for i := range 20 {
+		columns = append(columns, fmt.Sprintf("m * (m + %d) AS c%d", i, i))
+	}
+	for i := range 40 {
+		sums = append(sums, fmt.Sprintf("SUM(CLAMP(m * 1.5 + %d, 0, 500)) OVER (PARTITION BY person_id) AS s%d", i, i))
+	}
+	inner := nested(8, "SELECT person_id, ABS(year_of_birth % 99) AS m FROM person", "SELECT person_id, ABS(m % 99) AS m, "+strings.Join(columns, ", ")+" FROM inner")
+	hostile(t, "levels", "SELECT COUNT(*) FROM ("+inner+") s WHERE m > 3", fed)
+	hostile(t, "sums", "SELECT COUNT(*) FROM (SELECT person_id, "+strings.Join(sums, ", ")+" FROM ("+inner+") s0) s WHERE s1 > 3", fed)
+}

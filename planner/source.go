@@ -166,6 +166,9 @@ type resolver struct {
 	// behind has the names, where moved stands between the rows and what reads them (see countOnce).
 	behind *resolver
 	moved  *fragment.Derived
+	// known is what is known of the relations of knownOf.
+	known   *fragment.Scope
+	knownOf []fragment.Relation
 }
 
 func (r *resolver) relations() []fragment.Relation {
@@ -739,11 +742,14 @@ func (r *resolver) tooMuch(err error) {
 
 // facts infers what is known of an expression on the rows that are read.
 func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
-	s, err := fragment.NewScope(r.relations(), r.catalog)
-	if err != nil {
-		r.tooMuch(err)
+	if all := r.relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
+		s, err := fragment.NewScope(all, r.catalog)
+		if err != nil {
+			r.tooMuch(err)
+		}
+		r.known, r.knownOf = s, all
 	}
-	return s.FactsWhere(e, r.filter)
+	return r.known.FactsWhere(e, r.filter)
 }
 
 // reads reports whether the expression reads a relation of which f says so.

@@ -171,6 +171,7 @@ type basis struct {
 	catalog *catalog.Catalog
 	// enforced: on nothing but what the SQL itself makes true; see NewEnforced.
 	enforced bool
+	bare     bool // no domains are wanted
 	left     *budget
 }
 
@@ -189,12 +190,17 @@ type scoped struct {
 
 // NewScope resolves relations against the catalog.
 func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
+	return countedScope(relations, believed(c))
+}
+
+// countedScope refuses too many relations before any is looked at.
+func countedScope(relations []Relation, on basis) (*Scope, error) {
 	total := 0
 	walkRelations(relations, func(*Relation) { total++ })
 	if total > maxRelationsInAll {
 		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 	}
-	return newScope(relations, believed(c), 0)
+	return newScope(relations, on, 0)
 }
 
 // believed rests facts on the catalog's promises and on filters, too.
@@ -208,7 +214,7 @@ func believed(c *catalog.Catalog) basis {
 // derived column is what its expression gives. Nothing follows from a column that is declared not to be NULL,
 // from a declared domain, or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
 func NewEnforced(relations []Relation, c *catalog.Catalog) (*Inference, error) {
-	s, err := newScope(relations, basis{catalog: c, enforced: true, left: newBudget()}, 0)
+	s, err := newScope(relations, basis{catalog: c, enforced: true, bare: true, left: newBudget()}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +347,7 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		return f
 	})
-	inference.left, inference.bare = s.left, s.enforced
+	inference.left, inference.bare = s.left, s.bare
 	return inference
 }
 
@@ -690,7 +696,9 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 // Unowned returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
 func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog) ([]string, error) {
-	s, err := NewScope(relations, c)
+	on := believed(c)
+	on.bare = true
+	s, err := countedScope(relations, on)
 	if err != nil {
 		return nil, err
 	}

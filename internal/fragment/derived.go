@@ -160,9 +160,12 @@ type scheme struct {
 
 // Table describes a derived relation as a catalog describes a table: its columns,
 // whether it is public, the column of the patient's id, and whether a patient has one
-// row. It checks all that Check does.
+// row. It checks all that Check does. Of a relation with many within each is asked for its table, so that no domains are inferred: a
+// table tells none.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
-	s, err := d.scheme(name, believed(c), 0)
+	on := believed(c)
+	on.bare = true
+	s, err := d.scheme(name, on, 0)
 	if err != nil {
 		return nil, err
 	}

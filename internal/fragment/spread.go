@@ -28,7 +28,7 @@ type Multiplicity func(table string, columns []string) (float64, error)
 func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 	left := newBudget()
 	left.most = most
-	s, err := newScope(f.Relations, basis{catalog: c, left: left}, 0)
+	s, err := newScope(f.Relations, basis{catalog: c, bare: true, left: left}, 0)
 	if err != nil {
 		return err
 	}
