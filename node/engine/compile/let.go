@@ -67,6 +67,12 @@ func (c *compiler) repeated(format string, args []any) ([]any, func(string) stri
 // once writes an expression such that each long argument is written once.
 func (c *compiler) once(e *fragment.Expr) code {
 	var lets []let
+	var bound []*fragment.Expr
+	defer func() {
+		for _, a := range bound {
+			delete(c.bound, a)
+		}
+	}()
 	for _, a := range e.Args {
 		if _, ok := c.bound[a]; ok || a.Op == fragment.OpLiteral || a.Op == fragment.OpColumn {
 			continue
@@ -77,7 +83,7 @@ func (c *compiler) once(e *fragment.Expr) code {
 			x.sql = lets[len(lets)-1].name
 		}
 		c.bound[a] = x
-		defer delete(c.bound, a)
+		bound = append(bound, a)
 	}
 	x := c.operation(e)
 	for _, l := range slices.Backward(lets) { // an argument may read one before it, which is a part of it
