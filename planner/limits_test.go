@@ -147,3 +147,37 @@ func TestManyDomains(t *testing.T) {
 	hostile(t, "levels", "SELECT COUNT(*) FROM ("+inner+") s WHERE m > 3", fed)
 	hostile(t, "sums", "SELECT COUNT(*) FROM (SELECT person_id, "+strings.Join(sums, ", ")+" FROM ("+inner+") s0) s WHERE s1 > 3", fed)
 }
+
+// TestExpansion refuses expressions that are large once derived columns stand in their place, as some databases put them,
+// and answers what a person writes.
+func TestExpansion(t *testing.T) {
+	fed := federation(t, "omop")
+	concat := func(levels, times int) string {
+		return "SELECT COUNT(*) FROM (" + nested(levels, "SELECT person_id, person_source_value AS a FROM person",
+			"SELECT person_id, CONCAT("+strings.Repeat("a, ", times-1)+"a) AS a FROM inner") + ") s WHERE LOWER(a) <> ''"
+	}
+	const refused = "TOO_LARGE: an expression has more than 20000 operations with those of the columns that it reads; " +
+		"compute columns from fewer others, or in fewer steps"
+	sum := nested(6, "SELECT person_id, year_of_birth AS a FROM person", "SELECT person_id, a - a - a - a - a - a - a - a AS a FROM inner")
+	for sql, want := range map[string]string{
+		concat(4, 16): refused,
+		concat(2, 16): "",
+		"SELECT COUNT(*) FILTER (WHERE a > 3) FROM (" + sum + ") s": refused,
+		"SELECT COUNT(*) FROM (" + nested(6, "SELECT person_id, year_of_birth AS a FROM person", "SELECT person_id, a + 1 AS a FROM inner") + ") s WHERE a > 3":        "",
+		"SELECT COUNT(*) FROM person WHERE year_of_birth IN (" + strings.Repeat("1900, ", 5000) + "1901) AND month_of_birth IN (" + strings.Repeat("1, ", 4000) + "2)": "",
+		"SELECT COUNT(*) FROM (" + nested(4, "SELECT person_id, year_of_birth AS a FROM person",
+			"SELECT person_id, "+strings.Repeat("MAX(a) OVER (PARTITION BY person_id) - ", 15)+"1 AS a FROM inner") + ") s WHERE a > 3": "",
+	} {
+		_, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		got := ""
+		if err != nil {
+			got = err.Error()
+			if i := strings.Index(got, " at line"); i > 0 {
+				got = got[:i] + got[strings.Index(got, ":"):]
+			}
+		}
+		if got != want {
+			t.Errorf("%.120s: %q, not %q", sql, got, want)
+		}
+	}
+}

@@ -179,6 +179,7 @@ type scoped struct {
 	Relation
 	table *catalog.Table
 	facts []Facts    // of a derived relation's columns
+	sizes []float64  // of their expressions, see Scope.size
 	keys  [][]string // sets of columns that tell its rows apart
 	// rows bounds a derived relation: how many it has where it is public, and for each row of the patient where it is not. most is its
 	// Multiplicity where it is public.
@@ -236,7 +237,7 @@ func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
 			if err != nil {
 				return nil, err
 			}
-			next.table, next.facts, next.keys, next.rows, next.most = derived.table, derived.facts, derived.keys, derived.rows, derived.most
+			next.table, next.facts, next.sizes, next.keys, next.rows, next.most = derived.table, derived.facts, derived.sizes, derived.keys, derived.rows, derived.most
 		default:
 			t, ok := on.catalog.Table(r.Table)
 			if !ok {
@@ -410,7 +411,18 @@ func (f *Fragment) checkForm(s *Scope) error {
 // of an expression that may read all of them.
 func (s *Scope) checkRows(relations []Relation, filter *Expr) (func(*Expr) error, error) {
 	nodes := 0
-	check := func(e *Expr, visible int) error { return s.check(e, visible, 0, &nodes) }
+	check := func(e *Expr, visible int) error {
+		if err := s.check(e, visible, 0, &nodes); err != nil {
+			return err
+		}
+		if size := s.size(e); size > maxExpanded {
+			return &Limit{
+				Message: fmt.Sprintf("an expression has more than %d operations with those of the columns that it reads", maxExpanded),
+				Hint:    "compute columns from fewer others, or in fewer steps",
+			}
+		}
+		return nil
+	}
 	for i, r := range relations {
 		joined := r.Join == JoinInner || r.Join == JoinLeft
 		if i == 0 && r.Join != "" || i > 0 && !joined && r.Join != JoinCross || joined != (r.On != nil) {
@@ -430,6 +442,28 @@ func (s *Scope) checkRows(relations []Relation, filter *Expr) (func(*Expr) error
 		}
 	}
 	return func(e *Expr) error { return check(e, all) }, nil
+}
+
+// size counts the operations of an expression, with those of the derived columns that it reads put in their place: some
+// databases do so, and a column that reads another several times at each of several levels would stop them.
+// What an aggregate or a window computes is put nowhere.
+func (s *Scope) size(e *Expr) float64 {
+	if e.Op == OpColumn {
+		r := &s.relations[s.index[e.Relation]]
+		for i, c := range r.table.Columns {
+			if i < len(r.sizes) && strings.EqualFold(c.Name, e.Column) {
+				return r.sizes[i]
+			}
+		}
+	}
+	if e.Op == OpLiteral { // a long list costs little
+		return 0
+	}
+	size := 1.0
+	for _, a := range e.Args {
+		size += s.size(a)
+	}
+	return size
 }
 
 func checkCondition(e *Expr, visible int, check func(*Expr, int) error) error {

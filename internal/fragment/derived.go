@@ -153,6 +153,7 @@ func (o *Output) Type() value.Type {
 type scheme struct {
 	table *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
 	facts []Facts        // of each column
+	sizes []float64      // likewise, see Scope.size
 	keys  [][]string     // sets of columns whose values tell rows apart
 	rows  float64        // see scoped
 	most  func(columns []string) (float64, error)
@@ -243,6 +244,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 	var names []string
 	for i, column := range first.table.Columns {
 		var facts []Facts
+		size := 1.0
 		for _, s := range all {
 			if len(s.table.Columns) != len(first.table.Columns) || s.table.Columns[i].Type != column.Type {
 				return nil, fmt.Errorf("%w: the arms of %s differ in their columns", ErrInvalid, name)
@@ -251,7 +253,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 				strings.EqualFold(first.table.Patient, column.Name) != strings.EqualFold(s.table.Patient, s.table.Columns[i].Name) {
 				return nil, fmt.Errorf("%w: the arms of %s hold the patient's id in different columns", ErrInvalid, name)
 			}
-			facts = append(facts, s.facts[i])
+			facts, size = append(facts, s.facts[i]), max(size, s.sizes[i])
 		}
 		f := facts[0] // what is kept of intersect and except is of the first arm
 		// Databases move conditions on a combination into its arms.
@@ -259,7 +261,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 			f = union(facts)
 			f.Domain = merge(&Expr{Type: column.Type}, facts, f, on.left)
 		}
-		out.facts = append(out.facts, f)
+		out.facts, out.sizes = append(out.facts, f), append(out.sizes, size)
 		copied := *column
 		copied.Nullable = f.Nullable
 		out.table.Columns = append(out.table.Columns, &copied)
@@ -309,7 +311,7 @@ func (d *Derived) constant(name string) (*scheme, error) {
 		}
 		seen[fold(o.Name)] = true
 		f := NewInference(func(*Expr) Facts { return unknown(true) }).Facts(o.Expr)
-		out.facts = append(out.facts, f)
+		out.facts, out.sizes = append(out.facts, f), append(out.sizes, 1)
 		out.table.Columns = append(out.table.Columns, &catalog.Column{Name: o.Name, Type: o.Expr.Type, Nullable: f.Nullable})
 	}
 	out.keys = keysOfConstants([]*Derived{d})
@@ -380,6 +382,11 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 		}
 		f := o.facts(known.Facts, keyless)
 		out.facts = append(out.facts, f)
+		size := 1.0
+		if o.Function == "" {
+			size = s.size(o.Expr)
+		}
+		out.sizes = append(out.sizes, size)
 		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: f.Nullable}
 		if o.Function == "" {
 			values = append(values, o.Name)

@@ -16,6 +16,7 @@ const (
 	MaxWireBytes = 4 << 20
 	maxArgs      = 10_000 // of one expression
 	maxNodes     = 100_000
+	maxExpanded  = 20_000 // operations of one expression, see Scope.size
 	maxDepth     = 200
 	maxRelations = 30
 	// maxRelationsInAll bounds relations with those within derived ones.
