@@ -195,6 +195,9 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 			if broken = total.merge(p.sums); broken != nil {
 				stop()
 			}
+		} else if errors.Is(err, errTooManyGroups) {
+			broken = err
+			stop()
 		} else if failed++; failed > spare {
 			stop()
 		}

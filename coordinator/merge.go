@@ -14,7 +14,8 @@ import (
 )
 
 // maxIntegers bounds what a query over undeclared keys may make the coordinator
-// hold: its groups times the integers of one. A quantile takes some hundred.
+// hold: its groups times the integers of one. A quantile takes some hundred. Keys that are not declared are held twice,
+// and count as integers of as many bytes: ten of them may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
 var errTooManyGroups = errors.New("too many groups")
@@ -30,12 +31,16 @@ type merger struct {
 	fragment *fragment.Fragment
 	domains  []map[string]bool // by groupID of the one key; nil for a key that declares none
 	cells    map[string]*cell  // by the keys' encoding
+	declared bool              // all keys declare their domains, which bound the groups
+	held     int               // of most
+	most     int               // maxIntegers
 }
 
 func newMerger(f *fragment.Fragment) *merger {
-	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys))}
+	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys)), declared: true, most: maxIntegers}
 	for i, k := range f.Keys {
 		if k.Domain == nil {
+			m.declared = false
 			continue
 		}
 		m.domains[i] = make(map[string]bool, len(k.Domain))
@@ -48,7 +53,7 @@ func newMerger(f *fragment.Fragment) *merger {
 
 // sibling is an empty merger for the same fragment.
 func (m *merger) sibling() *merger {
-	return &merger{fragment: m.fragment, domains: m.domains, cells: map[string]*cell{}}
+	return &merger{fragment: m.fragment, domains: m.domains, declared: m.declared, most: m.most, cells: map[string]*cell{}}
 }
 
 // take adds a record batch of one hospital. A group outside the declared domains
@@ -67,9 +72,14 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 	id := groupID(keys)
 	c, ok := m.cells[id]
 	if !ok {
-		if (len(m.cells)+1)*m.fragment.Width() > maxIntegers {
+		size := m.fragment.Width()
+		if !m.declared {
+			size += 2 * len(id) / 8
+		}
+		if m.held+size > m.most {
 			return errTooManyGroups
 		}
+		m.held += size
 		c = &cell{keys: slices.Clone(keys), partials: make([]int64, m.fragment.Width())}
 		m.cells[id] = c
 	}

@@ -1,10 +1,14 @@
 package coordinator
 
 import (
+	"errors"
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -41,5 +45,34 @@ func TestGroupIDsDiffer(t *testing.T) {
 	}
 	if groupID([]value.Value{value.Float(math.Copysign(0, -1))}) != groupID([]value.Value{value.Float(0)}) {
 		t.Error("0 and -0 differ")
+	}
+}
+
+// TestLongKeys adds groups until there are too many: long keys, which are held as well, count.
+func TestLongKeys(t *testing.T) {
+	key := fragment.Key{Expr: fragment.Column("p", "a", value.TypeText)}
+	groups := func(length int, keys ...fragment.Key) (n int) {
+		m := newMerger(&fragment.Fragment{Keys: keys, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
+		m.most = 1000
+		m = m.sibling()
+		for n = range 2000 {
+			var values []value.Value
+			for range keys {
+				values = append(values, value.Text(strconv.Itoa(n)+strings.Repeat("x", length)))
+			}
+			if err := m.add(values, []int64{1}); err != nil {
+				if !errors.Is(err, errTooManyGroups) {
+					t.Error(err)
+				}
+				break
+			}
+		}
+		return n
+	}
+	if n := groups(0, key); n < 400 {
+		t.Errorf("%d groups of short keys", n)
+	}
+	if n := groups(512, key, key); n > 4 {
+		t.Errorf("%d groups of keys of 1024 bytes, in the room of 8000 bytes", n)
 	}
 }
