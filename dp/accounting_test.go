@@ -291,6 +291,26 @@ func TestRhoLimit(t *testing.T) {
 	}
 }
 
+// TestReleasesOfABudget: at the default least price, docs/privacy.md says how many releases a budget pays for, and what
+// it tells in bits which five of them failed, each with one of five codes.
+func TestReleasesOfABudget(t *testing.T) {
+	for _, x := range []struct {
+		epsilon        float64
+		releases, bits int64
+	}{{10, 29568, 79}, {1, 458, 49}} {
+		limit, _ := Budget{ZCDP, x.epsilon, 1e-6}.limits()
+		n := limit / mustLoss(t, Choose(1, 0.01, ZCDP), 0).Rho
+		outcomes, chosen := 0.0, 1.0
+		for i := 0.0; i <= 5; i++ {
+			outcomes += chosen * math.Pow(5, i)
+			chosen *= (float64(n) - i) / (i + 1)
+		}
+		if n != x.releases || int64(math.Round(math.Log2(outcomes))) != x.bits {
+			t.Errorf("epsilon %v: %d releases, %.2f bits; the page says %d and %d", x.epsilon, n, math.Log2(outcomes), x.releases, x.bits)
+		}
+	}
+}
+
 // The table of docs/privacy.md: how many answers of the width that Laplace noise of epsilon has, for one count, a budget of
 // (10, 1e-6) holds.
 func TestAccountingsCompared(t *testing.T) {

@@ -40,7 +40,7 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringVar(&a.tokenFile, "token-file", "", "`file` with your token; without it, the environment's INTRAMUROS_TOKEN")
 	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
 	f.Func("epsilon", "privacy `loss` to spend; without it, the study's default", above0(&a.request.Epsilon))
-	f.Func("delta", "likewise, for Gaussian noise and groups with undeclared keys, a `probability`", above0(&a.request.Delta))
+	f.Func("delta", "the `probability` with which a group of one patient may be shown, where keys are undeclared; without it, the study's default", above0(&a.request.Delta))
 	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")
 	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
 	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
