@@ -3,11 +3,13 @@
 //
 //   - TestNeighbours: with and without one patient, a statement's exact partial aggregates differ by no more than its
 //     plan declares, and it ends alike: with an answer, or with the same error.
+//   - TestHostileStatements: statements from the whole grammar are planned, compiled and prepared within limits of time
+//     and memory.
 //   - TestMutants: each of a list of defects, put into the code for one run, makes the test beside it fail.
 //
 // The unnoised path is in the tests alone.
 //
-//	INTRAMUROS_TRIPLES   how many cases an engine
+//	INTRAMUROS_TRIPLES   how many cases an engine, and how many hostile statements
 //	INTRAMUROS_SEED      repeats a run
 //	INTRAMUROS_FULL=1    all mutants, not a few
 package adversary

@@ -200,7 +200,7 @@ func (w *writer) derived(depth int) relation {
 func (w *writer) grown(inner relation) relation {
 	seed := within(w, inner.fields, func() string { return "CASE WHEN " + w.condition(1) + " THEN 'x' ELSE '' END" })
 	sql := "SELECT " + inner.id + " AS id, " + seed + " AS a FROM " + inner.sql
-	for range 1 + w.IntN(2) {
+	for range 1 + w.IntN(5) {
 		grow := w.pick("REPLACE(a, 'x', '"+strings.Repeat("x", 16+w.IntN(49))+"')", "CONCAT(a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a)", "a || a || a || a || a || a || a || a")
 		sql = "SELECT id, " + grow + " AS a FROM (" + sql + ") " + w.name("g")
 	}
