@@ -594,7 +594,7 @@ func (s *Scope) checkOrders(d *Derived) error {
 			one = o.Window
 		}
 		if !sameExprs(one.by(), o.Window.by()) || !slices.EqualFunc(one.Order, o.Window.Order, func(a, b Order) bool {
-			return a.Descending == b.Descending && a.NullsFirst == b.NullsFirst && a.Expr.equal(b.Expr)
+			return a.Descending == b.Descending && a.NullsFirst == b.NullsFirst && a.Expr.Equal(b.Expr)
 		}) {
 			return fmt.Errorf("%w: %s is of a second order of rows, and no key tells rows apart that either leaves tied", ErrInvalid, o.Name)
 		}
@@ -610,7 +610,7 @@ func (s *Scope) checkOrders(d *Derived) error {
 			read = append(read, o.Window.by()...)
 		}
 		for _, e := range read {
-			if e != nil && e.Op != OpLiteral && e.Op != OpHospital && !slices.ContainsFunc(known, e.equal) {
+			if e != nil && e.Op != OpLiteral && e.Op != OpHospital && !slices.ContainsFunc(known, e.Equal) {
 				return fmt.Errorf("%w: rows that differ in %s may be tied in the order of another column", ErrInvalid, o.Name)
 			}
 		}
@@ -638,7 +638,7 @@ func (s *Scope) ordersByKey(w *Window) bool {
 	})
 }
 
-func sameExprs(a, b []*Expr) bool { return slices.EqualFunc(a, b, (*Expr).equal) }
+func sameExprs(a, b []*Expr) bool { return slices.EqualFunc(a, b, (*Expr).Equal) }
 
 // facts derives what is known of an output; keyless: a group may be of no row.
 func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {

@@ -506,12 +506,12 @@ func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
 	return &copied
 }
 
-// equal reports whether two expressions are the same, written alike.
-func (e *Expr) equal(o *Expr) bool {
+// Equal reports whether two expressions are the same, written alike.
+func (e *Expr) Equal(o *Expr) bool {
 	if e.Op != o.Op || e.Type != o.Type || e.Relation != o.Relation || e.Column != o.Column || (e.Value == nil) != (o.Value == nil) {
 		return false
 	}
-	return (e.Value == nil || *e.Value == *o.Value) && slices.EqualFunc(e.Args, o.Args, (*Expr).equal)
+	return (e.Value == nil || *e.Value == *o.Value) && slices.EqualFunc(e.Args, o.Args, (*Expr).Equal)
 }
 
 // String writes the expression as SQL for people; engines have their own dialects.

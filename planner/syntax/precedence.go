@@ -13,13 +13,15 @@ import (
 // in place of the operands. The operators are and, or, not, and those of arithmetic; for
 // these the grammar of MySQL, which sqlparser has, agrees with PostgreSQL's.
 type sequence struct {
-	operands []*Expr
-	unary    bool            // an operator stands before the first operand
-	text     strings.Builder // :v0 + :v1 * - :v2
+	operands  []*Expr
+	operators int
+	last      string          // the operator that was added last
+	text      strings.Builder // :v0 + :v1 * - :v2
 }
 
 func (s *sequence) operator(name string) {
-	s.unary = s.unary || len(s.operands) == 0
+	s.operators++
+	s.last = name
 	s.text.WriteString(name + " ")
 }
 
@@ -30,14 +32,43 @@ func (s *sequence) operand(t *Expr) {
 
 // precedence returns the tree of the sequence.
 func (s *sequence) precedence() *Expr {
-	if len(s.operands) == 1 && !s.unary {
+	switch s.operators {
+	case 0:
 		return s.operands[0]
+	case 1:
+		if x := s.single(); x != nil {
+			return x
+		}
 	}
 	statement, err := sqlparser.Parse("select " + s.text.String())
 	if err != nil {
 		panic("planner: sqlparser does not read " + s.text.String())
 	}
 	return s.tree(statement.(*sqlparser.Select).SelectExprs[0].(*sqlparser.AliasedExpr).Expr)
+}
+
+// single returns the tree of one operator, for which there is no precedence to settle; nil where sqlparser names it. A parser of
+// sqlparser's takes 25 kB, and a statement may have thousands of operators in parentheses.
+func (s *sequence) single() *Expr {
+	x := s.operands[0]
+	if len(s.operands) == 1 {
+		switch s.last {
+		case "not":
+			return NewOperator("not", x)
+		case "-":
+			return negative(x)
+		case "+":
+			return x
+		}
+		return nil
+	}
+	switch y := s.operands[1]; s.last {
+	case "*":
+		return multiplied(x, y)
+	case "and", "or", "+", "-", "/", "%":
+		return NewOperator(s.last, x, y)
+	}
+	return nil
 }
 
 func (s *sequence) tree(e sqlparser.Expr) *Expr {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	_ "github.com/duckdb/duckdb-go/v2" // reads SQL by PostgreSQL's grammar
+
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // TestPrecedence checks that what we read is what an engine with PostgreSQL's
@@ -85,4 +87,39 @@ func randomExpression(r *rand.Rand) string {
 		}
 	}
 	return b.String()
+}
+
+// TestSingleOperators: an operator that stands alone is read without sqlparser, and as sqlparser reads it.
+func TestSingleOperators(t *testing.T) {
+	x := &Expr{Kind: Literal, Literal: value.Int(7)}
+	for _, name := range []string{"and", "or", "+", "-", "*", "/", "%", "div", "not ", "- ", "+ "} {
+		var s sequence
+		if unary := strings.TrimSuffix(name, " "); unary != name {
+			s.operator(unary)
+		} else {
+			s.operand(x)
+			s.operator(name)
+		}
+		s.operand(x)
+		one := s.precedence()
+		s.operators = 2 // sqlparser's
+		if all := s.precedence(); one.sql() != all.sql() {
+			t.Errorf("%s is read as %s and as %s", name, one.sql(), all.sql())
+		}
+	}
+	text := "1"
+	for range 90 {
+		text = "(" + text + " + 1)"
+	}
+	text = "SELECT " + text + strings.Repeat(", "+text, 20)
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for range b.N {
+			if _, err := Parse(text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}).AllocedBytesPerOp()
+	if allocated > 1000*int64(len(text)) {
+		t.Errorf("%d bytes of SQL take %d bytes to read", len(text), allocated)
+	}
 }

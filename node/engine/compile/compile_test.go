@@ -152,11 +152,18 @@ func TestOnce(t *testing.T) {
 		"is null": {x, func(e *fragment.Expr) *fragment.Expr {
 			return op(fragment.OpCase, op(fragment.OpIsNull, op(fragment.OpMultiply, e, x)), x, op(fragment.OpAdd, x, e))
 		}},
+		"nullif": {n, func(e *fragment.Expr) *fragment.Expr { // as the planner writes NULLIF(-e, 1)
+			e = op(fragment.OpNegate, e)
+			return op(fragment.OpCase, op(fragment.OpEqual, e, one), n, e)
+		}},
 	} {
 		e := step.from
 		levels := depth
 		if name == "months" || name == "is null" { // the expression itself doubles
 			levels = 5
+		}
+		if name == "nullif" {
+			levels = 12
 		}
 		for range levels {
 			e = step.f(e)

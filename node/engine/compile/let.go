@@ -64,8 +64,34 @@ func (c *compiler) repeated(format string, args []any) ([]any, func(string) stri
 	}
 }
 
+// shared returns a CASE whose value and whose condition's operand are one expression where they are the same, as NULLIF's are, and its
+// arguments, such that an operand comes before the condition that reads it.
+func shared(e *fragment.Expr) (*fragment.Expr, []*fragment.Expr) {
+	if e.Op != fragment.OpCase {
+		return e, e.Args
+	}
+	copied, first := *e, []*fragment.Expr(nil)
+	copied.Args = slices.Clone(e.Args)
+	for i := 0; i+1 < len(e.Args); i += 2 {
+		condition := *e.Args[i]
+		condition.Args = slices.Clone(condition.Args)
+		for j, operand := range condition.Args {
+			for _, v := range []*fragment.Expr{e.Args[i+1], e.Args[len(e.Args)-1]} {
+				if len(operand.Args) > 0 && operand.Equal(v) {
+					condition.Args[j] = v
+					copied.Args[i] = &condition
+					first = append(first, v)
+					break
+				}
+			}
+		}
+	}
+	return &copied, append(first, copied.Args...)
+}
+
 // once writes an expression such that each long argument is written once.
 func (c *compiler) once(e *fragment.Expr) code {
+	e, args := shared(e)
 	var lets []let
 	var bound []*fragment.Expr
 	defer func() {
@@ -73,7 +99,7 @@ func (c *compiler) once(e *fragment.Expr) code {
 			delete(c.bound, a)
 		}
 	}()
-	for _, a := range e.Args {
+	for _, a := range args {
 		if _, ok := c.bound[a]; ok || a.Op == fragment.OpLiteral || a.Op == fragment.OpColumn {
 			continue
 		}
