@@ -23,8 +23,7 @@ func (b *builder) pay() {
 		b.release()
 		return b.tooCheap()
 	}
-	low := asked * float64(parts)
-	high := low
+	low, high := asked, 2*asked // asked is a release's share, so that a query that asks for as much has too little
 	for at(high) {
 		low, high = high, 2*high
 	}
@@ -52,7 +51,7 @@ func (b *builder) pay() {
 		hint = "ask for fewer releases at once, in several queries"
 	}
 	mechanism := string(b.plan.Noise.Mechanism)
-	refuse(CodePrice, Position{Line: 1, Column: 1}, hint, "%s would cost less than the least price of the study: %s noise of epsilon %s",
+	refuse(CodePrice, Position{Line: 1, Column: 1}, hint, "%s has %s noise of epsilon %s, and costs less than a release of the study must",
 		query, strings.ToUpper(mechanism[:1])+mechanism[1:], number(asked))
 }
 

@@ -51,7 +51,7 @@ func TestLeastPrice(t *testing.T) {
 				return p, e
 			}
 			for _, sql := range programs {
-				for _, epsilon := range []float64{1e-4, 0.002, 0.01, 0.03, 0.04, 0.3} {
+				for _, epsilon := range []float64{1e-4, 0.002, 0.01, 0.03, 0.04, 0.2, 0.3} {
 					_, e := compose(sql, epsilon)
 					if e == nil {
 						continue
