@@ -201,6 +201,7 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 		} else if failed++; failed > spare {
 			stop()
 		}
+		p.sums.drop() // what it holds, unless it is in the total
 		p.sums = nil
 		mu.Unlock()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // maxIntegers bounds what a query over undeclared keys may make the coordinator
-// hold: its groups times the integers of one. A quantile takes some hundred. Keys that are not declared are held twice,
+// hold, of all hospitals together: its groups times the integers of one. A quantile takes some hundred. Keys that are not declared are held twice,
 // and count as integers of as many bytes: ten of them may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
@@ -32,12 +33,12 @@ type merger struct {
 	domains  []map[string]bool // by groupID of the one key; nil for a key that declares none
 	cells    map[string]*cell  // by the keys' encoding
 	declared bool              // all keys declare their domains, which bound the groups
-	held     int               // of most
-	most     int               // maxIntegers
+	held     *atomic.Int64     // of most, by all mergers of the query
+	most     int64             // maxIntegers
 }
 
 func newMerger(f *fragment.Fragment) *merger {
-	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys)), declared: true, most: maxIntegers}
+	m := &merger{fragment: f, cells: map[string]*cell{}, domains: make([]map[string]bool, len(f.Keys)), declared: true, held: new(atomic.Int64), most: maxIntegers}
 	for i, k := range f.Keys {
 		if k.Domain == nil {
 			m.declared = false
@@ -53,7 +54,7 @@ func newMerger(f *fragment.Fragment) *merger {
 
 // sibling is an empty merger for the same fragment.
 func (m *merger) sibling() *merger {
-	return &merger{fragment: m.fragment, domains: m.domains, declared: m.declared, most: m.most, cells: map[string]*cell{}}
+	return &merger{fragment: m.fragment, domains: m.domains, declared: m.declared, held: m.held, most: m.most, cells: map[string]*cell{}}
 }
 
 // take adds a record batch of one hospital. A group outside the declared domains
@@ -72,14 +73,10 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 	id := groupID(keys)
 	c, ok := m.cells[id]
 	if !ok {
-		size := m.fragment.Width()
-		if !m.declared {
-			size += 2 * len(id) / 8
-		}
-		if m.held+size > m.most {
+		if size := m.size(id); m.held.Add(size) > m.most {
+			m.held.Add(-size)
 			return errTooManyGroups
 		}
-		m.held += size
 		c = &cell{keys: slices.Clone(keys), partials: make([]int64, m.fragment.Width())}
 		m.cells[id] = c
 	}
@@ -89,14 +86,33 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 	return nil
 }
 
-// merge adds what another hospital answered.
+// merge adds what another hospital answered, and empties it.
 func (m *merger) merge(o *merger) error {
-	for _, c := range o.cells {
+	for id, c := range o.cells {
+		o.held.Add(-o.size(id))
+		delete(o.cells, id)
 		if err := m.add(c.keys, c.partials); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// drop forgets what a hospital answered whose answer does not count.
+func (m *merger) drop() {
+	for id := range m.cells {
+		m.held.Add(-m.size(id))
+	}
+	m.cells = nil
+}
+
+// size is what a group counts as: the integers that it holds, and its keys where they are not declared.
+func (m *merger) size(id string) int64 {
+	size := int64(m.fragment.Width())
+	if !m.declared {
+		size += int64(2 * len(id) / 8)
+	}
+	return size
 }
 
 // list gives the cells of the declared groups, zeros where nobody reported one,

@@ -48,6 +48,35 @@ func TestGroupIDsDiffer(t *testing.T) {
 	}
 }
 
+// TestMergersShareOneLimit: what many hospitals send is bounded together, and what no longer counts is given back.
+func TestMergersShareOneLimit(t *testing.T) {
+	total := newMerger(&fragment.Fragment{Keys: []fragment.Key{{Expr: fragment.Column("p", "a", value.TypeInt)}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
+	total.most = 1000
+	fill := func(m *merger, first, n int) error {
+		for i := range n {
+			if err := m.add([]value.Value{value.Int(int64(first + i))}, []int64{1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	one, two := total.sibling(), total.sibling()
+	if err := errors.Join(fill(one, 0, 150), fill(two, 0, 150)); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(total.sibling(), 0, 150); !errors.Is(err, errTooManyGroups) {
+		t.Errorf("a third hospital's groups: %v", err)
+	}
+	if err := total.merge(one); err != nil || len(total.cells) != 150 || len(one.cells) != 0 {
+		t.Errorf("%v, %d cells", err, len(total.cells))
+	}
+	before := total.held.Load()
+	two.drop()
+	if got := before - total.held.Load(); got != 150*total.size(groupID([]value.Value{value.Int(0)})) {
+		t.Errorf("%d given back", got)
+	}
+}
+
 // TestLongKeys adds groups until there are too many: long keys, which are held as well, count.
 func TestLongKeys(t *testing.T) {
 	key := fragment.Key{Expr: fragment.Column("p", "a", value.TypeText)}

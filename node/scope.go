@@ -13,7 +13,7 @@ import (
 // scope checks that a fragment reads what a study may read here, and asks for nobody by name.
 //
 // An identifier is a column that tells rows or patients apart: a private table's patient, its key of
-// one column, and what refers to another private table. Of one that the study does not list itself a
+// one column, what refers to another private table, and what the catalog calls one. Of one that the study does not list itself a
 // fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
 // of a relation, it may
 //
@@ -139,7 +139,7 @@ func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
 		if s.catalog.IsPatientID(t.Name, c.Name) {
 			return patientKind
 		}
-		if strings.EqualFold(t.Patient, c.Name) || len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name) {
+		if strings.EqualFold(t.Patient, c.Name) || len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name) || c.Identifier {
 			kind = strings.ToLower(t.Name + "." + c.Name)
 		}
 		table, key, _ := strings.Cut(c.References, ".")

@@ -23,6 +23,7 @@ tables:
       id: {type: int, nullable: false}
       hiv: {type: bool}
       age: {type: float, bounds: [0, 120]}
+      mrn: {type: text, identifier: true}
   visit:
     key: visit
     patient: id
@@ -69,6 +70,9 @@ func TestScopeOfQueries(t *testing.T) {
 	planned := 0
 	for _, tc := range []struct{ sql, column string }{
 		{"SELECT SUM(age) FROM person WHERE id = 42", patient},
+		{"SELECT SUM(age) FROM person WHERE mrn = 'A17'", "person.mrn"},
+		{"SELECT SUM(age) FROM person WHERE mrn LIKE 'A17'", "person.mrn"},
+		{"SELECT mrn, COUNT(*) FROM person GROUP BY mrn", "person.mrn"},
 		{"SELECT SUM(age) FROM person WHERE id IN (42)", patient},
 		{"SELECT SUM(age) FROM person WHERE NOT (id < 42 OR id > 42)", patient},
 		{"SELECT SUM(age) FROM person WHERE id IS NOT DISTINCT FROM 42", patient},

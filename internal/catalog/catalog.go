@@ -48,6 +48,7 @@ type Column struct {
 	Lower, Upper      value.Value   // inclusive bounds, both Valid or neither; int, float, date and timestamp only
 	Domain            []value.Value // every value but NULL, distinct and sorted; nil: undeclared
 	References        string        // "table.column", the whole key of that table, or ""
+	Identifier        bool          // its values single patients out, though it is no key: a number in the hospital's own books
 }
 
 // Step is one table on the way from a row to its patient. A row of the previous

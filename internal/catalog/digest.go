@@ -42,6 +42,7 @@ type (
 		Bounds     []value.Value
 		Domain     []value.Value
 		References string
+		Identifier bool `json:",omitempty"`
 	}
 )
 
@@ -63,7 +64,7 @@ func (c *Catalog) Digest() string {
 		for _, col := range t.Columns {
 			column := canonicalColumn{
 				Name: col.Name, Type: col.Type, Nullable: col.Nullable,
-				Domain: slices.SortedFunc(slices.Values(col.Domain), value.Compare), References: col.References,
+				Domain: slices.SortedFunc(slices.Values(col.Domain), value.Compare), References: col.References, Identifier: col.Identifier,
 			}
 			if col.Lower.Valid() {
 				column.Bounds = []value.Value{col.Lower, col.Upper}

@@ -71,6 +71,9 @@ func (col *Column) node() *yaml.Node {
 		m.values("domain", col.Domain)
 	}
 	m.textIf("references", col.References)
+	if col.Identifier {
+		m.add("identifier", scalar(value.Bool(true)))
+	}
 	m.textIf("description", col.Description)
 	return m.node(yaml.FlowStyle)
 }
