@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -401,7 +402,7 @@ func TestDescribe(t *testing.T) {
 		{Name: "sex", Local: "text", Type: value.TypeText, Nullable: true, Min: "F", Max: "F", Values: []string{"F"}},
 		{Name: "w", Local: "numeric", Type: value.TypeFloat, Min: "0", Max: "49.5"},
 		{Name: "day", Local: "date", Type: value.TypeDate, Min: "2020-01-01", Max: "2020-04-09"},
-		{Name: "late", Local: "boolean", Type: value.TypeBool, Values: []string{"false", "true"}}}}}
+		{Name: "late", Local: "boolean", Type: value.TypeBool, Values: []string{"false", "true"}, Rare: true}}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -608,20 +609,30 @@ func TestConnect(t *testing.T) {
 		}
 	}
 	for name, wrong := range map[string]Config{
-		"`host` is not set":               {Database: "d", User: "u"},
-		"write verify or off":             {Host: "h", Database: "d", User: "u", TLS: TLS{Mode: "prefer"}},
-		"does not apply to a Unix socket": {Host: "/run", Database: "d", User: "u", TLS: TLS{Mode: "verify"}},
-		"there is no table nowhere":       func() Config { x := cfg; x.Tables = map[string]engine.Source{"event": {Table: "nowhere"}}; return x }(),
-		"the select of table event cannot": func() Config {
-			x := cfg
-			x.Tables = map[string]engine.Source{"event": {Select: "SELECT 1; DROP TABLE x"}}
-			return x
-		}(),
+		"`host` is not set":                {Database: "d", User: "u"},
+		"write verify or off":              {Host: "h", Database: "d", User: "u", TLS: TLS{Mode: "prefer"}},
+		"does not apply to a Unix socket":  {Host: "/run", Database: "d", User: "u", TLS: TLS{Mode: "verify"}},
 		"names a file":                     func() Config { x := cfg; x.Tables = map[string]engine.Source{"event": {File: "x.csv"}}; return x }(),
 		"the catalog has no table nothing": func() Config { x := cfg; x.Tables = map[string]engine.Source{"nothing": {}}; return x }(),
 	} {
 		if _, err := Open(context.Background(), wrong, c, "A", []byte(testKey)); !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
+		}
+	}
+	// A source that cannot be read closes its table, and says why; the others answer.
+	for why, source := range map[string]engine.Source{
+		"there is no table nowhere":        {Table: "nowhere"},
+		"the select of table event cannot": {Select: "SELECT 1; DROP TABLE x"},
+	} {
+		half := cfg
+		half.Tables = map[string]engine.Source{"event": source}
+		found, err := open(t, half, c, testKey).Contradictions(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(found, func(f engine.Finding) bool { return f.Table == "event" && strings.Contains(f.Text, why) }) ||
+			slices.ContainsFunc(found, func(f engine.Finding) bool { return f.Table != "event" && f.Severity == engine.SeverityError }) {
+			t.Errorf("%q: found %v", why, found)
 		}
 	}
 }
