@@ -14,6 +14,7 @@ type parser struct {
 	common    []string         // names of WITH in scope
 	windows   windowScope      // of the SELECT that is being read
 	unnamed   []baseWindow     // windows of the query being read that refer to another by name
+	settled   int              // sequences of operators that sqlparser has read
 	first     *Expr            // what DISTINCT ON keeps of the last SELECT
 	marker    byte             // how parameters are written: ?, $ or :
 	reordered bool             // a NATURAL join of the FROM that is being read has its tables in another order

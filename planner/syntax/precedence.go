@@ -16,6 +16,7 @@ type sequence struct {
 	operands  []*Expr
 	operators int
 	last      string          // the operator that was added last
+	frugal    bool            // one operator is read without sqlparser
 	text      strings.Builder // :v0 + :v1 * - :v2
 }
 
@@ -30,14 +31,28 @@ func (s *sequence) operand(t *Expr) {
 	s.operands = append(s.operands, t)
 }
 
+// maxSettled is how many sequences of a statement sqlparser reads although they have one operator only.
+const maxSettled = 64
+
+// settle returns the tree of a sequence.
+func (p *parser) settle(s *sequence) *Expr {
+	if s.operators > 0 {
+		p.settled++
+	}
+	s.frugal = p.settled > maxSettled
+	return s.precedence()
+}
+
 // precedence returns the tree of the sequence.
 func (s *sequence) precedence() *Expr {
 	switch s.operators {
 	case 0:
 		return s.operands[0]
 	case 1:
-		if x := s.single(); x != nil {
-			return x
+		if s.frugal {
+			if x := s.single(); x != nil {
+				return x
+			}
 		}
 	}
 	statement, err := sqlparser.Parse("select " + s.text.String())

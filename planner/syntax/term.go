@@ -27,7 +27,7 @@ func (p *parser) expression() *Expr {
 		case p.accept("or"):
 			s.operator("or")
 		default:
-			return s.precedence()
+			return p.settle(&s)
 		}
 	}
 }
@@ -345,7 +345,7 @@ func (p *parser) sum() *Expr {
 			p.i++
 			s.operator(t.text)
 		default:
-			return s.precedence()
+			return p.settle(&s)
 		}
 	}
 }
