@@ -16,7 +16,7 @@ export const messages = {
   'app.loading': ['Loading …', 'Chargement…'],
 
   'login.title': ['Ask hospitals, not patients', 'Interroger les hôpitaux, pas les patients'],
-  'login.words': ['Write SQL once. Every hospital answers within its walls, and what leaves is covered by noise.', 'Écrivez votre SQL une fois. Chaque hôpital calcule dans ses murs, et ce qui en sort est couvert par du bruit.'],
+  'login.words': ['Write SQL once. Every hospital computes sums within its walls, and every answer is covered by noise.', 'Écrivez votre SQL une fois. Chaque hôpital calcule des sommes dans ses murs, et chaque réponse est couverte par du bruit.'],
   'login.token': ['Your token', 'Votre jeton'],
   'login.help': ['The federation gave it to you. It stays in this tab, and is forgotten when you close it.', 'La fédération vous l’a remis. Il reste dans cet onglet et il est oublié à sa fermeture.'],
   'login.go': ['Sign in', 'Se connecter'],

@@ -302,7 +302,7 @@ function verify() {
     const c = state.checked;
     if (!c) return;
     place.replaceChildren(c.whole ? h('div', { class: 'notice good', role: 'status' }, icon('check'), h('div', {}, h('strong', {}, t('verify.whole', { n: number(c.entries), first: time(c.first), last: time(c.last) })),
-      h('div', {}, t('verify.charged', { epsilon: number(c.charged.epsilon / 1e9) })), h('div', {}, `${t('verify.head')}${t('app.colon')}`, h('span', { class: 'mono' }, c.head))))
+      h('div', {}, t('verify.charged', { epsilon: number(c.charged.epsilon / 1e9), rho: number(c.charged.rho / 1e9) })), h('div', {}, `${t('verify.head')}${t('app.colon')}`, h('span', { class: 'mono' }, c.head))))
       : h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, t('verify.broken')), h('div', { lang: 'en' }, c.finding))));
   };
   show();

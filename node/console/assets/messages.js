@@ -123,8 +123,8 @@ export const messages = {
   'plain.buckets': ['the distribution of {x}', 'la distribution de {x}'],
   'plain.condition': ['a condition on {x}', 'une condition sur {x}'],
   'plain.computed': ['a computed value', 'une valeur calculée'],
-  'plain.left': ['{n} groups of sums left for the coordinator, {bytes} bytes. They are bounded and are covered by noise there before anybody sees them.', '{n} groupes de sommes sont partis vers le coordinateur, {bytes} octets. Ils sont bornés et couverts de bruit là-bas avant que quiconque les voie.'],
-  'plain.leftOne': ['One group of sums left for the coordinator, {bytes} bytes. They are bounded and are covered by noise there before anybody sees them.', 'Un groupe de sommes est parti vers le coordinateur, {bytes} octets. Elles sont bornées et couvertes de bruit là-bas avant que quiconque les voie.'],
+  'plain.left': ['{n} groups of sums left for the coordinator, {bytes} bytes. They are bounded, and are covered by noise there before any researcher sees them.', '{n} groupes de sommes sont partis vers le coordinateur, {bytes} octets. Ils sont bornés, et couverts de bruit là-bas avant qu’un chercheur les voie.'],
+  'plain.leftOne': ['One group of sums left for the coordinator, {bytes} bytes. They are bounded, and are covered by noise there before any researcher sees them.', 'Un groupe de sommes est parti vers le coordinateur, {bytes} octets. Elles sont bornées, et couvertes de bruit là-bas avant qu’un chercheur les voie.'],
   'plain.stopped': ['The custodian stopped this hospital: no query is answered. {reason}', 'Le responsable des données a arrêté cet hôpital : plus aucune réponse. {reason}'],
   'plain.released': ['The custodian lets this hospital answer again. {reason}', 'Le responsable des données laisse cet hôpital répondre de nouveau. {reason}'],
   'plain.failed': ['It failed after it was charged ({code}); {rows} groups of sums had left. Failure {n} of the {allowed} that the study {study} may have here.', 'Échec après le débit ({code}) ; {rows} groupes de sommes étaient partis. Échec {n} sur les {allowed} que l’étude {study} peut avoir ici.'],
@@ -145,6 +145,6 @@ export const messages = {
   'verify.go': ['Verify now', 'Vérifier maintenant'],
   'verify.whole': ['The ledger is whole: {n} entries, from {first} to {last}.', 'Le registre est intact : {n} inscriptions, du {first} au {last}.'],
   'verify.head': ['Head', 'Tête'],
-  'verify.charged': ['ε {epsilon} was charged in all.', 'ε {epsilon} débité en tout.'],
+  'verify.charged': ['Charged in all: ε {epsilon} if epsilons are added up (pure), ρ {rho} under zcdp.', 'Débité en tout : ε {epsilon} en additionnant les ε (pure), ρ {rho} en zcdp.'],
   'verify.broken': ['The ledger was altered', 'Le registre a été altéré'],
 };
