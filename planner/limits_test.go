@@ -172,8 +172,9 @@ func TestExpansion(t *testing.T) {
 		got := ""
 		if err != nil {
 			got = err.Error()
-			if i := strings.Index(got, " at line"); i > 0 {
-				got = got[:i] + got[strings.Index(got, ":"):]
+			if code, rest, ok := strings.Cut(got, " at line"); ok {
+				_, message, _ := strings.Cut(rest, ":")
+				got = code + ":" + message
 			}
 		}
 		if got != want {
