@@ -15,16 +15,15 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Limits of one statement, on a machine with nothing else to do.
+// Limits of one statement.
 const (
 	mostPlanning = time.Second
 	mostMemory   = 256 << 20 // allocated in all while it is planned
-	mostPrepared = 2 * time.Second
-	every        = 4 // one statement in so many is run as well
+	every        = 4         // one statement in so many is run as well
 )
 
 // TestHostileStatements: statements from the whole grammar, most of them made to grow, are planned or refused within a
-// second and 256 MiB; what is planned, DuckDB prepares and runs over a few rows within two.
+// second and 256 MiB; of what is planned, a sample is run on each engine over a few rows, and none ends at its deadline.
 func TestHostileStatements(t *testing.T) {
 	c, seed, n := catalogs(t)[0], number(t, "INTRAMUROS_SEED", rand.Uint64()), number(t, "INTRAMUROS_TRIPLES", 2000)
 	world := newWorld(rand.New(rand.NewPCG(7, 7)), c)
@@ -84,22 +83,11 @@ func planWithin(c *catalog.Catalog, text string) (p *planner.Program, why string
 func runWithin(t *testing.T, h hospital, p *planner.Program, text string) (why string) {
 	t.Helper()
 	for _, plan := range p.Releases[:min(2, len(p.Releases))] {
-		for range 3 {
-			began := time.Now()
-			watch := time.AfterFunc(2*patience, func() { panic("does not end: " + text) })
-			_, end := vector(t, h, plan)
-			watch.Stop()
-			if end != answer && end != notOffered && end != tooLarge {
-				return "ends with " + end
-			}
-			took := time.Since(began)
-			if why = ""; took < mostPrepared {
-				break
-			}
-			why = fmt.Sprintf("takes %v", took)
-		}
-		if why != "" {
-			return why
+		watch := time.AfterFunc(2*patience, func() { panic("does not end: " + text) })
+		_, end := vector(t, h, plan)
+		watch.Stop()
+		if end != answer && end != notOffered && end != tooLarge {
+			return "ends with " + end
 		}
 	}
 	return ""

@@ -639,14 +639,18 @@ func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 	}
 	chosen, left := make([]value.Value, len(args)), i.left
 	var d []value.Value
+	long := false // one is longer than a key, and every text made of it would be longer still
 	var choose func(i int)
 	choose = func(i int) {
-		if left.characters < 0 {
+		if left.characters < 0 || long {
 			return
 		}
 		if i == len(args) {
+			if left.characters -= written(e.Op, chosen); left.characters < 0 {
+				return
+			}
 			v := apply(e.Op, e.Type, chosen)
-			left.characters -= len(v.Str())
+			long = len(v.Str()) > MaxKey
 			d = append(d, v)
 			return
 		}
@@ -656,10 +660,24 @@ func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 		}
 	}
 	choose(0)
-	if left.characters < 0 {
+	if left.characters < 0 || long {
 		return nil
 	}
 	return distinct(d)
+}
+
+// written is about how many bytes an operation on texts writes before the result is cut.
+func written(op Op, args []value.Value) int {
+	if op == OpReplace {
+		return len(args[0].Str()) * max(1, len(args[2].Str()))
+	}
+	n := 0
+	for _, a := range args {
+		if a.Type() == value.TypeText {
+			n += len(a.Str())
+		}
+	}
+	return n
 }
 
 func distinct(d []value.Value) []value.Value {

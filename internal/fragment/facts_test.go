@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -133,5 +134,28 @@ func TestIntervalsNearZero(t *testing.T) {
 	}
 	if f := Infer(must(t, OpMultiply, x, y), func(*Expr) Facts { return Facts{Lower: 0.5, Upper: 0.6} }); f.Lower < 0.24 {
 		t.Errorf("the product of numbers far from zero is within [%g, %g]", f.Lower, f.Upper)
+	}
+}
+
+// TestLongDomains: no domain is made of texts that are longer than a key, nor is memory spent on them.
+func TestLongDomains(t *testing.T) {
+	i := NewInference(func(*Expr) Facts { return Facts{Domain: []value.Value{value.Text(""), value.Text("x")}} })
+	a := Column("p", "a", value.TypeText)
+	longer := func(e *Expr) *Expr {
+		return must(t, OpReplace, e, Literal(value.Text("x")), Literal(value.Text(strings.Repeat("x", 60))))
+	}
+	if d := i.Facts(longer(a)).Domain; len(d) != 2 {
+		t.Errorf("domain %v", d)
+	}
+	e := longer(longer(a))
+	if d := i.Facts(e).Domain; d != nil {
+		t.Errorf("a domain of texts of 3600 characters: %d", len(d))
+	}
+	left := i.left.characters
+	if written(OpConcat, []value.Value{value.Text("ab"), value.Text("cde")}) != 5 || written(OpReplace, []value.Value{value.Text("xx"), value.Text("x"), value.Text("yyy")}) != 6 {
+		t.Error("what an operation writes is counted wrong")
+	}
+	if left > maxCharacters-60-3600 {
+		t.Errorf("%d of %d characters are left: what is written before it is cut does not count", left, maxCharacters)
 	}
 }

@@ -251,3 +251,33 @@ func TestLinesOfTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestPulled: where a column would grow by powers from one derived relation to the next, because the engine puts it into the
+// places that read it, its select is kept apart.
+func TestPulled(t *testing.T) {
+	for name, d := range map[string]*compile.Dialect{"DuckDB": compile.DuckDB, "PostgreSQL": compile.PostgreSQL} {
+		for levels, apart := range map[int]bool{1: false, 4: true} {
+			f := enginetest.Shapes()["undeclared"]
+			relations, patient, kind := f.Relations, f.Patient, f.Keys[0].Expr
+			for range levels {
+				grown, err := fragment.New(fragment.OpConcat, kind, kind, kind, kind, kind, kind, kind, kind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Relations: relations, Patient: "p",
+					Columns: []fragment.Output{{Name: "p", Expr: patient}, {Name: "k", Expr: grown}}}}}
+				patient, kind = fragment.Column("d", "p", patient.Type), fragment.Column("d", "k", value.TypeText)
+			}
+			f = &fragment.Fragment{Version: fragment.Version, Relations: relations, Patient: patient, Keys: []fragment.Key{{Expr: kind}}, Partials: f.Partials[:1], MaxGroups: 1, MaxRows: 1}
+			to := target(t, d)
+			p, err := fragment.Check(f, to.Catalog)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sql, err := to.Fragment(f, p)
+			if err != nil || strings.Contains(sql, "OFFSET 0\n") != (apart || d == compile.PostgreSQL) {
+				t.Errorf("%s, %d levels: %v\n%.3000s", name, levels, err, sql)
+			}
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // derivedSelect writes the SELECT of a derived relation.
-// With it come the sizes of its columns: see maxPulled.
+// With it come the sizes of its columns: see Dialect.pulled.
 func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) {
 	if d.Constant() {
 		return "SELECT " + list(c.constants(d, d)), nil
@@ -70,16 +70,12 @@ func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) 
 		for _, o := range columns {
 			sizes = append(sizes, inner.pulled(o.sql))
 		}
-		if slices.Max(sizes) > maxPulled {
+		if slices.Max(sizes) > c.target.Dialect.pulled {
 			s, sizes = s+c.target.Dialect.apart, nil
 		}
 	}
 	return s, sizes
 }
-
-// maxPulled bounds the SQL of a column where an engine puts it into the places that read it, with all that its own places
-// hold: over several levels of queries, a column that is read twice at each would grow by powers. What is larger is kept apart.
-const maxPulled = 600
 
 // pulled is how long SQL is once the columns of derived relations in it are replaced by what they are.
 func (c *compiler) pulled(sql string) int {

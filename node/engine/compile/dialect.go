@@ -26,7 +26,10 @@ type Dialect struct {
 	cast    string                 // CAST, or one that gives NULL where it would raise, to be doubly sure
 	bytes   string                 // the length of a text in bytes, or in characters where these are not told
 	// apart keeps a select within another from being merged with it; empty: it never is where it would grow.
-	apart    string
+	apart string
+	// pulled bounds the SQL of a column where the engine puts it into the places that read it, with all that its own places
+	// hold: over several levels of queries, a column that is read twice at each would grow by powers. What is larger is kept apart.
+	pulled   int
 	let      string // gives a name to an operand within an expression: name, operand, expression
 	finite   string // the test that a real number is finite; empty: none is ever loose
 	nan      string // the test that one is NaN

@@ -55,5 +55,7 @@ var DuckDB = &Dialect{
 	},
 	reach:  true,
 	hint:   " NOT MATERIALIZED",
+	apart:  "\nOFFSET 0",
+	pulled: 20_000, // it pulls conditions alone, and OFFSET makes it hold the rows
 	maxSQL: 1 << 20,
 }

@@ -42,7 +42,7 @@ type compiler struct {
 	// variables counts the names of let, for the fragment, and bound has what stands for arguments that are being used.
 	variables *int
 	bound     map[*fragment.Expr]code
-	sizes     map[string]int // of columns of derived relations, by relation and column: see maxPulled
+	sizes     map[string]int // of columns of derived relations, by relation and column: see Dialect.pulled
 	// aggregating: what is written holds aggregates or windows, to which no let may be put around.
 	aggregating bool
 	err         error // the first

@@ -43,6 +43,7 @@ var PostgreSQL = &Dialect{
 	let:        "(SELECT %[3]s FROM (SELECT %[2]s AS %[1]s OFFSET 0) AS let)",
 	nan:        "(%s = float8 'NaN')",
 	apart:      "\nOFFSET 0",
+	pulled:     600,
 	collate:    ` COLLATE "C"`,
 	operation:  postgresOperation,
 	column:     postgresColumn,
