@@ -78,19 +78,19 @@ func newCatalogCheckCommand() *cobra.Command {
 		Use:   "check [--catalog FILE] [--config node.yaml | --database FILE | --folder DIR]",
 		Short: "Say what is wrong with a catalog, alone or against the data",
 		Long: `Reads a catalog and says what is wrong with it, each fault with its line. With a
-hospital's node.yaml, or its database or folder, it also compares the data with the catalog,
-in two reads of every table:
+hospital's node.yaml, or its database or folder, it also compares the data with the catalog:
 
-    error    the data contradicts a key or one_row_per_patient, on which the proofs of
-             privacy rest; a node answers nothing over that table
+    error    the data contradicts a key or one_row_per_patient, ids of patients are not read
+             as they are stored, a file cannot be read as declared, or little of a column is
+             usable; a node answers nothing over that table
     warning  a column that is missing or of another type, values outside of bounds or
              domain, NULLs where none are declared, tables that are not offered
 
-A key that is there to tell rows apart, not patients, and does not, can be given up: --fix writes
-key: none for its table into the node's file. Queries that read it (COUNT(DISTINCT key), joins by it) are then refused here,
-and all others are answered.
+A key that is there to tell rows apart, not patients, and does not, can be given up: --fix
+writes key: none for its table into the node's file. Queries that read it (COUNT(DISTINCT key),
+joins by it) are then refused here, and all others are answered.
 
-The findings count rows exactly, without noise: they are for the hospital's custodian, and
+Warnings count rows exactly, without noise: they are for the hospital's custodian, and
 stay there. Exits with 1 if there is an error.`,
 		Example: `  intramuros catalog check --catalog federation.yaml
   intramuros catalog check --config node.yaml
@@ -231,7 +231,7 @@ func newCatalogInitCommand() *cobra.Command {
 		Long: `Reads all tables of a .duckdb file, of a folder of Parquet or CSV files, or of the database
 that a node's file names (the catalog that it names need not be there yet), and drafts a
 catalog. Every line with "# DECIDE:" is a guess that a person must confirm or change, since
-answers are only as private as the catalog is true:
+the catalog is public, and what it calls public is released as it is:
 
     public or private  a table is private until somebody says otherwise, and the draft does
                        not load while a private table has no way to its patient
@@ -240,6 +240,9 @@ answers are only as private as the catalog is true:
                        extreme is a private value: give what holds in every hospital
     domain             in the comment only: which values exist is the data's secret, until
                        somebody declares that it is not
+
+Of CSV files it also proposes, in comments at the end, how they are written: the settings
+"csv" for the node's file. docs/catalog.md explains every key of a catalog.
 
 A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
 		Example: `  intramuros catalog init --folder /srv/icu --name icu --patient uniquepid --out icu.yaml

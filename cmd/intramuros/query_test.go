@@ -183,8 +183,8 @@ func TestExplainCommand(t *testing.T) {
 
 cost
   epsilon 0.5
-  left of study s: 50 %, enough for one query of epsilon 1
-  left of your own budget over all studies: 25 %, enough for one query of epsilon 0.25
+  left of study s: 50 %, the price of one query of epsilon 1
+  left of your own budget over all studies: 25 %, the price of one query of epsilon 0.25
 
 expected error, with 95 % confidence
   n: ± 6.2

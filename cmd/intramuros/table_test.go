@@ -35,7 +35,7 @@ NULL       -3 [0, 18]                  NULL
 missing: c is away (NOT_JOINED)
 warning: take care
 cost: epsilon 0.5, delta 1e-09 (laplace noise)
-left of study s: 74.4 %, enough for one query of epsilon 1.235, delta 5e-07
+left of study s: 74.4 %, the price of one query of epsilon 1.235, delta 5e-07
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
