@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -39,6 +40,8 @@ type Kind struct {
 	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0,
 	// and arithmetic beyond 8.9e307 gives NULL. Rows that come near are not compared.
 	Narrow bool
+	// Patience is how long a statement of nested operations over a handful of rows may take; 0: five seconds.
+	Patience time.Duration
 	// Queries scales how much is tried; 0: 1, in which all is.
 	Queries float64
 	// Together is how many statements of random expressions are in flight; 0: 1.

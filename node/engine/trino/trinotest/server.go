@@ -59,7 +59,8 @@ var (
 var running atomic.Pointer[Server]
 
 func launch(bench bool) (*Server, error) {
-	s, err := start(program, os.Getenv("INTRAMUROS_TRINO"), bench, "", "query.max-hash-partition-count=1", "query.min-hash-partition-count=1")
+	s, err := start(program, os.Getenv("INTRAMUROS_TRINO"), bench, "", "query.max-hash-partition-count=1", "query.min-hash-partition-count=1",
+		"query.max-length=100000000") // rows of tests come as SQL
 	if err == nil {
 		running.Store(s)
 	}
@@ -79,7 +80,7 @@ func StartPostgreSQL(t testing.TB, url string) *Server {
 	if libraries == "" {
 		t.Skip("run this test by: make test-trino")
 	}
-	s, err := start([]byte(older.Replace(string(program))), libraries, false, url, "query.initial-hash-partitions=1")
+	s, err := start([]byte(older.Replace(string(program))), libraries, false, url, "query.initial-hash-partitions=1", "query.max-length=100000000")
 	if err != nil {
 		t.Fatalf("Trino does not start: %v\n%s", err, s.output.String())
 	}
