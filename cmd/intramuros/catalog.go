@@ -246,7 +246,8 @@ Of CSV files it also proposes, in comments at the end, how they are written: the
 
 A hospital with OMOP data needs no draft: use builtin:omop-5.4.`,
 		Example: `  intramuros catalog init --folder /srv/icu --name icu --patient uniquepid --out icu.yaml
-  intramuros catalog check --catalog icu.yaml --folder /srv/icu`,
+  intramuros catalog check --catalog icu.yaml --folder /srv/icu     # Parquet, or CSV in UTF-8 with commas
+  intramuros catalog check --catalog icu.yaml --config node.yaml    # CSV as node.yaml declares it`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg := engineFile{DuckDB: &local}
