@@ -787,8 +787,8 @@ func TestAttackByCoordinator(t *testing.T) {
 		{"noise of another name", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Mechanism = "none" }},
 		{"epsilon above the cap", plain, "NODE_LIMIT", func(r *fragment.Request) { r.Noise.Epsilon = 1.0001 }},
 		{"a negative epsilon", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Epsilon = -1 }},
-		{"a small epsilon at a large delta", plain, "NODE_LIMIT", func(r *fragment.Request) {
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.9, L0: r.Noise.L0}
+		{"Gaussian noise, which pure accounting has no price for", plain, "NODE_BUDGET", func(r *fragment.Request) {
+			r.Noise.Mechanism = dp.Gaussian
 		}},
 		{"another catalog", plain, "NODE_CATALOG", func(r *fragment.Request) { r.Fragment.Catalog = catalog.OMOP().Digest() }},
 		{"more groups of a patient than the noise covers", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.MaxGroups, r.Noise.L0 = 1, 4 }},

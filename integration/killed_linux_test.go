@@ -46,7 +46,10 @@ func (p *process) workers(t testing.TB) []int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil || len(line) == 0 {
+			continue // it has ended since
+		}
 		if words := bytes.Split(line, []byte{0}); len(words) < 2 || string(words[1]) != "__worker" {
 			t.Errorf("a daemon has a child that is no worker: %q", line)
 		}
