@@ -173,7 +173,8 @@ func (c *compiler) text(e *fragment.Expr) code {
 		}
 		return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), constant(1), constant(2), strconv.Itoa(fragment.MaxGrown))
 	case fragment.OpSplit:
-		return c.f("split_part(%s, %s, %s)", x, constant(1), strconv.FormatInt(e.Args[2].Value.Int64(), 10))
+		// DuckDB's split_part is a macro of this, which reads its text twice, written out at each level.
+		return c.f("CASE WHEN %[1]s IS NOT NULL THEN coalesce(string_split(%[1]s, %[2]s)[%[3]s], '') END", x, constant(1), strconv.FormatInt(e.Args[2].Value.Int64(), 10))
 	case fragment.OpRegexp:
 		return c.f("regexp_matches(%s, %s)", x, constant(1))
 	}
