@@ -49,6 +49,7 @@ func (c *compiler) postgresFunction(e *fragment.Expr) (code, bool) {
 		if n := e.Args[2].Value.Int64(); n > math.MaxInt32 {
 			return c.f("left(%s, 0)", c.strict(e.Args[0])), true
 		}
+		return c.f("split_part(%s, %s, %s)", c.strict(e.Args[0]), c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10)), true
 	case fragment.OpRegexp:
 		return c.f("(%s ~ %s)", c.byBytes(c.strict(e.Args[0]), value.TypeText), c.literal(*e.Args[1].Value, false).sql), true
 	case fragment.OpSubstring:
