@@ -10,6 +10,6 @@
 // The unnoised path is in the tests alone.
 //
 //	INTRAMUROS_TRIPLES   how many cases an engine, and how many hostile statements
-//	INTRAMUROS_SEED      repeats a run
+//	INTRAMUROS_SEED      another run than the usual one; repeats one of a night
 //	INTRAMUROS_FULL=1    all mutants, not a few
 package adversary

@@ -25,7 +25,7 @@ const (
 // TestHostileStatements: statements from the whole grammar, most of them made to grow, are planned or refused within a
 // second and 256 MiB; of what is planned, a sample is run on each engine over a few rows, and none ends at its deadline.
 func TestHostileStatements(t *testing.T) {
-	c, seed, n := catalogs(t)[0], number(t, "INTRAMUROS_SEED", rand.Uint64()), number(t, "INTRAMUROS_TRIPLES", 2000)
+	c, seed, n := catalogs(t)[0], number(t, "INTRAMUROS_SEED", seed()), number(t, "INTRAMUROS_TRIPLES", 2000)
 	world := newWorld(rand.New(rand.NewPCG(7, 7)), c)
 	hospitals := map[string]hospital{"duckdb": openDuckDB(t, world, true), "postgres": openPostgres(t)(t, world, true)}
 	planned, ran := 0, 0

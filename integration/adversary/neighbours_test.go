@@ -49,6 +49,16 @@ const (
 // secret is the node's.
 var secret = []byte("the key of the adversary's hospital")
 
+// usual is the seed of ordinary runs, which are to fail for what was changed and for nothing else; nights draw theirs.
+const usual = 11
+
+func seed() uint64 {
+	if os.Getenv("INTRAMUROS_FULL") != "" {
+		return rand.Uint64()
+	}
+	return usual
+}
+
 // number is an environment variable's, or what there is without.
 func number[N uint64 | int](t testing.TB, name string, without N) N {
 	t.Helper()
@@ -212,7 +222,7 @@ func TestNeighbours(t *testing.T) {
 }
 
 func neighbours(t *testing.T, open opener) {
-	all, seed, n := catalogs(t), number(t, "INTRAMUROS_SEED", rand.Uint64()), number(t, "INTRAMUROS_TRIPLES", 2000)
+	all, seed, n := catalogs(t), number(t, "INTRAMUROS_SEED", seed()), number(t, "INTRAMUROS_TRIPLES", 2000)
 	answered, failed, refused, faults, worlds := 0, 0, 0, 0, 0
 	for i := uint64(0); answered < n; i++ {
 		if worlds++; worlds > 20+3*n/perWorld {

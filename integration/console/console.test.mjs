@@ -28,8 +28,8 @@ investigators: [visitor]
 tables: {"*": ["*"]}
 aggregates: [count, sum]
 budget: {accounting: zcdp, epsilon: 1, delta: 1.0e-6}
-max_epsilon: 0.15
-default_epsilon: 0.15
+max_epsilon: 0.16
+default_epsilon: 0.16
 default_delta: 1.0e-8
 expires: ${new Date(Date.now() + 20 * 86400e3).toISOString().slice(0, 10)}
 `;

@@ -48,6 +48,9 @@ type Kind struct {
 	Together int
 }
 
+// few tells that not all can be tried: the engine takes long for each statement.
+func (k Kind) few() bool { return k.Queries > 0 && k.Queries < 1 }
+
 // Table is a table to fill. A cell is nil, a bool, int64, float64 (NaN and the
 // infinities included), string, Day or Instant, as the column's type is.
 type Table struct {

@@ -46,6 +46,9 @@ func (k Kind) nested(t *testing.T) {
 		if deep == 0 {
 			deep = 50
 		}
+		if k.few() {
+			deep = min(deep, 4)
+		}
 		x := fragment.Column("T", "i", value.TypeInt)
 		for range deep {
 			x = step(x)
@@ -62,6 +65,9 @@ func (k Kind) nested(t *testing.T) {
 		levels := map[string]int{"case": 5, "square": 8}[name] // what is larger with columns in place is refused
 		if levels == 0 {
 			levels = 9
+		}
+		if k.few() {
+			levels = 3
 		}
 		for range levels {
 			d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
