@@ -109,9 +109,27 @@ func (w *writer) nested() string {
 	w.fields = p.fields
 	of := w.pick("number", "number", "text", "date", "condition")
 	shapes := map[string][]string{
-		"number":    {"ABS(%s)", "-(%s)", "ROUND(%s)", "FLOOR(%s)", "COALESCE(%s, 1)", "GREATEST(%s, 0)", "LEAST(%s, 5)", "(%s + 1)", "(%[1]s * %[1]s)", "(2 / %s)", "NULLIF(%s, 3)", "CASE WHEN %s > 1 THEN 1 ELSE 2 END", "CLAMP(%s, 0, 9)", "SQRT(%s)", "EXP(%s)", "POWER(%s, 2)", "CAST(CAST(%s AS int) AS float)", "IF(%[1]s > 0, %[1]s, 0)", "WIDTH_BUCKET(%s, 0, 10, 5)", "SIGN(%s)", "TRUNC(%s, 2)", "LENGTH(CAST(CAST(%s AS int) AS text))", "DECODE(%s, 1, 2, 3)", "CAST(%s AS int) %% 7", "LN(%s)"},
-		"text":      {"LOWER(%s)", "UPPER(%s)", "TRIM(%s)", "REPLACE(%s, 'a', 'bb')", "REPLACE(%s, 'x', '" + strings.Repeat("x", 40) + "')", "CONCAT(%[1]s, %[1]s)", "%s || 'x'", "SUBSTRING(%s, 1, 5)", "LEFT(%s, 3)", "COALESCE(%s, 'x')", "SPLIT_PART(%s, 'a', 1)", "CASE WHEN %[1]s = 'a' THEN %[1]s ELSE 'b' END", "GREATEST(%s, 'm')", "RIGHT(%s, 2)", "LPAD(%s, 10, 'x')", "REVERSE(%s)", "INITCAP(%s)", "TO_CHAR(LENGTH(%s), 'FM000')", "TO_CHAR(LENGTH(%s), '0000')", "CAST(LENGTH(%s) AS text)"},
-		"date":      {"DATE_ADD(%s, INTERVAL 1 MONTH)", "%s + 1", "LAST_DAY(%s)", "DATE_TRUNC('month', %s)", "COALESCE(%s, DATE '2020-01-01')", "MAKE_DATE(YEAR(%s), 1, 1)", "GREATEST(%s, DATE '2000-01-01')", "CAST(CAST(%s AS timestamp) AS date)", "TO_DATE(TO_CHAR(%s, 'YYYY-MM-DD'), 'YYYY-MM-DD')", "DATE_ADD(%s, INTERVAL 5 YEAR)"},
+		"number": {
+			"ABS(%s)", "-(%s)", "ROUND(%s)", "FLOOR(%s)", "COALESCE(%s, 1)", "GREATEST(%s, 0)", "LEAST(%s, 5)",
+			"(%s + 1)", "(%[1]s * %[1]s)", "(2 / %s)", "NULLIF(%s, 3)", "CASE WHEN %s > 1 THEN 1 ELSE 2 END",
+			"CLAMP(%s, 0, 9)", "SQRT(%s)", "EXP(%s)", "POWER(%s, 2)", "CAST(CAST(%s AS int) AS float)",
+			"IF(%[1]s > 0, %[1]s, 0)", "WIDTH_BUCKET(%s, 0, 10, 5)", "SIGN(%s)", "TRUNC(%s, 2)",
+			"LENGTH(CAST(CAST(%s AS int) AS text))", "DECODE(%s, 1, 2, 3)", "CAST(%s AS int) %% 7", "LN(%s)",
+		},
+		"text": {
+			"LOWER(%s)", "UPPER(%s)", "TRIM(%s)", "REPLACE(%s, 'a', 'bb')",
+			"REPLACE(%s, 'x', '" + strings.Repeat("x", 40) + "')", "CONCAT(%[1]s, %[1]s)", "%s || 'x'",
+			"SUBSTRING(%s, 1, 5)", "LEFT(%s, 3)", "COALESCE(%s, 'x')", "SPLIT_PART(%s, 'a', 1)",
+			"CASE WHEN %[1]s = 'a' THEN %[1]s ELSE 'b' END", "GREATEST(%s, 'm')", "RIGHT(%s, 2)", "LPAD(%s, 10, 'x')",
+			"REVERSE(%s)", "INITCAP(%s)", "TO_CHAR(LENGTH(%s), 'FM000')", "TO_CHAR(LENGTH(%s), '0000')",
+			"CAST(LENGTH(%s) AS text)",
+		},
+		"date": {
+			"DATE_ADD(%s, INTERVAL 1 MONTH)", "%s + 1", "LAST_DAY(%s)", "DATE_TRUNC('month', %s)",
+			"COALESCE(%s, DATE '2020-01-01')", "MAKE_DATE(YEAR(%s), 1, 1)", "GREATEST(%s, DATE '2000-01-01')",
+			"CAST(CAST(%s AS timestamp) AS date)", "TO_DATE(TO_CHAR(%s, 'YYYY-MM-DD'), 'YYYY-MM-DD')",
+			"DATE_ADD(%s, INTERVAL 5 YEAR)",
+		},
 		"condition": {"NOT (%s)", "(%s) AND k > 1", "(%s) IS TRUE", "(%[1]s) OR (%[1]s)", "(%s) = (k > 2)", "COALESCE(%s, FALSE)", "CASE WHEN %s THEN k > 3 ELSE k < 2 END", "(%s) IS NOT DISTINCT FROM (k = 1)", "CAST(%s AS int) > 0"},
 	}[of]
 	x := map[string]string{"number": w.pick("k", "age", "n", "free"), "text": "note", "date": "born", "condition": "dead"}[of]
