@@ -82,7 +82,7 @@ tables:
 				}
 			}
 		}
-		want := []string{"id 1", "n 12.5", "n2 3.25", "c ab   ", "v Éa", "u 6ba7b810-9dad-11d1-80b4-00c04fd430c8", `j {"a":1}`, "e glad", "tz 2020-03-01T04:30:00", "ts 2020-02-29T23:30:00.123", "d 2020-02-29", "small 7", "r 1.5", "b true", "bytes NULL", "list NULL"}
+		want := []string{"id 1", "n 12.5", "n2 3.25", "c ab", "v Éa", "u 6ba7b810-9dad-11d1-80b4-00c04fd430c8", `j {"a":1}`, "e glad", "tz 2020-03-01T04:30:00", "ts 2020-02-29T23:30:00.123", "d 2020-02-29", "small 7", "r 1.5", "b true", "bytes NULL", "list NULL"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

@@ -126,9 +126,8 @@ func TestRights(t *testing.T) {
 	} {
 		cfg := cfg
 		cfg.Tables = map[string]engine.Source{"kinds": source}
-		_, err := Open(context.Background(), cfg, c, "A", []byte(testKey))
-		if !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%v gives %v, want %s", source, err, name)
+		if why := closed(t, cfg, c); !strings.Contains(why, name) {
+			t.Errorf("%v gives %s, want %s", source, why, name)
 		}
 	}
 	for _, test := range []struct {
