@@ -243,7 +243,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if err != nil {
 		return nil, planError(err)
 	}
-	dearest, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: study.MaxEpsilon, L0: 1}.Loss(0)
+	dearest, err := study.Dearest()
 	if err != nil {
 		return nil, internalError(err)
 	}

@@ -55,19 +55,24 @@ func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	if !(thresholdDelta >= 0 && thresholdDelta < 1) {
 		return Loss{}, fmt.Errorf("%w: the threshold's delta is %v; give a number from 0 to 1", ErrNoise, thresholdDelta)
 	}
-	epsilon := decimal(n.Epsilon)
-	rho := new(big.Rat).Mul(epsilon, epsilon) // Laplace: Bun & Steinke 2016, Proposition 1.4; Gaussian: see the package comment
-	rho.Mul(rho, big.NewRat(1, 2))
 	none := int64(0)
 	if n.Mechanism == Gaussian {
 		none = math.MaxInt64 // no delta of pure accounting pays for it
 	}
 	return Loss{
-		Epsilon:    roundUp(epsilon, lossUnits),
-		Rho:        roundUp(rho, lossUnits),
+		Epsilon:    roundUp(decimal(n.Epsilon), lossUnits),
+		Rho:        rhoUnits(n.Epsilon),
 		NoiseDelta: none,
 		Delta:      roundUp(decimal(thresholdDelta), deltaUnits),
 	}, nil
+}
+
+// rhoUnits is what noise of epsilon costs under ZCDP, epsilon²/2 (Laplace: Bun & Steinke 2016, Proposition 1.4; Gaussian:
+// see the package comment), in the units of Loss.
+func rhoUnits(epsilon float64) int64 {
+	rho := decimal(epsilon)
+	rho.Mul(rho, rho).Mul(rho, big.NewRat(1, 2))
+	return roundUp(rho, lossUnits)
 }
 
 // Plus adds two losses exactly. Rho and NoiseDelta that leave their range become infinite; any other part that does,
@@ -120,9 +125,7 @@ func ShareEpsilon(epsilon float64, n int, a Accounting) float64 {
 	if a == Pure {
 		return math.Floor(epsilon*lossUnits/float64(n)) / lossUnits
 	}
-	whole := decimal(epsilon)
-	whole.Mul(whole, whole).Mul(whole, big.NewRat(1, 2))
-	units := roundUp(whole, lossUnits) / int64(n)
+	units := rhoUnits(epsilon) / int64(n)
 	if units == 0 { // far below any least price: each costs a whole unit
 		return ShareEpsilon(epsilon, n, Pure)
 	}
