@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -40,16 +39,14 @@ type Kind struct {
 	// Narrow: in products and quotients a number nearer to zero than 1e-150 counts as 0,
 	// and arithmetic beyond 8.9e307 gives NULL. Rows that come near are not compared.
 	Narrow bool
-	// Patience is how long a statement of nested operations over a handful of rows may take; 0: five seconds.
-	Patience time.Duration
+	// Slow: it takes seconds for a statement of nested operations, and minutes for texts of 65,536 characters. Less deep
+	// nesting and shorter texts are tried.
+	Slow bool
 	// Queries scales how much is tried; 0: 1, in which all is.
 	Queries float64
 	// Together is how many statements of random expressions are in flight; 0: 1.
 	Together int
 }
-
-// few tells that not all can be tried: the engine takes long for each statement.
-func (k Kind) few() bool { return k.Queries > 0 && k.Queries < 1 }
 
 // Table is a table to fill. A cell is nil, a bool, int64, float64 (NaN and the
 // infinities included), string, Day or Instant, as the column's type is.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
@@ -23,7 +22,7 @@ func TestConformance(t *testing.T) {
 	s := trinotest.Start(t)
 	enginetest.Run(t, enginetest.Kind{
 		NoInfinity: true, FirstDay: -719162 - 400, LastDay: 2932896 + 400, Queries: 0.1, Together: 2,
-		Patience: 90 * time.Second, // it compiles each expression into bytecode: six nested roots take 22 s
+		Slow: true, // it compiles each expression into bytecode: six nested roots take 22 s
 		Open: func(t testing.TB, c *catalog.Catalog, key string, tables ...enginetest.Table) enginetest.Engine {
 			e, err := Open(context.Background(), over(s, s.Fill(t, tables...)), c, enginetest.Hospital, []byte(key))
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -32,7 +31,7 @@ func TestOverPostgreSQL(t *testing.T) {
 	}
 	t.Run("suite", func(t *testing.T) {
 		enginetest.Run(t, enginetest.Kind{
-			NoNUL: true, NoInfinity: true, FirstDay: -719162 - 400, LastDay: 2932896 + 400, Queries: 0.02, Patience: 90 * time.Second,
+			NoNUL: true, NoInfinity: true, FirstDay: -719162 - 400, LastDay: 2932896 + 400, Queries: 0.02, Slow: true,
 			Open: func(t testing.TB, c *catalog.Catalog, key string, tables ...enginetest.Table) enginetest.Engine {
 				return open(t, in(p.Fill(t, tables...)), c, key)
 			}})
