@@ -51,13 +51,7 @@ func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []
 	}
 	var order []fragment.Order
 	for _, o := range q.OrderBy {
-		t := o.Term
-		if t.Kind == syntax.Literal {
-			t = syntax.Ordinal(q.Select.Items, t, "ORDER BY")
-		} else if named := syntax.Aliased(q.Select.Items, t); named != nil {
-			t = named
-		}
-		order = append(order, orderBy(o, r.row(t)))
+		order = append(order, orderBy(o, r.row(syntax.Ordered(q.Select.Items, o.Term))))
 	}
 	value := r.row(q.Select.Items[0].Term)
 	name := n.keep(value)

@@ -272,13 +272,7 @@ func (c *composer) ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) 
 	s := *q.Select
 	s.Items = slices.Clone(s.Items)
 	for _, o := range q.OrderBy {
-		t := o.Term
-		if t.Kind == syntax.Literal {
-			t = syntax.Ordinal(q.Select.Items, t, "ORDER BY")
-		} else if named := syntax.Aliased(q.Select.Items, t); named != nil {
-			t = named
-		}
-		s.Items = append(s.Items, syntax.Item{Term: t, Alias: " order"})
+		s.Items = append(s.Items, syntax.Item{Term: syntax.Ordered(q.Select.Items, o.Term), Alias: " order"})
 	}
 	inner.Select = &s
 	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }

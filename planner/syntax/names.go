@@ -28,3 +28,14 @@ func Ordinal(items []Item, t *Expr, clause string) *Expr {
 		strings.TrimSpace(clause+" "+t.Literal.String()))
 	return nil
 }
+
+// Ordered returns what a term of ORDER BY orders by: the item of SELECT whose number or alias it is, or itself.
+func Ordered(items []Item, t *Expr) *Expr {
+	if t.Kind == Literal {
+		return Ordinal(items, t, "ORDER BY")
+	}
+	if named := Aliased(items, t); named != nil {
+		return named
+	}
+	return t
+}
