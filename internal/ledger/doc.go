@@ -29,7 +29,8 @@
 // # What the chain proves, and what it does not
 //
 // Every entry holds the SHA-256 of all its fields and of the entry before it, starting from the
-// owner's name. Verify, which Open runs too, finds an entry that was changed, removed, moved or
+// owner's name. One field is 128 random bits, so that a hash, which peers are shown, does not confirm a guess of
+// what an entry says; entries that versions before format 3 wrote have no such field. Verify, which Open runs too, finds an entry that was changed, removed, moved or
 // added by someone who did not recompute everything after it; charges that no reservation precedes;
 // a schema whose guards (append-only triggers) are gone; and, through the head row, entries cut off
 // at the end.

@@ -45,10 +45,13 @@ type Entry struct {
 	Reservation string    // joins a reserve with its charge or abandon; set by the ledger
 	Expires     time.Time // of a reserve, UTC; otherwise zero
 	Loss        dp.Loss
-	Text        string            // one sentence for a custodian, in plain words
-	Detail      json.RawMessage   // the fragment, the SQL that ran, sizes; never private values; may be empty
-	Previous    [sha256.Size]byte // set by the ledger
-	Hash        [sha256.Size]byte // set by the ledger
+	Text        string          // one sentence for a custodian, in plain words
+	Detail      json.RawMessage // the fragment, the SQL that ran, sizes; never private values; may be empty
+	// Salt is 32 random hexadecimal digits; set by the ledger. Without, a hash, which other daemons are shown, would tell
+	// what an entry says to who can guess it: an exact number of groups, a time. Entries before format 3 have none.
+	Salt     string
+	Previous [sha256.Size]byte // set by the ledger
+	Hash     [sha256.Size]byte // set by the ledger
 }
 
 // Bytes is about what the entry takes on the disk, and not less.
@@ -121,9 +124,16 @@ func genesis(owner string) [sha256.Size]byte {
 // sum is the hash that the entry must have: SHA-256 over its fields in the order of the table. A
 // number is 8 bytes, big-endian; a text is preceded by its length as such a number, so that no two
 // entries have the same encoding.
+//
+// An entry without a salt, as formats 1 and 2 wrote it, has the hash that it had.
 func (e Entry) sum() [sha256.Size]byte {
 	d := digest{sha256.New()}
-	d.text("intramuros/ledger/entry/1")
+	if e.Salt == "" {
+		d.text("intramuros/ledger/entry/1")
+	} else {
+		d.text("intramuros/ledger/entry/2")
+		d.text(e.Salt)
+	}
 	d.number(e.Sequence)
 	d.text(formatTime(e.Time))
 	d.text(string(e.Kind))
@@ -156,13 +166,16 @@ func (d digest) text(s string) {
 func (d digest) sum() [sha256.Size]byte { return [sha256.Size]byte(d.Sum(nil)) }
 
 const columns = `sequence, time, kind, study, researcher, query, reservation, expires,
-	epsilon, rho, noise_delta, delta, text, detail, previous, hash`
+	epsilon, rho, noise_delta, delta, text, detail, previous, hash, salt`
+
+// unsalted are the columns of a file that is older than the column salt.
+var unsalted = strings.TrimSuffix(columns, "salt") + "''"
 
 // row gives the entry's columns.
 func (e Entry) row() []any {
 	return []any{e.Sequence, formatTime(e.Time), string(e.Kind), e.Study, e.Researcher, e.Query, e.Reservation,
 		formatTime(e.Expires), e.Loss.Epsilon, e.Loss.Rho, e.Loss.NoiseDelta, e.Loss.Delta, e.Text, string(e.Detail),
-		hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:])}
+		hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:]), e.Salt}
 }
 
 // scan reads what row wrote. Any other spelling of the same entry is an error, as the hash would not
@@ -172,7 +185,7 @@ func scan(rows interface{ Scan(...any) error }) (Entry, error) {
 	var at, kind, expires, detail, previous, sum string
 	if err := rows.Scan(&e.Sequence, &at, &kind, &e.Study, &e.Researcher, &e.Query, &e.Reservation,
 		&expires, &e.Loss.Epsilon, &e.Loss.Rho, &e.Loss.NoiseDelta, &e.Loss.Delta, &e.Text, &detail,
-		&previous, &sum); err != nil {
+		&previous, &sum, &e.Salt); err != nil {
 		return e, err
 	}
 	var err error

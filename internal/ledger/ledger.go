@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -168,7 +169,13 @@ func (l *Ledger) start(ctx context.Context) error {
 	}
 	// From here on the file may hold what an earlier version does not know, and would call broken.
 	upgrade := func(tx *sql.Tx) error {
-		_, err := tx.Exec(fmt.Sprintf(`PRAGMA user_version = %d`, version))
+		v, err := formatOf(ctx, tx)
+		if err == nil && v < salted {
+			_, err = tx.Exec(addSalt)
+		}
+		if err == nil {
+			_, err = tx.Exec(fmt.Sprintf(`PRAGMA user_version = %d`, version))
+		}
 		return err
 	}
 	owner, head, err := readHead(ctx, l.write)
@@ -196,7 +203,7 @@ func (l *Ledger) start(ctx context.Context) error {
 func (l *Ledger) initialize(ctx context.Context) error {
 	l.head = head{hash: genesis(l.owner)}
 	return l.append(ctx, func(tx *sql.Tx) error {
-		for _, s := range schema {
+		for _, s := range append(slices.Clone(schema), addSalt) {
 			if _, err := tx.Exec(s); err != nil {
 				return err
 			}
@@ -207,6 +214,12 @@ func (l *Ledger) initialize(ctx context.Context) error {
 		_, err := tx.Exec(`INSERT INTO head VALUES (1, ?, 0, ?)`, l.owner, hex.EncodeToString(l.head.hash[:]))
 		return err
 	}, Entry{Kind: KindOpen, Text: fmt.Sprintf("The ledger of %s was created.", l.owner)})
+}
+
+func newSalt() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
 
 // take waits for the ledger's turn; give must follow. It fails if ctx ends first or the ledger is closed.
@@ -254,6 +267,7 @@ func (l *Ledger) append(ctx context.Context, first func(*sql.Tx) error, entries 
 		e.Sequence = next.sequence + 1
 		e.Time = now.UTC()
 		e.Previous = next.hash
+		e.Salt = newSalt()
 		e.Hash = e.sum()
 		next = head{e.Sequence, e.Hash}
 	}
@@ -264,7 +278,7 @@ func (l *Ledger) append(ctx context.Context, first func(*sql.Tx) error, entries 
 			}
 		}
 		for _, e := range entries {
-			if _, err := tx.Exec(`INSERT INTO entries (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, e.row()...); err != nil {
+			if _, err := tx.Exec(`INSERT INTO entries (`+columns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, e.row()...); err != nil {
 				return err
 			}
 		}
@@ -360,7 +374,11 @@ func (l *Ledger) Record(ctx context.Context, e Entry) error {
 // Entries calls fn for each entry from the given sequence on, in order, as the file has them at the
 // call; it does not verify them. It ends with the first error of fn, and returns that.
 func (l *Ledger) Entries(ctx context.Context, from int64, fn func(Entry) error) error {
-	rows, err := l.read.QueryContext(ctx, `SELECT `+columns+` FROM entries WHERE sequence >= ? ORDER BY sequence`, from)
+	whole, err := selectEntries(ctx, l.read)
+	if err != nil {
+		return l.readError(err)
+	}
+	rows, err := l.read.QueryContext(ctx, whole+`WHERE sequence >= ? ORDER BY sequence`, from)
 	if err != nil {
 		return l.readError(err)
 	}

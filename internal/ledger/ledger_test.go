@@ -350,6 +350,33 @@ func TestEarlierVersion(t *testing.T) {
 	if format != version {
 		t.Errorf("its format is still %d", format)
 	}
+	for i, e := range all(t, l) { // what was there keeps its hash, what is added has a salt
+		if salted := len(e.Salt) == 32; salted != (i >= 8) {
+			t.Errorf("entry %d has the salt %q", e.Sequence, e.Salt)
+		}
+	}
+}
+
+// A hash tells nothing of what an entry says: who can guess all of it, to the nanosecond, cannot find it out from a checkpoint.
+func TestSalt(t *testing.T) {
+	at := func() time.Time { return time.Unix(0, 0) }
+	write := func() Entry {
+		l, err := Open(t.Context(), filepath.Join(t.TempDir(), "node.ledger"), "node rennes", at)
+		check(t, err)
+		defer l.Close()
+		check(t, l.Record(t.Context(), Entry{Kind: KindAnswer, Text: "17 groups left."}))
+		entries := all(t, l)
+		return entries[len(entries)-1]
+	}
+	one, two := write(), write()
+	if one.Hash == two.Hash || one.Salt == two.Salt || len(one.Salt) != 32 {
+		t.Errorf("the same entry twice has the salts %q, %q and the hashes %x, %x", one.Salt, two.Salt, one.Hash, two.Hash)
+	}
+	guess := one
+	guess.Salt = ""
+	if guess.sum() == one.Hash {
+		t.Error("the hash does not depend on the salt")
+	}
 }
 
 func TestCrash(t *testing.T) {

@@ -5,13 +5,18 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // version is the file's PRAGMA user_version, and earliest the first that this version reads: version 1 has no failures,
-// and is raised when it is opened for writing.
-const version, earliest = 2, 1
+// version 2 no salts, which salted is the first to have. A file is raised when it is opened for writing.
+const version, salted, earliest = 3, 3, 1
 
-// schema holds each statement as SQLite keeps it, so that a ledger whose guards were taken out can be told.
+// addSalt makes of the table of entries of an earlier version that of this one.
+const addSalt = `ALTER TABLE entries ADD COLUMN salt TEXT NOT NULL DEFAULT ''`
+
+// schema holds each statement as SQLite keeps it, so that a ledger whose guards were taken out can be told; addSalt
+// comes after.
 var schema = []string{
 	`CREATE TABLE entries (
 	sequence        INTEGER PRIMARY KEY,
@@ -59,6 +64,17 @@ var schema = []string{
 	BEGIN SELECT RAISE(ABORT, 'an answer is never changed'); END`,
 }
 
+// schemaOf is the schema of a file of that version, as SQLite keeps it.
+func schemaOf(version int) []string {
+	if version < salted {
+		return schema
+	}
+	all := slices.Clone(schema)
+	_, added, _ := strings.Cut(addSalt, "ADD COLUMN ")
+	all[0] = strings.TrimSuffix(all[0], ") STRICT") + ", " + added + ") STRICT"
+	return all
+}
+
 // querier is what a connection pool and a transaction have in common.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -89,6 +105,11 @@ func checkSchema(ctx context.Context, q querier) error {
 	if err != nil {
 		return err
 	}
+	v, err := formatOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	schema := schemaOf(v)
 	for _, s := range schema {
 		if !slices.Contains(found, s) {
 			return &BrokenError{Finding: fmt.Sprintf("the table or guard %q was removed or changed", firstLine(s))}
@@ -104,12 +125,26 @@ func checkSchema(ctx context.Context, q querier) error {
 
 // checkVersion refuses a file that is no ledger, or one of a later version.
 func checkVersion(ctx context.Context, q querier, path string) error {
-	var v int
-	if err := q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v); err != nil {
+	v, err := formatOf(ctx, q)
+	if err != nil {
 		return fmt.Errorf("%s cannot be read as a ledger: %w", path, err)
 	}
 	if v < earliest || v > version {
 		return fmt.Errorf("%s is not a ledger that this version reads (its format is %d, not one of up to %d); give the path of a ledger, or use the version that wrote it", path, v, version)
 	}
 	return nil
+}
+
+func formatOf(ctx context.Context, q querier) (v int, err error) {
+	err = q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v)
+	return v, err
+}
+
+// selectEntries begins a query for whole entries of the file, whatever its version.
+func selectEntries(ctx context.Context, q querier) (string, error) {
+	v, err := formatOf(ctx, q)
+	if v < salted {
+		return `SELECT ` + unsalted + ` FROM entries `, err
+	}
+	return `SELECT ` + columns + ` FROM entries `, err
 }

@@ -74,7 +74,7 @@ func TestTampering(t *testing.T) {
 		{"last cut off", `DELETE FROM entries WHERE sequence = 7`, 7, "knows 7 entries"},
 		{"all cut off", `DELETE FROM entries`, 1, "knows 7 entries"},
 		{"an entry added", `INSERT INTO entries SELECT 8, time, kind, study, researcher, query, reservation, expires,
-			epsilon, rho, noise_delta, delta, text, detail, hash, hash FROM entries WHERE sequence = 7`, 8, "was changed"},
+			epsilon, rho, noise_delta, delta, text, detail, hash, hash, salt FROM entries WHERE sequence = 7`, 8, "was changed"},
 		{"head moved back", `UPDATE head SET sequence = 6, hash = (SELECT hash FROM entries WHERE sequence = 6)`, 7, "was added"},
 		{"head's hash", `UPDATE head SET hash = (SELECT hash FROM entries WHERE sequence = 6)`, 7, "was replaced"},
 		{"head removed", `DELETE FROM head`, 0, "head row was removed"},
@@ -130,6 +130,12 @@ func rehash(t *testing.T, path string, from int64) {
 		_, err = db.Exec(`UPDATE entries SET previous = ? WHERE sequence = ?`, hex.EncodeToString(sum[:]), from+1)
 		check(t, err)
 	}
+}
+
+func TestTamperingWithSalt(t *testing.T) {
+	path, _ := seven(t)
+	raw(t, path, append(unguard, `UPDATE entries SET salt = '' WHERE sequence = 4`)...)
+	checkBroken(t, path, 4, "was changed")
 }
 
 func TestTamperingThatRecomputes(t *testing.T) {

@@ -65,7 +65,11 @@ func walk(ctx context.Context, db *sql.DB) (Report, balance, error) {
 	at := head{hash: genesis(owner)}
 	sums := newBalance()
 	report := Report{Owner: owner}
-	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM entries ORDER BY sequence`)
+	whole, err := selectEntries(ctx, tx)
+	if err != nil {
+		return Report{}, balance{}, err
+	}
+	rows, err := tx.QueryContext(ctx, whole+`ORDER BY sequence`)
 	if err != nil {
 		return Report{}, balance{}, err
 	}
