@@ -16,6 +16,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
@@ -38,7 +39,7 @@ type Config struct {
 	Confidence     float64           `yaml:"confidence"`
 	QueryTimeout   time.Duration     `yaml:"query_timeout"`
 	PrepareTimeout time.Duration     `yaml:"prepare_timeout"`
-	AnswerGrid     AnswerGrid        `yaml:"answer_grid"`
+	AnswerGrid     grid.Grid         `yaml:"answer_grid"`
 	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
 	Limits         Limits            `yaml:"limits"`
 	Researchers    map[string]Access `yaml:"researchers"`
@@ -153,7 +154,7 @@ const builtinPrefix = "builtin:"
 func LoadConfig(path string) (*Config, error) {
 	c := &Config{
 		Name: "coordinator", Listen: "localhost:8443", Confidence: 0.95,
-		QueryTimeout: 5 * time.Minute, PrepareTimeout: 10 * time.Second, AnswerGrid: defaultGrid, Limits: DefaultLimits,
+		QueryTimeout: 5 * time.Minute, PrepareTimeout: 10 * time.Second, AnswerGrid: grid.Default, Limits: DefaultLimits,
 	}
 	if err := config.Load(path, c); err != nil {
 		return nil, err
@@ -232,8 +233,8 @@ func (c *Config) validate() error {
 	if n, ok := config.ParseSize(c.Postgres.ProcessMemory); c.Postgres.ProcessMemory != "" && (!ok || n < 128e6) {
 		problem("`postgres.process_memory` is %q; write a size of 128MB or more", c.Postgres.ProcessMemory)
 	}
-	if err := c.AnswerGrid.validate(); err != nil {
-		problems = append(problems, err)
+	if err := c.AnswerGrid.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("`answer_grid`: %w", err))
 	}
 	if err := c.Limits.validate(); err != nil {
 		problems = append(problems, err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/grid"
 )
 
 // The documentation is a configuration, and shows every key.
@@ -24,7 +26,7 @@ func TestDocumentedConfig(t *testing.T) {
 	if p := c.SignIn.Providers["bordeaux"]; p.Issuer != c.Issuers[0].Issuer || p.Secret.File != "../docs/secrets/idp-client" || len(p.Scopes) != 1 {
 		t.Errorf("%+v", c.SignIn)
 	}
-	if c.AnswerGrid != defaultGrid {
+	if c.AnswerGrid != grid.Default {
 		t.Errorf("the default grid is not what the documentation says: %v", c.AnswerGrid)
 	}
 	if b := c.Researchers["alice"].Budget; b == nil || b.Epsilon != 12 || c.Researchers["bob"].Budget != nil {

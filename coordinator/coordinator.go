@@ -63,8 +63,8 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		config: config, roster: roster, metrics: newMetrics(), tracer: telemetry.NoTracer(), log: log,
 		now: time.Now, noise: drawn, tokens: map[string][sha256.Size]byte{},
 	}
-	if err := config.AnswerGrid.validate(); err != nil {
-		return nil, err
+	if err := config.AnswerGrid.Validate(); err != nil {
+		return nil, fmt.Errorf("`answer_grid`: %w", err)
 	}
 	var err error
 	if c.catalog, err = openCatalog(config.Catalog); err != nil {

@@ -57,7 +57,7 @@ func (c *Coordinator) explain(ctx context.Context, who Researcher, req question)
 	if err != nil {
 		return nil, q.explainFailure(within, err)
 	}
-	if canceled := ticks.wait(ctx, ticks.next(0)); canceled != nil {
+	if canceled := ticks.Wait(ctx, ticks.Next(0)); canceled != nil {
 		return nil, q.explainFailure(ctx, canceled)
 	}
 	return e, nil

@@ -31,6 +31,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -281,7 +282,7 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	f.config = &Config{
 		Federation: "test", Name: "coordinator", Catalog: file("catalog.yaml"), Ledger: file("ledger"), Confidence: 0.95,
 		Nodes:        Identity{CA: file("ca.pem"), Certificate: file("coordinator-coordinator.pem"), Key: file("coordinator-coordinator.key")},
-		QueryTimeout: 20 * time.Second, PrepareTimeout: 5 * time.Second, AnswerGrid: AnswerGrid{time.Millisecond, 1.01}, Hospitals: []string{"a", "b", "c"},
+		QueryTimeout: 20 * time.Second, PrepareTimeout: 5 * time.Second, AnswerGrid: grid.Grid{First: time.Millisecond, Ratio: 1.01}, Hospitals: []string{"a", "b", "c"},
 		Researchers: map[string]Access{"alice": {Token: config.Secret{File: file("alice")}}},
 		Operators:   map[string]string{"olga": file("olga.pub")}, Limits: Limits{PerMinute: 1e6, AtOnce: 1e6, StudyPerMinute: 1e6, StudyAtOnce: 1e6},
 	}

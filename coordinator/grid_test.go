@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,36 +10,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-)
 
-func TestGrid(t *testing.T) {
-	const timeout = 5 * time.Minute
-	ticks, before := 0, time.Duration(0)
-	for elapsed := time.Duration(0); elapsed < timeout; elapsed = before + 1 {
-		tick := defaultGrid.next(elapsed, timeout)
-		if tick < elapsed || tick <= before {
-			t.Fatalf("the tick after %v is %v", elapsed, tick)
-		}
-		if again := defaultGrid.next(tick, timeout); again != tick {
-			t.Errorf("at the tick %v the next is %v", tick, again)
-		}
-		if delay := float64(tick) / float64(elapsed); ticks > 0 && delay > 1.2 {
-			t.Errorf("a query of %v is delayed by a factor of %v", elapsed, delay)
-		}
-		if last := defaultGrid.last(elapsed, timeout); last != before && elapsed != tick {
-			t.Errorf("the last tick at %v is %v, not %v", elapsed, last, before)
-		}
-		ticks, before = ticks+1, tick
-	}
-	if ticks != 53 || math.Log2(float64(ticks)) > 6 {
-		t.Errorf("%d ticks in %v", ticks, timeout)
-	}
-	for elapsed, want := range map[time.Duration]time.Duration{timeout: timeout, timeout + 1: timeout + time.Second, timeout + time.Second: timeout + time.Second} {
-		if tick := defaultGrid.next(elapsed, timeout); tick != want {
-			t.Errorf("the tick after %v is %v, not %v", elapsed, tick, want)
-		}
-	}
-}
+	"github.com/intramuros/intramuros/internal/grid"
+)
 
 // observe asks once in faked time, hospital a computing for as long as told, and gives
 // when the answer and each step of progress came.
@@ -48,7 +20,7 @@ func observe(t *testing.T, took time.Duration, change func(*federation)) (seen s
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newPipedFederation(t, func(c *Config) {
-			c.AnswerGrid = defaultGrid
+			c.AnswerGrid = grid.Default
 			c.Require.atLeast = 2
 		})
 		f.hospital("a").took = took
@@ -104,7 +76,7 @@ func TestFailuresAfterTheChargeLeaveAtTicks(t *testing.T) {
 // Explain says whether an answer is stored, so it must not be there before the tick.
 func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{time.Second, 2} })
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: time.Second, Ratio: 2} })
 		request := Request{SQL: bySex, Study: "s"}
 		done := make(chan struct{})
 		go func() {
@@ -136,7 +108,7 @@ func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 
 func TestCancelDoesNotWaitForATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{10 * time.Second, 2} })
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: 10 * time.Second, Ratio: 2} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		time.AfterFunc(300*time.Millisecond, cancel)
@@ -150,7 +122,7 @@ func TestCancelDoesNotWaitForATick(t *testing.T) {
 
 func TestRefusalsBeforeTheChargeDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{10 * time.Second, 2} })
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: 10 * time.Second, Ratio: 2} })
 		f.hospital("b").refuse[actionPrepare] = status.Error(codes.ResourceExhausted, "NODE_BUDGET: has not enough privacy budget left for this")
 		started := time.Now()
 		_, err := f.ask(t.Context(), t, bySex)
@@ -164,7 +136,7 @@ func TestRefusalsBeforeTheChargeDoNotWait(t *testing.T) {
 func TestTheDeadlineIsATick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newPipedFederation(t, func(c *Config) {
-			c.AnswerGrid, c.QueryTimeout = AnswerGrid{10 * time.Second, 10}, 30*time.Second
+			c.AnswerGrid, c.QueryTimeout = grid.Grid{First: 10 * time.Second, Ratio: 10}, 30*time.Second
 		})
 		f.hospital("a").took = 20 * time.Second
 		started := time.Now()
@@ -180,7 +152,7 @@ func TestTheDeadlineIsATick(t *testing.T) {
 func watch(t *testing.T, took time.Duration) (seen string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = defaultGrid })
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Default })
 		f.hospital("a").took = took
 		started, done := time.Now(), make(chan struct{})
 		go func() {

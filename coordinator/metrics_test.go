@@ -20,6 +20,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/intramuros/intramuros/internal/grid"
 )
 
 // scrape gives a coordinator's metrics as Prometheus reads them, without the comments.
@@ -104,7 +106,7 @@ func TestMetricsAreBounded(t *testing.T) {
 func observeOperations(t *testing.T, took time.Duration) (seen string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = AnswerGrid{200 * time.Millisecond, 2} })
+		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: 200 * time.Millisecond, Ratio: 2} })
 		f.hospital("a").took = took
 		spans := tracetest.NewSpanRecorder()
 		f.Trace(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test"))

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/grid"
 )
 
 // State is how far a hospital is with a query.
@@ -32,7 +34,7 @@ type Progress struct {
 // grid, and told in the order of the hospitals' names.
 type reporter struct {
 	tell  func(Progress) // nil: nobody listens
-	ticks ticker
+	ticks grid.Ticks
 	stop  chan struct{}
 	ended chan struct{}
 	once  sync.Once // closes stop
@@ -42,7 +44,7 @@ type reporter struct {
 }
 
 // newReporter starts one. drop must follow, and no call of tell comes after.
-func newReporter(ticks ticker, tell func(Progress)) *reporter {
+func newReporter(ticks grid.Ticks, tell func(Progress)) *reporter {
 	r := &reporter{tell: tell, ticks: ticks, stop: make(chan struct{}), ended: make(chan struct{})}
 	if tell == nil {
 		close(r.ended)
@@ -64,8 +66,8 @@ func (r *reporter) report(p *part, state State) {
 // run tells at each tick what was held.
 func (r *reporter) run() {
 	defer close(r.ended)
-	for tick := r.ticks.next(0); ; tick = r.ticks.next(tick + 1) {
-		timer := time.NewTimer(time.Until(r.ticks.started.Add(tick)))
+	for tick := r.ticks.Next(0); ; tick = r.ticks.Next(tick + 1) {
+		timer := time.NewTimer(time.Until(r.ticks.Started.Add(tick)))
 		select {
 		case <-timer.C:
 			r.flush(tick)

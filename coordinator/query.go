@@ -12,6 +12,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
@@ -91,10 +92,10 @@ func (c *Coordinator) answer(ctx context.Context, who Researcher, req question, 
 	if err != nil {
 		err = q.explainFailure(within, err)
 	}
-	tick := ticks.next(0)
+	tick := ticks.Next(0)
 	course.tick = tick
 	if q.charged { // the time it took may depend on the data
-		if canceled := ticks.wait(ctx, tick); canceled != nil {
+		if canceled := ticks.Wait(ctx, tick); canceled != nil {
 			return nil, q.explainFailure(ctx, canceled)
 		}
 	}
@@ -131,7 +132,7 @@ type released struct {
 
 // releases makes the query's releases, one after the other, each charged by itself.
 // With an error come those that were made before it.
-func (q *query) releases(ctx context.Context, ticks ticker) ([]released, error) {
+func (q *query) releases(ctx context.Context, ticks grid.Ticks) ([]released, error) {
 	if len(q.program.Releases) > 1 {
 		if err := q.affords(ctx); err != nil {
 			return nil, err
@@ -142,7 +143,7 @@ func (q *query) releases(ctx context.Context, ticks ticker) ([]released, error) 
 		// When the next reservation is made, which others may watch, must not tell how long
 		// the hospitals computed for the last.
 		if q.charged {
-			if err := ticks.wait(ctx, ticks.next(0)); err != nil {
+			if err := ticks.Wait(ctx, ticks.Next(0)); err != nil {
 				return all, err
 			}
 		}

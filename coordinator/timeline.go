@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/intramuros/intramuros/internal/grid"
 )
 
 // timeline is what operators see of a query's course, in traces and metrics. Its steps
@@ -15,7 +17,7 @@ import (
 // researchers are told of hospitals' steps in the same way, so that this adds nothing.
 type timeline struct {
 	c     *Coordinator
-	ticks ticker
+	ticks grid.Ticks
 	root  trace.Span
 	tick  time.Duration // at which the answer leaves; 0: before any hospital was asked
 	leave func()        // metrics.enter's; nil: not planned
@@ -44,28 +46,33 @@ const (
 	attrCode     = attribute.Key("intramuros.code")
 )
 
+// ticks is the grid of a query that begins now.
+func (c *Coordinator) ticks() grid.Ticks {
+	return grid.Ticks{Grid: c.config.AnswerGrid, Started: time.Now(), Timeout: c.config.QueryTimeout}
+}
+
 // begin starts a query's timeline. end must follow.
-func (c *Coordinator) begin(ctx context.Context, ticks ticker) (context.Context, *timeline) {
+func (c *Coordinator) begin(ctx context.Context, ticks grid.Ticks) (context.Context, *timeline) {
 	c.metrics.running.Inc()
 	t := &timeline{c: c, ticks: ticks}
-	ctx, t.root = c.tracer.Start(ctx, "query", trace.WithNewRoot(), trace.WithTimestamp(ticks.started))
+	ctx, t.root = c.tracer.Start(ctx, "query", trace.WithNewRoot(), trace.WithTimestamp(ticks.Started))
 	return ctx, t
 }
 
 // step begins a span within that of ctx, and ends it with the code of a hospital that failed,
 // or "".
 func (t *timeline) step(ctx context.Context, name string, attributes ...attribute.KeyValue) (within context.Context, end func(code string)) {
-	begin := t.ticks.last()
-	ctx, span := t.c.tracer.Start(ctx, name, trace.WithTimestamp(t.ticks.started.Add(begin)), trace.WithAttributes(attributes...))
+	begin := t.ticks.Last()
+	ctx, span := t.c.tracer.Start(ctx, name, trace.WithTimestamp(t.ticks.Started.Add(begin)), trace.WithAttributes(attributes...))
 	return ctx, func(code string) {
 		if code != "" {
 			span.SetAttributes(attrCode.String(code))
 			span.SetStatus(codes.Error, "")
 		}
-		tick := t.ticks.next(0)
+		tick := t.ticks.Next(0)
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.over = append(t.over, step{span, t.ticks.started.Add(tick)})
+		t.over = append(t.over, step{span, t.ticks.Started.Add(tick)})
 		if len(attributes) == 0 {
 			t.phases = append(t.phases, phase{name, tick - begin})
 		}
@@ -76,7 +83,7 @@ func (t *timeline) step(ctx context.Context, name string, attributes ...attribut
 func (t *timeline) planned(q *query) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.phases = append(t.phases, phase{phasePlan, time.Since(t.ticks.started)})
+	t.phases = append(t.phases, phase{phasePlan, time.Since(t.ticks.Started)})
 	t.leave = t.c.metrics.enter(q.name)
 	t.root.SetAttributes(attrQuery.String(q.id), attrStudy.String(q.name))
 }
@@ -88,7 +95,7 @@ func (t *timeline) end(a *Answer, err error) {
 	defer t.mu.Unlock()
 	tick := t.tick
 	if tick == 0 {
-		tick = t.ticks.next(0)
+		tick = t.ticks.Next(0)
 	}
 	for _, p := range append(t.phases, phase{phaseAnswer, tick}) {
 		t.c.metrics.seconds.WithLabelValues(p.name).Observe(p.took.Seconds())
@@ -100,7 +107,7 @@ func (t *timeline) end(a *Answer, err error) {
 	if err != nil {
 		t.root.SetStatus(codes.Error, "")
 	}
-	t.root.End(trace.WithTimestamp(t.ticks.started.Add(tick)))
+	t.root.End(trace.WithTimestamp(t.ticks.Started.Add(tick)))
 	t.c.metrics.running.Dec()
 	if t.leave != nil {
 		t.leave()

@@ -218,7 +218,7 @@ func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 	if c.LInf > maxExact {
 		return drawn{}, tooFine
 	}
-	scale := float64(c.LInf) * math.Sqrt(float64(n.L0)/float64(c.Weight)) / n.Epsilon
+	scale := n.sigma(c)
 	if !(scale <= maxSigma/2) {
 		return drawn{}, tooFine
 	}
@@ -226,22 +226,32 @@ func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 	for d.shift < maxShift && math.Ldexp(scale, int(d.shift)) < gaussianResolution { //nolint:gosec // at most maxShift
 		d.shift++
 	}
-	// sigma² = lInf² l0 4^shift / (weight epsilon²)
+	d.sigma = n.sigmaOn(c, d.shift, 1)
+	d.scale = math.Ldexp(float64(d.sigma), -int(d.shift)) //nolint:gosec // at most maxShift
+	return d, nil
+}
+
+// sigma of the coordinate's Gaussian noise, but for what its grid makes it larger.
+func (n Noise) sigma(c Coordinate) float64 {
+	return float64(c.LInf) * math.Sqrt(float64(n.L0)/float64(c.Weight)) / n.Epsilon
+}
+
+// sigmaOn is sigma over the square root of parts, in units of 2^-shift, rounded up to a whole number of at least 1.
+func (n Noise) sigmaOn(c Coordinate, shift uint, parts int64) uint64 {
+	// sigma² = lInf² l0 4^shift / (weight epsilon² parts)
 	epsilon := decimal(n.Epsilon)
 	top := new(big.Int).Mul(big.NewInt(c.LInf), big.NewInt(c.LInf))
-	top.Mul(top, big.NewInt(n.L0)).Lsh(top, 2*d.shift)
+	top.Mul(top, big.NewInt(n.L0)).Lsh(top, 2*shift)
 	top.Mul(top, epsilon.Denom()).Mul(top, epsilon.Denom())
 	bottom := new(big.Int).Mul(epsilon.Num(), epsilon.Num())
-	bottom.Mul(bottom, big.NewInt(c.Weight))
+	bottom.Mul(bottom, big.NewInt(c.Weight)).Mul(bottom, big.NewInt(parts))
 	variance := new(big.Int).Add(top, new(big.Int).Sub(bottom, big.NewInt(1)))
 	variance.Quo(variance, bottom)
 	sigma := new(big.Int).Sqrt(variance)
 	if new(big.Int).Mul(sigma, sigma).Cmp(variance) < 0 {
 		sigma.Add(sigma, big.NewInt(1))
 	}
-	d.sigma = max(1, sigma.Uint64())
-	d.scale = math.Ldexp(float64(d.sigma), -int(d.shift)) //nolint:gosec // at most maxShift
-	return d, nil
+	return max(1, sigma.Uint64())
 }
 
 // upperNormal is P(Z >= x) for a standard normal Z.
