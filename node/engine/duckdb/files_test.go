@@ -86,6 +86,29 @@ func findings(t testing.TB, e *Engine) (lines []string) {
 // openFolder opens an engine over files of a folder, by name, with the engine's part of node.yaml.
 func openFolder(t testing.TB, catalog, settings string, files map[string][]byte) *Engine {
 	t.Helper()
+	cfg := newFolder(t, settings, files)
+	e, err := Open(context.Background(), cfg, parse(t, catalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// startFolder is openFolder as a node does it, with DuckDB in processes of its own.
+func startFolder(t testing.TB, catalog string, cfg Config) *Engine {
+	t.Helper()
+	e, err := Start(context.Background(), cfg, Workers{Most: 1}, parse(t, catalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// newFolder makes files of a folder, and the engine's part of node.yaml that reads them.
+func newFolder(t testing.TB, settings string, files map[string][]byte) Config {
+	t.Helper()
 	folder := t.TempDir()
 	for name, content := range files {
 		path := filepath.Join(folder, name)
@@ -103,12 +126,7 @@ func openFolder(t testing.TB, catalog, settings string, files map[string][]byte)
 		}
 	}
 	cfg.Folder = folder
-	e, err := Open(context.Background(), cfg, parse(t, catalog), "A", testKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	return e
+	return cfg
 }
 
 // write writes stays as a CSV file whose cells a program writes in its way.
@@ -305,6 +323,10 @@ tables:
 		{"a line too long", "", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"error stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header. Mend the files, or csv in node.yaml; or accept the loss there by max_rejected"}, 2},
 		{"accepted", "csv: {max_rejected: 34 %}", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"warning stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header; node.yaml accepts it"}, 2},
 		{"more than accepted", "csv: {max_rejected: 30 %}", lines("id,x\n1,2\n2,3,4\n3,4\n"), []string{"error stay. loses 1 of 3 lines, which do not fit: 1 have another number of fields than the header. Mend the files, or csv in node.yaml; or accept the loss there by max_rejected"}, 2},
+		{"ids that are none", "csv: {max_rejected: 100 %}", lines("id,x\n1,2\n01,3\n\"x\n"), []string{
+			"warning stay. loses 1 of 3 lines, which do not fit: 1 have a quote that does not end in the line (if fields hold line feeds, set csv: {multiline: true}); node.yaml accepts it",
+			"error stay.id tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog",
+			"warning stay.id is declared not nullable and has 1 NULLs"}, 2},
 		{"another delimiter", "", lines("id;x\n1;2\n"), []string{
 			"warning stay. has one column in FOLDER/stay.csv, whose name holds \";\": where fields end with it, set csv: {delimiter: \";\"} in node.yaml",
 			"error stay. is closed: 1 of its 1 files name no column of the catalog: is their first line a line of names? See `header` and `columns` in docs/node.yaml",
@@ -332,6 +354,14 @@ tables:
 		}
 		if diff := cmp.Diff(test.want, found); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
+		}
+		// A node finds the same: one bad table closes that table, not the node.
+		apart := findings(t, startFolder(t, small, e.config))
+		for i := range apart {
+			apart[i] = strings.ReplaceAll(apart[i], e.config.Folder, "FOLDER")
+		}
+		if diff := cmp.Diff(found, apart); diff != "" {
+			t.Errorf("%s, in processes of its own: %s", test.name, diff)
 		}
 		if test.rows < 0 {
 			continue

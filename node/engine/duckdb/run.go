@@ -115,7 +115,7 @@ func look(ctx context.Context, db *sql.DB, text string, keys []uint64, fn func(r
 				return err
 			}
 			for i, v := range row {
-				values[i] = v
+				values[i] = wide(v)
 			}
 			if err := fn(values); err != nil {
 				return err
@@ -125,6 +125,21 @@ func look(ctx context.Context, db *sql.DB, text string, keys []uint64, fn func(r
 			}
 		}
 	})
+}
+
+// wide gives a number of DuckDB's narrower types as engine.Driver has numbers.
+func wide(v any) any {
+	switch v := v.(type) {
+	case int8:
+		return int64(v)
+	case int16:
+		return int64(v)
+	case int32:
+		return int64(v)
+	case float32:
+		return float64(v)
+	}
+	return v
 }
 
 // fault names what happened in words of our own: DuckDB's may quote values.
