@@ -23,6 +23,7 @@ type Explanation struct {
 	Engines    []EngineSQL
 	Problems   []Absence // hospitals that would not answer, as it is now
 	Allowed    bool      // the budgets suffice
+	Warnings   []string  // what the answer would say beside its numbers, as far as it is known before
 }
 
 // EngineSQL is what an engine would run, and at which hospitals.
@@ -82,18 +83,20 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	if len(left) > 1 {
 		e.Researcher = &left[1]
 	}
+	said, asked := caveats{}, map[string]bool{}
 	for i := range q.program.Releases {
-		if err := e.release(ctx, q.of(i)); err != nil {
+		if err := e.release(ctx, q.of(i), said, asked); err != nil {
 			return nil, err
 		}
 	}
+	e.Warnings = append(e.Warnings, said.sentences(len(asked))...)
 	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
 	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })
 	return e, nil
 }
 
-// release adds what the hospitals say of one release.
-func (e *Explanation) release(ctx context.Context, q *query) error {
+// release adds what the hospitals say of one release, and notes those that would answer.
+func (e *Explanation) release(ctx context.Context, q *query, said caveats, would map[string]bool) error {
 	request, _, err := q.request()
 	if err != nil {
 		return err
@@ -121,6 +124,8 @@ func (e *Explanation) release(ctx context.Context, q *query) error {
 	for i, p := range asked {
 		if p.absent == nil {
 			e.add(explained[i], p.hospital.Name)
+			would[p.hospital.Name] = true
+			said.add(q.c.catalog, p.hospital.Name, explained[i].Caveats)
 		}
 	}
 	q.sift()

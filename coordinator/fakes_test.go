@@ -76,6 +76,7 @@ type hospital struct {
 	once      bool             // prepare is refused once it has executed
 	took      time.Duration    // execute computes that long
 	price     dp.Loss          // added to the right price
+	caveats   []fragment.Caveat
 	version   string
 	held      map[string]*fragment.Request
 	abandoned int
@@ -143,11 +144,11 @@ func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActi
 		}
 		id := rand.Text()
 		h.held[id] = r
-		answer = fragment.Prepared{Reservation: id, DataVersion: h.version, Loss: loss}
+		answer = fragment.Prepared{Reservation: id, DataVersion: h.version, Loss: loss, Caveats: h.caveats}
 	case actionPing:
 		return nil
 	case actionExplain:
-		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1"}
+		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1", Caveats: h.caveats}
 	}
 	b, err := json.Marshal(answer)
 	if err != nil {

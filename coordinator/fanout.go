@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
 )
@@ -33,6 +34,7 @@ const lookAfter = 300 * time.Millisecond
 type part struct {
 	hospital    Hospital
 	reservation string             // the node's; empty until it has prepared
+	caveats     []fragment.Caveat  // what it says of how it reads the tables
 	answered    bool               // executed to the end: nothing can be given back
 	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
 	heard       atomic.Int64       // batches of its answer that have come
@@ -142,7 +144,7 @@ func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 			if err != nil {
 				return err
 			}
-			p.reservation, p.hospital.DataVersion = prepared.Reservation, prepared.DataVersion
+			p.reservation, p.hospital.DataVersion, p.caveats = prepared.Reservation, prepared.DataVersion, prepared.Caveats
 			if prepared.Loss != loss {
 				return errPrice
 			}

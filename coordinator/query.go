@@ -34,6 +34,7 @@ type query struct {
 	required   int
 	parts      []*part
 	missing    []Absence
+	caveats    caveats // of the hospitals that answered the release, or had answered the stored one
 	progress   *reporter
 	course     *timeline
 	charged    bool // hospitals may have computed: nothing comes back
@@ -329,6 +330,10 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	}
 	q.charged = true
 	cells, err = q.compute(ctx)
+	q.caveats = caveats{}
+	for _, p := range q.parts {
+		q.caveats.add(q.c.catalog, p.hospital.Name, p.caveats)
+	}
 	return cells, false, err
 }
 
@@ -394,7 +399,11 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 	}
 	a.Cost.Mechanism = q.program.Releases[0].Noise.Mechanism
 	hospitals := map[string]int{}
+	said := caveats{}
 	for _, r := range releases {
+		for hospital, all := range r.caveats {
+			said.add(q.c.catalog, hospital, all)
+		}
 		for _, p := range r.parts {
 			hospitals[p.hospital.Name]++
 		}
@@ -412,6 +421,7 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 	if len(a.Missing) > 0 {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%d of %d hospitals are not part of this answer", len(a.Missing), len(q.c.config.Hospitals)))
 	}
+	a.Warnings = append(a.Warnings, said.sentences(len(a.Answered))...)
 	if w := emptiness(&a.Answer, q.program.Releases); w != "" {
 		a.Warnings = append(a.Warnings, w)
 	}

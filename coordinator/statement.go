@@ -213,6 +213,9 @@ func (e *Explanation) lines() [][]string {
 	for _, p := range e.Problems {
 		line("absent", "%s %s", p.Name, p.Why)
 	}
+	for _, w := range e.Warnings {
+		line("mind", "%s", w)
+	}
 	for _, s := range e.Engines {
 		text += fmt.Sprintf("\n%s at %s runs\n%s", s.Engine, strings.Join(s.Hospitals, ", "), s.SQL)
 	}

@@ -42,6 +42,8 @@ type storedForm struct {
 	Version int          `json:"version"`
 	Query   string       `json:"query"` // which first drew them
 	Cells   []storedCell `json:"cells"`
+	// Caveats are what the hospitals said when they answered.
+	Caveats caveats `json:"caveats,omitempty"`
 }
 
 type storedCell struct {
@@ -49,7 +51,8 @@ type storedCell struct {
 	Noisy []int64       `json:"noisy"`
 }
 
-// storedCells gives the cells that were released under the key, and whether there are any.
+// storedCells gives the cells that were released under the key, and whether there are any. It takes over what the hospitals
+// said of them.
 func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bool, error) {
 	b, ok, err := q.c.ledger.Answer(ctx, key)
 	if !ok || err != nil {
@@ -66,6 +69,7 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 	for i, c := range f.Cells {
 		cells[i] = planner.Cell{Keys: c.Keys, Noisy: c.Noisy}
 	}
+	q.caveats = f.Caveats
 	return cells, true, nil
 }
 
@@ -73,7 +77,7 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 // question was answered meanwhile, the cells of that answer. The hospitals that
 // answered are part of the key: with one fewer it is another question.
 func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
-	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells))}
+	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells)), Caveats: q.caveats}
 	for i, c := range cells {
 		f.Cells[i] = storedCell{c.Keys, c.Noisy}
 	}

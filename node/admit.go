@@ -60,6 +60,7 @@ type checked struct {
 	proof   *fragment.Proof
 	study   *study.Document // what holds here
 	sql     string          // what the engine would run
+	caveats []fragment.Caveat
 }
 
 // admitted is a fragment that this node may run, for its price.
@@ -158,11 +159,11 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	if err := p.spreads.check(ctx, p, &r.Fragment, over); err != nil {
 		return checked{}, err
 	}
-	sql, err := p.engine.Compile(&r.Fragment, proof)
+	sql, caveats, err := p.engine.Compile(&r.Fragment, proof)
 	if err != nil {
 		return checked{}, refuse(CodeSource, err)
 	}
-	return checked{r, proof, document, sql}, nil
+	return checked{r, proof, document, sql, caveats}, nil
 }
 
 // admit decides whether the researcher may ask this now, and prices it.

@@ -12,9 +12,10 @@ import (
 // Engine computes fragments over the hospital's data; node/engine has them. Its
 // methods may be called from any goroutine.
 type Engine interface {
-	// Compile gives the SQL that Run would execute. It depends on the fragment, the
-	// proof and the engine's configuration alone, reads no data, and shows no secret.
-	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	// Compile gives the SQL that Run would execute, and what of the tables that it reads the hospital has less of than
+	// the catalog. Both depend on the fragment, the proof, the engine's configuration and the columns of the hospital's tables alone;
+	// no data is read, and no secret shown.
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	// Run computes the partial aggregates and gives them to send in records of
 	// f.Schema(); none for no group. send does not keep a record, and its error ends
 	// the run. The run ends soon after ctx does. An error may quote data.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -113,9 +114,11 @@ func newEngine() *engine {
 
 func (e *engine) set(version string) { e.version.Store(&version) }
 
-func (e *engine) Compile(*fragment.Fragment, *fragment.Proof) (string, error) {
-	return "SELECT sex, count(*) FROM patient GROUP BY sex", e.compile
+func (e *engine) Compile(*fragment.Fragment, *fragment.Proof) (string, []fragment.Caveat, error) {
+	return "SELECT sex, count(*) FROM patient GROUP BY sex", engineCaveats, e.compile
 }
+
+var engineCaveats = []fragment.Caveat{{Kind: fragment.CaveatAbsent, Table: "patient", Column: "sex"}}
 
 func (e *engine) DataVersion(context.Context) (string, error) { return *e.version.Load(), nil }
 
@@ -381,6 +384,9 @@ func prepare(c flight.Client, r *fragment.Request) (string, error) {
 	}
 	var p fragment.Prepared
 	err = act(context.Background(), c, "prepare", body, &p)
+	if err == nil && !slices.Equal(p.Caveats, engineCaveats) {
+		err = fmt.Errorf("the engine's caveats are %v, prepare's %v", engineCaveats, p.Caveats)
+	}
 	return p.Reservation, err
 }
 
@@ -624,7 +630,7 @@ func TestExplainSpendsNothing(t *testing.T) {
 	must(t, err)
 	var got fragment.Explained
 	must(t, act(context.Background(), c, "explain", body, &got))
-	want := fragment.Explained{Engine: "fake", DataVersion: "v1", SQL: "SELECT sex, count(*) FROM patient GROUP BY sex"}
+	want := fragment.Explained{Engine: "fake", DataVersion: "v1", SQL: "SELECT sex, count(*) FROM patient GROUP BY sex", Caveats: engineCaveats}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

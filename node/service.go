@@ -300,7 +300,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 		admitted: a, peer: id, version: version, expires: now.Add(s.limits.Reservation), bytes: bytes,
 	})
 	s.log.Info("prepared", slog.String("query", r.Query), slog.String("study", r.Study), slog.String("researcher", r.Researcher))
-	return &fragment.Prepared{Reservation: reserved, DataVersion: version, Loss: a.loss}, nil
+	return &fragment.Prepared{Reservation: reserved, DataVersion: version, Loss: a.loss, Caveats: a.caveats}, nil
 }
 
 func (s *service) version(ctx context.Context) (string, error) {
@@ -346,7 +346,7 @@ func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.E
 	if err != nil {
 		return nil, err
 	}
-	return &fragment.Explained{Engine: s.kind, DataVersion: version, SQL: c.sql}, nil
+	return &fragment.Explained{Engine: s.kind, DataVersion: version, SQL: c.sql, Caveats: c.caveats}, nil
 }
 
 func (s *service) abandon(ctx context.Context, id pki.Identity, reserved string) error {

@@ -99,6 +99,12 @@ func explanationText(study string, e httpapi.Explanation) string {
 		section(fmt.Sprintf("%s at %s", s.Engine, strings.Join(s.Hospitals, ", ")))
 		fmt.Fprintln(&b, indent(strings.TrimRight(s.SQL, "\n")))
 	}
+	if len(e.Warnings) > 0 {
+		section("mind")
+		for _, w := range e.Warnings {
+			fmt.Fprintf(&b, "  %s\n", printable(w))
+		}
+	}
 	if len(e.Problems) > 0 {
 		section("would not answer")
 		for _, p := range e.Problems {

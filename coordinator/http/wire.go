@@ -193,6 +193,7 @@ type Explanation struct {
 	Expected   []Expected            `json:"expected"`
 	SQL        []EngineSQL           `json:"sql"`
 	Problems   []coordinator.Absence `json:"problems"`
+	Warnings   []string              `json:"warnings"` // what the answer would say, as far as it is known before
 }
 
 // Outline is what can be told of a query without asking a hospital.
@@ -359,7 +360,7 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 func newExplanation(e *coordinator.Explanation) *Explanation {
 	w := &Explanation{
 		Plan: e.Plan, Cost: Cost(e.Cost), MinEpsilon: e.MinEpsilon, Allowed: e.Allowed, Stored: e.Stored, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
-		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems),
+		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems), Warnings: list(e.Warnings),
 	}
 	for _, x := range e.Expected {
 		w.Expected = append(w.Expected, newExpected(x))

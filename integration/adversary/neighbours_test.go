@@ -26,7 +26,7 @@ import (
 
 // hospital is one engine over data: node.Engine.
 type hospital interface {
-	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
 	Contradictions(ctx context.Context) ([]engine.Finding, error)
 }
@@ -255,7 +255,7 @@ func neighbours(t *testing.T, open opener) {
 						continue
 					}
 					s, text, plan = shrink(t, p, c, s, maxGroups, maxRows, text, plan)
-					compiled, _ := p.with.Compile(plan.Fragment, plan.Proof)
+					compiled, _, _ := p.with.Compile(plan.Fragment, plan.Proof)
 					if len(compiled) > 6000 {
 						compiled = compiled[:6000] + "…"
 					}

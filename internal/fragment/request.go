@@ -35,13 +35,37 @@ type Prepared struct {
 	Reservation string  `json:"reservation"` // the ticket with which to execute, once
 	DataVersion string  `json:"data_version"`
 	Loss        dp.Loss `json:"loss"` // as the node priced it
+	// Caveats say what of the tables that the fragment reads the hospital has less of than the catalog has.
+	Caveats []Caveat `json:"caveats,omitempty"`
 }
+
+// Caveat is what a hospital says of how it reads a table that a fragment reads. It is public: it is told from the columns that
+// the table has and from what node.yaml declares, never from a row, and is the same for every question over them.
+type Caveat struct {
+	Kind   CaveatKind `json:"kind"`
+	Table  string     `json:"table"`            // of the catalog
+	Column string     `json:"column,omitempty"` // of CaveatAbsent
+	// Share is how much node.yaml accepts to lose, in (0, 1]; it does not say how much is lost. 0 for CaveatAbsent.
+	Share float64 `json:"share,omitempty"`
+}
+
+// CaveatKind is a kind of Caveat.
+type CaveatKind string
+
+// The kinds of caveats.
+const (
+	CaveatAbsent   CaveatKind = "absent"   // the column does not exist there and reads as NULL
+	CaveatRejected CaveatKind = "rejected" // that share of the lines of the table's files may be left out, since they do not fit
+	CaveatUnusable CaveatKind = "unusable" // that share of the values of any column may be unreadable, out of bounds or NULL
+)
 
 // Explained is a node's answer to explain, which spends nothing.
 type Explained struct {
 	Engine      string `json:"engine"`
 	DataVersion string `json:"data_version"`
 	SQL         string `json:"sql"` // what the engine would run
+	// Caveats are as in Prepared.
+	Caveats []Caveat `json:"caveats,omitempty"`
 }
 
 // Price is what the request costs: the noise of one vector release and the

@@ -79,10 +79,14 @@ func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital s
 }
 
 // Compile returns the SQL that Run would run, for a custodian to read, where the data is as the
-// catalog says. Errors are those of compile.Target.
-func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, error) {
+// catalog says, and what of the tables that it reads the hospital has less of than the catalog. Errors are those of
+// compile.Target.
+func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {
 	at, err := e.prepare(f, p, e.assumed(f))
-	return at.sql, err
+	if err != nil {
+		return "", nil, err
+	}
+	return at.sql, e.caveats(at.read), nil
 }
 
 // target is this database as SQL is written for it.
@@ -196,6 +200,8 @@ type Place struct {
 	File string // the absolute path or pattern of its files, where it is no table; DuckDB only
 	// Settings is the table of node.yaml whose settings of CSV hold, where it is not the catalog's; DuckDB only.
 	Settings string
+	// Rejected is the share of the lines of its CSV files that node.yaml accepts to lose, in [0, 1]; DuckDB only.
+	Rejected float64
 	Sample   string // the same for some of its rows, where it is very large; else empty
 	Columns  []Local
 	Draft    *Draft     // for a draft of a catalog; else nil
@@ -328,7 +334,7 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		case ok:
 			v.identity, v.keyless = identities[t.Name], tables[t.Name].Key == KeyNone
 			if most := tables[t.Name].MaxUnusable; most != nil {
-				v.unusable = float64(*most)
+				v.unusable, v.declared = float64(*most), true
 			}
 			views = append(views, v)
 		}
@@ -346,6 +352,7 @@ type View struct {
 	identity map[string]bool
 	keyless  bool    // the catalog's key does not hold here, and nothing rests on it
 	unusable float64 // the share of a column's values that may be lost
+	declared bool    // node.yaml says that share
 }
 
 // newView matches the columns of a table of the catalog with local ones, by names.

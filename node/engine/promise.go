@@ -167,8 +167,9 @@ func (e *Engine) weakened(f *fragment.Fragment, sure map[string]promises, looked
 // prepared is a fragment as it runs.
 type prepared struct {
 	sql     string
-	keyed   bool // it has the secret key as parameters
-	guarded bool // its last column is whether a key or a constraint on which it rests does not hold
+	keyed   bool                // it has the secret key as parameters
+	guarded bool                // its last column is whether a key or a constraint on which it rests does not hold
+	read    map[string][]string // the columns that it reads, by table of the catalog
 }
 
 // prepare writes the SQL of a fragment, of a proof p, such that it keeps what p declares with what is sure alone.
@@ -192,11 +193,14 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 		possible = 1
 	}
 	enforcing.Truncates = possible == 0 || possible > p.Groups
-	text, err := e.target().Fragment(f, &enforcing)
+	read := map[string][]string{}
+	target := e.target()
+	target.Table = e.noting(read)
+	text, err := target.Fragment(f, &enforcing)
 	if err != nil {
 		return prepared{}, err
 	}
-	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow}
+	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow, read: read}
 	var broken []string
 	for _, name := range f.Tables() {
 		t, _ := e.catalog.Table(name)

@@ -135,6 +135,7 @@ export function build(state) {
       const e = await server.explain(request());
       body.replaceChildren(e.stored ? h('div', { class: 'notice good' }, icon('check'), t('plan.stored')) : '',
         e.problems.length ? h('div', { class: 'notice warn' }, icon('warn'), h('div', {}, h('strong', {}, t('plan.problems')), h('ul', { lang: 'en' }, e.problems.map((p) => h('li', {}, `${p.name} ${p.why}`))))) : '',
+        ...e.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
         h('h3', {}, t('plan.plan')), h('pre', { tabindex: 0, lang: 'en' }, e.plan),
         ...e.sql.flatMap((x) => [h('h3', {}, t('plan.at', { engine: x.engine, hospitals: x.hospitals.join(', ') })), h('pre', { tabindex: 0 }, x.sql)]));
     } catch (error) {

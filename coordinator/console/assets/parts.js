@@ -38,6 +38,9 @@ const SAID = [
   [/^with about (?<n>\S+) values in each group$/, 'cost.supposed'],
   [/^no row: .* from a noisy number of (?<n>\d+) patients on;/, 'answer.none'],
   [/^(?<n>\d+) of (?<all>\d+) hospitals are not part of this answer$/, 'answer.partly'],
+  [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) the column (?<column>\S+) is absent, and is NULL in every row there$/, 'answer.absent'],
+  [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) up to (?<share>\S+) % of the lines of (?<table>\S+) may be missing, since they do not fit the rest of their files$/, 'answer.rejected'],
+  [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) up to (?<share>\S+) % of a column's values in (?<table>\S+) may be unreadable, beyond their bounds or NULL$/, 'answer.unusable'],
 ];
 
 /** told is such a text in the reader's language; one that is not known is marked as English. */

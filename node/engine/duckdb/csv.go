@@ -382,6 +382,9 @@ func csvPlace(pattern string, settings *csv.Settings, timezone string) (engine.P
 	for _, c := range t.Columns {
 		at.Columns = append(at.Columns, local(c, reading, timezone))
 	}
+	if settings.MaxRejected != nil {
+		at.Rejected = float64(*settings.MaxRejected)
+	}
 	at.SQL, err = t.sql()
 	return at, err
 }

@@ -143,7 +143,7 @@ func TestFolder(t *testing.T) {
 	}
 	// Only columns that the fragment reads are read.
 	p, _ := fragment.Check(f, e.catalog)
-	text, err := e.Compile(f, p)
+	text, _, err := e.Compile(f, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,13 @@ func (p *places) place(ctx context.Context, table string, s engine.Source) (engi
 		if !single(s.Select) {
 			return engine.Place{}, false, fmt.Errorf("%w: table %s: a `select` reads source.main.TABLE, and is one SELECT without a semicolon", engine.ErrConfig, table)
 		}
-		return engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}, true, nil
+		at := engine.Place{Name: "the select of table " + table, SQL: "(" + s.Select + "\n) AS source"}
+		for name, from := range p.inside {
+			if mentions(s.Select, name) {
+				at.Rejected = max(at.Rejected, from.Rejected)
+			}
+		}
+		return at, true, nil
 	}
 	if s.File != "" {
 		file := s.File

@@ -97,7 +97,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 			if err != nil {
 				b.Fatal(err)
 			}
-			sql, err := e.Compile(&f, p)
+			sql, _, err := e.Compile(&f, p)
 			if err != nil {
 				b.Fatal(err)
 			}

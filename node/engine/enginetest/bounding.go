@@ -257,7 +257,7 @@ func (k Kind) bounding(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				text, _ := e.Compile(f, p)
+				text, _, _ := e.Compile(f, p)
 				t.Fatalf("ward %d: %s\n%+v\n%s", i, diff, *p, text)
 			}
 		}

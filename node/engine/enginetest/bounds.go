@@ -40,7 +40,7 @@ func (k Kind) bounds(t *testing.T) {
 		f.Patient = idOf(f.Relations[0].Name)
 		f.Keys = []fragment.Key{{Expr: f.Patient}}
 		got, _, p, err := partials(t, e, c, f)
-		text, compileError := e.Compile(f, p)
+		text, _, compileError := e.Compile(f, p)
 		if errors.Is(compileError, compile.ErrTooLarge) {
 			tooLarge++
 			return

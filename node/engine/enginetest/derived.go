@@ -54,7 +54,7 @@ func (k Kind) derived(t *testing.T) {
 				got[key] = n[0]
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				text, _ := e.Compile(f, p)
+				text, _, _ := e.Compile(f, p)
 				t.Fatalf("ward %d: %s\n%s", i, diff, text)
 			}
 			compared += len(want)

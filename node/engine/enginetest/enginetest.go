@@ -22,7 +22,7 @@ const Hospital = "St. Mary's"
 
 // Engine is what the suite tests: node.Engine.
 type Engine interface {
-	Compile(f *fragment.Fragment, p *fragment.Proof) (string, error)
+	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
 }
 
@@ -208,7 +208,7 @@ func Partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) 
 	t.Helper()
 	got, keys, p, err := partials(t, e, c, f)
 	if err != nil {
-		text, _ := e.Compile(f, p)
+		text, _, _ := e.Compile(f, p)
 		t.Fatalf("%v: %v\n%s", err, errors.Unwrap(err), text)
 	}
 	return got, keys, p

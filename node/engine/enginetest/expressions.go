@@ -454,7 +454,7 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 		f.Keys = append(f.Keys, fragment.Key{Expr: x})
 	}
 	_, keys, p, err := partials(t, e, c, f)
-	text, compileError := e.Compile(f, p)
+	text, _, compileError := e.Compile(f, p)
 	if compileError != nil {
 		return compileError
 	}

@@ -200,7 +200,7 @@ func Promised(t testing.TB, e Engine, c *catalog.Catalog) map[string]string {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if texts[name], err = e.Compile(f, p); err != nil {
+		if texts[name], _, err = e.Compile(f, p); err != nil {
 			t.Fatal(name, err)
 		}
 	}

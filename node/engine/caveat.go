@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// caveats tells what of the columns that a fragment reads, by table, is not as the catalog says, as far as the columns that
+// the sources have and node.yaml tell. Nothing of it depends on a row.
+func (e *Engine) caveats(read map[string][]string) (all []fragment.Caveat) {
+	for _, t := range e.catalog.Tables {
+		v, columns := e.views[t.Name], read[t.Name]
+		if v == nil || columns == nil {
+			continue
+		}
+		for _, c := range t.Columns {
+			if _, ok := v.columns[c.Name]; !ok && slices.Contains(columns, c.Name) {
+				all = append(all, fragment.Caveat{Kind: fragment.CaveatAbsent, Table: t.Name, Column: c.Name})
+			}
+		}
+		if v.Rejected > 0 {
+			all = append(all, fragment.Caveat{Kind: fragment.CaveatRejected, Table: t.Name, Share: v.Rejected})
+		}
+		if v.declared {
+			all = append(all, fragment.Caveat{Kind: fragment.CaveatUnusable, Table: t.Name, Share: v.unusable})
+		}
+	}
+	return all
+}
+
+// noting is the target that also notes which columns of which tables are read.
+func (e *Engine) noting(read map[string][]string) func(*catalog.Table, []string) (string, bool) {
+	table := e.target().Table
+	return func(t *catalog.Table, columns []string) (string, bool) {
+		read[t.Name] = append(read[t.Name], columns...)
+		if read[t.Name] == nil {
+			read[t.Name] = []string{}
+		}
+		return table(t, columns)
+	}
+}
