@@ -425,6 +425,7 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 	if w := emptiness(&a.Answer, q.program.Releases); w != "" {
 		a.Warnings = append(a.Warnings, w)
 	}
+	a.Warnings = append(a.Warnings, a.Notes...)
 	q.c.log.Info("query answered", slog.String("query", q.id), slog.String("study", q.name), slog.String("researcher", q.who.Name),
 		slog.Bool("stored", a.Stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
 	return a, nil

@@ -30,6 +30,7 @@ type function struct {
 	arguments int
 	whole     bool // a number of rows or patients, or a sum of whole numbers
 	ofValues  bool // of those values that occur, among known ones
+	ofTree    bool // a quantile or an extreme of values, of which there must be some
 	// partials is what a node computes.
 	partials func(a *argument) []fragment.Partial
 	// bounds of the released number, from those of the arguments.
@@ -65,10 +66,10 @@ var aggregates = map[string]*function{
 	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: slope, brackets: 4, within: means.slope},
 	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: intercept, brackets: 4, within: func(m means) bracket { return m.of(1).minus(m.slope().times(m.of(2))) }},
 
-	"min":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
-	"max":      {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
-	"median":   {arguments: 1, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.quantile(0.5, c) }},
-	"quantile": {arguments: 2, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, q, c float64) (x, low, high float64) { return t.quantile(q, c) }},
+	"min":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
+	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
+	"median":   {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.quantile(0.5, c) }},
+	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, q, c float64) (x, low, high float64) { return t.quantile(q, c) }},
 	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
 	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
 	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.

@@ -71,6 +71,7 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	}
 	answer := &Answer{Columns: p.Columns, Rows: make([][]Estimate, len(rows))}
 	estimates := make([]Estimate, len(rows)*len(p.Columns))
+	unknown := make([]int, len(p.Columns)) // rows in which noise is why there is no number
 	for i, row := range rows {
 		answer.Rows[i], estimates = estimates[:len(p.Columns):len(p.Columns)], estimates[len(p.Columns):]
 		for k, c := range p.Columns {
@@ -79,9 +80,13 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 				low, high := row.interval(r)
 				e.Low, e.High = ends(low, high, e.Value, c.Type)
 			}
+			if e.Value.IsNull() && c.Noisy && row.unknown(c.expr) {
+				unknown[k]++
+			}
 			answer.Rows[i][k] = e
 		}
 	}
+	answer.Notes = tooFew(p.Columns, unknown, len(rows))
 	return answer
 }
 
@@ -124,6 +129,8 @@ type group struct {
 	plan  *Plan
 	cell  Cell
 	trees map[int]*tree // by partial, once read
+	// asIs takes numbers as they are, however small they are beside the noise: to plan with.
+	asIs bool
 }
 
 func (p *Plan) group(c Cell) group {
@@ -136,6 +143,9 @@ func (p *Plan) group(c Cell) group {
 
 // evaluate computes an expression over the group.
 func (g group) evaluate(e *fragment.Expr) value.Value {
+	if settled := g.plan.settled[e]; settled != nil {
+		e = settled
+	}
 	if e.Op == fragment.OpColumn {
 		return g.column(e)
 	}
@@ -143,13 +153,18 @@ func (g group) evaluate(e *fragment.Expr) value.Value {
 }
 
 func (g group) column(e *fragment.Expr) value.Value {
-	if e.Relation == relationKey {
+	switch e.Relation {
+	case relationKey:
 		return g.cell.Keys[indexOf(e.Column)]
+	case relationDivision:
+		return g.divide(&g.plan.divisions[indexOf(e.Column)])
 	}
 	a := &g.plan.Aggregates[indexOf(e.Column)]
-	if a.read != nil {
-		x, _, _ := a.read(*g.tree(a), a.argument, 0.95)
-		return a.clamped(x)
+	switch {
+	case g.undetermined(a):
+		return value.Null(a.valueType())
+	case a.read != nil:
+		return a.clamped(g.ordered(a))
 	}
 	return a.clamped(a.at(g.noisy))
 }
@@ -219,9 +234,26 @@ func (r *reading) settle(g group) {
 			q.terms = append(q.terms, dp.RatioTerm{Distribution: r.plan.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]})
 		}
 		r.quotient = &q
+		low, high := r.plan.shareRange(q)
+		r.bounds.Lower, r.bounds.Upper = math.Max(r.bounds.Lower, low), math.Min(r.bounds.Upper, high)
 	} else if r.simulation == nil {
 		r.simulation = newSimulation(r.plan, r.expr, r.confidence)
 	}
+}
+
+// limits are where the plan says that the expression lies, once it is settled; infinite where it says nothing.
+func (r *reading) limits() (low, high float64) {
+	switch {
+	case r.trees:
+		return math.Inf(-1), math.Inf(1)
+	case r.inner == nil:
+		return r.bounds.Lower, r.bounds.Upper
+	}
+	low, high = r.inner.limits()
+	if r.half > 0 { // ROUND moves the ends as well
+		low, high = math.Floor(low/(2*r.half))*2*r.half, math.Ceil(high/(2*r.half))*2*r.half
+	}
+	return low, high
 }
 
 // aggregatesOf lists the aggregates that an expression reads, once for each time that it does.
@@ -255,7 +287,8 @@ func smooth(e *fragment.Expr) bool {
 func (g group) interval(r *reading) (low, high float64) {
 	if r.inner != nil {
 		low, high = g.interval(r.inner)
-		return low - r.half, high + r.half
+		least, most := r.limits()
+		return math.Max(least, low-r.half), math.Min(most, high+r.half)
 	}
 	if r.trees {
 		return g.apart(r)

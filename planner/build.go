@@ -21,6 +21,7 @@ const maxColumns = 100
 const (
 	relationKey       = "key"       // column "2": the third group key
 	relationAggregate = "aggregate" // column "0": the first aggregate
+	relationDivision  = "division"  // column "0": the first of the plan's divisions
 )
 
 // planRelease plans one release up to its price.

@@ -165,6 +165,18 @@ func (c *computed) passed(e *fragment.Expr) (low, high value.Value) {
 	return ends[0], ends[1]
 }
 
+// unknown reports whether a value is made of a released number that noise leaves NULL.
+func (c *computed) unknown(e *fragment.Expr) bool {
+	found := false
+	if e != nil {
+		e.Columns(func(relation, column string) {
+			release, row, k := c.place(fragment.Column(relation, column, e.Type))
+			found = found || c.tables[release].Values[row][k].IsNull()
+		})
+	}
+	return found
+}
+
 func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
 	switch {
 	case e.Op == fragment.OpRound:

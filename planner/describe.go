@@ -36,6 +36,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 		x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN(), Note: "depends on the answer"}
 		if supposed {
 			r, g := p.prepare(c.expr, confidence), p.group(cell)
+			g.asIs = true
 			low, high := g.interval(r)
 			x.HalfWidth, x.Note = (high-low)/2, fmt.Sprintf("with about %s values in each group", number(p.supposed))
 			if v := g.evaluate(c.expr); !v.IsNull() {

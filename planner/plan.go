@@ -93,10 +93,14 @@ type Plan struct {
 	noise []dp.Distribution
 	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
 	supposed float64
-	having   *fragment.Expr
-	order    []fragment.Order
-	limit    int // -1: all
-	offset   int
+	// settled is what is evaluated in place of each released expression: divisions have a column of their own.
+	settled   map[*fragment.Expr]*fragment.Expr
+	divisions []division
+	emptiness map[int]float64 // of each tree of values, how many noise alone may make it count
+	having    *fragment.Expr
+	order     []fragment.Order
+	limit     int // -1: all
+	offset    int
 }
 
 // Selection releases a group if its noisy number of patients reaches Threshold.
@@ -130,6 +134,8 @@ type Cell struct {
 type Answer struct {
 	Columns []Column
 	Rows    [][]Estimate
+	// Notes say why numbers are missing, for people.
+	Notes []string
 }
 
 // Estimate is one released value; Low and High are valid for noisy numbers.

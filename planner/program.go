@@ -191,6 +191,7 @@ func (c *composer) price() {
 		if c.lifeTables[i+1] != nil {
 			b.release()
 			b.pay()
+			b.plan.settle()
 			continue
 		}
 		if share.Accuracy != nil {
@@ -198,6 +199,7 @@ func (c *composer) price() {
 		}
 		b.release()
 		b.pay()
+		b.plan.settle()
 		b.biasWarnings()
 	}
 }
@@ -514,7 +516,7 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	rows := p.post.Trace(func(name string) fragment.Rows {
 		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
 	}, "")
-	return p.post.answer(p.Columns, rows, c.interval), nil
+	return p.post.answer(p.Columns, rows, c), nil
 }
 
 // rows are a release's answer as a table.
@@ -541,7 +543,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 }
 
 // answer orders and cuts the rows.
-func (a *postProcessing) answer(columns []Column, rows fragment.Rows, interval func(*fragment.Expr, value.Value) (low, high value.Value)) *Answer {
+func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *computed) *Answer {
 	at := map[string]int{}
 	for i, name := range rows.Names {
 		at[name] = i
@@ -564,16 +566,22 @@ func (a *postProcessing) answer(columns []Column, rows fragment.Rows, interval f
 		places = places[:a.limit]
 	}
 	out := &Answer{Columns: columns, Rows: make([][]Estimate, len(places))}
+	unknown := make([]int, len(columns))
 	for r, place := range places {
 		row := rows.Values[place]
 		for i, s := range a.columns {
 			e := Estimate{Value: row[at[s.name]]}
 			if columns[i].Noisy && columns[i].Type.Numeric() {
-				e.Low, e.High = interval(rows.Origins[place][at[s.name]], e.Value)
+				origin := rows.Origins[place][at[s.name]]
+				e.Low, e.High = c.interval(origin, e.Value)
+				if e.Value.IsNull() && c.unknown(origin) {
+					unknown[i]++
+				}
 			}
 			out.Rows[r] = append(out.Rows[r], e)
 		}
 	}
+	out.Notes = tooFew(columns, unknown, len(places))
 	return out
 }
 

@@ -182,5 +182,36 @@ func (t tree) extreme(top bool, confidence float64) (estimate, low, high float64
 			return t.edge(edge), t.Lower, t.edge(edge)
 		}
 	}
-	return (t.Lower + t.Upper) / 2, t.Lower, t.Upper
+	return math.NaN(), t.Lower, t.Upper
+}
+
+// total is how many values the tree counts: the sum of its coarsest nodes.
+func (t tree) total() float64 { return t.sums[0][t.Branching] }
+
+// Extremes and quantiles of one tree are in order. A quantile's estimate rises with its share where the tree counts
+// something, for each crossing is of a sum that falls with the share. An extreme's is the first edge that noise alone cannot explain,
+// which may lie beyond the median, or beyond a quantile that the answer shows; there it is moved back, and its interval,
+// which reaches to the public bound, holds it still.
+func (g group) ordered(a *Aggregate) float64 {
+	t := g.tree(a)
+	x, _, _ := a.read(*t, a.argument, surely)
+	least, most := a.function == aggregates["min"], a.function == aggregates["max"]
+	if !least && !most || math.IsNaN(x) {
+		return x
+	}
+	shares := []float64{0.5}
+	for _, other := range g.plan.Aggregates {
+		if other.function == aggregates["quantile"] && other.Partials[0] == a.Partials[0] {
+			shares = append(shares, other.argument)
+		}
+	}
+	for _, q := range shares {
+		beside, _, _ := t.quantile(q, surely)
+		if least {
+			x = math.Min(x, beside)
+		} else {
+			x = math.Max(x, beside)
+		}
+	}
+	return x
 }

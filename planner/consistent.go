@@ -1,0 +1,297 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
+// between 0 and 1, no mean of nothing. All of it is computed from released numbers and the plan, so it costs nothing.
+
+// division is an expression that divides released numbers, and where the plan says that its value lies.
+type division struct {
+	expr         *fragment.Expr
+	lower, upper float64 // infinite where the plan says nothing
+	bottom       []bottomTerm
+	constant     float64 // added to the bottom's terms
+	noise        float64 // how far noise may move the bottom
+}
+
+// bottomTerm is a partial aggregate that an expression is divided by, and its weight.
+type bottomTerm struct {
+	partial int
+	weight  float64
+}
+
+// settle finds the divisions of all that the plan's answer shows, filters and orders by.
+func (p *Plan) settle() {
+	p.divisions, p.settled, p.emptiness = nil, map[*fragment.Expr]*fragment.Expr{}, map[int]float64{}
+	for _, a := range p.Aggregates {
+		if i := a.Partials[0]; a.ofTree {
+			t := newTree(*p.Fragment.Partials[i].Buckets, nil, p.noise[i])
+			p.emptiness[i] = dp.CombinedHalfWidth(surely, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.noise}}, t.Branching))
+		}
+	}
+	for _, c := range p.Columns {
+		p.settled[c.expr] = p.divided(c.expr)
+	}
+	if p.having != nil {
+		p.settled[p.having] = p.divided(p.having)
+	}
+	for _, o := range p.order {
+		p.settled[o.Expr] = p.divided(o.Expr)
+	}
+}
+
+// divided puts a column in the place of each division, the largest that is a quotient of linear forms.
+func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
+	if !divides(e) {
+		return e
+	}
+	if q, ok := p.quotientOf(e); ok && !q.bottom.isConstant() {
+		d := division{expr: e, constant: q.bottom.constant}
+		d.lower, d.upper = p.shareRange(q)
+		var noise []dp.Weighted
+		for _, i := range q.partials() {
+			if w := q.bottom.weights[i]; w != 0 {
+				d.bottom = append(d.bottom, bottomTerm{i, w})
+				noise = append(noise, dp.Weighted{Weight: w, Distribution: p.noise[i]})
+			}
+		}
+		d.noise = dp.CombinedHalfWidth(surely, noise)
+		p.divisions = append(p.divisions, d)
+		return fragment.Column(relationDivision, index(len(p.divisions)-1), e.Type)
+	}
+	other := *e
+	other.Args = make([]*fragment.Expr, len(e.Args))
+	for i, a := range e.Args {
+		other.Args[i] = p.divided(a)
+	}
+	return &other
+}
+
+func divides(e *fragment.Expr) bool {
+	return e.Op == fragment.OpDivide || slices.ContainsFunc(e.Args, divides)
+}
+
+// quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.
+func (p *Plan) quotientOf(e *fragment.Expr) (quotient, bool) {
+	g := p.group(Cell{})
+	column := func(c *fragment.Expr) (quotient, bool) {
+		if c.Relation == relationKey {
+			return quotient{}, false
+		}
+		return g.released(c)
+	}
+	var argument func(*fragment.Expr) (quotient, bool)
+	argument = func(a *fragment.Expr) (quotient, bool) { return quotientOf(a, argument, column) }
+	return argument(e)
+}
+
+// divide is a division's value: NULL where noise may be all that it is divided by.
+func (g group) divide(d *division) value.Value {
+	v := fragment.Evaluate(d.expr, g.column)
+	if v.IsNull() || g.asIs {
+		return v
+	}
+	bottom := d.constant
+	for _, t := range d.bottom {
+		bottom += t.weight * g.noisy(t.partial)
+	}
+	if math.Abs(bottom) <= d.noise {
+		return value.Null(v.Type())
+	}
+	if v.Type() == value.TypeFloat {
+		v = value.Float(math.Max(d.lower, math.Min(d.upper, v.Float64())))
+	}
+	return v
+}
+
+// surely is the confidence with which there is something to divide by, or to seek a quantile in.
+const surely = 0.95
+
+// undetermined reports whether noise may be all that an aggregate is divided by, or is read from.
+func (g group) undetermined(a *Aggregate) bool {
+	if g.asIs {
+		return false
+	}
+	if a.read != nil {
+		return a.ofTree && g.tree(a).total() <= g.plan.emptiness[a.Partials[0]]
+	}
+	n, ok := a.counted()
+	return ok && g.noisy(n) <= g.plan.noise[n].HalfWidth(surely)
+}
+
+// counted is the partial of the count that the aggregate is divided by.
+func (a *Aggregate) counted() (partial int, ok bool) {
+	if _, _, ok := a.average(); ok {
+		return a.Partials[1], true
+	}
+	return a.Partials[0], a.brackets > 0
+}
+
+// tooFew tells where noise leaves no numbers: of each column in how many of the rows.
+func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
+	for i, n := range unknown {
+		if n == 0 || slices.Index(unknown, n) < i {
+			continue
+		}
+		var names []string
+		for k, c := range columns {
+			if unknown[k] == n {
+				names = append(names, c.Name)
+			}
+		}
+		where := ""
+		if rows > 1 {
+			where = fmt.Sprintf(" in %d of %d rows", n, rows)
+		}
+		notes = append(notes, fmt.Sprintf("too few%s: %s %s NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon",
+			where, strings.Join(names, ", "), plural(len(names), "is", "are")))
+	}
+	return notes
+}
+
+// unknown reports whether noise is why an expression is NULL.
+func (g group) unknown(e *fragment.Expr) bool {
+	found := false
+	g.plan.settled[e].Columns(func(relation, column string) {
+		found = found || relation != relationKey && g.column(fragment.Column(relation, column, e.Type)).IsNull()
+	})
+	return found
+}
+
+// shareRange is where a quotient of counts must lie. A quotient of sums of the same parts, none of them negative, lies
+// between the least and the largest quotient of the parts (the mediant inequality); what is no part of the bottom must be
+// part of a part of it.
+func (p *Plan) shareRange(q quotient) (lower, upper float64) {
+	lower, upper = math.Inf(-1), math.Inf(1)
+	if q.top.constant != 0 || q.bottom.constant != 0 {
+		return lower, upper
+	}
+	least, most := map[int]float64{}, map[int]float64{}
+	for i, w := range q.bottom.weights {
+		if w <= 0 || !p.isCount(i) {
+			return lower, upper
+		}
+		least[i], most[i] = q.top.weights[i], q.top.weights[i]
+	}
+	for i, w := range q.top.weights {
+		if _, both := q.bottom.weights[i]; both {
+			continue
+		}
+		whole, l, u := p.wholeOf(i, q.bottom)
+		if whole < 0 {
+			return lower, upper
+		}
+		least[whole], most[whole] = least[whole]+math.Min(w*l, w*u), most[whole]+math.Max(w*l, w*u)
+	}
+	lower, upper = math.Inf(1), math.Inf(-1)
+	for i, w := range q.bottom.weights {
+		lower, upper = math.Min(lower, least[i]/w), math.Max(upper, most[i]/w)
+	}
+	return lower, upper
+}
+
+// isCount reports whether a partial aggregate is no less than 0 for every patient.
+func (p *Plan) isCount(i int) bool {
+	partial := p.Fragment.Partials[i]
+	switch partial.Kind {
+	case fragment.PartialRows, fragment.PartialValues, fragment.PartialPatients:
+		return true
+	case fragment.PartialSum:
+		return partial.Grid.Center == 0 && partial.Grid.Lower >= 0
+	}
+	return false
+}
+
+// wholeOf finds a partial of the bottom of which partial i is a part: l to u times as much, for every patient; -1 if there
+// is none.
+func (p *Plan) wholeOf(i int, bottom form) (whole int, l, u float64) {
+	for _, d := range (quotient{bottom: bottom}).partials() {
+		if l, u, ok := partOf(p.Fragment.Partials[i], p.Fragment.Partials[d]); ok {
+			return d, l, u
+		}
+	}
+	return -1, 0, 0
+}
+
+// partOf reports whether a patient's x is l to u times their y, however many rows count. Both are made of the same rows; of
+// more than max_rows, the rows of each count as that many, so that fewer stay fewer.
+func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
+	switch x.Kind {
+	case fragment.PartialPatients:
+		return 0, 1, y.Kind == fragment.PartialPatients && (y.Expr == nil || x.Expr != nil && implies(conjuncts(x.Expr), conjuncts(y.Expr)))
+	case fragment.PartialValues:
+		return 0, 1, y.Kind == fragment.PartialRows || y.Kind == fragment.PartialValues && implies(present(x.Expr), present(y.Expr))
+	case fragment.PartialSum:
+		l, u = math.Min(0, float64(x.Grid.Lower)), math.Max(0, float64(x.Grid.Upper))
+		switch {
+		case x.Grid.Center != 0:
+			return 0, 0, false
+		case y.Kind == fragment.PartialRows:
+			return l, u, true
+		case y.Kind == fragment.PartialValues:
+			return l, u, canonical(x.Expr) == canonical(y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
+		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
+			c, ok := indicator(x.Expr)
+			d, also := indicator(y.Expr)
+			return 0, 1, ok && also && implies(conjuncts(c), conjuncts(d))
+		}
+	}
+	return 0, 0, false
+}
+
+// indicator is the condition of CASE WHEN c THEN 1 ELSE 0 END.
+func indicator(e *fragment.Expr) (*fragment.Expr, bool) {
+	is := func(e *fragment.Expr, n float64) bool {
+		return e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Type == value.TypeInt && e.Value.Float64() == n
+	}
+	if e.Op != fragment.OpCase || len(e.Args) != 3 || !is(e.Args[1], 1) || !is(e.Args[2], 0) {
+		return nil, false
+	}
+	return e.Args[0], true
+}
+
+// conjuncts are the conditions that AND joins.
+func conjuncts(c *fragment.Expr) []string {
+	if c.Op == fragment.OpAnd {
+		var all []string
+		for _, a := range c.Args {
+			all = append(all, conjuncts(a)...)
+		}
+		return all
+	}
+	return []string{canonical(c)}
+}
+
+// present are conditions that hold if and only if an expression is not NULL.
+func present(e *fragment.Expr) []string {
+	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+		all := conjuncts(e.Args[0])
+		if then := e.Args[1]; then.Op != fragment.OpLiteral || then.Value.IsNull() {
+			all = append(all, present(then)...)
+		}
+		return all
+	}
+	return []string{"present " + canonical(e)}
+}
+
+// nonzero are conditions that hold where an expression is neither NULL nor 0.
+func nonzero(e *fragment.Expr) []string {
+	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
+		return append(conjuncts(e.Args[0]), nonzero(e.Args[1])...)
+	}
+	return []string{"present " + canonical(e)}
+}
+
+// implies reports whether all of these conditions are among those.
+func implies(those, these []string) bool {
+	return !slices.ContainsFunc(these, func(c string) bool { return !slices.Contains(those, c) })
+}
