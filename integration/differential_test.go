@@ -241,6 +241,8 @@ var dialect = []struct {
 }{
 	{regexp.MustCompile(`(?i)\bDATEDIFF\((year|month|day|hour), `), "DATEDIFF('$1', "},
 	{regexp.MustCompile(`(?i) DIV `), " // "},
+	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM'\)`), "STRFTIME($1, '%Y-%m')"},
+	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM-DD'\)`), "STRFTIME($1, '%Y-%m-%d')"},
 }
 
 // comparison tells how close a federated answer is to the union's.

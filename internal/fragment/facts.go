@@ -617,10 +617,35 @@ func merge(e *Expr, values []Facts, f Facts, left *budget) []value.Value {
 	return distinct(d)
 }
 
+// equals lists the values of a type that equal one of others, which may be of another number type: 10 is 10.0. nil
+// where a float equals more ints than one.
+func equals(t value.Type, others []value.Value) []value.Value {
+	d := []value.Value{}
+	for _, v := range others {
+		switch {
+		case v.Type() == t:
+			d = append(d, v)
+		case t == value.TypeFloat && v.Type() == value.TypeInt:
+			d = append(d, value.Float(v.Float64()))
+		case t == value.TypeInt && v.Type() == value.TypeFloat:
+			x := v.Float64()
+			if math.Abs(x) >= exactWhole {
+				return nil
+			}
+			if x == math.Trunc(x) {
+				d = append(d, value.Int(int64(x)))
+			}
+		}
+	}
+	return distinct(d)
+}
+
 func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
-	switch e.Op {
-	case OpExp, OpLn, OpLog10, OpPower: // an engine's value may be the neighbour of ours
+	if inexact(e.Op) {
 		return nil
+	}
+	if d := i.overVariables(e); d != nil {
+		return d
 	}
 	combinations := 1
 	for _, a := range args {
@@ -664,6 +689,110 @@ func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
 		return nil
 	}
 	return distinct(d)
+}
+
+// inexact reports whether an engine's value of the operation may be the neighbour of ours.
+func inexact(op Op) bool {
+	return op == OpExp || op == OpLn || op == OpLog10 || op == OpPower
+}
+
+// maxOperations bounds the expressions whose values are listed as one, over their variables.
+const maxOperations = 200
+
+// overVariables lists the values of an expression that reads a variable more than once, such as a month written with two
+// digits: the combinations of its arguments' values would hold some that no row gives. A variable is a column whose values
+// are known, or else the innermost part that has known values. nil where the values are not known, or no variable is read
+// twice.
+func (i *Inference) overVariables(e *Expr) []value.Value {
+	v := &variables{inference: i, places: map[*Expr]int{}}
+	if slices.ContainsFunc(e.Args, func(a *Expr) bool { return !v.find(a) }) || !v.shared {
+		return nil
+	}
+	combinations := 1
+	for _, x := range v.all {
+		if combinations *= len(i.Facts(x).Domain); combinations > 10*maxDomain {
+			return nil
+		}
+	}
+	if i.left.combinations -= combinations * (1 + v.operations/10); i.left.combinations < 0 {
+		return nil
+	}
+	chosen := make([]value.Value, len(v.all))
+	var d []value.Value
+	long := false
+	var choose func(k int)
+	choose = func(k int) {
+		if long || i.left.characters < 0 {
+			return
+		}
+		if k == len(v.all) {
+			x := v.evaluate(e, chosen, i.left)
+			long = len(x.Str()) > MaxKey
+			d = append(d, x)
+			return
+		}
+		for _, x := range i.Facts(v.all[k]).Domain {
+			chosen[k] = x
+			choose(k + 1)
+		}
+	}
+	choose(0)
+	if long || i.left.characters < 0 {
+		return nil
+	}
+	return distinct(d)
+}
+
+// variables are what an expression is made of, see overVariables.
+type variables struct {
+	inference  *Inference
+	all        []*Expr
+	places     map[*Expr]int // where each stands in all
+	shared     bool          // one is read twice
+	operations int
+}
+
+// find collects the variables of an expression; false where one has no known values.
+func (v *variables) find(e *Expr) bool {
+	if v.operations++; v.operations > maxOperations {
+		return false
+	}
+	if e.Op == OpLiteral {
+		return true
+	}
+	if len(e.Args) > 0 && !inexact(e.Op) && e.Op != OpRegexp {
+		all, shared := len(v.all), v.shared
+		if !slices.ContainsFunc(e.Args, func(a *Expr) bool { return !v.find(a) }) {
+			return true
+		}
+		v.all, v.shared = v.all[:all], shared
+	}
+	if v.inference.Facts(e).Domain == nil {
+		return false
+	}
+	place := slices.IndexFunc(v.all, e.Equal)
+	if v.shared = v.shared || place >= 0; place < 0 {
+		place = len(v.all)
+		v.all = append(v.all, e)
+	}
+	v.places[e] = place
+	return true
+}
+
+// evaluate computes the expression where the variables have these values.
+func (v *variables) evaluate(e *Expr, chosen []value.Value, left *budget) value.Value {
+	if e.Op == OpLiteral {
+		return *e.Value
+	}
+	if k, ok := v.places[e]; ok {
+		return chosen[k]
+	}
+	args := make([]value.Value, len(e.Args))
+	for k, a := range e.Args {
+		args[k] = v.evaluate(a, chosen, left)
+	}
+	left.characters -= written(e.Op, args)
+	return apply(e.Op, e.Type, args)
 }
 
 // written is about how many bytes an operation on texts writes before the result is cut.
@@ -729,7 +858,7 @@ func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
 		f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), func(x value.Value) bool { return !holds(x) })
 	case f.Domain != nil:
 	case op == OpEqual || op == OpIn:
-		f.Domain = distinct(slices.DeleteFunc(slices.Clone(kept), func(x value.Value) bool { return x.Type() != t }))
+		f.Domain = equals(t, kept)
 	case t == value.TypeInt || t == value.TypeDate:
 		f.Domain = wholeDomain(t, f)
 	}
