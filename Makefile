@@ -34,7 +34,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt bench bench-trino fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,11 @@ CLIENTS := .cache/clients
 test-clients: ## the researchers' own tools against a federation: Python, R, psql, JDBC
 	integration/clients/install.sh $(abspath $(CLIENTS))
 	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients' ./integration
+
+# SIZES=eicu,middle asks at some sizes only. It fails where a question errs more than the goal allows.
+SIZES ?= all
+utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
+	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB

@@ -1,0 +1,463 @@
+package coordinator
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	_ "github.com/duckdb/duckdb-go/v2" // exact answers
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/synth"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/duckdb"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// What questions cost in accuracy: planner, fragment, DuckDB, merger, release and Finish as they are, beside an expert's
+// mechanism at the same price. The exact sums of a question are computed once, and covered with noise again and again.
+
+// The price of each question: rho = 1/8, what epsilon 0.5 means under zcdp.
+const (
+	utilityEpsilon = 0.5
+	utilityDelta   = 1e-6
+	// utilityGoal is how many times the expert's error an answer may err.
+	utilityGoal = 1.2
+	// fewest rows of a group in which a mean or a share is compared: that of fewer is noise, here and there.
+	utilityFewest = 100
+)
+
+// utilitySize is one of the sizes at which the questions are asked.
+type utilitySize struct {
+	name, title string
+	hospitals   []string
+	patients    int // synthetic ones; 0: the eICU demo's
+}
+
+var utilitySizes = []utilitySize{
+	{"eicu", "The eICU demo in 4 hospitals (2,520 stays of 1,841 patients)", []string{"a", "b", "c", "d"}, 0},
+	{"middle", "4 synthetic hospitals, 100,000 patients", []string{"rennes", "lyon", "lille", "bordeaux"}, 100_000},
+	{"large", "5 synthetic hospitals, 1,000,000 patients", []string{"rennes", "lyon", "lille", "bordeaux", "marseille"}, 1_000_000},
+}
+
+// utilityWorld is a federation of one size: engines over its files, and a database with all rows.
+type utilityWorld struct {
+	t          *testing.T
+	federation planner.Federation
+	engines    []*duckdb.Engine
+	all        *sql.DB
+	wordingOf  func(inquiry) wording
+}
+
+// utilityResult is one row of the table.
+type utilityResult struct {
+	name                     string
+	groups                   int
+	exact                    float64 // of one group; the mean of several
+	rmse, half, expert       float64
+	holdsExact, holdsBounded float64 // shares of the intervals
+	intervals                int
+	missed                   string // why there is no number
+}
+
+func (r utilityResult) ratio() float64 { return r.rmse / r.expert }
+
+// TestUtility asks a small federation in every run, and holds its errors to what they are known to be. With
+// INTRAMUROS_UTILITY (make utility), the names of sizes or "all", it asks at those sizes, writes what it finds into
+// docs/accuracy.md, and fails where a row misses the goal. INTRAMUROS_EICU is the folder of the eICU demo's Parquet files.
+func TestUtility(t *testing.T) {
+	wanted := os.Getenv("INTRAMUROS_UTILITY")
+	if wanted == "" {
+		small := utilitySize{"small", "", []string{"rennes", "lyon"}, 1500}
+		for _, r := range askAll(t, small, 100) {
+			checkUtility(t, r, max(utilityGoal, utilityKnown[r.name])*1.4)
+		}
+		return
+	}
+	draws := 400
+	if text := os.Getenv("INTRAMUROS_UTILITY_DRAWS"); text != "" {
+		var err error
+		draws, err = strconv.Atoi(text)
+		must(t, err)
+	}
+	for _, size := range utilitySizes {
+		t.Run(size.name, func(t *testing.T) {
+			if wanted != "all" && !slices.Contains(strings.Split(wanted, ","), size.name) {
+				t.Skipf("not run: %s is not among INTRAMUROS_UTILITY=%s", size.name, wanted)
+			}
+			results := askAll(t, size, draws)
+			text := utilityTable(size, results, draws)
+			fmt.Print(text)
+			writeUtility(t, size.name, text)
+			for _, r := range results {
+				checkUtility(t, r, utilityGoal)
+			}
+		})
+	}
+}
+
+// utilityKnown are the ratios of the small federation that miss the goal, so that they become no worse. Of 100 draws the
+// error of a number has a standard deviation of 7 %, and TestUtility allows 40 % more.
+var utilityKnown = map[string]float64{
+	"stays": 2.9, "stays by kind": 2.1, "median age": 4.5, "share that died": 1.7, "mean length of stay": 9.5,
+	"mean length of stay, by group": 9, "median length of stay": 85, "days of stay in all": 4.3, "correlation": 8.5,
+	"readings in all": 17.5, "mean systolic pressure": 3.1, "patients by diagnosis, undeclared": 2, "survival": 2,
+}
+
+// utilityUncovered is the question whose intervals are known to hold too seldom: by the delta method on the logarithm,
+// where few are at risk.
+const utilityUncovered = "survival"
+
+func checkUtility(t *testing.T, r utilityResult, most float64) {
+	t.Helper()
+	switch {
+	case r.missed != "":
+		t.Errorf("%s: %s", r.name, r.missed)
+	case !(r.ratio() <= most):
+		t.Errorf("%s: errs by %.4g, %.2f times the %.4g of an expert; the goal is %v", r.name, r.rmse, r.ratio(), r.expert, most)
+	}
+}
+
+func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
+	t.Helper()
+	w := openUtility(t, size)
+	var all []utilityResult
+	held, intervals := 0.0, 0
+	for _, q := range inquiries {
+		r := w.ask(q.name, w.wordingOf(q), draws)
+		if q.name != utilityUncovered {
+			held += r.holdsBounded * float64(r.intervals)
+			intervals += r.intervals
+		}
+		all = append(all, r)
+	}
+	// Groups and columns of an answer share noise in part: six standard deviations of as many draws as there are questions.
+	if share, n := held/float64(intervals), float64(draws*len(inquiries)); share < 0.95-6*math.Sqrt(0.95*0.05/n)-0.01 {
+		t.Errorf("%.4f of the intervals hold the bounded answer, which they state, not 0.95", share)
+	}
+	return all
+}
+
+// ask plans the question, has the hospitals add up, and draws.
+func (w *utilityWorld) ask(name string, q wording, draws int) utilityResult {
+	t := w.t
+	t.Helper()
+	r := utilityResult{name: name}
+	program, err := planner.Compose(planner.Query{SQL: q.sql, Epsilon: utilityEpsilon, Delta: utilityDelta}, w.federation)
+	must(t, err)
+	sums := w.sums(program)
+	unnoised := &Coordinator{noise: func(dp.Noise, dp.Coordinate) (adder, error) { return still{}, nil }}
+	bounded, least := w.finish(unnoised, program, sums), 0.0
+	if s := program.Releases[0].Selection; s != nil {
+		least = 2 * float64(s.Threshold)
+	} else if q.of.value != nil && len(q.of.components) > 0 {
+		least = utilityFewest
+	}
+	groups := make([]string, 0, len(bounded))
+	for g := range bounded {
+		groups = append(groups, g)
+	}
+	rows := w.rows(q)
+	sigma := float64(program.Releases[0].Sites) / utilityEpsilon
+	var exact map[string]float64
+	exact, r.expert = q.of.expert(rows, sigma, groups, func(n float64) bool { return n >= least })
+	if r.groups = len(exact); r.groups == 0 {
+		r.missed = fmt.Sprintf("no group is large enough to be shown: its threshold is %.0f patients", least/2)
+		return r
+	}
+	honest := &Coordinator{noise: drawn}
+	squares, holdsExact, holdsBounded := 0.0, 0, 0
+	var halves []float64
+	for range draws {
+		answer := w.finish(honest, program, sums)
+		for g, x := range exact {
+			e, ok := answer[g]
+			if !ok {
+				r.missed = "a group is not in the answer: " + g
+				return r
+			}
+			v := 0.0
+			if !e.Value.IsNull() {
+				v = e.Value.Float64()
+			}
+			squares += (v - x) * (v - x)
+			halves = append(halves, halfOf(e))
+			if within(e, x) {
+				holdsExact++
+			}
+			if within(e, bounded[g].Value.Float64()) {
+				holdsBounded++
+			}
+		}
+	}
+	r.intervals = draws * len(exact)
+	n := float64(r.intervals)
+	r.rmse, r.holdsExact, r.holdsBounded = math.Sqrt(squares/n), float64(holdsExact)/n, float64(holdsBounded)/n
+	t.Logf("%s: %.1f %% of the intervals hold the bounded answer, which they state", name, 100*r.holdsBounded)
+	slices.Sort(halves)
+	r.half = halves[len(halves)/2]
+	for _, x := range exact {
+		r.exact += x / float64(len(exact))
+	}
+	return r
+}
+
+// sums are the exact partial aggregates of all hospitals, of each release.
+func (w *utilityWorld) sums(program *planner.Program) []*merger {
+	w.t.Helper()
+	var all []*merger
+	for _, p := range program.Releases {
+		total := newMerger(p.Fragment)
+		for _, e := range w.engines {
+			site := total.sibling()
+			must(w.t, e.Run(w.t.Context(), p.Fragment, p.Proof, memory.DefaultAllocator, site.take))
+			must(w.t, total.merge(site))
+		}
+		all = append(all, total)
+	}
+	return all
+}
+
+// finish releases, and gives the answer's numbers by their keys; where a row has several numbers, with their places.
+func (w *utilityWorld) finish(c *Coordinator, program *planner.Program, sums []*merger) map[string]planner.Estimate {
+	w.t.Helper()
+	var cells [][]planner.Cell
+	for i, p := range program.Releases {
+		one, err := c.release(w.t.Context(), p, sums[i])
+		must(w.t, err)
+		cells = append(cells, one)
+	}
+	answer, err := program.Finish(cells, 0.95)
+	must(w.t, err)
+	numbers := 0
+	for _, column := range answer.Columns {
+		if column.Noisy {
+			numbers++
+		}
+	}
+	by := map[string]planner.Estimate{}
+	for _, row := range answer.Rows {
+		var keys []string
+		for i, column := range answer.Columns {
+			if !column.Noisy {
+				keys = append(keys, plainText(row[i].Value))
+			}
+		}
+		at := 0
+		for i, column := range answer.Columns {
+			if !column.Noisy {
+				continue
+			}
+			place := slices.Clone(keys)
+			if numbers > 1 {
+				place = append(place, "#"+strconv.Itoa(at))
+			}
+			by[strings.Join(place, "|")] = row[i]
+			at++
+		}
+	}
+	return by
+}
+
+// still adds no noise. It is in tests only.
+type still struct{}
+
+func (still) Add(x int64) (int64, error) { return x, nil }
+
+func plainText(v value.Value) string {
+	if !v.IsNull() && v.Type() == value.TypeText {
+		return v.Str()
+	}
+	return v.String()
+}
+
+func halfOf(e planner.Estimate) float64 {
+	if e.Low.IsNull() || e.High.IsNull() {
+		return math.Inf(1)
+	}
+	return (e.High.Float64() - e.Low.Float64()) / 2
+}
+
+// within has a slack for the grid on which numbers that are not whole are added up.
+func within(e planner.Estimate, x float64) bool {
+	slack := 1e-6 * (1 + math.Abs(x))
+	return (e.Low.IsNull() || e.Low.Float64() <= x+slack) && (e.High.IsNull() || e.High.Float64() >= x-slack)
+}
+
+// rows are the question's rows by patient and group, over the union of the hospitals; for quantiles and curves, also by
+// value.
+func (w *utilityWorld) rows(q wording) []rowsOf {
+	t := w.t
+	t.Helper()
+	columns, by := "", ""
+	switch {
+	case q.of.quantile != nil:
+		columns, by = ", x::DOUBLE", ", x"
+	case q.of.survival != nil:
+		columns, by = ", x::DOUBLE, y::DOUBLE", ", x, y"
+	}
+	for _, c := range q.of.components {
+		columns += ", sum(" + c + ")::DOUBLE"
+	}
+	found, err := w.all.QueryContext(t.Context(), fmt.Sprintf(
+		"SELECT hospital || '/' || patient, coalesce(k, 'NULL'), count(*)::DOUBLE%s FROM (%s) GROUP BY hospital, patient, k%s", columns, q.rows, by))
+	must(t, err)
+	defer found.Close()
+	var all []rowsOf
+	for found.Next() {
+		r := rowsOf{sums: make([]float64, strings.Count(columns, "::DOUBLE"))}
+		into := []any{&r.patient, &r.group, &r.n}
+		for i := range r.sums {
+			into = append(into, &r.sums[i])
+		}
+		must(t, found.Scan(into...))
+		all = append(all, r)
+	}
+	must(t, found.Err())
+	return all
+}
+
+func openUtility(t *testing.T, size utilitySize) *utilityWorld {
+	t.Helper()
+	w := &utilityWorld{t: t, wordingOf: func(q inquiry) wording { return q.omop }}
+	w.all = database(t)
+	folder := t.TempDir()
+	var text []byte
+	if size.patients == 0 {
+		source := os.Getenv("INTRAMUROS_EICU")
+		if _, err := os.Stat(filepath.Join(source, "patient.parquet")); err != nil {
+			t.Skipf("not run: %v; give the folder of the eICU demo's Parquet files, make utility EICU=folder", err)
+		}
+		w.wordingOf = func(q inquiry) wording { return q.eicu }
+		splitEICU(t, w.all, source, folder, size.hospitals)
+		var err error
+		text, err = os.ReadFile(filepath.Join("..", "integration", "testdata", "eicu.yaml"))
+		must(t, err)
+	} else {
+		began := time.Now()
+		must(t, synth.Generate(t.Context(), synth.Config{Seed: 1, Hospitals: size.hospitals, Patients: size.patients, Folder: folder}, nil))
+		t.Logf("generated in %.1f s", time.Since(began).Seconds())
+		text = []byte("catalog: synthetic\nextends: omop-5.4\nmax_sites: 2\n")
+	}
+	c, err := catalog.Parse(text, size.name+".yaml")
+	must(t, err)
+	w.federation = planner.Federation{Catalog: c, Hospitals: size.hospitals, Accounting: dp.ZCDP}
+	for _, h := range size.hospitals {
+		e, err := duckdb.Open(t.Context(), duckdb.Config{Folder: filepath.Join(folder, h), Threads: 2}, c, h, []byte("a key of sixteen bytes or more"))
+		must(t, err)
+		t.Cleanup(func() { must(t, e.Close()) })
+		w.engines = append(w.engines, e)
+	}
+	if size.patients > 0 {
+		unite(t, w.all, folder, size.hospitals)
+	}
+	return w
+}
+
+func database(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	must(t, err)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+// splitEICU spreads the demo's hospitals over four, each with a folder. The union has a column `hospital` in patient.
+func splitEICU(t *testing.T, db *sql.DB, source, folder string, hospitals []string) {
+	t.Helper()
+	do := func(format string, args ...any) {
+		t.Helper()
+		_, err := db.ExecContext(context.Background(), fmt.Sprintf(format, args...))
+		must(t, err)
+	}
+	do("CREATE TABLE patient AS SELECT *, 'abcd'[1 + hospitalid %% 4] AS hospital FROM '%s/patient.parquet'", source)
+	tables := []string{"admissiondx", "diagnosis", "treatment", "medication", "apachepatientresult", "vitalaperiodic"}
+	for _, table := range tables {
+		do("CREATE VIEW %[1]s AS SELECT * FROM '%[2]s/%[1]s.parquet'", table, source)
+	}
+	for _, h := range hospitals {
+		to := filepath.Join(folder, h)
+		must(t, os.Mkdir(to, 0o700))
+		do("COPY (SELECT * FROM '%s/hospital.parquet') TO '%s/hospital.parquet'", source, to)
+		do("COPY (SELECT * EXCLUDE (hospital) FROM patient WHERE hospital = '%s') TO '%s/patient.parquet'", h, to)
+		for _, table := range tables {
+			do("COPY (SELECT x.* FROM %[1]s x JOIN patient USING (patientunitstayid) WHERE hospital = '%[2]s') TO '%[3]s/%[1]s.parquet'", table, h, to)
+		}
+	}
+}
+
+// unite makes a view of each table over all hospitals, with a column `hospital`.
+func unite(t *testing.T, db *sql.DB, folder string, hospitals []string) {
+	t.Helper()
+	for _, table := range []string{"person", "death", "visit_occurrence", "measurement", "condition_occurrence", "observation_period", "concept"} {
+		var arms []string
+		for _, h := range hospitals {
+			arms = append(arms, fmt.Sprintf("SELECT *, '%[1]s' AS hospital FROM '%[2]s/%[1]s/%[3]s.parquet'", h, folder, table))
+		}
+		_, err := db.ExecContext(context.Background(), fmt.Sprintf("CREATE VIEW %s AS %s", table, strings.Join(arms, " UNION ALL ")))
+		must(t, err)
+	}
+}
+
+// utilityTable is what docs/accuracy.md shows of one size.
+func utilityTable(size utilitySize, results []utilityResult, draws int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s\n\n", size.title)
+	fmt.Fprintf(&b, "| question | exact | RMSE | ± 95 %% | expert's RMSE | its ± 95 %% | ratio | holds the exact |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	reached := 0
+	for _, r := range results {
+		name, exact := r.name, brief(r.exact)
+		if r.groups > 1 {
+			name, exact = fmt.Sprintf("%s (%d numbers)", r.name, r.groups), "mean "+exact
+		}
+		if r.missed != "" {
+			fmt.Fprintf(&b, "| %s | %s | | | | | | |\n", r.name, r.missed)
+			continue
+		}
+		ratio := fmt.Sprintf("%.2f", r.ratio())
+		if r.ratio() <= utilityGoal {
+			reached++
+		} else {
+			ratio = "**" + ratio + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %.0f %% |\n", name, exact, brief(r.rmse), brief(r.half), brief(r.expert), brief(1.96*r.expert), ratio, 100*r.holdsExact)
+	}
+	fmt.Fprintf(&b, "\n%d of %d questions reach the goal; %d draws each.\n\n", reached, len(results), draws)
+	return b.String()
+}
+
+func brief(x float64) string {
+	if math.IsInf(x, 0) {
+		return "open"
+	}
+	if math.Abs(x) >= 1000 {
+		return strconv.FormatFloat(math.Round(x), 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}
+
+// writeUtility puts a table between its marks in docs/accuracy.md.
+func writeUtility(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("..", "docs", "accuracy.md")
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	begin, end := fmt.Sprintf("<!-- %s: made by make utility -->\n", name), fmt.Sprintf("<!-- end of %s -->\n", name)
+	before, rest, ok := strings.Cut(string(whole), begin)
+	_, after, also := strings.Cut(rest, end)
+	if !ok || !also {
+		t.Fatalf("%s has no marks of %s", path, name)
+	}
+	must(t, os.WriteFile(path, []byte(before+begin+text+end+after), 0o644))
+}
