@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,8 +9,10 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/coordinator"
+	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/synth"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -41,6 +44,86 @@ func TestTourPlans(t *testing.T) {
 	first, again := plan(tourQuestions[0]), plan(question{sql: tourRepeated})
 	if first == nil || again == nil || first.Fingerprint() != again.Fingerprint() {
 		t.Error("the repeated question is not the first one")
+	}
+}
+
+// TestTourExact asks each question of the tour without noise, of a small federation: each has as many columns as the
+// answer, and its keys are found again.
+func TestTourExact(t *testing.T) {
+	d := demo{hospitals: []string{"lyon", "lille"}, folder: t.TempDir()}
+	conf := synth.Config{Seed: 1, Hospitals: d.hospitals, Patients: 400, Folder: filepath.Join(d.folder, "data")}
+	if err := synth.Generate(t.Context(), conf, nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := catalog.Parse([]byte(demoCatalog), "catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range tourQuestions {
+		p, err := planner.Build(planner.Query{SQL: q.sql, Epsilon: 0.5, Delta: 1e-8}, planner.Federation{Catalog: c, Hospitals: d.hospitals, Accounting: dp.ZCDP})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &httpapi.Answer{}
+		for _, column := range p.Columns {
+			a.Columns = append(a.Columns, httpapi.Column{Name: column.Name, Type: column.Type, Noisy: column.Noisy})
+		}
+		rows, err := synth.Exact(t.Context(), filepath.Join(d.folder, "data"), d.hospitals, q.exact)
+		if err != nil || len(rows) == 0 {
+			t.Fatalf("%s: %d rows, %v", q.words, len(rows), err)
+		}
+		var row []httpapi.Cell
+		for i, v := range rows[0] {
+			row = append(row, httpapi.Cell{Noisy: a.Columns[i].Noisy, Value: exactOrKey(v)})
+		}
+		a.Rows = [][]httpapi.Cell{row}
+		both, err := d.withExact(t.Context(), a, q.exact)
+		if err != nil {
+			t.Fatalf("%s: %v", q.words, err)
+		}
+		for i, column := range both.Columns {
+			if column.Name == "exact" && (both.Rows[0][i].Value == nil || both.Rows[0][i].Value != both.Rows[0][i-1].Value) {
+				t.Errorf("%s: beside %v stands %v", q.words, both.Rows[0][i-1].Value, both.Rows[0][i].Value)
+			}
+		}
+	}
+	if len(tourQuestions) == 0 {
+		t.Error("no question was asked")
+	}
+}
+
+// exactOrKey is a value of a database as the API would send it.
+func exactOrKey(v any) any {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	return exactNumber(v)
+}
+
+// TestBeside: a group that the exact answer has not is empty, a mean of nothing is unknown, and another shape is refused.
+func TestBeside(t *testing.T) {
+	a := &httpapi.Answer{
+		Columns: []httpapi.Column{{Name: "month", Type: "int"}, {Name: "n", Type: "int", Noisy: true}, {Name: "mean", Type: "float", Noisy: true}},
+		Rows: [][]httpapi.Cell{
+			{{Value: json.Number("2")}, {Noisy: true, Value: json.Number("7")}, {Noisy: true, Value: json.Number("1.5")}},
+			{{Value: json.Number("1")}, {Noisy: true, Value: json.Number("30")}, {Noisy: true, Value: json.Number("2.5")}},
+		},
+	}
+	both, err := beside(a, [][]any{{int64(1), int64(28), 2.25}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, row := range both.Rows {
+		for _, c := range row {
+			got += plainText(c.Value) + " "
+		}
+	}
+	if want := "2 7 0 1.5 NULL 1 30 28 2.5 2.25 "; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if _, err := beside(a, [][]any{{int64(1)}}); err == nil {
+		t.Error("an exact answer of another shape was taken")
 	}
 }
 

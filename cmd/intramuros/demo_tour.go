@@ -19,6 +19,7 @@ type question struct {
 	words string
 	sql   string
 	note  string // below the SQL
+	exact string // the same in DuckDB's SQL, over the union of the hospitals: the columns of the answer
 	// The contribution limits, where the catalog's do not fit; 0: the catalog's.
 	maxGroups, maxRows int
 }
@@ -30,6 +31,7 @@ var tourQuestions = []question{
 FROM person
 GROUP BY hospital
 ORDER BY hospital`,
+		exact: `SELECT hospital, count(*) FROM person GROUP BY 1`,
 	},
 	{
 		words: "How common is hypertension, by age?",
@@ -41,6 +43,11 @@ LEFT JOIN condition_era c ON c.person_id = p.person_id AND c.condition_concept_i
 WHERE p.year_of_birth BETWEEN 1925 AND 2024
 GROUP BY age_from
 ORDER BY age_from`,
+		exact: `SELECT floor((2024 - year_of_birth) / 20) * 20, count(DISTINCT (p.hospital, p.person_id)),
+       100.0 * count(DISTINCT CASE WHEN c.person_id IS NOT NULL THEN (p.hospital, p.person_id) END) / count(DISTINCT (p.hospital, p.person_id))
+FROM person p
+LEFT JOIN condition_era c ON c.hospital = p.hospital AND c.person_id = p.person_id AND c.condition_concept_id = 320128
+WHERE year_of_birth BETWEEN 1925 AND 2024 GROUP BY 1`,
 	},
 	{
 		words: "Is HbA1c higher at the visits that record a type 2 diabetes?",
@@ -52,6 +59,11 @@ LEFT JOIN condition_occurrence d
   AND d.condition_concept_id = 201826
 WHERE m.measurement_concept_id = 3004410
 GROUP BY diabetes`,
+		exact: `SELECT CASE WHEN d.person_id IS NULL THEN 'not recorded' ELSE 'recorded' END, avg(least(greatest(m.value_as_number, 4), 14))
+FROM measurement m
+LEFT JOIN condition_occurrence d ON d.hospital = m.hospital AND d.person_id = m.person_id
+  AND d.visit_occurrence_id = m.visit_occurrence_id AND d.condition_concept_id = 201826
+WHERE m.measurement_concept_id = 3004410 AND m.value_as_number IS NOT NULL GROUP BY 1`,
 		note:    "CLAMP gives the bounds of a plausible result, so that one patient cannot move the mean far; 2 results of a patient count in full.",
 		maxRows: 2, maxGroups: 2,
 	},
@@ -63,6 +75,9 @@ FROM measurement m
 JOIN person p ON p.person_id = m.person_id
 WHERE m.measurement_concept_id = 3004249 AND p.gender_concept_id IN (8507, 8532)
 GROUP BY sex`,
+		exact: `SELECT CASE gender_concept_id WHEN 8532 THEN 'women' ELSE 'men' END, avg(least(greatest(value_as_number, 60), 220))
+FROM measurement JOIN person USING (hospital, person_id)
+WHERE measurement_concept_id = 3004249 AND value_as_number IS NOT NULL AND gender_concept_id IN (8507, 8532) GROUP BY 1`,
 		maxRows: 10,
 	},
 	{
@@ -72,6 +87,8 @@ FROM condition_occurrence
 WHERE condition_concept_id = 4266367
 GROUP BY month
 ORDER BY month`,
+		exact: `SELECT month(condition_start_date), count(DISTINCT (hospital, person_id))
+FROM condition_occurrence WHERE condition_concept_id = 4266367 GROUP BY 1`,
 		note:      "All twelve months are shown, also those without a patient: nobody learns which months are empty.",
 		maxGroups: 2,
 	},
@@ -83,6 +100,9 @@ ORDER BY month`,
 FROM condition_era c
 LEFT JOIN death d ON d.person_id = c.person_id
 WHERE c.condition_concept_id = 316139`,
+		exact: `SELECT count(*), count(*) FILTER (WHERE died), 100.0 * count(*) FILTER (WHERE died) / count(*)
+FROM (SELECT DISTINCT hospital, person_id, d.person_id IS NOT NULL AS died
+      FROM condition_era LEFT JOIN death d USING (hospital, person_id) WHERE condition_concept_id = 316139)`,
 	},
 	{
 		words: "How many patients with type 2 diabetes have had metformin?",
@@ -92,6 +112,9 @@ WHERE c.condition_concept_id = 316139`,
 FROM condition_era c
 LEFT JOIN drug_era d ON d.person_id = c.person_id AND d.drug_concept_id = 1503297
 WHERE c.condition_concept_id = 201826`,
+		exact: `SELECT count(*), count(*) FILTER (WHERE treated), 100.0 * count(*) FILTER (WHERE treated) / count(*)
+FROM (SELECT DISTINCT hospital, person_id, (hospital, person_id) IN (SELECT (hospital, person_id) FROM drug_era WHERE drug_concept_id = 1503297) AS treated
+      FROM condition_era WHERE condition_concept_id = 201826)`,
 	},
 	{
 		words: "Which diagnoses do most patients have?",
@@ -101,6 +124,8 @@ JOIN concept c ON c.concept_id = o.condition_concept_id
 GROUP BY diagnosis
 ORDER BY patients DESC
 LIMIT 6`,
+		exact: `SELECT concept_name, count(DISTINCT (o.hospital, person_id))
+FROM condition_occurrence o JOIN concept c ON c.hospital = o.hospital AND concept_id = condition_concept_id GROUP BY 1`,
 		note: "Nobody declared these groups: one is shown only if so many patients are in it that no single one can be the reason.",
 	},
 }
@@ -119,6 +144,7 @@ WHERE visit_concept_id = 9201 AND YEAR(visit_start_date) = 2024`
 
 // tour asks all of it; an answer that should not come is an error, as is one that does not.
 func (d *demo) tour(ctx context.Context) error {
+	d.say("\nBeside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
 	for i, q := range tourQuestions {
 		d.pose(fmt.Sprintf("%d. %s", i+1, q.words), q.sql)
 		if err := d.answer(ctx, q); err != nil {
@@ -135,7 +161,7 @@ func (d *demo) tour(ctx context.Context) error {
 		return err
 	}
 	d.pose("Once more the first question, spelled otherwise. The data are the same, so the answer is, and it costs nothing.", tourRepeated)
-	return d.answer(ctx, question{sql: tourRepeated})
+	return d.answer(ctx, question{sql: tourRepeated, exact: tourQuestions[0].exact})
 }
 
 // pose prints a question.
@@ -154,7 +180,14 @@ func (d *demo) answer(ctx context.Context, q question) error {
 	if len(flags) > 0 {
 		d.say("  with %s\n\n", strings.Join(flags, " "))
 	}
-	if err := d.indented(func(out *bytes.Buffer) error { return ask.query(ctx, "table", out, d.messages) }); err != nil {
+	answer, err := ask.answer(ctx, d.messages)
+	if err != nil {
+		return err
+	}
+	if answer, err = d.withExact(ctx, answer, q.exact); err != nil {
+		return err
+	}
+	if err := d.indented(func(out *bytes.Buffer) error { return writeTable(out, answer) }); err != nil {
 		return err
 	}
 	if q.note != "" {
