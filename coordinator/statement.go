@@ -148,8 +148,11 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) 
 	case s.Name == "functions":
 		for _, f := range planner.Functions() {
 			kind := "of a row"
-			if f.Aggregate {
+			switch {
+			case f.Aggregate:
 				kind = "aggregate"
+			case f.Table:
+				kind = "in FROM"
 			}
 			rows = append(rows, []string{f.Usage, kind})
 		}

@@ -75,8 +75,14 @@ func (r recipe) run(t *testing.T, p *pairing) comparison {
 
 var kaplanMeier = regexp.MustCompile(`(?s)KAPLAN_MEIER\(\((.+)\), step => (\d+), horizon => (\d+), every => (\d+)\)`)
 
-// lifeTables writes KAPLAN_MEIER as one database computes it: d of the n who are at risk in step k have the event.
+var incidenceRate = regexp.MustCompile(`(?s)INCIDENCE_RATE\(\((.+)\), horizon => (\d+), per => (\d+)\)`)
+
+// lifeTables writes KAPLAN_MEIER and INCIDENCE_RATE as one database computes them: d of the n who are at risk in step k
+// have the event.
 func lifeTables(sql string) string {
+	sql = incidenceRate.ReplaceAllString(sql, `(
+		WITH s(t, e) AS ($1), r AS (SELECT SUM(e::int) AS events, SUM(LEAST(GREATEST(t, 0), $2)) AS person_time FROM s)
+		SELECT *, $3.0 * events / person_time AS rate FROM r) AS ir`)
 	return kaplanMeier.ReplaceAllString(sql, `(
 		WITH s(t, e) AS ($1),
 		b AS (SELECT GREATEST(1, CAST(CEIL(t / $2) AS int)) AS k, e FROM s WHERE t IS NOT NULL),

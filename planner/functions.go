@@ -635,18 +635,25 @@ func (c *call) regexp() *fragment.Expr {
 // Function is a function that queries may use.
 type Function struct {
 	Usage     string // as a person writes it
-	Aggregate bool   // of rows of many patients; else of the values of one row
+	Aggregate bool   // of rows of many patients
+	Table     bool   // stands in FROM, and makes released rows of a query; else, and if no aggregate, of the values of one row
 }
 
-// Functions lists all functions, by name.
+// Functions lists all functions, by name: aggregates, those that stand in FROM, those of a row.
 func Functions() []Function {
 	var all []Function
 	for _, name := range slices.Sorted(maps.Keys(aggregates)) {
-		arguments := []string{"x", "y", "…", "…"}[:aggregates[name].arguments]
-		all = append(all, Function{strings.ToUpper(name) + "(" + strings.Join(arguments, ", ") + ")", true})
+		arguments, ok := map[string]string{"quantile": "x, q", "histogram": "x, low, high, bins", "regr_slope": "y, x", "regr_intercept": "y, x"}[name]
+		if !ok {
+			arguments = strings.Join([]string{"x", "y"}[:aggregates[name].arguments], ", ")
+		}
+		all = append(all, Function{Usage: strings.ToUpper(name) + "(" + arguments + ")", Aggregate: true})
+	}
+	for _, usage := range tableFunctions {
+		all = append(all, Function{Usage: usage, Table: true})
 	}
 	for _, name := range slices.Sorted(maps.Keys(scalars)) {
-		all = append(all, Function{scalars[name].usage, false})
+		all = append(all, Function{Usage: scalars[name].usage})
 	}
 	return all
 }

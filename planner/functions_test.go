@@ -88,6 +88,12 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s is listed twice", name)
 		}
 	}
+	for _, f := range Functions() {
+		name, _, _ := strings.Cut(f.Usage, "(")
+		if !strings.Contains(string(docs), name) {
+			t.Errorf("docs/sql.md does not tell of %s", name)
+		}
+	}
 	for name := range operations {
 		if operators[name] == "" {
 			t.Errorf("the operator %s is not listed", name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -30,6 +31,12 @@ type survival struct {
 
 // The columns of a life table, after the strata.
 var survivalColumns = []string{"time", "at_risk", "events", "survival", "std_err", "lower", "upper"}
+
+// tableFunctions are how the functions in FROM are written.
+var tableFunctions = []string{
+	"INCIDENCE_RATE((SELECT time, event, strata … FROM …), horizon => n [, per => n])",
+	"KAPLAN_MEIER((SELECT time, event, strata … FROM …), horizon => n [, step => n] [, every => n])",
+}
 
 // maxSteps bounds the steps of a life table, and reported ones.
 const (
@@ -194,15 +201,15 @@ func (b *builder) back(t *syntax.Expr, s *survival) *fragment.Expr {
 	return apply(t.At, fragment.OpCase, apply(t.At, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
 }
 
-// buckets are one a step and one beyond the horizon, in as many levels as err least:
-// more levels share the budget, fewer add up more nodes.
+// buckets are one a step and one beyond the horizon, in as many levels as err least: the variance of a sum from the
+// beginning goes with levels² * (branching - 1), for more levels share the budget, and fewer add up more nodes.
 func (s *survival) buckets() fragment.Buckets {
 	n := float64(s.steps + 1)
 	levels := 1
 	switch {
-	case n > 4096:
+	case n > 200:
 		levels = 3
-	case n > 64:
+	case n > 16:
 		levels = 2
 	}
 	branching := int(math.Ceil(math.Pow(n, 1/float64(levels)) - 1e-9))
@@ -258,54 +265,154 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 // the row before, survival and the ends of its interval, standard error, and the interval
 // for the population from which the subjects come.
 //
+// Estimates fit each other: subjects who have left, with the event and without, are each a series that never falls (the
+// closest one, estimate.Isotonic), so that numbers at risk and survival never rise and no event is counted twice.
+//
 // The interval of survival is for the noise alone: it covers what the table would be
 // without noise. lower and upper add to the variance of log survival that of Greenwood
-// (1926), as R's survfit does. Both are by the delta method on the logarithm.
+// (1926), as R's survfit does. Both are by the delta method on the logarithm, at the estimates, around what the numbers
+// as released say (one step of Newton's from the estimate); then the first is widened so that no end of it rises.
+// After the last step at which enough are at risk (enough), nothing is told of survival.
 func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
 	z := math.Sqrt2 * math.Erfinv(confidence)
-	none := math.NaN()
-	log, greenwood, lowest, highest := 0.0, 0.0, 1.0, 1.0
-	// How log survival moves with the noise on each node.
-	ofAll, ofEvents := make([]float64, len(all.counts)), make([]float64, len(events.counts))
-	total, spread := all.below(s.steps+1, 0)
-	lines := [][]float64{s.line(0, total, z*spread*all.standardDeviation(), 0, 0, 1, 1, 1, 0, 1, 1)}
+	left, hit := s.fitted(all, events)
+	var table []lifeLine
+	c := curve{survival: s, z: z, all: all, events: events, left: left, hit: hit, ofAll: make([]float64, len(all.counts)), ofEvents: make([]float64, len(events.counts))}
 	before, first := 0.0, s.steps
+	table = append(table, c.line(0, s.steps, 0, s.steps+1))
+	table[0].low, table[0].high, table[0].lower, table[0].upper = 1, 1, 1, 1
 	for k := 1; k <= s.steps; k++ {
 		r := s.steps + 1 - k
-		atRisk, spread := all.below(r+1, 0)
-		upTo, _ := events.below(r+1, 0)
-		under, _ := events.below(r, 0)
-		n, d := math.Max(atRisk, 1), upTo-under
-		before += d
-		events.nodes(r+1, func(node int) { ofEvents[node] -= 1 / n })
-		events.nodes(r, func(node int) { ofEvents[node] += 1 / n })
-		all.nodes(r+1, func(node int) { ofAll[node] += d / (n * n) })
-		log += math.Log(math.Max(0, 1-d/n))
-		if hit := math.Max(0, math.Min(d, n)); hit > 0 {
-			greenwood += hit / (n * (n - hit))
+		c.step(r)
+		before += hit[r+1] - hit[r]
+		if time := float64(k) * s.step; math.Mod(time, s.every) == 0 || k == s.steps {
+			table = append(table, c.line(time, r, before, first+1))
+			before, first = 0, r-1
 		}
-		time := float64(k) * s.step
-		if math.Mod(time, s.every) != 0 && k < s.steps {
-			continue
+	}
+	return flatten(table)
+}
+
+// fitted are the numbers of subjects, and of those with the event, in the buckets below each edge.
+func (s *survival) fitted(all, events tree) (left, hit []float64) {
+	n := s.steps + 1
+	weights, with, without := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range n {
+		everybody, nodes := all.below(i+1, 0)
+		with[i], _ = events.below(i+1, 0)
+		without[i], weights[i] = everybody-with[i], 1/(nodes*nodes)
+	}
+	hit = append([]float64{0}, estimate.Isotonic(with, weights, 0)...)
+	left = append([]float64{0}, estimate.Isotonic(without, weights, 0)...)
+	for i := range left {
+		left[i] += hit[i]
+	}
+	return left, hit
+}
+
+// enough is how many standard deviations of their noise the numbers at risk must be above 0 for survival to be told; found by
+// TestSurvivalBandsCover.
+const enough = 5
+
+// curve goes along the steps of a life table.
+type curve struct {
+	*survival
+	z           float64
+	all, events tree
+	left, hit   []float64 // fitted
+	ended       bool      // too few are at risk
+	log         float64   // of survival, by the fitted numbers
+	raw         float64   // what the numbers as released add to it, to first order
+	greenwood   float64
+	// How log survival moves with the noise on each node.
+	ofAll, ofEvents []float64
+}
+
+// step takes the step of bucket r, in which the subjects below its upper edge are at risk.
+func (c *curve) step(r int) {
+	n, d := c.left[r+1], c.hit[r+1]-c.hit[r]
+	atRisk, spread := c.all.below(r+1, 0)
+	if c.ended = c.ended || n < 0.5 || n < enough*spread*c.all.standardDeviation(); c.ended || math.IsInf(c.log, 0) {
+		return
+	}
+	c.log += math.Log(math.Max(0, 1-d/n))
+	if c.log < -700 { // as good as nobody: no logarithm moves
+		c.log = math.Inf(-1)
+		return
+	}
+	upTo, _ := c.events.below(r+1, 0)
+	under, _ := c.events.below(r, 0)
+	c.raw += (atRisk-n)*d/(n*(n-d)) - (upTo-under-d)/(n-d)
+	c.greenwood += d / (n * (n - d))
+	c.events.nodes(r+1, func(node int) { c.ofEvents[node] -= 1 / (n - d) })
+	c.events.nodes(r, func(node int) { c.ofEvents[node] += 1 / (n - d) })
+	c.all.nodes(r+1, func(node int) { c.ofAll[node] += d / (n * (n - d)) })
+}
+
+// lifeLine is one row of a life table.
+type lifeLine struct {
+	time                           float64
+	atRisk, atRiskLow, atRiskHigh  float64
+	events, eventsLow, eventsHigh  float64
+	survival, low, high, deviation float64
+	lower, upper                   float64
+}
+
+// line is the row of bucket r; events are those since the row before, which began at the edge top.
+func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
+	noisy, spread := c.all.below(r+1, 0)
+	upTo, _ := c.events.below(top, 0)
+	under, _ := c.events.below(r, 0)
+	l := lifeLine{time: time, atRisk: c.left[r+1], events: events}
+	if time == 0 {
+		upTo, under, top = 0, 0, r
+	}
+	around := func(x, fitted, width float64) (low, high float64) {
+		return math.Max(0, math.Min(fitted, x-width)), math.Max(fitted, x+width)
+	}
+	l.atRiskLow, l.atRiskHigh = around(noisy, l.atRisk, c.z*spread*c.all.standardDeviation())
+	l.eventsLow, l.eventsHigh = around(upTo-under, events, c.z*c.events.standardDeviation()*math.Sqrt(float64(c.events.between(r, top))))
+	none := math.NaN()
+	if c.ended {
+		l.survival, l.low, l.high, l.deviation, l.lower, l.upper = none, none, none, none, none, none
+		return l
+	}
+	noise := math.Pow(c.all.standardDeviation(), 2)*squares(c.ofAll) + math.Pow(c.events.standardDeviation(), 2)*squares(c.ofEvents)
+	l.survival = math.Exp(c.log)
+	l.deviation = l.survival * math.Sqrt(noise+c.greenwood)
+	ends := func(variance float64) (low, high float64) {
+		if math.IsInf(c.log, 0) { // nobody left, as it seems: all that is told is that the curve does not rise
+			return 0, 1
 		}
-		noise := math.Pow(all.standardDeviation(), 2)*squares(ofAll) + math.Pow(events.standardDeviation(), 2)*squares(ofEvents)
-		lowest = math.Min(lowest, math.Exp(log)) // a curve does not rise
-		ends := func(variance float64) (low, high float64) {
-			factor := math.Exp(z * math.Sqrt(variance))
-			return lowest / factor, math.Min(1, lowest*factor)
+		width := c.z * math.Sqrt(variance)
+		return math.Min(l.survival, math.Exp(c.log+c.raw-width)), math.Min(1, math.Max(l.survival, math.Exp(c.log+c.raw+width)))
+	}
+	l.low, l.high = ends(noise)
+	if l.lower, l.upper = ends(noise + c.greenwood); math.IsInf(c.log, 0) {
+		l.deviation, l.lower, l.upper = none, none, none
+	}
+	return l
+}
+
+// flatten widens the noise's intervals so that no end rises, and writes the rows.
+func flatten(table []lifeLine) (lines [][]float64) {
+	low, high := 1.0, 0.0
+	for i := range table {
+		low = min(low, table[i].low) // NaN stays: it is at the end
+		table[i].low = low
+	}
+	for i := len(table) - 1; i >= 0; i-- {
+		if !math.IsNaN(table[i].high) {
+			high = max(high, table[i].high)
+			table[i].high = high
 		}
-		low, high := ends(noise)
-		lower, upper := ends(noise + greenwood)
-		if math.IsNaN(high) { // nobody left, as it seems: the curve is not above where it was
-			low, high = 0, highest
-		}
-		highest = high
-		if lowest == 0 || math.IsInf(greenwood, 0) {
-			lower, upper = none, none
-		}
-		width := z * events.standardDeviation() * math.Sqrt(float64(events.between(r, first+1)))
-		lines = append(lines, s.line(time, atRisk, z*spread*all.standardDeviation(), before, width, lowest, low, high, lowest*math.Sqrt(noise+greenwood), lower, upper))
-		before, first = 0, r-1
+	}
+	none := math.NaN()
+	for _, l := range table {
+		lines = append(lines, []float64{
+			l.time, l.atRisk, l.atRiskLow, l.atRiskHigh, l.events, l.eventsLow, l.eventsHigh,
+			l.survival, l.low, l.high, l.deviation, none, none, l.lower, none, none, l.upper, none, none,
+		})
 	}
 	return lines
 }
@@ -318,10 +425,18 @@ func (s *survival) expected(p *Plan, confidence float64) []Expected {
 		return newTree(b, p.Coordinates(partial, make([]int64, b.Leaves())), p.Noise.Distribution(p.Coordinate(partial)))
 	}
 	all, events := of(s.all), of(s.events)
-	z, atRisk, hits, moves := math.Sqrt2*math.Erfinv(confidence), 0.0, 0.0, 0.0
-	for _, line := range s.lines(all, events, confidence) {
-		atRisk = math.Max(atRisk, (line[3]-line[2])/2)
-		hits = math.Max(hits, (line[6]-line[5])/2)
+	z, first := math.Sqrt2*math.Erfinv(confidence), s.steps
+	_, spread := all.below(s.steps+1, 0)
+	atRisk, hits, moves := z*spread*all.standardDeviation(), 0.0, 0.0
+	for k := 1; k <= s.steps; k++ {
+		r := s.steps + 1 - k
+		if math.Mod(float64(k)*s.step, s.every) != 0 && k < s.steps {
+			continue
+		}
+		_, spread = all.below(r+1, 0)
+		atRisk = math.Max(atRisk, z*spread*all.standardDeviation())
+		hits = math.Max(hits, z*events.standardDeviation()*math.Sqrt(float64(events.between(r, first+1))))
+		first = r - 1
 	}
 	for k := range s.steps {
 		moves = math.Max(moves, float64(events.between(s.steps-k, s.steps+1)))
@@ -342,15 +457,6 @@ func (s *survival) String() string {
 		strata = ", by " + strings.Join(s.strata, ", ")
 	}
 	return fmt.Sprintf("by Kaplan and Meier from 0 to %s in steps of %s, shown every %s%s", number(last), number(s.step), number(s.every), strata)
-}
-
-// line is one row, in the order of rows: each number but the time with its ends.
-func (s *survival) line(time, atRisk, atRiskWidth, events, eventsWidth, survival, low, high, deviation, lower, upper float64) []float64 {
-	none := math.NaN()
-	return []float64{
-		time, atRisk, atRisk - atRiskWidth, atRisk + atRiskWidth, events, events - eventsWidth, events + eventsWidth,
-		survival, low, high, deviation, none, none, lower, none, none, upper, none, none,
-	}
 }
 
 func squares(xs []float64) float64 {

@@ -2,7 +2,9 @@ package planner
 
 import (
 	"encoding/csv"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -99,5 +101,97 @@ func TestSurvivalEqualsR(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// noisyTrees are the trees of n subjects who have the event or leave at constant rates, with noise or without.
+func noisyTrees(s *survival, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) (all, events tree)) {
+	b := s.buckets()
+	p := &Plan{Fragment: &fragment.Fragment{Partials: []fragment.Partial{{Kind: fragment.PartialBuckets, Buckets: &b}}}}
+	counts, hits := make([]int64, b.Leaves()), make([]int64, b.Leaves())
+	end := float64(s.steps+1) * s.step
+	for range n {
+		at, gone := r.ExpFloat64()/event, r.ExpFloat64()/leave
+		place := min(s.steps, int(math.Floor((end-math.Min(math.Ceil(math.Min(at, gone)), end))/s.step)))
+		counts[place]++
+		if at <= gone && at <= end-s.step {
+			hits[place]++
+		}
+	}
+	noise := dp.Distribution{Mechanism: dp.Gaussian, Scale: scale}
+	return func(noisy bool) (all, events tree) {
+		trees := make([]tree, 2)
+		for i, leaves := range [][]int64{counts, hits} {
+			nodes := slices.Clone(p.Coordinates(0, leaves))
+			for k := range nodes {
+				if noisy {
+					nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))
+				}
+			}
+			trees[i] = newTree(b, nodes, noise)
+		}
+		return trees[0], trees[1]
+	}
+}
+
+// TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what the
+// table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows that are told.
+func TestSurvivalBandsCover(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 0))
+	for _, c := range []struct {
+		steps        int
+		every        float64
+		n            int
+		event, leave float64
+		scale        float64
+	}{
+		{60, 5, 400, 0.005, 0.01, 5}, {60, 5, 400, 0.02, 0.02, 10}, {60, 5, 3000, 0.005, 0.03, 20}, {60, 1, 3000, 0.0001, 0.001, 20},
+		{365, 30, 2000, 0.001, 0.002, 10}, {365, 30, 20000, 0.004, 0.01, 30}, {60, 5, 100, 0.02, 0.02, 10},
+	} {
+		s := &survival{steps: c.steps, step: 1, every: c.every}
+		draw := noisyTrees(s, c.n, c.event, c.leave, c.scale, r)
+		all, events := draw(false)
+		all.noise.Scale, events.noise.Scale = 0, 0
+		exact := s.lines(all, events, 0.95)
+		held, told, risk, hits, rows, width := 0, 0, 0, 0, 0, 0.0
+		for range 300 {
+			all, events := draw(true)
+			before := exact[0]
+			for i, l := range s.lines(all, events, 0.95) {
+				if i == 0 {
+					before = l
+					continue
+				}
+				rows++
+				for at, count := range map[int]*int{1: &risk, 4: &hits} {
+					if l[at+1] <= exact[i][at] && exact[i][at] <= l[at+2] && l[at+1] <= l[at] && l[at] <= l[at+2] && l[at+1] >= 0 {
+						*count++
+					}
+				}
+				if l[1] > before[1] || l[1] < 0 || l[4] < 0 {
+					t.Fatalf("%+v: at risk %v after %v, events %v", c, l[1], before[1], l[4])
+				}
+				if math.IsNaN(l[7]) != math.IsNaN(l[8]) || math.IsNaN(l[7]) != math.IsNaN(l[9]) || math.IsNaN(before[7]) && !math.IsNaN(l[7]) {
+					t.Fatalf("%+v: a band without a curve: %v after %v", c, l, before)
+				}
+				if math.IsNaN(l[7]) {
+					continue
+				}
+				if !(l[7] <= before[7] && l[8] <= before[8] && l[9] <= before[9] && 0 <= l[8] && l[8] <= l[7] && l[7] <= l[9] && l[9] <= 1) {
+					t.Fatalf("%+v: survival rises or leaves its band: %v after %v", c, l[7:10], before[7:10])
+				}
+				before = l
+				told++
+				width += l[9] - l[8]
+				if l[8] <= exact[i][7]+1e-12 && exact[i][7] <= l[9]+1e-12 {
+					held++
+				}
+			}
+		}
+		got := float64(held) / float64(max(1, told))
+		t.Log(fmt.Sprintf("%+v: %.1f %% of rows are told, %.1f %% of these covered, mean width %.3f; at risk %.1f %%, events %.1f %%", c, 100*float64(told)/float64(rows), 100*got, width/float64(told), 100*float64(risk)/float64(rows), 100*float64(hits)/float64(rows)))
+		if got < 0.94 && told > rows/2 || told-held > rows/20 {
+			t.Errorf("%+v: %.3f of the bands cover", c, got)
+		}
 	}
 }

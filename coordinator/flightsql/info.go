@@ -52,8 +52,10 @@ var (
 		"lpad", "ltrim", "mid", "position", "regexp_like", "regexp_matches", "replace", "right", "rpad", "rtrim", "split_part", "starts_with",
 		"strpos", "substr", "substring", "trim", "ucase", "upper",
 	}
-	systemFunctions = []string{"coalesce", "decode", "greatest", "if", "ifnull", "iif", "isnull", "least", "nullif", "nvl", "nvl2"}
-	dateFunctions   = []string{
+	systemFunctions = []string{
+		"coalesce", "decode", "greatest", "if", "ifnull", "iif", "incidence_rate", "isnull", "kaplan_meier", "least", "nullif", "nvl", "nvl2",
+	}
+	dateFunctions = []string{
 		"age_in_years", "date", "date_add", "date_diff", "date_format", "date_part", "date_sub", "date_trunc", "dateadd", "datediff",
 		"datefromparts", "datepart", "datetrunc", "day", "dayofmonth", "dayofyear", "eomonth", "extract", "hour", "isodow", "isoyear",
 		"last_day", "make_date", "minute", "month", "quarter", "second", "strftime", "timestampadd", "timestampdiff", "to_char", "to_date",
