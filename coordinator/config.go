@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -32,6 +33,7 @@ type Config struct {
 	Postgres       PostgresDoor      `yaml:"postgres"`
 	Nodes          Identity          `yaml:"nodes"`
 	Gossip         Gossip            `yaml:"gossip"`
+	Door           Door              `yaml:"door"` // where hospitals wait that accept no connection
 	Catalog        string            `yaml:"catalog"`
 	Hospitals      []string          `yaml:"hospitals"`
 	Require        Require           `yaml:"require"`
@@ -54,7 +56,7 @@ type KeyPair struct {
 	Key         string `yaml:"key"`
 }
 
-// Door is a further way in for researchers, with the certificate of the HTTPS API.
+// Door is a further way in: for researchers, with the certificate of the HTTPS API, or for hospitals.
 type Door struct {
 	Listen string `yaml:"listen"` // host:port; empty: closed
 }
@@ -225,6 +227,9 @@ func (c *Config) validate() error {
 	}
 	if c.Gossip.Key == (config.Secret{}) {
 		problem("`gossip.key` is not set; all daemons of the federation share one")
+	}
+	if _, _, err := net.SplitHostPort(c.Door.Listen); c.Door.Listen != "" && err != nil {
+		problem("`door.listen` must be host:port, such as 0.0.0.0:8444")
 	}
 	if c.QueryTimeout <= 0 || c.PrepareTimeout <= 0 {
 		problem("`query_timeout` and `prepare_timeout` must be above 0")

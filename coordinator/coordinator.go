@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/study"
@@ -31,6 +32,7 @@ type Coordinator struct {
 	roster        Roster
 	ledger        *ledger.Ledger
 	nodes         nodes
+	door          *outward.Door                // nil: every hospital listens
 	tokens        map[string][sha256.Size]byte // of local accounts, by researcher
 	people        *identity.Verifier           // knows whom other providers vouch for
 	accounts      *identity.Local              // vouches for local accounts, to the hospitals
@@ -108,6 +110,9 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if c.studies, err = study.Load(ctx, c.ledger, place, log); err == nil {
 		err = c.studies.Collect(ctx, study.Inbox(config.Ledger))
 	}
+	if err == nil {
+		err = c.openDoor(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.ledger.Close())
 	}
@@ -118,7 +123,28 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 // may be under way.
 func (c *Coordinator) Close() error {
 	c.nodes.close()
-	return c.ledger.Close()
+	var err error
+	if c.door != nil {
+		err = c.door.Close()
+	}
+	return errors.Join(err, c.ledger.Close())
+}
+
+// openDoor lets hospitals in that accept no connection, if the configuration does.
+func (c *Coordinator) openDoor(ctx context.Context) error {
+	if c.config.Door.Listen == "" {
+		return nil
+	}
+	conf, err := pki.DoorTLS(c.config.Nodes.CA, c.config.Nodes.Certificate, c.config.Nodes.Key)
+	if err != nil {
+		return err
+	}
+	if c.door, err = outward.Open(ctx, c.config.Door.Listen, conf, c.config.Hospitals, c.log); err != nil {
+		return err
+	}
+	c.nodes.door = c.door
+	c.log.Info("the door for hospitals is open", slog.String("address", c.door.Addr().String()))
+	return nil
 }
 
 // Catalog is the federation's catalog.

@@ -2,7 +2,7 @@
 //
 //	admit    the researcher's token, the study, its dates and caps      study.go
 //	plan     SQL to fragment, noise and output; pure                    package planner
-//	gather   which hospitals are there and agree on the catalog         roster.go
+//	gather   which hospitals are there and agree on the catalog         roster.go; those without a port: package outward
 //	reserve  the loss in the coordinator's own ledger                   account.go
 //	prepare  every hospital checks, prices and reserves for itself      fanout.go, node.go
 //	charge   the coordinator's ledger, durably, before any hospital runs account.go

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -51,6 +52,9 @@ var errPeer = errors.New("the hospital's certificate is not accepted")
 type nodes struct {
 	secure func(name string) (*tls.Config, error) // accepts that hospital's certificate and no other
 	dial   []grpc.DialOption
+	door   interface { // to hospitals that accept no connection; nil: there are none
+		Dial(ctx context.Context, hospital string) (net.Conn, error)
+	}
 
 	mu    sync.Mutex
 	links map[string]link // by hospital
@@ -125,7 +129,8 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 		return nil, nil, err
 	}
 	peer := watchPeer(conf)
-	conn, err := grpc.NewClient(h.address, append(slices.Clone(n.dial),
+	address, options := n.way(h)
+	conn, err := grpc.NewClient(address, append(options,
 		grpc.WithTransportCredentials(peer),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
@@ -140,6 +145,17 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 	}
 	n.links[h.Name] = link{h.address, conn, peer}
 	return flight.NewClientFromConn(conn, nil), peer, nil
+}
+
+// way is where a hospital is found, and how it is dialed. Over a line that the hospital made, silence is asked about:
+// nothing else would tell that what lies between has forgotten the connection.
+func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {
+	if !h.outward {
+		return h.address, slices.Clone(n.dial)
+	}
+	return "passthrough:///" + h.Name, append(slices.Clone(n.dial),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return n.door.Dial(ctx, h.Name) }),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second, PermitWithoutStream: true}))
 }
 
 // anew makes the next call connect again, where the hospital no longer takes the certificate that the
@@ -218,8 +234,33 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 	return err
 }
 
-// act runs an action and returns its one result, or nothing.
+// tries is how often an action is asked of a hospital whose lines break.
+const tries = 4
+
+// act runs an action and returns its one result, or nothing. A line that the hospital made may break at any time and is
+// made anew at once, so the action is asked again: each may be. A reservation that nobody heard of lapses.
 func (n *nodes) act(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
+	for try := 1; ; try++ {
+		b, err := n.once(ctx, h, action, body)
+		if !h.outward || try == tries || !broke(err) {
+			return b, err
+		}
+		select {
+		case <-time.After(time.Duration(try) * 50 * time.Millisecond):
+		case <-ctx.Done():
+			return b, err
+		}
+	}
+}
+
+// broke tells whether a call ended because its connection did, without a word from the hospital.
+func broke(err error) bool {
+	s, ok := grpcStatus(err)
+	return ok && s.Code() == codes.Unavailable && !refusal.MatchString(s.Message()) && !errors.Is(err, errPeer)
+}
+
+// once runs an action over the connection as it is.
+func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
 	defer cancel()
 	client, peer, err := n.client(h)

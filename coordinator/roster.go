@@ -24,6 +24,7 @@ type Hospital struct {
 	// Absent tells why the hospital cannot be asked; nil where it can.
 	Absent  *Absence
 	address string
+	outward bool // it has no address: its lines are at the door
 }
 
 // Federation is the state of the federation as this coordinator sees it.
@@ -37,7 +38,7 @@ type Federation struct {
 // Federation tells which of the expected hospitals can be asked.
 func (c *Coordinator) Federation() Federation {
 	members := map[string]membership.Member{}
-	for _, m := range c.roster.Members() {
+	for _, m := range c.members() {
 		if m.Role == pki.RoleNode {
 			members[m.Name] = m
 		}
@@ -55,13 +56,22 @@ func (c *Coordinator) Federation() Federation {
 				Why: fmt.Sprintf("has another catalog: its digest is %.12s, the coordinator's %.12s", m.Catalog, digest),
 			}
 		default:
-			h.DataVersion, h.address = m.DataVersion, m.Flight
+			h.DataVersion, h.address, h.outward = m.DataVersion, m.Flight, m.Outward
 			present++
 		}
 		f.Hospitals = append(f.Hospitals, h)
 	}
 	f.Ready = present >= f.Required
 	return f
+}
+
+// members are those that gossip tells of, and then those that are at the door: who shows a certificate there, is there.
+func (c *Coordinator) members() []membership.Member {
+	all := c.roster.Members()
+	if c.door != nil {
+		all = append(slices.Clone(all), c.door.Members()...)
+	}
+	return all
 }
 
 // split gives the hospitals that can be asked, and why the others cannot.

@@ -51,6 +51,9 @@ type shape struct {
 	memory     string
 	failures   int           // that each node allows a study; 0: 100, more than a test makes
 	timeout    time.Duration // of a query at each node; 0: 5m
+	// outward are hospitals that open no port: by name, how the node there reaches the coordinator's door, which is at
+	// the address that the function is given.
+	outward map[string]func(door string) (address, proxy string)
 }
 
 // federation is a running one.
@@ -60,6 +63,7 @@ type federation struct {
 	dir         string
 	hospitals   []string
 	address     string // of the coordinator's HTTP API
+	door        string // for hospitals that open no port
 	coordinator *process
 	nodes       map[string]*process
 	client      *http.Client
@@ -86,7 +90,7 @@ func startFederation(t testing.TB, s shape) *federation {
 // newFederation prepares folders, certificates and configurations, and starts nothing.
 func newFederation(t testing.TB, s shape) *federation {
 	t.Helper()
-	f := &federation{t: t, shape: s, dir: t.TempDir(), nodes: map[string]*process{}, address: freeAddress(t)}
+	f := &federation{t: t, shape: s, dir: t.TempDir(), nodes: map[string]*process{}, address: freeAddress(t), door: freeAddress(t)}
 	for name := range s.folders {
 		f.hospitals = append(f.hospitals, name)
 	}
@@ -216,6 +220,7 @@ listen: %[3]s
 tls: {certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
 nodes: {ca: pki/ca.pem, certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
 gossip: {listen: "%[4]s", join: ["%[8]s"], key: {file: pki/gossip.key}}
+door: {listen: "%[9]s"}
 catalog: %[5]s
 hospitals: [%[6]s]
 require: %[7]s
@@ -226,7 +231,7 @@ operators: {olga: olga.pub}
 limits: {per_minute: 1000000, at_once: 1000, study_per_minute: 1000000, study_at_once: 1000}
 researchers:
   ada: {token: {file: token}}
-`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, node)
+`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, node, f.door)
 }
 
 func (f *federation) nodeYAML(name, gossip, coordinator string) string {
@@ -242,22 +247,27 @@ func (f *federation) nodeYAML(name, gossip, coordinator string) string {
 	if !ok {
 		engine = fmt.Sprintf("{duckdb: {folder: %s, threads: %d, memory_limit: %s}}", f.shape.folders[name], max(1, f.shape.threads), memory)
 	}
+	reached := fmt.Sprintf(`listen: %s
+gossip: {listen: "%s", join: ["%s"], key: {file: pki/gossip.key}}`, freeAddress(f.t), gossip, coordinator)
+	if way, ok := f.shape.outward[name]; ok {
+		door, proxy := way(f.door)
+		reached = fmt.Sprintf("outward: {door: %q, proxy: %q}", door, proxy)
+	}
 	return fmt.Sprintf(`
 name: %[1]s
 federation: %[2]s
-listen: %[3]s
+%[3]s
 catalog: %[4]s
 tls: {ca: pki/ca.pem, certificate: pki/node-%[1]s.pem, key: pki/node-%[1]s.key}
-gossip: {listen: "%[5]s", join: ["%[6]s"], key: {file: pki/gossip.key}}
 ledger: %[1]s.ledger
-budget: %[7]s
+budget: %[5]s
 operators: {olga: olga.pub}
 custodians: {claire: claire.pub}
 coordinator_key: coordinator.ledger.pub
 local_accounts: true
-limits: {per_minute: 1000000, at_once: 1000, failures_allowed: %[9]d, query_timeout: %[10]s}
-engine: %[8]s
-`, name, federationName, freeAddress(f.t), catalog, gossip, coordinator, budget, engine, cmp.Or(f.shape.failures, 100), cmp.Or(f.shape.timeout, 5*time.Minute))
+limits: {per_minute: 1000000, at_once: 1000, failures_allowed: %[7]d, query_timeout: %[8]s}
+engine: %[6]s
+`, name, federationName, reached, catalog, budget, engine, cmp.Or(f.shape.failures, 100), cmp.Or(f.shape.timeout, 5*time.Minute))
 }
 
 // must runs a command of the binary, which must do.

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	Catalog    string            `yaml:"catalog"`    // a file, or builtin:NAME
 	TLS        TLS               `yaml:"tls"`
 	Gossip     Gossip            `yaml:"gossip"`
+	Outward    Outward           `yaml:"outward"`    // in place of Listen, Advertise and Gossip
 	Ledger     string            `yaml:"ledger"`     // file
 	GroupKey   config.Secret     `yaml:"group_key"`  // decides which groups of a patient are kept; unset: made beside the ledger
 	Budget     dp.Budget         `yaml:"budget"`     // cap over all studies together
@@ -86,6 +88,13 @@ type Gossip struct {
 	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
 }
 
+// Outward is how a node takes part that accepts no connection: it dials out to the coordinator's door.
+type Outward struct {
+	Door string `yaml:"door"` // host:port; empty: the node listens
+	// Proxy is which HTTP proxy leads there: env (or empty), none, or its address.
+	Proxy string `yaml:"proxy"`
+}
+
 // Limits bound what one query, and all of them together, may take.
 type Limits struct {
 	MaxGroups  int `yaml:"max_groups"` // of one patient, in one query
@@ -134,32 +143,18 @@ func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, n := range []struct{ key, value string }{
-		{"name", c.Name}, {"federation", c.Federation}, {"listen", c.Listen}, {"catalog", c.Catalog}, {"ledger", c.Ledger},
-		{"tls.ca", c.TLS.CA}, {"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key}, {"gossip.listen", c.Gossip.Listen},
+		{"name", c.Name}, {"federation", c.Federation}, {"catalog", c.Catalog}, {"ledger", c.Ledger},
+		{"tls.ca", c.TLS.CA}, {"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
 	} {
 		if n.value == "" {
 			problem("`%s` is not set", n.key)
 		}
 	}
-	for _, n := range []struct{ key, value string }{
-		{"listen", c.Listen}, {"advertise", c.Advertise}, {"gossip.listen", c.Gossip.Listen}, {"gossip.advertise", c.Gossip.Advertise},
-	} {
-		if _, _, err := net.SplitHostPort(n.value); n.value != "" && err != nil {
-			problem("`%s` must be host:port, such as 0.0.0.0:8815", n.key)
-		}
-	}
-	if host, _, err := net.SplitHostPort(c.Listen); c.Advertise == "" && err == nil {
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			problem("`advertise` is not set; `listen` takes any address, so say at which one coordinators reach it")
-		}
-	}
+	problems = append(problems, c.reached()...)
 	if c.Name != "" && c.Federation != "" {
 		if err := c.self().Validate(); err != nil {
 			problem("`name` and `federation`: %w", err)
 		}
-	}
-	if c.Gossip.Key == (config.Secret{}) {
-		problem("`gossip.key` is not set; all daemons of the federation share one")
 	}
 	if err := c.Budget.Validate(); err != nil {
 		problem("`budget`, the cap over all studies: %w", err)
@@ -183,6 +178,43 @@ func (c *Config) Validate() error {
 		problem("`metrics.listen` is %q; a node's metrics tell how long it computes, which is private: give loopback, such as 127.0.0.1:9464", m)
 	}
 	return errors.Join(problems...)
+}
+
+// reached lists what is wrong with how coordinators reach the node.
+func (c *Config) reached() (problems []error) {
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	for _, n := range []struct{ key, value string }{
+		{"listen", c.Listen}, {"advertise", c.Advertise}, {"gossip.listen", c.Gossip.Listen}, {"gossip.advertise", c.Gossip.Advertise},
+		{"outward.door", c.Outward.Door},
+	} {
+		if _, _, err := net.SplitHostPort(n.value); n.value != "" && err != nil {
+			problem("`%s` must be host:port, such as 0.0.0.0:8815", n.key)
+		}
+	}
+	if c.Outward != (Outward{}) {
+		if c.Outward.Door == "" {
+			problem("`outward.door` is not set; ask the federation for the host:port of its coordinator's door")
+		}
+		if _, err := outward.ParseProxy(c.Outward.Proxy, c.Outward.Door); err != nil {
+			problem("`outward.proxy`: %w", err)
+		}
+		if c.Listen != "" || c.Advertise != "" || c.Gossip.Listen != "" || c.Gossip.Key != (config.Secret{}) {
+			problem("`outward` stands in place of `listen`, `advertise` and `gossip`: such a node opens no port; leave them out")
+		}
+		return problems
+	}
+	if c.Listen == "" || c.Gossip.Listen == "" {
+		problem("give `outward.door`, and no port is open; or `listen` and `gossip.listen`")
+	}
+	if host, _, err := net.SplitHostPort(c.Listen); c.Advertise == "" && err == nil {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			problem("`advertise` is not set; `listen` takes any address, so say at which one coordinators reach it")
+		}
+	}
+	if c.Gossip.Key == (config.Secret{}) {
+		problem("`gossip.key` is not set; all daemons of the federation share one")
+	}
+	return problems
 }
 
 func (c *Config) self() pki.Identity {

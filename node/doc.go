@@ -4,7 +4,7 @@
 //
 // # The protocol
 //
-// Arrow Flight over mutual TLS 1.3; the peer's certificate must carry the role
+// Arrow Flight over mutual TLS 1.3, at an address of its own or over lines that the node makes (package outward); the peer's certificate must carry the role
 // coordinator. internal/fragment defines the bodies.
 //
 //	DoAction prepare   fragment.Request -> fragment.Prepared: checked, priced, reserved

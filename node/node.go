@@ -20,6 +20,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/study"
@@ -40,6 +41,7 @@ type Node struct {
 	config   Config
 	server   *grpc.Server
 	listener net.Listener
+	outward  *outward.Listener // nil: the node listens
 	member   membership.Member
 	ready    atomic.Bool
 	log      *slog.Logger
@@ -99,9 +101,23 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	member := membership.Member{Role: pki.RoleNode, Name: c.Name, Catalog: digest[:digestShow], DataVersion: over.version}
+	var listener net.Listener
+	var out *outward.Listener
+	if c.Outward.Door != "" {
+		member.Outward = true
+		out, err = dialOut(c, member, log)
+		listener = out
+	} else {
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
+			err = fmt.Errorf("the address `listen` cannot be used: %w", err)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the address `listen` cannot be used: %w", err)
+		return nil, err
+	}
+	if member.Flight = c.Advertise; member.Flight == "" && !member.Outward {
+		member.Flight = listener.Addr().String()
 	}
 	lines := newLines(listener)
 	s := &service{
@@ -125,14 +141,16 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	flight.RegisterFlightServiceServer(server, s)
-	address := c.Advertise
-	if address == "" {
-		address = listener.Addr().String()
+	return &Node{service: s, config: c, server: server, listener: lines, outward: out, log: log, member: member}, nil
+}
+
+// dialOut prepares the lines of a node that accepts no connection.
+func dialOut(c Config, self membership.Member, log *slog.Logger) (*outward.Listener, error) {
+	conf, err := pki.CallerTLS(c.TLS.CA, c.TLS.Certificate, c.TLS.Key)
+	if err != nil {
+		return nil, err
 	}
-	return &Node{
-		service: s, config: c, server: server, listener: lines, log: log,
-		member: membership.Member{Role: pki.RoleNode, Name: c.Name, Flight: address, Catalog: digest[:digestShow], DataVersion: over.version},
-	}, nil
+	return outward.Listen(outward.Config{Door: c.Outward.Door, Proxy: c.Outward.Proxy, TLS: conf, Logger: log}, self)
 }
 
 // withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query; nil for none.
@@ -153,23 +171,41 @@ func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	return &w
 }
 
-// Addr is the host:port at which coordinators reach the node.
+// Addr is the host:port at which coordinators reach the node; empty where it dials out.
 func (n *Node) Addr() string { return n.member.Flight }
 
 // Close ends a node that will not be served.
 func (n *Node) Close() error { return errors.Join(n.listener.Close(), n.service.ledger.Close()) }
 
-var errNotReady = errors.New("the node is starting or stopping")
+var (
+	errNotReady = errors.New("the node is starting or stopping")
+	errNoDoor   = errors.New("the node has no line at the coordinator's door")
+)
 
 // Ready tells whether the node is in the federation's network, where it can be asked.
 func (n *Node) Ready() error {
 	if !n.ready.Load() {
 		return errNotReady
 	}
+	if n.outward != nil && !n.outward.Connected() {
+		return errNoDoor
+	}
 	return nil
 }
 
-// Serve answers coordinators and takes part in the federation's gossip until ctx
+// presence is how the federation knows of the node.
+type presence interface {
+	Update(context.Context, membership.Member) error
+	Close(context.Context) error
+}
+
+// lined is the presence of a node that dials out: its lines tell.
+type lined struct{ *outward.Listener }
+
+// Close does nothing: the lines end with the server that they are for.
+func (lined) Close(context.Context) error { return nil }
+
+// Serve answers coordinators and takes part in the federation's gossip, or keeps lines at the coordinator's door, until ctx
 // ends. Queries that run then get a while to finish. It closes the ledger, and
 // is called once.
 func (n *Node) Serve(ctx context.Context) (err error) {
@@ -177,7 +213,7 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- n.server.Serve(n.listener) }()
 	defer n.stop()
-	gossip, err := n.join(ctx)
+	gossip, where, err := n.join(ctx)
 	if err != nil {
 		return err
 	}
@@ -188,7 +224,7 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 	}()
 	n.ready.Store(true)
 	defer n.ready.Store(false)
-	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), slog.String("gossip", gossip.Addr()),
+	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), where,
 		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.service.studies.All())))
 	poll, sweep, mail := time.NewTicker(pollData), time.NewTicker(sweepEvery), time.NewTicker(readMail)
 	defer poll.Stop()
@@ -222,24 +258,32 @@ func (n *Node) stop() {
 	n.server.GracefulStop()
 }
 
-func (n *Node) join(ctx context.Context) (*membership.Membership, error) {
+// join makes the node known, and tells where, for the log.
+func (n *Node) join(ctx context.Context) (_ presence, where slog.Attr, err error) {
+	if n.outward != nil {
+		return lined{n.outward}, slog.String("door", n.config.Outward.Door), nil
+	}
 	g := n.config.Gossip
 	secret, err := g.Key.Read("")
 	if err != nil {
-		return nil, fmt.Errorf("`gossip.key`: %w", err)
+		return nil, where, fmt.Errorf("`gossip.key`: %w", err)
 	}
 	key, err := membership.ParseKey(secret)
 	if err != nil {
-		return nil, fmt.Errorf("`gossip.key`: %w", err)
+		return nil, where, fmt.Errorf("`gossip.key`: %w", err)
 	}
-	return membership.Start(ctx, membership.Config{
+	gossip, err := membership.Start(ctx, membership.Config{
 		Federation: n.config.Federation, Bind: g.Listen, Advertise: g.Advertise, Join: g.Join, Key: key, Logger: n.log,
 	}, n.member)
+	if err != nil {
+		return nil, where, err
+	}
+	return gossip, slog.String("gossip", gossip.Addr()), nil
 }
 
 // renew verifies and announces the data if it changed. Until then nothing is
 // prepared.
-func (n *Node) renew(ctx context.Context, gossip *membership.Membership) {
+func (n *Node) renew(ctx context.Context, gossip presence) {
 	version, err := n.service.data.DataVersion(ctx)
 	if err != nil {
 		n.log.Error("the state of the data cannot be read", slog.String("error", class(err)))

@@ -166,7 +166,8 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	d.say("A node beside each hospital's data, and a coordinator that holds none: %s.\n", strings.Join(d.hospitals, ", "))
-	d.say("  %d processes with certificates of their own, up in %.1f s\n", len(d.children), time.Since(begun).Seconds())
+	d.say("  %d processes with certificates of their own, up in %.1f s; %s opens no port, its node dials out\n",
+		len(d.children), time.Since(begun).Seconds(), demoOutward)
 	return nil
 }
 

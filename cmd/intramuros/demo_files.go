@@ -33,6 +33,9 @@ const (
 
 var demoHospitals = []string{"rennes", "lyon", "lille", "bordeaux", "marseille"}
 
+// demoOutward is the hospital that opens no port.
+const demoOutward = "marseille"
+
 const demoCatalog = `catalog: demo
 description: OMOP CDM 5.4 as the five hospitals of the demonstration agreed on it
 extends: omop-5.4
@@ -55,6 +58,7 @@ nodes:
 gossip:
   listen: 127.0.0.1:{{.Gossip}}
   key: {file: ../pki/gossip.key}
+door: {listen: 127.0.0.1:{{.Door}}}
 catalog: ../catalog.yaml
 hospitals: [{{range $i, $h := .Hospitals}}{{if $i}}, {{end}}{{$h}}{{end}}]
 ledger: coordinator.ledger
@@ -65,15 +69,17 @@ researchers:
 
 var demoNodeFile = template.Must(template.New("node").Parse(`name: {{.Name}}
 federation: {{.Federation}}
-listen: 127.0.0.1:{{.Flight}}
-tls:
-  ca: ../pki/ca.pem
-  certificate: ../pki/node-{{.Name}}.pem
-  key: ../pki/node-{{.Name}}.key
+{{if .Outward}}# This hospital opens no port: its node dials out to the coordinator's door.
+outward: {door: 127.0.0.1:{{.Door}}, proxy: none}
+{{else}}listen: 127.0.0.1:{{.Flight}}
 gossip:
   listen: 127.0.0.1:{{.OwnGossip}}
   join: ["127.0.0.1:{{.Gossip}}"]
   key: {file: ../pki/gossip.key}
+{{end}}tls:
+  ca: ../pki/ca.pem
+  certificate: ../pki/node-{{.Name}}.pem
+  key: ../pki/node-{{.Name}}.key
 catalog: ../catalog.yaml
 engine:
   duckdb:
@@ -95,9 +101,10 @@ type settings struct {
 	TokenHash                     string
 	Hospitals                     []string
 	API, Gossip                   int // ports of the coordinator
-	FlightSQL, Postgres           int // likewise
+	FlightSQL, Postgres, Door     int // likewise
 	Name                          string
-	Flight, OwnGossip, Console    int // ports of the node
+	Outward                       bool // the node opens no port
+	Flight, OwnGossip, Console    int  // ports of the node
 }
 
 // writeFiles makes certificates, keys, catalog and configurations, and prepares asking.
@@ -112,14 +119,14 @@ func (d *demo) writeFiles() error {
 			return err
 		}
 	}
-	ports, err := freePorts(4 + 3*len(d.hospitals))
+	ports, err := freePorts(5 + 3*len(d.hospitals))
 	if err != nil {
 		return err
 	}
 	s := settings{
 		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
 		Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
-		FlightSQL: ports[2], Postgres: ports[3],
+		FlightSQL: ports[2], Postgres: ports[3], Door: ports[4],
 	}
 	if d.port != 0 {
 		s.API = d.port
@@ -128,7 +135,8 @@ func (d *demo) writeFiles() error {
 		return err
 	}
 	for i, name := range d.hospitals {
-		s.Name, s.Flight, s.OwnGossip, s.Console = name, ports[4+3*i], ports[5+3*i], ports[6+3*i]
+		s.Name, s.Flight, s.OwnGossip, s.Console = name, ports[5+3*i], ports[6+3*i], ports[7+3*i]
+		s.Outward = name == demoOutward
 		if i == 0 {
 			d.custodian = fmt.Sprintf("http://127.0.0.1:%d/", s.Console)
 		}

@@ -139,7 +139,13 @@ func TestDemoFilesLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if opens := f.Listen != "" || f.Gossip.Listen != ""; opens == (name == demoOutward) {
+			t.Errorf("%s opens a port: %v", name, opens)
+		}
 		for _, address := range []string{f.Listen, f.Gossip.Listen} {
+			if address == "" {
+				continue
+			}
 			if other, taken := ports[address]; taken {
 				t.Errorf("%s and %s share %s", name, other, address)
 			}

@@ -27,8 +27,11 @@ type Member struct {
 	// in a federation.
 	Name string
 	// Flight is the host:port of the member's Flight server, at most 255
-	// bytes. A coordinator without one leaves it empty.
+	// bytes. A coordinator without one leaves it empty, and so does a node that is Outward.
 	Flight string
+	// Outward: the node accepts no connection, and its lines are at the coordinator's door (package outward). Such a
+	// member takes no part in the gossip.
+	Outward bool
 	// Catalog is the digest of the member's catalog: its first 16 bytes, in
 	// 32 lower-case hex digits.
 	Catalog string
@@ -52,7 +55,10 @@ func (m Member) Validate() error {
 	if err := (pki.Identity{Federation: "any", Role: m.Role, Name: m.Name}).Validate(); err != nil {
 		return err
 	}
-	if m.Flight != "" || m.Role == pki.RoleNode {
+	if m.Outward && (m.Flight != "" || m.Role != pki.RoleNode) {
+		return errors.New("a node that accepts no connection has no address, and only a node is one")
+	}
+	if m.Flight != "" || m.Role == pki.RoleNode && !m.Outward {
 		if err := checkHostPort(m.Flight); err != nil || len(m.Flight) > maxFlight || !flightPattern.MatchString(m.Flight) {
 			return fmt.Errorf("the Flight address %q must be host:port in at most %d bytes", m.Flight, maxFlight)
 		}
@@ -82,6 +88,9 @@ func encode(m Member) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	if m.Outward {
+		return nil, errors.New("a node that accepts no connection takes no part in gossip")
+	}
 	b, err := json.Marshal(metadata{metadataVersion, m.Role, m.Name, m.Flight, m.Catalog, m.DataVersion})
 	if err != nil {
 		return nil, err
@@ -104,7 +113,7 @@ func decode(b []byte) (Member, error) {
 	if meta.Version != metadataVersion {
 		return Member{}, fmt.Errorf("metadata have version %d; this program knows version %d", meta.Version, metadataVersion)
 	}
-	m := Member{meta.Role, meta.Name, meta.Flight, meta.Catalog, meta.DataVersion}
+	m := Member{Role: meta.Role, Name: meta.Name, Flight: meta.Flight, Catalog: meta.Catalog, DataVersion: meta.DataVersion}
 	return m, m.Validate()
 }
 

@@ -34,30 +34,74 @@ func ServerTLS(caFile, certFile, keyFile string, roles ...string) (*tls.Config, 
 			return nil, err
 		}
 	}
+	conf := m.server()
+	conf.ClientAuth, conf.ClientCAs = tls.RequireAndVerifyClientCert, m.authorities
 	roles = slices.Clone(roles)
+	conf.VerifyConnection = func(state tls.ConnectionState) error { return m.admit(state, roles...) }
+	return conf, nil
+}
+
+// DoorTLS configures the coordinator's door for nodes that accept no connection (package outward). The files are as in
+// ServerTLS. A node calls with the certificate with which it serves: it is for servers, and over the line that a node
+// makes here the node is the server, so that is the usage which is asked for. All else is checked as by ServerTLS.
+func DoorTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
+	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
+	if err != nil {
+		return nil, err
+	}
+	conf := m.server()
+	conf.ClientAuth = tls.RequireAnyClientCert // and VerifyConnection verifies it, for another usage than crypto/tls would
+	conf.VerifyConnection = func(state tls.ConnectionState) error { return m.meet(state, RoleNode) }
+	return conf, nil
+}
+
+// CallerTLS configures a node that calls at the door of its federation's coordinator, with its own certificate; see DoorTLS.
+func CallerTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
+	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:           tls.VersionTLS13,
+		InsecureSkipVerify:   true, // as in ClientTLS: VerifyConnection does the work
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.pair.get() },
+		VerifyConnection:     func(state tls.ConnectionState) error { return m.meet(state, RoleCoordinator) },
+	}, nil
+}
+
+// server is what all servers of a federation have in common.
+func (m *member) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		SessionTicketsDisabled: true, // each connection shows its certificate afresh
-		ClientAuth:             tls.RequireAndVerifyClientCert,
-		ClientCAs:              m.authorities,
 		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.get() },
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if err := m.checkPeer(state); err != nil {
-				return err
-			}
-			peer, err := PeerIdentity(state)
-			if err != nil {
-				return err
-			}
-			if peer.Federation != m.self.Federation {
-				return fmt.Errorf("%w: %s is not of federation %s", ErrIdentity, peer, m.self.Federation)
-			}
-			if !slices.Contains(roles, peer.Role) {
-				return fmt.Errorf("%w: %s has the role %s, and only %s may connect here", ErrIdentity, peer, peer.Role, strings.Join(roles, ", "))
-			}
-			return nil
-		},
-	}, nil
+	}
+}
+
+// meet verifies a peer that shows the certificate of a server and is to have a role.
+func (m *member) meet(state tls.ConnectionState, role string) error {
+	if err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
+		return fmt.Errorf("%w: %w", ErrIdentity, err)
+	}
+	return m.admit(state, role)
+}
+
+// admit refuses a peer whose chain is verified, but who is revoked, out of its time, of another federation or role.
+func (m *member) admit(state tls.ConnectionState, roles ...string) error {
+	if err := m.checkPeer(state); err != nil {
+		return err
+	}
+	peer, err := PeerIdentity(state)
+	if err != nil {
+		return err
+	}
+	if peer.Federation != m.self.Federation {
+		return fmt.Errorf("%w: %s is not of federation %s", ErrIdentity, peer, m.self.Federation)
+	}
+	if !slices.Contains(roles, peer.Role) {
+		return fmt.Errorf("%w: %s has the role %s, and only %s may connect here", ErrIdentity, peer, peer.Role, strings.Join(roles, ", "))
+	}
+	return nil
 }
 
 // ClientTLS configures a client that talks to the one given peer. The files

@@ -1,0 +1,458 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// wire is what lies between a hospital that opens no port and the coordinator's door: an HTTP proxy, or a relay that
+// knows nothing. It can be cut, fall silent, and change what crosses.
+type wire struct {
+	listener net.Listener
+	relay    string // where to; empty: an HTTP proxy
+
+	mu      sync.Mutex
+	open    map[net.Conn]bool
+	silent  bool
+	flip    bool // of what comes back, a bit is changed
+	status  int  // what the proxy says; 0: 200
+	tunnels int  // ever made
+	crossed bytes.Buffer
+	all     sync.WaitGroup
+}
+
+func newWire(t testing.TB, relay string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{listener: l, relay: relay, open: map[net.Conn]bool{}}
+	w.all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.all.Go(func() { w.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		for range 100 {
+			w.cut()
+			time.Sleep(time.Millisecond)
+		}
+		w.all.Wait()
+	})
+	return w
+}
+
+func (w *wire) address() string { return w.listener.Addr().String() }
+
+func (w *wire) set(change func(*wire)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+}
+
+// cut ends every connection.
+func (w *wire) cut() {
+	w.set(func(w *wire) {
+		for c := range w.open {
+			c.Close()
+		}
+	})
+}
+
+func (w *wire) serve(from net.Conn) {
+	keep := func(c net.Conn) { w.set(func(w *wire) { w.open[c] = true }) }
+	drop := func(c net.Conn) { c.Close(); w.set(func(w *wire) { delete(w.open, c) }) }
+	keep(from)
+	defer drop(from)
+	to := w.relay
+	if to == "" {
+		r, err := http.ReadRequest(bufio.NewReader(from))
+		if err != nil || r.Method != http.MethodConnect {
+			return
+		}
+		w.mu.Lock()
+		status := w.status
+		w.mu.Unlock()
+		if status != 0 {
+			fmt.Fprintf(from, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status, http.StatusText(status))
+			return
+		}
+		to = r.Host
+	}
+	there, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	keep(there)
+	defer drop(there)
+	if w.relay == "" {
+		fmt.Fprint(from, "HTTP/1.1 200 Connection established\r\n\r\n")
+	}
+	w.set(func(w *wire) { w.tunnels++ })
+	var both sync.WaitGroup
+	both.Go(func() { w.carry(from, there, false) })
+	both.Go(func() { w.carry(there, from, true) })
+	both.Wait()
+}
+
+func (w *wire) carry(from, to net.Conn, back bool) {
+	defer from.Close()
+	defer to.Close()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		w.mu.Lock()
+		silent := w.silent
+		if w.flip && back && n > 0 {
+			b[n/2] ^= 1
+		}
+		if w.crossed.Len() < 1<<20 {
+			w.crossed.Write(b[:n])
+		}
+		w.mu.Unlock()
+		if !silent && n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// outwards are the three wards, of which mid opens no port and reaches the door through an HTTP proxy, and west through a
+// relay that it takes for the door.
+func outwards(t testing.TB) (s shape, proxy *wire, relay func() *wire) {
+	t.Helper()
+	s = wards(t)
+	proxy = newWire(t, "")
+	var between *wire
+	s.outward = map[string]func(string) (string, string){
+		"mid": func(door string) (string, string) { return door, "http://" + proxy.address() },
+		"west": func(door string) (string, string) {
+			between = newWire(t, door)
+			return between.address(), "none"
+		},
+	}
+	return s, proxy, func() *wire { return between }
+}
+
+// A federation in which two of three hospitals open no port answers as any other: the same values, the same charges in
+// every ledger, through a proxy and through a relay, which read nothing.
+func TestOutward(t *testing.T) {
+	s, proxy, relay := outwards(t)
+	f := startFederation(t, s)
+	f.expectAnswer()
+	f.expectCharged(0.5)
+	a := f.anew(1, exactEpsilon)
+	if got := a.Rows[0][0].Value; got != 150.0 {
+		t.Errorf("the three have %v patients", got)
+	}
+	for _, w := range []*wire{proxy, relay()} {
+		w.mu.Lock()
+		if w.tunnels == 0 {
+			t.Error("nothing went through what lies between")
+		}
+		for _, plain := range []string{"reading", "prepare", "NODE_", "ward", `"catalog"`} {
+			if bytes.Contains(w.crossed.Bytes(), []byte(plain)) {
+				t.Errorf("%q crosses in plain", plain)
+			}
+		}
+		w.mu.Unlock()
+	}
+	listening := listeners(t, f.nodes["mid"].command.Process.Pid)
+	if len(listening) > 0 {
+		t.Errorf("a node that dials out listens at %v", listening)
+	}
+	if len(listeners(t, f.nodes["east"].command.Process.Pid)) == 0 {
+		t.Error("a node that listens is not seen to: the test shows nothing")
+	}
+	for _, name := range f.hospitals {
+		if out := f.must("ledger", "reconcile", "--node", f.path(name+".ledger"), "--coordinator", f.path("coordinator.ledger")); strings.Contains(out, "DIFFERS") {
+			t.Error(out)
+		}
+	}
+
+	// Its node and the coordinator restart; each finds the other.
+	f.killNode("mid")
+	f.restartNode("mid")
+	f.anew(2, 0.1)
+	f.coordinator.kill()
+	f.startCoordinator()
+	f.await(f.hospitals...)
+	f.anew(3, 0.1)
+	// A node that stops in good order is gone at once.
+	if err := f.nodes["west"].stop(); err != nil {
+		t.Error(err)
+	}
+	delete(f.nodes, "west")
+	f.awaitPresence(false, "west")
+	_, err := f.query(request{SQL: "SELECT AVG(x) FROM reading", Epsilon: 0.5})
+	refused(t, err, "HOSPITAL_MISSING", "west")
+}
+
+// anew asks the n-th question that nobody asked before, which every hospital must answer.
+func (f *federation) anew(n int, epsilon float64) *answer {
+	f.t.Helper()
+	a, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(DISTINCT patient) FROM reading WHERE x > -%d", n), Epsilon: epsilon})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if a.Stored || len(a.Hospitals.Answered) != len(f.hospitals) {
+		f.t.Fatalf("%+v", a)
+	}
+	return a
+}
+
+// listeners are the TCP ports at which a process listens, from /proc; the test is skipped elsewhere.
+func listeners(t *testing.T, pid int) (ports []string) {
+	t.Helper()
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Skip("there is no /proc")
+	}
+	sockets := map[string]bool{}
+	for _, fd := range fds {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+		if inode, ok := strings.CutPrefix(link, "socket:["); ok && err == nil {
+			sockets[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		b, err := os.ReadFile("/proc/net/" + table)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			field := strings.Fields(line)
+			// 0A is LISTEN; a UDP socket that is bound is 07.
+			if len(field) > 9 && sockets[field[9]] && (field[3] == "0A" || field[3] == "07") {
+				ports = append(ports, table+" "+field[1])
+			}
+		}
+	}
+	return ports
+}
+
+// The lines of two hospitals are cut again and again while researchers ask: every 300 ms for 30 s, or with
+// INTRAMUROS_FULL every 10 s for an hour. No hospital is lost, no answer comes without its charges, and when the cuts end
+// everybody answers at once.
+func TestOutwardCuts(t *testing.T) {
+	every, whole := 300*time.Millisecond, 30*time.Second
+	if os.Getenv("INTRAMUROS_FULL") != "" {
+		every, whole = 10*time.Second, time.Hour
+	}
+	s, proxy, relay := outwards(t)
+	f := startFederation(t, s)
+	var lost, looked, answered, uncharged, charged atomic.Int64
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() { // who is there
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			var state federationState
+			if err := f.get("/v1/hospitals", &state); err != nil {
+				t.Error(err)
+				return
+			}
+			looked.Add(1)
+			for _, h := range state.Hospitals {
+				if !h.Present {
+					lost.Add(1)
+				}
+			}
+		}
+	})
+	all.Go(func() { // researchers
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			_, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(*) FROM reading WHERE x <> %d", i), Epsilon: 0.1})
+			var r *refusal
+			switch {
+			case err == nil:
+				answered.Add(1)
+			case errors.As(err, &r) && !r.Charged:
+				uncharged.Add(1)
+			case errors.As(err, &r):
+				charged.Add(1)
+			default:
+				t.Error(err)
+			}
+		}
+	})
+	cuts := 0
+	for end := time.Now().Add(whole); time.Now().Before(end); cuts++ {
+		time.Sleep(every)
+		proxy.cut()
+		relay().cut()
+	}
+	close(done)
+	all.Wait()
+	t.Logf("%d cuts; %d answers, %d queries that a cut ended before the charge, %d after it; presence looked at %d times, missed %d times",
+		cuts, answered.Load(), uncharged.Load(), charged.Load(), looked.Load(), lost.Load())
+	if lost.Load() > 0 || looked.Load() == 0 {
+		t.Error("hospitals were lost")
+	}
+	if answered.Load() < 10 {
+		t.Error("too few queries were answered")
+	}
+	began := time.Now()
+	f.anew(1, 0.1)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("after the cuts an answer took %v", took)
+	}
+	for _, name := range f.hospitals {
+		f.must("ledger", "verify", "--file", f.path(name+".ledger"))
+		if out := f.must("ledger", "reconcile", "--node", f.path(name+".ledger"), "--coordinator", f.path("coordinator.ledger")); strings.Contains(out, "DIFFERS") {
+			t.Error(out)
+		}
+	}
+}
+
+// Bytes that vanish without a word on one hospital's line, and a machine that sleeps at another: a query does not wait
+// for them once the third has answered, they are missed within half a minute, and are back when network and machine are.
+func TestOutwardSilence(t *testing.T) {
+	s, proxy, _ := outwards(t)
+	s.require = "1"
+	f := startFederation(t, s)
+	f.anew(1, 0.1)
+	proxy.set(func(w *wire) { w.silent = true })
+	f.nodes["west"].signal(syscall.SIGSTOP)
+	began := time.Now()
+	a, err := f.query(request{SQL: "SELECT AVG(x) FROM reading", Epsilon: 0.1})
+	if err != nil || !slices.Equal(a.Hospitals.Answered, []string{"east"}) || a.Hospitals.Missing[0].Code != "UNREACHABLE" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if took := time.Since(began); took > soon {
+		t.Errorf("took %v", took)
+	}
+	f.awaitPresence(false, "mid", "west")
+	if took := time.Since(began); took > 40*time.Second {
+		t.Errorf("they are missed after %v", took)
+	}
+	proxy.set(func(w *wire) { w.silent = false })
+	proxy.cut() // what was swallowed is lost for TLS
+	f.nodes["west"].signal(syscall.SIGCONT)
+	f.await("mid", "west")
+	f.anew(2, 0.1)
+}
+
+// A proxy that makes no tunnel, and one that changes what crosses: the node says why it is not there, and comes when it
+// can. A flood of connections at the door keeps nobody out.
+func TestOutwardProxyAndFlood(t *testing.T) {
+	s, proxy, _ := outwards(t)
+	f := newFederation(t, s)
+	f.startCoordinator()
+	proxy.set(func(w *wire) { w.status = http.StatusBadGateway })
+	f.startNode("mid")
+	if !f.nodes["mid"].logged("502", soon) {
+		t.Errorf("it does not say why:\n%s", f.nodes["mid"].tail(5))
+	}
+	proxy.set(func(w *wire) { w.status = http.StatusProxyAuthRequired })
+	if !f.nodes["mid"].logged("HTTPS_PROXY", soon) {
+		t.Errorf("it does not say what to do:\n%s", f.nodes["mid"].tail(5))
+	}
+	proxy.set(func(w *wire) { w.status, w.flip = 0, true })
+	if !f.nodes["mid"].logged("the door's TLS", soon) {
+		t.Errorf("what was changed on the way is not noticed:\n%s", f.nodes["mid"].tail(5))
+	}
+	proxy.set(func(w *wire) { w.flip = false })
+
+	flood := make(chan struct{})
+	var all sync.WaitGroup
+	for range 4 { // some say nothing, some begin a TLS that they do not end
+		all.Go(func() {
+			var open []net.Conn
+			for {
+				select {
+				case <-flood:
+					for _, c := range open {
+						c.Close()
+					}
+					return
+				default:
+				}
+				c, err := net.DialTimeout("tcp", f.door, time.Second)
+				if err != nil {
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
+				if len(open)%2 == 0 {
+					_, _ = io.WriteString(c, "\x16\x03\x01\x02\x00\x01")
+				}
+				if open = append(open, c); len(open) > 400 {
+					open[0].Close()
+					open = open[1:]
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	f.startNode("east")
+	f.startNode("west")
+	f.await(f.hospitals...)
+	f.expectAnswer()
+	if n := descriptors(t, f.coordinator.command.Process.Pid); n > 600 {
+		t.Errorf("the flood holds %d files of the coordinator open", n)
+	}
+	close(flood)
+	all.Wait()
+
+	// A stranger: TLS of nobody's certificate, and of another authority's.
+	other := f.path("other")
+	f.must("pki", "init", "--dir", other, "--federation", federationName)
+	f.must("pki", "issue", "--dir", other, "--role", "node", "--name", "mid")
+	pair, err := tls.LoadX509KeyPair(other+"/node-mid.pem", other+"/node-mid.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, certificates := range [][]tls.Certificate{nil, {pair}} {
+		c, err := tls.Dial("tcp", f.door, &tls.Config{InsecureSkipVerify: true, Certificates: certificates, NextProtos: []string{"intramuros-door/1"}})
+		if err != nil {
+			continue
+		}
+		c.SetDeadline(time.Now().Add(soon))
+		if n, err := c.Read(make([]byte, 1)); err == nil {
+			t.Errorf("the door says %d bytes to a stranger", n)
+		}
+		c.Close()
+	}
+}
+
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Skip("there is no /proc")
+	}
+	return len(fds)
+}

@@ -1,0 +1,434 @@
+package outward
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+const (
+	perHospital = 4   // parked lines of one hospital
+	maxCallers  = 256 // connections that have not said who they are
+)
+
+// errNoLine means that the hospital has no line, and had none for a while.
+var errNoLine = errors.New("the hospital has no line at the door")
+
+// Door is where nodes park their lines. Its methods may be called at the same time.
+type Door struct {
+	listener net.Listener
+	tls      *tls.Config
+	expected []string
+	log      *slog.Logger
+	stop     context.CancelFunc
+	all      sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	callers   *list.List // of net.Conn, the oldest first
+	hospitals map[string]*hospital
+}
+
+// hospital is what the door knows of one.
+type hospital struct {
+	member membership.Member
+	parked []*parked     // the oldest first
+	used   int           // lines that are taken and open
+	left   bool          // it said that it stops
+	gone   time.Time     // when its last line ended
+	there  bool          // as the log says
+	more   chan struct{} // closed when a line is parked
+}
+
+// parked is a line at the door that nobody has taken.
+type parked struct {
+	net.Conn
+	mu     sync.Mutex    // of what is written, and wanted
+	wanted chan struct{} // closed when the node hands the line over; nil: nobody wants it
+}
+
+// Open listens at the address. conf is of pki.DoorTLS; nodes of other hospitals than those expected are refused.
+// Close the Door after use.
+func Open(ctx context.Context, address string, conf *tls.Config, expected []string, log *slog.Logger) (*Door, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("the address of the door cannot be used: %w", err)
+	}
+	conf = conf.Clone()
+	conf.NextProtos = []string{ALPN}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d := &Door{listener: listener, tls: conf, expected: expected, log: log, stop: stop, callers: list.New(), hospitals: map[string]*hospital{}}
+	d.all.Go(func() { d.accept(ctx) })
+	d.all.Go(func() { d.watch(ctx) })
+	return d, nil
+}
+
+// Addr is the door's address.
+func (d *Door) Addr() net.Addr { return d.listener.Addr() }
+
+// Close ends every line that nobody has taken, and waits.
+func (d *Door) Close() error {
+	d.stop()
+	err := d.listener.Close()
+	d.mu.Lock()
+	d.closed = true
+	for e := d.callers.Front(); e != nil; e = e.Next() {
+		e.Value.(net.Conn).Close()
+	}
+	for _, h := range d.hospitals {
+		for _, p := range h.parked {
+			p.Close()
+		}
+	}
+	d.mu.Unlock()
+	d.all.Wait()
+	return err
+}
+
+// Members lists the hospitals that are there, by name.
+func (d *Door) Members() []membership.Member {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []membership.Member
+	for _, h := range d.hospitals {
+		if h.present() {
+			all = append(all, h.member)
+		}
+	}
+	slices.SortFunc(all, func(a, b membership.Member) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// present is called with the door's lock held.
+func (h *hospital) present() bool {
+	return len(h.parked) > 0 || !h.left && (h.used > 0 || time.Since(h.gone) < Linger)
+}
+
+// Dial takes a line of the hospital, and waits for one until ctx ends where there is none. Over it the node serves TLS:
+// whoever dials makes sure that it is the hospital, as with any other connection.
+func (d *Door) Dial(ctx context.Context, name string) (net.Conn, error) {
+	for {
+		d.mu.Lock()
+		h := d.hospitals[name]
+		if h == nil || d.closed {
+			d.mu.Unlock()
+			return nil, errNoLine
+		}
+		more := h.more
+		var p *parked
+		if n := len(h.parked); n > 0 {
+			p = h.parked[n-1]
+			h.parked = h.parked[:n-1]
+			h.used++
+		}
+		d.mu.Unlock()
+		if p == nil {
+			select {
+			case <-more:
+				continue
+			case <-ctx.Done():
+				return nil, fmt.Errorf("%w: %w", errNoLine, ctx.Err())
+			}
+		}
+		if err := p.take(ctx); err == nil {
+			return &taken{Conn: p.Conn, end: sync.OnceFunc(func() { d.given(h) })}, nil
+		}
+		p.Close()
+		d.given(h)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// given notes that a line which was taken has ended.
+func (d *Door) given(h *hospital) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h.used--
+	h.lost()
+}
+
+// lost is called with the door's lock held, when a line has ended.
+func (h *hospital) lost() {
+	if len(h.parked) == 0 && h.used == 0 {
+		h.gone = time.Now()
+	}
+}
+
+// taken is a line in use.
+type taken struct {
+	net.Conn
+	end func()
+}
+
+// Close ends the line.
+func (t *taken) Close() error {
+	t.end()
+	return t.Conn.Close()
+}
+
+// take asks the node for the line, and waits until it has handed it over.
+func (p *parked) take(ctx context.Context) error {
+	handed := make(chan struct{})
+	p.mu.Lock()
+	p.wanted = handed
+	p.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := p.Write([]byte{msgTake})
+	p.SetWriteDeadline(time.Time{})
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	late := time.NewTimer(ackTime)
+	defer late.Stop()
+	select {
+	case <-handed:
+		return nil
+	case <-late.C:
+		return errors.New("the line is silent")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// beat asks whether the line is alive.
+func (p *parked) beat() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wanted != nil {
+		return nil
+	}
+	p.SetWriteDeadline(time.Now().Add(writeTime))
+	defer p.SetWriteDeadline(time.Time{})
+	_, err := p.Write([]byte{msgHere})
+	return err
+}
+
+func (d *Door) accept(ctx context.Context) {
+	for {
+		conn, err := d.listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			d.log.Warn("the door cannot accept a connection", slog.Any("error", err))
+			select {
+			case <-time.After(100 * time.Millisecond): // too many open files pass
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		if e := d.called(conn); e != nil {
+			d.all.Go(func() { d.receive(ctx, conn, e) })
+		}
+	}
+}
+
+// called notes a connection that has not said who it is. Where there are too many, the oldest goes.
+func (d *Door) called(conn net.Conn) *list.Element {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		conn.Close()
+		return nil
+	}
+	if d.callers.Len() >= maxCallers {
+		d.callers.Remove(d.callers.Front()).(net.Conn).Close()
+	}
+	return d.callers.PushBack(conn)
+}
+
+// receive hears who calls, and keeps the line while it is parked.
+func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) {
+	member, conn, err := d.hear(ctx, raw)
+	d.mu.Lock()
+	d.callers.Remove(caller) // removing twice does nothing
+	d.mu.Unlock()
+	if err != nil {
+		raw.Close()
+		if ctx.Err() == nil {
+			d.log.Debug("a caller is not let in", slog.String("from", raw.RemoteAddr().String()), slog.Any("cause", err))
+		}
+		return
+	}
+	p := &parked{Conn: conn}
+	if err := d.park(p, member); err != nil {
+		conn.Close()
+		return
+	}
+	if !d.hold(p, member.Name) {
+		conn.Close()
+	}
+}
+
+// hear makes sure who calls.
+func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
+	raw.SetDeadline(time.Now().Add(callTime))
+	conn := tls.Server(raw, d.tls)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return member, nil, err
+	}
+	state := conn.ConnectionState()
+	if state.NegotiatedProtocol != ALPN {
+		return member, nil, errors.New("it is no node's line")
+	}
+	id, err := pki.PeerIdentity(state)
+	if err != nil {
+		return member, nil, err
+	}
+	if _, err := conn.Write([]byte{msgHere}); err != nil {
+		return member, nil, err
+	}
+	kind, err := readKind(conn)
+	if err == nil && kind != msgHello {
+		err = errors.New("it does not say hello")
+	}
+	if err == nil {
+		member, err = readHello(conn, id.Name)
+	}
+	if err != nil {
+		return member, nil, err
+	}
+	if !slices.Contains(d.expected, id.Name) {
+		why := "it knows no hospital " + id.Name + "; its operator adds it to `hospitals`"
+		if b, err := text(msgRefuse, []byte(why)); err == nil {
+			_, _ = conn.Write(b)
+		}
+		return member, nil, errors.New("no hospital " + id.Name + " is expected")
+	}
+	return member, conn, conn.SetDeadline(time.Time{})
+}
+
+// park takes a line in; the oldest goes where the hospital has too many.
+func (d *Door) park(p *parked, member membership.Member) error {
+	if err := p.beat(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return net.ErrClosed
+	}
+	h := d.hospitals[member.Name]
+	if h == nil {
+		h = &hospital{more: make(chan struct{})}
+		d.hospitals[member.Name] = h
+	}
+	if !h.there {
+		h.there = true
+		d.log.Info("a hospital is at the door", slog.String("hospital", member.Name), slog.String("from", p.RemoteAddr().String()))
+	}
+	h.member, h.left = member, false
+	if len(h.parked) >= perHospital {
+		h.parked[0].Close()
+		h.parked = h.parked[1:]
+	}
+	h.parked = append(h.parked, p)
+	close(h.more)
+	h.more = make(chan struct{})
+	return nil
+}
+
+// hold listens to a parked line until it is handed over, which it reports, or ends.
+func (d *Door) hold(p *parked, name string) (handed bool) {
+	defer func() {
+		if !handed {
+			d.drop(p, name)
+		}
+	}()
+	for {
+		p.SetReadDeadline(time.Now().Add(Lapse))
+		kind, err := readKind(p)
+		if err != nil {
+			return false
+		}
+		switch kind {
+		case msgHere:
+		case msgHello:
+			member, err := readHello(p, name)
+			if err != nil {
+				return false
+			}
+			d.mu.Lock()
+			d.hospitals[name].member = member
+			d.mu.Unlock()
+		case msgQuit:
+			d.quit(p, name)
+			return false
+		case msgTake:
+			p.mu.Lock()
+			wanted := p.wanted
+			p.mu.Unlock()
+			if wanted == nil {
+				return false
+			}
+			p.SetReadDeadline(time.Time{})
+			close(wanted)
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// quit notes that a node stops. One that has taken its place already stays.
+func (d *Door) quit(p *parked, name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hospitals[name]
+	h.parked = slices.DeleteFunc(h.parked, func(o *parked) bool { return o == p })
+	h.left = len(h.parked) == 0
+}
+
+// drop forgets a parked line that has ended.
+func (d *Door) drop(p *parked, name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hospitals[name]
+	before := len(h.parked)
+	h.parked = slices.DeleteFunc(h.parked, func(o *parked) bool { return o == p })
+	if len(h.parked) < before {
+		h.lost()
+	}
+}
+
+// watch asks the parked lines whether they are alive, and logs who is gone, until ctx ends.
+func (d *Door) watch(ctx context.Context) {
+	tick := time.NewTicker(Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var all []*parked
+		d.mu.Lock()
+		for name, h := range d.hospitals {
+			all = append(all, h.parked...)
+			if h.there && !h.present() {
+				h.there = false
+				d.log.Info("a hospital is gone from the door", slog.String("hospital", name))
+			}
+		}
+		d.mu.Unlock()
+		for _, p := range all {
+			if p.beat() != nil {
+				p.Close()
+			}
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package outward
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/membership"
+)
+
+const (
+	spare     = 2 // lines that a node keeps parked
+	firstWait = 50 * time.Millisecond
+	lastWait  = 2 * time.Second
+	// tellAgain is how often the log says that the door still cannot be reached.
+	tellAgain = 10 * time.Minute
+)
+
+// Config is how a node reaches the door.
+type Config struct {
+	Door   string      // host:port
+	Proxy  string      // as ParseProxy reads it
+	TLS    *tls.Config // pki.CallerTLS
+	Logger *slog.Logger
+}
+
+// Listener is a net.Listener whose connections are dialed out and parked at the door until the coordinator takes them.
+type Listener struct {
+	config Config
+	proxy  func() (*url.URL, error)
+
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	begin   sync.Once
+	keepers sync.WaitGroup
+	taken   chan net.Conn
+	lines   atomic.Int64 // ever made: gives each an address of its own
+
+	mu     sync.Mutex
+	hello  []byte
+	parked map[*line]bool
+	told   string // why the door cannot be reached, as the log has it; empty: it can
+	when   time.Time
+}
+
+// line is a connection of the node to the door.
+type line struct {
+	net.Conn
+	address lineAddress
+	mu      sync.Mutex // of what is written while it is parked
+	taken   bool
+}
+
+// RemoteAddr is no other line's.
+func (l *line) RemoteAddr() net.Addr { return l.address }
+
+type lineAddress string
+
+// Network is net.Addr's.
+func (lineAddress) Network() string { return "outward" }
+
+// String is net.Addr's.
+func (a lineAddress) String() string { return string(a) }
+
+// Listen prepares a listener that announces self; Accept begins to dial.
+func Listen(c Config, self membership.Member) (*Listener, error) {
+	greet, err := hello(self)
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := ParseProxy(c.Proxy, c.Door)
+	if err != nil {
+		return nil, err
+	}
+	c.TLS = c.TLS.Clone()
+	c.TLS.NextProtos = []string{ALPN}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Listener{config: c, proxy: proxy, ctx: ctx, stop: stop, taken: make(chan net.Conn), hello: greet, parked: map[*line]bool{}}, nil
+}
+
+// Addr is the door's address, with which the node can be found nowhere.
+func (l *Listener) Addr() net.Addr { return lineAddress(l.config.Door) }
+
+// Accept waits until the coordinator takes a line.
+func (l *Listener) Accept() (net.Conn, error) {
+	l.begin.Do(func() {
+		for range spare {
+			l.keepers.Go(l.keep)
+		}
+	})
+	select {
+	case c := <-l.taken:
+		return c, nil
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Update announces self anew, on the lines that are parked and on all that follow.
+func (l *Listener) Update(_ context.Context, self membership.Member) error {
+	greet, err := hello(self)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.hello = greet
+	l.mu.Unlock()
+	for _, p := range l.all() {
+		_ = l.greet(p) // one that is broken is made anew, and says it then
+	}
+	return nil
+}
+
+// all gives the lines that are parked. A line's lock is taken before the listener's.
+func (l *Listener) all() []*line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.parked))
+}
+
+// Connected tells whether a line is parked.
+func (l *Listener) Connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.parked) > 0
+}
+
+// Close says that the node stops, and ends the lines that are parked; those that are taken go on.
+func (l *Listener) Close() error {
+	for _, p := range l.all() {
+		_ = p.say([]byte{msgQuit})
+	}
+	l.stop()
+	l.keepers.Wait()
+	return nil
+}
+
+// keep keeps one line parked, for ever.
+func (l *Listener) keep() {
+	wait := firstWait
+	for l.ctx.Err() == nil {
+		parked, conn, err := l.park()
+		if parked {
+			wait = firstWait
+		}
+		if err == nil {
+			select {
+			case l.taken <- conn:
+			case <-l.ctx.Done():
+				conn.Close()
+			}
+			continue
+		}
+		l.tell(parked, err)
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-l.ctx.Done():
+		}
+		wait = min(2*wait, lastWait)
+	}
+}
+
+// tell logs that the door cannot be reached, once for each cause; "" says that it can.
+func (l *Listener) tell(parked bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if parked || l.ctx.Err() != nil || len(l.parked) > 0 {
+		return // a line that broke is made anew, and that is all
+	}
+	if cause := err.Error(); cause != l.told || time.Since(l.when) > tellAgain {
+		l.told, l.when = cause, time.Now()
+		l.config.Logger.Warn("the coordinator's door cannot be reached; trying again until it can",
+			slog.String("door", l.config.Door), slog.Any("cause", err))
+	}
+}
+
+// park makes a line and waits until it is taken. parked tells whether the door took it in.
+func (l *Listener) park() (parked bool, _ net.Conn, err error) {
+	p, err := l.call()
+	if err != nil {
+		return false, nil, err
+	}
+	// A closed line ends the reading below.
+	ended := context.AfterFunc(l.ctx, func() { p.Close() })
+	defer func() {
+		ended()
+		l.mu.Lock()
+		delete(l.parked, p)
+		l.mu.Unlock()
+		if err != nil {
+			p.Close()
+		}
+	}()
+	greeted := false
+	for {
+		p.SetReadDeadline(time.Now().Add(Lapse))
+		kind, err := readKind(p)
+		if err != nil {
+			return parked, nil, l.broken(greeted, err)
+		}
+		switch kind {
+		case msgHere:
+			switch {
+			case !greeted:
+				greeted, err = true, l.greet(p)
+			case !parked:
+				parked, err = true, l.settled(p)
+			default:
+				err = p.say([]byte{msgHere})
+			}
+			if err != nil {
+				return parked, nil, err
+			}
+		case msgTake:
+			p.SetReadDeadline(time.Time{})
+			return true, p, p.hand()
+		case msgRefuse:
+			why, err := readText(p)
+			return parked, nil, errors.Join(fmt.Errorf("the coordinator refuses: %s", why), err)
+		default:
+			return parked, nil, errors.New("the door speaks another language; the versions may differ")
+		}
+	}
+}
+
+// broken explains the end of a line.
+func (l *Listener) broken(greeted bool, err error) error {
+	var alert *net.OpError
+	if !greeted && errors.As(err, &alert) && alert.Op == "remote error" {
+		return fmt.Errorf("the coordinator does not accept this node's certificate (%w): it may be revoked, expired, or another federation's", err)
+	}
+	return err
+}
+
+// call connects to the door.
+func (l *Listener) call() (*line, error) {
+	through, err := l.proxy()
+	if err != nil {
+		return nil, fmt.Errorf("the proxy of the environment: %w", err)
+	}
+	raw, err := connect(l.ctx, l.config.Door, through)
+	if err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(l.ctx, callTime)
+	defer cancel()
+	conn := tls.Client(raw, l.config.TLS)
+	if err := conn.HandshakeContext(within); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("the door's TLS: %w", err)
+	}
+	return &line{Conn: conn, address: lineAddress(fmt.Sprintf("%s line %d", l.config.Door, l.lines.Add(1)))}, nil
+}
+
+// greet says the latest hello on a line.
+func (l *Listener) greet(p *line) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	greet := l.hello
+	l.mu.Unlock()
+	return p.write(greet)
+}
+
+// settled notes that a line is parked. What changed since its hello is said again.
+func (l *Listener) settled(p *line) error {
+	l.mu.Lock()
+	l.parked[p] = true
+	again := l.told != ""
+	l.told = ""
+	l.mu.Unlock()
+	if again {
+		l.config.Logger.Info("the coordinator's door is reached", slog.String("door", l.config.Door))
+	}
+	return l.greet(p)
+}
+
+func (p *line) say(b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.write(b)
+}
+
+// write is called with the lock held.
+func (p *line) write(b []byte) error {
+	if p.taken {
+		return nil
+	}
+	p.SetWriteDeadline(time.Now().Add(writeTime))
+	defer p.SetWriteDeadline(time.Time{})
+	_, err := p.Write(b)
+	return err
+}
+
+// hand answers that the line is the coordinator's from here on.
+func (p *line) hand() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.write([]byte{msgTake})
+	p.taken = true
+	return err
+}

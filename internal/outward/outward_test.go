@@ -1,0 +1,539 @@
+package outward
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/pki"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const digest = "0123456789abcdef0123456789abcdef"
+
+// authority issues the certificates of a federation for tests.
+type authority struct {
+	t   *testing.T
+	dir string
+	ca  *pki.Authority
+}
+
+func newAuthority(t *testing.T, federation string) *authority {
+	t.Helper()
+	a := &authority{t: t, dir: t.TempDir()}
+	var err error
+	if a.ca, err = pki.CreateAuthority(a.dir, federation, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	a.issue(pki.RoleCoordinator, "hub")
+	return a
+}
+
+func (a *authority) issue(role, name string) {
+	a.t.Helper()
+	if err := a.ca.Issue(a.dir, pki.Identity{Federation: a.ca.Federation(), Role: role, Name: name}, nil, time.Hour); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *authority) files(role, name string) (ca, cert, key string) {
+	file := func(s string) string { return filepath.Join(a.dir, s) }
+	return file("ca.pem"), file(role + "-" + name + ".pem"), file(role + "-" + name + ".key")
+}
+
+func (a *authority) door(expected ...string) *Door {
+	a.t.Helper()
+	conf, err := pki.DoorTLS(a.files(pki.RoleCoordinator, "hub"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	d, err := Open(a.t.Context(), "127.0.0.1:0", conf, expected, slog.New(slog.DiscardHandler))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// caller is the TLS of a node, with a certificate that is issued now.
+func (a *authority) caller(name string) *tls.Config {
+	a.t.Helper()
+	a.issue(pki.RoleNode, name)
+	conf, err := pki.CallerTLS(a.files(pki.RoleNode, name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return conf
+}
+
+func member(name string) membership.Member {
+	return membership.Member{Role: pki.RoleNode, Name: name, Outward: true, Catalog: digest, DataVersion: "v1"}
+}
+
+// record is a log for tests.
+type record struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.b.Write(b)
+}
+
+func (r *record) holds(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Contains(r.b.String(), text)
+}
+
+// echo is a node that dials out and says everything back. Whose line it was is said first.
+func (a *authority) echo(name, door, proxy string) (*Listener, *record) {
+	a.t.Helper()
+	log := &record{}
+	l, err := Listen(Config{Door: door, Proxy: proxy, TLS: a.caller(name), Logger: slog.New(slog.NewTextHandler(log, nil))}, member(name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				fmt.Fprintf(c, "%s\n", name)
+				_, _ = io.Copy(c, c)
+			})
+		}
+	})
+	a.t.Cleanup(func() { l.Close(); all.Wait() })
+	return l, log
+}
+
+// says takes a line and makes sure that it reaches the node.
+func says(t *testing.T, d *Door, name string) net.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := d.Dial(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	want := name + "\nhello"
+	if _, err := io.WriteString(c, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("%q, %v", got, err)
+	}
+	return c
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 15 s: ", what)
+		}
+	}
+}
+
+func there(d *Door, name string) bool {
+	return slices.ContainsFunc(d.Members(), func(m membership.Member) bool { return m.Name == name })
+}
+
+func TestLine(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux", "langon")
+	l, _ := a.echo("bordeaux", d.Addr().String(), ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") && l.Connected() })
+	if got := d.Members(); len(got) != 1 || got[0] != member("bordeaux") {
+		t.Errorf("%+v", got)
+	}
+	for range 5 {
+		says(t, d, "bordeaux") // each over a line of its own: a taken one is replaced
+	}
+	news := member("bordeaux")
+	news.DataVersion = "v2"
+	if err := l.Update(t.Context(), news); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new data is known", func() bool { return d.Members()[0].DataVersion == "v2" })
+	if _, err := d.Dial(t.Context(), "langon"); !errors.Is(err, errNoLine) {
+		t.Error("a hospital that never came: ", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "bordeaux has left", func() bool { return !there(d, "bordeaux") })
+}
+
+// The node's connections are told apart by address, as package node needs it.
+func TestAddresses(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	l, err := Listen(Config{Door: d.Addr().String(), Proxy: ProxyNone, TLS: a.caller("bordeaux"), Logger: slog.New(slog.DiscardHandler)}, member("bordeaux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	seen := map[string]bool{}
+	for range 3 {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			for {
+				if c, err := d.Dial(ctx, "bordeaux"); err == nil {
+					t.Cleanup(func() { c.Close() })
+					return
+				} else if ctx.Err() != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if at := c.RemoteAddr().String(); seen[at] {
+			t.Errorf("two lines are %s", at)
+		} else {
+			seen[at] = true
+		}
+	}
+}
+
+// Whoever has no certificate of the federation for a node parks nothing, and a node says nothing to a door that is not
+// its coordinator's.
+func TestStrangers(t *testing.T) {
+	a, other := newAuthority(t, "gironde"), newAuthority(t, "landes")
+	d := a.door("bordeaux")
+	refused := func(name string, conf *tls.Config, door *Door, cause string) {
+		t.Helper()
+		log := &record{}
+		l, err := Listen(Config{Door: door.Addr().String(), Proxy: ProxyNone, TLS: conf, Logger: slog.New(slog.NewTextHandler(log, nil))}, member(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); _, _ = l.Accept() }()
+		eventually(t, name+" is refused: "+cause, func() bool { return log.holds(cause) })
+		if l.Connected() || len(door.Members()) > 0 {
+			t.Errorf("%s is let in", name)
+		}
+		l.Close()
+		<-done
+	}
+	// A stranger's certificate, of a node of the same name, that trusts our door.
+	stranger := other.caller("bordeaux")
+	stranger.VerifyConnection = nil
+	refused("bordeaux", stranger, d, "does not accept this node's certificate")
+	// The coordinator's own certificate is no node's.
+	hub, err := pki.CallerTLS(a.files(pki.RoleCoordinator, "hub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("bordeaux", hub, d, "does not accept this node's certificate")
+	// A node of the federation that the coordinator does not expect.
+	refused("pauillac", a.caller("pauillac"), d, "it knows no hospital pauillac")
+	// Another federation's door.
+	refused("bordeaux", a.caller("bordeaux"), other.door("bordeaux"), "the door's TLS")
+	// A hospital revoked.
+	conf := a.caller("bordeaux")
+	_, cert, _ := a.files(pki.RoleNode, "bordeaux")
+	if err := a.ca.Revoke(a.dir, cert, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	refused("bordeaux", conf, d, "does not accept this node's certificate")
+}
+
+// A flood of connections that say nothing is bounded, and a hospital that comes after it is let in. A hospital that
+// parks more lines than it may has the newest.
+func TestFlood(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	for range 3 * maxCallers {
+		c, err := net.Dial("tcp", d.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	waiting := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.callers.Len()
+	}
+	eventually(t, "the flood is in", func() bool { return waiting() >= maxCallers/2 })
+	if n := waiting(); n > maxCallers {
+		t.Errorf("%d connections that say nothing are kept", n)
+	}
+	a.echo("bordeaux", d.Addr().String(), ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") })
+	says(t, d, "bordeaux")
+
+	conf := a.caller("bordeaux")
+	conf.NextProtos = []string{ALPN}
+	greet, err := hello(member("bordeaux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 * perHospital {
+		c, err := tls.Dial("tcp", d.Addr().String(), conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write(greet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.hospitals["bordeaux"].parked); n > perHospital {
+		t.Errorf("%d parked lines", n)
+	}
+}
+
+// cable is the network between: it can be cut, and fall silent, and keeps what crossed.
+type cable struct {
+	listener net.Listener
+	to       string
+	mu       sync.Mutex
+	open     []net.Conn
+	silent   bool
+	crossed  bytes.Buffer
+	all      sync.WaitGroup
+}
+
+func newCable(t *testing.T, to string) *cable {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &cable{listener: l, to: to}
+	w.all.Go(w.run)
+	t.Cleanup(func() { l.Close(); w.cut(); w.all.Wait() })
+	return w
+}
+
+func (w *cable) run() {
+	for {
+		a, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		b, err := net.Dial("tcp", w.to)
+		if err != nil {
+			a.Close()
+			continue
+		}
+		w.mu.Lock()
+		w.open = append(w.open, a, b)
+		w.mu.Unlock()
+		for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+			w.all.Go(func() { w.carry(way[0], way[1]) })
+		}
+	}
+}
+
+func (w *cable) carry(from, to net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		w.mu.Lock()
+		silent := w.silent
+		w.crossed.Write(b[:n])
+		w.mu.Unlock()
+		if !silent && n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (w *cable) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.open {
+		c.Close()
+	}
+	w.open = nil
+}
+
+func (w *cable) quiet(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent = on
+}
+
+// A line that is cut is made anew, and the hospital is there all the while; nothing readable crosses a relay.
+func TestCut(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	w := newCable(t, d.Addr().String())
+	a.echo("bordeaux", w.listener.Addr().String(), ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") })
+	for range 10 {
+		c := says(t, d, "bordeaux")
+		w.cut()
+		if !there(d, "bordeaux") {
+			t.Error("a cut line loses the hospital")
+		}
+		c.Close()
+	}
+	says(t, d, "bordeaux")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.crossed.Len() == 0 || bytes.Contains(w.crossed.Bytes(), []byte("bordeaux")) || bytes.Contains(w.crossed.Bytes(), []byte("hello")) {
+		t.Error("a relay reads what crosses")
+	}
+}
+
+// A line that fell silent is noticed when it is wanted, and at both ends within Lapse when it is not.
+func TestSilence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for Lapse")
+	}
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	w := newCable(t, d.Addr().String())
+	l, _ := a.echo("bordeaux", w.listener.Addr().String(), ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") && l.Connected() })
+	w.quiet(true)
+	within, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if _, err := d.Dial(within, "bordeaux"); err == nil {
+		t.Error("a silent line is taken")
+	}
+	eventually(t, "both ends know", func() bool { return !l.Connected() && !there(d, "bordeaux") })
+	w.quiet(false)
+	w.cut() // what the silence swallowed is lost for TLS
+	eventually(t, "bordeaux is back", func() bool { return there(d, "bordeaux") })
+	says(t, d, "bordeaux")
+}
+
+// Through a proxy that makes tunnels, and past one that does not, whose reason the log has.
+func TestProxy(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	var mu sync.Mutex
+	status, asked := http.StatusBadGateway, ""
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		status, via := status, r.Header.Get("Proxy-Authorization")
+		asked = r.Method + " " + r.Host
+		mu.Unlock()
+		if status == http.StatusProxyAuthRequired && via != "" {
+			status = http.StatusOK
+		}
+		if status != http.StatusOK {
+			w.WriteHeader(status)
+			return
+		}
+		to, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		from, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			to.Close()
+			return
+		}
+		_, _ = io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n")
+		for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+			go func() { _, _ = io.Copy(way[0], way[1]); way[0].Close(); way[1].Close() }()
+		}
+	}))
+	t.Cleanup(proxy.Close)
+	_, log := a.echo("bordeaux", d.Addr().String(), proxy.URL)
+	eventually(t, "the log tells of 502", func() bool { return log.holds("502") })
+	mu.Lock()
+	status = http.StatusProxyAuthRequired
+	if asked != "CONNECT "+d.Addr().String() {
+		t.Error(asked)
+	}
+	mu.Unlock()
+	eventually(t, "the log tells of 407", func() bool { return log.holds("407") })
+	mu.Lock()
+	status = http.StatusOK
+	mu.Unlock()
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") })
+	says(t, d, "bordeaux")
+
+	// A user and a password, which the environment alone may give.
+	mu.Lock()
+	status = http.StatusProxyAuthRequired
+	mu.Unlock()
+	u, _ := url.Parse(proxy.URL)
+	u.User = url.UserPassword("node", "secret")
+	c, err := connect(t.Context(), d.Addr().String(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	for _, text := range []string{"ftp://proxy:21", "proxy:3128", "http://node:secret@proxy:3128"} {
+		if _, err := ParseProxy(text, "door:443"); err == nil {
+			t.Errorf("%s is taken for a proxy", text)
+		}
+	}
+}
+
+// Anything may come from the network, once TLS has said who speaks.
+func FuzzHello(f *testing.F) {
+	good, err := hello(member("bordeaux"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good[1:])
+	f.Add([]byte("\xff\xff{}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := readHello(bytes.NewReader(b), "bordeaux")
+		if err != nil {
+			return
+		}
+		again, err := hello(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := readHello(bytes.NewReader(again[1:]), "bordeaux"); err != nil || back != m {
+			t.Errorf("%+v, %+v, %v", m, back, err)
+		}
+	})
+}
