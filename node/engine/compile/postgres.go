@@ -232,14 +232,21 @@ func (c *compiler) postgresRound(a code, digits int, f fragment.Facts) code {
 // postgresNumber is longer than any text that is a number or a date.
 const postgresNumber = 1000
 
-// Texts that convert, as PostgreSQL's regular expressions say it: a repetition counts
-// to 255 at most, and dates must exist, in the years 0001 to 9999.
-var (
+// ExistingDate is a date of the years 0001 to 9999 as a regular expression of PostgreSQL's and Java's, in ISO 8601.
+const ExistingDate = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
+	`|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`
+
+// A time of the day in a hospital's text, and what may follow it where it is an instant, as regular expressions of all engines.
+const (
+	TextTime   = `([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?`
+	TextOffset = `(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)`
+)
+
+// Texts that a CAST converts, as PostgreSQL's regular expressions say it: a repetition counts to 255 at most.
+const (
 	postgresInt   = `^[+-]?[0-9]{1,18}$`
 	postgresFloat = `^[+-]?([0-9]{1,150}[0-9]{0,150}([.][0-9]{0,150}[0-9]{0,150})?|[.][0-9]{1,150}[0-9]{0,150})([eE][+-]?[0-9]{1,3})?$`
-	existingDate  = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
-		`|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`
-	existingTime = `[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`
+	existingTime  = `[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?`
 )
 
 // The decimal numbers that round to a finite float64 and to one other than 0: below
@@ -280,13 +287,6 @@ func (d *Dialect) Narrow(sql string) string {
 	return fmt.Sprintf("CASE WHEN abs(%[1]s) < %[2]s THEN 0 WHEN abs(%[1]s) < %[3]s THEN CAST(%[1]s AS DOUBLE PRECISION) END", sql, decimalStart, decimalEnd)
 }
 
-// Parse gives the SQL that converts a text to a type other than text, NULL where it
-// does not; PostgreSQL only.
-func (d *Dialect) Parse(sql string, t value.Type) string {
-	c := &compiler{target: &Target{Dialect: d}, written: new(int), variables: new(int), bound: map[*fragment.Expr]code{}}
-	return unmarked(c.postgresParse(sql, t).sql)
-}
-
 // postgresParse converts a text.
 func (c *compiler) postgresParse(x string, t value.Type) code {
 	pattern := func(p string) string { return c.literal(value.Text(p), false).sql }
@@ -298,7 +298,7 @@ func (c *compiler) postgresParse(x string, t value.Type) code {
 	case value.TypeFloat:
 		return c.f("CASE WHEN %s ~ %s THEN %s END", x, pattern(postgresFloat), c.target.Dialect.Narrow("CAST("+x+" AS NUMERIC)"))
 	case value.TypeDate:
-		return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS DATE) END", x, pattern("^"+existingDate+"$"))
+		return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS DATE) END", x, pattern("^"+ExistingDate+"$"))
 	}
-	return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS TIMESTAMP) END", x, pattern("^"+existingDate+existingTime+"$"))
+	return c.f("CASE WHEN %[1]s ~ %[2]s THEN CAST(%[1]s AS TIMESTAMP) END", x, pattern("^"+ExistingDate+existingTime+"$"))
 }

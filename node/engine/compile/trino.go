@@ -145,7 +145,7 @@ func javaPattern(p string) string {
 // trinoParse converts a text.
 func (c *compiler) trinoParse(x string, t value.Type) code {
 	pattern := map[value.Type]string{value.TypeInt: strings.Trim(fragment.IntPattern, "^$"), value.TypeFloat: strings.Trim(fragment.FloatPattern, "^$"),
-		value.TypeDate: existingDate, value.TypeTimestamp: existingDate + existingTime}[t]
+		value.TypeDate: ExistingDate, value.TypeTimestamp: ExistingDate + existingTime}[t]
 	text := x
 	if t == value.TypeTimestamp {
 		text = c.f("replace(%s, 'T', ' ')", x).sql

@@ -6,6 +6,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
 // TestCaveats: what a hospital has less of than the catalog is told of what a query reads, and of nothing else; the rows
@@ -37,7 +38,7 @@ func TestCaveats(t *testing.T) {
 		{"a table's own", "tables: {stay: {max_unusable: 95 %, csv: {max_rejected: 2 %}}}", fewer, of("town"), []fragment.Caveat{absent, rejected, unusable}},
 		{"a select", "csv: {max_rejected: 2 %}\ntables: {stay: {select: SELECT id::BIGINT AS id FROM source.main.stay}}", lines, of("town"), []fragment.Caveat{absent, rejected}},
 	} {
-		e := openFolder(t, stayCatalog, test.config, map[string][]byte{"stay.csv": []byte(test.file)})
+		e := openFolder(t, enginetest.StayCatalog, test.config, map[string][]byte{"stay.csv": []byte(test.file)})
 		f := test.fragment
 		f.Version, f.Catalog, f.MaxGroups, f.MaxRows, f.Partials = fragment.Version, e.catalog.Digest(), 5, 5, []fragment.Partial{{Kind: fragment.PartialPatients}}
 		p, err := fragment.Check(f, e.catalog)

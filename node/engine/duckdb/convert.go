@@ -16,7 +16,7 @@ import (
 const (
 	isoDay    = `(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}`
 	isoTime   = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?`
-	isoOffset = `Z|[+-][0-9]{2}(?::?[0-9]{2})?`
+	isoOffset = `Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?`
 )
 
 // texts writes the SQL that reads texts as values, NULL where they are none. No text raises.
@@ -125,8 +125,10 @@ func (t texts) instant(x string) string {
 		return when(x, f.Pattern, t.shifted("TRY_CAST("+iso(x, f)+" AS TIMESTAMP)"))
 	}
 	pattern := "(" + isoDay + ")[ T](" + isoTime + ")([.][0-9]{1,6})?[0-9]{0,3}"
+	offset := " ?(" + isoOffset + ")"
+	seconds := "regexp_replace(" + x + ", " + quote("^(.{10}[ T].{5})("+offset+")$") + `, '\1:00\2')` // DuckDB wants them before an offset
 	return "CASE WHEN regexp_full_match(" + x + ", " + quote(pattern) + ") THEN " + t.shifted("TRY_CAST(regexp_replace("+x+", "+quote("^"+pattern+"$")+`, '\1 \2\3') AS TIMESTAMP)`) +
-		" WHEN regexp_full_match(" + x + ", " + quote(pattern+" ?("+isoOffset+")") + ") THEN " + t.zoned("regexp_replace("+x+", "+quote("^"+pattern+" ?("+isoOffset+")$")+`, '\1 \2\3\4')`) + " END"
+		" WHEN regexp_full_match(" + x + ", " + quote(pattern+offset) + ") THEN " + t.zoned("regexp_replace("+seconds+", "+quote("^"+pattern+offset+"$")+`, '\1 \2\3\4')`) + " END"
 }
 
 // zoned reads a text with an offset as the time of the day at the hospital.

@@ -336,9 +336,9 @@ func (p *places) csv(ctx context.Context, pattern, file string, settings *csv.Se
 	at.Draft = &engine.Draft{CSV: guess.Settings}
 	switch {
 	case guess.Doubtful:
-		at.Draft.Note = "are the first lines of its files names? Nothing in them tells, so that they are not shown here. If so, set header: true in its csv in node.yaml, and draft again"
+		at.Draft.Note = "are the first lines of its files names? Nothing in them tells, so that they are not shown here. If so, set header: true in its csv in node.yaml, and draft again."
 	case read.Header != nil && !read.Header.Line && len(read.Header.Names) == 0:
-		at.Draft.Note = "the first lines of its files are no names. Give them in its csv in node.yaml, header: [NAME, …], and draft again"
+		at.Draft.Note = "the first lines of its files are no names. Give them in its csv in node.yaml, header: [NAME, …], and draft again."
 	}
 	for i, c := range at.Columns {
 		switch t := value.Type(guess.Kinds[c.Name]); t {

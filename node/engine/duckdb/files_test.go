@@ -21,33 +21,8 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
-
-const stayCatalog = `
-catalog: stay
-max_groups: 5
-max_rows: 5
-tables:
-  stay:
-    patient: id
-    columns:
-      id: {type: int, nullable: false}
-      code: {type: text}
-      town: {type: text}
-      weight: {type: float, bounds: [0, 200]}
-      n: {type: int}
-      day: {type: date}
-      at: {type: timestamp}
-      dead: {type: bool}
-`
-
-// stays are the rows that every form of the data holds, as the catalog means them: the right values.
-var stays = [][]string{
-	{"1", "007", "Orléans", "74.5", "3", "2023-03-05", "2023-03-05 14:30:00", "true"},
-	{"2", "0712", "", "", "", "", "", ""},
-	{"3", "712", "Saint-Étienne", "0.5", "-4", "1931-12-31", "1931-12-31 00:00:00", "false"},
-	{"9223372036854775807", "a b", "L'Haÿ, dit \"les Roses\"", "120.0", "9223372036854775807", "9999-12-31", "2023-07-01 23:59:59.5", "false"},
-}
 
 // read gives all rows of the table as the engine's view has them, NULLs as "".
 func readView(t testing.TB, e *Engine, table string) (rows [][]string) {
@@ -129,11 +104,21 @@ func newFolder(t testing.TB, settings string, files map[string][]byte) Config {
 	return cfg
 }
 
-// write writes stays as a CSV file whose cells a program writes in its way.
+// testdata is a file that stays.py there wrote.
+func testdata(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// write writes the right values as a CSV file whose cells a program writes in its way.
 func write(delimiter, end string, cell func(column int, s string) string) string {
 	var b strings.Builder
 	b.WriteString(strings.Join([]string{"id", "code", "town", "weight", "n", "day", "at", "dead"}, delimiter) + end)
-	for _, r := range stays {
+	for _, r := range enginetest.Stays {
 		cells := make([]string, len(r))
 		for i, s := range r {
 			cells[i] = cell(i, s)
@@ -145,7 +130,7 @@ func write(delimiter, end string, cell func(column int, s string) string) string
 
 func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// TestRightValues: five dialects of CSV, Parquet files of two writers and a database have the same rows, and nothing to report.
+// TestRightValues: five dialects of CSV, Parquet files of three writers and a database have the same rows, and nothing to report.
 func TestRightValues(t *testing.T) {
 	encode := func(e interface {
 		String(string) (string, error)
@@ -204,29 +189,76 @@ func TestRightValues(t *testing.T) {
 		}},
 		{"Parquet of arrow-go", "", map[string][]byte{"stay.parquet": arrowParquet(t, true)}},
 		{"Parquet of arrow-go, zones", "timezone: Europe/Paris", map[string][]byte{"stay.parquet": arrowParquet(t, false)}},
+		{"Parquet of pyarrow", "", map[string][]byte{"stay.parquet": testdata(t, "pyarrow.parquet")}},
+		{"Parquet of pyarrow, zones", "timezone: Europe/Paris", map[string][]byte{"stay/1.parquet": testdata(t, "pyarrow-zones.parquet")}},
 		{"Parquet of DuckDB", "", map[string][]byte{"stay.parquet": duckdbFile(t, "COPY (SELECT * FROM stay) TO 'FILE' (FORMAT parquet)")}},
-		{"a select over a folder", "tables: {stay: {select: \"SELECT * REPLACE (CAST(weight AS DOUBLE) / 2 AS weight) FROM source.main.\\\"Séjour 2023\\\"\"}}", map[string][]byte{"Séjour 2023.csv": []byte(strings.NewReplacer("74.5", "149", ",0.5,", ",1,", ",120.0,", ",240,").Replace(write(",", "\n", plain)))}},
+		{"a select over a folder", "tables: {stay: {select: \"SELECT * REPLACE (CAST(weight AS DOUBLE) / 2 AS weight) FROM source.main.\\\"Séjour 2023\\\"\"}}", map[string][]byte{"Séjour 2023.csv": []byte(strings.NewReplacer("74.5", "149", ",0.5,", ",1,", ",120,", ",240,").Replace(write(",", "\n", plain)))}},
 	} {
-		e := openFolder(t, stayCatalog, test.config, test.files)
+		e := openFolder(t, enginetest.StayCatalog, test.config, test.files)
 		if len(e.closed) > 0 {
 			t.Fatal(e.closed)
 		}
-		if diff := cmp.Diff(stays, readView(t, e, "stay")); diff != "" {
-			t.Errorf("%s: %s", test.name, diff)
+		enginetest.RightValues(t, test.name, e, e.catalog)
+	}
+	for form, rows := range map[string][]string{
+		"DuckDB": duckdbRows(),
+		"DuckDB, zones": {"SET TimeZone = 'America/New_York'", "CREATE TABLE raw AS SELECT * FROM (" + values() + ")",
+			`CREATE TABLE stay AS SELECT * REPLACE (CAST("at" AS TIMESTAMP) AT TIME ZONE 'Europe/Paris' AS "at") FROM raw`},
+		"DuckDB, texts": {"CREATE TABLE stay AS SELECT * FROM (" + values() + ")"},
+	} {
+		e, err := Open(context.Background(), Config{Database: newDatabase(t, rows...), Timezone: enginetest.Zone}, parse(t, enginetest.StayCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if found := findings(t, e); len(found) > 0 && test.name != "a select over a folder" {
-			t.Errorf("%s: %s", test.name, strings.Join(found, "\n"))
+		enginetest.RightValues(t, form, e, e.catalog)
+		if err := e.Close(); err != nil {
+			t.Error(err)
 		}
 	}
-	e := engineWith(t, stayCatalog, duckdbRows()...)
-	if diff := cmp.Diff(stays, readView(t, e, "stay")); diff != "" {
-		t.Errorf("DuckDB: %s", diff)
+}
+
+// values are the right values as texts.
+func values() string {
+	var rows []string
+	for _, r := range enginetest.Stays {
+		cells := make([]string, len(r))
+		for i, s := range r {
+			if cells[i] = quote(s); s == "" {
+				cells[i] = "NULL"
+			}
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	return "VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, "day", "at", dead`
+}
+
+// TestRawTexts: a column of texts reads the same from a database and from a file, and as PostgreSQL and Trino read it.
+func TestRawTexts(t *testing.T) {
+	var rows []string
+	file := "id,v\n"
+	for i, r := range enginetest.Raw {
+		rows = append(rows, fmt.Sprintf("(%d, %s)", i, quote(r[0])))
+		file += fmt.Sprintf("%d,%s\n", i, quoted(r[0]))
+	}
+	cfg := newFolder(t, "", map[string][]byte{"raw.csv": []byte(file)})
+	for form, cfg := range map[string]Config{
+		"a database": {Database: newDatabase(t, "CREATE TABLE raw (id BIGINT, v VARCHAR)", "INSERT INTO raw VALUES "+strings.Join(rows, ", "))}, "CSV": cfg,
+	} {
+		cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
+		e, err := Open(context.Background(), cfg, parse(t, enginetest.RawCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enginetest.RawTexts(t, form, e, e.catalog)
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
 func duckdbRows() []string {
 	var rows []string
-	for _, r := range stays {
+	for _, r := range enginetest.Stays {
 		cells := make([]string, len(r))
 		for i, s := range r {
 			if cells[i] = quote(s); s == "" {
@@ -250,7 +282,7 @@ func duckdbFile(t testing.TB, statement string) []byte {
 	return b
 }
 
-// arrowParquet writes stays as arrow-go does: timestamps as the time of the day, or as instants of UTC.
+// arrowParquet writes the right values as arrow-go does: timestamps as the time of the day, or as instants of UTC.
 func arrowParquet(t testing.TB, local bool) []byte {
 	t.Helper()
 	instant := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
@@ -264,10 +296,10 @@ func arrowParquet(t testing.TB, local bool) []byte {
 	}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, s)
 	defer b.Release()
-	for _, r := range stays {
+	for _, r := range enginetest.Stays {
 		for i, cell := range r {
 			if i == 6 && !local { // Paris is an hour before UTC in winter, two in summer, and was on UTC in 1931
-				cell = map[string]string{"2023-03-05 14:30:00": "2023-03-05 13:30:00", "2023-07-01 23:59:59.5": "2023-07-01 21:59:59.5"}[cell]
+				cell = map[string]string{"2023-03-05T14:30:00": "2023-03-05T13:30:00", "2023-07-01T23:59:59.5": "2023-07-01T21:59:59.5"}[cell]
 				if r[0] == "3" {
 					cell = r[6]
 				}
@@ -390,7 +422,7 @@ func TestLaterVersion(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(context.Background(), Config{Database: path}, parse(t, stayCatalog), "A", testKey)
+	_, err = Open(context.Background(), Config{Database: path}, parse(t, enginetest.StayCatalog), "A", testKey)
 	if !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "STORAGE_VERSION 'v1.4.0'") || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
@@ -404,7 +436,7 @@ func FuzzFiles(f *testing.F) {
 	f.Add([]byte("SECRET;SECRET\nSECRET;SECRET\n"))
 	f.Add([]byte("\xff\xfeS\x00E\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		e := openFolder(t, stayCatalog, "csv: {max_rejected: 100 %}", map[string][]byte{"stay.csv": content})
+		e := openFolder(t, enginetest.StayCatalog, "csv: {max_rejected: 100 %}", map[string][]byte{"stay.csv": content})
 		said := strings.Join(findings(t, e), "\n")
 		for _, c := range e.closed {
 			said += c.Why

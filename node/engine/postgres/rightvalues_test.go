@@ -1,44 +1,54 @@
 package postgres
 
 import (
-	"context"
+	"fmt"
+	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/intramuros/intramuros/internal/catalog"
-	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestRightValues: an instant with a zone is the time of the day at the hospital, as of CSV, Parquet and DuckDB files
-// (see there); numeric(19,0) is a whole number; codes keep their zeros.
+// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB and Trino, and
+// nothing to report.
 func TestRightValues(t *testing.T) {
 	s := postgrestest.Start(t)
-	s.Exec(t, "CREATE SCHEMA zones", "GRANT USAGE ON SCHEMA zones TO intramuros", `CREATE TABLE zones.stay (id numeric(19,0), code text, "at" timestamptz)`,
-		"SET TimeZone = 'UTC'", "INSERT INTO zones.stay VALUES (1, '007', '2023-03-05 13:30:00+00'), (9223372036854775807, '0712', '2023-07-01T16:59:59.5-05:00')", "GRANT SELECT ON ALL TABLES IN SCHEMA zones TO intramuros")
-	c, err := catalog.Parse([]byte("catalog: z\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: int}\n      code: {type: text}\n      at: {type: timestamp}\n"), "z.yaml")
-	if err != nil {
-		t.Fatal(err)
+	var rows []string
+	for _, r := range enginetest.Stays {
+		cells := make([]string, len(r))
+		for i, c := range r {
+			if cells[i] = "'" + strings.ReplaceAll(c, "'", "''") + "'"; c == "" {
+				cells[i] = "NULL"
+			}
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
 	}
-	cfg := over(s, "zones")
-	cfg.Timezone = "Europe/Paris"
-	e := open(t, cfg, c, testKey)
-	var got [][]any
-	at, _ := e.driver.Convert(engine.Local{Name: "at", Kind: "timestamp with time zone", Type: suits("timestamp with time zone")}, value.TypeTimestamp)
-	day, _ := e.driver.Convert(engine.Local{Name: "at", Kind: "timestamp with time zone", Type: suits("timestamp with time zone")}, value.TypeDate)
-	id, _ := e.driver.Convert(engine.Local{Name: "id", Kind: "numeric(19,0)", Type: suits("numeric(19,0)")}, value.TypeInt)
-	if err := e.driver.Query(context.Background(), "SELECT "+id+", code, CAST("+at+" AS TEXT), CAST("+day+" AS TEXT) FROM zones.stay ORDER BY 1", false, func(row []any) error {
-		got = append(got, append([]any{}, row...))
-		return nil
-	}); err != nil {
-		t.Fatal(err)
+	values := "(VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, "day", "at", dead)`
+	for form, columns := range map[string]string{
+		"typed": `id::numeric(19,0), code::char(9), town, weight::numeric(9,3), n::bigint, "day"::date, "at"::timestamp, dead::boolean`,
+		"zones": `id::bigint, code::varchar(9), town, weight::numeric, n::numeric(20,0), "day"::date, "at"::timestamp AT TIME ZONE 'Europe/Paris' AS "at", dead::boolean`,
+		"texts": `*`,
+	} {
+		s.Exec(t, "CREATE SCHEMA "+form, "GRANT USAGE ON SCHEMA "+form+" TO "+postgrestest.Reader, "SET TimeZone = 'America/New_York'",
+			"CREATE TABLE "+form+".stay AS SELECT "+columns+" FROM "+values, "GRANT SELECT ON ALL TABLES IN SCHEMA "+form+" TO "+postgrestest.Reader)
+		cfg := over(s, form)
+		cfg.Timezone = enginetest.Zone
+		c := parse(t, enginetest.StayCatalog)
+		enginetest.RightValues(t, form, open(t, cfg, c, testKey), c)
 	}
-	if diff := cmp.Diff([][]any{{int64(1), "007", "2023-03-05 14:30:00", "2023-03-05"}, {int64(9223372036854775807), "0712", "2023-07-01 23:59:59.5", "2023-07-01"}}, got); diff != "" {
-		t.Error(diff)
+}
+
+// TestRawTexts: a column of texts reads as the other engines read it.
+func TestRawTexts(t *testing.T) {
+	s := postgrestest.Start(t)
+	var rows []string
+	for i, r := range enginetest.Raw {
+		rows = append(rows, fmt.Sprintf("(%d, '%s')", i, r[0]))
 	}
-	if found, err := e.Verify(context.Background()); err != nil || len(found) > 0 {
-		t.Errorf("%v %v", found, err)
-	}
+	s.Exec(t, "CREATE SCHEMA raw", "GRANT USAGE ON SCHEMA raw TO "+postgrestest.Reader, "CREATE TABLE raw.raw (id bigint, v text)", "INSERT INTO raw.raw VALUES "+strings.Join(rows, ", "), "GRANT SELECT ON raw.raw TO "+postgrestest.Reader)
+	cfg := over(s, "raw")
+	cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
+	c := parse(t, enginetest.RawCatalog)
+	enginetest.RawTexts(t, "PostgreSQL", open(t, cfg, c, testKey), c)
 }

@@ -302,7 +302,7 @@ func TestSources(t *testing.T) {
 		{"'x'::char(5)", map[string]string{"i": "NULL", "s": "x"}},
 		{"'yes'::varchar(9)", map[string]string{"s": "yes", "b": "true"}},
 		{"'2020-02-30'::text", map[string]string{"d": "NULL", "ts": "NULL"}},
-		{"'2020-02-29'::text", map[string]string{"d": "2020-02-29", "ts": "NULL"}},
+		{"'2020-02-29'::text", map[string]string{"d": "2020-02-29", "ts": "2020-02-29T00:00:00"}},
 		{"date '2020-02-29'", map[string]string{"d": "2020-02-29", "ts": "2020-02-29T00:00:00", "s": "2020-02-29", "i": "NULL"}},
 		{"date 'infinity'", map[string]string{"d": "NULL", "ts": "NULL"}},
 		{"date '300000-01-01'", map[string]string{"d": "NULL", "ts": "NULL"}},

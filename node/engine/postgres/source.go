@@ -263,5 +263,5 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 			return "CASE WHEN " + q + " = DATE 'infinity' THEN TIMESTAMP 'infinity' WHEN " + q + " <= DATE '294276-12-31' THEN CAST(" + q + " AS TIMESTAMP) END", true
 		}
 	}
-	return compile.PostgreSQL.Parse("(NULLIF(btrim(CAST("+q+` AS TEXT)), '') COLLATE "C")`, t), false
+	return d.read("(NULLIF(btrim(CAST("+q+` AS TEXT)), '') COLLATE "C")`, t), false
 }

@@ -372,7 +372,7 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		}
 		return "CAST(" + q + " AS VARCHAR)", true
 	case kind == "varchar" || kind == "char":
-		return "TRY_CAST(NULLIF(trim(CAST(" + q + " AS VARCHAR)), '') AS " + want + ")", false
+		return d.read("NULLIF(trim(CAST("+q+" AS VARCHAR)), '')", t), false
 	case t == value.TypeText && kind == "json":
 		return "json_format(" + q + ")", true
 	case local == value.TypeText && (t != value.TypeText || !strings.HasPrefix(kind, "time") && !strings.HasPrefix(kind, "interval")):

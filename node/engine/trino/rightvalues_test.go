@@ -1,0 +1,56 @@
+package trino
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
+	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
+)
+
+// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB and PostgreSQL,
+// and nothing to report.
+func TestRightValues(t *testing.T) {
+	s := trinotest.Start(t)
+	var rows []string
+	for _, r := range enginetest.Stays {
+		cells := make([]string, len(r))
+		for i, c := range r {
+			if cells[i] = "'" + strings.ReplaceAll(c, "'", "''") + "'"; c == "" {
+				cells[i] = "NULL"
+			}
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	values := "(VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, day, "at", dead)`
+	stamp := `CAST(replace("at", 'T', ' ') AS TIMESTAMP(6))`
+	for form, columns := range map[string]string{
+		"typed": `CAST(id AS DECIMAL(19, 0)) AS id, CAST(code AS CHAR(9)) AS code, town, CAST(weight AS DECIMAL(9, 3)) AS weight, CAST(n AS BIGINT) AS n, CAST(day AS DATE) AS day, ` + stamp + ` AS "at", CAST(dead AS BOOLEAN) AS dead`,
+		"zones": `CAST(id AS BIGINT) AS id, code, town, CAST(weight AS DOUBLE) AS weight, CAST(n AS BIGINT) AS n, CAST(day AS DATE) AS day, with_timezone(` + stamp + `, 'Europe/Paris') AT TIME ZONE 'America/New_York' AS "at", CAST(dead AS BOOLEAN) AS dead`,
+		"texts": `*`,
+	} {
+		schema := s.Schema(t)
+		s.Exec(t, "CREATE TABLE memory."+schema+".stay AS SELECT "+columns+" FROM "+values)
+		cfg := over(s, schema)
+		cfg.Timezone = enginetest.Zone
+		c := parse(t, enginetest.StayCatalog)
+		enginetest.RightValues(t, form, open(t, cfg, c, testKey), c)
+	}
+}
+
+// TestRawTexts: a column of texts reads as the other engines read it.
+func TestRawTexts(t *testing.T) {
+	s := trinotest.Start(t)
+	var rows []string
+	for i, r := range enginetest.Raw {
+		rows = append(rows, fmt.Sprintf("(BIGINT '%d', CAST('%s' AS VARCHAR))", i, r[0]))
+	}
+	schema := s.Schema(t)
+	s.Exec(t, "CREATE TABLE memory."+schema+".raw AS SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS v (id, v)")
+	cfg := over(s, schema)
+	cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
+	c := parse(t, enginetest.RawCatalog)
+	enginetest.RawTexts(t, "Trino", open(t, cfg, c, testKey), c)
+}
