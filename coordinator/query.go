@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -372,7 +373,22 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 		}
 		return nil, q.tooFew(CodeHospitalFailed, failed)
 	}
-	return q.c.release(ctx, q.plan, sums)
+	answered := map[string]bool{}
+	for _, p := range q.parts {
+		answered[p.hospital.Name] = true
+	}
+	cells, err := q.c.release(ctx, q.plan, sums)
+	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
+}
+
+// ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.
+func ofAbsent(keys []fragment.Key, group []value.Value, answered map[string]bool) bool {
+	for i, k := range keys {
+		if k.Expr.Op == fragment.OpHospital && !answered[group[i].Str()] {
+			return true
+		}
+	}
+	return false
 }
 
 // finish makes the answer of the releases.

@@ -154,7 +154,8 @@ With - instead of SQL, it is read from standard input, with --file from a file. 
 the hospitals too; what was charged by then stays charged.
 
 Formats: table for people; json, csv (columns x, x_low, x_high) and arrow (an Arrow
-IPC stream) for programs. All go to standard output, progress to standard error.
+IPC stream) for programs. All go to standard output, progress and the warnings of csv and
+arrow to standard error.
 ` + envHelp,
 		Example: `  intramuros query --server https://query.example.org:8443 --ca ca.pem --token-file token \
       --study diabetes-2027 "SELECT gender_concept_id, COUNT(*) FROM person GROUP BY 1"
@@ -206,6 +207,11 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 		return a.explain(ctx, err)
 	}
 	defer response.Body.Close()
+	if format != "json" { // which has them itself
+		for _, warning := range response.Header.Values("Intramuros-Warning") {
+			fmt.Fprintf(messages, "warning: %s\n", printable(warning))
+		}
+	}
 	_, err = io.Copy(out, response.Body)
 	return a.explain(ctx, err)
 }

@@ -169,6 +169,9 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 	}
 	w.Header().Set("Content-Type", form)
 	w.Header().Set("Intramuros-Query", answer.Query)
+	for _, warning := range answer.Warnings { // CSV has no other place for them
+		w.Header().Add("Intramuros-Warning", warning)
+	}
 	switch form {
 	case formArrow:
 		err = writeArrow(w, answer, facts)

@@ -195,7 +195,12 @@ func TestAccuracyForms(t *testing.T) {
 }
 
 func TestQueryCSV(t *testing.T) {
-	_, b := newServer(t).do(t, "POST", "/v1/query", query, "Accept", "text/csv")
+	s := newServer(t)
+	s.answer.Warnings = []string{"it rains", "it pours"}
+	response, b := s.do(t, "POST", "/v1/query", query, "Accept", "text/csv")
+	if got := response.Header.Values("Intramuros-Warning"); !slices.Equal(got, []string{"it rains", "it pours"}) {
+		t.Errorf("warnings %q", got)
+	}
 	want := "sex,born,n,n_low,n_high,mean,mean_low,mean_high\n\"F \"\"1\"\", x\",1970-01-01,41,38,44,0.5,0.25,\n,,-1,-3,2,,0,1\n"
 	if string(b) != want {
 		t.Errorf("%s\nis not\n%s", b, want)
