@@ -61,12 +61,12 @@ test-trino: $(TRINO)/.done $(TRINO_POSTGRES)/.done ## the engines' suite and a m
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 
 # A night's work: 200,000 cases of the sensitivity property, as many on each engine over data that break every promise, all
-# mutants, intervals over 10,000 draws each, audits of a million draws.
+# mutants, intervals over 10,000 draws each, audits of a million draws, the Gaussian sampler's of ten million.
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 24h -v ./integration/adversary
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
-	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run Audit ./dp ./coordinator
+	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run 'Audit|Gauss|TooLittleNoise' ./dp ./coordinator
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestLoad' ./integration
 
 # Node modules and screenshots are in .cache/console; the browser is the system's. ONLY=pattern runs
