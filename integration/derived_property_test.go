@@ -752,7 +752,7 @@ func (c *forgery) readRows(w *ward) [][]value.Value {
 		}
 		d.Columns = append(d.Columns, fragment.Output{Name: fmt.Sprint("p", i), Expr: e})
 	}
-	rows := d.Evaluate(w.table, "h0").Values
+	rows := d.Evaluate(w.table, "h0", w.catalog).Values
 	return slices.DeleteFunc(rows, func(row []value.Value) bool {
 		for i, k := range f.Keys {
 			if len(k.Domain) > 0 && !slices.Contains(k.Domain, row[1+i]) {
@@ -895,7 +895,7 @@ func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
 	if err != nil {
 		return err.Error()
 	}
-	rows := d.Evaluate(c.ward.table, "h0")
+	rows := d.Evaluate(c.ward.table, "h0", c.ward.catalog)
 	patients, keys := map[value.Value]int{}, map[string]int{}
 	for i, column := range t.Columns {
 		facts := scope.Facts(fragment.Column("d", column.Name, column.Type))
@@ -939,7 +939,7 @@ func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
 		}
 	}
 	id := slices.IndexFunc(t.Columns, func(c *catalog.Column) bool { return c.Name == d.Patient })
-	if x, y := c.others(rows.Values, id), c.others(d.Evaluate(fewer.table, "h0").Values, id); !slices.Equal(x, y) {
+	if x, y := c.others(rows.Values, id), c.others(d.Evaluate(fewer.table, "h0", fewer.catalog).Values, id); !slices.Equal(x, y) {
 		return fmt.Sprintf("others' rows change\nfrom %v\nto   %v", x, y)
 	}
 	return c.belied(d.Relations, fewer)

@@ -85,7 +85,7 @@ func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d 
 			known[table] = w.rows(c, hospital, table)
 		}
 		return known[table]
-	}, hospital)
+	}, hospital, c)
 	groups := map[string]*contribution{}
 	var all []*contribution
 rows:

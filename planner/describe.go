@@ -167,6 +167,9 @@ func (p *Plan) Describe() string {
 	default:
 		line("limits", "a patient is in at most %d %s; %d rows count in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows)
 	}
+	if p.Proof.Capped {
+		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
+	}
 	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)

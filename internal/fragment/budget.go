@@ -25,6 +25,8 @@ type budget struct {
 	texts int
 	// most tells of public tables; nil: nothing is known of them.
 	most Multiplicity
+	// capped: rows of a patient are cut somewhere, see Cap.
+	capped bool
 }
 
 const (

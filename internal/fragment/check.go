@@ -22,6 +22,8 @@ type Proof struct {
 	// Truncates: a patient may have rows in more than Groups groups, so that some
 	// must be left out.
 	Truncates bool
+	// Capped: there are joins in which rows of a patient beyond MaxPatientRows are left out, see Cap.
+	Capped bool
 	// Rows is K: how many rows of one patient count in one group.
 	Rows int
 	// Cells is the number of groups where every key's domain is declared (1
@@ -54,7 +56,7 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if _, err := s.spread(f.conjuncts(), nil); err != nil {
 		return nil, err
 	}
-	p := &Proof{Rows: f.MaxRows, Groups: f.MaxGroups, Cells: 1}
+	p := &Proof{Rows: f.MaxRows, Groups: f.MaxGroups, Cells: 1, Capped: s.left.capped}
 	single := s.singleRow(f.conjuncts())
 	p.OneRow, p.KeysPerPatient = true, true
 	for i := range s.relations {

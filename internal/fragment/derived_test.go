@@ -409,7 +409,7 @@ func FuzzCheck(f *testing.F) {
 		for _, relation := range r.Fragment.Relations {
 			_ = relation.String()
 			if relation.Derived != nil {
-				relation.Derived.Evaluate(table, "h")
+				relation.Derived.Evaluate(table, "h", c)
 			}
 		}
 	})

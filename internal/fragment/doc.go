@@ -70,5 +70,9 @@
 //   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived relations, and
 //     MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables, which are each hospital's own,
 //     a node knows how many rows agree in the columns by which they are joined (Spread)
+//   - private relations that are joined such that a patient's rows multiply make at most MaxPatientRows rows of one
+//     patient in a select, or of each case of which left joins find a row: of a patient with more, the surplus of each relation is
+//     left out before the join, by a keyed hash of what is read. Cap has the definition. A patient within the limit loses no row. What
+//     public rows may then make of each is a tenth of MaxSpread
 //   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
 package fragment

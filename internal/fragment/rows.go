@@ -1,11 +1,14 @@
 package fragment
 
 import (
+	"cmp"
+	"hash/fnv"
 	"math"
 	"math/big"
 	"slices"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -19,10 +22,10 @@ type Rows struct {
 
 // Evaluate computes a derived relation; table is asked for the rows of each of the
 // catalog's tables, by the name in Relation.Table, and hospital is the name of the
-// node. It is the reference for what a Derived means, and computes with released
-// rows at the coordinator, which are few; engines have better plans.
-func (d *Derived) Evaluate(table func(name string) Rows, hospital string) Rows {
-	return d.evaluate(&evaluation{table: table, hospital: hospital})
+// node. It is the reference for what a Derived means, and engines have better plans. c is the catalog, of which it
+// cuts the rows of a patient that would multiply (see Cap); nil: all that is read is public.
+func (d *Derived) Evaluate(table func(name string) Rows, hospital string, c *catalog.Catalog) Rows {
+	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
 }
 
 // Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the
@@ -37,7 +40,8 @@ func (d *Derived) Trace(table func(name string) Rows, hospital string) Rows {
 type evaluation struct {
 	table    func(string) Rows
 	hospital string
-	trace    *trace // nil: Evaluate
+	catalog  *catalog.Catalog // nil: nothing is private
+	trace    *trace           // nil: Evaluate
 }
 
 func (d *Derived) evaluate(v *evaluation) Rows {
@@ -174,12 +178,86 @@ func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
 }
 
 func (v *evaluation) join(relations []Relation, filter *Expr) *joined {
+	return v.joinRows(relations, filter, v.capped(relations, filter))
+}
+
+// capped gives the rows that stay of the relations of which some are cut.
+func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
+	if v.catalog == nil {
+		return nil
+	}
+	caps, err := Caps(relations, filter, v.catalog)
+	if err != nil {
+		return nil // Check refuses the relations
+	}
+	type side struct {
+		rows    []joinedRow
+		patient []string
+	}
+	sides, counts := make([]side, len(caps)), map[string][]int64{}
+	for k, at := range caps {
+		j := v.joinRows(at.Relations, at.Filter, nil)
+		for _, row := range j.rows {
+			id := rowKey([]value.Value{j.evaluate(at.Patient, row)})
+			sides[k].rows, sides[k].patient = append(sides[k].rows, row), append(sides[k].patient, id)
+			if counts[id] == nil {
+				counts[id] = make([]int64, len(caps))
+			}
+			counts[id][k]++
+		}
+	}
+	out := map[int]Rows{}
+	for k, at := range caps {
+		most := func(id string) int64 {
+			left := int64(MaxPatientRows)
+			for other, n := range counts[id] {
+				if other != k {
+					left /= max(1, n)
+				}
+			}
+			return max(left, Root(len(caps)))
+		}
+		order := make([]int, len(sides[k].rows))
+		hashes := make([]uint64, len(order))
+		for i := range order {
+			h := fnv.New64a()
+			h.Write([]byte(rowKey(sides[k].rows[i].values[0]))) //nolint:errcheck // it cannot fail
+			order[i], hashes[i] = i, h.Sum64()
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(hashes[a], hashes[b]) })
+		rows, place := Rows{Names: v.namesOf(at.Relations[0])}, map[string]int64{}
+		for _, i := range order {
+			id := sides[k].patient[i]
+			if place[id]++; place[id] <= most(id) {
+				rows.Values = append(rows.Values, sides[k].rows[i].values[0])
+			}
+		}
+		out[at.At] = rows
+	}
+	return out
+}
+
+// namesOf lists the columns of a relation.
+func (v *evaluation) namesOf(r Relation) []string {
+	if r.Derived == nil {
+		return v.table(r.Table).Names
+	}
+	d := r.Derived
+	for d.Combine != "" {
+		d = d.Arms[0]
+	}
+	return d.names()
+}
+
+func (v *evaluation) joinRows(relations []Relation, filter *Expr, capped map[int]Rows) *joined {
 	j := &joined{evaluation: v, index: map[string]int{}, rows: []joinedRow{{}}}
 	for i, r := range relations {
-		var source Rows
-		if r.Derived != nil {
+		source, cut := capped[i]
+		switch {
+		case cut:
+		case r.Derived != nil:
 			source = r.Derived.evaluate(v)
-		} else {
+		default:
 			source = v.table(r.Table)
 		}
 		if v.trace != nil && source.Origins == nil {

@@ -100,6 +100,9 @@ func (s *Scope) spread(conditions []condition, fixed []*Expr) (float64, error) {
 			}
 		}
 	}
+	if len(s.multiplying(conditions)) > 0 { // whatever each has, they are cut
+		s.left.capped, factor = true, multiplied
+	}
 	start := !slices.Contains(placed, true)
 	for slices.Contains(placed, false) {
 		next, most := -1, 0.0

@@ -59,7 +59,9 @@ func TestSpread(t *testing.T) {
 		"by more equal values": {relations: []Relation{stay, list("a", listOf(1000, 200), JoinInner, eq(t, col("a", "k", value.TypeInt), days)), list("b", listOf(1000, 100), JoinInner, eq(t, col("b", "k", value.TypeInt), days))}, static: true},
 		"within":               {relations: []Relation{list("d", within(stay, list("a", listOf(1000, 1), JoinCross, nil)), "", nil), list("b", listOf(11, 1), JoinCross, nil)}, static: true},
 		"within, twice": {relations: []Relation{list("d", within(stay, list("a", listOf(101, 1), JoinCross, nil)), "", nil),
-			list("e", within(stay, list("b", listOf(100, 1), JoinCross, nil)), JoinInner, eq(t, personID("d"), personID("e")))}, static: true},
+			list("e", within(stay, list("b", listOf(100, 1), JoinCross, nil)), JoinInner, eq(t, personID("d"), personID("e"))), list("c", listOf(1000, 1), JoinCross, nil)}},
+		"within, twice, and more": {relations: []Relation{list("d", within(stay, list("a", listOf(101, 1), JoinCross, nil)), "", nil),
+			list("e", within(stay, list("b", listOf(100, 1), JoinCross, nil)), JoinInner, eq(t, personID("d"), personID("e"))), list("c", listOf(501, 1), JoinCross, nil), list("g", listOf(2, 1), JoinCross, nil)}, static: true},
 		"in arms": {relations: []Relation{list("d", &Derived{Combine: CombineAll, Patient: "id", Arms: []*Derived{
 			within(stay, list("a", listOf(1000, 1), JoinCross, nil)), within(stay, list("a", listOf(1000, 1), JoinCross, nil))}}, "", nil), list("b", listOf(6, 1), JoinCross, nil)}, static: true},
 		"lists of lists":              {relations: []Relation{stay, list("p", public(list("a", listOf(1000, 1), "", nil), list("b", listOf(11, 1), JoinCross, nil)), JoinCross, nil)}, static: true},

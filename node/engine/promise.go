@@ -200,7 +200,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	if err != nil {
 		return prepared{}, err
 	}
-	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow, read: read}
+	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow || p.Capped, read: read}
 	var broken []string
 	for _, name := range f.Tables() {
 		t, _ := e.catalog.Table(name)

@@ -41,6 +41,7 @@ type Dialect struct {
 	column func(c *compiler, e *fragment.Expr) code
 
 	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
+	division string // of two BIGINTs above 0, rounded down
 	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
@@ -56,6 +57,8 @@ type Dialect struct {
 	// reach: the engine has the functions of the step reach.
 	reach bool
 	hint  string // what keeps the step rows from being stored, where it is read twice
+	// stored is what makes a step be computed once, where it is read twice; empty: nothing does.
+	stored string
 	// days: dates and timestamps are answered as texts, for a client that would read
 	// them in a time zone.
 	days bool

@@ -13,6 +13,9 @@
 //	kept    ranks a patient's parts by a keyed hash, for MaxGroups of them to stay
 //	        the sums over patients
 //
+// Where a select multiplies rows of one patient (fragment.Caps), steps before it find the patients with too many, and what it
+// reads leaves out their surplus.
+//
 // A derived relation is a nested SELECT in the place of a table. All literals are
 // quoted here; the only parameters are the two halves of the secret key of the
 // group-choosing hash, so that the text is fit to show.

@@ -35,6 +35,7 @@ var DuckDB = &Dialect{
 	nan:      "isnan(%s)",
 	infinite: "isinf(%s)",
 	sum:      "sum(%s)",
+	division: "//",
 	quotient: "%s // %s",
 	least:    call("least"),
 	greatest: call("greatest"),
@@ -57,5 +58,6 @@ var DuckDB = &Dialect{
 	hint:   " NOT MATERIALIZED",
 	apart:  "\nOFFSET 0",
 	pulled: 20_000, // it pulls conditions alone, and OFFSET makes it hold the rows
+	stored: " MATERIALIZED",
 	maxSQL: 1 << 20,
 }

@@ -36,6 +36,7 @@ type compiler struct {
 	target  *Target
 	known   *fragment.Inference       // what this SQL enforces itself
 	tables  map[string]*catalog.Table // by relation
+	instead map[string]string         // what stands after FROM in a relation's place: see caps
 	derived map[string]bool           // relations whose columns hold what they should
 	read    map[string][]string       // the columns that are read, by relation
 	written *int                      // by f, for the fragment

@@ -189,8 +189,12 @@ func list(columns []column) string {
 	return strings.Join(parts, ", ")
 }
 
-// selectRows writes the rows of relations, joined and filtered.
+// selectRows writes the rows of relations, joined and filtered; of some, the rows of a patient are cut.
 func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
+	return c.caps(relations, filter) + c.selectAll(relations, filter, columns)
+}
+
+func (c *compiler) selectAll(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
 	var b strings.Builder
 	b.WriteString("SELECT " + list(columns))
 	for i, r := range relations {
@@ -212,6 +216,9 @@ func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Ex
 
 // relation gives what stands after FROM.
 func (c *compiler) relation(r fragment.Relation) string {
+	if sql, ok := c.instead[r.Name]; ok {
+		return sql
+	}
 	if r.Derived != nil {
 		sql, sizes := c.derivedSelect(r.Derived)
 		if t := c.tables[r.Name]; t != nil {

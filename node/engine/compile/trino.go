@@ -32,6 +32,7 @@ var Trino = &Dialect{
 	infinite:  "is_infinite(%s)",
 	operation: trinoOperation,
 	sum:       "sum(CAST(%s AS DECIMAL(38, 0)))",
+	division:  "/",
 	quotient:  "((%[1]s - (%[1]s) %% %[2]s) / %[2]s)",
 	least:     trinoExtreme("array_min"),
 	greatest:  trinoExtreme("array_max"),

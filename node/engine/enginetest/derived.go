@@ -28,7 +28,7 @@ func (k Kind) derived(t *testing.T) {
 				continue
 			}
 			want := map[string]int64{}
-			rows := d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, tables, name) }, Hospital)
+			rows := d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, tables, name) }, Hospital, c)
 			patient := -1
 			for i, n := range rows.Names {
 				if n == d.Patient {

@@ -97,6 +97,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("bounding", k.bounding)
 	t.Run("choice", k.choice)
 	t.Run("derived", k.derived)
+	t.Run("capped", k.capped)
 	t.Run("multiplicity", k.multiplicity)
 	t.Run("empty", k.empty)
 	t.Run("send", k.send)

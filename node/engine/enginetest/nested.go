@@ -80,7 +80,7 @@ func (k Kind) nested(t *testing.T) {
 				{Name: "id", Expr: fragment.Column("D", "id", value.TypeInt)}, {Name: "a", Expr: step(fragment.Column("D", "a", value.TypeInt))}}}
 		}
 		want := map[string]int64{}
-		for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital).Values {
+		for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital, c).Values {
 			if op := r[1]; !op.IsNull() && op.Int64() > 3 {
 				want[keyText(r)]++
 			}

@@ -165,13 +165,32 @@ func (d *driver) close() error {
 
 var errNotSelect = errors.New("the engine runs SELECT statements only")
 
+// withKey puts the secret key in its places, and leaves alone what is quoted: a researcher's text may read like one.
+func withKey(text, key string) string {
+	var b strings.Builder
+	for text != "" {
+		end := strings.IndexAny(text, "'\"")
+		if end < 0 {
+			end = len(text)
+		}
+		b.WriteString(strings.ReplaceAll(text[:end], "$group_key", key))
+		if text = text[end:]; text == "" {
+			break
+		}
+		length := strings.IndexByte(text[1:], text[0]) + 2 // a doubled quote begins the next quoted text
+		b.WriteString(text[:length])
+		text = text[length:]
+	}
+	return b.String()
+}
+
 // Query is engine.Driver's. Trino's client can give parameters only as text, too.
 func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row []any) error) error {
 	if !strings.HasPrefix(text, "SELECT ") && !strings.HasPrefix(text, "WITH ") {
 		return errNotSelect
 	}
 	if keyed {
-		text = strings.Replace(text, "$group_key", "X'"+d.key+"'", 1)
+		text = withKey(text, "X'"+d.key+"'")
 	}
 	rows, err := d.db.QueryContext(ctx, text)
 	if err != nil {

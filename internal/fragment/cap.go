@@ -1,0 +1,299 @@
+package fragment
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// MaxPatientRows is how many rows a select's private relations may make of one patient's by being joined, where rows of
+// several of them multiply. See Cap.
+const MaxPatientRows = 1_000_000
+
+// multiplied is what such a select counts as where public relations multiply its rows further: they may make MaxSpread/multiplied of each.
+const multiplied = 10
+
+// Cap is a private relation of a select in which the rows of one patient multiply: two relations of many rows a
+// patient that are joined by the patient alone give the product of the two numbers. Of each such relation i, of k, the first
+// max(⌊L^(1/k)⌋, ⌊L / Π max(1, n_j)⌋) rows of each patient stay, in an order by a keyed hash, where n_j is how many rows
+// relation j ≠ i has of the patient, and L is MaxPatientRows. So a patient whose rows multiply to no more than L loses none; and
+// nobody's multiply to more, since of P > L each relation keeps L^(1/k) rows or the L/P-th part of its own.
+type Cap struct {
+	// At is which of the select's relations it is.
+	At int
+	// Relations are the relation alone, and after it those tables by whose keys its rows reach their patient.
+	Relations []Relation
+	// Filter are the conditions that read the relation alone, which hold of the rows that are counted; nil: none.
+	Filter *Expr
+	// Patient is the patient's id, a column of Relations.
+	Patient *Expr
+}
+
+// Root is the least that a relation keeps of a patient, if k are capped.
+func Root(k int) int64 {
+	n := int64(1)
+	for timesItself(n+1, k) <= MaxPatientRows {
+		n++
+	}
+	return n
+}
+
+// timesItself is n^k, or something beyond MaxPatientRows.
+func timesItself(n int64, k int) int64 {
+	p := int64(1)
+	for range k {
+		if p *= n; p > MaxPatientRows {
+			break
+		}
+	}
+	return p
+}
+
+// Caps lists the private relations of a select whose rows are capped, none or at least two.
+func Caps(relations []Relation, filter *Expr, c *catalog.Catalog) ([]Cap, error) {
+	s, err := newScope(relations, basis{catalog: c, bare: true, left: newBudget()}, 0)
+	if err != nil {
+		return nil, err
+	}
+	conditions := conditionsOf(relations, filter)
+	var caps []Cap
+	for _, i := range s.multiplying(conditions) {
+		at := Cap{At: i, Filter: s.own(i, conditions)}
+		if at.Relations, at.Patient, err = s.way(i); err != nil {
+			return nil, err
+		}
+		caps = append(caps, at)
+	}
+	return caps, nil
+}
+
+// maxPatterns bounds of how many left joins it is told apart whether each found a row: there are 2^maxPatterns cases.
+const maxPatterns = 4
+
+// multiplying lists the private relations whose numbers of rows may multiply, in order.
+//
+// In each case of which left joins found a row, the rows of a set of relations, its roots, determine those of all
+// others: these are joined by a key, or are one row a patient. With one root, there are no more rows than it has. What a
+// left join says of the relations before it, it says where it found a row, so that with VISIT LEFT JOIN MEASUREMENT by the
+// visit's key there is a row for each measurement, or one for a visit without.
+func (s *Scope) multiplying(conditions []condition) []int {
+	private := 0
+	var optional []int
+	present := make([]bool, len(s.relations))
+	for i, r := range s.relations {
+		present[i] = true
+		if r.table.Public {
+			continue
+		}
+		if private++; r.optional {
+			optional = append(optional, i)
+		}
+	}
+	if private < 2 {
+		return nil
+	}
+	links := s.links(conditions)
+	if len(optional) > maxPatterns { // of many, what they say of the relations before them is not used
+		return severalOf(s.roots(links, present, true))
+	}
+	var roots []int
+	for pattern := range 1 << len(optional) {
+		for bit, i := range optional {
+			present[i] = pattern>>bit&1 == 0
+		}
+		if found := s.roots(links, present, false); len(found) > 1 {
+			roots = append(roots, found...)
+		}
+	}
+	slices.Sort(roots)
+	return severalOf(slices.Compact(roots))
+}
+
+func severalOf(roots []int) []int {
+	if len(roots) < 2 {
+		return nil
+	}
+	return roots
+}
+
+// link says that a column of the relation to equals a constant, of which from is -1, or a column of the relation from. only is as in
+// condition.
+type link struct {
+	to, from, only int
+	column         string
+}
+
+// links lists what the conditions say of columns of keys, by from+1.
+func (s *Scope) links(conditions []condition) [][]link {
+	all, seen := make([][]link, len(s.relations)+1), map[link]bool{}
+	for _, c := range conditions {
+		if c.Op != OpEqual {
+			continue
+		}
+		for k, a := range c.Args {
+			b := c.Args[1-k]
+			if a.Op != OpColumn || !tellsApart(a, b) || b.Op != OpLiteral && b.Op != OpHospital && b.Op != OpColumn {
+				continue
+			}
+			l := link{to: s.index[a.Relation], from: -1, only: c.only, column: fold(a.Column)}
+			if b.Op == OpColumn {
+				l.from = s.index[b.Relation]
+			}
+			if l.from != l.to && !seen[l] {
+				seen[l] = true
+				all[l.from+1] = append(all[l.from+1], l)
+			}
+		}
+	}
+	return all
+}
+
+// tellsApart reports whether at most one value of a equals one of b. Two long ints may equal the same float, and of floats
+// engines may have neighbours.
+func tellsApart(a, b *Expr) bool { return a.Type == b.Type && a.Type != value.TypeFloat }
+
+// roots is a set of the private relations that are present, whose rows determine those of all others. careful: without what left joins
+// say of the relations before them.
+func (s *Scope) roots(links [][]link, present []bool, careful bool) []int {
+	var roots []int
+	for i, r := range s.relations {
+		if !r.table.Public && present[i] {
+			roots = append(roots, i)
+		}
+	}
+	for _, i := range slices.Clone(roots) {
+		fewer := slices.DeleteFunc(slices.Clone(roots), func(r int) bool { return r == i })
+		if len(fewer) > 0 && s.determined(fewer, links, present, careful) {
+			roots = fewer
+		}
+	}
+	return roots
+}
+
+// determined reports whether rows of the roots leave at most one row of each other private relation.
+func (s *Scope) determined(roots []int, links [][]link, present []bool, careful bool) bool {
+	known, columns := make([]bool, len(s.relations)), make([]map[string]bool, len(s.relations))
+	next := []int{-1}
+	for i, r := range s.relations { // one that is not present is one row of NULLs
+		columns[i] = map[string]bool{}
+		if known[i] = !present[i] || slices.Contains(roots, i) || r.table.OneRowPerPatient || s.hasKey(i, nil); known[i] {
+			next = append(next, i)
+		}
+	}
+	for len(next) > 0 {
+		from := next[0]
+		next = next[1:]
+		reached := map[int]bool{}
+		for _, l := range links[from+1] {
+			if !known[l.to] && s.holds(l, present, careful) {
+				columns[l.to][l.column], reached[l.to] = true, true
+			}
+		}
+		for i := range reached {
+			if s.hasKey(i, columns[i]) {
+				known[i] = true
+				next = append(next, i)
+			}
+		}
+	}
+	for i, r := range s.relations {
+		if !r.table.Public && !known[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether a link holds of each row in which the relations are present.
+func (s *Scope) holds(l link, present []bool, careful bool) bool {
+	switch l.only {
+	case -1:
+		return !s.relations[l.to].optional
+	case l.to:
+		return true
+	}
+	return l.only == l.from && present[l.only] && !careful
+}
+
+// hasKey reports whether the columns, and the patient's id, hold a key of relation i.
+func (s *Scope) hasKey(i int, columns map[string]bool) bool {
+	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(k string) bool { return !columns[fold(k)] && !s.isPatientID(i, k) })
+	})
+}
+
+// own joins the conditions that read relation i alone, and that its rows fulfil wherever one counts.
+func (s *Scope) own(i int, conditions []condition) *Expr {
+	var all *Expr
+	for _, c := range conditions {
+		if c.only != i && (c.only != -1 || s.relations[i].optional) {
+			continue
+		}
+		reads, others := false, false
+		c.Columns(func(relation, _ string) {
+			reads, others = reads || s.index[relation] == i, others || s.index[relation] != i
+		})
+		if !reads || others {
+			continue
+		}
+		if all == nil {
+			all = c.Expr
+		} else if both, err := New(OpAnd, all, c.Expr); err == nil {
+			all = both
+		}
+	}
+	return all
+}
+
+// way gives a private relation alone, with the tables by whose keys its rows reach their patient, and the patient's id.
+func (s *Scope) way(i int) ([]Relation, *Expr, error) {
+	r := s.relations[i]
+	alone := Relation{Name: r.Name, Table: r.Table, Derived: r.Derived}
+	at, column := alone.Name, r.table.Patient
+	all := []Relation{alone}
+	if r.Derived == nil {
+		path, err := s.catalog.PatientPath(r.table)
+		if err != nil {
+			return nil, nil, err
+		}
+		column = path[0].Column
+		for n, step := range path[1:] {
+			next := Relation{Name: "way" + strconv.Itoa(n), Table: step.Table, Join: JoinInner}
+			if strings.EqualFold(next.Name, r.Name) {
+				next.Name += "_"
+			}
+			from, err := s.typed(all[n].Table, at, column)
+			if err != nil {
+				return nil, nil, err
+			}
+			to, err := s.typed(step.Table, next.Name, step.Key)
+			if err != nil {
+				return nil, nil, err
+			}
+			if next.On, err = New(OpEqual, from, to); err != nil {
+				return nil, nil, err
+			}
+			all, at, column = append(all, next), next.Name, step.Column
+		}
+		id, err := s.typed(all[len(all)-1].Table, at, column)
+		return all, id, err
+	}
+	id, _ := r.table.Column(column)
+	return all, Column(at, id.Name, id.Type), nil
+}
+
+// typed is a column of a table of the catalog.
+func (s *Scope) typed(table, relation, column string) (*Expr, error) {
+	t, ok := s.catalog.Table(table)
+	if !ok {
+		return nil, ErrInvalid
+	}
+	c, ok := t.Column(column)
+	if !ok {
+		return nil, ErrInvalid
+	}
+	return Column(relation, c.Name, c.Type), nil
+}

@@ -1,0 +1,121 @@
+package compile
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// The steps before a select in which rows of a patient multiply, see fragment.Cap. Names of tables are less likely to be these.
+const (
+	many = "intramuros_many" // the patients whose rows are cut, and how many of each relation stay
+	side = "intramuros_side" // and a number: a derived relation that is cut
+)
+
+// capped is a relation whose rows are cut.
+type capped struct {
+	*compiler // of its relations alone
+	fragment.Cap
+	columns []string // that are read of it
+}
+
+// caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of these. Most
+// patients are in no step: their rows are read as they would be otherwise, and only those of the others are put in order.
+func (c *compiler) caps(relations []fragment.Relation, filter *fragment.Expr) string {
+	caps, err := fragment.Caps(relations, filter, c.target.Catalog)
+	if err != nil {
+		c.fail(err)
+	}
+	if len(caps) == 0 || err != nil {
+		return ""
+	}
+	var steps []string
+	var sides []capped
+	for k, at := range caps {
+		s := capped{Cap: at, columns: c.columns(relations[at.At].Name)}
+		if s.compiler, err = c.target.compiler(at.Relations); err != nil {
+			c.fail(err)
+			return ""
+		}
+		s.written, s.variables = c.written, c.variables
+		s.reads(at.Patient, at.Filter)
+		r := at.Relations[0]
+		s.read[r.Name] = append(s.read[r.Name], s.columns...)
+		if r.Derived != nil {
+			name := side + strconv.Itoa(k)
+			sql := s.relation(r)
+			for column, size := range s.sizes {
+				c.sizes[column] = size
+			}
+			steps = append(steps, name+" AS"+c.target.Dialect.stored+" "+sql)
+			s.instead[r.Name] = name
+		}
+		sides = append(sides, s)
+	}
+	steps = append(steps, c.multiplied(sides))
+	for k, s := range sides {
+		c.instead[s.Relations[0].Name] = "(\n  " + indent(s.cut(k)) + "\n)"
+		if s.err != nil {
+			c.fail(s.err)
+		}
+	}
+	return "WITH " + strings.Join(steps, ",\n") + "\n"
+}
+
+// multiplied is the step of the patients whose rows multiply to more than the limit, with how many of each relation stay.
+func (c *compiler) multiplied(sides []capped) string {
+	var counts []string
+	totals, most := []column{{"patient", "patient"}}, []column{{"patient", "whose"}}
+	over := ""
+	for k, s := range sides {
+		id := []column{{s.byBytes(s.whole(s.Patient), s.Patient.Type), "patient"}}
+		columns := []column{{"patient", "patient"}}
+		left := strconv.Itoa(fragment.MaxPatientRows)
+		for other := range sides {
+			n := "n" + strconv.Itoa(other)
+			if other == k {
+				columns = append(columns, column{"count(*)", n})
+				continue
+			}
+			columns = append(columns, column{"1", n})
+			left = "(" + left + " " + c.target.Dialect.division + " " + n + ")"
+		}
+		n := "n" + strconv.Itoa(k)
+		totals = append(totals, column{"max(" + n + ")", n})
+		root := strconv.FormatInt(fragment.Root(len(sides)), 10)
+		most = append(most, column{"greatest(" + left + ", " + root + ")", "most" + strconv.Itoa(k)})
+		if k == 0 {
+			over = n + " > " + left
+		}
+		counts = append(counts, selectFrom(columns, "(\n  "+indent(s.selectAll(s.Relations, s.Filter, id))+"\n) AS r", "patient IS NOT NULL", []string{"patient"}))
+	}
+	all := selectFrom(totals, "(\n  "+indent(strings.Join(counts, "\nUNION ALL\n"))+"\n) AS n", "", []string{"patient"})
+	return many + " AS" + c.target.Dialect.stored + " (\n  " + indent(selectFrom(most, "(\n  "+indent(all)+"\n) AS n", over, nil)) + "\n)"
+}
+
+// cut writes the rows of relation k that stay: of most patients all, and of the others the first by a keyed hash of what is read, and then
+// by that itself. So rows that change places are alike.
+func (s *capped) cut(k int) string {
+	name := s.Relations[0].Name
+	id := s.byBytes(s.whole(s.Patient), s.Patient.Type)
+	rows := []column{{id, "patient"}}
+	var plainly, kept []column
+	var types []value.Type
+	order := []string{"choice"}
+	for i, n := range s.columns {
+		col, _ := s.tables[name].Column(n)
+		e := fragment.Column(name, col.Name, col.Type)
+		raw, _ := s.raw(e)
+		key, stays := "k"+strconv.Itoa(i), "c"+strconv.Itoa(i)
+		rows = append(rows, column{s.byBytes(s.whole(e), e.Type), key}, column{raw, stays})
+		plainly, kept = append(plainly, column{raw, s.name(col.Name)}), append(kept, column{stays, s.name(col.Name)})
+		types, order = append(types, e.Type), append(order, key)
+	}
+	all := s.selectAll(s.Relations, s.Filter, plainly) + map[bool]string{true: "\nWHERE ", false: " AND "}[s.Filter == nil] + id + " NOT IN (SELECT whose FROM " + many + ")"
+	chosen := "SELECT *, " + s.target.Dialect.choice(s.Patient.Type, types) + " AS choice\nFROM (\n  " + indent(s.selectAll(s.Relations, s.Filter, rows)) + "\n) AS r"
+	most := "most" + strconv.Itoa(k)
+	placed := "SELECT *, row_number() OVER (PARTITION BY patient ORDER BY " + strings.Join(order, ", ") + ") AS place\nFROM (\n  " + indent(chosen) + "\n) AS r JOIN " + many + " ON whose = patient"
+	return all + "\nUNION ALL\n" + selectFrom(kept, "(\n  "+indent(placed)+"\n) AS r", "place <= "+most, nil)
+}
