@@ -17,8 +17,10 @@ type Answer struct {
 	Answered   []string     // hospitals, by name
 	Missing    []Absence
 	Stored     bool // given before over the same data: this time it cost nothing
-	Warnings   []string
-	Informs    bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
+	// Sealed: each hospital covered its numbers with noise of its own before they left; else this side added the noise.
+	Sealed   bool
+	Warnings []string
+	Informs  bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
 }
 
 // Cost is what an answer costs.

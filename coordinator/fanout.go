@@ -38,7 +38,7 @@ type part struct {
 	answered    bool               // executed to the end: nothing can be given back
 	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
 	heard       atomic.Int64       // batches of its answer that have come
-	sums        *merger
+	sums        sums
 	absent      *Absence // why the hospital is out
 }
 
@@ -161,7 +161,7 @@ func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 
 // execute asks every hospital for its partial aggregates and adds them up. Once
 // too few can still answer, the rest is told to stop.
-func (q *query) execute(ctx context.Context) (*merger, error) {
+func (q *query) execute(ctx context.Context) (sums, error) {
 	own, err := q.c.ledger.Checkpoint(ctx, q.c.custody.key)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 	defer end("")
 	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
-	total := newMerger(q.plan.Fragment)
+	total, anew := q.collectors()
 	var mu sync.Mutex // of total, failed and broken
 	var broken error
 	failed, spare := 0, len(q.parts)-q.required
@@ -180,7 +180,7 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 		// look like a whole one.
 		ctx, end := q.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
-		p.sums = total.sibling()
+		p.sums = anew()
 		err := ctx.Err()
 		if err == nil {
 			q.progress.report(p, StateRunning)
@@ -189,6 +189,9 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 					p.heard.Add(1)
 					return p.sums.take(r)
 				})
+				if c, ok := p.sums.(*covered); ok && err == nil {
+					err = c.whole()
+				}
 				return err
 			})
 		}
@@ -214,6 +217,15 @@ func (q *query) execute(ctx context.Context) (*merger, error) {
 		q.progress.report(p, StateAnswered)
 	})
 	return total, broken
+}
+
+// collectors give what adds up all answers, and how to make what takes one hospital's.
+func (q *query) collectors() (total sums, one func() sums) {
+	if q.plan.Cover != nil {
+		return newCovered(q.plan), func() sums { return newCovered(q.plan) }
+	}
+	m := newMerger(q.plan.Fragment)
+	return m, func() sums { return m.sibling() }
 }
 
 // out takes a hospital out of the query.

@@ -1,9 +1,8 @@
 package coordinator
 
 import (
-	"encoding/binary"
 	"errors"
-	"math"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -30,7 +29,7 @@ type cell struct {
 // merger adds up partial aggregates by group key.
 type merger struct {
 	fragment *fragment.Fragment
-	domains  []map[string]bool // by groupID of the one key; nil for a key that declares none
+	domains  []map[string]bool // by GroupID of the one key; nil for a key that declares none
 	cells    map[string]*cell  // by the keys' encoding
 	declared bool              // all keys declare their domains, which bound the groups
 	held     *atomic.Int64     // of most, by all mergers of the query
@@ -46,7 +45,7 @@ func newMerger(f *fragment.Fragment) *merger {
 		}
 		m.domains[i] = make(map[string]bool, len(k.Domain))
 		for _, v := range k.Domain {
-			m.domains[i][groupID([]value.Value{v})] = true
+			m.domains[i][fragment.GroupID([]value.Value{v})] = true
 		}
 	}
 	return m
@@ -66,11 +65,11 @@ func (m *merger) take(record arrow.Record) error {
 // add copies what it keeps.
 func (m *merger) add(keys []value.Value, partials []int64) error {
 	for i := range keys {
-		if m.domains[i] != nil && !m.domains[i][groupID(keys[i:i+1])] {
+		if m.domains[i] != nil && !m.domains[i][fragment.GroupID(keys[i:i+1])] {
 			return nil
 		}
 	}
-	id := groupID(keys)
+	id := fragment.GroupID(keys)
 	c, ok := m.cells[id]
 	if !ok {
 		if size := m.size(id); m.held.Add(size) > m.most {
@@ -81,13 +80,17 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 		m.cells[id] = c
 	}
 	for i, p := range partials {
-		c.partials[i] = saturatingSum(c.partials[i], p)
+		c.partials[i] = dp.SaturatingSum(c.partials[i], p)
 	}
 	return nil
 }
 
 // merge adds what another hospital answered, and empties it.
-func (m *merger) merge(o *merger) error {
+func (m *merger) merge(other sums) error {
+	o, ok := other.(*merger)
+	if !ok {
+		return fmt.Errorf("%T is added to partial aggregates", other)
+	}
 	for id, c := range o.cells {
 		o.held.Add(-o.size(id))
 		delete(o.cells, id)
@@ -126,7 +129,7 @@ func (m *merger) list(groups [][]value.Value) []cell {
 		}
 	}
 	for _, keys := range groups {
-		if c, ok := m.cells[groupID(keys)]; ok {
+		if c, ok := m.cells[fragment.GroupID(keys)]; ok {
 			cells = append(cells, *c)
 		} else {
 			cells = append(cells, cell{keys, make([]int64, m.fragment.Width())})
@@ -134,39 +137,4 @@ func (m *merger) list(groups [][]value.Value) []cell {
 	}
 	slices.SortFunc(cells, func(a, b cell) int { return slices.CompareFunc(a.keys, b.keys, value.Compare) })
 	return cells
-}
-
-// saturatingSum adds within ±dp.Saturation. Clamping both is 1-Lipschitz: it raises no sensitivity.
-func saturatingSum(a, b int64) int64 {
-	clamp := func(x int64) int64 { return min(max(x, -dp.Saturation), dp.Saturation) }
-	a, b = clamp(a), clamp(b)
-	switch {
-	case b > 0 && a > dp.Saturation-b:
-		return dp.Saturation
-	case b < 0 && a < -dp.Saturation-b:
-		return -dp.Saturation
-	}
-	return a + b
-}
-
-// groupID encodes keys so that equal keys, and no others, are equal strings.
-func groupID(keys []value.Value) string {
-	var b []byte
-	for _, k := range keys {
-		if k.IsNull() {
-			b = append(b, 0)
-			continue
-		}
-		b = append(b, 1)
-		switch k.Type() {
-		case value.TypeText:
-			b = binary.AppendUvarint(b, uint64(len(k.Str())))
-			b = append(b, k.Str()...)
-		case value.TypeFloat:
-			b = binary.BigEndian.AppendUint64(b, math.Float64bits(k.Float64()))
-		default:
-			b = binary.BigEndian.AppendUint64(b, uint64(k.Int64()))
-		}
-	}
-	return string(b)
 }

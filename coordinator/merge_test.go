@@ -18,7 +18,7 @@ func TestSaturatingSum(t *testing.T) {
 		{1, 2, 3}, {s, 1, s}, {-s, -1, -s}, {math.MaxInt64, math.MaxInt64, s}, {math.MinInt64, math.MinInt64, -s},
 		{s, -s, 0}, {s - 1, 1, s}, {math.MinInt64, math.MaxInt64, 0},
 	} {
-		if got := saturatingSum(test.a, test.b); got != test.want {
+		if got := dp.SaturatingSum(test.a, test.b); got != test.want {
 			t.Errorf("%d + %d = %d, not %d", test.a, test.b, got, test.want)
 		}
 	}
@@ -37,13 +37,13 @@ func TestGroupIDsDiffer(t *testing.T) {
 		{value.Null(value.TypeText), value.Text("")}, {value.Text(""), value.Null(value.TypeText)},
 		{value.Int(0)}, {value.Null(value.TypeInt)}, {value.Int(1)}, {value.Int(-1)}, {value.Float(0.5)}, {value.Bool(true), value.Bool(false)},
 	} {
-		id := groupID(keys)
+		id := fragment.GroupID(keys)
 		if j, twice := seen[id]; twice {
 			t.Errorf("keys %d and %d have one id", i, j)
 		}
 		seen[id] = i
 	}
-	if groupID([]value.Value{value.Float(math.Copysign(0, -1))}) != groupID([]value.Value{value.Float(0)}) {
+	if fragment.GroupID([]value.Value{value.Float(math.Copysign(0, -1))}) != fragment.GroupID([]value.Value{value.Float(0)}) {
 		t.Error("0 and -0 differ")
 	}
 }
@@ -72,7 +72,7 @@ func TestMergersShareOneLimit(t *testing.T) {
 	}
 	before := total.held.Load()
 	two.drop()
-	if got := before - total.held.Load(); got != 150*total.size(groupID([]value.Value{value.Int(0)})) {
+	if got := before - total.held.Load(); got != 150*total.size(fragment.GroupID([]value.Value{value.Int(0)})) {
 		t.Errorf("%d given back", got)
 	}
 }

@@ -37,6 +37,7 @@ var protocols = map[Code]Protocols{
 	Code(planner.CodeTooLarge):      {http.StatusBadRequest, codes.InvalidArgument, "54000"}, // program_limit_exceeded
 	Code(planner.CodeAccuracy):      {http.StatusBadRequest, codes.InvalidArgument, "22023"}, // invalid_parameter_value
 	Code(planner.CodePrice):         {http.StatusBadRequest, codes.InvalidArgument, "22023"},
+	Code(planner.CodeSealed):        {http.StatusBadRequest, codes.InvalidArgument, "0A000"},
 	Code(planner.CodeParameter):     {http.StatusBadRequest, codes.InvalidArgument, "22023"},
 
 	CodeUnauthorized:        {http.StatusUnauthorized, codes.Unauthenticated, "28P01"},   // invalid_password

@@ -242,7 +242,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 		return nil, internalError(err)
 	}
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest})
+		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Covered: study.Sealed, Digest: c.digest})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -401,6 +401,11 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 			charged = append(charged, r.plan)
 		}
 	}
+	for _, r := range releases {
+		if err := r.plan.Answered(len(r.parts)); err != nil {
+			return nil, err
+		}
+	}
 	answer, err := q.program.Finish(cells, q.c.config.Confidence)
 	if err != nil {
 		return nil, err
@@ -414,6 +419,7 @@ func (q *query) finish(ctx context.Context, releases []released) (*Answer, error
 		Cost: cost(charged, q.study.Budget.Accounting), Remaining: left[0].Remaining,
 	}
 	a.Cost.Mechanism = q.program.Releases[0].Noise.Mechanism
+	a.Sealed = q.study.Sealed
 	hospitals := map[string]int{}
 	said := caveats{}
 	for _, r := range releases {
@@ -470,7 +476,7 @@ func (q *query) request() ([]byte, dp.Loss, error) {
 	if err != nil {
 		return nil, dp.Loss{}, err
 	}
-	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise}
+	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise, Cover: q.plan.Cover}
 	if n := len(q.program.Releases); n > 1 {
 		r.Releases = n
 	}

@@ -3,15 +3,23 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/intramuros/intramuros/planner"
 )
 
 // release covers every partial aggregate of every group with noise of its own,
 // and selects among groups whose keys are undeclared. The sums are used nowhere
-// else.
-func (c *Coordinator) release(ctx context.Context, p *planner.Plan, sums *merger) ([]planner.Cell, error) {
-	groups := p.Groups()
+// else. What hospitals have covered themselves, it reads.
+func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([]planner.Cell, error) {
+	if covered, ok := all.(*covered); ok {
+		return covered.read(p)
+	}
+	sums, ok := all.(*merger)
+	if !ok || p.Cover != nil {
+		return nil, fmt.Errorf("the hospitals' answer is a %T", all)
+	}
+	groups := p.Fragment.Groups()
 	if groups == nil && p.Selection == nil {
 		return nil, errors.New("the plan neither declares its groups nor selects them")
 	}
@@ -30,7 +38,7 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, sums *merger
 		n := planner.Cell{Keys: s.keys}
 		exact := s.partials
 		for j, partial := range p.Fragment.Partials {
-			for _, x := range p.Coordinates(j, exact[:partial.Width()]) {
+			for _, x := range p.Fragment.Partials[j].Coordinates(exact[:partial.Width()]) {
 				covered, err := noise[j].Add(x)
 				if err != nil {
 					return nil, err

@@ -130,6 +130,19 @@ func (a *Adder) Add(x int64) (int64, error) {
 	return min(max(y, -Saturation), Saturation), nil
 }
 
+// SaturatingSum adds within ±Saturation. Clamping both is 1-Lipschitz: it raises no sensitivity.
+func SaturatingSum(a, b int64) int64 {
+	clamp := func(x int64) int64 { return min(max(x, -Saturation), Saturation) }
+	a, b = clamp(a), clamp(b)
+	switch {
+	case b > 0 && a > Saturation-b:
+		return Saturation
+	case b < 0 && a < -Saturation-b:
+		return -Saturation
+	}
+	return a + b
+}
+
 // roundShift gives z/2^shift, rounded to the nearest, halves up.
 func roundShift(z int64, shift uint) int64 {
 	if shift == 0 {

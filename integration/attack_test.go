@@ -414,7 +414,7 @@ func TestAttackErrors(t *testing.T) {
 				t.Errorf("%s: %v", sql, err)
 				continue
 			}
-			if p.Groups() == nil {
+			if p.Fragment.Groups() == nil {
 				t.Errorf("%s: which groups are shown depends on the data", sql)
 			}
 			if excess := exceeds(p, exact(t, p, with), exact(t, p, without)); excess != "" { // exact fails on any error

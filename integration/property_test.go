@@ -281,7 +281,7 @@ func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 		at := 0
 		for i, partial := range p.Fragment.Partials {
 			weight := float64(p.Coordinate(i).Weight)
-			for range p.Coordinates(i, make([]int64, partial.Width())) {
+			for range p.Fragment.Partials[i].Coordinates(make([]int64, partial.Width())) {
 				var a, b int64
 				if c, ok := with[k]; ok {
 					a = c.Noisy[at]

@@ -28,6 +28,7 @@ type policy struct {
 	people  *identity.Verifier
 	studies *study.Registry
 	limits  Limits
+	sealed  Sealed
 	spreads *spreads
 }
 
@@ -61,6 +62,7 @@ type checked struct {
 	study   *study.Document // what holds here
 	sql     string          // what the engine would run
 	caveats []fragment.Caveat
+	shares  []*dp.Share // of the noise, by partial aggregate; nil: the coordinator adds it
 }
 
 // admitted is a fragment that this node may run, for its price.
@@ -137,6 +139,10 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	if err := r.Verify(proof); err != nil {
 		return checked{}, refuse(CodeFragment, err)
 	}
+	shares, err := p.shares(r, proof, document)
+	if err != nil {
+		return checked{}, err
+	}
 	if p.keyless != nil {
 		without, err := fragment.Check(&r.Fragment, p.keyless)
 		if err != nil || !reflect.DeepEqual(proof, without) {
@@ -163,7 +169,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	if err != nil {
 		return checked{}, refuse(CodeSource, err)
 	}
-	return checked{r, proof, document, sql, caveats}, nil
+	return checked{r, proof, document, sql, caveats, shares}, nil
 }
 
 // admit decides whether the researcher may ask this now, and prices it.

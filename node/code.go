@@ -17,6 +17,7 @@ const (
 	CodeFragment   Code = "NODE_FRAGMENT"   // the fragment, or its noise, breaks a rule
 	CodeSource     Code = "NODE_SOURCE"     // no SQL for it, or not over this data: a table is not mapped, or contradicts the catalog
 	CodeLimit      Code = "NODE_LIMIT"      // wider contribution limits, or a larger epsilon, than the custodian allows
+	CodeSealed     Code = "NODE_SEALED"     // its numbers leave covered or not at all, and this would not cover them
 	CodePrice      Code = "NODE_PRICE"      // a smaller price than the study's least
 	CodeFailures   Code = "NODE_FAILURES"   // so many queries of the study failed after they were charged that it is suspended
 	CodeStudy      Code = "NODE_STUDY"      // the study is unknown here, or over
@@ -50,6 +51,7 @@ var answers = map[Code]struct {
 	CodeFragment:   {codes.InvalidArgument, "refuses the fragment: it breaks a rule that protects patients"},
 	CodeSource:     {codes.FailedPrecondition, "answers nothing over a table of the query: it lacks the table, or closed it because its data is not as the catalog says; intramuros catalog check tells its custodian which"},
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
+	CodeSealed:     {codes.PermissionDenied, "covers its numbers with its own noise before they leave, and this query would not have it do so, or with too little"},
 	CodePrice:      {codes.PermissionDenied, "takes no release that costs as little as this query's; ask with a larger epsilon"},
 	CodeFailures:   {codes.PermissionDenied, "has suspended this study, since too many of its queries failed there; its custodian has to approve it again"},
 	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},

@@ -39,8 +39,27 @@ type Config struct {
 	LocalAccounts bool              `yaml:"local_accounts"`
 	Issuers       []identity.Issuer `yaml:"issuers"` // identity providers that are believed
 	Limits        Limits            `yaml:"limits"`
+	Sealed        Sealed            `yaml:"sealed"`
 	Console       Console           `yaml:"console"`
 	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
+}
+
+// Sealed says when this hospital covers its numbers before they leave, beside the studies that say so themselves.
+type Sealed struct {
+	Required bool `yaml:"required"` // in every study
+	// Hospitals is how many hospitals the federation has, this one included: a patient may be at all of them, or at
+	// the catalog's max_sites.
+	Hospitals int `yaml:"hospitals"`
+}
+
+func (s Sealed) validate() error {
+	if s.Hospitals < 0 || s.Hospitals > dp.MaxSites {
+		return fmt.Errorf("`sealed.hospitals` must be from 1 to %d", dp.MaxSites)
+	}
+	if s.Required && s.Hospitals == 0 {
+		return errors.New("`sealed.hospitals` is not set; how many hospitals a patient may be at decides how much noise covers this one")
+	}
+	return nil
 }
 
 // Console is the custodian's page, beside the node.
@@ -168,7 +187,7 @@ func (c *Config) Validate() error {
 	if err := c.Console.validate(); err != nil {
 		problems = append(problems, err)
 	}
-	if err := c.Limits.validate(); err != nil {
+	if err := errors.Join(c.Limits.validate(), c.Sealed.validate()); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.Operations.Validate(); err != nil {

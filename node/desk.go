@@ -100,6 +100,7 @@ type Decision struct {
 	MaxEpsilon float64   `json:"max_epsilon"`
 	MinEpsilon float64   `json:"min_epsilon"` // the least price of a release, raised
 	Expires    time.Time `json:"expires"`
+	Sealed     bool      `json:"sealed"` // this hospital covers its numbers, though the proposal does not ask for it
 }
 
 // Draft makes the record of a decision, for the custodian to sign. Errors wrap study.ErrRecord.
@@ -137,6 +138,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		if !d.Expires.IsZero() {
 			document.Expires = d.Expires
 		}
+		document.Sealed = document.Sealed || d.Sealed
 		if err := document.Narrows(s.Proposal); err != nil {
 			return nil, refused("%v", err)
 		}

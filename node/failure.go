@@ -25,19 +25,19 @@ const onTime = 2 * time.Second
 
 // conclude records how an execution that was charged ended, before the coordinator is told: that it answered, that
 // whoever asked ended it, or that it failed. It gives the error to tell, nil where it answered.
-func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *outlet, took time.Duration, err error) error {
+func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *outlet, err error) error {
 	var told *refusal
 	if err != nil {
 		told = s.told(ctx, err)
 		told.recorded = true
 	}
 	if err == nil || s.excused(ctx, told.Code) {
-		e := answer(id, r.request, out, err == nil, took)
+		e := answer(id, r.request, out, err == nil)
 		e.Reservation = x.Reservation
 		s.record(ctx, e)
 	} else {
-		what := fmt.Sprintf("The query failed after it was charged: this hospital %s (%s); %d groups of partial aggregates had left for %s",
-			answers[told.Code].text, told.Code, out.rows, id)
+		what := fmt.Sprintf("The query failed after it was charged: this hospital %s (%s); %s had left for %s",
+			answers[told.Code].text, told.Code, out.what(), id)
 		f := study.Failure{Code: string(told.Code), Rows: out.rows, Bytes: out.bytes}
 		if err := s.studies.Fail(ctx, x, f, what, s.limits.FailuresAllowed); err != nil { // it counts nonetheless
 			s.log.Error("the ledger did not take a failure", slog.Any("error", err))

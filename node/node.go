@@ -122,7 +122,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	lines := newLines(listener)
 	s := &service{
 		policy: policy{
-			name: c.Name, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, spreads: &spreads{data: d.Data},
+			name: c.Name, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, spreads: &spreads{data: d.Data},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),

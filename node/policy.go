@@ -25,7 +25,11 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		Custodians    []string  `json:"custodians"`
 		LocalAccounts bool      `json:"local_accounts"`
 		Issuers       []string  `json:"issuers"`
-	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}}
+		Sealed        *Sealed   `json:"sealed,omitempty"`
+	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil}
+	if c.Sealed != (Sealed{}) {
+		all.Sealed = &c.Sealed
+	}
 	for _, i := range c.Issuers {
 		all.Issuers = append(all.Issuers, i.Issuer)
 	}
@@ -47,6 +51,9 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; %s may propose studies, %s decide about them.",
 		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
+	if c.Sealed.Required {
+		text += " Nothing leaves that this hospital has not covered with its own noise."
+	}
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
 }
 

@@ -52,6 +52,9 @@ func sentence(r *fragment.Request) string {
 		b.WriteString(k.Expr.String())
 	}
 	fmt.Fprintf(&b, "; %s noise of epsilon %g", r.Noise.Mechanism, r.Noise.Epsilon)
+	if r.Cover != nil {
+		b.WriteString(", added by this hospital before anything leaves")
+	}
 	if r.Releases > 1 {
 		fmt.Fprintf(&b, ", in one of %d releases for one query", r.Releases)
 	}

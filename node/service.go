@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
@@ -427,6 +429,7 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 // execute waits until it may fail and for a turn, charges, and only then runs.
 func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream flight.FlightService_DoGetServer) error {
 	came := s.now()
+	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	s.metrics.waiting.Inc()
 	approval, err := s.turn(ctx, r.request.Study)
 	s.metrics.waiting.Dec()
@@ -456,23 +459,27 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 		return refuse(CodeLedger, err)
 	}
 	// From here on, whatever happens is recorded as an answer or as a failure.
-	started := s.now()
-	out := &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(r.request.Fragment.Schema()), ipc.WithAllocator(s.alloc))}
+	out := newOutlet(stream, r, s.alloc)
 	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
 	if err != nil {
 		err = refuse(CodeLedger, err)
 	} else {
 		stream.SetTrailer(checkpointTrailer(own))
-		err = s.run(ctx, r, out)
+		if r.shares == nil {
+			err = s.stream(ctx, r, out)
+		} else {
+			err = s.cover(ctx, r, out, ticks)
+		}
 	}
-	took := s.now().Sub(started)
-	if err == nil {
-		err = s.same(ctx, r.version)
+	s.metrics.computed.Observe(out.took.Seconds())
+	if !out.covered {
+		s.metrics.groups.Add(float64(out.rows))
 	}
-	s.metrics.computed.Observe(took.Seconds())
-	s.metrics.groups.Add(float64(out.rows))
 	x := study.Execution{Approval: approval, Study: r.request.Study, Researcher: r.request.Researcher, Query: r.request.Query, Reservation: reserved}
-	if err := s.conclude(ctx, id, x, r, out, took, err); err != nil {
+	if err := s.conclude(ctx, id, x, r, out, err); err != nil {
+		if r.shares != nil { // when it failed may depend on the data
+			_ = ticks.Wait(ctx, ticks.Next(0)) // who asked may be gone
+		}
 		return err
 	}
 	s.log.Info("answered", slog.String("query", r.request.Query), slog.String("study", r.request.Study), slog.String("researcher", r.request.Researcher))
@@ -544,23 +551,34 @@ func (s *service) distrust() {
 	s.verifyAnew()
 }
 
-// run lets the engine compute. Of its errors and panics only the class is kept.
-func (s *service) run(ctx context.Context, r reservation, out *outlet) (err error) {
+// stream sends what the engine computes, as it comes.
+func (s *service) stream(ctx context.Context, r reservation, out *outlet) error {
+	err := s.run(ctx, r, out, out.send)
+	if err == nil {
+		err = out.close()
+	}
+	if err == nil {
+		err = s.same(ctx, r.version)
+	}
+	return err
+}
+
+// run lets the engine compute, and tells out how long it took. Of its errors and panics only the class is kept.
+func (s *service) run(ctx context.Context, r reservation, out *outlet, take func(arrow.Record) error) (err error) {
+	started := s.now()
+	defer func() { out.took = s.now().Sub(started) }()
 	defer func() {
 		if p := recover(); p != nil {
 			err = refuse(CodeEngine, fmt.Errorf("a panic of type %T", p))
 		}
 	}()
-	if err := s.engine.Run(ctx, &r.request.Fragment, r.proof, s.alloc, out.send); err != nil {
+	if err := s.engine.Run(ctx, &r.request.Fragment, r.proof, s.alloc, take); err != nil {
 		var contradiction interface{ Contradiction() bool }
 		if errors.As(err, &contradiction) && contradiction.Contradiction() {
 			s.distrust()
 			return refuse(CodeData, errors.New(class(err)))
 		}
 		return refuse(CodeEngine, errors.New(class(err)))
-	}
-	if err := out.writer.Close(); err != nil { // writes the schema if nothing else was
-		return refuse(CodeCanceled, errors.New("the stream broke"))
 	}
 	return nil
 }
@@ -569,6 +587,32 @@ func (s *service) run(ctx context.Context, r reservation, out *outlet) (err erro
 type outlet struct {
 	writer      *flight.Writer
 	rows, bytes int64
+	covered     bool          // rows are numbers, each with this hospital's noise
+	took        time.Duration // to compute it
+}
+
+func newOutlet(stream flight.FlightService_DoGetServer, r reservation, alloc memory.Allocator) *outlet {
+	schema := r.request.Fragment.Schema()
+	if r.shares != nil {
+		schema = fragment.CoveredSchema()
+	}
+	return &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(schema), ipc.WithAllocator(alloc)), covered: r.shares != nil}
+}
+
+// close writes the schema if nothing else was.
+func (o *outlet) close() error {
+	if err := o.writer.Close(); err != nil {
+		return refuse(CodeCanceled, errors.New("the stream broke"))
+	}
+	return nil
+}
+
+// what is what has left, for the ledger.
+func (o *outlet) what() string {
+	if o.covered {
+		return fmt.Sprintf("a vector of %d numbers, each covered by this hospital's own noise,", o.rows)
+	}
+	return fmt.Sprintf("%d groups of partial aggregates", o.rows)
 }
 
 func (o *outlet) send(r arrow.Record) error {
@@ -581,10 +625,11 @@ func (o *outlet) send(r arrow.Record) error {
 }
 
 // answer is the ledger's entry on what left.
-func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool, took time.Duration) ledger.Entry {
-	text := fmt.Sprintf("%d groups of partial aggregates left for %s.", out.rows, id)
+func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool) ledger.Entry {
+	text := fmt.Sprintf("%s left for %s.", out.what(), id)
+	text = strings.ToUpper(text[:1]) + text[1:]
 	if !whole {
-		text = fmt.Sprintf("Broke off; %d groups of partial aggregates had left for %s.", out.rows, id)
+		text = fmt.Sprintf("Broke off; %s had left for %s.", out.what(), id)
 	}
 	// Numbers and a bool always encode.
 	detail, _ := json.Marshal(struct {
@@ -592,6 +637,7 @@ func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool, took 
 		Bytes   int64   `json:"bytes"`
 		Seconds float64 `json:"seconds"`
 		Whole   bool    `json:"whole"`
-	}{out.rows, out.bytes, took.Seconds(), whole})
+		Covered bool    `json:"covered,omitempty"`
+	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered})
 	return ledger.Entry{Kind: ledger.KindAnswer, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Text: text, Detail: detail}
 }

@@ -139,15 +139,15 @@ func TestGroupsAreTheProductOfDomains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(p.Groups()); n != 6*6 || p.Proof.Cells != n {
+	if n := len(p.Fragment.Groups()); n != 6*6 || p.Proof.Cells != n {
 		t.Errorf("%d groups, %d cells, want 36", n, p.Proof.Cells)
 	}
 	p, err = Build(Query{SQL: "SELECT ethnicity, COUNT(*) FROM patient GROUP BY 1", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Groups() != nil {
-		t.Errorf("undeclared keys give the groups %v", p.Groups())
+	if p.Fragment.Groups() != nil {
+		t.Errorf("undeclared keys give the groups %v", p.Fragment.Groups())
 	}
 }
 

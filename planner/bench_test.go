@@ -17,7 +17,7 @@ func wideCells(b *testing.B, p *Plan) []Cell {
 	b.Helper()
 	width := p.places[len(p.places)-1].end
 	var cells []Cell
-	for _, keys := range p.Groups() {
+	for _, keys := range p.Fragment.Groups() {
 		c := Cell{Keys: keys, Noisy: make([]int64, width)}
 		for i, partial := range p.Fragment.Partials {
 			c.Noisy[i] = 500 + int64(p.noise[i].Quantile(0.001+0.998*rand.Float64()))

@@ -530,8 +530,8 @@ func (b *builder) canonicalize() {
 	}
 	end := 0
 	for _, p := range b.fragment.Partials {
-		b.plan.places = append(b.plan.places, place{end, end + width(p)})
-		end += width(p)
+		b.plan.places = append(b.plan.places, place{end, end + p.Released()})
+		end += p.Released()
 	}
 	if s := b.plan.Selection; s != nil {
 		s.Partial = moved[s.Partial]
@@ -564,22 +564,6 @@ func (b *builder) prove() {
 	}
 }
 
-// Groups lists every group where all keys are declared, in the order of the keys
-// (one empty group without GROUP BY), and nil where they are not.
-func (p *Plan) Groups() [][]value.Value {
-	groups := [][]value.Value{{}}
-	for _, k := range p.Fragment.Keys {
-		var next [][]value.Value
-		for _, g := range groups {
-			for _, v := range k.Domain {
-				next = append(next, append(slices.Clone(g), v))
-			}
-		}
-		groups = next
-	}
-	return groups
-}
-
 // Fingerprint identifies what the noisy partial aggregates depend on besides the
 // data: the fragment and the noise, not what is computed from them afterwards.
 // Queries that share it can share stored cells, at no cost.
@@ -589,6 +573,7 @@ func (p *Plan) Fingerprint() string {
 		Sites     int
 		Noise     dp.Noise
 		Selection *Selection
-	}{p.Fragment, p.Sites, p.Noise, p.Selection})))
+		Cover     *fragment.Cover `json:",omitempty"`
+	}{p.Fragment, p.Sites, p.Noise, p.Selection, p.Cover})))
 	return hex.EncodeToString(sum[:])
 }

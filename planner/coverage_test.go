@@ -117,7 +117,7 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 				sums[0]++
 			}
 		}
-		all = append(all, p.Coordinates(i, sums)...)
+		all = append(all, p.Fragment.Partials[i].Coordinates(sums)...)
 	}
 	return all
 }

@@ -114,7 +114,7 @@ func (p *Plan) suppose() (Cell, bool) {
 			for j := range leaves {
 				leaves[j] = int64(p.supposed * float64(partial.Buckets.Row()) / float64(len(leaves)))
 			}
-			n = p.Coordinates(i, leaves)
+			n = p.Fragment.Partials[i].Coordinates(leaves)
 		}
 		cell.Noisy = append(cell.Noisy, n...)
 	}
@@ -171,6 +171,9 @@ func (p *Plan) Describe() string {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
 	}
 	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
+	if p.Cover != nil {
+		line("sealed", "each hospital adds its share before its numbers leave: nobody else, the coordinator and all other hospitals together included, sees more than such a share covers")
+	}
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
 	} else if len(p.Fragment.Keys) > 0 {

@@ -31,6 +31,7 @@ const (
 	CodeAccuracy      = syntax.CodeAccuracy
 	CodePrice         = syntax.CodePrice
 	CodeParameter     = syntax.CodeParameter
+	CodeSealed        = syntax.CodeSealed
 )
 
 // refuse gives up on a query. Compose returns the refusal as its error.

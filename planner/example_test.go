@@ -35,7 +35,7 @@ func ExampleCompose() {
 		panic(err)
 	}
 	release := program.Releases[0]
-	fmt.Println(len(release.Fragment.Partials), "partial aggregates,", len(release.Groups()), "groups, epsilon", release.Noise.Epsilon)
+	fmt.Println(len(release.Fragment.Partials), "partial aggregates,", len(release.Fragment.Groups()), "groups, epsilon", release.Noise.Epsilon)
 	// Output: 2 partial aggregates, 2 groups, epsilon 1
 }
 

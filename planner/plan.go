@@ -54,6 +54,9 @@ type Federation struct {
 	Catalog    *catalog.Catalog
 	Hospitals  []string // the nodes that will be asked, by name; at least 1
 	Accounting dp.Accounting
+	// Covered: each hospital covers its own numbers before they leave. Patients, neighbours and noise are as they are
+	// without; accounting must be zCDP and groups declared.
+	Covered bool
 	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
 	// planning. Empty: it is computed.
 	Digest string
@@ -74,6 +77,8 @@ type Plan struct {
 	Sites int
 	// Noise covers all partial aggregates of all groups as one vector.
 	Noise dp.Noise
+	// Cover, if not nil, says that each hospital draws a share of that noise; else the coordinator draws it.
+	Cover *fragment.Cover
 	// Selection says how groups with undeclared keys are released; nil where all
 	// keys are declared.
 	Selection *Selection
@@ -89,7 +94,8 @@ type Plan struct {
 
 	// places of the partial aggregates in Cell.Noisy.
 	places []place
-	// noise on each partial aggregate, in its own unit.
+	// noise on each partial aggregate, in its own unit; of a covered release with as many hospitals as were asked, until
+	// Answered tells how many did.
 	noise []dp.Distribution
 	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
 	supposed float64
@@ -149,5 +155,21 @@ func (p *Plan) LInf(partial int) int64 { return int64(p.Sites) * p.Proof.LInf[pa
 
 // Coordinate returns what the noise on a partial aggregate's numbers depends on.
 func (p *Plan) Coordinate(partial int) dp.Coordinate {
-	return dp.Coordinate{LInf: p.LInf(partial), Weight: int64(max(1, p.Fragment.Partials[partial].Share))}
+	return p.Fragment.Coordinate(p.Proof, p.Sites, partial)
+}
+
+// Shares are the hospitals' shares of a covered release's noise, by partial aggregate.
+func (p *Plan) Shares() ([]*dp.Share, error) { return p.Fragment.Shares(*p.Cover, p.Noise, p.Proof) }
+
+// Answered tells that so many hospitals' numbers are in the release. A covered one has as many shares of noise; to any
+// other it makes no difference.
+func (p *Plan) Answered(hospitals int) error {
+	if p.Cover == nil {
+		return nil
+	}
+	shares, err := p.Shares()
+	for i, s := range shares {
+		p.noise[i] = s.Total(hospitals)
+	}
+	return err
 }

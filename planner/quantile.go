@@ -16,42 +16,6 @@ type tree struct {
 	noise  dp.Distribution
 }
 
-// Coordinates is what is released of a partial aggregate: its one integer, or the
-// counts of a tree's nodes, level by level. Each gets noise of its own.
-func (p *Plan) Coordinates(partial int, exact []int64) []int64 {
-	b := p.Fragment.Partials[partial].Buckets
-	if b == nil {
-		return exact
-	}
-	levels := [][]int64{exact}
-	for len(levels[0]) > b.Branching {
-		finer := levels[0]
-		coarser := make([]int64, len(finer)/b.Branching)
-		for i, n := range finer {
-			coarser[i/b.Branching] += n
-		}
-		levels = append([][]int64{coarser}, levels...)
-	}
-	var all []int64
-	for _, level := range levels {
-		all = append(all, level...)
-	}
-	return all
-}
-
-// width is how many numbers are released of a partial aggregate.
-func width(p fragment.Partial) int {
-	if p.Buckets == nil {
-		return 1
-	}
-	n, level := 0, 1
-	for range p.Buckets.Levels {
-		level *= p.Buckets.Branching
-		n += level
-	}
-	return n
-}
-
 // newTree prepares the sums that below reads, of counts and noise in units of Buckets.Row.
 func newTree(b fragment.Buckets, counts []int64, noise dp.Distribution) tree {
 	unit := float64(b.Row())

@@ -17,7 +17,7 @@ func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	for _, x := range values {
 		leaves[b.Leaf(x)] += b.Row()
 	}
-	nodes := p.Coordinates(0, leaves)
+	nodes := p.Fragment.Partials[0].Coordinates(leaves)
 	for i := range nodes {
 		if noise.Scale > 0 {
 			nodes[i] += int64(math.Round(float64(b.Row()) * noise.Quantile(math.Max(rand.Float64(), 1e-15))))
@@ -75,9 +75,9 @@ func TestBelowAddsUp(t *testing.T) {
 		leaves[j] = n * b.Row()
 		total += n
 	}
-	tr := newTree(b, p.Coordinates(i, leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
-	if len(tr.counts) != width(p.Fragment.Partials[i]) {
-		t.Fatalf("%d nodes, want %d", len(tr.counts), width(p.Fragment.Partials[i]))
+	tr := newTree(b, p.Fragment.Partials[i].Coordinates(leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
+	if len(tr.counts) != p.Fragment.Partials[i].Released() {
+		t.Fatalf("%d nodes, want %d", len(tr.counts), p.Fragment.Partials[i].Released())
 	}
 	under := int64(0)
 	for edge := 0; edge <= len(leaves); edge++ {

@@ -178,6 +178,27 @@ func (b *builder) release() {
 	if p.Loss, err = p.Noise.Loss(threshold); err != nil {
 		refuse(CodeParameter, Position{Line: 1, Column: 1}, "", "%s", err)
 	}
+	if b.federation.Covered {
+		b.cover()
+	}
+}
+
+// cover has each hospital add its share of the noise, where that is possible.
+func (b *builder) cover() {
+	p, at := b.plan, b.syntax.At
+	switch {
+	case p.Noise.Mechanism != dp.Gaussian:
+		refuse(CodeSealed, at, "ask under a study whose accounting is zcdp", "the study is sealed, and under pure accounting a hospital's own share of the noise covers nothing")
+	case p.Selection != nil:
+		refuse(CodeSealed, at, "group by columns whose values the catalog lists, or name the values: WHERE column IN (…)", "the study is sealed, and the values to group by are not declared: which of them there are would be seen without noise")
+	}
+	p.Cover = &fragment.Cover{Sites: p.Sites}
+	if size := p.Proof.Cells * p.Fragment.Released(); size > fragment.MaxCovered {
+		refuse(CodeTooLarge, at, "group by fewer values, or ask for fewer quantiles at once", "%d numbers would be released, and hospitals cover at most %d", size, fragment.MaxCovered)
+	}
+	if err := p.Answered(len(b.federation.Hospitals)); err != nil {
+		refuse(CodeParameter, at, "", "%s", err)
+	}
 }
 
 // oneRow: no table has two rows of a patient.

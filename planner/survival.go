@@ -248,7 +248,7 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 		}
 		of := func(partial int) tree {
 			at := p.places[partial]
-			return newTree(*p.Fragment.Partials[partial].Buckets, cell.Noisy[at.start:at.end], p.Noise.Distribution(p.Coordinate(partial)))
+			return newTree(*p.Fragment.Partials[partial].Buckets, cell.Noisy[at.start:at.end], p.noise[partial])
 		}
 		for _, line := range s.lines(of(s.all), of(s.events), confidence) {
 			row := slices.Clone(keys)
@@ -422,7 +422,7 @@ func flatten(table []lifeLine) (lines [][]float64) {
 func (s *survival) expected(p *Plan, confidence float64) []Expected {
 	of := func(partial int) tree {
 		b := *p.Fragment.Partials[partial].Buckets
-		return newTree(b, p.Coordinates(partial, make([]int64, b.Leaves())), p.Noise.Distribution(p.Coordinate(partial)))
+		return newTree(b, p.Fragment.Partials[partial].Coordinates(make([]int64, b.Leaves())), p.noise[partial])
 	}
 	all, events := of(s.all), of(s.events)
 	z, first := math.Sqrt2*math.Erfinv(confidence), s.steps

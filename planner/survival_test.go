@@ -58,7 +58,7 @@ func exactTree(s *survival, times []float64) tree {
 		counts[min(s.steps, int(math.Floor((end-math.Max(0, math.Min(x, end)))/s.step)))]++
 	}
 	p := &Plan{Fragment: &fragment.Fragment{Partials: []fragment.Partial{{Kind: fragment.PartialBuckets, Buckets: &b}}}}
-	return newTree(b, p.Coordinates(0, counts), dp.Distribution{Mechanism: dp.Laplace})
+	return newTree(b, p.Fragment.Partials[0].Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
 }
 
 // TestSurvivalEqualsR compares the table without noise with what R's survfit says of

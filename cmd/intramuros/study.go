@@ -256,13 +256,17 @@ func writeDocument(out io.Writer, d *study.Document) {
 	for _, a := range d.Aggregates {
 		aggregates = append(aggregates, string(a))
 	}
+	leaves := "exact sums; the coordinator adds the noise"
+	if d.Sealed {
+		leaves = "only numbers to which the hospital has added its own noise (sealed)"
+	}
 	for _, line := range []struct{ name, text string }{
 		{"version", fmt.Sprint(d.Version)}, {"title", d.Title}, {"purpose", d.Purpose}, {"legal basis", d.LegalBasis},
 		{"may ask", strings.Join(d.Investigators, ", ")}, {"hospitals", hospitals}, {"tables", strings.Join(tables, "; ")},
 		{"aggregates", strings.Join(aggregates, ", ")},
 		{"budget", fmt.Sprintf("epsilon %g, delta %g in all (%s)", d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting)},
 		{"one query", fmt.Sprintf("at most epsilon %g, each release at least %g; %g unless it says otherwise", d.MaxEpsilon, d.LeastEpsilon(), d.DefaultEpsilon)},
-		{"until", d.Expires.Format(time.RFC3339)}, {"digest", d.Digest()},
+		{"what leaves", leaves}, {"until", d.Expires.Format(time.RFC3339)}, {"digest", d.Digest()},
 	} {
 		fmt.Fprintf(out, "  %-12s %s\n", line.name, printable(line.text))
 	}
@@ -272,12 +276,13 @@ func newStudyApproveCommand() *cobra.Command {
 	var s signing
 	var proposal, document, until string
 	var epsilon, maxEpsilon, minEpsilon float64
+	var sealed bool
 	c := &cobra.Command{
 		Use:   "approve STUDY --file LEDGER --key KEY",
 		Short: "Approve a study at your hospital, as proposed or narrower",
 		Long: `Approves the latest proposal of a study at the hospital whose node's ledger is --file, or
 opens a suspended one again, also one that too many failed queries have suspended; these are
-counted anew then. --epsilon, --max-epsilon, --min-epsilon and --until narrow it; --document
+counted anew then. --epsilon, --max-epsilon, --min-epsilon, --sealed and --until narrow it; --document
 takes a whole document, a YAML file, that may be narrower in any part: fewer people, tables,
 columns or aggregates. Nothing can be allowed that is not proposed.`,
 		Example: `  intramuros study show diabetes-2027 --file node.ledger
@@ -315,6 +320,7 @@ columns or aggregates. Nothing can be allowed that is not proposed.`,
 				d.MinEpsilon = minEpsilon
 				d.DefaultEpsilon = max(d.DefaultEpsilon, minEpsilon)
 			}
+			d.Sealed = d.Sealed || sealed
 			if until != "" {
 				if d.Expires, err = time.Parse(time.DateOnly, until); err != nil {
 					return usageError{errors.New("--until must be a date such as 2027-12-31")}
@@ -345,6 +351,7 @@ columns or aggregates. Nothing can be allowed that is not proposed.`,
 	c.Flags().Float64Var(&maxEpsilon, "max-epsilon", 0, "narrow the cap of one query to this epsilon")
 	c.Flags().Float64Var(&minEpsilon, "min-epsilon", 0, "raise the least price of a release to this epsilon")
 	c.Flags().StringVar(&until, "until", "", "narrow the expiry to this date")
+	c.Flags().BoolVar(&sealed, "sealed", false, "let numbers leave only with your hospital's own noise on each")
 	return c
 }
 

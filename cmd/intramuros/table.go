@@ -108,6 +108,9 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 	} else {
 		fmt.Fprintf(b, "cost: %s (%s noise)\n", lossText(a.Cost), a.Cost.Mechanism)
 	}
+	if a.Sealed {
+		b.WriteString("sealed: each hospital added its own noise before its numbers left it\n")
+	}
 	fmt.Fprintf(b, "%s\n", remainingText(a.Study, a.Remaining))
 }
 

@@ -18,6 +18,8 @@ type Facts struct {
 	Warnings   []string     `json:"warnings"`
 	// Informs: the answer tells of the federation or of a query, and none of this applies.
 	Informs bool `json:"informs"`
+	// Sealed: each hospital covered its numbers with noise of its own before they left it.
+	Sealed bool `json:"sealed"`
 }
 
 // Hospitals tells which hospitals an answer comes from.
@@ -40,7 +42,7 @@ func NewFacts(study string, a *coordinator.Answer) Facts {
 	f := Facts{
 		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,
 		Hospitals: Hospitals{Answered: a.Answered, Missing: a.Missing}, Warnings: a.Warnings,
-		Informs: a.Informs,
+		Informs: a.Informs, Sealed: a.Sealed,
 	}
 	// A JSON array also where there is nothing.
 	if f.Hospitals.Answered == nil {

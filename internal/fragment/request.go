@@ -25,6 +25,9 @@ type Request struct {
 	// Releases is of how many releases, each with a request and an id of its own, the researcher's query is
 	// made, 1 to MaxReleases; each may cost that part of what the query may. 0 means 1.
 	Releases int `json:"releases,omitempty"`
+	// Cover, if not nil: each hospital adds its share of the noise before its numbers leave, and Noise says what the
+	// whole costs. Nil: the coordinator adds it.
+	Cover *Cover `json:"cover,omitempty"`
 }
 
 // MaxReleases is the largest Request.Releases.

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -202,4 +203,26 @@ func readKey(column arrow.Array, row int, t value.Type) (value.Value, bool) {
 		return value.Timestamp(int64(column.Value(row))), true
 	}
 	return value.Value{}, false
+}
+
+// GroupID encodes keys so that equal keys, and no others, are equal strings.
+func GroupID(keys []value.Value) string {
+	var b []byte
+	for _, k := range keys {
+		if k.IsNull() {
+			b = append(b, 0)
+			continue
+		}
+		b = append(b, 1)
+		switch k.Type() {
+		case value.TypeText:
+			b = binary.AppendUvarint(b, uint64(len(k.Str())))
+			b = append(b, k.Str()...)
+		case value.TypeFloat:
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(k.Float64()))
+		default:
+			b = binary.BigEndian.AppendUint64(b, uint64(k.Int64()))
+		}
+	}
+	return string(b)
 }

@@ -55,6 +55,9 @@ type Document struct {
 	DefaultEpsilon float64   `yaml:"default_epsilon" json:"default_epsilon"` // of a query that names none
 	DefaultDelta   float64   `yaml:"default_delta" json:"default_delta"`     // likewise
 	Expires        time.Time `yaml:"expires" json:"expires"`                 // from this instant on, no query
+	// Sealed: each hospital covers its own numbers before they leave, or refuses. Left out where it is false, as
+	// MinEpsilon is.
+	Sealed bool `yaml:"sealed" json:"sealed,omitempty"`
 }
 
 var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
@@ -129,6 +132,9 @@ func (d *Document) Validate() error {
 	}
 	if !(d.DefaultDelta >= 0 && d.DefaultDelta < 1) {
 		problem("`default_delta` must be from 0 to below 1")
+	}
+	if d.Sealed && d.Budget.Accounting == dp.Pure {
+		problem("`sealed` needs `accounting: zcdp`: a hospital's share of Laplace noise covers nothing by itself")
 	}
 	if d.Expires.IsZero() {
 		problem("`expires` is not set; write a date such as 2027-12-31")
@@ -229,6 +235,10 @@ func (d *Document) Narrows(proposal *Document) error {
 		return wider("max_epsilon")
 	case !(d.LeastEpsilon() >= min(p.LeastEpsilon(), d.MaxEpsilon)):
 		return wider("min_epsilon: the least price can be raised and not lowered")
+	case p.Sealed && !d.Sealed:
+		return wider("it is not sealed, and the proposal is; `sealed` can be added and not taken away")
+	case d.Sealed && !slices.Equal(sorted(d.Hospitals), sorted(p.Hospitals)):
+		return wider("the hospitals of a sealed study are those of the proposal: how much noise each adds follows from how many there are")
 	case d.Expires.After(p.Expires):
 		return wider("it expires later")
 	case !within(d.Investigators, p.Investigators):

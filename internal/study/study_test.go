@@ -297,6 +297,34 @@ func TestNarrows(t *testing.T) {
 	}
 }
 
+// A custodian may seal a study and not open it, and a sealed one keeps the proposal's hospitals.
+func TestNarrowsSealed(t *testing.T) {
+	seal := func(sealed bool, hospitals ...string) *Document {
+		d := document()
+		d.Budget.Accounting, d.Sealed, d.Hospitals = dp.ZCDP, sealed, hospitals
+		return d
+	}
+	for name, c := range map[string]struct {
+		approved, proposed *Document
+		allowed            bool
+	}{
+		"sealed by the custodian":  {seal(true), seal(false), true},
+		"sealed as proposed":       {seal(true), seal(true), true},
+		"opened by the custodian":  {seal(false), seal(true), false},
+		"sealed, in another order": {seal(true, "a", "b"), seal(false, "b", "a"), true},
+		"sealed, of fewer":         {seal(true, "a"), seal(true, "a", "b"), false},
+		"sealed, of one of all":    {seal(true, "a"), seal(false), false},
+		"not sealed, and of fewer": {seal(false, "a"), seal(false, "a", "b"), true},
+	} {
+		if err := c.approved.Narrows(c.proposed); (err == nil) != c.allowed || err != nil && !errors.Is(err, ErrWider) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if seal(true).Digest() == seal(false).Digest() {
+		t.Error("a signature on an open study is one on a sealed study")
+	}
+}
+
 // A proposal of every table that names one with fewer columns is not narrowed by leaving that out.
 func TestNarrowsEveryTable(t *testing.T) {
 	p := document()

@@ -28,6 +28,7 @@ const (
 	CodeAccuracy      Code = "ACCURACY"          // the accuracy that is asked for cannot be reached, or foretold
 	CodePrice         Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
 	CodeParameter     Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range
+	CodeSealed        Code = "SEALED"            // the study is sealed, and this cannot be answered so
 )
 
 // Position is a place in the SQL text.

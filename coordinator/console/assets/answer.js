@@ -77,6 +77,7 @@ export function show(answer, request) {
       h('span', { class: 'chip' }, answer.rows.length === 1 ? t('answer.row') : t('answer.rows', { n: number(answer.rows.length) })),
       answer.informs ? '' : h('span', { class: `chip ${n < all ? 'warn' : ''}` }, t('answer.of', { n, all })),
       h('span', { class: `chip ${answer.stored || answer.informs ? 'good' : ''}` }, answer.informs ? t('answer.informs') : answer.stored ? t('answer.free') : t('answer.cost', { n: number(answer.cost.epsilon) })),
+      answer.sealed ? h('span', { class: 'chip good' }, t('answer.sealed')) : '',
       h('div', { class: 'row right' }, measureSelect, kindSelect, h('div', { class: 'segments', role: 'group', 'aria-label': t('answer.view') }, toggles))),
     answer.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
     answer.hospitals.missing.length ? h('ul', { class: 'muted small', lang: 'en' }, answer.hospitals.missing.map((m) => h('li', {}, `${m.name} ${m.why}`))) : '',

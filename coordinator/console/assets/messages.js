@@ -96,6 +96,7 @@ export const messages = {
   'run.canceled': ['Canceled. What was charged by then stays charged.', 'Annulé. Ce qui était déjà débité le reste.'],
   'run.seconds': ['{n} s', '{n} s'],
 
+  'answer.sealed': ['sealed: noise added at each hospital', 'scellé : bruit ajouté dans chaque hôpital'],
   'answer.title': ['Answer', 'Réponse'],
   'answer.rows': ['{n} rows', '{n} lignes'],
   'answer.row': ['1 row', '1 ligne'],
@@ -212,6 +213,7 @@ export const messages = {
   'code.MISPLACED': ['An aggregate cannot stand here', 'Agrégat mal placé'],
   'code.BOUNDS_NEEDED': ['Bounds are needed', 'Il faut des bornes'],
   'code.PATIENTS_MIXED': ['The join would mix patients', 'La jointure mélangerait des patients'],
+  'code.SEALED': ['Not in a sealed study', 'Pas dans une étude scellée'],
   'code.TOO_LARGE': ['Too large', 'Trop grand'],
   'code.ACCURACY': ['This accuracy cannot be promised', 'Cette précision ne peut pas être promise'],
   'code.NOT_STORED': ['The answer is no longer stored', 'La réponse n’est plus conservée'],

@@ -131,7 +131,7 @@ function terms(d) {
   const lines = [
     ['term.purpose', d.purpose], ['term.legal', d.legal_basis], ['term.who', d.investigators.map((x) => (x === '*' ? t('term.anybody') : x)).join(', ')], ['term.tables', tables.join('; ')],
     ['term.kinds', d.aggregates.map((x) => t(`term.${x}`)).join(', ')],
-    ['term.budget', t('term.budgetWords', { epsilon: number(d.budget.epsilon), delta: number(d.budget.delta), max: number(d.max_epsilon), least: number(least(d)) })], ['term.until', day(d.expires)],
+    ['term.budget', t('term.budgetWords', { epsilon: number(d.budget.epsilon), delta: number(d.budget.delta), max: number(d.max_epsilon), least: number(least(d)) })], ['term.leaves', t(d.sealed ? 'term.sealed' : 'term.open')], ['term.until', day(d.expires)],
   ];
   return h('dl', { class: 'terms' }, lines.map(([name, words]) => [h('dt', {}, t(name)), h('dd', {}, words)]));
 }
@@ -145,6 +145,7 @@ function decide(act, st) {
   const [max, maxLabel] = field('sign-max', 'sign.max', { type: 'number', min: 0, step: 'any', max: of.max_epsilon, value: of.max_epsilon });
   const [min, minLabel] = field('sign-min', 'sign.min', { type: 'number', min: least(of), step: 'any', max: of.max_epsilon, value: least(of) });
   const [until, untilLabel] = field('sign-until', 'sign.until', { type: 'date', max: of.expires.slice(0, 10), value: of.expires.slice(0, 10) });
+  const [sealed, sealedLabel] = field('sign-sealed', 'sign.sealed', { type: 'checkbox', checked: of.sealed ? '' : null, disabled: of.sealed || of.budget.accounting === 'pure' ? '' : null });
   const [reason, reasonLabel] = field('sign-reason', 'sign.reason', { type: 'text', maxlength: 1000 });
   const [key, keyLabel] = field('sign-key', 'sign.key', { type: 'file', accept: '.key,.pem' });
   const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x }, x)));
@@ -164,6 +165,7 @@ function decide(act, st) {
       if (Number(epsilon.value) !== of.budget.epsilon) decision.epsilon = Number(epsilon.value);
       if (Number(max.value) !== of.max_epsilon) decision.max_epsilon = Number(max.value);
       if (Number(min.value) !== least(of)) decision.min_epsilon = Number(min.value);
+      if (sealed.checked && !of.sealed) decision.sealed = true;
       if (until.value !== of.expires.slice(0, 10)) decision.expires = `${until.value}T00:00:00Z`;
     }
     try {
@@ -172,7 +174,7 @@ function decide(act, st) {
       const record = said(draft);
       const d = record.document;
       if (record.act !== act || record.study !== st.id || record.hospital !== state.standing.hospital || record.by !== by.value
-        || approve && (d.budget.epsilon > Number(epsilon.value) || d.max_epsilon > Number(max.value) || least(d) < Number(min.value) || d.expires.slice(0, 10) > until.value || d.version !== of.version
+        || approve && (d.budget.epsilon > Number(epsilon.value) || d.max_epsilon > Number(max.value) || least(d) < Number(min.value) || sealed.checked && !d.sealed || d.expires.slice(0, 10) > until.value || d.version !== of.version
           || ['tables', 'investigators', 'hospitals', 'aggregates', 'purpose'].some((k) => JSON.stringify(d[k]) !== JSON.stringify(of[k])))) {
         place.replaceChildren(bad(t('sign.changed')));
         return;
@@ -183,7 +185,7 @@ function decide(act, st) {
     } catch (error) { place.replaceChildren(problem(error)); }
   }
   const dialog = box(t(`sign.${act}`, { study: st.id }), approve ? [terms(of), h('p', { class: 'muted small' }, t('sign.narrow'))] : '',
-    h('div', { class: 'form' }, approve ? [epsilonLabel, maxLabel, minLabel, untilLabel] : '', h('div', { class: 'wide' }, reasonLabel), h('label', { for: 'sign-by' }, t('sign.by'), by), keyLabel),
+    h('div', { class: 'form' }, approve ? [epsilonLabel, maxLabel, minLabel, untilLabel, sealedLabel] : '', h('div', { class: 'wide' }, reasonLabel), h('label', { for: 'sign-by' }, t('sign.by'), by), keyLabel),
     h('p', { class: 'muted small row' }, icon('key'), t('sign.keyHelp')), place,
     h('div', { class: 'row' }, h('button', { type: 'button', class: act === 'end' ? 'danger' : 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
 }
@@ -260,6 +262,7 @@ function plain(e) {
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
   if (e.kind === 'failure' && d && d.allowed) return `${t('plain.failed', { code: d.code, rows: number(d.rows), n: number(d.count), allowed: number(d.allowed), study: e.study })}${d.suspends ? ` ${t('plain.failedLast')}` : ''}`;
   if (e.kind === 'config' && d && typeof d.suspended === 'boolean') return t(d.suspended ? 'plain.stopped' : 'plain.released', { reason: d.reason });
+  if (e.kind === 'answer' && d && d.covered) return t('plain.covered', { n: number(d.rows), bytes: number(d.bytes) });
   if (e.kind === 'answer' && d && d.rows !== undefined) return t(d.rows === 1 ? 'plain.leftOne' : 'plain.left', { n: number(d.rows), bytes: number(d.bytes) });
   if (e.kind === 'data' && d) return t('plain.data', { version: d.data_version });
   return recorded(e.text);

@@ -1,0 +1,119 @@
+package coordinator
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/planner"
+)
+
+func sealedFederation(t *testing.T, change func(*Config)) *federation {
+	t.Helper()
+	f := newFederation(t, change)
+	f.propose(t, "sealed", func(d *study.Document) {
+		d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}
+		d.Sealed = true
+	})
+	return f
+}
+
+func (f *federation) askSealed(t *testing.T, sql string) (*Answer, error) {
+	t.Helper()
+	return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "sealed"}, nil)
+}
+
+// This side adds up what hospitals have covered, and draws nothing: counts, averages and medians come out as they do
+// centrally, and the intervals are of as much noise as the hospitals that answered have drawn.
+func TestSealed(t *testing.T) {
+	f := sealedFederation(t, nil)
+	for sql, want := range map[string][]string{
+		bySex:                                 {"F 30", "M 15"},
+		"SELECT count(*) FROM person":         {"45"},
+		"SELECT median(age) >= 0 FROM person": {"true"},
+	} {
+		a, err := f.askSealed(t, sql)
+		if err != nil {
+			t.Fatal(sql, err)
+		}
+		if got := rows(a); !slices.Equal(got, want) || !a.Sealed {
+			t.Errorf("%s: %v, sealed %v", sql, got, a.Sealed)
+		}
+	}
+	if len(f.draws) > 0 {
+		t.Errorf("the coordinator drew noise: %v", f.draws)
+	}
+	if a := f.mustAsk(t, bySex); a.Sealed || len(f.draws) == 0 {
+		t.Error("a study that is not sealed was answered as one")
+	}
+}
+
+// Noise is as wide as central noise where all answer, and narrower where a hospital is missing: so is the interval.
+func TestSealedIntervals(t *testing.T) {
+	width := func(change func(*federation), name string) float64 {
+		f := sealedFederation(t, func(c *Config) { c.Require.atLeast = 2 })
+		f.propose(t, "central", func(d *study.Document) { d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6} })
+		change(f)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Study: name, Epsilon: 0.2}, nil)
+		must(t, err)
+		e := a.Rows[0][0]
+		return e.High.Float64() - e.Low.Float64()
+	}
+	central, whole := width(func(*federation) {}, "central"), width(func(*federation) {}, "sealed")
+	if math.Abs(central-whole) > 2 {
+		t.Errorf("the interval is %g wide centrally and %g sealed", central, whole)
+	}
+	two := width(func(f *federation) { f.hospital("b").refuse["execute"] = errors.New("no") }, "sealed")
+	if r := two / whole; math.Abs(r-math.Sqrt(2.0/3)) > 0.03 {
+		t.Errorf("with two of three hospitals the interval is %g as wide", r)
+	}
+}
+
+func TestSealedRefuses(t *testing.T) {
+	f := sealedFederation(t, nil)
+	for sql, code := range map[string]Code{
+		"SELECT city, count(*) FROM person GROUP BY city":                                 Code(planner.CodeSealed),
+		"SELECT city, count(*) FROM person WHERE city IN ('Lyon', 'Paris') GROUP BY city": "",
+	} {
+		_, err := f.askSealed(t, sql)
+		var e *Error
+		if errors.As(err, &e); code == "" && err != nil || code != "" && (e == nil || e.Code != code || e.Hint == "") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	d := study.Document{Sealed: true, Budget: dp.Budget{Accounting: dp.Pure}}
+	if err := d.Validate(); err == nil || !strings.Contains(err.Error(), "`sealed` needs `accounting: zcdp`") {
+		t.Errorf("a sealed study of pure accounting: %v", err)
+	}
+}
+
+// A vector that ends early is no answer; an answer that is not covered is none either.
+func TestSealedShort(t *testing.T) {
+	f := sealedFederation(t, nil)
+	f.hospital("b").short = true
+	_, err := f.askSealed(t, bySex)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeHospitalFailed || len(e.Hospitals) != 1 || e.Hospitals[0].Code != absentAnswer {
+		t.Errorf("%v", err)
+	}
+}
+
+// The same question is stored under each protection by itself, and free within it.
+func TestSealedStored(t *testing.T) {
+	f := sealedFederation(t, nil)
+	first, err := f.askSealed(t, bySex)
+	must(t, err)
+	second, err := f.askSealed(t, bySex)
+	must(t, err)
+	if first.Stored || !second.Stored || !second.Sealed || !slices.Equal(rows(first), rows(second)) {
+		t.Errorf("%v then %v", first, second)
+	}
+	f.propose(t, "sealed", func(d *study.Document) { d.Sealed = false })
+	if third, err := f.askSealed(t, bySex); err != nil || third.Stored || third.Sealed {
+		t.Errorf("without the seal: %+v, %v", third, err)
+	}
+}
