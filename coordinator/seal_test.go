@@ -32,9 +32,9 @@ func (f *federation) askSealed(t *testing.T, sql string) (*Answer, error) {
 func TestSealed(t *testing.T) {
 	f := sealedFederation(t, nil)
 	for sql, want := range map[string][]string{
-		bySex:                                 {"F 30", "M 15"},
-		"SELECT count(*) FROM person":         {"45"},
-		"SELECT median(age) >= 0 FROM person": {"true"},
+		bySex:                         {"F 30", "M 15"},
+		"SELECT count(*) FROM person": {"45"},
+		"SELECT avg(age) IS NOT NULL FROM person": {"true"},
 	} {
 		a, err := f.askSealed(t, sql)
 		if err != nil {

@@ -122,7 +122,7 @@ func noisyTrees(s *survival, n int, event, leave float64, scale float64, r *rand
 	return func(noisy bool) (all, events tree) {
 		trees := make([]tree, 2)
 		for i, leaves := range [][]int64{counts, hits} {
-			nodes := slices.Clone(p.Coordinates(0, leaves))
+			nodes := slices.Clone(p.Fragment.Partials[0].Coordinates(leaves))
 			for k := range nodes {
 				if noisy {
 					nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))

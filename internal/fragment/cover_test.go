@@ -101,7 +101,9 @@ func TestSharesOfWhatCannotBeCovered(t *testing.T) {
 		"undeclared": func() ([]*dp.Share, error) { return f.Shares(Cover{2}, noise, &undeclared) },
 		"too large":  func() ([]*dp.Share, error) { return f.Shares(Cover{2}, noise, &large) },
 		"no site":    func() ([]*dp.Share, error) { return f.Shares(Cover{0}, noise, proof) },
-		"Laplace":    func() ([]*dp.Share, error) { return f.Shares(Cover{2}, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 10}, proof) },
+		"Laplace": func() ([]*dp.Share, error) {
+			return f.Shares(Cover{2}, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 10}, proof)
+		},
 	} {
 		if shares, err := try(); err == nil || shares != nil {
 			t.Errorf("%s: %v", name, shares)
