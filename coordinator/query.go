@@ -68,7 +68,7 @@ type question struct {
 }
 
 func read(req Request) question {
-	statement, err := syntax.Parse(req.SQL)
+	statement, err := syntax.ParseIn(req.SQL, req.Dialect)
 	return question{req, statement, err}
 }
 

@@ -11,12 +11,15 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Request is a query as a researcher asks it.
 type Request struct {
 	SQL   string
 	Study string
+	// Dialect is whose SQL it is; empty: PostgreSQL's.
+	Dialect syntax.Dialect
 	// Epsilon and Delta are the privacy loss that the answer may cost; 0 takes the study's default.
 	Epsilon, Delta float64
 	// Accuracy, if not nil, asks for the smallest epsilon that is expected to reach it, up

@@ -57,7 +57,7 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 	db.SetMaxOpenConns(1)
 	p.union = db
 	for _, s := range []string{
-		"SET threads = 2",
+		"SET threads = 2", "SET integer_division = true",
 		"SET default_null_order = 'nulls_last_on_asc_first_on_desc'", // as the federation orders
 		"CREATE SCHEMA public", // of tools that write it
 		"CREATE MACRO clamp(x, low, high) AS CASE WHEN x IS NOT NULL THEN greatest(least(x, high), low) END",

@@ -145,8 +145,7 @@ var notYet = map[string]string{
 	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
 	"array_agg":  "ask for COUNT(*) by group",
 	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column", "first": "group by the column",
-	"approx_count_distinct": "ask for COUNT(DISTINCT patient)",
-	"bool_or":               "count the rows: COUNT(*) FILTER (WHERE c)", "bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
+	"bool_or": "count the rows: COUNT(*) FILTER (WHERE c)", "bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
 }
 
 func isAggregate(name string) bool {

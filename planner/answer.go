@@ -189,9 +189,10 @@ type reading struct {
 	plan       *Plan
 	expr       *fragment.Expr
 	confidence float64
-	// inner is what ROUND and CAST are of; an interval is theirs, and half wider.
-	inner *reading
-	half  float64
+	// inner is what ROUND, CAST and the quotient of two ints are of; an interval is theirs, and half wider, or truncated.
+	inner     *reading
+	half      float64
+	truncated bool
 	// smooth: arithmetic and nothing else, so that a simulation may serve.
 	smooth bool
 	// keyed: the expression reads group keys, so that bounds and quotient are each group's own.
@@ -213,6 +214,9 @@ func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
 	case fragment.OpCast:
 		r.inner = p.prepare(e.Args[0], confidence)
 		return r
+	case fragment.OpIntDivide:
+		r.inner, r.truncated = p.prepare(untruncated(e), confidence), true
+		return r
 	}
 	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
 	r.aggregates, r.smooth = p.aggregatesOf(e), smooth(e)
@@ -223,6 +227,11 @@ func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
 		r.settle(p.group(Cell{}))
 	}
 	return r
+}
+
+// untruncated is the quotient of two ints with its fraction.
+func untruncated(e *fragment.Expr) *fragment.Expr {
+	return &fragment.Expr{Op: fragment.OpDivide, Type: value.TypeFloat, Args: e.Args}
 }
 
 // settle finds out how the expression's interval is computed, in one group or in all.
@@ -252,6 +261,9 @@ func (r *reading) limits() (low, high float64) {
 	low, high = r.inner.limits()
 	if r.half > 0 { // ROUND moves the ends as well
 		low, high = math.Floor(low/(2*r.half))*2*r.half, math.Ceil(high/(2*r.half))*2*r.half
+	}
+	if r.truncated {
+		low, high = math.Trunc(low), math.Trunc(high)
 	}
 	return low, high
 }

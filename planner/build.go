@@ -253,6 +253,11 @@ func (b *builder) refuseRows() {
 			return
 		}
 	}
+	for _, item := range all {
+		if unknown := item.Term.Find(isUnknown); unknown != nil { // which may be an aggregate elsewhere
+			refuseUnknown(unknown)
+		}
+	}
 	if len(b.grouping()) == 0 {
 		refuse(CodeRowLevel, s.Items[0].Term.At, "ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY", "rows of patients are never shown")
 	}

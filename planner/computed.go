@@ -185,6 +185,9 @@ func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
 		return low - half, high + half
 	case e.Op == fragment.OpCast && e.Args[0].Type.Numeric():
 		return c.bounds(e.Args[0])
+	case e.Op == fragment.OpIntDivide:
+		low, high = c.bounds(untruncated(e))
+		return math.Trunc(low), math.Trunc(high)
 	case e.Op == fragment.OpLiteral:
 		if e.Value.IsNull() {
 			return math.Inf(-1), math.Inf(1)

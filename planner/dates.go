@@ -116,7 +116,11 @@ func (c *call) add() *fragment.Expr {
 			return c.shift(c.day(1-i), a, false)
 		}
 	}
-	return apply(c.At, fragment.OpAdd, c.unified()...)
+	args := c.unified()
+	if args[0].Type == value.TypeText && args[1].Type == value.TypeText { // as SQL Server joins texts
+		return c.concatenate()
+	}
+	return apply(c.At, fragment.OpAdd, args...)
 }
 
 func (c *call) subtract() *fragment.Expr {

@@ -375,7 +375,8 @@ func (r *resolver) starless(items []syntax.Item) []syntax.Item {
 				continue
 			}
 			for _, c := range s.columns {
-				if merged[c.name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, c.name)) {
+				name := strings.ToLower(c.name)
+				if merged[name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, name)) {
 					add(s, c.name)
 				}
 			}

@@ -282,15 +282,7 @@ func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragm
 	}
 	f, ok := scalars[t.Name]
 	if !ok {
-		var names []string
-		for name := range scalars {
-			names = append(names, name)
-		}
-		for name := range aggregates {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		refuse(CodeFunction, t.At, or(syntax.Nearest(t.Name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", name)
+		refuseUnknown(t)
 	}
 	if t.Filter != nil {
 		refuse(CodeMisplaced, t.Filter.At, "write it after the aggregate within, or write CASE WHEN", "FILTER chooses what an aggregate reads, and %s is none", name)
@@ -301,13 +293,34 @@ func buildCall(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragm
 	return f.build(newCall(t, resolve))
 }
 
+// refuseUnknown refuses a function that there is not.
+func refuseUnknown(t *syntax.Expr) {
+	names := append(slices.Collect(maps.Keys(scalars)), slices.Collect(maps.Keys(aggregates))...)
+	slices.Sort(names)
+	refuse(CodeFunction, t.At, or(syntax.Nearest(t.Name, names), "SHOW FUNCTIONS lists them"), "there is no function %s here", strings.ToUpper(t.Name))
+}
+
+// isUnknown reports whether the term calls a function that there is not.
+func isUnknown(t *syntax.Expr) bool {
+	return t.Kind == syntax.Call && t.Over == nil && scalars[t.Name].build == nil && !isAggregate(t.Name) && unanswered[t.Name] == "" && !dice[t.Name]
+}
+
 // operations are the operators that are more than one operation of the fragment.
 var operations = map[string]func(c *call) *fragment.Expr{
-	"+": (*call).add, "-": (*call).subtract, "||": (*call).concatenate,
+	"+": (*call).add, "-": (*call).subtract, "/": (*call).divide, "||": (*call).concatenate,
 	"ilike": (*call).ilike, "regexp": (*call).regexp, "iregexp": (*call).regexp,
 }
 
 // Numbers.
+
+// divide is /: of two ints, the quotient without its fraction.
+func (c *call) divide() *fragment.Expr {
+	args := c.unified()
+	if args[0].Type == value.TypeInt && args[1].Type == value.TypeInt {
+		return apply(c.At, fragment.OpIntDivide, args...)
+	}
+	return apply(c.At, fragment.OpDivide, args...)
+}
 
 func (c *call) round() *fragment.Expr {
 	digits := wholeNumber(0)
@@ -349,7 +362,7 @@ func (c *call) sign() *fragment.Expr {
 
 func (c *call) log() *fragment.Expr {
 	if len(c.Args) == 1 {
-		refuse(CodeNotSupported, c.At, "write LN(x) or LOG10(x)", "LOG(x) is natural in some databases and decimal in others")
+		refuse(CodeNotSupported, c.At, "write LN(x) or LOG10(x)", "this dialect has no LOG of one argument")
 	}
 	return c.op(fragment.OpDivide, c.op(fragment.OpLn, c.number(1)), c.op(fragment.OpLn, c.number(0)))
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // expression builds the only item of a SELECT over no column, or returns the refusal.
-func expression(sql string) (e *fragment.Expr, err error) {
+func expression(sql string, dialect syntax.Dialect) (e *fragment.Expr, err error) {
 	defer syntax.Catch(&err)
 	var resolve func(t *syntax.Expr) *fragment.Expr
 	resolve = func(t *syntax.Expr) *fragment.Expr {
@@ -24,7 +24,7 @@ func expression(sql string) (e *fragment.Expr, err error) {
 		}
 		return build(t, resolve)
 	}
-	s, err := syntax.Parse("SELECT " + sql + " FROM t")
+	s, err := syntax.ParseIn("SELECT "+sql+" FROM t", dialect)
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +35,15 @@ func expression(sql string) (e *fragment.Expr, err error) {
 	return resolve(bound.Select.Items[0].Term), nil
 }
 
+// dialectOf is the dialect of a section.
+func dialectOf(t *testing.T, d *datadriven.TestData) syntax.Dialect {
+	name := ""
+	if d.HasArg("dialect") {
+		d.ScanArgs(t, "dialect", &name)
+	}
+	return syntax.Dialect(name)
+}
+
 // TestValues reads testdata/functions: each line is an expression of constants, and
 // its value, by which docs/sql.md's semantics can be read off.
 func TestValues(t *testing.T) {
@@ -43,7 +52,7 @@ func TestValues(t *testing.T) {
 			var b strings.Builder
 			for line := range strings.Lines(d.Input) {
 				line = strings.TrimSpace(line)
-				e, err := expression(line)
+				e, err := expression(line, dialectOf(t, d))
 				var refusal *Error
 				switch {
 				case errors.As(err, &refusal):

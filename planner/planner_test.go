@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // federations are what the golden files plan against.
@@ -77,7 +78,10 @@ func TestGolden(t *testing.T) {
 			if d.HasArg("max_rows") {
 				d.ScanArgs(t, "max_rows", &q.MaxRows)
 			}
-			p, err := Compose(q, federation(t, d.Cmd))
+			p, err := (*Program)(nil), error(nil)
+			if q.Statement, err = syntax.ParseIn(q.SQL, dialectOf(t, d)); err == nil {
+				p, err = Compose(q, federation(t, d.Cmd))
+			}
 			if err != nil {
 				var e *Error
 				if !errors.As(err, &e) {

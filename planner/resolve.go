@@ -131,7 +131,7 @@ var operators = map[string]fragment.Op{
 	"||": fragment.OpConcat, "ilike": fragment.OpLike, "regexp": fragment.OpRegexp, "iregexp": fragment.OpRegexp, "is distinct from": fragment.OpDistinct,
 	"=": fragment.OpEqual, "<>": fragment.OpNotEqual, "<": fragment.OpLess, "<=": fragment.OpLessOrEqual,
 	">": fragment.OpGreater, ">=": fragment.OpGreaterOrEqual,
-	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
+	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, syntax.Divide: fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
 }
 
 func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {

@@ -38,7 +38,7 @@ type column struct {
 
 func (s *source) column(name string) (*catalog.Column, bool) {
 	for _, c := range s.columns {
-		if c.name == name {
+		if strings.EqualFold(c.name, name) {
 			return s.table.Column(c.column)
 		}
 	}
@@ -47,7 +47,7 @@ func (s *source) column(name string) (*catalog.Column, bool) {
 
 // untyped reports whether the column of the name is NULL and nothing else.
 func (s *source) untyped(name string) bool {
-	i := slices.IndexFunc(s.columns, func(c column) bool { return c.name == name })
+	i := slices.IndexFunc(s.columns, func(c column) bool { return strings.EqualFold(c.name, name) })
 	return i >= 0 && s.columns[i].untyped
 }
 
@@ -55,10 +55,13 @@ func (s *source) untyped(name string) bool {
 func (s *source) ambiguous(name string) bool {
 	first := ""
 	for _, c := range s.columns {
-		if c.name == name && first != "" && c.column != first {
+		if !strings.EqualFold(c.name, name) {
+			continue
+		}
+		if first != "" && c.column != first {
 			return true
 		}
-		if c.name == name {
+		if first == "" {
 			first = c.column
 		}
 	}
@@ -308,8 +311,8 @@ func (r *resolver) join(s *source, f syntax.From) {
 		using = nil
 		for _, o := range r.sources {
 			for _, c := range o.columns {
-				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *syntax.Expr) bool { return t.Name == c.name }) {
-					using = append(using, &syntax.Expr{Kind: syntax.Column, At: f.At, Name: c.name})
+				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *syntax.Expr) bool { return strings.EqualFold(t.Name, c.name) }) {
+					using = append(using, &syntax.Expr{Kind: syntax.Column, At: f.At, Name: strings.ToLower(c.name)})
 				}
 			}
 		}

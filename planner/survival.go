@@ -522,7 +522,7 @@ func (c *composer) incidence(t *syntax.Expr, options map[string]float64, within 
 	hits := call("sum", within01)
 	s := &syntax.Select{At: at, From: b.syntax.Select.From}
 	s.Items = append(slices.Clone(strata), syntax.Item{Term: hits, Alias: "events"}, syntax.Item{Term: personTime, Alias: "person_time"},
-		syntax.Item{Term: syntax.NewOperator("/", syntax.NewOperator("*", number(options["per"]), hits), personTime), Alias: "rate"})
+		syntax.Item{Term: syntax.NewOperator(syntax.Divide, syntax.NewOperator("*", number(options["per"]), hits), personTime), Alias: "rate"})
 	var keys []*syntax.Expr
 	for _, i := range strata {
 		keys = append(keys, i.Term)

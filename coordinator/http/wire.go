@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Request is the body of query and explain.
@@ -24,6 +25,8 @@ type Request struct {
 	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
 	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
 	MaxRows   int       `json:"max_rows,omitempty"`
+	// Dialect is whose SQL it is: postgres, mysql, bigquery, snowflake, tsql or spark; empty: postgres.
+	Dialect string `json:"dialect,omitempty"`
 	// Weights, 1 to 1000 by the names of columns, split the budget.
 	Weights map[string]int `json:"weights,omitempty"`
 	// StoredOnly takes no answer but one that costs nothing.
@@ -79,7 +82,7 @@ func (r Request) plain() coordinator.Request {
 		parameters[name] = p.Value
 	}
 	return coordinator.Request{
-		Parameters: parameters, SQL: r.SQL, Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights,
+		Parameters: parameters, SQL: r.SQL, Dialect: syntax.Dialect(r.Dialect), Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights,
 		StoredOnly: r.StoredOnly,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // The names of settings.
@@ -21,11 +22,12 @@ const (
 	MaxGroups = "max_groups"
 	MaxRows   = "max_rows"
 	Weights   = "weights"
+	Dialect   = "dialect"
 	Intervals = "intervals"
 )
 
 // Names are all names, in the order in which people read them.
-var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Weights, Intervals}
+var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Weights, Dialect, Intervals}
 
 // Settings stand for what a request leaves out. The zero value takes the defaults of
 // study and catalog.
@@ -36,13 +38,14 @@ type Settings struct {
 	MaxGroups      int
 	MaxRows        int
 	Weights        map[string]int // of columns of the answer
+	Dialect        syntax.Dialect // whose SQL is written; empty: PostgreSQL's
 	Intervals      bool           // as columns x_low and x_high
 }
 
 // Request asks the SQL, with values for its parameters, under these settings.
 func (s Settings) Request(sql string, parameters map[string]value.Value) coordinator.Request {
 	return coordinator.Request{
-		SQL: sql, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Weights: s.Weights, Parameters: parameters,
+		SQL: sql, Dialect: s.Dialect, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Weights: s.Weights, Parameters: parameters,
 	}
 }
 
@@ -86,6 +89,15 @@ func (s *Settings) Set(name, text string) error {
 			}
 			s.Weights = weights
 		}
+	case Dialect:
+		d, ok := syntax.ParseDialect(text)
+		if s.Dialect = ""; unset {
+			return nil
+		}
+		if !ok {
+			return wrong("give " + spellDialects())
+		}
+		s.Dialect = d
 	case Intervals:
 		switch strings.ToLower(text) {
 		case "columns", "on", "true":
@@ -101,6 +113,15 @@ func (s *Settings) Set(name, text string) error {
 		}
 	}
 	return nil
+}
+
+// spellDialects lists the dialects for a person.
+func spellDialects() string {
+	var names []string
+	for _, d := range syntax.Dialects {
+		names = append(names, string(d))
+	}
+	return strings.Join(names, ", ")
 }
 
 func setReal(into *float64, text string, unset bool, wrong error) error {
@@ -161,6 +182,8 @@ func (s Settings) Get(name string) string {
 		return whole(s.MaxRows)
 	case Weights:
 		return planner.FormatWeights(s.Weights)
+	case Dialect:
+		return string(s.Dialect)
 	case Intervals:
 		if s.Intervals {
 			return "columns"

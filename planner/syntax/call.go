@@ -41,7 +41,10 @@ func (p *parser) call() *Expr {
 	if p.comes("over") && (p.token(1).is("(") || p.token(1).isName()) {
 		x.Over = p.over()
 	}
-	return x
+	if t.kind != tokenWord {
+		return x
+	}
+	return p.dialect.call(spelled(x))
 }
 
 func (p *parser) nullTreatment() {
@@ -74,6 +77,7 @@ var unitArguments = map[string]int{
 	"datediff": 3, "date_diff": 3, "datetime_diff": 3, "timestamp_diff": 3, "timestampdiff": 3, "dateadd": 3,
 	"date_add": 3, "timestampadd": 3,
 	"datepart": 2, "date_part": 2, "datetrunc": 2, "date_trunc": 2, "datetime_trunc": 2, "timestamp_trunc": 2,
+	"trunc": 2,
 }
 
 // abbreviations are SQL Server's.
@@ -98,6 +102,9 @@ func unitArgument(function string, args []*Expr) {
 		unit := units[x.Name]
 		if unit == "" {
 			unit = abbreviations[x.Name]
+		}
+		if x.Name == "isoweek" && i > 0 {
+			unit = x.Name
 		}
 		if unit != "" {
 			args[i] = word(unit, x.At)
@@ -245,6 +252,7 @@ func (p *parser) orders() (orders []Order) {
 		default:
 			p.accept("asc")
 		}
+		o.Nulls = p.dialect.nulls(o.Descending)
 		if p.accept("nulls") {
 			if !p.comesOneOf("first", "last") {
 				p.unexpected("write NULLS FIRST or NULLS LAST")

@@ -172,6 +172,13 @@ func (p *parser) tableName() (string, Position) {
 	}
 	t := p.name("write the name of a table")
 	schema := token{}
+	if i := strings.LastIndexByte(t.text, '.'); t.kind == tokenName && i > 0 { // `project.dataset.table`
+		schema, t.text = t, t.text[i+1:]
+		schema.text = schema.text[:i]
+		if t.text == "" || p.comes(".") {
+			Refuse(CodeTable, t.at, "write the table's name alone", "this is no table's name")
+		}
+	}
 	if p.accept(".") {
 		schema = t
 		if template {

@@ -11,7 +11,7 @@ import (
 
 // Aliased returns the item that t, a bare name, is the alias of, or nil.
 func Aliased(items []Item, t *Expr) *Expr {
-	i := slices.IndexFunc(items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && i.Alias == t.Name })
+	i := slices.IndexFunc(items, func(i Item) bool { return t.Kind == Column && t.Qualifier == "" && strings.EqualFold(i.Alias, t.Name) })
 	if i < 0 {
 		return nil
 	}

@@ -21,12 +21,22 @@ type parser struct {
 	tables    int              // how many have been read
 	inner     int              // how many parentheses the query being read stands in
 	depth     int              // of expressions being read
+	dialect   differences
 }
 
-// Parse reads one statement. The error is always an *Error.
-func Parse(sql string) (s *Statement, err error) {
+// Parse reads one statement of PostgreSQL's dialect. The error is always an *Error.
+func Parse(sql string) (s *Statement, err error) { return ParseIn(sql, PostgreSQL) }
+
+// ParseIn reads one statement of a dialect; the zero value is PostgreSQL's. What the dialect decides is decided here: the
+// statement has one meaning. The error is always an *Error.
+func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	defer Catch(&err)
-	p := &parser{tokens: scan(sql), schemas: map[string]token{}}
+	d, ok := ParseDialect(string(d))
+	if !ok {
+		Refuse(CodeParameter, Position{Line: 1, Column: 1}, "write postgres, mysql, bigquery, snowflake, tsql or spark",
+			"there is no dialect %q", d)
+	}
+	p := &parser{tokens: scan(sql, dialects[d].textQuotes), schemas: map[string]token{}, dialect: dialects[d]}
 	p.partner = partners(p.tokens)
 	p.statement = &Statement{Kind: KindSelect, At: p.tokens[0].at}
 	p.read()
@@ -52,7 +62,7 @@ func IsComparison(name string) bool { return comparisons[name] }
 func IsArithmetic(name string) bool { return arithmetic[name] }
 
 var comparisons = map[string]bool{"=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
-var arithmetic = map[string]bool{"+": true, "-": true, "*": true, "/": true, "div": true, "%": true}
+var arithmetic = map[string]bool{"+": true, "-": true, "*": true, "/": true, Divide: true, "div": true, "%": true}
 
 // negative is -x.
 func negative(x *Expr) *Expr {

@@ -18,6 +18,7 @@ type sequence struct {
 	last      string          // the operator that was added last
 	frugal    bool            // one operator is read without sqlparser
 	text      strings.Builder // :v0 + :v1 * - :v2
+	dialect   differences
 }
 
 func (s *sequence) operator(name string) {
@@ -39,7 +40,7 @@ func (p *parser) settle(s *sequence) *Expr {
 	if s.operators > 0 {
 		p.settled++
 	}
-	s.frugal = p.settled > maxSettled
+	s.frugal, s.dialect = p.settled > maxSettled, p.dialect
 	return s.precedence()
 }
 
@@ -80,7 +81,9 @@ func (s *sequence) single() *Expr {
 	switch y := s.operands[1]; s.last {
 	case "*":
 		return multiplied(x, y)
-	case "and", "or", "+", "-", "/", "%":
+	case "/":
+		return s.dialect.division(x, y)
+	case "and", "or", "+", "-", "%":
 		return NewOperator(s.last, x, y)
 	}
 	return nil
@@ -106,8 +109,11 @@ func (s *sequence) tree(e sqlparser.Expr) *Expr {
 		return NewOperator("not", s.tree(e.Expr))
 	case *sqlparser.BinaryExpr:
 		x, y := s.tree(e.Left), s.tree(e.Right)
-		if e.Operator == sqlparser.MultStr {
+		switch e.Operator {
+		case sqlparser.MultStr:
 			return multiplied(x, y)
+		case sqlparser.DivStr:
+			return s.dialect.division(x, y)
 		}
 		return NewOperator(e.Operator, x, y)
 	case *sqlparser.UnaryExpr:

@@ -3,6 +3,7 @@ package syntax
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/sqltoken"
@@ -30,25 +31,37 @@ const (
 // token is a piece of the SQL text, read by the SQL standard.
 type token struct {
 	kind tokenKind
-	text string // a word in lower case, a name or string unquoted, a symbol
+	text string // a word or name in lower case, a string unquoted, a symbol
 	at   Position
+	// written is a quoted name as it is written.
+	written string
 }
 
 func (t token) is(word string) bool {
 	return (t.kind == tokenWord || t.kind == tokenSymbol) && t.text == word
 }
 
+// label is a name as the answer shows it.
+func (t token) label() string {
+	if t.kind == tokenName {
+		return t.written
+	}
+	return t.text
+}
+
 // scanner makes the planner's tokens of those that sqltoken reads.
 type scanner struct {
 	sql    string
 	tokens []token
+	// textQuotes: "x" is a text, and no name.
+	textQuotes bool
 	// The place that has been reached.
 	offset, line, column int
 }
 
 // scan splits the text into tokens, the last one being tokenEnd. What databases read in two ways is refused.
-func scan(sql string) []token {
-	s := &scanner{sql: sql, line: 1, column: 1}
+func scan(sql string, textQuotes bool) []token {
+	s := &scanner{sql: sql, line: 1, column: 1, textQuotes: textQuotes}
 	if len(sql) > MaxSQL {
 		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes",
 			MaxSQL)
@@ -143,8 +156,16 @@ func (s *scanner) read(text string, offset int, hint bool) {
 			}
 			s.add(tokenWord, t.Text, start, length)
 		case sqltoken.Operator:
+			if end := bracketed(text, t.Start); t.Text == "[" && end > 0 {
+				s.name(text[t.Start+1:end-1], start, end-t.Start)
+				for i+1 < len(all) && all[i+1].Start < end {
+					i++
+				}
+				continue
+			}
 			end := t.End
-			for i+1 < len(all) && all[i+1].Kind == sqltoken.Operator && all[i+1].Start == end {
+			for i+1 < len(all) && all[i+1].Kind == sqltoken.Operator && all[i+1].Start == end &&
+				!(all[i+1].Text == "[" && bracketed(text, end) > 0) {
 				i++
 				end = all[i].End
 			}
@@ -200,10 +221,42 @@ func (s *scanner) quoted(t sqltoken.Token, start int) {
 		Refuse(CodeSyntax, s.at(start, 1), "close it with "+quote, "this %s has no end", what)
 	}
 	text := strings.ReplaceAll(t.Text[1:len(t.Text)-1], quote+quote, quote)
-	if text == "" && kind == tokenName {
-		Refuse(CodeSyntax, s.at(start, 1), "", "this name is empty")
+	if s.textQuotes && quote == `"` {
+		kind = tokenString
+	}
+	if kind == tokenName {
+		s.name(text, start, len(t.Text))
+		return
 	}
 	s.add(kind, text, start, len(t.Text))
+}
+
+// name adds a quoted name. Names are found whatever the case of their letters; the answer has a column's as it is written.
+func (s *scanner) name(text string, start, length int) {
+	if text == "" {
+		Refuse(CodeSyntax, s.at(start, 1), "", "this name is empty")
+	}
+	s.add(tokenName, strings.ToLower(text), start, length)
+	s.tokens[len(s.tokens)-1].written = text
+}
+
+// bracketed gives the place after a name in brackets, as SQL Server writes names, or 0 where the bracket is another: stuck
+// to what stands before it, it is an array's.
+func bracketed(text string, at int) int {
+	if at > 0 {
+		if r, _ := utf8.DecodeLastRuneInString(text[:at]); r == '_' || r == ')' || r == ']' || r == '"' || r == '}' ||
+			unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return 0
+		}
+	}
+	n := strings.IndexAny(text[at+1:], "[]'\"\n,")
+	if n <= 0 || text[at+1+n] != ']' {
+		return 0
+	}
+	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) {
+		return 0
+	}
+	return at + 1 + n + 1
 }
 
 func (s *scanner) refuseDollar(offset int) {

@@ -45,7 +45,7 @@ func (p *parser) special() *Expr {
 // closed reads the closing parenthesis of a special form, which is a call of that name.
 func (p *parser) closed(t token, args ...*Expr) *Expr {
 	p.expect(")", "close the parenthesis of "+strings.ToUpper(t.text)+" there")
-	return &Expr{Kind: Call, Name: t.text, At: t.at, Args: args}
+	return p.dialect.call(&Expr{Kind: Call, Name: t.text, At: t.at, Args: args})
 }
 
 // word is a word of the query, such as YEAR, as a text.

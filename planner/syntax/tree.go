@@ -238,7 +238,11 @@ func (t *Expr) Describe() string {
 		case t.Name == "case":
 			return "CASE … END"
 		case arithmetic[t.Name] && simple(t.Args[0]) && simple(t.Args[1]):
-			return t.Args[0].Describe() + " " + strings.ToUpper(t.Name) + " " + t.Args[1].Describe()
+			name := strings.ToUpper(t.Name)
+			if t.Name == Divide {
+				name = "/"
+			}
+			return t.Args[0].Describe() + " " + name + " " + t.Args[1].Describe()
 		}
 	}
 	return "…"

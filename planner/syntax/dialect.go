@@ -1,0 +1,131 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Dialect is whose SQL a text is: it decides what is read where databases differ. What only one of them has, all read.
+type Dialect string
+
+// The dialects. The zero value is PostgreSQL's.
+const (
+	PostgreSQL Dialect = "postgres"
+	MySQL      Dialect = "mysql"
+	BigQuery   Dialect = "bigquery"
+	Snowflake  Dialect = "snowflake"
+	TSQL       Dialect = "tsql"
+	Spark      Dialect = "spark"
+)
+
+// Dialects are all of them, in the order in which people read them.
+var Dialects = []Dialect{PostgreSQL, MySQL, BigQuery, Snowflake, TSQL, Spark}
+
+// ParseDialect reads a dialect's name, in any letter case; of an empty one it is PostgreSQL's.
+func ParseDialect(name string) (d Dialect, ok bool) {
+	d = Dialect(strings.ToLower(name))
+	if d == "" {
+		d = PostgreSQL
+	}
+	return d, slices.Contains(Dialects, d)
+}
+
+// differences are what is read by the dialect.
+type differences struct {
+	realDivision bool   // 1 / 2 is 0.5, not 0
+	logarithm    string // what LOG(x) is; "": it is refused
+	baseLast     bool   // LOG(x, base), not LOG(base, x)
+	nullsLeast   bool   // in ORDER BY, a NULL is less than all else, not more
+	nullConcat   bool   // CONCAT of a NULL is NULL
+	nullExtreme  bool   // LEAST and GREATEST of a NULL are NULL
+	sunday       int64  // DAYOFWEEK of a Sunday; -1: there is no such function
+	monday       int64  // WEEKDAY of a Monday; -1: there is no such function
+	length       string // what LEN is; "": there is no such function
+	textQuotes   bool   // "x" is a text
+}
+
+var dialects = map[Dialect]differences{
+	PostgreSQL: {logarithm: "log10", sunday: -1, monday: -1},
+	MySQL: {
+		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, nullExtreme: true, sunday: 1, monday: 0,
+		textQuotes: true,
+	},
+	BigQuery: {
+		realDivision: true, logarithm: "ln", baseLast: true, nullsLeast: true, nullConcat: true, nullExtreme: true,
+		sunday: 1, monday: -1, textQuotes: true,
+	},
+	Snowflake: {realDivision: true, nullConcat: true, nullExtreme: true, sunday: 0, monday: -1, length: "length"},
+	TSQL:      {logarithm: "ln", baseLast: true, nullsLeast: true, sunday: 1, monday: -1, length: "trimmed"},
+	Spark: {
+		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, sunday: 1, monday: 0, length: "length",
+		textQuotes: true,
+	},
+}
+
+// Divide is the name of the operator that divides without a remainder, whatever the types; "/" divides two ints as an
+// int.
+const Divide = "divide"
+
+// division is / in the dialect.
+func (d differences) division(x, y *Expr) *Expr {
+	if d.realDivision {
+		return NewOperator(Divide, x, y)
+	}
+	return NewOperator("/", x, y)
+}
+
+// nulls is where NULLs come in an order that does not say so.
+func (d differences) nulls(descending bool) string {
+	switch {
+	case !d.nullsLeast:
+		return ""
+	case descending:
+		return "last"
+	}
+	return "first"
+}
+
+// call writes a call whose meaning the dialect decides as one that has one meaning.
+func (d differences) call(t *Expr) *Expr {
+	plain := !t.Star && !t.Distinct && t.Filter == nil && t.Over == nil
+	named := func(name string, args ...*Expr) *Expr {
+		return &Expr{Kind: Call, Name: name, At: t.At, Args: args}
+	}
+	number := func(n int64) *Expr { return &Expr{Kind: Literal, At: t.At, Literal: value.Int(n)} }
+	switch {
+	case !plain || len(t.Args) == 0:
+	case t.Name == "log" && len(t.Args) == 1 && d.logarithm != "":
+		return named(d.logarithm, t.Args...)
+	case t.Name == "log" && len(t.Args) == 2 && d.baseLast:
+		return named("log", t.Args[1], t.Args[0])
+	case t.Name == "concat" && d.nullConcat:
+		x := t.Args[0]
+		if len(t.Args) == 1 {
+			x = NewOperator("||", x, &Expr{Kind: Literal, At: t.At, Literal: value.Text(""), Text: true})
+		}
+		for _, y := range t.Args[1:] {
+			x = NewOperator("||", x, y)
+		}
+		return x
+	case (t.Name == "least" || t.Name == "greatest") && d.nullExtreme && len(t.Args) > 1:
+		var some []*Expr
+		for _, a := range t.Args {
+			some = append(some, NewOperator("is null", a))
+		}
+		return NewOperator("case", NewOperator("or", some...), &Expr{Kind: Literal, At: t.At}, t)
+	case t.Name == "dayofweek" && len(t.Args) == 1 && d.sunday >= 0:
+		return NewOperator("+", named("extract", word("dow", t.At), t.Args[0]), number(d.sunday))
+	case t.Name == "weekday" && len(t.Args) == 1 && d.monday >= 0:
+		return NewOperator("+", named("extract", word("isodow", t.At), t.Args[0]), number(d.monday-1))
+	case (t.Name == "extract" || t.Name == "datepart" || t.Name == "date_part") && d.sunday >= 0 && t.Args[0].Text &&
+		slices.Contains([]string{"dayofweek", "weekday"}, t.Args[0].Literal.Str()):
+		return NewOperator("+", named("extract", word("dow", t.At), t.Args[1]), number(d.sunday))
+	case t.Name == "len" && len(t.Args) == 1 && d.length == "length":
+		return named("length", t.Args...)
+	case t.Name == "len" && len(t.Args) == 1 && d.length == "trimmed":
+		return named("length", named("rtrim", t.Args...))
+	}
+	return t
+}

@@ -1,0 +1,140 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// What one database calls by a name of its own, and has one meaning.
+
+// spellings are names of functions and what others call them.
+var spellings = map[string]string{
+	"count_big": "count", "stdev": "stddev_samp", "stdevp": "stddev_pop", "varp": "var_pop", "iff": "if",
+	"approx_percentile": "quantile", "percentile_approx": "quantile",
+	"datetime_add": "date_add", "timestamp_add": "date_add", "datetime_sub": "date_sub", "timestamp_sub": "date_sub",
+	"datetime_diff": "date_diff", "datetime_trunc": "date_trunc", "timestamp_trunc": "date_trunc",
+	"date_from_parts": "make_date", "startswith": "starts_with", "regexp_contains": "regexp_like", "rlike": "regexp_like",
+}
+
+// respelled reports whether spelled may write a call of the name as something else.
+func respelled(name string) bool {
+	switch name {
+	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
+		"zeroifnull", "nullifzero", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
+		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith":
+		return true
+	}
+	return spellings[name] != ""
+}
+
+// spelled writes a call that one database spells in a way of its own as the usual one.
+func spelled(t *Expr) *Expr {
+	literal := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: t.At, Literal: v} }
+	renamed := func(name string, args ...*Expr) *Expr {
+		x := *t
+		x.Name, x.Args = name, args
+		return &x
+	}
+	plain := func(name string, args ...*Expr) *Expr { return &Expr{Kind: Call, Name: name, At: t.At, Args: args} }
+	n := len(t.Args)
+	switch {
+	case (t.Name == "count_if" || t.Name == "countif") && n == 1:
+		return renamed("count", NewOperator("case", t.Args[0], literal(value.Int(1))))
+	case (t.Name == "approx_distinct" || t.Name == "approx_count_distinct" || t.Name == "ndv") && n == 1:
+		x := renamed("count", t.Args...)
+		x.Distinct = true
+		return x
+	case t.Name == "safe_divide" && n == 2:
+		return NewOperator(Divide, t.Args...)
+	case t.Name == "zeroifnull" && n == 1:
+		return plain("coalesce", t.Args[0], literal(value.Int(0)))
+	case t.Name == "nullifzero" && n == 1:
+		return plain("nullif", t.Args[0], literal(value.Int(0)))
+	case (t.Name == "ends_with" || t.Name == "endswith") && n == 2:
+		return NewOperator("=", plain("right", t.Args[0], plain("length", t.Args[1])), t.Args[1])
+	case slices.Contains([]string{"format_date", "format_datetime", "format_timestamp"}, t.Name) && n == 2:
+		return plain("date_format", t.Args[1], t.Args[0])
+	case t.Name == "parse_date" && n == 2 && t.Args[0].Text:
+		format := *t.Args[0]
+		format.Literal = value.Text(strings.NewReplacer("%Y", "YYYY", "%m", "MM", "%d", "DD", "%F", "YYYY-MM-DD").
+			Replace(format.Literal.Str()))
+		return plain("to_date", t.Args[1], &format)
+	case t.Name == "date" && n == 3:
+		return plain("make_date", t.Args...)
+	case t.Name == "months_between" && n == 2:
+		return monthsBetween(t.Args[0], t.Args[1])
+	case t.Name == "timestamp_diff" && n == 3:
+		if unit := t.Args[2]; unit.Text {
+			return plain("timestampdiff", unit, t.Args[1], t.Args[0])
+		}
+	}
+	if name := spellings[t.Name]; name != "" {
+		t = renamed(name, t.Args...)
+	}
+	return unitLast(t)
+}
+
+// unitLast writes DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH), as BigQuery has them, with the unit first. Its weeks
+// begin on Sunday, but an ISOWEEK.
+func unitLast(t *Expr) *Expr {
+	of := map[string]int{"date_diff": 3, "datediff": 3, "date_trunc": 2, "trunc": 2}[t.Name]
+	if of == 0 || len(t.Args) != of {
+		return t
+	}
+	unit := t.Args[of-1]
+	if !unit.Text || t.Args[0].Text && units[strings.ToLower(t.Args[0].Literal.Str())] != "" {
+		return t
+	}
+	name := strings.ToLower(unit.Literal.Str())
+	if known := truncated[name]; t.Name == "trunc" && known != "" {
+		name = known
+	}
+	step := func(operator string, x *Expr) *Expr {
+		return NewOperator(operator, x, &Expr{Kind: Literal, At: t.At, Literal: value.Int(1)})
+	}
+	day := func(x *Expr) *Expr { return &Expr{Kind: Cast, At: x.At, Type: value.TypeDate, Args: []*Expr{x}} }
+	sunday := name == "week" && t.Name != "trunc"
+	if name == "isoweek" {
+		name = "week"
+	}
+	if units[name] == "" {
+		return t
+	}
+	first := word(units[name], unit.At)
+	call := func(args ...*Expr) *Expr { return &Expr{Kind: Call, Name: "date_trunc", At: t.At, Args: args} }
+	switch {
+	case of == 3:
+		a, b := t.Args[0], t.Args[1]
+		if sunday {
+			a, b = step("+", day(a)), step("+", day(b))
+		}
+		x := call(first, b, a)
+		x.Name = "date_diff"
+		return x
+	case sunday:
+		return step("-", call(first, step("+", day(t.Args[0]))))
+	}
+	return call(first, t.Args[0])
+}
+
+// truncated are the units of TRUNC(date, unit) that are no units elsewhere.
+var truncated = map[string]string{
+	"yyyy": "year", "yy": "year", "q": "quarter", "mm": "month", "mon": "month", "iw": "week", "dd": "day", "ddd": "day",
+}
+
+// monthsBetween is MONTHS_BETWEEN(a, b) of dates: whole where both are the same day of the month, or its last; else a day
+// is a 31st of a month.
+func monthsBetween(a, b *Expr) *Expr {
+	call := func(name string, x *Expr) *Expr { return &Expr{Kind: Call, Name: name, At: x.At, Args: []*Expr{x}} }
+	number := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: a.At, Literal: v} }
+	less := func(field string) *Expr { return NewOperator("-", call(field, a), call(field, b)) }
+	last := func(x *Expr) *Expr {
+		return NewOperator("=", &Expr{Kind: Cast, At: x.At, Type: value.TypeDate, Args: []*Expr{x}}, call("last_day", x))
+	}
+	whole := NewOperator("+", NewOperator("*", less("year"), number(value.Int(12))), less("month"))
+	same := NewOperator("or", NewOperator("=", call("day", a), call("day", b)), NewOperator("and", last(a), last(b)))
+	part := NewOperator("case", same, number(value.Float(0)), NewOperator(Divide, less("day"), number(value.Float(31))))
+	return NewOperator("+", whole, part)
+}
