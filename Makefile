@@ -24,6 +24,7 @@ VULN         := .cache/govulncheck-$(VULN_VERSION)/govulncheck
 RACE     ?=        # RACE=1 runs tests under the race detector
 PACKAGES ?= ./...
 RUN      ?= .      # RUN=TestName runs tests whose names match
+FUZZ     ?= Fuzz.*  # FUZZ=pattern fuzzes the targets of that name
 FUZZTIME ?= 20s    # of each fuzz target
 TRIPLES  ?= 200000 # cases of the sensitivity property in test-nightly
 TIMEOUT  ?= 30m    # of each package's tests
@@ -110,10 +111,10 @@ bench-trino: $(TRINO)/.done ## the same with Trino; needs Java 17 (JDK) and Mave
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -run '^$$' -bench . -benchtime 5x -timeout 60m ./node/engine/trino
 
 fuzz: ## each fuzz target for FUZZTIME
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file target; do \
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | grep -E ':func $(strip $(FUZZ))$$' | while IFS=: read -r file target; do \
 		target=$${target#func }; \
 		echo "$$(dirname "$$file") $$target"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) "$$(dirname "$$file")" < /dev/null; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) -fuzzminimizetime 10x "$$(dirname "$$file")" < /dev/null || exit 1; \
 	done
 
 vulncheck: $(VULN) ## known vulnerabilities in what is linked; needs the network, so CI does not run it

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,13 +12,94 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// TestFrenchExports walks docs/install-node.md from a folder of French CSV exports to a first answer, by its commands: init drafts a catalog
-// and the settings of the files, check compares, and the node answers the right values.
-func TestFrenchExports(t *testing.T) {
-	folder := t.TempDir()
+// TestInstallNode walks docs/install-node.md from a folder of French CSV exports to a first answer, by the commands that stand there: a
+// certificate and keys, a drafted catalog with the settings of the files, check, the custodian's approval, and what left.
+func TestInstallNode(t *testing.T) {
+	folder, dir := t.TempDir(), t.TempDir()
+	days := frenchExport(t, filepath.Join(folder, "Séjours.csv"))
+	page := strings.Join(strings.Fields(readAll(t, "../docs/install-node.md")), " ")
+	replace := []string{"/srv/exports", folder}
+	// walk runs a command of the page, where everything is in dir.
+	walk := func(command string) string {
+		t.Helper()
+		if !strings.Contains(page, command) {
+			t.Fatalf("docs/install-node.md does not say %s", command)
+		}
+		command = strings.TrimPrefix(strings.TrimPrefix(command, "sudo -u intramuros "), "intramuros ")
+		run := exec.Command(binary, strings.Fields(strings.NewReplacer(replace...).Replace(command))...)
+		run.Dir = dir
+		out, err := run.CombinedOutput()
+		if err != nil {
+			t.Fatalf("intramuros %s: %v\n%s", command, err, out)
+		}
+		return string(out)
+	}
+	walk("intramuros catalog init --folder /srv/exports --patient n_patient --out draft.yaml")
+	draft := readAll(t, filepath.Join(dir, "draft.yaml"))
+	if strings.Contains(draft, "00000001") {
+		t.Errorf("the draft shows a patient:\n%s", draft)
+	}
+	// The settings that the draft proposes for node.yaml, taken as they are.
+	_, settings, ok := strings.Cut(draft, "#       sejours: {csv: ")
+	if !ok {
+		t.Fatalf("no settings are proposed:\n%s", draft)
+	}
+	settings, _, _ = strings.Cut(settings, "}}\n")
+	f := newFederation(t, shape{catalog: filepath.Join(dir, "draft.yaml"), folders: map[string]string{"chu-lyon": folder}, unapproved: []string{"chu-lyon"},
+		engine: map[string]string{"chu-lyon": "\n  duckdb:\n    folder: " + folder + "\n    csv: " + settings + "}\n"}})
+	dir = f.dir
+	replace = append(replace, "/etc/intramuros/node.yaml", "chu-lyon.yaml", "/var/lib/intramuros/node.ledger", "chu-lyon.ledger", "--node node.ledger", "--node chu-lyon.ledger",
+		"diabetes-2027", studyID, "--out claire", "--out keys-claire", "--out rhone.yaml", "--out rhone-draft.yaml")
+	walk("intramuros pki issue --dir pki --role node --name chu-lyon --out chu-lyon --days 90")
+	for _, name := range []string{"node-chu-lyon.pem", "node-chu-lyon.key"} {
+		f.write(filepath.Join("pki", name), readAll(t, f.path(filepath.Join("chu-lyon", name))))
+	}
+	walk("intramuros pki key --out claire")
+	readAll(t, f.path("keys-claire.pub"))
+	walk("sudo -u intramuros intramuros catalog init --config /etc/intramuros/node.yaml --name rhone --out rhone.yaml")
+	if out := walk("sudo -u intramuros intramuros catalog check --config /etc/intramuros/node.yaml"); !strings.Contains(out, "0 errors, 0 warnings") {
+		t.Errorf("check: %s", out)
+	}
+	f.startCoordinator()
+	f.startNode("chu-lyon")
+	f.await("chu-lyon")
+	f.eventually(func() bool {
+		return strings.Contains(walk("intramuros study list --file /var/lib/intramuros/node.ledger"), studyID)
+	})
+	walk("intramuros study show diabetes-2027 --file /var/lib/intramuros/node.ledger")
+	question := request{SQL: "SELECT COUNT(*), AVG(poids_kg), COUNT(date_d_entree), SUM(CASE WHEN deces THEN 1 ELSE 0 END) FROM sejours", Epsilon: exactEpsilon}
+	if _, err := f.query(question); err == nil {
+		t.Error("an answer before the custodian approved")
+	}
+	walk("intramuros study approve diabetes-2027 --file /var/lib/intramuros/node.ledger --key claire.key")
+	var a *answer
+	f.eventually(func() (ok bool) {
+		var err error
+		a, err = f.query(question)
+		return err == nil
+	})
+	want := []float64{400, 0, float64(days), 100}
+	for i := 1; i <= 400; i++ {
+		want[1] += (float64(50+i%50) + float64(i%10)/10) / 400
+	}
+	for i, w := range want {
+		if got, _ := a.Rows[0][i].Value.(float64); math.Abs(got-w) > 1e-3 {
+			t.Errorf("column %d is %v, not %v", i, a.Rows[0][i].Value, w)
+		}
+	}
+	if out := walk("intramuros ledger show --file /var/lib/intramuros/node.ledger"); !strings.Contains(out, "partial aggregates left for") {
+		t.Errorf("ledger show does not tell what left:\n%s", out)
+	}
+	walk("intramuros ledger verify --file /var/lib/intramuros/node.ledger")
+	walk("intramuros ledger export --file /var/lib/intramuros/node.ledger --csv")
+	walk("intramuros ledger reconcile --node node.ledger --coordinator coordinator.ledger")
+}
+
+// frenchExport writes a file as French spreadsheets do, and tells how many of its 400 rows have a day.
+func frenchExport(t *testing.T, path string) (days int) {
+	t.Helper()
 	var b strings.Builder
 	b.WriteString("N° patient;Date d'entrée;Poids (kg);Unité;Décès\r\n")
-	days := 0
 	for i := 1; i <= 400; i++ {
 		weight, day := fmt.Sprintf("%d,%d", 50+i%50, i%10), fmt.Sprintf("%02d/03/2023", i%28+1)
 		if i%50 == 0 {
@@ -31,45 +113,10 @@ func TestFrenchExports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "Séjours.csv"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	catalog := filepath.Join(t.TempDir(), "rhone.yaml")
-	f := &federation{t: t}
-	f.must("catalog", "init", "--folder", folder, "--name", "rhone", "--patient", "n_patient", "--out", catalog)
-	draft, err := os.ReadFile(catalog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(draft), "00000001") {
-		t.Errorf("the draft shows a patient:\n%s", draft)
-	}
-	// The settings that the draft proposes for node.yaml, taken as they are.
-	_, settings, ok := strings.Cut(string(draft), "#       sejours: {csv: ")
-	if !ok {
-		t.Fatalf("no settings are proposed:\n%s", draft)
-	}
-	settings, _, _ = strings.Cut(settings, "}}\n")
-	f = newFederation(t, shape{catalog: catalog, folders: map[string]string{"lyon": folder}, engine: map[string]string{"lyon": "\n  duckdb:\n    folder: " + folder + "\n    csv: " + settings + "}\n"}})
-	if out := f.must("catalog", "check", "--config", f.path("lyon.yaml")); !strings.Contains(out, "0 errors, 0 warnings") {
-		t.Errorf("check: %s", out)
-	}
-	f.startCoordinator()
-	f.startNode("lyon")
-	f.await("lyon")
-	a, err := f.query(request{SQL: "SELECT COUNT(*), AVG(poids_kg), COUNT(date_d_entree), SUM(CASE WHEN deces THEN 1 ELSE 0 END) FROM sejours", Epsilon: exactEpsilon})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []float64{400, 0, float64(days), 100}
-	for i := 1; i <= 400; i++ {
-		want[1] += (float64(50+i%50) + float64(i%10)/10) / 400
-	}
-	for i, w := range want {
-		if got, _ := a.Rows[0][i].Value.(float64); math.Abs(got-w) > 1e-3 {
-			t.Errorf("column %d is %v, not %v", i, a.Rows[0][i].Value, w)
-		}
-	}
+	return days
 }
 
 // TestGiBleedAsShipped: the files as OHDSI ships them, three of whose keys are there twice. With `key: none` for these, by
