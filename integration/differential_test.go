@@ -38,8 +38,8 @@ type pairing struct {
 
 // limits of contribution that no patient here reaches, so that nothing is left out.
 const (
-	wideRows   = 20_000
-	wideGroups = 2_000
+	wideRows   = 2_000
+	wideGroups = 500
 )
 
 // openPairing opens a node's engine over each folder, by the hospital's name, and

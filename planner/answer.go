@@ -26,7 +26,7 @@ func indexOf(column string) int {
 // post-processing of noisy numbers and public facts, so it costs nothing.
 // Confidence is in (0, 1); the error says which cell does not fit the plan.
 func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
-	rows, err := p.shown(cells)
+	rows, err := p.shown(cells, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 }
 
 // shown are the groups that the answer shows, in its order.
-func (p *Plan) shown(cells []Cell) ([]groupRow, error) {
+func (p *Plan) shown(cells []Cell, fit *fitted) ([]groupRow, error) {
 	width := 0
 	for _, at := range p.places {
 		width = at.end
@@ -45,6 +45,9 @@ func (p *Plan) shown(cells []Cell) ([]groupRow, error) {
 			return nil, fmt.Errorf("a group has %d keys and %d numbers where the plan has %d and %d", len(c.Keys), len(c.Noisy), len(p.Fragment.Keys), width)
 		}
 		g := p.group(c)
+		if g.fit = fit; fit != nil {
+			g.position = fit.positions.of(c.Keys)
+		}
 		if p.having != nil && !g.evaluate(p.having).True() {
 			continue
 		}
@@ -66,7 +69,7 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	readings := make([]*reading, len(p.Columns))
 	for i, c := range p.Columns {
 		if c.Noisy && c.Type.Numeric() {
-			readings[i] = p.prepare(c.expr, confidence)
+			readings[i] = p.prepareFitted(c.expr, confidence, fitOf(rows))
 		}
 	}
 	answer := &Answer{Columns: p.Columns, Rows: make([][]Estimate, len(rows))}
@@ -129,6 +132,9 @@ type group struct {
 	plan  *Plan
 	cell  Cell
 	trees map[int]*tree // by partial, once read
+	// fit, if not nil, holds better estimates of partial aggregates than what was released of this group alone.
+	fit      *fitted
+	position int // of the group in the fitted tables
 	// asIs takes numbers as they are, however small they are beside the noise: to plan with.
 	asIs bool
 }
@@ -166,11 +172,27 @@ func (g group) column(e *fragment.Expr) value.Value {
 	case a.read != nil:
 		return a.clamped(g.ordered(a))
 	}
-	return a.clamped(a.at(g.noisy))
+	return a.clamped(a.at(g.shown))
 }
 
-// noisy is a partial aggregate of one integer, as released.
-func (g group) noisy(i int) float64 { return float64(g.cell.Noisy[g.plan.places[i].start]) }
+// asReleased is a partial aggregate of one integer, as released.
+func (g group) asReleased(i int) float64 { return float64(g.cell.Noisy[g.plan.places[i].start]) }
+
+// noisy is the best estimate of a partial aggregate of one integer: what was released, or what it agrees on with others.
+func (g group) noisy(i int) float64 {
+	if t := g.fit.of(i); t != nil {
+		return t.estimates[g.position]
+	}
+	return g.asReleased(i)
+}
+
+// shown is the number that is shown for it.
+func (g group) shown(i int) float64 {
+	if t := g.fit.of(i); t != nil {
+		return t.shown[g.position]
+	}
+	return g.asReleased(i)
+}
 
 func (g group) tree(a *Aggregate) *tree {
 	i := a.Partials[0]
@@ -189,6 +211,7 @@ type reading struct {
 	plan       *Plan
 	expr       *fragment.Expr
 	confidence float64
+	fit        *fitted
 	// inner is what ROUND, CAST and the quotient of two ints are of; an interval is theirs, and half wider, or truncated.
 	inner     *reading
 	half      float64
@@ -206,16 +229,20 @@ type reading struct {
 
 // prepare makes an expression ready for intervals of that confidence.
 func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
-	r := &reading{plan: p, expr: e, confidence: confidence}
+	return p.prepareFitted(e, confidence, nil)
+}
+
+func (p *Plan) prepareFitted(e *fragment.Expr, confidence float64, fit *fitted) *reading {
+	r := &reading{plan: p, expr: e, confidence: confidence, fit: fit}
 	switch e.Op {
 	case fragment.OpRound:
-		r.inner, r.half = p.prepare(e.Args[0], confidence), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
+		r.inner, r.half = p.prepareFitted(e.Args[0], confidence, fit), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
 		return r
 	case fragment.OpCast:
-		r.inner = p.prepare(e.Args[0], confidence)
+		r.inner = p.prepareFitted(e.Args[0], confidence, fit)
 		return r
 	case fragment.OpIntDivide:
-		r.inner, r.truncated = p.prepare(untruncated(e), confidence), true
+		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
 		return r
 	}
 	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
@@ -240,7 +267,7 @@ func (r *reading) settle(g group) {
 	if q, ok := g.quotient(r.expr); ok && !q.empty() {
 		q.used = q.partials()
 		for _, i := range q.used {
-			q.terms = append(q.terms, dp.RatioTerm{Distribution: r.plan.noise[i], Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]})
+			q.terms = append(q.terms, r.fit.terms(r.plan, i, q.top.weights[i], q.bottom.weights[i])...)
 		}
 		r.quotient = &q
 		low, high := r.plan.shareRange(q)
@@ -315,18 +342,19 @@ func (g group) interval(r *reading) (low, high float64) {
 		}
 		return g.apart(r)
 	}
-	if len(q.used) == 1 && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
-		i := q.used[0]
+	if i := q.used[0]; len(q.used) == 1 && g.fit.of(i) == nil && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
 		weight := q.terms[0].Numerator
 		center, half := q.top.constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
 		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
 			return low, high
 		}
 	}
-	for k, i := range q.used {
-		q.terms[k].Value = g.noisy(i)
+	ratio := dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}
+	for _, i := range q.used {
+		ratio.Numerator += q.top.weights[i] * g.noisy(i)
+		ratio.Denominator += q.bottom.weights[i] * g.noisy(i)
 	}
-	return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}, r.confidence, r.bounds)
+	return within(ratio, r.confidence, r.bounds)
 }
 
 // apart bounds an expression by interval arithmetic over the aggregates that it reads.
@@ -345,7 +373,7 @@ func (g group) apart(r *reading) (low, high float64) {
 			s := a.within(means{g, a, 1 - (1-each)/float64(a.brackets)})
 			low, high = s.low, s.high
 		default:
-			low, high = g.interval(g.plan.prepare(c, each))
+			low, high = g.interval(g.plan.prepareFitted(c, each, g.fit))
 		}
 		f.Lower, f.Upper = math.Max(f.Lower, low), math.Min(f.Upper, high)
 		if !(f.Lower <= f.Upper) {
@@ -421,7 +449,7 @@ func (f form) equal(o form) bool {
 type quotient struct {
 	top, bottom form
 	used        []int          // the partials that either reads, once settled
-	terms       []dp.RatioTerm // for each of them, all but its value
+	terms       []dp.RatioTerm // the noise on them
 }
 
 func (q quotient) empty() bool { return q.top.isConstant() && q.bottom.isConstant() }

@@ -57,17 +57,17 @@ type means struct {
 func (m means) of(i int) bracket {
 	n, s := m.a.Partials[0], m.a.Partials[i]
 	grid := m.g.plan.Fragment.Partials[s].Grid
-	ratio := dp.Ratio{Terms: []dp.RatioTerm{
-		{Value: m.g.noisy(s), Distribution: m.g.plan.noise[s], Numerator: m.a.scale[i]},
-		{Value: m.g.noisy(n), Distribution: m.g.plan.noise[n], Numerator: m.a.center[i], Denominator: 1},
-	}}
+	ratio := dp.Ratio{
+		Numerator: m.a.scale[i]*m.g.noisy(s) + m.a.center[i]*m.g.noisy(n), Denominator: m.g.noisy(n),
+		Terms: append(m.g.fit.terms(m.g.plan, s, m.a.scale[i], 0), m.g.fit.terms(m.g.plan, n, m.a.center[i], 1)...),
+	}
 	low, high := ratio.Interval(m.confidence, grid.Number(float64(grid.Lower)), grid.Number(float64(grid.Upper)))
 	return bracket{low, high}
 }
 
 // sample is n/(n-1), which is at most 2.
 func (m means) sample() bracket {
-	n, half := m.g.noisy(m.a.Partials[0]), m.g.plan.noise[m.a.Partials[0]].HalfWidth(m.confidence)
+	n, half := m.g.noisy(m.a.Partials[0]), m.g.halfWidth(m.a.Partials[0], m.confidence)
 	return bracket{sample(n + half), sample(n - half)}
 }
 

@@ -26,12 +26,14 @@ type computed struct {
 	program    *Program
 	cells      [][]Cell
 	confidence float64
-	tables     []fragment.Rows             // of the releases, with origins
-	rows       [][]groupRow                // of each release; nil of a life table
-	noise      []noisyNumber               // every partial aggregate of every group that is shown
-	places     map[string]int              // of a group's first in noise
-	terms      int                         // that may still be looked at
-	twins      []int                       // of each release, the first that is one with it
+	tables     []fragment.Rows // of the releases, with origins
+	rows       [][]groupRow    // of each release; nil of a life table
+	noise      []noisyNumber   // every partial aggregate of every group that is shown
+	places     map[string]int  // of a group's first in noise
+	terms      int             // that may still be looked at
+	twins      []int           // of each release, the first that is one with it
+	fits       []*fitted       // of each release; nil where its numbers stand as they were released
+	notes      []string
 	public     *fragment.Inference         // what is known of a number before any is released
 	within     map[int]*fragment.Inference // by how many numbers share the confidence
 	quotients  map[*fragment.Expr]result   // of what expressions have in common
@@ -61,17 +63,20 @@ func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error)
 		simplified: map[*fragment.Expr]*fragment.Expr{},
 	}
 	for i, release := range p.Releases {
-		rows, err := release.shown(cells[i])
+		c.twins = append(c.twins, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
+			first := slices.Index(p.Releases, of)
+			return first == i || of.Fingerprint() == release.Fingerprint() && reflect.DeepEqual(cells[first], cells[i])
+		}))
+	}
+	c.reconcile()
+	for i, release := range p.Releases {
+		rows, err := release.shown(cells[i], c.fits[i])
 		if err != nil {
 			return nil, err
 		}
 		if p.lifeTables[i+1] == nil {
 			c.rows[i] = rows
 		}
-		c.twins = append(c.twins, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
-			first := slices.Index(p.Releases, of)
-			return first == i || of.Fingerprint() == release.Fingerprint() && reflect.DeepEqual(cells[first], cells[i])
-		}))
 	}
 	c.tables = c.released(confidence)
 	for i := range c.tables {
@@ -254,28 +259,43 @@ func (c *computed) leaf(e *fragment.Expr) (quotient, bool) {
 		return quotient{}, false
 	}
 	release, _, _ := c.place(e)
-	base := c.base(release, g)
 	moved := func(f form) form {
 		m := form{constant: f.constant, weights: map[int]float64{}}
 		for i, w := range f.weights {
-			m.weights[base+i] = w
+			c.spread(m, release, g, i, w)
 		}
 		return m
 	}
 	return quotient{top: moved(q.top), bottom: moved(q.bottom)}, true
 }
 
+// spread adds a partial aggregate of a group to a form: the number that was released, or those of all tables that it
+// is estimated from.
+func (c *computed) spread(f form, release int, g *groupRow, partial int, w float64) {
+	t := g.fit.of(partial)
+	if t == nil {
+		f.weights[c.base(release, g.cell)+partial] += w
+		return
+	}
+	for k, m := range t.family.members {
+		for cell, share := range t.family.marginals.Weights(t.table, g.position, k) {
+			f.weights[c.base(m.release, t.family.cells[k][cell])+m.partial] += w * share
+			c.terms--
+		}
+	}
+}
+
 // base is where a group's partial aggregates begin in noise: the same place for releases that are one, whose cells
 // are stored once.
-func (c *computed) base(release int, g *groupRow) int {
+func (c *computed) base(release int, cell Cell) int {
 	p := c.program.Releases[release]
-	name := fmt.Sprintf("%d %#v", c.twins[release], g.cell.Keys)
+	name := fmt.Sprintf("%d %#v", c.twins[release], cell.Keys)
 	base, ok := c.places[name]
 	if !ok {
 		base = len(c.noise)
 		c.places[name] = base
 		for i := range p.Fragment.Partials {
-			c.noise = append(c.noise, noisyNumber{g.noisy(i), p.noise[i]})
+			c.noise = append(c.noise, noisyNumber{float64(cell.Noisy[p.places[i].start]), p.noise[i]})
 		}
 	}
 	return base

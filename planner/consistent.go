@@ -54,9 +54,15 @@ func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 	if !divides(e) {
 		return e
 	}
-	if q, ok := p.quotientOf(e); ok && !q.bottom.isConstant() {
+	whole := e
+	if e.Op == fragment.OpIntDivide {
+		whole = untruncated(e)
+	}
+	if q, ok := p.quotientOf(whole); ok && !q.bottom.isConstant() {
 		d := division{expr: e, constant: q.bottom.constant}
-		d.lower, d.upper = p.shareRange(q)
+		if d.lower, d.upper = p.shareRange(q); whole != e {
+			d.lower, d.upper = math.Trunc(d.lower), math.Trunc(d.upper)
+		}
 		var noise []dp.Weighted
 		for _, i := range q.partials() {
 			if w := q.bottom.weights[i]; w != 0 {
@@ -77,7 +83,7 @@ func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 }
 
 func divides(e *fragment.Expr) bool {
-	return e.Op == fragment.OpDivide || slices.ContainsFunc(e.Args, divides)
+	return e.Op == fragment.OpDivide || e.Op == fragment.OpIntDivide || slices.ContainsFunc(e.Args, divides)
 }
 
 // quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.
@@ -107,10 +113,14 @@ func (g group) divide(d *division) value.Value {
 	if math.Abs(bottom) <= d.noise {
 		return value.Null(v.Type())
 	}
-	if v.Type() == value.TypeFloat {
-		v = value.Float(math.Max(d.lower, math.Min(d.upper, v.Float64())))
+	x := math.Max(d.lower, math.Min(d.upper, v.Float64()))
+	switch {
+	case x == v.Float64():
+		return v
+	case v.Type() == value.TypeInt:
+		return value.Int(int64(x))
 	}
-	return v
+	return value.Float(x)
 }
 
 // surely is the confidence with which there is something to divide by, or to seek a quantile in.
@@ -125,7 +135,7 @@ func (g group) undetermined(a *Aggregate) bool {
 		return a.ofTree && g.tree(a).total() <= g.plan.emptiness[a.Partials[0]]
 	}
 	n, ok := a.counted()
-	return ok && g.noisy(n) <= g.plan.noise[n].HalfWidth(surely)
+	return ok && g.noisy(n) <= g.halfWidth(n, surely)
 }
 
 // counted is the partial of the count that the aggregate is divided by.

@@ -107,6 +107,7 @@ func TestSharesLieWithin(t *testing.T) {
 		{"1.0 * SUM(CASE WHEN gender = 'Male' AND admissionheight > 150 THEN 1 ELSE 0 END) / SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END)", 0, 1},
 		{"SUM(admissionweight) / COUNT(admissionweight)", 0, 300},
 		{"1.0 * COUNT(*) / (COUNT(*) + COUNT(CASE WHEN gender = 'Male' THEN 1 END))", 0, 1},
+		{"100 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*)", 0, 100},
 		// Of these nobody knows: the parts are of other wholes.
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' THEN 1 END) / COUNT(CASE WHEN gender = 'Female' THEN 1 END)", -inf, inf},
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' OR admissionheight > 150 THEN 1 END) / COUNT(CASE WHEN gender = 'Male' THEN 1 END)", -inf, inf},

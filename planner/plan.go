@@ -171,5 +171,6 @@ func (p *Plan) Answered(hospitals int) error {
 	for i, s := range shares {
 		p.noise[i] = s.Total(hospitals)
 	}
+	p.settle()
 	return err
 }

@@ -516,7 +516,9 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	rows := p.post.Trace(func(name string) fragment.Rows {
 		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
 	}, "")
-	return p.post.answer(p.Columns, rows, c), nil
+	answer := p.post.answer(p.Columns, rows, c)
+	answer.Notes = append(answer.Notes, c.notes...)
+	return answer, nil
 }
 
 // rows are a release's answer as a table.

@@ -1,0 +1,238 @@
+package planner
+
+import (
+	"math"
+	"slices"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
+)
+
+// Totals and their groups, bought in one query (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, arms of UNION ALL), are several
+// releases of the same rows by other keys. What they tell together is estimated by least squares (estimate.Marginals), so that
+// totals agree with their groups and both err less. All of it is computed from released numbers, and costs nothing.
+//
+// Numbers add up over groups where every patient has one row, in one group, and every group is declared and released. Rows
+// whose key is outside of a declared domain are in a total and in no group. Where tables differ by more than
+// noise explains, they stand as they were released, and the answer says so.
+
+// family are the releases of one partial aggregate over the same rows, each by some of the same keys.
+type family struct {
+	members   []member
+	cells     [][]Cell // of each member, by position
+	marginals *estimate.Marginals
+}
+
+// member is a partial aggregate of a release.
+type member struct{ release, partial int }
+
+// fitted are a release's partial aggregates as its family estimates them.
+type fitted struct {
+	positions positions
+	tables    map[int]*fittedTable // by partial
+}
+
+type fittedTable struct {
+	family    *family
+	table     int // of the family's marginals
+	estimates []float64
+	shown     []float64 // whole, and not below 0 where a count cannot be
+	noise     []dp.RatioTerm
+}
+
+// of is the fitted table of a partial aggregate; nil where there is none.
+func (f *fitted) of(partial int) *fittedTable {
+	if f == nil {
+		return nil
+	}
+	return f.tables[partial]
+}
+
+// terms is the noise on a partial aggregate with these weights.
+func (f *fitted) terms(p *Plan, partial int, numerator, denominator float64) []dp.RatioTerm {
+	t := f.of(partial)
+	if t == nil {
+		return []dp.RatioTerm{{Distribution: p.noise[partial], Numerator: numerator, Denominator: denominator}}
+	}
+	terms := slices.Clone(t.noise)
+	for i := range terms {
+		terms[i].Numerator, terms[i].Denominator = terms[i].Numerator*numerator, terms[i].Numerator*denominator
+	}
+	return terms
+}
+
+// halfWidth is how far noise moves a partial aggregate, with the confidence.
+func (g group) halfWidth(partial int, confidence float64) float64 {
+	if g.fit.of(partial) == nil {
+		return g.plan.noise[partial].HalfWidth(confidence)
+	}
+	ratio := dp.Ratio{Denominator: 1, Terms: g.fit.terms(g.plan, partial, 1, 0)}
+	_, high := ratio.Interval(confidence, math.Inf(-1), math.Inf(1))
+	return high
+}
+
+// fitOf is what is fitted of rows, which are of one release.
+func fitOf(rows []groupRow) *fitted {
+	if len(rows) == 0 {
+		return nil
+	}
+	return rows[0].fit
+}
+
+// maxFitted bounds the numbers of a family, times the sets of its keys.
+const maxFitted = 4_000_000
+
+// tooFar is how many standard deviations tables may differ by. Normal noise does so once in 1e9 comparisons, Laplace
+// noise once in 5,000.
+const tooFar = 6
+
+// reconcile finds the families, and fits them.
+func (c *computed) reconcile() {
+	c.fits = make([]*fitted, len(c.cells))
+	var order []string
+	families := map[string]*family{}
+	for i, p := range c.program.Releases {
+		if c.program.lifeTables[i+1] != nil || !p.addsUp(c.cells[i]) {
+			continue
+		}
+		rows := *p.Fragment
+		rows.Keys, rows.Partials = nil, nil
+		for k, partial := range p.Fragment.Partials {
+			partial.Share = 0
+			name := canonical(rows) + canonical(partial)
+			if families[name] == nil {
+				families[name] = &family{}
+				order = append(order, name)
+			}
+			if partial.Buckets == nil && c.twins[i] == i {
+				families[name].members = append(families[name].members, member{i, k})
+			}
+		}
+	}
+	for _, name := range order {
+		if f := families[name]; len(f.members) > 1 {
+			c.fit(f)
+		}
+	}
+	for i, twin := range c.twins {
+		c.fits[i] = c.fits[twin]
+	}
+}
+
+// addsUp reports whether the release's numbers add up to those of coarser groups.
+func (p *Plan) addsUp(cells []Cell) bool {
+	n := 1
+	for _, k := range p.Fragment.Keys {
+		n *= len(k.Domain)
+	}
+	return p.Proof.OneRow && p.Selection == nil && n > 0 && n == len(cells)
+}
+
+// positions tell where each of a release's keys' values stands in its domain.
+type positions []map[value.Value]int
+
+func (p *Plan) positions() positions {
+	all := make(positions, len(p.Fragment.Keys))
+	for i, k := range p.Fragment.Keys {
+		all[i] = make(map[value.Value]int, len(k.Domain))
+		for place, v := range k.Domain {
+			all[i][v] = place
+		}
+	}
+	return all
+}
+
+// of is the place of a group among all combinations of the keys' values; -1 of one that is not declared.
+func (p positions) of(keys []value.Value) int {
+	at := 0
+	for i, k := range p {
+		place, ok := k[keys[i]]
+		if !ok {
+			return -1
+		}
+		at = at*len(k) + place
+	}
+	return at
+}
+
+// fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each other.
+func (c *computed) fit(f *family) {
+	var keys []string
+	var sizes []int
+	for _, m := range f.members { // those of the finest tables in their order, which is that of all
+		for _, k := range c.program.Releases[m.release].Fragment.Keys {
+			if name := canonical(k.Expr); !slices.Contains(keys, name) {
+				keys, sizes = append(keys, name), append(sizes, len(k.Domain))
+			}
+		}
+	}
+	if len(keys) > estimate.MaxKeys {
+		return
+	}
+	slices.Sort(keys) // as the fragments' are
+	domains := map[string]string{}
+	numbers, axes := 0, make([][]int, len(f.members))
+	values, variances := make([][]float64, len(f.members)), make([]float64, len(f.members))
+	for i, m := range f.members {
+		p := c.program.Releases[m.release]
+		for _, k := range p.Fragment.Keys {
+			name, domain := canonical(k.Expr), canonical(k.Domain)
+			if known, ok := domains[name]; ok && known != domain {
+				return
+			}
+			domains[name] = domain
+			axis := slices.Index(keys, name)
+			axes[i], sizes[axis] = append(axes[i], axis), len(k.Domain)
+		}
+		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
+		for _, cell := range c.cells[m.release] {
+			if at := positions.of(cell.Keys); at >= 0 {
+				cells[at] = cell
+			}
+		}
+		for _, cell := range cells {
+			if cell.Noisy == nil {
+				return // not every group is there
+			}
+			values[i] = append(values[i], float64(cell.Noisy[p.places[m.partial].start]))
+		}
+		f.cells = append(f.cells, cells)
+		variances[i] = math.Pow(deviation(p.noise[m.partial]), 2)
+		numbers += len(cells)
+	}
+	if numbers<<len(keys) > maxFitted || slices.Min(variances) <= 0 {
+		return
+	}
+	f.marginals = estimate.NewMarginals(sizes, axes, variances)
+	if f.marginals.Misfit(values) > tooFar {
+		const note = "groups and their total differ by more than noise explains, and are shown as released: rows may hold values that the catalog does not declare, which are in the total alone"
+		if !slices.Contains(c.notes, note) {
+			c.notes = append(c.notes, note)
+		}
+		return
+	}
+	c.show(f, f.marginals.Fit(values))
+}
+
+// show puts a family's estimates in the place of what was released.
+func (c *computed) show(f *family, estimates [][]float64) {
+	first := f.members[0]
+	partial := c.program.Releases[first.release].Fragment.Partials[first.partial]
+	shown := estimates // of sums from a centre nobody sees the number
+	if partial.Kind != fragment.PartialSum || partial.Grid.Center == 0 {
+		shown = f.marginals.Settle(estimates, partial.Kind != fragment.PartialSum || partial.Grid.Lower >= 0)
+	}
+	for i, m := range f.members {
+		t := &fittedTable{family: f, table: i, estimates: estimates[i], shown: shown[i]}
+		for _, part := range f.marginals.Parts(i) {
+			of := f.members[part.Table]
+			t.noise = append(t.noise, dp.RatioTerm{Distribution: c.program.Releases[of.release].noise[of.partial], Numerator: part.Weight, Count: part.Count})
+		}
+		if c.fits[m.release] == nil {
+			c.fits[m.release] = &fitted{positions: c.program.Releases[m.release].positions(), tables: map[int]*fittedTable{}}
+		}
+		c.fits[m.release].tables[m.partial] = t
+	}
+}
