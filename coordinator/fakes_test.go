@@ -84,6 +84,7 @@ type hospital struct {
 	abandoned int
 	executed  int
 	canceled  int
+	ended     int // executions that the coordinator said it ends
 
 	traceparent string // of the last execute
 }
@@ -147,6 +148,9 @@ func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActi
 		id := rand.Text()
 		h.held[id] = r
 		answer = fragment.Prepared{Reservation: id, DataVersion: h.version, Loss: loss, Caveats: h.caveats}
+	case actionEnd:
+		h.ended++
+		return nil
 	case actionPing:
 		return nil
 	case actionExplain:

@@ -24,6 +24,7 @@ func TestSilentHospital(t *testing.T) {
 			if len(a.Missing) != 1 || a.Missing[0].Name != "b" || a.Missing[0].Code != absentUnreachable {
 				t.Errorf("missing %v", a.Missing)
 			}
+			wantEnded(t, f.hospital("b"), 0) // so that it counts a failure
 			wantRows(t, a, "F 20", "M 10")
 		})
 	}
@@ -47,6 +48,7 @@ func TestLateHospital(t *testing.T) {
 	if len(a.Missing) != 1 || a.Missing[0].Name != "b" || a.Missing[0].Code != absentTimeout {
 		t.Errorf("missing %v", a.Missing)
 	}
+	wantEnded(t, f.hospital("b"), 0)
 	wantRows(t, a, "F 20", "M 10")
 }
 

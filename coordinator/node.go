@@ -34,6 +34,7 @@ import (
 const (
 	actionPrepare = "prepare"
 	actionAbandon = "abandon"
+	actionEnd     = "end"
 	actionExplain = "explain"
 	actionPing    = "ping" // an older node refuses it, which says as well that it is there
 )
@@ -42,6 +43,7 @@ const (
 	maxMessage  = 64 << 20 // bytes of one record batch
 	maxAction   = 4 << 20  // bytes of an action's answer
 	abandonTime = 5 * time.Second
+	endTime     = time.Second            // for a hospital to hear that a query is ended, and that it is not its failure
 	pingTime    = 700 * time.Millisecond // for a hospital to say that it is there
 )
 
@@ -234,6 +236,13 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 	return err
 }
 
+// end tells a hospital to end the execution of a reservation. One that does not hear of it counts a failure.
+func (n *nodes) end(ctx context.Context, h Hospital, reservation string) {
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	_, _ = n.act(ctx, h, actionEnd, []byte(reservation)) //nolint:errcheck // it may have ended by itself
+}
+
 // tries is how often an action is asked of a hospital whose lines break.
 const tries = 4
 
@@ -289,9 +298,30 @@ func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte
 
 // execute runs a reservation and gives each record batch to take, which must not
 // keep it. It tells how far the node's ledger is after its charge; nil: the node did not say.
+//
+// Where ctx is canceled, as by the researcher or because of another hospital, the hospital is told so first: what is broken off
+// without that word counts as the hospital's failure. Where it is late or silent, there is no such word.
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream on every way out
+	asked := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(asked)) // ends the stream on every way out
 	defer cancel()
+	if deadline, ok := asked.Deadline(); ok {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	told := make(chan struct{})
+	stopTelling := context.AfterFunc(asked, func() {
+		defer close(told)
+		if errors.Is(context.Cause(asked), context.Canceled) {
+			n.end(ctx, h, reservation)
+		}
+		cancel()
+	})
+	defer func() {
+		if !stopTelling() {
+			<-told
+		}
+	}()
 	client, peer, err := n.client(h)
 	if err != nil {
 		return nil, err

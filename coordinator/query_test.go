@@ -364,6 +364,7 @@ func TestCancelReachesTheHospitals(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("the hospital does not hear of it")
 	}
+	wantEnded(t, f.hospital("b"), 1)
 	f.settled(t, 0.5)
 }
 
@@ -377,6 +378,18 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	if len(e.Hospitals) != 1 || e.Hospitals[0].Name != "c" {
 		t.Errorf("blames %v", e.Hospitals)
 	}
+	wantEnded(t, f.hospital("b"), 1)
+	wantEnded(t, f.hospital("c"), 0)
+}
+
+// wantEnded checks how often a hospital was told that its execution is ended through no fault of its own.
+func wantEnded(t *testing.T, h *hospital, want int) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended != want {
+		t.Errorf("%s was told %d times that a query is ended, not %d", h.name, h.ended, want)
+	}
 }
 
 func TestTimeout(t *testing.T) {
@@ -387,6 +400,7 @@ func TestTimeout(t *testing.T) {
 	if e := wantCode(t, err, CodeTimeout); !e.Charged {
 		t.Error("not charged")
 	}
+	wantEnded(t, f.hospital("b"), 0) // too slow is its failure
 	f.settled(t, 0.5)
 }
 

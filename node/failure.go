@@ -64,17 +64,29 @@ func (s *service) told(ctx context.Context, err error) *refusal {
 	return refused
 }
 
+// errEnded is why an execution ends that the coordinator says it ends, by the action end.
+var errEnded = errors.New("the coordinator ended the query")
+
+// end ends an execution of the peer's. A coordinator asks for it where the researcher cancels or another hospital has
+// failed, and for no other reason: not where this hospital is late or says nothing, as under a query that takes all of its machine.
+func (s *service) end(id pki.Identity, reserved string) error {
+	if !s.reservations.end(reserved, id) {
+		return refuse(CodeTicket, nil)
+	}
+	return nil
+}
+
 // excused tells whether an execution that ended early, with a code that is told, is no failure: the custodian stopped the
-// hospital, or the coordinator ended the query, as where the researcher cancels or another hospital has failed. Who ends
-// a query learns that it had not ended by then, which the times of answers tell as well. A connection that was lost is a
-// failure, and so is what ends when its time is up.
+// hospital, or the coordinator has said that it ends the query. Who ends a query learns that it had not ended by then,
+// which the times of answers tell as well. A call that is broken off without that word is a failure, whether its
+// connection was lost, the coordinator died or it took this hospital for silent; and so is what ends when its time is up.
 func (s *service) excused(ctx context.Context, told Code) bool {
 	switch told {
 	case CodeSuspended:
 		return true
 	case CodeCanceled:
 		deadline, ok := ctx.Deadline()
-		return ctx.Err() != nil && !(ok && s.now().Add(onTime).After(deadline)) && !lost(ctx)
+		return errors.Is(context.Cause(ctx), errEnded) && !(ok && s.now().Add(onTime).After(deadline))
 	}
 	return false
 }

@@ -235,10 +235,12 @@ func TestWhatIsNoFailure(t *testing.T) {
 	}
 	h := start(t, conf, e)
 	left := time.Minute // until the coordinator's own deadline
+	end := func() {}    // says that the query is ended
 	running := func() (cancel, hangUp func(), done chan error) {
 		conn, c := h.connection(t, "coordinator-paris")
 		ticket, err := prepare(c, request(h.catalog, 0.1))
 		must(t, err)
+		end = func() { must(t, act(context.Background(), c, "end", []byte(ticket), nil)) }
 		ctx, stop := context.WithTimeout(context.Background(), left)
 		done = make(chan error, 1)
 		go func() {
@@ -266,23 +268,29 @@ func TestWhatIsNoFailure(t *testing.T) {
 		}
 	}
 	cancel, _, done := running()
-	cancel()
+	end()
 	<-done
+	cancel()
 	settled(0)
 	cancel, hangUp, done := running()
 	hangUp()
 	<-done
 	cancel()
 	settled(1)
-	left = 1500 * time.Millisecond // as a coordinator that ends the wait for one late hospital of several
-	cancel, _, done = running()
+	cancel, _, done = running() // as a coordinator does that took this hospital for silent
 	cancel()
 	<-done
 	settled(2)
+	left = 1500 * time.Millisecond // as a coordinator that ends the wait for one late hospital of several
+	cancel, _, done = running()
+	end()
+	<-done
+	cancel()
+	settled(3)
 	left = time.Minute
 	cancel, _, done = running()
 	must(t, h.SetHold(t.Context(), true, "lunch"))
 	<-done
 	cancel()
-	settled(2)
+	settled(3)
 }

@@ -119,7 +119,6 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if member.Flight = c.Advertise; member.Flight == "" && !member.Outward {
 		member.Flight = listener.Addr().String()
 	}
-	lines := newLines(listener)
 	s := &service{
 		policy: policy{
 			name: c.Name, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, spreads: &spreads{data: d.Data},
@@ -128,20 +127,19 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
 		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
-		reservations: reservations{held: map[string]reservation{}},
+		reservations: reservations{held: map[string]reservation{}, running: map[string]execution{}},
 		turns:        make(chan struct{}, c.Limits.Concurrent),
 	}
 	s.verified.Store(over)
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tls)),
-		grpc.StatsHandler(lines),
 		grpc.MaxRecvMsgSize(fragment.MaxWireBytes+1<<10),
 		grpc.MaxConcurrentStreams(maxReservations),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	flight.RegisterFlightServiceServer(server, s)
-	return &Node{service: s, config: c, server: server, listener: lines, outward: out, log: log, member: member}, nil
+	return &Node{service: s, config: c, server: server, listener: listener, outward: out, log: log, member: member}, nil
 }
 
 // dialOut prepares the lines of a node that accepts no connection.

@@ -911,11 +911,7 @@ func TestCancel(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				t.Fatal("the engine still runs")
 			}
-			want := "open config reserve charge failure"
-			if name == "caller leaves" { // who ends a query learns nothing but that it had not ended
-				want = "open config reserve charge answer"
-			}
-			if got := kinds(h.entries(t)); got != want {
+			if got, want := kinds(h.entries(t)), "open config reserve charge failure"; got != want {
 				t.Errorf("ledger: %s, want %s", got, want)
 			}
 		})

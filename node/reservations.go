@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -19,6 +20,40 @@ type reservations struct {
 	held  map[string]reservation
 	count int // held and promised
 	bytes int
+	// running are those that are being executed.
+	running map[string]execution
+}
+
+// execution is how a reservation that is being executed is ended, by the peer to whom it belongs.
+type execution struct {
+	peer pki.Identity
+	end  context.CancelCauseFunc
+}
+
+// run gives the context in which a reservation that was taken is executed, until done.
+func (rs *reservations) run(ctx context.Context, id string, peer pki.Identity) (within context.Context, done func()) {
+	within, end := context.WithCancelCause(ctx)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.running[id] = execution{peer, end}
+	return within, func() {
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		delete(rs.running, id)
+		end(nil)
+	}
+}
+
+// end ends the execution of a reservation of the peer's with errEnded; false: there is none.
+func (rs *reservations) end(id string, peer pki.Identity) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	x, ok := rs.running[id]
+	if !ok || x.peer != peer {
+		return false
+	}
+	x.end(errEnded)
+	return true
 }
 
 type reservation struct {

@@ -34,6 +34,7 @@ const (
 	actionPrepare  = "prepare"
 	actionExplain  = "explain"
 	actionAbandon  = "abandon"
+	actionEnd      = "end"
 	actionDescribe = "describe"
 	actionPing     = "ping"
 )
@@ -105,7 +106,7 @@ func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	return id, nil
 }
 
-// DoAction runs prepare, explain, abandon, describe, ping or exchange.
+// DoAction runs prepare, explain, abandon, end, describe, ping or exchange.
 func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
 	ctx, span := s.begin(stream.Context(), a.Type)
 	defer span.End()
@@ -126,6 +127,8 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 		}
 	case actionAbandon:
 		err = s.abandon(ctx, id, string(a.Body))
+	case actionEnd:
+		err = s.end(id, string(a.Body))
 	case actionDescribe:
 		answer, err = s.describe(ctx)
 	case actionPing: // who asks is known, and that this node answers is all it says
@@ -162,8 +165,8 @@ func (s *service) failed(ctx context.Context, what string, id pki.Identity, r *f
 		attrs = append(attrs, slog.String("cause", refused.cause.Error()))
 	}
 	level := slog.LevelWarn
-	if what == actionAbandon && refused.Code == CodeTicket {
-		level = slog.LevelDebug // a coordinator gives back whatever it cannot know to be used
+	if (what == actionAbandon || what == actionEnd) && refused.Code == CodeTicket {
+		level = slog.LevelDebug // a coordinator gives back whatever it cannot know to be used, and ends what may have ended
 	}
 	s.log.Log(ctx, level, "refused", attrs...)
 	if what != actionPrepare && what != actionExecute || refused.recorded {
@@ -415,6 +418,8 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 		return s.failed(ctx, actionExecute, id, nil, refuse(CodeTicket, nil))
 	}
 	defer s.rates.Leave(r.request.Researcher)
+	ctx, ended := s.reservations.run(ctx, reserved, id)
+	defer ended()
 	if !r.expires.After(s.now()) {
 		s.giveBack(ctx, reserved)
 		return s.failed(ctx, actionExecute, id, r.request, refuse(CodeTicket, nil))
