@@ -44,23 +44,27 @@
 // # Shares: noise drawn at the hospitals
 //
 // Where nobody is trusted, each of n hospitals adds a share of the noise to its own numbers before they leave: discrete
-// Gaussian of variance v_j = sigma_j²/max(m, H), where H of the shares, its own included, are those that it may rely on (Noise.Share).
-// Let rho be the loss that sigma_j would cost one who adds the whole noise. A patient is at k <= m hospitals.
+// Gaussian of variance v_j = sigma_j²/max(m, H), where H of the shares, its own included, are those that it may rely on
+// (Noise.Share). Let rho be the loss that sigma_j would cost one who adds the whole noise. A patient is at k <= m
+// hospitals.
 //
 //   - All else fails: each of the k vectors is seen by itself. One site's difference has 1/m of the norm that the lemma
-//     allows m sites together, so it costs rho/m² max(m, H), and k of them cost at most rho k/m max(1, H/m) <= rho max(1, H/m).
-//   - H <= m, as where H is 1: that is rho. Each share covers its hospital by itself, and what becomes of the vectors afterwards,
-//     the sum too, is post-processing. Nothing is assumed of anybody else; and n = m hospitals err together as much as one that adds
-//     the whole noise, since n sigma²/m is sigma². In general the error is sqrt(n/max(m, H)) times that.
-//   - Only the sum over all is seen, and at least h >= max(H, k) of its shares are honest: a difference of k/m of the lemma's norm under
-//     variance h v costs rho (k/m)² max(m, H)/h, which for H >= m is at most rho, as k <= m and h >= H, and else at most rho k/m, as k <= h.
-//     (A sum of h discrete Gaussians on a grid of sigma >= 2^10 is concentrated as one Gaussian but for
-//     10 sum_{k<h} exp(-2 pi² sigma² k/(k+1)) < 10^-1000000: Kairouz, Liu & Steinke 2021, Proposition 14.)
+//     allows m sites together, so it costs rho/m² max(m, H), and k of them cost at most rho max(1, H/m).
+//   - H <= m, as where H is 1: that is rho. Each share covers its hospital by itself, and what becomes of the vectors
+//     afterwards, the sum too, is post-processing. Nothing is assumed of anybody else; and n = m hospitals err together
+//     as much as one that adds the whole noise, since n sigma²/m is sigma². In general the error is
+//     sqrt(n/max(m, H)) times that.
+//   - Only the sum over all is seen, and h >= max(H, k) of its shares are honest: a difference of k/m of the lemma's
+//     norm under variance h v costs rho (k/m)² max(m, H)/h, which for H >= m is at most rho, as k <= m and h >= H, and
+//     else at most rho k/m, as k <= h. (A sum of h discrete Gaussians on a grid of sigma >= 2^10 is concentrated as one
+//     Gaussian but for 10 sum_{k<h} exp(-2 pi² sigma² k/(k+1)) < 10^-1000000: Kairouz, Liu & Steinke 2021,
+//     Proposition 14.)
 //
-// m must never be smaller than at how many hospitals a patient may be, even where fewer are asked: a query that is put to the hospitals
-// one after the other then costs sum of 1/m of them. A share is drawn on a grid of 2^-shift on which it is at least 2^10 wide, and x is a multiple of the grid:
-// the difference is shifted by whole steps, so Canonne, Kamath & Steinke hold for it exactly. Numbers are added on that
-// grid, modulo 2^64, and rounded once: post-processing, as is clamping each before it is covered.
+// m must never be smaller than at how many hospitals a patient may be, even where fewer are asked: a query that is put to
+// the hospitals one after the other then costs rho/m at each. A share is drawn on a grid of 2^-shift on which its sigma is at
+// least 2^10, and x is a multiple of the grid: the difference is shifted by whole steps, so Canonne, Kamath & Steinke hold
+// for it exactly. Numbers are added on that grid, modulo 2^64, and rounded once: post-processing, as is clamping each
+// before it is covered.
 //
 // # The samplers
 //

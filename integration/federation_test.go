@@ -396,6 +396,7 @@ type (
 		}
 		Remaining struct{ Epsilon, Delta float64 }
 		Stored    bool
+		Sealed    bool
 		Hospitals struct {
 			Answered []string
 			Missing  []absence

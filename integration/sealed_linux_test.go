@@ -1,0 +1,317 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/rand"
+	bin "encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow/flight"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+const canarySQL = "SELECT sex, SUM(weight) AS w, SUM(born) AS b, COUNT(*) AS n FROM person GROUP BY sex"
+
+// startZCDP starts three hospitals under a study of zCDP; sealed: their nodes require it, and the study says it.
+func startZCDP(t *testing.T, sealed bool) *federation {
+	t.Helper()
+	s := attacked(t)
+	s.folders["north"] = t.TempDir()
+	o := newOracle(t)
+	for table, rows := range attackTables(2000) {
+		o.do(fmt.Sprintf("COPY (%s) TO '%s/%s.parquet' (FORMAT parquet)", rows, s.folders["north"], table))
+	}
+	s.study = func(proposed, central, local *study.Document) {
+		for _, d := range []*study.Document{proposed, central, local} {
+			d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 1000, Delta: 1e-6}
+			d.MaxEpsilon, d.DefaultEpsilon, d.Sealed = 10, 1, sealed
+		}
+	}
+	f := newFederation(t, s)
+	for _, name := range f.hospitals {
+		b, err := os.ReadFile(f.path(name + ".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(b), budget, "{accounting: zcdp, epsilon: 1000, delta: 1e-6}")
+		if sealed {
+			text += "sealed: {required: true, hospitals: 3}\n"
+		}
+		f.write(name+".yaml", text)
+	}
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+	return f
+}
+
+// zcdpRequest is what the coordinator sends for the canary's query.
+func (f *federation) zcdpRequest(t *testing.T, sealed bool) (*fragment.Request, *planner.Plan) {
+	t.Helper()
+	p, err := planner.Build(planner.Query{SQL: canarySQL, Epsilon: 1}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: sealed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	return &fragment.Request{
+		Query: hex.EncodeToString(id), Study: studyID, Researcher: "ada", Token: f.token(t, "ada"), Fragment: *p.Fragment, Noise: p.Noise, Cover: p.Cover,
+	}, p
+}
+
+// raw executes a ticket and gives all bytes that came, and each record.
+func (a accomplice) raw(t *testing.T, ticket string) []byte {
+	t.Helper()
+	stream, err := a.DoGet(t.Context(), &flight.Ticket{Ticket: []byte(ticket)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for {
+		d, err := stream.Recv()
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(append(all, d.DataHeader...), d.DataBody...)
+	}
+}
+
+// exactSums are a hospital's partial aggregates, by group, from a node that sends them as they are.
+func (a accomplice) exactSums(t *testing.T, f *fragment.Fragment, ticket string) map[string][]int64 {
+	t.Helper()
+	stream, err := a.DoGet(t.Context(), &flight.Ticket{Ticket: []byte(ticket)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := flight.NewRecordReader(stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Release()
+	sums := map[string][]int64{}
+	for reader.Next() {
+		if err := fragment.ReadRecord(f, reader.Record(), func(keys []value.Value, partials []int64) error {
+			sums[keys[0].Str()] = append([]int64(nil), partials...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := reader.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return sums
+}
+
+// sideBySide is two integers as they stand side by side in memory, in a record or in a cell.
+func sideBySide(a, b int64) []byte {
+	return bin.LittleEndian.AppendUint64(bin.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b))
+}
+
+// memoryOf counts how often any of the patterns stands in what a process can write to.
+func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	found, size := 0, 0
+	for _, line := range strings.Split(string(maps), "\n") {
+		var from, to uint64
+		var mode string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n != 3 || !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		const step = 1 << 20
+		buffer := make([]byte, step+16)
+		for at := from; at < to; at += step { // pieces overlap by a pattern
+			n, _ := memory.ReadAt(buffer[:min(uint64(len(buffer)), to-at)], int64(at))
+			size += n
+			for _, p := range patterns {
+				found += bytes.Count(buffer[:n], p)
+			}
+		}
+	}
+	if size < 10<<20 {
+		t.Errorf("only %d bytes of the coordinator's memory were read", size)
+	}
+	return found
+}
+
+// The canary: a hospital's exact sums are looked for in what the coordinator receives, in its memory and on its disk.
+// Sealed, they are in none of them; centrally, where the coordinator adds the noise, the same search finds them.
+func TestSealedCanary(t *testing.T) {
+	central := startZCDP(t, false)
+	exact := map[string]map[string][]int64{} // by hospital and sex
+	var patterns [][]byte
+	totals := map[string][]int64{}
+	add := func(a, b int64) { // small numbers stand side by side anywhere
+		if max(a, -a) > 1<<14 && max(b, -b) > 1<<14 {
+			patterns = append(patterns, sideBySide(a, b))
+		}
+	}
+	for _, name := range central.hospitals {
+		r, _ := central.zcdpRequest(t, false)
+		a := central.dial(t, name)
+		ticket, err := a.prepare(t.Context(), encode(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact[name] = a.exactSums(t, &r.Fragment, ticket)
+		f, m := exact[name]["f"], exact[name]["m"]
+		if len(f) != 3 || len(m) != 3 {
+			t.Fatalf("%s sends %v", name, exact[name])
+		}
+		for i := range f {
+			add(f[i], m[i])
+			add(m[i], f[i])
+			add(f[i], f[(i+1)%len(f)])
+			add(m[i], m[(i+1)%len(f)])
+		}
+		for sex, sums := range exact[name] {
+			if totals[sex] == nil {
+				totals[sex] = make([]int64, len(sums))
+			}
+			for i, x := range sums {
+				totals[sex][i] += x
+			}
+		}
+	}
+	for _, sums := range totals {
+		for i := range sums {
+			add(sums[i], sums[(i+1)%len(sums)])
+		}
+	}
+	if len(patterns) < 6 {
+		t.Fatalf("only %d canaries", len(patterns))
+	}
+	ask := func(f *federation) *answer {
+		var last *answer
+		for i := range 5 { // each another draw
+			a, err := f.query(request{SQL: canarySQL, Epsilon: 1 + float64(i)/10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = a
+		}
+		return last
+	}
+	captured := func(f *federation, sealed bool) (found int) {
+		for _, name := range f.hospitals {
+			r, _ := f.zcdpRequest(t, sealed)
+			a := f.dial(t, name)
+			ticket, err := a.prepare(t.Context(), encode(t, r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := a.raw(t, ticket)
+			for _, p := range patterns {
+				found += bytes.Count(all, p)
+			}
+		}
+		return found
+	}
+	disk := func(f *federation) (found int) {
+		files, err := filepath.Glob(f.path("coordinator*"))
+		if err != nil || len(files) < 3 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			if err := filepath.WalkDir(file, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || !d.Type().IsRegular() {
+					return err
+				}
+				b, err := os.ReadFile(path)
+				for _, p := range patterns {
+					found += bytes.Count(b, p)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return found
+	}
+	check := func(f *federation, a *answer) {
+		_, p := f.zcdpRequest(t, false)
+		whole, err := p.Finish([]planner.Cell{
+			{Keys: []value.Value{value.Text("f")}, Noisy: totals["f"]}, {Keys: []value.Value{value.Text("m")}, Noisy: totals["m"]},
+		}, 0.95)
+		if err != nil || len(a.Rows) != 2 {
+			t.Fatal(err, a.Rows)
+		}
+		for j, row := range a.Rows {
+			for i, c := range row[1:] {
+				low, high := c.Low.(float64), c.High.(float64)
+				want := whole.Rows[j][i+1].Value.Float64()
+				if middle := (low + high) / 2; math.Abs(middle-want) > 4*(high-low)/2+1 { // 4 half-widths: 8 deviations
+					t.Errorf("%s of %v is %v, and exactly %g", a.Columns[i+1].Name, row[0].Value, c, want)
+				}
+			}
+		}
+	}
+
+	answered := ask(central)
+	check(central, answered)
+	if n := captured(central, false); n < 3 {
+		t.Errorf("central: %d canaries in what the coordinator receives of 3 hospitals", n)
+	}
+	if n := memoryOf(t, central.coordinator.command.Process.Pid, patterns); n == 0 {
+		t.Error("central: no canary in the coordinator's memory, so the search finds nothing")
+	}
+	if answered.Sealed {
+		t.Error("central answers say that they are sealed")
+	}
+
+	sealed := startZCDP(t, true)
+	answered = ask(sealed)
+	check(sealed, answered)
+	if !answered.Sealed || len(answered.Hospitals.Answered) != 3 {
+		t.Errorf("the answer says %+v", answered)
+	}
+	if n := captured(sealed, true); n != 0 {
+		t.Errorf("%d exact sums in what the coordinator receives", n)
+	}
+	if n := memoryOf(t, sealed.coordinator.command.Process.Pid, patterns); n != 0 {
+		t.Errorf("%d exact sums in the coordinator's memory", n)
+	}
+	if n := disk(sealed); n != 0 {
+		t.Errorf("%d exact sums on the coordinator's disk", n)
+	}
+	// And with the coordinator's keys in hand nobody gets them out of a node.
+	r, _ := sealed.zcdpRequest(t, false)
+	if _, err := sealed.dial(t, "east").prepare(t.Context(), encode(t, r)); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") {
+		t.Errorf("uncovered: %v", err)
+	}
+	few, _ := sealed.zcdpRequest(t, true)
+	few.Cover.Sites--
+	if _, err := sealed.dial(t, "east").prepare(t.Context(), encode(t, few)); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") {
+		t.Errorf("covered for fewer hospitals: %v", err)
+	}
+	if shown := sealed.must("ledger", "show", "--file", sealed.path("east.ledger"), "--kind", "answer"); !strings.Contains(shown, "each covered by this hospital's own noise") {
+		t.Errorf("the ledger says: %s", shown)
+	}
+}
