@@ -35,7 +35,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-trino test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-versions test-trino test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ test: ## all tests
 
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)
+
+# The last tag's program in federations with this one's: each question of the cookbook, both ways round.
+LAST := .cache/last-release
+test-versions: ## this program and the last release's in one federation, over the cookbook
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo "test-versions: no release is tagged yet, so there is nothing to compare with"; exit 0; }; \
+	rm -rf $(LAST) && mkdir -p $(LAST) && git archive "$$tag" | tar -x -C $(LAST) && \
+	(cd $(LAST) && $(GO) build -o intramuros ./cmd/intramuros) && \
+	INTRAMUROS_OLD=$(abspath $(LAST))/intramuros $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestLastRelease$$' ./integration
 
 TRINO := .cache/trino-435
 TRINO_POSTGRES := .cache/trino-368

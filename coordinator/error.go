@@ -46,6 +46,8 @@ const (
 	absentStudy       = "STUDY_NOT_OPEN"   // has not approved the study, or closed it
 	absentFailures    = "NODE_FAILURES"    // has suspended the study, since too many of its queries failed there
 	absentLedger      = "LEDGER_DIFFERS"   // its ledger is not what it was
+	absentOld         = "OLD_VERSION"      // speaks no version of the wire in which the question can be said
+	absentNew         = "NEW_VERSION"      // no longer speaks this coordinator's versions of the wire
 	absentPrice       = "PRICE_DIFFERS"    // prices the query differently
 	absentAnswer      = "ANSWER_INVALID"   // an answer that is not understood
 )

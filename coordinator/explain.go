@@ -97,8 +97,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 
 // release adds what the hospitals say of one release, and notes those that would answer.
 func (e *Explanation) release(ctx context.Context, q *query, said caveats, would map[string]bool) error {
-	request, _, err := q.request()
-	if err != nil {
+	if _, err := q.request(); err != nil {
 		return err
 	}
 	_, stored, err := q.storedCells(ctx, q.cellsKey())
@@ -114,7 +113,7 @@ func (e *Explanation) release(ctx context.Context, q *query, said caveats, would
 	asked := q.parts
 	each(asked, func(p *part) {
 		var err error
-		if explained[index[p]], err = q.c.nodes.explain(ctx, p.hospital, request); err != nil {
+		if explained[index[p]], err = q.c.nodes.explain(ctx, p.hospital, p.request); err != nil {
 			q.out(p, err)
 		}
 	})

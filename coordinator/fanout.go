@@ -33,6 +33,8 @@ const lookAfter = 300 * time.Millisecond
 // part is one hospital's part in a query.
 type part struct {
 	hospital    Hospital
+	version     int                // of the wire, in which it is asked
+	request     []byte             // what it is asked
 	reservation string             // the node's; empty until it has prepared
 	caveats     []fragment.Caveat  // what it says of how it reads the tables
 	answered    bool               // executed to the end: nothing can be given back
@@ -130,7 +132,7 @@ func (l *lateness) watch(asking context.Context, p *part) error {
 }
 
 // prepare asks every hospital to check, price and reserve. What one has reserved that is cut off lapses there.
-func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
+func (q *query) prepare(ctx context.Context, loss dp.Loss) {
 	ctx, end := q.course.step(ctx, phasePrepare)
 	defer end("")
 	late := q.lateness()
@@ -140,7 +142,7 @@ func (q *query) prepare(ctx context.Context, request []byte, loss dp.Loss) {
 		within, end := q.course.step(within, phasePrepare+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
 		err := late.do(within, p, func(ctx context.Context) error {
-			prepared, err := q.c.nodes.prepare(withCheckpoint(ctx, study.MetadataKnown, q.c.known(ctx, p.hospital.Name)), p.hospital, request)
+			prepared, err := q.c.nodes.prepare(withCheckpoint(ctx, study.MetadataKnown, q.c.known(ctx, p.hospital.Name)), p.hospital, p.request)
 			if err != nil {
 				return err
 			}

@@ -169,7 +169,7 @@ func (q *query) of(i int) *query {
 		one.id = newID()
 	}
 	for _, p := range q.parts {
-		one.parts = append(one.parts, &part{hospital: p.hospital})
+		one.parts = append(one.parts, &part{hospital: p.hospital, version: p.version})
 	}
 	return &one
 }
@@ -259,6 +259,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program, plan: program.Releases[0],
 		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
 	}
+	least := q.least()
 	present, missing := c.Federation().split()
 	for _, a := range missing {
 		if study.Asks(a.Name) {
@@ -273,7 +274,12 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 			q.missing = append(q.missing, *a)
 			continue
 		}
-		q.parts = append(q.parts, &part{hospital: h})
+		version, old := h.says(least)
+		if old != nil {
+			q.missing = append(q.missing, *old)
+			continue
+		}
+		q.parts = append(q.parts, &part{hospital: h, version: version})
 	}
 	return q, nil
 }
@@ -295,7 +301,7 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 			Hint: "ask without `stored_only`; that costs what a new answer costs",
 		}
 	}
-	request, loss, err := q.request()
+	loss, err := q.request()
 	if err != nil {
 		return nil, false, err
 	}
@@ -311,7 +317,7 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 		}
 	}()
 
-	q.prepare(ctx, request, loss)
+	q.prepare(ctx, loss)
 	before := len(q.missing)
 	q.sift()
 	if ctx.Err() != nil {
@@ -470,28 +476,51 @@ func emptiness(a *planner.Answer, releases []*planner.Plan) string {
 	return fmt.Sprintf("no row: a group that the catalog does not declare is shown from a noisy number of %d patients on; group more coarsely, or spend a larger epsilon", least)
 }
 
-// request is what every hospital is asked, and what it costs.
-func (q *query) request() ([]byte, dp.Loss, error) {
-	token, err := q.c.assertion(q.who)
-	if err != nil {
-		return nil, dp.Loss{}, err
-	}
-	r := fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Token: token, Fragment: *q.plan.Fragment, Noise: q.plan.Noise, Cover: q.plan.Cover}
+// ask is what every hospital is asked for one release, but for the token and the version in which it is said.
+func (q *query) ask(plan *planner.Plan) *fragment.Request {
+	r := &fragment.Request{Query: q.id, Study: q.name, Researcher: q.who.Name, Fragment: *plan.Fragment, Noise: plan.Noise, Cover: plan.Cover}
 	if n := len(q.program.Releases); n > 1 {
 		r.Releases = n
 	}
-	if q.plan.Selection != nil {
-		r.ThresholdDelta = q.plan.Selection.Delta
+	if plan.Selection != nil {
+		r.ThresholdDelta = plan.Selection.Delta
 	}
+	return r
+}
+
+// least is the lowest version of the wire that can say all releases of the query.
+func (q *query) least() int {
+	least := fragment.Oldest
+	for _, plan := range q.program.Releases {
+		least = max(least, fragment.Least(q.ask(plan)))
+	}
+	return least
+}
+
+// request writes what each hospital is asked, in a version that it reads, and tells what it costs.
+func (q *query) request() (dp.Loss, error) {
+	r := q.ask(q.plan)
 	loss, err := r.Price()
 	if err != nil {
-		return nil, loss, err
+		return loss, err
 	}
 	if loss != q.plan.Loss {
-		return nil, loss, errors.New("the plan's price is not the request's")
+		return loss, errors.New("the plan's price is not the request's")
 	}
-	b, err := json.Marshal(r)
-	return b, loss, err
+	if r.Token, err = q.c.assertion(q.who); err != nil {
+		return loss, err
+	}
+	written := map[int][]byte{}
+	for _, p := range q.parts {
+		if written[p.version] == nil {
+			r.Fragment.Version = p.version
+			if written[p.version], err = json.Marshal(r); err != nil {
+				return loss, err
+			}
+		}
+		p.request = written[p.version]
+	}
+	return loss, nil
 }
 
 // explainFailure gives every failure the form that a researcher reads.

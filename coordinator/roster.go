@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -25,6 +26,7 @@ type Hospital struct {
 	Absent  *Absence
 	address string
 	outward bool // it has no address: its lines are at the door
+	wire    membership.Wire
 }
 
 // Federation is the state of the federation as this coordinator sees it.
@@ -55,14 +57,32 @@ func (c *Coordinator) Federation() Federation {
 				Name: name, Code: absentCatalog,
 				Why: fmt.Sprintf("has another catalog: its digest is %.12s, the coordinator's %.12s", m.Catalog, digest),
 			}
+		case m.Wire.Known().Least > fragment.Version:
+			h.Absent = &Absence{
+				Name: name, Code: absentNew,
+				Why: fmt.Sprintf("is of a later release: it reads requests from version %d on, and the coordinator writes up to version %d", m.Wire.Least, fragment.Version),
+			}
 		default:
 			h.DataVersion, h.address, h.outward = m.DataVersion, m.Flight, m.Outward
+			h.wire = m.Wire.Known()
 			present++
 		}
 		f.Hospitals = append(f.Hospitals, h)
 	}
 	f.Ready = present >= f.Required
 	return f
+}
+
+// says gives the version in which a request that needs at least the version least is written for the hospital, or why it
+// cannot be.
+func (h Hospital) says(least int) (version int, a *Absence) {
+	if h.wire.Most < least {
+		return 0, &Absence{
+			Name: h.Name, Code: absentOld,
+			Why: fmt.Sprintf("is of an earlier release: it reads requests up to version %d, and this question needs version %d", h.wire.Most, least),
+		}
+	}
+	return max(least, h.wire.Least), nil
 }
 
 // members are those that gossip tells of, and then those that are at the door: who shows a certificate there, is there.

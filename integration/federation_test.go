@@ -62,8 +62,9 @@ type federation struct {
 	shape       shape
 	dir         string
 	hospitals   []string
-	address     string // of the coordinator's HTTP API
-	door        string // for hospitals that open no port
+	address     string            // of the coordinator's HTTP API
+	door        string            // for hospitals that open no port
+	programs    map[string]string // of a hospital or of "coordinator", where it is not the one under test
 	coordinator *process
 	nodes       map[string]*process
 	client      *http.Client
@@ -213,6 +214,10 @@ func (f *federation) coordinatorYAML(gossip, node string) string {
 	if require == "" {
 		require = "all"
 	}
+	door := ""
+	if len(f.shape.outward) > 0 {
+		door = fmt.Sprintf("door: {listen: %q}", f.door)
+	}
 	return fmt.Sprintf(`
 federation: %[1]s
 name: %[2]s
@@ -220,7 +225,7 @@ listen: %[3]s
 tls: {certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
 nodes: {ca: pki/ca.pem, certificate: pki/coordinator-%[2]s.pem, key: pki/coordinator-%[2]s.key}
 gossip: {listen: "%[4]s", join: ["%[8]s"], key: {file: pki/gossip.key}}
-door: {listen: "%[9]s"}
+%[9]s
 catalog: %[5]s
 hospitals: [%[6]s]
 require: %[7]s
@@ -231,7 +236,7 @@ operators: {olga: olga.pub}
 limits: {per_minute: 1000000, at_once: 1000, study_per_minute: 1000000, study_at_once: 1000}
 researchers:
   ada: {token: {file: token}}
-`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, node, f.door)
+`, federationName, coordinatorName, f.address, gossip, f.shape.catalog, strings.Join(f.hospitals, ", "), require, node, door)
 }
 
 func (f *federation) nodeYAML(name, gossip, coordinator string) string {
@@ -292,7 +297,8 @@ func (f *federation) startNode(name string) {
 
 func (f *federation) start(role, config string) *process {
 	f.t.Helper()
-	p, err := startProcess(strings.TrimSuffix(config, ".yaml")+".log", role, "--config", config)
+	name := strings.TrimSuffix(config, ".yaml")
+	p, err := startProgram(cmp.Or(f.programs[filepath.Base(name)], binary), name+".log", role, "--config", config)
 	if err != nil {
 		f.t.Fatal(err)
 	}

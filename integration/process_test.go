@@ -28,6 +28,10 @@ type process struct {
 }
 
 func startProcess(log string, args ...string) (*process, error) {
+	return startProgram(binary, log, args...)
+}
+
+func startProgram(program, log string, args ...string) (*process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ func startProcess(log string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{command: exec.Command(binary, args...), log: log, begin: before.Size(), ended: make(chan struct{})}
+	p := &process{command: exec.Command(program, args...), log: log, begin: before.Size(), ended: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = f, f
 	p.command.SysProcAttr = ownGroup()
 	// Go schedules as if a daemon were alone; a machine with two hundred of them needs less.

@@ -35,6 +35,9 @@ const (
 	digestShow = 32               // hexadecimal digits of the catalog's digest that gossip carries
 )
 
+// speaks is the versions of requests that this release reads.
+var speaks = membership.Wire{Least: fragment.Oldest, Most: fragment.Version}
+
 // Node is a running node.
 type Node struct {
 	service  *service
@@ -101,7 +104,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
-	member := membership.Member{Role: pki.RoleNode, Name: c.Name, Catalog: digest[:digestShow], DataVersion: over.version}
+	member := membership.Member{Role: pki.RoleNode, Name: c.Name, Catalog: digest[:digestShow], DataVersion: over.version, Wire: speaks}
 	var listener net.Listener
 	var out *outward.Listener
 	if c.Outward.Door != "" {

@@ -998,7 +998,7 @@ func TestFoundByGossip(t *testing.T) {
 		Logger: slog.New(slog.DiscardHandler)}, membership.Member{Role: pki.RoleCoordinator, Name: "paris", Catalog: h.catalog.Digest()[:32]})
 	must(t, err)
 	defer m.Close(context.Background())
-	want := []membership.Member{{Role: pki.RoleNode, Name: "lyon", Flight: h.Addr(), Catalog: h.catalog.Digest()[:32], DataVersion: "v1"}}
+	want := []membership.Member{{Role: pki.RoleNode, Name: "lyon", Flight: h.Addr(), Catalog: h.catalog.Digest()[:32], DataVersion: "v1", Wire: membership.Wire{Least: fragment.Oldest, Most: fragment.Version}}}
 	var got []membership.Member
 	for range 100 {
 		if got = m.Members(); len(got) > 0 {

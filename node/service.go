@@ -46,6 +46,7 @@ type Description struct {
 	Engine      string                  `json:"engine"`
 	Catalog     string                  `json:"catalog"` // digest
 	DataVersion string                  `json:"data_version"`
+	Wire        []int                   `json:"w"`       // the lowest and the highest version of requests that it reads
 	Budget      dp.Remaining            `json:"budget"`  // left over all studies
 	Studies     map[string]StudyBalance `json:"studies"` // those that are open
 }
@@ -369,7 +370,7 @@ func (s *service) describe(ctx context.Context) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Description{Name: s.name, Engine: s.kind, Catalog: s.digest, DataVersion: version, Studies: map[string]StudyBalance{}}
+	d := &Description{Name: s.name, Engine: s.kind, Catalog: s.digest, DataVersion: version, Wire: speaks.Numbers(), Studies: map[string]StudyBalance{}}
 	if d.Budget, err = s.left(ctx, scopeNode, s.budget); err != nil {
 		return nil, err
 	}

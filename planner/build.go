@@ -33,7 +33,7 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *
 	}
 	b := &builder{
 		resolver: rows, query: q, federation: fed, syntax: syntax,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: fed.digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Oldest, Catalog: fed.digest()},
 	}
 	b.read()
 	b.limits()
@@ -573,12 +573,14 @@ func (b *builder) prove() {
 // data: the fragment and the noise, not what is computed from them afterwards.
 // Queries that share it can share stored cells, at no cost.
 func (p *Plan) Fingerprint() string {
+	asked := *p.Fragment
+	asked.Version = 1 // how it is said on the wire changes from release to release, what is asked does not
 	sum := sha256.Sum256([]byte(canonical(struct {
 		Fragment  *fragment.Fragment
 		Sites     int
 		Noise     dp.Noise
 		Selection *Selection
 		Cover     *fragment.Cover `json:",omitempty"`
-	}{p.Fragment, p.Sites, p.Noise, p.Selection, p.Cover})))
+	}{&asked, p.Sites, p.Noise, p.Selection, p.Cover})))
 	return hex.EncodeToString(sum[:])
 }

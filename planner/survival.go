@@ -93,7 +93,7 @@ func (c *composer) subjects(t *syntax.Expr, within *scope) (b *builder, timeColu
 	rows.rows(s)
 	b = &builder{
 		resolver: rows, query: c.query, federation: c.federation, syntax: q,
-		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Version, Catalog: c.federation.digest()},
+		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Oldest, Catalog: c.federation.digest()},
 	}
 	b.read()
 	subjects := b.sources[0]

@@ -8,9 +8,6 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Version is the wire form that this package writes and reads.
-const Version = 1
-
 // Limits of a fragment's wire form.
 const (
 	MaxWireBytes = 4 << 20

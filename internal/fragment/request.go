@@ -106,7 +106,7 @@ func (r *Request) Verify(p *Proof) error {
 }
 
 // DecodeRequest reads a request strictly: unknown fields, trailing bytes and
-// oversized input are refused. It checks form, not meaning: see Check.
+// oversized input are refused, and versions that this release does not read. It checks form, not meaning: see Check.
 func DecodeRequest(b []byte) (*Request, error) {
 	if len(b) > MaxWireBytes {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrInvalid, len(b), MaxWireBytes)
@@ -120,8 +120,5 @@ func DecodeRequest(b []byte) (*Request, error) {
 	if d.More() {
 		return nil, fmt.Errorf("%w: bytes after its end", ErrInvalid)
 	}
-	if v := r.Fragment.Version; v != Version {
-		return nil, fmt.Errorf("%w: version %d; this node speaks version %d", ErrInvalid, v, Version)
-	}
-	return &r, nil
+	return &r, r.versioned()
 }

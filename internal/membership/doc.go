@@ -2,7 +2,7 @@
 // (SWIM, through hashicorp/memberlist) and without a central registry.
 //
 // Contract: a member announces its role and name, its Flight address, a digest
-// of its catalog and the version of its data, and nothing else. Nothing that
+// of its catalog, the version of its data and the versions of requests that it reads, and nothing else. Nothing that
 // depends on a row of a table may ever be put there: gossip reaches every
 // daemon and carries no noise. Messages are encrypted and authenticated
 // (AES-256-GCM) with a key that all daemons of the federation share, and are

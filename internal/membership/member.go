@@ -39,6 +39,39 @@ type Member struct {
 	// digits and ._:+-; empty if it has none. It must not depend on what the
 	// rows hold, only on when they were loaded.
 	DataVersion string
+	// Wire is the lowest and the highest version of requests that a node reads; zero: version 1 alone, as of the first
+	// release, which did not say.
+	Wire Wire
+}
+
+// Wire is a range of versions, from 1 to 9999.
+type Wire struct{ Least, Most int }
+
+// Known is the range, of a member that did not say it too.
+func (w Wire) Known() Wire {
+	if w == (Wire{}) {
+		return Wire{1, 1}
+	}
+	return w
+}
+
+// ParseWire reads what Numbers gives. It takes no range that cannot be one.
+func ParseWire(n []int) (Wire, error) {
+	if len(n) == 0 {
+		return Wire{}, nil
+	}
+	if len(n) != 2 || n[0] < 1 || n[1] < n[0] || n[1] > 9999 {
+		return Wire{}, errors.New("the versions of the wire must be two numbers from 1 to 9999, the lowest and the highest")
+	}
+	return Wire{n[0], n[1]}, nil
+}
+
+// Numbers is what ParseWire reads: the lowest and the highest, or nothing where it was not said.
+func (w Wire) Numbers() []int {
+	if w == (Wire{}) {
+		return nil
+	}
+	return []int{w.Least, w.Most}
 }
 
 var (
@@ -66,6 +99,9 @@ func (m Member) Validate() error {
 	if !catalogPattern.MatchString(m.Catalog) {
 		return errors.New("the catalog digest must be 32 lower-case hex digits, the first 16 bytes of the digest")
 	}
+	if _, err := ParseWire(m.Wire.Numbers()); err != nil {
+		return err
+	}
 	if !dataVersionPattern.MatchString(m.DataVersion) {
 		return errors.New("the data version must be at most 64 letters, digits and ._:+-")
 	}
@@ -82,6 +118,7 @@ type metadata struct {
 	Flight      string `json:"flight,omitempty"`
 	Catalog     string `json:"catalog"`
 	DataVersion string `json:"data,omitempty"`
+	Wire        []int  `json:"w,omitempty"`
 }
 
 func encode(m Member) ([]byte, error) {
@@ -91,7 +128,7 @@ func encode(m Member) ([]byte, error) {
 	if m.Outward {
 		return nil, errors.New("a node that accepts no connection takes no part in gossip")
 	}
-	b, err := json.Marshal(metadata{metadataVersion, m.Role, m.Name, m.Flight, m.Catalog, m.DataVersion})
+	b, err := json.Marshal(metadata{metadataVersion, m.Role, m.Name, m.Flight, m.Catalog, m.DataVersion, m.Wire.Numbers()})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +150,11 @@ func decode(b []byte) (Member, error) {
 	if meta.Version != metadataVersion {
 		return Member{}, fmt.Errorf("metadata have version %d; this program knows version %d", meta.Version, metadataVersion)
 	}
-	m := Member{Role: meta.Role, Name: meta.Name, Flight: meta.Flight, Catalog: meta.Catalog, DataVersion: meta.DataVersion}
+	wire, err := ParseWire(meta.Wire)
+	if err != nil {
+		return Member{}, err
+	}
+	m := Member{Role: meta.Role, Name: meta.Name, Flight: meta.Flight, Catalog: meta.Catalog, DataVersion: meta.DataVersion, Wire: wire}
 	return m, m.Validate()
 }
 

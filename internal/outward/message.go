@@ -46,13 +46,14 @@ const maxText = 1 << 10
 type greeting struct {
 	Catalog     string `json:"catalog"`
 	DataVersion string `json:"data,omitempty"`
+	Wire        []int  `json:"w,omitempty"`
 }
 
 func hello(m membership.Member) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(greeting{m.Catalog, m.DataVersion})
+	b, err := json.Marshal(greeting{m.Catalog, m.DataVersion, m.Wire.Numbers()})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,11 @@ func readHello(r io.Reader, name string) (membership.Member, error) {
 	if err := json.Unmarshal(b, &g); err != nil {
 		return membership.Member{}, errors.New("a hello is not the expected JSON")
 	}
-	m := membership.Member{Role: pki.RoleNode, Name: name, Outward: true, Catalog: g.Catalog, DataVersion: g.DataVersion}
+	wire, err := membership.ParseWire(g.Wire)
+	if err != nil {
+		return membership.Member{}, err
+	}
+	m := membership.Member{Role: pki.RoleNode, Name: name, Outward: true, Catalog: g.Catalog, DataVersion: g.DataVersion, Wire: wire}
 	return m, m.Validate()
 }
 

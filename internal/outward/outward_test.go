@@ -193,7 +193,7 @@ func TestLine(t *testing.T) {
 	eventually(t, "bordeaux has left", func() bool { return !there(d, "bordeaux") })
 }
 
-// The node's connections are told apart by address, as package node needs it.
+// The node's connections are told apart by address, in its log and by whoever keeps them by it.
 func TestAddresses(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")

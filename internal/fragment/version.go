@@ -1,0 +1,50 @@
+package fragment
+
+import "fmt"
+
+// The wire forms that this release reads and writes. Daemons announce the two numbers, and a request is written at the
+// lowest version that can say it, so that hospitals are upgraded one by one: a question that needs nothing new goes on
+// being answered by those that know nothing new.
+//
+// A version fixes what may be said: fields and words, which testdata/wire.golden lists with the version since which
+// they are. What is new gets the next version, a field that is left out where it is not needed (omitempty), and an
+// entry in later. A version that a release has spoken never changes.
+const (
+	// Oldest is the lowest version that is read: that of the release before, at least.
+	Oldest = 1
+	// Version is the highest.
+	Version = 1
+)
+
+// novelty is what a request cannot say before a version.
+type novelty struct {
+	since int
+	what  string // as testdata/wire.golden names it
+	said  func(*Request) bool
+}
+
+// later lists what is newer than Oldest.
+var later = []novelty{}
+
+// Least is the lowest version that can say the request.
+func Least(r *Request) int {
+	least := Oldest
+	for _, n := range later {
+		if n.since > least && n.said(r) {
+			least = n.since
+		}
+	}
+	return least
+}
+
+// versioned refuses a request of a version that this release does not read, or that says what its version cannot.
+func (r *Request) versioned() error {
+	v := r.Fragment.Version
+	if v < Oldest || v > Version {
+		return fmt.Errorf("%w: version %d; this node speaks versions %d to %d", ErrInvalid, v, Oldest, Version)
+	}
+	if least := Least(r); least > v {
+		return fmt.Errorf("%w: version %d, and it says what there is only since version %d", ErrInvalid, v, least)
+	}
+	return nil
+}
