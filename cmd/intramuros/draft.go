@@ -27,6 +27,7 @@ type draft struct {
 	local    map[string]engine.Table // by the table's name in the catalog
 	decide   map[string]string       // by table or table.column
 	mappings []string                // lines for node.yaml
+	faults   []string                // of tables that are not drafted
 }
 
 // draftCatalog writes a catalog for the tables that were found.
@@ -36,6 +37,10 @@ func draftCatalog(name, patient string, tables []engine.Table) (string, error) {
 		patient: strings.ToLower(patient), local: map[string]engine.Table{}, decide: map[string]string{},
 	}
 	for _, t := range tables {
+		if t.Fault != "" {
+			d.faults = append(d.faults, t.Name+": "+t.Fault)
+			continue
+		}
 		if err := d.table(t); err != nil {
 			return "", err
 		}
@@ -64,25 +69,24 @@ func (d *draft) table(local engine.Table) error {
 	}
 	t := &catalog.Table{Name: engine.Plain(own)}
 	if other, twice := d.local[t.Name]; twice {
-		return fmt.Errorf("%s and %s would both be the table %s; rename one, or move it elsewhere", other.Name, local.Name, t.Name)
+		d.faults = append(d.faults, fmt.Sprintf("%s: it would be the table %s, as %s is; rename one, or move it elsewhere", local.Name, t.Name, other.Name))
+		return nil
 	}
 	var renamed []string
 	local.Columns = slices.Clone(local.Columns)
+	plain, shared := plainNames(local.Columns)
 	for i, c := range local.Columns {
 		if local.Draft != nil && c.Type != value.TypeText {
-			d.note(t.Name+"."+engine.Plain(c.Name), "is every value "+article(c.Type)+" here?")
+			d.note(t.Name+"."+plain[i], "is every value "+article(c.Type)+" here?")
 		}
 		if c.Type == value.TypeText && c.Local != engine.KindCode && !strings.HasSuffix(strings.ToLower(c.Name), "_cd") { // a code of i2b2 is no number
 			if c = typed(c); c.Type != value.TypeText {
-				d.note(t.Name+"."+engine.Plain(c.Name), "is every value "+article(c.Type)+" here?")
+				d.note(t.Name+"."+plain[i], "is every value "+article(c.Type)+" here?")
 			}
 			local.Columns[i] = c
 		}
-		col := &catalog.Column{Name: engine.Plain(c.Name), Type: c.Type, Nullable: true}
-		if _, twice := t.Column(col.Name); twice {
-			return fmt.Errorf("two columns of %s would both be %s; rename one", local.Name, col.Name)
-		}
-		if engine.Plain(c.Name) != col.Name { // else it is found by its own name
+		col := &catalog.Column{Name: plain[i], Type: c.Type, Nullable: true}
+		if slices.Contains(shared, engine.Plain(c.Name)) { // else it is found by its own name
 			renamed = append(renamed, col.Name+": "+strconv.Quote(c.Name))
 		}
 		t.Columns = append(t.Columns, col)
@@ -112,6 +116,19 @@ func (d *draft) table(local engine.Table) error {
 	}
 	d.catalog.Tables = append(d.catalog.Tables, t)
 	return nil
+}
+
+// plainNames gives each column a name of its own in the catalog, and the plain names that several of them have.
+func plainNames(columns []engine.Column) (names, shared []string) {
+	for _, c := range columns {
+		name := engine.Plain(c.Name)
+		for n := 2; slices.Contains(names, name); n++ {
+			shared = append(shared, engine.Plain(c.Name))
+			name = engine.Plain(c.Name) + "_" + strconv.Itoa(n)
+		}
+		names = append(names, name)
+	}
+	return names, shared
 }
 
 // typed guesses the type of a text column, as all columns of a CSV file are, from
@@ -406,6 +423,12 @@ func (d *draft) text() (string, error) {
 		b.WriteString("\n# To read the data so, in node.yaml, below the engine. DECIDE: is that how it is written?\n#     tables:\n")
 		for _, m := range d.mappings {
 			b.WriteString("#       " + m + "\n")
+		}
+	}
+	if len(d.faults) > 0 {
+		b.WriteString("\n# Not drafted:\n")
+		for _, f := range d.faults {
+			b.WriteString("#   " + strings.ReplaceAll(f, "\n", " ") + "\n")
 		}
 	}
 	return b.String(), nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ type Table struct {
 	Name    string // as the catalog calls it where a Source maps it, else "schema.name" or a file
 	Columns []Column
 	Draft   *Draft // nil: there is nothing more to say
+	Fault   string // why nothing can be said of it, in words that quote no value; else empty
 }
 
 // Column is a column of a local table. Its values are private: they are for the
@@ -47,6 +49,9 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 	mapped := slices.Sorted(maps.Keys(tables))
 	for _, name := range mapped {
 		at, _, err := locate(ctx, local, tables, name)
+		if errors.Is(err, ErrConfig) && ctx.Err() == nil {
+			at.Fault, err = Close(name, err).Why, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -57,20 +62,21 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 		return nil, err
 	}
 	places = append(places, slices.DeleteFunc(all, func(at Place) bool {
-		return slices.ContainsFunc(places, func(p Place) bool { return p.SQL == at.SQL })
+		return slices.ContainsFunc(places, func(p Place) bool { return p.SQL == at.SQL && p.SQL != "" })
 	})...)
 	var found []Table
 	for i, at := range places {
-		t := Table{Name: at.Name, Draft: at.Draft}
-		for _, l := range at.Columns {
-			c, err := describe(ctx, driver, dialect, at, l)
-			if err != nil {
-				return nil, fmt.Errorf("column %s of %s: %w", l.Name, at.Name, err)
+		t := Table{Name: at.Name, Draft: at.Draft, Fault: at.Fault}
+		if t.Fault == "" {
+			var err error
+			if t.Columns, t.Fault, err = describeAll(ctx, driver, dialect, at); err != nil {
+				return nil, err
 			}
-			t.Columns = append(t.Columns, c)
 		}
 		if i < len(mapped) {
 			t.Name = mapped[i]
+		}
+		if i < len(mapped) && t.Fault == "" {
 			for logical, name := range tables[t.Name].Columns {
 				if j := at.column(name); j >= 0 {
 					t.Columns[j].Name = logical
@@ -80,6 +86,25 @@ func Describe(ctx context.Context, driver Driver, dialect *compile.Dialect, tabl
 		found = append(found, t)
 	}
 	return found, nil
+}
+
+// describeAll describes the columns of a table, or tells what is wrong with it.
+func describeAll(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place) (columns []Column, wrong string, err error) {
+	for _, l := range at.Columns {
+		if l.Clash != "" {
+			return nil, "column " + l.Name + ": " + l.Clash, nil
+		}
+		c, err := describe(ctx, driver, dialect, at, l)
+		var fault *Fault
+		if errors.As(err, &fault) && fault.table && ctx.Err() == nil {
+			return nil, fault.class, nil
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("column %s of %s: %w", l.Name, at.Name, err)
+		}
+		columns = append(columns, c)
+	}
+	return columns, "", nil
 }
 
 func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at Place, l Local) (Column, error) {

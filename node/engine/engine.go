@@ -205,6 +205,7 @@ type Place struct {
 	Sample   string // the same for some of its rows, where it is very large; else empty
 	Columns  []Local
 	Draft    *Draft     // for a draft of a catalog; else nil
+	Fault    string     // of All: why it cannot be read, in words that quote no value; else empty
 	Unique   [][]string // sets of columns that the database itself keeps unique and not NULL
 	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads; nil: where
 	// Unique is empty.
@@ -214,7 +215,7 @@ type Place struct {
 }
 
 // KindCode is the Kind of a column of texts of which some are no numbers and no days, in a draft.
-const KindCode = "text"
+const KindCode = "code"
 
 // Draft is what a draft of a catalog says beside the columns.
 type Draft struct {
@@ -281,11 +282,26 @@ func Plain(local string) string {
 	return trimmed
 }
 
+// PlainTable finds a table of the catalog among local names, as the only one whose Plain name is that; -1: there is none, or several.
+func PlainTable(table string, names []string) int {
+	found := -1
+	for i, n := range names {
+		if Plain(n) != Plain(table) {
+			continue
+		}
+		if found >= 0 {
+			return -1
+		}
+		found = i
+	}
+	return found
+}
+
 // Finder knows the local tables of a database.
 type Finder interface {
 	// Find finds the source of a table of the catalog, and whether the node can read it.
 	Find(ctx context.Context, table string, s Source) (at Place, ok bool, err error)
-	// All lists the tables to draft a catalog of, sorted by name.
+	// All lists the tables to draft a catalog of, sorted by name; one that cannot be read has a Fault.
 	All(ctx context.Context) ([]Place, error)
 	// Reader ends the error of a source that is not found, such as " that the role may read".
 	Reader() string

@@ -375,6 +375,7 @@ tables:
 			"error stay.id is declared not nullable and has 2 NULLs: more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
 		{"whole and real, too large", "", parquet("SELECT 1 AS id, 9007199254740995 AS x", "SELECT 2 AS id, 6.5::DOUBLE AS x"), []string{"error stay.x is whole in some files and real in others, and has 1 values too large to be read as both; write the files anew with one type"}, 2},
 		{"text and number", "", parquet("SELECT 1 AS id, 7 AS x", "SELECT 2 AS id, '6.5' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: INTEGER in 1, VARCHAR in 1; write them anew with one type"}, -1},
+		{"a time and an instant", "", parquet("SELECT 1 AS id, TIMESTAMP '2023-07-01 12:00:00' AS x", "SELECT 2 AS id, TIMESTAMPTZ '2023-07-01 12:00:00+00' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: TIMESTAMP WITH TIME ZONE in 1, TIMESTAMP in 1; write them anew with one type"}, -1},
 		{"int32 and int64", "", parquet("SELECT 1::INT AS id, 7 AS x", "SELECT 3000000000 AS id, 6 AS x"), nil, 2},
 		{"a column added", "", parquet("SELECT 1 AS id", "SELECT 2 AS id, 6.5::DOUBLE AS x"), nil, 2},
 		{"a column lost", "", parquet("SELECT 2 AS id, 6.5::DOUBLE AS x", "SELECT 1 AS id"), nil, 2},

@@ -90,6 +90,8 @@ func reconcile(as string, kinds map[string]int) (clash string, exact float64) {
 			scale, _ := strconv.Atoi(m[2])
 			families["decimal"] = true
 			whole, fraction = max(whole, digits-scale), max(fraction, scale)
+		case kind == "TIMESTAMP WITH TIME ZONE": // one file's time of the day is no instant of another's
+			families["instant"] = true
 		case kind == "DATE" || strings.HasPrefix(kind, "TIMESTAMP"):
 			families["time"] = true
 		case kind == "VARCHAR" || strings.HasPrefix(kind, "ENUM"):
@@ -98,7 +100,7 @@ func reconcile(as string, kinds map[string]int) (clash string, exact float64) {
 			families[kind] = true
 		}
 	}
-	numbers := !slices.ContainsFunc([]string{"time", "text"}, func(f string) bool { return families[f] })
+	numbers := !slices.ContainsFunc([]string{"time", "instant", "text"}, func(f string) bool { return families[f] })
 	switch {
 	case len(families) == 1 && !families["decimal"]:
 		return "", 0

@@ -112,6 +112,11 @@ func (p *places) place(ctx context.Context, table string, s engine.Source) (engi
 			table = s.Table
 		}
 		at, ok := p.tables[strings.ToLower(table)]
+		if names := slices.Sorted(maps.Keys(p.tables)); !ok && s.Table == "" {
+			if i := engine.PlainTable(table, names); i >= 0 {
+				at, ok = p.tables[names[i]], true
+			}
+		}
 		return at, ok, nil
 	}
 	at, ok, err := p.named(ctx, table, table)
@@ -301,8 +306,11 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 		}
 		for _, name := range names {
 			at, ok, err := p.named(ctx, name, engine.Plain(name))
-			if err != nil {
+			if err != nil && (ctx.Err() != nil || !errors.Is(err, engine.ErrConfig)) {
 				return nil, err
+			}
+			if err != nil {
+				at.Name, at.Fault, ok = name, engine.Close(name, err).Why, true
 			}
 			if ok {
 				list[at.Name] = at
@@ -311,12 +319,14 @@ func (p *places) All(ctx context.Context) ([]engine.Place, error) {
 	}
 	all := slices.SortedFunc(maps.Values(list), func(a, b engine.Place) int { return strings.Compare(a.Name, b.Name) })
 	for i, at := range all {
-		if at.Columns != nil {
+		if at.Columns != nil || at.Fault != "" {
 			continue
 		}
-		var err error
-		if err = p.columns(ctx, &all[i]); err != nil {
-			return nil, fmt.Errorf("%w: %s cannot be read: %s", engine.ErrConfig, at.Name, inDetail(ctx, err))
+		if err := p.columns(ctx, &all[i]); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			all[i].Fault = "it cannot be read: " + inDetail(ctx, err)
 		}
 	}
 	return all, nil

@@ -122,6 +122,17 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 			return p.all[i].Place, true, nil
 		}
 	}
+	if s.Table == "" {
+		names := make([]string, len(p.all))
+		for i, at := range p.all {
+			if at.schema == schema {
+				names[i] = at.table
+			}
+		}
+		if i := engine.PlainTable(table, names); i >= 0 {
+			return p.all[i].Place, true, nil
+		}
+	}
 	return engine.Place{}, false, nil
 }
 

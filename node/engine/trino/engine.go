@@ -319,6 +319,7 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 		}
 		return at, true, rows.Err()
 	}
+	plain := table
 	if s.Table != "" {
 		table = s.Table
 	}
@@ -326,6 +327,15 @@ func (p *places) Find(ctx context.Context, table string, s engine.Source) (engin
 		table = p.schema + "." + table
 	}
 	i := slices.IndexFunc(p.all, func(at engine.Place) bool { return strings.EqualFold(at.Name, table) })
+	if i < 0 && s.Table == "" {
+		names := make([]string, len(p.all))
+		for i, at := range p.all {
+			if name, ok := strings.CutPrefix(at.Name, p.schema+"."); ok {
+				names[i] = name
+			}
+		}
+		i = engine.PlainTable(plain, names)
+	}
 	if i < 0 {
 		return engine.Place{}, false, nil
 	}
