@@ -41,6 +41,7 @@ type Coordinator struct {
 	askers, asked *rate.Limiter // by researcher, and by study
 	outlined      *rate.Limiter // by researcher: queries that are only planned
 	refused       *rate.Volume  // by study and researcher: bytes of the ledger
+	profiles      profiles
 	metrics       *metrics
 	tracer        trace.Tracer
 	log           *slog.Logger
@@ -109,6 +110,9 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	}
 	if c.studies, err = study.Load(ctx, c.ledger, place, log); err == nil {
 		err = c.studies.Collect(ctx, study.Inbox(config.Ledger))
+	}
+	if err == nil {
+		err = c.loadProfiles(ctx)
 	}
 	if err == nil {
 		err = c.openDoor(ctx)

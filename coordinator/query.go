@@ -241,8 +241,9 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if ask.Least, err = study.Cheapest(); err != nil {
 		return nil, internalError(err)
 	}
+	known, likely := c.profiled(req.Study)
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: c.catalog, Hospitals: hospitals, Accounting: study.Budget.Accounting, Covered: study.Sealed, Digest: c.digest})
+		planner.Federation{Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Covered: study.Sealed, Digest: c.digest, Likely: likely})
 	if err != nil {
 		return nil, planError(err)
 	}

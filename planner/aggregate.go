@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -173,6 +174,8 @@ type operand struct {
 	*fragment.Expr
 	facts fragment.Facts
 	term  *syntax.Expr
+	// likely is where the values lie, as a profile tells; nil: nobody knows.
+	likely *Likely
 }
 
 // middle is the centre of the operand's bounds on its grid, from which sums and
@@ -305,7 +308,11 @@ func (a *argument) check(o operand) {
 		refuse(CodeType, o.term.At, hint, "%s needs a number, and this is a %s", what, o.Type)
 	}
 	if !o.facts.Bounded() {
-		refuse(CodeBounds, o.term.At, "write "+what+"(CLAMP("+name+", lowest, highest)), with bounds from what you know of the matter, not from the data",
+		hint := "write " + what + "(CLAMP(" + name + ", lowest, highest)), with bounds from what you know of the matter, not from the data"
+		if l := o.likely; l != nil {
+			hint += fmt.Sprintf("; or those of the profile of %s, CLAMP(%s, %s, %s)", l.Taken, name, number(l.Lower), number(l.Upper))
+		}
+		refuse(CodeBounds, o.term.At, hint,
 			"%s of %s needs bounds, and the catalog gives none", what, name)
 	}
 }

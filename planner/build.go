@@ -452,7 +452,22 @@ func (b *builder) histogram(a *argument, name string) {
 
 func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.row(t)
-	return operand{Expr: e, facts: b.facts(e), term: t}
+	return operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
+}
+
+// likely is what was released of a column of a table before; nil where nothing was.
+func (b *builder) likely(e *fragment.Expr) *Likely {
+	if e.Op != fragment.OpColumn {
+		return nil
+	}
+	for _, s := range b.sources {
+		if s.Name == e.Relation && s.Derived == nil {
+			if l, ok := b.federation.Likely[s.Table+"."+e.Column]; ok {
+				return &l
+			}
+		}
+	}
+	return nil
 }
 
 // distinct plans COUNT(DISTINCT patient), also as COUNT(DISTINCT CASE WHEN c THEN

@@ -60,6 +60,15 @@ type Federation struct {
 	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
 	// planning. Empty: it is computed.
 	Digest string
+	// Likely are, by "table.column", where the values of a column without bounds lie, as far as that was released before:
+	// a refusal for want of bounds proposes them. No answer depends on them.
+	Likely map[string]Likely
+}
+
+// Likely is where nearly all values of a column lie, up to powers of two, as was released on a day.
+type Likely struct {
+	Lower, Upper float64
+	Taken        string // the day, such as 2027-01-31
 }
 
 func (f Federation) digest() string {

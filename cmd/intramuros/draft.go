@@ -241,6 +241,7 @@ func (d *draft) guessFilled() {
 		for _, c := range t.Columns {
 			if (slices.Contains(t.Key, c.Name) || c.Name == t.Patient || c.References != "") && d.filled(t, c.Name) {
 				c.Nullable = false
+				d.note(t.Name+"."+c.Name, "is it never NULL?")
 			}
 		}
 	}
@@ -292,7 +293,7 @@ func (d *draft) guessPaths() {
 			t.OneRowPerPatient = true
 			d.note(t.Name, "is there one row a patient? is "+t.Patient+" the patient?")
 		default:
-			d.note(t.Name, "does "+t.Patient+" lead to the patient? is the key right? would another max_rows suit it?")
+			d.note(t.Name, "does "+t.Patient+" lead to the patient? is the key right? would another max_rows suit it? which typical_rows?")
 		}
 	}
 }
@@ -403,6 +404,7 @@ func (d *draft) text() (string, error) {
 	if omop := []string{"person", "visit_occurrence", "condition_occurrence"}; !slices.ContainsFunc(omop, func(n string) bool { _, ok := d.local[n]; return !ok }) {
 		b.WriteString("# DECIDE: these tables look like OMOP; `catalog: builtin:omop-5.4` in node.yaml may be all you need.\n")
 	}
+	b.WriteString("# DECIDE: bounds are this hospital's extremes, rounded, and one patient may have made them: better is what is known of\n# the matter. typical_rows, about how many rows a patient has who has many, is left to you; once a study is open,\n# intramuros profile tells it with noise.\n")
 	b.WriteString("# DECIDE: max_sites, at how many hospitals one patient may be; absent: at every one asked.\n")
 	table := ""
 	for line := range strings.Lines(yaml.String()) {

@@ -58,7 +58,7 @@ machines; a coordinator combines them and releases only differentially private a
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newShellCommand(), newExplainCommand(), newLoginCommand(), newDemoCommand()}},
+		{"researcher", "For researchers:", []*cobra.Command{newQueryCommand(), newShellCommand(), newExplainCommand(), newProfileCommand(), newLoginCommand(), newDemoCommand()}},
 		{"hospital", "For hospitals:", []*cobra.Command{newNodeCommand(), newCatalogCommand(), newStudyCommand(), newLedgerCommand()}},
 		{"federation", "For the federation:", []*cobra.Command{newCoordinatorCommand(), newPKICommand(), newSynthCommand()}},
 	} {

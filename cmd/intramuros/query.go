@@ -33,12 +33,18 @@ type asking struct {
 	palette    palette // of messages
 }
 
-func (a *asking) flags(c *cobra.Command) {
+// reach are the flags by which a coordinator is found and the study that pays.
+func (a *asking) reach(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&a.server, "server", os.Getenv("INTRAMUROS_SERVER"), "`URL` of the coordinator, such as https://query.example.org:8443 (INTRAMUROS_SERVER)")
 	f.StringVar(&a.ca, "ca", os.Getenv("INTRAMUROS_CA"), "PEM `file` of the federation's authority; without it, the system's (INTRAMUROS_CA)")
 	f.StringVar(&a.tokenFile, "token-file", "", "`file` with your token; without it, the environment's INTRAMUROS_TOKEN")
 	f.StringVar(&a.request.Study, "study", os.Getenv("INTRAMUROS_STUDY"), "the `study` that pays (INTRAMUROS_STUDY)")
+}
+
+func (a *asking) flags(c *cobra.Command) {
+	a.reach(c)
+	f := c.Flags()
 	f.Func("epsilon", "privacy `loss` to spend; without it, the study's default", above0(&a.request.Epsilon))
 	f.Func("delta", "the `probability` with which a group of one patient may be shown, where keys are undeclared; without it, the study's default", above0(&a.request.Delta))
 	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")

@@ -23,9 +23,15 @@ import (
 // *coordinator.Error.
 type Asker interface {
 	coordinator.Authenticator
+	Profiler
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
 	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
+}
+
+// Profiler is the part of a coordinator that profiles tables.
+type Profiler interface {
+	Profile(ctx context.Context, who coordinator.Researcher, req coordinator.ProfileRequest) ([]coordinator.Profile, error)
 }
 
 // Informer is the part of a coordinator that tells about itself.
@@ -65,6 +71,7 @@ func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/query", d.known(d.query))
 	mux.HandleFunc("POST /v1/explain", d.known(d.explain))
 	mux.HandleFunc("POST /v1/outline", d.known(d.outline))
+	mux.HandleFunc("POST /v1/profile", d.known(d.profile))
 	mux.HandleFunc("GET /v1/me", d.known(d.me))
 	mux.HandleFunc("GET /v1/budget", d.known(d.budget))
 	mux.HandleFunc("GET /v1/spending", d.known(d.spending))
@@ -244,6 +251,25 @@ func (d *door) outline(w http.ResponseWriter, r *http.Request, who coordinator.R
 	writeJSON(w, http.StatusOK, newOutline(o))
 }
 
+func (d *door) profile(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	var req ProfileRequest
+	if err := readBody(w, r, &req); err != nil {
+		d.fail(w, err)
+		return
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it is several queries, each of which has its time
+	profiles, err := d.asker.Profile(r.Context(), who, coordinator.ProfileRequest(req))
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	out := Profiles{Profiles: profiles, Lines: []string{}}
+	for _, p := range profiles {
+		out.Lines = append(out.Lines, p.String())
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
 func (d *door) me(w http.ResponseWriter, _ *http.Request, who coordinator.Researcher) {
 	writeJSON(w, http.StatusOK, Me{Researcher: who.Name, Federation: d.informer.Federation().Name, Studies: list(d.informer.StudiesOf(who))})
 }
@@ -291,18 +317,23 @@ func (d *door) fail(w http.ResponseWriter, err error) {
 
 func readRequest(w http.ResponseWriter, r *http.Request) (Request, error) {
 	var req Request
-	refuse := func(code coordinator.Code, message string) (Request, error) {
-		return req, &coordinator.Error{Code: code, Message: message, Hint: `send {"study": "…", "sql": "…"}; /openapi.json tells more`}
+	err := readBody(w, r, &req)
+	return req, err
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	refuse := func(code coordinator.Code, message string) error {
+		return &coordinator.Error{Code: code, Message: message, Hint: `send {"study": "…", "sql": "…"}; /openapi.json tells more`}
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formJSON {
 		return refuse(coordinator.CodeInvalidRequest, "the body must be "+formJSON)
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	d.DisallowUnknownFields()
-	err := d.Decode(&req)
+	err := d.Decode(into)
 	if err == nil {
 		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return req, nil
+			return nil
 		}
 	}
 	if errors.As(err, new(*http.MaxBytesError)) {

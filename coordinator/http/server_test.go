@@ -68,6 +68,13 @@ func (d *desk) Explain(_ context.Context, _ coordinator.Researcher, req coordina
 	}, d.err
 }
 
+func (d *desk) Profile(_ context.Context, _ coordinator.Researcher, req coordinator.ProfileRequest) ([]coordinator.Profile, error) {
+	if req.Share > 0.5 {
+		return nil, &coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: "too large a share"}
+	}
+	return []coordinator.Profile{{Study: req.Study, Table: "measurement", Patients: 20, Half: 4, NineInTen: 8, NinetyNine: 16, Bounds: map[string][2]float64{"x": {0, 8}}}}, d.err
+}
+
 func (d *desk) Budget(_ context.Context, _ coordinator.Researcher, study string) (*coordinator.Account, error) {
 	return &coordinator.Account{Study: study, Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 1, Delta: 1e-6}, Expires: "2027-01-01T00:00:00Z",
 		Researcher: &coordinator.Balance{Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 3}}}, nil
@@ -487,6 +494,21 @@ func TestDocument(t *testing.T) {
 			if open := operation.Security != nil; open == (response.StatusCode == http.StatusUnauthorized) {
 				t.Errorf("%s %s without a token: %s", method, path, response.Status)
 			}
+		}
+	}
+}
+
+func TestProfile(t *testing.T) {
+	s := newServer(t)
+	response, body := s.do(t, "POST", "/v1/profile", `{"study": "s", "tables": ["measurement"], "share": 0.1}`)
+	var p Profiles
+	must(t, json.Unmarshal(body, &p))
+	if response.StatusCode != http.StatusOK || len(p.Profiles) != 1 || p.Profiles[0].NineInTen != 8 || !strings.Contains(p.Lines[0], "nine in ten up to 8") {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+	for _, wrong := range []string{`{"study": "s", "share": 0.9}`, `{"study": "s", "sql": "SELECT 1"}`, `[]`} {
+		if response, body := s.do(t, "POST", "/v1/profile", wrong); response.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, response.StatusCode, body)
 		}
 	}
 }

@@ -35,6 +35,20 @@ type Request struct {
 	Parameters map[string]Parameter `json:"parameters,omitempty"`
 }
 
+// ProfileRequest is the body of profile.
+type ProfileRequest struct {
+	Study  string   `json:"study"`
+	Tables []string `json:"tables,omitempty"` // absent: all that the study may read
+	Share  float64  `json:"share,omitempty"`  // of the study's budget; absent: 0.02
+	Again  bool     `json:"again,omitempty"`
+}
+
+// Profiles is the answer of profile.
+type Profiles struct {
+	Profiles []coordinator.Profile `json:"profiles"`
+	Lines    []string              `json:"lines"` // the same in words, one a profile
+}
+
 // Parameter is the value of a parameter: in JSON a number, a text (also for dates), a
 // boolean or null.
 type Parameter struct{ value.Value }

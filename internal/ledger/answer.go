@@ -47,3 +47,21 @@ func (l *Ledger) Answer(ctx context.Context, key string) (value []byte, ok bool,
 	}
 	return value, err == nil, l.readError(err)
 }
+
+// AnswersOf gives the answers whose keys begin with a text, in the order in which they were stored.
+func (l *Ledger) AnswersOf(ctx context.Context, prefix string) ([][]byte, error) {
+	rows, err := l.read.QueryContext(ctx, `SELECT value FROM answers WHERE substr(key, 1, length(?1)) = ?1 ORDER BY created, key`, prefix)
+	if err != nil {
+		return nil, l.readError(err)
+	}
+	defer rows.Close()
+	var all [][]byte
+	for rows.Next() {
+		var value []byte
+		if err := rows.Scan(&value); err != nil {
+			return nil, l.readError(err)
+		}
+		all = append(all, value)
+	}
+	return all, l.readError(rows.Err())
+}

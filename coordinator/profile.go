@@ -1,0 +1,358 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// Profile tells of a table what nobody may look up: about how many rows its patients have, and between which powers of
+// two the values of columns lie that the catalog gives no bounds. It is made of ordinary queries, which the study paid
+// for as for any other; what is told of it afterwards is made of their noisy answers, and free.
+type Profile struct {
+	Study string    `json:"study"`
+	Table string    `json:"table"`
+	Taken time.Time `json:"taken"`
+	// Patients are about how many there are with rows, at each hospital counted by itself.
+	Patients int `json:"patients"`
+	// Half, NineInTen and NinetyNine are how many rows at most half, 90 % and 99 % of the patients have at a hospital, up
+	// to the next power of two. 0: noise is all there is, or the catalog has one row a patient.
+	Half       int `json:"half"`
+	NineInTen  int `json:"nine_in_ten"`
+	NinetyNine int `json:"ninety_nine"`
+	// Bounds are, by column, powers of two between which nearly all values lie.
+	Bounds map[string][2]float64 `json:"bounds,omitempty"`
+}
+
+// ProfileRequest asks for profiles.
+type ProfileRequest struct {
+	Study string
+	// Tables to profile; empty: every table with patients that the study may read.
+	Tables []string
+	// Share of the study's whole budget that all of it may cost, in (0, 1); 0: DefaultProfileShare.
+	Share float64
+	// Again takes new profiles of tables that have one already.
+	Again bool
+}
+
+// DefaultProfileShare is how much of a study's budget profiles cost where nobody says.
+const DefaultProfileShare = 0.02
+
+// profileForm begins the keys of profiles among the stored answers.
+const profileForm = "profile 1/"
+
+// largestStep is the last step of the public ladder 1, 2, 4, … of rows a patient; beyond it there is one step more.
+const largestStep = 1 << 14
+
+// profiles are those of all studies, in memory as on the disk.
+type profiles struct {
+	mu sync.Mutex
+	by map[string]map[string]Profile // by study and table, the newest
+}
+
+// Profile gives the profiles of the tables, and first asks for those that the study has not: each release is a query of
+// the researcher's under the study, admitted, priced, charged and recorded as any other. Those that were made are kept
+// if a later one fails. Errors are of type *Error.
+func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRequest) ([]Profile, error) {
+	s, err := c.study(who, req.Study)
+	if err != nil {
+		return nil, err
+	}
+	if req.Share == 0 {
+		req.Share = DefaultProfileShare
+	}
+	if !(req.Share > 0 && req.Share < 1) {
+		return nil, &Error{Code: CodeInvalidRequest, Message: "the share must be above 0 and below 1", Hint: "leave it out to spend 2 % of the study's budget"}
+	}
+	tables, err := c.toProfile(s.Holds, req)
+	if err != nil {
+		return nil, err
+	}
+	var questions []profiling
+	for _, t := range tables {
+		if _, ok := c.profiles.of(req.Study, t.Name); !ok || req.Again {
+			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Holds)})
+		}
+	}
+	releases := 0
+	for _, q := range questions {
+		releases += len(q.sql())
+	}
+	for _, q := range questions {
+		p, err := c.profile(ctx, who, req.Study, q, epsilonOfShare(s.Holds, req.Share, releases))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.keepProfile(ctx, p); err != nil {
+			return nil, internalError(err)
+		}
+	}
+	all := []Profile{}
+	for _, t := range tables {
+		if p, ok := c.profiles.of(req.Study, t.Name); ok {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// toProfile are the tables that were named, or all with patients that the study may read.
+func (c *Coordinator) toProfile(d *study.Document, req ProfileRequest) ([]*catalog.Table, error) {
+	var all []*catalog.Table
+	for _, name := range req.Tables {
+		t, ok := c.catalog.Table(name)
+		if !ok || t.Public {
+			return nil, &Error{
+				Code: Code(planner.CodeTable), Message: fmt.Sprintf("there is no table %s with patients", name), Hint: "SHOW TABLES lists the tables",
+			}
+		}
+		all = append(all, t)
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	for _, t := range c.catalog.Tables {
+		_, named := d.Tables[t.Name]
+		_, any := d.Tables[study.Any]
+		if !t.Public && (named || any) && (!t.OneRowPerPatient || len(unbounded(t, d)) > 0) {
+			all = append(all, t)
+		}
+	}
+	return all, nil
+}
+
+// unbounded are the columns of a table that need bounds before they can be added up, as far as the study may read them.
+func unbounded(t *catalog.Table, d *study.Document) []string {
+	allowed, named := d.Tables[t.Name]
+	if !named {
+		allowed = d.Tables[study.Any]
+	}
+	var all []string
+	for _, c := range t.Columns {
+		singles := c.Identifier || c.References != "" || c.Name == t.Patient || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id")
+		listed := slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
+		if listed && !singles && c.Type.Numeric() && !c.Lower.Valid() && c.Domain == nil && len(all) < mostProfiled {
+			all = append(all, c.Name)
+		}
+	}
+	return all
+}
+
+// mostProfiled bounds the columns of a table whose values are looked for: they share one release.
+const mostProfiled = 8
+
+// epsilonOfShare is the price of each of n releases that cost that share of a study's budget together, but no more than
+// a query may.
+func epsilonOfShare(d *study.Document, share float64, n int) float64 {
+	whole := d.Budget.Remaining(dp.Loss{}).Epsilon
+	if d.Budget.Accounting == dp.ZCDP { // of which the square is added up
+		share = math.Sqrt(share)
+	}
+	return min(d.MaxEpsilon, dp.ShareEpsilon(whole*share, max(n, 1), d.Budget.Accounting))
+}
+
+// profiling is what is asked of a table.
+type profiling struct {
+	table   *catalog.Table
+	columns []string
+}
+
+// sql are the queries: rows a patient over the ladder, and where values lie.
+func (q profiling) sql() []string {
+	var all []string
+	if !q.table.OneRowPerPatient {
+		var steps strings.Builder
+		for n := 1; n <= largestStep; n *= 2 {
+			fmt.Fprintf(&steps, " WHEN n <= %d THEN %d", n, n)
+		}
+		all = append(all, fmt.Sprintf(`SELECT CASE%s ELSE %d END AS up_to, COUNT(*) AS patients FROM (SELECT patient, COUNT(*) AS n FROM "%s" GROUP BY patient) AS r GROUP BY 1`,
+			steps.String(), 2*largestStep, q.table.Name))
+	}
+	if len(q.columns) > 0 {
+		var items []string
+		for _, c := range q.columns {
+			items = append(items, fmt.Sprintf(`APPROX_BOUNDS("%s")`, c))
+		}
+		all = append(all, fmt.Sprintf(`SELECT %s FROM "%s"`, strings.Join(items, ", "), q.table.Name))
+	}
+	return all
+}
+
+// profile asks of one table what is to be known.
+func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, q profiling, epsilon float64) (Profile, error) {
+	p := Profile{Study: name, Table: q.table.Name, Taken: c.now().UTC()}
+	for _, text := range q.sql() {
+		a, err := c.Query(ctx, who, Request{SQL: text, Study: name, Epsilon: epsilon}, nil)
+		if err != nil {
+			return p, err
+		}
+		if len(a.Columns) == 2 && !a.Columns[0].Noisy {
+			p.rows(a.Rows)
+		} else if len(a.Rows) == 1 {
+			p.bounds(q.columns, a.Rows[0])
+		}
+	}
+	return p, nil
+}
+
+// rows reads quantiles from noisy counts. A step counts where noise alone would not make it up: else the noise of many
+// empty steps would be a tail.
+func (p *Profile) rows(steps [][]planner.Estimate) {
+	counts := map[int]float64{}
+	total := 0.0
+	for _, row := range steps {
+		if e := row[1]; !e.Value.IsNull() && !e.Low.IsNull() && e.Low.Float64() > 0 {
+			counts[int(row[0].Value.Int64())] = e.Value.Float64()
+			total += e.Value.Float64()
+		}
+	}
+	p.Patients = int(math.Round(total))
+	quantile := func(q float64) int {
+		sum := 0.0
+		for n := 1; n <= 2*largestStep; n *= 2 {
+			if sum += counts[n]; total > 0 && sum >= q*total {
+				return n
+			}
+		}
+		return 0
+	}
+	p.Half, p.NineInTen, p.NinetyNine = quantile(0.5), quantile(0.9), quantile(0.99)
+}
+
+func (p *Profile) bounds(columns []string, row []planner.Estimate) {
+	for i, c := range columns {
+		if 2*i+1 >= len(row) || row[2*i].Value.IsNull() || row[2*i+1].Value.IsNull() {
+			continue
+		}
+		if low, high := row[2*i].Value.Float64(), row[2*i+1].Value.Float64(); low < high {
+			if p.Bounds == nil {
+				p.Bounds = map[string][2]float64{}
+			}
+			p.Bounds[c] = [2]float64{low, high}
+		}
+	}
+}
+
+// String is one line for people.
+func (p Profile) String() string {
+	text := fmt.Sprintf("%s, from the profile of %s:", p.Table, p.Taken.Format(time.DateOnly))
+	if p.Half > 0 {
+		text += fmt.Sprintf(" of about %d patients, half have up to %d rows, nine in ten up to %d, 99 in 100 up to %d", p.Patients, p.Half, p.NineInTen, p.NinetyNine)
+	} else if len(p.Bounds) == 0 {
+		text += " too few patients to tell more"
+	}
+	for i, c := range sortedKeys(p.Bounds) {
+		if i == 0 && p.Half > 0 {
+			text += ";"
+		}
+		text += fmt.Sprintf(" %s lies within [%g, %g]", c, p.Bounds[c][0], p.Bounds[c][1])
+	}
+	return text
+}
+
+func sortedKeys(m map[string][2]float64) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// keepProfile stores a profile among the answers, durably.
+func (c *Coordinator) keepProfile(ctx context.Context, p Profile) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := c.ledger.StoreAnswer(ctx, profileForm+newID(), b); err != nil {
+		return err
+	}
+	c.profiles.take(p)
+	return nil
+}
+
+// loadProfiles reads what is stored.
+func (c *Coordinator) loadProfiles(ctx context.Context) error {
+	stored, err := c.ledger.AnswersOf(ctx, profileForm)
+	if err != nil {
+		return err
+	}
+	for _, b := range stored {
+		var p Profile
+		if err := json.Unmarshal(b, &p); err != nil {
+			return fmt.Errorf("a stored profile cannot be read: %w", err)
+		}
+		c.profiles.take(p)
+	}
+	return nil
+}
+
+func (k *profiles) of(study, table string) (Profile, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, ok := k.by[study][table]
+	return p, ok
+}
+
+func (k *profiles) take(p Profile) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by == nil {
+		k.by = map[string]map[string]Profile{}
+	}
+	if k.by[p.Study] == nil {
+		k.by[p.Study] = map[string]Profile{}
+	}
+	if have, ok := k.by[p.Study][p.Table]; !ok || !p.Taken.Before(have.Taken) {
+		k.by[p.Study][p.Table] = p
+	}
+}
+
+// profiled is what planning under a study knows of the federation's tables beside the catalog: how many rows a patient
+// has, where the catalog does not say, and which bounds a column may need.
+func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely) {
+	copied, likely := *c.catalog, map[string]planner.Likely{}
+	copied.Tables = slices.Clone(c.catalog.Tables)
+	for i, t := range copied.Tables {
+		p, ok := c.profiles.of(name, t.Name)
+		if !ok {
+			continue
+		}
+		table := *t
+		if table.TypicalRows == 0 && !table.OneRowPerPatient {
+			table.TypicalRows = p.NineInTen
+		}
+		if table.ExpectedPatients == 0 {
+			table.ExpectedPatients = p.Patients
+		}
+		copied.Tables[i] = &table
+		for column, b := range p.Bounds {
+			likely[t.Name+"."+column] = planner.Likely{Lower: b[0], Upper: b[1], Taken: p.Taken.Format(time.DateOnly)}
+		}
+	}
+	return &copied, likely
+}
+
+// profileLines tell, for a query that is explained, what profiles say of its tables.
+func (q *query) profileLines() []string {
+	var lines []string
+	for _, release := range q.program.Releases {
+		for _, table := range release.Fragment.Tables() {
+			if p, ok := q.c.profiles.of(q.name, table); ok && !slices.Contains(lines, p.String()) {
+				lines = append(lines, p.String())
+			}
+		}
+	}
+	return lines
+}

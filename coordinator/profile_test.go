@@ -1,0 +1,170 @@
+package coordinator
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+const profileCatalog = testCatalog + `  stay:
+    patient: id
+    columns:
+      id: {type: int, nullable: false, references: person.id}
+      days: {type: int, bounds: [0, 90]}
+`
+
+// TestProfile: a profile is a query that the study pays for once; it is kept over a restart, tells in explain, and
+// foretells the bias of limits.
+func TestProfile(t *testing.T) {
+	f := newFederation(t, func(c *Config) {
+		c.Catalog = filepath.Join(filepath.Dir(c.Catalog), "profile.yaml")
+		must(t, os.WriteFile(c.Catalog, []byte(profileCatalog), 0o600))
+	})
+	for _, h := range f.hospitals { // of 10,000 patients 1,000 have one row, 5,000 two, 3,000 up to 16, 1,000 up to 64
+		h.groups = []group{{[]value.Value{value.Int(1)}, 1000}, {[]value.Value{value.Int(2)}, 5000}, {[]value.Value{value.Int(16)}, 3000}, {[]value.Value{value.Int(64)}, 1000}}
+	}
+	alice, ctx := asker("alice"), t.Context()
+	before, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "s", MaxRows: 5})
+	must(t, err)
+	if strings.Contains(strings.Join(before.Warnings, "\n"), "profile") {
+		t.Errorf("it tells of a profile that nobody took: %q", before.Warnings)
+	}
+	got, err := f.Profile(ctx, alice, ProfileRequest{Study: "s", Share: 0.1})
+	must(t, err)
+	if len(got) != 1 || got[0].Table != "stay" || got[0].Patients != 30000 || got[0].Half != 2 || got[0].NineInTen != 16 || got[0].NinetyNine != 64 {
+		t.Fatalf("the profile is %+v", got)
+	}
+	charged, _ := f.losses(t)
+	if want := 0.1 * 2.0; math.Abs(charged-want) > 1e-6 { // of a budget of 2
+		t.Errorf("it cost %v, not %v", charged, want)
+	}
+	again, err := f.Profile(ctx, alice, ProfileRequest{Study: "s", Tables: []string{"stay"}})
+	must(t, err)
+	if now, _ := f.losses(t); now != charged || !slices.Equal([]string{again[0].String()}, []string{got[0].String()}) {
+		t.Errorf("the same again cost %v more, and says %v", now-charged, again)
+	}
+	f.Coordinator.profiles = profiles{} // what a restart forgets
+	must(t, f.loadProfiles(ctx))
+	e, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "s", MaxRows: 5})
+	must(t, err)
+	if text := strings.Join(e.Warnings, "\n"); !strings.Contains(text, "from the profile of "+time.Now().UTC().Format(time.DateOnly)) || !strings.Contains(text, "nine in ten up to 16") {
+		t.Errorf("explain says %q", text)
+	}
+	if !strings.Contains(e.Plan, "16 rows of stay") {
+		t.Errorf("the plan does not foretell the bias:\n%s", e.Plan)
+	}
+	// Another study has not paid for it.
+	f.propose(t, "t", nil)
+	e, err = f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "t", MaxRows: 5})
+	must(t, err)
+	if strings.Contains(strings.Join(e.Warnings, "\n"), "profile") {
+		t.Error("a profile is told in a study that did not pay for it")
+	}
+}
+
+// TestProfileRefuses what is no share, no table with patients, or not this researcher's to ask.
+func TestProfileRefuses(t *testing.T) {
+	f := newFederation(t, nil)
+	for _, c := range []struct {
+		who  string
+		req  ProfileRequest
+		code Code
+	}{
+		{"alice", ProfileRequest{Study: "s", Share: 1}, CodeInvalidRequest},
+		{"alice", ProfileRequest{Study: "s", Share: math.NaN()}, CodeInvalidRequest},
+		{"alice", ProfileRequest{Study: "s", Tables: []string{"nowhere"}}, Code(planner.CodeTable)},
+		{"alice", ProfileRequest{Study: "others"}, CodeStudyUnknown},
+		{"bob", ProfileRequest{Study: "s"}, CodeStudyUnknown},
+	} {
+		if _, err := f.Profile(t.Context(), asker(c.who), c.req); !errors.Is(err, c.code) {
+			t.Errorf("%s, %+v: %v, not %s", c.who, c.req, err, c.code)
+		}
+	}
+	f.settled(t, 0)
+}
+
+// TestProfileCost: all releases together cost the share that was stated, under either accounting, and none more than a
+// query may.
+func TestProfileCost(t *testing.T) {
+	for _, c := range []struct {
+		budget dp.Budget
+		spent  func(epsilon float64) float64 // as a share of the whole, of one release
+	}{
+		{dp.Budget{Accounting: dp.Pure, Epsilon: 10, Delta: 1e-6}, func(e float64) float64 { return e / 10 }},
+		{dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}, func(e float64) float64 {
+			whole := dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}.Remaining(dp.Loss{}).Epsilon
+			return e * e / (whole * whole)
+		}},
+	} {
+		for _, n := range []int{1, 2, 9} {
+			d := &study.Document{Budget: c.budget, MaxEpsilon: 5}
+			if got := float64(n) * c.spent(epsilonOfShare(d, 0.02, n)); math.Abs(got-0.02) > 1e-3*0.02 {
+				t.Errorf("%s, %d releases: a share of %v, not 0.02", c.budget.Accounting, n, got)
+			}
+			d.MaxEpsilon = 0.001
+			if got := epsilonOfShare(d, 0.02, n); got > 0.001 {
+				t.Errorf("%s: epsilon %v, where a query may cost 0.001", c.budget.Accounting, got)
+			}
+		}
+	}
+}
+
+// TestUnbounded: columns whose values would need a CLAMP and single nobody out, as far as the study may read them.
+func TestUnbounded(t *testing.T) {
+	c, err := catalog.Parse([]byte(testCatalog+`  lab:
+    key: number
+    patient: id
+    columns:
+      id: {type: int, nullable: false, references: person.id}
+      number: {type: int, nullable: false}
+      batch_id: {type: int}
+      book: {type: int, identifier: true}
+      code: {type: int, domain: [1, 2]}
+      low: {type: float, bounds: [0, 1]}
+      unit: {type: text}
+      result: {type: float}
+      days: {type: int}
+`), "lab.yaml")
+	must(t, err)
+	table, _ := c.Table("lab")
+	for _, x := range []struct {
+		tables map[string][]string
+		want   []string
+	}{
+		{map[string][]string{"*": {"*"}}, []string{"result", "days"}},
+		{map[string][]string{"lab": {"days", "id", "book"}}, []string{"days"}},
+		{map[string][]string{"person": {"*"}}, nil},
+	} {
+		if got := unbounded(table, &study.Document{Tables: x.tables}); !slices.Equal(got, x.want) {
+			t.Errorf("a study that may read %v looks for %v, not %v", x.tables, got, x.want)
+		}
+	}
+}
+
+// TestProfileOfNoise: counts that noise alone makes up are no tail.
+func TestProfileOfNoise(t *testing.T) {
+	step := func(n, patients, half int64) []planner.Estimate {
+		return []planner.Estimate{{Value: value.Int(n)}, {Value: value.Int(patients), Low: value.Int(patients - half), High: value.Int(patients + half)}}
+	}
+	var p Profile
+	p.rows([][]planner.Estimate{step(1, 900, 20), step(2, 300, 20), step(4, 12, 20), step(32768, 15, 20)})
+	if p.Patients != 1200 || p.Half != 1 || p.NineInTen != 2 || p.NinetyNine != 2 {
+		t.Errorf("%+v", p)
+	}
+	p = Profile{}
+	p.rows([][]planner.Estimate{step(1, 9, 20), step(2, 3, 20)})
+	if p.Half != 0 || !strings.Contains(p.String(), "too few patients") {
+		t.Errorf("noise alone gives %s", p)
+	}
+}
