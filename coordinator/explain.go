@@ -89,7 +89,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 			return nil, err
 		}
 	}
-	e.Warnings = append(e.Warnings, said.sentences(len(asked))...)
+	e.Warnings = append(q.program.Warnings(), said.sentences(len(asked))...)
 	e.Warnings = append(e.Warnings, q.profileLines()...)
 	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
 	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -8,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Outline is what can be told of a query without asking anybody: the form of its
-// answer, and its price. Doors whose clients prepare a query before they run it show it.
+// Outline is what can be told of a query without asking a hospital: the form of its
+// answer, its price, and what to know before paying it. Doors whose clients prepare a query before they run it show it.
 type Outline struct {
 	// Parameters are those of the text, in their order, where the request gives no values
 	// for them; what else is told is then what some values of these types would give.
@@ -18,6 +19,9 @@ type Outline struct {
 	Cost       Cost             // of the answer, if it is not stored already
 	Confidence float64
 	Expected   []planner.Expected // error of each noisy number
+	Stored     bool               // the answer is there already and would cost nothing
+	Away       []Absence          // hospitals that would not be asked, as it is now
+	Warnings   []string           // what the answer would say beside its numbers, as far as the plan tells
 }
 
 // Parameter is a place in a query for a value that comes later.
@@ -26,10 +30,10 @@ type Parameter struct {
 	Type value.Type // that fits where it stands; text, where that is not known
 }
 
-// Outline plans a query and prices it, and does nothing else: it asks no hospital,
-// reads no ledger, and costs nothing. Errors are those of Query up to planning;
+// Outline plans a query and prices it, looks whether its answer is stored, and does nothing else: it asks no hospital,
+// and costs nothing. Errors are those of Query up to planning;
 // of outlines ten times as many may be asked for as of queries.
-func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
+func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) (*Outline, error) {
 	leave, err := c.outline(who)
 	if err != nil {
 		return nil, err
@@ -50,10 +54,24 @@ func (c *Coordinator) Outline(who Researcher, req Request) (*Outline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Outline{
+	o := &Outline{
 		Parameters: parameters, Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
-		Expected: q.program.Expected(c.config.Confidence),
-	}, nil
+		Expected: q.program.Expected(c.config.Confidence), Away: q.missing, Warnings: q.program.Warnings(),
+	}
+	if parameters == nil { // else the values are made up
+		o.Stored, err = q.answered(ctx)
+	}
+	return o, err
+}
+
+// answered reports whether all releases of the query are stored.
+func (q *query) answered(ctx context.Context) (bool, error) {
+	for i := range q.program.Releases {
+		if ok, err := q.c.ledger.Answered(ctx, q.of(i).cellsKey()); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // dependent are the refusals that other values of the parameters may not meet.

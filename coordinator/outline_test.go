@@ -2,11 +2,49 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/intramuros/intramuros/planner"
 )
+
+// What to know before paying stands in the outline and in the explanation: from how many patients on a group is shown, who is away,
+// which bias is expected; and that an answer is free.
+func TestWhatToKnowBeforePaying(t *testing.T) {
+	f := newFederation(t, func(c *Config) { c.Require = Require{2} })
+	const sql = "SELECT city, COUNT(*) FROM person GROUP BY city"
+	request := Request{SQL: sql, Study: "s"}
+	q, err := f.plan(asker("alice"), read(request))
+	must(t, err)
+	threshold := fmt.Sprintf("shown from a noisy number of %d patients on", q.plan.Selection.Threshold)
+	last := f.members[len(f.members)-1]
+	f.members = f.members[:len(f.members)-1]
+	o, err := f.Outline(t.Context(), asker("alice"), request)
+	must(t, err)
+	e, err := f.Explain(t.Context(), asker("alice"), request)
+	must(t, err)
+	for what, warnings := range map[string][]string{"outline": o.Warnings, "explanation": e.Warnings} {
+		if !strings.Contains(strings.Join(warnings, "; "), threshold) {
+			t.Errorf("the %s does not say %q: %q", what, threshold, warnings)
+		}
+	}
+	if len(o.Away) != 1 || o.Away[0].Name != last.Name || len(e.Problems) != 1 || o.Stored || e.Stored {
+		t.Errorf("away %v, %v; stored %v, %v", o.Away, e.Problems, o.Stored, e.Stored)
+	}
+	f.settled(t, 0) // and nothing was spent
+	f.mustAsk(t, sql)
+	o, err = f.Outline(t.Context(), asker("alice"), request)
+	must(t, err)
+	if !o.Stored {
+		t.Error("the answer is stored, and the outline does not say so")
+	}
+	o, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	must(t, err)
+	if o.Stored || len(o.Warnings) != 0 {
+		t.Errorf("another question: stored %v, warnings %q", o.Stored, o.Warnings)
+	}
+}
 
 // An outline asks nobody, and knows what fits a parameter's place.
 func TestOutline(t *testing.T) {
@@ -18,7 +56,7 @@ func TestOutline(t *testing.T) {
 		"SELECT AVG(age) AS mean FROM person WHERE city = $1":                       "1 text -> mean",
 		"SELECT sex, COUNT(*) AS n FROM person GROUP BY sex LIMIT ?":                "1 int -> sex n",
 	} {
-		o, err := f.Outline(asker("alice"), Request{SQL: sql, Study: "s"})
+		o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"})
 		if err != nil {
 			t.Errorf("%s: %v", sql, err)
 			continue
@@ -38,7 +76,7 @@ func TestOutline(t *testing.T) {
 	for sql, code := range map[string]planner.Code{
 		"SELECT COUNT(*) FROM nothing WHERE x = ?": planner.CodeTable, "SELECT city FROM person WHERE age = ?": planner.CodeRowLevel, "SELECT COUNT(* FROM": planner.CodeSyntax,
 	} {
-		if _, err := f.Outline(asker("alice"), Request{SQL: sql, Study: "s"}); !errors.Is(err, Code(code)) {
+		if _, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"}); !errors.Is(err, Code(code)) {
 			t.Errorf("%s: %v, not %s", sql, err, code)
 		}
 	}

@@ -629,7 +629,7 @@ func TestOutlinesAreLimited(t *testing.T) {
 	var err error
 	n := 0
 	for ; n < 100 && err == nil; n++ {
-		_, err = f.Outline(asker("alice"), Request{SQL: bySex, Study: "s"})
+		_, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
 	}
 	wantCode(t, err, CodeTooMany)
 	if n != outlines*3+1 {

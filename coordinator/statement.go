@@ -217,7 +217,9 @@ func (e *Explanation) lines() [][]string {
 		line("absent", "%s %s", p.Name, p.Why)
 	}
 	for _, w := range e.Warnings {
-		line("mind", "%s", w)
+		if !strings.Contains(e.Plan, w) {
+			line("mind", "%s", w)
+		}
 	}
 	for _, s := range e.Engines {
 		text += fmt.Sprintf("\n%s at %s runs\n%s", s.Engine, strings.Join(s.Hospitals, ", "), s.SQL)

@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,27 @@ func (p *Plan) suppose() (Cell, bool) {
 		cell.Noisy = append(cell.Noisy, n...)
 	}
 	return cell, true
+}
+
+// Warnings say, before anything is paid for, what the answer will not be: from how many patients on groups are shown, and
+// which bias is expected, as far as the catalog tells.
+func (p *Program) Warnings() []string {
+	var all []string
+	add := func(text string) {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	for _, release := range p.Releases {
+		if s := release.Selection; s != nil {
+			sure := float64(s.Threshold) + release.noise[s.Partial].HalfWidth(0.95)
+			add(fmt.Sprintf("a group that the catalog does not declare is shown from a noisy number of %d patients on: one of %s patients is shown with more than 97 %% probability, smaller ones more seldom", s.Threshold, whole(sure)))
+		}
+		for _, w := range release.Warnings {
+			add(w)
+		}
+	}
+	return all
 }
 
 // mechanisms tell how noise is drawn.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,9 +100,10 @@ func explanationText(study string, e httpapi.Explanation) string {
 		section(fmt.Sprintf("%s at %s", s.Engine, strings.Join(s.Hospitals, ", ")))
 		fmt.Fprintln(&b, indent(strings.TrimRight(s.SQL, "\n")))
 	}
-	if len(e.Warnings) > 0 {
+	said := slices.DeleteFunc(slices.Clone(e.Warnings), func(w string) bool { return strings.Contains(e.Plan, w) })
+	if len(said) > 0 {
 		section("mind")
-		for _, w := range e.Warnings {
+		for _, w := range said {
 			fmt.Fprintf(&b, "  %s\n", printable(w))
 		}
 	}

@@ -161,8 +161,8 @@ With - instead of SQL, it is read from standard input, with --file from a file. 
 the hospitals too; what was charged by then stays charged.
 
 Formats: table for people; json, csv (columns x, x_low, x_high) and arrow (an Arrow
-IPC stream) for programs. All go to standard output, progress and the warnings of csv and
-arrow to standard error.
+IPC stream) for programs. All go to standard output, progress and the warnings and the cost
+of csv and arrow to standard error.
 ` + envHelp,
 		Example: `  intramuros query --server https://query.example.org:8443 --ca ca.pem --token-file token \
       --study diabetes-2027 "SELECT gender_concept_id, COUNT(*) FROM person GROUP BY 1"
@@ -220,6 +220,10 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 		}
 	}
 	_, err = io.Copy(out, response.Body)
+	var paid httpapi.Paid
+	if format != "json" && json.Unmarshal([]byte(response.Header.Get("Intramuros-Paid")), &paid) == nil {
+		fmt.Fprintf(messages, "%s\n%s\n", costText(paid.Stored, paid.Cost), remainingText(paid.Study, paid.Remaining))
+	}
 	return a.explain(ctx, err)
 }
 

@@ -82,6 +82,7 @@ func TestQueryCommand(t *testing.T) {
 {"event":"answer","answer":{"columns":[{"name":"n","type":"int","noisy":true}],"rows":[[{"value":10,"low":8,"high":12}]],"study":"s","confidence":0.95,"stored":true,"hospitals":{"answered":["a"],"missing":[]}}}
 `)
 		default:
+			w.Header().Set("Intramuros-Paid", `{"study":"s","stored":false,"cost":{"mechanism":"gaussian","epsilon":0.2,"delta":0},"remaining":{"epsilon":3,"fraction":0.25}}`)
 			io.WriteString(w, "as it is")
 		}
 	}
@@ -102,8 +103,9 @@ func TestQueryCommand(t *testing.T) {
 	if code, _, messages := askServer(t, t.Context(), handler, "", "query", "-f", file); code != 0 || asked.SQL != "SELECT 3" {
 		t.Errorf("exit %d, stderr %q, asked %+v", code, messages, asked)
 	}
-	if code, out, _ := askServer(t, t.Context(), handler, "", "query", "--format", "csv", "SELECT 1"); code != 0 || out != "as it is" {
-		t.Errorf("exit %d, stdout %q", code, out)
+	const cost = "cost: epsilon 0.2 (gaussian noise)\nleft of study s: 75 %, the price of one query of epsilon 3\n"
+	if code, out, messages := askServer(t, t.Context(), handler, "", "query", "--format", "csv", "SELECT 1"); code != 0 || out != "as it is" || messages != cost {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, messages)
 	}
 }
 

@@ -103,15 +103,19 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 	for _, w := range a.Warnings {
 		fmt.Fprintf(b, "warning: %s\n", w)
 	}
-	if a.Stored {
-		b.WriteString("cost: nothing, the answer was there already\n")
-	} else {
-		fmt.Fprintf(b, "cost: %s (%s noise)\n", lossText(a.Cost), a.Cost.Mechanism)
-	}
+	fmt.Fprintln(b, costText(a.Stored, httpapi.Cost(a.Cost)))
 	if a.Sealed {
 		b.WriteString("sealed: each hospital added its own noise before its numbers left it\n")
 	}
 	fmt.Fprintf(b, "%s\n", remainingText(a.Study, a.Remaining))
+}
+
+// costText tells what an answer cost.
+func costText(stored bool, c httpapi.Cost) string {
+	if stored {
+		return "cost: nothing, the answer was there already"
+	}
+	return fmt.Sprintf("cost: %s (%s noise)", lossText(c), c.Mechanism)
 }
 
 func lossText(c httpapi.Cost) string {

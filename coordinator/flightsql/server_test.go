@@ -72,7 +72,7 @@ func (f *fake) Authenticate(_ context.Context, token string) (coordinator.Resear
 	return coordinator.Researcher{}, &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "unknown"}
 }
 
-func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+func (f *fake) Outline(_ context.Context, _ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.outlines++

@@ -71,7 +71,7 @@ func (d *door) outline(ctx context.Context, sql string, parameters map[string]va
 		return coordinator.Request{}, s, nil, err
 	}
 	request := s.Request(sql, parameters)
-	o, err := d.asker.Outline(who(ctx), request)
+	o, err := d.asker.Outline(ctx, who(ctx), request)
 	return request, s, o, err
 }
 
@@ -85,7 +85,7 @@ func planned(study string, intervals bool, o *coordinator.Outline) (*arrow.Schem
 }
 
 func newPrice(study string, o *coordinator.Outline) tabular.Price {
-	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost)}
+	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost), Stored: o.Stored, Warnings: o.Warnings}
 }
 
 // GetFlightInfoStatement plans the query and gives a ticket for it.

@@ -26,7 +26,7 @@ type Asker interface {
 	Profiler
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 	Explain(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Explanation, error)
-	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
+	Outline(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
 }
 
 // Profiler is the part of a coordinator that profiles tables.
@@ -176,6 +176,12 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 	}
 	w.Header().Set("Content-Type", form)
 	w.Header().Set("Intramuros-Query", answer.Query)
+	paid, err := json.Marshal(Paid{req.Study, answer.Stored, Cost(answer.Cost), answer.Remaining})
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	w.Header().Set("Intramuros-Paid", string(paid))
 	for _, warning := range answer.Warnings { // CSV has no other place for them
 		w.Header().Add("Intramuros-Warning", warning)
 	}
@@ -243,7 +249,7 @@ func (d *door) outline(w http.ResponseWriter, r *http.Request, who coordinator.R
 		d.fail(w, err)
 		return
 	}
-	o, err := d.asker.Outline(who, req.plain())
+	o, err := d.asker.Outline(r.Context(), who, req.plain())
 	if err != nil {
 		d.fail(w, err)
 		return

@@ -80,7 +80,7 @@ func (d *desk) Budget(_ context.Context, _ coordinator.Researcher, study string)
 		Researcher: &coordinator.Balance{Budget: dp.Budget{Accounting: dp.Pure, Epsilon: 3}}}, nil
 }
 
-func (d *desk) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+func (d *desk) Outline(_ context.Context, _ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
 	d.asked = req
 	return &coordinator.Outline{
 		Columns: []planner.Column{{Name: "n", Type: value.TypeInt, Noisy: true}}, Confidence: 0.95,
@@ -207,6 +207,9 @@ func TestQueryCSV(t *testing.T) {
 	response, b := s.do(t, "POST", "/v1/query", query, "Accept", "text/csv")
 	if got := response.Header.Values("Intramuros-Warning"); !slices.Equal(got, []string{"it rains", "it pours"}) {
 		t.Errorf("warnings %q", got)
+	}
+	if got := response.Header.Get("Intramuros-Paid"); !strings.Contains(got, `"study":"s","stored":`) || !strings.Contains(got, `"remaining":{`) {
+		t.Errorf("paid %s", got)
 	}
 	want := "sex,born,n,n_low,n_high,mean,mean_low,mean_high\n\"F \"\"1\"\", x\",1970-01-01,41,38,44,0.5,0.25,\n,,-1,-3,2,,0,1\n"
 	if string(b) != want {

@@ -215,10 +215,21 @@ type Explanation struct {
 
 // Outline is what can be told of a query without asking a hospital.
 type Outline struct {
-	Columns    []Column   `json:"columns"`
-	Cost       Cost       `json:"cost"`
-	Confidence float64    `json:"confidence"`
-	Expected   []Expected `json:"expected"`
+	Columns    []Column              `json:"columns"`
+	Cost       Cost                  `json:"cost"`
+	Confidence float64               `json:"confidence"`
+	Expected   []Expected            `json:"expected"`
+	Stored     bool                  `json:"stored"`
+	Away       []coordinator.Absence `json:"away"`
+	Warnings   []string              `json:"warnings"`
+}
+
+// Paid is what an answer cost, beside forms that hold numbers alone.
+type Paid struct {
+	Study     string       `json:"study"`
+	Stored    bool         `json:"stored"`
+	Cost      Cost         `json:"cost"`
+	Remaining dp.Remaining `json:"remaining"`
 }
 
 // Me is who bears the token.
@@ -389,7 +400,7 @@ func newExplanation(e *coordinator.Explanation) *Explanation {
 }
 
 func newOutline(o *coordinator.Outline) *Outline {
-	w := &Outline{Columns: []Column{}, Cost: Cost(o.Cost), Confidence: o.Confidence, Expected: []Expected{}}
+	w := &Outline{Columns: []Column{}, Cost: Cost(o.Cost), Confidence: o.Confidence, Expected: []Expected{}, Stored: o.Stored, Away: list(o.Away), Warnings: list(o.Warnings)}
 	for _, c := range o.Columns {
 		w.Columns = append(w.Columns, Column{c.Name, c.Type, c.Noisy})
 	}

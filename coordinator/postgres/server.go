@@ -21,7 +21,7 @@ import (
 // Asker is the part of a coordinator that a query needs. Its errors are of type
 // *coordinator.Error.
 type Asker interface {
-	Outline(who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
+	Outline(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 }
 

@@ -74,7 +74,7 @@ func (f *fake) Budget(_ context.Context, _ coordinator.Researcher, study string)
 	return &coordinator.Account{}, nil
 }
 
-func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+func (f *fake) Outline(_ context.Context, _ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
 	if strings.Contains(req.SQL, "*") {
 		return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeRowLevel), Message: "rows of patients are never shown"}
 	}
@@ -83,7 +83,11 @@ func (f *fake) Outline(_ coordinator.Researcher, req coordinator.Request) (*coor
 			Code: coordinator.Code(planner.CodeColumn), Message: "no column wrong", Hint: "write right", Position: planner.Position{Offset: i, Length: 5, Line: 1, Column: i + 1},
 		}
 	}
-	o := &coordinator.Outline{Columns: columns, Confidence: 0.95}
+	o := &coordinator.Outline{Columns: columns, Confidence: 0.95, Cost: coordinator.Cost{Epsilon: 0.5}}
+	if strings.Contains(req.SQL, "village") {
+		o.Warnings, o.Away = []string{"a village is small"}, []coordinator.Absence{{Name: "lille", Why: "is away"}}
+		o.Stored = strings.Contains(req.SQL, "again")
+	}
 	if strings.Contains(req.SQL, "$1") && len(req.Parameters) == 0 {
 		o.Parameters = []coordinator.Parameter{{Name: "1", Type: value.TypeInt}, {Name: "2", Type: value.TypeDate}}
 	}
@@ -242,6 +246,35 @@ func TestTypesAndNotices(t *testing.T) {
 	}
 	if h.ran() != 4 {
 		t.Errorf("the query ran %d times, for 4 questions", h.ran())
+	}
+}
+
+// TestForewarning: what to know before anything is spent is at the client before the query runs. Of a stored answer there is nothing.
+func TestForewarning(t *testing.T) {
+	h := start(t)
+	notices := make(chan string, 10)
+	c := h.connect(t, func(n *pgconn.Notice) { notices <- n.Message })
+	h.hang = make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = c.Exec(ctx, "SELECT village FROM person", pgx.QueryExecModeSimpleProtocol) // canceled
+	}()
+	<-h.hang // the query runs, and has spent nothing yet
+	if got := <-notices; got != "before epsilon 0.5 is spent: a village is small; lille is away" {
+		t.Error(got)
+	}
+	cancel()
+	<-h.hang
+	<-done
+	h.hang = nil
+	c = h.connect(t, func(n *pgconn.Notice) { notices <- n.Message })
+	if _, err := c.Exec(t.Context(), "SELECT village, again FROM person", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-notices; strings.Contains(got, "before") {
+		t.Error(got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -259,7 +260,9 @@ func (p *statement) readName(t []sqltoken.Token, hint string) error {
 
 // outline plans a question, and leaves its columns, as far as they are known.
 func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordinator.Outline, error) {
-	o, err := c.server.asker.Outline(c.who, c.settings.Request(p.Text, parameters))
+	ctx, done := c.work()
+	defer done()
+	o, err := c.server.asker.Outline(ctx, c.who, c.settings.Request(p.Text, parameters))
 	if err != nil {
 		return nil, err
 	}
@@ -480,7 +483,11 @@ func (c *conn) showRows(p *portal) {
 func (c *conn) ask(p *portal) error {
 	ctx, done := c.work()
 	defer done()
-	a, err := c.server.asker.Query(ctx, c.who, c.settings.Request(p.statement.Text, p.values), nil)
+	request := c.settings.Request(p.statement.Text, p.values)
+	if err := c.forewarn(ctx, request); err != nil {
+		return err
+	}
+	a, err := c.server.asker.Query(ctx, c.who, request, nil)
 	if err != nil {
 		return err
 	}
@@ -503,6 +510,21 @@ func (c *conn) ask(p *portal) error {
 		c.warn(w)
 	}
 	return nil
+}
+
+// forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer will not
+// be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
+func (c *conn) forewarn(ctx context.Context, request coordinator.Request) error {
+	o, err := c.server.asker.Outline(ctx, c.who, request)
+	if err != nil || o.Stored || len(o.Warnings)+len(o.Away) == 0 {
+		return nil //nolint:nilerr // the query itself meets the error, if it is one
+	}
+	told := slices.Clone(o.Warnings)
+	for _, a := range o.Away {
+		told = append(told, a.Name+" "+a.Why)
+	}
+	c.notice(fmt.Sprintf("before epsilon %s is spent: %s", short(o.Cost.Epsilon), strings.Join(told, "; ")), "")
+	return c.flush()
 }
 
 func costOf(a *coordinator.Answer) string {

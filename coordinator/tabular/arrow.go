@@ -36,6 +36,9 @@ type Price struct {
 	Study      string  `json:"study"`
 	Confidence float64 `json:"confidence"`
 	Cost       Cost    `json:"cost"`
+	// Stored: the answer is there already, and costs nothing.
+	Stored   bool     `json:"stored"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Note is the JSON of facts or price under its key.

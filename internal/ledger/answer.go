@@ -65,3 +65,9 @@ func (l *Ledger) AnswersOf(ctx context.Context, prefix string) ([][]byte, error)
 	}
 	return all, l.readError(rows.Err())
 }
+
+// Answered reports whether an answer is stored under a key.
+func (l *Ledger) Answered(ctx context.Context, key string) (ok bool, err error) {
+	err = l.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM answers WHERE key = ?)`, key).Scan(&ok)
+	return ok, l.readError(err)
+}
