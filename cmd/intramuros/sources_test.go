@@ -21,6 +21,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
+	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
 // TestSources drafts and checks catalogs over sources that a hospital maps by table, by a SELECT of its own
@@ -42,6 +43,11 @@ func TestSources(t *testing.T) {
 			h.server = postgrestest.Start(t)
 			h.server.Exec(t, "CREATE SCHEMA cdm")
 			h.server.Role(t, "../../docs/postgresql-role.sql", "node", "cdm")
+		}
+		if strings.HasPrefix(filepath.Base(path), "trino") {
+			h.trino = trinotest.Start(t)
+			h.trino.Exec(t, "CREATE SCHEMA memory.cdm")
+			t.Cleanup(trinotest.Stop)
 		}
 		t.Cleanup(h.stop)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -72,7 +78,8 @@ func TestSources(t *testing.T) {
 type hospital struct {
 	t       *testing.T
 	folder  string
-	server  *postgrestest.Server // nil: DuckDB
+	server  *postgrestest.Server // nil: DuckDB, or
+	trino   *trinotest.Server
 	engine  string
 	running database // nil: none
 }
@@ -131,6 +138,10 @@ func (h *hospital) sql(text string) {
 		h.server.Session(h.t, text)
 		return
 	}
+	if h.trino != nil {
+		h.trino.Exec(h.t, strings.Split(text, ";\n")...)
+		return
+	}
 	db, err := sql.Open("duckdb", filepath.Join(h.folder, "data.duckdb"))
 	if err != nil {
 		h.t.Fatal(err)
@@ -154,6 +165,9 @@ func (h *hospital) config() string {
 	text := "  duckdb:\n"
 	if h.server != nil {
 		text = fmt.Sprintf("  postgres:\n    host: %s\n    port: %d\n    database: %s\n    user: node\n    schema: cdm\n", h.server.Folder, h.server.Port, postgrestest.Database)
+	}
+	if h.trino != nil {
+		text = "  trino:\n    url: " + h.trino.URL + "\n    catalog: memory\n    schema: cdm\n    user: intramuros\n    data_version: one\n"
 	}
 	for line := range strings.Lines(h.engine) {
 		text += "    " + strings.TrimRight(line, "\n") + "\n"

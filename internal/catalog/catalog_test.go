@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -327,4 +328,25 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("the digest changed")
 		}
 	})
+}
+
+// TestPage: docs/catalog.md has a row for every key that a catalog may have.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/catalog.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse([]byte("catalog: c\nx: 1\ntables:\n  t:\n    x: 1\n    columns:\n      c: {x: 1}\n"), "c.yaml")
+	lists := regexp.MustCompile(`the keys are ([a-z_, ]+)`).FindAllStringSubmatch(fmt.Sprint(err), -1)
+	if len(lists) != 3 {
+		t.Fatalf("keys are refused with %v", err)
+	}
+	for _, list := range lists {
+		for key := range strings.SplitSeq(list[1], ", ") {
+			row := regexp.MustCompile("(?m)^\\| `" + key + "[`:].*\\|.*\\|.*\\|.*\\|$|^\\| `[a-z_]+`, `" + key + "` ")
+			if key != "tables" && key != "columns" && !row.Match(page) {
+				t.Errorf("docs/catalog.md has no row for %s", key)
+			}
+		}
+	}
 }

@@ -44,9 +44,10 @@ func (e *Engine) Verify(ctx context.Context) ([]Finding, error) {
 }
 
 // Contradictions finds what Verify calls errors, and the warnings that need no row. It
-// reads the keys alone, and not even them where the database itself guarantees them.
+// reads the keys alone, and not even them where the database itself guarantees them; and all of a table only
+// where little of a column seems usable by the first rows that the database gives.
 func (e *Engine) Contradictions(ctx context.Context) ([]Finding, error) {
-	return e.verify(ctx, e.verifyShape, e.verifyIdentity)
+	return e.verify(ctx, e.verifyShape, e.verifyIdentity, e.verifyUsable)
 }
 
 func (e *Engine) verify(ctx context.Context, checks ...func(context.Context, *catalog.Table) ([]Finding, error)) ([]Finding, error) {
@@ -160,9 +161,60 @@ func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Findi
 }
 
 // verifyValues counts what columns hold and the catalog does not declare.
-func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding, error) {
-	v := e.views[t.Name]
+func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) (found []Finding, _ error) {
+	scans, err := e.scans(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scans {
+		more, err := e.countIf(ctx, s.from, s.counts)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+// firstRows is of how many rows verifyUsable makes its guess.
+const firstRows = 10_000
+
+// verifyUsable gives verifyValues' errors of columns of which little is usable, where they are of the first rows, too.
+func (e *Engine) verifyUsable(ctx context.Context, t *catalog.Table) ([]Finding, error) {
+	scans, err := e.scans(t)
+	if err != nil {
+		return nil, err
+	}
 	var found []Finding
+	for _, s := range scans {
+		of := slices.DeleteFunc(slices.Clone(s.counts), func(c count) bool { return c.of == "" })
+		first, err := e.countIf(ctx, fmt.Sprintf("(SELECT * FROM %s LIMIT %d) AS t", s.from, firstRows), of)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(first, severe) {
+			continue
+		}
+		all, err := e.countIf(ctx, s.from, of)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, slices.DeleteFunc(all, func(f Finding) bool { return !severe(f) })...)
+	}
+	return found, nil
+}
+
+func severe(f Finding) bool { return f.Severity == SeverityError }
+
+// scan is what to count in the rows of a FROM clause.
+type scan struct {
+	from   string
+	counts []count
+}
+
+// scans are those of a table's values: as the source has them, and as fragments read them.
+func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
+	v := e.views[t.Name]
 	var counts, conversions []count
 	for _, c := range t.Columns {
 		warn := func(text string) Finding {
@@ -209,17 +261,7 @@ func (e *Engine) verifyValues(ctx context.Context, t *catalog.Table) ([]Finding,
 			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows"), "", 0})
 		}
 	}
-	for _, scan := range []struct {
-		from   string
-		counts []count
-	}{{v.SQL, conversions}, {e.from(t, nil, "t"), counts}} {
-		more, err := e.countIf(ctx, scan.from, scan.counts)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, more...)
-	}
-	return found, nil
+	return []scan{{v.SQL, conversions}, {e.from(t, nil, "t"), counts}}, nil
 }
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
