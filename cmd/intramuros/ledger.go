@@ -22,8 +22,9 @@ import (
 func newLedgerCommand() *cobra.Command {
 	c := newGroup("ledger", "Read and verify a privacy ledger", `
 A ledger is the durable, hash-chained record of all that ever left a daemon and of what
-it cost in privacy. All commands but acknowledge only read it; the daemon may be running.`)
-	c.AddCommand(newLedgerShowCommand(), newLedgerVerifyCommand(), newLedgerExportCommand(), newLedgerReconcileCommand(), newLedgerAcknowledgeCommand())
+it cost in privacy. Only acknowledge and restore write it, for which the daemon is stopped.`)
+	c.AddCommand(newLedgerShowCommand(), newLedgerVerifyCommand(), newLedgerExportCommand(), newLedgerReconcileCommand(), newLedgerAcknowledgeCommand(),
+		newLedgerBackupCommand(), newLedgerRestoreCommand())
 	return c
 }
 
@@ -229,7 +230,7 @@ func newLedgerReconcileCommand() *cobra.Command {
 		Long: `Lists what a hospital charged and the coordinator did not, or otherwise, or in another's
 name; and compares each ledger with the checkpoints of it that the other keeps. Exits with 1
 if they differ in more than queries that failed. The ledgers may be copies, made with
-sqlite3's .backup.`,
+ledger backup.`,
 		Example: `  intramuros ledger reconcile --node node.ledger --coordinator coordinator.ledger`,
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("node", "coordinator"),
