@@ -247,6 +247,7 @@ test('an answer as chart, table and files; once more it is free', async () => {
   assert.match(await page.locator('.chart').getAttribute('aria-label'), /5 values with their intervals/);
   assert.match(await page.locator('.answer-head').innerText(), /from 5 of 5 hospitals/);
   assert.match(await page.locator('.answer-head').innerText(), /free/, 'the set-up asked the same');
+  assert.match(await page.locator('.cost-body .price').innerText(), /free: answered before/, 'and the price says so');
   await page.getByRole('button', { name: 'Table' }).click();
   const rows = await page.locator('.answer tbody tr').allInnerTexts();
   assert.equal(rows.length, 5);
@@ -297,6 +298,10 @@ test('what asks nothing of patients costs nothing, and an empty answer says why,
   await page.fill('#sql', 'SELECT gender_concept_id, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*) DESC) AS r FROM person GROUP BY 1');
   await page.waitForSelector('.expected li');
   assert.match(await page.locator('.expected').innerText(), /n\s+± [\d,]+\s+r\s+sans intervalle/);
+  await page.fill('#sql', 'SELECT death_date, cause_concept_id, COUNT(*) AS n FROM death GROUP BY 1, 2');
+  await page.waitForSelector('.cost-body .notice.warn');
+  assert.match(await page.locator('.cost-body').innerText(), /à partir d’un nombre bruité de \d+ patients/, 'what a group must have, before it is paid for');
+  await shot(page, 'threshold');
   await ask(page, 'SELECT death_date, cause_concept_id, COUNT(*) AS n FROM death GROUP BY 1, 2');
   assert.match(await page.locator('.answer').innerText(), /Aucune ligne : .* à partir d’un nombre bruité de \d+ patients/);
   await auditBoth(page, 'an empty answer');

@@ -2,7 +2,7 @@
 
 import { h, icon, save, say } from './dom.js';
 import { number, percent, t } from './language.js';
-import { alone, draw, kinds, mainOf, picture, read } from './chart.js';
+import { alone, draw, kinds, mainOf, onlyNoise, picture, read } from './chart.js';
 import { problem, told } from './parts.js';
 import * as server from './server.js';
 
@@ -19,7 +19,8 @@ function table(answer) {
       const c = answer.columns[i];
       if (!c.noisy) return h(i === 0 ? 'th' : 'td', { ...(i === 0 ? { scope: 'row' } : {}), class: numeric(c.type) ? 'n' : '' }, key(c) ? String(cell ?? '–') : shown(c.type, cell));
       const ends = cell.low !== null || cell.high !== null;
-      return h('td', { class: 'n' }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : number(cell.low)} – ${cell.high === null ? '∞' : number(cell.high)}`)
+      const noise = onlyNoise(cell);
+      return h('td', { class: noise ? 'n noise' : 'n', title: cell.value === null ? t('answer.nothing') : noise ? t('answer.noise') : undefined }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : number(cell.low)} – ${cell.high === null ? '∞' : number(cell.high)}`)
         : cell.value !== null && numeric(c.type) ? h('span', { class: 'ends', title: t('answer.open') }, '± ?') : '');
     }))))));
 }

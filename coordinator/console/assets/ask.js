@@ -95,8 +95,9 @@ export function build(state) {
       return;
     }
     const left = state.budget && state.budget.remaining;
-    const parts = [h('p', { class: 'price' }, h('span', { class: 'muted' }, t('cost.spends')), ' ', h('strong', { class: 'big' }, `ε ${number(o.cost.epsilon)}`))];
-    if (left) {
+    const parts = [o.stored ? h('p', { class: 'price' }, h('strong', { class: 'big' }, t('cost.stored')))
+      : h('p', { class: 'price' }, h('span', { class: 'muted' }, t('cost.spends')), ' ', h('strong', { class: 'big' }, `ε ${number(o.cost.epsilon)}`))];
+    if (left && !o.stored) {
       const of = share(o.cost, left);
       const tiny = of.part > 0 && of.part < 0.001;
       const words = (x) => (tiny && x === of.part ? `< ${percent(0.001)}` : percent(x));
@@ -108,6 +109,8 @@ export function build(state) {
         parts.push(h('p', { class: 'small' }, t('cost.share', { share: words(of.part), left: percent(after) }), '. ', h('span', { class: 'muted' }, more > 0 ? t('cost.more', { n: number(more) }) : t('cost.once'), '.')));
       }
     }
+    for (const w of o.warnings) parts.push(h('div', { class: 'notice warn small' }, icon('warn'), told(w)));
+    if (o.away.length) parts.push(h('div', { class: 'notice warn small' }, icon('warn'), h('div', {}, t('cost.away'), h('ul', { lang: 'en' }, o.away.map((a) => h('li', {}, `${a.name} ${a.why}`))))));
     // The columns of one HISTOGRAM are one line.
     const all = [];
     for (const x of o.expected) {
@@ -121,7 +124,7 @@ export function build(state) {
     parts.push(h('div', { class: 'expected' }, h('h3', {}, t('cost.error', { confidence: percent(o.confidence) })), h('ul', {}, seen.map((x) => h('li', {},
       h('span', { class: 'mono' }, x.column), x.half_width === null ? h('span', { class: 'muted' }, told(x.note || 'depends on the answer')) : h('strong', {}, `± ${number(x.half_width)}`))),
     all.length > seen.length ? h('li', { class: 'muted' }, `… ${all.length}`) : '')));
-    parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: NAMES[o.cost.mechanism] || o.cost.mechanism, accounting: NAMES[o.cost.accounting] || o.cost.accounting }), '. ', t('cost.free')));
+    parts.push(h('p', { class: 'muted small' }, t('cost.noise', { mechanism: NAMES[o.cost.mechanism] || o.cost.mechanism, accounting: NAMES[o.cost.accounting] || o.cost.accounting }), '. ', o.stored ? '' : t('cost.free')));
     parts.push(h('button', { type: 'button', class: 'quiet plan', onclick: plan }, t('cost.plan')));
     cost.replaceChildren(...parts);
   }
@@ -135,7 +138,7 @@ export function build(state) {
       const e = await server.explain(request());
       body.replaceChildren(e.stored ? h('div', { class: 'notice good' }, icon('check'), t('plan.stored')) : '',
         e.problems.length ? h('div', { class: 'notice warn' }, icon('warn'), h('div', {}, h('strong', {}, t('plan.problems')), h('ul', { lang: 'en' }, e.problems.map((p) => h('li', {}, `${p.name} ${p.why}`))))) : '',
-        ...e.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
+        ...e.warnings.filter((w) => !e.plan.includes(w)).map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
         h('h3', {}, t('plan.plan')), h('pre', { tabindex: 0, lang: 'en' }, e.plan),
         ...e.sql.flatMap((x) => [h('h3', {}, t('plan.at', { engine: x.engine, hospitals: x.hospitals.join(', ') })), h('pre', { tabindex: 0 }, x.sql)]));
     } catch (error) {
@@ -203,7 +206,7 @@ export function build(state) {
     }
     state.past.add(entry);
     await state.refresh();
-    priced();
+    await price(); // which is nothing, once it is answered
   }
 
   // Settings of the question.

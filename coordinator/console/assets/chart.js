@@ -15,6 +15,9 @@ const COLOURS = 6;
 const numberOf = (x) => (x === null || x === undefined || x === '' ? null : Number(x));
 const label = (x) => (x === null ? '∅' : x === true ? 'true' : x === false ? 'false' : String(x));
 
+/** onlyNoise tells whether a number cannot be told from 0: its interval holds 0. */
+export const onlyNoise = ({ value, low, high }) => typeof low === 'number' && typeof high === 'number' && (value === null || low <= 0 && high >= 0);
+
 /** read makes of an answer what charts are drawn from. */
 export function read(answer) {
   const columns = answer.columns.map((c, index) => ({ ...c, index }));
@@ -94,8 +97,11 @@ function points(data, kind, measure) {
       label: label(row[x.index]), at: place(x.type, row[x.index]), value: numberOf(cell.value), low: numberOf(cell.low), high: numberOf(cell.high),
       series: names.indexOf(name), facet: facet ? label(row[facet.index]) : '', end: data.binned ? row[measure.index + 1] : null,
     };
-  }).filter((p) => p.value !== null);
-  return { all, names, x, facet };
+  });
+  const told = all.filter((p) => p.value !== null);
+  // Curves that end because too few are left to tell.
+  const ended = new Set(all.filter((p) => p.value === null && told.some((q) => q.series === p.series && q.at < p.at)).map((p) => p.series));
+  return { all: told, names, x, facet, ended };
 }
 
 function nice(low, high, count) {
@@ -184,7 +190,8 @@ function bars(data, all, names, width, words, measure) {
       const at = y + p.series * thick;
       const a = scale(Math.min(0, p.value));
       const b = scale(Math.max(0, p.value));
-      root.append(s('g', { class: 'mark' }, s('rect', { class: `bar fill-${p.series % COLOURS + 1}`, x: f(a), y: f(at), width: f(Math.max(0.8, b - a)), height: thick - 3, rx: 3 }),
+      const noise = onlyNoise(p);
+      root.append(s('g', { class: 'mark' }, s('rect', { class: noise ? 'bar noise' : `bar fill-${p.series % COLOURS + 1}`, x: f(b - a < 3 ? a + 1 : a), y: f(at), width: f(Math.max(2, b - a)), height: thick - 3, rx: b - a < 6 ? 1 : 3 }),
         whisker(p, scale, [axis.from, axis.to], at + (thick - 3) / 2, 4, false), tip(p)));
     }
   });
@@ -213,7 +220,7 @@ const dates = (from, to, count) => {
  * upright draws lines, histograms and survival curves: x is a number or a time. A small chart has a
  * heading and a range that others share; below a survival curve stand the numbers at risk.
  */
-function upright(kind, all, names, x, width, height, measure, { fixed, heading, risk = [] } = {}) {
+function upright(kind, all, names, x, width, height, measure, { fixed, heading, risk = [], ended = new Set() } = {}) {
   const key = heading === undefined ? legend(names, width, 0) : { node: null, height: 0 };
   const top = key.height + 30;
   const bottom = (heading === undefined ? 46 : 26) + (risk.length ? 30 + 18 * names.length : 0);
@@ -261,7 +268,7 @@ function upright(kind, all, names, x, width, height, measure, { fixed, heading, 
       root.append(s('text', { class: 'tick', x: f(left - 26), y: f(row), 'text-anchor': 'end' }, name.length > 16 ? `${name.slice(0, 15)}…` : name));
       for (const [v] of ticks) {
         const p = risk.find((r) => r.series === i && r.at === v);
-        if (p) root.append(s('text', { class: 'tick', x: f(sx(v)), y: f(row), 'text-anchor': 'middle' }, number(p.value)));
+        if (p) root.append(s('text', { class: 'tick', x: f(sx(v)), y: f(row), 'text-anchor': 'middle' }, number(Math.round(p.value))));
       }
     });
   }
@@ -279,7 +286,7 @@ function upright(kind, all, names, x, width, height, measure, { fixed, heading, 
         const b = sx(begin + (i + 1) * span * share);
         const y0 = sy(Math.max(axis.from, Math.min(axis.to, 0)));
         const y1 = clip(p.value, 0);
-        root.append(s('g', { class: 'mark' }, s('rect', { class: `bar fill-${n}`, x: f(a + 0.75), y: f(Math.min(y0, y1)), width: f(Math.max(1, b - a - 1.5)), height: f(Math.max(0.8, Math.abs(y1 - y0))), rx: 1.5 }),
+        root.append(s('g', { class: 'mark' }, s('rect', { class: onlyNoise(p) ? 'bar noise' : `bar fill-${n}`, x: f(a + 0.75), y: f(Math.min(y0, y1)), width: f(Math.max(1, b - a - 1.5)), height: f(Math.max(0.8, Math.abs(y1 - y0))), rx: 1.5 }),
           whisker(p, sy, limits, (a + b) / 2, Math.min(4, (b - a) / 4), true), tip(p)));
       }
       return;
@@ -289,6 +296,11 @@ function upright(kind, all, names, x, width, height, measure, { fixed, heading, 
       const back = [...own].reverse().map((p, k, list) => (k === 0 ? `L${f(sx(at(p)))} ${f(clip(p.low, axis.from))}` : `V${f(clip(p.low, axis.from))}H${f(sx(at(p)))}`)).join('');
       root.append(s('path', { class: `ribbon fill-${n}`, d: `${steps((p) => clip(p.high, axis.to))}${back}Z` }), s('path', { class: `line stroke-${n}`, d: steps((p) => clip(p.value, 0)) }));
       own.forEach((p) => root.append(s('g', { class: 'mark' }, s('circle', { class: `spot fill-${n}`, cx: f(sx(at(p))), cy: f(clip(p.value, 0)), r: 2.5 }), tip(p))));
+      if (ended.has(i)) {
+        const last = own[own.length - 1];
+        const near = sx(at(last)) > width - right - 110;
+        root.append(s('text', { class: 'tick ended', x: f(sx(at(last)) + (near ? -7 : 7)), y: f(clip(last.value, 0) - 7), 'text-anchor': near ? 'end' : 'start' }, t('chart.ended')));
+      }
       return;
     }
     const up = own.map((p) => `${f(sx(at(p)))} ${f(clip(p.high, axis.to))}`);
@@ -330,7 +342,7 @@ function figures(data, answer) {
     const width = 220;
     const span = low !== null && high !== null ? high - low || 1 : null;
     const at = span === null ? width / 2 : 16 + (value - low) / span * (width - 32);
-    return h('div', { class: 'figure' }, h('div', { class: 'muted' }, m.name), h('div', { class: 'big' }, number(value)),
+    return h('div', { class: 'figure' }, h('div', { class: 'muted' }, m.name), h('div', { class: onlyNoise({ value, low, high }) ? 'big muted' : 'big', title: value === null ? t('answer.nothing') : undefined }, value === null ? '–' : number(value)),
       s('svg', { class: 'chart', width, height: 18, viewBox: `0 0 ${width} 18`, 'aria-hidden': 'true' },
         s('path', { class: 'whisker stroke-1', d: `M${low === null ? 0 : 16} 9H${high === null ? width : width - 16}${low === null ? '' : 'M16 4v10'}${high === null ? '' : `M${width - 16} 4v10`}` }),
         value === null ? '' : s('circle', { class: 'spot fill-1', cx: f(Math.max(4, Math.min(width - 4, at))), cy: 9, r: 4.5 })),
@@ -341,7 +353,7 @@ function figures(data, answer) {
 /** draw gives the chart of a kind, for a place of that width. */
 export function draw(data, kind, measure, width, answer) {
   if (kind === 'figures') return figures(data, answer);
-  const { all, names, x } = points(data, kind, measure);
+  const { all, names, x, ended } = points(data, kind, measure);
   if (!all.length) return h('p', { class: 'muted' }, t('chart.none'));
   const words = t('chart.alt', { kind: t(`chart.${kind}`), measure: measure.name, by: data.keys.map((k) => k.name).join(', '), n: all.length });
   if (kind === 'bars') return bars(data, all, names, width, words, measure);
@@ -349,7 +361,7 @@ export function draw(data, kind, measure, width, answer) {
   const atRisk = kind === 'survival' && data.measures.find((m) => RISK.test(m.name) && m !== measure);
   const risk = atRisk ? points(data, kind, atRisk).all : [];
   const height = Math.max(260, Math.min(420, width * 0.48)) + (risk.length ? 30 + 18 * names.length : 0);
-  return svg(width, height, words, upright(kind, all, names, x, width, height, measure, { risk }));
+  return svg(width, height, words, upright(kind, all, names, x, width, height, measure, { risk, ended }));
 }
 
 const STYLED = ['fill', 'stroke', 'stroke-width', 'opacity', 'fill-opacity', 'stroke-linejoin', 'stroke-linecap', 'font-family', 'font-size', 'font-weight'];

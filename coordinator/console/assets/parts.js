@@ -22,11 +22,11 @@ export function share(cost, remaining) {
   return { part, left: 1 - remaining.fraction, enough: part <= 1 - remaining.fraction + 1e-12 && cost.delta <= remaining.delta + 1e-15 || pure && part <= 1 - remaining.fraction };
 }
 
-/** meter is a bar: what is spent, then what this takes. */
+/** meter is a bar of a budget: what would be left, then what this takes; the rest is spent. */
 export function meter(spent, now, words) {
   const w = 1000;
   return s('svg', { class: 'meter', viewBox: `0 0 ${w} 12`, preserveAspectRatio: 'none', role: 'img', 'aria-label': words },
-    s('rect', { class: 'spent', width: w * Math.min(1, spent), height: 12 }), s('rect', { class: 'now', x: w * Math.min(1, spent), width: Math.max(now > 0 ? 3 : 0, w * Math.min(now, 1 - spent)), height: 12 }));
+    s('rect', { class: 'left', width: w * Math.max(0, 1 - spent - now), height: 12 }), s('rect', { class: 'now', x: w * Math.max(0, 1 - spent - now), width: Math.max(now > 0 ? 3 : 0, w * Math.min(now, 1 - spent)), height: 12 }));
 }
 
 // What the server says in English of numbers and answers, and the message that says so in both languages.
@@ -35,6 +35,13 @@ const SAID = [
   [/^computed from released numbers: its interval comes with the answer, and may be open$/, 'cost.computed'],
   [/^no interval: the order of noisy numbers decides it$/, 'cost.noInterval'],
   [/^about (?<n>\S+) divided by the number of values$/, 'cost.divided'],
+  [/^about (?<n>\S+) divided by the number at risk, if few leave$/, 'cost.atRisk'],
+  [/^a group that the catalog does not declare is shown from a noisy number of (?<n>\d+) patients on: one of (?<sure>\d+) patients /, 'cost.threshold'],
+  [/^a patient may well have (?<typical>\d+) rows of (?<table>\S+), and (?<n>\d+) counts? \(max_rows\)/, 'cost.rows'],
+  [/^a patient counts in (?<n>\d+) of the (?<all>\d+) groups \(max_groups\)/, 'cost.groups'],
+  [/^too few in (?<n>\d+) of (?<all>\d+) rows: (?<names>.+) (?:is|are) NULL where noise alone /, 'answer.tooFewIn'],
+  [/^too few: (?<names>.+) (?:is|are) NULL where noise alone /, 'answer.tooFew'],
+  [/^groups and their total differ by more than noise explains/, 'answer.differ'],
   [/^with about (?<n>\S+) values in each group$/, 'cost.supposed'],
   [/^no row: .* from a noisy number of (?<n>\d+) patients on;/, 'answer.none'],
   [/^(?<n>\d+) of (?<all>\d+) hospitals are not part of this answer$/, 'answer.partly'],

@@ -39,7 +39,7 @@ const bad = (words) => h('div', { class: 'notice bad', role: 'alert' }, icon('wa
 const languageButton = () => h('button', { type: 'button', class: 'quiet', lang: language() === 'en' ? 'fr' : 'en', onclick: () => { choose(language() === 'en' ? 'fr' : 'en'); render(); } }, t('app.language'));
 
 function meter(spent) {
-  return s('svg', { class: 'meter', viewBox: '0 0 1000 12', preserveAspectRatio: 'none', role: 'img', 'aria-label': t('head.meter', { spent: percent(spent) }) }, s('rect', { class: 'spent', width: 1000 * Math.min(1, spent), height: 12 }));
+  return s('svg', { class: 'meter', viewBox: '0 0 1000 12', preserveAspectRatio: 'none', role: 'img', 'aria-label': t('head.meter', { spent: percent(spent) }) }, s('rect', { class: 'left', width: 1000 * Math.max(0, 1 - spent), height: 12 }));
 }
 
 function login(error) {
