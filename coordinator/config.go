@@ -44,10 +44,18 @@ type Config struct {
 	AnswerGrid     grid.Grid         `yaml:"answer_grid"`
 	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
 	Limits         Limits            `yaml:"limits"`
+	Sealed         Sealed            `yaml:"sealed"`
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
 	SignIn         SignIn            `yaml:"sign_in"`
 	Operations     telemetry.Config  `yaml:",inline"`
+}
+
+// Sealed says how sealed studies are answered.
+type Sealed struct {
+	// Masks: hospitals mask their numbers as well, so that each may rely on the others' noise. The node.yaml of each must
+	// pin the keys of all others.
+	Masks bool `yaml:"masks"`
 }
 
 // KeyPair is a certificate chain and its private key, both PEM files.

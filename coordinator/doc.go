@@ -8,6 +8,7 @@
 //	charge   the coordinator's ledger, durably, before any hospital runs account.go
 //	execute  every hospital streams partial aggregates                  fanout.go, merge.go
 //	release  noise on every partial aggregate, selection                release.go
+//	         in a sealed study: the sum of what hospitals have covered  seal.go
 //	record   noisy cells are stored, to be given again at no cost       stored.go
 //
 // Contract: nothing leaves but noisy answers and public facts (names, codes,

@@ -36,6 +36,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -222,19 +223,94 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	return nil
 }
 
-// sendCovered covers with no noise, as 1/64 above what is exact, so that nobody mistakes it for a whole number.
-func (h *hospital) sendCovered(r *fragment.Request, stream flight.FlightService_DoGetServer) error {
-	cat, err := catalog.Parse([]byte(testCatalog), "test.yaml")
+// sendCovered sends what covered gives.
+func (h *hospital) sendCovered(r *fragment.Request, stream flight.DataStreamWriter) error {
+	vector, err := h.covered(r, 3)
 	if err != nil {
 		return err
+	}
+	if h.short {
+		vector = vector[:len(vector)-1]
+	}
+	return sendVector(vector, stream)
+}
+
+func sendVector(vector []int64, stream flight.DataStreamWriter) error {
+	w := flight.NewRecordWriter(stream, ipc.WithSchema(fragment.CoveredSchema()))
+	defer w.Close()
+	return fragment.WriteCovered(vector, memory.NewGoAllocator(), w.Write)
+}
+
+// DoExchange masks for those that it is told of.
+func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	r, ok := h.held[string(first.AppMetadata)]
+	delete(h.held, string(first.AppMetadata))
+	h.executed++
+	h.mu.Unlock()
+	if !ok || !r.Cover.Masked() {
+		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
+	}
+	if err := h.refusal("execute"); err != nil {
+		return err
+	}
+	if err := h.silence(stream.Context(), "execute"); err != nil {
+		return err
+	}
+	key, err := seal.NewKey()
+	if err != nil {
+		return err
+	}
+	_, signer, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	request := seal.Request{Federation: "test", Study: r.Study, Query: r.Query, Digest: r.Digest()}
+	own, err := json.Marshal(request.Member(h.name, key, signer))
+	if err != nil {
+		return err
+	}
+	if err := stream.Send(&flight.FlightData{AppMetadata: own}); err != nil {
+		return err
+	}
+	told, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if err := h.refusal("seal"); err != nil {
+		return err
+	}
+	members, err := seal.ParseMembers(told.AppMetadata)
+	if err != nil {
+		return err
+	}
+	vector, err := h.covered(r, len(members))
+	if err != nil {
+		return err
+	}
+	if err := request.Mask(vector, h.name, key, members); err != nil {
+		return err
+	}
+	return sendVector(vector, stream)
+}
+
+// covered covers with no noise, as 1/64 above what is exact, so that nobody mistakes it for a whole number.
+func (h *hospital) covered(r *fragment.Request, hospitals int) ([]int64, error) {
+	cat, err := catalog.Parse([]byte(testCatalog), "test.yaml")
+	if err != nil {
+		return nil, err
 	}
 	proof, err := fragment.Check(&r.Fragment, cat)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	shares, err := r.Fragment.Shares(*r.Cover, r.Noise, proof)
+	shares, err := r.Fragment.Shares(*r.Cover, hospitals, r.Noise, proof)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var vector []int64
 	for _, keys := range r.Fragment.Groups() {
@@ -252,12 +328,7 @@ func (h *hospital) sendCovered(r *fragment.Request, stream flight.FlightService_
 			}
 		}
 	}
-	if h.short {
-		vector = vector[:len(vector)-1]
-	}
-	w := flight.NewRecordWriter(stream, ipc.WithSchema(fragment.CoveredSchema()))
-	defer w.Close()
-	return fragment.WriteCovered(vector, memory.NewGoAllocator(), w.Write)
+	return vector, nil
 }
 
 // federation is a coordinator among fake hospitals.
@@ -270,6 +341,7 @@ type federation struct {
 	log       *strings.Builder
 	pipes     map[string]*bufconn.Listener // by address; nil: real sockets
 	operator  ed25519.PrivateKey
+	maxSites  int // of the catalog; 0: none
 
 	mu    sync.Mutex
 	draws []draw
@@ -324,7 +396,11 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	must(t, err)
 	f.authority = ca
 	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleCoordinator, Name: "coordinator"}, nil, time.Hour))
-	must(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(testCatalog), 0o600))
+	catalog := testCatalog
+	if f.maxSites > 0 {
+		catalog = strings.Replace(catalog, "max_groups", fmt.Sprintf("max_sites: %d\nmax_groups", f.maxSites), 1)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(catalog), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "alice"), []byte(alice+"\n"), 0o600))
 	file := func(name string) string { return filepath.Join(dir, name) }
 	f.config = &Config{

@@ -41,6 +41,7 @@ type part struct {
 	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
 	heard       atomic.Int64       // batches of its answer that have come
 	sums        sums
+	line        *sealing // on which it waits to be told for whom to mask
 	absent      *Absence // why the hospital is out
 }
 
@@ -172,6 +173,9 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	defer end("")
 	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
+	if c := q.plan.Cover; c != nil && c.Masked() {
+		return q.seal(ctx, stop)
+	}
 	total, anew := q.collectors()
 	var mu sync.Mutex // of total, failed and broken
 	var broken error

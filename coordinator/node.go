@@ -309,19 +309,7 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	told := make(chan struct{})
-	stopTelling := context.AfterFunc(asked, func() {
-		defer close(told)
-		if errors.Is(context.Cause(asked), context.Canceled) {
-			n.end(ctx, h, reservation)
-		}
-		cancel()
-	})
-	defer func() {
-		if !stopTelling() {
-			<-told
-		}
-	}()
+	defer n.telling(ctx, asked, cancel, h, reservation)()
 	client, peer, err := n.client(h)
 	if err != nil {
 		return nil, err
@@ -342,7 +330,24 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 	return trailing(stream.Trailer()), peer.check(err) // revoked while it computed: its answer does not count
 }
 
-func receive(stream flight.FlightService_DoGetClient, take func(arrow.Record) error) error {
+// telling ends an execution with asked, and tells the hospital first where that is canceled; until stop.
+func (n *nodes) telling(ctx, asked context.Context, cancel context.CancelFunc, h Hospital, reservation string) (stop func()) {
+	told := make(chan struct{})
+	stopTelling := context.AfterFunc(asked, func() {
+		defer close(told)
+		if errors.Is(context.Cause(asked), context.Canceled) {
+			n.end(ctx, h, reservation)
+		}
+		cancel()
+	})
+	return func() {
+		if !stopTelling() {
+			<-told
+		}
+	}
+}
+
+func receive(stream flight.DataStreamReader, take func(arrow.Record) error) error {
 	reader, err := flight.NewRecordReader(stream)
 	if errors.Is(err, io.EOF) {
 		return invalidAnswer(errors.New("no schema"))

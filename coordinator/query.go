@@ -243,7 +243,10 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	}
 	known, likely := c.profiled(req.Study)
 	program, err := planner.Compose(ask,
-		planner.Federation{Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Covered: study.Sealed, Digest: c.digest, Likely: likely})
+		planner.Federation{
+			Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest, Likely: likely,
+			Covered: study.Sealed, Masked: c.config.Sealed.Masks, Size: len(c.config.Hospitals),
+		})
 	if err != nil {
 		return nil, planError(err)
 	}
@@ -373,12 +376,15 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 			Hint: "group by fewer or coarser keys",
 		}
 	}
-	if len(q.parts) < q.required {
+	if len(q.parts) < q.required || errors.Is(err, errUnsealed) {
 		failed := slices.DeleteFunc(slices.Clone(q.missing[before:]), func(a Absence) bool { return a.Code == absentCanceled })
 		if !slices.ContainsFunc(failed, func(a Absence) bool { return a.Code != absentTimeout }) {
 			return nil, q.tooFew(CodeTimeout, failed) // a hospital keeps our deadline, and may look at its clock first
 		}
 		return nil, q.tooFew(CodeHospitalFailed, failed)
+	}
+	if err != nil {
+		return nil, err
 	}
 	answered := map[string]bool{}
 	for _, p := range q.parts {

@@ -117,3 +117,92 @@ func TestSealedStored(t *testing.T) {
 		t.Errorf("without the seal: %+v, %v", third, err)
 	}
 }
+
+// maskedFederation has hospitals a, b and c, at one of which a patient may be, and answers with two of them.
+func maskedFederation(t *testing.T, change func(*Config)) *federation {
+	t.Helper()
+	f := openFederation(t, &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, maxSites: 1}, func(c *Config) {
+		c.Sealed.Masks, c.Require.atLeast = true, 2
+		if change != nil {
+			change(c)
+		}
+	})
+	f.propose(t, "sealed", func(d *study.Document) {
+		d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}
+		d.Sealed = true
+	})
+	return f
+}
+
+// The masks of the hospitals that answer cancel, also where one was lost before it was done.
+func TestMasked(t *testing.T) {
+	f := maskedFederation(t, nil)
+	a, err := f.askSealed(t, bySex)
+	must(t, err)
+	if got := rows(a); !slices.Equal(got, []string{"F 30", "M 15"}) || !a.Sealed || len(a.Answered) != 3 {
+		t.Errorf("%v of %v", got, a.Answered)
+	}
+	f.hospital("b").refuse["execute"] = errors.New("no")
+	if a, err = f.askSealed(t, "SELECT count(*) FROM person"); err != nil {
+		t.Fatal(err)
+	}
+	if got := rows(a); !slices.Equal(got, []string{"30"}) || len(a.Answered) != 2 || len(a.Missing) != 1 {
+		t.Errorf("%v of %v without %v", got, a.Answered, a.Missing)
+	}
+	if len(f.draws) > 0 {
+		t.Errorf("the coordinator drew noise: %v", f.draws)
+	}
+}
+
+// Once hospitals are told of each other, one that is lost takes the answer with it, whatever may be missing: no sum of
+// masks that do not cancel is given for an answer. What was charged stays charged, and nothing is held anywhere.
+func TestMaskedLost(t *testing.T) {
+	f := maskedFederation(t, nil)
+	f.hospital("b").refuse["seal"] = errors.New("no")
+	_, err := f.askSealed(t, bySex)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeHospitalFailed || len(e.Hospitals) != 1 || e.Hospitals[0].Name != "b" {
+		t.Fatalf("%v", err)
+	}
+	charged, reserved, err := f.ledger.Spent(t.Context(), "study:sealed")
+	must(t, err)
+	if charged.Rho == 0 || reserved != (dp.Loss{}) {
+		t.Errorf("charged %+v, reserved %+v", charged, reserved)
+	}
+	f.hospital("b").refuse["seal"] = nil
+	if a, err := f.askSealed(t, bySex); err != nil || !slices.Equal(rows(a), []string{"F 30", "M 15"}) {
+		t.Errorf("asked again: %v, %v", a, err)
+	}
+}
+
+// Too few that are done, and a silent one: as centrally.
+func TestMaskedTooFew(t *testing.T) {
+	f := maskedFederation(t, nil)
+	f.hospital("a").refuse["execute"] = errors.New("no")
+	f.hospital("b").refuse["execute"] = errors.New("no")
+	_, err := f.askSealed(t, bySex)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeHospitalFailed || len(e.Hospitals) != 2 {
+		t.Errorf("%v", err)
+	}
+	f = maskedFederation(t, nil)
+	f.hospital("c").silent = map[string]bool{"execute": true, actionPing: true}
+	a, err := f.askSealed(t, bySex)
+	if err != nil || len(a.Answered) != 2 || len(a.Missing) != 1 {
+		t.Errorf("with a silent hospital: %+v, %v", a, err)
+	}
+}
+
+// With masks the interval is that of two honest hospitals: √(3/2) of the central one; without, √3 of it.
+func TestMaskedIntervals(t *testing.T) {
+	width := func(masks bool) float64 {
+		f := maskedFederation(t, func(c *Config) { c.Sealed.Masks = masks })
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Study: "sealed", Epsilon: 0.1}, nil)
+		must(t, err)
+		e := a.Rows[0][0]
+		return e.High.Float64() - e.Low.Float64()
+	}
+	if r := width(false) / width(true); math.Abs(r-math.Sqrt(2)) > 0.05 {
+		t.Errorf("masks make the interval %g times narrower, not √2", r)
+	}
+}

@@ -2,15 +2,18 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	bin "encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +21,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
@@ -25,8 +30,16 @@ import (
 
 const canarySQL = "SELECT sex, SUM(weight) AS w, SUM(born) AS b, COUNT(*) AS n FROM person GROUP BY sex"
 
-// startZCDP starts three hospitals under a study of zCDP; sealed: their nodes require it, and the study says it.
-func startZCDP(t *testing.T, sealed bool) *federation {
+// The protections of a study.
+const (
+	openly  = iota // the coordinator adds the noise
+	covered        // each hospital adds its own
+	masked         // and masks
+)
+
+// startZCDP starts three hospitals under a study of zCDP. Sealed, their nodes require it as the study does; masked, they pin
+// each other's keys.
+func startZCDP(t *testing.T, protection int) *federation {
 	t.Helper()
 	s := attacked(t)
 	s.folders["north"] = t.TempDir()
@@ -37,7 +50,7 @@ func startZCDP(t *testing.T, sealed bool) *federation {
 	s.study = func(proposed, central, local *study.Document) {
 		for _, d := range []*study.Document{proposed, central, local} {
 			d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 1000, Delta: 1e-6}
-			d.MaxEpsilon, d.DefaultEpsilon, d.Sealed = 10, 1, sealed
+			d.MaxEpsilon, d.DefaultEpsilon, d.Sealed = 10, 1, protection != openly
 		}
 	}
 	f := newFederation(t, s)
@@ -47,10 +60,29 @@ func startZCDP(t *testing.T, sealed bool) *federation {
 			t.Fatal(err)
 		}
 		text := strings.ReplaceAll(string(b), budget, "{accounting: zcdp, epsilon: 1000, delta: 1e-6}")
-		if sealed {
+		if protection == covered {
 			text += "sealed: {required: true, hospitals: 3}\n"
 		}
+		if protection == masked {
+			if _, err := pki.CreateSigningKey(f.path(name + ".ledger")); err != nil {
+				t.Fatal(err)
+			}
+			text += "sealed: {required: true, hospitals: 3, peers: {"
+			for _, other := range f.hospitals {
+				if other != name {
+					text += fmt.Sprintf("%[1]s: %[1]s.ledger.pub, ", other)
+				}
+			}
+			text += "}}\n"
+		}
 		f.write(name+".yaml", text)
+	}
+	if protection == masked {
+		b, err := os.ReadFile(f.path("coordinator.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.write("coordinator.yaml", strings.Replace(string(b), "require: all", "require: 2", 1)+"sealed: {masks: true}\n")
 	}
 	f.startCoordinator()
 	for _, name := range f.hospitals {
@@ -61,9 +93,9 @@ func startZCDP(t *testing.T, sealed bool) *federation {
 }
 
 // zcdpRequest is what the coordinator sends for the canary's query.
-func (f *federation) zcdpRequest(t *testing.T, sealed bool) (*fragment.Request, *planner.Plan) {
+func (f *federation) zcdpRequest(t *testing.T, protection int) (*fragment.Request, *planner.Plan) {
 	t.Helper()
-	p, err := planner.Build(planner.Query{SQL: canarySQL, Epsilon: 1}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: sealed})
+	p, err := planner.Build(planner.Query{SQL: canarySQL, Epsilon: 1}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: protection != openly, Masked: protection == masked})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +196,7 @@ func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
 // The canary: a hospital's exact sums are looked for in what the coordinator receives, in its memory and on its disk.
 // Sealed, they are in none of them; centrally, where the coordinator adds the noise, the same search finds them.
 func TestSealedCanary(t *testing.T) {
-	central := startZCDP(t, false)
+	open := startZCDP(t, openly)
 	exact := map[string]map[string][]int64{} // by hospital and sex
 	var patterns [][]byte
 	totals := map[string][]int64{}
@@ -173,9 +205,9 @@ func TestSealedCanary(t *testing.T) {
 			patterns = append(patterns, sideBySide(a, b))
 		}
 	}
-	for _, name := range central.hospitals {
-		r, _ := central.zcdpRequest(t, false)
-		a := central.dial(t, name)
+	for _, name := range open.hospitals {
+		r, _ := open.zcdpRequest(t, openly)
+		a := open.dial(t, name)
 		ticket, err := a.prepare(t.Context(), encode(t, r))
 		if err != nil {
 			t.Fatal(err)
@@ -219,9 +251,9 @@ func TestSealedCanary(t *testing.T) {
 		}
 		return last
 	}
-	captured := func(f *federation, sealed bool) (found int) {
+	captured := func(f *federation, protection int) (found int) {
 		for _, name := range f.hospitals {
-			r, _ := f.zcdpRequest(t, sealed)
+			r, _ := f.zcdpRequest(t, protection)
 			a := f.dial(t, name)
 			ticket, err := a.prepare(t.Context(), encode(t, r))
 			if err != nil {
@@ -256,7 +288,7 @@ func TestSealedCanary(t *testing.T) {
 		return found
 	}
 	check := func(f *federation, a *answer) {
-		_, p := f.zcdpRequest(t, false)
+		_, p := f.zcdpRequest(t, openly)
 		whole, err := p.Finish([]planner.Cell{
 			{Keys: []value.Value{value.Text("f")}, Noisy: totals["f"]}, {Keys: []value.Value{value.Text("m")}, Noisy: totals["m"]},
 		}, 0.95)
@@ -274,25 +306,25 @@ func TestSealedCanary(t *testing.T) {
 		}
 	}
 
-	answered := ask(central)
-	check(central, answered)
-	if n := captured(central, false); n < 3 {
+	answered := ask(open)
+	check(open, answered)
+	if n := captured(open, openly); n < 3 {
 		t.Errorf("central: %d canaries in what the coordinator receives of 3 hospitals", n)
 	}
-	if n := memoryOf(t, central.coordinator.command.Process.Pid, patterns); n == 0 {
+	if n := memoryOf(t, open.coordinator.command.Process.Pid, patterns); n == 0 {
 		t.Error("central: no canary in the coordinator's memory, so the search finds nothing")
 	}
 	if answered.Sealed {
 		t.Error("central answers say that they are sealed")
 	}
 
-	sealed := startZCDP(t, true)
+	sealed := startZCDP(t, covered)
 	answered = ask(sealed)
 	check(sealed, answered)
 	if !answered.Sealed || len(answered.Hospitals.Answered) != 3 {
 		t.Errorf("the answer says %+v", answered)
 	}
-	if n := captured(sealed, true); n != 0 {
+	if n := captured(sealed, covered); n != 0 {
 		t.Errorf("%d exact sums in what the coordinator receives", n)
 	}
 	if n := memoryOf(t, sealed.coordinator.command.Process.Pid, patterns); n != 0 {
@@ -302,16 +334,140 @@ func TestSealedCanary(t *testing.T) {
 		t.Errorf("%d exact sums on the coordinator's disk", n)
 	}
 	// And with the coordinator's keys in hand nobody gets them out of a node.
-	r, _ := sealed.zcdpRequest(t, false)
+	r, _ := sealed.zcdpRequest(t, openly)
 	if _, err := sealed.dial(t, "east").prepare(t.Context(), encode(t, r)); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") {
 		t.Errorf("uncovered: %v", err)
 	}
-	few, _ := sealed.zcdpRequest(t, true)
+	few, _ := sealed.zcdpRequest(t, covered)
 	few.Cover.Sites--
 	if _, err := sealed.dial(t, "east").prepare(t.Context(), encode(t, few)); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") {
 		t.Errorf("covered for fewer hospitals: %v", err)
 	}
 	if shown := sealed.must("ledger", "show", "--file", sealed.path("east.ledger"), "--kind", "answer"); !strings.Contains(shown, "each covered by this hospital's own noise") {
 		t.Errorf("the ledger says: %s", shown)
+	}
+}
+
+// masks collects what three real hospitals send in one session, as a coordinator that keeps everything.
+func (f *federation) masks(t *testing.T) (sent map[string][]int64, plan *planner.Plan) {
+	t.Helper()
+	r, plan := f.zcdpRequest(t, masked)
+	streams := map[string]flight.FlightService_DoExchangeClient{}
+	var members []seal.Member
+	for _, name := range f.hospitals {
+		a := f.dial(t, name)
+		ticket, err := a.prepare(t.Context(), encode(t, r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream, err := a.DoExchange(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Send(&flight.FlightData{AppMetadata: []byte(ticket)}); err != nil {
+			t.Fatal(err)
+		}
+		d, err := stream.Recv()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var m seal.Member
+		if err := json.Unmarshal(d.AppMetadata, &m); err != nil {
+			t.Fatal(err)
+		}
+		members, streams[name] = append(members, m), stream
+	}
+	slices.SortFunc(members, func(a, b seal.Member) int { return cmp.Compare(a.Name, b.Name) })
+	told, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent = map[string][]int64{}
+	for name, stream := range streams {
+		if err := stream.Send(&flight.FlightData{AppMetadata: told}); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := flight.NewRecordReader(stream)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for reader.Next() {
+			if sent[name], err = fragment.ReadCovered(reader.Record(), sent[name], 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reader.Release()
+	}
+	return sent, plan
+}
+
+// Three real hospitals mask for each other: each vector that a coordinator keeps is uniform, and so is each sum of two; the
+// sum of all three is the answer. An answer needs less noise than without masks, and a hospital that is killed is left out.
+func TestSealedMasks(t *testing.T) {
+	f := startZCDP(t, masked)
+	const sessions = 25
+	ones := map[string]int{}
+	bits := 0
+	for range sessions {
+		sent, plan := f.masks(t)
+		shares, err := plan.Shares(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		east, north, west := sent["east"], sent["north"], sent["west"]
+		if len(east) != 6 || len(north) != 6 || len(west) != 6 {
+			t.Fatalf("%d, %d and %d numbers", len(east), len(north), len(west))
+		}
+		bits += 6 * 64
+		for i := range east {
+			for name, x := range map[string]int64{"east": east[i], "north": north[i], "west": west[i], "two": east[i] + west[i]} {
+				for b := range 64 {
+					ones[name] += int(uint64(x) >> b & 1)
+				}
+			}
+			j := i % 3
+			total := shares[j].Read(east[i] + north[i] + west[i])
+			if plan.Fragment.Partials[j].Kind == fragment.PartialRows || plan.Fragment.Partials[j].Kind == fragment.PartialPatients {
+				if total < 225-100 || total > 225+100 { // 225 of each sex, noise of some units
+					t.Errorf("the sum of all three is %d patients", total)
+				}
+			}
+		}
+	}
+	for name, n := range ones {
+		if d := float64(2*n - bits); d*d > 6.5*6.5*float64(bits) {
+			t.Errorf("%s: %d of %d bits are ones", name, n, bits)
+		}
+	}
+
+	a, err := f.query(request{SQL: canarySQL, Epsilon: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Sealed || len(a.Hospitals.Answered) != 3 || len(a.Rows) != 2 {
+		t.Errorf("%+v", a)
+	}
+	for _, row := range a.Rows {
+		low, high := row[3].Low.(float64), row[3].High.(float64)
+		if low > 225+3*(high-low) || high < 225-3*(high-low) {
+			t.Errorf("225 patients are %v", row[3])
+		}
+	}
+	shown := f.must("ledger", "show", "--file", f.path("east.ledger"), "--kind", "answer")
+	if !strings.Contains(shown, "masked with those of 2 others (exposure 2)") {
+		t.Errorf("the ledger says: %s", shown)
+	}
+	f.killNode("west")
+	a, err = f.query(request{SQL: canarySQL, Epsilon: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Hospitals.Answered) != 2 || len(a.Hospitals.Missing) != 1 {
+		t.Errorf("without west: %+v", a.Hospitals)
+	}
+	for _, row := range a.Rows {
+		if low, high := row[3].Low.(float64), row[3].High.(float64); low > 150+3*(high-low) || high < 150-3*(high-low) {
+			t.Errorf("150 patients are %v", row[3])
+		}
 	}
 }

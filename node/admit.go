@@ -19,17 +19,19 @@ import (
 
 // policy decides what may be asked. It reads no data.
 type policy struct {
-	name    string // the hospital's
-	catalog *catalog.Catalog
-	keyless *catalog.Catalog // the same without the keys that do not hold here; nil: all do
-	digest  string
-	engine  Engine
-	budget  dp.Budget
-	people  *identity.Verifier
-	studies *study.Registry
-	limits  Limits
-	sealed  Sealed
-	spreads *spreads
+	name       string // the hospital's
+	federation string
+	catalog    *catalog.Catalog
+	keyless    *catalog.Catalog // the same without the keys that do not hold here; nil: all do
+	digest     string
+	engine     Engine
+	budget     dp.Budget
+	people     *identity.Verifier
+	studies    *study.Registry
+	limits     Limits
+	sealed     Sealed
+	peers      study.Keys // of the other hospitals' ledgers, by name
+	spreads    *spreads
 }
 
 // verified is a state of the data that was compared with the catalog.
@@ -62,7 +64,6 @@ type checked struct {
 	study   *study.Document // what holds here
 	sql     string          // what the engine would run
 	caveats []fragment.Caveat
-	shares  []*dp.Share // of the noise, by partial aggregate; nil: the coordinator adds it
 }
 
 // admitted is a fragment that this node may run, for its price.
@@ -139,8 +140,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	if err := r.Verify(proof); err != nil {
 		return checked{}, refuse(CodeFragment, err)
 	}
-	shares, err := p.shares(r, proof, document)
-	if err != nil {
+	if err := p.checkCover(r, proof, document); err != nil {
 		return checked{}, err
 	}
 	if p.keyless != nil {
@@ -169,7 +169,7 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	if err != nil {
 		return checked{}, refuse(CodeSource, err)
 	}
-	return checked{r, proof, document, sql, caveats, shares}, nil
+	return checked{r, proof, document, sql, caveats}, nil
 }
 
 // admit decides whether the researcher may ask this now, and prices it.

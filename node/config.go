@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
@@ -50,11 +51,16 @@ type Sealed struct {
 	// Hospitals is how many hospitals the federation has, this one included: a patient may be at all of them, or at
 	// the catalog's max_sites.
 	Hospitals int `yaml:"hospitals"`
+	// Peers are the other hospitals with which this one masks its numbers: files of their ledgers' public keys, by name.
+	Peers map[string]string `yaml:"peers"`
 }
 
 func (s Sealed) validate() error {
 	if s.Hospitals < 0 || s.Hospitals > dp.MaxSites {
 		return fmt.Errorf("`sealed.hospitals` must be from 1 to %d", dp.MaxSites)
+	}
+	if len(s.Peers) >= seal.MaxMembers || s.Hospitals > 0 && len(s.Peers) >= s.Hospitals {
+		return fmt.Errorf("`sealed.peers` names %d other hospitals, and `sealed.hospitals` says that there are %d in all", len(s.Peers), s.Hospitals)
 	}
 	if s.Required && s.Hospitals == 0 {
 		return errors.New("`sealed.hospitals` is not set; how many hospitals a patient may be at decides how much noise covers this one")
@@ -146,7 +152,7 @@ func (c *Config) Resolve(path string) {
 	} {
 		*p = config.Resolve(path, *p)
 	}
-	for _, keys := range []map[string]string{c.Operators, c.Custodians} {
+	for _, keys := range []map[string]string{c.Operators, c.Custodians, c.Sealed.Peers} {
 		for name, file := range keys {
 			keys[name] = config.Resolve(path, file)
 		}

@@ -12,7 +12,9 @@
 //	DoAction explain   fragment.Request -> fragment.Explained; costs and changes nothing
 //	DoAction abandon   reservation -> nothing: given back unused
 //	DoAction describe  nothing -> Description
-//	DoGet              reservation -> the partial aggregates, as Fragment.Schema says; once
+//	DoGet              reservation -> the partial aggregates, as Fragment.Schema says, or covered ones, as
+//	                   fragment.CoveredSchema says; once
+//	DoExchange         reservation -> seal.Member: done; []seal.Member -> covered numbers, masked for these; once
 //
 // A reservation belongs to the coordinator that prepared it, lives for
 // Limits.Reservation and in memory only: after a restart it is gone, and the
@@ -24,6 +26,9 @@
 //	         -> study, researcher -> own price, cap of one query -> data verified? -> ledger reserves
 //	execute  take the reservation -> wait for a turn -> same data? -> ledger charges, on the disk
 //	         -> engine runs -> batches leave -> still the same data? -> ledger records what left
+//
+// Of a sealed study nothing leaves before the numbers are covered with this node's own noise (seal.go), and
+// then at a tick of a time grid.
 //
 // The proofs use what the catalog says of keys and of rows a patient. The data is compared
 // with it when the node starts and whenever the data changes, and over a table that contradicts

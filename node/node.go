@@ -96,6 +96,13 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err := studies.Settle(ctx, codeStopped, c.Limits.FailuresAllowed); err != nil {
 		return nil, err
 	}
+	peers, err := study.LoadKeys(c.Sealed.Peers)
+	if err != nil {
+		return nil, fmt.Errorf("`sealed.peers`: %w", err)
+	}
+	if _, own := peers[c.Name]; own {
+		return nil, fmt.Errorf("`sealed.peers` has %s itself; list the other hospitals", c.Name)
+	}
 	people, err := openIdentity(c)
 	if err != nil {
 		return nil, err
@@ -124,7 +131,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	}
 	s := &service{
 		policy: policy{
-			name: c.Name, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, spreads: &spreads{data: d.Data},
+			name: c.Name, federation: c.Federation, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, peers: peers, spreads: &spreads{data: d.Data},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),

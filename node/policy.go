@@ -11,6 +11,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // recordPolicy writes into the ledger what the configuration allows, if that is not
@@ -25,10 +27,14 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		Custodians    []string  `json:"custodians"`
 		LocalAccounts bool      `json:"local_accounts"`
 		Issuers       []string  `json:"issuers"`
-		Sealed        *Sealed   `json:"sealed,omitempty"`
+		Sealed        *sealing  `json:"sealed,omitempty"`
 	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil}
-	if c.Sealed != (Sealed{}) {
-		all.Sealed = &c.Sealed
+	peers, err := study.LoadKeys(c.Sealed.Peers)
+	if err != nil {
+		return fmt.Errorf("`sealed.peers`: %w", err)
+	}
+	if c.Sealed.Required || c.Sealed.Hospitals > 0 || len(peers) > 0 {
+		all.Sealed = &sealing{c.Sealed.Required, c.Sealed.Hospitals, fingerprints(peers)}
 	}
 	for _, i := range c.Issuers {
 		all.Issuers = append(all.Issuers, i.Issuer)
@@ -51,10 +57,36 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; %s may propose studies, %s decide about them.",
 		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
+	if len(peers) > 0 {
+		text += " It masks its numbers with those of"
+		for i, name := range slices.Sorted(maps.Keys(peers)) {
+			if i > 0 {
+				text += ","
+			}
+			text += fmt.Sprintf(" %s (key %s)", name, all.Sealed.Peers[name])
+		}
+		text += "."
+	}
 	if c.Sealed.Required {
 		text += " Nothing leaves that this hospital has not covered with its own noise."
 	}
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
+}
+
+// sealing is what a policy says of covered and masked numbers; the peers by the fingerprints of their keys, which
+// custodians compare by telephone.
+type sealing struct {
+	Required  bool              `json:"required"`
+	Hospitals int               `json:"hospitals,omitempty"`
+	Peers     map[string]string `json:"peers,omitempty"`
+}
+
+func fingerprints(keys study.Keys) map[string]string {
+	prints := map[string]string{}
+	for name, key := range keys {
+		prints[name] = pki.Fingerprint(key)
+	}
+	return prints
 }
 
 func list(names []string) string {

@@ -2,39 +2,55 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/intramuros/intramuros/dp"
+	"github.com/apache/arrow/go/v15/arrow/flight"
+
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
 // A covered answer is a vector as long, and in the order, that the fragment alone decides, to each number of which this
 // node has added its share of the noise. It leaves at a tick of the time grid, and nothing leaves before.
 
-// shares decides whether the numbers leave covered, and by what noise; nil: as they are, for the coordinator to cover.
+// checkCover decides whether the numbers may leave as the request says: covered or not, and by how much noise.
 // Nothing of the noise is the coordinator's word: it may only ask for more.
-func (p *policy) shares(r *fragment.Request, proof *fragment.Proof, d *study.Document) ([]*dp.Share, error) {
+func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study.Document) error {
 	if r.Cover == nil {
 		if p.sealed.Required || d.Sealed {
-			return nil, refuse(CodeSealed, errors.New("it does not ask for covered numbers"))
+			return refuse(CodeSealed, errors.New("it does not ask for covered numbers"))
 		}
-		return nil, nil
+		return nil
 	}
 	least, err := p.sites(d)
 	if err != nil {
-		return nil, refuse(CodeSealed, err)
+		return refuse(CodeSealed, err)
 	}
 	if r.Cover.Sites < least {
-		return nil, refuse(CodeSealed, fmt.Errorf("its noise is for a patient at %d hospitals, and one may be at %d", r.Cover.Sites, least))
+		return refuse(CodeSealed, fmt.Errorf("its noise is for a patient at %d hospitals, and one may be at %d", r.Cover.Sites, least))
 	}
-	shares, err := r.Fragment.Shares(*r.Cover, r.Noise, proof)
-	if err != nil {
-		return nil, refuse(CodeFragment, err)
+	most := 1 // hospitals that may answer with this one
+	if r.Cover.Masked() {
+		for _, name := range r.Cover.Among {
+			if _, pinned := p.peers[name]; !pinned && name != p.name {
+				return refuse(CodeSealed, fmt.Errorf("node.yaml pins no key of %q (sealed.peers)", name))
+			}
+		}
+		most += len(p.peers)
+		if colluders := fragment.LeastColluders(most); most == 1 || r.Cover.Colluders < colluders {
+			return refuse(CodeSealed, fmt.Errorf("it is to rely on all but %d of %d hospitals that node.yaml pins (sealed.peers), and relies on all but %d", r.Cover.Colluders, most, colluders))
+		}
 	}
-	return shares, nil
+	for _, n := range []int{1, most} {
+		if _, err := r.Fragment.Shares(*r.Cover, n, r.Noise, proof); err != nil {
+			return refuse(CodeFragment, err)
+		}
+	}
+	return nil
 }
 
 // sites is at how many hospitals of a study one patient may be, as the catalog, node.yaml and the study that was approved
@@ -52,21 +68,126 @@ func (p *policy) sites(d *study.Document) (int, error) {
 	return least, nil
 }
 
-// cover computes, adds this hospital's noise, and sends the vector at the next tick.
-func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) error {
+// exactly computes a covered answer, which nobody else sees before it is covered, and waits for the tick at which what follows
+// leaves.
+func (s *service) exactly(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) (*fragment.Dense, error) {
 	exact := fragment.NewDense(&r.request.Fragment)
 	if err := s.run(ctx, r, out, exact.Add); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.same(ctx, r.version); err != nil {
-		return err
+		return nil, err
 	}
-	vector := exact.Covered(r.shares)
 	if err := ticks.Wait(ctx, ticks.Next(0)); err != nil {
-		return refuse(stopped(ctx), errors.New("before the tick at which it would have answered"))
+		return nil, refuse(stopped(ctx), errors.New("before the tick at which it would have answered"))
 	}
+	return exact, nil
+}
+
+// covered adds this hospital's noise, where so many hospitals answer.
+func (r reservation) covered(exact *fragment.Dense, hospitals int) ([]int64, error) {
+	shares, err := r.request.Fragment.Shares(*r.request.Cover, hospitals, r.request.Noise, r.proof)
+	if err != nil {
+		return nil, refuse(CodeFragment, err)
+	}
+	return exact.Covered(shares), nil
+}
+
+// sendVector is how covered numbers leave.
+func (s *service) sendVector(vector []int64, out *outlet) error {
 	if err := fragment.WriteCovered(vector, s.alloc, out.send); err != nil {
 		return refuse(CodeCanceled, errors.New("the stream broke"))
 	}
 	return out.close()
+}
+
+// cover computes, adds this hospital's noise, and sends the vector.
+func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) error {
+	exact, err := s.exactly(ctx, r, out, ticks)
+	if err != nil {
+		return err
+	}
+	vector, err := r.covered(exact, 1)
+	if err != nil {
+		return err
+	}
+	return s.sendVector(vector, out)
+}
+
+// asks tells a coordinator that this hospital is done, and waits for the hospitals with which it is to seal.
+type asks func(ctx context.Context, own seal.Member) ([]seal.Member, error)
+
+// masked tells whether the answer is for a conversation about who is done.
+func (r reservation) masked() bool { return r.request.Cover != nil && r.request.Cover.Masked() }
+
+// seal computes, tells that it is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
+// made here and forgotten here, so that nothing is ever masked twice with the same numbers.
+func (s *service) seal(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, members asks) error {
+	key, err := seal.NewKey()
+	if err != nil {
+		return refuse(CodeEngine, errors.New("no key can be made"))
+	}
+	exact, err := s.exactly(ctx, r, out, ticks)
+	if err != nil {
+		return err
+	}
+	request := seal.Request{Federation: s.federation, Study: r.request.Study, Query: r.request.Query, Digest: r.request.Digest()}
+	all, err := members(ctx, request.Member(s.name, key, s.custody.key))
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Name == s.name {
+			continue // Mask looks whether it is this key
+		}
+		if err := request.Verify(m, s.peers[m.Name]); err != nil {
+			return refuse(CodeSealed, err)
+		}
+	}
+	vector, err := r.covered(exact, len(all))
+	if err != nil {
+		return err
+	}
+	if err := request.Mask(vector, s.name, key, all); err != nil {
+		return refuse(CodeSealed, err)
+	}
+	out.members, out.exposure = len(all), r.request.Cover.Exposure(len(all))
+	return s.sendVector(vector, out)
+}
+
+// conversation is a line on which the coordinator answers.
+type conversation struct {
+	flight.FlightService_DoExchangeServer
+}
+
+func (c conversation) members(ctx context.Context, own seal.Member) ([]seal.Member, error) {
+	b, err := json.Marshal(own)
+	if err != nil {
+		return nil, refuse(CodeRequest, err)
+	}
+	if err := c.Send(&flight.FlightData{AppMetadata: b}); err != nil {
+		return nil, refuse(CodeCanceled, errors.New("the stream broke"))
+	}
+	type said struct {
+		data *flight.FlightData
+		err  error
+	}
+	told := make(chan said, 1)
+	go func() { // ends with the stream, and so with the call
+		data, err := c.Recv()
+		told <- said{data, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, refuse(stopped(ctx), errors.New("while it waited for the other hospitals"))
+	case x := <-told:
+		if x.err != nil {
+			return nil, refuse(CodeCanceled, errors.New("the stream broke"))
+		}
+		all, err := seal.ParseMembers(x.data.GetAppMetadata())
+		if err != nil {
+			return nil, refuse(CodeSealed, err)
+		}
+		return all, nil
+	}
 }

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -72,7 +76,7 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	const runs = 40
 	var squares [2]float64
 	seen := map[int64]bool{}
-	shares, err := (&request(h.catalog, 0.25).Fragment).Shares(fragment.Cover{Sites: 3}, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, L0: 1},
+	shares, err := (&request(h.catalog, 0.25).Fragment).Shares(fragment.Cover{Sites: 3}, 3, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, L0: 1},
 		&fragment.Proof{LInf: []int64{1}, Cells: 2})
 	must(t, err)
 	for i := range runs {
@@ -206,4 +210,199 @@ func TestSealedConfig(t *testing.T) {
 	if err := (Sealed{Required: true, Hospitals: 3}).validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+// colleague is another hospital, whose key this one has pinned.
+type colleague struct {
+	name   string
+	signer ed25519.PrivateKey
+	key    seal.Key
+}
+
+// maskedHospital is lyon, which pins nantes and rennes.
+func maskedHospital(t *testing.T) (*hospital, []colleague) {
+	t.Helper()
+	conf := sealedConfig(t, Sealed{Hospitals: 3, Peers: map[string]string{}})
+	conf.Limits.FailuresAllowed = 50
+	var peers []colleague
+	for _, name := range []string{"nantes", "rennes"} {
+		base := filepath.Join(filepath.Dir(conf.Ledger), name+"-ledger")
+		signer, err := pki.CreateSigningKey(base)
+		must(t, err)
+		conf.Sealed.Peers[name] = base + ".pub"
+		key, err := seal.NewKey()
+		must(t, err)
+		peers = append(peers, colleague{name, signer, key})
+	}
+	few := func(d *study.Document) { sealedStudy(d) }
+	propose(conf, "masked", 1, few)
+	decide(conf, study.Approve, "masked", 1, 1, few)
+	return start(t, conf, newEngine()), peers
+}
+
+// maskedRequest asks for numbers that lyon covers for a patient at one hospital, relying on all but one of the others.
+func maskedRequest(h *hospital, query string) *fragment.Request {
+	r := covered(h, "masked", 3)
+	r.Query = query
+	r.Cover.Colluders, r.Cover.Among = 1, []string{"lyon", "nantes", "rennes"}
+	return r
+}
+
+// converse executes a masked request: it hears that the hospital is done, tells the members, and takes the vector.
+func converse(t *testing.T, c flight.Client, r *fragment.Request, members func(own seal.Member) []seal.Member) ([]int64, error) {
+	t.Helper()
+	ticket, err := prepare(c, r)
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := c.DoExchange(ctx)
+	must(t, err)
+	must(t, stream.Send(&flight.FlightData{AppMetadata: []byte(ticket)}))
+	d, err := stream.Recv()
+	if err != nil {
+		return nil, err
+	}
+	var own seal.Member
+	must(t, json.Unmarshal(d.AppMetadata, &own))
+	b, err := json.Marshal(members(own))
+	must(t, err)
+	must(t, stream.Send(&flight.FlightData{AppMetadata: b}))
+	must(t, stream.CloseSend())
+	reader, err := flight.NewRecordReader(stream)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Release()
+	var got []int64
+	for reader.Next() {
+		if got, err = fragment.ReadCovered(reader.Record(), got, 2); err != nil {
+			return nil, err
+		}
+	}
+	return got, reader.Err()
+}
+
+// The vector is masked: with the masks of exactly the members it is the covered numbers, and by itself nothing. The noise
+// is that of a hospital that relies on one other.
+func TestMasked(t *testing.T) {
+	h, peers := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	const runs = 20
+	squares := 0.0
+	for i := range runs {
+		r := maskedRequest(h, fmt.Sprintf("%032x", i+1))
+		request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: r.Digest()}
+		var members []seal.Member
+		got, err := converse(t, c, r, func(own seal.Member) []seal.Member {
+			if own.Name != "lyon" || request.Verify(own, h.service.custody.key.Public().(ed25519.PublicKey)) != nil {
+				t.Errorf("the hospital says that it is done as %+v", own)
+			}
+			members = []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer), request.Member("rennes", peers[1].key, peers[1].signer)}
+			return members
+		})
+		must(t, err)
+		if len(got) != 2 {
+			t.Fatalf("%d numbers", len(got))
+		}
+		if small := math.Ldexp(float64(got[0]), -32); math.Abs(small) < 1 {
+			t.Errorf("what left is %d, which no mask covers", got[0])
+		}
+		for _, p := range peers { // the masks of all three add up to zero
+			must(t, request.Mask(got, p.name, p.key, members))
+		}
+		shares, err := r.Fragment.Shares(*r.Cover, 3, r.Noise, &fragment.Proof{LInf: []int64{1}, Cells: 2})
+		must(t, err)
+		for j, x := range got {
+			noise := math.Ldexp(float64(x), -int(shares[0].Shift())) - float64(2+j)
+			squares += noise * noise / (2 * runs)
+		}
+	}
+	if want := 3 * 16.0; squares < want/3 || squares > 3*want { // max(sites, honest) is 3
+		t.Errorf("noise of variance %g, not %g", squares, want)
+	}
+	for _, e := range h.entries(t) {
+		if e.Kind == "answer" && !strings.Contains(e.Text, "masked with those of 2 others (exposure 1)") {
+			t.Errorf("the ledger says %s", e.Text)
+		}
+		if e.Kind == "config" && !strings.Contains(e.Text, "It masks its numbers with those of nantes (key "+pki.Fingerprint(peers[0].signer.Public().(ed25519.PublicKey))) {
+			t.Errorf("the policy says %s", e.Text)
+		}
+	}
+}
+
+// A coordinator that lies about who is done gets a refusal, which counts as a failure.
+func TestMaskedLiars(t *testing.T) {
+	h, peers := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	strangers := []colleague{peers[0], peers[1]}
+	_, own, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	strangers[0].signer = own // somebody else's signature
+	for i, tc := range []struct {
+		name    string
+		members func(seal.Request, seal.Member) []seal.Member
+	}{
+		{"without itself", func(r seal.Request, _ seal.Member) []seal.Member {
+			return []seal.Member{r.Member("nantes", peers[0].key, peers[0].signer)}
+		}},
+		{"with another key of its own", func(r seal.Request, own seal.Member) []seal.Member {
+			own.Key = r.Member("nantes", peers[0].key, peers[0].signer).Key
+			return []seal.Member{own}
+		}},
+		{"with a hospital that it invented", func(r seal.Request, own seal.Member) []seal.Member {
+			return []seal.Member{own, r.Member("zurich", peers[0].key, peers[0].signer)}
+		}},
+		{"with a key that it made for a hospital", func(r seal.Request, own seal.Member) []seal.Member {
+			return []seal.Member{own, r.Member("nantes", strangers[0].key, strangers[0].signer)}
+		}},
+		{"with an old key", func(r seal.Request, own seal.Member) []seal.Member {
+			r.Query = strings.Repeat("0", 32)
+			return []seal.Member{own, r.Member("nantes", peers[0].key, peers[0].signer)}
+		}},
+		{"with one twice", func(r seal.Request, own seal.Member) []seal.Member {
+			n := r.Member("nantes", peers[0].key, peers[0].signer)
+			return []seal.Member{own, n, n}
+		}},
+		{"with nobody", func(seal.Request, seal.Member) []seal.Member { return nil }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := maskedRequest(h, fmt.Sprintf("%032x", 0xabc+i))
+			request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: r.Digest()}
+			got, err := converse(t, c, r, func(own seal.Member) []seal.Member { return tc.members(request, own) })
+			wantCode(t, err, CodeSealed)
+			if got != nil {
+				t.Errorf("%v left", got)
+			}
+		})
+	}
+}
+
+// What is masked is asked for on a line that answers, and nothing else is; and only by who relies on no more than it may.
+func TestMaskedRefuses(t *testing.T) {
+	h, _ := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	ticket, err := prepare(c, maskedRequest(h, strings.Repeat("1", 32)))
+	must(t, err)
+	_, err = vector(t.Context(), c, ticket, 2)
+	wantCode(t, err, CodeTicket)
+	unmasked := covered(h, "masked", 3)
+	unmasked.Query = strings.Repeat("2", 32)
+	_, err = converse(t, c, unmasked, nil)
+	wantCode(t, err, CodeTicket)
+	for name, change := range map[string]func(*fragment.Cover){
+		"relying on all":      func(c *fragment.Cover) { c.Colluders = -1 },
+		"among a stranger":    func(c *fragment.Cover) { c.Among = append(c.Among, "zurich") },
+		"for fewer hospitals": func(c *fragment.Cover) { c.Sites = 2 },
+	} {
+		r := maskedRequest(h, strings.Repeat("3", 32))
+		change(r.Cover)
+		if _, err := prepare(c, r); err == nil || !strings.Contains(err.Error(), "NODE_SEALED") && !strings.Contains(err.Error(), "NODE_FRAGMENT") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	alone := start(t, sealedConfig(t, Sealed{Hospitals: 3}), newEngine())
+	r := maskedRequest(alone, strings.Repeat("4", 32))
+	r.Study, r.Cover.Among = "sealed", nil
+	_, err = prepare(alone.client(t, "coordinator-paris"), r)
+	wantCode(t, err, CodeSealed) // it pins nobody
 }

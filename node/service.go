@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/util"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/intramuros/intramuros/dp"
@@ -26,6 +28,7 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
+	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -399,11 +402,32 @@ func (s *service) left(ctx context.Context, scope string, b dp.Budget) (dp.Remai
 	return b.Remaining(spent), nil
 }
 
-const actionExecute = "execute" // what DoGet does
+const actionExecute = "execute" // what DoGet and DoExchange do
+
+// line is how an answer leaves.
+type line interface {
+	Send(*flight.FlightData) error
+	SetTrailer(metadata.MD)
+}
 
 // DoGet executes a reservation, once, and sends its partial aggregates.
 func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServer) error {
-	traced, span := s.begin(stream.Context(), actionExecute)
+	return s.serve(stream.Context(), string(t.GetTicket()), stream, nil)
+}
+
+// DoExchange executes a reservation, once, tells that it is done, and sends its covered numbers masked for those that it
+// is then told of.
+func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return refuse(CodeCanceled, err).GRPCStatus().Err()
+	}
+	return s.serve(stream.Context(), string(first.GetAppMetadata()), stream, conversation{stream}.members)
+}
+
+// serve executes a reservation; members asks for whom to mask, nil: for nobody.
+func (s *service) serve(ctx context.Context, reserved string, stream line, members asks) error {
+	traced, span := s.begin(ctx, actionExecute)
 	defer span.End()
 	timed, cancel := context.WithTimeout(traced, s.limits.QueryTimeout)
 	defer cancel()
@@ -413,7 +437,6 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	if err != nil {
 		return s.failed(ctx, actionExecute, id, nil, err)
 	}
-	reserved := string(t.GetTicket())
 	r, ok := s.reservations.take(reserved, id)
 	if !ok {
 		return s.failed(ctx, actionExecute, id, nil, refuse(CodeTicket, nil))
@@ -421,11 +444,11 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	defer s.rates.Leave(r.request.Researcher)
 	ctx, ended := s.reservations.run(ctx, reserved, id)
 	defer ended()
-	if !r.expires.After(s.now()) {
+	if !r.expires.After(s.now()) || (members != nil) != r.masked() {
 		s.giveBack(ctx, reserved)
 		return s.failed(ctx, actionExecute, id, r.request, refuse(CodeTicket, nil))
 	}
-	if err := s.execute(ctx, id, reserved, r, stream); err != nil {
+	if err := s.execute(ctx, id, reserved, r, stream, members); err != nil {
 		return s.failed(ctx, actionExecute, id, r.request, err)
 	}
 	s.outcome(ctx, actionExecute, r.request, codeOK)
@@ -433,7 +456,7 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 }
 
 // execute waits until it may fail and for a turn, charges, and only then runs.
-func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream flight.FlightService_DoGetServer) error {
+func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream line, members asks) error {
 	came := s.now()
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	s.metrics.waiting.Inc()
@@ -444,7 +467,8 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 		return err
 	}
 	defer s.studies.End(r.request.Study)
-	defer func() { <-s.turns }()
+	rest := sync.OnceFunc(func() { <-s.turns })
+	defer rest()
 	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
 	if err := s.still(ctx, r); err != nil {
 		s.giveBack(ctx, reserved)
@@ -471,10 +495,16 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 		err = refuse(CodeLedger, err)
 	} else {
 		stream.SetTrailer(checkpointTrailer(own))
-		if r.shares == nil {
+		switch {
+		case r.request.Cover == nil:
 			err = s.stream(ctx, r, out)
-		} else {
+		case members == nil:
 			err = s.cover(ctx, r, out, ticks)
+		default:
+			err = s.seal(ctx, r, out, ticks, func(ctx context.Context, own seal.Member) ([]seal.Member, error) {
+				rest() // it has computed, and others may take longer
+				return members(ctx, own)
+			})
 		}
 	}
 	s.metrics.computed.Observe(out.took.Seconds())
@@ -483,7 +513,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	}
 	x := study.Execution{Approval: approval, Study: r.request.Study, Researcher: r.request.Researcher, Query: r.request.Query, Reservation: reserved}
 	if err := s.conclude(ctx, id, x, r, out, err); err != nil {
-		if r.shares != nil { // when it failed may depend on the data
+		if out.covered { // when it failed may depend on the data
 			_ = ticks.Wait(ctx, ticks.Next(0)) // who asked may be gone
 		}
 		return err
@@ -594,15 +624,17 @@ type outlet struct {
 	writer      *flight.Writer
 	rows, bytes int64
 	covered     bool          // rows are numbers, each with this hospital's noise
+	members     int           // hospitals for which they are masked; 0: they are not
+	exposure    float64       // by how much more than its price the query costs if the masks break
 	took        time.Duration // to compute it
 }
 
-func newOutlet(stream flight.FlightService_DoGetServer, r reservation, alloc memory.Allocator) *outlet {
+func newOutlet(stream line, r reservation, alloc memory.Allocator) *outlet {
 	schema := r.request.Fragment.Schema()
-	if r.shares != nil {
+	if r.request.Cover != nil {
 		schema = fragment.CoveredSchema()
 	}
-	return &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(schema), ipc.WithAllocator(alloc)), covered: r.shares != nil}
+	return &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(schema), ipc.WithAllocator(alloc)), covered: r.request.Cover != nil}
 }
 
 // close writes the schema if nothing else was.
@@ -615,6 +647,9 @@ func (o *outlet) close() error {
 
 // what is what has left, for the ledger.
 func (o *outlet) what() string {
+	if o.members > 0 {
+		return fmt.Sprintf("a vector of %d numbers, covered by this hospital's own noise and masked with those of %d others (exposure %.3g),", o.rows, o.members-1, o.exposure)
+	}
 	if o.covered {
 		return fmt.Sprintf("a vector of %d numbers, each covered by this hospital's own noise,", o.rows)
 	}
@@ -644,6 +679,9 @@ func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool) ledge
 		Seconds float64 `json:"seconds"`
 		Whole   bool    `json:"whole"`
 		Covered bool    `json:"covered,omitempty"`
-	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered})
+		// Members are the hospitals of a masked answer.
+		Members  int     `json:"members,omitempty"`
+		Exposure float64 `json:"exposure,omitempty"`
+	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered, out.members, out.exposure})
 	return ledger.Entry{Kind: ledger.KindAnswer, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Text: text, Detail: detail}
 }

@@ -185,16 +185,16 @@ func (p *Plan) Describe() string {
 	case p.Proof.OneRow:
 		line("limits", "one row a patient")
 	case p.Proof.Truncates:
-		line("limits", "%d groups a patient, chosen by a keyed hash; %d %s a patient in each", p.Proof.Groups, p.Proof.Rows, plural(p.Proof.Rows, "row", "rows"))
+		line("limits", "%d groups a patient, chosen by a keyed hash; %d rows a patient in each", p.Proof.Groups, p.Proof.Rows)
 	default:
-		line("limits", "a patient is in at most %d %s; %d %s in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows, plural(p.Proof.Rows, "row counts", "rows count"))
+		line("limits", "a patient is in at most %d %s; %d rows count in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows)
 	}
 	if p.Proof.Capped {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
 	}
 	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
 	if p.Cover != nil {
-		line("sealed", "each hospital adds its share before its numbers leave: nobody else, the coordinator and all other hospitals together included, sees more than such a share covers")
+		line("sealed", "%s", p.protection())
 	}
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
@@ -210,6 +210,16 @@ func (p *Plan) Describe() string {
 	}
 	line("cost", "epsilon %s, delta %s", number(p.Noise.Epsilon), number(delta))
 	return b.String()
+}
+
+// protection says against whom a covered release is safe.
+func (p *Plan) protection() string {
+	const share = "each hospital adds its share before its numbers leave"
+	if !p.Cover.Masked() {
+		return share + ": nobody else, the coordinator and all other hospitals together included, sees more than such a share covers"
+	}
+	return fmt.Sprintf("%s, and masks them: safe against the coordinator and any %d of the hospitals; if all masks broke, at most %s times the price",
+		share, p.Cover.Colluders, number(p.Cover.Exposure(p.asked)))
 }
 
 // abridged leaves out the middle of a very long text.

@@ -57,6 +57,10 @@ type Federation struct {
 	// Covered: each hospital covers its own numbers before they leave. Patients, neighbours and noise are as they are
 	// without; accounting must be zCDP and groups declared.
 	Covered bool
+	// Masked: they can mask their numbers as well, so that each may rely on the others' noise.
+	Masked bool
+	// Size is of how many hospitals the federation is; 0: as many as are asked.
+	Size int
 	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
 	// planning. Empty: it is computed.
 	Digest string
@@ -108,6 +112,7 @@ type Plan struct {
 	noise []dp.Distribution
 	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
 	supposed float64
+	asked    int // hospitals
 	// settled is what is evaluated in place of each released expression: divisions have a column of their own.
 	settled   map[*fragment.Expr]*fragment.Expr
 	divisions []division
@@ -167,8 +172,10 @@ func (p *Plan) Coordinate(partial int) dp.Coordinate {
 	return p.Fragment.Coordinate(p.Proof, p.Sites, partial)
 }
 
-// Shares are the hospitals' shares of a covered release's noise, by partial aggregate.
-func (p *Plan) Shares() ([]*dp.Share, error) { return p.Fragment.Shares(*p.Cover, p.Noise, p.Proof) }
+// Shares are the hospitals' shares of a covered release's noise, by partial aggregate, where so many answer.
+func (p *Plan) Shares(hospitals int) ([]*dp.Share, error) {
+	return p.Fragment.Shares(*p.Cover, hospitals, p.Noise, p.Proof)
+}
 
 // Answered tells that so many hospitals' numbers are in the release. A covered one has as many shares of noise; to any
 // other it makes no difference.
@@ -176,7 +183,7 @@ func (p *Plan) Answered(hospitals int) error {
 	if p.Cover == nil {
 		return nil
 	}
-	shares, err := p.Shares()
+	shares, err := p.Shares(hospitals)
 	for i, s := range shares {
 		p.noise[i] = s.Total(hospitals)
 	}

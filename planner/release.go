@@ -193,10 +193,18 @@ func (b *builder) cover() {
 		refuse(CodeSealed, at, "group by columns whose values the catalog lists, or name the values: WHERE column IN (…)", "the study is sealed, and the values to group by are not declared: which of them there are would be seen without noise")
 	}
 	p.Cover = &fragment.Cover{Sites: p.Sites}
+	asked := len(b.federation.Hospitals)
+	p.asked = asked
+	if b.federation.Masked {
+		masked := fragment.Cover{Sites: p.Sites, Colluders: fragment.LeastColluders(max(asked, b.federation.Size)), Among: b.federation.Hospitals}
+		if masked.Honest(asked) > p.Sites { // else masks make nothing more accurate
+			p.Cover = &masked
+		}
+	}
 	if size := p.Proof.Cells * p.Fragment.Released(); size > fragment.MaxCovered {
 		refuse(CodeTooLarge, at, "group by fewer values, or ask for fewer quantiles at once", "%d numbers would be released, and hospitals cover at most %d", size, fragment.MaxCovered)
 	}
-	if err := p.Answered(len(b.federation.Hospitals)); err != nil {
+	if err := p.Answered(asked); err != nil {
 		refuse(CodeParameter, at, "", "%s", err)
 	}
 }

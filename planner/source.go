@@ -445,7 +445,7 @@ func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 	switch {
 	case t.Qualifier != "" && !known:
 		refuse(CodeTable, t.At, or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
-	case t.Qualifier == "" && t.Name == "hospital" && r.composer == nil:
+	case t.Qualifier == "" && t.Name == "hospital":
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
 		}
@@ -530,10 +530,6 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 	}
 	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.patient != nil {
 		return r.patient, nil
-	}
-	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.catalog.HospitalColumn && r.composer == nil && // a column of every table
-		slices.ContainsFunc(r.sources, func(s *source) bool { return s.alias == t.Qualifier }) {
-		return fragment.Hospital(), nil
 	}
 	return found, nil
 }
@@ -632,9 +628,6 @@ func (r *resolver) linkByForeignKeys() {
 		for _, name := range names {
 			tied = tied || r.tieByKey(name, names)
 		}
-		for _, name := range names {
-			tied = tied || r.derivePath(name)
-		}
 		if tied {
 			continue
 		}
@@ -648,38 +641,12 @@ func (r *resolver) linkByForeignKeys() {
 	}
 }
 
-// derivePath puts a derived relation in the place of a table that reaches its patient through others, and is joined by a
-// foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
-func (r *resolver) derivePath(name string) bool {
-	s := r.of(name)
-	if s.Derived != nil || r.isPatientID(s, s.table.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
-		return !p.of.table.Public && r.sameKey(s, p.column, p.of, p.other)
-	}) {
+func (r *resolver) tieByKey(name string, unowned []string) bool {
+	i := r.place(name)
+	s := r.sources[i]
+	if !r.isPatientID(s, s.table.Patient) {
 		return false
 	}
-	in := &resolver{catalog: r.catalog, depth: r.depth}
-	whole := &source{table: s.table, at: s.at, alias: s.alias, columns: named(s.table), Relation: fragment.Relation{Name: s.table.Name, Table: s.table.Name}}
-	in.sources = []*source{whole}
-	in.findPatient()
-	var items []item
-	for _, c := range s.table.Columns {
-		items = append(items, item{c.Name, whole.expr(c)})
-	}
-	d := in.project(items, false)
-	s.Table, s.Derived, s.table = "", d.Derived, d.table
-	return true
-}
-
-// keyPair is an equality of a column with one of another source.
-type keyPair struct {
-	column string
-	of     *source
-	other  string
-}
-
-// joinedBy lists the equalities that hold where a source's rows are joined with others'.
-func (r *resolver) joinedBy(s *source) []keyPair {
-	i := r.place(s.Name)
 	conditions := fragment.Conjuncts(s.On)
 	if s.Join != fragment.JoinLeft {
 		conditions = append(conditions, fragment.Conjuncts(r.filter)...)
@@ -689,31 +656,16 @@ func (r *resolver) joinedBy(s *source) []keyPair {
 			}
 		}
 	}
-	var all []keyPair
 	for _, c := range conditions {
 		if c.Op != fragment.OpEqual || c.Args[0].Op != fragment.OpColumn || c.Args[1].Op != fragment.OpColumn {
 			continue
 		}
 		x, y := c.Args[0], c.Args[1]
-		if x.Relation != s.Name {
+		if x.Relation != name {
 			x, y = y, x
 		}
-		if o := r.of(y.Relation); x.Relation == s.Name && o != nil && o != s {
-			all = append(all, keyPair{x.Column, o, y.Column})
-		}
-	}
-	return all
-}
-
-func (r *resolver) tieByKey(name string, unowned []string) bool {
-	i := r.place(name)
-	s := r.sources[i]
-	if !r.isPatientID(s, s.table.Patient) {
-		return false
-	}
-	for _, pair := range r.joinedBy(s) {
-		o := pair.of
-		if o.table.Public || slices.Contains(unowned, o.Name) || !r.sameKey(s, pair.column, o, pair.other) {
+		o := r.of(y.Relation)
+		if x.Relation != name || o == nil || o == s || o.table.Public || slices.Contains(unowned, y.Relation) || !r.sameKey(s, x.Column, o, y.Column) {
 			continue
 		}
 		id := r.patient

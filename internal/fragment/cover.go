@@ -16,7 +16,34 @@ import (
 type Cover struct {
 	// Sites is at how many hospitals one patient may be. A node refuses fewer than it knows of.
 	Sites int `json:"sites"`
+	// Colluders, if above 0: each hospital draws less noise, since it relies on the shares of all but so many of the
+	// hospitals that answer, and masks its numbers so that their sum alone is seen (package seal). 0: it relies on nobody,
+	// and masks nothing.
+	Colluders int `json:"colluders,omitempty"`
+	// Among are the hospitals that are asked, by name, where numbers are masked: each must know all others' keys.
+	Among []string `json:"among,omitempty"`
 }
+
+// Masked tells whether numbers are masked as well.
+func (c Cover) Masked() bool { return c.Colluders > 0 }
+
+// Honest is on how many shares of noise each of so many hospitals relies, its own included.
+func (c Cover) Honest(hospitals int) int {
+	if !c.Masked() {
+		return 1
+	}
+	return max(1, hospitals-c.Colluders)
+}
+
+// Exposure is by how much more than its price a query costs a patient at most, if so many hospitals answer and all masks
+// are broken.
+func (c Cover) Exposure(hospitals int) float64 {
+	return max(1, float64(c.Honest(hospitals))/float64(c.Sites))
+}
+
+// LeastColluders is with how many colluders a federation of so many hospitals reckons at least: three in ten, and one. They are
+// of all hospitals, not of those that answer: a coordinator names who answers, and might name its own.
+func LeastColluders(hospitals int) int { return max(1, 3*hospitals/10) }
 
 // MaxCovered is the largest number of integers of a vector that hospitals cover.
 const MaxCovered = 1 << 22
@@ -26,9 +53,12 @@ func (f *Fragment) Coordinate(p *Proof, sites, partial int) dp.Coordinate {
 	return dp.Coordinate{LInf: int64(sites) * p.LInf[partial], Weight: int64(max(1, f.Partials[partial].Share))}
 }
 
-// Shares are a hospital's shares of the noise, by partial aggregate: each covers the hospital by itself. Coordinator and
+// Shares are a hospital's shares of the noise, by partial aggregate, where so many hospitals answer. Coordinator and
 // node each compute them; errors wrap ErrInvalid or dp's.
-func (f *Fragment) Shares(c Cover, n dp.Noise, p *Proof) ([]*dp.Share, error) {
+func (f *Fragment) Shares(c Cover, hospitals int, n dp.Noise, p *Proof) ([]*dp.Share, error) {
+	if c.Colluders < 0 {
+		return nil, fmt.Errorf("%w: %d colluders", ErrInvalid, c.Colluders)
+	}
 	if p.Cells == 0 {
 		return nil, fmt.Errorf("%w: groups that are not declared cannot be covered", ErrInvalid)
 	}
@@ -38,7 +68,7 @@ func (f *Fragment) Shares(c Cover, n dp.Noise, p *Proof) ([]*dp.Share, error) {
 	shares := make([]*dp.Share, len(f.Partials))
 	for i := range shares {
 		var err error
-		if shares[i], err = n.Share(f.Coordinate(p, c.Sites, i), dp.Shares{Sites: c.Sites, Honest: 1}); err != nil {
+		if shares[i], err = n.Share(f.Coordinate(p, c.Sites, i), dp.Shares{Sites: c.Sites, Honest: c.Honest(hospitals)}); err != nil {
 			return nil, err
 		}
 	}

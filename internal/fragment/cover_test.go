@@ -42,7 +42,7 @@ func coverRecord(t *testing.T, f *Fragment, keys []value.Value, partials []int64
 func TestCoverReachesEveryNumber(t *testing.T) {
 	f, proof := coverFragment()
 	cover, noise := Cover{Sites: 2}, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, L0: 2 * 5}
-	shares, err := f.Shares(cover, noise, proof)
+	shares, err := f.Shares(cover, 2, noise, proof)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,11 +98,11 @@ func TestSharesOfWhatCannotBeCovered(t *testing.T) {
 	undeclared, large := *proof, *proof
 	undeclared.Cells, large.Cells = 0, MaxCovered
 	for name, try := range map[string]func() ([]*dp.Share, error){
-		"undeclared": func() ([]*dp.Share, error) { return f.Shares(Cover{2}, noise, &undeclared) },
-		"too large":  func() ([]*dp.Share, error) { return f.Shares(Cover{2}, noise, &large) },
-		"no site":    func() ([]*dp.Share, error) { return f.Shares(Cover{0}, noise, proof) },
+		"undeclared": func() ([]*dp.Share, error) { return f.Shares(Cover{Sites: 2}, 2, noise, &undeclared) },
+		"too large":  func() ([]*dp.Share, error) { return f.Shares(Cover{Sites: 2}, 2, noise, &large) },
+		"no site":    func() ([]*dp.Share, error) { return f.Shares(Cover{}, 2, noise, proof) },
 		"Laplace": func() ([]*dp.Share, error) {
-			return f.Shares(Cover{2}, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 10}, proof)
+			return f.Shares(Cover{Sites: 2}, 2, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 10}, proof)
 		},
 	} {
 		if shares, err := try(); err == nil || shares != nil {

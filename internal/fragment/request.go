@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -74,6 +75,17 @@ type Explained struct {
 // Price is what the request costs: the noise of one vector release and the
 // selection of groups. Coordinator and node each compute it for themselves.
 func (r *Request) Price() (dp.Loss, error) { return r.Noise.Loss(r.ThresholdDelta) }
+
+// Digest is the SHA-256 of all that a node computes by, the researcher's token aside.
+func (r *Request) Digest() [sha256.Size]byte {
+	shown := *r
+	shown.Token, shown.Fragment.Version = "", 0 // the version in which it was written is no part of it
+	b, err := json.Marshal(&shown)
+	if err != nil {
+		panic(err) // what was decoded encodes
+	}
+	return sha256.Sum256(b)
+}
 
 // Within reports whether the request costs no more than its part of the most that a query may cost, as the study's
 // accounting charges it.

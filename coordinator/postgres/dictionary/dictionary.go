@@ -177,7 +177,7 @@ func (h here) fill(ctx context.Context, c *catalog.Catalog) error {
 	defer tx.Rollback()
 	f := filler{ctx: ctx, tx: tx, numbers: number(c)}
 	for _, t := range c.Tables {
-		f.table(c, c.Shown(t))
+		f.table(c, t)
 	}
 	if f.err != nil {
 		return f.err
