@@ -513,9 +513,13 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := p.post.Trace(func(name string) fragment.Rows {
+	rows, err := p.post.Trace(func(name string) fragment.Rows {
 		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
 	}, "")
+	if err != nil { // decided by numbers that are released
+		return nil, &Error{Code: CodeTooLarge, Position: Position{Line: 1, Column: 1}, Message: "what the query computes from its released rows would join or read too many of them",
+			Hint: "join them by equal values, or group by fewer keys; the same releases are kept, and cost nothing again"}
+	}
 	answer := p.post.answer(p.Columns, rows, c)
 	answer.Notes = append(answer.Notes, c.notes...)
 	return answer, nil

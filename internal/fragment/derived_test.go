@@ -299,7 +299,8 @@ func TestFactsOfOutputs(t *testing.T) {
 		for _, f := range []Function{FunctionSum, FunctionAverage} {
 			d := &Derived{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
 			got := facts(d, "s")
-			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, names: []map[string]int{{"x": 0}}, rows: []joinedRow{{values: [][]value.Value{{value.Float(0.5)}}}}}, []int{0})
+			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, columns: map[*Expr]int{},
+				names: []map[string]int{{"x": 0}}, sources: []Rows{{Values: [][]value.Value{{value.Float(0.5)}}}}, rows: []joinedRow{{0}}}, []int{0})
 			if x := one.Float64(); x < got.Lower || x > got.Upper {
 				t.Errorf("%s on %+v is %v, and was to be within [%g, %g]", f, g, x, got.Lower, got.Upper)
 			}

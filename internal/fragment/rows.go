@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"cmp"
+	"errors"
 	"hash/fnv"
 	"math"
 	"math/big"
@@ -32,9 +33,25 @@ func (d *Derived) Evaluate(table func(name string) Rows, hospital string, c *cat
 // Origins of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped
 // together and in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression,
 // such as a rank by numbers that are not constants, or would be too large.
-func (d *Derived) Trace(table func(name string) Rows, hospital string) Rows {
-	return d.evaluate(&evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}})
+//
+// It computes no more than a coordinator can afford: ErrTooMuch says that it would.
+func (d *Derived) Trace(table func(name string) Rows, hospital string) (Rows, error) {
+	v := &evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}, steps: maxSteps}
+	out := d.evaluate(v)
+	if v.steps < 0 {
+		return Rows{}, ErrTooMuch
+	}
+	return out, nil
 }
+
+// maxSteps bounds what Trace computes: rows that are compared, joined (rowSteps each), or read by a function of several.
+const (
+	maxSteps = 10_000_000
+	rowSteps = 8
+)
+
+// ErrTooMuch means that what is computed from released rows joins or reads too many of them.
+var ErrTooMuch = errors.New("too many rows would be computed from the released ones")
 
 // evaluation is one run of Evaluate or Trace.
 type evaluation struct {
@@ -42,6 +59,18 @@ type evaluation struct {
 	hospital string
 	catalog  *catalog.Catalog // nil: nothing is private
 	trace    *trace           // nil: Evaluate
+	steps    int              // of Trace, what is left; below 0: it has ended
+}
+
+// spend takes steps, and reports whether there were as many.
+func (v *evaluation) spend(steps int) bool {
+	if v.trace == nil {
+		return true
+	}
+	if v.steps >= 0 {
+		v.steps -= steps
+	}
+	return v.steps >= 0
 }
 
 func (d *Derived) evaluate(v *evaluation) Rows {
@@ -140,28 +169,28 @@ func (r Rows) distinct() Rows {
 // joined is the rows that a select reads, before it computes anything.
 type joined struct {
 	*evaluation
-	index map[string]int // of a relation in a row
-	names []map[string]int
-	rows  []joinedRow
+	index   map[string]int // of a relation in a row
+	sources []Rows
+	names   []map[string]int
+	columns map[*Expr]int // where a column of a relation is in it, once it was read
+	rows    []joinedRow
 }
 
-// joinedRow is a row of each relation; nil where a left join found nothing.
-type joinedRow struct {
-	values  [][]value.Value
-	origins [][]*Expr // in Trace
-}
-
-func (row joinedRow) beside(values []value.Value, origins []*Expr) joinedRow {
-	return joinedRow{append(slices.Clone(row.values), values), append(slices.Clone(row.origins), origins)}
-}
+// joinedRow tells of each relation which row it is; -1 where a left join found nothing.
+type joinedRow []int32
 
 // at finds a column in a row; ok is false where a left join found nothing.
 func (j *joined) at(c *Expr, row joinedRow) (relation, column int, ok bool) {
 	i := j.index[c.Relation]
-	if i >= len(row.values) || row.values[i] == nil {
+	if i >= len(row) || row[i] < 0 {
 		return 0, 0, false
 	}
-	return i, j.names[i][strings.ToLower(c.Column)], true
+	column, known := j.columns[c]
+	if !known {
+		column = j.names[i][strings.ToLower(c.Column)]
+		j.columns[c] = column
+	}
+	return i, column, true
 }
 
 func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
@@ -173,7 +202,7 @@ func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
 		if !ok {
 			return value.Null(c.Type)
 		}
-		return row.values[i][k]
+		return j.sources[i].Values[row[i]][k]
 	})
 }
 
@@ -191,7 +220,7 @@ func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
 		return nil // Check refuses the relations
 	}
 	type side struct {
-		rows    []joinedRow
+		rows    [][]value.Value
 		patient []string
 	}
 	sides, counts := make([]side, len(caps)), map[string][]int64{}
@@ -199,7 +228,7 @@ func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
 		j := v.joinRows(at.Relations, at.Filter, nil)
 		for _, row := range j.rows {
 			id := rowKey([]value.Value{j.evaluate(at.Patient, row)})
-			sides[k].rows, sides[k].patient = append(sides[k].rows, row), append(sides[k].patient, id)
+			sides[k].rows, sides[k].patient = append(sides[k].rows, j.sources[0].Values[row[0]]), append(sides[k].patient, id)
 			if counts[id] == nil {
 				counts[id] = make([]int64, len(caps))
 			}
@@ -221,7 +250,7 @@ func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
 		hashes := make([]uint64, len(order))
 		for i := range order {
 			h := fnv.New64a()
-			h.Write([]byte(rowKey(sides[k].rows[i].values[0]))) //nolint:errcheck // it cannot fail
+			h.Write([]byte(rowKey(sides[k].rows[i]))) //nolint:errcheck // it cannot fail
 			order[i], hashes[i] = i, h.Sum64()
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(hashes[a], hashes[b]) })
@@ -229,7 +258,7 @@ func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
 		for _, i := range order {
 			id := sides[k].patient[i]
 			if place[id]++; place[id] <= most(id) {
-				rows.Values = append(rows.Values, sides[k].rows[i].values[0])
+				rows.Values = append(rows.Values, sides[k].rows[i])
 			}
 		}
 		out[at.At] = rows
@@ -250,7 +279,7 @@ func (v *evaluation) namesOf(r Relation) []string {
 }
 
 func (v *evaluation) joinRows(relations []Relation, filter *Expr, capped map[int]Rows) *joined {
-	j := &joined{evaluation: v, index: map[string]int{}, rows: []joinedRow{{}}}
+	j := &joined{evaluation: v, index: map[string]int{}, columns: map[*Expr]int{}, rows: []joinedRow{{}}}
 	for i, r := range relations {
 		source, cut := capped[i]
 		switch {
@@ -267,30 +296,110 @@ func (v *evaluation) joinRows(relations []Relation, filter *Expr, capped map[int
 		for k, name := range source.Names {
 			names[strings.ToLower(name)] = k
 		}
-		j.index[r.Name], j.names = i, append(j.names, names)
-		var next []joinedRow
-		for _, left := range j.rows {
-			found := false
-			for k, right := range source.Values {
-				var origins []*Expr
-				if v.trace != nil {
-					origins = source.Origins[k]
-				}
-				row := left.beside(right, origins)
-				if r.On == nil || j.evaluate(r.On, row).True() {
-					next, found = append(next, row), true
-				}
-			}
-			if !found && r.Join == JoinLeft {
-				next = append(next, left.beside(nil, nil))
-			}
-		}
-		j.rows = next
+		j.index[r.Name], j.names, j.sources = i, append(j.names, names), append(j.sources, source)
+		j.rows = j.with(r, filter)
 	}
 	if filter != nil {
 		j.rows = slices.DeleteFunc(j.rows, func(row joinedRow) bool { return !j.evaluate(filter, row).True() })
 	}
 	return j
+}
+
+// with joins the last source, which is of the relation r, to the rows before it. Where columns are to be equal, it looks up the
+// rows that are.
+func (j *joined) with(r Relation, filter *Expr) []joinedRow {
+	i := len(j.sources) - 1
+	all := make([]int32, len(j.sources[i].Values))
+	for k := range all {
+		all[k] = int32(k)
+	}
+	before, own := j.equated(r, filter)
+	found := map[string][]int32{}
+	if len(own) > 0 {
+		alone := make(joinedRow, i+1)
+		for k := range alone {
+			alone[k] = -1
+		}
+		for _, k := range all {
+			if alone[i] = k; j.spend(1) {
+				if key, ok := j.keyOf(own, alone); ok {
+					found[key] = append(found[key], k)
+				}
+			}
+		}
+	}
+	var next []joinedRow
+	for _, left := range j.rows {
+		candidates := all
+		if len(own) > 0 {
+			candidates = nil
+			if key, ok := j.keyOf(before, left); ok {
+				candidates = found[key]
+			}
+		}
+		if !j.spend(1 + len(candidates)) {
+			return nil
+		}
+		matches := 0
+		for _, k := range candidates {
+			row := append(left[:i:i], k)
+			if r.On != nil && !j.evaluate(r.On, row).True() {
+				continue
+			}
+			if matches++; !j.spend(rowSteps) {
+				return nil
+			}
+			next = append(next, row)
+		}
+		if matches == 0 && r.Join == JoinLeft {
+			next = append(next, append(left[:i:i], -1))
+		}
+	}
+	return next
+}
+
+// equated gives expressions over the rows before a relation, and over its own, that are equal in each row of the join. Of floats some are
+// equal that are not written alike.
+func (j *joined) equated(r Relation, filter *Expr) (before, own []*Expr) {
+	i := j.index[r.Name]
+	conditions := Conjuncts(r.On)
+	if r.Join != JoinLeft { // what the filter drops later may as well not be joined
+		conditions = append(conditions, Conjuncts(filter)...)
+	}
+	for _, c := range conditions {
+		if c.Op != OpEqual || i == 0 {
+			continue
+		}
+		for k, a := range c.Args {
+			if b := c.Args[1-k]; a.Type == b.Type && a.Type != value.TypeFloat && j.reads(a, func(at int) bool { return at == i }) &&
+				j.reads(b, func(at int) bool { return at < i }) {
+				before, own = append(before, b), append(own, a)
+				break
+			}
+		}
+	}
+	return before, own
+}
+
+// reads reports whether an expression reads columns, and of those relations alone.
+func (j *joined) reads(e *Expr, of func(relation int) bool) bool {
+	any, all := false, true
+	e.Columns(func(relation, _ string) {
+		i, known := j.index[relation]
+		any, all = true, all && known && of(i)
+	})
+	return any && all
+}
+
+// keyOf is a text that rows share where the expressions are equal; of NULL, which equals nothing, there is none.
+func (j *joined) keyOf(exprs []*Expr, row joinedRow) (string, bool) {
+	values := make([]value.Value, len(exprs))
+	for k, e := range exprs {
+		if values[k] = j.evaluate(e, row); values[k].IsNull() {
+			return "", false
+		}
+	}
+	return rowKey(values), true
 }
 
 func (d *Derived) group(from *joined) Rows {
@@ -343,61 +452,96 @@ func (d *Derived) group(from *joined) Rows {
 
 // of applies a function of groups to rows.
 func (o *Output) of(from *joined, rows []int) value.Value {
-	if o.Function == FunctionRows {
-		return value.Int(int64(len(rows)))
-	}
-	var values []value.Value
+	t := o.tally()
 	for _, r := range rows {
-		if v := from.evaluate(o.Expr, from.rows[r]); !v.IsNull() {
-			values = append(values, v)
-		}
+		t.add(from, r)
 	}
-	switch o.Function {
-	case FunctionCount:
-		return value.Int(int64(len(values)))
+	return t.result()
+}
+
+// tally is a function of the rows that were added to it, one after the other.
+type tally struct {
+	*Output
+	rows, values int
+	best         value.Value     // min, max, every, any
+	seen         map[string]bool // distinct
+	float        float64         // a sum of floats without a grid
+	sum          big.Int
+}
+
+func (o *Output) tally() *tally { return &tally{Output: o, seen: map[string]bool{}} }
+
+func (t *tally) add(from *joined, row int) {
+	t.rows++
+	if t.Function == FunctionRows || !from.spend(1) {
+		return
+	}
+	v := from.evaluate(t.Expr, from.rows[row])
+	if v.IsNull() {
+		return
+	}
+	t.values++
+	switch t.Function {
 	case FunctionDistinct:
-		slices.SortFunc(values, value.Compare)
-		return value.Int(int64(len(slices.CompactFunc(values, func(a, b value.Value) bool { return value.Compare(a, b) == 0 }))))
-	}
-	if len(values) == 0 {
-		return value.Null(o.Type())
-	}
-	switch o.Function {
+		if v.Type() == value.TypeFloat {
+			v = value.Float(v.Float64() + 0) // 0 and -0 are equal
+		}
+		t.seen[rowKey([]value.Value{v})] = true
 	case FunctionMin, FunctionEvery:
-		return slices.MinFunc(values, value.Compare)
+		if t.values == 1 || value.Compare(v, t.best) < 0 {
+			t.best = v
+		}
 	case FunctionMax, FunctionAny:
-		return slices.MaxFunc(values, value.Compare)
-	}
-	if o.Type() == value.TypeFloat && o.Grid == nil && o.Expr.Type == value.TypeFloat {
-		sum := 0.0
-		for _, v := range values {
-			sum += v.Float64()
+		if t.values == 1 || value.Compare(v, t.best) > 0 {
+			t.best = v
 		}
-		if o.Function == FunctionAverage {
-			sum /= float64(len(values))
+	case FunctionSum, FunctionAverage:
+		if t.Expr.Type == value.TypeFloat && t.Grid == nil {
+			t.float += v.Float64()
+			return
 		}
-		return value.Float(sum)
-	}
-	sum := new(big.Int)
-	for _, v := range values {
 		term := v.Int64()
-		if o.Grid != nil {
-			term = int64(math.Max(float64(o.Grid.Lower), math.Min(float64(o.Grid.Upper), math.Floor(math.Ldexp(v.Float64(), o.Grid.Shift)+0.5))))
+		if t.Grid != nil {
+			term = int64(math.Max(float64(t.Grid.Lower), math.Min(float64(t.Grid.Upper), math.Floor(math.Ldexp(v.Float64(), t.Grid.Shift)+0.5))))
 		}
-		sum.Add(sum, big.NewInt(term))
+		t.sum.Add(&t.sum, big.NewInt(term))
 	}
-	if o.Function == FunctionSum && o.Grid == nil {
-		if !sum.IsInt64() {
+}
+
+func (t *tally) result() value.Value {
+	switch t.Function {
+	case FunctionRows:
+		return value.Int(int64(t.rows))
+	case FunctionCount:
+		return value.Int(int64(t.values))
+	case FunctionDistinct:
+		return value.Int(int64(len(t.seen)))
+	}
+	if t.values == 0 {
+		return value.Null(t.Type())
+	}
+	switch t.Function {
+	case FunctionMin, FunctionEvery, FunctionMax, FunctionAny:
+		return t.best
+	}
+	if t.Expr.Type == value.TypeFloat && t.Grid == nil {
+		if t.Function == FunctionAverage {
+			return value.Float(t.float / float64(t.values))
+		}
+		return value.Float(t.float)
+	}
+	if t.Function == FunctionSum && t.Grid == nil {
+		if !t.sum.IsInt64() {
 			return value.Null(value.TypeInt)
 		}
-		return value.Int(sum.Int64())
+		return value.Int(t.sum.Int64())
 	}
-	real, _ := new(big.Float).SetInt(sum).Float64()
-	if o.Function == FunctionAverage {
-		real /= float64(len(values))
+	real, _ := new(big.Float).SetInt(&t.sum).Float64()
+	if t.Function == FunctionAverage {
+		real /= float64(t.values)
 	}
-	if o.Grid != nil {
-		real = o.Grid.Number(real)
+	if t.Grid != nil {
+		real = t.Grid.Number(real)
 	}
 	return value.Float(real)
 }
@@ -442,7 +586,11 @@ func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
 		}
 		certain := o.orderedByConstants(from, rows, peers)
 		var before *span
+		running, first, last := (*tally)(nil), 0, 0 // of the rows from first to last
 		for i, r := range rows {
+			if !from.spend(0) {
+				return out, origins
+			}
 			if i == 0 || ordered(rows[i-1], r, false) != 0 {
 				rank, dense = i+1, dense+1
 			}
@@ -477,20 +625,28 @@ func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
 			case FunctionLast:
 				out[r] = at(len(rows) - 1)
 			default:
-				first, last := 0, len(rows)
+				start, to := 0, len(rows)
 				switch {
 				case w.Frame != nil:
-					first, last = max(0, i+w.Frame.From), min(len(rows), i+w.Frame.To+1)
+					start, to = max(0, i+w.Frame.From), min(len(rows), i+w.Frame.To+1)
+				case len(w.Order) > 0 && i < last: // a peer of the row before
+					to = last
 				case len(w.Order) > 0: // up to the current row and its peers
-					for last = i + 1; last < len(rows) && ordered(r, rows[last], false) == 0; last++ {
+					for to = i + 1; to < len(rows) && ordered(r, rows[to], false) == 0; to++ {
 					}
 				}
-				var around []int
-				if first < last {
-					around = rows[first:last]
+				if running == nil || start != first || to < last {
+					running, first, last = o.tally(), start, start
 				}
-				out[r] = o.of(from, around)
-				before = o.spanOf(from, before, first, around, out[r])
+				for ; last < to; last++ {
+					running.add(from, rows[last])
+				}
+				var around []int
+				if start < to {
+					around = rows[start:to]
+				}
+				out[r] = running.result()
+				before = o.spanOf(from, before, start, around, out[r])
 				origins[r] = before.expr
 			}
 		}

@@ -84,7 +84,7 @@ func (j *joined) substitute(e *Expr, row joinedRow) *Expr {
 		if !ok {
 			return Literal(value.Null(e.Type))
 		}
-		return row.origins[i][k]
+		return j.sources[i].Origins[row[i]][k]
 	}
 	args := make([]*Expr, len(e.Args))
 	for i, a := range e.Args {
