@@ -28,7 +28,7 @@ const (
 func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *builder {
 	rows := within.taken(syntax)
 	if rows == nil {
-		rows = &resolver{catalog: fed.Catalog, scope: within.with(syntax.With)}
+		rows = &resolver{catalog: fed.vocabulary(), scope: within.with(syntax.With)}
 		rows.rows(syntax.Select)
 	}
 	b := &builder{
@@ -90,7 +90,7 @@ func (b *builder) limits() {
 func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 	if b.known == nil || b.knownSources != len(b.sources) {
 		var err error
-		if b.known, err = fragment.NewScope(b.relations(), b.catalog); err != nil {
+		if b.known, err = fragment.NewScopeWithin(b.relations(), b.catalog.Catalog, b.catalog.domains); err != nil {
 			b.tooMuch(err)
 		}
 		for _, h := range b.federation.Hospitals {
@@ -573,7 +573,7 @@ func (b *builder) prove() {
 	}
 	b.fragment.Relations = prune(b.relations(), exprs...)
 	p.Fragment = b.fragment
-	proof, err := fragment.Check(p.Fragment, b.catalog)
+	proof, err := fragment.Check(p.Fragment, b.catalog.Catalog)
 	if err != nil {
 		b.invalid(err, b.syntax.At)
 	}

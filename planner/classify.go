@@ -77,7 +77,7 @@ func (c *composer) reads(s *syntax.Select, within *scope, depth int) kind {
 func (c *composer) rows(q *syntax.Query, within *scope, depth int) *resolver {
 	in := within.kept[q]
 	if in == nil {
-		in = &resolver{catalog: c.federation.Catalog, scope: within.with(q.With), depth: depth}
+		in = &resolver{catalog: c.federation.vocabulary(), scope: within.with(q.With), depth: depth}
 		if len(q.Select.From) > 0 {
 			in.rows(q.Select)
 			within.kept[q] = in

@@ -227,7 +227,7 @@ func leaf(d *fragment.Derived) *fragment.Derived {
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.
 func (r *resolver) settleDerived(d *fragment.Derived, columns []column, at Position) *derived {
-	t, err := d.Table("derived", r.catalog)
+	t, err := d.Table("derived", r.catalog.Catalog)
 	if err != nil {
 		r.invalid(err, at)
 	}

@@ -182,3 +182,16 @@ func TestExpansion(t *testing.T) {
 		}
 	}
 }
+
+// TestOneBudget plans a statement of many queries each of which would find domains for about as long as one may.
+func TestOneBudget(t *testing.T) {
+	many := "CASE year_of_birth"
+	for i := range 900 {
+		many += fmt.Sprintf(" WHEN %d THEN '%d%s'", 1000+i, i, strings.Repeat("y", 40))
+	}
+	var arms []string
+	for i := range 20 {
+		arms = append(arms, fmt.Sprintf("SELECT a || CAST(m AS text) || '%d' AS k, COUNT(*) AS n FROM t WHERE LOWER(a) || UPPER(a) || CAST(m AS text) <> '%d' GROUP BY 1", i, i))
+	}
+	hostile(t, "arms", "WITH t AS (SELECT person_id, "+many+" END AS a, month_of_birth AS m FROM person) "+strings.Join(arms, " UNION ALL "), federation(t, "omop"))
+}

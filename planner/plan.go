@@ -67,6 +67,8 @@ type Federation struct {
 	// Likely are, by "table.column", where the values of a column without bounds lie, as far as that was released before:
 	// a refusal for want of bounds proposes them. No answer depends on them.
 	Likely map[string]Likely
+	// domains is what is left of what planning the statement may spend on finding domains.
+	domains *fragment.Budget
 }
 
 // Likely is where nearly all values of a column lie, up to powers of two, as was released on a day.
@@ -74,6 +76,14 @@ type Likely struct {
 	Lower, Upper float64
 	Taken        string // the day, such as 2027-01-31
 }
+
+// vocabulary is the catalog as one statement reads it, all of whose queries find domains within one budget.
+type vocabulary struct {
+	*catalog.Catalog
+	domains *fragment.Budget
+}
+
+func (f Federation) vocabulary() *vocabulary { return &vocabulary{f.Catalog, f.domains} }
 
 func (f Federation) digest() string {
 	if f.Digest != "" {

@@ -74,10 +74,11 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if err != nil {
 		return nil, err
 	}
+	fed.domains = fragment.NewBudget()
 	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
-	c.catalog = &extended
+	c.catalog = &vocabulary{&extended, fed.domains}
 	program = c.program(bound, &scope{memory: &memory{kept: map[*syntax.Query]*resolver{}}})
 	c.price()
 	return program, nil
@@ -87,7 +88,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 type composer struct {
 	query      Query
 	federation Federation
-	catalog    *catalog.Catalog // with each release as a public table
+	catalog    *vocabulary // with each release as a public table
 	releases   []*builder
 	lifeTables map[int]*survival    // by the number of the release, from 1
 	exactly    map[exactColumn]bool // what exact found
@@ -114,7 +115,7 @@ func (c *composer) program(q *syntax.Query, within *scope) *Program {
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
-	table, err := a.Table("answer", c.catalog)
+	table, err := a.Table("answer", c.catalog.Catalog)
 	if err != nil {
 		refuse(CodeNotSupported, q.At, "", "%s", err)
 	}
@@ -336,7 +337,7 @@ func (c *composer) table(p *Plan) *derived {
 		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
-	planned, err := d.Table("release", c.catalog)
+	planned, err := d.Table("release", c.catalog.Catalog)
 	if err != nil {
 		panic(err) // made here
 	}

@@ -149,7 +149,7 @@ func (s *scope) with(queries []syntax.With) *scope {
 
 // resolver gives the names of one SELECT their columns and its terms their types.
 type resolver struct {
-	catalog *catalog.Catalog
+	catalog *vocabulary
 	scope   *scope
 	outer   *resolver // of the SELECT around a subquery, whose columns it may read
 	sources []*source
@@ -617,7 +617,7 @@ func (r *resolver) linkByForeignKeys() {
 		return
 	}
 	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
-		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog)
+		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog.Catalog)
 		if err != nil {
 			r.tooMuch(err)
 		}
@@ -746,7 +746,7 @@ func (r *resolver) tooMuch(err error) {
 // facts infers what is known of an expression on the rows that are read.
 func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
 	if all := r.relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
-		s, err := fragment.NewScope(all, r.catalog)
+		s, err := fragment.NewScopeWithin(all, r.catalog.Catalog, r.catalog.domains)
 		if err != nil {
 			r.tooMuch(err)
 		}

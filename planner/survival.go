@@ -89,7 +89,7 @@ func (c *composer) tableFunction(t *syntax.Expr, within *scope) *derived {
 func (c *composer) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
 	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
 	q := &syntax.Query{At: t.At, Select: s}
-	rows := &resolver{catalog: c.federation.Catalog, scope: within}
+	rows := &resolver{catalog: c.federation.vocabulary(), scope: within}
 	rows.rows(s)
 	b = &builder{
 		resolver: rows, query: c.query, federation: c.federation, syntax: q,

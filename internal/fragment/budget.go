@@ -18,9 +18,7 @@ func (l *Limit) Is(target error) bool { return target == ErrInvalid }
 // budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask for
 // more than a machine has.
 type budget struct {
-	// combinations of values that are tried to find domains, and bytes of the texts that these make. With nothing
-	// left, domains are not known.
-	combinations, characters int
+	*Budget
 	// texts: see maxTexts.
 	texts int
 	// most tells of public tables; nil: nothing is known of them.
@@ -29,13 +27,27 @@ type budget struct {
 	capped bool
 }
 
+// Budget is what is left of what may be spent on finding domains: combinations of values that are tried, and bytes of the
+// texts that these make. With nothing left, domains are not known.
+type Budget struct {
+	combinations, characters int
+}
+
+// Limits of a Budget: of one scope, and of a statement, whose many scopes share one.
 const (
 	maxCombinations = 200_000
 	maxCharacters   = 8 << 20
+
+	statementScopes = 2
 )
 
+// NewBudget is what one statement may spend.
+func NewBudget() *Budget {
+	return &Budget{combinations: statementScopes * maxCombinations, characters: statementScopes * maxCharacters}
+}
+
 func newBudget() *budget {
-	return &budget{combinations: maxCombinations, characters: maxCharacters, texts: maxTexts}
+	return &budget{Budget: &Budget{combinations: maxCombinations, characters: maxCharacters}, texts: maxTexts}
 }
 
 // spendText counts a text that each row makes.

@@ -37,7 +37,9 @@ type Proof struct {
 // row belongs to one patient, and its limits. Every error wraps ErrInvalid or
 // ErrExpression and holds no value of any row.
 func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
-	s, err := NewScope(f.Relations, c)
+	on := believed(c)
+	on.bare = true // the declared domains of keys are the fragment's own
+	s, err := countedScope(f.Relations, on)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +196,13 @@ type scoped struct {
 // NewScope resolves relations against the catalog.
 func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
 	return countedScope(relations, believed(c))
+}
+
+// NewScopeWithin is NewScope that spends from the budget of a statement.
+func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *Budget) (*Scope, error) {
+	on := believed(c)
+	on.left.Budget = b
+	return countedScope(relations, on)
 }
 
 // countedScope refuses too many relations before any is looked at.
