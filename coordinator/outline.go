@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Outline is what can be told of a query without asking a hospital: the form of its
@@ -28,6 +29,8 @@ type Outline struct {
 type Parameter struct {
 	Name string     // "1" for ? and $1, else its name
 	Type value.Type // that fits where it stands; text, where that is not known
+	// Array: its value is a list of such, as PostgreSQL writes an array: {1,2}.
+	Array bool
 }
 
 // Outline plans a query and prices it, looks whether its answer is stored, and does nothing else: it asks no hospital,
@@ -94,7 +97,7 @@ var samples = []struct {
 	{value.TypeDate, func(i int) value.Value { return value.Date(int64(18000 + i)) }},
 	{value.TypeTimestamp, func(i int) value.Value { return value.Timestamp(int64(18000+i) * 86400e6) }},
 	{value.TypeBool, func(int) value.Value { return value.Bool(true) }},
-	{value.TypeText, func(int) value.Value { return value.Text("x") }},
+	{value.TypeText, func(int) value.Value { return value.Text("{x}") }}, // a list, too
 }
 
 // suppose finds types of parameters, and values of these, with which the query can
@@ -109,7 +112,8 @@ func (c *Coordinator) suppose(who Researcher, req question) ([]Parameter, map[st
 	}
 	for _, s := range samples {
 		for i, name := range names {
-			parameters[i], values[name] = Parameter{name, s.of}, s.value(i)
+			list := slices.ContainsFunc(req.statement.Parameters, func(p syntax.Parameter) bool { return p.Name == name && p.Array })
+			parameters[i], values[name] = Parameter{name, s.of, list}, s.value(i)
 		}
 		if plans() {
 			return parameters, values

@@ -19,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // statement is a prepared statement and what was bound to it last.
@@ -42,7 +43,11 @@ func (d *door) CreatePreparedStatement(ctx context.Context, r flightsql.ActionCr
 	var fields []arrow.Field
 	for _, p := range o.Parameters {
 		s.names = append(s.names, p.Name)
-		fields = append(fields, arrow.Field{Name: p.Name, Type: fragment.ArrowType(p.Type), Nullable: true})
+		of := fragment.ArrowType(p.Type)
+		if p.Array {
+			of = arrow.ListOf(of)
+		}
+		fields = append(fields, arrow.Field{Name: p.Name, Type: of, Nullable: true})
 	}
 	result.ParameterSchema = arrow.NewSchema(fields, nil)
 	if o.Columns != nil {
@@ -127,9 +132,9 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 			return invalid(fmt.Sprintf("%d parameters are bound, and the query has %d", r.NumCols(), len(s.names)), "")
 		}
 		for i, column := range r.Columns() {
-			v, err := valueOf(column)
+			v, err := valueOf(column, 0)
 			if err != nil {
-				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date or a timestamp")
+				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date, a timestamp or a list of them")
 			}
 			bound[s.name(r.ColumnName(i), i)] = v
 		}
@@ -157,44 +162,82 @@ func (s *statement) name(column string, i int) string {
 var errType = errors.New("a type that is no parameter's")
 
 // valueOf reads the first value of an Arrow array.
-func valueOf(a arrow.Array) (value.Value, error) {
-	null := a.IsNull(0)
+func valueOf(a arrow.Array, i int) (value.Value, error) {
+	null := a.IsNull(i)
 	switch a := a.(type) {
 	case *array.Null:
 		return value.Null(value.TypeText), nil
 	case *array.Boolean:
-		return orNull(null, value.TypeBool, func() value.Value { return value.Bool(a.Value(0)) }), nil
+		return orNull(null, value.TypeBool, func() value.Value { return value.Bool(a.Value(i)) }), nil
 	case *array.Int8:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
 	case *array.Int16:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
 	case *array.Int32:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
 	case *array.Int64:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(a.Value(0)) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(a.Value(i)) }), nil
 	case *array.Uint8:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
 	case *array.Uint16:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
 	case *array.Uint32:
-		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeInt, func() value.Value { return value.Int(int64(a.Value(i))) }), nil
+	case *array.Uint64:
+		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(float64(a.Value(i))) }), nil
+	case *array.Decimal128:
+		of := a.DataType().(*arrow.Decimal128Type)
+		return decimalOf(null, of.Scale, func() string { return a.Value(i).ToString(of.Scale) })
+	case *array.Decimal256:
+		of := a.DataType().(*arrow.Decimal256Type)
+		return decimalOf(null, of.Scale, func() string { return a.Value(i).ToString(of.Scale) })
+	case array.ListLike:
+		return listOf(null, a, i)
 	case *array.Float32:
-		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(float64(a.Value(0))) }), nil
+		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(float64(a.Value(i))) }), nil
 	case *array.Float64:
-		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(a.Value(0)) }), nil
+		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(a.Value(i)) }), nil
 	case *array.String:
-		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(0))) }), nil
+		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(i))) }), nil
 	case *array.LargeString:
-		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(0))) }), nil
+		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(i))) }), nil
 	case *array.Date32:
-		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(0))) }), nil
+		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(i))) }), nil
 	case *array.Date64:
-		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(0)) / 86400_000) }), nil
+		return orNull(null, value.TypeDate, func() value.Value { return value.Date(int64(a.Value(i)) / 86400_000) }), nil
 	case *array.Timestamp:
 		unit := a.DataType().(*arrow.TimestampType).Unit
-		return orNull(null, value.TypeTimestamp, func() value.Value { return value.Timestamp(a.Value(0).ToTime(unit).UnixMicro()) }), nil
+		return orNull(null, value.TypeTimestamp, func() value.Value { return value.Timestamp(a.Value(i).ToTime(unit).UnixMicro()) }), nil
 	}
 	return value.Value{}, errType
+}
+
+// decimalOf gives a decimal: whole numbers of 64 bits as they are, others as float64.
+func decimalOf(null bool, scale int32, text func() string) (value.Value, error) {
+	if null {
+		return value.Null(value.TypeFloat), nil
+	}
+	if v, err := value.Parse(value.TypeInt, text()); err == nil && scale == 0 {
+		return v, nil
+	}
+	return value.Parse(value.TypeFloat, text())
+}
+
+// listOf gives a list, which the query compares with by = ANY (…).
+func listOf(null bool, a array.ListLike, i int) (value.Value, error) {
+	if null {
+		return value.Null(value.TypeText), nil
+	}
+	var list []value.Value
+	from, to := a.ValueOffsets(i)
+	for k := from; k < to; k++ {
+		v, err := valueOf(a.ListValues(), int(k))
+		if err != nil {
+			return v, err
+		}
+		list = append(list, v)
+	}
+	return syntax.Array(list), nil
 }
 
 func orNull(null bool, t value.Type, v func() value.Value) value.Value {

@@ -353,16 +353,20 @@ func TestValuesOfArrow(t *testing.T) {
 		{arrow.PrimitiveTypes.Float32, "[0.5]", value.Float(0.5)}, {arrow.BinaryTypes.LargeString, `["é"]`, value.Text("é")}, {arrow.Null, "[null]", value.Null(value.TypeText)},
 		{arrow.FixedWidthTypes.Date32, `["2020-02-29"]`, value.Date(18321)}, {arrow.FixedWidthTypes.Date64, `["2020-02-29"]`, value.Date(18321)},
 		{arrow.FixedWidthTypes.Timestamp_ms, `["1970-01-01 00:00:01"]`, value.Timestamp(1_000_000)}, {arrow.PrimitiveTypes.Int64, "[null]", value.Null(value.TypeInt)},
+		{&arrow.Decimal128Type{Precision: 19, Scale: 0}, `["9223372036854775807"]`, value.Int(9223372036854775807)}, {&arrow.Decimal128Type{Precision: 9, Scale: 2}, `["74.50"]`, value.Float(74.5)},
+		{&arrow.Decimal256Type{Precision: 40, Scale: 0}, `["10000000000000000000"]`, value.Float(1e19)}, {arrow.PrimitiveTypes.Uint64, "[7]", value.Float(7)},
+		{arrow.ListOf(arrow.PrimitiveTypes.Int32), "[[1, null, 3]]", value.Text(`{"1",NULL,"3"}`)}, {arrow.LargeListOf(arrow.BinaryTypes.String), `[["a, \"b\\"]]`, value.Text(`{"a, \"b\\"}`)},
+		{arrow.ListOf(arrow.FixedWidthTypes.Date32), `[["2020-02-29"]]`, value.Text(`{"2020-02-29"}`)}, {arrow.ListOf(arrow.PrimitiveTypes.Int32), "[null]", value.Null(value.TypeText)},
 	} {
 		a, _, err := array.FromJSON(pool, test.of, strings.NewReader(test.json))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := valueOf(a); err != nil || got != test.want {
+		if got, err := valueOf(a, 0); err != nil || got != test.want {
 			t.Errorf("%s of %s is %v, %v", test.json, test.of, got, err)
 		}
 	}
-	if _, err := valueOf(array.MakeArrayOfNull(pool, arrow.BinaryTypes.Binary, 1)); err == nil {
+	if _, err := valueOf(array.MakeArrayOfNull(pool, arrow.BinaryTypes.Binary, 1), 0); err == nil {
 		t.Error("binary is read")
 	}
 }

@@ -185,6 +185,19 @@ func TestQueryJSON(t *testing.T) {
 	}
 }
 
+// A list is an array for = ANY (…), and integers keep all their digits.
+func TestListParameters(t *testing.T) {
+	s := newServer(t)
+	response, b := s.do(t, "POST", "/v1/query", `{"sql": "SELECT 1", "study": "s", "parameters": {"1": [1, null, "a, b"], "2": [], "3": 9223372036854775807}}`)
+	want := map[string]value.Value{"1": value.Text(`{"1",NULL,"a, b"}`), "2": value.Text("{}"), "3": value.Int(9223372036854775807)}
+	if response.StatusCode != 200 || !reflect.DeepEqual(s.asked.Parameters, want) {
+		t.Errorf("%s %s: %v", response.Status, b, s.asked.Parameters)
+	}
+	if response, b := s.do(t, "POST", "/v1/query", `{"sql": "SELECT 1", "study": "s", "parameters": {"1": {"a": 1}}}`); response.StatusCode != 400 {
+		t.Errorf("an object: %s %s", response.Status, b)
+	}
+}
+
 func TestAccuracyForms(t *testing.T) {
 	s := newServer(t)
 	for form, want := range map[string]planner.Accuracy{`50`: {HalfWidth: 50}, `"5%"`: {Relative: true, HalfWidth: 0.05}, `"0.5 %"`: {Relative: true, HalfWidth: 0.005}} {

@@ -64,9 +64,10 @@ func (p Parameter) MarshalJSON() ([]byte, error) {
 	return []byte(p.String()), nil
 }
 
-// UnmarshalJSON reads a number, a text, a boolean or null.
+// UnmarshalJSON reads a number, a text, a boolean, null or a list of such.
 func (p *Parameter) UnmarshalJSON(b []byte) error {
 	var text string
+	var list []Parameter
 	switch {
 	case string(b) == "null":
 		p.Value = value.Null(value.TypeText)
@@ -74,13 +75,19 @@ func (p *Parameter) UnmarshalJSON(b []byte) error {
 		p.Value = value.Bool(string(b) == "true")
 	case json.Unmarshal(b, &text) == nil:
 		p.Value = value.Text(text)
+	case json.Unmarshal(b, &list) == nil: // for = ANY (…)
+		var values []value.Value
+		for _, of := range list {
+			values = append(values, of.Value)
+		}
+		p.Value = syntax.Array(values)
 	default:
 		v, err := value.Parse(value.TypeInt, string(b))
 		if err != nil {
 			v, err = value.Parse(value.TypeFloat, string(b))
 		}
 		if err != nil {
-			return errors.New("a parameter is a number, a text, a boolean or null")
+			return errors.New("a parameter is a number, a text, a boolean, null or a list of such")
 		}
 		p.Value = v
 	}

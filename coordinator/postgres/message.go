@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // handle answers one message; false ends the connection.
@@ -251,12 +253,24 @@ func valueOf(a any, oid uint32) value.Value {
 	case string:
 		return value.Text(a)
 	case time.Time:
-		if oid == dictionary.OIDDate {
+		if oid == dictionary.OIDDate || oid == arrayOIDs[value.TypeDate] {
 			return value.Date(a.Unix() / 86400)
 		}
 		return value.Timestamp(a.UnixMicro())
+	case []any: // for = ANY (…)
+		list := make([]value.Value, len(a))
+		for i, x := range a {
+			list[i] = valueOf(x, oid)
+		}
+		return syntax.Array(list)
 	}
 	return value.Null(value.TypeText)
+}
+
+// arrayOIDs are the types of lists of values of a type.
+var arrayOIDs = map[value.Type]uint32{
+	value.TypeBool: pgtype.BoolArrayOID, value.TypeInt: pgtype.Int8ArrayOID, value.TypeFloat: pgtype.Float8ArrayOID,
+	value.TypeText: pgtype.TextArrayOID, value.TypeDate: pgtype.DateArrayOID, value.TypeTimestamp: pgtype.TimestampArrayOID,
 }
 
 // readTime reads a date or timestamp as clients write one whose type they leave open: with
@@ -289,10 +303,34 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if format == pgtype.TextFormatCode && (oid == dictionary.OIDDate || oid == dictionary.OIDTimestamp) {
 		return readTime(string(raw))
 	}
+	times := format == pgtype.TextFormatCode && slices.Contains([]uint32{pgtype.DateArrayOID, pgtype.TimestampArrayOID, pgtype.TimestamptzArrayOID}, oid)
+	if times { // each as readTime reads one
+		oid = pgtype.TextArrayOID
+		t, _ = c.types.TypeForOID(oid)
+	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {
 		return nil, err
 	}
+	list, ok := v.([]any)
+	if !ok {
+		return plainArgument(v)
+	}
+	for i, x := range list {
+		if text, ok := x.(string); ok && times {
+			x, err = readTime(text)
+		} else {
+			x, err = plainArgument(x)
+		}
+		if list[i] = x; err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// plainArgument gives a decoded value in the few types that are used further on.
+func plainArgument(v any) (any, error) {
 	switch x := v.(type) {
 	case int16:
 		return int64(x), nil
@@ -303,6 +341,12 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	case float32:
 		return float64(x), nil
 	case pgtype.Numeric:
+		if x.NaN || x.InfinityModifier != pgtype.Finite {
+			return nil, errors.New("no number")
+		}
+		if n, err := x.Int64Value(); err == nil && n.Valid { // also beyond what a float64 holds
+			return n.Int64, nil
+		}
 		f, err := x.Float64Value()
 		return f.Float64, err
 	}

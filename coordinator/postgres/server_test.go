@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
 	"go.uber.org/goleak"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -90,6 +91,9 @@ func (f *fake) Outline(_ context.Context, _ coordinator.Researcher, req coordina
 	}
 	if strings.Contains(req.SQL, "$1") && len(req.Parameters) == 0 {
 		o.Parameters = []coordinator.Parameter{{Name: "1", Type: value.TypeInt}, {Name: "2", Type: value.TypeDate}}
+		if strings.Contains(req.SQL, "ANY") {
+			o.Parameters = []coordinator.Parameter{{Name: "1", Type: value.TypeInt, Array: true}, {Name: "2", Type: value.TypeText, Array: true}, {Name: "3", Type: value.TypeDate, Array: true}}
+		}
 	}
 	return o, nil
 }
@@ -359,6 +363,41 @@ func TestParameters(t *testing.T) {
 	rows.Close()
 	if got := h.last().Parameters; rows.Err() != nil || !got["1"].IsNull() || !got["2"].IsNull() {
 		t.Errorf("the values are %v, %v", got, rows.Err())
+	}
+}
+
+// TestArrays: lists come as clients send them, in text and in binary, of whatever type they declare.
+func TestArrays(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	const sql = "SELECT … FROM person WHERE a = ANY($1) AND b = ANY($2) AND d = ANY($3)"
+	days := []time.Time{time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)}
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec} {
+		rows, err := c.Query(ctx, sql, mode, []int32{1, -2}, []string{`a, "b"`, ""}, days)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows.Close()
+		got := h.last().Parameters
+		if rows.Err() != nil || got["1"] != value.Text(`{"1","-2"}`) || got["2"] != value.Text(`{"a, \"b\"",""}`) || !strings.HasPrefix(got["3"].Str(), `{"2020-02-29`) {
+			t.Errorf("%v: %v, %v", mode, got, rows.Err())
+		}
+	}
+	// A client that leaves the types open, or calls them text, sends what PostgreSQL writes.
+	for _, oid := range []uint32{0, pgtype.TextOID, pgtype.Int4ArrayOID, pgtype.NumericArrayOID} {
+		result := c.PgConn().ExecParams(ctx, sql, [][]byte{[]byte("{1,NULL,-2}"), []byte(`{"a, b",c}`), nil}, []uint32{oid}, nil, nil).Read()
+		got := h.last().Parameters
+		want := value.Text(`{"1",NULL,"-2"}`)
+		if oid == pgtype.TextOID {
+			want = value.Text("{1,NULL,-2}")
+		}
+		if result.Err != nil || got["1"] != want || got["2"] != value.Text(`{"a, b","c"}`) || !got["3"].IsNull() {
+			t.Errorf("of type %d: %v, %v", oid, got, result.Err)
+		}
+	}
+	if result := c.PgConn().ExecParams(ctx, sql, [][]byte{[]byte("{1"), nil, nil}, nil, nil, nil).Read(); result.Err == nil {
+		t.Error("half an array is read")
 	}
 }
 

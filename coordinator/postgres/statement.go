@@ -179,13 +179,16 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		if err != nil {
 			return nil, err
 		}
-		for i, q := range o.Parameters {
+		for _, q := range o.Parameters {
 			n, err := strconv.Atoi(q.Name)
 			if err != nil || n > len(p.parameters) {
 				return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeNotSupported), Message: "the parameter " + q.Name + " has no number", Hint: "write $1, $2 and so on"}
 			}
 			if n > len(types) || types[n-1] == 0 {
-				p.parameters[n-1] = dictionary.OIDOf(o.Parameters[i].Type)
+				p.parameters[n-1] = dictionary.OIDOf(q.Type)
+				if q.Array {
+					p.parameters[n-1] = arrayOIDs[q.Type]
+				}
 			}
 		}
 	}

@@ -30,7 +30,7 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 	if !s.placeholders {
 		return s.Query, nil
 	}
-	return s.Query.Rewrite(func(t *Expr) *Expr {
+	bound = s.Query.Rewrite(func(t *Expr) *Expr {
 		if t.Kind != Placeholder {
 			return nil
 		}
@@ -42,8 +42,12 @@ func (s *Statement) Bind(values map[string]value.Value, today time.Time) (bound 
 			v = value.Value{} // takes its type from where it stands
 		}
 		// A text may stand for a date or a number, as a string in the query does.
-		return &Expr{Kind: Literal, At: t.At, Literal: v, Text: v.Type() == value.TypeText}
-	}), nil
+		return &Expr{Kind: Literal, At: t.At, Literal: v, Text: v.Type() == value.TypeText, Array: t.Array}
+	})
+	if slices.ContainsFunc(s.Parameters, func(p Parameter) bool { return p.Array }) {
+		bound = bound.Rewrite(bindArrays)
+	}
+	return bound, nil
 }
 
 // dayOf is the constant that CURRENT_DATE or NOW() stands for. It is part of the plan, so that tomorrow's question is

@@ -173,17 +173,14 @@ func (p *parser) quantified(left *Expr, t token) *Expr {
 		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered",
 			t.text, strings.ToUpper(word.text))
 	}
-	switch {
-	case p.queryComes(p.i):
+	if p.queryComes(p.i) {
 		return p.in(left, negated)
-	case p.comes("(", "array", "["):
-		p.i += 3
-		x := among(left, p.expressions(), negated)
-		p.expect("]", "write ANY(ARRAY[1, 2])")
+	}
+	p.i++
+	if x, ok := p.array(left, negated); ok {
 		p.expect(")", "write ANY(ARRAY[1, 2])")
 		return x
 	}
-	p.i++
 	Refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)",
 		"only a list or a SELECT is read after %s", strings.ToUpper(word.text))
 	return nil

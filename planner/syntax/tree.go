@@ -56,8 +56,9 @@ type Setting struct {
 
 // Parameter is one place of a parameter.
 type Parameter struct {
-	Name string
-	At   Position
+	Name  string
+	At    Position
+	Array bool // its value is a list, as PostgreSQL writes an array: {1,2}
 }
 
 // Query is a SELECT, or two queries combined, with what stands around them.
@@ -178,6 +179,7 @@ type Expr struct {
 	Filter    *Expr   // FILTER (WHERE …)
 	Over      *Window // OVER (…)
 	Bin       int     // of HISTOGRAM, once expanded
+	Array     bool    // of a Placeholder: its value is a list, whose elements stand in its place
 }
 
 // Window is OVER (PARTITION BY … ORDER BY … frame).
