@@ -85,7 +85,7 @@ func lifeTables(sql string) string {
 		SELECT *, $3.0 * events / person_time AS rate FROM r) AS ir`)
 	return kaplanMeier.ReplaceAllString(sql, `(
 		WITH s(t, e) AS ($1),
-		b AS (SELECT GREATEST(1, CAST(CEIL(t / $2) AS int)) AS k, e FROM s WHERE t IS NOT NULL),
+		b AS (SELECT GREATEST(1, CAST(CEIL(t / $2.0) AS int)) AS k, e FROM s WHERE t IS NOT NULL),
 		n AS (SELECT i.k, (SELECT COUNT(*) FROM b WHERE b.k >= i.k) AS n, (SELECT COUNT(*) FROM b WHERE b.k = i.k AND e) AS d
 			FROM (SELECT unnest(generate_series(0, $3 // $2)) AS k) AS i),
 		l AS (SELECT k, n, EXP(SUM(LN(1 - d / GREATEST(n, 1.0))) OVER (ORDER BY k)) AS survival, SUM(d) OVER (ORDER BY k) AS d FROM n)

@@ -19,7 +19,9 @@ type Aggregate struct {
 	scale    []float64 // of one unit of each partial
 	center   []float64 // what a centred sum was measured from, 0 for others
 	whole    bool      // the partials are whole numbers on a grid of ones
-	lower    float64   // bounds of the released number
+	// of is date or timestamp where the released value is one, else empty. A date's tree counts days, a timestamp's seconds.
+	of       value.Type
+	lower    float64 // bounds of the released number
 	upper    float64
 	argument float64 // of a tree's function: the quantile, or the bucket of a histogram
 }
@@ -264,8 +266,9 @@ const (
 )
 
 func (a *argument) tree() []fragment.Partial {
-	a.check(a.x)
-	b := fragment.Buckets{Lower: a.x.facts.Lower, Upper: a.x.facts.Upper, Branching: treeBranching, Levels: 3, Unit: a.unit()}
+	x := a.asNumber(a.x)
+	a.check(x)
+	b := fragment.Buckets{Lower: x.facts.Lower, Upper: x.facts.Upper, Branching: treeBranching, Levels: 3, Unit: a.unit()}
 	if a.cells == 0 || a.cells > manyGroups {
 		b.Levels = 2
 	}
@@ -275,7 +278,33 @@ func (a *argument) tree() []fragment.Partial {
 	if b.Validate() != nil {
 		refuse(CodeBounds, a.x.term.At, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
 	}
-	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: &b}}
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: x.Expr, Buckets: &b}}
+}
+
+// asNumber is an operand as a number: of a date the days since 1970, of a timestamp the seconds.
+func (a *argument) asNumber(x operand) operand {
+	at := x.term.At
+	first, last := float64(value.MinDate), float64(value.MaxDate)
+	origin, of := value.Date(0), "DATE '2015-01-01' AND DATE '2024-12-31'"
+	switch x.Type {
+	case value.TypeDate:
+	case value.TypeTimestamp:
+		first, last = float64(value.MinTimestamp), float64(value.MaxTimestamp)
+		origin, of = value.Timestamp(0), "TIMESTAMP '2015-01-01 00:00:00' AND TIMESTAMP '2024-12-31 23:59:59'"
+	default:
+		return x
+	}
+	if x.facts.Lower <= first || x.facts.Upper >= last {
+		name := x.term.Describe()
+		refuse(CodeBounds, at, "write WHERE "+name+" BETWEEN "+of+", with bounds from what you know of the matter, not from the data",
+			"%s of %s needs bounds, and the catalog gives none", strings.ToUpper(a.call.Name), name)
+	}
+	x.Expr = apply(at, fragment.OpSubtract, x.Expr, fragment.Literal(origin))
+	if origin.Type() == value.TypeTimestamp {
+		x.Expr = apply(at, fragment.OpDivide, x.Expr, fragment.Literal(value.Float(microsecondsPerSecond)))
+		x.facts.Lower, x.facts.Upper = x.facts.Lower/microsecondsPerSecond, x.facts.Upper/microsecondsPerSecond
+	}
+	return x
 }
 
 // unit is what a row counts in buckets: so much that a patient's row may count as a thousandth of one.
@@ -357,10 +386,21 @@ func (a *argument) covariance() (lower, upper float64) {
 
 // valueType is the type of the released number.
 func (a *Aggregate) valueType() value.Type {
+	if a.of != "" {
+		return a.of
+	}
 	if a.function.whole || a.whole {
 		return value.TypeInt
 	}
 	return value.TypeFloat
+}
+
+// step is what the unit of the aggregate's tree is in that of its value.
+func (a *Aggregate) step() float64 {
+	if a.of == value.TypeTimestamp {
+		return microsecondsPerSecond
+	}
+	return 1
 }
 
 // facts bound the released number, for the intervals of what is made of it.
@@ -398,8 +438,8 @@ func (a *Aggregate) clamped(v float64) value.Value {
 		return value.Null(a.valueType())
 	}
 	v = math.Max(a.lower, math.Min(a.upper, v))
-	if a.valueType() == value.TypeInt {
-		return value.Int(int64(math.Round(v)))
+	if t := a.valueType(); t != value.TypeFloat {
+		return ordinal(t, math.Round(v))
 	}
 	return value.Float(v)
 }

@@ -68,7 +68,7 @@ func (p *Plan) shown(cells []Cell, fit *fitted) ([]groupRow, error) {
 func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	readings := make([]*reading, len(p.Columns))
 	for i, c := range p.Columns {
-		if c.Noisy && c.Type.Numeric() {
+		if c.Ranged() {
 			readings[i] = p.prepareFitted(c.expr, confidence, fitOf(rows))
 		}
 	}
@@ -99,16 +99,27 @@ func ends(low, high float64, v value.Value, t value.Type) (value.Value, value.Va
 	if !v.IsNull() {
 		low, high = math.Min(low, v.Float64()), math.Max(high, v.Float64())
 	}
-	if t != value.TypeInt {
+	if t == value.TypeFloat {
 		return value.Float(low), value.Float(high)
 	}
 	whole := func(x float64) value.Value {
 		if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) >= 1<<62 {
 			return value.Null(t)
 		}
-		return value.Int(int64(x))
+		return ordinal(t, x)
 	}
 	return whole(math.Floor(low)), whole(math.Ceil(high))
+}
+
+// ordinal is a whole number, or the day or instant that it counts.
+func ordinal(t value.Type, x float64) value.Value {
+	switch t {
+	case value.TypeDate:
+		return value.Date(int64(x))
+	case value.TypeTimestamp:
+		return value.Timestamp(int64(x))
+	}
+	return value.Int(int64(x))
 }
 
 type groupRow struct {
@@ -170,7 +181,7 @@ func (g group) column(e *fragment.Expr) value.Value {
 	case g.undetermined(a):
 		return value.Null(a.valueType())
 	case a.read != nil:
-		return a.clamped(g.ordered(a))
+		return a.clamped(g.ordered(a) * a.step())
 	}
 	return a.clamped(a.at(g.shown))
 }
@@ -239,8 +250,10 @@ func (p *Plan) prepareFitted(e *fragment.Expr, confidence float64, fit *fitted) 
 		r.inner, r.half = p.prepareFitted(e.Args[0], confidence, fit), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
 		return r
 	case fragment.OpCast:
-		r.inner = p.prepareFitted(e.Args[0], confidence, fit)
-		return r
+		if e.Args[0].Type.Numeric() {
+			r.inner = p.prepareFitted(e.Args[0], confidence, fit)
+			return r
+		}
 	case fragment.OpIntDivide:
 		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
 		return r
@@ -369,6 +382,7 @@ func (g group) apart(r *reading) (low, high float64) {
 		switch {
 		case a.read != nil:
 			_, low, high = a.read(*g.tree(a), a.argument, each)
+			low, high = low*a.step(), high*a.step()
 		case a.within != nil:
 			s := a.within(means{g, a, 1 - (1-each)/float64(a.brackets)})
 			low, high = s.low, s.high

@@ -352,7 +352,11 @@ func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
 		}
 	}
 	partials := f.partials(a)
-	released := Aggregate{function: f, argument: a.value, whole: len(t.Args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
+	of := value.Type("")
+	if f.ofTree && !a.x.Type.Numeric() {
+		of = a.x.Type
+	}
+	released := Aggregate{function: f, argument: a.value, of: of, whole: len(t.Args) > 0 && a.x.Expr != nil && a.x.Type == value.TypeInt}
 	for _, partial := range partials {
 		released.Partials = append(released.Partials, b.partial(partial))
 		scale, center := 1.0, 0.0
@@ -365,7 +369,7 @@ func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
 	released.whole = released.whole && len(released.Partials) == 1 && f.read == nil // a median of ints may lie between two
 	released.lower, released.upper = f.bounds(a)
 	i := slices.IndexFunc(b.plan.Aggregates, func(o Aggregate) bool {
-		return o.function == released.function && o.argument == released.argument && slices.Equal(o.Partials, released.Partials)
+		return o.function == released.function && o.argument == released.argument && o.of == released.of && slices.Equal(o.Partials, released.Partials)
 	})
 	if i < 0 {
 		i = len(b.plan.Aggregates)

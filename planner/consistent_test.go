@@ -174,3 +174,51 @@ func TestFilteredByWhatIsShown(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDatesHaveQuantiles: MIN, quantiles and MAX of days and instants are days and instants, in order, and their intervals hold the
+// exact ones.
+func TestDatesHaveQuantiles(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 0))
+	var patients []map[string]value.Value
+	var days []float64
+	for range 800 {
+		day := 16436 + r.Int64N(3650) // from 2015 on
+		days = append(days, float64(day))
+		patients = append(patients, map[string]value.Value{"death_date": value.Date(day), "death_datetime": value.Timestamp(day*86_400_000_000 + r.Int64N(86_400_000_000))})
+	}
+	p, err := Build(Query{SQL: "SELECT MIN(death_date) AS a, QUANTILE(death_date, 0.25) AS b, MEDIAN(death_date) AS c, MAX(death_date) AS d, MEDIAN(death_datetime) AS e, " +
+		"MAX(death_date) - MIN(death_date) AS f, CAST(MEDIAN(death_date) AS timestamp) AS g FROM death WHERE death_date BETWEEN '2014-01-01' AND '2026-12-31' AND death_datetime BETWEEN '2014-01-01' AND '2027-01-01'", Epsilon: 2, Delta: 1e-6}, federation(t, "omop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(q float64) float64 { return quantileOf(days, q) }
+	const instants = 86_400e6
+	exact := []float64{day(0), day(0.25), day(0.5), day(1), (day(0.5) + 0.5) * instants, day(1) - day(0), day(0.5) * instants}
+	types := []value.Type{value.TypeDate, value.TypeDate, value.TypeDate, value.TypeDate, value.TypeTimestamp, value.TypeInt, value.TypeTimestamp}
+	held := make([]int, len(exact))
+	const draws = 200
+	for range draws {
+		a, err := p.Finish([]Cell{noisyCell(p, patients, r)}, 0.95)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := a.Rows[0]
+		for i, e := range row {
+			if e.Value.Type() != types[i] || e.Low.Type() != types[i] || e.High.Type() != types[i] {
+				t.Fatalf("%s is %v in [%v, %v]", p.Columns[i].Name, e.Value, e.Low, e.High)
+			}
+			slack := map[value.Type]float64{value.TypeDate: 2, value.TypeInt: 4, value.TypeTimestamp: 2 * instants}[types[i]] // a bucket is 1.2 days wide
+			if e.Low.Float64() <= exact[i]+slack && e.High.Float64() >= exact[i]-slack {
+				held[i]++
+			}
+			if i > 0 && i < 4 && value.Compare(row[i-1].Value, e.Value) > 0 {
+				t.Fatalf("%v after %v", e.Value, row[i-1].Value)
+			}
+		}
+	}
+	for i, n := range held {
+		if n < draws*88/100 {
+			t.Errorf("%s: %d of %d intervals cover %v", p.Columns[i].Name, n, draws, exact[i])
+		}
+	}
+}

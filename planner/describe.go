@@ -31,7 +31,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 	var all []Expected
 	cell, supposed := p.suppose()
 	for _, c := range p.Columns {
-		if !c.Noisy || !c.Type.Numeric() {
+		if !c.Ranged() {
 			continue
 		}
 		x := Expected{Column: c.Name, HalfWidth: math.NaN(), Value: math.NaN(), Note: "depends on the answer"}
@@ -55,6 +55,13 @@ func (p *Plan) Expected(confidence float64) []Expected {
 				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
 				x.Note = fmt.Sprintf("about %s divided by the number of values", number(width))
 			}
+		}
+		switch known := !math.IsNaN(x.HalfWidth); {
+		case known && c.Type == value.TypeDate:
+			x.Note = "days, " + x.Note
+		case known && c.Type == value.TypeTimestamp:
+			x.HalfWidth /= microsecondsPerSecond
+			x.Note = "seconds, " + x.Note
 		}
 		all = append(all, x)
 	}

@@ -151,6 +151,11 @@ type Column struct {
 	expr  *fragment.Expr
 }
 
+// Ranged tells whether the column's values have an interval: noisy numbers, dates and timestamps.
+func (c Column) Ranged() bool {
+	return c.Noisy && (c.Type.Numeric() || c.Type == value.TypeDate || c.Type == value.TypeTimestamp)
+}
+
 type place struct{ start, end int }
 
 // Cell is one group and its noisy partial aggregates: the Coordinates of each, in
@@ -168,7 +173,7 @@ type Answer struct {
 	Notes []string
 }
 
-// Estimate is one released value; Low and High are valid for noisy numbers.
+// Estimate is one released value; Low and High are valid where the column is Ranged.
 type Estimate struct {
 	Value, Low, High value.Value
 }

@@ -532,7 +532,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 	names := p.released()
 	for i, c := range p.Columns {
 		rows.Names = append(rows.Names, names[i])
-		if c.Noisy && c.Type.Numeric() {
+		if c.Ranged() {
 			rows.Names = append(rows.Names, names[i]+lowEnd, names[i]+highEnd)
 		}
 	}
@@ -540,7 +540,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 		var values []value.Value
 		for i, e := range row {
 			values = append(values, e.Value)
-			if c := p.Columns[i]; c.Noisy && c.Type.Numeric() {
+			if p.Columns[i].Ranged() {
 				values = append(values, e.Low, e.High)
 			}
 		}
@@ -578,7 +578,7 @@ func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *compute
 		row := rows.Values[place]
 		for i, s := range a.columns {
 			e := Estimate{Value: row[at[s.name]]}
-			if columns[i].Noisy && columns[i].Type.Numeric() {
+			if columns[i].Ranged() {
 				origin := rows.Origins[place][at[s.name]]
 				e.Low, e.High = c.interval(origin, e.Value)
 				if e.Value.IsNull() && c.unknown(origin) {
@@ -632,7 +632,7 @@ func (p *Program) Expected(confidence float64) []Expected {
 	}
 	var all []Expected
 	for i, c := range p.Columns {
-		if !c.Noisy || !c.Type.Numeric() {
+		if !c.Ranged() {
 			continue
 		}
 		x := expectedIn(p.post.Derived, p.post.columns[i].name, released)
@@ -653,7 +653,7 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 	}
 	all := release.Expected(confidence)
 	for k, name := range release.released() {
-		if c := release.Columns[k]; c.Noisy && c.Type.Numeric() {
+		if release.Columns[k].Ranged() {
 			of[name], all = all[0], all[1:]
 		}
 	}

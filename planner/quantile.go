@@ -177,5 +177,11 @@ func (g group) ordered(a *Aggregate) float64 {
 			x = math.Max(x, beside)
 		}
 	}
+	switch { // of days, and seconds, that of which the bucket holds is told
+	case a.of != "" && least:
+		return math.Floor(x)
+	case a.of != "":
+		return math.Ceil(x)
+	}
 	return x
 }

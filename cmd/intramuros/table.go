@@ -156,7 +156,17 @@ func cellText(c httpapi.Cell, kind string) string {
 	v, isNumber := number(c.Value)
 	low, hasLow := number(c.Low)
 	high, hasHigh := number(c.High)
+	from, isDay := c.Low.(string)
+	to, isAlso := c.High.(string)
 	switch {
+	case isDay || isAlso: // a date, or an instant
+		open := func(end string, is bool) string {
+			if !is {
+				return "…"
+			}
+			return printable(end)
+		}
+		return plainText(c.Value) + " [" + open(from, isDay) + ", " + open(to, isAlso) + "]"
 	case !isNumber && !hasLow && !hasHigh:
 		return plainText(c.Value)
 	case !hasLow && !hasHigh: // computed from released numbers in a way that gives no interval

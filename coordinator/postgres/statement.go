@@ -562,15 +562,19 @@ func intervals(a *coordinator.Answer) string {
 			half := math.Inf(1)
 			if e.Low.Valid() && e.High.Valid() && !e.Low.IsNull() && !e.High.IsNull() {
 				half = (e.High.Float64() - e.Low.Float64()) / 2
+				if column.Type == value.TypeTimestamp {
+					half /= 1e6 // seconds
+				}
 			}
 			least, most = math.Min(least, half), math.Max(most, half)
 		}
+		unit := map[value.Type]string{value.TypeDate: " days", value.TypeTimestamp: " seconds"}[column.Type]
 		switch {
 		case math.IsInf(most, -1):
 		case short(least) == short(most):
-			parts = append(parts, column.Name+" ± "+short(most))
+			parts = append(parts, column.Name+" ± "+short(most)+unit)
 		default:
-			parts = append(parts, column.Name+" ± "+short(least)+" to "+short(most))
+			parts = append(parts, column.Name+" ± "+short(least)+" to "+short(most)+unit)
 		}
 	}
 	if len(parts) == 0 {

@@ -54,7 +54,7 @@ func Schema(columns []Column, confidence float64, expected []planner.Expected, r
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		meta := map[string]string{KeyNoisy: strconv.FormatBool(c.Noisy)}
-		if c.Noisy && c.Type.Numeric() {
+		if Ranged(planner.Column{Type: c.Type, Noisy: c.Noisy}) {
 			meta[KeyConfidence] = strconv.FormatFloat(confidence, 'g', -1, 64)
 			switch {
 			case c.Part == Low:
@@ -91,7 +91,9 @@ func list(c Column, rows [][]planner.Estimate) string {
 	all := make([]any, len(rows))
 	for i, row := range rows {
 		if v := c.Of(row); v.Valid() && !v.IsNull() {
-			all[i] = json.Number(v.String())
+			if all[i] = v.String(); v.Type().Numeric() {
+				all[i] = json.Number(v.String())
+			}
 		}
 	}
 	b, err := json.Marshal(all)

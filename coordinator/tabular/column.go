@@ -25,7 +25,7 @@ type Column struct {
 }
 
 // Ranged tells whether the column's values have an interval.
-func Ranged(c planner.Column) bool { return c.Noisy && c.Type.Numeric() }
+func Ranged(c planner.Column) bool { return c.Ranged() }
 
 // Columns are the table's columns. With intervals, x_low and x_high follow each x
 // that has an interval.

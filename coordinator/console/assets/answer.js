@@ -20,7 +20,7 @@ function table(answer) {
       if (!c.noisy) return h(i === 0 ? 'th' : 'td', { ...(i === 0 ? { scope: 'row' } : {}), class: numeric(c.type) ? 'n' : '' }, key(c) ? String(cell ?? '–') : shown(c.type, cell));
       const ends = cell.low !== null || cell.high !== null;
       const noise = onlyNoise(cell);
-      return h('td', { class: noise ? 'n noise' : 'n', title: cell.value === null ? t('answer.nothing') : noise ? t('answer.noise') : undefined }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : number(cell.low)} – ${cell.high === null ? '∞' : number(cell.high)}`)
+      return h('td', { class: noise ? 'n noise' : 'n', title: cell.value === null ? t('answer.nothing') : noise ? t('answer.noise') : undefined }, shown(c.type, cell.value), ends ? h('span', { class: 'ends' }, `${cell.low === null ? '−∞' : shown(c.type, cell.low)} – ${cell.high === null ? '∞' : shown(c.type, cell.high)}`)
         : cell.value !== null && numeric(c.type) ? h('span', { class: 'ends', title: t('answer.open') }, '± ?') : '');
     }))))));
 }
