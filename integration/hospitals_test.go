@@ -50,9 +50,16 @@ func TestInstallNode(t *testing.T) {
 	dir = f.dir
 	replace = append(replace, "/etc/intramuros/node.yaml", "chu-lyon.yaml", "/var/lib/intramuros/node.ledger", "chu-lyon.ledger", "--node node.ledger", "--node chu-lyon.ledger",
 		"diabetes-2027", studyID, "--out claire", "--out keys-claire", "--out rhone.yaml", "--out rhone-draft.yaml")
-	walk("intramuros pki issue --dir pki --role node --name chu-lyon --out chu-lyon --days 90")
 	for _, name := range []string{"node-chu-lyon.pem", "node-chu-lyon.key"} {
-		f.write(filepath.Join("pki", name), readAll(t, f.path(filepath.Join("chu-lyon", name))))
+		if err := os.Remove(f.path(filepath.Join("pki", name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace = append(replace, "--federation france", "--federation "+federationName, "/etc/intramuros/keys", "pki", "--request node-chu-lyon.csr", "--request pki/node-chu-lyon.csr")
+	_, asked, _ := strings.Cut(walk("intramuros pki request --federation france --role node --name chu-lyon --out /etc/intramuros/keys"), "fingerprint")
+	_, signed, _ := strings.Cut(walk("intramuros pki sign --dir pki --request node-chu-lyon.csr --role node --name chu-lyon --days 90"), "fingerprint")
+	if asked == "" || asked != signed {
+		t.Errorf("the hospital reads %q, and the operator %q", asked, signed)
 	}
 	walk("intramuros pki key --out claire")
 	readAll(t, f.path("keys-claire.pub"))

@@ -66,7 +66,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		return nil, err
 	}
 	if uris := certificate.Leaf.URIs; len(uris) != 1 || uris[0].String() != c.self().String() {
-		return nil, fmt.Errorf("the certificate %s is not for %s; issue it with: intramuros pki issue --role node --name %s", c.TLS.Certificate, c.self(), c.Name)
+		return nil, fmt.Errorf("the certificate %s is not for %s; ask for it with: intramuros pki request --role node --name %s", c.TLS.Certificate, c.self(), c.Name)
 	}
 	over, err := verify(ctx, d.Data)
 	if err != nil {

@@ -24,7 +24,7 @@ authority. Its role and name stand in the certificate:
     intramuros://<federation>/<role>/<name>
 
 Make the authority once, on a machine that is no daemon's, and keep ca.key there.`)
-	c.AddCommand(newPKIInitCommand(), newPKIIssueCommand(), newPKIRevokeCommand(), newPKIKeyCommand())
+	c.AddCommand(newPKIInitCommand(), newPKIRequestCommand(), newPKISignCommand(), newPKIIssueCommand(), newPKIRevokeCommand(), newPKIKeyCommand())
 	return c
 }
 
@@ -78,9 +78,12 @@ func newPKIIssueCommand() *cobra.Command {
 	var days int
 	c := &cobra.Command{
 		Use:   "issue --dir DIR --role ROLE --name NAME",
-		Short: "Issue or renew a certificate",
+		Short: "Issue or renew a certificate, with a key made here",
 		Long: `Issues a certificate and its key as <role>-<name>.pem and <role>-<name>.key. Issuing
 again renews: a running daemon takes the new files by itself.
+
+It is for daemons and people at the operator's own place. A hospital makes its key itself
+(intramuros pki request), and the operator signs the request (intramuros pki sign).
 
 The roles:
 
@@ -91,8 +94,7 @@ The roles:
 
 Keep --days short; intramuros pki revoke ends a certificate before its time. Daemons know each other by role and
 name, not by host; --host is for browsers and curl, so the coordinator needs it.`,
-		Example: `  intramuros pki issue --dir pki --role node --name chu-lyon --out chu-lyon
-  intramuros pki issue --dir pki --role coordinator --name paris --host query.example.org`,
+		Example: `  intramuros pki issue --dir pki --role coordinator --name paris --host query.example.org`,
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("dir", "role", "name"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -122,6 +124,80 @@ name, not by host; --host is for browsers and curl, so the coordinator needs it.
 	c.Flags().StringVar(&out, "out", "", "folder for the certificate and its key (default: --dir)")
 	c.Flags().StringVar(&role, "role", "", "node, coordinator, client or operator")
 	c.Flags().StringVar(&name, "name", "", "name of the hospital, coordinator or person: lower-case letters, digits and hyphens")
+	c.Flags().StringSliceVar(&hosts, "host", nil, "host name or IP address by which browsers reach it; may be given again")
+	c.Flags().IntVar(&days, "days", 365, "how long the certificate is valid, at most as long as the authority")
+	return c
+}
+
+func newPKIRequestCommand() *cobra.Command {
+	var out, federation, role, name string
+	c := &cobra.Command{
+		Use:   "request --federation NAME --role ROLE --name NAME",
+		Short: "Make a key, and a request to certify it",
+		Long: `Makes a key, <role>-<name>.key, which stays on this machine, and <role>-<name>.csr, which
+the federation's operator signs (intramuros pki sign). Where the key is there already, as for
+a renewal, the request is for that key. Tell the operator the fingerprint by another way
+than the one that the request takes.`,
+		Example: `  intramuros pki request --federation france --role node --name chu-lyon --out /etc/intramuros/keys`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("federation", "role", "name"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			fingerprint, err := pki.CreateRequest(out, pki.Identity{Federation: federation, Role: role, Name: name})
+			if err != nil {
+				return err
+			}
+			base := filepath.Join(out, role+"-"+name)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s.key\n%s.csr\nfingerprint of the key: %s\n", base, base, fingerprint)
+			return err
+		},
+	}
+	c.Flags().StringVar(&out, "out", ".", "folder for the key and the request")
+	c.Flags().StringVar(&federation, "federation", "", "name of the federation")
+	c.Flags().StringVar(&role, "role", "", "node, coordinator, client or operator")
+	c.Flags().StringVar(&name, "name", "", "name of the hospital, coordinator or person: lower-case letters, digits and hyphens")
+	return c
+}
+
+func newPKISignCommand() *cobra.Command {
+	var dir, out, request, role, name string
+	var hosts []string
+	var days int
+	c := &cobra.Command{
+		Use:   "sign --dir DIR --request FILE --role ROLE --name NAME",
+		Short: "Sign a request, and so issue or renew a certificate",
+		Long: `Signs a request that intramuros pki request made, and writes <role>-<name>.pem. The key stays
+where the request was made: this machine never has it. Compare the fingerprint that is
+printed with the one that the hospital tells, by telephone, before you send the certificate.
+Role and name must be the request's: a hospital gets a certificate in its own name only.`,
+		Example: `  intramuros pki sign --dir pki --request node-chu-lyon.csr --role node --name chu-lyon --days 90`,
+		Args:    arguments(cobra.NoArgs),
+		PreRunE: require("dir", "request", "role", "name"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			authority, err := pki.LoadAuthority(dir)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				out = dir
+			}
+			b, err := os.ReadFile(request)
+			if err != nil {
+				return err
+			}
+			id := pki.Identity{Federation: authority.Federation(), Role: role, Name: name}
+			fingerprint, err := authority.Sign(out, b, id, hosts, time.Duration(days)*day)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s.pem\nfingerprint of the key: %s\n", filepath.Join(out, role+"-"+name), fingerprint)
+			return err
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the authority, with ca.pem and ca.key")
+	c.Flags().StringVar(&request, "request", "", "the request, a .csr file")
+	c.Flags().StringVar(&out, "out", "", "folder for the certificate (default: --dir)")
+	c.Flags().StringVar(&role, "role", "", "node, coordinator, client or operator, as the request says")
+	c.Flags().StringVar(&name, "name", "", "name of the hospital, coordinator or person, as the request says")
 	c.Flags().StringSliceVar(&hosts, "host", nil, "host name or IP address by which browsers reach it; may be given again")
 	c.Flags().IntVar(&days, "days", 365, "how long the certificate is valid, at most as long as the authority")
 	return c

@@ -148,26 +148,35 @@ func authorityFederation(path string, cert *x509.Certificate) (string, error) {
 // A node's certificate is for servers, a client's and an operator's for
 // clients, a coordinator's for both.
 func (a *Authority) Issue(dir string, id Identity, hosts []string, validity time.Duration) error {
+	now := time.Now()
+	if err := a.may(id, now, validity); err != nil {
+		return err
+	}
+	return a.issue(dir, id, hosts, now.Add(-backdate), now.Add(validity))
+}
+
+// may refuses what this authority cannot vouch for.
+func (a *Authority) may(id Identity, now time.Time, validity time.Duration) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
 	if id.Federation != a.federation {
 		return fmt.Errorf("this authority is of federation %s and cannot issue a certificate for federation %s", a.federation, id.Federation)
 	}
-	now := time.Now()
 	if validity <= 0 {
 		return fmt.Errorf("the validity of a certificate must be positive, not %v", validity)
 	}
 	if !now.Before(a.cert.NotAfter) {
 		return fmt.Errorf("the authority of federation %s ended on %s; create a new one", a.federation, a.cert.NotAfter.Format(time.DateOnly))
 	}
-	return a.issue(dir, id, hosts, now.Add(-backdate), now.Add(validity))
+	return nil
 }
 
-func (a *Authority) issue(dir string, id Identity, hosts []string, from, to time.Time) error {
+// certify makes a certificate for the bearer of a key.
+func (a *Authority) certify(id Identity, hosts []string, from, to time.Time, public *ecdsa.PublicKey) (der []byte, err error) {
 	serial, err := newSerial()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if to.After(a.cert.NotAfter) {
 		to = a.cert.NotAfter
@@ -195,14 +204,18 @@ func (a *Authority) issue(dir string, id Identity, hosts []string, from, to time
 		} else if len(host) <= 253 && hostPattern.MatchString(host) {
 			template.DNSNames = append(template.DNSNames, host)
 		} else {
-			return fmt.Errorf("host %q is neither a DNS name nor an IP address; give it without a port", host)
+			return nil, fmt.Errorf("host %q is neither a DNS name nor an IP address; give it without a port", host)
 		}
 	}
+	return x509.CreateCertificate(rand.Reader, template, a.cert, public, a.key)
+}
+
+func (a *Authority) issue(dir string, id Identity, hosts []string, from, to time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	der, err := a.certify(id, hosts, from, to, &key.PublicKey)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,12 @@ package pki
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -124,11 +121,4 @@ func readBlock(path, kind string) ([]byte, error) {
 }
 
 // Fingerprint is a public key in short, for people to compare: 32 hexadecimal digits of its SHA-256, in groups of four.
-func Fingerprint(key ed25519.PublicKey) string {
-	sum := sha256.Sum256(key)
-	var groups []string
-	for g := range slices.Chunk(sum[:16], 2) {
-		groups = append(groups, hex.EncodeToString(g))
-	}
-	return strings.Join(groups, " ")
-}
+func Fingerprint(key ed25519.PublicKey) string { return short(key) }
