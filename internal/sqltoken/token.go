@@ -178,14 +178,21 @@ func Numeral(text string) int {
 // symbols make operators of several characters.
 const symbols = "+-*/<>=~!@#%^&|?"
 
+// longest is how many characters an operator may have, as in PostgreSQL. So a text takes time in proportion to its length.
+const longest = 63
+
 // symbol gives the end of an operator: the longest, but a comment ends it, and it ends in
 // + or - only where it has a character that no operator of standard SQL has.
 func symbol(sql string, i int) int {
+	sql = sql[:min(len(sql), i+longest)]
 	end := i
 	for end < len(sql) && strings.IndexByte(symbols, sql[end]) >= 0 && (end == i || !strings.HasPrefix(sql[end:], "--") && !strings.HasPrefix(sql[end:], "/*")) {
 		end++
 	}
-	for end-i > 1 && (sql[end-1] == '+' || sql[end-1] == '-') && !strings.ContainsAny(sql[i:end], "~!@#%^&|?") {
+	if strings.ContainsAny(sql[i:end], "~!@#%^&|?") {
+		return end
+	}
+	for end-i > 1 && (sql[end-1] == '+' || sql[end-1] == '-') {
 		end--
 	}
 	return end

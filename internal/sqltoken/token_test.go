@@ -3,6 +3,7 @@ package sqltoken
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestStatements(t *testing.T) {
@@ -50,6 +51,22 @@ func TestTokens(t *testing.T) {
 	for text, want := range map[string]string{`'it''s'`: "it's", `E'a\'b\\'`: `a'b\`, "$t$x'y$t$": "x'y", "''": ""} {
 		if got := Tokens(text)[0].Value(); got != want {
 			t.Errorf("%s stands for %q, not %q", text, got, want)
+		}
+	}
+}
+
+// TestTokensAreFast: no text of the length that is read keeps the lexer for long, which nothing interrupts.
+func TestTokensAreFast(t *testing.T) {
+	const most = 64 << 10
+	for _, part := range []string{"+", "-", "/", "~+", "/\x00+", "/*", "/*/", "--", "--\n", "$a$", "$a", "$", "E'", "'", "''", "\"", "\"\"", "(", "::", ".", "1e", "1.", "1e+", "a.", "\\", "E'\\", "U&'", "é", "\xff", "?", ":a", "$1", "[", "@", "#", "\x00"} {
+		for _, before := range []string{"", "'", "/*", "$b$", "a", "/\x00"} {
+			sql := before + strings.Repeat(part, most/len(part))
+			started := time.Now()
+			Tokens(sql)
+			Statements(sql)
+			if d := time.Since(started); d > time.Second {
+				t.Errorf("%q and then %q, repeated, take %v", before, part, d)
+			}
 		}
 	}
 }
