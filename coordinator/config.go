@@ -317,6 +317,19 @@ func (l Limits) validate() error {
 	return nil
 }
 
+// terms are those of the certificates that the coordinator depends on, as far as they can be read.
+func (c *Config) terms() (all []pki.Term) {
+	add := func(what, file string, latest bool) {
+		if t, err := pki.ReadTerm(what, file, latest); err == nil {
+			all = append(all, t)
+		}
+	}
+	add("https", c.TLS.Certificate, false)
+	add("nodes", c.Nodes.Certificate, false)
+	add("authority", c.Nodes.CA, true)
+	return all
+}
+
 // minToken is the shortest token that is taken, in bytes: no guessing.
 const minToken = 16
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -35,6 +36,9 @@ type custody struct {
 	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
 	broken   error                              // why nothing is answered, until the coordinator is started again
 	exchange map[string]time.Time               // when a hospital was last asked
+	// terms of this coordinator's certificates, as they were at termsRead.
+	terms     []pki.Term
+	termsRead time.Time
 }
 
 func newCustody(key ed25519.PrivateKey) *custody {
@@ -43,6 +47,9 @@ func newCustody(key ed25519.PrivateKey) *custody {
 
 // Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
 func (c *Coordinator) Run(ctx context.Context) {
+	var watch sync.WaitGroup
+	watch.Go(func() { pki.WatchTerms(ctx, c.terms, c.log) })
+	defer watch.Wait()
 	tick := time.NewTicker(readMail)
 	defer tick.Stop()
 	for {
@@ -206,6 +213,32 @@ func (c *Coordinator) whole() error {
 		Code: CodeLedgerRestored, Message: "a part of the coordinator's privacy ledger is missing, and nothing is answered until its operator has looked at it",
 		Hint: "tell the federation", cause: c.custody.broken,
 	}
+}
+
+// terms are those of the coordinator's certificates, read at most once a second.
+func (c *Coordinator) terms() []pki.Term {
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	if now := time.Now(); now.Sub(c.custody.termsRead) >= time.Second {
+		c.custody.terms, c.custody.termsRead = c.config.terms(), now
+	}
+	return c.custody.terms
+}
+
+// certified refuses where a certificate of this coordinator, or its authority's, is over: no hospital would answer, and
+// this says why.
+func (c *Coordinator) certified() error {
+	now := c.now()
+	for _, t := range c.terms() {
+		if t.Over(now) {
+			return &Error{
+				Code: CodeCertificateExpired, Message: fmt.Sprintf("the coordinator's certificate (%s) ended on %s, and nothing is answered until its operator has issued a new one",
+					t.What, t.Ends.UTC().Format("2006-01-02 15:04 MST")),
+				Hint: "tell the federation's operator: a new certificate is taken without a restart",
+			}
+		}
+	}
+	return nil
 }
 
 // closed tells why a hospital is not asked under a study, as far as is known here: the hospital decides.

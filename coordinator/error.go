@@ -20,6 +20,7 @@ const (
 	CodeStudyClosed         Code = "STUDY_CLOSED"         // suspended or ended by the operator
 	CodeTooMany             Code = "TOO_MANY_QUERIES"     // of this researcher or study, in a minute or at once
 	CodeLedgerRestored      Code = "LEDGER_RESTORED"      // a part of the coordinator's ledger is missing
+	CodeCertificateExpired  Code = "CERTIFICATE_EXPIRED"  // the coordinator's own certificate, or the authority's
 	CodeStudyExpired        Code = "STUDY_EXPIRED"        // the study's last day is over
 	CodeEpsilonTooLarge     Code = "EPSILON_TOO_LARGE"    // above the study's cap for one query
 	CodeBudgetExhausted     Code = "BUDGET_EXHAUSTED"     // the study has not enough left

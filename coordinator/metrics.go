@@ -175,6 +175,7 @@ var (
 		"What is left of a study's budget, from 1 down to 0; while a query of the study runs, what was left before.", []string{"study"}, nil)
 	descExpires = prometheus.NewDesc("intramuros_study_expiry_timestamp_seconds", "When a study ends, in Unix time.", []string{"study"}, nil)
 	descOpen    = prometheus.NewDesc("intramuros_study_open", "1 where the study may ask here now, else 0.", []string{"study"}, nil)
+	descEnds    = prometheus.NewDesc("intramuros_certificate_expiry_timestamp_seconds", "When a certificate ends, in Unix time: https, nodes (shown to the hospitals), authority.", []string{"certificate"}, nil)
 	descEntries = prometheus.NewDesc("intramuros_ledger_entries", "Entries of the coordinator's ledger; while a query runs, those that were there before.", nil, nil)
 )
 
@@ -186,7 +187,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, own := range c.counted() {
 		own.Describe(to)
 	}
-	for _, d := range []*prometheus.Desc{descUp, descRequired, descLeft, descExpires, descOpen, descEntries} {
+	for _, d := range []*prometheus.Desc{descUp, descRequired, descLeft, descExpires, descOpen, descEntries, descEnds} {
 		to <- d
 	}
 }
@@ -222,6 +223,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		gauge(descUp, truth(h.Absent == nil), h.Name)
 	}
 	gauge(descRequired, float64(f.Required))
+	for _, t := range c.terms() {
+		gauge(descEnds, float64(t.Ends.Unix()), t.What)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	for _, s := range c.studies.All() {

@@ -383,6 +383,8 @@ func absence(name string, err error) Absence {
 	switch {
 	case errors.Is(err, errAnswer):
 		a.Code, a.Why = absentAnswer, "gave an answer that this coordinator does not understand; the versions may differ"
+	case errors.Is(err, pki.ErrExpired):
+		a.Code, a.Why = absentCertificate, "shows a certificate that has expired; its operator issues a new one, which is taken without a restart"
 	case errors.Is(err, errPeer):
 		a.Code, a.Why = absentCertificate, "shows a certificate that is revoked, out of its time, or another's"
 	case errors.Is(err, errSilent):

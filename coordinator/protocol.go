@@ -46,6 +46,7 @@ var protocols = map[Code]Protocols{
 	CodeStudyClosed:         {http.StatusForbidden, codes.PermissionDenied, "42501"},
 	CodeTooMany:             {http.StatusTooManyRequests, codes.ResourceExhausted, "53000"}, // insufficient_resources
 	CodeLedgerRestored:      {http.StatusServiceUnavailable, codes.FailedPrecondition, "57P03"},
+	CodeCertificateExpired:  {http.StatusServiceUnavailable, codes.FailedPrecondition, "57P03"},
 	CodeStudyExpired:        {http.StatusForbidden, codes.PermissionDenied, "42501"},
 	CodeEpsilonTooLarge:     {http.StatusForbidden, codes.PermissionDenied, "42501"},
 	CodeBudgetExhausted:     {http.StatusForbidden, codes.ResourceExhausted, "53400"}, // configuration_limit_exceeded

@@ -219,6 +219,9 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if err := c.whole(); err != nil {
 		return nil, err
 	}
+	if err := c.certified(); err != nil {
+		return nil, err
+	}
 	if req.statement != nil {
 		if err := req.hint(req.statement.Hints); err != nil {
 			return nil, err

@@ -35,6 +35,8 @@ type Federation struct {
 	Hospitals []Hospital // by name
 	Required  int        // how many must answer
 	Ready     bool       // enough are there
+	// Certificates of this coordinator that end within pki.Notice, or have ended.
+	Certificates []pki.Term
 }
 
 // Federation tells which of the expected hospitals can be asked.
@@ -70,6 +72,11 @@ func (c *Coordinator) Federation() Federation {
 		f.Hospitals = append(f.Hospitals, h)
 	}
 	f.Ready = present >= f.Required
+	for _, t := range c.terms() {
+		if t.Soon(c.now()) {
+			f.Certificates = append(f.Certificates, t)
+		}
+	}
 	return f
 }
 

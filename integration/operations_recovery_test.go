@@ -1,13 +1,17 @@
 package integration
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/pki"
 )
 
 // answers waits until the n-th question, at epsilon 1, is answered by all; refusals before it cost nothing.
@@ -68,4 +72,107 @@ func TestNodeRestoredFromBackup(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(backup, "mid.ledger.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
+}
+
+// certify issues a daemon's certificate anew, for a time.
+func (f *federation) certify(role, name string, validity time.Duration) {
+	f.t.Helper()
+	ca, err := pki.LoadAuthority(f.path("pki"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var hosts []string
+	if role == pki.RoleCoordinator {
+		hosts = []string{"localhost", "127.0.0.1"}
+	}
+	if err := ca.Issue(f.path("pki"), pki.Identity{Federation: federationName, Role: role, Name: name}, hosts, validity); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// handshake makes a new connection to the coordinator, as a browser does.
+func (f *federation) handshake() error {
+	f.t.Helper()
+	transport, ok := f.client.Transport.(*http.Transport)
+	if !ok {
+		f.t.Fatal("another transport")
+	}
+	c, err := tls.Dial("tcp", f.address, transport.TLSClientConfig.Clone())
+	if err == nil {
+		err = c.Close()
+	}
+	return err
+}
+
+// Certificates that end are told of before, and when they have ended the daemon stops answering at once and says why; a
+// new one is taken without a restart.
+func TestCertificatesEnd(t *testing.T) {
+	f := newFederation(t, wards(t))
+	f.certify(pki.RoleNode, "mid", 12*24*time.Hour)
+	f.certify(pki.RoleCoordinator, coordinatorName, 20*24*time.Hour)
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+	for _, p := range []*process{f.nodes["mid"], f.coordinator} {
+		if !p.logged("a certificate ends soon", soon) {
+			t.Error(p.tail(3))
+		}
+	}
+	if f.nodes["east"].logged("a certificate ends soon", 0) {
+		t.Error("of a certificate that is good for months")
+	}
+	var state struct {
+		Certificates []struct {
+			What string
+			Ends time.Time
+		}
+	}
+	if err := f.get("/v1/hospitals", &state); err != nil || len(state.Certificates) != 2 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	f.answers(1)
+
+	// A hospital's ends while everything is connected.
+	if err := f.nodes["mid"].stop(); err != nil {
+		t.Error(err)
+	}
+	f.certify(pki.RoleNode, "mid", 10*time.Second)
+	ended := time.Now().Add(10 * time.Second)
+	f.restartNode("mid")
+	f.answers(2)
+	time.Sleep(time.Until(ended) + time.Second)
+	_, err := f.query(request{SQL: "SELECT COUNT(*) FROM reading WHERE x > -3", Epsilon: 1})
+	var r *refusal
+	if !errors.As(err, &r) || r.Charged || len(r.Hospitals) != 1 || r.Hospitals[0].Code != "CERTIFICATE" || !strings.Contains(r.Message, "mid shows a certificate that has expired") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if !f.nodes["mid"].logged("a certificate has expired", 2*soon) {
+		t.Error(f.nodes["mid"].tail(3))
+	}
+	f.certify(pki.RoleNode, "mid", 90*24*time.Hour)
+	f.answers(3)
+
+	// The coordinator's.
+	f.certify(pki.RoleCoordinator, coordinatorName, 6*time.Second)
+	ended = time.Now().Add(6 * time.Second)
+	if err := f.handshake(); err != nil {
+		t.Error(err)
+	}
+	f.answers(4)
+	time.Sleep(time.Until(ended) + time.Second)
+	_, err = f.query(request{SQL: "SELECT COUNT(*) FROM reading WHERE x > -5", Epsilon: 1})
+	if !errors.As(err, &r) || r.Charged || r.Code != "CERTIFICATE_EXPIRED" || !strings.Contains(r.Message, "ended on") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := f.handshake(); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("a new connection: %v", err)
+	}
+	if !f.coordinator.logged("a certificate has expired", 2*soon) {
+		t.Error(f.coordinator.tail(3))
+	}
+	f.certify(pki.RoleCoordinator, coordinatorName, 90*24*time.Hour)
+	f.answers(5)
+	f.expectCharged(5)
 }

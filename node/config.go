@@ -205,6 +205,19 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
+// terms are those of the certificates that the node depends on, as far as they can be read.
+func (c *Config) terms() (all []pki.Term) {
+	add := func(what, file string, latest bool) {
+		if t, err := pki.ReadTerm(what, file, latest); file != "" && err == nil {
+			all = append(all, t)
+		}
+	}
+	add("own", c.TLS.Certificate, false)
+	add("authority", c.TLS.CA, true)
+	add("console", c.Console.Certificate, false)
+	return all
+}
+
 // reached lists what is wrong with how coordinators reach the node.
 func (c *Config) reached() (problems []error) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -26,6 +27,8 @@ type Standing struct {
 	Hold        Hold            `json:"hold"`
 	Custodians  []string        `json:"custodians"` // whose keys are configured
 	Studies     []StudyStanding `json:"studies"`
+	// Certificates are those whose time ends within pki.Notice, or is over.
+	Certificates []pki.Term `json:"certificates"`
 }
 
 // StudyStanding is a study here, and what it may still spend.
@@ -52,6 +55,12 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	st := &Standing{
 		Hospital: n.config.Name, Federation: n.config.Federation, Engine: s.kind, DataVersion: s.verified.Load().version,
 		Budget: s.budget, Hold: s.brake.state(), Custodians: slices.Sorted(maps.Keys(n.config.Custodians)), Studies: []StudyStanding{},
+		Certificates: []pki.Term{},
+	}
+	for _, t := range n.config.terms() {
+		if t.Soon(s.now()) {
+			st.Certificates = append(st.Certificates, t)
+		}
 	}
 	var err error
 	if st.Remaining, err = s.left(ctx, scopeNode, s.budget); err != nil {

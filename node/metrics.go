@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
@@ -54,15 +55,19 @@ var (
 		"What is left of a budget, from 1 down to 0, less what is reserved: of a study, and with study=\"\" of all together.", []string{"study"}, nil)
 	descStudies = prometheus.NewDesc("intramuros_node_studies", "Studies known here, by status.", []string{"status"}, nil)
 	descWrong   = prometheus.NewDesc("intramuros_node_tables_withheld", "Tables that contradict the catalog, over which nothing is answered.", nil, nil)
+	descEnds    = prometheus.NewDesc("intramuros_certificate_expiry_timestamp_seconds", "When a certificate ends, in Unix time: own, authority, console.", []string{"certificate"}, nil)
 	descEntries = prometheus.NewDesc("intramuros_ledger_entries", "Entries of the node's ledger.", nil, nil)
 )
 
 // collector gives a node's metrics: those that it counts, and those that are read when
 // somebody asks.
-type collector struct{ *service }
+type collector struct {
+	*service
+	terms func() []pki.Term
+}
 
 // Collector gives the node's metrics, which are private. docs/observability.md explains each.
-func (n *Node) Collector() prometheus.Collector { return collector{n.service} }
+func (n *Node) Collector() prometheus.Collector { return collector{n.service, n.config.terms} }
 
 func (c collector) counted() []prometheus.Collector {
 	m := c.metrics
@@ -74,7 +79,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, own := range c.counted() {
 		own.Describe(to)
 	}
-	for _, d := range []*prometheus.Desc{descRunning, descConcurrent, descHeld, descLeft, descStudies, descWrong, descEntries} {
+	for _, d := range []*prometheus.Desc{descRunning, descConcurrent, descHeld, descLeft, descStudies, descWrong, descEntries, descEnds} {
 		to <- d
 	}
 }
@@ -93,6 +98,9 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge(descRunning, float64(len(c.turns)))
 	gauge(descConcurrent, float64(cap(c.turns)))
 	gauge(descHeld, float64(c.reservations.number()))
+	for _, t := range c.terms() {
+		gauge(descEnds, float64(t.Ends.Unix()), t.What)
+	}
 	gauge(descWrong, float64(len(c.verified.Load().wrong)))
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()

@@ -116,7 +116,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	descs := make(chan *prometheus.Desc, 100)
-	collector{&service{metrics: newMetrics()}}.Describe(descs)
+	collector{service: &service{metrics: newMetrics()}}.Describe(descs)
 	close(descs)
 	lines := 0
 	form := regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -234,6 +235,10 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 	defer n.ready.Store(false)
 	n.log.Info("ready", slog.String("node", n.config.Name), slog.String("flight", n.member.Flight), where,
 		slog.String("catalog", n.member.Catalog), slog.String("data", n.member.DataVersion), slog.Int("studies", len(n.service.studies.All())))
+	watching, unwatch := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { pki.WatchTerms(watching, n.config.terms, n.log) })
+	defer func() { unwatch(); watch.Wait() }()
 	poll, sweep, mail := time.NewTicker(pollData), time.NewTicker(sweepEvery), time.NewTicker(readMail)
 	defer poll.Stop()
 	defer mail.Stop()

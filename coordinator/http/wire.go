@@ -297,6 +297,14 @@ type Federation struct {
 	Ready      bool       `json:"ready"`
 	Required   int        `json:"required"`
 	Hospitals  []Hospital `json:"hospitals"`
+	// Certificates of the coordinator that end within 30 days, or have ended.
+	Certificates []Certificate `json:"certificates"`
+}
+
+// Certificate is until when one of the coordinator's certificates holds.
+type Certificate struct {
+	What string    `json:"what"` // https, nodes or authority
+	Ends time.Time `json:"ends"`
 }
 
 // Hospital is one expected hospital.
@@ -447,7 +455,10 @@ func newExpected(x planner.Expected) Expected {
 }
 
 func newFederation(f coordinator.Federation) Federation {
-	w := Federation{Federation: f.Name, Ready: f.Ready, Required: f.Required, Hospitals: []Hospital{}}
+	w := Federation{Federation: f.Name, Ready: f.Ready, Required: f.Required, Hospitals: []Hospital{}, Certificates: []Certificate{}}
+	for _, t := range f.Certificates {
+		w.Certificates = append(w.Certificates, Certificate{t.What, t.Ends})
+	}
 	for _, h := range f.Hospitals {
 		x := Hospital{Name: h.Name, Present: h.Absent == nil, DataVersion: h.DataVersion}
 		if h.Absent != nil {

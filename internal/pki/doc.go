@@ -15,7 +15,8 @@
 // period, the extended key usage and the identity, on every connection and
 // without session resumption. Certificates and keys are read again when their
 // files change, so a renewal needs no restart; a renewal that is broken or
-// names somebody else is ignored while the certificate in use is valid. The
+// names somebody else is ignored while the certificate in use is valid. A server shows its certificate even
+// when its time is over, so that the other side, who refuses it, can say why. The
 // authority's certificate is read once: replacing the authority needs a
 // restart. Certificates are revoked by the authority's list crl.pem beside ca.pem,
 // which is read again when it changes; a server should check again, by its

@@ -61,6 +61,21 @@ func (p *keyPair) get() (*tls.Certificate, error) {
 	return nil, err
 }
 
+// shown is what a server shows: get's, or the last one though its time is over, so that the other side can say why it
+// refuses. It verifies the certificate as any other.
+func (p *keyPair) shown() (*tls.Certificate, error) {
+	pair, err := p.get()
+	if err == nil {
+		return pair, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return nil, err
+	}
+	return p.current, nil
+}
+
 func (p *keyPair) refresh() error {
 	// The stamp is taken before reading: a change in between is then seen as
 	// a change the next time, never missed.

@@ -287,7 +287,7 @@ func TestRenewal(t *testing.T) {
 }
 
 // TestRenewalAfterExpiry: a certificate that has ended while its renewal is
-// broken is not shown any more.
+// broken is shown by a server, so that the client, who refuses it, can say why.
 func TestRenewalAfterExpiry(t *testing.T) {
 	w := newWorld(t, "onco")
 	now := time.Now()
@@ -303,7 +303,12 @@ func TestRenewalAfterExpiry(t *testing.T) {
 		t.Errorf("still valid: %v", err)
 	}
 	time.Sleep(time.Until(now.Add(2100 * time.Millisecond)))
-	if _, err := server.GetCertificate(nil); !errors.Is(err, fs.ErrNotExist) {
+	pair, err := server.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := w.client(t, coordinator, lyon)
+	if err := client.VerifyConnection(tls.ConnectionState{PeerCertificates: []*x509.Certificate{pair.Leaf}}); !errors.Is(err, ErrExpired) || !errors.Is(err, ErrIdentity) {
 		t.Errorf("expired: %v", err)
 	}
 }
@@ -592,8 +597,8 @@ func TestVerifyConnectionAgain(t *testing.T) {
 	if err := server.VerifyConnection(shown(coordinator, -time.Hour, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, "expired", server.VerifyConnection(shown(coordinator, -time.Hour, -time.Minute)), "out of its time")
-	wants(t, "not yet", server.VerifyConnection(shown(coordinator, time.Minute, time.Hour)), "out of its time")
+	wants(t, "expired", server.VerifyConnection(shown(coordinator, -time.Hour, -time.Minute)), "expired on")
+	wants(t, "not yet", server.VerifyConnection(shown(coordinator, time.Minute, time.Hour)), "valid only from")
 	wants(t, "another federation", server.VerifyConnection(shown(Identity{"cardio", RoleCoordinator, "main"}, -time.Hour, time.Hour)), "not of federation onco")
 	wants(t, "no certificate", server.VerifyConnection(tls.ConnectionState{}), "no certificate")
 }

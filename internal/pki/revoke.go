@@ -148,7 +148,10 @@ func (m *member) checkPeer(state tls.ConnectionState) error {
 	}
 	leaf := state.PeerCertificates[0]
 	if now := time.Now(); now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
-		return fmt.Errorf("%w: its certificate is out of its time", ErrIdentity)
+		if now.After(leaf.NotAfter) {
+			return fmt.Errorf("%w: %w on %s", ErrIdentity, ErrExpired, leaf.NotAfter.Format(time.RFC3339))
+		}
+		return fmt.Errorf("%w: its certificate is valid only from %s", ErrIdentity, leaf.NotBefore.Format(time.RFC3339))
 	}
 	return m.revoked.check(leaf)
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ServerTLS configures a server that admits the given roles of its own
@@ -74,7 +75,7 @@ func (m *member) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		SessionTicketsDisabled: true, // each connection shows its certificate afresh
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.get() },
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return m.pair.shown() },
 	}
 }
 
@@ -163,7 +164,7 @@ func HTTPServerTLS(certFile, keyFile string) (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.shown() },
 	}, nil
 }
 
@@ -241,6 +242,9 @@ func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error
 		options.Intermediates.AddCert(cert)
 	}
 	_, err := chain[0].Verify(options)
+	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().After(chain[0].NotAfter) {
+		return fmt.Errorf("%w: %w", ErrExpired, err)
+	}
 	return err
 }
 

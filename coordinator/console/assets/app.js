@@ -1,7 +1,7 @@
 // The console: who is there, which page is shown.
 
 import { h, icon, wall } from './dom.js';
-import { choose, language, load, t } from './language.js';
+import { choose, language, load, t, time } from './language.js';
 import { messages } from './messages.js';
 import { build, link, linked } from './ask.js';
 import { problem } from './parts.js';
@@ -131,6 +131,12 @@ function take(request) {
   state.answer = null;
 }
 
+/** ends tells of the coordinator's certificates that end soon, or have ended. */
+const ends = (certificates) => certificates.map((c) => {
+  const over = new Date(c.ends) <= new Date();
+  return h('div', { class: `notice ${over ? 'bad' : 'warn'}`, role: over ? 'alert' : null }, icon('warn'), h('span', {}, t(over ? 'app.ended' : 'app.ends', { what: c.what, time: time(c.ends) })));
+});
+
 const page = () => PAGES.find((p) => location.hash === `#${p}`) || 'ask';
 
 function render() {
@@ -145,7 +151,7 @@ function render() {
     await state.refresh();
     render();
   } }, state.me.studies.map((x) => h('option', { value: x, selected: x === state.study }, x)));
-  const main = h('main', { id: 'main', tabindex: -1 });
+  const main = h('main', { id: 'main', tabindex: -1 }, ends(state.federation.certificates));
   app.replaceChildren(h('a', { class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); main.focus(); } }, t('app.skip')),
     h('header', { class: 'top' }, h('div', {}, h('a', { class: 'brand', href: '#ask' }, wall(), 'Intramuros', h('small', {}, state.me.federation)),
       h('nav', { 'aria-label': t('app.pages') }, PAGES.map((p) => h('a', { href: `#${p}`, 'aria-current': p === now ? 'page' : null }, t(`page.${p}`)))),

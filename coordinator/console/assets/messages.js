@@ -165,6 +165,8 @@ export const messages = {
   'budget.after': ['Left then', 'Restait'],
   'budget.chart': ['Budget left after each of {n} answers, from {first} to {last}', 'Budget restant après chacune de {n} réponses, de {first} à {last}'],
 
+  'app.ends': ['The coordinator’s certificate ({what}) ends on {time}. Its operator issues a new one.', 'Le certificat du coordinateur ({what}) expire le {time}. Son opérateur en délivre un nouveau.'],
+  'app.ended': ['The coordinator’s certificate ({what}) ended on {time}: nothing is answered until its operator has issued a new one.', 'Le certificat du coordinateur ({what}) a expiré le {time} : plus aucune réponse avant que son opérateur en délivre un nouveau.'],
   'hospitals.title': ['Hospitals', 'Hôpitaux'],
   'hospitals.words': ['Who can answer now, and over which state of their data. {n} of {all} must answer.', 'Qui peut répondre maintenant, et sur quel état de ses données. {n} sur {all} doivent répondre.'],
   'hospitals.up': ['up', 'en ligne'],

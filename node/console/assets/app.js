@@ -323,6 +323,10 @@ function render() {
   const held = st.studies.filter((x) => x.holds);
   const place = h('div', {});
   const main = h('main', { id: 'main', tabindex: -1 },
+    st.certificates.map((c) => {
+      const over = new Date(c.ends) <= new Date();
+      return h('div', { class: `notice ${over ? 'bad' : 'warn'}`, role: over ? 'alert' : null }, icon('warn'), h('span', {}, t(over ? 'certificate.ended' : 'certificate.ends', { what: t(`certificate.${c.what}`), time: time(c.ends) })));
+    }),
     h('div', { class: `card head ${st.hold.on ? 'stopped' : ''}` },
       h('div', { class: 'stack' }, h('div', {}, h('h1', {}, st.hospital), h('p', { class: 'muted small' }, t('head.data', { version: st.data_version.slice(0, 12), engine: st.engine }))),
         st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.reason ? h('p', {}, t('hold.reason', { reason: st.hold.reason })) : '') : '',

@@ -24,6 +24,12 @@ export const messages = {
   'head.data': ['Data {version}, on {engine}', 'Données {version}, sur {engine}'],
   'head.meter': ['{spent} of the budget is spent', '{spent} du budget est dépensé'],
 
+  'certificate.ends': ['{what} ends on {time}. The federation’s operator issues a new one; it is taken without a restart.', '{what} expire le {time}. L’opérateur de la fédération en délivre un nouveau, pris en compte sans redémarrage.'],
+  'certificate.ended': ['{what} ended on {time}: this hospital answers nothing until the federation’s operator has issued a new one.', '{what} a expiré le {time} : cet hôpital ne répond plus avant que l’opérateur de la fédération en délivre un nouveau.'],
+  'certificate.own': ['This node’s certificate', 'Le certificat de ce nœud'],
+  'certificate.authority': ['The certificate of the federation’s authority', 'Le certificat de l’autorité de la fédération'],
+  'certificate.console': ['The certificate of this page', 'Le certificat de cette page'],
+
   'hold.stop': ['Stop everything', 'Tout arrêter'],
   'hold.words': ['No query is answered from then on, and those that run are ended. Nobody’s signature is needed.', 'Plus aucune requête n’obtient de réponse, et celles en cours s’arrêtent. Aucune signature n’est nécessaire.'],
   'hold.on': ['This hospital is stopped', 'Cet hôpital est arrêté'],
