@@ -283,7 +283,7 @@ func (r *reading) settle(g group) {
 			q.terms = append(q.terms, r.fit.terms(r.plan, i, q.top.weights[i], q.bottom.weights[i])...)
 		}
 		r.quotient = &q
-		low, high := r.plan.shareRange(q)
+		low, high := r.plan.parts().shareRange(q)
 		r.bounds.Lower, r.bounds.Upper = math.Max(r.bounds.Lower, low), math.Min(r.bounds.Upper, high)
 	} else if r.simulation == nil {
 		r.simulation = newSimulation(r.plan, r.expr, r.confidence)

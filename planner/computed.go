@@ -37,6 +37,7 @@ type computed struct {
 	public     *fragment.Inference         // what is known of a number before any is released
 	within     map[int]*fragment.Inference // by how many numbers share the confidence
 	quotients  map[*fragment.Expr]result   // of what expressions have in common
+	exact      map[*fragment.Expr]result   // the same, of the exact numbers
 	simplified map[*fragment.Expr]*fragment.Expr
 }
 
@@ -44,6 +45,10 @@ type computed struct {
 type noisyNumber struct {
 	value float64
 	noise dp.Distribution
+	count bool // the exact number is not below 0
+	// of is the release, and partial its partial aggregate; of one group the first stands partial places before it.
+	of      *Plan
+	partial int
 }
 
 type result struct {
@@ -59,7 +64,7 @@ const maxTerms = 1_000_000
 func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error) {
 	c := &computed{
 		program: p, cells: cells, confidence: confidence, rows: make([][]groupRow, len(cells)), places: map[string]int{},
-		terms: maxTerms, within: map[int]*fragment.Inference{}, quotients: map[*fragment.Expr]result{},
+		terms: maxTerms, within: map[int]*fragment.Inference{}, quotients: map[*fragment.Expr]result{}, exact: map[*fragment.Expr]result{},
 		simplified: map[*fragment.Expr]*fragment.Expr{},
 	}
 	for i, release := range p.Releases {
@@ -201,9 +206,89 @@ func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
 	}
 	e = c.simple(e)
 	if q, ok := c.quotient(e); ok && !q.empty() {
-		return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: c.alike(q)}, c.confidence, c.public.Facts(e))
+		facts := c.public.Facts(e)
+		low, high = c.shareRange(e)
+		facts.Lower, facts.Upper = math.Max(facts.Lower, low), math.Min(facts.Upper, high)
+		return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: c.alike(q)}, c.confidence, facts)
 	}
 	return c.apart(e)
+}
+
+// shareRange is where a quotient of exact numbers must lie: a total is the sum of its groups there.
+func (c *computed) shareRange(e *fragment.Expr) (low, high float64) {
+	q, ok := c.exactly(e)
+	if !ok {
+		return math.Inf(-1), math.Inf(1)
+	}
+	whole := func(i int, of form) (int, float64, float64) {
+		for _, d := range (quotient{bottom: of}).partials() {
+			x, y := c.noise[i], c.noise[d]
+			if d == i || x.of != y.of || i-x.partial != d-y.partial { // of one group
+				continue
+			}
+			if l, u, ok := partOf(x.of.Fragment.Partials[x.partial], y.of.Fragment.Partials[y.partial]); ok {
+				return d, l, u
+			}
+		}
+		return -1, 0, 0
+	}
+	return parts{func(i int) bool { return c.noise[i].count }, whole}.shareRange(q)
+}
+
+// possible moves a value to where it must lie.
+func (c *computed) possible(e *fragment.Expr, v value.Value) value.Value {
+	if e == nil || v.IsNull() || !v.Type().Numeric() {
+		return v
+	}
+	inner := e
+	if e.Op == fragment.OpRound {
+		inner = e.Args[0]
+	}
+	if inner.Op != fragment.OpDivide && inner.Op != fragment.OpSubtract {
+		return v
+	}
+	low, high := c.shareRange(c.simple(inner))
+	x := math.Max(low, math.Min(high, v.Float64()))
+	switch {
+	case x == v.Float64():
+		return v
+	case v.Type() == value.TypeInt:
+		return value.Int(int64(x))
+	}
+	return value.Float(x)
+}
+
+// exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were
+// bought beside it.
+func (c *computed) exactly(e *fragment.Expr) (quotient, bool) {
+	if r, ok := c.exact[e]; ok {
+		return r.quotient, r.ok
+	}
+	if c.terms < 0 {
+		return quotient{}, false
+	}
+	q, ok := quotientOf(e, c.exactly, func(e *fragment.Expr) (quotient, bool) { return c.leafOf(e, c.sum) })
+	c.terms -= len(q.top.weights) + len(q.bottom.weights)
+	c.exact[e] = result{q, ok}
+	return q, ok
+}
+
+// sum adds a partial aggregate of a group to a form, as the sum of its finest groups.
+func (c *computed) sum(f form, release int, g *groupRow, partial int, w float64) {
+	t := g.fit.of(partial)
+	if t == nil {
+		f.weights[c.base(release, g.cell)+partial] += w
+		return
+	}
+	finest, ok := t.family.marginals.Finest()
+	if !ok || finest == t.table {
+		finest = t.table
+	}
+	m := t.family.members[finest]
+	for _, cell := range t.family.marginals.Within(t.table, g.position, finest) {
+		f.weights[c.base(m.release, t.family.cells[finest][cell])+m.partial] += w
+		c.terms--
+	}
 }
 
 // simple leaves out what handles NULLs where none can be.
@@ -248,8 +333,11 @@ func (c *computed) quotient(e *fragment.Expr) (quotient, bool) {
 	return q, ok
 }
 
-// leaf writes a released number as a quotient.
-func (c *computed) leaf(e *fragment.Expr) (quotient, bool) {
+// leaf writes a released number as a quotient of what was released.
+func (c *computed) leaf(e *fragment.Expr) (quotient, bool) { return c.leafOf(e, c.spread) }
+
+// leafOf writes a released number as a quotient, of which spread adds each partial aggregate to a form.
+func (c *computed) leafOf(e *fragment.Expr, spread func(form, int, *groupRow, int, float64)) (quotient, bool) {
 	of, g := c.source(e)
 	if of == nil {
 		return quotient{}, false
@@ -262,7 +350,7 @@ func (c *computed) leaf(e *fragment.Expr) (quotient, bool) {
 	moved := func(f form) form {
 		m := form{constant: f.constant, weights: map[int]float64{}}
 		for i, w := range f.weights {
-			c.spread(m, release, g, i, w)
+			spread(m, release, g, i, w)
 		}
 		return m
 	}
@@ -295,7 +383,7 @@ func (c *computed) base(release int, cell Cell) int {
 		base = len(c.noise)
 		c.places[name] = base
 		for i := range p.Fragment.Partials {
-			c.noise = append(c.noise, noisyNumber{float64(cell.Noisy[p.places[i].start]), p.noise[i]})
+			c.noise = append(c.noise, noisyNumber{float64(cell.Noisy[p.places[i].start]), p.noise[i], p.isCount(i), p, i})
 		}
 	}
 	return base

@@ -14,7 +14,7 @@ import (
 // What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
 // between 0 and 1, no mean of nothing. All of it is computed from released numbers and the plan, so it costs nothing.
 
-// division is an expression that divides released numbers, and where the plan says that its value lies.
+// division is an expression that divides or subtracts released numbers, and where the plan says that its value lies.
 type division struct {
 	expr         *fragment.Expr
 	lower, upper float64 // infinite where the plan says nothing
@@ -49,7 +49,8 @@ func (p *Plan) settle() {
 	}
 }
 
-// divided puts a column in the place of each division, the largest that is a quotient of linear forms.
+// divided puts a column in the place of each division, the largest that is a quotient of linear forms, and of each
+// difference that cannot be below 0.
 func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 	if !divides(e) {
 		return e
@@ -58,9 +59,13 @@ func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 	if e.Op == fragment.OpIntDivide {
 		whole = untruncated(e)
 	}
-	if q, ok := p.quotientOf(whole); ok && !q.bottom.isConstant() {
-		d := division{expr: e, constant: q.bottom.constant}
-		if d.lower, d.upper = p.shareRange(q); whole != e {
+	q, ok := p.quotientOf(whole)
+	d := division{expr: e, constant: q.bottom.constant}
+	if ok {
+		d.lower, d.upper = p.parts().shareRange(q)
+	}
+	if ok && (!q.bottom.isConstant() || !math.IsInf(d.lower, 0)) {
+		if whole != e {
 			d.lower, d.upper = math.Trunc(d.lower), math.Trunc(d.upper)
 		}
 		var noise []dp.Weighted
@@ -83,7 +88,7 @@ func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 }
 
 func divides(e *fragment.Expr) bool {
-	return e.Op == fragment.OpDivide || e.Op == fragment.OpIntDivide || slices.ContainsFunc(e.Args, divides)
+	return e.Op == fragment.OpDivide || e.Op == fragment.OpIntDivide || e.Op == fragment.OpSubtract || slices.ContainsFunc(e.Args, divides)
 }
 
 // quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.
@@ -177,11 +182,27 @@ func (g group) unknown(e *fragment.Expr) bool {
 	return found
 }
 
-// shareRange is where a quotient of counts must lie. A quotient of sums of the same parts, none of them negative, lies
-// between the least and the largest quotient of the parts (the mediant inequality); what is no part of the bottom must be
-// part of a part of it.
-func (p *Plan) shareRange(q quotient) (lower, upper float64) {
+// parts tell what linear forms are made of: which terms are never below 0, and which are parts of which.
+type parts struct {
+	isCount func(i int) bool
+	// wholeOf finds a term of those with weights in a form of which term i is a part: l to u times as much; -1 if there is none.
+	wholeOf func(i int, of form) (whole int, l, u float64)
+}
+
+// parts are those of a release's partial aggregates in one group.
+func (p *Plan) parts() parts { return parts{p.isCount, p.wholeOf} }
+
+// shareRange is where a quotient of counts must lie, or a difference. A quotient of sums of the same parts, none of them
+// negative, lies between the least and the largest quotient of the parts (the mediant inequality); what is no part of the
+// bottom must be part of a part of it. A difference is not below 0 where what is taken away is part of what is there.
+func (p parts) shareRange(q quotient) (lower, upper float64) {
 	lower, upper = math.Inf(-1), math.Inf(1)
+	if q.bottom.isConstant() {
+		if q.top.constant >= 0 && q.bottom.constant > 0 && p.notNegative(q.top) {
+			lower = q.top.constant / q.bottom.constant
+		}
+		return lower, upper
+	}
 	if q.top.constant != 0 || q.bottom.constant != 0 {
 		return lower, upper
 	}
@@ -209,6 +230,30 @@ func (p *Plan) shareRange(q quotient) (lower, upper float64) {
 	return lower, upper
 }
 
+// notNegative reports whether the terms of a form cannot sum to less than 0.
+func (p parts) notNegative(f form) bool {
+	left := form{weights: map[int]float64{}} // of what is there, what nothing was taken from
+	for i, w := range f.weights {
+		if w > 0 && p.isCount(i) {
+			left.weights[i] = w
+		}
+	}
+	for _, i := range (quotient{top: f}).partials() {
+		w := f.weights[i]
+		if w > 0 && p.isCount(i) || w == 0 {
+			continue
+		}
+		whole, l, u := p.wholeOf(i, left)
+		if whole < 0 {
+			return false
+		}
+		if left.weights[whole] += math.Min(w*l, w*u); left.weights[whole] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // isCount reports whether a partial aggregate is no less than 0 for every patient.
 func (p *Plan) isCount(i int) bool {
 	partial := p.Fragment.Partials[i]
@@ -225,6 +270,9 @@ func (p *Plan) isCount(i int) bool {
 // is none.
 func (p *Plan) wholeOf(i int, bottom form) (whole int, l, u float64) {
 	for _, d := range (quotient{bottom: bottom}).partials() {
+		if d == i {
+			continue
+		}
 		if l, u, ok := partOf(p.Fragment.Partials[i], p.Fragment.Partials[d]); ok {
 			return d, l, u
 		}

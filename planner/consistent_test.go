@@ -108,10 +108,14 @@ func TestSharesLieWithin(t *testing.T) {
 		{"SUM(admissionweight) / COUNT(admissionweight)", 0, 300},
 		{"1.0 * COUNT(*) / (COUNT(*) + COUNT(CASE WHEN gender = 'Male' THEN 1 END))", 0, 1},
 		{"100 * SUM(CASE WHEN gender = 'Male' THEN 1 ELSE 0 END) / COUNT(*)", 0, 100},
+		{"COUNT(*) - COUNT(admissionweight)", 0, inf},
+		{"2 * COUNT(*) - COUNT(CASE WHEN gender = 'Male' THEN 1 END) - COUNT(CASE WHEN gender = 'Female' THEN 1 END)", 0, inf},
 		// Of these nobody knows: the parts are of other wholes.
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' THEN 1 END) / COUNT(CASE WHEN gender = 'Female' THEN 1 END)", -inf, inf},
 		{"1.0 * COUNT(CASE WHEN gender = 'Male' OR admissionheight > 150 THEN 1 END) / COUNT(CASE WHEN gender = 'Male' THEN 1 END)", -inf, inf},
 		{"1.0 * COUNT(*) / COUNT(admissionweight)", -inf, inf},
+		{"1.0 * (COUNT(admissionheight) - COUNT(admissionweight)) / COUNT(CASE WHEN gender = 'Male' THEN 1 END)", -inf, inf},
+		{"1.0 * (COUNT(*) - COUNT(CASE WHEN gender = 'Male' THEN 1 END) - COUNT(CASE WHEN gender = 'Female' THEN 1 END)) / 7 / COUNT(admissionheight)", -inf, inf},
 		{"1.0 * COUNT(*) / COUNT(DISTINCT patient)", -inf, inf},
 		{"1.0 * (COUNT(*) + 1) / COUNT(*)", -inf, inf},
 		{"1.0 * COUNT(admissionweight) / (COUNT(*) - COUNT(admissionheight))", -inf, inf},
@@ -120,10 +124,9 @@ func TestSharesLieWithin(t *testing.T) {
 		if len(p.divisions) != 2 {
 			t.Fatalf("%s has %d divisions", c.sql, len(p.divisions))
 		}
-		if d := p.divisions[0]; math.Abs(d.lower-c.lower) > 1e-9 || math.Abs(d.upper-c.upper) > 1e-9 {
-			if !(math.IsInf(c.lower, 0) && d.lower == c.lower && d.upper == c.upper) {
-				t.Errorf("%s is within [%v, %v], want [%v, %v]", c.sql, d.lower, d.upper, c.lower, c.upper)
-			}
+		near := func(x, y float64) bool { return x == y || math.Abs(x-y) < 1e-9 }
+		if d := p.divisions[0]; !near(d.lower, c.lower) || !near(d.upper, c.upper) {
+			t.Errorf("%s is within [%v, %v], want [%v, %v]", c.sql, d.lower, d.upper, c.lower, c.upper)
 		}
 		if math.IsInf(c.lower, 0) {
 			continue

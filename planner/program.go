@@ -558,6 +558,11 @@ func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *compute
 	places := make([]int, len(rows.Values))
 	for i := range places {
 		places[i] = i
+		for k, s := range a.columns {
+			if columns[k].Ranged() {
+				rows.Values[i][at[s.name]] = c.possible(rows.Origins[i][at[s.name]], rows.Values[i][at[s.name]])
+			}
+		}
 	}
 	slices.SortStableFunc(places, func(i, j int) int {
 		x, y := rows.Values[i], rows.Values[j]

@@ -196,6 +196,31 @@ func TestReconciledIntervalsCover(t *testing.T) {
 	}
 }
 
+// TestSharesOfTotalsLieWithin: intervals of percentages of a total, by a window or a scalar subquery, end at 0 and 100.
+func TestSharesOfTotalsLieWithin(t *testing.T) {
+	p := composed(t, "SELECT gender, 100.0 * COUNT(*) / (SELECT COUNT(*) "+grouped+") AS percent, 100.0 * COUNT(*) / SUM(COUNT(*)) OVER () AS again, 1.0 * COUNT(admissionheight) / SUM(COUNT(*)) OVER () AS part "+grouped+" GROUP BY gender", 0.5)
+	r := rand.New(rand.NewPCG(10, 0))
+	ends := map[float64]int{}
+	for range 100 {
+		a, err := p.Finish(cellsOf(t, p, ofUnits(150), r), 0.95)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range a.Rows {
+			for i, most := range []float64{100, 100, 1} {
+				e := row[1+i]
+				if e.Value.Float64() < 0 || e.Value.Float64() > most || e.Low.IsNull() || e.High.IsNull() || e.Low.Float64() < 0 || e.High.Float64() > most {
+					t.Fatalf("%s is %v", p.Columns[1+i].Name, e)
+				}
+				ends[e.Low.Float64()]++
+			}
+		}
+	}
+	if ends[0] == 0 {
+		t.Error("no interval was cut at 0: the numbers are too large to show it")
+	}
+}
+
 // TestContradictionsStand: where a total has patients that no declared group has, nothing is moved, and the answer says so.
 func TestContradictionsStand(t *testing.T) {
 	p := composed(t, "SELECT gender, COUNT(*) AS n "+grouped+" GROUP BY ROLLUP (gender)", 1)

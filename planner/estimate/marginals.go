@@ -13,11 +13,12 @@ import (
 // weighted by the inverse of its variance (as in the analysis of variance; Xiao et al. 2023 do it for private tables).
 type Marginals struct {
 	sizes  []int // of the keys' domains
-	tables []table
+	tables []margin
 	shares map[uint][]float64 // by the keys of an interaction: the weight of each table's estimate of it
 }
 
-type table struct {
+// margin is one table.
+type margin struct {
 	axes     []int // which keys, in ascending order; the last changes fastest
 	mask     uint
 	cells    int
@@ -31,7 +32,7 @@ const MaxKeys = 12
 func NewMarginals(sizes []int, axes [][]int, variances []float64) *Marginals {
 	m := &Marginals{sizes: sizes, shares: map[uint][]float64{}}
 	for i, a := range axes {
-		t := table{axes: a, cells: 1, variance: variances[i]}
+		t := margin{axes: a, cells: 1, variance: variances[i]}
 		for _, k := range a {
 			t.mask |= 1 << k
 			t.cells *= sizes[k]
@@ -234,6 +235,26 @@ func (m *Marginals) Weights(table, cell, other int) []float64 {
 		weights[c] = w
 	}
 	return weights
+}
+
+// Within lists the cells of another table that make up a cell of this one: the other's keys include this one's.
+func (m *Marginals) Within(table, cell, other int) (cells []int) {
+	for c, p := range m.places(m.tables[other].mask, m.tables[table].mask) {
+		if p == cell {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// Finest is a table whose keys include those of all, and whether there is one.
+func (m *Marginals) Finest() (table int, ok bool) {
+	all := uint(0)
+	for _, t := range m.tables {
+		all |= t.mask
+	}
+	table = slices.IndexFunc(m.tables, func(t margin) bool { return t.mask == all })
+	return table, table >= 0
 }
 
 // values are those of the keys in a cell, by key; -1 of keys that the table is not by.

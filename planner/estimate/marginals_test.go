@@ -98,6 +98,15 @@ func TestMarginalsAreLeastSquares(t *testing.T) {
 		}
 		for i, table := range fit {
 			for cell, want := range table {
+				if finest, ok := m.Finest(); ok {
+					sum := 0.0
+					for _, k := range m.Within(i, cell, finest) {
+						sum += fit[finest][k]
+					}
+					if math.Abs(sum-want) > 1e-9 {
+						t.Fatalf("%v: the parts of table %d cell %d sum to %v, not %v", s.axes, i, cell, sum, want)
+					}
+				}
 				got, variance := 0.0, 0.0
 				for j := range s.axes {
 					for k, w := range m.Weights(i, cell, j) {
