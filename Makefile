@@ -107,10 +107,11 @@ test-clients: ## the researchers' own tools against a federation: Python, R, psq
 	integration/clients/install.sh $(abspath $(CLIENTS))
 	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients' ./integration
 
-# SIZES=eicu,middle asks at some sizes only. It fails where a question errs more than the goal allows.
+# SIZES=eicu,middle asks at some sizes only. OTHERS=python, of an environment with coordinator/testdata/utility's
+# requirements.txt, also asks SmartNoise and OpenDP (eICU alone; minutes). It fails where a question misses the goal.
 SIZES ?= all
 utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
-	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
+	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' INTRAMUROS_UTILITY_OTHERS='$(if $(OTHERS),$(abspath $(OTHERS)))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB

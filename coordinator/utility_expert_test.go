@@ -35,6 +35,10 @@ type estimand struct {
 
 	quantile *quantileOf
 	survival *survivalTable
+
+	// What other libraries are asked: "count", "mean", "share" or "sum" of x within [low, high]; "" where nothing is.
+	kind      string
+	low, high float64
 }
 
 type quantileOf struct{ q, low, high, unit float64 }
@@ -42,9 +46,10 @@ type quantileOf struct{ q, low, high, unit float64 }
 type survivalTable struct{ horizon, step, every int }
 
 var (
-	counted = estimand{value: func(n float64, _ []float64) float64 { return n }}
+	counted = estimand{kind: "count", value: func(n float64, _ []float64) float64 { return n }}
 	// Percent of the rows in which x is 1.
 	share = estimand{
+		kind: "share", high: 1,
 		components: []string{"x", "1 - x"}, reach: []float64{1, 1}, exclusive: true,
 		value: func(_ float64, s []float64) float64 { return 100 * s[0] / (s[0] + s[1]) },
 	}
@@ -57,6 +62,7 @@ func unit(x string, low, high float64) string {
 
 func mean(low, high float64) estimand {
 	return estimand{
+		kind: "mean", low: low, high: high,
 		components: []string{unit("x", low, high)}, reach: []float64{1},
 		value: func(n float64, s []float64) float64 { return (low+high)/2 + (high-low)/2*s[0]/n },
 	}
@@ -64,6 +70,7 @@ func mean(low, high float64) estimand {
 
 func total(high float64) estimand {
 	return estimand{
+		kind: "sum", high: high,
 		components: []string{fmt.Sprintf("x / %v", high)}, reach: []float64{1},
 		value: func(_ float64, s []float64) float64 { return high * s[0] },
 	}

@@ -3,9 +3,11 @@ package coordinator
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -69,6 +71,8 @@ type utilityResult struct {
 	intervals                int
 	withheld                 int    // numbers that were NULL, since noise is all there would have been
 	missed                   string // why there is no number
+	exactly                  map[string]float64
+	others                   map[string]float64 // errors of other libraries, by their names
 }
 
 func (r utilityResult) ratio() float64 { return r.rmse / r.expert }
@@ -139,6 +143,9 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 		intervals += r.intervals
 		all = append(all, r)
 	}
+	if python := os.Getenv("INTRAMUROS_UTILITY_OTHERS"); python != "" && size.patients == 0 {
+		w.askOthers(python, all)
+	}
 	// Groups and columns of an answer share noise in part: six standard deviations of as many draws as there are questions.
 	if share, n := held/float64(intervals), float64(draws*len(inquiries)); share < 0.95-6*math.Sqrt(0.95*0.05/n)-0.01 {
 		t.Errorf("%.4f of the intervals hold the bounded answer, which they state, not 0.95", share)
@@ -169,6 +176,7 @@ func (w *utilityWorld) ask(name string, q wording, draws int) utilityResult {
 	sigma := float64(program.Releases[0].Sites) / utilityEpsilon
 	var exact map[string]float64
 	exact, r.expert = q.of.expert(rows, sigma, groups, func(n float64) bool { return n >= least })
+	r.exactly = exact
 	if r.groups = len(exact); r.groups == 0 {
 		r.missed = fmt.Sprintf("no group is large enough to be shown: its threshold is %.0f patients", least/2)
 		return r
@@ -330,6 +338,46 @@ func (w *utilityWorld) rows(q wording) []rowsOf {
 	return all
 }
 
+// askOthers has testdata/utility/others.py answer what SmartNoise and OpenDP can, over the same rows.
+func (w *utilityWorld) askOthers(python string, results []utilityResult) {
+	t := w.t
+	t.Helper()
+	type question struct {
+		Name  string             `json:"name"`
+		Kind  string             `json:"kind"`
+		Low   float64            `json:"low"`
+		High  float64            `json:"high"`
+		Exact map[string]float64 `json:"exact"`
+	}
+	folder := t.TempDir()
+	var asked []question
+	for i, q := range inquiries {
+		of := w.wordingOf(q)
+		if of.of.kind == "" || len(results[i].exactly) == 0 {
+			continue
+		}
+		x := "NULL"
+		if of.of.kind != "count" {
+			x = "x"
+		}
+		_, err := w.all.ExecContext(t.Context(), fmt.Sprintf("COPY (SELECT patient, coalesce(k, 'NULL') AS k, %s AS x FROM (%s)) TO '%s/%d.csv' (HEADER)", x, of.rows, folder, len(asked)))
+		must(t, err)
+		asked = append(asked, question{q.name, of.of.kind, of.of.low, of.of.high, results[i].exactly})
+	}
+	b, err := json.Marshal(asked)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(folder, "questions.json"), b, 0o600))
+	c := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "utility", "others.py"), folder)
+	c.Stderr = os.Stderr
+	b, err = c.Output()
+	must(t, err)
+	var errs map[string]map[string]float64
+	must(t, json.Unmarshal(b, &errs))
+	for i := range results {
+		results[i].others = errs[results[i].name]
+	}
+}
+
 func openUtility(t *testing.T, size utilitySize) *utilityWorld {
 	t.Helper()
 	w := &utilityWorld{t: t, wordingOf: func(q inquiry) wording { return q.omop }}
@@ -417,7 +465,8 @@ func unite(t *testing.T, db *sql.DB, folder string, hospitals []string) {
 func utilityTable(size utilitySize, results []utilityResult, draws int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n", size.title)
-	fmt.Fprintf(&b, "| question | exact | RMSE | ± 95 %% | expert's RMSE | its ± 95 %% | ratio | holds the exact |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	fmt.Fprintf(&b, "| question | exact | RMSE | ± 95 %% | expert's RMSE | its ± 95 %% | ratio | holds the exact | SmartNoise | OpenDP |\n")
+	fmt.Fprintf(&b, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	reached := 0
 	for _, r := range results {
 		name, exact := r.name, brief(r.exact)
@@ -425,7 +474,7 @@ func utilityTable(size utilitySize, results []utilityResult, draws int) string {
 			name, exact = fmt.Sprintf("%s (%d numbers)", r.name, r.groups), "mean "+exact
 		}
 		if r.missed != "" {
-			fmt.Fprintf(&b, "| %s | %s | | | | | | |\n", r.name, r.missed)
+			fmt.Fprintf(&b, "| %s | %s | | | | | | | | |\n", r.name, r.missed)
 			continue
 		}
 		if r.withheld > 0 {
@@ -437,10 +486,21 @@ func utilityTable(size utilitySize, results []utilityResult, draws int) string {
 		} else {
 			ratio = "**" + ratio + "**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %.0f %% |\n", name, exact, brief(r.rmse), brief(r.half), brief(r.expert), brief(1.96*r.expert), ratio, 100*r.holdsExact)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %.0f %% | %s | %s |\n", name, exact, brief(r.rmse), brief(r.half), brief(r.expert), brief(1.96*r.expert), ratio, 100*r.holdsExact, r.other("smartnoise"), r.other("opendp"))
 	}
 	fmt.Fprintf(&b, "\n%d of %d questions reach the goal; %d draws each.\n\n", reached, len(results), draws)
 	return b.String()
+}
+
+// other is another library's error; "not run" where it was not asked, and empty where it has no such question.
+func (r utilityResult) other(library string) string {
+	if r.others == nil {
+		return "not run"
+	}
+	if x, ok := r.others[library]; ok {
+		return brief(x)
+	}
+	return ""
 }
 
 func brief(x float64) string {
