@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"slices"
 	"testing"
+
+	"github.com/intramuros/intramuros/internal/audit"
 )
 
 // kolmogorov is the Kolmogorov-Smirnov distance between draws, in any order, and a distribution rounded to integers.
@@ -181,5 +183,51 @@ func TestCoverClamps(t *testing.T) {
 		if most := bound << sharePatients; share.Read(share.Cover(most))-most > 1<<50 || most<<share.Shift() > 1<<61 {
 			t.Errorf("%d patients at %d do not fit", 1<<sharePatients, bound)
 		}
+	}
+}
+
+// A seized coordinator sees what left, with the shares of those hospitals that help it, and loses no more than it may: of
+// covered vectors each by itself; of masked ones the sum; and if all masks broke, each by itself at the told exposure.
+// Noise a fifth too narrow is found out each time.
+func TestAuditShares(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		shares   Shares
+		patient  int     // at how many hospitals the patient is, all seen
+		others   int     // honest hospitals whose shares are in what is seen
+		exposure float64 // in units of the price
+	}{
+		{"covered, the patient at both hospitals", Shares{2, 1}, 2, 0, 1},
+		{"covered, the patient at one hospital of three", Shares{3, 1}, 1, 0, 1.0 / 3},
+		{"masked, three of four hospitals honest", Shares{1, 3}, 1, 2, 1},
+		{"masked, and the patient at two of four that are honest", Shares{2, 4}, 2, 2, 1},
+		{"masked, and all masks broken", Shares{1, 3}, 1, 0, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			n, of := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}, Coordinate{LInf: 1000 * int64(c.shares.Sites), Weight: 1}
+			seen := func(n Noise) func(bool) float64 {
+				share, err := n.Share(of, c.shares)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return func(with bool) float64 { // the patient's parts are alike, so that the sum of what is seen tells all
+					sum := int64(0)
+					for h := range c.patient + c.others {
+						x := int64(12345)
+						if with && h < c.patient {
+							x += 1000
+						}
+						sum += share.Cover(x)
+					}
+					return float64(sum)
+				}
+			}
+			// A Gaussian mechanism of rho = mu²/2 is (mu, delta)-private for this delta (Balle & Wang 2018, Theorem 8).
+			mu := math.Sqrt(c.exposure)
+			delta := upperNormal(1-mu/2) - math.Exp(mu)*upperNormal(1+mu/2)
+			draws := int(60_000 / c.exposure / c.exposure) // the smaller the loss, the more it takes to see too much
+			audit.Expect(t, audit.Draws(max(60_000, draws)), mu, delta, seen(n), seen(narrowed(t, n, of)))
+		})
 	}
 }

@@ -216,3 +216,29 @@ func FuzzParseMembers(f *testing.F) {
 		}
 	})
 }
+
+// What one hospital does for an answer: it looks at all signatures and masks its vector.
+func BenchmarkSeal(b *testing.B) {
+	for _, hospitals := range []int{3, 10, 186} {
+		names := make([]string, hospitals)
+		for i := range names {
+			names[i] = fmt.Sprintf("h%03d", i)
+		}
+		all, members := sites(b, names...)
+		for _, size := range []int{1, 1_000, 100_000} {
+			vector := make([]int64, size)
+			b.Run(fmt.Sprintf("%d hospitals, %d numbers", hospitals, size), func(b *testing.B) {
+				for range b.N {
+					for i, m := range members[1:] {
+						if err := trial.Verify(m, all[i+1].signer.Public().(ed25519.PublicKey)); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := trial.Mask(vector, all[0].name, all[0].key, members); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
