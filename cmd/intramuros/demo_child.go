@@ -22,6 +22,7 @@ type child struct {
 	log   string // file
 	stop  func()
 	ended chan struct{} // closed when the process is gone
+	pid   int
 }
 
 // startChild starts a daemon that lives until stopChildren.
@@ -56,6 +57,7 @@ func (d *demo) startChild(ctx context.Context, command, name string) error {
 		stop()
 		return fmt.Errorf("cannot start %s: %w", name, err)
 	}
+	c.pid = process.Process.Pid
 	d.children = append(d.children, c)
 	return nil
 }

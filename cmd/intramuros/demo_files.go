@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,6 +27,7 @@ const (
 	// demoFederation stands in every certificate, so that none is taken for a real one.
 	demoFederation = "demo-no-real-patients"
 	demoStudy      = "tour"
+	demoOpenStudy  = "tour-open" // not sealed
 	demoResearcher = "visitor"
 	demoValidity   = 30 * day
 	configFile     = "config.yaml" // in the folder of each daemon
@@ -62,6 +64,7 @@ door: {listen: 127.0.0.1:{{.Door}}}
 catalog: ../catalog.yaml
 hospitals: [{{range $i, $h := .Hospitals}}{{if $i}}, {{end}}{{$h}}{{end}}]
 ledger: coordinator.ledger
+sealed: {masks: true}
 operators: {olga: ../pki/olga.pub}
 researchers:
   {{.Researcher}}: {token_sha256: {{.TokenHash}}}
@@ -90,7 +93,11 @@ operators: {olga: ../pki/olga.pub}
 custodians: {claire: ../pki/claire.pub}
 coordinator_key: ../coordinator/coordinator.ledger.pub
 local_accounts: true
-console:
+sealed:
+  hospitals: {{len .Hospitals}}
+  peers:
+{{range .Hospitals}}{{if ne . $.Name}}    {{.}}: ../{{.}}/node.ledger.pub
+{{end}}{{end}}console:
   listen: 127.0.0.1:{{.Console}}
   token: {file: ../console.token}
 `))
@@ -158,8 +165,8 @@ func (d *demo) writeFiles() error {
 	return nil
 }
 
-// openStudy makes the keys of an operator and of a custodian, who proposes and who approves the
-// demonstration's study at each hospital.
+// openStudy makes the keys of an operator and of a custodian, and opens the demonstration's studies: one that is sealed, and
+// one that is not.
 func (d *demo) openStudy() error {
 	olga, err := pki.CreateSigningKey(filepath.Join(d.folder, "pki", "olga"))
 	if err != nil {
@@ -172,14 +179,31 @@ func (d *demo) openStudy() error {
 	if _, err := pki.CreateSigningKey(filepath.Join(d.folder, "coordinator", "coordinator.ledger")); err != nil {
 		return err
 	}
-	document := &study.Document{
+	for _, name := range d.hospitals { // each pins the keys of the others
+		if _, err := pki.CreateSigningKey(filepath.Join(d.folder, name, "node.ledger")); err != nil {
+			return err
+		}
+	}
+	sealed := &study.Document{
 		ID: demoStudy, Version: 1, Title: "A tour of the demonstration", Purpose: "To show what can be asked.",
 		LegalBasis: "None is needed: nobody in this data is real.", Investigators: []string{demoResearcher},
 		Tables: map[string][]string{study.Any: {study.Any}}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
 		Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, MaxEpsilon: 2, DefaultEpsilon: 0.5, DefaultDelta: 1e-8,
-		Expires: time.Now().Add(demoValidity),
+		Expires: time.Now().Add(demoValidity), Sealed: true,
 	}
-	proposal := &study.Record{Act: study.Propose, Study: demoStudy, Federation: demoFederation, Document: document, By: "olga", Time: time.Now()}
+	open := *sealed
+	open.ID, open.Title, open.Sealed = demoOpenStudy, "What a sealed study does not answer", false
+	for _, document := range []*study.Document{sealed, &open} {
+		if err := d.open(document, olga, claire); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open has the operator propose a study, and the custodian approve it at each hospital.
+func (d *demo) open(document *study.Document, olga, claire ed25519.PrivateKey) error {
+	proposal := &study.Record{Act: study.Propose, Study: document.ID, Federation: demoFederation, Document: document, By: "olga", Time: time.Now()}
 	if err := proposal.Sign(olga); err != nil {
 		return err
 	}
@@ -188,7 +212,7 @@ func (d *demo) openStudy() error {
 	}
 	for _, name := range d.hospitals {
 		approval := &study.Record{
-			Act: study.Approve, Study: demoStudy, Federation: demoFederation, Hospital: name, Number: 1,
+			Act: study.Approve, Study: document.ID, Federation: demoFederation, Hospital: name, Number: 1,
 			Document: proposal.Document, Proposal: proposal.Document.Digest(), By: "claire", Time: time.Now(),
 		}
 		if err := approval.Sign(claire); err != nil {

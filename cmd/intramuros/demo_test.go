@@ -30,6 +30,8 @@ func TestTourPlans(t *testing.T) {
 	federation := planner.Federation{Catalog: c, Hospitals: demoHospitals, Accounting: dp.ZCDP}
 	plan := func(q question) *planner.Plan {
 		t.Helper()
+		federation := federation
+		federation.Covered, federation.Masked = !q.open, !q.open
 		p, err := planner.Build(planner.Query{SQL: q.sql, Epsilon: 0.5, Delta: 1e-8, MaxGroups: q.maxGroups, MaxRows: q.maxRows}, federation)
 		if err != nil {
 			t.Errorf("%s: %v", q.words, err)
@@ -41,6 +43,12 @@ func TestTourPlans(t *testing.T) {
 		plan(q)
 	}
 	plan(question{sql: tourExplained})
+	if p := plan(question{sql: tourSearched}); p == nil || !p.Cover.Masked() || p.Fragment.Width() != 1 {
+		t.Errorf("what is searched for is not a masked sum by itself: %+v", p)
+	}
+	if open := tourQuestions[len(tourQuestions)-1]; !open.open || plan(open).Cover != nil {
+		t.Error("the question of undeclared groups is not asked openly")
+	}
 	first, again := plan(tourQuestions[0]), plan(question{sql: tourRepeated})
 	if first == nil || again == nil || first.Fingerprint() != again.Fingerprint() {
 		t.Error("the repeated question is not the first one")

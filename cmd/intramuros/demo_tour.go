@@ -20,6 +20,7 @@ type question struct {
 	sql   string
 	note  string // below the SQL
 	exact string // the same in DuckDB's SQL, over the union of the hospitals: the columns of the answer
+	open  bool   // asked in the study that is not sealed
 	// The contribution limits, where the catalog's do not fit; 0: the catalog's.
 	maxGroups, maxRows int
 }
@@ -126,7 +127,8 @@ ORDER BY patients DESC
 LIMIT 6`,
 		exact: `SELECT concept_name, count(DISTINCT (o.hospital, person_id))
 FROM condition_occurrence o JOIN concept c ON c.hospital = o.hospital AND concept_id = condition_concept_id GROUP BY 1`,
-		note: "Nobody declared these groups: one is shown only if so many patients are in it that no single one can be the reason.",
+		note: "Nobody declared these groups: one is shown only if so many patients are in it that no single one can be the reason. The list of\n  groups would leave a hospital uncovered, so this one is asked in a study that is not sealed.",
+		open: true,
 	},
 }
 
@@ -144,7 +146,8 @@ WHERE visit_concept_id = 9201 AND YEAR(visit_start_date) = 2024`
 
 // tour asks all of it; an answer that should not come is an error, as is one that does not.
 func (d *demo) tour(ctx context.Context) error {
-	d.say("\nBeside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
+	d.say("\nThe study is sealed: each hospital adds its own noise, and a mask, before its numbers leave it.\n")
+	d.say("Beside each noisy number stands the exact one, which no coordinator could tell: these patients are synthetic.\n")
 	for i, q := range tourQuestions {
 		d.pose(fmt.Sprintf("%d. %s", i+1, q.words), q.sql)
 		if err := d.answer(ctx, q); err != nil {
@@ -161,7 +164,10 @@ func (d *demo) tour(ctx context.Context) error {
 		return err
 	}
 	d.pose("Once more the first question, spelled otherwise. The data are the same, so the answer is, and it costs nothing.", tourRepeated)
-	return d.answer(ctx, question{sql: tourRepeated, exact: tourQuestions[0].exact})
+	if err := d.answer(ctx, question{sql: tourRepeated, exact: tourQuestions[0].exact}); err != nil {
+		return err
+	}
+	return d.search(ctx)
 }
 
 // pose prints a question.
@@ -170,6 +176,9 @@ func (d *demo) pose(words, sql string) { d.say("\n%s\n%s\n\n%s\n\n", rule, words
 func (d *demo) answer(ctx context.Context, q question) error {
 	ask := d.asking
 	ask.request.SQL, ask.request.MaxGroups, ask.request.MaxRows = q.sql, q.maxGroups, q.maxRows
+	if q.open {
+		ask.request.Study = demoOpenStudy
+	}
 	var flags []string
 	if q.maxGroups > 0 {
 		flags = append(flags, fmt.Sprintf("--max-groups %d", q.maxGroups))

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/intramuros/intramuros/internal/synth"
+)
+
+// tourSearched is a question whose exact numbers are looked for at the coordinator: of each hospital two sums, one beside the
+// other, too large to stand there by chance.
+const tourSearched = `SELECT gender_concept_id, SUM(year_of_birth) AS years
+FROM person
+WHERE gender_concept_id IN (8507, 8532)
+GROUP BY gender_concept_id
+ORDER BY gender_concept_id`
+
+// search asks the same question sealed and not, and looks each time for the hospitals' exact sums in the coordinator's
+// memory, ledger and log.
+func (d *demo) search(ctx context.Context) error {
+	d.pose("What does the coordinator hold? Its memory, its ledger and its log are searched for each hospital's exact sums of this.", tourSearched)
+	patterns, err := d.exactSums(ctx)
+	if err != nil {
+		return err
+	}
+	for _, open := range []bool{false, true} {
+		ask := d.asking
+		study := "sealed    "
+		if ask.request.SQL = tourSearched; open {
+			ask.request.Study, study = demoOpenStudy, "not sealed"
+		}
+		if _, err := ask.answer(ctx, d.messages); err != nil {
+			return err
+		}
+		found, err := d.holds(patterns)
+		if errors.Is(err, errNoMemory) {
+			d.say("  This machine does not let one process look into another, so it is not shown here.\n")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !open && found > 0 {
+			return fmt.Errorf("in a sealed study the coordinator holds the exact sums of %d hospitals", found)
+		}
+		d.say("  %s   the exact sums of %d of the %d hospitals are there\n", study, found, len(d.hospitals))
+	}
+	return nil
+}
+
+// exactSums are each hospital's two sums as they stand beside each other in memory, in either order.
+func (d *demo) exactSums(ctx context.Context) (patterns [][2][]byte, err error) {
+	rows, err := synth.Exact(ctx, filepath.Join(d.folder, "data"), d.hospitals,
+		"SELECT sum(year_of_birth) FILTER (WHERE gender_concept_id = 8507)::BIGINT, sum(year_of_birth) FILTER (WHERE gender_concept_id = 8532)::BIGINT FROM person GROUP BY hospital")
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		men, ok := row[0].(int64)
+		women, also := row[1].(int64)
+		if !ok || !also {
+			return nil, fmt.Errorf("the exact sums are %v", row)
+		}
+		side := func(a, b int64) []byte {
+			return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)) //nolint:gosec // years
+		}
+		patterns = append(patterns, [2][]byte{side(men, women), side(women, men)})
+	}
+	return patterns, nil
+}
+
+// errNoMemory means that the memory of another process cannot be read here.
+var errNoMemory = errors.New("the memory of another process cannot be read")
+
+// holds counts the hospitals whose sums stand in the coordinator's memory or on its disk.
+func (d *demo) holds(patterns [][2][]byte) (hospitals int, err error) {
+	found := make([]bool, len(patterns))
+	look := func(b []byte) {
+		for i, p := range patterns {
+			found[i] = found[i] || bytes.Contains(b, p[0]) || bytes.Contains(b, p[1])
+		}
+	}
+	coordinator := d.children[len(d.children)-1]
+	if err := readMemory(coordinator.pid, look); err != nil {
+		return 0, err
+	}
+	err = filepath.WalkDir(filepath.Join(d.folder, "coordinator"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		look(b)
+		return err
+	})
+	for _, f := range found {
+		if f {
+			hospitals++
+		}
+	}
+	return hospitals, err
+}
