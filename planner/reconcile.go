@@ -1,8 +1,11 @@
 package planner
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -90,18 +93,21 @@ const tooFar = 6
 
 // reconcile finds the families, and fits them.
 func (c *computed) reconcile() {
-	c.fits = make([]*fitted, len(c.cells))
+	if c.fits = make([]*fitted, len(c.cells)); len(c.cells) < 2 {
+		return
+	}
 	var order []string
 	families := map[string]*family{}
 	for i, p := range c.program.Releases {
 		if c.program.lifeTables[i+1] != nil || !p.addsUp(c.cells[i]) {
 			continue
 		}
-		rows := *p.Fragment
-		rows.Keys, rows.Partials = nil, nil
+		rows := p.rowsOf()
 		for k, partial := range p.Fragment.Partials {
-			partial.Share = 0
-			name := canonical(rows) + canonical(partial)
+			if partial.Share = 0; partial.Expr != nil {
+				partial.Expr = p.inlined(partial.Expr)
+			}
+			name := rows + canonical(partial)
 			if families[name] == nil {
 				families[name] = &family{}
 				order = append(order, name)
@@ -130,63 +136,173 @@ func (p *Plan) addsUp(cells []Cell) bool {
 	return p.Proof.OneRow && p.Selection == nil && n > 0 && n == len(cells)
 }
 
-// positions tell where each of a release's keys' values stands in its domain.
-type positions []map[value.Value]int
+// keyPosition tells where each of a key's values stands in its domain.
+type keyPosition struct {
+	name   string // the key's expression, of the tables' columns
+	key    int    // its place among the fragment's keys
+	places map[value.Value]int
+}
+
+// positions are those of a release's keys, by name, so that they are in one order in all releases.
+type positions []keyPosition
 
 func (p *Plan) positions() positions {
 	all := make(positions, len(p.Fragment.Keys))
 	for i, k := range p.Fragment.Keys {
-		all[i] = make(map[value.Value]int, len(k.Domain))
+		all[i] = keyPosition{canonical(p.inlined(k.Expr)), i, make(map[value.Value]int, len(k.Domain))}
 		for place, v := range k.Domain {
-			all[i][v] = place
+			all[i].places[v] = place
 		}
 	}
+	slices.SortFunc(all, func(a, b keyPosition) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
 // of is the place of a group among all combinations of the keys' values; -1 of one that is not declared.
 func (p positions) of(keys []value.Value) int {
 	at := 0
-	for i, k := range p {
-		place, ok := k[keys[i]]
+	for _, k := range p {
+		place, ok := k.places[keys[k.key]]
 		if !ok {
 			return -1
 		}
-		at = at*len(k) + place
+		at = at*len(k.places) + place
 	}
 	return at
+}
+
+// rowsOf names the rows that a release reads, whatever columns are made of them: what nothing reads is left out of a derived
+// relation, and so differs from one release to the other.
+func (p *Plan) rowsOf() string {
+	in, relations := inliner{}, p.Fragment.Relations
+	return canonical([]any{in.relations(relations), in.of(p.Fragment.Patient, relations), in.of(p.Fragment.Filter, relations)})
+}
+
+// inlined is an expression of the tables' columns.
+func (p *Plan) inlined(e *fragment.Expr) *fragment.Expr { return inliner{}.of(e, p.Fragment.Relations) }
+
+// inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows stands
+// as a digest of that, so that texts stay short however often it is read.
+type inliner map[inlinedColumn]*fragment.Expr
+
+type inlinedColumn struct {
+	of     *fragment.Derived
+	column int
+}
+
+func (in inliner) relations(relations []fragment.Relation) (all []any) {
+	for _, r := range relations {
+		of := any(r.Table)
+		if d := r.Derived; d != nil && d.Combine != "" {
+			of = d
+		} else if d != nil {
+			groups := []*fragment.Expr{}
+			for _, o := range d.Columns {
+				if d.Grouped && o.Function == "" {
+					groups = append(groups, in.of(o.Expr, d.Relations))
+				}
+			}
+			of = []any{in.relations(d.Relations), in.of(d.Filter, d.Relations), d.Grouped, groups}
+		}
+		all = append(all, []any{r.Name, of, r.Join, in.of(r.On, relations)})
+	}
+	return all
+}
+
+func (in inliner) of(e *fragment.Expr, relations []fragment.Relation) *fragment.Expr {
+	if e == nil {
+		return nil
+	}
+	if e.Op != fragment.OpColumn {
+		other := *e
+		other.Args = make([]*fragment.Expr, len(e.Args))
+		for i, a := range e.Args {
+			other.Args[i] = in.of(a, relations)
+		}
+		return &other
+	}
+	at := slices.IndexFunc(relations, func(r fragment.Relation) bool { return r.Name == e.Relation })
+	if at < 0 || relations[at].Derived == nil || relations[at].Derived.Combine != "" {
+		return e
+	}
+	d := relations[at].Derived
+	i := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == e.Column })
+	if i < 0 {
+		return e
+	}
+	known := in[inlinedColumn{d, i}]
+	if known == nil {
+		if known = in.of(d.Columns[i].Expr, d.Relations); d.Columns[i].Function != "" {
+			known = in.function(d, d.Columns[i], known)
+		}
+		in[inlinedColumn{d, i}] = known
+	}
+	return inside(e.Relation, known)
+}
+
+// function stands for an output that is computed of several rows.
+func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *fragment.Expr) *fragment.Expr {
+	parts := []any{o.Function, argument, o.Grid}
+	if w := o.Window; w != nil {
+		of := func(all []*fragment.Expr) (out []*fragment.Expr) {
+			for _, x := range all {
+				out = append(out, in.of(x, d.Relations))
+			}
+			return out
+		}
+		for _, x := range w.Order {
+			parts = append(parts, in.of(x.Expr, d.Relations), x.Descending, x.NullsFirst)
+		}
+		parts = append(parts, of(w.Partition), of(w.Ties), w.Offset, w.Frame)
+	}
+	sum := sha256.Sum256([]byte(canonical(parts)))
+	return fragment.Column("", hex.EncodeToString(sum[:]), value.TypeText)
+}
+
+// inside writes columns as those within a relation.
+func inside(relation string, e *fragment.Expr) *fragment.Expr {
+	other := *e
+	if e.Op == fragment.OpColumn {
+		other.Relation = relation + "/" + e.Relation
+		return &other
+	}
+	other.Args = make([]*fragment.Expr, len(e.Args))
+	for i, a := range e.Args {
+		other.Args[i] = inside(relation, a)
+	}
+	return &other
 }
 
 // fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each other.
 func (c *computed) fit(f *family) {
 	var keys []string
-	var sizes []int
-	for _, m := range f.members { // those of the finest tables in their order, which is that of all
-		for _, k := range c.program.Releases[m.release].Fragment.Keys {
-			if name := canonical(k.Expr); !slices.Contains(keys, name) {
-				keys, sizes = append(keys, name), append(sizes, len(k.Domain))
+	for _, m := range f.members {
+		for _, k := range c.program.Releases[m.release].positions() {
+			if !slices.Contains(keys, k.name) {
+				keys = append(keys, k.name)
 			}
 		}
 	}
 	if len(keys) > estimate.MaxKeys {
 		return
 	}
-	slices.Sort(keys) // as the fragments' are
+	slices.Sort(keys) // as positions are
+	sizes := make([]int, len(keys))
 	domains := map[string]string{}
 	numbers, axes := 0, make([][]int, len(f.members))
 	values, variances := make([][]float64, len(f.members)), make([]float64, len(f.members))
 	for i, m := range f.members {
 		p := c.program.Releases[m.release]
-		for _, k := range p.Fragment.Keys {
-			name, domain := canonical(k.Expr), canonical(k.Domain)
-			if known, ok := domains[name]; ok && known != domain {
+		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
+		for _, k := range positions {
+			domain := canonical(p.Fragment.Keys[k.key].Domain)
+			if known, ok := domains[k.name]; ok && known != domain {
 				return
 			}
-			domains[name] = domain
-			axis := slices.Index(keys, name)
-			axes[i], sizes[axis] = append(axes[i], axis), len(k.Domain)
+			domains[k.name] = domain
+			axis := slices.Index(keys, k.name)
+			axes[i], sizes[axis] = append(axes[i], axis), len(k.places)
 		}
-		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
 		for _, cell := range c.cells[m.release] {
 			if at := positions.of(cell.Keys); at >= 0 {
 				cells[at] = cell

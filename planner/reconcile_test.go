@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -218,6 +219,29 @@ func TestSharesOfTotalsLieWithin(t *testing.T) {
 	}
 	if ends[0] == 0 {
 		t.Error("no interval was cut at 0: the numbers are too large to show it")
+	}
+}
+
+// TestFamiliesThroughDerivedTables: releases of the same rows are known as such whatever columns a derived table has for
+// each, and others are not.
+func TestFamiliesThroughDerivedTables(t *testing.T) {
+	for sql, same := range map[string]bool{
+		"SELECT sex, COUNT(*) AS n FROM (SELECT uniquepid, gender AS sex, admissionweight AS w FROM patient WHERE gender IN ('Male', 'Female')) p GROUP BY ROLLUP (sex)":                   true,
+		"WITH x AS (SELECT uniquepid, CASE WHEN admissionweight > 80 THEN 'heavy' ELSE 'light' END AS w, gender FROM patient) SELECT w, gender, COUNT(*) FROM x GROUP BY CUBE (w, gender)": true,
+		"SELECT many, COUNT(*) FROM (SELECT uniquepid, COUNT(*) > 2 AS many, MAX(admissionheight) > 150 AS tall FROM patient GROUP BY uniquepid) g GROUP BY ROLLUP (many)":                 true,
+		"SELECT gender, COUNT(*), (SELECT COUNT(*) FROM patient WHERE admissionheight > 150) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY gender":                              false,
+		"SELECT COUNT(*), (SELECT COUNT(*) FROM (SELECT uniquepid, gender = 'Male' AS c FROM patient) p WHERE c) FROM (SELECT uniquepid, gender = 'Female' AS c FROM patient) p WHERE c":   false,
+		"SELECT COUNT(x), (SELECT COUNT(x) FROM (SELECT uniquepid, admissionheight AS x FROM patient) p) FROM (SELECT uniquepid, admissionweight AS x FROM patient) p":                     false,
+	} {
+		p := composed(t, sql, 1)
+		first := p.Releases[0]
+		for _, other := range p.Releases[1:] {
+			rows := first.rowsOf() == other.rowsOf()
+			of := rows && canonical(first.inlined(cmp.Or(first.Fragment.Partials[0].Expr, first.Fragment.Patient))) == canonical(other.inlined(cmp.Or(other.Fragment.Partials[0].Expr, other.Fragment.Patient)))
+			if of != same {
+				t.Errorf("%s: the same %v, want %v\n%s\n%s", sql, of, same, first.rowsOf(), other.rowsOf())
+			}
+		}
 	}
 }
 
