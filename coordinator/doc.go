@@ -11,6 +11,8 @@
 //	         in a sealed study: the sum of what hospitals have covered  seal.go
 //	record   noisy cells are stored, to be given again at no cost       stored.go
 //
+// A ledger that was lost comes back from the hospitals' (rebuild.go).
+//
 // Contract: nothing leaves but noisy answers and public facts (names, codes,
 // plans, prices). What a query costs is charged before a hospital runs it, and
 // stays charged whatever happens then. A refusal before that costs nothing and

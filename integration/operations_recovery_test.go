@@ -8,9 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 )
 
@@ -175,4 +178,166 @@ func TestCertificatesEnd(t *testing.T) {
 	f.certify(pki.RoleCoordinator, coordinatorName, 90*24*time.Hour)
 	f.answers(5)
 	f.expectCharged(5)
+}
+
+// The disk of the coordinator's machine is gone while researchers ask. Its ledger comes back from a standby that copies it
+// every 200 ms, what the standby lacks from the hospitals, and the coordinator answers again within a minute. No charge is
+// lost: what any hospital has charged, and what any researcher was answered, is in the new ledger.
+func TestCoordinatorsDiskIsLost(t *testing.T) {
+	s := wards(t)
+	s.outward = map[string]func(string) (string, string){"west": func(door string) (string, string) { return door, "none" }}
+	f := startFederation(t, s)
+	standby := f.path("standby")
+	copying, err := startProcess(f.path("standby.log"), "ledger", "backup", "--file", f.path("coordinator.ledger"), "--to", standby, "--every", "200ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if copying.running() {
+			copying.kill()
+		}
+	})
+
+	var mu sync.Mutex
+	answered := map[string]bool{}
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	for who := range 3 {
+		asking.Go(func() {
+			for i := who; ; i += 3 {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				a, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(*) FROM reading WHERE x > -%d", i), Epsilon: 0.5})
+				if err != nil {
+					return // the coordinator is gone
+				}
+				mu.Lock()
+				answered[a.Query] = true
+				mu.Unlock()
+			}
+		})
+	}
+	time.Sleep(3 * time.Second)
+	copying.signal(syscall.SIGTERM) // so that it lacks the last half second
+	<-copying.ended
+	time.Sleep(500 * time.Millisecond)
+	f.coordinator.kill()
+	lost := time.Now()
+	for _, suffix := range []string{"", "-wal", "-shm", ".key", ".pub", ".lock"} {
+		if err := os.Remove(f.path("coordinator.ledger" + suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	asking.Wait()
+
+	f.must("ledger", "restore", "--from", standby, "--file", f.path("coordinator.ledger"))
+	had := f.charged("coordinator")
+	out := f.must("ledger", "rebuild", "--from-nodes", "--config", f.path("coordinator.yaml"), "--by", "olga", "--reason", "the disk failed")
+	f.startCoordinator()
+	f.await(f.hospitals...)
+	f.answers(1_000_000)
+	took := time.Since(lost)
+	t.Logf("%d queries were answered, the standby had charged %v; answering again after %v\n%s", len(answered), had, took.Round(time.Millisecond), out)
+	if took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+	if strings.Contains(out, "added 0 charges") {
+		t.Error("the standby lacked nothing: the test shows nothing")
+	}
+	if len(answered) < 5 {
+		t.Error("too little happened: the test shows nothing")
+	}
+
+	total := f.charged("coordinator")
+	l, err := ledger.OpenReadOnly(t.Context(), f.path("coordinator.ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	paid := map[string]bool{}
+	if err := l.Entries(t.Context(), 1, func(e ledger.Entry) error {
+		if e.Kind == ledger.KindCharge {
+			paid[e.Query] = true
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for query := range answered {
+		if !paid[query] {
+			t.Errorf("query %s was answered, and is not charged any more", query)
+		}
+	}
+	for _, name := range f.hospitals {
+		if here := f.charged(name); here > total {
+			t.Errorf("%s has charged %v, and the coordinator %v", name, here, total)
+		}
+		if out := f.must("ledger", "reconcile", "--node", f.path(name+".ledger"), "--coordinator", f.path("coordinator.ledger")); strings.Contains(out, "DIFFERS") {
+			t.Error(out)
+		}
+	}
+
+	// Without any backup but the key: all comes from the hospitals, and the study is proposed once more.
+	if err := f.coordinator.stop(); err != nil {
+		t.Error(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(f.path("coordinator.ledger" + suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	f.must("ledger", "rebuild", "--from-nodes", "--config", f.path("coordinator.yaml"), "--by", "olga", "--reason", "no backup either")
+	if got := f.charged("coordinator"); got < total {
+		t.Errorf("charged %v, and %v before", got, total)
+	}
+	f.startCoordinator()
+	f.await(f.hospitals...)
+}
+
+// A node moves to another machine: its ledger goes along by a backup, and nobody notices.
+func TestNodeMoves(t *testing.T) {
+	f := startFederation(t, wards(t))
+	f.anew(1, 1)
+	if err := f.nodes["mid"].stop(); err != nil {
+		t.Error(err)
+	}
+	f.must("ledger", "backup", "--file", f.path("mid.ledger"), "--to", f.path("backup"))
+	f.must("ledger", "restore", "--from", f.path("backup"), "--file", f.path("elsewhere/mid.ledger"))
+	b, err := os.ReadFile(f.path("mid.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write("mid.yaml", strings.Replace(string(b), "ledger: mid.ledger", "ledger: elsewhere/mid.ledger", 1))
+	f.restartNode("mid")
+	f.answers(2)
+	if f.nodes["mid"].logged("missing", 0) {
+		t.Error(f.nodes["mid"].tail(5))
+	}
+	if got := f.charged("elsewhere/mid"); got != 2 {
+		t.Errorf("charged %v", got)
+	}
+}
+
+// Every row of the table in docs/operations.md says what to type and names a test, which TestDocumentsNameTests finds.
+func TestOperationsPage(t *testing.T) {
+	b, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(b), "| what broke | what to type | test |\n|---|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	for _, row := range rows {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		if len(cells) != 3 || cells[1] == "" || !strings.Contains(cells[2], "Test") {
+			t.Errorf("a row without a command or a test: %s", row)
+		}
+	}
+	if len(rows) < 10 {
+		t.Errorf("%d rows", len(rows))
+	}
 }

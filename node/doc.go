@@ -12,6 +12,7 @@
 //	DoAction explain   fragment.Request -> fragment.Explained; costs and changes nothing
 //	DoAction abandon   reservation -> nothing: given back unused
 //	DoAction describe  nothing -> Description
+//	DoAction charges   study.ChargesAfter -> study.Charges: what was charged here, for a coordinator that lost its ledger
 //	DoGet              reservation -> the partial aggregates, as Fragment.Schema says, or covered ones, as
 //	                   fragment.CoveredSchema says; once
 //	DoExchange         reservation -> seal.Member: done; []seal.Member -> covered numbers, masked for these; once

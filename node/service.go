@@ -136,6 +136,8 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 	case actionDescribe:
 		answer, err = s.describe(ctx)
 	case actionPing: // who asks is known, and that this node answers is all it says
+	case study.ActionCharges:
+		answer, err = s.charges(ctx, a.Body)
 	case study.ActionExchange:
 		answer, err = s.exchange(ctx, a.Body)
 	default:

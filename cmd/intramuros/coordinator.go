@@ -69,31 +69,11 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	if err != nil {
 		return err
 	}
-	secret, err := conf.Gossip.Key.Read("")
-	if err != nil {
-		return fmt.Errorf("`gossip.key`: %w", err)
-	}
-	key, err := membership.ParseKey(secret)
-	if err != nil {
-		return fmt.Errorf("`gossip.key`: %w", err)
-	}
-	federation := &roster{}
-	desk, err := coordinator.Open(ctx, conf, federation, log)
+	desk, leave, err := openDesk(ctx, conf, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, desk.Close()) }()
-	federation.Membership, err = membership.Start(ctx, membership.Config{
-		Federation: conf.Federation, Bind: conf.Gossip.Listen, Advertise: conf.Gossip.Advertise, Join: conf.Gossip.Join, Key: key, Logger: log,
-	}, membership.Member{Role: pki.RoleCoordinator, Name: conf.Name, Catalog: desk.Catalog().Digest()[:32]})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		err = errors.Join(err, federation.Close(within))
-	}()
+	defer func() { err = errors.Join(err, leave()) }()
 	running, stop := context.WithCancel(ctx)
 	ran := make(chan struct{})
 	go func() {
@@ -122,6 +102,34 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	log.Info("coordinator is up", slog.String("address", doors[0].listener.Addr().String()), slog.String("federation", conf.Federation),
 		slog.String("catalog", desk.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
 	return serveResearchers(ctx, doors, log)
+}
+
+// openDesk opens the coordinator and makes it known to the hospitals; leave ends both.
+func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {
+	secret, err := conf.Gossip.Key.Read("")
+	if err != nil {
+		return nil, nil, fmt.Errorf("`gossip.key`: %w", err)
+	}
+	key, err := membership.ParseKey(secret)
+	if err != nil {
+		return nil, nil, fmt.Errorf("`gossip.key`: %w", err)
+	}
+	federation := &roster{}
+	desk, err := coordinator.Open(ctx, conf, federation, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	federation.Membership, err = membership.Start(ctx, membership.Config{
+		Federation: conf.Federation, Bind: conf.Gossip.Listen, Advertise: conf.Gossip.Advertise, Join: conf.Gossip.Join, Key: key, Logger: log,
+	}, membership.Member{Role: pki.RoleCoordinator, Name: conf.Name, Catalog: desk.Catalog().Digest()[:32]})
+	if err != nil {
+		return nil, nil, errors.Join(err, desk.Close())
+	}
+	return desk, func() error {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		return errors.Join(federation.Close(within), desk.Close())
+	}, nil
 }
 
 // roster lets the coordinator begin before the gossip, whose announcement needs

@@ -22,9 +22,10 @@ import (
 func newLedgerCommand() *cobra.Command {
 	c := newGroup("ledger", "Read and verify a privacy ledger", `
 A ledger is the durable, hash-chained record of all that ever left a daemon and of what
-it cost in privacy. Only acknowledge and restore write it, for which the daemon is stopped.`)
+it cost in privacy. Only acknowledge, restore and rebuild write it, for which the daemon
+is stopped.`)
 	c.AddCommand(newLedgerShowCommand(), newLedgerVerifyCommand(), newLedgerExportCommand(), newLedgerReconcileCommand(), newLedgerAcknowledgeCommand(),
-		newLedgerBackupCommand(), newLedgerRestoreCommand())
+		newLedgerBackupCommand(), newLedgerRestoreCommand(), newLedgerRebuildCommand())
 	return c
 }
 

@@ -240,30 +240,36 @@ func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (
 		return dp.Loss{}, err
 	}
 	defer l.give()
-	var have dp.Loss
+	loss, e, err := l.recovery(ctx, c, dp.Loss{}, by, reason)
+	if err != nil {
+		return dp.Loss{}, err
+	}
+	return loss, l.append(ctx, nil, e)
+}
+
+// recovery is the entry that acknowledges what a checkpoint vouches for beyond what is here and what was found elsewhere.
+func (l *Ledger) recovery(ctx context.Context, c Checkpoint, found dp.Loss, by, reason string) (loss dp.Loss, e Entry, err error) {
+	have := found
 	if err := l.Entries(ctx, 1, func(e Entry) (err error) {
 		if (e.Kind == KindCharge || e.Kind == KindRecover) && !e.Time.After(c.Time) {
 			have, err = have.Plus(e.Loss)
 		}
 		return err
 	}); err != nil {
-		return dp.Loss{}, err
+		return loss, e, err
 	}
-	loss := dp.Loss{
+	loss = dp.Loss{
 		Epsilon: max(0, c.Charged.Epsilon-have.Epsilon), Rho: max(0, c.Charged.Rho-have.Rho),
 		NoiseDelta: max(0, c.Charged.NoiseDelta-have.NoiseDelta), Delta: max(0, c.Charged.Delta-have.Delta),
 	}
 	detail, err := json.Marshal(c)
 	if err != nil {
-		return dp.Loss{}, err
+		return loss, e, err
 	}
-	e := Entry{Kind: KindRecover, Loss: loss, Detail: detail, Text: fmt.Sprintf(
+	e = Entry{Kind: KindRecover, Loss: loss, Detail: detail, Text: fmt.Sprintf(
 		"%s acknowledged that entries up to %d of %s were lost; what they had charged counts in every study. Reason: %s",
 		by, c.Sequence, c.Time.Format(time.RFC3339), reason)}
-	if err := e.check(); err != nil {
-		return dp.Loss{}, err
-	}
-	return loss, l.append(ctx, nil, e)
+	return loss, e, e.check()
 }
 
 // Checkpoints gives all checkpoints that this ledger keeps of an owner, oldest first.

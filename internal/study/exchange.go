@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -11,6 +12,29 @@ import (
 
 // ActionExchange is the name of the action, whose body is an Offer and whose answer a State.
 const ActionExchange = "exchange"
+
+// ActionCharges is the name of the action by which a coordinator that lost a part of its ledger asks what a node has
+// charged. Its body is a ChargesAfter, its answer Charges. All of it was the coordinator's to know when it asked.
+const ActionCharges = "charges"
+
+// ChargesAfter asks for the charges in a node's ledger after an entry.
+type ChargesAfter struct {
+	Entry int64 `json:"entry"` // 0: from the beginning
+}
+
+// Charges are some of a node's charges, in order.
+type Charges struct {
+	Charges []Paid `json:"charges"`
+	Next    int64  `json:"next"` // the entry after which there are more; 0: there are none
+}
+
+// Paid is what a node charged for a query. Not when: its time tells how long others' queries computed.
+type Paid struct {
+	Study      string  `json:"study"`
+	Researcher string  `json:"researcher"`
+	Query      string  `json:"query"`
+	Loss       dp.Loss `json:"loss"`
+}
 
 // The gRPC metadata that carry checkpoints beside a query, as JSON.
 const (
