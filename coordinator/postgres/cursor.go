@@ -44,16 +44,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 		case word.Is("hold"):
 			p.cursor.hold = t[i-1].Is("with")
 		case word.Is("for"):
-			// The query keeps its place in the text, so that errors point at it.
-			end := word.End
-			blank := strings.Map(func(r rune) rune {
-				if r == '\n' {
-					return r
-				}
-				return ' '
-			}, p.Text[:end])
-			blank += strings.Repeat(" ", end-len(blank)) // of letters that take several bytes
-			query, err := c.prepare(sqltoken.Statement{Text: blank + p.Text[end:], Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
+			query, err := c.prepare(sqltoken.Statement{Text: blanked(p.Text, word.End), Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
 			if err != nil {
 				return err
 			}
@@ -65,6 +56,17 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 		}
 	}
 	return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
+}
+
+// blanked gives a text with blanks for what stands before a query, which so keeps its place, and errors point at it.
+func blanked(text string, before int) string {
+	blank := strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return ' '
+	}, text[:before])
+	return blank + strings.Repeat(" ", before-len(blank)) + text[before:] // letters may take several bytes
 }
 
 func unread(what, hint string) error {

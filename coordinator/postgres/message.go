@@ -100,7 +100,7 @@ func (c *conn) simple(text string) {
 			c.fail(err, text, p.Start)
 			return
 		}
-		if len(p.columns) > 0 {
+		if len(p.columns) > 0 && p.copy == nil {
 			c.backend.Send(rowDescription(p.columns, nil))
 		}
 		if err := c.send(portal, 0); err != nil {
@@ -355,7 +355,7 @@ func plainArgument(v any) (any, error) {
 
 // describe tells the columns.
 func (c *conn) describe(s *statement, formats []int16) {
-	if len(s.columns) == 0 {
+	if len(s.columns) == 0 || s.copy != nil {
 		c.backend.Send(&pgproto3.NoData{})
 		return
 	}
@@ -398,6 +398,9 @@ func (c *conn) send(p *portal, most int) error {
 	if s.kind == empty {
 		c.backend.Send(&pgproto3.EmptyQueryResponse{})
 		return nil
+	}
+	if s.copy != nil {
+		return c.sendCopy(p)
 	}
 	begun := p.sent
 	for ; p.sent < len(p.rows); p.sent++ {

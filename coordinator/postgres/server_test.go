@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -398,6 +399,66 @@ func TestArrays(t *testing.T) {
 	}
 	if result := c.PgConn().ExecParams(ctx, sql, [][]byte{[]byte("{1"), nil, nil}, nil, nil, nil).Read(); result.Err == nil {
 		t.Error("half an array is read")
+	}
+}
+
+// TestGivenBack: what pools send before another person's use of a connection, asyncpg's text as it is.
+func TestGivenBack(t *testing.T) {
+	c := start(t).connect(t, nil)
+	for _, sql := range []string{"SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;", "DISCARD ALL"} {
+		if _, err := c.Exec(context.Background(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestCopy: an answer as COPY writes it, in text, CSV and binary; what is no query is refused.
+func TestCopy(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	copied := func(sql string) (string, string, error) {
+		var b bytes.Buffer
+		tag, err := c.PgConn().CopyTo(ctx, &b, sql)
+		return b.String(), tag.String(), err
+	}
+	const lookup = "SELECT * FROM (SELECT 1 AS a, 'b,\"c' AS b, NULL AS c, E'x\ty' AS d, '' AS e FROM pg_class LIMIT 2) t"
+	for options, want := range map[string]string{
+		"":                                   "1\tb,\"c\t\\N\tx\\ty\t\n",
+		"WITH (FORMAT text, DELIMITER ',')":  "1,b\\,\"c,\\N,x\\ty,\n",
+		"WITH (FORMAT csv, HEADER)":          "a,b,c,d,e\n" + `1,"b,""c",,x` + "\ty,\"\"\n",
+		"CSV HEADER DELIMITER ';' NULL 'NA'": "a;b;c;d;e\n" + `1;"b,""c";NA;x` + "\ty;\n",
+		"WITH (FORMAT CSV, FORCE_QUOTE *, ESCAPE '\\', ENCODING 'UTF8', HEADER false)": `"1","b,\"c",,"x` + "\ty\",\"\"\n",
+	} {
+		got, tag, err := copied("COPY (" + lookup + ") TO STDOUT " + options)
+		head := ""
+		if i := strings.Index(want, "\n"); strings.HasPrefix(want, "a") {
+			head, want = want[:i+1], want[i+1:]
+		}
+		if err != nil || got != head+want+want || tag != "COPY 2" {
+			t.Errorf("%s: %q, %s, %v", options, got, tag, err)
+		}
+	}
+	// A question is asked and paid for once, and its notices come before.
+	got, tag, err := copied("COPY (SELECT … FROM person) TO STDOUT (FORMAT csv, HEADER)")
+	if err != nil || !strings.HasPrefix(tag, "COPY ") || strings.Count(got, "\n") != 4 {
+		t.Errorf("%q, %s, %v", got, tag, err)
+	}
+	binary, _, err := copied("COPY (SELECT oid, typname FROM pg_type WHERE typname = 'int4') TO STDOUT (FORMAT binary)")
+	if want := "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x02\x00\x00\x00\x04\x00\x00\x00\x17\x00\x00\x00\x04int4" + "\xff\xff"; err != nil || binary != want {
+		t.Errorf("%q, %v", binary, err)
+	}
+	for _, sql := range []string{"COPY person TO STDOUT", "COPY person FROM STDIN", "COPY (SELECT 1 FROM pg_class) TO '/tmp/x'", "COPY (SELECT 1 FROM pg_class) TO PROGRAM 'sh'", "COPY (DELETE FROM pg_class) TO STDOUT",
+		"COPY (SELECT 1 FROM pg_class) TO STDOUT (FORMAT parquet)", "COPY (SELECT 1 FROM pg_class) TO STDOUT (DELIMITER 'ab')", "COPY (SELECT 1 FROM pg_class TO STDOUT", "COPY"} {
+		if got, _, err := copied(sql); err == nil {
+			t.Errorf("%s gives %q", sql, got)
+		}
+	}
+	// An error points into the query.
+	_, _, err = copied("COPY (SELECT é, wrong FROM person) TO STDOUT")
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Position != 17 {
+		t.Errorf("%v, at %+v", err, e)
 	}
 }
 

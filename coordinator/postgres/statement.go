@@ -51,7 +51,8 @@ type statement struct {
 	lookup     *dictionary.Question
 	name, text string // of SET, SHOW, CLOSE and DEALLOCATE
 	cursor     cursor
-	size       int // bytes, about
+	copy       *copying // nil: no COPY
+	size       int      // bytes, about
 }
 
 // weigh tells how many bytes the statement takes, about.
@@ -146,10 +147,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		}
 		p.tag += " " + strings.ToUpper(p.name)
 	case begins(t, "copy"):
-		return nil, &coordinator.Error{
-			Code: coordinator.Code(planner.CodeNotSupported), Message: "COPY is not answered: nothing is written here, and an answer is small",
-			Hint: `ask the SELECT itself; in psql \pset format csv and \o file write it as CSV`,
-		}
+		return c.readCopy(s, whole, types)
 	case begins(t, "show") && !informs(t):
 		return p, c.readShow(p)
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == sqltoken.Word:

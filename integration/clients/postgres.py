@@ -83,7 +83,7 @@ with psycopg.connect(**WHO) as conn:
     check("version", "PostgreSQL 15.0" in conn.execute("SELECT pg_catalog.version()").fetchone()[0])
     check("settings", conn.execute("SELECT current_setting('server_version_num')::int/100 AS version").fetchone()[0], 1500)
 
-    # A cursor with a name reads an answer in parts, and pays once; COPY is refused with the way to do it.
+    # A cursor with a name reads an answer in parts, and pays once; so does COPY, in text and in binary.
     with conn.cursor("answer") as cur:
         cur.execute(QUESTION)
         check("the cursor's columns", [d.name for d in cur.description], ["gender_concept_id", "n"])
@@ -91,13 +91,21 @@ with psycopg.connect(**WHO) as conn:
     with conn.cursor("bound") as cur:
         cur.execute("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= %s", (1970,))
         check("a bound cursor", len(cur.fetchall()), 1)
+    with conn.cursor() as cur, cur.copy("COPY (" + QUESTION + ") TO STDOUT") as copy:
+        copy.set_types(["int8", "int8"])
+        check("COPY", list(copy.rows()), SHORT)
+    with conn.cursor() as cur, cur.copy("COPY (" + QUESTION + ") TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int8", "int8"])
+        check("COPY in binary", list(copy.rows()), SHORT)
     try:
-        with conn.cursor() as cur, cur.copy("COPY (" + QUESTION + ") TO STDOUT") as copy:
-            copy.read()
-        raise SystemExit("COPY was not refused")
+        conn.execute("COPY person TO STDOUT")
+        raise SystemExit("COPY of a table was not refused")
     except psycopg.Error as e:
-        refused("COPY", e, "NOT_SUPPORTED")
-        check("COPY", e.sqlstate, "0A000")
+        refused("COPY of a table", e, "NOT_SUPPORTED")
+        check("COPY of a table", e.sqlstate, "0A000")
+
+    # A list is one parameter.
+    check("= ANY(list)", len(conn.execute("SELECT gender_concept_id, COUNT(*) AS n FROM person WHERE gender_concept_id = ANY(%s) GROUP BY 1", ([8507, 8532],)).fetchall()), 2)
 
     # A query that is canceled ends; the connection goes on.
     threading.Timer(0.001, conn.cancel).start()

@@ -163,6 +163,7 @@ CREATE MACRO pgc.pg_get_function_sqlbody(o) AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.pg_is_in_recovery() AS false;
 CREATE MACRO pgc.pg_my_temp_schema() AS CAST(0 AS UINTEGER);
 CREATE MACRO pgc.pg_is_other_temp_schema(x) AS false;
+CREATE MACRO pgc.pg_advisory_unlock_all() AS '';
 CREATE MACRO pgc.txid_current() AS CAST(1 AS BIGINT);
 CREATE MACRO pgc.inet_server_addr() AS CAST(NULL AS VARCHAR);
 CREATE MACRO pgc.inet_server_port() AS CAST(NULL AS INTEGER);
