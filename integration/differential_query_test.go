@@ -631,9 +631,9 @@ func (g *generator) subquery(f from) string {
 		all[0] += g.pick("", " DESC")
 		return "(SELECT " + g.value(in, kindInt, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) +
 			" ORDER BY " + strings.Join(all, ", ") + " LIMIT 1)" + g.pick(" > 1", " = 0", " <= 2", " IS NULL")
-	case 6: // rows of values
+	case 6: // rows of values; of one with a NULL, DuckDB says NULL even where the other value is in no row, against the standard
 		k := []kind{kindInt, kindDate}[g.n(2)]
-		return "(" + f.patient + ", " + g.value(f, k, 0) + ") IN (SELECT " + in.patient + ", " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
+		return "(" + f.patient + ", COALESCE(" + g.value(f, k, 0) + ", " + g.constant(k) + ")) IN (SELECT " + in.patient + ", " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 0:
 		return f.patient + g.pick(" IN", " NOT IN") + " (SELECT " + in.patient + " FROM " + in.tables + " WHERE " + g.simple(in) + ")"
 	case 1:
