@@ -35,7 +35,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-versions test-trino test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
+.PHONY: help build demo test test-full test-versions test-trino statements test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ test-clients: ## the researchers' own tools against a federation: Python, R, psq
 SIZES ?= all
 utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
 	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' INTRAMUROS_UTILITY_OTHERS='$(if $(OTHERS),$(abspath $(OTHERS)))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
+
+statements: ## how many statements of others are answered: DIR=folder of *.sql, with a catalog.yaml where it is not OMOP
+	INTRAMUROS_STATEMENTS='$(abspath $(DIR))' $(GO) test -count=1 -v -run '^TestStatements$$' ./planner
 
 # One package at a time, so that they do not slow each other down.
 bench: ## benchmarks, beside the same SQL in one DuckDB

@@ -122,7 +122,7 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) 
 		if !ok {
 			return nil, &Error{Code: Code(planner.CodeTable), Position: s.Position, Message: "the catalog has no table " + s.Name, Hint: "SHOW TABLES lists them"}
 		}
-		rows = describe(t)
+		rows = describe(c.catalog.Shown(t))
 	case s.Name == "tables":
 		for _, t := range c.catalog.Tables {
 			patients, limit := "yes", strconv.Itoa(c.catalog.RowLimit(t))

@@ -241,6 +241,7 @@ var dialect = []struct {
 }{
 	{regexp.MustCompile(`(?i)\bDATEDIFF\((year|month|day|hour), `), "DATEDIFF('$1', "},
 	{regexp.MustCompile(`(?i) DIV `), " // "},
+	{regexp.MustCompile(`'\{([\d,]+)\}'::int\[\]`), "[$1]"},
 	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM'\)`), "STRFTIME($1, '%Y-%m')"},
 	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM-DD'\)`), "STRFTIME($1, '%Y-%m-%d')"},
 }

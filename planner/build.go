@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -36,8 +37,8 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Oldest, Catalog: fed.digest()},
 	}
 	b.read()
-	b.limits()
 	b.keys()
+	b.limits()
 	b.outputs()
 	b.selection()
 	b.canonicalize()
@@ -74,15 +75,50 @@ func (b *builder) read() {
 func (b *builder) limits() {
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
 	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.catalog.MaxGroups
+		b.fragment.MaxGroups = b.atMost(b.catalog.MaxGroups)
 	}
 	if b.fragment.MaxRows == 0 {
 		for _, s := range b.sources {
 			if !s.table.Public && s.alias != "" {
-				b.fragment.MaxRows = max(b.fragment.MaxRows, b.catalog.RowLimit(s.table))
+				b.fragment.MaxRows = max(b.fragment.MaxRows, b.rowLimit(s.Relation, s.table))
 			}
 		}
+		var keys []*fragment.Expr
+		for _, k := range b.fragment.Keys {
+			keys = append(keys, k.Expr)
+		}
+		b.fragment.MaxRows = b.atMost(b.fragment.MaxRows, keys...)
 	}
+}
+
+// rowLimit is the catalog's limit of a relation: a derived one that passes on rows has that of the tables that it reads.
+func (b *builder) rowLimit(r fragment.Relation, t *catalog.Table) int {
+	d := r.Derived
+	if d == nil || d.Grouped || d.Combine != "" || t.OneRowPerPatient {
+		return b.catalog.RowLimit(t)
+	}
+	limit := 0
+	for _, within := range d.Relations {
+		if within.Derived != nil {
+			known, err := within.Derived.Table(within.Name, b.catalog.Catalog)
+			if err == nil && !known.Public {
+				limit = max(limit, b.rowLimit(within, known))
+			}
+			continue
+		}
+		if of, ok := b.catalog.Table(within.Table); ok && !of.Public {
+			limit = max(limit, b.catalog.RowLimit(of))
+		}
+	}
+	return max(1, limit)
+}
+
+// atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
+func (b *builder) atMost(limit int, keys ...*fragment.Expr) int {
+	if most := fragment.MostRows(b.relations(), b.filter, b.catalog.Catalog, keys...); most < float64(limit) {
+		return max(1, int(most))
+	}
+	return limit
 }
 
 // facts infers what is known of an expression. The hospitals' names are public, and
@@ -90,13 +126,13 @@ func (b *builder) limits() {
 func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 	if b.known == nil || b.knownSources != len(b.sources) {
 		var err error
-		if b.known, err = fragment.NewScopeWithin(b.relations(), b.catalog.Catalog, b.catalog.domains); err != nil {
+		var hospitals []value.Value
+		for _, h := range slices.Sorted(slices.Values(b.federation.Hospitals)) {
+			hospitals = append(hospitals, value.Text(h))
+		}
+		if b.known, err = fragment.NewScopeWithin(b.relations(), b.catalog.Catalog, b.catalog.domains, hospitals...); err != nil {
 			b.tooMuch(err)
 		}
-		for _, h := range b.federation.Hospitals {
-			b.known.Hospitals = append(b.known.Hospitals, value.Text(h))
-		}
-		slices.SortFunc(b.known.Hospitals, value.Compare)
 		b.knownSources = len(b.sources)
 	}
 	return b.known.FactsWhere(e, b.filter)

@@ -192,9 +192,9 @@ func (p *Plan) Describe() string {
 	case p.Proof.OneRow:
 		line("limits", "one row a patient")
 	case p.Proof.Truncates:
-		line("limits", "%d groups a patient, chosen by a keyed hash; %d rows a patient in each", p.Proof.Groups, p.Proof.Rows)
+		line("limits", "%d groups a patient, chosen by a keyed hash; %d %s a patient in each", p.Proof.Groups, p.Proof.Rows, plural(p.Proof.Rows, "row", "rows"))
 	default:
-		line("limits", "a patient is in at most %d %s; %d rows count in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows)
+		line("limits", "a patient is in at most %d %s; %d %s in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows, plural(p.Proof.Rows, "row counts", "rows count"))
 	}
 	if p.Proof.Capped {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)

@@ -88,6 +88,81 @@ func (b *builder) countedKey() *fragment.Expr {
 	return key
 }
 
+// aggregatesOf lists the aggregates of a SELECT's items and HAVING.
+func aggregatesOf(s *syntax.Select) []*syntax.Expr {
+	var all []*syntax.Expr
+	add := func(t *syntax.Expr) bool {
+		if isAggregateCall(t) {
+			all = append(all, t)
+		}
+		return !isAggregateCall(t)
+	}
+	for _, i := range s.Items {
+		i.Term.Walk(add)
+	}
+	if s.Having != nil {
+		s.Having.Walk(add)
+	}
+	return all
+}
+
+// severalCounts reports whether a SELECT counts something distinct beside other aggregates.
+func severalCounts(s *syntax.Select) bool {
+	all := aggregatesOf(s)
+	return len(all) > 1 && slices.ContainsFunc(all, func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct })
+}
+
+// countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the other
+// aggregates of a SELECT: see countOnce. Each is a release of its own.
+func (c *composer) countedApart(s *syntax.Select, rows *resolver) []*syntax.Expr {
+	if rows.patient == nil || !severalCounts(s) {
+		return nil
+	}
+	var apart []*syntax.Expr
+	first, only := (*fragment.Expr)(nil), true // which countOnce counts, if it may
+	for _, t := range aggregatesOf(s) {
+		key, patients := rows.countedBy(t)
+		switch {
+		case patients:
+		case key == nil:
+			only = false
+		default:
+			if first == nil {
+				first = key
+			}
+			apart = append(apart, t)
+		}
+	}
+	if only {
+		apart = slices.DeleteFunc(apart, func(t *syntax.Expr) bool {
+			key, _ := rows.countedBy(t)
+			return canonical(key) == canonical(first)
+		})
+	}
+	return apart
+}
+
+// countedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
+func (r *resolver) countedBy(t *syntax.Expr) (key *fragment.Expr, patients bool) {
+	t = filtered(t)
+	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || aggregateWithin(t.Args[0]) != nil || !r.resolves(t.Args[0]) {
+		return nil, false
+	}
+	e := r.row(t.Args[0])
+	x := e
+	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+		x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
+	}
+	switch {
+	case x.Op != fragment.OpColumn || r.of(x.Relation) == nil:
+	case r.isPatientID(r.of(x.Relation), x.Column):
+		return nil, x == e && r.readsPatientID(e)
+	case r.privateKey(keyOfColumn(r.of(x.Relation), x.Column)) && r.facts(e).Domain == nil:
+		return e, false
+	}
+	return nil, false
+}
+
 // over rewrites an expression over the rows behind as one over the relation between.
 func (r *resolver) over(at Position, e *fragment.Expr) *fragment.Expr {
 	want := canonical(e)

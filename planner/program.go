@@ -75,7 +75,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 		return nil, err
 	}
 	fed.domains = fragment.NewBudget()
-	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}}
+	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = &vocabulary{&extended, fed.domains}
@@ -94,6 +94,7 @@ type composer struct {
 	exactly    map[exactColumn]bool // what exact found
 	noisy      map[noisyColumn]bool
 	kinds      map[*syntax.Query]kind
+	derived    map[*syntax.Query]*derived // what derive has planned
 }
 
 // exactColumn is a column of a derived relation.
@@ -297,6 +298,16 @@ func (c *composer) derive(q *syntax.Query, within *scope) *derived {
 	if c.kind(q, within, 0) == kindConstants {
 		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
 	}
+	if d := c.derived[q]; d != nil { // a query of WITH that is read again is the same release
+		return d
+	}
+	d := c.released(q, within)
+	c.derived[q] = d
+	return d
+}
+
+// released plans a query that reads releases, or is one.
+func (c *composer) released(q *syntax.Query, within *scope) *derived {
 	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
 	if q.SetOperation != nil {
 		return r.combine(q.SetOperation, q.At)
@@ -310,12 +321,38 @@ func (c *composer) derive(q *syntax.Query, within *scope) *derived {
 	if inner, outer, others := c.split(q, within); inner != nil {
 		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
 		for i, other := range others {
-			r.adopt(c.table(c.release(other, within.with(q.With))), otherAlias(i), q.At).Join = fragment.JoinCross
+			s := r.adopt(c.table(c.release(other.query, within.with(q.With))), otherAlias(i), q.At)
+			s.Join = fragment.JoinCross
+			if other.keys > 0 {
+				s.Join, s.On = fragment.JoinLeft, r.sameKeys(s, other.keys, q.At)
+			}
 		}
 		return r.selectedFrom(outer)
 	}
 	return c.table(c.release(q, within))
 }
+
+// sameKeys is the condition that a release's row is of the same group as the first release's.
+func (r *resolver) sameKeys(s *source, keys int, at Position) *fragment.Expr {
+	var all []*fragment.Expr
+	for k := range keys {
+		first, _ := r.sources[0].column(keyAlias(k))
+		other, _ := s.column(keyAlias(k))
+		differ := apply(at, fragment.OpDistinct, r.sources[0].expr(first), s.expr(other))
+		all = append(all, apply(at, fragment.OpNot, differ))
+	}
+	return conjunction(all)
+}
+
+// another is a release beside the first: of one row, or of rows that have the first's keys.
+type another struct {
+	query *syntax.Query
+	keys  int // of GROUP BY, called by keyAlias
+	// counts is the COUNT(DISTINCT key) that it releases.
+	counts *syntax.Expr
+}
+
+func keyAlias(k int) string { return fmt.Sprintf(" key %d", k) }
 
 const releasedAlias = " released"
 
@@ -434,8 +471,8 @@ func groupingSets(q *syntax.Query) *syntax.Query {
 
 // split divides a SELECT into the release that it needs, and what it computes with
 // the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
-// the others. inner is nil where nothing is.
-func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []*syntax.Query) {
+// the others. inner is nil where nothing is. COUNT(DISTINCT key) beside other aggregates is a release of its own, too.
+func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
 	s := q.Select
 	if !c.computes(q, within) {
 		return nil, nil, nil
@@ -444,6 +481,19 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 	in := *s
 	in.Items, in.Distinct, in.Qualify = nil, false, nil
 	out := &syntax.Select{At: s.At, Distinct: s.Distinct}
+	var keys []*syntax.Expr
+	if len(s.GroupBy) == 1 { // numbers and names of items, which will be others
+		for _, t := range s.GroupBy[0] {
+			keys = append(keys, around.groupKey(s.Items, t))
+		}
+		in.GroupBy = [][]*syntax.Expr{keys}
+	}
+	apart := c.countedApart(s, around)
+	if len(apart) > 0 {
+		for k, t := range keys {
+			in.Items = append(in.Items, syntax.Item{Term: t, Alias: keyAlias(k)})
+		}
+	}
 	// What has no window within is a column of the release.
 	move := func(t *syntax.Expr) *syntax.Expr {
 		if t.Kind == syntax.Literal {
@@ -453,11 +503,24 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 			if t.Query.Select == nil || len(t.Query.Select.Items) != 1 || len(t.Query.Select.GroupBy) > 0 {
 				refuse(CodeNotSupported, t.At, "select one aggregate without GROUP BY", "this subquery is no single value")
 			}
-			others = append(others, t.Query)
+			others = append(others, another{query: t.Query})
 			name := t.Query.Select.Items[0].Name()
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: name}
 		}
-		if windowWithin(t) == nil && !c.scalarWithin(t, around) {
+		if i := slices.IndexFunc(others, func(o another) bool { return o.counts != nil && o.counts.Equal(t) }); i >= 0 {
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(i), Name: " counted"}
+		}
+		if slices.ContainsFunc(apart, t.Equal) {
+			one := &syntax.Select{At: t.At, From: s.From, Where: s.Where, GroupBy: in.GroupBy}
+			for k, key := range keys {
+				one.Items = append(one.Items, syntax.Item{Term: key, Alias: keyAlias(k)})
+			}
+			one.Items = append(one.Items, syntax.Item{Term: t, Alias: " counted"})
+			others = append(others, another{&syntax.Query{At: t.At, Select: one}, len(keys), t})
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: " counted"}
+		}
+		within := func(x *syntax.Expr) bool { return slices.ContainsFunc(apart, x.Equal) }
+		if windowWithin(t) == nil && !c.scalarWithin(t, around) && t.Find(within) == nil {
 			i := slices.IndexFunc(in.Items, func(i syntax.Item) bool { return i.Term.Equal(t) })
 			if i < 0 {
 				i = len(in.Items)
@@ -482,7 +545,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 // computes reports whether a SELECT computes with what it releases: see split.
 func (c *composer) computes(q *syntax.Query, within *scope) bool {
 	s := q.Select
-	return s.Distinct || s.Qualify != nil || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
+	return s.Distinct || s.Qualify != nil || severalCounts(s) && len(c.countedApart(s, c.rows(q, within, 0))) > 0 || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
 		return windowWithin(i.Term) != nil || holdsSubquery(i.Term) && c.scalarWithin(i.Term, c.rows(q, within, 0))
 	})
 }

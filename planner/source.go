@@ -445,7 +445,7 @@ func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 	switch {
 	case t.Qualifier != "" && !known:
 		refuse(CodeTable, t.At, or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
-	case t.Qualifier == "" && t.Name == "hospital":
+	case t.Qualifier == "" && t.Name == "hospital" && r.composer == nil:
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
 		}
@@ -531,6 +531,10 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.patient != nil {
 		return r.patient, nil
 	}
+	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.catalog.HospitalColumn && r.composer == nil && // a column of every table
+		slices.ContainsFunc(r.sources, func(s *source) bool { return s.alias == t.Qualifier }) {
+		return fragment.Hospital(), nil
+	}
 	return found, nil
 }
 
@@ -547,6 +551,38 @@ func (r *resolver) rows(s *syntax.Select) {
 	}
 	if s.Where != nil {
 		r.filter = normalizeConjunction(r.and(r.condition(s.Where, "WHERE")))
+		r.refuseBeyond(s.Where)
+	}
+}
+
+// refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as the
+// nearest: no row fulfils it, whatever the table holds, and an answer of 0 would say more than is known.
+func (r *resolver) refuseBeyond(where *syntax.Expr) {
+	conditions := []*syntax.Expr{where}
+	if where.Kind == syntax.Operator && where.Name == "and" {
+		conditions = where.Args
+	}
+	for _, t := range conditions {
+		if t.Kind != syntax.Operator || !syntax.IsComparison(t.Name) || t.Name == "<>" || t.Args[0].Kind != syntax.Column || t.Args[1].Kind != syntax.Literal {
+			continue
+		}
+		e := r.row(t.Args[0])
+		s := r.of(e.Relation)
+		if e.Op != fragment.OpColumn || s == nil || s.Derived != nil {
+			continue
+		}
+		c, ok := s.table.Column(e.Column)
+		if !ok || !c.Lower.Valid() || !c.Type.Numeric() {
+			continue
+		}
+		known, err := fragment.NewScope([]fragment.Relation{{Name: s.Name, Table: s.Table}}, r.catalog.Catalog)
+		if err != nil {
+			r.tooMuch(err)
+		}
+		if f := known.FactsWhere(e, r.row(t)); f.Lower > f.Upper {
+			refuse(CodeBounds, t.At, "ask for what is within the bounds; or ask the federation's operator for wider ones",
+				"no row fulfils this: by the catalog, %s lies from %s to %s, and what is beyond counts as the nearest of these", t.Args[0].Describe(), c.Lower, c.Upper)
+		}
 	}
 }
 
@@ -628,6 +664,9 @@ func (r *resolver) linkByForeignKeys() {
 		for _, name := range names {
 			tied = tied || r.tieByKey(name, names)
 		}
+		for _, name := range names {
+			tied = tied || r.derivePath(name)
+		}
 		if tied {
 			continue
 		}
@@ -641,12 +680,38 @@ func (r *resolver) linkByForeignKeys() {
 	}
 }
 
-func (r *resolver) tieByKey(name string, unowned []string) bool {
-	i := r.place(name)
-	s := r.sources[i]
-	if !r.isPatientID(s, s.table.Patient) {
+// derivePath puts a derived relation in the place of a table that reaches its patient through others, and is joined by a
+// foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
+func (r *resolver) derivePath(name string) bool {
+	s := r.of(name)
+	if s.Derived != nil || r.isPatientID(s, s.table.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
+		return !p.of.table.Public && r.sameKey(s, p.column, p.of, p.other)
+	}) {
 		return false
 	}
+	in := &resolver{catalog: r.catalog, depth: r.depth}
+	whole := &source{table: s.table, at: s.at, alias: s.alias, columns: named(s.table), Relation: fragment.Relation{Name: s.table.Name, Table: s.table.Name}}
+	in.sources = []*source{whole}
+	in.findPatient()
+	var items []item
+	for _, c := range s.table.Columns {
+		items = append(items, item{c.Name, whole.expr(c)})
+	}
+	d := in.project(items, false)
+	s.Table, s.Derived, s.table = "", d.Derived, d.table
+	return true
+}
+
+// keyPair is an equality of a column with one of another source.
+type keyPair struct {
+	column string
+	of     *source
+	other  string
+}
+
+// joinedBy lists the equalities that hold where a source's rows are joined with others'.
+func (r *resolver) joinedBy(s *source) []keyPair {
+	i := r.place(s.Name)
 	conditions := fragment.Conjuncts(s.On)
 	if s.Join != fragment.JoinLeft {
 		conditions = append(conditions, fragment.Conjuncts(r.filter)...)
@@ -656,16 +721,31 @@ func (r *resolver) tieByKey(name string, unowned []string) bool {
 			}
 		}
 	}
+	var all []keyPair
 	for _, c := range conditions {
 		if c.Op != fragment.OpEqual || c.Args[0].Op != fragment.OpColumn || c.Args[1].Op != fragment.OpColumn {
 			continue
 		}
 		x, y := c.Args[0], c.Args[1]
-		if x.Relation != name {
+		if x.Relation != s.Name {
 			x, y = y, x
 		}
-		o := r.of(y.Relation)
-		if x.Relation != name || o == nil || o == s || o.table.Public || slices.Contains(unowned, y.Relation) || !r.sameKey(s, x.Column, o, y.Column) {
+		if o := r.of(y.Relation); x.Relation == s.Name && o != nil && o != s {
+			all = append(all, keyPair{x.Column, o, y.Column})
+		}
+	}
+	return all
+}
+
+func (r *resolver) tieByKey(name string, unowned []string) bool {
+	i := r.place(name)
+	s := r.sources[i]
+	if !r.isPatientID(s, s.table.Patient) {
+		return false
+	}
+	for _, pair := range r.joinedBy(s) {
+		o := pair.of
+		if o.table.Public || slices.Contains(unowned, o.Name) || !r.sameKey(s, pair.column, o, pair.other) {
 			continue
 		}
 		id := r.patient

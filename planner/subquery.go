@@ -142,18 +142,78 @@ func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax
 	if r.depth >= maxQueryDepth {
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
 	if s := q.Select; s != nil && q.Limit == nil && q.Offset == nil && simple(s) && !readsNoTable(s) {
 		in.rows(s)
 		return in, s.Items
 	}
+	q, outer := r.uncorrelated(q)
 	d := r.derive(q, r.scope, at)
 	in.adopt(d, "", at)
+	for i, t := range outer {
+		tie := d.columns[len(d.columns)-len(outer)+i]
+		mine, _ := in.sources[0].table.Column(tie.column)
+		args := unifiedExprs(t.At, in.sources[0].expr(mine), r.row(t))
+		in.filter = in.and(apply(t.At, fragment.OpEqual, args[0], args[1]))
+	}
 	var items []syntax.Item
-	for _, c := range d.columns {
+	for _, c := range d.columns[:len(d.columns)-len(outer)] {
 		items = append(items, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: at, Name: c.name, Qualifier: in.sources[0].alias}, Alias: c.name})
 	}
 	return in, items
+}
+
+// uncorrelated takes from a grouped subquery the equalities that tie it to the query around, and groups by their inner side
+// as well, which its last items are then. What they equal is the second result.
+func (r *resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
+	s := q.Select
+	if s == nil || len(s.GroupBy) != 1 || s.Where == nil || s.Distinct || q.Limit != nil || q.Offset != nil {
+		return q, nil
+	}
+	inner := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), depth: r.depth + 1, composer: r.composer}
+	inner.from(s.From, s.At)
+	conditions := []*syntax.Expr{s.Where}
+	if s.Where.Kind == syntax.Operator && s.Where.Name == "and" {
+		conditions = s.Where.Args
+	}
+	var rest, ties, outer []*syntax.Expr
+	for _, c := range conditions {
+		if c.Kind == syntax.Operator && c.Name == "=" {
+			x, y := c.Args[0], c.Args[1]
+			if !inner.resolves(x) {
+				x, y = y, x
+			}
+			if inner.resolves(x) && !inner.resolves(y) && r.resolves(y) {
+				ties, outer = append(ties, x), append(outer, y)
+				continue
+			}
+		}
+		rest = append(rest, c)
+	}
+	if len(ties) == 0 {
+		return q, nil
+	}
+	grouped, changed := *s, *q
+	grouped.Where = nil
+	switch len(rest) {
+	case 0:
+	case 1:
+		grouped.Where = rest[0]
+	default:
+		grouped.Where = syntax.NewOperator("and", rest...)
+	}
+	grouped.Items = slices.Clone(s.Items)
+	var keys []*syntax.Expr
+	for _, t := range s.GroupBy[0] {
+		keys = append(keys, inner.groupKey(s.Items, t))
+	}
+	for i, t := range ties {
+		keys = append(keys, t)
+		grouped.Items = append(grouped.Items, syntax.Item{Term: t, Alias: " tie " + strconv.Itoa(i)})
+	}
+	grouped.GroupBy = [][]*syntax.Expr{keys}
+	changed.Select = &grouped
+	return &changed, outer
 }
 
 // simple reports whether a SELECT yields its rows as they are.
@@ -364,11 +424,18 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 		refuse(CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
 	aggregated := aggregateWithin(s.Items[0].Term) != nil
+	if c := r.composer; c != nil && aggregated && !c.nested(q, r.scope) { // over patients: one row of another release
+		d := c.derive(q, r.scope)
+		one := r.adopt(d, "", t.At)
+		one.Join = fragment.JoinCross
+		value, _ := one.table.Column(d.columns[0].column)
+		return one.expr(value)
+	}
 	top := q.Limit != nil && !aggregated
 	if top && (q.Offset != nil || len(q.OrderBy) == 0 || count(q.Limit, "LIMIT") != 1) {
 		refuse(CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
 	if in.depth > maxQueryDepth {
 		refuse(CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}

@@ -154,7 +154,7 @@ func (d *door) DoGetTables(_ context.Context, q flightsql.GetTables) (*arrow.Sch
 		}
 		row := []any{d.catalogName(), schemaName, t.Name, tableType}
 		if q.GetIncludeSchema() {
-			row = append(row, flight.SerializeSchema(d.tableSchema(t), memory.NewGoAllocator()))
+			row = append(row, flight.SerializeSchema(d.tableSchema(d.informer.Catalog().Shown(t)), memory.NewGoAllocator()))
 		}
 		all = append(all, row)
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -56,6 +57,17 @@ type Column struct {
 // the first step is the table itself and has no Key.
 type Step struct {
 	Table, Key, Column string
+}
+
+// Shown is a table as queries see it: where the catalog tells hospitals apart, a table with patients has the hospital's
+// name as a column beside its own.
+func (c *Catalog) Shown(t *Table) *Table {
+	if _, taken := t.Column("hospital"); !c.HospitalColumn || t.Public || taken {
+		return t
+	}
+	shown := *t
+	shown.Columns = append(slices.Clone(t.Columns), &Column{Name: "hospital", Type: value.TypeText, Description: "the hospital's name"})
+	return &shown
 }
 
 // Table returns the table of that name in any letter case.

@@ -66,8 +66,7 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	}
 	for _, k := range f.Keys {
 		k.Expr.Columns(func(relation, column string) {
-			i := s.index[relation]
-			p.KeysPerPatient = p.KeysPerPatient && (single[i] || s.isPatientID(i, column) && !s.relations[i].optional)
+			p.KeysPerPatient = p.KeysPerPatient && s.fixed(relation, column, single)
 		})
 		p.Cells *= len(k.Domain)
 		if p.Cells > MaxCells || p.Cells*f.Width() > MaxIntegers {
@@ -165,9 +164,6 @@ type Scope struct {
 	basis
 	relations []scoped
 	index     map[string]int
-	// Hospitals are the values that the column hospital may take; nil where they are
-	// not known.
-	Hospitals []value.Value
 }
 
 // basis is what facts may rest on, for all relations within.
@@ -177,6 +173,8 @@ type basis struct {
 	enforced bool
 	bare     bool // no domains are wanted
 	left     *budget
+	// hospitals are the values that the column hospital may take; nil where they are not known.
+	hospitals []value.Value
 }
 
 type scoped struct {
@@ -185,6 +183,7 @@ type scoped struct {
 	facts []Facts    // of a derived relation's columns
 	sizes []float64  // of their expressions, see Scope.size
 	keys  [][]string // sets of columns that tell its rows apart
+	same  []string   // see scheme
 	// rows bounds a derived relation: how many it has where it is public, and for each row of the patient where it is not. most is its
 	// Multiplicity where it is public.
 	rows float64
@@ -193,15 +192,18 @@ type scoped struct {
 	optional bool
 }
 
-// NewScope resolves relations against the catalog.
-func NewScope(relations []Relation, c *catalog.Catalog) (*Scope, error) {
-	return countedScope(relations, believed(c))
+// NewScope resolves relations against the catalog. hospitals are the values that the column hospital may take, sorted;
+// without, they are not known.
+func NewScope(relations []Relation, c *catalog.Catalog, hospitals ...value.Value) (*Scope, error) {
+	on := believed(c)
+	on.hospitals = hospitals
+	return countedScope(relations, on)
 }
 
 // NewScopeWithin is NewScope that spends from the budget of a statement.
-func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *Budget) (*Scope, error) {
+func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *Budget, hospitals ...value.Value) (*Scope, error) {
 	on := believed(c)
-	on.left.Budget = b
+	on.left.Budget, on.hospitals = b, hospitals
 	return countedScope(relations, on)
 }
 
@@ -249,6 +251,7 @@ func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
 				return nil, err
 			}
 			next.table, next.facts, next.sizes, next.keys, next.rows, next.most = derived.table, derived.facts, derived.sizes, derived.keys, derived.rows, derived.most
+			next.same = derived.same
 		default:
 			t, ok := on.catalog.Table(r.Table)
 			if !ok {
@@ -280,7 +283,7 @@ func (s *Scope) isPatientID(i int, column string) bool {
 func (s *Scope) Facts(e *Expr) Facts {
 	f := unknown(true)
 	if e.Op == OpHospital {
-		f.Nullable, f.Domain = false, s.Hospitals
+		f.Nullable, f.Domain = false, s.hospitals
 		return f
 	}
 	if s.enforced {
@@ -341,7 +344,11 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 	type name struct{ relation, column string }
 	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
 	conditions, known := map[name][]*Expr{}, map[name]Facts{}
+	var made []*Expr // of what is made of columns
 	for _, c := range Conjuncts(filter) {
+		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
+			made = append(made, c)
+		}
 		at := c
 		for len(at.Args) > 0 {
 			at = at.Args[0]
@@ -359,14 +366,21 @@ func (s *Scope) inferenceWhere(filter *Expr) *Inference {
 		}
 		return f
 	})
+	inference.conditions = made
 	inference.left, inference.bare = s.left, s.bare
 	return inference
 }
 
-// narrow applies a condition that every row fulfils to what is known of a column:
-// `column op constant`, IN, and IS NOT NULL.
+// maxMade is how many conditions on what is made of columns are looked at.
+const maxMade = 10
+
+// narrow applies a condition that every row fulfils to what is known of a column, or of what is made of columns:
+// `x op constant`, IN, and IS NOT NULL.
 func (f Facts) narrow(column, condition *Expr) Facts {
 	is := func(e *Expr) bool {
+		if len(e.Args) > 0 {
+			return e.Equal(column)
+		}
 		return e.Op == column.Op && e.Relation == column.Relation && strings.EqualFold(e.Column, column.Column) &&
 			(e.Op == OpColumn || e.Op == OpHospital)
 	}
@@ -708,6 +722,23 @@ func (s *Scope) steady(i int, single []bool) bool {
 		})
 	}
 	return steady
+}
+
+// fixed reports whether all rows of a patient hold the same value in a column: it is read from the same row, or is the
+// patient's id, or what a derived relation says so of.
+func (s *Scope) fixed(relation, column string, single []bool) bool {
+	i := s.index[relation]
+	return single[i] || !s.relations[i].optional && (s.isPatientID(i, column) || s.relations[i].sameIn(column) != "")
+}
+
+// sameIn tells what all rows of a patient hold alike in a column of a derived relation; see scheme.same.
+func (r scoped) sameIn(column string) string {
+	for k, c := range r.table.Columns {
+		if k < len(r.same) && strings.EqualFold(c.Name, column) {
+			return r.same[k]
+		}
+	}
+	return ""
 }
 
 // keyed reports whether each column of one of relation i's keys equals a constant,

@@ -155,8 +155,12 @@ type scheme struct {
 	facts []Facts        // of each column
 	sizes []float64      // likewise, see Scope.size
 	keys  [][]string     // sets of columns whose values tell rows apart
-	rows  float64        // see scoped
-	most  func(columns []string) (float64, error)
+	// same tells of each column whether all rows of a patient hold one value there, at one hospital: how it is written, where
+	// it is made of the hospital's name and constants alone, so that it is the same in other relations; perPatient, where
+	// it is the patient's; "" where rows differ.
+	same []string
+	rows float64 // see scoped
+	most func(columns []string) (float64, error)
 }
 
 // Table describes a derived relation as a catalog describes a table: its columns,
@@ -261,7 +265,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 			f = union(facts)
 			f.Domain = merge(&Expr{Type: column.Type}, facts, f, on.left)
 		}
-		out.facts, out.sizes = append(out.facts, f), append(out.sizes, size)
+		out.facts, out.sizes, out.same = append(out.facts, f), append(out.sizes, size), append(out.same, d.sameValue(all, i))
 		copied := *column
 		copied.Nullable = f.Nullable
 		out.table.Columns = append(out.table.Columns, &copied)
@@ -367,6 +371,7 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 	if on.enforced {
 		known = s.inferenceWhere(nil)
 	}
+	single := s.singleRow(conditions)
 	seen := map[string]bool{}
 	var values []string // plain outputs
 	keyless := d.Grouped && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" })
@@ -387,6 +392,7 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 			size = s.size(o.Expr)
 		}
 		out.sizes = append(out.sizes, size)
+		out.same = append(out.same, s.sameValue(o, single))
 		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: f.Nullable}
 		if o.Function == "" {
 			values = append(values, o.Name)
@@ -403,7 +409,6 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 	if err := s.checkOrders(d); err != nil {
 		return nil, err
 	}
-	single := s.singleRow(conditions)
 	if d.Grouped {
 		out.keys = append(out.keys, values)
 	} else {
@@ -415,15 +420,53 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 		one := true
 		for _, o := range d.Columns {
 			if o.Function == "" {
-				o.Expr.Columns(func(relation, column string) {
-					i := s.index[relation]
-					one = one && (single[i] || s.isPatientID(i, column) && !s.relations[i].optional)
-				})
+				o.Expr.Columns(func(relation, column string) { one = one && s.fixed(relation, column, single) })
 			}
 		}
 		out.table.OneRowPerPatient = one
 	}
 	return out, nil
+}
+
+// perPatient is in scheme.same of a column that is one value a patient.
+const perPatient = "patient"
+
+// sameValue is scheme.same of an output.
+func (s *Scope) sameValue(o *Output, single []bool) string {
+	if o.Function != "" {
+		return ""
+	}
+	same, read := true, false
+	o.Expr.Columns(func(relation, column string) { same, read = same && s.fixed(relation, column, single), true })
+	switch {
+	case !same:
+		return ""
+	case !read:
+		return "= " + o.Expr.String()
+	case o.Expr.Op == OpColumn:
+		if i := s.index[o.Expr.Relation]; !s.relations[i].optional && s.relations[i].sameIn(o.Expr.Column) != "" {
+			return s.relations[i].sameIn(o.Expr.Column)
+		}
+	}
+	return perPatient
+}
+
+// sameValue is scheme.same of column i of combined relations.
+func (d *Derived) sameValue(arms []*scheme, i int) string {
+	same := func(s *scheme) string {
+		if i >= len(s.same) {
+			return ""
+		}
+		return s.same[i]
+	}
+	first := same(arms[0])
+	if d.Combine == CombineIntersect || d.Combine == CombineExcept { // rows of the first arm
+		return first
+	}
+	if slices.ContainsFunc(arms, func(s *scheme) bool { return same(s) != first }) || first == perPatient {
+		return ""
+	}
+	return first
 }
 
 // keysOf lists sets of outputs that tell the rows of an ungrouped select apart:

@@ -44,6 +44,8 @@ type Inference struct {
 	known  map[*Expr]Facts
 	left   *budget
 	bare   bool // no domains are wanted
+	// conditions hold of every row, and are of what is made of columns.
+	conditions []*Expr
 }
 
 // NewInference asks column for the facts of each column and of the hospital's name.
@@ -104,6 +106,9 @@ func (i *Inference) derive(e *Expr) Facts {
 	}
 	if !i.bare {
 		f.Domain = i.domain(e, args, f)
+	}
+	for _, c := range i.conditions {
+		f = f.narrow(e, c)
 	}
 	return f
 }

@@ -242,11 +242,15 @@ func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 	right := p.concatenation()
 	if p.accept("escape") {
 		escape := p.take()
-		if escape.kind != tokenString || len([]rune(escape.text)) != 1 {
+		if escape.kind != tokenString || len([]rune(escape.text)) > 1 {
 			Refuse(CodeSyntax, escape.at, "write ESCAPE '!'", "the escape is one character")
 		}
 		right = pattern(right, token{kind: tokenWord, text: "escape", at: escape.at}, func(pattern string) string {
-			return escaped(pattern, []rune(escape.text)[0], escape.at)
+			none := rune(-1) // ESCAPE '': a backslash is a character like any other
+			for _, r := range escape.text {
+				none = r
+			}
+			return escaped(pattern, none, escape.at)
 		})
 	}
 	return negation(NewOperator(name, left, right), negated)

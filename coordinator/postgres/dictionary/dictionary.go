@@ -177,7 +177,7 @@ func (h here) fill(ctx context.Context, c *catalog.Catalog) error {
 	defer tx.Rollback()
 	f := filler{ctx: ctx, tx: tx, numbers: number(c)}
 	for _, t := range c.Tables {
-		f.table(c, t)
+		f.table(c, c.Shown(t))
 	}
 	if f.err != nil {
 		return f.err

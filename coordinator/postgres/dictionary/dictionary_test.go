@@ -219,3 +219,24 @@ func TestOtherTokens(t *testing.T) {
 		}
 	}
 }
+
+// Where the catalog tells hospitals apart, the hospital's name is a column of each table with patients, as queries may use it.
+func TestHospital(t *testing.T) {
+	c, err := catalog.Parse([]byte(strings.Replace(testCatalog, "tables:", "hospital_column: true\ntables:", 1)), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	q, err := d.Prepare(context.Background(), sqltoken.Statements("SELECT table_name, ordinal_position, is_nullable FROM information_schema.columns WHERE column_name = 'hospital' ORDER BY 1")[0], ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := q.Run(context.Background(), nil)
+	if err != nil || fmt.Sprint(rows) != "[[person 4 NO] [visit 7 NO]]" {
+		t.Errorf("%v, %v", rows, err)
+	}
+}

@@ -1,0 +1,90 @@
+package fragment
+
+import (
+	"math"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the catalog's domains tell: two, where
+// they are numbered within the patient and the number is at most 2. It is infinite where nothing tells. It is believed, not
+// proved: a limit of contributions may follow it, since what a patient has beyond the limit is cut whatever is known.
+func MostRows(relations []Relation, filter *Expr, c *catalog.Catalog, keys ...*Expr) float64 {
+	s, err := countedScope(relations, believed(c))
+	if err != nil {
+		return math.Inf(1)
+	}
+	conditions := conditionsOf(relations, filter)
+	links, single, known := s.links(conditions), s.singleRow(conditions), s.inferenceWhere(filter)
+	present := make([]bool, len(relations))
+	for i := range present {
+		present[i] = true
+	}
+	for i, r := range s.relations { // a public relation makes one row of one where its key is given
+		if r.table.Public && !s.keyGiven(i, conditions) {
+			return math.Inf(1)
+		}
+	}
+	least := math.Inf(1)
+	for i, r := range s.relations { // whose rows determine those of all others
+		if !r.table.Public && s.determined([]int{i}, links, present, true) {
+			least = math.Min(least, s.mostOf(i, single[i], known, keys))
+		}
+	}
+	return least
+}
+
+// keyGiven reports whether a key of relation i is equated with constants and columns of other relations.
+func (s *Scope) keyGiven(i int, conditions []condition) bool {
+	others := make([]bool, len(s.relations))
+	for k := range others {
+		others[k] = k < i
+	}
+	columns := s.equated(i, others, conditions)
+	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) })
+	})
+}
+
+// mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id can
+// have, but those that rows are grouped by.
+func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64 {
+	if single {
+		return 1
+	}
+	least := math.Inf(1)
+	for _, key := range s.relations[i].keys {
+		most := 1.0
+		for _, name := range key {
+			if s.isPatientID(i, name) {
+				continue
+			}
+			c, ok := s.relations[i].table.Column(name)
+			if !ok {
+				most = math.Inf(1)
+				continue
+			}
+			e := Column(s.relations[i].Name, c.Name, c.Type)
+			if slices.ContainsFunc(by, e.Equal) {
+				continue
+			}
+			f := known.Facts(e)
+			most *= f.size(c.Type == value.TypeInt || c.Type == value.TypeDate)
+		}
+		least = math.Min(least, most)
+	}
+	return least
+}
+
+// size is how many values there are, infinite where that is not known.
+func (f Facts) size(discrete bool) float64 {
+	switch {
+	case f.Domain != nil:
+		return float64(max(1, len(f.Domain)))
+	case discrete && f.Bounded():
+		return math.Max(1, math.Floor(f.Upper)-math.Ceil(f.Lower)+1) + map[bool]float64{true: 1}[f.Nullable]
+	}
+	return math.Inf(1)
+}

@@ -1,0 +1,116 @@
+package fragment
+
+import (
+	"math"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// What all rows of a patient hold alike makes one group a patient, also where it has passed through derived relations.
+func TestKeysOfDerivedRelations(t *testing.T) {
+	text := func(relation, column string) *Expr { return col(relation, column, value.TypeText) }
+	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
+	tied := stay
+	tied.Join, tied.On = JoinInner, eq(t, personID("person"), personID("stay"))
+	hospital := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Hospital()))
+	sex := &Derived{Relations: []Relation{person, tied}, Patient: "id", Columns: []Output{plainOutput("id", personID("person")), plainOutput("k", text("person", "sex"))}}
+	written, err := Cast(stayColumn("days"), value.TypeText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	days := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", written))
+	again := func(d *Derived) *Derived {
+		return &Derived{Relations: []Relation{{Name: "d", Derived: d}}, Patient: "id", Columns: []Output{plainOutput("id", col("d", "id", value.TypeInt)), plainOutput("k", text("d", "k"))}}
+	}
+	both := func(how Combine, a, b *Derived) *Derived {
+		return &Derived{Combine: how, Arms: []*Derived{a, b}, Patient: "id"}
+	}
+	constant := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Literal(value.Text("a"))))
+	other := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Literal(value.Text("b"))))
+	for name, c := range map[string]struct {
+		d   *Derived
+		one bool
+	}{
+		"the hospital":                       {hospital, true},
+		"the hospital, passed on":            {again(again(hospital)), true},
+		"the hospital of each of two":        {both(CombineAll, hospital, again(hospital)), true},
+		"what a patient has one of":          {sex, true},
+		"and passed on":                      {again(sex), true},
+		"of two, which may differ":           {both(CombineAll, sex, again(sex)), false},
+		"of those that are not in the other": {both(CombineExcept, sex, again(sex)), true},
+		"a constant":                         {constant, true},
+		"a constant or another":              {both(CombineAll, constant, other), false},
+		"what differs from row to row":       {again(days), false},
+		"the hospital, or what differs":      {both(CombineUnion, hospital, days), false},
+	} {
+		f := over(c.d)
+		f.Keys = []Key{{Expr: text("d", "k")}}
+		p, err := Check(&f, testCatalog(t))
+		if err != nil || p.KeysPerPatient != c.one {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+		// Where a left join finds nothing, it is NULL, and where it finds something it is not.
+		left := Relation{Name: "d", Derived: c.d, Join: JoinLeft, On: must(t, OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), must(t, OpLess, stayColumn("days"), Literal(value.Int(3))))}
+		f = base(stay, left)
+		f.Keys = []Key{{Expr: text("d", "k")}}
+		if p, err := Check(&f, testCatalog(t)); err != nil || p.KeysPerPatient {
+			t.Errorf("%s, optional: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// How many rows a patient has, as far as keys and filters tell.
+func TestMostRows(t *testing.T) {
+	n := col("d", "n", value.TypeInt)
+	first := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")), numbered(stayColumn("stay")))
+	grouped := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")))
+	grouped.Grouped = true
+	derived := func(d *Derived) []Relation { return []Relation{{Name: "d", Derived: d}} }
+	two := must(t, OpLessOrEqual, n, Literal(value.Int(2)))
+	twice := append(derived(first), Relation{Name: "e", Derived: first, Join: JoinInner, On: eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))})
+	list := Relation{Name: "list", Derived: list(CombineAll, [2]value.Value{value.Int(1), value.Text("a")}, [2]value.Value{value.Int(2), value.Text("b")}), Join: JoinInner}
+	byKey, byOther := list, list
+	byKey.On, byOther.On = eq(t, n, col("list", "k", value.TypeInt)), must(t, OpLess, n, col("list", "k", value.TypeInt))
+	for name, c := range map[string]struct {
+		relations []Relation
+		filter    *Expr
+		keys      []*Expr
+		want      float64
+	}{
+		"numbered":                         {derived(first), nil, nil, math.Inf(1)},
+		"the first two":                    {derived(first), two, nil, 2},
+		"the first two, by their number":   {derived(first), two, []*Expr{n}, 1},
+		"the first two, twice":             {twice, two, nil, math.Inf(1)},
+		"beside a list, by its key":        {append(derived(first), byKey), two, nil, 2},
+		"beside a list, by what is no key": {append(derived(first), byOther), two, nil, math.Inf(1)},
+		"one row a value":                  {derived(grouped), nil, nil, 102}, // 0 to 100, and NULL
+		"and by the value":                 {derived(grouped), nil, []*Expr{col("d", "days", value.TypeInt)}, 1},
+		"one row a patient":                {[]Relation{{Name: "person", Table: "person"}}, nil, nil, 1},
+	} {
+		if got := MostRows(c.relations, c.filter, testCatalog(t), c.keys...); got != c.want {
+			t.Errorf("%s: %g, not %g", name, got, c.want)
+		}
+	}
+}
+
+// A condition on what is made of columns holds of it, wherever it stands.
+func TestConditionsOnExpressions(t *testing.T) {
+	s, err := NewScope([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice := must(t, OpMultiply, stayColumn("days"), Literal(value.Int(2)))
+	filter := must(t, OpAnd, must(t, OpLessOrEqual, twice, Literal(value.Int(30))), must(t, OpGreater, twice, Literal(value.Int(10))))
+	more := must(t, OpAdd, must(t, OpMultiply, stayColumn("days"), Literal(value.Int(2))), Literal(value.Int(1)))
+	if f := s.FactsWhere(more, filter); f.Lower != 12 || f.Upper != 31 || f.Nullable {
+		t.Errorf("%+v", f)
+	}
+	enforced, err := NewEnforced([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := enforced.Facts(more); f.Lower != 1 || f.Upper != 201 || !f.Nullable { // nothing is believed of a filter
+		t.Errorf("%+v", f)
+	}
+}
