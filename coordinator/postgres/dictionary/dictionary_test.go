@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +123,36 @@ func testQuestions(t *testing.T, d *Dictionary) {
 			return b.String() + "\n"
 		})
 	})
+}
+
+// TestInformationSchema: every view of PostgreSQL 15's information_schema is there, with each of its columns, as
+// information_schema.txt lists them.
+func TestInformationSchema(t *testing.T) {
+	list, err := os.ReadFile("information_schema.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t)
+	for line := range strings.Lines(string(list)) {
+		names := strings.Fields(line)
+		q, err := d.Prepare(context.Background(), sqltoken.Statements("SELECT * FROM information_schema." + names[0])[0], ada)
+		if err != nil {
+			t.Errorf("%s: %v", names[0], err)
+			continue
+		}
+		if _, err := q.Run(context.Background(), nil); err != nil {
+			t.Errorf("%s: %v", names[0], err)
+		}
+		var lacking []string
+		for _, name := range names[1:] {
+			if !slices.ContainsFunc(q.Columns, func(c Column) bool { return c.Name == name }) {
+				lacking = append(lacking, name)
+			}
+		}
+		if len(lacking) > 0 {
+			t.Errorf("%s lacks %v", names[0], lacking)
+		}
+	}
 }
 
 // What a question could do beyond reading the catalog.
