@@ -235,6 +235,13 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 		return nil, planError(req.unread)
 	}
 	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
+	chosen, err := ParseSelection(req.Hospitals)
+	if err != nil {
+		return nil, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("hospitals cannot be %q", req.Hospitals), Hint: err.Error()}
+	}
+	if hospitals, err = chosen.of(hospitals, study.Sealed); err != nil {
+		return nil, err
+	}
 	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now(), MaxEpsilon: study.MaxEpsilon}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
@@ -269,12 +276,12 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	least := q.least()
 	present, missing := c.Federation().split()
 	for _, a := range missing {
-		if study.Asks(a.Name) {
+		if slices.Contains(hospitals, a.Name) {
 			q.missing = append(q.missing, a)
 		}
 	}
 	for _, h := range present {
-		if !study.Asks(h.Name) {
+		if !slices.Contains(hospitals, h.Name) {
 			continue
 		}
 		if a := c.closed(h.Name, req.Study); a != nil {

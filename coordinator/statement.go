@@ -23,7 +23,7 @@ func (r *Request) hint(hints []syntax.Setting) error {
 	for _, h := range hints {
 		wrong := &Error{
 			Code: Code(planner.CodeParameter), Position: h.Position, Message: fmt.Sprintf("%s cannot be %s", h.Name, h.Value),
-			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers, accuracy = '5% of 1000' and weights = 'n=4, kg=1'",
+			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers, accuracy = '5% of 1000', weights = 'n=4, kg=1' and hospitals = 'all but lyon'",
 		}
 		if text := h.Value.Str(); h.Value.Type() == value.TypeText {
 			var err error
@@ -31,6 +31,9 @@ func (r *Request) hint(hints []syntax.Setting) error {
 			case "accuracy":
 				r.Epsilon = 0
 				r.Accuracy, err = planner.ParseAccuracy(text)
+			case "hospitals":
+				r.Hospitals = text
+				_, err = ParseSelection(text)
 			case "weights":
 				r.Weights, err = planner.ParseWeights(text)
 			default:

@@ -29,6 +29,8 @@ type Request struct {
 	MaxGroups, MaxRows int
 	// Weights split the budget among the columns of the answer; see planner.Query.
 	Weights map[string]int
+	// Hospitals are those that are asked, of the study's, as ParseSelection reads it; empty: all.
+	Hospitals string
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
 	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of

@@ -49,6 +49,7 @@ func (a *asking) flags(c *cobra.Command) {
 	f.Func("delta", "the `probability` with which a group of one patient may be shown, where keys are undeclared; without it, the study's default", above0(&a.request.Delta))
 	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")
 	f.StringVar(&a.request.Dialect, "dialect", "", "whose SQL it is, where databases differ: postgres, mysql, bigquery, snowflake, tsql or spark; without it, postgres")
+	f.StringVar(&a.request.Hospitals, "hospitals", "", "which `hospitals` are asked: 'all but lyon', or names with commas between them; without it, all of the study's")
 	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
 	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
 	f.IntVar(&a.request.MaxRows, "max-rows", 0, "rows of one patient that count in a group; without it, the catalog's")

@@ -49,6 +49,9 @@ func (s *shellSession) begin(ctx context.Context, greet bool) error {
 	s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows = s.request.Epsilon, s.request.Delta, s.request.MaxGroups, s.request.MaxRows
 	s.settings.Accuracy, s.settings.Weights = (*planner.Accuracy)(s.request.Accuracy), s.request.Weights
 	s.settings.Dialect = syntax.Dialect(s.request.Dialect)
+	if err := s.settings.Set(setting.Hospitals, s.request.Hospitals); err != nil {
+		return err
+	}
 	var me httpapi.Me
 	if err := s.get(ctx, "/v1/me", &me); err != nil {
 		return err
@@ -156,6 +159,7 @@ func (s *shellSession) under(sql string) *asking {
 	a.request.Epsilon, a.request.Delta, a.request.MaxGroups, a.request.MaxRows = s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows
 	a.request.Accuracy, a.request.Weights = (*httpapi.Accuracy)(s.settings.Accuracy), s.settings.Weights
 	a.request.Dialect = string(s.settings.Dialect)
+	a.request.Hospitals = s.settings.Hospitals.String()
 	return &a
 }
 

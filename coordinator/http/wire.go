@@ -27,6 +27,8 @@ type Request struct {
 	MaxRows   int       `json:"max_rows,omitempty"`
 	// Dialect is whose SQL it is: postgres, mysql, bigquery, snowflake, tsql or spark; empty: postgres.
 	Dialect string `json:"dialect,omitempty"`
+	// Hospitals are those that are asked: "all but lyon", or names with commas between them; empty: all of the study's.
+	Hospitals string `json:"hospitals,omitempty"`
 	// Weights, 1 to 1000 by the names of columns, split the budget.
 	Weights map[string]int `json:"weights,omitempty"`
 	// StoredOnly takes no answer but one that costs nothing.
@@ -103,7 +105,7 @@ func (r Request) plain() coordinator.Request {
 		parameters[name] = p.Value
 	}
 	return coordinator.Request{
-		Parameters: parameters, SQL: r.SQL, Dialect: syntax.Dialect(r.Dialect), Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights,
+		Parameters: parameters, SQL: r.SQL, Dialect: syntax.Dialect(r.Dialect), Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights, Hospitals: r.Hospitals,
 		StoredOnly: r.StoredOnly,
 	}
 }

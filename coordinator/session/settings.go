@@ -23,11 +23,12 @@ const (
 	MaxRows   = "max_rows"
 	Weights   = "weights"
 	Dialect   = "dialect"
+	Hospitals = "hospitals"
 	Intervals = "intervals"
 )
 
 // Names are all names, in the order in which people read them.
-var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Weights, Dialect, Intervals}
+var Names = []string{Study, Epsilon, Delta, Accuracy, MaxGroups, MaxRows, Weights, Dialect, Hospitals, Intervals}
 
 // Settings stand for what a request leaves out. The zero value takes the defaults of
 // study and catalog.
@@ -39,13 +40,14 @@ type Settings struct {
 	MaxRows        int
 	Weights        map[string]int // of columns of the answer
 	Dialect        syntax.Dialect // whose SQL is written; empty: PostgreSQL's
-	Intervals      bool           // as columns x_low and x_high
+	Hospitals      coordinator.Selection
+	Intervals      bool // as columns x_low and x_high
 }
 
 // Request asks the SQL, with values for its parameters, under these settings.
 func (s Settings) Request(sql string, parameters map[string]value.Value) coordinator.Request {
 	return coordinator.Request{
-		SQL: sql, Dialect: s.Dialect, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Weights: s.Weights, Parameters: parameters,
+		SQL: sql, Dialect: s.Dialect, Study: s.Study, Epsilon: s.Epsilon, Delta: s.Delta, Accuracy: s.Accuracy, MaxGroups: s.MaxGroups, MaxRows: s.MaxRows, Weights: s.Weights, Hospitals: s.Hospitals.String(), Parameters: parameters,
 	}
 }
 
@@ -98,6 +100,15 @@ func (s *Settings) Set(name, text string) error {
 			return wrong("give " + spellDialects())
 		}
 		s.Dialect = d
+	case Hospitals:
+		if unset {
+			text = ""
+		}
+		chosen, err := coordinator.ParseSelection(text)
+		if err != nil {
+			return wrong(err.Error())
+		}
+		s.Hospitals = chosen
 	case Intervals:
 		switch strings.ToLower(text) {
 		case "columns", "on", "true":
@@ -184,6 +195,8 @@ func (s Settings) Get(name string) string {
 		return planner.FormatWeights(s.Weights)
 	case Dialect:
 		return string(s.Dialect)
+	case Hospitals:
+		return s.Hospitals.String()
 	case Intervals:
 		if s.Intervals {
 			return "columns"
