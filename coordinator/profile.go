@@ -248,6 +248,9 @@ func (p Profile) String() string {
 	text := fmt.Sprintf("%s, from the profile of %s:", p.Table, p.Taken.Format(time.DateOnly))
 	if p.Half > 0 {
 		text += fmt.Sprintf(" of about %d patients, half have up to %d rows, nine in ten up to %d, 99 in 100 up to %d", p.Patients, p.Half, p.NineInTen, p.NinetyNine)
+		if p.Half < p.NinetyNine {
+			text += fmt.Sprintf(": with max_rows %d nearly all count whole, with %d means and shares have the least noise", p.NinetyNine, p.Half)
+		}
 	} else if len(p.Bounds) == 0 {
 		text += " too few patients to tell more"
 	}
