@@ -166,7 +166,10 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 		return checked{}, err
 	}
 	sql, caveats, err := p.engine.Compile(&r.Fragment, proof)
-	if err != nil {
+	switch limit := new(fragment.Limit); {
+	case errors.As(err, &limit): // it quotes the query, and follows from nothing else
+		return checked{}, &refusal{Code: CodeTooLarge, cause: err, told: true}
+	case err != nil:
 		return checked{}, refuse(CodeSource, err)
 	}
 	return checked{r, proof, document, sql, caveats}, nil

@@ -844,6 +844,11 @@ func TestSource(t *testing.T) {
 	h := start(t, testConfig(federation(t)), e)
 	_, err := prepare(h.client(t, "coordinator-paris"), request(h.catalog, 0.25))
 	wantCode(t, err, CodeSource)
+	e.compile = fmt.Errorf("%w: abs(abs(patient.age))", &fragment.Limit{Message: "too long", Hint: "say less"})
+	_, err = prepare(h.client(t, "coordinator-paris"), request(h.catalog, 0.25))
+	if text := status.Convert(err).Message(); !strings.HasPrefix(text, "NODE_TOO_LARGE") || !strings.Contains(text, "abs(abs(patient.age))") {
+		t.Errorf("of an expression that is too large it is told: %s", text)
+	}
 }
 
 func TestChargeBeforeRun(t *testing.T) {

@@ -42,12 +42,51 @@ func TestUnionChain(t *testing.T) {
 	for _, long := range []string{
 		"SELECT COUNT(*) FROM (" + chain(maxQueryTerms+1, "UNION", "SELECT person_id FROM death") + ") e",
 		chain(maxReleases+1, "UNION ALL", "SELECT COUNT(*) AS n FROM death"),
-		"SELECT COUNT(*) FROM " + strings.Repeat("(SELECT * FROM ", maxQueryDepth) + "death" + strings.Repeat(") a", maxQueryDepth),
+		"SELECT COUNT(*) FROM " + strings.Repeat("(SELECT * FROM ", maxQueryDepth+1) + "death" + strings.Repeat(") a", maxQueryDepth+1),
 	} {
 		_, err := compose(long)
 		var refused *Error
 		if !errors.As(err, &refused) || refused.Code != CodeTooLarge {
 			t.Errorf("%.60s…: %v", long, err)
+		}
+	}
+}
+
+// TestDeepChains plans a query of as many steps of WITH as queries may nest, whatever the steps do.
+func TestDeepChains(t *testing.T) {
+	fed := federation(t, "omop")
+	for step, most := range map[string]int{
+		"SELECT * FROM before": 1,
+		"SELECT person_id, d FROM before WHERE d > DATE '2001-02-03'":                                                                              1,
+		"SELECT person_id, d + INTERVAL '1 day' AS d FROM before":                                                                                  maxQueryDepth,
+		"SELECT person_id, MAX(d) AS d FROM before GROUP BY person_id":                                                                             3 * maxQueryDepth,
+		"SELECT person_id, LAG(d) OVER (PARTITION BY person_id ORDER BY d) AS d FROM before":                                                       3 * maxQueryDepth,
+		"SELECT person_id, d FROM (SELECT person_id, MIN(d) OVER (PARTITION BY person_id) AS d, COUNT(*) AS n FROM before GROUP BY 1, before.d) s": 3 * maxQueryDepth,
+		"SELECT person_id, d FROM before WHERE d > (SELECT MIN(death_date) FROM death x WHERE x.person_id = before.person_id)":                     3 * maxQueryDepth,
+	} {
+		length := maxQueryDepth - 1
+		if strings.Contains(step, "(SELECT") {
+			length = maxQueryDepth - 2
+		}
+		if strings.Contains(step, "(SELECT person_id, MIN") {
+			length = maxQueryDepth/2 - 1
+		}
+		sql := "WITH a0 AS (SELECT person_id, visit_start_date AS d FROM visit_occurrence)"
+		for i := range length {
+			sql += fmt.Sprintf(", a%d AS (%s)", i+1, strings.ReplaceAll(step, "before", "a"+strconv.Itoa(i)))
+		}
+		sql += fmt.Sprintf(" SELECT COUNT(*) FROM a%d WHERE d > DATE '2002-02-03'", length)
+		p, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		if err != nil {
+			t.Errorf("%s: %v", step, err)
+			continue
+		}
+		deep, at := 0, p.Releases[0].Fragment.Relations[0].Derived
+		for ; at != nil && len(at.Relations) > 0; deep++ {
+			at = at.Relations[0].Derived
+		}
+		if deep > most {
+			t.Errorf("%s: %d levels, not %d", step, deep, most)
 		}
 	}
 }

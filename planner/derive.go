@@ -404,7 +404,75 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		}
 		d.Patient = valueOutput(d, r.patient)
 	}
-	return r.settleDerived(d, columns, at)
+	return r.settleDerived(flattened(d), columns, at)
+}
+
+// flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a chain of WITH
+// that hands rows on is as deep as what it does to them.
+func flattened(d *fragment.Derived) *fragment.Derived {
+	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Derived == nil {
+		return d
+	}
+	inner := d.Relations[0].Derived
+	if inner.Combine != "" || inner.Constant() {
+		return d
+	}
+	of := func(column *fragment.Expr) int {
+		return slices.IndexFunc(inner.Columns, func(o fragment.Output) bool { return strings.EqualFold(o.Name, column.Column) })
+	}
+	rows := !inner.Grouped && !slices.ContainsFunc(inner.Columns, func(o fragment.Output) bool { return o.Function != "" })
+	if !rows && (d.Filter != nil || slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return o.Expr.Op != fragment.OpColumn })) {
+		return d
+	}
+	plain := true // what is read is a column of what the inner select reads
+	put := func(e *fragment.Expr) *fragment.Expr {
+		return e.Replace(func(c *fragment.Expr) *fragment.Expr {
+			if c.Op != fragment.OpColumn {
+				return nil
+			}
+			k := of(c)
+			if plain = plain && k >= 0 && inner.Columns[k].Expr.Op == fragment.OpColumn; !plain {
+				return c
+			}
+			return inner.Columns[k].Expr
+		})
+	}
+	out, taken := *inner, map[int]bool{}
+	out.Columns, out.Patient = nil, d.Patient
+	for _, o := range d.Columns {
+		next := fragment.Output{Name: o.Name}
+		if o.Expr.Op == fragment.OpColumn {
+			k := of(o.Expr)
+			if k < 0 || taken[k] {
+				return d
+			}
+			taken[k] = true
+			next = inner.Columns[k]
+			next.Name = o.Name
+		} else {
+			next.Expr = put(o.Expr)
+		}
+		out.Columns = append(out.Columns, next)
+	}
+	for k, o := range inner.Columns {
+		if inner.Grouped && o.Function == "" && !taken[k] { // it decides which rows there are
+			return d
+		}
+	}
+	if d.Filter != nil {
+		filter := put(d.Filter)
+		if out.Filter == nil {
+			out.Filter = filter
+		} else if both, err := fragment.New(fragment.OpAnd, out.Filter, filter); err == nil {
+			out.Filter = both
+		} else {
+			plain = false
+		}
+	}
+	if !plain {
+		return d
+	}
+	return &out
 }
 
 // aligned makes a side of UNION and its like: as many columns as items, so that

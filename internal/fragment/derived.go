@@ -13,7 +13,7 @@ import (
 
 // Limits of derived relations.
 const (
-	maxDerivedDepth   = 20
+	maxDerivedDepth   = 16
 	maxDerivedColumns = 200
 	// maxArms bounds what one combination puts together.
 	maxArms = 1000
@@ -182,7 +182,7 @@ func (d *Derived) scheme(name string, on basis, depth int) (*scheme, error) {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
 	case depth > maxDerivedDepth:
-		return nil, fmt.Errorf("%w: derived relations nest deeper than %d", ErrInvalid, maxDerivedDepth)
+		return nil, &Limit{Message: fmt.Sprintf("queries nest in more than %d levels, of which a window or a grouping makes one more", maxDerivedDepth), Hint: "ask it in fewer steps"}
 	}
 	var s *scheme
 	var err error
@@ -347,7 +347,7 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 	if len(d.Arms) > 0 {
 		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
 	}
-	s, err := newScope(d.Relations, on, depth+1)
+	s, err := newScope(d.Relations, on, depth)
 	if err != nil {
 		return nil, err
 	}

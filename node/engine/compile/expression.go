@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -13,8 +12,18 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles.
-var ErrTooLarge = errors.New("the fragment's expressions are nested too deeply for this engine; compute a part of them in a simpler way")
+// ErrTooLarge means that a fragment's SQL would exceed what this engine compiles. It is a fragment.Limit, and ends with the
+// expression that is too much, where there is one.
+var ErrTooLarge error = &fragment.Limit{Message: "the SQL of an expression would be longer than this engine compiles", Hint: "compute a part of it in a simpler way"}
+
+// tooLarge is ErrTooLarge of an expression.
+func tooLarge(e *fragment.Expr) error {
+	text := []rune(e.String())
+	if len(text) > 100 {
+		text = append(text[:100], '…')
+	}
+	return fmt.Errorf("%w: %s", ErrTooLarge, string(text))
+}
 
 // Patterns of texts that convert, without the anchors that regexp_full_match implies.
 var patterns = map[value.Type]string{

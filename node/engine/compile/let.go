@@ -122,7 +122,7 @@ func (c *compiler) once(e *fragment.Expr) code {
 		}
 	}
 	if *c.written += len(x.sql); c.err == nil && (len(x.sql) > c.target.Dialect.maxSQL || *c.written > maxWritten) {
-		c.fail(ErrTooLarge)
+		c.fail(tooLarge(e))
 	}
 	if c.err != nil {
 		return code{sql: "NULL"}

@@ -93,6 +93,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("texts", k.texts)
 	t.Run("lengths", k.lengths)
 	t.Run("nested", k.nested)
+	t.Run("deep", k.deep)
 	t.Run("bounds", k.bounds)
 	t.Run("bounding", k.bounding)
 	t.Run("choice", k.choice)

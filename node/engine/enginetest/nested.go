@@ -103,3 +103,43 @@ func (k Kind) nested(t *testing.T) {
 		}
 	}
 }
+
+// deep nests as many levels of queries as a fragment may have, each with a window that no level around it can be merged with.
+func (k Kind) deep(t *testing.T) {
+	c := parse(t, WardCatalog)
+	table := Table{Name: "event", Columns: []Column{{"id", value.TypeInt}, {"n", value.TypeInt}}}
+	for i := range int64(12) {
+		table.Rows = append(table.Rows, []any{i % 3, i * i % 7})
+	}
+	e := k.Open(t, c, "a secret of the node, for tests only", table)
+	levels, limit := 14, patience
+	if k.Slow {
+		levels, limit = 12, slowPatience
+	}
+	d := &fragment.Derived{Relations: events, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: evID}, {Name: "a", Expr: evN}}}
+	id, a := fragment.Column("D", "id", value.TypeInt), fragment.Column("D", "a", value.TypeInt)
+	for i := range levels {
+		w := &fragment.Window{Partition: []*fragment.Expr{id}}
+		if i%2 == 0 {
+			w.Partition = append(w.Partition, a)
+		}
+		d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
+			{Name: "id", Expr: id}, {Name: "a", Function: fragment.FunctionRows, Window: w}}}
+	}
+	want := map[string]int64{}
+	for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital, c).Values {
+		want[keyText(r)]++
+	}
+	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, MaxGroups: 10, MaxRows: 100,
+		Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	began := time.Now()
+	got, _, _ := Partials(t, e, c, f)
+	if took := time.Since(began); took > limit {
+		t.Errorf("%d levels take %v", levels, took)
+	}
+	for key, n := range want {
+		if got[key] == nil || got[key][0] != n {
+			t.Errorf("of %q there are %v rows, not %d", key, got[key], n)
+		}
+	}
+}
