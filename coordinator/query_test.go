@@ -578,6 +578,28 @@ func TestExplainStatement(t *testing.T) {
 	f.settled(t, 0)
 }
 
+// SELECT 1 and its like try a connection: they cost nothing, and ask nobody.
+func TestConstants(t *testing.T) {
+	f := newFederation(t, nil)
+	a := f.mustAsk(t, "SELECT 1, 'x' AS b, NULL AS c, 9223372036854775807 AS d")
+	if !a.Informs || len(a.Rows) != 1 || a.Rows[0][0].Value != value.Int(1) || a.Rows[0][1].Value != value.Text("x") || !a.Rows[0][2].Value.IsNull() || a.Rows[0][3].Value != value.Int(9223372036854775807) {
+		t.Errorf("%+v", a)
+	}
+	if names := []string{a.Columns[0].Name, a.Columns[1].Name}; !slices.Equal(names, []string{"?column?", "b"}) || a.Columns[3].Type != value.TypeInt {
+		t.Errorf("%+v", a.Columns)
+	}
+	o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: "SELECT 1", Study: "s"})
+	if err != nil || len(o.Columns) != 1 || o.Cost.Epsilon != 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, sql := range []string{"SELECT 1 WHERE TRUE", "SELECT 1 LIMIT 1", "SELECT sex", "SELECT COUNT(*)"} {
+		if _, err := f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"}, nil); err == nil {
+			t.Errorf("%s is answered", sql)
+		}
+	}
+	f.settled(t, 0)
+}
+
 // CURRENT_DATE is a constant of the plan: the answer of a day is found again on that day, and on no other.
 func TestTheDayIsPartOfTheQuestion(t *testing.T) {
 	f := newFederation(t, nil)

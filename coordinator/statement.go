@@ -87,7 +87,8 @@ func (q question) informs() []planner.Column {
 	name := q.statement.Name
 	switch q.statement.Kind {
 	case syntax.KindSelect:
-		return nil
+		columns, _ := constants(q.statement)
+		return columns
 	case syntax.KindDescribe:
 		name = "describe"
 	case syntax.KindExplain:
@@ -161,6 +162,9 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) 
 		}
 	}
 	a := &Answer{Answer: planner.Answer{Columns: req.informs()}, Confidence: c.config.Confidence, Informs: true}
+	if _, row := constants(s); row != nil {
+		a.Rows = append(a.Rows, row)
+	}
 	for _, row := range rows {
 		var estimates []planner.Estimate
 		for _, text := range row {

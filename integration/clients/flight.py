@@ -1,6 +1,7 @@
 """ADBC's Flight SQL driver, with pyarrow, pandas and polars."""
 
 import datetime
+import decimal
 import json
 import threading
 import time
@@ -44,11 +45,16 @@ with connect() as conn, conn.cursor() as cur:
     cur.execute(QUESTION)
     check("planning cost nothing", json.loads(cur.fetch_arrow_table().schema.metadata[b"intramuros.answer"])["remaining"], before)
 
+    cur.execute("SELECT 1")  # with which pools try a connection
+    check("SELECT 1", cur.fetchall(), [(1,)])
+
     # Parameters of each type; each is the same question as with the value written out.
     for written, sql, values in [
         ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= 1970", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= ?", (1970,)),
         ("SELECT COUNT(*) AS n FROM death WHERE death_date >= DATE '2020-01-01'", "SELECT COUNT(*) AS n FROM death WHERE death_date >= ?", (datetime.date(2020, 1, 1),)),
         ("SELECT COUNT(*) AS n FROM death WHERE death_date >= DATE '2020-01-01'", "SELECT COUNT(*) AS n FROM death WHERE death_date >= ?", ("2020-01-01",)),
+        ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= 1970", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= ?", (decimal.Decimal(1970),)),
+        ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth IN (1970, 1980)", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth = ANY(?)", ([1970, 1980],)),
         ("SELECT COUNT(*) AS n FROM person WHERE year_of_birth BETWEEN 1950 AND 1960", "SELECT COUNT(*) AS n FROM person WHERE year_of_birth BETWEEN $1 AND $2", (1950, 1960)),
     ]:
         cur.execute(written)
