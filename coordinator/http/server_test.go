@@ -185,6 +185,22 @@ func TestQueryJSON(t *testing.T) {
 	}
 }
 
+// Whole numbers that JavaScript would round are texts.
+func TestLargeIntegers(t *testing.T) {
+	a := &coordinator.Answer{Answer: planner.Answer{Columns: []planner.Column{{Name: "id", Type: value.TypeInt}, {Name: "n", Type: value.TypeInt, Noisy: true}}}}
+	for _, n := range []int64{1 << 53, 1<<53 + 1, -1<<53 - 1, 9223372036854775807} {
+		a.Rows = append(a.Rows, []planner.Estimate{{Value: value.Int(n)}, {Value: value.Int(n), Low: value.Int(n), High: value.Int(n)}})
+	}
+	b, err := json.Marshal(newAnswer("s", a).Rows)
+	must(t, err)
+	noisy := func(n string) string { return `{"value":` + n + `,"low":` + n + `,"high":` + n + `}` }
+	want := `[[9007199254740992,` + noisy("9007199254740992") + `],["9007199254740993",` + noisy("9007199254740993") + `],["-9007199254740993",` + noisy("-9007199254740993") +
+		`],["9223372036854775807",` + noisy("9223372036854775807") + `]]`
+	if string(b) != want {
+		t.Errorf("%s\nis not\n%s", b, want)
+	}
+}
+
 // A list is an array for = ANY (…), and integers keep all their digits.
 func TestListParameters(t *testing.T) {
 	s := newServer(t)

@@ -171,7 +171,7 @@ type Column struct {
 	Noisy bool `json:"noisy"`
 }
 
-// Cell is one value: plain JSON (null, true, 42, 4.2, "text", "2026-01-31"), or in a noisy
+// Cell is one value: plain JSON (null, true, 42, 4.2, "text", "2026-01-31"; whole numbers beyond 2^53 as text), or in a noisy
 // column {"value": 41, "low": 38, "high": 44}, where low and high are null if
 // the interval has no end there or the value is no number.
 type Cell struct {
@@ -387,6 +387,10 @@ type Progress struct {
 	Why      string            `json:"why"`
 }
 
+// exact is the largest whole number up to which JavaScript, and much else that reads JSON, keeps all digits. Larger ones are sent
+// as texts; of noisy ones the last digits are noise.
+const exact = 1 << 53
+
 func newAnswer(study string, a *coordinator.Answer) *Answer {
 	w := &Answer{Columns: []Column{}, Rows: make([][]Cell, 0, len(a.Rows)), Facts: tabular.NewFacts(study, a)}
 	for _, c := range a.Columns {
@@ -396,6 +400,9 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 		cells := make([]Cell, len(row))
 		for i, e := range row {
 			cells[i] = Cell{Noisy: a.Columns[i].Noisy, Value: plain(e.Value), Low: plain(e.Low), High: plain(e.High)}
+			if v := e.Value; !a.Columns[i].Noisy && v.Type() == value.TypeInt && !v.IsNull() && (v.Int64() > exact || v.Int64() < -exact) {
+				cells[i].Value = v.String()
+			}
 		}
 		w.Rows = append(w.Rows, cells)
 	}

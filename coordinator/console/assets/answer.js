@@ -8,7 +8,7 @@ import * as server from './server.js';
 
 const whole = { int: true };
 const numeric = (type) => type === 'int' || type === 'float';
-const shown = (type, x) => (x === null || x === undefined ? '–' : typeof x === 'number' || whole[type] && !Number.isNaN(Number(x)) ? number(x) : String(x));
+const shown = (type, x) => (x === null || x === undefined ? '–' : typeof x === 'number' || whole[type] && Number.isSafeInteger(Number(x)) ? number(x) : String(x));
 
 function table(answer) {
   const key = (c) => !c.noisy && (c.type === 'int') && /year|month|id$|annee|année|mois/i.test(c.name);
