@@ -57,6 +57,9 @@ func (c *composer) reads(s *syntax.Select, within *scope, depth int) kind {
 	for _, f := range s.From {
 		query, scope := within.behind(f)
 		switch {
+		case f.Lateral:
+			all = kindRows
+			continue
 		case f.Function != nil:
 			return kindRelease
 		case query == nil:

@@ -232,6 +232,10 @@ func (r *resolver) from(tables []syntax.From, at Position) {
 			r.constants = append(r.constants, c)
 			continue
 		}
+		if f.Lateral {
+			r.lateral(f)
+			continue
+		}
 		r.join(r.source(f), f)
 	}
 	if len(r.sources) == 0 {

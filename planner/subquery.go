@@ -163,11 +163,19 @@ func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax
 	return in, items
 }
 
-// uncorrelated takes from a grouped subquery the equalities that tie it to the query around, and groups by their inner side
-// as well, which its last items are then. What they equal is the second result.
+// uncorrelated takes from a grouped subquery what ties it to the query around; see untied.
 func (r *resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
+	if s := q.Select; s == nil || len(s.GroupBy) != 1 || s.Distinct || q.Limit != nil || q.Offset != nil {
+		return q, nil
+	}
+	return r.untied(q)
+}
+
+// untied takes from a SELECT the equalities that tie it to the query around: it groups by their inner side, too, or chooses
+// rows within it, and has it as its last items. What they equal is the second result.
+func (r *resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	s := q.Select
-	if s == nil || len(s.GroupBy) != 1 || s.Where == nil || s.Distinct || q.Limit != nil || q.Offset != nil {
+	if s.Where == nil {
 		return q, nil
 	}
 	inner := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), depth: r.depth + 1, composer: r.composer}
@@ -193,27 +201,97 @@ func (r *resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr)
 	if len(ties) == 0 {
 		return q, nil
 	}
-	grouped, changed := *s, *q
-	grouped.Where = nil
+	changed := *q
+	changed.Select = tiedBy(s, inner, ties, rest)
+	if limit := q.Limit; limit != nil && len(q.OrderBy) > 0 && q.Offset == nil && s.Qualify == nil && !s.Distinct {
+		w := &syntax.Window{At: limit.At, Partition: ties}
+		for _, o := range q.OrderBy {
+			o.Term = syntax.Ordered(s.Items, o.Term)
+			w.OrderBy = append(w.OrderBy, o)
+		}
+		number := &syntax.Expr{Kind: syntax.Call, Name: "row_number", At: limit.At, Over: w}
+		changed.Select.Qualify, changed.Limit = syntax.NewOperator("<=", number, limit), nil
+	}
+	changed.OrderBy = nil
+	return &changed, outer
+}
+
+// tiedBy is the SELECT with the other conditions alone, and its ties among its keys and items.
+func tiedBy(s *syntax.Select, inner *resolver, ties, rest []*syntax.Expr) *syntax.Select {
+	out := *s
+	out.Where = nil
 	switch len(rest) {
 	case 0:
 	case 1:
-		grouped.Where = rest[0]
+		out.Where = rest[0]
 	default:
-		grouped.Where = syntax.NewOperator("and", rest...)
+		out.Where = syntax.NewOperator("and", rest...)
 	}
-	grouped.Items = slices.Clone(s.Items)
-	var keys []*syntax.Expr
-	for _, t := range s.GroupBy[0] {
-		keys = append(keys, inner.groupKey(s.Items, t))
-	}
+	out.Items = slices.Clone(s.Items)
 	for i, t := range ties {
-		keys = append(keys, t)
-		grouped.Items = append(grouped.Items, syntax.Item{Term: t, Alias: " tie " + strconv.Itoa(i)})
+		out.Items = append(out.Items, syntax.Item{Term: t, Alias: " tie " + strconv.Itoa(i)})
 	}
-	grouped.GroupBy = [][]*syntax.Expr{keys}
-	changed.Select = &grouped
-	return &changed, outer
+	if !isGrouped(s) {
+		return &out
+	}
+	keys := slices.Clone(ties)
+	if len(s.GroupBy) == 1 {
+		for _, t := range s.GroupBy[0] {
+			keys = append(keys, inner.groupKey(s.Items, t))
+		}
+	}
+	out.GroupBy = [][]*syntax.Expr{keys}
+	return &out
+}
+
+// lateral joins a query that reads the tables before it: it is tied to them by equalities. One that aggregates has a row for
+// each of theirs, also where it finds none.
+func (r *resolver) lateral(f syntax.From) {
+	s := f.Query.Select
+	if s == nil || len(s.GroupBy) > 1 || readsNoTable(s) {
+		refuse(CodeNotSupported, f.At, "write one SELECT", "a LATERAL query is one SELECT here")
+	}
+	whole := isGrouped(s) && len(s.GroupBy) == 0
+	if whole && slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
+		counts := i.Term.Find(func(t *syntax.Expr) bool { return isAggregateCall(t) && t.Name == "count" })
+		return counts != nil || i.Term.Kind != syntax.Call
+	}) {
+		refuse(CodeNotSupported, f.At, "write (SELECT COUNT(*) FROM …) in SELECT, for one value", "a LATERAL query that aggregates without GROUP BY selects SUM, AVG, MIN and MAX alone here")
+	}
+	q, outer := r.untied(f.Query)
+	around := make([]*fragment.Expr, len(outer))
+	for i, t := range outer {
+		around[i] = r.row(t)
+	}
+	f.Query = q
+	joined := r.source(f)
+	ties := joined.columns[len(joined.columns)-len(outer):]
+	joined.columns = joined.columns[:len(joined.columns)-len(outer)]
+	r.sources = append(r.sources, joined)
+	var conditions []*fragment.Expr
+	if f.On != nil && (f.On.Kind != syntax.Literal || !f.On.Literal.True()) {
+		r.joining = true
+		conditions = append(conditions, fragment.Conjuncts(r.condition(f.On, "ON"))...)
+		r.joining = false
+	}
+	for i, tie := range ties {
+		c, _ := joined.table.Column(tie.column)
+		args := unifiedExprs(f.At, joined.expr(c), around[i])
+		conditions = append(conditions, fragment.Conjuncts(apply(f.At, fragment.OpEqual, args[0], args[1]))...)
+	}
+	left := f.Join == syntax.LeftJoin || whole
+	switch {
+	case len(conditions) == 0 && left:
+		refuse(CodeNotSupported, f.At, "tie it by an equality, such as WHERE v.person_id = p.person_id", "nothing ties this LATERAL query to the tables before it")
+	case len(conditions) == 0:
+		joined.Join = fragment.JoinCross
+		return
+	case left:
+		joined.Join = fragment.JoinLeft
+	default:
+		joined.Join = fragment.JoinInner
+	}
+	joined.On = conjunction(conditions)
 }
 
 // simple reports whether a SELECT yields its rows as they are.

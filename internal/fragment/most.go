@@ -75,6 +75,9 @@ func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64
 		}
 		least = math.Min(least, most)
 	}
+	if d := s.relations[i].Derived; d != nil && d.Combine == "" && math.IsInf(least, 1) { // no more than it reads
+		least = MostRows(d.Relations, d.Filter, s.catalog)
+	}
 	return least
 }
 

@@ -3,6 +3,9 @@ package syntax
 import (
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // from reads FROM's list.
@@ -30,8 +33,11 @@ func (p *parser) tableReference() []From {
 			return left
 		}
 		right := p.tableFactor()
+		if how.Lateral { // APPLY
+			right[0].Lateral = right[0].Query != nil
+		}
 		how.At = right[0].At
-		conditional := !how.Natural && how.Join != CrossJoin
+		conditional := !how.Natural && how.Join != CrossJoin && !how.Lateral
 		switch on := p.here(); {
 		case conditional && p.accept("on"):
 			how.On = p.expression()
@@ -71,8 +77,12 @@ func (p *parser) joinWords() (how From, mirrored, ok bool) {
 	case p.comes("full", "join"), p.comes("full", "outer", "join"):
 		Refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates",
 			"a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
-	case side.is("cross") && p.token(1).is("apply"), side.is("outer") && p.token(1).is("apply"):
-		Refuse(CodeNotSupported, side.at, "write a JOIN", "APPLY is not answered")
+	case p.accept("cross", "apply"):
+		how.Join, how.Lateral = CrossJoin, true
+		return how, false, true
+	case p.accept("outer", "apply"):
+		how.Join, how.Lateral = LeftJoin, true
+		return how, false, true
 	}
 	if how.Natural {
 		p.unexpected("write NATURAL JOIN")
@@ -112,6 +122,9 @@ func (p *parser) tableFactor() []From {
 	switch {
 	case p.queryComes(p.i):
 		f.Query = p.subquery()
+	case p.comes("lateral") && p.queryComes(p.i+1):
+		p.i++
+		f.Query, f.Lateral = p.subquery(), true
 	case p.accept("("):
 		group := p.tableReference()
 		if p.comes(",") {
@@ -122,6 +135,8 @@ func (p *parser) tableFactor() []From {
 			return group
 		}
 		f.Query = p.everything(group, t.at) // a name for joined tables hides theirs
+	case p.comes("generate_series", "("):
+		return p.series(f)
 	case t.isName() && p.token(1).is("(") && t.text != "values":
 		f.Function = p.tableFunction()
 		f.Alias = t.text
@@ -207,6 +222,76 @@ func (p *parser) tableName() (string, Position) {
 		p.schemas[t.text] = schema
 	}
 	return t.text, t.at
+}
+
+// series reads GENERATE_SERIES(from, to[, step]) of constants as rows of constants, whose column is called as the table is.
+func (p *parser) series(f From) []From {
+	t := p.take()
+	p.i++
+	args := p.expressions()
+	p.expect(")", "write GENERATE_SERIES(1, 10)")
+	f.Query, f.Alias = &Query{At: t.at, Select: &Select{At: t.at}}, t.text
+	p.tableAlias(&f)
+	for _, v := range seriesOf(t, args) {
+		f.Query.Select.Values = append(f.Query.Select.Values, []*Expr{{Kind: Literal, At: t.at, Literal: v}})
+	}
+	f.Query.Select.Items = []Item{{Term: f.Query.Select.Values[0][0], Alias: f.Alias}}
+	if f.Columns != nil {
+		f.Query.Select.Items[0].Alias = f.Columns[0]
+	}
+	f.Written = p.tables
+	p.tables++
+	return []From{f}
+}
+
+// seriesOf lists the values of a series of ints, or of dates by an interval.
+func seriesOf(t token, args []*Expr) (all []value.Value) {
+	wrong := func() {
+		Refuse(CodeNotSupported, t.at, "write whole numbers, GENERATE_SERIES(2010, 2020), or dates and an interval, "+
+			"GENERATE_SERIES(DATE '2020-01-01', DATE '2020-12-01', INTERVAL '1 month')",
+			"a series of 1 to %d constants is read here", maxValues)
+	}
+	if len(args) < 2 || len(args) > 3 || args[0].Kind != Literal || args[1].Kind != Literal {
+		wrong()
+	}
+	from, to, step := args[0].Literal, args[1].Literal, int64(1)
+	months := false
+	switch {
+	case len(args) == 3 && args[2].Kind == Interval && len(args[2].Args) == 1 && args[2].Args[0].Kind == Literal:
+		size := map[string]int64{"day": 1, "week": 7, "month": 1, "quarter": 3, "year": 12}[args[2].Name]
+		if size == 0 || from.Type() != value.TypeDate || args[2].Args[0].Literal.Type() != value.TypeInt {
+			wrong()
+		}
+		step, months = args[2].Args[0].Literal.Int64()*size, args[2].Name != "day" && args[2].Name != "week"
+	case len(args) == 3 && args[2].Kind == Literal && args[2].Literal.Type() == value.TypeInt && from.Type() == value.TypeInt:
+		step = args[2].Literal.Int64()
+	case len(args) == 3, from.Type() != value.TypeInt:
+		wrong()
+	}
+	if from.Type() != to.Type() || step < 1 || step > 1<<31 {
+		wrong()
+	}
+	for n := int64(0); ; n++ {
+		v := value.Int(from.Int64() + n*step)
+		switch {
+		case months:
+			first := time.Unix(from.Int64()*24*60*60, 0).UTC()
+			day := time.Date(first.Year(), first.Month()+time.Month(n*step)+1, 0, 0, 0, 0, 0, time.UTC) // the month's last
+			day = day.AddDate(0, 0, min(first.Day(), day.Day())-day.Day())
+			v = value.Date(day.Unix() / (24 * 60 * 60))
+		case from.Type() == value.TypeDate:
+			v = value.Date(from.Int64() + n*step)
+		}
+		if value.Compare(v, to) > 0 {
+			if len(all) == 0 {
+				wrong()
+			}
+			return all
+		}
+		if all = append(all, v); len(all) > maxValues {
+			wrong()
+		}
+	}
 }
 
 // tableFunction reads FUNCTION(argument, …, option => value) in FROM.

@@ -162,7 +162,22 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 	if name == "!=" {
 		name = "<>"
 	}
-	return NewOperator(name, left, p.concatenation())
+	return comparison(name, left, p.concatenation())
+}
+
+// comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i is
+// x > y + i.
+func comparison(name string, x, y *Expr) *Expr {
+	difference := func(t *Expr) bool {
+		return len(t.Args) == 2 && (t.Kind == Operator && t.Name == "-" && t.Args[1].Kind != Interval || t.Kind == Call && t.Name == "age")
+	}
+	switch {
+	case y.Kind == Interval && difference(x):
+		return NewOperator(name, x.Args[0], NewOperator("+", x.Args[1], y))
+	case x.Kind == Interval && difference(y):
+		return NewOperator(name, NewOperator("+", y.Args[1], x), y.Args[0])
+	}
+	return NewOperator(name, x, y)
 }
 
 // quantified reads x = ANY (…) and x <> ALL (…), which are IN and NOT IN.
@@ -228,7 +243,7 @@ func (p *parser) between(x *Expr, negated bool) *Expr {
 	a := p.concatenation()
 	p.expect("and", "write BETWEEN a AND b")
 	b := p.concatenation()
-	within := func(a, b *Expr) *Expr { return NewOperator("and", NewOperator(">=", x, a), NewOperator("<=", x, b)) }
+	within := func(a, b *Expr) *Expr { return NewOperator("and", comparison(">=", x, a), comparison("<=", x, b)) }
 	if symmetric {
 		return negation(NewOperator("or", within(a, b), within(b, a)), negated)
 	}

@@ -129,7 +129,8 @@ type From struct {
 	On       *Expr
 	Using    []*Expr // JOIN … USING (a, b): bare columns
 	Natural  bool
-	Written  int // its place in the text, among all tables: joins may be done in another order
+	Lateral  bool // Query may read the tables before it
+	Written  int  // its place in the text, among all tables: joins may be done in another order
 }
 
 // Join is a way to join a table with those before it.
