@@ -33,6 +33,7 @@ type custody struct {
 
 	mu       sync.Mutex
 	statuses map[string]map[string]study.Status // by hospital and study
+	held     map[string]map[string]study.Terms  // what hospitals allow studies that are open there
 	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
 	broken   error                              // why nothing is answered, until the coordinator is started again
 	exchange map[string]time.Time               // when a hospital was last asked
@@ -42,7 +43,7 @@ type custody struct {
 }
 
 func newCustody(key ed25519.PrivateKey) *custody {
-	return &custody{key: key, statuses: map[string]map[string]study.Status{}, alarms: map[string]string{}, exchange: map[string]time.Time{}}
+	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]time.Time{}}
 }
 
 // Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
@@ -118,7 +119,7 @@ func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 		return invalidAnswer(err)
 	}
 	c.custody.mu.Lock()
-	c.custody.statuses[h.Name] = state.Studies
+	c.custody.statuses[h.Name], c.custody.held[h.Name] = state.Studies, state.Terms
 	c.custody.mu.Unlock()
 	if state.Known != nil {
 		c.reflect(ctx, *state.Known)

@@ -4,6 +4,7 @@
 //	plan     SQL to fragment, noise and output; pure                    package planner
 //	gather   which hospitals are there and agree on the catalog         roster.go; those without a port: package outward
 //	reserve  the loss in the coordinator's own ledger                   account.go
+//	         the hospitals' own budgets and limits, as far as they told     narrowest.go
 //	prepare  every hospital checks, prices and reserves for itself      fanout.go, node.go
 //	charge   the coordinator's ledger, durably, before any hospital runs account.go
 //	execute  every hospital streams partial aggregates                  fanout.go, merge.go

@@ -80,6 +80,9 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	for _, a := range left {
 		e.Allowed = e.Allowed && a.Budget.Check(a.spent, loss) == nil
 	}
+	if err := e.narrow(ctx, q, left[0], loss); err != nil {
+		return nil, err
+	}
 	if len(left) > 1 {
 		e.Researcher = &left[1]
 	}
@@ -94,6 +97,29 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
 	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })
 	return e, nil
+}
+
+// narrow looks at the budgets of the hospitals that would be asked: what the narrowest has left is what is left, and one
+// that has too little would not answer.
+func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
+	var hospitals []string
+	for _, p := range q.parts {
+		hospitals = append(hospitals, p.hospital.Name)
+	}
+	all, err := q.c.limits(ctx, q.name, own, hospitals)
+	if err != nil {
+		return err
+	}
+	e.Remaining = narrowest(all).Remaining
+	short := map[string]bool{}
+	for _, l := range all[1:] {
+		if !short[l.hospital] && l.Budget.Check(l.spent, loss) != nil {
+			short[l.hospital] = true
+			e.Problems = append(e.Problems, Absence{Name: l.hospital, Code: "NODE_BUDGET", Why: "has not enough privacy budget left for this"})
+		}
+	}
+	e.Allowed = e.Allowed && len(hospitals)-len(short) >= min(q.required, len(hospitals))
+	return nil
 }
 
 // release adds what the hospitals say of one release, and notes those that would answer.

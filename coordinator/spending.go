@@ -39,7 +39,7 @@ func (c *Coordinator) Spending(ctx context.Context, who Researcher, study string
 		if !charge {
 			return nil
 		}
-		all = append(all, Spent{e.Time, e.Query, e.Researcher, float64(e.Loss.Epsilon) / 1e9, account.Budget.Remaining(total)})
+		all = append(all, Spent{e.Time, e.Query, e.Researcher, float64(e.Loss.Epsilon) / 1e9, account.own.Remaining(total)})
 		return nil
 	}); err != nil {
 		return nil, internalError(err)

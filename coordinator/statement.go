@@ -199,7 +199,11 @@ func describe(t *catalog.Table) [][]string {
 
 func (a *Account) rows() [][]string {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
-	rows := [][]string{{"study " + a.Study, fmt.Sprintf("epsilon %s, delta %s", number(a.Budget.Epsilon), number(a.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-a.Remaining.Fraction))}}
+	whose := "study " + a.Study
+	if a.At != "" {
+		whose += ", at " + a.At
+	}
+	rows := [][]string{{whose, fmt.Sprintf("epsilon %s, delta %s", number(a.Budget.Epsilon), number(a.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-a.Remaining.Fraction))}}
 	if r := a.Researcher; r != nil {
 		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Fraction))})
 	}

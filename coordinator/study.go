@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,15 +144,18 @@ func (c *Coordinator) Studies(who Researcher) []Standing {
 	return all
 }
 
-// Account is the state of a study's budget, as this coordinator knows it.
+// Account is the state of a study's budget, as this coordinator knows it: what the narrowest of the study's hospitals
+// allows, where one allows less than the study.
 type Account struct {
 	Study      string
 	Budget     dp.Budget
 	Remaining  dp.Remaining
+	At         string   // the hospital whose budget it is; empty: the study's own
 	Researcher *Balance // the researcher's own cap over all studies; nil: none
 	MaxEpsilon float64  // of one query
 	MinEpsilon float64  // the least price of a release: that of Laplace noise of this epsilon
 	Expires    string   // RFC 3339
+	own        dp.Budget
 }
 
 // Budget tells what is left of a study.
@@ -164,10 +168,23 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	if err != nil {
 		return nil, internalError(err)
 	}
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !s.Holds.Asks(h) })
+	all, err := c.limits(ctx, name, left[0], hospitals)
+	if err != nil {
+		return nil, internalError(err)
+	}
+	least, most, floor, expires := narrowest(all), s.Holds.MaxEpsilon, s.Holds.LeastEpsilon(), s.Holds.Expires
+	for _, h := range hospitals {
+		if t := c.heldAt(h, name); t != nil {
+			most, floor = min(most, t.MaxEpsilon), max(floor, t.MinEpsilon)
+			if t.Expires.Before(expires) {
+				expires = t.Expires
+			}
+		}
+	}
 	a := &Account{
-		Study: name, Budget: left[0].Budget, Remaining: left[0].Remaining, MaxEpsilon: s.Holds.MaxEpsilon,
-		MinEpsilon: s.Holds.LeastEpsilon(),
-		Expires:    s.Holds.Expires.Format(time.RFC3339),
+		Study: name, Budget: least.Budget, Remaining: least.Remaining, At: least.hospital, MaxEpsilon: most, MinEpsilon: floor,
+		Expires: expires.Format(time.RFC3339), own: left[0].Budget,
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // answers waits until the n-th question, at epsilon 1, is answered by all; refusals before it cost nothing.
@@ -339,5 +341,43 @@ func TestOperationsPage(t *testing.T) {
 	}
 	if len(rows) < 10 {
 		t.Errorf("%d rows", len(rows))
+	}
+}
+
+// A custodian approves less than was proposed: researchers are shown that, before they ask, and the way out works.
+func TestNarrowestHospital(t *testing.T) {
+	s := wards(t)
+	s.study = func(_, _, local *study.Document) { local.Budget.Epsilon = 5 }
+	f := startFederation(t, s)
+	var b struct {
+		At        string
+		Budget    struct{ Epsilon float64 }
+		Remaining struct{ Epsilon float64 }
+	}
+	for deadline := time.Now().Add(2 * soon); ; time.Sleep(100 * time.Millisecond) {
+		if err := f.get("/v1/budget?study="+studyID, &b); err != nil {
+			t.Fatal(err)
+		}
+		if b.At != "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", b)
+		}
+	}
+	if b.Budget.Epsilon != 5 || b.Remaining.Epsilon != 5 {
+		t.Errorf("%+v", b)
+	}
+	f.answers(1)
+	if err := f.get("/v1/budget?study="+studyID, &b); err != nil || b.Remaining.Epsilon != 4 {
+		t.Errorf("%+v, %v", b, err)
+	}
+	a := &answer{}
+	body := map[string]any{"sql": "SELECT COUNT(*) FROM reading WHERE x > -2", "study": studyID, "epsilon": 1, "hospitals": "all but mid"}
+	if err := f.fetch(t.Context(), http.MethodPost, "/v1/query", body, a); err != nil || !slices.Equal(a.Hospitals.Answered, []string{"east", "west"}) || len(a.Hospitals.Missing) > 0 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if got := f.charged("mid"); got != 1 {
+		t.Errorf("mid, which was left out, has charged %v", got)
 	}
 }

@@ -177,7 +177,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 	if err != nil {
 		return nil, refuse(CodeLedger, err)
 	}
-	state := &study.State{Studies: map[string]study.Status{}, Checkpoint: &own}
+	state := &study.State{Studies: map[string]study.Status{}, Terms: map[string]study.Terms{}, Checkpoint: &own}
 	if has {
 		state.Known = &kept
 	}
@@ -187,6 +187,9 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 			status = study.Ended // past its last day, or it does not ask this hospital
 		}
 		state.Studies[st.ID] = status
+		if d := st.Holds; d != nil && (status == study.Approved || status == study.Amended) {
+			state.Terms[st.ID] = study.Terms{Budget: d.Budget, Whole: s.budget, MaxEpsilon: d.MaxEpsilon, MinEpsilon: d.LeastEpsilon(), Expires: d.Expires}
+		}
 	}
 	return state, nil
 }

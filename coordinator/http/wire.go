@@ -281,6 +281,7 @@ type Budget struct {
 	Study      string       `json:"study"`
 	Budget     dp.Budget    `json:"budget"`
 	Remaining  dp.Remaining `json:"remaining"`
+	At         string       `json:"at"`         // the hospital that allows no more than this; empty: the study itself
 	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
 	MaxEpsilon float64      `json:"max_epsilon"`
 	MinEpsilon float64      `json:"min_epsilon"`
@@ -444,7 +445,7 @@ func newSpending(all []coordinator.Spent) Spending {
 
 func newBudget(a *coordinator.Account) *Budget {
 	return &Budget{
-		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, MinEpsilon: a.MinEpsilon, Expires: a.Expires,
+		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, At: a.At, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, MinEpsilon: a.MinEpsilon, Expires: a.Expires,
 	}
 }
 

@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
@@ -52,8 +53,18 @@ type Offer struct {
 	Checkpoint *ledger.Checkpoint `json:"checkpoint"`      // the coordinator's own
 }
 
+// Terms are what a node allows a study that is open there; all of it is public in the federation.
+type Terms struct {
+	Budget     dp.Budget `json:"budget"`      // of the study, as it was approved there
+	Whole      dp.Budget `json:"whole"`       // of the hospital, over all studies
+	MaxEpsilon float64   `json:"max_epsilon"` // of one query
+	MinEpsilon float64   `json:"min_epsilon"` // the least price of a release
+	Expires    time.Time `json:"expires"`
+}
+
 // State is what a node answers.
 type State struct {
+	Terms      map[string]Terms   `json:"terms,omitempty"` // of the studies that are open; an older node says none
 	Studies    map[string]Status  `json:"studies"`
 	Known      *ledger.Checkpoint `json:"known,omitempty"` // of the coordinator, as the node keeps it
 	Checkpoint *ledger.Checkpoint `json:"checkpoint"`      // the node's own

@@ -24,7 +24,7 @@ const (
 	CodePatientsMixed Code = "PATIENTS_MIXED"    // a join would put two patients into one row
 	CodeNested        Code = "NESTED_RELEASE"    // a query within a query that aggregates over patients
 	CodeNoPatient     Code = "NO_PATIENT"        // no private table, or a row without its patient
-	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts
+	CodeTooLarge      Code = "TOO_LARGE"         // too many groups, columns or nested parts; or too many rows would be computed from released ones
 	CodeAccuracy      Code = "ACCURACY"          // the accuracy that is asked for cannot be reached, or foretold
 	CodePrice         Code = "EPSILON_TOO_SMALL" // a release would cost less than the study's least price
 	CodeParameter     Code = "INVALID_PARAMETER" // epsilon, delta or a limit out of range

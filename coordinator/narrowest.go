@@ -1,0 +1,64 @@
+package coordinator
+
+import (
+	"context"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// limit is a budget that a query must fit in, and where.
+type limit struct {
+	Balance
+	hospital string // empty: this coordinator
+}
+
+// heldAt are the terms under which a hospital holds a study, as it said last; nil: it has not been met, or does not hold it.
+func (c *Coordinator) heldAt(hospital, id string) *study.Terms {
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	t, ok := c.custody.held[hospital][id]
+	if !ok {
+		return nil
+	}
+	return &t
+}
+
+// limits are the budgets of the study here and at those of the hospitals that have narrowed it, and the hospitals' own over
+// all studies. What is spent is what this coordinator has charged, which is what each hospital was asked for or more: so
+// they tell nothing of when a hospital computed.
+func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hospitals []string) ([]limit, error) {
+	all := []limit{{Balance: own}}
+	charged, reserved, err := c.ledger.Spent(ctx, "node")
+	if err != nil {
+		return nil, err
+	}
+	whole, err := charged.Plus(reserved)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hospitals {
+		t := c.heldAt(h, name)
+		if t == nil {
+			continue
+		}
+		for _, b := range []struct {
+			budget dp.Budget
+			spent  dp.Loss
+		}{{t.Budget, own.spent}, {t.Whole, whole}} {
+			all = append(all, limit{Balance{b.budget, b.budget.Remaining(b.spent), b.spent}, h})
+		}
+	}
+	return all, nil
+}
+
+// narrowest is the limit with the least left.
+func narrowest(all []limit) limit {
+	least := all[0]
+	for _, l := range all[1:] {
+		if l.Remaining.Epsilon < least.Remaining.Epsilon {
+			least = l
+		}
+	}
+	return least
+}

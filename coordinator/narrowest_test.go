@@ -1,0 +1,53 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// What the narrowest hospital allows is what is shown, before anything runs, in what explain, SHOW BUDGET and the API say.
+func TestNarrowest(t *testing.T) {
+	f := newFederation(t, nil)
+	before, err := f.Budget(t.Context(), asker("alice"), "s")
+	must(t, err)
+	if before.At != "" {
+		t.Fatalf("%+v", before)
+	}
+	narrow := before.Budget
+	narrow.Epsilon /= 4
+	wide := dp.Budget{Accounting: before.Budget.Accounting, Epsilon: 100, Delta: 0.1}
+	expires := f.now().Add(time.Hour)
+	terms := func(b dp.Budget) study.Terms {
+		return study.Terms{Budget: b, Whole: wide, MaxEpsilon: before.MaxEpsilon / 2, MinEpsilon: before.MinEpsilon * 2, Expires: expires}
+	}
+	f.custody.held["b"] = map[string]study.Terms{"s": terms(narrow)}
+	f.custody.held["c"] = map[string]study.Terms{"s": terms(wide)}
+	a, err := f.Budget(t.Context(), asker("alice"), "s")
+	must(t, err)
+	if a.At != "b" || a.Budget != narrow || a.Remaining.Epsilon >= before.Remaining.Epsilon || a.MaxEpsilon != before.MaxEpsilon/2 || a.MinEpsilon != before.MinEpsilon*2 ||
+		a.Expires != expires.Format(time.RFC3339) {
+		t.Errorf("%+v, and before %+v", a, before)
+	}
+	shown, err := f.ask(t.Context(), t, "SHOW BUDGET")
+	must(t, err)
+	if got := shown.Rows[0][0].Value.Str(); !strings.HasSuffix(got, ", at b") {
+		t.Error(got)
+	}
+	explain := func(hospitals string) *Explanation {
+		t.Helper()
+		e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.6, Hospitals: hospitals})
+		must(t, err)
+		return e
+	}
+	e := explain("")
+	if e.Remaining != a.Remaining || e.Allowed || len(e.Problems) != 1 || e.Problems[0].Name != "b" || e.Problems[0].Code != "NODE_BUDGET" {
+		t.Errorf("%+v", e)
+	}
+	if e = explain("all but b"); !e.Allowed || len(e.Problems) > 0 || e.Remaining != before.Remaining {
+		t.Errorf("without b: %+v", e)
+	}
+}
