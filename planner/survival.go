@@ -14,8 +14,9 @@ import (
 
 // survival makes of one release a life table by Kaplan and Meier (1958).
 //
-// The release is two trees of bucket counts over time: of all subjects, and of those
-// with the event. Bucket r holds the subjects whose time is in the r-th step counted
+// The release is one tree of bucket counts over time, whose first half is of the subjects without the event, its second
+// half of those with it, so that a subject is in one bucket alone. Bucket r of a half holds the subjects whose time is in
+// the r-th step counted
 // back from the horizon, (horizon - r*step, horizon - (r-1)*step]; bucket 0 those
 // beyond the horizon. Hence the number at risk in a step is the count of all buckets up
 // to its own, which the tree gives from few nodes, and events of adjacent steps
@@ -24,7 +25,7 @@ import (
 type survival struct {
 	steps       int // to the horizon
 	step, every float64
-	all, events int      // the partials
+	partial     int      // the tree
 	strata      []string // the names of the keys' columns, in the order of the SELECT
 	keys        []int    // and their places among the fragment's keys
 }
@@ -161,15 +162,14 @@ func (c *composer) kaplanMeier(t *syntax.Expr, options map[string]float64, withi
 	}
 	back := b.back(timeTerm, s)
 	buckets := s.buckets()
-	all := fragment.Partial{Kind: fragment.PartialBuckets, Expr: back, Buckets: &buckets}
-	hit := all
-	hit.Expr = apply(event.At, fragment.OpCase, b.happened(event), back, fragment.Literal(value.Null(value.TypeInt)))
-	b.partial(all)
-	b.partial(hit)
+	half := fragment.Literal(value.Int(int64(buckets.Leaves() / 2)))
+	tree := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &buckets}
+	tree.Expr = apply(event.At, fragment.OpCase, b.happened(event), apply(event.At, fragment.OpAdd, half, back), back)
+	b.partial(tree)
 	b.selection()
 	b.canonicalize()
 	b.prove()
-	s.all, s.events = b.partial(all), b.partial(hit)
+	s.partial = b.partial(tree)
 	c.releases = append(c.releases, b)
 	c.lifeTables[len(c.releases)] = s
 	return c.table(s.table(b.plan))
@@ -201,21 +201,20 @@ func (b *builder) back(t *syntax.Expr, s *survival) *fragment.Expr {
 	return apply(t.At, fragment.OpCase, apply(t.At, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
 }
 
-// buckets are one a step and one beyond the horizon, in as many levels as err least: the variance of a sum from the
-// beginning goes with levels² * (branching - 1), for more levels share the budget, and fewer add up more nodes.
-func (s *survival) buckets() fragment.Buckets {
-	n := float64(s.steps + 1)
-	levels := 1
-	switch {
-	case n > 200:
-		levels = 3
-	case n > 16:
-		levels = 2
+// buckets are one a step and one beyond the horizon, with the event and without, in as many levels as err least: more
+// levels share the budget, and fewer add up more nodes. The branching is even, so that each half is of whole nodes.
+func (s *survival) buckets() (best fragment.Buckets) {
+	least := math.Inf(1)
+	for levels := 1; levels <= 4; levels++ {
+		branching := int(math.Ceil(math.Pow(2*float64(s.steps+1), 1/float64(levels)) - 1e-9))
+		b := fragment.Buckets{Branching: branching + branching%2, Levels: levels}
+		// The variance of a sum from the beginning of a half, at most.
+		if variance := float64(levels * (b.Branching/2 + (levels-1)*(b.Branching-1))); variance < least {
+			least, best = variance, b
+		}
 	}
-	branching := int(math.Ceil(math.Pow(n, 1/float64(levels)) - 1e-9))
-	b := fragment.Buckets{Lower: 0, Branching: max(2, branching), Levels: levels}
-	b.Upper = float64(b.Leaves())
-	return b
+	best.Upper = float64(best.Leaves())
+	return best
 }
 
 // table is the life table as a plan's columns, to be read as a release is.
@@ -246,11 +245,9 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 		for _, k := range s.keys {
 			keys = append(keys, cell.Keys[k])
 		}
-		of := func(partial int) tree {
-			at := p.places[partial]
-			return newTree(*p.Fragment.Partials[partial].Buckets, cell.Noisy[at.start:at.end], p.noise[partial])
-		}
-		for _, line := range s.lines(of(s.all), of(s.events), confidence) {
+		at := p.places[s.partial]
+		t := newTree(*p.Fragment.Partials[s.partial].Buckets, cell.Noisy[at.start:at.end], p.noise[s.partial])
+		for _, line := range s.lines(t, confidence) {
 			row := slices.Clone(keys)
 			for _, x := range line {
 				row = append(row, value.Float(x))
@@ -273,18 +270,16 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 // (1926), as R's survfit does. Both are by the delta method on the logarithm, at the estimates, around what the numbers
 // as released say (one step of Newton's from the estimate); then the first is widened so that no end of it rises.
 // After the last step at which enough are at risk (enough), nothing is told of survival.
-func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
-	z := math.Sqrt2 * math.Erfinv(confidence)
-	left, hit := s.fitted(all, events)
-	var table []lifeLine
-	c := curve{survival: s, z: z, all: all, events: events, left: left, hit: hit, ofAll: make([]float64, len(all.counts)), ofEvents: make([]float64, len(events.counts))}
+func (s *survival) lines(t tree, confidence float64) [][]float64 {
+	c := curve{survival: s, z: math.Sqrt2 * math.Erfinv(confidence), tree: t, moves: make([]float64, len(t.counts))}
+	c.without, c.with = side{t, 0}, side{t, t.Leaves() / 2}
+	c.fit()
 	before, first := 0.0, s.steps
-	table = append(table, c.line(0, s.steps, 0, s.steps+1))
-	table[0].low, table[0].high, table[0].lower, table[0].upper = 1, 1, 1, 1
+	table := []lifeLine{c.line(0, s.steps, 0, s.steps)}
 	for k := 1; k <= s.steps; k++ {
 		r := s.steps + 1 - k
 		c.step(r)
-		before += hit[r+1] - hit[r]
+		before += c.hit[r+1] - c.hit[r]
 		if time := float64(k) * s.step; math.Mod(time, s.every) == 0 || k == s.steps {
 			table = append(table, c.line(time, r, before, first+1))
 			before, first = 0, r-1
@@ -293,21 +288,53 @@ func (s *survival) lines(all, events tree, confidence float64) [][]float64 {
 	return flatten(table)
 }
 
-// fitted are the numbers of subjects, and of those with the event, in the buckets below each edge.
-func (s *survival) fitted(all, events tree) (left, hit []float64) {
-	n := s.steps + 1
-	weights, with, without := make([]float64, n), make([]float64, n), make([]float64, n)
+// side is a half of the tree: the subjects without the event, or with it, from that bucket on.
+type side struct {
+	tree
+	from int
+}
+
+// below is how many subjects of the side are in its first i buckets, and in how many nodes' noise.
+func (s side) below(i int) (n, nodes float64) {
+	n, deviation := s.tree.below(s.from+i, 0)
+	before, outside := s.tree.below(s.from, 0)
+	return n - before, deviation*deviation - outside*outside
+}
+
+// nodes calls fn for the nodes that below adds up.
+func (s side) nodes(i int, fn func(node int)) {
+	outside := s.from / (s.Leaves() / s.Branching) // of the coarsest level
+	s.tree.nodes(s.from+i, func(node int) {
+		if node >= outside {
+			fn(node)
+		}
+	})
+}
+
+// between is how many nodes' noise the difference of below(i) and below(j) has.
+func (s side) between(i, j int) int { return s.tree.between(s.from+i, s.from+j) }
+
+// fit finds the numbers of subjects, and of those with the event, in the buckets below each edge.
+func (c *curve) fit() {
+	n := c.steps + 1
+	with, without, weights, others := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 	for i := range n {
-		everybody, nodes := all.below(i+1, 0)
-		with[i], _ = events.below(i+1, 0)
-		without[i], weights[i] = everybody-with[i], 1/(nodes*nodes)
+		with[i], weights[i] = c.with.below(i + 1)
+		without[i], others[i] = c.without.below(i + 1)
+		weights[i], others[i] = 1/weights[i], 1/others[i]
 	}
-	hit = append([]float64{0}, estimate.Isotonic(with, weights, 0)...)
-	left = append([]float64{0}, estimate.Isotonic(without, weights, 0)...)
-	for i := range left {
-		left[i] += hit[i]
+	c.hit = append([]float64{0}, estimate.Isotonic(with, weights, 0)...)
+	c.left = append([]float64{0}, estimate.Isotonic(without, others, 0)...)
+	for i := range c.left {
+		c.left[i] += c.hit[i]
 	}
-	return left, hit
+}
+
+// atRisk is how many subjects are in the first i buckets as released, and the deviation of its noise.
+func (c *curve) atRisk(i int) (n, deviation float64) {
+	with, nodes := c.with.below(i)
+	without, others := c.without.below(i)
+	return with + without, math.Sqrt(nodes+others) * c.tree.standardDeviation()
 }
 
 // enough is how many standard deviations of their noise the numbers at risk must be above 0 for survival to be told; found by
@@ -317,22 +344,22 @@ const enough = 5
 // curve goes along the steps of a life table.
 type curve struct {
 	*survival
-	z           float64
-	all, events tree
-	left, hit   []float64 // fitted
-	ended       bool      // too few are at risk
-	log         float64   // of survival, by the fitted numbers
-	raw         float64   // what the numbers as released add to it, to first order
-	greenwood   float64
-	// How log survival moves with the noise on each node.
-	ofAll, ofEvents []float64
+	z             float64
+	tree          tree
+	without, with side
+	left, hit     []float64 // fitted
+	ended         bool      // too few are at risk
+	log           float64   // of survival, by the fitted numbers
+	raw           float64   // what the numbers as released add to it, to first order
+	greenwood     float64
+	moves         []float64 // how log survival moves with the noise on each node
 }
 
 // step takes the step of bucket r, in which the subjects below its upper edge are at risk.
 func (c *curve) step(r int) {
 	n, d := c.left[r+1], c.hit[r+1]-c.hit[r]
-	atRisk, spread := c.all.below(r+1, 0)
-	if c.ended = c.ended || n < 0.5 || n < enough*spread*c.all.standardDeviation(); c.ended || math.IsInf(c.log, 0) {
+	atRisk, deviation := c.atRisk(r + 1)
+	if c.ended = c.ended || n < 0.5 || n < enough*deviation; c.ended || math.IsInf(c.log, 0) {
 		return
 	}
 	c.log += math.Log(math.Max(0, 1-d/n))
@@ -340,13 +367,14 @@ func (c *curve) step(r int) {
 		c.log = math.Inf(-1)
 		return
 	}
-	upTo, _ := c.events.below(r+1, 0)
-	under, _ := c.events.below(r, 0)
-	c.raw += (atRisk-n)*d/(n*(n-d)) - (upTo-under-d)/(n-d)
-	c.greenwood += d / (n * (n - d))
-	c.events.nodes(r+1, func(node int) { c.ofEvents[node] -= 1 / (n - d) })
-	c.events.nodes(r, func(node int) { c.ofEvents[node] += 1 / (n - d) })
-	c.all.nodes(r+1, func(node int) { c.ofAll[node] += d / (n * (n - d)) })
+	upTo, _ := c.with.below(r + 1)
+	under, _ := c.with.below(r)
+	byRisk, byEvents := d/(n*(n-d)), -1/(n-d)
+	c.raw += (atRisk-n)*byRisk + (upTo-under-d)*byEvents
+	c.greenwood += byRisk
+	c.without.nodes(r+1, func(node int) { c.moves[node] += byRisk })
+	c.with.nodes(r+1, func(node int) { c.moves[node] += byRisk + byEvents })
+	c.with.nodes(r, func(node int) { c.moves[node] -= byEvents })
 }
 
 // lifeLine is one row of a life table.
@@ -360,24 +388,21 @@ type lifeLine struct {
 
 // line is the row of bucket r; events are those since the row before, which began at the edge top.
 func (c *curve) line(time float64, r int, events float64, top int) lifeLine {
-	noisy, spread := c.all.below(r+1, 0)
-	upTo, _ := c.events.below(top, 0)
-	under, _ := c.events.below(r, 0)
+	noisy, deviation := c.atRisk(r + 1)
+	upTo, _ := c.with.below(top)
+	under, _ := c.with.below(r)
 	l := lifeLine{time: time, atRisk: c.left[r+1], events: events}
-	if time == 0 {
-		upTo, under, top = 0, 0, r
-	}
 	around := func(x, fitted, width float64) (low, high float64) {
 		return math.Max(0, math.Min(fitted, x-width)), math.Max(fitted, x+width)
 	}
-	l.atRiskLow, l.atRiskHigh = around(noisy, l.atRisk, c.z*spread*c.all.standardDeviation())
-	l.eventsLow, l.eventsHigh = around(upTo-under, events, c.z*c.events.standardDeviation()*math.Sqrt(float64(c.events.between(r, top))))
+	l.atRiskLow, l.atRiskHigh = around(noisy, l.atRisk, c.z*deviation)
+	l.eventsLow, l.eventsHigh = around(upTo-under, events, c.z*c.tree.standardDeviation()*math.Sqrt(float64(c.with.between(r, top))))
 	none := math.NaN()
 	if c.ended {
 		l.survival, l.low, l.high, l.deviation, l.lower, l.upper = none, none, none, none, none, none
 		return l
 	}
-	noise := math.Pow(c.all.standardDeviation(), 2)*squares(c.ofAll) + math.Pow(c.events.standardDeviation(), 2)*squares(c.ofEvents)
+	noise := math.Pow(c.tree.standardDeviation(), 2) * squares(c.moves)
 	l.survival = math.Exp(c.log)
 	l.deviation = l.survival * math.Sqrt(noise+c.greenwood)
 	ends := func(variance float64) (low, high float64) {
@@ -420,28 +445,26 @@ func flatten(table []lifeLine) (lines [][]float64) {
 // expected is the error to expect of a table: that of the numbers at risk and of events, the largest
 // shown, and that of survival at the horizon beside the number at risk there, which only the answer tells.
 func (s *survival) expected(p *Plan, confidence float64) []Expected {
-	of := func(partial int) tree {
-		b := *p.Fragment.Partials[partial].Buckets
-		return newTree(b, p.Fragment.Partials[partial].Coordinates(make([]int64, b.Leaves())), p.noise[partial])
-	}
-	all, events := of(s.all), of(s.events)
+	b := *p.Fragment.Partials[s.partial].Buckets
+	t := newTree(b, p.Fragment.Partials[s.partial].Coordinates(make([]int64, b.Leaves())), p.noise[s.partial])
+	c := curve{survival: s, tree: t, without: side{t, 0}, with: side{t, t.Leaves() / 2}}
 	z, first := math.Sqrt2*math.Erfinv(confidence), s.steps
-	_, spread := all.below(s.steps+1, 0)
-	atRisk, hits, moves := z*spread*all.standardDeviation(), 0.0, 0.0
+	_, deviation := c.atRisk(s.steps + 1)
+	atRisk, hits, moves := z*deviation, 0.0, 0.0
 	for k := 1; k <= s.steps; k++ {
 		r := s.steps + 1 - k
 		if math.Mod(float64(k)*s.step, s.every) != 0 && k < s.steps {
 			continue
 		}
-		_, spread = all.below(r+1, 0)
-		atRisk = math.Max(atRisk, z*spread*all.standardDeviation())
-		hits = math.Max(hits, z*events.standardDeviation()*math.Sqrt(float64(events.between(r, first+1))))
+		_, deviation = c.atRisk(r + 1)
+		atRisk = math.Max(atRisk, z*deviation)
+		hits = math.Max(hits, z*t.standardDeviation()*math.Sqrt(float64(c.with.between(r, first+1))))
 		first = r - 1
 	}
 	for k := range s.steps {
-		moves = math.Max(moves, float64(events.between(s.steps-k, s.steps+1)))
+		moves = math.Max(moves, float64(c.with.between(s.steps-k, s.steps+1)))
 	}
-	width := z * events.standardDeviation() * math.Sqrt(moves)
+	width := z * t.standardDeviation() * math.Sqrt(moves)
 	none := math.NaN()
 	return []Expected{
 		{Column: "at_risk", HalfWidth: atRisk, Value: none}, {Column: "events", HalfWidth: hits, Value: none},

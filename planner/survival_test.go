@@ -50,15 +50,22 @@ func real(t *testing.T, text string) float64 {
 }
 
 // exactTree is the tree of these times without noise.
-func exactTree(s *survival, times []float64) tree {
+func exactTree(s *survival, times, events []float64) tree {
 	b := s.buckets()
 	counts := make([]int64, b.Leaves())
 	end := float64(s.steps+1) * s.step
-	for _, x := range times {
-		counts[min(s.steps, int(math.Floor((end-math.Max(0, math.Min(x, end)))/s.step)))]++
+	place := func(x float64) int {
+		return min(s.steps, int(math.Floor((end-math.Max(0, math.Min(x, end)))/s.step)))
 	}
-	p := &Plan{Fragment: &fragment.Fragment{Partials: []fragment.Partial{{Kind: fragment.PartialBuckets, Buckets: &b}}}}
-	return newTree(b, p.Fragment.Partials[0].Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
+	for _, x := range times {
+		counts[place(x)]++
+	}
+	for _, x := range events { // they are among all
+		counts[place(x)]--
+		counts[len(counts)/2+place(x)]++
+	}
+	partial := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &b}
+	return newTree(b, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
 }
 
 // TestSurvivalEqualsR compares the table without noise with what R's survfit says of
@@ -90,7 +97,7 @@ func TestSurvivalEqualsR(t *testing.T) {
 						}
 					}
 					s := &survival{steps: 3500, step: 1, every: 1}
-					lines = s.lines(exactTree(s, all), exactTree(s, events), 0.95)
+					lines = s.lines(exactTree(s, all, events), 0.95)
 					tables[name] = lines
 				}
 				line := lines[slices.IndexFunc(lines, func(l []float64) bool { return l[0] == real(t, want["time"]) })]
@@ -104,33 +111,29 @@ func TestSurvivalEqualsR(t *testing.T) {
 	}
 }
 
-// noisyTrees are the trees of n subjects who have the event or leave at constant rates, with noise or without.
-func noisyTrees(s *survival, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) (all, events tree)) {
+// noisyTree is the tree of n subjects who have the event or leave at constant rates, with noise or without.
+func noisyTree(s *survival, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) tree) {
 	b := s.buckets()
-	p := &Plan{Fragment: &fragment.Fragment{Partials: []fragment.Partial{{Kind: fragment.PartialBuckets, Buckets: &b}}}}
-	counts, hits := make([]int64, b.Leaves()), make([]int64, b.Leaves())
+	counts := make([]int64, b.Leaves())
 	end := float64(s.steps+1) * s.step
 	for range n {
 		at, gone := r.ExpFloat64()/event, r.ExpFloat64()/leave
 		place := min(s.steps, int(math.Floor((end-math.Min(math.Ceil(math.Min(at, gone)), end))/s.step)))
-		counts[place]++
 		if at <= gone && at <= end-s.step {
-			hits[place]++
+			place += len(counts) / 2
 		}
+		counts[place]++
 	}
 	noise := dp.Distribution{Mechanism: dp.Gaussian, Scale: scale}
-	return func(noisy bool) (all, events tree) {
-		trees := make([]tree, 2)
-		for i, leaves := range [][]int64{counts, hits} {
-			nodes := slices.Clone(p.Fragment.Partials[0].Coordinates(leaves))
-			for k := range nodes {
-				if noisy {
-					nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))
-				}
+	partial := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &b}
+	return func(noisy bool) tree {
+		nodes := slices.Clone(partial.Coordinates(counts))
+		for k := range nodes {
+			if noisy {
+				nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))
 			}
-			trees[i] = newTree(b, nodes, noise)
 		}
-		return trees[0], trees[1]
+		return newTree(b, nodes, noise)
 	}
 }
 
@@ -149,15 +152,14 @@ func TestSurvivalBandsCover(t *testing.T) {
 		{365, 30, 2000, 0.001, 0.002, 10}, {365, 30, 20000, 0.004, 0.01, 30}, {60, 5, 100, 0.02, 0.02, 10},
 	} {
 		s := &survival{steps: c.steps, step: 1, every: c.every}
-		draw := noisyTrees(s, c.n, c.event, c.leave, c.scale, r)
-		all, events := draw(false)
-		all.noise.Scale, events.noise.Scale = 0, 0
-		exact := s.lines(all, events, 0.95)
+		draw := noisyTree(s, c.n, c.event, c.leave, c.scale, r)
+		silent := draw(false)
+		silent.noise.Scale = 0
+		exact := s.lines(silent, 0.95)
 		held, told, risk, hits, rows, width := 0, 0, 0, 0, 0, 0.0
 		for range 300 {
-			all, events := draw(true)
 			before := exact[0]
-			for i, l := range s.lines(all, events, 0.95) {
+			for i, l := range s.lines(draw(true), 0.95) {
 				if i == 0 {
 					before = l
 					continue
