@@ -260,6 +260,7 @@ func valueOf(a any, oid uint32) value.Value {
 	case []any: // for = ANY (…)
 		list := make([]value.Value, len(a))
 		for i, x := range a {
+			x, _ = plainArgument(x) // argument has tried
 			list[i] = valueOf(x, oid)
 		}
 		return syntax.Array(list)
@@ -316,13 +317,12 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if !ok {
 		return plainArgument(v)
 	}
-	for i, x := range list {
+	for i, x := range list { // else they stay as they are: a question about the catalog wants them of the list's own type
 		if text, ok := x.(string); ok && times {
-			x, err = readTime(text)
-		} else {
-			x, err = plainArgument(x)
-		}
-		if list[i] = x; err != nil {
+			if list[i], err = readTime(text); err != nil {
+				return nil, err
+			}
+		} else if _, err := plainArgument(x); err != nil {
 			return nil, err
 		}
 	}

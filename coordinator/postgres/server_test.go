@@ -462,6 +462,29 @@ func TestCopy(t *testing.T) {
 	}
 }
 
+// TestListsOfCatalog: questions about the catalog take lists, too, with and without a type.
+func TestListsOfCatalog(t *testing.T) {
+	c := start(t).connect(t, nil)
+	ctx := context.Background()
+	for sql, list := range map[string]any{
+		"SELECT typname FROM pg_type t WHERE t.oid = ANY($1)": []uint32{23, 25}, "SELECT typname FROM pg_type WHERE oid = ANY($1::oid[])": []uint32{23, 25},
+		"SELECT typname FROM pg_type WHERE typname = ANY($1)": []string{"int4", "text"}, "SELECT typname FROM pg_type WHERE typlen = ANY($1::int2[]) AND typname IN ('int4', 'int2')": []int16{2, 4},
+	} {
+		rows, err := c.Query(ctx, sql, list)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		n := 0
+		for rows.Next() {
+			n++
+		}
+		if rows.Err() != nil || n != 2 {
+			t.Errorf("%s: %d rows, %v", sql, n, rows.Err())
+		}
+	}
+}
+
 func TestReadTime(t *testing.T) {
 	for text, want := range map[string]string{
 		"2020-02-29": "2020-02-29T00:00:00", "2020-02-29 +01": "2020-02-29T00:00:00", "2020-02-29 10:20:30.5+02:00": "2020-02-29T10:20:30.5", "2020-02-29T10:20:30Z": "2020-02-29T10:20:30",

@@ -156,6 +156,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		p.kind, p.columns = stop, []dictionary.Column{{Name: t[1].Name(), OID: dictionary.OIDBool}}
 	case dictionary.About(t) && selects(t):
 		p.kind = lookup
+		p.listParameters(types)
 		q, err := c.server.dictionary.Prepare(c.ctx, s, c.session())
 		if err != nil {
 			return nil, err
@@ -191,6 +192,32 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		}
 	}
 	return p, nil
+}
+
+// castLists are the types of lists of what a cast of an array names.
+var castLists = map[string]uint32{
+	"oid": dictionary.OIDOidArray, "regclass": dictionary.OIDOidArray, "regtype": dictionary.OIDOidArray, "int2": dictionary.OIDInt2Array, "smallint": dictionary.OIDInt2Array,
+	"int": dictionary.OIDInt4Array, "int4": dictionary.OIDInt4Array, "integer": dictionary.OIDInt4Array, "int8": dictionary.OIDInt8Array, "bigint": dictionary.OIDInt8Array,
+}
+
+// listParameters gives the parameters of a question about the catalog that stand for lists, as in = ANY($1), and whose type the
+// client leaves open, the type of their cast, or that of what they are compared with.
+func (p *statement) listParameters(types []uint32) {
+	t := p.Tokens
+	for i := 2; i < len(t); i++ {
+		n, err := strconv.Atoi(strings.TrimPrefix(t[i].Text, "$"))
+		if t[i].Kind != sqltoken.Parameter || err != nil || n <= len(types) && types[n-1] != 0 ||
+			!t[i-1].Is("(") || !t[i-2].Is("any") && !t[i-2].Is("some") && !t[i-2].Is("all") {
+			continue
+		}
+		p.parameters[n-1] = dictionary.OIDTextArray
+		if before := t[max(0, i-4)].Name(); strings.HasSuffix(before, "oid") || strings.HasSuffix(before, "relid") || strings.HasSuffix(before, "namespace") {
+			p.parameters[n-1] = dictionary.OIDOidArray
+		}
+		if i+2 < len(t) && t[i+1].Is("::") && castLists[t[i+2].Name()] != 0 {
+			p.parameters[n-1] = castLists[t[i+2].Name()]
+		}
+	}
 }
 
 func (c *conn) session() dictionary.Session {
