@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -60,15 +61,31 @@ type audited struct {
 	with, without *merger
 }
 
-// ask plans a query and has two hospitals answer it, which have others' partial aggregates, and one patient, who
-// contributes all that a patient may to each of the groups that are given for the hospital.
-func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others func(p *planner.Plan, site int) map[string][]int64, groups [2][]string) *audited {
+// whole is a patient who contributes as much as a patient may, and to each of the groups alike.
+func whole(groups ...string) func(p *planner.Plan, site int) map[string][]int64 {
+	return func(p *planner.Plan, _ int) map[string][]int64 {
+		parts := map[string][]int64{}
+		for _, g := range groups {
+			part := make([]int64, p.Fragment.Width())
+			at := 0
+			for i, partial := range p.Fragment.Partials { // of buckets, all in the first
+				part[at] = p.Proof.Sizes[i] * partial.ShareOrOne() / p.Proof.NormWeight(p.Fragment, i)
+				at += partial.Width()
+			}
+			parts[g] = part
+		}
+		return parts
+	}
+}
+
+// ask plans a query and has two hospitals answer it, which have others' partial aggregates, and one patient's.
+func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patient func(p *planner.Plan, site int) map[string][]int64) *audited {
 	t.Helper()
 	c, err := catalog.Parse([]byte(auditCatalog), "audit.yaml")
 	must(t, err)
 	p, err := planner.Build(q, planner.Federation{Catalog: c, Hospitals: []string{"a", "b"}, Accounting: accounting})
 	must(t, err)
-	if p.Sites != 2 || p.Proof.Groups != len(groups[0]) {
+	if p.Sites != 2 {
 		t.Fatalf("the patient is not the worst:\n%s", p.Describe())
 	}
 	data := func(with bool) *merger {
@@ -78,17 +95,15 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others func(p 
 			for g, x := range others(p, i) {
 				sums[g] = slices.Clone(x)
 			}
-			for _, g := range groups[i] {
+			for g, part := range patient(p, i) {
 				if !with {
 					continue
 				}
 				if sums[g] == nil {
 					sums[g] = make([]int64, p.Fragment.Width())
 				}
-				at := 0
-				for i, partial := range p.Fragment.Partials { // of buckets, all in the first
-					sums[g][at] += p.Proof.LInf[i]
-					at += partial.Width()
+				for i, x := range part {
+					sums[g][i] += x
 				}
 			}
 			site := total.sibling()
@@ -141,11 +156,11 @@ func favors(m dp.Mechanism, y float64) float64 {
 func TestAuditCount(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT ward, COUNT(*) FROM stay GROUP BY ward", Epsilon: 1.5}
-	a := ask(t, q, dp.Pure, func(*planner.Plan, int) map[string][]int64 {
-		return map[string][]int64{"north": {500}, "south": {700}}
-	}, [2][]string{{"north", "south"}, {"north", "south"}})
+	a := ask(t, q, dp.Pure, func(p *planner.Plan, _ int) map[string][]int64 {
+		return map[string][]int64{"north": {500 * p.Proof.Units[0]}, "south": {700 * p.Proof.Units[0]}}
+	}, whole("north", "south"))
 	score := func(answer *planner.Answer) float64 {
-		change := float64(a.plan.LInf(0))
+		change := float64(a.plan.Size(0)) / 2 / float64(a.plan.Proof.Units[0])
 		return favors(dp.Laplace, (answer.Rows[0][1].Value.Float64()-1000)/change) + favors(dp.Laplace, (answer.Rows[1][1].Value.Float64()-1400)/change)
 	}
 	audit.Expect(t, audit.Draws(60_000), q.Epsilon, 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
@@ -160,17 +175,18 @@ func TestAuditAverage(t *testing.T) {
 	a := ask(t, q, dp.ZCDP, func(p *planner.Plan, _ int) map[string][]int64 {
 		others := []int64{0, 0}
 		count = slices.IndexFunc(p.Fragment.Partials, func(p fragment.Partial) bool { return p.Kind == fragment.PartialRows })
-		others[count] = 50_000
+		others[count] = 50_000 * p.Proof.Units[count]
 		return map[string][]int64{"": others}
-	}, [2][]string{{""}, {""}})
+	}, whole(""))
 	if a.plan.Noise.Mechanism != dp.Gaussian {
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	center := a.plan.Fragment.Partials[1-count].Grid.Center
+	rows := func(partial int) float64 { return float64(a.plan.Size(partial)) / float64(a.plan.Proof.Units[partial]) }
 	score := func(answer *planner.Answer) float64 {
 		n := answer.Rows[0][1].Value.Float64()
 		sum := (answer.Rows[0][0].Value.Float64() - float64(center)) * n
-		return favors(dp.Gaussian, (n-100_000)/float64(a.plan.LInf(count))) + favors(dp.Gaussian, sum/float64(a.plan.LInf(1-count)))
+		return favors(dp.Gaussian, (n-100_000)/rows(count)) + favors(dp.Gaussian, sum/rows(1-count))
 	}
 	audit.Expect(t, audit.Draws(60_000), q.Epsilon, q.Delta,
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
@@ -184,16 +200,13 @@ func TestAuditBuckets(t *testing.T) {
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, _ int) map[string][]int64 {
 		others := make([]int64, p.Fragment.Width())
 		at := 0
-		for _, partial := range p.Fragment.Partials {
-			others[at] = 500
-			if partial.Buckets != nil {
-				others[at] *= partial.Buckets.Row()
-			}
+		for i, partial := range p.Fragment.Partials {
+			others[at] = 500 * p.Proof.Units[i]
 			at += partial.Width()
 		}
 		return map[string][]int64{"": others}
-	}, [2][]string{{""}, {""}})
-	if a.plan.Noise.L0 != 4 {
+	}, whole(""))
+	if a.plan.Noise.Limit != 4 {
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	score := func(answer *planner.Answer) float64 {
@@ -208,9 +221,9 @@ func TestAuditSelection(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(DISTINCT patient) FROM stay GROUP BY unit", Epsilon: 2, Delta: 1e-3, MaxGroups: 1}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, site int) map[string][]int64 {
-		others := p.Selection.Threshold - 1 - p.LInf(0) // with the patient one below the threshold
-		return map[string][]int64{"shared": {(others + int64(site)) / 2}}
-	}, [2][]string{{"shared"}, {"shared"}})
+		others := p.Selection.Threshold - 1 - 2 // with the patient, who is one at each site, one below the threshold
+		return map[string][]int64{"shared": {(others + int64(site)) / 2 * p.Proof.Units[0]}}
+	}, whole("shared"))
 	score := func(answer *planner.Answer) float64 {
 		if len(answer.Rows) == 0 {
 			return 0
@@ -221,17 +234,28 @@ func TestAuditSelection(t *testing.T) {
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Groups that only the patient has, another at each hospital, which is the worst case: that any is shown has probability at
-// most delta. A threshold that is too low for the noise is found out.
+// Groups that only the patient has, others at each hospital and as many as there may be, each for the least part with which one appears,
+// which is the worst case: that any is shown has probability at most delta. A threshold that is too low for the noise is found out.
 func TestAuditSingleton(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Epsilon: 1, Delta: 0.05, MaxGroups: 1}
-	a := ask(t, q, dp.Pure, func(*planner.Plan, int) map[string][]int64 { return nil }, [2][]string{{"mine"}, {"mine too"}})
+	a := ask(t, q, dp.Pure, func(*planner.Plan, int) map[string][]int64 { return nil }, func(p *planner.Plan, site int) map[string][]int64 {
+		parts := map[string][]int64{}
+		for i := range fragment.LeastPresence * p.Noise.Limit {
+			part := make([]int64, p.Fragment.Width())
+			part[p.Selection.Place] = p.Proof.Units[p.Selection.Partial] / fragment.LeastPresence
+			parts[fmt.Sprintf("mine %d of %d", i, site)] = part
+		}
+		return parts
+	})
 	shown := func(answer *planner.Answer) float64 { return min(1, float64(len(answer.Rows))) }
 	low, selection := *a.plan, *a.plan.Selection
 	var err error
-	selection.Threshold, err = narrowed(t, a.plan.Noise, a.plan.Coordinate(selection.Partial)).Threshold(int64(a.plan.Proof.Groups), a.plan.Coordinate(selection.Partial), selection.Delta)
+	unit := a.plan.Proof.Units[selection.Partial]
+	at := dp.Presence{Sites: 2, Least: unit / fragment.LeastPresence, Most: unit, Reach: unit * a.plan.Noise.Limit}
+	selection.Threshold, err = narrowed(t, a.plan.Noise, a.plan.Coordinate(selection.Partial)).Threshold(at, a.plan.Coordinate(selection.Partial), selection.Delta)
 	must(t, err)
+	selection.Threshold /= unit
 	low.Selection = &selection
 	audit.Expect(t, audit.Draws(40_000), q.Epsilon, q.Delta, a.draw(a.plan.Noise, a.plan, shown), a.draw(a.plan.Noise, &low, shown))
 }

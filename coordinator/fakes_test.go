@@ -474,6 +474,7 @@ func (f *federation) start(t *testing.T, ca *pki.Authority, dir, name string) {
 	f.hospitals[name] = h
 	f.members = append(f.members, membership.Member{
 		Role: pki.RoleNode, Name: name, Flight: address, Catalog: f.Catalog().Digest()[:32], DataVersion: "v1",
+		Wire: membership.Wire{Least: fragment.Oldest, Most: fragment.Version},
 	})
 }
 

@@ -60,10 +60,10 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	}
 	for i, d := range f.draws {
 		// Three hospitals, at each of which one patient may change a count by 1 or a sum by a bound.
-		if want := (dp.Coordinate{LInf: 3 * plan.plan.Proof.LInf[i%partials], Weight: 1}); d.of != want || d.noise != plan.plan.Noise {
+		if want := (dp.Coordinate{Size: 3 * plan.plan.Proof.Sizes[i%partials], Weight: 1}); d.of != want || d.noise != plan.plan.Noise {
 			t.Errorf("draw %d is for %+v and %v, not %+v and %v", i, d.of, d.noise, want, plan.plan.Noise)
 		}
-		if d.noise.L0 != int64(plan.plan.Proof.Groups*partials) || d.noise.Epsilon != 0.5 {
+		if d.noise.Limit != int64(plan.plan.Proof.Groups*partials) || d.noise.Epsilon != 0.5 {
 			t.Errorf("draw %d has %v", i, d.noise)
 		}
 	}
@@ -77,9 +77,9 @@ func TestOpenDrawsNoise(t *testing.T) {
 	must(t, err)
 	defer c.Close()
 	different := false
-	n := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1e-6, L0: 1}
+	n := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1e-6, Limit: 1}
 	for range 10 { // each stays with probability below 1e-6
-		a, err := c.noise(n, dp.Coordinate{LInf: 1, Weight: 1})
+		a, err := c.noise(n, dp.Coordinate{Size: 1, Weight: 1})
 		must(t, err)
 		x, err := a.Add(0)
 		must(t, err)

@@ -47,7 +47,7 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 			}
 			exact = exact[partial.Width():]
 		}
-		if p.Selection != nil && n.Noisy[p.Selection.Place] < p.Selection.Threshold {
+		if p.Selection != nil && n.Noisy[p.Selection.Place] < p.Selection.Threshold*p.Proof.Units[p.Selection.Partial] {
 			continue
 		}
 		noisy = append(noisy, n)

@@ -18,7 +18,7 @@ func mustLoss(t *testing.T, n Noise, thresholdDelta float64) Loss {
 }
 
 func TestLossTable(t *testing.T) {
-	lap := func(epsilon float64) Noise { return Noise{Mechanism: Laplace, Epsilon: epsilon, L0: 3} }
+	lap := func(epsilon float64) Noise { return Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: 3} }
 	for _, c := range []struct {
 		n              Noise
 		thresholdDelta float64
@@ -36,7 +36,7 @@ func TestLossTable(t *testing.T) {
 		}
 	}
 	// Gaussian noise has the price of Laplace noise, and none under pure accounting.
-	g := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 4}
+	g := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 4}
 	if l := mustLoss(t, g, 1e-7); l != (Loss{Epsilon: 1e9, Rho: 5e8, NoiseDelta: math.MaxInt64, Delta: 1e11}) {
 		t.Errorf("%+v costs %+v", g, l)
 	}
@@ -52,7 +52,7 @@ func TestLossNeverRoundsDown(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	exact := func(x float64) *big.Rat { return new(big.Rat).SetFloat64(x) }
 	for range 20_000 {
-		n := Noise{Mechanism: Laplace, Epsilon: math.Pow(10, r.Float64()*17-8), L0: 1}
+		n := Noise{Mechanism: Laplace, Epsilon: math.Pow(10, r.Float64()*17-8), Limit: 1}
 		if r.IntN(2) == 0 { // a decimal somebody may write
 			n.Epsilon = float64(r.IntN(99)+1) / math.Pow10(r.IntN(7))
 		}
@@ -104,7 +104,7 @@ func TestPart(t *testing.T) {
 }
 
 func TestAMillionChargesDoNotDrift(t *testing.T) {
-	step := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 1}, 1e-13)
+	step := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: 0.1, Limit: 1}, 1e-13)
 	b := Budget{Accounting: Pure, Epsilon: 1e5, Delta: 1e-7}
 	var spent Loss
 	for i := range 1_000_000 {
@@ -220,11 +220,11 @@ func TestFilter(t *testing.T) {
 			t.Fatalf("%+v spent (%v, %v)", b, epsilon, delta)
 		}
 		if left.Epsilon > 1e-6 { // what is said to be left can be spent
-			next := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon, L0: 1}, 0)
+			next := mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon, Limit: 1}, 0)
 			if err := b.Check(spent, next); err != nil {
 				t.Fatalf("%+v: %+v left, but %v", b, left, err)
 			}
-			next = mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon*(1+1e-6) + 1e-6, L0: 1}, 0)
+			next = mustLoss(t, Noise{Mechanism: Laplace, Epsilon: left.Epsilon*(1+1e-6) + 1e-6, Limit: 1}, 0)
 			if err := b.Check(spent, next); !errors.Is(err, ErrBudgetExhausted) {
 				t.Fatalf("%+v: %+v left, but more was let through: %v", b, left, err)
 			}
@@ -321,7 +321,7 @@ func TestAccountingsCompared(t *testing.T) {
 	}
 	c := one(1 << 10)
 	for epsilon, want := range map[float64]int64{0.1: 690, 0.2: 172, 0.5: 27, 1: 6} {
-		width := Noise{Mechanism: Laplace, Epsilon: epsilon, L0: 1}.Distribution(c).HalfWidth(0.95)
+		width := Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: 1}.Distribution(c).HalfWidth(0.95)
 		same := epsilon
 		for Choose(1, same, ZCDP).Distribution(c).HalfWidth(0.95) <= width {
 			same *= 0.9995

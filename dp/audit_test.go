@@ -32,12 +32,12 @@ func TestAuditNoise(t *testing.T) {
 		lInf        int64
 		draws, full int
 	}{
-		{"Laplace of scale 1", Noise{Mechanism: Laplace, Epsilon: 2, L0: 1}, 2, 70_000, 0},
-		{"Laplace at three sites", Noise{Mechanism: Laplace, Epsilon: 2, L0: 1}, 3 * 7, 40_000, 0},
-		{"Laplace where the library rounds", Noise{Mechanism: Laplace, Epsilon: 2, L0: 1}, 1 << 42, 40_000, 0},
+		{"Laplace of scale 1", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 2, 70_000, 0},
+		{"Laplace at three sites", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 3 * 7, 40_000, 0},
+		{"Laplace of the largest scale", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 1 << 40, 40_000, 0},
 		// At sigma 1 the Gaussian mechanism is (1, 0.1269)-private (Balle & Wang 2018, Theorem 8), an event that can be measured.
-		{"Gaussian of scale 1", Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}, 1, 60_000, 10_000_000},
-		{"Gaussian of scale 2^40", Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}, 1 << 40, 60_000, 0},
+		{"Gaussian of scale 1", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1, 60_000, 10_000_000},
+		{"Gaussian of scale 2^40", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1 << 40, 60_000, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,21 +79,21 @@ func TestAuditWeights(t *testing.T) {
 		n     Noise
 		draws int
 	}{
-		{Noise{Mechanism: Laplace, Epsilon: 2, L0: 4}, 60_000},
-		{Noise{Mechanism: Gaussian, Epsilon: 1, L0: 4}, 60_000},
+		{Noise{Mechanism: Laplace, Epsilon: 2, Limit: 4}, 60_000},
+		{Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 4}, 60_000},
 	} {
 		drawn := func(n Noise) audit.Score {
 			return func(with bool) (score float64) {
-				for _, c := range []Coordinate{{LInf: 6, Weight: 1}, {LInf: 60, Weight: 3}} {
+				for _, c := range []Coordinate{{Size: 6, Weight: 1}, {Size: 60, Weight: 3}} {
 					x := int64(0)
 					if with {
-						x = c.LInf
+						x = c.Size
 					}
 					y, err := n.Add(x, c)
 					if err != nil {
 						t.Error(err)
 					}
-					v := float64(y) / float64(c.LInf) // 1 with the patient, 0 without
+					v := float64(y) / float64(c.Size) // 1 with the patient, 0 without
 					if n.Mechanism == Laplace {
 						score += float64(c.Weight) * (math.Abs(v) - math.Abs(v-1))
 					} else {
@@ -103,7 +103,7 @@ func TestAuditWeights(t *testing.T) {
 				return score
 			}
 		}
-		audit.Expect(t, audit.Draws(c.draws), c.n.Epsilon, deltaOf(c.n), drawn(c.n), drawn(narrowed(t, c.n, Coordinate{LInf: 60, Weight: 3})))
+		audit.Expect(t, audit.Draws(c.draws), c.n.Epsilon, deltaOf(c.n), drawn(c.n), drawn(narrowed(t, c.n, Coordinate{Size: 60, Weight: 3})))
 	}
 }
 
@@ -111,8 +111,8 @@ func TestAuditWeights(t *testing.T) {
 func TestAuditThresholdOfSharedGroup(t *testing.T) {
 	t.Parallel()
 	const sites, deltaT = 2, 1e-3
-	n := Noise{Mechanism: Laplace, Epsilon: 2, L0: 1}
-	threshold, err := n.Threshold(1, one(sites), deltaT)
+	n := Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}
+	threshold, err := n.Threshold(in(1, sites), one(sites), deltaT)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,12 +137,12 @@ func TestAuditThresholdOfSharedGroup(t *testing.T) {
 func TestAuditThresholdOfOwnGroup(t *testing.T) {
 	t.Parallel()
 	for _, n := range []Noise{
-		{Mechanism: Laplace, Epsilon: 0.25, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 0.25, L0: 1},
+		{Mechanism: Laplace, Epsilon: 0.25, Limit: 1},
+		{Mechanism: Gaussian, Epsilon: 0.25, Limit: 1},
 	} {
 		const deltaT = 0.05
 		threshold := func(n Noise) int64 {
-			limit, err := n.Threshold(1, one(1), deltaT)
+			limit, err := n.Threshold(in(1, 1), one(1), deltaT)
 			if err != nil {
 				t.Fatal(err)
 			}

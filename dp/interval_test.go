@@ -107,8 +107,8 @@ func TestNumericHalfWidth(t *testing.T) {
 func TestHalfWidthCovers(t *testing.T) {
 	const draws = 10_000
 	for _, n := range []Noise{
-		{Mechanism: Laplace, Epsilon: 3, L0: 1}, {Mechanism: Laplace, Epsilon: 0.1, L0: 2},
-		{Mechanism: Gaussian, Epsilon: 8, L0: 1}, {Mechanism: Gaussian, Epsilon: 0.1, L0: 2},
+		{Mechanism: Laplace, Epsilon: 3, Limit: 1}, {Mechanism: Laplace, Epsilon: 0.1, Limit: 2},
+		{Mechanism: Gaussian, Epsilon: 8, Limit: 1}, {Mechanism: Gaussian, Epsilon: 0.1, Limit: 2},
 	} {
 		for _, lInf := range []int64{1, 50} {
 			d := n.Distribution(one(lInf))
@@ -194,7 +194,7 @@ func TestRatioAgainstQuadratic(t *testing.T) {
 
 func TestRatioCovers(t *testing.T) {
 	const draws = 6000
-	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 2}, {Mechanism: Gaussian, Epsilon: 1, L0: 2}} {
+	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, Limit: 2}, {Mechanism: Gaussian, Epsilon: 1, Limit: 2}} {
 		s, c := n.Distribution(one(60)), n.Distribution(one(1))
 		for _, count := range []int64{0, 3, 12, 40, 1000, 1_000_000} { // a mean of 17 within [-60, 60]
 			hits := 0

@@ -14,9 +14,9 @@ import (
 type Mechanism string
 
 const (
-	// Laplace noise makes a release epsilon-differentially private; its error grows with l0.
+	// Laplace noise makes a release epsilon-differentially private; its error grows with a vector's L1 norm.
 	Laplace Mechanism = "laplace"
-	// Gaussian noise, discrete, makes a release epsilon²/2-zCDP, as Laplace noise does; its error grows with sqrt(l0).
+	// Gaussian noise, discrete, makes a release epsilon²/2-zCDP, as Laplace noise does; its error grows with the L2 norm.
 	Gaussian Mechanism = "gaussian"
 )
 
@@ -32,11 +32,9 @@ const (
 	maxEpsilon = 9e9     // what an int64 holds in units of 1e-9
 	maxExact   = 1 << 53 // integers that a float64 holds exactly
 
-	// Laplace samples are integers times a power of two near scale/2^40; from a scale of 2^39 that
-	// power may reach 1 and the library rounds x to it. At 2^52 a sample beyond 2^62 has
-	// probability below exp(-1023).
+	// Laplace samples are integers times a power of two near scale/2^40; beyond a scale of 2^40 that
+	// power is more than 1 and the library rounds x to it.
 	laplaceResolution = 0x1p40
-	maxLaplaceScale   = 0x1p52
 	// Gaussian noise is drawn on a grid finer than 1/gaussianResolution of sigma, where sigma allows.
 	gaussianResolution = 1 << 20
 	maxShift           = 60
@@ -57,16 +55,16 @@ type Noise struct {
 	// rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest decimal that
 	// denotes it: 0.1 is one tenth.
 	Epsilon float64 `json:"epsilon"`
-	// L0 is the number of coordinates that one patient can change at one site, at least 1, each
-	// counted as often as its Weight says: groups a patient times the weights of a group's partial aggregates.
-	L0 int64 `json:"l0"`
+	// Limit is how long the vector may be that one patient changes at one site, at least 1: in units of the coordinates' sizes,
+	// the sum of Weight times the magnitude under Laplace noise, of Weight times the square under Gaussian noise.
+	Limit int64 `json:"limit"`
 }
 
 // Coordinate is what the noise on one number of a release depends on, besides the Noise.
 type Coordinate struct {
-	// LInf is the most that a patient can change it: sites times the bound at one site; at least 1.
-	LInf int64
-	// Weight is for how many coordinates it counts in L0, at least 1. Its noise is that of the weighty
+	// Size is the unit in which its changes are measured: sites times that of one site; at least 1.
+	Size int64
+	// Weight is what a change of its size counts in Limit, 1 to Limit. Its noise is that of the weighty
 	// mean of as many: Laplace noise of 1/Weight the scale, Gaussian noise of 1/sqrt(Weight).
 	Weight int64
 }
@@ -76,8 +74,8 @@ func (n Noise) Validate() error {
 	if !(n.Epsilon > minEpsilon && n.Epsilon <= maxEpsilon) {
 		return fmt.Errorf("%w: epsilon is %v; give a number above 0 (at least 2^-50) and at most %g", ErrNoise, n.Epsilon, maxEpsilon)
 	}
-	if n.L0 < 1 || n.L0 > maxExact {
-		return fmt.Errorf("%w: l0 is %d; give the number of coordinates one patient can change, 1 to 2^53", ErrNoise, n.L0)
+	if n.Limit < 1 || n.Limit > maxExact {
+		return fmt.Errorf("%w: limit is %d; give how long the vector of one patient may be, 1 to 2^53", ErrNoise, n.Limit)
 	}
 	if n.Mechanism != Laplace && n.Mechanism != Gaussian {
 		return fmt.Errorf("%w: mechanism is %q; give %q or %q", ErrNoise, n.Mechanism, Laplace, Gaussian)
@@ -123,7 +121,7 @@ func (a *Adder) Add(x int64) (int64, error) {
 		y := x + roundShift(a.draw(d.sigma), d.shift)
 		return min(max(y, -Saturation), Saturation), nil
 	}
-	y, err := a.laplace.AddNoiseInt64(x, d.l0, d.lInf, d.epsilon, 0)
+	y, err := a.laplace.AddNoiseInt64(x, d.limit, d.size, d.epsilon, 0)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrNoise, err)
 	}
@@ -160,9 +158,9 @@ type sampler interface {
 type drawn struct {
 	mechanism Mechanism
 	scale     float64
-	// Laplace, as the library takes them. lInf is an integer, since the library may round x as well.
-	l0, lInf int64
-	epsilon  float64
+	// Laplace, as the library takes them.
+	limit, size int64
+	epsilon     float64
 	// Gaussian: sigma, in units of 2^-shift.
 	sigma uint64
 	shift uint
@@ -173,46 +171,30 @@ func (n Noise) calibrate(c Coordinate) (drawn, error) {
 	if err := n.Validate(); err != nil {
 		return drawn{}, err
 	}
-	if c.LInf < 1 || c.Weight < 1 || c.Weight > n.L0 {
-		return drawn{}, fmt.Errorf("%w: bound %d and weight %d; a coordinate needs a bound of at least 1 and a weight from 1 to l0, which is %d",
-			ErrSensitivity, c.LInf, c.Weight, n.L0)
+	if c.Size < 1 || c.Weight < 1 || c.Weight > n.Limit {
+		return drawn{}, fmt.Errorf("%w: size %d and weight %d; a coordinate needs a size of at least 1 and a weight from 1 to the limit, which is %d",
+			ErrSensitivity, c.Size, c.Weight, n.Limit)
 	}
-	tooFine := fmt.Errorf("%w: %d units of the integer grid for each of %d coordinates at epsilon %g; use a coarser grid or narrower bounds",
-		ErrSensitivity, c.LInf, n.L0, n.Epsilon)
+	tooFine := fmt.Errorf("%w: %d units of the integer grid, of weight %d of %d, at epsilon %g; raise epsilon, or use a coarser grid",
+		ErrSensitivity, c.Size, c.Weight, n.Limit, n.Epsilon)
 	if n.Mechanism == Gaussian {
 		return n.gaussian(c, tooFine)
 	}
 	// The parameter just inside the decimal that is charged.
-	d := drawn{mechanism: Laplace, l0: n.L0, epsilon: math.Nextafter(n.Epsilon, 0)}
-	if c.Weight > 1 { // l0*lInf/(weight*epsilon), without a rounding in the wrong direction
+	d := drawn{mechanism: Laplace, limit: n.Limit, size: c.Size, epsilon: math.Nextafter(n.Epsilon, 0)}
+	if c.Weight > 1 { // limit*size/(weight*epsilon), without a rounding in the wrong direction
 		d.epsilon = math.Nextafter(d.epsilon*float64(c.Weight), 0)
 	}
-	// The library rounds x to a multiple of the granularity g if that is 1 or more, which can move
-	// a coordinate's difference by g more. m sites can touch m*l0 coordinates, each site lInf/m in
-	// l0 of them, so lInf + m*g covers it (proof in the package comment).
-	d.lInf = c.LInf
-	for {
-		if d.lInf > maxExact/n.L0 {
-			return drawn{}, tooFine
-		}
-		l1 := float64(d.lInf * n.L0)
-		g := granularity(l1 / d.epsilon)
-		d.scale = (l1 + g) / d.epsilon
-		if d.scale > maxLaplaceScale {
-			return drawn{}, tooFine
-		}
-		next := c.LInf
-		if g >= 1 {
-			next += MaxSites * int64(g)
-		}
-		if next <= d.lInf {
-			return d, nil
-		}
-		if next-c.LInf > c.LInf/64 { // coarse beside the bound itself
-			return drawn{}, tooFine
-		}
-		d.lInf = next
+	if c.Size > maxExact/n.Limit {
+		return drawn{}, tooFine
 	}
+	l1 := float64(c.Size * n.Limit)
+	g := granularity(l1 / d.epsilon)
+	if g > 1 { // the library would round x to a multiple of g, in each of any number of coordinates
+		return drawn{}, tooFine
+	}
+	d.scale = (l1 + g) / d.epsilon
+	return d, nil
 }
 
 // granularity is the grid on which the library samples Laplace noise of scale l1/epsilon: the
@@ -225,10 +207,10 @@ func granularity(scale float64) float64 {
 	return math.Ldexp(1, exponent)
 }
 
-// gaussian gives the smallest sigma on a fine grid that is at least lInf*sqrt(l0/weight)/epsilon, in integers,
+// gaussian gives the smallest sigma on a fine grid that is at least size*sqrt(limit/weight)/epsilon, in integers,
 // so that no rounding makes it smaller.
 func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
-	if c.LInf > maxExact {
+	if c.Size > maxExact {
 		return drawn{}, tooFine
 	}
 	scale := n.sigma(c)
@@ -246,15 +228,15 @@ func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 
 // sigma of the coordinate's Gaussian noise, but for what its grid makes it larger.
 func (n Noise) sigma(c Coordinate) float64 {
-	return float64(c.LInf) * math.Sqrt(float64(n.L0)/float64(c.Weight)) / n.Epsilon
+	return float64(c.Size) * math.Sqrt(float64(n.Limit)/float64(c.Weight)) / n.Epsilon
 }
 
 // sigmaOn is sigma over the square root of parts, in units of 2^-shift, rounded up to a whole number of at least 1.
 func (n Noise) sigmaOn(c Coordinate, shift uint, parts int64) uint64 {
-	// sigma² = lInf² l0 4^shift / (weight epsilon² parts)
+	// sigma² = size² limit 4^shift / (weight epsilon² parts)
 	epsilon := decimal(n.Epsilon)
-	top := new(big.Int).Mul(big.NewInt(c.LInf), big.NewInt(c.LInf))
-	top.Mul(top, big.NewInt(n.L0)).Lsh(top, 2*shift)
+	top := new(big.Int).Mul(big.NewInt(c.Size), big.NewInt(c.Size))
+	top.Mul(top, big.NewInt(n.Limit)).Lsh(top, 2*shift)
 	top.Mul(top, epsilon.Denom()).Mul(top, epsilon.Denom())
 	bottom := new(big.Int).Mul(epsilon.Num(), epsilon.Num())
 	bottom.Mul(bottom, big.NewInt(c.Weight)).Mul(bottom, big.NewInt(parts))
@@ -283,14 +265,14 @@ func (n Noise) Distribution(c Coordinate) Distribution {
 }
 
 // Choose gives the noise that errs least at its price: under ZCDP Gaussian noise of rho = epsilon²/2, whose 95 %
-// half-width is 1.96 sqrt(l0)/epsilon of a coordinate's bound, where that of Laplace noise at the same rho is
-// 3.00 l0/epsilon; under Pure Laplace noise of epsilon, which alone has one. The result is to be validated: bad
+// half-width is 1.96 sqrt(limit)/epsilon of a coordinate's size, where that of Laplace noise at the same rho is
+// 3.00 limit/epsilon; under Pure Laplace noise of epsilon, which alone has one. The result is to be validated: bad
 // arguments give a Noise that refuses.
-func Choose(l0 int64, epsilon float64, accounting Accounting) Noise {
+func Choose(limit int64, epsilon float64, accounting Accounting) Noise {
 	if accounting == Pure {
-		return Noise{Mechanism: Laplace, Epsilon: epsilon, L0: l0}
+		return Noise{Mechanism: Laplace, Epsilon: epsilon, Limit: limit}
 	}
-	return Noise{Mechanism: Gaussian, Epsilon: epsilon, L0: l0}
+	return Noise{Mechanism: Gaussian, Epsilon: epsilon, Limit: limit}
 }
 
 // Distribution is the public distribution of one coordinate's noise: a continuous distribution

@@ -39,24 +39,24 @@ func seldom(n int, p float64) (low, high float64) {
 }
 
 var (
-	laplaceOne  = Noise{Mechanism: Laplace, Epsilon: 1, L0: 1}
-	gaussianOne = Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}
+	laplaceOne  = Noise{Mechanism: Laplace, Epsilon: 1, Limit: 1}
+	gaussianOne = Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}
 )
 
 func TestNoiseValidate(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, n := range []Noise{
 		{},
-		{Mechanism: Laplace, L0: 1},
+		{Mechanism: Laplace, Limit: 1},
 		{Mechanism: Laplace, Epsilon: 1},
-		{Mechanism: Laplace, Epsilon: -1, L0: 1},
-		{Mechanism: Laplace, Epsilon: nan, L0: 1},
-		{Mechanism: Laplace, Epsilon: inf, L0: 1},
-		{Mechanism: Laplace, Epsilon: 1e10, L0: 1},
-		{Mechanism: Laplace, Epsilon: 0x1p-50, L0: 1},
-		{Mechanism: Laplace, Epsilon: 1, L0: -1},
-		{Mechanism: Laplace, Epsilon: 1, L0: math.MaxInt64},
-		{Mechanism: "none", Epsilon: 1, L0: 1},
+		{Mechanism: Laplace, Epsilon: -1, Limit: 1},
+		{Mechanism: Laplace, Epsilon: nan, Limit: 1},
+		{Mechanism: Laplace, Epsilon: inf, Limit: 1},
+		{Mechanism: Laplace, Epsilon: 1e10, Limit: 1},
+		{Mechanism: Laplace, Epsilon: 0x1p-50, Limit: 1},
+		{Mechanism: Laplace, Epsilon: 1, Limit: -1},
+		{Mechanism: Laplace, Epsilon: 1, Limit: math.MaxInt64},
+		{Mechanism: "none", Epsilon: 1, Limit: 1},
 	} {
 		if err := n.Validate(); !errors.Is(err, ErrNoise) {
 			t.Errorf("%+v: %v, want ErrNoise", n, err)
@@ -67,7 +67,7 @@ func TestNoiseValidate(t *testing.T) {
 		if _, err := n.Loss(0); !errors.Is(err, ErrNoise) {
 			t.Errorf("Loss of %+v: %v, want ErrNoise", n, err)
 		}
-		if _, err := n.Threshold(1, one(1), 1e-6); !errors.Is(err, ErrNoise) {
+		if _, err := n.Threshold(in(1, 1), one(1), 1e-6); !errors.Is(err, ErrNoise) {
 			t.Errorf("Threshold with %+v: %v, want ErrNoise", n, err)
 		}
 		if w := n.Distribution(one(1)).HalfWidth(0.95); !math.IsInf(w, 1) {
@@ -76,12 +76,12 @@ func TestNoiseValidate(t *testing.T) {
 	}
 	for _, n := range []Noise{
 		laplaceOne, gaussianOne,
-		{Mechanism: Laplace, Epsilon: 1e7, L0: 60},
-		{Mechanism: Laplace, Epsilon: 9e9, L0: 1},
-		{Mechanism: Gaussian, Epsilon: 10, L0: 1000},
-		{Mechanism: Gaussian, Epsilon: 0.01, L0: 10},
-		{Mechanism: Gaussian, Epsilon: 1e-6, L0: 10},
-		{Mechanism: Gaussian, Epsilon: 9e9, L0: 1},
+		{Mechanism: Laplace, Epsilon: 1e7, Limit: 60},
+		{Mechanism: Laplace, Epsilon: 9e9, Limit: 1},
+		{Mechanism: Gaussian, Epsilon: 10, Limit: 1000},
+		{Mechanism: Gaussian, Epsilon: 0.01, Limit: 10},
+		{Mechanism: Gaussian, Epsilon: 1e-6, Limit: 10},
+		{Mechanism: Gaussian, Epsilon: 9e9, Limit: 1},
 	} {
 		if err := n.Validate(); err != nil {
 			t.Errorf("%+v: %v", n, err)
@@ -98,7 +98,7 @@ type recorder struct {
 }
 
 // one is a coordinate of weight 1.
-func one(lInf int64) Coordinate { return Coordinate{LInf: lInf, Weight: 1} }
+func one(lInf int64) Coordinate { return Coordinate{Size: lInf, Weight: 1} }
 
 // through is Add, with other samplers.
 func (n Noise) through(r *recorder, x int64, c Coordinate) (int64, error) {
@@ -120,7 +120,7 @@ func (r *recorder) AddNoiseInt64(x, l0, lInf int64, epsilon, delta float64) (int
 }
 
 func TestParametersReachTheSampler(t *testing.T) {
-	n := Noise{Mechanism: Laplace, Epsilon: 0.3, L0: 7}
+	n := Noise{Mechanism: Laplace, Epsilon: 0.3, Limit: 7}
 	var r recorder
 	if _, err := n.through(&r, -42, one(5)); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestParametersReachTheSampler(t *testing.T) {
 	if r.x != -42 || r.l0 != 7 || r.lInf != 5 || r.epsilon >= n.Epsilon || r.epsilon < n.Epsilon*(1-1e-15) || r.delta != 0 {
 		t.Errorf("%+v reached the library as %+v", n, r)
 	}
-	g := Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 4}
+	g := Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 4}
 	a, err := g.Adder(one(5))
 	if err != nil {
 		t.Fatal(err)
@@ -172,11 +172,11 @@ func TestSensitivityLimits(t *testing.T) {
 		lInf int64
 	}{
 		{laplaceOne, 0}, {laplaceOne, -1}, {gaussianOne, 0},
-		{laplaceOne, math.MaxInt64}, {laplaceOne, 1<<53 + 1}, {gaussianOne, 1<<53 + 1},
-		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 1 << 20}, 1 << 44}, // the product would overflow
-		{Noise{Mechanism: Laplace, Epsilon: 1e-3, L0: 1}, 1 << 44},    // the noise would
-		{Noise{Mechanism: Laplace, Epsilon: 1e-14, L0: 1 << 10}, 1},   // granularity beyond the bound
-		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, L0: 1}, 1 << 50},
+		{laplaceOne, math.MaxInt64}, {laplaceOne, 1<<53 + 1}, {laplaceOne, 1<<40 + 1}, {gaussianOne, 1<<53 + 1},
+		{Noise{Mechanism: Laplace, Epsilon: 1, Limit: 1 << 20}, 1 << 44}, // the product would overflow
+		{Noise{Mechanism: Laplace, Epsilon: 1e-3, Limit: 1}, 1 << 44},    // the noise would
+		{Noise{Mechanism: Laplace, Epsilon: 1e-14, Limit: 1 << 10}, 1},   // granularity beyond the bound
+		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Limit: 1}, 1 << 50},
 	} {
 		if _, err := c.n.Add(0, one(c.lInf)); !errors.Is(err, ErrSensitivity) {
 			t.Errorf("%+v at lInf %d: %v, want ErrSensitivity", c.n, c.lInf, err)
@@ -184,26 +184,18 @@ func TestSensitivityLimits(t *testing.T) {
 	}
 }
 
-// Where the library rounds x, the sensitivity it is given pays for the rounding at MaxSites sites.
-func TestRoundingIsPaidFor(t *testing.T) {
-	for _, lInf := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<39 + 1, 1 << 40, 3 << 41, 1<<45 - 1, 1 << 50} {
+// The library never rounds x: a patient may touch any number of coordinates, and each would move by a granule more.
+func TestLibraryDoesNotRound(t *testing.T) {
+	for _, size := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<40 - 1, 1 << 40, 1<<40 + 1, 3 << 41, 1 << 50} {
 		var r recorder
-		if _, err := laplaceOne.through(&r, 12345, one(lInf)); err != nil {
-			t.Fatal(err)
+		if _, err := laplaceOne.through(&r, 12345, one(size)); err != nil {
+			if !errors.Is(err, ErrSensitivity) || size < 1<<40 {
+				t.Errorf("size %d: %v", size, err)
+			}
+			continue
 		}
-		g := granularity(float64(r.lInf) / r.epsilon)
-		if g < 1 && r.lInf != lInf {
-			t.Errorf("lInf %d became %d with nothing to pay", lInf, r.lInf)
-		}
-		if g >= 1 && r.lInf < lInf+MaxSites*int64(g) || r.lInf > lInf+lInf/64 {
-			t.Errorf("lInf %d became %d at granularity %g", lInf, r.lInf, g)
-		}
-		y, err := laplaceOne.Add(12345, one(lInf))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if g >= 1 && y%int64(g) != 0 {
-			t.Errorf("lInf %d: %d is no multiple of granularity %g: not the library's", lInf, y, g)
+		if g := granularity(float64(r.lInf) / r.epsilon); g > 1 || r.lInf != size || size > 1<<40 {
+			t.Errorf("size %d became %d at granularity %g", size, r.lInf, g)
 		}
 	}
 }
@@ -245,12 +237,11 @@ func TestDistributionOfAdd(t *testing.T) {
 		n    Noise
 		lInf int64
 	}{
-		{Noise{Mechanism: Laplace, Epsilon: 5, L0: 1}, 1},
-		{Noise{Mechanism: Laplace, Epsilon: 0.5, L0: 3}, 2},
-		{Noise{Mechanism: Laplace, Epsilon: 1, L0: 2}, 1 << 42}, // library rounds
-		{Noise{Mechanism: Gaussian, Epsilon: 8, L0: 1}, 1},
-		{Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 3}, 2},
-		{Noise{Mechanism: Gaussian, Epsilon: 1, L0: 2}, 1 << 42},
+		{Noise{Mechanism: Laplace, Epsilon: 5, Limit: 1}, 1},
+		{Noise{Mechanism: Laplace, Epsilon: 0.5, Limit: 3}, 2},
+		{Noise{Mechanism: Gaussian, Epsilon: 8, Limit: 1}, 1},
+		{Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 3}, 2},
+		{Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 2}, 1 << 42},
 	} {
 		// A Kolmogorov-Smirnov test on the integers k of a grid of 400 (all of them where the scale is small),
 		// by Dvoretzky-Kiefer-Wolfowitz: P(sup |F_n - F| > t) <= 2 exp(-2 n t²), for any F.
@@ -280,14 +271,14 @@ func TestDistributionOfAdd(t *testing.T) {
 }
 
 func TestDistributionScale(t *testing.T) {
-	l := Noise{Mechanism: Laplace, Epsilon: 0.1, L0: 4}.Distribution(one(3))
+	l := Noise{Mechanism: Laplace, Epsilon: 0.1, Limit: 4}.Distribution(one(3))
 	if want := 4 * 3 / 0.1; l.Scale < want || l.Scale > want*(1+1e-9) {
 		t.Errorf("Laplace scale %v, want %v", l.Scale, want)
 	}
 	if got, want := l.HalfWidth(0.95), math.Ceil(120*math.Log(20)-0.5); got != want {
 		t.Errorf("Laplace half-width %v, want %v", got, want)
 	}
-	g := Noise{Mechanism: Gaussian, Epsilon: 0.1, L0: 4}.Distribution(one(3))
+	g := Noise{Mechanism: Gaussian, Epsilon: 0.1, Limit: 4}.Distribution(one(3))
 	if want := 3 * 2 / 0.1; math.Abs(g.Scale/want-1) > 2e-6 {
 		t.Errorf("Gaussian sigma %v, want %v", g.Scale, want)
 	}
@@ -301,7 +292,7 @@ func TestDistributionScale(t *testing.T) {
 			t.Errorf("%+v has quantiles outside (0, 1)", d)
 		}
 	}
-	if w := (Noise{Mechanism: Laplace, Epsilon: 1e7, L0: 60}).Distribution(one(8)).HalfWidth(0.999); w != 0 {
+	if w := (Noise{Mechanism: Laplace, Epsilon: 1e7, Limit: 60}).Distribution(one(8)).HalfWidth(0.999); w != 0 {
 		t.Errorf("half-width %v at epsilon 1e7, want 0", w)
 	}
 }
@@ -318,7 +309,7 @@ func TestChoose(t *testing.T) {
 				t.Errorf("%+v costs rho %d, %+v %d", n, a, pure, b)
 			}
 			for _, w := range []int64{1, l0} {
-				c := Coordinate{LInf: 1 << 10, Weight: w}
+				c := Coordinate{Size: 1 << 10, Weight: w}
 				a, b := n.Distribution(c), pure.Distribution(c)
 				if a.HalfWidth(0.95) >= b.HalfWidth(0.95) || a.Scale >= b.Scale*math.Sqrt2 {
 					t.Errorf("l0 %d, epsilon %g, weight %d: ± %v with %s, ± %v with Laplace", l0, epsilon, w, a.HalfWidth(0.95), n.Mechanism, b.HalfWidth(0.95))
@@ -335,8 +326,8 @@ func TestChoose(t *testing.T) {
 // Gaussian one. Rounding goes to the side of more noise.
 func TestWeights(t *testing.T) {
 	for _, n := range []Noise{
-		{Mechanism: Laplace, Epsilon: 0.3, L0: 60},
-		{Mechanism: Gaussian, Epsilon: 0.3, L0: 60},
+		{Mechanism: Laplace, Epsilon: 0.3, Limit: 60},
+		{Mechanism: Gaussian, Epsilon: 0.3, Limit: 60},
 	} {
 		for _, lInf := range []int64{1, 7, 1 << 30} {
 			whole := n.Distribution(one(lInf)).Scale
@@ -369,7 +360,7 @@ func TestWeights(t *testing.T) {
 }
 
 func BenchmarkAdd100k(b *testing.B) {
-	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, L0: 20}, {Mechanism: Gaussian, Epsilon: 1, L0: 20}} {
+	for _, n := range []Noise{{Mechanism: Laplace, Epsilon: 1, Limit: 20}, {Mechanism: Gaussian, Epsilon: 1, Limit: 20}} {
 		b.Run(string(n.Mechanism), func(b *testing.B) {
 			for b.Loop() {
 				a, err := n.Adder(one(100))
@@ -387,7 +378,7 @@ func BenchmarkAdd100k(b *testing.B) {
 }
 
 func BenchmarkDistribution(b *testing.B) {
-	n := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 20}
+	n := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 20}
 	for b.Loop() {
 		n.Distribution(one(100))
 	}

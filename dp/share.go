@@ -8,7 +8,7 @@ import (
 
 // Shares says how the noise of a release is drawn where each hospital draws its own share of it.
 type Shares struct {
-	// Sites is at how many hospitals one patient may be, m of the package comment: the one that LInf of the
+	// Sites is at how many hospitals one patient may be, m of the package comment: the one that Size of the
 	// coordinates counts. From 1 to MaxSites.
 	Sites int
 	// Honest is on how many shares of noise, its own included, a hospital may rely, H of the package comment; at
@@ -46,10 +46,10 @@ func (n Noise) share(draw func(uint64) int64, c Coordinate, s Shares) (*Share, e
 		return nil, err
 	}
 	tooFine := fmt.Errorf("%w: %d units of the integer grid for each of %d coordinates at epsilon %g; use a coarser grid or narrower bounds",
-		ErrSensitivity, c.LInf, n.L0, n.Epsilon)
+		ErrSensitivity, c.Size, n.Limit, n.Epsilon)
 	parts := max(s.Sites, s.Honest)
 	scale := n.sigma(c) / math.Sqrt(float64(parts))
-	bound := uint64(c.LInf-1)/uint64(s.Sites) + 1 //nolint:gosec // both are at least 1
+	bound := uint64(c.Size-1)/uint64(s.Sites) + 1 //nolint:gosec // both are at least 1
 	most := uint(max(0, shareReach-sharePatients-bits.Len64(bound-1)))
 	share := &Share{draw: draw}
 	for share.shift < most && math.Ldexp(scale, int(share.shift)) < gaussianResolution { //nolint:gosec // at most 35

@@ -47,8 +47,8 @@ func TestTotalsOfShares(t *testing.T) {
 						continue
 					}
 					name := fmt.Sprintf("%d hospitals, a patient at %d, %d count, weight %d", hospitals, sites, honest, weight)
-					noise := Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 5}
-					c := Coordinate{LInf: 3 * int64(sites), Weight: weight}
+					noise := Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 5}
+					c := Coordinate{Size: 3 * int64(sites), Weight: weight}
 					share, err := noise.Share(c, Shares{sites, honest})
 					if err != nil {
 						t.Fatalf("%s: %v", name, err)
@@ -81,7 +81,7 @@ func TestTotalsOfShares(t *testing.T) {
 
 // Noise a tenth too narrow is seen by the two tests of TestTotalsOfShares.
 func TestNarrowTotalsAreCaught(t *testing.T) {
-	share, err := Noise{Mechanism: Gaussian, Epsilon: 0.5, L0: 5}.Share(Coordinate{LInf: 6, Weight: 1}, Shares{2, 1})
+	share, err := Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 5}.Share(Coordinate{Size: 6, Weight: 1}, Shares{2, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestSharesCover(t *testing.T) {
 	for _, epsilon := range []float64{0.01, 0.1, 1, 7.3, 100} {
 		for _, bound := range []int64{1, 1024, 1<<24 + 1, 1 << 35} {
 			for _, s := range []Shares{{1, 1}, {2, 1}, {2, 7}, {3, 2}, {10, 1}, {10, 7}, {1024, 1}} {
-				n, c := Noise{Mechanism: Gaussian, Epsilon: epsilon, L0: 6}, Coordinate{LInf: bound * int64(s.Sites), Weight: 2}
+				n, c := Noise{Mechanism: Gaussian, Epsilon: epsilon, Limit: 6}, Coordinate{Size: bound * int64(s.Sites), Weight: 2}
 				var got uint64
 				share, err := n.share(func(sigma uint64) int64 { got = sigma; return 0 }, c, s)
 				if errors.Is(err, ErrSensitivity) && bound > 1<<24 {
@@ -145,22 +145,22 @@ func TestSharesCover(t *testing.T) {
 }
 
 func TestSharesRefuse(t *testing.T) {
-	good, at := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}, Coordinate{LInf: 2, Weight: 1}
+	good, at := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, Coordinate{Size: 2, Weight: 1}
 	for name, c := range map[string]struct {
 		n Noise
 		c Coordinate
 		s Shares
 		e error
 	}{
-		"Laplace noise":       {Noise{Mechanism: Laplace, Epsilon: 1, L0: 1}, at, Shares{2, 1}, ErrNoise},
+		"Laplace noise":       {Noise{Mechanism: Laplace, Epsilon: 1, Limit: 1}, at, Shares{2, 1}, ErrNoise},
 		"no noise":            {Noise{}, at, Shares{2, 1}, ErrNoise},
 		"no hospital":         {good, at, Shares{0, 1}, ErrNoise},
 		"nobody counts":       {good, at, Shares{2, 0}, ErrNoise},
 		"beyond all sites":    {good, at, Shares{MaxSites + 1, 1}, ErrNoise},
-		"a coarse grid":       {good, Coordinate{LInf: 1 << 53, Weight: 1}, Shares{1, 1}, ErrSensitivity},
-		"a huge epsilon":      {Noise{Mechanism: Gaussian, Epsilon: 9e9, L0: 1}, at, Shares{2, 1}, ErrSensitivity},
-		"a weight beyond l0":  {good, Coordinate{LInf: 2, Weight: 2}, Shares{2, 1}, ErrSensitivity},
-		"a bound that is not": {good, Coordinate{LInf: 0, Weight: 1}, Shares{2, 1}, ErrSensitivity},
+		"a coarse grid":       {good, Coordinate{Size: 1 << 53, Weight: 1}, Shares{1, 1}, ErrSensitivity},
+		"a huge epsilon":      {Noise{Mechanism: Gaussian, Epsilon: 9e9, Limit: 1}, at, Shares{2, 1}, ErrSensitivity},
+		"a weight beyond l0":  {good, Coordinate{Size: 2, Weight: 2}, Shares{2, 1}, ErrSensitivity},
+		"a bound that is not": {good, Coordinate{Size: 0, Weight: 1}, Shares{2, 1}, ErrSensitivity},
 	} {
 		if _, err := c.n.Share(c.c, c.s); !errors.Is(err, c.e) {
 			t.Errorf("%s: %v", name, err)
@@ -171,7 +171,7 @@ func TestSharesRefuse(t *testing.T) {
 // What is sent stays far within 64 bits, whatever is covered: no sum of hospitals that hold up to 2^26 patients wraps.
 func TestCoverClamps(t *testing.T) {
 	for _, bound := range []int64{1, 1 << 20, 1 << 35} {
-		share, err := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 100}.Share(Coordinate{LInf: bound, Weight: 1}, Shares{1, 1})
+		share, err := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 100}.Share(Coordinate{Size: bound, Weight: 1}, Shares{1, 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestAuditShares(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			n, of := Noise{Mechanism: Gaussian, Epsilon: 1, L0: 1}, Coordinate{LInf: 1000 * int64(c.shares.Sites), Weight: 1}
+			n, of := Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, Coordinate{Size: 1000 * int64(c.shares.Sites), Weight: 1}
 			seen := func(n Noise) func(bool) float64 {
 				share, err := n.Share(of, c.shares)
 				if err != nil {

@@ -5,45 +5,49 @@ import (
 	"math"
 )
 
+// Presence is how one patient makes undeclared groups appear, in the integers of the number of patients that is released.
+type Presence struct {
+	// Sites is m, the number of sites at which the patient may be, 1 to MaxSites.
+	Sites int64
+	// Least and Most bound a patient's part of a group at one site that is not 0: 1 <= Least <= Most. A group of which all
+	// parts are 0 does not appear.
+	Least, Most int64
+	// Reach bounds what a patient's parts of all groups at one site add up to; at least Most.
+	Reach int64
+}
+
 // Threshold gives the smallest T >= 1 such that releasing exactly those undeclared groups whose
 // noisy patient count is at least T shows a group that only one patient has with probability at
 // most delta, over all of that patient's groups at all sites.
 //
-// The noisy patient count is Add(count, patients) of this same Noise, where patients.LInf is the number of
-// sites, m, 1 to MaxSites; groups is the most groups a patient touches at one site (L0 of the query, not L0 times
-// aggregates), at least 1; delta is in (0, 1) and is what Loss charges for thresholding.
+// The noisy count is Add(count, patients) of this same Noise; delta is in (0, 1) and is what Loss charges for thresholding.
 //
-// A patient alone in a group counts c there, the number of sites at which that patient is in it:
-// 1 <= c <= m, and the c of all such groups add up to at most m*groups. So
+// A patient alone in a group counts c there, with p.Least <= c <= m*p.Most, and the c of all such groups add up to at
+// most m*p.Reach. So
 //
-//	P(any is released) <= sum f(c) <= m*groups * max over c of f(c)/c,   f(c) = P(noise >= T-c).
+//	P(any is released) <= sum f(c) <= m*p.Reach * max over c of f(c)/c,   f(c) = P(noise >= T-c).
 //
 // Errors wrap ErrNoise or ErrSensitivity.
-func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int64, error) {
-	sites := patients.LInf
+func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64, error) {
 	if err := n.Validate(); err != nil {
 		return 0, err
 	}
-	if groups < 1 || groups > n.L0 {
-		return 0, fmt.Errorf("%w: a patient touches %d groups; give 1 to l0, which is %d", ErrNoise, groups, n.L0)
+	if p.Sites < 1 || p.Sites > MaxSites {
+		return 0, fmt.Errorf("%w: a patient may be at %d sites; give 1 to %d", ErrNoise, p.Sites, MaxSites)
 	}
-	if sites < 1 || sites > MaxSites {
-		return 0, fmt.Errorf("%w: a patient may be at %d sites; give 1 to %d", ErrNoise, sites, MaxSites)
+	if p.Least < 1 || p.Most < p.Least || p.Reach < p.Most || p.Reach > maxExact {
+		return 0, fmt.Errorf("%w: a patient's parts of groups are %d to %d and %d in all; give numbers from 1, in that order", ErrNoise, p.Least, p.Most, p.Reach)
 	}
 	if !(delta > 0 && delta < 1) {
 		return 0, fmt.Errorf("%w: the threshold's delta is %v; give a number between 0 and 1", ErrNoise, delta)
 	}
 	d := n.Distribution(patients)
-	if !(d.Scale <= laplaceResolution/4) { // beyond, the library may round the count itself
+	if !(d.Scale <= laplaceResolution/4) {
 		return 0, fmt.Errorf("%w: noise of scale %g on a patient count; raise epsilon", ErrSensitivity, d.Scale)
 	}
 	safe := func(t int64) bool {
-		worst := 0.0
-		for c := int64(1); c <= sites; c++ {
-			worst = math.Max(worst, d.atLeast(t-c)/float64(c))
-		}
 		// 1e-9 is far above the float64 error of these few operations and of delta as a decimal.
-		return float64(sites)*float64(groups)*worst*(1+1e-9) <= delta
+		return float64(p.Sites)*float64(p.Reach)*p.worst(d, t)*(1+1e-9) <= delta
 	}
 	low, high := int64(0), int64(1) // low is not safe (or 0), high is
 	for !safe(high) {
@@ -60,6 +64,18 @@ func (n Noise) Threshold(groups int64, patients Coordinate, delta float64) (int6
 		}
 	}
 	return high, nil
+}
+
+// worst bounds f(c)/c from above over all c that there may be: exactly up to 64, then by f(b)/a over a <= c <= b, b about a 64th
+// more than a.
+func (p Presence) worst(d Distribution, t int64) float64 {
+	worst, most := 0.0, p.Sites*p.Most
+	for a := p.Least; a <= most; {
+		b := min(most, a+a/64)
+		worst = math.Max(worst, d.atLeast(t-b)/float64(a))
+		a = b + 1
+	}
+	return worst
 }
 
 // atLeast bounds P(integer noise >= k) from above.

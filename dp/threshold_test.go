@@ -14,56 +14,64 @@ func TestThresholdTable(t *testing.T) {
 		if delta > math.Exp(-0.5)/2 {
 			want = 2 // at T = 1 the bound is 1
 		}
-		if got, err := laplaceOne.Threshold(1, one(1), delta); err != nil || got != want {
+		if got, err := laplaceOne.Threshold(in(1, 1), one(1), delta); err != nil || got != want {
 			t.Errorf("delta %g: %d, %v; want %d", delta, got, err, want)
 		}
 	}
 	for _, c := range []struct {
-		groups, sites int64
-		delta         float64
-		want          error
+		in    Presence
+		delta float64
 	}{
-		{0, 1, 0.1, ErrNoise}, {2, 1, 0.1, ErrNoise}, {1, 0, 0.1, ErrNoise}, {1, MaxSites + 1, 0.1, ErrNoise},
-		{1, 1, 0, ErrNoise}, {1, 1, 1, ErrNoise}, {1, 1, math.NaN(), ErrNoise},
+		{in(0, 1), 0.1}, {in(1, 0), 0.1}, {in(1, MaxSites+1), 0.1}, {in(1<<53+1, 1), 0.1}, {Presence{Sites: 1, Least: 0, Most: 1, Reach: 1}, 0.1},
+		{Presence{Sites: 1, Least: 2, Most: 1, Reach: 1}, 0.1}, {Presence{Sites: 1, Least: 1, Most: 3, Reach: 2}, 0.1},
+		{in(1, 1), 0}, {in(1, 1), 1}, {in(1, 1), math.NaN()},
 	} {
-		if _, err := laplaceOne.Threshold(c.groups, one(c.sites), c.delta); !errors.Is(err, c.want) {
+		if _, err := laplaceOne.Threshold(c.in, one(1), c.delta); !errors.Is(err, ErrNoise) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if _, err := (Noise{Mechanism: Laplace, Epsilon: 1e-12, L0: 1}).Threshold(1, one(1), 0.1); !errors.Is(err, ErrSensitivity) {
+	if _, err := (Noise{Mechanism: Laplace, Epsilon: 1e-12, Limit: 1}).Threshold(in(1, 1), one(1), 0.1); !errors.Is(err, ErrSensitivity) {
 		t.Errorf("noise that rounds counts: %v", err)
 	}
 }
 
-// worstRelease maximises sum f(c_g) over the ways to spread at most m*groups patient-sites over groups, exactly.
-func worstRelease(d Distribution, threshold, groups, sites int64) float64 {
-	best := make([]float64, sites*groups+1)
+// in is a patient who is whole in each of so many groups at each site.
+func in(groups, sites int64) Presence {
+	return Presence{Sites: sites, Least: 1, Most: 1, Reach: groups}
+}
+
+// worstRelease maximises sum f(c_g) over the ways to spread what a patient adds up to over groups, exactly.
+func worstRelease(d Distribution, threshold int64, p Presence) float64 {
+	best := make([]float64, p.Sites*p.Reach+1)
 	for total := range best {
-		for c := int64(1); c <= min(sites, int64(total)); c++ {
+		for c := p.Least; c <= min(p.Sites*p.Most, int64(total)); c++ {
 			best[total] = math.Max(best[total], best[int64(total)-c]+d.atLeast(threshold-c))
 		}
 	}
-	return best[sites*groups]
+	return best[p.Sites*p.Reach]
 }
 
 func TestThresholdBoundsEverySpread(t *testing.T) {
 	for _, n := range []Noise{
-		{Mechanism: Laplace, Epsilon: 1, L0: 6}, {Mechanism: Laplace, Epsilon: 8, L0: 6}, {Mechanism: Laplace, Epsilon: 1e7, L0: 6},
-		{Mechanism: Gaussian, Epsilon: 1, L0: 6}, {Mechanism: Gaussian, Epsilon: 9, L0: 6},
+		{Mechanism: Laplace, Epsilon: 1, Limit: 6}, {Mechanism: Laplace, Epsilon: 8, Limit: 6}, {Mechanism: Laplace, Epsilon: 1e7, Limit: 6},
+		{Mechanism: Gaussian, Epsilon: 1, Limit: 6}, {Mechanism: Gaussian, Epsilon: 9, Limit: 6},
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
 			for _, delta := range []float64{0.9, 1e-2, 1e-6, 1e-10} {
-				threshold, err := n.Threshold(3, one(sites), delta)
-				if err != nil {
-					t.Fatal(err)
-				}
-				d := n.Distribution(one(sites))
-				if p := worstRelease(d, threshold, 3, sites); p > delta {
-					t.Errorf("%+v, %d sites: threshold %d releases with %g > %g", n, sites, threshold, p, delta)
-				}
-				// Smallest: the stated bound fails one lower, and where c = 1 is the worst it is attained.
-				if p := worstRelease(d, threshold-1, 3, sites); threshold > 1 && sites == 1 && p <= delta*(1-1e-6) {
-					t.Errorf("%+v: threshold %d would do, got %d", n, threshold-1, threshold)
+				for _, at := range []Presence{in(3, sites), {Sites: sites, Least: 2, Most: 16, Reach: 100}, {Sites: sites, Least: 30, Most: 100, Reach: 200}} {
+					patients := one(sites * at.Most)
+					threshold, err := n.Threshold(at, patients, delta)
+					if err != nil {
+						t.Fatal(err)
+					}
+					d := n.Distribution(patients)
+					if p := worstRelease(d, threshold, at); p > delta {
+						t.Errorf("%+v, %+v: threshold %d releases with %g > %g", n, at, threshold, p, delta)
+					}
+					// Smallest: the stated bound fails one lower, and where c = 1 is the worst it is attained.
+					if p := worstRelease(d, threshold-1, at); threshold > 1 && sites == 1 && at.Most == 1 && p <= delta*(1-1e-6) {
+						t.Errorf("%+v: threshold %d would do, got %d", n, threshold-1, threshold)
+					}
 				}
 			}
 		}
@@ -89,11 +97,11 @@ func TestLaplaceTailBound(t *testing.T) {
 func TestThresholdReleaseRate(t *testing.T) {
 	const delta, groups, trials = 1e-2, 2, 4000
 	for _, n := range []Noise{
-		{Mechanism: Laplace, Epsilon: 2, L0: 4},
-		{Mechanism: Gaussian, Epsilon: 2, L0: 4},
+		{Mechanism: Laplace, Epsilon: 2, Limit: 4},
+		{Mechanism: Gaussian, Epsilon: 2, Limit: 4},
 	} {
 		for sites := int64(1); sites <= 5; sites++ {
-			threshold, err := n.Threshold(groups, one(sites), delta)
+			threshold, err := n.Threshold(in(groups, sites), one(sites), delta)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +144,7 @@ func TestThresholdBesideTheOptimum(t *testing.T) {
 		epsilon    float64
 		ours, best int64
 	}{{10, 3, 3}, {3, 6, 6}, {1, 15, 14}, {0.5, 28, 26}, {0.1, 133, 109}, {0.01, 1314, 853}} {
-		ours, err := Noise{Mechanism: Laplace, Epsilon: c.epsilon, L0: 1}.Threshold(1, one(1), 1e-6)
+		ours, err := Noise{Mechanism: Laplace, Epsilon: c.epsilon, Limit: 1}.Threshold(in(1, 1), one(1), 1e-6)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -200,7 +200,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 		{1 << 20, 1, 10},
 		{1 << 43, 1 << 4, 8}, // noise so wide that the library's grid is coarser than 1
 	} {
-		noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 1}
+		noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
 		cells := int64(1) << c.bits
 		if c.lInf == 1 {
 			cells = 8
@@ -208,7 +208,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 		for _, x := range []int64{5, 5 + c.lInf, 6, -3} { // on the grid or not
 			seen := make([]int, cells)
 			for range n {
-				y, err := noise.Add(x, dp.Coordinate{LInf: c.lInf, Weight: 1})
+				y, err := noise.Add(x, dp.Coordinate{Size: c.lInf, Weight: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -238,7 +238,7 @@ func slicesCount(all []int, of int) (n int) {
 // precision is that of the exact number's magnitude. Here the sum is exact at any magnitude.
 func TestAttackPrecision(t *testing.T) {
 	const n = 2000
-	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.1, L0: 1}
+	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.1, Limit: 1}
 	odd := func(x int64, draw func(int64) int64) (odd int) {
 		for range n {
 			if draw(x)%2 != 0 {
@@ -248,7 +248,7 @@ func TestAttackPrecision(t *testing.T) {
 		return odd
 	}
 	exact := func(x int64) int64 {
-		y, err := noise.Add(x, dp.Coordinate{LInf: 1, Weight: 1})
+		y, err := noise.Add(x, dp.Coordinate{Size: 1, Weight: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +470,7 @@ func TestAttackByClient(t *testing.T) {
 		// Without stored answers: a mean of 1,000 draws is the exact count.
 		sum := 0.0
 		for range 1000 {
-			y, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.5, L0: 1}.Add(100, dp.Coordinate{LInf: 1, Weight: 1})
+			y, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.5, Limit: 1}.Add(100, dp.Coordinate{Size: 1, Weight: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -496,14 +496,14 @@ func TestAttackByClient(t *testing.T) {
 		}
 		// The difference has the error of two draws, and guesses whether patient 42 is there no better than
 		// epsilon allows; only the first answer depends on it.
-		n := dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, L0: 1}
-		half := dp.CombinedHalfWidth(0.95, []dp.Weighted{{Weight: 1, Distribution: n.Distribution(dp.Coordinate{LInf: 1, Weight: 1})}, {Weight: -1, Distribution: n.Distribution(dp.Coordinate{LInf: 1, Weight: 1})}})
+		n := dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, Limit: 1}
+		half := dp.CombinedHalfWidth(0.95, []dp.Weighted{{Weight: 1, Distribution: n.Distribution(dp.Coordinate{Size: 1, Weight: 1})}, {Weight: -1, Distribution: n.Distribution(dp.Coordinate{Size: 1, Weight: 1})}})
 		const draws = 20_000
 		right, beyond := 0, 0
 		for i := range draws {
 			there := int64(i % 2)
-			a, errA := n.Add(299+there, dp.Coordinate{LInf: 1, Weight: 1})
-			b, errB := n.Add(299, dp.Coordinate{LInf: 1, Weight: 1})
+			a, errA := n.Add(299+there, dp.Coordinate{Size: 1, Weight: 1})
+			b, errB := n.Add(299, dp.Coordinate{Size: 1, Weight: 1})
 			if errA != nil || errB != nil {
 				t.Fatal(errA, errB)
 			}
@@ -781,7 +781,7 @@ func TestAttackByCoordinator(t *testing.T) {
 		name, sql, code string
 		change          func(*fragment.Request)
 	}{
-		{"noise for one coordinate where a patient changes four", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.L0 = 1 }},
+		{"noise for one coordinate where a patient changes four", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Limit = 1 }},
 		{"an aggregate that no noise was bought for", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.Partials = append(r.Fragment.Partials, r.Fragment.Partials...) }},
 		{"no noise", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise = dp.Noise{} }},
 		{"noise of another name", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Mechanism = "none" }},
@@ -791,7 +791,7 @@ func TestAttackByCoordinator(t *testing.T) {
 			r.Noise.Mechanism = dp.Gaussian
 		}},
 		{"another catalog", plain, "NODE_CATALOG", func(r *fragment.Request) { r.Fragment.Catalog = catalog.OMOP().Digest() }},
-		{"more groups of a patient than the noise covers", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.MaxGroups, r.Noise.L0 = 1, 4 }},
+		{"more groups of a patient than the noise covers", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.MaxGroups, r.Noise.Limit = 1, 4 }},
 		{"more groups than the custodian allows", "SELECT surname, COUNT(*) FROM person GROUP BY surname", "NODE_LIMIT", func(r *fragment.Request) { r.Fragment.MaxGroups = 101 }},
 		{"undeclared groups without a threshold", "SELECT surname, COUNT(*) FROM person GROUP BY surname", "NODE_FRAGMENT", func(r *fragment.Request) { r.ThresholdDelta = 0 }},
 		{"a domain that is forgotten", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.Keys[0].Domain = nil }},

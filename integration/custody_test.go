@@ -386,7 +386,7 @@ func TestMaliciousCoordinator(t *testing.T) {
 	// What no node can see is whether the coordinator adds the noise that it paid for: a node checks that the noise
 	// named covers the fragment and charges for it, and sees no release. docs/threat-model.md says so.
 	lied := f.request(t, plain, 0.5)
-	lied.Noise.L0 = 2 // more noise than it adds, and than there is need of
+	lied.Noise.Limit = 2 // more noise than it adds, and than there is need of
 	refuses("noise for more than the fragment needs", "NODE_FRAGMENT", lied)
 }
 

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"hash/fnv"
 	"math"
 	"math/big"
 	"slices"
@@ -21,9 +20,12 @@ type defect int
 
 const (
 	sound       defect = iota
-	unclamped          // sums without their bounds and weights
-	countless          // all rows of a patient count
-	ignoredL0          // sums are of all groups of a patient, counts of those that were chosen
+	unclamped          // sums without their bounds, where a patient has one row
+	unclipped          // nobody is clipped
+	apart              // each group of a patient is clipped by itself
+	looseSums          // sums are not scaled with the rest
+	unmeasured         // the norm is that of what counts, without sums
+	present            // groups of a patient who is hardly in them appear
 	floatingSum        // a sum in floating point, whose order depends on who else is there
 )
 
@@ -56,7 +58,6 @@ func vectors(p *planner.Plan, c *catalog.Catalog, w *world, d defect) map[string
 type contribution struct {
 	patient value.Value
 	keys    []value.Value
-	choice  uint64 // which groups of a patient are kept: those of the lowest
 	rows    [][]value.Value
 	parts   []int64
 }
@@ -102,29 +103,21 @@ rows:
 		id := fmt.Sprintf("%q %q", r[0], keys)
 		g, ok := groups[id]
 		if !ok {
-			hash := fnv.New64a()
-			fmt.Fprintf(hash, "a secret of %s, %s", hospital, id)
-			g = &contribution{patient: r[0], keys: keys, choice: hash.Sum64()}
+			g = &contribution{patient: r[0], keys: keys}
 			groups[id] = g
 			all = append(all, g)
 		}
 		g.rows = append(g.rows, r[1+len(f.Keys):])
 	}
-	slices.SortFunc(all, func(a, b *contribution) int { return int(b2i(a.choice > b.choice)) - int(b2i(a.choice < b.choice)) })
-	taken := map[value.Value]int{}
+	patients := map[value.Value][]*contribution{}
 	for _, g := range all {
-		taken[g.patient]++
-		for i, partial := range f.Partials {
-			k := int64(p.Proof.Rows)
-			if d == countless {
-				k = math.MaxInt32
-			}
-			part := share(partial, k, g.rows, i, d)
-			if taken[g.patient] > p.Proof.Groups && (d != ignoredL0 || partial.Kind != fragment.PartialSum) {
-				clear(part)
-			}
-			g.parts = append(g.parts, part...)
-		}
+		patients[g.patient] = append(patients[g.patient], g)
+	}
+	for _, groups := range patients {
+		clip(p, groups, d)
+	}
+	if d != present {
+		appear(p, all)
 	}
 	if d == floatingSum {
 		addFloating(f, all)
@@ -132,18 +125,68 @@ rows:
 	return all
 }
 
-func b2i(b bool) int8 {
-	if b {
-		return 1
+// clip computes what counts of one patient.
+func clip(p *planner.Plan, groups []*contribution, d defect) {
+	raw := func(without bool) [][]*big.Int {
+		var all [][]*big.Int
+		for _, g := range groups {
+			var part []*big.Int
+			for i, partial := range p.Fragment.Partials {
+				sums := sums(partial, g.rows, i, d)
+				if without && partial.Grid != nil {
+					sums[0].SetInt64(0)
+				}
+				part = append(part, sums...)
+			}
+			all = append(all, part)
+		}
+		return all
 	}
-	return 0
+	wide := *p.Proof
+	wide.Unclipped = true
+	parts := p.Proof.Clip(p.Fragment, raw(d == unmeasured))
+	whole := wide.Clip(p.Fragment, raw(false))
+	for g := range groups {
+		if d == apart {
+			parts[g] = p.Proof.Clip(p.Fragment, raw(false)[g:g+1])[0]
+		}
+		at := 0
+		for _, partial := range p.Fragment.Partials {
+			for k := at; k < at+partial.Width(); k++ {
+				if d == unclipped || partial.Grid != nil && (d == looseSums || d == unmeasured) {
+					parts[g][k] = whole[g][k]
+				}
+			}
+			at += partial.Width()
+		}
+		groups[g].parts = parts[g]
+	}
 }
 
-// share is a patient's part of one partial aggregate in one group.
-func share(p fragment.Partial, k int64, rows [][]value.Value, column int, d defect) []int64 {
-	counts := make([]*big.Int, p.Width())
-	for i := range counts {
-		counts[i] = new(big.Int)
+// appear leaves out the groups that do not appear.
+func appear(p *planner.Plan, all []*contribution) {
+	at := 0
+	for i, partial := range p.Fragment.Partials {
+		if p.Proof.Selects(p.Fragment, i) {
+			patients := map[string]int64{}
+			for _, g := range all {
+				patients[fmt.Sprintf("%q", g.keys)] += g.parts[at]
+			}
+			for _, g := range all {
+				if patients[fmt.Sprintf("%q", g.keys)] == 0 {
+					clear(g.parts)
+				}
+			}
+		}
+		at += partial.Width()
+	}
+}
+
+// sums are what a patient's rows in one group add up to in a partial aggregate.
+func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big.Int {
+	sums := make([]*big.Int, p.Width())
+	for i := range sums {
+		sums[i] = new(big.Int)
 	}
 	c := int64(0)
 	for _, r := range rows {
@@ -160,27 +203,19 @@ func share(p fragment.Partial, k int64, rows [][]value.Value, column int, d defe
 			} else {
 				x = math.Max(-1e15, math.Min(1e15, 8*x)) // as if the catalog's bounds were wrong, too
 			}
-			counts[0].Add(counts[0], big.NewInt(int64(x)-p.Grid.Center))
+			sums[0].Add(sums[0], big.NewInt(int64(x)-p.Grid.Center))
 		case p.Buckets != nil:
-			counts[p.Buckets.Leaf(v.Float64())].Add(counts[p.Buckets.Leaf(v.Float64())], big.NewInt(p.Buckets.Row()))
+			n := sums[p.Buckets.Leaf(v.Float64())]
+			n.Add(n, big.NewInt(1))
 		}
 	}
-	part := make([]int64, len(counts))
-	for i, s := range counts {
-		switch p.Kind {
-		case fragment.PartialPatients:
-			part[i] = min(c, 1)
-		case fragment.PartialRows, fragment.PartialValues:
-			part[i] = min(c, k)
-		default:
-			if c > k && d != unclamped {
-				s.Mul(s, big.NewInt(k))
-				s.Quo(s, big.NewInt(c)) // toward zero
-			}
-			part[i] = s.Int64()
-		}
+	switch p.Kind {
+	case fragment.PartialPatients:
+		sums[0].SetInt64(min(c, 1))
+	case fragment.PartialRows, fragment.PartialValues:
+		sums[0].SetInt64(c)
 	}
-	return part
+	return sums
 }
 
 // addFloating adds each sum in 32-bit floating point over the patients of a group, in an order that depends on how many they are,

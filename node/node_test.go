@@ -87,10 +87,10 @@ func request(c *catalog.Catalog, epsilon float64) *fragment.Request {
 				Expr:   fragment.Column("patient", "sex", value.TypeText),
 				Domain: []value.Value{value.Text("f"), value.Text("m")},
 			}},
-			Partials:  []fragment.Partial{{Kind: fragment.PartialPatients}},
-			MaxGroups: 5, MaxRows: 10,
+			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}},
+			Norm:     fragment.L1, MaxGroups: 5, MaxRows: 10,
 		},
-		Noise: dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, L0: 1},
+		Noise: dp.Noise{Mechanism: dp.Laplace, Epsilon: epsilon, Limit: 1},
 		Token: token("ada"),
 	}
 }
@@ -548,16 +548,17 @@ func TestRefuse(t *testing.T) {
 		{"epsilon below the least price, as one of many releases", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 64, 0.5/64 }, CodePrice},
 		{"less rho than the least price", func(r *fragment.Request) {
 			r.Study = "rho"
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.0099, L0: 1}
+			r.Noise, r.Fragment.Norm = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.0099, Limit: 1}, fragment.L2
 		}, CodePrice},
 		{"epsilon below the least price that the custodian raised", func(r *fragment.Request) { r.Study, r.Noise.Epsilon = "dear", 0.19 }, CodePrice},
 		{"more releases than there are", func(r *fragment.Request) { r.Releases, r.Noise.Epsilon = 65, 0.001 }, CodeFragment},
 		{"less than one release", func(r *fragment.Request) { r.Releases = -1 }, CodeFragment},
 		{"rho above the cap", func(r *fragment.Request) {
 			r.Study = "rho"
-			r.Noise = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.51, L0: 1}
+			r.Noise, r.Fragment.Norm = dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.51, Limit: 1}, fragment.L2
 		}, CodeLimit},
-		{"Gaussian noise in a study of pure accounting", func(r *fragment.Request) { r.Noise.Mechanism = dp.Gaussian }, CodeBudget},
+		{"Gaussian noise in a study of pure accounting", func(r *fragment.Request) { r.Noise.Mechanism, r.Fragment.Norm = dp.Gaussian, fragment.L2 }, CodeBudget},
+		{"noise of another norm", func(r *fragment.Request) { r.Noise.Mechanism = dp.Gaussian }, CodeFragment},
 		{"unknown study", func(r *fragment.Request) { r.Study = "diabetes" }, CodeStudy},
 		{"study over", func(r *fragment.Request) { r.Study = "over" }, CodeStudy},
 		{"study for nobody", func(r *fragment.Request) { r.Study = "nobody" }, CodeResearcher},

@@ -204,7 +204,7 @@ func TestScopeOfCombinations(t *testing.T) {
 	} {
 		f := &fragment.Fragment{
 			Relations: []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Patient: "p", Combine: fragment.CombineAll, Arms: []*fragment.Derived{arm(tc.x), arm(tc.y)}}}},
-			Patient:   column("d", "p"), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, MaxGroups: 1, MaxRows: 1,
+			Patient:   column("d", "p"), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 		}
 		_, err := fragment.Check(f, c)
 		must(t, err)

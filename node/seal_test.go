@@ -43,7 +43,7 @@ func sealedConfig(t *testing.T, sealed Sealed) Config {
 // covered is request for covered numbers.
 func covered(h *hospital, id string, sites int) *fragment.Request {
 	r := request(h.catalog, 0.25)
-	r.Study, r.Noise = id, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, L0: 1}
+	r.Study, r.Noise, r.Fragment.Norm = id, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, Limit: 1}, fragment.L2
 	r.Cover = &fragment.Cover{Sites: sites}
 	return r
 }
@@ -76,8 +76,8 @@ func TestNoiseReachesEveryPartial(t *testing.T) {
 	const runs = 40
 	var squares [2]float64
 	seen := map[int64]bool{}
-	shares, err := (&request(h.catalog, 0.25).Fragment).Shares(fragment.Cover{Sites: 3}, 3, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, L0: 1},
-		&fragment.Proof{LInf: []int64{1}, Cells: 2})
+	shares, err := (&request(h.catalog, 0.25).Fragment).Shares(fragment.Cover{Sites: 3}, 3, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 0.25, Limit: 1},
+		&fragment.Proof{Sizes: []int64{1}, Cells: 2})
 	must(t, err)
 	for i := range runs {
 		r := covered(h, "sealed", 3)
@@ -146,10 +146,10 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 		{"how many hospitals, nobody knows", Sealed{}, func(*fragment.Request) {}, CodeSealed},
 		{"the study tells", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 2 }, ""},
 		{"and they are more", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 1 }, CodeSealed},
-		{"Laplace noise", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Noise.Mechanism = dp.Laplace }, CodeFragment},
+		{"Laplace noise", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Noise.Mechanism, r.Fragment.Norm = dp.Laplace, fragment.L1 }, CodeFragment},
 		{"a study of pure accounting", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study = "copd" }, CodeBudget},
 		{"groups that are not declared", Sealed{Hospitals: 3}, func(r *fragment.Request) {
-			r.Fragment.Keys[0].Domain, r.ThresholdDelta, r.Noise.L0 = nil, 1e-9, 5
+			r.Fragment.Keys[0].Domain, r.ThresholdDelta, r.Noise.Limit = nil, 1e-9, 5
 		}, CodeFragment},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestMasked(t *testing.T) {
 		for _, p := range peers { // the masks of all three add up to zero
 			must(t, request.Mask(got, p.name, p.key, members))
 		}
-		shares, err := r.Fragment.Shares(*r.Cover, 3, r.Noise, &fragment.Proof{LInf: []int64{1}, Cells: 2})
+		shares, err := r.Fragment.Shares(*r.Cover, 3, r.Noise, &fragment.Proof{Sizes: []int64{1}, Cells: 2})
 		must(t, err)
 		for j, x := range got {
 			noise := math.Ldexp(float64(x), -int(shares[0].Shift())) - float64(2+j)

@@ -168,7 +168,6 @@ type argument struct {
 	distinct bool              // COUNT(DISTINCT patient)
 	patient  *fragment.Expr    // the condition under which that counts; nil: always
 	domain   []value.Value     // of COUNT(DISTINCT x): the values of x but NULL
-	oneRow   bool              // no table has two rows of a patient
 }
 
 // operand is an argument over the rows; its expression is nil for COUNT(*).
@@ -268,7 +267,7 @@ const (
 func (a *argument) tree() []fragment.Partial {
 	x := a.asNumber(a.x)
 	a.check(x)
-	b := fragment.Buckets{Lower: x.facts.Lower, Upper: x.facts.Upper, Branching: treeBranching, Levels: 3, Unit: a.unit()}
+	b := fragment.Buckets{Lower: x.facts.Lower, Upper: x.facts.Upper, Branching: treeBranching, Levels: 3}
 	if a.cells == 0 || a.cells > manyGroups {
 		b.Levels = 2
 	}
@@ -307,16 +306,7 @@ func (a *argument) asNumber(x operand) operand {
 	return x
 }
 
-// unit is what a row counts in buckets: so much that a patient's row may count as a thousandth of one.
-func (a *argument) unit() int {
-	if a.oneRow {
-		return 0
-	}
-	return 1024
-}
-
 func (a *argument) histogram() []fragment.Partial {
-	a.buckets.Unit = a.unit()
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: a.buckets}}
 }
 
@@ -413,8 +403,8 @@ func (a *Aggregate) linear() (scale float64, ok bool) {
 	return a.scale[0], len(a.Partials) == 1 && a.read == nil
 }
 
-// average tells whether the aggregate is (center * n + scale * s) / n, in partials
-// s and n.
+// average tells whether the aggregate is (center * n + scale * s) / n, in partials s and
+// n, the latter in its own unit.
 func (a *Aggregate) average() (center, scale float64, ok bool) {
 	return a.center[0], a.scale[0], len(a.Partials) == 2
 }

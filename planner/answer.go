@@ -211,7 +211,7 @@ func (g group) tree(a *Aggregate) *tree {
 		return t
 	}
 	at := g.plan.places[i]
-	t := newTree(*g.plan.Fragment.Partials[i].Buckets, g.cell.Noisy[at.start:at.end], g.plan.noise[i])
+	t := g.plan.tree(i, g.cell.Noisy[at.start:at.end])
 	g.trees[i] = &t
 	return &t
 }
@@ -502,7 +502,8 @@ func (g group) released(e *fragment.Expr) (quotient, bool) {
 		return quotient{}, false
 	}
 	sum, n := a.Partials[0], a.Partials[1]
-	return quotient{top: form{weights: map[int]float64{sum: scale, n: center}}, bottom: form{weights: map[int]float64{n: 1}}}, true
+	count := a.scale[1]
+	return quotient{top: form{weights: map[int]float64{sum: scale, n: center * count}}, bottom: form{weights: map[int]float64{n: count}}}, true
 }
 
 func constantForm(v value.Value) (quotient, bool) {

@@ -89,7 +89,7 @@ func TestIntervalsCover(t *testing.T) {
 // count in a condition, with a mean of 72.5.
 func exactPartials(p *Plan, rows float64) []int64 {
 	var exact []int64
-	for _, partial := range p.Fragment.Partials {
+	for i, partial := range p.Fragment.Partials {
 		x := rows
 		if g := partial.Grid; g != nil {
 			mean := 72.5
@@ -98,7 +98,7 @@ func exactPartials(p *Plan, rows float64) []int64 {
 			}
 			x = math.Round(rows * (math.Ldexp(mean, g.Shift) - float64(g.Center)))
 		}
-		exact = append(exact, int64(x))
+		exact = append(exact, int64(x)*p.Proof.Units[i])
 	}
 	return exact
 }
@@ -116,7 +116,7 @@ func TestFinishOrdersAndCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := func(gender string, n int64) Cell {
-		return Cell{Keys: []value.Value{value.Text(gender)}, Noisy: []int64{n}}
+		return Cell{Keys: []value.Value{value.Text(gender)}, Noisy: []int64{n * p.Proof.Units[0]}}
 	}
 	answer, err := p.Finish([]Cell{cell("Other", 3), cell("Female", 50), cell("Male", 50)}, 0.95)
 	if err != nil {

@@ -57,9 +57,10 @@ type means struct {
 func (m means) of(i int) bracket {
 	n, s := m.a.Partials[0], m.a.Partials[i]
 	grid := m.g.plan.Fragment.Partials[s].Grid
+	of, scale := m.a.scale[0], m.a.scale[i]
 	ratio := dp.Ratio{
-		Numerator: m.a.scale[i]*m.g.noisy(s) + m.a.center[i]*m.g.noisy(n), Denominator: m.g.noisy(n),
-		Terms: append(m.g.fit.terms(m.g.plan, s, m.a.scale[i], 0), m.g.fit.terms(m.g.plan, n, m.a.center[i], 1)...),
+		Numerator: scale*m.g.noisy(s) + m.a.center[i]*of*m.g.noisy(n), Denominator: of * m.g.noisy(n),
+		Terms: append(m.g.fit.terms(m.g.plan, s, scale, 0), m.g.fit.terms(m.g.plan, n, m.a.center[i]*of, of)...),
 	}
 	low, high := ratio.Interval(m.confidence, grid.Number(float64(grid.Lower)), grid.Number(float64(grid.Upper)))
 	return bracket{low, high}
@@ -67,7 +68,8 @@ func (m means) of(i int) bracket {
 
 // sample is n/(n-1), which is at most 2.
 func (m means) sample() bracket {
-	n, half := m.g.noisy(m.a.Partials[0]), m.g.halfWidth(m.a.Partials[0], m.confidence)
+	of, scale := m.a.Partials[0], m.a.scale[0]
+	n, half := scale*m.g.noisy(of), scale*m.g.halfWidth(of, m.confidence)
 	return bracket{sample(n + half), sample(n - half)}
 }
 

@@ -71,8 +71,12 @@ func (b *builder) read() {
 	b.countOnce()
 }
 
-// limits sets the contribution limits: the query's, or the catalog's.
+// limits sets the length to which a patient is clipped: the query's, or the catalog's.
 func (b *builder) limits() {
+	b.fragment.Norm = fragment.L2
+	if b.federation.Accounting == dp.Pure { // which knows Laplace noise alone
+		b.fragment.Norm = fragment.L1
+	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
 	if b.fragment.MaxGroups == 0 {
 		b.fragment.MaxGroups = b.atMost(b.catalog.MaxGroups)
@@ -87,8 +91,22 @@ func (b *builder) limits() {
 		for _, k := range b.fragment.Keys {
 			keys = append(keys, k.Expr)
 		}
-		b.fragment.MaxRows = b.atMost(b.fragment.MaxRows, keys...)
+		b.fragment.MaxRows = b.atMost(b.fragment.MaxRows)
+		inEach := float64(b.atMost(b.fragment.MaxRows, keys...))
+		b.fragment.MaxRows = min(b.fragment.MaxRows, int(math.Ceil(inEach*b.groupsInFull())))
 	}
+}
+
+// groupsInFull is as how many rows in all a row in each group counts, of a patient who is in as many groups as may be.
+func (b *builder) groupsInFull() float64 {
+	groups := b.fragment.MaxGroups
+	if b.cells > 0 {
+		groups = min(groups, b.cells)
+	}
+	if b.fragment.Norm == fragment.L2 {
+		return math.Sqrt(float64(groups))
+	}
+	return float64(groups)
 }
 
 // rowLimit is the catalog's limit of a relation: a derived one that passes on rows has that of the tables that it reads.
@@ -427,7 +445,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *syntax.Expr, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, oneRow: b.oneRow()}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells}
 	name := strings.ToUpper(t.Name)
 	switch {
 	case t.Star:
@@ -618,6 +636,12 @@ func (b *builder) prove() {
 		b.invalid(err, b.syntax.At)
 	}
 	p.Proof = proof
+	for i := range p.Aggregates {
+		a := &p.Aggregates[i]
+		for k, partial := range a.Partials {
+			a.scale[k] /= float64(proof.Units[partial])
+		}
+	}
 	p.Sites = len(b.federation.Hospitals)
 	if b.catalog.MaxSites > 0 {
 		p.Sites = min(p.Sites, b.catalog.MaxSites)

@@ -34,7 +34,7 @@ func (p *Plan) settle() {
 	p.divisions, p.settled, p.emptiness = nil, map[*fragment.Expr]*fragment.Expr{}, map[int]float64{}
 	for _, a := range p.Aggregates {
 		if i := a.Partials[0]; a.ofTree {
-			t := newTree(*p.Fragment.Partials[i].Buckets, nil, p.noise[i])
+			t := p.tree(i, nil)
 			p.emptiness[i] = dp.CombinedHalfWidth(surely, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.noise}}, t.Branching))
 		}
 	}
@@ -274,14 +274,15 @@ func (p *Plan) wholeOf(i int, bottom form) (whole int, l, u float64) {
 			continue
 		}
 		if l, u, ok := partOf(p.Fragment.Partials[i], p.Fragment.Partials[d]); ok {
-			return d, l, u
+			unit := float64(p.Proof.Units[i]) / float64(p.Proof.Units[d])
+			return d, l * unit, u * unit
 		}
 	}
 	return -1, 0, 0
 }
 
-// partOf reports whether a patient's x is l to u times their y, however many rows count. Both are made of the same rows; of
-// more than max_rows, the rows of each count as that many, so that fewer stay fewer.
+// partOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows, and a patient
+// who is clipped is scaled as a whole, so that fewer stay fewer.
 func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	switch x.Kind {
 	case fragment.PartialPatients:

@@ -159,8 +159,8 @@ func TestFilteredByWhatIsShown(t *testing.T) {
 	cell := func(gender string, some, all int64) Cell {
 		noisy := make([]int64, 2)
 		for i, partial := range p.Fragment.Partials {
-			if noisy[i] = all; partial.Grid != nil {
-				noisy[i] = some
+			if noisy[i] = all * p.Proof.Units[i]; partial.Grid != nil {
+				noisy[i] = some * p.Proof.Units[i]
 			}
 		}
 		return Cell{Keys: []value.Value{value.Text(gender)}, Noisy: noisy}

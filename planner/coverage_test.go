@@ -112,10 +112,13 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 				x := math.Floor(math.Ldexp(v.Float64(), g.Shift) + 0.5)
 				sums[0] += int64(math.Max(float64(g.Lower), math.Min(float64(g.Upper), x))) - g.Center
 			case partial.Buckets != nil:
-				sums[partial.Buckets.Leaf(v.Float64())] += partial.Buckets.Row()
+				sums[partial.Buckets.Leaf(v.Float64())]++
 			default:
 				sums[0]++
 			}
+		}
+		for k := range sums {
+			sums[k] *= p.Proof.Units[i]
 		}
 		all = append(all, p.Fragment.Partials[i].Coordinates(sums)...)
 	}
@@ -152,7 +155,7 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 		}
 		return sum
 	case "HISTOGRAM(admissionweight, 0, 200, 10)":
-		return float64(exact[0]) / float64(p.Fragment.Partials[0].Buckets.Row())
+		return float64(exact[0]) / float64(p.Proof.Units[0])
 	}
 	return truth
 }

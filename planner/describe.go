@@ -49,7 +49,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 			if scale, ok := a.linear(); ok {
 				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
 			} else if of == c.expr && a.function == aggregates["histogram"] {
-				t := newTree(*p.Fragment.Partials[a.Partials[0]].Buckets, nil, p.noise[a.Partials[0]])
+				t := p.tree(a.Partials[0], nil)
 				x.HalfWidth, x.Note = t.noise.HalfWidth(confidence), ""
 			} else if _, scale, ok := a.average(); ok && of == c.expr && a.read == nil && !supposed {
 				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
@@ -57,6 +57,8 @@ func (p *Plan) Expected(confidence float64) []Expected {
 			}
 		}
 		switch known := !math.IsNaN(x.HalfWidth); {
+		case known && c.Type == value.TypeInt: // ends are rounded outward
+			x.HalfWidth = math.Ceil(x.HalfWidth)
 		case known && c.Type == value.TypeDate:
 			x.Note = "days, " + x.Note
 		case known && c.Type == value.TypeTimestamp:
@@ -108,7 +110,8 @@ func (p *Plan) suppose() (Cell, bool) {
 		cell.Keys = append(cell.Keys, v)
 	}
 	for i, partial := range p.Fragment.Partials {
-		n := []int64{int64(p.supposed)}
+		unit := float64(p.Proof.Units[i])
+		n := []int64{int64(p.supposed * unit)}
 		switch {
 		case partial.Grid != nil:
 			g := partial.Grid
@@ -116,11 +119,11 @@ func (p *Plan) suppose() (Cell, bool) {
 			if e := partial.Expr; e.Op == fragment.OpMultiply && canonical(e.Args[0]) == canonical(e.Args[1]) {
 				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
 			}
-			n[0] = int64(p.supposed * (mean - float64(g.Center)))
+			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)
 		case partial.Buckets != nil:
 			leaves := make([]int64, partial.Buckets.Leaves())
 			for j := range leaves {
-				leaves[j] = int64(p.supposed * float64(partial.Buckets.Row()) / float64(len(leaves)))
+				leaves[j] = int64(p.supposed * unit / float64(len(leaves)))
 			}
 			n = p.Fragment.Partials[i].Coordinates(leaves)
 		}
@@ -178,28 +181,17 @@ func (p *Plan) Describe() string {
 		line("group by", "%s%s", k.Expr, domainText(k.Domain))
 	}
 	for i, partial := range p.Fragment.Partials {
-		unit := 1.0
-		if partial.Buckets != nil {
-			unit = float64(partial.Buckets.Row())
-		}
-		share := ""
+		share, unit := "", float64(p.Proof.Units[i])
 		if partial.Share > 1 {
 			share = fmt.Sprintf(", weight %d", partial.Share)
 		}
-		line("node", "%s; a patient adds at most %s a group%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.LInf[i])/unit), share, number(p.noise[i].Scale/unit))
+		line("node", "%s; size %s%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.Sizes[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
-	switch {
-	case p.Proof.OneRow:
-		line("limits", "one row a patient")
-	case p.Proof.Truncates:
-		line("limits", "%d groups a patient, chosen by a keyed hash; %d %s a patient in each", p.Proof.Groups, p.Proof.Rows, plural(p.Proof.Rows, "row", "rows"))
-	default:
-		line("limits", "a patient is in at most %d %s; %d %s in each", p.Proof.Groups, plural(p.Proof.Groups, "group", "groups"), p.Proof.Rows, plural(p.Proof.Rows, "row counts", "rows count"))
-	}
+	line("limits", "%s", p.limits())
 	if p.Proof.Capped {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
 	}
-	line("noise", "%s, for %d %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.Noise.L0, plural(int(p.Noise.L0), "number", "numbers"), p.Sites, plural(p.Sites, "hospital", "hospitals"))
+	line("noise", "%s, for a length of %s a patient at each of %d %s", mechanisms[p.Noise.Mechanism], p.length(), p.Sites, plural(p.Sites, "hospital", "hospitals"))
 	if p.Cover != nil {
 		line("sealed", "%s", p.protection())
 	}
@@ -227,6 +219,37 @@ func (p *Plan) protection() string {
 	}
 	return fmt.Sprintf("%s, and masks them: safe against the coordinator and any %d of the hospitals; if all masks broke, at most %s times the price",
 		share, p.Cover.Colluders, number(p.Cover.Exposure(p.asked)))
+}
+
+// limits tells which patients are clipped.
+func (p *Plan) limits() string {
+	proof, rows, groups := p.Proof, false, false
+	for _, partial := range p.Fragment.Partials {
+		groups = groups || partial.Kind == fragment.PartialPatients
+		rows = rows || partial.Kind != fragment.PartialPatients
+	}
+	within := fmt.Sprintf("%d %s", proof.Groups, plural(proof.Groups, "group", "groups"))
+	if in := fmt.Sprintf("%d %s in all", proof.Rows, plural(proof.Rows, "row", "rows")); rows && groups {
+		within = in + " and " + within
+	} else if rows {
+		within = in
+	}
+	switch {
+	case proof.OneRow:
+		return "one row a patient; nobody is clipped"
+	case proof.Unclipped:
+		return "a patient is in " + within + " at most; nobody is clipped"
+	}
+	return "a patient beyond " + within + " is scaled down as a whole"
+}
+
+// length is how long the vector of one patient may be, in sizes.
+func (p *Plan) length() string {
+	weight := float64(p.Fragment.Weight())
+	if p.Fragment.Norm == fragment.L2 {
+		return number(math.Sqrt(weight)) + " (L2)"
+	}
+	return number(weight) + " (L1)"
 }
 
 // abridged leaves out the middle of a very long text.

@@ -13,8 +13,7 @@ import (
 
 // COUNT(DISTINCT x) is the number of values of x that some patient has. Neither that
 // number nor a patient's part in it adds up over hospitals, so what is released is a
-// histogram: for each value that x can have, the rows that have it, of which a patient adds
-// max_rows at most. The number is read from it.
+// histogram: for each value that x can have, the rows that have it. The number is read from it.
 //
 // No reading is exact: a value that one patient has looks like a value that nobody has,
 // which is the point. readDistinct counts the values whose noisy count passes a threshold that
@@ -34,7 +33,7 @@ func (a *argument) values() []fragment.Partial {
 	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Null(value.TypeInt)))...)
 	n := max(2, len(a.domain))
 	a.value = float64(len(a.domain))
-	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1, Unit: a.unit()}}}
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
 }
 
 func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domain)) }
@@ -53,7 +52,7 @@ type occurrence struct{ likely, sure, never []bool }
 // are those below the least that a count above 0 can be, likewise; there are none unless the noise is far less than a row.
 func occurring(t tree, n, confidence float64) occurrence {
 	counts := t.counts[:int(n)]
-	least := 1 / float64(t.Row())
+	least := 1 / t.unit
 	likely, present, absent := make([]bool, len(counts)), make([]float64, len(counts)), make([]float64, len(counts))
 	threshold := t.thresholdOf(n)
 	for i, y := range counts {
@@ -243,7 +242,7 @@ func (a *argument) powers() []fragment.Partial {
 	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Int(int64(len(inner)))))...)
 	n := len(inner) + 1
 	a.value = float64(a.call.Bin)
-	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1, Unit: a.unit()}}}
+	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
 }
 
 // readBound tells the lower end (which 0) or the upper one; NaN where no bucket holds enough. The

@@ -26,7 +26,7 @@ func TestLeastPrice(t *testing.T) {
 	refused, gaussian := 0, 0
 	for _, accounting := range []dp.Accounting{dp.Pure, dp.ZCDP} {
 		for _, least := range []float64{0.01, 0.003, 0.1} {
-			cheapest, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: least, L0: 1}.Loss(0)
+			cheapest, err := dp.Noise{Mechanism: dp.Laplace, Epsilon: least, Limit: 1}.Loss(0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,8 @@ type Query struct {
 	// Epsilon, in (0, inf), and Delta, in (0, 1), are the privacy loss that the
 	// answer may cost in all.
 	Epsilon, Delta float64
-	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
+	// MaxGroups and MaxRows, where above 0, override the catalog's: a patient's answer is clipped to the length of that of a
+	// patient in MaxGroups groups, of MaxRows rows in all.
 	MaxGroups, MaxRows int
 	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest
 	// epsilon, up to MaxEpsilon, that is expected to reach it.
@@ -178,9 +179,9 @@ type Estimate struct {
 	Value, Low, High value.Value
 }
 
-// LInf returns the sensitivity of a partial aggregate over the federation: m
+// Size returns the size of a partial aggregate over the federation: m
 // times one node's.
-func (p *Plan) LInf(partial int) int64 { return int64(p.Sites) * p.Proof.LInf[partial] }
+func (p *Plan) Size(partial int) int64 { return int64(p.Sites) * p.Proof.Sizes[partial] }
 
 // Coordinate returns what the noise on a partial aggregate's numbers depends on.
 func (p *Plan) Coordinate(partial int) dp.Coordinate {

@@ -220,3 +220,19 @@ func TestRefusesNUL(t *testing.T) {
 		}
 	}
 }
+
+// TestStaysByUnit: rows by groups have the noise of rows in all, whatever the number of groups: that of an expert who clips
+// patients to the length of three rows.
+func TestStaysByUnit(t *testing.T) {
+	fed := federation(t, "eicu")
+	fed.Hospitals, fed.Accounting = fed.Hospitals[:2], dp.ZCDP
+	for sql, want := range map[string]float64{"SELECT COUNT(*) FROM patient": 24, "SELECT unittype, COUNT(*) FROM patient GROUP BY unittype": 24} {
+		p, err := Build(Query{SQL: sql, Epsilon: 0.5, Delta: 1e-6, MaxRows: 3}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Sites != 2 || p.Expected(0.95)[0].HalfWidth != want {
+			t.Errorf("%s: ± %v at %d hospitals, want ± %v", sql, p.Expected(0.95)[0].HalfWidth, p.Sites, want)
+		}
+	}
+}

@@ -11,16 +11,22 @@ import (
 // the counts of Branching times as many buckets as the one before. They are in rows.
 type tree struct {
 	fragment.Buckets
+	unit   float64 // as what a row counts in what is released
 	counts []float64
 	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
 	noise  dp.Distribution
 }
 
-// newTree prepares the sums that below reads, of counts and noise in units of Buckets.Row.
-func newTree(b fragment.Buckets, counts []int64, noise dp.Distribution) tree {
-	unit := float64(b.Row())
+// tree is a partial aggregate's, of what was released of it; nil: of nothing yet.
+func (p *Plan) tree(partial int, counts []int64) tree {
+	return newTree(*p.Fragment.Partials[partial].Buckets, p.Proof.Units[partial], counts, p.noise[partial])
+}
+
+// newTree prepares the sums that below reads, of counts and noise in units of a row.
+func newTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distribution) tree {
+	unit := float64(row)
 	noise.Scale /= unit
-	t := tree{Buckets: b, counts: make([]float64, len(counts)), noise: noise}
+	t := tree{Buckets: b, unit: unit, counts: make([]float64, len(counts)), noise: noise}
 	for i, n := range counts {
 		t.counts[i] = float64(n) / unit
 	}

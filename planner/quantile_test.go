@@ -13,14 +13,14 @@ import (
 // release is a tree over values, with noise, in rows, where the distribution has a scale.
 func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 	b := *p.Fragment.Partials[0].Buckets
-	leaves := make([]int64, b.Leaves())
+	leaves, unit := make([]int64, b.Leaves()), p.Proof.Units[0]
 	for _, x := range values {
-		leaves[b.Leaf(x)] += b.Row()
+		leaves[b.Leaf(x)] += unit
 	}
 	nodes := p.Fragment.Partials[0].Coordinates(leaves)
 	for i := range nodes {
 		if noise.Scale > 0 {
-			nodes[i] += int64(math.Round(float64(b.Row()) * noise.Quantile(math.Max(rand.Float64(), 1e-15))))
+			nodes[i] += int64(math.Round(float64(unit) * noise.Quantile(math.Max(rand.Float64(), 1e-15))))
 		}
 	}
 	return nodes
@@ -28,8 +28,16 @@ func release(p *Plan, values []float64, noise dp.Distribution) []int64 {
 
 // inUnits is noise in rows in the units of the tree's counts.
 func inUnits(p *Plan, noise dp.Distribution) dp.Distribution {
-	noise.Scale *= float64(p.Fragment.Partials[0].Buckets.Row())
+	noise.Scale *= float64(p.Proof.Units[0])
 	return noise
+}
+
+// treeOf is the tree of a partial aggregate, as if it had other noise.
+func treeOf(p *Plan, partial int, counts []int64, noise dp.Distribution) tree {
+	other := *p
+	other.noise = slices.Clone(p.noise)
+	other.noise[partial] = noise
+	return other.tree(partial, counts)
 }
 
 func quantilePlan(t testing.TB, sql string) *Plan {
@@ -47,7 +55,7 @@ func TestQuantilesWithoutNoise(t *testing.T) {
 	for i := range 1001 {
 		values = append(values, 40+float64(i)/10)
 	}
-	tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9}))
+	tr := treeOf(p, 0, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9}))
 	for q, want := range map[float64]float64{0.1: 50, 0.25: 65, 0.5: 90, 0.9: 130} {
 		x, low, high := tr.quantile(q, 0.95)
 		if step := tr.Buckets.Width(); math.Abs(x-want) > 2*step || low > want+step || high < want-step || high-low > 5*step {
@@ -72,10 +80,10 @@ func TestBelowAddsUp(t *testing.T) {
 	total := int64(0)
 	for j := range leaves {
 		n := int64(rand.IntN(5))
-		leaves[j] = n * b.Row()
+		leaves[j] = n * p.Proof.Units[i]
 		total += n
 	}
-	tr := newTree(b, p.Fragment.Partials[i].Coordinates(leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
+	tr := treeOf(p, i, p.Fragment.Partials[i].Coordinates(leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
 	if len(tr.counts) != p.Fragment.Partials[i].Released() {
 		t.Fatalf("%d nodes, want %d", len(tr.counts), p.Fragment.Partials[i].Released())
 	}
@@ -85,7 +93,7 @@ func TestBelowAddsUp(t *testing.T) {
 			t.Fatalf("below edge %d: %v, want %v", edge, got, float64(under)-0.3*float64(total))
 		}
 		if edge < len(leaves) {
-			under += leaves[edge] / b.Row()
+			under += leaves[edge] / p.Proof.Units[i]
 		}
 	}
 }
@@ -107,7 +115,7 @@ func TestQuantileIntervalsCover(t *testing.T) {
 			for _, noise := range []dp.Distribution{{Mechanism: dp.Laplace, Scale: 15}, {Mechanism: dp.Gaussian, Scale: 15}} {
 				covered := 0
 				for range n {
-					tr := newTree(*p.Fragment.Partials[0].Buckets, release(p, values, noise), inUnits(p, noise))
+					tr := treeOf(p, 0, release(p, values, noise), inUnits(p, noise))
 					x, low, high := tr.quantile(q, 0.95)
 					if x < low || x > high {
 						t.Fatalf("%v is outside [%v, %v]", x, low, high)

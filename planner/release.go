@@ -153,27 +153,27 @@ func threeDigits(x float64) float64 {
 func (b *builder) release() {
 	p, proof, at := b.plan, b.plan.Proof, b.syntax.At
 	var err error
-	l0 := int64(proof.Groups) * p.Fragment.Weight()
 	if !(b.query.Delta > 0 && b.query.Delta < 1) && (p.Selection != nil || b.query.Delta != 0) {
 		refuse(CodeParameter, Position{Line: 1, Column: 1}, "give a number well below one over the number of patients, such as 1e-9", "delta is out of range")
 	}
-	p.Noise = dp.Choose(l0, b.query.Epsilon, b.federation.Accounting)
+	p.Noise = dp.Choose(proof.NormLimit(p.Fragment), b.query.Epsilon, b.federation.Accounting)
 	p.noise = p.noise[:0]
-	for i, partial := range p.Fragment.Partials {
+	for i := range p.Fragment.Partials {
 		p.noise = append(p.noise, p.Noise.Distribution(p.Coordinate(i)))
-		// Beyond, the sampler rounds each count of a tree, and a patient touches more
-		// of them than the weight of a tree allows for.
-		if partial.Buckets != nil && p.noise[i].Scale > 1<<39 {
-			refuse(CodeParameter, at, "ask with a larger epsilon, or lower max_rows", "the noise on a tree of counts would be too coarse")
+		if math.IsInf(p.noise[i].Scale, 1) && p.Noise.Validate() == nil { // Adder refuses
+			refuse(CodeParameter, at, "ask with a larger epsilon, or lower max_rows", "the noise would be too wide to be drawn exactly")
 		}
 	}
 	threshold := 0.0
 	if s := p.Selection; s != nil {
 		threshold = b.query.Delta
 		s.Delta = threshold
-		if s.Threshold, err = p.Noise.Threshold(int64(proof.Groups), p.Coordinate(s.Partial), threshold); err != nil {
+		t, err := p.Noise.Threshold(p.presence(s.Partial), p.Coordinate(s.Partial), threshold)
+		if err != nil {
 			refuse(CodeParameter, at, "", "%s", err)
 		}
+		unit := proof.Units[s.Partial]
+		s.Threshold = (t + unit - 1) / unit
 	}
 	if p.Loss, err = p.Noise.Loss(threshold); err != nil {
 		refuse(CodeParameter, Position{Line: 1, Column: 1}, "", "%s", err)
@@ -209,14 +209,18 @@ func (b *builder) cover() {
 	}
 }
 
-// oneRow: no table has two rows of a patient.
-func (b *builder) oneRow() bool {
-	for _, s := range b.sources {
-		if !s.table.Public && !s.table.OneRowPerPatient {
-			return false
-		}
+// presence bounds how one patient makes undeclared groups appear, which are selected by a partial aggregate: package dp
+// has the proof.
+func (p *Plan) presence(partial int) dp.Presence {
+	unit := p.Proof.Units[partial]
+	at := dp.Presence{Sites: int64(p.Sites), Least: max(1, unit/fragment.LeastPresence), Most: unit}
+	// Not one group where the catalog promises one: the norm is what a node sees to.
+	limit, weight := p.Proof.NormLimit(p.Fragment), p.Proof.NormWeight(p.Fragment, partial)
+	at.Reach = (unit*limit + weight - 1) / weight
+	if p.Fragment.Norm == fragment.L2 {
+		at.Reach *= unit / at.Least
 	}
-	return true
+	return at
 }
 
 // expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the
@@ -239,17 +243,19 @@ func (b *builder) biasWarnings() {
 			p.Warnings = append(p.Warnings, text)
 		}
 	}
+	rows, patients := false, false
+	for _, partial := range p.Fragment.Partials {
+		rows = rows || partial.Kind != fragment.PartialPatients
+		patients = patients || partial.Kind == fragment.PartialPatients
+	}
 	for _, s := range b.sources {
-		if typical := s.table.TypicalRows; s.Derived == nil && !proof.OneRow && typical > proof.Rows {
-			warn("a patient may well have %d rows of %s, and %d count (max_rows): counts and sums come out low, averages and shares do not",
+		if typical := s.table.TypicalRows; rows && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
+			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, averages and shares do not",
 				typical, s.table.Name, proof.Rows)
 		}
 	}
-	switch {
-	case proof.Truncates && proof.Cells > 0:
-		warn("a patient counts in %d of the %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups, proof.Cells)
-	case proof.Truncates:
-		warn("a patient counts in %d groups (max_groups): where patients are in more, counts and sums come out low", proof.Groups)
+	if possible := proof.Cells; patients && !proof.Unclipped && !proof.KeysPerPatient && (possible == 0 || possible > proof.Groups) {
+		warn("where patients are counted, one of more than %d groups counts as one of %d in all (max_groups): such counts come out low", proof.Groups, proof.Groups)
 	}
 	for _, partial := range p.Fragment.Partials {
 		b.warnOfClamps(partial.Expr, warn)
@@ -260,7 +266,7 @@ func (b *builder) biasWarnings() {
 			continue
 		}
 		of := a.Partials[0]
-		t := newTree(*p.Fragment.Partials[of].Buckets, nil, p.noise[of])
+		t := p.tree(of, nil)
 		switch {
 		case a.function == countDistinct:
 			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.thresholdOf(a.argument)))

@@ -41,7 +41,7 @@ func TestSharesAddUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			whole, err := (dp.Noise{Mechanism: dp.Laplace, Epsilon: q.Epsilon, L0: 1}).Loss(q.Delta)
+			whole, err := (dp.Noise{Mechanism: dp.Laplace, Epsilon: q.Epsilon, Limit: 1}).Loss(q.Delta)
 			if err != nil {
 				t.Fatal(err)
 			}

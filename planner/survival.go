@@ -246,8 +246,7 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 			keys = append(keys, cell.Keys[k])
 		}
 		at := p.places[s.partial]
-		t := newTree(*p.Fragment.Partials[s.partial].Buckets, cell.Noisy[at.start:at.end], p.noise[s.partial])
-		for _, line := range s.lines(t, confidence) {
+		for _, line := range s.lines(p.tree(s.partial, cell.Noisy[at.start:at.end]), confidence) {
 			row := slices.Clone(keys)
 			for _, x := range line {
 				row = append(row, value.Float(x))
@@ -445,8 +444,7 @@ func flatten(table []lifeLine) (lines [][]float64) {
 // expected is the error to expect of a table: that of the numbers at risk and of events, the largest
 // shown, and that of survival at the horizon beside the number at risk there, which only the answer tells.
 func (s *survival) expected(p *Plan, confidence float64) []Expected {
-	b := *p.Fragment.Partials[s.partial].Buckets
-	t := newTree(b, p.Fragment.Partials[s.partial].Coordinates(make([]int64, b.Leaves())), p.noise[s.partial])
+	t := p.tree(s.partial, p.Fragment.Partials[s.partial].Coordinates(make([]int64, p.Fragment.Partials[s.partial].Buckets.Leaves())))
 	c := curve{survival: s, tree: t, without: side{t, 0}, with: side{t, t.Leaves() / 2}}
 	z, first := math.Sqrt2*math.Erfinv(confidence), s.steps
 	_, deviation := c.atRisk(s.steps + 1)

@@ -65,7 +65,7 @@ func exactTree(s *survival, times, events []float64) tree {
 		counts[len(counts)/2+place(x)]++
 	}
 	partial := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &b}
-	return newTree(b, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
+	return newTree(b, 1, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
 }
 
 // TestSurvivalEqualsR compares the table without noise with what R's survfit says of
@@ -133,7 +133,7 @@ func noisyTree(s *survival, n int, event, leave float64, scale float64, r *rand.
 				nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))
 			}
 		}
-		return newTree(b, nodes, noise)
+		return newTree(b, 1, nodes, noise)
 	}
 }
 

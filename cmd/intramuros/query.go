@@ -51,8 +51,8 @@ func (a *asking) flags(c *cobra.Command) {
 	f.StringVar(&a.request.Dialect, "dialect", "", "whose SQL it is, where databases differ: postgres, mysql, bigquery, snowflake, tsql or spark; without it, postgres")
 	f.StringVar(&a.request.Hospitals, "hospitals", "", "which `hospitals` are asked: 'all but lyon', or names with commas between them; without it, all of the study's")
 	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
-	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "groups that one patient may touch at a hospital; without it, the catalog's")
-	f.IntVar(&a.request.MaxRows, "max-rows", 0, "rows of one patient that count in a group; without it, the catalog's")
+	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "in how many groups a patient may be at a hospital who counts in full, where patients are counted; without it, the catalog's")
+	f.IntVar(&a.request.MaxRows, "max-rows", 0, "how many rows in all a patient may have at a hospital who counts in full; without it, the catalog's")
 	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
 }
 

@@ -225,7 +225,7 @@ func (h *hospital) query(table string) string {
 	}
 	found, _ := cat.Table(table)
 	c, _ := found.Column(column)
-	f := &fragment.Fragment{Version: 1, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: fragment.Column("t", found.Patient, value.TypeInt), MaxGroups: 9, MaxRows: 9,
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: fragment.Column("t", found.Patient, value.TypeInt), Norm: fragment.L2, MaxGroups: 9, MaxRows: 9,
 		Keys: []fragment.Key{{Expr: fragment.Column("t", c.Name, c.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	p, err := fragment.Check(f, cat)
 	if err != nil {

@@ -21,8 +21,8 @@ type Catalog struct {
 	Description    string
 	MaxSites       int      // at how many hospitals one patient may be; 0: at every node asked
 	HospitalColumn bool     // whether queries may use the virtual column `hospital`
-	MaxGroups      int      // default L0: groups that one patient may touch, at each site
-	MaxRows        int      // default: rows of one patient that count in a group; the weights of more scale down
+	MaxGroups      int      // default: in how many groups a patient may be, at each site, who is not clipped where patients are counted
+	MaxRows        int      // default: how many rows a patient may have who is not clipped
 	Tables         []*Table // sorted by name
 }
 

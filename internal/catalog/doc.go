@@ -17,8 +17,8 @@
 //	extends: omop-5.4            # optional: start from a built-in catalog
 //	max_sites: 3                 # at how many hospitals one patient may be; absent: at every node asked
 //	hospital_column: true        # may queries use the virtual column `hospital`? default false
-//	max_groups: 5                # groups that one patient may touch at one site; default 5
-//	max_rows: 10                 # rows of one patient that count in a group; default 10
+//	max_groups: 5                # groups a patient may be in who counts in full; default 5
+//	max_rows: 10                 # rows in all of a patient who counts in full; default 10
 //	tables:
 //	  patient:
 //	    description: one unit stay

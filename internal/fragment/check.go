@@ -17,20 +17,22 @@ type Proof struct {
 	OneRow bool
 	// KeysPerPatient: all rows of a patient fall into one group.
 	KeysPerPatient bool
-	// Groups is L0: the largest number of groups that one patient can touch at one node.
+	// Groups is in how many groups one patient may be without being clipped, at one node.
 	Groups int
-	// Truncates: a patient may have rows in more than Groups groups, so that some
-	// must be left out.
-	Truncates bool
 	// Capped: there are joins in which rows of a patient beyond MaxPatientRows are left out, see Cap.
 	Capped bool
-	// Rows is K: how many rows of one patient count in one group.
+	// Rows is how many rows one patient may have without being clipped, at one node.
 	Rows int
+	// Unclipped: no patient can have more, as the fragment is and by what the proof rests on.
+	Unclipped bool
 	// Cells is the number of groups where every key's domain is declared (1
 	// without keys), and 0 where one is not: then the groups need selection.
 	Cells int
-	// LInf bounds each partial's part of one patient in one group at one node.
-	LInf []int64
+	// Units is, for each partial aggregate, as what 1 counts in the integers that a node sends: a power of two.
+	Units []int64
+	// Sizes is the size of each partial aggregate, in its integers: a patient whose part of it is that much, in one
+	// group, and nothing else, has a vector that is its weight long.
+	Sizes []int64
 }
 
 // Check verifies a fragment against the catalog: its form, its types, that every
@@ -76,17 +78,39 @@ func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
 	if p.OneRow {
 		p.Rows = 1
 	}
+	p.Unclipped = p.clipsNobody(f)
 	possible := p.Cells // 0: any number
 	if p.OneRow || p.KeysPerPatient {
 		possible = 1
 	}
-	if p.Truncates = possible == 0 || possible > f.MaxGroups; !p.Truncates {
-		p.Groups = possible
+	if possible > 0 {
+		p.Groups = min(p.Groups, possible)
 	}
 	for _, partial := range f.Partials {
-		p.LInf = append(p.LInf, partial.lInf(p.Rows))
+		size, u := partial.size(p.Rows), int64(1)
+		if !p.Unclipped {
+			u = unit(size)
+		}
+		p.Units, p.Sizes = append(p.Units, u), append(p.Sizes, size*u)
 	}
 	return p, nil
+}
+
+// clipsNobody: a patient has one row; or patients are counted, and there are no more groups than one patient may be in.
+func (p *Proof) clipsNobody(f *Fragment) bool {
+	if p.OneRow {
+		return true
+	}
+	few := p.KeysPerPatient || p.Cells > 0 && p.Cells <= p.Groups
+	return few && !slices.ContainsFunc(f.Partials, func(p Partial) bool { return p.Kind != PartialPatients })
+}
+
+// Weaker is the proof of the same fragment, sizes and units, for rows of which less is known: what the catalog q was made from promises.
+func (p *Proof) Weaker(f *Fragment, q *Proof) *Proof {
+	weaker := *p
+	weaker.OneRow, weaker.KeysPerPatient = q.OneRow, q.KeysPerPatient
+	weaker.Unclipped = weaker.clipsNobody(f)
+	return &weaker
 }
 
 // checkSums refuses sums of floats without a grid, of public rows too: their last bits would depend on
@@ -105,18 +129,6 @@ func checkSums(relations []Relation) error {
 		return fmt.Errorf("%w: %s is a sum of floats without a grid", ErrInvalid, loose)
 	}
 	return nil
-}
-
-func (p Partial) lInf(rows int) int64 {
-	switch p.Kind {
-	case PartialPatients:
-		return 1
-	case PartialSum:
-		return int64(rows) * p.Grid.Bound()
-	case PartialBuckets:
-		return int64(rows) * p.Buckets.Row()
-	}
-	return int64(rows)
 }
 
 // conjuncts lists the conditions that hold on every row that the fragment reads,
@@ -412,6 +424,9 @@ func (f *Fragment) checkForm(s *Scope) error {
 	if f.MaxGroups < 1 || f.MaxRows < 1 || f.MaxGroups > 1_000_000 || f.MaxRows > 1_000_000 {
 		return fmt.Errorf("%w: max_groups and max_rows must be from 1 to 1000000", ErrInvalid)
 	}
+	if err := f.checkNorm(); err != nil {
+		return err
+	}
 	if len(f.Partials) == 0 || len(f.Partials) > maxPartials || len(f.Keys) > maxKeys {
 		return fmt.Errorf("%w: %d keys and %d partial aggregates; at most %d and from 1 to %d are computed", ErrInvalid, len(f.Keys), len(f.Partials), maxKeys, maxPartials)
 	}
@@ -544,7 +559,7 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 	case p.Kind == PartialValues && p.Expr != nil:
 		return nil
 	case p.Kind == PartialSum && p.Expr != nil && p.Expr.Type.Numeric():
-		return p.Grid.validate(maxRows)
+		return p.Grid.validate(maxRows, sizeBits)
 	case p.Kind == PartialBuckets && p.Buckets != nil && p.Expr != nil && p.Expr.Type.Numeric():
 		return p.Buckets.Validate()
 	}

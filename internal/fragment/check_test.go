@@ -64,7 +64,7 @@ func personID(name string) *Expr { return col(name, "id", value.TypeInt) }
 func rows() []Partial { return []Partial{{Kind: PartialRows}} }
 
 func base(relations ...Relation) Fragment {
-	return Fragment{Version: Version, Relations: relations, Patient: personID(relations[0].Name), Partials: rows(), MaxGroups: 5, MaxRows: 10}
+	return Fragment{Version: Version, Relations: relations, Patient: personID(relations[0].Name), Partials: rows(), Norm: L2, MaxGroups: 5, MaxRows: 10}
 }
 
 func TestProofs(t *testing.T) {
@@ -95,9 +95,9 @@ func TestProofs(t *testing.T) {
 			Proof{Groups: 2, Rows: 10, Cells: 2}},
 		// So does the patient's id there, which is NULL where it does not.
 		{"the patient's id where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), Key{Expr: personID("person")}),
-			Proof{Groups: 5, Truncates: true, Rows: 10, Cells: 0}},
+			Proof{Groups: 5, Rows: 10, Cells: 0}},
 		{"the patient's id", keyed(base(stay), Key{Expr: personID("stay")}), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 0}},
-		{"undeclared keys", keyed(base(stay), days), Proof{Groups: 5, Truncates: true, Rows: 10, Cells: 0}},
+		{"undeclared keys", keyed(base(stay), days), Proof{Groups: 5, Rows: 10, Cells: 0}},
 		{"few declared keys", keyed(base(stay), Key{days.Expr, []value.Value{value.Int(1), value.Int(2)}}), Proof{Groups: 2, Rows: 10, Cells: 2}},
 		{"one row, undeclared keys", keyed(base(person), Key{Expr: col("person", "sex", value.TypeText)}), Proof{OneRow: true, KeysPerPatient: true, Groups: 1, Rows: 1, Cells: 0}},
 	} {
@@ -106,9 +106,9 @@ func TestProofs(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		got.LInf = nil
+		got.Sizes = nil
 		if got.OneRow != c.want.OneRow || got.KeysPerPatient != c.want.KeysPerPatient || got.Groups != c.want.Groups ||
-			got.Truncates != c.want.Truncates || got.Rows != c.want.Rows || got.Cells != c.want.Cells {
+			got.Unclipped != c.want.OneRow || got.Rows != c.want.Rows || got.Cells != c.want.Cells {
 			t.Errorf("%s: %+v, want %+v", c.name, *got, c.want)
 		}
 	}
@@ -145,6 +145,7 @@ func TestCheckRefuses(t *testing.T) {
 		"a join without condition":    with(none, person, joined(stay, JoinInner, nil)),
 		"no partial":                  with(func(f *Fragment) { f.Partials = nil }, person),
 		"no limit":                    with(func(f *Fragment) { f.MaxRows = 0 }, person),
+		"no norm":                     with(func(f *Fragment) { f.Norm = "" }, person),
 		"rows of an expression":       with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialRows, Expr: days}} }, stay),
 		"buckets beyond float64": with(func(f *Fragment) {
 			f.Partials = []Partial{{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Lower: -1e308, Upper: 1e308, Branching: 2, Levels: 1}}}
@@ -171,7 +172,7 @@ func TestTiesThroughKeys(t *testing.T) {
 	who := col("visit", "who", value.TypeInt)
 	visit := Relation{Name: "visit", Table: "visit", Join: JoinInner, On: eq(t, key("vital"), key("visit"))}
 	again := Relation{Name: "again", Table: "vital", Join: JoinInner, On: eq(t, key("vital"), key("again"))}
-	f := Fragment{Version: Version, Relations: []Relation{vital, visit, again}, Patient: who, Partials: rows(), MaxGroups: 1, MaxRows: 7}
+	f := Fragment{Version: Version, Relations: []Relation{vital, visit, again}, Patient: who, Partials: rows(), Norm: L2, MaxGroups: 1, MaxRows: 7}
 	p, err := Check(&f, testCatalog(t))
 	if err != nil || p.Rows != 7 || p.OneRow {
 		t.Errorf("%+v, %v", p, err)
@@ -185,14 +186,15 @@ func TestRequestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 5}
+	noise := dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 5}
 	if err := (&Request{Fragment: f, Noise: noise, ThresholdDelta: 1e-6}).Verify(p); err != nil {
 		t.Error(err)
 	}
-	fewer, free := noise, noise
-	fewer.L0, free.Epsilon = 1, 0
+	fewer, free, other := noise, noise, noise
+	fewer.Limit, free.Epsilon, other.Mechanism = 1, 0, dp.Laplace
 	for name, r := range map[string]Request{
-		"less noise than groups": {Fragment: f, Noise: fewer, ThresholdDelta: 1e-6},
+		"less noise than length": {Fragment: f, Noise: fewer, ThresholdDelta: 1e-6},
+		"noise of another norm":  {Fragment: f, Noise: other, ThresholdDelta: 1e-6},
 		"no epsilon":             {Fragment: f, Noise: free, ThresholdDelta: 1e-6},
 		"no threshold":           {Fragment: f, Noise: noise},
 	} {
@@ -212,7 +214,7 @@ func TestGridKeepsSumsWithin64Bits(t *testing.T) {
 						t.Errorf("%v: %v", bounds, err)
 						continue
 					}
-					if err := g.validate(maxRows); err != nil {
+					if err := g.validate(maxRows, sizeBits); err != nil {
 						t.Errorf("%v, %d rows, whole %v, centered %v: %+v: %v", bounds, maxRows, whole, centered, g, err)
 					}
 					if step := g.Number(1); centered && !whole && step > (bounds[1]-bounds[0])/1e3+1e-12*math.Abs(bounds[1]) && bounds[0] != bounds[1] && maxRows < 1e5 {

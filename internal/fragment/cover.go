@@ -50,7 +50,7 @@ const MaxCovered = 1 << 22
 
 // Coordinate is what the noise on a partial aggregate's numbers depends on, where a patient may be at that many hospitals.
 func (f *Fragment) Coordinate(p *Proof, sites, partial int) dp.Coordinate {
-	return dp.Coordinate{LInf: int64(sites) * p.LInf[partial], Weight: int64(max(1, f.Partials[partial].Share))}
+	return dp.Coordinate{Size: int64(sites) * p.Sizes[partial], Weight: p.NormWeight(f, partial)}
 }
 
 // Shares are a hospital's shares of the noise, by partial aggregate, where so many hospitals answer. Coordinator and

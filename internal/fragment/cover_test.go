@@ -26,7 +26,7 @@ func coverFragment() (*Fragment, *Proof) {
 			{Kind: PartialBuckets, Buckets: &Buckets{Lower: 0, Upper: 9, Branching: 3, Levels: 2}},
 		},
 	}
-	return f, &Proof{LInf: []int64{1, 500, 2}, Cells: 4, Groups: 2}
+	return f, &Proof{Sizes: []int64{1, 500, 2}, Cells: 4, Groups: 2}
 }
 
 func coverRecord(t *testing.T, f *Fragment, keys []value.Value, partials []int64) arrow.Record {
@@ -41,7 +41,7 @@ func coverRecord(t *testing.T, f *Fragment, keys []value.Value, partials []int64
 // where nobody is.
 func TestCoverReachesEveryNumber(t *testing.T) {
 	f, proof := coverFragment()
-	cover, noise := Cover{Sites: 2}, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, L0: 2 * 5}
+	cover, noise := Cover{Sites: 2}, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 2 * 5}
 	shares, err := f.Shares(cover, 2, noise, proof)
 	if err != nil {
 		t.Fatal(err)
@@ -62,9 +62,9 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 		14, -140, 12, 300, 4800, 2, 4, 6, 80, 100, 120, 1400, 1600, 1800)
 	var wide []float64
 	for range 4 {
-		wide = append(wide, 1/math.Sqrt(2), 500)
+		wide = append(wide, 1/math.Sqrt(2), 500/math.Sqrt(2)) // patients of weight 2; the others of 1 for each of 2 groups
 		for range 12 {
-			wide = append(wide, 2)
+			wide = append(wide, 2/math.Sqrt(2))
 		}
 	}
 	const runs = 400
@@ -82,7 +82,7 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 		}
 	}
 	for i := range want {
-		sigma := wide[i] * math.Sqrt(2*10) // sqrt(sites l0)/epsilon
+		sigma := wide[i] * math.Sqrt(2*10) // sqrt(sites limit)/epsilon
 		if math.Abs(sums[i]) > 6*sigma/math.Sqrt(runs) {
 			t.Errorf("number %d is %g off, with noise of %g", i, sums[i], sigma)
 		}
@@ -94,7 +94,7 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 
 func TestSharesOfWhatCannotBeCovered(t *testing.T) {
 	f, proof := coverFragment()
-	noise := dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, L0: 10}
+	noise := dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 10}
 	undeclared, large := *proof, *proof
 	undeclared.Cells, large.Cells = 0, MaxCovered
 	for name, try := range map[string]func() ([]*dp.Share, error){
@@ -102,7 +102,7 @@ func TestSharesOfWhatCannotBeCovered(t *testing.T) {
 		"too large":  func() ([]*dp.Share, error) { return f.Shares(Cover{Sites: 2}, 2, noise, &large) },
 		"no site":    func() ([]*dp.Share, error) { return f.Shares(Cover{}, 2, noise, proof) },
 		"Laplace": func() ([]*dp.Share, error) {
-			return f.Shares(Cover{Sites: 2}, 2, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, L0: 10}, proof)
+			return f.Shares(Cover{Sites: 2}, 2, dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 10}, proof)
 		},
 	} {
 		if shares, err := try(); err == nil || shares != nil {

@@ -575,8 +575,8 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 		return mistyped("%s does not apply to a %s", o.Function, o.Expr.Type)
 	case o.Grid != nil && !(numbers && o.Expr.Type == value.TypeFloat), o.Grid == nil && numbers && o.Expr.Type == value.TypeFloat && !s.public():
 		return fmt.Errorf("%w: a sum of a patient's floats, and only it, has a grid", ErrInvalid)
-	case o.Grid != nil && o.Grid.validate(1) != nil:
-		return o.Grid.validate(1)
+	case o.Grid != nil && o.Grid.validate(1, innerBits) != nil:
+		return o.Grid.validate(1, innerBits)
 	}
 	if o.Function != "" && !o.Function.ofGroups() && o.Function != FunctionRowNumber && o.Function != FunctionRank && o.Function != FunctionDenseRank &&
 		o.Function != FunctionLag && o.Function != FunctionLead && o.Function != FunctionFirst && o.Function != FunctionLast {

@@ -25,7 +25,7 @@ func over(d *Derived) Fragment {
 	if d.Patient != "" {
 		patient = d.Patient
 	}
-	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Derived: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), MaxGroups: 5, MaxRows: 10}
+	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Derived: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), Norm: L2, MaxGroups: 5, MaxRows: 10}
 }
 
 func numbered(order ...*Expr) Output {

@@ -9,29 +9,56 @@
 //
 // # What a fragment means
 //
-// Let r be the rows of one patient in one group, at one node.
+// Let r be the rows of one patient in one group, at one node. They add up to a part of each partial aggregate:
 //
-//   - patients: 1 if r holds a row (for which Expr is true, where given), else 0
-//   - rows:     min(|r|, K)
-//   - values:   min(c, K), c being the rows of r where Expr is not NULL
-//   - sum:      s if c <= K, else trunc(s*K/c), where s adds, over the c rows,
-//     clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center
-//   - buckets:  for each bucket, n*U if c <= K, else trunc(n*U*K/c), where n of the c
-//     rows fall into it, and U is Buckets.Row()
+//   - patients: U if r holds a row (for which Expr is true, where given), else 0
+//   - rows:     |r|*U
+//   - values:   c*U, c being the rows of r where Expr is not NULL
+//   - sum:      s*U, where s adds, over the c rows, clamp(floor(x*2^Shift + 1/2), Lower, Upper) - Center
+//   - buckets:  for each bucket n*U, where n of the c rows fall into it
 //
-// with K = 1 where Check proves one row a patient, and K = MaxRows elsewhere: a
-// patient with more rows than K counts as K rows that look like the average of
-// theirs, so that ratios of partial aggregates stay unbiased. All are integers,
-// and a patient's part is at most Proof.LInf whatever the rows hold: see below. At most
-// MaxGroups groups of a patient are kept, by a keyed hash; the parts that are
-// kept add up over patients, and over nodes.
+// All are integers. U, the partial's unit (Proof.Units), is a power of two, so that a fraction of a row can count; it
+// is 1 where nothing is clipped.
+//
+// # The patient is clipped, and nothing else
+//
+// The parts of a patient, of all groups and partial aggregates, are one vector. A patient whose vector is longer than
+// C is scaled down to C, as a whole; all others count as they are. So no row is chosen, no group is dropped, and
+// ratios of partial aggregates stay unbiased. In numbers, for a patient and one block of partial aggregates (all
+// those of one integer are a block, and so is each of the others, of buckets):
+//
+//	u   = ceil(1024*|x|/size), x each part of the block, first clamped to Clip.Cap
+//	N   = sum of weight*u² under L2, of weight*u under L1, over all parts in all groups
+//	F   = 2^30 where N <= limit; else an integer of at most 2^30*sqrt(limit/N), or 2^30*limit/N
+//	x'  = trunc(x*F/2^30), which adds up over patients, and over nodes
+//
+// So sum of weight*(x'/size)² (or of weight*|x'|/size) is at most Groups times the weights of the block, since
+// rounding up of u and down of F and x' can only make it less; and over the blocks, Groups times Fragment.Weight.
+// Sizes and weights are public:
+//
+//   - the size of a count of rows is MaxRows rows, of a sum MaxRows times the bound of its grid, and the weight
+//     Groups*Share: a patient of at most MaxRows rows in all is within C however they are spread
+//   - the size of patients is one patient, and the weight Share: a patient in at most Groups groups is within C
+//   - of buckets a level counts c rows in each group, as rows does, whatever buckets they fall into; one level alone,
+//     each bucket
+//
+// MaxRows counts as 1 where Check proves one row a patient, and Groups is MaxGroups, or the number of groups that
+// there can be if that is less. Proof.Clip is the reference. F is the same integer on every engine: N is exact where
+// its root is taken (below 2^53, or divided by 2^32 before), and IEEE 754 rounds roots and quotients correctly.
+//
+// Where keys are not declared, a patient's patients are left out of a group where they are less than an eighth of
+// one, and a group without patients is not answered. So a patient makes a bounded number of groups appear (package dp
+// has the use of it).
 //
 // # The last step bounds, and nothing else is needed
 //
-// The rule: what is added up over patients is clamped to its bound by the statement that adds it up, as the last
-// thing that happens to it, on every engine and for every partial aggregate, whatever is known of it. The bound on a
-// patient's part follows from that clamp and from the patient's id alone: from no bound, type or nullability of a
-// column, from no filter, and from no inference here. What the id and the keys promise is verified in the data.
+// The rule: what is added up over patients is bounded by the statement that adds it up, as the last thing that
+// happens to it, on every engine and for every partial aggregate, whatever is known of it. Each value is clamped to
+// its grid, each part to its cap, the norm is computed from these very parts, in the same statement and from one
+// reading of the rows, and the factor from that norm; x' is made of nothing else. A block's norm is of its own rows
+// alone, so that blocks need not have read the same. The bound follows from that and from the patient's id alone:
+// from no bound, type or nullability of a column, from no filter, and from no inference here. What the id and the
+// keys promise is verified in the data.
 //
 // The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is; interval
 // arithmetic says that a product is not 0, and an engine rounds it to 0; a WHERE keeps a number small, and a database
@@ -67,12 +94,13 @@
 //   - a text that a node groups by and answers with ends after MaxKey characters
 //   - a text that || or a growing REPLACE makes ends after MaxGrown, and no step on the way is much longer
 //   - other operations that make a text read the first MaxText of a stored one
-//   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived relations, and
-//     MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables, which are each hospital's own,
-//     a node knows how many rows agree in the columns by which they are joined (Spread)
+//   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived
+//     relations, and MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables,
+//     which are each hospital's own, a node knows how many rows agree in the columns by which they are joined
+//     (Spread)
 //   - private relations that are joined such that a patient's rows multiply make at most MaxPatientRows rows of one
-//     patient in a select, or of each case of which left joins find a row: of a patient with more, the surplus of each relation is
-//     left out before the join, by a keyed hash of what is read. Cap has the definition. A patient within the limit loses no row. What
-//     public rows may then make of each is a tenth of MaxSpread
+//     patient in a select, or of each case of which left joins find a row: of a patient with more, the surplus of
+//     each relation is left out before the join, by a keyed hash of what is read. Cap has the definition. A patient
+//     within the limit loses no row. What public rows may then make of each is a tenth of MaxSpread
 //   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
 package fragment

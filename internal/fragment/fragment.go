@@ -39,8 +39,10 @@ type Fragment struct {
 	Filter    *Expr      `json:"filter,omitempty"`
 	Keys      []Key      `json:"keys,omitempty"`
 	Partials  []Partial  `json:"partials"`
-	MaxGroups int        `json:"max_groups"` // L0: groups of one patient that count, at this node; at least 1
-	MaxRows   int        `json:"max_rows"`   // K: rows of one patient that count in a group; at least 1
+	// A patient is clipped to a norm: that of a patient in MaxGroups groups, of MaxRows rows in all; each at least 1. See the package comment.
+	Norm      Norm `json:"norm"`
+	MaxGroups int  `json:"max_groups"`
+	MaxRows   int  `json:"max_rows"`
 }
 
 // Join is how a relation joins those before it.
@@ -105,15 +107,7 @@ type Buckets struct {
 	Upper     float64 `json:"upper"`
 	Branching int     `json:"branching"` // 2..1000
 	Levels    int     `json:"levels"`    // 1..4
-	// Unit is what one row counts, 1 to 1024; 0 means 1. With a large one, a patient of more than K rows adds
-	// the right share of a row to each bucket, which without would be cut down to 0.
-	Unit int `json:"unit,omitempty"`
 }
-
-// Row is what one row counts: Unit, or 1.
-func (b Buckets) Row() int64 { return int64(max(1, b.Unit)) }
-
-const maxUnit = 1024
 
 // maxLeaves is the largest number of buckets.
 const maxLeaves = 1 << 16
@@ -142,7 +136,7 @@ func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.L
 func (b Buckets) Validate() error {
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 	if !finite(b.Lower) || !finite(b.Upper) || b.Lower >= b.Upper || b.Branching < 2 || b.Branching > 1000 ||
-		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves || b.Unit < 0 || b.Unit > maxUnit {
+		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves {
 		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
 	}
 	// Width and Density overflow where the ends are very far apart, and vanish where they are too near.
@@ -160,10 +154,9 @@ func (p Partial) Width() int {
 	return 1
 }
 
-// Weight is for how many coordinates of bound LInf the partial aggregate counts
-// where it is released: its Share, times the levels of a tree. A patient's K rows add
-// at most K to the counts of each level, whatever buckets they fall into: in L1 at most K
-// a level, and in L2 as well, so that a tree weighs as many coordinates as it has levels.
+// Weight is for how many numbers the partial aggregate counts where it is released: its Share, times the levels of a
+// tree. Rows add up to as many on each level, whatever buckets they fall into: in L1, and in L2 at most, so that a tree
+// weighs as many numbers as it has levels.
 func (p Partial) Weight() int {
 	w := max(1, p.Share)
 	if p.Buckets != nil {
@@ -181,7 +174,7 @@ func (f *Fragment) Width() int {
 	return n
 }
 
-// Weight is how many coordinates of a group a patient changes.
+// Weight is how many numbers of a group a patient changes.
 func (f *Fragment) Weight() int64 {
 	n := int64(0)
 	for _, p := range f.Partials {
@@ -200,11 +193,10 @@ type Grid struct {
 	Center int64 `json:"center"`
 }
 
-// gridBits bounds |value| on the grid, and gridBits+log2(MaxRows) a patient's part,
-// so that 2^26 patients add up within an int64.
 const (
-	gridBits = 24
-	partBits = 36
+	gridBits = 24 // of |value| on the grid; sizeBits are those of that times MaxRows
+	// innerBits are those of |value| on the grid of a sum within a derived relation, of which 2^26 add up within an int64.
+	innerBits = 36
 )
 
 // NewGrid returns the grid for numbers within [lower, upper], whole ones or not,
@@ -217,7 +209,7 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 	if whole && (lower <= -exactWhole || upper >= exactWhole) {
 		return Grid{}, fmt.Errorf("%w: the whole numbers in [%g, %g] are beyond what float64 tells apart", ErrInvalid, lower, upper)
 	}
-	room := partBits - int(math.Ceil(math.Log2(float64(maxRows))))
+	room := sizeBits - int(math.Ceil(math.Log2(float64(maxRows))))
 	limit := min(gridBits, room)
 	if whole {
 		limit = room // whole numbers are exact at shift 0, as long as they fit
@@ -250,13 +242,14 @@ func (g Grid) Bound() int64 { return max(g.Upper-g.Center, g.Center-g.Lower, 1) 
 // Number turns a sum on the grid, without its center, into a number.
 func (g Grid) Number(sum float64) float64 { return math.Ldexp(sum, -g.Shift) }
 
-func (g Grid) validate(maxRows int) error {
+// validate refuses a grid of which the rows exceed 2^most.
+func (g Grid) validate(maxRows, most int) error {
 	const far = 1 << 60
 	if g.Shift < -1000 || g.Shift > 1000 || g.Lower > g.Upper || g.Lower < -far || g.Upper > far || g.Center < g.Lower && g.Center != 0 || g.Center > g.Upper && g.Center != 0 {
 		return fmt.Errorf("%w: a sum's grid is out of range", ErrInvalid)
 	}
-	if bound := g.Bound(); bound > (1<<partBits)/int64(maxRows) {
-		return fmt.Errorf("%w: a sum's grid is too fine: %d rows of %d exceed 2^%d", ErrInvalid, maxRows, bound, partBits)
+	if bound := g.Bound(); bound > (1<<most)/int64(maxRows) {
+		return fmt.Errorf("%w: a sum's grid is too fine: %d rows of %d exceed 2^%d", ErrInvalid, maxRows, bound, most)
 	}
 	return nil
 }

@@ -99,8 +99,7 @@ func (r *Request) Suffices(loss, least dp.Loss, accounting dp.Accounting) bool {
 	return !accounting.Cheaper(loss, least)
 }
 
-// Verify checks that the noise covers what the proof says a patient can change:
-// one coordinate for each partial aggregate of each group.
+// Verify checks that the noise covers the norm to which the fragment clips a patient.
 func (r *Request) Verify(p *Proof) error {
 	if err := r.Noise.Validate(); err != nil {
 		return err
@@ -108,8 +107,11 @@ func (r *Request) Verify(p *Proof) error {
 	if r.Releases < 0 || r.Releases > MaxReleases {
 		return fmt.Errorf("%w: a query of %d releases", ErrInvalid, r.Releases)
 	}
-	if need := int64(p.Groups) * r.Fragment.Weight(); r.Noise.L0 != need {
-		return fmt.Errorf("%w: its noise is for %d coordinates a patient, and a patient changes %d", ErrInvalid, r.Noise.L0, need)
+	if need := map[Norm]dp.Mechanism{L1: dp.Laplace, L2: dp.Gaussian}[r.Fragment.Norm]; r.Noise.Mechanism != need {
+		return fmt.Errorf("%w: a patient is clipped to %s, which needs %s noise, not %s", ErrInvalid, r.Fragment.Norm, need, r.Noise.Mechanism)
+	}
+	if need := p.NormLimit(&r.Fragment); r.Noise.Limit != need {
+		return fmt.Errorf("%w: its noise is for a weight of %d a patient, and a patient is clipped to %d", ErrInvalid, r.Noise.Limit, need)
 	}
 	if (p.Cells == 0) != (r.ThresholdDelta > 0) {
 		return fmt.Errorf("%w: undeclared groups, and they alone, need a threshold", ErrInvalid)

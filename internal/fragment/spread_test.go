@@ -72,7 +72,7 @@ func TestSpread(t *testing.T) {
 		"a table by its key":        {relations: []Relation{stay, joined(place, JoinInner, eq(t, col("place", "id", value.TypeInt), days))}},
 		"a table under a condition": {relations: []Relation{stay, joined(place, JoinInner, must(t, OpLess, col("place", "id", value.TypeInt), days))}, measured: true},
 	} {
-		f := &Fragment{Version: Version, Relations: at.relations, Patient: personID("stay"), Partials: []Partial{{Kind: PartialRows}}, MaxGroups: 1, MaxRows: 1}
+		f := &Fragment{Version: Version, Relations: at.relations, Patient: personID("stay"), Partials: []Partial{{Kind: PartialRows}}, Norm: L2, MaxGroups: 1, MaxRows: 1}
 		if at.relations[0].Name == "d" {
 			f.Patient = personID("d")
 		}

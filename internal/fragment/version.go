@@ -10,10 +10,11 @@ import "fmt"
 // they are. What is new gets the next version, a field that is left out where it is not needed (omitempty), and an
 // entry in later. A version that a release has spoken never changes.
 const (
-	// Oldest is the lowest version that is read: that of the release before, at least.
-	Oldest = 1
+	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a patient's
+	// groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by those rules.
+	Oldest = 2
 	// Version is the highest.
-	Version = 1
+	Version = 2
 )
 
 // novelty is what a request cannot say before a version.
@@ -41,7 +42,7 @@ func Least(r *Request) int {
 func (r *Request) versioned() error {
 	v := r.Fragment.Version
 	if v < Oldest || v > Version {
-		return fmt.Errorf("%w: version %d; this node speaks versions %d to %d", ErrInvalid, v, Oldest, Version)
+		return fmt.Errorf("%w: version %d; this node speaks versions %d to %d (since 2 a patient is clipped to a norm)", ErrInvalid, v, Oldest, Version)
 	}
 	if least := Least(r); least > v {
 		return fmt.Errorf("%w: version %d, and it says what there is only since version %d", ErrInvalid, v, least)

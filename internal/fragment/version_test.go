@@ -20,7 +20,7 @@ import (
 
 // wireWords are the types of strings that a request says, and the folders of their packages.
 var wireWords = map[string]string{
-	"Op": ".", "Join": ".", "PartialKind": ".", "Combine": ".", "Function": ".", "Unit": ".", "Field": ".",
+	"Op": ".", "Join": ".", "PartialKind": ".", "Combine": ".", "Function": ".", "Unit": ".", "Field": ".", "Norm": ".",
 	"Mechanism": "../../dp", "Type": "../value",
 }
 

@@ -145,7 +145,7 @@ func (d *Document) Validate() error {
 // Dearest is the price of the dearest query that is allowed, its thresholds aside:
 // under either accounting, Laplace noise of MaxEpsilon.
 func (d *Document) Dearest() (dp.Loss, error) {
-	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, L0: 1}.Loss(0)
+	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, Limit: 1}.Loss(0)
 }
 
 // LeastEpsilon is MinEpsilon, or what holds where the document has none: 0.01, and MaxEpsilon where that is smaller.
@@ -159,7 +159,7 @@ func (d *Document) LeastEpsilon() float64 {
 // Cheapest is the least price of a release, deltas aside: Laplace noise of LeastEpsilon. A release costs enough if its
 // loss is not Cheaper than this under the study's accounting, so that Gaussian noise pays as much rho.
 func (d *Document) Cheapest() (dp.Loss, error) {
-	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.LeastEpsilon(), L0: 1}.Loss(0)
+	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.LeastEpsilon(), Limit: 1}.Loss(0)
 }
 
 // Admits tells whether a researcher of this name may ask.

@@ -25,8 +25,8 @@ var ErrConfig = errors.New("the engine's configuration is wrong")
 // minKey is the least length of the secret key in bytes.
 const minKey = 16
 
-// Keys derives two keys of the node's secret: one chooses which groups of a patient are
-// kept, the other keys the data's version, so that it tells nothing of the data. An error
+// Keys derives two keys of the node's secret: one chooses which rows of a patient stay
+// where a join makes too many, the other keys the data's version, so that it tells nothing of the data. An error
 // is ErrConfig.
 func Keys(secret []byte) (groups, version [sha256.Size]byte, err error) {
 	if len(secret) < minKey {

@@ -16,7 +16,7 @@ import (
 //
 //   - what the database enforces by a constraint; the statement itself asks whether it still does (PostgreSQL);
 //   - what was looked at in a state of the data that has an exact name, the same before and after the statement (DuckDB);
-//   - without the rest: the statement groups by the patient, and keeps as many groups and rows as are declared, whatever there is.
+//   - without the rest: the statement groups by the patient, and clips each to what is declared, whatever there is.
 //
 // Keys by which rows reach their patient, and those that put a patient's rows in one order, no statement can do without. Where
 // nothing above says that they hold, the statement looks for rows of one key as well, and is not answered if there are.
@@ -186,21 +186,14 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 			return prepared{}, err
 		}
 	}
-	enforcing := *p
-	enforcing.OneRow, enforcing.KeysPerPatient = q.OneRow, q.KeysPerPatient
-	possible := p.Cells // 0: any number
-	if q.OneRow || q.KeysPerPatient {
-		possible = 1
-	}
-	enforcing.Truncates = possible == 0 || possible > p.Groups
 	read := map[string][]string{}
 	target := e.target()
 	target.Table = e.noting(read)
-	text, err := target.Fragment(f, &enforcing)
+	text, err := target.Fragment(f, p.Weaker(f, q))
 	if err != nil {
 		return prepared{}, err
 	}
-	out := prepared{sql: text, keyed: enforcing.Truncates && !enforcing.OneRow || p.Capped, read: read}
+	out := prepared{sql: text, keyed: p.Capped, read: read}
 	var broken []string
 	for _, name := range f.Tables() {
 		t, _ := e.catalog.Table(name)

@@ -94,7 +94,7 @@ func TestRefused(t *testing.T) {
 	}
 	f = &fragment.Fragment{
 		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: fragment.Column("d", "p", f.Patient.Type),
-		Partials: f.Partials[:1], MaxGroups: 1, MaxRows: 1,
+		Partials: f.Partials[:1], Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 	}
 	if p, err = fragment.Check(f, to.Catalog); err != nil {
 		t.Fatal(err)
@@ -274,7 +274,7 @@ func TestPulled(t *testing.T) {
 					Columns: []fragment.Output{{Name: "p", Expr: patient}, {Name: "k", Expr: grown}}}}}
 				patient, kind = fragment.Column("d", "p", patient.Type), fragment.Column("d", "k", value.TypeText)
 			}
-			f = &fragment.Fragment{Version: fragment.Version, Relations: relations, Patient: patient, Keys: []fragment.Key{{Expr: kind}}, Partials: f.Partials[:1], MaxGroups: 1, MaxRows: 1}
+			f = &fragment.Fragment{Version: fragment.Version, Relations: relations, Patient: patient, Keys: []fragment.Key{{Expr: kind}}, Partials: f.Partials[:1], Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 			to := target(t, d)
 			p, err := fragment.Check(f, to.Catalog)
 			if err != nil {

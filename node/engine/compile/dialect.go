@@ -29,7 +29,9 @@ type Dialect struct {
 	apart string
 	// pulled bounds the SQL of a column where the engine puts it into the places that read it, with all that its own places
 	// hold: over several levels of queries, a column that is read twice at each would grow by powers. What is larger is kept apart.
-	pulled   int
+	pulled int
+	// inlines: the engine does so with columns of whole numbers that it aggregates.
+	inlines  bool
 	let      string // gives a name to an operand within an expression: name, operand, expression
 	finite   string // the test that a real number is finite; empty: none is ever loose
 	nan      string // the test that one is NaN
@@ -41,7 +43,7 @@ type Dialect struct {
 	column func(c *compiler, e *fragment.Expr) code
 
 	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
-	division string // of two BIGINTs above 0, rounded down
+	division string // of two BIGINTs, not negative and above 0, rounded down
 	quotient string // of whole numbers as sums are, toward zero; %s: dividend, divisor
 	least    func(args []string) string
 	greatest func(args []string) string
@@ -54,9 +56,6 @@ type Dialect struct {
 	// choice hashes the patient and the keys, columns of the step rows, with the two
 	// halves of the secret key: at random, but for each patient and group the same.
 	choice func(patient value.Type, keys []value.Type) string
-	// reach: the engine has the functions of the step reach.
-	reach bool
-	hint  string // what keeps the step rows from being stored, where it is read twice
 	// stored is what makes a step be computed once, where it is read twice; empty: nothing does.
 	stored string
 	// days: dates and timestamps are answered as texts, for a client that would read

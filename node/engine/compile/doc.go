@@ -8,23 +8,25 @@
 // that the proof makes needless are left out:
 //
 //	rows    the patient, the keys and the summed values of each row that counts
-//	reach   for each patient, how far the choice of groups need look; only for speed
-//	parts   one row for each patient and group: what internal/fragment defines
-//	kept    ranks a patient's parts by a keyed hash, for MaxGroups of them to stay
+//	parts   one row for each patient and group: what the rows add up to
+//	clipped the parts, bounded, and the factor by which the patient is scaled: what internal/fragment defines
 //	        the sums over patients
 //
-// Where a select multiplies rows of one patient (fragment.Caps), steps before it find the patients with too many, and what it
-// reads leaves out their surplus.
+// and for each partial aggregate of buckets leaves, clipped, buckets and packed, which are its own.
+//
+// Where a select multiplies rows of one patient (fragment.Caps), steps before it find the patients with too many, and
+// what it reads leaves out their surplus.
 //
 // A derived relation is a nested SELECT in the place of a table. All literals are
 // quoted here; the only parameters are the two halves of the secret key of the
-// group-choosing hash, so that the text is fit to show.
+// hash by which rows stay where joins multiply them, so that the text is fit to show.
 //
 // # The last step bounds
 //
-// What the step rows hands to a sum is bounded in its outermost select, whatever was computed before; and so is a patient's
-// part, where it is added up over patients. See compiler.last, and internal/fragment for the rule. No optimizer may leave
-// the clamp out either: one that believes the statistics of a Parquet file is kept from knowing what it clamps.
+// What the step rows hands to a sum is bounded in its outermost select, whatever was computed before; and what is
+// added up over patients is a patient's bounded parts, times the factor that was computed from them. See
+// compiler.last and clip.go, and internal/fragment for the rule. No optimizer may leave the clamp out either: one
+// that believes the statistics of a Parquet file is kept from knowing what it clamps.
 //
 // # Expressions are total
 //

@@ -54,8 +54,6 @@ var DuckDB = &Dialect{
 		// by exclusive or, would leave in the same order for many patients.
 		return "hash(hash(" + arguments + "))"
 	},
-	reach:  true,
-	hint:   " NOT MATERIALIZED",
 	apart:  "\nOFFSET 0",
 	pulled: 20_000, // it pulls conditions alone, and OFFSET makes it hold the rows
 	stored: " MATERIALIZED",

@@ -50,6 +50,7 @@ var PostgreSQL = &Dialect{
 	sum:        "sum(%s)",
 	division:   "/",
 	quotient:   "div(%s, %s)",
+	inlines:    true,
 	least:      call("least"),
 	greatest:   call("greatest"),
 	clamp:      postgresClamp,

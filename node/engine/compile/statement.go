@@ -28,54 +28,40 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 	}
 	in := inputs{rows: rows, kept: plain(append([]string{"patient"}, keys...)), names: map[string]string{}, numbers: map[string]int{}}
 	counts, sums := c.inputs(f, p, &in)
-	steps := []string{c.rows(f, in, tests, p)}
+	steps := []string{c.rows(f, in, tests)}
 
 	var answer []column
 	for _, k := range keys {
 		answer = append(answer, column{k, k})
 	}
-	source, where := "rows", ""
+	source := "rows"
 	if p.OneRow {
 		for i, partial := range f.Partials {
 			if partial.Buckets == nil {
 				answer = append(answer, column{c.oneRow(partial, counts[i], sums[i]), partialName(i)})
 			}
 		}
-	} else {
-		columns := []column{{"patient", "patient"}}
-		columns = append(columns, answer...)
-		parts, shares := c.parts(f, p, counts, sums)
-		for i, share := range shares {
-			if share != "" {
-				answer = append(answer, column{share, partialName(i)})
-			}
+	} else if raw, parts := c.parts(f, p, counts, sums); len(parts) > 0 {
+		steps = append(steps, step("parts", selectFrom(append(plain(append([]string{"patient"}, keys...)), raw...), "rows", "", append([]string{"patient"}, keys...))))
+		source = "parts"
+		if !p.Unclipped {
+			steps = append(steps, c.clip(f, p, keys, parts))
+			source = "clipped"
 		}
-		columns = append(columns, parts...)
-		from := "rows"
-		if p.Truncates {
-			columns = append(columns, column{"min(choice)", "choice"})
-			if c.target.Dialect.reach && p.Groups <= maxReach {
-				steps = append(steps, step("reach", fmt.Sprintf("SELECT patient, len(regexp_extract(reverse(bin(bit_or(1::UBIGINT << (choice >> 58)))), '^(0*1){%d}')) AS reach\nFROM rows\nGROUP BY patient", p.Groups)))
-				from = "rows JOIN reach USING (patient)"
-				where = "reach = 0 OR choice >> 58 < reach"
-			}
-		}
-		group := append([]string{"patient"}, keys...)
-		steps = append(steps, step("parts", selectFrom(columns, from, where, group)))
-		source, where = "parts", ""
-		if p.Truncates {
-			order := append([]string{"choice"}, keys...)
-			steps = append(steps, step("kept", fmt.Sprintf("SELECT *, row_number() OVER (PARTITION BY patient ORDER BY %s) AS place\nFROM parts", strings.Join(order, ", "))))
-			source, where = "kept", fmt.Sprintf("place <= %d", p.Groups)
+		for _, i := range c.scalars(f) {
+			answer = append(answer, column{c.total(c.scaled(f, p, i, parts[i])), partialName(i)})
 		}
 	}
-	final := selectFrom(answer, source, where, keys)
+	final := selectFrom(answer, source, "", keys)
+	if i := selecting(f, p); i >= 0 && !p.Unclipped {
+		final += "\nHAVING " + answer[len(keys)+slices.Index(c.scalars(f), i)].sql + " > 0"
+	}
 	if trees := c.buckets(f, p, keys, counts); len(trees.steps) > 0 {
 		if len(answer) > 0 {
 			steps = append(steps, step("answer", final))
 		}
 		steps = append(steps, trees.steps...)
-		final = c.beside(f, trees, keys, len(answer) > 0)
+		final = c.beside(f, p, trees, keys, len(answer) > 0)
 	}
 	if c.target.Dialect.days && slices.ContainsFunc(f.Keys, func(k fragment.Key) bool { return isDay(k.Expr.Type) }) {
 		final = c.daysAsText(f, final)
@@ -120,34 +106,14 @@ func (c *compiler) daysAsText(f *fragment.Fragment, final string) string {
 
 func partialName(i int) string { return "p" + strconv.Itoa(i) }
 
-// maxReach is the largest number of groups a patient for which the step `reach`
-// pays.
-//
-// Ranking all groups of all patients costs far more than the sums over those
-// that are kept. So `reach` first finds, in one cheap pass, a limit for each
-// patient that the groups to be kept do not exceed: it marks in 64 bits which
-// 64ths of the range of `choice` the patient's groups fall into; as many marks as
-// groups are to be kept, counted from the lowest, cover the lowest choices. It is
-// 0 where there are fewer marks. Which groups are kept in the end is the same.
-const maxReach = 16
-
-// rows writes the first step: the rows that count, and where groups are left
-// out, the keyed hash by which they are chosen.
-func (c *compiler) rows(f *fragment.Fragment, in inputs, tests []string, p *fragment.Proof) string {
-	choice, hint := "", ""
-	if p.Truncates && !p.OneRow {
-		var keys []value.Type
-		for _, k := range f.Keys {
-			keys = append(keys, k.Expr.Type)
-		}
-		choice, hint = ", "+c.target.Dialect.choice(f.Patient.Type, keys)+" AS choice", c.target.Dialect.hint
-	}
+// rows writes the first step: the rows that count.
+func (c *compiler) rows(f *fragment.Fragment, in inputs, tests []string) string {
 	kept := "*"
 	if in.bounded {
 		kept = list(in.kept)
 	}
-	query := "SELECT " + kept + choice + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, in.rows)) + "\n) AS r\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
-	return "rows AS" + hint + " (\n  " + indent(query) + "\n)"
+	query := "SELECT " + kept + "\nFROM (\n  " + indent(c.selectRows(f.Relations, f.Filter, in.rows)) + "\n) AS r\nWHERE patient IS NOT NULL" + strings.Join(prefixed(" AND ", tests), "")
+	return step("rows", query)
 }
 
 func step(name, query string) string {
@@ -397,26 +363,10 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 		}
 		name := func(what string) string { return what + "_" + partialName(i) }
 		leaf := []column{{counts[i], "leaf"}, {"count(*)", "n"}}
-		if unit := partial.Buckets.Row(); unit > 1 {
-			leaf[1].sql = fmt.Sprintf("count(*) * %d", unit)
-		}
 		if p.OneRow {
 			t.steps = append(t.steps, step(name("buckets"), selectFrom(append(plain(keys), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(keys), counts[i]))))
 		} else {
-			group := append([]string{"patient"}, keys...)
-			t.steps = append(t.steps, step(name("leaves"), selectFrom(append(plain(group), leaf...), "rows", counts[i]+" IS NOT NULL", append(slices.Clone(group), counts[i]))))
-			from := name("leaves") + " AS l"
-			if p.Truncates {
-				from += fmt.Sprintf(" JOIN kept AS k ON place <= %d AND l.patient = k.patient AND %s", p.Groups, same("l", "k", keys))
-			}
-			var columns, partition []string
-			for _, g := range group {
-				columns, partition = append(columns, "l."+g+" AS "+g), append(partition, "l."+g)
-			}
-			t.steps = append(t.steps,
-				step(name("weighed"), fmt.Sprintf("SELECT %s, leaf, l.n AS n, sum(l.n) OVER (PARTITION BY %s) AS c\nFROM %s", strings.Join(columns, ", "), strings.Join(partition, ", "), from)),
-				step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{"sum(" + c.weight("c", "(n + 0 * c)", int(p.LInf[i])) + ")", "n"}),
-					name("weighed"), "", append(slices.Clone(keys), "leaf"))))
+			t.steps = append(t.steps, c.clipTree(f, p, i, keys, leaf, name)...)
 		}
 		t.names[i] = name("packed")
 		t.steps = append(t.steps, step(t.names[i], selectFrom(append(plain(keys), column{c.target.Dialect.pack, "packed"}), name("buckets"), "", keys)))
@@ -426,7 +376,7 @@ func (c *compiler) buckets(f *fragment.Fragment, p *fragment.Proof, keys, counts
 
 // beside puts the buckets beside the other partial aggregates of each group: each
 // step gives rows with NULL for what others compute, and the groups gather them.
-func (c *compiler) beside(f *fragment.Fragment, t trees, keys []string, answer bool) string {
+func (c *compiler) beside(f *fragment.Fragment, p *fragment.Proof, t trees, keys []string, answer bool) string {
 	columns := plain(keys)
 	rows := func(from string, column func(i int) string) string {
 		list := slices.Clone(keys)
@@ -461,16 +411,11 @@ func (c *compiler) beside(f *fragment.Fragment, t trees, keys []string, answer b
 			}))
 		}
 	}
-	return selectFrom(columns, "(\n  "+strings.Join(all, "\n  UNION ALL ")+"\n) AS a", "", keys)
-}
-
-// same is the condition that two steps' columns are equal, NULLs included.
-func same(a, b string, names []string) string {
-	conditions := []string{"true"}
-	for _, n := range names {
-		conditions = append(conditions, fmt.Sprintf("%s.%s IS NOT DISTINCT FROM %s.%s", a, n, b, n))
+	gathered := selectFrom(columns, "(\n  "+strings.Join(all, "\n  UNION ALL ")+"\n) AS a", "", keys)
+	if i := selecting(f, p); i >= 0 { // buckets know of groups that were left out
+		gathered += "\nHAVING max(" + partialName(i) + ") IS NOT NULL"
 	}
-	return strings.Join(conditions[min(1, len(names)):], " AND ")
+	return gathered
 }
 
 func plain(names []string) []column {
@@ -494,39 +439,42 @@ func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	return "count(*)"
 }
 
-// parts gives the columns of the step `parts`, and of each partial aggregate the
-// sum over parts.
-func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (columns []column, shares []string) {
+// parts gives the columns of the step `parts`, what the rows of a patient in a group add up to; and of each partial aggregate
+// of one integer the part that it makes of them, bounded where it is one that may be clipped.
+func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (raw []column, parts map[int]string) {
 	add := func(sql, name string) string {
-		if c := (column{sql, name}); !slices.Contains(columns, c) {
-			columns = append(columns, c)
+		if c := (column{sql, name}); !slices.Contains(raw, c) {
+			raw = append(raw, c)
 		}
 		return name
 	}
+	clip := p.Single(f)
+	parts = map[int]string{}
 	for i, partial := range f.Partials {
-		share := "count(*)"
-		switch {
-		case partial.Kind == fragment.PartialSum:
-			n := add("count("+counts[i]+")", "n_"+counts[i])
-			s := add(fmt.Sprintf(c.target.Dialect.sum, sums[i]), "s_"+sums[i])
-			share = c.total(c.f("least(greatest(coalesce(CAST(%s AS BIGINT), 0), %s), %s)", c.weight(n, s, p.Rows), strconv.FormatInt(-p.LInf[i], 10), strconv.FormatInt(p.LInf[i], 10)).sql)
-		case partial.Kind == fragment.PartialRows:
-			share = c.total(fmt.Sprintf("least(%s, %d)", add("count(*)", "n"), p.Rows))
-		case partial.Kind == fragment.PartialValues:
-			share = c.total(fmt.Sprintf("least(%s, %d)", add("count("+counts[i]+")", "n_"+counts[i]), p.Rows))
-		case partial.Buckets != nil:
-			share = "" // see buckets
-		case partial.Expr != nil:
-			share = "count(*) FILTER (WHERE " + add("bool_or("+counts[i]+")", "b_"+counts[i]) + ")"
+		patient := c.literal(value.Int(p.Units[i]), false).sql
+		unit, most := strconv.FormatInt(p.Units[i], 10), strconv.FormatInt(clip.Cap(p.Sizes[i]), 10)
+		times := func(n string) string {
+			if p.Units[i] == 1 {
+				return n
+			}
+			return n + " * " + unit
 		}
-		shares = append(shares, share)
+		switch {
+		case partial.Buckets != nil: // see clipTree
+		case partial.Kind == fragment.PartialSum:
+			s := add(fmt.Sprintf(c.target.Dialect.sum, sums[i]), "s_"+sums[i])
+			parts[i] = c.f("CAST(least(greatest(coalesce(%s, 0), -"+most+"), "+most+") AS BIGINT)", times(s)).sql
+		case partial.Kind == fragment.PartialRows:
+			parts[i] = "least(" + times(add("count(*)", "n")) + ", " + most + ")"
+		case partial.Kind == fragment.PartialValues:
+			parts[i] = "least(" + times(add("count("+counts[i]+")", "n_"+counts[i])) + ", " + most + ")"
+		case partial.Expr != nil:
+			parts[i] = "CASE WHEN " + add("bool_or("+counts[i]+")", "b_"+counts[i]) + " THEN " + patient + " ELSE 0 END"
+		default:
+			parts[i] = patient
+		}
 	}
-	return columns, shares
-}
-
-// weight scales x, of n rows, to k rows where there are more.
-func (c *compiler) weight(n, x string, k int) string {
-	return fmt.Sprintf("CASE WHEN %s <= %d THEN %s ELSE %s END", n, k, x, fmt.Sprintf(c.target.Dialect.quotient, fmt.Sprintf("%s * %d", x, k), n))
+	return raw, parts
 }
 
 // total adds up over patients, and clamps the sum to what cannot overflow over

@@ -18,7 +18,7 @@ func TestCaveats(t *testing.T) {
 	column := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeText) }
 	id := func(relation string) *fragment.Expr { return fragment.Column(relation, "id", value.TypeInt) }
 	of := func(key string) *fragment.Fragment {
-		return &fragment.Fragment{Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: id("s"), Keys: []fragment.Key{{Expr: column("s", key)}}}
+		return &fragment.Fragment{Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: id("s"), Keys: []fragment.Key{{Expr: column("s", key)}}, Norm: fragment.L2}
 	}
 	nested := of("code")
 	nested.Relations = []fragment.Relation{{Name: "s", Derived: &fragment.Derived{Patient: "id", Relations: []fragment.Relation{{Name: "i", Table: "STAY"}},

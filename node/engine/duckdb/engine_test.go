@@ -91,7 +91,7 @@ func TestCancel(t *testing.T) {
 		"CREATE TABLE person AS SELECT range AS id FROM range(20000)",
 		"CREATE TABLE event AS SELECT id, 'k' || (id * 7 % 31) AS kind FROM person",
 		"CREATE TABLE kinds AS SELECT 'k' || range AS kind, 'l' || range AS label FROM range(60000)")
-	f := &fragment.Fragment{Version: 1, Patient: evID, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f := &fragment.Fragment{Version: fragment.Version, Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpLess, evKind, fragment.Column("k", "kind", value.TypeText))})}
 	p, err := fragment.Check(f, e.catalog)
 	if err != nil {
@@ -108,7 +108,7 @@ func TestCancel(t *testing.T) {
 	if d := time.Since(stopped); d > time.Second {
 		t.Errorf("the run ended %v after its context", d)
 	}
-	run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
+	run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
 func writeParquet(t testing.TB, folder string) {
@@ -132,7 +132,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: pAge, Grid: &fragment.Grid{Upper: 120}}}})
+	got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: pAge, Grid: &fragment.Grid{Upper: 120}}}})
 	if got[""][0] != 190 {
 		t.Errorf("the ages, texts in the file, add up to %d, want 190", got[""][0])
 	}
@@ -299,7 +299,7 @@ func TestClosed(t *testing.T) {
 		}) {
 			t.Errorf("%s: %+v", test.name, found)
 		}
-		if got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}); got[""][0] == 0 {
+		if got := run(t, e, &fragment.Fragment{Relations: persons, Patient: pID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}); got[""][0] == 0 {
 			t.Errorf("%s: the other table gives %v", test.name, got)
 		}
 	}
@@ -312,7 +312,7 @@ func TestSpill(t *testing.T) {
 	t.Chdir(above) // where DuckDB would spill if nothing were said
 	spill := filepath.Join(above, "spill")
 	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 1600000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3200000)")
-	distinct := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
+	distinct := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
 	open := func(spill string) *Engine {
 		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "150MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
@@ -396,7 +396,7 @@ func TestHive(t *testing.T) {
 	}
 	newDatabase(t, "COPY (SELECT 99::BIGINT AS id, 'k0' AS kind) TO '"+filepath.Join(wrong, "x.parquet")+"'")
 	day := fragment.Column("e", "day", value.TypeDate)
-	byDay := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	byDay := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	for _, tables := range []map[string]engine.Source{nil, {"event": {File: "event/**/*.parquet"}}, {"event": {File: "event/*/*/*.parquet"}}, {"event": {File: filepath.Join(folder, "event", "day=*", "**", "*.parquet")}}} {
 		e, err := Open(context.Background(), Config{Folder: folder, Tables: tables}, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {

@@ -73,7 +73,7 @@ tables:
 // within fails where the part of a patient is beyond what is declared of it.
 func within(t *testing.T, e *Engine, c *catalog.Catalog, x *fragment.Expr, relations []fragment.Relation) {
 	t.Helper()
-	f := &fragment.Fragment{Relations: relations, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, MaxGroups: 1, MaxRows: 1}
+	f := &fragment.Fragment{Relations: relations, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 	for _, of := range []*fragment.Expr{pAge, op(fragment.OpAdd, pAge, fragment.Literal(value.Int(1))), x, op(fragment.OpAdd, x, fragment.Literal(value.Float(1)))} {
 		for _, centered := range []bool{false, true} {
 			g, err := fragment.NewGrid(0, 121, of.Type == value.TypeInt, centered, 1)
@@ -86,15 +86,10 @@ func within(t *testing.T, e *Engine, c *catalog.Catalog, x *fragment.Expr, relat
 			fragment.Partial{Kind: fragment.PartialBuckets, Expr: of, Buckets: &fragment.Buckets{Lower: 0, Upper: 121, Branching: 11, Levels: 2}},
 			fragment.Partial{Kind: fragment.PartialBuckets, Expr: of, Buckets: &fragment.Buckets{Lower: 0, Upper: 120, Branching: 4, Levels: 1}})
 	}
-	got, _, p := enginetest.Partials(t, e, c, f)
+	got, _, p := enginetest.Exact(t, e, c, f)
 	for patient, sums := range got {
-		for i, partial := range f.Partials {
-			for _, n := range sums[:partial.Width()] {
-				if max(n, -n) > p.LInf[i] {
-					t.Errorf("patient %s: %d is beyond %d of %s", patient, n, p.LInf[i], partial)
-				}
-			}
-			sums = sums[partial.Width():]
+		if length := enginetest.Length(f, p, map[string][]int64{"": sums}, nil); length > float64(p.NormLimit(f))*(1+1e-12) {
+			t.Errorf("patient %s: %v is %g long, more than %d", patient, sums, length, p.NormLimit(f))
 		}
 	}
 }

@@ -92,7 +92,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 	} {
 		b.Run(shape.name, func(b *testing.B) {
 			f := shape.f
-			f.Version, f.MaxRows, f.MaxGroups = fragment.Version, 10, max(5, f.MaxGroups)
+			f.Version, f.Norm, f.MaxRows, f.MaxGroups = fragment.Version, fragment.L2, 10, max(5, f.MaxGroups)
 			p, err := fragment.Check(&f, c)
 			if err != nil {
 				b.Fatal(err)

@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"math/big"
@@ -83,8 +82,8 @@ func join(left, right []row, a, b string) []row {
 	return rows
 }
 
-// reference computes every patient's part in every group, as doc.go of
-// internal/fragment defines it, before groups are left out.
+// reference computes every patient's parts in every group, as doc.go of
+// internal/fragment defines them, clipped.
 func reference(f *fragment.Fragment, p *fragment.Proof, rows []row) map[int64]map[string][]int64 {
 	at := func(e *fragment.Expr, r row) value.Value {
 		return fragment.Evaluate(e, func(c *fragment.Expr) value.Value {
@@ -120,23 +119,28 @@ rows:
 		c := cell{patient.Int64(), keyText(keys)}
 		groups[c] = append(groups[c], r)
 	}
-	parts := map[int64]map[string][]int64{}
+	raw, names := map[int64][][]*big.Int{}, map[int64][]string{}
 	for c, rows := range groups {
-		var part []int64
+		var part []*big.Int
 		for _, partial := range f.Partials {
-			part = append(part, share(partial, int64(p.Rows), rows, at)...)
+			part = append(part, sums(partial, rows, at)...)
 		}
-		if parts[c.patient] == nil {
-			parts[c.patient] = map[string][]int64{}
+		raw[c.patient], names[c.patient] = append(raw[c.patient], part), append(names[c.patient], c.keys)
+	}
+	parts := map[int64]map[string][]int64{}
+	for patient, groups := range raw {
+		parts[patient] = map[string][]int64{}
+		for g, part := range p.Clip(f, groups) {
+			parts[patient][names[patient][g]] = part
 		}
-		parts[c.patient][c.keys] = part
 	}
 	return parts
 }
 
-func share(p fragment.Partial, k int64, rows []row, at func(*fragment.Expr, row) value.Value) []int64 {
+// sums are what rows add up to in a partial aggregate.
+func sums(p fragment.Partial, rows []row, at func(*fragment.Expr, row) value.Value) []*big.Int {
 	if p.Buckets != nil {
-		return leaves(*p.Buckets, p.Expr, k, rows, at)
+		return leaves(*p.Buckets, p.Expr, rows, at)
 	}
 	n := int64(0)
 	sum := new(big.Int)
@@ -159,28 +163,22 @@ func share(p fragment.Partial, k int64, rows []row, at func(*fragment.Expr, row)
 	}
 	switch p.Kind {
 	case fragment.PartialPatients:
-		return []int64{min(n, 1)}
+		return []*big.Int{big.NewInt(min(n, 1))}
 	case fragment.PartialSum:
-		if n > k {
-			sum.Mul(sum, big.NewInt(k))
-			sum.Quo(sum, big.NewInt(n)) // toward zero
-		}
-		return []int64{sum.Int64()}
+		return []*big.Int{sum}
 	}
-	return []int64{min(n, k)}
+	return []*big.Int{big.NewInt(n)}
 }
 
-func leaves(b fragment.Buckets, e *fragment.Expr, k int64, rows []row, at func(*fragment.Expr, row) value.Value) []int64 {
-	counts, n := make([]int64, b.Leaves()), int64(0)
+func leaves(b fragment.Buckets, e *fragment.Expr, rows []row, at func(*fragment.Expr, row) value.Value) []*big.Int {
+	counts := make([]*big.Int, b.Leaves())
+	for i := range counts {
+		counts[i] = new(big.Int)
+	}
 	for _, r := range rows {
 		if v := at(e, r); !v.IsNull() {
-			counts[b.Leaf(v.Float64())]++
-			n++
-		}
-	}
-	if n > k {
-		for i := range counts {
-			counts[i] = counts[i] * k / n
+			n := counts[b.Leaf(v.Float64())]
+			n.Add(n, big.NewInt(1))
 		}
 	}
 	return counts
@@ -197,7 +195,7 @@ func (k Kind) bounding(t *testing.T) {
 		{Expr: pSex}, {Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}, {Expr: fragment.Hospital(), Domain: domain(value.Text(Hospital))},
 		{Expr: op(fragment.OpRound, evFree, integer(0))},
 	}
-	truncated := 0
+	clipped := 0
 	wards := k.times(25)
 	for i := range wards {
 		tables := ward(r)
@@ -205,7 +203,7 @@ func (k Kind) bounding(t *testing.T) {
 		persons := relation(c, tables[0], "p")
 		joined := join(persons, relation(c, tables[1], "e"), "p.id", "e.id")
 		for range min(8, k.times(150)) {
-			f := &fragment.Fragment{Relations: both, Patient: evID, MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(5)}
+			f := &fragment.Fragment{Relations: both, Patient: evID, Norm: []fragment.Norm{fragment.L1, fragment.L2}[r.IntN(2)], MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(5)}
 			rows := joined
 			choose := keys
 			if r.IntN(4) == 0 { // one row a patient
@@ -237,16 +235,12 @@ func (k Kind) bounding(t *testing.T) {
 			for range 1 + r.IntN(5) {
 				f.Partials = append(f.Partials, partials[r.IntN(len(partials))])
 			}
-			got, _, p := Partials(t, e, c, f)
+			got, _, p := Exact(t, e, c, f)
 			want := map[string][]int64{}
 			if len(f.Keys) == 0 {
 				want[""] = make([]int64, f.Width())
 			}
-			for patient, parts := range reference(f, p, rows) {
-				if p.Truncates {
-					parts = kept(t, e, c, f, p, patient, parts)
-					truncated++
-				}
+			for _, parts := range reference(f, p, rows) {
 				for group, part := range parts {
 					if want[group] == nil {
 						want[group] = make([]int64, f.Width())
@@ -256,77 +250,43 @@ func (k Kind) bounding(t *testing.T) {
 					}
 				}
 			}
+			clipped += k.alone(f, p, rows)
+			present(f, p, want)
 			if diff := cmp.Diff(want, got); diff != "" {
 				text, _, _ := e.Compile(f, p)
 				t.Fatalf("ward %d: %s\n%+v\n%s", i, diff, *p, text)
 			}
 		}
 	}
-	if truncated < 2*wards {
-		t.Errorf("only %d patients lost groups; the test tests little", truncated)
+	if clipped < 2*wards {
+		t.Errorf("only %d patients were clipped; the test tests little", clipped)
 	}
 }
 
-// kept asks which of the patient's groups count, and checks that they are as many
-// as may be, with the parts that they should have.
-func kept(t *testing.T, e Engine, c *catalog.Catalog, f *fragment.Fragment, p *fragment.Proof, patient int64, parts map[string][]int64) map[string][]int64 {
-	t.Helper()
-	alone := *f
-	alone.Filter = op(fragment.OpEqual, f.Patient, integer(patient))
-	if f.Filter != nil {
-		alone.Filter = op(fragment.OpAnd, f.Filter, alone.Filter)
-	}
-	got, _, _ := Partials(t, e, c, &alone)
-	if len(got) != min(len(parts), p.Groups) {
-		t.Fatalf("%d groups of a patient with %d count, want at most %d", len(got), len(parts), p.Groups)
-	}
-	for group, part := range got {
-		if diff := cmp.Diff(parts[group], part); diff != "" {
-			t.Fatalf("group %s: %s", group, diff)
+// present leaves out the undeclared groups that do not appear.
+func present(f *fragment.Fragment, p *fragment.Proof, groups map[string][]int64) {
+	for i := range f.Partials {
+		if p.Selects(f, i) {
+			at := 0
+			for _, partial := range f.Partials[:i] {
+				at += partial.Width()
+			}
+			maps.DeleteFunc(groups, func(_ string, part []int64) bool { return part[at] == 0 })
 		}
 	}
-	return got
 }
 
-// choice: which groups are kept depends on the key, varies between patients, and
-// favours no group.
-func (k Kind) choice(t *testing.T) {
-	c := parse(t, WardCatalog)
-	const patients = 500
-	person, event := Table{Name: "person", Columns: wardColumns["person"]}, Table{Name: "event", Columns: wardColumns["event"]}
-	for id := range int64(patients) {
-		person.Rows = append(person.Rows, []any{id, "F", int64(50)})
-		for g := range int64(10) {
-			event.Rows = append(event.Rows, []any{id, 1 + g%5, fmt.Sprintf("group %d", g/5), nil, nil, nil, g/5 == 0, nil})
+// alone counts the patients of whom less counts than there is.
+func (k Kind) alone(f *fragment.Fragment, p *fragment.Proof, rows []row) int {
+	wide := *p
+	wide.Unclipped = true
+	clipped, whole, n := reference(f, p, rows), reference(f, &wide, rows), 0
+	for patient := range clipped {
+		if !cmp.Equal(clipped[patient], whole[patient]) {
+			n++
 		}
 	}
-	one, other := k.Open(t, c, "0123456789abcdef", person, event), k.Open(t, c, "another key of the node", person, event)
-	for _, keys := range [][]fragment.Key{{{Expr: evKind}, {Expr: evUnit}}, {{Expr: evUrgent}, {Expr: evUnit}}} {
-		f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Keys: keys, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
-		var answers []map[string][]int64
-		for _, e := range []Engine{one, one, other} {
-			got, _, _ := Partials(t, e, c, f)
-			answers = append(answers, got)
-			total := int64(0)
-			for group, n := range got {
-				total += n[0]
-				// Binomial(500, 1/5): 100 with a standard deviation of 8.9, so within seven of
-				// them but with a probability below 1e-10 for each group and key.
-				if n[0] < 37 || n[0] > 163 {
-					t.Errorf("%s is kept for %d patients, want about 100", group, n[0])
-				}
-			}
-			if total != 2*patients {
-				t.Errorf("%d groups are kept, want 2 of each of %d patients", total, patients)
-			}
-		}
-		if !cmp.Equal(answers[0], answers[1]) {
-			t.Error("the same key chooses other groups")
-		}
-		if cmp.Equal(answers[0], answers[2]) {
-			t.Error("another key chooses the same groups")
-		}
-	}
+	return n
 }
 
 // texts: groups of texts are told apart and ordered by their bytes.
@@ -342,7 +302,7 @@ func (k Kind) texts(t *testing.T) {
 	}
 	slices.Sort(want)
 	e := k.Open(t, c, "a secret of the node, for tests only", event, kinds)
-	f := &fragment.Fragment{Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, MaxGroups: 5, MaxRows: 1,
+	f := &fragment.Fragment{Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 1,
 		Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	f.Version = fragment.Version
 	p, err := fragment.Check(f, c)
@@ -353,8 +313,8 @@ func (k Kind) texts(t *testing.T) {
 	err = e.Run(t.Context(), f, p, memory.DefaultAllocator, func(r arrow.Record) error {
 		return fragment.ReadRecord(f, r, func(keys []value.Value, partials []int64) error {
 			got = append(got, keys[0].Str())
-			if partials[0] != 1 {
-				t.Errorf("%q has %d rows", keys[0].Str(), partials[0])
+			if partials[0] != p.Units[0] {
+				t.Errorf("%q has %d rows in units of %d", keys[0].Str(), partials[0], p.Units[0])
 			}
 			return nil
 		})
@@ -363,7 +323,7 @@ func (k Kind) texts(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 	// As an expression and, since engines may ask an index or another server for it, as a filter.
-	f = &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 1, MaxRows: 1}
+	f = &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 	var counts []int64
 	for i, a := range want {
 		for o, n := range map[fragment.Op]int64{fragment.OpLess: int64(i), fragment.OpEqual: 1} {
@@ -372,7 +332,7 @@ func (k Kind) texts(t *testing.T) {
 			if i%max(1, int(0.25/k.Queries)) != 0 {
 				continue
 			}
-			f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 1, MaxRows: 1, Filter: x, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			f := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Filter: x, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			if got, _, _ := Partials(t, e, c, f); got[""][0] != n {
 				t.Errorf("%d texts pass the filter %s, want %d", got[""][0], x, n)
 			}
@@ -387,7 +347,7 @@ func (k Kind) texts(t *testing.T) {
 func (k Kind) empty(t *testing.T) {
 	c := parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
-	f := &fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
+	f := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
 		{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 3)}, {Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: 0, Upper: 1, Branching: 2, Levels: 1}}}}
 	if got, _, _ := Partials(t, e, c, f); !cmp.Equal(got, map[string][]int64{"": {0, 0, 0, 0, 0}}) {
 		t.Errorf("nothing gives %v", got)
@@ -406,7 +366,7 @@ func (k Kind) empty(t *testing.T) {
 func (k Kind) send(t *testing.T) {
 	c := parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
-	f := &fragment.Fragment{Version: fragment.Version, Relations: events, Patient: evID, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
+	f := &fragment.Fragment{Version: fragment.Version, Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
 	p, err := fragment.Check(f, c)
 	if err != nil {
 		t.Fatal(err)

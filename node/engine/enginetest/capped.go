@@ -48,7 +48,7 @@ func (k Kind) capped(t *testing.T) {
 	for name, at := range k.cappedJoins() {
 		t.Run(name, func(t *testing.T) {
 			id := fragment.Column(at.relations[0].Name, "id", value.TypeText)
-			f := &fragment.Fragment{Relations: at.relations, Filter: at.filter, Patient: id, MaxGroups: 1, MaxRows: 1_000_000,
+			f := &fragment.Fragment{Relations: at.relations, Filter: at.filter, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1_000_000,
 				Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			got, _, p := Partials(t, e, c, f)
 			if p.Capped != at.capped {
@@ -132,7 +132,7 @@ func (k Kind) sameCut(t *testing.T, e Engine) {
 	c := parse(t, cappedCatalog)
 	id := func(name string) *fragment.Expr { return fragment.Column(name, "id", value.TypeText) }
 	x := fragment.Column("e", "n", value.TypeInt)
-	f := &fragment.Fragment{Patient: id("e"), MaxGroups: 10_000, MaxRows: 1_000_000, Keys: []fragment.Key{{Expr: x}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f := &fragment.Fragment{Patient: id("e"), Norm: fragment.L2, MaxGroups: 10_000, MaxRows: 1_000_000, Keys: []fragment.Key{{Expr: x}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Filter:    op(fragment.OpIn, id("e"), str("a"), str("c")),
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "f", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, id("e"), id("f"))}}}
 	all, _, _ := Partials(t, e, c, f)

@@ -60,7 +60,7 @@ tables:
 		{"LEAST", op(fragment.OpEqual, op(fragment.OpLeast, north, text("nORTH")), north), []int64{1, 1, 1}},
 	} {
 		f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: fragment.Column("s", "id", value.TypeInt),
-			Filter: tc.filter, Keys: []fragment.Key{{Expr: north}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}, MaxGroups: 5, MaxRows: 5}
+			Filter: tc.filter, Keys: []fragment.Key{{Expr: north}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5}
 		got, _, _ := Partials(t, e, c, f)
 		var patients []int64
 		for _, k := range slices.Sorted(maps.Keys(got)) {
@@ -73,12 +73,12 @@ tables:
 	// Joined with itself by the ward: each row meets one.
 	join := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}, {Name: "o", Table: "stay", Join: fragment.JoinInner,
 		On: op(fragment.OpAnd, op(fragment.OpEqual, fragment.Column("s", "id", value.TypeInt), fragment.Column("o", "id", value.TypeInt)), op(fragment.OpEqual, north, of("o")))}},
-		Patient: fragment.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, MaxGroups: 1, MaxRows: 9}
+		Patient: fragment.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	// Grouped, and the distinct wards of a patient counted, in a derived relation.
 	grouped := &fragment.Derived{Patient: "p", Grouped: true, Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Columns: []fragment.Output{
 		{Name: "p", Expr: fragment.Column("s", "id", value.TypeInt)}, {Name: "n", Function: fragment.FunctionDistinct, Expr: north}}}
 	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Derived: grouped}}, Patient: fragment.Column("d", "p", value.TypeInt),
-		Filter: op(fragment.OpEqual, fragment.Column("d", "n", value.TypeInt), fragment.Literal(value.Int(2))), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, MaxGroups: 1, MaxRows: 9}
+		Filter: op(fragment.OpEqual, fragment.Column("d", "n", value.TypeInt), fragment.Literal(value.Int(2))), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	for name, tc := range map[string]struct {
 		f    *fragment.Fragment
 		want int64

@@ -40,7 +40,7 @@ func (k Kind) derived(t *testing.T) {
 					want[keyText(r)]++
 				}
 			}
-			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Derived: d}}, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Derived: d}}, Norm: fragment.L2, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			for _, column := range table.Columns {
 				x := fragment.Column("d", column.Name, column.Type)
 				f.Keys = append(f.Keys, fragment.Key{Expr: x})

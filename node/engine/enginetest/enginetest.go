@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -96,7 +97,6 @@ func Run(t *testing.T, k Kind) {
 	t.Run("deep", k.deep)
 	t.Run("bounds", k.bounds)
 	t.Run("bounding", k.bounding)
-	t.Run("choice", k.choice)
 	t.Run("derived", k.derived)
 	t.Run("capped", k.capped)
 	t.Run("multiplicity", k.multiplicity)
@@ -205,8 +205,53 @@ func parse(t testing.TB, yaml string) *catalog.Catalog {
 	return c
 }
 
-// Partials runs a fragment and returns its partial aggregates by group, and the keys.
+// Partials runs a fragment and returns its partial aggregates by group, in whole rows and patients, and the keys.
 func Partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) (map[string][]int64, map[string][]value.Value, *fragment.Proof) {
+	t.Helper()
+	got, keys, p := Exact(t, e, c, f)
+	for _, sums := range got {
+		at := 0
+		for i, partial := range f.Partials {
+			for range partial.Width() {
+				sums[at] /= p.Units[i]
+				at++
+			}
+		}
+	}
+	return got, keys, p
+}
+
+// Length is how long the vector is by which two answers differ, as fragment.Proof.NormLimit counts it.
+func Length(f *fragment.Fragment, p *fragment.Proof, a, b map[string][]int64) float64 {
+	length := 0.0
+	both := maps.Clone(a)
+	maps.Copy(both, b)
+	zero := make([]int64, f.Width())
+	for k := range both {
+		x, y := zero, zero
+		if v, ok := a[k]; ok {
+			x = v
+		}
+		if v, ok := b[k]; ok {
+			y = v
+		}
+		for i, partial := range f.Partials {
+			from, to := partial.Coordinates(x[:partial.Width()]), partial.Coordinates(y[:partial.Width()])
+			x, y = x[partial.Width():], y[partial.Width():]
+			for j := range from {
+				v := math.Abs(float64(from[j])-float64(to[j])) / float64(p.Sizes[i])
+				if f.Norm == fragment.L2 {
+					v *= v
+				}
+				length += float64(p.NormWeight(f, i)) * v
+			}
+		}
+	}
+	return length
+}
+
+// Exact runs a fragment and returns its partial aggregates by group, as they are sent, and the keys.
+func Exact(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) (map[string][]int64, map[string][]value.Value, *fragment.Proof) {
 	t.Helper()
 	got, keys, p, err := partials(t, e, c, f)
 	if err != nil {

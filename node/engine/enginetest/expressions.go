@@ -448,7 +448,7 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 	t.Helper()
 	c := parse(t, nastyCatalog)
 	id := fragment.Column("T", "id", value.TypeInt)
-	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: id, MaxGroups: 1, MaxRows: 1,
+	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 		Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
 	for _, x := range exprs {
 		f.Keys = append(f.Keys, fragment.Key{Expr: x})

@@ -54,11 +54,11 @@ func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog
 			}
 			id := fragment.Column("stay", "id", value.Type(i.Type))
 			f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "stay", Table: "stay"}}, Patient: id,
-				Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}, MaxGroups: 1, MaxRows: 1}
-			sums, _, _ := Partials(t, e, c, f)
-			n := int64(len(i.Values))
-			if got := slices.Collect(maps.Values(sums))[0]; i.Refuse == "" && (got[0] != n || got[1] != n) || got[0] > n || got[0] != got[1] {
-				t.Errorf("%d patients with %d rows of one each; there are %d", got[0], got[1], n)
+				Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 2}
+			sums, _, p := Exact(t, e, c, f)
+			n := int64(len(i.Values)) * p.Units[0]
+			if got := slices.Collect(maps.Values(sums))[0]; i.Refuse == "" && got[0] != n || got[0] > n || got[1] != 2*got[0] {
+				t.Errorf("%d patients with %d rows, not two each; there are %d", got[0], got[1], n)
 			}
 		})
 	}

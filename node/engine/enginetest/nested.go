@@ -86,7 +86,7 @@ func (k Kind) nested(t *testing.T) {
 			}
 		}
 		id, a := fragment.Column("D", "id", value.TypeInt), fragment.Column("D", "a", value.TypeInt)
-		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(fragment.OpGreater, a, small), MaxGroups: 10, MaxRows: 1,
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(fragment.OpGreater, a, small), Norm: fragment.L2, MaxGroups: 10, MaxRows: 1,
 			Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		began = time.Now()
 		got, _, _ := Partials(t, e, c, f)

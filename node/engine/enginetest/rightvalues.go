@@ -136,7 +136,7 @@ func readRows(t *testing.T, e Engine, c *catalog.Catalog, name string) (rows [][
 	var ids []int64
 	cells := map[string]string{}
 	for i, column := range table.Columns {
-		f := &fragment.Fragment{Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "t", Table: name}}, Patient: id, MaxGroups: 5, MaxRows: 5, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+		f := &fragment.Fragment{Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "t", Table: name}}, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 			Keys: []fragment.Key{{Expr: id}, {Expr: fragment.Column("t", column.Name, column.Type)}}}
 		got, keys, _ := Partials(t, e, c, f)
 		for group, of := range keys {

@@ -95,7 +95,7 @@ func Shapes() map[string]*fragment.Fragment {
 		"hospital":     {Relations: persons, Patient: pID, Keys: []fragment.Key{{Expr: fragment.Hospital(), Domain: domain(value.Text("St. Mary's"))}}, Partials: []fragment.Partial{patients}},
 	}
 	for _, f := range m {
-		f.Version, f.MaxGroups, f.MaxRows = fragment.Version, 3, 4
+		f.Version, f.Norm, f.MaxGroups, f.MaxRows = fragment.Version, fragment.L2, 3, 4
 	}
 	return m
 }

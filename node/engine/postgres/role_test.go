@@ -222,7 +222,7 @@ func TestCancel(t *testing.T) {
 	e := open(t, over(s, "cdm"), c, testKey)
 	id, kind := fragment.Column("e", "id", value.TypeInt), fragment.Column("e", "kind", value.TypeText)
 	less, _ := fragment.New(fragment.OpLess, kind, fragment.Column("k", "kind", value.TypeText))
-	f := &fragment.Fragment{Version: 1, Patient: id, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f := &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "k", Table: "kinds", Join: fragment.JoinInner, On: less}}}
 	p, err := fragment.Check(f, c)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestCancel(t *testing.T) {
 	if d := time.Since(stopped); ended > 5*time.Second || d > 5*time.Second {
 		t.Errorf("the run ended %v after its context, and the query at the server after %v", ended, d)
 	}
-	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: id, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
+	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
 // TestErrorsHideValues: PostgreSQL's messages quote values, the engine's do not.
@@ -325,7 +325,7 @@ func TestSources(t *testing.T) {
 				e := open(t, cfg, c, testKey)
 				table, _ := c.Table("t")
 				col, _ := table.Column(as)
-				f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), MaxGroups: 1, MaxRows: 1,
+				f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 					Keys: []fragment.Key{{Expr: fragment.Column("t", as, col.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 				_, keys, _ := enginetest.Partials(t, e, c, f)
 				for _, k := range keys {
@@ -509,7 +509,7 @@ func TestSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fragment.Fragment{Version: 1, Patient: id, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f := &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "p", Table: "person", Join: fragment.JoinInner, On: same}}}
 
 	// Each commit gives every patient another id in both tables: within one state all join, across two none.

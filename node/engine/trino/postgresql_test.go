@@ -67,7 +67,7 @@ tables:
 `)
 		e := open(t, in("types"), c, testKey)
 		table, _ := c.Table("t")
-		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		var got []string
 		for columns := range slices.Chunk(table.Columns, 8) {
 			f.Keys = nil

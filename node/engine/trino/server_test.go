@@ -77,7 +77,7 @@ func TestSecure(t *testing.T) {
 	token.Token = config.Secret{File: file}
 	for name, cfg := range map[string]Config{"password": password, "token": token} {
 		e := open(t, cfg, c, testKey)
-		got, _, _ := enginetest.Partials(t, e, c, &fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: fragment.Column("p", "id", value.TypeInt), MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
+		got, _, _ := enginetest.Partials(t, e, c, &fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: fragment.Column("p", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 		if got[""][0] != 1 {
 			t.Errorf("with a %s: %v", name, got)
 		}
@@ -149,7 +149,7 @@ func slow(t *testing.T, s *trinotest.Server, c *catalog.Catalog) (schema string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	f = &fragment.Fragment{Version: fragment.Version, Patient: id, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f = &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "k", Table: "kinds", Join: fragment.JoinInner, On: less}}}
 	if p, err = fragment.Check(f, c); err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestCancel(t *testing.T) {
 	if d := time.Since(start); !errors.Is(err, engine.ErrDatabase) || !strings.Contains(class(err), "longer than `timeout`") || d > 20*time.Second {
 		t.Errorf("after %v the run gives %v: %s", d, err, class(err))
 	}
-	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: f.Patient, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
+	enginetest.Partials(t, e, c, &fragment.Fragment{Relations: f.Relations[:1], Patient: f.Patient, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}) // still usable
 }
 
 // TestErrorsHideValues: Trino's messages quote values, the engine's do not.
@@ -282,7 +282,7 @@ tables:
 		for i, source := range sources {
 			cfg := over(s, schema)
 			from.Columns = map[string]string{}
-			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			var want []string
 			for as, text := range source.as {
 				from.Columns[as] = fmt.Sprintf("x%d", i)

@@ -1,0 +1,252 @@
+package fragment
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+)
+
+// Norm is how the vector of one patient is measured.
+type Norm string
+
+const (
+	L1 Norm = "l1" // adds up magnitudes; for Laplace noise
+	L2 Norm = "l2" // adds up squares; for Gaussian noise
+)
+
+// The arithmetic of clipping; the package comment has the definition.
+const (
+	// Steps is what a part of exactly its size counts in the norm, rounded up: the steps in which parts are measured.
+	Steps = 1 << 10
+	// Whole is the factor of a patient who is not clipped, in units of 1/Whole.
+	Whole = 1 << 30
+	// MostCounted bounds how many rows of a patient count in one bucket of a group, before the patient is clipped.
+	MostCounted = 1 << 30
+	// LeastPresence is the least part of a patient that makes an undeclared group appear: one in so many.
+	LeastPresence = 8
+	// Exact is the norm beyond which it is divided by Coarser before its root is taken, and then the norm beyond which nothing counts.
+	Exact, Coarser, CoarserRoot = 1 << 52, 1 << 32, 1 << 16
+
+	mostUnit = 1 << 10
+	sizeBits = 28 // of a size; so a part times Steps fits into 64 bits
+	normBits = 62 // of a group's part in a norm
+)
+
+// unit is the largest power of two, up to mostUnit, by which a part of that size may be multiplied.
+func unit(size int64) int64 {
+	u := int64(mostUnit)
+	for u > 1 && size*u > 1<<sizeBits {
+		u /= 2
+	}
+	return u
+}
+
+// size is what one row, or one patient, counts at most in the partial aggregate, times rows where it counts rows.
+func (p Partial) size(rows int) int64 {
+	switch p.Kind {
+	case PartialPatients:
+		return 1
+	case PartialSum:
+		return int64(rows) * p.Grid.Bound()
+	}
+	return int64(rows)
+}
+
+// ShareOrOne is Share, or 1.
+func (p Partial) ShareOrOne() int64 { return int64(max(1, p.Share)) }
+
+// NormWeight is what a part of partial aggregate i, of its size, counts in the square (the sum) of the norm. A tree's
+// counts on each of its levels.
+func (p *Proof) NormWeight(f *Fragment, i int) int64 {
+	if f.Partials[i].Kind == PartialPatients {
+		return f.Partials[i].ShareOrOne()
+	}
+	return int64(p.Groups) * f.Partials[i].ShareOrOne()
+}
+
+// NormLimit is what the square (the sum) of a patient's whole vector is at most: of the blocks', each clipped by itself, the sum.
+func (p *Proof) NormLimit(f *Fragment) int64 { return int64(p.Groups) * f.Weight() }
+
+// Clip is how one block of partial aggregates is clipped.
+type Clip struct {
+	Norm  Norm
+	Limit int64 // what N may be
+	// most of u: a power of two such that the N of one group fits into 64 bits
+	most int64
+}
+
+// Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as in
+// the package comment, p being 1 under L1 and 2 under L2.
+func (p *Proof) Single(f *Fragment) Clip {
+	weight := int64(0)
+	for _, partial := range f.Partials {
+		if partial.Buckets == nil {
+			weight += partial.ShareOrOne()
+		}
+	}
+	limit := int64(p.Groups) * weight // at most 10^6 groups of 100 partials of share 1000, times 2^20
+	c := Clip{Norm: f.Norm, Limit: limit * Steps, most: Steps}
+	if c.Norm == L2 {
+		c.Limit *= Steps
+	}
+	for c.within(limit, 2*c.most) {
+		c.most *= 2
+	}
+	return c
+}
+
+// within reports whether weights with that sum, all of parts of u, fit.
+func (c Clip) within(weight, u int64) bool {
+	return u <= 1<<31 && weight <= (1<<normBits)/c.Norm.power(u)
+}
+
+// Cap is what a part of that size is clamped to before it is measured.
+func (c Clip) Cap(size int64) int64 { return size * (c.most / Steps) }
+
+// Tree is how a partial aggregate of buckets is clipped: N adds up, over groups, the rows that it counts there, their square under
+// L2, or for a single level the squares of the buckets.
+func (p *Proof) Tree(f *Fragment) Clip {
+	return Clip{Norm: f.Norm, Limit: f.Norm.power(int64(p.Rows))}
+}
+
+// power is x under L1, x² under L2.
+func (n Norm) power(x int64) int64 {
+	if n == L1 {
+		return x
+	}
+	return x * x
+}
+
+// Root is a number that is less than Whole*sqrt(Limit) by so much that no rounding of a root and a quotient makes up for it. Divided
+// by sqrt(N), in float64, and rounded down, it is the factor of a patient of N > Limit, under L2.
+func (c Clip) Root() float64 {
+	root := new(big.Float).SetPrec(200).SetInt64(c.Limit)
+	root.Sqrt(root)
+	root.Mul(root, big.NewFloat(Whole*(1-0x1p-48)))
+	x, accuracy := root.Float64()
+	if accuracy == big.Above {
+		x = math.Nextafter(x, 0)
+	}
+	return x
+}
+
+// Factor is what each part of a patient of norm N is multiplied by, in units of 1/Whole.
+func (c Clip) Factor(norm *big.Int) int64 {
+	if norm.Cmp(big.NewInt(c.Limit)) <= 0 {
+		return Whole
+	}
+	if c.Norm == L1 {
+		f := new(big.Int).Mul(big.NewInt(c.Limit), big.NewInt(Whole))
+		return f.Quo(f, norm).Int64()
+	}
+	root, exact := c.Root(), big.NewInt(Exact)
+	if norm.Cmp(exact) > 0 {
+		norm = new(big.Int).Quo(norm, big.NewInt(Coarser))
+		norm.Add(norm, big.NewInt(1))
+		root /= CoarserRoot
+	}
+	if norm.Cmp(exact) > 0 {
+		return 0
+	}
+	return int64(math.Floor(root / math.Sqrt(float64(norm.Int64()))))
+}
+
+// Clip is the reference of what a node adds up of one patient: from what the patient's rows add up to in each group, before units, one integer
+// for each of f.Width().
+func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
+	single := p.Single(f)
+	parts := make([][]*big.Int, len(groups))
+	norm := new(big.Int)
+	for g, raw := range groups {
+		at := 0
+		for i, partial := range f.Partials {
+			if partial.Buckets != nil {
+				parts[g] = append(parts[g], make([]*big.Int, partial.Width())...)
+				at += partial.Width()
+				continue
+			}
+			x := new(big.Int).Mul(raw[at], big.NewInt(p.Units[i]))
+			most := big.NewInt(single.Cap(p.Sizes[i]))
+			if x.CmpAbs(most) > 0 && !p.Unclipped {
+				x.Set(most.Mul(most, big.NewInt(int64(x.Sign()))))
+			}
+			parts[g] = append(parts[g], x)
+			at++
+			u := new(big.Int).Abs(x)
+			u.Mul(u, big.NewInt(Steps)).Add(u, big.NewInt(p.Sizes[i]-1)).Quo(u, big.NewInt(p.Sizes[i]))
+			if f.Norm == L2 {
+				u.Mul(u, u)
+			}
+			norm.Add(norm, u.Mul(u, big.NewInt(p.NormWeight(f, i))))
+		}
+	}
+	at := 0
+	for i, partial := range f.Partials {
+		factor := int64(Whole)
+		if !p.Unclipped {
+			factor = single.Factor(norm)
+		}
+		if partial.Buckets != nil {
+			factor = p.tree(f, i, at, groups, parts)
+		}
+		for g := range groups {
+			for k := at; k < at+partial.Width(); k++ {
+				x := parts[g][k]
+				x.Mul(x, big.NewInt(factor)).Quo(x, big.NewInt(Whole))
+				if p.Selects(f, i) && x.Int64()*LeastPresence < p.Units[i] {
+					x.SetInt64(0)
+				}
+			}
+		}
+		at += partial.Width()
+	}
+	out := make([][]int64, len(groups))
+	for g := range groups {
+		for _, x := range parts[g] {
+			out[g] = append(out[g], x.Int64())
+		}
+	}
+	return out
+}
+
+// tree gives the factor of a patient's buckets, and what they count before.
+func (p *Proof) tree(f *Fragment, i, at int, groups, parts [][]*big.Int) int64 {
+	norm, b := new(big.Int), f.Partials[i].Buckets
+	for g, raw := range groups {
+		rows := new(big.Int)
+		for k := at; k < at+b.Leaves(); k++ {
+			n := new(big.Int).Set(raw[k])
+			if most := big.NewInt(MostCounted); n.Cmp(most) > 0 && !p.Unclipped {
+				n.Set(most)
+			}
+			rows.Add(rows, n)
+			if f.Norm == L2 && b.Levels == 1 {
+				norm.Add(norm, new(big.Int).Mul(n, n))
+			}
+			parts[g][k] = n.Mul(n, big.NewInt(p.Units[i]))
+		}
+		switch {
+		case f.Norm == L1:
+			norm.Add(norm, rows)
+		case b.Levels > 1:
+			norm.Add(norm, rows.Mul(rows, rows))
+		}
+	}
+	if p.Unclipped {
+		return Whole
+	}
+	return p.Tree(f).Factor(norm)
+}
+
+// Selects reports whether undeclared groups appear where partial aggregate i is not 0, and nowhere else.
+func (p *Proof) Selects(f *Fragment, i int) bool {
+	return p.Cells == 0 && f.Partials[i].Kind == PartialPatients && f.Partials[i].Expr == nil
+}
+
+// checkNorm refuses a norm that there is not.
+func (f *Fragment) checkNorm() error {
+	if f.Norm != L1 && f.Norm != L2 {
+		return fmt.Errorf("%w: it clips a patient to no norm that this node knows: give %q or %q", ErrInvalid, L1, L2)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package fragment
+
+import (
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// clipped makes a fragment of rows, patients, a sum and two trees, by a key that is not declared, and its proof.
+func clipped(t *testing.T, r *rand.Rand) (*Fragment, *Proof) {
+	t.Helper()
+	days := col("stay", "days", value.TypeInt)
+	f := base(Relation{Name: "stay", Table: "stay"})
+	f.Norm, f.MaxGroups, f.MaxRows = []Norm{L1, L2}[r.IntN(2)], 1+r.IntN(6), 1+r.IntN(12)
+	f.Keys = []Key{{Expr: days}}
+	f.Partials = []Partial{{Kind: PartialRows, Share: r.IntN(4)}, {Kind: PartialPatients, Share: r.IntN(3)},
+		{Kind: PartialSum, Expr: days, Grid: &Grid{Lower: -50, Upper: 7000}, Share: r.IntN(3)},
+		{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Upper: 16, Branching: 4, Levels: 2}, Share: r.IntN(3)},
+		{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Upper: 5, Branching: 5, Levels: 1}}}
+	p, err := Check(&f, testCatalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &f, p
+}
+
+// TestClip: whatever a patient's rows add up to, what counts of it is exactly within the norm that noise is for, levels of trees
+// included; who is within it is whole; and who is beyond it is not far below.
+func TestClip(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 2))
+	whole, far := 0, 0
+	for range 1000 {
+		f, p := clipped(t, r)
+		var groups [][]*big.Int
+		largest := int64(1) << (r.IntN(2) * r.IntN(34))
+		for range 1 + r.IntN(1+r.IntN(30)) {
+			n := 1 + r.Int64N(largest)
+			g := []*big.Int{big.NewInt(n), big.NewInt(1), big.NewInt(r.Int64N(7000*n+1) - 50*n)}
+			for _, leaves := range []int{16, 5} {
+				counts := make([]*big.Int, leaves)
+				for i := range counts {
+					counts[i] = new(big.Int)
+				}
+				for range 3 {
+					counts[r.IntN(leaves)].SetInt64(r.Int64N(n/3 + 1))
+				}
+				g = append(g, counts...)
+			}
+			groups = append(groups, g)
+		}
+		parts := p.Clip(f, groups)
+		length, limit := lengthOf(f, p, parts), new(big.Rat).SetInt64(p.NormLimit(f))
+		if length.Cmp(limit) > 0 {
+			t.Fatalf("%s of %s, at most %s: %+v\n%v\n%v", f.Norm, length.FloatString(6), limit.FloatString(6), *f, groups, parts)
+		}
+		wide := *p
+		wide.Unclipped = true
+		raw := lengthOf(f, p, wide.Clip(f, groups))
+		switch share, _ := new(big.Rat).Quo(length, limit).Float64(); {
+		case raw.Cmp(big.NewRat(9*int64(p.Groups), 10)) < 0: // each block is within its own limit
+			whole++
+			for g, part := range wide.Clip(f, groups) {
+				for i := range part {
+					if part[i] != parts[g][i] {
+						t.Fatalf("a patient of length %s of %s counts as %v, not %v", raw.FloatString(3), limit.FloatString(3), parts[g], part)
+					}
+				}
+			}
+		case len(groups) == 1 && raw.Cmp(new(big.Rat).Mul(limit, big.NewRat(100, 1))) > 0 && share < 0.2:
+			far++
+		}
+	}
+	if whole < 30 || far > 20 {
+		t.Errorf("%d patients are within the norm, %d of those beyond it lose far more than they must", whole, far)
+	}
+}
+
+// lengthOf measures clipped parts, in rational numbers and level by level, as the lemma of package dp needs it.
+func lengthOf(f *Fragment, p *Proof, parts [][]int64) *big.Rat {
+	sum := new(big.Rat)
+	add := func(weight, x, size int64) {
+		v := new(big.Rat).SetFrac(new(big.Int).Abs(big.NewInt(x)), big.NewInt(size))
+		if f.Norm == L2 {
+			v.Mul(v, v)
+		}
+		sum.Add(sum, v.Mul(v, new(big.Rat).SetInt64(weight)))
+	}
+	for _, part := range parts {
+		for i, partial := range f.Partials {
+			level := part[:partial.Width()]
+			part = part[partial.Width():]
+			for {
+				for _, x := range level {
+					add(p.NormWeight(f, i), x, p.Sizes[i])
+				}
+				if partial.Buckets == nil || len(level) == partial.Buckets.Branching {
+					break
+				}
+				coarser := make([]int64, len(level)/partial.Buckets.Branching)
+				for k, x := range level {
+					coarser[k/partial.Buckets.Branching] += x
+				}
+				level = coarser
+			}
+		}
+	}
+	return sum
+}
+
+// TestFactor: the factor never makes a vector longer than its limit, at any norm, and is at most one step of float64 below the best.
+func TestFactor(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200_000 {
+		c := Clip{Norm: []Norm{L1, L2}[r.IntN(2)], Limit: 1 + r.Int64N(1<<r.IntN(57))}
+		n := new(big.Int).SetUint64(r.Uint64() >> r.IntN(63))
+		if r.IntN(3) == 0 {
+			n.Lsh(n, uint(r.IntN(25)))
+		}
+		if r.IntN(3) == 0 { // just beyond
+			n.SetInt64(c.Limit + r.Int64N(3))
+		}
+		if n.Sign() == 0 {
+			continue
+		}
+		f := big.NewInt(c.Factor(n))
+		most := big.NewInt(Whole) // f^p * n <= Whole^p * limit
+		left, right := new(big.Int).Set(f), new(big.Int).Set(most)
+		if c.Norm == L2 {
+			left.Mul(left, left)
+			right.Mul(right, right)
+		}
+		left.Mul(left, n)
+		right.Mul(right, big.NewInt(c.Limit))
+		if f.Cmp(most) < 0 || n.Cmp(big.NewInt(c.Limit)) > 0 {
+			if left.Cmp(right) > 0 {
+				t.Fatalf("%s: N %s of %d times %s is too long", c.Norm, n, c.Limit, f)
+			}
+		}
+		if n.Cmp(big.NewInt(c.Limit)) <= 0 && f.Cmp(most) != 0 {
+			t.Fatalf("%s: N %s is within %d and has factor %s", c.Norm, n, c.Limit, f)
+		}
+		f.Add(f, big.NewInt(2))
+		more := new(big.Int).Set(f)
+		if c.Norm == L2 {
+			more.Mul(more, f)
+		}
+		if more.Mul(more, n).Cmp(right) <= 0 && n.BitLen() < 50 && f.Cmp(most) < 0 {
+			t.Fatalf("%s: N %s of %d: factor %s is too small", c.Norm, n, c.Limit, f)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// How patients are clipped, in each block of partial aggregates by itself: internal/fragment has the definition, and why nothing
+// else may stand between the parts that are measured and those that are added up.
+
+// scalars lists the partial aggregates of one integer.
+func (c *compiler) scalars(f *fragment.Fragment) []int {
+	var all []int
+	for i, p := range f.Partials {
+		if p.Buckets == nil {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// selecting is the partial aggregate without which an undeclared group is not answered; -1: none.
+func selecting(f *fragment.Fragment, p *fragment.Proof) int {
+	for i := range f.Partials {
+		if p.Selects(f, i) {
+			return i
+		}
+	}
+	return -1
+}
+
+// clip writes the step that gives each patient's parts in each group, a0, a1 …, and the patient's factor f.
+func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, parts map[int]string) string {
+	how := p.Single(f)
+	var kept []string
+	measured, terms := plain(append([]string{"patient"}, keys...)), []string(nil)
+	for _, i := range c.scalars(f) {
+		a := "a" + strconv.Itoa(i)
+		kept, measured = append(kept, a), append(measured, column{parts[i], a})
+		terms = append(terms, c.measure(f, p, i, a))
+	}
+	norm := strings.Join(terms, " + ")
+	if len(keys) > 0 && !p.KeysPerPatient {
+		norm = fmt.Sprintf(c.target.Dialect.sum, norm) + " OVER (PARTITION BY patient)"
+	}
+	inner := selectFrom(measured, "parts", "", nil) + c.barrier()
+	inner = "SELECT " + strings.Join(append(slices.Clone(keys), kept...), ", ") + ", " + norm + " AS norm\nFROM (\n  " + indent(inner) + "\n) AS p" + c.barrier()
+	return step("clipped", "SELECT "+strings.Join(append(slices.Clone(keys), kept...), ", ")+", "+c.factor(how)+" AS f\nFROM (\n  "+indent(inner)+"\n) AS p")
+}
+
+// barrier keeps columns from being put, as what they are computed from, into each place that reads them.
+func (c *compiler) barrier() string {
+	if !c.target.Dialect.inlines {
+		return ""
+	}
+	return c.target.Dialect.apart
+}
+
+// measure is what a part counts in the norm.
+func (c *compiler) measure(f *fragment.Fragment, p *fragment.Proof, i int, a string) string {
+	weight, size := p.NormWeight(f, i), p.Sizes[i]
+	if f.Partials[i].Kind == fragment.PartialSum {
+		a = "abs(" + a + ")"
+	}
+	u := fmt.Sprintf("((%s * %d + %d) %s %d)", a, fragment.Steps, size-1, c.target.Dialect.division, size)
+	switch size {
+	case fragment.Steps:
+		u = a
+	case 1:
+		u = fmt.Sprintf("(%s * %d)", a, fragment.Steps)
+	}
+	if f.Norm == fragment.L2 {
+		u += " * " + u
+	}
+	if weight > 1 {
+		u = c.literal(value.Int(weight), false).sql + " * " + u
+	}
+	return u
+}
+
+// factor gives what each part of a patient is multiplied by, in units of 1/fragment.Whole, of the column norm.
+func (c *compiler) factor(how fragment.Clip) string {
+	d := c.target.Dialect
+	within := fmt.Sprintf("CASE WHEN norm <= %d THEN %d ", how.Limit, fragment.Whole)
+	if how.Norm == fragment.L1 {
+		part := fmt.Sprintf(d.quotient, fmt.Sprintf("(CAST(%d AS %s) * %d)", how.Limit, d.wide, fragment.Whole), "norm")
+		return within + "ELSE CAST(" + part + " AS BIGINT) END"
+	}
+	root := func(k float64, norm string) string {
+		return fmt.Sprintf("CAST(floor(%s / sqrt(CAST(%s AS %s))) AS BIGINT)", c.number(k), norm, c.sqlType(value.TypeFloat))
+	}
+	coarse := fmt.Sprintf(d.quotient, "norm", strconv.Itoa(fragment.Coarser))
+	return within + fmt.Sprintf("WHEN norm <= %d THEN %s WHEN %s < %d THEN %s ELSE 0 END", fragment.Exact, root(how.Root(), "norm"),
+		coarse, fragment.Exact, root(how.Root()/fragment.CoarserRoot, coarse+" + 1"))
+}
+
+// scaled gives a part as it is added up.
+func (c *compiler) scaled(f *fragment.Fragment, p *fragment.Proof, i int, part string) string {
+	if p.Unclipped {
+		return part
+	}
+	y := c.times("a"+strconv.Itoa(i), "f")
+	if p.Selects(f, i) { // the part is one unit
+		units := p.Units[i]
+		least := (units + fragment.LeastPresence - 1) / fragment.LeastPresence
+		y = fmt.Sprintf("CASE WHEN f >= %d THEN %s ELSE 0 END", (least*fragment.Whole+units-1)/units, y)
+	}
+	return y
+}
+
+// times multiplies a part by a factor.
+func (c *compiler) times(a, f string) string {
+	d := c.target.Dialect
+	part := fmt.Sprintf(d.quotient, fmt.Sprintf("(CAST(%s AS %s) * %s)", a, d.wide, f), strconv.Itoa(fragment.Whole))
+	return fmt.Sprintf("CASE WHEN %s = %d THEN %s ELSE CAST(%s AS BIGINT) END", f, fragment.Whole, a, part)
+}
+
+// clipTree writes the steps that count values in the buckets of partial aggregate i, by group.
+func (c *compiler) clipTree(f *fragment.Fragment, p *fragment.Proof, i int, keys []string, leaf []column, name func(string) string) []string {
+	d, leaves, group := c.target.Dialect, leaf[0].sql, append([]string{"patient"}, keys...)
+	counted := []column{{leaves, "leaf"}, {fmt.Sprintf("least(count(*), %d)", fragment.MostCounted), "n"}}
+	steps := []string{step(name("leaves"), selectFrom(append(plain(group), counted...), "rows", leaves+" IS NOT NULL", append(slices.Clone(group), leaves)))}
+	measure, from := "n", name("leaves")
+	switch {
+	case f.Norm == fragment.L1:
+	case f.Partials[i].Buckets.Levels == 1:
+		measure = "n * n"
+	default:
+		measure = "n * c"
+		from = "(\n  SELECT *, " + fmt.Sprintf(d.sum, "n") + " OVER (PARTITION BY " + strings.Join(group, ", ") + ") AS c\n  FROM " + from + "\n) AS l"
+	}
+	normed := "SELECT " + strings.Join(append(slices.Clone(keys), "leaf", "n"), ", ") + ", " + fmt.Sprintf(d.sum, measure) + " OVER (PARTITION BY patient) AS norm\nFROM " + from + c.barrier()
+	n := "n"
+	if p.Units[i] > 1 {
+		n = fmt.Sprintf("n * %d", p.Units[i])
+	}
+	columns := append(plain(keys), column{"leaf", "leaf"}, column{n, "n"}, column{c.factor(p.Tree(f)), "f"})
+	return append(steps,
+		step(name("clipped"), selectFrom(columns, "(\n  "+indent(normed)+"\n) AS l", "", nil)+c.barrier()),
+		step(name("buckets"), selectFrom(append(plain(keys), column{"leaf", "leaf"}, column{fmt.Sprintf(d.sum, c.times("n", "f")), "n"}), name("clipped"), "", append(slices.Clone(keys), "leaf"))))
+}
