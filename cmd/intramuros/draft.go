@@ -315,6 +315,11 @@ func (d *draft) guessValues(t *catalog.Table) {
 		if d.local[t.Name].Draft != nil && d.local[t.Name].Draft.Note != "" {
 			continue // nobody knows what its values are
 		}
+		if why := singlesOut(local); why != "" {
+			c.Identifier = true
+			d.note(place, why+"; a study's \"*\" leaves it out while it is an identifier. Does no value point to anybody?")
+			continue
+		}
 		if lower, upper, ok := roundBounds(c.Type, local.Min, local.Max); ok {
 			c.Lower, c.Upper = lower, upper
 			d.note(place, "do these bounds hold in every hospital?")
@@ -327,6 +332,17 @@ func (d *draft) guessValues(t *catalog.Table) {
 			d.note(place, "may all know that these values exist? then domain: ["+strings.Join(quoted, ", ")+"]")
 		}
 	}
+}
+
+// singlesOut says how a column's values point to somebody; empty: as far as can be seen, they do not.
+func singlesOut(c engine.Column) string {
+	switch {
+	case c.Prose:
+		return "these are long texts"
+	case c.Singles:
+		return "most of these values stand in a row or two"
+	}
+	return ""
 }
 
 // roundBounds widens the extremes of a column to round numbers or whole years:

@@ -39,7 +39,17 @@ type Column struct {
 	Rare     bool       // one of Values stands in fewer than ten rows
 	Unique   bool       // the database itself keeps it unique and not NULL
 	Key      bool       // likewise, alone or together with others: it tells rows apart
+	// Singles: of more than a few values, half or more differ, so that one points to a row or two. Of texts and ints alone:
+	// that measurements and times differ says nothing.
+	Singles bool
+	Prose   bool // texts of more than proseLength characters on average: somebody wrote them
 }
+
+// Of how many ints some are called Singles, and from which length on texts are Prose.
+const (
+	singleInts  = 1000
+	proseLength = 40
+)
 
 // Describe lists what local tables hold, to begin a catalog with: the sources of tables
 // by the catalog's names, and else all. It reads all of them, or a sample of those that
@@ -144,8 +154,29 @@ func describe(ctx context.Context, driver Driver, dialect *compile.Dialect, at P
 	})
 	if len(c.Values) > widest {
 		c.Values, c.Rare = nil, false
+		if err == nil {
+			err = describeMany(ctx, driver, from, &c)
+		}
 	}
 	return c, err
+}
+
+// describeMany tells whether the many values of a column single rows out.
+func describeMany(ctx context.Context, driver Driver, from string, c *Column) error {
+	least, long := singleInts, "1 = 0"
+	switch c.Type {
+	case value.TypeText:
+		least, long = widest, fmt.Sprintf("coalesce(avg(length(v)), 0) > %d", proseLength)
+	case value.TypeInt:
+	default:
+		return nil
+	}
+	sql := fmt.Sprintf("SELECT count(DISTINCT v) * 2 >= count(v) AND count(DISTINCT v) > %d, %s FROM %s", least, long, from)
+	return driver.Query(ctx, sql, false, func(row []any) error {
+		c.Singles, _ = row[0].(bool)
+		c.Prose, _ = row[1].(bool)
+		return nil
+	})
 }
 
 // plain is a value's text; where a database writes 49.5 as 4.95E1, as people do.

@@ -530,6 +530,27 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Columns of which most values stand in a row or two single somebody out, and long texts may; measurements, years and
+// codes do not.
+func TestDescribeWhatSinglesOut(t *testing.T) {
+	path := newDatabase(t, `CREATE TABLE stay AS SELECT range // 300 AS ward, 1940 + range % 70 AS year, 7000000 + range * 10 // 11 AS stay_number,
+		'P' || (range * 7919 % 2400) AS file, 'code ' || range % 400 AS code, range * 0.37 AS weight,
+		'The patient was seen by the team and goes home, case ' || range % 50 AS note FROM range(3000)`)
+	got, err := Describe(context.Background(), Config{Database: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, c := range got[0].Columns {
+		found[c.Name] = fmt.Sprint(c.Singles, c.Prose)
+	}
+	want := map[string]string{"ward": "false false", "year": "false false", "stay_number": "true false", "file": "true false",
+		"code": "false false", "weight": "false false", "note": "false true"}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	path := newDatabase(t, "CREATE TABLE person AS SELECT range AS id, CASE WHEN range % 2 = 0 THEN 'F' END AS sex, range / 2 AS w, DATE '2020-01-01' + range::INT AS day FROM range(100)", "CREATE SCHEMA lab", "CREATE TABLE lab.none(x BOOLEAN)")
 	got, err := Describe(context.Background(), Config{Database: path})
