@@ -5,6 +5,8 @@
 #     -v /etc/intramuros:/etc/intramuros:ro -v intramuros:/var/lib/intramuros \
 #     -p 8815:8815 -p 7946:7946 -p 7946:7946/udp intramuros node --config /etc/intramuros/node.yaml
 #
+# A node that dials out (`outward` in node.yaml) needs no -p.
+#
 # Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md tells the rest.
 
 FROM golang:1.26-bookworm AS build
@@ -22,5 +24,5 @@ COPY --from=build /intramuros /usr/bin/intramuros
 COPY --from=build --chown=65532:65532 /state /var/lib/intramuros
 USER 65532:65532
 VOLUME /var/lib/intramuros
-EXPOSE 8815/tcp 8443/tcp 7946/tcp 7946/udp
+EXPOSE 8815/tcp 8443/tcp 8444/tcp 7946/tcp 7946/udp
 ENTRYPOINT ["/usr/bin/intramuros"]

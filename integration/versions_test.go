@@ -220,7 +220,15 @@ func TestLastRelease(t *testing.T) {
 	}
 	recipes := readCookbook(t, "../docs/cookbook.md")
 	root := t.TempDir()
-	s := shape{catalog: "builtin:omop-5.4", folders: map[string]string{}, require: "1"}
+	// The built-in catalog may be another in each release, and a federation keeps its own while it is upgraded.
+	shown, err := exec.CommandContext(t.Context(), old, "catalog", "show").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shape{catalog: filepath.Join(root, "omop.yaml"), folders: map[string]string{}, require: "1"}
+	if err := os.WriteFile(s.catalog, shown, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	names := []string{"rennes", "lyon"}
 	if err := synth.Generate(t.Context(), synth.Config{Seed: 7, Hospitals: names, Patients: 500, Folder: root}, nil); err != nil {
 		t.Fatal(err)

@@ -164,6 +164,52 @@ func TestHandshakeOfRightPeers(t *testing.T) {
 	}
 }
 
+// While one authority replaces another, ca.pem holds both, and certificates of either are taken; when the old one is
+// taken out, its certificates are refused. The door of nodes that dial out does the same.
+func TestTwoAuthorities(t *testing.T) {
+	was, is := newWorld(t, "onco"), newWorld(t, "onco")
+	var both []byte
+	for _, w := range []world{was, is} {
+		b, err := os.ReadFile(filepath.Join(w.dir, "ca.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, b...)
+	}
+	only, err := os.ReadFile(filepath.Join(is.dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	configure := func(ca []byte) (flight, door outcome) {
+		t.Helper()
+		for _, w := range []world{was, is} {
+			if err := os.WriteFile(filepath.Join(w.dir, "ca.pem"), ca, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The hospital has its new certificate, the coordinator still the old one.
+		conf, err := DoorTLS(was.files(coordinator))
+		if err != nil {
+			return outcome{server: err}, outcome{server: err}
+		}
+		caller, err := CallerTLS(is.files(lyon))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return handshake(t, is.server(t, lyon, RoleCoordinator), was.client(t, coordinator, lyon)), handshake(t, conf, caller)
+	}
+	for _, o := range func() []outcome { a, b := configure(both); return []outcome{a, b} }() {
+		if o.server != nil || o.client != nil {
+			t.Errorf("%+v", o)
+		}
+	}
+	for _, o := range func() []outcome { a, b := configure(only); return []outcome{a, b} }() {
+		if o.server == nil && o.client == nil {
+			t.Error("a certificate of the old authority is taken")
+		}
+	}
+}
+
 func TestServerRefuses(t *testing.T) {
 	w, other, stolen := newWorld(t, "onco"), newWorld(t, "cardio"), newWorld(t, "onco")
 	expired := world{t.TempDir(), w.authority}
