@@ -137,7 +137,7 @@ func TestReleaseChains(t *testing.T) {
 func TestManyDomains(t *testing.T) {
 	fed := federation(t, "omop")
 	var columns, sums []string
-	for i := range 20 {
+	for i := range 12 {
 		columns = append(columns, fmt.Sprintf("m * (m + %d) AS c%d", i, i))
 	}
 	for i := range 40 {
@@ -190,7 +190,7 @@ func TestOneBudget(t *testing.T) {
 		many += fmt.Sprintf(" WHEN %d THEN '%d%s'", 1000+i, i, strings.Repeat("y", 40))
 	}
 	var arms []string
-	for i := range 20 {
+	for i := range 12 {
 		arms = append(arms, fmt.Sprintf("SELECT a || CAST(m AS text) || '%d' AS k, COUNT(*) AS n FROM t WHERE LOWER(a) || UPPER(a) || CAST(m AS text) <> '%d' GROUP BY 1", i, i))
 	}
 	hostile(t, "arms", "WITH t AS (SELECT person_id, "+many+" END AS a, month_of_birth AS m FROM person) "+strings.Join(arms, " UNION ALL "), federation(t, "omop"))
