@@ -133,7 +133,7 @@ func (b *builder) rowLimit(r fragment.Relation, t *catalog.Table) int {
 
 // atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
 func (b *builder) atMost(limit int, keys ...*fragment.Expr) int {
-	if most := fragment.MostRows(b.relations(), b.filter, b.catalog.Catalog, keys...); most < float64(limit) {
+	if most := fragment.MostRows(b.relations(), b.filter, b.catalog.Catalog, b.catalog.domains, keys...); most < float64(limit) {
 		return max(1, int(most))
 	}
 	return limit

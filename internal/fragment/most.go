@@ -11,8 +11,8 @@ import (
 // MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the catalog's domains tell: two, where
 // they are numbered within the patient and the number is at most 2. It is infinite where nothing tells. It is believed, not
 // proved: a limit of contributions may follow it, since what a patient has beyond the limit is cut whatever is known.
-func MostRows(relations []Relation, filter *Expr, c *catalog.Catalog, keys ...*Expr) float64 {
-	s, err := countedScope(relations, believed(c))
+func MostRows(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget, keys ...*Expr) float64 {
+	s, err := NewScopeWithin(relations, c, b)
 	if err != nil {
 		return math.Inf(1)
 	}
@@ -76,7 +76,7 @@ func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64
 		least = math.Min(least, most)
 	}
 	if d := s.relations[i].Derived; d != nil && d.Combine == "" && math.IsInf(least, 1) { // no more than it reads
-		least = MostRows(d.Relations, d.Filter, s.catalog)
+		least = MostRows(d.Relations, d.Filter, s.catalog, s.left.Budget)
 	}
 	return least
 }

@@ -88,7 +88,7 @@ func TestMostRows(t *testing.T) {
 		"and by the value":                 {derived(grouped), nil, []*Expr{col("d", "days", value.TypeInt)}, 1},
 		"one row a patient":                {[]Relation{{Name: "person", Table: "person"}}, nil, nil, 1},
 	} {
-		if got := MostRows(c.relations, c.filter, testCatalog(t), c.keys...); got != c.want {
+		if got := MostRows(c.relations, c.filter, testCatalog(t), NewBudget(), c.keys...); got != c.want {
 			t.Errorf("%s: %g, not %g", name, got, c.want)
 		}
 	}
