@@ -123,7 +123,7 @@ type Outward struct {
 // Limits bound what one query, and all of them together, may take.
 type Limits struct {
 	MaxGroups  int `yaml:"max_groups"` // of one patient, in one query
-	MaxRows    int `yaml:"max_rows"`   // of one patient in a group
+	MaxRows    int `yaml:"max_rows"`   // of one patient in all, who counts in full
 	Concurrent int `yaml:"concurrent"` // queries that run at once; others wait their turn
 	PerMinute  int `yaml:"per_minute"` // queries of one researcher that are prepared in a minute
 	AtOnce     int `yaml:"at_once"`    // queries of one researcher that are held and run at once

@@ -289,6 +289,25 @@ func (k Kind) alone(f *fragment.Fragment, p *fragment.Proof, rows []row) int {
 	return n
 }
 
+// heavy: a patient of so many rows that the norm is beyond what float64 holds counts as the reference says.
+func (k Kind) heavy(t *testing.T) {
+	c := parse(t, WardCatalog)
+	const rows = 350
+	event := Table{Name: "event", Columns: wardColumns["event"]}
+	for range rows {
+		event.Rows = append(event.Rows, []any{int64(1), int64(2), "a", nil, nil, nil, nil, nil})
+	}
+	e := k.Open(t, c, "a secret of the node, for tests only", event)
+	again := fragment.Relation{Name: "again", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, evID, fragment.Column("again", "id", value.TypeInt))}
+	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
+		f := &fragment.Fragment{Relations: append(events[:1:1], again), Patient: evID, Norm: norm, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+		got, _, p := Exact(t, e, c, f)
+		if want := p.Clip(f, [][]*big.Int{{big.NewInt(rows * rows)}})[0]; !cmp.Equal(got[""], want) || want[0] < 1000 || want[0] > 1024 {
+			t.Errorf("%s: %d rows of a patient count as %v of 1024, want %v", norm, rows*rows, got[""], want)
+		}
+	}
+}
+
 // texts: groups of texts are told apart and ordered by their bytes.
 func (k Kind) texts(t *testing.T) {
 	c := parse(t, WardCatalog)

@@ -130,7 +130,7 @@ func (k Kind) deep(t *testing.T) {
 	for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital, c).Values {
 		want[keyText(r)]++
 	}
-	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, MaxGroups: 10, MaxRows: 100,
+	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Norm: fragment.L2, MaxGroups: 10, MaxRows: 100,
 		Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	began := time.Now()
 	got, _, _ := Partials(t, e, c, f)
