@@ -320,11 +320,7 @@ func bin(t tree, i, confidence float64) (x, low, high float64) {
 func (a *argument) check(o operand) {
 	name, what := o.term.Describe(), strings.ToUpper(a.call.Name)
 	if !o.Type.Numeric() {
-		hint := "write CAST(" + name + " AS float)"
-		if o.Type == value.TypeBool {
-			hint = "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
-		}
-		refuse(CodeType, o.term.At, hint, "%s needs a number, and this is a %s", what, o.Type)
+		refuse(CodeType, o.term.At, asNumber(name, o.Type), "%s needs a number, and this is a %s", what, o.Type)
 	}
 	if !o.facts.Bounded() {
 		hint := "write " + what + "(CLAMP(" + name + ", lowest, highest)), with bounds from what you know of the matter, not from the data"
@@ -334,6 +330,17 @@ func (a *argument) check(o operand) {
 		refuse(CodeBounds, o.term.At, hint,
 			"%s of %s needs bounds, and the catalog gives none", what, name)
 	}
+}
+
+// asNumber tells how to make a number of a value of another type.
+func asNumber(name string, t value.Type) string {
+	switch t {
+	case value.TypeBool:
+		return "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
+	case value.TypeDate, value.TypeTimestamp:
+		return "write DATEDIFF(day, DATE '2000-01-01', " + name + "), or YEAR(" + name + ")"
+	}
+	return "write CAST(" + name + " AS float)"
 }
 
 func (a *argument) sum(o operand, centered bool) fragment.Partial {

@@ -500,7 +500,7 @@ func (b *builder) histogram(a *argument, name string) {
 	}
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, "write CAST("+a.call.Args[0].Describe()+" AS float)", "%s needs a number, and this is a %s", name, x.Type)
+		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", name, x.Type)
 	}
 	inside := apply(at, fragment.OpAnd, apply(at, fragment.OpGreaterOrEqual, x, fragment.Literal(value.Float(low))),
 		apply(at, fragment.OpLessOrEqual, x, fragment.Literal(value.Float(high))))

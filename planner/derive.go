@@ -720,7 +720,7 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment
 		refuse(CodeNotSupported, t.At, "write "+strings.ToUpper(t.Name)+"(x) over (SELECT DISTINCT patient, x FROM …)", "%s(DISTINCT …) is not answered", strings.ToUpper(t.Name))
 	case f == fragment.FunctionSum || f == fragment.FunctionAverage:
 		if !x.Type.Numeric() {
-			refuse(CodeType, t.Args[0].At, "write CAST("+t.Args[0].Describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(t.Name), x.Type)
+			refuse(CodeType, t.Args[0].At, asNumber(t.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(t.Name), x.Type)
 		}
 		if x.Type == value.TypeFloat {
 			facts := r.facts(x)

@@ -151,7 +151,7 @@ func meanOf(o occurrence, values []float64) (x, low, high float64) {
 // is read from, and which serve all three.
 func distinctFunction(name string, x operand, domain []value.Value) *function {
 	if !x.Type.Numeric() {
-		refuse(CodeType, x.term.At, "write CAST("+x.term.Describe()+" AS float)", "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
+		refuse(CodeType, x.term.At, asNumber(x.term.Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
 	}
 	values := make([]float64, len(domain))
 	for i, v := range domain {
@@ -226,7 +226,7 @@ func edges(t value.Type) []float64 {
 func (a *argument) powers() []fragment.Partial {
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, "write CAST("+a.call.Args[0].Describe()+" AS float)", "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
+		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
 	}
 	literal := func(edge float64) *fragment.Expr {
 		if x.Type == value.TypeInt {
