@@ -207,6 +207,11 @@ func (a *Account) rows() [][]string {
 	if r := a.Researcher; r != nil {
 		rows = append(rows, []string{"you, in all studies", fmt.Sprintf("epsilon %s, delta %s", number(r.Budget.Epsilon), number(r.Budget.Delta)), fmt.Sprintf("%.4g %%", 100*(1-r.Remaining.Fraction))})
 	}
+	leaves := "exact sums; the coordinator adds the noise"
+	if a.Sealed {
+		leaves = "sealed: numbers with the hospital's own noise"
+	}
+	rows = append(rows, []string{"what leaves a hospital", leaves, ""})
 	return append(rows, []string{"one query", "epsilon " + number(a.MaxEpsilon), ""}, []string{"one release, at least", "epsilon " + number(a.MinEpsilon), ""}, []string{"until", a.Expires, ""})
 }
 

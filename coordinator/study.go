@@ -155,6 +155,7 @@ type Account struct {
 	MaxEpsilon float64  // of one query
 	MinEpsilon float64  // the least price of a release: that of Laplace noise of this epsilon
 	Expires    string   // RFC 3339
+	Sealed     bool     // each hospital covers its own numbers
 	own        dp.Budget
 }
 
@@ -184,7 +185,7 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	}
 	a := &Account{
 		Study: name, Budget: least.Budget, Remaining: least.Remaining, At: least.hospital, MaxEpsilon: most, MinEpsilon: floor,
-		Expires: expires.Format(time.RFC3339), own: left[0].Budget,
+		Expires: expires.Format(time.RFC3339), own: left[0].Budget, Sealed: s.Holds.Sealed,
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

@@ -252,6 +252,9 @@ func (s *shellSession) budget(ctx context.Context, _ string) error {
 	if b.MinEpsilon > 0 { // an older coordinator tells none
 		least = ", and a release costs at least " + short(b.MinEpsilon)
 	}
+	if b.Sealed {
+		fmt.Fprintln(s.out, "sealed: each hospital adds its own noise before its numbers leave it")
+	}
 	_, err := fmt.Fprintf(s.out, "one query may cost epsilon %s%s; the study ends on %s\n", short(b.MaxEpsilon), least, b.Expires)
 	return err
 }

@@ -286,6 +286,7 @@ type Budget struct {
 	MaxEpsilon float64      `json:"max_epsilon"`
 	MinEpsilon float64      `json:"min_epsilon"`
 	Expires    string       `json:"expires"`
+	Sealed     bool         `json:"sealed"` // each hospital covers its own numbers before they leave
 }
 
 // Balance is a budget and what is left of it.
@@ -445,7 +446,7 @@ func newSpending(all []coordinator.Spent) Spending {
 
 func newBudget(a *coordinator.Account) *Budget {
 	return &Budget{
-		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, At: a.At, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, MinEpsilon: a.MinEpsilon, Expires: a.Expires,
+		Study: a.Study, Budget: a.Budget, Remaining: a.Remaining, At: a.At, Researcher: newBalance(a.Researcher), MaxEpsilon: a.MaxEpsilon, MinEpsilon: a.MinEpsilon, Expires: a.Expires, Sealed: a.Sealed,
 	}
 }
 

@@ -60,7 +60,7 @@ export function budget(state) {
     return h('div', { class: 'stack' },
       h('section', { class: 'card budget' }, gauge(b.remaining), h('div', { class: 'grow' },
         h('p', { class: 'lead' }, t('budget.enough', { n: number(Math.min(b.remaining.epsilon, b.max_epsilon)) })),
-        h('dl', { class: 'facts' }, fact(t('budget.total'), `ε ${number(b.budget.epsilon)}, δ ${number(b.budget.delta)} (${b.budget.accounting})`), fact(t('budget.perQuery'), `ε ${number(b.max_epsilon)}`), fact(t('budget.least'), `ε ${number(b.min_epsilon)}`),
+        h('dl', { class: 'facts' }, fact(t('budget.total'), `ε ${number(b.budget.epsilon)}, δ ${number(b.budget.delta)} (${b.budget.accounting})`), fact(t('budget.perQuery'), `ε ${number(b.max_epsilon)}`), fact(t('budget.least'), `ε ${number(b.min_epsilon)}`), fact(t('budget.leaves'), t(b.sealed ? 'budget.sealed' : 'budget.open')),
           fact(t('budget.delta'), number(b.remaining.delta)), fact(t('budget.expires'), day(b.expires)),
           b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.fraction)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
       h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
