@@ -2,7 +2,9 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -204,5 +206,55 @@ func TestMaskedIntervals(t *testing.T) {
 	}
 	if r := width(false) / width(true); math.Abs(r-math.Sqrt(2)) > 0.05 {
 		t.Errorf("masks make the interval %g times narrower, not √2", r)
+	}
+}
+
+// Whatever fails and whenever, an answer is the sum of exactly the hospitals that it names, at least as many as are
+// required, and what was charged once a hospital may have run stays charged.
+func TestMaskedChaos(t *testing.T) {
+	f := maskedFederation(t, nil)
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // of a test
+	answered, failed := 0, 0
+	for i := range 200 {
+		for _, h := range f.hospitals {
+			h.mu.Lock()
+			h.refuse = map[string]error{}
+			if step := random.IntN(12); step < 3 {
+				h.refuse[[]string{actionPrepare, "execute", "seal"}[step]] = errors.New("no")
+			}
+			h.mu.Unlock()
+		}
+		before, _, err := f.ledger.Spent(t.Context(), "study:sealed")
+		must(t, err)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: fmt.Sprintf("SELECT count(*) FROM person WHERE age <> %d", i), Study: "sealed", Epsilon: 0.02}, nil)
+		after, reserved, spent := f.ledger.Spent(t.Context(), "study:sealed")
+		must(t, spent)
+		var e *Error
+		switch {
+		case err == nil:
+			answered++
+			if got := a.Rows[0][0].Value.Int64(); got != int64(15*len(a.Answered)) || len(a.Answered) < 2 || after == before {
+				t.Fatalf("%d patients of %v", got, a.Answered)
+			}
+		case !errors.As(err, &e):
+			t.Fatal(err)
+		case e.Code == CodeHospitalFailed:
+			failed++
+			if after == before {
+				t.Fatalf("%v is not charged", err)
+			}
+		case e.Code == CodeHospitalRefused:
+			if after != before {
+				t.Fatalf("%v is charged", err)
+			}
+		default:
+			t.Fatal(err)
+		}
+		if reserved != (dp.Loss{}) {
+			t.Fatalf("%+v is reserved", reserved)
+		}
+	}
+	if answered < 50 || failed < 20 {
+		t.Errorf("%d were answered, %d failed", answered, failed)
 	}
 }

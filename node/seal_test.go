@@ -406,3 +406,25 @@ func TestMaskedRefuses(t *testing.T) {
 	_, err = prepare(alone.client(t, "coordinator-paris"), r)
 	wantCode(t, err, CodeSealed) // it pins nobody
 }
+
+// The same query, prepared and sealed twice for the same peers with the same keys, shares no mask: the one answer less the
+// other tells nothing.
+func TestMaskedReplay(t *testing.T) {
+	h, peers := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	r := maskedRequest(h, strings.Repeat("7", 32))
+	request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: r.Digest()}
+	var got [2][]int64
+	for i := range got {
+		var err error
+		got[i], err = converse(t, c, r, func(own seal.Member) []seal.Member {
+			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer), request.Member("rennes", peers[1].key, peers[1].signer)}
+		})
+		must(t, err)
+	}
+	for j := range got[0] {
+		if d := got[0][j] - got[1][j]; d > -1<<40 && d < 1<<40 {
+			t.Errorf("the difference of two answers is %d", d)
+		}
+	}
+}
