@@ -240,7 +240,7 @@ func (n *nodes) abandon(ctx context.Context, h Hospital, reservation string) err
 func (n *nodes) end(ctx context.Context, h Hospital, reservation string) {
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	_, _ = n.act(ctx, h, actionEnd, []byte(reservation)) //nolint:errcheck // it may have ended by itself
+	_, _ = n.act(ctx, h, actionEnd, []byte(reservation)) // it may have ended by itself
 }
 
 // tries is how often an action is asked of a hospital whose lines break.

@@ -7,6 +7,7 @@ import (
 	bin "encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -116,7 +117,7 @@ func (a accomplice) raw(t *testing.T, ticket string) []byte {
 	var all []byte
 	for {
 		d, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {

@@ -2,7 +2,6 @@ package planner
 
 import (
 	"encoding/csv"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -191,7 +190,7 @@ func TestSurvivalBandsCover(t *testing.T) {
 			}
 		}
 		got := float64(held) / float64(max(1, told))
-		t.Log(fmt.Sprintf("%+v: %.1f %% of rows are told, %.1f %% of these covered, mean width %.3f; at risk %.1f %%, events %.1f %%", c, 100*float64(told)/float64(rows), 100*got, width/float64(told), 100*float64(risk)/float64(rows), 100*float64(hits)/float64(rows)))
+		t.Logf("%+v: %.1f %% of rows are told, %.1f %% of these covered, mean width %.3f; at risk %.1f %%, events %.1f %%", c, 100*float64(told)/float64(rows), 100*got, width/float64(told), 100*float64(risk)/float64(rows), 100*float64(hits)/float64(rows))
 		if got < 0.94 && told > rows/2 || told-held > rows/20 {
 			t.Errorf("%+v: %.3f of the bands cover", c, got)
 		}

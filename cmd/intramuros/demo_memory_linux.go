@@ -27,7 +27,7 @@ func readMemory(pid int, look func([]byte)) error {
 			continue
 		}
 		for at := from; at < to; at += step {
-			n, _ := memory.ReadAt(buffer[:min(uint64(len(buffer)), to-at)], int64(at)) //nolint:gosec,errcheck // what is not there ends it early
+			n, _ := memory.ReadAt(buffer[:min(uint64(len(buffer)), to-at)], int64(at)) //nolint:gosec // what is not there ends it early
 			look(buffer[:n])
 			read += n
 		}

@@ -9,6 +9,7 @@ import (
 // Norm is how the vector of one patient is measured.
 type Norm string
 
+// The norms.
 const (
 	L1 Norm = "l1" // adds up magnitudes; for Laplace noise
 	L2 Norm = "l2" // adds up squares; for Gaussian noise
@@ -25,7 +26,11 @@ const (
 	// LeastPresence is the least part of a patient that makes an undeclared group appear: one in so many.
 	LeastPresence = 8
 	// Exact is the norm beyond which it is divided by Coarser before its root is taken, and then the norm beyond which nothing counts.
-	Exact, Coarser, CoarserRoot = 1 << 52, 1 << 32, 1 << 16
+	Exact = 1 << 52
+	// Coarser is by what such a norm is divided.
+	Coarser = 1 << 32
+	// CoarserRoot is Coarser's root.
+	CoarserRoot = 1 << 16
 
 	mostUnit = 1 << 10
 	sizeBits = 28 // of a size; so a part times Steps fits into 64 bits

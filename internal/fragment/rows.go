@@ -250,7 +250,7 @@ func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
 		hashes := make([]uint64, len(order))
 		for i := range order {
 			h := fnv.New64a()
-			h.Write([]byte(rowKey(sides[k].rows[i]))) //nolint:errcheck // it cannot fail
+			h.Write([]byte(rowKey(sides[k].rows[i])))
 			order[i], hashes[i] = i, h.Sum64()
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(hashes[a], hashes[b]) })
@@ -342,7 +342,7 @@ func (j *joined) with(r Relation, filter *Expr) []joinedRow {
 		}
 		matches := 0
 		for _, k := range candidates {
-			row := append(left[:i:i], k)
+			row := append(slices.Clip(left[:i]), k)
 			if r.On != nil && !j.evaluate(r.On, row).True() {
 				continue
 			}

@@ -184,9 +184,9 @@ func (p *parked) take(ctx context.Context) error {
 	handed := make(chan struct{})
 	p.mu.Lock()
 	p.wanted = handed
-	p.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
 	_, err := p.Write([]byte{msgTake})
-	p.SetWriteDeadline(time.Time{})
+	_ = p.SetWriteDeadline(time.Time{}) // a dead line is found by what is read or written next
 	p.mu.Unlock()
 	if err != nil {
 		return err
@@ -210,8 +210,8 @@ func (p *parked) beat() error {
 	if p.wanted != nil {
 		return nil
 	}
-	p.SetWriteDeadline(time.Now().Add(writeTime))
-	defer p.SetWriteDeadline(time.Time{})
+	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
+	defer func() { _ = p.SetWriteDeadline(time.Time{}) }()
 	_, err := p.Write([]byte{msgHere})
 	return err
 }
@@ -276,7 +276,7 @@ func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) 
 
 // hear makes sure who calls.
 func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
-	raw.SetDeadline(time.Now().Add(callTime))
+	_ = raw.SetDeadline(time.Now().Add(callTime)) // a dead line is found by what is read or written next
 	conn := tls.Server(raw, d.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return member, nil, err
@@ -350,7 +350,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 		}
 	}()
 	for {
-		p.SetReadDeadline(time.Now().Add(Lapse))
+		_ = p.SetReadDeadline(time.Now().Add(Lapse)) // a dead line is found by what is read or written next
 		kind, err := readKind(p)
 		if err != nil {
 			return false
@@ -375,7 +375,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 			if wanted == nil {
 				return false
 			}
-			p.SetReadDeadline(time.Time{})
+			_ = p.SetReadDeadline(time.Time{}) // a dead line is found by what is read or written next
 			close(wanted)
 			return true
 		default:

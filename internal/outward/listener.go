@@ -62,7 +62,7 @@ type line struct {
 }
 
 // RemoteAddr is no other line's.
-func (l *line) RemoteAddr() net.Addr { return l.address }
+func (p *line) RemoteAddr() net.Addr { return p.address }
 
 type lineAddress string
 
@@ -203,7 +203,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 	}()
 	greeted := false
 	for {
-		p.SetReadDeadline(time.Now().Add(Lapse))
+		_ = p.SetReadDeadline(time.Now().Add(Lapse)) // a dead line is found by what is read or written next
 		kind, err := readKind(p)
 		if err != nil {
 			return parked, nil, l.broken(greeted, err)
@@ -222,7 +222,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 				return parked, nil, err
 			}
 		case msgTake:
-			p.SetReadDeadline(time.Time{})
+			_ = p.SetReadDeadline(time.Time{}) // a dead line is found by what is read or written next
 			return true, p, p.hand()
 		case msgRefuse:
 			why, err := readText(p)
@@ -296,8 +296,8 @@ func (p *line) write(b []byte) error {
 	if p.taken {
 		return nil
 	}
-	p.SetWriteDeadline(time.Now().Add(writeTime))
-	defer p.SetWriteDeadline(time.Time{})
+	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
+	defer func() { _ = p.SetWriteDeadline(time.Time{}) }()
 	_, err := p.Write(b)
 	return err
 }

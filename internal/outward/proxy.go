@@ -75,7 +75,7 @@ func connect(ctx context.Context, door string, proxy *url.URL) (net.Conn, error)
 
 // tunnel asks a proxy for a tunnel to the door (RFC 9110, 9.3.6).
 func tunnel(ctx context.Context, conn net.Conn, door string, user *url.Userinfo) (net.Conn, error) {
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: door}, Host: door, Header: http.Header{}}
 	if user != nil {
 		password, _ := user.Password()

@@ -138,7 +138,7 @@ func (k Kind) deep(t *testing.T) {
 		t.Errorf("%d levels take %v", levels, took)
 	}
 	for key, n := range want {
-		if got[key] == nil || got[key][0] != n {
+		if len(got[key]) == 0 || got[key][0] != n {
 			t.Errorf("of %q there are %v rows, not %d", key, got[key], n)
 		}
 	}
