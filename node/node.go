@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,11 +84,16 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		}
 	}()
 	digest := cat.Digest()
-	if err := errors.Join(recordPolicy(ctx, book, c, digest), recordData(ctx, book, over.version)); err != nil {
-		return nil, err
-	}
 	custody, err := openCustody(c, log)
 	if err != nil {
+		return nil, err
+	}
+	own := custody.key.Public().(ed25519.PublicKey)
+	peers, err := loadPeers(c, own)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(recordPolicy(ctx, book, c, digest, own, peers), recordData(ctx, book, over.version)); err != nil {
 		return nil, err
 	}
 	studies, err := openStudies(ctx, c, book, log)
@@ -96,13 +102,6 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	}
 	if err := studies.Settle(ctx, codeStopped, c.Limits.FailuresAllowed); err != nil {
 		return nil, err
-	}
-	peers, err := study.LoadKeys(c.Sealed.Peers)
-	if err != nil {
-		return nil, fmt.Errorf("`sealed.peers`: %w", err)
-	}
-	if _, own := peers[c.Name]; own {
-		return nil, fmt.Errorf("`sealed.peers` has %s itself; list the other hospitals", c.Name)
 	}
 	people, err := openIdentity(c)
 	if err != nil {

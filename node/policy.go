@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -18,7 +19,7 @@ import (
 // recordPolicy writes into the ledger what the configuration allows, if that is not
 // what was recorded last: every charge stands below the policy that let it pass. What
 // the studies allow is recorded with them.
-func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest string) error {
+func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest string, own ed25519.PublicKey, peers study.Keys) error {
 	all := struct {
 		Catalog       string    `json:"catalog"`
 		Budget        dp.Budget `json:"budget"`
@@ -29,12 +30,8 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		Issuers       []string  `json:"issuers"`
 		Sealed        *sealing  `json:"sealed,omitempty"`
 	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil}
-	peers, err := study.LoadKeys(c.Sealed.Peers)
-	if err != nil {
-		return fmt.Errorf("`sealed.peers`: %w", err)
-	}
 	if c.Sealed.Required || c.Sealed.Hospitals > 0 || len(peers) > 0 {
-		all.Sealed = &sealing{c.Sealed.Required, c.Sealed.Hospitals, fingerprints(peers)}
+		all.Sealed = &sealing{c.Sealed.Required, c.Sealed.Hospitals, pki.Fingerprint(own), fingerprints(peers)}
 	}
 	for _, i := range c.Issuers {
 		all.Issuers = append(all.Issuers, i.Issuer)
@@ -57,6 +54,9 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; %s may propose studies, %s decide about them.",
 		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
+	if all.Sealed != nil {
+		text += fmt.Sprintf(" The key of this hospital, which others pin, is %s.", all.Sealed.Key)
+	}
 	if len(peers) > 0 {
 		text += " It masks its numbers with those of"
 		for i, name := range slices.Sorted(maps.Keys(peers)) {
@@ -73,12 +73,34 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	return book.Record(ctx, ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: now})
 }
 
-// sealing is what a policy says of covered and masked numbers; the peers by the fingerprints of their keys, which
-// custodians compare by telephone.
+// sealing is what a policy says of covered and masked numbers; this hospital and its peers by the fingerprints of their
+// keys, which custodians compare by telephone.
 type sealing struct {
 	Required  bool              `json:"required"`
 	Hospitals int               `json:"hospitals,omitempty"`
+	Key       string            `json:"key"`
 	Peers     map[string]string `json:"peers,omitempty"`
+}
+
+// loadPeers reads the keys that `sealed.peers` pins. Each is another hospital's: who could sign as two would be relied on as
+// two.
+func loadPeers(c Config, own ed25519.PublicKey) (study.Keys, error) {
+	peers, err := study.LoadKeys(c.Sealed.Peers)
+	if err != nil {
+		return nil, fmt.Errorf("`sealed.peers`: %w", err)
+	}
+	if _, itself := peers[c.Name]; itself {
+		return nil, fmt.Errorf("`sealed.peers` has %s itself; list the other hospitals", c.Name)
+	}
+	whose := map[string]string{string(own): c.Name}
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		key := string(peers[name])
+		if other, twice := whose[key]; twice {
+			return nil, fmt.Errorf("`sealed.peers` has for %s the key of %s; each hospital has its own", name, other)
+		}
+		whose[key] = name
+	}
+	return peers, nil
 }
 
 func fingerprints(keys study.Keys) map[string]string {

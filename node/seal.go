@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow/flight"
 
@@ -54,10 +55,15 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 }
 
 // sites is at how many hospitals of a study one patient may be, as the catalog, node.yaml and the study that was approved
-// here tell.
+// here tell. The hospitals of a study that is not sealed do not count: each custodian may narrow them to less than the
+// others know of.
 func (p *policy) sites(d *study.Document) (int, error) {
+	asked := 0
+	if d.Sealed {
+		asked = len(d.Hospitals)
+	}
 	least := 0
-	for _, n := range []int{p.catalog.MaxSites, p.sealed.Hospitals, len(d.Hospitals)} {
+	for _, n := range []int{p.catalog.MaxSites, p.sealed.Hospitals, asked} {
 		if n > 0 && (least == 0 || n < least) {
 			least = n
 		}
@@ -68,20 +74,25 @@ func (p *policy) sites(d *study.Document) (int, error) {
 	return least, nil
 }
 
-// exactly computes a covered answer, which nobody else sees before it is covered, and waits for the tick at which what follows
-// leaves.
-func (s *service) exactly(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) (*fragment.Dense, error) {
+// exactly computes a covered answer, which nobody else sees before it is covered.
+func (s *service) exactly(ctx context.Context, r reservation, out *outlet) (*fragment.Dense, error) {
 	exact := fragment.NewDense(&r.request.Fragment)
 	if err := s.run(ctx, r, out, exact.Add); err != nil {
 		return nil, err
 	}
-	if err := s.same(ctx, r.version); err != nil {
-		return nil, err
-	}
+	return exact, s.same(ctx, r.version)
+}
+
+// drawing is the grid on which masked numbers leave after the members are known. How long a draw of the noise takes
+// depends on what is drawn (Jin et al. 2022), and for one number that is most of what is done.
+var drawing = grid.Grid{First: 5 * time.Millisecond, Ratio: 1.2}
+
+// tick waits for the next tick, at which something leaves.
+func tick(ctx context.Context, ticks grid.Ticks) error {
 	if err := ticks.Wait(ctx, ticks.Next(0)); err != nil {
-		return nil, refuse(stopped(ctx), errors.New("before the tick at which it would have answered"))
+		return refuse(stopped(ctx), errors.New("before the tick at which it would have answered"))
 	}
-	return exact, nil
+	return nil
 }
 
 // covered adds this hospital's noise, where so many hospitals answer.
@@ -101,14 +112,26 @@ func (s *service) sendVector(vector []int64, out *outlet) error {
 	return out.close()
 }
 
-// cover computes, adds this hospital's noise, and sends the vector.
+// late keeps a failure until a tick, before it is recorded: when it failed may depend on the data, and any coordinator is
+// told how long the ledger is, at any time. Of one that is ended meanwhile, nobody learns that it had failed.
+func late(ctx context.Context, ticks grid.Ticks, err error) error {
+	if ended := tick(ctx, ticks); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// cover computes, adds this hospital's noise, and sends the vector at the next tick.
 func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) error {
-	exact, err := s.exactly(ctx, r, out, ticks)
+	exact, err := s.exactly(ctx, r, out)
 	if err != nil {
 		return err
 	}
 	vector, err := r.covered(exact, 1)
 	if err != nil {
+		return err
+	}
+	if err := tick(ctx, ticks); err != nil {
 		return err
 	}
 	return s.sendVector(vector, out)
@@ -127,8 +150,11 @@ func (s *service) seal(ctx context.Context, r reservation, out *outlet, ticks gr
 	if err != nil {
 		return refuse(CodeEngine, errors.New("no key can be made"))
 	}
-	exact, err := s.exactly(ctx, r, out, ticks)
+	exact, err := s.exactly(ctx, r, out)
 	if err != nil {
+		return err
+	}
+	if err := tick(ctx, ticks); err != nil {
 		return err
 	}
 	request := seal.Request{Federation: s.federation, Study: r.request.Study, Query: r.request.Query, Digest: r.request.Digest()}
@@ -144,12 +170,16 @@ func (s *service) seal(ctx context.Context, r reservation, out *outlet, ticks gr
 			return refuse(CodeSealed, err)
 		}
 	}
+	told := grid.Ticks{Grid: drawing, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	vector, err := r.covered(exact, len(all))
 	if err != nil {
 		return err
 	}
 	if err := request.Mask(vector, s.name, key, all); err != nil {
 		return refuse(CodeSealed, err)
+	}
+	if err := tick(ctx, told); err != nil {
+		return err
 	}
 	out.members, out.exposure = len(all), r.request.Cover.Exposure(len(all))
 	return s.sendVector(vector, out)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"path/filepath"
 	"strings"
@@ -172,6 +173,8 @@ func TestCoveredLeavesAtTicks(t *testing.T) {
 	e := newEngine()
 	h := start(t, sealedConfig(t, Sealed{Hospitals: 3}), e)
 	c := h.client(t, "coordinator-paris")
+	asked := map[string]time.Time{}
+	least := grid.Default.Next(130*time.Millisecond, time.Minute)
 	for _, fails := range []bool{false, true} {
 		e.fail = func(context.Context) error {
 			time.Sleep(130 * time.Millisecond)
@@ -192,9 +195,71 @@ func TestCoveredLeavesAtTicks(t *testing.T) {
 		if fails != (err != nil) {
 			t.Fatal(err)
 		}
-		// The ticks after 130 ms are at 149 ms and above.
-		if least := grid.Default.Next(130*time.Millisecond, time.Minute); took < least {
+		if took < least {
 			t.Errorf("fails %v: it left after %v, before the tick at %v", fails, took, least)
+		}
+		asked[r.Query] = began
+	}
+	for _, e := range h.entries(t) { // whoever asks for a checkpoint sees when an entry is written
+		if took := e.Time.Sub(asked[e.Query]); (e.Kind == "answer" || e.Kind == "failure") && took < least {
+			t.Errorf("the ledger had %q after %v, before the tick at %v", e.Text, took, least)
+		}
+	}
+}
+
+// What a study that is not sealed lists as hospitals is what one custodian narrowed it to; others rely on no such list.
+func TestHospitalsOfAnOpenStudyDoNotCount(t *testing.T) {
+	conf := sealedConfig(t, Sealed{Required: true, Hospitals: 3})
+	open := func(d *study.Document) { sealedStudy(d); d.Sealed = false }
+	propose(conf, "narrowed", 1, open)
+	narrowed := &study.Record{Act: study.Approve, Study: "narrowed", Hospital: "lyon", Number: 1, By: "claire", Document: document("narrowed", 1, open)}
+	narrowed.Proposal, narrowed.Document.Hospitals = narrowed.Document.Digest(), []string{"lyon"}
+	post(conf, narrowed, claire)
+	h := start(t, conf, newEngine())
+	_, err := prepare(h.client(t, "coordinator-paris"), covered(h, "narrowed", 1))
+	wantCode(t, err, CodeSealed)
+	_, err = prepare(h.client(t, "coordinator-paris"), covered(h, "narrowed", 3))
+	must(t, err)
+}
+
+// A key that is pinned twice, or that is the hospital's own, would be two hospitals to rely on.
+func TestPeersAreDifferent(t *testing.T) {
+	for _, twice := range []string{"nantes", "lyon"} {
+		conf := sealedConfig(t, Sealed{Hospitals: 4})
+		_, err := pki.OpenSigningKey(conf.Ledger)
+		must(t, err)
+		base := filepath.Join(t.TempDir(), "nantes")
+		_, err = pki.CreateSigningKey(base)
+		must(t, err)
+		conf.Sealed.Peers = map[string]string{"nantes": base + ".pub", "rennes": base + ".pub"}
+		if twice == "lyon" {
+			conf.Sealed.Peers = map[string]string{"nantes": base + ".pub", "rennes": conf.Ledger + ".pub"}
+		}
+		n, err := Open(t.Context(), conf, testCatalog(t), newEngine().database(), slog.New(slog.DiscardHandler))
+		if err == nil {
+			must(t, n.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), "the key of "+twice) {
+			t.Errorf("the key of %s again: %v", twice, err)
+		}
+	}
+}
+
+// How long the noise of one number took to draw is not seen: it tells of the noise.
+func TestMaskedLeaveAtTicks(t *testing.T) {
+	h, peers := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	for i := range 5 {
+		r := maskedRequest(h, fmt.Sprintf("%032x", i+1))
+		request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: r.Digest()}
+		var told time.Time
+		_, err := converse(t, c, r, func(own seal.Member) []seal.Member {
+			told = time.Now()
+			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer), request.Member("rennes", peers[1].key, peers[1].signer)}
+		})
+		must(t, err)
+		if took := time.Since(told); took < drawing.First {
+			t.Errorf("masked numbers left after %v", took)
 		}
 	}
 }
@@ -323,6 +388,9 @@ func TestMasked(t *testing.T) {
 	for _, e := range h.entries(t) {
 		if e.Kind == "answer" && !strings.Contains(e.Text, "masked with those of 2 others (exposure 1)") {
 			t.Errorf("the ledger says %s", e.Text)
+		}
+		if own := pki.Fingerprint(h.service.custody.key.Public().(ed25519.PublicKey)); e.Kind == "config" && !strings.Contains(e.Text, "The key of this hospital, which others pin, is "+own) {
+			t.Errorf("nobody can compare the hospital's own key by what the policy says, %s", e.Text)
 		}
 		if e.Kind == "config" && !strings.Contains(e.Text, "It masks its numbers with those of nantes (key "+pki.Fingerprint(peers[0].signer.Public().(ed25519.PublicKey))) {
 			t.Errorf("the policy says %s", e.Text)

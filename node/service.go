@@ -509,15 +509,15 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 			})
 		}
 	}
+	if out.covered && err != nil {
+		err = late(ctx, ticks, err)
+	}
 	s.metrics.computed.Observe(out.took.Seconds())
 	if !out.covered {
 		s.metrics.groups.Add(float64(out.rows))
 	}
 	x := study.Execution{Approval: approval, Study: r.request.Study, Researcher: r.request.Researcher, Query: r.request.Query, Reservation: reserved}
 	if err := s.conclude(ctx, id, x, r, out, err); err != nil {
-		if out.covered { // when it failed may depend on the data
-			_ = ticks.Wait(ctx, ticks.Next(0)) // who asked may be gone
-		}
 		return err
 	}
 	s.log.Info("answered", slog.String("query", r.request.Query), slog.String("study", r.request.Study), slog.String("researcher", r.request.Researcher))
