@@ -378,6 +378,9 @@ func newFederation(t *testing.T, change func(*Config)) *federation {
 	return openFederation(t, &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}}, change)
 }
 
+// lasting is how long certificates are good: longer than tests turn the clock.
+const lasting = 7 * 24 * time.Hour
+
 // newPipedFederation has pipes in memory for a network, so that time can be faked.
 func newPipedFederation(t *testing.T, change func(*Config)) *federation {
 	t.Helper()
@@ -392,10 +395,10 @@ func newPipedFederation(t *testing.T, change func(*Config)) *federation {
 func openFederation(t *testing.T, f *federation, change func(*Config)) *federation {
 	t.Helper()
 	dir := t.TempDir()
-	ca, err := pki.CreateAuthority(dir, "test", time.Hour)
+	ca, err := pki.CreateAuthority(dir, "test", lasting)
 	must(t, err)
 	f.authority = ca
-	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleCoordinator, Name: "coordinator"}, nil, time.Hour))
+	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleCoordinator, Name: "coordinator"}, nil, lasting))
 	catalog := testCatalog
 	if f.maxSites > 0 {
 		catalog = strings.Replace(catalog, "max_groups", fmt.Sprintf("max_sites: %d\nmax_groups", f.maxSites), 1)
@@ -457,7 +460,7 @@ func (f *federation) propose(t *testing.T, id string, change func(*study.Documen
 
 func (f *federation) start(t *testing.T, ca *pki.Authority, dir, name string) {
 	t.Helper()
-	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleNode, Name: name}, nil, time.Hour))
+	must(t, ca.Issue(dir, pki.Identity{Federation: "test", Role: pki.RoleNode, Name: name}, nil, lasting))
 	base := filepath.Join(dir, "node-"+name)
 	conf, err := pki.ServerTLS(filepath.Join(dir, "ca.pem"), base+".pem", base+".key", pki.RoleCoordinator)
 	must(t, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/cockroachdb/datadriven"
 	_ "github.com/duckdb/duckdb-go/v2"
@@ -234,7 +235,8 @@ func (h *hospital) query(table string) string {
 	var lines []string
 	err = h.running.Run(h.t.Context(), f, p, memory.DefaultAllocator, func(r arrow.Record) error {
 		for i := range int(r.NumRows()) {
-			lines = append(lines, r.Column(0).ValueStr(i)+": "+r.Column(1).ValueStr(i))
+			rows := r.Column(1).(*array.Int64).Value(i) / p.Units[0]
+			lines = append(lines, fmt.Sprintf("%s: %d", r.Column(0).ValueStr(i), rows))
 		}
 		return nil
 	})
