@@ -92,12 +92,13 @@
 // Proof for the whole release: let B be the event that a group only the removed patient has is shown; P(B) <=
 // delta_T. Noise is independent between coordinates, so given that B does not happen, what is left are the groups
 // that both federations have, to which the lemma applies. So the release is (epsilon, delta+delta_T)-private, and
-// delta_T-approximately rho-zCDP. (A group appears by a patient's part of the number of patients, and by no other, so
-// whether others have it does not depend on the patient.)
+// delta_T-approximately rho-zCDP. (A group appears at a site by a patient's part of the number of patients, and by no
+// other, so whether others have it does not depend on the patient; and who has no part of it there has none in the
+// other coordinates, so that a site's answer is the sum over its patients with the removed one and without.)
 //
 // A norm alone does not bound P(B). A patient in n groups counts 1/sqrt(n) in each, say, and P(any is shown) is about
-// n times the noise's tail at T, without end as n grows. What bounds n is Presence.Least: a part below it counts as
-// 0, which only shortens the vector, and a group of zeros does not appear. With parts c_g of 0 or at least Least, at
+// n times the noise's tail at T, without end as n grows. What bounds n is Presence.Least: a patient whose parts are
+// below it is left out, with all coordinates, which only shortens the vector. With parts c_g of 0 or at least Least, at
 // one site sum c_g <= Reach: under L1 limit/w is such a bound, in units of size; under L2, as c_g <= c_g²/Least,
 // limit/w divided by Least. Over m sites the parts of one group add up to c with Least <= c <= m*Most, and all
 // groups' to m*Reach; so sum f(c) <= m*Reach*max f(c)/c, f(c) being the tail at T - c. Counting each patient by a

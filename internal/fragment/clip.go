@@ -185,22 +185,24 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 			norm.Add(norm, u.Mul(u, big.NewInt(p.NormWeight(f, i))))
 		}
 	}
+	whole := int64(Whole)
+	if !p.Unclipped {
+		whole = single.Factor(norm)
+	}
+	present := p.present(f, whole)
 	at := 0
 	for i, partial := range f.Partials {
-		factor := int64(Whole)
-		if !p.Unclipped {
-			factor = single.Factor(norm)
-		}
+		factor := whole
 		if partial.Buckets != nil {
 			factor = p.tree(f, i, at, groups, parts)
+		}
+		if !present {
+			factor = 0
 		}
 		for g := range groups {
 			for k := at; k < at+partial.Width(); k++ {
 				x := parts[g][k]
 				x.Mul(x, big.NewInt(factor)).Quo(x, big.NewInt(Whole))
-				if p.Selects(f, i) && x.Int64()*LeastPresence < p.Units[i] {
-					x.SetInt64(0)
-				}
 			}
 		}
 		at += partial.Width()
@@ -241,6 +243,17 @@ func (p *Proof) tree(f *Fragment, i, at int, groups, parts [][]*big.Int) int64 {
 		return Whole
 	}
 	return p.Tree(f).Factor(norm)
+}
+
+// present reports whether a patient with that factor counts: who makes no undeclared group appear does not count in those that
+// others make appear.
+func (p *Proof) present(f *Fragment, factor int64) bool {
+	for i := range f.Partials {
+		if p.Selects(f, i) && p.Units[i]*factor/Whole*LeastPresence < p.Units[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Selects reports whether undeclared groups appear where partial aggregate i is not 0, and nowhere else.

@@ -68,7 +68,7 @@ func TestClip(t *testing.T) {
 					}
 				}
 			}
-		case len(groups) == 1 && raw.Cmp(new(big.Rat).Mul(limit, big.NewRat(100, 1))) > 0 && share < 0.2:
+		case len(groups) == 1 && raw.Cmp(new(big.Rat).Mul(limit, big.NewRat(100, 1))) > 0 && share < 0.2 && (share > 0 || p.Cells > 0): // 0: makes no group appear
 			far++
 		}
 	}

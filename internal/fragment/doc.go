@@ -46,9 +46,10 @@
 // there can be if that is less. Proof.Clip is the reference. F is the same integer on every engine: N is exact where
 // its root is taken (below 2^53, or divided by 2^32 before), and IEEE 754 rounds roots and quotients correctly.
 //
-// Where keys are not declared, a patient's patients are left out of a group where they are less than an eighth of
-// one, and a group without patients is not answered. So a patient makes a bounded number of groups appear (package dp
-// has the use of it).
+// Where keys are not declared, a patient of whom less than an eighth would be left (of one patient, in each group)
+// counts nowhere, in no partial aggregate, and a group in which nobody counts is not answered. So a patient makes a
+// bounded number of groups appear (package dp has the use of it); and what a node answers is a sum over patients
+// whoever makes a group appear: nothing of others comes with it.
 //
 // # The last step bounds, and nothing else is needed
 //
@@ -56,9 +57,9 @@
 // happens to it, on every engine and for every partial aggregate, whatever is known of it. Each value is clamped to
 // its grid, each part to its cap, the norm is computed from these very parts, in the same statement and from one
 // reading of the rows, and the factor from that norm; x' is made of nothing else. A block's norm is of its own rows
-// alone, so that blocks need not have read the same. The bound follows from that and from the patient's id alone:
-// from no bound, type or nullability of a column, from no filter, and from no inference here. What the id and the
-// keys promise is verified in the data.
+// alone, so that blocks need not have read the same, but for who counts where keys are not declared. The bound follows
+// from that and from the patient's id alone: from no bound, type or nullability of a column, from no filter, and from
+// no inference here. What the id and the keys promise is verified in the data.
 //
 // The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is; interval
 // arithmetic says that a product is not 0, and an engine rounds it to 0; a WHERE keeps a number small, and a database

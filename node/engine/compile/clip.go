@@ -48,9 +48,13 @@ func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, 
 	if len(keys) > 0 && !p.KeysPerPatient {
 		norm = fmt.Sprintf(c.target.Dialect.sum, norm) + " OVER (PARTITION BY patient)"
 	}
+	columns := append(slices.Clone(keys), kept...)
+	if selecting(f, p) >= 0 && len(kept) < len(f.Partials) { // trees leave out whom this step leaves out
+		columns = append([]string{"patient"}, columns...)
+	}
 	inner := selectFrom(measured, "parts", "", nil) + c.barrier()
-	inner = "SELECT " + strings.Join(append(slices.Clone(keys), kept...), ", ") + ", " + norm + " AS norm\nFROM (\n  " + indent(inner) + "\n) AS p" + c.barrier()
-	return step("clipped", "SELECT "+strings.Join(append(slices.Clone(keys), kept...), ", ")+", "+c.factor(how)+" AS f\nFROM (\n  "+indent(inner)+"\n) AS p")
+	inner = "SELECT " + strings.Join(columns, ", ") + ", " + norm + " AS norm\nFROM (\n  " + indent(inner) + "\n) AS p" + c.barrier()
+	return step("clipped", "SELECT "+strings.Join(columns, ", ")+", "+c.factor(how)+" AS f\nFROM (\n  "+indent(inner)+"\n) AS p")
 }
 
 // barrier keeps columns from being put, as what they are computed from, into each place that reads them.
@@ -100,17 +104,23 @@ func (c *compiler) factor(how fragment.Clip) string {
 }
 
 // scaled gives a part as it is added up.
-func (c *compiler) scaled(f *fragment.Fragment, p *fragment.Proof, i int, part string) string {
+func (c *compiler) scaled(p *fragment.Proof, i int, part string) string {
 	if p.Unclipped {
 		return part
 	}
-	y := c.times("a"+strconv.Itoa(i), "f")
-	if p.Selects(f, i) { // the part is one unit
-		units := p.Units[i]
-		least := (units + fragment.LeastPresence - 1) / fragment.LeastPresence
-		y = fmt.Sprintf("CASE WHEN f >= %d THEN %s ELSE 0 END", (least*fragment.Whole+units-1)/units, y)
+	return c.times("a"+strconv.Itoa(i), "f")
+}
+
+// present is the test that a patient counts at all where groups are not declared: of whom too little is left makes no group
+// appear, and so counts in none that others make appear. Empty: all count.
+func present(f *fragment.Fragment, p *fragment.Proof) string {
+	i := selecting(f, p)
+	if i < 0 || p.Unclipped {
+		return ""
 	}
-	return y
+	units := p.Units[i] // which the part of each patient is
+	least := (units + fragment.LeastPresence - 1) / fragment.LeastPresence
+	return fmt.Sprintf("f >= %d", (least*fragment.Whole+units-1)/units)
 }
 
 // times multiplies a part by a factor.
@@ -124,7 +134,11 @@ func (c *compiler) times(a, f string) string {
 func (c *compiler) clipTree(f *fragment.Fragment, p *fragment.Proof, i int, keys []string, leaf []column, name func(string) string) []string {
 	d, leaves, group := c.target.Dialect, leaf[0].sql, append([]string{"patient"}, keys...)
 	counted := []column{{leaves, "leaf"}, {fmt.Sprintf("least(count(*), %d)", fragment.MostCounted), "n"}}
-	steps := []string{step(name("leaves"), selectFrom(append(plain(group), counted...), "rows", leaves+" IS NOT NULL", append(slices.Clone(group), leaves)))}
+	where := leaves + " IS NOT NULL"
+	if counts := present(f, p); counts != "" {
+		where += " AND patient IN (SELECT patient FROM clipped WHERE " + counts + ")"
+	}
+	steps := []string{step(name("leaves"), selectFrom(append(plain(group), counted...), "rows", where, append(slices.Clone(group), leaves)))}
 	measure, from := "n", name("leaves")
 	switch {
 	case f.Norm == fragment.L1:

@@ -49,13 +49,10 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 			source = "clipped"
 		}
 		for _, i := range c.scalars(f) {
-			answer = append(answer, column{c.total(c.scaled(f, p, i, parts[i])), partialName(i)})
+			answer = append(answer, column{c.total(c.scaled(p, i, parts[i])), partialName(i)})
 		}
 	}
-	final := selectFrom(answer, source, "", keys)
-	if i := selecting(f, p); i >= 0 && !p.Unclipped {
-		final += "\nHAVING " + answer[len(keys)+slices.Index(c.scalars(f), i)].sql + " > 0"
-	}
+	final := selectFrom(answer, source, present(f, p), keys)
 	if trees := c.buckets(f, p, keys, counts); len(trees.steps) > 0 {
 		if len(answer) > 0 {
 			steps = append(steps, step("answer", final))

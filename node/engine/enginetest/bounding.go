@@ -308,6 +308,39 @@ func (k Kind) heavy(t *testing.T) {
 	}
 }
 
+// appearing: where a patient makes an undeclared group appear, it holds no more than that patient. Others have rows in it of whom
+// so little is left that they make no group appear; if they counted in it nevertheless, a hospital's answer would change by all of
+// them, and the sum over hospitals, where others make it appear, too.
+func (k Kind) appearing(t *testing.T) {
+	c := parse(t, WardCatalog)
+	event := Table{Name: "event", Columns: wardColumns["event"]}
+	add := func(patient int64, kind string) {
+		event.Rows = append(event.Rows, []any{patient, int64(2), kind, 9.0, int64(300), nil, nil, nil})
+	}
+	for patient := range int64(30) {
+		for range 40 {
+			add(patient, "a")
+		}
+	}
+	without := k.Open(t, c, "a secret of the node, for tests only", event)
+	add(99, "a")
+	with := k.Open(t, c, "a secret of the node, for tests only", event)
+	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
+		f := &fragment.Fragment{Relations: events, Patient: evID, Norm: norm, MaxGroups: 1, MaxRows: 1, Keys: []fragment.Key{{Expr: evKind}},
+			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
+				{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, false, 1)},
+				{Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: -1, Upper: 10, Branching: 3, Levels: 2}}}}
+		before, _, p := Exact(t, without, c, f)
+		after, _, _ := Exact(t, with, c, f)
+		if len(before) != 0 || len(after) != 1 {
+			t.Errorf("%s: %d groups appear without the patient and %d with", norm, len(before), len(after))
+		}
+		if length := Length(f, p, before, after); length > float64(p.NormLimit(f))*(1+1e-12) {
+			t.Errorf("%s: the patient moves the vector by a length of %g, more than %d: %v", norm, length, p.NormLimit(f), after)
+		}
+	}
+}
+
 // texts: groups of texts are told apart and ordered by their bytes.
 func (k Kind) texts(t *testing.T) {
 	c := parse(t, WardCatalog)

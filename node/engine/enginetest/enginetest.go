@@ -92,6 +92,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("expressions", k.expressions)
 	t.Run("transcendental", k.transcendental)
 	t.Run("heavy", k.heavy)
+	t.Run("appearing", k.appearing)
 	t.Run("texts", k.texts)
 	t.Run("lengths", k.lengths)
 	t.Run("nested", k.nested)
