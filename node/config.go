@@ -49,7 +49,7 @@ type Config struct {
 type Sealed struct {
 	Required bool `yaml:"required"` // in every study
 	// Hospitals is how many hospitals the federation has, this one included: a patient may be at all of them, or at
-	// the catalog's max_sites.
+	// the catalog's max_sites. A sealed study that lists its hospitals goes before.
 	Hospitals int `yaml:"hospitals"`
 	// Peers are the other hospitals with which this one masks its numbers: files of their ledgers' public keys, by name.
 	Peers map[string]string `yaml:"peers"`

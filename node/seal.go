@@ -54,24 +54,22 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	return nil
 }
 
-// sites is at how many hospitals of a study one patient may be, as the catalog, node.yaml and the study that was approved
-// here tell. The hospitals of a study that is not sealed do not count: each custodian may narrow them to less than the
-// others know of.
+// sites is at how many hospitals of a study one patient may be: those that the study lists as it was approved here, else
+// those that node.yaml counts, and no more than the catalog tells. What a list says goes before node.yaml, which may be of
+// a time when there were fewer. The list of a study that is not sealed does not count: each custodian may narrow it to
+// less than the others know of.
 func (p *policy) sites(d *study.Document) (int, error) {
-	asked := 0
-	if d.Sealed {
+	asked := p.sealed.Hospitals
+	if d.Sealed && len(d.Hospitals) > 0 {
 		asked = len(d.Hospitals)
 	}
-	least := 0
-	for _, n := range []int{p.catalog.MaxSites, p.sealed.Hospitals, asked} {
-		if n > 0 && (least == 0 || n < least) {
-			least = n
-		}
-	}
-	if least == 0 {
+	switch most := p.catalog.MaxSites; {
+	case asked == 0 && most == 0:
 		return 0, errors.New("neither the catalog, nor node.yaml (sealed.hospitals), nor the study tells at how many hospitals a patient may be")
+	case asked == 0, most > 0 && most < asked:
+		return most, nil
 	}
-	return least, nil
+	return asked, nil
 }
 
 // exactly computes a covered answer, which nobody else sees before it is covered.

@@ -146,6 +146,8 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 		{"covered though nobody asks for it", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study = "open" }, ""},
 		{"how many hospitals, nobody knows", Sealed{}, func(*fragment.Request) {}, CodeSealed},
 		{"the study tells", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 2 }, ""},
+		{"the study tells of more than node.yaml", Sealed{Hospitals: 1}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 1 }, CodeSealed},
+		{"the study tells of fewer than node.yaml", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 2 }, ""},
 		{"and they are more", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 1 }, CodeSealed},
 		{"Laplace noise", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Noise.Mechanism, r.Fragment.Norm = dp.Laplace, fragment.L1 }, CodeFragment},
 		{"a study of pure accounting", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study = "copd" }, CodeBudget},
