@@ -193,12 +193,12 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 	}
 
 	for _, c := range []struct {
-		lInf, grid int64 // every multiple of grid is possible, and nothing else
-		bits       int   // how many of the grid's low bits are looked at
+		lInf int64
+		bits int // how many of the low bits are looked at
 	}{
-		{1, 1, 3},
-		{1 << 20, 1, 10},
-		{1 << 43, 1 << 4, 8}, // noise so wide that the library's grid is coarser than 1
+		{1, 3},
+		{1 << 20, 10},
+		{1 << 39, 10}, // noise so wide that its grid in the library is that of the numbers
 	} {
 		noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
 		cells := int64(1) << c.bits
@@ -212,16 +212,18 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if y%c.grid != 0 {
-					t.Fatalf("lInf %d: %d of %d is off the grid of %d", c.lInf, y, x, c.grid)
-				}
-				seen[((y/c.grid)%cells+cells)%cells]++
+				seen[(y%cells+cells)%cells]++
 			}
-			// Of 1,024 residues 2,000 draws leave e^-2 of them out, and 0 of 8 or 256 with probability 1e-30.
+			// Of 1,024 residues 2,000 draws leave e^-2 of them out, and 0 of 8 with probability 1e-30.
 			if missing := slicesCount(seen, 0); cells <= 8 && missing > 0 || missing > len(seen)/4 {
 				t.Errorf("lInf %d, x %d: %d of %d low-bit patterns never occur", c.lInf, x, missing, len(seen))
 			}
 		}
+	}
+	// Wider noise would be coarser than the numbers, so that the library would round these: it is refused.
+	wide := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
+	if y, err := wide.Add(5, dp.Coordinate{Size: 1 << 43, Weight: 1}); !errors.Is(err, dp.ErrSensitivity) {
+		t.Errorf("5 of size 2^43 becomes %d, %v", y, err)
 	}
 }
 
@@ -788,8 +790,9 @@ func TestAttackByCoordinator(t *testing.T) {
 		{"epsilon above the cap", plain, "NODE_LIMIT", func(r *fragment.Request) { r.Noise.Epsilon = 1.0001 }},
 		{"a negative epsilon", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Epsilon = -1 }},
 		{"Gaussian noise, which pure accounting has no price for", plain, "NODE_BUDGET", func(r *fragment.Request) {
-			r.Noise.Mechanism = dp.Gaussian
+			r.Noise.Mechanism, r.Fragment.Norm = dp.Gaussian, fragment.L2
 		}},
+		{"noise for another norm than the patient is clipped to", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Noise.Mechanism = dp.Gaussian }},
 		{"another catalog", plain, "NODE_CATALOG", func(r *fragment.Request) { r.Fragment.Catalog = catalog.OMOP().Digest() }},
 		{"more groups of a patient than the noise covers", grouped, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.MaxGroups, r.Noise.Limit = 1, 4 }},
 		{"more groups than the custodian allows", "SELECT surname, COUNT(*) FROM person GROUP BY surname", "NODE_LIMIT", func(r *fragment.Request) { r.Fragment.MaxGroups = 101 }},
@@ -803,7 +806,8 @@ func TestAttackByCoordinator(t *testing.T) {
 		{"an operation that is none", plain, "NODE_FRAGMENT", func(r *fragment.Request) { r.Fragment.Keys[0].Expr.Op = "read_file" }},
 		{"somebody else's study", plain, "NODE_STUDY", func(r *fragment.Request) { r.Study = "other" }},
 		{"a line in the log", plain, "NODE_REQUEST", func(r *fragment.Request) { r.Researcher = "ada\nlevel=INFO" }},
-		{"another version", plain, "NODE_REQUEST", func(r *fragment.Request) { r.Fragment.Version = 2 }},
+		{"another version", plain, "NODE_REQUEST", func(r *fragment.Request) { r.Fragment.Version = fragment.Version + 1 }},
+		{"an older version, in which the words meant another computation", plain, "NODE_REQUEST", func(r *fragment.Request) { r.Fragment.Version = fragment.Oldest - 1 }},
 	} {
 		r := ask(attack.sql, 0.5)
 		attack.change(r)
