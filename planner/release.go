@@ -250,7 +250,7 @@ func (b *builder) biasWarnings() {
 	}
 	for _, s := range b.sources {
 		if typical := s.table.TypicalRows; rows && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
-			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, averages and shares do not",
+			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares",
 				typical, s.table.Name, proof.Rows)
 		}
 	}

@@ -22,10 +22,11 @@
 //
 // # The patient is clipped, and nothing else
 //
-// The parts of a patient, of all groups and partial aggregates, are one vector. A patient whose vector is longer than
-// C is scaled down to C, as a whole; all others count as they are. So no row is chosen, no group is dropped, and
-// ratios of partial aggregates stay unbiased. In numbers, for a patient and one block of partial aggregates (all
-// those of one integer are a block, and so is each of the others, of buckets):
+// The parts of a patient, of all groups and partial aggregates, are one vector. A patient whose vector is longer than C
+// is scaled down to C, as a whole; all others count as they are. So no row is chosen, no group is dropped, and the
+// ratios of a patient's own partial aggregates stay; one who is scaled down weighs less in averages over all patients,
+// which moves them where who has many rows differs from the others. In numbers, for a patient and one block of partial
+// aggregates (all those of one integer are a block, and so is each of the others, of buckets):
 //
 //	u   = ceil(1024*|x|/size), x each part of the block, first clamped to Clip.Cap
 //	N   = sum of weight*u² under L2, of weight*u under L1, over all parts in all groups

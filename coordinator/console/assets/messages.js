@@ -79,7 +79,7 @@ export const messages = {
   'cost.stored': ['free: answered before', 'gratuit : déjà répondue'],
   'cost.away': ['Not asked, as it is now:', 'Non interrogés, pour l’instant :'],
   'cost.threshold': ['A group that the catalogue does not declare is shown from a noisy number of {n} patients on: one of {sure} patients nearly always, smaller ones more seldom.', 'Un groupe que le catalogue ne déclare pas s’affiche à partir d’un nombre bruité de {n} patients : un groupe de {sure} patients presque toujours, les plus petits plus rarement.'],
-  'cost.rows': ['A patient may well have {typical} rows of {table}, and counts as one of {n}: counts and sums come out low, averages and shares do not.', 'Un patient peut avoir {typical} lignes de {table}, et compte comme s’il en avait {n} : les effectifs et sommes sont trop bas, les moyennes et parts non.'],
+  'cost.rows': ['A patient may well have {typical} rows of {table}, and counts as one of {n}: counts and sums come out low, and the patient weighs less in averages and shares.', 'Un patient peut avoir {typical} lignes de {table}, et compte comme s’il en avait {n} : les effectifs et sommes sont trop bas, et le patient pèse moins dans les moyennes et parts.'],
   'cost.groups': ['Where patients are counted, one of more than {n} groups counts as one of {n}: such counts come out low.', 'Quand on compte des patients, celui de plus de {n} groupes compte comme s’il était dans {n} : ces effectifs sont trop bas.'],
   'cost.atRisk': ['about {n} divided by the number at risk, if few leave', 'environ {n} divisé par le nombre à risque, si peu partent'],
   'cost.free': ['A question that was answered before, over the same data, is free.', 'Une question déjà répondue, sur les mêmes données, est gratuite.'],
