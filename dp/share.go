@@ -19,7 +19,7 @@ type Shares struct {
 const (
 	shareResolution = 1 << 10 // a share's grid is finer than 1/shareResolution of its sigma
 	maxShareSigma   = 1 << 52 // the noise of 1,024 hospitals adds up to less than 2^62
-	sharePatients   = 26      // 2^26 patients, each at the bound, add up to less than 2^61
+	sharePatients   = 26      // 2^26 patients, each at the bound (a longer vector may reach further in one place), add up to less than 2^61
 	shareReach      = 61
 )
 

@@ -147,7 +147,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		if !d.Expires.IsZero() {
 			document.Expires = d.Expires
 		}
-		document.Sealed = document.Sealed || d.Sealed
+		document.Sealed = document.Sealed || d.Sealed || s.Holds != nil && s.Holds.Sealed
 		if err := document.Narrows(s.Proposal); err != nil {
 			return nil, refused("%v", err)
 		}

@@ -224,6 +224,21 @@ func TestHospitalsOfAnOpenStudyDoNotCount(t *testing.T) {
 	must(t, err)
 }
 
+// What the custodian sealed, the console's next approval seals as well.
+func TestDraftKeepsTheSeal(t *testing.T) {
+	conf := sealedConfig(t, Sealed{Hospitals: 3})
+	again := &study.Record{Act: study.Approve, Study: "open", Hospital: "lyon", Number: 2, By: "claire", Document: document("open", 1, func(d *study.Document) { sealedStudy(d); d.Sealed = false })}
+	again.Proposal, again.Document.Sealed = again.Document.Digest(), true
+	post(conf, again, claire)
+	propose(conf, "open", 2, func(d *study.Document) { sealedStudy(d); d.Sealed = false })
+	h := start(t, conf, newEngine())
+	r, err := h.Draft(Decision{Act: study.Approve, Study: "open", By: "claire"})
+	must(t, err)
+	if !r.Document.Sealed || r.Document.Version != 2 {
+		t.Errorf("the draft is %+v", r.Document)
+	}
+}
+
 // A key that is pinned twice, or that is the hospital's own, would be two hospitals to rely on.
 func TestPeersAreDifferent(t *testing.T) {
 	for _, twice := range []string{"nantes", "lyon"} {

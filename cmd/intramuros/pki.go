@@ -136,7 +136,7 @@ func newPKIRequestCommand() *cobra.Command {
 		Short: "Make a key, and a request to certify it",
 		Long: `Makes a key, <role>-<name>.key, which stays on this machine, and <role>-<name>.csr, which
 the federation's operator signs (intramuros pki sign). Where the key is there already, as for
-a renewal, the request is for that key. Tell the operator the fingerprint by another way
+a renewal, the request is for that key; move one that was made elsewhere away first. Tell the operator the fingerprint by another way
 than the one that the request takes.`,
 		Example: `  intramuros pki request --federation france --role node --name chu-lyon --out /etc/intramuros/keys`,
 		Args:    arguments(cobra.NoArgs),

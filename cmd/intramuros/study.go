@@ -320,7 +320,8 @@ columns or aggregates. Nothing can be allowed that is not proposed.`,
 				d.MinEpsilon = minEpsilon
 				d.DefaultEpsilon = max(d.DefaultEpsilon, minEpsilon)
 			}
-			d.Sealed = d.Sealed || sealed
+			held, _ := r.Study(args[0])
+			d.Sealed = d.Sealed || sealed || held.Holds != nil && held.Holds.Sealed // it is never taken away
 			if until != "" {
 				if d.Expires, err = time.Parse(time.DateOnly, until); err != nil {
 					return usageError{errors.New("--until must be a date such as 2027-12-31")}

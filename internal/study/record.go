@@ -203,6 +203,13 @@ func (r *Record) place() string {
 
 // terms are the limits in words.
 func (d *Document) terms() string {
-	return fmt.Sprintf("epsilon %g and delta %g in all (%s), %g for one query and at least %g for a release, until %s, for %s",
+	s := fmt.Sprintf("epsilon %g and delta %g in all (%s), %g for one query and at least %g for a release, until %s, for %s",
 		d.Budget.Epsilon, d.Budget.Delta, d.Budget.Accounting, d.MaxEpsilon, d.LeastEpsilon(), d.Expires.UTC().Format(time.DateOnly), strings.Join(d.Investigators, ", "))
+	if d.Sealed {
+		s += ", sealed"
+		if len(d.Hospitals) > 0 { // how much noise each adds follows from how many they are
+			s += " among " + strings.Join(d.Hospitals, ", ")
+		}
+	}
+	return s
 }

@@ -65,7 +65,7 @@ func (s *Study) apply(r *Record, central bool) error {
 		if s.Proposal != nil && r.Document.Version <= s.Proposal.Version {
 			return refuse("version %d of study %s is known, and this is version %d", s.Proposal.Version, s.ID, r.Document.Version)
 		}
-		if err := s.sameAccounting(r.Document); err != nil {
+		if err := errors.Join(s.sameAccounting(r.Document), staysSealed(s.Proposal, r.Document)); err != nil {
 			return err
 		}
 		s.Proposal, s.offer = r.Document, r
@@ -97,7 +97,7 @@ func (s *Study) apply(r *Record, central bool) error {
 		if err := r.Document.Narrows(s.Proposal); err != nil {
 			return refuse("%w", err)
 		}
-		if err := s.sameAccounting(r.Document); err != nil {
+		if err := errors.Join(s.sameAccounting(r.Document), staysSealed(s.Holds, r.Document)); err != nil {
 			return err
 		}
 		s.Holds, s.Status = r.Document, Approved
@@ -118,6 +118,14 @@ func (s *Study) apply(r *Record, central bool) error {
 func (s *Study) sameAccounting(d *Document) error {
 	if s.Holds != nil && s.Holds.Budget.Accounting != d.Budget.Accounting {
 		return refuse("the accounting of study %s is %s and cannot change", s.ID, s.Holds.Budget.Accounting)
+	}
+	return nil
+}
+
+// staysSealed: what was sealed stays so in later versions, or an approval of the next one would drop it unseen.
+func staysSealed(before, d *Document) error {
+	if before != nil && before.Sealed && !d.Sealed {
+		return refuse("version %d of study %s was sealed, and version %d is not; `sealed` is never taken away: seal it (an approval: --sealed), or propose another study", before.Version, d.ID, d.Version)
 	}
 	return nil
 }

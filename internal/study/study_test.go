@@ -162,6 +162,47 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// What a proposal or a custodian has sealed, no later version opens, and the ledger says what is sealed.
+func TestStaysSealed(t *testing.T) {
+	zcdp := func(r *Record, sealed bool) *Record {
+		r.Document.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}
+		if r.Act == Approve {
+			r.Proposal = r.Document.Digest()
+		}
+		r.Document.Sealed = sealed
+		return r
+	}
+	take := func(b *book, r *Record, want bool) {
+		t.Helper()
+		key := claire
+		if r.Act == Propose {
+			key = olga
+		}
+		must(t, r.Sign(key))
+		if err := b.Take(t.Context(), r); (err == nil) != want || err != nil && (!errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "never taken away")) {
+			t.Errorf("%s: %v", r.Act, err)
+		}
+	}
+	b := open(t, Place{Hospital: "lyon"})
+	take(b, zcdp(proposal(t, 1), false), true)
+	take(b, zcdp(approval(t, 1, 1, nil), true), true) // the custodian's own wish
+	take(b, zcdp(proposal(t, 2), false), true)
+	take(b, zcdp(approval(t, 2, 2, nil), false), false)
+	take(b, zcdp(approval(t, 2, 2, nil), true), true)
+	if s, _ := b.Study("copd"); !s.Holds.Sealed || s.Holds.Version != 2 || !strings.HasSuffix(s.Last.Sentence(), ", for ada, ben, sealed.") {
+		t.Errorf("%+v: %s", s.Holds, s.Last.Sentence())
+	}
+	b.reopen()
+	if s, _ := b.Study("copd"); !s.Open(time.Now()) {
+		t.Error("after a restart it is closed")
+	}
+	for _, hospital := range []string{"lyon", ""} {
+		b = open(t, Place{Hospital: hospital})
+		take(b, zcdp(proposal(t, 1), true), true)
+		take(b, zcdp(proposal(t, 2), false), false)
+	}
+}
+
 // At the coordinator a proposal holds at once, and the operator may narrow, suspend and end.
 func TestCentral(t *testing.T) {
 	b := open(t, Place{})

@@ -145,7 +145,7 @@ function decide(act, st) {
   const [max, maxLabel] = field('sign-max', 'sign.max', { type: 'number', min: 0, step: 'any', max: of.max_epsilon, value: of.max_epsilon });
   const [min, minLabel] = field('sign-min', 'sign.min', { type: 'number', min: least(of), step: 'any', max: of.max_epsilon, value: least(of) });
   const [until, untilLabel] = field('sign-until', 'sign.until', { type: 'date', max: of.expires.slice(0, 10), value: of.expires.slice(0, 10) });
-  const [sealed, sealedLabel] = field('sign-sealed', 'sign.sealed', { type: 'checkbox', checked: of.sealed ? '' : null, disabled: of.sealed || of.budget.accounting === 'pure' ? '' : null });
+  const [sealed, sealedLabel] = field('sign-sealed', 'sign.sealed', { type: 'checkbox', checked: of.sealed || st.holds?.sealed ? '' : null, disabled: of.sealed || st.holds?.sealed || of.budget.accounting === 'pure' ? '' : null });
   const [reason, reasonLabel] = field('sign-reason', 'sign.reason', { type: 'text', maxlength: 1000 });
   const [key, keyLabel] = field('sign-key', 'sign.key', { type: 'file', accept: '.key,.pem' });
   const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x }, x)));
