@@ -197,6 +197,9 @@ func (p *Plan) Describe() string {
 	}
 	if s := p.Selection; s != nil {
 		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
+		if !p.Proof.Unclipped {
+			line("select", "a patient of whom less than 1/%d is left counts in none", fragment.LeastPresence)
+		}
 	} else if len(p.Fragment.Keys) > 0 {
 		line("select", "every declared group, %d in all, empty or not", p.Proof.Cells)
 	}

@@ -252,6 +252,10 @@ func (b *builder) biasWarnings() {
 		if typical := s.table.TypicalRows; rows && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
 			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares",
 				typical, s.table.Name, proof.Rows)
+			if p.Selection != nil && typical > p.vanishing() {
+				warn("the groups are not declared, and a patient of more than %d rows of %s may count in none of them (max_rows): less than 1/8 of one is left",
+					p.vanishing(), s.table.Name)
+			}
 		}
 	}
 	if possible := proof.Cells; patients && !proof.Unclipped && !proof.KeysPerPatient && (possible == 0 || possible > proof.Groups) {
@@ -276,6 +280,29 @@ func (b *builder) biasWarnings() {
 			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.noise.Quantile(boundsAlarm/float64(t.Branching))))
 		}
 	}
+}
+
+// vanishing is how many rows a patient may have at least, all in one group, and still count where groups are not declared.
+func (p *Plan) vanishing() int {
+	all, rows := 0.0, 0.0 // weights
+	for _, partial := range p.Fragment.Partials {
+		share := float64(partial.ShareOrOne())
+		switch {
+		case partial.Buckets != nil:
+			continue
+		case partial.Kind != fragment.PartialPatients:
+			rows += share
+		}
+		all += share
+	}
+	if rows == 0 {
+		return math.MaxInt
+	}
+	beyond := all / rows
+	if p.Fragment.Norm == fragment.L2 {
+		beyond = math.Sqrt(beyond)
+	}
+	return int(fragment.LeastPresence * beyond * float64(p.Proof.Rows))
 }
 
 // warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.

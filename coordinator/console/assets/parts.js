@@ -38,6 +38,7 @@ const SAID = [
   [/^about (?<n>\S+) divided by the number at risk, if few leave$/, 'cost.atRisk'],
   [/^a group that the catalog does not declare is shown from a noisy number of (?<n>\d+) patients on: one of (?<sure>\d+) patients /, 'cost.threshold'],
   [/^a patient may well have (?<typical>\d+) rows of (?<table>\S+), and counts as one of (?<n>\d+) in all \(max_rows\)/, 'cost.rows'],
+  [/^the groups are not declared, and a patient of more than (?<n>\d+) rows of (?<table>\S+) may count in none of them \(max_rows\)/, 'cost.vanish'],
   [/^where patients are counted, one of more than (?<n>\d+) groups counts as one of \d+ in all \(max_groups\)/, 'cost.groups'],
   [/^too few in (?<n>\d+) of (?<all>\d+) rows: (?<names>.+) (?:is|are) NULL where noise alone /, 'answer.tooFewIn'],
   [/^too few: (?<names>.+) (?:is|are) NULL where noise alone /, 'answer.tooFew'],
