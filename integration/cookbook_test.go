@@ -78,7 +78,7 @@ var kaplanMeier = regexp.MustCompile(`(?s)KAPLAN_MEIER\(\((.+)\), step => (\d+),
 var incidenceRate = regexp.MustCompile(`(?s)INCIDENCE_RATE\(\((.+)\), horizon => (\d+), per => (\d+)\)`)
 
 // lifeTables writes KAPLAN_MEIER and INCIDENCE_RATE as one database computes them: d of the n who are at risk in step k
-// have the event.
+// have the event. Of a time at which nobody is at risk it tells no survival, as R's survfit tells none.
 func lifeTables(sql string) string {
 	sql = incidenceRate.ReplaceAllString(sql, `(
 		WITH s(t, e) AS ($1), r AS (SELECT SUM(e::int) AS events, SUM(LEAST(GREATEST(t, 0), $2)) AS person_time FROM s)
@@ -89,7 +89,7 @@ func lifeTables(sql string) string {
 		n AS (SELECT i.k, (SELECT COUNT(*) FROM b WHERE b.k >= i.k) AS n, (SELECT COUNT(*) FROM b WHERE b.k = i.k AND e) AS d
 			FROM (SELECT unnest(generate_series(0, $3 // $2)) AS k) AS i),
 		l AS (SELECT k, n, EXP(SUM(LN(1 - d / GREATEST(n, 1.0))) OVER (ORDER BY k)) AS survival, SUM(d) OVER (ORDER BY k) AS d FROM n)
-		SELECT k * $2 AS time, n AS at_risk, d - LAG(d, 1, 0) OVER (ORDER BY k) AS events, survival FROM l WHERE (k * $2) % $4 = 0) AS km`)
+		SELECT k * $2 AS time, n AS at_risk, d - LAG(d, 1, 0) OVER (ORDER BY k) AS events, CASE WHEN n > 0 THEN survival END AS survival FROM l WHERE (k * $2) % $4 = 0) AS km`)
 }
 
 // TestCookbook runs every question of docs/cookbook.md on the synthetic federation.

@@ -49,6 +49,7 @@ type shape struct {
 	// unapproved are hospitals where nobody has decided about the study.
 	unapproved []string
 	memory     string
+	rows       int           // max_rows that each node allows; 0: 1000
 	failures   int           // that each node allows a study; 0: 100, more than a test makes
 	timeout    time.Duration // of a query at each node; 0: 5m
 	// outward are hospitals that open no port: by name, how the node there reaches the coordinator's door, which is at
@@ -270,9 +271,10 @@ operators: {olga: olga.pub}
 custodians: {claire: claire.pub}
 coordinator_key: coordinator.ledger.pub
 local_accounts: true
-limits: {per_minute: 1000000, at_once: 1000, failures_allowed: %[7]d, query_timeout: %[8]s}
+limits: {per_minute: 1000000, at_once: 1000, failures_allowed: %[7]d, query_timeout: %[8]s, max_rows: %[9]d}
 engine: %[6]s
-`, name, federationName, reached, catalog, budget, engine, cmp.Or(f.shape.failures, 100), cmp.Or(f.shape.timeout, 5*time.Minute))
+`, name, federationName, reached, catalog, budget, engine, cmp.Or(f.shape.failures, 100), cmp.Or(f.shape.timeout, 5*time.Minute),
+		cmp.Or(f.shape.rows, 1000))
 }
 
 // must runs a command of the binary, which must do.

@@ -124,60 +124,34 @@ func key(v any) string {
 	return fmt.Sprint(v)
 }
 
-// bounded writes the query that counts at most k rows of a patient at a hospital in
-// a group, as internal/fragment defines it, over a query for rows; see
-// testdata/eicu.questions. The centers are those of x1, x2, …
-func (o *oracle) bounded(rows string, k int, centers map[int]int64) string {
+// cells writes the query that adds rows up by their keys k1, k2, …, as testdata/eicu.questions says, over a query for rows; and
+// says the most rows that a patient has at a hospital, and the most groups. Of a patient's rows at a hospital at most most count, 0: all.
+func (o *oracle) cells(rows string, most int) (sql string, maxRows, maxGroups int) {
 	o.t.Helper()
-	var keys, parts, cells []string
+	var keys, sums []string
 	for _, column := range o.rows("DESCRIBE " + rows) {
 		name, kind := column[0].(string), column[1].(string)
 		switch {
 		case regexp.MustCompile(`^k\d$`).MatchString(name):
 			keys = append(keys, name)
 		case regexp.MustCompile(`^x\d$`).MatchString(name):
-			n, _ := strconv.Atoi(name[1:])
-			p, c := partOf(n, k, kind, centers[n])
-			parts, cells = append(parts, p...), append(cells, c...)
+			n := strings.TrimPrefix(name, "x")
+			sums = append(sums, fmt.Sprintf("count(x%[1]s) AS n%[1]s", n))
+			if regexp.MustCompile(`INT|INTEGER|DOUBLE|FLOAT|DECIMAL`).MatchString(kind) {
+				sums = append(sums, fmt.Sprintf("coalesce(sum(x%[1]s), 0) AS s%[1]s, avg(x%[1]s) AS m%[1]s", n))
+			}
 		case name != "hospital" && name != "patient":
 			o.t.Fatalf("the rows have a column %s", name)
 		}
 	}
-	list := func(all ...string) string { return strings.Join(all, ", ") }
-	groups := list(append([]string{"hospital", "patient"}, keys...)...)
-	by := ""
+	by, group := "", "''"
 	if len(keys) > 0 {
-		by = "GROUP BY " + list(keys...)
+		by, group = "GROUP BY "+strings.Join(keys, ", "), "("+strings.Join(keys, ", ")+", 0)"
 	}
-	return fmt.Sprintf(`WITH
-parts AS (SELECT %s FROM (%s) GROUP BY %s),
-cells AS (SELECT %s FROM parts %s)
-`,
-		list(append([]string{groups, "count(*) AS r"}, parts...)...), rows, groups,
-		list(append(slices.Clone(keys), append([]string{"count(*) AS patients", fmt.Sprintf("sum(least(r, %d))::BIGINT AS rows", k)}, cells...)...)...), by)
-}
-
-// partOf gives a patient's part of xN in a group, and how parts add up.
-func partOf(n, k int, kind string, center int64) (parts, cells []string) {
-	f := func(format string) string {
-		return strings.NewReplacer("{n}", strconv.Itoa(n), "{k}", strconv.Itoa(k), "{c}", strconv.FormatInt(center, 10)).Replace(format)
+	largest := o.rows(fmt.Sprintf("SELECT max(r), max(g) FROM (SELECT count(*) AS r, count(DISTINCT %s) AS g FROM (%s) GROUP BY hospital, patient)", group, rows))[0]
+	if most > 0 {
+		rows = fmt.Sprintf("SELECT * FROM (%s) QUALIFY row_number() OVER (PARTITION BY hospital, patient) <= %d", rows, most)
 	}
-	parts = append(parts, f("count(x{n}) AS c{n}"))
-	cells = append(cells, f("sum(least(c{n}, {k}))::BIGINT AS n{n}"))
-	weighed := "{s} * least(1, {k} / c{n})"
-	switch {
-	case kind == "DOUBLE" || kind == "FLOAT" || strings.HasPrefix(kind, "DECIMAL"):
-	case strings.HasSuffix(kind, "INT") || strings.HasSuffix(kind, "INTEGER"):
-		weighed = "sign({s}) * ((abs({s}) * least({k}, c{n})) // c{n})"
-	default: // only counted
-		return parts, cells
-	}
-	parts = append(parts, f("sum(x{n}) AS t{n}"))
-	sum := func(s string) string {
-		return "coalesce(sum(CASE WHEN c{n} > 0 THEN " + strings.ReplaceAll(weighed, "{s}", s) + " END), 0)"
-	}
-	cells = append(cells,
-		f(sum("t{n}")+" AS s{n}"),
-		f("{c} + "+sum("(t{n} - {c} * c{n})")+" / sum(least(c{n}, {k})) AS m{n}"))
-	return parts, cells
+	columns := append(slices.Clone(keys), append([]string{"count(DISTINCT (hospital, patient)) AS patients", "count(*) AS rows"}, sums...)...)
+	return fmt.Sprintf("WITH cells AS (SELECT %s FROM (%s) %s)\n", strings.Join(columns, ", "), rows, by), int(number(largest[0])), int(number(largest[1]))
 }
