@@ -224,9 +224,13 @@ func countedScope(relations []Relation, on basis) (*Scope, error) {
 	total := 0
 	walkRelations(relations, func(*Relation) { total++ })
 	if total > maxRelationsInAll {
-		return nil, fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
+		return nil, tooManyRelations()
 	}
 	return newScope(relations, on, 0)
+}
+
+func tooManyRelations() error {
+	return fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
 }
 
 // believed rests facts on the catalog's promises and on filters, too.

@@ -168,6 +168,9 @@ type scheme struct {
 // row. It checks all that Check does. Of a relation with many within each is asked for its table, so that no domains are inferred: a
 // table tells none.
 func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
+	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
+		return nil, tooManyRelations()
+	}
 	on := believed(c)
 	on.bare = true
 	s, err := d.scheme(name, on, 0)
@@ -175,6 +178,26 @@ func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error)
 		return nil, err
 	}
 	return s.table, nil
+}
+
+// count is how many relations there are within, or at least most: it counts no further, since a chain of queries in
+// which each reads the one before twice stands for powers of two.
+func (d *Derived) count(most int) int {
+	n := 0
+	for i := range d.Relations {
+		if n++; d.Relations[i].Derived != nil {
+			n += d.Relations[i].Derived.count(most - n)
+		}
+		if n >= most {
+			return n
+		}
+	}
+	for _, arm := range d.Arms {
+		if arm != nil && n < most {
+			n += arm.count(most - n)
+		}
+	}
+	return n
 }
 
 func (d *Derived) scheme(name string, on basis, depth int) (*scheme, error) {
