@@ -56,9 +56,10 @@ func TestNodeRestoredFromBackup(t *testing.T) {
 	if got := f.charged("mid"); got != 2 {
 		t.Errorf("charged %v", got)
 	}
-	// The coordinator knows that an entry is missing, and nothing is answered until somebody has said so.
+	// The coordinator, which tells hospitals every 10 s how things stand, knows that an entry is missing, and nothing is
+	// answered until somebody has said so.
 	f.restartNode("mid")
-	if !f.nodes["mid"].logged("a part of the privacy ledger is missing", soon) {
+	if !f.nodes["mid"].logged("a part of the privacy ledger is missing", 3*soon) {
 		t.Fatal(f.nodes["mid"].tail(5))
 	}
 	if err := f.nodes["mid"].stop(); err != nil {
