@@ -443,7 +443,7 @@ func TestFederationEqualsUnion(t *testing.T) {
 // Patients carry their hospital, as the federation counts them at each.
 func (w *world) union(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("duckdb", "")
+	db, err := sql.Open("duckdb", "?integer_division=true")
 	if err != nil {
 		t.Fatal(err)
 	}
