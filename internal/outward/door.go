@@ -46,6 +46,7 @@ type hospital struct {
 	parked []*parked     // the oldest first
 	used   int           // lines that are taken and open
 	left   bool          // it said that it stops
+	quit   time.Time     // when it said so last
 	gone   time.Time     // when its last line ended
 	there  bool          // as the log says
 	more   chan struct{} // closed when a line is parked
@@ -390,7 +391,7 @@ func (d *Door) quit(p *parked, name string) {
 	defer d.mu.Unlock()
 	h := d.hospitals[name]
 	h.parked = slices.DeleteFunc(h.parked, func(o *parked) bool { return o == p })
-	h.left = len(h.parked) == 0
+	h.left, h.quit = len(h.parked) == 0, time.Now()
 }
 
 // drop forgets a parked line that has ended.
@@ -402,6 +403,9 @@ func (d *Door) drop(p *parked, name string) {
 	h.parked = slices.DeleteFunc(h.parked, func(o *parked) bool { return o == p })
 	if len(h.parked) < before {
 		h.lost()
+	}
+	if len(h.parked) == 0 && time.Since(h.quit) < callTime {
+		h.left = true // the line was on its way while the node said that it stops
 	}
 }
 
