@@ -103,7 +103,7 @@ func TestEnforcedKeys(t *testing.T) {
 		s.Exec(t, "GRANT SELECT ON ALL TABLES IN SCHEMA enforced TO intramuros")
 		e := open(t, over(s, "enforced"), c, testKey)
 		for name, text := range enginetest.Promised(t, e, c) {
-			if strings.Contains(text, "GROUP BY patient") && (name == "one row" || name == "one row in groups") || strings.Contains(text, "HAVING") || !strings.Contains(text, "pg_index") {
+			if strings.Contains(text, "GROUP BY patient") && (name == "one row" || name == "one row in groups") || strings.Contains(text, "HAVING count") || !strings.Contains(text, "pg_index") {
 				t.Errorf("%s:\n%s", name, text)
 			}
 		}
