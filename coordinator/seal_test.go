@@ -114,9 +114,14 @@ func TestSealedStored(t *testing.T) {
 	if first.Stored || !second.Stored || !second.Sealed || !slices.Equal(rows(first), rows(second)) {
 		t.Errorf("%v then %v", first, second)
 	}
-	f.propose(t, "sealed", func(d *study.Document) { d.Sealed = false })
-	if third, err := f.askSealed(t, bySex); err != nil || third.Stored || third.Sealed {
-		t.Errorf("without the seal: %+v, %v", third, err)
+	for _, sealed := range []bool{false, true} { // never the other way round: a sealed study stays sealed
+		f.propose(t, "later", func(d *study.Document) {
+			d.Budget, d.Sealed = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}, sealed
+		})
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "later"}, nil)
+		if err != nil || a.Stored || a.Sealed != sealed {
+			t.Errorf("sealed %v: %+v, %v", sealed, a, err)
+		}
 	}
 }
 
