@@ -221,9 +221,7 @@ func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *Budget, hospita
 
 // countedScope refuses too many relations before any is looked at.
 func countedScope(relations []Relation, on basis) (*Scope, error) {
-	total := 0
-	walkRelations(relations, func(*Relation) { total++ })
-	if total > maxRelationsInAll {
+	if countRelations(relations, maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
 	}
 	return newScope(relations, on, 0)

@@ -180,18 +180,24 @@ func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error)
 	return s.table, nil
 }
 
-// count is how many relations there are within, or at least most: it counts no further, since a chain of queries in
-// which each reads the one before twice stands for powers of two.
-func (d *Derived) count(most int) int {
+// countRelations is how many relations there are, with those within, up to most: it counts no further, since a chain of
+// queries in which each reads the one before twice stands for powers of two.
+func countRelations(relations []Relation, most int) int {
 	n := 0
-	for i := range d.Relations {
-		if n++; d.Relations[i].Derived != nil {
-			n += d.Relations[i].Derived.count(most - n)
-		}
-		if n >= most {
+	for i := range relations {
+		if n++; n >= most {
 			return n
 		}
+		if d := relations[i].Derived; d != nil {
+			n += d.count(most - n)
+		}
 	}
+	return n
+}
+
+// count is countRelations of those within.
+func (d *Derived) count(most int) int {
+	n := countRelations(d.Relations, most)
 	for _, arm := range d.Arms {
 		if arm != nil && n < most {
 			n += arm.count(most - n)
