@@ -248,14 +248,7 @@ func (c *computed) possible(e *fragment.Expr, v value.Value) value.Value {
 		return v
 	}
 	low, high := c.shareRange(c.simple(inner))
-	x := math.Max(low, math.Min(high, v.Float64()))
-	switch {
-	case x == v.Float64():
-		return v
-	case v.Type() == value.TypeInt:
-		return value.Int(int64(x))
-	}
-	return value.Float(x)
+	return clamped(v, low, high)
 }
 
 // exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were

@@ -118,7 +118,12 @@ func (g group) divide(d *division) value.Value {
 	if math.Abs(bottom) <= d.noise {
 		return value.Null(v.Type())
 	}
-	x := math.Max(d.lower, math.Min(d.upper, v.Float64()))
+	return clamped(v, d.lower, d.upper)
+}
+
+// clamped moves a number into an interval.
+func clamped(v value.Value, lower, upper float64) value.Value {
+	x := math.Max(lower, math.Min(upper, v.Float64()))
 	switch {
 	case x == v.Float64():
 		return v
@@ -320,14 +325,11 @@ func indicator(e *fragment.Expr) (*fragment.Expr, bool) {
 
 // conjuncts are the conditions that AND joins.
 func conjuncts(c *fragment.Expr) []string {
-	if c.Op == fragment.OpAnd {
-		var all []string
-		for _, a := range c.Args {
-			all = append(all, conjuncts(a)...)
-		}
-		return all
+	var all []string
+	for _, part := range fragment.Conjuncts(c) {
+		all = append(all, canonical(part))
 	}
-	return []string{canonical(c)}
+	return all
 }
 
 // present are conditions that hold if and only if an expression is not NULL.

@@ -46,29 +46,13 @@ func (b *builder) countedKey() *fragment.Expr {
 		if t.Kind != syntax.Call || !isAggregate(t.Name) {
 			return true
 		}
-		t = filtered(t)
-		if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || aggregateWithin(t.Args[0]) != nil {
-			only = false
-			return false
-		}
-		if !b.resolves(t.Args[0]) {
-			only = false
-			return false
-		}
-		e := b.row(t.Args[0])
-		x := e
-		if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
-			x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
-		}
+		counted, patients := b.countedBy(t)
 		switch {
-		case x.Op != fragment.OpColumn:
-			only = false
-		case b.isPatientID(b.of(x.Relation), x.Column):
-			only = only && x == e && b.readsPatientID(e)
-		case !b.privateKey(keyOfColumn(b.of(x.Relation), x.Column)), key != nil && canonical(key) != canonical(e), b.facts(e).Domain != nil:
+		case patients:
+		case counted == nil, key != nil && canonical(key) != canonical(counted):
 			only = false
 		default:
-			key = e
+			key = counted
 		}
 		return false
 	}
