@@ -185,9 +185,7 @@ func (p *parked) take(ctx context.Context) error {
 	handed := make(chan struct{})
 	p.mu.Lock()
 	p.wanted = handed
-	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
-	_, err := p.Write([]byte{msgTake})
-	_ = p.SetWriteDeadline(time.Time{}) // a dead line is found by what is read or written next
+	err := send(p.Conn, []byte{msgTake})
 	p.mu.Unlock()
 	if err != nil {
 		return err
@@ -211,10 +209,7 @@ func (p *parked) beat() error {
 	if p.wanted != nil {
 		return nil
 	}
-	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
-	defer func() { _ = p.SetWriteDeadline(time.Time{}) }()
-	_, err := p.Write([]byte{msgHere})
-	return err
+	return send(p.Conn, []byte{msgHere})
 }
 
 func (d *Door) accept(ctx context.Context) {
@@ -277,7 +272,7 @@ func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) 
 
 // hear makes sure who calls.
 func (d *Door) hear(ctx context.Context, raw net.Conn) (member membership.Member, _ *tls.Conn, err error) {
-	_ = raw.SetDeadline(time.Now().Add(callTime)) // a dead line is found by what is read or written next
+	_ = raw.SetDeadline(time.Now().Add(callTime)) // where that fails, so does the handshake
 	conn := tls.Server(raw, d.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return member, nil, err
@@ -351,8 +346,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 		}
 	}()
 	for {
-		_ = p.SetReadDeadline(time.Now().Add(Lapse)) // a dead line is found by what is read or written next
-		kind, err := readKind(p)
+		kind, err := next(p)
 		if err != nil {
 			return false
 		}
@@ -376,7 +370,7 @@ func (d *Door) hold(p *parked, name string) (handed bool) {
 			if wanted == nil {
 				return false
 			}
-			_ = p.SetReadDeadline(time.Time{}) // a dead line is found by what is read or written next
+			_ = p.SetReadDeadline(time.Time{}) // where that fails, so does whoever reads next
 			close(wanted)
 			return true
 		default:

@@ -203,8 +203,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 	}()
 	greeted := false
 	for {
-		_ = p.SetReadDeadline(time.Now().Add(Lapse)) // a dead line is found by what is read or written next
-		kind, err := readKind(p)
+		kind, err := next(p)
 		if err != nil {
 			return parked, nil, l.broken(greeted, err)
 		}
@@ -222,7 +221,7 @@ func (l *Listener) park() (parked bool, _ net.Conn, err error) {
 				return parked, nil, err
 			}
 		case msgTake:
-			_ = p.SetReadDeadline(time.Time{}) // a dead line is found by what is read or written next
+			_ = p.SetReadDeadline(time.Time{}) // where that fails, so does whoever reads next
 			return true, p, p.hand()
 		case msgRefuse:
 			why, err := readText(p)
@@ -296,10 +295,7 @@ func (p *line) write(b []byte) error {
 	if p.taken {
 		return nil
 	}
-	_ = p.SetWriteDeadline(time.Now().Add(writeTime)) // a dead line is found by what is read or written next
-	defer func() { _ = p.SetWriteDeadline(time.Time{}) }()
-	_, err := p.Write(b)
-	return err
+	return send(p.Conn, b)
 }
 
 // hand answers that the line is the coordinator's from here on.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/membership"
@@ -97,6 +98,20 @@ func readText(r io.Reader) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(r, b)
 	return b, err
+}
+
+// next reads the kind of what the other side says next on a parked line, and waits no longer than Lapse.
+func next(line net.Conn) (byte, error) {
+	_ = line.SetReadDeadline(time.Now().Add(Lapse)) // where that fails, so does the reading
+	return readKind(line)
+}
+
+// send writes a message within writeTime.
+func send(line net.Conn, b []byte) error {
+	_ = line.SetWriteDeadline(time.Now().Add(writeTime)) // where that fails, so does the writing
+	defer func() { _ = line.SetWriteDeadline(time.Time{}) }()
+	_, err := line.Write(b)
+	return err
 }
 
 // readKind reads one byte, and no more: what follows may belong to whom the line is handed.
