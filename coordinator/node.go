@@ -303,12 +303,8 @@ func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte
 // without that word counts as the hospital's failure. Where it is late or silent, there is no such word.
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	asked := ctx
-	ctx, cancel := context.WithCancel(context.WithoutCancel(asked)) // ends the stream on every way out
-	defer cancel()
-	if deadline, ok := asked.Deadline(); ok {
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
+	ctx, cancel := detached(asked)
+	defer cancel() // ends the stream on every way out
 	defer n.telling(ctx, asked, cancel, h, reservation)()
 	client, peer, err := n.client(h)
 	if err != nil {
@@ -328,6 +324,15 @@ func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, tak
 		}
 	}
 	return trailing(stream.Trailer()), peer.check(err) // revoked while it computed: its answer does not count
+}
+
+// detached is a context with the values and the deadline of asked, which does not end when asked is canceled.
+func detached(asked context.Context) (context.Context, context.CancelFunc) {
+	ctx := context.WithoutCancel(asked)
+	if deadline, ok := asked.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline)
+	}
+	return context.WithCancel(ctx)
 }
 
 // telling ends an execution with asked, and tells the hospital first where that is canceled; until stop.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -254,22 +255,13 @@ func (p Profile) String() string {
 	} else if len(p.Bounds) == 0 {
 		text += " too few patients to tell more"
 	}
-	for i, c := range sortedKeys(p.Bounds) {
+	for i, c := range slices.Sorted(maps.Keys(p.Bounds)) {
 		if i == 0 && p.Half > 0 {
 			text += ";"
 		}
 		text += fmt.Sprintf(" %s lies within [%g, %g]", c, p.Bounds[c][0], p.Bounds[c][1])
 	}
 	return text
-}
-
-func sortedKeys(m map[string][2]float64) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // keepProfile stores a profile among the answers, durably.

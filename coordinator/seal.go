@@ -198,10 +198,7 @@ type sealing struct {
 
 // seal runs a reservation until the hospital is done, or step ends. The line ends with query, or when it is closed.
 func (n *nodes) seal(query, step context.Context, h Hospital, reservation string) (_ *sealing, err error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(query))
-	if deadline, ok := query.Deadline(); ok {
-		ctx, cancel = context.WithDeadline(context.WithoutCancel(query), deadline)
-	}
+	ctx, cancel := detached(query)
 	defer func() {
 		if err != nil {
 			cancel()
