@@ -47,7 +47,7 @@ func TestExactness(t *testing.T) {
 			{ours: "SUM(s.days)", theirs: "coalesce(sum(s.days), 0)"},
 			{ours: "SUM(p.born / 7)", theirs: "coalesce(sum(trunc(p.born / 7)), 0)"}, // of integers, as PostgreSQL divides
 			{ours: "SUM((p.born - 1970) / 7)", theirs: "coalesce(sum(trunc((p.born - 1970) / 7)), 0)"},
-			{ours: "SUM(p.born / 7.0)", theirs: "coalesce(sum(p.born / 7), 0)", tolerance: 0.01},
+			{ours: "SUM(p.born / 7.0)", theirs: "coalesce(sum(p.born / 7.0), 0)", tolerance: 0.01},
 			{ours: "AVG(s.days)", theirs: "avg(s.days)"},
 			{ours: "VAR_POP(s.days)", theirs: "var_pop(s.days)", tolerance: 1e-3},
 			{ours: "VAR_SAMP(s.days)", theirs: "var_samp(s.days)", tolerance: 1e-3},
