@@ -155,7 +155,7 @@ func favors(m dp.Mechanism, y float64) float64 {
 // A COUNT by declared groups: the patient is in two groups at each of two hospitals, with all rows that count.
 func TestAuditCount(t *testing.T) {
 	t.Parallel()
-	q := planner.Query{SQL: "SELECT ward, COUNT(*) FROM stay GROUP BY ward", Epsilon: 1.5}
+	q := planner.Query{SQL: "SELECT ward, COUNT(*) FROM stay GROUP BY ward", Ask: planner.Ask{Epsilon: 1.5}}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, _ int) map[string][]int64 {
 		return map[string][]int64{"north": {500 * p.Proof.Units[0]}, "south": {700 * p.Proof.Units[0]}}
 	}, whole("north", "south"))
@@ -170,7 +170,7 @@ func TestAuditCount(t *testing.T) {
 func TestAuditAverage(t *testing.T) {
 	t.Parallel()
 	// delta is such that the event that is tight has a probability that can be measured.
-	q := planner.Query{SQL: "SELECT AVG(days), COUNT(*) FROM stay", Epsilon: 1, Delta: 0.1}
+	q := planner.Query{SQL: "SELECT AVG(days), COUNT(*) FROM stay", Ask: planner.Ask{Epsilon: 1, Delta: 0.1}}
 	count := 0
 	a := ask(t, q, dp.ZCDP, func(p *planner.Plan, _ int) map[string][]int64 {
 		others := []int64{0, 0}
@@ -196,7 +196,7 @@ func TestAuditAverage(t *testing.T) {
 // are in one, beside a COUNT of three times its weight.
 func TestAuditBuckets(t *testing.T) {
 	t.Parallel()
-	q := planner.Query{SQL: "SELECT HISTOGRAM(days, 0, 90, 3) AS h, COUNT(*) AS n FROM stay", Epsilon: 1.5, Weights: map[string]int{"n": 3}}
+	q := planner.Query{SQL: "SELECT HISTOGRAM(days, 0, 90, 3) AS h, COUNT(*) AS n FROM stay", Ask: planner.Ask{Epsilon: 1.5, Weights: map[string]int{"n": 3}}}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, _ int) map[string][]int64 {
 		others := make([]int64, p.Fragment.Width())
 		at := 0
@@ -219,7 +219,7 @@ func TestAuditBuckets(t *testing.T) {
 // A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown or not.
 func TestAuditSelection(t *testing.T) {
 	t.Parallel()
-	q := planner.Query{SQL: "SELECT unit, COUNT(DISTINCT patient) FROM stay GROUP BY unit", Epsilon: 2, Delta: 1e-3, MaxGroups: 1}
+	q := planner.Query{SQL: "SELECT unit, COUNT(DISTINCT patient) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 2, Delta: 1e-3, MaxGroups: 1}}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, site int) map[string][]int64 {
 		others := p.Selection.Threshold - 1 - 2 // with the patient, who is one at each site, one below the threshold
 		return map[string][]int64{"shared": {(others + int64(site)) / 2 * p.Proof.Units[0]}}
@@ -238,7 +238,7 @@ func TestAuditSelection(t *testing.T) {
 // which is the worst case: that any is shown has probability at most delta. A threshold that is too low for the noise is found out.
 func TestAuditSingleton(t *testing.T) {
 	t.Parallel()
-	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Epsilon: 1, Delta: 0.05, MaxGroups: 1}
+	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 1, Delta: 0.05, MaxGroups: 1}}
 	a := ask(t, q, dp.Pure, func(*planner.Plan, int) map[string][]int64 { return nil }, func(p *planner.Plan, site int) map[string][]int64 {
 		parts := map[string][]int64{}
 		for i := range fragment.LeastPresence * p.Noise.Limit {
@@ -267,7 +267,7 @@ func TestAttackCapByDelta(t *testing.T) {
 		d.Budget, d.MaxEpsilon = dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, 0.5
 	})
 	for _, delta := range []float64{0.1, 0.5, 0.9, 0.99999} {
-		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT AVG(age) FROM person", Study: "z", Epsilon: 0.5, Delta: delta}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT AVG(age) FROM person", Settings: Settings{Study: "z", Ask: planner.Ask{Epsilon: 0.5, Delta: delta}}}, nil)
 		if err == nil && a.Cost.Rho > 0.125 || err != nil && !errors.Is(err, CodeEpsilonTooLarge) {
 			t.Errorf("delta %v: %v, %+v, where Laplace noise of the cap costs rho 0.125", delta, err, a)
 		}

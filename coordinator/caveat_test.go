@@ -24,7 +24,7 @@ func TestCaveats(t *testing.T) {
 		"at 1 of 3 hospitals (c) up to 95 % of a column's values in person may be unreadable, beyond their bounds or NULL",
 		"at 2 of 3 hospitals (a, c) up to 2 % of the lines of person may be missing, since they do not fit the rest of their files",
 	}
-	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}})
 	must(t, err)
 	if !slices.Equal(e.Warnings, want) {
 		t.Errorf("explain says %q", e.Warnings)

@@ -497,7 +497,7 @@ func (f *federation) ask(ctx context.Context, t *testing.T, sql string) (*Answer
 	t.Helper()
 	who, err := f.Authenticate(ctx, alice)
 	must(t, err)
-	return f.Query(ctx, who, Request{SQL: sql, Study: "s"}, nil)
+	return f.Query(ctx, who, Request{SQL: sql, Settings: Settings{Study: "s"}}, nil)
 }
 
 func (f *federation) mustAsk(t *testing.T, sql string) *Answer {

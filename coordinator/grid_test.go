@@ -28,7 +28,7 @@ func observe(t *testing.T, took time.Duration, change func(*federation)) (seen s
 			change(f)
 		}
 		started := time.Now()
-		answer, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"}, func(p Progress) {
+		answer, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}}, func(p Progress) {
 			seen += fmt.Sprintln(p.Hospital, p.State, p.Seconds, time.Since(started))
 		})
 		if err != nil {
@@ -77,7 +77,7 @@ func TestFailuresAfterTheChargeLeaveAtTicks(t *testing.T) {
 func TestNobodySeesAnAnswerBeforeItsTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: time.Second, Ratio: 2} })
-		request := Request{SQL: bySex, Study: "s"}
+		request := Request{SQL: bySex, Settings: Settings{Study: "s"}}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

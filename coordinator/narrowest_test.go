@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/planner"
 )
 
 // What the narrowest hospital allows is what is shown, before anything runs, in what explain, SHOW BUDGET and the API say.
@@ -39,7 +40,7 @@ func TestNarrowest(t *testing.T) {
 	}
 	explain := func(hospitals string) *Explanation {
 		t.Helper()
-		e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.6, Hospitals: hospitals})
+		e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s", Hospitals: hospitals, Ask: planner.Ask{Epsilon: 0.6}}})
 		must(t, err)
 		return e
 	}

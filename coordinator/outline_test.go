@@ -14,7 +14,7 @@ import (
 func TestWhatToKnowBeforePaying(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require = Require{2} })
 	const sql = "SELECT city, COUNT(*) FROM person GROUP BY city"
-	request := Request{SQL: sql, Study: "s"}
+	request := Request{SQL: sql, Settings: Settings{Study: "s"}}
 	q, err := f.plan(asker("alice"), read(request))
 	must(t, err)
 	threshold := fmt.Sprintf("shown from a noisy number of %d patients on", q.plan.Selection.Threshold)
@@ -39,7 +39,7 @@ func TestWhatToKnowBeforePaying(t *testing.T) {
 	if !o.Stored {
 		t.Error("the answer is stored, and the outline does not say so")
 	}
-	o, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	o, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}})
 	must(t, err)
 	if o.Stored || len(o.Warnings) != 0 {
 		t.Errorf("another question: stored %v, warnings %q", o.Stored, o.Warnings)
@@ -56,7 +56,7 @@ func TestOutline(t *testing.T) {
 		"SELECT AVG(age) AS mean FROM person WHERE city = $1":                       "1 text -> mean",
 		"SELECT sex, COUNT(*) AS n FROM person GROUP BY sex LIMIT ?":                "1 int -> sex n",
 	} {
-		o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"})
+		o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s"}})
 		if err != nil {
 			t.Errorf("%s: %v", sql, err)
 			continue
@@ -76,7 +76,7 @@ func TestOutline(t *testing.T) {
 	for sql, code := range map[string]planner.Code{
 		"SELECT COUNT(*) FROM nothing WHERE x = ?": planner.CodeTable, "SELECT city FROM person WHERE age = ?": planner.CodeRowLevel, "SELECT COUNT(* FROM": planner.CodeSyntax,
 	} {
-		if _, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"}); !errors.Is(err, Code(code)) {
+		if _, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s"}}); !errors.Is(err, Code(code)) {
 			t.Errorf("%s: %v, not %s", sql, err, code)
 		}
 	}

@@ -193,7 +193,7 @@ func (q profiling) sql() []string {
 func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, q profiling, epsilon float64) (Profile, error) {
 	p := Profile{Study: name, Table: q.table.Name, Taken: c.now().UTC()}
 	for _, text := range q.sql() {
-		a, err := c.Query(ctx, who, Request{SQL: text, Study: name, Epsilon: epsilon}, nil)
+		a, err := c.Query(ctx, who, Request{SQL: text, Settings: Settings{Study: name, Ask: planner.Ask{Epsilon: epsilon}}}, nil)
 		if err != nil {
 			return p, err
 		}

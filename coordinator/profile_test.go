@@ -35,7 +35,7 @@ func TestProfile(t *testing.T) {
 		h.groups = []group{{[]value.Value{value.Int(1)}, 1000}, {[]value.Value{value.Int(2)}, 5000}, {[]value.Value{value.Int(16)}, 3000}, {[]value.Value{value.Int(64)}, 1000}}
 	}
 	alice, ctx := asker("alice"), t.Context()
-	before, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "s", MaxRows: 5})
+	before, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Settings: Settings{Study: "s", Ask: planner.Ask{MaxRows: 5}}})
 	must(t, err)
 	if strings.Contains(strings.Join(before.Warnings, "\n"), "profile") {
 		t.Errorf("it tells of a profile that nobody took: %q", before.Warnings)
@@ -56,7 +56,7 @@ func TestProfile(t *testing.T) {
 	}
 	f.Coordinator.profiles = profiles{} // what a restart forgets
 	must(t, f.loadProfiles(ctx))
-	e, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "s", MaxRows: 5})
+	e, err := f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Settings: Settings{Study: "s", Ask: planner.Ask{MaxRows: 5}}})
 	must(t, err)
 	if text := strings.Join(e.Warnings, "\n"); !strings.Contains(text, "from the profile of "+time.Now().UTC().Format(time.DateOnly)) || !strings.Contains(text, "nine in ten up to 16") {
 		t.Errorf("explain says %q", text)
@@ -66,7 +66,7 @@ func TestProfile(t *testing.T) {
 	}
 	// Another study has not paid for it.
 	f.propose(t, "t", nil)
-	e, err = f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Study: "t", MaxRows: 5})
+	e, err = f.Explain(ctx, alice, Request{SQL: "SELECT COUNT(*) FROM stay", Settings: Settings{Study: "t", Ask: planner.Ask{MaxRows: 5}}})
 	must(t, err)
 	if strings.Contains(strings.Join(e.Warnings, "\n"), "profile") {
 		t.Error("a profile is told in a study that did not pay for it")

@@ -242,7 +242,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if hospitals, err = chosen.of(hospitals, study.Sealed); err != nil {
 		return nil, err
 	}
-	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Epsilon: req.Epsilon, Delta: req.Delta, MaxGroups: req.MaxGroups, MaxRows: req.MaxRows, Weights: req.Weights, Today: c.now(), MaxEpsilon: study.MaxEpsilon}
+	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Ask: req.Ask, Today: c.now(), MaxEpsilon: study.MaxEpsilon}
 	if req.Accuracy != nil {
 		target := *req.Accuracy
 		target.Confidence = c.config.Confidence

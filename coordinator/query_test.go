@@ -52,7 +52,7 @@ func TestAnswer(t *testing.T) {
 func TestNoiseReachesEveryPartial(t *testing.T) {
 	f := newFederation(t, nil)
 	f.mustAsk(t, "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex")
-	plan, err := f.plan(asker("alice"), read(Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Study: "s"}))
+	plan, err := f.plan(asker("alice"), read(Request{SQL: "SELECT sex, COUNT(*), SUM(age) FROM person GROUP BY sex", Settings: Settings{Study: "s"}}))
 	must(t, err)
 	partials := len(plan.plan.Fragment.Partials)
 	if want := 2 * partials; len(f.draws) != want {
@@ -113,7 +113,7 @@ func TestUndeclaredGroupsAreSelected(t *testing.T) {
 	const sql = "SELECT city, COUNT(*), SUM(age) FROM person GROUP BY city"
 	a := f.mustAsk(t, sql)
 	wantRows(t, a)
-	q, err := f.plan(asker("alice"), read(Request{SQL: sql, Study: "s"}))
+	q, err := f.plan(asker("alice"), read(Request{SQL: sql, Settings: Settings{Study: "s"}}))
 	must(t, err)
 	if want := fmt.Sprintf("from a noisy number of %d patients on", q.plan.Selection.Threshold); len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], want) {
 		t.Errorf("warnings %q, not %q", a.Warnings, want)
@@ -170,7 +170,7 @@ func TestBudgetExhausted(t *testing.T) {
 	f := newFederation(t, nil)
 	who := asker("alice")
 	for i := range 2 {
-		_, err := f.Query(t.Context(), who, Request{SQL: bySex, Study: "s", Epsilon: 1 - float64(i)/100}, nil)
+		_, err := f.Query(t.Context(), who, Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 1 - float64(i)/100}}}, nil)
 		must(t, err)
 	}
 	before := f.hospital("a").executed
@@ -195,7 +195,7 @@ func TestResearcherCap(t *testing.T) {
 	})
 	f.propose(t, "other", func(d *study.Document) { d.Investigators = []string{"alice", "bob"} })
 	ask := func(who, study string, epsilon float64) error {
-		_, err := f.Query(t.Context(), asker(who), Request{SQL: bySex, Study: study, Epsilon: epsilon}, nil)
+		_, err := f.Query(t.Context(), asker(who), Request{SQL: bySex, Settings: Settings{Study: study, Ask: planner.Ask{Epsilon: epsilon}}}, nil)
 		return err
 	}
 	must(t, ask("alice", "s", 0.5))
@@ -205,7 +205,7 @@ func TestResearcherCap(t *testing.T) {
 	if account.Researcher == nil || account.Researcher.Budget != own || !(account.Researcher.Remaining.Epsilon < 0.5) || account.Remaining.Epsilon != 1.5 {
 		t.Errorf("%+v", account)
 	}
-	explained, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.6})
+	explained, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.6}}})
 	must(t, err)
 	if explained.Allowed || explained.Researcher == nil {
 		t.Errorf("%+v", explained)
@@ -409,7 +409,7 @@ func TestProgress(t *testing.T) {
 	f.hospital("c").half = true
 	steps := map[string][]string{}
 	var mu sync.Mutex
-	_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"}, func(p Progress) {
+	_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}}, func(p Progress) {
 		if !mu.TryLock() {
 			t.Error("two calls at once")
 			return
@@ -443,18 +443,18 @@ func TestAdmission(t *testing.T) {
 		code Code
 	}{
 		{Request{SQL: bySex}, CodeStudyUnknown},
-		{Request{SQL: bySex, Study: "none"}, CodeStudyUnknown},
-		{Request{SQL: bySex, Study: "others"}, CodeStudyUnknown},
-		{Request{SQL: bySex, Study: "over"}, CodeStudyExpired},
-		{Request{SQL: bySex, Study: "s", Epsilon: 1.01}, CodeEpsilonTooLarge},
-		{Request{SQL: bySex, Study: "s", Epsilon: 1e-9}, "EPSILON_TOO_SMALL"},
-		{Request{SQL: bySex, Study: "s", Epsilon: 0.009999999}, "EPSILON_TOO_SMALL"},
-		{Request{SQL: bySex, Study: "s", Epsilon: -1}, "INVALID_PARAMETER"},
-		{Request{SQL: bySex, Study: "s", MaxRows: -1}, CodeInvalidRequest},
-		{Request{SQL: bySex, Study: "s", Epsilon: 0.1, Accuracy: &planner.Accuracy{HalfWidth: 50}}, CodeInvalidRequest},
-		{Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 1}}, "ACCURACY"},
-		{Request{SQL: " ", Study: "s"}, CodeInvalidRequest},
-		{Request{SQL: "SELECT * FROM person", Study: "s"}, "ROW_LEVEL"},
+		{Request{SQL: bySex, Settings: Settings{Study: "none"}}, CodeStudyUnknown},
+		{Request{SQL: bySex, Settings: Settings{Study: "others"}}, CodeStudyUnknown},
+		{Request{SQL: bySex, Settings: Settings{Study: "over"}}, CodeStudyExpired},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 1.01}}}, CodeEpsilonTooLarge},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 1e-9}}}, "EPSILON_TOO_SMALL"},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.009999999}}}, "EPSILON_TOO_SMALL"},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: -1}}}, "INVALID_PARAMETER"},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{MaxRows: -1}}}, CodeInvalidRequest},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.1, Accuracy: &planner.Accuracy{HalfWidth: 50}}}}, CodeInvalidRequest},
+		{Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Accuracy: &planner.Accuracy{HalfWidth: 1}}}}, "ACCURACY"},
+		{Request{SQL: " ", Settings: Settings{Study: "s"}}, CodeInvalidRequest},
+		{Request{SQL: "SELECT * FROM person", Settings: Settings{Study: "s"}}, "ROW_LEVEL"},
 	} {
 		_, err := f.Query(t.Context(), who, test.req, nil)
 		e := wantCode(t, err, test.code)
@@ -471,7 +471,7 @@ func TestLeastPrice(t *testing.T) {
 	f := newFederation(t, nil)
 	f.propose(t, "s", func(d *study.Document) { d.MinEpsilon, d.MaxEpsilon, d.DefaultEpsilon = 0.1, 0.35, 0.1 })
 	ask := func(sql string, epsilon float64, a *planner.Accuracy) (*Answer, error) {
-		return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "s", Epsilon: epsilon, Accuracy: a}, nil)
+		return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: epsilon, Accuracy: a}}}, nil)
 	}
 	const program = "SELECT sex, COUNT(*) FROM person GROUP BY GROUPING SETS ((sex), ())"
 	_, err := ask(program, 0, nil) // the default is enough for one
@@ -494,7 +494,7 @@ func TestLeastPrice(t *testing.T) {
 	if a.Cost.Epsilon != 0.1 {
 		t.Errorf("a coarse accuracy costs %v", a.Cost.Epsilon)
 	}
-	x, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	x, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}})
 	must(t, err)
 	if x.MinEpsilon != 0.1 {
 		t.Errorf("explain tells a least price of %v", x.MinEpsilon)
@@ -504,7 +504,7 @@ func TestLeastPrice(t *testing.T) {
 // A target for the accuracy buys as little as reaches it, whatever the study's default.
 func TestAccuracy(t *testing.T) {
 	f := newFederation(t, nil)
-	request := Request{SQL: bySex, Study: "s", Accuracy: &planner.Accuracy{HalfWidth: 100}}
+	request := Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Accuracy: &planner.Accuracy{HalfWidth: 100}}}}
 	e, err := f.Explain(t.Context(), asker("alice"), request)
 	must(t, err)
 	if w := e.Expected[0].HalfWidth; !(w > 95 && w <= 100) || !(e.Cost.Epsilon < 0.5) {
@@ -522,7 +522,7 @@ func TestExplain(t *testing.T) {
 	f := newFederation(t, nil)
 	f.members = f.members[:2]
 	f.hospital("b").refuse[actionExplain] = status.Error(codes.FailedPrecondition, "NODE_SOURCE: cannot compute this")
-	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}})
 	must(t, err)
 	if e.Plan == "" || e.Cost.Epsilon != 0.5 || !e.Allowed || e.Stored || len(e.Expected) != 1 {
 		t.Errorf("%+v", e)
@@ -544,7 +544,7 @@ func TestConcurrentQueries(t *testing.T) {
 	answered := 0
 	for i := range 8 {
 		all.Go(func() {
-			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Epsilon: 0.5 + float64(i)/1e6}, nil)
+			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.5 + float64(i)/1e6}}}, nil)
 			if err == nil {
 				mu.Lock()
 				answered++
@@ -588,12 +588,12 @@ func TestConstants(t *testing.T) {
 	if names := []string{a.Columns[0].Name, a.Columns[1].Name}; !slices.Equal(names, []string{"?column?", "b"}) || a.Columns[3].Type != value.TypeInt {
 		t.Errorf("%+v", a.Columns)
 	}
-	o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: "SELECT 1", Study: "s"})
+	o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: "SELECT 1", Settings: Settings{Study: "s"}})
 	if err != nil || len(o.Columns) != 1 || o.Cost.Epsilon != 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, sql := range []string{"SELECT 1 WHERE TRUE", "SELECT 1 LIMIT 1", "SELECT sex", "SELECT COUNT(*)"} {
-		if _, err := f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "s"}, nil); err == nil {
+		if _, err := f.Query(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s"}}, nil); err == nil {
 			t.Errorf("%s is answered", sql)
 		}
 	}
@@ -626,9 +626,9 @@ func TestRefusalsFillNoDisk(t *testing.T) {
 	f.hospital("a").refuse[actionPrepare] = status.Error(codes.PermissionDenied, "NODE_SCOPE: does not allow it")
 	long := strings.Repeat(" ", 10_000)
 	for range 500 {
-		_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Study: "s", Epsilon: 0.1}, nil)
+		_, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
 		wantCode(t, err, CodeHospitalRefused)
-		_, err = f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Study: "s", Epsilon: 0.5}, nil)
+		_, err = f.Query(t.Context(), asker("alice"), Request{SQL: bySex + long, Settings: Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.5}}}, nil)
 		wantCode(t, err, CodeBudgetExhausted)
 	}
 	bytes, entries := 0, 0
@@ -651,7 +651,7 @@ func TestOutlinesAreLimited(t *testing.T) {
 	var err error
 	n := 0
 	for ; n < 100 && err == nil; n++ {
-		_, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s"})
+		_, err = f.Outline(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}})
 	}
 	wantCode(t, err, CodeTooMany)
 	if n != outlines*3+1 {

@@ -26,7 +26,7 @@ func sealedFederation(t *testing.T, change func(*Config)) *federation {
 
 func (f *federation) askSealed(t *testing.T, sql string) (*Answer, error) {
 	t.Helper()
-	return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Study: "sealed"}, nil)
+	return f.Query(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "sealed"}}, nil)
 }
 
 // This side adds up what hospitals have covered, and draws nothing: counts, averages and medians come out as they do
@@ -60,7 +60,7 @@ func TestSealedIntervals(t *testing.T) {
 		f := sealedFederation(t, func(c *Config) { c.Require.atLeast = 2 })
 		f.propose(t, "central", func(d *study.Document) { d.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6} })
 		change(f)
-		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Study: name, Epsilon: 0.2}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Settings: Settings{Study: name, Ask: planner.Ask{Epsilon: 0.2}}}, nil)
 		must(t, err)
 		e := a.Rows[0][0]
 		return e.High.Float64() - e.Low.Float64()
@@ -118,7 +118,7 @@ func TestSealedStored(t *testing.T) {
 		f.propose(t, "later", func(d *study.Document) {
 			d.Budget, d.Sealed = dp.Budget{Accounting: dp.ZCDP, Epsilon: 5, Delta: 1e-6}, sealed
 		})
-		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "later"}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "later"}}, nil)
 		if err != nil || a.Stored || a.Sealed != sealed {
 			t.Errorf("sealed %v: %+v, %v", sealed, a, err)
 		}
@@ -204,7 +204,7 @@ func TestMaskedTooFew(t *testing.T) {
 func TestMaskedIntervals(t *testing.T) {
 	width := func(masks bool) float64 {
 		f := maskedFederation(t, func(c *Config) { c.Sealed.Masks = masks })
-		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Study: "sealed", Epsilon: 0.1}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "SELECT count(*) AS n FROM person", Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
 		must(t, err)
 		e := a.Rows[0][0]
 		return e.High.Float64() - e.Low.Float64()
@@ -231,7 +231,7 @@ func TestMaskedChaos(t *testing.T) {
 		}
 		before, _, err := f.ledger.Spent(t.Context(), "study:sealed")
 		must(t, err)
-		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: fmt.Sprintf("SELECT count(*) FROM person WHERE age <> %d", i), Study: "sealed", Epsilon: 0.02}, nil)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: fmt.Sprintf("SELECT count(*) FROM person WHERE age <> %d", i), Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.02}}}, nil)
 		after, reserved, spent := f.ledger.Spent(t.Context(), "study:sealed")
 		must(t, spent)
 		var e *Error

@@ -30,7 +30,7 @@ func TestParseSelection(t *testing.T) {
 func TestHospitalsLeftOut(t *testing.T) {
 	f := newFederation(t, nil)
 	ask := func(hospitals string) (*Answer, error) {
-		return f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Study: "s", Hospitals: hospitals}, nil)
+		return f.Query(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s", Hospitals: hospitals}}, nil)
 	}
 	a, err := ask("all but b")
 	must(t, err)
@@ -56,7 +56,7 @@ func TestHospitalsLeftOut(t *testing.T) {
 		}
 	}
 	// As a hint in the text, and in what explain says.
-	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: "SELECT /*+ hospitals = 'b' */ sex, COUNT(*) AS n FROM person GROUP BY sex", Study: "s"})
+	e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: "SELECT /*+ hospitals = 'b' */ sex, COUNT(*) AS n FROM person GROUP BY sex", Settings: Settings{Study: "s"}})
 	must(t, err)
 	if len(e.Engines) != 1 || !slices.Equal(e.Engines[0].Hospitals, []string{"b"}) {
 		t.Errorf("%+v", e.Engines)

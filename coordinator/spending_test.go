@@ -33,7 +33,7 @@ func TestStoredOnly(t *testing.T) {
 	who, err := f.Authenticate(t.Context(), alice)
 	must(t, err)
 	again := func() (*Answer, error) {
-		return f.Query(t.Context(), who, Request{SQL: bySex, Study: "s", StoredOnly: true}, nil)
+		return f.Query(t.Context(), who, Request{SQL: bySex, Settings: Settings{Study: "s"}, StoredOnly: true}, nil)
 	}
 	if _, err := again(); !errors.Is(err, CodeNotStored) {
 		t.Fatalf("nothing is stored, and it gives %v", err)

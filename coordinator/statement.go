@@ -25,43 +25,11 @@ func (r *Request) hint(hints []syntax.Setting) error {
 			Code: Code(planner.CodeParameter), Position: h.Position, Message: fmt.Sprintf("%s cannot be %s", h.Name, h.Value),
 			Hint: "hints are epsilon, delta, accuracy, max_groups and max_rows, with numbers, accuracy = '5% of 1000', weights = 'n=4, kg=1' and hospitals = 'all but lyon'",
 		}
-		if text := h.Value.Str(); h.Value.Type() == value.TypeText {
-			var err error
-			switch h.Name {
-			case "accuracy":
-				r.Epsilon = 0
-				r.Accuracy, err = planner.ParseAccuracy(text)
-			case "hospitals":
-				r.Hospitals = text
-				_, err = ParseSelection(text)
-			case "weights":
-				r.Weights, err = planner.ParseWeights(text)
-			default:
-				return wrong
-			}
-			if err != nil {
-				wrong.Hint = err.Error()
-				return wrong
-			}
-			continue
+		text := h.Value.String()
+		if h.Value.Type() == value.TypeText {
+			text = h.Value.Str()
 		}
-		if !h.Value.Type().Numeric() || !(h.Value.Float64() > 0) {
-			return wrong
-		}
-		x := h.Value.Float64()
-		whole := h.Value.Type() == value.TypeInt && x <= 1e6
-		switch {
-		case h.Name == "epsilon":
-			r.Epsilon, r.Accuracy = x, nil
-		case h.Name == "delta":
-			r.Delta = x
-		case h.Name == "accuracy":
-			r.Epsilon, r.Accuracy = 0, &planner.Accuracy{HalfWidth: x}
-		case h.Name == "max_groups" && whole:
-			r.MaxGroups = int(x)
-		case h.Name == "max_rows" && whole:
-			r.MaxRows = int(x)
-		default:
+		if known := settingOf(h.Name); known == nil || !known.hint || h.Value.IsNull() || r.Replace(h.Name, text) != nil {
 			return wrong
 		}
 	}

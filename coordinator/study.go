@@ -11,27 +11,12 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner"
-	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // Request is a query as a researcher asks it.
 type Request struct {
-	SQL   string
-	Study string
-	// Dialect is whose SQL it is; empty: PostgreSQL's.
-	Dialect syntax.Dialect
-	// Epsilon and Delta are the privacy loss that the answer may cost; 0 takes the study's default.
-	Epsilon, Delta float64
-	// Accuracy, if not nil, asks for the smallest epsilon that is expected to reach it, up
-	// to the study's cap for one query, in place of Epsilon. Its confidence is the answer's.
-	Accuracy *planner.Accuracy
-	// MaxGroups and MaxRows override the catalog's contribution limits where above 0.
-	MaxGroups, MaxRows int
-	// Weights split the budget among the columns of the answer; see planner.Query.
-	Weights map[string]int
-	// Hospitals are those that are asked, of the study's, as ParseSelection reads it; empty: all.
-	Hospitals string
+	SQL string
+	Settings
 	// Parameters are the values of the SQL's parameters: of ? and $1 by their number, "1".
 	Parameters map[string]value.Value
 	// StoredOnly takes no answer but one that was given before, which costs nothing: another form of

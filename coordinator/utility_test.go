@@ -207,7 +207,7 @@ func (w *utilityWorld) climb(r *utilityResult, q wording, draws int) {
 
 func (w *utilityWorld) plan(q wording, rows int) *planner.Program {
 	w.t.Helper()
-	program, err := planner.Compose(planner.Query{SQL: q.sql, Epsilon: utilityEpsilon, Delta: utilityDelta, MaxRows: rows}, w.federation)
+	program, err := planner.Compose(planner.Query{SQL: q.sql, Ask: planner.Ask{Epsilon: utilityEpsilon, Delta: utilityDelta, MaxRows: rows}}, w.federation)
 	must(w.t, err)
 	return program
 }

@@ -287,7 +287,7 @@ func TestAttackReordering(t *testing.T) {
 	}
 	var plans []*planner.Plan
 	for _, s := range sql {
-		p, err := planner.Build(planner.Query{SQL: s, Epsilon: 1, Delta: 1e-6, MaxRows: 2}, planner.Federation{Catalog: c, Hospitals: []string{"h"}, Accounting: dp.Pure})
+		p, err := planner.Build(planner.Query{SQL: s, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxRows: 2}}, planner.Federation{Catalog: c, Hospitals: []string{"h"}, Accounting: dp.Pure})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -411,7 +411,7 @@ func TestAttackErrors(t *testing.T) {
 			"SELECT CASE WHEN " + condition + " THEN 'a' ELSE 'b' END, COUNT(*), SUM(CASE WHEN " + condition + " THEN 1 ELSE 0 END) FROM person GROUP BY 1",
 			"SELECT p.sex, COUNT(*) FROM stay s JOIN person p ON p.id = s.id AND " + strings.NewReplacer("id ", "p.id ", "(id", "(p.id", "note", "p.note", "wide", "p.wide").Replace(condition) + " GROUP BY p.sex",
 		} {
-			p, err := planner.Build(planner.Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, planner.Federation{Catalog: c, Hospitals: []string{"h"}, Accounting: dp.Pure})
+			p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6}}, planner.Federation{Catalog: c, Hospitals: []string{"h"}, Accounting: dp.Pure})
 			if err != nil {
 				t.Errorf("%s: %v", sql, err)
 				continue
@@ -756,7 +756,7 @@ func TestAttackByCoordinator(t *testing.T) {
 	c := parsedAttackCatalog(t)
 	ids := 0
 	ask := func(sql string, epsilon float64) *fragment.Request {
-		p, err := planner.Build(planner.Query{SQL: sql, Epsilon: epsilon, Delta: 1e-6}, planner.Federation{Catalog: c, Hospitals: f.hospitals, Accounting: dp.Pure})
+		p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: epsilon, Delta: 1e-6}}, planner.Federation{Catalog: c, Hospitals: f.hospitals, Accounting: dp.Pure})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -285,7 +285,7 @@ func TestIdentityProvider(t *testing.T) {
 // request plans a query as the coordinator would, over the federation's catalog.
 func (f *federation) request(t testing.TB, sql string, epsilon float64) *fragment.Request {
 	t.Helper()
-	p, err := planner.Build(planner.Query{SQL: sql, Epsilon: epsilon, Delta: 1e-6}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure})
+	p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: epsilon, Delta: 1e-6}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestMaliciousCoordinator(t *testing.T) {
 		"SELECT COUNT(*) FROM stay WHERE days > 3", "SELECT ward, COUNT(*) FROM stay WHERE stay = 420 GROUP BY ward",
 		"SELECT SUM(born) FROM person", "SELECT AVG(weight) FROM person",
 	} {
-		if p, err := planner.Build(planner.Query{SQL: sql, Epsilon: 0.5, Delta: 1e-6}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure}); err != nil || p == nil {
+		if p, err := planner.Build(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-6}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.Pure}); err != nil || p == nil {
 			continue // the planner refuses it already: the coordinator would have to write the fragment by hand
 		}
 		refuses(sql, "NODE_SCOPE", f.request(t, sql, 0.5))

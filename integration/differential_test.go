@@ -158,7 +158,7 @@ func (p *pairing) ofPatients(table *catalog.Table, c *catalog.Column) bool {
 
 // compose plans a query at limits that nobody reaches.
 func (p *pairing) compose(text string) (*planner.Program, error) {
-	return planner.Compose(planner.Query{SQL: text, Epsilon: 9e9, Delta: 1e-6, MaxGroups: wideGroups, MaxRows: wideRows, Today: time.Now()},
+	return planner.Compose(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 9e9, Delta: 1e-6, MaxGroups: wideGroups, MaxRows: wideRows}, Today: time.Now()},
 		planner.Federation{Catalog: p.catalog, Hospitals: p.hospitals, Accounting: dp.Pure})
 }
 

@@ -74,7 +74,7 @@ func TestExactness(t *testing.T) {
 					key, by = group+", ", " GROUP BY "+group
 				}
 				text := "SELECT " + key + x.ours + " FROM " + from + by
-				p, err := planner.Build(planner.Query{SQL: text, Epsilon: 9e9, Delta: 1e-6, MaxGroups: 500, MaxRows: 200},
+				p, err := planner.Build(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 9e9, Delta: 1e-6, MaxGroups: 500, MaxRows: 200}},
 					planner.Federation{Catalog: c, Hospitals: w.hospitals, Accounting: dp.Pure})
 				if err != nil {
 					t.Fatalf("%s: %v", text, err)

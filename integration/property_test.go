@@ -51,7 +51,7 @@ func newTriple(seed, number uint64) triple {
 
 // plans are the releases of the query; none where it is refused.
 func (c triple) plans(catalog *catalog.Catalog) []*planner.Plan {
-	q := planner.Query{SQL: c.question.String(), Epsilon: 1, Delta: 1e-6, MaxGroups: c.maxGroups, MaxRows: c.maxRows}
+	q := planner.Query{SQL: c.question.String(), Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: c.maxGroups, MaxRows: c.maxRows}}
 	fed := planner.Federation{Catalog: catalog, Hospitals: c.world.hospitals, Accounting: dp.ZCDP}
 	p, err := planner.Compose(q, fed)
 	if err != nil {
@@ -424,7 +424,7 @@ func TestFederationEqualsUnion(t *testing.T) {
 			if withoutUnion.MatchString(text) {
 				continue // the union has none, or means something else by them; see TestExactness
 			}
-			p, err := planner.Build(planner.Query{SQL: text, Epsilon: 9e9, Delta: 1e-6, MaxGroups: 500, MaxRows: 200},
+			p, err := planner.Build(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 9e9, Delta: 1e-6, MaxGroups: 500, MaxRows: 200}},
 				planner.Federation{Catalog: c, Hospitals: w.hospitals, Accounting: dp.Pure})
 			if err != nil {
 				continue

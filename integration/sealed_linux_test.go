@@ -96,7 +96,7 @@ func startZCDP(t *testing.T, protection int) *federation {
 // zcdpRequest is what the coordinator sends for the canary's query.
 func (f *federation) zcdpRequest(t *testing.T, protection int) (*fragment.Request, *planner.Plan) {
 	t.Helper()
-	p, err := planner.Build(planner.Query{SQL: canarySQL, Epsilon: 1}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: protection != openly, Masked: protection == masked})
+	p, err := planner.Build(planner.Query{SQL: canarySQL, Ask: planner.Ask{Epsilon: 1}}, planner.Federation{Catalog: f.catalog(), Hospitals: f.hospitals, Accounting: dp.ZCDP, Covered: protection != openly, Masked: protection == masked})
 	if err != nil {
 		t.Fatal(err)
 	}

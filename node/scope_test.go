@@ -54,7 +54,7 @@ func TestScopeOfQueries(t *testing.T) {
 	everything := document("copd", 1, func(d *study.Document) { d.Tables = map[string][]string{"*": {"*"}} })
 	check := func(t *testing.T, sql string) (planned bool, err error) {
 		t.Helper()
-		p, err := planner.Compose(planner.Query{SQL: sql, Epsilon: 0.5, Delta: 1e-9}, planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP})
+		p, err := planner.Compose(planner.Query{SQL: sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-9}}, planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP})
 		if err != nil {
 			t.Logf("not planned: %v\n%s", err, sql)
 			return false, nil

@@ -47,7 +47,7 @@ func TestIntervalsCover(t *testing.T) {
 	} {
 		for _, epsilon := range []float64{0.5, 5} {
 			for _, patients := range []float64{20, 1000, 100000} {
-				p, err := Build(Query{SQL: c.sql, Epsilon: epsilon, Delta: 1e-6}, federation(t, "eicu"))
+				p, err := Build(Query{SQL: c.sql, Ask: Ask{Epsilon: epsilon, Delta: 1e-6}}, federation(t, "eicu"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,7 +111,7 @@ func (p *Plan) estimateExact(partials []int64) float64 {
 }
 
 func TestFinishOrdersAndCuts(t *testing.T) {
-	p, err := Build(Query{SQL: "SELECT gender, COUNT(*) AS n FROM patient WHERE gender IN ('Male', 'Female', 'Other') GROUP BY gender HAVING n > 5 ORDER BY n DESC, gender LIMIT 2", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Build(Query{SQL: "SELECT gender, COUNT(*) AS n FROM patient WHERE gender IN ('Male', 'Female', 'Other') GROUP BY gender HAVING n > 5 ORDER BY n DESC, gender LIMIT 2", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,14 +135,14 @@ func TestFinishOrdersAndCuts(t *testing.T) {
 }
 
 func TestGroupsAreTheProductOfDomains(t *testing.T) {
-	p, err := Build(Query{SQL: "SELECT gender, region, COUNT(*) FROM patient p JOIN hospital h ON p.hospitalid = h.hospitalid GROUP BY 1, 2", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Build(Query{SQL: "SELECT gender, region, COUNT(*) FROM patient p JOIN hospital h ON p.hospitalid = h.hospitalid GROUP BY 1, 2", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(p.Fragment.Groups()); n != 6*6 || p.Proof.Cells != n {
 		t.Errorf("%d groups, %d cells, want 36", n, p.Proof.Cells)
 	}
-	p, err = Build(Query{SQL: "SELECT ethnicity, COUNT(*) FROM patient GROUP BY 1", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	p, err = Build(Query{SQL: "SELECT ethnicity, COUNT(*) FROM patient GROUP BY 1", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestGroupsAreTheProductOfDomains(t *testing.T) {
 }
 
 func TestNoIntervalClaimsCertainty(t *testing.T) {
-	p, err := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestNoIntervalClaimsCertainty(t *testing.T) {
 
 func TestAccuracyBuysTheSmallestEpsilon(t *testing.T) {
 	ask := func(sql string, a Accuracy, most float64) (*Plan, error) {
-		return Build(Query{SQL: sql, Delta: 1e-6, Accuracy: &a, MaxEpsilon: most}, federation(t, "eicu"))
+		return Build(Query{SQL: sql, Ask: Ask{Delta: 1e-6, Accuracy: &a}, MaxEpsilon: most}, federation(t, "eicu"))
 	}
 	p, err := ask("SELECT gender, COUNT(*) FROM patient GROUP BY gender", Accuracy{HalfWidth: 100, Confidence: 0.95}, 10)
 	if err != nil {

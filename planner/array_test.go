@@ -11,7 +11,7 @@ import (
 func TestArrays(t *testing.T) {
 	fed := federation(t, "omop")
 	plan := func(sql string, parameters map[string]value.Value) (*Program, error) {
-		return Compose(Query{SQL: sql, Parameters: parameters, Epsilon: 1, Delta: 1e-6}, fed)
+		return Compose(Query{SQL: sql, Parameters: parameters, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 	}
 	text := func(s string) map[string]value.Value { return map[string]value.Value{"1": value.Text(s)} }
 	const count = "SELECT COUNT(*) FROM person WHERE "

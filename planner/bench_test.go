@@ -36,7 +36,7 @@ func wideCells(b *testing.B, p *Plan) []Cell {
 func BenchmarkBuild(b *testing.B) {
 	fed := federation(b, "eicu")
 	for b.Loop() {
-		if _, err := Build(Query{SQL: wide, Epsilon: 1, Delta: 1e-6}, fed); err != nil {
+		if _, err := Build(Query{SQL: wide, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -47,14 +47,14 @@ func BenchmarkBuild(b *testing.B) {
 func BenchmarkPlanAndFinish(b *testing.B) {
 	fed := federation(b, "eicu")
 	for _, delta := range []float64{1e-6, 0} { // Gaussian and Laplace noise
-		p, err := Build(Query{SQL: wide, Epsilon: 1, Delta: delta}, fed)
+		p, err := Build(Query{SQL: wide, Ask: Ask{Epsilon: 1, Delta: delta}}, fed)
 		if err != nil {
 			b.Fatal(err)
 		}
 		cells := wideCells(b, p)
 		b.Run(string(p.Noise.Mechanism), func(b *testing.B) {
 			for b.Loop() {
-				p, err := Build(Query{SQL: wide, Epsilon: 1, Delta: delta}, fed)
+				p, err := Build(Query{SQL: wide, Ask: Ask{Epsilon: 1, Delta: delta}}, fed)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -72,7 +72,7 @@ func BenchmarkPlanAndFinish(b *testing.B) {
 
 // BenchmarkSimulate is one interval of a form that is simulated.
 func BenchmarkSimulate(b *testing.B) {
-	p, err := Build(Query{SQL: "SELECT VAR_SAMP(admissionweight) FROM patient", Epsilon: 1, Delta: 1e-6}, federation(b, "eicu"))
+	p, err := Build(Query{SQL: "SELECT VAR_SAMP(admissionweight) FROM patient", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(b, "eicu"))
 	if err != nil {
 		b.Fatal(err)
 	}

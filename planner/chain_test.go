@@ -18,7 +18,7 @@ func TestUnionChain(t *testing.T) {
 		return strings.Repeat(arm+" "+operator+" ", n-1) + arm
 	}
 	compose := func(sql string) (*Program, error) {
-		return Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		return Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 	}
 	for _, operator := range []string{"UNION", "UNION ALL"} {
 		const arm = "SELECT person_id, visit_start_date AS d FROM visit_occurrence"
@@ -76,7 +76,7 @@ func TestDeepChains(t *testing.T) {
 			sql += fmt.Sprintf(", a%d AS (%s)", i+1, strings.ReplaceAll(step, "before", "a"+strconv.Itoa(i)))
 		}
 		sql += fmt.Sprintf(" SELECT COUNT(*) FROM a%d WHERE d > DATE '2002-02-03'", length)
-		p, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 		if err != nil {
 			t.Errorf("%s: %v", step, err)
 			continue
@@ -120,7 +120,7 @@ func TestChainsOfWITH(t *testing.T) {
 					}
 					sql += " " + strings.ReplaceAll(last, "last", "a"+strconv.Itoa(length))
 					began := time.Now()
-					_, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+					_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 					if e := new(Error); errors.As(err, &e) && e.Code == CodeSyntax {
 						t.Errorf("%v: %s", err, sql)
 					}

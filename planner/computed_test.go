@@ -13,7 +13,7 @@ import (
 // compose plans a query of several releases over the catalog eicu.
 func compose(t testing.TB, sql string, epsilon float64) *Program {
 	t.Helper()
-	p, err := Compose(Query{SQL: sql, Epsilon: epsilon, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: epsilon, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}

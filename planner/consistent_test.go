@@ -190,7 +190,7 @@ func TestDatesHaveQuantiles(t *testing.T) {
 		patients = append(patients, map[string]value.Value{"death_date": value.Date(day), "death_datetime": value.Timestamp(day*86_400_000_000 + r.Int64N(86_400_000_000))})
 	}
 	p, err := Build(Query{SQL: "SELECT MIN(death_date) AS a, QUANTILE(death_date, 0.25) AS b, MEDIAN(death_date) AS c, MAX(death_date) AS d, MEDIAN(death_datetime) AS e, " +
-		"MAX(death_date) - MIN(death_date) AS f, CAST(MEDIAN(death_date) AS timestamp) AS g FROM death WHERE death_date BETWEEN '2014-01-01' AND '2026-12-31' AND death_datetime BETWEEN '2014-01-01' AND '2027-01-01'", Epsilon: 2, Delta: 1e-6}, federation(t, "omop"))
+		"MAX(death_date) - MIN(death_date) AS f, CAST(MEDIAN(death_date) AS timestamp) AS g FROM death WHERE death_date BETWEEN '2014-01-01' AND '2026-12-31' AND death_datetime BETWEEN '2014-01-01' AND '2027-01-01'", Ask: Ask{Epsilon: 2, Delta: 1e-6}}, federation(t, "omop"))
 	if err != nil {
 		t.Fatal(err)
 	}

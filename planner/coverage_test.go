@@ -51,7 +51,7 @@ const levelOf = "CASE unittype WHEN 'MICU' THEN -3 WHEN 'SICU' THEN 5 WHEN 'CSIC
 // the intervals that hold the exact answer, and their median width beside the answer's public range or value.
 func coverage(t testing.TB, sql string, epsilon float64, patients []map[string]value.Value, n int, seed uint64) (share float64) {
 	t.Helper()
-	p, err := Build(Query{SQL: "SELECT " + sql + " FROM patient", Epsilon: epsilon, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Build(Query{SQL: "SELECT " + sql + " FROM patient", Ask: Ask{Epsilon: epsilon, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}

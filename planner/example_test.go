@@ -30,7 +30,7 @@ tables:
 }
 
 func ExampleCompose() {
-	program, err := planner.Compose(planner.Query{SQL: "SELECT sex, AVG(age) FROM person GROUP BY sex", Epsilon: 1}, federation())
+	program, err := planner.Compose(planner.Query{SQL: "SELECT sex, AVG(age) FROM person GROUP BY sex", Ask: planner.Ask{Epsilon: 1}}, federation())
 	if err != nil {
 		panic(err)
 	}
@@ -41,7 +41,7 @@ func ExampleCompose() {
 
 // A query of rows of patients is refused before anything is asked of a hospital.
 func ExampleError() {
-	_, err := planner.Compose(planner.Query{SQL: "SELECT age FROM person", Epsilon: 1}, federation())
+	_, err := planner.Compose(planner.Query{SQL: "SELECT age FROM person", Ask: planner.Ask{Epsilon: 1}}, federation())
 	fmt.Println(err)
 	// Output: ROW_LEVEL at line 1, column 8: rows of patients are never shown; ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY
 }

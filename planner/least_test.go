@@ -33,7 +33,7 @@ func TestLeastPrice(t *testing.T) {
 			fed := federation(t, "omop")
 			fed.Accounting = accounting
 			compose := func(sql string, epsilon float64) (*Program, *Error) {
-				p, err := Compose(Query{SQL: sql, Epsilon: epsilon, Delta: 1e-8, Least: cheapest}, fed)
+				p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: epsilon, Delta: 1e-8}, Least: cheapest}, fed)
 				var e *Error
 				if err != nil && !errors.As(err, &e) {
 					t.Fatal(err)
@@ -71,7 +71,7 @@ func TestLeastPrice(t *testing.T) {
 						t.Errorf("%s: %g was enough, and %g was asked for", sql, enough*0.97, enough)
 					}
 				}
-				p, err := Compose(Query{SQL: "SELECT COUNT(*) FROM person", Delta: 1e-8, Least: cheapest, MaxEpsilon: 1, Accuracy: &Accuracy{HalfWidth: 1e7, Confidence: 0.95}}, fed)
+				p, err := Compose(Query{SQL: "SELECT COUNT(*) FROM person", Ask: Ask{Delta: 1e-8, Accuracy: &Accuracy{HalfWidth: 1e7, Confidence: 0.95}}, Least: cheapest, MaxEpsilon: 1}, fed)
 				if err != nil {
 					t.Fatal(err)
 				}

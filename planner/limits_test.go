@@ -21,7 +21,7 @@ func hostile(t *testing.T, name, sql string, fed Federation) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	_, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+	_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 	took := time.Since(began)
 	runtime.ReadMemStats(&after)
 	bytes := after.TotalAlloc - before.TotalAlloc
@@ -168,7 +168,7 @@ func TestExpansion(t *testing.T) {
 		"SELECT COUNT(*) FROM (" + nested(4, "SELECT person_id, year_of_birth AS a FROM person",
 			"SELECT person_id, "+strings.Repeat("MAX(a) OVER (PARTITION BY person_id) - ", 15)+"1 AS a FROM inner") + ") s WHERE a > 3": "",
 	} {
-		_, err := Compose(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 		got := ""
 		if err != nil {
 			got = err.Error()

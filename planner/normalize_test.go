@@ -25,7 +25,7 @@ func TestRewritingsShareAFingerprint(t *testing.T) {
 	} {
 		var want string
 		for i, sql := range same {
-			p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+			p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 			if err != nil {
 				t.Fatalf("%s: %v", sql, err)
 			}
@@ -48,7 +48,7 @@ func TestDifferentQuestionsDiffer(t *testing.T) {
 		"SELECT COUNT(*) FROM patient WHERE admissionweight - admissionheight > 0", "SELECT COUNT(*) FROM patient WHERE admissionheight - admissionweight > 0",
 		"SELECT SUM(admissionweight) FROM patient", "SELECT AVG(admissionweight) FROM patient",
 	} {
-		p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -57,8 +57,8 @@ func TestDifferentQuestionsDiffer(t *testing.T) {
 		}
 		seen[p.Fingerprint()] = sql
 	}
-	a, _ := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
-	b, _ := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Epsilon: 2, Delta: 1e-6}, federation(t, "eicu"))
+	a, _ := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
+	b, _ := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Ask: Ask{Epsilon: 2, Delta: 1e-6}}, federation(t, "eicu"))
 	if a.Fingerprint() == b.Fingerprint() {
 		t.Error("an answer bought at epsilon 1 serves for epsilon 2")
 	}
@@ -79,7 +79,7 @@ func FuzzBuild(f *testing.F) {
 	}
 	fed := federation(f, "eicu")
 	f.Fuzz(func(t *testing.T, sql string) {
-		p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, fed)
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 		if err != nil {
 			if _, ok := err.(*Error); !ok { //nolint:errorlint // Build promises the type itself
 				t.Fatalf("%T: %v", err, err)

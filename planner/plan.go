@@ -15,39 +15,18 @@ type Query struct {
 	SQL string
 	// Statement, if not nil, takes the place of SQL: what syntax.Parse reads of the text.
 	Statement *syntax.Statement
-	// Epsilon, in (0, inf), and Delta, in (0, 1), are the privacy loss that the
-	// answer may cost in all.
-	Epsilon, Delta float64
-	// MaxGroups and MaxRows, where above 0, override the catalog's: a patient's answer is clipped to the length of that of a
-	// patient in MaxGroups groups, of MaxRows rows in all.
-	MaxGroups, MaxRows int
-	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest
-	// epsilon, up to MaxEpsilon, that is expected to reach it.
-	Accuracy *Accuracy
+	Ask
 	// Parameters are the values of the text's parameters: of ? and $1 by their number,
 	// "1", of :name by their name.
 	Parameters map[string]value.Value
+	// MaxEpsilon is the largest epsilon that an Accuracy may come to.
 	MaxEpsilon float64
 	// Least is the least that each release may cost, deltas aside, under the federation's accounting; zero: anything.
 	// An Accuracy that would cost less is paid for with it; an Epsilon that would is refused.
 	Least dp.Loss
-	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
-	// that a column of weight w is made of count for w numbers each. A column without has weight 1.
-	Weights map[string]int
 	// Today is the day that CURRENT_DATE, NOW() and their like stand for, at UTC. Zero: they are refused.
 	Today time.Time
 	parts int // of how many releases the query is made, if more than one: Epsilon is then this release's
-}
-
-// Accuracy is how far the interval of every noisy column may reach.
-type Accuracy struct {
-	// Relative: HalfWidth is a share of the answer, such as 0.05.
-	Relative   bool
-	HalfWidth  float64 // in the unit of the column where not Relative; above 0
-	Confidence float64 // of the interval, in (0, 1)
-	// Of is how many values are expected in each group, from what is public: errors of averages and the
-	// like depend on it, and so does what a share of an answer is. 0: what the catalog's expected_patients tell.
-	Of float64
 }
 
 // Federation is what planning needs to know of the federation.

@@ -41,7 +41,7 @@ var today = time.Date(2024, 2, 29, 23, 59, 59, 0, time.UTC)
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			q := Query{SQL: d.Input, Epsilon: 1, Delta: 1e-6, Today: today}
+			q := Query{SQL: d.Input, Ask: Ask{Epsilon: 1, Delta: 1e-6}, Today: today}
 			for name, into := range map[string]*float64{"epsilon": &q.Epsilon, "delta": &q.Delta} {
 				if d.HasArg(name) {
 					var text string
@@ -209,7 +209,7 @@ func TestRefusesNUL(t *testing.T) {
 		{"SELECT COUNT(*) AS \"a\x00b\" FROM patient", CodeSyntax, 21},
 		{"SELECT COUNT(*) FROM patient WHERE gender = $1", CodeParameter, 44},
 	} {
-		q := Query{SQL: c.sql, Epsilon: 1, Delta: 1e-6}
+		q := Query{SQL: c.sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}
 		if strings.Contains(c.sql, "$1") {
 			q.Parameters = map[string]value.Value{"1": value.Text("\x00")}
 		}
@@ -227,7 +227,7 @@ func TestStaysByUnit(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Hospitals, fed.Accounting = fed.Hospitals[:2], dp.ZCDP
 	for sql, want := range map[string]float64{"SELECT COUNT(*) FROM patient": 24, "SELECT unittype, COUNT(*) FROM patient GROUP BY unittype": 24} {
-		p, err := Build(Query{SQL: sql, Epsilon: 0.5, Delta: 1e-6, MaxRows: 3}, fed)
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 0.5, Delta: 1e-6, MaxRows: 3}}, fed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func BenchmarkPrice(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				p, err := Compose(Query{SQL: sql, Epsilon: 0.5, Delta: 1e-8}, fed)
+				p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 0.5, Delta: 1e-8}}, fed)
 				if err != nil {
 					b.Fatal(err)
 				}

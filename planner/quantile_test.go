@@ -42,7 +42,7 @@ func treeOf(p *Plan, partial int, counts []int64, noise dp.Distribution) tree {
 
 func quantilePlan(t testing.TB, sql string) *Plan {
 	t.Helper()
-	p, err := Build(Query{SQL: sql, Epsilon: 1, Delta: 1e-6}, federation(t, "eicu"))
+	p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, federation(t, "eicu"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func composed(t *testing.T, sql string, epsilon float64) *Program {
 	for _, table := range fed.Catalog.Tables {
 		table.OneRowPerPatient = table.OneRowPerPatient || table.Name == "patient"
 	}
-	p, err := Compose(Query{SQL: sql, Epsilon: epsilon, Delta: 1e-6}, fed)
+	p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: epsilon, Delta: 1e-6}}, fed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestSharesAddUp(t *testing.T) {
 		}
 		for _, accounting := range []dp.Accounting{dp.Pure, dp.ZCDP} {
 			fed.Accounting = accounting
-			q := Query{SQL: sql, Epsilon: []float64{1, 0.1, 0.3, 2.0 / 3, 0.01 + rand.Float64()}[rand.IntN(5)], Delta: 1e-6}
+			q := Query{SQL: sql, Ask: Ask{Epsilon: []float64{1, 0.1, 0.3, 2.0 / 3, 0.01 + rand.Float64()}[rand.IntN(5)], Delta: 1e-6}}
 			p, err := Compose(q, fed)
 			if err != nil {
 				t.Fatal(err)

@@ -100,7 +100,7 @@ func countStatements(t *testing.T, folder string, files []string) (all tally) {
 			all.statements++
 			read, err := syntax.ParseIn(s.Text, syntax.Dialect(strings.TrimSpace(string(dialect))))
 			if err == nil && read.Query != nil {
-				_, err = Compose(Query{Statement: read, Epsilon: 1, Delta: 1e-6, Today: today}, f)
+				_, err = Compose(Query{Statement: read, Ask: Ask{Epsilon: 1, Delta: 1e-6}, Today: today}, f)
 			}
 			code, refusal := Code("answered"), (*Error)(nil)
 			if errors.As(err, &refusal) {

@@ -15,7 +15,7 @@ func TestCoarseNoise(t *testing.T) {
 		build := func(epsilon float64) (*Plan, error) {
 			f := federation(t, "eicu")
 			f.Accounting = dp.Pure
-			return Build(Query{SQL: sql, Epsilon: epsilon}, f)
+			return Build(Query{SQL: sql, Ask: Ask{Epsilon: epsilon}}, f)
 		}
 		p, err := build(1)
 		if err != nil {

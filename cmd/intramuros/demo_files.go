@@ -16,6 +16,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/intramuros/intramuros/coordinator"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/membership"
@@ -159,7 +160,7 @@ func (d *demo) writeFiles() error {
 			server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.API)),
 			ca:     filepath.Join(d.folder, "pki", "ca.pem"), tokenFile: filepath.Join(d.folder, "token"),
 		},
-		request: httpapi.Request{Study: demoStudy},
+		request: httpapi.Request{Settings: coordinator.Settings{Study: demoStudy}},
 	}
 	d.flightSQL, d.postgres = s.FlightSQL, s.Postgres
 	return nil

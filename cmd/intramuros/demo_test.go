@@ -32,7 +32,7 @@ func TestTourPlans(t *testing.T) {
 		t.Helper()
 		federation := federation
 		federation.Covered, federation.Masked = !q.open, !q.open
-		p, err := planner.Build(planner.Query{SQL: q.sql, Epsilon: 0.5, Delta: 1e-8, MaxGroups: q.maxGroups, MaxRows: q.maxRows}, federation)
+		p, err := planner.Build(planner.Query{SQL: q.sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-8, MaxGroups: q.maxGroups, MaxRows: q.maxRows}}, federation)
 		if err != nil {
 			t.Errorf("%s: %v", q.words, err)
 			return nil
@@ -68,7 +68,7 @@ func TestTourExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range tourQuestions {
-		p, err := planner.Build(planner.Query{SQL: q.sql, Epsilon: 0.5, Delta: 1e-8}, planner.Federation{Catalog: c, Hospitals: d.hospitals, Accounting: dp.ZCDP})
+		p, err := planner.Build(planner.Query{SQL: q.sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-8}}, planner.Federation{Catalog: c, Hospitals: d.hospitals, Accounting: dp.ZCDP})
 		if err != nil {
 			t.Fatal(err)
 		}

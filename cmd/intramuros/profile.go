@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -60,4 +63,16 @@ func (a *asking) profile(ctx context.Context, req httpapi.ProfileRequest, out io
 		fmt.Fprintln(out, printable(line))
 	}
 	return nil
+}
+
+// above0 reads a number for which 0 is not the default that is asked for by leaving it out.
+func above0(to *float64) func(string) error {
+	return func(text string) error {
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return errors.New("give a number above 0")
+		}
+		*to = x
+		return nil
+	}
 }

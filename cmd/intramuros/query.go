@@ -7,17 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/intramuros/intramuros/coordinator"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -27,7 +26,6 @@ import (
 type asking struct {
 	client
 	request    httpapi.Request
-	accuracy   string
 	parameters map[string]string
 	file       string  // holds the SQL
 	palette    palette // of messages
@@ -45,26 +43,23 @@ func (a *asking) reach(c *cobra.Command) {
 func (a *asking) flags(c *cobra.Command) {
 	a.reach(c)
 	f := c.Flags()
-	f.Func("epsilon", "privacy `loss` to spend; without it, the study's default", above0(&a.request.Epsilon))
-	f.Func("delta", "the `probability` with which a group of one patient may be shown, where keys are undeclared; without it, the study's default", above0(&a.request.Delta))
-	f.StringVar(&a.accuracy, "accuracy", "", "in place of --epsilon, the `half-width` to reach, such as 50, 5%, or '5% of 1000', at the least epsilon")
-	f.StringVar(&a.request.Dialect, "dialect", "", "whose SQL it is, where databases differ: postgres, mysql, bigquery, snowflake, tsql or spark; without it, postgres")
-	f.StringVar(&a.request.Hospitals, "hospitals", "", "which `hospitals` are asked: 'all but lyon', or names with commas between them; without it, all of the study's")
+	for _, name := range coordinator.SettingNames() {
+		if name != "study" && name != "weights" { // which are flags of their own
+			f.Func(strings.ReplaceAll(name, "_", "-"), coordinator.Usage(name), a.setting(name))
+		}
+	}
 	f.StringToIntVar(&a.request.Weights, "weight", nil, "weight of a column of the answer, as `name=4`: more budget for it, less for the others; may be repeated")
-	f.IntVar(&a.request.MaxGroups, "max-groups", 0, "in how many groups a patient may be at a hospital who counts in full, where patients are counted; without it, the catalog's")
-	f.IntVar(&a.request.MaxRows, "max-rows", 0, "how many rows in all a patient may have at a hospital who counts in full; without it, the catalog's")
 	f.StringToStringVar(&a.parameters, "parameter", nil, "value of a parameter of the SQL, as `name=value`, or 1=value for ?; may be repeated")
 }
 
-// above0 reads a number for which 0 is not the default that is asked for by leaving it out.
-func above0(to *float64) func(string) error {
+// setting reads a flag into the setting of that name. An error says what to give.
+func (a *asking) setting(name string) func(string) error {
 	return func(text string) error {
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(x > 0) || math.IsInf(x, 0) {
-			return errors.New("give a number above 0")
+		err := a.request.Set(name, text)
+		if wrong := new(coordinator.Error); errors.As(err, &wrong) {
+			return errors.New(wrong.Hint)
 		}
-		*to = x
-		return nil
+		return err
 	}
 }
 
@@ -72,15 +67,8 @@ var errNoServer = errors.New("no coordinator is named; give --server or set INTR
 
 // settle makes a request of the flags, but for its SQL.
 func (a *asking) settle() error {
-	if a.accuracy != "" {
-		if a.request.Epsilon != 0 {
-			return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
-		}
-		target, err := httpapi.ParseAccuracy(a.accuracy)
-		if err != nil {
-			return usageError{fmt.Errorf("--accuracy: %w", err)}
-		}
-		a.request.Accuracy = target
+	if a.request.Accuracy != nil && a.request.Epsilon != 0 {
+		return usageError{errors.New("--epsilon and --accuracy decide each other; give the one that you care about")}
 	}
 	if len(a.parameters) > 0 {
 		a.request.Parameters = map[string]httpapi.Parameter{}

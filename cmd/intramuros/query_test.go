@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/coordinator"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/planner"
 )
 
 // askServer runs one command line against a server that answers as told, over
@@ -90,7 +92,7 @@ func TestQueryCommand(t *testing.T) {
 	if code != 0 || messages != "" || !strings.HasPrefix(out, "n\n") && !strings.Contains(out, "10 ± 2\n") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, messages)
 	}
-	if want := (httpapi.Request{SQL: "SELECT\n 2", Study: "s", Epsilon: 0.5, MaxGroups: 3}); !reflect.DeepEqual(asked, want) {
+	if want := (httpapi.Request{SQL: "SELECT\n 2", Settings: coordinator.Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.5, MaxGroups: 3}}}); !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked %+v", asked)
 	}
 	if code, _, messages := askServer(t, t.Context(), handler, "", "query", "--accuracy", "50", "SELECT 1"); code != 0 || asked.Accuracy == nil || asked.Accuracy.HalfWidth != 50 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/sqltoken"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -24,7 +25,7 @@ func (s *shellSession) complete(before, after string) (head string, options []st
 	case s.buffer == "" && strings.HasPrefix(before, `\d `):
 		options = s.tables()
 	case s.buffer == "" && strings.HasPrefix(before, `\set `):
-		options = shellSettings
+		options = coordinator.SettingNames()
 	case s.buffer == "" && strings.HasPrefix(before, `\chart `):
 		options = []string{"bar", "line"}
 		if s.last != nil {

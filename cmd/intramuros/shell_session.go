@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/intramuros/intramuros/coordinator"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
-	setting "github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/internal/sqltoken"
-	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -25,7 +24,7 @@ var errLeave = errors.New("leave")
 // shellSession is a conversation: what was set, what was typed, what was answered last.
 type shellSession struct {
 	asking
-	settings   setting.Settings
+	settings   coordinator.Settings
 	out        io.Writer // where answers go: the screen, or \o's file
 	screen     io.Writer
 	messages   io.Writer
@@ -43,15 +42,7 @@ type shellSession struct {
 
 // begin finds out who asks, which study pays, and what there is to ask about.
 func (s *shellSession) begin(ctx context.Context, greet bool) error {
-	if err := s.settings.Set(setting.Study, s.request.Study); err != nil {
-		return err
-	}
-	s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows = s.request.Epsilon, s.request.Delta, s.request.MaxGroups, s.request.MaxRows
-	s.settings.Accuracy, s.settings.Weights = (*planner.Accuracy)(s.request.Accuracy), s.request.Weights
-	s.settings.Dialect = syntax.Dialect(s.request.Dialect)
-	if err := s.settings.Set(setting.Hospitals, s.request.Hospitals); err != nil {
-		return err
-	}
+	s.settings = s.request.Settings
 	var me httpapi.Me
 	if err := s.get(ctx, "/v1/me", &me); err != nil {
 		return err
@@ -122,7 +113,7 @@ func (s *shellSession) statement(ctx context.Context, sql string) error {
 		return nil
 	}
 	if read, err := syntax.Parse(sql); err == nil && read.Kind == syntax.KindSet {
-		return s.set(read.Name, read.Value.String())
+		return s.settings.Replace(read.Name, read.Value.String())
 	}
 	s.asked = sql
 	return s.run(ctx, func(ctx context.Context) error { return s.ask(ctx, sql) })
@@ -155,11 +146,7 @@ func (s *shellSession) run(ctx context.Context, do func(context.Context) error) 
 // under takes the settings into what is asked next.
 func (s *shellSession) under(sql string) *asking {
 	a := s.asking
-	a.request.SQL, a.request.Study = sql, s.settings.Study
-	a.request.Epsilon, a.request.Delta, a.request.MaxGroups, a.request.MaxRows = s.settings.Epsilon, s.settings.Delta, s.settings.MaxGroups, s.settings.MaxRows
-	a.request.Accuracy, a.request.Weights = (*httpapi.Accuracy)(s.settings.Accuracy), s.settings.Weights
-	a.request.Dialect = string(s.settings.Dialect)
-	a.request.Hospitals = s.settings.Hospitals.String()
+	a.request.SQL, a.request.Settings = sql, s.settings
 	return &a
 }
 
@@ -309,7 +296,7 @@ func (s *shellSession) chart(_ context.Context, argument string) error {
 func (s *shellSession) change(_ context.Context, argument string) error {
 	name, text, _ := strings.Cut(argument, " ")
 	if name == "" {
-		for _, n := range shellSettings {
+		for _, n := range coordinator.SettingNames() {
 			value := s.settings.Get(n)
 			if value == "" {
 				value = "(default)"
@@ -318,28 +305,7 @@ func (s *shellSession) change(_ context.Context, argument string) error {
 		}
 		return nil
 	}
-	return s.set(name, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "=")))
-}
-
-// shellSettings are those of package session that mean something here.
-var shellSettings = slices.DeleteFunc(slices.Clone(setting.Names), func(n string) bool { return n == setting.Intervals })
-
-func (s *shellSession) set(name, text string) error {
-	if !slices.Contains(shellSettings, strings.ToLower(name)) {
-		return fmt.Errorf("there is no setting %q; the settings are %s", printable(name), strings.Join(shellSettings, ", "))
-	}
-	next := s.settings
-	if err := next.Set(name, text); err != nil {
-		return err
-	}
-	switch { // the two decide each other
-	case strings.EqualFold(name, setting.Accuracy) && next.Accuracy != nil:
-		next.Epsilon = 0
-	case strings.EqualFold(name, setting.Epsilon) && next.Epsilon != 0:
-		next.Accuracy = nil
-	}
-	s.settings = next
-	return nil
+	return s.settings.Replace(name, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "=")))
 }
 
 func (s *shellSession) redirect(_ context.Context, path string) error {

@@ -167,7 +167,7 @@ func TestQueryJSON(t *testing.T) {
 	if response.StatusCode != 200 || response.Header.Get("Intramuros-Query") != strings.Repeat("0", 32) {
 		t.Fatalf("%s: %s", response.Status, b)
 	}
-	if want := (coordinator.Request{SQL: "SELECT 1", Study: "s", Epsilon: 0.5, Delta: 1e-9, MaxGroups: 3, MaxRows: 4}); !reflect.DeepEqual(s.asked, want) {
+	if want := (coordinator.Request{SQL: "SELECT 1", Settings: coordinator.Settings{Study: "s", Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-9, MaxGroups: 3, MaxRows: 4}}}); !reflect.DeepEqual(s.asked, want) {
 		t.Errorf("asked %+v", s.asked)
 	}
 	for _, want := range []string{
@@ -222,11 +222,20 @@ func TestAccuracyForms(t *testing.T) {
 			t.Errorf("%s: %s %s, asked %+v", form, response.Status, b, s.asked.Accuracy)
 			continue
 		}
-		written, err := json.Marshal(Accuracy(want))
+		written, err := json.Marshal(want)
 		must(t, err)
 		if string(written) != strings.ReplaceAll(form, " ", "") {
 			t.Errorf("%s is written %s", form, written)
 		}
+	}
+}
+
+// A field is named as the body has it, wherever the code keeps it.
+func TestFieldOfWrongType(t *testing.T) {
+	s := newServer(t)
+	response, b := s.do(t, "POST", "/v1/query", `{"sql": "SELECT 1", "study": "s", "max_rows": "three"}`)
+	if response.StatusCode != 400 || !strings.Contains(string(b), `"max_rows must be a int"`) {
+		t.Errorf("%s %s", response.Status, b)
 	}
 }
 
@@ -509,15 +518,15 @@ func typeOf(v any) string {
 func TestDocument(t *testing.T) {
 	d := openDocument(t)
 	properties := d.Components.Schemas["Request"]["properties"].(map[string]any)
-	kind := reflect.TypeFor[Request]()
-	for i := range kind.NumField() {
-		name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+	fields := slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Request]()), func(f reflect.StructField) bool { return f.Anonymous })
+	for _, f := range fields {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if _, ok := properties[name]; !ok {
 			t.Errorf("the document has no field %s of Request", name)
 		}
 	}
-	if len(properties) != kind.NumField() {
-		t.Errorf("the document has %d fields of Request, the code %d", len(properties), kind.NumField())
+	if len(properties) != len(fields) {
+		t.Errorf("the document has %d fields of Request, the code %d", len(properties), len(fields))
 	}
 	s := newServer(t)
 	for path, operations := range d.Paths {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/intramuros/intramuros/coordinator"
@@ -18,19 +17,8 @@ import (
 
 // Request is the body of query and explain.
 type Request struct {
-	SQL       string    `json:"sql"`
-	Study     string    `json:"study"`
-	Epsilon   float64   `json:"epsilon,omitempty"` // absent: the study's default, as for delta
-	Delta     float64   `json:"delta,omitempty"`
-	Accuracy  *Accuracy `json:"accuracy,omitempty"`   // in place of epsilon
-	MaxGroups int       `json:"max_groups,omitempty"` // absent: the catalog's, as for max_rows
-	MaxRows   int       `json:"max_rows,omitempty"`
-	// Dialect is whose SQL it is: postgres, mysql, bigquery, snowflake, tsql or spark; empty: postgres.
-	Dialect string `json:"dialect,omitempty"`
-	// Hospitals are those that are asked: "all but lyon", or names with commas between them; empty: all of the study's.
-	Hospitals string `json:"hospitals,omitempty"`
-	// Weights, 1 to 1000 by the names of columns, split the budget.
-	Weights map[string]int `json:"weights,omitempty"`
+	SQL string `json:"sql"`
+	coordinator.Settings
 	// StoredOnly takes no answer but one that costs nothing.
 	StoredOnly bool `json:"stored_only,omitempty"`
 	// Parameters are the values of ? and $1, by number, and of :name, by name.
@@ -104,51 +92,8 @@ func (r Request) plain() coordinator.Request {
 	for name, p := range r.Parameters {
 		parameters[name] = p.Value
 	}
-	return coordinator.Request{
-		Parameters: parameters, SQL: r.SQL, Dialect: syntax.Dialect(r.Dialect), Study: r.Study, Epsilon: r.Epsilon, Delta: r.Delta, Accuracy: (*planner.Accuracy)(r.Accuracy), MaxGroups: r.MaxGroups, MaxRows: r.MaxRows, Weights: r.Weights, Hospitals: r.Hospitals,
-		StoredOnly: r.StoredOnly,
-	}
+	return coordinator.Request{SQL: r.SQL, Settings: r.Settings, Parameters: parameters, StoredOnly: r.StoredOnly}
 }
-
-// Accuracy is how far the intervals of an answer may reach: in JSON a number in the
-// unit of the answer, such as 50, or a text: a share of it, such as "5%", or either with what to expect, "5% of 1000".
-type Accuracy planner.Accuracy
-
-// ParseAccuracy reads 50 or 5%.
-func ParseAccuracy(text string) (*Accuracy, error) {
-	a, err := planner.ParseAccuracy(text)
-	return (*Accuracy)(a), err
-}
-
-// MarshalJSON writes the wire form.
-func (a Accuracy) MarshalJSON() ([]byte, error) {
-	if a.Relative || a.Of > 0 {
-		return json.Marshal(planner.Accuracy(a).String())
-	}
-	return json.Marshal(a.HalfWidth)
-}
-
-// UnmarshalJSON reads the wire form.
-func (a *Accuracy) UnmarshalJSON(b []byte) error {
-	text := string(b)
-	if b[0] == '"' {
-		if err := json.Unmarshal(b, &text); err != nil {
-			return err
-		}
-		if !strings.Contains(text, "%") && !strings.Contains(text, " of ") {
-			text = "" // numbers are written as such
-		}
-	}
-	parsed, err := ParseAccuracy(text)
-	if err != nil {
-		return accuracyError{err}
-	}
-	*a = *parsed
-	return nil
-}
-
-// accuracyError is for the researcher to read.
-type accuracyError struct{ error }
 
 // Answer is the answer to a query.
 type Answer struct {

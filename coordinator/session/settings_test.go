@@ -12,8 +12,8 @@ import (
 
 func TestSet(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
-		{Study, "cancer", "cancer"}, {Epsilon, "0.5", "0.5"}, {"EPSILON", " 1e-3 ", "0.001"}, {Delta, "1e-9", "1e-09"}, {Accuracy, "50", "50"}, {Accuracy, "5%", "5%"},
-		{MaxGroups, "3", "3"}, {MaxRows, "7", "7"}, {Intervals, "columns", "columns"}, {Intervals, "On", "columns"}, {Intervals, "none", "none"},
+		{"study", "cancer", "cancer"}, {"epsilon", "0.5", "0.5"}, {"EPSILON", " 1e-3 ", "0.001"}, {"delta", "1e-9", "1e-09"}, {"accuracy", "50", "50"}, {"accuracy", "5%", "5%"},
+		{"max_groups", "3", "3"}, {"max_rows", "7", "7"}, {"intervals", "columns", "columns"}, {"intervals", "On", "columns"}, {"intervals", "none", "none"},
 	} {
 		var s Settings
 		if err := s.Set(test.name, test.text); err != nil || s.Get(test.name) != test.want {
@@ -27,7 +27,7 @@ func TestSet(t *testing.T) {
 
 func TestWrong(t *testing.T) {
 	for name, texts := range map[string][]string{
-		Epsilon: {"much", "0", "-1", "Inf", "NaN"}, Delta: {"x", "-1"}, Accuracy: {"x", "0", "%", "-5%"}, MaxGroups: {"0", "1.5", "x"}, MaxRows: {"-1"}, Intervals: {"perhaps"}, "nothing": {"1"},
+		"epsilon": {"much", "0", "-1", "Inf", "NaN"}, "delta": {"x", "-1"}, "accuracy": {"x", "0", "%", "-5%"}, "max_groups": {"0", "1.5", "x"}, "max_rows": {"-1"}, "intervals": {"perhaps"}, "nothing": {"1"},
 	} {
 		for _, text := range texts {
 			var s Settings
@@ -42,7 +42,7 @@ func TestWrong(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	var s Settings
-	for name, text := range map[string]string{Study: "cancer", Accuracy: "5%", Delta: "1e-9", MaxGroups: "2", MaxRows: "3"} {
+	for name, text := range map[string]string{"study": "cancer", "accuracy": "5%", "delta": "1e-9", "max_groups": "2", "max_rows": "3"} {
 		if err := s.Set(name, text); err != nil {
 			t.Fatal(err)
 		}

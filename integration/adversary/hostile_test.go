@@ -63,7 +63,7 @@ func planWithin(c *catalog.Catalog, text string) (p *planner.Program, why string
 		runtime.ReadMemStats(&before)
 		began := time.Now()
 		watch := time.AfterFunc(20*mostPlanning, func() { panic("planning does not end: " + text) })
-		p, _ = planner.Compose(planner.Query{SQL: text, Epsilon: 1, Delta: 1e-6, Today: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)},
+		p, _ = planner.Compose(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6}, Today: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)},
 			planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP, Digest: "of the test"})
 		took := time.Since(began)
 		watch.Stop()

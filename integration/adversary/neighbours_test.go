@@ -76,7 +76,7 @@ func number[N uint64 | int](t testing.TB, name string, without N) N {
 // plans are the releases of a statement; none where it is refused.
 func plans(c *catalog.Catalog, s statement, maxGroups, maxRows int) []*planner.Plan {
 	accounting := []dp.Accounting{dp.ZCDP, dp.Pure}[maxGroups%2] // each has a norm of its own
-	p, err := planner.Compose(planner.Query{SQL: s.String(), Epsilon: 1, Delta: 1e-6, MaxGroups: maxGroups, MaxRows: maxRows},
+	p, err := planner.Compose(planner.Query{SQL: s.String(), Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: maxGroups, MaxRows: maxRows}},
 		planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: accounting, Digest: "of the test"})
 	if err != nil {
 		return nil
