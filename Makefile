@@ -27,6 +27,7 @@ RUN      ?= .      # RUN=TestName runs tests whose names match
 FUZZ     ?= Fuzz.*  # FUZZ=pattern fuzzes the targets of that name
 FUZZTIME ?= 20s    # of each fuzz target
 TRIPLES  ?= 200000 # cases of the sensitivity property in test-nightly
+CUTS     ?= 1h    # for how long test-nightly cuts every hospital's line each 10 s
 TIMEOUT  ?= 30m    # of each package's tests
 
 ifeq ($(strip $(RACE)),1)
@@ -78,6 +79,7 @@ test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run 'Audit|Gauss|TooLittleNoise' ./dp ./coordinator
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestLoad' ./integration
+	INTRAMUROS_CUTS=$(strip $(CUTS)) $(GO) test -count=1 -timeout 12h -v -run '^TestOutwardCuts$$' ./integration
 
 # Node modules and screenshots are in .cache/console; the browser is the system's. ONLY=pattern runs
 # the tests whose names match.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
@@ -32,19 +33,29 @@ is shown in plain words, as SQL, and with its answer: intervals, cost, what is l
 
 On a terminal the federation then stays up, with the address to query, until Ctrl-C;
 elsewhere the command ends after the tour. Its folder is removed in either case,
-unless --keep names one. All ports are on the loopback interface.`,
+unless --keep names one. All ports are on the loopback interface.
+
+With --catalog it is a federation of that catalog, over dummy data that are made of the
+catalog alone (intramuros synth --catalog): a query can be tried there for nothing, as the
+real federation would plan, check and answer it, before it spends the study's budget. Its
+studies allow an epsilon of 100, at which numbers are all but exact.`,
 		Example: `  intramuros demo
-  intramuros demo --patients 100000 --keep /tmp/federation`,
+  intramuros demo --patients 100000 --keep /tmp/federation
+  intramuros demo --catalog icu.yaml`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			d.out, d.messages = c.OutOrStdout(), c.ErrOrStderr()
+			if d.source != "" && !c.Flags().Changed("patients") {
+				d.patients = 1000
+			}
 			return d.run(ctx, isTerminal(c.InOrStdin()) && isTerminal(c.OutOrStdout()))
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&d.patients, "patients", 20_000, "how many different people the hospitals know")
+	f.IntVar(&d.patients, "patients", 20_000, "how many different people the hospitals know; with --catalog, 1000")
+	f.StringVar(&d.source, "catalog", "", "a federation of this `catalog`, over dummy data: a file, or builtin:omop-5.4")
 	f.StringVar(&d.keep, "keep", "", "put everything into this new `folder`, and leave it there")
 	f.IntVar(&d.port, "port", 0, "`port` of the coordinator's HTTPS API; without it, a free one")
 	return c
@@ -56,6 +67,8 @@ type demo struct {
 	patients  int
 	keep      string
 	port      int
+	source    string           // of a catalog of somebody's own; empty: OMOP, and the tour
+	catalog   *catalog.Catalog // its
 
 	out, messages io.Writer
 
@@ -75,6 +88,11 @@ func (d *demo) run(ctx context.Context, stay bool) (err error) {
 	}
 	if d.program, err = os.Executable(); err != nil {
 		return err
+	}
+	if d.source != "" {
+		if d.catalog, err = loadCatalog(d.source); err != nil {
+			return err
+		}
 	}
 	if err := d.makeFolder(); err != nil {
 		return err
@@ -116,7 +134,11 @@ func (d *demo) show(ctx context.Context, stay bool) error {
 	if err := d.start(ctx); err != nil {
 		return d.blame(err)
 	}
-	if err := d.tour(ctx); err != nil {
+	visit := d.tour
+	if d.catalog != nil {
+		visit = d.try
+	}
+	if err := visit(ctx); err != nil {
 		return d.blame(err)
 	}
 	if d.keep != "" {
@@ -135,13 +157,15 @@ func (d *demo) show(ctx context.Context, stay bool) error {
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
 func (d *demo) generate(ctx context.Context) error {
+	if d.catalog != nil {
+		d.say("Five hospitals with dummy data, %d different people in all, made of the catalog %s alone.\n", d.patients, d.catalog.Name)
+		dummy := synth.Dummy{Catalog: d.catalog, Seed: 1, Hospitals: d.hospitals, Patients: d.patients, Out: filepath.Join(d.folder, "data")}
+		return generated(dummy.Generate(ctx, progressOfTables(d.messages)))
+	}
 	d.say("Five hospitals with synthetic patients, %d different people in all. Nobody here is real.\n", d.patients)
 	begun := time.Now()
 	conf := synth.Config{Seed: 1, Hospitals: d.hospitals, Patients: d.patients, Folder: filepath.Join(d.folder, "data")}
-	if err := synth.Generate(ctx, conf, progressOfTables(d.messages)); err != nil {
-		if errors.Is(err, synth.ErrConfig) {
-			return usageError{err}
-		}
+	if err := generated(synth.Generate(ctx, conf, progressOfTables(d.messages))); err != nil {
 		return err
 	}
 	d.say("  generated in %.1f s\n", time.Since(begun).Seconds())
@@ -193,7 +217,13 @@ func (d *demo) waitForHospitals(ctx context.Context) error {
 
 // invite shows how to ask the federation that stays up. What stands at the margin can be pasted as it is.
 func (d *demo) invite() {
-	const sql = "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths FROM death WHERE death_date BETWEEN '2019-01-01' AND '2024-12-31' GROUP BY year ORDER BY year"
+	sql := "SELECT YEAR(death_date) AS year, COUNT(*) AS deaths FROM death WHERE death_date BETWEEN '2019-01-01' AND '2024-12-31' GROUP BY year ORDER BY year"
+	count := "SELECT COUNT(*) AS patients FROM person"
+	frame := "SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1"
+	if d.catalog != nil {
+		sql = d.first()
+		count, frame = sql, sql
+	}
 	a := d.asking
 	ca, token := shellWord(a.ca), shellWord(a.tokenFile)
 	d.say(`
@@ -204,9 +234,9 @@ The federation stays up until you press Ctrl-C. Ask it yourself, from another te
   "%s"
 
 curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' \
-  -d '{"study": "%s", "sql": "SELECT COUNT(*) AS patients FROM person"}' %s/v1/query
+  -d '{"study": "%s", "sql": "%s"}' %s/v1/query
 
-`, rule, shellWord(d.program), a.server, ca, token, a.request.Study, sql, ca, token, a.request.Study, a.server)
+`, rule, shellWord(d.program), a.server, ca, token, a.request.Study, sql, ca, token, a.request.Study, count, a.server)
 	d.say(`PGPASSWORD=$(cat %s) psql "host=localhost port=%d dbname=%s user=%s sslmode=verify-full sslrootcert=%s" \
   -c "SET intervals = columns" -c "%s"
 
@@ -214,9 +244,9 @@ curl -s --cacert %s -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: appli
 	d.say(`TOKEN=$(cat %s) python3 -c 'import os, pandas; from adbc_driver_flightsql import dbapi; header = "adbc.flight.sql.rpc.call_header."
 conn = dbapi.connect("grpc+tls://localhost:%d", {"username": "%s", "password": os.environ["TOKEN"], header + "study": "%s", header + "intervals": "columns",
   "adbc.flight.sql.client_option.tls_root_certs": open("%s").read()}, autocommit=True)
-print(pandas.read_sql("SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY 1 ORDER BY 1", conn))'
+print(pandas.read_sql("%s", conn))'
 
-`, token, d.flightSQL, demoResearcher, a.request.Study, a.ca)
+`, token, d.flightSQL, demoResearcher, a.request.Study, a.ca, frame)
 	d.say(`  (Python: pip install adbc-driver-flightsql pandas pyarrow)
 
   in a browser  %s/  (the token is in the token file), and %s

@@ -89,7 +89,7 @@ engine:
   duckdb:
     folder: ../data/{{.Name}}
 ledger: node.ledger
-budget: {accounting: zcdp, epsilon: 20, delta: 1.0e-6}
+budget: {accounting: zcdp, epsilon: {{.Epsilon}}, delta: 1.0e-6}
 operators: {olga: ../pki/olga.pub}
 custodians: {claire: ../pki/claire.pub}
 coordinator_key: ../coordinator/coordinator.ledger.pub
@@ -113,6 +113,24 @@ type settings struct {
 	Name                          string
 	Outward                       bool // the node opens no port
 	Flight, OwnGossip, Console    int  // ports of the node
+	Epsilon                       int  // the hospital's budget, over all studies
+}
+
+// epsilon is what each study, and each hospital over all, may spend.
+func (d *demo) epsilon() int {
+	if d.catalog != nil {
+		return 1_000_000_000
+	}
+	return 20
+}
+
+func (d *demo) catalogText() (string, error) {
+	if d.catalog == nil {
+		return demoCatalog, nil
+	}
+	var b bytes.Buffer
+	err := d.catalog.WriteYAML(&b)
+	return b.String(), err
 }
 
 // writeFiles makes certificates, keys, catalog and configurations, and prepares asking.
@@ -120,9 +138,13 @@ func (d *demo) writeFiles() error {
 	if err := d.writeCertificates(); err != nil {
 		return err
 	}
+	catalogText, err := d.catalogText()
+	if err != nil {
+		return err
+	}
 	token := rand.Text()
 	hash := sha256.Sum256([]byte(token))
-	for name, text := range map[string]string{"token": token + "\n", "console.token": rand.Text() + "\n", "catalog.yaml": demoCatalog, "pki/gossip.key": membership.NewKey() + "\n"} {
+	for name, text := range map[string]string{"token": token + "\n", "console.token": rand.Text() + "\n", "catalog.yaml": catalogText, "pki/gossip.key": membership.NewKey() + "\n"} {
 		if err := os.WriteFile(filepath.Join(d.folder, name), []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -134,7 +156,7 @@ func (d *demo) writeFiles() error {
 	s := settings{
 		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
 		Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
-		FlightSQL: ports[2], Postgres: ports[3], Door: ports[4],
+		FlightSQL: ports[2], Postgres: ports[3], Door: ports[4], Epsilon: d.epsilon(),
 	}
 	if d.port != 0 {
 		s.API = d.port
@@ -189,8 +211,11 @@ func (d *demo) openStudy() error {
 		ID: demoStudy, Version: 1, Title: "A tour of the demonstration", Purpose: "To show what can be asked.",
 		LegalBasis: "None is needed: nobody in this data is real.", Investigators: []string{demoResearcher},
 		Tables: map[string][]string{study.Any: {study.Any}}, Aggregates: []study.Aggregate{study.Count, study.Sum, study.Distribution},
-		Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 20, Delta: 1e-6}, MaxEpsilon: 2, DefaultEpsilon: 0.5, DefaultDelta: 1e-8,
+		Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: float64(d.epsilon()), Delta: 1e-6}, MaxEpsilon: 2, DefaultEpsilon: 0.5, DefaultDelta: 1e-8,
 		Expires: time.Now().Add(demoValidity), Sealed: true,
+	}
+	if d.catalog != nil {
+		sealed.MaxEpsilon = 100
 	}
 	open := *sealed
 	open.ID, open.Title, open.Sealed = demoOpenStudy, "What a sealed study does not answer", false

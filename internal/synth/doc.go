@@ -9,6 +9,8 @@
 // result is missing. About 3 % of the patients are known to two hospitals, under the same
 // person_id, and their visits are divided between the two.
 //
+// [Dummy] makes rows of a catalog alone, whatever its schema: what it allows, and nothing else.
+//
 // # Determinism
 //
 // The same Config gives the same rows in the same order. Every value is a
