@@ -124,6 +124,9 @@ var DefaultLimits = Limits{PerMinute: 120, AtOnce: 16, StudyPerMinute: 1200, Stu
 type Access struct {
 	TokenSHA256 string        `yaml:"token_sha256"`
 	Token       config.Secret `yaml:"token"`
+	// Scram is what lets the token's bearer sign in at the PostgreSQL door without sending it, as identity.ScramKeys
+	// has it. Empty: the token is sent there, over TLS; beside Token it is derived, and stays empty.
+	Scram string `yaml:"scram"`
 	// Roles are researcher, custodian, operator. Empty: researcher.
 	Roles []string `yaml:"roles"`
 	// Budget is the most that the researcher's queries may cost under all studies together;
@@ -268,6 +271,9 @@ func (c *Config) validate() error {
 		if (r.TokenSHA256 == "") == (r.Token == config.Secret{}) {
 			problem("researcher %s: give one of `token_sha256` and `token`", name)
 		}
+		if r.Scram != "" && r.TokenSHA256 == "" {
+			problem("researcher %s: `scram` stands beside `token_sha256`; of `token` it is derived", name)
+		}
 		for _, role := range r.Roles {
 			if _, ok := identity.ParseRole(role); !ok {
 				problem("researcher %s: role %q; give researcher, custodian or operator", name, role)
@@ -330,8 +336,8 @@ func (c *Config) terms() (all []pki.Term) {
 	return all
 }
 
-// minToken is the shortest token that is taken, in bytes: no guessing.
-const minToken = 16
+// MinToken is the shortest token that is taken, in bytes: no guessing.
+const MinToken = 16
 
 func (c Access) roles() []identity.Role {
 	if len(c.Roles) == 0 {
@@ -353,12 +359,35 @@ func (c Access) hash() ([sha256.Size]byte, error) {
 		}
 		return [sha256.Size]byte(b), nil
 	}
+	token, err := c.token()
+	return sha256.Sum256(token), err
+}
+
+// token reads the token, where it is kept.
+func (c Access) token() ([]byte, error) {
 	token, err := c.Token.Read("")
+	if err == nil && len(token) < MinToken {
+		err = fmt.Errorf("the token is shorter than %d characters", MinToken)
+	}
+	return token, err
+}
+
+// enter puts the account into the book of those that can prove their token, if it can.
+func (c Access) enter(book *identity.Book, name string) error {
+	if c.Scram != "" {
+		keys, err := identity.ParseScramKeys(c.Scram)
+		if err != nil {
+			return fmt.Errorf("`scram`: %w", err)
+		}
+		book.Put(name, keys)
+		return nil
+	}
+	if c.TokenSHA256 != "" {
+		return nil
+	}
+	token, err := c.token()
 	if err != nil {
-		return sum, err
+		return err
 	}
-	if len(token) < minToken {
-		return sum, fmt.Errorf("the token is shorter than %d characters", minToken)
-	}
-	return sha256.Sum256(token), nil
+	return book.PutToken(name, string(token))
 }

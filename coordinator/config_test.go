@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/identity"
 )
 
 // The documentation is a configuration, and shows every key.
@@ -35,6 +36,10 @@ func TestDocumentedConfig(t *testing.T) {
 	if _, err := c.Researchers["alice"].hash(); err != nil {
 		t.Error(err)
 	}
+	book := identity.NewBook(nil)
+	if err := c.Researchers["alice"].enter(book, "alice"); err != nil || !book.Has("alice") {
+		t.Error(err)
+	}
 }
 
 func TestConfigProblems(t *testing.T) {
@@ -49,6 +54,7 @@ func TestConfigProblems(t *testing.T) {
 		{"langon", "bordeaux", `"bordeaux" is named twice`},
 		{"confidence: 0.95", "confidence: 95", "`confidence` is 95"},
 		{"bob: {token: {file: tokens/bob}, ", "bob: {", "researcher bob: give one of"},
+		{"bob: {token: ", "bob: {scram: x, token: ", "researcher bob: `scram` stands beside"},
 		{"roles: [researcher, operator]", "roles: [root]", `role "root"`},
 		{"per_minute: 120 ", "per_minute: 0 ", "`limits`"},
 		{"audience: intramuros ", "audience: '' ", "`issuer` and `audience` are needed"},

@@ -34,6 +34,7 @@ type Coordinator struct {
 	nodes         nodes
 	door          *outward.Door                // nil: every hospital listens
 	tokens        map[string][sha256.Size]byte // of local accounts, by researcher
+	book          *identity.Book               // of local accounts that prove their token
 	people        *identity.Verifier           // knows whom other providers vouch for
 	accounts      *identity.Local              // vouches for local accounts, to the hospitals
 	studies       *study.Registry
@@ -87,6 +88,12 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		return nil, err
 	}
 	c.custody = newCustody(key)
+	c.book = identity.NewBook(key.Seed())
+	for name, r := range config.Researchers {
+		if err := r.enter(c.book, name); err != nil {
+			return nil, fmt.Errorf("researcher %s: %w", name, err)
+		}
+	}
 	c.askers = rate.New(config.Limits.PerMinute, config.Limits.AtOnce)
 	c.asked = rate.New(config.Limits.StudyPerMinute, config.Limits.StudyAtOnce)
 	c.outlined = rate.New(outlines*config.Limits.PerMinute, config.Limits.AtOnce)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/identity"
@@ -45,7 +47,7 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 			found = name
 		}
 	}
-	if found != "" && len(token) >= minToken {
+	if found != "" && len(token) >= MinToken {
 		return Researcher{Name: found, Roles: c.config.Researchers[found].roles()}, nil
 	}
 	person, err := c.people.Verify(ctx, token)
@@ -64,6 +66,31 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 		}
 	}
 	return Researcher{Name: person.Name, Roles: person.Roles, token: token, expires: person.Expires}, nil
+}
+
+// Challenge begins to ask whoever connects under a name to prove, over TLS with that certificate, to have the account's token;
+// Proved tells who then asks. It is nil where the token itself must be shown: an identity provider may have signed it, or
+// the account is of the kind of which only a hash is kept. So a name that nobody has is asked as one that has an account,
+// but where a provider gives names without a suffix.
+func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *identity.Challenge {
+	if !c.book.Has(name) {
+		_, hashed := c.tokens[name]
+		foreign := slices.ContainsFunc(c.config.Issuers, func(i identity.Issuer) bool { return strings.HasSuffix(name, i.Suffix) })
+		if hashed || foreign {
+			return nil
+		}
+	}
+	return c.book.Challenge(name, certificate)
+}
+
+// Proved gives the researcher who has met a challenge. To the hospitals the coordinator vouches for them, as for all local
+// accounts. Its error is an *Error of CodeUnauthorized.
+func (c *Coordinator) Proved(met *identity.Challenge) (Researcher, error) {
+	if r, ok := c.config.Researchers[met.Proved()]; ok {
+		return Researcher{Name: met.Proved(), Roles: r.roles()}, nil
+	}
+	c.metrics.unknown.WithLabelValues(string(CodeUnauthorized)).Inc()
+	return Researcher{}, &Error{Code: CodeUnauthorized, Message: "the name or the token is not right", Hint: "connect with your own name as the user, and your token as the password"}
 }
 
 // assertion is a signed token by which the hospitals know who asks.

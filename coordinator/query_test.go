@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/study"
@@ -425,6 +428,64 @@ func TestProgress(t *testing.T) {
 	want := "map[a:[prepared running answered] b:[prepared running answered] c:[prepared running failed NODE_ERROR]]"
 	if got := fmt.Sprint(steps); got != want {
 		t.Errorf("steps are %s, not %s", got, want)
+	}
+}
+
+// Who is asked for a proof, and who for the token itself.
+func TestChallenge(t *testing.T) {
+	const hash = "5f2b51ca2fdc5baa31ec02e002f69aec3d1c3ad7ea1bd2e8d6e0b7e5ca6d5f1c"
+	keys, err := identity.NewScramKeys(alice)
+	must(t, err)
+	for _, test := range []struct{ suffix, proved, shown string }{
+		{"none", "alice made nobody nobody@else Nobody", "old"},
+		{"@else", "alice made nobody", "old x@else"},
+		{"", "alice made", "old nobody x@else"},
+	} {
+		f := newFederation(t, func(c *Config) {
+			c.Researchers["made"] = Access{TokenSHA256: hash, Scram: keys.String(), Roles: []string{"operator"}}
+			c.Researchers["old"] = Access{TokenSHA256: hash}
+			if test.suffix != "none" {
+				c.Issuers = []identity.Issuer{{Issuer: "https://idp.example", Audience: "x", Suffix: test.suffix}}
+			}
+		})
+		for _, name := range strings.Fields(test.proved) {
+			if f.Challenge(name, &x509.Certificate{}) == nil {
+				t.Errorf("with a provider's suffix %q, %s is asked for a token", test.suffix, name)
+			}
+		}
+		for _, name := range strings.Fields(test.shown) {
+			if f.Challenge(name, &x509.Certificate{}) != nil {
+				t.Errorf("with a provider's suffix %q, %s is asked for a proof", test.suffix, name)
+			}
+		}
+		for _, name := range []string{"alice", "made", "nobody"} {
+			c := f.Challenge(name, &x509.Certificate{})
+			if c == nil {
+				continue
+			}
+			if _, err := f.Proved(c); !errors.Is(err, CodeUnauthorized) {
+				t.Errorf("%s has proved nothing: %v", name, err)
+			}
+			client, err := scram.SHA256.NewClient("", alice, "")
+			must(t, err)
+			talk := client.NewConversation()
+			said, err := talk.Step("")
+			must(t, err)
+			said, err = c.First(identity.Scram, said)
+			must(t, err)
+			said, err = talk.Step(said)
+			must(t, err)
+			_, _ = c.Final(said)
+			who, err := f.Proved(c)
+			switch {
+			case name == "nobody":
+				if !errors.Is(err, CodeUnauthorized) || who.Name != "" {
+					t.Errorf("nobody became %+v, %v", who, err)
+				}
+			case err != nil || who.Name != name || len(who.Roles) != 1 || (who.Roles[0] == identity.RoleOperator) != (name == "made"):
+				t.Errorf("%s became %+v, %v", name, who, err)
+			}
+		}
 	}
 }
 

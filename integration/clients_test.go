@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -27,8 +29,8 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	const poor = "a-token-of-one-without-budget"
-	f.write("poor", poor)
-	f.write("coordinator.yaml", string(b)+"  poor: {token: {file: poor}, budget: {accounting: pure, epsilon: 0.1, delta: 1e-9}}\n"+
+	sum := sha256.Sum256([]byte(poor))
+	f.write("coordinator.yaml", string(b)+"  poor: {token_sha256: "+hex.EncodeToString(sum[:])+", budget: {accounting: pure, epsilon: 0.1, delta: 1e-9}}\n"+
 		"flight_sql: {listen: '"+flight+"'}\npostgres: {listen: '"+postgres+"'}\n")
 	f.startCoordinator()
 	for _, name := range f.hospitals {

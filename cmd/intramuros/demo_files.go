@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math/big"
 	"net"
@@ -68,7 +66,7 @@ ledger: coordinator.ledger
 sealed: {masks: true}
 operators: {olga: ../pki/olga.pub}
 researchers:
-  {{.Researcher}}: {token_sha256: {{.TokenHash}}}
+{{.Account}}
 `))
 
 var demoNodeFile = template.Must(template.New("node").Parse(`name: {{.Name}}
@@ -106,7 +104,7 @@ sealed:
 // settings fill the two files.
 type settings struct {
 	Federation, Study, Researcher string
-	TokenHash                     string
+	Account                       string // of the researcher, a line
 	Hospitals                     []string
 	API, Gossip                   int // ports of the coordinator
 	FlightSQL, Postgres, Door     int // likewise
@@ -143,7 +141,10 @@ func (d *demo) writeFiles() error {
 		return err
 	}
 	token := rand.Text()
-	hash := sha256.Sum256([]byte(token))
+	line, err := account(demoResearcher, token)
+	if err != nil {
+		return err
+	}
 	for name, text := range map[string]string{"token": token + "\n", "console.token": rand.Text() + "\n", "catalog.yaml": catalogText, "pki/gossip.key": membership.NewKey() + "\n"} {
 		if err := os.WriteFile(filepath.Join(d.folder, name), []byte(text), 0o600); err != nil {
 			return err
@@ -154,7 +155,7 @@ func (d *demo) writeFiles() error {
 		return err
 	}
 	s := settings{
-		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, TokenHash: hex.EncodeToString(hash[:]),
+		Federation: demoFederation, Study: demoStudy, Researcher: demoResearcher, Account: line,
 		Hospitals: d.hospitals, API: ports[0], Gossip: ports[1],
 		FlightSQL: ports[2], Postgres: ports[3], Door: ports[4], Epsilon: d.epsilon(),
 	}

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
 )
@@ -24,7 +30,7 @@ authority. Its role and name stand in the certificate:
     intramuros://<federation>/<role>/<name>
 
 Make the authority once, on a machine that is no daemon's, and keep ca.key there.`)
-	c.AddCommand(newPKIInitCommand(), newPKIRequestCommand(), newPKISignCommand(), newPKIIssueCommand(), newPKIRevokeCommand(), newPKIKeyCommand())
+	c.AddCommand(newPKIInitCommand(), newPKIRequestCommand(), newPKISignCommand(), newPKIIssueCommand(), newPKIRevokeCommand(), newPKIKeyCommand(), newPKITokenCommand())
 	return c
 }
 
@@ -258,4 +264,67 @@ give its public half to the nodes.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "path of the key, without an ending")
 	return c
+}
+
+func newPKITokenCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "token --out FILE NAME",
+		Short: "Make the token of a researcher's local account",
+		Long: `Makes a token for a local account, in a file that only you may read, and prints the line for
+` + "`researchers`" + ` in coordinator.yaml. The line holds no token: a hash, by which the coordinator knows it
+at the HTTPS API and at Flight SQL, and keys by which the researcher proves it at the PostgreSQL door
+without sending it (SCRAM-SHA-256). Where the file is there already, the line is for the token in it:
+so an account that was made without keys gets them.
+
+Give the file to the researcher by a safe way, and delete it here. To reset an account, make a new
+token, and put the new line in place of the old one.`,
+		Example: `  intramuros pki token --out alice.token alice`,
+		Args:    arguments(cobra.ExactArgs(1)),
+		PreRunE: require("out"),
+		RunE: func(c *cobra.Command, args []string) error {
+			token, err := openToken(out)
+			if err != nil {
+				return err
+			}
+			line, err := account(args[0], token)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), line)
+			return err
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "file of the token")
+	return c
+}
+
+// openToken gives the token in a file, or makes the file with a token of 130 random bits.
+func openToken(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		b, err := os.ReadFile(path)
+		return string(bytes.TrimRight(b, "\r\n")), err
+	}
+	if err != nil {
+		return "", err
+	}
+	token := rand.Text()
+	_, err = fmt.Fprintln(f, token)
+	return token, errors.Join(err, f.Close())
+}
+
+// account is a local account as coordinator.yaml has it.
+func account(name, token string) (string, error) {
+	if !identity.ValidName(name) || strings.Contains(name, "@") {
+		return "", fmt.Errorf("%q is no name: lower-case letters, digits, '.', '_' and '-'", name)
+	}
+	if len(token) < coordinator.MinToken {
+		return "", fmt.Errorf("the token is shorter than %d characters; delete its file, and a good one is made", coordinator.MinToken)
+	}
+	keys, err := identity.NewScramKeys(token)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("  %s: {token_sha256: %x, scram: %q}", name, sha256.Sum256([]byte(token)), keys), nil
 }

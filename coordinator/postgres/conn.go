@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,8 @@ type conn struct {
 	ahead      *readAhead
 	backend    *pgproto3.Backend
 	who        coordinator.Researcher
-	token      string
+	card       *x509.Certificate // that the client was shown
+	credential credential
 	settings   session.Settings
 	initial    session.Settings  // as the connection began, to which RESET ALL goes back
 	variables  map[string]string // what else was SET, which means nothing
@@ -239,7 +241,7 @@ func (c *conn) secure() (*pgproto3.StartupMessage, error) {
 }
 
 func (c *conn) overTLS(plain net.Conn) (*pgproto3.StartupMessage, error) {
-	secured := tls.Server(plain, c.server.tls)
+	secured := tls.Server(plain, c.showing(c.server.tls))
 	if err := secured.HandshakeContext(c.ctx); err != nil {
 		return nil, err
 	}
@@ -270,7 +272,7 @@ type peeked struct {
 
 func (p *peeked) Read(b []byte) (int, error) { return p.in.Read(b) }
 
-// admit asks for the token, and greets.
+// admit asks who it is, and greets.
 func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	parameters := make(map[string]string, len(start.Parameters))
 	for name, value := range start.Parameters {
@@ -279,31 +281,14 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	if start.ProtocolVersion != pgproto3.ProtocolVersion30 {
 		c.backend.Send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 0})
 	}
-	c.backend.Send(&pgproto3.AuthenticationCleartextPassword{})
-	if err := c.backend.SetAuthType(pgproto3.AuthTypeCleartextPassword); err != nil {
-		return err
-	}
-	if err := c.flush(); err != nil {
-		return err
-	}
-	m, err := c.backend.Receive()
-	if err != nil {
-		return err
-	}
-	password, ok := m.(*pgproto3.PasswordMessage)
-	if !ok {
-		return errors.New("no password")
-	}
-	who, err := c.server.admitter.Authenticate(c.ctx, password.Password)
-	if err == nil && who.Name != parameters["user"] {
-		err = &coordinator.Error{
-			Code: coordinator.CodeUnauthorized, Message: fmt.Sprintf("the token is not that of the user %q", parameters["user"]), Hint: "connect as user with your own name, and your token as the password",
-		}
-	}
-	if err != nil {
+	who, err := c.identify(parameters["user"])
+	var told *coordinator.Error
+	switch {
+	case errors.As(err, &told):
 		return c.refuse(err)
+	case err != nil:
+		return err
 	}
-	c.token = strings.Clone(password.Password)
 	c.who, c.variables = who, map[string]string{"application_name": parameters["application_name"]}
 	c.statements, c.portals, c.types = map[string]*statement{}, map[string]*portal{}, pgtype.NewMap()
 	study := parameters["database"]

@@ -3,7 +3,9 @@
 // what may be asked, and what is released, is settled in package coordinator.
 //
 // Who asks. TLS always; without it nobody is asked for a password. The user is the
-// researcher's name, the password the token, the database the study.
+// researcher's name, the password the token, the database the study. Local accounts prove
+// their token by SCRAM-SHA-256, bound to the server's certificate where the client can do
+// that; tokens of identity providers, and of accounts that have no keys for it, are sent.
 //
 // What is answered. A question about patients goes to the coordinator. Describe plans it
 // and costs nothing; Execute runs it, once for each Bind. What it cost and how far its

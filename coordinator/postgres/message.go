@@ -61,7 +61,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 	return true
 }
 
-// still tells whether the token that the connection began with is good now: it may have expired, or been
+// still tells whether what the connection began with is good now: a token may have expired, or been
 // withdrawn, since. If not, or if nobody can tell, the connection ends.
 func (c *conn) still(m pgproto3.FrontendMessage) error {
 	switch m.(type) {
@@ -69,7 +69,7 @@ func (c *conn) still(m pgproto3.FrontendMessage) error {
 	default:
 		return nil
 	}
-	who, err := c.server.admitter.Authenticate(c.ctx, c.token)
+	who, err := c.credential(c.ctx)
 	if err == nil && who.Name != c.who.Name {
 		err = &coordinator.Error{Code: coordinator.CodeUnauthorized, Message: "the token is another person's now", Hint: "connect again"}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
 
@@ -25,9 +28,11 @@ type Asker interface {
 	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
 }
 
-// Admitter tells who bears a token, and whether a study is theirs. Its errors are of
-// type *coordinator.Error.
+// Admitter tells who asks, by a proof (Challenge, where it is not nil, then Proved) or by a token that is shown
+// (Authenticate), and whether a study is theirs. Its errors are of type *coordinator.Error.
 type Admitter interface {
+	Challenge(name string, certificate *x509.Certificate) *identity.Challenge
+	Proved(met *identity.Challenge) (coordinator.Researcher, error)
 	Authenticate(ctx context.Context, token string) (coordinator.Researcher, error)
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 }
@@ -44,6 +49,7 @@ type Server struct {
 	log        *slog.Logger
 
 	guests guests
+	failed *rate.Limiter // attempts to sign in, by address and name
 
 	mu      sync.Mutex
 	closing bool
@@ -52,11 +58,15 @@ type Server struct {
 	close   func()           // the listener
 }
 
-// NewServer makes the door; conf is for TLS. The dictionary stays the caller's.
+// NewServer makes the door; conf is for TLS, and gives its certificate by GetCertificate. The dictionary stays the caller's.
 func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *tls.Config, log *slog.Logger) *Server {
 	conf = conf.Clone()
 	conf.NextProtos = []string{"postgresql"}
-	return &Server{asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, guests: guests{people: map[string]*person{}}, conns: map[uint32]*conn{}}
+	conf.SessionTicketsDisabled = true // each connection is shown the certificate, to which a proof is bound
+	return &Server{
+		asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, failed: rate.New(maxFailed, maxWaiting),
+		guests: guests{people: map[string]*person{}}, conns: map[uint32]*conn{},
+	}
 }
 
 // Serve answers until Shutdown. It closes the listener.

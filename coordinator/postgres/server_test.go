@@ -29,6 +29,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
@@ -50,6 +51,7 @@ type fake struct {
 	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
 	expired  bool                  // the token
 	others   bool                  // bob may come as well
+	book     *identity.Book        // nil: who comes shows a token
 }
 
 var columns = []planner.Column{

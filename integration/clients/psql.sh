@@ -19,6 +19,12 @@ must "epsilon 1" -c "EXPLAIN $question"
 must "rennes" -c "SHOW HOSPITALS"
 must "PostgreSQL 15.0 (Intramuros" -c "SELECT version()"
 must "TLSv1.3" -c '\conninfo'
+# The token is proved, bound to the certificate, and never sent; of an account without keys it is asked for.
+PGCHANNELBINDING=require PGREQUIREAUTH=scram-sha-256 must "Intramuros" -c "SELECT version()"
+out=$(PGPASSWORD=a-wrong-token-0123456789 ask -c "SELECT 1") && exit 1
+grep -qF "UNAUTHORIZED: the name or the token is not right" <<<"$out" || { echo "a wrong token: $out"; exit 1; }
+out=$(PGUSER=poor PGPASSWORD=$CLIENT_POOR PGCHANNELBINDING=require psql "host=${CLIENT_POSTGRES%:*} port=${CLIENT_POSTGRES#*:} dbname=trial sslmode=verify-full sslrootcert=$CLIENT_CA" -c "SELECT 1" 2>&1) && exit 1
+grep -qF "channel binding required" <<<"$out" || { echo "an account without keys: $out"; exit 1; }
 must "public | person" -c '\d'
 must "public | person" -c '\dt'
 must "year_of_birth" -c '\d person'

@@ -16,6 +16,9 @@
 //
 // A provider's names never meet another's: each but one adds a suffix of its own.
 //
+// A local account's token can also be proved without being shown, by SCRAM-SHA-256: Book,
+// Challenge. Who is nobody is asked as everybody is, and refused in the same words.
+//
 // What it does not cover: a token is a bearer token. Who has it, a coordinator
 // included, can ask in its bearer's name until it expires, within what the nodes
 // allow that name. Short lives are the remedy.

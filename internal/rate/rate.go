@@ -49,6 +49,14 @@ func (l *Limiter) Enter(who string, now time.Time) error {
 	return nil
 }
 
+// Spent tells whether Enter would return ErrPerMinute. It counts nothing.
+func (l *Limiter) Spent(who string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.of[who]
+	return ok && c.TokensAt(now) < 1
+}
+
 // Leave ends a request that Enter let in.
 func (l *Limiter) Leave(who string) {
 	l.mu.Lock()
