@@ -257,7 +257,7 @@ func (c *Coordinator) closed(hospital, id string) *Absence {
 	case study.Approved, study.Amended:
 		return nil
 	case study.Suspended:
-		return &Absence{Name: hospital, Code: absentStudy, Why: "has suspended this study; its custodian can approve it again"}
+		return &Absence{Name: hospital, Code: absentStudy, Why: "has suspended this study; its custodian can resume it"}
 	case study.Ended:
 		return &Absence{Name: hospital, Code: absentStudy, Why: fmt.Sprintf("has %s this study", status)}
 	default:

@@ -8,7 +8,7 @@ import (
 )
 
 // Queries that fail after they were charged are counted at the hospital, over restarts; with the fifth the study is suspended
-// there, refused before anything is charged, until the custodian approves it again.
+// there, refused before anything is charged, until the custodian resumes it.
 func TestFailuresSuspendAStudy(t *testing.T) {
 	s := wardsOf(t, "east")
 	s.failures, s.timeout = 5, time.Second
@@ -47,14 +47,14 @@ func TestFailuresSuspendAStudy(t *testing.T) {
 	f.expectCharged(5)
 	ledger := f.path("east.ledger")
 	if out := f.must("ledger", "show", "--file", ledger, "--kind", "failure"); strings.Count(out, "NODE_TIMEOUT") != 5 ||
-		!strings.Contains(out, "It is failure 5 of the 5 that the study trial may have here: the study is suspended here until the custodian approves it again.") {
+		!strings.Contains(out, "It is failure 5 of the 5 that the study trial may have here: the study is suspended here until the custodian resumes it.") {
 		t.Errorf("the ledger says\n%s", out)
 	}
 	if out := f.must("study", "list", "--file", ledger); !strings.Contains(out, "suspended after 5 failed queries") {
 		t.Errorf("the list of studies says\n%s", out)
 	}
-	if out := f.must("study", "approve", "trial", "--file", ledger, "--key", f.path("claire.key"), "--reason", "the disk was slow"); !strings.Contains(out, "approved") {
-		t.Errorf("the approval says\n%s", out)
+	if out := f.must("study", "resume", "trial", "--file", ledger, "--key", f.path("claire.key"), "--reason", "the disk was slow"); !strings.Contains(out, "claire resumed version 1 of the study trial at east, as it held before") {
+		t.Errorf("the resumption says\n%s", out)
 	}
 	f.eventually(func() bool {
 		_, err := f.query(request{SQL: quick, Epsilon: 1})

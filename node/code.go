@@ -54,7 +54,7 @@ var answers = map[Code]struct {
 	CodeLimit:      {codes.PermissionDenied, "allows no epsilon, max_groups or max_rows as large as this query's"},
 	CodeSealed:     {codes.PermissionDenied, "covers its numbers with its own noise before they leave, and this query would not have it do so, or with too little"},
 	CodePrice:      {codes.PermissionDenied, "takes no release that costs as little as this query's; ask with a larger epsilon"},
-	CodeFailures:   {codes.PermissionDenied, "has suspended this study, since too many of its queries failed there; its custodian has to approve it again"},
+	CodeFailures:   {codes.PermissionDenied, "has suspended this study, since too many of its queries failed there; its custodian has to resume it"},
 	CodeStudy:      {codes.PermissionDenied, "has not approved this study, or it is suspended or over there"},
 	CodeToken:      {codes.Unauthenticated, "does not accept the researcher's token; log in again"},
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},

@@ -33,6 +33,8 @@ type Config struct {
 	Budget     dp.Budget         `yaml:"budget"`     // cap over all studies together
 	Operators  map[string]string `yaml:"operators"`  // public keys of those who may propose studies: files, by name
 	Custodians map[string]string `yaml:"custodians"` // likewise, of those who decide about studies here
+	// SignaturesRequired is how many custodians must sign what opens a study; what closes one takes one. 0: one.
+	SignaturesRequired int `yaml:"signatures_required"`
 	// CoordinatorKey is the file of the coordinator's public key: it signs its checkpoints and
 	// the tokens of its local accounts.
 	CoordinatorKey string `yaml:"coordinator_key"`
@@ -128,7 +130,7 @@ type Limits struct {
 	PerMinute  int `yaml:"per_minute"` // queries of one researcher that are prepared in a minute
 	AtOnce     int `yaml:"at_once"`    // queries of one researcher that are held and run at once
 	// FailuresAllowed is how many queries of a study may fail after they were charged; then the study is suspended
-	// until it is approved again.
+	// until it is resumed.
 	FailuresAllowed int `yaml:"failures_allowed"`
 
 	QueryTimeout time.Duration `yaml:"query_timeout"` // of one query, its wait included
@@ -183,6 +185,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Budget.Validate(); err != nil {
 		problem("`budget`, the cap over all studies: %w", err)
+	}
+	if n := c.SignaturesRequired; n < 0 || n > 1 && n > len(c.Custodians) {
+		problem("`signatures_required` is %d and `custodians` names %d: no study could open; name more, or require fewer", n, len(c.Custodians))
 	}
 	if c.CoordinatorKey == "" {
 		problem("`coordinator_key` is not set; ask the federation for the coordinator's public key")

@@ -62,13 +62,20 @@ func openIdentity(c Config) (*identity.Verifier, error) {
 }
 
 func openStudies(ctx context.Context, c Config, book *ledger.Ledger, log *slog.Logger) (*study.Registry, error) {
-	place := study.Place{Federation: c.Federation, Hospital: c.Name}
+	place := study.Place{Federation: c.Federation, Hospital: c.Name, Required: c.SignaturesRequired}
 	var err error
 	if place.Operators, err = study.LoadKeys(c.Operators); err != nil {
 		return nil, fmt.Errorf("`operators`: %w", err)
 	}
 	if place.Custodians, err = study.LoadKeys(c.Custodians); err != nil {
 		return nil, fmt.Errorf("`custodians`: %w", err)
+	}
+	keys := map[string]bool{}
+	for _, k := range place.Custodians {
+		keys[string(k)] = true
+	}
+	if n := c.SignaturesRequired; n > 1 && n > len(keys) {
+		return nil, fmt.Errorf("`signatures_required` is %d and `custodians` has %d different keys: no study could open", n, len(keys))
 	}
 	studies, err := study.Load(ctx, book, place, log)
 	if err != nil {

@@ -18,15 +18,17 @@ import (
 
 // Standing is how the node stands.
 type Standing struct {
-	Hospital    string          `json:"hospital"`
-	Federation  string          `json:"federation"`
-	Engine      string          `json:"engine"`
-	DataVersion string          `json:"data_version"`
-	Budget      dp.Budget       `json:"budget"` // over all studies
-	Remaining   dp.Remaining    `json:"remaining"`
-	Hold        Hold            `json:"hold"`
-	Custodians  []string        `json:"custodians"` // whose keys are configured
-	Studies     []StudyStanding `json:"studies"`
+	Hospital    string       `json:"hospital"`
+	Federation  string       `json:"federation"`
+	Engine      string       `json:"engine"`
+	DataVersion string       `json:"data_version"`
+	Budget      dp.Budget    `json:"budget"` // over all studies
+	Remaining   dp.Remaining `json:"remaining"`
+	Hold        Hold         `json:"hold"`
+	Custodians  []string     `json:"custodians"` // whose keys are configured
+	// Required is how many custodians must sign what opens a study, at least 1.
+	Required int             `json:"signatures_required"`
+	Studies  []StudyStanding `json:"studies"`
 	// Certificates are those whose time ends within pki.Notice, or is over.
 	Certificates []pki.Term `json:"certificates"`
 }
@@ -40,13 +42,24 @@ type StudyStanding struct {
 	Proposal *study.Document `json:"proposal"` // the latest; null where none has come
 	Holds    *study.Document `json:"holds"`    // what was approved last; null: nothing
 	Last     string          `json:"last"`     // the last act, in plain words
+	LastAct  *Act            `json:"last_act"` // the same; null where there was none
+	// Pending is what lacks the signatures of others; null: nothing does.
+	Pending *study.Pending `json:"pending"`
 	// Failures is how many queries failed after they were charged since the last approval, of Allowed; Failed: the
-	// study is suspended for it, until it is approved again.
+	// study is suspended for it, until it is resumed.
 	Failures int  `json:"failures"`
 	Allowed  int  `json:"failures_allowed"`
 	Failed   bool `json:"failed"`
 	// Remaining of what holds; null where nothing does.
 	Remaining *dp.Remaining `json:"remaining"`
+}
+
+// Act is an act on a study.
+type Act struct {
+	Act    study.Act `json:"act"`
+	By     string    `json:"by"`
+	Time   time.Time `json:"time"`
+	Reason string    `json:"reason"`
 }
 
 // Standing tells how the node stands, for its custodian.
@@ -55,7 +68,7 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	st := &Standing{
 		Hospital: n.config.Name, Federation: n.config.Federation, Engine: s.kind, DataVersion: s.verified.Load().version,
 		Budget: s.budget, Hold: s.brake.state(), Custodians: slices.Sorted(maps.Keys(n.config.Custodians)), Studies: []StudyStanding{},
-		Certificates: []pki.Term{},
+		Required: max(1, n.config.SignaturesRequired), Certificates: []pki.Term{},
 	}
 	for _, t := range n.config.terms() {
 		if t.Soon(s.now()) {
@@ -68,10 +81,11 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	}
 	for _, x := range s.studies.All() {
 		one := StudyStanding{ID: x.ID, Status: x.Status, Open: x.Open(s.now()), Proposal: x.Proposal, Holds: x.Holds,
-			Failures: x.Failures, Allowed: s.limits.FailuresAllowed, Failed: x.Failed}
+			Failures: x.Failures, Allowed: s.limits.FailuresAllowed, Failed: x.Failed, Pending: x.Pending}
 		one.Waits = x.Proposal != nil && x.Status != study.Ended && (x.Holds == nil || x.Proposal.Version > x.Holds.Version)
 		if x.Last != nil {
 			one.Last = x.Last.Sentence()
+			one.LastAct = &Act{x.Last.Act, x.Last.By, x.Last.Time, x.Last.Reason}
 		}
 		if x.Holds != nil {
 			left, err := s.left(ctx, scopeStudy(x.ID), x.Holds.Budget)
@@ -100,22 +114,27 @@ func (n *Node) SetHold(ctx context.Context, on bool, reason string) error {
 
 // Decision is what a custodian wants to do about a study.
 type Decision struct {
-	Act    study.Act `json:"act"` // approve, suspend, end
+	Act    study.Act `json:"act"` // approve, narrow, suspend, resume, end
 	Study  string    `json:"study"`
 	By     string    `json:"by"` // one of Standing.Custodians
 	Reason string    `json:"reason"`
-	// What an approval narrows; zero: as proposed.
-	Epsilon    float64   `json:"epsilon"` // of the whole budget
-	MaxEpsilon float64   `json:"max_epsilon"`
-	MinEpsilon float64   `json:"min_epsilon"` // the least price of a release, raised
-	Expires    time.Time `json:"expires"`
-	Sealed     bool      `json:"sealed"` // this hospital covers its numbers, though the proposal does not ask for it
+	// Join signs what others have signed and what lacks signatures, as it is (StudyStanding.Pending, whose act this is).
+	Join bool `json:"join"`
+	// What an approval narrows of the proposal, and a narrowing of what holds; zero: nothing.
+	Epsilon       float64             `json:"epsilon"` // of the whole budget
+	MaxEpsilon    float64             `json:"max_epsilon"`
+	MinEpsilon    float64             `json:"min_epsilon"` // the least price of a release, raised
+	Expires       time.Time           `json:"expires"`
+	Sealed        bool                `json:"sealed"` // this hospital covers its numbers, though the proposal does not ask for it
+	Investigators []string            `json:"investigators"`
+	Tables        map[string][]string `json:"tables"`
+	Aggregates    []study.Aggregate   `json:"aggregates"`
 }
 
 // Draft makes the record of a decision, for the custodian to sign. Errors wrap study.ErrRecord.
 func (n *Node) Draft(d Decision) (*study.Record, error) {
 	refused := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", study.ErrRecord, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%w: %w", study.ErrRecord, fmt.Errorf(format, args...))
 	}
 	s, ok := n.service.studies.Study(d.Study)
 	if !ok {
@@ -128,32 +147,78 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		Act: d.Act, Study: d.Study, Federation: n.config.Federation, Hospital: n.config.Name, Number: s.Acts + 1,
 		By: d.By, Time: n.service.now(), Reason: strings.TrimSpace(d.Reason),
 	}
+	if d.Join && (s.Pending == nil || s.Pending.Act != d.Act) {
+		return nil, refused("nothing of study %s waits for a signature to %s it", d.Study, d.Act)
+	}
 	if d.Act == study.Approve {
 		if s.Proposal == nil {
 			return nil, refused("no proposal of study %s has come", d.Study)
 		}
-		document := *s.Proposal
-		if d.Epsilon > 0 {
-			document.Budget.Epsilon = d.Epsilon
-		}
-		if d.MaxEpsilon > 0 {
-			document.MaxEpsilon = d.MaxEpsilon
-			document.DefaultEpsilon = min(document.DefaultEpsilon, d.MaxEpsilon)
-		}
-		if d.MinEpsilon > 0 {
-			document.MinEpsilon = d.MinEpsilon
-			document.DefaultEpsilon = max(document.DefaultEpsilon, d.MinEpsilon)
-		}
-		if !d.Expires.IsZero() {
-			document.Expires = d.Expires
-		}
-		document.Sealed = document.Sealed || d.Sealed || s.Holds != nil && s.Holds.Sealed
-		if err := document.Narrows(s.Proposal); err != nil {
-			return nil, refused("%v", err)
-		}
-		r.Document, r.Proposal = &document, s.Proposal.Digest()
+		r.Proposal = s.Proposal.Digest()
 	}
+	of, err := d.of(&s)
+	switch {
+	case err != nil:
+		return nil, refused("%w", err)
+	case of == nil:
+		return r, nil
+	case d.Join:
+		r.Document = s.Pending.Document
+		return r, nil
+	case d.Act == study.Resume:
+		r.Document = of
+		return r, nil
+	}
+	document := d.narrow(*of)
+	document.Sealed = document.Sealed || s.Holds != nil && s.Holds.Sealed
+	if err := document.Narrows(of); err != nil {
+		return nil, refused("%w", err)
+	}
+	r.Document = &document
 	return r, nil
+}
+
+// of is the document that a decision is about; nil: it needs none.
+func (d *Decision) of(s *study.Study) (*study.Document, error) {
+	switch d.Act {
+	case study.Approve:
+		return s.Proposal, nil
+	case study.Resume, study.Narrow:
+		if s.Holds == nil {
+			return nil, fmt.Errorf("nothing of study %s was approved here", d.Study)
+		}
+		return s.Holds, nil
+	}
+	return nil, nil
+}
+
+// narrow is a document with what the decision narrows.
+func (d *Decision) narrow(document study.Document) study.Document {
+	if d.Epsilon > 0 {
+		document.Budget.Epsilon = d.Epsilon
+	}
+	if d.MaxEpsilon > 0 {
+		document.MaxEpsilon = d.MaxEpsilon
+		document.DefaultEpsilon = min(document.DefaultEpsilon, d.MaxEpsilon)
+	}
+	if d.MinEpsilon > 0 {
+		document.MinEpsilon = d.MinEpsilon
+		document.DefaultEpsilon = max(document.DefaultEpsilon, d.MinEpsilon)
+	}
+	if !d.Expires.IsZero() {
+		document.Expires = d.Expires
+	}
+	if d.Investigators != nil {
+		document.Investigators = d.Investigators
+	}
+	if d.Tables != nil {
+		document.Tables = d.Tables
+	}
+	if d.Aggregates != nil {
+		document.Aggregates = d.Aggregates
+	}
+	document.Sealed = document.Sealed || d.Sealed
+	return document
 }
 
 // Take keeps a signed record. Errors wrap study.ErrRecord, or are the ledger's.

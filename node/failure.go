@@ -13,7 +13,7 @@ import (
 
 // A failure is an output. What a query does after its charge may depend on one patient, and so may whether it runs out of
 // memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it is told,
-// and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian approves it again.
+// and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian resumes it.
 
 // codeStopped is what the ledger says of a query that ran when the node died. Nobody was told.
 const codeStopped = "NODE_STOPPED"

@@ -117,7 +117,7 @@ func TestFailuresSuspend(t *testing.T) {
 		t.Errorf("%d failures, the last %+v", n, last)
 	}
 	for _, e := range entries {
-		if e.Kind == ledger.KindFailure && strings.Contains(e.Text, "failure 5 of the 5 that the study copd may have here: the study is suspended here until the custodian approves it again.") {
+		if e.Kind == ledger.KindFailure && strings.Contains(e.Text, "failure 5 of the 5 that the study copd may have here: the study is suspended here until the custodian resumes it.") {
 			return
 		}
 	}

@@ -2,7 +2,11 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +133,81 @@ func TestDraft(t *testing.T) {
 	must(t, p.Sign(olga))
 	if err := h.Take(t.Context(), p); !errors.Is(err, study.ErrRecord) {
 		t.Errorf("a proposal by this door: %v", err)
+	}
+}
+
+// A suspended study is drafted as it was narrowed, and narrowed in any part; what another custodian has signed is joined
+// as it is, and nothing runs before enough have.
+func TestDraftAfterTheFirstDay(t *testing.T) {
+	conf := testConfig(federation(t))
+	bert := newKey()
+	conf.Custodians["bert"] = filepath.Join(filepath.Dir(conf.Ledger), "bert.pub")
+	must(t, os.WriteFile(conf.Custodians["bert"], publicPEM(bert), 0o600))
+	h := start(t, conf, newEngine())
+	keys := map[string]ed25519.PrivateKey{"claire": claire, "bert": bert}
+	do := func(h *hospital, d Decision) *study.Record {
+		t.Helper()
+		r, err := h.Draft(d)
+		must(t, err)
+		must(t, r.Sign(keys[d.By]))
+		must(t, h.Take(t.Context(), r))
+		return r
+	}
+	stands := func(h *hospital) study.Study { s, _ := h.service.studies.Study("copd"); return s }
+	for _, d := range []Decision{
+		{Act: study.Resume, Study: "copd", By: "claire"}, // it is open, but the record says so
+		{Act: study.Narrow, Study: "copd", By: "claire", Epsilon: 2}, {Act: study.Narrow, Study: "copd", By: "claire", Investigators: []string{"eve"}},
+		{Act: study.Approve, Study: "copd", By: "claire", Join: true},
+	} {
+		if r, err := h.Draft(d); err == nil {
+			must(t, r.Sign(claire))
+			if err := h.Take(t.Context(), r); !errors.Is(err, study.ErrRecord) {
+				t.Errorf("%+v is taken: %v", d, err)
+			}
+		} else if !errors.Is(err, study.ErrRecord) {
+			t.Errorf("%+v: %v", d, err)
+		}
+	}
+	do(h, Decision{Act: study.Narrow, Study: "copd", By: "claire", MaxEpsilon: 0.2, Tables: map[string][]string{"patient": {"sex"}}, Aggregates: []study.Aggregate{study.Count}})
+	do(h, Decision{Act: study.Suspend, Study: "copd", By: "claire"})
+	if r := do(h, Decision{Act: study.Resume, Study: "copd", By: "claire"}); r.Document.MaxEpsilon != 0.2 || len(r.Document.Tables) != 1 {
+		t.Errorf("it is resumed as %+v", r.Document)
+	}
+	if s := stands(h); s.Status != study.Amended || s.Holds.MaxEpsilon != 0.2 || len(s.Holds.Aggregates) != 1 {
+		t.Errorf("%+v", s.Holds)
+	}
+	h.stop()
+
+	conf.SignaturesRequired = 2
+	h = start(t, conf, newEngine()) // what claire alone had opened is closed until bert signs
+	c := h.client(t, "coordinator-paris")
+	_, err := prepare(c, request(h.catalog, 0.1))
+	wantCode(t, err, CodeStudy)
+	do(h, Decision{Act: study.Approve, Study: "copd", By: "claire", Epsilon: 0.5})
+	st, err := h.Standing(t.Context())
+	must(t, err)
+	for _, x := range st.Studies {
+		if x.ID == "copd" && (x.Pending == nil || x.Pending.Missing != 1 || st.Required != 2 || x.LastAct.By != "claire") {
+			t.Errorf("it stands as %+v", x)
+		}
+	}
+	_, err = prepare(c, request(h.catalog, 0.1))
+	wantCode(t, err, CodeStudy)
+	do(h, Decision{Act: study.Approve, Study: "copd", By: "bert", Join: true})
+	if s := stands(h); s.Holds == nil || s.Holds.Budget.Epsilon != 0.5 {
+		t.Errorf("what bert joined is %+v", s.Holds)
+	}
+	_, err = prepare(c, request(h.catalog, 0.1))
+	must(t, err)
+	h.stop()
+
+	delete(conf.Custodians, "bert")
+	if _, err := Open(t.Context(), conf, h.catalog, newEngine().database(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "signatures_required") {
+		t.Errorf("two of one custodian: %v", err)
+	}
+	conf.Custodians["clara"] = conf.Custodians["claire"] // one key under two names
+	if _, err := Open(t.Context(), conf, h.catalog, newEngine().database(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "1 different keys") {
+		t.Errorf("two names of one custodian: %v", err)
 	}
 }
 

@@ -277,6 +277,14 @@ func post(c Config, r *study.Record, key ed25519.PrivateKey) {
 	}
 }
 
+func publicPEM(private ed25519.PrivateKey) []byte {
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
 func testConfig(folder string) Config {
 	c := DefaultConfig()
 	c.Name, c.Federation, c.Listen, c.Catalog = "lyon", "france", "127.0.0.1:0", "builtin:omop-5.4"
@@ -286,12 +294,8 @@ func testConfig(folder string) Config {
 	c.Budget = dp.Budget{Accounting: dp.ZCDP, Epsilon: 10, Delta: 1e-6}
 	c.Limits.PerMinute, c.Limits.AtOnce = 1e6, 1e6
 	key := func(name string, private ed25519.PrivateKey) string {
-		der, err := x509.MarshalPKIXPublicKey(private.Public())
-		if err != nil {
-			panic(err)
-		}
 		file := filepath.Join(folder, name+".pub")
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		if err := os.WriteFile(file, publicPEM(private), 0o600); err != nil {
 			panic(err)
 		}
 		return file

@@ -29,7 +29,11 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		LocalAccounts bool      `json:"local_accounts"`
 		Issuers       []string  `json:"issuers"`
 		Sealed        *sealing  `json:"sealed,omitempty"`
-	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil}
+		Required      int       `json:"signatures_required,omitempty"` // as package study reads it
+	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil, 0}
+	if c.SignaturesRequired > 1 {
+		all.Required = c.SignaturesRequired
+	}
 	if c.Sealed.Required || c.Sealed.Hospitals > 0 || len(peers) > 0 {
 		all.Sealed = &sealing{c.Sealed.Required, c.Sealed.Hospitals, pki.Fingerprint(own), fingerprints(peers)}
 	}
@@ -54,6 +58,9 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	text := fmt.Sprintf("The policy is now: epsilon %g over all studies; %s may propose studies, %s decide about them.",
 		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
+	if all.Required > 0 {
+		text += fmt.Sprintf(" What opens a study must be signed by %d of them.", all.Required)
+	}
 	if all.Sealed != nil {
 		text += fmt.Sprintf(" The key of this hospital, which others pin, is %s.", all.Sealed.Key)
 	}

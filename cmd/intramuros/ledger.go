@@ -48,10 +48,10 @@ func newLedgerShowCommand() *cobra.Command {
     charge   the loss was spent, before the database ran; only charges count
     answer   what left: groups and bytes
     failure  a query failed after its charge; so many suspend its study here, until it is
-             approved again
+             resumed
     refuse   a query was refused; a flood of refusals is counted, not listed
     abandon  a reservation that an earlier version recorded was given back
-    study    a study was proposed, approved, suspended or ended
+    study    a study was proposed, approved, narrowed, suspended, resumed or ended
     data     the data changed
     checkpoint  another daemon showed how far its own ledger is
     recover  a lost part of the ledger was acknowledged; its loss counts in every study

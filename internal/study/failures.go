@@ -13,7 +13,7 @@ import (
 )
 
 // ErrFailures says that a study is suspended at a hospital because so many of its queries failed there.
-var ErrFailures = errors.New("so many of the study's queries failed here that it is suspended until its custodian approves it again")
+var ErrFailures = errors.New("so many of the study's queries failed here that it is suspended until its custodian resumes it")
 
 // Failure is the detail of a ledger's entry about a query that failed after it was charged.
 type Failure struct {
@@ -88,14 +88,14 @@ func (r *Registry) Fail(ctx context.Context, x Execution, f Failure, what string
 		s = *have
 	}
 	f.Approval, f.Allowed = x.Approval, allowed
-	text := what + ". It counts no longer, since the study was approved again after it had begun"
+	text := what + ". It counts no longer, since the study was opened again after it had begun"
 	if s.Approval == x.Approval {
 		f.Count = s.Failures + 1
 		f.Suspends = f.Count >= allowed
 		text = fmt.Sprintf("%s. It is failure %d of the %d that the study %s may have here", what, f.Count, allowed, x.Study)
 	}
 	if f.Suspends {
-		text += ": the study is suspended here until the custodian approves it again"
+		text += ": the study is suspended here until the custodian resumes it"
 	}
 	s.fail(f)
 	r.studies[x.Study] = &s

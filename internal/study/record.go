@@ -20,6 +20,8 @@ const (
 	Propose Act = "propose" // the operator: this is the study, or its next version
 	Approve Act = "approve" // the custodian: this holds here from now on
 	Suspend Act = "suspend" // no query for now
+	Resume  Act = "resume"  // what held when the study was suspended holds again
+	Narrow  Act = "narrow"  // less holds from now on; it opens nothing
 	End     Act = "end"     // no query ever again
 )
 
@@ -105,6 +107,10 @@ func (r *Record) validate() error {
 		if r.Number < 1 || r.Document == nil || r.Proposal == "" {
 			return refuse("an approval has a number, a document and the proposal that it answers")
 		}
+	case Resume, Narrow:
+		if r.Number < 1 || r.Document == nil || r.Proposal != "" {
+			return refuse("to %s takes a number and the document that holds from then on", r.Act)
+		}
 	case Suspend, End:
 		if r.Number < 1 || r.Document != nil || r.Proposal != "" {
 			return refuse("to %s takes a number and no document", r.Act)
@@ -183,6 +189,10 @@ func (r *Record) Sentence() string {
 		s = fmt.Sprintf("%s proposed version %d of the study %s, %q (%s): %s", r.By, r.Document.Version, r.Study, r.Document.Title, r.Document.LegalBasis, r.Document.terms())
 	case Approve:
 		s = fmt.Sprintf("%s approved version %d of the study %s %s: %s", r.By, r.Document.Version, r.Study, where, r.Document.terms())
+	case Resume:
+		s = fmt.Sprintf("%s resumed version %d of the study %s %s, as it held before: %s", r.By, r.Document.Version, r.Study, where, r.Document.terms())
+	case Narrow:
+		s = fmt.Sprintf("%s narrowed version %d of the study %s %s to: %s", r.By, r.Document.Version, r.Study, where, r.Document.terms())
 	case Suspend:
 		s = fmt.Sprintf("%s suspended the study %s %s", r.By, r.Study, where)
 	default:

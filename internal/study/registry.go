@@ -41,11 +41,16 @@ type Study struct {
 	// were so many that the study is suspended; see Registry.Begin.
 	Failures int
 	Failed   bool
-	Approval int // the number of the last approval, 0 where there is none
+	Approval int // the number of the last approval or resumption, 0 where there is none
+	// Pending is what lacks signatures to hold; nil: nothing does.
+	Pending *Pending
 
 	Acts  int     // the number of the last act
 	Last  *Record // the last act, or the proposal
 	offer *Record // the latest proposal's record
+
+	answers *Document // the proposal that Holds is of, which may be older than Proposal
+	opener  Pending   // who has signed what opened it, By and keys
 }
 
 // Offer is the record of the latest proposal; nil where none has come.
@@ -56,32 +61,52 @@ func (s *Study) Open(now time.Time) bool {
 	return s.Holds != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Holds.Expires)
 }
 
-// apply adds the next record. An error says why it cannot follow.
-func (s *Study) apply(r *Record, central bool) error {
+// Pending is an approval or a resumption that more custodians must sign before it holds.
+type Pending struct {
+	Act      Act       `json:"act"`
+	Document *Document `json:"document"`
+	By       []string  `json:"by"`      // who has signed, first to last
+	Missing  int       `json:"missing"` // how many more must
+
+	proposal string
+	keys     []string // of By, or where those are not known their names
+}
+
+// signed is how r stands with the signatures that came before it. Whoever signs twice counts once, also under two names
+// for one key.
+func (p *Pending) signed(r *Record, place Place) *Pending {
+	next := &Pending{Act: r.Act, Document: r.Document, proposal: r.Proposal}
+	if p != nil && p.Act == r.Act && p.proposal == r.Proposal && p.Document.Digest() == r.Document.Digest() {
+		next.By, next.keys = slices.Clone(p.By), slices.Clone(p.keys)
+	}
+	if key := place.signer(r); !slices.Contains(next.keys, key) {
+		next.By, next.keys = append(next.By, r.By), append(next.keys, key)
+	}
+	next.Missing = max(0, place.Required-len(next.keys))
+	return next
+}
+
+// require has the study stand as it does where so many must sign what opens one: what fewer have opened is suspended, until
+// others sign that it is resumed.
+func (s *Study) require(n int) {
+	switch {
+	case s.Pending != nil:
+		next := *s.Pending
+		next.Missing = max(1, n-len(next.keys)) // no change of a policy opens anything
+		s.Pending = &next
+	case (s.Status == Approved || s.Status == Amended) && len(s.opener.keys) < n:
+		s.Status = Suspended
+		s.Pending = &Pending{Act: Resume, Document: s.Holds, By: s.opener.By, keys: s.opener.keys, Missing: n - len(s.opener.keys)}
+	}
+}
+
+// apply adds the next record at a place. An error says why it cannot follow.
+func (s *Study) apply(r *Record, place Place) error {
 	if s.Status == Ended {
 		return refuse("the study %s has ended; propose another one", s.ID)
 	}
 	if r.Act == Propose {
-		if s.Proposal != nil && r.Document.Version <= s.Proposal.Version {
-			return refuse("version %d of study %s is known, and this is version %d", s.Proposal.Version, s.ID, r.Document.Version)
-		}
-		if err := errors.Join(s.sameAccounting(r.Document), staysSealed(s.Proposal, r.Document)); err != nil {
-			return err
-		}
-		s.Proposal, s.offer = r.Document, r
-		switch {
-		case central:
-			s.Holds = r.Document
-			if s.Status != Suspended {
-				s.Status = Approved
-			}
-		case s.Status == "":
-			s.Status = Proposed
-		}
-		if s.Last == nil {
-			s.Last = r
-		}
-		return nil
+		return s.propose(r, place.Hospital == "")
 	}
 	if s.Proposal == nil {
 		return refuse("no study %s is proposed here", s.ID)
@@ -89,21 +114,24 @@ func (s *Study) apply(r *Record, central bool) error {
 	if r.Number != s.Acts+1 {
 		return refuse("it is act %d on study %s, and the next one is %d: it was used before, or another came first", r.Number, s.ID, s.Acts+1)
 	}
+	if err := s.allows(r); err != nil {
+		return err
+	}
+	pending := s.Pending
+	s.Pending = nil
 	switch r.Act {
-	case Approve:
-		if r.Proposal != s.Proposal.Digest() {
-			return refuse("it approves another version of study %s than the one proposed last", s.ID)
+	case Approve, Resume:
+		p := pending.signed(r, place)
+		if p.Missing > 0 {
+			s.Pending = p
+			break
 		}
-		if err := r.Document.Narrows(s.Proposal); err != nil {
-			return refuse("%w", err)
-		}
-		if err := errors.Join(s.sameAccounting(r.Document), staysSealed(s.Holds, r.Document)); err != nil {
-			return err
-		}
-		s.Holds, s.Status = r.Document, Approved
-		s.Approval, s.Failures, s.Failed = r.Number, 0, false
-		if r.Document.Digest() != r.Proposal {
-			s.Status = Amended
+		s.opener = *p
+		s.open(r)
+	case Narrow:
+		s.Holds = r.Document
+		if s.Status != Suspended {
+			s.Status = s.opened()
 		}
 	case Suspend:
 		s.Status = Suspended
@@ -112,6 +140,79 @@ func (s *Study) apply(r *Record, central bool) error {
 	}
 	s.Acts, s.Last = r.Number, r
 	return nil
+}
+
+// propose adds a proposal; at the coordinator (central) it holds at once.
+func (s *Study) propose(r *Record, central bool) error {
+	if s.Proposal != nil && r.Document.Version <= s.Proposal.Version {
+		return refuse("version %d of study %s is known, and this is version %d", s.Proposal.Version, s.ID, r.Document.Version)
+	}
+	if err := errors.Join(s.sameAccounting(r.Document), staysSealed(s.Proposal, r.Document)); err != nil {
+		return err
+	}
+	s.Proposal, s.offer, s.Pending = r.Document, r, nil
+	switch {
+	case central:
+		s.Holds, s.answers = r.Document, r.Document
+		if s.Status != Suspended {
+			s.Status = Approved
+		}
+	case s.Status == "":
+		s.Status = Proposed
+	}
+	if s.Last == nil {
+		s.Last = r
+	}
+	return nil
+}
+
+// allows tells whether a custodian's act may follow on how the study stands.
+func (s *Study) allows(r *Record) error {
+	switch r.Act {
+	case Approve:
+		if r.Proposal != s.Proposal.Digest() {
+			return refuse("it approves another version of study %s than the one proposed last", s.ID)
+		}
+		if err := r.Document.Narrows(s.Proposal); err != nil {
+			return refuse("%w", err)
+		}
+		return errors.Join(s.sameAccounting(r.Document), staysSealed(s.Holds, r.Document))
+	case Resume:
+		if s.Status != Suspended || s.Holds == nil {
+			return refuse("the study %s is %s here, and only what was approved and is suspended can be resumed", s.ID, s.Status)
+		}
+		if r.Document.Digest() != s.Holds.Digest() {
+			return refuse("it resumes other terms of study %s than held here last", s.ID)
+		}
+	case Narrow:
+		if s.Holds == nil {
+			return refuse("nothing of the study %s holds here; approve it, as narrow as you like", s.ID)
+		}
+		if err := r.Document.Narrows(s.Holds); err != nil {
+			return refuse("compared with what holds here, %w", err)
+		}
+		if err := r.Document.Narrows(s.answers); err != nil { // a sealed study has all of the proposal's hospitals
+			return refuse("%w", err)
+		}
+	}
+	return nil
+}
+
+// open lets what a record says hold, and counts failures anew.
+func (s *Study) open(r *Record) {
+	if r.Act == Approve {
+		s.Holds, s.answers = r.Document, s.Proposal
+	}
+	s.Status = s.opened()
+	s.Approval, s.Failures, s.Failed = r.Number, 0, false
+}
+
+// opened is the status of a study that is open, by whether what holds is narrower than what was proposed.
+func (s *Study) opened() Status {
+	if s.Holds.Digest() != s.answers.Digest() {
+		return Amended
+	}
+	return Approved
 }
 
 // sameAccounting: what was charged is charged under one accounting.
@@ -135,7 +236,17 @@ type Place struct {
 	Federation string
 	Hospital   string // empty: the coordinator, where proposals hold at once
 	Operators  Keys   // may propose; at the coordinator, also approve, suspend and end
-	Custodians Keys   // may approve, suspend and end, at a hospital
+	Custodians Keys   // may approve, narrow, suspend, resume and end, at a hospital
+	Required   int    // how many custodians must sign what opens a study; 0: one
+}
+
+// signer is whose signature a record bears: the key, so that two names for one key are one custodian; the name for a
+// reader without keys.
+func (p Place) signer(r *Record) string {
+	if key, ok := p.keys(r.Act)[r.By]; ok {
+		return string(key)
+	}
+	return r.By
 }
 
 func (p Place) keys(a Act) Keys {
@@ -143,6 +254,32 @@ func (p Place) keys(a Act) Keys {
 		return p.Operators
 	}
 	return p.Custodians
+}
+
+// policy is what an entry about its daemon's policy tells of studies.
+type policy struct {
+	Custodians []string `json:"custodians"`
+	Required   int      `json:"signatures_required"` // Place.Required; 0 where it is 1
+}
+
+// required is how many custodians must sign from an entry of the ledger on; ok is false for one that does not say.
+func required(e ledger.Entry) (n int, ok bool) {
+	var p policy
+	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &p) != nil || p.Custodians == nil {
+		return 0, false
+	}
+	return p.Required, true
+}
+
+// rule has all studies stand as they do where so many must sign. The coordinator's proposals hold without.
+func (r *Registry) rule(n int) {
+	r.place.Required = n
+	if r.place.Hospital == "" {
+		return
+	}
+	for _, s := range r.studies {
+		s.require(n)
+	}
 }
 
 // is checks that the record is of this place, and signed by one who may do so here.
@@ -172,14 +309,19 @@ type Registry struct {
 }
 
 // Load adds up the records in a ledger. Where place has no keys at all, as for a reader of
-// somebody's ledger, signatures are not checked. A record that no configured key has signed
+// somebody's ledger, signatures are not checked, and the ledger's last policy holds. A record that no configured key has signed
 // opens nothing, and its study stays closed: the log says so.
 func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) (*Registry, error) {
 	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{},
 		running: map[string]int{}, changed: make(chan struct{}), unended: map[string]unended{}}
 	blind := len(place.Operators) == 0 && len(place.Custodians) == 0
+	r.place.Required = 0 // at first: what was signed is read by the policy of its time
 	broken := map[string]bool{}
 	err := l.Entries(ctx, 1, func(e ledger.Entry) error {
+		if n, ok := required(e); ok {
+			r.rule(n)
+			return nil
+		}
 		if e.Kind != ledger.KindStudy {
 			r.follow(e)
 			return nil
@@ -197,9 +339,12 @@ func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) 
 		}
 		return nil
 	})
+	if !blind {
+		r.rule(place.Required) // whatever the file says
+	}
 	for id := range broken {
 		if s := r.studies[id]; s != nil && s.Status != Ended {
-			s.Status = Suspended
+			s.Status, s.Pending = Suspended, nil
 		}
 	}
 	return r, err
@@ -211,7 +356,7 @@ func (r *Registry) apply(record *Record) error {
 	if have := r.studies[record.Study]; have != nil {
 		s = *have
 	}
-	if err := s.apply(record, r.place.Hospital == ""); err != nil {
+	if err := s.apply(record, r.place); err != nil {
 		return err
 	}
 	r.studies[record.Study] = &s
@@ -234,15 +379,19 @@ func (r *Registry) Take(ctx context.Context, record *Record) error {
 	if have := r.studies[record.Study]; have != nil {
 		s = *have
 	}
-	if err := s.apply(record, r.place.Hospital == ""); err != nil {
+	if err := s.apply(record, r.place); err != nil {
 		return err
 	}
 	detail, err := record.Encode()
 	if err != nil {
 		return err
 	}
+	text := record.Sentence()
+	if s.Pending != nil {
+		text += fmt.Sprintf(" It opens nothing before %d more of the custodians have signed the same.", s.Pending.Missing)
+	}
 	if err := r.ledger.Record(ctx, ledger.Entry{
-		Kind: ledger.KindStudy, Study: record.Study, Text: record.Sentence(), Detail: json.RawMessage(detail),
+		Kind: ledger.KindStudy, Study: record.Study, Text: text, Detail: json.RawMessage(detail),
 	}); err != nil {
 		return err
 	}
