@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -225,7 +226,7 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 
 // sendCovered sends what covered gives.
 func (h *hospital) sendCovered(r *fragment.Request, stream flight.DataStreamWriter) error {
-	vector, err := h.covered(r, 3)
+	vector, err := h.covered(r, 3, r.Fragment.Groups())
 	if err != nil {
 		return err
 	}
@@ -241,7 +242,7 @@ func sendVector(vector []int64, stream flight.DataStreamWriter) error {
 	return fragment.WriteCovered(vector, memory.NewGoAllocator(), w.Write)
 }
 
-// DoExchange masks for those that it is told of.
+// DoExchange names all its groups where none are declared, and masks for those that it is told of.
 func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -252,7 +253,7 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	delete(h.held, string(first.AppMetadata))
 	h.executed++
 	h.mu.Unlock()
-	if !ok || !r.Cover.Masked() {
+	if !ok || !r.Cover.Masked() && !r.Cover.Names {
 		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
 	}
 	if err := h.refusal("execute"); err != nil {
@@ -260,6 +261,23 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	}
 	if err := h.silence(stream.Context(), "execute"); err != nil {
 		return err
+	}
+	groups, digest := r.Fragment.Groups(), r.Digest()
+	if r.Cover.Names {
+		if groups, err = h.named(r, stream); err != nil {
+			return err
+		}
+		digest = fragment.DigestOf(digest, groups)
+	}
+	if !r.Cover.Masked() {
+		if err := h.refusal("seal"); err != nil {
+			return err
+		}
+		vector, err := h.covered(r, 3, groups)
+		if err != nil {
+			return err
+		}
+		return sendVector(vector, stream)
 	}
 	key, err := seal.NewKey()
 	if err != nil {
@@ -269,7 +287,7 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	if err != nil {
 		return err
 	}
-	request := seal.Request{Federation: "test", Study: r.Study, Query: r.Query, Digest: r.Digest()}
+	request := seal.Request{Federation: "test", Study: r.Study, Query: r.Query, Digest: digest}
 	own, err := json.Marshal(request.Member(h.name, key, signer))
 	if err != nil {
 		return err
@@ -288,7 +306,7 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	if err != nil {
 		return err
 	}
-	vector, err := h.covered(r, len(members))
+	vector, err := h.covered(r, len(members), groups)
 	if err != nil {
 		return err
 	}
@@ -298,8 +316,31 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	return sendVector(vector, stream)
 }
 
+// named tells the names of the groups that the hospital has, and hears those of all.
+func (h *hospital) named(r *fragment.Request, stream flight.FlightService_DoExchangeServer) ([][]value.Value, error) {
+	own := map[string][]value.Value{}
+	for _, g := range h.groups {
+		own[fragment.GroupID(g.keys)] = g.keys
+	}
+	names := slices.Collect(maps.Values(own))
+	fragment.SortGroups(names)
+	if err := fragment.WriteNames(names, func(b []byte) error { return stream.Send(&flight.FlightData{AppMetadata: b}) }); err != nil {
+		return nil, err
+	}
+	if err := h.refusal("names"); err != nil {
+		return nil, err
+	}
+	return r.Fragment.ReadNames(func() ([]byte, error) {
+		d, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		return d.AppMetadata, nil
+	})
+}
+
 // covered covers with no noise, as 1/64 above what is exact, so that nobody mistakes it for a whole number.
-func (h *hospital) covered(r *fragment.Request, hospitals int) ([]int64, error) {
+func (h *hospital) covered(r *fragment.Request, hospitals int, groups [][]value.Value) ([]int64, error) {
 	cat, err := catalog.Parse([]byte(testCatalog), "test.yaml")
 	if err != nil {
 		return nil, err
@@ -313,7 +354,7 @@ func (h *hospital) covered(r *fragment.Request, hospitals int) ([]int64, error) 
 		return nil, err
 	}
 	var vector []int64
-	for _, keys := range r.Fragment.Groups() {
+	for _, keys := range groups {
 		sum := int64(0)
 		for _, g := range h.groups {
 			if len(keys) == 0 || keys[0] == g.keys[0] {

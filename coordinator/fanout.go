@@ -41,8 +41,8 @@ type part struct {
 	shown       *ledger.Checkpoint // of the hospital's ledger, after its charge
 	heard       atomic.Int64       // batches of its answer that have come
 	sums        sums
-	line        *sealing // on which it waits to be told for whom to mask
-	absent      *Absence // why the hospital is out
+	line        *conversing // on which it waits to be told something
+	absent      *Absence    // why the hospital is out
 }
 
 // each runs do for all parts, many at once, and waits.
@@ -173,8 +173,8 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 	defer end("")
 	ctx, stop := context.WithCancel(withCheckpoint(ctx, study.MetadataCheckpoint, &own))
 	defer stop()
-	if c := q.plan.Cover; c != nil && c.Masked() {
-		return q.seal(ctx, stop)
+	if c := q.plan.Cover; c != nil && (c.Masked() || c.Names) {
+		return q.talk(ctx, stop)
 	}
 	total, anew := q.collectors()
 	var mu sync.Mutex // of total, failed and broken
@@ -228,7 +228,8 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 // collectors give what adds up all answers, and how to make what takes one hospital's.
 func (q *query) collectors() (total sums, one func() sums) {
 	if q.plan.Cover != nil {
-		return newCovered(q.plan), func() sums { return newCovered(q.plan) }
+		groups := q.plan.Fragment.Groups()
+		return newCovered(q.plan, groups), func() sums { return newCovered(q.plan, groups) }
 	}
 	m := newMerger(q.plan.Fragment)
 	return m, func() sums { return m.sibling() }

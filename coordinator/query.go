@@ -380,7 +380,7 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if errors.Is(err, errTooManyGroups) {
+	if errors.Is(err, errTooManyGroups) || errors.Is(err, errTooManyNames) {
 		return nil, &Error{
 			Code: Code(planner.CodeTooLarge), Message: "the query makes more groups than can be held at once",
 			Hint: "group by fewer or coarser keys",
@@ -481,16 +481,18 @@ func emptiness(a *planner.Answer, releases []*planner.Plan) string {
 	if len(a.Rows) > 0 {
 		return ""
 	}
-	least := int64(0)
+	least, where := int64(0), ""
 	for _, p := range releases {
-		if p.Selection != nil {
-			least = max(least, p.Selection.Threshold)
+		if s := p.Selection; s != nil && s.Threshold > least {
+			if least, where = s.Threshold, ""; s.Local {
+				where = " in one hospital"
+			}
 		}
 	}
 	if least == 0 {
 		return ""
 	}
-	return fmt.Sprintf("no row: a group that the catalog does not declare is shown from a noisy number of %d patients on; group more coarsely, or spend a larger epsilon", least)
+	return fmt.Sprintf("no row: a group that the catalog does not declare is shown from a noisy number of %d patients%s on; group more coarsely, or spend a larger epsilon", least, where)
 }
 
 // ask is what every hospital is asked for one release, but for the token and the version in which it is said.

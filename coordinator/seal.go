@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 
@@ -33,13 +34,14 @@ type sums interface {
 
 // covered adds up covered vectors, modulo 2^64.
 type covered struct {
+	groups    [][]value.Value // in the order of the vectors
 	size      int
 	vector    []int64
 	hospitals int // whose vectors are in it
 }
 
-func newCovered(p *planner.Plan) *covered {
-	return &covered{size: p.Proof.Cells * p.Fragment.Released()}
+func newCovered(p *planner.Plan, groups [][]value.Value) *covered {
+	return &covered{groups: groups, size: len(groups) * p.Fragment.Released()}
 }
 
 func (c *covered) take(r arrow.Record) (err error) {
@@ -86,7 +88,7 @@ func (c *covered) read(p *planner.Plan) ([]planner.Cell, error) {
 	}
 	var cells []planner.Cell
 	rest := c.vector
-	for _, keys := range p.Fragment.Groups() {
+	for _, keys := range c.groups {
 		cell := planner.Cell{Keys: keys}
 		for j, partial := range p.Fragment.Partials {
 			for _, x := range rest[:partial.Released()] {
@@ -100,38 +102,27 @@ func (c *covered) read(p *planner.Plan) ([]planner.Cell, error) {
 	return cells, nil
 }
 
-// errUnsealed means that a hospital has masked its numbers for one whose numbers have not come: nobody can read the sum.
-var errUnsealed = errors.New("a hospital was lost while the query was sealed")
+var (
+	// errUnsealed means that a hospital has masked its numbers for one whose numbers have not come: nobody can read the sum.
+	errUnsealed = errors.New("a hospital was lost while the query was sealed")
+	// errTooManyNames means that the hospitals name more groups together than can be covered.
+	errTooManyNames = errors.New("too many groups are named")
+)
 
-// seal has the hospitals compute, names those that are done to each other, and adds up what they have masked for exactly
-// these. A hospital that is lost before it is done is left out, as `require` allows; after that the query fails, and what
-// was charged stays charged.
-func (q *query) seal(ctx context.Context, stop context.CancelFunc) (sums, error) {
-	failed, spare := 0, len(q.parts)-q.required
-	var mu sync.Mutex // of failed
-	late := q.lateness()
-	each(q.parts, func(p *part) {
-		within, end := q.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
-		defer func() { end(p.absent.code()) }()
-		err := ctx.Err()
-		if err == nil {
-			q.progress.report(p, StateRunning)
-			err = late.do(within, p, func(step context.Context) (err error) {
-				p.line, err = q.c.nodes.seal(ctx, step, p.hospital, p.reservation)
-				return err
-			})
-		}
-		if err == nil {
-			return
-		}
-		mu.Lock()
-		if failed++; failed > spare {
-			stop()
-		}
-		mu.Unlock()
-		q.out(p, err)
-		q.progress.report(p, StateFailed)
-	})
+// conversation is a query whose hospitals say something and hear something before they answer: the names of groups, or who is
+// done. A hospital that is lost before it is done is left out, as `require` allows; where numbers are masked, one that is lost
+// after that takes the query with it, and what was charged stays charged.
+type conversation struct {
+	*query
+	ctx    context.Context // of the query
+	stop   context.CancelFunc
+	mu     sync.Mutex // of failed
+	failed int
+}
+
+// talk is execute's, for a query whose hospitals are to be told something.
+func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error) {
+	c := &conversation{query: q, ctx: ctx, stop: stop}
 	defer func() {
 		for _, p := range q.parts {
 			if p.line != nil {
@@ -139,20 +130,130 @@ func (q *query) seal(ctx context.Context, stop context.CancelFunc) (sums, error)
 			}
 		}
 	}()
-	done := slices.DeleteFunc(slices.Clone(q.parts), func(p *part) bool { return p.absent != nil })
-	total := newCovered(q.plan)
-	if len(done) < q.required {
-		stop()
-		for _, p := range done {
-			q.out(p, context.Canceled)
+	cover, groups := q.plan.Cover, q.plan.Fragment.Groups()
+	ok := c.step(func(step context.Context, p *part) (err error) {
+		q.progress.report(p, StateRunning)
+		p.line, err = q.c.nodes.converse(ctx, step, p.hospital, p.reservation, func(l *conversing) (err error) {
+			if !cover.Names {
+				return l.hearMember(p.hospital.Name)
+			}
+			if l.names, err = q.plan.Fragment.ReadNames(l.hear); errors.Is(err, fragment.ErrRecord) {
+				return invalidAnswer(err)
+			}
+			return err
+		})
+		return err
+	})
+	if ok && cover.Names {
+		if groups = c.union(); q.plan.Fragment.TooMany(len(groups)) {
+			c.stop()
+			return nil, errTooManyNames
 		}
+		ok = c.step(func(step context.Context, p *part) error {
+			return p.line.within(step, func() error {
+				if err := fragment.WriteNames(groups, p.line.say); err != nil || !cover.Masked() {
+					return err
+				}
+				return p.line.hearMember(p.hospital.Name)
+			})
+		})
+	}
+	total := newCovered(q.plan, groups)
+	if !ok {
 		return total, nil
 	}
-	return total, q.sealed(done, total, stop)
+	if cover.Masked() {
+		return total, c.sealed(total)
+	}
+	return total, c.answered(total)
+}
+
+// in are the hospitals that are not out.
+func (c *conversation) in() []*part {
+	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
+}
+
+// step has each hospital that is not out do something, and tells whether enough are left; else the others are told to stop.
+func (c *conversation) step(do func(step context.Context, p *part) error) bool {
+	late := c.lateness()
+	each(c.in(), func(p *part) {
+		within, end := c.course.step(c.ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
+		defer func() { end(p.absent.code()) }()
+		err := c.ctx.Err()
+		if err == nil {
+			err = late.do(within, p, func(step context.Context) error { return do(step, p) })
+		}
+		if err != nil {
+			c.lost(p, err)
+		}
+	})
+	in := c.in()
+	if len(in) >= c.required {
+		return true
+	}
+	c.stop()
+	for _, p := range in {
+		c.out(p, context.Canceled)
+	}
+	return false
+}
+
+// lost takes a hospital out, and the others where too few are left.
+func (c *conversation) lost(p *part, err error) {
+	c.mu.Lock()
+	if c.failed++; c.failed > len(c.parts)-c.required {
+		c.stop()
+	}
+	c.mu.Unlock()
+	c.out(p, err)
+	c.progress.report(p, StateFailed)
+}
+
+// union are the groups that any hospital has named, in order.
+func (c *conversation) union() [][]value.Value {
+	all := map[string][]value.Value{}
+	for _, p := range c.in() {
+		for _, keys := range p.line.names {
+			all[fragment.GroupID(keys)] = keys
+		}
+		p.line.names = nil
+	}
+	var groups [][]value.Value
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		groups = append(groups, all[id])
+	}
+	return groups
+}
+
+// answered takes what hospitals have covered, each by itself.
+func (c *conversation) answered(total *covered) error {
+	var mu sync.Mutex // of total
+	c.step(func(step context.Context, p *part) error {
+		vector := newCovered(c.plan, total.groups)
+		if err := p.line.within(step, func() (err error) {
+			p.shown, err = p.line.finish(func(r arrow.Record) error {
+				p.heard.Add(1)
+				return vector.take(r)
+			})
+			return err
+		}); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err := total.merge(vector); err != nil {
+			return err
+		}
+		p.answered = true
+		c.progress.report(p, StateAnswered)
+		return nil
+	})
+	return nil
 }
 
 // sealed tells the hospitals that are done of each other, and adds up their vectors.
-func (q *query) sealed(done []*part, total *covered, stop context.CancelFunc) error {
+func (c *conversation) sealed(total *covered) error {
+	done := c.in()
 	var members []seal.Member
 	for _, p := range done {
 		members = append(members, p.line.member)
@@ -165,11 +266,10 @@ func (q *query) sealed(done []*part, total *covered, stop context.CancelFunc) er
 	var mu sync.Mutex // of total and broken
 	var broken error
 	each(done, func(p *part) {
-		vector := newCovered(q.plan)
-		var err error
-		p.shown, err = p.line.finish(ticket, vector.take)
+		vector := newCovered(c.plan, total.groups)
+		err := p.line.say(ticket)
 		if err == nil {
-			err = vector.whole()
+			p.shown, err = p.line.finish(vector.take)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -177,68 +277,92 @@ func (q *query) sealed(done []*part, total *covered, stop context.CancelFunc) er
 			err = total.merge(vector)
 		}
 		if p.answered = err == nil; p.answered {
-			q.progress.report(p, StateAnswered)
+			c.progress.report(p, StateAnswered)
 			return
 		}
 		broken = errUnsealed
-		stop()
-		q.out(p, err)
-		q.progress.report(p, StateFailed)
+		c.stop()
+		c.out(p, err)
+		c.progress.report(p, StateFailed)
 	})
 	return broken
 }
 
-// sealing is a hospital that is done, and waits to be told for whom to mask.
-type sealing struct {
-	member seal.Member
+// conversing is a hospital that computes for a query, and waits to be told something.
+type conversing struct {
+	member seal.Member     // as it said that it is done
+	names  [][]value.Value // of the groups that it has
 	stream flight.FlightService_DoExchangeClient
 	peer   *watchedPeer
+	within func(step context.Context, do func() error) error // ends what waits for the hospital when step ends
 	close  func()
 }
 
-// seal runs a reservation until the hospital is done, or step ends. The line ends with query, or when it is closed.
-func (n *nodes) seal(query, step context.Context, h Hospital, reservation string) (_ *sealing, err error) {
+// converse runs a reservation until first has heard what it waits for, or step ends. The line ends with query, or when it is
+// closed.
+func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*conversing) error) (*conversing, error) {
 	ctx, cancel := detached(query)
-	defer func() {
-		if err != nil {
-			cancel()
-		}
-	}()
 	client, peer, err := n.client(h)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	defer n.telling(ctx, step, cancel, h, reservation)()
-	stream, err := client.DoExchange(telemetry.Inject(ctx))
-	if err != nil {
-		return nil, peer.check(err)
+	l := &conversing{peer: peer}
+	l.within = func(step context.Context, do func() error) error {
+		defer n.telling(ctx, step, cancel, h, reservation)()
+		return do()
 	}
-	if err := stream.Send(&flight.FlightData{AppMetadata: []byte(reservation)}); err != nil && !errors.Is(err, io.EOF) {
-		return nil, peer.check(err)
-	}
-	d, err := stream.Recv() // tells as well why nothing was sent
-	if err != nil {
-		return nil, peer.check(err)
-	}
-	s := &sealing{stream: stream, peer: peer}
-	if err := json.Unmarshal(d.GetAppMetadata(), &s.member); err != nil || s.member.Name != h.Name {
-		return nil, invalidAnswer(errors.New("it does not say that it is done"))
+	if err := l.within(step, func() error {
+		if l.stream, err = client.DoExchange(telemetry.Inject(ctx)); err != nil {
+			return peer.check(err)
+		}
+		if err := l.say([]byte(reservation)); err != nil {
+			return err
+		}
+		return first(l)
+	}); err != nil {
+		cancel()
+		return nil, err
 	}
 	quiet := n.telling(ctx, query, cancel, h, reservation)
-	s.close = func() { quiet(); cancel() }
-	return s, nil
+	l.close = func() { quiet(); cancel() }
+	return l, nil
 }
 
-// finish tells the hospital for whom to mask, and takes its vector. It tells how far the node's ledger is.
-func (s *sealing) finish(members []byte, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
-	if err := s.stream.Send(&flight.FlightData{AppMetadata: members}); err != nil && !errors.Is(err, io.EOF) {
-		return nil, s.peer.check(err)
+// say tells the hospital something. Why it did not hear it, hear tells.
+func (l *conversing) say(b []byte) error {
+	if err := l.stream.Send(&flight.FlightData{AppMetadata: b}); err != nil && !errors.Is(err, io.EOF) {
+		return l.peer.check(err)
 	}
-	if err := s.stream.CloseSend(); err != nil {
-		return nil, s.peer.check(err)
+	return nil
+}
+
+func (l *conversing) hear() ([]byte, error) {
+	d, err := l.stream.Recv()
+	if err != nil {
+		return nil, l.peer.check(err)
 	}
-	if err := receive(s.stream, take); err != nil {
-		return nil, s.peer.check(err)
+	return d.GetAppMetadata(), nil
+}
+
+func (l *conversing) hearMember(name string) error {
+	b, err := l.hear()
+	if err != nil {
+		return err
 	}
-	return trailing(s.stream.Trailer()), s.peer.check(nil)
+	if err := json.Unmarshal(b, &l.member); err != nil || l.member.Name != name {
+		return invalidAnswer(errors.New("it does not say that it is done"))
+	}
+	return nil
+}
+
+// finish takes the hospital's vector, once all is said. It tells how far the node's ledger is.
+func (l *conversing) finish(take func(arrow.Record) error) (*ledger.Checkpoint, error) {
+	if err := l.stream.CloseSend(); err != nil {
+		return nil, l.peer.check(err)
+	}
+	if err := receive(l.stream, take); err != nil {
+		return nil, l.peer.check(err)
+	}
+	return trailing(l.stream.Trailer()), l.peer.check(nil)
 }

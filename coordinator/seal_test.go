@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -76,17 +78,6 @@ func TestSealedIntervals(t *testing.T) {
 }
 
 func TestSealedRefuses(t *testing.T) {
-	f := sealedFederation(t, nil)
-	for sql, code := range map[string]Code{
-		"SELECT city, count(*) FROM person GROUP BY city":                                 Code(planner.CodeSealed),
-		"SELECT city, count(*) FROM person WHERE city IN ('Lyon', 'Paris') GROUP BY city": "",
-	} {
-		_, err := f.askSealed(t, sql)
-		var e *Error
-		if errors.As(err, &e); code == "" && err != nil || code != "" && (e == nil || e.Code != code || e.Hint == "") {
-			t.Errorf("%s: %v", sql, err)
-		}
-	}
 	d := study.Document{Sealed: true, Budget: dp.Budget{Accounting: dp.Pure}}
 	if err := d.Validate(); err == nil || !strings.Contains(err.Error(), "`sealed` needs `accounting: zcdp`") {
 		t.Errorf("a sealed study of pure accounting: %v", err)
@@ -261,5 +252,82 @@ func TestMaskedChaos(t *testing.T) {
 	}
 	if answered < 50 || failed < 20 {
 		t.Errorf("%d were answered, %d failed", answered, failed)
+	}
+}
+
+const byCity = "SELECT city, count(*) AS n FROM person GROUP BY city"
+
+// Groups that nobody declares are those that any hospital names, and all cover all of them: whether masked or not, and
+// whether a hospital has the group or not.
+func TestSealedNames(t *testing.T) {
+	for _, masks := range []bool{false, true} {
+		f := maskedFederation(t, func(c *Config) { c.Sealed.Masks = masks })
+		f.hospital("a").groups = []group{{[]value.Value{value.Text("Lyon")}, 7}, {[]value.Value{value.Text("Évry")}, 1}}
+		f.hospital("b").groups = []group{{[]value.Value{value.Text("Lyon")}, 5}}
+		f.hospital("c").groups = []group{{[]value.Value{value.Null(value.TypeText)}, 20}}
+		want := []string{"Lyon 12", "NULL 20", "Évry 1"}
+		check := func(what string, want ...string) {
+			t.Helper()
+			a, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
+			if err != nil {
+				t.Fatalf("masks %v, %s: %v", masks, what, err)
+			}
+			got := rows(a)
+			slices.Sort(got)
+			if !slices.Equal(got, want) || !a.Sealed {
+				t.Errorf("masks %v, %s: %v", masks, what, got)
+			}
+			if a.Stored != (what == "stored") {
+				t.Errorf("masks %v, %s: stored %v", masks, what, a.Stored)
+			}
+		}
+		check("all answer", want...)
+		check("stored", want...)
+		f.hospital("b").version = "v2" // asked anew
+		f.members[1].DataVersion = "v2"
+		f.hospital("b").refuse["execute"] = errors.New("no")
+		check("one is lost before it names", "Lyon 7", "NULL 20", "Évry 1")
+		f.hospital("b").refuse = map[string]error{"names": errors.New("no")}
+		f.members[1].DataVersion, f.hospital("b").version = "v3", "v3"
+		check("one is lost after it named", "Lyon 7", "NULL 20", "Évry 1")
+		f.hospital("b").refuse = map[string]error{"seal": errors.New("no")}
+		f.members[1].DataVersion, f.hospital("b").version = "v4", "v4"
+		if masks { // others have masked for it
+			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
+			var e *Error
+			if !errors.As(err, &e) || e.Code != CodeHospitalFailed {
+				t.Errorf("one is lost when it seals: %v", err)
+			}
+		} else {
+			check("one is lost at the end", "Lyon 7", "NULL 20", "Évry 1")
+		}
+		if len(f.draws) > 0 {
+			t.Errorf("the coordinator drew noise: %v", f.draws)
+		}
+		// Nobody names anything.
+		f.hospital("b").refuse = map[string]error{}
+		for _, name := range []string{"a", "b", "c"} {
+			f.hospital(name).groups = nil
+		}
+		f.members[1].DataVersion, f.hospital("b").version = "v5", "v5"
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
+		if err != nil || len(a.Rows) != 0 || !slices.ContainsFunc(a.Warnings, func(w string) bool { return strings.Contains(w, "patients in one hospital on") }) {
+			t.Errorf("masks %v: nobody names anything: %v, %v", masks, a, err)
+		}
+	}
+}
+
+// A hospital that names more than can be covered, or what no group can be called, is out like one that answers nonsense.
+func TestSealedNamesTooMany(t *testing.T) {
+	f := maskedFederation(t, nil)
+	for i := range fragment.MaxNamed / 2 {
+		for j, name := range []string{"a", "b", "c"} {
+			f.hospital(name).groups = append(f.hospital(name).groups, group{[]value.Value{value.Text(fmt.Sprint(i*3 + j))}, 1})
+		}
+	}
+	_, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != Code(planner.CodeTooLarge) || !e.Charged {
+		t.Errorf("%v", err)
 	}
 }

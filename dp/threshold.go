@@ -32,22 +32,56 @@ func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64,
 	if err := n.Validate(); err != nil {
 		return 0, err
 	}
-	if p.Sites < 1 || p.Sites > MaxSites {
-		return 0, fmt.Errorf("%w: a patient may be at %d sites; give 1 to %d", ErrNoise, p.Sites, MaxSites)
-	}
-	if p.Least < 1 || p.Most < p.Least || p.Reach < p.Most || p.Reach > maxExact {
-		return 0, fmt.Errorf("%w: a patient's parts of groups are %d to %d and %d in all; give numbers from 1, in that order", ErrNoise, p.Least, p.Most, p.Reach)
-	}
-	if !(delta > 0 && delta < 1) {
-		return 0, fmt.Errorf("%w: the threshold's delta is %v; give a number between 0 and 1", ErrNoise, delta)
+	if err := p.validate(delta); err != nil {
+		return 0, err
 	}
 	d := n.Distribution(patients)
 	if !(d.Scale <= laplaceResolution/4) {
 		return 0, fmt.Errorf("%w: noise of scale %g on a patient count; raise epsilon", ErrSensitivity, d.Scale)
 	}
+	return p.threshold(p.Sites*p.Most, d.atLeast, delta)
+}
+
+// Threshold gives the smallest T >= 1 such that, where each hospital names exactly those of its undeclared groups whose
+// number of patients, covered by this share and read, is at least T, a group that only one patient has at a hospital is
+// named there with probability at most delta: over all of that patient's groups at all p.Sites hospitals.
+//
+// It is Noise.Threshold's bound, but for one hospital's part of a group, p.Least <= c <= p.Most, in place of that of all.
+// Errors wrap ErrNoise or ErrSensitivity.
+func (s *Share) Threshold(p Presence, delta float64) (int64, error) {
+	if err := p.validate(delta); err != nil {
+		return 0, err
+	}
+	// A draw z is read as at least k where z >= (k-1/2)*2^shift, and (Canonne, Kamath & Steinke 2020, Proposition 25) is so
+	// with at most the probability that a continuous one is, one step of the grid lower.
+	scale, step := math.Ldexp(float64(s.sigma), -int(s.shift)), 1/float64(s.sigma) //nolint:gosec // at most 35
+	return p.threshold(p.Most, func(k int64) float64 {
+		if k < 1 {
+			return 1
+		}
+		return upperNormal((float64(k)-0.5)/scale-step) * (1 + 1e-12)
+	}, delta)
+}
+
+func (p Presence) validate(delta float64) error {
+	if p.Sites < 1 || p.Sites > MaxSites {
+		return fmt.Errorf("%w: a patient may be at %d sites; give 1 to %d", ErrNoise, p.Sites, MaxSites)
+	}
+	if p.Least < 1 || p.Most < p.Least || p.Reach < p.Most || p.Reach > maxExact {
+		return fmt.Errorf("%w: a patient's parts of groups are %d to %d and %d in all; give numbers from 1, in that order", ErrNoise, p.Least, p.Most, p.Reach)
+	}
+	if !(delta > 0 && delta < 1) {
+		return fmt.Errorf("%w: the threshold's delta is %v; give a number between 0 and 1", ErrNoise, delta)
+	}
+	return nil
+}
+
+// threshold is the smallest t at which a group of one patient alone, who counts up to most in it, is shown with at most
+// delta; tail bounds P(noise >= k).
+func (p Presence) threshold(most int64, tail func(k int64) float64, delta float64) (int64, error) {
 	safe := func(t int64) bool {
 		// 1e-9 is far above the float64 error of these few operations and of delta as a decimal.
-		return float64(p.Sites)*float64(p.Reach)*p.worst(d, t)*(1+1e-9) <= delta
+		return float64(p.Sites)*float64(p.Reach)*p.worst(most, tail, t)*(1+1e-9) <= delta
 	}
 	low, high := int64(0), int64(1) // low is not safe (or 0), high is
 	for !safe(high) {
@@ -68,11 +102,11 @@ func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64,
 
 // worst bounds f(c)/c from above over all c that there may be: exactly up to 64, then by f(b)/a over a <= c <= b, b about a 64th
 // more than a.
-func (p Presence) worst(d Distribution, t int64) float64 {
-	worst, most := 0.0, p.Sites*p.Most
+func (p Presence) worst(most int64, tail func(k int64) float64, t int64) float64 {
+	worst := 0.0
 	for a := p.Least; a <= most; {
 		b := min(most, a+a/64)
-		worst = math.Max(worst, d.atLeast(t-b)/float64(a))
+		worst = math.Max(worst, tail(t-b)/float64(a))
 		a = b + 1
 	}
 	return worst

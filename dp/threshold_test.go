@@ -153,3 +153,60 @@ func TestThresholdBesideTheOptimum(t *testing.T) {
 		}
 	}
 }
+
+// A hospital's own threshold bounds what one patient makes it and all others name, however the patient is spread, by the very
+// distribution of what is compared; and it is the smallest for which the stated bound holds.
+func TestShareThreshold(t *testing.T) {
+	for _, epsilon := range []float64{0.1, 1, 9} {
+		for _, sites := range []int64{1, 2, 5} {
+			for _, delta := range []float64{0.9, 1e-2, 1e-6, 1e-10} {
+				for _, at := range []Presence{in(3, sites), {Sites: sites, Least: 2, Most: 16, Reach: 100}, {Sites: sites, Least: 30, Most: 100, Reach: 200}} {
+					n := Noise{Mechanism: Gaussian, Epsilon: epsilon, Limit: 6}
+					share, err := n.Share(one(sites*at.Most), Shares{int(sites), 1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					threshold, err := share.Threshold(at, delta)
+					if err != nil {
+						t.Fatal(err)
+					}
+					// Of a draw z of sigma s, z >= k-1/2 on the grid has at most the probability of a normal one, a step lower.
+					scale := share.Total(1).Scale
+					named := func(threshold, c int64) float64 {
+						if c >= threshold {
+							return 1
+						}
+						return upperNormal((float64(threshold-c) - 0.5) / scale)
+					}
+					worst := func(threshold int64) float64 { // at one hospital
+						best := make([]float64, at.Reach+1)
+						for total := range best {
+							for c := at.Least; c <= min(at.Most, int64(total)); c++ {
+								best[total] = math.Max(best[total], best[int64(total)-c]+named(threshold, c))
+							}
+						}
+						return float64(sites) * best[at.Reach]
+					}
+					if p := worst(threshold); p > delta {
+						t.Errorf("epsilon %g, %+v: threshold %d names with %g > %g", epsilon, at, threshold, p, delta)
+					}
+					if p := worst(threshold - 1); threshold > 1 && at.Most == 1 && p <= delta*(1-1e-3) {
+						t.Errorf("epsilon %g, %+v: threshold %d would do, got %d", epsilon, at, threshold-1, threshold)
+					}
+				}
+			}
+		}
+	}
+	share, err := (Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}).Share(one(1), Shares{1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		in    Presence
+		delta float64
+	}{{in(0, 1), 0.1}, {in(1, 0), 0.1}, {in(1, 1), 0}, {in(1, 1), 1}} {
+		if _, err := share.Threshold(c.in, c.delta); !errors.Is(err, ErrNoise) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -104,6 +104,7 @@ type engine struct {
 	compile  error
 	wrong    atomic.Bool // table patient contradicts the catalog
 	measured atomic.Int32
+	many     int64 // men more than three
 }
 
 func newEngine() *engine {
@@ -153,7 +154,7 @@ func (e *engine) Run(ctx context.Context, f *fragment.Fragment, _ *fragment.Proo
 	b := array.NewRecordBuilder(alloc, f.Schema())
 	defer b.Release()
 	b.Field(0).(*array.StringBuilder).AppendValues([]string{"f", "m"}, nil)
-	b.Field(1).(*array.Int64Builder).AppendValues([]int64{2, 3}, nil)
+	b.Field(1).(*array.Int64Builder).AppendValues([]int64{2, 3 + e.many}, nil)
 	r := b.NewRecord()
 	defer r.Release()
 	return send(r)

@@ -2,17 +2,21 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/flight"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // A covered answer is a vector as long, and in the order, that the fragment alone decides, to each number of which this
@@ -51,6 +55,11 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 			return refuse(CodeFragment, err)
 		}
 	}
+	if r.Cover.Names {
+		if _, err := r.Fragment.Naming(*r.Cover, r.Noise, r.ThresholdDelta, proof); err != nil {
+			return refuse(CodeFragment, err)
+		}
+	}
 	return nil
 }
 
@@ -73,12 +82,11 @@ func (p *policy) sites(d *study.Document) (int, error) {
 }
 
 // exactly computes a covered answer, which nobody else sees before it is covered.
-func (s *service) exactly(ctx context.Context, r reservation, out *outlet) (*fragment.Dense, error) {
-	exact := fragment.NewDense(&r.request.Fragment)
-	if err := s.run(ctx, r, out, exact.Add); err != nil {
-		return nil, err
+func (s *service) exactly(ctx context.Context, r reservation, out *outlet, take func(arrow.Record) error) error {
+	if err := s.run(ctx, r, out, take); err != nil {
+		return err
 	}
-	return exact, s.same(ctx, r.version)
+	return s.same(ctx, r.version)
 }
 
 // drawing is the grid on which masked numbers leave after the members are known. How long a draw of the noise takes
@@ -93,13 +101,13 @@ func tick(ctx context.Context, ticks grid.Ticks) error {
 	return nil
 }
 
-// covered adds this hospital's noise, where so many hospitals answer.
-func (r reservation) covered(exact *fragment.Dense, hospitals int) ([]int64, error) {
+// shares are this hospital's of the noise, where so many hospitals answer.
+func (r reservation) shares(hospitals int) ([]*dp.Share, error) {
 	shares, err := r.request.Fragment.Shares(*r.request.Cover, hospitals, r.request.Noise, r.proof)
 	if err != nil {
 		return nil, refuse(CodeFragment, err)
 	}
-	return exact.Covered(shares), nil
+	return shares, nil
 }
 
 // sendVector is how covered numbers leave.
@@ -121,42 +129,119 @@ func late(ctx context.Context, ticks grid.Ticks, err error) error {
 
 // cover computes, adds this hospital's noise, and sends the vector at the next tick.
 func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) error {
-	exact, err := s.exactly(ctx, r, out)
+	exact := fragment.NewDense(&r.request.Fragment)
+	if err := s.exactly(ctx, r, out, exact.Add); err != nil {
+		return err
+	}
+	shares, err := r.shares(1)
 	if err != nil {
 		return err
 	}
-	vector, err := r.covered(exact, 1)
-	if err != nil {
-		return err
-	}
+	vector := exact.Covered(shares)
 	if err := tick(ctx, ticks); err != nil {
 		return err
 	}
 	return s.sendVector(vector, out)
 }
 
-// asks tells a coordinator that this hospital is done, and waits for the hospitals with which it is to seal.
-type asks func(ctx context.Context, own seal.Member) ([]seal.Member, error)
+// talks is what a coordinator is asked while a query is answered.
+type talks interface {
+	// names tells the groups that this hospital names, and hears those that any has named.
+	names(ctx context.Context, f *fragment.Fragment, own [][]value.Value) ([][]value.Value, error)
+	// members tells that this hospital is done, and hears the hospitals with which it is to seal.
+	members(ctx context.Context, own seal.Member) ([]seal.Member, error)
+}
 
-// masked tells whether the answer is for a conversation about who is done.
-func (r reservation) masked() bool { return r.request.Cover != nil && r.request.Cover.Masked() }
+// talked tells whether the answer is for a conversation: about which groups there are, or who is done.
+func (r reservation) talked() bool {
+	return r.request.Cover != nil && (r.request.Cover.Masked() || r.request.Cover.Names)
+}
 
-// seal computes, tells that it is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
-// made here and forgotten here, so that nothing is ever masked twice with the same numbers.
-func (s *service) seal(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, members asks) error {
+// talk computes, names groups where they are not declared, tells that it is done where numbers are masked, and covers what was
+// agreed on. rest gives back the turn to run: others may take longer.
+func (s *service) talk(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, with talks, rest func()) error {
 	key, err := seal.NewKey()
 	if err != nil {
 		return refuse(CodeEngine, errors.New("no key can be made"))
 	}
-	exact, err := s.exactly(ctx, r, out)
+	request := seal.Request{Federation: s.federation, Study: r.request.Study, Query: r.request.Query, Digest: r.request.Digest()}
+	var covered func(hospitals int) ([]int64, error)
+	if r.request.Cover.Names {
+		covered, request.Digest, err = s.named(ctx, r, out, ticks, with, rest)
+	} else {
+		exact := fragment.NewDense(&r.request.Fragment)
+		covered = func(hospitals int) ([]int64, error) {
+			shares, err := r.shares(hospitals)
+			if err != nil {
+				return nil, err
+			}
+			return exact.Covered(shares), nil
+		}
+		if err = s.exactly(ctx, r, out, exact.Add); err == nil {
+			err = tick(ctx, ticks)
+		}
+		rest()
+	}
 	if err != nil {
 		return err
 	}
-	if err := tick(ctx, ticks); err != nil {
-		return err
+	if !r.request.Cover.Masked() {
+		told := s.since(time.Now())
+		vector, err := covered(1)
+		if err != nil {
+			return err
+		}
+		if err := tick(ctx, told); err != nil {
+			return err
+		}
+		return s.sendVector(vector, out)
 	}
-	request := seal.Request{Federation: s.federation, Study: r.request.Study, Query: r.request.Query, Digest: r.request.Digest()}
-	all, err := members(ctx, request.Member(s.name, key, s.custody.key))
+	return s.seal(ctx, r, out, request, key, with, covered)
+}
+
+// since are the ticks at which leaves what follows from what this hospital was told at that time.
+func (s *service) since(told time.Time) grid.Ticks {
+	return grid.Ticks{Grid: drawing, Started: told, Timeout: s.limits.QueryTimeout}
+}
+
+// named computes, and names the groups that its own noise lets it name. It gives what covers those that the coordinator then
+// tells of, and a digest of the request with them.
+func (s *service) named(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, with talks, rest func()) (covered func(int) ([]int64, error), digest [sha256.Size]byte, err error) {
+	f := &r.request.Fragment
+	naming, err := f.Naming(*r.request.Cover, r.request.Noise, r.request.ThresholdDelta, r.proof)
+	if err != nil {
+		return nil, digest, refuse(CodeFragment, err)
+	}
+	exact := fragment.NewSparse(f, r.proof)
+	if err := s.exactly(ctx, r, out, exact.Add); err != nil {
+		return nil, digest, err
+	}
+	own := exact.Names(naming)
+	if f.TooMany(len(own)) {
+		return nil, digest, refuse(CodeTooLarge, errors.New("it would name more groups than can be covered"))
+	}
+	if err := tick(ctx, ticks); err != nil {
+		return nil, digest, err
+	}
+	rest()
+	out.named = len(own)
+	groups, err := with.names(ctx, f, own)
+	if err != nil {
+		return nil, digest, err
+	}
+	return func(hospitals int) ([]int64, error) {
+		shares, err := r.shares(hospitals)
+		if err != nil {
+			return nil, err
+		}
+		return exact.Covered(naming, shares, groups), nil
+	}, fragment.DigestOf(r.request.Digest(), groups), nil
+}
+
+// seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
+// made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
+func (s *service) seal(ctx context.Context, r reservation, out *outlet, request seal.Request, key seal.Key, with talks, covered func(int) ([]int64, error)) error {
+	all, err := with.members(ctx, request.Member(s.name, key, s.custody.key))
 	if err != nil {
 		return err
 	}
@@ -168,8 +253,8 @@ func (s *service) seal(ctx context.Context, r reservation, out *outlet, ticks gr
 			return refuse(CodeSealed, err)
 		}
 	}
-	told := grid.Ticks{Grid: drawing, Started: time.Now(), Timeout: s.limits.QueryTimeout}
-	vector, err := r.covered(exact, len(all))
+	told := s.since(time.Now())
+	vector, err := covered(len(all))
 	if err != nil {
 		return err
 	}
@@ -188,14 +273,8 @@ type conversation struct {
 	flight.FlightService_DoExchangeServer
 }
 
-func (c conversation) members(ctx context.Context, own seal.Member) ([]seal.Member, error) {
-	b, err := json.Marshal(own)
-	if err != nil {
-		return nil, refuse(CodeRequest, err)
-	}
-	if err := c.Send(&flight.FlightData{AppMetadata: b}); err != nil {
-		return nil, refuse(CodeCanceled, errors.New("the stream broke"))
-	}
+// hear gives what the coordinator says next.
+func (c conversation) hear(ctx context.Context) ([]byte, error) {
 	type said struct {
 		data *flight.FlightData
 		err  error
@@ -212,10 +291,42 @@ func (c conversation) members(ctx context.Context, own seal.Member) ([]seal.Memb
 		if x.err != nil {
 			return nil, refuse(CodeCanceled, errors.New("the stream broke"))
 		}
-		all, err := seal.ParseMembers(x.data.GetAppMetadata())
-		if err != nil {
-			return nil, refuse(CodeSealed, err)
-		}
-		return all, nil
+		return x.data.GetAppMetadata(), nil
 	}
+}
+
+func (c conversation) say(b []byte) error {
+	if err := c.Send(&flight.FlightData{AppMetadata: b}); err != nil {
+		return refuse(CodeCanceled, errors.New("the stream broke"))
+	}
+	return nil
+}
+
+func (c conversation) names(ctx context.Context, f *fragment.Fragment, own [][]value.Value) ([][]value.Value, error) {
+	if err := fragment.WriteNames(own, c.say); err != nil {
+		return nil, err
+	}
+	groups, err := f.ReadNames(func() ([]byte, error) { return c.hear(ctx) })
+	if errors.Is(err, fragment.ErrRecord) {
+		return nil, refuse(CodeSealed, err)
+	}
+	return groups, err
+}
+
+func (c conversation) members(ctx context.Context, own seal.Member) ([]seal.Member, error) {
+	b, err := json.Marshal(own)
+	if err != nil {
+		return nil, refuse(CodeRequest, err)
+	}
+	if err := c.say(b); err != nil {
+		return nil, err
+	}
+	if b, err = c.hear(ctx); err != nil {
+		return nil, err
+	}
+	all, err := seal.ParseMembers(b)
+	if err != nil {
+		return nil, refuse(CodeSealed, err)
+	}
+	return all, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 func sealedStudy(d *study.Document) {
@@ -151,9 +152,13 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 		{"and they are more", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 1 }, CodeSealed},
 		{"Laplace noise", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Noise.Mechanism, r.Fragment.Norm = dp.Laplace, fragment.L1 }, CodeFragment},
 		{"a study of pure accounting", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study = "copd" }, CodeBudget},
-		{"groups that are not declared", Sealed{Hospitals: 3}, func(r *fragment.Request) {
-			r.Fragment.Keys[0].Domain, r.ThresholdDelta, r.Noise.Limit = nil, 1e-9, 5
+		{"groups that are not declared, and not named first", Sealed{Hospitals: 3}, func(r *fragment.Request) {
+			r.Fragment.Keys[0].Domain, r.ThresholdDelta = nil, 1e-9
 		}, CodeFragment},
+		{"groups that are declared, and are to be named", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Cover.Names = true }, CodeFragment},
+		{"groups that are to be named", Sealed{Hospitals: 3}, func(r *fragment.Request) {
+			r.Fragment.Keys[0].Domain, r.ThresholdDelta, r.Cover.Names = nil, 1e-9, true
+		}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := start(t, sealedConfig(t, tc.sealed), newEngine())
@@ -511,5 +516,124 @@ func TestMaskedReplay(t *testing.T) {
 		if d := got[0][j] - got[1][j]; d > -1<<40 && d < 1<<40 {
 			t.Errorf("the difference of two answers is %d", d)
 		}
+	}
+}
+
+// namesRequest asks for the number of patients of each sex, as if nobody had declared which there are.
+func namesRequest(h *hospital, query string, masks bool) *fragment.Request {
+	r := maskedRequest(h, query)
+	if !masks {
+		r.Cover.Colluders, r.Cover.Among = 0, nil
+	}
+	r.Fragment.Keys[0].Domain, r.ThresholdDelta, r.Cover.Names = nil, 1e-9, true
+	return r
+}
+
+// A hospital names what its own noise lets it name, and covers what it is then told of: also a group that it has not, and one
+// that it has and did not name. Where numbers are masked, hospitals that are told of different groups do not seal together.
+func TestNames(t *testing.T) {
+	h, peers := maskedHospital(t)
+	h.engine.many = 497 // 500 men, two women
+	c := h.client(t, "coordinator-paris")
+	asked := [][]value.Value{{value.Text("f")}, {value.Text("m")}, {value.Text("x")}}
+	fragment.SortGroups(asked)
+	for _, masks := range []bool{false, true} {
+		r := namesRequest(h, fmt.Sprintf("%032x", 77), masks)
+		ticket, err := prepare(c, r)
+		must(t, err)
+		stream, err := c.DoExchange(t.Context())
+		must(t, err)
+		say := func(b []byte) error { return stream.Send(&flight.FlightData{AppMetadata: b}) }
+		hear := func() ([]byte, error) {
+			d, err := stream.Recv()
+			return d.GetAppMetadata(), err
+		}
+		must(t, say([]byte(ticket)))
+		own, err := r.Fragment.ReadNames(hear)
+		must(t, err)
+		if len(own) != 1 || own[0][0].Str() != "m" {
+			t.Fatalf("it names %v", own)
+		}
+		must(t, fragment.WriteNames(asked, say))
+		hospitals, unmask := 1, func([]int64) {}
+		if masks {
+			b, err := hear()
+			must(t, err)
+			var done seal.Member
+			must(t, json.Unmarshal(b, &done))
+			request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: fragment.DigestOf(r.Digest(), asked)}
+			other := request
+			other.Digest = fragment.DigestOf(r.Digest(), asked[:2])
+			own := h.service.custody.key.Public().(ed25519.PublicKey)
+			if request.Verify(done, own) != nil || other.Verify(done, own) == nil {
+				t.Error("what it signs does not depend on the groups that it was told of")
+			}
+			members := []seal.Member{done, request.Member("nantes", peers[0].key, peers[0].signer), request.Member("rennes", peers[1].key, peers[1].signer)}
+			b, err = json.Marshal(members)
+			must(t, err)
+			must(t, say(b))
+			hospitals, unmask = 3, func(v []int64) {
+				for _, p := range peers {
+					must(t, request.Mask(v, p.name, p.key, members))
+				}
+			}
+		}
+		must(t, stream.CloseSend())
+		reader, err := flight.NewRecordReader(stream)
+		must(t, err)
+		var got []int64
+		for reader.Next() {
+			got, err = fragment.ReadCovered(reader.Record(), got, 3)
+			must(t, err)
+		}
+		reader.Release()
+		must(t, reader.Err())
+		if len(got) != 3 {
+			t.Fatalf("%d numbers", len(got))
+		}
+		unmask(got)
+		proof, err := fragment.Check(&r.Fragment, h.catalog)
+		must(t, err)
+		shares, err := r.Fragment.Shares(*r.Cover, hospitals, r.Noise, proof)
+		must(t, err)
+		for i, want := range []int64{2, 500, 0} {
+			if x := shares[0].Read(got[i]); x < want-80 || x > want+80 || got[i] == want<<shares[0].Shift() {
+				t.Errorf("masks %v: of %v it sends %d", masks, asked[i], x)
+			}
+		}
+	}
+	left := 0
+	for _, e := range h.entries(t) {
+		if e.Kind == "answer" {
+			left++
+			if !strings.HasPrefix(e.Text, "The names of 1 groups that this hospital's own noise let it name, and a vector of 3 numbers, ") {
+				t.Errorf("the ledger says %s", e.Text)
+			}
+		}
+	}
+	if left != 2 {
+		t.Errorf("%d answers", left)
+	}
+}
+
+// A coordinator that asks for a group twice, to have two draws of it, or for what is no group, has a refusal and no number.
+func TestNamesLiars(t *testing.T) {
+	h, _ := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	for i, groups := range [][][]value.Value{
+		{{value.Text("f")}, {value.Text("f")}}, {{value.Text("m")}, {value.Text("f")}}, {{value.Int(3)}}, {{}}, {{value.Text("f"), value.Text("m")}},
+	} {
+		r := namesRequest(h, fmt.Sprintf("%032x", 100+i), false)
+		ticket, err := prepare(c, r)
+		must(t, err)
+		stream, err := c.DoExchange(t.Context())
+		must(t, err)
+		must(t, stream.Send(&flight.FlightData{AppMetadata: []byte(ticket)}))
+		_, err = stream.Recv() // the names
+		must(t, err)
+		must(t, fragment.WriteNames(groups, func(b []byte) error { return stream.Send(&flight.FlightData{AppMetadata: b}) }))
+		must(t, stream.CloseSend())
+		_, err = stream.Recv()
+		wantCode(t, err, CodeSealed)
 	}
 }

@@ -54,6 +54,9 @@ func sentence(r *fragment.Request) string {
 	fmt.Fprintf(&b, "; %s noise of epsilon %g", r.Noise.Mechanism, r.Noise.Epsilon)
 	if r.Cover != nil {
 		b.WriteString(", added by this hospital before anything leaves")
+		if r.Cover.Names {
+			b.WriteString(", the names of groups included")
+		}
 	}
 	if r.Releases > 1 {
 		fmt.Fprintf(&b, ", in one of %d releases for one query", r.Releases)

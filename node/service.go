@@ -28,7 +28,6 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
-	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -417,18 +416,18 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	return s.serve(stream.Context(), string(t.GetTicket()), stream, nil)
 }
 
-// DoExchange executes a reservation, once, tells that it is done, and sends its covered numbers masked for those that it
-// is then told of.
+// DoExchange executes a reservation, once, names groups where they are not declared, tells that it is done where numbers are
+// masked, and sends what it covers for what it is then told of.
 func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {
 		return refuse(CodeCanceled, err).GRPCStatus().Err()
 	}
-	return s.serve(stream.Context(), string(first.GetAppMetadata()), stream, conversation{stream}.members)
+	return s.serve(stream.Context(), string(first.GetAppMetadata()), stream, conversation{stream})
 }
 
-// serve executes a reservation; members asks for whom to mask, nil: for nobody.
-func (s *service) serve(ctx context.Context, reserved string, stream line, members asks) error {
+// serve executes a reservation; with is who answers what it asks meanwhile, nil: nobody.
+func (s *service) serve(ctx context.Context, reserved string, stream line, with talks) error {
 	traced, span := s.begin(ctx, actionExecute)
 	defer span.End()
 	timed, cancel := context.WithTimeout(traced, s.limits.QueryTimeout)
@@ -446,11 +445,11 @@ func (s *service) serve(ctx context.Context, reserved string, stream line, membe
 	defer s.rates.Leave(r.request.Researcher)
 	ctx, ended := s.reservations.run(ctx, reserved, id)
 	defer ended()
-	if !r.expires.After(s.now()) || (members != nil) != r.masked() {
+	if !r.expires.After(s.now()) || (with != nil) != r.talked() {
 		s.giveBack(ctx, reserved)
 		return s.failed(ctx, actionExecute, id, r.request, refuse(CodeTicket, nil))
 	}
-	if err := s.execute(ctx, id, reserved, r, stream, members); err != nil {
+	if err := s.execute(ctx, id, reserved, r, stream, with); err != nil {
 		return s.failed(ctx, actionExecute, id, r.request, err)
 	}
 	s.outcome(ctx, actionExecute, r.request, codeOK)
@@ -458,7 +457,7 @@ func (s *service) serve(ctx context.Context, reserved string, stream line, membe
 }
 
 // execute waits until it may fail and for a turn, charges, and only then runs.
-func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream line, members asks) error {
+func (s *service) execute(ctx context.Context, id pki.Identity, reserved string, r reservation, stream line, with talks) error {
 	came := s.now()
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	s.metrics.waiting.Inc()
@@ -500,13 +499,10 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 		switch {
 		case r.request.Cover == nil:
 			err = s.stream(ctx, r, out)
-		case members == nil:
+		case with == nil:
 			err = s.cover(ctx, r, out, ticks)
 		default:
-			err = s.seal(ctx, r, out, ticks, func(ctx context.Context, own seal.Member) ([]seal.Member, error) {
-				rest() // it has computed, and others may take longer
-				return members(ctx, own)
-			})
+			err = s.talk(ctx, r, out, ticks, with, rest)
 		}
 	}
 	if out.covered && err != nil {
@@ -611,6 +607,9 @@ func (s *service) run(ctx context.Context, r reservation, out *outlet, take func
 		}
 	}()
 	if err := s.engine.Run(ctx, &r.request.Fragment, r.proof, s.alloc, take); err != nil {
+		if errors.Is(err, fragment.ErrTooMany) {
+			return refuse(CodeTooLarge, err)
+		}
 		var contradiction interface{ Contradiction() bool }
 		if errors.As(err, &contradiction) && contradiction.Contradiction() {
 			s.distrust()
@@ -626,6 +625,7 @@ type outlet struct {
 	writer      *flight.Writer
 	rows, bytes int64
 	covered     bool          // rows are numbers, each with this hospital's noise
+	named       int           // groups that this hospital named
 	members     int           // hospitals for which they are masked; 0: they are not
 	exposure    float64       // by how much more than its price the query costs if the masks break
 	took        time.Duration // to compute it
@@ -649,6 +649,11 @@ func (o *outlet) close() error {
 
 // what is what has left, for the ledger.
 func (o *outlet) what() string {
+	if o.named > 0 {
+		named := *o
+		named.named = 0
+		return fmt.Sprintf("the names of %d groups that this hospital's own noise let it name, and %s", o.named, named.what())
+	}
 	if o.members > 0 {
 		return fmt.Sprintf("a vector of %d numbers, covered by this hospital's own noise and masked with those of %d others (exposure %.3g),", o.rows, o.members-1, o.exposure)
 	}
@@ -681,9 +686,10 @@ func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool) ledge
 		Seconds float64 `json:"seconds"`
 		Whole   bool    `json:"whole"`
 		Covered bool    `json:"covered,omitempty"`
+		Named   int     `json:"named,omitempty"`
 		// Members are the hospitals of a masked answer.
 		Members  int     `json:"members,omitempty"`
 		Exposure float64 `json:"exposure,omitempty"`
-	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered, out.members, out.exposure})
+	}{out.rows, out.bytes, out.took.Seconds(), whole, out.covered, out.named, out.members, out.exposure})
 	return ledger.Entry{Kind: ledger.KindAnswer, Study: r.Study, Researcher: r.Researcher, Query: r.Query, Text: text, Detail: detail}
 }

@@ -143,8 +143,13 @@ func (p *Program) Warnings() []string {
 	}
 	for _, release := range p.Releases {
 		if s := release.Selection; s != nil {
-			sure := float64(s.Threshold) + release.noise[s.Partial].HalfWidth(0.95)
-			add(fmt.Sprintf("a group that the catalog does not declare is shown from a noisy number of %d patients on: one of %s patients is shown with more than 97 %% probability, smaller ones more seldom", s.Threshold, whole(sure)))
+			noise, where := release.noise[s.Partial], ""
+			if s.Local {
+				noise, where = release.naming.Noise(), " in one hospital"
+			}
+			noise.Scale /= float64(release.Proof.Units[s.Partial])
+			sure := float64(s.Threshold) + noise.HalfWidth(0.95)
+			add(fmt.Sprintf("a group that the catalog does not declare is shown from a noisy number of %d patients%s on: one of %s patients%s is shown with more than 97 %% probability, smaller ones more seldom", s.Threshold, where, whole(sure), where))
 		}
 		for _, w := range release.Warnings {
 			add(w)
@@ -196,7 +201,11 @@ func (p *Plan) Describe() string {
 		line("sealed", "%s", p.protection())
 	}
 	if s := p.Selection; s != nil {
-		line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
+		if s.Local {
+			line("select", "groups whose noisy number of patients in one hospital is at least %d: each hospital names its own", s.Threshold)
+		} else {
+			line("select", "groups whose noisy number of patients is at least %d", s.Threshold)
+		}
 		if !p.Proof.Unclipped {
 			line("select", "a patient of whom less than 1/%d is left counts in none", fragment.LeastPresence)
 		}

@@ -102,7 +102,8 @@ type Plan struct {
 	noise []dp.Distribution
 	// supposed is how many values are expected in each group, as far as is public; 0: unknown.
 	supposed float64
-	asked    int // hospitals
+	asked    int              // hospitals
+	naming   *fragment.Naming // where Selection is Local
 	// settled is what is evaluated in place of each released expression: divisions have a column of their own.
 	settled   map[*fragment.Expr]*fragment.Expr
 	divisions []division
@@ -119,6 +120,8 @@ type Selection struct {
 	Place     int     // and in Cell.Noisy
 	Delta     float64 // spent on it
 	Threshold int64   // patients
+	// Local: in one hospital, which names the group; else in all together.
+	Local bool `json:",omitempty"`
 }
 
 // Column is one column of the answer.

@@ -80,7 +80,17 @@ func TestGolden(t *testing.T) {
 			}
 			p, err := (*Program)(nil), error(nil)
 			if q.Statement, err = syntax.ParseIn(q.SQL, dialectOf(t, d)); err == nil {
-				p, err = Compose(q, federation(t, d.Cmd))
+				fed := federation(t, d.Cmd)
+				if d.HasArg("sealed") { // max_sites, hospitals, covered or masked
+					var most, hospitals, how string
+					d.ScanArgs(t, "sealed", &most, &hospitals, &how)
+					fed.Accounting, fed.Covered, fed.Masked = dp.ZCDP, true, how == "masked"
+					fed.Catalog.MaxSites, fed.Hospitals = int(numberOf(t, most)), nil
+					for i := range int(numberOf(t, hospitals)) {
+						fed.Hospitals = append(fed.Hospitals, fmt.Sprintf("h%d", i))
+					}
+				}
+				p, err = Compose(q, fed)
 			}
 			if err != nil {
 				var e *Error

@@ -168,7 +168,7 @@ func (b *builder) release() {
 	if s := p.Selection; s != nil {
 		threshold = b.query.Delta
 		s.Delta = threshold
-		t, err := p.Noise.Threshold(p.presence(s.Partial), p.Coordinate(s.Partial), threshold)
+		t, err := p.Noise.Threshold(proof.Presence(p.Fragment, p.Sites, s.Partial), p.Coordinate(s.Partial), threshold)
 		if err != nil {
 			refuse(CodeParameter, at, "", "%s", err)
 		}
@@ -189,17 +189,26 @@ func (b *builder) cover() {
 	switch {
 	case p.Noise.Mechanism != dp.Gaussian:
 		refuse(CodeSealed, at, "ask under a study whose accounting is zcdp", "the study is sealed, and under pure accounting a hospital's own share of the noise covers nothing")
-	case p.Selection != nil:
-		refuse(CodeSealed, at, "group by columns whose values the catalog lists, or name the values: WHERE column IN (…)", "the study is sealed, and the values to group by are not declared: which of them there are would be seen without noise")
 	}
-	p.Cover = &fragment.Cover{Sites: p.Sites}
+	p.Cover = &fragment.Cover{Sites: p.Sites, Names: p.Selection != nil}
 	asked := len(b.federation.Hospitals)
 	p.asked = asked
 	if b.federation.Masked {
-		masked := fragment.Cover{Sites: p.Sites, Colluders: fragment.LeastColluders(max(asked, b.federation.Size)), Among: b.federation.Hospitals}
-		if masked.Honest(asked) > p.Sites { // else masks make nothing more accurate
+		masked := *p.Cover
+		masked.Colluders, masked.Among = fragment.LeastColluders(max(asked, b.federation.Size)), b.federation.Hospitals
+		_, numbers := masked.Parts(p.Noise)
+		lost := numbers.Epsilon / p.Noise.Epsilon                       // to the names
+		if float64(masked.Honest(asked))*lost*lost > float64(p.Sites) { // else masks make nothing more accurate
 			p.Cover = &masked
 		}
+	}
+	if s := p.Selection; s != nil {
+		naming, err := p.Fragment.Naming(*p.Cover, p.Noise, s.Delta, p.Proof)
+		if err != nil {
+			refuse(CodeParameter, at, "", "%s", err)
+		}
+		unit := p.Proof.Units[s.Partial]
+		s.Threshold, s.Local, p.naming = (naming.Threshold+unit-1)/unit, true, naming
 	}
 	if size := p.Proof.Cells * p.Fragment.Released(); size > fragment.MaxCovered {
 		refuse(CodeTooLarge, at, "group by fewer values, or ask for fewer quantiles at once", "%d numbers would be released, and hospitals cover at most %d", size, fragment.MaxCovered)
@@ -207,20 +216,6 @@ func (b *builder) cover() {
 	if err := p.Answered(asked); err != nil {
 		refuse(CodeParameter, at, "", "%s", err)
 	}
-}
-
-// presence bounds how one patient makes undeclared groups appear, which are selected by a partial aggregate: package dp
-// has the proof.
-func (p *Plan) presence(partial int) dp.Presence {
-	unit := p.Proof.Units[partial]
-	at := dp.Presence{Sites: int64(p.Sites), Least: max(1, unit/fragment.LeastPresence), Most: unit}
-	// Not one group where the catalog promises one: the norm is what a node sees to.
-	limit, weight := p.Proof.NormLimit(p.Fragment), p.Proof.NormWeight(p.Fragment, partial)
-	at.Reach = (unit*limit + weight - 1) / weight
-	if p.Fragment.Norm == fragment.L2 {
-		at.Reach *= unit / at.Least
-	}
-	return at
 }
 
 // expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the

@@ -22,6 +22,8 @@ type Cover struct {
 	Colluders int `json:"colluders,omitempty"`
 	// Among are the hospitals that are asked, by name, where numbers are masked: each must know all others' keys.
 	Among []string `json:"among,omitempty"`
+	// Names: groups are not declared, and each hospital names its own before it covers those that any named.
+	Names bool `json:"names,omitempty"`
 }
 
 // Masked tells whether numbers are masked as well.
@@ -59,10 +61,11 @@ func (f *Fragment) Shares(c Cover, hospitals int, n dp.Noise, p *Proof) ([]*dp.S
 	if c.Colluders < 0 {
 		return nil, fmt.Errorf("%w: %d colluders", ErrInvalid, c.Colluders)
 	}
-	if p.Cells == 0 {
-		return nil, fmt.Errorf("%w: groups that are not declared cannot be covered", ErrInvalid)
+	if c.Names != (p.Cells == 0) {
+		return nil, fmt.Errorf("%w: groups that are not declared, and they alone, are named before they are covered", ErrInvalid)
 	}
-	if size := int64(p.Cells) * int64(f.Released()); size > MaxCovered {
+	_, n = c.Parts(n)
+	if size := int64(max(1, p.Cells)) * int64(f.Released()); size > MaxCovered {
 		return nil, fmt.Errorf("%w: a vector of %d numbers, more than %d, is to be covered", ErrInvalid, size, MaxCovered)
 	}
 	shares := make([]*dp.Share, len(f.Partials))

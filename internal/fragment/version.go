@@ -13,8 +13,8 @@ const (
 	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a patient's
 	// groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by those rules.
 	Oldest = 2
-	// Version is the highest.
-	Version = 2
+	// Version is the highest. 3 has covered groups that are not declared.
+	Version = 3
 )
 
 // novelty is what a request cannot say before a version.
@@ -25,7 +25,9 @@ type novelty struct {
 }
 
 // later lists what is newer than Oldest.
-var later = []novelty{}
+var later = []novelty{
+	{3, "Cover.names bool", func(r *Request) bool { return r.Cover != nil && r.Cover.Names }},
+}
 
 // Least is the lowest version that can say the request.
 func Least(r *Request) int {

@@ -1,0 +1,318 @@
+package fragment
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Where numbers are covered and groups are not declared, each hospital first names those of its groups that its own noise
+// lets it name; then all cover the groups that any of them named (dp/doc.go, "Undeclared groups").
+
+// Where names are a release of their own, they have namesPart of the noise's epsilon and the numbers numbersPart: the squares
+// add up to 0.986, so that no rounding makes it more than the whole price.
+const (
+	namesPart   = 0.44
+	numbersPart = 0.89
+)
+
+// Parts splits a release's noise where groups are not declared and hospitals rely on each other's: what names are told by, and
+// what covers the numbers. Elsewhere one noise is both.
+func (c Cover) Parts(n dp.Noise) (names, numbers dp.Noise) {
+	names, numbers = n, n
+	if c.Names && c.Masked() {
+		names.Epsilon, numbers.Epsilon = n.Epsilon*namesPart, n.Epsilon*numbersPart
+	}
+	return names, numbers
+}
+
+// Presence bounds how one patient makes undeclared groups appear, which are selected by a partial aggregate: package dp
+// has the use of it.
+func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
+	unit := p.Units[partial]
+	at := dp.Presence{Sites: int64(sites), Least: max(1, unit/LeastPresence), Most: unit}
+	// Not one group where the catalog promises one: the norm is what a node sees to.
+	limit, weight := p.NormLimit(f), p.NormWeight(f, partial)
+	at.Reach = (unit*limit + weight - 1) / weight
+	if f.Norm == L2 {
+		at.Reach *= unit / at.Least
+	}
+	return at
+}
+
+// Naming is by what a hospital names the groups that it has.
+type Naming struct {
+	// Threshold is from what covered number of patients on, in the unit of the partial aggregate.
+	Threshold int64
+	share     *dp.Share // covers the number that is compared
+	partial   int       // the number of patients
+	again     bool      // the numbers have noise of their own
+}
+
+// Naming gives it; coordinator and node each compute it. Errors wrap ErrInvalid or dp's.
+func (f *Fragment) Naming(c Cover, n dp.Noise, delta float64, p *Proof) (*Naming, error) {
+	names, _ := c.Parts(n)
+	for i := range f.Partials {
+		if !p.Selects(f, i) {
+			continue
+		}
+		// The share covers by itself: nobody else is relied on for a name.
+		share, err := names.Share(f.Coordinate(p, c.Sites, i), dp.Shares{Sites: c.Sites, Honest: 1})
+		if err != nil {
+			return nil, err
+		}
+		t, err := share.Threshold(p.Presence(f, c.Sites, i), delta)
+		return &Naming{Threshold: t, share: share, partial: i, again: c.Masked()}, err
+	}
+	return nil, fmt.Errorf("%w: no number of patients tells which groups to name", ErrInvalid)
+}
+
+// Noise is that by which a hospital names, in the unit of the partial aggregate.
+func (n *Naming) Noise() dp.Distribution { return n.share.Total(1) }
+
+// ErrTooMany means that an answer has more groups than a hospital holds to cover them.
+var ErrTooMany = errors.New("too many groups to cover")
+
+// mostSparse is what a hospital holds of them: integers, of which a group counts as sixteen more, and one for eight bytes of its keys.
+const mostSparse = 1 << 25
+
+// Sparse adds up the answer to a fragment whose groups are not all declared.
+type Sparse struct {
+	fragment *Fragment
+	proof    *Proof
+	domains  domains
+	groups   map[string]*sparse
+	held     int
+}
+
+type sparse struct {
+	keys    []value.Value
+	sums    []int64
+	covered int64 // its number of patients, once Names has drawn
+}
+
+// NewSparse is empty.
+func NewSparse(f *Fragment, p *Proof) *Sparse {
+	return &Sparse{fragment: f, proof: p, domains: f.domains(), groups: map[string]*sparse{}}
+}
+
+// Add adds a record of an answer. A group that no declared domain has is left out, and so is one in which nobody counts.
+func (s *Sparse) Add(r arrow.Record) error {
+	return ReadRecord(s.fragment, r, func(keys []value.Value, partials []int64) error {
+		if !s.domains.have(keys) || !s.appears(partials) {
+			return nil
+		}
+		id := GroupID(keys)
+		g, ok := s.groups[id]
+		if !ok {
+			if s.held += s.fragment.Width() + 16 + len(id)/8; s.held > mostSparse {
+				return ErrTooMany
+			}
+			g = &sparse{keys: slices.Clone(keys), sums: make([]int64, len(partials))}
+			s.groups[id] = g
+		}
+		for i, x := range partials {
+			g.sums[i] = dp.SaturatingSum(g.sums[i], x)
+		}
+		return nil
+	})
+}
+
+// appears tells whether anybody counts in a group.
+func (s *Sparse) appears(partials []int64) bool {
+	for i, p := range s.fragment.Partials {
+		if s.proof.Selects(s.fragment, i) && partials[0] == 0 {
+			return false
+		}
+		partials = partials[p.Width():]
+	}
+	return true
+}
+
+// domains are the keys that a group may have: their types, and the values of those that declare them.
+type domains []struct {
+	of     value.Type
+	values map[string]bool // by GroupID; nil: any
+}
+
+func (f *Fragment) domains() domains {
+	all := make(domains, len(f.Keys))
+	for i, k := range f.Keys {
+		all[i].of = k.Expr.Type
+		if k.Domain != nil {
+			all[i].values = map[string]bool{}
+		}
+		for _, v := range k.Domain {
+			all[i].values[GroupID([]value.Value{v})] = true
+		}
+	}
+	return all
+}
+
+func (d domains) have(keys []value.Value) bool {
+	if len(keys) != len(d) {
+		return false
+	}
+	for i, v := range keys {
+		if v.Type() != d[i].of || d[i].values != nil && !d[i].values[GroupID(keys[i:i+1])] {
+			return false
+		}
+	}
+	return true
+}
+
+// travels tells whether a group's keys are the same at the other end; a date before the year 1 is not.
+func travels(keys []value.Value) bool {
+	return !slices.ContainsFunc(keys, func(v value.Value) bool {
+		again, err := value.Parse(v.Type(), v.String())
+		return !v.IsNull() && (err != nil || value.Compare(again, v) != 0 || !utf8.ValidString(v.Str()))
+	})
+}
+
+// TooMany tells whether groups are more than a vector over them may be.
+func (f *Fragment) TooMany(groups int) bool {
+	return groups > MaxNamed || groups*f.Released() > MaxCovered
+}
+
+// Names covers the number of patients of each group and gives the groups to name, ordered by GroupID. It is called once.
+func (s *Sparse) Names(n *Naming) [][]value.Value {
+	at := 0
+	for _, p := range s.fragment.Partials[:n.partial] {
+		at += p.Width()
+	}
+	var names [][]value.Value
+	for _, g := range s.groups {
+		g.covered = n.share.Cover(g.sums[at])
+		if n.share.Read(g.covered) >= n.Threshold && travels(g.keys) {
+			names = append(names, g.keys)
+		}
+	}
+	SortGroups(names)
+	return names
+}
+
+// Covered gives the vector that leaves for those groups, which are in order, as Dense.Covered does; in a group that the
+// hospital has not, nobody counts. The number of patients has the noise by which the group was named or not, or its own where
+// names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom on more.
+func (s *Sparse) Covered(n *Naming, shares []*dp.Share, groups [][]value.Value) []int64 {
+	covered := make([]int64, 0, len(groups)*s.fragment.Released())
+	zeros := make([]int64, s.fragment.Width())
+	for _, keys := range groups {
+		rest, g := zeros, s.groups[GroupID(keys)]
+		if g != nil {
+			rest = g.sums
+		}
+		for j, p := range s.fragment.Partials {
+			for _, x := range p.Coordinates(rest[:p.Width()]) {
+				covered = append(covered, shares[j].Cover(x))
+			}
+			if g != nil && j == n.partial && !n.again {
+				covered[len(covered)-1] = g.covered // in place of the draw just made, which makes all groups take as long
+			}
+			rest = rest[p.Width():]
+		}
+	}
+	return covered
+}
+
+// SortGroups orders groups by GroupID.
+func SortGroups(groups [][]value.Value) {
+	slices.SortFunc(groups, func(a, b []value.Value) int { return cmp.Compare(GroupID(a), GroupID(b)) })
+}
+
+const (
+	// MaxNamed is the largest number of groups that hospitals name for one answer, all together.
+	MaxNamed = MaxCells
+	// namesBatch is about how many bytes of names travel in a message, and namesMost how many in a list.
+	namesBatch = 1 << 19
+	namesMost  = 64 << 20
+)
+
+// named is how a part of a list of groups travels.
+type named struct {
+	Groups [][]value.Value `json:"groups"`
+	More   bool            `json:"more,omitempty"`
+}
+
+// WriteNames gives a list of groups, in order, to send, in messages of some hundred kilobytes each.
+func WriteNames(groups [][]value.Value, send func([]byte) error) error {
+	for {
+		size, n := 0, 0
+		for n < len(groups) && size < namesBatch {
+			for _, v := range groups[n] {
+				size += 48 + len(v.Str())
+			}
+			n++
+		}
+		b, err := json.Marshal(named{append([][]value.Value{}, groups[:n]...), n < len(groups)})
+		if err != nil {
+			return err
+		}
+		if err := send(b); err != nil || n == len(groups) {
+			return err
+		}
+		groups = groups[n:]
+	}
+}
+
+// ReadNames reads what WriteNames wrote, message by message: a list of groups of the fragment, by GroupID, each once, and so
+// few that a vector over them can be covered. Errors of its own wrap ErrRecord.
+func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, error) {
+	var groups [][]value.Value
+	last, size, domains := "", 0, f.domains()
+	for {
+		b, err := receive()
+		if err != nil {
+			return nil, err
+		}
+		if size += len(b); size > namesMost {
+			return nil, fmt.Errorf("%w: more than %d bytes of names", ErrRecord, namesMost)
+		}
+		var part named
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&part); err != nil || d.More() || part.More && len(part.Groups) == 0 {
+			return nil, fmt.Errorf("%w: no list of groups", ErrRecord)
+		}
+		for _, keys := range part.Groups {
+			if !domains.have(keys) || !travels(keys) {
+				return nil, fmt.Errorf("%w: a name is of no group that there can be", ErrRecord)
+			}
+			id := GroupID(keys)
+			if len(groups) > 0 && id <= last {
+				return nil, fmt.Errorf("%w: names are not in order, each once", ErrRecord)
+			}
+			groups, last = append(groups, keys), id
+			if f.TooMany(len(groups)) {
+				return nil, fmt.Errorf("%w: more groups than can be covered", ErrRecord)
+			}
+		}
+		if !part.More {
+			return groups, nil
+		}
+	}
+}
+
+// DigestOf is the SHA-256 of a request's digest and the groups that are covered for it, so that hospitals which are told of
+// different ones do not seal together.
+func DigestOf(request [sha256.Size]byte, groups [][]value.Value) [sha256.Size]byte {
+	d := sha256.New()
+	d.Write(request[:])
+	for _, keys := range groups {
+		id := GroupID(keys)
+		d.Write(binary.BigEndian.AppendUint64(nil, uint64(len(id))))
+		d.Write([]byte(id))
+	}
+	return [sha256.Size]byte(d.Sum(nil))
+}
