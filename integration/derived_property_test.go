@@ -291,7 +291,7 @@ func (f *forger) relations(depth int) []seen {
 			if d == nil {
 				return nil
 			}
-			t, err := d.Table(s.Name, f.ward.catalog)
+			t, err := d.Table(s.Name, f.ward.catalog, fragment.NewBudget())
 			if err != nil {
 				return nil
 			}
@@ -892,7 +892,7 @@ func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 }
 
 func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
-	t, err := d.Table("d", c.ward.catalog)
+	t, err := d.Table("d", c.ward.catalog, fragment.NewBudget())
 	if err != nil {
 		return err.Error()
 	}

@@ -118,7 +118,7 @@ func (b *builder) rowLimit(r fragment.Relation, t *catalog.Table) int {
 	limit := 0
 	for _, within := range d.Relations {
 		if within.Derived != nil {
-			known, err := within.Derived.Table(within.Name, b.catalog.Catalog)
+			known, err := within.Derived.Table(within.Name, b.catalog.Catalog, b.catalog.domains)
 			if err == nil && !known.Public {
 				limit = max(limit, b.rowLimit(within, known))
 			}
@@ -215,8 +215,7 @@ func (b *builder) grouping() []*syntax.Expr {
 }
 
 func (b *builder) keyOf(e *fragment.Expr) int {
-	want := canonical(e)
-	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return canonical(k.Expr) == want })
+	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return sameExpr(k.Expr, e) })
 }
 
 // isAggregateCall reports whether the term itself is an aggregate, and no window function.
@@ -435,8 +434,7 @@ func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
 // partial returns the index of a partial aggregate, adding it if it is new: what
 // serves several aggregates is bought once.
 func (b *builder) partial(p fragment.Partial) int {
-	want := canonical(p)
-	i := slices.IndexFunc(b.fragment.Partials, func(o fragment.Partial) bool { return canonical(o) == want })
+	i := slices.IndexFunc(b.fragment.Partials, func(o fragment.Partial) bool { return samePartial(o, p) })
 	if i < 0 {
 		i = len(b.fragment.Partials)
 		b.fragment.Partials = append(b.fragment.Partials, p)
@@ -455,7 +453,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		return a
 	case len(t.Args) != f.arguments:
 		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
-	case t.Distinct && b.counted != nil && canonical(b.row(t.Args[0])) == canonical(b.counted):
+	case t.Distinct && b.counted != nil && sameExpr(b.row(t.Args[0]), b.counted):
 		a.x = b.operand(t.Args[0])
 		return a
 	case t.Distinct && b.distinctValues(a, t):
@@ -594,12 +592,13 @@ func (b *builder) selection() {
 // canonicalize puts the partial aggregates into one order, whatever the query's.
 func (b *builder) canonicalize() {
 	old := slices.Clone(b.fragment.Partials)
-	slices.SortFunc(b.fragment.Partials, func(x, y fragment.Partial) int {
-		return strings.Compare(canonical(x), canonical(y))
-	})
-	moved := make([]int, len(old))
+	order, texts, moved := make([]int, len(old)), make([]string, len(old)), make([]int, len(old))
 	for i, p := range old {
-		moved[i] = slices.IndexFunc(b.fragment.Partials, func(o fragment.Partial) bool { return canonical(o) == canonical(p) })
+		order[i], texts[i] = i, canonical(p)
+	}
+	slices.SortFunc(order, func(i, k int) int { return strings.Compare(texts[i], texts[k]) })
+	for to, from := range order {
+		b.fragment.Partials[to], moved[from] = old[from], to
 	}
 	for i := range b.plan.Aggregates {
 		for k, p := range b.plan.Aggregates[i].Partials {

@@ -302,7 +302,7 @@ func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 		case y.Kind == fragment.PartialRows:
 			return l, u, true
 		case y.Kind == fragment.PartialValues:
-			return l, u, canonical(x.Expr) == canonical(y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
+			return l, u, sameExpr(x.Expr, y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
 		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
 			c, ok := indicator(x.Expr)
 			d, also := indicator(y.Expr)

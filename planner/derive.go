@@ -227,7 +227,7 @@ func leaf(d *fragment.Derived) *fragment.Derived {
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.
 func (r *resolver) settleDerived(d *fragment.Derived, columns []column, at Position) *derived {
-	t, err := d.Table("derived", r.catalog.Catalog)
+	t, err := d.Table("derived", r.catalog.Catalog, r.catalog.domains)
 	if err != nil {
 		r.invalid(err, at)
 	}
@@ -523,7 +523,7 @@ func isFree(e *fragment.Expr) bool { return e.Type == value.TypeText && isNull(e
 // is there already has its name, so that what a query calls it makes no difference.
 func valueOutput(d *fragment.Derived, e *fragment.Expr) string {
 	for _, o := range d.Columns {
-		if o.Function == "" && canonical(o.Expr) == canonical(e) {
+		if o.Function == "" && sameExpr(o.Expr, e) {
 			return o.Name
 		}
 	}
@@ -536,20 +536,29 @@ func valueOutput(d *fragment.Derived, e *fragment.Expr) string {
 }
 
 func freshOutput(d *fragment.Derived, name string) string {
-	fresh := name
-	for n := 2; slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return strings.EqualFold(o.Name, fresh) }); n++ {
-		fresh = name + "_" + strconv.Itoa(n)
+	taken := make([]bool, len(d.Columns)+3) // the numbers of those of this name; more than there are columns are none
+	for _, o := range d.Columns {
+		if strings.EqualFold(o.Name, name) {
+			taken[1] = true
+		}
+		at := strings.LastIndexByte(o.Name, '_')
+		if at < 0 || !strings.EqualFold(o.Name[:at], name) {
+			continue
+		}
+		if n, err := strconv.Atoi(o.Name[at+1:]); err == nil && 1 < n && n < len(taken) {
+			taken[n] = true
+		}
 	}
-	return fresh
+	if !taken[1] {
+		return name
+	}
+	return name + "_" + strconv.Itoa(2+slices.Index(taken[2:], false))
 }
 
 // functionOutput adds a function of rows to a derived relation, and returns its name.
 func functionOutput(d *fragment.Derived, o fragment.Output, name string) string {
-	o.Name = ""
 	for _, other := range d.Columns {
-		same := other
-		same.Name = ""
-		if canonical(same) == canonical(o) {
+		if sameOutput(other, o) {
 			return other.Name
 		}
 	}
@@ -665,7 +674,7 @@ func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
 		if g.in.resolves(t) {
 			e := g.in.row(t)
 			for _, o := range g.d.Columns {
-				if o.Function == "" && canonical(o.Expr) == canonical(e) {
+				if o.Function == "" && sameExpr(o.Expr, e) {
 					return fragment.Column(g.name, o.Name, e.Type)
 				}
 			}

@@ -195,3 +195,43 @@ func TestOneBudget(t *testing.T) {
 	}
 	hostile(t, "arms", "WITH t AS (SELECT person_id, "+many+" END AS a, month_of_birth AS m FROM person) "+strings.Join(arms, " UNION ALL "), federation(t, "omop"))
 }
+
+// TestReadAgain plans many queries that read a long one: as many releases, and as many rows put together. What is usual is
+// answered.
+func TestReadAgain(t *testing.T) {
+	fed := federation(t, "omop")
+	long := func(cases, columns int) string {
+		text := "CASE"
+		for i := range cases {
+			text += fmt.Sprintf(" WHEN year_of_birth = %d THEN 'c%d'", 1000+i, i)
+		}
+		text += " ELSE 'z' END AS g"
+		for i := range columns {
+			text += fmt.Sprintf(", CASE WHEN month_of_birth > %d THEN year_of_birth END AS c%d", i, i)
+		}
+		return "WITH t AS (SELECT person_id, month_of_birth AS m, " + text + " FROM person) "
+	}
+	each := func(n int, arm string) string {
+		var arms []string
+		for i := range n {
+			arms = append(arms, fmt.Sprintf(arm, i))
+		}
+		return strings.Join(arms, " UNION ALL ")
+	}
+	const one, row = "SELECT g, COUNT(*) AS n FROM t WHERE m > %d GROUP BY g", "SELECT person_id, g FROM t WHERE m > %d"
+	for name, query := range map[string]struct {
+		sql     string
+		refused bool
+	}{
+		"releases, long":        {long(900, 0) + each(60, one), true},
+		"releases, wide":        {long(10, 190) + each(60, one), true},
+		"rows, long":            {long(900, 0) + "SELECT g, COUNT(*) FROM (" + each(99, row) + ") u GROUP BY g", true},
+		"rows, wide":            {long(1, 190) + "SELECT g, COUNT(*) FROM (" + each(99, row) + ") u GROUP BY g", false},
+		"releases, as is usual": {long(30, 12) + each(60, one), false},
+		"rows, as is usual":     {long(30, 12) + "SELECT g, COUNT(*) FROM (" + each(60, row) + ") u GROUP BY g", false},
+	} {
+		if err := hostile(t, name, query.sql, fed); (err != nil) != query.refused || err != nil && !strings.Contains(err.Error(), "read a long query of WITH fewer times") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

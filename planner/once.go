@@ -49,7 +49,7 @@ func (b *builder) countedKey() *fragment.Expr {
 		counted, patients := b.countedBy(t)
 		switch {
 		case patients:
-		case counted == nil, key != nil && canonical(key) != canonical(counted):
+		case counted == nil, key != nil && !sameExpr(key, counted):
 			only = false
 		default:
 			key = counted
@@ -120,7 +120,7 @@ func (c *composer) countedApart(s *syntax.Select, rows *resolver) []*syntax.Expr
 	if only {
 		apart = slices.DeleteFunc(apart, func(t *syntax.Expr) bool {
 			key, _ := rows.countedBy(t)
-			return canonical(key) == canonical(first)
+			return sameExpr(key, first)
 		})
 	}
 	return apart
@@ -149,8 +149,7 @@ func (r *resolver) countedBy(t *syntax.Expr) (key *fragment.Expr, patients bool)
 
 // over rewrites an expression over the rows behind as one over the relation between.
 func (r *resolver) over(at Position, e *fragment.Expr) *fragment.Expr {
-	want := canonical(e)
-	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return canonical(o.Expr) == want }); i >= 0 {
+	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return sameExpr(o.Expr, e) }); i >= 0 {
 		return fragment.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
 	}
 	if e.Op == fragment.OpColumn {

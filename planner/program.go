@@ -116,9 +116,9 @@ func (c *composer) program(q *syntax.Query, within *scope) *Program {
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
-	table, err := a.Table("answer", c.catalog.Catalog)
+	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.domains)
 	if err != nil {
-		refuse(CodeNotSupported, q.At, "", "%s", err)
+		(&resolver{}).invalid(err, q.At)
 	}
 	for _, s := range a.columns {
 		column, _ := table.Column(s.name)
@@ -374,7 +374,7 @@ func (c *composer) table(p *Plan) *derived {
 		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
-	planned, err := d.Table("release", c.catalog.Catalog)
+	planned, err := d.Table("release", c.catalog.Catalog, fragment.NewBudget())
 	if err != nil {
 		panic(err) // made here
 	}

@@ -276,17 +276,58 @@ func before(a, b *fragment.Expr) bool {
 }
 
 func sortedUnique(args []*fragment.Expr) []*fragment.Expr {
-	sorted := slices.Clone(args)
-	slices.SortStableFunc(sorted, func(a, b *fragment.Expr) int {
+	type written struct {
+		*fragment.Expr
+		constant bool
+		text     string
+	}
+	var all []written // each once: the longest lists have thousands
+	for _, a := range args {
+		all = append(all, written{a, a.Op == fragment.OpLiteral, canonical(a)})
+	}
+	slices.SortStableFunc(all, func(a, b written) int {
 		switch {
-		case before(a, b):
+		case a.constant == b.constant:
+			return strings.Compare(a.text, b.text)
+		case b.constant:
 			return -1
-		case before(b, a):
-			return 1
 		}
-		return 0
+		return 1
 	})
-	return slices.CompactFunc(sorted, func(a, b *fragment.Expr) bool { return canonical(a) == canonical(b) })
+	var unique []*fragment.Expr
+	for i, a := range all {
+		if i == 0 || a.text != all[i-1].text {
+			unique = append(unique, a.Expr)
+		}
+	}
+	return unique
+}
+
+// sameExpr reports whether two expressions, or none, are the same. Unlike their canonical texts, it mostly finds at once that
+// they are not.
+func sameExpr(a, b *fragment.Expr) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a == b || a.Equal(b)
+}
+
+// samePartial reports whether two partial aggregates are the same.
+func samePartial(a, b fragment.Partial) bool {
+	if a.Kind != b.Kind || !sameExpr(a.Expr, b.Expr) {
+		return false
+	}
+	a.Expr, b.Expr = nil, nil
+	return canonical(a) == canonical(b)
+}
+
+// sameOutput reports whether two outputs are the same, whatever they are called.
+func sameOutput(a, b fragment.Output) bool {
+	if a.Function != b.Function || !sameExpr(a.Expr, b.Expr) {
+		return false
+	}
+	a.Name, b.Name, a.Expr, b.Expr = "", "", nil, nil
+	return canonical(a) == canonical(b)
 }
 
 // canonical is a text that two expressions share if and only if they are the same.

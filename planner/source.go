@@ -657,7 +657,7 @@ func (r *resolver) linkByForeignKeys() {
 		return
 	}
 	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
-		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog.Catalog)
+		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog.Catalog, r.catalog.domains)
 		if err != nil {
 			r.tooMuch(err)
 		}

@@ -521,7 +521,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	term := s.Items[0].Term
 	var functions []fragment.Output
 	add := func(o fragment.Output, name string) *fragment.Expr {
-		i := slices.IndexFunc(functions, func(f fragment.Output) bool { f.Name = ""; return canonical(f) == canonical(o) })
+		i := slices.IndexFunc(functions, func(f fragment.Output) bool { return sameOutput(f, o) })
 		if i < 0 {
 			i = len(functions)
 			o.Name = name

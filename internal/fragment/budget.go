@@ -27,27 +27,39 @@ type budget struct {
 	capped bool
 }
 
-// Budget is what is left of what may be spent on finding domains: combinations of values that are tried, and bytes of the
-// texts that these make. With nothing left, domains are not known.
+// Budget is what is left of what may be spent on looking at fragments. combinations of values that are tried, and
+// characters of the texts that these make, find domains: with none left, domains are not known. visits are of operations
+// of expressions, each time that one is looked at: with none left, the fragment is refused.
 type Budget struct {
 	combinations, characters int
+	visits                   int
 }
 
 // Limits of a Budget: of one scope, and of a statement, whose many scopes share one.
 const (
 	maxCombinations = 200_000
 	maxCharacters   = 8 << 20
+	maxVisits       = 400_000
 
 	statementScopes = 2
 )
 
 // NewBudget is what one statement may spend.
 func NewBudget() *Budget {
-	return &Budget{combinations: statementScopes * maxCombinations, characters: statementScopes * maxCharacters}
+	return &Budget{combinations: statementScopes * maxCombinations, characters: statementScopes * maxCharacters, visits: maxVisits}
 }
 
 func newBudget() *budget {
-	return &budget{Budget: &Budget{combinations: maxCombinations, characters: maxCharacters}, texts: maxTexts}
+	return &budget{Budget: &Budget{combinations: maxCombinations, characters: maxCharacters, visits: maxVisits}, texts: maxTexts}
+}
+
+// over refuses what takes too long to look at: a relation is looked at again at each level above it, and where it is read
+// many times.
+func (b *Budget) over() error {
+	if b.visits >= 0 {
+		return nil
+	}
+	return &Limit{Message: "its queries have too many operations, with those of the queries that they read each time that these are read", Hint: "ask it in several queries, or read a long query of WITH fewer times"}
 }
 
 // spendText counts a text that each row makes.

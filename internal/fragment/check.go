@@ -282,7 +282,7 @@ func newScope(relations []Relation, on basis, depth int) (*Scope, error) {
 		seen[fold(r.Name)], s.index[r.Name] = true, i
 		s.relations = append(s.relations, next)
 	}
-	return s, nil
+	return s, on.left.over()
 }
 
 // isPatientID reports whether the column of relation i holds the patient's id.
@@ -577,6 +577,7 @@ func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
 	if *nodes++; *nodes > maxNodes || depth > maxDepth {
 		return fmt.Errorf("%w: an expression is too large", ErrInvalid)
 	}
+	s.left.visits--
 	for _, a := range e.Args {
 		if err := s.check(a, visible, depth+1, nodes); err != nil {
 			return err
@@ -788,9 +789,9 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 
 // Unowned returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog) ([]string, error) {
+func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget) ([]string, error) {
 	on := believed(c)
-	on.bare = true
+	on.left.Budget, on.bare = b, true
 	s, err := countedScope(relations, on)
 	if err != nil {
 		return nil, err

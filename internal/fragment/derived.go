@@ -166,13 +166,13 @@ type scheme struct {
 // Table describes a derived relation as a catalog describes a table: its columns,
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does. Of a relation with many within each is asked for its table, so that no domains are inferred: a
-// table tells none.
-func (d *Derived) Table(name string, c *catalog.Catalog) (*catalog.Table, error) {
+// table tells none. It spends from the budget of a statement.
+func (d *Derived) Table(name string, c *catalog.Catalog, b *Budget) (*catalog.Table, error) {
 	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
 	}
 	on := believed(c)
-	on.bare = true
+	on.left.Budget, on.bare = b, true
 	s, err := d.scheme(name, on, 0)
 	if err != nil {
 		return nil, err

@@ -75,6 +75,7 @@ func (i *Inference) derive(e *Expr) Facts {
 		}
 		return f
 	}
+	i.left.visits--
 	args := make([]Facts, len(e.Args))
 	for k, a := range e.Args {
 		args[k] = i.Facts(a)

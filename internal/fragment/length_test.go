@@ -60,7 +60,7 @@ func TestTexts(t *testing.T) {
 	for i := range 20 {
 		d.Columns = append(d.Columns, Output{Name: "s" + strings.Repeat("x", i), Expr: grown(3)})
 	}
-	if _, err := d.Table("d", c); err != nil {
+	if _, err := d.Table("d", c, NewBudget()); err != nil {
 		t.Fatal(err)
 	}
 	var relations []Relation

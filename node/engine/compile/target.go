@@ -75,7 +75,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
 			continue
 		}
-		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog); err != nil {
+		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog, fragment.NewBudget()); err != nil {
 			return nil, err
 		}
 		c.derived[r.Name] = true
