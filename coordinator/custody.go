@@ -36,14 +36,30 @@ type custody struct {
 	held     map[string]map[string]study.Terms  // what hospitals allow studies that are open there
 	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
 	broken   error                              // why nothing is answered, until the coordinator is started again
-	exchange map[string]time.Time               // when a hospital was last asked
+	exchange map[string]exchange                // with each hospital that is there
 	// terms of this coordinator's certificates, as they were at termsRead.
 	terms     []pki.Term
 	termsRead time.Time
 }
 
+// exchange is when a hospital was last asked, and how often in vain since it last answered.
+type exchange struct {
+	asked time.Time
+	vain  int
+}
+
+// due is when it is asked again: one that does not answer ever later, since a hundred of them would keep this coordinator
+// busy with connections that lead to nothing.
+func (e exchange) due() time.Time {
+	pause := exchangeEvery
+	if e.vain > 0 {
+		pause = min(pause, time.Second<<min(e.vain-1, 10))
+	}
+	return e.asked.Add(pause)
+}
+
 func newCustody(key ed25519.PrivateKey) *custody {
-	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]time.Time{}}
+	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]exchange{}}
 }
 
 // Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
@@ -75,7 +91,7 @@ func (c *Coordinator) touch(ctx context.Context) {
 	c.custody.mu.Lock()
 	for _, h := range present {
 		there[h.Name+h.address] = true
-		if time.Since(c.custody.exchange[h.Name+h.address]) >= exchangeEvery {
+		if !time.Now().Before(c.custody.exchange[h.Name+h.address].due()) {
 			due = append(due, &part{hospital: h})
 		}
 	}
@@ -88,13 +104,15 @@ func (c *Coordinator) touch(ctx context.Context) {
 	each(due, func(p *part) {
 		within, cancel := context.WithTimeout(ctx, exchangeTime)
 		defer cancel()
-		if err := c.meet(within, p.hospital); err != nil {
-			c.log.Debug("no exchange with a hospital", slog.String("hospital", p.hospital.Name), slog.Any("error", err))
-			return
-		}
+		err := c.meet(within, p.hospital)
 		c.custody.mu.Lock()
-		c.custody.exchange[p.hospital.Name+p.hospital.address] = time.Now()
-		c.custody.mu.Unlock()
+		defer c.custody.mu.Unlock()
+		e := exchange{asked: time.Now()}
+		if err != nil {
+			e.vain = c.custody.exchange[p.hospital.Name+p.hospital.address].vain + 1
+			c.log.Debug("no exchange with a hospital", slog.String("hospital", p.hospital.Name), slog.Any("error", err))
+		}
+		c.custody.exchange[p.hospital.Name+p.hospital.address] = e
 	})
 }
 

@@ -18,8 +18,9 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// fanOut is how many hospitals are spoken to at once.
-const fanOut = 256
+// fanOut is how many hospitals are spoken to at once: more than federations have, since one that says nothing keeps its
+// place until enough others have answered.
+const fanOut = 1024
 
 var (
 	errPrice  = errors.New("the hospital's price differs")

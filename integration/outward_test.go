@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/outward"
+	"github.com/intramuros/intramuros/internal/pki"
 )
 
 // wire is what lies between a hospital that opens no port and the coordinator's door: an HTTP proxy, or a relay that
@@ -459,4 +465,111 @@ func descriptors(t *testing.T, pid int) int {
 		t.Skip("there is no /proc")
 	}
 	return len(fds)
+}
+
+// A coordinator at whose door 1,000 lines of 500 hospitals wait, whose nodes say nothing on a line that is taken: a query over
+// the three that are well is answered, memory and goroutines stay bounded, and the lines come back after a cut of all of them.
+func TestOutwardThousandLines(t *testing.T) {
+	const crowd = 500
+	f := newFederation(t, wards(t))
+	silent := make([]string, crowd)
+	for i := range silent {
+		silent[i] = fmt.Sprintf("silent-%03d", i)
+	}
+	profiles := freeAddress(t)
+	b, err := os.ReadFile(f.path("coordinator.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Concat(f.hospitals, silent)
+	text := strings.Replace(string(b), "hospitals: ["+strings.Join(f.hospitals, ", ")+"]", "hospitals: ["+strings.Join(all, ", ")+"]", 1)
+	text = strings.Replace(text, "require: all", "require: 3", 1)
+	f.write("coordinator.yaml", text+fmt.Sprintf("door: {listen: %q}\ndebug: {listen: %q}\n", f.door, profiles))
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+
+	between := newWire(t, f.door)
+	f.park(between.address(), silent)
+	f.await(silent...)
+	memory, goroutines := f.memory()["coordinator"], goroutinesAt(t, profiles)
+	t.Logf("%d lines are parked; the coordinator has %d MB and %d goroutines", 2*crowd, memory, goroutines)
+	if goroutines > 10*crowd {
+		t.Errorf("%d goroutines of %d lines", goroutines, 2*crowd)
+	}
+	for i := range 3 {
+		began := time.Now()
+		a, err := f.query(request{SQL: fmt.Sprintf("SELECT COUNT(*) FROM reading WHERE x <> %d", i), Epsilon: 0.1})
+		if err != nil || len(a.Hospitals.Answered) != 3 {
+			t.Fatalf("%v %v", err, a)
+		}
+		t.Logf("an answer took %v, without %d hospitals", time.Since(began).Round(time.Millisecond), len(a.Hospitals.Missing))
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("an answer took %v", took)
+		}
+	}
+	between.cut()
+	f.await(silent...)
+	time.Sleep(6 * time.Second) // exchanges with every hospital, all in vain
+	after, left := f.memory()["coordinator"], goroutinesAt(t, profiles)
+	t.Logf("after a cut of all lines and three queries it has %d MB and %d goroutines", after, left)
+	if after > memory+200 || left > 10*crowd {
+		t.Errorf("%d MB and %d goroutines, after %d MB and %d", after, left, memory, goroutines)
+	}
+}
+
+// park has hospitals wait at the door whose nodes hear what is said on a line that is taken, and say nothing.
+func (f *federation) park(door string, names []string) {
+	f.t.Helper()
+	authority, err := pki.LoadAuthority(f.path("pki"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	digest := f.catalog().Digest()[:32]
+	var each sync.WaitGroup
+	f.t.Cleanup(each.Wait)
+	for _, name := range names {
+		if err := authority.Issue(f.path("pki"), pki.Identity{Federation: federationName, Role: pki.RoleNode, Name: name}, nil, time.Hour); err != nil {
+			f.t.Fatal(err)
+		}
+		conf, err := pki.CallerTLS(f.path("pki/ca.pem"), f.path("pki/node-"+name+".pem"), f.path("pki/node-"+name+".key"))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		l, err := outward.Listen(outward.Config{Door: door, Proxy: "none", TLS: conf, Logger: slog.New(slog.DiscardHandler)},
+			membership.Member{Role: pki.RoleNode, Name: name, Outward: true, Catalog: digest, DataVersion: "v1", Wire: membership.Wire{Least: 1, Most: fragment.Version}})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.t.Cleanup(func() { l.Close() })
+		each.Go(func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				each.Go(func() {
+					_, _ = io.Copy(io.Discard, c)
+					c.Close()
+				})
+			}
+		})
+	}
+}
+
+// goroutinesAt is how many a daemon has.
+func goroutinesAt(t *testing.T, profiles string) int {
+	t.Helper()
+	r, err := http.Get("http://" + profiles + "/debug/pprof/goroutine?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var n int
+	if _, err := fmt.Fscanf(r.Body, "goroutine profile: total %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

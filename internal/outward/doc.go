@@ -26,6 +26,6 @@
 // names and proxy, and each line begins with all that the door must know. A line on which nothing is heard for Lapse is
 // given up at both ends, so one that broke without a word costs at most that; one that is taken must answer within a
 // second, else the next is taken. A hospital whose lines have all broken counts as there for Linger, in which a line that
-// breaks is made anew. The door holds at most perHospital parked lines of a hospital, the newest, and at most maxCallers
-// connections that have not yet said who they are, of which the oldest goes.
+// breaks is made anew. The door holds at most perHospital parked lines of a hospital, the newest, and at most as many
+// connections that have not yet said who they are as all hospitals may have lines (256 at least), of which the oldest goes.
 package outward

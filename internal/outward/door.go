@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	perHospital = 4   // parked lines of one hospital
-	maxCallers  = 256 // connections that have not said who they are
+	perHospital = 4 // parked lines of one hospital
+	// minCallers is how many connections may be open at least that have not said who they are.
+	minCallers = 256
 )
 
 // errNoLine means that the hospital has no line, and had none for a while.
@@ -233,6 +234,10 @@ func (d *Door) accept(ctx context.Context) {
 	}
 }
 
+// maxCallers is how many connections may be open that have not said who they are: all lines of all hospitals, which come at
+// once when the door is opened again. With fewer places each would end another's handshake before its end.
+func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
+
 // called notes a connection that has not said who it is. Where there are too many, the oldest goes.
 func (d *Door) called(conn net.Conn) *list.Element {
 	d.mu.Lock()
@@ -241,7 +246,7 @@ func (d *Door) called(conn net.Conn) *list.Element {
 		conn.Close()
 		return nil
 	}
-	if d.callers.Len() >= maxCallers {
+	if d.callers.Len() >= d.maxCallers() {
 		d.callers.Remove(d.callers.Front()).(net.Conn).Close()
 	}
 	return d.callers.PushBack(conn)
