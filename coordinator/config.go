@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
@@ -47,7 +47,7 @@ type Config struct {
 	Sealed         Sealed            `yaml:"sealed"`
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
-	SignIn         SignIn            `yaml:"sign_in"`
+	SignIn         signin.Config     `yaml:"sign_in"`
 	Operations     telemetry.Config  `yaml:",inline"`
 }
 
@@ -75,21 +75,6 @@ type PostgresDoor struct {
 	// ProcessMemory is the ceiling of one of the processes that answer questions about the catalog, such as "256MB";
 	// empty: that.
 	ProcessMemory string `yaml:"process_memory"`
-}
-
-// SignIn is how researchers sign in with a browser at an identity provider; coordinator/signin does it.
-type SignIn struct {
-	// Address is the console's as browsers reach it, https://host[:port].
-	Address   string                    `yaml:"address"`
-	Providers map[string]SignInProvider `yaml:"providers"` // by a name that stands in the redirect URI
-}
-
-// SignInProvider is one button of the console.
-type SignInProvider struct {
-	Issuer string        `yaml:"issuer"` // one of the issuers; its audience is the client's id
-	Title  string        `yaml:"title"`  // on the button; empty: the provider's name here
-	Secret config.Secret `yaml:"secret"` // the client's; not set: a public client, with PKCE as the others
-	Scopes []string      `yaml:"scopes"` // beside openid; empty: profile
 }
 
 // Identity is how the coordinator shows itself to the nodes, and which
@@ -182,10 +167,7 @@ func LoadConfig(path string) (*Config, error) {
 		c.Researchers[name] = r
 	}
 	identity.Resolve(path, c.Issuers)
-	for name, p := range c.SignIn.Providers {
-		p.Secret.File = config.Resolve(path, p.Secret.File)
-		c.SignIn.Providers[name] = p
-	}
+	c.SignIn.Resolve(path)
 	for name, file := range c.Operators {
 		c.Operators[name] = config.Resolve(path, file)
 	}
@@ -258,7 +240,7 @@ func (c *Config) validate() error {
 	if err := identity.Validate(c.Issuers); err != nil {
 		problems = append(problems, err)
 	}
-	if err := c.SignIn.validate(c.Issuers); err != nil {
+	if err := c.SignIn.Validate("sign_in", c.Issuers); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.Operations.Validate(); err != nil {
@@ -289,31 +271,6 @@ func (c *Config) validate() error {
 }
 
 // validate lists what is wrong, one a line.
-func (s SignIn) validate(issuers []identity.Issuer) error {
-	if s.Address == "" && len(s.Providers) == 0 {
-		return nil
-	}
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if u, err := url.Parse(s.Address); err != nil || u.Scheme != "https" || u.Host == "" || s.Address != "https://"+u.Host {
-		problem("`sign_in.address` must be https://host or https://host:port, as browsers reach the console")
-	}
-	for name, p := range s.Providers {
-		if !plainName.MatchString(name) {
-			problem("`sign_in.providers`: %q: a name has lower-case letters, digits, '.', '_' and '-'", name)
-		}
-		i := slices.IndexFunc(issuers, func(i identity.Issuer) bool { return i.Issuer == p.Issuer })
-		if i < 0 {
-			problem("`sign_in.providers`: %s: `issuer` %q is none of `issuers`", name, p.Issuer)
-			continue
-		}
-		if !strings.HasPrefix(p.Issuer, "https://") {
-			problem("`sign_in.providers`: %s: `issuer` must be the https:// address of the provider", name)
-		}
-	}
-	return errors.Join(problems...)
-}
-
 func (l Limits) validate() error {
 	for _, n := range []int{l.PerMinute, l.AtOnce, l.StudyPerMinute, l.StudyAtOnce} {
 		if n < 1 || n > 1_000_000 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/seal"
+	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
@@ -73,7 +75,14 @@ func (s Sealed) validate() error {
 // Console is the custodian's page, beside the node.
 type Console struct {
 	Listen string        `yaml:"listen"` // host:port; empty: no page
-	Token  config.Secret `yaml:"token"`  // lets its bearer in
+	Token  config.Secret `yaml:"token"`  // lets its bearer in, without a name
+	// People are let in by name: each with a token of their own, or, where that is not set, as an identity provider
+	// names them. Providers let in everybody besides who has the role custodian.
+	People map[string]config.Secret `yaml:"people"`
+	// Issuers are the providers that are believed about custodians: others than those of researchers, whose tokens
+	// the coordinator sees.
+	Issuers []identity.Issuer `yaml:"issuers"`
+	SignIn  signin.Config     `yaml:"sign_in"`
 	// PEM files of the page's HTTPS. Without them Listen must be an address of the machine itself.
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
@@ -82,22 +91,57 @@ type Console struct {
 // MinToken is the shortest token of a Console, in bytes.
 const MinToken = 16
 
+// Closed tells whether there is no page.
+func (c Console) Closed() bool { return reflect.DeepEqual(c, Console{}) }
+
 func (c Console) validate() error {
-	if c == (Console{}) {
+	if c.Closed() {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	switch ip := net.ParseIP(host); {
 	case err != nil:
 		return errors.New("`console.listen` must be host:port, such as 127.0.0.1:8816")
-	case c.Token == (config.Secret{}):
-		return errors.New("`console.token` is not set; make one with: openssl rand -hex 32")
+	case c.Token == (config.Secret{}) && len(c.People) == 0 && len(c.Issuers) == 0:
+		return errors.New("`console.token` is not set, nor `console.people`; make a token with: openssl rand -hex 32")
 	case (c.Certificate == "") != (c.Key == ""):
 		return errors.New("`console.certificate` and `console.key` go together")
 	case c.Certificate == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
 		return errors.New("`console.certificate` is not set; without HTTPS, `console.listen` must be an address of this machine alone, such as 127.0.0.1:8816")
+	case c.Certificate == "" && len(c.SignIn.Providers) > 0:
+		return errors.New("`console.sign_in` needs `console.certificate`: browsers keep its cookie for HTTPS alone")
 	}
-	return nil
+	return c.people()
+}
+
+// people lists what is wrong with who is let in.
+func (c Console) people() error {
+	problems := []error{c.SignIn.Validate("console.sign_in", c.Issuers)}
+	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, fmt.Errorf("`console.issuers`: %w", err))
+	}
+	for name, token := range c.People {
+		if !identity.ValidName(name) {
+			problems = append(problems, fmt.Errorf("`console.people`: %q: a name has lower-case letters, digits, '.', '_', '-' and '@'", name))
+		}
+		if token == (config.Secret{}) && len(c.Issuers) == 0 {
+			problems = append(problems, fmt.Errorf("`console.people`: %s has no token, and `console.issuers` names no provider", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// resolve makes paths relative to the directory of the file at path.
+func (c *Console) resolve(path string) {
+	for _, p := range []*string{&c.Token.File, &c.Certificate, &c.Key} {
+		*p = config.Resolve(path, *p)
+	}
+	for name, token := range c.People {
+		token.File = config.Resolve(path, token.File)
+		c.People[name] = token
+	}
+	identity.Resolve(path, c.Issuers)
+	c.SignIn.Resolve(path)
 }
 
 // TLS names the PEM files of the federation's authority and of the node.
@@ -150,10 +194,11 @@ const (
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
 		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
-		&c.Console.Token.File, &c.Console.Certificate, &c.Console.Key, &c.Operations.Tracing.CA,
+		&c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
+	c.Console.resolve(path)
 	for _, keys := range []map[string]string{c.Operators, c.Custodians, c.Sealed.Peers} {
 		for name, file := range keys {
 			keys[name] = config.Resolve(path, file)

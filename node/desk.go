@@ -102,13 +102,13 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 // Ledger is the node's, to read.
 func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 
-// SetHold stops the hospital, at once and with the queries that run, or lets it answer again.
+// SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again.
 // Stopping needs no signature, since it opens nothing; nor does its end, since studies then
 // allow what signed approvals allow. Errors are the ledger's; after an error a stop holds
 // nonetheless until the node ends.
-func (n *Node) SetHold(ctx context.Context, on bool, reason string) error {
-	err := n.service.brake.set(ctx, n.service.ledger, on, reason, n.service.now())
-	n.log.Warn("the custodian's stop", "on", on, "recorded", err == nil)
+func (n *Node) SetHold(ctx context.Context, h Hold) error {
+	err := n.service.brake.set(ctx, n.service.ledger, h, n.service.now())
+	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)
 	return err
 }
 

@@ -289,7 +289,7 @@ func TestWhatIsNoFailure(t *testing.T) {
 	settled(3)
 	left = time.Minute
 	cancel, _, done = running()
-	must(t, h.SetHold(t.Context(), true, "lunch"))
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "lunch"}))
 	<-done
 	cancel()
 	settled(3)

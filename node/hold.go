@@ -13,6 +13,7 @@ import (
 type Hold struct {
 	On     bool      `json:"on"`
 	Reason string    `json:"reason"`
+	By     string    `json:"by"`    // who did it, as the console knows them; empty: not known by name
 	Since  time.Time `json:"since"` // UTC; zero where it was never on
 }
 
@@ -20,6 +21,7 @@ type Hold struct {
 type holdEntry struct {
 	Suspended *bool  `json:"suspended"`
 	Reason    string `json:"reason"`
+	By        string `json:"by,omitempty"`
 }
 
 // holdOf reads an entry of the ledger; ok is false for any but that of a hold.
@@ -28,7 +30,7 @@ func holdOf(e ledger.Entry) (h Hold, ok bool) {
 	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &x) != nil || x.Suspended == nil {
 		return Hold{}, false
 	}
-	return Hold{On: *x.Suspended, Reason: x.Reason, Since: e.Time}, true
+	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, true
 }
 
 // brake holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
@@ -83,14 +85,20 @@ func (b *brake) during(ctx context.Context) (context.Context, context.CancelFunc
 
 // set pulls or releases the brake. Pulling works at once, and stays even where the ledger cannot
 // be written; releasing comes after the ledger has it.
-func (b *brake) set(ctx context.Context, book *ledger.Ledger, on bool, reason string, now time.Time) error {
-	detail, err := json.Marshal(holdEntry{&on, reason})
+func (b *brake) set(ctx context.Context, book *ledger.Ledger, h Hold, now time.Time) error {
+	on, reason := h.On, h.Reason
+	detail, err := json.Marshal(holdEntry{&on, reason, h.By})
 	if err != nil {
 		return err
 	}
-	text := "The custodian lets this hospital answer again, as its studies allow."
+	h.Since = now.UTC()
+	who := "The custodian"
+	if h.By != "" {
+		who = h.By
+	}
+	text := who + " lets this hospital answer again, as its studies allow."
 	if on {
-		text = "The custodian stopped this hospital: no query is answered."
+		text = who + " stopped this hospital: no query is answered."
 	}
 	if reason != "" {
 		text += " Reason: " + reason
@@ -101,14 +109,14 @@ func (b *brake) set(ctx context.Context, book *ledger.Ledger, on bool, reason st
 		return nil
 	}
 	if on {
-		b.hold = Hold{On: true, Reason: reason, Since: now.UTC()}
+		b.hold = h
 		b.pull()
 	}
 	if err := book.Record(context.WithoutCancel(ctx), ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: detail}); err != nil {
 		return err
 	}
 	if !on {
-		b.hold = Hold{Reason: reason, Since: now.UTC()}
+		b.hold = h
 		b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
 	}
 	return nil

@@ -37,8 +37,8 @@ func TestHold(t *testing.T) {
 		ended <- err
 	}()
 	<-begun
-	must(t, h.SetHold(t.Context(), true, "An incident."))
-	must(t, h.SetHold(t.Context(), true, "Pressed twice."))
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "An incident.", By: "claire"}))
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "Pressed twice."}))
 	select {
 	case err := <-ended:
 		wantCode(t, err, CodeSuspended)
@@ -51,7 +51,7 @@ func TestHold(t *testing.T) {
 	wantCode(t, err, CodeSuspended)
 	st, err := h.Standing(t.Context())
 	must(t, err)
-	if !st.Hold.On || st.Hold.Reason != "An incident." || st.Hold.Since.IsZero() || !st.Studies[0].Open {
+	if !st.Hold.On || st.Hold.Reason != "An incident." || st.Hold.By != "claire" || st.Hold.Since.IsZero() || !st.Studies[0].Open {
 		t.Errorf("%+v", st)
 	}
 	// What ran is charged, what waited is not.
@@ -64,7 +64,7 @@ func TestHold(t *testing.T) {
 	c = h.client(t, "coordinator-paris")
 	_, err = prepare(c, request(h.catalog, 0.25))
 	wantCode(t, err, CodeSuspended)
-	must(t, h.SetHold(t.Context(), false, ""))
+	must(t, h.SetHold(t.Context(), Hold{}))
 	ticket, err := prepare(c, request(h.catalog, 0.25))
 	must(t, err)
 	_, err = execute(t.Context(), c, ticket)
@@ -78,7 +78,7 @@ func TestHold(t *testing.T) {
 			policies++
 		}
 	}
-	if got := strings.Join(texts, "\n"); got != "The custodian stopped this hospital: no query is answered. Reason: An incident.\n"+
+	if got := strings.Join(texts, "\n"); got != "claire stopped this hospital: no query is answered. Reason: An incident.\n"+
 		"The custodian lets this hospital answer again, as its studies allow." {
 		t.Error(got)
 	}

@@ -17,11 +17,11 @@ import (
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 	"github.com/intramuros/intramuros/coordinator/postgres"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
-	"github.com/intramuros/intramuros/coordinator/signin"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
 	"github.com/intramuros/intramuros/internal/worker"
 )

@@ -121,19 +121,30 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 // custodianPage is the listener of the custodian's console, and what its server needs.
 type custodianPage struct {
 	listener net.Listener
-	token    []byte
+	who      console.Entrance
 	tls      *tls.Config // nil: plain HTTP, on this machine alone
 }
 
 // openConsole listens where the configuration wants a console; nil where it wants none.
 func openConsole(c node.Console) (*custodianPage, error) {
-	if c == (node.Console{}) {
+	if c.Closed() {
 		return nil, nil
 	}
-	p := &custodianPage{}
+	p := &custodianPage{who: console.Entrance{People: map[string][]byte{}, Issuers: c.Issuers, SignIn: c.SignIn}}
 	var err error
-	if p.token, err = c.Token.Read(""); err != nil {
-		return nil, fmt.Errorf("`console.token`: %w", err)
+	if c.Token != (config.Secret{}) {
+		if p.who.Token, err = c.Token.Read(""); err != nil {
+			return nil, fmt.Errorf("`console.token`: %w", err)
+		}
+	}
+	for name, token := range c.People {
+		p.who.People[name] = nil
+		if token == (config.Secret{}) {
+			continue
+		}
+		if p.who.People[name], err = token.Read(""); err != nil {
+			return nil, fmt.Errorf("`console.people`: %s: %w", name, err)
+		}
 	}
 	if c.Certificate != "" {
 		if p.tls, err = pki.HTTPServerTLS(c.Certificate, c.Key); err != nil {
@@ -148,7 +159,7 @@ func openConsole(c node.Console) (*custodianPage, error) {
 
 // serve serves the page for as long as the node serves.
 func (p *custodianPage) serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
-	server, err := console.NewServer(n, n.Ledger(), p.token, p.tls, log)
+	server, err := console.NewServer(n, n.Ledger(), p.who, p.tls, log)
 	if err != nil {
 		return errors.Join(err, p.listener.Close())
 	}

@@ -6,7 +6,7 @@
 // coordinator's HTTP API, with the reader's own token and under the API's rules; so the
 // page can do nothing that the token's bearer could not do with curl. A local account's
 // token lives in the browser tab's session storage and is sent to the page's own origin
-// only; who signs in at an identity provider (coordinator/signin) has a cookie instead.
+// only; who signs in at an identity provider (internal/signin) has a cookie instead.
 //
 // assets/ holds plain ES modules, one a part of the page; docs/console.md shows them to
 // a reader, integration/console tests them in a browser.

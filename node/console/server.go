@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/web"
 	"github.com/intramuros/intramuros/node"
@@ -33,7 +32,7 @@ var assets embed.FS
 // Desk is what a custodian does with a node.
 type Desk interface {
 	Standing(ctx context.Context) (*node.Standing, error)
-	SetHold(ctx context.Context, on bool, reason string) error
+	SetHold(ctx context.Context, h node.Hold) error
 	Draft(d node.Decision) (*study.Record, error)
 	Take(ctx context.Context, r *study.Record) error
 }
@@ -56,28 +55,28 @@ const (
 	window     = 500     // entries that are read at once, from the end back
 )
 
-// NewServer is the page's server: HTTPS with conf, or plain HTTP where conf is nil. token lets
-// its bearer in.
-func NewServer(desk Desk, book Book, token []byte, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
-	handler, err := newHandler(desk, book, token, log)
+// NewServer is the page's server: HTTPS with conf, or plain HTTP where conf is nil.
+func NewServer(desk Desk, book Book, who Entrance, conf *tls.Config, log *slog.Logger) (*http.Server, error) {
+	handler, err := newHandler(desk, book, who, log)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Server{
 		Handler: handler, TLSConfig: conf, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}, nil
 }
 
-func newHandler(desk Desk, book Book, token []byte, log *slog.Logger) (http.Handler, error) {
-	if len(token) < node.MinToken {
-		return nil, fmt.Errorf("`console.token` is shorter than %d characters", node.MinToken)
-	}
+func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Handler, error) {
 	site, err := web.NewSite(assets)
 	if err != nil {
 		return nil, err
 	}
-	p := &page{desk, book, sha256.Sum256(token), log}
+	door, err := openDoor(who)
+	if err != nil {
+		return nil, err
+	}
+	p := &page{desk, book, log}
 	api := http.NewServeMux()
 	api.HandleFunc("GET /v1/standing", p.standing)
 	api.HandleFunc("GET /v1/entries", p.entries)
@@ -85,34 +84,45 @@ func newHandler(desk Desk, book Book, token []byte, log *slog.Logger) (http.Hand
 	api.HandleFunc("POST /v1/hold", p.hold)
 	api.HandleFunc("POST /v1/draft", p.draft)
 	api.HandleFunc("POST /v1/records", p.record)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/v1/") {
 			site.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		if !p.knows(r) {
-			fail(w, http.StatusUnauthorized, codeUnauthorized, "the token is missing or not the one in the node's configuration")
+		name, err := door.admit(r)
+		if err != nil {
+			log.Warn("the custodian's page let nobody in", slog.String("path", r.URL.Path), slog.String("person", name), slog.Any("error", err))
+			refuse(w, err)
 			return
 		}
-		api.ServeHTTP(w, r)
-	}), nil
+		// What is looked at is told with its filters, what is done by the method's own lines.
+		log.Info("the custodian's page", slog.String("person", name), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("study", r.URL.Query().Get("study")), slog.String("kind", r.URL.Query().Get("kind")))
+		api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), personKey{}, name)))
+	})
+	return signin.NewHandler(guarded, who.SignIn, who.Issuers, time.Now, log)
 }
 
 type page struct {
-	desk  Desk
-	book  Book
-	token [sha256.Size]byte
-	log   *slog.Logger
+	desk Desk
+	book Book
+	log  *slog.Logger
 }
 
-// knows tells whether a request bears the token. It has to be in a header, which no other
-// site's page can send.
-func (p *page) knows(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(token))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], p.token[:]) == 1
+type personKey struct{}
+
+// person is who sends a request that was let in.
+func person(r *http.Request) string {
+	name, _ := r.Context().Value(personKey{}).(string)
+	return name
+}
+
+// Standing is how the node stands, for who looks.
+type Standing struct {
+	*node.Standing
+	You string `json:"you"` // who is let in; the token's name where it has none
 }
 
 func (p *page) standing(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +131,7 @@ func (p *page) standing(w http.ResponseWriter, r *http.Request) {
 		p.fault(w, err)
 		return
 	}
-	write(w, http.StatusOK, s)
+	write(w, http.StatusOK, Standing{s, person(r)})
 }
 
 // Entry is one entry of the ledger.
@@ -230,7 +240,11 @@ func (p *page) hold(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, codeRequest, "the reason is too long")
 		return
 	}
-	if err := p.desk.SetHold(r.Context(), body.On, strings.TrimSpace(body.Reason)); err != nil {
+	h := node.Hold{On: body.On, Reason: strings.TrimSpace(body.Reason), By: person(r)}
+	if h.By == nobody {
+		h.By = ""
+	}
+	if err := p.desk.SetHold(r.Context(), h); err != nil {
 		p.fault(w, err)
 		return
 	}
@@ -271,6 +285,8 @@ func (p *page) record(w http.ResponseWriter, r *http.Request) {
 	}
 	record, err := study.Decode(b)
 	if err == nil {
+		p.log.Info("a signed record comes by the custodian's page", slog.String("person", person(r)), slog.String("study", record.Study),
+			slog.String("act", string(record.Act)), slog.String("by", record.By))
 		err = p.desk.Take(r.Context(), record)
 	}
 	if err != nil {
@@ -292,6 +308,8 @@ func (p *page) refused(w http.ResponseWriter, err error) {
 // The codes of refusals.
 const (
 	codeUnauthorized = "UNAUTHORIZED"
+	codeForbidden    = "FORBIDDEN"
+	codeUnavailable  = "PROVIDER_UNAVAILABLE"
 	codeRequest      = "INVALID_REQUEST"
 	codeRecord       = "RECORD_REFUSED"
 	codeInternal     = "INTERNAL"

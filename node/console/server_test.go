@@ -38,8 +38,8 @@ func (d *desk) Standing(context.Context) (*node.Standing, error) {
 	return &node.Standing{Hospital: "lyon", Hold: d.hold}, d.err
 }
 
-func (d *desk) SetHold(_ context.Context, on bool, reason string) error {
-	d.hold = node.Hold{On: on, Reason: reason}
+func (d *desk) SetHold(_ context.Context, h node.Hold) error {
+	d.hold = h
 	return d.err
 }
 
@@ -67,7 +67,7 @@ func newServer(t *testing.T) *server {
 	must(t, err)
 	t.Cleanup(func() { must(t, book.Close()) })
 	s := &server{desk: &desk{}, book: book}
-	h, err := newHandler(s.desk, book, []byte(token), slog.New(slog.DiscardHandler))
+	h, err := newHandler(s.desk, book, Entrance{Token: []byte(token)}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	s.Server = httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -122,7 +122,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
-	if _, err := newHandler(s.desk, s.book, []byte("short"), slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := newHandler(s.desk, s.book, Entrance{Token: []byte("short")}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a short token is taken")
 	}
 }

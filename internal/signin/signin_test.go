@@ -25,7 +25,6 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/goleak"
 
-	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
 )
@@ -192,7 +191,7 @@ func newPlace(t *testing.T) *place {
 	t.Cleanup(p.console.Close)
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Authorization")) })
 	var err error
-	h, err = NewHandler(api, coordinator.SignIn{Address: p.console.URL, Providers: map[string]coordinator.SignInProvider{
+	h, err = NewHandler(api, Config{Address: p.console.URL, Providers: map[string]Provider{
 		"chu":   {Issuer: p.idp.URL, Title: "CHU", Secret: config.Secret{File: secretFile}},
 		"other": {Issuer: p.idp.URL, Secret: config.Secret{File: secretFile}},
 	}}, []identity.Issuer{{Issuer: p.idp.URL, Audience: "intramuros", CA: ca}}, p.clock.now, slog.New(slog.DiscardHandler))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/identity"
 )
 
@@ -32,8 +31,8 @@ type handler struct {
 }
 
 // NewHandler serves /signin, and hands all other requests on to the API: those of a signed-in browser
-// with its token. issuers are those that the coordinator believes.
-func NewHandler(api http.Handler, conf coordinator.SignIn, issuers []identity.Issuer, now func() time.Time, log *slog.Logger) (http.Handler, error) {
+// with its token. issuers are those that the API believes.
+func NewHandler(api http.Handler, conf Config, issuers []identity.Issuer, now func() time.Time, log *slog.Logger) (http.Handler, error) {
 	h := &handler{
 		api: api, address: conf.Address, providers: map[string]*provider{}, log: log,
 		sessions: &sessions{now: now, held: map[[32]byte]*session{}},

@@ -17,7 +17,6 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
-	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/identity"
 )
@@ -42,7 +41,7 @@ type provider struct {
 	found  bool
 }
 
-func newProvider(name, address string, conf coordinator.SignInProvider, issuers []identity.Issuer, now func() time.Time) (*provider, error) {
+func newProvider(name, address string, conf Provider, issuers []identity.Issuer, now func() time.Time) (*provider, error) {
 	i := slices.IndexFunc(issuers, func(i identity.Issuer) bool { return i.Issuer == conf.Issuer })
 	if i < 0 {
 		return nil, fmt.Errorf("`sign_in.providers`: %s: `issuer` %q is none of `issuers`", name, conf.Issuer)

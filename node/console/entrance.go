@@ -1,0 +1,125 @@
+package console
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/signin"
+	"github.com/intramuros/intramuros/node"
+)
+
+// Entrance is who is let in. Nobody decides anything by it: that takes a custodian's signing key.
+type Entrance struct {
+	Token []byte // lets its bearer in without a name; nil: there is none
+	// People are let in by name: with a token, or where that is nil as a provider names them.
+	People  map[string][]byte
+	Issuers []identity.Issuer // providers, who let in besides whoever has the role custodian
+	SignIn  signin.Config     // for browsers
+}
+
+// nobody stands in the log for the bearer of the token without a name.
+const nobody = "console.token"
+
+// door compares who comes with an Entrance.
+type door struct {
+	tokens    map[string][sha256.Size]byte // by name
+	provided  map[string]bool              // who is let in as a provider names them
+	providers *identity.Verifier           // nil: there are none
+}
+
+func openDoor(e Entrance) (*door, error) {
+	d := &door{tokens: map[string][sha256.Size]byte{}, provided: map[string]bool{}}
+	add := func(key, name string, token []byte) error {
+		if len(token) < node.MinToken {
+			return fmt.Errorf("`%s` is shorter than %d characters", key, node.MinToken)
+		}
+		sum := sha256.Sum256(token)
+		for other, has := range d.tokens {
+			if has == sum {
+				return fmt.Errorf("`%s` is the token of %s as well; who comes with it, nobody could tell", key, other)
+			}
+		}
+		d.tokens[name] = sum
+		return nil
+	}
+	if e.Token != nil {
+		if err := add("console.token", nobody, e.Token); err != nil {
+			return nil, err
+		}
+	}
+	for name, token := range e.People {
+		if token == nil {
+			d.provided[name] = true
+		} else if err := add("console.people."+name, name, token); err != nil {
+			return nil, err
+		}
+	}
+	if len(e.Issuers) > 0 {
+		var err error
+		if d.providers, err = identity.Open(e.Issuers, time.Now); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.tokens) == 0 && d.providers == nil {
+		return nil, errors.New("`console` lets nobody in: give a token, people or providers")
+	}
+	return d, nil
+}
+
+var (
+	errUnknown   = errors.New("the token is missing or not one of the node's configuration")
+	errForbidden = errors.New("this person is not let in: neither named below console.people, nor with the role custodian at the provider")
+)
+
+// admit tells who sends a request. A token has to be in a header, which no other site's page can send; package signin puts
+// it there for who has signed in with this browser.
+func (d *door) admit(r *http.Request) (name string, err error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", errUnknown
+	}
+	sum := sha256.Sum256([]byte(token))
+	for who, has := range d.tokens { // all of them, so that no time tells which
+		if subtle.ConstantTimeCompare(sum[:], has[:]) == 1 {
+			name = who
+		}
+	}
+	if name != "" || d.providers == nil || strings.Count(token, ".") != 2 {
+		if name == "" {
+			err = errUnknown
+		}
+		return name, err
+	}
+	return d.known(r.Context(), token)
+}
+
+// known is whom a provider names.
+func (d *door) known(ctx context.Context, token string) (string, error) {
+	who, err := d.providers.Verify(ctx, token)
+	switch {
+	case err != nil:
+		return "", err
+	case !who.Has(identity.RoleCustodian) && !d.provided[who.Name]:
+		return who.Name, errForbidden
+	}
+	return who.Name, nil
+}
+
+// refuse tells why nobody is let in.
+func refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, errForbidden):
+		fail(w, http.StatusForbidden, codeForbidden, err.Error())
+	case errors.Is(err, identity.ErrUnavailable):
+		fail(w, http.StatusServiceUnavailable, codeUnavailable, identity.ErrUnavailable.Error())
+	default:
+		fail(w, http.StatusUnauthorized, codeUnauthorized, errUnknown.Error())
+	}
+}
