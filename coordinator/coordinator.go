@@ -43,6 +43,7 @@ type Coordinator struct {
 	outlined      *rate.Limiter // by researcher: queries that are only planned
 	refused       *rate.Volume  // by study and researcher: bytes of the ledger
 	profiles      profiles
+	losses        losses // of hospitals, while queries were sealed
 	metrics       *metrics
 	tracer        trace.Tracer
 	log           *slog.Logger

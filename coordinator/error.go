@@ -51,6 +51,7 @@ const (
 	absentNew         = "NEW_VERSION"      // no longer speaks this coordinator's versions of the wire
 	absentPrice       = "PRICE_DIFFERS"    // prices the query differently
 	absentAnswer      = "ANSWER_INVALID"   // an answer that is not understood
+	absentLost        = "LOST_AT_SEAL"     // was lost while a query was sealed, which cost the query
 )
 
 // Error gives the code.

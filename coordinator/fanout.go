@@ -285,7 +285,7 @@ func (q *query) tooFew(code Code, why []Absence) *Error {
 		e.Message += fmt.Sprintf(" (%d of %d must answer)", q.required, len(q.c.config.Hospitals))
 	}
 	away := func(a Absence) bool {
-		return slices.Contains([]string{absentNotJoined, absentUnreachable, absentTimeout}, a.Code)
+		return slices.Contains([]string{absentNotJoined, absentUnreachable, absentTimeout, absentLost}, a.Code)
 	}
 	closed := func(a Absence) bool { return a.Code == absentStudy || a.Code == absentFailures }
 	if code != CodeHospitalFailed && !slices.ContainsFunc(why, func(a Absence) bool { return !away(a) }) {

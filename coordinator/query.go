@@ -288,6 +288,10 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 			q.missing = append(q.missing, *a)
 			continue
 		}
+		if a := q.lostAtSeal(h.Name); a != nil {
+			q.missing = append(q.missing, *a)
+			continue
+		}
 		version, old := h.says(least)
 		if old != nil {
 			q.missing = append(q.missing, *old)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/flight"
@@ -277,8 +278,12 @@ func (c *conversation) sealed(total *covered) error {
 			err = total.merge(vector)
 		}
 		if p.answered = err == nil; p.answered {
+			c.c.losses.forget(p.hospital.Name)
 			c.progress.report(p, StateAnswered)
 			return
+		}
+		if broken == nil && c.ctx.Err() == nil { // the others are told to stop
+			c.c.losses.note(p.hospital.Name, c.c.now())
 		}
 		broken = errUnsealed
 		c.stop()
@@ -286,6 +291,60 @@ func (c *conversation) sealed(total *covered) error {
 		c.progress.report(p, StateFailed)
 	})
 	return broken
+}
+
+// A hospital that is lost while a query is sealed costs the query, whoever asks. So that no hospital wastes budgets again and again,
+// it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost again, up to a day.
+const (
+	waitAtFirst = time.Minute
+	waitAtMost  = 24 * time.Hour
+)
+
+// losses are the hospitals that were lost while a query was sealed, since they last answered one.
+type losses struct {
+	mu sync.Mutex
+	of map[string]loss
+}
+
+type loss struct {
+	times int
+	until time.Time
+}
+
+func (l *losses) note(hospital string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = map[string]loss{}
+	}
+	x := l.of[hospital]
+	wait := min(waitAtFirst<<min(x.times, 20), waitAtMost)
+	l.of[hospital] = loss{x.times + 1, now.Add(wait)}
+}
+
+func (l *losses) forget(hospital string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.of, hospital)
+}
+
+// wait is how long the hospital is not asked, 0: it is.
+func (l *losses) wait(hospital string, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(0, l.of[hospital].until.Sub(now))
+}
+
+// lostAtSeal tells why a hospital is not asked for masked numbers; nil: it is.
+func (q *query) lostAtSeal(hospital string) *Absence {
+	if !slices.ContainsFunc(q.program.Releases, func(p *planner.Plan) bool { return p.Cover != nil && p.Cover.Masked() }) {
+		return nil
+	}
+	wait := q.c.losses.wait(hospital, q.c.now())
+	if wait == 0 {
+		return nil
+	}
+	return &Absence{Name: hospital, Code: absentLost, Why: fmt.Sprintf("was lost while a query was sealed, which cost the query; it is asked again in %d minutes", int(wait/time.Minute)+1)}
 }
 
 // conversing is a hospital that computes for a query, and waits to be told something.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -167,9 +168,41 @@ func TestMaskedLost(t *testing.T) {
 	if charged.Rho == 0 || reserved != (dp.Loss{}) {
 		t.Errorf("charged %+v, reserved %+v", charged, reserved)
 	}
+	// It is asked again after a while, and meanwhile left out where others are enough.
 	f.hospital("b").refuse["seal"] = nil
+	a, err := f.askSealed(t, bySex)
+	if err != nil || len(a.Answered) != 2 || len(a.Missing) != 1 || a.Missing[0].Code != absentLost {
+		t.Errorf("asked again at once: %+v, %v", a, err)
+	}
+	f.Coordinator.now = func() time.Time { return time.Now().Add(61 * time.Second) }
 	if a, err := f.askSealed(t, bySex); err != nil || !slices.Equal(rows(a), []string{"F 30", "M 15"}) {
 		t.Errorf("asked again: %v, %v", a, err)
+	}
+}
+
+// A hospital that is lost again and again is asked ever more seldom, and no query is paid for meanwhile.
+func TestMaskedLostAgain(t *testing.T) {
+	f := maskedFederation(t, func(c *Config) { c.Require.atLeast = 3 })
+	f.propose(t, "sealed", func(d *study.Document) { d.Expires = time.Now().Add(100 * time.Hour) })
+	f.hospital("b").refuse["seal"] = errors.New("no")
+	at := time.Now()
+	f.Coordinator.now = func() time.Time { return at }
+	paid := 0
+	for i := range 24 * 60 {
+		at = at.Add(time.Minute)
+		_, err := f.Query(t.Context(), asker("alice"), Request{SQL: fmt.Sprintf("SELECT count(*) FROM person WHERE age <> %d", i), Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.01}}}, nil)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		if e.Charged {
+			paid++
+		} else if e.Code != CodeHospitalMissing || e.Hospitals[0].Code != absentLost || !strings.Contains(e.Hint, "nothing was charged") {
+			t.Fatalf("%v", err)
+		}
+	}
+	if paid < 5 || paid > 11 {
+		t.Errorf("%d queries of a day were paid for", paid)
 	}
 }
 
@@ -212,7 +245,8 @@ func TestMaskedChaos(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // of a test
 	answered, failed := 0, 0
 	for i := range 200 {
-		for _, h := range f.hospitals {
+		for name, h := range f.hospitals {
+			f.Coordinator.losses.forget(name)
 			h.mu.Lock()
 			h.refuse = map[string]error{}
 			if step := random.IntN(12); step < 3 {
@@ -305,6 +339,7 @@ func TestSealedNames(t *testing.T) {
 			t.Errorf("the coordinator drew noise: %v", f.draws)
 		}
 		// Nobody names anything.
+		f.Coordinator.losses.forget("b")
 		f.hospital("b").refuse = map[string]error{}
 		for _, name := range []string{"a", "b", "c"} {
 			f.hospital(name).groups = nil

@@ -129,16 +129,17 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if member.Flight = c.Advertise; member.Flight == "" && !member.Outward {
 		member.Flight = listener.Addr().String()
 	}
+	turns := make(turns, c.Limits.Concurrent)
 	s := &service{
 		policy: policy{
-			name: c.Name, federation: c.Federation, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, peers: peers, spreads: &spreads{data: d.Data},
+			name: c.Name, federation: c.Federation, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, peers: peers, spreads: &spreads{data: d.Data, turn: turns.take},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
 		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}, running: map[string]execution{}},
-		turns:        make(chan struct{}, c.Limits.Concurrent),
+		turns:        turns,
 	}
 	s.verified.Store(over)
 	server := grpc.NewServer(

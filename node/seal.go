@@ -41,6 +41,9 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	most := 1 // hospitals that may answer with this one
 	if r.Cover.Masked() {
 		for _, name := range r.Cover.Among {
+			if d.Sealed && !d.Asks(name) {
+				return refuse(CodeSealed, fmt.Errorf("the study asks other hospitals than %q, as it was approved here", name))
+			}
 			if _, pinned := p.peers[name]; !pinned && name != p.name {
 				return refuse(CodeSealed, fmt.Errorf("node.yaml pins no key of %q (sealed.peers)", name))
 			}
@@ -86,7 +89,7 @@ func (s *service) exactly(ctx context.Context, r reservation, out *outlet, take 
 	if err := s.run(ctx, r, out, take); err != nil {
 		return err
 	}
-	return s.same(ctx, r.version)
+	return s.same(ctx, r.version, out)
 }
 
 // drawing is the grid on which masked numbers leave after the members are known. How long a draw of the noise takes
@@ -108,6 +111,14 @@ func (r reservation) shares(hospitals int) ([]*dp.Share, error) {
 		return nil, refuse(CodeFragment, err)
 	}
 	return shares, nil
+}
+
+// ended is the refusal where covering ended with the call.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return refuse(stopped(ctx), errors.New("while it drew noise"))
+	}
+	return err
 }
 
 // sendVector is how covered numbers leave.
@@ -137,7 +148,10 @@ func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks g
 	if err != nil {
 		return err
 	}
-	vector := exact.Covered(shares)
+	vector, err := exact.Covered(ctx, shares)
+	if err != nil {
+		return ended(ctx, err)
+	}
 	if err := tick(ctx, ticks); err != nil {
 		return err
 	}
@@ -175,7 +189,7 @@ func (s *service) talk(ctx context.Context, r reservation, out *outlet, ticks gr
 			if err != nil {
 				return nil, err
 			}
-			return exact.Covered(shares), nil
+			return exact.Covered(ctx, shares)
 		}
 		if err = s.exactly(ctx, r, out, exact.Add); err == nil {
 			err = tick(ctx, ticks)
@@ -189,7 +203,7 @@ func (s *service) talk(ctx context.Context, r reservation, out *outlet, ticks gr
 		told := s.since(time.Now())
 		vector, err := covered(1)
 		if err != nil {
-			return err
+			return ended(ctx, err)
 		}
 		if err := tick(ctx, told); err != nil {
 			return err
@@ -234,7 +248,7 @@ func (s *service) named(ctx context.Context, r reservation, out *outlet, ticks g
 		if err != nil {
 			return nil, err
 		}
-		return exact.Covered(naming, shares, groups), nil
+		return exact.Covered(ctx, naming, shares, groups)
 	}, fragment.DigestOf(r.request.Digest(), groups), nil
 }
 
@@ -256,7 +270,7 @@ func (s *service) seal(ctx context.Context, r reservation, out *outlet, request 
 	told := s.since(time.Now())
 	vector, err := covered(len(all))
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	if err := request.Mask(vector, s.name, key, all); err != nil {
 		return refuse(CodeSealed, err)

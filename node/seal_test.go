@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/flight"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -212,6 +214,93 @@ func TestCoveredLeavesAtTicks(t *testing.T) {
 			t.Errorf("the ledger had %q after %v, before the tick at %v", e.Text, took, least)
 		}
 	}
+}
+
+// What an execution found wrong with the data is acted on at a tick as well, and so is what it found changed: others see it at
+// once, as what they prepare is refused. Also where nobody waits for the answer any more.
+func TestDistrustAtTicks(t *testing.T) {
+	least := grid.Default.Next(130*time.Millisecond, time.Minute)
+	for name, found := range map[string]error{"a contradiction": contradiction{}, "other data": nil} {
+		for _, canceled := range []bool{false, true} {
+			e := newEngine()
+			h := start(t, sealedConfig(t, Sealed{Hospitals: 3}), e)
+			c := h.client(t, "coordinator-paris")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			e.fail = func(context.Context) error {
+				time.Sleep(130 * time.Millisecond)
+				if found == nil {
+					e.set("v2")
+				}
+				if canceled {
+					cancel()
+					time.Sleep(2 * time.Millisecond)
+				}
+				return found
+			}
+			ticket, err := prepare(c, covered(h, "sealed", 3))
+			must(t, err)
+			trusted := h.service.verified.Load()
+			began := time.Now()
+			changed := make(chan time.Duration, 1)
+			go func() {
+				for h.service.verified.Load() == trusted && time.Since(began) < 5*time.Second {
+					time.Sleep(100 * time.Microsecond)
+				}
+				changed <- time.Since(began)
+			}()
+			_, err = vector(ctx, c, ticket, 2)
+			if err == nil {
+				t.Fatal("it answers")
+			}
+			if took := <-changed; took < least || took > 4*time.Second {
+				t.Errorf("%s, canceled %v: the data was no longer trusted after %v, before the tick at %v", name, canceled, took, least)
+			}
+		}
+	}
+}
+
+// What prepare and explain read of public tables waits for a turn, which ends at a tick, and not for the database.
+func TestPlanningWaitsForATurn(t *testing.T) {
+	e, all := newEngine(), make(turns, 1)
+	s := &spreads{data: e, turn: all.take}
+	c, err := catalog.Parse([]byte(catalogText+"  code:\n    public: true\n    columns: {code: {type: text, nullable: false}}\n"), "test.yaml")
+	must(t, err)
+	f := request(c, 1).Fragment
+	f.Relations = append(f.Relations, fragment.Relation{Name: "c", Table: "code", Join: fragment.JoinCross})
+	rest, err := all.take(t.Context())
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = s.check(ctx, &policy{catalog: c}, &f, &verified{version: "v1"})
+	if !errors.Is(err, CodeTimeout) || e.measured.Load() != 0 {
+		t.Errorf("without a turn: %v, asked %d times", err, e.measured.Load())
+	}
+	rest()
+	_ = s.check(t.Context(), &policy{catalog: c}, &f, &verified{version: "v1"})
+	if e.measured.Load() != 1 || len(all) != 0 {
+		t.Errorf("with a turn it asked %d times, and holds %d", e.measured.Load(), len(all))
+	}
+}
+
+// A study that lists fewer hospitals here than a query asks is another study: two lists do not meet in one sum.
+func TestMaskedOfOtherHospitals(t *testing.T) {
+	conf := sealedConfig(t, Sealed{Peers: map[string]string{}})
+	for _, name := range []string{"nantes", "rennes"} {
+		base := filepath.Join(filepath.Dir(conf.Ledger), name+"-ledger")
+		_, err := pki.CreateSigningKey(base)
+		must(t, err)
+		conf.Sealed.Peers[name] = base + ".pub"
+	}
+	h := start(t, conf, newEngine())
+	c := h.client(t, "coordinator-paris")
+	r := maskedRequest(h, strings.Repeat("1", 32)) // asks three
+	r.Study, r.Cover.Sites = "few", 3              // which lists lyon and rennes
+	_, err := prepare(c, r)
+	wantCode(t, err, CodeSealed)
+	r.Cover.Among = []string{"lyon", "rennes"}
+	_, err = prepare(c, r)
+	must(t, err)
 }
 
 // What a study that is not sealed lists as hospitals is what one custodian narrowed it to; others rely on no such list.

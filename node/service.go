@@ -77,7 +77,7 @@ type service struct {
 	ledger       *ledger.Ledger
 	brake        *brake
 	reservations reservations
-	turns        chan struct{} // holds one for each query that runs
+	turns        turns
 	metrics      *metrics
 	tracer       trace.Tracer
 	log          *slog.Logger
@@ -461,14 +461,13 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	came := s.now()
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	s.metrics.waiting.Inc()
-	approval, err := s.turn(ctx, r.request.Study)
+	approval, rest, err := s.turn(ctx, r.request.Study)
 	s.metrics.waiting.Dec()
 	if err != nil {
 		s.giveBack(ctx, reserved)
 		return err
 	}
 	defer s.studies.End(r.request.Study)
-	rest := sync.OnceFunc(func() { <-s.turns })
 	defer rest()
 	s.metrics.waited.Observe(s.now().Sub(came).Seconds())
 	if err := s.still(ctx, r); err != nil {
@@ -508,6 +507,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 	if out.covered && err != nil {
 		err = late(ctx, ticks, err)
 	}
+	s.ask(ctx, out, ticks)
 	s.metrics.computed.Observe(out.took.Seconds())
 	if !out.covered {
 		s.metrics.groups.Add(float64(out.rows))
@@ -521,19 +521,30 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 }
 
 // turn waits until a query of the study may fail, and then for its turn to run. Who gets one ends both.
-func (s *service) turn(ctx context.Context, id string) (approval int, err error) {
+func (s *service) turn(ctx context.Context, id string) (approval int, rest func(), err error) {
 	if approval, err = s.studies.Begin(ctx, id, s.limits.FailuresAllowed); errors.Is(err, study.ErrFailures) {
-		return 0, refuse(CodeFailures, err)
+		return 0, nil, refuse(CodeFailures, err)
 	}
-	if err == nil {
-		select {
-		case s.turns <- struct{}{}:
-			return approval, nil
-		case <-ctx.Done():
-			s.studies.End(id)
-		}
+	if err != nil {
+		return 0, nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
 	}
-	return 0, refuse(stopped(ctx), errors.New("while it waited for its turn"))
+	if rest, err = s.turns.take(ctx); err != nil {
+		s.studies.End(id)
+	}
+	return approval, rest, err
+}
+
+// turns holds one for each query that runs.
+type turns chan struct{}
+
+// take waits for a turn, and tells how to give it back, once.
+func (t turns) take(ctx context.Context) (rest func(), err error) {
+	select {
+	case t <- struct{}{}:
+		return sync.OnceFunc(func() { <-t }), nil
+	case <-ctx.Done():
+		return nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
+	}
 }
 
 // still refuses what may no longer run since it was prepared: what was open may have been closed, or hold on other terms.
@@ -560,10 +571,10 @@ func (s *service) still(ctx context.Context, r reservation) error {
 
 // same refuses where the data has changed while it was computed: what left may be of data that was never compared
 // with the catalog, on which the proofs rest. Of a hospital that ends with an error, a coordinator releases nothing.
-func (s *service) same(ctx context.Context, version string) error {
+func (s *service) same(ctx context.Context, version string, out *outlet) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
-		s.verifyAnew()
+		out.then = s.verifyAnew
 		err = refuse(CodeData, errors.New("the data changed while it was computed"))
 	}
 	return err
@@ -585,6 +596,20 @@ func (s *service) distrust() {
 	s.verifyAnew()
 }
 
+// ask does what an execution found to be done about the data. Others see it at once, as what they prepare is refused: so where
+// answers are covered it is done at a tick, also when nobody waits for the answer any more.
+func (s *service) ask(ctx context.Context, out *outlet, ticks grid.Ticks) {
+	if out.then == nil {
+		return
+	}
+	if out.covered && ctx.Err() != nil { // else it is a tick
+		if err := tick(context.WithoutCancel(ctx), ticks); err != nil {
+			s.log.Error("no tick came", slog.Any("error", err)) // never
+		}
+	}
+	out.then()
+}
+
 // stream sends what the engine computes, as it comes.
 func (s *service) stream(ctx context.Context, r reservation, out *outlet) error {
 	err := s.run(ctx, r, out, out.send)
@@ -592,7 +617,7 @@ func (s *service) stream(ctx context.Context, r reservation, out *outlet) error 
 		err = out.close()
 	}
 	if err == nil {
-		err = s.same(ctx, r.version)
+		err = s.same(ctx, r.version, out)
 	}
 	return err
 }
@@ -612,7 +637,7 @@ func (s *service) run(ctx context.Context, r reservation, out *outlet, take func
 		}
 		var contradiction interface{ Contradiction() bool }
 		if errors.As(err, &contradiction) && contradiction.Contradiction() {
-			s.distrust()
+			out.then = s.distrust
 			return refuse(CodeData, errors.New(class(err)))
 		}
 		return refuse(CodeEngine, errors.New(class(err)))
@@ -629,6 +654,7 @@ type outlet struct {
 	members     int           // hospitals for which they are masked; 0: they are not
 	exposure    float64       // by how much more than its price the query costs if the masks break
 	took        time.Duration // to compute it
+	then        func()        // what is to be done about the data; nil: nothing
 }
 
 func newOutlet(stream line, r reservation, alloc memory.Allocator) *outlet {

@@ -11,7 +11,10 @@ import (
 
 // spreads remembers how public tables multiply rows, for one state of the data: what is public may decide what is refused.
 type spreads struct {
-	data    Data
+	data Data
+	// turn waits for a turn of the queries that run, and tells how to give it back: what waited for the database itself would be
+	// told to the microsecond when another query's computing ended. Turns end at ticks.
+	turn    func(ctx context.Context) (rest func(), err error)
 	mu      sync.Mutex
 	version string
 	known   map[string]float64
@@ -30,7 +33,12 @@ func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, ov
 		if ok {
 			return n, nil
 		}
-		n, err := s.data.Multiplicity(ctx, table, columns)
+		rest, err := s.turn(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer rest()
+		n, err = s.data.Multiplicity(ctx, table, columns)
 		if err != nil {
 			return 0, err
 		}
@@ -41,9 +49,12 @@ func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, ov
 		}
 		return n, nil
 	})
+	var refused *refusal
 	switch limit := new(fragment.Limit); {
 	case errors.As(err, &limit):
 		return &refusal{Code: CodeSpread, cause: err, told: true}
+	case errors.As(err, &refused):
+		return refused
 	case err != nil:
 		return refuse(CodeEngine, err)
 	}

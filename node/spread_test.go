@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestSpread(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := newEngine()
-	s, p := &spreads{data: e}, &policy{catalog: c}
+	s, p := &spreads{data: e, turn: func(context.Context) (func(), error) { return func() {}, nil }}, &policy{catalog: c}
 	joined := func(n int, on func(name string) *fragment.Expr) *fragment.Fragment {
 		f := request(c, 1).Fragment
 		for range n {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/node"
+	"github.com/intramuros/intramuros/node/engine/postgres"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +35,24 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// Where numbers are covered, a connection is left for what is not a query.
+func TestNodeConnections(t *testing.T) {
+	for _, c := range []struct {
+		connections, concurrent int
+		sealed                  node.Sealed
+		refused                 bool
+	}{
+		{0, 3, node.Sealed{Required: true, Hospitals: 3}, false}, {0, 4, node.Sealed{Hospitals: 3}, true}, {0, 4, node.Sealed{}, false},
+		{2, 2, node.Sealed{Peers: map[string]string{"b": "b.pub"}}, true}, {3, 2, node.Sealed{Hospitals: 3}, false},
+	} {
+		f := nodeFile{Engine: engineFile{Postgres: &postgres.Config{Connections: c.connections}}}
+		f.Limits.Concurrent, f.Sealed = c.concurrent, c.sealed
+		if err := f.connections(); (err != nil) != c.refused {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
 }
 
 // TestNodeSample checks that docs/node.yaml is a configuration, and shows the

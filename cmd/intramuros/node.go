@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/node"
 	"github.com/intramuros/intramuros/node/console"
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/postgres"
 )
 
 // nodeFile is node.yaml: the policy, and the database it guards.
@@ -65,10 +67,23 @@ func loadNode(path string) (*nodeFile, error) {
 	}
 	f.Resolve(path)
 	f.Engine.resolve(path)
-	if err := errors.Join(f.Validate(), f.Engine.validate()); err != nil {
+	if err := errors.Join(f.Validate(), f.Engine.validate(), f.connections()); err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}
 	return f, nil
+}
+
+// connections refuses so few connections of PostgreSQL that looking at the data's version waits for one that a query has: whoever
+// asks would see when it ends, which what is sealed tells at ticks alone.
+func (f *nodeFile) connections() error {
+	p, s := f.Engine.Postgres, f.Sealed
+	if p == nil || !s.Required && s.Hospitals == 0 && len(s.Peers) == 0 {
+		return nil
+	}
+	if have := cmp.Or(p.Connections, postgres.DefaultConnections); have <= f.Limits.Concurrent {
+		return fmt.Errorf("`engine.postgres.connections` is %d and `limits.concurrent` %d; under `sealed` a connection must be left while queries run: give at least %d", have, f.Limits.Concurrent, f.Limits.Concurrent+1)
+	}
+	return nil
 }
 
 func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -170,10 +171,13 @@ func (d *Dense) Add(r arrow.Record) error {
 }
 
 // Covered gives the vector that leaves: of each group, in the order of Groups, of each partial aggregate its Coordinates,
-// each covered. Of equal fragments it is as long, whatever the data.
-func (d *Dense) Covered(shares []*dp.Share) []int64 {
+// each covered. Of equal fragments it is as long, whatever the data. It ends with ctx.
+func (d *Dense) Covered(ctx context.Context, shares []*dp.Share) ([]int64, error) {
 	covered := make([]int64, 0, len(d.groups)*d.fragment.Released())
 	for rest := d.sums; len(rest) > 0; {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		for j, p := range d.fragment.Partials {
 			for _, x := range p.Coordinates(rest[:p.Width()]) {
 				covered = append(covered, shares[j].Cover(x))
@@ -181,7 +185,7 @@ func (d *Dense) Covered(shares []*dp.Share) []int64 {
 			rest = rest[p.Width():]
 		}
 	}
-	return covered
+	return covered, nil
 }
 
 var coveredSchema = arrow.NewSchema([]arrow.Field{{Name: "covered", Type: arrow.PrimitiveTypes.Int64}}, nil)

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"context"
 	"errors"
 	"math"
 	"testing"
@@ -70,7 +71,10 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 	const runs = 400
 	sums, squares := make([]float64, len(want)), make([]float64, len(want))
 	for range runs {
-		covered := exact.Covered(shares)
+		covered, err := exact.Covered(t.Context(), shares)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if len(covered) != len(want) {
 			t.Fatalf("%d numbers, not %d", len(covered), len(want))
 		}
@@ -89,6 +93,20 @@ func TestCoverReachesEveryNumber(t *testing.T) {
 		if r := squares[i] / sigma / sigma; r < 0.6 || r > 1.5 {
 			t.Errorf("number %d has %g of the variance it should have", i, r)
 		}
+	}
+}
+
+// Covering a long vector ends with the call.
+func TestCoveringEnds(t *testing.T) {
+	f, proof := coverFragment()
+	shares, err := f.Shares(Cover{Sites: 2}, 2, dp.Noise{Mechanism: dp.Gaussian, Epsilon: 1, Limit: 2 * 5}, proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if v, err := NewDense(f).Covered(ctx, shares); err == nil || v != nil {
+		t.Errorf("%v, %v", v, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package fragment
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -204,11 +205,14 @@ func (s *Sparse) Names(n *Naming) [][]value.Value {
 
 // Covered gives the vector that leaves for those groups, which are in order, as Dense.Covered does; in a group that the
 // hospital has not, nobody counts. The number of patients has the noise by which the group was named or not, or its own where
-// names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom on more.
-func (s *Sparse) Covered(n *Naming, shares []*dp.Share, groups [][]value.Value) []int64 {
+// names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom on more. It ends with ctx.
+func (s *Sparse) Covered(ctx context.Context, n *Naming, shares []*dp.Share, groups [][]value.Value) ([]int64, error) {
 	covered := make([]int64, 0, len(groups)*s.fragment.Released())
 	zeros := make([]int64, s.fragment.Width())
 	for _, keys := range groups {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		rest, g := zeros, s.groups[GroupID(keys)]
 		if g != nil {
 			rest = g.sums
@@ -223,7 +227,7 @@ func (s *Sparse) Covered(n *Naming, shares []*dp.Share, groups [][]value.Value) 
 			rest = rest[p.Width():]
 		}
 	}
-	return covered
+	return covered, nil
 }
 
 // SortGroups orders groups by GroupID.

@@ -52,6 +52,15 @@ func namesOf(t testing.TB, f *Fragment, c Cover, n dp.Noise, p *Proof, hospitals
 	return naming{by, shares}
 }
 
+func numbers(t testing.TB, s *Sparse, by naming, asked [][]value.Value) []int64 {
+	t.Helper()
+	vector, err := s.Covered(t.Context(), by.Naming, by.shares, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vector
+}
+
 func group(sex, city string) []value.Value { return []value.Value{value.Text(sex), value.Text(city)} }
 
 // What a hospital names are groups that it has, by the very number that it then sends of them: of each group that is asked
@@ -88,7 +97,7 @@ func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 		if !slices.IsSortedFunc(own, func(a, b []value.Value) int { return strings.Compare(GroupID(a), GroupID(b)) }) {
 			t.Fatal("names are in no order")
 		}
-		vector := s.Covered(by.Naming, by.shares, asked)
+		vector := numbers(t, s, by, asked)
 		if len(vector) != len(asked)*f.Released() {
 			t.Fatalf("%d numbers", len(vector))
 		}
@@ -128,7 +137,7 @@ func TestNamedGroupsAreCovered(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Names(by.Naming)
-			for i, y := range s.Covered(by.Naming, by.shares, asked) {
+			for i, y := range numbers(t, s, by, asked) {
 				partial := min(i%f.Released(), 2)
 				want := []int64{0, 0, 0, 0, 0, 0, 0, 0, 70, 40, 3, 7, 1, 2, 3, 4}[i]
 				if asked[0][0].Str() == "m" {
@@ -181,7 +190,7 @@ func TestNamesOfTheirOwn(t *testing.T) {
 		if len(s.Names(by.Naming)) == 1 {
 			x = 1
 		}
-		y := math.Ldexp(float64(s.Covered(by.Naming, by.shares, [][]value.Value{group("f", "lyon")})[1]), -int(by.shares[1].Shift())) - float64(by.Threshold)
+		y := math.Ldexp(float64(numbers(t, s, by, [][]value.Value{group("f", "lyon")})[1]), -int(by.shares[1].Shift())) - float64(by.Threshold)
 		product, a, b = product+x*y, a+x*x, b+y*y
 	}
 	if r := product / math.Sqrt(a*b); math.Abs(r) > 6.5/math.Sqrt(2000) {
@@ -217,10 +226,10 @@ func TestAuditNames(t *testing.T) {
 			}
 			score := 0.0
 			s.Names(by.Naming)
-			score += float64(s.Covered(by.Naming, by.shares, asked)[0])
+			score += float64(numbers(t, s, by, asked)[0])
 			if again {
 				s.Names(by.Naming) // a second draw
-				score += float64(s.Covered(by.Naming, by.shares, asked)[0])
+				score += float64(numbers(t, s, by, asked)[0])
 			}
 			return score
 		}

@@ -23,6 +23,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
+// DefaultConnections is how many a node opens at most where its file does not say.
+const DefaultConnections = 4
+
 // Config is the part `engine.postgres` of a node's file.
 type Config struct {
 	// Host is a name or address, or the folder of a Unix socket.
@@ -44,7 +47,7 @@ type Config struct {
 	// Timezone is the hospital's, such as Europe/Paris: a timestamp with a zone is read as the time of the
 	// day there. Empty: UTC.
 	Timezone string `yaml:"timezone,omitempty"`
-	// Connections is how many the node opens at most; 0: 4. Above the node's
+	// Connections is how many the node opens at most; 0: DefaultConnections. Above the node's
 	// limits.concurrent, more are of no use.
 	Connections int `yaml:"connections,omitempty"`
 	// Timeout bounds one statement at the server, should the node itself be gone; 0: 1 hour.
@@ -184,7 +187,7 @@ func (c *Config) pool() (*pgxpool.Config, error) {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
 	}
 	p.AfterConnect = watched
-	p.MaxConns, p.MinConns = 4, 0
+	p.MaxConns, p.MinConns = DefaultConnections, 0
 	if c.Connections > 0 {
 		p.MaxConns = int32(c.Connections) //nolint:gosec // Validate bounds it
 	}
