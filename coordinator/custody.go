@@ -37,6 +37,7 @@ type custody struct {
 	alarms   map[string]string                  // hospitals whose ledger is not what it was, and why
 	broken   error                              // why nothing is answered, until the coordinator is started again
 	exchange map[string]exchange                // with each hospital that is there
+	programs map[string]string                  // releases, as hospitals said last
 	// terms of this coordinator's certificates, as they were at termsRead.
 	terms     []pki.Term
 	termsRead time.Time
@@ -59,7 +60,7 @@ func (e exchange) due() time.Time {
 }
 
 func newCustody(key ed25519.PrivateKey) *custody {
-	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]exchange{}}
+	return &custody{key: key, statuses: map[string]map[string]study.Status{}, held: map[string]map[string]study.Terms{}, alarms: map[string]string{}, exchange: map[string]exchange{}, programs: map[string]string{}}
 }
 
 // Run takes records of studies and keeps in touch with the hospitals, until ctx ends.
@@ -137,7 +138,7 @@ func (c *Coordinator) meet(ctx context.Context, h Hospital) error {
 		return invalidAnswer(err)
 	}
 	c.custody.mu.Lock()
-	c.custody.statuses[h.Name], c.custody.held[h.Name] = state.Studies, state.Terms
+	c.custody.statuses[h.Name], c.custody.held[h.Name], c.custody.programs[h.Name] = state.Studies, state.Terms, state.Program
 	c.custody.mu.Unlock()
 	if state.Known != nil {
 		c.reflect(ctx, *state.Known)

@@ -16,6 +16,7 @@ type Code string
 const (
 	CodeUnauthorized        Code = "UNAUTHORIZED"         // no token, or one that nobody here has
 	CodeIdentityUnavailable Code = "IDENTITY_UNAVAILABLE" // the token's provider cannot be reached
+	CodeNotOperator         Code = "NOT_OPERATOR"         // of how the federation is run only its operators are told
 	CodeStudyUnknown        Code = "STUDY_UNKNOWN"        // no such study, or not one of this researcher's
 	CodeStudyClosed         Code = "STUDY_CLOSED"         // suspended or ended by the operator
 	CodeTooMany             Code = "TOO_MANY_QUERIES"     // of this researcher or study, in a minute or at once

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,8 @@ import (
 type metrics struct {
 	queries  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	running  prometheus.Gauge
+	running  prometheus.GaugeFunc
+	now      *atomic.Int64 // queries whose answer has not left
 	absences *prometheus.CounterVec
 	released prometheus.Counter
 	unknown  *prometheus.CounterVec
@@ -49,7 +51,9 @@ const (
 )
 
 func newMetrics() *metrics {
+	now := &atomic.Int64{}
 	return &metrics{
+		now: now,
 		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "intramuros_queries_total",
 			Help: "Queries that ended, by outcome: OK, STORED for an answer that was there already, or the error's code.",
@@ -60,9 +64,9 @@ func newMetrics() *metrics {
 				"answer is the tick at which the query ended.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"phase"}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{
+		running: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "intramuros_queries_running", Help: "Queries whose answer has not left.",
-		}),
+		}, func() float64 { return float64(now.Load()) }),
 		absences: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "intramuros_hospital_absences_total",
 			Help: "Queries in which a hospital took no part, or which ended for its sake, by why: what answers and errors say of hospitals.",

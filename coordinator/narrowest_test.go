@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,8 @@ func TestNarrowest(t *testing.T) {
 	wide := dp.Budget{Accounting: before.Budget.Accounting, Epsilon: 100, Delta: 0.1}
 	expires := f.now().Add(time.Hour)
 	terms := func(b dp.Budget) study.Terms {
-		return study.Terms{Budget: b, Whole: wide, MaxEpsilon: before.MaxEpsilon / 2, MinEpsilon: before.MinEpsilon * 2, Expires: expires}
+		return study.Terms{Budget: b, Whole: wide, MaxEpsilon: before.MaxEpsilon / 2, MinEpsilon: before.MinEpsilon * 2, Expires: expires,
+			Tables: map[string][]string{"person": {"*"}, "*": {"sex"}}, Aggregates: []study.Aggregate{study.Count, study.Sum}, MaxRows: 70, MaxGroups: 7}
 	}
 	f.custody.held["b"] = map[string]study.Terms{"s": terms(narrow)}
 	f.custody.held["c"] = map[string]study.Terms{"s": terms(wide)}
@@ -36,6 +38,20 @@ func TestNarrowest(t *testing.T) {
 	shown, err := f.ask(t.Context(), t, "SHOW BUDGET")
 	must(t, err)
 	if got := shown.Rows[0][0].Value.Str(); !strings.HasSuffix(got, ", at b") {
+		t.Error(got)
+	}
+	permits, err := f.Permits(t.Context(), asker("alice"), "s")
+	must(t, err)
+	if len(permits) != 3 || permits[0].Terms != nil || permits[1].Left.Epsilon >= permits[2].Left.Epsilon || permits[1].Terms.Budget != narrow {
+		t.Errorf("%+v", permits)
+	}
+	if _, err := f.Permits(t.Context(), asker("mallory"), "s"); !errors.Is(err, CodeStudyUnknown) {
+		t.Errorf("somebody who is not in the study: %v", err)
+	}
+	shown, err = f.ask(t.Context(), t, "SHOW PERMISSIONS")
+	must(t, err)
+	if got := shown.Rows[1]; got[0].Value.Str() != "b" || got[2].Value.Str() != "every table (sex), person" || got[3].Value.Str() != "count, sum" ||
+		!strings.Contains(got[7].Value.Str(), "70 rows, 7 groups of a patient; until ") {
 		t.Error(got)
 	}
 	explain := func(hospitals string) *Explanation {

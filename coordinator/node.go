@@ -149,6 +149,21 @@ func (n *nodes) client(h Hospital) (flight.Client, *watchedPeer, error) {
 	return flight.NewClientFromConn(conn, nil), peer, nil
 }
 
+// ends are the ends of the certificates that hospitals showed last.
+func (n *nodes) ends() map[string]time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := map[string]time.Time{}
+	for name, l := range n.links {
+		l.peer.mu.Lock()
+		if met := l.peer.met; met != nil && len(met.PeerCertificates) > 0 {
+			all[name] = met.PeerCertificates[0].NotAfter
+		}
+		l.peer.mu.Unlock()
+	}
+	return all
+}
+
 // way is where a hospital is found, and how it is dialed. Over a line that the hospital made, silence is asked about:
 // nothing else would tell that what lies between has forgotten the connection.
 func (n *nodes) way(h Hospital) (address string, options []grpc.DialOption) {

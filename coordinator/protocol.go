@@ -42,7 +42,8 @@ var protocols = map[Code]Protocols{
 
 	CodeUnauthorized:        {http.StatusUnauthorized, codes.Unauthenticated, "28P01"},   // invalid_password
 	CodeIdentityUnavailable: {http.StatusServiceUnavailable, codes.Unavailable, "57P03"}, // cannot_connect_now
-	CodeStudyUnknown:        {http.StatusForbidden, codes.PermissionDenied, "42501"},     // insufficient_privilege
+	CodeNotOperator:         {http.StatusForbidden, codes.PermissionDenied, "42501"},
+	CodeStudyUnknown:        {http.StatusForbidden, codes.PermissionDenied, "42501"}, // insufficient_privilege
 	CodeStudyClosed:         {http.StatusForbidden, codes.PermissionDenied, "42501"},
 	CodeTooMany:             {http.StatusTooManyRequests, codes.ResourceExhausted, "53000"}, // insufficient_resources
 	CodeLedgerRestored:      {http.StatusServiceUnavailable, codes.FailedPrecondition, "57P03"},

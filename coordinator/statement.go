@@ -38,13 +38,14 @@ func (r *Request) hint(hints []syntax.Setting) error {
 
 // headings are the columns of what informs.
 var headings = map[string][]string{
-	"tables":    {"table", "patients", "rows a patient", "description"},
-	"hospitals": {"hospital", "state", "data version"},
-	"budget":    {"budget", "granted", "left"},
-	"functions": {"function", "kind"},
-	"describe":  {"column", "type", "nullable", "bounds", "values", "references", "description"},
-	"explain":   {"plan"},
-	"privacy":   {"what", "value", "where it comes from"},
+	"tables":      {"table", "patients", "rows a patient", "description"},
+	"hospitals":   {"hospital", "state", "data version"},
+	"budget":      {"budget", "granted", "left"},
+	"functions":   {"function", "kind"},
+	"permissions": {"hospital", "study", "tables", "aggregates", "budget", "left", "one query", "limits"},
+	"describe":    {"column", "type", "nullable", "bounds", "values", "references", "description"},
+	"explain":     {"plan"},
+	"privacy":     {"what", "value", "where it comes from"},
 }
 
 // informs gives the columns of a statement that asks for no data, nil where it does, or is none.
@@ -117,6 +118,12 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) 
 			return nil, err
 		}
 		rows = a.rows()
+	case s.Name == "permissions":
+		all, err := c.Permits(ctx, who, req.Study)
+		if err != nil {
+			return nil, err
+		}
+		rows = permitRows(all)
 	case s.Name == "functions":
 		for _, f := range planner.Functions() {
 			kind := "of a row"

@@ -53,7 +53,7 @@ func (c *Coordinator) ticks() grid.Ticks {
 
 // begin starts a query's timeline. end must follow.
 func (c *Coordinator) begin(ctx context.Context, ticks grid.Ticks) (context.Context, *timeline) {
-	c.metrics.running.Inc()
+	c.metrics.now.Add(1)
 	t := &timeline{c: c, ticks: ticks}
 	ctx, t.root = c.tracer.Start(ctx, "query", trace.WithNewRoot(), trace.WithTimestamp(ticks.Started))
 	return ctx, t
@@ -108,7 +108,7 @@ func (t *timeline) end(a *Answer, err error) {
 		t.root.SetStatus(codes.Error, "")
 	}
 	t.root.End(trace.WithTimestamp(t.ticks.Started.Add(tick)))
-	t.c.metrics.running.Dec()
+	t.c.metrics.now.Add(-1)
 	if t.leave != nil {
 		t.leave()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/telemetry"
 )
 
 // keepEvery is how often an idle coordinator's checkpoint is written down; after a query, always.
@@ -184,7 +185,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 	if err != nil {
 		return nil, refuse(CodeLedger, err)
 	}
-	state := &study.State{Studies: map[string]study.Status{}, Terms: map[string]study.Terms{}, Checkpoint: &own}
+	state := &study.State{Studies: map[string]study.Status{}, Terms: map[string]study.Terms{}, Checkpoint: &own, Program: telemetry.Running().Version}
 	if has {
 		state.Known = &kept
 	}
@@ -195,7 +196,10 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 		}
 		state.Studies[st.ID] = status
 		if d := st.Holds; d != nil && (status == study.Approved || status == study.Amended) {
-			state.Terms[st.ID] = study.Terms{Budget: d.Budget, Whole: s.budget, MaxEpsilon: d.MaxEpsilon, MinEpsilon: d.LeastEpsilon(), Expires: d.Expires}
+			state.Terms[st.ID] = study.Terms{
+				Budget: d.Budget, Whole: s.budget, MaxEpsilon: d.MaxEpsilon, MinEpsilon: d.LeastEpsilon(), Expires: d.Expires,
+				Tables: d.Tables, Aggregates: d.Aggregates, MaxRows: s.limits.MaxRows, MaxGroups: s.limits.MaxGroups,
+			}
 		}
 	}
 	return state, nil

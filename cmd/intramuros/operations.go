@@ -31,12 +31,12 @@ type operations struct {
 
 // operate opens what the configuration names, and nothing else.
 func operate(ctx context.Context, c telemetry.Config, d operated, log *slog.Logger) (*operations, error) {
-	tracer, flush, err := telemetry.StartTracing(ctx, c.Tracing, "intramuros-"+d.kind, d.name, build(), log)
+	tracer, flush, err := telemetry.StartTracing(ctx, c.Tracing, "intramuros-"+d.kind, d.name, telemetry.Running(), log)
 	if err != nil {
 		return nil, err
 	}
 	d.trace(tracer)
-	doors, err := telemetry.Open(ctx, c, telemetry.Gatherer(d.metrics, build(), d.extent), d.ready, log)
+	doors, err := telemetry.Open(ctx, c, telemetry.Gatherer(d.metrics, telemetry.Running(), d.extent), d.ready, log)
 	if err != nil {
 		return nil, errors.Join(err, flush(ctx))
 	}

@@ -3,30 +3,11 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/intramuros/intramuros/internal/telemetry"
 )
-
-// build tells what is known of this binary.
-func build() telemetry.Build {
-	b := telemetry.Build{Version: "(devel)"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	if info.Main.Version != "" {
-		b.Version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.Commit = s.Value
-		}
-	}
-	return b
-}
 
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -34,7 +15,7 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version, the commit and the Go release",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			b, commit := build(), ""
+			b, commit := telemetry.Running(), ""
 			if b.Commit != "" {
 				commit = " commit " + b.Commit
 			}

@@ -37,7 +37,7 @@ func TestOpenAPI(t *testing.T) {
 		"Request": Request{}, "Answer": Answer{}, "Column": Column{}, "Cost": Cost{}, "Remaining": dp.Remaining{}, "Hospitals": tabular.Hospitals{},
 		"Absence": coordinator.Absence{}, "Explanation": Explanation{}, "Expected": Expected{}, "EngineSQL": EngineSQL{}, "Budget": Budget{},
 		"Limit": dp.Budget{}, "Balance": Balance{}, "Federation": Federation{}, "Catalog": Catalog{}, "Table": Table{}, "Failure": Failure{},
-		"Error": Error{}, "Status": status{}, "Outline": Outline{}, "Me": Me{}, "ProfileRequest": ProfileRequest{}, "Profiles": Profiles{}, "Profile": coordinator.Profile{}, "Spending": Spending{}, "Charge": Charge{},
+		"Error": Error{}, "Status": status{}, "Outline": Outline{}, "Me": Me{}, "ProfileRequest": ProfileRequest{}, "Profiles": Profiles{}, "Profile": coordinator.Profile{}, "Spending": Spending{}, "Permits": Permits{}, "Operation": Operation{}, "Charge": Charge{},
 	}
 	for name, schema := range described.Components.Schemas {
 		if name == "Cell" || name == "Event" { // one of several forms

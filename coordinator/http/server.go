@@ -40,6 +40,8 @@ type Informer interface {
 	Budget(ctx context.Context, who coordinator.Researcher, study string) (*coordinator.Account, error)
 	Spending(ctx context.Context, who coordinator.Researcher, study string) ([]coordinator.Spent, error)
 	StudiesOf(who coordinator.Researcher) []string
+	Permits(ctx context.Context, who coordinator.Researcher, study string) ([]coordinator.Permit, error)
+	Operation(ctx context.Context, who coordinator.Researcher) (*coordinator.Operation, error)
 	Federation() coordinator.Federation
 	Catalog() *catalog.Catalog
 }
@@ -78,6 +80,9 @@ func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /v1/spending", d.known(d.spending))
 	mux.HandleFunc("GET /v1/hospitals", d.known(d.hospitals))
 	mux.HandleFunc("GET /v1/catalog", d.known(d.catalog))
+	mux.HandleFunc("GET /v1/catalog.yaml", d.known(d.catalogFile))
+	mux.HandleFunc("GET /v1/permits", d.known(d.permits))
+	mux.HandleFunc("GET /v1/operation", d.known(d.operation))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(openAPI)
@@ -278,7 +283,7 @@ func (d *door) profile(w http.ResponseWriter, r *http.Request, who coordinator.R
 }
 
 func (d *door) me(w http.ResponseWriter, _ *http.Request, who coordinator.Researcher) {
-	writeJSON(w, http.StatusOK, Me{Researcher: who.Name, Federation: d.informer.Federation().Name, Studies: list(d.informer.StudiesOf(who))})
+	writeJSON(w, http.StatusOK, Me{Researcher: who.Name, Federation: d.informer.Federation().Name, Studies: list(d.informer.StudiesOf(who)), Roles: list(who.Roles)})
 }
 
 func (d *door) spending(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
@@ -305,6 +310,30 @@ func (d *door) hospitals(w http.ResponseWriter, _ *http.Request, _ coordinator.R
 
 func (d *door) catalog(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
 	writeJSON(w, http.StatusOK, newCatalog(d.informer.Catalog()))
+}
+
+// catalogFile is the catalog as nodes and this program read it, for dummy data.
+func (d *door) catalogFile(w http.ResponseWriter, _ *http.Request, _ coordinator.Researcher) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_ = d.informer.Catalog().WriteYAML(w) // the client went away
+}
+
+func (d *door) permits(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	all, err := d.informer.Permits(r.Context(), who, r.URL.Query().Get("study"))
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newPermits(all))
+}
+
+func (d *door) operation(w http.ResponseWriter, r *http.Request, who coordinator.Researcher) {
+	o, err := d.informer.Operation(r.Context(), who)
+	if err != nil {
+		d.fail(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, newOperation(o))
 }
 
 // explained gives the error that a researcher reads; what else there is stays in the log.

@@ -25,6 +25,8 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -93,6 +95,19 @@ func (d *desk) Spending(context.Context, coordinator.Researcher, string) ([]coor
 }
 
 func (d *desk) StudiesOf(coordinator.Researcher) []string { return []string{"s"} }
+
+func (d *desk) Permits(context.Context, coordinator.Researcher, string) ([]coordinator.Permit, error) {
+	budget := dp.Budget{Accounting: dp.ZCDP, Epsilon: 1, Delta: 1e-6}
+	left := budget.Remaining(dp.Loss{})
+	return []coordinator.Permit{{Hospital: "a", Status: study.Approved, Terms: &study.Terms{Budget: budget, Whole: budget}, Left: &left, Whole: &left}, {Hospital: "b"}}, nil
+}
+
+func (d *desk) Operation(_ context.Context, who coordinator.Researcher) (*coordinator.Operation, error) {
+	if !who.Has(identity.RoleOperator) {
+		return nil, &coordinator.Error{Code: coordinator.CodeNotOperator, Message: "only operators"}
+	}
+	return &coordinator.Operation{Program: "v1", Hospitals: []coordinator.Operated{{Name: "a"}, {Name: "b", Absent: &coordinator.Absence{Name: "b", Code: "NOT_JOINED", Why: "is away"}}}}, nil
+}
 
 func (d *desk) Federation() coordinator.Federation {
 	return coordinator.Federation{Name: "f", Ready: d.ready, Required: 2, Hospitals: []coordinator.Hospital{
@@ -358,12 +373,22 @@ func TestInformation(t *testing.T) {
 	s := newServer(t)
 	for path, want := range map[string]string{
 		"/v1/budget?study=s": `"study":"s"`, "/v1/hospitals": `"why":"is away"`, "/v1/catalog": `"name":"person"`,
+		"/v1/permits?study=s": `{"hospital":"b","status":"","terms":null}`, "/v1/catalog.yaml": "catalog: omop-5.4\n",
 		"/healthz": "ok", "/readyz": "ok", "/openapi.json": `"openapi": "3.1.0"`,
 	} {
 		response, b := s.do(t, "GET", path, "")
 		if response.StatusCode != 200 || !strings.Contains(string(b), want) {
 			t.Errorf("%s: %s: %.200s", path, response.Status, b)
 		}
+	}
+	if response, b := s.do(t, "GET", "/v1/operation", ""); response.StatusCode != 403 || !strings.Contains(string(b), "NOT_OPERATOR") {
+		t.Errorf("a researcher sees how the federation is run: %s: %s", response.Status, b)
+	}
+	o, err := s.Operation(t.Context(), coordinator.Researcher{Roles: []identity.Role{identity.RoleOperator}})
+	must(t, err)
+	shown, err := json.Marshal(newOperation(o))
+	if err != nil || !strings.Contains(string(shown), `"name":"b","present":false,"data_version":"","code":"NOT_JOINED","why":"is away","outward":false,"wire":null`) {
+		t.Errorf("%v: %s", err, shown)
 	}
 	response, b := s.do(t, "POST", "/v1/explain", query)
 	if response.StatusCode != 200 || !strings.Contains(string(b), `{"column":"n","half_width":null,"note":"depends"},{"column":"m","half_width":3,"note":""}`) {

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -191,6 +192,8 @@ type Me struct {
 	Researcher string   `json:"researcher"`
 	Federation string   `json:"federation"`
 	Studies    []string `json:"studies"`
+	// Roles are researcher, custodian, operator.
+	Roles []identity.Role `json:"roles"`
 }
 
 // Spending is the history of a study's budget, oldest first.

@@ -360,7 +360,7 @@ func dotted(t []sqltoken.Token) (string, []sqltoken.Token) {
 
 // informs tells what the coordinator itself shows.
 func informs(t []sqltoken.Token) bool {
-	return len(t) == 2 && (t[1].Is("tables") || t[1].Is("hospitals") || t[1].Is("budget") || t[1].Is("functions"))
+	return len(t) == 2 && (t[1].Is("tables") || t[1].Is("hospitals") || t[1].Is("budget") || t[1].Is("permissions") || t[1].Is("functions"))
 }
 
 func (c *conn) readShow(p *statement) error {

@@ -60,14 +60,21 @@ type Terms struct {
 	MaxEpsilon float64   `json:"max_epsilon"` // of one query
 	MinEpsilon float64   `json:"min_epsilon"` // the least price of a release
 	Expires    time.Time `json:"expires"`
+	// What may be read there, as in Document, and how many rows and groups of a patient a query may count in full; an
+	// older node says none of it.
+	Tables     map[string][]string `json:"tables,omitempty"`
+	Aggregates []Aggregate         `json:"aggregates,omitempty"`
+	MaxRows    int                 `json:"max_rows,omitempty"`
+	MaxGroups  int                 `json:"max_groups,omitempty"`
 }
 
 // State is what a node answers.
 type State struct {
 	Terms      map[string]Terms   `json:"terms,omitempty"` // of the studies that are open; an older node says none
 	Studies    map[string]Status  `json:"studies"`
-	Known      *ledger.Checkpoint `json:"known,omitempty"` // of the coordinator, as the node keeps it
-	Checkpoint *ledger.Checkpoint `json:"checkpoint"`      // the node's own
+	Known      *ledger.Checkpoint `json:"known,omitempty"`   // of the coordinator, as the node keeps it
+	Checkpoint *ledger.Checkpoint `json:"checkpoint"`        // the node's own
+	Program    string             `json:"program,omitempty"` // the node's release; an older node says none
 }
 
 // LoadKeys reads public keys: files, by the names of those whose keys they are.

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"runtime/debug"
+
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +12,24 @@ import (
 
 // Build names the running binary.
 type Build struct{ Version, Commit string }
+
+// Running tells what is known of this binary.
+func Running() Build {
+	b := Build{Version: "(devel)"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			b.Commit = s.Value
+		}
+	}
+	return b
+}
 
 // Extent says how much of its process a daemon shows.
 type Extent int

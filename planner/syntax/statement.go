@@ -201,8 +201,8 @@ func (p *parser) read() {
 		s.Query = p.query()
 	case p.accept("show"):
 		s.Kind = KindShow
-		if !p.comesOneOf("tables", "hospitals", "budget", "functions") {
-			p.unexpected("write SHOW TABLES, SHOW HOSPITALS, SHOW BUDGET or SHOW FUNCTIONS")
+		if !p.comesOneOf("tables", "hospitals", "budget", "permissions", "functions") {
+			p.unexpected("write SHOW TABLES, SHOW HOSPITALS, SHOW BUDGET, SHOW PERMISSIONS or SHOW FUNCTIONS")
 		}
 		t := p.take()
 		s.Name, s.Position = t.text, t.at
