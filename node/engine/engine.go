@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/csv"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // ErrConfig means that the configuration does not fit the data or the catalog.
@@ -51,6 +52,13 @@ type Driver interface {
 	Convert(l Local, t value.Type) (sql string, fits bool)
 }
 
+// Streamer is a Driver beside whose database rows can be added up: see package stream.
+type Streamer interface {
+	// Stream runs the SELECT of the rows of a plan, adds them up, and calls fn for each group as Query does for each row of the
+	// fragment's SQL. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
+	Stream(ctx context.Context, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error
+}
+
 // Engine runs fragments over one hospital's data. It may be used by any number of
 // goroutines.
 type Engine struct {
@@ -78,7 +86,8 @@ func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital s
 	return e
 }
 
-// Compile returns the SQL that Run would run, for a custodian to read, where the data is as the
+// Compile returns the SQL that Run would run, for a custodian to read (after Streamed, that of the rows, and then that of
+// the whole), where the data is as the
 // catalog says, and what of the tables that it reads the hospital has less of than the catalog. Errors are those of
 // compile.Target.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {
@@ -86,8 +95,17 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fra
 	if err != nil {
 		return "", nil, err
 	}
+	if at.plan != nil {
+		return Streamed + "\n" + at.rows + ";\n" + instead + "\n" + at.sql, e.caveats(at.read), nil
+	}
 	return at.sql, e.caveats(at.read), nil
 }
+
+// Streamed begins what Compile gives of a fragment whose rows are added up beside the database.
+const Streamed = "-- the node reads these rows, and adds them up itself, patient by patient"
+
+// instead stands before the SQL of such a fragment.
+const instead = "-- where they do not fit into its memory, the database runs this instead, which gives the same integers"
 
 // target is this database as SQL is written for it.
 func (e *Engine) target() *compile.Target {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // A catalog promises that keys tell rows apart and that some tables have one row a patient, and proofs use it. A promise
@@ -170,6 +171,9 @@ type prepared struct {
 	keyed   bool                // it has the secret key as parameters
 	guarded bool                // its last column is whether a key or a constraint on which it rests does not hold
 	read    map[string][]string // the columns that it reads, by table of the catalog
+	// rows and plan are for a Streamer; nil: the SQL alone computes the fragment.
+	rows string
+	plan *stream.Plan
 }
 
 // prepare writes the SQL of a fragment, of a proof p, such that it keeps what p declares with what is sure alone.
@@ -189,11 +193,17 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	read := map[string][]string{}
 	target := e.target()
 	target.Table = e.noting(read)
-	text, err := target.Fragment(f, p.Weaker(f, q))
+	weaker := p.Weaker(f, q)
+	text, err := target.Fragment(f, weaker)
 	if err != nil {
 		return prepared{}, err
 	}
 	out := prepared{sql: text, keyed: p.Capped, read: read}
+	if _, ok := e.driver.(Streamer); ok {
+		if out.rows, out.plan, err = target.Stream(f, weaker); err != nil {
+			return prepared{}, err
+		}
+	}
 	var broken []string
 	for _, name := range f.Tables() {
 		t, _ := e.catalog.Table(name)
@@ -210,6 +220,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 		}
 	}
 	if out.guarded = len(broken) > 0; out.guarded {
+		out.plan = nil                                                                                         // the same statement looks and answers
 		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n" + text + "\n) AS a" // not indented: a text may have lines
 		for i := range f.Keys {
 			if i == 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // batchRows is how many groups one record holds at most.
@@ -25,6 +26,19 @@ const batchRows = 8192
 // with send's first error, or soon (within a second) after ctx does. Other errors are
 // those of Compile and ErrDatabase.
 func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	return e.run(ctx, f, p, alloc, send, e.query)
+}
+
+// RunCompiled is Run by the database's SQL alone, which gives the same integers.
+func (e *Engine) RunCompiled(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	return e.run(ctx, f, p, alloc, send, func(ctx context.Context, at *prepared, fn func(row []any) error) error {
+		return e.driver.Query(ctx, at.sql, at.keyed, fn)
+	})
+}
+
+// run is Run by a query.
+func (e *Engine) run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error,
+	query func(ctx context.Context, at *prepared, fn func(row []any) error) error) error {
 	state, sure, err := e.sure(ctx, f)
 	if err != nil {
 		return err
@@ -43,7 +57,7 @@ func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 		return send(r)
 	}
 	keys, partials := make([]value.Value, len(f.Keys)), make([]int64, f.Width())
-	err = e.driver.Query(ctx, at.sql, at.keyed, func(row []any) error {
+	err = query(ctx, &at, func(row []any) error {
 		if last := len(row) - 1; at.guarded && last >= 0 {
 			if is, ok := row[last].(bool); !ok || is {
 				return broken(ctx)
@@ -83,6 +97,17 @@ func (e *Engine) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 		return flush()
 	}
 	return nil
+}
+
+// query runs a prepared fragment, as a stream where that is possible.
+func (e *Engine) query(ctx context.Context, at *prepared, fn func(row []any) error) error {
+	if at.plan != nil {
+		err := e.driver.(Streamer).Stream(ctx, at.rows, at.plan, at.keyed, fn)
+		if !errors.Is(err, stream.ErrTooMuch) {
+			return err
+		}
+	}
+	return e.driver.Query(ctx, at.sql, at.keyed, fn)
 }
 
 // readPartial reads one partial aggregate: an integer, or the counts of buckets

@@ -15,16 +15,10 @@ import (
 type column struct{ sql, name string }
 
 func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
-	rows := []column{{c.whole(f.Patient), "patient"}}
+	rows, tests := c.grouped(f)
 	var keys []string
-	var tests []string
-	for i, k := range f.Keys {
-		name := "k" + strconv.Itoa(i)
-		keys = append(keys, name)
-		rows = append(rows, column{c.key(k), name})
-		if len(k.Domain) > 0 {
-			tests = append(tests, c.domainTest(name, k.Domain))
-		}
+	for i := range f.Keys {
+		keys = append(keys, "k"+strconv.Itoa(i))
 	}
 	in := inputs{rows: rows, kept: plain(append([]string{"patient"}, keys...)), names: map[string]string{}, numbers: map[string]int{}}
 	counts, sums := c.inputs(f, p, &in)
@@ -71,6 +65,19 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 		final += "\nORDER BY " + strings.Join(order, ", ")
 	}
 	return "WITH " + strings.Join(steps, ",\n") + "\n" + final
+}
+
+// grouped gives the columns by which rows are grouped, the patient and the keys, and the tests that the keys are declared.
+func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []string) {
+	columns = []column{{c.whole(f.Patient), "patient"}}
+	for i, k := range f.Keys {
+		name := "k" + strconv.Itoa(i)
+		columns = append(columns, column{c.key(k), name})
+		if len(k.Domain) > 0 {
+			tests = append(tests, c.domainTest(name, k.Domain))
+		}
+	}
+	return columns, tests
 }
 
 // key gives what rows are grouped by. A text that may be longer than keys are is cut, unless only declared ones are kept.

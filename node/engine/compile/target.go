@@ -32,13 +32,7 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 	if err != nil {
 		return "", err
 	}
-	c.reads(f.Patient, f.Filter)
-	for _, k := range f.Keys {
-		c.reads(k.Expr)
-	}
-	for _, p := range f.Partials {
-		c.reads(p.Expr)
-	}
+	c.readsAll(f)
 	s := unmarked(c.statement(f, p))
 	return s, c.err
 }
@@ -94,6 +88,17 @@ func (c *compiler) reads(exprs ...*fragment.Expr) {
 				c.read[relation] = append(c.read[relation], column)
 			}
 		})
+	}
+}
+
+// readsAll notes the columns that a fragment reads, but for those of its joins.
+func (c *compiler) readsAll(f *fragment.Fragment) {
+	c.reads(f.Patient, f.Filter)
+	for _, k := range f.Keys {
+		c.reads(k.Expr)
+	}
+	for _, p := range f.Partials {
+		c.reads(p.Expr)
 	}
 }
 

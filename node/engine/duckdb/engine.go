@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,9 +51,10 @@ func Open(ctx context.Context, cfg Config, c *catalog.Catalog, hospital string, 
 	if err != nil {
 		return nil, err
 	}
-	if e.driver.db, e.gate, err = open(ctx, cfg); err != nil {
+	if e.driver.db, err = open(ctx, cfg); err != nil {
 		return nil, err
 	}
+	e.gate = e.driver.db.gate
 	if err := e.attach(ctx, cfg); err != nil {
 		return nil, errors.Join(err, e.driver.db.Close())
 	}
@@ -92,16 +92,17 @@ func (e *Engine) Close() error {
 }
 
 // open starts DuckDB in this process, with the database attached and nothing locked yet.
-func open(ctx context.Context, cfg Config) (*sql.DB, *gate, error) {
+func open(ctx context.Context, cfg Config) (*database, error) {
 	s, err := cfg.setup()
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	db, g, _, err := s.open(ctx)
+	s.Room = leastRoom
+	db, err := s.open(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	return db, g, nil
+	return db, nil
 }
 
 // attach makes the views, then locks the database.

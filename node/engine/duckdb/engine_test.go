@@ -147,6 +147,7 @@ func TestFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	text = strings.TrimPrefix(text[:strings.Index(text, ";")], engine.Streamed)
 	text = strings.NewReplacer("$group_key_1", "1", "$group_key_2", "2").Replace(text)
 	var plan bytes.Buffer
 	rows, err := e.driver.db.Query("EXPLAIN " + text)
@@ -335,7 +336,7 @@ func TestSpill(t *testing.T) {
 			}
 		}
 	}()
-	got := run(t, e, distinct)
+	got, _, _ := enginetest.Partials(t, compiled{e}, e.catalog, distinct)
 	close(stop)
 	<-watched
 	if len(got) != 4 {
@@ -362,7 +363,7 @@ func TestSpill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = poor.Run(context.Background(), distinct, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+	err = poor.RunCompiled(context.Background(), distinct, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
 	var named interface{ Class() string }
 	if !errors.As(err, &named) || !strings.Contains(named.Class(), "raise memory_limit, or give a spill_folder") {
 		t.Errorf("without a folder to spill: %v", err)

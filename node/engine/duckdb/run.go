@@ -14,6 +14,7 @@ import (
 	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/csv"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // errNotSelect means that something other than one SELECT was about to be run.
@@ -21,7 +22,7 @@ var errNotSelect = errors.New("the engine runs single SELECT statements only")
 
 // driver is DuckDB as package engine sees it.
 type driver struct {
-	db      *sql.DB      // in this process, or nil:
+	db      *database    // in this process, or nil:
 	workers *workers     // in processes of its own
 	key     [2]uint64    // chooses which groups of a patient are kept
 	reading *csv.Reading // of texts that are not CSV's
@@ -36,27 +37,49 @@ func newDriver(cfg Config) (*driver, error) {
 
 // Query is engine.Driver's.
 func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row []any) error) error {
-	if !single(text) {
+	return d.query(ctx, request{SQL: text}, keyed, fn)
+}
+
+// Stream is engine.Streamer's.
+func (d *driver) Stream(ctx context.Context, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
+	return d.query(ctx, request{SQL: rows, Plan: plan}, keyed, fn)
+}
+
+func (d *driver) query(ctx context.Context, q request, keyed bool, fn func(row []any) error) error {
+	if !single(q.SQL) {
 		return errNotSelect
 	}
-	var keys []uint64
 	if keyed {
-		keys = d.key[:]
+		q.Keys = d.key[:]
 	}
 	var ours error // an error that is not the database's
-	err := d.look(ctx, text, keys, func(row []any) error {
+	each := func(row []any) error {
 		ours = fn(row)
 		return ours
-	})
+	}
+	var err error
+	if d.workers != nil {
+		err = d.lookApart(ctx, q, each)
+	} else {
+		err = d.db.answer(ctx, q, each)
+	}
 	switch {
 	case ours != nil:
 		return ours
-	case errors.Is(err, errNotSelect):
-		return errNotSelect
+	case errors.Is(err, errNotSelect), errors.Is(err, stream.ErrTooMuch):
+		return err
 	case err != nil:
 		return fault(ctx, err)
 	}
 	return nil
+}
+
+// answer runs a SELECT in this process, and adds up its rows where there is a plan.
+func (d *database) answer(ctx context.Context, q request, fn func(row []any) error) error {
+	if q.Plan != nil {
+		return d.add(ctx, q.SQL, q.Plan, q.Keys, fn)
+	}
+	return look(ctx, d.DB, q.SQL, q.Keys, fn)
 }
 
 // look is Query's, with the database's own errors. fn asks the database nothing.
@@ -64,7 +87,7 @@ func (d *driver) look(ctx context.Context, text string, keys []uint64, fn func(r
 	if d.workers != nil {
 		return d.lookApart(ctx, request{SQL: text, Keys: keys}, fn)
 	}
-	return look(ctx, d.db, text, keys, fn)
+	return look(ctx, d.db.DB, text, keys, fn)
 }
 
 // execute runs a statement of the setup.

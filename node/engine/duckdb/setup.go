@@ -27,6 +27,17 @@ type setup struct {
 	Final      bool   // the statements are all: what they have not opened stays closed
 	Database   string // the file that is attached, if there is one
 	Attached   []byte // its digest, to be compared; nil: whatever it is
+	Room       int64  // bytes for rows that are added up outside of DuckDB
+}
+
+// database is a DuckDB of this process.
+type database struct {
+	*sql.DB
+	gate  *gate
+	sinks *sinks
+	part  bool  // a view could not be made
+	most  int   // threads; 0: all
+	room  int64 // see setup
 }
 
 // statement is a step of a setup.
@@ -66,30 +77,29 @@ func (c *Config) setup() (setup, error) {
 	return s, nil
 }
 
-// open starts DuckDB, in this process. part: a view could not be made.
-func (s *setup) open(ctx context.Context) (_ *sql.DB, _ *gate, part bool, err error) {
+// open starts DuckDB, in this process.
+func (s *setup) open(ctx context.Context) (_ *database, err error) {
 	connector, err := duckdb.NewConnector("?"+s.Options, nil)
 	if err != nil {
-		return nil, nil, false, err
+		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	db := &database{DB: sql.OpenDB(connector), gate: &gate{open: map[string]bool{}}, sinks: &sinks{}, most: s.Threads, room: s.Room}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	g := &gate{open: map[string]bool{}}
-	if err := g.register(ctx, db, s.Threads); err != nil {
-		return nil, nil, false, err
+	if err := errors.Join(db.gate.register(ctx, db.DB, s.Threads), db.sinks.register(ctx, db.DB)); err != nil {
+		return nil, err
 	}
 	for _, each := range s.Statements {
 		switch _, err := db.ExecContext(ctx, each.SQL); {
 		case err != nil && each.View:
-			part = true
+			db.part = true
 		case err != nil && strings.Contains(err.Error(), "version number"):
-			return nil, nil, false, fmt.Errorf("%s was written by a later version of DuckDB than this node reads; with that version, copy it into a file that this node reads: ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.4.0'); COPY FROM DATABASE … TO copy", s.Database)
+			return nil, fmt.Errorf("%s was written by a later version of DuckDB than this node reads; with that version, copy it into a file that this node reads: ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.4.0'); COPY FROM DATABASE … TO copy", s.Database)
 		case err != nil:
-			return nil, nil, false, err
+			return nil, err
 		}
 	}
 	if s.Attached != nil {
@@ -98,13 +108,13 @@ func (s *setup) open(ctx context.Context) (_ *sql.DB, _ *gate, part bool, err er
 			err = errors.New("the database is another file now; start the node anew")
 		}
 		if err != nil {
-			return nil, nil, false, err
+			return nil, err
 		}
 	}
 	if s.Final {
-		g.close()
+		db.gate.close()
 	}
-	return db, g, part, nil
+	return db, nil
 }
 
 // fingerprint is a digest of a .duckdb file as it stands.

@@ -353,7 +353,7 @@ func Describe(ctx context.Context, cfg Config) ([]engine.Table, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	db, _, err := open(ctx, cfg)
+	db, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // RoleName is what a program calls Role in worker.Main.
@@ -31,6 +31,8 @@ var Role = worker.Serve(serve)
 type request struct {
 	SQL  string
 	Keys []uint64 // its parameters group_key_1 and group_key_2; none where it has none
+	// Plan: the SELECT's rows are added up by it, and the groups are the answer.
+	Plan *stream.Plan
 	// Execute: it is a statement of the setup. A worker whose setup is final refuses it.
 	Execute bool
 }
@@ -47,11 +49,12 @@ type failure struct {
 	Database bool // it is of DuckDB: of this type
 	Type     duckdb.ErrorType
 	NoSelect bool // it is errNotSelect
+	TooMuch  bool // it is stream.ErrTooMuch
 	Text     string
 }
 
 func failureOf(err error) *failure {
-	f := &failure{Text: err.Error(), NoSelect: errors.Is(err, errNotSelect)}
+	f := &failure{Text: err.Error(), NoSelect: errors.Is(err, errNotSelect), TooMuch: errors.Is(err, stream.ErrTooMuch)}
 	var cause *duckdb.Error
 	if errors.As(err, &cause) {
 		f.Database, f.Type, f.Text = true, cause.Type, cause.Msg
@@ -63,6 +66,8 @@ func (f *failure) err() error {
 	switch {
 	case f.NoSelect:
 		return errNotSelect
+	case f.TooMuch:
+		return stream.ErrTooMuch
 	case f.Database:
 		return &duckdb.Error{Type: f.Type, Msg: f.Text}
 	}
@@ -71,20 +76,19 @@ func (f *failure) err() error {
 
 // server answers requests in a worker.
 type server struct {
-	db    *sql.DB
+	*database
 	final bool
-	part  bool // a view could not be made: another worker may have it
 }
 
 func serve(ctx context.Context, s setup) (worker.Server[request, reply], error) {
 	if err := s.spillInto(); err != nil {
 		return nil, err
 	}
-	db, _, part, err := s.open(ctx)
+	db, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return server{db, s.Final, part}, nil
+	return server{db, s.Final}, nil
 }
 
 // errLacking means that a worker lacks a view.
@@ -104,14 +108,14 @@ func (s server) Answer(ctx context.Context, q request, send func(reply) error) e
 	if q.Execute {
 		err := errNotSelect
 		if !s.final {
-			_, err = s.db.ExecContext(ctx, q.SQL)
+			_, err = s.ExecContext(ctx, q.SQL)
 		}
 		if err != nil {
 			return send(reply{Failure: failureOf(err)})
 		}
 		return send(reply{Whole: true})
 	}
-	err := look(ctx, s.db, q.SQL, q.Keys, func(row []any) error {
+	err := s.answer(ctx, q, func(row []any) error {
 		if err := batch.add(row); err != nil {
 			return err
 		}
@@ -227,6 +231,7 @@ func Start(ctx context.Context, cfg Config, w Workers, c *catalog.Catalog, hospi
 	if err != nil {
 		return nil, err
 	}
+	s.Room = max(leastRoom, min(each, processes.Memory-each)/2)
 	options.Set("memory_limit", strconv.FormatInt(each>>10, 10)+"KiB")
 	s.Options = options.Encode()
 	if e.driver.workers, err = begin(ctx, processes, s); err != nil {
@@ -272,6 +277,9 @@ func (d *driver) memoryLimit(ctx context.Context) (n int64, err error) {
 // besideLimit is what a process has beside DuckDB's memory_limit, if process_memory says nothing: the limit does not
 // count everything.
 const besideLimit = 1 << 30
+
+// leastRoom is what rows that are added up outside of DuckDB may take at least, in bytes.
+const leastRoom = 64 << 20
 
 // processMemory is the ceiling of a process whose DuckDB has that limit.
 func (c *Config) processMemory(limit int64) (int64, error) {

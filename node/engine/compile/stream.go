@@ -1,0 +1,112 @@
+package compile
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine/stream"
+)
+
+// Stream gives the SELECT of the rows that a fragment adds up, with the columns of the plan, patient, k0, k1 … and x0, x1 …; and the
+// plan. Where it returns none, the fragment is one that Fragment alone computes. Its parameters and errors are those of Fragment.
+func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *stream.Plan, error) {
+	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText {
+		return "", nil, nil
+	}
+	c, err := t.compiler(f.Relations)
+	if err != nil {
+		return "", nil, err
+	}
+	c.readsAll(f)
+	columns, tests := c.grouped(f)
+	var cells []stream.Cell
+	numbers := map[string]int{} // of columns, by their SQL and cell
+	of := make([]int, len(f.Partials))
+	for i, partial := range f.Partials {
+		of[i] = -1
+		if partial.Expr == nil {
+			continue
+		}
+		sql, cell := c.cell(f, partial)
+		if !cell.Fits() {
+			return "", nil, c.err
+		}
+		key := sql + mark + cell.String()
+		n, known := numbers[key]
+		if !known {
+			n = len(cells)
+			numbers[key] = n
+			columns, cells = append(columns, column{sql, "x" + strconv.Itoa(n)}), append(cells, cell)
+		}
+		of[i] = n
+	}
+	var names []string
+	for _, col := range columns {
+		names = append(names, col.name)
+	}
+	text := selectFrom(plain(names), "(\n  "+indent(c.selectRows(f.Relations, f.Filter, columns))+"\n) AS r",
+		"patient IS NOT NULL"+strings.Join(prefixed(" AND ", tests), ""), nil)
+	plan := stream.New(f, p, of)
+	plan.Cells = cells
+	return unmarked(text), plan, c.err
+}
+
+// cell gives the SQL of what a partial aggregate adds up or counts, which holds no clamp, and how it is moved into its grid.
+func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, stream.Cell) {
+	e := p.Expr
+	switch p.Kind {
+	case fragment.PartialPatients:
+		return c.strict(e), stream.Cell{Type: value.TypeBool, Upper: 1}
+	case fragment.PartialSum:
+		g := *p.Grid
+		cell := stream.Cell{Lower: g.Lower, Upper: g.Upper, Center: g.Center}
+		if e.Type == value.TypeInt && g.Shift == 0 {
+			return c.number64(e, cell)
+		}
+		cell.Scale, cell.Half = math.Ldexp(1, g.Shift), 0.5
+		return c.number53(e, cell)
+	case fragment.PartialBuckets:
+		b := *p.Buckets
+		cell := stream.Cell{Upper: int64(b.Leaves() - 1)}
+		if e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 {
+			return c.number64(e, cell)
+		}
+		cell.From, cell.Scale = b.Lower, b.Density()
+		return c.number53(e, cell)
+	}
+	for _, other := range f.Partials { // which is NULL where the value is
+		if other.Kind == fragment.PartialSum && other.Expr.Equal(e) {
+			return c.cell(f, other)
+		}
+	}
+	return "CASE WHEN " + c.whole(e) + " IS NOT NULL THEN true END", stream.Cell{Type: value.TypeBool, Upper: 1}
+}
+
+// number64 reads an int, a column without its bounds.
+func (c *compiler) number64(e *fragment.Expr, cell stream.Cell) (string, stream.Cell) {
+	cell.Type = value.TypeInt
+	if e.Op != fragment.OpColumn || c.derived[e.Relation] {
+		return c.expr(e).sql, cell
+	}
+	s, col := c.raw(e)
+	if col.Lower.Valid() {
+		cell.Bounded, cell.Least, cell.Most = true, col.Lower.Int64(), col.Upper.Int64()
+	}
+	return s, cell
+}
+
+// number53 reads a number as a float, a column without its bounds.
+func (c *compiler) number53(e *fragment.Expr, cell stream.Cell) (string, stream.Cell) {
+	cell.Type = value.TypeFloat
+	if e.Op != fragment.OpColumn || c.derived[e.Relation] || e.Type != value.TypeFloat {
+		return c.real(e).sql, cell
+	}
+	s, col := c.raw(e)
+	if col.Lower.Valid() {
+		cell.Bounded, cell.LeastReal, cell.MostReal = true, col.Lower.Float64(), col.Upper.Float64()
+	}
+	return s, cell
+}

@@ -1,0 +1,132 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
+	"github.com/intramuros/intramuros/node/engine/stream"
+)
+
+// compiled is an engine that leaves all to DuckDB.
+type compiled struct{ *Engine }
+
+func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	return c.RunCompiled(ctx, f, p, alloc, send)
+}
+
+// TestStreamEqualsSQL: every shape of the benchmark gives the same integers as a stream and in SQL, in one reading and in
+// several, here and in a worker; and what does not fit is left to DuckDB.
+func TestStreamEqualsSQL(t *testing.T) {
+	c := parse(t, shapesCatalog)
+	path := newDatabase(t, shapeTables(60_000)...)
+	here, err := Open(t.Context(), Config{Database: path}, c, enginetest.Hospital, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	apart, err := Start(t.Context(), Config{Database: path, MemoryLimit: "1GB"}, Workers{Most: 1, Log: slog.New(slog.DiscardHandler)}, c, enginetest.Hospital, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer apart.Close()
+	for _, s := range shapes(t) {
+		f := &s.Fragment
+		want, _, p := enginetest.Exact(t, compiled{here}, c, f)
+		text, _, err := here.Compile(f, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if streamed := strings.HasPrefix(text, engine.Streamed); streamed == p.OneRow {
+			t.Errorf("%s: streamed: %v", s.name, streamed)
+		}
+		for _, room := range []int64{1 << 30, 600_000, 1000} { // all, a part, too little
+			here.driver.db.room = room
+			if got, _, _ := enginetest.Exact(t, here, c, f); !cmp.Equal(want, got) {
+				t.Errorf("%s in %d bytes: %s", s.name, room, cmp.Diff(want, got))
+			}
+		}
+		if got, _, _ := enginetest.Exact(t, apart, c, f); !cmp.Equal(want, got) {
+			t.Errorf("%s in a worker: %s", s.name, cmp.Diff(want, got))
+		}
+	}
+}
+
+// counting is a plan of the rows of a patient.
+func counting() *stream.Plan {
+	clip := stream.Clip{Limit: 1 << 40, Root: 1}
+	return &stream.Plan{Patient: value.TypeInt, Parts: []stream.Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1 << 40}}, Single: clip}
+}
+
+// TestStreamReadsAgain: rows that do not fit are read several times, and one patient who does not fit is too much.
+func TestStreamReadsAgain(t *testing.T) {
+	e := engineWith(t, enginetest.WardCatalog, twoPersons...)
+	for _, of := range []struct {
+		sql, want string
+		room      int64
+	}{
+		{"SELECT i % 1000 AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 64 << 20},
+		{"SELECT i % 1000 AS patient FROM range(300000) AS t(i)", "[300000] <nil>", 1 << 20},
+		{"SELECT 7::BIGINT AS patient FROM range(300000) AS t(i)", "[] " + stream.ErrTooMuch.Error(), 1 << 20},
+		{"SELECT NULL::BIGINT AS patient FROM range(300000) AS t(i)", "[0] <nil>", 1 << 20},
+		{"SELECT i AS patient FROM range(0) AS t(i)", "[0] <nil>", 1 << 20},
+	} {
+		e.driver.db.room = of.room
+		var got []any
+		err := e.driver.Stream(t.Context(), of.sql, counting(), false, func(row []any) error {
+			got = append(got, row...)
+			return nil
+		})
+		if text := fmt.Sprint(got, " ", err); strings.Join(strings.Fields(text), " ") != of.want {
+			t.Errorf("%s in %d bytes gives %s, want %s", of.sql, of.room, text, of.want)
+		}
+	}
+}
+
+// TestStreamIsCancelled: a stream ends soon after its context does, and the engine goes on.
+func TestStreamIsCancelled(t *testing.T) {
+	apart := start(t, Config{Database: newDatabase(t, twoPersons...)}, 1)
+	here := engineWith(t, enginetest.WardCatalog, twoPersons...)
+	for _, e := range []*Engine{here, apart} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var at time.Time
+		time.AfterFunc(300*time.Millisecond, func() {
+			at = time.Now()
+			cancel()
+		})
+		err := e.driver.Stream(ctx, "SELECT i % 1000 AS patient FROM range(100000000000) AS t(i) WHERE hash(i) % 1000 = 3", counting(), false, func([]any) error { return nil })
+		if late := time.Since(at); err == nil || !errors.Is(err, context.Canceled) || late > 900*time.Millisecond {
+			t.Errorf("it ends %v after its context, with %v", late, err)
+		}
+		if err := one(t.Context(), e); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestStreamIsOurs: nobody else hands rows to an operator, and no column is read as what it is not.
+func TestStreamIsOurs(t *testing.T) {
+	e := engineWith(t, enginetest.WardCatalog, twoPersons...)
+	for _, sql := range []string{"SELECT " + adds + "(1::BIGINT, 2)", "SELECT " + adds + "(i) FROM range(3) AS t(i)"} {
+		if err := e.driver.Query(t.Context(), sql, false, func([]any) error { return nil }); err == nil {
+			t.Errorf("%s is answered", sql)
+		}
+	}
+	for _, sql := range []string{"SELECT i::INTEGER AS patient FROM range(3) AS t(i)", "SELECT 'a' AS patient", "SELECT 1 AS other"} {
+		if err := e.driver.Stream(t.Context(), sql, counting(), false, func([]any) error { return nil }); err == nil {
+			t.Errorf("%s is answered", sql)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package stream
+
+import (
+	"math"
+	"strings"
+	"sync"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// maxCodes is how many values of a key, or pairs of keys, there are at most.
+const maxCodes = 1 << 20
+
+// dictionary numbers the values of a key from 1; 0 is NULL. Of several keys each after the first has one of pairs as well: of the
+// number so far and the key's.
+type dictionary struct {
+	mu     sync.Mutex
+	t      value.Type // "": of pairs
+	most   int
+	words  map[uint64]int32
+	texts  map[string]int32
+	values []value.Value
+	pairs  []uint64
+}
+
+func newDictionary(t value.Type, most int) *dictionary {
+	return &dictionary{t: t, most: most, words: map[uint64]int32{}, texts: map[string]int32{}}
+}
+
+// size is how many numbers there are, that of NULL included.
+func (d *dictionary) size() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return 1 + len(d.words) + len(d.texts)
+}
+
+// word gives the number of a value that is no text.
+func (d *dictionary) word(x uint64) (int32, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.words[x]; ok {
+		return n, nil
+	}
+	n := len(d.words) + 1
+	if n > d.most {
+		return 0, ErrTooMuch
+	}
+	d.words[x] = int32(n) //nolint:gosec // at most d.most
+	if d.t == "" {
+		d.pairs = append(d.pairs, x)
+	} else {
+		d.values = append(d.values, wordValue(d.t, x))
+	}
+	return int32(n), nil //nolint:gosec // as above
+}
+
+// text gives the number of a text, and the dictionary's own copy of it.
+func (d *dictionary) text(s string) (n int32, kept string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.texts[s]; ok {
+		return n, d.values[n-1].Str(), nil
+	}
+	next := len(d.texts) + 1
+	if next > d.most {
+		return 0, "", ErrTooMuch
+	}
+	kept = strings.Clone(s)
+	d.texts[kept] = int32(next) //nolint:gosec // at most d.most
+	d.values = append(d.values, value.Text(kept))
+	return int32(next), kept, nil //nolint:gosec // as above
+}
+
+func (d *dictionary) value(code int32) value.Value {
+	if code == 0 {
+		return value.Null(d.t)
+	}
+	return d.values[code-1]
+}
+
+// wordOf is a float as a word: the two zeros are one value.
+func wordOf(x float64) uint64 {
+	if x == 0 {
+		x = 0
+	}
+	return math.Float64bits(x)
+}
+
+func wordValue(t value.Type, x uint64) value.Value {
+	switch t {
+	case value.TypeBool:
+		return value.Bool(x != 0)
+	case value.TypeFloat:
+		return value.Float(math.Float64frombits(x))
+	case value.TypeDate:
+		return value.Date(int64(x)) //nolint:gosec // as it came
+	case value.TypeTimestamp:
+		return value.Timestamp(int64(x)) //nolint:gosec // as it came
+	}
+	return value.Int(int64(x)) //nolint:gosec // as it came
+}
+
+// known is what one thread knows of a dictionary, without a lock.
+type known struct {
+	of    *dictionary
+	words table
+	texts map[string]int32
+}
+
+func (k *known) word(x uint64) (int32, error) {
+	slot := k.words.slot(x)
+	if n := k.words.numbers[slot]; n != 0 {
+		return n, nil
+	}
+	n, err := k.of.word(x)
+	if err == nil {
+		k.words.put(slot, x, n)
+	}
+	return n, err
+}
+
+// text gives the number of a text, which need not last. fresh is what it has come to take, in bytes.
+func (k *known) text(s string) (n int32, fresh int64, err error) {
+	if n, ok := k.texts[s]; ok {
+		return n, 0, nil
+	}
+	n, kept, err := k.of.text(s)
+	if err != nil {
+		return 0, 0, err
+	}
+	if k.texts == nil {
+		k.texts = map[string]int32{}
+	}
+	k.texts[kept] = n
+	return n, textBytes + int64(len(s)), nil
+}
+
+// textBytes is about what a text takes beside its bytes, in the dictionary and in what threads know of it.
+const textBytes = 200
+
+// table is a hash table of words to numbers above 0.
+type table struct {
+	words   []uint64
+	numbers []int32
+	n       int
+	shift   uint
+}
+
+// spread is an odd number that scatters words: 2^64 divided by the golden ratio.
+const spread = 0x9E3779B97F4A7C15
+
+// mix hashes a word.
+func mix(x uint64) uint64 {
+	x *= spread
+	x ^= x >> 32
+	return x * 0xD6E8FEB86659FD93
+}
+
+// slot is where a word is, or is to be put.
+func (t *table) slot(x uint64) int {
+	if t.numbers == nil {
+		t.grow(8)
+	}
+	i := int(mix(x) >> t.shift) //nolint:gosec // as many bits as the table has
+	for t.numbers[i] != 0 && t.words[i] != x {
+		i = (i + 1) & (len(t.numbers) - 1)
+	}
+	return i
+}
+
+func (t *table) put(slot int, x uint64, n int32) {
+	t.words[slot], t.numbers[slot] = x, n
+	if t.n++; 2*t.n > len(t.numbers) {
+		t.grow(uint(65 - t.shift))
+	}
+}
+
+// grow makes room for 2^bits words.
+func (t *table) grow(bits uint) {
+	words, numbers := t.words, t.numbers
+	t.words, t.numbers, t.shift = make([]uint64, 1<<bits), make([]int32, 1<<bits), 64-bits
+	for i, n := range numbers {
+		if n != 0 {
+			slot := t.slot(words[i])
+			t.words[slot], t.numbers[slot] = words[i], n
+		}
+	}
+}
+
+// reset forgets all, and keeps the memory.
+func (t *table) reset() {
+	clear(t.numbers)
+	t.n = 0
+}

@@ -1,0 +1,154 @@
+package stream
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Plan is what an Operator does with rows of a patient, keys and numbers, in this order of columns.
+type Plan struct {
+	Patient value.Type   // int or text
+	Keys    []value.Type // by which a patient's rows are grouped
+	Cells   []Cell       // what is added up
+	Parts   []Part       // the partial aggregates, in the fragment's order
+
+	L2        bool // the norm: L2, else L1
+	Unclipped bool // no patient is clipped
+	Single    Clip // how all partial aggregates of one integer are clipped
+	// Least is the factor from which on a patient counts where keys are not declared; 0: all count.
+	Least int64
+}
+
+// Cell is a column of numbers or conditions, and the whole number that each of its values counts as.
+type Cell struct {
+	Type value.Type // int, float or bool
+	// Bounded: a value outside of the column's own bounds is read as the nearer one.
+	Bounded             bool
+	Least, Most         int64   // of an int
+	LeastReal, MostReal float64 // of a float
+	// A float x counts as floor((x-From)*Scale + Half), an int as it is; either is then moved into [Lower, Upper], and is less
+	// Center.
+	From, Scale, Half    float64
+	Lower, Upper, Center int64
+}
+
+// Part is one partial aggregate.
+type Part struct {
+	Kind fragment.PartialKind
+	Cell int // that it is of; -1: of rows
+	// Unit, Size, Weight and Cap are what fragment.Proof and fragment.Clip say of it.
+	Unit, Size, Weight, Cap int64
+	Leaves, Levels          int  // of buckets
+	Tree                    Clip // how it is clipped, of buckets
+}
+
+// Clip is fragment.Clip.
+type Clip struct {
+	Limit int64
+	Root  float64
+}
+
+// Tree: it is of buckets.
+func (p *Part) tree() bool { return p.Kind == fragment.PartialBuckets }
+
+// width is how many integers it is.
+func (p *Part) width() int {
+	if p.tree() {
+		return p.Leaves
+	}
+	return 1
+}
+
+// New is the plan of a fragment, but for its cells and the types of its keys. cells gives of each partial aggregate the cell that
+// it is of, -1 where it is of rows.
+func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
+	single := p.Single(f)
+	plan := &Plan{Patient: f.Patient.Type, L2: f.Norm == fragment.L2, Unclipped: p.Unclipped, Single: clip(single)}
+	for i, partial := range f.Partials {
+		part := Part{Kind: partial.Kind, Cell: cells[i], Unit: p.Units[i], Size: p.Sizes[i], Weight: p.NormWeight(f, i), Cap: single.Cap(p.Sizes[i])}
+		if b := partial.Buckets; b != nil {
+			part.Leaves, part.Levels, part.Tree = b.Leaves(), b.Levels, clip(p.Tree(f))
+		}
+		if p.Selects(f, i) && !p.Unclipped {
+			least := (part.Unit + fragment.LeastPresence - 1) / fragment.LeastPresence
+			plan.Least = (least*fragment.Whole + part.Unit - 1) / part.Unit
+		}
+		plan.Parts = append(plan.Parts, part)
+	}
+	for _, k := range f.Keys {
+		plan.Keys = append(plan.Keys, k.Expr.Type)
+	}
+	return plan
+}
+
+func clip(c fragment.Clip) Clip { return Clip{Limit: c.Limit, Root: c.Root()} }
+
+// Fits reports whether what the cell counts as fits into the 32 bits that a row has for it.
+func (c *Cell) Fits() bool {
+	return c.Lower-c.Center > missing && c.Upper-c.Center <= math.MaxInt32 && c.Lower <= c.Upper
+}
+
+// String tells cells apart.
+func (c *Cell) String() string { return fmt.Sprintf("%+v", *c) }
+
+// missing stands for NULL.
+const missing = math.MinInt32
+
+// whole is what an int counts as.
+func (c *Cell) whole(x int64) int32 {
+	if c.Bounded {
+		x = max(c.Least, min(x, c.Most))
+	}
+	return int32(max(c.Lower, min(x, c.Upper)) - c.Center) //nolint:gosec // Fits
+}
+
+// real is what a float counts as; missing for what is no number.
+func (c *Cell) real(x float64) int32 {
+	switch {
+	case x != x:
+		return missing
+	case c.Bounded:
+		if x < c.LeastReal {
+			x = c.LeastReal
+		} else if x > c.MostReal {
+			x = c.MostReal
+		}
+	case x > math.MaxFloat64 || x < -math.MaxFloat64:
+		return missing
+	}
+	y := math.Floor((x-c.From)*c.Scale + c.Half)
+	n := c.Lower
+	switch {
+	case y >= float64(c.Upper):
+		n = c.Upper
+	case y > float64(c.Lower):
+		n = int64(y)
+	}
+	return int32(max(c.Lower, min(n, c.Upper)) - c.Center) //nolint:gosec // Fits
+}
+
+// width is how many integers a group has.
+func (p *Plan) width() int {
+	n := 0
+	for i := range p.Parts {
+		n += p.Parts[i].width()
+	}
+	return n
+}
+
+// Columns is how many columns a row has.
+func (p *Plan) Columns() int { return 1 + len(p.Keys) + len(p.Cells) }
+
+// Type is the type of column i.
+func (p *Plan) Type(i int) value.Type {
+	switch {
+	case i == 0:
+		return p.Patient
+	case i <= len(p.Keys):
+		return p.Keys[i-1]
+	}
+	return p.Cells[i-1-len(p.Keys)].Type
+}

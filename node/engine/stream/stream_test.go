@@ -1,0 +1,424 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+const events = `
+catalog: test
+tables:
+  event:
+    patient: id
+    columns:
+      id: {type: ID, nullable: false}
+      k: {type: int}
+      word: {type: text}
+      n: {type: int, bounds: [-50, 1000]}
+      x: {type: float}
+      flag: {type: bool}
+`
+
+// record is a row: the cells are those of a plan that reads k, word, n, x and flag.
+type record struct {
+	id      int64
+	k       value.Value
+	word    value.Value
+	n, x, b value.Value
+}
+
+func records(r *rand.Rand) []record {
+	of := func(n int, v value.Value) value.Value {
+		if r.IntN(n) == 0 {
+			return value.Null(v.Type())
+		}
+		return v
+	}
+	var all []record
+	patients := 1 + r.IntN(30)
+	for range r.IntN(600) {
+		id := int64(r.IntN(patients))
+		if r.IntN(3) == 0 {
+			id = 0 // one who is in all clippings
+		}
+		all = append(all, record{id * 1e15, of(9, value.Int(int64(r.IntN(6)))), of(9, value.Text([]string{"", "a", "longer than twelve", "é"}[r.IntN(4)])),
+			of(5, value.Int(int64(r.IntN(1200)-100))), of(5, value.Float(r.NormFloat64()*20)), of(5, value.Bool(r.IntN(2) == 0))})
+	}
+	return all
+}
+
+// columns are records as an operator is given them.
+func columns(rows []record, text bool, keys []string, cells []string) []Column {
+	make_ := func(at func(record) value.Value) Column {
+		c := Column{Valid: make([]uint64, len(rows)/64+1)}
+		var texts []string
+		for i, r := range rows {
+			v := at(r)
+			if !v.IsNull() {
+				c.Valid[i/64] |= 1 << (i % 64)
+			}
+			c.Ints, c.Floats, texts = append(c.Ints, v.Int64()), append(c.Floats, v.Float64()), append(texts, v.Str())
+			c.Bools = append(c.Bools, uint8(v.Int64()&1)) //nolint:gosec // one bit
+		}
+		c.Text = func(row int) string { return texts[row] }
+		return c
+	}
+	all := []Column{make_(func(r record) value.Value {
+		if text {
+			return value.Text(fmt.Sprint("patient ", r.id))
+		}
+		return value.Int(r.id)
+	})}
+	for _, name := range append(slices.Clone(keys), cells...) {
+		all = append(all, make_(func(r record) value.Value { return r.column(name) }))
+	}
+	return all
+}
+
+func (r record) column(name string) value.Value {
+	return map[string]value.Value{"id": value.Int(r.id), "k": r.k, "word": r.word, "n": r.n, "x": r.x, "flag": r.b}[name]
+}
+
+// draw draws a fragment, and the plan with the names of its columns.
+func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.Fragment, *fragment.Proof, *Plan, []string, []string) {
+	t.Helper()
+	id := value.TypeInt
+	if text {
+		id = value.TypeText
+	}
+	types := map[string]value.Type{"id": id, "k": value.TypeInt, "word": value.TypeText, "n": value.TypeInt, "x": value.TypeFloat, "flag": value.TypeBool}
+	col := func(name string) *fragment.Expr { return fragment.Column("e", name, types[name]) }
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id"),
+		Norm: []fragment.Norm{fragment.L1, fragment.L2}[r.IntN(2)], MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(6)}
+	var keys []string
+	for range r.IntN(3) {
+		k := []string{"k", "word", "flag"}[r.IntN(3)]
+		keys = append(keys, k)
+		f.Keys = append(f.Keys, fragment.Key{Expr: col(k)})
+	}
+	grid := func(lower, upper float64, whole bool) *fragment.Grid {
+		g, err := fragment.NewGrid(lower, upper, whole, r.IntN(2) == 0, f.MaxRows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &g
+	}
+	all := []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients, Expr: col("flag")},
+		{Kind: fragment.PartialSum, Expr: col("n"), Grid: grid(0, 400, true)}, {Kind: fragment.PartialSum, Expr: col("x"), Grid: grid(-10, 30, false)},
+		{Kind: fragment.PartialValues, Expr: col("x")}, {Kind: fragment.PartialSum, Expr: col("x"), Grid: grid(-1e9, 1e12, false)},
+		{Kind: fragment.PartialBuckets, Expr: col("x"), Buckets: &fragment.Buckets{Lower: -10, Upper: 30, Branching: 3, Levels: 2}},
+		{Kind: fragment.PartialBuckets, Expr: col("x"), Buckets: &fragment.Buckets{Lower: -10, Upper: 30, Branching: 4, Levels: 1}}}
+	cells, of, names := []Cell(nil), []int(nil), []string(nil)
+	for range 1 + r.IntN(5) {
+		p := all[r.IntN(len(all))]
+		if r.IntN(4) == 0 {
+			p.Share = 1 + r.IntN(5)
+		}
+		f.Partials = append(f.Partials, p)
+		if p.Expr == nil {
+			of = append(of, -1)
+			continue
+		}
+		of, names = append(of, len(cells)), append(names, p.Expr.Column)
+		cell := Cell{Type: p.Expr.Type, Upper: 1}
+		switch {
+		case p.Grid != nil:
+			cell.Lower, cell.Upper, cell.Center, cell.Half = p.Grid.Lower, p.Grid.Upper, p.Grid.Center, 0.5
+			cell.Scale = math.Ldexp(1, p.Grid.Shift)
+			if p.Expr.Type == value.TypeInt {
+				cell.Bounded, cell.Least, cell.Most = true, -50, 1000
+			}
+		case p.Buckets != nil:
+			cell.From, cell.Scale, cell.Upper = p.Buckets.Lower, p.Buckets.Density(), int64(p.Buckets.Leaves()-1)
+		case p.Expr.Type == value.TypeFloat: // that it is not NULL counts
+			cell.Upper = 7
+			cell.Scale = 1
+		}
+		cells = append(cells, cell)
+	}
+	proof, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := New(f, proof, of)
+	plan.Cells = cells
+	return f, proof, plan, keys, names
+}
+
+// raw is what a patient's rows of one group add up to, before units.
+func raw(f *fragment.Fragment, rows []record) []*big.Int {
+	var out []*big.Int
+	for _, p := range f.Partials {
+		n, sum := int64(0), big.NewInt(0)
+		leaves := make([]int64, p.Width())
+		for _, r := range rows {
+			v := value.Bool(true)
+			if p.Expr != nil {
+				v = r.column(p.Expr.Column)
+			}
+			if p.Expr != nil && p.Expr.Column == "n" && !v.IsNull() {
+				v = value.Int(max(-50, min(v.Int64(), 1000)))
+			}
+			if v.IsNull() || p.Kind == fragment.PartialPatients && !v.True() {
+				continue
+			}
+			n++
+			if p.Buckets != nil {
+				leaves[p.Buckets.Leaf(v.Float64())]++
+			}
+			if g := p.Grid; g != nil {
+				x := math.Floor(math.Ldexp(v.Float64(), g.Shift) + 0.5)
+				sum.Add(sum, big.NewInt(max(g.Lower, min(int64(x), g.Upper))-g.Center))
+			}
+		}
+		switch p.Kind {
+		case fragment.PartialPatients:
+			out = append(out, big.NewInt(min(n, 1)))
+		case fragment.PartialSum:
+			out = append(out, sum)
+		case fragment.PartialBuckets:
+			for _, l := range leaves {
+				out = append(out, big.NewInt(l))
+			}
+		default:
+			out = append(out, big.NewInt(n))
+		}
+	}
+	return out
+}
+
+// reference is what the definition says.
+func reference(f *fragment.Fragment, p *fragment.Proof, keys []string, rows []record) map[string][]int64 {
+	groups := map[int64]map[string][]record{}
+	for _, r := range rows {
+		var of []value.Value
+		for _, k := range keys {
+			of = append(of, r.column(k))
+		}
+		if groups[r.id] == nil {
+			groups[r.id] = map[string][]record{}
+		}
+		id := fmt.Sprintf("%q", of)
+		groups[r.id][id] = append(groups[r.id][id], r)
+	}
+	out := map[string][]int64{}
+	for _, patient := range groups {
+		var names []string
+		var parts [][]*big.Int
+		for k, rows := range patient {
+			names, parts = append(names, k), append(parts, raw(f, rows))
+		}
+		for g, part := range p.Clip(f, parts) {
+			if out[names[g]] == nil {
+				out[names[g]] = make([]int64, f.Width())
+			}
+			for i, x := range part {
+				out[names[g]][i] += x
+			}
+		}
+	}
+	if len(keys) == 0 && len(out) == 0 {
+		out["[]"] = make([]int64, f.Width())
+	}
+	return out
+}
+
+// nothing reports whether a group may be left out: nobody counts in it.
+func nothing(sums []int64) bool {
+	return !slices.ContainsFunc(sums, func(x int64) bool { return x != 0 })
+}
+
+// run gives rows to an operator in batches, in some order and from several goroutines, as often as it asks.
+func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys, cells []string, room int64) (map[string][]int64, int, error) {
+	t.Helper()
+	op, err := plan.New(room)
+	if err != nil {
+		return nil, 0, err
+	}
+	readings := 0
+	for again := true; again; readings++ {
+		rows := slices.Clone(rows)
+		r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		var work sync.WaitGroup
+		errs := make([]error, 3)
+		for i := range errs {
+			part := rows[i*len(rows)/len(errs) : (i+1)*len(rows)/len(errs)]
+			size := 1 + r.IntN(100)
+			work.Go(func() {
+				for batch := range slices.Chunk(part, size) {
+					if errs[i] == nil {
+						errs[i] = op.Add(len(batch), columns(batch, text, keys, cells))
+					}
+				}
+			})
+		}
+		work.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return nil, readings, err
+		}
+		if op.Rows() != int64(len(rows)) {
+			t.Errorf("it was given %d rows, not %d", op.Rows(), len(rows))
+		}
+		if again, err = op.Again(context.Background(), 2); err != nil {
+			return nil, readings, err
+		}
+	}
+	got := map[string][]int64{}
+	var last []value.Value
+	err = op.Each(func(keys []value.Value, partials []int64) error {
+		if last != nil && slices.CompareFunc(last, keys, value.Compare) >= 0 {
+			t.Errorf("group %v comes after %v", keys, last)
+		}
+		last = slices.Clone(keys)
+		got[fmt.Sprintf("%q", keys)] = slices.Clone(partials)
+		return nil
+	})
+	return got, readings, err
+}
+
+// TestOperator: whatever the order of rows, the batches, the threads and the memory, the integers are those of the definition.
+func TestOperator(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	clipped, twice, tooMuch := 0, 0, 0
+	for i := range 1500 {
+		text := i%3 == 0
+		of := "int"
+		if text {
+			of = "text"
+		}
+		c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", of)), "test.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, proof, plan, keys, cells := draw(t, r, c, text)
+		rows := records(r)
+		room := int64(1 << 30)
+		if i%2 == 0 {
+			room = int64(5_000 + r.IntN(40_000))
+		}
+		got, readings, err := run(t, r, plan, rows, text, keys, cells, room)
+		if errors.Is(err, ErrTooMuch) && room < 1<<30 {
+			tooMuch++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if readings > 1 {
+			twice++
+		}
+		want := reference(f, proof, keys, rows)
+		whole := *proof
+		whole.Unclipped = true
+		if !cmp.Equal(want, reference(f, &whole, keys, rows)) {
+			clipped++
+		}
+		for k, sums := range want { // in which nobody counts
+			if got[k] == nil && len(keys) > 0 && nothing(sums) {
+				delete(want, k)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("case %d: %d rows in %d readings: %v\n%s", i, len(rows), readings, f.Partials, diff)
+		}
+	}
+	t.Logf("%d clipped, %d read more than once, %d too much", clipped, twice, tooMuch)
+	if clipped < 500 || twice < 50 || tooMuch > 500 {
+		t.Error("the cases are not those that this is for")
+	}
+}
+
+// TestFactor: the factor of any norm is that of the definition, on both sides of where the norm is divided.
+func TestFactor(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", "int")), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3000 {
+		f, proof, plan, _, _ := draw(t, r, c, false)
+		norm := new(big.Int).SetUint64(r.Uint64() >> r.IntN(64))
+		norm.Mul(norm, new(big.Int).SetUint64(r.Uint64()>>r.IntN(64)))
+		if r.IntN(4) == 0 { // next to where it is divided
+			norm.SetInt64(fragment.Exact + int64(r.IntN(3)) - 1)
+			norm.Lsh(norm, uint(32*r.IntN(2))) //nolint:gosec // 0 or 32
+		}
+		low := new(big.Int).And(norm, new(big.Int).SetUint64(math.MaxUint64)).Uint64()
+		got := plan.Single.factor(plan.L2, wide{new(big.Int).Rsh(norm, 64).Uint64(), low})
+		if want := proof.Single(f).Factor(norm); int64(got) != want { //nolint:gosec // at most Whole
+			t.Fatalf("%s %d of %d gives %d, want %d", f.Norm, norm, plan.Single.Limit, got, want)
+		}
+	}
+}
+
+// TestMeasure: a part is measured as the definition says, whatever its size.
+func TestMeasure(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		size := 1 + r.Int64N(1<<r.IntN(28)+1)
+		a := &adder{plan: &Plan{Parts: []Part{{Size: size}}}, divide: []uint64{math.MaxUint64 / uint64(size)}} //nolint:gosec // at least 1
+		x := r.Int64N(1 << r.IntN(48))
+		if r.IntN(2) == 0 { // of a whole quotient
+			x = x / size * size
+		}
+		want := (x*fragment.Steps + size - 1) / size
+		if got := a.measure(0, -x); got != uint64(want) { //nolint:gosec // from 0
+			t.Fatalf("%d of %d measures %d, want %d", x, size, got, want)
+		}
+	}
+}
+
+// TestHeavy: a patient of so many rows that a part is beyond what is measured counts as the definition says.
+func TestHeavy(t *testing.T) {
+	c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", "int")), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
+		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: fragment.Column("e", "id", value.TypeInt),
+			Norm: norm, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
+		p, err := fragment.Check(f, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := New(f, p, []int{-1, -1})
+		const batch = 1 << 16
+		rows := plan.Parts[0].Cap/plan.Parts[0].Unit + 3*batch
+		op, err := plan.New(1 << 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows -= rows % batch
+		for range rows / batch {
+			if err := op.Add(batch, []Column{{Ints: make([]int64, batch)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := op.Again(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		want := p.Clip(f, [][]*big.Int{{big.NewInt(rows), big.NewInt(1)}})[0]
+		if err := op.Each(func(_ []value.Value, got []int64) error {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %d rows: %s", norm, rows, diff)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
