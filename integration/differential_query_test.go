@@ -301,7 +301,7 @@ func (g *generator) join(left from, depth int) from {
 		}
 	}
 	equal := a + " = " + b
-	style := g.n(6)
+	style := g.n(7)
 	if out.patient == "" && style != 1 {
 		out.patient = right.patient
 	}
@@ -328,6 +328,16 @@ func (g *generator) join(left from, depth int) from {
 			break
 		}
 		out.tables = left.tables + " JOIN " + right.tables + " USING (" + column + ")"
+	case 6:
+		out.tables = left.tables + " FULL JOIN " + right.tables + " ON " + equal
+		if strings.Contains(left.tables, " JOIN ") || strings.Contains(left.tables, ", ") || a != left.patient || b != right.patient {
+			out.tables = left.tables + " JOIN " + right.tables + " ON " + equal
+			break
+		}
+		if g.n(2) == 1 {
+			out.tables += " AND " + g.simple(right)
+		}
+		out.patient = "COALESCE(" + a + ", " + b + ")"
 	}
 	return out
 }

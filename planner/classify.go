@@ -104,7 +104,7 @@ func (r *resolver) byPatient(s *syntax.Select) bool {
 	if len(s.GroupBy) == 0 {
 		return false
 	}
-	items := r.starless(s.Items)
+	items := r.starless(s.Items, false)
 	return slices.ContainsFunc(s.GroupBy[0], func(t *syntax.Expr) bool {
 		t = r.groupKey(items, t)
 		return t.Kind == syntax.Column && r.determinesPatient(r.row(t))

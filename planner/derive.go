@@ -269,7 +269,7 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 	if len(s.GroupBy) > 1 {
 		refuse(CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
-	terms := r.starless(s.Items)
+	terms := r.starless(s.Items, s.Qualified)
 	aggregates := func(t *syntax.Expr) bool { return t != nil && aggregateWithin(t) != nil }
 	aggregated := len(s.GroupBy) > 0 || aggregates(s.Having)
 	windowed := s.Qualify != nil
@@ -342,8 +342,8 @@ func identityProjection(rows *resolver, items []item) *derived {
 	return &derived{Derived: s.Derived, table: s.table, columns: columns}
 }
 
-// starless writes * out as the columns that it stands for.
-func (r *resolver) starless(items []syntax.Item) []syntax.Item {
+// starless writes * out as the columns that it stands for, and where they are qualified names them by their tables, too.
+func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 	var all []syntax.Item
 	for _, i := range items {
 		if i.Term.Kind != syntax.Star {
@@ -353,8 +353,11 @@ func (r *resolver) starless(items []syntax.Item) []syntax.Item {
 		if len(r.constants) > 0 {
 			refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
 		}
-		add := func(s *source, name string) {
-			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: s.alias, Name: name}, Alias: name})
+		add := func(table, name string) {
+			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: table, Name: name}, Alias: name})
+			if qualified {
+				all[len(all)-1].Alias = table + "." + name
+			}
 		}
 		merged := map[string]*source{} // by name, whose column it is
 		if i.Term.Qualifier == "" {
@@ -362,22 +365,31 @@ func (r *resolver) starless(items []syntax.Item) []syntax.Item {
 				for _, name := range s.merged {
 					if merged[name] == nil {
 						merged[name] = r.sources[slices.IndexFunc(r.sources, func(o *source) bool {
-							_, has := o.column(name)
+							_, has := o.column("", name)
 							return has && o.alias != ""
 						})]
-						add(merged[name], name)
+						add(merged[name].alias, name)
 					}
 				}
 			}
 		}
 		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
-			if s.alias == "" || i.Term.Qualifier != "" && i.Term.Qualifier != s.alias {
+			if s.alias == "" || !s.called(i.Term.Qualifier) {
 				continue
 			}
 			for _, c := range s.columns {
-				name := strings.ToLower(c.name)
+				name, table := strings.ToLower(c.name), s.alias
+				if c.joint {
+					continue
+				}
+				if s.tables != nil {
+					table = c.table
+					if i.Term.Qualifier != "" && table != i.Term.Qualifier || i.Term.Qualifier == "" && table != "" && s.hasMerged(name) {
+						continue
+					}
+				}
 				if merged[name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, name)) {
-					add(s, c.name)
+					add(table, c.name)
 				}
 			}
 		}

@@ -336,8 +336,8 @@ func (c *composer) released(q *syntax.Query, within *scope) *derived {
 func (r *resolver) sameKeys(s *source, keys int, at Position) *fragment.Expr {
 	var all []*fragment.Expr
 	for k := range keys {
-		first, _ := r.sources[0].column(keyAlias(k))
-		other, _ := s.column(keyAlias(k))
+		first, _ := r.sources[0].column("", keyAlias(k))
+		other, _ := s.column("", keyAlias(k))
 		differ := apply(at, fragment.OpDistinct, r.sources[0].expr(first), s.expr(other))
 		all = append(all, apply(at, fragment.OpNot, differ))
 	}

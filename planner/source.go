@@ -22,7 +22,9 @@ type source struct {
 	alias   string
 	columns []column
 	// merged lists the columns that JOIN … USING made one with those of a source before.
-	merged  []string
+	merged []string
+	// tables are those whose columns it holds where it is a FULL JOIN of them.
+	tables  []string
 	written int // its place in the text
 	// signature tells equal subqueries, which are joined once.
 	signature string
@@ -32,31 +34,52 @@ type source struct {
 type column struct {
 	name   string // the query's
 	column string // the relation's
+	table  string // whose it is, where the source is a FULL JOIN; "" for a column of USING, and elsewhere
+	joint  bool   // it is COALESCE of columns that a FULL JOIN says are equal, and not one of *
 	// untyped: it is NULL and nothing else, and takes the type of what it meets.
 	untyped bool
 }
 
-func (s *source) column(name string) (*catalog.Column, bool) {
+// column finds a column by its name, and by its table where the source is a FULL JOIN and a table is named.
+func (s *source) column(table, name string) (*catalog.Column, bool) {
 	for _, c := range s.columns {
-		if strings.EqualFold(c.name, name) {
+		if c.answers(s, table, name) {
 			return s.table.Column(c.column)
 		}
 	}
 	return nil, false
 }
 
+// answers reports whether a column of a source is meant by a name, and a table where one is named.
+func (c column) answers(s *source, table, name string) bool {
+	return strings.EqualFold(c.name, name) && (s.tables == nil || table == "" || table == c.table)
+}
+
+// hasMerged reports whether USING of a FULL JOIN made one column of those of the name.
+func (s *source) hasMerged(name string) bool {
+	return slices.ContainsFunc(s.columns, func(c column) bool { return c.table == "" && strings.EqualFold(c.name, name) })
+}
+
+// called reports whether a table of a name, or any where it is empty, is this source, or joined within.
+func (s *source) called(table string) bool {
+	return table == "" || table == s.alias || slices.Contains(s.tables, table)
+}
+
 // untyped reports whether the column of the name is NULL and nothing else.
-func (s *source) untyped(name string) bool {
-	i := slices.IndexFunc(s.columns, func(c column) bool { return strings.EqualFold(c.name, name) })
+func (s *source) untyped(table, name string) bool {
+	i := slices.IndexFunc(s.columns, func(c column) bool { return c.answers(s, table, name) })
 	return i >= 0 && s.columns[i].untyped
 }
 
-// ambiguous reports whether two different columns have the name.
-func (s *source) ambiguous(name string) bool {
+// ambiguous reports whether two different columns have the name. That of USING, which stands first, is the only one.
+func (s *source) ambiguous(table, name string) bool {
 	first := ""
 	for _, c := range s.columns {
-		if !strings.EqualFold(c.name, name) {
+		if !c.answers(s, table, name) {
 			continue
+		}
+		if s.tables != nil && c.table == "" {
+			return false
 		}
 		if first != "" && c.column != first {
 			return true
@@ -294,6 +317,21 @@ func (r *resolver) source(f syntax.From) *source {
 		refuse(CodeColumn, f.At, "name as many columns as the query has", "%s has %d columns", f.Alias, len(s.columns))
 	}
 	s.columns = slices.Clone(s.columns)
+	if s.tables = f.Tables; s.tables != nil {
+		for i, c := range s.columns {
+			for _, t := range s.tables {
+				if name, ok := strings.CutPrefix(c.name, t+"."); ok {
+					s.columns[i].name, s.columns[i].table = name, t
+				}
+			}
+			if name, ok := strings.CutPrefix(c.name, "."); ok {
+				s.columns[i].name = name
+			}
+			if name, ok := strings.CutPrefix(c.name, "="); ok {
+				s.columns[i].name, s.columns[i].joint = name, true
+			}
+		}
+	}
 	for i, name := range columns {
 		s.columns[i].name = name
 	}
@@ -315,7 +353,7 @@ func (r *resolver) join(s *source, f syntax.From) {
 		using = nil
 		for _, o := range r.sources {
 			for _, c := range o.columns {
-				if _, ok := s.column(c.name); ok && !slices.ContainsFunc(using, func(t *syntax.Expr) bool { return strings.EqualFold(t.Name, c.name) }) {
+				if _, ok := s.column("", c.name); ok && !slices.ContainsFunc(using, func(t *syntax.Expr) bool { return strings.EqualFold(t.Name, c.name) }) {
 					using = append(using, &syntax.Expr{Kind: syntax.Column, At: f.At, Name: strings.ToLower(c.name)})
 				}
 			}
@@ -332,7 +370,7 @@ func (r *resolver) join(s *source, f syntax.From) {
 	var conditions []*fragment.Expr
 	for _, t := range using {
 		left := r.column(t)
-		c, ok := s.column(t.Name)
+		c, ok := s.column("", t.Name)
 		if !ok {
 			refuse(CodeColumn, t.At, "", "the joined table has no column %s", t.Name)
 		}
@@ -438,8 +476,8 @@ func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 	var names, aliases []string
 	known := false
 	for _, s := range r.sources {
-		aliases = append(aliases, s.alias)
-		if s.alias != "" && (t.Qualifier == "" || t.Qualifier == s.alias) {
+		aliases = append(append(aliases, s.alias), s.tables...)
+		if s.alias != "" && s.called(t.Qualifier) {
 			known = true
 			for _, c := range s.columns {
 				names = append(names, c.name)
@@ -511,18 +549,18 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 		return r.behind.find(t)
 	}
 	for _, s := range r.sources {
-		if s.alias == "" || t.Qualifier != "" && t.Qualifier != s.alias || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
+		if s.alias == "" || !s.called(t.Qualifier) || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
 			continue
 		}
-		c, ok := s.column(t.Name)
+		c, ok := s.column(t.Qualifier, t.Name)
 		if !ok {
 			continue
 		}
-		if found != nil || s.ambiguous(t.Name) {
+		if found != nil || s.ambiguous(t.Qualifier, t.Name) {
 			return nil, ambiguous(t, "write "+strings.TrimSpace(s.alias)+"."+t.Name)
 		}
 		found = s.expr(c)
-		if s.untyped(t.Name) {
+		if s.untyped(t.Qualifier, t.Name) {
 			found = fragment.Literal(value.Null(c.Type))
 		}
 	}
@@ -536,7 +574,7 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 		return r.patient, nil
 	}
 	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.catalog.HospitalColumn && r.composer == nil && // a column of every table
-		slices.ContainsFunc(r.sources, func(s *source) bool { return s.alias == t.Qualifier }) {
+		slices.ContainsFunc(r.sources, func(s *source) bool { return s.called(t.Qualifier) }) {
 		return fragment.Hospital(), nil
 	}
 	return found, nil

@@ -35,7 +35,7 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 		left = append(left, r.row(arg))
 	}
 	in, terms := r.correlated(t.Query, t.At)
-	terms = in.starless(terms)
+	terms = in.starless(terms, false)
 	if n := len(left); len(terms) != n {
 		what := "one value"
 		if n > 1 {
@@ -97,7 +97,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr
 			}
 		}
 		again, terms := r.correlated(t.Query, t.At)
-		terms = again.starless(terms)
+		terms = again.starless(terms, false)
 		var rest []pair
 		for i, arg := range t.Args {
 			if !absent[i] {

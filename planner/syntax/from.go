@@ -51,6 +51,10 @@ func (p *parser) tableReference() []From {
 			Refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN",
 				"this JOIN lacks its condition")
 		}
+		if how.Join == FullJoin {
+			left = []From{p.fullJoin(left, right, how, t.at)}
+			continue
+		}
 		if mirrored { // a RIGHT JOIN b is b LEFT JOIN a
 			p.reordered = p.reordered || how.Natural
 			left, right = right, left
@@ -74,9 +78,9 @@ func (p *parser) joinWords() (how From, mirrored, ok bool) {
 		p.accept("right", "outer", "join"):
 		how.Join = LeftJoin
 		return how, side.is("right"), true
-	case p.comes("full", "join"), p.comes("full", "outer", "join"):
-		Refuse(CodeNoPatient, side.at, "write a LEFT JOIN each way, and UNION ALL of the aggregates",
-			"a row of a FULL JOIN may have no patient on one side, so nothing would say whose it is")
+	case p.accept("full", "join"), p.accept("full", "outer", "join"):
+		how.Join = FullJoin
+		return how, false, true
 	case p.accept("cross", "apply"):
 		how.Join, how.Lateral = CrossJoin, true
 		return how, false, true

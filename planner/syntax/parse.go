@@ -18,6 +18,7 @@ type parser struct {
 	first     *Expr            // what DISTINCT ON keeps of the last SELECT
 	marker    byte             // how parameters are written: ?, $ or :
 	reordered bool             // a NATURAL join of the FROM that is being read has its tables in another order
+	fullJoins int              // how many have been read
 	tables    int              // how many have been read
 	inner     int              // how many parentheses the query being read stands in
 	depth     int              // of expressions being read

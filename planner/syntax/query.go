@@ -324,6 +324,7 @@ func (p *parser) selection() *Query {
 		}
 	}
 	p.nameWindows()
+	s.readJoint()
 	for _, item := range s.Items {
 		if p.reordered && item.Term.Kind == Star && item.Term.Qualifier == "" {
 			Refuse(CodeNotSupported, item.Term.At, "name the columns",

@@ -93,6 +93,8 @@ type Select struct {
 	At       Position
 	Distinct bool
 	Items    []Item
+	// Qualified: * names each column by its table, too: a.x.
+	Qualified bool
 	// Values holds the rows of VALUES (…), (…); then Items are those of the first, and all else is empty.
 	Values [][]*Expr
 	From   []From
@@ -130,7 +132,10 @@ type From struct {
 	Using    []*Expr // JOIN … USING (a, b): bare columns
 	Natural  bool
 	Lateral  bool // Query may read the tables before it
-	Written  int  // its place in the text, among all tables: joins may be done in another order
+	// Tables are those that a FULL JOIN has joined in Query, by the names by which their columns are read; nil elsewhere.
+	Tables  []string
+	joint   []jointColumn
+	Written int // its place in the text, among all tables: joins may be done in another order
 }
 
 // Join is a way to join a table with those before it.
@@ -142,6 +147,7 @@ const (
 	CrossJoin
 	InnerJoin
 	LeftJoin
+	FullJoin // while it is read: it becomes a derived table, see From.Tables
 )
 
 // ExprKind is a kind of expression, and says which fields of Expr are set.

@@ -1,0 +1,207 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+)
+
+// maxFullJoins bounds those of one FROM, since each is written out as two joins of what it joins.
+const maxFullJoins = 4
+
+// fullJoin writes a FULL JOIN b ON c as what it is, so that each row has the patient of one side:
+//
+//	SELECT * FROM a LEFT JOIN b ON c UNION ALL SELECT * FROM b LEFT JOIN a ON c WHERE a is not there
+//
+// a is not there where a side of an equality of c that reads a alone is NULL.
+func (p *parser) fullJoin(left, right []From, how From, at Position) From {
+	if how.Natural {
+		Refuse(CodeNotSupported, at, "write FULL JOIN … USING (column)", "a NATURAL FULL JOIN is not answered")
+	}
+	if len(left) > 1 || len(right) > 1 {
+		Refuse(CodeNotSupported, at, "join derived tables instead: FULL JOIN (SELECT … FROM … JOIN …) AS d", "a FULL JOIN of joined tables is not answered")
+	}
+	l, r := left[0], right[0]
+	if p.fullJoins++; p.fullJoins > maxFullJoins {
+		Refuse(CodeTooLarge, at, "ask it in several queries", "a query has more than %d of FULL JOIN", maxFullJoins)
+	}
+	if l.Lateral || r.Lateral || l.Function != nil || r.Function != nil {
+		Refuse(CodeNotSupported, at, "join tables or derived tables", "a FULL JOIN of these is not answered")
+	}
+	for _, f := range []From{l, r} {
+		if f.Alias == "" && f.Tables == nil {
+			Refuse(CodeSyntax, f.At, "write AS and a name after it", "a derived table of a FULL JOIN needs a name")
+		}
+	}
+	var merged [2][]Item // the columns that are one for both sides, of either side
+	on := how.On
+	for _, c := range how.Using {
+		if l.Tables != nil {
+			Refuse(CodeNotSupported, c.At, "write ON with a condition", "USING after another FULL JOIN is not answered")
+		}
+		a, b := qualified(c, l.Alias), qualified(c, r.Alias)
+		for i, x := range []*Expr{a, b} {
+			merged[i] = append(merged[i], Item{Term: x, Alias: "." + c.Name})
+		}
+		equal := &Expr{Kind: Operator, At: c.At, Name: "=", Args: []*Expr{a, b}}
+		if on != nil {
+			equal = &Expr{Kind: Operator, At: c.At, Name: "and", Args: []*Expr{on, equal}}
+		}
+		on = equal
+	}
+	var joint []jointColumn
+	within := reader(append(slices.Clone(l.joint), r.joint...))
+	equalities(on, func(a, b *Expr) {
+		if reads(b, l.names(), true) {
+			a, b = b, a
+		}
+		if of := append(coalesced(a), coalesced(b)...); !slices.Contains(of, "") && reads(a, l.names(), true) && reads(b, r.names(), true) {
+			slices.Sort(of)
+			j := jointColumn{name: strings.Join(of, " = "), of: of}
+			joint = append(joint, j)
+			merged[0], merged[1] = append(merged[0], Item{Term: within(a), Alias: "=" + j.name}), append(merged[1], Item{Term: within(b), Alias: "=" + j.name})
+		}
+	})
+	side := presence(on, l.names())
+	if side == nil {
+		Refuse(CodeNotSupported, on.At, "write a.x = b.y, with each column's table before it, joined by AND with what else must hold",
+			"ON of this FULL JOIN has no equality of a column of %s with one of the other table", l.names()[0])
+	}
+	on, side = within(on), within(side)
+	absent := &Expr{Kind: Operator, At: on.At, Name: "is null", Args: []*Expr{side}}
+	arm := func(first, second From, merged []Item, where *Expr) *Query {
+		first.Join, first.On, first.Using = NoJoin, nil, nil
+		second.Join, second.On, second.Using = LeftJoin, on, nil
+		star := Item{Term: &Expr{Kind: Star, At: at}}
+		return &Query{At: at, Select: &Select{At: at, Qualified: true, Items: append(slices.Clone(merged), star), From: []From{first, second}, Where: where}}
+	}
+	both := &SetOperation{At: at, Operator: "union", All: true, Left: arm(l, r, merged[0], nil), Right: arm(r, l, merged[1], absent)}
+	return From{At: l.At, Query: &Query{At: at, SetOperation: both}, Tables: append(l.names(), r.names()...), joint: joint, Written: l.Written}
+}
+
+// names are those by which the columns of FROM's element are read.
+func (f From) names() []string {
+	if f.Tables != nil {
+		return slices.Clone(f.Tables)
+	}
+	return []string{f.Alias}
+}
+
+func qualified(c *Expr, table string) *Expr {
+	copied := *c
+	copied.Qualifier = table
+	return &copied
+}
+
+// equalities calls fn with the sides of each equality of those that all must hold.
+func equalities(on *Expr, fn func(a, b *Expr)) {
+	switch {
+	case on.Kind == Operator && on.Name == "and":
+		for _, a := range on.Args {
+			equalities(a, fn)
+		}
+	case on.Kind == Operator && on.Name == "=":
+		fn(on.Args[0], on.Args[1])
+	}
+}
+
+// presence is a side of an equality which reads columns of these tables and of no other, where the other side reads none of
+// them; nil where there is none.
+func presence(on *Expr, tables []string) (side *Expr) {
+	equalities(on, func(a, b *Expr) {
+		switch {
+		case reads(a, tables, true) && reads(b, tables, false):
+			side = a
+		case reads(b, tables, true) && reads(a, tables, false):
+			side = b
+		}
+	})
+	return side
+}
+
+// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is there has it.
+type jointColumn struct {
+	name string
+	of   []string // such as a.x, sorted
+}
+
+// coalesced are the columns of COALESCE, or a column itself; one is empty where there is something else.
+func coalesced(e *Expr) []string {
+	switch {
+	case e.Kind == Column && e.Qualifier != "":
+		return []string{e.Qualifier + "." + e.Name}
+	case e.Kind == Call && slices.Contains([]string{"coalesce", "ifnull", "nvl"}, e.Name) && e.Over == nil && e.Filter == nil:
+		var all []string
+		for _, a := range e.Args {
+			all = append(all, coalesced(a)...)
+		}
+		return all
+	}
+	return []string{""}
+}
+
+// readJoint makes COALESCE of columns that a FULL JOIN says are equal the column which holds it. So a patient's id is known to
+// be one, whichever side it is of.
+func (s *Select) readJoint() {
+	var joint []jointColumn
+	for _, f := range s.From {
+		joint = append(joint, f.joint...)
+	}
+	if joint == nil {
+		return
+	}
+	read := reader(joint)
+	for i, item := range s.Items {
+		if item.Term.Kind == Call { // which may become a column
+			s.Items[i].Alias = item.Name()
+		}
+		s.Items[i].Term = read(item.Term)
+	}
+	s.Where, s.Having, s.Qualify = read(s.Where), read(s.Having), read(s.Qualify)
+	for _, set := range s.GroupBy {
+		for i, e := range set {
+			set[i] = read(e)
+		}
+	}
+	for i := range s.From {
+		s.From[i].On = read(s.From[i].On)
+	}
+}
+
+// reader reads COALESCE as the joint column that holds it; nil stays nil.
+func reader(joint []jointColumn) func(*Expr) *Expr {
+	read := func(e *Expr) *Expr {
+		if e.Kind != Call {
+			return nil
+		}
+		of := coalesced(e)
+		slices.Sort(of)
+		for _, j := range joint {
+			if slices.Equal(of, j.of) {
+				return &Expr{Kind: Column, At: e.At, Name: j.name}
+			}
+		}
+		return nil
+	}
+	return func(e *Expr) *Expr {
+		if e == nil || joint == nil {
+			return e
+		}
+		return e.Rewrite(read)
+	}
+}
+
+// reads reports whether an expression reads at least one column, and all that it reads are of these tables, or none is.
+func reads(e *Expr, tables []string, ofThese bool) bool {
+	columns, all := 0, true
+	e.Walk(func(t *Expr) bool {
+		switch t.Kind {
+		case Column:
+			columns++
+			all = all && t.Qualifier != "" && slices.Contains(tables, t.Qualifier) == ofThese
+		case Subquery, Exists, InSubquery, Star:
+			all = false
+		}
+		return true
+	})
+	return all && columns > 0
+}
