@@ -20,6 +20,7 @@ type Answer struct {
 	// Sealed: each hospital covered its numbers with noise of its own before they left; else this side added the noise.
 	Sealed   bool
 	Warnings []string
+	Public   bool // public tables alone were read: the rows are as they are, and cost nothing
 	Informs  bool // nothing was asked of patients: the answer tells of the federation, or of a query, and cost nothing
 }
 

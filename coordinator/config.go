@@ -45,6 +45,7 @@ type Config struct {
 	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
 	Limits         Limits            `yaml:"limits"`
 	Sealed         Sealed            `yaml:"sealed"`
+	Public         Public            `yaml:"public"`
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
 	SignIn         signin.Config     `yaml:"sign_in"`
@@ -56,6 +57,18 @@ type Sealed struct {
 	// Masks: hospitals mask their numbers as well, so that each may rely on the others' noise. The node.yaml of each must
 	// pin the keys of all others.
 	Masks bool `yaml:"masks"`
+}
+
+// Public says where rows of public tables are read, if the coordinator has a copy of them; without, hospitals are asked.
+type Public struct {
+	DuckDB *PublicDuckDB `yaml:"duckdb"`
+}
+
+// PublicDuckDB is a copy of public tables that DuckDB reads; one of Database and Folder is given.
+type PublicDuckDB struct {
+	Database    string `yaml:"database"`     // a .duckdb file
+	Folder      string `yaml:"folder"`       // Parquet or CSV files of the tables' names
+	MemoryLimit string `yaml:"memory_limit"` // such as "2GB"; empty: 80 % of the machine's
 }
 
 // KeyPair is a certificate chain and its private key, both PEM files.
@@ -162,6 +175,9 @@ func LoadConfig(path string) (*Config, error) {
 	} {
 		*p = config.Resolve(path, *p)
 	}
+	if own := c.Public.DuckDB; own != nil {
+		own.Database, own.Folder = config.Resolve(path, own.Database), config.Resolve(path, own.Folder)
+	}
 	for name, r := range c.Researchers {
 		r.Token.File = config.Resolve(path, r.Token.File)
 		c.Researchers[name] = r
@@ -223,6 +239,9 @@ func (c *Config) validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Door.Listen); c.Door.Listen != "" && err != nil {
 		problem("`door.listen` must be host:port, such as 0.0.0.0:8444")
+	}
+	if own := c.Public.DuckDB; own != nil && (own.Database == "") == (own.Folder == "") {
+		problem("`public.duckdb` needs either `database`, a .duckdb file, or `folder`, with Parquet or CSV files")
 	}
 	if c.QueryTimeout <= 0 || c.PrepareTimeout <= 0 {
 		problem("`query_timeout` and `prepare_timeout` must be above 0")

@@ -44,6 +44,8 @@ type Coordinator struct {
 	refused       *rate.Volume  // by study and researcher: bytes of the ledger
 	profiles      profiles
 	losses        losses // of hospitals, while queries were sealed
+	public        Copy   // of public tables; nil: the hospitals' are read
+	found         foundRows
 	metrics       *metrics
 	tracer        trace.Tracer
 	log           *slog.Logger

@@ -28,6 +28,7 @@ const (
 	CodeHospitalMissing     Code = "HOSPITAL_MISSING"     // too few hospitals are there, or agree on the catalog
 	CodeHospitalRefused     Code = "HOSPITAL_REFUSED"     // refused or unreachable before anything was charged
 	CodeHospitalFailed      Code = "HOSPITAL_FAILED"      // failed while computing; the charge stays
+	CodePublicDiffers       Code = "PUBLIC_DIFFERS"       // no majority of the hospitals holds the same rows of public tables
 	CodeNotStored           Code = "NOT_STORED"           // only a stored answer was asked for, and there is none
 	CodeTimeout             Code = "TIMEOUT"              // the query's time is up
 	CodeCanceled            Code = "CANCELED"             // the caller went away

@@ -18,6 +18,7 @@ type Explanation struct {
 	Remaining  dp.Remaining // of the study, before the query
 	Researcher *Balance     // over all studies, before the query; nil: no cap
 	Stored     bool         // the answer is there already and would cost nothing
+	Public     bool         // public tables alone would be read, which costs nothing
 	Expected   []planner.Expected
 	Confidence float64 // of the expected half-widths
 	Engines    []EngineSQL
@@ -75,7 +76,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	}
 	e := &Explanation{
 		Plan: q.program.Describe(), Cost: cost(q.program.Releases, q.study.Budget.Accounting), Remaining: left[0].Remaining,
-		MinEpsilon: q.study.LeastEpsilon(), Expected: q.program.Expected(q.c.config.Confidence), Confidence: q.c.config.Confidence, Allowed: true, Stored: true,
+		MinEpsilon: q.study.LeastEpsilon(), Expected: q.program.Expected(q.c.config.Confidence), Confidence: q.c.config.Confidence, Allowed: true, Stored: !q.public(), Public: q.public(),
 	}
 	for _, a := range left {
 		e.Allowed = e.Allowed && a.Budget.Check(a.spent, loss) == nil

@@ -41,6 +41,7 @@ const (
 	phasePlan    = "plan"
 	phasePrepare = "prepare"
 	phaseExecute = "execute"
+	phaseLookup  = "lookup"
 	phaseAnswer  = "answer"
 )
 
@@ -60,7 +61,7 @@ func newMetrics() *metrics {
 		}, []string{"code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "intramuros_query_seconds",
-			Help: "Time of a query's phases. plan is exact and depends on the SQL alone; prepare and execute begin and end at ticks of the answer grid; " +
+			Help: "Time of a query's phases. plan is exact and depends on the SQL alone; prepare, execute and lookup (of public tables) begin and end at ticks of the answer grid; " +
 				"answer is the tick at which the query ended.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"phase"}),

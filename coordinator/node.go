@@ -36,6 +36,7 @@ const (
 	actionAbandon = "abandon"
 	actionEnd     = "end"
 	actionExplain = "explain"
+	actionLookup  = "lookup"
 	actionPing    = "ping" // an older node refuses it, which says as well that it is there
 )
 

@@ -21,6 +21,7 @@ type Outline struct {
 	Confidence float64
 	Expected   []planner.Expected // error of each noisy number
 	Stored     bool               // the answer is there already and would cost nothing
+	Public     bool               // public tables alone would be read, which costs nothing
 	Away       []Absence          // hospitals that would not be asked, as it is now
 	Warnings   []string           // what the answer would say beside its numbers, as far as the plan tells
 }
@@ -60,6 +61,10 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	o := &Outline{
 		Parameters: parameters, Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
 		Expected: q.program.Expected(c.config.Confidence), Away: q.missing, Warnings: q.program.Warnings(),
+	}
+	if o.Public = q.public(); o.Public {
+		o.Away = nil
+		return o, nil
 	}
 	if parameters == nil { // else the values are made up
 		o.Stored, err = q.answered(ctx)

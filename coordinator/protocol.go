@@ -54,6 +54,7 @@ var protocols = map[Code]Protocols{
 	CodeHospitalMissing:     {http.StatusServiceUnavailable, codes.Unavailable, "57P03"},
 	CodeHospitalRefused:     {http.StatusForbidden, codes.PermissionDenied, "42501"},
 	CodeHospitalFailed:      {http.StatusBadGateway, codes.Internal, "58000"}, // system_error
+	CodePublicDiffers:       {http.StatusConflict, codes.FailedPrecondition, "58000"},
 	CodeNotStored:           {http.StatusNotFound, codes.NotFound, "42000"},
 	CodeTimeout:             {http.StatusGatewayTimeout, codes.DeadlineExceeded, "57014"}, // query_canceled
 	CodeCanceled:            {statusClientClosed, codes.Canceled, "57014"},

@@ -199,6 +199,7 @@ func (e *Explanation) lines() [][]string {
 		line("expected", "%s: %s", x.Column, strings.TrimSpace(halfWidth(x)+"  "+x.Note))
 	}
 	switch {
+	case e.Public:
 	case e.Stored:
 		line("budget", "the answer is there already, and costs nothing")
 	case !e.Allowed:

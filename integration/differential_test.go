@@ -17,6 +17,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/planner"
@@ -178,11 +179,33 @@ func (p *pairing) answer(t *testing.T, program *planner.Program) *planner.Answer
 		}
 		cells = append(cells, all)
 	}
-	a, err := program.Finish(cells, 0.95)
+	a, err := program.Finish(cells, 0.95, p.found(t, program, cells)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// found reads what a program needs of public tables at the first hospital.
+func (p *pairing) found(t *testing.T, program *planner.Program, cells [][]planner.Cell) (all []fragment.Rows) {
+	t.Helper()
+	for i, l := range program.Lookups {
+		reading, err := program.Read(i, cells, 0.95, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := l.Empty()
+		if reading != nil {
+			if err := p.engines[0].Look(t.Context(), reading, func(row []value.Value) error {
+				rows.Values = append(rows.Values, row)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all = append(all, rows)
+	}
+	return all
 }
 
 // step is the coarsest grid of a program's sums: what rounding to it may cost is

@@ -307,6 +307,7 @@ func exceeds(p *planner.Plan, with, without map[string]planner.Cell) string {
 // runner is an engine of any kind.
 type runner interface {
 	Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error
+	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
 // exact runs a plan at every hospital and adds up, by key.

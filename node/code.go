@@ -26,6 +26,7 @@ const (
 	CodeScope      Code = "NODE_SCOPE"      // a table, column or aggregate that the study may not use here, or one that singles out a patient
 	CodeSpread     Code = "NODE_SPREAD"     // joins with public tables make too many rows of one
 	CodeTooLarge   Code = "NODE_TOO_LARGE"  // an expression is too large for the hospital's engine, or groups are too many to be covered
+	CodePublic     Code = "NODE_PUBLIC"     // more rows of public tables than leave at once, or none do
 	CodeRate       Code = "NODE_RATE"       // too many queries of this researcher in a minute, or at once
 	CodeRestored   Code = "NODE_RESTORED"   // the node's ledger is older than what others know of it
 	CodeSuspended  Code = "NODE_SUSPENDED"  // the custodian has stopped the hospital
@@ -60,6 +61,7 @@ var answers = map[Code]struct {
 	CodeScope:      {codes.PermissionDenied, "does not allow the study a table, a column or an aggregate of this query"},
 	CodeSpread:     {codes.InvalidArgument, "refuses joins with public tables that would make too many rows of one"},
 	CodeTooLarge:   {codes.InvalidArgument, "cannot compute an expression of the query, or that many groups"},
+	CodePublic:     {codes.InvalidArgument, "gives out fewer rows of public tables at once than this asks for, or none; ask for fewer, with WHERE or LIMIT"},
 	CodeRate:       {codes.ResourceExhausted, "takes no more queries of this researcher for now; ask again in a minute"},
 	CodeRestored:   {codes.FailedPrecondition, "answers nothing until its custodian has looked at its privacy ledger, of which a part is missing"},
 	CodeSuspended:  {codes.FailedPrecondition, "answers nothing for now: its custodian has stopped it"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -173,6 +174,8 @@ type Limits struct {
 	Concurrent int `yaml:"concurrent"` // queries that run at once; others wait their turn
 	PerMinute  int `yaml:"per_minute"` // queries of one researcher that are prepared in a minute
 	AtOnce     int `yaml:"at_once"`    // queries of one researcher that are held and run at once
+	// PublicRows is how many rows of public tables leave at once, up to fragment.MaxLookupRows; 0: none.
+	PublicRows int `yaml:"public_rows"`
 	// FailuresAllowed is how many queries of a study may fail after they were charged; then the study is suspended
 	// until it is resumed.
 	FailuresAllowed int `yaml:"failures_allowed"`
@@ -183,7 +186,7 @@ type Limits struct {
 
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
-	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, FailuresAllowed: 5, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
+	return Config{Limits: Limits{MaxGroups: 100, MaxRows: 1000, Concurrent: 2, PerMinute: 120, AtOnce: 16, PublicRows: fragment.MaxLookupRows, FailuresAllowed: 5, QueryTimeout: 5 * time.Minute, Reservation: time.Minute}}
 }
 
 const (
@@ -318,6 +321,9 @@ func (l Limits) validate() error {
 		if n.value < 1 || n.value > 1_000_000 {
 			problems = append(problems, fmt.Errorf("`limits.%s` must be from 1 to 1000000", n.key))
 		}
+	}
+	if l.PublicRows < 0 || l.PublicRows > fragment.MaxLookupRows {
+		problems = append(problems, fmt.Errorf("`limits.public_rows` must be from 0, for none, to %d", fragment.MaxLookupRows))
 	}
 	if l.FailuresAllowed < 1 || l.FailuresAllowed > 100 {
 		problems = append(problems, errors.New("`limits.failures_allowed` must be from 1 to 100: each failure tells of the data what no noise covers"))

@@ -41,6 +41,7 @@ type Database struct {
 	Kind   string
 	Engine Engine
 	Data   Data
+	Public Reader // of public tables; nil: none leave
 	// Keyless are the tables whose key, as the catalog has it, does not hold here: a query that reads it, or
 	// whose proof rests on it, is refused.
 	Keyless []string

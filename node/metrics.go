@@ -160,7 +160,7 @@ func (s *service) outcome(ctx context.Context, action string, r *fragment.Reques
 // plainAction is an action that a peer names, or "other".
 func plainAction(action string) string {
 	switch action {
-	case actionPrepare, actionExplain, actionAbandon, actionEnd, actionDescribe, actionExecute, study.ActionExchange, study.ActionCharges:
+	case actionPrepare, actionExplain, actionLookup, actionAbandon, actionEnd, actionDescribe, actionExecute, study.ActionExchange, study.ActionCharges:
 		return action
 	}
 	return "other"

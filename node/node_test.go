@@ -64,6 +64,9 @@ tables:
     columns:
       patient_id: {type: int, nullable: false, references: patient.id}
       ward: {type: text, nullable: false}
+  ward:
+    public: true
+    columns: {name: {type: text}}
 `
 
 func testCatalog(t *testing.T) *catalog.Catalog {

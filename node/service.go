@@ -31,7 +31,7 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// The actions; internal/fragment defines the bodies of the first two.
+// The actions; internal/fragment defines the bodies of prepare, explain and lookup.
 const (
 	actionPrepare  = "prepare"
 	actionExplain  = "explain"
@@ -39,6 +39,7 @@ const (
 	actionEnd      = "end"
 	actionDescribe = "describe"
 	actionPing     = "ping"
+	actionLookup   = "lookup"
 )
 
 // Description is a node's answer to describe. All of it is public in the
@@ -70,6 +71,9 @@ type service struct {
 	custody      custody
 	rates        *rate.Limiter // of researchers' queries
 	explained    *rate.Limiter // of what they have explained
+	looked       *rate.Limiter // of what they look up in public tables
+	lookups      refusals      // bounds what lookups add to the ledger
+	public       Reader        // nil: no rows of public tables leave
 	refusals     refusals
 	data         Data
 	verified     atomic.Pointer[verified]
@@ -109,7 +113,7 @@ func (s *service) caller(ctx context.Context) (pki.Identity, error) {
 	return id, nil
 }
 
-// DoAction runs prepare, explain, abandon, end, describe, ping or exchange.
+// DoAction runs prepare, explain, lookup, abandon, end, describe, ping or exchange.
 func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActionServer) error {
 	ctx, span := s.begin(stream.Context(), a.Type)
 	defer span.End()
@@ -127,6 +131,11 @@ func (s *service) DoAction(a *flight.Action, stream flight.FlightService_DoActio
 	case actionExplain:
 		if request, err = decode(a.Body); err == nil {
 			answer, err = s.explain(ctx, request)
+		}
+	case actionLookup:
+		var l *fragment.Lookup
+		if l, request, err = decodeLookup(a.Body); err == nil {
+			answer, err = s.lookup(ctx, id, l, request)
 		}
 	case actionAbandon:
 		err = s.abandon(ctx, id, string(a.Body))

@@ -41,6 +41,9 @@ func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived 
 		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
 	}
 	if limit := cmpOr(q.Limit, q.Offset); limit != nil {
+		if r.catalog.readsPublic(q, within) {
+			return limited(&resolver{catalog: r.catalog, depth: r.depth + 1}, q, within)
+		}
 		refuse(CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
 	}
@@ -764,11 +767,12 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment
 	return o, name
 }
 
-// ofReleases reports whether all that is read has been released, and no hospital
+// ofReleases reports whether what is read has been released, with public tables or without, so that no hospital
 // computes with it.
 func (r *resolver) ofReleases() bool {
 	f := fragment.Fragment{Relations: r.relations()}
-	return !slices.ContainsFunc(f.Tables(), func(name string) bool { return !strings.HasPrefix(name, releaseTable) })
+	tables := f.Tables()
+	return len(tables) == 0 || slices.ContainsFunc(tables, func(name string) bool { return strings.HasPrefix(name, releaseTable) })
 }
 
 // windowWithin returns the first function with OVER in a term.

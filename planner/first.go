@@ -67,8 +67,9 @@ func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []
 	return rows, tied, fragment.Column(s.Name, name, value.Type)
 }
 
-// limited plans LIMIT and OFFSET of released rows that a query around reads.
-func (c *composer) limited(q *syntax.Query, within *scope) *derived {
+// limited plans LIMIT and OFFSET of released or public rows that a query around reads; over is an empty resolver, in which
+// the query is planned.
+func limited(over *resolver, q *syntax.Query, within *scope) *derived {
 	first, last := int64(1), int64(1)<<32
 	if q.Offset != nil {
 		first += int64(count(q.Offset, "OFFSET"))
@@ -76,10 +77,10 @@ func (c *composer) limited(q *syntax.Query, within *scope) *derived {
 	if q.Limit != nil {
 		last = first - 1 + int64(count(q.Limit, "LIMIT"))
 	}
-	inner, places := c.ordered(q)
+	inner, places := ordered(q)
 	within.hand(q, inner)
-	d := c.derive(inner, within)
-	r := &resolver{catalog: c.catalog, composer: c}
+	d := over.derive(inner, within, q.At)
+	r := &resolver{catalog: over.catalog, composer: over.composer, depth: over.depth}
 	s := r.adopt(d, "", q.At)
 	n := r.numbering()
 	expr := func(i int) *fragment.Expr {

@@ -19,7 +19,8 @@ const maxReleases = fragment.MaxReleases
 // Program is a query ready to run: its releases, each charged by itself, and what
 // is computed from them afterwards, which costs nothing.
 type Program struct {
-	Releases   []*Plan
+	Releases   []*Plan           // none of a query of public tables alone
+	Lookups    []*Lookup         // of public tables, at no cost
 	Columns    []Column          // of the answer, in order
 	lifeTables map[int]*survival // by the number of the release, from 1
 	// post computes the answer from the releases' rows; nil where the answer is that of
@@ -90,6 +91,7 @@ type composer struct {
 	federation Federation
 	catalog    *vocabulary // with each release as a public table
 	releases   []*builder
+	lookups    []*Lookup
 	lifeTables map[int]*survival    // by the number of the release, from 1
 	exactly    map[exactColumn]bool // what exact found
 	noisy      map[noisyColumn]bool
@@ -107,12 +109,18 @@ type exactColumn struct {
 type noisyColumn struct{ table, column string }
 
 func (c *composer) program(q *syntax.Query, within *scope) *Program {
-	if c.single(q, within) {
+	var a *postProcessing
+	switch {
+	case c.catalog.readsPublic(q, within):
+		a = c.public(q, within)
+	case c.single(q, within):
 		plan := c.release(q, within)
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
+	default:
+		a = c.postProcess(q, within)
+		a.Derived = c.lookUp(a.Derived, q.At)
 	}
-	a := c.postProcess(q, within)
-	p := &Program{lifeTables: c.lifeTables, post: a}
+	p := &Program{lifeTables: c.lifeTables, post: a, Lookups: c.lookups}
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
@@ -230,7 +238,7 @@ func (c *composer) postProcess(q *syntax.Query, within *scope) *postProcessing {
 	if q.Offset != nil {
 		a.offset = count(q.Offset, "OFFSET")
 	}
-	inner, places := c.ordered(q)
+	inner, places := ordered(q)
 	within.hand(q, inner)
 	d := c.derive(inner, within)
 	a.Derived = d.Derived
@@ -254,7 +262,7 @@ func (c *composer) postProcess(q *syntax.Query, within *scope) *postProcessing {
 
 // ordered adds what ORDER BY reads to the items of SELECT, and returns the query
 // without ORDER BY and LIMIT, and where the i-th of n columns' order stands.
-func (c *composer) ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
+func ordered(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	inner := *q
 	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
 	if q.Select == nil || q.Select.Distinct {
@@ -293,7 +301,13 @@ func columnsOf(q *syntax.Query) []syntax.Item {
 // derive plans a query whose rows are released ones.
 func (c *composer) derive(q *syntax.Query, within *scope) *derived {
 	if cmpOr(q.Limit, q.Offset) != nil {
-		return c.limited(q, within)
+		return limited(&resolver{catalog: c.catalog, composer: c}, q, within)
+	}
+	if c.catalog.readsPublic(q, within) {
+		if s := q.Select; s != nil && len(s.GroupBy) > 1 {
+			q = groupingSets(q)
+		}
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
 	}
 	if c.kind(q, within, 0) == kindConstants {
 		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
@@ -564,11 +578,11 @@ func (c *composer) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
 	return found
 }
 
-// Finish turns the cells of every release into the answer. What is computed from
+// Finish turns the cells of every release, and what every lookup found, into the answer. What is computed from
 // them is post-processing and costs nothing. computed says what intervals are.
-func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
-	if len(cells) != len(p.Releases) {
-		return nil, fmt.Errorf("the cells of %d releases where the query has %d", len(cells), len(p.Releases))
+func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.Rows) (*Answer, error) {
+	if len(cells) != len(p.Releases) || len(found) != len(p.Lookups) {
+		return nil, fmt.Errorf("the cells of %d releases and rows of %d lookups where the query has %d and %d", len(cells), len(found), len(p.Releases), len(p.Lookups))
 	}
 	if p.post == nil {
 		return p.Releases[0].Finish(cells[0], confidence)
@@ -577,12 +591,9 @@ func (p *Program) Finish(cells [][]Cell, confidence float64) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.post.Trace(func(name string) fragment.Rows {
-		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
-	}, "")
+	rows, err := p.post.Trace(p.tables(c, found), "")
 	if err != nil { // decided by numbers that are released
-		return nil, &Error{Code: CodeTooLarge, Position: Position{Line: 1, Column: 1}, Message: "what the query computes from its released rows would join or read too many of them",
-			Hint: "join them by equal values, or group by fewer keys; the same releases are kept, and cost nothing again"}
+		return nil, tooMuchComputed()
 	}
 	answer := p.post.answer(p.Columns, rows, c)
 	answer.Notes = append(answer.Notes, c.notes...)
@@ -675,6 +686,10 @@ func (p *Program) Describe() string {
 		if s := p.lifeTables[i+1]; s != nil {
 			fmt.Fprintf(&b, "  life table %s\n", s)
 		}
+	}
+	p.describeLookups(&b)
+	if len(p.Releases) == 0 {
+		return b.String()
 	}
 	b.WriteString("then, at no cost\n")
 	for _, line := range strings.Split(p.post.Derived.String(), "\n") {

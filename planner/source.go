@@ -289,9 +289,9 @@ func (r *resolver) source(f syntax.From) *source {
 		}
 		return s
 	}
-	if query == nil && r.composer != nil {
+	if t, ok := r.catalog.Table(f.Table); query == nil && r.composer != nil && ok && !t.Public {
 		refuse(CodeNested, f.At, "ask for the inner aggregate in a query of its own, and write its number here; or join "+f.Table+" within the query that aggregates",
-			"%s has rows of patients, or public ones, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.Table)
+			"%s has rows of patients, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.Table)
 	}
 	if query == nil {
 		t, ok := r.catalog.Table(f.Table)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +26,7 @@ import (
 	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
 	"github.com/intramuros/intramuros/internal/worker"
+	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
 // drainTime is how long a coordinator that is told to stop lets queries go on.
@@ -74,6 +77,12 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
+	var restarts restarts
+	shut, err := openCopy(ctx, conf, desk, &restarts, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shut()) }()
 	running, stop := context.WithCancel(ctx)
 	ran := make(chan struct{})
 	go func() {
@@ -81,7 +90,6 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		desk.Run(running)
 	}()
 	defer func() { stop(); <-ran }()
-	var restarts restarts
 	operations, err := operate(ctx, conf.Operations, operated{
 		kind: "coordinator", name: conf.Name, trace: desk.Trace, metrics: collectors{desk.Collector(), &restarts}, extent: telemetry.Public,
 		ready: func() error {
@@ -103,6 +111,28 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 		slog.String("catalog", desk.Catalog().Name), slog.Int("hospitals", len(conf.Hospitals)))
 	return serveResearchers(ctx, doors, log)
 }
+
+// openCopy opens the coordinator's own copy of public tables, if it has one. Of the catalog it knows the public tables alone.
+func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, restarts *restarts, log *slog.Logger) (shut func() error, err error) {
+	own := conf.Public.DuckDB
+	if own == nil {
+		return func() error { return nil }, nil
+	}
+	tables := *desk.Catalog()
+	tables.Tables = slices.DeleteFunc(slices.Clone(tables.Tables), func(t *catalog.Table) bool { return !t.Public })
+	key := make([]byte, 32) // chooses among rows of patients, of which there are none
+	rand.Read(key)          // never fails
+	f := engineFile{DuckDB: &duckdb.Config{Database: own.Database, Folder: own.Folder, MemoryLimit: own.MemoryLimit}}
+	e, err := f.start(ctx, &tables, conf.Name, key, copyQueries, restarts, log)
+	if err != nil {
+		return nil, fmt.Errorf("`public`: %w", err)
+	}
+	desk.Serve(e)
+	return e.Close, nil
+}
+
+// copyQueries is how many queries of the coordinator's own copy run at once.
+const copyQueries = 2
 
 // openDesk opens the coordinator and makes it known to the hospitals; leave ends both.
 func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {

@@ -26,6 +26,7 @@ type engineFile struct {
 // database is an engine that is open.
 type database interface {
 	node.Engine
+	node.Reader
 	DataVersion(ctx context.Context) (string, error)
 	Verify(ctx context.Context) ([]engine.Finding, error)
 	Contradictions(ctx context.Context) ([]engine.Finding, error)

@@ -72,6 +72,8 @@ func explanationText(study string, e httpapi.Explanation) string {
 	fmt.Fprintln(&b, indent(strings.TrimRight(e.Plan, "\n")))
 	section("cost")
 	switch {
+	case e.Public:
+		b.WriteString("  nothing: public tables only\n")
 	case e.Stored:
 		b.WriteString("  nothing: the answer is there already\n")
 	case !e.Allowed:

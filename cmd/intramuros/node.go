@@ -109,7 +109,7 @@ func runNode(ctx context.Context, path string, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}, Keyless: engine.Keyless(f.Engine.tables())}, log)
+	n, err := node.Open(ctx, f.Config, cat, node.Database{Kind: f.Engine.kind(), Engine: e, Data: data{e, f.Engine.DuckDB != nil, path, log}, Public: e, Keyless: engine.Keyless(f.Engine.tables())}, log)
 	if err != nil {
 		if page != nil {
 			err = errors.Join(err, page.listener.Close())

@@ -211,7 +211,7 @@ func (a *asking) query(ctx context.Context, format string, out, messages io.Writ
 	_, err = io.Copy(out, response.Body)
 	var paid httpapi.Paid
 	if format != "json" && json.Unmarshal([]byte(response.Header.Get("Intramuros-Paid")), &paid) == nil {
-		fmt.Fprintf(messages, "%s\n%s\n", costText(paid.Stored, paid.Cost), remainingText(paid.Study, paid.Remaining))
+		fmt.Fprintf(messages, "%s\n%s\n", costText(paid.Stored, paid.Public, paid.Cost), remainingText(paid.Study, paid.Remaining))
 	}
 	return a.explain(ctx, err)
 }

@@ -96,6 +96,14 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 	if len(a.Rows) == 1 {
 		rows = "row"
 	}
+	if a.Public {
+		fmt.Fprintf(b, "%d %s of public tables, as they are%s\n", len(a.Rows), rows, heldBy(a.Hospitals.Answered))
+		for _, w := range a.Warnings {
+			fmt.Fprintf(b, "warning: %s\n", w)
+		}
+		fmt.Fprintln(b, costText(a.Stored, a.Public, httpapi.Cost(a.Cost)))
+		return
+	}
 	fmt.Fprintf(b, "%d %s from %d hospitals; ± holds the exact value with %s %% confidence\n", len(a.Rows), rows, len(a.Hospitals.Answered), short(100*a.Confidence))
 	for _, m := range a.Hospitals.Missing {
 		fmt.Fprintf(b, "missing: %s %s (%s)\n", m.Name, m.Why, m.Code)
@@ -103,15 +111,26 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 	for _, w := range a.Warnings {
 		fmt.Fprintf(b, "warning: %s\n", w)
 	}
-	fmt.Fprintln(b, costText(a.Stored, httpapi.Cost(a.Cost)))
+	fmt.Fprintln(b, costText(a.Stored, a.Public, httpapi.Cost(a.Cost)))
 	if a.Sealed {
 		b.WriteString("sealed: each hospital added its own noise before its numbers left it\n")
 	}
 	fmt.Fprintf(b, "%s\n", remainingText(a.Study, a.Remaining))
 }
 
+// heldBy tells whose copies of public tables agree; none: they are the coordinator's own.
+func heldBy(hospitals []string) string {
+	if len(hospitals) == 0 {
+		return ""
+	}
+	return ", alike at " + strings.Join(hospitals, ", ")
+}
+
 // costText tells what an answer cost.
-func costText(stored bool, c httpapi.Cost) string {
+func costText(stored, public bool, c httpapi.Cost) string {
+	if public {
+		return "cost: nothing, public tables only"
+	}
 	if stored {
 		return "cost: nothing, the answer was there already"
 	}

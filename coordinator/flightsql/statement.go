@@ -85,7 +85,7 @@ func planned(study string, intervals bool, o *coordinator.Outline) (*arrow.Schem
 }
 
 func newPrice(study string, o *coordinator.Outline) tabular.Price {
-	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost), Stored: o.Stored, Warnings: o.Warnings}
+	return tabular.Price{Study: study, Confidence: o.Confidence, Cost: tabular.Cost(o.Cost), Stored: o.Stored, Public: o.Public, Warnings: o.Warnings}
 }
 
 // GetFlightInfoStatement plans the query and gives a ticket for it.

@@ -182,7 +182,7 @@ func (d *door) query(w http.ResponseWriter, r *http.Request, who coordinator.Res
 	}
 	w.Header().Set("Content-Type", form)
 	w.Header().Set("Intramuros-Query", answer.Query)
-	paid, err := json.Marshal(Paid{req.Study, answer.Stored, Cost(answer.Cost), answer.Remaining})
+	paid, err := json.Marshal(Paid{req.Study, answer.Stored, answer.Public, Cost(answer.Cost), answer.Remaining})
 	if err != nil {
 		d.fail(w, err)
 		return

@@ -159,6 +159,7 @@ type Explanation struct {
 	MinEpsilon float64               `json:"min_epsilon"` // the least price of a release in this study
 	Allowed    bool                  `json:"allowed"`     // the budgets suffice
 	Stored     bool                  `json:"stored"`      // the answer is there already, at no cost
+	Public     bool                  `json:"public"`      // public tables alone are read, at no cost
 	Remaining  dp.Remaining          `json:"remaining"`
 	Researcher *Balance              `json:"researcher"` // the researcher's own, over all studies; null: no cap
 	Confidence float64               `json:"confidence"`
@@ -175,6 +176,7 @@ type Outline struct {
 	Confidence float64               `json:"confidence"`
 	Expected   []Expected            `json:"expected"`
 	Stored     bool                  `json:"stored"`
+	Public     bool                  `json:"public"`
 	Away       []coordinator.Absence `json:"away"`
 	Warnings   []string              `json:"warnings"`
 }
@@ -183,6 +185,7 @@ type Outline struct {
 type Paid struct {
 	Study     string       `json:"study"`
 	Stored    bool         `json:"stored"`
+	Public    bool         `json:"public"` // public tables alone were read, at no cost
 	Cost      Cost         `json:"cost"`
 	Remaining dp.Remaining `json:"remaining"`
 }
@@ -361,7 +364,7 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 
 func newExplanation(e *coordinator.Explanation) *Explanation {
 	w := &Explanation{
-		Plan: e.Plan, Cost: Cost(e.Cost), MinEpsilon: e.MinEpsilon, Allowed: e.Allowed, Stored: e.Stored, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
+		Plan: e.Plan, Cost: Cost(e.Cost), MinEpsilon: e.MinEpsilon, Allowed: e.Allowed, Stored: e.Stored, Public: e.Public, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
 		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems), Warnings: list(e.Warnings),
 	}
 	for _, x := range e.Expected {
@@ -374,7 +377,7 @@ func newExplanation(e *coordinator.Explanation) *Explanation {
 }
 
 func newOutline(o *coordinator.Outline) *Outline {
-	w := &Outline{Columns: []Column{}, Cost: Cost(o.Cost), Confidence: o.Confidence, Expected: []Expected{}, Stored: o.Stored, Away: list(o.Away), Warnings: list(o.Warnings)}
+	w := &Outline{Columns: []Column{}, Cost: Cost(o.Cost), Confidence: o.Confidence, Expected: []Expected{}, Stored: o.Stored, Public: o.Public, Away: list(o.Away), Warnings: list(o.Warnings)}
 	for _, c := range o.Columns {
 		w.Columns = append(w.Columns, Column{c.Name, c.Type, c.Noisy})
 	}

@@ -530,6 +530,13 @@ func (c *conn) ask(p *portal) error {
 	if a.Informs {
 		return nil
 	}
+	if a.Public {
+		c.notice("cost: nothing, public tables only", "")
+		for _, w := range a.Warnings {
+			c.warn(w)
+		}
+		return nil
+	}
 	c.notice(fmt.Sprintf("cost: %s; the study %s has epsilon %s left", costOf(a), c.settings.Study, short(a.Remaining.Epsilon)), hospitals(a))
 	if text := intervals(a); text != "" {
 		c.notice(text, "")
@@ -544,7 +551,7 @@ func (c *conn) ask(p *portal) error {
 // be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
 func (c *conn) forewarn(ctx context.Context, request coordinator.Request) error {
 	o, err := c.server.asker.Outline(ctx, c.who, request)
-	if err != nil || o.Stored || len(o.Warnings)+len(o.Away) == 0 {
+	if err != nil || o.Stored || o.Public || len(o.Warnings)+len(o.Away) == 0 {
 		return nil //nolint:nilerr // the query itself meets the error, if it is one
 	}
 	told := slices.Clone(o.Warnings)

@@ -37,7 +37,9 @@ type Price struct {
 	Confidence float64 `json:"confidence"`
 	Cost       Cost    `json:"cost"`
 	// Stored: the answer is there already, and costs nothing.
-	Stored   bool     `json:"stored"`
+	Stored bool `json:"stored"`
+	// Public: public tables alone are read, which costs nothing.
+	Public   bool     `json:"public"`
 	Warnings []string `json:"warnings,omitempty"`
 }
 

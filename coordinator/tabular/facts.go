@@ -18,6 +18,8 @@ type Facts struct {
 	Warnings   []string     `json:"warnings"`
 	// Informs: the answer tells of the federation or of a query, and none of this applies.
 	Informs bool `json:"informs"`
+	// Public: public tables alone were read, whose rows are as they are; it cost nothing.
+	Public bool `json:"public"`
 	// Sealed: each hospital covered its numbers with noise of its own before they left it.
 	Sealed bool `json:"sealed"`
 }
@@ -42,7 +44,7 @@ func NewFacts(study string, a *coordinator.Answer) Facts {
 	f := Facts{
 		Query: a.Query, Study: study, Confidence: a.Confidence, Cost: Cost(a.Cost), Remaining: a.Remaining, Stored: a.Stored,
 		Hospitals: Hospitals{Answered: a.Answered, Missing: a.Missing}, Warnings: a.Warnings,
-		Informs: a.Informs, Sealed: a.Sealed,
+		Informs: a.Informs, Public: a.Public, Sealed: a.Sealed,
 	}
 	// A JSON array also where there is nothing.
 	if f.Hospitals.Answered == nil {

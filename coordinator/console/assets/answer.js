@@ -43,7 +43,7 @@ export function show(answer, request) {
     toggles.forEach((b, i) => b.setAttribute('aria-pressed', String(['chart', 'table'][i] === view)));
     kindSelect.classList.toggle('hidden', view !== 'chart' || fits.length < 2);
     measureSelect.classList.toggle('hidden', view !== 'chart' || data.measures.length < 2 || kind === 'figures');
-    words.textContent = answer.rows.length && !answer.informs ? t(view === 'table' ? 'answer.intervals' : 'answer.interval', { confidence: percent(answer.confidence) }) : '';
+    words.textContent = answer.rows.length && !answer.informs && !answer.public ? t(view === 'table' ? 'answer.intervals' : 'answer.interval', { confidence: percent(answer.confidence) }) : '';
     if (!answer.rows.length) place.replaceChildren(answer.warnings.length ? '' : h('p', { class: 'muted' }, t('answer.empty')));
     else if (view === 'table') place.replaceChildren(table(answer));
     else {
@@ -76,8 +76,8 @@ export function show(answer, request) {
     h('div', { class: 'row answer-head' },
       h('h2', { id: 'answer-title', tabindex: -1 }, t('answer.title')),
       h('span', { class: 'chip' }, answer.rows.length === 1 ? t('answer.row') : t('answer.rows', { n: number(answer.rows.length) })),
-      answer.informs ? '' : h('span', { class: `chip ${n < all ? 'warn' : ''}` }, t('answer.of', { n, all })),
-      h('span', { class: `chip ${answer.stored || answer.informs ? 'good' : ''}` }, answer.informs ? t('answer.informs') : answer.stored ? t('answer.free') : t('answer.cost', { n: number(answer.cost.epsilon) })),
+      answer.informs || answer.public ? '' : h('span', { class: `chip ${n < all ? 'warn' : ''}` }, t('answer.of', { n, all })),
+      h('span', { class: `chip ${answer.stored || answer.informs || answer.public ? 'good' : ''}` }, answer.informs || answer.public ? t('answer.informs') : answer.stored ? t('answer.free') : t('answer.cost', { n: number(answer.cost.epsilon) })),
       answer.sealed ? h('span', { class: 'chip good' }, t('answer.sealed')) : '',
       h('div', { class: 'row right' }, measureSelect, kindSelect, h('div', { class: 'segments', role: 'group', 'aria-label': t('answer.view') }, toggles))),
     answer.warnings.map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),

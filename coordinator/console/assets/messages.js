@@ -70,7 +70,7 @@ export const messages = {
   'cost.more': ['About {n} more like it', 'Encore {n} comme celle-ci environ'],
   'cost.once': ['No other like it after this one', 'Plus aucune comme elle ensuite'],
   'cost.error': ['Expected error, with {confidence} confidence', 'Erreur attendue, avec une confiance de {confidence}'],
-  'cost.informs': ['Costs nothing: it tells of the federation, and asks nothing of patients.', 'Ne coûte rien : cela informe sur la fédération, sans rien demander des patients.'],
+  'cost.informs': ['Costs nothing: it asks nothing of patients.', 'Ne coûte rien : rien n’est demandé des patients.'],
   'cost.computed': ['computed from released numbers: its interval comes with the answer, and may be open', 'calculée à partir de nombres publiés : son intervalle vient avec la réponse, et peut être ouvert'],
   'cost.noInterval': ['no interval: the order of noisy numbers decides it', 'sans intervalle : l’ordre de nombres bruités en décide'],
   'cost.divided': ['about {n} divided by the number of values', 'environ {n} divisé par le nombre de valeurs'],

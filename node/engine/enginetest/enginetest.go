@@ -102,6 +102,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("derived", k.derived)
 	t.Run("capped", k.capped)
 	t.Run("multiplicity", k.multiplicity)
+	t.Run("lookups", k.lookups)
 	t.Run("empty", k.empty)
 	t.Run("send", k.send)
 }

@@ -1,0 +1,54 @@
+package compile
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Reading gives the SQL of a lookup: the columns of its relation, which t describes, in its order. Errors are those of Fragment.
+func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, error) {
+	relation := fragment.Relation{Name: "answer", Derived: r.Relation}
+	c, err := t.compiler([]fragment.Relation{relation})
+	if err != nil {
+		return "", err
+	}
+	all := make([]*fragment.Expr, len(columns.Columns))
+	answer := make([]column, len(all))
+	places := map[string]*fragment.Expr{}
+	for i, col := range columns.Columns {
+		all[i] = fragment.Column(relation.Name, col.Name, col.Type)
+		places[strings.ToLower(col.Name)] = all[i]
+	}
+	c.reads(all...)
+	for i, e := range all {
+		sql := c.whole(e)
+		if t.Dialect.days && isDay(e.Type) {
+			sql = "CAST(" + sql + " AS " + c.sqlType(value.TypeText) + ")"
+		}
+		answer[i] = column{sql, "c" + strconv.Itoa(i)}
+	}
+	var order []string
+	for _, place := range r.Places(columns) {
+		e := places[strings.ToLower(place.Column)]
+		s := c.byBytes(c.whole(e), e.Type)
+		if place.Descending {
+			s += " DESC"
+		}
+		if place.NullsFirst {
+			s += " NULLS FIRST"
+		} else {
+			s += " NULLS LAST"
+		}
+		order = append(order, s)
+	}
+	sql := c.selectAll([]fragment.Relation{relation}, nil, answer) + "\nORDER BY " + strings.Join(order, ", ")
+	if r.Offset > 0 {
+		sql += "\nOFFSET " + strconv.Itoa(r.Offset)
+	}
+	sql += "\nLIMIT " + strconv.Itoa(r.Limit)
+	return unmarked(sql), c.err
+}

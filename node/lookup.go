@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// What a hospital's catalog calls public may be released in full, and nothing of a patient is read with it. So a lookup is not
+// priced: who asks is verified as for any query, the relation is proved public from this node's own catalog, and what may
+// leave is bounded in rows and bytes, and limited in rate.
+
+// Reader reads rows of public tables.
+type Reader interface {
+	// CompileReading gives the SQL that Look would run. An error means that this hospital has no source for a table, or no SQL.
+	CompileReading(r *fragment.Reading) (string, error)
+	// Look gives the rows of a reading to take, in its order. take's error ends it, and so does the end of ctx, soon. It reads
+	// no table that the catalog does not call public. An error may quote data.
+	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
+}
+
+var errManyRows = errors.New("it has more rows than leave at once")
+
+// decodeLookup reads a lookup, and gives who asks in the form of a request.
+func decodeLookup(body []byte) (*fragment.Lookup, *fragment.Request, error) {
+	l, err := fragment.DecodeLookup(body)
+	if err != nil {
+		return nil, nil, refuse(CodeRequest, err)
+	}
+	if !queryID.MatchString(l.Query) || !study.ValidID(l.Study) || !identity.ValidName(l.Researcher) {
+		return nil, nil, refuse(CodeRequest, errors.New("the query's id, or the study's or the researcher's name, is not a plain one"))
+	}
+	return l, &fragment.Request{Query: l.Query, Study: l.Study, Researcher: l.Researcher, Token: l.Token}, nil
+}
+
+// lookup answers a lookup.
+func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Lookup, who *fragment.Request) (*fragment.Found, error) {
+	now := s.now()
+	if err := s.brake.released(); err != nil {
+		return nil, err
+	}
+	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
+		return nil, err
+	}
+	document, err := s.permit(ctx, who, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.looked.Enter(l.Researcher, now); err != nil {
+		return nil, refuse(CodeRate, err)
+	}
+	defer s.looked.Leave(l.Researcher)
+	over := s.verified.Load()
+	if err := s.readable(l, document, over); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.QueryTimeout)
+	defer cancel()
+	ctx, done := s.brake.during(ctx)
+	defer done()
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-ctx.Done():
+		return nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
+	}
+	version, err := s.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if version != over.version {
+		s.verifyAnew()
+		return nil, refuse(CodeData, nil)
+	}
+	found, err := s.look(ctx, &l.Reading)
+	if err != nil {
+		return nil, err
+	}
+	switch now, err := s.version(ctx); {
+	case err != nil:
+		return nil, err
+	case now != version:
+		s.verifyAnew()
+		return nil, refuse(CodeData, errors.New("the data changed while it was read"))
+	}
+	s.recordLookup(ctx, id, l, len(found.Rows))
+	return found, nil
+}
+
+// readable refuses what this node does not read.
+func (s *service) readable(l *fragment.Lookup, document *study.Document, over *verified) error {
+	switch {
+	case l.Catalog != s.digest:
+		return refuse(CodeCatalog, fmt.Errorf("the query's catalog is %.12s, ours %.12s", l.Catalog, s.digest))
+	case s.limits.PublicRows == 0:
+		return refuse(CodePublic, errors.New("limits.public_rows is 0"))
+	case s.public == nil:
+		return refuse(CodeSource, errors.New("no engine for public tables"))
+	}
+	if _, err := l.Table(s.catalog); err != nil {
+		return refuse(CodeFragment, err)
+	}
+	if _, err := (scope{s.catalog, document}).derived(l.Relation); err != nil {
+		return &refusal{Code: CodeScope, cause: err, told: true}
+	}
+	for _, table := range l.Tables() {
+		if over.wrong[strings.ToLower(table)] {
+			return refuse(CodeSource, fmt.Errorf("the data of table %s contradicts the catalog", table))
+		}
+	}
+	if _, err := s.public.CompileReading(&l.Reading); err != nil {
+		return refuse(CodeSource, err)
+	}
+	return nil
+}
+
+// look reads the rows, as many as may leave at once.
+func (s *service) look(ctx context.Context, r *fragment.Reading) (found *fragment.Found, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = refuse(CodeEngine, fmt.Errorf("a panic of type %T", p))
+		}
+	}()
+	found = &fragment.Found{Rows: [][]*string{}}
+	bounded := *r
+	bounded.Limit = min(r.Limit, s.limits.PublicRows+1)
+	bytes := 0
+	err = s.public.Look(ctx, &bounded, func(row []value.Value) error {
+		for _, v := range row {
+			bytes += len(v.String()) + len(`"",`)
+		}
+		if len(found.Rows) == s.limits.PublicRows || bytes > fragment.MaxLookupBytes {
+			return errManyRows
+		}
+		found.Append(row)
+		return nil
+	})
+	switch {
+	case errors.Is(err, errManyRows):
+		return nil, refuse(CodePublic, err)
+	case err != nil && ctx.Err() != nil:
+		return nil, refuse(stopped(ctx), errors.New(class(err)))
+	case err != nil:
+		return nil, refuse(CodeEngine, errors.New(class(err)))
+	}
+	return found, nil
+}
+
+// recordLookup notes in the ledger what has left, unless lookups have filled what they may of it.
+func (s *service) recordLookup(ctx context.Context, id pki.Identity, l *fragment.Lookup, rows int) {
+	detail, err := json.Marshal(struct {
+		Public []string `json:"public"`
+		Rows   int      `json:"rows"`
+	}{l.Tables(), rows})
+	if err != nil {
+		return // texts always encode
+	}
+	e := ledger.Entry{
+		Kind: ledger.KindAnswer, Study: l.Study, Researcher: l.Researcher, Query: l.Query, Detail: detail,
+		Text: fmt.Sprintf("%d rows of what is public by the catalog (%s) left for %s. Nothing of a patient was read, and nothing was charged.", rows, strings.Join(l.Tables(), ", "), id),
+	}
+	if ok, left := s.lookups.allow(l.Study+" "+l.Researcher, e.Bytes(), s.now()); ok {
+		if left > 0 {
+			e.Text = fmt.Sprintf("%d lookups in public tables before this one are not recorded: there were too many. %s", left, e.Text)
+		}
+		s.record(ctx, e)
+	}
+	s.log.Info("looked up", slog.String("query", l.Query), slog.String("study", l.Study), slog.String("researcher", l.Researcher))
+}

@@ -1,0 +1,114 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// reader is a public table of so many wards.
+type reader struct {
+	catalog *catalog.Catalog
+	wards   int
+	none    error
+	fail    error
+}
+
+func (r *reader) CompileReading(*fragment.Reading) (string, error) {
+	return "SELECT name FROM ward", r.none
+}
+
+func (r *reader) Look(_ context.Context, of *fragment.Reading, take func([]value.Value) error) error {
+	for i := range min(r.wards, of.Limit) {
+		if err := take([]value.Value{value.Text(strings.Repeat("w", i%5))}); err != nil {
+			return err
+		}
+	}
+	return r.fail
+}
+
+// TestLookup: rows of public tables leave for who may ask under an open study, as many as the custodian allows, and the ledger
+// says so; nothing of a patient does, and nothing is charged.
+func TestLookup(t *testing.T) {
+	c := testConfig(federation(t))
+	c.Limits.PublicRows = 20
+	public := &reader{catalog: testCatalog(t), wards: 12}
+	wards := &fragment.Derived{Relations: []fragment.Relation{{Name: "ward", Table: "ward"}}, Columns: []fragment.Output{{Name: "name", Expr: fragment.Column("ward", "name", value.TypeText)}}}
+	e := newEngine()
+	h := start(t, c, e, func(n *Node) { n.service.public = public })
+	client := h.client(t, "coordinator-paris")
+	lookup := func(change func(*fragment.Lookup)) (*fragment.Found, error) {
+		l := &fragment.Lookup{Query: "0123456789abcdef0123456789abcdef", Study: "copd", Researcher: "ada", Token: token("ada"), Catalog: h.catalog.Digest(), Reading: fragment.Reading{Relation: wards, Limit: 100}}
+		if change != nil {
+			change(l)
+		}
+		body, err := json.Marshal(l)
+		must(t, err)
+		var f fragment.Found
+		return &f, act(t.Context(), client, actionLookup, body, &f)
+	}
+	if f, err := lookup(nil); err != nil || len(f.Rows) != 12 || *f.Rows[1][0] != "w" {
+		t.Fatal(f, err)
+	}
+	var told []string
+	must(t, h.service.ledger.Entries(t.Context(), 1, func(e ledger.Entry) error {
+		if e.Kind == ledger.KindCharge || e.Kind == ledger.KindReserve {
+			t.Errorf("a lookup was charged: %s", e.Text)
+		}
+		if e.Kind == ledger.KindAnswer {
+			told = append(told, e.Text)
+		}
+		return nil
+	}))
+	if len(told) != 1 || !strings.HasPrefix(told[0], "12 rows of what is public by the catalog (ward) left for ") {
+		t.Errorf("the ledger tells %q", told)
+	}
+
+	patients := &fragment.Derived{Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: []fragment.Output{{Name: "id", Expr: fragment.Column("patient", "id", value.TypeInt)}}}
+	named := *patients
+	named.Patient = "id"
+	for _, d := range []*fragment.Derived{patients, &named, nil} {
+		_, err := lookup(func(l *fragment.Lookup) { l.Relation = d })
+		wantCode(t, err, CodeFragment)
+	}
+	for want, change := range map[Code]func(*fragment.Lookup){
+		CodeStudy:      func(l *fragment.Lookup) { l.Study = "over" },
+		CodeToken:      func(l *fragment.Lookup) { l.Token = token("ben") },
+		CodeResearcher: func(l *fragment.Lookup) { l.Study = "nobody" },
+		CodeCatalog:    func(l *fragment.Lookup) { l.Catalog = strings.Repeat("0", 64) },
+		CodeRequest:    func(l *fragment.Lookup) { l.Query = "x" },
+	} {
+		_, err := lookup(change)
+		wantCode(t, err, want)
+	}
+	refused := func(want Code) {
+		t.Helper()
+		_, err := lookup(nil)
+		wantCode(t, err, want)
+	}
+	public.wards = 21
+	refused(CodePublic)
+	if f, err := lookup(func(l *fragment.Lookup) { l.Limit = 20 }); err != nil || len(f.Rows) != 20 {
+		t.Error(f, err)
+	}
+	public.wards, public.none = 3, errors.New("no such table")
+	refused(CodeSource)
+	public.none, public.fail = nil, errors.New("a row says SECRET")
+	refused(CodeEngine)
+	public.fail = nil
+	h.service.limits.PublicRows = 0
+	refused(CodePublic)
+	h.service.limits.PublicRows = 20
+	e.set("v2") // which nobody has compared with the catalog
+	refused(CodeData)
+	if strings.Contains(h.log.String(), "SECRET") {
+		t.Error("the log quotes a row")
+	}
+}
