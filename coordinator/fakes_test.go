@@ -77,6 +77,7 @@ type hospital struct {
 	silent    map[string]bool  // no word to these actions, and "execute"
 	half      bool             // execute fails after its groups
 	short     bool             // a covered vector lacks its last number
+	told      int              // for how many hospitals it last drew its share
 	once      bool             // prepare is refused once it has executed
 	took      time.Duration    // execute computes that long
 	price     dp.Loss          // added to the right price
@@ -313,6 +314,12 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	if err := request.Mask(vector, h.name, key, members); err != nil {
 		return err
 	}
+	h.mu.Lock()
+	h.told = len(members)
+	if h.short {
+		vector = vector[:len(vector)-1]
+	}
+	h.mu.Unlock()
 	return sendVector(vector, stream)
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v15/arrow/flight"
 
@@ -349,12 +350,19 @@ func TestSealedCanary(t *testing.T) {
 	}
 }
 
-// masks collects what three real hospitals send in one session, as a coordinator that keeps everything.
-func (f *federation) masks(t *testing.T) (sent map[string][]int64, plan *planner.Plan) {
+// session is three real hospitals that are done, and wait to be told for whom to mask.
+type session struct {
+	plan    *planner.Plan
+	tickets map[string]string
+	streams map[string]flight.FlightService_DoExchangeClient
+	members []seal.Member
+}
+
+// session has three real hospitals compute, as a coordinator that keeps everything.
+func (f *federation) session(t *testing.T) session {
 	t.Helper()
 	r, plan := f.zcdpRequest(t, masked)
-	streams := map[string]flight.FlightService_DoExchangeClient{}
-	var members []seal.Member
+	s := session{plan, map[string]string{}, map[string]flight.FlightService_DoExchangeClient{}, nil}
 	for _, name := range f.hospitals {
 		a := f.dial(t, name)
 		ticket, err := a.prepare(t.Context(), encode(t, r))
@@ -376,30 +384,83 @@ func (f *federation) masks(t *testing.T) (sent map[string][]int64, plan *planner
 		if err := json.Unmarshal(d.AppMetadata, &m); err != nil {
 			t.Fatal(err)
 		}
-		members, streams[name] = append(members, m), stream
+		s.members, s.streams[name], s.tickets[name] = append(s.members, m), stream, ticket
 	}
-	slices.SortFunc(members, func(a, b seal.Member) int { return cmp.Compare(a.Name, b.Name) })
-	told, err := json.Marshal(members)
+	slices.SortFunc(s.members, func(a, b seal.Member) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+// finish tells a hospital of all that are done, and takes its vector.
+func (s session) finish(name string) (vector []int64, err error) {
+	told, err := json.Marshal(s.members)
+	if err != nil {
+		return nil, err
+	}
+	stream := s.streams[name]
+	if err := stream.Send(&flight.FlightData{AppMetadata: told}); err != nil {
+		return nil, err
+	}
+	reader, err := flight.NewRecordReader(stream)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Release()
+	for reader.Next() {
+		if vector, err = fragment.ReadCovered(reader.Record(), vector, 100); err != nil {
+			return nil, err
+		}
+	}
+	return vector, nil
+}
+
+// A hospital is killed when it is done and before it has sealed: what the others have masked for it is uniform, of each and
+// of both, and nobody reads it. Back again, the hospital knows that it was charged and had not answered, and its key is gone.
+func TestSealedKilled(t *testing.T) {
+	f := startZCDP(t, masked)
+	s := f.session(t)
+	f.killNode("west")
+	east, err := s.finish("east")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent = map[string][]int64{}
-	for name, stream := range streams {
-		if err := stream.Send(&flight.FlightData{AppMetadata: told}); err != nil {
-			t.Fatal(err)
-		}
-		reader, err := flight.NewRecordReader(stream)
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		for reader.Next() {
-			if sent[name], err = fragment.ReadCovered(reader.Record(), sent[name], 100); err != nil {
-				t.Fatal(err)
+	north, err := s.finish("north")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(east) != 6 || len(north) != 6 {
+		t.Fatalf("%d and %d numbers", len(east), len(north))
+	}
+	for i := range east {
+		for _, x := range []int64{east[i], north[i], east[i] + north[i]} {
+			if max(x, -x) < 1<<40 { // covered numbers are below 2^36; a uniform one is so small once in eight million
+				t.Errorf("without the hospital that was killed, %d can be read", x)
 			}
 		}
-		reader.Release()
 	}
-	return sent, plan
+	if _, err := s.finish("west"); err == nil {
+		t.Error("a hospital that was killed answers")
+	}
+	f.startNode("west")
+	if !f.nodes["west"].logged("msg=ready", time.Minute) {
+		t.Fatal(f.nodes["west"].tail(10))
+	}
+	if shown := f.must("ledger", "show", "--file", f.path("west.ledger"), "--kind", "failure"); !strings.Contains(shown, "failure  study trial") || !f.nodes["west"].logged("code=NODE_STOPPED", time.Minute) {
+		t.Errorf("the ledger of the hospital that was killed says: %s", shown)
+	}
+	stream, err := f.dial(t, "west").DoExchange(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&flight.FlightData{AppMetadata: []byte(s.tickets["west"])}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err == nil || !strings.Contains(err.Error(), "NODE_TICKET") {
+		t.Errorf("the same ticket again: %v", err)
+	}
+	f.await(f.hospitals...)
+	if a, err := f.query(request{SQL: canarySQL, Epsilon: 1}); err != nil || len(a.Hospitals.Answered) != 3 {
+		t.Errorf("the next query: %+v, %v", a, err)
+	}
 }
 
 // Three real hospitals mask for each other: each vector that a coordinator keeps is uniform, and so is each sum of two; the
@@ -410,10 +471,17 @@ func TestSealedMasks(t *testing.T) {
 	ones := map[string]int{}
 	bits := 0
 	for range sessions {
-		sent, plan := f.masks(t)
+		s := f.session(t)
+		plan := s.plan
 		shares, err := plan.Shares(3)
 		if err != nil {
 			t.Fatal(err)
+		}
+		sent := map[string][]int64{}
+		for _, name := range f.hospitals {
+			if sent[name], err = s.finish(name); err != nil {
+				t.Fatal(name, err)
+			}
 		}
 		east, north, west := sent["east"], sent["north"], sent["west"]
 		if len(east) != 6 || len(north) != 6 || len(west) != 6 {

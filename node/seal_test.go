@@ -19,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
@@ -584,6 +585,55 @@ func TestMaskedRefuses(t *testing.T) {
 	r.Study, r.Cover.Among = "sealed", nil
 	_, err = prepare(alone.client(t, "coordinator-paris"), r)
 	wantCode(t, err, CodeSealed) // it pins nobody
+}
+
+// A line that is cut when a hospital is done, or on which nothing is said then, ends the query: no number leaves, it is recorded
+// as a failure, and the ticket is used up.
+func TestMaskedCut(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		h, _ := maskedHospital(t)
+		h.service.limits.QueryTimeout = time.Second
+		c := h.client(t, "coordinator-paris")
+		ticket, err := prepare(c, maskedRequest(h, strings.Repeat("8", 32)))
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		stream, err := c.DoExchange(ctx)
+		must(t, err)
+		must(t, stream.Send(&flight.FlightData{AppMetadata: []byte(ticket)}))
+		_, err = stream.Recv()
+		must(t, err)
+		want := CodeCanceled
+		if silent {
+			want = CodeTimeout
+			_, err = stream.Recv()
+			wantCode(t, err, CodeTimeout)
+		} else {
+			cancel()
+		}
+		var failures []string
+		for range 500 {
+			failures = nil
+			must(t, h.service.ledger.Entries(t.Context(), 1, func(e ledger.Entry) error {
+				if e.Kind == ledger.KindFailure || e.Kind == ledger.KindAnswer {
+					failures = append(failures, e.Text)
+				}
+				return nil
+			}))
+			if len(failures) > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if len(failures) != 1 || !strings.Contains(failures[0], string(want)) || !strings.Contains(failures[0], "a vector of 0 numbers") {
+			t.Errorf("silent %v: the ledger says %q", silent, failures)
+		}
+		again, err := c.DoExchange(t.Context())
+		must(t, err)
+		must(t, again.Send(&flight.FlightData{AppMetadata: []byte(ticket)}))
+		_, err = again.Recv()
+		wantCode(t, err, CodeTicket)
+	}
 }
 
 // The same query, prepared and sealed twice for the same peers with the same keys, shares no mask: the one answer less the
