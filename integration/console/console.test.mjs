@@ -457,6 +457,142 @@ test('a session is renewed while one works; when it ends, the question is kept',
   }
 });
 
+test('questions are saved by name, and go to another browser as a file', async () => {
+  const page = await enter();
+  const keep = async (name, sql) => {
+    await page.fill('#sql', sql);
+    await page.getByRole('button', { name: 'Save …' }).click();
+    await page.fill('#save-name', name);
+    if (name === 'Deaths') await audit(page, 'save');
+    await page.locator('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByText(`Saved as ${name}`).waitFor();
+  };
+  await keep('Patients', 'SELECT COUNT(*) FROM death');
+  await keep('Patients', BY_HOSPITAL); // in its place
+  await keep('Deaths', 'SELECT COUNT(*) AS n FROM death');
+  await page.click('nav a[href="#past"]');
+  const names = () => page.locator('section .past h3').allInnerTexts();
+  assert.deepEqual(await names(), ['Deaths', 'Patients']);
+  await audit(page, 'questions');
+  await shot(page, 'questions');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as a file' }).click()]);
+  const text = fs.readFileSync(await file.path(), 'utf8');
+  assert.ok(!/"rows"|"value"/.test(text), 'a file of questions holds no answer');
+  await page.getByRole('button', { name: 'Open: Patients' }).click();
+  await page.waitForSelector('#sql');
+  assert.equal(await page.inputValue('#sql'), BY_HOSPITAL);
+  assert.equal(await page.locator('.answer').count(), 0, 'what is opened is not asked');
+  await page.context().close();
+
+  const other = await enter();
+  await other.fill('#sql', 'SELECT COUNT(*) AS n FROM person');
+  await other.getByRole('button', { name: 'Save …' }).click();
+  await other.fill('#save-name', 'Deaths');
+  await other.keyboard.press('Enter');
+  await other.click('nav a[href="#past"]');
+  const give = (content) => other.setInputFiles('section input[type=file]', { name: 'questions.json', mimeType: 'application/json', buffer: Buffer.from(content) });
+  for (const wrong of ['no JSON', '{"questions": []}', 'null', '{"kind": "intramuros saved questions", "questions": 7}']) {
+    await give(wrong);
+    await other.getByText('This is no file of saved questions.').waitFor();
+  }
+  await give(text);
+  await until('the file is taken', async () => (await other.locator('section .past h3').count()) === 3);
+  assert.deepEqual(await other.locator('section .past h3').allInnerTexts(), ['Deaths (2)', 'Patients', 'Deaths'], 'nobody’s file replaces a question of one’s own');
+  await give(JSON.stringify({ kind: 'intramuros saved questions', questions: [{ name: '<img src=x onerror=alert(1)>', sql: 'SELECT 1', epsilon: 'x', study: 7 }, { name: 'no text' }] }));
+  await other.getByText('<img src=x').waitFor(); // as text
+  assert.equal(await other.locator('section .past h3').count(), 4);
+  await other.getByRole('button', { name: 'Forget: Deaths (2)' }).click();
+  assert.equal(await other.locator('section .past h3').count(), 3);
+  await other.context().close();
+});
+
+test('a study is requested: the file is one that the operator can propose', async () => {
+  const page = await enter();
+  await page.click('nav a[href="#budget"]');
+  await page.getByRole('link', { name: 'Request a study' }).click();
+  await page.waitForSelector('#study-id');
+  await auditBoth(page, 'request');
+  await targets(page, 'request');
+  await page.fill('#study-id', 'metformin-2027');
+  await page.fill('#study-name', 'Metformin: "the heart" # and {more}');
+  await page.fill('#study-purpose', 'Whether metformin lowers\nthe risk: yes or no?');
+  await page.fill('#study-legal', 'CESREES 2027-0411');
+  await page.fill('#study-investigators', 'visitor, ada@idp');
+  await page.fill('#study-delta', '0.0000001');
+  await page.fill('#study-expires', new Date(Date.now() + 30 * 86400e3).toISOString().slice(0, 10));
+  const go = page.getByRole('button', { name: 'Save the request' });
+  await go.click();
+  await page.getByText('Choose at least one table.').waitFor();
+  await page.getByLabel('person', { exact: true }).check();
+  await page.getByLabel('person: columns').fill('gender_concept_id, birth_year');
+  await page.getByLabel('measurement', { exact: true }).check();
+  await go.click();
+  await page.getByText('person has no column birth_year.').waitFor();
+  await page.getByLabel('person: columns').fill('gender_concept_id, year_of_birth');
+  await page.getByLabel('marseille').uncheck();
+  await page.getByLabel('quantiles and histograms').uncheck();
+  await page.evaluate(() => scrollTo(0, 0));
+  await shot(page, 'request');
+  const [file] = await Promise.all([page.waitForEvent('download'), go.click()]);
+  assert.equal(file.suggestedFilename(), 'metformin-2027.yaml');
+  const path_ = federation.file('metformin-2027.yaml');
+  await file.saveAs(path_);
+  await federation.cli('study', 'propose', path_, '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  let shown = '';
+  await until('the coordinator has it', async () => {
+    shown = await federation.cli('study', 'show', 'metformin-2027', '--file', federation.file('coordinator/coordinator.ledger'));
+    return shown.includes('Metformin: "the heart" # and {more}');
+  });
+  for (const want of ['visitor', 'ada@idp', 'year_of_birth', 'measurement', '1e-07', 'sealed']) assert.ok(shown.includes(want), `${want} is not in\n${shown}`);
+  assert.ok(!/marseille|distribution/.test(fs.readFileSync(path_, 'utf8')), 'what was not ticked is not asked for');
+  await page.context().close();
+});
+
+test('each hospital’s permissions are shown, and the catalogue as a file', async () => {
+  const page = await enter();
+  await page.click('nav a[href="#hospitals"]');
+  await until('every hospital says what it permits', async () => (await page.locator('.hospitals li').allInnerTexts()).every((x) => /Permits tour[\s\S]*all columns that single nobody out[\s\S]*1,000 rows, 100 groups/.test(x)));
+  assert.match(await page.locator('.hospitals li').first().innerText(), /Left for the study\s+[\d.]+%\s\/ ε 20[\s\S]*Left over all studies[\s\S]*ε 0\.01 – 2/);
+  await audit(page, 'permits');
+  await shot(page, 'permits');
+  await page.click('nav a[href="#catalog"]');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Catalogue as a file' }).click()]);
+  await file.saveAs(federation.file('taken.yaml'));
+  await federation.cli('synth', '--catalog', federation.file('taken.yaml'), '--out', federation.file('taken.duckdb'), '--patients', '20');
+  await page.locator('#sql, #find').first().waitFor();
+  await page.context().close();
+});
+
+test('operators see how the federation stands, and nobody else does', async () => {
+  const visitor = await enter();
+  assert.equal(await visitor.locator('nav a[href="#operation"]').count(), 0);
+  await visitor.evaluate(() => { location.hash = '#operation'; });
+  await visitor.waitForSelector('#sql');
+  const code = await visitor.evaluate(async (token) => (await (await fetch('/v1/operation', { headers: { Authorization: `Bearer ${token}` } })).json()).error.code, federation.token);
+  assert.equal(code, 'NOT_OPERATOR');
+  await visitor.context().close();
+  for (const [locale, dark, width] of [['en-GB', false, 1280], ['fr-FR', true, 400]]) {
+    const page = await open(federation.url, { locale, dark, width });
+    await page.fill('#token', federation.operatorToken);
+    await page.keyboard.press('Enter');
+    await page.click('nav a[href="#operation"]');
+    await page.waitForSelector('#o-studies');
+    const text = await page.locator('main').innerText();
+    for (const want of [...hospitals, 'tour', 'provided', dark ? 'n’ouvre aucun port' : 'opens no port', dark ? 'Requêtes en cours' : 'Queries running']) assert.ok(text.includes(want), `${want} is not in\n${text}`);
+    await until('each hospital’s certificate and release are known', async () => {
+      await page.reload();
+      await page.waitForSelector('#o-studies');
+      return (await page.locator('#o-hospitals + .table tbody tr').allInnerTexts()).every((x) => !/none seen|pas encore|\t–\t/.test(x));
+    });
+    await auditBoth(page, `operation ${locale}`);
+    await targets(page, `operation ${locale}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= width, 'the operators’ page is too wide');
+    await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce' });
+    await shot(page, `operation-${locale.slice(0, 2)}-${width}`);
+    await page.context().close();
+  }
+});
+
 test('a hanging hospital is seen, and the query canceled', async () => {
   const page = await enter();
   federation.signal('rennes', 'SIGSTOP');
@@ -542,8 +678,12 @@ test('a budget runs out, and the page said so before', async () => {
   await page.click('nav a[href="#budget"]');
   await page.waitForSelector('.gauge');
   assert.equal(await page.locator('.budget + section tbody tr').count(), 1);
+  assert.match(await page.locator('.budget').innerText(), /Narrowest hospital\s+rennes/);
   await audit(page, 'budget');
   await shot(page, 'budget');
+  await page.click('nav a[href="#hospitals"]');
+  await page.locator('.hospitals li', { hasText: 'allows the least' }).waitFor();
+  assert.match(await page.locator('.hospitals li', { hasText: 'allows the least' }).innerText(), /^rennes[\s\S]*ε 0\.9/i);
   await page.context().close();
 });
 

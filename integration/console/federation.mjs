@@ -1,6 +1,7 @@
 // A real federation for the browser: the demonstration's folder, and its daemons as processes.
 
 import { execFile, spawn } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -33,6 +34,9 @@ export class Federation {
       const issuers = `\nissuers: [{issuer: "${f.provider.url}", audience: console, ca: ../pki/ca.pem, name: preferred_username, suffix: "@idp"}]\n`;
       for (const name of [...hospitals, 'coordinator']) fs.appendFileSync(f.file(`${name}/config.yaml`), issuers);
       fs.appendFileSync(f.file('coordinator/config.yaml'), `sign_in: {address: "${f.url}", providers: {idp: {issuer: "${f.provider.url}", title: CHU de Test}}}\n`);
+      f.operatorToken = 'the-token-of-olga-who-runs-the-federation';
+      const hash = crypto.createHash('sha256').update(f.operatorToken).digest('hex');
+      fs.writeFileSync(f.file('coordinator/config.yaml'), f.read('coordinator/config.yaml').replace(/^researchers:$/m, `researchers:\n  olga: {token_sha256: ${hash}, roles: [operator]}`));
       for (const name of hospitals) f.daemon('node', name);
       f.daemon('coordinator', 'coordinator');
       f.token = f.read('token').trim();

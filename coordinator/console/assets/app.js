@@ -5,6 +5,8 @@ import { choose, language, load, t, time } from './language.js';
 import { messages } from './messages.js';
 import { build, link, linked } from './ask.js';
 import { problem } from './parts.js';
+import { Saved } from './saved.js';
+import { request } from './request.js';
 import * as pages from './pages.js';
 import * as server from './server.js';
 
@@ -15,6 +17,9 @@ if (stored(SCHEME)) document.documentElement.dataset.scheme = stored(SCHEME);
 
 const app = document.getElementById('app');
 const PAGES = ['ask', 'catalog', 'budget', 'hospitals', 'past'];
+const operates = () => state.me.roles.includes('operator');
+/** tabs are the pages that stand in the header; a request for a study is reached from the budget. */
+const tabs = () => (operates() ? [...PAGES, 'operation'] : PAGES);
 let state = null;
 let providers = []; // at which one can sign in
 
@@ -83,7 +88,7 @@ async function enter(said) {
     const study = [asked && asked.study, kept, me.studies[0]].find((x) => me.studies.includes(x)) || '';
     state = {
       me, catalog, federation, study, budget: null, sql: '', precision: 'default', value: '', maxGroups: 0, maxRows: 0,
-      answer: null, running: null, outline: null, speeds: new Map(), past: new server.Past(me.federation, me.researcher), ended,
+      answer: null, running: null, outline: null, speeds: new Map(), past: new server.Past(me.federation, me.researcher), saved: new Saved(me.federation, me.researcher), ended,
       async refresh() {
         if (!state || !state.study) return;
         try { state.budget = await server.budget(state.study); } catch (error) { if (error.status === 401) ended(); }
@@ -137,7 +142,7 @@ const ends = (certificates) => certificates.map((c) => {
   return h('div', { class: `notice ${over ? 'bad' : 'warn'}`, role: over ? 'alert' : null }, icon('warn'), h('span', {}, t(over ? 'app.ended' : 'app.ends', { what: c.what, time: time(c.ends) })));
 });
 
-const page = () => PAGES.find((p) => location.hash === `#${p}`) || 'ask';
+const page = () => [...tabs(), 'request'].find((p) => location.hash === `#${p}`) || 'ask';
 
 function render() {
   if (!state) { login(); return; }
@@ -154,18 +159,18 @@ function render() {
   const main = h('main', { id: 'main', tabindex: -1 }, ends(state.federation.certificates));
   app.replaceChildren(h('a', { class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); main.focus(); } }, t('app.skip')),
     h('header', { class: 'top' }, h('div', {}, h('a', { class: 'brand', href: '#ask' }, wall(), 'Intramuros', h('small', {}, state.me.federation)),
-      h('nav', { 'aria-label': t('app.pages') }, PAGES.map((p) => h('a', { href: `#${p}`, 'aria-current': p === now ? 'page' : null }, t(`page.${p}`)))),
+      h('nav', { 'aria-label': t('app.pages') }, tabs().map((p) => h('a', { href: `#${p}`, 'aria-current': p === now ? 'page' : null }, t(`page.${p}`)))),
       h('div', { class: 'tools' }, state.me.studies.length ? [h('label', { for: 'study', class: 'unseen' }, t('app.study')), study] : '', languageButton(), schemeButton(),
         h('span', { class: 'who muted small', title: t('app.who') }, state.me.researcher), h('button', { type: 'button', class: 'quiet', onclick: leave, title: `${t('app.who')} ${state.me.researcher}` }, t('app.leave'))))), main);
   if (now === 'ask') {
-    if (!state.study) main.append(h('div', { class: 'notice warn' }, t('app.noStudy')));
+    if (!state.study) main.append(h('div', { class: 'notice warn' }, h('span', {}, t('app.noStudy'), ' ', h('a', { href: '#request' }, t('request.link')))));
     else main.append(build(state));
     return;
   }
   const ask = (request) => { take(request); location.hash = '#ask'; };
   main.append(...({
     budget: () => pages.budget(state), hospitals: () => pages.hospitals(state), catalog: () => pages.catalog(state, (sql) => ask({ sql })),
-    past: () => pages.past(state, (request) => { if (request) ask(request); else render(); }),
+    past: () => pages.past(state, (q) => { if (q) ask(q); else render(); }), request: () => request(state), operation: () => pages.operation(state),
   })[now]());
 }
 

@@ -5,6 +5,7 @@ import { has, language, number, percent, t } from './language.js';
 import { Editor } from './editor.js';
 import { meter, problem, share, told } from './parts.js';
 import { show } from './answer.js';
+import { keep } from './saved.js';
 import * as server from './server.js';
 
 /** link is the address of a question. */
@@ -235,7 +236,8 @@ export function build(state) {
       h('div', { class: 'row actions' }, runButton, cancelButton,
         h('button', { type: 'button', class: 'quiet', onclick: async () => {
           try { await navigator.clipboard.writeText(link(request())); copied.textContent = t('ask.linkCopied'); } catch { location.hash = new URL(link(request())).hash; }
-        } }, icon('link'), t('ask.copyLink')), copied,
+        } }, icon('link'), t('ask.copyLink')),
+        h('button', { type: 'button', class: 'quiet', onclick: () => { if (editor.text.trim()) keep(state.saved, request(), (words) => { copied.textContent = words; }); } }, t('saved.keepThis')), copied,
         h('span', { id: 'sql-keys', class: 'keys muted small' }, h('kbd', {}, 'Ctrl'), ' ', h('kbd', {}, '↵'), ' ', t('ask.keys'), '  ', h('kbd', {}, 'Ctrl'), ' ', h('kbd', {}, '␣'), ' ', t('ask.keysMore')))),
     h('aside', { class: 'card cost', 'aria-labelledby': 'cost-title' }, h('h2', { id: 'cost-title' }, t('cost.title')), cost), result);
   if (state.answer) result.replaceChildren(show(state.answer.answer, state.answer.request));

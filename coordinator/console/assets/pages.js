@@ -1,10 +1,12 @@
 // The pages beside the one on which questions are asked.
 
-import { debounce, h, icon, s } from './dom.js';
+import { debounce, h, icon, s, save } from './dom.js';
 import { day, number, percent, t, time } from './language.js';
 import { bounds } from './sql.js';
 import { problem } from './parts.js';
 import * as server from './server.js';
+import { list } from './saved.js';
+import { load, show } from './operation.js';
 
 const head = (title, words, ...more) => h('div', { class: 'page-head' }, h('div', {}, h('h1', { tabindex: -1 }, title), h('p', {}, words)), more);
 
@@ -51,8 +53,9 @@ function falling(charges, width) {
 }
 
 export function budget(state) {
-  if (!state.study) return [head(t('page.budget'), t('app.noStudy'))];
-  return [head(t('budget.title', { study: state.study }), t('budget.words')), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
+  const more = h('a', { class: 'button right', href: '#request' }, t('request.link'));
+  if (!state.study) return [head(t('page.budget'), t('app.noStudy'), more)];
+  return [head(t('budget.title', { study: state.study }), t('budget.words'), more), later(() => Promise.all([server.budget(state.study), server.spending(state.study)]), ([b, charges]) => {
     state.budget = b;
     const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
     const width = Math.max(300, Math.min(1190, document.getElementById('main').clientWidth - (innerWidth > 700 ? 90 : 58)));
@@ -62,6 +65,7 @@ export function budget(state) {
         h('p', { class: 'lead' }, t('budget.enough', { n: number(Math.min(b.remaining.epsilon, b.max_epsilon)) })),
         h('dl', { class: 'facts' }, fact(t('budget.total'), `ε ${number(b.budget.epsilon)}, δ ${number(b.budget.delta)} (${b.budget.accounting})`), fact(t('budget.perQuery'), `ε ${number(b.max_epsilon)}`), fact(t('budget.least'), `ε ${number(b.min_epsilon)}`), fact(t('budget.leaves'), t(b.sealed ? 'budget.sealed' : 'budget.open')),
           fact(t('budget.delta'), number(b.remaining.delta)), fact(t('budget.expires'), day(b.expires)),
+          b.at ? fact(t('budget.at'), b.at) : '',
           b.researcher ? fact(t('budget.mine'), `${percent(1 - b.researcher.remaining.fraction)} / ε ${number(b.researcher.budget.epsilon)}`) : ''))),
       h('section', { class: 'card stack', 'aria-labelledby': 'history-title' }, h('h2', { id: 'history-title' }, t('budget.history')), charges.length ? [falling(charges, width),
         h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': t('budget.table') }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('budget.when')), h('th', { scope: 'col' }, t('budget.who')), h('th', { scope: 'col', class: 'n' }, t('budget.cost')), h('th', { scope: 'col', class: 'n' }, t('budget.after')))),
@@ -69,16 +73,47 @@ export function budget(state) {
   }, state)];
 }
 
+/** permit is what a hospital permits the study: scope, limits, and what is left. */
+function permit(state, p, narrowest) {
+  if (!p) return h('p', { class: 'muted small' }, t('permit.out', { study: state.study }));
+  const head_ = h('h3', {}, t('permit.title', { study: state.study }));
+  const x = p.terms;
+  if (!x) return [head_, h('p', { class: 'muted' }, p.status ? h('span', { class: 'chip warn', lang: 'en' }, p.status) : t('permit.unheard'))];
+  const fact = (name, value) => h('div', {}, h('dt', {}, t(name)), h('dd', {}, value));
+  const tables = Object.entries(x.tables).sort(([a], [b]) => a.localeCompare(b));
+  const scope = tables.length === 0 ? '' : tables.length === 1 && tables[0][0] === '*' && tables[0][1].includes('*') ? t('permit.every')
+    : h('details', {}, h('summary', {}, t(tables.length === 1 ? 'permit.table' : 'permit.tables', { n: tables.length })), h('ul', { class: 'small' }, tables.map(([name, columns]) => h('li', {}, h('span', { class: 'mono' }, name === '*' ? t('permit.others') : name), ': ', columns.includes('*') ? t('permit.all') : columns.join(', ')))));
+  return [head_, narrowest ? h('span', { class: 'chip warn' }, t('permit.narrowest')) : '', h('dl', { class: 'facts narrow' },
+    fact('permit.study', `${percent(1 - x.study.remaining.fraction)} / ε ${number(x.study.budget.epsilon)}`), fact('permit.whole', `${percent(1 - x.whole.remaining.fraction)} / ε ${number(x.whole.budget.epsilon)}`),
+    fact('permit.query', `ε ${number(x.min_epsilon)} – ${number(x.max_epsilon)}`), scope ? fact('permit.scope', scope) : '', x.aggregates.length ? fact('permit.aggregates', x.aggregates.map((a) => t(`request.${a}`)).join(', ')) : '',
+    x.max_rows ? fact('permit.limits', t('permit.rows', { rows: number(x.max_rows), groups: number(x.max_groups) })) : '', fact('budget.expires', day(x.expires)))];
+}
+
+/** operation is the operators' page. */
+export function operation(state) {
+  const place = later(load, show, state);
+  const again = setInterval(() => {
+    if (!place.isConnected) clearInterval(again);
+    else if (!document.hidden) place.fill();
+  }, AGAIN);
+  return [head(t('operation.title'), t('operation.words')), place];
+}
+
 export function hospitals(state) {
-  const place = later(() => server.hospitals(), (federation) => {
+  const place = later(() => Promise.all([server.hospitals(), state.study ? server.permits(state.study) : [], state.refresh()]), ([federation, permits]) => {
     state.federation = federation;
+    const permitted = new Map(permits.map((p) => [p.hospital, p]));
+    // What a hospital has left, of the study or over all; marked where another has more.
+    const lefts = permits.filter((p) => p.terms).map((p) => [p.hospital, Math.min(p.terms.study.remaining.epsilon, p.terms.whole.remaining.epsilon)]);
+    const least = Math.min(...lefts.map(([, left]) => left));
+    const narrow = new Set(lefts.some(([, left]) => left > least) ? lefts.filter(([, left]) => left === least).map(([name]) => name) : []);
     return h('div', { class: 'stack' },
       h('div', { class: `notice ${federation.ready ? 'good' : 'warn'}` }, icon(federation.ready ? 'check' : 'warn'), h('span', {}, t(federation.ready ? 'hospitals.ready' : 'hospitals.few'))),
       h('ul', { class: 'hospitals' }, federation.hospitals.map((x) => h('li', { class: 'card' },
         h('div', { class: 'row' }, h('h2', {}, x.name), h('span', { class: `chip right ${x.present ? 'good' : 'bad'}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), t(x.present ? 'hospitals.up' : 'hospitals.down'))),
         x.present ? h('dl', { class: 'facts narrow' }, h('div', {}, h('dt', {}, t('hospitals.data')), h('dd', { class: 'mono cut', title: x.data_version }, x.data_version)),
           h('div', {}, h('dt', {}, t('hospitals.fast')), h('dd', {}, state.speeds.has(x.name) ? t('run.seconds', { n: number(state.speeds.get(x.name)) }) : h('span', { class: 'muted' }, t('hospitals.never')))))
-          : h('p', { class: 'muted', lang: 'en' }, `${x.name} ${x.why}`)))));
+          : h('p', { class: 'muted', lang: 'en' }, `${x.name} ${x.why}`), permits.length ? permit(state, permitted.get(x.name), narrow.has(x.name)) : ''))));
   }, state);
   const again = setInterval(() => {
     if (!place.isConnected) clearInterval(again);
@@ -115,13 +150,17 @@ export function catalog(state, ask) {
     }));
   }
   paint();
-  return [head(t('catalog.title'), t('catalog.words')), h('div', { class: 'row find' }, h('label', { for: 'find' }, t('catalog.find')), find, count,
+  const file = h('button', { type: 'button', class: 'right', onclick: async () => {
+    try { save(await server.catalogFile(), `${c.name}.yaml`); } catch (error) { said.replaceChildren(problem(error)); }
+  } }, icon('down'), t('catalog.file'));
+  const said = h('div', {});
+  return [head(t('catalog.title'), t('catalog.words'), file), said, h('p', { class: 'muted small dummy' }, t('catalog.dummy'), ' ', h('code', {}, `intramuros demo --catalog ${c.name}.yaml`)), h('div', { class: 'row find' }, h('label', { for: 'find' }, t('catalog.find')), find, count,
     h('span', { class: 'muted small right' }, t('catalog.limits', { groups: c.max_groups, rows: c.max_rows, sites: c.max_sites ? t('catalog.sites', { n: c.max_sites }) : t('catalog.allSites') }))), list];
 }
 
 export function past(state, open) {
   const all = state.past.all();
-  const page = [head(t('past.title'), t('past.words'), all.length ? h('button', { type: 'button', class: 'right', onclick: () => { state.past.clear(); open(null); } }, t('past.clear')) : '')];
+  const page = [head(t('past.questions'), t('past.words')), list(state.saved, open, () => open(null)), h('div', { class: 'row history' }, h('h2', {}, t('past.title')), all.length ? h('button', { type: 'button', class: 'right', onclick: () => { state.past.clear(); open(null); } }, t('past.clear')) : '')];
   if (!all.length) return [...page, h('p', { class: 'muted' }, t('past.none'))];
   return [...page, h('ol', { class: 'past' }, all.map((e) => h('li', { class: 'card' }, h('pre', { class: 'mono' }, e.sql), h('div', { class: 'row small muted' }, h('span', {}, time(e.time)),
     e.code ? h('span', { class: 'chip warn' }, t('past.failed', { code: e.code })) : [h('span', { class: 'chip' }, e.rows === 1 ? t('answer.row') : t('answer.rows', { n: e.rows })), h('span', { class: 'chip' }, e.epsilon ? t('answer.cost', { n: number(e.epsilon) }) : t('answer.free'))],

@@ -51,6 +51,11 @@ export async function signOut() {
 export const me = () => get('/v1/me');
 export const catalog = () => get('/v1/catalog');
 export const hospitals = () => get('/v1/hospitals');
+export const permits = async (study) => (await inStudy('/v1/permits', study)).hospitals;
+/** operation is for operators: how the federation stands. */
+export const operation = () => get('/v1/operation');
+/** catalogFile is the catalog as synth and demo read it. */
+export const catalogFile = async () => (await send('GET', '/v1/catalog.yaml', { accept: 'application/yaml' })).blob();
 export const budget = (study) => inStudy('/v1/budget', study);
 export const spending = async (study) => (await inStudy('/v1/spending', study)).charges;
 export const outline = async (body, signal) => (await send('POST', '/v1/outline', { body, signal })).json();
