@@ -2,6 +2,7 @@ package compile
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // Stream gives the SELECT of the rows that a fragment adds up, with the columns of the plan, patient, k0, k1 … and x0, x1 …; and the
 // plan. Where it returns none, the fragment is one that Fragment alone computes. Its parameters and errors are those of Fragment.
 func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *stream.Plan, error) {
-	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText {
+	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText || slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return !stream.Knows(p.Kind) }) {
 		return "", nil, nil
 	}
 	c, err := t.compiler(f.Relations)

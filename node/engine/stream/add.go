@@ -34,6 +34,7 @@ type adder struct {
 	places  []int    // where each part is among a group's integers
 
 	// of a partition
+	blocks  [][]uint32
 	numbers table
 	starts  []int // of each patient's rows among sorted, and their end
 	who     []int32
@@ -165,19 +166,24 @@ func (a *adder) partition(ctx context.Context, at int) error {
 func (a *adder) gather(at int) {
 	w := a.op.words
 	a.numbers.reset()
-	a.who, a.starts = a.who[:0], a.starts[:0]
-	a.each(at, func(row []uint32) {
-		id := uint64(row[0]) | uint64(row[1])<<32
-		slot := a.numbers.slot(id)
-		n := a.numbers.numbers[slot]
-		if n == 0 {
-			a.starts = append(a.starts, 0)
-			n = int32(len(a.starts)) //nolint:gosec // a partition's patients
-			a.numbers.put(slot, id, n)
+	a.who, a.starts, a.blocks = a.who[:0], a.starts[:0], a.blocks[:0]
+	for _, t := range a.op.all {
+		a.blocks = append(append(a.blocks, t.parts[at].full...), t.parts[at].now)
+	}
+	for _, block := range a.blocks {
+		for ; len(block) >= w; block = block[w:] {
+			id := uint64(block[0]) | uint64(block[1])<<32
+			slot := a.numbers.slot(id)
+			n := a.numbers.numbers[slot]
+			if n == 0 {
+				a.starts = append(a.starts, 0)
+				n = int32(len(a.starts)) //nolint:gosec // a partition's patients
+				a.numbers.put(slot, id, n)
+			}
+			a.starts[n-1]++
+			a.who = append(a.who, n-1)
 		}
-		a.starts[n-1]++
-		a.who = append(a.who, n-1)
-	})
+	}
 	sum := 0
 	for i, n := range a.starts {
 		a.starts[i] = sum
@@ -186,31 +192,19 @@ func (a *adder) gather(at int) {
 	a.starts = append(a.starts, sum)
 	a.sorted = room(a.sorted, sum*(w-2))
 	row := 0
-	a.each(at, func(from []uint32) {
-		n := a.who[row]
-		row++
-		copy(a.sorted[a.starts[n]*(w-2):], from[2:])
-		a.starts[n]++
-	})
-	copy(a.starts[1:], a.starts[:len(a.starts)-1]) // each is now where the next begins
-	a.starts[0] = 0
-}
-
-// each calls fn for each row of a partition.
-func (a *adder) each(at int, fn func(row []uint32)) {
-	w := a.op.words
-	for _, t := range a.op.all {
-		p := &t.parts[at]
-		for i := range len(p.full) + 1 {
-			block := p.now
-			if i < len(p.full) {
-				block = p.full[i]
+	for _, block := range a.blocks {
+		for ; len(block) >= w; block = block[w:] {
+			n := a.who[row]
+			row++
+			to := a.sorted[a.starts[n]*(w-2):]
+			for i, x := range block[2:w] {
+				to[i] = x
 			}
-			for ; len(block) >= w; block = block[w:] {
-				fn(block[:w:w])
-			}
+			a.starts[n]++
 		}
 	}
+	copy(a.starts[1:], a.starts[:len(a.starts)-1]) // each is now where the next begins
+	a.starts[0] = 0
 }
 
 // patient adds up one patient: rows from to to.
@@ -230,14 +224,13 @@ func (a *adder) patient(from, to int) error {
 			a.groups = append(a.groups, group)
 			place = len(a.groups) - 1
 			a.slots[group] = int32(place + 1) //nolint:gosec // a patient's groups
-			for range each {
-				a.sums_ = append(a.sums_, 0)
-			}
+			a.sums_ = slices.Grow(a.sums_, each)[:len(a.sums_)+each]
+			clear(a.sums_[place*each:])
 		}
 		sums := a.sums_[place*each : (place+1)*each]
 		sums[0]++
-		for c := range cells {
-			if v := int32(row[c]); v != missing { //nolint:gosec // its bits
+		for c, word := range row[:cells] {
+			if v := int32(word); v != missing { //nolint:gosec // its bits
 				sums[1+2*c] += int64(v)
 				sums[2+2*c]++
 			}

@@ -185,7 +185,10 @@ func (t *thread) identify(rows int, c *Column) error {
 
 // group reads key i, and gives each row the number of its group.
 func (t *thread) group(i, rows int, c *Column) error {
-	type_ := t.op.plan.Keys[i]
+	type_, known := t.op.plan.Keys[i], &t.keys[i]
+	if i == 0 && type_ == value.TypeInt && c.Valid == nil && len(known.small) > 0 { // as most are
+		return t.ints(known, c.Ints[:rows])
+	}
 	for row := range rows {
 		code := int32(0)
 		if !c.null(row) {
@@ -209,6 +212,24 @@ func (t *thread) group(i, rows int, c *Column) error {
 			}
 		}
 		t.groups[row] = code
+	}
+	return nil
+}
+
+// ints is group for a first key of ints without a NULL.
+func (t *thread) ints(known *known, keys []int64) error {
+	for row, x := range keys {
+		if uint64(x) < smallWords { //nolint:gosec // a negative one is large
+			if n := known.small[x]; n != 0 {
+				t.groups[row] = n
+				continue
+			}
+		}
+		n, err := known.word(uint64(x)) //nolint:gosec // as it is
+		if err != nil {
+			return err
+		}
+		t.groups[row] = n
 	}
 	return nil
 }

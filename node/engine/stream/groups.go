@@ -105,9 +105,16 @@ type known struct {
 	of    *dictionary
 	words table
 	texts map[string]int32
+	small []int32 // numbers of words below its length, 0 where they are not known
 }
 
+// smallWords is how many words have a place of their own.
+const smallWords = 1 << 12
+
 func (k *known) word(x uint64) (int32, error) {
+	if x < smallWords {
+		return k.few(x)
+	}
 	slot := k.words.slot(x)
 	if n := k.words.numbers[slot]; n != 0 {
 		return n, nil
@@ -115,6 +122,19 @@ func (k *known) word(x uint64) (int32, error) {
 	n, err := k.of.word(x)
 	if err == nil {
 		k.words.put(slot, x, n)
+	}
+	return n, err
+}
+
+// few is word for words that are small.
+func (k *known) few(x uint64) (n int32, err error) {
+	if k.small == nil {
+		k.small = make([]int32, smallWords)
+	}
+	if n = k.small[x]; n == 0 {
+		if n, err = k.of.word(x); err == nil {
+			k.small[x] = n
+		}
 	}
 	return n, err
 }

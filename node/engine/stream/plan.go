@@ -45,6 +45,15 @@ type Part struct {
 	Tree                    Clip // how it is clipped, of buckets
 }
 
+// Knows reports whether an operator can compute a kind of partial aggregate.
+func Knows(k fragment.PartialKind) bool {
+	switch k {
+	case fragment.PartialPatients, fragment.PartialRows, fragment.PartialValues, fragment.PartialSum, fragment.PartialBuckets:
+		return true
+	}
+	return false
+}
+
 // Clip is fragment.Clip.
 type Clip struct {
 	Limit int64

@@ -422,3 +422,39 @@ func TestHeavy(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkOperator adds up rows of 40 a patient, of a mean by 200 keys, in any order; an operation is a row.
+func BenchmarkOperator(b *testing.B) {
+	const batch = 2048
+	r := rand.New(rand.NewPCG(7, 8))
+	clip := Clip{Limit: 6 << 20, Root: fragment.Whole * 2500}
+	plan := &Plan{Patient: value.TypeInt, Keys: []value.Type{value.TypeInt}, L2: true, Single: clip,
+		Cells: []Cell{{Type: value.TypeFloat, Bounded: true, MostReal: 100, Scale: 1 << 16, Half: 0.5, Upper: 100 << 16, Center: 50 << 16}},
+		Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1024, Size: 40 << 10, Weight: 5, Cap: 1 << 40}, {Kind: fragment.PartialValues, Unit: 1024, Size: 40 << 10, Weight: 5, Cap: 1 << 40},
+			{Kind: fragment.PartialSum, Unit: 2, Size: 40 * 100 << 16, Weight: 5, Cap: 1 << 40}}}
+	var batches [][]Column
+	for range 100 {
+		c := []Column{{}, {}, {}}
+		for range batch {
+			c[0].Ints, c[1].Ints, c[2].Floats = append(c[0].Ints, r.Int64N(int64(b.N)/40+1)), append(c[1].Ints, r.Int64N(200)), append(c[2].Floats, 100*r.Float64())
+		}
+		batches = append(batches, c)
+	}
+	op, err := plan.New(4 << 30)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for i := range b.N / batch {
+		c := slices.Clone(batches[i%len(batches)])
+		for k := range c[0].Ints {
+			c[0].Ints[k] = int64(mix(uint64(c[0].Ints[k])) % uint64(b.N/40+1)) //nolint:gosec // any number
+		}
+		if err := op.Add(batch, c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := op.Again(b.Context(), 1); err != nil {
+		b.Fatal(err)
+	}
+}
