@@ -56,7 +56,7 @@ type Coordinator struct {
 	noise func(n dp.Noise, c dp.Coordinate) (adder, error)
 }
 
-// adder covers a number with noise.
+// adder covers a number with noise. Several goroutines may.
 type adder interface {
 	Add(x int64) (int64, error)
 }

@@ -34,6 +34,7 @@ type merger struct {
 	declared bool              // all keys declare their domains, which bound the groups
 	held     *atomic.Int64     // of most, by all mergers of the query
 	most     int64             // maxIntegers
+	id       []byte            // of the group that is being added
 }
 
 func newMerger(f *fragment.Fragment) *merger {
@@ -65,13 +66,17 @@ func (m *merger) take(record arrow.Record) error {
 // add copies what it keeps.
 func (m *merger) add(keys []value.Value, partials []int64) error {
 	for i := range keys {
-		if m.domains[i] != nil && !m.domains[i][fragment.GroupID(keys[i:i+1])] {
+		if m.domains[i] == nil {
+			continue
+		}
+		if m.id = fragment.AppendGroupID(m.id[:0], keys[i:i+1]); !m.domains[i][string(m.id)] {
 			return nil
 		}
 	}
-	id := fragment.GroupID(keys)
-	c, ok := m.cells[id]
+	m.id = fragment.AppendGroupID(m.id[:0], keys)
+	c, ok := m.cells[string(m.id)]
 	if !ok {
+		id := string(m.id)
 		if size := m.size(id); m.held.Add(size) > m.most {
 			m.held.Add(-size)
 			return errTooManyGroups
@@ -79,10 +84,14 @@ func (m *merger) add(keys []value.Value, partials []int64) error {
 		c = &cell{keys: slices.Clone(keys), partials: make([]int64, m.fragment.Width())}
 		m.cells[id] = c
 	}
+	c.add(partials)
+	return nil
+}
+
+func (c *cell) add(partials []int64) {
 	for i, p := range partials {
 		c.partials[i] = dp.SaturatingSum(c.partials[i], p)
 	}
-	return nil
 }
 
 // merge adds what another hospital answered, and empties it.
@@ -92,10 +101,12 @@ func (m *merger) merge(other sums) error {
 		return fmt.Errorf("%T is added to partial aggregates", other)
 	}
 	for id, c := range o.cells {
-		o.held.Add(-o.size(id))
 		delete(o.cells, id)
-		if err := m.add(c.keys, c.partials); err != nil {
-			return err
+		if have, ok := m.cells[id]; ok {
+			have.add(c.partials)
+			o.held.Add(-o.size(id))
+		} else {
+			m.cells[id] = c // and is held as before
 		}
 	}
 	return nil

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/intramuros/intramuros/planner"
 )
@@ -30,27 +34,49 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 			return nil, err
 		}
 	}
-	var noisy []planner.Cell
-	for i, s := range sums.list(groups) {
-		if i%1024 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		n := planner.Cell{Keys: s.keys}
-		exact := s.partials
-		for j, partial := range p.Fragment.Partials {
-			for _, x := range p.Fragment.Partials[j].Coordinates(exact[:partial.Width()]) {
-				covered, err := noise[j].Add(x)
-				if err != nil {
-					return nil, err
-				}
-				n.Noisy = append(n.Noisy, covered)
+	cells := sums.list(groups)
+	noisy := make([]planner.Cell, len(cells))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for from := 0; from < len(cells); from += coveredAtOnce {
+		work.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			exact = exact[partial.Width():]
-		}
-		if p.Selection != nil && n.Noisy[p.Selection.Place] < p.Selection.Threshold*p.Proof.Units[p.Selection.Partial] {
-			continue
-		}
-		noisy = append(noisy, n)
+			for i := from; i < min(from+coveredAtOnce, len(cells)); i++ {
+				var err error
+				if noisy[i], err = covers(p, noise, cells[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	if p.Selection != nil {
+		least := p.Selection.Threshold * p.Proof.Units[p.Selection.Partial]
+		noisy = slices.DeleteFunc(noisy, func(n planner.Cell) bool { return n.Noisy[p.Selection.Place] < least })
 	}
 	return noisy, nil
+}
+
+// coveredAtOnce is how many groups one goroutine covers before it takes the next.
+const coveredAtOnce = 512
+
+// covers gives a group's numbers, each with noise of its own.
+func covers(p *planner.Plan, noise []adder, s cell) (planner.Cell, error) {
+	n, exact := planner.Cell{Keys: s.keys}, s.partials
+	for j, partial := range p.Fragment.Partials {
+		for _, x := range partial.Coordinates(exact[:partial.Width()]) {
+			covered, err := noise[j].Add(x)
+			if err != nil {
+				return planner.Cell{}, err
+			}
+			n.Noisy = append(n.Noisy, covered)
+		}
+		exact = exact[partial.Width():]
+	}
+	return n, nil
 }

@@ -206,8 +206,10 @@ func readKey(column arrow.Array, row int, t value.Type) (value.Value, bool) {
 }
 
 // GroupID encodes keys so that equal keys, and no others, are equal strings.
-func GroupID(keys []value.Value) string {
-	var b []byte
+func GroupID(keys []value.Value) string { return string(AppendGroupID(nil, keys)) }
+
+// AppendGroupID appends GroupID to b.
+func AppendGroupID(b []byte, keys []value.Value) []byte {
 	for _, k := range keys {
 		if k.IsNull() {
 			b = append(b, 0)
@@ -224,5 +226,5 @@ func GroupID(keys []value.Value) string {
 			b = binary.BigEndian.AppendUint64(b, uint64(k.Int64()))
 		}
 	}
-	return string(b)
+	return b
 }
