@@ -102,40 +102,105 @@ var samples = []struct {
 	{value.TypeDate, func(i int) value.Value { return value.Date(int64(18000 + i)) }},
 	{value.TypeTimestamp, func(i int) value.Value { return value.Timestamp(int64(18000+i) * 86400e6) }},
 	{value.TypeBool, func(int) value.Value { return value.Bool(true) }},
-	{value.TypeText, func(int) value.Value { return value.Text("{x}") }}, // a list, too
+	{value.TypeText, func(int) value.Value { return noValue }},
+}
+
+// noValue is a text, and a list of one, that reads as nothing else.
+var noValue = value.Text("{x}")
+
+// supposing looks for types that the parameters of a query may have.
+type supposing struct {
+	parameters []Parameter
+	values     map[string]value.Value
+	found      []bool
+	plan       func() error // with these values
 }
 
 // suppose finds types of parameters, and values of these, with which the query can
-// be planned: one type for all, or else one for each while the others are NULL.
+// be planned: one type for all, or else one for each while the others are NULL. Where a text is read as what it is compared
+// with, that is the type.
 func (c *Coordinator) suppose(who Researcher, req question) ([]Parameter, map[string]value.Value) {
-	names := req.statement.ParameterNames()
-	parameters, values := make([]Parameter, len(names)), map[string]value.Value{}
-	req.Parameters = values
-	plans := func() bool {
+	s := supposing{values: map[string]value.Value{}}
+	req.Parameters = s.values
+	s.plan = func() error {
 		_, err := c.plan(who, req)
-		return err == nil
+		return err
 	}
-	for _, s := range samples {
-		for i, name := range names {
-			list := slices.ContainsFunc(req.statement.Parameters, func(p syntax.Parameter) bool { return p.Name == name && p.Array })
-			parameters[i], values[name] = Parameter{name, s.of, list}, s.value(i)
-		}
-		if plans() {
-			return parameters, values
-		}
+	for _, name := range req.statement.ParameterNames() {
+		list := slices.ContainsFunc(req.statement.Parameters, func(p syntax.Parameter) bool { return p.Name == name && p.Array })
+		s.parameters = append(s.parameters, Parameter{name, value.TypeText, list})
 	}
-	for _, name := range names {
-		values[name] = value.Null(value.TypeText)
-	}
-	for i, name := range names[:min(len(names), maxSupposed)] {
-		for _, s := range samples {
-			values[name] = s.value(i)
-			if plans() {
-				parameters[i].Type = s.of
-				break
+	s.found = make([]bool, len(s.parameters))
+	if s.oneForAll() {
+		for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
+			if wanted := s.wanted(i); wanted != "" {
+				s.parameters[i].Type = wanted
 			}
-			values[name] = value.Null(value.TypeText)
+		}
+		return s.parameters, s.values
+	}
+	for _, p := range s.parameters {
+		s.values[p.Name] = value.Null(value.TypeText)
+	}
+	if s.each() {
+		s.each() // with what the first round has found, more may be found
+	}
+	return s.parameters, s.values
+}
+
+// oneForAll finds one type for all parameters, if there is one.
+func (s *supposing) oneForAll() bool {
+	for _, sample := range samples {
+		for i, p := range s.parameters {
+			s.parameters[i].Type, s.values[p.Name] = sample.of, sample.value(i)
+		}
+		if s.plan() == nil {
+			return true
 		}
 	}
-	return parameters, values
+	return false // and texts they are, as long as nothing else is found
+}
+
+// each finds a type for each parameter that has none, and tells whether that was some and not all.
+func (s *supposing) each() (again bool) {
+	some, all := false, true
+	for i := range s.parameters[:min(len(s.parameters), maxSupposed)] {
+		s.found[i] = s.found[i] || s.one(i)
+		some, all = some || s.found[i], all && s.found[i]
+	}
+	return some && !all
+}
+
+// one finds a type for one parameter, and a value unless it is the value that is refused.
+func (s *supposing) one(i int) bool {
+	p := &s.parameters[i]
+	wanted := s.wanted(i)
+	for _, sample := range samples {
+		if wanted != "" && wanted != sample.of {
+			continue
+		}
+		if s.values[p.Name] = sample.value(i); s.plan() == nil {
+			p.Type = sample.of
+			return true
+		}
+	}
+	s.values[p.Name] = value.Null(value.TypeText)
+	if wanted != "" {
+		p.Type = wanted
+	}
+	return wanted != ""
+}
+
+// wanted is the type as which a text is read in the parameter's place; empty where there is none.
+func (s *supposing) wanted(i int) value.Type {
+	name := s.parameters[i].Name
+	before := s.values[name]
+	s.values[name] = noValue
+	err := s.plan()
+	s.values[name] = before
+	var refused *planner.Error
+	if errors.As(err, &refused) {
+		return refused.Wanted
+	}
+	return ""
 }

@@ -55,6 +55,11 @@ func TestOutline(t *testing.T) {
 		"SELECT COUNT(*) AS n FROM person WHERE sex = :s AND age BETWEEN :a AND :b": "s text, a int, b int -> n",
 		"SELECT AVG(age) AS mean FROM person WHERE city = $1":                       "1 text -> mean",
 		"SELECT sex, COUNT(*) AS n FROM person GROUP BY sex LIMIT ?":                "1 int -> sex n",
+		// A column's own type, though another value would do, or the made-up one is refused.
+		"SELECT COUNT(*) AS n FROM person WHERE age * 0.5 > $1":                                  "1 float -> n",
+		"SELECT COUNT(*) AS n FROM person WHERE age * 0.5 = ANY($1) AND age = ANY($2)":           "1 float[], 2 int[] -> n",
+		"SELECT sex, COUNT(*) AS n FROM person WHERE sex = ANY($1) AND age > $2 GROUP BY sex":    "1 text[], 2 int -> sex n",
+		"SELECT COUNT(*) AS n FROM person WHERE MAKE_DATE(age, 1, 1) BETWEEN $1 AND $2 LIMIT $3": "1 date, 2 date, 3 int -> n",
 	} {
 		o, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s"}})
 		if err != nil {
@@ -63,7 +68,11 @@ func TestOutline(t *testing.T) {
 		}
 		var parameters, columns []string
 		for _, p := range o.Parameters {
-			parameters = append(parameters, p.Name+" "+string(p.Type))
+			list := ""
+			if p.Array {
+				list = "[]"
+			}
+			parameters = append(parameters, p.Name+" "+string(p.Type)+list)
 		}
 		for _, c := range o.Columns {
 			columns = append(columns, c.Name)

@@ -70,13 +70,14 @@ func TestClientsCancel(t *testing.T) {
 	interrupt := func(c *exec.Cmd, _ io.Writer) error { return c.Process.Signal(os.Interrupt) }
 	kill := func(c *exec.Cmd, _ io.Writer) error { return c.Process.Kill() }
 	nothing := func(*exec.Cmd, io.Writer) error { return nil }
-	for _, client := range []struct {
+	type canceling struct {
 		name    string
 		command []string
 		cancel  func(*exec.Cmd, io.Writer) error
 		within  time.Duration // of cancel, until no hospital computes
 		told    string        // in what it prints; empty where it is killed
-	}{
+	}
+	all := []canceling{
 		{"adbc", []string{installed.python(), "cancel.py", "adbc"}, say, time.Second, "ok"},
 		{"adbc-gone", []string{installed.python(), "cancel.py", "adbc"}, kill, time.Second, ""},
 		{"psycopg", []string{installed.python(), "cancel.py", "psycopg"}, say, time.Second, "ok"},
@@ -87,7 +88,17 @@ func TestClientsCancel(t *testing.T) {
 		{"pgjdbc-timeout", installed.java("Cancel.java", "postgres", "timeout", "8"), nothing, 10 * time.Second, "ok"},
 		{"flight-sql-jdbc", installed.java("Cancel.java", "flight", "cancel"), say, time.Second, "ok"},
 		{"flight-sql-jdbc-gone", installed.java("Cancel.java", "flight", "cancel"), kill, time.Second, ""},
-	} {
+		{"asyncpg", []string{installed.python(), "cancel.py", "asyncpg"}, say, time.Second, "ok"},
+		{"adbc-postgres", []string{installed.python(), "cancel.py", "adbc-postgres"}, say, time.Second, "ok"},
+		{"pgx", []string{"go", "run", "-C", "golang", "./pgx"}, say, time.Second, "ok"},
+	}
+	if odbc(t) {
+		all = append(all, canceling{"psqlodbc", []string{installed.python(), "cancel.py", "odbc"}, say, time.Second, "ok"})
+	}
+	if perl(t) {
+		all = append(all, canceling{"dbd-pg", []string{"perl", "driver.pl"}, say, time.Second, "ok"})
+	}
+	for _, client := range all {
 		t.Run(client.name, func(t *testing.T) {
 			c := exec.Command(client.command[0], client.command[1:]...)
 			var out bytes.Buffer

@@ -51,7 +51,24 @@ func TestClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := append(os.Environ(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
+	mixed := "SELECT gender_concept_id, 9007199254740993 AS big, DATE '2020-02-29' AS day, NULLIF(1, 1) AS nothing, COUNT(*) * 0.25 AS quarter, COUNT(*) AS n" +
+		" FROM person WHERE gender_concept_id = ANY(?1) AND year_of_birth >= ?2 GROUP BY 1 ORDER BY 1"
+	if a, err = f.query(request{SQL: strings.NewReplacer("?1", "'{8507,8532}'", "?2", "1950").Replace(mixed)}); err != nil {
+		t.Fatal(err)
+	}
+	var several [][]any
+	for _, row := range a.Rows {
+		big, ok := row[1].Value.(string) // beyond what JSON's numbers hold for sure
+		if !ok {
+			t.Fatalf("%T", row[1].Value)
+		}
+		several = append(several, []any{row[0].Value, json.Number(big), row[2].Value, row[3].Value, row[4].Value, row[5].Value})
+	}
+	severalRows, err := json.Marshal(several)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := append(os.Environ(), "CLIENT_MIXED="+mixed, "CLIENT_MIXED_ROWS="+string(severalRows), "CLIENT_MODULES="+installed.modules(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
 		"CLIENT_TOKEN="+token, "CLIENT_POOR="+poor, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
 	python := installed.python()
 	run := func(name string, command ...string) {
@@ -67,7 +84,18 @@ func TestClients(t *testing.T) {
 	run("adbc-go", "go", "run", "-C", "golang", ".")
 	run("psycopg", python, "postgres.py")
 	run("sqlalchemy", python, "alchemy.py")
+	for _, driver := range []string{"asyncpg", "psycopg2", "adbc", "connectorx"} {
+		run(driver+"-postgres", python, "drivers.py", driver)
+	}
+	run("pgx", "go", "run", "-C", "golang", "./pgx")
+	run("node-postgres", "node", "node.mjs")
 	run("psql", "bash", "psql.sh")
+	if odbc(t) {
+		run("psqlodbc", python, "drivers.py", "odbc")
+	}
+	if perl(t) {
+		run("dbd-pg", "perl", "driver.pl")
+	}
 	run("flight-sql-jdbc", installed.java("FlightSql.java")...)
 	run("pgjdbc", installed.java("Postgres.java")...)
 	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
@@ -109,7 +137,27 @@ func clients(t *testing.T) installation {
 	return installation(folder)
 }
 
+// odbc and perl tell whether what Debian packages of these is there.
+func odbc(t *testing.T) bool {
+	b, err := os.ReadFile("/etc/odbcinst.ini")
+	if err != nil || !strings.Contains(string(b), "[PostgreSQL Unicode]") {
+		t.Log("psqlODBC is not installed (Debian: odbc-postgresql)")
+		return false
+	}
+	return true
+}
+
+func perl(t *testing.T) bool {
+	if exec.Command("perl", "-MDBD::Pg", "-e", "1").Run() != nil {
+		t.Log("DBD::Pg is not installed (Debian: libdbd-pg-perl)")
+		return false
+	}
+	return true
+}
+
 type installation string
+
+func (i installation) modules() string { return filepath.Join(string(i), "node", "node_modules") }
 
 func (i installation) python() string { return filepath.Join(string(i), "venv", "bin", "python") }
 

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +92,9 @@ func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []
 				v, err = value.Parse(value.TypeFloat, t.Literal.Str())
 			}
 			if err != nil {
-				refuse(CodeType, t.At, "write "+written[target], "%q is no %s", t.Literal.Str(), target)
+				panic(&Error{
+					Code: CodeType, Position: t.At, Hint: "write " + written[target], Message: fmt.Sprintf("%q is no %s", t.Literal.Str(), target), Wanted: target,
+				})
 			}
 			args[i] = fragment.Literal(v)
 		case a.Type == value.TypeDate && target == value.TypeTimestamp:

@@ -493,9 +493,15 @@ func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 		}
 		return fragment.Hospital()
 	}
+	if slices.Contains(rowColumns, t.Name) {
+		refuse(CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
+	}
 	refuse(CodeColumn, t.At, or(syntax.Nearest(t.Name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
 	return nil
 }
+
+// rowColumns are the columns that PostgreSQL adds to each table.
+var rowColumns = []string{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 
 // listed writes the names that a query gave to its tables.
 func listed(aliases []string) string {

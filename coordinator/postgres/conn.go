@@ -458,7 +458,7 @@ var defaults = map[string]string{
 	"standard_conforming_strings": "on", "search_path": "public", "transaction_isolation": "repeatable read", "default_transaction_isolation": "repeatable read",
 	"transaction_read_only": "on", "extra_float_digits": "1", "max_identifier_length": "63", "max_index_keys": "32", "lc_collate": "C", "lc_ctype": "C",
 	"bytea_output": "hex", "row_security": "off", "ssl": "on", "block_size": "8192", "client_min_messages": "notice", "lc_messages": "C", "lc_monetary": "C", "lc_numeric": "C", "lc_time": "C",
-	"wal_level": "minimal", "data_directory": "", "max_connections": strconv.Itoa(maxConnections), "transaction_deferrable": "off",
+	"wal_level": "minimal", "data_directory": "", "max_connections": strconv.Itoa(maxConnections), "transaction_deferrable": "off", "jit": "off",
 }
 
 // set changes a setting, or a variable that means nothing here.

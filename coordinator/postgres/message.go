@@ -309,6 +309,9 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 		oid = pgtype.TextArrayOID
 		t, _ = c.types.TypeForOID(oid)
 	}
+	if _, list := t.Codec.(*pgtype.ArrayCodec); list && format == pgtype.TextFormatCode {
+		raw = unspaced(raw)
+	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
 	if err != nil {
 		return nil, err
@@ -327,6 +330,33 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 		}
 	}
 	return list, nil
+}
+
+// unspaced leaves out the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p", "f"}.
+func unspaced(array []byte) []byte {
+	out := make([]byte, 0, len(array))
+	quoted, held := false, 0 // blanks held back
+	for i := 0; i < len(array); i++ {
+		c := array[i]
+		if !quoted && strings.IndexByte(" \t\n\r\v\f", c) >= 0 {
+			held++
+			continue
+		}
+		if held > 0 && len(out) > 0 && out[len(out)-1] != '{' && out[len(out)-1] != ',' && c != ',' && c != '}' {
+			out = append(out, array[i-held:i]...)
+		}
+		held = 0
+		switch {
+		case c == '\\' && i+1 < len(array):
+			out = append(out, c)
+			i++
+			c = array[i]
+		case c == '"':
+			quoted = !quoted
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // plainArgument gives a decoded value in the few types that are used further on.

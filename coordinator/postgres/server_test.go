@@ -725,3 +725,14 @@ func patients(t *testing.T) *catalog.Catalog {
 	}
 	return c
 }
+
+// Blanks around the elements of an array mean nothing, and those within do.
+func TestUnspaced(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"p", "f"}`: `{"p","f"}`, `{ 1 , 2 }`: `{1,2}`, `{a b, " c "}`: `{a b," c "}`, `{"a\" , b" , c\ }`: `{"a\" , b",c\ }`, ``: ``, `{}`: `{}`, "{ \t}": "{}", `x  y`: `x  y`,
+	} {
+		if got := string(unspaced([]byte(text))); got != want {
+			t.Errorf("%s became %s, not %s", text, got, want)
+		}
+	}
+}

@@ -1,10 +1,13 @@
 """Asks a question that never ends, and cancels it as the client does, once standard input says so."""
 
+import asyncio
 import os
+import ssl
 import sys
 import threading
 
 import adbc_driver_manager
+import asyncpg
 import psycopg
 import psycopg2
 from adbc_driver_flightsql import DatabaseOptions, dbapi
@@ -34,6 +37,21 @@ def canceled(cursor, cancel, error, told):
     check("after that", len(cursor.fetchall()) > 0)
 
 
+async def given_up():
+    """asyncpg cancels what nobody waits for any more."""
+    context = ssl.create_default_context(cafile=CA)
+    conn = await asyncpg.connect(host=HOST, port=int(PORT), user="ada", password=TOKEN, database="trial", ssl=context)
+    asked = asyncio.create_task(conn.fetch(SLOW))
+    await asyncio.to_thread(sys.stdin.readline)
+    asked.cancel()
+    try:
+        await asked
+        raise SystemExit("the question was answered")
+    except asyncio.CancelledError:
+        check("after that", len(await conn.fetch(QUICK)) > 0)
+    await conn.close()
+
+
 client = sys.argv[1]
 if client == "adbc":
     options = {
@@ -52,4 +70,19 @@ elif client == "psycopg2":
     with conn.cursor() as cur:
         canceled(cur, conn.cancel, psycopg2.errors.QueryCanceled, lambda e: "CANCELED" in str(e))
     conn.close()
+elif client == "asyncpg":
+    asyncio.run(given_up())
+elif client == "odbc":
+    import pyodbc
+
+    conn = pyodbc.connect(
+        f"Driver={{PostgreSQL Unicode}};Servername={HOST};Port={PORT};Database=trial;UID=ada;PWD={TOKEN};SSLmode=verify-full;pqopt={{sslrootcert={CA}}}", autocommit=True
+    )
+    cur = conn.cursor()
+    canceled(cur, cur.cancel, pyodbc.Error, lambda e: "CANCELED" in str(e))
+elif client == "adbc-postgres":
+    import adbc_driver_postgresql.dbapi as driver
+
+    with driver.connect(f"postgresql://ada:{TOKEN}@{POSTGRES}/trial?sslmode=verify-full&sslrootcert={CA}", autocommit=True) as conn, conn.cursor() as cur:
+        canceled(cur, cur.adbc_cancel, adbc_driver_manager.Error, lambda e: "cancel" in str(e).lower())
 print("ok")

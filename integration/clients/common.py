@@ -22,3 +22,5 @@ def refused(what, error, *texts):
     for text in texts:
         if text not in str(error):
             raise SystemExit(f"{what}: {error!s} does not say {text!r}")
+# A question whose parameters are ?1, a list, and ?2, and what was answered to it.
+MIXED, MIXED_ROWS = os.environ.get("CLIENT_MIXED", ""), json.loads(os.environ.get("CLIENT_MIXED_ROWS", "[]"))

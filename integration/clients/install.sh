@@ -18,6 +18,7 @@ if command -v java >/dev/null; then
 fi
 need "Maven" "maven" mvn --version
 need "psql" "postgresql-client" psql --version
+need "npm" "npm" npm --version
 if ((${#missing[@]})); then
     printf 'make test-clients needs what is not installed here:\n' >&2
     printf '  %s\n' "${missing[@]}" >&2
@@ -25,6 +26,8 @@ if ((${#missing[@]})); then
 fi
 Rscript -e 'q(status = !all(sapply(c("RPostgreSQL", "dbplyr"), requireNamespace, quietly = TRUE)))' >/dev/null 2>&1 ||
     echo "R with RPostgreSQL and dbplyr is not installed (Debian: r-cran-rpostgresql, r-cran-dbplyr): what is in R will not be run" >&2
+perl -MDBD::Pg -e 1 2>/dev/null || echo "DBD::Pg is not installed (Debian: libdbd-pg-perl): it will not be run" >&2
+grep -q "PostgreSQL Unicode" /etc/odbcinst.ini 2>/dev/null || echo "psqlODBC is not installed (Debian: odbc-postgresql): it will not be run" >&2
 
 try() { # a command, three times at most
     local n
@@ -45,6 +48,14 @@ if ! cmp -s "$here/requirements.txt" "$mark"; then
     python3 -m venv "$into/venv"
     try "$into/venv/bin/pip" install -q --disable-pip-version-check --retries 3 -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$mark"
+fi
+
+# npm verifies what package-lock.json pins.
+if ! cmp -s "$here/package-lock.json" "$into/node/installed"; then
+    mkdir -p "$into/node"
+    cp "$here/package.json" "$here/package-lock.json" "$into/node"
+    (cd "$into/node" && try npm ci --no-audit --no-fund --silent)
+    cp "$here/package-lock.json" "$into/node/installed"
 fi
 
 # Each jar is told by its SHA-256, and takes its name once it is whole.

@@ -3,6 +3,8 @@ package syntax
 import (
 	"fmt"
 	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 // Code names a kind of refusal. Codes are stable: programs may rely on them.
@@ -45,6 +47,8 @@ type Error struct {
 	Position
 	Message string // what is wrong
 	Hint    string // what to write instead; may be empty
+	// Wanted is the type as which a text was read, and is none; empty: the refusal is another.
+	Wanted value.Type
 }
 
 // Error gives code, place, message and hint on one line.

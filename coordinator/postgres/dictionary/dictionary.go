@@ -131,6 +131,9 @@ const firstOID = 16384
 var wellKnown = map[string]uint32{
 	"pg_type": 1247, "pg_attribute": 1249, "pg_proc": 1255, "pg_class": 1259, "pg_database": 1262, "pg_namespace": 2615, "pg_constraint": 2606, "pg_trigger": 2620,
 	"pg_rewrite": 2618, "pg_extension": 3079, "pg_authid": 1260, "pg_tablespace": 1213, "pg_attrdef": 2604, "pg_am": 2601, "pg_event_trigger": 3466,
+	"pg_index": 2610, "pg_description": 2609, "pg_language": 2612, "pg_collation": 3456, "pg_operator": 2617, "pg_cast": 2605, "pg_opclass": 2616, "pg_opfamily": 2753,
+	"pg_aggregate": 2600, "pg_enum": 3501, "pg_foreign_server": 1417, "pg_foreign_table": 3118, "pg_foreign_data_wrapper": 2328, "pg_policy": 3256, "pg_inherits": 2611,
+	"pg_depend": 2608, "pg_ts_config": 3602, "pg_ts_dict": 3600, "pg_ts_parser": 3601, "pg_ts_template": 3764, "pg_sequence": 2224, "pg_conversion": 2607,
 }
 
 // Open builds it, in this process, whose memory a question can take: a daemon uses Start. Every session sees one
@@ -211,10 +214,7 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 	place := map[string]int{}
 	for i, column := range t.Columns {
 		place[column.Name] = i + 1
-		f.do(`INSERT INTO pgc.pg_attribute(attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, attstorage, attcompression,
-			attnotnull, atthasdef, atthasmissing, attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation)
-			SELECT ?, ?, oid, -1, typlen, ?, 0, -1, -1, typbyval, typalign, typstorage, '', ?, false, false, '', '', false, true, 0, typcollation FROM pgc.pg_type WHERE oid = ?`,
-			oid, column.Name, i+1, !column.Nullable, OIDOf(column.Type))
+		f.attribute(oid, column, i+1)
 		f.describe(oid, i+1, column.Description)
 	}
 	if len(t.Key) > 0 {
@@ -223,6 +223,9 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 			places = append(places, fmt.Sprint(place[k]))
 		}
 		keys, index := "["+strings.Join(places, ", ")+"]", f.indexes[t.Name]
+		for i, k := range t.Key { // an index has attributes of its own
+			f.attribute(index, t.Columns[place[k]-1], i+1)
+		}
 		f.class(index, t.Name+"_pkey", "i", 403, len(t.Key), false)
 		f.do(`INSERT INTO pgc.pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique, indnullsnotdistinct, indisprimary, indisexclusion, indimmediate, indisclustered, indisvalid,
 			indcheckxmin, indisready, indislive, indisreplident, indkey, indcollation, indclass, indoption, definition)
@@ -243,6 +246,14 @@ func (f *filler) table(c *catalog.Catalog, t *catalog.Table) {
 			}
 		}
 	}
+}
+
+// attribute writes a row of pg_attribute: the column at a place, from 1 up, of a table or index.
+func (f *filler) attribute(of uint32, column *catalog.Column, place int) {
+	f.do(`INSERT INTO pgc.pg_attribute(attrelid, attname, atttypid, attstattarget, attlen, attnum, attndims, attcacheoff, atttypmod, attbyval, attalign, attstorage, attcompression,
+		attnotnull, atthasdef, atthasmissing, attidentity, attgenerated, attisdropped, attislocal, attinhcount, attcollation)
+		SELECT ?, ?, oid, -1, typlen, ?, 0, -1, -1, typbyval, typalign, typstorage, '', ?, false, false, '', '', false, true, 0, typcollation FROM pgc.pg_type WHERE oid = ?`,
+		of, column.Name, place, !column.Nullable, OIDOf(column.Type))
 }
 
 // hollow makes the table, and leaves it empty.
@@ -417,7 +428,7 @@ var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
 var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
 // ours are functions that stand for a cast or another name of PostgreSQL's.
-var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "printf": "format"}
+var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "printf": "format", "count_star": "count"}
 
 func columnName(name string) string {
 	if m := named.FindStringSubmatch(name); m != nil {

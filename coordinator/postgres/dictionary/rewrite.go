@@ -86,17 +86,20 @@ func declared() (relations, functions map[string]bool) {
 
 // rewriter turns PostgreSQL's spelling into DuckDB's.
 type rewriter struct {
-	d       *Dictionary
-	session Session
-	hollow  bool // names of the federation's tables are read, which are empty
-	sql     string
-	tokens  []sqltoken.Token
-	out     []string
-	at      int       // the next token
-	opened  []opening // for each parenthesis that is open
-	casts   []int     // for each CAST( among these, where in out it begins
-	from    []bool    // for each parenthesis and what is around all, whether FROM is being read
-	operand int       // where in out the operand begins that ends here, or -1
+	d         *Dictionary
+	session   Session
+	hollow    bool // names of the federation's tables are read, which are empty
+	sql       string
+	tokens    []sqltoken.Token
+	out       []string
+	at        int               // the next token
+	opened    []opening         // for each parenthesis that is open
+	casts     []int             // for each CAST( among these, where in out it begins
+	from      []bool            // for each parenthesis and what is around all, whether FROM is being read
+	vectors   []bool            // for each bracket that is open, whether it counts from 0
+	ranges    map[string]string // the system catalogs that are read, by what they are called
+	selecting bool              // what is selected is being read, not what it is selected by
+	operand   int               // where in out the operand begins that ends here, or -1
 }
 
 // opening is what opened a parenthesis.
@@ -150,7 +153,7 @@ func (d *Dictionary) rewrite(sql string, tokens []sqltoken.Token, session Sessio
 			return "", fmt.Errorf("%w: %s", ErrNotCovered, t.Text)
 		}
 	}
-	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}}
+	r := &rewriter{d: d, session: session, hollow: hollow, sql: sql, tokens: tokens, operand: -1, from: []bool{false}, ranges: ranges(tokens)}
 	for r.at < len(r.tokens) {
 		if err := r.step(); err != nil {
 			return "", err
@@ -180,15 +183,19 @@ func (r *rewriter) step() error {
 	t := r.peek(0)
 	name := t.Name()
 	if clauses[name] && t.Kind == sqltoken.Word {
-		r.from[len(r.from)-1] = name == "from"
+		r.from[len(r.from)-1], r.selecting = name == "from", name == "select"
 	}
 	after := len(r.out) > 0 && r.out[len(r.out)-1] == "."
 	switch {
 	case t.Kind == sqltoken.String:
+		text := quote(t.Value())
+		if r.isList() {
+			text = listOf(text)
+		}
 		r.at++
-		r.emit(quote(t.Value()), true)
+		r.emit(text, true)
 		return nil
-	case r.hollow && r.table(after):
+	case r.hollow && r.table(after), r.systemColumn(name, after):
 		return nil
 	case t.Is("operator") && r.peek(1).Is("("):
 		return r.operator()
@@ -243,6 +250,29 @@ func (r *rewriter) step() error {
 				return nil
 			}
 		}
+	case t.Is("["):
+		vector := r.at > 0 && vectorColumns[r.tokens[r.at-1].Name()]
+		r.vectors = append(r.vectors, vector)
+		if r.at++; vector {
+			r.emit("[ 1 + (", false)
+			return nil
+		}
+		r.emit("[", false)
+		return nil
+	case t.Is("]"):
+		r.at++
+		n := len(r.vectors)
+		if n > 0 && r.vectors[n-1] {
+			r.emit(")", false)
+		}
+		r.vectors = r.vectors[:max(0, n-1)]
+		r.emit("]", false)
+		return nil
+	case r.isNoFunction(t):
+		r.emit(r.sql[t.Start:t.End], false)
+		r.emit("'-'", true)
+		r.at += 2
+		return nil
 	case t.Is("=") && r.isAnyOf():
 		r.anyOf()
 		return nil
@@ -272,7 +302,7 @@ func (r *rewriter) step() error {
 		return nil
 	case name != "" && r.peek(1).Is("(") && !keywords[name] && !builtins[name] && !r.isAliasList():
 		return fmt.Errorf("%w: the function %s", ErrNotCovered, name)
-	case !after && name != "" && relations[name]:
+	case !after && name != "" && relations[name] && (r.at == 0 || !r.tokens[r.at-1].Is("as")):
 		r.at++
 		r.emit("pgc."+quoteName(name), true)
 		return nil
@@ -423,6 +453,27 @@ func (r *rewriter) operator() error {
 	return nil
 }
 
+// vectorColumns are counted from 0 in PostgreSQL, where arrays are from 1.
+var vectorColumns = set("indkey indclass indcollation indoption proargtypes")
+
+// functionColumns hold a function's name, or - for none, which PostgreSQL takes for the number 0.
+var functionColumns = set("typinput typoutput typreceive typsend typmodin typmodout typanalyze typsubscript amhandler oprcode")
+
+// isNoFunction tells a comparison of such a column with 0.
+func (r *rewriter) isNoFunction(t sqltoken.Token) bool {
+	compares := t.Is("=") || t.Is("<>") || t.Is("!=")
+	return compares && r.at > 0 && functionColumns[r.tokens[r.at-1].Name()] && r.peek(1).Text == "0"
+}
+
+// isList tells a text that is all of what ANY or ALL compares with, and so is an array.
+func (r *rewriter) isList() bool {
+	if r.at < 2 || !r.tokens[r.at-1].Is("(") || !r.peek(1).Is(")") || !strings.HasPrefix(r.peek(0).Value(), "{") {
+		return false
+	}
+	by := r.tokens[r.at-2]
+	return by.Is("any") || by.Is("all") || by.Is("some")
+}
+
 // isAnyOf tells = ANY(list) after a simple operand, where the list is a column.
 func (r *rewriter) isAnyOf() bool {
 	if r.operand < 0 || !r.peek(1).Is("any") || !r.peek(2).Is("(") || r.peek(3).Name() == "" {
@@ -490,7 +541,7 @@ func (r *rewriter) castAs(name string) {
 	case name == "regclass":
 		r.out[start] = toClass
 	case name == "regtype":
-		r.out[start] = "pgc.to_type"
+		r.out[start] = toType
 	case name == "VARCHAR" && class:
 		r.out[start+2] = "pgc.to_name"
 		r.emit("AS", false)
@@ -501,7 +552,10 @@ func (r *rewriter) castAs(name string) {
 	}
 }
 
-const toClass = "pgc.to_class"
+const (
+	toClass = "pgc.to_class"
+	toType  = "pgc.to_type"
+)
 
 // formatted writes format(…) as printf, to which names are texts like all others.
 func (r *rewriter) formatted() {
@@ -583,6 +637,8 @@ func (r *rewriter) cast() error {
 			oid = strconv.FormatUint(uint64(n), 10) + "::UINTEGER"
 		}
 		r.out = append(r.out, oid)
+	case operand[0] == '$': // as a name or a number comes
+		r.out = append(r.out, map[string]string{"regclass": toClass, "regtype": toType}[name]+"( "+operand+" )")
 	case name == "regclass":
 		r.out = append(r.out, "pgc.regclass_name( "+operand+" )")
 	default:

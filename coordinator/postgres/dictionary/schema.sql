@@ -17,13 +17,13 @@ CREATE TABLE pgc.pg_class(
   reltuples FLOAT, relallvisible INTEGER, reltoastrelid UINTEGER, relhasindex BOOLEAN, relisshared BOOLEAN, relpersistence VARCHAR, relkind VARCHAR, relnatts SMALLINT,
   relchecks SMALLINT, relhasrules BOOLEAN, relhastriggers BOOLEAN, relhassubclass BOOLEAN, relrowsecurity BOOLEAN, relforcerowsecurity BOOLEAN,
   relispopulated BOOLEAN, relreplident VARCHAR, relispartition BOOLEAN, relrewrite UINTEGER, relfrozenxid UINTEGER, relminmxid UINTEGER, relacl VARCHAR[], reloptions VARCHAR[],
-  relpartbound VARCHAR, relhasoids BOOLEAN, xmin UINTEGER);
+  relpartbound VARCHAR, relhasoids BOOLEAN);
 
 CREATE TABLE pgc.pg_attribute(
   attrelid UINTEGER, attname VARCHAR, atttypid UINTEGER, attstattarget INTEGER, attlen SMALLINT, attnum SMALLINT, attndims INTEGER, attcacheoff INTEGER, atttypmod INTEGER,
   attbyval BOOLEAN, attalign VARCHAR, attstorage VARCHAR, attcompression VARCHAR, attnotnull BOOLEAN, atthasdef BOOLEAN, atthasmissing BOOLEAN, attidentity VARCHAR,
   attgenerated VARCHAR, attisdropped BOOLEAN, attislocal BOOLEAN, attinhcount INTEGER, attcollation UINTEGER, attacl VARCHAR[], attoptions VARCHAR[], attfdwoptions VARCHAR[],
-  attmissingval VARCHAR[], xmin UINTEGER);
+  attmissingval VARCHAR[]);
 
 CREATE TABLE pgc.pg_type(
   oid UINTEGER, typname VARCHAR, typnamespace UINTEGER, typowner UINTEGER, typlen SMALLINT, typbyval BOOLEAN, typtype VARCHAR, typcategory VARCHAR, typispreferred BOOLEAN,
@@ -31,15 +31,15 @@ CREATE TABLE pgc.pg_type(
   typmodin VARCHAR, typmodout VARCHAR, typanalyze VARCHAR, typalign VARCHAR, typstorage VARCHAR, typnotnull BOOLEAN, typbasetype UINTEGER, typtypmod INTEGER, typndims INTEGER,
   typcollation UINTEGER, typdefaultbin VARCHAR, typdefault VARCHAR, typacl VARCHAR[]);
 INSERT INTO pgc.pg_type
-  SELECT oid, name, 11, 10, len, len BETWEEN 1 AND 8, 'b', category, preferred, true, ',', 0, '-', 0, arr, name || 'in', name || 'out', name || 'recv', name || 'send',
+  SELECT oid, name, 11, 10, len, len BETWEEN 1 AND 8, 'b', category, preferred, true, ',', 0, '-', 0, arr, io || 'in', io || 'out', io || 'recv', io || 'send',
     '-', '-', '-', CASE WHEN len = 8 THEN 'd' ELSE 'i' END, CASE WHEN len < 0 THEN 'x' ELSE 'p' END, false, 0, -1, 0, CASE WHEN category = 'S' THEN 100 ELSE 0 END, NULL, NULL, NULL
-  FROM (VALUES (16, 'bool', 1, 'B', true, 1000), (17, 'bytea', -1, 'U', false, 1001), (18, 'char', 1, 'Z', false, 1002), (19, 'name', 64, 'S', false, 1003),
+  FROM (SELECT *, name || CASE WHEN name IN ('date', 'timestamp', 'timestamptz', 'numeric', 'json', 'jsonb', 'uuid', 'interval', 'time') THEN '_' ELSE '' END AS io FROM (VALUES (16, 'bool', 1, 'B', true, 1000), (17, 'bytea', -1, 'U', false, 1001), (18, 'char', 1, 'Z', false, 1002), (19, 'name', 64, 'S', false, 1003),
     (20, 'int8', 8, 'N', false, 1016), (21, 'int2', 2, 'N', false, 1005), (23, 'int4', 4, 'N', false, 1007), (24, 'regproc', 4, 'N', false, 1008),
     (25, 'text', -1, 'S', true, 1009), (26, 'oid', 4, 'N', true, 1028), (700, 'float4', 4, 'N', false, 1021), (701, 'float8', 8, 'N', true, 1022),
     (1042, 'bpchar', -1, 'S', false, 1014), (1043, 'varchar', -1, 'S', false, 1015), (1082, 'date', 4, 'D', false, 1182), (1114, 'timestamp', 8, 'D', false, 1115),
     (1184, 'timestamptz', 8, 'D', true, 1185), (1700, 'numeric', -1, 'N', false, 1231), (22, 'int2vector', -1, 'A', false, 1006), (30, 'oidvector', -1, 'A', false, 1013), (114, 'json', -1, 'U', false, 199),
     (2205, 'regclass', 4, 'N', false, 2210), (2206, 'regtype', 4, 'N', false, 2211))
-    AS t(oid, name, len, category, preferred, arr);
+    AS t(oid, name, len, category, preferred, arr));
 INSERT INTO pgc.pg_type
   SELECT typarray, '_' || typname, 11, 10, -1, false, 'b', 'A', false, true, ',', 0, 'array_subscript_handler', oid, 0, 'array_in', 'array_out', 'array_recv', 'array_send',
     '-', '-', '-', 'i', 'x', false, 0, -1, 0, typcollation, NULL, NULL, NULL FROM pgc.pg_type WHERE typarray > 0;
@@ -93,7 +93,7 @@ CREATE TABLE pgc.pg_foreign_data_wrapper(oid UINTEGER, fdwname VARCHAR, fdwowner
 CREATE TABLE pgc.pg_extension(oid UINTEGER, extname VARCHAR, extowner UINTEGER, extnamespace UINTEGER, extrelocatable BOOLEAN, extversion VARCHAR, extconfig UINTEGER[], extcondition VARCHAR[]);
 CREATE TABLE pgc.pg_available_extensions(name VARCHAR, default_version VARCHAR, installed_version VARCHAR, comment VARCHAR);
 CREATE TABLE pgc.pg_event_trigger(oid UINTEGER, evtname VARCHAR, evtevent VARCHAR, evtowner UINTEGER, evtfoid UINTEGER, evtenabled VARCHAR, evttags VARCHAR[]);
-CREATE TABLE pgc.pg_language(tableoid UINTEGER, oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN, lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
+CREATE TABLE pgc.pg_language(oid UINTEGER, lanname VARCHAR, lanowner UINTEGER, lanispl BOOLEAN, lanpltrusted BOOLEAN, lanplcallfoid UINTEGER, laninline UINTEGER, lanvalidator UINTEGER, lanacl VARCHAR[]);
 CREATE TABLE pgc.pg_range(rngtypid UINTEGER, rngsubtype UINTEGER, rngmultitypid UINTEGER, rngcollation UINTEGER, rngsubopc UINTEGER, rngcanonical UINTEGER, rngsubdiff UINTEGER);
 CREATE TABLE pgc.pg_sequence(seqrelid UINTEGER, seqtypid UINTEGER, seqstart BIGINT, seqincrement BIGINT, seqmax BIGINT, seqmin BIGINT, seqcache BIGINT, seqcycle BOOLEAN);
 CREATE TABLE pgc.pg_sequences(schemaname VARCHAR, sequencename VARCHAR, sequenceowner VARCHAR, data_type VARCHAR, start_value BIGINT, min_value BIGINT, max_value BIGINT, increment_by BIGINT, cycle BOOLEAN, cache_size BIGINT, last_value BIGINT);
@@ -152,7 +152,7 @@ CREATE MACRO pgc.current_role(x) AS x;
 CREATE MACRO pgc.user(x) AS x;
 CREATE MACRO pgc.current_schema(x) AS x;
 CREATE MACRO pgc.current_setting(x) AS x;
-CREATE MACRO pgc.set_config(a, b, c) AS b;
+CREATE MACRO pgc.set_config(a, b, c) AS CAST(b AS VARCHAR);
 CREATE MACRO pgc.current_schemas(x) AS CASE WHEN x THEN ['pg_catalog', 'public'] ELSE ['public'] END;
 CREATE MACRO pgc.pg_backend_pid(x) AS CAST(x AS INTEGER);
 CREATE MACRO pgc.pg_client_encoding() AS 'UTF8';
