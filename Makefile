@@ -95,7 +95,7 @@ test-console: build ## both consoles in Chromium: keyboard, charts, budgets, app
 		cp integration/console/package-lock.json $(CONSOLE)/installed || \
 		{ echo "npm could not install playwright-core and axe-core: is its registry reachable?"; exit 1; }; }
 	cd integration/console && INTRAMUROS=$(abspath dist/intramuros) MODULES=$(abspath $(CONSOLE)) SHOTS=$(abspath $(CONSOLE)/shots) \
-		node --test --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') console.test.mjs
+		node --test --test-reporter=spec $(if $(ONLY),--test-name-pattern='$(ONLY)') words.test.mjs console.test.mjs
 
 lint: $(LINT) ## golangci-lint, with the import directions of ARCHITECTURE.md
 	$(LINT) run $(PACKAGES)

@@ -174,7 +174,7 @@ func TestExport(t *testing.T) {
 			t.Errorf("no entry of kind %s: %v", kind, kinds)
 		}
 	}
-	if csv := f.must("ledger", "export", "--file", f.path("coordinator.ledger"), "--csv"); !strings.HasPrefix(csv, "sequence,time,kind,") || !strings.Contains(csv, ",charge,") {
+	if csv := f.must("ledger", "export", "--file", f.path("coordinator.ledger"), "--csv"); !strings.HasPrefix(csv, "\ufeffsequence,time,kind,") || !strings.Contains(csv, ",charge,") {
 		t.Errorf("%.300s", csv)
 	}
 	if err := exec.Command(binary, "ledger", "export", "--file", f.path("east.ledger")).Run(); err == nil {

@@ -42,7 +42,7 @@ type StudyStanding struct {
 	Proposal *study.Document `json:"proposal"` // the latest; null where none has come
 	Holds    *study.Document `json:"holds"`    // what was approved last; null: nothing
 	Last     string          `json:"last"`     // the last act, in plain words
-	LastAct  *Act            `json:"last_act"` // the same; null where there was none
+	LastAct  *study.Record   `json:"last_act"` // the same; null where there was none
 	// Pending is what lacks the signatures of others; null: nothing does.
 	Pending *study.Pending `json:"pending"`
 	// Failures is how many queries failed after they were charged since the last approval, of Allowed; Failed: the
@@ -52,14 +52,6 @@ type StudyStanding struct {
 	Failed   bool `json:"failed"`
 	// Remaining of what holds; null where nothing does.
 	Remaining *dp.Remaining `json:"remaining"`
-}
-
-// Act is an act on a study.
-type Act struct {
-	Act    study.Act `json:"act"`
-	By     string    `json:"by"`
-	Time   time.Time `json:"time"`
-	Reason string    `json:"reason"`
 }
 
 // Standing tells how the node stands, for its custodian.
@@ -85,7 +77,7 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 		one.Waits = x.Proposal != nil && x.Status != study.Ended && (x.Holds == nil || x.Proposal.Version > x.Holds.Version)
 		if x.Last != nil {
 			one.Last = x.Last.Sentence()
-			one.LastAct = &Act{x.Last.Act, x.Last.By, x.Last.Time, x.Last.Reason}
+			one.LastAct = x.Last
 		}
 		if x.Holds != nil {
 			left, err := s.left(ctx, scopeStudy(x.ID), x.Holds.Budget)

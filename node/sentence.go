@@ -7,14 +7,18 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// maxSentence bounds a ledger's sentence, in bytes; the whole fragment is in the
-// entry's detail.
+// maxSentence bounds a ledger's sentence, in bytes but for the signs that something is cut; the whole fragment is in
+// the entry's detail.
 const maxSentence = 2000
 
 // sentence says for a custodian what a request asks for.
 func sentence(r *fragment.Request) string {
 	f := &r.Fragment
-	var b strings.Builder
+	var all, b strings.Builder
+	part := func(most int) { // what is asked of which rows, by what: none of the four takes the others' room
+		all.WriteString(short(b.String(), most))
+		b.Reset()
+	}
 	b.WriteString("Asks for ")
 	for i, p := range f.Partials {
 		if i > 0 {
@@ -29,6 +33,7 @@ func sentence(r *fragment.Request) string {
 			b.WriteString("the " + p.String())
 		}
 	}
+	part(maxSentence / 4)
 	for i, r := range f.Relations {
 		switch {
 		case i == 0:
@@ -40,9 +45,11 @@ func sentence(r *fragment.Request) string {
 		}
 		b.WriteString(r.String())
 	}
+	part(maxSentence / 4)
 	if f.Filter != nil {
 		fmt.Fprintf(&b, ", where %s", f.Filter)
 	}
+	part(maxSentence / 4)
 	for i, k := range f.Keys {
 		if i == 0 {
 			b.WriteString(", for each ")
@@ -51,19 +58,23 @@ func sentence(r *fragment.Request) string {
 		}
 		b.WriteString(k.Expr.String())
 	}
+	part(maxSentence / 8)
 	fmt.Fprintf(&b, "; %s noise of epsilon %g", r.Noise.Mechanism, r.Noise.Epsilon)
 	if r.Cover != nil {
 		b.WriteString(", added by this hospital before anything leaves")
-		if r.Cover.Names {
-			b.WriteString(", the names of groups included")
-		}
 	}
 	if r.Releases > 1 {
 		fmt.Fprintf(&b, ", in one of %d releases for one query", r.Releases)
 	}
-	s := strings.ToValidUTF8(strings.ReplaceAll(b.String(), "\x00", "\uFFFD"), "\uFFFD")
-	if len(s) > maxSentence {
-		s = strings.ToValidUTF8(s[:maxSentence], "") + " …"
+	part(maxSentence / 8)
+	return all.String() + "."
+}
+
+// short is a text that the ledger takes, cut where it is longer than so many bytes.
+func short(s string, most int) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + " …"
 	}
-	return s + "."
+	return s
 }

@@ -31,8 +31,10 @@ is stopped.`)
 
 // listings are the formats of ledger show.
 var listings = map[string]func(io.Writer, ...ledger.Entry) error{
-	"text": ledger.WriteText, "json": ledger.WriteJSONLines, "csv": ledger.WriteCSV,
+	"text": ledger.WriteText, "json": ledger.WriteJSONLines, "csv": writeCSV,
 }
+
+func writeCSV(w io.Writer, all ...ledger.Entry) error { return ledger.WriteCSV(w, ',', all...) }
 
 func newLedgerShowCommand() *cobra.Command {
 	var file, format, kind string
@@ -184,18 +186,28 @@ func compare(ctx context.Context, l *ledger.Ledger, against string) (n int, err 
 func newLedgerExportCommand() *cobra.Command {
 	var file string
 	var csv, jsonl bool
+	var separator string
 	c := &cobra.Command{
 		Use:   "export --file LEDGER --csv|--jsonl",
 		Short: "Write every entry, complete, for other programs",
 		Long: `Writes every entry with all its fields to standard output: as CSV with a header, its losses
 decimal numbers, or as JSON Lines, its losses in whole units (epsilon and rho of 1e-9,
-deltas of 1e-18). The ledger is verified first.`,
-		Example: `  intramuros ledger export --file node.ledger --csv > node.csv`,
+deltas of 1e-18). The ledger is verified first.
+
+The CSV opens in a spreadsheet: UTF-8 with a byte order mark, and an apostrophe before what would
+be a formula. Spreadsheets in French and other languages that write 0,5 want --separator ";".
+Programs read the JSON Lines, where nothing is changed.`,
+		Example: `  intramuros ledger export --file node.ledger --csv > node.csv
+  intramuros ledger export --file node.ledger --csv --separator ";" > registre.csv`,
 		Args:    arguments(cobra.NoArgs),
 		PreRunE: require("file"),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if csv == jsonl {
 				return usageError{errors.New("give one of --csv and --jsonl")}
+			}
+			apart := []rune(separator)
+			if len(apart) != 1 || !strings.ContainsRune(",;\t", apart[0]) {
+				return usageError{errors.New("--separator is one of , and ; and a tab")}
 			}
 			l, err := ledger.OpenReadOnly(c.Context(), file)
 			if err != nil {
@@ -214,11 +226,12 @@ deltas of 1e-18). The ledger is verified first.`,
 			if err := l.Entries(c.Context(), 1, func(e ledger.Entry) error { all = append(all, e); return nil }); err != nil {
 				return err
 			}
-			return ledger.WriteCSV(out, all...)
+			return ledger.WriteCSV(out, apart[0], all...)
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "the ledger")
-	c.Flags().BoolVar(&csv, "csv", false, "as CSV")
+	c.Flags().BoolVar(&csv, "csv", false, "as CSV, for a spreadsheet")
+	c.Flags().StringVar(&separator, "separator", ",", "what stands between the fields of the CSV")
 	c.Flags().BoolVar(&jsonl, "jsonl", false, "as JSON Lines")
 	return c
 }

@@ -753,4 +753,158 @@ test('every page, in both languages, in the light and in the dark, and on 400 pi
   }
 });
 
+/** sign signs what the dialog shows with somebody's key. */
+async function sign(page, key) {
+  await page.setInputFiles('#sign-key', federation.file(`pki/${key}.key`));
+  await page.getByRole('button', { name: 'Sign', exact: true }).click();
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await until('the page tells of it', async () => /Signed, and in the ledger|must sign the same/.test(await page.locator('#say').innerText()));
+  await page.evaluate(() => { document.getElementById('say').textContent = ''; });
+}
+
+/** proposed has the operator propose a study, and waits until a hospital has heard of it. */
+async function proposed(document, id, hospital) {
+  fs.writeFileSync(federation.file(`${id}.yaml`), document);
+  await federation.cli('study', 'propose', federation.file(`${id}.yaml`), '--file', federation.file('coordinator/coordinator.ledger'), '--key', federation.file('pki/olga.key'));
+  await until(`${hospital} hears of it`, async () => (await federation.cli('study', 'list', '--file', federation.file(`${hospital}/node.ledger`))).includes(id), 40);
+}
+
+const KEPT = STUDY.replace('id: small', 'id: kept').replace('A small study', 'A study that is kept narrow').replace('purpose: To see a budget end.', 'purpose: |\n  To see what is narrowed\n  stay so.')
+  .replace('{"*": ["*"]}', '{person: [gender_concept_id, year_of_birth], death: ["*"]}').replace('[visitor]', '[visitor, eve]');
+
+test('what is narrowed in the browser is suspended and resumed as it was narrowed, in both languages', async () => {
+  await proposed(KEPT, 'kept', 'rennes');
+  const page = await custodian();
+  const card = page.locator('.study', { hasText: 'A study that is kept narrow' });
+  assert.match(await card.locator('dd').first().innerText(), /To see what is narrowed\nstay so\./, 'lines stay lines');
+  await card.getByRole('button', { name: 'Approve' }).click();
+  await sign(page, 'claire');
+  await card.getByRole('button', { name: 'Narrow' }).click();
+  await page.fill('#sign-max', '0.1');
+  await page.getByLabel('eve', { exact: true }).uncheck();
+  await page.fill('#sign-tables', 'person: gender_concept_id, born');
+  await page.setInputFiles('#sign-key', federation.file('pki/claire.key'));
+  await page.getByRole('button', { name: 'Sign', exact: true }).click();
+  await page.getByText('it allows more than the proposal: the columns of table person').waitFor();
+  await page.fill('#sign-tables', 'person: gender_concept_id');
+  await page.fill('#sign-reason', 'One column is enough.');
+  await audit(page, 'narrow');
+  await shot(page, 'custodian-narrow');
+  await sign(page, 'claire');
+  await card.getByRole('button', { name: 'Suspend' }).click();
+  await page.fill('#sign-reason', 'A question to the committee.');
+  await sign(page, 'claire');
+  assert.match(await card.innerText(), /claire suspended it on [\s\S]*Reason: A question to the committee\.[\s\S]*Resume opens it again on the terms below/);
+  await auditBoth(page, 'suspended');
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await shot(page, 'custodian-suspended');
+  await card.getByRole('button', { name: 'Resume' }).click();
+  assert.match(await page.locator('dialog').innerText(), /visitor\s+Tables and columns\s+person \(gender_concept_id\)\s/, 'what is signed is what held');
+  await shot(page, 'custodian-resume');
+  await sign(page, 'claire');
+  await page.context().close();
+  const stands = await federation.cli('study', 'show', 'kept', '--file', federation.file('rennes/node.ledger'));
+  assert.match(stands, /study +kept, amended[\s\S]*What holds here:[\s\S]*may ask +visitor\n[\s\S]*person \(gender_concept_id\)\n[\s\S]*at most epsilon 0\.1/);
+
+  const french = await custodian({ locale: 'fr-FR' });
+  await french.getByLabel('Afficher').selectOption('study');
+  await french.getByLabel('de l’étude').selectOption('kept');
+  await until('the log is filtered', async () => (await french.locator('.entries').innerText()).includes('claire a repris la version 1 de l’étude kept, telle qu’elle valait'));
+  assert.match(await french.locator('.entries').innerText(), /a suspendu l’étude kept ; motif : A question to the committee\.[\s\S]*a restreint la version 1 de l’étude kept à : [\s\S]*pour visitor ; motif : One column/);
+  await french.getByLabel('de l’étude').selectOption('');
+  await french.getByLabel('Afficher').selectOption('');
+  await until('all entries are shown', async () => french.locator('.entries .k-charge').count());
+  const older = french.getByRole('button', { name: 'Inscriptions plus anciennes' });
+  while (await older.isVisible()) {
+    const shown = await french.locator('.entries > li').count();
+    await older.click();
+    await until('older entries are shown', async () => await french.locator('.entries > li').count() > shown);
+  }
+  assert.deepEqual(await french.locator('.entries > li > .said[lang=en]').allInnerTexts(), [], 'entries that are English in French');
+  assert.match(await french.locator('.entries .k-reserve .said').allInnerTexts().then((all) => all.join('\n')), /où person\.gender_concept_id IN[^]*pour chaque hospital|pour chaque hospital[^]*où person\.gender_concept_id IN/);
+  await shot(french, 'custodian-log-fr');
+  await french.context().close();
+});
+
+test('at a hospital where two must sign custodians come in through a provider, and one signature opens nothing', async () => {
+  const { provider } = federation;
+  const config = federation.file('marseille/config.yaml');
+  await federation.cli('pki', 'key', '--out', federation.file('pki/bert'));
+  const address = federation.custodian('marseille').replace('http:', 'https:');
+  fs.writeFileSync(federation.file('dora.token'), 'the token of dora alone', { mode: 0o600 });
+  fs.writeFileSync(config, `${fs.readFileSync(config, 'utf8').replace('custodians: {claire: ../pki/claire.pub}', 'signatures_required: 2\ncustodians: {claire: ../pki/claire.pub, bert: ../pki/bert.pub}')
+    .replace('  token: {file: ../console.token}\n', `  people: {dora: {file: ../dora.token}}
+  certificate: ../pki/coordinator-main.pem
+  key: ../pki/coordinator-main.key
+  issuers: [{issuer: "${provider.url}", audience: custodians, ca: ../pki/ca.pem, name: preferred_username, suffix: "@chu", roles_claim: roles}]
+  sign_in: {address: "${address}", providers: {chu: {issuer: "${provider.url}", title: CHU de Test}}}
+`)}`);
+  federation.signal('marseille', 'SIGTERM');
+  await federation.daemons.get('marseille').gone;
+  const starts = () => federation.read('marseille/log').split('the custodian\'s console is up').length;
+  const before_ = starts();
+  federation.daemon('node', 'marseille');
+  await until('the node is back', async () => starts() > before_);
+  assert.match(await federation.cli('study', 'list', '--file', federation.file('marseille/node.ledger')), /provided +suspended \(1 more must sign\)/);
+
+  const page = await open(address);
+  const through = async () => {
+    await provided(page).click();
+    await page.waitForURL(`${provider.url}/**`);
+    await page.getByRole('link', { name: 'I am Ada' }).click();
+    await page.waitForURL(`${address}/**`);
+  };
+  try {
+    await provided(page).waitFor();
+    await audit(page, 'custodian’s login with a provider');
+    await shot(page, 'custodian-login-provider');
+    provider.claims = { aud: 'custodians', preferred_username: 'ada', roles: ['researcher'] };
+    await through();
+    await page.getByRole('alert').filter({ hasText: 'not let in here' }).waitFor();
+    provider.claims = { aud: 'console', preferred_username: 'claire', roles: ['custodian'] }; // the researchers' client
+    await through();
+    await page.getByRole('alert').filter({ hasText: 'was not accepted' }).waitFor();
+    provider.claims = { aud: 'custodians', preferred_username: 'claire', roles: ['custodian'] };
+    await through();
+    await page.waitForSelector('.sections');
+  } finally {
+    provider.claims = {};
+  }
+  assert.match(await page.locator('.tools').innerText(), /claire@chu/);
+  assert.doesNotMatch(await held(page), /eyJ|__Host/);
+  const card = page.locator('.study', { hasText: 'A study of a person with a provider' });
+  assert.match(await card.innerText(), /Signed by claire[\s\S]*1 more of the custodians must sign[\s\S]*more custodians must sign than opened it/);
+  await auditBoth(page, 'two must sign');
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await shot(page, 'custodian-two');
+  await card.getByRole('button', { name: 'Sign as well' }).click();
+  await sign(page, 'claire'); // the same key twice is one
+  await page.getByText('1 more of the custodians must sign').first().waitFor();
+  assert.match(await card.innerText(), /suspended/);
+  await card.getByRole('button', { name: 'Sign as well' }).click();
+  assert.match(await page.locator('dialog').innerText(), /You sign what claire signed:/);
+  await shot(page, 'custodian-cosign');
+  await sign(page, 'bert');
+  await until('it is open', async () => /approved/.test(await card.locator('.chip').last().innerText()));
+  await card.getByRole('button', { name: 'Suspend' }).click();
+  await sign(page, 'bert'); // one is enough
+  await until('it is suspended', async () => /suspended/.test(await card.locator('.chip').last().innerText()));
+  await page.getByRole('button', { name: 'Stop everything' }).first().click();
+  await page.locator('dialog').getByRole('button', { name: 'Stop everything' }).click();
+  await page.getByText('By claire@chu.').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await provided(page).waitFor();
+  await page.fill('#token', 'the token of dora alone');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Answer again' }).click();
+  await page.getByRole('button', { name: 'Stop everything' }).first().waitFor();
+  assert.match(await federation.cli('ledger', 'show', '--file', federation.file('marseille/node.ledger'), '--kind', 'config'), /claire@chu stopped this hospital[\s\S]*dora lets this hospital answer again/);
+  const log = federation.read('marseille/log');
+  assert.match(log, /person=claire@chu method=GET path=\/v1\/standing/);
+  assert.match(log, /let nobody in.*person=ada@chu/);
+  assert.match(log, /a signed record comes.*person=claire@chu study=provided act=resume by=bert/);
+  assert.doesNotMatch(log, /eyJ|the token of dora/);
+  await page.context().close();
+});
+
 test('no script failed, and nothing was stopped by the policy', () => assert.deepEqual(faults, []));

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -640,7 +641,8 @@ func TestListings(t *testing.T) {
 3  2026-11-23 12:00:00 UTC  charge  study heart  ana  ε = 0.6, ρ = 0.18, δ = 1e-15
     ana asked how many patients smoke.
 4  2026-11-23 12:00:00 UTC  answer  study heart  ana
-    Two�rows �[2Jleft, "quoted", �neltit.
+    Two
+    rows �[2Jleft, "quoted", �neltit.
 `
 	if diff := cmp.Diff(want, text.String()); diff != "" {
 		t.Error(diff)
@@ -657,11 +659,40 @@ func TestListings(t *testing.T) {
 	}
 
 	var table bytes.Buffer
-	check(t, WriteCSV(&table, entries...))
-	records, err := csv.NewReader(&table).ReadAll()
+	check(t, WriteCSV(&table, ',', entries...))
+	unmarked, marked := strings.CutPrefix(table.String(), "\ufeff")
+	records, err := csv.NewReader(strings.NewReader(unmarked)).ReadAll()
 	check(t, err)
-	if len(records) != 5 || records[4][12] != entries[3].Text || records[3][8] != "0.6" || records[3][11] != "0.000000000000001" {
+	if !marked || len(records) != 5 || records[4][12] != entries[3].Text || records[3][8] != "0.6" || records[3][11] != "0.000000000000001" {
 		t.Errorf("%q", records)
+	}
+}
+
+// No cell of the table is a formula, whichever separator a spreadsheet takes; what is none is as it was.
+func TestSpreadsheet(t *testing.T) {
+	for in, want := range map[string]string{
+		"=HYPERLINK(\"http://x\")": "'=HYPERLINK(\"http://x\")", "+1": "'+1", "-1+cmd|' /C calc'!A0": "'-1+cmd|' /C calc'!A0", "@SUM(A1)": "'@SUM(A1)",
+		"＝1": "'＝1", "a;=1": "a;'=1", "a; -1": "a;' -1", "a,=1": "a,'=1", "a\t=1": "a\t'=1", "\t=1": "'\t=1",
+		"claire approved it; reason: none.": "claire approved it; reason: none.", `{"x":[1,-5],"y":"a=b"}`: `{"x":[1,-5],"y":"a=b"}`, "": "",
+	} {
+		if got := inert(in); got != want {
+			t.Errorf("%q is written as %q, not %q", in, got, want)
+		}
+	}
+	for _, separator := range []rune{',', ';', '\t'} {
+		var table bytes.Buffer
+		check(t, WriteCSV(&table, separator, Entry{Sequence: 1, Kind: KindStudy, Study: "copd", Text: "claire suspended it; reason: =1;=2,=3\t=4\nand a line."}))
+		for _, other := range []rune{',', ';', '\t'} {
+			in := csv.NewReader(strings.NewReader(strings.TrimPrefix(table.String(), "\ufeff")))
+			in.Comma, in.LazyQuotes, in.FieldsPerRecord = other, true, -1
+			records, err := in.ReadAll()
+			check(t, err)
+			for _, cell := range slices.Concat(records...) {
+				if cell = strings.TrimSpace(cell); cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
+					t.Errorf("written with %q and read with %q there is a cell %q", separator, other, cell)
+				}
+			}
+		}
 	}
 }
 

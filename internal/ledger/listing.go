@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func WriteText(w io.Writer, entries ...Entry) error {
 		if e.Loss != (dp.Loss{}) {
 			line = append(line, lossWords(e.Kind, e.Loss))
 		}
-		if _, err := fmt.Fprintf(w, "%s\n    %s\n", printable(strings.Join(line, "  ")), printable(e.Text)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n    %s\n", printable(strings.Join(line, "  ")), indented(e.Text)); err != nil {
 			return err
 		}
 	}
@@ -76,6 +77,15 @@ func finite(v int64, places int) string {
 	return decimal(v, places)
 }
 
+// indented is a text of several lines, each below the first.
+func indented(s string) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimSpace(s), "\n") {
+		lines = append(lines, printable(strings.TrimSuffix(line, "\r")))
+	}
+	return strings.Join(lines, "\n    ")
+}
+
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -115,17 +125,39 @@ func WriteJSONLines(w io.Writer, entries ...Entry) error {
 	return nil
 }
 
-// WriteCSV writes a header and each entry, complete, as one record. Losses are decimal numbers.
-func WriteCSV(w io.Writer, entries ...Entry) error {
+// WriteCSV writes a header and each entry, complete, as one record, for spreadsheets: UTF-8 with a byte order mark, fields
+// apart by separator, and a text that a spreadsheet would compute begins with an apostrophe. Losses are decimal
+// numbers.
+func WriteCSV(w io.Writer, separator rune, entries ...Entry) error {
+	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+		return err
+	}
 	out := csv.NewWriter(w)
+	out.Comma = separator
 	out.Write([]string{"sequence", "time", "kind", "study", "researcher", "query", "reservation", "expires",
 		"epsilon", "rho", "noise_delta", "delta", "text", "detail", "previous", "hash"})
 	for _, e := range entries {
-		out.Write([]string{strconv.FormatInt(e.Sequence, 10), formatTime(e.Time), string(e.Kind), e.Study, e.Researcher,
+		out.Write([]string{strconv.FormatInt(e.Sequence, 10), formatTime(e.Time), string(e.Kind), inert(e.Study), inert(e.Researcher),
 			e.Query, e.Reservation, formatTime(e.Expires), decimal(e.Loss.Epsilon, 9), rho(e.Loss.Rho),
-			finite(e.Loss.NoiseDelta, 18), decimal(e.Loss.Delta, 18), e.Text, string(e.Detail),
+			finite(e.Loss.NoiseDelta, 18), decimal(e.Loss.Delta, 18), inert(e.Text), inert(string(e.Detail)),
 			hex.EncodeToString(e.Previous[:]), hex.EncodeToString(e.Hash[:])})
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// formula is where a spreadsheet would begin to compute: at the beginning of a field, or, where it takes another separator
+// than was written, after what it takes for one. A minus after a comma is a number in a detail.
+var formula = regexp.MustCompile(`^[=+\-@\t\r\n＝＋－＠]|[;\t] *[=+\-@]|, *[=+@]`)
+
+// inert is a text that a spreadsheet takes for text: what would begin a formula gets an apostrophe before it (OWASP, CSV
+// injection). Names and reasons are written by others than who opens the file.
+func inert(s string) string {
+	return formula.ReplaceAllStringFunc(s, func(found string) string {
+		at := strings.LastIndexAny(found, ";,") + 1
+		if at == 0 && strings.HasPrefix(found, "\t") && len(found) > 1 {
+			at = 1
+		}
+		return found[:at] + "'" + found[at:]
+	})
 }

@@ -145,6 +145,7 @@ type Entry struct {
 	Epsilon    float64         `json:"epsilon"` // spent, where kind is charge
 	Text       string          `json:"text"`
 	Detail     json.RawMessage `json:"detail"` // null where there is none
+	Asked      *Asked          `json:"asked"`  // of a query; null for other entries
 	Hash       string          `json:"hash"`
 }
 
@@ -180,7 +181,7 @@ func (p *page) entries(w http.ResponseWriter, r *http.Request) {
 			if len(detail) == 0 {
 				detail = json.RawMessage("null")
 			}
-			some = append(some, Entry{e.Sequence, e.Time, e.Kind, e.Study, e.Researcher, e.Query, float64(e.Loss.Epsilon) / 1e9, e.Text, detail, hex.EncodeToString(e.Hash[:])})
+			some = append(some, Entry{e.Sequence, e.Time, e.Kind, e.Study, e.Researcher, e.Query, float64(e.Loss.Epsilon) / 1e9, e.Text, detail, askedOf(e), hex.EncodeToString(e.Hash[:])})
 			return nil
 		}); err != nil && !errors.Is(err, errEnough) {
 			p.fault(w, err)

@@ -3,12 +3,14 @@
 import { h, icon, s, say, wall } from './dom.js';
 import { choose, day, has, language, load, number, percent, t, time } from './language.js';
 import { messages } from './messages.js';
+import { acted, plain } from './plain.js';
 import { openKey, said, sign } from './sign.js';
 
 load(messages);
 const TOKEN = 'intramuros.custodian';
 const app = document.getElementById('app');
 let state = null; // {standing, entries, next, kind, study, checked}
+let providers = []; // at which one can sign in
 
 class Refusal extends Error {
   constructor(status, body) {
@@ -21,8 +23,8 @@ async function send(method, path, body) {
   let response;
   try {
     response = await fetch(path, {
-      method, cache: 'no-store', credentials: 'omit', redirect: 'error',
-      headers: { Authorization: `Bearer ${sessionStorage.getItem(TOKEN) || ''}`, ...(body ? { 'Content-Type': 'application/json' } : {}) },
+      method, cache: 'no-store', credentials: sessionStorage.getItem(TOKEN) ? 'omit' : 'same-origin', redirect: 'error',
+      headers: { ...(sessionStorage.getItem(TOKEN) ? { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` } : {}), ...(body ? { 'Content-Type': 'application/json' } : {}) },
       body: body ? JSON.stringify(body) : undefined,
     });
   } catch {
@@ -30,7 +32,7 @@ async function send(method, path, body) {
   }
   const answer = await response.json().catch(() => null);
   if (response.ok) return answer;
-  if (response.status === 401 && state) leave();
+  if (response.status === 401 && state) ended();
   throw new Refusal(response.status, (answer && answer.error) || { code: 'INTERNAL', message: String(response.status) });
 }
 
@@ -46,14 +48,27 @@ function login(error) {
   document.title = `${t('login.title')} · Intramuros`;
   const field = h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'token-help' });
   const place = h('div', {}, error || '');
+  const ways = providers.length ? h('div', { class: 'providers' }, providers.map((p) => h('a', { class: 'button main', href: p.address }, t('login.with', p))),
+    h('p', { class: 'or muted small' }, h('span', {}, t('login.or')))) : '';
   app.replaceChildren(h('div', { class: 'login' }, h('main', { id: 'main', class: 'card' }, h('div', { class: 'row' }, h('span', { class: 'brand' }, wall(), 'Intramuros'), h('span', { class: 'right' }, languageButton())),
-    h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')),
+    h('h1', {}, t('login.title')), h('p', { class: 'muted' }, t('login.words')), ways,
     h('form', { onsubmit: async (e) => {
       e.preventDefault();
       sessionStorage.setItem(TOKEN, field.value.trim());
       await enter(place);
-    } }, h('label', { for: 'token' }, t('login.token')), field, h('p', { id: 'token-help', class: 'muted small' }, t('login.help')), h('button', { class: 'main', type: 'submit' }, t('login.go')), place))));
-  field.focus();
+    } }, h('label', { for: 'token' }, t('login.token')), field, h('p', { id: 'token-help', class: 'muted small' }, t('login.help')), h('button', { class: providers.length ? '' : 'main', type: 'submit' }, t('login.go')), place))));
+  (app.querySelector('.providers a') || field).focus();
+}
+
+/** arrive is the first thing: back from a provider, signed in at one, with a token in this tab, or new. */
+async function arrive() {
+  const failure = new URLSearchParams(location.hash.slice(1)).get('signin');
+  if (failure !== null) history.replaceState(null, '', location.pathname);
+  let told = { providers: [], signed_in: false };
+  try { told = await send('GET', '/signin'); } catch { /* then with a token */ }
+  providers = told.providers;
+  if (failure === null && (sessionStorage.getItem(TOKEN) || told.signed_in)) enter();
+  else login(failure !== null && has(`login.${failure}`) ? bad(t(`login.${failure}`)) : '');
 }
 
 async function enter(place) {
@@ -64,15 +79,25 @@ async function enter(place) {
     render();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    const words = error.status === 401 ? bad(t('login.wrong')) : problem(error);
+    const words = error.status === 401 ? bad(t(place ? 'login.wrong' : 'login.ended')) : error.code === 'FORBIDDEN' ? bad(t('login.forbidden')) : problem(error);
+    sessionStorage.removeItem(TOKEN);
     if (place) place.replaceChildren(words);
-    else login(error.status === 401 ? '' : words);
+    else login(words);
   }
 }
 
-function leave() {
+/** ended is where the token or the session is no longer good. */
+function ended() {
   sessionStorage.removeItem(TOKEN);
   state = null;
+  login(bad(t('login.ended')));
+}
+
+async function leave() {
+  const local = sessionStorage.getItem(TOKEN);
+  sessionStorage.removeItem(TOKEN);
+  state = null;
+  if (!local) { try { await send('DELETE', '/signin'); } catch { /* it ends with the browser */ } }
   login();
 }
 
@@ -136,19 +161,76 @@ function terms(d) {
   return h('dl', { class: 'terms' }, lines.map(([name, words]) => [h('dt', {}, t(name)), h('dd', {}, words)]));
 }
 
-/** decide lets the custodian sign a decision. */
-function decide(act, st) {
-  const of = st.proposal;
-  const approve = act === 'approve';
+/** narrower are the fields with which an approval or a narrowing allows less than a document; read gives what was chosen. */
+function narrower(of, sealedBefore) {
   const field = (id, words, attributes) => { const input = h('input', { id, ...attributes }); return [input, h('label', { for: id }, t(words), input)]; };
   const [epsilon, epsilonLabel] = field('sign-epsilon', 'sign.epsilon', { type: 'number', min: 0, step: 'any', max: of.budget.epsilon, value: of.budget.epsilon });
   const [max, maxLabel] = field('sign-max', 'sign.max', { type: 'number', min: 0, step: 'any', max: of.max_epsilon, value: of.max_epsilon });
   const [min, minLabel] = field('sign-min', 'sign.min', { type: 'number', min: least(of), step: 'any', max: of.max_epsilon, value: least(of) });
   const [until, untilLabel] = field('sign-until', 'sign.until', { type: 'date', max: of.expires.slice(0, 10), value: of.expires.slice(0, 10) });
-  const [sealed, sealedLabel] = field('sign-sealed', 'sign.sealed', { type: 'checkbox', checked: of.sealed || st.holds?.sealed ? '' : null, disabled: of.sealed || st.holds?.sealed || of.budget.accounting === 'pure' ? '' : null });
-  const [reason, reasonLabel] = field('sign-reason', 'sign.reason', { type: 'text', maxlength: 1000 });
-  const [key, keyLabel] = field('sign-key', 'sign.key', { type: 'file', accept: '.key,.pem' });
-  const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x }, x)));
+  const kept = of.sealed || sealedBefore;
+  const [sealed, sealedLabel] = field('sign-sealed', 'sign.sealed', { type: 'checkbox', checked: kept ? '' : null, disabled: kept || of.budget.accounting === 'pure' ? '' : null });
+  const each = (legend, all, words) => {
+    const boxes = all.map((x) => h('input', { type: 'checkbox', checked: '', value: x }));
+    return [boxes, h('fieldset', {}, h('legend', {}, t(legend)), boxes.map((box, i) => h('label', {}, box, words(all[i]))))];
+  };
+  const [people, peopleSet] = each('term.who', of.investigators, (x) => (x === '*' ? t('term.anybody') : x));
+  const [kinds, kindsSet] = each('term.kinds', of.aggregates, (x) => t(`term.${x}`));
+  const tables = Object.keys(of.tables).sort();
+  const lines = h('textarea', { id: 'sign-tables', rows: Math.min(10, tables.length + 1), spellcheck: 'false', 'aria-describedby': 'sign-tables-help' });
+  lines.value = tables.map((name) => `${name}: ${of.tables[name].join(', ')}`).join('\n');
+  const tablesLabel = h('div', { class: 'wide' }, h('label', { for: 'sign-tables' }, t('term.tables'), lines), h('p', { id: 'sign-tables-help', class: 'muted small' }, t('sign.tables')));
+  const checked = (boxes) => boxes.filter((box) => box.checked).map((box) => box.value);
+  return {
+    view: [h('p', { class: 'muted small' }, t('sign.less')), h('div', { class: 'form' }, epsilonLabel, maxLabel, minLabel, untilLabel, sealedLabel, peopleSet, kindsSet, tablesLabel)],
+    read() {
+      const chosen = { epsilon: Number(epsilon.value), max: Number(max.value), least: Number(min.value), until: until.value, sealed: sealed.checked, investigators: checked(people), aggregates: checked(kinds), tables: {} };
+      for (const line of lines.value.split('\n').filter((x) => x.trim())) {
+        const [, name, rest] = /^\s*([^:\s]+)\s*:(.*)$/u.exec(line) || [];
+        const columns = (rest || '').split(',').map((x) => x.trim()).filter(Boolean);
+        if (!name || !columns.length) throw new Error('sign.badTables');
+        chosen.tables[name] = [...(chosen.tables[name] || []), ...columns];
+      }
+      if (!chosen.investigators.length || !chosen.aggregates.length || !Object.keys(chosen.tables).length) throw new Error('sign.nothing');
+      return chosen;
+    },
+  };
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const sorted = (list) => [...new Set(list)].sort();
+const tablesSorted = (tables) => Object.fromEntries(Object.keys(tables).sort().map((name) => [name, sorted(tables[name])]));
+
+/** decision is what the node is to draft; of is the document that a choice narrows. */
+function decision(act, st, of, chosen) {
+  const d = { act, study: st.id };
+  if (!chosen) return d;
+  if (chosen.epsilon !== of.budget.epsilon) d.epsilon = chosen.epsilon;
+  if (chosen.max !== of.max_epsilon) d.max_epsilon = chosen.max;
+  if (chosen.least !== least(of)) d.min_epsilon = chosen.least;
+  if (chosen.sealed && !of.sealed) d.sealed = true;
+  if (chosen.until !== of.expires.slice(0, 10)) d.expires = `${chosen.until}T00:00:00Z`;
+  for (const key of ['investigators', 'aggregates']) if (!same(sorted(chosen[key]), sorted(of[key]))) d[key] = chosen[key];
+  if (!same(tablesSorted(chosen.tables), tablesSorted(of.tables))) d.tables = chosen.tables;
+  return d;
+}
+
+/** meant tells whether a document that would be signed allows no more than was shown and chosen. */
+function meant(d, of, chosen) {
+  if (!d || !of) return !d && !of;
+  if (['id', 'version', 'title', 'purpose', 'legal_basis'].some((k) => d[k] !== of[k]) || !same(sorted(d.hospitals || []), sorted(of.hospitals || []))) return false;
+  const want = chosen || { epsilon: of.budget.epsilon, max: of.max_epsilon, least: least(of), until: of.expires.slice(0, 10), sealed: of.sealed, investigators: of.investigators, aggregates: of.aggregates, tables: of.tables };
+  return d.budget.epsilon <= want.epsilon && d.budget.delta <= of.budget.delta && d.max_epsilon <= want.max && least(d) >= want.least && d.expires.slice(0, 10) <= want.until && d.expires <= of.expires
+    && !(want.sealed && !d.sealed) && same(sorted(d.investigators), sorted(want.investigators)) && same(sorted(d.aggregates), sorted(want.aggregates)) && same(tablesSorted(d.tables), tablesSorted(want.tables));
+}
+
+/** decide lets the custodian sign a decision; join: what another has signed already. */
+function decide(act, st, join = false) {
+  const of = join ? st.pending.document : { approve: st.proposal, narrow: st.holds, resume: st.holds }[act];
+  const narrowed = !join && (act === 'approve' || act === 'narrow') ? narrower(of, act === 'approve' && st.holds?.sealed) : null;
+  const reason = h('input', { id: 'sign-reason', type: 'text', maxlength: 1000 });
+  const key = h('input', { id: 'sign-key', type: 'file', accept: '.key,.pem' });
+  const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x, selected: x === state.standing.you }, x)));
   const place = h('div', {});
   key.addEventListener('change', () => {
     const name = key.files[0] && key.files[0].name.replace(/\.(key|pem)$/, '');
@@ -156,38 +238,58 @@ function decide(act, st) {
   });
   async function go() {
     place.replaceChildren();
+    let chosen = null;
+    try { if (narrowed) chosen = narrowed.read(); } catch (error) { place.replaceChildren(bad(t(error.message))); return; }
     if (!globalThis.crypto || !crypto.subtle) { place.replaceChildren(bad(t('sign.noCrypto'))); return; }
     if (!key.files.length) { place.replaceChildren(bad(t('sign.noKey'))); key.focus(); return; }
     let secret;
     try { secret = await openKey(key.files[0]); } catch (error) { place.replaceChildren(bad(t(error.name === 'NotSupportedError' ? 'sign.noCrypto' : 'sign.badKey'))); return; }
-    const decision = { act, study: st.id, by: by.value, reason: reason.value };
-    if (approve) {
-      if (Number(epsilon.value) !== of.budget.epsilon) decision.epsilon = Number(epsilon.value);
-      if (Number(max.value) !== of.max_epsilon) decision.max_epsilon = Number(max.value);
-      if (Number(min.value) !== least(of)) decision.min_epsilon = Number(min.value);
-      if (sealed.checked && !of.sealed) decision.sealed = true;
-      if (until.value !== of.expires.slice(0, 10)) decision.expires = `${until.value}T00:00:00Z`;
-    }
     try {
-      const draft = await send('POST', '/v1/draft', decision);
+      const draft = await send('POST', '/v1/draft', { ...decision(act, st, of, chosen), join, by: by.value, reason: reason.value });
       // What is signed is what the bytes say, and they must say what was chosen.
       const record = said(draft);
-      const d = record.document;
-      if (record.act !== act || record.study !== st.id || record.hospital !== state.standing.hospital || record.by !== by.value
-        || approve && (d.budget.epsilon > Number(epsilon.value) || d.max_epsilon > Number(max.value) || least(d) < Number(min.value) || sealed.checked && !d.sealed || d.expires.slice(0, 10) > until.value || d.version !== of.version
-          || ['tables', 'investigators', 'hospitals', 'aggregates', 'purpose'].some((k) => JSON.stringify(d[k]) !== JSON.stringify(of[k])))) {
+      if (record.act !== act || record.study !== st.id || record.hospital !== state.standing.hospital || record.by !== by.value || !meant(record.document, of, chosen)) {
         place.replaceChildren(bad(t('sign.changed')));
         return;
       }
       const standing = await send('POST', '/v1/records', await sign(draft, secret));
       dialog.close();
-      await settled(standing, t('sign.done'));
+      const now = standing.studies.find((x) => x.id === st.id);
+      await settled(standing, now && now.pending ? t('pending.more', { n: number(now.pending.missing) }) : t('sign.done'));
     } catch (error) { place.replaceChildren(problem(error)); }
   }
-  const dialog = box(t(`sign.${act}`, { study: st.id }), approve ? [terms(of), h('p', { class: 'muted small' }, t('sign.narrow'))] : '',
-    h('div', { class: 'form' }, approve ? [epsilonLabel, maxLabel, minLabel, untilLabel, sealedLabel] : '', h('div', { class: 'wide' }, reasonLabel), h('label', { for: 'sign-by' }, t('sign.by'), by), keyLabel),
+  const opens = act === 'approve' || act === 'resume';
+  const dialog = box(t(`sign.${act}`, { study: st.id }), join ? h('p', {}, t('pending.by', { who: st.pending.by.join(', ') })) : '', act === 'resume' ? h('p', {}, t('sign.resumeWords')) : '', of ? terms(of) : '',
+    opens && state.standing.signatures_required > 1 && !join ? h('p', { class: 'notice warn' }, icon('key'), t('pending.rule', { n: number(state.standing.signatures_required) })) : '', narrowed ? narrowed.view : '',
+    h('div', { class: 'form' }, h('label', { class: 'wide', for: 'sign-reason' }, t('sign.reason'), reason), h('label', { for: 'sign-by' }, t('sign.by'), by), h('label', { for: 'sign-key' }, t('sign.key'), key)),
     h('p', { class: 'muted small row' }, icon('key'), t('sign.keyHelp')), place,
     h('div', { class: 'row' }, h('button', { type: 'button', class: act === 'end' ? 'danger' : 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
+}
+
+/** failuresOf is why a study's queries failed, in the log below. */
+const failuresOf = (st) => h('button', { type: 'button', onclick: async () => {
+  Object.assign(state, { kind: 'failure', study: st.id });
+  await entries(false);
+  render();
+  document.getElementById('log-title').scrollIntoView();
+  document.getElementById('log-kind').focus();
+} }, t('failures.show'));
+
+/** closed says why a study is suspended, and what to do. */
+function closed(st) {
+  if (st.status !== 'suspended' || !st.holds) return '';
+  const why = st.failed ? [h('strong', {}, t('failures.suspended', { n: number(st.failures) })), h('div', {}, t('failures.why')), h('div', {}, t('failures.lift'))]
+    : [h('strong', {}, st.pending && st.pending.act === 'resume' && !(st.last_act && st.last_act.act === 'suspend') ? t('suspended.rule') : st.last_act && st.last_act.act === 'suspend' ? t('suspended.by', { who: st.last_act.by, time: time(st.last_act.time) }) : t('suspended.else')),
+      st.last_act && st.last_act.act === 'suspend' && st.last_act.reason ? h('div', { class: 'words' }, t('hold.reason', { reason: st.last_act.reason })) : '', st.pending ? '' : h('div', {}, t('suspended.lift'))];
+  return h('div', { class: 'notice bad' }, icon('warn'), h('div', {}, why, st.failed ? h('div', { css: { 'margin-top': '8px' } }, failuresOf(st)) : ''));
+}
+
+/** waitsFor says whose signature is there, and lets another one sign the same. */
+function waitsFor(st) {
+  const p = st.pending;
+  if (!p || st.status === 'ended') return '';
+  return h('div', { class: 'notice warn' }, icon('key'), h('div', {}, h('strong', {}, t(`pending.${p.act}`, { who: p.by.join(', ') })), h('div', {}, t('pending.more', { n: number(p.missing) })),
+    h('div', { css: { 'margin-top': '8px' } }, h('button', { type: 'button', class: 'main', onclick: () => decide(p.act, st, true) }, t('act.join')))));
 }
 
 function studyCard(st, waits) {
@@ -195,77 +297,17 @@ function studyCard(st, waits) {
   const expired = Date.parse(d.expires) <= Date.now() && st.status !== 'ended';
   const chip = st.status === 'approved' || st.status === 'amended' ? (expired ? 'warn' : 'good') : st.status === 'proposed' ? 'warn' : 'bad';
   const button = (act, words, kind) => h('button', { type: 'button', class: kind, onclick: () => decide(act, st) }, t(words));
+  const mine = !st.pending || (st.pending.act === 'approve') === waits; // where it is told
+  const last = st.last_act && acted(st.last_act);
   return h('article', { class: `card study ${waits ? 'waits' : ''}`, 'aria-label': d.title },
     h('div', { class: 'row' }, h('span', { class: 'title' }, d.title), h('span', { class: 'mono muted' }, st.id), h('span', { class: 'chip' }, t('study.version', { n: d.version })), h('span', { class: `chip right ${chip}` }, t(expired ? 'status.expired' : `status.${st.status}`))),
     !waits && st.remaining ? h('div', { class: 'row small', css: { 'margin-top': '10px' } }, h('div', { class: 'grow' }, meter(st.remaining.fraction)), h('span', { class: 'muted' }, t('study.left', { left: percent(1 - st.remaining.fraction), epsilon: number(d.budget.epsilon) }))) : '',
-    !waits && st.failed ? h('div', { class: 'notice bad' }, icon('warn'), h('div', {}, h('strong', {}, t('failures.suspended', { n: number(st.failures) })), h('div', {}, t('failures.lift'))))
-      : !waits && st.failures ? h('p', { class: 'small' }, t(st.failures === 1 ? 'failures.one' : 'failures.some', { n: number(st.failures), allowed: number(st.failures_allowed) })) : '',
-    terms(d), h('p', { class: 'muted small' }, `${t('term.last')}${t('app.colon')}`, h('span', { lang: recorded(st.last) ? null : 'en' }, recorded(st.last) || st.last)),
-    st.status === 'ended' ? '' : h('div', { class: 'row', css: { 'margin-top': '12px' } }, waits ? button('approve', 'act.approve', 'main') : '', !waits && st.status === 'suspended' ? button('approve', 'act.reopen', 'main') : '',
-      !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', waits && !st.holds ? 'act.refuse' : 'act.end', '')));
-}
-
-function name(e) {
-  if (!e) return t('plain.computed');
-  const columns = [];
-  (function walk(x) {
-    if (x && typeof x === 'object') {
-      if (x.op === 'column' && x.column) columns.push(x.column);
-      Object.values(x).forEach(walk);
-    }
-  }(e));
-  const unique = [...new Set(columns)];
-  return unique.length ? unique.join(', ') : t('plain.computed');
-}
-
-function tablesOf(relations) {
-  return [...new Set((relations || []).flatMap((r) => (r.table ? [r.table] : tablesOf(r.derived && r.derived.relations))))];
-}
-
-// The ledger's own sentences are English; these are said in French as well.
-const TERMS = String.raw`: epsilon (?<epsilon>\S+) and delta (?<delta>\S+) in all \((?<accounting>\w+)\), (?<max>\S+) for one query(?: and at least (?<least>\S+) for a release)?, until (?<until>[\d-]+), for (?<people>.+?)`;
-const ENDS = String.raw`(?<reason>; reason: .+)?\.$`;
-const SENTENCES = [
-  [new RegExp(String.raw`^(?<who>.+?) proposed version (?<n>\d+) of the study (?<study>\S+), "(?<title>.*)" \((?<basis>.*)\)${TERMS}${ENDS}`, 'u'), 'plain.proposed'],
-  [new RegExp(String.raw`^(?<who>.+?) approved version (?<n>\d+) of the study (?<study>\S+) at (?<place>\S+)${TERMS}${ENDS}`, 'u'), 'plain.approved'],
-  [new RegExp(String.raw`^(?<who>.+?) suspended the study (?<study>\S+) at (?<place>.+?)${ENDS}`, 'u'), 'plain.suspended'],
-  [new RegExp(String.raw`^(?<who>.+?) ended the study (?<study>\S+) at (?<place>.+?)${ENDS}`, 'u'), 'plain.ended'],
-  [/^The ledger of (?<who>.+) is at entry (?<n>\d+)\.$/u, 'plain.checkpoint'],
-  [/^The ledger of (?<who>.+) was created\.$/u, 'plain.created'],
-];
-
-/** recorded is such a sentence in the reader's language, or null: then only its own says it. */
-function recorded(text) {
-  if (language() === 'en') return null;
-  for (const [pattern, key] of SENTENCES) {
-    const found = pattern.exec(text);
-    if (!found) continue;
-    const of = { ...found.groups, reason: (found.groups.reason || '').replace('; reason: ', ' ; motif : ') };
-    for (const x of ['epsilon', 'delta', 'max', 'least']) if (of[x]) of[x] = number(of[x]);
-    of.floor = of.least ? `, ε ${of.least} au moins par résultat` : '';
-    if (of.until) of.until = day(of.until);
-    return t(key, of);
-  }
-  return null;
-}
-
-/** plain says in the reader's language what an entry means; null where only its own sentence does. */
-function plain(e) {
-  const d = e.detail;
-  if (e.kind === 'reserve' && d && d.request) {
-    const f = d.request.fragment;
-    const what = [...new Set((f.partials || []).map((p) => (p.kind === 'patients' && p.expr ? t('plain.patientsWith', { x: t('plain.condition', { x: name(p.expr) }) }) : t(`plain.${p.kind}`, { x: name(p.expr) }))))];
-    const keys = (f.keys || []).map((k) => (k.expr && k.expr.op === 'hospital' ? 'hospital' : name(k.expr)));
-    const by = keys.length ? t('plain.by', { keys: keys.join(', ') }) : '';
-    return t('plain.asked', { who: e.researcher, study: e.study, what: what.join('; '), tables: tablesOf(f.relations).join(', '), by, noise: t(`noise.${d.request.noise.mechanism}`), epsilon: number(d.request.noise.epsilon) });
-  }
-  if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
-  if (e.kind === 'failure' && d && d.allowed) return `${t('plain.failed', { code: d.code, rows: number(d.rows), n: number(d.count), allowed: number(d.allowed), study: e.study })}${d.suspends ? ` ${t('plain.failedLast')}` : ''}`;
-  if (e.kind === 'config' && d && typeof d.suspended === 'boolean') return t(d.suspended ? 'plain.stopped' : 'plain.released', { reason: d.reason });
-  if (e.kind === 'answer' && d && d.covered) return t('plain.covered', { n: number(d.rows), bytes: number(d.bytes) });
-  if (e.kind === 'answer' && d && d.rows !== undefined) return t(d.rows === 1 ? 'plain.leftOne' : 'plain.left', { n: number(d.rows), bytes: number(d.bytes) });
-  if (e.kind === 'data' && d) return t('plain.data', { version: d.data_version });
-  return recorded(e.text);
+    mine ? waitsFor(st) : '', waits ? '' : closed(st),
+    !waits && st.failures && !st.failed ? h('div', { class: 'row small' }, h('span', {}, t(st.failures === 1 ? 'failures.one' : 'failures.some', { n: number(st.failures), allowed: number(st.failures_allowed) })), failuresOf(st)) : '',
+    !waits && st.status === 'suspended' ? h('p', { class: 'small', css: { 'margin-top': '10px' } }, t('suspended.terms')) : '',
+    terms(d), last ? h('p', { class: 'muted small words' }, `${t('term.last')}${t('app.colon')}${last}`) : '',
+    st.status === 'ended' ? '' : h('div', { class: 'row', css: { 'margin-top': '12px' } }, waits ? button('approve', 'act.approve', 'main') : '', !waits && st.status === 'suspended' && !(st.pending && st.pending.act === 'resume') ? button('resume', 'act.resume', 'main') : '',
+      !waits ? button('narrow', 'act.narrow', '') : '', !waits && st.status !== 'suspended' ? button('suspend', 'act.suspend', '') : '', button('end', waits && !st.holds ? 'act.refuse' : 'act.end', '')));
 }
 
 function entry(e) {
@@ -329,7 +371,7 @@ function render() {
     }),
     h('div', { class: `card head ${st.hold.on ? 'stopped' : ''}` },
       h('div', { class: 'stack' }, h('div', {}, h('h1', {}, st.hospital), h('p', { class: 'muted small' }, t('head.data', { version: st.data_version.slice(0, 12), engine: st.engine }))),
-        st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.reason ? h('p', {}, t('hold.reason', { reason: st.hold.reason })) : '') : '',
+        st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.by ? h('p', {}, t('hold.by', { who: st.hold.by })) : '', st.hold.reason ? h('p', { class: 'words' }, t('hold.reason', { reason: st.hold.reason })) : '') : '',
         h('div', {}, h('p', {}, h('strong', {}, t('head.left', { left: percent(1 - st.remaining.fraction) })), ' ', h('span', { class: 'muted small' }, t('head.budget', { epsilon: number(st.budget.epsilon), delta: number(st.budget.delta), accounting: st.budget.accounting }))), meter(st.remaining.fraction)), place),
       h('div', { class: 'brake' }, st.hold.on ? h('button', { type: 'button', class: 'main', onclick: () => release(place) }, t('hold.release')) : [h('button', { type: 'button', class: 'danger', onclick: stop }, t('hold.stop')), h('p', { class: 'muted small' }, t('hold.words'))])),
     h('div', { class: 'sections' },
@@ -337,8 +379,7 @@ function render() {
       h('section', { 'aria-labelledby': 'studies-title' }, h('h2', { id: 'studies-title' }, t('studies.title')), held.length ? held.map((x) => studyCard(x, false)) : h('p', { class: 'muted' }, t('studies.none'))),
       verify(), log()));
   app.replaceChildren(h('a', { class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); main.focus(); } }, t('app.skip')),
-    h('header', { class: 'top' }, h('div', {}, h('span', { class: 'brand' }, wall(), 'Intramuros', h('small', {}, `${t('app.custodian')} · ${st.federation}`)), h('div', { class: 'tools' }, languageButton(), h('button', { type: 'button', class: 'quiet', onclick: leave }, t('app.leave'))))), main);
+    h('header', { class: 'top' }, h('div', {}, h('span', { class: 'brand' }, wall(), 'Intramuros', h('small', {}, `${t('app.custodian')} · ${st.federation}`)), h('div', { class: 'tools' }, st.you && st.you !== 'console.token' ? h('span', { class: 'muted small' }, st.you) : '', languageButton(), h('button', { type: 'button', class: 'quiet', onclick: leave }, t('app.leave'))))), main);
 }
 
-if (sessionStorage.getItem(TOKEN)) enter();
-else login();
+arrive();

@@ -1,0 +1,75 @@
+package console
+
+import (
+	"encoding/json"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+)
+
+// Asked is what an entry about a query asked of which patients, and by what, as SQL: words that need no translation.
+type Asked struct {
+	Where []string `json:"where"` // conditions, those of subqueries after the query's own
+	By    []string `json:"by"`    // what it is grouped by
+}
+
+// maxAsked bounds a condition, in characters; the whole is in the entry's detail.
+const maxAsked = 400
+
+// askedOf reads an entry; nil for any but that of a query, and for one that an earlier version wrote otherwise.
+func askedOf(e ledger.Entry) (a *Asked) {
+	defer func() {
+		if recover() != nil { // an expression that no node has written: its own words show what the entry says
+			a = nil
+		}
+	}()
+	var detail struct {
+		Request *struct {
+			Fragment fragment.Fragment `json:"fragment"`
+		} `json:"request"`
+	}
+	if e.Kind != ledger.KindReserve || json.Unmarshal(e.Detail, &detail) != nil || detail.Request == nil {
+		return nil
+	}
+	f := &detail.Request.Fragment
+	a = &Asked{Where: []string{}, By: []string{}}
+	text := func(x *fragment.Expr) string {
+		runes := []rune(x.String())
+		if len(runes) > maxAsked {
+			runes = append(runes[:maxAsked], []rune(" …")...)
+		}
+		return string(runes)
+	}
+	if f.Filter != nil {
+		a.Where = append(a.Where, text(f.Filter))
+	}
+	for i := range f.Relations {
+		conditions(&f.Relations[i], func(x *fragment.Expr) { a.Where = append(a.Where, text(x)) })
+	}
+	for _, k := range f.Keys {
+		if k.Expr != nil {
+			a.By = append(a.By, text(k.Expr))
+		}
+	}
+	return a
+}
+
+// conditions visits what the rows of a relation, and of those that it is made of, must fulfil.
+func conditions(r *fragment.Relation, visit func(*fragment.Expr)) {
+	if r.Derived == nil {
+		return
+	}
+	derived(r.Derived, visit)
+}
+
+func derived(d *fragment.Derived, visit func(*fragment.Expr)) {
+	if d.Filter != nil {
+		visit(d.Filter)
+	}
+	for i := range d.Relations {
+		conditions(&d.Relations[i], visit)
+	}
+	for _, arm := range d.Arms {
+		derived(arm, visit)
+	}
+}

@@ -1,0 +1,111 @@
+// The ledger in the reader's words. An entry's own sentence is English, and part of what is hashed; what it means is said
+// from its details, or where an entry has none, from the few forms that its sentence has.
+
+import { day, language, number, t } from './language.js';
+
+function columns(e) {
+  const found = new Set();
+  (function walk(x) {
+    if (x && typeof x === 'object') {
+      if (x.op === 'column' && x.column) found.add(x.column);
+      Object.values(x).forEach(walk);
+    }
+  }(e));
+  return found.size ? [...found].join(', ') : t('plain.computed');
+}
+
+function tablesOf(relations) {
+  return [...new Set((relations || []).flatMap((r) => (r.table ? [r.table] : tablesOf(r.derived && (r.derived.relations || (r.derived.arms || []).map((derived) => ({ derived })))))))];
+}
+
+function asked(e) {
+  const f = e.detail.request.fragment;
+  const noise = e.detail.request.noise;
+  const what = [...new Set((f.partials || []).map((p) => (p.kind === 'patients' && p.expr ? t('plain.patientsWith', { x: t('plain.condition', { x: columns(p.expr) }) }) : t(`plain.${p.kind}`, { x: columns(p.expr) }))))];
+  const { where, by } = e.asked || { where: [], by: (f.keys || []).map((k) => columns(k.expr)) };
+  return t('plain.asked', {
+    who: e.researcher, study: e.study, what: what.join(t('plain.semicolon')), tables: tablesOf(f.relations).join(', '),
+    where: where.length ? t('plain.where', { conditions: where.join(t('plain.semicolon')) }) : '', by: by.length ? t('plain.by', { keys: by.join(', ') }) : '',
+    noise: t(`noise.${noise.mechanism}`), epsilon: number(noise.epsilon), own: e.detail.request.cover ? t('plain.own') : '',
+  });
+}
+
+const least = (d) => d.min_epsilon || Math.min(0.01, d.max_epsilon);
+
+function terms(d) {
+  return t('plain.terms', {
+    epsilon: number(d.budget.epsilon), delta: number(d.budget.delta), accounting: d.budget.accounting, max: number(d.max_epsilon), least: number(least(d)),
+    until: day(d.expires), people: d.investigators.map((x) => (x === '*' ? t('term.anybody') : x)).join(', '), sealed: d.sealed ? t('plain.sealed') : '',
+  });
+}
+
+/** acted says what somebody did with a study: a record, or what the node tells of one, which has no document. */
+export function acted(r) {
+  const reason = r.reason ? t('plain.reason', { reason: r.reason.replace(/\.$/u, '') }) : '';
+  const d = r.document;
+  const of = { who: r.by, study: r.study, place: r.hospital || '', reason, n: d ? d.version : '', title: d ? d.title : '', basis: d ? d.legal_basis : '' };
+  return t(`plain.${r.act}`, { ...of, terms: d ? terms(d) : '' });
+}
+
+function studied(e) {
+  const waits = /It opens nothing before (\d+) more of the custodians/.exec(e.text);
+  return acted(e.detail) + (waits ? ` ${t('plain.pending', { n: waits[1] })}` : '');
+}
+
+function left(e) {
+  const d = e.detail;
+  const of = { n: number(d.rows), bytes: number(d.bytes), named: number(d.named || 0), others: number((d.members || 1) - 1) };
+  const words = d.members ? 'plain.masked' : d.covered ? 'plain.covered' : d.rows === 1 ? 'plain.leftOne' : 'plain.left';
+  return (d.whole === false ? `${t('plain.broke')} ` : '') + (d.named ? `${t('plain.named', of)} ` : '') + t(words, of);
+}
+
+function policy(d) {
+  const list = (all) => (all && all.length ? all.join(', ') : t('plain.noone'));
+  return t('plain.policy', {
+    epsilon: number(d.budget.epsilon), operators: list(d.operators), custodians: list(d.custodians),
+    required: d.signatures_required ? ` ${t('plain.required', { n: number(d.signatures_required) })}` : '', sealed: d.sealed && d.sealed.required ? ` ${t('plain.sealedAll')}` : '',
+    key: d.sealed ? ` ${t('plain.key', { key: d.sealed.key })}` : '',
+  });
+}
+
+function configured(d) {
+  if (typeof d.suspended !== 'boolean') return policy(d);
+  return t(d.suspended ? 'plain.stopped' : 'plain.released', { who: d.by || t('plain.custodian'), reason: d.reason || '' });
+}
+
+// Entries without details, by their sentences.
+const SENTENCES = [
+  [/^(?:(?<n>\d+) refusals before this one are not recorded: there were too many\. )?Refused to (?<what>\w+) for (?<peer>\S+): this hospital .*?\((?<code>NODE_\w+)\)\./su, (g) => (g.n ? `${t('plain.unrecorded', { n: number(g.n) })} ` : '') + t('plain.refused', { code: g.code, why: t(`code.${g.code}`) })],
+  [/^The ledger of (?<who>.+) is at entry (?<n>\d+)\.$/u, (g) => t('plain.checkpoint', g)],
+  [/^The ledger of (?<who>.+) was created\.$/u, (g) => t('plain.created', g)],
+  [/^The ledger of (?<who>.+) was opened again\.$/u, (g) => t('plain.openedAgain', g)],
+  [/^The reservation of entry (?<n>\d+) .*; it costs nothing\.$/u, (g) => t('plain.abandoned', g)],
+  [/^(?<who>.+) acknowledged that entries up to (?<n>\d+) of (?<time>\S+) were lost; what they had charged counts in every study\. Reason: (?<reason>[^]*)$/u, (g) => t('plain.recovered', g)],
+];
+
+function told(text) {
+  for (const [pattern, words] of SENTENCES) {
+    const found = pattern.exec(text);
+    if (found) return words(found.groups);
+  }
+  return null;
+}
+
+function detailed(e) {
+  const d = e.detail;
+  switch (d && e.kind) {
+    case 'reserve': return d.request ? asked(e) : null;
+    case 'failure': return d.code ? `${t(d.count ? 'plain.failed' : 'plain.failedBefore', { code: d.code, rows: number(d.rows), n: number(d.count), allowed: number(d.allowed), study: e.study })}${d.suspends ? ` ${t('plain.failedLast')}` : ''}` : null;
+    case 'config': return configured(d);
+    case 'answer': return d.rows === undefined ? null : left(e);
+    case 'data': return t('plain.data', { version: d.data_version });
+    case 'study': return d.act ? studied(e) : null;
+    default: return null;
+  }
+}
+
+/** plain says in the reader's language what an entry means; null where only its own sentence does. */
+export function plain(e) {
+  if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
+  return detailed(e) || (language() === 'en' ? null : told(e.text));
+}

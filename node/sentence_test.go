@@ -1,0 +1,32 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// However much there is of one part, the ledger's sentence has its conditions and what it is grouped by.
+func TestSentenceHasEachPart(t *testing.T) {
+	r := request(testCatalog(t), 0.25)
+	sex := fragment.Column("patient", "sex", value.TypeText)
+	r.Fragment.Filter = expr(t, fragment.OpEqual, sex, fragment.Literal(value.Text("F")))
+	for range 500 {
+		r.Fragment.Relations = append(r.Fragment.Relations, fragment.Relation{Name: "visit", Table: "visit", On: r.Fragment.Filter})
+	}
+	got := sentence(r)
+	for _, want := range []string{"Asks for the number of patients", ", from patient", " …, where patient.sex = 'F', for each patient.sex; laplace noise of epsilon 0.25."} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q lacks %q", got, want)
+		}
+	}
+	if len(got) > maxSentence {
+		t.Errorf("%d bytes", len(got))
+	}
+	r.Fragment.Filter = expr(t, fragment.OpEqual, sex, fragment.Literal(value.Text(strings.Repeat("é\x00", 5000))))
+	if got := sentence(r); len(got) > maxSentence || !strings.Contains(got, " …, for each patient.sex;") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
