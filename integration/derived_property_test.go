@@ -630,7 +630,7 @@ func (f *forger) function(all []seen, t value.Type, patient *fragment.Expr, wind
 	if o.Function == fragment.FunctionDistinct {
 		w.Order = nil
 	} else if len(w.Order) > 0 && f.one(3) {
-		w.Frame = &fragment.Frame{From: []int{-fragment.Unbounded, -1, 0, 1}[f.IntN(4)], To: []int{0, 1, fragment.Unbounded}[f.IntN(3)]}
+		w.Frame = &fragment.Frame{From: []int{-fragment.Unbounded, -1, 0, 1}[f.IntN(4)], To: []int{0, 1, fragment.Unbounded}[f.IntN(3)], Values: f.one(3)}
 	}
 	o.Window = w
 	return o

@@ -496,7 +496,7 @@ func (g *generator) window(f from, add func(string, kind)) {
 	}
 	over := " OVER (" + partition + " ORDER BY " + total + ")"
 	date, x := g.value(f, kindDate, 0), g.value(f, kindInt, 0)
-	switch g.n(9) {
+	switch g.n(11) {
 	case 0:
 		add("ROW_NUMBER()"+over, kindInt)
 	case 1:
@@ -515,6 +515,11 @@ func (g *generator) window(f from, add func(string, kind)) {
 		add("SUM("+x+") OVER ("+partition+" ORDER BY "+total+" ROWS BETWEEN "+g.pick("UNBOUNDED PRECEDING AND CURRENT ROW", "1 PRECEDING AND CURRENT ROW", "1 PRECEDING AND 1 FOLLOWING", "UNBOUNDED PRECEDING AND 1 PRECEDING")+")", kindInt)
 	case 8:
 		add("LAST_VALUE("+x+") OVER ("+partition+" ORDER BY "+total+" ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)", kindInt)
+	case 9:
+		add(g.pick("COUNT(*)", "SUM("+x+")", "MAX("+x+")")+" OVER ("+partition+" ORDER BY "+date+g.pick("", " DESC", " NULLS FIRST")+" RANGE BETWEEN INTERVAL '30 days' PRECEDING AND "+
+			g.pick("CURRENT ROW", "INTERVAL '1 week' FOLLOWING", "UNBOUNDED FOLLOWING", "INTERVAL '2 days' PRECEDING")+")", kindInt)
+	case 10:
+		add(g.pick("COUNT(*)", "SUM("+x+")")+" OVER ("+partition+" ORDER BY "+x+g.pick("", " DESC")+" RANGE BETWEEN "+g.pick("1 PRECEDING", "2 FOLLOWING")+" AND 3 FOLLOWING)", kindInt)
 	}
 }
 

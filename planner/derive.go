@@ -866,7 +866,10 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {
-			win.Frame = &fragment.Frame{From: max(frame.From, -fragment.Unbounded), To: min(frame.To, fragment.Unbounded)}
+			win.Frame = &fragment.Frame{From: max(frame.From, -fragment.Unbounded), To: min(frame.To, fragment.Unbounded), Values: frame.Values}
+			if frame.Values {
+				win.Order = orderByUnits(win.Order, frame, t.At)
+			}
 		}
 		o.Window = win
 		return o, outputName
@@ -900,6 +903,23 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		o.Expr = w.inner(t.Args[0])
 	}
 	return o, strings.ReplaceAll(string(f), " ", "_")
+}
+
+// orderByUnits gives the order of a frame of values as an int, in whose units the frame is: a date's are days.
+func orderByUnits(order []fragment.Order, frame *syntax.Frame, at Position) []fragment.Order {
+	if len(order) != 1 {
+		refuse(CodeNotSupported, at, "order by one date or int", "RANGE BETWEEN … is counted in one order")
+	}
+	by := order[0]
+	switch t := by.Expr.Type; {
+	case t == value.TypeDate:
+		by.Expr = apply(at, fragment.OpSubtract, by.Expr, fragment.Literal(value.Date(0)))
+	case t != value.TypeInt:
+		refuse(CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
+	case frame.Days:
+		refuse(CodeType, at, "order by a date, or write a number in place of the interval", "RANGE BETWEEN INTERVAL … is counted in days, and the order is by an int")
+	}
+	return []fragment.Order{by}
 }
 
 // done makes the inner query, and returns the rows that it yields.

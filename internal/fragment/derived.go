@@ -116,7 +116,14 @@ type Order struct {
 type Frame struct {
 	From int `json:"from"`
 	To   int `json:"to"`
+	// Values: From and To are not counted in rows but in the value of the one order, an int: the frame is the rows whose
+	// value is so far after the current row's, in the direction of the order. A value beyond ±MaxFrameValue is ordered as
+	// NULL; rows of NULL see each other at a bounded end.
+	Values bool `json:"values,omitempty"`
 }
+
+// MaxFrameValue bounds what a frame of values is counted in, so that no engine overflows.
+const MaxFrameValue = 1 << 60
 
 // Unbounded is a Frame's To without an end; -Unbounded its From without a start.
 const Unbounded = 1 << 30
@@ -132,7 +139,7 @@ func (f Function) ofGroups() bool {
 
 // Tied reports whether the output depends on the order of rows that Order leaves tied.
 func (o *Output) Tied() bool {
-	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil
+	return !o.Function.ofGroups() && o.Function != FunctionRank && o.Function != FunctionDenseRank || o.Window.Frame != nil && !o.Window.Frame.Values
 }
 
 // sums reports whether the output adds up its argument.
@@ -641,6 +648,8 @@ func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
 	case w.Frame != nil && (!o.Function.ofGroups() || o.Function == FunctionDistinct || w.Frame.From > w.Frame.To ||
 		w.Frame.From < -Unbounded || w.Frame.From == Unbounded || w.Frame.To > Unbounded || w.Frame.To == -Unbounded):
 		return fmt.Errorf("%w: a window's frame is out of range", ErrInvalid)
+	case w.Frame != nil && w.Frame.Values && (len(w.Order) != 1 || w.Order[0].Expr.Type != value.TypeInt):
+		return fmt.Errorf("%w: a frame of values needs one order, by an int", ErrInvalid)
 	case o.Function == FunctionDistinct && len(w.Order) > 0:
 		return fmt.Errorf("%w: distinct values are counted over the whole window", ErrInvalid)
 	case !o.Tied() && len(w.Ties) > 0:
@@ -945,7 +954,11 @@ func (o *Output) String() string {
 		parts = append(parts, "ORDER BY "+strings.Join(by, ", "))
 	}
 	if w.Frame != nil {
-		parts = append(parts, fmt.Sprintf("ROWS %d TO %d", w.Frame.From, w.Frame.To))
+		unit := "ROWS"
+		if w.Frame.Values {
+			unit = "RANGE"
+		}
+		parts = append(parts, fmt.Sprintf("%s %d TO %d", unit, w.Frame.From, w.Frame.To))
 	}
 	return text + " OVER (" + strings.Join(parts, " ") + ")"
 }

@@ -54,7 +54,7 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	lag := Output{Name: "before", Function: FunctionLag, Expr: stay, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: days}}, Offset: 1}}
 	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
 	framed := func(from, to int) *Derived {
-		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{from, to}, Ties: []*Expr{days, id}}}
+		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{From: from, To: to}, Ties: []*Expr{days, id}}}
 		return ofStay(patient, o)
 	}
 	public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}}
@@ -367,7 +367,7 @@ func TestCheckIsBounded(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	id, days := stayColumn("id"), stayColumn("days")
 	d := ofStay(plainOutput("id", id), plainOutput("days", days))
-	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{-1, 0}}}
+	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{From: -1, To: 0}}}
 	grouped := ofStay(plainOutput("id", id), Output{Name: "n", Function: FunctionDistinct, Expr: days})
 	grouped.Grouped = true
 	within := &Derived{Relations: []Relation{{Name: "r", Derived: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", num(1))}, Patient: "id"}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -566,7 +567,7 @@ func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
 	}
 	ordered := func(a, b int, ties bool) int {
 		for _, by := range w.Order {
-			if c := by.Compare(from.evaluate(by.Expr, from.rows[a]), from.evaluate(by.Expr, from.rows[b])); c != 0 {
+			if c := by.Compare(w.orderValue(by, from, a), w.orderValue(by, from, b)); c != 0 {
 				return c
 			}
 		}
@@ -627,6 +628,8 @@ func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
 			default:
 				start, to := 0, len(rows)
 				switch {
+				case w.Frame != nil && w.Frame.Values:
+					start, to = w.framed(from, rows, i)
 				case w.Frame != nil:
 					start, to = max(0, i+w.Frame.From), min(len(rows), i+w.Frame.To+1)
 				case len(w.Order) > 0 && i < last: // a peer of the row before
@@ -652,6 +655,43 @@ func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
 		}
 	}
 	return out, origins
+}
+
+// orderValue is what a row is ordered by: in a frame of values, NULL beyond its bounds.
+func (w *Window) orderValue(by Order, from *joined, row int) value.Value {
+	v := from.evaluate(by.Expr, from.rows[row])
+	if w.Frame != nil && w.Frame.Values && !v.IsNull() && (v.Int64() > MaxFrameValue || v.Int64() < -MaxFrameValue) {
+		return value.Null(value.TypeInt)
+	}
+	return v
+}
+
+// framed gives the first row and the one after the last of the frame of values of row i, among ordered rows.
+func (w *Window) framed(from *joined, rows []int, i int) (start, end int) {
+	by := w.Order[0]
+	current := w.orderValue(by, from, rows[i])
+	// from which row on the order has passed the current value moved by n, or reached it
+	reached := func(n int, passed bool) int {
+		at := current
+		if !current.IsNull() {
+			if by.Descending {
+				n = -n
+			}
+			at = value.Int(current.Int64() + int64(n))
+		}
+		return sort.Search(len(rows), func(k int) bool {
+			c := by.Compare(w.orderValue(by, from, rows[k]), at)
+			return c > 0 || c == 0 && !passed
+		})
+	}
+	start, end = 0, len(rows)
+	if w.Frame.From > -Unbounded {
+		start = reached(w.Frame.From, false)
+	}
+	if w.Frame.To < Unbounded {
+		end = reached(w.Frame.To, true)
+	}
+	return start, max(start, end)
 }
 
 // Compare orders two values: below 0 where a comes first.

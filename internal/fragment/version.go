@@ -13,7 +13,7 @@ const (
 	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a patient's
 	// groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by those rules.
 	Oldest = 2
-	// Version is the highest. 3 has covered groups that are not declared.
+	// Version is the highest. 3 has covered groups that are not declared, and frames of values.
 	Version = 3
 )
 
@@ -27,6 +27,7 @@ type novelty struct {
 // later lists what is newer than Oldest.
 var later = []novelty{
 	{3, "Cover.names bool", func(r *Request) bool { return r.Cover != nil && r.Cover.Names }},
+	{3, "Frame.values bool", func(r *Request) bool { return r.Fragment.framesValues() }},
 }
 
 // Least is the lowest version that can say the request.
@@ -50,4 +51,15 @@ func (r *Request) versioned() error {
 		return fmt.Errorf("%w: version %d, and it says what there is only since version %d", ErrInvalid, v, least)
 	}
 	return nil
+}
+
+// framesValues reports whether a window has a frame of values.
+func (f *Fragment) framesValues() bool {
+	found := false
+	walkDerived(f.Relations, func(d *Derived) {
+		for _, o := range d.Columns {
+			found = found || o.Window != nil && o.Window.Frame != nil && o.Window.Frame.Values
+		}
+	})
+	return found
 }

@@ -273,13 +273,13 @@ func (p *parser) frame() *Frame {
 		return nil
 	}
 	p.i++
-	f := &Frame{}
+	f := &Frame{Values: t.is("range")}
 	if p.accept("between") {
-		f.From = p.bound()
+		f.From = p.bound(f)
 		p.expect("and", "write ROWS BETWEEN 1 PRECEDING AND CURRENT ROW")
-		f.To = p.bound()
+		f.To = p.bound(f)
 	} else {
-		f.From = p.bound()
+		f.From = p.bound(f)
 	}
 	switch {
 	case p.comes("exclude"):
@@ -289,9 +289,12 @@ func (p *parser) frame() *Frame {
 	case t.is("rows"):
 		return f
 	case f.From == math.MinInt && f.To == math.MaxInt: // every row, however they are counted
+		f.Values = false
 		return f
 	case t.is("range") && f.From == math.MinInt && f.To == 0: // the default
 		return nil
+	case t.is("range"):
+		return f
 	}
 	Refuse(CodeNotSupported, t.at,
 		"write ROWS BETWEEN …; or join the rows with those of the same patient and dates near theirs, and group by the key",
@@ -299,20 +302,41 @@ func (p *parser) frame() *Frame {
 	return nil
 }
 
-// bound reads one end of a frame, in rows from the current one.
-func (p *parser) bound() int {
+// maxFrame bounds how far a frame reaches that is not unbounded.
+const maxFrame = 1 << 30
+
+// days reads INTERVAL '30 days', or of weeks, as a number of days.
+func (p *parser) days() int {
+	t := p.here()
+	x := p.interval()
+	if x != nil && x.Kind == Interval && x.Args[0].Kind == Literal && x.Args[0].Literal.Type() == value.TypeInt {
+		n := x.Args[0].Literal.Int64()
+		per := map[string]int64{"day": 1, "week": 7}[x.Name]
+		if per > 0 && n >= 0 && n < maxFrame/7 {
+			return int(n * per)
+		}
+	}
+	Refuse(CodeNotSupported, t.at, "write a number of days or weeks, such as INTERVAL '365 days'", "a window of this interval is not answered: months differ in length")
+	return 0
+}
+
+// bound reads one end of a frame, in rows from the current one, or in values.
+func (p *parser) bound(f *Frame) int {
 	n := 0
 	switch t := p.here(); {
 	case p.accept("current", "row"):
 		return 0
 	case p.accept("unbounded"):
 		n = math.MaxInt
+	case f.Values && p.comes("interval"):
+		n, f.Days = p.days(), true
 	case t.kind == tokenNumber:
 		p.i++
 		v := numberValue(t)
-		if n = int(v.Int64()); v.Type() != value.TypeInt || n > 1<<31 {
-			Refuse(CodeType, t.at, "write a smaller whole number", "this is no number of rows")
+		if v.Type() != value.TypeInt || v.Int64() >= maxFrame {
+			Refuse(CodeType, t.at, "write a smaller whole number", "this is no number of rows, or of units of the order")
 		}
+		n = int(v.Int64())
 	default:
 		p.unexpected("write UNBOUNDED PRECEDING, 1 PRECEDING, CURRENT ROW, 1 FOLLOWING or UNBOUNDED FOLLOWING")
 	}

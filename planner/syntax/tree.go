@@ -198,9 +198,12 @@ type Window struct {
 }
 
 // Frame is ROWS BETWEEN From AND To, in rows from the current one: negative before it; unbounded ends are the least and
-// the largest int.
+// the largest int. With Values it is RANGE: From and To are counted in the value of the order.
 type Frame struct {
 	From, To int
+	Values   bool
+	// Days: an end was written as an interval, of so many days; the order must be by dates.
+	Days bool
 }
 
 // Name is what the answer calls the item's column.

@@ -268,6 +268,9 @@ func (t *Expr) sexpr() string {
 		text += " over [" + strings.Join(sexprs(w.Partition), ", ") + "; " + ordersText(w.OrderBy) + "; "
 		if w.Frame != nil {
 			text += fmt.Sprintf("%s to %s", rowsText(w.Frame.From), rowsText(w.Frame.To))
+			if w.Frame.Values {
+				text += " by value"
+			}
 		}
 		text += "]"
 	}
@@ -526,11 +529,26 @@ func (t *Expr) sql() string {
 			text += " ORDER BY " + ordersSQL(w.OrderBy)
 		}
 		if w.Frame != nil {
-			text += " ROWS BETWEEN " + boundSQL(w.Frame.From) + " AND " + boundSQL(w.Frame.To)
+			unit, bound := " ROWS BETWEEN ", boundSQL
+			if w.Frame.Values {
+				unit = " RANGE BETWEEN "
+			}
+			if w.Frame.Days {
+				bound = daysSQL
+			}
+			text += unit + bound(w.Frame.From) + " AND " + bound(w.Frame.To)
 		}
 		text += ")"
 	}
 	return text
+}
+
+func daysSQL(n int) string {
+	if n == math.MinInt || n == math.MaxInt {
+		return boundSQL(n)
+	}
+	count, side, _ := strings.Cut(boundSQL(n), " ")
+	return "INTERVAL '" + count + " days' " + side
 }
 
 func boundSQL(n int) string {

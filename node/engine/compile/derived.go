@@ -223,8 +223,12 @@ func (c *compiler) partition(w *fragment.Window) string {
 func (c *compiler) window(o *fragment.Output) string {
 	w := o.Window
 	var order []string
+	values := w.Frame != nil && w.Frame.Values
 	by := func(e *fragment.Expr, descending, nullsFirst bool) {
 		s := c.byBytes(c.whole(e), e.Type)
+		if values { // no engine may overflow where it adds to it
+			s = c.f("CASE WHEN %[1]s BETWEEN %[2]d AND %[3]d THEN %[1]s END", s, int64(-fragment.MaxFrameValue), int64(fragment.MaxFrameValue)).sql
+		}
 		if descending {
 			s += " DESC"
 		}
@@ -246,6 +250,8 @@ func (c *compiler) window(o *fragment.Output) string {
 		s += " ORDER BY " + strings.Join(order, ", ")
 	}
 	switch {
+	case values:
+		s += " RANGE BETWEEN " + frameEnd(w.Frame.From) + " AND " + frameEnd(w.Frame.To)
 	case w.Frame != nil:
 		s += " ROWS BETWEEN " + frameEnd(w.Frame.From) + " AND " + frameEnd(w.Frame.To)
 	case o.Function == fragment.FunctionLast:

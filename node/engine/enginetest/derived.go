@@ -164,6 +164,15 @@ func (g deriver) derived(depth int) *fragment.Derived {
 				to := max(1, from+g.IntN(len(ends)-from))
 				o.Window.Frame = &fragment.Frame{From: ends[from], To: ends[to]}
 				o.Window.Ties = []*fragment.Expr{number, real, text, flag, day}
+				if g.IntN(2) == 0 {
+					days := number
+					if day.Type == value.TypeDate {
+						days = op(fragment.OpSubtract, day, fragment.Literal(value.Date(0)))
+					}
+					by := []*fragment.Expr{number, days, fragment.Literal(value.Int(7)), op(fragment.OpMultiply, number, fragment.Literal(value.Int(1<<62)))}[g.IntN(4)]
+					o.Window.Frame.Values, o.Window.Ties = true, nil
+					o.Window.Order = []fragment.Order{{Expr: by, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0}}
+				}
 			}
 		}
 		return o
