@@ -156,14 +156,18 @@ func (s *scanner) read(text string, offset int, hint bool) {
 			}
 			s.add(tokenWord, t.Text, start, length)
 		case sqltoken.Operator:
-			if end := bracketed(text, t.Start); t.Text == "[" && end > 0 {
+			end := 0
+			if t.Text == "[" {
+				end = bracketed(text, t.Start)
+			}
+			if end > 0 {
 				s.name(text[t.Start+1:end-1], start, end-t.Start)
 				for i+1 < len(all) && all[i+1].Start < end {
 					i++
 				}
 				continue
 			}
-			end := t.End
+			end = t.End
 			for i+1 < len(all) && all[i+1].Kind == sqltoken.Operator && all[i+1].Start == end &&
 				!(all[i+1].Text == "[" && bracketed(text, end) > 0) {
 				i++
