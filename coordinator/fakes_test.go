@@ -76,8 +76,10 @@ type hospital struct {
 	hang      chan struct{}    // execute tells here that it waits, and waits
 	silent    map[string]bool  // no word to these actions, and "execute"
 	half      bool             // execute fails after its groups
+	real      *catalog.Catalog // not nil: it draws noise and keeps to ticks, as a node does
 	short     bool             // a covered vector lacks its last number
 	told      int              // for how many hospitals it last drew its share
+	sent      []int64          // the last vector that left, where it is real
 	once      bool             // prepare is refused once it has executed
 	took      time.Duration    // execute computes that long
 	price     dp.Loss          // added to the right price
@@ -195,8 +197,13 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 		return stream.Context().Err()
 	}
 	time.Sleep(took)
-	if r.Cover != nil {
+	switch {
+	case r.Cover != nil && h.real != nil:
+		return h.coverReally(r, stream)
+	case r.Cover != nil:
 		return h.sendCovered(r, stream)
+	case h.real != nil:
+		return h.sendExact(r, stream)
 	}
 	w := flight.NewRecordWriter(stream, ipc.WithSchema(r.Fragment.Schema()))
 	defer w.Close()
@@ -262,6 +269,9 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	}
 	if err := h.silence(stream.Context(), "execute"); err != nil {
 		return err
+	}
+	if h.real != nil {
+		return h.sealReally(r, stream)
 	}
 	groups, digest := r.Fragment.Groups(), r.Digest()
 	if r.Cover.Names {
@@ -389,7 +399,8 @@ type federation struct {
 	log       *strings.Builder
 	pipes     map[string]*bufconn.Listener // by address; nil: real sockets
 	operator  ed25519.PrivateKey
-	maxSites  int // of the catalog; 0: none
+	maxSites  int    // of the catalog; 0: none
+	columns   string // of person, beside the others
 
 	mu    sync.Mutex
 	draws []draw
@@ -451,6 +462,7 @@ func openFederation(t *testing.T, f *federation, change func(*Config)) *federati
 	if f.maxSites > 0 {
 		catalog = strings.Replace(catalog, "max_groups", fmt.Sprintf("max_sites: %d\nmax_groups", f.maxSites), 1)
 	}
+	catalog += f.columns
 	must(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(catalog), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "alice"), []byte(alice+"\n"), 0o600))
 	file := func(name string) string { return filepath.Join(dir, name) }
