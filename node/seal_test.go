@@ -155,6 +155,9 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 		{"and they are more", Sealed{}, func(r *fragment.Request) { r.Study, r.Cover.Sites = "few", 1 }, CodeSealed},
 		{"Laplace noise", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Noise.Mechanism, r.Fragment.Norm = dp.Laplace, fragment.L1 }, CodeFragment},
 		{"a study of pure accounting", Sealed{Hospitals: 3}, func(r *fragment.Request) { r.Study = "copd" }, CodeBudget},
+		{"a study of pure accounting, at a hospital that requires it", Sealed{Required: true, Hospitals: 3}, func(r *fragment.Request) {
+			r.Study, r.Cover, r.Noise.Mechanism, r.Fragment.Norm = "copd", nil, dp.Laplace, fragment.L1
+		}, CodeSealed},
 		{"groups that are not declared, and not named first", Sealed{Hospitals: 3}, func(r *fragment.Request) {
 			r.Fragment.Keys[0].Domain, r.ThresholdDelta = nil, 1e-9
 		}, CodeFragment},

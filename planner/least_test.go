@@ -85,3 +85,14 @@ func TestLeastPrice(t *testing.T) {
 		t.Errorf("%d were refused, %d releases were Gaussian; the test shows little", refused, gaussian)
 	}
 }
+
+// Under pure accounting nothing is sealed: it is refused with a code, a reason and what to do instead.
+func TestPureIsNotSealed(t *testing.T) {
+	fed := federation(t, "eicu")
+	fed.Accounting, fed.Covered = dp.Pure, true
+	_, err := Compose(Query{SQL: "SELECT COUNT(*) FROM patient", Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeSealed || !strings.Contains(e.Hint, "zcdp") {
+		t.Errorf("%v", err)
+	}
+}

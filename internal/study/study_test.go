@@ -162,6 +162,37 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// Pure accounting and a seal do not go together, whoever asks for both: the operator who proposes or the custodian who approves.
+func TestPureIsNotSealed(t *testing.T) {
+	b := open(t, Place{Hospital: "lyon"})
+	take := func(r *Record, key ed25519.PrivateKey) {
+		t.Helper()
+		err := r.Sign(key) // refuses already
+		if err == nil {
+			err = b.Take(t.Context(), r)
+		}
+		if err == nil || !strings.Contains(err.Error(), "`sealed` needs `accounting: zcdp`") {
+			t.Errorf("%s: %v", r.Act, err)
+		}
+	}
+	pure := func(r *Record) *Record {
+		r.Document.Budget, r.Document.Sealed = dp.Budget{Accounting: dp.Pure, Epsilon: 5, Delta: 1e-6}, false
+		if r.Act == Approve {
+			r.Proposal = r.Document.Digest()
+		}
+		return r
+	}
+	sealed := pure(proposal(t, 1))
+	sealed.Document.Sealed = true
+	take(sealed, olga)
+	open := pure(proposal(t, 1))
+	must(t, open.Sign(olga))
+	must(t, b.Take(t.Context(), open))
+	wish := pure(approval(t, 1, 1, nil))
+	wish.Document.Sealed = true
+	take(wish, claire)
+}
+
 // What a proposal or a custodian has sealed, no later version opens, and the ledger says what is sealed.
 func TestStaysSealed(t *testing.T) {
 	zcdp := func(r *Record, sealed bool) *Record {
