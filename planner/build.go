@@ -469,6 +469,9 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		if !(a.value >= 0 && a.value <= 1) {
 			refuse(CodeType, t.Args[1].At, "write a share from 0 to 1, such as 0.5 for the median", "the quantile is out of range")
 		}
+		if t.OfRanks && a.x.facts.Nullable {
+			refuse(CodePatientsMixed, t.At, "add WHERE "+t.Args[0].Describe()+" IS NOT NULL", "ranks count rows of NULL, and quantiles do not")
+		}
 	case f == aggregates["histogram"]:
 		b.histogram(a, name)
 	case f.arguments == 2:

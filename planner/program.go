@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -75,6 +76,21 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err = planBound(q, fed, bound)
+	var refused *Error
+	if errors.As(err, &refused) && (refused.Code == CodePatientsMixed || refused.Code == CodeRowLevel) {
+		if again, ok := quantiled(bound); ok {
+			if other, err := planBound(q, fed, again); err == nil {
+				return other, nil
+			}
+		}
+	}
+	return program, err
+}
+
+// planBound plans a query whose parameters are bound.
+func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
+	defer syntax.Catch(&err)
 	fed.domains = fragment.NewBudget()
 	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
 	extended := *fed.Catalog
@@ -335,11 +351,14 @@ func (c *composer) released(q *syntax.Query, within *scope) *derived {
 	if inner, outer, others := c.split(q, within); inner != nil {
 		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
 		for i, other := range others {
-			s := r.adopt(c.table(c.release(other.query, within.with(q.With))), otherAlias(i), q.At)
+			s := r.adopt(c.derive(other.query, within.with(q.With)), otherAlias(i), q.At)
 			s.Join = fragment.JoinCross
 			if other.keys > 0 {
 				s.Join, s.On = fragment.JoinLeft, r.sameKeys(s, other.keys, q.At)
 			}
+		}
+		if outer.Where != nil {
+			r.filter = normalizeConjunction(r.condition(outer.Where, "HAVING"))
 		}
 		return r.selectedFrom(outer)
 	}
@@ -547,9 +566,12 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 	for _, i := range s.Items {
 		out.Items = append(out.Items, syntax.Item{Term: i.Term.Rewrite(move), Alias: i.Name()})
 	}
+	aliased := func(t *syntax.Expr) *syntax.Expr { return syntax.Aliased(s.Items, t) }
 	if s.Qualify != nil {
-		qualify := s.Qualify.Rewrite(func(t *syntax.Expr) *syntax.Expr { return syntax.Aliased(s.Items, t) })
-		out.Qualify = qualify.Rewrite(move)
+		out.Qualify = s.Qualify.Rewrite(aliased).Rewrite(move)
+	}
+	if c.havingComputes(s, around) { // it compares with another release, so it comes after both
+		in.Having, out.Where = nil, s.Having.Rewrite(aliased).Rewrite(move)
 	}
 	inner = &syntax.Query{At: q.At, With: q.With, Select: &in}
 	within.hand(q, inner)
@@ -559,9 +581,17 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 // computes reports whether a SELECT computes with what it releases: see split.
 func (c *composer) computes(q *syntax.Query, within *scope) bool {
 	s := q.Select
+	if c.havingComputes(s, nil) && c.havingComputes(s, c.rows(q, within, 0)) {
+		return true
+	}
 	return s.Distinct || s.Qualify != nil || severalCounts(s) && len(c.countedApart(s, c.rows(q, within, 0))) > 0 || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
 		return windowWithin(i.Term) != nil || holdsSubquery(i.Term) && c.scalarWithin(i.Term, c.rows(q, within, 0))
 	})
+}
+
+// havingComputes reports whether HAVING compares with another release; around nil: whether it may.
+func (c *composer) havingComputes(s *syntax.Select, around *resolver) bool {
+	return s.Having != nil && holdsSubquery(s.Having) && (around == nil || c.scalarWithin(s.Having, around))
 }
 
 func holdsSubquery(t *syntax.Expr) bool {

@@ -186,6 +186,7 @@ type Expr struct {
 	Filter    *Expr   // FILTER (WHERE …)
 	Over      *Window // OVER (…)
 	Bin       int     // of HISTOGRAM, once expanded
+	OfRanks   bool    // of a quantile: of ranks, which count rows of NULL as well
 	Array     bool    // of a Placeholder: its value is a list, whose elements stand in its place
 }
 
@@ -264,7 +265,7 @@ func (t *Expr) Describe() string {
 func (t *Expr) Equal(o *Expr) bool {
 	if t.Kind != o.Kind || t.Qualifier != o.Qualifier || t.Name != o.Name || t.Literal != o.Literal ||
 		t.Distinct != o.Distinct ||
-		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || len(t.Args) != len(o.Args) || t.Query != o.Query ||
+		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || t.OfRanks != o.OfRanks || len(t.Args) != len(o.Args) || t.Query != o.Query ||
 		t.Over != o.Over ||
 		(t.Filter == nil) != (o.Filter == nil) || t.Filter != nil && !t.Filter.Equal(o.Filter) {
 		return false
