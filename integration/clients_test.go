@@ -68,7 +68,7 @@ func TestClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	environment := append(os.Environ(), "CLIENT_MIXED="+mixed, "CLIENT_MIXED_ROWS="+string(severalRows), "CLIENT_MODULES="+installed.modules(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
+	environment := append(os.Environ(), "CLIENT_MIXED="+mixed, "CLIENT_MIXED_ROWS="+string(severalRows), "CLIENT_MODULES="+installed.modules(), "CLIENT_TOOLS="+installed.tools(), "CLIENT_FLIGHT="+flight, "CLIENT_POSTGRES="+postgres, "CLIENT_CA="+f.path("pki/ca.pem"),
 		"CLIENT_TOKEN="+token, "CLIENT_POOR="+poor, "CLIENT_EXPECTED="+string(rows), "PYTHONDONTWRITEBYTECODE=1")
 	python := installed.python()
 	run := func(name string, command ...string) {
@@ -98,6 +98,10 @@ func TestClients(t *testing.T) {
 	}
 	run("flight-sql-jdbc", installed.java("FlightSql.java")...)
 	run("pgjdbc", installed.java("Postgres.java")...)
+	run("pgcli", "bash", "pgcli.sh")
+	run("harlequin", filepath.Join(installed.tools(), "python"), "workbench.py")
+	run("dbt", "bash", "dbt.sh")
+	t.Run("postgres_fdw", func(t *testing.T) { foreign(t, postgres, f.path("pki/ca.pem"), expected) })
 	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
 
 	// The quickstarts, as they stand in the documents, but for names.
@@ -156,6 +160,9 @@ func perl(t *testing.T) bool {
 }
 
 type installation string
+
+// tools is where the programs are that have an environment of their own.
+func (i installation) tools() string { return filepath.Join(string(i), "tools", "bin") }
 
 func (i installation) modules() string { return filepath.Join(string(i), "node", "node_modules") }
 

@@ -41,14 +41,18 @@ try() { # a command, three times at most
     return 1
 }
 
-# The mark, written last, is the list of what the environment holds: one that broke off, or is of another list, is made anew.
-mark=$into/venv/installed.txt
-if ! cmp -s "$here/requirements.txt" "$mark"; then
-    rm -rf "$into/venv"
-    python3 -m venv "$into/venv"
-    try "$into/venv/bin/pip" install -q --disable-pip-version-check --retries 3 -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$mark"
-fi
+# The mark, written last, is the list of what an environment holds: one that broke off, or is of another list, is made anew.
+environment() { # folder, and its list
+    local folder=$into/$1 list=$here/$2
+    if ! cmp -s "$list" "$folder/installed.txt"; then
+        rm -rf "$folder"
+        python3 -m venv "$folder"
+        try "$folder/bin/pip" install -q --disable-pip-version-check --retries 3 -r "$list"
+        cp "$list" "$folder/installed.txt"
+    fi
+}
+environment venv requirements.txt
+environment tools tools.txt
 
 # npm verifies what package-lock.json pins.
 if ! cmp -s "$here/package-lock.json" "$into/node/installed"; then
