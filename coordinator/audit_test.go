@@ -93,7 +93,8 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patien
 		for i := range p.Sites {
 			sums := map[string][]int64{}
 			for g, x := range others(p, i) {
-				sums[g] = slices.Clone(x)
+				sums[g] = make([]int64, p.Fragment.Width())
+				copy(sums[g], x)
 			}
 			for g, part := range patient(p, i) {
 				if !with {
@@ -173,7 +174,7 @@ func TestAuditAverage(t *testing.T) {
 	q := planner.Query{SQL: "SELECT AVG(days), COUNT(*) FROM stay", Ask: planner.Ask{Epsilon: 1, Delta: 0.1}}
 	count := 0
 	a := ask(t, q, dp.ZCDP, func(p *planner.Plan, _ int) map[string][]int64 {
-		others := []int64{0, 0}
+		others := make([]int64, p.Fragment.Width())
 		count = slices.IndexFunc(p.Fragment.Partials, func(p fragment.Partial) bool { return p.Kind == fragment.PartialRows })
 		others[count] = 50_000 * p.Proof.Units[count]
 		return map[string][]int64{"": others}
@@ -206,7 +207,7 @@ func TestAuditBuckets(t *testing.T) {
 		}
 		return map[string][]int64{"": others}
 	}, whole(""))
-	if a.plan.Noise.Limit != 4 {
+	if a.plan.Noise.Limit != 19*4+3 { // and what tells how much was left out
 		t.Fatalf("the noise is %+v", a.plan.Noise)
 	}
 	score := func(answer *planner.Answer) float64 {
@@ -241,7 +242,7 @@ func TestAuditSingleton(t *testing.T) {
 	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 1, Delta: 0.05, MaxGroups: 1}}
 	a := ask(t, q, dp.Pure, func(*planner.Plan, int) map[string][]int64 { return nil }, func(p *planner.Plan, site int) map[string][]int64 {
 		parts := map[string][]int64{}
-		for i := range fragment.LeastPresence * p.Noise.Limit {
+		for i := range fragment.LeastPresence * p.Noise.Limit / p.Proof.NormWeight(p.Fragment, p.Selection.Partial) {
 			part := make([]int64, p.Fragment.Width())
 			part[p.Selection.Place] = p.Proof.Units[p.Selection.Partial] / fragment.LeastPresence
 			parts[fmt.Sprintf("mine %d of %d", i, site)] = part
@@ -252,7 +253,7 @@ func TestAuditSingleton(t *testing.T) {
 	low, selection := *a.plan, *a.plan.Selection
 	var err error
 	unit := a.plan.Proof.Units[selection.Partial]
-	at := dp.Presence{Sites: 2, Least: unit / fragment.LeastPresence, Most: unit, Reach: unit * a.plan.Noise.Limit}
+	at := dp.Presence{Sites: 2, Least: unit / fragment.LeastPresence, Most: unit, Reach: unit * a.plan.Noise.Limit / a.plan.Proof.NormWeight(a.plan.Fragment, selection.Partial)}
 	selection.Threshold, err = narrowed(t, a.plan.Noise, a.plan.Coordinate(selection.Partial)).Threshold(at, a.plan.Coordinate(selection.Partial), selection.Delta)
 	must(t, err)
 	selection.Threshold /= unit

@@ -270,6 +270,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 		planner.Federation{
 			Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest, Likely: likely,
 			Covered: study.Sealed, Masked: c.config.Sealed.Masks, Size: len(c.config.Hospitals),
+			Uncounted: !counts(study),
 		})
 	if err != nil {
 		return nil, planError(err)
@@ -318,6 +319,9 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	}
 	return q, nil
 }
+
+// counts reports whether the study may ask for counts.
+func counts(d *study.Document) bool { return slices.Contains(d.Aggregates, study.Count) }
 
 // run is the query from the gathering of hospitals to the noisy cells, which it
 // finds stored or draws. Every way out before the charge gives back what was
@@ -498,7 +502,7 @@ func (q *query) finish(ctx context.Context, releases []released, found []fragmen
 	if w := emptiness(&a.Answer, q.program.Releases); w != "" {
 		a.Warnings = append(a.Warnings, w)
 	}
-	a.Warnings = append(a.Warnings, a.Notes...)
+	a.Warnings = append(append(a.Warnings, a.Bias...), a.Notes...)
 	q.c.log.Info("query answered", slog.String("query", q.id), slog.String("study", q.name), slog.String("researcher", q.who.Name),
 		slog.Bool("stored", a.Stored), slog.Float64("epsilon", a.Cost.Epsilon), slog.Int("hospitals", len(a.Answered)))
 	return a, nil

@@ -20,7 +20,8 @@
 //
 // with public sizes and weights; it may touch any number of coordinates. Noise.Limit is limit, Coordinate.Weight is
 // w_j, and Coordinate.Size is m*size_j. All coordinates share one Noise, and each draws its own. (A tree of counts
-// has the weight of a level at each of its levels.)
+// has the weight of a level at each of its levels. What clipping leaves out is a coordinate too, and limit holds its
+// part.)
 //
 // Lemma. Let d = x(D) - x(D') and v_j = d_j/(m*size_j). Then sum w_j v_j² <= limit, or sum w_j |v_j| <= limit.
 //

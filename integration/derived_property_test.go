@@ -711,6 +711,11 @@ func (f *forger) fragment() *fragment.Fragment {
 			out.Partials = append(out.Partials, fragment.Partial{Kind: fragment.PartialSum, Expr: f.expr(all, []value.Type{value.TypeInt, value.TypeFloat}[f.IntN(2)], 1), Grid: f.grid(1)})
 		}
 	}
+	if f.one(2) { // what clipping leaves out of one
+		beyond := out.Partials[f.IntN(len(out.Partials))]
+		beyond.Kind, beyond.Of, beyond.Most = fragment.PartialBeyond, beyond.Kind, 1+f.IntN(4)
+		out.Partials = append(out.Partials, beyond)
+	}
 	return out
 }
 

@@ -239,4 +239,18 @@ func (f *federation) testCaveatDoors(t *testing.T, door string) {
 	if !strings.Contains(said, "WARNING: "+want+"\n") {
 		t.Errorf("the PostgreSQL door says:\n%s", said)
 	}
+	// How much clipping left out is told there, too.
+	const beyond = " of the rows are beyond the limit of 1 row a patient (max_rows) and left out"
+	for _, format := range []string{"table", "csv", "json"} {
+		out, err := f.command(t.Context(), "query", "--max-rows", "1", "--format", format, sql).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), beyond) {
+			t.Errorf("as %s, the bias is not told: %v\n%s", format, err, out)
+		}
+	}
+	if _, err := c.Exec(t.Context(), "SET intramuros.max_rows = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), sql); err != nil || !strings.Contains(said, beyond) {
+		t.Errorf("the PostgreSQL door does not tell the bias: %v\n%s", err, said)
+	}
 }

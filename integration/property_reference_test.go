@@ -184,6 +184,9 @@ func appear(p *planner.Plan, all []*contribution) {
 
 // sums are what a patient's rows in one group add up to in a partial aggregate.
 func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big.Int {
+	if p.Kind == fragment.PartialBeyond { // of the same rows
+		p.Kind = p.Of
+	}
 	sums := make([]*big.Int, p.Width())
 	for i := range sums {
 		sums[i] = new(big.Int)

@@ -58,11 +58,15 @@ func (s scope) check(f *fragment.Fragment) error {
 		}
 	}
 	for _, p := range f.Partials {
-		if !slices.Contains(s.document.Aggregates, aggregate(p.Kind)) {
-			return fmt.Errorf("the study may not ask for a %s", aggregate(p.Kind))
+		kind := p.Kind
+		if kind == fragment.PartialBeyond { // of rows or values that are left out: more of the same
+			kind = p.Of
+		}
+		if !slices.Contains(s.document.Aggregates, aggregate(kind)) {
+			return fmt.Errorf("the study may not ask for a %s", aggregate(kind))
 		}
 		check := s.value
-		if p.Kind == fragment.PartialValues {
+		if kind == fragment.PartialValues {
 			check = s.plain // it only counts
 		}
 		if err := check(p.Expr, relations); err != nil {

@@ -29,6 +29,8 @@ func sentence(r *fragment.Request) string {
 			b.WriteString("the number of patients")
 		case p.Kind == fragment.PartialRows:
 			b.WriteString("the number of rows")
+		case p.Kind == fragment.PartialBeyond:
+			b.WriteString(p.String())
 		default:
 			b.WriteString("the " + p.String())
 		}

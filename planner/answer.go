@@ -30,7 +30,11 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.answer(rows, confidence), nil
+	answer := p.answer(rows, confidence)
+	if bias := p.bias(cells, confidence); bias != "" {
+		answer.Bias = append(answer.Bias, bias)
+	}
+	return answer, nil
 }
 
 // shown are the groups that the answer shows, in its order.
@@ -328,7 +332,7 @@ func smooth(e *fragment.Expr) bool {
 	return false
 }
 
-// interval covers the exact value of an expression with the reading's confidence.
+// interval covers the value of an expression over the clipped and bounded data with the reading's confidence.
 //
 //   - A quotient of two sums of partial aggregates (all that is made of counts, sums and averages with +, -,
 //     one division and constants) has Fieller's interval (dp.Ratio), which covers at any size of the counts.

@@ -12,7 +12,9 @@ import (
 
 func checkWire(t *testing.T, p *Plan, fed Federation) {
 	t.Helper()
-	b, err := json.Marshal(fragment.Request{Fragment: *p.Fragment, Noise: p.Noise})
+	request := fragment.Request{Fragment: *p.Fragment, Noise: p.Noise}
+	request.Fragment.Version = fragment.Least(&request)
+	b, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +100,9 @@ func exactPartials(p *Plan, rows float64) []int64 {
 			}
 			x = math.Round(rows * (math.Ldexp(mean, g.Shift) - float64(g.Center)))
 		}
+		if partial.Kind == fragment.PartialBeyond { // nobody is clipped
+			x = 0
+		}
 		exact = append(exact, int64(x)*p.Proof.Units[i])
 	}
 	return exact
@@ -116,7 +121,7 @@ func TestFinishOrdersAndCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	cell := func(gender string, n int64) Cell {
-		return Cell{Keys: []value.Value{value.Text(gender)}, Noisy: []int64{n * p.Proof.Units[0]}}
+		return Cell{Keys: []value.Value{value.Text(gender)}, Noisy: []int64{n * p.Proof.Units[0], 0}}
 	}
 	answer, err := p.Finish([]Cell{cell("Other", 3), cell("Female", 50), cell("Male", 50)}, 0.95)
 	if err != nil {
@@ -156,7 +161,7 @@ func TestNoIntervalClaimsCertainty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := p.Finish([]Cell{{Noisy: []int64{-500}}}, 0.95)
+	answer, err := p.Finish([]Cell{{Noisy: []int64{-500, 0}}}, 0.95)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/intramuros/intramuros/internal/fragment"
 )
 
 // Ask is what a researcher settles for a query beside its SQL, as far as planning needs it. Every door embeds it, so that a
@@ -116,7 +114,7 @@ func ParseWeights(text string) (map[string]int, error) {
 	for _, part := range strings.Split(text, ",") {
 		name, number, _ := strings.Cut(part, "=")
 		w, err := strconv.Atoi(strings.TrimSpace(number))
-		if name = strings.TrimSpace(name); name == "" || err != nil || w < 1 || w > fragment.MaxShare {
+		if name = strings.TrimSpace(name); name == "" || err != nil || w < 1 || w > maxWeight {
 			return nil, errors.New("weights are whole numbers from 1 to 1000 by the names of columns, such as n=4, kg=1")
 		}
 		weights[name] = w

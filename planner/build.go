@@ -44,6 +44,7 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *
 	b.canonicalize()
 	b.prove()
 	b.splitBudget()
+	b.measure()
 	b.expectedCounts()
 	return b
 }

@@ -157,7 +157,7 @@ func TestFilteredByWhatIsShown(t *testing.T) {
 	p := quantilePlan(t, "SELECT gender, 100.0 * SUM(CASE WHEN admissionheight > 150 THEN 1 ELSE 0 END) / COUNT(*) AS percent FROM patient WHERE gender IN ('Male', 'Female', 'Other') GROUP BY 1 "+
 		"HAVING 100.0 * SUM(CASE WHEN admissionheight > 150 THEN 1 ELSE 0 END) / COUNT(*) <= 100 ORDER BY percent DESC, gender")
 	cell := func(gender string, some, all int64) Cell {
-		noisy := make([]int64, 2)
+		noisy := make([]int64, len(p.Fragment.Partials))
 		for i, partial := range p.Fragment.Partials {
 			if noisy[i] = all * p.Proof.Units[i]; partial.Grid != nil {
 				noisy[i] = some * p.Proof.Units[i]

@@ -100,6 +100,9 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 	for i, partial := range p.Fragment.Partials {
 		sums := make([]int64, partial.Width())
 		for _, row := range patients {
+			if partial.Kind == fragment.PartialBeyond { // nobody is clipped
+				break
+			}
 			if partial.Expr == nil {
 				sums[0]++
 				continue

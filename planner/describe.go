@@ -113,6 +113,8 @@ func (p *Plan) suppose() (Cell, bool) {
 		unit := float64(p.Proof.Units[i])
 		n := []int64{int64(p.supposed * unit)}
 		switch {
+		case partial.Kind == fragment.PartialBeyond: // as if nobody were clipped
+			n[0] = 0
 		case partial.Grid != nil:
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
@@ -187,8 +189,10 @@ func (p *Plan) Describe() string {
 	}
 	for i, partial := range p.Fragment.Partials {
 		share, unit := "", float64(p.Proof.Units[i])
-		if partial.Share > 1 {
-			share = fmt.Sprintf(", weight %d", partial.Share)
+		if m := p.measured; m != nil && m.beyond == i {
+			share = fmt.Sprintf(", for %s %% of the budget", number(100*p.costOfMeasuring()))
+		} else if partial.Share > 1 && partial.Share != p.commonShare() {
+			share = fmt.Sprintf(", weight %s", number(float64(partial.Share)/float64(p.commonShare())))
 		}
 		line("node", "%s; size %s%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.Sizes[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
@@ -223,6 +227,24 @@ func (p *Plan) Describe() string {
 	return b.String()
 }
 
+// commonShare is the share of a partial aggregate of weight 1.
+func (p *Plan) commonShare() int {
+	common := 0
+	for i, partial := range p.Fragment.Partials {
+		if m := p.measured; m == nil || i != m.beyond {
+			common = divisor(common, max(1, partial.Share))
+		}
+	}
+	return common
+}
+
+// costOfMeasuring is the part of the budget that goes into what tells how much is left out.
+func (p *Plan) costOfMeasuring() float64 {
+	asked := *p.Fragment
+	asked.Partials = slices.Delete(slices.Clone(asked.Partials), p.measured.beyond, p.measured.beyond+1)
+	return 1 - float64(asked.Weight())/float64(p.Fragment.Weight())
+}
+
 // protection says against whom a covered release is safe.
 func (p *Plan) protection() string {
 	const share = "each hospital adds its share before its numbers leave"
@@ -238,7 +260,7 @@ func (p *Plan) limits() string {
 	proof, rows, groups := p.Proof, false, false
 	for _, partial := range p.Fragment.Partials {
 		groups = groups || partial.Kind == fragment.PartialPatients
-		rows = rows || partial.Kind != fragment.PartialPatients
+		rows = rows || partial.Kind != fragment.PartialPatients && partial.Of != fragment.PartialPatients
 	}
 	within := fmt.Sprintf("%d %s", proof.Groups, plural(proof.Groups, "group", "groups"))
 	if in := fmt.Sprintf("%d %s in all", proof.Rows, plural(proof.Rows, "row", "rows")); rows && groups {
@@ -257,7 +279,7 @@ func (p *Plan) limits() string {
 
 // length is how long the vector of one patient may be, in sizes.
 func (p *Plan) length() string {
-	weight := float64(p.Fragment.Weight())
+	weight := float64(p.Fragment.Weight()) / float64(p.commonShare())
 	if p.Fragment.Norm == fragment.L2 {
 		return number(math.Sqrt(weight)) + " (L2)"
 	}

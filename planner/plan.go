@@ -39,6 +39,8 @@ type Federation struct {
 	Covered bool
 	// Masked: they can mask their numbers as well, so that each may rely on the others' noise.
 	Masked bool
+	// Uncounted: the study may not count values, and so it is not measured how many of a distribution clipping leaves out.
+	Uncounted bool
 	// Size is of how many hospitals the federation is; 0: as many as are asked.
 	Size int
 	// Digest is the catalog's, for callers that plan while somebody types: computing it takes as long as
@@ -97,6 +99,8 @@ type Plan struct {
 
 	// places of the partial aggregates in Cell.Noisy.
 	places []place
+	// measured, if not nil, tells how much of the data was left out of the answer by clipping.
+	measured *measured
 	// noise on each partial aggregate, in its own unit; of a covered release with as many hospitals as were asked, until
 	// Answered tells how many did.
 	noise []dp.Distribution
@@ -152,6 +156,8 @@ type Cell struct {
 type Answer struct {
 	Columns []Column
 	Rows    [][]Estimate
+	// Bias says how much of the data clipping left out, as measured, for people; empty: none.
+	Bias []string
 	// Notes say why numbers are missing, for people.
 	Notes []string
 }

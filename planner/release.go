@@ -11,6 +11,9 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
+// maxWeight is the largest of Query.Weights.
+const maxWeight = fragment.MaxShare / 20
+
 // splitBudget gives each partial aggregate its share of the budget: the largest weight of the
 // columns that read it, all divided by what they have in common.
 //
@@ -27,7 +30,7 @@ func (b *builder) splitBudget() {
 	shares := make([]int, len(p.Fragment.Partials))
 	unused := len(b.query.Weights)
 	for _, w := range b.query.Weights {
-		if w < 1 || w > fragment.MaxShare {
+		if w < 1 || w > maxWeight {
 			refuse(CodeParameter, Position{Line: 1, Column: 1}, "give weights from 1 to 1000", "a weight is out of range")
 		}
 	}
@@ -240,7 +243,7 @@ func (b *builder) biasWarnings() {
 	}
 	rows, patients := false, false
 	for _, partial := range p.Fragment.Partials {
-		rows = rows || partial.Kind != fragment.PartialPatients
+		rows = rows || partial.Kind != fragment.PartialPatients && partial.Of != fragment.PartialPatients
 		patients = patients || partial.Kind == fragment.PartialPatients
 	}
 	for _, s := range b.sources {
@@ -283,7 +286,7 @@ func (p *Plan) vanishing() int {
 	for _, partial := range p.Fragment.Partials {
 		share := float64(partial.ShareOrOne())
 		switch {
-		case partial.Buckets != nil:
+		case partial.Buckets != nil, partial.Kind == fragment.PartialBeyond:
 			continue
 		case partial.Kind != fragment.PartialPatients:
 			rows += share

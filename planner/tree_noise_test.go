@@ -2,6 +2,7 @@ package planner
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/intramuros/intramuros/dp"
@@ -21,8 +22,14 @@ func TestCoarseNoise(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := p.noise[0].Scale / most // the epsilon at which the scale is that, but for a granule
-		if p, err := build(at * 1.01); err != nil || p.noise[0].Scale > most {
+		widest := func(p *Plan) (scale float64) {
+			for _, n := range p.noise {
+				scale = math.Max(scale, n.Scale)
+			}
+			return scale
+		}
+		at := widest(p) / most // the epsilon at which the scale is that, but for a granule
+		if p, err := build(at * 1.01); err != nil || widest(p) > most {
 			t.Errorf("noise that is not too coarse is refused: %v", err)
 		}
 		var refused *Error

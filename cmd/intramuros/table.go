@@ -104,7 +104,7 @@ func writeFacts(b *strings.Builder, a *httpapi.Answer) {
 		fmt.Fprintln(b, costText(a.Stored, a.Public, httpapi.Cost(a.Cost)))
 		return
 	}
-	fmt.Fprintf(b, "%d %s from %d hospitals; ± holds the exact value with %s %% confidence\n", len(a.Rows), rows, len(a.Hospitals.Answered), short(100*a.Confidence))
+	fmt.Fprintf(b, "%d %s from %d hospitals; ± holds the value within limits and bounds, with %s %% confidence\n", len(a.Rows), rows, len(a.Hospitals.Answered), short(100*a.Confidence))
 	for _, m := range a.Hospitals.Missing {
 		fmt.Fprintf(b, "missing: %s %s (%s)\n", m.Name, m.Why, m.Code)
 	}

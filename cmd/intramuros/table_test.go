@@ -31,7 +31,7 @@ F           1041 ± 21          54.23 ± 0.13
 NULL       -3 [0, 18]                  NULL
 évil�[31m       7 ± ?  0.012 [0.001, 0.099]
 
-3 rows from 2 hospitals; ± holds the exact value with 95 % confidence
+3 rows from 2 hospitals; ± holds the value within limits and bounds, with 95 % confidence
 missing: c is away (NOT_JOINED)
 warning: take care
 cost: epsilon 0.5, delta 1e-09 (laplace noise)

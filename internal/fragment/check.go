@@ -102,7 +102,9 @@ func (p *Proof) clipsNobody(f *Fragment) bool {
 		return true
 	}
 	few := p.KeysPerPatient || p.Cells > 0 && p.Cells <= p.Groups
-	return few && !slices.ContainsFunc(f.Partials, func(p Partial) bool { return p.Kind != PartialPatients })
+	return few && !slices.ContainsFunc(f.Partials, func(p Partial) bool {
+		return p.Kind != PartialPatients && !(p.Kind == PartialBeyond && p.Of == PartialPatients)
+	})
 }
 
 // Weaker is the proof of the same fragment, sizes and units, for rows of which less is known: what the catalog q was made from promises.
@@ -445,6 +447,9 @@ func (f *Fragment) checkForm(s *Scope) error {
 		if err := p.checkForm(f.MaxRows, check); err != nil {
 			return err
 		}
+		if p.Kind == PartialBeyond && f.measured(p) < 0 {
+			return fmt.Errorf("%w: it asks what was left out of a partial aggregate that it does not ask for", ErrInvalid)
+		}
 	}
 	return nil
 }
@@ -543,6 +548,17 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 		if err := check(p.Expr); err != nil {
 			return err
 		}
+	}
+	if p.Kind == PartialBeyond {
+		if p.Most < 1 || p.Most > MostBeyond || p.Of == PartialBuckets || p.Of == PartialBeyond {
+			return fmt.Errorf("%w: it asks what was left out of a %q, by at most %d times; there are counts and sums, and 1 to %d", ErrInvalid, p.Of, p.Most, MostBeyond)
+		}
+		of := p
+		of.Kind, of.Of, of.Most = p.Of, "", 0
+		return of.checkForm(maxRows, check)
+	}
+	if p.Of != "" || p.Most != 0 {
+		return fmt.Errorf("%w: a %q is of nothing that was left out", ErrInvalid, p.Kind)
 	}
 	if (p.Kind == PartialSum) != (p.Grid != nil) {
 		return fmt.Errorf("%w: a sum, and only a sum, has a grid", ErrInvalid)

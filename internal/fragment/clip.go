@@ -49,6 +49,10 @@ func unit(size int64) int64 {
 // size is what one row, or one patient, counts at most in the partial aggregate, times rows where it counts rows.
 func (p Partial) size(rows int) int64 {
 	switch p.Kind {
+	case PartialBeyond:
+		of := p
+		of.Kind = p.Of
+		return int64(p.Most) * of.size(rows)
 	case PartialPatients:
 		return 1
 	case PartialSum:
@@ -57,14 +61,20 @@ func (p Partial) size(rows int) int64 {
 	return int64(rows)
 }
 
+// Beyond is the factor of what is left out of a patient whose parts are multiplied by that factor, both in units of 1/Whole.
+func (p Partial) Beyond(factor int64) int64 { return min(Whole-factor, p.MostOrOne()*factor) }
+
+// MostOrOne is Most, or 1.
+func (p Partial) MostOrOne() int64 { return int64(max(1, p.Most)) }
+
 // ShareOrOne is Share, or 1.
 func (p Partial) ShareOrOne() int64 { return int64(max(1, p.Share)) }
 
 // NormWeight is what a part of partial aggregate i, of its size, counts in the square (the sum) of the norm. A tree's
 // counts on each of its levels.
 func (p *Proof) NormWeight(f *Fragment, i int) int64 {
-	if f.Partials[i].Kind == PartialPatients {
-		return f.Partials[i].ShareOrOne()
+	if of := f.Partials[i]; of.Kind == PartialPatients || of.Kind == PartialBeyond && of.Of == PartialPatients {
+		return of.ShareOrOne()
 	}
 	return int64(p.Groups) * f.Partials[i].ShareOrOne()
 }
@@ -83,13 +93,7 @@ type Clip struct {
 // Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as in
 // the package comment, p being 1 under L1 and 2 under L2.
 func (p *Proof) Single(f *Fragment) Clip {
-	weight := int64(0)
-	for _, partial := range f.Partials {
-		if partial.Buckets == nil {
-			weight += partial.ShareOrOne()
-		}
-	}
-	limit := int64(p.Groups) * weight // at most 10^6 groups of 100 partials of share 1000, times 2^20
+	limit := int64(p.Groups) * f.single() // at most 10^6 groups of 100 partials of share 20,000, times 2^20
 	c := Clip{Norm: f.Norm, Limit: limit * Steps, most: Steps}
 	if c.Norm == L2 {
 		c.Limit *= Steps
@@ -171,12 +175,15 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 				continue
 			}
 			x := new(big.Int).Mul(raw[at], big.NewInt(p.Units[i]))
-			most := big.NewInt(single.Cap(p.Sizes[i]))
+			most := big.NewInt(single.Cap(p.Sizes[i] / partial.MostOrOne()))
 			if x.CmpAbs(most) > 0 && !p.Unclipped {
 				x.Set(most.Mul(most, big.NewInt(int64(x.Sign()))))
 			}
 			parts[g] = append(parts[g], x)
 			at++
+			if partial.Kind == PartialBeyond {
+				continue
+			}
 			u := new(big.Int).Abs(x)
 			u.Mul(u, big.NewInt(Steps)).Add(u, big.NewInt(p.Sizes[i]-1)).Quo(u, big.NewInt(p.Sizes[i]))
 			if f.Norm == L2 {
@@ -193,8 +200,11 @@ func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	at := 0
 	for i, partial := range f.Partials {
 		factor := whole
-		if partial.Buckets != nil {
+		switch {
+		case partial.Buckets != nil:
 			factor = p.tree(f, i, at, groups, parts)
+		case partial.Kind == PartialBeyond:
+			factor = partial.Beyond(whole)
 		}
 		if !present {
 			factor = 0

@@ -3,6 +3,7 @@ package fragment
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -19,6 +20,11 @@ func clipped(t *testing.T, r *rand.Rand) (*Fragment, *Proof) {
 		{Kind: PartialSum, Expr: days, Grid: &Grid{Lower: -50, Upper: 7000}, Share: r.IntN(3)},
 		{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Upper: 16, Branching: 4, Levels: 2}, Share: r.IntN(3)},
 		{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Upper: 5, Branching: 5, Levels: 1}}}
+	for _, i := range r.Perm(3)[:r.IntN(3)] {
+		beyond := f.Partials[i]
+		beyond.Kind, beyond.Of, beyond.Most, beyond.Share = PartialBeyond, beyond.Kind, 1+r.IntN(5), r.IntN(4)
+		f.Partials = append(f.Partials, beyond)
+	}
 	p, err := Check(&f, testCatalog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +53,10 @@ func TestClip(t *testing.T) {
 					counts[r.IntN(leaves)].SetInt64(r.Int64N(n/3 + 1))
 				}
 				g = append(g, counts...)
+			}
+			for _, beyond := range f.Partials[5:] { // of the same rows
+				i := slices.IndexFunc(f.Partials, func(p Partial) bool { return p.Kind == beyond.Of })
+				g = append(g, new(big.Int).Set(g[i]))
 			}
 			groups = append(groups, g)
 		}

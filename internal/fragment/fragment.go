@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -82,13 +83,18 @@ const (
 	PartialValues   PartialKind = "values"
 	PartialSum      PartialKind = "sum"
 	PartialBuckets  PartialKind = "buckets"
+	PartialBeyond   PartialKind = "beyond"
 )
 
 // Partial is one partial aggregate: integers that add up.
 type Partial struct {
 	Kind PartialKind `json:"kind"`
+	// Of is the kind of the partial aggregate, of the same Expr and Grid, of which beyond tells what was left out.
+	Of   PartialKind `json:"of,omitempty"`
 	Expr *Expr       `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
 	Grid *Grid       `json:"grid,omitempty"` // sum
+	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond; kind beyond.
+	Most int `json:"most,omitempty"`
 	// Buckets are those into which values are counted; kind buckets.
 	Buckets *Buckets `json:"buckets,omitempty"`
 	// Share is for how many coordinates each of the partial aggregate's counts where it is released, 1 to
@@ -96,8 +102,11 @@ type Partial struct {
 	Share int `json:"share,omitempty"`
 }
 
-// MaxShare is the largest Partial.Share.
-const MaxShare = 1000
+// Limits of partial aggregates.
+const (
+	MaxShare   = 20_000 // of Partial.Share
+	MostBeyond = 1000   // of Partial.Most
+)
 
 // Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width; a
 // value outside counts in the first or the last. The coordinator releases them as
@@ -178,9 +187,36 @@ func (f *Fragment) Width() int {
 func (f *Fragment) Weight() int64 {
 	n := int64(0)
 	for _, p := range f.Partials {
-		n += int64(p.Weight())
+		if p.Kind != PartialBeyond {
+			n += int64(p.Weight())
+			continue
+		}
+		if i := f.measured(p); i >= 0 { // which may take up all of the block's norm
+			of := f.Partials[i].ShareOrOne()
+			n += (p.ShareOrOne()*f.single() + of - 1) / of
+		}
 	}
 	return n
+}
+
+// single is the weight of the partial aggregates of one integer that are clipped as one vector.
+func (f *Fragment) single() int64 {
+	weight := int64(0)
+	for _, p := range f.Partials {
+		if p.Buckets == nil && p.Kind != PartialBeyond {
+			weight += p.ShareOrOne()
+		}
+	}
+	return weight
+}
+
+// measured is the index of the partial aggregate of which p, of kind beyond, tells what was left out; -1: there is none.
+func (f *Fragment) measured(p Partial) int {
+	return slices.IndexFunc(f.Partials, func(o Partial) bool {
+		sameExpr := (o.Expr == nil) == (p.Expr == nil) && (p.Expr == nil || o.Expr.Equal(p.Expr))
+		sameGrid := (o.Grid == nil) == (p.Grid == nil) && (p.Grid == nil || *o.Grid == *p.Grid)
+		return p.Kind == PartialBeyond && o.Kind == p.Of && o.Buckets == nil && o.Kind != PartialBeyond && sameExpr && sameGrid
+	})
 }
 
 // Grid is the fixed-point grid on which a sum is exact: a value x counts as
@@ -257,6 +293,10 @@ func (g Grid) validate(maxRows, most int) error {
 // String names the partial aggregate as a person reads it.
 func (p Partial) String() string {
 	switch {
+	case p.Kind == PartialBeyond:
+		of := p
+		of.Kind = p.Of
+		return "what clipping leaves out of the " + of.String()
 	case p.Grid != nil:
 		lower, upper := p.Grid.Number(float64(p.Grid.Lower)), p.Grid.Number(float64(p.Grid.Upper))
 		text := fmt.Sprintf("sum of %s within [%g, %g]", p.Expr, lower, upper)

@@ -1,6 +1,9 @@
 package fragment
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The wire forms that this release reads and writes. Daemons announce the two numbers, and a request is written at the
 // lowest version that can say it, so that hospitals are upgraded one by one: a question that needs nothing new goes on
@@ -13,7 +16,8 @@ const (
 	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a patient's
 	// groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by those rules.
 	Oldest = 2
-	// Version is the highest. 3 has covered groups that are not declared, and frames of values.
+	// Version is the highest. 3 has covered groups that are not declared, and frames of values, and measures what clipping
+	// leaves out.
 	Version = 3
 )
 
@@ -26,8 +30,16 @@ type novelty struct {
 
 // later lists what is newer than Oldest.
 var later = []novelty{
+	{3, `PartialKind "beyond"`, measures},
+	{3, "Partial.most int", measures},
+	{3, "Partial.of fragment.PartialKind", measures},
 	{3, "Cover.names bool", func(r *Request) bool { return r.Cover != nil && r.Cover.Names }},
 	{3, "Frame.values bool", func(r *Request) bool { return r.Fragment.framesValues() }},
+}
+
+// measures reports whether the request asks what clipping leaves out.
+func measures(r *Request) bool {
+	return slices.ContainsFunc(r.Fragment.Partials, func(p Partial) bool { return p.Kind == PartialBeyond })
 }
 
 // Least is the lowest version that can say the request.

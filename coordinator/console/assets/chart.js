@@ -1,4 +1,4 @@
-// Charts of an answer, as SVG: each value with the interval that holds the exact one.
+// Charts of an answer, as SVG: each value with the interval that holds the one within limits and bounds.
 
 import { h, s } from './dom.js';
 import { number, t } from './language.js';

@@ -42,7 +42,9 @@ func (c *compiler) clip(f *fragment.Fragment, p *fragment.Proof, keys []string, 
 	for _, i := range c.scalars(f) {
 		a := "a" + strconv.Itoa(i)
 		kept, measured = append(kept, a), append(measured, column{parts[i], a})
-		terms = append(terms, c.measure(f, p, i, a))
+		if f.Partials[i].Kind != fragment.PartialBeyond {
+			terms = append(terms, c.measure(f, p, i, a))
+		}
 	}
 	norm := strings.Join(terms, " + ")
 	if len(keys) > 0 && !p.KeysPerPatient {
@@ -104,11 +106,23 @@ func (c *compiler) factor(how fragment.Clip) string {
 }
 
 // scaled gives a part as it is added up.
-func (c *compiler) scaled(p *fragment.Proof, i int, part string) string {
+func (c *compiler) scaled(f *fragment.Fragment, p *fragment.Proof, i int, part string) string {
 	if p.Unclipped {
 		return part
 	}
-	return c.times("a"+strconv.Itoa(i), "f")
+	a := "a" + strconv.Itoa(i)
+	if f.Partials[i].Kind == fragment.PartialBeyond {
+		return c.beyond(f.Partials[i], a)
+	}
+	return c.times(a, "f")
+}
+
+// beyond gives what is left out of a part that is multiplied by the column f.
+func (c *compiler) beyond(p fragment.Partial, a string) string {
+	d := c.target.Dialect
+	factor := fmt.Sprintf("least(%d - f, %d * f)", fragment.Whole, p.MostOrOne())
+	part := fmt.Sprintf(d.quotient, fmt.Sprintf("(CAST(%s AS %s) * %s)", a, d.wide, factor), strconv.Itoa(fragment.Whole))
+	return fmt.Sprintf("CASE WHEN f = %d THEN 0 ELSE CAST(%s AS BIGINT) END", fragment.Whole, part)
 }
 
 // present is the test that a patient counts at all where groups are not declared: of whom too little is left makes no group

@@ -43,7 +43,7 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 			source = "clipped"
 		}
 		for _, i := range c.scalars(f) {
-			answer = append(answer, column{c.total(c.scaled(p, i, parts[i])), partialName(i)})
+			answer = append(answer, column{c.total(c.scaled(f, p, i, parts[i])), partialName(i)})
 		}
 	}
 	final := selectFrom(answer, source, present(f, p), keys)
@@ -268,7 +268,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 	counts, sums = make([]string, len(f.Partials)), make([]string, len(f.Partials))
 	summed := map[string]string{} // expression to the column of its grid values, NULL where it is
 	for i, p := range f.Partials {
-		if p.Kind == fragment.PartialSum {
+		if p.Grid != nil {
 			g := *p.Grid
 			number := c.onGrid(p.Expr, g)
 			if proof.OneRow { // else a patient's part is clamped once more, where nothing of a file is known
@@ -280,7 +280,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 		}
 	}
 	for i, p := range f.Partials {
-		if p.Expr == nil || p.Kind == fragment.PartialSum {
+		if p.Expr == nil || p.Grid != nil {
 			continue
 		}
 		if p.Buckets != nil {
@@ -288,7 +288,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 			continue
 		}
 		sql := c.whole(p.Expr)
-		if x, ok := summed[sql]; ok && p.Kind == fragment.PartialValues {
+		if x, ok := summed[sql]; ok && (p.Kind == fragment.PartialValues || p.Of == fragment.PartialValues) {
 			counts[i] = x
 		} else {
 			counts[i] = in.add(sql)
@@ -433,6 +433,8 @@ func plain(names []string) []column {
 // oneRow gives a partial aggregate where every row is a patient's only one.
 func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	switch {
+	case p.Kind == fragment.PartialBeyond:
+		return "CAST(0 AS BIGINT)"
 	case p.Kind == fragment.PartialSum:
 		return c.total(sum)
 	case p.Kind == fragment.PartialValues:
@@ -456,7 +458,11 @@ func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums [
 	parts = map[int]string{}
 	for i, partial := range f.Partials {
 		patient := c.literal(value.Int(p.Units[i]), false).sql
-		unit, most := strconv.FormatInt(p.Units[i], 10), strconv.FormatInt(clip.Cap(p.Sizes[i]), 10)
+		unit, most := strconv.FormatInt(p.Units[i], 10), strconv.FormatInt(clip.Cap(p.Sizes[i]/partial.MostOrOne()), 10)
+		kind := partial.Kind
+		if kind == fragment.PartialBeyond {
+			kind = partial.Of
+		}
 		times := func(n string) string {
 			if p.Units[i] == 1 {
 				return n
@@ -465,12 +471,14 @@ func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums [
 		}
 		switch {
 		case partial.Buckets != nil: // see clipTree
-		case partial.Kind == fragment.PartialSum:
+		case partial.Kind == fragment.PartialBeyond && p.Unclipped:
+			parts[i] = "0"
+		case kind == fragment.PartialSum:
 			s := add(fmt.Sprintf(c.target.Dialect.sum, sums[i]), "s_"+sums[i])
 			parts[i] = c.f("CAST(least(greatest(coalesce(%s, 0), -"+most+"), "+most+") AS BIGINT)", times(s)).sql
-		case partial.Kind == fragment.PartialRows:
+		case kind == fragment.PartialRows:
 			parts[i] = "least(" + times(add("count(*)", "n")) + ", " + most + ")"
-		case partial.Kind == fragment.PartialValues:
+		case kind == fragment.PartialValues:
 			parts[i] = "least(" + times(add("count("+counts[i]+")", "n_"+counts[i])) + ", " + most + ")"
 		case partial.Expr != nil:
 			parts[i] = "CASE WHEN " + add("bool_or("+counts[i]+")", "b_"+counts[i]) + " THEN " + patient + " ELSE 0 END"

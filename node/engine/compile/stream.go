@@ -58,6 +58,9 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 // cell gives the SQL of what a partial aggregate adds up or counts, which holds no clamp, and how it is moved into its grid.
 func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, stream.Cell) {
 	e := p.Expr
+	if p.Kind == fragment.PartialBeyond {
+		p.Kind = p.Of
+	}
 	switch p.Kind {
 	case fragment.PartialPatients:
 		return c.strict(e), stream.Cell{Type: value.TypeBool, Upper: 1}

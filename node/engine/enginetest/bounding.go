@@ -142,6 +142,9 @@ func sums(p fragment.Partial, rows []row, at func(*fragment.Expr, row) value.Val
 	if p.Buckets != nil {
 		return leaves(*p.Buckets, p.Expr, rows, at)
 	}
+	if p.Kind == fragment.PartialBeyond { // what clipping leaves out of it, is of the same rows
+		p.Kind = p.Of
+	}
 	n := int64(0)
 	sum := new(big.Int)
 	for _, r := range rows {
@@ -233,7 +236,13 @@ func (k Kind) bounding(t *testing.T) {
 				}
 			}
 			for range 1 + r.IntN(5) {
-				f.Partials = append(f.Partials, partials[r.IntN(len(partials))])
+				next := partials[r.IntN(len(partials))]
+				f.Partials = append(f.Partials, next)
+				if next.Buckets == nil && r.IntN(3) == 0 {
+					beyond := next
+					beyond.Kind, beyond.Of, beyond.Most = fragment.PartialBeyond, next.Kind, 1+r.IntN(4)
+					f.Partials = append(f.Partials, beyond)
+				}
 			}
 			got, _, p := Exact(t, e, c, f)
 			want := map[string][]int64{}

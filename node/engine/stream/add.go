@@ -257,6 +257,8 @@ func (a *adder) clip(from, to int) error {
 			x := part.of(sums)
 			if !p.Unclipped {
 				x = max(-part.Cap, min(x, part.Cap))
+			}
+			if !p.Unclipped && !part.Beyond {
 				u := a.measure(i, x)
 				if p.L2 {
 					u *= u
@@ -280,7 +282,11 @@ func (a *adder) clip(from, to int) error {
 		}
 		into := a.sums[int(group)*a.width : int(group+1)*a.width]
 		for k, i := range a.scalars {
-			if err := plus(&into[a.places[i]], scaled(a.parts[place*n+k], factor)); err != nil {
+			by := factor
+			if part := &p.Parts[i]; part.Beyond {
+				by = min(fragment.Whole-factor, part.Most*factor)
+			}
+			if err := plus(&into[a.places[i]], scaled(a.parts[place*n+k], by)); err != nil {
 				return err
 			}
 		}

@@ -38,7 +38,10 @@ type Cell struct {
 // Part is one partial aggregate.
 type Part struct {
 	Kind fragment.PartialKind
-	Cell int // that it is of; -1: of rows
+	// Beyond: what is left out of a part of that kind, up to Most times what is left of the patient.
+	Beyond bool
+	Most   uint64
+	Cell   int // that it is of; -1: of rows
 	// Unit, Size, Weight and Cap are what fragment.Proof and fragment.Clip say of it.
 	Unit, Size, Weight, Cap int64
 	Leaves, Levels          int  // of buckets
@@ -77,7 +80,10 @@ func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 	single := p.Single(f)
 	plan := &Plan{Patient: f.Patient.Type, L2: f.Norm == fragment.L2, Unclipped: p.Unclipped, Single: clip(single)}
 	for i, partial := range f.Partials {
-		part := Part{Kind: partial.Kind, Cell: cells[i], Unit: p.Units[i], Size: p.Sizes[i], Weight: p.NormWeight(f, i), Cap: single.Cap(p.Sizes[i])}
+		part := Part{Kind: partial.Kind, Cell: cells[i], Unit: p.Units[i], Size: p.Sizes[i], Weight: p.NormWeight(f, i), Cap: single.Cap(p.Sizes[i] / partial.MostOrOne())}
+		if partial.Kind == fragment.PartialBeyond {
+			part.Kind, part.Beyond, part.Most = partial.Of, true, uint64(partial.MostOrOne()) //nolint:gosec // at least 1
+		}
 		if b := partial.Buckets; b != nil {
 			part.Leaves, part.Levels, part.Tree = b.Leaves(), b.Levels, clip(p.Tree(f))
 		}

@@ -150,6 +150,12 @@ func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.
 		}
 		cells = append(cells, cell)
 	}
+	for i, p := range f.Partials {
+		if p.Buckets == nil && r.IntN(3) == 0 { // what is left out of it is of the same cell
+			p.Kind, p.Of, p.Most, p.Share = fragment.PartialBeyond, p.Kind, 1+r.IntN(6), 1
+			f.Partials, of = append(f.Partials, p), append(of, of[i])
+		}
+	}
 	proof, err := fragment.Check(f, c)
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +169,9 @@ func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.
 func raw(f *fragment.Fragment, rows []record) []*big.Int {
 	var out []*big.Int
 	for _, p := range f.Partials {
+		if p.Kind == fragment.PartialBeyond {
+			p.Kind = p.Of
+		}
 		n, sum := int64(0), big.NewInt(0)
 		leaves := make([]int64, p.Width())
 		for _, r := range rows {

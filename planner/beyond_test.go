@@ -1,0 +1,233 @@
+package planner
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// rawOf is what the rows of a patient add up to, of each partial aggregate, before units and clipping.
+func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
+	for _, partial := range p.Fragment.Partials {
+		sums := make([]int64, partial.Width())
+		for _, row := range rows {
+			v := value.Bool(true)
+			if partial.Expr != nil {
+				v = fragment.Evaluate(partial.Expr, func(c *fragment.Expr) value.Value { return row[c.Column] })
+			}
+			kind := partial.Kind
+			if kind == fragment.PartialBeyond {
+				kind = partial.Of
+			}
+			switch {
+			case v.IsNull():
+			case kind == fragment.PartialPatients:
+				sums[0] = 1
+			case partial.Buckets != nil:
+				sums[partial.Buckets.Leaf(v.Float64())]++
+			case kind == fragment.PartialSum:
+				g := partial.Grid
+				x := math.Floor(math.Ldexp(v.Float64(), g.Shift) + 0.5)
+				sums[0] += int64(math.Max(float64(g.Lower), math.Min(float64(g.Upper), x))) - g.Center
+			default:
+				sums[0]++
+			}
+		}
+		for _, x := range sums {
+			raw = append(raw, big.NewInt(x))
+		}
+	}
+	return raw
+}
+
+// cellsOfClipped adds up clipped patients by a value of gender, and covers the sums with noise. lost is how much of the partial
+// aggregate that is measured was left out, of whole.
+func cellsOfClipped(p *Plan, patients [][]map[string]value.Value, r *rand.Rand) (cells []Cell, lost, whole float64) {
+	groups := []value.Value{{}}
+	if len(p.Fragment.Keys) > 0 {
+		groups = []value.Value{value.Text("Male"), value.Text("Female")}
+	}
+	sums := make([][]int64, len(groups))
+	for i := range sums {
+		sums[i] = make([]int64, p.Fragment.Width())
+	}
+	at := 0
+	if p.measured != nil {
+		for _, partial := range p.Fragment.Partials[:p.measured.of] {
+			at += partial.Width()
+		}
+	}
+	for _, rows := range patients {
+		raw := make([][]*big.Int, len(groups))
+		for i, group := range groups {
+			var of []map[string]value.Value
+			for _, row := range rows {
+				if len(groups) == 1 || row["gender"] == group {
+					of = append(of, row)
+				}
+			}
+			raw[i] = rawOf(p, of)
+		}
+		for i, part := range p.Proof.Clip(p.Fragment, raw) {
+			unclipped, _ := new(big.Float).SetInt(raw[i][at]).Float64()
+			whole += unclipped
+			lost += unclipped
+			if p.measured != nil {
+				lost -= float64(part[at]) / float64(p.Proof.Units[p.measured.of])
+			}
+			for k, x := range part {
+				sums[i][k] += x
+			}
+		}
+	}
+	for i, group := range groups {
+		cell := Cell{}
+		if len(p.Fragment.Keys) > 0 {
+			cell.Keys = []value.Value{group}
+		}
+		from := 0
+		for k, partial := range p.Fragment.Partials {
+			for _, x := range partial.Coordinates(sums[i][from : from+partial.Width()]) {
+				cell.Noisy = append(cell.Noisy, x+int64(math.Round(p.noise[k].Quantile(math.Max(r.Float64(), 1e-15)))))
+			}
+			from += partial.Width()
+		}
+		cells = append(cells, cell)
+	}
+	return cells, lost, whole
+}
+
+// stays makes patients of whom each tenth has many stays.
+func stays(n, many int) (patients [][]map[string]value.Value) {
+	of := somePatients(n)
+	for i, row := range of {
+		rows := 1
+		if i%10 == 0 {
+			rows = many
+		}
+		var all []map[string]value.Value
+		for range rows {
+			row["gender"] = value.Text([]string{"Male", "Female"}[i%2])
+			all = append(all, row)
+		}
+		patients = append(patients, all)
+	}
+	return patients
+}
+
+var clippedQueries = []string{
+	"COUNT(*)", "COUNT(admissionweight)", "SUM(admissionweight)", "AVG(admissionweight)", "AVG(admissionweight), COUNT(*)", "STDDEV(admissionweight)",
+	"CORR(admissionweight, admissionheight)", "MEDIAN(admissionweight)", "HISTOGRAM(admissionweight, 0, 200, 4)", "COUNT(DISTINCT unittype)", "COUNT(DISTINCT patient), AVG(admissionweight)",
+	"MEDIAN(admissionweight), MAX(admissionheight), COUNT(*)",
+}
+
+// TestBiasIsTold: of whatever clipping left out more than 1 %, the answer says so; how much it says covers what it is; and where the
+// plan proves that nobody is clipped, nothing is bought and nothing said.
+func TestBiasIsTold(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 4))
+	told := regexp.MustCompile(`of the (rows|values|sum).* (is|are) beyond the limit of \d+ rows? a patient \(max_rows\) and left out`)
+	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
+		for _, sql := range clippedQueries {
+			for _, form := range []string{"SELECT %s FROM patient", "SELECT gender, %s FROM patient WHERE gender IN ('Male', 'Female') GROUP BY gender"} {
+				fed := federation(t, "eicu")
+				fed.Accounting = accounting
+				p, err := Build(Query{SQL: strings.Replace(form, "%s", sql, 1), Ask: Ask{Epsilon: 1, MaxRows: 2}}, fed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p.measured == nil {
+					if accounting == dp.ZCDP || sql != "SUM(admissionweight)" {
+						t.Fatalf("%s, %s: nothing is measured\n%s", accounting, sql, p.Describe())
+					}
+				} else if cost := p.costOfMeasuring(); cost > 0.0501 {
+					t.Errorf("%s, %s: measuring costs %g of the budget", accounting, sql, cost)
+				}
+				cells, lost, whole := cellsOfClipped(p, stays(1000, 7), r)
+				if lost < 0.01*whole {
+					t.Fatalf("%s: %g of %g are left out, which shows nothing", sql, lost, whole)
+				}
+				a, err := p.Finish(cells, 0.95)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(a.Bias) != 1 || !(told.MatchString(a.Bias[0]) || p.measured == nil && strings.Contains(a.Bias[0], "is not measured")) {
+					t.Errorf("%s, %s: the answer says %q", accounting, sql, a.Bias)
+				}
+			}
+		}
+	}
+	for _, sql := range []string{"SELECT COUNT(DISTINCT patient) FROM patient", "SELECT AVG(w) FROM (SELECT patient, AVG(admissionweight) AS w FROM patient GROUP BY patient) AS p"} {
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1}}, federation(t, "eicu"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.measured != nil || p.bias(nil, 0.95) != "" {
+			t.Errorf("%s: %s", sql, p.Describe())
+		}
+	}
+}
+
+// TestBeyondCovers: the interval of the share that was left out holds it in 95 % of the answers, where no patient has more than
+// is measured.
+func TestBeyondCovers(t *testing.T) {
+	const draws = 1500
+	r := rand.New(rand.NewPCG(12, 5))
+	for _, c := range []struct {
+		sql  string
+		many int // at most four times the limit
+		pure bool
+	}{{sql: "COUNT(*)", many: 7}, {sql: "COUNT(*)", many: 7, pure: true}, {sql: "AVG(admissionweight)", many: 6}, {sql: "MEDIAN(admissionweight)", many: 5}} {
+		fed := federation(t, "eicu")
+		if c.pure {
+			fed.Accounting = dp.Pure
+		}
+		p, err := Build(Query{SQL: "SELECT " + c.sql + " FROM patient", Ask: Ask{Epsilon: 1, MaxRows: 2}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patients := stays(2000, c.many)
+		covered := 0
+		cells, lost, whole := cellsOfClipped(p, patients, r)
+		exact := exactCell(p, patients)
+		for range draws {
+			for i, at := range p.places {
+				for k := at.start; k < at.end; k++ {
+					cells[0].Noisy[k] = exact[k] + int64(math.Round(p.noise[i].Quantile(math.Max(r.Float64(), 1e-15))))
+				}
+			}
+			b, ok := p.beyond(cells, 0.95)
+			if !ok {
+				t.Fatal("not measured")
+			}
+			if share := lost / whole; b.Low <= share && share <= b.High {
+				covered++
+			}
+		}
+		if got := float64(covered) / draws; got < 0.935 {
+			t.Errorf("%s: %.3f of the intervals hold the share of %.3f", c.sql, got, lost/whole)
+		}
+	}
+}
+
+// exactCell adds up clipped patients, all in one group.
+func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
+	sums := make([]int64, p.Fragment.Width())
+	for _, rows := range patients {
+		for k, x := range p.Proof.Clip(p.Fragment, [][]*big.Int{rawOf(p, rows)})[0] {
+			sums[k] += x
+		}
+	}
+	at := 0
+	for _, partial := range p.Fragment.Partials {
+		exact = append(exact, partial.Coordinates(sums[at:at+partial.Width()])...)
+		at += partial.Width()
+	}
+	return exact
+}
