@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,12 +14,21 @@ import (
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/node/engine/postgres"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
+	"github.com/intramuros/intramuros/node/engine/trino"
+	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	trinotest.Stop()
+	os.Exit(code)
+}
 
 // openers start an engine's server, or skip, and return how a world is opened in it.
 var openers = map[string]func(*testing.T) opener{
 	"duckdb":   func(*testing.T) opener { return openDuckDB },
 	"postgres": openPostgres,
+	"trino":    openTrino,
 }
 
 func duckType(s storage) string {
@@ -90,6 +100,38 @@ func openPostgres(t *testing.T) opener {
 		t.Cleanup(func() {
 			e.Close()
 			s.Exec(t, "DROP SCHEMA "+schema+" CASCADE")
+		})
+		return e
+	}
+}
+
+func trinoType(s storage) string {
+	return map[storage]string{asInt: "BIGINT", asFloat: "DOUBLE", asNumeric: "DECIMAL(38,10)", asText: "VARCHAR", asLoose: "VARCHAR", asDate: "DATE", asTimestamp: "TIMESTAMP(6)", asBool: "BOOLEAN"}[s]
+}
+
+// openTrino skips where no Trino is installed: see make test-trino.
+func openTrino(t *testing.T) opener {
+	s := trinotest.Start(t)
+	return func(t *testing.T, w *world, without bool) hospital {
+		t.Helper()
+		schema := s.Schema(t)
+		tables := map[string]engine.Source{}
+		for _, table := range w.tables {
+			name := "memory." + schema + "." + table.name
+			s.Exec(t, append([]string{"CREATE TABLE " + name + " (" + table.declaration(trinoType) + ")"}, table.inserts(name, without, trinoType, "TRY_CAST")...)...)
+			if table.selected {
+				tables[table.name] = engine.Source{Select: "SELECT * FROM " + name}
+			}
+		}
+		e, err := trino.Open(context.Background(), trino.Config{URL: s.URL, Catalog: "memory", Schema: schema, User: "intramuros", Tables: tables, DataVersion: "one"}, w.catalog, "h0", secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			e.Close()
+			for _, table := range w.tables { // which the server holds in memory
+				s.Exec(t, "DROP TABLE memory."+schema+"."+table.name)
+			}
 		})
 		return e
 	}

@@ -283,7 +283,7 @@ func neighbours(t *testing.T, open opener) {
 		w := newWorld(r, c)
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			p := openPair(t, w, open)
-			for range 4 * perWorld {
+			for range min(4*perWorld, n) {
 				s := write(r, c, r.IntN(8) == 0)
 				maxGroups, maxRows := r.IntN(4), r.IntN(5)
 				for _, plan := range plans(c, s, maxGroups, maxRows) {
@@ -304,6 +304,7 @@ func neighbours(t *testing.T, open opener) {
 						}
 						continue
 					}
+					t.Logf("INTRAMUROS_SEED=%d: world %d: %s\n%s", seed, i, text, s) // shrinking takes its time
 					s, text, plan = shrink(t, p, c, s, maxGroups, maxRows, text, plan)
 					compiled, _, _ := p.with.Compile(plan.Fragment, plan.Proof)
 					if len(compiled) > 6000 {

@@ -1,0 +1,243 @@
+package adversary
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// few is a limit that patients of a small world go beyond.
+const few = 12
+
+// TestFewRows builds the program with a limit of few joined rows a patient, where the usual one is a million, and runs in it what
+// that limit must not change.
+func TestFewRows(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := mutant{Edits: []edit{{File: "internal/fragment/cap.go", Old: "const MaxPatientRows = 1_000_000", New: fmt.Sprintf("const MaxPatientRows = %d", few)}}}.overlay(t, root)
+	n := "200"
+	if os.Getenv("INTRAMUROS_FULL") != "" {
+		n = "20000"
+	}
+	c := exec.Command("go", "test", "-overlay", overlay, "-vet=off", "-count=1", "-timeout", "60m", "-v", "-run", "^(TestCut|TestNeighbours)$/^(duckdb|postgres)$", "./integration/adversary")
+	c.Dir, c.Env = root, append(os.Environ(), "INTRAMUROS_TRIPLES="+n)
+	out, err := c.CombinedOutput()
+	for _, test := range []string{"TestCut/duckdb", "TestCut/postgres", "TestNeighbours/duckdb", "TestNeighbours/postgres"} {
+		if !strings.Contains(string(out), "--- PASS: "+test+" ") && !strings.Contains(string(out), "--- SKIP: "+test+" ") {
+			t.Errorf("%s did not pass", test)
+		}
+	}
+	if err != nil || t.Failed() {
+		t.Errorf("%v\n%.6000s", err, out)
+	}
+	if cut := "of which the limit cut "; strings.Contains(string(out), cut+"0") || !strings.Contains(string(out), cut) {
+		t.Errorf("the limit cut nothing:\n%.3000s", out)
+	}
+}
+
+const crowd = `
+catalog: crowd
+tables:
+  person:
+    key: id
+    patient: id
+    one_row_per_patient: true
+    columns:
+      id: {type: int, nullable: false}
+      n: {type: int, bounds: [0, 9]}
+  event:
+    patient: id
+    columns:
+      id: {type: int, nullable: false, references: person.id}
+      n: {type: int, bounds: [0, 9]}
+  stay:
+    key: stay
+    patient: id
+    columns:
+      stay: {type: int, nullable: false}
+      id: {type: int, nullable: false, references: person.id}
+      n: {type: int, bounds: [0, 9]}
+`
+
+// newCrowd makes patients of few and of many rows, who keep all promises.
+func newCrowd(r *rand.Rand, c *catalog.Catalog) *world {
+	w := &world{Rand: r, catalog: c, ids: asInt, events: asInt}
+	for _, t := range c.Tables {
+		add := &table{name: t.Name}
+		for _, column := range t.Columns {
+			add.columns, add.stored = append(add.columns, column.Name), append(add.stored, asInt)
+		}
+		w.tables = append(w.tables, add)
+	}
+	for p := range 12 {
+		id, n := strconv.Itoa(p), func() string { return strconv.Itoa(w.IntN(10)) }
+		w.table("person").rows = append(w.table("person").rows, row{cells: []string{id, n()}})
+		for range w.IntN(2 + p) {
+			w.table("event").rows = append(w.table("event").rows, row{cells: []string{id, n()}})
+		}
+		for range w.IntN(6) {
+			stays := w.table("stay")
+			stays.rows = append(stays.rows, row{cells: []string{strconv.Itoa(len(stays.rows)), id, n()}})
+		}
+	}
+	return w
+}
+
+// memory is the rows of a table, all of whose columns are ints.
+func (w *world) memory(name string) fragment.Rows {
+	t := w.table(name)
+	out := fragment.Rows{Names: t.columns}
+	for _, r := range t.rows {
+		var values []value.Value
+		for _, cell := range r.cells {
+			n, _ := strconv.ParseInt(cell, 10, 64)
+			values = append(values, value.Int(n))
+		}
+		out.Values = append(out.Values, values)
+	}
+	return out
+}
+
+// joins writes a join by the patient alone. How many rows it gives does not depend on which of a patient's rows are cut. plain: there is no
+// join within.
+func (w *writer) joins() (from string, plain bool) {
+	plain = true
+	var optional []bool
+	relation := func(name string) string {
+		switch w.IntN(6) {
+		case 0:
+			return "(SELECT id, n FROM " + w.pick("event", "stay") + " WHERE n < " + w.pick("4", "8") + ") " + name
+		case 1:
+			if w.one(2) {
+				plain = false
+				return "(SELECT a.id, 4 AS n FROM event a JOIN event b ON a.id = b.id) " + name // a filter of n keeps all rows or none
+			}
+			return "(SELECT DISTINCT id, n FROM event) " + name
+		case 2:
+			return w.pick("person ", "stay ") + name
+		}
+		return w.pick("event ", "event ", "stay ") + name
+	}
+	for i := range 2 + w.IntN(3) {
+		name := "r" + strconv.Itoa(i)
+		if i == 0 {
+			from, optional = relation(name), append(optional, false)
+			continue
+		}
+		left := w.one(4)
+		from += map[bool]string{true: " LEFT JOIN ", false: " JOIN "}[left] + relation(name) + " ON " + name + ".id = r0.id"
+		if w.one(3) {
+			from += " AND " + name + ".n < " + w.pick("3", "6", "9")
+		}
+		optional = append(optional, left)
+	}
+	if w.one(3) {
+		i := w.IntN(len(optional))
+		for optional[i] {
+			i = 0
+		}
+		from += fmt.Sprintf(" WHERE r%d.n > %s", i, w.pick("0", "2", "5"))
+	}
+	return from, plain
+}
+
+// TestCut joins relations of one patient: engines leave as many rows as the reference does, at most fragment.MaxPatientRows in each case of which
+// left joins find a row, and all where there are no more.
+func TestCut(t *testing.T) {
+	for name, open := range openers {
+		t.Run(name, func(t *testing.T) { cut(t, open(t)) })
+	}
+}
+
+func cut(t *testing.T, open opener) {
+	c, err := catalog.Parse([]byte(crowd), "crowd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, n := number(t, "INTRAMUROS_SEED", seed()), min(number(t, "INTRAMUROS_TRIPLES", 200), 4000)
+	cut := 0
+	for i := range n / 40 {
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
+		crowd := newCrowd(r, c)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := open(t, crowd, false)
+			for range 40 {
+				w := &writer{Rand: r, catalog: c}
+				from, plain := w.joins()
+				if why, is := compareCut(t, c, crowd, h, from, plain); why != "" {
+					t.Fatalf("INTRAMUROS_SEED=%d: SELECT COUNT(*) FROM %s: %s", seed, from, why)
+				} else if is {
+					cut++
+				}
+			}
+		})
+	}
+	t.Logf("%d joins, of which the limit cut %d", n/40*40, cut)
+}
+
+// compareCut tells how an engine's rows differ from the reference's, and whether any were cut.
+func compareCut(t *testing.T, c *catalog.Catalog, w *world, h hospital, from string, plain bool) (why string, isCut bool) {
+	t.Helper()
+	program, err := planner.Compose(planner.Query{SQL: "SELECT COUNT(*) FROM " + from, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: 1, MaxRows: 1_000_000}},
+		planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP, Digest: "of the test"})
+	if err != nil {
+		return err.Error(), false
+	}
+	f := *program.Releases[0].Fragment
+	f.Keys = []fragment.Key{{Expr: f.Patient}} // what no researcher may ask
+	p, err := fragment.Check(&f, c)
+	if err != nil {
+		return err.Error(), false
+	}
+	got := map[int64]int64{}
+	err = h.Run(context.Background(), &f, p, memory.DefaultAllocator, func(r arrow.Record) error {
+		return fragment.ReadRecord(&f, r, func(keys []value.Value, partials []int64) error {
+			got[keys[0].Int64()] = partials[0] / p.Units[0]
+			return nil
+		})
+	})
+	if err != nil {
+		return err.Error(), false
+	}
+	d := &fragment.Derived{Relations: f.Relations, Filter: f.Filter, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: f.Patient}}}
+	want, all := map[int64]int64{}, map[int64]int64{}
+	for _, row := range d.Evaluate(w.memory, "h0", c).Values {
+		want[row[0].Int64()]++
+	}
+	for _, row := range d.Evaluate(w.memory, "h0", nil).Values {
+		all[row[0].Int64()]++
+	}
+	cases := int64(1) << strings.Count(from, "LEFT JOIN")
+	for id, whole := range all {
+		switch {
+		case got[id] != want[id]:
+			return fmt.Sprintf("patient %d has %d rows, not %d of %d", id, got[id], want[id], whole), false
+		case got[id] > cases*fragment.MaxPatientRows:
+			return fmt.Sprintf("patient %d has %d rows, more than %d", id, got[id], cases*fragment.MaxPatientRows), false
+		case plain && whole <= fragment.MaxPatientRows && got[id] != whole:
+			return fmt.Sprintf("of %d rows of patient %d, which are within the limit, %d are left", whole, id, got[id]), false
+		}
+		isCut = isCut || got[id] != whole
+	}
+	if len(got) != len(want) {
+		return fmt.Sprintf("%d patients, not %d", len(got), len(want)), false
+	}
+	return "", isCut
+}
