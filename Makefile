@@ -70,7 +70,7 @@ test-trino: $(TRINO)/.done $(TRINO_POSTGRES)/.done ## the engines' suite and a m
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRINO_POSTGRES=$(abspath $(TRINO_POSTGRES)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestSources$$/trino' ./cmd/intramuros
-	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRIPLES=100 $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^(TestNeighbours|TestCut)$$/^trino$$' ./integration/adversary
+	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRIPLES=20 $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^(TestNeighbours|TestCut)$$/^trino$$' ./integration/adversary
 
 # A night's work: 200,000 cases of the sensitivity property, as many on each engine over data that break every promise, all
 # mutants, intervals over 10,000 draws each, audits of a million draws, the Gaussian sampler's of ten million.
