@@ -157,7 +157,36 @@ func (p *Program) Warnings() []string {
 			add(w)
 		}
 	}
+	for _, name := range p.truncated() {
+		add(fmt.Sprintf("%s divides two whole numbers, and what it gives is cut to a whole number, as in PostgreSQL: write 1.0 * before the first for the quotient itself", name))
+	}
 	return all
+}
+
+// truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part alone.
+func (p *Program) truncated() []string {
+	var names []string
+	varies := func(e *fragment.Expr) bool { return reads(e, func(string) bool { return true }) }
+	var quotient func(e *fragment.Expr) bool
+	quotient = func(e *fragment.Expr) bool {
+		return e != nil && (e.Op == fragment.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))
+	}
+	if p.post == nil {
+		for _, c := range p.Columns {
+			if c.Noisy && quotient(c.expr) {
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	}
+	for _, o := range p.post.Derived.Columns {
+		for _, c := range p.post.columns {
+			if c.name == o.Name && o.Function == "" && quotient(o.Expr) {
+				names = append(names, c.label)
+			}
+		}
+	}
+	return names
 }
 
 // mechanisms tell how noise is drawn.
