@@ -18,6 +18,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/notify"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
@@ -49,6 +50,7 @@ type Config struct {
 	Researchers    map[string]Access `yaml:"researchers"`
 	Issuers        []identity.Issuer `yaml:"issuers"`
 	SignIn         signin.Config     `yaml:"sign_in"`
+	Notify         notify.Config     `yaml:"notify"`
 	Operations     telemetry.Config  `yaml:",inline"`
 }
 
@@ -184,6 +186,7 @@ func LoadConfig(path string) (*Config, error) {
 	}
 	identity.Resolve(path, c.Issuers)
 	c.SignIn.Resolve(path)
+	c.Notify.Resolve(path)
 	for name, file := range c.Operators {
 		c.Operators[name] = config.Resolve(path, file)
 	}
@@ -257,6 +260,9 @@ func (c *Config) validate() error {
 		problems = append(problems, err)
 	}
 	if err := identity.Validate(c.Issuers); err != nil {
+		problems = append(problems, err)
+	}
+	if err := c.Notify.Validate(); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.SignIn.Validate("sign_in", c.Issuers); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/notify"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
@@ -39,9 +40,10 @@ type Coordinator struct {
 	accounts      *identity.Local              // vouches for local accounts, to the hospitals
 	studies       *study.Registry
 	custody       *custody
-	askers, asked *rate.Limiter // by researcher, and by study
-	outlined      *rate.Limiter // by researcher: queries that are only planned
-	refused       *rate.Volume  // by study and researcher: bytes of the ledger
+	notifier      *notify.Notifier // nil: nobody is told
+	askers, asked *rate.Limiter    // by researcher, and by study
+	outlined      *rate.Limiter    // by researcher: queries that are only planned
+	refused       *rate.Volume     // by study and researcher: bytes of the ledger
 	profiles      profiles
 	losses        losses // of hospitals, while queries were sealed
 	public        Copy   // of public tables; nil: the hospitals' are read
@@ -109,6 +111,9 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 		return pki.ClientTLS(config.Nodes.CA, config.Nodes.Certificate, config.Nodes.Key, peer)
 	}}
 	if _, err := c.nodes.secure(config.Hospitals[0]); err != nil { // else the first query would tell
+		return nil, err
+	}
+	if c.notifier, err = notify.Open(config.Notify, "coordinator "+config.Federation, config.Ledger+".notified.json", log); err != nil {
 		return nil, err
 	}
 	place := study.Place{Federation: config.Federation}

@@ -67,6 +67,9 @@ func newCustody(key ed25519.PrivateKey) *custody {
 func (c *Coordinator) Run(ctx context.Context) {
 	var watch sync.WaitGroup
 	watch.Go(func() { pki.WatchTerms(ctx, c.terms, c.log) })
+	if c.notifier != nil {
+		watch.Go(func() { c.notifier.Watch(ctx, c.notices) })
+	}
 	defer watch.Wait()
 	tick := time.NewTicker(readMail)
 	defer tick.Stop()

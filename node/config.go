@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/notify"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/seal"
@@ -47,6 +48,7 @@ type Config struct {
 	Limits        Limits            `yaml:"limits"`
 	Sealed        Sealed            `yaml:"sealed"`
 	Console       Console           `yaml:"console"`
+	Notify        notify.Config     `yaml:"notify"`
 	Operations    telemetry.Config  `yaml:",inline"` // metrics on loopback only: they are private
 }
 
@@ -202,6 +204,7 @@ func (c *Config) Resolve(path string) {
 		*p = config.Resolve(path, *p)
 	}
 	c.Console.resolve(path)
+	c.Notify.Resolve(path)
 	for _, keys := range []map[string]string{c.Operators, c.Custodians, c.Sealed.Peers} {
 		for name, file := range keys {
 			keys[name] = config.Resolve(path, file)
@@ -246,7 +249,7 @@ func (c *Config) Validate() error {
 	if err := c.Console.validate(); err != nil {
 		problems = append(problems, err)
 	}
-	if err := errors.Join(c.Limits.validate(), c.Sealed.validate()); err != nil {
+	if err := errors.Join(c.Limits.validate(), c.Sealed.validate(), c.Notify.Validate()); err != nil {
 		problems = append(problems, err)
 	}
 	if err := c.Operations.Validate(); err != nil {

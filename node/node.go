@@ -22,6 +22,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/notify"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/rate"
@@ -48,6 +49,7 @@ type Node struct {
 	listener net.Listener
 	outward  *outward.Listener // nil: the node listens
 	member   membership.Member
+	notifier *notify.Notifier // nil: nobody is told
 	ready    atomic.Bool
 	log      *slog.Logger
 }
@@ -111,6 +113,10 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
+	notifier, err := notify.Open(c.Notify, "node "+c.Name, c.Ledger+".notified.json", log)
+	if err != nil {
+		return nil, err
+	}
 	member := membership.Member{Role: pki.RoleNode, Name: c.Name, Catalog: digest[:digestShow], DataVersion: over.version, Wire: speaks}
 	var listener net.Listener
 	var out *outward.Listener
@@ -151,7 +157,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	flight.RegisterFlightServiceServer(server, s)
-	return &Node{service: s, config: c, server: server, listener: listener, outward: out, log: log, member: member}, nil
+	return &Node{service: s, config: c, server: server, listener: listener, outward: out, log: log, member: member, notifier: notifier}, nil
 }
 
 // dialOut prepares the lines of a node that accepts no connection.
@@ -239,6 +245,9 @@ func (n *Node) Serve(ctx context.Context) (err error) {
 	watching, unwatch := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { pki.WatchTerms(watching, n.config.terms, n.log) })
+	if n.notifier != nil {
+		watch.Go(func() { n.notifier.Watch(watching, n.notices) })
+	}
 	defer func() { unwatch(); watch.Wait() }()
 	poll, sweep, mail := time.NewTicker(pollData), time.NewTicker(sweepEvery), time.NewTicker(readMail)
 	defer poll.Stop()

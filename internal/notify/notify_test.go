@@ -32,7 +32,9 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()

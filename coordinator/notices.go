@@ -1,0 +1,58 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/notify"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// notices are what the federation's operators are to be told now: what studies have spent, which hospitals have closed one
+// or have a ledger that went back, and certificates.
+func (c *Coordinator) notices(ctx context.Context) ([]notify.Event, error) {
+	now := c.now()
+	var all []notify.Event
+	for _, s := range c.studies.All() {
+		if !s.Open(now) {
+			continue
+		}
+		charged, _, err := c.ledger.Spent(ctx, "study:"+s.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, notify.BudgetNotices("the study "+s.ID, s.ID, s.Holds.Budget.Remaining(charged).Fraction, s.Holds.Budget)...)
+	}
+	for _, t := range c.terms() {
+		if t.Soon(now) {
+			all = append(all, notify.CertificateNotice(t, now))
+		}
+	}
+	return append(all, c.hospitalNotices(now)...), nil
+}
+
+func (c *Coordinator) hospitalNotices(now time.Time) (all []notify.Event) {
+	c.custody.mu.Lock()
+	defer c.custody.mu.Unlock()
+	for _, h := range slices.Sorted(maps.Keys(c.custody.alarms)) {
+		if alarm := c.custody.alarms[h]; alarm != "" {
+			all = append(all, notify.Event{Key: "ledger/" + h, Kind: notify.Suspension, Subject: "The ledger of " + h + " is not what it was",
+				Text: "It " + alarm + ". It is asked nothing until its custodian has acknowledged it (docs/operations.md)."})
+		}
+	}
+	for _, s := range c.studies.All() {
+		if !s.Open(now) {
+			continue
+		}
+		for _, h := range c.config.Hospitals {
+			if s.Holds.Asks(h) && c.custody.statuses[h][s.ID] == study.Suspended {
+				all = append(all, notify.Event{Key: fmt.Sprintf("suspended/%s/%s", s.ID, h), Kind: notify.Suspension, Study: s.ID,
+					Subject: fmt.Sprintf("%s has suspended the study %s", h, s.ID), Text: "Its queries are answered without that hospital, or not at all. Its custodian can resume the study there."})
+			}
+		}
+	}
+	return all
+}

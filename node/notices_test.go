@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/notify"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// What waits, failed, is suspended, nearly spent or about to end reaches the custodian's webhook from a node that runs, once;
+// and nothing of it is a value, a query or the database's own words.
+func TestNotices(t *testing.T) {
+	var mu sync.Mutex
+	var bodies []string
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b := make([]byte, 1<<20)
+		n, _ := r.Body.Read(b)
+		mu.Lock()
+		defer mu.Unlock()
+		bodies = append(bodies, string(b[:n]))
+	}))
+	defer hook.Close()
+	conf := testConfig(federation(t))
+	file := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(file, []byte("a secret of the webhook"), 0o600))
+	conf.Notify = notify.Config{Webhook: &notify.Webhook{URL: hook.URL, Secret: config.Secret{File: file}}}
+	conf.Limits.FailuresAllowed = 2
+	propose(conf, "new", 1, func(d *study.Document) { d.Title = "Une étude" })
+	e := newEngine()
+	e.fail = func(context.Context) error { return errors.New("patient 4711 does not fit") }
+	silent := conf
+	silent.Notify = notify.Config{}
+	h := start(t, silent, e)
+	c := h.client(t, "coordinator-paris")
+	keys := func() (all []string) {
+		events, err := h.notices(t.Context())
+		must(t, err)
+		for _, x := range events {
+			if x.Kind != notify.Certificate {
+				all = append(all, x.Key)
+			}
+		}
+		return all
+	}
+	if got := keys(); !slices.Equal(got, []string{"proposal/new/1"}) {
+		t.Errorf("at first it tells %q", got)
+	}
+	fail := func(epsilon float64) {
+		ticket, err := prepare(c, request(h.catalog, epsilon))
+		must(t, err)
+		if _, err := execute(t.Context(), c, ticket); err == nil {
+			t.Fatal("it does not fail")
+		}
+	}
+	fail(0.5)
+	if got := keys(); !slices.Equal(got, []string{"failure/copd/1/1", "proposal/new/1"}) {
+		t.Errorf("after a failure it tells %q", got)
+	}
+	fail(0.3)
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "An incident."}))
+	got := keys()
+	if len(got) != 4 || got[0] != "suspended/copd/1/true" || got[1] != "budget/copd/1/1e-06" || !strings.HasPrefix(got[3], "stop/") {
+		t.Errorf("after the last failure it tells %q", got)
+	}
+	h.stop()
+
+	for range 2 { // once, over restarts
+		h = start(t, conf, newEngine())
+		time.Sleep(300 * time.Millisecond)
+		h.stop()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(bodies) != 1 {
+		t.Fatalf("%d messages: %q", len(bodies), bodies)
+	}
+	var told struct{ Events []notify.Event }
+	must(t, json.Unmarshal([]byte(bodies[0]), &told))
+	if len(told.Events) < 4 {
+		t.Errorf("%+v", told.Events)
+	}
+	for _, want := range []string{"waits for your decision", "intramuros study resume copd", "80 % of the budget of the study copd", "The hospital is stopped"} {
+		if !strings.Contains(bodies[0], want) {
+			t.Errorf("%q is not told in %s", want, bodies[0])
+		}
+	}
+	for _, private := range []string{"4711", "SELECT", "patient.sex", "a secret of"} {
+		if strings.Contains(bodies[0], private) {
+			t.Errorf("%q is told: %s", private, bodies[0])
+		}
+	}
+}
