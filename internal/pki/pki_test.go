@@ -164,6 +164,27 @@ func TestHandshakeOfRightPeers(t *testing.T) {
 	}
 }
 
+// Lines between daemons agree on keys by X25519 and ML-KEM-768 together: who records them today gets nothing from a quantum
+// computer later.
+func TestHandshakeOutlastsQuantumComputers(t *testing.T) {
+	w := newWorld(t, "onco")
+	a, b := net.Pipe()
+	server, client := tls.Server(a, w.server(t, lyon, RoleCoordinator)), tls.Client(b, w.client(t, coordinator, lyon))
+	done := make(chan error, 1)
+	go func() { done <- server.Handshake() }()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := client.ConnectionState().CurveID; got != tls.X25519MLKEM768 {
+		t.Errorf("the handshake used %v", got)
+	}
+	a.Close()
+	b.Close()
+}
+
 // While one authority replaces another, ca.pem holds both, and certificates of either are taken; when the old one is
 // taken out, its certificates are refused. The door of nodes that dial out does the same.
 func TestTwoAuthorities(t *testing.T) {
