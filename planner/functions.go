@@ -186,8 +186,21 @@ func field(f fragment.Field, usage string) scalar {
 	return scalar{usage, 1, 1, func(c *call) *fragment.Expr { return c.field(f, 0) }}
 }
 
-// scalars is the one table of functions of a row; its keys are what a query may write.
-var scalars = map[string]scalar{
+// scalars is the one table of functions of a row; its keys are what a query may write. Its parts are what the functions work on.
+var scalars = func() map[string]scalar {
+	all := map[string]scalar{}
+	for _, part := range scalarParts {
+		maps.Copy(all, part.functions)
+	}
+	return all
+}()
+
+var scalarParts = []struct {
+	of        Works
+	functions map[string]scalar
+}{{OnNumbers, numeric}, {OnAny, choices}, {OnTimes, temporal}, {OnTexts, ofTexts}}
+
+var numeric = map[string]scalar{
 	"abs": ofNumber(fragment.OpAbs, "ABS(x)"), "floor": ofNumber(fragment.OpFloor, "FLOOR(x)"),
 	"ceil": ofNumber(fragment.OpCeiling, "CEIL(x)"), "ceiling": ofNumber(fragment.OpCeiling, "CEILING(x)"),
 	"round": {"ROUND(x[, digits])", 1, 2, (*call).round},
@@ -199,14 +212,18 @@ var scalars = map[string]scalar{
 	"pi":           {"PI()", 0, 0, func(*call) *fragment.Expr { return fragment.Literal(value.Float(math.Pi)) }},
 	"width_bucket": {"WIDTH_BUCKET(x, low, high, n)", 4, 4, (*call).widthBucket},
 	"clamp":        {"CLAMP(x, low, high)", 3, 3, (*call).clamp},
-	"least":        direct(fragment.OpLeast, "LEAST(x, …)", 1, 100), "greatest": direct(fragment.OpGreatest, "GREATEST(x, …)", 1, 100),
+}
 
+var choices = map[string]scalar{
+	"least": direct(fragment.OpLeast, "LEAST(x, …)", 1, 100), "greatest": direct(fragment.OpGreatest, "GREATEST(x, …)", 1, 100),
 	"coalesce": direct(fragment.OpCoalesce, "COALESCE(x, …)", 1, 100), "ifnull": direct(fragment.OpCoalesce, "IFNULL(x, y)", 2, 2),
 	"nvl": direct(fragment.OpCoalesce, "NVL(x, y)", 2, 2), "isnull": {"ISNULL(x[, y])", 1, 2, (*call).isNull},
 	"nullif": {"NULLIF(x, y)", 2, 2, (*call).nullIf}, "nvl2": {"NVL2(x, y, z)", 3, 3, (*call).nvl2},
 	"if": {"IF(condition, x, y)", 3, 3, (*call).choose}, "iif": {"IIF(condition, x, y)", 3, 3, (*call).choose},
 	"decode": {"DECODE(x, a, y, …, z)", 3, 100, (*call).decode},
+}
 
+var temporal = map[string]scalar{
 	"extract": {"EXTRACT(field FROM d)", 2, 2, (*call).extract}, "date_part": {"DATE_PART('field', d)", 2, 2, (*call).extract},
 	"datepart": {"DATEPART(field, d)", 2, 2, (*call).extract},
 	"year":     field(fragment.FieldYear, "YEAR(d)"), "quarter": field(fragment.FieldQuarter, "QUARTER(d)"), "month": field(fragment.FieldMonth, "MONTH(d)"),
@@ -226,7 +243,9 @@ var scalars = map[string]scalar{
 	"to_char": {"TO_CHAR(d, 'YYYY-MM')", 2, 2, (*call).toChar}, "date_format": {"DATE_FORMAT(d, '%Y-%m')", 2, 2, (*call).dateFormat},
 	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat},
 	"date":     {"DATE(x)", 1, 1, func(c *call) *fragment.Expr { return c.cast(c.resolve(c.Args[0]), value.TypeDate) }},
+}
 
+var ofTexts = map[string]scalar{
 	"lower": ofText(fragment.OpLower, "LOWER(s)"), "lcase": ofText(fragment.OpLower, "LCASE(s)"),
 	"upper": ofText(fragment.OpUpper, "UPPER(s)"), "ucase": ofText(fragment.OpUpper, "UCASE(s)"),
 	"length": ofText(fragment.OpLength, "LENGTH(s)"), "char_length": ofText(fragment.OpLength, "CHAR_LENGTH(s)"),
@@ -645,11 +664,29 @@ func (c *call) regexp() *fragment.Expr {
 	return c.op(fragment.OpRegexp, c.text(0), textual(portable))
 }
 
+// Works tells what a function of a row works on.
+type Works string
+
+// What functions of a row work on.
+const (
+	OnNumbers Works = "numbers"
+	OnTexts   Works = "texts"
+	OnTimes   Works = "times"
+	OnAny     Works = "any" // values of whatever type: choices among them
+)
+
 // Function is a function that queries may use.
 type Function struct {
 	Usage     string // as a person writes it
 	Aggregate bool   // of rows of many patients
 	Table     bool   // stands in FROM, and makes released rows of a query; else, and if no aggregate, of the values of one row
+	Works     Works  // of a function of a row; empty: another one
+}
+
+// Name is what stands before the function's arguments, in lower case.
+func (f Function) Name() string {
+	name, _, _ := strings.Cut(f.Usage, "(")
+	return strings.ToLower(name)
 }
 
 // Functions lists all functions, by name: aggregates, those that stand in FROM, those of a row.
@@ -665,8 +702,14 @@ func Functions() []Function {
 	for _, usage := range tableFunctions {
 		all = append(all, Function{Usage: usage, Table: true})
 	}
+	works := map[string]Works{}
+	for _, part := range scalarParts {
+		for name := range part.functions {
+			works[name] = part.of
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(scalars)) {
-		all = append(all, Function{Usage: scalars[name].usage})
+		all = append(all, Function{Usage: scalars[name].usage, Works: works[name]})
 	}
 	return all
 }

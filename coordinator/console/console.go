@@ -2,9 +2,14 @@ package console
 
 import (
 	"embed"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/web"
+	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 //go:embed assets
@@ -12,7 +17,7 @@ var assets embed.FS
 
 // NewHandler serves the console at "/" and its files below "/assets/"; all else is the API's.
 func NewHandler(api http.Handler) (http.Handler, error) {
-	site, err := web.NewSite(assets)
+	site, err := newSite()
 	if err != nil {
 		return nil, err
 	}
@@ -23,4 +28,34 @@ func NewHandler(api http.Handler) (http.Handler, error) {
 		}
 		api.ServeHTTP(w, r)
 	}), nil
+}
+
+func newSite() (*web.Site, error) {
+	site, err := web.NewSite(assets)
+	if err != nil {
+		return nil, err
+	}
+	words, err := vocabulary()
+	if err != nil {
+		return nil, err
+	}
+	return site, site.Add("assets/words.js", words)
+}
+
+// vocabulary is a module with the words and functions that the planner reads, for colours and completion.
+func vocabulary() ([]byte, error) {
+	functions := map[string]string{} // what stands between their brackets, by their names in capitals
+	for _, f := range planner.Functions() {
+		name, rest, _ := strings.Cut(f.Usage, "(")
+		functions[name] = strings.TrimSuffix(rest, ")")
+	}
+	listed, err := json.Marshal(functions)
+	if err != nil {
+		return nil, err
+	}
+	words, err := json.Marshal(syntax.Words())
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "// Of the planner's own tables.\nexport const functions = %s;\nexport const words = %s;\n", listed, words), nil
 }

@@ -3,7 +3,6 @@ package flightsql
 import (
 	"context"
 	"runtime/debug"
-	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/flight"
@@ -41,44 +40,27 @@ const (
 	unionAll         = 1
 )
 
-// The functions of one row, by what drivers ask for. A test compares them with the planner's.
-var (
-	numericFunctions = []string{
-		"abs", "ceil", "ceiling", "clamp", "exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "round", "sign", "sqrt",
-		"trunc", "truncate", "width_bucket",
-	}
-	textFunctions = []string{
-		"btrim", "char_length", "character_length", "charindex", "concat", "contains", "instr", "lcase", "left", "length", "locate", "lower",
-		"lpad", "ltrim", "mid", "position", "regexp_like", "regexp_matches", "replace", "right", "rpad", "rtrim", "split_part", "starts_with",
-		"strpos", "substr", "substring", "trim", "ucase", "upper",
-	}
-	systemFunctions = []string{
-		"coalesce", "decode", "greatest", "if", "ifnull", "iif", "incidence_rate", "isnull", "kaplan_meier", "least", "nullif", "nvl", "nvl2",
-	}
-	dateFunctions = []string{
-		"age_in_years", "date", "date_add", "date_diff", "date_format", "date_part", "date_sub", "date_trunc", "dateadd", "datediff",
-		"datefromparts", "datepart", "datetrunc", "day", "dayofmonth", "dayofyear", "eomonth", "extract", "hour", "isodow", "isoyear",
-		"last_day", "make_date", "minute", "month", "quarter", "second", "strftime", "timestampadd", "timestampdiff", "to_char", "to_date",
-		"to_timestamp", "week", "weekofyear", "year",
-	}
-)
-
-// aggregates lists the names of the aggregates, which are names unless they are called.
-func aggregates() []string {
+// called lists the names of the planner's functions of a kind.
+func called(is func(f planner.Function) bool) []string {
 	var all []string
 	for _, f := range planner.Functions() {
-		if f.Aggregate {
-			all = append(all, nameOf(f))
+		if is(f) {
+			all = append(all, f.Name())
 		}
 	}
 	return all
 }
 
-// nameOf is what stands before the function's arguments, in lower case.
-func nameOf(f planner.Function) string {
-	name, _, _ := strings.Cut(f.Usage, "(")
-	return strings.ToLower(name)
+// working lists the functions of a row that work on something.
+func working(on planner.Works) []string {
+	return called(func(f planner.Function) bool { return f.Works == on })
 }
+
+// aggregate tells those whose names are names unless they are called.
+func aggregate(f planner.Function) bool { return f.Aggregate }
+
+// general tells what drivers take for functions of the system: choices among values of any type, and what stands in FROM.
+func general(f planner.Function) bool { return f.Works == planner.OnAny || f.Table }
 
 // registerInfo tells clients what this server is and speaks. Where a driver would put
 // a catalog or schema before a table's name if that were supported, it is said not to
@@ -103,11 +85,11 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoDDLCatalog: false, flightsql.SqlInfoDDLSchema: false, flightsql.SqlInfoDDLTable: false,
 		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
 		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
-		flightsql.SqlInfoKeywords:                                            aggregates(),
-		flightsql.SqlInfoNumericFunctions:                                    numericFunctions,
-		flightsql.SqlInfoStringFunctions:                                     textFunctions,
-		flightsql.SqlInfoSystemFunctions:                                     systemFunctions,
-		flightsql.SqlInfoDateTimeFunctions:                                   dateFunctions,
+		flightsql.SqlInfoKeywords:                                            called(aggregate),
+		flightsql.SqlInfoNumericFunctions:                                    working(planner.OnNumbers),
+		flightsql.SqlInfoStringFunctions:                                     working(planner.OnTexts),
+		flightsql.SqlInfoSystemFunctions:                                     called(general),
+		flightsql.SqlInfoDateTimeFunctions:                                   working(planner.OnTimes),
 		flightsql.SqlInfoSearchStringEscape:                                  `\`,
 		flightsql.SqlInfoExtraNameChars:                                      "",
 		flightsql.SqlInfoSupportsColumnAliasing:                              true,

@@ -62,6 +62,11 @@ func (s *Site) add(from fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
+	return s.Add(name, b)
+}
+
+// Add puts in a file that is made when the daemon starts, before the site is served. Its name is such as assets/x.js.
+func (s *Site) Add(name string, b []byte) error {
 	f := file{kind: kinds[path.Ext(name)], plain: b}
 	if f.kind == "" {
 		return fmt.Errorf("%s: a site has no files of type %s", name, mime.TypeByExtension(path.Ext(name)))

@@ -19,6 +19,21 @@ var reserved = words(`all and any array as asc between by case cast collate cros
 // Keywords lists the words that are never names unless quoted, in lower case, by name.
 func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }
 
+// The words that mean something where they stand, and may be names elsewhere.
+var contextual = words(`cube date escape extract filter first following grouping interval last materialized nulls over partition preceding
+	range rollup row rows sets timestamp to unbounded values within`)
+
+// Words lists all words that queries are made of, in lower case, by name: keywords, and those that may be names elsewhere.
+func Words() []string { return slices.Sorted(maps.Keys(merged(reserved, contextual))) }
+
+func merged(sets ...map[string]bool) map[string]bool {
+	all := map[string]bool{}
+	for _, set := range sets {
+		maps.Copy(all, set)
+	}
+	return all
+}
+
 // What is valid SQL elsewhere and not answered here: the word, and what to write instead.
 var unsupported = map[string]string{
 	"collate":       "texts compare by their bytes",

@@ -1,17 +1,7 @@
 // SQL as the editor sees it: tokens for colours, names for completion. What the text means,
 // and whether it is answered, only the coordinator knows.
 
-const KEYWORDS = `all and as asc between by case cast cross current_date date desc distinct else end escape exists except extract
-false filter following from full group grouping having ilike in inner interval intersect is join last lateral left like limit
-natural not null nulls offset on or order outer over partition preceding range recursive right rollup row rows select sets similar
-then timestamp to true unbounded union using values when where window with within cube`.split(/\s+/);
-
-/** functions are those that completion offers, with what stands between their brackets. */
-export const functions = {
-  COUNT: '*', SUM: 'x', AVG: 'x', MEDIAN: 'x', QUANTILE: 'x, q', MIN: 'x', MAX: 'x', STDDEV: 'x', VARIANCE: 'x', CORR: 'x, y',
-  REGR_SLOPE: 'y, x', HISTOGRAM: 'x, low, high, bins', APPROX_BOUNDS: 'x', CLAMP: 'x, low, high', ROUND: 'x, digits', FLOOR: 'x', CEIL: 'x', ABS: 'x',
-  COALESCE: 'x, y', NULLIF: 'x, y', LEAST: 'x, y', GREATEST: 'x, y', YEAR: 'date', MONTH: 'date', CAST: 'x AS int', DATEDIFF: "'day', from, to", KAPLAN_MEIER: '(SELECT time, event, strata FROM …), horizon => 3600, step => 30',
-};
+import { functions, words as KEYWORDS } from './words.js'; // which the coordinator makes of the planner's tables
 
 const keywords = new Set(KEYWORDS);
 const names = new Set(Object.keys(functions).map((f) => f.toLowerCase()));
