@@ -184,6 +184,9 @@ func comparison(name string, x, y *Expr) *Expr {
 func (p *parser) quantified(left *Expr, t token) *Expr {
 	word := p.take()
 	negated := t.text != "="
+	if (strings.HasPrefix(t.text, "<") || strings.HasPrefix(t.text, ">")) && t.text != "<>" && p.queryComes(p.i) {
+		return p.extreme(left, t, word)
+	}
 	if negated == !word.is("all") || negated && t.text != "<>" && t.text != "!=" {
 		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered",
 			t.text, strings.ToUpper(word.text))

@@ -1,0 +1,43 @@
+package syntax
+
+import (
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// extreme reads x > ALL (SELECT y …) and its like by the row that decides it, the greatest or the least y. No row makes ALL true
+// and ANY false; a NULL makes unknown what no other row decides, as the SQL standard says:
+//
+//	x > ALL: CASE WHEN there is no row THEN true WHEN NOT x > MAX(y) THEN false WHEN a y is NULL THEN NULL ELSE x > MAX(y) END
+//	x > ANY: CASE WHEN there is no row THEN false WHEN x > MIN(y) THEN true WHEN a y is NULL THEN NULL ELSE x > MIN(y) END
+func (p *parser) extreme(left *Expr, t, word token) *Expr {
+	all := word.is("all")
+	q := p.subquery()
+	s := q.Select
+	if s == nil || !q.Bare() || len(s.Items) != 1 || s.Items[0].Term.Kind == Star || s.Distinct || s.GroupBy != nil || s.Having != nil || s.Qualify != nil || s.Values != nil {
+		Refuse(CodeNotSupported, word.at, "select one column of plain rows, or compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)",
+			"%s %s of this query is not answered", t.text, strings.ToUpper(word.text))
+	}
+	ask := func(function string, args ...*Expr) *Expr {
+		selected := *s
+		selected.Items = []Item{{Term: &Expr{Kind: Call, At: word.at, Name: function, Args: args, Star: args == nil}}}
+		return &Expr{Kind: Subquery, At: word.at, Query: &Query{At: q.At, With: q.With, Select: &selected}}
+	}
+	y := s.Items[0].Term
+	function := "max"
+	if all == strings.HasPrefix(t.text, "<") {
+		function = "min"
+	}
+	literal := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: word.at, Literal: v} }
+	decides := func() *Expr { return NewOperator(t.text, left, ask(function, y)) }
+	decided := decides()
+	if all {
+		decided = negation(decided, true)
+	}
+	return NewOperator("case",
+		NewOperator("=", ask("count"), literal(value.Int(0))), literal(value.Bool(all)),
+		decided, literal(value.Bool(!all)),
+		NewOperator("<", ask("count", y), ask("count")), literal(value.Null(value.TypeBool)),
+		decides())
+}
