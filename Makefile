@@ -79,7 +79,7 @@ test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 24h -v ./integration/adversary
 	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run 'Audit|Gauss|TooLittleNoise' ./dp ./coordinator
-	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestLoad' ./integration
+	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestSealedChaos|TestLoad' ./integration
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMaskedChaos$$' ./coordinator
 	INTRAMUROS_CUTS=$(strip $(CUTS)) $(GO) test -count=1 -timeout 12h -v -run '^TestOutwardCuts$$' ./integration
 

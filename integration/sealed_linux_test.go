@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -460,6 +461,63 @@ func TestSealedKilled(t *testing.T) {
 	f.await(f.hospitals...)
 	if a, err := f.query(request{SQL: canarySQL, Epsilon: 1}); err != nil || len(a.Hospitals.Answered) != 3 {
 		t.Errorf("the next query: %+v, %v", a, err)
+	}
+}
+
+// Hospitals are killed at any moment while masked queries run: each answer is of exactly the hospitals that it names, within
+// its noise, and nothing else is ever given for one. 30 queries, or 1,000 with INTRAMUROS_FULL.
+func TestSealedChaos(t *testing.T) {
+	queries := 30
+	if os.Getenv("INTRAMUROS_FULL") != "" {
+		queries = 1000
+	}
+	f := startZCDP(t, masked)
+	outcomes, kills := map[string]int{}, 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range queries {
+			sql := fmt.Sprintf("SELECT COUNT(*) AS n FROM person WHERE born > %d", 1800+i%100)
+			if i%3 == 0 { // not declared
+				sql = fmt.Sprintf("SELECT wide, COUNT(*) AS n FROM person WHERE born > %d AND wide = 42 GROUP BY wide", 1800+i%100)
+			}
+			a, err := f.query(request{SQL: sql, Epsilon: 1 + float64(i)/1e4, Delta: 1e-10})
+			var r *refusal
+			switch {
+			case err == nil:
+				outcomes["answered"]++
+				want := 150 * float64(len(a.Hospitals.Answered))
+				if len(a.Rows) != 1 {
+					t.Errorf("%s: %v", sql, a.Rows)
+				} else if n := a.Rows[0][len(a.Rows[0])-1].Value.(float64); math.Abs(n-want) > 60 || len(a.Hospitals.Answered) < 2 {
+					t.Errorf("%s: %v of %v", sql, n, a.Hospitals.Answered)
+				}
+			case errors.As(err, &r):
+				outcomes[r.Code]++
+			default:
+				outcomes[err.Error()]++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	random := mathrand.New(mathrand.NewPCG(uint64(time.Now().UnixNano()), 1)) //nolint:gosec // of a test
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		case <-time.After(time.Duration(200+random.IntN(1500)) * time.Millisecond):
+			name := f.hospitals[random.IntN(len(f.hospitals))]
+			f.killNode(name)
+			f.startNode(name)
+			if !f.nodes[name].logged("msg=ready", time.Minute) {
+				t.Fatal(f.nodes[name].tail(10))
+			}
+			kills++
+		}
+	}
+	t.Logf("%d kills; outcomes %v", kills, outcomes)
+	if outcomes["answered"] == 0 || kills < 2 {
+		t.Error("too little happened: the test shows nothing")
 	}
 }
 
