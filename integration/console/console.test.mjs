@@ -826,6 +826,29 @@ test('what is narrowed in the browser is suspended and resumed as it was narrowe
   await french.context().close();
 });
 
+test('a study that failures have suspended says so, why and what to do', async () => {
+  const page = await open(federation.custodian('rennes'), { locale: 'fr-FR' });
+  await page.route('**/v1/standing', async (route) => { // as the node tells it (node.TestFailuresSuspend)
+    const response = await route.fetch();
+    const standing = await response.json();
+    Object.assign(standing.studies.find((x) => x.id === 'tour'), { status: 'suspended', failed: true, failures: 5, open: false });
+    await route.fulfill({ response, json: standing });
+  });
+  await page.fill('#token', federation.custodianToken);
+  await page.keyboard.press('Enter');
+  const card = page.locator('.study', { hasText: 'A tour of the demonstration' });
+  await card.waitFor();
+  assert.match(await card.innerText(), /Suspendue : 5 requêtes ont échoué après leur débit[\s\S]*ligne coupée[\s\S]*reprenez l’étude/);
+  await card.scrollIntoViewIfNeeded();
+  await auditBoth(page, 'failures');
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await card.screenshot({ path: path.join(shots, 'custodian-failures-fr.png') });
+  await card.getByRole('button', { name: 'Voir ces échecs' }).click();
+  await until('the log shows failures', async () => await page.getByLabel('Afficher').inputValue() === 'failure' && await page.getByLabel('de l’étude').inputValue() === 'tour');
+  assert.ok(await card.getByRole('button', { name: 'Reprendre' }).isVisible());
+  await page.context().close();
+});
+
 test('at a hospital where two must sign custodians come in through a provider, and one signature opens nothing', async () => {
   const { provider } = federation;
   const config = federation.file('marseille/config.yaml');

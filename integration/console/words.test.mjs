@@ -32,7 +32,7 @@ before(() => {
 after(() => folders.forEach((f) => fs.rmSync(f, { recursive: true })));
 
 // Words that are the same in both.
-const same = /^(?:Laplace|version \{n\}|\{.*\}|[^\p{L}]*|Chart|CSV|Parquet|SVG|PNG|Table|Distribution|Question|Exact|Budget|Version|Minimum|Maximum|Plan|Source|Intramuros|Pages|Catalogue|Type|patients|\{n\} s|1 table|\{n\} tables)$/u;
+const same = /^(?:Laplace|version \{n\}|\{.*\}|[^\p{L}]*|Chart|CSV|Parquet|SVG|PNG|Table|Distribution|Questions?|Exact|Budget|Version|Minimum|Maximum|Plan|Source|Intramuros|Pages|Catalogue|Type|patients|\{n\} s|1 table|\{n\} tables)$/u;
 
 for (const name of Object.keys(pages)) {
   test(`every text of the ${name}’s page is there in both languages`, async () => {
@@ -107,6 +107,22 @@ test('every kind of entry is said in French, with its conditions and groups', as
   }
   language.choose('en');
   assert.match(plain(entries[0][1]), /^ada asked, under the study copd, for the number of patients; sums of weight, from person, where person\.sex = 'F', for each person\.year\. Noise: Gaussian/);
+});
+
+test('every way in which a document is wider, and why a decision is not taken, is said in French', async () => {
+  const { load, messages } = await page('custodian');
+  const language = await load('language.js');
+  language.load(messages);
+  language.choose('fr');
+  const { refusal } = await load('plain.js');
+  const source = fs.readFileSync(path.join(root, 'internal/study/document.go'), 'utf8');
+  const wider = [...source.matchAll(/return wider\("(.+)"( \+ table)?\)/g)].map((x) => x[1] + (x[2] ? 'person' : ''));
+  assert.ok(wider.length > 10);
+  for (const what of wider) assert.match(refusal(`the record is refused: compared with what holds here, it allows more than the proposal: ${what}`) || what, /^Cela autorise plus que le document : /);
+  for (const message of ['the signature is not that of claire', 'no key of "eve" is configured here to approve studies', '"eve" is no custodian here', 'it is act 7 on study copd, and the next one is 3: it was used before, or another came first',
+    'it approves another version of study copd than the one proposed last', 'it resumes other terms of study copd than held here last', 'the study copd is approved here, and only what was approved and is suspended can be resumed',
+    'nothing of study copd waits for a signature to resume it', 'the study copd has ended; propose another one']) assert.match(refusal(`the record is refused: ${message}`) || message, /signature n’est|Aucune clé de eve|acte 7|autre version|changé d’état/);
+  assert.equal(refusal('something else'), null);
 });
 
 test('every code of a refusal has its words', async () => {

@@ -3,7 +3,7 @@
 import { h, icon, s, say, wall } from './dom.js';
 import { choose, day, has, language, load, number, percent, t, time } from './language.js';
 import { messages } from './messages.js';
-import { acted, plain } from './plain.js';
+import { acted, plain, refusal } from './plain.js';
 import { openKey, said, sign } from './sign.js';
 
 load(messages);
@@ -36,7 +36,7 @@ async function send(method, path, body) {
   throw new Refusal(response.status, (answer && answer.error) || { code: 'INTERNAL', message: String(response.status) });
 }
 
-const problem = (error) => h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, has(`error.${error.code}`) ? t(`error.${error.code}`) : error.code || error.name), h('div', { lang: 'en' }, error.message)));
+const problem = (error) => h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('div', {}, h('strong', {}, has(`error.${error.code}`) ? t(`error.${error.code}`) : error.code || error.name), refusal(error.message) ? h('div', {}, refusal(error.message)) : h('div', { lang: 'en' }, error.message)));
 const bad = (words) => h('div', { class: 'notice bad', role: 'alert' }, icon('warn'), h('span', {}, words));
 const languageButton = () => h('button', { type: 'button', class: 'quiet', lang: language() === 'en' ? 'fr' : 'en', onclick: () => { choose(language() === 'en' ? 'fr' : 'en'); render(); } }, t('app.language'));
 

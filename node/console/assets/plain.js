@@ -109,3 +109,30 @@ export function plain(e) {
   if (e.kind === 'charge') return t('plain.charge', { epsilon: number(e.epsilon) });
   return detailed(e) || (language() === 'en' ? null : told(e.text));
 }
+
+// Why a decision is refused, as the node says it in English.
+const WIDER = {
+  'it is another study; only limits can be narrowed': 'study', 'the accounting differs': 'accounting', 'the budget': 'budget', max_epsilon: 'max', 'it expires later': 'until',
+  'min_epsilon: the least price can be raised and not lowered': 'least', 'the investigators': 'people', 'the hospitals': 'hospitals', 'the aggregates': 'kinds',
+  'it is not sealed, and the proposal is; `sealed` can be added and not taken away': 'sealed',
+  'the hospitals of a sealed study are those of the proposal: how much noise each adds follows from how many there are': 'sealedHospitals',
+};
+const REFUSALS = [
+  [/it allows more than the proposal: the columns of table (?<table>.+)$/u, (g) => t('refusal.columns', g)],
+  [/it allows more than the proposal: (?<what>.+)$/u, (g) => (WIDER[g.what] ? t('refusal.wider', { what: t(`wider.${WIDER[g.what]}`) }) : null)],
+  [/the signature is not that of (?<who>.+)$/u, (g) => t('refusal.signature', g)],
+  [/no key of "(?<who>.+)" is configured here to \w+ studies$|"(?<name>.+)" is no custodian here$/u, (g) => t('refusal.key', { who: g.who || g.name })],
+  [/it is act (?<n>\d+) on study (?<study>\S+), and the next one is (?<next>\d+): it was used before, or another came first$/u, (g) => t('refusal.number', g)],
+  [/it approves another version of study (?<study>\S+) than the one proposed last$/u, (g) => t('refusal.version', g)],
+  [/only what was approved and is suspended can be resumed$|it resumes other terms of study \S+ than held here last$|nothing of study \S+ waits for a signature|nothing of the study \S+ holds here|the study \S+ has ended/u, () => t('refusal.since')],
+];
+
+/** refusal is why the node refuses a decision, in the reader's language; null where only its own words say it. */
+export function refusal(message) {
+  if (language() === 'en') return null;
+  for (const [pattern, words] of REFUSALS) {
+    const found = pattern.exec(message);
+    if (found) return words(found.groups || {});
+  }
+  return null;
+}
