@@ -1,13 +1,14 @@
 # One image for both roles, without a shell, not root:
 #
-#   docker build -t intramuros .
+#   docker build --build-arg VERSION=v1.2.3 -t intramuros .
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
 #     -v /etc/intramuros:/etc/intramuros:ro -v intramuros:/var/lib/intramuros \
 #     -p 8815:8815 -p 7946:7946 -p 7946:7946/udp intramuros node --config /etc/intramuros/node.yaml
 #
 # A node that dials out (`outward` in node.yaml) needs no -p.
 #
-# Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md tells the rest.
+# Keys under /etc/intramuros must belong to user 65532 with mode 600. docs/install-node.md tells the rest;
+# packaging/compose.yaml runs a coordinator.
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -15,7 +16,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # DuckDB and SQLite are C++ and C: the last stage has their libraries and nothing else.
-RUN CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags='-s -w' -o /intramuros ./cmd/intramuros
+# The build's context has no .git, so the release is named: `intramuros version` and the operators' page say it.
+ARG VERSION=(devel)
+RUN CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags="-s -w -X 'github.com/intramuros/intramuros/internal/telemetry.release=$VERSION'" -o /intramuros ./cmd/intramuros
 # Where the ledger goes; volumes take its owner.
 RUN mkdir -p /state && chmod 700 /state
 

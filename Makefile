@@ -36,14 +36,15 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: help build demo test test-full test-versions test-trino statements test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
+.PHONY: check-package help build demo test test-full test-versions test-trino statements test-nightly test-clients test-console lint fmt utility bench bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@awk '/^[A-Z]+ +\?= .*# / { name = $$1; sub(/.*# /, ""); printf "  %-15s %s\n", name, $$0 }' $(MAKEFILE_LIST)
 
 build: ## the binary, at dist/intramuros
-	$(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w' -o dist/intramuros ./cmd/intramuros
+	$(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w' -o dist/intramuros.partial ./cmd/intramuros
+	@mv dist/intramuros.partial dist/intramuros
 
 demo: build ## five synthetic hospitals and a coordinator on this machine, and a tour of questions
 	./dist/intramuros demo
@@ -139,6 +140,9 @@ vulncheck: $(VULN) ## known vulnerabilities in what is linked; needs the network
 
 package: build ## packages of both roles for Debian and its kin, or archives, in dist; VERSION=1.2.3
 	packaging/build $(VERSION)
+
+check-package: package ## both packages: what is in them, their units, a real install and an upgrade (as root, apart from this machine), and daemons from it
+	packaging/check $(VERSION)
 
 clean: ## remove what was built here
 	rm -rf dist .cache

@@ -18,7 +18,7 @@ func TestDummyFederation(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"made of the catalog ward alone", "FROM beat", "sealed: each hospital added its own noise", "cost: epsilon 100"} {
+	for _, want := range []string{"made of the catalog ward alone", "marseille opens no port, its node dials out", "FROM beat", "sealed: each hospital added its own noise", "cost: epsilon 100"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

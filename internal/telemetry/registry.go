@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"runtime/debug"
 
 	"slices"
@@ -13,14 +14,17 @@ import (
 // Build names the running binary.
 type Build struct{ Version, Commit string }
 
+// release is what -ldflags -X gives a build without version control, as the Dockerfile's is; empty: nothing.
+var release string
+
 // Running tells what is known of this binary.
 func Running() Build {
-	b := Build{Version: "(devel)"}
+	b := Build{Version: cmp.Or(release, "(devel)")}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
 	}
-	if info.Main.Version != "" {
+	if release == "" && info.Main.Version != "" {
 		b.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {

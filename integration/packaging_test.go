@@ -1,0 +1,82 @@
+package integration
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The compose file is read as YAML, has every restriction that the Dockerfile's own example has, opens the ports of
+// docs/coordinator.yaml, and runs the program by a command line that it has.
+func TestComposeFile(t *testing.T) {
+	read := func(path string) string {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	text := read("../packaging/compose.yaml")
+	var file struct {
+		Services map[string]struct {
+			Command  []string
+			ReadOnly bool     `yaml:"read_only"`
+			CapDrop  []string `yaml:"cap_drop"`
+			Security []string `yaml:"security_opt"`
+			Ports    []string
+			Volumes  []string
+		}
+		Volumes map[string]any
+	}
+	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+		t.Fatal(err)
+	}
+	c, ok := file.Services["coordinator"]
+	if !ok || !c.ReadOnly || !slices.Equal(c.CapDrop, []string{"ALL"}) || !slices.Contains(c.Security, "no-new-privileges:true") {
+		t.Errorf("%+v", c)
+	}
+	if strings.Join(c.Command, " ") != "coordinator --config /etc/intramuros/coordinator.yaml" {
+		t.Error(c.Command)
+	}
+	docker := read("../Dockerfile")
+	if !strings.Contains(docker, `ENTRYPOINT ["/usr/bin/intramuros"]`) || !strings.Contains(docker, "VOLUME /var/lib/intramuros") {
+		t.Error("the image has another program, or keeps its ledger elsewhere")
+	}
+	coordinator := read("../docs/coordinator.yaml")
+	ports := regexp.MustCompile(`"(\d+):(\d+)(?:/udp)?"`).FindAllStringSubmatch(text, -1)
+	if len(ports) < 5 {
+		t.Errorf("%d ports", len(ports))
+	}
+	for _, p := range ports {
+		if p[1] != p[2] || !strings.Contains(coordinator, "0.0.0.0:"+p[1]) {
+			t.Errorf("nothing in docs/coordinator.yaml listens at %s", p[0])
+		}
+	}
+	for _, line := range strings.Split(docker, "\n") {
+		if ports, ok := strings.CutPrefix(line, "EXPOSE "); ok {
+			for _, port := range c.Ports {
+				if !strings.Contains(ports, strings.Split(port, ":")[1]+"/tcp") {
+					t.Errorf("the image does not expose %s", port)
+				}
+			}
+		}
+	}
+}
+
+// The packages hold every page, and no file of packaging needs a tool for ledgers that is not the program itself.
+func TestPackagingFiles(t *testing.T) {
+	for _, path := range []string{"../packaging/build", "../packaging/check", "../packaging/compose.yaml", "../Dockerfile", "../packaging/debian/postinst", "../packaging/debian/prerm", "../packaging/debian/postrm"} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "sqlite3") {
+			t.Errorf("%s copies a ledger with sqlite3, which may cut it: ledger backup does it beside a running daemon", path)
+		}
+	}
+}
