@@ -46,9 +46,12 @@ func syntheticPairing(t testing.TB, patients int) *pairing {
 	if err := synth.Generate(t.Context(), synth.Config{Seed: 7, Hospitals: hospitals, Patients: patients, Folder: root}, nil); err != nil {
 		t.Fatal(err)
 	}
-	folders := map[string]string{}
+	folders, o := map[string]string{}, newOracle(t)
 	for _, h := range hospitals {
 		folders[h] = filepath.Join(root, h)
+		o.do(fmt.Sprintf(`COPY (SELECT row_number() OVER (ORDER BY cost_domain_id, cost_event_id) AS cost_id, *, 0 AS cost_type_concept_id FROM (
+			SELECT visit_occurrence_id AS cost_event_id, 'Visit' AS cost_domain_id, visit_occurrence_id %% 997 AS total_paid, visit_occurrence_id %% 31 AS paid_by_patient, 5000 AS total_cost FROM '%[1]s/visit_occurrence.parquet'
+			UNION ALL SELECT drug_exposure_id, 'Drug', drug_exposure_id %% 53, drug_exposure_id %% 7, 20 FROM '%[1]s/drug_exposure.parquet')) TO '%[1]s/cost.parquet'`, folders[h]))
 	}
 	return openPairing(t, catalog.OMOP(), folders)
 }

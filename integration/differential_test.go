@@ -72,19 +72,26 @@ func openPairing(t testing.TB, c *catalog.Catalog, folders map[string]string) *p
 		}
 		t.Cleanup(func() { e.Close() })
 		p.engines = append(p.engines, e)
+		whole := map[string]bool{} // of which a part has been seen
 		for _, table := range c.Tables {
-			path := filepath.Join(folders[h], table.Name+".parquet")
+			name := table.Source()
+			path := filepath.Join(folders[h], name+".parquet")
 			if _, err := os.Stat(path); err != nil {
-				if path = filepath.Join(folders[h], table.Name, "*.parquet"); !exists(path) {
+				if path = filepath.Join(folders[h], name, "*.parquet"); !exists(path) {
 					continue
 				}
 			}
 			switch {
+			case whole[name]:
 			case i == 0:
-				p.do(t, fmt.Sprintf("CREATE TABLE %s AS %s", table.Name, p.rows(t, table, i, path)))
-				p.do(t, fmt.Sprintf("CREATE VIEW public.%[1]s AS FROM main.%[1]s", table.Name))
+				p.do(t, fmt.Sprintf("CREATE TABLE %s AS %s", name, p.rows(t, table, i, path)))
+				p.do(t, fmt.Sprintf("CREATE VIEW public.%[1]s AS FROM main.%[1]s", name))
 			case !table.Public:
-				p.do(t, fmt.Sprintf("INSERT INTO %s %s", table.Name, p.rows(t, table, i, path)))
+				p.do(t, fmt.Sprintf("INSERT INTO %s %s", name, p.rows(t, table, i, path)))
+			}
+			if table.Part != nil {
+				whole[name] = true
+				p.do(t, fmt.Sprintf("CREATE OR REPLACE VIEW %s AS FROM %s WHERE %s = '%s'", table.Name, name, table.Part.Column, table.Part.Value))
 			}
 		}
 	}

@@ -177,7 +177,7 @@ func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	w := *c
 	w.Tables = nil
 	for _, t := range c.Tables {
-		if slices.Contains(tables, t.Name) {
+		if slices.Contains(tables, t.Source()) {
 			own := *t
 			own.Key, own.Columns = nil, slices.DeleteFunc(slices.Clone(t.Columns), func(c *catalog.Column) bool { return slices.Contains(t.Key, c.Name) })
 			t = &own

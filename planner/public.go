@@ -131,6 +131,9 @@ func (c *composer) looked(r fragment.Reading, bounds []bound, at Position) *frag
 	if err != nil {
 		(&resolver{}).invalid(err, at)
 	}
+	if !t.Public {
+		panic("a lookup of patients") // nodes would refuse it
+	}
 	if strings.Contains(canonical(r.Relation), `"op":"hospital"`) { // no text that is quoted looks so
 		refuse(CodeColumn, at, "leave it out", "public tables are alike at all hospitals, so none of their rows is a hospital's")
 	}

@@ -26,6 +26,8 @@ type source struct {
 	// tables are those whose columns it holds where it is a FULL JOIN of them.
 	tables  []string
 	written int // its place in the text
+	// parted is a condition on the one part that might be meant, where it is all parts of a table; else "".
+	parted string
 	// signature tells equal subqueries, which are joined once.
 	signature string
 }
@@ -186,6 +188,7 @@ type resolver struct {
 	depth       int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
 	composer *composer
+	where    *syntax.Expr // WHERE, before it is resolved; nil: there is none
 	// constants are the queries of FROM that read no table, and conditions what their joins ask.
 	constants  []*constants
 	conditions []*syntax.Expr
@@ -289,12 +292,19 @@ func (r *resolver) source(f syntax.From) *source {
 		}
 		return s
 	}
-	if t, ok := r.catalog.Table(f.Table); query == nil && r.composer != nil && ok && !t.Public {
+	if t, ok := r.catalog.Table(f.Table); query == nil && r.composer != nil && (ok && !t.Public || len(r.catalog.Parts(f.Table)) > 0) {
 		refuse(CodeNested, f.At, "ask for the inner aggregate in a query of its own, and write its number here; or join "+f.Table+" within the query that aggregates",
 			"%s has rows of patients, and is joined here with an aggregate over patients, whose noisy answer is needed first", f.Table)
 	}
-	if query == nil {
+	if parts := r.parts(f); query == nil && len(parts) > 1 {
+		d := r.united(parts, f.At)
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.table, s.columns, s.parted = d.table, d.columns, parts[0].Part.Column+" = '"+parts[0].Part.Value+"'"
+	} else if query == nil {
 		t, ok := r.catalog.Table(f.Table)
+		if len(parts) == 1 {
+			t, ok = parts[0], true
+		}
 		if !ok {
 			var names []string
 			for _, t := range r.catalog.Tables {
@@ -592,6 +602,7 @@ func ambiguous(t *syntax.Expr, hint string) *Error {
 
 // rows plans which rows a SELECT reads, and whose they are.
 func (r *resolver) rows(s *syntax.Select) {
+	r.where = s.Where
 	r.from(s.From, s.At)
 	r.findPatient()
 	for _, on := range r.conditions {
@@ -720,6 +731,10 @@ func (r *resolver) linkByForeignKeys() {
 		}
 		s := r.of(names[0])
 		hint := "join it along the foreign keys that lead to the patient"
+		if i := slices.IndexFunc(r.sources, func(s *source) bool { return s.parted != "" }); i >= 0 {
+			refuse(CodePatientsMixed, s.at, "say which, such as "+strings.TrimSpace(r.sources[i].alias)+"."+r.sources[i].parted,
+				"a row of %s is of one of several tables, and may be another patient's than the rows that it joins", strings.TrimSpace(r.sources[i].alias))
+		}
 		p := r.of(r.patient.Relation)
 		if r.isPatientID(s, s.table.Patient) && p.alias != "" && slices.ContainsFunc(s.columns, func(c column) bool { return strings.EqualFold(c.column, s.table.Patient) }) {
 			hint = "add " + p.alias + "." + r.patient.Column + " = " + s.alias + "." + s.table.Patient

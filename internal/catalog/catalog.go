@@ -39,6 +39,35 @@ type Table struct {
 	// rows of the table a patient has who has many; 0: not told. They are public, need not be exact, and
 	// serve to foretell errors and biases: no answer depends on them.
 	ExpectedPatients, TypicalRows int
+	// Part, if not nil: the table is a part of a hospital's table. Which patient a row of that table belongs to depends on a
+	// column, such as whose bill it is: the rows of one value of it are a table here, with one way to the patient.
+	Part *Part
+}
+
+// Part is the rows of a hospital's table in which a column has a value. No table of the catalog has that table's name; a query
+// that reads it reads its parts.
+type Part struct {
+	Of     string // the hospital's table, such as cost
+	Column string // such as cost_domain_id
+	Value  string // such as Visit, as a text
+}
+
+// Source is the table of a hospital that the table is read from.
+func (t *Table) Source() string {
+	if t.Part != nil {
+		return t.Part.Of
+	}
+	return t.Name
+}
+
+// Parts lists the parts of a hospital's table, by their names; nil: it is none of parts.
+func (c *Catalog) Parts(of string) (parts []*Table) {
+	for _, t := range c.Tables {
+		if t.Part != nil && strings.EqualFold(t.Part.Of, of) {
+			parts = append(parts, t)
+		}
+	}
+	return parts
 }
 
 // Column is one column of a table.

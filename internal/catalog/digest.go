@@ -34,6 +34,7 @@ type (
 		OneRowPerPatient bool
 		RowLimit         int
 		Columns          []canonicalColumn
+		Part             *Part `json:",omitempty"`
 	}
 	canonicalColumn struct {
 		Name       string
@@ -59,7 +60,7 @@ func (c *Catalog) Digest() string {
 	for _, t := range c.Tables {
 		table := canonicalTable{
 			Name: t.Name, Public: t.Public, Key: slices.Sorted(slices.Values(t.Key)), Patient: t.Patient,
-			OneRowPerPatient: t.OneRowPerPatient, RowLimit: c.RowLimit(t),
+			OneRowPerPatient: t.OneRowPerPatient, RowLimit: c.RowLimit(t), Part: t.Part,
 		}
 		for _, col := range t.Columns {
 			column := canonicalColumn{

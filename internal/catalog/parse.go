@@ -86,6 +86,7 @@ type reader struct {
 	file    string
 	at      map[place]position
 	faults  []*Error
+	divided []division // tables that are divided into parts
 }
 
 func (r *reader) err() error {
@@ -168,7 +169,72 @@ func (r *reader) read(b []byte, name string) {
 	if len(c.Tables) == 0 && len(r.faults) == 0 {
 		r.fault(root, "the catalog has no tables; list them under `tables`")
 	}
+	r.divide()
 	slices.SortFunc(c.Tables, func(a, b *Table) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// part reads of which table a table is a part, or into which parts it is divided.
+func (r *reader) part(e entry, keys []string, t *Table) *Part {
+	p := &Part{}
+	for _, e := range r.mapping(e.value, e.key+" of table "+t.Name, keys) {
+		switch e.key {
+		case "table":
+			p.Of = strings.ToLower(r.text(e))
+		case "column":
+			p.Column = strings.ToLower(r.text(e))
+		case "value":
+			p.Value = r.text(e)
+		case "values":
+			for _, e := range r.mapping(e.value, "values of table "+t.Name, nil) {
+				r.divided = append(r.divided, division{t, e.key, strings.ToLower(r.text(e)), e.name})
+			}
+		}
+	}
+	return p
+}
+
+// division is one part of a table that is divided: whose rows of a value have a patient by that key.
+type division struct {
+	of         *Table
+	value, key string
+	at         *yaml.Node
+}
+
+// divide puts parts in the place of the tables that are divided.
+func (r *reader) divide() {
+	c := r.catalog
+	for _, d := range r.divided {
+		name := d.of.Name + "_" + strings.ReplaceAll(strings.ToLower(d.value), " ", "_")
+		if _, taken := c.Table(name); taken || !identifier.MatchString(name) {
+			r.fault(d.at, "parts of table %s: the part %q would be called %s, which is another table's name or none", d.of.Name, d.value, name)
+			continue
+		}
+		t := *d.of
+		t.Name, t.Part, t.Columns = name, &Part{d.of.Name, d.of.Part.Column, d.value}, nil
+		r.mark(&t, "", d.at)
+		for _, whole := range d.of.Columns {
+			col := *whole
+			for at, position := range r.at {
+				if at.of == any(whole) {
+					r.at[place{&col, at.key}] = position
+				}
+			}
+			switch col.Name {
+			case t.Patient:
+				col.References = d.key
+			case t.Part.Column:
+				if v, err := value.Parse(col.Type, d.value); err == nil {
+					col.Domain, col.Nullable = []value.Value{v}, false
+				}
+			}
+			t.Columns = append(t.Columns, &col)
+		}
+		c.Tables = append(c.Tables, &t)
+	}
+	for _, d := range r.divided {
+		c.Tables = slices.DeleteFunc(c.Tables, func(t *Table) bool { return t == d.of })
+	}
+	r.divided = nil
 }
 
 func (r *reader) syntax(err error) {
@@ -209,7 +275,7 @@ func (r *reader) tables(e entry) {
 }
 
 func (r *reader) table(t *Table, e entry) {
-	for _, e := range r.mapping(e.value, "table "+t.Name, []string{"description", "public", "key", "patient", "one_row_per_patient", "max_rows", "expected_patients", "typical_rows", "columns"}) {
+	for _, e := range r.mapping(e.value, "table "+t.Name, []string{"description", "public", "key", "patient", "one_row_per_patient", "max_rows", "expected_patients", "typical_rows", "part_of", "parts", "columns"}) {
 		r.mark(t, e.key, e.name)
 		switch e.key {
 		case "description":
@@ -228,6 +294,10 @@ func (r *reader) table(t *Table, e entry) {
 			t.ExpectedPatients = r.countTo(e, maxPatients)
 		case "typical_rows":
 			t.TypicalRows = r.count(e)
+		case "part_of":
+			t.Part = r.part(e, []string{"table", "column", "value"}, t)
+		case "parts":
+			t.Part = r.part(e, []string{"column", "values"}, t)
 		case "columns":
 			for _, e := range r.named(e.value, "columns of "+t.Name, "a column") {
 				col := r.column(t, e)

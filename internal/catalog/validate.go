@@ -77,6 +77,9 @@ func (r *reader) checkTable(t *Table) bool {
 	for _, col := range t.Columns {
 		r.checkColumn(t, col)
 	}
+	if t.Part != nil {
+		r.checkPart(t)
+	}
 	if t.OneRowPerPatient && t.MaxRows > 1 {
 		r.wrong(t, "max_rows", "table %s has one row a patient, so max_rows: %d means nothing; leave one of the two out", t.Name, t.MaxRows)
 	}
@@ -104,6 +107,29 @@ func (r *reader) checkTable(t *Table) bool {
 		return false
 	}
 	return true
+}
+
+// checkPart adds faults of a table that is a part of another.
+func (r *reader) checkPart(t *Table) {
+	if _, whole := r.catalog.Table(t.Part.Of); whole || !identifier.MatchString(t.Part.Of) {
+		r.wrong(t, "part_of", "table %s is a part of %q, which must be the name of a table, and of none that the catalog has beside its parts", t.Name, t.Part.Of)
+	}
+	switch col, ok := t.Column(t.Part.Column); {
+	case !ok:
+		r.wrong(t, "part_of", "table %s is the rows of a value of column %q, which it does not have", t.Name, t.Part.Column)
+	case col.Type != value.TypeText && col.Type != value.TypeInt:
+		r.wrong(t, "part_of", "table %s is the rows of a value of column %s, which is a %s; take a text or an int", t.Name, col.Name, col.Type)
+	default:
+		if _, err := value.Parse(col.Type, t.Part.Value); err != nil || t.Part.Value == "" {
+			r.wrong(t, "part_of", "table %s: %q is no value of column %s", t.Name, t.Part.Value, col.Name)
+		}
+	}
+	for _, o := range r.catalog.Parts(t.Part.Of) {
+		if o != t && (o.Part.Column != t.Part.Column || o.Part.Value == t.Part.Value || !slices.EqualFunc(o.Columns, t.Columns, func(a, b *Column) bool { return a.Name == b.Name && a.Type == b.Type })) {
+			r.wrong(t, "part_of", "the parts %s and %s of %s must be of one column, of different values, and have the same columns in one order", o.Name, t.Name, t.Part.Of)
+			return
+		}
+	}
 }
 
 func (r *reader) checkColumn(t *Table, col *Column) {

@@ -47,6 +47,13 @@ func (t *Table) node() *yaml.Node {
 		m.add("key", list)
 	}
 	m.textIf("patient", t.Patient)
+	if p := t.Part; p != nil {
+		var part mapping
+		part.text("table", p.Of)
+		part.text("column", p.Column)
+		part.text("value", p.Value)
+		m.add("part_of", part.node(yaml.FlowStyle))
+	}
 	m.booleanIf("one_row_per_patient", t.OneRowPerPatient)
 	m.countIf("max_rows", t.MaxRows)
 	m.countIf("expected_patients", t.ExpectedPatients)

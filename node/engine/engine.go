@@ -192,13 +192,14 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 		return err
 	}
 	for name, s := range tables {
-		if t, ok := c.Table(name); !ok || t.Name != name {
+		i := slices.IndexFunc(c.Tables, func(t *catalog.Table) bool { return t.Source() == name })
+		if i < 0 {
 			return fmt.Errorf("%w: tables: the catalog has no table %s (letter case counts here)", ErrConfig, name)
 		}
 		if err := s.Validate(name); err != nil {
 			return err
 		}
-		t, _ := c.Table(name)
+		t := c.Tables[i]
 		if s.Key == KeyNone && slices.ContainsFunc(t.Key, func(k string) bool { return identities[t.Name][k] }) {
 			return fmt.Errorf("%w: table %s: its key tells patients apart, and cannot be none; mend the data", ErrConfig, name)
 		}
@@ -355,10 +356,11 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		return nil, nil, err
 	}
 	for _, t := range c.Tables {
-		at, ok, err := locate(ctx, local, tables, t.Name)
+		source := tables[t.Source()]
+		at, ok, err := locate(ctx, local, tables, t.Source())
 		var v *View
 		if err == nil && ok {
-			v, err = newView(t, at, tables[t.Name].Columns)
+			v, err = newView(t, at, source.Columns)
 		}
 		switch {
 		case errors.Is(err, ErrConfig) && ctx.Err() == nil:
@@ -366,8 +368,8 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		case err != nil:
 			return nil, nil, err
 		case ok:
-			v.identity, v.keyless = identities[t.Name], tables[t.Name].Key == KeyNone
-			if most := tables[t.Name].MaxUnusable; most != nil {
+			v.identity, v.keyless = identities[t.Name], source.Key == KeyNone
+			if most := source.MaxUnusable; most != nil {
 				v.unusable, v.declared = float64(*most), true
 			}
 			views = append(views, v)
@@ -384,6 +386,7 @@ type View struct {
 	columns map[string]Local // by the catalog's name; a column that is missing here is absent
 	// identity are the columns by which rows reach their patient; see identify.
 	identity map[string]bool
+	only     string  // the condition that a row is of the part of its source that the table is; empty: all are
 	keyless  bool    // the catalog's key does not hold here, and nothing rests on it
 	unusable float64 // the share of a column's values that may be lost
 	declared bool    // node.yaml says that share
@@ -409,7 +412,22 @@ func newView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 		}
 		v.columns[c.Name] = at.Columns[i]
 	}
+	if p := t.Part; p != nil {
+		l, ok := v.columns[p.Column]
+		if !ok {
+			return nil, fmt.Errorf("%w: %s has no column %s, which tells whose its rows are", ErrConfig, at.Name, p.Column)
+		}
+		v.only = `CAST("` + strings.ReplaceAll(l.Name, `"`, `""`) + `" AS VARCHAR) = '` + strings.ReplaceAll(p.Value, "'", "''") + "'"
+	}
 	return v, nil
+}
+
+// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its rows.
+func (v *View) From() string {
+	if v.only == "" {
+		return v.SQL
+	}
+	return "(SELECT * FROM " + v.SQL + " WHERE " + v.only + ") AS part"
 }
 
 // Changed tells what of the columns that are read is no more as it was, given the place as it is now; empty: nothing.
@@ -478,5 +496,5 @@ func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) s
 	if len(columns) == 0 {
 		columns = []string{"1 AS nothing"}
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.SQL
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.From()
 }

@@ -42,7 +42,7 @@ func (e *Engine) withFiles(ctx context.Context, rest func(context.Context) ([]en
 	var all []engine.Finding
 	for _, v := range e.views {
 		found, err := e.verifyFiles(ctx, v)
-		if text := e.config.Tables[v.Table.Name].Select; text != "" {
+		if text := e.config.Tables[v.Table.Source()].Select; text != "" {
 			for _, name := range slices.Sorted(maps.Keys(e.inside)) {
 				if at := e.inside[name]; err == nil && mentions(text, name) && !isParquet(at.File) {
 					var more []engine.Finding
@@ -70,7 +70,8 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	say := func(s engine.Severity, plain bool, text string, args ...any) {
 		found = append(found, engine.Finding{Table: table, Severity: s, Text: fmt.Sprintf(text, args...), Plain: plain})
 	}
-	now, _, err := (&places{driver: e.driver, config: e.config}).Find(ctx, table, e.config.Tables[table])
+	source := v.Table.Source()
+	now, _, err := (&places{driver: e.driver, config: e.config}).Find(ctx, source, e.config.Tables[source])
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -84,7 +85,7 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	if isParquet(v.File) {
 		return found, nil
 	}
-	more, err := e.verifyLines(ctx, table, v.File, e.config.settings(table), v.Reads)
+	more, err := e.verifyLines(ctx, table, v.File, e.config.settings(source), v.Reads)
 	return append(found, more...), err
 }
 

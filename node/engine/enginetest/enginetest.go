@@ -103,6 +103,7 @@ func Run(t *testing.T, k Kind) {
 	t.Run("capped", k.capped)
 	t.Run("multiplicity", k.multiplicity)
 	t.Run("lookups", k.lookups)
+	t.Run("parts", k.parts)
 	t.Run("empty", k.empty)
 	t.Run("send", k.send)
 }

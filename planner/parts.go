@@ -1,0 +1,68 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// A hospital's table whose rows belong to patients by one of several ways, as a column of it says, is a table of the catalog for each
+// of these ways (catalog.Part). A query that reads it by its own name reads the part that its conditions name, or all, one after
+// the other: then each row has its patient's id beside it.
+
+// parts lists the parts that a table of FROM stands for, of those that the conditions leave; nil: it is no table of parts.
+func (r *resolver) parts(f syntax.From) []*catalog.Table {
+	all := r.catalog.Parts(f.Table)
+	if len(all) == 0 || f.Query != nil {
+		return nil
+	}
+	left := all
+	var narrow func(t *syntax.Expr)
+	narrow = func(t *syntax.Expr) {
+		switch {
+		case t == nil || t.Kind != syntax.Operator:
+		case t.Name == "and":
+			for _, a := range t.Args {
+				narrow(a)
+			}
+		case t.Name == "=" || t.Name == "in":
+			column, values := t.Args[0], t.Args[1:]
+			if t.Name == "=" && column.Kind == syntax.Literal {
+				column, values = t.Args[1], t.Args[:1]
+			}
+			if column.Kind != syntax.Column || column.Qualifier != "" && column.Qualifier != f.Alias || !strings.EqualFold(column.Name, all[0].Part.Column) ||
+				slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Kind != syntax.Literal || !v.Literal.Valid() }) {
+				return
+			}
+			left = slices.DeleteFunc(slices.Clone(left), func(p *catalog.Table) bool {
+				return !slices.ContainsFunc(values, func(v *syntax.Expr) bool { return v.Literal.String() == p.Part.Value })
+			})
+		}
+	}
+	narrow(r.where)
+	narrow(f.On)
+	if len(left) == 0 { // no row fulfils it, which the condition says itself
+		return all
+	}
+	return left
+}
+
+// united plans the rows of all parts.
+func (r *resolver) united(parts []*catalog.Table, at Position) *derived {
+	var all []*derived
+	for _, t := range parts {
+		in := &resolver{catalog: r.catalog, depth: r.depth + 1}
+		whole := &source{table: t, at: at, alias: t.Name, columns: named(t), Relation: fragment.Relation{Name: t.Name, Table: t.Name}}
+		in.sources = []*source{whole}
+		in.findPatient()
+		var items []item
+		for _, c := range t.Columns {
+			items = append(items, item{strings.ToLower(c.Name), whole.expr(c)})
+		}
+		all = append(all, in.aligned(items))
+	}
+	return (&resolver{catalog: r.catalog, depth: r.depth + 1}).together(fragment.CombineAll, all, at, at)
+}
