@@ -58,18 +58,44 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	if err != nil {
 		return nil, err
 	}
-	o := &Outline{
-		Parameters: parameters, Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: c.config.Confidence,
-		Expected: q.program.Expected(c.config.Confidence), Away: q.missing, Warnings: q.program.Warnings(),
-	}
-	if o.Public = q.public(); o.Public {
-		o.Away = nil
-		return o, nil
-	}
-	if parameters == nil { // else the values are made up
+	o := q.outline()
+	o.Parameters = parameters
+	if parameters == nil && !o.Public { // else the values are made up
 		o.Stored, err = q.answered(ctx)
 	}
 	return o, err
+}
+
+// outline tells what is planned, but not whether it is stored.
+func (q *query) outline() *Outline {
+	confidence := q.c.config.Confidence
+	o := &Outline{
+		Columns: q.program.Columns, Cost: cost(q.program.Releases, q.study.Budget.Accounting), Confidence: confidence,
+		Expected: q.program.Expected(confidence), Away: q.missing, Warnings: q.program.Warnings(),
+	}
+	if o.Public = q.public(); o.Public {
+		o.Away = nil
+	}
+	return o
+}
+
+// Forewarned is Query, and tells once what is planned, before anything is spent: before gets its outline, and must return
+// soon. A canceled ctx then costs nothing. Of what asks for no data, and of what is refused as it is planned, nothing is told.
+func (c *Coordinator) Forewarned(ctx context.Context, who Researcher, req Request, before func(*Outline)) (*Answer, error) {
+	return c.query(ctx, who, req, before, nil)
+}
+
+// forewarn tells before of the query that has been planned.
+func (q *query) forewarn(ctx context.Context, before func(*Outline)) error {
+	o := q.outline()
+	if !o.Public {
+		var err error
+		if o.Stored, err = q.answered(ctx); err != nil {
+			return err
+		}
+	}
+	before(o)
+	return ctx.Err()
 }
 
 // answered reports whether all releases of the query are stored.

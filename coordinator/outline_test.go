@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -88,5 +89,35 @@ func TestOutline(t *testing.T) {
 		if _, err := f.Outline(t.Context(), asker("alice"), Request{SQL: sql, Settings: Settings{Study: "s"}}); !errors.Is(err, Code(code)) {
 			t.Errorf("%s: %v, not %s", sql, err, code)
 		}
+	}
+}
+
+// What is planned is told before anything is spent, and whoever turns away then has paid nothing.
+func TestForewarned(t *testing.T) {
+	f := newFederation(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	told := 0
+	_, err := f.Forewarned(ctx, asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}}, func(o *Outline) {
+		told++
+		if o.Stored || len(o.Columns) != 2 || o.Cost.Epsilon == 0 {
+			t.Errorf("%+v", o)
+		}
+		cancel()
+	})
+	if e := wantCode(t, err, CodeCanceled); e.Charged || told != 1 || f.hospital("a").executed != 0 {
+		t.Errorf("charged %v, told %d times, executed %d", e.Charged, told, f.hospital("a").executed)
+	}
+	f.mustAsk(t, bySex)
+	a, err := f.Forewarned(t.Context(), asker("alice"), Request{SQL: bySex, Settings: Settings{Study: "s"}}, func(o *Outline) {
+		if !o.Stored {
+			t.Error("the outline does not say that the answer is stored")
+		}
+	})
+	must(t, err)
+	if !a.Stored {
+		t.Error("it was bought again")
+	}
+	if _, err := f.Forewarned(t.Context(), asker("alice"), Request{SQL: "SHOW BUDGET", Settings: Settings{Study: "s"}}, func(*Outline) { t.Error("SHOW is told of") }); err != nil {
+		t.Error(err)
 	}
 }

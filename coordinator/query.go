@@ -50,13 +50,18 @@ type query struct {
 // Statements that ask for no data, such as SHOW and EXPLAIN, are answered at once.
 // Errors are of type *Error.
 func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, progress func(Progress)) (*Answer, error) {
+	return c.query(ctx, who, req, nil, progress)
+}
+
+// query is Query; before, if not nil, is told what is planned.
+func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, before func(*Outline), progress func(Progress)) (*Answer, error) {
 	question := read(req)
 	if question.informs() != nil {
 		return c.inform(ctx, who, question)
 	}
 	ticks := c.ticks()
 	ctx, course := c.begin(ctx, ticks)
-	a, err := c.answer(ctx, who, question, course, progress)
+	a, err := c.answer(ctx, who, question, course, before, progress)
 	course.end(a, err)
 	return a, err
 }
@@ -74,7 +79,9 @@ func read(req Request) question {
 }
 
 // answer is Query's, for what asks for data.
-func (c *Coordinator) answer(ctx context.Context, who Researcher, req question, course *timeline, progress func(Progress)) (*Answer, error) {
+func (c *Coordinator) answer(
+	ctx context.Context, who Researcher, req question, course *timeline, before func(*Outline), progress func(Progress),
+) (*Answer, error) {
 	ticks := course.ticks
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
 	defer cancel()
@@ -91,6 +98,11 @@ func (c *Coordinator) answer(ctx context.Context, who Researcher, req question, 
 	course.planned(q)
 	q.progress = newReporter(ticks, progress)
 	defer q.progress.drop()
+	if before != nil {
+		if err := q.forewarn(within, before); err != nil {
+			return nil, q.explainFailure(within, err)
+		}
+	}
 	releases, err := q.releases(within, ticks)
 	if err != nil {
 		err = q.explainFailure(within, err)

@@ -27,7 +27,7 @@ type copying struct {
 const copyHint = "write COPY (SELECT …) TO STDOUT WITH (FORMAT csv, HEADER), or ask the SELECT itself"
 
 // readCopy prepares COPY (query) TO STDOUT, whose query is asked as any other.
-func (c *conn) readCopy(s sqltoken.Statement, whole string, types []uint32) (*statement, error) {
+func (c *conn) readCopy(s sqltoken.Statement, whole string, types []uint32, planned bool) (*statement, error) {
 	t := s.Tokens[1:]
 	if !begins(t, "(") {
 		return nil, &coordinator.Error{
@@ -56,7 +56,7 @@ func (c *conn) readCopy(s sqltoken.Statement, whole string, types []uint32) (*st
 	if !selects(query) {
 		return nil, unread("COPY", "COPY (SELECT …) TO STDOUT")
 	}
-	p, err := c.prepare(sqltoken.Statement{Text: blanked(s.Text[:t[end].Start], query[0].Start), Start: s.Start, Tokens: query}, whole, types)
+	p, err := c.prepare(sqltoken.Statement{Text: blanked(s.Text[:t[end].Start], query[0].Start), Start: s.Start, Tokens: query}, whole, types, planned)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 		case word.Is("hold"):
 			p.cursor.hold = t[i-1].Is("with")
 		case word.Is("for"):
-			query, err := c.prepare(sqltoken.Statement{Text: blanked(p.Text, word.End), Start: p.Start, Tokens: t[i+1:]}, p.whole, types)
+			query, err := c.prepare(sqltoken.Statement{Text: blanked(p.Text, word.End), Start: p.Start, Tokens: t[i+1:]}, p.whole, types, true)
 			if err != nil {
 				return err
 			}

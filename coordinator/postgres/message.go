@@ -87,7 +87,7 @@ func (c *conn) simple(text string) {
 		return
 	}
 	for _, s := range statements {
-		p, err := c.prepare(s, text, nil)
+		p, err := c.prepare(s, text, nil, false)
 		if err == nil && len(p.parameters) > 0 {
 			err = &coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: "the statement has parameters, and none can come with it"}
 		}
@@ -173,7 +173,7 @@ func (c *conn) parse(name, text string, types []uint32, start *int) error {
 	}
 	statements = append(statements, sqltoken.Statement{}) // of an empty text
 	*start = statements[0].Start
-	s, err := c.prepare(statements[0], text, types)
+	s, err := c.prepare(statements[0], text, types, true)
 	if err != nil {
 		return err
 	}

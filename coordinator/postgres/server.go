@@ -25,7 +25,7 @@ import (
 // *coordinator.Error.
 type Asker interface {
 	Outline(ctx context.Context, who coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error)
-	Query(ctx context.Context, who coordinator.Researcher, req coordinator.Request, progress func(coordinator.Progress)) (*coordinator.Answer, error)
+	Forewarned(ctx context.Context, who coordinator.Researcher, req coordinator.Request, before func(*coordinator.Outline)) (*coordinator.Answer, error)
 }
 
 // Admitter tells who asks, by a proof (Challenge, where it is not nil, then Proved) or by a token that is shown

@@ -48,6 +48,7 @@ const (
 type fake struct {
 	mu       sync.Mutex
 	requests []coordinator.Request // that were run
+	outlined int                   // how often the door asked for an outline
 	hang     chan struct{}         // a query tells here that it waits, and that it was canceled
 	expired  bool                  // the token
 	others   bool                  // bob may come as well
@@ -79,6 +80,9 @@ func (f *fake) Budget(_ context.Context, _ coordinator.Researcher, study string)
 }
 
 func (f *fake) Outline(_ context.Context, _ coordinator.Researcher, req coordinator.Request) (*coordinator.Outline, error) {
+	f.mu.Lock()
+	f.outlined++
+	f.mu.Unlock()
 	if strings.Contains(req.SQL, "*") {
 		return nil, &coordinator.Error{Code: coordinator.Code(planner.CodeRowLevel), Message: "rows of patients are never shown"}
 	}
@@ -101,7 +105,15 @@ func (f *fake) Outline(_ context.Context, _ coordinator.Researcher, req coordina
 	return o, nil
 }
 
-func (f *fake) Query(ctx context.Context, _ coordinator.Researcher, req coordinator.Request, _ func(coordinator.Progress)) (*coordinator.Answer, error) {
+func (f *fake) Forewarned(ctx context.Context, who coordinator.Researcher, req coordinator.Request, before func(*coordinator.Outline)) (*coordinator.Answer, error) {
+	o, err := f.Outline(ctx, who, req)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.outlined-- // it is no question of the door's
+	f.mu.Unlock()
+	before(o)
 	f.mu.Lock()
 	f.requests = append(f.requests, req)
 	hang := f.hang
@@ -282,6 +294,35 @@ func TestForewarning(t *testing.T) {
 	}
 	if got := <-notices; strings.Contains(got, "before") {
 		t.Error(got)
+	}
+}
+
+// A question is planned once as it runs; before that, it is planned where its columns or parameters are asked for.
+func TestPlannedOnce(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	for _, test := range []struct {
+		mode pgx.QueryExecMode
+		sql  string
+		args []any
+		want int // outlines, beside the question's own
+	}{
+		{pgx.QueryExecModeSimpleProtocol, "SELECT … FROM person", nil, 0},
+		{pgx.QueryExecModeSimpleProtocol, "COPY (SELECT … FROM person) TO STDOUT", nil, 0},
+		{pgx.QueryExecModeDescribeExec, "SELECT … FROM person WHERE n > $1 AND day > $2", []any{1, time.Now()}, 2},
+	} {
+		h.fake.mu.Lock()
+		h.outlined = 0
+		h.fake.mu.Unlock()
+		ran := h.ran()
+		if _, err := c.Exec(t.Context(), test.sql, append([]any{test.mode}, test.args...)...); err != nil {
+			t.Errorf("%v %s: %v", test.mode, test.sql, err)
+		}
+		h.fake.mu.Lock()
+		if h.outlined != test.want || len(h.requests) != ran+1 {
+			t.Errorf("%v: %s was outlined %d times, not %d, and ran %d times", test.mode, test.sql, h.outlined, test.want, len(h.requests)-ran)
+		}
+		h.fake.mu.Unlock()
 	}
 }
 

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -93,8 +92,8 @@ var ignoredTags = map[string]string{
 	"savepoint": "SAVEPOINT", "release": "RELEASE", "listen": "LISTEN", "unlisten": "UNLISTEN", "checkpoint": "CHECKPOINT",
 }
 
-// prepare tells what a statement is, and plans it where that is needed. It costs nothing.
-func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*statement, error) {
+// prepare tells what a statement is, and plans it where its columns are asked for before it runs. It costs nothing.
+func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, planned bool) (*statement, error) {
 	p := &statement{Statement: s, whole: whole}
 	for _, t := range s.Tokens {
 		if t.Kind != sqltoken.Parameter {
@@ -147,7 +146,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		}
 		p.tag += " " + strings.ToUpper(p.name)
 	case begins(t, "copy"):
-		return c.readCopy(s, whole, types)
+		return c.readCopy(s, whole, types, planned)
 	case begins(t, "show") && !informs(t):
 		return p, c.readShow(p)
 	case ignoredTags[t[0].Text] != "" && t[0].Kind == sqltoken.Word:
@@ -166,6 +165,9 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32) (*sta
 		p.kind = question
 		if selects(t) && rowless(t) {
 			p.kind = hollow
+		}
+		if p.kind == question && !planned {
+			return p, nil
 		}
 		o, err := c.outline(p, nil)
 		if err != nil && p.kind == hollow && len(p.parameters) == 0 {
@@ -294,11 +296,16 @@ func (c *conn) outline(p *statement, parameters map[string]value.Value) (*coordi
 	if err != nil {
 		return nil, err
 	}
-	p.intervals, p.columns = c.settings.Intervals, nil
-	for _, column := range tabular.Columns(o.Columns, p.intervals) {
+	p.tell(o.Columns, c.settings.Intervals)
+	return o, nil
+}
+
+// tell notes the columns that a client is told of.
+func (p *statement) tell(columns []planner.Column, intervals bool) {
+	p.intervals, p.columns = intervals, nil
+	for _, column := range tabular.Columns(columns, intervals) {
 		p.columns = append(p.columns, dictionary.Column{Name: column.Name, OID: dictionary.OIDOf(column.Type)})
 	}
-	return o, nil
 }
 
 // readSet reads SET [SESSION | LOCAL] name {= | TO} value, SET TRANSACTION …, RESET name.
@@ -511,13 +518,12 @@ func (c *conn) showRows(p *portal) {
 func (c *conn) ask(p *portal) error {
 	ctx, done := c.work()
 	defer done()
-	request := c.settings.Request(p.statement.Text, p.values)
-	if err := c.forewarn(ctx, request); err != nil {
-		return err
-	}
-	a, err := c.server.asker.Query(ctx, c.who, request, nil)
+	a, err := c.server.asker.Forewarned(ctx, c.who, c.settings.Request(p.statement.Text, p.values), c.forewarn)
 	if err != nil {
 		return err
+	}
+	if p.statement.columns == nil {
+		p.statement.tell(a.Columns, c.settings.Intervals)
 	}
 	columns := tabular.Columns(a.Columns, p.statement.intervals)
 	for _, row := range a.Rows {
@@ -549,17 +555,18 @@ func (c *conn) ask(p *portal) error {
 
 // forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer will not
 // be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
-func (c *conn) forewarn(ctx context.Context, request coordinator.Request) error {
-	o, err := c.server.asker.Outline(ctx, c.who, request)
-	if err != nil || o.Stored || o.Public || len(o.Warnings)+len(o.Away) == 0 {
-		return nil //nolint:nilerr // the query itself meets the error, if it is one
+func (c *conn) forewarn(o *coordinator.Outline) {
+	if o.Stored || len(o.Warnings)+len(o.Away) == 0 {
+		return
 	}
 	told := slices.Clone(o.Warnings)
 	for _, a := range o.Away {
 		told = append(told, a.Name+" "+a.Why)
 	}
 	c.notice(fmt.Sprintf("before epsilon %s is spent: %s", short(o.Cost.Epsilon), strings.Join(told, "; ")), "")
-	return c.flush()
+	if c.flush() != nil { // the client is gone, and for nobody nothing is spent
+		c.stop()
+	}
 }
 
 func costOf(a *coordinator.Answer) string {
