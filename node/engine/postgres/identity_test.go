@@ -24,7 +24,7 @@ func ids(column, of, refuse string, values ...string) enginetest.Identity {
 // No two patients become one: see enginetest.Identities. Each is read as a table, as a view and by a SELECT.
 func TestIdentities(t *testing.T) {
 	s := postgrestest.Start(t)
-	s.Exec(t, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "CREATE DOMAIN code AS text COLLATE ci")
+	s.Exec(t, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)", "CREATE DOMAIN code AS text COLLATE ci", "CREATE EXTENSION citext")
 	n := 0
 	for _, as := range []string{"table", "view", "select"} {
 		enginetest.Identities(t, []enginetest.Identity{
@@ -46,6 +46,11 @@ func TestIdentities(t *testing.T) {
 			ids("id UUID", "text", "", "'3f2504e0-4f89-11d3-9a0c-0305e82c3301'", "'3f2504e0-4f89-11d3-9a0c-0305e82c3302'"),
 			ids("id VARCHAR(10)", "text", "", "'712'", "'0712'", "' 712'", "'é'", "'e'"),
 			ids("id CHAR(10)", "text", "", "'712'", "'0712'"),
+			ids("id TEXT", "text", "", "'e\u0301'", "'é'", "'a'", "'a '", "'A'"),
+			ids("id CITEXT", "text", mistyped("public.citext", "text"), "'abc'", "'ABD'"),
+			ids("id NAME", "text", mistyped("name", "text"), "'abc'", "'ABC'"),
+			ids("id INET", "text", mistyped("inet", "text"), "'10.0.0.1'", "'10.0.0.1/24'"),
+			ids("id MONEY", "int", mistyped("money", "int"), "'1.20'", "'1.40'"),
 			ids("id TEXT COLLATE ci", "text", "", "'abc'", "'ABC'", "'Abc'"),
 			ids("id VARCHAR(10) COLLATE ci", "text", "", "'abc'", "'ABC'"),
 			ids("id code", "text", "", "'abc'", "'ABC'"),
