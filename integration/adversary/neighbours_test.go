@@ -97,8 +97,11 @@ func vector(t *testing.T, h hospital, p *planner.Plan, within time.Duration) (ma
 	if text, _, err := h.Compile(p.Fragment, p.Proof); err == nil && strings.HasPrefix(text, engine.Streamed) {
 		streamed++
 		alone, ends := outcome(t, p, h.RunCompiled, within)
+		if end != ends && (end == timedOut || ends == timedOut) && within < enduring {
+			return vector(t, h, p, enduring) // the machine may have been busy
+		}
 		if end != ends || !maps.EqualFunc(out, alone, slices.Equal) {
-			t.Errorf("as a stream it ends with %s, in SQL with %s: %v, not %v\n%s", end, ends, out, alone, text)
+			t.Fatalf("as a stream it ends with %s, in SQL with %s: %v, not %v\n%s", end, ends, out, alone, text)
 		}
 	}
 	return out, end
@@ -317,7 +320,7 @@ func neighbours(t *testing.T, open opener) {
 				}
 			}
 		})
-		if failed > 0 {
+		if failed > 0 || t.Failed() {
 			break
 		}
 	}
