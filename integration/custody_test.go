@@ -295,6 +295,7 @@ func (f *federation) request(t testing.TB, sql string, epsilon float64) *fragmen
 	if p.Selection != nil {
 		r.ThresholdDelta = p.Selection.Delta
 	}
+	r.Fragment.Version = fragment.Least(r) // as coordinators write it
 	return r
 }
 
