@@ -396,7 +396,7 @@ func TestSealedNames(t *testing.T) {
 
 // A hospital that names more than can be covered, or what no group can be called, is out like one that answers nonsense.
 func TestSealedNamesTooMany(t *testing.T) {
-	f := maskedFederation(t, nil)
+	f := maskedFederation(t, func(c *Config) { c.QueryTimeout = 2 * time.Minute })
 	for i := range fragment.MaxNamed / 2 {
 		for j, name := range []string{"a", "b", "c"} {
 			f.hospital(name).groups = append(f.hospital(name).groups, group{[]value.Value{value.Text(fmt.Sprint(i*3 + j))}, 1})
