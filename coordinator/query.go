@@ -277,10 +277,10 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if ask.Least, err = study.Cheapest(); err != nil {
 		return nil, internalError(err)
 	}
-	known, likely := c.profiled(req.Study)
+	known, likely, ladders := c.profiled(req.Study)
 	program, err := planner.Compose(ask,
 		planner.Federation{
-			Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest, Likely: likely,
+			Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest, Likely: likely, Ladders: ladders,
 			Covered: study.Sealed, Masked: c.config.Sealed.Masks, Size: len(c.config.Hospitals),
 			Uncounted: !counts(study),
 		})

@@ -231,3 +231,38 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 	}
 	return exact
 }
+
+// TestProfiledRows: where a profile tells how many rows patients have, a query that gives no max_rows has the limit with which totals
+// err least, and that of half of the patients for averages; the query's own comes before, and other tables besides leave the
+// catalog's.
+func TestProfiledRows(t *testing.T) {
+	fed := federation(t, "eicu")
+	fed.Ladders = map[string]Ladder{"patient": {{1, 700}, {2, 200}, {4, 90}, {8, 10}}, "vitalaperiodic": {{64, 100}, {128, 200}}}
+	for sql, want := range map[string]int{
+		"SELECT AVG(admissionweight) FROM patient":                                                     1,
+		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient": 1,
+		"SELECT COUNT(*) FROM patient":                                                                 6,
+		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                           6,
+		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                          128,
+		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid": 20,
+	} {
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 2}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Proof.Rows != want {
+			t.Errorf("%s: max_rows %d, want %d", sql, p.Proof.Rows, want)
+		}
+		if p, err = Build(Query{SQL: sql, Ask: Ask{Epsilon: 2, MaxRows: 3}}, fed); err != nil || p.Proof.Rows != 3 {
+			t.Errorf("%s: max_rows %d, and the query says 3: %v", sql, p.Proof.Rows, err)
+		}
+	}
+	program, err := Compose(Query{SQL: "SELECT AVG(admissionweight) FROM patient", Ask: Ask{Epsilon: 2}}, fed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of 700 + 400 + 270 + 60 rows, 200 + 180 + 50.
+	if said := strings.Join(program.Warnings(), ""); !strings.Contains(said, "about 30 % of all rows are beyond the limit of 1 a patient (max_rows)") {
+		t.Errorf("explain says %q", said)
+	}
+}

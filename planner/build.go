@@ -83,8 +83,10 @@ func (b *builder) limits() {
 		b.fragment.MaxGroups = b.atMost(b.catalog.MaxGroups)
 	}
 	if b.fragment.MaxRows == 0 {
+		profiled := b.profiledRows()
+		b.fragment.MaxRows = profiled
 		for _, s := range b.sources {
-			if !s.table.Public && s.alias != "" {
+			if profiled == 0 && !s.table.Public && s.alias != "" {
 				b.fragment.MaxRows = max(b.fragment.MaxRows, b.rowLimit(s.Relation, s.table))
 			}
 		}

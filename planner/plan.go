@@ -49,6 +49,9 @@ type Federation struct {
 	// Likely are, by "table.column", where the values of a column without bounds lie, as far as that was released before:
 	// a refusal for want of bounds proposes them. No answer depends on them.
 	Likely map[string]Likely
+	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say how many
+	// rows a patient counts with, they do.
+	Ladders map[string]Ladder
 	// domains is what is left of what planning the statement may spend on finding domains.
 	domains *fragment.Budget
 }

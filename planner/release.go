@@ -246,8 +246,17 @@ func (b *builder) biasWarnings() {
 		rows = rows || partial.Kind != fragment.PartialPatients && partial.Of != fragment.PartialPatients
 		patients = patients || partial.Kind == fragment.PartialPatients
 	}
+	ladder := b.ladder()
+	if rows && len(ladder) > 0 && !proof.OneRow {
+		lost, all := ladder.beyond(proof.Rows)
+		text := fmt.Sprintf("by the profile about %s %% of all rows are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), proof.Rows)
+		if lost > 0.01*all {
+			text += ": counts and sums come out low, and who has more weighs less in averages and shares; " + p.unbiased()
+		}
+		warn("%s", text)
+	}
 	for _, s := range b.sources {
-		if typical := s.table.TypicalRows; rows && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
+		if typical := s.table.TypicalRows; rows && len(ladder) == 0 && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
 			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares",
 				typical, s.table.Name, proof.Rows)
 			if p.Selection != nil && typical > p.vanishing() {
