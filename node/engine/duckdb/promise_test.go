@@ -22,6 +22,12 @@ func script(more ...string) []string {
 
 // One patient breaks what the catalog promises, in files under an open engine that has verified them: see enginetest.Promises.
 func TestPromises(t *testing.T) {
+	t.Run("as streams", func(t *testing.T) { promises(t, func(e *Engine) enginetest.Engine { return e }) })
+	t.Run("in SQL", func(t *testing.T) { promises(t, func(e *Engine) enginetest.Engine { return compiled{e} }) })
+}
+
+func promises(t *testing.T, by func(*Engine) enginetest.Engine) {
+	t.Helper()
 	c := parse(t, enginetest.Promising)
 	for _, breaking := range enginetest.Breaking {
 		t.Run(breaking, func(t *testing.T) {
@@ -53,7 +59,7 @@ func TestPromises(t *testing.T) {
 			if _, err := e.Verify(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			enginetest.Promises(t, e, c, func() { run(breaking); save() })
+			enginetest.Promises(t, by(e), c, func() { run(breaking); save() })
 			found, err := e.Contradictions(t.Context())
 			if err != nil || len(found) == 0 {
 				t.Errorf("%v, %v", found, err)
