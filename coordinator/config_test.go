@@ -65,7 +65,7 @@ func TestConfigProblems(t *testing.T) {
 		{"      issuer: https://idp.chu", "      issuer: https://idp2.chu", "is none of `issuers`"},
 		{"    bordeaux:", "    Bordeaux:", "`sign_in.providers`"},
 		{"ratio: 1.2}", "ratio: 1}", "`answer_grid`"},
-		{"first: 25ms", "first: 0s", "`answer_grid`"},
+		{"first: 5ms", "first: 0s", "`answer_grid`"},
 		{"query_timeout: 5m", "query_timeout: 0s", "must be above 0"},
 	} {
 		changed := strings.Replace(string(base), test.old, test.new, 1)

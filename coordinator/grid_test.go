@@ -20,7 +20,7 @@ func observe(t *testing.T, took time.Duration, change func(*federation)) (seen s
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newPipedFederation(t, func(c *Config) {
-			c.AnswerGrid = grid.Default
+			c.AnswerGrid = grid.Grid{First: 25 * time.Millisecond, Ratio: 1.2}
 			c.Require.atLeast = 2
 		})
 		f.hospital("a").took = took

@@ -43,11 +43,18 @@ func TestBench(t *testing.T) {
 func benchThroughput(t *testing.T, rows int64) {
 	s, o := benchData(t, rows)
 	f := startFederation(t, s)
-	fmt.Printf("%-42s %11s %11s %7s\n", "median of 3", "federation", "one DuckDB", "ratio")
-	for _, q := range []struct{ name, sql string }{
-		{"(a) COUNT, AVG", "SELECT COUNT(*), AVG(value_as_number) FROM measurement"},
-		{"(b) COUNT, AVG by 200 keys, L0 = 5", "SELECT measurement_concept_id, COUNT(*), AVG(value_as_number) FROM measurement GROUP BY measurement_concept_id"},
-		{"(c) COUNT, AVG by 2 keys, one row a patient", "SELECT gender_concept_id, COUNT(*), AVG(year_of_birth) FROM person GROUP BY gender_concept_id"},
+	fmt.Printf("%-42s %11s %11s %7s %5s\n", "median of 3", "federation", "one DuckDB", "ratio", "goal")
+	const by = "FROM measurement GROUP BY measurement_concept_id"
+	for _, q := range []struct {
+		name, sql string
+		goal      float64
+	}{
+		{"(a) COUNT, AVG", "SELECT COUNT(*), AVG(value_as_number) FROM measurement", 5},
+		{"(b) COUNT, AVG by 200 keys, L0 = 5", "SELECT measurement_concept_id, COUNT(*), AVG(value_as_number) " + by, 5},
+		{"(c) COUNT, AVG by 2 keys, one row a patient", "SELECT gender_concept_id, COUNT(*), AVG(year_of_birth) FROM person GROUP BY gender_concept_id", 5},
+		{"(d) a median", "SELECT MEDIAN(value_as_number) FROM measurement", 5},
+		{"(e) COUNT, AVG, a join of two tables", "SELECT gender_concept_id, COUNT(*), AVG(value_as_number) FROM person p JOIN measurement m ON p.person_id = m.person_id GROUP BY gender_concept_id", 5},
+		{"(f) COUNT by 80,000 undeclared groups", "SELECT measurement_concept_id, FLOOR(value_as_number * 2), COUNT(*) " + by + ", FLOOR(value_as_number * 2)", 5},
 	} {
 		federated := median(3, func(i int) {
 			a, err := f.query(request{SQL: q.sql, Epsilon: 1 + 1e-6*float64(i)})
@@ -56,7 +63,11 @@ func benchThroughput(t *testing.T, rows int64) {
 			}
 		})
 		alone := median(3, func(int) { o.rows(q.sql) })
-		fmt.Printf("%-42s %9.3f s %9.3f s %7.1f\n", q.name, federated.Seconds(), alone.Seconds(), federated.Seconds()/alone.Seconds())
+		ratio := federated.Seconds() / alone.Seconds()
+		fmt.Printf("%-42s %9.3f s %9.3f s %7.1f %5g\n", q.name, federated.Seconds(), alone.Seconds(), ratio, q.goal)
+		if ratio > 1.5*q.goal {
+			t.Errorf("%s: %.1f times one DuckDB; the goal is %g", q.name, ratio, q.goal)
+		}
 	}
 }
 
@@ -65,12 +76,16 @@ func benchThroughput(t *testing.T, rows int64) {
 func benchLatency(t *testing.T) {
 	s, _ := benchData(t, 1000)
 	f := startFederation(t, s)
+	const goal = 5 * time.Millisecond
 	latency := median(30, func(i int) {
 		if _, err := f.query(request{SQL: "SELECT COUNT(*) FROM person", Epsilon: 1 + 1e-6*float64(i)}); err != nil {
 			t.Fatal(err)
 		}
 	})
-	fmt.Printf("\n%-42s %8.1f ms\n\n", "a count over 25 patients, median of 30", 1000*latency.Seconds())
+	fmt.Printf("\n%-42s %8.1f ms, goal %v\n\n", "a count over 25 patients, median of 30", 1000*latency.Seconds(), goal)
+	if latency > goal*3/2 {
+		t.Errorf("a count over 25 patients takes %v; the goal is %v", latency, goal)
+	}
 }
 
 // benchData spreads the patients over the hospitals, and has a database with all of them.

@@ -22,10 +22,9 @@ type Grid struct {
 	Ratio float64       `yaml:"ratio"` // from 1.01 to 10
 }
 
-// Default delays no query of 21 ms or more by more than 20 %, and most by
-// 10 %. Within 5 minutes it has 53 ticks, so that a duration tells less than 6 bits.
-// Two writes of the ledger and a round trip to a hospital take about 20 ms.
-var Default = Grid{First: 25 * time.Millisecond, Ratio: 1.2}
+// Default delays no query of 5 ms or more by more than 20 %, and most by
+// 10 %. Within 5 minutes it has 62 ticks, so that a duration tells less than 6 bits.
+var Default = Grid{First: 5 * time.Millisecond, Ratio: 1.2}
 
 // afterGrid is the width of the grid's steps once the query's time is up.
 const afterGrid = time.Second

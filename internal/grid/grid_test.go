@@ -25,7 +25,7 @@ func TestGrid(t *testing.T) {
 		}
 		ticks, before = ticks+1, tick
 	}
-	if ticks != 53 || math.Log2(float64(ticks)) > 6 {
+	if ticks != 62 || math.Log2(float64(ticks)) > 6 {
 		t.Errorf("%d ticks in %v", ticks, timeout)
 	}
 	for elapsed, want := range map[time.Duration]time.Duration{timeout: timeout, timeout + 1: timeout + time.Second, timeout + time.Second: timeout + time.Second} {
