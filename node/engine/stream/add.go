@@ -170,15 +170,18 @@ func (a *adder) gather(at int) {
 	for _, t := range a.op.all {
 		a.blocks = append(append(a.blocks, t.parts[at].full...), t.parts[at].now)
 	}
+	last, n := uint64(0), int32(0)
 	for _, block := range a.blocks {
 		for ; len(block) >= w; block = block[w:] {
 			id := uint64(block[0]) | uint64(block[1])<<32
-			slot := a.numbers.slot(id)
-			n := a.numbers.numbers[slot]
-			if n == 0 {
-				a.starts = append(a.starts, 0)
-				n = int32(len(a.starts)) //nolint:gosec // a partition's patients
-				a.numbers.put(slot, id, n)
+			if n == 0 || id != last { // rows of a patient often come together
+				last = id
+				slot := a.numbers.slot(id)
+				if n = a.numbers.numbers[slot]; n == 0 {
+					a.starts = append(a.starts, 0)
+					n = int32(len(a.starts)) //nolint:gosec // a partition's patients
+					a.numbers.put(slot, id, n)
+				}
 			}
 			a.starts[n-1]++
 			a.who = append(a.who, n-1)
@@ -213,21 +216,26 @@ func (a *adder) patient(from, to int) error {
 	each := 1 + 2*cells
 	a.groups, a.sums_ = a.groups[:0], a.sums_[:0]
 	a.leaves = a.leaves[:0]
+	var sums []int64 // of the group of the row before
+	before := int32(-1)
 	for i := from; i < to; i++ {
 		row := a.sorted[i*a.words : (i+1)*a.words]
 		group := int32(0)
 		if keyed {
 			group, row = int32(row[0]), row[1:] //nolint:gosec // as it was put there
 		}
-		place := int(a.slots[group]) - 1
-		if place < 0 {
-			a.groups = append(a.groups, group)
-			place = len(a.groups) - 1
-			a.slots[group] = int32(place + 1) //nolint:gosec // a patient's groups
-			a.sums_ = slices.Grow(a.sums_, each)[:len(a.sums_)+each]
-			clear(a.sums_[place*each:])
+		if group != before {
+			before = group
+			place := int(a.slots[group]) - 1
+			if place < 0 {
+				a.groups = append(a.groups, group)
+				place = len(a.groups) - 1
+				a.slots[group] = int32(place + 1) //nolint:gosec // a patient's groups
+				a.sums_ = slices.Grow(a.sums_, each)[:len(a.sums_)+each]
+				clear(a.sums_[place*each:])
+			}
+			sums = a.sums_[place*each : (place+1)*each]
 		}
-		sums := a.sums_[place*each : (place+1)*each]
 		sums[0]++
 		for c, word := range row[:cells] {
 			if v := int32(word); v != missing { //nolint:gosec // its bits

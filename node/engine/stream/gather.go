@@ -276,9 +276,12 @@ func (c *Cell) read(into []int32, from *Column) {
 func (t *thread) scatter(rows int) error {
 	op, w, keyed := t.op, t.op.words, len(t.op.plan.Keys) > 0
 	from := op.from
+	last, at := uint64(0), -1
 	for row := range rows {
 		id := t.ids[row]
-		at := int(mix(id^op.seed) & (partitions - 1)) //nolint:gosec // below partitions
+		if at < 0 || id != last { // rows of a patient often come together
+			last, at = id, int(mix(id^op.seed)&(partitions-1)) //nolint:gosec // below partitions
+		}
 		if t.skip[row] || at < from || at >= t.to {
 			continue
 		}
