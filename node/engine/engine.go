@@ -55,8 +55,9 @@ type Driver interface {
 // Streamer is a Driver beside whose database rows can be added up: see package stream.
 type Streamer interface {
 	// Stream runs the SELECT of the rows of a plan, adds them up, and calls fn for each group as Query does for each row of the
-	// fragment's SQL. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
-	Stream(ctx context.Context, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error
+	// fragment's SQL. guard may be a SELECT of whether a promise is broken, for the snapshot in which the rows are read: then the
+	// error is Broken's. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
+	Stream(ctx context.Context, guard, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error
 }
 
 // Engine runs fragments over one hospital's data. It may be used by any number of

@@ -9,6 +9,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
@@ -171,9 +172,10 @@ type prepared struct {
 	keyed   bool                // it has the secret key as parameters
 	guarded bool                // its last column is whether a key or a constraint on which it rests does not hold
 	read    map[string][]string // the columns that it reads, by table of the catalog
-	// rows and plan are for a Streamer; nil: the SQL alone computes the fragment.
-	rows string
-	plan *stream.Plan
+	// rows and plan are for a Streamer; nil: the SQL alone computes the fragment. guard is empty unless it is guarded.
+	rows  string
+	guard string
+	plan  *stream.Plan
 }
 
 // prepare writes the SQL of a fragment, of a proof p, such that it keeps what p declares with what is sure alone.
@@ -220,7 +222,10 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 		}
 	}
 	if out.guarded = len(broken) > 0; out.guarded {
-		out.plan = nil                                                                                         // the same statement looks and answers
+		out.guard = "SELECT (" + strings.Join(broken, " OR ") + ") AS broken"
+		if e.dialect != compile.PostgreSQL { // which has snapshots: elsewhere one statement looks and answers
+			out.plan = nil
+		}
 		out.sql = "SELECT a.*, (" + strings.Join(broken, " OR ") + ") AS broken\nFROM (\n" + text + "\n) AS a" // not indented: a text may have lines
 		for i := range f.Keys {
 			if i == 0 {
@@ -257,7 +262,7 @@ func (e *Engine) leading(f *fragment.Fragment, sure map[string]promises) []strin
 
 var errBroken = errors.New("a key of the catalog does not hold in the data")
 
-// broken is the fault of data that contradicts the catalog.
-func broken(ctx context.Context) error {
+// Broken is the fault of data that contradicts the catalog.
+func Broken(ctx context.Context) error {
 	return NewFault(ctx, "a table contradicts the catalog: its key is in several rows, or is not enforced any more; run intramuros catalog check, then start the node anew", errBroken)
 }

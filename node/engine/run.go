@@ -60,7 +60,7 @@ func (e *Engine) run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 	err = query(ctx, &at, func(row []any) error {
 		if last := len(row) - 1; at.guarded && last >= 0 {
 			if is, ok := row[last].(bool); !ok || is {
-				return broken(ctx)
+				return Broken(ctx)
 			}
 			row = row[:last]
 		}
@@ -102,7 +102,11 @@ func (e *Engine) run(ctx context.Context, f *fragment.Fragment, p *fragment.Proo
 // query runs a prepared fragment, as a stream where that is possible.
 func (e *Engine) query(ctx context.Context, at *prepared, fn func(row []any) error) error {
 	if at.plan != nil {
-		err := e.driver.(Streamer).Stream(ctx, at.rows, at.plan, at.keyed, fn)
+		answer := fn
+		if at.guarded { // which Stream has looked at
+			answer = func(row []any) error { return fn(append(row, false)) }
+		}
+		err := e.driver.(Streamer).Stream(ctx, at.guard, at.rows, at.plan, at.keyed, answer)
 		if !errors.Is(err, stream.ErrTooMuch) {
 			return err
 		}

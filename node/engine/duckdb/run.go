@@ -41,7 +41,7 @@ func (d *driver) Query(ctx context.Context, text string, keyed bool, fn func(row
 }
 
 // Stream is engine.Streamer's.
-func (d *driver) Stream(ctx context.Context, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
+func (d *driver) Stream(ctx context.Context, _, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
 	return d.query(ctx, request{SQL: rows, Plan: plan}, keyed, fn)
 }
 

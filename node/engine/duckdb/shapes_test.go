@@ -162,7 +162,7 @@ func TestBenchShapes(t *testing.T) {
 		streamed, through := "-", compiled
 		if plan != nil {
 			through = fastest(t, func() error {
-				err := e.driver.Stream(ctx, given, plan, false, nothing)
+				err := e.driver.Stream(ctx, "", given, plan, false, nothing)
 				if errors.Is(err, stream.ErrTooMuch) {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}

@@ -3,7 +3,6 @@ package duckdb
 import (
 	"context"
 	"database/sql"
-	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -257,7 +255,7 @@ func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys
 			return err
 		}
 	}
-	return op.Each(func(keys []value.Value, partials []int64) error { return fn(answered(plan, keys, partials)) })
+	return op.Each(func(keys []value.Value, partials []int64) error { return fn(plan.Row(keys, partials)) })
 }
 
 // threads is how many goroutines add up.
@@ -266,46 +264,4 @@ func (d *database) threads() int {
 		return min(d.most, runtime.GOMAXPROCS(0))
 	}
 	return runtime.GOMAXPROCS(0)
-}
-
-// answered gives a group as a row of the fragment's SQL has it.
-func answered(plan *stream.Plan, keys []value.Value, partials []int64) []any {
-	row := make([]any, 0, len(keys)+len(plan.Parts))
-	for _, k := range keys {
-		row = append(row, native(k))
-	}
-	for i := range plan.Parts {
-		leaves := plan.Parts[i].Leaves
-		if leaves == 0 {
-			row, partials = append(row, partials[0]), partials[1:]
-			continue
-		}
-		var packed strings.Builder
-		for leaf, n := range partials[:leaves] {
-			if n != 0 {
-				fmt.Fprintf(&packed, "%d:%d ", leaf, n)
-			}
-		}
-		row, partials = append(row, packed.String()), partials[leaves:]
-	}
-	return row
-}
-
-// native is a value as engine.Driver has it.
-func native(v value.Value) sqldriver.Value {
-	switch {
-	case v.IsNull():
-		return nil
-	case v.Type() == value.TypeBool:
-		return v.True()
-	case v.Type() == value.TypeFloat:
-		return v.Float64()
-	case v.Type() == value.TypeText:
-		return v.Str()
-	case v.Type() == value.TypeDate:
-		return time.Unix(v.Int64()*86400, 0).UTC()
-	case v.Type() == value.TypeTimestamp:
-		return time.UnixMicro(v.Int64()).UTC()
-	}
-	return v.Int64()
 }

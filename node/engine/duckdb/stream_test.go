@@ -85,7 +85,7 @@ func TestStreamReadsAgain(t *testing.T) {
 	} {
 		e.driver.db.room = of.room
 		var got []any
-		err := e.driver.Stream(t.Context(), of.sql, counting(), false, func(row []any) error {
+		err := e.driver.Stream(t.Context(), "", of.sql, counting(), false, func(row []any) error {
 			got = append(got, row...)
 			return nil
 		})
@@ -106,7 +106,7 @@ func TestStreamIsCancelled(t *testing.T) {
 			at = time.Now()
 			cancel()
 		})
-		err := e.driver.Stream(ctx, "SELECT i % 1000 AS patient FROM range(100000000000) AS t(i) WHERE hash(i) % 1000 = 3", counting(), false, func([]any) error { return nil })
+		err := e.driver.Stream(ctx, "", "SELECT i % 1000 AS patient FROM range(100000000000) AS t(i) WHERE hash(i) % 1000 = 3", counting(), false, func([]any) error { return nil })
 		if late := time.Since(at); err == nil || !errors.Is(err, context.Canceled) || late > 900*time.Millisecond {
 			t.Errorf("it ends %v after its context, with %v", late, err)
 		}
@@ -125,7 +125,7 @@ func TestStreamIsOurs(t *testing.T) {
 		}
 	}
 	for _, sql := range []string{"SELECT i::INTEGER AS patient FROM range(3) AS t(i)", "SELECT 'a' AS patient", "SELECT 1 AS other"} {
-		if err := e.driver.Stream(t.Context(), sql, counting(), false, func([]any) error { return nil }); err == nil {
+		if err := e.driver.Stream(t.Context(), "", sql, counting(), false, func([]any) error { return nil }); err == nil {
 			t.Errorf("%s is answered", sql)
 		}
 	}

@@ -57,10 +57,16 @@ type Config struct {
 	WorkMem string `yaml:"work_mem,omitempty"`
 	// Workers is how many parallel workers a query may have; absent: the server's setting.
 	Workers *int `yaml:"workers,omitempty"`
+	// RowsToNode: RowsNever leaves all to the server's SQL. Empty: where a patient has several rows, the node reads those that
+	// count, without names, over its connection, and adds them up in its own memory, which is several times as fast.
+	RowsToNode string `yaml:"rows_to_node,omitempty"`
 	// DataVersion names the data until the custodian changes it, as after each nightly
 	// load; empty: the server's own counters of changes tell, and so does each change.
 	DataVersion string `yaml:"data_version,omitempty"`
 }
+
+// RowsNever is the RowsToNode with which no row of a patient leaves the server.
+const RowsNever = "never"
 
 // TLS says how the way to the server is secured.
 type TLS struct {
@@ -115,6 +121,9 @@ func (c *Config) Validate() error {
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		problem("`tls.certificate` and `tls.key` go together")
+	}
+	if c.RowsToNode != "" && c.RowsToNode != RowsNever {
+		problem("`rows_to_node` is %q; write never, or leave it out", c.RowsToNode)
 	}
 	for name, s := range c.Tables {
 		if s.File != "" {

@@ -150,7 +150,11 @@ func (e *Engine) attach(ctx context.Context, cfg Config, c *catalog.Catalog, hos
 		}
 	}
 	e.views = text.String()
-	e.Engine = engine.New(e.driver, compile.PostgreSQL, c, hospital, views, closed, nil)
+	var through engine.Driver = e.driver
+	if cfg.RowsToNode == RowsNever {
+		through = struct{ engine.Driver }{e.driver} // which is no Streamer
+	}
+	e.Engine = engine.New(through, compile.PostgreSQL, c, hospital, views, closed, nil)
 	return nil
 }
 

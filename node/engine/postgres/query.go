@@ -35,7 +35,28 @@ func (d *driver) Query(ctx context.Context, sql string, keyed bool, fn func(row 
 
 // look runs one statement on a snapshot of its own, which cannot write.
 func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error, args ...any) error {
-	var ours error         // an error that is not the database's
+	return d.within(ctx, func(tx pgx.Tx) (ours, err error) {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			values, err := rows.Values()
+			if err != nil {
+				return nil, err
+			}
+			if ours = fn(values); ours != nil {
+				return ours, ours
+			}
+		}
+		return nil, rows.Err()
+	})
+}
+
+// within runs statements on one snapshot, which cannot write. ours is an error of do that is not the database's.
+func (d *driver) within(ctx context.Context, do func(tx pgx.Tx) (ours, err error)) error {
+	var ours error
 	var stubborn *pgx.Conn // of which nothing came in time after a cancel
 	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		defer func() {
@@ -43,21 +64,9 @@ func (d *driver) look(ctx context.Context, sql string, fn func(row []any) error,
 				stubborn = tx.Conn()
 			}
 		}()
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			values, err := rows.Values()
-			if err != nil {
-				return err
-			}
-			if ours = fn(values); ours != nil {
-				return ours
-			}
-		}
-		return rows.Err()
+		var err error
+		ours, err = do(tx)
+		return err
 	})
 	if stubborn != nil {
 		d.endings.Go(func() { d.terminate(stubborn) }) //nolint:contextcheck // the statement's has ended

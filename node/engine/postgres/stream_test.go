@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/enginetest"
+	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
+)
+
+// compiled is an engine that leaves all to the server.
+type compiled struct{ *Engine }
+
+func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Proof, alloc memory.Allocator, send func(arrow.Record) error) error {
+	return c.RunCompiled(ctx, f, p, alloc, send)
+}
+
+const streamCatalog = `
+catalog: stream
+tables:
+  event:
+    patient: id
+    columns:
+      id: {type: ID, nullable: false}
+      k: {type: int}
+      word: {type: text}
+      x: {type: float, bounds: [0, 100]}
+      free: {type: float}
+      day: {type: date, bounds: [1990-01-01, 2030-12-31]}
+      at: {type: timestamp}
+      flag: {type: bool}
+`
+
+// TestStreamEqualsSQL: rows that come in many batches, with keys of every type and with NULL in every column, give the integers of the
+// server's SQL; and with `rows_to_node: never` the server computes all.
+func TestStreamEqualsSQL(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA stream", "GRANT USAGE ON SCHEMA stream TO "+postgrestest.Reader, `CREATE TABLE stream.event AS SELECT i % 500 AS id, NULLIF(i % 7, 3) AS k, NULLIF('ward ' || i % 5, 'ward 2') AS word,
+		NULLIF(i * 104729 % 100000, 7) / 700.0::float8 - 5 AS x, CASE i % 11 WHEN 0 THEN 'NaN' WHEN 1 THEN '-Infinity' WHEN 2 THEN NULL ELSE i::text END::float8 AS free,
+		CASE WHEN i % 13 > 0 THEN DATE '1999-12-25' + (i % 17)::int END AS day, CASE WHEN i % 9 > 0 THEN TIMESTAMP '1999-12-31 23:59:58.5' + (i % 4) * interval '1 second' END AS at,
+		CASE WHEN i % 3 > 0 THEN i % 3 = 1 END AS flag FROM generate_series(0::bigint, 19999) AS s(i)`, "GRANT SELECT ON stream.event TO "+postgrestest.Reader)
+	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	cfg := over(s, "stream")
+	e := open(t, cfg, c, testKey)
+	cfg.RowsToNode = RowsNever
+	never := open(t, cfg, c, testKey)
+	col := func(name string, of value.Type) *fragment.Expr { return fragment.Column("e", name, of) }
+	x, free := col("x", value.TypeFloat), col("free", value.TypeFloat)
+	grid, err := fragment.NewGrid(0, 100, false, true, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, err := fragment.NewGrid(-1e9, 1e12, false, false, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range [][]*fragment.Expr{nil, {col("k", value.TypeInt)}, {col("word", value.TypeText)}, {x}, {col("day", value.TypeDate)}, {col("at", value.TypeTimestamp)},
+		{col("flag", value.TypeBool), col("word", value.TypeText), col("k", value.TypeInt)}} {
+		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id", value.TypeInt), Norm: fragment.L2, MaxGroups: 3, MaxRows: 5,
+			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}, {Kind: fragment.PartialSum, Expr: x, Grid: &grid}, {Kind: fragment.PartialSum, Expr: free, Grid: &wide},
+				{Kind: fragment.PartialValues, Expr: free}, {Kind: fragment.PartialPatients, Expr: col("flag", value.TypeBool)},
+				{Kind: fragment.PartialBuckets, Expr: x, Buckets: &fragment.Buckets{Lower: 0, Upper: 100, Branching: 3, Levels: 2}}}}
+		for _, k := range keys {
+			f.Keys = append(f.Keys, fragment.Key{Expr: k})
+		}
+		want, _, p := enginetest.Exact(t, compiled{e}, c, f)
+		got, _, _ := enginetest.Exact(t, e, c, f)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", keys, diff)
+		}
+		text, _, err := e.Compile(f, p)
+		alone, _, err2 := never.Compile(f, p)
+		if err := errors.Join(err, err2); err != nil || !strings.HasPrefix(text, engine.Streamed) || strings.HasPrefix(alone, engine.Streamed) {
+			t.Errorf("%v: %v: %.80s, and with rows_to_node: never %.80s", keys, err, text, alone)
+		}
+		if got, _, _ := enginetest.Exact(t, never, c, f); !cmp.Equal(want, got) {
+			t.Errorf("%v: with rows_to_node: never %s", keys, cmp.Diff(want, got))
+		}
+	}
+	cfg.RowsToNode = "always"
+	if err := cfg.Validate(); err == nil {
+		t.Error("another word is taken")
+	}
+}
+
+// TestStreamIsCancelled: the rows stop soon after the context ends.
+func TestStreamIsCancelled(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA endless", "GRANT USAGE ON SCHEMA endless TO "+postgrestest.Reader, "CREATE VIEW endless.event AS SELECT i % 500 AS id FROM generate_series(0::bigint, 100000000000) AS s(i)", "GRANT SELECT ON endless.event TO "+postgrestest.Reader)
+	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	e := open(t, over(s, "endless"), c, testKey)
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: fragment.Column("e", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 5,
+		Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	p, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var at time.Time
+	time.AfterFunc(500*time.Millisecond, func() {
+		at = time.Now()
+		cancel()
+	})
+	err = e.Run(ctx, f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+	if late := time.Since(at); !errors.Is(err, context.Canceled) || late > 1500*time.Millisecond {
+		t.Errorf("it ends %v after its context, with %v", late, err)
+	}
+}
