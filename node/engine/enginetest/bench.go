@@ -48,13 +48,13 @@ func BenchRows() int {
 	return 1_000_000
 }
 
-// BenchTables are the SELECTs, for any engine with this function of series, that fill
+// BenchTables are the SELECTs, whose patients have rows in many groups, for any engine with this function of series, that fill
 // the tables person and event.
 func BenchTables(series func(n int) string) map[string]string {
 	n := BenchRows()
 	return map[string]string{
 		"person": "SELECT i AS id, i * 7919 % 100 AS age, i * 31 % 10 AS grp FROM " + series(n/40),
-		"event": fmt.Sprintf("SELECT i * 2654435761 %% %d AS id, i * 40503 %% 200 AS unit, concat('unit ', CAST(i * 40503 %% 200 AS VARCHAR)) AS name, i * 7919 %% 100000 AS many, CAST(i * 104729 %% 100000 AS DOUBLE PRECISION) / 1000 AS x, i * 1299709 %% 1000 AS n FROM %s",
+		"event": fmt.Sprintf("SELECT i * 2654435761 %% %d AS id, i * 40503 %% 65537 %% 200 AS unit, concat('unit ', CAST(i * 40503 %% 65537 %% 200 AS VARCHAR)) AS name, i * 7919 %% 1000003 %% 100000 AS many, CAST(i * 104729 %% 100000 AS DOUBLE PRECISION) / 1000 AS x, i * 1299709 %% 1000 AS n FROM %s",
 			n/40, series(n)),
 	}
 }
