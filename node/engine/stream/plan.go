@@ -51,7 +51,7 @@ type Part struct {
 // Knows reports whether an operator can compute a kind of partial aggregate.
 func Knows(k fragment.PartialKind) bool {
 	switch k {
-	case fragment.PartialPatients, fragment.PartialRows, fragment.PartialValues, fragment.PartialSum, fragment.PartialBuckets:
+	case fragment.PartialPatients, fragment.PartialRows, fragment.PartialValues, fragment.PartialSum, fragment.PartialBuckets, fragment.PartialBeyond:
 		return true
 	}
 	return false
