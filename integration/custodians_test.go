@@ -29,7 +29,8 @@ func TestCustodyAfterTheFirstDay(t *testing.T) {
 	var lines []string
 	for line := range strings.Lines(held) {
 		if strings.HasPrefix(line, "max_epsilon:") || strings.HasPrefix(line, "default_epsilon:") {
-			line = line[:strings.Index(line, ":")] + ": 0.1\n"
+			key, _, _ := strings.Cut(line, ":")
+			line = key + ": 0.1\n"
 		}
 		lines = append(lines, line)
 	}

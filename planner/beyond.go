@@ -85,8 +85,8 @@ func (b *builder) measurable() (of int, alone bool) {
 		if b.federation.Uncounted {
 			return -1, false
 		}
-		b.fragment.Partials = append(partials, fragment.Partial{Kind: fragment.PartialValues, Expr: partials[i].Expr})
-		return len(partials), true
+		b.fragment.Partials = append(b.fragment.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: partials[i].Expr})
+		return len(b.fragment.Partials) - 1, true
 	}
 	return 0, false // patients, who may be in many groups
 }

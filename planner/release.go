@@ -189,8 +189,7 @@ func (b *builder) release() {
 // cover has each hospital add its share of the noise, where that is possible.
 func (b *builder) cover() {
 	p, at := b.plan, b.syntax.At
-	switch {
-	case p.Noise.Mechanism != dp.Gaussian:
+	if p.Noise.Mechanism != dp.Gaussian {
 		refuse(CodeSealed, at, "ask under a study whose accounting is zcdp", "the study is sealed, and under pure accounting a hospital's own share of the noise covers nothing")
 	}
 	p.Cover = &fragment.Cover{Sites: p.Sites, Names: p.Selection != nil}

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -62,7 +61,7 @@ func (w *webhook) send(ctx context.Context, daemon string, events []Event) error
 	// The same events again have the same id, by which whoever takes them knows that they came before.
 	sum := sha256.New()
 	for _, e := range events {
-		io.WriteString(sum, daemon+"\x00"+e.Key+"\x00")
+		fmt.Fprintf(sum, "%s\x00%s\x00", daemon, e.Key)
 	}
 	id, now := "msg_"+hex.EncodeToString(sum.Sum(nil)[:16]), strconv.FormatInt(time.Now().Unix(), 10)
 	r.Header.Set("Content-Type", "application/json")

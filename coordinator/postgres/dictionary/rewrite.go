@@ -213,43 +213,9 @@ func (r *rewriter) step() error {
 		r.castAs(r.typeName())
 		return nil
 	case t.Is("("):
-		by := other
-		switch {
-		case r.at > 0 && r.tokens[r.at-1].Is("cast"):
-			by = byCast
-			r.casts = append(r.casts, len(r.out)-1)
-		case r.at > 0 && series[r.tokens[r.at-1].Name()]:
-			by = bySeries
-		case r.at > 0 && r.tokens[r.at-1].Is("string_to_array") && r.from[len(r.from)-1]:
-			by = byRow
-		case r.at > 0 && r.tokens[r.at-1].Is("json_build_object"):
-			by = byJSON
-		case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
-			by = byAncestors
-		}
-		r.opened, r.from = append(r.opened, by), append(r.from, false)
-	case t.Is(")"):
-		if n := len(r.opened); n > 0 {
-			by := r.opened[n-1]
-			r.opened, r.from = r.opened[:n-1], r.from[:n]
-			if by == byCast {
-				r.casts = r.casts[:len(r.casts)-1]
-			}
-			if by == byJSON {
-				r.at++
-				r.emit(") AS VARCHAR)", true)
-				return nil
-			}
-			if by == bySeries || by == byRow {
-				r.closeSeries(by)
-				return nil
-			}
-			if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
-				r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
-				r.emit(")", false)
-				return nil
-			}
-		}
+		r.open()
+	case t.Is(")") && r.closed():
+		return nil
 	case t.Is("["):
 		vector := r.at > 0 && vectorColumns[r.tokens[r.at-1].Name()]
 		r.vectors = append(r.vectors, vector)
@@ -320,6 +286,51 @@ func (r *rewriter) step() error {
 		r.emit(text, true)
 	}
 	return nil
+}
+
+// open notes what a parenthesis begins.
+func (r *rewriter) open() {
+	by := other
+	switch {
+	case r.at > 0 && r.tokens[r.at-1].Is("cast"):
+		by = byCast
+		r.casts = append(r.casts, len(r.out)-1)
+	case r.at > 0 && series[r.tokens[r.at-1].Name()]:
+		by = bySeries
+	case r.at > 0 && r.tokens[r.at-1].Is("string_to_array") && r.from[len(r.from)-1]:
+		by = byRow
+	case r.at > 0 && r.tokens[r.at-1].Is("json_build_object"):
+		by = byJSON
+	case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
+		by = byAncestors
+	}
+	r.opened, r.from = append(r.opened, by), append(r.from, false)
+}
+
+// closed ends what a parenthesis began, and tells whether it has been written.
+func (r *rewriter) closed() bool {
+	if n := len(r.opened); n > 0 {
+		by := r.opened[n-1]
+		r.opened, r.from = r.opened[:n-1], r.from[:n]
+		if by == byCast {
+			r.casts = r.casts[:len(r.casts)-1]
+		}
+		if by == byJSON {
+			r.at++
+			r.emit(") AS VARCHAR)", true)
+			return true
+		}
+		if by == bySeries || by == byRow {
+			r.closeSeries(by)
+			return true
+		}
+		if by == byAncestors && r.peek(1).Is("with") && r.peek(2).Is("ordinality") {
+			r.at += 3 // the macro gives it, since DuckDB numbers no macro's rows
+			r.emit(")", false)
+			return true
+		}
+	}
+	return false
 }
 
 // table writes a table of the federation: table, schema.table or catalog.schema.table. Before columns, schema and catalog

@@ -2,7 +2,7 @@ package enginetest
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -75,8 +75,8 @@ func (k Kind) lookups(t *testing.T) {
 			t.Errorf("ordered by %+v:\n%v\nwant\n%v", r.Order, got, want)
 		}
 	}
-	stop := fmt.Errorf("enough")
-	if err := e.Look(t.Context(), &fragment.Reading{Relation: d, Limit: 5}, func([]value.Value) error { return stop }); err != stop {
+	stop := errors.New("enough")
+	if err := e.Look(t.Context(), &fragment.Reading{Relation: d, Limit: 5}, func([]value.Value) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
 	private := &fragment.Derived{Relations: []fragment.Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: fragment.Column("person", "id", value.TypeInt)}}}

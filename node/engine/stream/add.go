@@ -200,9 +200,7 @@ func (a *adder) gather(at int) {
 			n := a.who[row]
 			row++
 			to := a.sorted[a.starts[n]*(w-2):]
-			for i, x := range block[2:w] {
-				to[i] = x
-			}
+			copy(to, block[2:w])
 			a.starts[n]++
 		}
 	}

@@ -2,9 +2,10 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -31,7 +32,7 @@ type Column struct {
 }
 
 // null reports whether a row is NULL.
-func (c *Column) null(row int) bool { return c.Valid != nil && c.Valid[row>>6]>>(row&63)&1 == 0 }
+func (c *Column) null(row int) bool { return len(c.Valid) > 0 && c.Valid[row>>6]>>(row&63)&1 == 0 }
 
 // Operator adds up rows. Add may be called from any number of goroutines.
 type Operator struct {
@@ -81,7 +82,9 @@ func (p *Plan) New(most int64) (*Operator, error) {
 			return nil, fmt.Errorf("%w: a number has more than 32 bits", ErrTooMuch)
 		}
 	}
-	op := &Operator{plan: p, most: most, words: 2 + len(p.Cells), seed: rand.Uint64()} //nolint:gosec // it scatters, and decides nothing
+	var seed [8]byte // it scatters, and decides nothing
+	rand.Read(seed[:])
+	op := &Operator{plan: p, most: most, words: 2 + len(p.Cells), seed: binary.LittleEndian.Uint64(seed[:])}
 	op.limit.Store(partitions)
 	if len(p.Keys) > 0 {
 		op.words++
