@@ -225,8 +225,8 @@ func (c *Coordinator) reflect(ctx context.Context, kept ledger.Checkpoint) {
 		slog.String("see", "intramuros ledger acknowledge --checkpoint "+path))
 }
 
-// whole refuses where this ledger was found to lack something.
-func (c *Coordinator) whole() error {
+// ledgerIntact refuses where this ledger was found to lack something.
+func (c *Coordinator) ledgerIntact() error {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
 	if c.custody.broken == nil {

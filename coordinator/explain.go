@@ -42,7 +42,7 @@ func (c *Coordinator) Explain(ctx context.Context, who Researcher, req Request) 
 	return c.explain(ctx, who, read(req))
 }
 
-func (c *Coordinator) explain(ctx context.Context, who Researcher, req question) (*Explanation, error) {
+func (c *Coordinator) explain(ctx context.Context, who Researcher, req parsedRequest) (*Explanation, error) {
 	ticks := c.ticks()
 	leave, err := c.enter(who, req.Study)
 	if err != nil {
@@ -142,7 +142,7 @@ func (e *Explanation) release(ctx context.Context, q *query, said caveats, would
 	each(asked, func(p *part) {
 		var err error
 		if explained[index[p]], err = q.c.nodes.explain(ctx, p.hospital, p.request); err != nil {
-			q.out(p, err)
+			q.fail(p, err)
 		}
 	})
 	if ctx.Err() == context.Canceled {
@@ -155,7 +155,7 @@ func (e *Explanation) release(ctx context.Context, q *query, said caveats, would
 			said.add(q.c.catalog, p.hospital.Name, explained[i].Caveats)
 		}
 	}
-	q.sift()
+	q.dropFailed()
 	e.Problems = append(e.Problems, q.missing...)
 	return nil
 }

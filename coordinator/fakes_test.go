@@ -507,7 +507,7 @@ func (f *federation) propose(t *testing.T, id string, change func(*study.Documen
 		MaxEpsilon: 1, DefaultEpsilon: 0.5, DefaultDelta: 1e-8, Expires: time.Now().Add(time.Hour),
 	}
 	if have, ok := f.studies.Study(id); ok {
-		d = *have.Holds
+		d = *have.Approved
 		d.Version++
 	}
 	if change != nil {

@@ -155,7 +155,7 @@ func (q *query) prepare(ctx context.Context, loss dp.Loss) {
 			return nil
 		})
 		if err != nil {
-			q.out(p, err)
+			q.fail(p, err)
 			q.progress.report(p, StateFailed)
 			return
 		}
@@ -217,7 +217,7 @@ func (q *query) execute(ctx context.Context) (sums, error) {
 		p.sums = nil
 		mu.Unlock()
 		if err != nil {
-			q.out(p, err)
+			q.fail(p, err)
 			q.progress.report(p, StateFailed)
 			return
 		}
@@ -236,8 +236,8 @@ func (q *query) collectors() (total sums, one func() sums) {
 	return m, func() sums { return m.sibling() }
 }
 
-// out takes a hospital out of the query.
-func (q *query) out(p *part, err error) {
+// fail takes a hospital out of the query.
+func (q *query) fail(p *part, err error) {
 	a := absence(p.hospital.Name, err)
 	p.absent = &a
 	attrs := []any{slog.String("query", q.id), slog.String("hospital", a.Name), slog.String("code", a.Code)}
@@ -260,8 +260,8 @@ func (q *query) abandon(ctx context.Context, parts []*part) {
 	})
 }
 
-// sift moves the parts that are out to missing.
-func (q *query) sift() {
+// dropFailed moves the parts that are out to missing.
+func (q *query) dropFailed() {
 	var in []*part
 	for _, p := range q.parts {
 		if p.absent == nil {

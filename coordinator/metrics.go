@@ -234,13 +234,13 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	for _, s := range c.studies.All() {
-		if s.Holds == nil {
+		if s.Approved == nil {
 			continue
 		}
 		gauge(descOpen, truth(s.Open(c.now())), s.ID)
-		gauge(descExpires, float64(s.Holds.Expires.Unix()), s.ID)
+		gauge(descExpires, float64(s.Approved.Expires.Unix()), s.ID)
 		read(descLeft, s.ID, func() (float64, error) {
-			left, err := c.balances(ctx, c.caps(Researcher{}, s.ID, s.Holds))
+			left, err := c.balances(ctx, c.caps(Researcher{}, s.ID, s.Approved))
 			if err != nil {
 				return 0, err
 			}

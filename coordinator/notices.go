@@ -24,7 +24,7 @@ func (c *Coordinator) notices(ctx context.Context) ([]notify.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, notify.BudgetNotices("the study "+s.ID, s.ID, s.Holds.Budget.Remaining(charged).Fraction, s.Holds.Budget)...)
+		all = append(all, notify.BudgetNotices("the study "+s.ID, s.ID, s.Approved.Budget.Remaining(charged).Fraction, s.Approved.Budget)...)
 	}
 	for _, t := range c.terms() {
 		if t.Soon(now) {
@@ -48,7 +48,7 @@ func (c *Coordinator) hospitalNotices(now time.Time) (all []notify.Event) {
 			continue
 		}
 		for _, h := range c.config.Hospitals {
-			if s.Holds.Asks(h) && c.custody.statuses[h][s.ID] == study.Suspended {
+			if s.Approved.IncludesHospital(h) && c.custody.statuses[h][s.ID] == study.Suspended {
 				all = append(all, notify.Event{Key: fmt.Sprintf("suspended/%s/%s", s.ID, h), Kind: notify.Suspension, Study: s.ID,
 					Subject: fmt.Sprintf("%s has suspended the study %s", h, s.ID), Text: "Its queries are answered without that hospital, or not at all. Its custodian can resume the study there."})
 			}

@@ -34,13 +34,13 @@ func TestNotices(t *testing.T) {
 	s, _ := f.studies.Study("s")
 	spend := func(share float64) {
 		t.Helper()
-		left := s.Holds.Budget.Remaining(dp.Loss{})
+		left := s.Approved.Budget.Remaining(dp.Loss{})
 		loss := dp.Loss{Epsilon: 1, Rho: int64(share * left.Rho * 1e9)}
-		if s.Holds.Budget.Accounting == dp.Pure {
+		if s.Approved.Budget.Accounting == dp.Pure {
 			loss = dp.Loss{Epsilon: int64(share * left.Epsilon * 1e9)}
 		}
 		id, err := f.ledger.Reserve(t.Context(), ledger.Reservation{Study: "s", Researcher: "alice", Query: "00", Loss: loss,
-			Caps: []ledger.Cap{{Scope: "study:s", Budget: s.Holds.Budget}}, Text: "Asked.", Expires: f.now().AddDate(1, 0, 0)})
+			Caps: []ledger.Cap{{Scope: "study:s", Budget: s.Approved.Budget}}, Text: "Asked.", Expires: f.now().AddDate(1, 0, 0)})
 		must(t, err)
 		if got := keys(); len(got) > 0 && share < 0.5 {
 			t.Errorf("of what is only reserved it tells %q", got)

@@ -45,7 +45,7 @@ func (c *Coordinator) Outline(ctx context.Context, who Researcher, req Request) 
 	defer leave()
 	var parameters []Parameter
 	question := read(req)
-	if columns := question.informs(); columns != nil {
+	if columns := question.metadata(); columns != nil {
 		return &Outline{Columns: columns, Confidence: c.config.Confidence}, nil
 	}
 	if question.statement != nil && len(question.statement.Parameters) > 0 && len(req.Parameters) == 0 {
@@ -145,7 +145,7 @@ type supposing struct {
 // suppose finds types of parameters, and values of these, with which the query can
 // be planned: one type for all, or else one for each while the others are NULL. Where a text is read as what it is compared
 // with, that is the type.
-func (c *Coordinator) suppose(who Researcher, req question) ([]Parameter, map[string]value.Value) {
+func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
 	s := supposing{values: map[string]value.Value{}}
 	req.Parameters = s.values
 	s.plan = func() error {

@@ -29,13 +29,13 @@ func (c *Coordinator) Permits(ctx context.Context, who Researcher, name string) 
 	if err != nil {
 		return nil, err
 	}
-	left, err := c.balances(ctx, c.caps(who, name, s.Holds))
+	left, err := c.balances(ctx, c.caps(who, name, s.Approved))
 	if err != nil {
 		return nil, internalError(err)
 	}
 	var all []Permit
 	for _, h := range c.config.Hospitals {
-		if !s.Holds.Asks(h) {
+		if !s.Approved.IncludesHospital(h) {
 			continue
 		}
 		p := Permit{Hospital: h, Terms: c.heldAt(h, name)}

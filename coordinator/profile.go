@@ -79,14 +79,14 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	if !(req.Share > 0 && req.Share < 1) {
 		return nil, &Error{Code: CodeInvalidRequest, Message: "the share must be above 0 and below 1", Hint: "leave it out to spend 2 % of the study's budget"}
 	}
-	tables, err := c.toProfile(s.Holds, req)
+	tables, err := c.toProfile(s.Approved, req)
 	if err != nil {
 		return nil, err
 	}
 	var questions []profiling
 	for _, t := range tables {
 		if _, ok := c.profiles.of(req.Study, t.Name); !ok || req.Again {
-			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Holds)})
+			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Approved)})
 		}
 	}
 	releases := 0
@@ -94,7 +94,7 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 		releases += len(q.sql())
 	}
 	for _, q := range questions {
-		p, err := c.profile(ctx, who, req.Study, q, epsilonOfShare(s.Holds, req.Share, releases))
+		p, err := c.profile(ctx, who, req.Study, q, epsilonOfShare(s.Approved, req.Share, releases))
 		if err != nil {
 			return nil, err
 		}

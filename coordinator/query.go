@@ -56,7 +56,7 @@ func (c *Coordinator) Query(ctx context.Context, who Researcher, req Request, pr
 // query is Query; before, if not nil, is told what is planned.
 func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, before func(*Outline), progress func(Progress)) (*Answer, error) {
 	question := read(req)
-	if question.informs() != nil {
+	if question.metadata() != nil {
 		return c.inform(ctx, who, question)
 	}
 	ticks := c.ticks()
@@ -66,21 +66,21 @@ func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, be
 	return a, err
 }
 
-// question is a request whose text has been parsed, once for all that is done with it.
-type question struct {
+// parsedRequest is a request whose text has been parsed, once for all that is done with it.
+type parsedRequest struct {
 	Request
 	statement *syntax.Statement // nil where unread is set
 	unread    error
 }
 
-func read(req Request) question {
+func read(req Request) parsedRequest {
 	statement, err := syntax.ParseIn(req.SQL, req.Dialect)
-	return question{req, statement, err}
+	return parsedRequest{req, statement, err}
 }
 
 // answer is Query's, for what asks for data.
 func (c *Coordinator) answer(
-	ctx context.Context, who Researcher, req question, course *timeline, before func(*Outline), progress func(Progress),
+	ctx context.Context, who Researcher, req parsedRequest, course *timeline, before func(*Outline), progress func(Progress),
 ) (*Answer, error) {
 	ticks := course.ticks
 	within, cancel := context.WithTimeout(ctx, c.config.QueryTimeout)
@@ -241,8 +241,8 @@ func newID() string {
 }
 
 // plan admits and plans a query; it touches nothing.
-func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
-	if err := c.whole(); err != nil {
+func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
+	if err := c.ledgerIntact(); err != nil {
 		return nil, err
 	}
 	if err := c.certified(); err != nil {
@@ -260,7 +260,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if req.unread != nil {
 		return nil, planError(req.unread)
 	}
-	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.Asks(h) })
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.IncludesHospital(h) })
 	chosen, err := ParseSelection(req.Hospitals)
 	if err != nil {
 		return nil, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("hospitals cannot be %q", req.Hospitals), Hint: err.Error()}
@@ -287,7 +287,7 @@ func (c *Coordinator) plan(who Researcher, req question) (*query, error) {
 	if err != nil {
 		return nil, planError(err)
 	}
-	dearest, err := study.Dearest()
+	dearest, err := study.MaxLoss()
 	if err != nil {
 		return nil, internalError(err)
 	}
@@ -370,7 +370,7 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 
 	q.prepare(ctx, loss)
 	before := len(q.missing)
-	q.sift()
+	q.dropFailed()
 	if ctx.Err() != nil {
 		return nil, false, ctx.Err()
 	}
@@ -413,7 +413,7 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 		return nil, kept
 	}
 	before := len(q.missing)
-	q.sift()
+	q.dropFailed()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -115,7 +115,6 @@ var (
 // after that takes the query with it, and what was charged stays charged.
 type conversation struct {
 	*query
-	ctx    context.Context // of the query
 	stop   context.CancelFunc
 	mu     sync.Mutex // of failed
 	failed int
@@ -123,7 +122,7 @@ type conversation struct {
 
 // talk is execute's, for a query whose hospitals are to be told something.
 func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error) {
-	c := &conversation{query: q, ctx: ctx, stop: stop}
+	c := &conversation{query: q, stop: stop}
 	defer func() {
 		for _, p := range q.parts {
 			if p.line != nil {
@@ -132,7 +131,7 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 		}
 	}()
 	cover, groups := q.plan.Cover, q.plan.Fragment.Groups()
-	ok := c.step(func(step context.Context, p *part) (err error) {
+	ok := c.step(ctx, func(step context.Context, p *part) (err error) {
 		q.progress.report(p, StateRunning)
 		p.line, err = q.c.nodes.converse(ctx, step, p.hospital, p.reservation, func(l *conversing) (err error) {
 			if !cover.Names {
@@ -150,7 +149,7 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 			c.stop()
 			return nil, errTooManyNames
 		}
-		ok = c.step(func(step context.Context, p *part) error {
+		ok = c.step(ctx, func(step context.Context, p *part) error {
 			return p.line.within(step, func() error {
 				if err := fragment.WriteNames(groups, p.line.say); err != nil || !cover.Masked() {
 					return err
@@ -164,9 +163,9 @@ func (q *query) talk(ctx context.Context, stop context.CancelFunc) (sums, error)
 		return total, nil
 	}
 	if cover.Masked() {
-		return total, c.sealed(total)
+		return total, c.sealed(ctx, total)
 	}
-	return total, c.answered(total)
+	return total, c.answered(ctx, total)
 }
 
 // in are the hospitals that are not out.
@@ -175,12 +174,12 @@ func (c *conversation) in() []*part {
 }
 
 // step has each hospital that is not out do something, and tells whether enough are left; else the others are told to stop.
-func (c *conversation) step(do func(step context.Context, p *part) error) bool {
+func (c *conversation) step(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
 	each(c.in(), func(p *part) {
-		within, end := c.course.step(c.ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
+		within, end := c.course.step(ctx, phaseExecute+" at a hospital", attrHospital.String(p.hospital.Name))
 		defer func() { end(p.absent.code()) }()
-		err := c.ctx.Err()
+		err := ctx.Err()
 		if err == nil {
 			err = late.do(within, p, func(step context.Context) error { return do(step, p) })
 		}
@@ -194,7 +193,7 @@ func (c *conversation) step(do func(step context.Context, p *part) error) bool {
 	}
 	c.stop()
 	for _, p := range in {
-		c.out(p, context.Canceled)
+		c.fail(p, context.Canceled)
 	}
 	return false
 }
@@ -206,7 +205,7 @@ func (c *conversation) lost(p *part, err error) {
 		c.stop()
 	}
 	c.mu.Unlock()
-	c.out(p, err)
+	c.fail(p, err)
 	c.progress.report(p, StateFailed)
 }
 
@@ -227,9 +226,9 @@ func (c *conversation) union() [][]value.Value {
 }
 
 // answered takes what hospitals have covered, each by itself.
-func (c *conversation) answered(total *covered) error {
+func (c *conversation) answered(ctx context.Context, total *covered) error {
 	var mu sync.Mutex // of total
-	c.step(func(step context.Context, p *part) error {
+	c.step(ctx, func(step context.Context, p *part) error {
 		vector := newCovered(c.plan, total.groups)
 		if err := p.line.within(step, func() (err error) {
 			p.shown, err = p.line.finish(func(r arrow.Record) error {
@@ -253,7 +252,7 @@ func (c *conversation) answered(total *covered) error {
 }
 
 // sealed tells the hospitals that are done of each other, and adds up their vectors.
-func (c *conversation) sealed(total *covered) error {
+func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	done := c.in()
 	var members []seal.Member
 	for _, p := range done {
@@ -282,12 +281,12 @@ func (c *conversation) sealed(total *covered) error {
 			c.progress.report(p, StateAnswered)
 			return
 		}
-		if broken == nil && c.ctx.Err() == nil { // the others are told to stop
+		if broken == nil && ctx.Err() == nil { // the others are told to stop
 			c.c.losses.note(p.hospital.Name, c.c.now())
 		}
 		broken = errUnsealed
 		c.stop()
-		c.out(p, err)
+		c.fail(p, err)
 		c.progress.report(p, StateFailed)
 	})
 	return broken

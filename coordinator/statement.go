@@ -48,8 +48,8 @@ var headings = map[string][]string{
 	"privacy":     {"what", "value", "where it comes from"},
 }
 
-// informs gives the columns of a statement that asks for no data, nil where it does, or is none.
-func (q question) informs() []planner.Column {
+// metadata gives the columns of a statement that asks for no data, nil where it does, or is none.
+func (q parsedRequest) metadata() []planner.Column {
 	if q.statement == nil {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (q question) informs() []planner.Column {
 }
 
 // inform answers a statement that asks for no data.
-func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) (*Answer, error) {
+func (c *Coordinator) inform(ctx context.Context, who Researcher, req parsedRequest) (*Answer, error) {
 	s := req.statement
 	var rows [][]string
 	switch {
@@ -136,7 +136,7 @@ func (c *Coordinator) inform(ctx context.Context, who Researcher, req question) 
 			rows = append(rows, []string{f.Usage, kind})
 		}
 	}
-	a := &Answer{Answer: planner.Answer{Columns: req.informs()}, Confidence: c.config.Confidence, Informs: true}
+	a := &Answer{Answer: planner.Answer{Columns: req.metadata()}, Confidence: c.config.Confidence, Informs: true}
 	if _, row := constants(s); row != nil {
 		a.Rows = append(a.Rows, row)
 	}

@@ -31,7 +31,7 @@ func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, erro
 	if err != nil {
 		return nil, err
 	}
-	d := s.Holds
+	d := s.Approved
 	switch {
 	case !c.now().Before(d.Expires):
 		return nil, &Error{
@@ -72,7 +72,7 @@ func (c *Coordinator) admit(who Researcher, req *Request) (*study.Document, erro
 
 // takesPart tells whether somebody may ask under a study.
 func takesPart(who Researcher, s study.Study) bool {
-	return s.Holds != nil && who.Has(identity.RoleResearcher) && s.Holds.Admits(who.Name)
+	return s.Approved != nil && who.Has(identity.RoleResearcher) && s.Approved.Admits(who.Name)
 }
 
 // study does not tell a study that does not exist from one of other people.
@@ -113,13 +113,13 @@ type Standing struct {
 func (c *Coordinator) Studies(who Researcher) []Standing {
 	var all []Standing
 	for _, s := range c.studies.All() {
-		if s.Holds == nil || !takesPart(who, s) && !who.Has(identity.RoleOperator) && !who.Has(identity.RoleCustodian) {
+		if s.Approved == nil || !takesPart(who, s) && !who.Has(identity.RoleOperator) && !who.Has(identity.RoleCustodian) {
 			continue
 		}
-		st := Standing{*s.Holds, s.Status, map[string]study.Status{}}
+		st := Standing{*s.Approved, s.Status, map[string]study.Status{}}
 		c.custody.mu.Lock()
 		for _, h := range c.config.Hospitals {
-			if statuses, met := c.custody.statuses[h]; met && s.Holds.Asks(h) {
+			if statuses, met := c.custody.statuses[h]; met && s.Approved.IncludesHospital(h) {
 				st.Hospitals[h] = statuses[s.ID]
 			}
 		}
@@ -150,16 +150,16 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	if err != nil {
 		return nil, err
 	}
-	left, err := c.balances(ctx, c.caps(who, name, s.Holds))
+	left, err := c.balances(ctx, c.caps(who, name, s.Approved))
 	if err != nil {
 		return nil, internalError(err)
 	}
-	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !s.Holds.Asks(h) })
+	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !s.Approved.IncludesHospital(h) })
 	all, err := c.limits(ctx, name, left[0], hospitals)
 	if err != nil {
 		return nil, internalError(err)
 	}
-	least, most, floor, expires := narrowest(all), s.Holds.MaxEpsilon, s.Holds.LeastEpsilon(), s.Holds.Expires
+	least, most, floor, expires := narrowest(all), s.Approved.MaxEpsilon, s.Approved.LeastEpsilon(), s.Approved.Expires
 	for _, h := range hospitals {
 		if t := c.heldAt(h, name); t != nil {
 			most, floor = min(most, t.MaxEpsilon), max(floor, t.MinEpsilon)
@@ -170,7 +170,7 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	}
 	a := &Account{
 		Study: name, Budget: least.Budget, Remaining: least.Remaining, At: least.hospital, MaxEpsilon: most, MinEpsilon: floor,
-		Expires: expires.Format(time.RFC3339), own: left[0].Budget, Sealed: s.Holds.Sealed,
+		Expires: expires.Format(time.RFC3339), own: left[0].Budget, Sealed: s.Approved.Sealed,
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

@@ -118,10 +118,10 @@ func (p *policy) open(id string, now time.Time) (*study.Document, error) {
 		return nil, refuse(CodeFailures, study.ErrFailures)
 	case !s.Open(now):
 		return nil, refuse(CodeStudy, fmt.Errorf("the study is %s, or past its last day", s.Status))
-	case !s.Holds.Asks(p.name):
+	case !s.Approved.IncludesHospital(p.name):
 		return nil, refuse(CodeStudy, errors.New("the study does not ask this hospital"))
 	}
-	return s.Holds, nil
+	return s.Approved, nil
 }
 
 // check proves that the fragment is one that this node can run over that data, for who asks it.
@@ -185,7 +185,7 @@ func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified,
 	if err != nil {
 		return admitted{}, refuse(CodeFragment, err)
 	}
-	most, err := c.study.Dearest()
+	most, err := c.study.MaxLoss()
 	if err != nil {
 		return admitted{}, refuse(CodeLimit, err)
 	}

@@ -195,7 +195,7 @@ func (s *service) exchange(ctx context.Context, body []byte) (*study.State, erro
 			status = study.Ended // past its last day, or it does not ask this hospital
 		}
 		state.Studies[st.ID] = status
-		if d := st.Holds; d != nil && (status == study.Approved || status == study.Amended) {
+		if d := st.Approved; d != nil && (status == study.Approved || status == study.Amended) {
 			state.Terms[st.ID] = study.Terms{
 				Budget: d.Budget, Whole: s.budget, MaxEpsilon: d.MaxEpsilon, MinEpsilon: d.LeastEpsilon(), Expires: d.Expires,
 				Tables: d.Tables, Aggregates: d.Aggregates, MaxRows: s.limits.MaxRows, MaxGroups: s.limits.MaxGroups,

@@ -59,7 +59,7 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	s := n.service
 	st := &Standing{
 		Hospital: n.config.Name, Federation: n.config.Federation, Engine: s.kind, DataVersion: s.verified.Load().version,
-		Budget: s.budget, Hold: s.brake.state(), Custodians: slices.Sorted(maps.Keys(n.config.Custodians)), Studies: []StudyStanding{},
+		Budget: s.budget, Hold: s.suspension.state(), Custodians: slices.Sorted(maps.Keys(n.config.Custodians)), Studies: []StudyStanding{},
 		Required: max(1, n.config.SignaturesRequired), Certificates: []pki.Term{},
 	}
 	for _, t := range n.config.terms() {
@@ -72,15 +72,15 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 		return nil, err
 	}
 	for _, x := range s.studies.All() {
-		one := StudyStanding{ID: x.ID, Status: x.Status, Open: x.Open(s.now()), Proposal: x.Proposal, Holds: x.Holds,
+		one := StudyStanding{ID: x.ID, Status: x.Status, Open: x.Open(s.now()), Proposal: x.Proposal, Holds: x.Approved,
 			Failures: x.Failures, Allowed: s.limits.FailuresAllowed, Failed: x.Failed, Pending: x.Pending}
-		one.Waits = x.Proposal != nil && x.Status != study.Ended && (x.Holds == nil || x.Proposal.Version > x.Holds.Version)
+		one.Waits = x.Proposal != nil && x.Status != study.Ended && (x.Approved == nil || x.Proposal.Version > x.Approved.Version)
 		if x.Last != nil {
 			one.Last = x.Last.Sentence()
 			one.LastAct = x.Last
 		}
-		if x.Holds != nil {
-			left, err := s.left(ctx, scopeStudy(x.ID), x.Holds.Budget)
+		if x.Approved != nil {
+			left, err := s.left(ctx, scopeStudy(x.ID), x.Approved.Budget)
 			if err != nil {
 				return nil, err
 			}
@@ -99,7 +99,7 @@ func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 // allow what signed approvals allow. Errors are the ledger's; after an error a stop holds
 // nonetheless until the node ends.
 func (n *Node) SetHold(ctx context.Context, h Hold) error {
-	err := n.service.brake.set(ctx, n.service.ledger, h, n.service.now())
+	err := n.service.suspension.set(ctx, n.service.ledger, h, n.service.now())
 	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)
 	return err
 }
@@ -162,7 +162,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		return r, nil
 	}
 	document := d.narrow(*of)
-	document.Sealed = document.Sealed || s.Holds != nil && s.Holds.Sealed
+	document.Sealed = document.Sealed || s.Approved != nil && s.Approved.Sealed
 	if err := document.Narrows(of); err != nil {
 		return nil, refused("%w", err)
 	}
@@ -176,10 +176,10 @@ func (d *Decision) of(s *study.Study) (*study.Document, error) {
 	case study.Approve:
 		return s.Proposal, nil
 	case study.Resume, study.Narrow:
-		if s.Holds == nil {
+		if s.Approved == nil {
 			return nil, fmt.Errorf("nothing of study %s was approved here", d.Study)
 		}
-		return s.Holds, nil
+		return s.Approved, nil
 	}
 	return nil, nil
 }

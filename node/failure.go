@@ -25,7 +25,7 @@ const onTime = 2 * time.Second
 
 // conclude records how an execution that was charged ended, before the coordinator is told: that it answered, that
 // whoever asked ended it, or that it failed. It gives the error to tell, nil where it answered.
-func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *outlet, err error) error {
+func (s *service) conclude(ctx context.Context, id pki.Identity, x study.Execution, r reservation, out *countingWriter, err error) error {
 	var told *refusal
 	if err != nil {
 		told = s.told(ctx, err)
@@ -55,7 +55,7 @@ func (s *service) told(ctx context.Context, err error) *refusal {
 	if !errors.As(err, &refused) {
 		refused = refuse(CodeEngine, errors.New(class(err)))
 	}
-	if s.brake.state().On && stopped(ctx) == CodeCanceled {
+	if s.suspension.state().On && stopped(ctx) == CodeCanceled {
 		return refuse(CodeSuspended, refused.cause)
 	}
 	if c := stopped(ctx); c != "" && (refused.Code == CodeEngine || refused.Code == CodeLedger) {

@@ -33,17 +33,17 @@ func holdOf(e ledger.Entry) (h Hold, ok bool) {
 	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, true
 }
 
-// brake holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
+// suspension holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
 // that a restart does not release it.
-type brake struct {
+type suspension struct {
 	mu      sync.Mutex
 	hold    Hold
-	running context.Context // ends when the brake is pulled
+	running context.Context // ends when all queries are held
 	pull    context.CancelFunc
 }
 
-func openBrake(ctx context.Context, book *ledger.Ledger) (*brake, error) {
-	b := &brake{}
+func openBrake(ctx context.Context, book *ledger.Ledger) (*suspension, error) {
+	b := &suspension{}
 	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
 	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
 		if h, ok := holdOf(e); ok {
@@ -59,22 +59,22 @@ func openBrake(ctx context.Context, book *ledger.Ledger) (*brake, error) {
 	return b, nil
 }
 
-// released refuses while the brake is pulled.
-func (b *brake) released() error {
+// released refuses while all queries are held.
+func (b *suspension) released() error {
 	if b.state().On {
 		return refuse(CodeSuspended, nil)
 	}
 	return nil
 }
 
-func (b *brake) state() Hold {
+func (b *suspension) state() Hold {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.hold
 }
 
-// during gives a context that ends with ctx, or when the brake is pulled.
-func (b *brake) during(ctx context.Context) (context.Context, context.CancelFunc) {
+// during gives a context that ends with ctx, or when all queries are held.
+func (b *suspension) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	b.mu.Lock()
 	running := b.running
 	b.mu.Unlock()
@@ -83,9 +83,9 @@ func (b *brake) during(ctx context.Context) (context.Context, context.CancelFunc
 	return within, func() { stop(); cancel() }
 }
 
-// set pulls or releases the brake. Pulling works at once, and stays even where the ledger cannot
+// set holds or releases them. Holding works at once, and stays even where the ledger cannot
 // be written; releasing comes after the ledger has it.
-func (b *brake) set(ctx context.Context, book *ledger.Ledger, h Hold, now time.Time) error {
+func (b *suspension) set(ctx context.Context, book *ledger.Ledger, h Hold, now time.Time) error {
 	on, reason := h.On, h.Reason
 	detail, err := json.Marshal(holdEntry{&on, reason, h.By})
 	if err != nil {

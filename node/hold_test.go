@@ -173,8 +173,8 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	if r := do(h, Decision{Act: study.Resume, Study: "copd", By: "claire"}); r.Document.MaxEpsilon != 0.2 || len(r.Document.Tables) != 1 {
 		t.Errorf("it is resumed as %+v", r.Document)
 	}
-	if s := stands(h); s.Status != study.Amended || s.Holds.MaxEpsilon != 0.2 || len(s.Holds.Aggregates) != 1 {
-		t.Errorf("%+v", s.Holds)
+	if s := stands(h); s.Status != study.Amended || s.Approved.MaxEpsilon != 0.2 || len(s.Approved.Aggregates) != 1 {
+		t.Errorf("%+v", s.Approved)
 	}
 	h.stop()
 
@@ -194,8 +194,8 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	_, err = prepare(c, request(h.catalog, 0.1))
 	wantCode(t, err, CodeStudy)
 	do(h, Decision{Act: study.Approve, Study: "copd", By: "bert", Join: true})
-	if s := stands(h); s.Holds == nil || s.Holds.Budget.Epsilon != 0.5 {
-		t.Errorf("what bert joined is %+v", s.Holds)
+	if s := stands(h); s.Approved == nil || s.Approved.Budget.Epsilon != 0.5 {
+		t.Errorf("what bert joined is %+v", s.Approved)
 	}
 	_, err = prepare(c, request(h.catalog, 0.1))
 	must(t, err)

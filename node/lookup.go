@@ -46,7 +46,7 @@ func decodeLookup(body []byte) (*fragment.Lookup, *fragment.Request, error) {
 // lookup answers a lookup.
 func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Lookup, who *fragment.Request) (*fragment.Found, error) {
 	now := s.now()
-	if err := s.brake.released(); err != nil {
+	if err := s.suspension.released(); err != nil {
 		return nil, err
 	}
 	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
@@ -66,7 +66,7 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.QueryTimeout)
 	defer cancel()
-	ctx, done := s.brake.during(ctx)
+	ctx, done := s.suspension.during(ctx)
 	defer done()
 	select {
 	case s.turns <- struct{}{}:

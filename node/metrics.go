@@ -113,10 +113,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	number := map[study.Status]int{}
 	for _, s := range c.studies.All() {
 		number[s.Status]++
-		if s.Holds == nil {
+		if s.Approved == nil {
 			continue
 		}
-		left, err := c.left(ctx, scopeStudy(s.ID), s.Holds.Budget)
+		left, err := c.left(ctx, scopeStudy(s.ID), s.Approved.Budget)
 		if err != nil {
 			to <- prometheus.NewInvalidMetric(descLeft, err)
 			continue

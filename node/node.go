@@ -144,7 +144,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
 		looked: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), lookups: newRefusals(), public: d.Public,
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
-		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, brake: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
+		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, suspension: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}, running: map[string]execution{}},
 		turns:        turns,
 	}

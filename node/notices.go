@@ -21,21 +21,21 @@ func (n *Node) notices(ctx context.Context) ([]notify.Event, error) {
 			continue
 		}
 		all = append(all, studyNotices(&x, s.limits.FailuresAllowed)...)
-		if x.Holds == nil || !now.Before(x.Holds.Expires) {
+		if x.Approved == nil || !now.Before(x.Approved.Expires) {
 			continue
 		}
-		spent, err := s.spent(ctx, scopeStudy(x.ID), x.Holds.Budget)
+		spent, err := s.spent(ctx, scopeStudy(x.ID), x.Approved.Budget)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, notify.BudgetNotices("the study "+x.ID, x.ID, spent, x.Holds.Budget)...)
+		all = append(all, notify.BudgetNotices("the study "+x.ID, x.ID, spent, x.Approved.Budget)...)
 	}
 	spent, err := s.spent(ctx, scopeNode, s.budget)
 	if err != nil {
 		return nil, err
 	}
 	all = append(all, notify.BudgetNotices("this hospital, over all studies", "", spent, s.budget)...)
-	if h := s.brake.state(); h.On {
+	if h := s.suspension.state(); h.On {
 		all = append(all, notify.Event{Key: "stop/" + h.Since.Format(time.RFC3339), Kind: notify.Suspension, Subject: "The hospital is stopped",
 			Text: "Since " + h.Since.Format(time.RFC3339) + " no query is answered. The custodian's page, or the ledger, says by whom and why; Answer again, there, ends it."})
 	}
@@ -52,7 +52,7 @@ func studyNotices(x *study.Study, allowed int) (all []notify.Event) {
 	tell := func(kind notify.Kind, key, subject, text string) {
 		all = append(all, notify.Event{Key: key, Kind: kind, Study: x.ID, Subject: subject, Text: text})
 	}
-	if p := x.Proposal; p != nil && (x.Holds == nil || p.Version > x.Holds.Version) {
+	if p := x.Proposal; p != nil && (x.Approved == nil || p.Version > x.Approved.Version) {
 		tell(notify.Proposal, fmt.Sprintf("proposal/%s/%d", x.ID, p.Version), fmt.Sprintf("Version %d of the study %s waits for your decision", p.Version, x.ID),
 			fmt.Sprintf("%q is proposed: %s\nLook at it and decide in the custodian's page, or with: intramuros study show %s", p.Title, x.Offer().Sentence(), x.ID))
 	}
@@ -65,7 +65,7 @@ func studyNotices(x *study.Study, allowed int) (all []notify.Event) {
 		tell(notify.Failure, fmt.Sprintf("failure/%s/%d/%d", x.ID, x.Approval, x.Failures), fmt.Sprintf("%d of %d failures of the study %s", x.Failures, allowed, x.ID),
 			"So many of its queries failed after they were charged, of as many as may before it is suspended here. Why: intramuros ledger show --kind failure, and the node's log.")
 	}
-	if x.Status == study.Suspended && x.Holds != nil {
+	if x.Status == study.Suspended && x.Approved != nil {
 		why := "A custodian suspended it, or more signatures are required than opened it."
 		if x.Failed {
 			why = fmt.Sprintf("%d of its queries failed after they were charged: for want of memory, disk or time, or because a line broke. Look why, mend it, and resume the study.", x.Failures)

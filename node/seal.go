@@ -41,7 +41,7 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	most := 1 // hospitals that may answer with this one
 	if r.Cover.Masked() {
 		for _, name := range r.Cover.Among {
-			if d.Sealed && !d.Asks(name) {
+			if d.Sealed && !d.IncludesHospital(name) {
 				return refuse(CodeSealed, fmt.Errorf("the study asks other hospitals than %q, as it was approved here", name))
 			}
 			if _, pinned := p.peers[name]; !pinned && name != p.name {
@@ -85,7 +85,7 @@ func (p *policy) sites(d *study.Document) (int, error) {
 }
 
 // exactly computes a covered answer, which nobody else sees before it is covered.
-func (s *service) exactly(ctx context.Context, r reservation, out *outlet, take func(arrow.Record) error) error {
+func (s *service) exactly(ctx context.Context, r reservation, out *countingWriter, take func(arrow.Record) error) error {
 	if err := s.run(ctx, r, out, take); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func ended(ctx context.Context, err error) error {
 }
 
 // sendVector is how covered numbers leave.
-func (s *service) sendVector(vector []int64, out *outlet) error {
+func (s *service) sendVector(vector []int64, out *countingWriter) error {
 	if err := fragment.WriteCovered(vector, s.alloc, out.send); err != nil {
 		return refuse(CodeCanceled, errors.New("the stream broke"))
 	}
@@ -139,7 +139,7 @@ func late(ctx context.Context, ticks grid.Ticks, err error) error {
 }
 
 // cover computes, adds this hospital's noise, and sends the vector at the next tick.
-func (s *service) cover(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks) error {
+func (s *service) cover(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks) error {
 	exact := fragment.NewDense(&r.request.Fragment)
 	if err := s.exactly(ctx, r, out, exact.Add); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (r reservation) talked() bool {
 
 // talk computes, names groups where they are not declared, tells that it is done where numbers are masked, and covers what was
 // agreed on. rest gives back the turn to run: others may take longer.
-func (s *service) talk(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, with talks, rest func()) error {
+func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) error {
 	key, err := seal.NewKey()
 	if err != nil {
 		return refuse(CodeEngine, errors.New("no key can be made"))
@@ -220,7 +220,7 @@ func (s *service) since(told time.Time) grid.Ticks {
 
 // named computes, and names the groups that its own noise lets it name. It gives what covers those that the coordinator then
 // tells of, and a digest of the request with them.
-func (s *service) named(ctx context.Context, r reservation, out *outlet, ticks grid.Ticks, with talks, rest func()) (covered func(int) ([]int64, error), digest [sha256.Size]byte, err error) {
+func (s *service) named(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) (covered func(int) ([]int64, error), digest [sha256.Size]byte, err error) {
 	f := &r.request.Fragment
 	naming, err := f.Naming(*r.request.Cover, r.request.Noise, r.request.ThresholdDelta, r.proof)
 	if err != nil {
@@ -254,7 +254,7 @@ func (s *service) named(ctx context.Context, r reservation, out *outlet, ticks g
 
 // seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
 // made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
-func (s *service) seal(ctx context.Context, r reservation, out *outlet, request seal.Request, key seal.Key, with talks, covered func(int) ([]int64, error)) error {
+func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, request seal.Request, key seal.Key, with talks, covered func(int) ([]int64, error)) error {
 	all, err := with.members(ctx, request.Member(s.name, key, s.custody.key))
 	if err != nil {
 		return err

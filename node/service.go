@@ -79,7 +79,7 @@ type service struct {
 	verified     atomic.Pointer[verified]
 	unverified   chan struct{} // asks Serve to verify
 	ledger       *ledger.Ledger
-	brake        *brake
+	suspension   *suspension
 	reservations reservations
 	turns        turns
 	metrics      *metrics
@@ -251,7 +251,7 @@ func class(err error) string {
 func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Request, bytes int) (*fragment.Prepared, error) {
 	now := s.now()
 	over := s.verified.Load()
-	if err := s.brake.released(); err != nil {
+	if err := s.suspension.released(); err != nil {
 		return nil, err
 	}
 	if err := s.custody.whole(ctx, s.ledger, known(ctx)); err != nil {
@@ -346,7 +346,7 @@ func (s *service) giveBack(ctx context.Context, id string) {
 }
 
 func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.Explained, error) {
-	if err := s.brake.released(); err != nil {
+	if err := s.suspension.released(); err != nil {
 		return nil, err
 	}
 	now := s.now()
@@ -391,11 +391,11 @@ func (s *service) describe(ctx context.Context) (*Description, error) {
 		if !open.Open(s.now()) {
 			continue
 		}
-		left, err := s.left(ctx, scopeStudy(open.ID), open.Holds.Budget)
+		left, err := s.left(ctx, scopeStudy(open.ID), open.Approved.Budget)
 		if err != nil {
 			return nil, err
 		}
-		d.Studies[open.ID] = StudyBalance{Budget: open.Holds.Budget, Remaining: left, Expires: open.Holds.Expires}
+		d.Studies[open.ID] = StudyBalance{Budget: open.Approved.Budget, Remaining: left, Expires: open.Approved.Expires}
 	}
 	return d, nil
 }
@@ -441,7 +441,7 @@ func (s *service) serve(ctx context.Context, reserved string, stream line, with 
 	defer span.End()
 	timed, cancel := context.WithTimeout(traced, s.limits.QueryTimeout)
 	defer cancel()
-	ctx, done := s.brake.during(timed)
+	ctx, done := s.suspension.during(timed)
 	defer done()
 	id, err := s.caller(ctx)
 	if err != nil {
@@ -565,7 +565,7 @@ func (s *service) still(ctx context.Context, r reservation) error {
 	if version != r.version {
 		return refuse(CodeStale, nil)
 	}
-	if err := s.brake.released(); err != nil {
+	if err := s.suspension.released(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -580,7 +580,7 @@ func (s *service) still(ctx context.Context, r reservation) error {
 
 // same refuses where the data has changed while it was computed: what left may be of data that was never compared
 // with the catalog, on which the proofs rest. Of a hospital that ends with an error, a coordinator releases nothing.
-func (s *service) same(ctx context.Context, version string, out *outlet) error {
+func (s *service) same(ctx context.Context, version string, out *countingWriter) error {
 	now, err := s.version(ctx)
 	if err == nil && now != version {
 		out.then = s.verifyAnew
@@ -607,7 +607,7 @@ func (s *service) distrust() {
 
 // ask does what an execution found to be done about the data. Others see it at once, as what they prepare is refused: so where
 // answers are covered it is done at a tick, also when nobody waits for the answer any more.
-func (s *service) ask(ctx context.Context, out *outlet, ticks grid.Ticks) {
+func (s *service) ask(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return
 	}
@@ -620,7 +620,7 @@ func (s *service) ask(ctx context.Context, out *outlet, ticks grid.Ticks) {
 }
 
 // stream sends what the engine computes, as it comes.
-func (s *service) stream(ctx context.Context, r reservation, out *outlet) error {
+func (s *service) stream(ctx context.Context, r reservation, out *countingWriter) error {
 	err := s.run(ctx, r, out, out.send)
 	if err == nil {
 		err = out.close()
@@ -632,7 +632,7 @@ func (s *service) stream(ctx context.Context, r reservation, out *outlet) error 
 }
 
 // run lets the engine compute, and tells out how long it took. Of its errors and panics only the class is kept.
-func (s *service) run(ctx context.Context, r reservation, out *outlet, take func(arrow.Record) error) (err error) {
+func (s *service) run(ctx context.Context, r reservation, out *countingWriter, take func(arrow.Record) error) (err error) {
 	started := s.now()
 	defer func() { out.took = s.now().Sub(started) }()
 	defer func() {
@@ -654,8 +654,8 @@ func (s *service) run(ctx context.Context, r reservation, out *outlet, take func
 	return nil
 }
 
-// outlet is the only way for data to leave, and measures it.
-type outlet struct {
+// countingWriter is the only way for data to leave, and measures it.
+type countingWriter struct {
 	writer      *flight.Writer
 	rows, bytes int64
 	covered     bool          // rows are numbers, each with this hospital's noise
@@ -666,16 +666,16 @@ type outlet struct {
 	then        func()        // what is to be done about the data; nil: nothing
 }
 
-func newOutlet(stream line, r reservation, alloc memory.Allocator) *outlet {
+func newOutlet(stream line, r reservation, alloc memory.Allocator) *countingWriter {
 	schema := r.request.Fragment.Schema()
 	if r.request.Cover != nil {
 		schema = fragment.CoveredSchema()
 	}
-	return &outlet{writer: flight.NewRecordWriter(stream, ipc.WithSchema(schema), ipc.WithAllocator(alloc)), covered: r.request.Cover != nil}
+	return &countingWriter{writer: flight.NewRecordWriter(stream, ipc.WithSchema(schema), ipc.WithAllocator(alloc)), covered: r.request.Cover != nil}
 }
 
 // close writes the schema if nothing else was.
-func (o *outlet) close() error {
+func (o *countingWriter) close() error {
 	if err := o.writer.Close(); err != nil {
 		return refuse(CodeCanceled, errors.New("the stream broke"))
 	}
@@ -683,7 +683,7 @@ func (o *outlet) close() error {
 }
 
 // what is what has left, for the ledger.
-func (o *outlet) what() string {
+func (o *countingWriter) what() string {
 	if o.named > 0 {
 		named := *o
 		named.named = 0
@@ -698,7 +698,7 @@ func (o *outlet) what() string {
 	return fmt.Sprintf("%d groups of partial aggregates", o.rows)
 }
 
-func (o *outlet) send(r arrow.Record) error {
+func (o *countingWriter) send(r arrow.Record) error {
 	if err := o.writer.Write(r); err != nil {
 		return err
 	}
@@ -708,7 +708,7 @@ func (o *outlet) send(r arrow.Record) error {
 }
 
 // answer is the ledger's entry on what left.
-func answer(id pki.Identity, r *fragment.Request, out *outlet, whole bool) ledger.Entry {
+func answer(id pki.Identity, r *fragment.Request, out *countingWriter, whole bool) ledger.Entry {
 	text := fmt.Sprintf("%s left for %s.", out.what(), id)
 	text = strings.ToUpper(text[:1]) + text[1:]
 	if !whole {

@@ -187,7 +187,7 @@ func (g group) column(e *fragment.Expr) value.Value {
 	case a.read != nil:
 		return a.clamped(g.ordered(a) * a.step())
 	}
-	return a.clamped(a.at(g.shown))
+	return a.clamped(a.at(g.cellOf))
 }
 
 // asReleased is a partial aggregate of one integer, as released.
@@ -201,8 +201,8 @@ func (g group) noisy(i int) float64 {
 	return g.asReleased(i)
 }
 
-// shown is the number that is shown for it.
-func (g group) shown(i int) float64 {
+// cellOf is the number that is shown for it.
+func (g group) cellOf(i int) float64 {
 	if t := g.fit.of(i); t != nil {
 		return t.shown[g.position]
 	}

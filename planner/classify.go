@@ -19,14 +19,14 @@ const (
 
 // kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept, and
 // planning goes on from there.
-func (c *composer) kind(q *syntax.Query, within *scope, depth int) kind {
+func (c *programPlanner) kind(q *syntax.Query, within *scope, depth int) kind {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = c.classify(q, within, depth)
 	}
 	return c.kinds[q]
 }
 
-func (c *composer) classify(q *syntax.Query, within *scope, depth int) kind {
+func (c *programPlanner) classify(q *syntax.Query, within *scope, depth int) kind {
 	inner := within.with(q.With)
 	if o := q.SetOperation; o != nil {
 		left, right := c.kind(o.Left, inner, depth), c.kind(o.Right, inner, depth)
@@ -52,7 +52,7 @@ func (c *composer) classify(q *syntax.Query, within *scope, depth int) kind {
 }
 
 // reads classifies what a SELECT reads: constants where nothing else is, a release where one is.
-func (c *composer) reads(s *syntax.Select, within *scope, depth int) kind {
+func (c *programPlanner) reads(s *syntax.Select, within *scope, depth int) kind {
 	all := kindConstants
 	for _, f := range s.From {
 		query, scope := within.behind(f)
@@ -77,7 +77,7 @@ func (c *composer) reads(s *syntax.Select, within *scope, depth int) kind {
 }
 
 // rows reads the rows of a SELECT over patients, and keeps them for its plan. Without FROM there are none.
-func (c *composer) rows(q *syntax.Query, within *scope, depth int) *resolver {
+func (c *programPlanner) rows(q *syntax.Query, within *scope, depth int) *resolver {
 	in := within.kept[q]
 	if in == nil {
 		in = &resolver{catalog: c.federation.vocabulary(), scope: within.with(q.With), depth: depth}
@@ -114,7 +114,7 @@ func (r *resolver) byPatient(s *syntax.Select) bool {
 // isScalarRelease reports whether a subquery in place of a value, within a SELECT of these rows, aggregates over patients: it
 // does where no key tells the patient, and nothing ties it to the row around. Its rows are read again when it is planned:
 // relations are named by those around them.
-func (c *composer) isScalarRelease(q *syntax.Query, around *resolver) bool {
+func (c *programPlanner) isScalarRelease(q *syntax.Query, around *resolver) bool {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = kindRows
 		if s := q.Select; s != nil && !readsNoTable(s) && len(s.GroupBy) < 2 {

@@ -98,7 +98,7 @@ func severalCounts(s *syntax.Select) bool {
 
 // countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the other
 // aggregates of a SELECT: see countOnce. Each is a release of its own.
-func (c *composer) countedApart(s *syntax.Select, rows *resolver) []*syntax.Expr {
+func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*syntax.Expr {
 	if rows.patient == nil || !severalCounts(s) {
 		return nil
 	}

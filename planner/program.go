@@ -92,7 +92,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
 	defer syntax.Catch(&err)
 	fed.domains = fragment.NewBudget()
-	c := &composer{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
+	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = &vocabulary{&extended, fed.domains}
@@ -101,8 +101,8 @@ func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, 
 	return program, nil
 }
 
-// composer plans the releases of one query and what is computed from them.
-type composer struct {
+// programPlanner plans the releases of one query and what is computed from them.
+type programPlanner struct {
 	query      Query
 	federation Federation
 	catalog    *vocabulary // with each release as a public table
@@ -124,7 +124,7 @@ type exactColumn struct {
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
 
-func (c *composer) program(q *syntax.Query, within *scope) *Program {
+func (c *programPlanner) program(q *syntax.Query, within *scope) *Program {
 	var a *postProcessing
 	switch {
 	case c.catalog.readsPublic(q, within):
@@ -152,7 +152,7 @@ func (c *composer) program(q *syntax.Query, within *scope) *Program {
 }
 
 // exact reports whether a column passes on what is no noisy number, such as a key.
-func (c *composer) exact(d *fragment.Derived, name string) bool {
+func (c *programPlanner) exact(d *fragment.Derived, name string) bool {
 	of := exactColumn{d, name}
 	is, known := c.exactly[of]
 	if !known { // asked once of each: a column may be read many times at each of many levels
@@ -162,7 +162,7 @@ func (c *composer) exact(d *fragment.Derived, name string) bool {
 	return is
 }
 
-func (c *composer) passesExact(d *fragment.Derived, name string) bool {
+func (c *programPlanner) passesExact(d *fragment.Derived, name string) bool {
 	if d.Combine != "" {
 		i := slices.IndexFunc(d.Arms[0].Columns, func(o fragment.Output) bool { return o.Name == name })
 		return i >= 0 && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool {
@@ -186,7 +186,7 @@ func (c *composer) passesExact(d *fragment.Derived, name string) bool {
 }
 
 // share is the query of one of n releases: together they cost no more than was asked.
-func (c *composer) share(n int) Query {
+func (c *programPlanner) share(n int) Query {
 	const unit = 1e18 // of delta, in which it is charged
 	share := c.query
 	share.Epsilon = dp.ShareEpsilon(share.Epsilon, n, c.federation.Accounting)
@@ -196,7 +196,7 @@ func (c *composer) share(n int) Query {
 }
 
 // release plans one release up to its price.
-func (c *composer) release(q *syntax.Query, within *scope) *Plan {
+func (c *programPlanner) release(q *syntax.Query, within *scope) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
@@ -206,7 +206,7 @@ func (c *composer) release(q *syntax.Query, within *scope) *Plan {
 }
 
 // price gives each release an equal share of the budget, its noise and its loss.
-func (c *composer) price() {
+func (c *programPlanner) price() {
 	share := c.query
 	if n := len(c.releases); n > 1 {
 		share = c.share(n)
@@ -231,7 +231,7 @@ func (c *composer) price() {
 }
 
 // single reports whether the query is one release as it stands.
-func (c *composer) single(q *syntax.Query, within *scope) bool {
+func (c *programPlanner) single(q *syntax.Query, within *scope) bool {
 	s := q.Select
 	if s == nil || len(s.GroupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
 		return false
@@ -240,13 +240,13 @@ func (c *composer) single(q *syntax.Query, within *scope) bool {
 }
 
 // nested reports whether the query reads other releases instead of patients.
-func (c *composer) nested(q *syntax.Query, within *scope) bool {
+func (c *programPlanner) nested(q *syntax.Query, within *scope) bool {
 	return c.reads(q.Select, within.with(q.With), 0) == kindRelease
 }
 
 // postProcess plans a query over releases: rows that are combined, of several grouping
 // sets, or read from queries that are releases.
-func (c *composer) postProcess(q *syntax.Query, within *scope) *postProcessing {
+func (c *programPlanner) postProcess(q *syntax.Query, within *scope) *postProcessing {
 	a := &postProcessing{limit: -1}
 	if q.Limit != nil {
 		a.limit = count(q.Limit, "LIMIT")
@@ -315,7 +315,7 @@ func columnsOf(q *syntax.Query) []syntax.Item {
 }
 
 // derive plans a query whose rows are released ones.
-func (c *composer) derive(q *syntax.Query, within *scope) *derived {
+func (c *programPlanner) derive(q *syntax.Query, within *scope) *derived {
 	if cmpOr(q.Limit, q.Offset) != nil {
 		return limited(&resolver{catalog: c.catalog, composer: c}, q, within)
 	}
@@ -337,7 +337,7 @@ func (c *composer) derive(q *syntax.Query, within *scope) *derived {
 }
 
 // released plans a query that reads releases, or is one.
-func (c *composer) released(q *syntax.Query, within *scope) *derived {
+func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
 	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
 	if q.SetOperation != nil {
 		return r.combine(q.SetOperation, q.At)
@@ -395,7 +395,7 @@ func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
 const releaseTable = "release "
 
 // table makes a release a table that is public: what was released is.
-func (c *composer) table(p *Plan) *derived {
+func (c *programPlanner) table(p *Plan) *derived {
 	t := &catalog.Table{Name: fmt.Sprintf("%s%d", releaseTable, len(c.releases)), Public: true}
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
 	var columns []column
@@ -505,7 +505,7 @@ func groupingSets(q *syntax.Query) *syntax.Query {
 // split divides a SELECT into the release that it needs, and what it computes with
 // the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
 // the others. inner is nil where nothing is. COUNT(DISTINCT key) beside other aggregates is a release of its own, too.
-func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
+func (c *programPlanner) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
 	s := q.Select
 	if !c.computes(q, within) {
 		return nil, nil, nil
@@ -579,7 +579,7 @@ func (c *composer) split(q *syntax.Query, within *scope) (inner *syntax.Query, o
 }
 
 // computes reports whether a SELECT computes with what it releases: see split.
-func (c *composer) computes(q *syntax.Query, within *scope) bool {
+func (c *programPlanner) computes(q *syntax.Query, within *scope) bool {
 	s := q.Select
 	if c.havingComputes(s, nil) && c.havingComputes(s, c.rows(q, within, 0)) {
 		return true
@@ -590,7 +590,7 @@ func (c *composer) computes(q *syntax.Query, within *scope) bool {
 }
 
 // havingComputes reports whether HAVING compares with another release; around nil: whether it may.
-func (c *composer) havingComputes(s *syntax.Select, around *resolver) bool {
+func (c *programPlanner) havingComputes(s *syntax.Select, around *resolver) bool {
 	return s.Having != nil && holdsSubquery(s.Having) && (around == nil || c.scalarWithin(s.Having, around))
 }
 
@@ -600,7 +600,7 @@ func holdsSubquery(t *syntax.Expr) bool {
 
 // scalarWithin reports whether a term holds, outside of its aggregates, a subquery
 // that is a release.
-func (c *composer) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
+func (c *programPlanner) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
 	t.Walk(func(t *syntax.Expr) bool {
 		found = found || t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around)
 		return !found && !isAggregateCall(t)

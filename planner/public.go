@@ -110,7 +110,7 @@ func (w *tableWalk) expr(t *syntax.Expr, within *scope) {
 }
 
 // public plans a query of public tables alone.
-func (c *composer) public(q *syntax.Query, within *scope) *postProcessing {
+func (c *programPlanner) public(q *syntax.Query, within *scope) *postProcessing {
 	a := c.postProcess(q, within)
 	r := fragment.Reading{Relation: a.Derived, Limit: fragment.MaxLookupRows + 1, Offset: a.offset}
 	if a.limit >= 0 {
@@ -126,7 +126,7 @@ func (c *composer) public(q *syntax.Query, within *scope) *postProcessing {
 }
 
 // looked adds a lookup, and gives the relation that reads its rows.
-func (c *composer) looked(r fragment.Reading, bounds []bound, at Position) *fragment.Derived {
+func (c *programPlanner) looked(r fragment.Reading, bounds []bound, at Position) *fragment.Derived {
 	t, err := r.Relation.Table(fmt.Sprintf("%s%d", lookupTable, len(c.lookups)+1), c.catalog.Catalog, c.catalog.domains)
 	if err != nil {
 		(&resolver{}).invalid(err, at)
@@ -147,7 +147,7 @@ func (c *composer) looked(r fragment.Reading, bounds []bound, at Position) *frag
 }
 
 // isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or looked up.
-func (c *composer) isPublic(r fragment.Relation) bool {
+func (c *programPlanner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()
 	return len(tables) > 0 && !slices.ContainsFunc(tables, func(name string) bool {
@@ -156,13 +156,13 @@ func (c *composer) isPublic(r fragment.Relation) bool {
 }
 
 // lookUp gives what is computed from releases with lookups in the place of all that reads public tables.
-func (c *composer) lookUp(d *fragment.Derived, at Position) *fragment.Derived {
+func (c *programPlanner) lookUp(d *fragment.Derived, at Position) *fragment.Derived {
 	return (&looking{c, at, map[*fragment.Derived]*fragment.Derived{}}).derived(d)
 }
 
 // looking puts lookups into the place of relations.
 type looking struct {
-	*composer
+	*programPlanner
 	at   Position
 	done map[*fragment.Derived]*fragment.Derived
 }

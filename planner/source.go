@@ -187,7 +187,7 @@ type resolver struct {
 	nullMatters int
 	depth       int // of queries within queries
 	// composer plans the queries within as releases of their own; nil where they are rows of patients.
-	composer *composer
+	composer *programPlanner
 	where    *syntax.Expr // WHERE, before it is resolved; nil: there is none
 	// constants are the queries of FROM that read no table, and conditions what their joins ask.
 	constants  []*constants
@@ -712,7 +712,7 @@ func (r *resolver) linkByForeignKeys() {
 		return
 	}
 	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
-		names, err := fragment.Unowned(r.relations(), r.filter, r.catalog.Catalog, r.catalog.domains)
+		names, err := fragment.Unlinked(r.relations(), r.filter, r.catalog.Catalog, r.catalog.domains)
 		if err != nil {
 			r.tooMuch(err)
 		}

@@ -46,7 +46,7 @@ const (
 )
 
 // tableFunction plans a function in FROM, whose first argument is a query of one row a patient.
-func (c *composer) tableFunction(t *syntax.Expr, within *scope) *derived {
+func (c *programPlanner) tableFunction(t *syntax.Expr, within *scope) *derived {
 	name := strings.ToUpper(t.Name)
 	if t.Name != "kaplan_meier" && t.Name != "incidence_rate" {
 		refuse(CodeFunction, t.At, syntax.Nearest(t.Name, []string{"kaplan_meier", "incidence_rate"}), "there is no table function %s", name)
@@ -87,7 +87,7 @@ func (c *composer) tableFunction(t *syntax.Expr, within *scope) *derived {
 
 // subjects plans the query that a table function reads, up to its keys: time, event,
 // and the strata.
-func (c *composer) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
+func (c *programPlanner) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
 	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
 	q := &syntax.Query{At: t.At, Select: s}
 	rows := &resolver{catalog: c.federation.vocabulary(), scope: within}
@@ -133,7 +133,7 @@ func (b *builder) happened(event *syntax.Expr) *fragment.Expr {
 	return e
 }
 
-func (c *composer) kaplanMeier(t *syntax.Expr, options map[string]float64, within *scope) *derived {
+func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64, within *scope) *derived {
 	steps := math.Ceil(options["horizon"] / options["step"])
 	every := options["every"]
 	if every == 0 {
@@ -522,7 +522,7 @@ func (t tree) between(i, j int) int {
 
 // incidence plans events per person-time: sum of events / sum of time, by stratum. The
 // time of one subject counts up to the horizon.
-func (c *composer) incidence(t *syntax.Expr, options map[string]float64, within *scope) *derived {
+func (c *programPlanner) incidence(t *syntax.Expr, options map[string]float64, within *scope) *derived {
 	b, timeTerm, event, strata := c.subjects(t, within)
 	at := t.At
 	number := func(x float64) *syntax.Expr {

@@ -192,7 +192,7 @@ func newStudyListCommand() *cobra.Command {
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "STUDY\tSTATUS\tVERSION\tEXPIRES\tTITLE")
 			for _, s := range r.All() {
-				d := s.Holds
+				d := s.Approved
 				if d == nil {
 					d = s.Proposal
 				}
@@ -245,7 +245,7 @@ narrower, and to sign with study approve --document or study narrow --document.`
 			case documentProposed:
 				return writeYAML(c.OutOrStdout(), s.Proposal)
 			case documentHeld:
-				return writeYAML(c.OutOrStdout(), s.Holds)
+				return writeYAML(c.OutOrStdout(), s.Approved)
 			}
 			return usageError{fmt.Errorf("--document=%s: give %s or %s", document, documentProposed, documentHeld)}
 		},
@@ -286,19 +286,19 @@ func writeStudy(w io.Writer, s *study.Study) {
 		}
 		fmt.Fprintln(w)
 	}
-	if s.Holds != nil {
+	if s.Approved != nil {
 		what := "What holds here:"
 		if s.Status == study.Suspended {
 			what = "What held here, and what study resume opens again:"
 		}
 		fmt.Fprintf(w, "\n%s\n", what)
-		writeDocument(w, s.Holds)
+		writeDocument(w, s.Approved)
 	}
 	if p := s.Pending; p != nil && p.Act == study.Approve && p.Document.Digest() != s.Proposal.Digest() {
 		fmt.Fprintf(w, "\nWhat %s signed:\n", strings.Join(p.By, ", "))
 		writeDocument(w, p.Document)
 	}
-	if s.Proposal != nil && (s.Holds == nil || s.Proposal.Digest() != s.Holds.Digest()) {
+	if s.Proposal != nil && (s.Approved == nil || s.Proposal.Digest() != s.Approved.Digest()) {
 		fmt.Fprintf(w, "\nWhat is proposed:\n")
 		writeDocument(w, s.Proposal)
 	}
@@ -411,7 +411,7 @@ A study that is suspended is opened as it held by study resume; an approval open
 				return err
 			}
 			held, _ := r.Study(args[0])
-			n.sealed = n.sealed || held.Holds != nil && held.Holds.Sealed // it is never taken away
+			n.sealed = n.sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
 			d, err := n.apply(offer.Document)
 			if err != nil {
 				return err
@@ -478,10 +478,10 @@ narrowed, whoever or whatever suspended it: the custodian, or too many failed qu
 counted anew from then on. A newer version of the proposal goes on waiting for its approval.`,
 		Example: `  intramuros study resume diabetes-2027 --file node.ledger --key claire.key --reason "the line was mended"`,
 	}, &signing{}, func(s *study.Study, r *study.Record) error {
-		if s.Holds == nil || s.Status != study.Suspended {
+		if s.Approved == nil || s.Status != study.Suspended {
 			return fmt.Errorf("the study %s is %s here; only what was approved and is suspended can be resumed", s.ID, s.Status)
 		}
-		r.Act, r.Document = study.Resume, s.Holds
+		r.Act, r.Document = study.Resume, s.Approved
 		return nil
 	})
 }
@@ -497,11 +497,11 @@ suspended study stays suspended. To allow more again takes study approve.`,
 		Example: `  intramuros study narrow diabetes-2027 --file node.ledger --key claire.key --max-epsilon 0.2
   intramuros study show diabetes-2027 --file node.ledger --document=held > narrower.yaml`,
 	}, &signing{}, func(s *study.Study, r *study.Record) (err error) {
-		if s.Holds == nil {
+		if s.Approved == nil {
 			return fmt.Errorf("nothing of the study %s holds here; approve it, as narrow as you like", s.ID)
 		}
 		r.Act = study.Narrow
-		r.Document, err = n.apply(s.Holds)
+		r.Document, err = n.apply(s.Approved)
 		return err
 	})
 	n.flags(c)

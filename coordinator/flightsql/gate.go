@@ -18,8 +18,8 @@ const (
 	handshakeMethod = "/arrow.flight.protocol.FlightService/Handshake"
 )
 
-// gate admits calls with a valid token.
-type gate struct {
+// authInterceptor admits calls with a valid token.
+type authInterceptor struct {
 	authenticator Authenticator
 	log           *slog.Logger
 }
@@ -33,7 +33,7 @@ func who(ctx context.Context) coordinator.Researcher {
 }
 
 // admit reads the token from the call: as a bearer token, or as the password of a user.
-func (g gate) admit(ctx context.Context) (_ context.Context, token string, err error) {
+func (g authInterceptor) admit(ctx context.Context) (_ context.Context, token string, err error) {
 	user := ""
 	header, _ := metadata.FromIncomingContext(ctx)
 	for _, value := range header.Get(authorization) {
@@ -73,7 +73,7 @@ func basic(credentials string) (user, password string) {
 	return user, password
 }
 
-func (g gate) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (g authInterceptor) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	ctx, _, err := g.admit(ctx)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (g gate) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next 
 	return next(ctx, req)
 }
 
-func (g gate) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+func (g authInterceptor) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	ctx, token, err := g.admit(stream.Context())
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func NewServer(asker Asker, authenticator Authenticator, informer Informer, conf
 	if err != nil {
 		return nil, err
 	}
-	g := gate{authenticator, log}
+	g := authInterceptor{authenticator, log}
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(conf)), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(connectTime),

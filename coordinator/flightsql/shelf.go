@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// shelf keeps things of researchers under ids that nobody guesses. A thing that was
+// ttlCache keeps things of researchers under ids that nobody guesses. A thing that was
 // not touched for life is gone, and where one researcher's things take more than most
 // bytes, their oldest. Nobody's things push out another's.
-type shelf[T any] struct {
+type ttlCache[T any] struct {
 	life time.Duration
 	most int64
 
@@ -28,12 +28,12 @@ type item[T any] struct {
 // overhead is what a thing takes beside its bytes.
 const overhead = 1 << 10
 
-func newShelf[T any](life time.Duration, most int64) *shelf[T] {
-	return &shelf[T]{life: life, most: most, items: map[string]*item[T]{}, held: map[string]int64{}}
+func newShelf[T any](life time.Duration, most int64) *ttlCache[T] {
+	return &ttlCache[T]{life: life, most: most, items: map[string]*item[T]{}, held: map[string]int64{}}
 }
 
 // put keeps the thing and gives its id.
-func (s *shelf[T]) put(who string, thing T, bytes int64) string {
+func (s *ttlCache[T]) put(who string, thing T, bytes int64) string {
 	id := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *shelf[T]) put(who string, thing T, bytes int64) string {
 }
 
 // get gives the thing, if it is there and the researcher's.
-func (s *shelf[T]) get(who, id string) (thing T, ok bool) {
+func (s *ttlCache[T]) get(who, id string) (thing T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.items[id]
@@ -61,7 +61,7 @@ func (s *shelf[T]) get(who, id string) (thing T, ok bool) {
 }
 
 // add tells that a thing has grown.
-func (s *shelf[T]) add(id string, bytes int64) {
+func (s *ttlCache[T]) add(id string, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.items[id]; ok {
@@ -70,7 +70,7 @@ func (s *shelf[T]) add(id string, bytes int64) {
 }
 
 // grow makes room by removing the researcher's oldest things, but not this one.
-func (s *shelf[T]) grow(id string, bytes int64) {
+func (s *ttlCache[T]) grow(id string, bytes int64) {
 	grown := s.items[id]
 	grown.bytes += bytes
 	s.held[grown.who] += bytes
@@ -89,7 +89,7 @@ func (s *shelf[T]) grow(id string, bytes int64) {
 }
 
 // drop removes the thing, if it is the researcher's.
-func (s *shelf[T]) drop(who, id string) {
+func (s *ttlCache[T]) drop(who, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.items[id]; ok && i.who == who {
@@ -97,7 +97,7 @@ func (s *shelf[T]) drop(who, id string) {
 	}
 }
 
-func (s *shelf[T]) remove(id string) {
+func (s *ttlCache[T]) remove(id string) {
 	i := s.items[id]
 	delete(s.items, id)
 	if s.held[i.who] -= i.bytes; s.held[i.who] == 0 {

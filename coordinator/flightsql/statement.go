@@ -35,15 +35,15 @@ type door struct {
 	asker    Asker
 	informer Informer
 	log      *slog.Logger
-	voyages  *shelf[*voyage]
-	prepared *shelf[*statement]
+	voyages  *ttlCache[*execution]
+	prepared *ttlCache[*statement]
 	infos    map[uint32]bool // the SqlInfo that is registered
 }
 
 func newDoor(asker Asker, informer Informer, log *slog.Logger) (*door, error) {
 	d := &door{
 		asker: asker, informer: informer, log: log, infos: map[uint32]bool{},
-		voyages: newShelf[*voyage](ticketLife, ticketBytes), prepared: newShelf[*statement](preparedLife, preparedBytes),
+		voyages: newShelf[*execution](ticketLife, ticketBytes), prepared: newShelf[*statement](preparedLife, preparedBytes),
 	}
 	return d, d.registerInfo()
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// voyage is what a ticket stands for: a query that runs once.
-type voyage struct {
+// execution is what a ticket stands for: a query that runs once.
+type execution struct {
 	request   coordinator.Request
 	intervals bool
 	expected  []planner.Expected
@@ -37,13 +37,13 @@ const (
 	arrived
 )
 
-func newVoyage(request coordinator.Request, settings session.Settings, outline *coordinator.Outline) *voyage {
-	return &voyage{request: request, intervals: settings.Intervals, expected: outline.Expected}
+func newVoyage(request coordinator.Request, settings session.Settings, outline *coordinator.Outline) *execution {
+	return &execution{request: request, intervals: settings.Intervals, expected: outline.Expected}
 }
 
 // run asks the query, or gives what it gave when it was asked. first tells that this
 // was the time that it ran.
-func (v *voyage) run(ctx context.Context, asker Asker, who coordinator.Researcher) (schema *arrow.Schema, record arrow.Record, first bool, err error) {
+func (v *execution) run(ctx context.Context, asker Asker, who coordinator.Researcher) (schema *arrow.Schema, record arrow.Record, first bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	v.mu.Lock()
@@ -65,12 +65,12 @@ func (v *voyage) run(ctx context.Context, asker Asker, who coordinator.Researche
 	defer v.mu.Unlock()
 	v.stage, v.cancel = arrived, nil
 	if v.err = err; err == nil {
-		v.schema, v.record, v.err = v.land(answer)
+		v.schema, v.record, v.err = v.encode(answer)
 	}
 	return v.schema, v.record, true, v.err
 }
 
-func (v *voyage) land(a *coordinator.Answer) (*arrow.Schema, arrow.Record, error) {
+func (v *execution) encode(a *coordinator.Answer) (*arrow.Schema, arrow.Record, error) {
 	facts, err := json.Marshal(tabular.NewFacts(v.request.Study, a))
 	if err != nil {
 		return nil, nil, err
@@ -81,7 +81,7 @@ func (v *voyage) land(a *coordinator.Answer) (*arrow.Schema, arrow.Record, error
 }
 
 // stop cancels the query; one that has not begun never will.
-func (v *voyage) stop() flight.CancelStatus {
+func (v *execution) stop() flight.CancelStatus {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch v.stage {

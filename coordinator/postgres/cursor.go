@@ -48,7 +48,7 @@ func (c *conn) readDeclare(p *statement, types []uint32) error {
 			if err != nil {
 				return err
 			}
-			if query.kind != question && query.kind != lookup && query.kind != hollow {
+			if query.kind != question && query.kind != lookup && query.kind != schemaOnly {
 				return unread("DECLARE", "DECLARE name CURSOR FOR SELECT …")
 			}
 			p.cursor.query, p.parameters = query, query.parameters

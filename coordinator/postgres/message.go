@@ -455,7 +455,7 @@ func (c *conn) send(p *portal, most int) error {
 	}
 	tag := s.tag
 	switch s.kind {
-	case question, lookup, hollow, stop:
+	case question, lookup, schemaOnly, stop:
 		tag = fmt.Sprintf("SELECT %d", p.sent-begun)
 	case fetch:
 		tag = fmt.Sprintf("FETCH %d", p.moved)

@@ -34,7 +34,7 @@ const (
 	deallocate // a prepared statement, or all
 	discard    // what the session has set: DISCARD, RESET ALL
 	stop       // what another connection of the same person runs
-	hollow     // a question whose answer has columns, and no row whatever the data is
+	schemaOnly // a question whose answer has columns, and no row whatever the data is
 	ignored    // accepted, and means nothing
 )
 
@@ -164,13 +164,13 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 	default:
 		p.kind = question
 		if selects(t) && rowless(t) {
-			p.kind = hollow
+			p.kind = schemaOnly
 		}
 		if p.kind == question && !planned {
 			return p, nil
 		}
 		o, err := c.outline(p, nil)
-		if err != nil && p.kind == hollow && len(p.parameters) == 0 {
+		if err != nil && p.kind == schemaOnly && len(p.parameters) == 0 {
 			// Tools ask so for the columns of what is never shown: a table, the rows of patients.
 			if q, e := c.server.dictionary.PrepareHollow(c.ctx, s, c.session()); e == nil {
 				p.columns = q.Columns
@@ -446,7 +446,7 @@ func (c *conn) answer(p *portal) error {
 		c.discard(s.name)
 	case stop:
 		p.rows = [][]any{{c.server.stop(c.who.Name, s.Tokens)}}
-	case hollow:
+	case schemaOnly:
 		c.notice("cost: nothing, the columns were asked for and no row", "")
 	case set:
 		return c.set(s.name, s.text)

@@ -803,9 +803,9 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 	})
 }
 
-// Unowned returns the names of the private relations whose rows nothing ties to
+// Unlinked returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unowned(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget) ([]string, error) {
+func Unlinked(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget) ([]string, error) {
 	on := believed(c)
 	on.left.Budget, on.bare = b, true
 	s, err := countedScope(relations, on)

@@ -53,8 +53,8 @@ func TestResume(t *testing.T) {
 	must(t, b.Take(t.Context(), act(t, claire, "claire", Resume, 3, less)))
 	for range 2 {
 		s, _ := b.Study("copd")
-		if s.Status != Amended || !s.Open(time.Now()) || s.Holds.Budget.Epsilon != 2 || s.Holds.Version != 1 || s.Approval != 3 {
-			t.Errorf("it is %s, with %+v", s.Status, s.Holds)
+		if s.Status != Amended || !s.Open(time.Now()) || s.Approved.Budget.Epsilon != 2 || s.Approved.Version != 1 || s.Approval != 3 {
+			t.Errorf("it is %s, with %+v", s.Status, s.Approved)
 		}
 		b.reopen()
 	}
@@ -76,7 +76,7 @@ func TestNarrow(t *testing.T) {
 	must(t, b.Take(t.Context(), act(t, claire, "claire", Narrow, 4, smaller)))
 	for range 2 {
 		s, _ := b.Study("copd")
-		if s.Status != Suspended || s.Holds.Budget.Epsilon != 1 || s.Failures != 1 || s.Approval != 1 {
+		if s.Status != Suspended || s.Approved.Budget.Epsilon != 1 || s.Failures != 1 || s.Approval != 1 {
 			t.Errorf("%+v", s)
 		}
 		b.reopen()
@@ -139,7 +139,7 @@ func TestTwoCustodians(t *testing.T) {
 	take(act(t, bert, "albert", Approve, 3, nil), Proposed, 1)
 	take(act(t, claire, "claire", Approve, 4, less), Proposed, 1)
 	take(act(t, bert, "bert", Approve, 5, less), Amended, 0)
-	if s, _ := b.Study("copd"); s.Holds.Budget.Epsilon != 2 || s.Approval != 5 {
+	if s, _ := b.Study("copd"); s.Approved.Budget.Epsilon != 2 || s.Approval != 5 {
 		t.Errorf("%+v", s)
 	}
 	take(act(t, bert, "bert", Narrow, 6, func(d *Document) { less(d); d.MaxEpsilon, d.DefaultEpsilon = 0.2, 0.2 }), Amended, 0)
@@ -254,8 +254,8 @@ func TestRequiredNow(t *testing.T) {
 	must(t, b.Take(t.Context(), act(t, bert, "bert", Resume, 5, less)))
 	for range 2 {
 		for _, s := range []Study{own(), read()} {
-			if !s.Open(time.Now()) || s.Approval != 5 || s.Holds.Budget.Epsilon != 2 {
-				t.Errorf("two have signed, and it is %s, %+v", s.Status, s.Holds)
+			if !s.Open(time.Now()) || s.Approval != 5 || s.Approved.Budget.Epsilon != 2 {
+				t.Errorf("two have signed, and it is %s, %+v", s.Status, s.Approved)
 			}
 		}
 		b.reopen()

@@ -121,7 +121,7 @@ func (d *Document) Validate() error {
 	if err := d.Budget.Validate(); err != nil {
 		problem("`budget`: %w", err)
 	}
-	if _, err := d.Dearest(); err != nil {
+	if _, err := d.MaxLoss(); err != nil {
 		problem("`max_epsilon`, the most that one query may cost, is not set or out of range: %w", err)
 	}
 	if d.MinEpsilon != 0 && !(d.MinEpsilon >= 1e-9 && d.MinEpsilon <= d.MaxEpsilon) {
@@ -142,9 +142,9 @@ func (d *Document) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Dearest is the price of the dearest query that is allowed, its thresholds aside:
+// MaxLoss is the price of the dearest query that is allowed, its thresholds aside:
 // under either accounting, Laplace noise of MaxEpsilon.
-func (d *Document) Dearest() (dp.Loss, error) {
+func (d *Document) MaxLoss() (dp.Loss, error) {
 	return dp.Noise{Mechanism: dp.Laplace, Epsilon: d.MaxEpsilon, Limit: 1}.Loss(0)
 }
 
@@ -167,8 +167,8 @@ func (d *Document) Admits(name string) bool {
 	return slices.Contains(d.Investigators, Any) || slices.Contains(d.Investigators, name)
 }
 
-// Asks tells whether the hospital takes part.
-func (d *Document) Asks(hospital string) bool {
+// IncludesHospital tells whether the hospital takes part.
+func (d *Document) IncludesHospital(hospital string) bool {
 	return len(d.Hospitals) == 0 || slices.Contains(d.Hospitals, hospital)
 }
 

@@ -35,8 +35,8 @@ type Study struct {
 	Status Status
 	// Proposal is the latest proposal; nil where none has come.
 	Proposal *Document
-	// Holds is what was approved last; at the coordinator, the latest proposal unless narrowed.
-	Holds *Document
+	// Approved is what was approved last; at the coordinator, the latest proposal unless narrowed.
+	Approved *Document
 	// Failures is how many queries failed after they were charged since the last approval, and Failed that they
 	// were so many that the study is suspended; see Registry.Begin.
 	Failures int
@@ -58,7 +58,7 @@ func (s *Study) Offer() *Record { return s.offer }
 
 // Open tells whether queries may be asked now, and under which terms.
 func (s *Study) Open(now time.Time) bool {
-	return s.Holds != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Holds.Expires)
+	return s.Approved != nil && (s.Status == Approved || s.Status == Amended) && now.Before(s.Approved.Expires)
 }
 
 // Pending is an approval or a resumption that more custodians must sign before it holds.
@@ -96,7 +96,7 @@ func (s *Study) require(n int) {
 		s.Pending = &next
 	case (s.Status == Approved || s.Status == Amended) && len(s.opener.keys) < n:
 		s.Status = Suspended
-		s.Pending = &Pending{Act: Resume, Document: s.Holds, By: s.opener.By, keys: s.opener.keys, Missing: n - len(s.opener.keys)}
+		s.Pending = &Pending{Act: Resume, Document: s.Approved, By: s.opener.By, keys: s.opener.keys, Missing: n - len(s.opener.keys)}
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Study) apply(r *Record, place Place) error {
 		s.opener = *p
 		s.open(r)
 	case Narrow:
-		s.Holds = r.Document
+		s.Approved = r.Document
 		if s.Status != Suspended {
 			s.Status = s.opened()
 		}
@@ -153,7 +153,7 @@ func (s *Study) propose(r *Record, central bool) error {
 	s.Proposal, s.offer, s.Pending = r.Document, r, nil
 	switch {
 	case central:
-		s.Holds, s.answers = r.Document, r.Document
+		s.Approved, s.answers = r.Document, r.Document
 		if s.Status != Suspended {
 			s.Status = Approved
 		}
@@ -176,19 +176,19 @@ func (s *Study) allows(r *Record) error {
 		if err := r.Document.Narrows(s.Proposal); err != nil {
 			return refuse("%w", err)
 		}
-		return errors.Join(s.sameAccounting(r.Document), staysSealed(s.Holds, r.Document))
+		return errors.Join(s.sameAccounting(r.Document), staysSealed(s.Approved, r.Document))
 	case Resume:
-		if s.Status != Suspended || s.Holds == nil {
+		if s.Status != Suspended || s.Approved == nil {
 			return refuse("the study %s is %s here, and only what was approved and is suspended can be resumed", s.ID, s.Status)
 		}
-		if r.Document.Digest() != s.Holds.Digest() {
+		if r.Document.Digest() != s.Approved.Digest() {
 			return refuse("it resumes other terms of study %s than held here last", s.ID)
 		}
 	case Narrow:
-		if s.Holds == nil {
+		if s.Approved == nil {
 			return refuse("nothing of the study %s holds here; approve it, as narrow as you like", s.ID)
 		}
-		if err := r.Document.Narrows(s.Holds); err != nil {
+		if err := r.Document.Narrows(s.Approved); err != nil {
 			return refuse("compared with what holds here, %w", err)
 		}
 		if err := r.Document.Narrows(s.answers); err != nil { // a sealed study has all of the proposal's hospitals
@@ -201,7 +201,7 @@ func (s *Study) allows(r *Record) error {
 // open lets what a record says hold, and counts failures anew.
 func (s *Study) open(r *Record) {
 	if r.Act == Approve {
-		s.Holds, s.answers = r.Document, s.Proposal
+		s.Approved, s.answers = r.Document, s.Proposal
 	}
 	s.Status = s.opened()
 	s.Approval, s.Failures, s.Failed = r.Number, 0, false
@@ -209,7 +209,7 @@ func (s *Study) open(r *Record) {
 
 // opened is the status of a study that is open, by whether what holds is narrower than what was proposed.
 func (s *Study) opened() Status {
-	if s.Holds.Digest() != s.answers.Digest() {
+	if s.Approved.Digest() != s.answers.Digest() {
 		return Amended
 	}
 	return Approved
@@ -217,8 +217,8 @@ func (s *Study) opened() Status {
 
 // sameAccounting: what was charged is charged under one accounting.
 func (s *Study) sameAccounting(d *Document) error {
-	if s.Holds != nil && s.Holds.Budget.Accounting != d.Budget.Accounting {
-		return refuse("the accounting of study %s is %s and cannot change", s.ID, s.Holds.Budget.Accounting)
+	if s.Approved != nil && s.Approved.Budget.Accounting != d.Budget.Accounting {
+		return refuse("the accounting of study %s is %s and cannot change", s.ID, s.Approved.Budget.Accounting)
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func TestLife(t *testing.T) {
 	take(approval(t, 3, 1, func(d *Document) { d.Budget.Epsilon = 2 }), Amended)
 	// The next version changes nothing until it is approved.
 	take(proposal(t, 2), Amended)
-	if s, _ := b.Study("copd"); s.Holds.Version != 1 || s.Holds.Budget.Epsilon != 2 || s.Proposal.Version != 2 {
+	if s, _ := b.Study("copd"); s.Approved.Version != 1 || s.Approved.Budget.Epsilon != 2 || s.Proposal.Version != 2 {
 		t.Errorf("%+v", s)
 	}
 	take(approval(t, 4, 2, nil), Approved)
@@ -220,8 +220,8 @@ func TestStaysSealed(t *testing.T) {
 	take(b, zcdp(proposal(t, 2), false), true)
 	take(b, zcdp(approval(t, 2, 2, nil), false), false)
 	take(b, zcdp(approval(t, 2, 2, nil), true), true)
-	if s, _ := b.Study("copd"); !s.Holds.Sealed || s.Holds.Version != 2 || !strings.HasSuffix(s.Last.Sentence(), ", for ada, ben, sealed.") {
-		t.Errorf("%+v: %s", s.Holds, s.Last.Sentence())
+	if s, _ := b.Study("copd"); !s.Approved.Sealed || s.Approved.Version != 2 || !strings.HasSuffix(s.Last.Sentence(), ", for ada, ben, sealed.") {
+		t.Errorf("%+v: %s", s.Approved, s.Last.Sentence())
 	}
 	b.reopen()
 	if s, _ := b.Study("copd"); !s.Open(time.Now()) {
@@ -485,7 +485,7 @@ func TestDocumented(t *testing.T) {
 	var d Document
 	must(t, config.Load("../../docs/study.yaml", &d))
 	must(t, d.Validate())
-	if d.ID != "diabetes-2027" || !d.Admits("bob@chu-bordeaux") || d.Admits("eve") || !d.Asks("langon") || d.Asks("lyon") {
+	if d.ID != "diabetes-2027" || !d.Admits("bob@chu-bordeaux") || d.Admits("eve") || !d.IncludesHospital("langon") || d.IncludesHospital("lyon") {
 		t.Errorf("%+v", d)
 	}
 	if err := (&Document{}).Validate(); err == nil {

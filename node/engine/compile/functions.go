@@ -209,7 +209,7 @@ const longest = 1 << 31
 func (c *compiler) substring(e *fragment.Expr, x string) code {
 	start, length := e.Args[1], e.Args[2]
 	if inside(c.facts(start), 1, longest) && inside(c.facts(length), 0, longest) {
-		return c.f("substring(%s, %s, %s)", x, c.bare(start), c.bare(length))
+		return c.f("substring(%s, %s, %s)", x, c.untypedLiteral(start), c.untypedLiteral(length))
 	}
 	// NULL stays NULL, unlike with LEAST and GREATEST.
 	clamped := func(s string, lower int) string {
@@ -224,7 +224,7 @@ func (c *compiler) substring(e *fragment.Expr, x string) code {
 	return c.f("CASE WHEN %[2]s >= 1 THEN %[3]s ELSE substring(%[1]s, 1, %[4]s) END", x, s, inner.sql, clamped(rest, 0))
 }
 
-func (c *compiler) bare(e *fragment.Expr) string {
+func (c *compiler) untypedLiteral(e *fragment.Expr) string {
 	if e.Op == fragment.OpLiteral {
 		return c.literal(*e.Value, true).sql
 	}
