@@ -32,7 +32,8 @@ type Dummy struct {
 	Seed      uint64
 	Hospitals []string
 	Patients  int
-	// Out is a folder, which receives <hospital>/<table>.parquet, or a file whose name ends in .duckdb, which becomes a
+	// Out is a folder, which receives <hospital>/<table>.parquet, and of a table's parts the one file of the hospitals'
+	// table, or a file whose name ends in .duckdb, which becomes a
 	// database of all hospitals' rows, with the column `hospital` where the catalog shows it. What is there already is
 	// replaced.
 	Out string
@@ -299,6 +300,10 @@ func (g *dummy) numbered(t *catalog.Table, k *catalog.Column) (expression string
 	case value.TypeFloat:
 		return "(" + first + " + n - 1)::DOUBLE", most
 	}
+	if t.Part != nil && most == 0 { // the parts are one table
+		parts := g.Catalog.Parts(t.Part.Of)
+		return fmt.Sprintf("(1 + (n - 1) * %d + %d)::BIGINT", len(parts), slices.Index(parts, t)), 0
+	}
 	return "(" + first + " + n - 1)::BIGINT", most
 }
 
@@ -315,6 +320,9 @@ func (g *dummy) whole(t *catalog.Table) string {
 			expression = "r.k"
 		case !t.Public && strings.EqualFold(col.Name, t.Patient):
 			expression = "r.leads"
+		case t.Part != nil && strings.EqualFold(col.Name, t.Part.Column):
+			only, _ := value.Parse(col.Type, t.Part.Value) // the catalog is checked
+			expression = literal(only)
 		case x != nil && len(col.Domain) == 0 && (x.Public || !t.Public) && key(x) != nil:
 			alias := fmt.Sprintf("x%d", i)
 			whose := "r.patient"
@@ -426,24 +434,50 @@ func (g *dummy) folders(ctx context.Context, progress func(string, int, int)) er
 			return fmt.Errorf("making the hospital's folder: %w", err)
 		}
 	}
-	for i, t := range g.Catalog.Tables {
-		if err := g.run(ctx, t.Name, "CREATE TEMP TABLE whole AS "+g.whole(t)); err != nil {
+	sources := g.sources()
+	for i, name := range sources {
+		text, order := g.source(name)
+		if err := g.run(ctx, name, "CREATE TEMP TABLE whole AS "+text); err != nil {
 			return err
 		}
-		for site, name := range g.Hospitals {
-			text := fmt.Sprintf(`SELECT * EXCLUDE ("site of row", "number of row") FROM whole WHERE "site of row" IN (0, %d) ORDER BY "number of row"`, site+1)
-			if err := export(ctx, g.conn, text, filepath.Join(g.Out, name, t.Name+".parquet")); err != nil {
+		for site, hospital := range g.Hospitals {
+			text := fmt.Sprintf(`SELECT * EXCLUDE ("site of row", "number of row") FROM whole WHERE "site of row" IN (0, %d) ORDER BY %s`, site+1, order)
+			if err := export(ctx, g.conn, text, filepath.Join(g.Out, hospital, name+".parquet")); err != nil {
 				return err
 			}
 		}
-		if err := g.run(ctx, t.Name, "DROP TABLE whole"); err != nil {
+		if err := g.run(ctx, name, "DROP TABLE whole"); err != nil {
 			return err
 		}
 		if progress != nil {
-			progress(t.Name, i+1, len(g.Catalog.Tables))
+			progress(name, i+1, len(sources))
 		}
 	}
 	return nil
+}
+
+// sources are the hospitals' tables, in the catalog's order.
+func (g *dummy) sources() (names []string) {
+	for _, t := range g.Catalog.Tables {
+		if !slices.Contains(names, t.Source()) {
+			names = append(names, t.Source())
+		}
+	}
+	return names
+}
+
+// source is the query for the rows of a hospital's table, be it of parts, and what orders them.
+func (g *dummy) source(name string) (text, order string) {
+	parts := g.Catalog.Parts(name)
+	if len(parts) == 0 {
+		t, _ := g.Catalog.Table(name)
+		return g.whole(t), `"number of row"`
+	}
+	var all []string
+	for _, t := range parts {
+		all = append(all, "("+g.whole(t)+")")
+	}
+	return strings.Join(all, "\nUNION ALL "), `"number of row", "` + parts[0].Part.Column + `"`
 }
 
 // database writes one file, which appears under its name only when it is whole.
@@ -471,6 +505,17 @@ func (g *dummy) database(ctx context.Context, progress func(string, int, int)) e
 		}
 		if progress != nil {
 			progress(t.Name, i+1, len(g.Catalog.Tables))
+		}
+	}
+	for _, name := range g.sources() { // and what the parts are parts of
+		var parts []string
+		for _, t := range g.Catalog.Parts(name) {
+			parts = append(parts, fmt.Sprintf(`FROM dummy."%s"`, t.Name))
+		}
+		if parts != nil {
+			if err := g.run(ctx, name, fmt.Sprintf(`CREATE TABLE dummy."%s" AS %s`, name, strings.Join(parts, " UNION ALL "))); err != nil {
+				return err
+			}
 		}
 	}
 	if err := g.run(ctx, g.Out, "DETACH dummy"); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/value"
 )
 
 const ward = `catalog: ward
@@ -87,6 +88,24 @@ func TestDummyKeepsTheCatalog(t *testing.T) {
 				t.Errorf("%s: %s: %g rows", c.Name, what, n)
 			}
 		}
+		wholes := map[string]bool{}
+		for _, table := range c.Tables {
+			if p := table.Part; p != nil {
+				wholes[p.Of] = true
+				if _, err := db.Exec(fmt.Sprintf("CREATE VIEW %s AS FROM %s WHERE %s = %s", table.Name, p.Of, p.Column, quote(p.Value))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for whole := range wholes {
+			parts := c.Parts(whole)
+			none("a key twice in "+whole, fmt.Sprintf("SELECT count(*) - count(DISTINCT %s) FROM %s", parts[0].Key[0], whole))
+			none("a row of no part in "+whole, fmt.Sprintf("SELECT count(*) - count(*) FILTER (%s IN (SELECT unnest(%s))) FROM %s",
+				parts[0].Part.Column, list(values(parts)), whole))
+		}
+		if len(wholes) != map[string]int{"omop-5.4": 1}[c.Name] {
+			t.Errorf("%s: %d tables are of parts", c.Name, len(wholes))
+		}
 		for _, table := range c.Tables {
 			if n := number(t, db, "SELECT count(*) FROM "+table.Name); n == 0 {
 				t.Errorf("%s: %s is empty", c.Name, table.Name)
@@ -121,6 +140,14 @@ func TestDummyKeepsTheCatalog(t *testing.T) {
 			}
 		}
 	}
+}
+
+// values are those of the parts' column.
+func values(parts []*catalog.Table) (all []value.Value) {
+	for _, t := range parts {
+		all = append(all, value.Text(t.Part.Value))
+	}
+	return all
 }
 
 // TestDummyPatients: what refers to a patient's row is of the same patient, each patient is at one hospital, and the
