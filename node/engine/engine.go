@@ -139,7 +139,7 @@ type Source struct {
 	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
 	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL where the catalog says
-	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %.
+	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %, and 10 % of the patient's column.
 	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
 }
 

@@ -99,6 +99,9 @@ type count struct {
 // says something else than the catalog promises.
 const unusable = 0.9
 
+// nobodys is that share of the patient's column: rows of nobody are in no answer, and nothing tells it there.
+const nobodys = 0.1
+
 // countIf counts rows of a FROM clause, all in one scan.
 func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Finding, error) {
 	if len(counts) == 0 {
@@ -235,7 +238,11 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", Plain: false}, "", 0})
 		}
 		if !c.Nullable {
-			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", v.unusable})
+			most := v.unusable
+			if c.Name == t.Patient && !v.declared {
+				most = nobodys
+			}
+			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", most})
 		}
 		if c.Lower.Valid() {
 			lower, err1 := e.dialect.Literal(c.Lower)

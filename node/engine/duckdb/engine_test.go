@@ -270,7 +270,7 @@ func TestClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	db := newDatabase(t, append(wardTables, "CREATE VIEW outside AS SELECT * FROM read_csv('"+outside+"')", "INSERT INTO person VALUES (1, 'F', 50)")...)
+	db := newDatabase(t, append(wardTables, "CREATE VIEW outside AS SELECT * FROM read_csv('"+outside+"')", "CREATE VIEW casting AS SELECT id, sex::BIGINT AS x FROM person", "INSERT INTO person VALUES (1, 'F', 50)")...)
 	for _, test := range []struct {
 		name string
 		cfg  Config
@@ -279,6 +279,7 @@ func TestClosed(t *testing.T) {
 		{"no such source", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "main.ev"}}}, "there is no table main.ev"},
 		{"no such column", Config{Database: db, Tables: map[string]engine.Source{"event": {Columns: map[string]string{"x": "y"}}}}, "no column y"},
 		{"a view over a file", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "outside"}}}, "reads a file outside of the database"},
+		{"a view that fails on a value", Config{Database: db, Tables: map[string]engine.Source{"event": {Table: "casting"}}}, "fails on a row's value"},
 		{"no column", Config{Database: db, Tables: map[string]engine.Source{"event": {Select: "SELECT nothing FROM source.main.person"}}}, "cannot be read"},
 		{"the root", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "/*/*.csv"}}}, "there is no file"},
 		{"torn", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "torn.parquet"}}}, "torn.parquet"},
@@ -520,7 +521,7 @@ func TestVerify(t *testing.T) {
 		"warning event.x has 1 values that are NaN and read as NULL",
 		"warning kinds. is not offered: there is no source for it here that the node may read",
 		"warning person.age has 1 values that are no int and read as NULL",
-		"warning person.id is declared not nullable and has 1 NULLs",
+		"error person.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable",
 		"warning person.sex has 1 values outside of its domain, which no group shows",
 		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
 		"error person. the key id has values that are in several rows, where it must identify one",

@@ -358,7 +358,7 @@ tables:
 		{"ids that are none", "csv: {max_rejected: 100 %}", lines("id,x\n1,2\n01,3\n\"x\n"), []string{
 			"warning stay. loses 1 of 3 lines, which do not fit: 1 have a quote that does not end in the line (if fields hold line feeds, set csv: {multiline: true}); node.yaml accepts it",
 			"error stay.id tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog",
-			"warning stay.id is declared not nullable and has 1 NULLs"}, 2},
+			"error stay.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
 		{"another delimiter", "", lines("id;x\n1;2\n"), []string{
 			"warning stay. has one column in FOLDER/stay.csv, whose name holds \";\": where fields end with it, set csv: {delimiter: \";\"} in node.yaml",
 			"error stay. is closed: 1 of its 1 files name no column of the catalog: is their first line a line of names? See `header` and `columns` in docs/node.yaml",
@@ -372,7 +372,11 @@ tables:
 		{"whole and real", "", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::BIGINT AS id, 6.5::DOUBLE AS x"), nil, 2},
 		{"an id that is whole and real", "", parquet("SELECT 9007199254740993::BIGINT AS id, 7::BIGINT AS x", "SELECT 2::DOUBLE AS id, 6.5::DOUBLE AS x"), []string{
 			"error stay.id tells patients apart, and is of type DOUBLE here and int in the catalog: values that differ could be read as one; give a column of whole numbers or texts",
-			"error stay.id is declared not nullable and has 2 NULLs: more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
+			"error stay.id is declared not nullable and has 2 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
+		{"a file without the patient", "", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 6::BIGINT AS x"), []string{
+			"error stay.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
+		{"a file without the patient, accepted", "tables: {stay: {max_unusable: 50 %}}", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 6::BIGINT AS x"), []string{
+			"warning stay.id is declared not nullable and has 1 NULLs"}, 2},
 		{"whole and real, too large", "", parquet("SELECT 1 AS id, 9007199254740995 AS x", "SELECT 2 AS id, 6.5::DOUBLE AS x"), []string{"error stay.x is whole in some files and real in others, and has 1 values too large to be read as both; write the files anew with one type"}, 2},
 		{"text and number", "", parquet("SELECT 1 AS id, 7 AS x", "SELECT 2 AS id, '6.5' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: INTEGER in 1, VARCHAR in 1; write them anew with one type"}, -1},
 		{"a time and an instant", "", parquet("SELECT 1 AS id, TIMESTAMP '2023-07-01 12:00:00' AS x", "SELECT 2 AS id, TIMESTAMPTZ '2023-07-01 12:00:00+00' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: TIMESTAMP WITH TIME ZONE in 1, TIMESTAMP in 1; write them anew with one type"}, -1},

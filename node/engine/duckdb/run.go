@@ -202,6 +202,8 @@ func tableFault(cause *duckdb.Error) string {
 		return "a file cannot be read; it may be gone, or be half written: run intramuros catalog check, then start the node anew"
 	case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeInvalidInput:
 		return "a table or file changed under the catalog, or the files of one table differ in their columns; run intramuros catalog check, then start the node anew"
+	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeDecimal, duckdb.ErrorTypeDivideByZero, duckdb.ErrorTypeInvalidType:
+		return "its view, or its `select` in node.yaml, fails on a row's value; let it use what cannot fail, such as TRY_CAST" // our own SQL cannot
 	case duckdb.ErrorTypePermission:
 		return "it is a view that reads a file outside of the database; read the file itself: give its folder as `folder`, or let the view be a table"
 	}

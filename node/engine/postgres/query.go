@@ -121,6 +121,9 @@ func fault(ctx context.Context, err error) error {
 				class += ": " + text
 			}
 		}
+		if strings.HasPrefix(cause.Code, "22") {
+			return engine.NewTableFault(ctx, class, err)
+		}
 	case errors.As(err, &connect):
 		class = unconnected(err)
 	case errors.Is(err, pgx.ErrTxClosed), pgconn.SafeToRetry(err):
@@ -155,7 +158,7 @@ func unconnected(err error) string {
 // classes explains SQLSTATEs, by their beginning.
 var classes = map[string]string{
 	"08":    "the connection was lost",
-	"22":    "a value made an operation fail, which is a fault of this program: please report it",
+	"22":    "a view, or a `select` in node.yaml, fails on a row's value: let it use what cannot fail; without either, please report it",
 	"28":    "the server refused the user, the password or the certificate (pg_hba.conf decides)",
 	"3D":    "there is no such database",
 	"42501": "the role lacks a right; docs/postgresql-role.sql grants them",

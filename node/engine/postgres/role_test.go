@@ -369,7 +369,7 @@ func TestVerify(t *testing.T) {
 		"warning event.x has 1 values that are NaN and read as NULL",
 		"warning kinds. is not offered: there is no source for it here that the node may read",
 		"warning person.age has 1 values that are no int and read as NULL",
-		"warning person.id is declared not nullable and has 1 NULLs",
+		"error person.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable",
 		"warning person.sex has 1 values outside of its domain, which no group shows",
 		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
 		"error person. the key id has values that are in several rows, where it must identify one",
@@ -634,5 +634,26 @@ func TestConnect(t *testing.T) {
 			slices.ContainsFunc(found, func(f engine.Finding) bool { return f.Table != "event" && f.Severity == engine.SeverityError }) {
 			t.Errorf("%q: found %v", why, found)
 		}
+	}
+}
+
+// TestViewThatFails: a view that fails on a row's value closes its own table, and is told without the value.
+func TestViewThatFails(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)",
+		"INSERT INTO cdm.person VALUES (1, 'secret', 50)", "CREATE VIEW cdm.event AS SELECT id, CAST(sex AS DOUBLE PRECISION) AS x FROM cdm.person", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
+	found, err := open(t, over(s, "cdm"), parse(t, enginetest.WardCatalog), testKey).Contradictions(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs []string
+	for _, f := range found {
+		if f.Severity == engine.SeverityError {
+			errs = append(errs, fmt.Sprintf("%s %s", f.Table, f.Text))
+		}
+	}
+	want := []string{"event is closed: PostgreSQL's error 22P02: a view, or a `select` in node.yaml, fails on a row's value: let it use what cannot fail; without either, please report it"}
+	if diff := cmp.Diff(want, errs); diff != "" {
+		t.Error(diff)
 	}
 }

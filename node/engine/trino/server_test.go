@@ -335,7 +335,7 @@ func TestVerify(t *testing.T) {
 		"warning event.x has 1 values that are NaN and read as NULL",
 		"warning kinds. is not offered: there is no source for it here that the node may read",
 		"warning person.age has 1 values that are no int and read as NULL",
-		"warning person.id is declared not nullable and has 1 NULLs",
+		"error person.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable",
 		"warning person.sex has 1 values outside of its domain, which no group shows",
 		"warning person.age has 1 values outside of its bounds [0, 120], which count as the nearest bound",
 		"error person. the key id has values that are in several rows, where it must identify one",
