@@ -21,7 +21,8 @@ import (
 //   - be tested for NULL, which is how an outer join says that it found no row;
 //   - be counted, and its distinct values;
 //   - be passed on by a derived relation, be grouped by there, and divide the rows of a window;
-//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell.
+//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell. Not a window whose
+//     frame is counted in that order's values, which are how far two identifiers lie apart.
 //
 // Anything else is refused, wherever it stands: `id = 42`, and what amounts to it, asks for one patient. Nor may
 // a combination of relations put identifiers beside other values, for its columns are compared like one.
@@ -210,6 +211,9 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 		if err := s.plain(e, relations); err != nil {
 			return is, err
 		}
+	}
+	if f := o.Window.Frame; f != nil && f.Values { // it adds to what the rows are ordered by
+		return is, s.value(o.Window.Order[0].Expr, relations)
 	}
 	return is, nil
 }

@@ -124,6 +124,8 @@ func TestScopeOfQueries(t *testing.T) {
 		{"SELECT COUNT(*) FROM (SELECT id, RANK() OVER (PARTITION BY id ORDER BY visit = 7) AS n FROM visit) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, RANK() OVER (PARTITION BY id ORDER BY ABS(visit - 7)) AS n FROM visit) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, ward FROM visit QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY visit % 7) = 1) d", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 7 PRECEDING AND 7 PRECEDING) AS n FROM visit) d WHERE n = 1", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, MAX(day) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS n FROM visit) d WHERE n IS NULL", visit},
 		// The finding itself.
 		{`SELECT SUM(age), COUNT(*) FILTER (WHERE hiv) FROM (
 			SELECT id, age, hiv, k, COUNT(*) OVER (PARTITION BY id) AS a, COUNT(*) OVER (PARTITION BY id, CASE WHEN id = 42 THEN k ELSE 0 END) AS b
@@ -166,6 +168,8 @@ func TestScopeOfQueries(t *testing.T) {
 		"SELECT COUNT(*) FROM (SELECT id, visit, COUNT(*) OVER (PARTITION BY id, visit) AS n FROM visit) d WHERE n > 1",
 		"SELECT COUNT(*) FROM (SELECT id, day, LAG(day) OVER (PARTITION BY id ORDER BY day, visit) AS before FROM visit) v WHERE day - before BETWEEN 1 AND 30",
 		"SELECT ward, COUNT(*) FROM (SELECT id, ward FROM visit QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY day, visit) = 1) v GROUP BY ward",
+		"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY day RANGE BETWEEN INTERVAL '7 days' PRECEDING AND CURRENT ROW) AS n FROM visit) d WHERE n > 1",
+		"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY visit ROWS BETWEEN 7 PRECEDING AND CURRENT ROW) AS n FROM visit) d WHERE n > 1",
 		"SELECT COUNT(*) FROM (SELECT id, visit FROM visit UNION SELECT id, before FROM visit) d",
 		"SELECT COUNT(*) FROM (SELECT id, visit FROM visit UNION ALL SELECT id, NULL FROM person) d",
 		"SELECT COUNT(*) FROM (SELECT id FROM visit EXCEPT SELECT id FROM person WHERE hiv) d",
