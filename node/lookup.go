@@ -68,6 +68,9 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	defer cancel()
 	ctx, done := s.suspension.during(ctx)
 	defer done()
+	if err := s.spreads.reading(ctx, &s.policy, &l.Reading, over); err != nil {
+		return nil, err
+	}
 	select {
 	case s.turns <- struct{}{}:
 		defer func() { <-s.turns }()

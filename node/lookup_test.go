@@ -88,6 +88,11 @@ func TestLookup(t *testing.T) {
 		_, err := lookup(change)
 		wantCode(t, err, want)
 	}
+	many := &fragment.Derived{Relations: []fragment.Relation{{Name: "a", Table: "ward"}, {Name: "b", Table: "ward", Join: fragment.JoinCross}}, Columns: []fragment.Output{{Name: "n", Expr: fragment.Column("a", "name", value.TypeText)}}}
+	_, err := lookup(func(l *fragment.Lookup) { l.Relation = many })
+	if err == nil || !strings.Contains(err.Error(), string(CodeSpread)) || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("a lookup of 10^12 rows: %v", err)
+	}
 	refused := func(want Code) {
 		t.Helper()
 		_, err := lookup(nil)

@@ -20,6 +20,11 @@ type spreads struct {
 	known   map[string]float64
 }
 
+// reading refuses lookups that do as check says: they cost nothing, and would keep what is charged waiting.
+func (s *spreads) reading(ctx context.Context, p *policy, r *fragment.Reading, over *verified) error {
+	return s.check(ctx, p, &fragment.Fragment{Relations: []fragment.Relation{{Name: "answer", Derived: r.Relation}}}, over)
+}
+
 // check refuses fragments in which joins with public tables make too many rows of one of a patient.
 func (s *spreads) check(ctx context.Context, p *policy, f *fragment.Fragment, over *verified) error {
 	err := f.Spread(p.catalog, func(table string, columns []string) (float64, error) {

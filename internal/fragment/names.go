@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"slices"
 	"unicode/utf8"
 
@@ -45,9 +47,13 @@ func (p *Proof) Presence(f *Fragment, sites, partial int) dp.Presence {
 	at := dp.Presence{Sites: int64(sites), Least: max(1, unit/LeastPresence), Most: unit}
 	// Not one group where the catalog promises one: the norm is what a node sees to.
 	limit, weight := p.NormLimit(f), p.NormWeight(f, partial)
-	at.Reach = (unit*limit + weight - 1) / weight
+	reach := new(big.Int).Mul(big.NewInt(unit), big.NewInt(limit)) // of hostile shares it may need more than 64 bits
+	reach.Add(reach, big.NewInt(weight-1)).Quo(reach, big.NewInt(weight))
 	if f.Norm == L2 {
-		at.Reach *= unit / at.Least
+		reach.Mul(reach, big.NewInt(unit/at.Least))
+	}
+	if at.Reach = math.MaxInt64; reach.IsInt64() { // else no threshold is for it
+		at.Reach = reach.Int64()
 	}
 	return at
 }

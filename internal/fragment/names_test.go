@@ -377,3 +377,22 @@ func FuzzReadNames(f *testing.F) {
 		}
 	})
 }
+
+// TestPresenceOfHostileShares: shares by which eight times the norm of a patient wraps around 64 bits have no threshold, and not that
+// of a patient who makes few groups appear.
+func TestPresenceOfHostileShares(t *testing.T) {
+	f := &Fragment{Norm: L2, Partials: []Partial{{Kind: PartialPatients}, {Kind: PartialBeyond, Of: PartialPatients, Most: 1, Share: MaxShare}}}
+	for range 10 {
+		f.Partials = append(f.Partials, Partial{Kind: PartialRows, Share: MaxShare})
+	}
+	f.Partials = append(f.Partials, Partial{Kind: PartialRows, Share: 14_736})
+	most := int64(1)<<32 + 1
+	f.Partials = append(f.Partials, Partial{Kind: PartialBuckets, Buckets: &Buckets{Upper: 1, Branching: 2, Levels: 1}, Share: int(most - f.Weight())})
+	p := &Proof{Groups: 1 << 19, Units: []int64{1 << 10}}
+	if f.Weight() != most || f.Partials[13].Share > MaxShare || p.NormLimit(f) > 1<<53 {
+		t.Fatalf("the weight is %d, a share %d, the norm %d", f.Weight(), f.Partials[13].Share, p.NormLimit(f))
+	}
+	if at := p.Presence(f, 1, 0); at.Reach < 1<<62 {
+		t.Errorf("the parts of a patient add up to %d at most", at.Reach)
+	}
+}
