@@ -12,7 +12,7 @@ const maxFullJoins = 4
 //
 //	SELECT * FROM a LEFT JOIN b ON c UNION ALL SELECT * FROM b LEFT JOIN a ON c WHERE a is not there
 //
-// a is not there where a side of an equality of c that reads a alone is NULL.
+// a is not there where a side of an equality of c that reads a alone, and is NULL where a is, is NULL.
 func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 	if how.Natural {
 		Refuse(CodeNotSupported, at, "write FULL JOIN … USING (column)", "a NATURAL FULL JOIN is not answered")
@@ -61,7 +61,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 			merged[0], merged[1] = append(merged[0], Item{Term: within(a), Alias: "=" + j.name}), append(merged[1], Item{Term: within(b), Alias: "=" + j.name})
 		}
 	})
-	side := presence(on, l.names())
+	side := presence(on, l.names(), func(e *Expr) bool { return strict(within(e)) })
 	if side == nil {
 		Refuse(CodeNotSupported, on.At, "write a.x = b.y, with each column's table before it, joined by AND with what else must hold",
 			"ON of this FULL JOIN has no equality of a column of %s with one of the other table", l.names()[0])
@@ -105,17 +105,30 @@ func equalities(on *Expr, fn func(a, b *Expr)) {
 }
 
 // presence is a side of an equality which reads columns of these tables and of no other, where the other side reads none of
-// them; nil where there is none.
-func presence(on *Expr, tables []string) (side *Expr) {
+// them, and which is NULL where these are; nil where there is none.
+func presence(on *Expr, tables []string, strict func(*Expr) bool) (side *Expr) {
 	equalities(on, func(a, b *Expr) {
 		switch {
-		case reads(a, tables, true) && reads(b, tables, false):
+		case reads(a, tables, true) && reads(b, tables, false) && strict(a):
 			side = a
-		case reads(b, tables, true) && reads(a, tables, false):
+		case reads(b, tables, true) && reads(a, tables, false) && strict(b):
 			side = b
 		}
 	})
 	return side
+}
+
+// strict reports whether an expression is NULL where a column that it reads is, as COALESCE is not.
+func strict(e *Expr) bool {
+	switch {
+	case e.Kind == Column:
+		return true
+	case e.Kind == Literal:
+		return e.Literal.Valid()
+	case e.Kind == Cast, e.Kind == Operator && slices.Contains([]string{"+", "-", "*", "/", "%", "neg"}, e.Name):
+		return !slices.ContainsFunc(e.Args, func(a *Expr) bool { return !strict(a) })
+	}
+	return false
 }
 
 // jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is there has it.
