@@ -387,7 +387,6 @@ type View struct {
 	columns map[string]Local // by the catalog's name; a column that is missing here is absent
 	// identity are the columns by which rows reach their patient; see identify.
 	identity map[string]bool
-	only     string  // the condition that a row is of the part of its source that the table is; empty: all are
 	keyless  bool    // the catalog's key does not hold here, and nothing rests on it
 	unusable float64 // the share of a column's values that may be lost
 	declared bool    // node.yaml says that share
@@ -414,21 +413,22 @@ func newView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 		v.columns[c.Name] = at.Columns[i]
 	}
 	if p := t.Part; p != nil {
-		l, ok := v.columns[p.Column]
-		if !ok {
+		if _, ok := v.columns[p.Column]; !ok {
 			return nil, fmt.Errorf("%w: %s has no column %s, which tells whose its rows are", ErrConfig, at.Name, p.Column)
 		}
-		v.only = `CAST("` + strings.ReplaceAll(l.Name, `"`, `""`) + `" AS VARCHAR) = '` + strings.ReplaceAll(p.Value, "'", "''") + "'"
 	}
 	return v, nil
 }
 
-// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its rows.
-func (v *View) From() string {
-	if v.only == "" {
+// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its rows. The value
+// that tells them is compared as fragments read it, by its bytes: in another collation a row might be of two parts, and two patients'.
+func (v *View) From(driver Driver) string {
+	p := v.Table.Part
+	if p == nil {
 		return v.SQL
 	}
-	return "(SELECT * FROM " + v.SQL + " WHERE " + v.only + ") AS part"
+	is, _ := driver.Convert(v.columns[p.Column], value.TypeText)
+	return "(SELECT * FROM " + v.SQL + " WHERE " + is + " = '" + strings.ReplaceAll(p.Value, "'", "''") + "') AS part"
 }
 
 // Changed tells what of the columns that are read is no more as it was, given the place as it is now; empty: nothing.
@@ -497,5 +497,5 @@ func (v *View) Select(driver Driver, dialect *compile.Dialect, names []string) s
 	if len(columns) == 0 {
 		columns = []string{"1 AS nothing"}
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.From()
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + v.From(driver)
 }

@@ -103,7 +103,7 @@ func (e *Engine) verifyIdentity(ctx context.Context, t *catalog.Table) (found []
 		if err != nil {
 			return nil, err
 		}
-		lost, err := e.any(ctx, v.From(), filled+" AND ("+sql+") IS NULL")
+		lost, err := e.any(ctx, v.From(e.driver), filled+" AND ("+sql+") IS NULL")
 		if err != nil {
 			return nil, err
 		}

@@ -268,7 +268,7 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows"), "", 0})
 		}
 	}
-	return []scan{{v.From(), conversions}, {e.from(t, nil, "t"), counts}}, nil
+	return []scan{{v.From(e.driver), conversions}, {e.from(t, nil, "t"), counts}}, nil
 }
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
