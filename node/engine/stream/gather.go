@@ -157,6 +157,18 @@ func (t *thread) add(rows int, columns []Column) error {
 			return err
 		}
 	}
+	taken := int64(0)
+	for i := range t.keys {
+		taken += t.keys[i].taken()
+	}
+	for i := range t.pairs {
+		taken += t.pairs[i].taken()
+	}
+	if taken > 0 {
+		if err := t.hold(taken); err != nil {
+			return err
+		}
+	}
 	for i := range p.Cells {
 		t.cells[i] = room(t.cells[i], rows)
 		p.Cells[i].read(t.cells[i], &columns[1+len(p.Keys)+i])

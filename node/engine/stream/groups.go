@@ -106,6 +106,7 @@ type known struct {
 	words table
 	texts map[string]int32
 	small []int32 // numbers of words below its length, 0 where they are not known
+	fresh int64   // bytes that words have come to take
 }
 
 // smallWords is how many words have a place of their own.
@@ -122,8 +123,15 @@ func (k *known) word(x uint64) (int32, error) {
 	n, err := k.of.word(x)
 	if err == nil {
 		k.words.put(slot, x, n)
+		k.fresh += wordBytes
 	}
 	return n, err
+}
+
+// taken is what the words have come to take in bytes since it was asked last.
+func (k *known) taken() (bytes int64) {
+	bytes, k.fresh = k.fresh, 0
+	return bytes
 }
 
 // few is word for words that are small.
@@ -154,6 +162,9 @@ func (k *known) text(s string) (n int32, fresh int64, err error) {
 	k.texts[kept] = n
 	return n, textBytes + int64(len(s)), nil
 }
+
+// wordBytes is about what a word takes in the dictionary, and in what a thread knows of it.
+const wordBytes = 128
 
 // textBytes is about what a text takes beside its bytes, in the dictionary and in what threads know of it.
 const textBytes = 200

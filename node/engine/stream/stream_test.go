@@ -467,3 +467,32 @@ func BenchmarkOperator(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// TestKeysTakeMemory: what an operator knows of keys counts as what rows take does, so that many keys of many values, few bytes each in
+// a row, do not fill a node.
+func TestKeysTakeMemory(t *testing.T) {
+	plan := &Plan{Patient: value.TypeInt, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
+	for range 8 {
+		plan.Keys = append(plan.Keys, value.TypeInt)
+	}
+	const rows = 1 << 12
+	op, err := plan.New(64 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := make([]Column, plan.Columns())
+	for at := range int64(1 << 18 / rows) {
+		for k := range batch {
+			batch[k].Ints = make([]int64, rows)
+			for i := range batch[k].Ints {
+				batch[k].Ints[i] = (at*rows + int64(i)) << 20
+			}
+		}
+		if err = op.Add(rows, batch); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrTooMuch) {
+		t.Errorf("it held 2^18 rows of 8 keys in 64 MB, which take %d MB: %v", op.used.Load()>>20, err)
+	}
+}
