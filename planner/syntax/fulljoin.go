@@ -54,7 +54,8 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		if reads(b, l.names(), true) {
 			a, b = b, a
 		}
-		if of := append(coalesced(a), coalesced(b)...); !slices.Contains(of, "") && reads(a, l.names(), true) && reads(b, r.names(), true) {
+		one := within(a).Kind == Column && within(b).Kind == Column // of several that may differ, the first that is there is another in another order
+		if of := append(coalesced(a), coalesced(b)...); one && !slices.Contains(of, "") && reads(a, l.names(), true) && reads(b, r.names(), true) {
 			slices.Sort(of)
 			j := jointColumn{name: strings.Join(of, " = "), of: of}
 			joint = append(joint, j)
