@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -127,8 +129,19 @@ func (s *service) readable(l *fragment.Lookup, document *study.Document, over *v
 	return nil
 }
 
-// look reads the rows, as many as may leave at once.
-func (s *service) look(ctx context.Context, r *fragment.Reading) (found *fragment.Found, err error) {
+// look reads the rows, and is done at a tick: it shares the machine with queries of patients, and to the microsecond would tell when
+// the computing of one of them ended.
+func (s *service) look(ctx context.Context, r *fragment.Reading) (*fragment.Found, error) {
+	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
+	found, err := s.rows(ctx, r)
+	if ended := tick(ctx, ticks); err == nil && ended != nil {
+		return nil, ended
+	}
+	return found, err
+}
+
+// rows reads the rows, as many as may leave at once.
+func (s *service) rows(ctx context.Context, r *fragment.Reading) (found *fragment.Found, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = refuse(CodeEngine, fmt.Errorf("a panic of type %T", p))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -19,6 +21,7 @@ type reader struct {
 	wards   int
 	none    error
 	fail    error
+	takes   time.Duration
 }
 
 func (r *reader) CompileReading(*fragment.Reading) (string, error) {
@@ -26,6 +29,7 @@ func (r *reader) CompileReading(*fragment.Reading) (string, error) {
 }
 
 func (r *reader) Look(_ context.Context, of *fragment.Reading, take func([]value.Value) error) error {
+	time.Sleep(r.takes)
 	for i := range min(r.wards, of.Limit) {
 		if err := take([]value.Value{value.Text(strings.Repeat("w", i%5))}); err != nil {
 			return err
@@ -116,4 +120,26 @@ func TestLookup(t *testing.T) {
 	if strings.Contains(h.log.String(), "SECRET") {
 		t.Error("the log quotes a row")
 	}
+}
+
+// TestLookupsEndAtTicks: how long rows of public tables take follows from what else the machine does, such as a query of patients, and
+// shows only as a tick. So does a failure.
+func TestLookupsEndAtTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, fail := range []error{nil, errors.New("no memory")} {
+			at := map[time.Duration]time.Duration{}
+			for _, takes := range []time.Duration{112 * time.Millisecond, 132 * time.Millisecond, 134 * time.Millisecond} {
+				s := &service{public: &reader{wards: 1, fail: fail, takes: takes}}
+				s.limits.PublicRows, s.limits.QueryTimeout = 10, time.Minute
+				started := time.Now()
+				if _, err := s.look(t.Context(), &fragment.Reading{Limit: 1}); (err != nil) != (fail != nil) {
+					t.Error(err)
+				}
+				at[takes] = time.Since(started)
+			}
+			if at[112*time.Millisecond] != at[132*time.Millisecond] || at[134*time.Millisecond] == at[132*time.Millisecond] {
+				t.Errorf("%v: %v", fail, at)
+			}
+		}
+	})
 }
