@@ -193,7 +193,10 @@ func (d *draft) guessPatient() error {
 	}
 	if d.patient != "" {
 		if !has(d.patient) {
-			return fmt.Errorf("no table has a column %s, which --patient names", d.patient)
+			d.patient = engine.Plain(d.patient) // as the draft names it
+		}
+		if !has(d.patient) {
+			return fmt.Errorf("no table has a column %s, which --patient names; draft without it to see the columns", d.patient)
 		}
 		return nil
 	}

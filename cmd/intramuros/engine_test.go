@@ -87,3 +87,18 @@ budget: {accounting: zcdp, epsilon: 10, delta: 1.0e-6}
 		write("password", postgrestest.Password)
 	}
 }
+
+// TestPatientByOwnName: --patient finds a column of a file by the name that it has there, as by the draft's.
+func TestPatientByOwnName(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "sejour.csv"), []byte("N° patient;Sexe;Poids\n00000001;F;60\n00000002;M;70\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"N° patient": "patient: n_patient", "n_patient": "patient: n_patient", "N° dossier": "no table has a column"} {
+		var out, errors bytes.Buffer
+		Run(t.Context(), []string{"catalog", "init", "--folder", folder, "--name", "icu", "--patient", name}, strings.NewReader(""), &out, &errors)
+		if got := out.String() + errors.String(); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
