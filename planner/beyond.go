@@ -150,7 +150,11 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 	return b, true
 }
 
-// bias says how much was left out of the answer, and what to ask for that has no such bias. Empty: nobody was clipped.
+// hidden is the share of the data from which on "0 to that" tells nothing.
+const hidden = 0.5
+
+// bias says how much was left out of the answer, and what to ask for that has no such bias. Empty: nobody was clipped, or
+// less than a thousandth is left out.
 func (p *Plan) bias(cells []Cell, confidence float64) string {
 	if p.Proof.Unclipped {
 		return ""
@@ -167,7 +171,9 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	case math.IsNaN(b.Share):
 		much = fmt.Sprintf("about %s ± %s", number(b.Amount), number(b.HalfWidth))
 	case b.Low <= 0 && b.High < 0.001:
-		much = "less than 0.1 %"
+		return ""
+	case b.Low <= 0 && b.High >= hidden:
+		return fmt.Sprintf("what share of %s beyond %s and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it; %s", what, limit, p.unbiased())
 	case b.Low <= 0:
 		much = "0 to " + percent(math.Ceil(1000*b.High)/1000)
 	default:

@@ -128,6 +128,21 @@ var clippedQueries = []string{
 	"MEDIAN(admissionweight), MAX(admissionheight), COUNT(*)",
 }
 
+// TestBiasIsQuiet: nothing is said of a loss that is certainly small, and no range that tells nothing.
+func TestBiasIsQuiet(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 5))
+	for epsilon, want := range map[float64]string{1e6: "", 0.05: "what share of the rows are beyond the limit of 2 rows a patient (max_rows) and left out is hidden by noise"} {
+		p, err := Build(Query{SQL: "SELECT COUNT(*) FROM patient", Ask: Ask{Epsilon: epsilon, MaxRows: 2}}, federation(t, "eicu"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells, _, _ := cellsOfClipped(p, stays(100, 1), r)
+		if got := p.bias(cells, 0.95); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("epsilon %g: %q", epsilon, got)
+		}
+	}
+}
+
 // TestBiasIsTold: of whatever clipping left out more than 1 %, the answer says so; how much it says covers what it is; and where the
 // plan proves that nobody is clipped, nothing is bought and nothing said.
 func TestBiasIsTold(t *testing.T) {
