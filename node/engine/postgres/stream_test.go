@@ -47,7 +47,8 @@ func TestStreamEqualsSQL(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA stream", "GRANT USAGE ON SCHEMA stream TO "+postgrestest.Reader, `CREATE TABLE stream.event AS SELECT i % 500 AS id, NULLIF(i % 7, 3) AS k, NULLIF('ward ' || i % 5, 'ward 2') AS word,
 		NULLIF(i * 104729 % 100000, 7) / 700.0::float8 - 5 AS x, CASE i % 11 WHEN 0 THEN 'NaN' WHEN 1 THEN '-Infinity' WHEN 2 THEN NULL ELSE i::text END::float8 AS free,
-		CASE WHEN i % 13 > 0 THEN DATE '1999-12-25' + (i % 17)::int END AS day, CASE WHEN i % 9 > 0 THEN TIMESTAMP '1999-12-31 23:59:58.5' + (i % 4) * interval '1 second' END AS at,
+		CASE WHEN i % 13 > 0 THEN DATE '1999-12-25' + (i % 17)::int WHEN i % 2 = 0 THEN 'infinity' END AS day,
+		CASE WHEN i % 9 > 0 THEN TIMESTAMP '1999-12-31 23:59:58.5' + (i % 4) * interval '1 second' WHEN i % 4 = 0 THEN 'infinity' WHEN i % 4 = 1 THEN '-infinity' WHEN i % 4 = 2 THEN '294276-01-01' END AS at,
 		CASE WHEN i % 3 > 0 THEN i % 3 = 1 END AS flag FROM generate_series(0::bigint, 19999) AS s(i)`, "GRANT SELECT ON stream.event TO "+postgrestest.Reader)
 	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
 	cfg := over(s, "stream")
