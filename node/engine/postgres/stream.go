@@ -55,10 +55,24 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 		}
 		return nil, nil
 	})
+	if err == nil && guard != "" {
+		err = d.unbroken(ctx, guard)
+	}
 	if err != nil {
 		return err
 	}
 	return op.Each(func(keys []value.Value, partials []int64) error { return fn(plan.Row(keys, partials)) })
+}
+
+// unbroken asks a guard once more, in a snapshot of its own. Of which tables a table is the parent PostgreSQL looks up when a
+// statement is planned, whatever the transaction's snapshot: one that became a child after the guard was read with the rows.
+func (d *driver) unbroken(ctx context.Context, guard string) error {
+	return d.look(ctx, guard, func(row []any) error {
+		if is, ok := row[0].(bool); !ok || is {
+			return engine.Broken(ctx)
+		}
+		return nil
+	})
 }
 
 // oids are the types of columns as they come in binary.

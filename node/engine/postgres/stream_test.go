@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
+	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
 // compiled is an engine that leaves all to the server.
@@ -115,5 +116,31 @@ func TestStreamIsCancelled(t *testing.T) {
 	err = e.Run(ctx, f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
 	if late := time.Since(at); !errors.Is(err, context.Canceled) || late > 1500*time.Millisecond {
 		t.Errorf("it ends %v after its context, with %v", late, err)
+	}
+}
+
+// TestChildWhileStreaming: a table that becomes a child of one whose key holds, after that was looked at and before the rows are read,
+// is read with it, in any snapshot; its rows are held to no key of the parent's, and there is no answer.
+func TestChildWhileStreaming(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA child", "GRANT USAGE ON SCHEMA child TO "+postgrestest.Reader, "CREATE TABLE child.event (id BIGINT PRIMARY KEY)", "INSERT INTO child.event VALUES (1)",
+		"CREATE TABLE child.later (id BIGINT NOT NULL)", "INSERT INTO child.later VALUES (1), (1)", "GRANT SELECT ON child.event TO "+postgrestest.Reader)
+	e := open(t, over(s, "child"), parse(t, strings.Replace(streamCatalog, "ID", "int", 1)), testKey)
+	plan := &stream.Plan{Patient: value.TypeInt, Unclipped: true, Parts: []stream.Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
+	guard := "SELECT pg_sleep(1) IS NULL OR NOT " + enforced("child.event")([]string{"id"})
+	answered := false
+	ask := func() error {
+		return e.driver.Stream(t.Context(), guard, "SELECT id AS patient FROM child.event", plan, false, func(row []any) error {
+			answered = row[0].(int64) == 1
+			return nil
+		})
+	}
+	if err := ask(); err != nil || !answered {
+		t.Fatalf("%v, %v", answered, err)
+	}
+	answered = false
+	time.AfterFunc(500*time.Millisecond, func() { s.Exec(t, "ALTER TABLE child.later INHERIT child.event") })
+	if err := ask(); err == nil || err.Error() != engine.Broken(t.Context()).Error() || answered {
+		t.Errorf("%v, %v", answered, err)
 	}
 }
