@@ -188,10 +188,6 @@ func (s Source) String() string {
 
 // ValidateTables refuses sources of tables that the catalog does not have.
 func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
-	identities, err := identityColumns(c)
-	if err != nil {
-		return err
-	}
 	for name, s := range tables {
 		i := slices.IndexFunc(c.Tables, func(t *catalog.Table) bool { return t.Source() == name })
 		if i < 0 {
@@ -201,7 +197,7 @@ func ValidateTables(tables map[string]Source, c *catalog.Catalog) error {
 			return err
 		}
 		t := c.Tables[i]
-		if s.Key == KeyNone && slices.ContainsFunc(t.Key, func(k string) bool { return identities[t.Name][k] }) {
+		if s.Key == KeyNone && slices.ContainsFunc(t.Key, func(k string) bool { return strings.EqualFold(k, t.Patient) }) {
 			return fmt.Errorf("%w: table %s: its key tells patients apart, and cannot be none; mend the data", ErrConfig, name)
 		}
 		for logical := range s.Columns {
@@ -360,6 +356,9 @@ func Map(ctx context.Context, c *catalog.Catalog, tables map[string]Source, loca
 		source := tables[t.Source()]
 		at, ok, err := locate(ctx, local, tables, t.Source())
 		var v *View
+		if i := slices.IndexFunc(through(c, t), func(x *catalog.Table) bool { return tables[x.Source()].Key == KeyNone }); err == nil && ok && i >= 0 {
+			err = fmt.Errorf("%w: it reaches its patient by %s, whose key is none here", ErrConfig, through(c, t)[i].Name)
+		}
 		if err == nil && ok {
 			v, err = newView(t, at, source.Columns)
 		}

@@ -38,6 +38,17 @@ func identityColumns(c *catalog.Catalog) (map[string]map[string]bool, error) {
 	return all, nil
 }
 
+// through lists the other tables by whose keys rows of a table reach their patient.
+func through(c *catalog.Catalog, t *catalog.Table) (tables []*catalog.Table) {
+	path, _ := c.PatientPath(t) // of a public table there is none
+	for _, step := range path {
+		if of, ok := c.Table(step.Table); ok && of != t {
+			tables = append(tables, of)
+		}
+	}
+	return tables
+}
+
 // wholeNumber are the names of decimals without digits after the point.
 var wholeNumber = regexp.MustCompile(`^(?i:decimal|numeric)\(\d+, ?0\)$`)
 

@@ -303,7 +303,10 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 		return nil, err
 	}
 	what := "the key " + strings.Join(t.Key, ", ")
-	optional := !slices.ContainsFunc(t.Key, func(k string) bool { return v.identity[k] })
+	optional := !slices.ContainsFunc(t.Key, func(k string) bool { return strings.EqualFold(k, t.Patient) })
+	for _, other := range e.views {
+		optional = optional && !slices.Contains(through(e.catalog, other.Table), t)
+	}
 	wrong := func(text string) Finding {
 		return Finding{Table: t.Name, Severity: SeverityError, Text: what + " " + text, Key: optional, Plain: true}
 	}

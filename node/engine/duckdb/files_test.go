@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -471,4 +472,52 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestKeyThatLeads: a key by which other tables reach their patient may be none where these are not there; where they
+// are, it closes them.
+func TestKeyThatLeads(t *testing.T) {
+	c := parse(t, `
+catalog: leads
+tables:
+  drug: {key: id, patient: pid, columns: {id: {type: int, nullable: false}, pid: {type: int, nullable: false}}}
+  cost: {patient: drug, columns: {drug: {type: int, nullable: false, references: drug.id}}}
+`)
+	drug := []string{"CREATE TABLE drug AS SELECT * FROM (VALUES (1, 1), (1, 2)) v(id, pid)"}
+	both := append(drug, "CREATE TABLE cost AS SELECT 1 AS drug")
+	twice := "error drug false the key id has values that are in several rows, where it must identify one"
+	absent := "warning cost false is not offered: there is no source for it here that the node may read"
+	for _, test := range []struct {
+		name, key  string
+		statements []string
+		want       []string
+	}{
+		{"alone", "", drug, []string{strings.Replace(twice, "false", "true", 1), absent}},
+		{"it leads", "", both, []string{twice}},
+		{"alone and none", engine.KeyNone, drug, []string{absent}},
+		{"it led", engine.KeyNone, both, []string{"error cost false is closed: it reaches its patient by drug, whose key is none here"}},
+	} {
+		cfg := Config{Database: newDatabase(t, test.statements...), Tables: map[string]engine.Source{"drug": {Key: test.key}}}
+		if err := engine.ValidateTables(cfg.Tables, c); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		e, err := Open(t.Context(), cfg, c, "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		found, err := e.Verify(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range found {
+			got = append(got, fmt.Sprintf("%s %s %v %s", f.Severity, f.Table, f.Key, f.Text))
+		}
+		slices.Sort(got)
+		slices.Sort(test.want)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, not %q", test.name, got, test.want)
+		}
+	}
 }
