@@ -172,7 +172,8 @@ func (e *Engine) attach(ctx context.Context, cfg Config) error {
 func inDetail(ctx context.Context, err error) string {
 	var cause *duckdb.Error
 	if errors.As(err, &cause) && (cause.Type == duckdb.ErrorTypeBinder || cause.Type == duckdb.ErrorTypeCatalog || cause.Type == duckdb.ErrorTypeParser) {
-		return cause.Error()
+		said, _, _ := strings.Cut(cause.Error(), "\n\nLINE ") // what follows is our own statement
+		return strings.Join(strings.Fields(said), " ")
 	}
 	return inWords(ctx, err)
 }
