@@ -765,6 +765,7 @@ func TestAttackByCoordinator(t *testing.T) {
 		if p.Selection != nil {
 			r.ThresholdDelta = p.Selection.Delta
 		}
+		r.Fragment.Version = fragment.Least(r)
 		return r
 	}
 	grouped := "SELECT ward, COUNT(*), SUM(days) FROM stay GROUP BY ward"

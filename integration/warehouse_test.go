@@ -84,7 +84,7 @@ func (w *warehouse) engine(more string) {
 	if !ok {
 		w.t.Fatalf("%s has no engine:\n%s", file, b)
 	}
-	w.write(file, fmt.Sprintf("%s\nengine:\n  postgres:\n    {host: 127.0.0.1, port: %d, database: %s, user: node, password: {file: postgres.password}, schema: cdm%s}\n",
+	w.write(file, fmt.Sprintf("%s\nengine:\n  postgres:\n    {host: 127.0.0.1, port: %d, database: %s, user: node, password: {file: postgres.password}, schema: cdm, rows_to_node: never%s}\n",
 		before, w.server.Port, postgrestest.Database, more))
 }
 
