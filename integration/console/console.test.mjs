@@ -627,9 +627,9 @@ test('a study is approved at a node, narrower, with the key in the browser', asy
   const page = await custodian();
   await until('the study waits', async () => {
     await page.reload();
-    return page.locator('.study.waits').count();
+    return page.locator('.study.waits', { hasText: 'A small study' }).count();
   }, 40);
-  const waits = page.locator('.study.waits');
+  const waits = page.locator('.study.waits', { hasText: 'A small study' }); // another one waits as well
   assert.match(await waits.innerText(), /A small study[\s\S]*proposed[\s\S]*To see a budget end\./);
   await audit(page, 'custodian');
   await shot(page, 'custodian');
