@@ -38,21 +38,25 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 	noisy := make([]planner.Cell, len(cells))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
-	for from := 0; from < len(cells); from += coveredAtOnce {
-		work.Go(func() error {
-			if err := ctx.Err(); err != nil {
+	from := 0
+	some := func(from int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for i := from; i < min(from+coveredAtOnce, len(cells)); i++ {
+			var err error
+			if noisy[i], err = covers(p, noise, cells[i]); err != nil {
 				return err
 			}
-			for i := from; i < min(from+coveredAtOnce, len(cells)); i++ {
-				var err error
-				if noisy[i], err = covers(p, noise, cells[i]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		}
+		return nil
 	}
-	if err := work.Wait(); err != nil {
+	for ; from+coveredAtOnce < len(cells); from += coveredAtOnce {
+		start := from
+		work.Go(func() error { return some(start) })
+	}
+	last := some(from) // here: few groups wait for no other thread
+	if err := errors.Join(work.Wait(), last); err != nil {
 		return nil, err
 	}
 	if p.Selection != nil {

@@ -645,7 +645,7 @@ test('a study is approved at a node, narrower, with the key in the browser', asy
   await shot(page, 'custodian-sign');
   await page.getByRole('button', { name: 'Sign', exact: true }).click();
   await page.locator('dialog').waitFor({ state: 'detached' });
-  await page.getByText('Nothing waits.').waitFor();
+  await page.locator('.study.waits', { hasText: 'A small study' }).waitFor({ state: 'detached' });
   assert.match(await page.locator('.study', { hasText: 'A small study' }).innerText(), /approved, narrower[\s\S]*ε 0\.9/);
   assert.match(await federation.cli('study', 'show', 'small', '--file', federation.file('rennes/node.ledger')), /amended/);
   await page.getByRole('button', { name: 'Verify now' }).click();
