@@ -267,7 +267,7 @@ func (k Kind) bounding(t *testing.T) {
 			}
 		}
 	}
-	if clipped < 2*wards {
+	if wards >= 5 && clipped < 2*wards { // of fewer, chance decides
 		t.Errorf("only %d patients were clipped; the test tests little", clipped)
 	}
 }
