@@ -484,7 +484,7 @@ tables:
   cost: {patient: drug, columns: {drug: {type: int, nullable: false, references: drug.id}}}
 `)
 	drug := []string{"CREATE TABLE drug AS SELECT * FROM (VALUES (1, 1), (1, 2)) v(id, pid)"}
-	both := append(drug, "CREATE TABLE cost AS SELECT 1 AS drug")
+	both := slices.Concat(drug, []string{"CREATE TABLE cost AS SELECT 1 AS drug"})
 	twice := "error drug false the key id has values that are in several rows, where it must identify one"
 	absent := "warning cost false is not offered: there is no source for it here that the node may read"
 	for _, test := range []struct {
