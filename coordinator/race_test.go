@@ -1,0 +1,5 @@
+//go:build race
+
+package coordinator
+
+func init() { raceDetector = true }
