@@ -209,7 +209,7 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	defer w.Close()
 	b := array.NewRecordBuilder(memory.NewGoAllocator(), r.Fragment.Schema())
 	defer b.Release()
-	for _, g := range h.groups { // a batch each: a group may come in several
+	for _, g := range h.present() { // a batch each: a group may come in several
 		keys := g.keys
 		if len(r.Fragment.Keys) == 0 {
 			keys = nil
@@ -333,10 +333,24 @@ func (h *hospital) DoExchange(stream flight.FlightService_DoExchangeServer) erro
 	return sendVector(vector, stream)
 }
 
+// present are the groups that the hospital has; a query that was given up may read them while a test gives it others.
+func (h *hospital) present() []group {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.groups
+}
+
+// become gives the hospital other groups, and other failures.
+func (h *hospital) become(groups []group, refuse map[string]error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.groups, h.refuse = groups, refuse
+}
+
 // named tells the names of the groups that the hospital has, and hears those of all.
 func (h *hospital) named(r *fragment.Request, stream flight.FlightService_DoExchangeServer) ([][]value.Value, error) {
 	own := map[string][]value.Value{}
-	for _, g := range h.groups {
+	for _, g := range h.present() {
 		own[fragment.GroupID(g.keys)] = g.keys
 	}
 	names := slices.Collect(maps.Values(own))
@@ -373,7 +387,7 @@ func (h *hospital) covered(r *fragment.Request, hospitals int, groups [][]value.
 	var vector []int64
 	for _, keys := range groups {
 		sum := int64(0)
-		for _, g := range h.groups {
+		for _, g := range h.present() {
 			if len(keys) == 0 || keys[0] == g.keys[0] {
 				sum += g.n
 			}

@@ -363,10 +363,11 @@ func TestSealedNames(t *testing.T) {
 		f.members[1].DataVersion = "v2"
 		f.hospital("b").refuse["execute"] = errors.New("no")
 		check("one is lost before it names", "Lyon 7", "NULL 20", "Évry 1")
-		f.hospital("b").refuse = map[string]error{"names": errors.New("no")}
+		b := f.hospital("b")
+		b.become(b.present(), map[string]error{"names": errors.New("no")})
 		f.members[1].DataVersion, f.hospital("b").version = "v3", "v3"
 		check("one is lost after it named", "Lyon 7", "NULL 20", "Évry 1")
-		f.hospital("b").refuse = map[string]error{"seal": errors.New("no")}
+		b.become(b.present(), map[string]error{"seal": errors.New("no")})
 		f.members[1].DataVersion, f.hospital("b").version = "v4", "v4"
 		if masks { // others have masked for it
 			_, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
@@ -382,9 +383,8 @@ func TestSealedNames(t *testing.T) {
 		}
 		// Nobody names anything.
 		f.Coordinator.losses.forget("b")
-		f.hospital("b").refuse = map[string]error{}
 		for _, name := range []string{"a", "b", "c"} {
-			f.hospital(name).groups = nil
+			f.hospital(name).become(nil, map[string]error{})
 		}
 		f.members[1].DataVersion, f.hospital("b").version = "v5", "v5"
 		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: byCity, Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.1}}}, nil)
