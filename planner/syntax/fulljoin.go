@@ -42,14 +42,14 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		for i, x := range []*Expr{a, b} {
 			merged[i] = append(merged[i], Item{Term: x, Alias: "." + c.Name})
 		}
-		equal := &Expr{Kind: Operator, At: c.At, Name: "=", Args: []*Expr{a, b}}
+		equal := NewOperator("=", a, b)
 		if on != nil {
-			equal = &Expr{Kind: Operator, At: c.At, Name: "and", Args: []*Expr{on, equal}}
+			equal = NewOperator("and", on, equal)
 		}
 		on = equal
 	}
 	var joint []jointColumn
-	within := reader(append(slices.Clone(l.joint), r.joint...))
+	within := reader(slices.Concat(l.joint, r.joint))
 	equalities(on, func(a, b *Expr) {
 		if reads(b, l.names(), true) {
 			a, b = b, a
@@ -68,7 +68,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 			"ON of this FULL JOIN has no equality of a column of %s with one of the other table", l.names()[0])
 	}
 	on, side = within(on), within(side)
-	absent := &Expr{Kind: Operator, At: on.At, Name: "is null", Args: []*Expr{side}}
+	absent := NewOperator("is null", side)
 	arm := func(first, second From, merged []Item, where *Expr) *Query {
 		first.Join, first.On, first.Using = NoJoin, nil, nil
 		second.Join, second.On, second.Using = LeftJoin, on, nil
