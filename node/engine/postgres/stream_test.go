@@ -127,7 +127,7 @@ func TestChildWhileStreaming(t *testing.T) {
 		"CREATE TABLE child.later (id BIGINT NOT NULL)", "INSERT INTO child.later VALUES (1), (1)", "GRANT SELECT ON child.event TO "+postgrestest.Reader)
 	e := open(t, over(s, "child"), parse(t, strings.Replace(streamCatalog, "ID", "int", 1)), testKey)
 	plan := &stream.Plan{Patient: value.TypeInt, Unclipped: true, Parts: []stream.Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
-	guard := "SELECT pg_sleep(1) IS NULL OR NOT " + enforced("child.event")([]string{"id"})
+	guard := "SELECT pg_advisory_xact_lock(7) IS NULL OR NOT " + enforced("child.event")([]string{"id"})
 	answered := false
 	ask := func() error {
 		return e.driver.Stream(t.Context(), guard, "SELECT id AS patient FROM child.event", plan, false, func(row []any) error {
@@ -139,8 +139,25 @@ func TestChildWhileStreaming(t *testing.T) {
 		t.Fatalf("%v, %v", answered, err)
 	}
 	answered = false
-	time.AfterFunc(500*time.Millisecond, func() { s.Exec(t, "ALTER TABLE child.later INHERIT child.event") })
-	if err := ask(); err == nil || err.Error() != engine.Broken(t.Context()).Error() || answered {
+	held, err := s.Admin.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Exec(t.Context(), "SELECT pg_advisory_xact_lock(7)"); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan error, 1)
+	go func() { asked <- ask() }()
+	for waits := false; !waits; time.Sleep(10 * time.Millisecond) {
+		if err := held.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Exec(t, "ALTER TABLE child.later INHERIT child.event")
+	if err := held.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-asked; err == nil || err.Error() != engine.Broken(t.Context()).Error() || answered {
 		t.Errorf("%v, %v", answered, err)
 	}
 }
