@@ -52,7 +52,7 @@ type function struct {
 
 var inf = math.Inf(1)
 
-// aggregates is the one table.
+// aggregates is the one table, by the names of syntax.Aggregates.
 var aggregates = map[string]*function{
 	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: first},
 	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: first},
@@ -81,20 +81,6 @@ var aggregates = map[string]*function{
 
 // countDistinct is COUNT(DISTINCT x) of an x of known values.
 var countDistinct = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).size, read: readDistinct}
-
-// What other systems call them.
-var synonyms = map[string]string{
-	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
-	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile",
-}
-
-func aggregateNamed(name string) (*function, bool) {
-	if standard, ok := synonyms[name]; ok {
-		name = standard
-	}
-	f, ok := aggregates[name]
-	return f, ok
-}
 
 func positive(*argument) (lower, upper float64)     { return 0, inf }
 func unitInterval(*argument) (lower, upper float64) { return -1, 1 }
@@ -140,21 +126,6 @@ func slope(x, c []float64) float64 { return joint(x, c) / spread(x, c, 2, 5, 0) 
 func intercept(x, c []float64) float64 {
 	n := math.Max(1, x[0])
 	return c[1] + x[1]/n - slope(x, c)*(c[2]+x[2]/n)
-}
-
-// Aggregates of other systems, and what serves here.
-var notYet = map[string]string{
-	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)", "mode": "ask for COUNT(*) by group",
-	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
-	"array_agg":  "ask for COUNT(*) by group",
-	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column", "first": "group by the column",
-	"bool_or": "count the rows: COUNT(*) FILTER (WHERE c)", "bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
-}
-
-func isAggregate(name string) bool {
-	_, here := aggregateNamed(name)
-	_, elsewhere := notYet[name]
-	return here || elsewhere
 }
 
 // argument is what an aggregate is asked of.

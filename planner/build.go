@@ -163,7 +163,7 @@ func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 func (b *builder) keys() {
 	for _, g := range b.grouping() {
 		t := b.key(g)
-		if name := aggregateWithin(t); name != nil {
+		if name := t.Aggregate(); name != nil {
 			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
 		}
 		e := b.row(t)
@@ -220,14 +220,6 @@ func (b *builder) grouping() []*syntax.Expr {
 func (b *builder) keyOf(e *fragment.Expr) int {
 	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return sameExpr(k.Expr, e) })
 }
-
-// isAggregateCall reports whether the term itself is an aggregate, and no window function.
-func isAggregateCall(t *syntax.Expr) bool {
-	return t.Kind == syntax.Call && isAggregate(t.Name) && t.Over == nil
-}
-
-// aggregateWithin returns the first aggregate call in a term.
-func aggregateWithin(t *syntax.Expr) *syntax.Expr { return t.Find(isAggregateCall) }
 
 // outputs plans SELECT, HAVING, ORDER BY and LIMIT over keys and aggregates.
 func (b *builder) outputs() {
@@ -305,7 +297,7 @@ func (b *builder) refuseRows() {
 		if item.Term.Kind == syntax.Star {
 			b.row(item.Term)
 		}
-		if aggregateWithin(item.Term) != nil {
+		if item.Term.Aggregate() != nil {
 			return
 		}
 	}
@@ -340,13 +332,13 @@ func orderBy(o syntax.Order, e *fragment.Expr) fragment.Order {
 // output resolves a term over the groups: a key, an aggregate, a constant, or an
 // operation on such.
 func (b *builder) output(t *syntax.Expr) *fragment.Expr {
-	if t.Kind == syntax.Call && isAggregate(t.Name) {
+	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
 		return b.aggregate(t)
 	}
 	if t.Kind == syntax.Star {
 		return b.row(t)
 	}
-	inner := aggregateWithin(t)
+	inner := t.Aggregate()
 	if inner == nil && t.Kind != syntax.Literal {
 		if named := syntax.Aliased(b.syntax.Select.Items, t); named != nil && !b.groupedColumn(t) && b.aliasing < len(b.syntax.Select.Items) {
 			b.aliasing++
@@ -373,31 +365,16 @@ func (b *builder) groupedColumn(t *syntax.Expr) bool {
 	return b.isColumn(t) && b.keyOf(b.row(t)) >= 0
 }
 
-// filtered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END), and COUNT(*) FILTER (WHERE c) as COUNT(CASE WHEN c THEN 1
-// END). Where there is nothing to count or add up, it leaves the call to be refused.
-func filtered(t *syntax.Expr) *syntax.Expr {
-	if t.Filter == nil || len(t.Args) == 0 && !(t.Star && t.Name == "count") {
-		return t
-	}
-	plain := *t
-	plain.Filter, plain.Star = nil, false
-	x := &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(1)}
-	if len(t.Args) > 0 {
-		x = t.Args[0]
-	}
-	plain.Args = append([]*syntax.Expr{{Kind: syntax.Operator, Name: "case", At: t.Filter.At, Args: []*syntax.Expr{t.Filter, x}}}, t.Args[min(1, len(t.Args)):]...)
-	return &plain
-}
-
 // aggregate plans one aggregate call and returns the column that stands for it.
 func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
-	t = filtered(t)
-	f, ok := aggregateNamed(t.Name)
-	if !ok {
-		refuse(CodeNotSupported, t.At, notYet[t.Name], "%s is not answered yet", strings.ToUpper(t.Name))
+	t = t.Unfiltered()
+	standard, hint := syntax.AggregateNamed(t.Name)
+	if standard == "" {
+		refuse(CodeNotSupported, t.At, hint, "%s is not answered yet", strings.ToUpper(t.Name))
 	}
+	f := aggregates[standard]
 	for _, a := range t.Args {
-		if inner := aggregateWithin(a); inner != nil {
+		if inner := a.Aggregate(); inner != nil {
 			refuse(CodeMisplaced, inner.At, "aggregate once, and compute with the results", "an aggregate cannot stand within another")
 		}
 	}

@@ -45,7 +45,7 @@ func (c *programPlanner) classify(q *syntax.Query, within *scope, depth int) kin
 		return kindConstants
 	case read == kindRelease:
 		return kindRelease
-	case len(s.From) > 0 && isGrouped(s) && len(s.GroupBy) < 2 && !c.rows(q, within, depth).byPatient(s):
+	case len(s.From) > 0 && s.IsGrouped() && len(s.GroupBy) < 2 && !c.rows(q, within, depth).byPatient(s):
 		return kindRelease
 	}
 	return kindRows
@@ -89,12 +89,6 @@ func (c *programPlanner) rows(q *syntax.Query, within *scope, depth int) *resolv
 	return in
 }
 
-// isGrouped reports whether a SELECT groups its rows.
-func isGrouped(s *syntax.Select) bool {
-	return len(s.GroupBy) > 0 || s.Having != nil && aggregateWithin(s.Having) != nil ||
-		slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return aggregateWithin(i.Term) != nil })
-}
-
 // byPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by the
 // key of something that one patient has.
 func (r *resolver) byPatient(s *syntax.Select) bool {
@@ -124,7 +118,7 @@ func (c *programPlanner) isScalarRelease(q *syntax.Query, around *resolver) bool
 				c.kinds[q] = kindRelease
 			case kindRows:
 				in := &resolver{catalog: around.catalog, scope: inner, outer: around, depth: around.depth + 1}
-				if isGrouped(s) {
+				if s.IsGrouped() {
 					in.rows(s)
 					if !in.readsAround() && !in.byPatient(s) {
 						c.kinds[q] = kindRelease

@@ -79,7 +79,7 @@ func (r *resolver) ofConstants(q *syntax.Query) *fragment.Expr {
 		}
 		in.constants = append(in.constants, c)
 	}
-	if len(s.From) == 0 || aggregateWithin(s.Items[0].Term) != nil || windowWithin(s.Items[0].Term) != nil || s.Items[0].Term.Kind == syntax.Star {
+	if len(s.From) == 0 || s.Items[0].Term.Aggregate() != nil || s.Items[0].Term.Window() != nil || s.Items[0].Term.Kind == syntax.Star {
 		return nil
 	}
 	return in.row(s.Items[0].Term)

@@ -273,12 +273,12 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 		refuse(CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
 	terms := r.starless(s.Items, s.Qualified)
-	aggregates := func(t *syntax.Expr) bool { return t != nil && aggregateWithin(t) != nil }
+	aggregates := func(t *syntax.Expr) bool { return t != nil && t.Aggregate() != nil }
 	aggregated := len(s.GroupBy) > 0 || aggregates(s.Having)
 	windowed := s.Qualify != nil
 	for _, t := range terms {
 		aggregated = aggregated || aggregates(t.Term)
-		windowed = windowed || windowWithin(t.Term) != nil
+		windowed = windowed || t.Term.Window() != nil
 	}
 	rows, resolve := r, r.row
 	if aggregated {
@@ -667,7 +667,7 @@ func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 // collect adds the aggregates within a term to the groups' columns.
 func (g *grouping) collect(t *syntax.Expr) {
 	t.Walk(func(t *syntax.Expr) bool {
-		aggregate := isAggregateCall(t)
+		aggregate := t.IsAggregate()
 		if aggregate {
 			g.aggregate(t)
 		}
@@ -677,7 +677,7 @@ func (g *grouping) collect(t *syntax.Expr) {
 
 // output resolves a term over the groups.
 func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
-	if isAggregateCall(t) {
+	if t.IsAggregate() {
 		name := g.aggregate(t)
 		for _, c := range g.next.sources[0].table.Columns {
 			if c.Name == name {
@@ -685,7 +685,7 @@ func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
 			}
 		}
 	}
-	if aggregateWithin(t) == nil && t.Kind != syntax.Literal {
+	if t.Aggregate() == nil && t.Kind != syntax.Literal {
 		if g.in.resolves(t) {
 			e := g.in.row(t)
 			for _, o := range g.d.Columns {
@@ -723,7 +723,7 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment
 	if !ok {
 		refuse(CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
 	}
-	t = filtered(t)
+	t = t.Unfiltered()
 	star := t.Star && f == fragment.FunctionCount
 	if !star && len(t.Args) != 1 || t.Star && !star {
 		refuse(CodeType, t.At, "", "%s takes one argument", strings.ToUpper(t.Name))
@@ -775,11 +775,6 @@ func (r *resolver) ofReleases() bool {
 	return len(tables) == 0 || slices.ContainsFunc(tables, func(name string) bool { return strings.HasPrefix(name, releaseTable) })
 }
 
-// windowWithin returns the first function with OVER in a term.
-func windowWithin(t *syntax.Expr) *syntax.Expr {
-	return t.Find(func(t *syntax.Expr) bool { return t.Over != nil })
-}
-
 // windowing plans functions over windows of one patient's rows: an inner query
 // computes them beside the columns that the SELECT reads, and the SELECT reads that.
 type windowing struct {
@@ -801,7 +796,7 @@ func (w *windowing) output(t *syntax.Expr) *fragment.Expr {
 		name = functionOutput(&w.d, o, name)
 		return fragment.Column(windowRelation, name, o.Type())
 	}
-	if windowWithin(t) == nil && t.Kind != syntax.Literal {
+	if t.Window() == nil && t.Kind != syntax.Literal {
 		e := w.inner(t)
 		return fragment.Column(windowRelation, valueOutput(&w.d, e), e.Type)
 	}
@@ -823,7 +818,7 @@ func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
 		if t.Over != nil {
 			return t
 		}
-		if named := syntax.Aliased(terms, t); named != nil && windowWithin(named) != nil {
+		if named := syntax.Aliased(terms, t); named != nil && named.Window() != nil {
 			return named
 		}
 		return nil
@@ -861,7 +856,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	frame := t.Over.Frame
 	f, special := windowFunctions[t.Name]
 	if !special {
-		if !isAggregate(t.Name) && rowFunctions[t.Name] == "" {
+		if !syntax.IsAggregate(t.Name) && rowFunctions[t.Name] == "" {
 			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)

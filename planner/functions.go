@@ -321,7 +321,7 @@ func refuseUnknown(t *syntax.Expr) {
 
 // isUnknown reports whether the term calls a function that there is not.
 func isUnknown(t *syntax.Expr) bool {
-	return t.Kind == syntax.Call && t.Over == nil && scalars[t.Name].build == nil && !isAggregate(t.Name) && unanswered[t.Name] == "" && !dice[t.Name]
+	return t.Kind == syntax.Call && t.Over == nil && scalars[t.Name].build == nil && !syntax.IsAggregate(t.Name) && unanswered[t.Name] == "" && !dice[t.Name]
 }
 
 // operations are the operators that are more than one operation of the fragment.

@@ -3,7 +3,9 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -224,4 +226,11 @@ func TestNestedOperands(t *testing.T) {
 	}()
 	columnsOnly(term)
 	t.Fatal("built")
+}
+
+// TestAggregatesAreNamed: syntax knows the names of the aggregates that the one table has.
+func TestAggregatesAreNamed(t *testing.T) {
+	if have := slices.Sorted(maps.Keys(aggregates)); !slices.Equal(have, syntax.Aggregates()) {
+		t.Errorf("the table has %v, and syntax names %v", have, syntax.Aggregates())
+	}
 }

@@ -139,7 +139,7 @@ func totalsIn(t *syntax.Expr) (counts, sums int) {
 	switch {
 	case t == nil:
 		return 0, 0
-	case isAggregateCall(t):
+	case t.IsAggregate():
 		switch {
 		case t.Distinct:
 		case t.Name == "count" || t.Name == "histogram":
@@ -148,7 +148,7 @@ func totalsIn(t *syntax.Expr) (counts, sums int) {
 			sums = 1
 		}
 		return counts, sums
-	case t.Kind == syntax.Operator && t.Name == "/" && len(t.Args) == 2 && aggregateWithin(t.Args[0]) != nil && aggregateWithin(t.Args[1]) != nil:
+	case t.Kind == syntax.Operator && t.Name == "/" && len(t.Args) == 2 && t.Args[0].Aggregate() != nil && t.Args[1].Aggregate() != nil:
 		return 0, 0
 	}
 	for _, a := range t.Args {

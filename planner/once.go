@@ -43,7 +43,7 @@ func (b *builder) countedKey() *fragment.Expr {
 	var key *fragment.Expr
 	only := true
 	count := func(t *syntax.Expr) bool {
-		if t.Kind != syntax.Call || !isAggregate(t.Name) {
+		if t.Kind != syntax.Call || !syntax.IsAggregate(t.Name) {
 			return true
 		}
 		counted, patients := b.countedBy(t)
@@ -76,10 +76,10 @@ func (b *builder) countedKey() *fragment.Expr {
 func aggregatesOf(s *syntax.Select) []*syntax.Expr {
 	var all []*syntax.Expr
 	add := func(t *syntax.Expr) bool {
-		if isAggregateCall(t) {
+		if t.IsAggregate() {
 			all = append(all, t)
 		}
-		return !isAggregateCall(t)
+		return !t.IsAggregate()
 	}
 	for _, i := range s.Items {
 		i.Term.Walk(add)
@@ -128,8 +128,8 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 
 // countedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
 func (r *resolver) countedBy(t *syntax.Expr) (key *fragment.Expr, patients bool) {
-	t = filtered(t)
-	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || aggregateWithin(t.Args[0]) != nil || !r.resolves(t.Args[0]) {
+	t = t.Unfiltered()
+	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || t.Args[0].Aggregate() != nil || !r.resolves(t.Args[0]) {
 		return nil, false
 	}
 	e := r.row(t.Args[0])

@@ -236,7 +236,7 @@ func (c *programPlanner) single(q *syntax.Query, within *scope) bool {
 	if s == nil || len(s.GroupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
 		return false
 	}
-	return !slices.ContainsFunc(q.OrderBy, func(o syntax.Order) bool { return windowWithin(o.Term) != nil })
+	return !slices.ContainsFunc(q.OrderBy, func(o syntax.Order) bool { return o.Term.Window() != nil })
 }
 
 // nested reports whether the query reads other releases instead of patients.
@@ -473,7 +473,7 @@ func groupingSets(q *syntax.Query) *syntax.Query {
 				}
 				return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)}
 			}
-			if isAggregateCall(t) {
+			if t.IsAggregate() {
 				return t // reads the rows, whose keys are as they are
 			}
 			switch {
@@ -553,7 +553,7 @@ func (c *programPlanner) split(q *syntax.Query, within *scope) (inner *syntax.Qu
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: " counted"}
 		}
 		within := func(x *syntax.Expr) bool { return slices.ContainsFunc(apart, x.Equal) }
-		if windowWithin(t) == nil && !c.scalarWithin(t, around) && t.Find(within) == nil {
+		if t.Window() == nil && !c.scalarWithin(t, around) && t.Find(within) == nil {
 			i := slices.IndexFunc(in.Items, func(i syntax.Item) bool { return i.Term.Equal(t) })
 			if i < 0 {
 				i = len(in.Items)
@@ -585,7 +585,7 @@ func (c *programPlanner) computes(q *syntax.Query, within *scope) bool {
 		return true
 	}
 	return s.Distinct || s.Qualify != nil || severalCounts(s) && len(c.countedApart(s, c.rows(q, within, 0))) > 0 || slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
-		return windowWithin(i.Term) != nil || holdsSubquery(i.Term) && c.scalarWithin(i.Term, c.rows(q, within, 0))
+		return i.Term.Window() != nil || holdsSubquery(i.Term) && c.scalarWithin(i.Term, c.rows(q, within, 0))
 	})
 }
 
@@ -603,7 +603,7 @@ func holdsSubquery(t *syntax.Expr) bool {
 func (c *programPlanner) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
 	t.Walk(func(t *syntax.Expr) bool {
 		found = found || t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around)
-		return !found && !isAggregateCall(t)
+		return !found && !t.IsAggregate()
 	})
 	return found
 }

@@ -82,7 +82,7 @@ func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {
 			if t.Over == nil {
 				return true
 			}
-			if windows++; len(t.Over.OrderBy) > 0 || t.Over.Frame != nil || !isAggregate(t.Name) || windows > 1 && !sameTerms(partition, t.Over.Partition) {
+			if windows++; len(t.Over.OrderBy) > 0 || t.Over.Frame != nil || !syntax.IsAggregate(t.Name) || windows > 1 && !sameTerms(partition, t.Over.Partition) {
 				windows = math.MinInt32
 			}
 			partition = t.Over.Partition
@@ -98,7 +98,7 @@ func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {
 		out.Distinct = out.Distinct || !slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return sameTerm(i.Term, k) })
 	}
 	for _, i := range s.Items {
-		if windowWithin(i.Term) == nil && !hasTerm(partition, i.Term) {
+		if i.Term.Window() == nil && !hasTerm(partition, i.Term) {
 			return nil, false
 		}
 		term := i.Term.Rewrite(func(t *syntax.Expr) *syntax.Expr {
@@ -443,7 +443,7 @@ func (r *ranked) comparison(t *syntax.Expr) (part, bool) {
 func (r *ranked) term(t *syntax.Expr) *syntax.Expr {
 	out := t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 		switch {
-		case t.Kind == syntax.Call && t.Over == nil && isAggregate(t.Name):
+		case t.IsAggregate():
 			return r.aggregate(t, r.within)
 		case r.ranks[r.column(t)] && r.isSize(r.column(t)) && len(r.GroupBy) > 0: // of the group
 			return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true}
@@ -675,7 +675,7 @@ func (r *ranked) tiled(q *syntax.Query, out *syntax.Select, tile *tiles) *syntax
 				switch {
 				case sameTerm(t, tile.key):
 					return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(int64(k + 1))}
-				case t.Kind == syntax.Call && t.Over == nil && isAggregate(t.Name):
+				case t.IsAggregate():
 					a := r.aggregate(t, over)
 					at := slices.IndexFunc(release.Items, func(o syntax.Item) bool { return o.Term.Equal(a) })
 					if at < 0 {

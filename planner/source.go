@@ -444,7 +444,7 @@ func (r *resolver) row(t *syntax.Expr) *fragment.Expr {
 			refuse(CodeMisplaced, t.At, "compute it in a query of its own, in FROM, over the rows of one patient",
 				"%s OVER (…) cannot stand here", strings.ToUpper(t.Name))
 		}
-		if isAggregate(t.Name) {
+		if syntax.IsAggregate(t.Name) {
 			refuse(CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
 		}
 	}
@@ -553,7 +553,7 @@ func (r *resolver) resolves(t *syntax.Expr) bool {
 			}
 			return !known
 		case syntax.Call:
-			return t.Over != nil || isAggregate(t.Name)
+			return t.Over != nil || syntax.IsAggregate(t.Name)
 		}
 		return t.Kind == syntax.Star
 	}) == nil

@@ -231,7 +231,7 @@ func tiedBy(s *syntax.Select, inner *resolver, ties, rest []*syntax.Expr) *synta
 	for i, t := range ties {
 		out.Items = append(out.Items, syntax.Item{Term: t, Alias: " tie " + strconv.Itoa(i)})
 	}
-	if !isGrouped(s) {
+	if !s.IsGrouped() {
 		return &out
 	}
 	keys := slices.Clone(ties)
@@ -251,9 +251,9 @@ func (r *resolver) lateral(f syntax.From) {
 	if s == nil || len(s.GroupBy) > 1 || readsNoTable(s) {
 		refuse(CodeNotSupported, f.At, "write one SELECT", "a LATERAL query is one SELECT here")
 	}
-	whole := isGrouped(s) && len(s.GroupBy) == 0
+	whole := s.IsGrouped() && len(s.GroupBy) == 0
 	if whole && slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
-		counts := i.Term.Find(func(t *syntax.Expr) bool { return isAggregateCall(t) && t.Name == "count" })
+		counts := i.Term.Find(func(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" })
 		return counts != nil || i.Term.Kind != syntax.Call
 	}) {
 		refuse(CodeNotSupported, f.At, "write (SELECT COUNT(*) FROM …) in SELECT, for one value", "a LATERAL query that aggregates without GROUP BY selects SUM, AVG, MIN and MAX alone here")
@@ -300,7 +300,7 @@ func simple(s *syntax.Select) bool {
 		return false
 	}
 	for _, i := range s.Items {
-		if aggregateWithin(i.Term) != nil || windowWithin(i.Term) != nil {
+		if i.Term.Aggregate() != nil || i.Term.Window() != nil {
 			return false
 		}
 	}
@@ -501,7 +501,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	if s == nil || len(s.Items) != 1 || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Distinct {
 		refuse(CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
-	aggregated := aggregateWithin(s.Items[0].Term) != nil
+	aggregated := s.Items[0].Term.Aggregate() != nil
 	if c := r.composer; c != nil && aggregated && !c.nested(q, r.scope) { // over patients: one row of another release
 		d := c.derive(q, r.scope)
 		one := r.adopt(d, "", t.At)
@@ -534,7 +534,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	}
 	var resolve func(*syntax.Expr) *fragment.Expr
 	resolve = func(t *syntax.Expr) *fragment.Expr {
-		if isAggregateCall(t) {
+		if t.IsAggregate() {
 			return add(in.function(t, in.row))
 		}
 		if t.Kind == syntax.Column {

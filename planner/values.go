@@ -16,7 +16,7 @@ import (
 func readsNoTable(s *syntax.Select) bool {
 	return len(s.From) == 0 && s.Where == nil && len(s.GroupBy) == 0 && s.Having == nil && s.Qualify == nil &&
 		!slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
-			return i.Term.Kind == syntax.Star || aggregateWithin(i.Term) != nil || windowWithin(i.Term) != nil
+			return i.Term.Kind == syntax.Star || i.Term.Aggregate() != nil || i.Term.Window() != nil
 		})
 }
 

@@ -13,6 +13,7 @@
 //   - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND, OR, NOT and among
 //     arithmetic. It is handed operators and numbered placeholders only;
 //   - tree.go is the tree;
+//   - aggregate.go tells by their names which functions aggregate, and writes FILTER out;
 //   - walk.go visits and rewrites expressions; bind.go puts values in the place of parameters; names.go resolves numbers
 //     and aliases of SELECT's items.
 package syntax

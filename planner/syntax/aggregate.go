@@ -1,0 +1,83 @@
+package syntax
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// aggregates are the names of the aggregates that are answered. What each computes is the planner's table.
+var aggregates = []string{
+	"approx_bounds", "avg", "corr", "count", "covar_pop", "covar_samp", "histogram", "max", "median", "min", "quantile",
+	"regr_intercept", "regr_slope", "stddev_pop", "stddev_samp", "sum", "var_pop", "var_samp",
+}
+
+// synonyms are what other systems call them.
+var synonyms = map[string]string{
+	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
+	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile",
+}
+
+// otherAggregates are aggregates of other systems, with what to write instead.
+var otherAggregates = map[string]string{
+	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)", "mode": "ask for COUNT(*) by group",
+	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
+	"array_agg":  "ask for COUNT(*) by group",
+	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column",
+	"first":    "group by the column",
+	"bool_or":  "count the rows: COUNT(*) FILTER (WHERE c)",
+	"bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
+}
+
+// Aggregates lists the names of the aggregates that are answered, in order.
+func Aggregates() []string { return slices.Clone(aggregates) }
+
+// AggregateNamed is the standard name of an aggregate that is answered. Of another system's it is "", with what to
+// write instead.
+func AggregateNamed(name string) (standard, hint string) {
+	if s, ok := synonyms[name]; ok {
+		name = s
+	}
+	if slices.Contains(aggregates, name) {
+		return name, ""
+	}
+	return "", otherAggregates[name]
+}
+
+// IsAggregate reports whether a function of the name aggregates rows, here or in another system.
+func IsAggregate(name string) bool {
+	standard, hint := AggregateNamed(name)
+	return standard != "" || hint != ""
+}
+
+// IsAggregate reports whether the expression itself is an aggregate. A function with OVER is none.
+func (t *Expr) IsAggregate() bool { return t.Kind == Call && IsAggregate(t.Name) && t.Over == nil }
+
+// Aggregate returns the first aggregate within the expression, or nil.
+func (t *Expr) Aggregate() *Expr { return t.Find((*Expr).IsAggregate) }
+
+// Window returns the first function with OVER within the expression, or nil.
+func (t *Expr) Window() *Expr { return t.Find(func(t *Expr) bool { return t.Over != nil }) }
+
+// IsGrouped reports whether a SELECT groups its rows.
+func (s *Select) IsGrouped() bool {
+	return len(s.GroupBy) > 0 || s.Having != nil && s.Having.Aggregate() != nil ||
+		slices.ContainsFunc(s.Items, func(i Item) bool { return i.Term.Aggregate() != nil })
+}
+
+// Unfiltered writes f(x) FILTER (WHERE c) as f(CASE WHEN c THEN x END), and COUNT(*) FILTER (WHERE c) as
+// COUNT(CASE WHEN c THEN 1 END). A call that reads nothing to count or to add up stays as it is, to be refused.
+func (t *Expr) Unfiltered() *Expr {
+	if t.Filter == nil || len(t.Args) == 0 && !(t.Star && t.Name == "count") {
+		return t
+	}
+	plain := *t
+	plain.Filter, plain.Star = nil, false
+	x := &Expr{Kind: Literal, At: t.At, Literal: value.Int(1)}
+	if len(t.Args) > 0 {
+		x = t.Args[0]
+	}
+	chosen := &Expr{Kind: Operator, Name: "case", At: t.Filter.At, Args: []*Expr{t.Filter, x}}
+	plain.Args = append([]*Expr{chosen}, t.Args[min(1, len(t.Args)):]...)
+	return &plain
+}
