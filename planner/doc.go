@@ -29,7 +29,7 @@
 //     becomes a number and an interval; distinct.go, quantile.go and survival.go are those that read trees of counts;
 //   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
 //   - parts.go reads tables that a catalog divides by whose their rows are;
-//   - ranked.go puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;
+//   - package rewrite puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;
 //   - program.go splits what aggregates aggregates into several releases; computed.go gives what is computed from
 //     their numbers an interval;
 //   - consistent.go and reconcile.go make numbers fit each other, by package estimate;

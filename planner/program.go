@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/rewrite"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -79,7 +80,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	program, err = planBound(q, fed, bound)
 	var refused *Error
 	if errors.As(err, &refused) && (refused.Code == CodePatientsMixed || refused.Code == CodeRowLevel) {
-		if again, ok := quantiled(bound); ok {
+		if again, ok := rewrite.Quantiles(bound); ok {
 			if other, err := planBound(q, fed, again); err == nil {
 				return other, nil
 			}
@@ -321,7 +322,7 @@ func (c *programPlanner) derive(q *syntax.Query, within *scope) *derived {
 	}
 	if c.catalog.readsPublic(q, within) {
 		if s := q.Select; s != nil && len(s.GroupBy) > 1 {
-			q = groupingSets(q)
+			q = rewrite.GroupingSets(q)
 		}
 		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
 	}
@@ -343,7 +344,7 @@ func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
 		return r.combine(q.SetOperation, q.At)
 	}
 	if len(q.Select.GroupBy) > 1 {
-		return c.derive(groupingSets(q), within)
+		return c.derive(rewrite.GroupingSets(q), within)
 	}
 	if c.nested(q, within) {
 		return r.selected(q.Select)
@@ -431,75 +432,6 @@ func (p *Plan) released() []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-// groupingSets writes a query with several grouping sets as UNION ALL of one query a
-// set, in which the other keys are NULL.
-func groupingSets(q *syntax.Query) *syntax.Query {
-	s := q.Select
-	var keys []*syntax.Expr
-	for _, set := range s.GroupBy {
-		for _, k := range set {
-			if !slices.ContainsFunc(keys, k.Equal) {
-				keys = append(keys, k)
-			}
-		}
-	}
-	resolve := func(t *syntax.Expr) *syntax.Expr {
-		if t.Kind == syntax.Literal {
-			return syntax.Ordinal(s.Items, t, "GROUP BY")
-		}
-		return t
-	}
-	for i, k := range keys {
-		keys[i] = resolve(k)
-	}
-	var all *syntax.Query
-	for _, set := range s.GroupBy {
-		arm := *s
-		arm.GroupBy = nil
-		var kept []*syntax.Expr
-		for _, k := range set {
-			kept = append(kept, resolve(k))
-		}
-		if len(set) > 0 {
-			arm.GroupBy = [][]*syntax.Expr{kept}
-		}
-		absent := func(t *syntax.Expr) *syntax.Expr {
-			if t.Kind == syntax.Call && t.Name == "grouping" && len(t.Args) == 1 {
-				n := int64(1)
-				if slices.ContainsFunc(kept, t.Args[0].Equal) {
-					n = 0
-				}
-				return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)}
-			}
-			if t.IsAggregate() {
-				return t // reads the rows, whose keys are as they are
-			}
-			switch {
-			case slices.ContainsFunc(kept, t.Equal):
-				return t // whole: what it is made of may be absent
-			case slices.ContainsFunc(keys, t.Equal):
-				return &syntax.Expr{Kind: syntax.Literal, At: t.At}
-			}
-			return nil
-		}
-		arm.Items = nil
-		for _, i := range s.Items {
-			arm.Items = append(arm.Items, syntax.Item{Term: i.Term.Rewrite(absent), Alias: i.Name()})
-		}
-		if s.Having != nil {
-			arm.Having = s.Having.Rewrite(absent)
-		}
-		one := &syntax.Query{At: q.At, Select: &arm}
-		if all == nil {
-			all = one
-		} else {
-			all = &syntax.Query{At: q.At, SetOperation: &syntax.SetOperation{At: q.At, Operator: "union", All: true, Left: all, Right: one}}
-		}
-	}
-	all.With = q.With
-	return all
 }
 
 // split divides a SELECT into the release that it needs, and what it computes with

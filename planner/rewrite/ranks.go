@@ -1,0 +1,268 @@
+package rewrite
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// Before databases had QUANTILE, people asked for quartiles by numbering all rows in an order and taking one by its
+// number. Over patients such a window is refused, since it compares patients. But a quantile is meant, and a quantile
+// can be released. So a query that is refused for it is tried once more, with quantiles in place of the numbers:
+//
+//	MIN(CASE WHEN rn >= 0.5 * n THEN x END)             QUANTILE(x, 0.5)
+//	MIN(CASE WHEN rn < 0.5 * n THEN 9999 ELSE x END)    LEAST(9999, QUANTILE(x, 0.5))
+//	AVG(x) … WHERE rn IN ((n + 1) / 2, (n + 2) / 2)     QUANTILE(x, 0.5)
+//	MIN(x), MAX(x) … GROUP BY NTILE(4) OVER (…)         QUANTILE(x, 0) and QUANTILE(x, 0.25), and so on
+//
+// Here the query within selects x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn and COUNT(*) OVER (PARTITION
+// BY k) AS n, and the query around groups by k. Where x may be NULL the query stays refused: row numbers count NULLs,
+// and quantiles do not. In the same way SELECT DISTINCT k, f OVER (PARTITION BY k) is SELECT k, f GROUP BY k.
+
+// Quantiles returns the query with quantiles in place of ranks, and whether it has found any.
+func Quantiles(q *syntax.Query) (*syntax.Query, bool) {
+	r := &ranking{}
+	out := r.query(q, nil)
+	return out, r.found
+}
+
+// ranking looks for ranks throughout a query.
+type ranking struct{ found bool }
+
+func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
+	out := *q
+	out.With = slices.Clone(q.With)
+	inner := slices.Clone(names)
+	for i, w := range out.With {
+		out.With[i].Query = r.query(w.Query, inner)
+		inner = append(inner, out.With[i])
+	}
+	if o := q.SetOperation; o != nil {
+		both := *o
+		both.Left, both.Right = r.query(o.Left, inner), r.query(o.Right, inner)
+		out.SetOperation = &both
+		return &out
+	}
+	s := *q.Select
+	s.From = slices.Clone(s.From)
+	for i, f := range s.From {
+		if f.Query != nil {
+			s.From[i].Query = r.query(f.Query, inner)
+		}
+	}
+	out.Select = &s
+	if grouped, ok := distinctWindows(&s); ok {
+		r.found = true
+		out.Select = grouped
+		return &out
+	}
+	if len(s.From) != 1 || s.From[0].Function != nil || s.From[0].Lateral {
+		return &out
+	}
+	if rewritten := ranksOf(&out, inner); rewritten != nil {
+		r.found = true
+		return rewritten
+	}
+	return &out
+}
+
+// distinctWindows writes SELECT DISTINCT k, f OVER (PARTITION BY k) as a grouping.
+func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {
+	if !s.Distinct || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil {
+		return nil, false
+	}
+	var partition []*syntax.Expr
+	windows := 0
+	for _, i := range s.Items {
+		i.Term.Walk(func(t *syntax.Expr) bool {
+			if t.Over == nil {
+				return true
+			}
+			windows++
+			w := t.Over
+			if len(w.OrderBy) > 0 || w.Frame != nil || !syntax.IsAggregate(t.Name) ||
+				windows > 1 && !sameTerms(partition, w.Partition) {
+				windows = math.MinInt32
+			}
+			partition = t.Over.Partition
+			return false
+		})
+	}
+	if windows <= 0 {
+		return nil, false
+	}
+	out := *s
+	out.Distinct, out.Items = false, nil
+	for _, k := range partition { // groups that nothing tells apart may have the same numbers
+		out.Distinct = out.Distinct || !slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return sameTerm(i.Term, k) })
+	}
+	for _, i := range s.Items {
+		if i.Term.Window() == nil && !hasTerm(partition, i.Term) {
+			return nil, false
+		}
+		term := i.Term.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+			if t.Over == nil {
+				return nil
+			}
+			plain := *t
+			plain.Over = nil
+			return &plain
+		})
+		out.Items = append(out.Items, syntax.Item{Term: term, Alias: i.Name()})
+	}
+	if len(partition) > 0 {
+		out.GroupBy = [][]*syntax.Expr{partition}
+	}
+	return &out, true
+}
+
+// ranked is a SELECT that reads a query with ranks.
+type ranked struct {
+	*syntax.Select
+	alias string
+	items []syntax.Item // of the query within, by the names that the SELECT around has for them
+	ranks map[int]bool  // those that rank, or count all
+	order syntax.Order
+	// partition is what ranks start anew with.
+	partition []*syntax.Expr
+	// Rows that tie share the RANK of the first and the CUME_DIST of the last. So a RANK tells where a part ends, and a
+	// CUME_DIST where one begins.
+	begins, ends bool
+	used         bool    // a condition reads a rank
+	rows         float64 // for which ranks are compared with what they are compared with
+	within       part    // of the ranks, of which WHERE keeps rows
+	failed       bool
+}
+
+// ranksOf returns the query with quantiles in place of the ranks that it reads from the query within; nil where it uses
+// none as a quantile.
+func ranksOf(q *syntax.Query, names []syntax.With) *syntax.Query {
+	s := q.Select
+	r := &ranked{Select: s, ranks: map[int]bool{}, within: whole01, rows: many}
+	within := r.read(s.From[0], names)
+	if within == nil || s.Qualify != nil || len(s.GroupBy) > 1 || s.Distinct {
+		return nil
+	}
+	out := *s
+	f := s.From[0]
+	f.Table, f.Query, f.Columns, f.Alias = "", within, nil, r.alias
+	out.From = []syntax.From{f}
+	if s.Where != nil {
+		var ok bool
+		if r.within, ok = r.condition(s.Where); !ok {
+			return nil
+		}
+		out.Where = nil
+	}
+	var tile *tiles
+	out.GroupBy, tile = r.keys()
+	if r.failed {
+		return nil
+	}
+	if tile != nil {
+		return r.tiled(q, &out, tile)
+	}
+	out.Items = nil
+	for _, i := range s.Items {
+		out.Items = append(out.Items, syntax.Item{Term: r.term(i.Term), Alias: i.Name()})
+	}
+	if s.Having != nil {
+		out.Having = r.term(s.Having)
+	}
+	if len(out.Items) == 0 || r.failed || !r.used {
+		return nil
+	}
+	rewritten := *q
+	rewritten.Select = &out
+	return &rewritten
+}
+
+// read reads the query within, and gives it without its ranks.
+func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
+	query, columns := f.Query, f.Columns
+	if query == nil {
+		i := slices.IndexFunc(names, func(w syntax.With) bool { return w.Name == f.Table })
+		if i < 0 {
+			return nil
+		}
+		if query = names[i].Query; columns == nil {
+			columns = names[i].Columns
+		}
+	}
+	if r.alias = f.Alias; r.alias == "" {
+		r.alias = f.Table
+	}
+	if query.Select == nil || query.Limit != nil || query.Offset != nil || query.Select.Qualify != nil {
+		return nil
+	}
+	s := *query.Select
+	s.Items = nil
+	for i, item := range query.Select.Items {
+		name := item.Name()
+		if i < len(columns) {
+			name = columns[i]
+		}
+		r.items = append(r.items, syntax.Item{Term: item.Term, Alias: name})
+		switch r.rank(item.Term) {
+		case 1:
+			r.ranks[i] = true
+		case 0:
+			if item.Term.Kind != syntax.Star {
+				item.Alias = name
+			}
+			s.Items = append(s.Items, item)
+		default:
+			return nil
+		}
+	}
+	if len(r.ranks) == 0 || r.order.Term == nil || len(s.Items) == 0 || s.Distinct {
+		return nil
+	}
+	out := *query
+	out.Select, out.OrderBy = &s, nil
+	return &out
+}
+
+// rank classifies an item of the query within: 1 where it is made of ranks and counts over one order and partition, 0
+// where it has no such window, -1 where it has other windows.
+func (r *ranked) rank(t *syntax.Expr) (is int) {
+	t.Walk(func(t *syntax.Expr) bool {
+		w := t.Over
+		if w == nil || is < 0 {
+			return is >= 0
+		}
+		ordered := slices.Contains([]string{"row_number", "rank", "percent_rank", "cume_dist", "ntile"}, t.Name)
+		counts := t.Name == "count" && t.Star && t.Filter == nil && len(w.OrderBy) == 0
+		if !ordered && !counts || w.Frame != nil || ordered && len(w.OrderBy) == 0 {
+			return false
+		}
+		if ordered && r.order.Term != nil && !sameOrder(r.order, w.OrderBy[0]) ||
+			is+len(r.ranks) > 0 && !sameTerms(r.partition, w.Partition) {
+			is = -1
+			return false
+		}
+		if r.partition = w.Partition; ordered {
+			r.order = w.OrderBy[0]
+		}
+		r.begins = r.begins || t.Name == "rank" || t.Name == "percent_rank"
+		r.ends = r.ends || t.Name == "cume_dist"
+		is = 1
+		return false
+	})
+	return is
+}
+
+// column is the item of the query within that a name means, or -1.
+func (r *ranked) column(t *syntax.Expr) int {
+	if t.Kind != syntax.Column || t.Qualifier != "" && t.Qualifier != r.alias {
+		return -1
+	}
+	return slices.IndexFunc(r.items, func(i syntax.Item) bool { return strings.EqualFold(i.Alias, t.Name) })
+}
+
+// readsRank reports whether a term reads a rank.
+func (r *ranked) readsRank(t *syntax.Expr) bool {
+	return t.Find(func(t *syntax.Expr) bool { return r.ranks[r.column(t)] }) != nil
+}
