@@ -95,8 +95,8 @@ func (b *builder) measurable() (of int, alone bool) {
 func (b *builder) mostBeyond() int {
 	most := leastBeyond
 	for _, s := range b.sources {
-		if s.Derived == nil && !s.table.Public {
-			most = max(most, min(mostBeyond, s.table.TypicalRows/b.plan.Proof.Rows))
+		if base, _ := b.base(s.Relation, s.table); base != nil && !base.Public {
+			most = max(most, min(mostBeyond, base.TypicalRows/b.plan.Proof.Rows))
 		}
 	}
 	return most

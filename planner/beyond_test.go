@@ -254,12 +254,16 @@ func TestProfiledRows(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Ladders = map[string]Ladder{"patient": {{1, 700}, {2, 200}, {4, 90}, {8, 10}}, "vitalaperiodic": {{64, 100}, {128, 200}}}
 	for sql, want := range map[string]int{
-		"SELECT AVG(admissionweight) FROM patient":                                                     1,
-		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient": 1,
-		"SELECT COUNT(*) FROM patient":                                                                 6,
-		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                           6,
-		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                          128,
-		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid": 20,
+		"SELECT AVG(admissionweight) FROM patient":                                                                  1,
+		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              1,
+		"SELECT COUNT(*) FROM patient":                                                                              6,
+		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                                        6,
+		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                                       128,
+		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid":              20,
+		"SELECT COUNT(*) FROM (SELECT * FROM patient WHERE admissionweight > 80) s":                                 6,
+		"SELECT COUNT(DISTINCT patientunitstayid) FROM patient":                                                     6,
+		"SELECT COUNT(DISTINCT patientunitstayid) FROM vitalaperiodic":                                              6, // of stays there are no more than that table has
+		"SELECT AVG(n) FROM (SELECT patientunitstayid, COUNT(*) AS n FROM vitalaperiodic GROUP BY 1) s WHERE n < 9": 1,
 	} {
 		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 2}}, fed)
 		if err != nil {
@@ -279,5 +283,32 @@ func TestProfiledRows(t *testing.T) {
 	// Of 700 + 400 + 270 + 60 rows, 200 + 180 + 50.
 	if said := strings.Join(program.Warnings(), ""); !strings.Contains(said, "about 30 % of all rows are beyond the limit of 1 a patient (max_rows)") {
 		t.Errorf("explain says %q", said)
+	}
+}
+
+// TestLimitsOfDerivedRelations: a relation of which the rows are those of a table, or fewer, has that table's limit, and one that
+// puts several together the sum of theirs.
+func TestLimitsOfDerivedRelations(t *testing.T) {
+	for sql, want := range map[string]int{ // of OMOP: 20 visits, 20 conditions, 30 drug exposures, 50 measurements, else 10
+		"SELECT COUNT(DISTINCT visit_occurrence_id) FROM visit_occurrence":                                                                                          20,
+		"SELECT COUNT(DISTINCT visit_occurrence_id) FROM measurement":                                                                                               20,
+		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id, measurement_concept_id FROM measurement) m":                                                               50,
+		"SELECT COUNT(*) FROM (SELECT person_id, visit_start_date FROM visit_occurrence) v":                                                                         20,
+		"SELECT COUNT(*) FROM (SELECT person_id, drug_concept_id FROM drug_exposure UNION ALL SELECT person_id, condition_concept_id FROM condition_occurrence) e":  50,
+		"SELECT COUNT(*) FROM (SELECT person_id, 1 AS x FROM drug_exposure UNION ALL SELECT person_id, 2 FROM drug_exposure WHERE drug_concept_id = 3) e":           30,
+		"SELECT COUNT(*) FROM (SELECT person_id, visit_start_date FROM visit_occurrence EXCEPT SELECT person_id, condition_start_date FROM condition_occurrence) e": 20,
+		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id FROM death) a FULL JOIN (SELECT DISTINCT person_id FROM drug_exposure) b ON a.person_id = b.person_id":     1,
+		"SELECT COUNT(*) FROM (SELECT DISTINCT person_id FROM visit_occurrence) a FULL JOIN (SELECT DISTINCT person_id FROM drug_exposure) b USING (person_id)":     1,
+		"SELECT COUNT(*) FROM death a FULL JOIN drug_exposure b ON a.person_id = b.person_id":                                                                       30,
+		// A patient may have a row of each: of a death with no such drug, and of a drug without such a death.
+		"SELECT COUNT(*) FROM (SELECT person_id, MIN(drug_concept_id) AS d FROM drug_exposure GROUP BY 1) a FULL JOIN death b ON a.person_id = b.person_id AND a.d = b.cause_concept_id": 2,
+	} {
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1}}, federation(t, "omop"))
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if p.Proof.Rows != want {
+			t.Errorf("%s: max_rows %d, want %d", sql, p.Proof.Rows, want)
+		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -110,28 +109,6 @@ func (b *builder) groupsInFull() float64 {
 		return math.Sqrt(float64(groups))
 	}
 	return float64(groups)
-}
-
-// rowLimit is the catalog's limit of a relation: a derived one that passes on rows has that of the tables that it reads.
-func (b *builder) rowLimit(r fragment.Relation, t *catalog.Table) int {
-	d := r.Derived
-	if d == nil || d.Grouped || d.Combine != "" || t.OneRowPerPatient {
-		return b.catalog.RowLimit(t)
-	}
-	limit := 0
-	for _, within := range d.Relations {
-		if within.Derived != nil {
-			known, err := within.Derived.Table(within.Name, b.catalog.Catalog, b.catalog.domains)
-			if err == nil && !known.Public {
-				limit = max(limit, b.rowLimit(within, known))
-			}
-			continue
-		}
-		if of, ok := b.catalog.Table(within.Table); ok && !of.Public {
-			limit = max(limit, b.catalog.RowLimit(of))
-		}
-	}
-	return max(1, limit)
 }
 
 // atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.

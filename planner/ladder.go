@@ -3,7 +3,10 @@ package planner
 import (
 	"math"
 	"slices"
+	"strings"
 
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -86,7 +89,7 @@ func (b *builder) profiledRows() int {
 	}
 	counts, sums := 0, 0
 	for _, item := range b.syntax.Select.Items {
-		n, s := totalsIn(item.Term)
+		n, s := totalsIn(item.Term, b.counted != nil)
 		counts, sums = counts+n, sums+s
 	}
 	totals := counts + sums
@@ -117,31 +120,159 @@ const (
 	undeclaredGroups = 10 // that there are
 )
 
-// ladder is what a profile tells of the one table with patients that the query reads.
+// ladder is what a profile tells of the one table with patients that the query reads, or of whose rows it reads as many or fewer.
 func (b *builder) ladder() Ladder {
 	var l Ladder
 	for _, s := range b.sources {
-		switch {
-		case s.table.Public || s.table.OneRowPerPatient || s.alias == "": // of no name: it is reached by keys
-		case s.Derived != nil || l != nil:
+		if s.table.Public || s.table.OneRowPerPatient || s.alias == "" { // of no name: it is reached by keys
+			continue
+		}
+		base, _ := b.base(s.Relation, s.table)
+		if base == nil || l != nil {
 			return nil
-		default:
-			if l = b.federation.Ladders[s.Table]; l == nil {
-				return nil
-			}
+		}
+		if l = b.federation.Ladders[base.Name]; l == nil {
+			return nil
 		}
 	}
 	return l
 }
 
-// totalsIn counts the counts and the sums of rows in a term that are not divided by one another.
-func totalsIn(t *syntax.Expr) (counts, sums int) {
+// base is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none. grouped: several may
+// have become one row.
+func (r *resolver) base(of fragment.Relation, t *catalog.Table) (base *catalog.Table, grouped bool) {
+	d := of.Derived
+	switch {
+	case d == nil:
+		return t, false
+	case d.Combine != "" || t.OneRowPerPatient:
+		return nil, false
+	case d.Grouped:
+		if counted := r.countedIn(d, t); counted != nil {
+			return counted, false
+		}
+	}
+	for _, within := range d.Relations {
+		known := r.tableOf(within)
+		switch {
+		case known == nil:
+			return nil, false
+		case known.Public || known.OneRowPerPatient || lookedUp(within, known):
+			continue
+		case base != nil:
+			return nil, false
+		}
+		if base, grouped = r.base(within, known); base == nil {
+			return nil, false
+		}
+	}
+	return base, grouped || d.Grouped
+}
+
+// countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's id; nil: by
+// something else.
+func (r *resolver) countedIn(d *fragment.Derived, t *catalog.Table) *catalog.Table {
+	var counted *catalog.Table
+	for _, o := range d.Columns {
+		if o.Function != "" || o.Name == d.Patient {
+			continue
+		}
+		c, ok := t.Column(o.Name)
+		if !ok || counted != nil || !r.privateKey(c.References) {
+			return nil
+		}
+		name, _, _ := strings.Cut(c.References, ".")
+		counted, _ = r.catalog.Table(name)
+	}
+	return counted
+}
+
+// tableOf is a relation as a table; nil: it cannot be made.
+func (r *resolver) tableOf(of fragment.Relation) *catalog.Table {
+	if of.Derived == nil {
+		t, _ := r.catalog.Table(of.Table)
+		return t
+	}
+	t, err := of.Derived.Table(of.Name, r.catalog.Catalog, r.catalog.domains)
+	if err != nil {
+		return nil
+	}
+	return t
+}
+
+// lookedUp reports whether a relation is joined by its key, so that it adds no rows.
+func lookedUp(of fragment.Relation, t *catalog.Table) bool {
+	if of.Derived != nil || len(t.Key) != 1 {
+		return false
+	}
+	return slices.ContainsFunc(fragment.Conjuncts(of.On), func(e *fragment.Expr) bool {
+		return e.Op == fragment.OpEqual && slices.ContainsFunc(e.Args, func(x *fragment.Expr) bool {
+			return x.Op == fragment.OpColumn && x.Relation == of.Name && strings.EqualFold(x.Column, t.Key[0])
+		})
+	})
+}
+
+// rowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a derived one has
+// no more than what it reads.
+func (r *resolver) rowLimit(of fragment.Relation, t *catalog.Table) int {
+	d := of.Derived
+	switch {
+	case t == nil:
+		return r.catalog.MaxRows
+	case d == nil || t.OneRowPerPatient:
+		return r.catalog.RowLimit(t)
+	case d.Combine != "":
+		return r.rowLimitOf(d)
+	}
+	if base, _ := r.base(of, t); base != nil {
+		return r.catalog.RowLimit(base)
+	}
+	limit := 1
+	for _, within := range d.Relations {
+		if known := r.tableOf(within); known == nil || !known.Public {
+			limit = max(limit, r.rowLimit(within, known))
+		}
+	}
+	return limit
+}
+
+// rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as where each
+// has a kind.
+func (r *resolver) rowLimitOf(d *fragment.Derived) int {
+	limit, seen := 0, map[string]bool{}
+	apart := d.Combine == fragment.CombineAll && fragment.Apart(d.Arms, r.catalog.Catalog, r.catalog.domains)
+	for i, arm := range d.Arms {
+		of := fragment.Relation{Name: "arm", Derived: arm}
+		known := r.tableOf(of)
+		one := r.rowLimit(of, known)
+		table := ""
+		if known != nil {
+			if base, _ := r.base(of, known); base != nil {
+				table = base.Source()
+			}
+		}
+		switch {
+		case d.Combine == fragment.CombineExcept && i > 0:
+		case d.Combine == fragment.CombineIntersect && i > 0:
+			limit = min(limit, one)
+		case apart || seen[table]:
+			limit = max(limit, one)
+		default:
+			limit = min(limit+one, maxRows)
+			seen[table] = table != ""
+		}
+	}
+	return limit
+}
+
+// totalsIn counts the counts and the sums of rows in a term that are not divided by one another; once: what is distinct is a row.
+func totalsIn(t *syntax.Expr, once bool) (counts, sums int) {
 	switch {
 	case t == nil:
 		return 0, 0
 	case t.IsAggregate():
 		switch {
-		case t.Distinct:
+		case t.Distinct && !once:
 		case t.Name == "count" || t.Name == "histogram":
 			counts = 1
 		case t.Name == "sum":
@@ -152,7 +283,7 @@ func totalsIn(t *syntax.Expr) (counts, sums int) {
 		return 0, 0
 	}
 	for _, a := range t.Args {
-		n, s := totalsIn(a)
+		n, s := totalsIn(a, once)
 		counts, sums = counts+n, sums+s
 	}
 	return counts, sums

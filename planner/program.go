@@ -54,6 +54,9 @@ func Build(q Query, fed Federation) (*Plan, error) {
 	return p.Releases[0], nil
 }
 
+// maxRows is the largest limit of rows, and of groups, a patient.
+const maxRows = 1_000_000
+
 // Compose plans a query. The error is always an *Error.
 func Compose(q Query, fed Federation) (program *Program, err error) {
 	defer syntax.Catch(&err)
@@ -61,7 +64,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if len(fed.Hospitals) == 0 {
 		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
 	}
-	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > 1_000_000 || q.MaxRows > 1_000_000 {
+	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > maxRows || q.MaxRows > maxRows {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
 	statement := q.Statement

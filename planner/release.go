@@ -246,7 +246,12 @@ func (b *builder) biasWarnings() {
 		patients = patients || partial.Kind == fragment.PartialPatients
 	}
 	ladder := b.ladder()
-	if rows && len(ladder) > 0 && !proof.OneRow {
+	grouped := false // rows of the profile's table, of which several may count as one
+	for _, s := range b.sources {
+		_, one := b.base(s.Relation, s.table)
+		grouped = grouped || one
+	}
+	if rows && len(ladder) > 0 && !proof.OneRow && !grouped {
 		lost, all := ladder.beyond(proof.Rows)
 		text := fmt.Sprintf("by the profile about %s %% of all rows are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), proof.Rows)
 		if lost > 0.01*all {
@@ -255,12 +260,16 @@ func (b *builder) biasWarnings() {
 		warn("%s", text)
 	}
 	for _, s := range b.sources {
-		if typical := s.table.TypicalRows; rows && len(ladder) == 0 && s.Derived == nil && !proof.OneRow && typical > proof.Rows {
+		base, one := b.base(s.Relation, s.table)
+		if base == nil || one || !rows || len(ladder) > 0 || proof.OneRow {
+			continue
+		}
+		if typical := base.TypicalRows; typical > proof.Rows {
 			warn("a patient may well have %d rows of %s, and counts as one of %d in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares",
-				typical, s.table.Name, proof.Rows)
+				typical, base.Name, proof.Rows)
 			if p.Selection != nil && typical > p.vanishing() {
 				warn("the groups are not declared, and a patient of more than %d rows of %s may count in none of them (max_rows): less than 1/8 of one is left",
-					p.vanishing(), s.table.Name)
+					p.vanishing(), base.Name)
 			}
 		}
 	}

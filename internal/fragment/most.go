@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -75,10 +76,71 @@ func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64
 		}
 		least = math.Min(least, most)
 	}
-	if d := s.relations[i].Derived; d != nil && d.Combine == "" && math.IsInf(least, 1) { // no more than it reads
-		least = MostRows(d.Relations, d.Filter, s.catalog, s.left.Budget)
+	if d := s.relations[i].Derived; d != nil && math.IsInf(least, 1) { // no more than it reads
+		least = s.mostOfDerived(d)
 	}
 	return least
+}
+
+// mostOfDerived bounds how many rows of a patient a derived relation takes from what it reads.
+func (s *Scope) mostOfDerived(d *Derived) float64 {
+	if d.Combine == "" {
+		return MostRows(d.Relations, d.Filter, s.catalog, s.left.Budget)
+	}
+	most := make([]float64, len(d.Arms))
+	for i, a := range d.Arms {
+		most[i] = MostRows([]Relation{{Name: "arm", Derived: a}}, nil, s.catalog, s.left.Budget)
+	}
+	switch {
+	case d.Combine == CombineExcept:
+		return most[0]
+	case d.Combine == CombineIntersect:
+		return slices.Min(most)
+	case Apart(d.Arms, s.catalog, s.left.Budget):
+		return slices.Max(most)
+	}
+	all := 0.0
+	for _, n := range most {
+		all += n
+	}
+	return all
+}
+
+// Apart reports whether a patient has rows in one of two arms alone, as where a FULL JOIN by patients' ids is written out: a LEFT
+// JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
+func Apart(arms []*Derived, c *catalog.Catalog, b *Budget) bool {
+	if len(arms) != 2 {
+		return false
+	}
+	first, second := passedOn(arms[0]), passedOn(arms[1])
+	if first.Grouped || first.Filter != nil || len(first.Relations) == 0 || len(second.Relations) != 2 {
+		return false
+	}
+	present, absent := first.Relations[0], second.Relations[1]
+	if absent.Join != JoinLeft || absent.On.Op != OpEqual || present.Table != absent.Table || !reflect.DeepEqual(present.Derived, absent.Derived) ||
+		slices.ContainsFunc(first.Relations[1:], func(r Relation) bool { return r.Join != JoinLeft }) {
+		return false
+	}
+	in, err := NewScopeWithin(second.Relations, c, b)
+	if err != nil {
+		return false
+	}
+	for _, e := range absent.On.Args {
+		if e.Op != OpColumn || !in.isPatientID(in.index[e.Relation], e.Column) {
+			return false
+		}
+	}
+	return slices.ContainsFunc(Conjuncts(second.Filter), func(e *Expr) bool {
+		return e.Op == OpIsNull && e.Args[0].Op == OpColumn && e.Args[0].Relation == absent.Name && in.isPatientID(1, e.Args[0].Column)
+	})
+}
+
+// passedOn is the relation whose rows a derived one passes on, whatever it makes of their columns.
+func passedOn(d *Derived) *Derived {
+	for d.Combine == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Derived != nil {
+		d = d.Relations[0].Derived
+	}
+	return d
 }
 
 // size is how many values there are, infinite where that is not known.

@@ -72,12 +72,46 @@ func TestMostRows(t *testing.T) {
 	list := Relation{Name: "list", Derived: list(CombineAll, [2]value.Value{value.Int(1), value.Text("a")}, [2]value.Value{value.Int(2), value.Text("b")}), Join: JoinInner}
 	byKey, byOther := list, list
 	byKey.On, byOther.On = eq(t, n, col("list", "k", value.TypeInt)), must(t, OpLess, n, col("list", "k", value.TypeInt))
+	both := func(how Combine, arms ...*Derived) []Relation {
+		return derived(&Derived{Combine: how, Arms: arms, Patient: "id"})
+	}
+	// As a FULL JOIN is written out: each side with what it finds on the other, and of the second what finds nothing.
+	ids := func(also ...Output) *Derived {
+		d := ofStay(append([]Output{plainOutput("id", stayColumn("id"))}, also...)...)
+		d.Grouped = true
+		return d
+	}
+	side := func(first, second *Derived, alone bool, more ...*Expr) *Derived {
+		on := eq(t, col("a", "id", value.TypeInt), col("b", "id", value.TypeInt))
+		if len(more) > 0 {
+			on = must(t, OpAnd, append([]*Expr{on}, more...)...)
+		}
+		d := &Derived{Relations: []Relation{{Name: "a", Derived: first}, {Name: "b", Derived: second, Join: JoinLeft, On: on}}, Patient: "id"}
+		d.Columns = []Output{plainOutput("id", col("a", "id", value.TypeInt))}
+		if alone {
+			d.Filter = must(t, OpIsNull, col("b", "id", value.TypeInt))
+		}
+		return d
+	}
+	longest := ids(Output{Name: "most", Function: FunctionMax, Expr: stayColumn("days")})
+	third := ids()
+	third.Filter = must(t, OpGreater, stayColumn("days"), Literal(value.Int(10)))
+	tenDays := must(t, OpGreater, col("b", "most", value.TypeInt), Literal(value.Int(10)))
 	for name, c := range map[string]struct {
 		relations []Relation
 		filter    *Expr
 		keys      []*Expr
 		want      float64
 	}{
+		"ids, and others":                  {both(CombineAll, side(ids(), longest, false), side(longest, ids(), true)), nil, nil, 1},
+		"ids, and others, in a condition":  {both(CombineAll, side(ids(), longest, false, tenDays), side(longest, ids(), true)), nil, nil, 1},
+		"ids, and those that do not fit":   {both(CombineAll, side(longest, ids(), false), side(ids(), longest, true, tenDays)), nil, nil, 2},
+		"ids, and all of the others":       {both(CombineAll, side(ids(), longest, false), side(longest, ids(), false)), nil, nil, 2},
+		"ids, and those not of a third":    {both(CombineAll, side(ids(), longest, false), side(longest, third, true)), nil, nil, 2},
+		"two of each":                      {both(CombineAll, grouped, grouped), nil, nil, 204},
+		"what is in both":                  {both(CombineIntersect, ids(), ids()), nil, nil, 1},
+		"what is in one":                   {both(CombineExcept, ids(), third), nil, nil, 1},
+		"any":                              {both(CombineAll, first, first), nil, nil, math.Inf(1)},
 		"numbered":                         {derived(first), nil, nil, math.Inf(1)},
 		"the first two":                    {derived(first), two, nil, 2},
 		"the first two, by their number":   {derived(first), two, []*Expr{n}, 1},
