@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -50,7 +51,7 @@ func TestGroupIDsDiffer(t *testing.T) {
 
 // TestMergersShareOneLimit: what many hospitals send is bounded together, and what no longer counts is given back.
 func TestMergersShareOneLimit(t *testing.T) {
-	total := newMerger(&fragment.Fragment{Keys: []fragment.Key{{Expr: fragment.Column("p", "a", value.TypeInt)}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
+	total := newMerger(&fragment.Fragment{Keys: []fragment.Key{{Expr: expr.Column("p", "a", value.TypeInt)}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 	total.most = 1000
 	fill := func(m *merger, first, n int) error {
 		for i := range n {
@@ -79,7 +80,7 @@ func TestMergersShareOneLimit(t *testing.T) {
 
 // TestLongKeys adds groups until there are too many: long keys, which are held as well, count.
 func TestLongKeys(t *testing.T) {
-	key := fragment.Key{Expr: fragment.Column("p", "a", value.TypeText)}
+	key := fragment.Key{Expr: expr.Column("p", "a", value.TypeText)}
 	groups := func(length int, keys ...fragment.Key) (n int) {
 		m := newMerger(&fragment.Fragment{Keys: keys, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 		m.most = 1000

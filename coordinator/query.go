@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/ledger"
@@ -444,7 +445,7 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 // ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.
 func ofAbsent(keys []fragment.Key, group []value.Value, answered map[string]bool) bool {
 	for i, k := range keys {
-		if k.Expr.Op == fragment.OpHospital && !answered[group[i].Str()] {
+		if k.Expr.Op == expr.OpHospital && !answered[group[i].Str()] {
 			return true
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
@@ -291,7 +292,7 @@ func (f *forger) relations(depth int) []seen {
 			if d == nil {
 				return nil
 			}
-			t, err := d.Table(s.Name, f.ward.catalog, fragment.NewBudget())
+			t, err := d.Table(s.Name, f.ward.catalog, expr.NewBudget())
 			if err != nil {
 				return nil
 			}
@@ -323,9 +324,9 @@ func (f *forger) relations(depth int) []seen {
 }
 
 // on ties the last relation to those before, or does not.
-func (f *forger) on(all []seen) *fragment.Expr {
+func (f *forger) on(all []seen) *expr.Expr {
 	last := all[len(all)-1]
-	var conditions []*fragment.Expr
+	var conditions []*expr.Expr
 	for _, s := range all[:len(all)-1] {
 		if s.id != "" && last.id != "" && !f.one(6) {
 			conditions = append(conditions, f.equal(s, s.id, last, last.id))
@@ -351,66 +352,66 @@ func (f *forger) on(all []seen) *fragment.Expr {
 	return f.all(conditions)
 }
 
-func (f *forger) all(conditions []*fragment.Expr) *fragment.Expr {
+func (f *forger) all(conditions []*expr.Expr) *expr.Expr {
 	if len(conditions) == 1 {
 		return conditions[0]
 	}
-	op := fragment.OpAnd
+	op := expr.OpAnd
 	if f.one(20) {
-		op = fragment.OpOr
+		op = expr.OpOr
 	}
 	return f.apply(op, conditions...)
 }
 
-func (f *forger) equal(a seen, x string, b seen, y string) *fragment.Expr {
+func (f *forger) equal(a seen, x string, b seen, y string) *expr.Expr {
 	p, _ := a.table.Column(x)
 	q, _ := b.table.Column(y)
 	if p == nil || q == nil || p.Type != q.Type {
-		return fragment.Literal(value.Bool(true))
+		return expr.Literal(value.Bool(true))
 	}
-	return f.apply(fragment.OpEqual, fragment.Column(a.Name, p.Name, p.Type), fragment.Column(b.Name, q.Name, q.Type))
+	return f.apply(expr.OpEqual, expr.Column(a.Name, p.Name, p.Type), expr.Column(b.Name, q.Name, q.Type))
 }
 
 // fixed equates a column with a constant or with another column.
-func (f *forger) fixed(all []seen) *fragment.Expr {
+func (f *forger) fixed(all []seen) *expr.Expr {
 	s := all[f.IntN(len(all))]
 	c := s.table.Columns[f.IntN(len(s.table.Columns))]
 	with := f.literal(c.Type)
 	if f.one(3) {
 		with = f.expr(all, c.Type, 0)
 	}
-	return f.apply(fragment.OpEqual, fragment.Column(s.Name, c.Name, c.Type), with)
+	return f.apply(expr.OpEqual, expr.Column(s.Name, c.Name, c.Type), with)
 }
 
-func (f *forger) apply(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-	e, err := fragment.New(op, args...)
+func (f *forger) apply(op expr.Op, args ...*expr.Expr) *expr.Expr {
+	e, err := expr.New(op, args...)
 	if err != nil {
 		panic(fmt.Sprint(op, args, err)) // the generator's own
 	}
 	return e
 }
 
-func (f *forger) literal(t value.Type) *fragment.Expr {
+func (f *forger) literal(t value.Type) *expr.Expr {
 	if f.one(12) {
-		return fragment.Literal(value.Null(t))
+		return expr.Literal(value.Null(t))
 	}
 	switch t {
 	case value.TypeInt:
-		return fragment.Literal(value.Int([]int64{0, 1, 1, 2, 5, -3, 1995}[f.IntN(7)]))
+		return expr.Literal(value.Int([]int64{0, 1, 1, 2, 5, -3, 1995}[f.IntN(7)]))
 	case value.TypeFloat:
-		return fragment.Literal(value.Float([]float64{0, 0.5, 1, -2.25, 1e300}[f.IntN(5)]))
+		return expr.Literal(value.Float([]float64{0, 0.5, 1, -2.25, 1e300}[f.IntN(5)]))
 	case value.TypeBool:
-		return fragment.Literal(value.Bool(f.one(2)))
+		return expr.Literal(value.Bool(f.one(2)))
 	}
-	return fragment.Literal(value.Text([]string{"", "a", "A", "f", "north"}[f.IntN(5)]))
+	return expr.Literal(value.Text([]string{"", "a", "A", "f", "north"}[f.IntN(5)]))
 }
 
-func (f *forger) column(all []seen, t value.Type) *fragment.Expr {
-	var found []*fragment.Expr
+func (f *forger) column(all []seen, t value.Type) *expr.Expr {
+	var found []*expr.Expr
 	for _, s := range all {
 		for _, c := range s.table.Columns {
 			if c.Type == t {
-				found = append(found, fragment.Column(s.Name, c.Name, t))
+				found = append(found, expr.Column(s.Name, c.Name, t))
 			}
 		}
 	}
@@ -420,69 +421,69 @@ func (f *forger) column(all []seen, t value.Type) *fragment.Expr {
 	return found[f.IntN(len(found))]
 }
 
-func (f *forger) expr(all []seen, t value.Type, depth int) *fragment.Expr {
+func (f *forger) expr(all []seen, t value.Type, depth int) *expr.Expr {
 	if depth == 0 || f.one(3) && t != value.TypeBool {
 		if f.one(6) {
 			return f.literal(t)
 		}
 		return f.column(all, t)
 	}
-	sub := func(t value.Type) *fragment.Expr { return f.expr(all, t, depth-1) }
+	sub := func(t value.Type) *expr.Expr { return f.expr(all, t, depth-1) }
 	if f.one(8) {
-		return f.apply(fragment.OpCase, sub(value.TypeBool), sub(t), sub(t))
+		return f.apply(expr.OpCase, sub(value.TypeBool), sub(t), sub(t))
 	}
 	if f.one(8) {
-		return f.apply([]fragment.Op{fragment.OpCoalesce, fragment.OpLeast, fragment.OpGreatest}[f.IntN(3)], sub(t), sub(t))
+		return f.apply([]expr.Op{expr.OpCoalesce, expr.OpLeast, expr.OpGreatest}[f.IntN(3)], sub(t), sub(t))
 	}
 	switch t {
 	case value.TypeInt:
-		op := []fragment.Op{fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpIntDivide, fragment.OpModulo, fragment.OpAbs, fragment.OpLength, fragment.OpCast}[f.IntN(8)]
+		op := []expr.Op{expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpIntDivide, expr.OpModulo, expr.OpAbs, expr.OpLength, expr.OpCast}[f.IntN(8)]
 		switch op {
-		case fragment.OpAbs:
+		case expr.OpAbs:
 			return f.apply(op, sub(t))
-		case fragment.OpLength:
+		case expr.OpLength:
 			return f.apply(op, sub(value.TypeText))
-		case fragment.OpCast:
-			e, _ := fragment.Cast(sub(value.TypeFloat), t)
+		case expr.OpCast:
+			e, _ := expr.Cast(sub(value.TypeFloat), t)
 			return e
 		}
 		return f.apply(op, sub(t), sub(t))
 	case value.TypeFloat:
-		return f.apply([]fragment.Op{fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide}[f.IntN(4)], sub(t), sub(t))
+		return f.apply([]expr.Op{expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide}[f.IntN(4)], sub(t), sub(t))
 	case value.TypeText:
-		return f.apply(fragment.OpLower, sub(t))
+		return f.apply(expr.OpLower, sub(t))
 	}
 	of := []value.Type{value.TypeInt, value.TypeInt, value.TypeFloat, value.TypeText}[f.IntN(4)]
 	switch f.IntN(7) {
 	case 0:
-		return f.apply(fragment.OpIsNull, sub(of))
+		return f.apply(expr.OpIsNull, sub(of))
 	case 1:
-		return f.apply(fragment.OpNot, sub(t))
+		return f.apply(expr.OpNot, sub(t))
 	case 2:
-		return f.apply([]fragment.Op{fragment.OpAnd, fragment.OpOr}[f.IntN(2)], sub(t), sub(t))
+		return f.apply([]expr.Op{expr.OpAnd, expr.OpOr}[f.IntN(2)], sub(t), sub(t))
 	case 3:
-		return f.apply(fragment.OpDistinct, sub(of), sub(of))
+		return f.apply(expr.OpDistinct, sub(of), sub(of))
 	case 4:
-		return f.apply(fragment.OpIn, sub(of), f.literal(of), f.literal(of))
+		return f.apply(expr.OpIn, sub(of), f.literal(of), f.literal(of))
 	}
-	return f.apply([]fragment.Op{fragment.OpEqual, fragment.OpEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpNotEqual}[f.IntN(5)], sub(of), sub(of))
+	return f.apply([]expr.Op{expr.OpEqual, expr.OpEqual, expr.OpLess, expr.OpLessOrEqual, expr.OpNotEqual}[f.IntN(5)], sub(of), sub(of))
 }
 
 // patientOf is the id of a relation that has one; seldom something else.
-func (f *forger) patientOf(all []seen) *fragment.Expr {
+func (f *forger) patientOf(all []seen) *expr.Expr {
 	if f.one(20) {
 		return f.expr(all, value.TypeInt, 1)
 	}
 	for _, s := range all {
 		if s.id != "" && !f.one(5) {
 			c, _ := s.table.Column(s.id)
-			return fragment.Column(s.Name, c.Name, c.Type)
+			return expr.Column(s.Name, c.Name, c.Type)
 		}
 	}
 	return nil
 }
 
-func (f *forger) filter(all []seen) *fragment.Expr {
+func (f *forger) filter(all []seen) *expr.Expr {
 	switch f.IntN(4) {
 	case 0:
 		return nil
@@ -582,7 +583,7 @@ func (f *forger) list(types []value.Type) *fragment.Derived {
 }
 
 // function makes an output of type t from several rows.
-func (f *forger) function(all []seen, t value.Type, patient *fragment.Expr, windowed bool) fragment.Output {
+func (f *forger) function(all []seen, t value.Type, patient *expr.Expr, windowed bool) fragment.Output {
 	choices := []fragment.Function{fragment.FunctionMin, fragment.FunctionMax}
 	switch t {
 	case value.TypeInt:
@@ -614,7 +615,7 @@ func (f *forger) function(all []seen, t value.Type, patient *fragment.Expr, wind
 	if !windowed {
 		return o
 	}
-	w := &fragment.Window{Partition: []*fragment.Expr{patient}}
+	w := &fragment.Window{Partition: []*expr.Expr{patient}}
 	if f.one(3) {
 		w.Partition = append(w.Partition, f.expr(all, kinds[f.IntN(len(kinds))], 0))
 	}
@@ -651,7 +652,7 @@ func (f *forger) grid(center int64) *fragment.Grid {
 
 // tie makes the outputs depend on no order of the database's, as the planner does: it gives them one order.
 func tie(d *fragment.Derived) {
-	var read []*fragment.Expr
+	var read []*expr.Expr
 	var order *fragment.Window
 	for _, o := range d.Columns {
 		if o.Expr != nil {
@@ -695,7 +696,7 @@ func (f *forger) fragment() *fragment.Fragment {
 		e := f.expr(of, kinds[f.IntN(len(kinds))], f.IntN(2))
 		k := fragment.Key{Expr: e}
 		if f.one(2) {
-			k.Domain = scope.Facts(e).Domain
+			k.Domain = scope.Range(e).Domain
 		}
 		out.Keys = append(out.Keys, k)
 	}
@@ -760,7 +761,7 @@ func (c *forgery) readRows(w *ward) [][]value.Value {
 	for i, p := range f.Partials {
 		e := p.Expr
 		if e == nil {
-			e = fragment.Literal(value.Bool(true))
+			e = expr.Literal(value.Bool(true))
 		}
 		d.Columns = append(d.Columns, fragment.Output{Name: fmt.Sprint("p", i), Expr: e})
 	}
@@ -897,7 +898,7 @@ func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 }
 
 func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
-	t, err := d.Table("d", c.ward.catalog, fragment.NewBudget())
+	t, err := d.Table("d", c.ward.catalog, expr.NewBudget())
 	if err != nil {
 		return err.Error()
 	}
@@ -908,7 +909,7 @@ func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
 	rows := d.Evaluate(c.ward.table, "h0", c.ward.catalog)
 	patients, keys := map[value.Value]int{}, map[string]int{}
 	for i, column := range t.Columns {
-		facts := scope.Facts(fragment.Column("d", column.Name, column.Type))
+		facts := scope.Range(expr.Column("d", column.Name, column.Type))
 		for _, row := range rows.Values {
 			v := row[i]
 			outside := !v.IsNull() && column.Type != value.TypeText && (v.Float64() < facts.Lower || v.Float64() > facts.Upper)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
@@ -66,7 +67,7 @@ func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d 
 	f := p.Fragment
 	// One row a row that counts: the patient, the keys, each partial's argument.
 	read := &fragment.Derived{Relations: f.Relations, Filter: f.Filter}
-	add := func(e *fragment.Expr) {
+	add := func(e *expr.Expr) {
 		read.Columns = append(read.Columns, fragment.Output{Name: fmt.Sprint(len(read.Columns)), Expr: e})
 	}
 	add(f.Patient)
@@ -75,7 +76,7 @@ func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d 
 	}
 	for _, partial := range f.Partials {
 		if partial.Expr == nil {
-			add(fragment.Literal(value.Bool(true)))
+			add(expr.Literal(value.Bool(true)))
 		} else {
 			add(partial.Expr)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -307,11 +308,11 @@ func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	c := h.client(t, "coordinator-paris")
 	large := func() *fragment.Request { // its literals take 100 kB
 		r := request(h.catalog, 0.25)
-		args := []*fragment.Expr{fragment.Column("patient", "sex", value.TypeText)}
+		args := []*expr.Expr{expr.Column("patient", "sex", value.TypeText)}
 		for i := range 100 {
-			args = append(args, fragment.Literal(value.Text(fmt.Sprint(i, strings.Repeat("x", 1000)))))
+			args = append(args, expr.Literal(value.Text(fmt.Sprint(i, strings.Repeat("x", 1000)))))
 		}
-		in, err := fragment.New(fragment.OpIn, args...)
+		in, err := expr.New(expr.OpIn, args...)
 		must(t, err)
 		r.Fragment.Filter = in
 		return r
@@ -401,13 +402,13 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-func column(relation, name string) *fragment.Expr {
-	return fragment.Column(relation, name, value.TypeInt)
+func column(relation, name string) *expr.Expr {
+	return expr.Column(relation, name, value.TypeInt)
 }
 
-func expr(t *testing.T, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+func operation(t *testing.T, op expr.Op, args ...*expr.Expr) *expr.Expr {
 	t.Helper()
-	e, err := fragment.New(op, args...)
+	e, err := expr.New(op, args...)
 	must(t, err)
 	return e
 }
@@ -416,9 +417,9 @@ func expr(t *testing.T, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 func TestScope(t *testing.T) {
 	c := testCatalog(t)
 	id, other := column("patient", "id"), column("visit", "patient_id")
-	sex, ward := fragment.Column("patient", "sex", value.TypeText), fragment.Column("visit", "ward", value.TypeText)
-	n := fragment.Literal(value.Int(42))
-	joined := []fragment.Relation{{Name: "patient", Table: "patient"}, {Name: "visit", Table: "visit", Join: fragment.JoinLeft, On: expr(t, fragment.OpEqual, id, other)}}
+	sex, ward := expr.Column("patient", "sex", value.TypeText), expr.Column("visit", "ward", value.TypeText)
+	n := expr.Literal(value.Int(42))
+	joined := []fragment.Relation{{Name: "patient", Table: "patient"}, {Name: "visit", Table: "visit", Join: fragment.JoinLeft, On: operation(t, expr.OpEqual, id, other)}}
 	count := []fragment.Partial{{Kind: fragment.PartialRows}}
 	derived := func(columns ...fragment.Output) []fragment.Relation {
 		return []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Patient: "p", Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: columns}}}
@@ -435,39 +436,39 @@ func TestScope(t *testing.T) {
 		{"any table", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Keys: []fragment.Key{{Expr: ward}}, Partials: count}, true},
 		{"another table", map[string][]string{"patient": {"*"}}, fragment.Fragment{Relations: joined, Partials: count}, false},
 		{"another column", map[string][]string{"patient": {"sex"}, "visit": {"patient_id"}}, fragment.Fragment{Relations: joined, Keys: []fragment.Key{{Expr: ward}}, Partials: count}, false},
-		{"another column in the filter", map[string][]string{"*": {"sex"}}, fragment.Fragment{Relations: joined, Filter: expr(t, fragment.OpIsNull, ward), Partials: count}, false},
-		{"one patient", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: expr(t, fragment.OpEqual, id, n), Partials: count}, false},
-		{"all but one patient", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: expr(t, fragment.OpNotEqual, id, n), Partials: count}, false},
-		{"one patient in disguise", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: expr(t, fragment.OpEqual, expr(t, fragment.OpModulo, id, n), n), Partials: count}, false},
+		{"another column in the filter", map[string][]string{"*": {"sex"}}, fragment.Fragment{Relations: joined, Filter: operation(t, expr.OpIsNull, ward), Partials: count}, false},
+		{"one patient", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: operation(t, expr.OpEqual, id, n), Partials: count}, false},
+		{"all but one patient", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: operation(t, expr.OpNotEqual, id, n), Partials: count}, false},
+		{"one patient in disguise", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Filter: operation(t, expr.OpEqual, operation(t, expr.OpModulo, id, n), n), Partials: count}, false},
 		{"one patient in a join", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: []fragment.Relation{joined[0], {
-			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: expr(t, fragment.OpAnd, expr(t, fragment.OpEqual, id, other), expr(t, fragment.OpEqual, other, n)),
+			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: operation(t, expr.OpAnd, operation(t, expr.OpEqual, id, other), operation(t, expr.OpEqual, other, n)),
 		}}, Partials: count}, false},
 		{"a group a patient", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Keys: []fragment.Key{{Expr: id}}, Partials: count}, false},
 		{"a sum of ids", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined[:1], Partials: []fragment.Partial{{Kind: fragment.PartialSum, Expr: id, Grid: &fragment.Grid{}}}}, false},
-		{"one patient, where the study lists ids", map[string][]string{"*": {"*", "id"}}, fragment.Fragment{Relations: joined[:1], Filter: expr(t, fragment.OpEqual, id, n), Partials: count}, true},
-		{"who has no visit", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Filter: expr(t, fragment.OpIsNull, other), Partials: count}, true},
-		{"who has a visit", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Filter: expr(t, fragment.OpNot, expr(t, fragment.OpIsNull, other)), Partials: count}, true},
+		{"one patient, where the study lists ids", map[string][]string{"*": {"*", "id"}}, fragment.Fragment{Relations: joined[:1], Filter: operation(t, expr.OpEqual, id, n), Partials: count}, true},
+		{"who has no visit", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Filter: operation(t, expr.OpIsNull, other), Partials: count}, true},
+		{"who has a visit", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Filter: operation(t, expr.OpNot, operation(t, expr.OpIsNull, other)), Partials: count}, true},
 		{"visits with an id", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: joined, Partials: []fragment.Partial{{Kind: fragment.PartialValues, Expr: other}}}, true},
 		{"a derived relation", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: derived(plain), Partials: count}, true},
-		{"one patient of a derived relation", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: derived(plain), Filter: expr(t, fragment.OpEqual, column("d", "p"), n), Partials: count}, false},
+		{"one patient of a derived relation", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: derived(plain), Filter: operation(t, expr.OpEqual, column("d", "p"), n), Partials: count}, false},
 		{"a derived relation that hides the id", map[string][]string{"*": {"*"}}, fragment.Fragment{
-			Relations: derived(plain, fragment.Output{Name: "q", Expr: expr(t, fragment.OpAdd, id, n)}), Partials: count,
+			Relations: derived(plain, fragment.Output{Name: "q", Expr: operation(t, expr.OpAdd, id, n)}), Partials: count,
 		}, false},
 		{"one patient by the smallest id", map[string][]string{"*": {"*"}}, fragment.Fragment{
-			Relations: derived(plain, fragment.Output{Name: "q", Function: fragment.FunctionMin, Expr: id}), Filter: expr(t, fragment.OpEqual, column("d", "q"), n), Partials: count,
+			Relations: derived(plain, fragment.Output{Name: "q", Function: fragment.FunctionMin, Expr: id}), Filter: operation(t, expr.OpEqual, column("d", "q"), n), Partials: count,
 		}, false},
 		{"an id joined with a constant", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(derived(plain, fragment.Output{Name: "k", Expr: n}), fragment.Relation{
-			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: expr(t, fragment.OpEqual, other, column("d", "k")),
+			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: operation(t, expr.OpEqual, other, column("d", "k")),
 		}), Partials: count}, false},
 		{"an id joined with a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
-			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: n}}}, Join: fragment.JoinInner, On: expr(t, fragment.OpEqual, id, column("list", "k")),
+			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: n}}}, Join: fragment.JoinInner, On: operation(t, expr.OpEqual, id, column("list", "k")),
 		}), Partials: count}, false},
 		{"a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
-			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: fragment.Literal(value.Text("f"))}}}, Join: fragment.JoinInner,
-			On: expr(t, fragment.OpEqual, sex, fragment.Column("list", "k", value.TypeText)),
+			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: expr.Literal(value.Text("f"))}}}, Join: fragment.JoinInner,
+			On: operation(t, expr.OpEqual, sex, expr.Column("list", "k", value.TypeText)),
 		}), Partials: count}, true},
 		{"a count of ids", map[string][]string{"*": {"*"}}, fragment.Fragment{
-			Relations: derived(plain, fragment.Output{Name: "q", Function: fragment.FunctionDistinct, Expr: id}), Filter: expr(t, fragment.OpEqual, column("d", "q"), n), Partials: count,
+			Relations: derived(plain, fragment.Output{Name: "q", Function: fragment.FunctionDistinct, Expr: id}), Filter: operation(t, expr.OpEqual, column("d", "q"), n), Partials: count,
 		}, true},
 	} {
 		d := document("copd", 1, func(d *study.Document) { d.Tables = tc.tables })

@@ -34,6 +34,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/ledger"
@@ -85,9 +86,9 @@ func request(c *catalog.Catalog, epsilon float64) *fragment.Request {
 		Fragment: fragment.Fragment{
 			Version: fragment.Version, Catalog: c.Digest(),
 			Relations: []fragment.Relation{{Name: "patient", Table: "patient"}},
-			Patient:   fragment.Column("patient", "id", value.TypeInt),
+			Patient:   expr.Column("patient", "id", value.TypeInt),
 			Keys: []fragment.Key{{
-				Expr:   fragment.Column("patient", "sex", value.TypeText),
+				Expr:   expr.Column("patient", "sex", value.TypeText),
 				Domain: []value.Value{value.Text("f"), value.Text("m")},
 			}},
 			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}},
@@ -539,7 +540,7 @@ func TestRefuse(t *testing.T) {
 		{"an aggregate that the study may not ask for here", func(r *fragment.Request) { r.Study = "sums" }, CodeScope},
 		{"a table that the study may not read here", func(r *fragment.Request) { r.Study = "visits" }, CodeScope},
 		{"one patient by the identifier", func(r *fragment.Request) {
-			equal, err := fragment.New(fragment.OpEqual, fragment.Column("patient", "id", value.TypeInt), fragment.Literal(value.Int(42)))
+			equal, err := expr.New(expr.OpEqual, expr.Column("patient", "id", value.TypeInt), expr.Literal(value.Int(42)))
 			must(t, err)
 			r.Fragment.Filter = equal
 		}, CodeScope},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/study"
 )
@@ -190,10 +191,10 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 	switch o.Function {
 	case "":
 		check = s.plain
-		if o.Expr.Op == fragment.OpColumn {
+		if o.Expr.Op == expr.OpColumn {
 			is = relations[o.Expr.Relation][strings.ToLower(o.Expr.Column)]
 		}
-		is.null = is.null || o.Expr.Op == fragment.OpLiteral && o.Expr.Value.IsNull()
+		is.null = is.null || o.Expr.Op == expr.OpLiteral && o.Expr.Value.IsNull()
 	case fragment.FunctionCount, fragment.FunctionDistinct:
 		check = s.plain
 	}
@@ -263,16 +264,16 @@ func outputs(d *fragment.Derived) []string {
 }
 
 // conditions checks a filter or a join's condition. Identifiers of one kind may be equal to each other.
-func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
-	kind := func(e *fragment.Expr) string {
-		if e.Op != fragment.OpColumn {
+func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
+	kind := func(e *expr.Expr) string {
+		if e.Op != expr.OpColumn {
 			return ""
 		}
 		return relations[e.Relation][strings.ToLower(e.Column)].kind
 	}
-	for _, c := range fragment.Conjuncts(e) {
+	for _, c := range expr.Conjuncts(e) {
 		check := s.value
-		if c.Op == fragment.OpEqual && kind(c.Args[0]) != "" && kind(c.Args[0]) == kind(c.Args[1]) {
+		if c.Op == expr.OpEqual && kind(c.Args[0]) != "" && kind(c.Args[0]) == kind(c.Args[1]) {
 			check = s.reads
 		}
 		if err := check(c, relations); err != nil {
@@ -283,26 +284,26 @@ func (s scope) conditions(e *fragment.Expr, relations map[string]shown) error {
 }
 
 // plain checks what may be an identifier as it stands, but not what is computed from one; nil is neither.
-func (s scope) plain(e *fragment.Expr, relations map[string]shown) error {
-	if e != nil && e.Op == fragment.OpColumn {
+func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
+	if e != nil && e.Op == expr.OpColumn {
 		return s.reads(e, relations)
 	}
 	return s.value(e, relations)
 }
 
 // value checks an expression whose value may show or depend on what it reads.
-func (s scope) value(e *fragment.Expr, relations map[string]shown) error {
+func (s scope) value(e *expr.Expr, relations map[string]shown) error {
 	switch {
 	case e == nil:
 		return nil
-	case e.Op == fragment.OpColumn:
+	case e.Op == expr.OpColumn:
 		if err := s.reads(e, relations); err != nil {
 			return err
 		}
 		if is := relations[e.Relation][strings.ToLower(e.Column)]; is.unlisted != "" {
 			return fmt.Errorf("%s tells patients apart, and the study does not list it", is.unlisted)
 		}
-	case e.Op == fragment.OpIsNull && e.Args[0].Op == fragment.OpColumn:
+	case e.Op == expr.OpIsNull && e.Args[0].Op == expr.OpColumn:
 		return s.reads(e, relations)
 	}
 	for _, a := range e.Args {
@@ -314,7 +315,7 @@ func (s scope) value(e *fragment.Expr, relations map[string]shown) error {
 }
 
 // reads checks that every column that an expression reads is one of the study's.
-func (s scope) reads(e *fragment.Expr, relations map[string]shown) (err error) {
+func (s scope) reads(e *expr.Expr, relations map[string]shown) (err error) {
 	if e == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/internal/value"
@@ -185,14 +186,14 @@ func TestScopeOfCombinations(t *testing.T) {
 	c, err := catalog.Parse([]byte(scopeCatalog), "scope.yaml")
 	must(t, err)
 	listed := document("copd", 1, func(d *study.Document) { d.Tables = map[string][]string{"*": {"*"}, "visit": {"visit"}} })
-	arm := func(x *fragment.Expr) *fragment.Derived {
+	arm := func(x *expr.Expr) *fragment.Derived {
 		return &fragment.Derived{Patient: "p", Relations: []fragment.Relation{{Name: "visit", Table: "visit"}},
 			Columns: []fragment.Output{{Name: "p", Expr: column("visit", "id")}, {Name: "x", Expr: x}}}
 	}
-	null, number := fragment.Literal(value.Null(value.TypeInt)), fragment.Literal(value.Int(7))
+	null, number := expr.Literal(value.Null(value.TypeInt)), expr.Literal(value.Int(7))
 	for _, tc := range []struct {
 		name    string
-		x, y    *fragment.Expr
+		x, y    *expr.Expr
 		allowed bool // to be compared with 7
 		combine bool // to be combined
 	}{
@@ -215,7 +216,7 @@ func TestScopeOfCombinations(t *testing.T) {
 		if err := (scope{c, listed}).check(f); (err == nil) != tc.combine {
 			t.Errorf("%s: %v", tc.name, err)
 		}
-		f.Filter = expr(t, fragment.OpEqual, column("d", "x"), number)
+		f.Filter = operation(t, expr.OpEqual, column("d", "x"), number)
 		if err := (scope{c, listed}).check(f); (err == nil) != tc.allowed {
 			t.Errorf("%s, compared: %v", tc.name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -11,8 +12,8 @@ import (
 // However much there is of one part, the ledger's sentence has its conditions and what it is grouped by.
 func TestSentenceHasEachPart(t *testing.T) {
 	r := request(testCatalog(t), 0.25)
-	sex := fragment.Column("patient", "sex", value.TypeText)
-	r.Fragment.Filter = expr(t, fragment.OpEqual, sex, fragment.Literal(value.Text("F")))
+	sex := expr.Column("patient", "sex", value.TypeText)
+	r.Fragment.Filter = operation(t, expr.OpEqual, sex, expr.Literal(value.Text("F")))
 	for range 500 {
 		r.Fragment.Relations = append(r.Fragment.Relations, fragment.Relation{Name: "visit", Table: "visit", On: r.Fragment.Filter})
 	}
@@ -25,7 +26,7 @@ func TestSentenceHasEachPart(t *testing.T) {
 	if len(got) > maxSentence {
 		t.Errorf("%d bytes", len(got))
 	}
-	r.Fragment.Filter = expr(t, fragment.OpEqual, sex, fragment.Literal(value.Text(strings.Repeat("é\x00", 5000))))
+	r.Fragment.Filter = operation(t, expr.OpEqual, sex, expr.Literal(value.Text(strings.Repeat("é\x00", 5000))))
 	if got := sentence(r); len(got) > maxSentence || !strings.Contains(got, " …, for each patient.sex;") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -24,7 +25,7 @@ func TestSpread(t *testing.T) {
 	}
 	e := newEngine()
 	s, p := &spreads{data: e, turn: func(context.Context) (func(), error) { return func() {}, nil }}, &policy{catalog: c}
-	joined := func(n int, on func(name string) *fragment.Expr) *fragment.Fragment {
+	joined := func(n int, on func(name string) *expr.Expr) *fragment.Fragment {
 		f := request(c, 1).Fragment
 		for range n {
 			name := "c" + string(rune('0'+len(f.Relations)))
@@ -36,8 +37,8 @@ func TestSpread(t *testing.T) {
 		}
 		return &f
 	}
-	byCode := func(name string) *fragment.Expr {
-		x, err := fragment.New(fragment.OpEqual, fragment.Column(name, "code", value.TypeText), fragment.Column("patient", "sex", value.TypeText))
+	byCode := func(name string) *expr.Expr {
+		x, err := expr.New(expr.OpEqual, expr.Column(name, "code", value.TypeText), expr.Column("patient", "sex", value.TypeText))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -137,14 +138,14 @@ type argument struct {
 	value    float64           // the constant that QUANTILE takes
 	buckets  *fragment.Buckets // of HISTOGRAM
 	distinct bool              // COUNT(DISTINCT patient)
-	patient  *fragment.Expr    // the condition under which that counts; nil: always
+	patient  *expr.Expr        // the condition under which that counts; nil: always
 	domain   []value.Value     // of COUNT(DISTINCT x): the values of x but NULL
 }
 
 // operand is an argument over the rows; its expression is nil for COUNT(*).
 type operand struct {
-	*fragment.Expr
-	facts fragment.Facts
+	*expr.Expr
+	facts expr.Range
 	term  *syntax.Expr
 	// likely is where the values lie, as a profile tells; nil: nobody knows.
 	likely *Likely
@@ -198,8 +199,8 @@ func (a *argument) pair() {
 	where := func(o, other operand) operand {
 		if other.facts.Nullable {
 			at := o.term.At
-			absent := apply(at, fragment.OpIsNull, other.Expr)
-			o.Expr = apply(at, fragment.OpCase, absent, fragment.Literal(value.Null(o.Type)), o.Expr)
+			absent := apply(at, expr.OpIsNull, other.Expr)
+			o.Expr = apply(at, expr.OpCase, absent, expr.Literal(value.Null(o.Type)), o.Expr)
 			o.facts.Nullable = true
 		}
 		return o
@@ -213,14 +214,14 @@ func (a *argument) product(x, y operand) fragment.Partial {
 	a.check(x)
 	a.check(y)
 	at := x.term.At
-	from := func(o operand) *fragment.Expr {
-		return apply(at, fragment.OpSubtract, o.Expr, fragment.Literal(value.Float(o.middle(a.maxRows))))
+	from := func(o operand) *expr.Expr {
+		return apply(at, expr.OpSubtract, o.Expr, expr.Literal(value.Float(o.middle(a.maxRows))))
 	}
 	reach := func(o operand) float64 {
 		m := o.middle(a.maxRows)
 		return math.Max(o.facts.Upper-m, m-o.facts.Lower)
 	}
-	p := operand{Expr: apply(at, fragment.OpMultiply, from(x), from(y)), term: x.term}
+	p := operand{Expr: apply(at, expr.OpMultiply, from(x), from(y)), term: x.term}
 	p.facts.Upper = reach(x) * reach(y)
 	if x.Expr != y.Expr {
 		p.facts.Lower = -p.facts.Upper
@@ -269,9 +270,9 @@ func (a *argument) asNumber(x operand) operand {
 		refuse(CodeBounds, at, "write WHERE "+name+" BETWEEN "+of+", with bounds from what you know of the matter, not from the data",
 			"%s of %s needs bounds, and the catalog gives none", strings.ToUpper(a.call.Name), name)
 	}
-	x.Expr = apply(at, fragment.OpSubtract, x.Expr, fragment.Literal(origin))
+	x.Expr = apply(at, expr.OpSubtract, x.Expr, expr.Literal(origin))
 	if origin.Type() == value.TypeTimestamp {
-		x.Expr = apply(at, fragment.OpDivide, x.Expr, fragment.Literal(value.Float(microsecondsPerSecond)))
+		x.Expr = apply(at, expr.OpDivide, x.Expr, expr.Literal(value.Float(microsecondsPerSecond)))
 		x.facts.Lower, x.facts.Upper = x.facts.Lower/microsecondsPerSecond, x.facts.Upper/microsecondsPerSecond
 	}
 	return x
@@ -372,8 +373,8 @@ func (a *Aggregate) step() float64 {
 }
 
 // facts bound the released number, for the intervals of what is made of it.
-func (a *Aggregate) facts() fragment.Facts {
-	return fragment.Facts{Lower: a.lower, Upper: a.upper}
+func (a *Aggregate) facts() expr.Range {
+	return expr.Range{Lower: a.lower, Upper: a.upper}
 }
 
 // linear tells whether the aggregate is scale * its one partial.

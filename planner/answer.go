@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -163,17 +163,17 @@ func (p *Plan) group(c Cell) group {
 }
 
 // evaluate computes an expression over the group.
-func (g group) evaluate(e *fragment.Expr) value.Value {
+func (g group) evaluate(e *expr.Expr) value.Value {
 	if settled := g.plan.settled[e]; settled != nil {
 		e = settled
 	}
-	if e.Op == fragment.OpColumn {
+	if e.Op == expr.OpColumn {
 		return g.column(e)
 	}
-	return fragment.Evaluate(e, g.column)
+	return expr.Evaluate(e, g.column)
 }
 
-func (g group) column(e *fragment.Expr) value.Value {
+func (g group) column(e *expr.Expr) value.Value {
 	switch e.Relation {
 	case relationKey:
 		return g.cell.Keys[indexOf(e.Column)]
@@ -224,7 +224,7 @@ func (g group) tree(a *Aggregate) *tree {
 // the same in each group.
 type reading struct {
 	plan       *Plan
-	expr       *fragment.Expr
+	expr       *expr.Expr
 	confidence float64
 	fit        *fitted
 	// inner is what ROUND, CAST and the quotient of two ints are of; an interval is theirs, and half wider, or truncated.
@@ -237,28 +237,28 @@ type reading struct {
 	keyed      bool
 	aggregates []int // one for each time that the expression reads one
 	trees      bool  // one of them is of a tree
-	bounds     fragment.Facts
+	bounds     expr.Range
 	quotient   *quotient
 	simulation *simulation
 }
 
 // prepare makes an expression ready for intervals of that confidence.
-func (p *Plan) prepare(e *fragment.Expr, confidence float64) *reading {
+func (p *Plan) prepare(e *expr.Expr, confidence float64) *reading {
 	return p.prepareFitted(e, confidence, nil)
 }
 
-func (p *Plan) prepareFitted(e *fragment.Expr, confidence float64, fit *fitted) *reading {
+func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *reading {
 	r := &reading{plan: p, expr: e, confidence: confidence, fit: fit}
 	switch e.Op {
-	case fragment.OpRound:
+	case expr.OpRound:
 		r.inner, r.half = p.prepareFitted(e.Args[0], confidence, fit), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
 		return r
-	case fragment.OpCast:
+	case expr.OpCast:
 		if e.Args[0].Type.Numeric() {
 			r.inner = p.prepareFitted(e.Args[0], confidence, fit)
 			return r
 		}
-	case fragment.OpIntDivide:
+	case expr.OpIntDivide:
 		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
 		return r
 	}
@@ -274,13 +274,13 @@ func (p *Plan) prepareFitted(e *fragment.Expr, confidence float64, fit *fitted) 
 }
 
 // untruncated is the quotient of two ints with its fraction.
-func untruncated(e *fragment.Expr) *fragment.Expr {
-	return &fragment.Expr{Op: fragment.OpDivide, Type: value.TypeFloat, Args: e.Args}
+func untruncated(e *expr.Expr) *expr.Expr {
+	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
 }
 
 // settle finds out how the expression's interval is computed, in one group or in all.
 func (r *reading) settle(g group) {
-	r.bounds, r.quotient = fragment.Infer(r.expr, g.facts), nil
+	r.bounds, r.quotient = expr.RangeOf(r.expr, g.facts), nil
 	if q, ok := g.quotient(r.expr); ok && !q.empty() {
 		q.used = q.partials()
 		for _, i := range q.used {
@@ -313,7 +313,7 @@ func (r *reading) limits() (low, high float64) {
 }
 
 // aggregatesOf lists the aggregates that an expression reads, once for each time that it does.
-func (p *Plan) aggregatesOf(e *fragment.Expr) []int {
+func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 	var all []int
 	e.Columns(func(relation, column string) {
 		if relation == relationAggregate {
@@ -324,10 +324,10 @@ func (p *Plan) aggregatesOf(e *fragment.Expr) []int {
 }
 
 // smooth reports whether an expression is made by arithmetic alone.
-func smooth(e *fragment.Expr) bool {
+func smooth(e *expr.Expr) bool {
 	switch e.Op {
-	case fragment.OpLiteral, fragment.OpColumn, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide, fragment.OpNegate, fragment.OpCast:
-		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return !smooth(a) })
+	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:
+		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !smooth(a) })
 	}
 	return false
 }
@@ -377,7 +377,7 @@ func (g group) interval(r *reading) (low, high float64) {
 // apart bounds an expression by interval arithmetic over the aggregates that it reads.
 func (g group) apart(r *reading) (low, high float64) {
 	each := 1 - (1-r.confidence)/float64(max(1, len(r.aggregates)))
-	f := fragment.Infer(r.expr, func(c *fragment.Expr) fragment.Facts {
+	f := expr.RangeOf(r.expr, func(c *expr.Expr) expr.Range {
 		f := g.facts(c)
 		if c.Relation != relationAggregate {
 			return f
@@ -405,7 +405,7 @@ func (g group) apart(r *reading) (low, high float64) {
 // within clips an interval to what is public. Where noise moved the number so far
 // beyond a bound that nothing is left, an interval of no width would claim a
 // certainty that nobody has: a third of the half-width, about the noise's scale, is left.
-func within(r dp.Ratio, confidence float64, bounds fragment.Facts) (low, high float64) {
+func within(r dp.Ratio, confidence float64, bounds expr.Range) (low, high float64) {
 	low, high = r.Interval(confidence, bounds.Lower, bounds.Upper)
 	if low < high {
 		return low, high
@@ -418,10 +418,10 @@ func within(r dp.Ratio, confidence float64, bounds fragment.Facts) (low, high fl
 	return math.Max(bounds.Lower, low-margin), math.Min(bounds.Upper, high+margin)
 }
 
-func (g group) facts(e *fragment.Expr) fragment.Facts {
+func (g group) facts(e *expr.Expr) expr.Range {
 	if e.Relation == relationKey {
 		v := g.cell.Keys[indexOf(e.Column)]
-		f := fragment.Facts{Nullable: v.IsNull(), Lower: math.Inf(-1), Upper: math.Inf(1), Domain: []value.Value{v}}
+		f := expr.Range{Nullable: v.IsNull(), Lower: math.Inf(-1), Upper: math.Inf(1), Domain: []value.Value{v}}
 		if v.Type() != value.TypeText && !v.IsNull() {
 			f.Lower, f.Upper = v.Float64(), v.Float64()
 		}
@@ -488,12 +488,12 @@ func (q quotient) partials() []int {
 func linearForm(f form) quotient { return quotient{top: f, bottom: form{constant: 1}} }
 
 // quotient writes an expression as a quotient of linear forms, if it is one.
-func (g group) quotient(e *fragment.Expr) (quotient, bool) {
+func (g group) quotient(e *expr.Expr) (quotient, bool) {
 	return quotientOf(e, g.quotient, g.released)
 }
 
 // released writes a column of a released expression as a quotient of linear forms, if it is one.
-func (g group) released(e *fragment.Expr) (quotient, bool) {
+func (g group) released(e *expr.Expr) (quotient, bool) {
 	if e.Relation == relationKey {
 		return constantForm(g.column(e))
 	}
@@ -518,20 +518,20 @@ func constantForm(v value.Value) (quotient, bool) {
 }
 
 // quotientOf writes an expression as a quotient of linear forms, if it is one, given its arguments and columns as such.
-func quotientOf(e *fragment.Expr, argument, column func(*fragment.Expr) (quotient, bool)) (quotient, bool) {
+func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (quotient, bool)) (quotient, bool) {
 	switch e.Op {
-	case fragment.OpLiteral:
+	case expr.OpLiteral:
 		return constantForm(*e.Value)
-	case fragment.OpColumn:
+	case expr.OpColumn:
 		return column(e)
-	case fragment.OpNegate:
+	case expr.OpNegate:
 		x, ok := argument(e.Args[0])
 		return quotient{top: x.top.times(-1), bottom: x.bottom}, ok
-	case fragment.OpCast:
+	case expr.OpCast:
 		if e.Type.Numeric() && e.Args[0].Type == value.TypeInt {
 			return argument(e.Args[0])
 		}
-	case fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide:
+	case expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide:
 		x, okX := argument(e.Args[0])
 		if !okX {
 			return quotient{}, false
@@ -544,7 +544,7 @@ func quotientOf(e *fragment.Expr, argument, column func(*fragment.Expr) (quotien
 	return quotient{}, false
 }
 
-func combine(op fragment.Op, x, y quotient) (quotient, bool) {
+func combine(op expr.Op, x, y quotient) (quotient, bool) {
 	constant := func(q quotient) (float64, bool) {
 		return q.top.constant / q.bottom.constant, q.top.isConstant() && q.bottom.isConstant() && q.bottom.constant != 0
 	}
@@ -552,10 +552,10 @@ func combine(op fragment.Op, x, y quotient) (quotient, bool) {
 	d, xConstant := constant(x)
 	sign := 1.0
 	switch op {
-	case fragment.OpSubtract:
+	case expr.OpSubtract:
 		sign = -1
 		fallthrough
-	case fragment.OpAdd:
+	case expr.OpAdd:
 		switch {
 		case yConstant:
 			return quotient{top: x.top.plus(x.bottom, sign*c), bottom: x.bottom}, true
@@ -564,14 +564,14 @@ func combine(op fragment.Op, x, y quotient) (quotient, bool) {
 		case x.bottom.equal(y.bottom):
 			return quotient{top: x.top.plus(y.top, sign), bottom: x.bottom}, true
 		}
-	case fragment.OpMultiply:
+	case expr.OpMultiply:
 		switch {
 		case yConstant:
 			return quotient{top: x.top.times(c), bottom: x.bottom}, true
 		case xConstant:
 			return quotient{top: y.top.times(d), bottom: y.bottom}, true
 		}
-	case fragment.OpDivide:
+	case expr.OpDivide:
 		switch {
 		case yConstant && c != 0:
 			return quotient{top: x.top.times(1 / c), bottom: x.bottom}, true
@@ -594,13 +594,13 @@ const draws = 2000
 // so that the same answer always has the same interval. It approximates; where
 // counts are small beside the noise, coverage may differ from the nominal.
 type simulation struct {
-	expr       *fragment.Expr
+	expr       *expr.Expr
 	confidence float64
 	used       []int       // partials
 	noise      [][]float64 // of each of them, a draw a point
 }
 
-func newSimulation(p *Plan, e *fragment.Expr, confidence float64) *simulation {
+func newSimulation(p *Plan, e *expr.Expr, confidence float64) *simulation {
 	s := &simulation{expr: e, confidence: confidence}
 	for _, a := range p.aggregatesOf(e) {
 		s.used = append(s.used, p.Aggregates[a].Partials...)
@@ -620,10 +620,10 @@ func newSimulation(p *Plan, e *fragment.Expr, confidence float64) *simulation {
 	return s
 }
 
-func (s *simulation) interval(g group, bounds fragment.Facts) (low, high float64) {
+func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
 	point := make([]float64, len(g.plan.Fragment.Partials))
 	at := func(i int) float64 { return point[i] }
-	column := func(c *fragment.Expr) value.Value {
+	column := func(c *expr.Expr) value.Value {
 		if c.Relation == relationKey {
 			return g.column(c)
 		}
@@ -631,7 +631,7 @@ func (s *simulation) interval(g group, bounds fragment.Facts) (low, high float64
 		return a.clamped(a.at(at))
 	}
 	var alone *Aggregate
-	if s.expr.Op == fragment.OpColumn {
+	if s.expr.Op == expr.OpColumn {
 		alone = &g.plan.Aggregates[indexOf(s.expr.Column)]
 	}
 	results := make([]float64, 0, draws)
@@ -643,7 +643,7 @@ func (s *simulation) interval(g group, bounds fragment.Facts) (low, high float64
 			if v := alone.at(at); !math.IsNaN(v) {
 				results = append(results, math.Max(alone.lower, math.Min(alone.upper, v)))
 			}
-		} else if v := fragment.Evaluate(s.expr, column); !v.IsNull() {
+		} else if v := expr.Evaluate(s.expr, column); !v.IsNull() {
 			results = append(results, v.Float64())
 		}
 	}

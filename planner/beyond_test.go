@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -20,7 +21,7 @@ func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
 		for _, row := range rows {
 			v := value.Bool(true)
 			if partial.Expr != nil {
-				v = fragment.Evaluate(partial.Expr, func(c *fragment.Expr) value.Value { return row[c.Column] })
+				v = expr.Evaluate(partial.Expr, func(c *expr.Expr) value.Value { return row[c.Column] })
 			}
 			kind := partial.Kind
 			if kind == fragment.PartialBeyond {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -57,9 +58,9 @@ type builder struct {
 	fragment     *fragment.Fragment
 	known        *fragment.Scope // of knownSources sources
 	knownSources int
-	cells        int            // declared groups, 0 where they are not declared
-	counted      *fragment.Expr // what countOnce made each of a row's own
-	aliasing     int            // depth of output names being resolved, against names that refer to each other
+	cells        int        // declared groups, 0 where they are not declared
+	counted      *expr.Expr // what countOnce made each of a row's own
+	aliasing     int        // depth of output names being resolved, against names that refer to each other
 }
 
 // read makes sure that the rows are each of one patient.
@@ -89,7 +90,7 @@ func (b *builder) limits() {
 				b.fragment.MaxRows = max(b.fragment.MaxRows, b.rowLimit(s.Relation, s.table))
 			}
 		}
-		var keys []*fragment.Expr
+		var keys []*expr.Expr
 		for _, k := range b.fragment.Keys {
 			keys = append(keys, k.Expr)
 		}
@@ -112,7 +113,7 @@ func (b *builder) groupsInFull() float64 {
 }
 
 // atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
-func (b *builder) atMost(limit int, keys ...*fragment.Expr) int {
+func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
 	if most := fragment.MostRows(b.relations(), b.filter, b.catalog.Catalog, b.catalog.domains, keys...); most < float64(limit) {
 		return max(1, int(most))
 	}
@@ -121,7 +122,7 @@ func (b *builder) atMost(limit int, keys ...*fragment.Expr) int {
 
 // facts infers what is known of an expression. The hospitals' names are public, and
 // so is who is asked.
-func (b *builder) facts(e *fragment.Expr) fragment.Facts {
+func (b *builder) facts(e *expr.Expr) expr.Range {
 	if b.known == nil || b.knownSources != len(b.sources) {
 		var err error
 		var hospitals []value.Value
@@ -133,7 +134,7 @@ func (b *builder) facts(e *fragment.Expr) fragment.Facts {
 		}
 		b.knownSources = len(b.sources)
 	}
-	return b.known.FactsWhere(e, b.filter)
+	return b.known.RangeWhere(e, b.filter)
 }
 
 // keys plans GROUP BY: ordinals, the query's own names, or expressions.
@@ -144,7 +145,7 @@ func (b *builder) keys() {
 			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
 		}
 		e := b.row(t)
-		if e.Op == fragment.OpColumn {
+		if e.Op == expr.OpColumn {
 			if b.isPatientID(b.of(e.Relation), e.Column) {
 				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 			}
@@ -154,7 +155,7 @@ func (b *builder) keys() {
 			if domain != nil && len(domain) == 0 {
 				refuse(CodeNotSupported, g.At, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
 			}
-			if slices.ContainsFunc(domain, func(v value.Value) bool { return v != fragment.Cut(v, fragment.MaxKey) }) {
+			if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
 				domain = nil // what is cut is none of them
 			}
 			b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
@@ -194,7 +195,7 @@ func (b *builder) grouping() []*syntax.Expr {
 	return b.syntax.Select.GroupBy[0]
 }
 
-func (b *builder) keyOf(e *fragment.Expr) int {
+func (b *builder) keyOf(e *expr.Expr) int {
 	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return sameExpr(k.Expr, e) })
 }
 
@@ -295,20 +296,20 @@ func count(t *syntax.Expr, where string) int {
 	return int(t.Literal.Int64())
 }
 
-func readsAggregate(e *fragment.Expr) bool {
+func readsAggregate(e *expr.Expr) bool {
 	found := false
 	e.Columns(func(relation, _ string) { found = found || relation == relationAggregate })
 	return found
 }
 
 // orderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
-func orderBy(o syntax.Order, e *fragment.Expr) fragment.Order {
+func orderBy(o syntax.Order, e *expr.Expr) fragment.Order {
 	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
 }
 
 // output resolves a term over the groups: a key, an aggregate, a constant, or an
 // operation on such.
-func (b *builder) output(t *syntax.Expr) *fragment.Expr {
+func (b *builder) output(t *syntax.Expr) *expr.Expr {
 	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
 		return b.aggregate(t)
 	}
@@ -325,7 +326,7 @@ func (b *builder) output(t *syntax.Expr) *fragment.Expr {
 		if b.resolves(t) {
 			e := b.row(t)
 			if i := b.keyOf(e); i >= 0 {
-				return fragment.Column(relationKey, index(i), e.Type)
+				return expr.Column(relationKey, index(i), e.Type)
 			}
 		}
 	}
@@ -343,7 +344,7 @@ func (b *builder) groupedColumn(t *syntax.Expr) bool {
 }
 
 // aggregate plans one aggregate call and returns the column that stands for it.
-func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
+func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 	t = t.Unfiltered()
 	standard, hint := syntax.AggregateNamed(t.Name)
 	if standard == "" {
@@ -385,7 +386,7 @@ func (b *builder) aggregate(t *syntax.Expr) *fragment.Expr {
 		i = len(b.plan.Aggregates)
 		b.plan.Aggregates = append(b.plan.Aggregates, released)
 	}
-	return fragment.Column(relationAggregate, index(i), released.valueType())
+	return expr.Column(relationAggregate, index(i), released.valueType())
 }
 
 // partial returns the index of a partial aggregate, adding it if it is new: what
@@ -460,9 +461,9 @@ func (b *builder) histogram(a *argument, name string) {
 	if !x.Type.Numeric() {
 		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", name, x.Type)
 	}
-	inside := apply(at, fragment.OpAnd, apply(at, fragment.OpGreaterOrEqual, x, fragment.Literal(value.Float(low))),
-		apply(at, fragment.OpLessOrEqual, x, fragment.Literal(value.Float(high))))
-	a.x.Expr = apply(at, fragment.OpCase, inside, x, fragment.Literal(value.Null(x.Type)))
+	inside := apply(at, expr.OpAnd, apply(at, expr.OpGreaterOrEqual, x, expr.Literal(value.Float(low))),
+		apply(at, expr.OpLessOrEqual, x, expr.Literal(value.Float(high))))
+	a.x.Expr = apply(at, expr.OpCase, inside, x, expr.Literal(value.Null(x.Type)))
 	a.value = float64(a.call.Bin)
 }
 
@@ -472,8 +473,8 @@ func (b *builder) operand(t *syntax.Expr) operand {
 }
 
 // likely is what was released of a column of a table before; nil where nothing was.
-func (b *builder) likely(e *fragment.Expr) *Likely {
-	if e.Op != fragment.OpColumn {
+func (b *builder) likely(e *expr.Expr) *Likely {
+	if e.Op != expr.OpColumn {
 		return nil
 	}
 	for _, s := range b.sources {
@@ -488,7 +489,7 @@ func (b *builder) likely(e *fragment.Expr) *Likely {
 
 // distinct plans COUNT(DISTINCT patient), also as COUNT(DISTINCT CASE WHEN c THEN
 // patient END), and returns the condition c, or nil where every row counts.
-func (b *builder) distinct(t *syntax.Expr) *fragment.Expr {
+func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 	x := t.Args[0]
 	hint := "write COUNT(DISTINCT patient), which counts patients, or count the values of a column of at most 1000 declared ones"
 	switch t.Name {
@@ -505,7 +506,7 @@ func (b *builder) distinct(t *syntax.Expr) *fragment.Expr {
 		}
 		condition := b.condition(x.Args[0], "CASE WHEN")
 		if present := b.patientColumn(x.Args[1], hint); present != nil {
-			condition = apply(x.At, fragment.OpAnd, condition, present)
+			condition = apply(x.At, expr.OpAnd, condition, present)
 		}
 		return condition
 	}
@@ -514,21 +515,21 @@ func (b *builder) distinct(t *syntax.Expr) *fragment.Expr {
 
 // patientColumn checks that the term is the patient's id, and returns the
 // condition under which it is not NULL, or nil where it never is.
-func (b *builder) patientColumn(t *syntax.Expr, hint string) *fragment.Expr {
+func (b *builder) patientColumn(t *syntax.Expr, hint string) *expr.Expr {
 	if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == "patient" && !b.isColumn(t) {
 		return nil
 	}
 	e := b.row(t)
-	if e.Op == fragment.OpColumn {
+	if e.Op == expr.OpColumn {
 		s := b.of(e.Relation)
 		if b.isPatientID(s, e.Column) {
 			if s.Join != fragment.JoinLeft {
 				return nil
 			}
-			return apply(t.At, fragment.OpNot, apply(t.At, fragment.OpIsNull, e))
+			return apply(t.At, expr.OpNot, apply(t.At, expr.OpIsNull, e))
 		}
 	}
-	if e.Op == fragment.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
+	if e.Op == expr.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
 		hint = "ask for COUNT(DISTINCT " + t.Describe() + ") in a query of its own, without other aggregates"
 	}
 	refuse(CodeNotSupported, t.At, hint, "%s is neither the patient's id nor of values that are known beforehand", t.Describe())
@@ -581,7 +582,7 @@ func (b *builder) canonicalize() {
 func (b *builder) prove() {
 	p := b.plan
 	b.fragment.Filter, b.fragment.Patient = b.filter, b.patient
-	exprs := []*fragment.Expr{b.filter, b.patient}
+	exprs := []*expr.Expr{b.filter, b.patient}
 	for _, k := range b.fragment.Keys {
 		exprs = append(exprs, k.Expr)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -34,11 +35,11 @@ type computed struct {
 	twins      []int           // of each release, the first that is one with it
 	fits       []*fitted       // of each release; nil where its numbers stand as they were released
 	notes      []string
-	public     *fragment.Inference         // what is known of a number before any is released
-	within     map[int]*fragment.Inference // by how many numbers share the confidence
-	quotients  map[*fragment.Expr]result   // of what expressions have in common
-	exact      map[*fragment.Expr]result   // the same, of the exact numbers
-	simplified map[*fragment.Expr]*fragment.Expr
+	public     *expr.RangeAnalysis         // what is known of a number before any is released
+	within     map[int]*expr.RangeAnalysis // by how many numbers share the confidence
+	quotients  map[*expr.Expr]result       // of what expressions have in common
+	exact      map[*expr.Expr]result       // the same, of the exact numbers
+	simplified map[*expr.Expr]*expr.Expr
 }
 
 // noisyNumber is a partial aggregate as released.
@@ -64,8 +65,8 @@ const maxTerms = 1_000_000
 func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error) {
 	c := &computed{
 		program: p, cells: cells, confidence: confidence, rows: make([][]groupRow, len(cells)), places: map[string]int{},
-		terms: maxTerms, within: map[int]*fragment.Inference{}, quotients: map[*fragment.Expr]result{}, exact: map[*fragment.Expr]result{},
-		simplified: map[*fragment.Expr]*fragment.Expr{},
+		terms: maxTerms, within: map[int]*expr.RangeAnalysis{}, quotients: map[*expr.Expr]result{}, exact: map[*expr.Expr]result{},
+		simplified: map[*expr.Expr]*expr.Expr{},
 	}
 	for i, release := range p.Releases {
 		c.twins = append(c.twins, slices.IndexFunc(p.Releases[:i+1], func(of *Plan) bool {
@@ -87,7 +88,7 @@ func (p *Program) compute(cells [][]Cell, confidence float64) (*computed, error)
 	for i := range c.tables {
 		c.trace(i)
 	}
-	c.public = fragment.NewInference(c.facts)
+	c.public = expr.NewRangeAnalysis(c.facts)
 	return c, nil
 }
 
@@ -116,15 +117,15 @@ func (c *computed) trace(release int) {
 		}
 	}
 	for r, row := range t.Values {
-		origins := make([]*fragment.Expr, len(row))
+		origins := make([]*expr.Expr, len(row))
 		for k, v := range row {
 			name := t.Names[k]
 			ends := slices.Contains(t.Names, name+lowEnd)
 			switch {
 			case ends:
-				origins[k] = fragment.Column(index(release), fmt.Sprintf("%d %d", r, k), v.Type())
+				origins[k] = expr.Column(index(release), fmt.Sprintf("%d %d", r, k), v.Type())
 			case !noisy[name]:
-				origins[k] = fragment.Literal(v)
+				origins[k] = expr.Literal(v)
 			}
 		}
 		t.Origins = append(t.Origins, origins)
@@ -132,13 +133,13 @@ func (c *computed) trace(release int) {
 }
 
 // place finds a released number by its name.
-func (c *computed) place(e *fragment.Expr) (release, row, column int) {
+func (c *computed) place(e *expr.Expr) (release, row, column int) {
 	r, k, _ := strings.Cut(e.Column, " ")
 	return indexOf(e.Relation), indexOf(r), indexOf(k)
 }
 
 // source is the expression that a column of a release is, and its group; nil of a life table.
-func (c *computed) source(e *fragment.Expr) (*fragment.Expr, *groupRow) {
+func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
 	release, row, k := c.place(e)
 	if c.rows[release] == nil {
 		return nil, nil
@@ -148,17 +149,17 @@ func (c *computed) source(e *fragment.Expr) (*fragment.Expr, *groupRow) {
 }
 
 // facts are what is public of a released number.
-func (c *computed) facts(e *fragment.Expr) fragment.Facts {
+func (c *computed) facts(e *expr.Expr) expr.Range {
 	of, g := c.source(e)
 	if of == nil {
-		return fragment.Facts{Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)}
+		return expr.Range{Nullable: true, Lower: math.Inf(-1), Upper: math.Inf(1)}
 	}
-	return fragment.Infer(of, g.facts)
+	return expr.RangeOf(of, g.facts)
 }
 
 // interval is that of a value, told of what it is made. Without an end it is NULL there, or infinite.
-func (c *computed) interval(e *fragment.Expr, v value.Value) (low, high value.Value) {
-	if e != nil && e.Op == fragment.OpColumn {
+func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value) {
+	if e != nil && e.Op == expr.OpColumn {
 		return c.passed(e)
 	}
 	l, h := math.Inf(-1), math.Inf(1)
@@ -169,36 +170,36 @@ func (c *computed) interval(e *fragment.Expr, v value.Value) (low, high value.Va
 }
 
 // passed is the interval of a released number that is passed on as it is.
-func (c *computed) passed(e *fragment.Expr) (low, high value.Value) {
+func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
 	release, row, k := c.place(e)
 	ends := c.tables[release].Values[row][k+1:]
 	return ends[0], ends[1]
 }
 
 // unknown reports whether a value is made of a released number that noise leaves NULL.
-func (c *computed) unknown(e *fragment.Expr) bool {
+func (c *computed) unknown(e *expr.Expr) bool {
 	found := false
 	if e != nil {
 		e.Columns(func(relation, column string) {
-			release, row, k := c.place(fragment.Column(relation, column, e.Type))
+			release, row, k := c.place(expr.Column(relation, column, e.Type))
 			found = found || c.tables[release].Values[row][k].IsNull()
 		})
 	}
 	return found
 }
 
-func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
+func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 	switch {
-	case e.Op == fragment.OpRound:
+	case e.Op == expr.OpRound:
 		half := 0.5 * math.Pow10(-int(e.Args[1].Value.Int64()))
 		low, high = c.bounds(e.Args[0])
 		return low - half, high + half
-	case e.Op == fragment.OpCast && e.Args[0].Type.Numeric():
+	case e.Op == expr.OpCast && e.Args[0].Type.Numeric():
 		return c.bounds(e.Args[0])
-	case e.Op == fragment.OpIntDivide:
+	case e.Op == expr.OpIntDivide:
 		low, high = c.bounds(untruncated(e))
 		return math.Trunc(low), math.Trunc(high)
-	case e.Op == fragment.OpLiteral:
+	case e.Op == expr.OpLiteral:
 		if e.Value.IsNull() {
 			return math.Inf(-1), math.Inf(1)
 		}
@@ -206,7 +207,7 @@ func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
 	}
 	e = c.simple(e)
 	if q, ok := c.quotient(e); ok && !q.empty() {
-		facts := c.public.Facts(e)
+		facts := c.public.Range(e)
 		low, high = c.shareRange(e)
 		facts.Lower, facts.Upper = math.Max(facts.Lower, low), math.Min(facts.Upper, high)
 		return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: c.alike(q)}, c.confidence, facts)
@@ -215,7 +216,7 @@ func (c *computed) bounds(e *fragment.Expr) (low, high float64) {
 }
 
 // shareRange is where a quotient of exact numbers must lie: a total is the sum of its groups there.
-func (c *computed) shareRange(e *fragment.Expr) (low, high float64) {
+func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 	q, ok := c.exactly(e)
 	if !ok {
 		return math.Inf(-1), math.Inf(1)
@@ -236,15 +237,15 @@ func (c *computed) shareRange(e *fragment.Expr) (low, high float64) {
 }
 
 // possible moves a value to where it must lie.
-func (c *computed) possible(e *fragment.Expr, v value.Value) value.Value {
+func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 	if e == nil || v.IsNull() || !v.Type().Numeric() {
 		return v
 	}
 	inner := e
-	if e.Op == fragment.OpRound {
+	if e.Op == expr.OpRound {
 		inner = e.Args[0]
 	}
-	if inner.Op != fragment.OpDivide && inner.Op != fragment.OpSubtract {
+	if inner.Op != expr.OpDivide && inner.Op != expr.OpSubtract {
 		return v
 	}
 	low, high := c.shareRange(c.simple(inner))
@@ -253,14 +254,14 @@ func (c *computed) possible(e *fragment.Expr, v value.Value) value.Value {
 
 // exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were
 // bought beside it.
-func (c *computed) exactly(e *fragment.Expr) (quotient, bool) {
+func (c *computed) exactly(e *expr.Expr) (quotient, bool) {
 	if r, ok := c.exact[e]; ok {
 		return r.quotient, r.ok
 	}
 	if c.terms < 0 {
 		return quotient{}, false
 	}
-	q, ok := quotientOf(e, c.exactly, func(e *fragment.Expr) (quotient, bool) { return c.leafOf(e, c.sum) })
+	q, ok := quotientOf(e, c.exactly, func(e *expr.Expr) (quotient, bool) { return c.leafOf(e, c.sum) })
 	c.terms -= len(q.top.weights) + len(q.bottom.weights)
 	c.exact[e] = result{q, ok}
 	return q, ok
@@ -285,7 +286,7 @@ func (c *computed) sum(f form, release int, g *groupRow, partial int, w float64)
 }
 
 // simple leaves out what handles NULLs where none can be.
-func (c *computed) simple(e *fragment.Expr) *fragment.Expr {
+func (c *computed) simple(e *expr.Expr) *expr.Expr {
 	if len(e.Args) == 0 {
 		return e
 	}
@@ -293,27 +294,27 @@ func (c *computed) simple(e *fragment.Expr) *fragment.Expr {
 		return s
 	}
 	s := *e
-	s.Args = make([]*fragment.Expr, len(e.Args))
+	s.Args = make([]*expr.Expr, len(e.Args))
 	constant := true
 	for i, a := range e.Args {
 		s.Args[i] = c.simple(a)
-		constant = constant && s.Args[i].Op == fragment.OpLiteral
+		constant = constant && s.Args[i].Op == expr.OpLiteral
 	}
 	of := &s
 	switch {
-	case e.Op == fragment.OpIsNull && !c.public.Facts(s.Args[0]).Nullable:
-		of = fragment.Literal(value.Bool(false))
-	case e.Op == fragment.OpCoalesce && s.Args[0].Type == e.Type && !c.public.Facts(s.Args[0]).Nullable:
+	case e.Op == expr.OpIsNull && !c.public.Range(s.Args[0]).Nullable:
+		of = expr.Literal(value.Bool(false))
+	case e.Op == expr.OpCoalesce && s.Args[0].Type == e.Type && !c.public.Range(s.Args[0]).Nullable:
 		of = s.Args[0]
 	case constant:
-		of = fragment.Literal(fragment.Evaluate(&s, nil))
+		of = expr.Literal(expr.Evaluate(&s, nil))
 	}
 	c.simplified[e] = of
 	return of
 }
 
 // quotient writes an expression as a quotient of linear forms in the numbers of noise.
-func (c *computed) quotient(e *fragment.Expr) (quotient, bool) {
+func (c *computed) quotient(e *expr.Expr) (quotient, bool) {
 	if r, ok := c.quotients[e]; ok {
 		return r.quotient, r.ok
 	}
@@ -327,10 +328,10 @@ func (c *computed) quotient(e *fragment.Expr) (quotient, bool) {
 }
 
 // leaf writes a released number as a quotient of what was released.
-func (c *computed) leaf(e *fragment.Expr) (quotient, bool) { return c.leafOf(e, c.spread) }
+func (c *computed) leaf(e *expr.Expr) (quotient, bool) { return c.leafOf(e, c.spread) }
 
 // leafOf writes a released number as a quotient, of which spread adds each partial aggregate to a form.
-func (c *computed) leafOf(e *fragment.Expr, spread func(form, int, *groupRow, int, float64)) (quotient, bool) {
+func (c *computed) leafOf(e *expr.Expr, spread func(form, int, *groupRow, int, float64)) (quotient, bool) {
 	of, g := c.source(e)
 	if of == nil {
 		return quotient{}, false
@@ -400,7 +401,7 @@ func (c *computed) alike(q quotient) []dp.RatioTerm {
 }
 
 // apart is interval arithmetic over the released numbers that an expression reads.
-func (c *computed) apart(e *fragment.Expr) (low, high float64) {
+func (c *computed) apart(e *expr.Expr) (low, high float64) {
 	read := map[string]bool{}
 	if c.terms >= 0 {
 		e.Columns(func(relation, column string) { c.terms--; read[relation+" "+column] = true })
@@ -412,20 +413,20 @@ func (c *computed) apart(e *fragment.Expr) (low, high float64) {
 			n += len(t.Values) * len(t.Names)
 		}
 	}
-	f := c.sharing(n).Facts(e)
+	f := c.sharing(n).Range(e)
 	return f.Lower, f.Upper
 }
 
 // sharing is interval arithmetic over intervals of which n have the confidence together; or more, so that few
 // confidences serve all.
-func (c *computed) sharing(n int) *fragment.Inference {
+func (c *computed) sharing(n int) *expr.RangeAnalysis {
 	n = 1 << bits.Len(uint(max(0, n-1)))
 	if known := c.within[n]; known != nil {
 		return known
 	}
 	tables := c.released(1 - (1-c.confidence)/float64(n))
-	c.within[n] = fragment.NewInference(func(e *fragment.Expr) fragment.Facts {
-		f := c.public.Facts(e)
+	c.within[n] = expr.NewRangeAnalysis(func(e *expr.Expr) expr.Range {
+		f := c.public.Range(e)
 		release, row, k := c.place(e)
 		ends := tables[release].Values[row][k+1:] // beside the number
 		if low := ends[0]; !low.IsNull() {

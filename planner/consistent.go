@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -16,7 +17,7 @@ import (
 
 // division is an expression that divides or subtracts released numbers, and where the plan says that its value lies.
 type division struct {
-	expr         *fragment.Expr
+	expr         *expr.Expr
 	lower, upper float64 // infinite where the plan says nothing
 	bottom       []bottomTerm
 	constant     float64 // added to the bottom's terms
@@ -31,7 +32,7 @@ type bottomTerm struct {
 
 // settle finds the divisions of all that the plan's answer shows, filters and orders by.
 func (p *Plan) settle() {
-	p.divisions, p.settled, p.emptiness = nil, map[*fragment.Expr]*fragment.Expr{}, map[int]float64{}
+	p.divisions, p.settled, p.emptiness = nil, map[*expr.Expr]*expr.Expr{}, map[int]float64{}
 	for _, a := range p.Aggregates {
 		if i := a.Partials[0]; a.ofTree {
 			t := p.tree(i, nil)
@@ -51,12 +52,12 @@ func (p *Plan) settle() {
 
 // divided puts a column in the place of each division, the largest that is a quotient of linear forms, and of each
 // difference that cannot be below 0.
-func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
+func (p *Plan) divided(e *expr.Expr) *expr.Expr {
 	if !divides(e) {
 		return e
 	}
 	whole := e
-	if e.Op == fragment.OpIntDivide {
+	if e.Op == expr.OpIntDivide {
 		whole = untruncated(e)
 	}
 	q, ok := p.quotientOf(whole)
@@ -77,37 +78,37 @@ func (p *Plan) divided(e *fragment.Expr) *fragment.Expr {
 		}
 		d.noise = dp.CombinedHalfWidth(surely, noise)
 		p.divisions = append(p.divisions, d)
-		return fragment.Column(relationDivision, index(len(p.divisions)-1), e.Type)
+		return expr.Column(relationDivision, index(len(p.divisions)-1), e.Type)
 	}
 	other := *e
-	other.Args = make([]*fragment.Expr, len(e.Args))
+	other.Args = make([]*expr.Expr, len(e.Args))
 	for i, a := range e.Args {
 		other.Args[i] = p.divided(a)
 	}
 	return &other
 }
 
-func divides(e *fragment.Expr) bool {
-	return e.Op == fragment.OpDivide || e.Op == fragment.OpIntDivide || e.Op == fragment.OpSubtract || slices.ContainsFunc(e.Args, divides)
+func divides(e *expr.Expr) bool {
+	return e.Op == expr.OpDivide || e.Op == expr.OpIntDivide || e.Op == expr.OpSubtract || slices.ContainsFunc(e.Args, divides)
 }
 
 // quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.
-func (p *Plan) quotientOf(e *fragment.Expr) (quotient, bool) {
+func (p *Plan) quotientOf(e *expr.Expr) (quotient, bool) {
 	g := p.group(Cell{})
-	column := func(c *fragment.Expr) (quotient, bool) {
+	column := func(c *expr.Expr) (quotient, bool) {
 		if c.Relation == relationKey {
 			return quotient{}, false
 		}
 		return g.released(c)
 	}
-	var argument func(*fragment.Expr) (quotient, bool)
-	argument = func(a *fragment.Expr) (quotient, bool) { return quotientOf(a, argument, column) }
+	var argument func(*expr.Expr) (quotient, bool)
+	argument = func(a *expr.Expr) (quotient, bool) { return quotientOf(a, argument, column) }
 	return argument(e)
 }
 
 // divide is a division's value: NULL where noise may be all that it is divided by.
 func (g group) divide(d *division) value.Value {
-	v := fragment.Evaluate(d.expr, g.column)
+	v := expr.Evaluate(d.expr, g.column)
 	if v.IsNull() || g.asIs {
 		return v
 	}
@@ -179,10 +180,10 @@ func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
 }
 
 // unknown reports whether noise is why an expression is NULL.
-func (g group) unknown(e *fragment.Expr) bool {
+func (g group) unknown(e *expr.Expr) bool {
 	found := false
 	g.plan.settled[e].Columns(func(relation, column string) {
-		found = found || relation != relationKey && g.column(fragment.Column(relation, column, e.Type)).IsNull()
+		found = found || relation != relationKey && g.column(expr.Column(relation, column, e.Type)).IsNull()
 	})
 	return found
 }
@@ -313,30 +314,30 @@ func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 }
 
 // indicator is the condition of CASE WHEN c THEN 1 ELSE 0 END.
-func indicator(e *fragment.Expr) (*fragment.Expr, bool) {
-	is := func(e *fragment.Expr, n float64) bool {
-		return e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Type == value.TypeInt && e.Value.Float64() == n
+func indicator(e *expr.Expr) (*expr.Expr, bool) {
+	is := func(e *expr.Expr, n float64) bool {
+		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type == value.TypeInt && e.Value.Float64() == n
 	}
-	if e.Op != fragment.OpCase || len(e.Args) != 3 || !is(e.Args[1], 1) || !is(e.Args[2], 0) {
+	if e.Op != expr.OpCase || len(e.Args) != 3 || !is(e.Args[1], 1) || !is(e.Args[2], 0) {
 		return nil, false
 	}
 	return e.Args[0], true
 }
 
 // conjuncts are the conditions that AND joins.
-func conjuncts(c *fragment.Expr) []string {
+func conjuncts(c *expr.Expr) []string {
 	var all []string
-	for _, part := range fragment.Conjuncts(c) {
+	for _, part := range expr.Conjuncts(c) {
 		all = append(all, canonical(part))
 	}
 	return all
 }
 
 // present are conditions that hold if and only if an expression is not NULL.
-func present(e *fragment.Expr) []string {
-	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+func present(e *expr.Expr) []string {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
 		all := conjuncts(e.Args[0])
-		if then := e.Args[1]; then.Op != fragment.OpLiteral || then.Value.IsNull() {
+		if then := e.Args[1]; then.Op != expr.OpLiteral || then.Value.IsNull() {
 			all = append(all, present(then)...)
 		}
 		return all
@@ -345,8 +346,8 @@ func present(e *fragment.Expr) []string {
 }
 
 // nonzero are conditions that hold where an expression is neither NULL nor 0.
-func nonzero(e *fragment.Expr) []string {
-	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
+func nonzero(e *expr.Expr) []string {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
 		return append(conjuncts(e.Args[0]), nonzero(e.Args[1])...)
 	}
 	return []string{"present " + canonical(e)}

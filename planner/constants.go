@@ -3,7 +3,7 @@ package planner
 import (
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -12,7 +12,7 @@ import (
 type constants struct {
 	alias string
 	names []string
-	exprs []*fragment.Expr
+	exprs []*expr.Expr
 	// values: it is VALUES of one row, which may stand for a table as those of more do.
 	values bool
 }
@@ -47,7 +47,7 @@ func (r *resolver) constantsOf(f syntax.From) *constants {
 
 // constant returns what a name stands for among the queries without a table; nil where it is none. With a name of two
 // columns comes its refusal.
-func (r *resolver) constant(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error) {
+func (r *resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 	for _, c := range r.constants {
 		if t.Qualifier != "" && t.Qualifier != c.alias {
 			continue
@@ -66,7 +66,7 @@ func (r *resolver) constant(t *syntax.Expr) (found *fragment.Expr, ambiguity *Er
 }
 
 // ofConstants resolves (SELECT start FROM params); nil where the query reads a table.
-func (r *resolver) ofConstants(q *syntax.Query) *fragment.Expr {
+func (r *resolver) ofConstants(q *syntax.Query) *expr.Expr {
 	s := q.Select
 	if s == nil || len(s.Items) != 1 || s.Where != nil || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || q.Limit != nil || q.Offset != nil {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -107,7 +108,7 @@ func partialsOf(p *Plan, patients []map[string]value.Value) []int64 {
 				sums[0]++
 				continue
 			}
-			v := fragment.Evaluate(partial.Expr, func(c *fragment.Expr) value.Value { return row[c.Column] })
+			v := expr.Evaluate(partial.Expr, func(c *expr.Expr) value.Value { return row[c.Column] })
 			switch {
 			case v.IsNull():
 			case partial.Grid != nil:

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -15,7 +15,7 @@ const (
 )
 
 // dateUnits are the units of time as SQL's dialects write them.
-var dateUnits = map[string]fragment.Unit{
+var dateUnits = map[string]expr.Unit{
 	"year": "year", "years": "year", "yyyy": "year", "yy": "year", "quarter": "quarter", "quarters": "quarter", "qq": "quarter", "q": "quarter",
 	"month": "month", "months": "month", "mm": "month", "m": "month", "week": "week", "weeks": "week", "wk": "week", "ww": "week",
 	"day": "day", "days": "day", "dd": "day", "d": "day", "hour": "hour", "hours": "hour", "hh": "hour",
@@ -24,12 +24,12 @@ var dateUnits = map[string]fragment.Unit{
 
 // The lengths of the units that are all alike, in seconds, and of others in months.
 var (
-	secondsOf = map[fragment.Unit]int64{"week": 7 * 86_400, "day": 86_400, "hour": 3600, "minute": 60, "second": 1}
-	monthsOf  = map[fragment.Unit]int64{"year": 12, "quarter": 3, "month": 1}
+	secondsOf = map[expr.Unit]int64{"week": 7 * 86_400, "day": 86_400, "hour": 3600, "minute": 60, "second": 1}
+	monthsOf  = map[expr.Unit]int64{"year": 12, "quarter": 3, "month": 1}
 )
 
 // dateFields are what EXTRACT takes.
-var dateFields = map[string]fragment.Field{
+var dateFields = map[string]expr.Field{
 	"year": "year", "isoyear": "isoyear", "quarter": "quarter", "month": "month", "week": "week", "isoweek": "week", "day": "day",
 	"doy": "doy", "dayofyear": "doy", "dow": "dow", "isodow": "isodow", "hour": "hour", "minute": "minute", "second": "second",
 }
@@ -45,7 +45,7 @@ func (c *call) word(i int) string {
 	return ""
 }
 
-func (c *call) unit(i int) fragment.Unit {
+func (c *call) unit(i int) expr.Unit {
 	u, ok := dateUnits[c.word(i)]
 	if !ok {
 		c.refuse(i, "write year, quarter, month, week, day, hour, minute or second", "this is no unit of time")
@@ -54,19 +54,19 @@ func (c *call) unit(i int) fragment.Unit {
 }
 
 // clockTime reports whether a unit is smaller than a day.
-func clockTime(u fragment.Unit) bool { return u == "hour" || u == "minute" || u == "second" }
+func clockTime(u expr.Unit) bool { return u == "hour" || u == "minute" || u == "second" }
 
-func (c *call) field(f fragment.Field, i int) *fragment.Expr {
-	return c.op(fragment.OpExtract, textual(string(f)), c.day(i))
+func (c *call) field(f expr.Field, i int) *expr.Expr {
+	return c.op(expr.OpExtract, textual(string(f)), c.day(i))
 }
 
-func (c *call) extract() *fragment.Expr {
+func (c *call) extract() *expr.Expr {
 	word, d := c.word(0), c.Args[1]
 	if d.Kind == syntax.Call && d.Name == "age" && len(d.Args) == 2 && (word == "year" || word == "month") {
 		age := newCall(d, c.resolve)
 		at, birth := age.days(0, 1)
-		op := map[string]fragment.Op{"year": fragment.OpIntDivide, "month": fragment.OpModulo}[word]
-		return c.op(op, c.op(fragment.OpMonths, birth, at), wholeNumber(12))
+		op := map[string]expr.Op{"year": expr.OpIntDivide, "month": expr.OpModulo}[word]
+		return c.op(op, c.op(expr.OpMonths, birth, at), wholeNumber(12))
 	}
 	if d.Kind == syntax.Operator && d.Name == "-" && (word == "epoch" || word == "day") && d.Args[0].Kind != syntax.Interval && d.Args[1].Kind != syntax.Interval {
 		if e := c.elapsed(d, word); e != nil {
@@ -74,7 +74,7 @@ func (c *call) extract() *fragment.Expr {
 		}
 	}
 	if word == "epoch" {
-		return c.seconds(c.op(fragment.OpSubtract, c.cast(c.day(1), value.TypeTimestamp), fragment.Literal(value.Timestamp(0))))
+		return c.seconds(c.op(expr.OpSubtract, c.cast(c.day(1), value.TypeTimestamp), expr.Literal(value.Timestamp(0))))
 	}
 	f, ok := dateFields[word]
 	if !ok {
@@ -83,34 +83,34 @@ func (c *call) extract() *fragment.Expr {
 	return c.field(f, 1)
 }
 
-func (c *call) seconds(microseconds *fragment.Expr) *fragment.Expr {
-	return c.op(fragment.OpDivide, microseconds, wholeNumber(microsecondsPerSecond))
+func (c *call) seconds(microseconds *expr.Expr) *expr.Expr {
+	return c.op(expr.OpDivide, microseconds, wholeNumber(microsecondsPerSecond))
 }
 
 // elapsed is the seconds, or whole days, of a difference of timestamps; nil where the
 // difference is of something else.
-func (c *call) elapsed(difference *syntax.Expr, word string) *fragment.Expr {
+func (c *call) elapsed(difference *syntax.Expr, word string) *expr.Expr {
 	args := unified(difference.Args, c.resolve)
 	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
 		return nil
 	}
-	microseconds := c.op(fragment.OpSubtract, args...)
+	microseconds := c.op(expr.OpSubtract, args...)
 	if word == "day" {
-		return c.op(fragment.OpIntDivide, microseconds, wholeNumber(microsecondsPerDay))
+		return c.op(expr.OpIntDivide, microseconds, wholeNumber(microsecondsPerDay))
 	}
 	return c.seconds(microseconds)
 }
 
-func (c *call) dateTrunc() *fragment.Expr {
+func (c *call) dateTrunc() *expr.Expr {
 	u, d := c.unit(0), c.day(1)
 	if d.Type == value.TypeDate && (clockTime(u) || u == "day") {
 		return d
 	}
-	return c.op(fragment.OpTruncate, textual(string(u)), d)
+	return c.op(expr.OpTruncate, textual(string(u)), d)
 }
 
 // add is +, also of a date and an interval, or of a date and days.
-func (c *call) add() *fragment.Expr {
+func (c *call) add() *expr.Expr {
 	for i, a := range c.Args {
 		if a.Kind == syntax.Interval {
 			return c.shift(c.day(1-i), a, false)
@@ -120,10 +120,10 @@ func (c *call) add() *fragment.Expr {
 	if args[0].Type == value.TypeText && args[1].Type == value.TypeText { // as SQL Server joins texts
 		return c.concatenate()
 	}
-	return apply(c.At, fragment.OpAdd, args...)
+	return apply(c.At, expr.OpAdd, args...)
 }
 
-func (c *call) subtract() *fragment.Expr {
+func (c *call) subtract() *expr.Expr {
 	if c.Args[1].Kind == syntax.Interval {
 		return c.shift(c.day(0), c.Args[1], true)
 	}
@@ -131,14 +131,14 @@ func (c *call) subtract() *fragment.Expr {
 	if args[0].Type == value.TypeTimestamp && args[1].Type == value.TypeTimestamp {
 		refuse(CodeType, c.At, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
 	}
-	e := apply(c.At, fragment.OpSubtract, args...)
+	e := apply(c.At, expr.OpSubtract, args...)
 	if e.Type == value.TypeInt && !args[0].Type.Numeric() {
 		return folded(e)
 	}
 	return e
 }
 
-func (c *call) shift(d *fragment.Expr, interval *syntax.Expr, back bool) *fragment.Expr {
+func (c *call) shift(d *expr.Expr, interval *syntax.Expr, back bool) *expr.Expr {
 	n := newCall(interval, c.resolve)
 	u, ok := dateUnits[interval.Name]
 	if !ok {
@@ -153,23 +153,23 @@ func (c *call) shift(d *fragment.Expr, interval *syntax.Expr, back bool) *fragme
 
 // moved adds n units to a date or timestamp, or takes them away. A date stays one
 // unless the unit is shorter than a day.
-func (c *call) moved(d, n *fragment.Expr, u fragment.Unit, back bool) *fragment.Expr {
-	op := fragment.OpAdd
+func (c *call) moved(d, n *expr.Expr, u expr.Unit, back bool) *expr.Expr {
+	op := expr.OpAdd
 	if back {
-		op = fragment.OpSubtract
+		op = expr.OpSubtract
 	}
-	times := func(by int64) *fragment.Expr {
+	times := func(by int64) *expr.Expr {
 		if by == 1 {
 			return n
 		}
-		return c.op(fragment.OpMultiply, n, wholeNumber(by))
+		return c.op(expr.OpMultiply, n, wholeNumber(by))
 	}
 	if months := monthsOf[u]; months > 0 {
 		n = times(months)
 		if back {
-			n = c.op(fragment.OpNegate, n)
+			n = c.op(expr.OpNegate, n)
 		}
-		return c.op(fragment.OpAddMonths, d, n)
+		return c.op(expr.OpAddMonths, d, n)
 	}
 	if d.Type == value.TypeDate && clockTime(u) {
 		d = c.cast(d, value.TypeTimestamp)
@@ -179,15 +179,15 @@ func (c *call) moved(d, n *fragment.Expr, u fragment.Unit, back bool) *fragment.
 		by = secondsOf[u] * microsecondsPerSecond
 	}
 	n = times(by)
-	if n.Op == fragment.OpLiteral && !n.Value.IsNull() && n.Value.Int64() < 0 && n.Value.Int64() > -1<<62 { // d + -3 is d - 3
+	if n.Op == expr.OpLiteral && !n.Value.IsNull() && n.Value.Int64() < 0 && n.Value.Int64() > -1<<62 { // d + -3 is d - 3
 		n = wholeNumber(-n.Value.Int64())
-		op = map[fragment.Op]fragment.Op{fragment.OpAdd: fragment.OpSubtract, fragment.OpSubtract: fragment.OpAdd}[op]
+		op = map[expr.Op]expr.Op{expr.OpAdd: expr.OpSubtract, expr.OpSubtract: expr.OpAdd}[op]
 	}
 	return c.op(op, d, n)
 }
 
 // dateAdd is DATE_ADD(d, INTERVAL n unit), DATE_ADD(d, days) and DATEADD(unit, n, d).
-func (c *call) dateAdd() *fragment.Expr {
+func (c *call) dateAdd() *expr.Expr {
 	if len(c.Args) == 3 {
 		u := c.unit(0)
 		return c.moved(c.day(2), c.int(1), u, false)
@@ -195,9 +195,9 @@ func (c *call) dateAdd() *fragment.Expr {
 	return c.dateMoved(false)
 }
 
-func (c *call) dateSub() *fragment.Expr { return c.dateMoved(true) }
+func (c *call) dateSub() *expr.Expr { return c.dateMoved(true) }
 
-func (c *call) dateMoved(back bool) *fragment.Expr {
+func (c *call) dateMoved(back bool) *expr.Expr {
 	if c.Args[1].Kind == syntax.Interval {
 		return c.shift(c.day(0), c.Args[1], back)
 	}
@@ -206,42 +206,42 @@ func (c *call) dateMoved(back bool) *fragment.Expr {
 
 // dateDiff counts the boundaries of a unit between two days, as SQL Server does;
 // with two arguments the days from the second to the first, as MySQL does.
-func (c *call) dateDiff() *fragment.Expr {
+func (c *call) dateDiff() *expr.Expr {
 	if len(c.Args) == 2 {
-		return c.op(fragment.OpSubtract, c.cast(c.day(0), value.TypeDate), c.cast(c.day(1), value.TypeDate))
+		return c.op(expr.OpSubtract, c.cast(c.day(0), value.TypeDate), c.cast(c.day(1), value.TypeDate))
 	}
 	u := c.unit(0)
 	from, to := c.days(1, 2)
-	begun := func(d *fragment.Expr) *fragment.Expr { return c.op(fragment.OpTruncate, textual(string(u)), d) }
+	begun := func(d *expr.Expr) *expr.Expr { return c.op(expr.OpTruncate, textual(string(u)), d) }
 	switch {
 	case u == "year":
-		year := func(d *fragment.Expr) *fragment.Expr { return c.op(fragment.OpExtract, textual("year"), d) }
-		return c.op(fragment.OpSubtract, year(to), year(from))
+		year := func(d *expr.Expr) *expr.Expr { return c.op(expr.OpExtract, textual("year"), d) }
+		return c.op(expr.OpSubtract, year(to), year(from))
 	case monthsOf[u] > 0:
-		n := c.op(fragment.OpMonths, begun(from), begun(to))
+		n := c.op(expr.OpMonths, begun(from), begun(to))
 		if u == "quarter" {
-			n = c.op(fragment.OpIntDivide, n, wholeNumber(3))
+			n = c.op(expr.OpIntDivide, n, wholeNumber(3))
 		}
 		return n
 	case clockTime(u):
 		from, to = c.cast(from, value.TypeTimestamp), c.cast(to, value.TypeTimestamp)
-		return c.op(fragment.OpIntDivide, c.op(fragment.OpSubtract, begun(to), begun(from)), wholeNumber(secondsOf[u]*microsecondsPerSecond))
+		return c.op(expr.OpIntDivide, c.op(expr.OpSubtract, begun(to), begun(from)), wholeNumber(secondsOf[u]*microsecondsPerSecond))
 	}
 	from, to = c.cast(from, value.TypeDate), c.cast(to, value.TypeDate)
 	if u == "week" {
-		return c.op(fragment.OpIntDivide, c.op(fragment.OpSubtract, begun(to), begun(from)), wholeNumber(7))
+		return c.op(expr.OpIntDivide, c.op(expr.OpSubtract, begun(to), begun(from)), wholeNumber(7))
 	}
-	return c.op(fragment.OpSubtract, to, from)
+	return c.op(expr.OpSubtract, to, from)
 }
 
 // timestampDiff counts complete units, toward zero, as MySQL does.
-func (c *call) timestampDiff() *fragment.Expr {
+func (c *call) timestampDiff() *expr.Expr {
 	u := c.unit(0)
 	from, to := c.days(1, 2)
 	if months := monthsOf[u]; months > 0 {
-		n := c.op(fragment.OpMonths, from, to)
+		n := c.op(expr.OpMonths, from, to)
 		if months > 1 {
-			n = c.op(fragment.OpIntDivide, n, wholeNumber(months))
+			n = c.op(expr.OpIntDivide, n, wholeNumber(months))
 		}
 		return n
 	}
@@ -252,33 +252,33 @@ func (c *call) timestampDiff() *fragment.Expr {
 	if from.Type == value.TypeTimestamp {
 		unit = secondsOf[u] * microsecondsPerSecond
 	}
-	n := c.op(fragment.OpSubtract, to, from)
+	n := c.op(expr.OpSubtract, to, from)
 	if unit > 1 {
-		n = c.op(fragment.OpIntDivide, n, wholeNumber(unit))
+		n = c.op(expr.OpIntDivide, n, wholeNumber(unit))
 	}
 	return n
 }
 
-func (c *call) ageInYears() *fragment.Expr {
+func (c *call) ageInYears() *expr.Expr {
 	birth, at := c.days(0, 1)
-	return c.op(fragment.OpIntDivide, c.op(fragment.OpMonths, birth, at), wholeNumber(12))
+	return c.op(expr.OpIntDivide, c.op(expr.OpMonths, birth, at), wholeNumber(12))
 }
 
 // lastDay moves from 31 January of the year to the month, and is cut to its last
 // day; the first of the next month less a day would not exist in December 9999.
-func (c *call) lastDay() *fragment.Expr {
+func (c *call) lastDay() *expr.Expr {
 	d := c.cast(c.day(0), value.TypeDate)
-	january := c.op(fragment.OpAdd, c.op(fragment.OpTruncate, textual("year"), d), wholeNumber(30))
-	return c.op(fragment.OpAddMonths, january, c.op(fragment.OpSubtract, c.op(fragment.OpExtract, textual("month"), d), wholeNumber(1)))
+	january := c.op(expr.OpAdd, c.op(expr.OpTruncate, textual("year"), d), wholeNumber(30))
+	return c.op(expr.OpAddMonths, january, c.op(expr.OpSubtract, c.op(expr.OpExtract, textual("month"), d), wholeNumber(1)))
 }
 
-func (c *call) makeDate() *fragment.Expr {
-	return c.op(fragment.OpMakeDate, c.int(0), c.int(1), c.int(2))
+func (c *call) makeDate() *expr.Expr {
+	return c.op(expr.OpMakeDate, c.int(0), c.int(1), c.int(2))
 }
 
 // toDate reads a text in a format of YYYY, MM, DD, each once, and other characters
 // than letters and digits between them.
-func (c *call) toDate() *fragment.Expr {
+func (c *call) toDate() *expr.Expr {
 	const hint = "write a format such as 'YYYY-MM-DD', 'DD/MM/YYYY' or 'YYYYMMDD'"
 	s, format := c.text(0), "YYYY-MM-DD"
 	if len(c.Args) == 2 {
@@ -313,21 +313,21 @@ func (c *call) toDate() *fragment.Expr {
 		}
 	}
 	pattern.WriteByte('$')
-	portable, err := fragment.Regexp(pattern.String(), false)
+	portable, err := expr.Regexp(pattern.String(), false)
 	if err != nil {
 		mistyped(c.Args[1].At, err, hint)
 	}
-	part := func(name string) *fragment.Expr {
-		return c.op(fragment.OpSubstring, s, wholeNumber(int64(at[name]+1)), wholeNumber(int64(len(name))))
+	part := func(name string) *expr.Expr {
+		return c.op(expr.OpSubstring, s, wholeNumber(int64(at[name]+1)), wholeNumber(int64(len(name))))
 	}
 	dash := textual("-")
-	iso := c.op(fragment.OpConcat, part("YYYY"), dash, part("MM"), dash, part("DD"))
-	return c.op(fragment.OpCase, c.op(fragment.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
+	iso := c.op(expr.OpConcat, part("YYYY"), dash, part("MM"), dash, part("DD"))
+	return c.op(expr.OpCase, c.op(expr.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
 }
 
 // toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads, which tools write. Of a number it would
 // be seconds since 1970, which no catalog has.
-func (c *call) toTimestamp() *fragment.Expr {
+func (c *call) toTimestamp() *expr.Expr {
 	const hint = "write 'YYYY-MM-DD HH24:MI:SS', with .US after it where there are fractions, or CAST(x AS timestamp)"
 	s, format := c.text(0), strings.ToUpper(c.constantText(1, hint).Value.Str())
 	if !slices.Contains([]string{"YYYY-MM-DD", "YYYY-MM-DD HH24:MI:SS", "YYYY-MM-DD HH24:MI:SS.MS", "YYYY-MM-DD HH24:MI:SS.US"}, format) {
@@ -338,7 +338,7 @@ func (c *call) toTimestamp() *fragment.Expr {
 
 // ofParts reads TO_DATE(TO_CHAR(y, '0000') || '-' || TO_CHAR(m, '00') || '-' || TO_CHAR(d, '00'), 'YYYY-MM-DD'),
 // which is how OHDSI's tools write MAKE_DATE(y, m, d) for PostgreSQL; nil where it is something else.
-func (c *call) ofParts(format string) *fragment.Expr {
+func (c *call) ofParts(format string) *expr.Expr {
 	var parts []*syntax.Expr
 	var collect func(t *syntax.Expr)
 	collect = func(t *syntax.Expr) {
@@ -376,16 +376,16 @@ func isDay(t value.Type) bool { return t == value.TypeDate || t == value.TypeTim
 var formats = []struct {
 	pattern string
 	percent string // of DATE_FORMAT and STRFTIME; "" where these two or databases differ
-	field   fragment.Field
+	field   expr.Field
 	digits  int
 }{
-	{"YYYY", "%Y", fragment.FieldYear, 4}, {"MM", "%m", fragment.FieldMonth, 2}, {"DD", "%d", fragment.FieldDay, 2},
-	{"HH24", "%H", fragment.FieldHour, 2}, {"MI", "", fragment.FieldMinute, 2}, {"SS", "%S", fragment.FieldSecond, 2},
-	{"DDD", "%j", fragment.FieldDOY, 3}, {"Q", "", fragment.FieldQuarter, 1}, {"IYYY", "", fragment.FieldISOYear, 4}, {"IW", "", fragment.FieldWeek, 2},
+	{"YYYY", "%Y", expr.FieldYear, 4}, {"MM", "%m", expr.FieldMonth, 2}, {"DD", "%d", expr.FieldDay, 2},
+	{"HH24", "%H", expr.FieldHour, 2}, {"MI", "", expr.FieldMinute, 2}, {"SS", "%S", expr.FieldSecond, 2},
+	{"DDD", "%j", expr.FieldDOY, 3}, {"Q", "", expr.FieldQuarter, 1}, {"IYYY", "", expr.FieldISOYear, 4}, {"IW", "", expr.FieldWeek, 2},
 }
 
 // toChar writes a date by a format, or a whole number with zeros before it.
-func (c *call) toChar() *fragment.Expr {
+func (c *call) toChar() *expr.Expr {
 	const hint = "write a format such as 'YYYY-MM', 'YYYYMMDD' or 'HH24:MI', or for a whole number '0000'"
 	format := c.constantText(1, hint).Value.Str()
 	if zeros, bare := strings.CutPrefix(strings.ToUpper(format), "FM"); zeros != "" && len(zeros) <= 18 && strings.Trim(zeros, "0") == "" {
@@ -406,7 +406,7 @@ func (c *call) toChar() *fragment.Expr {
 }
 
 // dateFormat writes a date by a format with percent signs.
-func (c *call) dateFormat() *fragment.Expr {
+func (c *call) dateFormat() *expr.Expr {
 	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %H and %S"
 	if c.Args[0].Text && !c.Args[1].Text { // SQLite has the format first
 		turned := *c.Expr
@@ -424,14 +424,14 @@ func (c *call) dateFormat() *fragment.Expr {
 }
 
 // written puts the parts of a date into a format, in which part finds the one that rest begins with.
-func (c *call) written(format, hint string, part func(rest string) (int, string)) *fragment.Expr {
+func (c *call) written(format, hint string, part func(rest string) (int, string)) *expr.Expr {
 	d := c.day(0)
-	var texts []*fragment.Expr
+	var texts []*expr.Expr
 	for rest := format; rest != ""; {
 		i, pattern := part(rest)
 		switch {
 		case i >= 0:
-			n := c.op(fragment.OpExtract, textual(string(formats[i].field)), d)
+			n := c.op(expr.OpExtract, textual(string(formats[i].field)), d)
 			texts = append(texts, c.padded(n, formats[i].digits))
 			rest = rest[len(pattern):]
 		case strings.ContainsRune("-/.:, ", rune(rest[0])):
@@ -447,27 +447,27 @@ func (c *call) written(format, hint string, part func(rest string) (int, string)
 	case 1:
 		return texts[0]
 	}
-	return c.op(fragment.OpConcat, texts...)
+	return c.op(expr.OpConcat, texts...)
 }
 
 // padded writes a number from 0 with zeros before it.
-func (c *call) padded(n *fragment.Expr, digits int) *fragment.Expr {
+func (c *call) padded(n *expr.Expr, digits int) *expr.Expr {
 	written := c.cast(n, value.TypeText)
 	if digits == 1 {
 		return written
 	}
-	written = c.op(fragment.OpConcat, textual(strings.Repeat("0", digits-1)), written)
-	return c.op(fragment.OpSubstring, written, c.op(fragment.OpSubtract, c.op(fragment.OpLength, written), wholeNumber(int64(digits-1))), wholeNumber(int64(digits)))
+	written = c.op(expr.OpConcat, textual(strings.Repeat("0", digits-1)), written)
+	return c.op(expr.OpSubstring, written, c.op(expr.OpSubtract, c.op(expr.OpLength, written), wholeNumber(int64(digits-1))), wholeNumber(int64(digits)))
 }
 
 // zeros writes a whole number with that many digits, and a sign or a blank before them
 // where sign is set, as PostgreSQL does; one that has more digits is NULL.
-func (c *call) zeros(digits int, sign bool) *fragment.Expr {
+func (c *call) zeros(digits int, sign bool) *expr.Expr {
 	n := c.number(0)
 	if n.Type == value.TypeFloat {
 		n = c.cast(n, value.TypeInt)
 	}
-	size, most := c.op(fragment.OpAbs, n), int64(1)
+	size, most := c.op(expr.OpAbs, n), int64(1)
 	for range digits {
 		most *= 10
 	}
@@ -476,6 +476,6 @@ func (c *call) zeros(digits int, sign bool) *fragment.Expr {
 	if sign {
 		plus = " "
 	}
-	written = c.op(fragment.OpConcat, c.op(fragment.OpCase, c.op(fragment.OpLess, n, wholeNumber(0)), textual("-"), textual(plus)), written)
-	return c.op(fragment.OpCase, c.op(fragment.OpLess, size, wholeNumber(most)), written, nothing(value.TypeText))
+	written = c.op(expr.OpConcat, c.op(expr.OpCase, c.op(expr.OpLess, n, wholeNumber(0)), textual("-"), textual(plus)), written)
+	return c.op(expr.OpCase, c.op(expr.OpLess, size, wholeNumber(most)), written, nothing(value.TypeText))
 }

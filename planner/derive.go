@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -29,7 +30,7 @@ type derived struct {
 // item is a column of a query: what it is called, and what it is.
 type item struct {
 	name string
-	expr *fragment.Expr
+	expr *expr.Expr
 }
 
 // derive plans a query in place of a table.
@@ -119,9 +120,9 @@ func (r *resolver) together(how fragment.Combine, all []*derived, joint, at Posi
 			e := s.expr(mine)
 			switch {
 			case column.untyped && types[i] != "":
-				e = fragment.Literal(value.Null(types[i]))
+				e = expr.Literal(value.Null(types[i]))
 			case !column.untyped && mine.Type != types[i]:
-				e, _ = fragment.Cast(e, types[i])
+				e, _ = expr.Cast(e, types[i])
 			}
 			items[k] = append(items[k], item{all[0].columns[i].name, e})
 		}
@@ -213,7 +214,7 @@ func isIdentity(d, whole *fragment.Derived) bool {
 		return false
 	}
 	for i, o := range d.Columns {
-		if o.Function != "" || o.Expr.Op != fragment.OpColumn || o.Expr.Column != columns[i].Name {
+		if o.Function != "" || o.Expr.Op != expr.OpColumn || o.Expr.Column != columns[i].Name {
 			return false
 		}
 	}
@@ -300,7 +301,7 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 		for _, t := range terms {
 			items = append(items, item{t.Name(), w.output(t.Term)})
 		}
-		var qualify *fragment.Expr
+		var qualify *expr.Expr
 		if s.Qualify != nil {
 			q := s.Qualify
 			if named := syntax.Aliased(terms, q); named != nil {
@@ -337,7 +338,7 @@ func identityProjection(rows *resolver, items []item) *derived {
 	s := rows.sources[0]
 	var columns []column
 	for _, i := range items {
-		if i.expr.Op != fragment.OpColumn {
+		if i.expr.Op != expr.OpColumn {
 			return nil
 		}
 		columns = append(columns, column{name: i.name, column: i.expr.Column})
@@ -432,21 +433,21 @@ func flattened(d *fragment.Derived) *fragment.Derived {
 	if inner.Combine != "" || inner.Constant() {
 		return d
 	}
-	of := func(column *fragment.Expr) int {
+	of := func(column *expr.Expr) int {
 		return slices.IndexFunc(inner.Columns, func(o fragment.Output) bool { return strings.EqualFold(o.Name, column.Column) })
 	}
 	rows := !inner.Grouped && !slices.ContainsFunc(inner.Columns, func(o fragment.Output) bool { return o.Function != "" })
-	if !rows && (d.Filter != nil || slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return o.Expr.Op != fragment.OpColumn })) {
+	if !rows && (d.Filter != nil || slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return o.Expr.Op != expr.OpColumn })) {
 		return d
 	}
 	plain := true // what is read is a column of what the inner select reads
-	put := func(e *fragment.Expr) *fragment.Expr {
-		return e.Replace(func(c *fragment.Expr) *fragment.Expr {
-			if c.Op != fragment.OpColumn {
+	put := func(e *expr.Expr) *expr.Expr {
+		return e.Replace(func(c *expr.Expr) *expr.Expr {
+			if c.Op != expr.OpColumn {
 				return nil
 			}
 			k := of(c)
-			if plain = plain && k >= 0 && inner.Columns[k].Expr.Op == fragment.OpColumn; !plain {
+			if plain = plain && k >= 0 && inner.Columns[k].Expr.Op == expr.OpColumn; !plain {
 				return c
 			}
 			return inner.Columns[k].Expr
@@ -456,7 +457,7 @@ func flattened(d *fragment.Derived) *fragment.Derived {
 	out.Columns, out.Patient = nil, d.Patient
 	for _, o := range d.Columns {
 		next := fragment.Output{Name: o.Name}
-		if o.Expr.Op == fragment.OpColumn {
+		if o.Expr.Op == expr.OpColumn {
 			k := of(o.Expr)
 			if k < 0 || taken[k] {
 				return d
@@ -478,7 +479,7 @@ func flattened(d *fragment.Derived) *fragment.Derived {
 		filter := put(d.Filter)
 		if out.Filter == nil {
 			out.Filter = filter
-		} else if both, err := fragment.New(fragment.OpAnd, out.Filter, filter); err == nil {
+		} else if both, err := expr.New(expr.OpAnd, out.Filter, filter); err == nil {
 			out.Filter = both
 		} else {
 			plain = false
@@ -497,7 +498,7 @@ func (r *resolver) aligned(items []item) *derived {
 	var columns []column
 	for _, i := range items {
 		name := "value"
-		if i.expr.Op == fragment.OpColumn {
+		if i.expr.Op == expr.OpColumn {
 			name = i.expr.Column
 		}
 		name = freshOutput(d, name)
@@ -514,36 +515,36 @@ func (r *resolver) aligned(items []item) *derived {
 }
 
 // isNull reports whether the expression is NULL whatever the row.
-func isNull(e *fragment.Expr) bool {
+func isNull(e *expr.Expr) bool {
 	switch e.Op {
-	case fragment.OpLiteral:
+	case expr.OpLiteral:
 		return e.Value.IsNull()
-	case fragment.OpCase:
+	case expr.OpCase:
 		for i, a := range e.Args {
 			if (i%2 == 1 || i == len(e.Args)-1) && !isNull(a) {
 				return false
 			}
 		}
 		return true
-	case fragment.OpCoalesce:
-		return !slices.ContainsFunc(e.Args, func(a *fragment.Expr) bool { return !isNull(a) })
+	case expr.OpCoalesce:
+		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !isNull(a) })
 	}
 	return false
 }
 
 // isFree reports whether the expression is a NULL that nothing gave a type: those that are told none are texts.
-func isFree(e *fragment.Expr) bool { return e.Type == value.TypeText && isNull(e) }
+func isFree(e *expr.Expr) bool { return e.Type == value.TypeText && isNull(e) }
 
 // valueOutput adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.
-func valueOutput(d *fragment.Derived, e *fragment.Expr) string {
+func valueOutput(d *fragment.Derived, e *expr.Expr) string {
 	for _, o := range d.Columns {
 		if o.Function == "" && sameExpr(o.Expr, e) {
 			return o.Name
 		}
 	}
 	name := "value"
-	if e.Op == fragment.OpColumn {
+	if e.Op == expr.OpColumn {
 		name = e.Column
 	}
 	d.Columns = append(d.Columns, fragment.Output{Name: freshOutput(d, name), Expr: e})
@@ -584,14 +585,14 @@ func functionOutput(d *fragment.Derived, o fragment.Output, name string) string 
 
 // determinesPatient reports whether the expression is the patient's id, or a key of
 // something that one patient has, such as a visit.
-func (r *resolver) determinesPatient(e *fragment.Expr) bool {
+func (r *resolver) determinesPatient(e *expr.Expr) bool {
 	return r.readsPatientID(e) || r.keyRead(e) != ""
 }
 
 // keyRead is the private table and its key, such as "visit.visit_id", that the
 // expression reads, or refers to, in a row that has one; else "".
-func (r *resolver) keyRead(e *fragment.Expr) string {
-	if e.Op != fragment.OpColumn {
+func (r *resolver) keyRead(e *expr.Expr) string {
+	if e.Op != expr.OpColumn {
 		return ""
 	}
 	s := r.of(e.Relation)
@@ -622,7 +623,7 @@ type grouping struct {
 
 func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	g := &grouping{in: r, terms: terms, d: &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: true}, name: "derived"}
-	var keys []*fragment.Expr
+	var keys []*expr.Expr
 	determined := r.patient == nil
 	if len(s.GroupBy) > 0 {
 		for _, t := range s.GroupBy[0] {
@@ -676,12 +677,12 @@ func (g *grouping) collect(t *syntax.Expr) {
 }
 
 // output resolves a term over the groups.
-func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
+func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 	if t.IsAggregate() {
 		name := g.aggregate(t)
 		for _, c := range g.next.sources[0].table.Columns {
 			if c.Name == name {
-				return fragment.Column(g.name, c.Name, c.Type)
+				return expr.Column(g.name, c.Name, c.Type)
 			}
 		}
 	}
@@ -690,7 +691,7 @@ func (g *grouping) output(t *syntax.Expr) *fragment.Expr {
 			e := g.in.row(t)
 			for _, o := range g.d.Columns {
 				if o.Function == "" && sameExpr(o.Expr, e) {
-					return fragment.Column(g.name, o.Name, e.Type)
+					return expr.Column(g.name, o.Name, e.Type)
 				}
 			}
 		}
@@ -718,7 +719,7 @@ func (g *grouping) aggregate(t *syntax.Expr) string {
 }
 
 // function plans a function of one patient's rows, and what to call its column.
-func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) (fragment.Output, string) {
+func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) (fragment.Output, string) {
 	f, ok := rowFunctions[t.Name]
 	if !ok {
 		refuse(CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
@@ -734,7 +735,7 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *fragment
 	x := resolve(t.Args[0])
 	o := fragment.Output{Function: f, Expr: x}
 	name := t.Name
-	if x.Op == fragment.OpColumn {
+	if x.Op == expr.OpColumn {
 		name += "_" + x.Column
 	}
 	switch {
@@ -779,7 +780,7 @@ func (r *resolver) ofReleases() bool {
 // computes them beside the columns that the SELECT reads, and the SELECT reads that.
 type windowing struct {
 	in    *resolver
-	inner func(*syntax.Expr) *fragment.Expr // resolves a term over the rows of in
+	inner func(*syntax.Expr) *expr.Expr // resolves a term over the rows of in
 	d     fragment.Derived
 	next  *resolver
 }
@@ -787,18 +788,18 @@ type windowing struct {
 const windowRelation = "derived"
 
 // output resolves a term over the rows with their windows.
-func (w *windowing) output(t *syntax.Expr) *fragment.Expr {
+func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
 		return w.output(withDefault(t))
 	}
 	if t.Over != nil {
 		o, name := w.window(t)
 		name = functionOutput(&w.d, o, name)
-		return fragment.Column(windowRelation, name, o.Type())
+		return expr.Column(windowRelation, name, o.Type())
 	}
 	if t.Window() == nil && t.Kind != syntax.Literal {
 		e := w.inner(t)
-		return fragment.Column(windowRelation, valueOutput(&w.d, e), e.Type)
+		return expr.Column(windowRelation, valueOutput(&w.d, e), e.Type)
 	}
 	return build(t, w.output)
 }
@@ -834,7 +835,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	name := strings.ToUpper(t.Name)
 	win := &fragment.Window{}
 	determined := w.in.patient == nil
-	var partition []*fragment.Expr
+	var partition []*expr.Expr
 	for _, p := range t.Over.Partition {
 		e := w.inner(p)
 		if !w.in.readsPatientID(e) || w.in.patient == nil {
@@ -847,7 +848,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	}
 	partition = sortedUnique(partition)
 	if w.in.patient != nil {
-		partition = append([]*fragment.Expr{w.in.patient}, partition...)
+		partition = append([]*expr.Expr{w.in.patient}, partition...)
 	}
 	win.Partition = partition
 	for _, o := range t.Over.OrderBy {
@@ -908,7 +909,7 @@ func orderByUnits(order []fragment.Order, frame *syntax.Frame, at Position) []fr
 	by := order[0]
 	switch t := by.Expr.Type; {
 	case t == value.TypeDate:
-		by.Expr = apply(at, fragment.OpSubtract, by.Expr, fragment.Literal(value.Date(0)))
+		by.Expr = apply(at, expr.OpSubtract, by.Expr, expr.Literal(value.Date(0)))
 	case t != value.TypeInt:
 		refuse(CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
 	case frame.Days:
@@ -940,8 +941,8 @@ func (w *windowing) done(at Position) *resolver {
 }
 
 // read lists all that the outputs read, in one order.
-func (w *windowing) read() []*fragment.Expr {
-	var all []*fragment.Expr
+func (w *windowing) read() []*expr.Expr {
+	var all []*expr.Expr
 	for _, o := range w.d.Columns {
 		if o.Expr != nil {
 			all = append(all, o.Expr)
@@ -983,7 +984,7 @@ func (w *windowing) number(at Position) {
 	window := &fragment.Window{Ties: read}
 	if w.in.patient != nil {
 		inner.Patient = valueOutput(inner, w.in.patient)
-		window.Partition = []*fragment.Expr{w.in.patient}
+		window.Partition = []*expr.Expr{w.in.patient}
 	}
 	window.Order = []fragment.Order{{Expr: read[0]}}
 	names := map[string]string{}
@@ -994,11 +995,11 @@ func (w *windowing) number(at Position) {
 	placeName := functionOutput(inner, place, "place")
 	rows := &resolver{catalog: w.in.catalog, depth: w.in.depth}
 	s := rows.adopt(w.in.settleDerived(inner, nil, at), "", at)
-	over := func(e *fragment.Expr) *fragment.Expr {
+	over := func(e *expr.Expr) *expr.Expr {
 		if e == nil {
 			return nil
 		}
-		return fragment.Column(s.Name, names[canonical(e)], e.Type)
+		return expr.Column(s.Name, names[canonical(e)], e.Type)
 	}
 	for i := range w.d.Columns {
 		o := &w.d.Columns[i]
@@ -1016,7 +1017,7 @@ func (w *windowing) number(at Position) {
 			moved.Order = append(moved.Order, by)
 		}
 		if o.Tied() {
-			moved.Order = append(moved.Order, fragment.Order{Expr: fragment.Column(s.Name, placeName, value.TypeInt)})
+			moved.Order = append(moved.Order, fragment.Order{Expr: expr.Column(s.Name, placeName, value.TypeInt)})
 		}
 		o.Window = &moved
 	}

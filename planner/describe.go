@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -71,25 +72,25 @@ func (p *Plan) Expected(confidence float64) []Expected {
 }
 
 // affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0 where there is none.
-func affine(e *fragment.Expr) (column *fragment.Expr, factor float64) {
-	constant := func(e *fragment.Expr) bool {
-		return e.Op == fragment.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
+func affine(e *expr.Expr) (column *expr.Expr, factor float64) {
+	constant := func(e *expr.Expr) bool {
+		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
 	}
 	switch {
-	case e.Op == fragment.OpColumn:
+	case e.Op == expr.OpColumn:
 		return e, 1
-	case e.Op == fragment.OpNegate:
+	case e.Op == expr.OpNegate:
 		return affine(e.Args[0])
-	case e.Op != fragment.OpAdd && e.Op != fragment.OpSubtract && e.Op != fragment.OpMultiply:
+	case e.Op != expr.OpAdd && e.Op != expr.OpSubtract && e.Op != expr.OpMultiply:
 		return nil, 0
 	case constant(e.Args[0]):
 		column, factor = affine(e.Args[1])
-		if e.Op == fragment.OpMultiply {
+		if e.Op == expr.OpMultiply {
 			factor *= e.Args[0].Value.Float64()
 		}
 	case constant(e.Args[1]):
 		column, factor = affine(e.Args[0])
-		if e.Op == fragment.OpMultiply {
+		if e.Op == expr.OpMultiply {
 			factor *= e.Args[1].Value.Float64()
 		}
 	}
@@ -118,7 +119,7 @@ func (p *Plan) suppose() (Cell, bool) {
 		case partial.Grid != nil:
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
-			if e := partial.Expr; e.Op == fragment.OpMultiply && canonical(e.Args[0]) == canonical(e.Args[1]) {
+			if e := partial.Expr; e.Op == expr.OpMultiply && canonical(e.Args[0]) == canonical(e.Args[1]) {
 				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
 			}
 			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)
@@ -166,10 +167,10 @@ func (p *Program) Warnings() []string {
 // truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part alone.
 func (p *Program) truncated() []string {
 	var names []string
-	varies := func(e *fragment.Expr) bool { return reads(e, func(string) bool { return true }) }
-	var quotient func(e *fragment.Expr) bool
-	quotient = func(e *fragment.Expr) bool {
-		return e != nil && (e.Op == fragment.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))
+	varies := func(e *expr.Expr) bool { return reads(e, func(string) bool { return true }) }
+	var quotient func(e *expr.Expr) bool
+	quotient = func(e *expr.Expr) bool {
+		return e != nil && (e.Op == expr.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))
 	}
 	if p.post == nil {
 		for _, c := range p.Columns {
@@ -342,7 +343,7 @@ func domainText(d []value.Value) string {
 	}
 	var names []string
 	for _, v := range d {
-		names = append(names, fragment.Literal(v).String())
+		names = append(names, expr.Literal(v).String())
 	}
 	if len(names) > 8 {
 		names = append(append(names[:4:4], "…"), names[len(names)-3:]...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -26,11 +27,11 @@ const distinctLimit = 1000
 // values are the counts of each value, in the order of the domain.
 func (a *argument) values() []fragment.Partial {
 	at := a.call.Args[0].At
-	cases := make([]*fragment.Expr, 0, 2*len(a.domain)+1)
+	cases := make([]*expr.Expr, 0, 2*len(a.domain)+1)
 	for i, v := range a.domain {
-		cases = append(cases, apply(at, fragment.OpEqual, a.x.Expr, fragment.Literal(v)), fragment.Literal(value.Int(int64(i))))
+		cases = append(cases, apply(at, expr.OpEqual, a.x.Expr, expr.Literal(v)), expr.Literal(value.Int(int64(i))))
 	}
-	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Null(value.TypeInt)))...)
+	place := apply(at, expr.OpCase, append(cases, expr.Literal(value.Null(value.TypeInt)))...)
 	n := max(2, len(a.domain))
 	a.value = float64(len(a.domain))
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
@@ -228,18 +229,18 @@ func (a *argument) powers() []fragment.Partial {
 	if !x.Type.Numeric() {
 		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
 	}
-	literal := func(edge float64) *fragment.Expr {
+	literal := func(edge float64) *expr.Expr {
 		if x.Type == value.TypeInt {
-			return fragment.Literal(value.Int(int64(edge)))
+			return expr.Literal(value.Int(int64(edge)))
 		}
-		return fragment.Literal(value.Float(edge))
+		return expr.Literal(value.Float(edge))
 	}
-	cases := []*fragment.Expr{apply(at, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt))}
+	cases := []*expr.Expr{apply(at, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt))}
 	inner := edges(x.Type)
 	for i, edge := range inner {
-		cases = append(cases, apply(at, fragment.OpLess, x, literal(edge)), fragment.Literal(value.Int(int64(i))))
+		cases = append(cases, apply(at, expr.OpLess, x, literal(edge)), expr.Literal(value.Int(int64(i))))
 	}
-	place := apply(at, fragment.OpCase, append(cases, fragment.Literal(value.Int(int64(len(inner)))))...)
+	place := apply(at, expr.OpCase, append(cases, expr.Literal(value.Int(int64(len(inner)))))...)
 	n := len(inner) + 1
 	a.value = float64(a.call.Bin)
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}

@@ -10,7 +10,7 @@
 //   - A partial aggregate is a number that a node computes for a group; a cell is a group with its noisy partials.
 //   - A Plan is one release: a fragment, its noise, and how cells become rows. A Program is a query's releases, and what
 //     is computed from their rows afterwards, at no cost.
-//   - Facts are what the catalog and the query tell of a value: bounds, domain, whether it may be NULL.
+//   - A Range is what the catalog and the query tell of a value: bounds, domain, whether it may be NULL.
 //
 // Pipeline:
 //

@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -21,31 +22,31 @@ func (r *resolver) numbering() *numbering {
 }
 
 // keep passes a value on, and returns its name beside the numbers.
-func (n *numbering) keep(e *fragment.Expr) string { return valueOutput(&n.w.d, e) }
+func (n *numbering) keep(e *expr.Expr) string { return valueOutput(&n.w.d, e) }
 
 // rows numbers the rows of each partition in the order, and returns those with numbers
 // from first to last; at the place that asks for it.
-func (n *numbering) rows(partition []*fragment.Expr, order []fragment.Order, first, last int64, at Position) *resolver {
+func (n *numbering) rows(partition []*expr.Expr, order []fragment.Order, first, last int64, at Position) *resolver {
 	window := &fragment.Window{Partition: sortedUnique(partition), Order: order}
 	if p := n.w.in.patient; p != nil { // the patient first, as in other windows
-		window.Partition = append([]*fragment.Expr{p}, slices.DeleteFunc(window.Partition, n.w.in.readsPatientID)...)
+		window.Partition = append([]*expr.Expr{p}, slices.DeleteFunc(window.Partition, n.w.in.readsPatientID)...)
 	}
 	place := functionOutput(&n.w.d, fragment.Output{Function: fragment.FunctionRowNumber, Window: window}, "place")
 	rows := n.w.done(at)
-	number := fragment.Column(rows.sources[0].Name, place, value.TypeInt)
-	rows.filter = apply(at, fragment.OpLessOrEqual, number, wholeNumber(last))
+	number := expr.Column(rows.sources[0].Name, place, value.TypeInt)
+	rows.filter = apply(at, expr.OpLessOrEqual, number, wholeNumber(last))
 	if first > 1 {
-		rows.filter = conjunction([]*fragment.Expr{rows.filter, apply(at, fragment.OpGreaterOrEqual, number, wholeNumber(first))})
+		rows.filter = conjunction([]*expr.Expr{rows.filter, apply(at, expr.OpGreaterOrEqual, number, wholeNumber(first))})
 	}
 	return rows
 }
 
 // first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
 // those that each row around is tied to, as the rows of a query that has only that one.
-func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []pair, x *fragment.Expr) {
+func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []pair, x *expr.Expr) {
 	r.linkByForeignKeys()
 	n := r.numbering()
-	var partition []*fragment.Expr
+	var partition []*expr.Expr
 	for _, p := range pairs {
 		partition = append(partition, p.inner)
 	}
@@ -62,9 +63,9 @@ func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []
 	rows = n.rows(partition, order, 1, 1, q.Limit.At)
 	s := rows.sources[0]
 	for i, p := range pairs {
-		tied = append(tied, pair{fragment.Column(s.Name, names[i], p.inner.Type), p.outer})
+		tied = append(tied, pair{expr.Column(s.Name, names[i], p.inner.Type), p.outer})
 	}
-	return rows, tied, fragment.Column(s.Name, name, value.Type)
+	return rows, tied, expr.Column(s.Name, name, value.Type)
 }
 
 // limited plans LIMIT and OFFSET of released or public rows that a query around reads; over is an empty resolver, in which
@@ -83,13 +84,13 @@ func limited(over *resolver, q *syntax.Query, within *scope) *derived {
 	r := &resolver{catalog: over.catalog, composer: over.composer, depth: over.depth}
 	s := r.adopt(d, "", q.At)
 	n := r.numbering()
-	expr := func(i int) *fragment.Expr {
-		column, _ := s.table.Column(d.columns[i].column)
-		return s.expr(column)
+	column := func(i int) *expr.Expr {
+		c, _ := s.table.Column(d.columns[i].column)
+		return s.expr(c)
 	}
 	var order []fragment.Order
 	for i, o := range q.OrderBy {
-		order = append(order, orderBy(o, expr(places(len(d.columns), i))))
+		order = append(order, orderBy(o, column(places(len(d.columns), i))))
 	}
 	visible := len(d.columns)
 	if inner.Select != nil {
@@ -97,15 +98,15 @@ func limited(over *resolver, q *syntax.Query, within *scope) *derived {
 	}
 	var names []string
 	for i := range visible {
-		names = append(names, n.keep(expr(i)))
+		names = append(names, n.keep(column(i)))
 		if len(q.OrderBy) == 0 { // released rows come by their columns
-			order = append(order, fragment.Order{Expr: expr(i)})
+			order = append(order, fragment.Order{Expr: column(i)})
 		}
 	}
 	rows := n.rows(nil, order, first, last, cmpOr(q.Limit, q.Offset).At)
 	var items []item
 	for i, name := range names {
-		items = append(items, item{d.columns[i].name, fragment.Column(rows.sources[0].Name, name, expr(i).Type)})
+		items = append(items, item{d.columns[i].name, expr.Column(rows.sources[0].Name, name, column(i).Type)})
 	}
 	return rows.project(items, false)
 }

@@ -11,16 +11,16 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // expression builds the only item of a SELECT over no column, or returns the refusal.
-func expression(sql string, dialect syntax.Dialect) (e *fragment.Expr, err error) {
+func expression(sql string, dialect syntax.Dialect) (e *expr.Expr, err error) {
 	defer syntax.Catch(&err)
-	var resolve func(t *syntax.Expr) *fragment.Expr
-	resolve = func(t *syntax.Expr) *fragment.Expr {
+	var resolve func(t *syntax.Expr) *expr.Expr
+	resolve = func(t *syntax.Expr) *expr.Expr {
 		if t.Kind == syntax.Column {
 			refuse(CodeColumn, t.At, "", "there is no column %s", t.Name)
 		}
@@ -62,7 +62,7 @@ func TestValues(t *testing.T) {
 				case err != nil:
 					t.Fatalf("%s: %v", d.Pos, err)
 				default:
-					v := fragment.Evaluate(e, nil)
+					v := expr.Evaluate(e, nil)
 					shown := v.String()
 					if v.Type() == value.TypeText && !v.IsNull() {
 						shown = "'" + shown + "'"
@@ -116,10 +116,10 @@ func literalTerm(v value.Value) *syntax.Expr {
 	return &syntax.Expr{Kind: syntax.Literal, Literal: v, Text: v.Type() == value.TypeText}
 }
 
-func columnsOnly(t *syntax.Expr) *fragment.Expr {
+func columnsOnly(t *syntax.Expr) *expr.Expr {
 	types := map[string]value.Type{"i": value.TypeInt, "f": value.TypeFloat, "s": value.TypeText, "d": value.TypeDate, "ts": value.TypeTimestamp, "b": value.TypeBool}
 	if t.Kind == syntax.Column {
-		return fragment.Column("t", t.Name, types[t.Name])
+		return expr.Column("t", t.Name, types[t.Name])
 	}
 	return build(t, columnsOnly)
 }

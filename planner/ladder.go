@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -205,9 +206,9 @@ func lookedUp(of fragment.Relation, t *catalog.Table) bool {
 	if of.Derived != nil || len(t.Key) != 1 {
 		return false
 	}
-	return slices.ContainsFunc(fragment.Conjuncts(of.On), func(e *fragment.Expr) bool {
-		return e.Op == fragment.OpEqual && slices.ContainsFunc(e.Args, func(x *fragment.Expr) bool {
-			return x.Op == fragment.OpColumn && x.Relation == of.Name && strings.EqualFold(x.Column, t.Key[0])
+	return slices.ContainsFunc(expr.Conjuncts(of.On), func(e *expr.Expr) bool {
+		return e.Op == expr.OpEqual && slices.ContainsFunc(e.Args, func(x *expr.Expr) bool {
+			return x.Op == expr.OpColumn && x.Relation == of.Name && strings.EqualFold(x.Column, t.Key[0])
 		})
 	})
 }

@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -20,7 +21,7 @@ func (b *builder) countOnce() {
 	}
 	rows := b.resolver
 	d := &fragment.Derived{Relations: rows.relations(), Filter: rows.filter, Grouped: true}
-	all := []*fragment.Expr{rows.patient, key}
+	all := []*expr.Expr{rows.patient, key}
 	for _, t := range b.grouping() {
 		if e := rows.row(b.key(t)); reads(e, rows.has) { // what is alike in all rows of a hospital need not be told
 			all = append(all, e)
@@ -39,8 +40,8 @@ func (b *builder) countOnce() {
 }
 
 // countedKey returns the key that is counted, or nil.
-func (b *builder) countedKey() *fragment.Expr {
-	var key *fragment.Expr
+func (b *builder) countedKey() *expr.Expr {
+	var key *expr.Expr
 	only := true
 	count := func(t *syntax.Expr) bool {
 		if t.Kind != syntax.Call || !syntax.IsAggregate(t.Name) {
@@ -103,7 +104,7 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 		return nil
 	}
 	var apart []*syntax.Expr
-	first, only := (*fragment.Expr)(nil), true // which countOnce counts, if it may
+	first, only := (*expr.Expr)(nil), true // which countOnce counts, if it may
 	for _, t := range aggregatesOf(s) {
 		key, patients := rows.countedBy(t)
 		switch {
@@ -127,18 +128,18 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 }
 
 // countedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
-func (r *resolver) countedBy(t *syntax.Expr) (key *fragment.Expr, patients bool) {
+func (r *resolver) countedBy(t *syntax.Expr) (key *expr.Expr, patients bool) {
 	t = t.Unfiltered()
 	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || t.Args[0].Aggregate() != nil || !r.resolves(t.Args[0]) {
 		return nil, false
 	}
 	e := r.row(t.Args[0])
 	x := e
-	if e.Op == fragment.OpCase && len(e.Args) == 3 && e.Args[2].Op == fragment.OpLiteral && e.Args[2].Value.IsNull() {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
 		x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
 	}
 	switch {
-	case x.Op != fragment.OpColumn || r.of(x.Relation) == nil:
+	case x.Op != expr.OpColumn || r.of(x.Relation) == nil:
 	case r.isPatientID(r.of(x.Relation), x.Column):
 		return nil, x == e && r.readsPatientID(e)
 	case r.privateKey(keyOfColumn(r.of(x.Relation), x.Column)) && r.facts(e).Domain == nil:
@@ -148,11 +149,11 @@ func (r *resolver) countedBy(t *syntax.Expr) (key *fragment.Expr, patients bool)
 }
 
 // over rewrites an expression over the rows behind as one over the relation between.
-func (r *resolver) over(at Position, e *fragment.Expr) *fragment.Expr {
+func (r *resolver) over(at Position, e *expr.Expr) *expr.Expr {
 	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return sameExpr(o.Expr, e) }); i >= 0 {
-		return fragment.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
+		return expr.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
 	}
-	if e.Op == fragment.OpColumn {
+	if e.Op == expr.OpColumn {
 		refuse(CodeNotGrouped, at, "add it to GROUP BY", "%s differs from row to row within a group", e.Column)
 	}
 	x := *e

@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -53,7 +54,7 @@ type Federation struct {
 	// rows a patient counts with, they do.
 	Ladders map[string]Ladder
 	// domains is what is left of what planning the statement may spend on finding domains.
-	domains *fragment.Budget
+	domains *expr.Budget
 }
 
 // Likely is where nearly all values of a column lie, up to powers of two, as was released on a day.
@@ -65,7 +66,7 @@ type Likely struct {
 // vocabulary is the catalog as one statement reads it, all of whose queries find domains within one budget.
 type vocabulary struct {
 	*catalog.Catalog
-	domains *fragment.Budget
+	domains *expr.Budget
 }
 
 func (f Federation) vocabulary() *vocabulary { return &vocabulary{f.Catalog, f.domains} }
@@ -112,10 +113,10 @@ type Plan struct {
 	asked    int              // hospitals
 	naming   *fragment.Naming // where Selection is Local
 	// settled is what is evaluated in place of each released expression: divisions have a column of their own.
-	settled   map[*fragment.Expr]*fragment.Expr
+	settled   map[*expr.Expr]*expr.Expr
 	divisions []division
 	emptiness map[int]float64 // of each tree of values, how many noise alone may make it count
-	having    *fragment.Expr
+	having    *expr.Expr
 	order     []fragment.Order
 	limit     int // -1: all
 	offset    int
@@ -138,7 +139,7 @@ type Column struct {
 	// Noisy: the column depends on released aggregates and has intervals; else it
 	// is made of group keys.
 	Noisy bool
-	expr  *fragment.Expr
+	expr  *expr.Expr
 }
 
 // Ranged tells whether the column's values have an interval: noisy numbers, dates and timestamps.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/rewrite"
@@ -95,7 +96,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 // planBound plans a query whose parameters are bound.
 func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
 	defer syntax.Catch(&err)
-	fed.domains = fragment.NewBudget()
+	fed.domains = expr.NewBudget()
 	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
@@ -266,7 +267,7 @@ func (c *programPlanner) postProcess(q *syntax.Query, within *scope) *postProces
 	for i, o := range q.OrderBy {
 		at := d.columns[places(len(d.columns), i)]
 		column, _ := d.table.Column(at.column)
-		a.order = append(a.order, orderBy(o, fragment.Column("", column.Name, column.Type)))
+		a.order = append(a.order, orderBy(o, expr.Column("", column.Name, column.Type)))
 	}
 	if inner.Select != nil {
 		visible = visible[:len(visible)-(len(inner.Select.Items)-len(q.Select.Items))]
@@ -370,13 +371,13 @@ func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
 }
 
 // sameKeys is the condition that a release's row is of the same group as the first release's.
-func (r *resolver) sameKeys(s *source, keys int, at Position) *fragment.Expr {
-	var all []*fragment.Expr
+func (r *resolver) sameKeys(s *source, keys int, at Position) *expr.Expr {
+	var all []*expr.Expr
 	for k := range keys {
 		first, _ := r.sources[0].column("", keyAlias(k))
 		other, _ := s.column("", keyAlias(k))
-		differ := apply(at, fragment.OpDistinct, r.sources[0].expr(first), s.expr(other))
-		all = append(all, apply(at, fragment.OpNot, differ))
+		differ := apply(at, expr.OpDistinct, r.sources[0].expr(first), s.expr(other))
+		all = append(all, apply(at, expr.OpNot, differ))
 	}
 	return conjunction(all)
 }
@@ -407,11 +408,11 @@ func (c *programPlanner) table(p *Plan) *derived {
 		of := p.Columns[i]
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
-		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: fragment.Column("release", name, of.Type)})
+		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: expr.Column("release", name, of.Type)})
 		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
-	planned, err := d.Table("release", c.catalog.Catalog, fragment.NewBudget())
+	planned, err := d.Table("release", c.catalog.Catalog, expr.NewBudget())
 	if err != nil {
 		panic(err) // made here
 	}
@@ -745,10 +746,10 @@ func expectedIn(d *fragment.Derived, name string, released []map[string]Expected
 	default:
 		return unknown
 	}
-	if o.Expr != nil && o.Expr.Op == fragment.OpLiteral {
+	if o.Expr != nil && o.Expr.Op == expr.OpLiteral {
 		return Expected{Value: math.NaN()}
 	}
-	if o.Expr == nil || o.Expr.Op != fragment.OpColumn {
+	if o.Expr == nil || o.Expr.Op != expr.OpColumn {
 		return unknown
 	}
 	for _, r := range d.Relations {

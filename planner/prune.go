@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
@@ -11,9 +12,9 @@ type used map[string]bool
 
 // prune leaves out of derived relations what nothing reads, so that a query that
 // names more than it needs is the same query, and no database computes it.
-func prune(relations []fragment.Relation, exprs ...*fragment.Expr) []fragment.Relation {
+func prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relation {
 	reads := map[string]used{}
-	note := func(e *fragment.Expr) {
+	note := func(e *expr.Expr) {
 		if e == nil {
 			return
 		}
@@ -46,7 +47,7 @@ func pruned(d *fragment.Derived, reads used) *fragment.Derived {
 		return prunedArms(d, reads)
 	}
 	out.Columns = nil
-	var exprs []*fragment.Expr
+	var exprs []*expr.Expr
 	for _, o := range d.Columns {
 		// A value that groups rows decides which rows there are.
 		if !reads[o.Name] && o.Name != d.Patient && !(d.Grouped && o.Function == "") {

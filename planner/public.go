@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -26,7 +27,7 @@ type Lookup struct {
 // bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which reads releases
 // and lookups before this one.
 type bound struct {
-	column *fragment.Expr
+	column *expr.Expr
 	values *fragment.Derived
 }
 
@@ -141,7 +142,7 @@ func (c *programPlanner) looked(r fragment.Reading, bounds []bound, at Position)
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "public", Table: t.Name}}}
 	for _, column := range t.Columns {
-		d.Columns = append(d.Columns, fragment.Output{Name: column.Name, Expr: fragment.Column("public", column.Name, column.Type)})
+		d.Columns = append(d.Columns, fragment.Output{Name: column.Name, Expr: expr.Column("public", column.Name, column.Type)})
 	}
 	return d
 }
@@ -216,7 +217,7 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 	in := &fragment.Derived{Relations: []fragment.Relation{{Name: r.Name, Table: r.Table, Derived: r.Derived}}}
 	add := func(relation, column string) {
 		if c, ok := table.Column(column); ok && relation == r.Name && !slices.ContainsFunc(in.Columns, func(o fragment.Output) bool { return o.Name == c.Name }) {
-			in.Columns = append(in.Columns, fragment.Output{Name: c.Name, Expr: fragment.Column(r.Name, c.Name, c.Type)})
+			in.Columns = append(in.Columns, fragment.Output{Name: c.Name, Expr: expr.Column(r.Name, c.Name, c.Type)})
 		}
 	}
 	for _, e := range expressionsOf(d) {
@@ -225,7 +226,7 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 	if len(in.Columns) == 0 { // its rows are counted, or just there
 		add(r.Name, table.Columns[0].Name)
 	}
-	var own []*fragment.Expr
+	var own []*expr.Expr
 	for _, e := range conditionsOn(d, i) {
 		if reads(e, func(relation string) bool { return relation == r.Name }) && !reads(e, func(relation string) bool { return relation != r.Name }) {
 			own = append(own, e)
@@ -242,13 +243,13 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 func (l *looking) bounds(d *fragment.Derived, i int, pending []int) []bound {
 	var all []bound
 	for _, e := range conditionsOn(d, i) {
-		if e.Op != fragment.OpEqual {
+		if e.Op != expr.OpEqual {
 			continue
 		}
 		for k, mine := range e.Args {
 			other := e.Args[1-k]
 			at := slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == other.Relation })
-			if mine.Op != fragment.OpColumn || mine.Relation != d.Relations[i].Name || other.Op != fragment.OpColumn || at < 0 || slices.Contains(pending, at) ||
+			if mine.Op != expr.OpColumn || mine.Relation != d.Relations[i].Name || other.Op != expr.OpColumn || at < 0 || slices.Contains(pending, at) ||
 				mine.Type != other.Type || mine.Type == value.TypeFloat {
 				continue
 			}
@@ -261,23 +262,23 @@ func (l *looking) bounds(d *fragment.Derived, i int, pending []int) []bound {
 }
 
 // conditionsOn lists conditions without which no row of the i-th relation is in the select's rows.
-func conditionsOn(d *fragment.Derived, i int) []*fragment.Expr {
-	all := fragment.Conjuncts(d.Relations[i].On)
+func conditionsOn(d *fragment.Derived, i int) []*expr.Expr {
+	all := expr.Conjuncts(d.Relations[i].On)
 	if d.Relations[i].Join == fragment.JoinLeft {
 		return all
 	}
-	all = append(slices.Clone(all), fragment.Conjuncts(d.Filter)...)
+	all = append(slices.Clone(all), expr.Conjuncts(d.Filter)...)
 	for k, r := range d.Relations {
 		if k != i && r.Join == fragment.JoinInner {
-			all = append(all, fragment.Conjuncts(r.On)...)
+			all = append(all, expr.Conjuncts(r.On)...)
 		}
 	}
 	return all
 }
 
 // expressionsOf lists the expressions of a select.
-func expressionsOf(d *fragment.Derived) []*fragment.Expr {
-	all := []*fragment.Expr{d.Filter}
+func expressionsOf(d *fragment.Derived) []*expr.Expr {
+	all := []*expr.Expr{d.Filter}
 	for _, r := range d.Relations {
 		all = append(all, r.On)
 	}
@@ -290,7 +291,7 @@ func expressionsOf(d *fragment.Derived) []*fragment.Expr {
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(e *fragment.Expr) bool { return e == nil })
+	return slices.DeleteFunc(all, func(e *expr.Expr) bool { return e == nil })
 }
 
 // Read tells what to ask of public tables for the program's i-th lookup, given its releases' cells and what the lookups before it
@@ -305,20 +306,20 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 		return nil, err
 	}
 	relation := *l.Relation
-	var filters []*fragment.Expr
+	var filters []*expr.Expr
 	if relation.Filter != nil {
-		filters = fragment.Conjuncts(relation.Filter)
+		filters = expr.Conjuncts(relation.Filter)
 	}
 	for _, b := range l.bounds {
 		rows, err := b.values.Trace(p.tables(c, found), "")
 		if err != nil {
 			return nil, tooMuchComputed()
 		}
-		args := []*fragment.Expr{b.column}
+		args := []*expr.Expr{b.column}
 		slices.SortFunc(rows.Values, func(a, b []value.Value) int { return value.Compare(a[0], b[0]) })
 		for _, row := range rows.Values {
 			if !row[0].IsNull() {
-				args = append(args, fragment.Literal(row[0]))
+				args = append(args, expr.Literal(row[0]))
 			}
 		}
 		switch {
@@ -327,7 +328,7 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 		case len(args) > maxBound+1:
 			continue
 		}
-		in, err := fragment.New(fragment.OpIn, args...)
+		in, err := expr.New(expr.OpIn, args...)
 		if err != nil {
 			return nil, err
 		}

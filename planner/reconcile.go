@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
@@ -179,11 +180,11 @@ func (p *Plan) rowsOf() string {
 }
 
 // inlined is an expression of the tables' columns.
-func (p *Plan) inlined(e *fragment.Expr) *fragment.Expr { return inliner{}.of(e, p.Fragment.Relations) }
+func (p *Plan) inlined(e *expr.Expr) *expr.Expr { return inliner{}.of(e, p.Fragment.Relations) }
 
 // inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows stands
 // as a digest of that, so that texts stay short however often it is read.
-type inliner map[inlinedColumn]*fragment.Expr
+type inliner map[inlinedColumn]*expr.Expr
 
 type inlinedColumn struct {
 	of     *fragment.Derived
@@ -196,7 +197,7 @@ func (in inliner) relations(relations []fragment.Relation) (all []any) {
 		if d := r.Derived; d != nil && d.Combine != "" {
 			of = d
 		} else if d != nil {
-			groups := []*fragment.Expr{}
+			groups := []*expr.Expr{}
 			for _, o := range d.Columns {
 				if d.Grouped && o.Function == "" {
 					groups = append(groups, in.of(o.Expr, d.Relations))
@@ -209,13 +210,13 @@ func (in inliner) relations(relations []fragment.Relation) (all []any) {
 	return all
 }
 
-func (in inliner) of(e *fragment.Expr, relations []fragment.Relation) *fragment.Expr {
+func (in inliner) of(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 	if e == nil {
 		return nil
 	}
-	if e.Op != fragment.OpColumn {
+	if e.Op != expr.OpColumn {
 		other := *e
-		other.Args = make([]*fragment.Expr, len(e.Args))
+		other.Args = make([]*expr.Expr, len(e.Args))
 		for i, a := range e.Args {
 			other.Args[i] = in.of(a, relations)
 		}
@@ -241,10 +242,10 @@ func (in inliner) of(e *fragment.Expr, relations []fragment.Relation) *fragment.
 }
 
 // function stands for an output that is computed of several rows.
-func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *fragment.Expr) *fragment.Expr {
+func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *expr.Expr) *expr.Expr {
 	parts := []any{o.Function, argument, o.Grid}
 	if w := o.Window; w != nil {
-		of := func(all []*fragment.Expr) (out []*fragment.Expr) {
+		of := func(all []*expr.Expr) (out []*expr.Expr) {
 			for _, x := range all {
 				out = append(out, in.of(x, d.Relations))
 			}
@@ -256,17 +257,17 @@ func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *fra
 		parts = append(parts, of(w.Partition), of(w.Ties), w.Offset, w.Frame)
 	}
 	sum := sha256.Sum256([]byte(canonical(parts)))
-	return fragment.Column("", hex.EncodeToString(sum[:]), value.TypeText)
+	return expr.Column("", hex.EncodeToString(sum[:]), value.TypeText)
 }
 
 // inside writes columns as those within a relation.
-func inside(relation string, e *fragment.Expr) *fragment.Expr {
+func inside(relation string, e *expr.Expr) *expr.Expr {
 	other := *e
-	if e.Op == fragment.OpColumn {
+	if e.Op == expr.OpColumn {
 		other.Relation = relation + "/" + e.Relation
 		return &other
 	}
-	other.Args = make([]*fragment.Expr, len(e.Args))
+	other.Args = make([]*expr.Expr, len(e.Args))
 	for i, a := range e.Args {
 		other.Args[i] = inside(relation, a)
 	}

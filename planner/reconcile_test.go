@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -31,7 +31,7 @@ func cellsOf(t *testing.T, p *Program, patients []map[string]value.Value, r *ran
 			for _, row := range patients {
 				in := true
 				for i, k := range release.Fragment.Keys {
-					v := fragment.Evaluate(k.Expr, func(c *fragment.Expr) value.Value { return row[c.Column] })
+					v := expr.Evaluate(k.Expr, func(c *expr.Expr) value.Value { return row[c.Column] })
 					in = in && value.Compare(v, keys[i]) == 0
 				}
 				if in {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
@@ -321,18 +322,18 @@ func (p *Plan) vanishing() int {
 }
 
 // warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.
-func (b *builder) warnOfClamps(e *fragment.Expr, warn func(format string, args ...any)) {
+func (b *builder) warnOfClamps(e *expr.Expr, warn func(format string, args ...any)) {
 	if e == nil {
 		return
 	}
 	for _, a := range e.Args {
 		b.warnOfClamps(a, warn)
 	}
-	if e.Op != fragment.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != fragment.OpLeast || len(e.Args[0].Args) != 2 {
+	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
 		return
 	}
 	x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
-	if upper.Op != fragment.OpLiteral || lower.Op != fragment.OpLiteral {
+	if upper.Op != expr.OpLiteral || lower.Op != expr.OpLiteral {
 		return
 	}
 	known := b.facts(x)

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // condition resolves a term that must be a condition.
-func (r *resolver) condition(t *syntax.Expr, where string) *fragment.Expr {
+func (r *resolver) condition(t *syntax.Expr, where string) *expr.Expr {
 	e := r.row(t)
 	if e.Type != value.TypeBool {
 		refuse(CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
@@ -36,13 +37,13 @@ var written = map[value.Type]string{
 }
 
 // build applies a term's operation to its resolved arguments.
-func build(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
+func build(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr {
 	switch t.Kind {
 	case syntax.Literal:
 		if !t.Literal.Valid() {
-			return fragment.Literal(value.Null(value.TypeText)) // a NULL whose type nothing tells
+			return expr.Literal(value.Null(value.TypeText)) // a NULL whose type nothing tells
 		}
-		return fragment.Literal(t.Literal)
+		return expr.Literal(t.Literal)
 	case syntax.Cast:
 		return buildCast(t, resolve)
 	case syntax.Operator:
@@ -54,8 +55,8 @@ func build(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.
 	return nil
 }
 
-func operands(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
-	args := make([]*fragment.Expr, len(terms))
+func operands(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr.Expr {
+	args := make([]*expr.Expr, len(terms))
 	for i, t := range terms {
 		args[i] = resolve(t)
 	}
@@ -65,7 +66,7 @@ func operands(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) [
 // unified resolves operands that must share a type: a string literal becomes a
 // date or a number where the others are, a NULL takes their type, a date among
 // timestamps becomes one.
-func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
+func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr.Expr {
 	args := operands(terms, resolve)
 	var target value.Type
 	for i, a := range args {
@@ -82,7 +83,7 @@ func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []
 	for i, a := range args {
 		switch t := terms[i]; {
 		case t.Kind == syntax.Literal && !t.Literal.Valid(), isFree(a):
-			args[i] = fragment.Literal(value.Null(target))
+			args[i] = expr.Literal(value.Null(target))
 		case t.Text && target != value.TypeText:
 			v, err := value.Parse(target, t.Literal.Str())
 			if at, ok := instant(t.Literal.Str()); err != nil && ok && (target == value.TypeTimestamp || at.Int64()%day == 0) {
@@ -96,9 +97,9 @@ func unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []
 					Code: CodeType, Position: t.At, Hint: "write " + written[target], Message: fmt.Sprintf("%q is no %s", t.Literal.Str(), target), Wanted: target,
 				})
 			}
-			args[i] = fragment.Literal(v)
+			args[i] = expr.Literal(v)
 		case a.Type == value.TypeDate && target == value.TypeTimestamp:
-			args[i], _ = fragment.Cast(a, target)
+			args[i], _ = expr.Cast(a, target)
 		}
 	}
 	return args
@@ -128,23 +129,23 @@ func atDay(at value.Value, target value.Type) value.Value {
 	return value.Date(days)
 }
 
-var operators = map[string]fragment.Op{
-	"and": fragment.OpAnd, "or": fragment.OpOr, "not": fragment.OpNot, "is null": fragment.OpIsNull, "in": fragment.OpIn,
-	"like": fragment.OpLike, "case": fragment.OpCase, "neg": fragment.OpNegate,
-	"||": fragment.OpConcat, "ilike": fragment.OpLike, "regexp": fragment.OpRegexp, "iregexp": fragment.OpRegexp, "is distinct from": fragment.OpDistinct,
-	"=": fragment.OpEqual, "<>": fragment.OpNotEqual, "<": fragment.OpLess, "<=": fragment.OpLessOrEqual,
-	">": fragment.OpGreater, ">=": fragment.OpGreaterOrEqual,
-	"+": fragment.OpAdd, "-": fragment.OpSubtract, "*": fragment.OpMultiply, "/": fragment.OpDivide, syntax.Divide: fragment.OpDivide, "div": fragment.OpIntDivide, "%": fragment.OpModulo,
+var operators = map[string]expr.Op{
+	"and": expr.OpAnd, "or": expr.OpOr, "not": expr.OpNot, "is null": expr.OpIsNull, "in": expr.OpIn,
+	"like": expr.OpLike, "case": expr.OpCase, "neg": expr.OpNegate,
+	"||": expr.OpConcat, "ilike": expr.OpLike, "regexp": expr.OpRegexp, "iregexp": expr.OpRegexp, "is distinct from": expr.OpDistinct,
+	"=": expr.OpEqual, "<>": expr.OpNotEqual, "<": expr.OpLess, "<=": expr.OpLessOrEqual,
+	">": expr.OpGreater, ">=": expr.OpGreaterOrEqual,
+	"+": expr.OpAdd, "-": expr.OpSubtract, "*": expr.OpMultiply, "/": expr.OpDivide, syntax.Divide: expr.OpDivide, "div": expr.OpIntDivide, "%": expr.OpModulo,
 }
 
-func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *fragment.Expr {
+func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr {
 	if f, ok := operations[t.Name]; ok {
 		return f(newCall(t, resolve))
 	}
 	if operators[t.Name] == "" {
 		refuse(CodeNotSupported, t.At, "", "the operator %s is not answered yet", strings.ToUpper(t.Name))
 	}
-	var args []*fragment.Expr
+	var args []*expr.Expr
 	switch t.Name {
 	case "and", "or", "not", "is null":
 		args = operands(t.Args, resolve)
@@ -155,13 +156,13 @@ func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *f
 	}
 	if t.Name == "in" {
 		for i, a := range t.Args[1:] {
-			if args[i+1] = constant(args[i+1]); args[i+1].Op != fragment.OpLiteral { // clients cast what they bind
+			if args[i+1] = constant(args[i+1]); args[i+1].Op != expr.OpLiteral { // clients cast what they bind
 				refuse(CodeNotSupported, a.At, "write x = a OR x = b", "IN takes constants, and value %d is none", i+1)
 			}
 		}
 	}
 	if t.Name == "like" {
-		if args[1] = constant(args[1]); args[1].Op != fragment.OpLiteral {
+		if args[1] = constant(args[1]); args[1].Op != expr.OpLiteral {
 			refuse(CodeNotSupported, t.Args[1].At, "write the pattern as a string", "LIKE takes a constant pattern")
 		}
 	}
@@ -169,7 +170,7 @@ func buildOperator(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) *f
 }
 
 // constant computes what is made of constants alone, such as the cast of one.
-func constant(e *fragment.Expr) *fragment.Expr {
+func constant(e *expr.Expr) *expr.Expr {
 	if len(e.Args) == 0 {
 		return e
 	}
@@ -177,7 +178,7 @@ func constant(e *fragment.Expr) *fragment.Expr {
 }
 
 // caseOperands resolves conditions on their own and the values together.
-func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*fragment.Expr {
+func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*expr.Expr {
 	var values []*syntax.Expr
 	for i, a := range t.Args {
 		if i%2 == 1 || i == len(t.Args)-1 {
@@ -188,7 +189,7 @@ func caseOperands(t *syntax.Expr, resolve func(*syntax.Expr) *fragment.Expr) []*
 		values = append(values, &syntax.Expr{Kind: syntax.Literal, At: t.At})
 	}
 	resolved := unified(values, resolve)
-	var args []*fragment.Expr
+	var args []*expr.Expr
 	for i := 0; i+1 < len(t.Args); i += 2 {
 		args = append(args, resolve(t.Args[i]), resolved[i/2])
 	}
@@ -202,12 +203,12 @@ func mistyped(at Position, err error, hint string) {
 
 // apply builds one operation in normal form, so that rewritings of a query make
 // the same fragment.
-func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-	if op == fragment.OpNot && args[0].Op == fragment.OpNot {
+func apply(at Position, op expr.Op, args ...*expr.Expr) *expr.Expr {
+	if op == expr.OpNot && args[0].Op == expr.OpNot {
 		return args[0].Args[0]
 	}
 	op, args = normalize(op, args)
-	e, err := fragment.New(op, args...)
+	e, err := expr.New(op, args...)
 	if err != nil {
 		hint := ""
 		for i, a := range args {
@@ -218,7 +219,7 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 				hint = "write CAST(" + a.String() + " AS float)"
 			case len(args) == 2 && isDay(a.Type) && args[1-i].Type == value.TypeInt && syntax.IsComparison(string(op)):
 				hint = "compare it with a date, DATE '2020-12-31', or a part of it, EXTRACT(YEAR FROM " + a.String() + ")"
-			case op == fragment.OpLeast, op == fragment.OpGreatest, op == fragment.OpCoalesce, op == fragment.OpCase, op == fragment.OpIn:
+			case op == expr.OpLeast, op == expr.OpGreatest, op == expr.OpCoalesce, op == expr.OpCase, op == expr.OpIn:
 				hint = "CAST one of them, so that all are of one type"
 			case (a.Type == value.TypeDate || a.Type == value.TypeTimestamp) && syntax.IsArithmetic(string(op)):
 				hint = "dates take whole days and intervals: d + 30, d - INTERVAL '1' MONTH; see also DATEDIFF"
@@ -229,15 +230,15 @@ func apply(at Position, op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
 	return e
 }
 
-var mirrored = map[fragment.Op]fragment.Op{
-	fragment.OpLess: fragment.OpGreater, fragment.OpLessOrEqual: fragment.OpGreaterOrEqual,
-	fragment.OpGreater: fragment.OpLess, fragment.OpGreaterOrEqual: fragment.OpLessOrEqual,
+var mirrored = map[expr.Op]expr.Op{
+	expr.OpLess: expr.OpGreater, expr.OpLessOrEqual: expr.OpGreaterOrEqual,
+	expr.OpGreater: expr.OpLess, expr.OpGreaterOrEqual: expr.OpLessOrEqual,
 }
 
-func normalize(op fragment.Op, args []*fragment.Expr) (fragment.Op, []*fragment.Expr) {
+func normalize(op expr.Op, args []*expr.Expr) (expr.Op, []*expr.Expr) {
 	switch op {
-	case fragment.OpAnd, fragment.OpOr:
-		var flat []*fragment.Expr
+	case expr.OpAnd, expr.OpOr:
+		var flat []*expr.Expr
 		for _, a := range args {
 			if a.Op == op {
 				flat = append(flat, a.Args...)
@@ -250,43 +251,43 @@ func normalize(op fragment.Op, args []*fragment.Expr) (fragment.Op, []*fragment.
 			flat = append(flat, flat[0]) // x AND x: keep the operation, and its demand for a condition
 		}
 		return op, flat
-	case fragment.OpIn:
+	case expr.OpIn:
 		return op, append(args[:1:1], sortedUnique(args[1:])...)
-	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpAdd, fragment.OpMultiply:
+	case expr.OpEqual, expr.OpNotEqual, expr.OpAdd, expr.OpMultiply:
 		if before(args[1], args[0]) {
-			args = []*fragment.Expr{args[1], args[0]}
+			args = []*expr.Expr{args[1], args[0]}
 		}
-	case fragment.OpLess, fragment.OpLessOrEqual:
-		if args[0].Op == fragment.OpLiteral && args[1].Op != fragment.OpLiteral {
-			return mirrored[op], []*fragment.Expr{args[1], args[0]}
+	case expr.OpLess, expr.OpLessOrEqual:
+		if args[0].Op == expr.OpLiteral && args[1].Op != expr.OpLiteral {
+			return mirrored[op], []*expr.Expr{args[1], args[0]}
 		}
-	case fragment.OpGreater, fragment.OpGreaterOrEqual: // between two columns, always < or <=
-		if args[1].Op != fragment.OpLiteral || args[0].Op == fragment.OpLiteral {
-			return mirrored[op], []*fragment.Expr{args[1], args[0]}
+	case expr.OpGreater, expr.OpGreaterOrEqual: // between two columns, always < or <=
+		if args[1].Op != expr.OpLiteral || args[0].Op == expr.OpLiteral {
+			return mirrored[op], []*expr.Expr{args[1], args[0]}
 		}
 	}
 	return op, args
 }
 
-func normalizeConjunction(e *fragment.Expr) *fragment.Expr { return conjunction(fragment.Conjuncts(e)) }
+func normalizeConjunction(e *expr.Expr) *expr.Expr { return conjunction(expr.Conjuncts(e)) }
 
 // before orders expressions: constants last, else by their canonical text.
-func before(a, b *fragment.Expr) bool {
-	if constant := a.Op == fragment.OpLiteral; constant != (b.Op == fragment.OpLiteral) {
+func before(a, b *expr.Expr) bool {
+	if constant := a.Op == expr.OpLiteral; constant != (b.Op == expr.OpLiteral) {
 		return !constant
 	}
 	return canonical(a) < canonical(b)
 }
 
-func sortedUnique(args []*fragment.Expr) []*fragment.Expr {
+func sortedUnique(args []*expr.Expr) []*expr.Expr {
 	type written struct {
-		*fragment.Expr
+		*expr.Expr
 		constant bool
 		text     string
 	}
 	var all []written // each once: the longest lists have thousands
 	for _, a := range args {
-		all = append(all, written{a, a.Op == fragment.OpLiteral, canonical(a)})
+		all = append(all, written{a, a.Op == expr.OpLiteral, canonical(a)})
 	}
 	slices.SortStableFunc(all, func(a, b written) int {
 		switch {
@@ -297,7 +298,7 @@ func sortedUnique(args []*fragment.Expr) []*fragment.Expr {
 		}
 		return 1
 	})
-	var unique []*fragment.Expr
+	var unique []*expr.Expr
 	for i, a := range all {
 		if i == 0 || a.text != all[i-1].text {
 			unique = append(unique, a.Expr)
@@ -308,7 +309,7 @@ func sortedUnique(args []*fragment.Expr) []*fragment.Expr {
 
 // sameExpr reports whether two expressions, or none, are the same. Unlike their canonical texts, it mostly finds at once that
 // they are not.
-func sameExpr(a, b *fragment.Expr) bool {
+func sameExpr(a, b *expr.Expr) bool {
 	if a == nil || b == nil {
 		return a == b
 	}

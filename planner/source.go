@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -93,8 +94,8 @@ func (s *source) ambiguous(table, name string) bool {
 	return false
 }
 
-func (s *source) expr(c *catalog.Column) *fragment.Expr {
-	return fragment.Column(s.Name, c.Name, c.Type)
+func (s *source) expr(c *catalog.Column) *expr.Expr {
+	return expr.Column(s.Name, c.Name, c.Type)
 }
 
 // named lists a table's columns under their own names.
@@ -178,8 +179,8 @@ type resolver struct {
 	scope   *scope
 	outer   *resolver // of the SELECT around a subquery, whose columns it may read
 	sources []*source
-	filter  *fragment.Expr
-	patient *fragment.Expr // the column of the patient's id; nil where all is public
+	filter  *expr.Expr
+	patient *expr.Expr // the column of the patient's id; nil where all is public
 	// joining: ON is being resolved, where a subquery has no place.
 	joining bool
 	// nullMatters is the depth of operators around the term that is being resolved, such as NOT, that distinguish NULL
@@ -229,8 +230,8 @@ func (r *resolver) isPatientID(s *source, column string) bool {
 }
 
 // readsPatientID reports whether the expression is the patient's id, in a row that has one.
-func (r *resolver) readsPatientID(e *fragment.Expr) bool {
-	if e.Op != fragment.OpColumn {
+func (r *resolver) readsPatientID(e *expr.Expr) bool {
+	if e.Op != expr.OpColumn {
 		return false
 	}
 	s := r.of(e.Relation)
@@ -377,20 +378,20 @@ func (r *resolver) join(s *source, f syntax.From) {
 	case syntax.LeftJoin:
 		s.Join = fragment.JoinLeft
 	}
-	var conditions []*fragment.Expr
+	var conditions []*expr.Expr
 	for _, t := range using {
 		left := r.column(t)
 		c, ok := s.column("", t.Name)
 		if !ok {
 			refuse(CodeColumn, t.At, "", "the joined table has no column %s", t.Name)
 		}
-		conditions = append(conditions, fragment.Conjuncts(apply(t.At, fragment.OpEqual, left, s.expr(c)))...)
+		conditions = append(conditions, expr.Conjuncts(apply(t.At, expr.OpEqual, left, s.expr(c)))...)
 		s.merged = append(s.merged, t.Name)
 	}
 	r.sources = append(r.sources, s)
 	if f.On != nil {
 		r.joining = true
-		conditions = append(conditions, fragment.Conjuncts(r.condition(f.On, "ON"))...)
+		conditions = append(conditions, expr.Conjuncts(r.condition(f.On, "ON"))...)
 		r.joining = false
 	}
 	switch {
@@ -423,7 +424,7 @@ func (r *resolver) freshName(table string) string {
 }
 
 // row resolves a term over the columns of a row; aggregates have no place in it.
-func (r *resolver) row(t *syntax.Expr) *fragment.Expr {
+func (r *resolver) row(t *syntax.Expr) *expr.Expr {
 	if r.behind != nil {
 		return r.over(t.At, r.behind.row(t))
 	}
@@ -448,7 +449,7 @@ func (r *resolver) row(t *syntax.Expr) *fragment.Expr {
 			refuse(CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
 		}
 	}
-	return build(t, func(a *syntax.Expr) *fragment.Expr {
+	return build(t, func(a *syntax.Expr) *expr.Expr {
 		if distinguishesNull(t, a) {
 			r.nullMatters++
 			defer func() { r.nullMatters-- }()
@@ -474,7 +475,7 @@ func distinguishesNull(t, argument *syntax.Expr) bool {
 }
 
 // column resolves a name: a column of the SELECT, else one of the SELECT around it.
-func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
+func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	if e := r.lookup(t); e != nil {
 		return e
 	}
@@ -501,7 +502,7 @@ func (r *resolver) column(t *syntax.Expr) *fragment.Expr {
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
 		}
-		return fragment.Hospital()
+		return expr.Hospital()
 	}
 	if slices.Contains(rowColumns, t.Name) {
 		refuse(CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
@@ -525,7 +526,7 @@ func listed(aliases []string) string {
 }
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none. A name of two columns is refused.
-func (r *resolver) lookup(t *syntax.Expr) *fragment.Expr {
+func (r *resolver) lookup(t *syntax.Expr) *expr.Expr {
 	e, ambiguity := r.find(t)
 	if ambiguity != nil {
 		panic(ambiguity)
@@ -560,7 +561,7 @@ func (r *resolver) resolves(t *syntax.Expr) bool {
 }
 
 // find is lookup, with the refusal of a name of two columns beside.
-func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error) {
+func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 	if r.behind != nil {
 		return r.behind.find(t)
 	}
@@ -577,7 +578,7 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 		}
 		found = s.expr(c)
 		if s.untyped(t.Qualifier, t.Name) {
-			found = fragment.Literal(value.Null(c.Type))
+			found = expr.Literal(value.Null(c.Type))
 		}
 	}
 	if c, ambiguity := r.constant(t); c != nil || ambiguity != nil {
@@ -591,7 +592,7 @@ func (r *resolver) find(t *syntax.Expr) (found *fragment.Expr, ambiguity *Error)
 	}
 	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.catalog.HospitalColumn && r.composer == nil && // a column of every table
 		slices.ContainsFunc(r.sources, func(s *source) bool { return s.called(t.Qualifier) }) {
-		return fragment.Hospital(), nil
+		return expr.Hospital(), nil
 	}
 	return found, nil
 }
@@ -627,7 +628,7 @@ func (r *resolver) refuseBeyond(where *syntax.Expr) {
 		}
 		e := r.row(t.Args[0])
 		s := r.of(e.Relation)
-		if e.Op != fragment.OpColumn || s == nil || s.Derived != nil {
+		if e.Op != expr.OpColumn || s == nil || s.Derived != nil {
 			continue
 		}
 		c, ok := s.table.Column(e.Column)
@@ -638,7 +639,7 @@ func (r *resolver) refuseBeyond(where *syntax.Expr) {
 		if err != nil {
 			r.tooMuch(err)
 		}
-		if f := known.FactsWhere(e, r.row(t)); f.Lower > f.Upper {
+		if f := known.RangeWhere(e, r.row(t)); f.Lower > f.Upper {
 			refuse(CodeBounds, t.At, "ask for what is within the bounds; or ask the federation's operator for wider ones",
 				"no row fulfils this: by the catalog, %s lies from %s to %s, and what is beyond counts as the nearest of these", t.Args[0].Describe(), c.Lower, c.Upper)
 		}
@@ -646,11 +647,11 @@ func (r *resolver) refuseBeyond(where *syntax.Expr) {
 }
 
 // and adds a condition to those of WHERE.
-func (r *resolver) and(e *fragment.Expr) *fragment.Expr {
+func (r *resolver) and(e *expr.Expr) *expr.Expr {
 	if r.filter == nil {
 		return e
 	}
-	return conjunction(append(fragment.Conjuncts(r.filter), fragment.Conjuncts(e)...))
+	return conjunction(append(expr.Conjuncts(r.filter), expr.Conjuncts(e)...))
 }
 
 // findPatient names the column that holds the patient's id, and joins the tables
@@ -693,7 +694,7 @@ func (r *resolver) joinPath(from *source) {
 			foreign, _ := from.table.Column(path[k-1].Column)
 			key, _ := table.Column(step.Key)
 			next := &source{table: table, at: from.at, Relation: fragment.Relation{Name: r.freshName(table.Name), Table: table.Name, Join: fragment.JoinInner}}
-			next.On = apply(from.at, fragment.OpEqual, from.expr(foreign), next.expr(key))
+			next.On = apply(from.at, expr.OpEqual, from.expr(foreign), next.expr(key))
 			// Right after the table that it belongs to, so that joins after it can be tied to the patient.
 			r.sources = slices.Insert(r.sources, r.place(from.Name)+1, next)
 			from = next
@@ -775,18 +776,18 @@ type keyPair struct {
 // joinedBy lists the equalities that hold where a source's rows are joined with others'.
 func (r *resolver) joinedBy(s *source) []keyPair {
 	i := r.place(s.Name)
-	conditions := fragment.Conjuncts(s.On)
+	conditions := expr.Conjuncts(s.On)
 	if s.Join != fragment.JoinLeft {
-		conditions = append(conditions, fragment.Conjuncts(r.filter)...)
+		conditions = append(conditions, expr.Conjuncts(r.filter)...)
 		for _, o := range r.sources[i+1:] {
 			if o.Join == fragment.JoinInner {
-				conditions = append(conditions, fragment.Conjuncts(o.On)...)
+				conditions = append(conditions, expr.Conjuncts(o.On)...)
 			}
 		}
 	}
 	var all []keyPair
 	for _, c := range conditions {
-		if c.Op != fragment.OpEqual || c.Args[0].Op != fragment.OpColumn || c.Args[1].Op != fragment.OpColumn {
+		if c.Op != expr.OpEqual || c.Args[0].Op != expr.OpColumn || c.Args[1].Op != expr.OpColumn {
 			continue
 		}
 		x, y := c.Args[0], c.Args[1]
@@ -824,17 +825,17 @@ func (r *resolver) tieByKey(name string, unowned []string) bool {
 			return true
 		}
 		mine, _ := s.table.Column(s.table.Patient)
-		same := apply(s.at, fragment.OpEqual, s.expr(mine), id)
+		same := apply(s.at, expr.OpEqual, s.expr(mine), id)
 		before := r.place(id.Relation) < i
 		switch {
 		case s.Join == fragment.JoinLeft && !before:
 			continue
 		case !before || s.On == nil && i == 0:
-			r.filter = conjunction(append(fragment.Conjuncts(r.filter), same))
+			r.filter = conjunction(append(expr.Conjuncts(r.filter), same))
 		case s.On == nil:
 			s.Join, s.On = fragment.JoinInner, same
 		default:
-			s.On = conjunction(append(fragment.Conjuncts(s.On), same))
+			s.On = conjunction(append(expr.Conjuncts(s.On), same))
 		}
 		return true
 	}
@@ -865,12 +866,12 @@ func keyOfColumn(s *source, column string) string {
 }
 
 // conjunction joins conditions by AND, in one order.
-func conjunction(conditions []*fragment.Expr) *fragment.Expr {
+func conjunction(conditions []*expr.Expr) *expr.Expr {
 	parts := sortedUnique(conditions)
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	all, err := fragment.New(fragment.OpAnd, parts...)
+	all, err := expr.New(expr.OpAnd, parts...)
 	if err != nil {
 		panic(err) // its parts were conditions already
 	}
@@ -887,7 +888,7 @@ func (r *resolver) tooMuch(err error) {
 }
 
 // facts infers what is known of an expression on the rows that are read.
-func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
+func (r *resolver) facts(e *expr.Expr) expr.Range {
 	if all := r.relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
 		s, err := fragment.NewScopeWithin(all, r.catalog.Catalog, r.catalog.domains)
 		if err != nil {
@@ -895,11 +896,11 @@ func (r *resolver) facts(e *fragment.Expr) fragment.Facts {
 		}
 		r.known, r.knownOf = s, all
 	}
-	return r.known.FactsWhere(e, r.filter)
+	return r.known.RangeWhere(e, r.filter)
 }
 
 // reads reports whether the expression reads a relation of which f says so.
-func reads(e *fragment.Expr, f func(relation string) bool) bool {
+func reads(e *expr.Expr, f func(relation string) bool) bool {
 	found := false
 	e.Columns(func(relation, _ string) { found = found || f(relation) })
 	return found

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -15,11 +16,11 @@ import (
 // grouped by all that ties it to the query around; the row is there or not.
 
 // pair ties a subquery to the query around it: inner = outer.
-type pair struct{ inner, outer *fragment.Expr }
+type pair struct{ inner, outer *expr.Expr }
 
 // subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
 // expression that stands for it.
-func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
+func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 	if r.joining {
 		refuse(CodeNotSupported, t.At, "move the condition to WHERE", "ON cannot hold a subquery")
 	}
@@ -30,7 +31,7 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 	case syntax.Subquery:
 		return r.scalar(t)
 	}
-	var left []*fragment.Expr // before the subquery, whose names must not be theirs
+	var left []*expr.Expr // before the subquery, whose names must not be theirs
 	for _, arg := range t.Args {
 		left = append(left, r.row(arg))
 	}
@@ -44,13 +45,13 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 		refuse(CodeType, t.At, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
 	var pairs []pair
-	var missing []*fragment.Expr
+	var missing []*expr.Expr
 	for i, arg := range t.Args {
 		x, y := left[i], in.row(terms[i].Term)
 		args := unifiedExprs(arg.At, y, x)
 		pairs = append(pairs, pair{args[0], args[1]})
 		if r.facts(x).Nullable {
-			missing = append(missing, apply(t.At, fragment.OpIsNull, x))
+			missing = append(missing, apply(t.At, expr.OpIsNull, x))
 		}
 		if in.facts(y).Nullable && r.nullMatters > 0 {
 			refuse(CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
@@ -62,21 +63,21 @@ func (r *resolver) subquery(t *syntax.Expr) *fragment.Expr {
 		return found
 	}
 	if r.nullMatters == 0 { // NULL or false, which is one
-		return apply(t.At, fragment.OpCase, anyOf(t.At, missing), fragment.Literal(value.Null(value.TypeBool)), found)
+		return apply(t.At, expr.OpCase, anyOf(t.At, missing), expr.Literal(value.Null(value.TypeBool)), found)
 	}
-	return apply(t.At, fragment.OpCase, r.unknown(t, left), fragment.Literal(value.Null(value.TypeBool)), found)
+	return apply(t.At, expr.OpCase, r.unknown(t, left), expr.Literal(value.Null(value.TypeBool)), found)
 }
 
-func anyOf(at Position, conditions []*fragment.Expr) *fragment.Expr {
+func anyOf(at Position, conditions []*expr.Expr) *expr.Expr {
 	if len(conditions) == 1 {
 		return conditions[0]
 	}
-	return apply(at, fragment.OpOr, conditions...)
+	return apply(at, expr.OpOr, conditions...)
 }
 
 // unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
 // query has the others. Of no row, a NULL is in none, for sure.
-func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr {
+func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 	var nullable []int
 	for i, x := range left {
 		if r.facts(x).Nullable {
@@ -86,14 +87,14 @@ func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr
 	if len(nullable) > maxNullable {
 		refuse(CodeNotSupported, t.At, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
 	}
-	var cases []*fragment.Expr
+	var cases []*expr.Expr
 	for set := 1; set < 1<<len(nullable); set++ {
 		absent := map[int]bool{}
-		var conditions []*fragment.Expr
+		var conditions []*expr.Expr
 		for k, i := range nullable {
 			if set>>k&1 == 1 {
 				absent[i] = true
-				conditions = append(conditions, apply(t.At, fragment.OpIsNull, left[i]))
+				conditions = append(conditions, apply(t.At, expr.OpIsNull, left[i]))
 			}
 		}
 		again, terms := r.correlated(t.Query, t.At)
@@ -119,21 +120,21 @@ func (r *resolver) unknown(t *syntax.Expr, left []*fragment.Expr) *fragment.Expr
 const maxNullable = 2
 
 // unifiedExprs converts expressions that are compared to one type.
-func unifiedExprs(at Position, a, b *fragment.Expr) [2]*fragment.Expr {
+func unifiedExprs(at Position, a, b *expr.Expr) [2]*expr.Expr {
 	switch {
 	case isFree(a):
-		a = fragment.Literal(value.Null(b.Type))
+		a = expr.Literal(value.Null(b.Type))
 	case isFree(b):
-		b = fragment.Literal(value.Null(a.Type))
+		b = expr.Literal(value.Null(a.Type))
 	}
 	if a.Type == value.TypeDate && b.Type == value.TypeTimestamp {
-		a, _ = fragment.Cast(a, b.Type)
+		a, _ = expr.Cast(a, b.Type)
 	}
 	if b.Type == value.TypeDate && a.Type == value.TypeTimestamp {
-		b, _ = fragment.Cast(b, a.Type)
+		b, _ = expr.Cast(b, a.Type)
 	}
-	apply(at, fragment.OpEqual, a, b) // refuses what does not compare
-	return [2]*fragment.Expr{a, b}
+	apply(at, expr.OpEqual, a, b) // refuses what does not compare
+	return [2]*expr.Expr{a, b}
 }
 
 // correlated resolves a subquery that may read columns of the query around it, and
@@ -154,7 +155,7 @@ func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax
 		tie := d.columns[len(d.columns)-len(outer)+i]
 		mine, _ := in.sources[0].table.Column(tie.column)
 		args := unifiedExprs(t.At, in.sources[0].expr(mine), r.row(t))
-		in.filter = in.and(apply(t.At, fragment.OpEqual, args[0], args[1]))
+		in.filter = in.and(apply(t.At, expr.OpEqual, args[0], args[1]))
 	}
 	var items []syntax.Item
 	for _, c := range d.columns[:len(d.columns)-len(outer)] {
@@ -259,7 +260,7 @@ func (r *resolver) lateral(f syntax.From) {
 		refuse(CodeNotSupported, f.At, "write (SELECT COUNT(*) FROM …) in SELECT, for one value", "a LATERAL query that aggregates without GROUP BY selects SUM, AVG, MIN and MAX alone here")
 	}
 	q, outer := r.untied(f.Query)
-	around := make([]*fragment.Expr, len(outer))
+	around := make([]*expr.Expr, len(outer))
 	for i, t := range outer {
 		around[i] = r.row(t)
 	}
@@ -268,16 +269,16 @@ func (r *resolver) lateral(f syntax.From) {
 	ties := joined.columns[len(joined.columns)-len(outer):]
 	joined.columns = joined.columns[:len(joined.columns)-len(outer)]
 	r.sources = append(r.sources, joined)
-	var conditions []*fragment.Expr
+	var conditions []*expr.Expr
 	if f.On != nil && (f.On.Kind != syntax.Literal || !f.On.Literal.True()) {
 		r.joining = true
-		conditions = append(conditions, fragment.Conjuncts(r.condition(f.On, "ON"))...)
+		conditions = append(conditions, expr.Conjuncts(r.condition(f.On, "ON"))...)
 		r.joining = false
 	}
 	for i, tie := range ties {
 		c, _ := joined.table.Column(tie.column)
 		args := unifiedExprs(f.At, joined.expr(c), around[i])
-		conditions = append(conditions, fragment.Conjuncts(apply(f.At, fragment.OpEqual, args[0], args[1]))...)
+		conditions = append(conditions, expr.Conjuncts(apply(f.At, expr.OpEqual, args[0], args[1]))...)
 	}
 	left := f.Join == syntax.LeftJoin || whole
 	switch {
@@ -308,23 +309,23 @@ func simple(s *syntax.Select) bool {
 }
 
 // match joins to r what in has for it, and returns the condition that it has a row.
-func (r *resolver) match(in *resolver, pairs []pair, at Position) *fragment.Expr {
+func (r *resolver) match(in *resolver, pairs []pair, at Position) *expr.Expr {
 	return r.exists(in, append(pairs, in.splitCorrelation(r, at)...), at)
 }
 
 // exists is match, with all that ties the subquery to the query around it.
-func (r *resolver) exists(in *resolver, pairs []pair, at Position) *fragment.Expr {
+func (r *resolver) exists(in *resolver, pairs []pair, at Position) *expr.Expr {
 	s := r.leftJoinSubquery(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
 		c := s.table.Columns[0]
-		return apply(at, fragment.OpGreater, s.expr(c), fragment.Literal(value.Int(0)))
+		return apply(at, expr.OpGreater, s.expr(c), expr.Literal(value.Int(0)))
 	}
 	name := s.table.Patient
 	if s.table.Public {
 		name = s.table.Columns[0].Name
 	}
 	c, _ := s.table.Column(name)
-	return apply(at, fragment.OpNot, apply(at, fragment.OpIsNull, s.expr(c)))
+	return apply(at, expr.OpNot, apply(at, expr.OpIsNull, s.expr(c)))
 }
 
 // splitCorrelation takes from the subquery's conditions those that read the query around,
@@ -338,14 +339,14 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 		}
 	}
 	var pairs []pair
-	var local, rest []*fragment.Expr
-	for _, c := range fragment.Conjuncts(r.filter) {
+	var local, rest []*expr.Expr
+	for _, c := range expr.Conjuncts(r.filter) {
 		switch {
 		case !reads(c, outer):
 			local = append(local, c)
-		case c.Op == fragment.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], r.has):
+		case c.Op == expr.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], r.has):
 			pairs = append(pairs, pair{c.Args[0], c.Args[1]})
-		case c.Op == fragment.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], r.has):
+		case c.Op == expr.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], r.has):
 			pairs = append(pairs, pair{c.Args[1], c.Args[0]})
 		default:
 			rest = append(rest, c)
@@ -372,9 +373,9 @@ func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
 // copyOuterTable rewrites a condition that compares rows of the subquery with a row of the
 // table around by other than equality: the table is read within the subquery, too,
 // and each of its rows is told by its key.
-func (r *resolver) copyOuterTable(around *resolver, c *fragment.Expr, copies map[string]*source, pairs *[]pair, at Position) *fragment.Expr {
-	return c.Replace(func(e *fragment.Expr) *fragment.Expr {
-		if e.Op != fragment.OpColumn || r.has(e.Relation) {
+func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[string]*source, pairs *[]pair, at Position) *expr.Expr {
+	return c.Replace(func(e *expr.Expr) *expr.Expr {
+		if e.Op != expr.OpColumn || r.has(e.Relation) {
 			return e
 		}
 		o := around.of(e.Relation)
@@ -393,26 +394,26 @@ func (r *resolver) copyOuterTable(around *resolver, c *fragment.Expr, copies map
 			}
 			r.sources = append(r.sources, twin)
 			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
-				twin.Join, twin.On = fragment.JoinInner, apply(at, fragment.OpEqual, twin.expr(id), r.patient)
+				twin.Join, twin.On = fragment.JoinInner, apply(at, expr.OpEqual, twin.expr(id), r.patient)
 			}
 			copies[e.Relation] = twin
 		}
-		return fragment.Column(twin.Name, e.Column, e.Type)
+		return expr.Column(twin.Name, e.Column, e.Type)
 	})
 }
 
 // nullSafe joins key columns by IS NOT DISTINCT FROM: a group's NULL key matches itself.
-func nullSafe(inner, outer *fragment.Expr, nullable bool, at Position) []pair {
+func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []pair {
 	if !nullable {
 		return []pair{{inner, outer}}
 	}
-	some := fragment.Literal(map[value.Type]value.Value{
+	some := expr.Literal(map[value.Type]value.Value{
 		value.TypeBool: value.Bool(false), value.TypeInt: value.Int(0), value.TypeFloat: value.Float(0), value.TypeText: value.Text(""),
 		value.TypeDate: value.Date(0), value.TypeTimestamp: value.Timestamp(0),
 	}[inner.Type])
 	return []pair{
-		{apply(at, fragment.OpCoalesce, inner, some), apply(at, fragment.OpCoalesce, outer, some)},
-		{apply(at, fragment.OpIsNull, inner), apply(at, fragment.OpIsNull, outer)},
+		{apply(at, expr.OpCoalesce, inner, some), apply(at, expr.OpCoalesce, outer, some)},
+		{apply(at, expr.OpIsNull, inner), apply(at, expr.OpIsNull, outer)},
 	}
 }
 
@@ -425,7 +426,7 @@ func (r *resolver) samePatient(in *resolver, p pair) bool {
 // patient's id, or by a key of something that one patient has.
 func (r *resolver) linked(in *resolver, pairs []pair) bool {
 	return in.patient == nil || slices.ContainsFunc(pairs, func(p pair) bool {
-		return r.samePatient(in, p) || p.inner.Op == fragment.OpColumn && p.outer.Op == fragment.OpColumn &&
+		return r.samePatient(in, p) || p.inner.Op == expr.OpColumn && p.outer.Op == expr.OpColumn &&
 			r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column)
 	})
 }
@@ -476,14 +477,14 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []frag
 	if i := slices.IndexFunc(r.sources, func(o *source) bool { return o.signature == signature }); i >= 0 {
 		return r.sources[i] // asked twice
 	}
-	var conditions []*fragment.Expr
+	var conditions []*expr.Expr
 	if in.patient != nil {
 		c, _ := s.table.Column(d.Patient)
-		conditions = append(conditions, apply(at, fragment.OpEqual, s.expr(c), r.patient))
+		conditions = append(conditions, apply(at, expr.OpEqual, s.expr(c), r.patient))
 	}
 	for i, p := range kept {
 		c, _ := s.table.Column(keys[i])
-		conditions = append(conditions, apply(at, fragment.OpEqual, s.expr(c), p.outer))
+		conditions = append(conditions, apply(at, expr.OpEqual, s.expr(c), p.outer))
 	}
 	if len(conditions) == 0 {
 		s.Join = fragment.JoinCross
@@ -495,7 +496,7 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []frag
 }
 
 // scalar plans a subquery that stands for one value.
-func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
+func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 	q := t.Query
 	s := q.Select
 	if s == nil || len(s.Items) != 1 || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Distinct {
@@ -520,7 +521,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 	in.rows(s)
 	term := s.Items[0].Term
 	var functions []fragment.Output
-	add := func(o fragment.Output, name string) *fragment.Expr {
+	add := func(o fragment.Output, name string) *expr.Expr {
 		i := slices.IndexFunc(functions, func(f fragment.Output) bool { return sameOutput(f, o) })
 		if i < 0 {
 			i = len(functions)
@@ -530,10 +531,10 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 			}
 			functions = append(functions, o)
 		}
-		return fragment.Column(scalarRelation, functions[i].Name, functions[i].Type())
+		return expr.Column(scalarRelation, functions[i].Name, functions[i].Type())
 	}
-	var resolve func(*syntax.Expr) *fragment.Expr
-	resolve = func(t *syntax.Expr) *fragment.Expr {
+	var resolve func(*syntax.Expr) *expr.Expr
+	resolve = func(t *syntax.Expr) *expr.Expr {
 		if t.IsAggregate() {
 			return add(in.function(t, in.row))
 		}
@@ -543,7 +544,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 		}
 		return build(t, resolve)
 	}
-	var result *fragment.Expr
+	var result *expr.Expr
 	if aggregated {
 		result = resolve(term)
 	} else if !top {
@@ -554,7 +555,7 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 		if in.patient != nil && len(pairs) == 0 {
 			refuse(CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
 		}
-		var x *fragment.Expr
+		var x *expr.Expr
 		in, pairs, x = in.first(q, pairs)
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
 	}
@@ -565,15 +566,15 @@ func (r *resolver) scalar(t *syntax.Expr) *fragment.Expr {
 		refuse(CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
 	joined := r.leftJoinSubquery(in, pairs, functions, t.At)
-	return result.Replace(func(e *fragment.Expr) *fragment.Expr {
-		if e.Op != fragment.OpColumn || e.Relation != scalarRelation {
+	return result.Replace(func(e *expr.Expr) *expr.Expr {
+		if e.Op != expr.OpColumn || e.Relation != scalarRelation {
 			return e
 		}
 		c, _ := joined.table.Column(e.Column)
 		x := joined.expr(c)
 		for _, f := range functions {
 			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
-				return apply(t.At, fragment.OpCoalesce, x, fragment.Literal(value.Int(0)))
+				return apply(t.At, expr.OpCoalesce, x, expr.Literal(value.Int(0)))
 			}
 		}
 		return x
@@ -593,9 +594,9 @@ func (r *resolver) atMostOneRow(pairs []pair) bool {
 		return true
 	}
 	fixed := func(column string) bool {
-		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == fragment.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
-			slices.ContainsFunc(fragment.Conjuncts(r.filter), func(c *fragment.Expr) bool {
-				return c.Op == fragment.OpEqual && c.Args[0].Op == fragment.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == fragment.OpLiteral
+		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
+			slices.ContainsFunc(expr.Conjuncts(r.filter), func(c *expr.Expr) bool {
+				return c.Op == expr.OpEqual && c.Args[0].Op == expr.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == expr.OpLiteral
 			})
 	}
 	for _, k := range s.table.Key {

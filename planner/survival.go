@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
@@ -122,10 +123,10 @@ func (b *builder) numbered(t *syntax.Expr, i int) *syntax.Expr {
 }
 
 // happened is the condition that the subject had the event: a boolean, or 1.
-func (b *builder) happened(event *syntax.Expr) *fragment.Expr {
+func (b *builder) happened(event *syntax.Expr) *expr.Expr {
 	e := b.row(event)
 	if e.Type == value.TypeInt {
-		return apply(event.At, fragment.OpEqual, e, fragment.Literal(value.Int(1)))
+		return apply(event.At, expr.OpEqual, e, expr.Literal(value.Int(1)))
 	}
 	if e.Type != value.TypeBool {
 		refuse(CodeType, event.At, "select a condition, or 1 and 0, as the second column", "the event is a %s", e.Type)
@@ -158,13 +159,13 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 		s.strata = append(s.strata, i.Alias)
 		k := b.keyOf(b.row(i.Term))
 		s.keys = append(s.keys, k)
-		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: fragment.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
+		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: expr.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
 	}
 	back := b.back(timeTerm, s)
 	buckets := s.buckets()
-	half := fragment.Literal(value.Int(int64(buckets.Leaves() / 2)))
+	half := expr.Literal(value.Int(int64(buckets.Leaves() / 2)))
 	tree := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &buckets}
-	tree.Expr = apply(event.At, fragment.OpCase, b.happened(event), apply(event.At, fragment.OpAdd, half, back), back)
+	tree.Expr = apply(event.At, expr.OpCase, b.happened(event), apply(event.At, expr.OpAdd, half, back), back)
 	b.partial(tree)
 	b.selection()
 	b.canonicalize()
@@ -176,29 +177,29 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 }
 
 // back is the bucket of a subject's time: see survival. A subject without a time is in none.
-func (b *builder) back(t *syntax.Expr, s *survival) *fragment.Expr {
+func (b *builder) back(t *syntax.Expr, s *survival) *expr.Expr {
 	x := b.row(t)
 	if !x.Type.Numeric() {
 		refuse(CodeType, t.At, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
 	}
-	whole := func(n float64) *fragment.Expr { return fragment.Literal(value.Int(int64(n))) }
+	whole := func(n float64) *expr.Expr { return expr.Literal(value.Int(int64(n))) }
 	end := float64(s.steps+1) * s.step
-	var bucket *fragment.Expr
+	var bucket *expr.Expr
 	if x.Type == value.TypeInt && s.step == math.Trunc(s.step) {
 		// From the time first clamped, so that nothing overflows; past the end is bucket 0.
-		within := apply(t.At, fragment.OpLeast, apply(t.At, fragment.OpGreatest, x, whole(0)), whole(end))
-		bucket = apply(t.At, fragment.OpIntDivide, apply(t.At, fragment.OpSubtract, whole(end), within), whole(s.step))
+		within := apply(t.At, expr.OpLeast, apply(t.At, expr.OpGreatest, x, whole(0)), whole(end))
+		bucket = apply(t.At, expr.OpIntDivide, apply(t.At, expr.OpSubtract, whole(end), within), whole(s.step))
 	} else {
-		within := apply(t.At, fragment.OpLeast, apply(t.At, fragment.OpGreatest, x, fragment.Literal(value.Float(0))), fragment.Literal(value.Float(end)))
-		rest := apply(t.At, fragment.OpDivide, apply(t.At, fragment.OpSubtract, fragment.Literal(value.Float(end)), within), fragment.Literal(value.Float(s.step)))
-		floor, err := fragment.Cast(apply(t.At, fragment.OpFloor, rest), value.TypeInt)
+		within := apply(t.At, expr.OpLeast, apply(t.At, expr.OpGreatest, x, expr.Literal(value.Float(0))), expr.Literal(value.Float(end)))
+		rest := apply(t.At, expr.OpDivide, apply(t.At, expr.OpSubtract, expr.Literal(value.Float(end)), within), expr.Literal(value.Float(s.step)))
+		floor, err := expr.Cast(apply(t.At, expr.OpFloor, rest), value.TypeInt)
 		if err != nil {
 			mistyped(t.At, err, "")
 		}
 		bucket = floor
 	}
-	bucket = apply(t.At, fragment.OpLeast, bucket, whole(float64(s.steps)))
-	return apply(t.At, fragment.OpCase, apply(t.At, fragment.OpIsNull, x), fragment.Literal(value.Null(value.TypeInt)), bucket)
+	bucket = apply(t.At, expr.OpLeast, bucket, whole(float64(s.steps)))
+	return apply(t.At, expr.OpCase, apply(t.At, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt)), bucket)
 }
 
 // buckets are one a step and one beyond the horizon, with the event and without, in as many levels as err least: more
@@ -221,7 +222,7 @@ func (s *survival) buckets() (best fragment.Buckets) {
 func (s *survival) table(p *Plan) *Plan {
 	shown := &Plan{Columns: slices.Clone(p.Columns)}
 	for _, name := range survivalColumns {
-		shown.Columns = append(shown.Columns, Column{Name: name, Type: value.TypeFloat, Noisy: name != "time", expr: fragment.Column("life table", name, value.TypeFloat)})
+		shown.Columns = append(shown.Columns, Column{Name: name, Type: value.TypeFloat, Noisy: name != "time", expr: expr.Column("life table", name, value.TypeFloat)})
 	}
 	return shown
 }

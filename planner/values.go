@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -31,7 +32,7 @@ func (r *resolver) values(s *syntax.Select) *derived {
 		rows = [][]*syntax.Expr{row}
 	}
 	columns := make([]column, len(s.Items))
-	lists := make([][]*fragment.Expr, len(s.Items)) // by column
+	lists := make([][]*expr.Expr, len(s.Items)) // by column
 	for i, item := range s.Items {
 		var terms []*syntax.Expr
 		for _, row := range rows {
@@ -39,7 +40,7 @@ func (r *resolver) values(s *syntax.Select) *derived {
 		}
 		columns[i] = column{name: item.Name(), column: "value", untyped: true}
 		for k, e := range unified(terms, r.row) {
-			if e = constant(e); e.Op != fragment.OpLiteral {
+			if e = constant(e); e.Op != expr.OpLiteral {
 				refuse(CodeNotSupported, terms[k].At, "write a constant", "VALUES takes constants, and this is none")
 			}
 			columns[i].untyped = columns[i].untyped && isNull(e)
@@ -48,7 +49,7 @@ func (r *resolver) values(s *syntax.Select) *derived {
 		t := widest(lists[i])
 		for k, e := range lists[i] { // whole numbers among reals are reals
 			if e.Type != t {
-				c, err := fragment.Cast(e, t)
+				c, err := expr.Cast(e, t)
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
 					refuse(CodeType, terms[k].At, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
 				}
@@ -77,7 +78,7 @@ func sortConstants(rows []*fragment.Derived) {
 }
 
 // widest is the type that numbers of several types take together, or that of the first.
-func widest(list []*fragment.Expr) value.Type {
+func widest(list []*expr.Expr) value.Type {
 	for _, e := range list {
 		if e.Type == value.TypeFloat {
 			return e.Type

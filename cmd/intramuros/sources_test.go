@@ -18,6 +18,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2"
 	"golang.org/x/text/encoding/charmap"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -226,8 +227,8 @@ func (h *hospital) query(table string) string {
 	}
 	found, _ := cat.Table(table)
 	c, _ := found.Column(column)
-	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: fragment.Column("t", found.Patient, value.TypeInt), Norm: fragment.L2, MaxGroups: 9, MaxRows: 9,
-		Keys: []fragment.Key{{Expr: fragment.Column("t", c.Name, c.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: expr.Column("t", found.Patient, value.TypeInt), Norm: fragment.L2, MaxGroups: 9, MaxRows: 9,
+		Keys: []fragment.Key{{Expr: expr.Column("t", c.Name, c.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	p, err := fragment.Check(f, cat)
 	if err != nil {
 		h.t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -27,9 +28,9 @@ type Cap struct {
 	// Relations are the relation alone, and after it those tables by whose keys its rows reach their patient.
 	Relations []Relation
 	// Filter are the conditions that read the relation alone, which hold of the rows that are counted; nil: none.
-	Filter *Expr
+	Filter *expr.Expr
 	// Patient is the patient's id, a column of Relations.
-	Patient *Expr
+	Patient *expr.Expr
 }
 
 // Root is the least that a relation keeps of a patient, if k are capped.
@@ -53,7 +54,7 @@ func timesItself(n int64, k int) int64 {
 }
 
 // Caps lists the private relations of a select whose rows are capped, none or at least two.
-func Caps(relations []Relation, filter *Expr, c *catalog.Catalog) ([]Cap, error) {
+func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog) ([]Cap, error) {
 	s, err := newScope(relations, basis{catalog: c, bare: true, left: newBudget()}, 0)
 	if err != nil {
 		return nil, err
@@ -130,16 +131,16 @@ type link struct {
 func (s *Scope) links(conditions []condition) [][]link {
 	all, seen := make([][]link, len(s.relations)+1), map[link]bool{}
 	for _, c := range conditions {
-		if c.Op != OpEqual {
+		if c.Op != expr.OpEqual {
 			continue
 		}
 		for k, a := range c.Args {
 			b := c.Args[1-k]
-			if a.Op != OpColumn || !tellsApart(a, b) || b.Op != OpLiteral && b.Op != OpHospital && b.Op != OpColumn {
+			if a.Op != expr.OpColumn || !tellsApart(a, b) || b.Op != expr.OpLiteral && b.Op != expr.OpHospital && b.Op != expr.OpColumn {
 				continue
 			}
 			l := link{to: s.index[a.Relation], from: -1, only: c.only, column: fold(a.Column)}
-			if b.Op == OpColumn {
+			if b.Op == expr.OpColumn {
 				l.from = s.index[b.Relation]
 			}
 			if l.from != l.to && !seen[l] {
@@ -153,7 +154,7 @@ func (s *Scope) links(conditions []condition) [][]link {
 
 // tellsApart reports whether at most one value of a equals one of b. Two long ints may equal the same float, and of floats
 // engines may have neighbours.
-func tellsApart(a, b *Expr) bool { return a.Type == b.Type && a.Type != value.TypeFloat }
+func tellsApart(a, b *expr.Expr) bool { return a.Type == b.Type && a.Type != value.TypeFloat }
 
 // roots is a set of the private relations that are present, whose rows determine those of all others. careful: without what left joins
 // say of the relations before them.
@@ -226,8 +227,8 @@ func (s *Scope) hasKey(i int, columns map[string]bool) bool {
 }
 
 // own joins the conditions that read relation i alone, and that its rows fulfil wherever one counts.
-func (s *Scope) own(i int, conditions []condition) *Expr {
-	var all *Expr
+func (s *Scope) own(i int, conditions []condition) *expr.Expr {
+	var all *expr.Expr
 	for _, c := range conditions {
 		if c.only != i && (c.only != -1 || s.relations[i].optional) {
 			continue
@@ -241,7 +242,7 @@ func (s *Scope) own(i int, conditions []condition) *Expr {
 		}
 		if all == nil {
 			all = c.Expr
-		} else if both, err := New(OpAnd, all, c.Expr); err == nil {
+		} else if both, err := expr.New(expr.OpAnd, all, c.Expr); err == nil {
 			all = both
 		}
 	}
@@ -249,7 +250,7 @@ func (s *Scope) own(i int, conditions []condition) *Expr {
 }
 
 // way gives a private relation alone, with the tables by whose keys its rows reach their patient, and the patient's id.
-func (s *Scope) way(i int) ([]Relation, *Expr, error) {
+func (s *Scope) way(i int) ([]Relation, *expr.Expr, error) {
 	r := s.relations[i]
 	alone := Relation{Name: r.Name, Table: r.Table, Derived: r.Derived}
 	at, column := alone.Name, r.table.Patient
@@ -273,7 +274,7 @@ func (s *Scope) way(i int) ([]Relation, *Expr, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			if next.On, err = New(OpEqual, from, to); err != nil {
+			if next.On, err = expr.New(expr.OpEqual, from, to); err != nil {
 				return nil, nil, err
 			}
 			all, at, column = append(all, next), next.Name, step.Column
@@ -282,11 +283,11 @@ func (s *Scope) way(i int) ([]Relation, *Expr, error) {
 		return all, id, err
 	}
 	id, _ := r.table.Column(column)
-	return all, Column(at, id.Name, id.Type), nil
+	return all, expr.Column(at, id.Name, id.Type), nil
 }
 
 // typed is a column of a table of the catalog.
-func (s *Scope) typed(table, relation, column string) (*Expr, error) {
+func (s *Scope) typed(table, relation, column string) (*expr.Expr, error) {
 	t, ok := s.catalog.Table(table)
 	if !ok {
 		return nil, ErrInvalid
@@ -295,5 +296,5 @@ func (s *Scope) typed(table, relation, column string) (*Expr, error) {
 	if !ok {
 		return nil, ErrInvalid
 	}
-	return Column(relation, c.Name, c.Type), nil
+	return expr.Column(relation, c.Name, c.Type), nil
 }

@@ -3,6 +3,8 @@ package fragment
 import (
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -21,14 +23,14 @@ func TestCaps(t *testing.T) {
 	}
 	days := col("b", "days", value.TypeInt)
 	for name, at := range map[string]struct {
-		on     *Expr
-		filter *Expr
+		on     *expr.Expr
+		filter *expr.Expr
 		want   [2][3]int // rows of each patient that stay, of either relation
 	}{
 		"alike":    {eq(t, personID("a"), personID("b")), nil, [2][3]int{{1000, 800, 1}, {1000, 800, 1}}},
-		"uneven":   {must(t, OpAnd, eq(t, personID("a"), personID("b")), must(t, OpLess, days, Literal(value.Int(75)))), nil, [2][3]int{{1111, 800, 1}, {900, 600, 1}}},
-		"filtered": {eq(t, personID("a"), personID("b")), must(t, OpLess, days, Literal(value.Int(10))), [2][3]int{{1200, 800, 1}, {120, 80, 1}}},
-		"by a key": {must(t, OpAnd, eq(t, personID("a"), personID("b")), eq(t, col("a", "stay", value.TypeInt), col("b", "stay", value.TypeInt))), nil, [2][3]int{}},
+		"uneven":   {exprtest.New(t, expr.OpAnd, eq(t, personID("a"), personID("b")), exprtest.New(t, expr.OpLess, days, expr.Literal(value.Int(75)))), nil, [2][3]int{{1111, 800, 1}, {900, 600, 1}}},
+		"filtered": {eq(t, personID("a"), personID("b")), exprtest.New(t, expr.OpLess, days, expr.Literal(value.Int(10))), [2][3]int{{1200, 800, 1}, {120, 80, 1}}},
+		"by a key": {exprtest.New(t, expr.OpAnd, eq(t, personID("a"), personID("b")), eq(t, col("a", "stay", value.TypeInt), col("b", "stay", value.TypeInt))), nil, [2][3]int{}},
 	} {
 		relations := []Relation{{Name: "a", Table: "stay"}, {Name: "b", Table: "stay", Join: JoinInner, On: at.on}}
 		kept := (&evaluation{table: table, catalog: c}).capped(relations, at.filter)

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -137,18 +138,18 @@ func checkSums(relations []Relation) error {
 // with the relation to whose left join a condition is confined, or -1.
 func (f *Fragment) conjuncts() []condition { return conditionsOf(f.Relations, f.Filter) }
 
-func conditionsOf(relations []Relation, filter *Expr) []condition {
+func conditionsOf(relations []Relation, filter *expr.Expr) []condition {
 	var all []condition
 	for i, r := range relations {
 		only := -1
 		if r.Join == JoinLeft {
 			only = i
 		}
-		for _, e := range Conjuncts(r.On) {
+		for _, e := range expr.Conjuncts(r.On) {
 			all = append(all, condition{e, only})
 		}
 	}
-	for _, e := range Conjuncts(filter) {
+	for _, e := range expr.Conjuncts(filter) {
 		all = append(all, condition{e, -1})
 	}
 	return all
@@ -169,7 +170,7 @@ func (s *Scope) checkOwned(conditions []condition) error {
 // condition is a conjunct. One of a left join's ON holds where that join found a
 // row, and says nothing of the relations before it.
 type condition struct {
-	*Expr
+	*expr.Expr
 	only int
 }
 
@@ -194,10 +195,10 @@ type basis struct {
 type scoped struct {
 	Relation
 	table *catalog.Table
-	facts []Facts    // of a derived relation's columns
-	sizes []float64  // of their expressions, see Scope.size
-	keys  [][]string // sets of columns that tell its rows apart
-	same  []string   // see scheme
+	facts []expr.Range // of a derived relation's columns
+	sizes []float64    // of their expressions, see Scope.size
+	keys  [][]string   // sets of columns that tell its rows apart
+	same  []string     // see scheme
 	// rows bounds a derived relation: how many it has where it is public, and for each row of the patient where it is not. most is its
 	// Multiplicity where it is public.
 	rows float64
@@ -215,7 +216,7 @@ func NewScope(relations []Relation, c *catalog.Catalog, hospitals ...value.Value
 }
 
 // NewScopeWithin is NewScope that spends from the budget of a statement.
-func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *Budget, hospitals ...value.Value) (*Scope, error) {
+func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *expr.Budget, hospitals ...value.Value) (*Scope, error) {
 	on := believed(c)
 	on.left.Budget, on.hospitals = b, hospitals
 	return countedScope(relations, on)
@@ -243,7 +244,7 @@ func believed(c *catalog.Catalog) basis {
 // may decide that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a
 // derived column is what its expression gives. Nothing follows from a column that is declared not to be NULL,
 // from a declared domain, or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
-func NewEnforced(relations []Relation, c *catalog.Catalog) (*Inference, error) {
+func NewEnforced(relations []Relation, c *catalog.Catalog) (*expr.RangeAnalysis, error) {
 	s, err := newScope(relations, basis{catalog: c, enforced: true, bare: true, left: newBudget()}, 0)
 	if err != nil {
 		return nil, err
@@ -295,10 +296,10 @@ func (s *Scope) isPatientID(i int, column string) bool {
 	return s.catalog.IsPatientID(s.relations[i].Table, column)
 }
 
-// Facts returns what is known of a column or of the hospital's name.
-func (s *Scope) Facts(e *Expr) Facts {
-	f := unknown(true)
-	if e.Op == OpHospital {
+// Range returns what is known of a column or of the hospital's name.
+func (s *Scope) Range(e *expr.Expr) expr.Range {
+	f := expr.Unknown(true)
+	if e.Op == expr.OpHospital {
 		f.Nullable, f.Domain = false, s.hospitals
 		return f
 	}
@@ -310,118 +311,44 @@ func (s *Scope) Facts(e *Expr) Facts {
 		return f
 	}
 	if s.relations[i].Derived != nil {
-		return s.derivedFacts(i, e)
+		return s.derivedRange(i, e)
 	}
 	c, ok := s.relations[i].table.Column(e.Column)
 	if !ok {
 		return f
 	}
 	if c.Lower.Valid() {
-		f.Lower, f.Upper = within(c.Lower, c.Upper)
+		f.Lower, f.Upper = expr.Bounds(c.Lower, c.Upper)
 	}
 	if s.enforced {
 		return f
 	}
 	f.Nullable = c.Nullable || s.relations[i].optional
-	switch {
-	case c.Domain != nil && len(c.Domain) < maxDomain:
-		f.Domain = withNull(append([]value.Value(nil), c.Domain...), f.Nullable)
-	case c.Type == value.TypeBool:
-		f.Domain = withNull([]value.Value{value.Bool(false), value.Bool(true)}, f.Nullable)
-	case c.Lower.Valid() && (c.Type == value.TypeInt || c.Type == value.TypeDate):
-		f.Domain = wholeDomain(c.Type, f)
-	}
-	return f
+	return f.Values(c.Type, c.Domain)
 }
 
-// derivedFacts returns what is known of a column of the derived relation i.
-func (s *Scope) derivedFacts(i int, e *Expr) Facts {
+// derivedRange returns what is known of a column of the derived relation i.
+func (s *Scope) derivedRange(i int, e *expr.Expr) expr.Range {
 	r := s.relations[i]
 	for k, c := range r.table.Columns {
 		if strings.EqualFold(c.Name, e.Column) {
 			f := r.facts[k]
 			if r.optional { // a domain may say what Nullable does not: that there is no NULL
-				f.Nullable = true
-				f.Domain = withNullOnce(f.Domain, c.Type)
+				f = f.OrNull(c.Type)
 			}
 			return f
 		}
 	}
-	return unknown(true)
+	return expr.Unknown(true)
 }
 
-// FactsWhere infers what is known of an expression on rows that fulfil the filter,
+// RangeWhere infers what is known of an expression on rows that fulfil the filter,
 // which may be nil.
-func (s *Scope) FactsWhere(e, filter *Expr) Facts { return s.inferenceWhere(filter).Facts(e) }
+func (s *Scope) RangeWhere(e, filter *expr.Expr) expr.Range { return s.inferenceWhere(filter).Range(e) }
 
-// inferenceWhere infers the facts of expressions on rows that fulfil the filter. Each
-// column's are narrowed once: a hostile fragment has many of both.
-func (s *Scope) inferenceWhere(filter *Expr) *Inference {
-	type name struct{ relation, column string }
-	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
-	conditions, known := map[name][]*Expr{}, map[name]Facts{}
-	var made []*Expr // of what is made of columns
-	for _, c := range Conjuncts(filter) {
-		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
-			made = append(made, c)
-		}
-		at := c
-		for len(at.Args) > 0 {
-			at = at.Args[0]
-		}
-		conditions[of(at)] = append(conditions[of(at)], c)
-	}
-	inference := NewInference(func(column *Expr) Facts {
-		f, ok := known[of(column)]
-		if !ok {
-			f = s.Facts(column)
-			for _, c := range conditions[of(column)] {
-				f = f.narrow(column, c)
-			}
-			known[of(column)] = f
-		}
-		return f
-	})
-	inference.conditions = made
-	inference.left, inference.bare = s.left, s.bare
-	return inference
-}
-
-// maxMade is how many conditions on what is made of columns are looked at.
-const maxMade = 10
-
-// narrow applies a condition that every row fulfils to what is known of a column, or of what is made of columns:
-// `x op constant`, IN, and IS NOT NULL.
-func (f Facts) narrow(column, condition *Expr) Facts {
-	is := func(e *Expr) bool {
-		if len(e.Args) > 0 {
-			return e.Equal(column)
-		}
-		return e.Op == column.Op && e.Relation == column.Relation && strings.EqualFold(e.Column, column.Column) &&
-			(e.Op == OpColumn || e.Op == OpHospital)
-	}
-	switch condition.Op {
-	case OpNot:
-		if inner := condition.Args[0]; inner.Op == OpIsNull && is(inner.Args[0]) {
-			f.Nullable = false
-			if f.Domain != nil {
-				f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), value.Value.IsNull)
-			}
-		}
-	case OpEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpIn:
-		if !is(condition.Args[0]) {
-			return f
-		}
-		var values []value.Value
-		for _, a := range condition.Args[1:] {
-			if a.Op != OpLiteral {
-				return f
-			}
-			values = append(values, *a.Value)
-		}
-		return f.Where(column.Type, condition.Op, values...)
-	}
-	return f
+// inferenceWhere infers the facts of expressions on rows that fulfil the filter.
+func (s *Scope) inferenceWhere(filter *expr.Expr) *expr.RangeAnalysis {
+	return expr.NewRangeAnalysisWhere(filter, s.left.Budget, !s.bare, s.Range)
 }
 
 func (f *Fragment) checkForm(s *Scope) error {
@@ -456,9 +383,9 @@ func (f *Fragment) checkForm(s *Scope) error {
 
 // checkRows verifies how relations are joined and filtered, and returns the check
 // of an expression that may read all of them.
-func (s *Scope) checkRows(relations []Relation, filter *Expr) (func(*Expr) error, error) {
+func (s *Scope) checkRows(relations []Relation, filter *expr.Expr) (func(*expr.Expr) error, error) {
 	nodes := 0
-	check := func(e *Expr, visible int) error {
+	check := func(e *expr.Expr, visible int) error {
 		if err := s.check(e, visible, 0, &nodes); err != nil {
 			return err
 		}
@@ -488,14 +415,14 @@ func (s *Scope) checkRows(relations []Relation, filter *Expr) (func(*Expr) error
 			return nil, err
 		}
 	}
-	return func(e *Expr) error { return check(e, all) }, nil
+	return func(e *expr.Expr) error { return check(e, all) }, nil
 }
 
 // size counts the operations of an expression, with those of the derived columns that it reads put in their place: some
 // databases do so, and a column that reads another several times at each of several levels would stop them.
 // What an aggregate or a window computes is put nowhere.
-func (s *Scope) size(e *Expr) float64 {
-	if e.Op == OpColumn {
+func (s *Scope) size(e *expr.Expr) float64 {
+	if e.Op == expr.OpColumn {
 		r := &s.relations[s.index[e.Relation]]
 		for i, c := range r.table.Columns {
 			if i < len(r.sizes) && strings.EqualFold(c.Name, e.Column) {
@@ -503,7 +430,7 @@ func (s *Scope) size(e *Expr) float64 {
 			}
 		}
 	}
-	if e.Op == OpLiteral { // a long list costs little
+	if e.Op == expr.OpLiteral { // a long list costs little
 		return 0
 	}
 	size := 1.0
@@ -513,17 +440,17 @@ func (s *Scope) size(e *Expr) float64 {
 	return size
 }
 
-func checkCondition(e *Expr, visible int, check func(*Expr, int) error) error {
+func checkCondition(e *expr.Expr, visible int, check func(*expr.Expr, int) error) error {
 	if err := check(e, visible); err != nil {
 		return err
 	}
 	if e.Type != value.TypeBool {
-		return mistyped("%s is no condition", e)
+		return fmt.Errorf("%w: %s is no condition", expr.ErrExpression, e)
 	}
 	return nil
 }
 
-func checkKey(k Key, check func(*Expr) error) error {
+func checkKey(k Key, check func(*expr.Expr) error) error {
 	if err := check(k.Expr); err != nil {
 		return err
 	}
@@ -535,15 +462,15 @@ func checkKey(k Key, check func(*Expr) error) error {
 		if err := checkConstant(v); err != nil {
 			return err
 		}
-		if v != Cut(v, MaxKey) {
-			return fmt.Errorf("%w: a declared key has more than %d characters", ErrInvalid, MaxKey)
+		if v != expr.Cut(v, expr.MaxKey) {
+			return fmt.Errorf("%w: a declared key has more than %d characters", ErrInvalid, expr.MaxKey)
 		}
 		seen[v] = true
 	}
 	return nil
 }
 
-func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
+func (p Partial) checkForm(maxRows int, check func(*expr.Expr) error) error {
 	if p.Expr != nil {
 		if err := check(p.Expr); err != nil {
 			return err
@@ -586,32 +513,32 @@ func (p Partial) checkForm(maxRows int, check func(*Expr) error) error {
 
 // check verifies the types of an expression that may read the first `visible`
 // relations.
-func (s *Scope) check(e *Expr, visible, depth int, nodes *int) error {
+func (s *Scope) check(e *expr.Expr, visible, depth int, nodes *int) error {
 	if e == nil {
-		return mistyped("an argument is missing")
+		return fmt.Errorf("%w: an argument is missing", expr.ErrExpression)
 	}
 	if *nodes++; *nodes > maxNodes || depth > maxDepth {
 		return fmt.Errorf("%w: an expression is too large", ErrInvalid)
 	}
-	s.left.visits--
+	s.left.Visit()
 	for _, a := range e.Args {
 		if err := s.check(a, visible, depth+1, nodes); err != nil {
 			return err
 		}
 	}
-	if err := e.checkType(); err != nil {
+	if err := e.CheckType(); err != nil {
 		return err
 	}
 	switch e.Op {
-	case OpConcat, OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpReplace, OpSubstring, OpSplit:
+	case expr.OpConcat, expr.OpLower, expr.OpUpper, expr.OpLeftTrim, expr.OpRightTrim, expr.OpReplace, expr.OpSubstring, expr.OpSplit:
 		return s.left.spendText(e)
-	case OpLiteral:
+	case expr.OpLiteral:
 		return checkConstant(*e.Value)
-	case OpHospital:
+	case expr.OpHospital:
 		if !s.catalog.HospitalColumn {
 			return fmt.Errorf("%w: this federation's catalog does not allow the column hospital", ErrInvalid)
 		}
-	case OpColumn:
+	case expr.OpColumn:
 		i, ok := s.index[e.Relation]
 		if !ok || i >= visible {
 			return fmt.Errorf("%w: there is no relation %s here", ErrInvalid, e.Relation)
@@ -631,14 +558,14 @@ func checkConstant(v value.Value) error {
 	case v.Type() != value.TypeText || v.IsNull():
 	case strings.ContainsRune(v.Str(), 0):
 		return fmt.Errorf("%w: a constant holds the character U+0000", ErrInvalid)
-	case utf8.RuneCountInString(v.Str()) > MaxText:
-		return fmt.Errorf("%w: a constant has more than %d characters", ErrInvalid, MaxText)
+	case utf8.RuneCountInString(v.Str()) > expr.MaxText:
+		return fmt.Errorf("%w: a constant has more than %d characters", ErrInvalid, expr.MaxText)
 	}
 	return nil
 }
 
-func (s *Scope) checkPatient(e *Expr) error {
-	if e == nil || e.Op != OpColumn {
+func (s *Scope) checkPatient(e *expr.Expr) error {
+	if e == nil || e.Op != expr.OpColumn {
 		return fmt.Errorf("%w: it does not name the patient's column", ErrInvalid)
 	}
 	nodes := 0
@@ -656,8 +583,8 @@ func (s *Scope) checkPatient(e *Expr) error {
 }
 
 // equality returns the two columns of a condition column = column.
-func equality(e *Expr) (a, b *Expr, ok bool) {
-	if e.Op != OpEqual || e.Args[0].Op != OpColumn || e.Args[1].Op != OpColumn {
+func equality(e *expr.Expr) (a, b *expr.Expr, ok bool) {
+	if e.Op != expr.OpEqual || e.Args[0].Op != expr.OpColumn || e.Args[1].Op != expr.OpColumn {
 		return nil, nil, false
 	}
 	return e.Args[0], e.Args[1], true
@@ -667,7 +594,7 @@ func equality(e *Expr) (a, b *Expr, ok bool) {
 // rows belong to the same patient: both hold the patient's id; or one is the
 // foreign key by which its table reaches the patient and the other is the key it
 // refers to; or both are such foreign keys to the same key.
-func (s *Scope) SamePatient(a, b *Expr) bool {
+func (s *Scope) SamePatient(a, b *expr.Expr) bool {
 	i, j := s.index[a.Relation], s.index[b.Relation]
 	r, q := s.relations[i].table, s.relations[j].table
 	if r.Public || q.Public || i == j {
@@ -781,14 +708,14 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 	r := s.relations[i]
 	fixed := map[string]bool{}
 	for _, c := range conditions {
-		if c.Op != OpEqual || c.only != -1 && c.only != i {
+		if c.Op != expr.OpEqual || c.only != -1 && c.only != i {
 			continue
 		}
 		for k, a := range c.Args {
 			b := c.Args[1-k]
-			known := b.Op == OpLiteral || b.Op == OpHospital || b.Op == OpColumn && single[s.index[b.Relation]]
+			known := b.Op == expr.OpLiteral || b.Op == expr.OpHospital || b.Op == expr.OpColumn && single[s.index[b.Relation]]
 			// Of one type: two long ints may equal the same float.
-			if a.Type == b.Type && a.Op == OpColumn && a.Relation == r.Name && known {
+			if a.Type == b.Type && a.Op == expr.OpColumn && a.Relation == r.Name && known {
 				fixed[strings.ToLower(a.Column)] = true
 			}
 		}
@@ -805,7 +732,7 @@ func (s *Scope) keyed(i int, single []bool, conditions []condition) bool {
 
 // Unlinked returns the names of the private relations whose rows nothing ties to
 // the patient of the first private relation.
-func Unlinked(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget) ([]string, error) {
+func Unlinked(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *expr.Budget) ([]string, error) {
 	on := believed(c)
 	on.left.Budget, on.bare = b, true
 	s, err := countedScope(relations, on)

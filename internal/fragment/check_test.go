@@ -7,6 +7,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -55,11 +57,11 @@ tables:
 	return c
 }
 
-func col(relation, column string, t value.Type) *Expr { return Column(relation, column, t) }
+func col(relation, column string, t value.Type) *expr.Expr { return expr.Column(relation, column, t) }
 
-func eq(t *testing.T, a, b *Expr) *Expr { return must(t, OpEqual, a, b) }
+func eq(t *testing.T, a, b *expr.Expr) *expr.Expr { return exprtest.New(t, expr.OpEqual, a, b) }
 
-func personID(name string) *Expr { return col(name, "id", value.TypeInt) }
+func personID(name string) *expr.Expr { return col(name, "id", value.TypeInt) }
 
 func rows() []Partial { return []Partial{{Kind: PartialRows}} }
 
@@ -69,12 +71,12 @@ func base(relations ...Relation) Fragment {
 
 func TestProofs(t *testing.T) {
 	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
-	joined := func(r Relation, how Join, on *Expr) Relation { r.Join, r.On = how, on; return r }
+	joined := func(r Relation, how Join, on *expr.Expr) Relation { r.Join, r.On = how, on; return r }
 	sex := Key{Expr: col("person", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}}
 	days := Key{Expr: col("stay", "days", value.TypeInt)}
 	place := Relation{Name: "place", Table: "place", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), col("person", "place", value.TypeInt))}
 	loose := place
-	loose.On = must(t, OpLess, col("place", "id", value.TypeInt), col("person", "place", value.TypeInt))
+	loose.On = exprtest.New(t, expr.OpLess, col("place", "id", value.TypeInt), col("person", "place", value.TypeInt))
 	keyed := func(f Fragment, keys ...Key) Fragment { f.Keys = keys; return f }
 	for _, c := range []struct {
 		name string
@@ -91,10 +93,10 @@ func TestProofs(t *testing.T) {
 		{"joined where the patient is the same", keyed(base(stay, joined(person, JoinLeft, eq(t, personID("stay"), personID("person")))), sex),
 			Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 2}},
 		// Whether the left join finds the patient's row differs from stay to stay.
-		{"joined where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), sex),
+		{"joined where a stay says so", keyed(base(stay, joined(person, JoinLeft, exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), personID("person")), exprtest.New(t, expr.OpLess, exprtest.Int(5), days.Expr)))), sex),
 			Proof{Groups: 2, Rows: 10, Cells: 2}},
 		// So does the patient's id there, which is NULL where it does not.
-		{"the patient's id where a stay says so", keyed(base(stay, joined(person, JoinLeft, must(t, OpAnd, eq(t, personID("stay"), personID("person")), must(t, OpLess, num(5), days.Expr)))), Key{Expr: personID("person")}),
+		{"the patient's id where a stay says so", keyed(base(stay, joined(person, JoinLeft, exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), personID("person")), exprtest.New(t, expr.OpLess, exprtest.Int(5), days.Expr)))), Key{Expr: personID("person")}),
 			Proof{Groups: 5, Rows: 10, Cells: 0}},
 		{"the patient's id", keyed(base(stay), Key{Expr: personID("stay")}), Proof{KeysPerPatient: true, Groups: 1, Rows: 10, Cells: 0}},
 		{"undeclared keys", keyed(base(stay), days), Proof{Groups: 5, Rows: 10, Cells: 0}},
@@ -117,7 +119,7 @@ func TestProofs(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
 	visit := Relation{Name: "visit", Table: "visit"}
-	joined := func(r Relation, how Join, on *Expr) Relation { r.Join, r.On = how, on; return r }
+	joined := func(r Relation, how Join, on *expr.Expr) Relation { r.Join, r.On = how, on; return r }
 	with := func(change func(*Fragment), relations ...Relation) Fragment {
 		f := base(relations...)
 		change(&f)
@@ -130,16 +132,16 @@ func TestCheckRefuses(t *testing.T) {
 	for name, f := range map[string]Fragment{
 		"two patients in a row":           with(none, person, joined(stay, JoinCross, nil)),
 		"patients tied by another column": with(none, person, joined(stay, JoinInner, eq(t, col("person", "place", value.TypeInt), personID("stay")))),
-		"tied on one branch of an OR":     with(none, person, joined(stay, JoinInner, must(t, OpOr, eq(t, personID("person"), personID("stay")), eq(t, days, num(1))))),
-		"tied by a left join's condition about others": with(none, person, joined(second, JoinInner, eq(t, num(1), num(1))),
+		"tied on one branch of an OR":     with(none, person, joined(stay, JoinInner, exprtest.New(t, expr.OpOr, eq(t, personID("person"), personID("stay")), eq(t, days, exprtest.Int(1))))),
+		"tied by a left join's condition about others": with(none, person, joined(second, JoinInner, eq(t, exprtest.Int(1), exprtest.Int(1))),
 			joined(third, JoinLeft, eq(t, personID("person"), personID("other")))),
 		"the optional side's patient": with(func(f *Fragment) { f.Patient = personID("stay") }, person, joined(stay, JoinLeft, eq(t, personID("person"), personID("stay")))),
 		"a patient that is none":      with(func(f *Fragment) { f.Patient = days }, stay),
 		"a foreign key as patient":    with(func(f *Fragment) { f.Patient = col("vital", "stay", value.TypeInt) }, Relation{Name: "vital", Table: "vital"}),
 		"different patient ids":       with(none, person, joined(visit, JoinInner, eq(t, personID("person"), col("visit", "stay", value.TypeInt)))),
 		"an unknown table":            with(none, Relation{Name: "x", Table: "x"}),
-		"an unknown column":           with(func(f *Fragment) { f.Filter = eq(t, col("stay", "y", value.TypeInt), num(1)) }, stay),
-		"a column of another type":    with(func(f *Fragment) { f.Filter = eq(t, col("stay", "days", value.TypeFloat), flt(1)) }, stay),
+		"an unknown column":           with(func(f *Fragment) { f.Filter = eq(t, col("stay", "y", value.TypeInt), exprtest.Int(1)) }, stay),
+		"a column of another type":    with(func(f *Fragment) { f.Filter = eq(t, col("stay", "days", value.TypeFloat), exprtest.Float(1)) }, stay),
 		"a filter that is none":       with(func(f *Fragment) { f.Filter = days }, stay),
 		"a name twice":                with(none, person, joined(person, JoinCross, nil)),
 		"a join without condition":    with(none, person, joined(stay, JoinInner, nil)),
@@ -150,17 +152,21 @@ func TestCheckRefuses(t *testing.T) {
 		"buckets beyond float64": with(func(f *Fragment) {
 			f.Partials = []Partial{{Kind: PartialBuckets, Expr: days, Buckets: &Buckets{Lower: -1e308, Upper: 1e308, Branching: 2, Levels: 1}}}
 		}, stay),
-		"a constant with U+0000": with(func(f *Fragment) { f.Filter = eq(t, col("person", "sex", value.TypeText), str("f\x00")) }, person),
+		"a constant with U+0000": with(func(f *Fragment) { f.Filter = eq(t, col("person", "sex", value.TypeText), exprtest.Text("f\x00")) }, person),
 		"a domain with U+0000": with(func(f *Fragment) {
 			f.Keys = []Key{{col("person", "sex", value.TypeText), []value.Value{value.Text("\x00")}}}
 		}, person),
 		"a sum without grid":       with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days}} }, stay),
 		"a sum on a huge grid":     with(func(f *Fragment) { f.Partials = []Partial{{Kind: PartialSum, Expr: days, Grid: &Grid{Upper: 1 << 50}}} }, stay),
 		"a domain of another type": with(func(f *Fragment) { f.Keys = []Key{{days, []value.Value{value.Text("1")}}} }, stay),
-		"a lying type":             with(func(f *Fragment) { f.Filter = &Expr{Op: OpAdd, Type: value.TypeBool, Args: []*Expr{num(1), num(1)}} }, stay),
-		"an unknown operation":     with(func(f *Fragment) { f.Filter = &Expr{Op: "sleep", Type: value.TypeBool, Args: []*Expr{num(1)}} }, stay),
+		"a lying type": with(func(f *Fragment) {
+			f.Filter = &expr.Expr{Op: expr.OpAdd, Type: value.TypeBool, Args: []*expr.Expr{exprtest.Int(1), exprtest.Int(1)}}
+		}, stay),
+		"an unknown operation": with(func(f *Fragment) {
+			f.Filter = &expr.Expr{Op: "sleep", Type: value.TypeBool, Args: []*expr.Expr{exprtest.Int(1)}}
+		}, stay),
 	} {
-		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, expr.ErrExpression) {
 			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)
 		}
 	}
@@ -168,7 +174,7 @@ func TestCheckRefuses(t *testing.T) {
 
 func TestTiesThroughKeys(t *testing.T) {
 	vital := Relation{Name: "vital", Table: "vital"}
-	key := func(r string) *Expr { return col(r, "stay", value.TypeInt) }
+	key := func(r string) *expr.Expr { return col(r, "stay", value.TypeInt) }
 	who := col("visit", "who", value.TypeInt)
 	visit := Relation{Name: "visit", Table: "visit", Join: JoinInner, On: eq(t, key("vital"), key("visit"))}
 	again := Relation{Name: "again", Table: "vital", Join: JoinInner, On: eq(t, key("vital"), key("again"))}
@@ -256,6 +262,20 @@ func FuzzBuckets(f *testing.F) {
 		}
 		if next := b.Leaf(math.Nextafter(x, math.Inf(1))); next < at {
 			t.Errorf("%+v: %g is in %d, and what is above it in %d", b, x, at, next)
+		}
+	})
+}
+
+func FuzzDecodeRequest(f *testing.F) {
+	f.Add([]byte(`{"fragment":{"version":1,"relations":[{"name":"p","table":"person"}],"patient":{"op":"column"},"partials":[{"kind":"rows"}]}}`))
+	f.Add([]byte(`{"fragment":{"version":1,"filter":{"op":"and","args":[null]}}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := DecodeRequest(b)
+		if err != nil {
+			return
+		}
+		if p, err := Check(&r.Fragment, testCatalog(t)); err == nil {
+			_ = r.Verify(p)
 		}
 	})
 }

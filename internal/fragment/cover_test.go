@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -19,8 +20,8 @@ import (
 func coverFragment() (*Fragment, *Proof) {
 	f := &Fragment{
 		Keys: []Key{
-			{Expr: Column("t", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}},
-			{Expr: Column("t", "alive", value.TypeBool), Domain: []value.Value{value.Bool(true), value.Null(value.TypeBool)}},
+			{Expr: expr.Column("t", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}},
+			{Expr: expr.Column("t", "alive", value.TypeBool), Domain: []value.Value{value.Bool(true), value.Null(value.TypeBool)}},
 		},
 		Partials: []Partial{
 			{Kind: PartialPatients, Share: 2}, {Kind: PartialSum},

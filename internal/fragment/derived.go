@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -26,7 +27,7 @@ const (
 // column Patient, and is a function of that patient's rows alone.
 type Derived struct {
 	Relations []Relation `json:"relations,omitempty"`
-	Filter    *Expr      `json:"filter,omitempty"`
+	Filter    *expr.Expr `json:"filter,omitempty"`
 	// Grouped: the outputs that are plain values group the rows, the others are
 	// functions of a group. A private grouping has the patient's id among its values,
 	// so that a group is of one patient. Groups are of NULL, too.
@@ -54,9 +55,9 @@ const (
 // Output is one column of a Derived: a value (Function is empty), a function of a
 // group, or with Window a function of rows around.
 type Output struct {
-	Name     string   `json:"name"`
-	Function Function `json:"function,omitempty"`
-	Expr     *Expr    `json:"expr,omitempty"` // what it is, or the function's argument
+	Name     string     `json:"name"`
+	Function Function   `json:"function,omitempty"`
+	Expr     *expr.Expr `json:"expr,omitempty"` // what it is, or the function's argument
 	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
 	// One of released rows, which a coordinator reads, may do without.
 	Grid   *Grid   `json:"grid,omitempty"`
@@ -93,22 +94,22 @@ const (
 // whose first expression is the patient's id where the rows are private; and of them, where Order is given and
 // the function is one that groups have too, those up to the current row and its peers.
 type Window struct {
-	Partition []*Expr `json:"partition"`
-	Order     []Order `json:"order,omitempty"`
+	Partition []*expr.Expr `json:"partition"`
+	Order     []Order      `json:"order,omitempty"`
 	// Ties orders rows further that Order leaves tied, for functions that would depend on
 	// how a database happens to store them, and so on other patients. Check wants a key among
 	// Partition, Order and Ties; or one order for all such outputs, with all that they read.
-	Ties   []*Expr `json:"ties,omitempty"`
-	Offset int     `json:"offset,omitempty"` // lag, lead: 1..1000
+	Ties   []*expr.Expr `json:"ties,omitempty"`
+	Offset int          `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
 	Frame *Frame `json:"frame,omitempty"`
 }
 
 // Order is one expression to order rows by.
 type Order struct {
-	Expr       *Expr `json:"expr"`
-	Descending bool  `json:"descending,omitempty"`
-	NullsFirst bool  `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
+	Expr       *expr.Expr `json:"expr"`
+	Descending bool       `json:"descending,omitempty"`
+	NullsFirst bool       `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
 }
 
 // Frame is the rows from From to To, counted from the current one, negative ones
@@ -159,7 +160,7 @@ func (o *Output) Type() value.Type {
 // scheme is what is known of a derived relation before any row is read.
 type scheme struct {
 	table *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
-	facts []Facts        // of each column
+	facts []expr.Range   // of each column
 	sizes []float64      // likewise, see Scope.size
 	keys  [][]string     // sets of columns whose values tell rows apart
 	// same tells of each column whether all rows of a patient hold one value there, at one hospital: how it is written, where
@@ -174,7 +175,7 @@ type scheme struct {
 // whether it is public, the column of the patient's id, and whether a patient has one
 // row. It checks all that Check does. Of a relation with many within each is asked for its table, so that no domains are inferred: a
 // table tells none. It spends from the budget of a statement.
-func (d *Derived) Table(name string, c *catalog.Catalog, b *Budget) (*catalog.Table, error) {
+func (d *Derived) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
 	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
 	}
@@ -283,7 +284,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 	out.most = d.mostOf(nil, nil, all)
 	var names []string
 	for i, column := range first.table.Columns {
-		var facts []Facts
+		var facts []expr.Range
 		size := 1.0
 		for _, s := range all {
 			if len(s.table.Columns) != len(first.table.Columns) || s.table.Columns[i].Type != column.Type {
@@ -298,8 +299,7 @@ func (d *Derived) combined(name string, on basis, depth int) (*scheme, error) {
 		f := facts[0] // what is kept of intersect and except is of the first arm
 		// Databases move conditions on a combination into its arms.
 		if d.Combine == CombineAll || d.Combine == CombineUnion || on.enforced {
-			f = union(facts)
-			f.Domain = merge(&Expr{Type: column.Type}, facts, f, on.left)
+			f = expr.Union(column.Type, facts, on.left.Budget)
 		}
 		out.facts, out.sizes, out.same = append(out.facts, f), append(out.sizes, size), append(out.same, d.sameValue(all, i))
 		copied := *column
@@ -339,18 +339,18 @@ func (d *Derived) constant(name string) (*scheme, error) {
 	}
 	out, seen := &scheme{table: &catalog.Table{Name: name, Public: true}, rows: 1, most: d.mostOf(nil, nil, nil)}, map[string]bool{}
 	for _, o := range d.Columns {
-		if o.Expr == nil || o.Expr.Op != OpLiteral || o.Function != "" || o.Grid != nil || o.Window != nil ||
+		if o.Expr == nil || o.Expr.Op != expr.OpLiteral || o.Function != "" || o.Grid != nil || o.Window != nil ||
 			o.Name == "" || len(o.Name) > 200 || seen[fold(o.Name)] {
 			return nil, fmt.Errorf("%w: %s has a column that is no constant, or has the name of another", ErrInvalid, name)
 		}
-		if err := o.Expr.checkType(); err != nil {
+		if err := o.Expr.CheckType(); err != nil {
 			return nil, err
 		}
 		if err := checkConstant(*o.Expr.Value); err != nil {
 			return nil, err
 		}
 		seen[fold(o.Name)] = true
-		f := NewInference(func(*Expr) Facts { return unknown(true) }).Facts(o.Expr)
+		f := expr.NewRangeAnalysis(func(*expr.Expr) expr.Range { return expr.Unknown(true) }).Range(o.Expr)
 		out.facts, out.sizes = append(out.facts, f), append(out.sizes, 1)
 		out.table.Columns = append(out.table.Columns, &catalog.Column{Name: o.Name, Type: o.Expr.Type, Nullable: f.Nullable})
 	}
@@ -421,7 +421,7 @@ func (d *Derived) selected(name string, on basis, depth int) (*scheme, error) {
 		if err := s.checkOutput(o, d, check); err != nil {
 			return nil, err
 		}
-		f := o.facts(known.Facts, keyless)
+		f := o.facts(known.Range, keyless)
 		out.facts = append(out.facts, f)
 		size := 1.0
 		if o.Function == "" {
@@ -479,7 +479,7 @@ func (s *Scope) sameValue(o *Output, single []bool) string {
 		return ""
 	case !read:
 		return "= " + o.Expr.String()
-	case o.Expr.Op == OpColumn:
+	case o.Expr.Op == expr.OpColumn:
 		if i := s.index[o.Expr.Relation]; !s.relations[i].optional && s.relations[i].sameIn(o.Expr.Column) != "" {
 			return s.relations[i].sameIn(o.Expr.Column)
 		}
@@ -509,19 +509,19 @@ func (d *Derived) sameValue(arms []*scheme, i int) string {
 // the key of the one table that it reads (a public one joined by its key adds no rows), and the
 // partition of a row number with that number.
 func (s *Scope) keysOf(d *Derived) [][]string {
-	named := func(e *Expr) string {
+	named := func(e *expr.Expr) string {
 		for _, o := range d.Columns {
-			if o.Function == "" && o.Expr.Op == OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
+			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
 				return o.Name
 			}
 		}
 		return ""
 	}
-	list := func(exprs []*Expr) []string {
+	list := func(exprs []*expr.Expr) []string {
 		var names []string
 		for _, e := range exprs {
 			n := ""
-			if e.Op == OpColumn {
+			if e.Op == expr.OpColumn {
 				n = named(e)
 			}
 			if n == "" {
@@ -534,9 +534,9 @@ func (s *Scope) keysOf(d *Derived) [][]string {
 	var keys [][]string
 	if len(s.relations) == 1 {
 		for _, key := range s.relations[0].keys {
-			var columns []*Expr
+			var columns []*expr.Expr
 			for _, name := range key {
-				columns = append(columns, Column(s.relations[0].Name, name, ""))
+				columns = append(columns, expr.Column(s.relations[0].Name, name, ""))
 			}
 			if names := list(columns); len(names) > 0 {
 				keys = append(keys, names)
@@ -566,8 +566,8 @@ func fold(name string) string {
 }
 
 // reference returns the key that a bare column refers to, or is.
-func (s *Scope) reference(e *Expr) string {
-	if e.Op != OpColumn {
+func (s *Scope) reference(e *expr.Expr) string {
+	if e.Op != expr.OpColumn {
 		return ""
 	}
 	t := s.relations[s.index[e.Relation]].table
@@ -592,7 +592,7 @@ func (s *Scope) public() bool {
 	return true
 }
 
-func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) error {
+func (s *Scope) checkOutput(o *Output, d *Derived, check func(*expr.Expr) error) error {
 	if o.Expr != nil {
 		if err := check(o.Expr); err != nil {
 			return err
@@ -608,7 +608,7 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 		o.Function != "" && d.Grouped == (o.Window != nil):
 		return fmt.Errorf("%w: %q cannot stand for the column %s", ErrInvalid, o.Function, o.Name)
 	case numbers && !o.Expr.Type.Numeric(), (o.Function == FunctionEvery || o.Function == FunctionAny) && o.Expr.Type != value.TypeBool:
-		return mistyped("%s does not apply to a %s", o.Function, o.Expr.Type)
+		return fmt.Errorf("%w: %s does not apply to a %s", expr.ErrExpression, o.Function, o.Expr.Type)
 	case o.Grid != nil && !(numbers && o.Expr.Type == value.TypeFloat), o.Grid == nil && numbers && o.Expr.Type == value.TypeFloat && !s.public():
 		return fmt.Errorf("%w: a sum of a patient's floats, and only it, has a grid", ErrInvalid)
 	case o.Grid != nil && o.Grid.validate(1, innerBits) != nil:
@@ -624,7 +624,7 @@ func (s *Scope) checkOutput(o *Output, d *Derived, check func(*Expr) error) erro
 	return nil
 }
 
-func (s *Scope) checkWindow(o *Output, check func(*Expr) error) error {
+func (s *Scope) checkWindow(o *Output, check func(*expr.Expr) error) error {
 	w := o.Window
 	exprs := append(slices.Clone(w.Partition), w.Ties...)
 	for _, order := range w.Order {
@@ -686,12 +686,12 @@ func (s *Scope) checkOrders(d *Derived) error {
 	known := one.by()
 	for i := range d.Columns {
 		o := &d.Columns[i]
-		read := []*Expr{o.Expr}
+		read := []*expr.Expr{o.Expr}
 		if o.Window != nil {
 			read = append(read, o.Window.by()...)
 		}
 		for _, e := range read {
-			if e != nil && e.Op != OpLiteral && e.Op != OpHospital && !slices.ContainsFunc(known, e.Equal) {
+			if e != nil && e.Op != expr.OpLiteral && e.Op != expr.OpHospital && !slices.ContainsFunc(known, e.Equal) {
 				return fmt.Errorf("%w: rows that differ in %s may be tied in the order of another column", ErrInvalid, o.Name)
 			}
 		}
@@ -700,7 +700,7 @@ func (s *Scope) checkOrders(d *Derived) error {
 }
 
 // by lists what the window orders rows by, its partition first.
-func (w *Window) by() []*Expr {
+func (w *Window) by() []*expr.Expr {
 	all := slices.Clone(w.Partition)
 	for _, by := range w.Order {
 		all = append(all, by.Expr)
@@ -714,17 +714,17 @@ func (s *Scope) ordersByKey(w *Window) bool {
 	by := w.by()
 	return len(s.relations) == 1 && slices.ContainsFunc(s.relations[0].keys, func(key []string) bool {
 		return !slices.ContainsFunc(key, func(k string) bool {
-			return !slices.ContainsFunc(by, func(e *Expr) bool { return e.Op == OpColumn && strings.EqualFold(e.Column, k) })
+			return !slices.ContainsFunc(by, func(e *expr.Expr) bool { return e.Op == expr.OpColumn && strings.EqualFold(e.Column, k) })
 		})
 	})
 }
 
-func sameExprs(a, b []*Expr) bool { return slices.EqualFunc(a, b, (*Expr).Equal) }
+func sameExprs(a, b []*expr.Expr) bool { return slices.EqualFunc(a, b, (*expr.Expr).Equal) }
 
 // facts derives what is known of an output; keyless: a group may be of no row.
-func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {
-	count := func(least float64) Facts { return Facts{Lower: least, Upper: math.Inf(1)} }
-	var x Facts
+func (o *Output) facts(facts func(*expr.Expr) expr.Range, keyless bool) expr.Range {
+	count := func(least float64) expr.Range { return expr.Range{Lower: least, Upper: math.Inf(1)} }
+	var x expr.Range
 	if o.Expr != nil {
 		x = facts(o.Expr)
 	}
@@ -748,7 +748,7 @@ func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {
 		}
 		return f
 	case FunctionSum:
-		f := unknown(true)
+		f := expr.Unknown(true)
 		if o.Grid != nil {
 			x = o.Grid.within(x)
 		}
@@ -765,38 +765,29 @@ func (o *Output) facts(facts func(*Expr) Facts, keyless bool) Facts {
 			x = o.Grid.within(x)
 		}
 		if x.Bounded() { // the sum and the quotient are rounded
-			x.Lower, x.Upper = outward(math.Nextafter(x.Lower, math.Inf(-1)), math.Nextafter(x.Upper, math.Inf(1)))
+			x.Lower, x.Upper = expr.Outward(math.Nextafter(x.Lower, math.Inf(-1)), math.Nextafter(x.Upper, math.Inf(1)))
 		}
 		x.Nullable = x.Nullable || empty || o.Expr.Type == value.TypeFloat && !x.Bounded()
 		return x
 	case FunctionLag, FunctionLead:
-		x.Nullable = true
-		x.Domain = withNullOnce(x.Domain, o.Expr.Type)
-		return x
+		return x.OrNull(o.Expr.Type)
 	case "", FunctionFirst, FunctionLast:
 		return x
 	}
-	if x.Nullable = x.Nullable || empty; empty {
-		x.Domain = withNullOnce(x.Domain, o.Expr.Type)
+	if empty {
+		x = x.OrNull(o.Expr.Type)
 	}
 	return x // min, max, every, any
 }
 
 // within bounds a number that counts as a value of the grid, without its center. The
 // grid is not the facts' own: it is the coordinator's.
-func (g Grid) within(x Facts) Facts {
+func (g Grid) within(x expr.Range) expr.Range {
 	at := func(x float64) float64 {
-		return g.Number(clamp(math.Floor(math.Ldexp(x, g.Shift)+0.5), float64(g.Lower), float64(g.Upper)))
+		return g.Number(math.Min(math.Max(math.Floor(math.Ldexp(x, g.Shift)+0.5), float64(g.Lower)), float64(g.Upper)))
 	}
-	x.Lower, x.Upper = outward(at(x.Lower), at(x.Upper))
+	x.Lower, x.Upper = expr.Outward(at(x.Lower), at(x.Upper))
 	return x
-}
-
-func withNullOnce(d []value.Value, t value.Type) []value.Value {
-	if d == nil || slices.ContainsFunc(d, value.Value.IsNull) {
-		return d
-	}
-	return append(slices.Clone(d), value.Null(t))
 }
 
 // Tables lists the catalog's tables that the fragment reads, in derived relations
@@ -870,7 +861,7 @@ func (d *Derived) String() string {
 		if o.Function == "" {
 			keys = append(keys, o.Name)
 		}
-		if o.Function != "" || o.Expr.Op != OpColumn || o.Expr.Column != o.Name {
+		if o.Function != "" || o.Expr.Op != expr.OpColumn || o.Expr.Column != o.Name {
 			text += " AS " + o.Name
 		}
 		columns = append(columns, text)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -15,9 +17,9 @@ func ofStay(columns ...Output) *Derived {
 	return &Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: columns, Patient: "id"}
 }
 
-func plainOutput(name string, e *Expr) Output { return Output{Name: name, Expr: e} }
+func plainOutput(name string, e *expr.Expr) Output { return Output{Name: name, Expr: e} }
 
-func stayColumn(name string) *Expr { return col("stay", name, value.TypeInt) }
+func stayColumn(name string) *expr.Expr { return col("stay", name, value.TypeInt) }
 
 // over counts the rows of a derived relation.
 func over(d *Derived) Fragment {
@@ -28,15 +30,15 @@ func over(d *Derived) Fragment {
 	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Derived: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), Norm: L2, MaxGroups: 5, MaxRows: 10}
 }
 
-func numbered(order ...*Expr) Output {
-	w := &Window{Partition: []*Expr{stayColumn("id")}}
+func numbered(order ...*expr.Expr) Output {
+	w := &Window{Partition: []*expr.Expr{stayColumn("id")}}
 	for _, e := range order {
 		w.Order = append(w.Order, Order{Expr: e})
 	}
 	return Output{Name: "n", Function: FunctionRowNumber, Window: w}
 }
 
-func tied(o Output, ties ...*Expr) Output {
+func tied(o Output, ties ...*expr.Expr) Output {
 	w := *o.Window
 	w.Ties = ties
 	o.Window = &w
@@ -51,16 +53,16 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	optional := Relation{Name: "stay", Table: "stay", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), days)}
 	named := func(d *Derived, patient string) *Derived { d.Patient = patient; return d }
 	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
-	lag := Output{Name: "before", Function: FunctionLag, Expr: stay, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: days}}, Offset: 1}}
+	lag := Output{Name: "before", Function: FunctionLag, Expr: stay, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: days}}, Offset: 1}}
 	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
 	framed := func(from, to int) *Derived {
-		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{From: from, To: to}, Ties: []*Expr{days, id}}}
+		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{From: from, To: to}, Ties: []*expr.Expr{days, id}}}
 		return ofStay(patient, o)
 	}
 	public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}}
 	for name, d := range map[string]*Derived{
-		"a constant as patient":                 ofStay(plainOutput("id", num(1))),
-		"an expression as patient":              ofStay(plainOutput("id", must(t, OpAdd, id, num(1)))),
+		"a constant as patient":                 ofStay(plainOutput("id", exprtest.Int(1))),
+		"an expression as patient":              ofStay(plainOutput("id", exprtest.New(t, expr.OpAdd, id, exprtest.Int(1)))),
 		"another column as patient":             ofStay(plainOutput("id", stay)),
 		"no patient":                            named(ofStay(plainOutput("stay", stay)), ""),
 		"a patient that is no column":           named(ofStay(patient), "who"),
@@ -71,19 +73,19 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 		"an optional patient":                   {Relations: []Relation{{Name: "place", Table: "place"}, optional}, Columns: []Output{patient}, Patient: "id"},
 		"a public table that has a patient":     {Relations: public.Relations, Columns: public.Columns, Patient: "id"},
 		"a public table's id as patient":        {Relations: []Relation{{Name: "stay", Table: "stay"}, place}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}, Patient: "id"},
-		"a window over patients":                ofStay(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*Expr{days}}}),
+		"a window over patients":                ofStay(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*expr.Expr{days}}}),
 		"a window over all":                     ofStay(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{}}),
-		"a window in a grouping":                grouped(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*Expr{id}}}),
+		"a window in a grouping":                grouped(patient, Output{Name: "n", Function: FunctionRows, Window: &Window{Partition: []*expr.Expr{id}}}),
 		"an order that is left to the database": ofStay(patient, plainOutput("stay", stay), numbered(days)),
-		"ties that leave out what is read":      ofStay(patient, plainOutput("stay", must(t, OpAbs, stay)), tied(numbered(days), id)),
-		"two orders of the same rows":           ofStay(patient, numbered(days), Output{Name: "m", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: days, Descending: true}}}}),
+		"ties that leave out what is read":      ofStay(patient, plainOutput("stay", exprtest.New(t, expr.OpAbs, stay)), tied(numbered(days), id)),
+		"two orders of the same rows":           ofStay(patient, numbered(days), Output{Name: "m", Function: FunctionRowNumber, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: days, Descending: true}}}}),
 		"an unordered row before":               ofStay(patient, lag),
 		"a frame that begins at the end":        framed(Unbounded, Unbounded),
 		"a frame that ends at the beginning":    framed(-Unbounded, -Unbounded),
 		"a frame turned round":                  framed(1, 0),
-		"a window without order":                ofStay(patient, Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id}}}),
-		"a function that is none":               ofStay(patient, Output{Name: "n", Function: "random", Window: &Window{Partition: []*Expr{id}}}),
-		"a value and a window":                  ofStay(patient, Output{Name: "n", Expr: days, Window: &Window{Partition: []*Expr{id}}}),
+		"a window without order":                ofStay(patient, Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*expr.Expr{id}}}),
+		"a function that is none":               ofStay(patient, Output{Name: "n", Function: "random", Window: &Window{Partition: []*expr.Expr{id}}}),
+		"a value and a window":                  ofStay(patient, Output{Name: "n", Expr: days, Window: &Window{Partition: []*expr.Expr{id}}}),
 		"nothing":                               {},
 		"arms that are not there":               arms(CombineAll, nil, nil),
 		"an arm that is not there":              arms(CombineExcept, ofStay(patient), nil),
@@ -100,7 +102,7 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 			Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: FunctionSum, Expr: col("vital", "x", value.TypeFloat)}}, Grouped: true, Patient: "id"},
 	} {
 		f := over(d)
-		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+		if p, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, expr.ErrExpression) {
 			t.Errorf("%s: %+v, %v, want a refusal", name, p, err)
 		}
 	}
@@ -109,10 +111,10 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 // What private rows are joined to must not depend on how a database reads public ones either.
 func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
-	last := func(ties ...*Expr) Output {
+	last := func(ties ...*expr.Expr) Output {
 		return Output{Name: "x", Function: FunctionLast, Expr: id, Window: &Window{Order: []Order{{Expr: region}}, Ties: ties}}
 	}
-	sum := Output{Name: "x", Function: FunctionSum, Expr: cast(t, id, value.TypeFloat)}
+	sum := Output{Name: "x", Function: FunctionSum, Expr: exprtest.Cast(t, id, value.TypeFloat)}
 	exact := sum
 	exact.Grid = &Grid{Upper: 100}
 	for _, c := range []struct {
@@ -140,7 +142,7 @@ func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 func list(how Combine, rows ...[2]value.Value) *Derived {
 	d := &Derived{Combine: how}
 	for _, r := range rows {
-		d.Arms = append(d.Arms, &Derived{Columns: []Output{plainOutput("k", Literal(r[0])), plainOutput("x", Literal(r[1]))}})
+		d.Arms = append(d.Arms, &Derived{Columns: []Output{plainOutput("k", expr.Literal(r[0])), plainOutput("x", expr.Literal(r[1]))}})
 	}
 	if len(rows) == 1 {
 		return d.Arms[0]
@@ -176,29 +178,31 @@ func TestLists(t *testing.T) {
 	}
 	good := func() *Derived { return list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, b}) }
 	for name, spoil := range map[string]func(d *Derived){
-		"a patient":           func(d *Derived) { d.Patient = "k" },
-		"a patient in a row":  func(d *Derived) { d.Arms[0].Patient = "k" },
-		"a column":            func(d *Derived) { d.Arms[1].Columns[0].Expr = stayColumn("id") },
-		"an expression":       func(d *Derived) { d.Arms[1].Columns[0].Expr = must(t, OpAdd, num(1), num(2)) },
+		"a patient":          func(d *Derived) { d.Patient = "k" },
+		"a patient in a row": func(d *Derived) { d.Arms[0].Patient = "k" },
+		"a column":           func(d *Derived) { d.Arms[1].Columns[0].Expr = stayColumn("id") },
+		"an expression": func(d *Derived) {
+			d.Arms[1].Columns[0].Expr = exprtest.New(t, expr.OpAdd, exprtest.Int(1), exprtest.Int(2))
+		},
 		"nothing":             func(d *Derived) { d.Arms[1].Columns[0].Expr = nil },
-		"no value":            func(d *Derived) { d.Arms[1].Columns[0].Expr = &Expr{Op: OpLiteral, Type: value.TypeInt} },
-		"another type":        func(d *Derived) { d.Arms[1].Columns[0].Expr = Literal(a) },
+		"no value":            func(d *Derived) { d.Arms[1].Columns[0].Expr = &expr.Expr{Op: expr.OpLiteral, Type: value.TypeInt} },
+		"another type":        func(d *Derived) { d.Arms[1].Columns[0].Expr = expr.Literal(a) },
 		"a type that is none": func(d *Derived) { d.Arms[0].Columns[0].Expr.Type = value.TypeText },
-		"U+0000":              func(d *Derived) { d.Arms[0].Columns[1].Expr = Literal(value.Text("a\x00")) },
+		"U+0000":              func(d *Derived) { d.Arms[0].Columns[1].Expr = expr.Literal(value.Text("a\x00")) },
 		"no column":           func(d *Derived) { d.Arms[0].Columns = nil },
 		"fewer columns":       func(d *Derived) { d.Arms[1].Columns = d.Arms[1].Columns[:1] },
 		"a name twice":        func(d *Derived) { d.Arms[0].Columns[1].Name = "K" },
 		"no name":             func(d *Derived) { d.Arms[0].Columns[1].Name = "" },
 		"a function":          func(d *Derived) { d.Arms[0].Columns[0].Function = FunctionMax },
 		"a window":            func(d *Derived) { d.Arms[0].Columns[0].Window = &Window{} },
-		"a filter":            func(d *Derived) { d.Arms[0].Filter = Literal(value.Bool(true)) },
+		"a filter":            func(d *Derived) { d.Arms[0].Filter = expr.Literal(value.Bool(true)) },
 		"a grouping":          func(d *Derived) { d.Arms[0].Grouped = true },
 		"too many rows":       func(d *Derived) { d.Arms = append(d.Arms, slices.Repeat(d.Arms[:1], maxArms)...) },
 	} {
 		d := good()
 		spoil(d)
 		f := joined(d, JoinInner, "k")
-		if _, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+		if _, err := Check(&f, testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, expr.ErrExpression) {
 			t.Errorf("a list of values with %s is taken: %v", name, err)
 		}
 	}
@@ -233,7 +237,7 @@ func TestProofsOfDerived(t *testing.T) {
 	count := Output{Name: "n", Function: FunctionRows}
 	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
 	first := ofStay(patient, tied(numbered(stay), id))
-	where := func(d *Derived, e *Expr) Fragment { f := over(d); f.Filter = e; return f }
+	where := func(d *Derived, e *expr.Expr) Fragment { f := over(d); f.Filter = e; return f }
 	n := col("d", "n", value.TypeInt)
 	person := &Derived{Relations: []Relation{{Name: "person", Table: "person"}}, Columns: []Output{plainOutput("id", personID("person"))}, Patient: "id"}
 	for name, c := range map[string]struct {
@@ -242,18 +246,18 @@ func TestProofsOfDerived(t *testing.T) {
 	}{
 		// Of a patient's stays, some find the patient and some do not: two groups, of the id and of NULL.
 		"a group an optional patient": {over(&Derived{Relations: []Relation{{Name: "stay", Table: "stay"}, {Name: "person", Table: "person", Join: JoinLeft,
-			On: must(t, OpAnd, eq(t, id, personID("person")), must(t, OpLess, days, num(5)))}}, Columns: []Output{patient, plainOutput("other", personID("person")), count}, Grouped: true, Patient: "id"}), false},
+			On: exprtest.New(t, expr.OpAnd, eq(t, id, personID("person")), exprtest.New(t, expr.OpLess, days, exprtest.Int(5)))}}, Columns: []Output{patient, plainOutput("other", personID("person")), count}, Grouped: true, Patient: "id"}), false},
 		"rows as they are":                       {over(ofStay(patient, plainOutput("days", days))), false},
 		"a group a patient":                      {over(grouped(patient, count)), true},
 		"a group a patient and value":            {over(grouped(patient, plainOutput("days", days), count)), false},
-		"that value fixed":                       {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), num(7))), true},
-		"that value compared":                    {where(grouped(patient, plainOutput("days", days), count), must(t, OpLess, col("d", "days", value.TypeInt), num(7))), false},
-		"that value as a float":                  {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), flt(7))), false},
-		"the first row":                          {where(first, eq(t, n, num(1))), true},
-		"the first two":                          {where(first, must(t, OpIn, n, num(1), num(2))), false},
-		"the first row or none":                  {where(first, must(t, OpOr, eq(t, n, num(1)), must(t, OpIsNull, n))), false},
-		"the rank, where several are first":      {where(ofStay(patient, Output{Name: "n", Function: FunctionRank, Window: numbered(days).Window}), eq(t, n, num(1))), false},
-		"the first of each length":               {where(ofStay(patient, plainOutput("days", days), Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*Expr{id, days}, Order: []Order{{Expr: stay}}, Ties: []*Expr{id, days}}}), eq(t, n, num(1))), false},
+		"that value fixed":                       {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), exprtest.Int(7))), true},
+		"that value compared":                    {where(grouped(patient, plainOutput("days", days), count), exprtest.New(t, expr.OpLess, col("d", "days", value.TypeInt), exprtest.Int(7))), false},
+		"that value as a float":                  {where(grouped(patient, plainOutput("days", days), count), eq(t, col("d", "days", value.TypeInt), exprtest.Float(7))), false},
+		"the first row":                          {where(first, eq(t, n, exprtest.Int(1))), true},
+		"the first two":                          {where(first, exprtest.New(t, expr.OpIn, n, exprtest.Int(1), exprtest.Int(2))), false},
+		"the first row or none":                  {where(first, exprtest.New(t, expr.OpOr, eq(t, n, exprtest.Int(1)), exprtest.New(t, expr.OpIsNull, n))), false},
+		"the rank, where several are first":      {where(ofStay(patient, Output{Name: "n", Function: FunctionRank, Window: numbered(days).Window}), eq(t, n, exprtest.Int(1))), false},
+		"the first of each length":               {where(ofStay(patient, plainOutput("days", days), Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*expr.Expr{id, days}, Order: []Order{{Expr: stay}}, Ties: []*expr.Expr{id, days}}}), eq(t, n, exprtest.Int(1))), false},
 		"both sides of people":                   {over(arms(CombineAll, person, person)), false},
 		"distinct people":                        {over(arms(CombineUnion, person, person)), true},
 		"distinct people with their stays":       {over(arms(CombineUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days)))), false},
@@ -263,7 +267,7 @@ func TestProofsOfDerived(t *testing.T) {
 		"groups of one group, of several":        {over(arms(CombineExcept, grouped(patient, plainOutput("days", days)), grouped(patient, plainOutput("days", days)))), false},
 		"one row of a group, joined to itself":   {selfJoined(t, grouped(patient, count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), true},
 		"several rows, joined to one":            {selfJoined(t, grouped(patient, plainOutput("days", days), count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), false},
-		"several rows, joined by all but a part": {selfJoined(t, ofStay(patient, plainOutput("days", days)), must(t, OpAnd, eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt)), eq(t, col("d", "days", value.TypeInt), col("e", "days", value.TypeInt)))), false},
+		"several rows, joined by all but a part": {selfJoined(t, ofStay(patient, plainOutput("days", days)), exprtest.New(t, expr.OpAnd, eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt)), eq(t, col("d", "days", value.TypeInt), col("e", "days", value.TypeInt)))), false},
 	} {
 		p, err := Check(&c.f, testCatalog(t))
 		if err != nil {
@@ -274,7 +278,7 @@ func TestProofsOfDerived(t *testing.T) {
 	}
 }
 
-func selfJoined(t *testing.T, d *Derived, on *Expr) Fragment {
+func selfJoined(t *testing.T, d *Derived, on *expr.Expr) Fragment {
 	t.Helper()
 	f := over(d)
 	f.Relations = append(f.Relations, Relation{Name: "e", Derived: d, Join: JoinInner, On: on})
@@ -287,19 +291,19 @@ func TestFactsOfOutputs(t *testing.T) {
 	c := testCatalog(t)
 	x := col("vital", "x", value.TypeFloat)
 	vitals := []Relation{{Name: "visit", Table: "visit"}, {Name: "vital", Table: "vital", Join: JoinInner, On: eq(t, col("visit", "stay", value.TypeInt), col("vital", "stay", value.TypeInt))}}
-	facts := func(d *Derived, column string) Facts {
+	facts := func(d *Derived, column string) expr.Range {
 		s, err := NewScope([]Relation{{Name: "d", Derived: d}}, c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := d.Columns[len(d.Columns)-1]
-		return s.Facts(Column("d", column, o.Type()))
+		return s.Range(expr.Column("d", column, o.Type()))
 	}
 	for _, g := range []Grid{{Shift: -900, Lower: 5, Upper: 5}, {Shift: 0, Lower: -7, Upper: -5}, {Shift: 3, Lower: 2, Upper: 4}} {
 		for _, f := range []Function{FunctionSum, FunctionAverage} {
 			d := &Derived{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
 			got := facts(d, "s")
-			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, columns: map[*Expr]int{},
+			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, columns: map[*expr.Expr]int{},
 				names: []map[string]int{{"x": 0}}, sources: []Rows{{Values: [][]value.Value{{value.Float(0.5)}}}}, rows: []joinedRow{{0}}}, []int{0})
 			if x := one.Float64(); x < got.Lower || x > got.Upper {
 				t.Errorf("%s on %+v is %v, and was to be within [%g, %g]", f, g, x, got.Lower, got.Upper)
@@ -322,30 +326,30 @@ func TestFactsOfOutputs(t *testing.T) {
 // The largest fragments that fit through the wire are checked within seconds.
 func TestCheckIsBounded(t *testing.T) {
 	days := stayColumn("days")
-	var all []*Expr
+	var all []*expr.Expr
 	for range 9_000 {
-		all = append(all, must(t, OpLess, days, num(1000)))
+		all = append(all, exprtest.New(t, expr.OpLess, days, exprtest.Int(1000)))
 	}
-	filter := &Expr{Op: OpAnd, Type: value.TypeBool, Args: all}
+	filter := &expr.Expr{Op: expr.OpAnd, Type: value.TypeBool, Args: all}
 	columns := []Output{plainOutput("id", stayColumn("id"))}
 	for i := range maxDerivedColumns - 1 {
-		sum := []*Expr{}
+		sum := []*expr.Expr{}
 		for range 100 {
 			sum = append(sum, col("stay", "days", value.TypeInt))
 		}
-		columns = append(columns, plainOutput("c"+strings.Repeat("x", i), &Expr{Op: OpLeast, Type: value.TypeInt, Args: sum}))
+		columns = append(columns, plainOutput("c"+strings.Repeat("x", i), &expr.Expr{Op: expr.OpLeast, Type: value.TypeInt, Args: sum}))
 	}
 	d := ofStay(columns...)
 	d.Filter = filter
 	// Operations whose values could be enumerated, one by one: as many as fit.
 	products := ofStay(plainOutput("id", stayColumn("id")))
-	products.Filter = must(t, OpLess, days, num(99)) // 99 times 99 values each
+	products.Filter = exprtest.New(t, expr.OpLess, days, exprtest.Int(99)) // 99 times 99 values each
 	for range 120 {
-		var all []*Expr
+		var all []*expr.Expr
 		for range 120 {
-			all = append(all, must(t, OpMultiply, stayColumn("days"), must(t, OpAdd, stayColumn("days"), num(1))))
+			all = append(all, exprtest.New(t, expr.OpMultiply, stayColumn("days"), exprtest.New(t, expr.OpAdd, stayColumn("days"), exprtest.Int(1))))
 		}
-		products.Columns = append(products.Columns, plainOutput("c"+strings.Repeat("x", len(products.Columns)), &Expr{Op: OpLeast, Type: value.TypeInt, Args: all}))
+		products.Columns = append(products.Columns, plainOutput("c"+strings.Repeat("x", len(products.Columns)), &expr.Expr{Op: expr.OpLeast, Type: value.TypeInt, Args: all}))
 	}
 	for name, d := range map[string]*Derived{"conditions": d, "products": products} {
 		f := over(d)
@@ -367,10 +371,10 @@ func TestCheckIsBounded(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	id, days := stayColumn("id"), stayColumn("days")
 	d := ofStay(plainOutput("id", id), plainOutput("days", days))
-	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{From: -1, To: 0}}}
+	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{From: -1, To: 0}}}
 	grouped := ofStay(plainOutput("id", id), Output{Name: "n", Function: FunctionDistinct, Expr: days})
 	grouped.Grouped = true
-	within := &Derived{Relations: []Relation{{Name: "r", Derived: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", num(1))}, Patient: "id"}
+	within := &Derived{Relations: []Relation{{Name: "r", Derived: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", exprtest.Int(1))}, Patient: "id"}
 	for _, d := range []*Derived{
 		d, ofStay(plainOutput("id", id), window), grouped,
 		{Combine: CombineExcept, Arms: []*Derived{d, d, nil}, Patient: "id"},
@@ -434,13 +438,13 @@ func one(t value.Type) value.Value {
 
 // A left join that finds nothing yields NULL, though a column's domain has none and more than its bounds is not known.
 func TestOptionalColumnsMayBeNull(t *testing.T) {
-	never := must(t, OpAnd, lit(value.Bool(false)), lit(value.Null(value.TypeBool)))
+	never := exprtest.New(t, expr.OpAnd, expr.Literal(value.Bool(false)), expr.Literal(value.Null(value.TypeBool)))
 	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("c", never))
 	s, err := NewScope([]Relation{{Name: "person", Table: "person"}, {Name: "d", Derived: d, Join: JoinLeft, On: eq(t, personID("person"), personID("d"))}}, testCatalog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := s.Facts(col("d", "c", value.TypeBool)); !f.Nullable || !slices.ContainsFunc(f.Domain, value.Value.IsNull) {
+	if f := s.Range(col("d", "c", value.TypeBool)); !f.Nullable || !slices.ContainsFunc(f.Domain, value.Value.IsNull) {
 		t.Errorf("%+v", f)
 	}
 }

@@ -82,11 +82,11 @@
 // computes with it before it filters. Each was believed once, and one patient then changed a sum by a million times
 // what its noise was for. A clamp costs a comparison.
 //
-// # Facts
+// # Ranges
 //
-// Facts are what is known of an expression before any row is read. There are two kinds, and they never meet:
+// An expr.Range is what is known of an expression before any row is read. There are two kinds, and they never meet:
 //
-//   - Scope.Facts and FactsWhere believe the catalog and the filters. They choose bounds, domains, warnings and
+//   - Scope.Range and RangeWhere believe the catalog and the filters. They choose bounds, domains, warnings and
 //     messages. If they are wrong, an answer is less accurate.
 //   - NewEnforced knows what the SQL makes true by itself. It decides which operations need no guard against
 //     overflow, division by zero and the like. A column may be NULL whatever the catalog says; its bounds hold,
@@ -96,21 +96,18 @@
 //
 // # Expressions are total
 //
-// No expression can fail on a row's value: a division by zero, an integer
-// beyond 64 bits, a real number beyond float64 and a text that is no number
-// give NULL. Guards stand inside the value (CASE WHEN), so that they hold in whatever order a database evaluates a
-// statement. A column with bounds reads a value outside of them as the nearest
-// bound. Evaluate is the reference for this semantics; engines are tested against it, and
-// may differ in real numbers nearer to zero than 1e-150 and beyond 8.9e307, which intervals account for.
+// No expression can fail on a row's value; package expr says what it gives. Guards stand inside the value (CASE WHEN),
+// so that they hold in whatever order a database evaluates a statement. A column with bounds reads a value outside of
+// them as the nearest bound.
 //
 // # Limits
 //
 // Memory that a patient's values decide would decide whether a query fails, and a failure is an output. So limits are
 // public and part of the semantics: what would go beyond is cut, or the fragment is refused before any row is read.
 //
-//   - a text that a node groups by and answers with ends after MaxKey characters
-//   - a text that || or a growing REPLACE makes ends after MaxGrown, and no step on the way is much longer
-//   - other operations that make a text read the first MaxText of a stored one
+//   - a text that a node groups by and answers with ends after expr.MaxKey characters
+//   - a text that || or a growing REPLACE makes ends after expr.MaxGrown, and no step on the way is much longer
+//   - other operations that make a text read the first expr.MaxText of a stored one
 //   - joins with public rows make at most MaxSpread rows of one row of a patient, over all levels of derived
 //     relations, and MaxPublicRows of public rows alone. Lists of constants are counted by Check; of public tables,
 //     which are each hospital's own, a node knows how many rows agree in the columns by which they are joined
@@ -120,7 +117,7 @@
 //     each relation is left out before the join, by a keyed hash of what is read. Cap has the definition. A patient
 //     within the limit loses no row. What public rows may then make of each is a tenth of MaxSpread
 //   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
-//   - the operations of all expressions, each counted whenever it is looked at, are at most maxVisits: a relation is
-//     looked at once more on each level above it and wherever else it is read, so this bounds the time for Check, and
-//     for planning a whole statement
+//   - the operations of all expressions, each counted whenever it is looked at, are bounded (expr.Budget): a relation
+//     is looked at once more on each level above it and wherever else it is read, so this bounds the time for Check,
+//     and for planning a whole statement
 package fragment

@@ -6,13 +6,13 @@ import (
 	"math"
 	"slices"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // Limits of a fragment's wire form.
 const (
 	MaxWireBytes = 4 << 20
-	maxArgs      = 10_000 // of one expression
 	maxNodes     = 100_000
 	maxExpanded  = 20_000 // operations of one expression, see Scope.size
 	maxDepth     = 200
@@ -36,8 +36,8 @@ type Fragment struct {
 	Version   int        `json:"version"`
 	Catalog   string     `json:"catalog"` // digest of the catalog it was planned with
 	Relations []Relation `json:"relations"`
-	Patient   *Expr      `json:"patient"` // the column that holds the patient's id
-	Filter    *Expr      `json:"filter,omitempty"`
+	Patient   *expr.Expr `json:"patient"` // the column that holds the patient's id
+	Filter    *expr.Expr `json:"filter,omitempty"`
 	Keys      []Key      `json:"keys,omitempty"`
 	Partials  []Partial  `json:"partials"`
 	// A patient is clipped to a norm: that of a patient in MaxGroups groups, of MaxRows rows in all; each at least 1. See the package comment.
@@ -58,16 +58,16 @@ const (
 
 // Relation is a table, or a derived relation, under a name of its own.
 type Relation struct {
-	Name    string   `json:"name"`
-	Table   string   `json:"table,omitempty"` // of the catalog; empty for a derived relation
-	Derived *Derived `json:"derived,omitempty"`
-	Join    Join     `json:"join,omitempty"`
-	On      *Expr    `json:"on,omitempty"` // inner and left
+	Name    string     `json:"name"`
+	Table   string     `json:"table,omitempty"` // of the catalog; empty for a derived relation
+	Derived *Derived   `json:"derived,omitempty"`
+	Join    Join       `json:"join,omitempty"`
+	On      *expr.Expr `json:"on,omitempty"` // inner and left
 }
 
 // Key is an expression to group by.
 type Key struct {
-	Expr *Expr `json:"expr"`
+	Expr *expr.Expr `json:"expr"`
 	// Domain lists every key, NULL included where it is one; rows with another
 	// key are left out. Nil: the keys are not declared.
 	Domain []value.Value `json:"domain,omitempty"`
@@ -91,7 +91,7 @@ type Partial struct {
 	Kind PartialKind `json:"kind"`
 	// Of is the kind of the partial aggregate, of the same Expr and Grid, of which beyond tells what was left out.
 	Of   PartialKind `json:"of,omitempty"`
-	Expr *Expr       `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
+	Expr *expr.Expr  `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
 	Grid *Grid       `json:"grid,omitempty"` // sum
 	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond; kind beyond.
 	Most int `json:"most,omitempty"`
@@ -242,7 +242,7 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 	if math.IsInf(lower, 0) || math.IsInf(upper, 0) || math.IsNaN(lower) || math.IsNaN(upper) || lower > upper {
 		return Grid{}, fmt.Errorf("%w: a sum needs bounds", ErrInvalid)
 	}
-	if whole && (lower <= -exactWhole || upper >= exactWhole) {
+	if whole && (lower <= -expr.ExactWhole || upper >= expr.ExactWhole) {
 		return Grid{}, fmt.Errorf("%w: the whole numbers in [%g, %g] are beyond what float64 tells apart", ErrInvalid, lower, upper)
 	}
 	room := sizeBits - int(math.Ceil(math.Log2(float64(maxRows))))

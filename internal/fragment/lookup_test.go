@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -17,10 +18,10 @@ func ofPlace(columns ...Output) *Derived {
 func TestReadingIsPublic(t *testing.T) {
 	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
 	name := plainOutput("region", region)
-	stays := func(join Join, on *Expr) *Derived {
+	stays := func(join Join, on *expr.Expr) *Derived {
 		return &Derived{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "stay", Table: "stay", Join: join, On: on}}, Columns: []Output{name}}
 	}
-	within := func(d *Derived, join Join, on *Expr) *Derived {
+	within := func(d *Derived, join Join, on *expr.Expr) *Derived {
 		return &Derived{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "d", Derived: d, Join: join, On: on}}, Columns: []Output{name}}
 	}
 	counted := &Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Grouped: true, Columns: []Output{{Name: "n", Function: FunctionRows}}}
@@ -51,7 +52,7 @@ func TestReadingIsPublic(t *testing.T) {
 		"an offset before the first":      reading(ofPlace(name), func(r *Reading) { r.Offset = -1 }),
 		"an order by no column":           reading(ofPlace(name), func(r *Reading) { r.Order = []Place{{Column: "id"}} }),
 	} {
-		if table, err := r.Table(testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpression) {
+		if table, err := r.Table(testCatalog(t)); !errors.Is(err, ErrInvalid) && !errors.Is(err, expr.ErrExpression) {
 			t.Errorf("%s: %+v, %v, want a refusal", what, table, err)
 		}
 	}
@@ -65,7 +66,7 @@ func TestReadingIsPublic(t *testing.T) {
 // A lookup's rows come back as they left, whatever is in them.
 func TestFoundKeepsValues(t *testing.T) {
 	d := ofPlace(plainOutput("region", col("place", "region", value.TypeText)), plainOutput("id", col("place", "id", value.TypeInt)))
-	table, err := d.Table("answer", testCatalog(t), NewBudget())
+	table, err := d.Table("answer", testCatalog(t), expr.NewBudget())
 	if err != nil {
 		t.Fatal(err)
 	}

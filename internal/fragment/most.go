@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the catalog's domains tell: two, where
 // they are numbered within the patient and the number is at most 2. It is infinite where nothing tells. It is believed, not
 // proved: a limit of contributions may follow it, since what a patient has beyond the limit is cut whatever is known.
-func MostRows(relations []Relation, filter *Expr, c *catalog.Catalog, b *Budget, keys ...*Expr) float64 {
+func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *expr.Budget, keys ...*expr.Expr) float64 {
 	s, err := NewScopeWithin(relations, c, b)
 	if err != nil {
 		return math.Inf(1)
@@ -51,7 +52,7 @@ func (s *Scope) keyGiven(i int, conditions []condition) bool {
 
 // mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id can
 // have, but those that rows are grouped by.
-func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64 {
+func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
 	if single {
 		return 1
 	}
@@ -67,12 +68,12 @@ func (s *Scope) mostOf(i int, single bool, known *Inference, by []*Expr) float64
 				most = math.Inf(1)
 				continue
 			}
-			e := Column(s.relations[i].Name, c.Name, c.Type)
+			e := expr.Column(s.relations[i].Name, c.Name, c.Type)
 			if slices.ContainsFunc(by, e.Equal) {
 				continue
 			}
-			f := known.Facts(e)
-			most *= f.size(c.Type == value.TypeInt || c.Type == value.TypeDate)
+			f := known.Range(e)
+			most *= f.Size(c.Type == value.TypeInt || c.Type == value.TypeDate)
 		}
 		least = math.Min(least, most)
 	}
@@ -108,7 +109,7 @@ func (s *Scope) mostOfDerived(d *Derived) float64 {
 
 // Apart reports whether a patient has rows in one of two arms alone, as where a FULL JOIN by patients' ids is written out: a LEFT
 // JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
-func Apart(arms []*Derived, c *catalog.Catalog, b *Budget) bool {
+func Apart(arms []*Derived, c *catalog.Catalog, b *expr.Budget) bool {
 	if len(arms) != 2 {
 		return false
 	}
@@ -117,7 +118,7 @@ func Apart(arms []*Derived, c *catalog.Catalog, b *Budget) bool {
 		return false
 	}
 	present, absent := first.Relations[0], second.Relations[1]
-	if absent.Join != JoinLeft || absent.On.Op != OpEqual || present.Table != absent.Table || !reflect.DeepEqual(present.Derived, absent.Derived) ||
+	if absent.Join != JoinLeft || absent.On.Op != expr.OpEqual || present.Table != absent.Table || !reflect.DeepEqual(present.Derived, absent.Derived) ||
 		slices.ContainsFunc(first.Relations[1:], func(r Relation) bool { return r.Join != JoinLeft }) {
 		return false
 	}
@@ -126,12 +127,12 @@ func Apart(arms []*Derived, c *catalog.Catalog, b *Budget) bool {
 		return false
 	}
 	for _, e := range absent.On.Args {
-		if e.Op != OpColumn || !in.isPatientID(in.index[e.Relation], e.Column) {
+		if e.Op != expr.OpColumn || !in.isPatientID(in.index[e.Relation], e.Column) {
 			return false
 		}
 	}
-	return slices.ContainsFunc(Conjuncts(second.Filter), func(e *Expr) bool {
-		return e.Op == OpIsNull && e.Args[0].Op == OpColumn && e.Args[0].Relation == absent.Name && in.isPatientID(1, e.Args[0].Column)
+	return slices.ContainsFunc(expr.Conjuncts(second.Filter), func(e *expr.Expr) bool {
+		return e.Op == expr.OpIsNull && e.Args[0].Op == expr.OpColumn && e.Args[0].Relation == absent.Name && in.isPatientID(1, e.Args[0].Column)
 	})
 }
 
@@ -141,15 +142,4 @@ func passedOn(d *Derived) *Derived {
 		d = d.Relations[0].Derived
 	}
 	return d
-}
-
-// size is how many values there are, infinite where that is not known.
-func (f Facts) size(discrete bool) float64 {
-	switch {
-	case f.Domain != nil:
-		return float64(max(1, len(f.Domain)))
-	case discrete && f.Bounded():
-		return math.Max(1, math.Floor(f.Upper)-math.Ceil(f.Lower)+1) + map[bool]float64{true: 1}[f.Nullable]
-	}
-	return math.Inf(1)
 }

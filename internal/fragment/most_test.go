@@ -4,18 +4,20 @@ import (
 	"math"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // What all rows of a patient hold alike makes one group a patient, also where it has passed through derived relations.
 func TestKeysOfDerivedRelations(t *testing.T) {
-	text := func(relation, column string) *Expr { return col(relation, column, value.TypeText) }
+	text := func(relation, column string) *expr.Expr { return col(relation, column, value.TypeText) }
 	person, stay := Relation{Name: "person", Table: "person"}, Relation{Name: "stay", Table: "stay"}
 	tied := stay
 	tied.Join, tied.On = JoinInner, eq(t, personID("person"), personID("stay"))
-	hospital := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Hospital()))
+	hospital := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Hospital()))
 	sex := &Derived{Relations: []Relation{person, tied}, Patient: "id", Columns: []Output{plainOutput("id", personID("person")), plainOutput("k", text("person", "sex"))}}
-	written, err := Cast(stayColumn("days"), value.TypeText)
+	written, err := expr.Cast(stayColumn("days"), value.TypeText)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +28,8 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 	both := func(how Combine, a, b *Derived) *Derived {
 		return &Derived{Combine: how, Arms: []*Derived{a, b}, Patient: "id"}
 	}
-	constant := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Literal(value.Text("a"))))
-	other := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", Literal(value.Text("b"))))
+	constant := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Literal(value.Text("a"))))
+	other := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Literal(value.Text("b"))))
 	for name, c := range map[string]struct {
 		d   *Derived
 		one bool
@@ -51,7 +53,7 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 		// Where a left join finds nothing, it is NULL, and where it finds something it is not.
-		left := Relation{Name: "d", Derived: c.d, Join: JoinLeft, On: must(t, OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), must(t, OpLess, stayColumn("days"), Literal(value.Int(3))))}
+		left := Relation{Name: "d", Derived: c.d, Join: JoinLeft, On: exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), exprtest.New(t, expr.OpLess, stayColumn("days"), expr.Literal(value.Int(3))))}
 		f = base(stay, left)
 		f.Keys = []Key{{Expr: text("d", "k")}}
 		if p, err := Check(&f, testCatalog(t)); err != nil || p.KeysPerPatient {
@@ -67,11 +69,11 @@ func TestMostRows(t *testing.T) {
 	grouped := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")))
 	grouped.Grouped = true
 	derived := func(d *Derived) []Relation { return []Relation{{Name: "d", Derived: d}} }
-	two := must(t, OpLessOrEqual, n, Literal(value.Int(2)))
+	two := exprtest.New(t, expr.OpLessOrEqual, n, expr.Literal(value.Int(2)))
 	twice := append(derived(first), Relation{Name: "e", Derived: first, Join: JoinInner, On: eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))})
 	list := Relation{Name: "list", Derived: list(CombineAll, [2]value.Value{value.Int(1), value.Text("a")}, [2]value.Value{value.Int(2), value.Text("b")}), Join: JoinInner}
 	byKey, byOther := list, list
-	byKey.On, byOther.On = eq(t, n, col("list", "k", value.TypeInt)), must(t, OpLess, n, col("list", "k", value.TypeInt))
+	byKey.On, byOther.On = eq(t, n, col("list", "k", value.TypeInt)), exprtest.New(t, expr.OpLess, n, col("list", "k", value.TypeInt))
 	both := func(how Combine, arms ...*Derived) []Relation {
 		return derived(&Derived{Combine: how, Arms: arms, Patient: "id"})
 	}
@@ -81,26 +83,26 @@ func TestMostRows(t *testing.T) {
 		d.Grouped = true
 		return d
 	}
-	side := func(first, second *Derived, alone bool, more ...*Expr) *Derived {
+	side := func(first, second *Derived, alone bool, more ...*expr.Expr) *Derived {
 		on := eq(t, col("a", "id", value.TypeInt), col("b", "id", value.TypeInt))
 		if len(more) > 0 {
-			on = must(t, OpAnd, append([]*Expr{on}, more...)...)
+			on = exprtest.New(t, expr.OpAnd, append([]*expr.Expr{on}, more...)...)
 		}
 		d := &Derived{Relations: []Relation{{Name: "a", Derived: first}, {Name: "b", Derived: second, Join: JoinLeft, On: on}}, Patient: "id"}
 		d.Columns = []Output{plainOutput("id", col("a", "id", value.TypeInt))}
 		if alone {
-			d.Filter = must(t, OpIsNull, col("b", "id", value.TypeInt))
+			d.Filter = exprtest.New(t, expr.OpIsNull, col("b", "id", value.TypeInt))
 		}
 		return d
 	}
 	longest := ids(Output{Name: "most", Function: FunctionMax, Expr: stayColumn("days")})
 	third := ids()
-	third.Filter = must(t, OpGreater, stayColumn("days"), Literal(value.Int(10)))
-	tenDays := must(t, OpGreater, col("b", "most", value.TypeInt), Literal(value.Int(10)))
+	third.Filter = exprtest.New(t, expr.OpGreater, stayColumn("days"), expr.Literal(value.Int(10)))
+	tenDays := exprtest.New(t, expr.OpGreater, col("b", "most", value.TypeInt), expr.Literal(value.Int(10)))
 	for name, c := range map[string]struct {
 		relations []Relation
-		filter    *Expr
-		keys      []*Expr
+		filter    *expr.Expr
+		keys      []*expr.Expr
 		want      float64
 	}{
 		"ids, and others":                  {both(CombineAll, side(ids(), longest, false), side(longest, ids(), true)), nil, nil, 1},
@@ -114,15 +116,15 @@ func TestMostRows(t *testing.T) {
 		"any":                              {both(CombineAll, first, first), nil, nil, math.Inf(1)},
 		"numbered":                         {derived(first), nil, nil, math.Inf(1)},
 		"the first two":                    {derived(first), two, nil, 2},
-		"the first two, by their number":   {derived(first), two, []*Expr{n}, 1},
+		"the first two, by their number":   {derived(first), two, []*expr.Expr{n}, 1},
 		"the first two, twice":             {twice, two, nil, math.Inf(1)},
 		"beside a list, by its key":        {append(derived(first), byKey), two, nil, 2},
 		"beside a list, by what is no key": {append(derived(first), byOther), two, nil, math.Inf(1)},
 		"one row a value":                  {derived(grouped), nil, nil, 102}, // 0 to 100, and NULL
-		"and by the value":                 {derived(grouped), nil, []*Expr{col("d", "days", value.TypeInt)}, 1},
+		"and by the value":                 {derived(grouped), nil, []*expr.Expr{col("d", "days", value.TypeInt)}, 1},
 		"one row a patient":                {[]Relation{{Name: "person", Table: "person"}}, nil, nil, 1},
 	} {
-		if got := MostRows(c.relations, c.filter, testCatalog(t), NewBudget(), c.keys...); got != c.want {
+		if got := MostRows(c.relations, c.filter, testCatalog(t), expr.NewBudget(), c.keys...); got != c.want {
 			t.Errorf("%s: %g, not %g", name, got, c.want)
 		}
 	}
@@ -134,17 +136,17 @@ func TestConditionsOnExpressions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twice := must(t, OpMultiply, stayColumn("days"), Literal(value.Int(2)))
-	filter := must(t, OpAnd, must(t, OpLessOrEqual, twice, Literal(value.Int(30))), must(t, OpGreater, twice, Literal(value.Int(10))))
-	more := must(t, OpAdd, must(t, OpMultiply, stayColumn("days"), Literal(value.Int(2))), Literal(value.Int(1)))
-	if f := s.FactsWhere(more, filter); f.Lower != 12 || f.Upper != 31 || f.Nullable {
+	twice := exprtest.New(t, expr.OpMultiply, stayColumn("days"), expr.Literal(value.Int(2)))
+	filter := exprtest.New(t, expr.OpAnd, exprtest.New(t, expr.OpLessOrEqual, twice, expr.Literal(value.Int(30))), exprtest.New(t, expr.OpGreater, twice, expr.Literal(value.Int(10))))
+	more := exprtest.New(t, expr.OpAdd, exprtest.New(t, expr.OpMultiply, stayColumn("days"), expr.Literal(value.Int(2))), expr.Literal(value.Int(1)))
+	if f := s.RangeWhere(more, filter); f.Lower != 12 || f.Upper != 31 || f.Nullable {
 		t.Errorf("%+v", f)
 	}
 	enforced, err := NewEnforced([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := enforced.Facts(more); f.Lower != 1 || f.Upper != 201 || !f.Nullable { // nothing is believed of a filter
+	if f := enforced.Range(more); f.Lower != 1 || f.Upper != 201 || !f.Nullable { // nothing is believed of a filter
 		t.Errorf("%+v", f)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/audit"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -19,12 +20,12 @@ func namesFragment() (*Fragment, *Proof) {
 	f := &Fragment{
 		Norm: L2, MaxGroups: 1, MaxRows: 1,
 		Keys: []Key{
-			{Expr: Column("t", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}},
-			{Expr: Column("t", "city", value.TypeText)},
+			{Expr: expr.Column("t", "sex", value.TypeText), Domain: []value.Value{value.Text("f"), value.Text("m")}},
+			{Expr: expr.Column("t", "city", value.TypeText)},
 		},
 		Partials: []Partial{
-			{Kind: PartialSum, Expr: Column("t", "days", value.TypeInt), Grid: &Grid{Lower: -500, Upper: 500}}, {Kind: PartialPatients},
-			{Kind: PartialBuckets, Expr: Column("t", "days", value.TypeInt), Buckets: &Buckets{Lower: 0, Upper: 4, Branching: 2, Levels: 2}},
+			{Kind: PartialSum, Expr: expr.Column("t", "days", value.TypeInt), Grid: &Grid{Lower: -500, Upper: 500}}, {Kind: PartialPatients},
+			{Kind: PartialBuckets, Expr: expr.Column("t", "days", value.TypeInt), Buckets: &Buckets{Lower: 0, Upper: 4, Branching: 2, Levels: 2}},
 		},
 	}
 	return f, &Proof{Sizes: []int64{500, 8, 1}, Units: []int64{1, 8, 1}, Groups: 1, Rows: 1}

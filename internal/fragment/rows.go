@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -19,7 +20,7 @@ type Rows struct {
 	Names  []string
 	Values [][]value.Value
 	// Origins are of Trace: of what each value is made.
-	Origins [][]*Expr
+	Origins [][]*expr.Expr
 }
 
 // Evaluate computes a derived relation; table is asked for the rows of each of the
@@ -84,7 +85,7 @@ func (d *Derived) evaluate(v *evaluation) Rows {
 	}
 	out := Rows{Names: d.names(), Values: make([][]value.Value, len(from.rows))}
 	if v.trace != nil {
-		out.Origins = make([][]*Expr, len(from.rows))
+		out.Origins = make([][]*expr.Expr, len(from.rows))
 	}
 	for i := range d.Columns {
 		values, origins := d.Columns[i].over(from)
@@ -173,7 +174,7 @@ type joined struct {
 	index   map[string]int // of a relation in a row
 	sources []Rows
 	names   []map[string]int
-	columns map[*Expr]int // where a column of a relation is in it, once it was read
+	columns map[*expr.Expr]int // where a column of a relation is in it, once it was read
 	rows    []joinedRow
 }
 
@@ -181,7 +182,7 @@ type joined struct {
 type joinedRow []int32
 
 // at finds a column in a row; ok is false where a left join found nothing.
-func (j *joined) at(c *Expr, row joinedRow) (relation, column int, ok bool) {
+func (j *joined) at(c *expr.Expr, row joinedRow) (relation, column int, ok bool) {
 	i := j.index[c.Relation]
 	if i >= len(row) || row[i] < 0 {
 		return 0, 0, false
@@ -194,9 +195,9 @@ func (j *joined) at(c *Expr, row joinedRow) (relation, column int, ok bool) {
 	return i, column, true
 }
 
-func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
-	return Evaluate(e, func(c *Expr) value.Value {
-		if c.Op == OpHospital {
+func (j *joined) evaluate(e *expr.Expr, row joinedRow) value.Value {
+	return expr.Evaluate(e, func(c *expr.Expr) value.Value {
+		if c.Op == expr.OpHospital {
 			return value.Text(j.hospital)
 		}
 		i, k, ok := j.at(c, row)
@@ -207,12 +208,12 @@ func (j *joined) evaluate(e *Expr, row joinedRow) value.Value {
 	})
 }
 
-func (v *evaluation) join(relations []Relation, filter *Expr) *joined {
+func (v *evaluation) join(relations []Relation, filter *expr.Expr) *joined {
 	return v.joinRows(relations, filter, v.capped(relations, filter))
 }
 
 // capped gives the rows that stay of the relations of which some are cut.
-func (v *evaluation) capped(relations []Relation, filter *Expr) map[int]Rows {
+func (v *evaluation) capped(relations []Relation, filter *expr.Expr) map[int]Rows {
 	if v.catalog == nil {
 		return nil
 	}
@@ -279,8 +280,8 @@ func (v *evaluation) namesOf(r Relation) []string {
 	return d.names()
 }
 
-func (v *evaluation) joinRows(relations []Relation, filter *Expr, capped map[int]Rows) *joined {
-	j := &joined{evaluation: v, index: map[string]int{}, columns: map[*Expr]int{}, rows: []joinedRow{{}}}
+func (v *evaluation) joinRows(relations []Relation, filter *expr.Expr, capped map[int]Rows) *joined {
+	j := &joined{evaluation: v, index: map[string]int{}, columns: map[*expr.Expr]int{}, rows: []joinedRow{{}}}
 	for i, r := range relations {
 		source, cut := capped[i]
 		switch {
@@ -308,7 +309,7 @@ func (v *evaluation) joinRows(relations []Relation, filter *Expr, capped map[int
 
 // with joins the last source, which is of the relation r, to the rows before it. Where columns are to be equal, it looks up the
 // rows that are.
-func (j *joined) with(r Relation, filter *Expr) []joinedRow {
+func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	i := len(j.sources) - 1
 	all := make([]int32, len(j.sources[i].Values))
 	for k := range all {
@@ -361,14 +362,14 @@ func (j *joined) with(r Relation, filter *Expr) []joinedRow {
 
 // equated gives expressions over the rows before a relation, and over its own, that are equal in each row of the join. Of floats some are
 // equal that are not written alike.
-func (j *joined) equated(r Relation, filter *Expr) (before, own []*Expr) {
+func (j *joined) equated(r Relation, filter *expr.Expr) (before, own []*expr.Expr) {
 	i := j.index[r.Name]
-	conditions := Conjuncts(r.On)
+	conditions := expr.Conjuncts(r.On)
 	if r.Join != JoinLeft { // what the filter drops later may as well not be joined
-		conditions = append(conditions, Conjuncts(filter)...)
+		conditions = append(conditions, expr.Conjuncts(filter)...)
 	}
 	for _, c := range conditions {
-		if c.Op != OpEqual || i == 0 {
+		if c.Op != expr.OpEqual || i == 0 {
 			continue
 		}
 		for k, a := range c.Args {
@@ -383,7 +384,7 @@ func (j *joined) equated(r Relation, filter *Expr) (before, own []*Expr) {
 }
 
 // reads reports whether an expression reads columns, and of those relations alone.
-func (j *joined) reads(e *Expr, of func(relation int) bool) bool {
+func (j *joined) reads(e *expr.Expr, of func(relation int) bool) bool {
 	any, all := false, true
 	e.Columns(func(relation, _ string) {
 		i, known := j.index[relation]
@@ -393,7 +394,7 @@ func (j *joined) reads(e *Expr, of func(relation int) bool) bool {
 }
 
 // keyOf is a text that rows share where the expressions are equal; of NULL, which equals nothing, there is none.
-func (j *joined) keyOf(exprs []*Expr, row joinedRow) (string, bool) {
+func (j *joined) keyOf(exprs []*expr.Expr, row joinedRow) (string, bool) {
 	values := make([]value.Value, len(exprs))
 	for k, e := range exprs {
 		if values[k] = j.evaluate(e, row); values[k].IsNull() {
@@ -428,12 +429,12 @@ func (d *Derived) group(from *joined) Rows {
 	out := Rows{Names: d.names()}
 	for g, k := range order {
 		var row []value.Value
-		var origins []*Expr
+		var origins []*expr.Expr
 		next := 0
 		for i := range d.Columns {
 			o := &d.Columns[i]
 			var v value.Value
-			var origin *Expr
+			var origin *expr.Expr
 			if o.Function == "" {
 				v, origin = keys[g][next], from.origin(o.Expr, groups[k][0])
 				next++
@@ -548,8 +549,8 @@ func (t *tally) result() value.Value {
 }
 
 // over computes an output for every row: a value, or a function of a window.
-func (o *Output) over(from *joined) (out []value.Value, origins []*Expr) {
-	out, origins = make([]value.Value, len(from.rows)), make([]*Expr, len(from.rows))
+func (o *Output) over(from *joined) (out []value.Value, origins []*expr.Expr) {
+	out, origins = make([]value.Value, len(from.rows)), make([]*expr.Expr, len(from.rows))
 	if o.Window == nil {
 		for r, row := range from.rows {
 			out[r], origins[r] = from.evaluate(o.Expr, row), from.origin(o.Expr, r)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -32,27 +34,27 @@ func released(n int) func(string) Rows {
 // TestJoinsByHash compares joins that look up equal values with the same ones in which the conditions are hidden, so that each row
 // is compared with each.
 func TestJoinsByHash(t *testing.T) {
-	column := func(relation, name string) *Expr {
-		return Column(relation, name, map[string]value.Type{"k": value.TypeInt, "n": value.TypeInt, "s": value.TypeText}[name])
+	column := func(relation, name string) *expr.Expr {
+		return expr.Column(relation, name, map[string]value.Type{"k": value.TypeInt, "n": value.TypeInt, "s": value.TypeText}[name])
 	}
-	hidden := func(e *Expr) *Expr { return must(t, OpNot, must(t, OpNot, e)) }
-	same := func(a, b *Expr) *Expr { return eq(t, a, b) }
-	both := func(a, b *Expr) *Expr { return must(t, OpAnd, a, b) }
+	hidden := func(e *expr.Expr) *expr.Expr { return exprtest.New(t, expr.OpNot, exprtest.New(t, expr.OpNot, e)) }
+	same := func(a, b *expr.Expr) *expr.Expr { return eq(t, a, b) }
+	both := func(a, b *expr.Expr) *expr.Expr { return exprtest.New(t, expr.OpAnd, a, b) }
 	for name, at := range map[string]struct {
 		join   Join
-		on     *Expr
-		filter *Expr
+		on     *expr.Expr
+		filter *expr.Expr
 	}{
 		"inner":      {JoinInner, same(column("a", "k"), column("bb", "k")), nil},
 		"left":       {JoinLeft, same(column("bb", "k"), column("a", "k")), nil},
 		"two":        {JoinLeft, both(same(column("bb", "k"), column("a", "k")), same(column("a", "s"), column("bb", "s"))), nil},
-		"and less":   {JoinInner, both(same(column("bb", "s"), column("a", "s")), must(t, OpLess, column("a", "n"), column("bb", "n"))), nil},
-		"computed":   {JoinInner, same(must(t, OpAdd, column("a", "k"), column("a", "n")), column("bb", "n")), nil},
+		"and less":   {JoinInner, both(same(column("bb", "s"), column("a", "s")), exprtest.New(t, expr.OpLess, column("a", "n"), column("bb", "n"))), nil},
+		"computed":   {JoinInner, same(exprtest.New(t, expr.OpAdd, column("a", "k"), column("a", "n")), column("bb", "n")), nil},
 		"of itself":  {JoinInner, same(column("bb", "k"), column("bb", "n")), nil},
 		"filter":     {JoinCross, nil, same(column("a", "k"), column("bb", "n"))},
 		"left, then": {JoinLeft, same(column("a", "k"), column("bb", "n")), same(column("a", "s"), column("bb", "s"))},
 	} {
-		d := func(hide func(*Expr) *Expr) *Derived {
+		d := func(hide func(*expr.Expr) *expr.Expr) *Derived {
 			on, filter := at.on, at.filter
 			if on != nil {
 				on = hide(on)
@@ -61,12 +63,12 @@ func TestJoinsByHash(t *testing.T) {
 				filter = hide(filter)
 			}
 			d := &Derived{Relations: []Relation{{Name: "a", Table: "a"}, {Name: "bb", Table: "bb", Join: at.join, On: on}}, Filter: filter}
-			for _, c := range []*Expr{column("a", "n"), column("bb", "n"), column("bb", "s")} {
+			for _, c := range []*expr.Expr{column("a", "n"), column("bb", "n"), column("bb", "s")} {
 				d.Columns = append(d.Columns, Output{Name: c.Relation + c.Column, Expr: c})
 			}
 			return d
 		}
-		want, got := d(hidden).Evaluate(released(60), "h", nil), d(func(e *Expr) *Expr { return e }).Evaluate(released(60), "h", nil)
+		want, got := d(hidden).Evaluate(released(60), "h", nil), d(func(e *expr.Expr) *expr.Expr { return e }).Evaluate(released(60), "h", nil)
 		if diff := cmp.Diff(texts(want), texts(got)); diff != "" || len(got.Values) == 0 {
 			t.Errorf("%s: %d rows\n%s", name, len(got.Values), diff)
 		}
@@ -82,27 +84,27 @@ func texts(r Rows) (all []string) {
 
 // TestTraceIsBounded computes what is much from released rows, and refuses what is too much, in bounded time.
 func TestTraceIsBounded(t *testing.T) {
-	n, k := Column("a", "n", value.TypeInt), Column("a", "k", value.TypeInt)
+	n, k := expr.Column("a", "n", value.TypeInt), expr.Column("a", "k", value.TypeInt)
 	one := []Relation{{Name: "a", Table: "a"}}
 	count := []Output{{Name: "c", Function: FunctionRows}}
 	order := []Order{{Expr: n}}
-	with := func(join Join, on *Expr) []Relation {
+	with := func(join Join, on *expr.Expr) []Relation {
 		return []Relation{one[0], {Name: "bb", Table: "bb", Join: join, On: on}}
 	}
-	other := Column("bb", "n", value.TypeInt)
+	other := expr.Column("bb", "n", value.TypeInt)
 	for name, at := range map[string]struct {
 		d    *Derived
 		rows int
 		much bool
 	}{
 		"equal":         {&Derived{Relations: with(JoinInner, eq(t, n, other)), Grouped: true, Columns: count}, 100_000, false},
-		"less":          {&Derived{Relations: with(JoinInner, must(t, OpLess, n, other)), Grouped: true, Columns: count}, 100_000, true},
+		"less":          {&Derived{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 100_000, true},
 		"all":           {&Derived{Relations: with(JoinCross, nil), Grouped: true, Columns: count}, 5000, true},
-		"some":          {&Derived{Relations: with(JoinInner, must(t, OpLess, n, other)), Grouped: true, Columns: count}, 1200, false},
+		"some":          {&Derived{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 1200, false},
 		"running":       {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order}}}}, 100_000, false},
 		"of all":        {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionMax, Expr: k, Window: &Window{}}}}, 100_000, false},
-		"wide frames":   {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*Expr{k}, Frame: &Frame{From: -5000, To: 5000}}}}}, 50_000, true},
-		"narrow frames": {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*Expr{k}, Frame: &Frame{From: -3, To: 3}}}}}, 50_000, false},
+		"wide frames":   {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -5000, To: 5000}}}}}, 50_000, true},
+		"narrow frames": {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -3, To: 3}}}}}, 50_000, false},
 	} {
 		began := time.Now()
 		rows, err := at.d.Trace(released(at.rows), "h")

@@ -11,13 +11,14 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 func schemaFragment() *Fragment {
 	f := &Fragment{Partials: []Partial{{Kind: PartialPatients}, {Kind: PartialRows}}}
 	for _, t := range []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp} {
-		f.Keys = append(f.Keys, Key{Expr: Column("t", "c", t)})
+		f.Keys = append(f.Keys, Key{Expr: expr.Column("t", "c", t)})
 	}
 	return f
 }
@@ -64,7 +65,7 @@ func FuzzRecordRoundTrip(f *testing.F) {
 }
 
 func TestReadRecordRefuses(t *testing.T) {
-	f := &Fragment{Keys: []Key{{Expr: Column("t", "c", value.TypeFloat)}, {Expr: Column("t", "s", value.TypeText)}}, Partials: []Partial{{Kind: PartialRows}}}
+	f := &Fragment{Keys: []Key{{Expr: expr.Column("t", "c", value.TypeFloat)}, {Expr: expr.Column("t", "s", value.TypeText)}}, Partials: []Partial{{Kind: PartialRows}}}
 	good := f.Schema()
 	build := func(schema *arrow.Schema, fill func(*array.RecordBuilder)) arrow.Record {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -90,7 +91,7 @@ func (d *Derived) most(columns []string) int {
 
 // spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are columns whose
 // values are given.
-func (s *Scope) spread(conditions []condition, fixed []*Expr) (float64, error) {
+func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, error) {
 	placed, factor, first := make([]bool, len(s.relations)), 1.0, 1.0
 	for i, r := range s.relations {
 		if !r.table.Public {
@@ -170,9 +171,9 @@ func (d *Derived) mostOf(s *Scope, conditions []condition, arms []*scheme) func(
 			}
 			return total, nil
 		}
-		var fixed []*Expr
+		var fixed []*expr.Expr
 		for _, o := range d.Columns {
-			if o.Function == "" && o.Expr.Op == OpColumn && containsFold(columns, o.Name) {
+			if o.Function == "" && o.Expr.Op == expr.OpColumn && containsFold(columns, o.Name) {
 				fixed = append(fixed, o.Expr)
 			}
 		}
@@ -184,14 +185,14 @@ func (d *Derived) mostOf(s *Scope, conditions []condition, arms []*scheme) func(
 func (s *Scope) equated(i int, placed []bool, conditions []condition) []string {
 	var columns []string
 	for _, c := range conditions {
-		if c.Op != OpEqual || c.only != i && (c.only != -1 || s.relations[i].Join == JoinLeft) {
+		if c.Op != expr.OpEqual || c.only != i && (c.only != -1 || s.relations[i].Join == JoinLeft) {
 			continue
 		}
 		for k, a := range c.Args {
 			b := c.Args[1-k]
-			known := b.Op == OpLiteral || b.Op == OpHospital || b.Op == OpColumn && s.index[b.Relation] != i && placed[s.index[b.Relation]]
+			known := b.Op == expr.OpLiteral || b.Op == expr.OpHospital || b.Op == expr.OpColumn && s.index[b.Relation] != i && placed[s.index[b.Relation]]
 			// Of one type: two long ints may equal the same float, and of floats engines may have neighbours.
-			if a.Type == b.Type && a.Type != value.TypeFloat && a.Op == OpColumn && a.Relation == s.relations[i].Name && known {
+			if a.Type == b.Type && a.Type != value.TypeFloat && a.Op == expr.OpColumn && a.Relation == s.relations[i].Name && known {
 				columns = append(columns, a.Column)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -13,7 +15,7 @@ import (
 func listOf(n, equal int) *Derived {
 	d := &Derived{Combine: CombineAll}
 	for i := range n {
-		d.Arms = append(d.Arms, &Derived{Columns: []Output{{Name: "k", Expr: Literal(value.Int(int64(i / equal)))}, {Name: "v", Expr: Literal(value.Int(int64(i % 7)))}}})
+		d.Arms = append(d.Arms, &Derived{Columns: []Output{{Name: "k", Expr: expr.Literal(value.Int(int64(i / equal)))}, {Name: "v", Expr: expr.Literal(value.Int(int64(i % 7)))}}})
 	}
 	return d
 }
@@ -23,10 +25,10 @@ func TestSpread(t *testing.T) {
 	c := testCatalog(t)
 	stay := Relation{Name: "stay", Table: "stay"}
 	days := col("stay", "days", value.TypeInt)
-	list := func(name string, d *Derived, join Join, on *Expr) Relation {
+	list := func(name string, d *Derived, join Join, on *expr.Expr) Relation {
 		return Relation{Name: name, Derived: d, Join: join, On: on}
 	}
-	less := func(name string) *Expr { return must(t, OpLess, col(name, "k", value.TypeInt), days) }
+	less := func(name string) *expr.Expr { return exprtest.New(t, expr.OpLess, col(name, "k", value.TypeInt), days) }
 	within := func(rs ...Relation) *Derived { // a patient's rows beside lists
 		return &Derived{Relations: rs, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("stay")}, {Name: "days", Expr: days}}}
 	}
@@ -43,7 +45,7 @@ func TestSpread(t *testing.T) {
 		}
 		return 20, nil
 	}
-	joined := func(r Relation, join Join, on *Expr) Relation { r.Join, r.On = join, on; return r }
+	joined := func(r Relation, join Join, on *expr.Expr) Relation { r.Join, r.On = join, on; return r }
 	for name, at := range map[string]struct {
 		relations []Relation
 		static    bool // refused by Check
@@ -70,7 +72,7 @@ func TestSpread(t *testing.T) {
 			Relations: []Relation{list("a", listOf(1000, 1), "", nil), list("b", listOf(1000, 1), JoinCross, nil), list("c", listOf(1000, 1), JoinCross, nil)}}, JoinCross, nil)}, static: true},
 		"a table":                   {relations: []Relation{stay, joined(place, JoinCross, nil)}, measured: true},
 		"a table by its key":        {relations: []Relation{stay, joined(place, JoinInner, eq(t, col("place", "id", value.TypeInt), days))}},
-		"a table under a condition": {relations: []Relation{stay, joined(place, JoinInner, must(t, OpLess, col("place", "id", value.TypeInt), days))}, measured: true},
+		"a table under a condition": {relations: []Relation{stay, joined(place, JoinInner, exprtest.New(t, expr.OpLess, col("place", "id", value.TypeInt), days))}, measured: true},
 	} {
 		f := &Fragment{Version: Version, Relations: at.relations, Patient: personID("stay"), Partials: []Partial{{Kind: PartialRows}}, Norm: L2, MaxGroups: 1, MaxRows: 1}
 		if at.relations[0].Name == "d" {

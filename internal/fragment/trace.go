@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -11,33 +12,33 @@ const maxTraced = 2_000_000
 type trace struct{ room int }
 
 // apply makes an expression, or nil where an argument is none or the room is used up.
-func (t *trace) apply(op Op, of value.Type, args ...*Expr) *Expr {
+func (t *trace) apply(op expr.Op, of value.Type, args ...*expr.Expr) *expr.Expr {
 	t.room -= 1 + len(args)
 	constant := true
 	for _, a := range args {
 		if a == nil || t.room < 0 {
 			return nil
 		}
-		constant = constant && a.Op == OpLiteral
+		constant = constant && a.Op == expr.OpLiteral
 	}
-	var e *Expr
+	var e *expr.Expr
 	var err error
-	if op == OpCast {
-		e, err = Cast(args[0], of)
+	if op == expr.OpCast {
+		e, err = expr.Cast(args[0], of)
 	} else {
-		e, err = New(op, args...)
+		e, err = expr.New(op, args...)
 	}
 	if err != nil { // too large
 		return nil
 	}
 	if constant {
-		return Literal(Evaluate(e, nil))
+		return expr.Literal(expr.Evaluate(e, nil))
 	}
 	return e
 }
 
 // tree combines expressions pair by pair, so that it is as flat as can be.
-func (t *trace) tree(op Op, all []*Expr) *Expr {
+func (t *trace) tree(op expr.Op, all []*expr.Expr) *expr.Expr {
 	if len(all) == 1 {
 		return all[0]
 	}
@@ -48,45 +49,45 @@ func (t *trace) tree(op Op, all []*Expr) *Expr {
 	return t.apply(op, "", x, y)
 }
 
-func constants(rows [][]value.Value) [][]*Expr {
-	all := make([][]*Expr, len(rows))
+func constants(rows [][]value.Value) [][]*expr.Expr {
+	all := make([][]*expr.Expr, len(rows))
 	for i, row := range rows {
 		for _, v := range row {
-			all[i] = append(all[i], Literal(v))
+			all[i] = append(all[i], expr.Literal(v))
 		}
 	}
 	return all
 }
 
-func (v *evaluation) constant(x value.Value) *Expr {
+func (v *evaluation) constant(x value.Value) *expr.Expr {
 	if v.trace == nil {
 		return nil
 	}
-	return Literal(x)
+	return expr.Literal(x)
 }
 
 // origin tells of what an expression over a row is made; nil in Evaluate.
-func (j *joined) origin(e *Expr, row int) *Expr {
+func (j *joined) origin(e *expr.Expr, row int) *expr.Expr {
 	if j.trace == nil {
 		return nil
 	}
 	return j.substitute(e, j.rows[row])
 }
 
-func (j *joined) substitute(e *Expr, row joinedRow) *Expr {
+func (j *joined) substitute(e *expr.Expr, row joinedRow) *expr.Expr {
 	switch e.Op {
-	case OpLiteral:
+	case expr.OpLiteral:
 		return e
-	case OpHospital:
-		return Literal(value.Text(j.hospital))
-	case OpColumn:
+	case expr.OpHospital:
+		return expr.Literal(value.Text(j.hospital))
+	case expr.OpColumn:
 		i, k, ok := j.at(e, row)
 		if !ok {
-			return Literal(value.Null(e.Type))
+			return expr.Literal(value.Null(e.Type))
 		}
 		return j.sources[i].Origins[row[i]][k]
 	}
-	args := make([]*Expr, len(e.Args))
+	args := make([]*expr.Expr, len(e.Args))
 	for i, a := range e.Args {
 		args[i] = j.substitute(a, row)
 	}
@@ -94,54 +95,54 @@ func (j *joined) substitute(e *Expr, row joinedRow) *Expr {
 }
 
 // originOf tells of what a function of rows is made, whose value is known.
-func (o *Output) originOf(from *joined, rows []int, v value.Value) *Expr {
+func (o *Output) originOf(from *joined, rows []int, v value.Value) *expr.Expr {
 	if from.trace == nil {
 		return nil
 	}
 	if o.Function == FunctionRows {
-		return Literal(v)
+		return expr.Literal(v)
 	}
-	var all []*Expr
+	var all []*expr.Expr
 	constant := true
 	for _, r := range rows {
 		e := from.origin(o.Expr, r)
 		if e == nil {
 			return nil
 		}
-		constant = constant && e.Op == OpLiteral
+		constant = constant && e.Op == expr.OpLiteral
 		all = append(all, e)
 	}
 	if constant {
-		return Literal(v)
+		return expr.Literal(v)
 	}
 	t := from.trace
 	switch o.Function {
 	case FunctionMin:
-		return t.tree(OpLeast, all)
+		return t.tree(expr.OpLeast, all)
 	case FunctionMax:
-		return t.tree(OpGreatest, all)
+		return t.tree(expr.OpGreatest, all)
 	case FunctionCount:
-		return t.tree(OpAdd, t.counted(all))
+		return t.tree(expr.OpAdd, t.counted(all))
 	}
 	if !o.sums() || o.Grid != nil {
 		return nil
 	}
-	terms := make([]*Expr, len(all))
+	terms := make([]*expr.Expr, len(all))
 	for i, e := range all {
-		terms[i] = t.apply(OpCoalesce, "", e, zero(e.Type))
+		terms[i] = t.apply(expr.OpCoalesce, "", e, zero(e.Type))
 	}
-	sum := t.tree(OpAdd, terms)
+	sum := t.tree(expr.OpAdd, terms)
 	if sum == nil || o.Function == FunctionSum {
 		return sum
 	}
-	return t.apply(OpDivide, "", sum, t.tree(OpAdd, t.counted(all)))
+	return t.apply(expr.OpDivide, "", sum, t.tree(expr.OpAdd, t.counted(all)))
 }
 
 // counted are 1 for each value that is not NULL, and 0 for each that is.
-func (t *trace) counted(all []*Expr) []*Expr {
-	ones := make([]*Expr, len(all))
+func (t *trace) counted(all []*expr.Expr) []*expr.Expr {
+	ones := make([]*expr.Expr, len(all))
 	for i, e := range all {
-		ones[i] = t.apply(OpCase, "", t.apply(OpIsNull, "", e), Literal(value.Int(0)), Literal(value.Int(1)))
+		ones[i] = t.apply(expr.OpCase, "", t.apply(expr.OpIsNull, "", e), expr.Literal(value.Int(0)), expr.Literal(value.Int(1)))
 	}
 	return ones
 }
@@ -158,7 +159,7 @@ func (o *Output) orderedByConstants(from *joined, rows []int, peers bool) bool {
 	}
 	for _, e := range w.by() {
 		for _, r := range rows {
-			if x := from.origin(e, r); x == nil || x.Op != OpLiteral {
+			if x := from.origin(e, r); x == nil || x.Op != expr.OpLiteral {
 				return false
 			}
 		}
@@ -169,7 +170,7 @@ func (o *Output) orderedByConstants(from *joined, rows []int, peers bool) bool {
 // span is of what a function of groups is made over some rows of a partition.
 type span struct {
 	first, rows int
-	expr        *Expr
+	expr        *expr.Expr
 }
 
 // spanOf is that of rows from first on, whose function has the value v. A sum of more rows than those before is made of theirs.
@@ -182,7 +183,7 @@ func (o *Output) spanOf(from *joined, before *span, first int, rows []int, v val
 		s.expr = before.expr
 	case same && before.rows < len(rows) && o.Function == FunctionSum && o.Grid == nil:
 		added := rows[before.rows:]
-		s.expr = from.trace.apply(OpAdd, "", nonNull(before.expr), nonNull(o.originOf(from, added, o.of(from, added))))
+		s.expr = from.trace.apply(expr.OpAdd, "", nonNull(before.expr), nonNull(o.originOf(from, added, o.of(from, added))))
 	default:
 		s.expr = o.originOf(from, rows, v)
 	}
@@ -190,16 +191,16 @@ func (o *Output) spanOf(from *joined, before *span, first int, rows []int, v val
 }
 
 // nonNull is 0 for a constant NULL.
-func nonNull(e *Expr) *Expr {
-	if e == nil || e.Op != OpLiteral || !e.Value.IsNull() {
+func nonNull(e *expr.Expr) *expr.Expr {
+	if e == nil || e.Op != expr.OpLiteral || !e.Value.IsNull() {
 		return e
 	}
 	return zero(e.Type)
 }
 
-func zero(t value.Type) *Expr {
+func zero(t value.Type) *expr.Expr {
 	if t == value.TypeFloat {
-		return Literal(value.Float(0))
+		return expr.Literal(value.Float(0))
 	}
-	return Literal(value.Int(0))
+	return expr.Literal(value.Int(0))
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/ledger"
 )
@@ -33,7 +34,7 @@ func askedOf(e ledger.Entry) (a *Asked) {
 	}
 	f := &detail.Request.Fragment
 	a = &Asked{Where: []string{}, By: []string{}}
-	text := func(x *fragment.Expr) string {
+	text := func(x *expr.Expr) string {
 		runes := []rune(x.String())
 		if len(runes) > maxAsked {
 			runes = append(runes[:maxAsked], []rune(" …")...)
@@ -44,7 +45,7 @@ func askedOf(e ledger.Entry) (a *Asked) {
 		a.Where = append(a.Where, text(f.Filter))
 	}
 	for i := range f.Relations {
-		conditions(&f.Relations[i], func(x *fragment.Expr) { a.Where = append(a.Where, text(x)) })
+		conditions(&f.Relations[i], func(x *expr.Expr) { a.Where = append(a.Where, text(x)) })
 	}
 	for _, k := range f.Keys {
 		if k.Expr != nil {
@@ -55,14 +56,14 @@ func askedOf(e ledger.Entry) (a *Asked) {
 }
 
 // conditions visits what the rows of a relation, and of those that it is made of, must fulfil.
-func conditions(r *fragment.Relation, visit func(*fragment.Expr)) {
+func conditions(r *fragment.Relation, visit func(*expr.Expr)) {
 	if r.Derived == nil {
 		return
 	}
 	derived(r.Derived, visit)
 }
 
-func derived(d *fragment.Derived, visit func(*fragment.Expr)) {
+func derived(d *fragment.Derived, visit func(*expr.Expr)) {
 	if d.Filter != nil {
 		visit(d.Filter)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -281,13 +282,13 @@ func (e *Engine) from(t *catalog.Table, columns []string, as string) string {
 
 // reading gives the SQL by which fragments read columns of a relation of that name.
 func (e *Engine) reading(relation string, t *catalog.Table, names ...string) ([]string, error) {
-	var columns []*fragment.Expr
+	var columns []*expr.Expr
 	for _, n := range names {
 		c, ok := t.Column(n)
 		if !ok {
 			return nil, fmt.Errorf("%w: table %s has no column %s", ErrConfig, t.Name, n)
 		}
-		columns = append(columns, fragment.Column(relation, c.Name, c.Type))
+		columns = append(columns, expr.Column(relation, c.Name, c.Type))
 	}
 	return e.target().Expressions([]fragment.Relation{{Name: relation, Table: t.Name}}, columns...)
 }

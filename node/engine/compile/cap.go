@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -23,7 +24,7 @@ type capped struct {
 
 // caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of these. Most
 // patients are in no step: their rows are read as they would be otherwise, and only those of the others are put in order.
-func (c *compiler) caps(relations []fragment.Relation, filter *fragment.Expr) string {
+func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string {
 	caps, err := fragment.Caps(relations, filter, c.target.Catalog)
 	if err != nil {
 		c.fail(err)
@@ -106,7 +107,7 @@ func (s *capped) cut(k int) string {
 	order := []string{"choice"}
 	for i, n := range s.columns {
 		col, _ := s.tables[name].Column(n)
-		e := fragment.Column(name, col.Name, col.Type)
+		e := expr.Column(name, col.Name, col.Type)
 		raw, _ := s.raw(e)
 		key, stays := "k"+strconv.Itoa(i), "c"+strconv.Itoa(i)
 		rows = append(rows, column{s.byBytes(s.whole(e), e.Type), key}, column{raw, stays})

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -67,12 +68,12 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a fragment over a table without source gives %v", err)
 	}
 	to = target(t, compile.DuckDB)
-	long := []*fragment.Expr{fragment.Column("p", "sex", value.TypeText)}
+	long := []*expr.Expr{expr.Column("p", "sex", value.TypeText)}
 	for i := range 9_000 {
-		long = append(long, fragment.Literal(value.Text(strings.Repeat("x", 150)+strconv.Itoa(i))))
+		long = append(long, expr.Literal(value.Text(strings.Repeat("x", 150)+strconv.Itoa(i))))
 	}
-	in := func(n int) *fragment.Expr {
-		x, err := fragment.New(fragment.OpIn, long[:n]...)
+	in := func(n int) *expr.Expr {
+		x, err := expr.New(expr.OpIn, long[:n]...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestRefused(t *testing.T) {
 		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: in(4_000)})
 	}
 	f = &fragment.Fragment{
-		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: fragment.Column("d", "p", f.Patient.Type),
+		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: expr.Column("d", "p", f.Patient.Type),
 		Partials: f.Partials[:1], Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 	}
 	if p, err = fragment.Check(f, to.Catalog); err != nil {
@@ -106,17 +107,17 @@ func TestRefused(t *testing.T) {
 
 // TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by powers.
 func TestOnce(t *testing.T) {
-	n, x, s, day := fragment.Column("p", "id", value.TypeInt), fragment.Column("e", "free", value.TypeFloat), fragment.Column("e", "kind", value.TypeText), fragment.Column("e", "day", value.TypeDate)
-	one, half := fragment.Literal(value.Int(1)), fragment.Literal(value.Float(0.5))
-	op := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-		e, err := fragment.New(op, args...)
+	n, x, s, day := expr.Column("p", "id", value.TypeInt), expr.Column("e", "free", value.TypeFloat), expr.Column("e", "kind", value.TypeText), expr.Column("e", "day", value.TypeDate)
+	one, half := expr.Literal(value.Int(1)), expr.Literal(value.Float(0.5))
+	op := func(op expr.Op, args ...*expr.Expr) *expr.Expr {
+		e, err := expr.New(op, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	cast := func(e *fragment.Expr, to value.Type) *fragment.Expr {
-		c, err := fragment.Cast(e, to)
+	cast := func(e *expr.Expr, to value.Type) *expr.Expr {
+		c, err := expr.Cast(e, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,40 +125,40 @@ func TestOnce(t *testing.T) {
 	}
 	const depth = 40
 	for name, step := range map[string]struct {
-		from *fragment.Expr
-		f    func(e *fragment.Expr) *fragment.Expr
+		from *expr.Expr
+		f    func(e *expr.Expr) *expr.Expr
 	}{
-		"abs": {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAbs, e) }}, "negate": {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpNegate, e) }},
-		"add":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, e, one) }},
-		"div":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpIntDivide, e, n) }},
-		"mod":  {n, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpModulo, n, e) }},
-		"sqrt": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpSqrt, e) }}, "exp": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpExp, e) }},
-		"power": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpPower, e, half) }}, "of power": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpPower, half, e) }},
-		"multiply": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpMultiply, e, x) }}, "divide": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpDivide, x, e) }},
-		"round": {x, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpRound, e, fragment.Literal(value.Int(3))) }},
-		"whole": {x, func(e *fragment.Expr) *fragment.Expr { return cast(cast(e, value.TypeInt), value.TypeFloat) }},
-		"lower": {s, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpLower, e) }},
-		"replace": {s, func(e *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpReplace, e, fragment.Literal(value.Text("a")), fragment.Literal(value.Text("bb")))
+		"abs": {n, func(e *expr.Expr) *expr.Expr { return op(expr.OpAbs, e) }}, "negate": {n, func(e *expr.Expr) *expr.Expr { return op(expr.OpNegate, e) }},
+		"add":  {n, func(e *expr.Expr) *expr.Expr { return op(expr.OpAdd, e, one) }},
+		"div":  {n, func(e *expr.Expr) *expr.Expr { return op(expr.OpIntDivide, e, n) }},
+		"mod":  {n, func(e *expr.Expr) *expr.Expr { return op(expr.OpModulo, n, e) }},
+		"sqrt": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpSqrt, e) }}, "exp": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpExp, e) }},
+		"power": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpPower, e, half) }}, "of power": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpPower, half, e) }},
+		"multiply": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpMultiply, e, x) }}, "divide": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpDivide, x, e) }},
+		"round": {x, func(e *expr.Expr) *expr.Expr { return op(expr.OpRound, e, expr.Literal(value.Int(3))) }},
+		"whole": {x, func(e *expr.Expr) *expr.Expr { return cast(cast(e, value.TypeInt), value.TypeFloat) }},
+		"lower": {s, func(e *expr.Expr) *expr.Expr { return op(expr.OpLower, e) }},
+		"replace": {s, func(e *expr.Expr) *expr.Expr {
+			return op(expr.OpReplace, e, expr.Literal(value.Text("a")), expr.Literal(value.Text("bb")))
 		}},
-		"split": {s, func(e *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpSplit, e, fragment.Literal(value.Text("a")), one)
+		"split": {s, func(e *expr.Expr) *expr.Expr {
+			return op(expr.OpSplit, e, expr.Literal(value.Text("a")), one)
 		}},
-		"substring": {s, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpSubstring, e, n, n) }},
-		"digits":    {s, func(e *fragment.Expr) *fragment.Expr { return cast(cast(e, value.TypeInt), value.TypeText) }},
-		"months": {day, func(e *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpAddMonths, e, op(fragment.OpMonths, e, day))
+		"substring": {s, func(e *expr.Expr) *expr.Expr { return op(expr.OpSubstring, e, n, n) }},
+		"digits":    {s, func(e *expr.Expr) *expr.Expr { return cast(cast(e, value.TypeInt), value.TypeText) }},
+		"months": {day, func(e *expr.Expr) *expr.Expr {
+			return op(expr.OpAddMonths, e, op(expr.OpMonths, e, day))
 		}},
-		"days": {day, func(e *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, e, n) }},
-		"make_date": {day, func(e *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpMakeDate, op(fragment.OpExtract, fragment.Literal(value.Text("year")), e), n, n)
+		"days": {day, func(e *expr.Expr) *expr.Expr { return op(expr.OpAdd, e, n) }},
+		"make_date": {day, func(e *expr.Expr) *expr.Expr {
+			return op(expr.OpMakeDate, op(expr.OpExtract, expr.Literal(value.Text("year")), e), n, n)
 		}},
-		"is null": {x, func(e *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpCase, op(fragment.OpIsNull, op(fragment.OpMultiply, e, x)), x, op(fragment.OpAdd, x, e))
+		"is null": {x, func(e *expr.Expr) *expr.Expr {
+			return op(expr.OpCase, op(expr.OpIsNull, op(expr.OpMultiply, e, x)), x, op(expr.OpAdd, x, e))
 		}},
-		"nullif": {n, func(e *fragment.Expr) *fragment.Expr { // as the planner writes NULLIF(-e, 1)
-			e = op(fragment.OpNegate, e)
-			return op(fragment.OpCase, op(fragment.OpEqual, e, one), n, e)
+		"nullif": {n, func(e *expr.Expr) *expr.Expr { // as the planner writes NULLIF(-e, 1)
+			e = op(expr.OpNegate, e)
+			return op(expr.OpCase, op(expr.OpEqual, e, one), n, e)
 		}},
 	} {
 		e := step.from
@@ -192,26 +193,26 @@ func TestOnce(t *testing.T) {
 // TestTextLikeVariable writes texts and names that read as the names of let do. If one were taken for a name, what is
 // put in its place would stand outside of its quotes, and the researcher would write SQL.
 func TestTextLikeVariable(t *testing.T) {
-	op := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-		e, err := fragment.New(op, args...)
+	op := func(op expr.Op, args ...*expr.Expr) *expr.Expr {
+		e, err := expr.New(op, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	text := func(s string) *fragment.Expr { return fragment.Literal(value.Text(s)) }
-	injected := op(fragment.OpConcat, text(" || (SELECT current_user) || "), text(strings.Repeat(" ", 200)))
-	kind := fragment.Column("p", "sex", value.TypeText)
+	text := func(s string) *expr.Expr { return expr.Literal(value.Text(s)) }
+	injected := op(expr.OpConcat, text(" || (SELECT current_user) || "), text(strings.Repeat(" ", 200)))
+	kind := expr.Column("p", "sex", value.TypeText)
 	quotes := regexp.MustCompile(`'(?:[^']|'')*'`)
 	for n := 1; n <= 4; n++ {
 		like := text("let" + strconv.Itoa(n) + "_")
 		marked := text("\x00let" + strconv.Itoa(n) + "_")
 		for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
 			relations := []fragment.Relation{{Name: "p", Table: "person"}}
-			for _, e := range []*fragment.Expr{
-				op(fragment.OpConcat, injected, like), op(fragment.OpConcat, like, injected),
-				op(fragment.OpEqual, op(fragment.OpConcat, injected, kind), like),
-				op(fragment.OpCase, op(fragment.OpEqual, kind, like), injected, op(fragment.OpConcat, injected, like, kind)),
+			for _, e := range []*expr.Expr{
+				op(expr.OpConcat, injected, like), op(expr.OpConcat, like, injected),
+				op(expr.OpEqual, op(expr.OpConcat, injected, kind), like),
+				op(expr.OpCase, op(expr.OpEqual, kind, like), injected, op(expr.OpConcat, injected, like, kind)),
 			} {
 				sql, err := target(t, d).Expressions(relations, e)
 				if err != nil {
@@ -221,7 +222,7 @@ func TestTextLikeVariable(t *testing.T) {
 					t.Errorf("%s: %s", d, sql[0])
 				}
 			}
-			if _, err := target(t, d).Expressions(relations, op(fragment.OpConcat, kind, marked)); !errors.Is(err, compile.ErrLiteral) {
+			if _, err := target(t, d).Expressions(relations, op(expr.OpConcat, kind, marked)); !errors.Is(err, compile.ErrLiteral) {
 				t.Errorf("%s: a text with the mark of a name gives %v", d, err)
 			}
 		}
@@ -235,10 +236,10 @@ func TestLinesOfTexts(t *testing.T) {
 		f := enginetest.Shapes()["count"]
 		f.Relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{
 			Relations: f.Relations, Patient: "id",
-			Columns: []fragment.Output{{Name: "id", Expr: f.Patient}, {Name: "t", Expr: fragment.Literal(value.Text(text))}},
+			Columns: []fragment.Output{{Name: "id", Expr: f.Patient}, {Name: "t", Expr: expr.Literal(value.Text(text))}},
 		}}}
-		f.Patient = fragment.Column("d", "id", f.Patient.Type)
-		equal, err := fragment.New(fragment.OpEqual, fragment.Column("d", "t", value.TypeText), fragment.Literal(value.Text(text)))
+		f.Patient = expr.Column("d", "id", f.Patient.Type)
+		equal, err := expr.New(expr.OpEqual, expr.Column("d", "t", value.TypeText), expr.Literal(value.Text(text)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,13 +267,13 @@ func TestPulled(t *testing.T) {
 			f := enginetest.Shapes()["undeclared"]
 			relations, patient, kind := f.Relations, f.Patient, f.Keys[0].Expr
 			for range levels {
-				grown, err := fragment.New(fragment.OpConcat, kind, kind, kind, kind, kind, kind, kind, kind)
+				grown, err := expr.New(expr.OpConcat, kind, kind, kind, kind, kind, kind, kind, kind)
 				if err != nil {
 					t.Fatal(err)
 				}
 				relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Relations: relations, Patient: "p",
 					Columns: []fragment.Output{{Name: "p", Expr: patient}, {Name: "k", Expr: grown}}}}}
-				patient, kind = fragment.Column("d", "p", patient.Type), fragment.Column("d", "k", value.TypeText)
+				patient, kind = expr.Column("d", "p", patient.Type), expr.Column("d", "k", value.TypeText)
 			}
 			f = &fragment.Fragment{Version: fragment.Version, Relations: relations, Patient: patient, Keys: []fragment.Key{{Expr: kind}}, Partials: f.Partials[:1], Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 			to := target(t, d)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -224,7 +225,7 @@ func (c *compiler) window(o *fragment.Output) string {
 	w := o.Window
 	var order []string
 	values := w.Frame != nil && w.Frame.Values
-	by := func(e *fragment.Expr, descending, nullsFirst bool) {
+	by := func(e *expr.Expr, descending, nullsFirst bool) {
 		s := c.byBytes(c.whole(e), e.Type)
 		if values { // no engine may overflow where it adds to it
 			s = c.f("CASE WHEN %[1]s BETWEEN %[2]d AND %[3]d THEN %[1]s END", s, int64(-fragment.MaxFrameValue), int64(fragment.MaxFrameValue)).sql

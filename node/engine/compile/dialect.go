@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -38,9 +38,9 @@ type Dialect struct {
 	infinite string // the test that one is infinite, in a real arithmetic that does not raise
 	collate  string // what makes a text compare by its bytes; empty: it does
 	// operation writes an operation in the engine's own way, if it has one.
-	operation func(c *compiler, e *fragment.Expr) (code, bool)
+	operation func(c *compiler, e *expr.Expr) (code, bool)
 	// column reads a stored column as the catalog says; nil: see compiler.column.
-	column func(c *compiler, e *fragment.Expr) code
+	column func(c *compiler, e *expr.Expr) code
 
 	sum      string // of whole numbers, with room for more than 64 bits; %s: the terms
 	division string // of two BIGINTs, not negative and above 0, rounded down

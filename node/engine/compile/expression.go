@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -17,7 +18,7 @@ import (
 var ErrTooLarge error = &fragment.Limit{Message: "the SQL of an expression would be longer than this engine compiles", Hint: "compute a part of it in a simpler way"}
 
 // tooLarge is ErrTooLarge of an expression.
-func tooLarge(e *fragment.Expr) error {
+func tooLarge(e *expr.Expr) error {
 	text := []rune(e.String())
 	if len(text) > 100 {
 		text = append(text[:100], '…')
@@ -27,10 +28,10 @@ func tooLarge(e *fragment.Expr) error {
 
 // Patterns of texts that convert, without the anchors that regexp_full_match implies.
 var patterns = map[value.Type]string{
-	value.TypeInt:       strings.Trim(fragment.IntPattern, "^$"),
-	value.TypeFloat:     strings.Trim(fragment.FloatPattern, "^$"),
-	value.TypeDate:      strings.Trim(fragment.DatePattern, "^$"),
-	value.TypeTimestamp: strings.Trim(fragment.TimePattern, "^$"),
+	value.TypeInt:       strings.Trim(expr.IntPattern, "^$"),
+	value.TypeFloat:     strings.Trim(expr.FloatPattern, "^$"),
+	value.TypeDate:      strings.Trim(expr.DatePattern, "^$"),
+	value.TypeTimestamp: strings.Trim(expr.TimePattern, "^$"),
 }
 
 // code is the SQL of an expression, of exactly the type of the expression.
@@ -43,7 +44,7 @@ type code struct {
 // compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
 	target  *Target
-	known   *fragment.Inference       // what this SQL enforces itself
+	known   *expr.RangeAnalysis       // what this SQL enforces itself
 	tables  map[string]*catalog.Table // by relation
 	instead map[string]string         // what stands after FROM in a relation's place: see caps
 	derived map[string]bool           // relations whose columns hold what they should
@@ -51,7 +52,7 @@ type compiler struct {
 	written *int                      // by f, for the fragment
 	// variables counts the names of let, for the fragment, and bound has what stands for arguments that are being used.
 	variables *int
-	bound     map[*fragment.Expr]code
+	bound     map[*expr.Expr]code
 	sizes     map[string]int // of columns of derived relations, by relation and column: see Dialect.pulled
 	// aggregating: what is written holds aggregates or windows, to which no let may be put around.
 	aggregating bool
@@ -88,10 +89,10 @@ func (c *compiler) f(format string, args ...any) code {
 }
 
 // facts tells what the SQL of an expression can yield, whatever the data are: it decides which guards are needed.
-func (c *compiler) facts(e *fragment.Expr) fragment.Facts { return c.known.Facts(e) }
+func (c *compiler) facts(e *expr.Expr) expr.Range { return c.known.Range(e) }
 
 // strict gives the SQL of an expression that is NULL where the expression is.
-func (c *compiler) strict(e *fragment.Expr) string { return c.finite(c.expr(e)).sql }
+func (c *compiler) strict(e *expr.Expr) string { return c.finite(c.expr(e)).sql }
 
 func (c *compiler) finite(x code) code {
 	if !x.loose {
@@ -101,9 +102,9 @@ func (c *compiler) finite(x code) code {
 }
 
 // real gives the SQL of a number as a DOUBLE.
-func (c *compiler) real(e *fragment.Expr) code {
+func (c *compiler) real(e *expr.Expr) code {
 	if e.Type == value.TypeInt {
-		if e.Op == fragment.OpLiteral {
+		if e.Op == expr.OpLiteral {
 			return c.literal(widen(*e.Value), false)
 		}
 		return c.f("CAST(%s AS %s)", c.expr(e).sql, c.sqlType(value.TypeFloat))
@@ -112,7 +113,7 @@ func (c *compiler) real(e *fragment.Expr) code {
 }
 
 // as gives the SQL of a branch of an expression of type t.
-func (c *compiler) as(e *fragment.Expr, t value.Type) code {
+func (c *compiler) as(e *expr.Expr, t value.Type) code {
 	if t == value.TypeFloat {
 		return c.real(e)
 	}
@@ -139,7 +140,7 @@ func (c *compiler) name(s string) string {
 	return inLine(q)
 }
 
-func (c *compiler) expr(e *fragment.Expr) code {
+func (c *compiler) expr(e *expr.Expr) code {
 	if c.err != nil {
 		return code{sql: "NULL"}
 	}
@@ -150,24 +151,24 @@ func (c *compiler) expr(e *fragment.Expr) code {
 }
 
 // operation writes an operation, whose arguments it may repeat.
-func (c *compiler) operation(e *fragment.Expr) code {
+func (c *compiler) operation(e *expr.Expr) code {
 	if own := c.target.Dialect.operation; own != nil {
 		if x, ok := own(c, e); ok {
 			return x
 		}
 	}
 	switch e.Op {
-	case fragment.OpColumn:
+	case expr.OpColumn:
 		return c.column(e)
-	case fragment.OpLiteral:
+	case expr.OpLiteral:
 		return c.literal(*e.Value, false)
-	case fragment.OpHospital:
+	case expr.OpHospital:
 		return c.literal(value.Text(c.target.Hospital), false)
-	case fragment.OpAnd, fragment.OpOr:
+	case expr.OpAnd, expr.OpOr:
 		return c.f("(%s)", strings.Join(c.each(e.Args), " "+strings.ToUpper(string(e.Op))+" "))
-	case fragment.OpNot:
+	case expr.OpNot:
 		return c.f("(NOT %s)", c.strict(e.Args[0]))
-	case fragment.OpIsNull:
+	case expr.OpIsNull:
 		x := c.expr(e.Args[0])
 		if isText(e.Args[0]) {
 			x.sql = c.whole(e.Args[0])
@@ -176,42 +177,42 @@ func (c *compiler) operation(e *fragment.Expr) code {
 			return c.f("CASE WHEN %s THEN false ELSE true END", fmt.Sprintf(c.target.Dialect.finite, x.sql))
 		}
 		return c.f("(%s IS NULL)", x.sql)
-	case fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual:
+	case expr.OpEqual, expr.OpNotEqual, expr.OpLess, expr.OpLessOrEqual, expr.OpGreater, expr.OpGreaterOrEqual:
 		return c.comparison(e)
-	case fragment.OpIn:
+	case expr.OpIn:
 		return c.in(e)
-	case fragment.OpLike:
+	case expr.OpLike:
 		return c.like(e)
-	case fragment.OpCase:
+	case expr.OpCase:
 		return c.conditional(e)
-	case fragment.OpCoalesce, fragment.OpLeast, fragment.OpGreatest:
+	case expr.OpCoalesce, expr.OpLeast, expr.OpGreatest:
 		var args []string
 		for _, a := range e.Args {
 			args = append(args, c.byBytes(c.finite(c.as(a, e.Type)).sql, e.Type))
 		}
 		switch e.Op {
-		case fragment.OpLeast:
+		case expr.OpLeast:
 			return c.f("%s", c.target.Dialect.least(args))
-		case fragment.OpGreatest:
+		case expr.OpGreatest:
 			return c.f("%s", c.target.Dialect.greatest(args))
 		}
 		return c.f("coalesce(%s)", strings.Join(args, ", "))
-	case fragment.OpDistinct:
+	case expr.OpDistinct:
 		return c.f("(%s IS DISTINCT FROM %s)", c.compared(e.Args[0], e.Args[1]), c.compared(e.Args[1], e.Args[0]))
-	case fragment.OpExtract:
+	case expr.OpExtract:
 		return c.extract(e)
-	case fragment.OpTruncate, fragment.OpAddMonths, fragment.OpMonths, fragment.OpMakeDate:
+	case expr.OpTruncate, expr.OpAddMonths, expr.OpMonths, expr.OpMakeDate:
 		return c.date(e)
-	case fragment.OpConcat, fragment.OpLower, fragment.OpUpper, fragment.OpLeftTrim, fragment.OpRightTrim, fragment.OpSubstring,
-		fragment.OpLength, fragment.OpReplace, fragment.OpPosition, fragment.OpSplit, fragment.OpRegexp:
+	case expr.OpConcat, expr.OpLower, expr.OpUpper, expr.OpLeftTrim, expr.OpRightTrim, expr.OpSubstring,
+		expr.OpLength, expr.OpReplace, expr.OpPosition, expr.OpSplit, expr.OpRegexp:
 		return c.text(e)
-	case fragment.OpSqrt, fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpPower:
+	case expr.OpSqrt, expr.OpExp, expr.OpLn, expr.OpLog10, expr.OpPower:
 		return c.transcendental(e)
-	case fragment.OpCast:
+	case expr.OpCast:
 		return c.cast(e)
 	}
 	switch {
-	case (e.Op == fragment.OpAdd || e.Op == fragment.OpSubtract) && !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()):
+	case (e.Op == expr.OpAdd || e.Op == expr.OpSubtract) && !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()):
 		return c.shift(e)
 	case e.Type == value.TypeInt:
 		return c.integer(e)
@@ -219,7 +220,7 @@ func (c *compiler) operation(e *fragment.Expr) code {
 	return c.arithmetic(e)
 }
 
-func (c *compiler) each(args []*fragment.Expr) []string {
+func (c *compiler) each(args []*expr.Expr) []string {
 	list := make([]string, len(args))
 	for i, a := range args {
 		list[i] = c.strict(a)
@@ -228,7 +229,7 @@ func (c *compiler) each(args []*fragment.Expr) []string {
 }
 
 // raw gives a column as its view has it, and what the catalog says of it.
-func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
+func (c *compiler) raw(e *expr.Expr) (string, *catalog.Column) {
 	if t := c.tables[e.Relation]; t != nil {
 		if col, ok := t.Column(e.Column); ok {
 			return c.name(e.Relation) + "." + c.name(col.Name), col
@@ -240,13 +241,13 @@ func (c *compiler) raw(e *fragment.Expr) (string, *catalog.Column) {
 
 // column reads a column: clamped to its bounds, or without the values that the
 // type of the catalog does not have.
-func (c *compiler) column(e *fragment.Expr) code {
+func (c *compiler) column(e *expr.Expr) code {
 	s, col := c.raw(e)
 	if c.derived[e.Relation] && e.Type != value.TypeText {
 		return code{sql: s}
 	}
 	if e.Type == value.TypeText {
-		return code{sql: c.cut(s, e, fragment.MaxText)}
+		return code{sql: c.cut(s, e, expr.MaxText)}
 	}
 	if own := c.target.Dialect.column; own != nil {
 		return own(c, e)
@@ -269,11 +270,11 @@ func (c *compiler) column(e *fragment.Expr) code {
 	return c.f("CASE %[1]sWHEN %[2]s < %[3]s THEN %[3]s WHEN %[2]s > %[4]s THEN %[4]s ELSE %[2]s END", nan, s, lower, upper)
 }
 
-func isText(e *fragment.Expr) bool { return e.Type == value.TypeText }
+func isText(e *expr.Expr) bool { return e.Type == value.TypeText }
 
 // whole gives the SQL of what is compared, ordered, grouped by or passed on: the text of a bare column is read to its end.
-func (c *compiler) whole(e *fragment.Expr) string {
-	if e.Op != fragment.OpColumn || !isText(e) {
+func (c *compiler) whole(e *expr.Expr) string {
+	if e.Op != expr.OpColumn || !isText(e) {
 		return c.strict(e)
 	}
 	s, _ := c.raw(e)
@@ -285,9 +286,9 @@ func (c *compiler) whole(e *fragment.Expr) string {
 
 // cut gives the first n characters of e's text, of which s is the SQL. Where it may be much longer, its bytes are counted first: that
 // reads none of it.
-func (c *compiler) cut(s string, e *fragment.Expr, n int) string {
+func (c *compiler) cut(s string, e *expr.Expr, n int) string {
 	switch {
-	case e.Op == fragment.OpColumn:
+	case e.Op == expr.OpColumn:
 		s = c.f("CASE WHEN "+c.target.Dialect.bytes+" > %[2]s THEN substring(%[1]s, 1, %[2]s) ELSE %[1]s END", s, strconv.Itoa(n)).sql
 	case e.Longest() > n:
 		s = c.f("substring(%s, 1, %s)", s, strconv.Itoa(n)).sql
@@ -296,14 +297,14 @@ func (c *compiler) cut(s string, e *fragment.Expr, n int) string {
 }
 
 // compared gives one side of a comparison with the other.
-func (c *compiler) compared(e, other *fragment.Expr) string {
+func (c *compiler) compared(e, other *expr.Expr) string {
 	switch {
 	case other.Type == value.TypeFloat:
 		return c.finite(c.real(e)).sql
-	case e.Op == fragment.OpLiteral:
+	case e.Op == expr.OpLiteral:
 		return c.literal(*e.Value, true).sql
-	case other.Op == fragment.OpLiteral:
-		return c.unclamped(e, []*fragment.Expr{other})
+	case other.Op == expr.OpLiteral:
+		return c.unclamped(e, []*expr.Expr{other})
 	}
 	return c.whole(e)
 }
@@ -311,8 +312,8 @@ func (c *compiler) compared(e, other *fragment.Expr) string {
 // unclamped reads a column without its bounds where it is compared with
 // constants strictly within them only: clamping is monotone, so the outcome is
 // the same, and the database can skip blocks of rows by their minimum and maximum.
-func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) string {
-	if e.Op != fragment.OpColumn || e.Type == value.TypeFloat || e.Type == value.TypeText {
+func (c *compiler) unclamped(e *expr.Expr, constants []*expr.Expr) string {
+	if e.Op != expr.OpColumn || e.Type == value.TypeFloat || e.Type == value.TypeText {
 		return c.whole(e)
 	}
 	s, col := c.raw(e)
@@ -330,9 +331,9 @@ func (c *compiler) unclamped(e *fragment.Expr, constants []*fragment.Expr) strin
 // indexed writes that a text, of the SQL x, is one of constants, none of them NULL. Of a stored column in its own
 // collation too, which its index has: texts of the same bytes are equal in any collation, and what else is equal in
 // one that ignores case, say, is not by the second condition.
-func (c *compiler) indexed(e *fragment.Expr, x, equal, constants string) code {
+func (c *compiler) indexed(e *expr.Expr, x, equal, constants string) code {
 	test := c.f("(%s %s %s)", x, equal, constants)
-	if c.target.Dialect.collate == "" || e.Op != fragment.OpColumn || e.Type != value.TypeText || c.derived[e.Relation] {
+	if c.target.Dialect.collate == "" || e.Op != expr.OpColumn || e.Type != value.TypeText || c.derived[e.Relation] {
 		return test
 	}
 	s, _ := c.raw(e)
@@ -347,35 +348,35 @@ func (c *compiler) byBytes(sql string, t value.Type) string {
 	return "(" + sql + c.target.Dialect.collate + ")"
 }
 
-func (c *compiler) comparison(e *fragment.Expr) code {
+func (c *compiler) comparison(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	x, y := c.compared(a, b), c.compared(b, a)
 	switch {
-	case e.Op != fragment.OpEqual && e.Op != fragment.OpNotEqual:
+	case e.Op != expr.OpEqual && e.Op != expr.OpNotEqual:
 		x = c.byBytes(x, a.Type)
-	case e.Op == fragment.OpEqual && b.Op == fragment.OpLiteral && !b.Value.IsNull():
+	case e.Op == expr.OpEqual && b.Op == expr.OpLiteral && !b.Value.IsNull():
 		return c.indexed(a, x, "=", y)
-	case e.Op == fragment.OpEqual && a.Op == fragment.OpLiteral && !a.Value.IsNull():
+	case e.Op == expr.OpEqual && a.Op == expr.OpLiteral && !a.Value.IsNull():
 		return c.indexed(b, y, "=", x)
 	}
 	return c.f("(%s %s %s)", x, string(e.Op), y)
 }
 
-func (c *compiler) in(e *fragment.Expr) code {
+func (c *compiler) in(e *expr.Expr) code {
 	x, constants := e.Args[0], e.Args[1:]
 	if x.Type != value.TypeInt && x.Type != value.TypeFloat {
 		sql := c.unclamped(x, constants)
-		if slices.ContainsFunc(constants, func(a *fragment.Expr) bool { return a.Value.IsNull() }) {
+		if slices.ContainsFunc(constants, func(a *expr.Expr) bool { return a.Value.IsNull() }) {
 			return c.among(sql, constants)
 		}
 		return c.indexed(x, sql, "IN", c.list(constants))
 	}
-	var whole, real []*fragment.Expr
+	var whole, real []*expr.Expr
 	for _, a := range constants {
 		if x.Type == value.TypeInt && a.Type == value.TypeInt {
 			whole = append(whole, a)
 		} else {
-			real = append(real, fragment.Literal(widen(*a.Value)))
+			real = append(real, expr.Literal(widen(*a.Value)))
 		}
 	}
 	var tests []string
@@ -398,12 +399,12 @@ func widen(v value.Value) value.Value {
 	return value.Float(v.Float64())
 }
 
-func (c *compiler) among(x string, constants []*fragment.Expr) code {
+func (c *compiler) among(x string, constants []*expr.Expr) code {
 	return c.f("(%s IN %s)", x, c.list(constants))
 }
 
 // list writes constants, for IN.
-func (c *compiler) list(constants []*fragment.Expr) string {
+func (c *compiler) list(constants []*expr.Expr) string {
 	list := make([]string, len(constants))
 	for i, a := range constants {
 		list[i] = c.literal(*a.Value, true).sql
@@ -414,11 +415,11 @@ func (c *compiler) list(constants []*fragment.Expr) string {
 // like writes a pattern anew, so that only %, _ and \ are ever escaped. Engines try
 // every way to divide a text among the %s where _ follows them, which takes time in its
 // length to the power of their number: then it is written as a regular expression.
-func (c *compiler) like(e *fragment.Expr) code {
-	if fragment.SlowLike(e.Args[1].Value.Str()) {
-		pattern, err := fragment.LikeRegexp(e.Args[1].Value.Str())
+func (c *compiler) like(e *expr.Expr) code {
+	if expr.SlowLike(e.Args[1].Value.Str()) {
+		pattern, err := expr.LikeRegexp(e.Args[1].Value.Str())
 		if err == nil {
-			e, err = fragment.New(fragment.OpRegexp, e.Args[0], fragment.Literal(value.Text(pattern)))
+			e, err = expr.New(expr.OpRegexp, e.Args[0], expr.Literal(value.Text(pattern)))
 		}
 		if err != nil {
 			c.fail(err)
@@ -447,10 +448,10 @@ func (c *compiler) like(e *fragment.Expr) code {
 	return c.f("(%s LIKE %s%s)", c.whole(e.Args[0]), pattern, escape)
 }
 
-func (c *compiler) conditional(e *fragment.Expr) code {
+func (c *compiler) conditional(e *expr.Expr) code {
 	var b strings.Builder
 	loose := false
-	branch := func(a *fragment.Expr) string {
+	branch := func(a *expr.Expr) string {
 		x := c.as(a, e.Type)
 		loose = loose || x.loose
 		return x.sql
@@ -470,13 +471,13 @@ func (c *compiler) fits(wide string) code {
 }
 
 // integer writes an operation that gives an int.
-func (c *compiler) integer(e *fragment.Expr) code {
+func (c *compiler) integer(e *expr.Expr) code {
 	a := c.expr(e.Args[0]).sql
 	switch e.Op {
-	case fragment.OpRound, fragment.OpFloor, fragment.OpCeiling:
+	case expr.OpRound, expr.OpFloor, expr.OpCeiling:
 		return code{sql: a}
-	case fragment.OpNegate, fragment.OpAbs:
-		operator := map[fragment.Op]string{fragment.OpNegate: "-", fragment.OpAbs: "abs"}[e.Op]
+	case expr.OpNegate, expr.OpAbs:
+		operator := map[expr.Op]string{expr.OpNegate: "-", expr.OpAbs: "abs"}[e.Op]
 		if c.facts(e).Bounded() {
 			return c.f("(%s(%s))", operator, a)
 		}
@@ -485,13 +486,13 @@ func (c *compiler) integer(e *fragment.Expr) code {
 	}
 	b := c.expr(e.Args[1]).sql
 	switch e.Op {
-	case fragment.OpIntDivide:
+	case expr.OpIntDivide:
 		// x // 0 is NULL.
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s // %s)", a, b)
 		}
 		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, c.target.Dialect.whole(math.MinInt64))
-	case fragment.OpModulo:
+	case expr.OpModulo:
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s %% %s)", a, b)
 		}
@@ -503,23 +504,23 @@ func (c *compiler) integer(e *fragment.Expr) code {
 	return c.fits(c.f("(CAST(%s AS %s) %s %s)", a, c.target.Dialect.wide, string(e.Op), b).sql)
 }
 
-func without(f fragment.Facts, x float64) bool { return x < f.Lower || x > f.Upper }
+func without(f expr.Range, x float64) bool { return x < f.Lower || x > f.Upper }
 
 // arithmetic writes an operation that gives a float. Where the operation cannot
 // hide an argument that is NaN or infinite, the check is left to its consumer.
-func (c *compiler) arithmetic(e *fragment.Expr) code {
+func (c *compiler) arithmetic(e *expr.Expr) code {
 	a := c.real(e.Args[0])
 	var x code
 	switch e.Op {
-	case fragment.OpNegate:
+	case expr.OpNegate:
 		x = c.f("(-(%s))", a.sql)
-	case fragment.OpAbs, fragment.OpFloor, fragment.OpCeiling:
+	case expr.OpAbs, expr.OpFloor, expr.OpCeiling:
 		x = c.f("%s(%s)", string(e.Op), a.sql)
-	case fragment.OpRound:
+	case expr.OpRound:
 		x = c.round(a, int(e.Args[1].Value.Int64()), c.facts(e.Args[0]))
 	default:
 		b := c.real(e.Args[1])
-		if e.Op == fragment.OpDivide {
+		if e.Op == expr.OpDivide {
 			b = c.finite(b) // x/infinity would be 0
 		}
 		x = c.f("(%s %s %s)", a.sql, string(e.Op), b.sql)
@@ -531,7 +532,7 @@ func (c *compiler) arithmetic(e *fragment.Expr) code {
 }
 
 // round follows fragment's roundTo step by step.
-func (c *compiler) round(a code, digits int, f fragment.Facts) code {
+func (c *compiler) round(a code, digits int, f expr.Range) code {
 	if digits == 0 {
 		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5e0))", a.sql)
 	}
@@ -543,7 +544,7 @@ func (c *compiler) round(a code, digits int, f fragment.Facts) code {
 	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.infinite, "%[1]s * %[2]s")+" THEN %[1]s ELSE (sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s) END", a.sql, c.number(scale))
 }
 
-func (c *compiler) cast(e *fragment.Expr) code {
+func (c *compiler) cast(e *expr.Expr) code {
 	a := e.Args[0]
 	x := c.expr(a)
 	switch from := a.Type; {
@@ -556,7 +557,7 @@ func (c *compiler) cast(e *fragment.Expr) code {
 		s.loose = e.Type == value.TypeFloat // 1e999
 		return s
 	case from == value.TypeFloat:
-		whole := c.round(x, 0, fragment.Facts{})
+		whole := c.round(x, 0, expr.Range{})
 		if f := c.facts(a); !x.loose && math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62 {
 			return c.f("CAST(%s AS BIGINT)", whole.sql)
 		}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -27,13 +27,13 @@ var firstAndLast = map[value.Type][2]string{
 }
 
 // typed narrows an expression's facts to what its SQL can yield.
-func (c *compiler) typed(e *fragment.Expr) fragment.Facts { return c.facts(e).WithinType(e.Type) }
+func (c *compiler) typed(e *expr.Expr) expr.Range { return c.facts(e).WithinType(e.Type) }
 
-func inside(f fragment.Facts, lower, upper float64) bool { return f.Lower >= lower && f.Upper <= upper }
+func inside(f expr.Range, lower, upper float64) bool { return f.Lower >= lower && f.Upper <= upper }
 
 // within gives an int that is NULL outside of a range.
-func (c *compiler) within(e *fragment.Expr, lower, upper int64) string {
-	if e.Op == fragment.OpLiteral && inside(c.facts(e), float64(lower), float64(upper)) {
+func (c *compiler) within(e *expr.Expr, lower, upper int64) string {
+	if e.Op == expr.OpLiteral && inside(c.facts(e), float64(lower), float64(upper)) {
 		return c.literal(*e.Value, true).sql
 	}
 	x := c.strict(e)
@@ -44,9 +44,9 @@ func (c *compiler) within(e *fragment.Expr, lower, upper int64) string {
 }
 
 // small gives such an int as an INTEGER of 32 bits.
-func (c *compiler) small(e *fragment.Expr, lower, upper int64) string {
+func (c *compiler) small(e *expr.Expr, lower, upper int64) string {
 	x := c.within(e, lower, upper)
-	if e.Op == fragment.OpLiteral && !e.Value.IsNull() && inside(c.facts(e), float64(lower), float64(upper)) {
+	if e.Op == expr.OpLiteral && !e.Value.IsNull() && inside(c.facts(e), float64(lower), float64(upper)) {
 		return x // which has that type
 	}
 	return c.f("CAST(%s AS INTEGER)", x).sql
@@ -62,7 +62,7 @@ func (c *compiler) existing(x code, t value.Type, sure bool) code {
 }
 
 // shift writes a date or timestamp plus or minus an int, and differences.
-func (c *compiler) shift(e *fragment.Expr) code {
+func (c *compiler) shift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
 		if a.Type == value.TypeDate {
@@ -75,7 +75,7 @@ func (c *compiler) shift(e *fragment.Expr) code {
 	}
 	from, by := c.typed(a), c.facts(b)
 	low, high := from.Lower+by.Lower, from.Upper+by.Upper
-	if e.Op == fragment.OpSubtract {
+	if e.Op == expr.OpSubtract {
 		low, high = from.Lower-by.Upper, from.Upper-by.Lower
 	}
 	var x code
@@ -90,23 +90,23 @@ func (c *compiler) shift(e *fragment.Expr) code {
 	return c.existing(x, e.Type, sure)
 }
 
-var fieldFunctions = map[fragment.Field]string{
-	fragment.FieldDOY: "dayofyear", fragment.FieldDOW: "dayofweek",
+var fieldFunctions = map[expr.Field]string{
+	expr.FieldDOY: "dayofyear", expr.FieldDOW: "dayofweek",
 }
 
-func (c *compiler) extract(e *fragment.Expr) code {
+func (c *compiler) extract(e *expr.Expr) code {
 	field := e.Args[0].Value.Str()
-	if f, ok := fieldFunctions[fragment.Field(field)]; ok {
+	if f, ok := fieldFunctions[expr.Field(field)]; ok {
 		field = f
 	}
 	return c.f("%s(%s)", field, c.strict(e.Args[1]))
 }
 
-func (c *compiler) date(e *fragment.Expr) code {
+func (c *compiler) date(e *expr.Expr) code {
 	switch e.Op {
-	case fragment.OpTruncate:
+	case expr.OpTruncate:
 		return c.f("CAST(date_trunc('%s', %s) AS %s)", e.Args[0].Value.Str(), c.strict(e.Args[1]), c.sqlType(e.Type))
-	case fragment.OpAddMonths:
+	case expr.OpAddMonths:
 		x := c.f("CAST(%s + to_months(%s) AS %s)", c.strict(e.Args[0]), c.small(e.Args[1], -spanOfMonths, spanOfMonths), c.sqlType(e.Type))
 		from, by := c.typed(e.Args[0]), c.facts(e.Args[1])
 		perMonth := 31.0
@@ -120,7 +120,7 @@ func (c *compiler) date(e *fragment.Expr) code {
 		}
 		sure := from.Lower+far(math.Min(by.Lower-1, 0)) >= least && from.Upper+far(math.Max(by.Upper+1, 0)) <= most
 		return c.existing(x, e.Type, sure)
-	case fragment.OpMonths:
+	case expr.OpMonths:
 		return c.months(e)
 	}
 	// So many days after the first of the month; if that leaves the month, there is no such day.
@@ -134,7 +134,7 @@ func (c *compiler) date(e *fragment.Expr) code {
 }
 
 // months counts the changes of month, less one where the last month is not complete.
-func (c *compiler) months(e *fragment.Expr) code {
+func (c *compiler) months(e *expr.Expr) code {
 	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
 	into := func(x string) string { return c.f("day(%s)", x).sql }
 	if e.Args[0].Type == value.TypeTimestamp {
@@ -145,57 +145,57 @@ func (c *compiler) months(e *fragment.Expr) code {
 }
 
 // text writes operations on texts.
-func (c *compiler) text(e *fragment.Expr) code {
+func (c *compiler) text(e *expr.Expr) code {
 	constant := func(i int) string { return c.literal(*e.Args[i].Value, false).sql }
 	switch e.Op {
-	case fragment.OpLength:
+	case expr.OpLength:
 		return c.f("length(%s)", c.whole(e.Args[0]))
-	case fragment.OpPosition:
+	case expr.OpPosition:
 		return c.f("strpos(%s, %s)", c.whole(e.Args[1]), c.whole(e.Args[0]))
 	}
 	x := c.strict(e.Args[0])
 	switch e.Op {
-	case fragment.OpConcat:
+	case expr.OpConcat:
 		return c.concat(e)
-	case fragment.OpLower, fragment.OpUpper:
+	case expr.OpLower, expr.OpUpper:
 		// The engine's own function knows more letters; where all are ASCII, it is right, and does not
 		// look each character up in a list.
-		from, to := fragment.UpperLetters, fragment.LowerLetters
-		if e.Op == fragment.OpUpper {
+		from, to := expr.UpperLetters, expr.LowerLetters
+		if e.Op == expr.OpUpper {
 			from, to = to, from
 		}
 		return c.f("CASE WHEN strlen(%[1]s) = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END", x, string(e.Op), from, to)
-	case fragment.OpLeftTrim, fragment.OpRightTrim:
+	case expr.OpLeftTrim, expr.OpRightTrim:
 		return c.f("%s(%s, %s)", string(e.Op), x, constant(1))
-	case fragment.OpReplace:
+	case expr.OpReplace:
 		if !e.Grows() {
 			return c.f("replace(%s, %s, %s)", x, constant(1), constant(2))
 		}
-		return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), constant(1), constant(2), strconv.Itoa(fragment.MaxGrown))
-	case fragment.OpSplit:
+		return c.f("substring(replace(%s, %s, %s), 1, %s)", c.grown(e.Args[0]), constant(1), constant(2), strconv.Itoa(expr.MaxGrown))
+	case expr.OpSplit:
 		// DuckDB's split_part is a macro of this, which reads its text twice, written out at each level.
 		return c.f("CASE WHEN %[1]s IS NOT NULL THEN coalesce(string_split(%[1]s, %[2]s)[%[3]s], '') END", x, constant(1), strconv.FormatInt(e.Args[2].Value.Int64(), 10))
-	case fragment.OpRegexp:
+	case expr.OpRegexp:
 		return c.f("regexp_matches(%s, %s)", x, constant(1))
 	}
 	return c.substring(e, x)
 }
 
 // grown gives as much of a text as one that grows of it has room for.
-func (c *compiler) grown(e *fragment.Expr) string {
-	if e.Op == fragment.OpColumn {
-		return c.cut(c.whole(e), e, fragment.MaxGrown)
+func (c *compiler) grown(e *expr.Expr) string {
+	if e.Op == expr.OpColumn {
+		return c.cut(c.whole(e), e, expr.MaxGrown)
 	}
-	return c.cut(c.strict(e), e, fragment.MaxGrown)
+	return c.cut(c.strict(e), e, expr.MaxGrown)
 }
 
 // concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much longer.
-func (c *compiler) concat(e *fragment.Expr) code {
-	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), fragment.MaxGrown)
+func (c *compiler) concat(e *expr.Expr) code {
+	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), expr.MaxGrown)
 	for _, a := range e.Args[1:] {
 		all = c.f("%s || %s", all, c.grown(a)).sql
-		if longest += min(a.Longest(), fragment.MaxGrown); longest > fragment.MaxGrown {
-			all, longest = c.f("substring(%s, 1, %s)", all, strconv.Itoa(fragment.MaxGrown)).sql, fragment.MaxGrown
+		if longest += min(a.Longest(), expr.MaxGrown); longest > expr.MaxGrown {
+			all, longest = c.f("substring(%s, 1, %s)", all, strconv.Itoa(expr.MaxGrown)).sql, expr.MaxGrown
 		}
 	}
 	return c.f("(%s)", all)
@@ -206,7 +206,7 @@ const longest = 1 << 31
 
 // substring moves what begins before the text to its beginning; some engines would
 // count such places from the text's end.
-func (c *compiler) substring(e *fragment.Expr, x string) code {
+func (c *compiler) substring(e *expr.Expr, x string) code {
 	start, length := e.Args[1], e.Args[2]
 	if inside(c.facts(start), 1, longest) && inside(c.facts(length), 0, longest) {
 		return c.f("substring(%s, %s, %s)", x, c.untypedLiteral(start), c.untypedLiteral(length))
@@ -224,32 +224,32 @@ func (c *compiler) substring(e *fragment.Expr, x string) code {
 	return c.f("CASE WHEN %[2]s >= 1 THEN %[3]s ELSE substring(%[1]s, 1, %[4]s) END", x, s, inner.sql, clamped(rest, 0))
 }
 
-func (c *compiler) untypedLiteral(e *fragment.Expr) string {
-	if e.Op == fragment.OpLiteral {
+func (c *compiler) untypedLiteral(e *expr.Expr) string {
+	if e.Op == expr.OpLiteral {
 		return c.literal(*e.Value, true).sql
 	}
 	return c.strict(e)
 }
 
 // transcendental writes a real function; engines raise outside of its domain.
-func (c *compiler) transcendental(e *fragment.Expr) code {
+func (c *compiler) transcendental(e *expr.Expr) code {
 	x := c.finite(c.real(e.Args[0])).sql
 	f := c.facts(e.Args[0])
 	switch e.Op {
-	case fragment.OpSqrt:
+	case expr.OpSqrt:
 		if f.Lower < 0 {
 			x = c.f("CASE WHEN %[1]s >= 0 THEN %[1]s END", x).sql
 		}
 		return c.f("sqrt(%s)", x)
-	case fragment.OpLn, fragment.OpLog10:
+	case expr.OpLn, expr.OpLog10:
 		if f.Lower <= 0 {
 			x = c.f("CASE WHEN %[1]s > 0 THEN %[1]s END", x).sql
 		}
 		return c.f("%s(%s)", string(e.Op), x)
 	}
 	p := c.f("exp(%s)", x)
-	if e.Op == fragment.OpPower {
+	if e.Op == expr.OpPower {
 		p = c.f("pow(%s, %s)", x, c.finite(c.real(e.Args[1])).sql)
 	}
-	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, c.number(fragment.LeastPower), c.number(fragment.MostPower))
+	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, c.number(expr.LeastPower), c.number(expr.MostPower))
 }

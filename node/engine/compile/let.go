@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 )
 
 // Guards read what they guard several times. Written out, an operand would double with each operation around it, and engines take more
@@ -66,17 +66,17 @@ func (c *compiler) repeated(format string, args []any) ([]any, func(string) stri
 
 // shared returns a CASE whose value and whose condition's operand are one expression where they are the same, as NULLIF's are, and its
 // arguments, such that an operand comes before the condition that reads it.
-func shared(e *fragment.Expr) (*fragment.Expr, []*fragment.Expr) {
-	if e.Op != fragment.OpCase {
+func shared(e *expr.Expr) (*expr.Expr, []*expr.Expr) {
+	if e.Op != expr.OpCase {
 		return e, e.Args
 	}
-	copied, first := *e, []*fragment.Expr(nil)
+	copied, first := *e, []*expr.Expr(nil)
 	copied.Args = slices.Clone(e.Args)
 	for i := 0; i+1 < len(e.Args); i += 2 {
 		condition := *e.Args[i]
 		condition.Args = slices.Clone(condition.Args)
 		for j, operand := range condition.Args {
-			for _, v := range []*fragment.Expr{e.Args[i+1], e.Args[len(e.Args)-1]} {
+			for _, v := range []*expr.Expr{e.Args[i+1], e.Args[len(e.Args)-1]} {
 				if len(operand.Args) > 0 && operand.Equal(v) {
 					condition.Args[j] = v
 					copied.Args[i] = &condition
@@ -90,17 +90,17 @@ func shared(e *fragment.Expr) (*fragment.Expr, []*fragment.Expr) {
 }
 
 // once writes an expression such that each long argument is written once.
-func (c *compiler) once(e *fragment.Expr) code {
+func (c *compiler) once(e *expr.Expr) code {
 	e, args := shared(e)
 	var lets []let
-	var bound []*fragment.Expr
+	var bound []*expr.Expr
 	defer func() {
 		for _, a := range bound {
 			delete(c.bound, a)
 		}
 	}()
 	for _, a := range args {
-		if _, ok := c.bound[a]; ok || a.Op == fragment.OpLiteral || a.Op == fragment.OpColumn {
+		if _, ok := c.bound[a]; ok || a.Op == expr.OpLiteral || a.Op == expr.OpColumn {
 			continue
 		}
 		x := c.once(a)

@@ -6,7 +6,7 @@ import (
 	"math/big"
 	"strconv"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -95,7 +95,7 @@ func postgresChoice(patient value.Type, keys []value.Type) string {
 }
 
 // postgresColumn reads a stored column; see compiler.column.
-func postgresColumn(c *compiler, e *fragment.Expr) code {
+func postgresColumn(c *compiler, e *expr.Expr) code {
 	s, col := c.raw(e)
 	if !col.Lower.Valid() {
 		switch e.Type {
@@ -119,7 +119,7 @@ func postgresClamp(x, lower, upper string, t value.Type) string {
 	return kind + "smaller(" + upper + ", " + kind + "larger(" + lower + ", " + x + "))"
 }
 
-func postgresOperation(c *compiler, e *fragment.Expr) (code, bool) {
+func postgresOperation(c *compiler, e *expr.Expr) (code, bool) {
 	if x, ok := c.constant(e); ok {
 		return x, true
 	}
@@ -127,20 +127,20 @@ func postgresOperation(c *compiler, e *fragment.Expr) (code, bool) {
 		return x, true
 	}
 	switch e.Op {
-	case fragment.OpCast:
+	case expr.OpCast:
 		return c.postgresCast(e)
-	case fragment.OpRound:
+	case expr.OpRound:
 		if e.Type == value.TypeFloat {
 			return c.postgresRound(c.real(e.Args[0]), int(e.Args[1].Value.Int64()), c.facts(e.Args[0])), true
 		}
-	case fragment.OpIntDivide:
+	case expr.OpIntDivide:
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s / NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql), true
 		}
 		return c.fits(c.f("div(%s, CAST(NULLIF(%s, 0) AS NUMERIC))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql).sql), true
-	case fragment.OpModulo: // the least int % -1 is 0
+	case expr.OpModulo: // the least int % -1 is 0
 		return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql), true
-	case fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide:
+	case expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide:
 		if e.Type == value.TypeFloat {
 			return c.postgresReal(e), true
 		}
@@ -149,8 +149,8 @@ func postgresOperation(c *compiler, e *fragment.Expr) (code, bool) {
 }
 
 // constant computes an expression without columns.
-func (c *compiler) constant(e *fragment.Expr) (code, bool) {
-	if e.Op == fragment.OpLiteral || e.Op == fragment.OpHospital {
+func (c *compiler) constant(e *expr.Expr) (code, bool) {
+	if e.Op == expr.OpLiteral || e.Op == expr.OpHospital {
 		return code{}, false
 	}
 	columns := false
@@ -158,18 +158,18 @@ func (c *compiler) constant(e *fragment.Expr) (code, bool) {
 	if columns {
 		return code{}, false
 	}
-	v := fragment.Evaluate(e, func(*fragment.Expr) value.Value { return value.Text(c.target.Hospital) })
+	v := expr.Evaluate(e, func(*expr.Expr) value.Value { return value.Text(c.target.Hospital) })
 	s, err := c.target.Dialect.literal(v, false)
 	return code{sql: inLine(s)}, err == nil
 }
 
 // postgresReal writes arithmetic of reals.
-func (c *compiler) postgresReal(e *fragment.Expr) code {
+func (c *compiler) postgresReal(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	x, y := c.real(a).sql, c.real(b).sql
 	bounded := c.facts(e).Bounded()
 	switch e.Op {
-	case fragment.OpMultiply:
+	case expr.OpMultiply:
 		// A product is nearer to zero than float64 can tell only if both are below 1.
 		if !atLeastOne(c.facts(b), b) {
 			x = c.coarse(a, x)
@@ -181,7 +181,7 @@ func (c *compiler) postgresReal(e *fragment.Expr) code {
 			return c.f("(%s * %s)", x, y)
 		}
 		return c.f("CASE WHEN abs(%[1]s) <= %[3]s / greatest(abs(%[2]s), 1) THEN %[1]s * %[2]s END", x, y, c.number(postgresHuge))
-	case fragment.OpDivide:
+	case expr.OpDivide:
 		x = c.coarse(a, x)
 		far := ""
 		if f := c.facts(b); math.Abs(f.Lower) > 0x1p500 || math.Abs(f.Upper) > 0x1p500 {
@@ -203,15 +203,15 @@ func (c *compiler) postgresReal(e *fragment.Expr) code {
 }
 
 // atLeastOne reports whether a number is 0 or at least 1 in magnitude.
-func atLeastOne(f fragment.Facts, e *fragment.Expr) bool {
-	return e.Type == value.TypeInt || f.Lower >= 1 || f.Upper <= -1 || e.Op == fragment.OpFloor || e.Op == fragment.OpCeiling
+func atLeastOne(f expr.Range, e *expr.Expr) bool {
+	return e.Type == value.TypeInt || f.Lower >= 1 || f.Upper <= -1 || e.Op == expr.OpFloor || e.Op == expr.OpCeiling
 }
 
 // coarse gives a number that is 0 where it is nearer to zero than PostgreSQL can
 // multiply and divide.
-func (c *compiler) coarse(e *fragment.Expr, sql string) string {
+func (c *compiler) coarse(e *expr.Expr, sql string) string {
 	f := c.facts(e)
-	if atLeastOne(f, e) || f.Lower >= postgresTiny || f.Upper <= -postgresTiny || e.Op == fragment.OpRound {
+	if atLeastOne(f, e) || f.Lower >= postgresTiny || f.Upper <= -postgresTiny || e.Op == expr.OpRound {
 		return sql
 	}
 	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0 ELSE %[1]s END", sql, c.number(postgresTiny)).sql
@@ -219,7 +219,7 @@ func (c *compiler) coarse(e *fragment.Expr, sql string) string {
 
 // postgresRound is compiler.round, but that what is too large to be scaled, and so
 // has no digits after the point, is left as it is before it is scaled.
-func (c *compiler) postgresRound(a code, digits int, f fragment.Facts) code {
+func (c *compiler) postgresRound(a code, digits int, f expr.Range) code {
 	scale := math.Pow10(digits)
 	if digits == 0 {
 		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5))", a.sql)
@@ -259,7 +259,7 @@ var (
 	decimalStart = "2.4703282292062327208e-324"
 )
 
-func (c *compiler) postgresCast(e *fragment.Expr) (code, bool) {
+func (c *compiler) postgresCast(e *expr.Expr) (code, bool) {
 	a := e.Args[0]
 	switch from := a.Type; {
 	case from == e.Type:
@@ -272,7 +272,7 @@ func (c *compiler) postgresCast(e *fragment.Expr) (code, bool) {
 		return c.postgresParse(x, e.Type), true
 	case from == value.TypeFloat: // to int
 		x := c.expr(a)
-		whole := c.postgresRound(x, 0, fragment.Facts{})
+		whole := c.postgresRound(x, 0, expr.Range{})
 		if f := c.facts(a); math.Abs(f.Lower) < 1<<62 && math.Abs(f.Upper) < 1<<62 {
 			return c.f("CAST(%s AS BIGINT)", whole.sql), true
 		}

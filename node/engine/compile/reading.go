@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -16,11 +17,11 @@ func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, e
 	if err != nil {
 		return "", err
 	}
-	all := make([]*fragment.Expr, len(columns.Columns))
+	all := make([]*expr.Expr, len(columns.Columns))
 	answer := make([]column, len(all))
-	places := map[string]*fragment.Expr{}
+	places := map[string]*expr.Expr{}
 	for i, col := range columns.Columns {
-		all[i] = fragment.Column(relation.Name, col.Name, col.Type)
+		all[i] = expr.Column(relation.Name, col.Name, col.Type)
 		places[strings.ToLower(col.Name)] = all[i]
 	}
 	c.reads(all...)

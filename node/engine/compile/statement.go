@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -84,7 +85,7 @@ func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []stri
 func (c *compiler) key(k fragment.Key) string {
 	s := c.whole(k.Expr)
 	if isText(k.Expr) && len(k.Domain) == 0 {
-		s = c.cut(s, k.Expr, fragment.MaxKey)
+		s = c.cut(s, k.Expr, expr.MaxKey)
 	}
 	return c.byBytes(s, k.Expr.Type)
 }
@@ -160,11 +161,11 @@ func list(columns []column) string {
 }
 
 // selectRows writes the rows of relations, joined and filtered; of some, the rows of a patient are cut.
-func (c *compiler) selectRows(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
+func (c *compiler) selectRows(relations []fragment.Relation, filter *expr.Expr, columns []column) string {
 	return c.caps(relations, filter) + c.selectAll(relations, filter, columns)
 }
 
-func (c *compiler) selectAll(relations []fragment.Relation, filter *fragment.Expr, columns []column) string {
+func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, columns []column) string {
 	var b strings.Builder
 	b.WriteString("SELECT " + list(columns))
 	for i, r := range relations {
@@ -300,7 +301,7 @@ func (c *compiler) inputs(f *fragment.Fragment, proof *fragment.Proof, in *input
 // onGrid gives the whole number that a value counts as, before it is moved into the grid: see fragment.Grid. The
 // arithmetic is that of float64 unless the value is an int on a grid of shift 0. A
 // value far beyond the grid is cut off before it is scaled, so that nothing overflows.
-func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
+func (c *compiler) onGrid(e *expr.Expr, g fragment.Grid) string {
 	if e.Type == value.TypeInt && g.Shift == 0 {
 		return c.within64(e, g.Lower, g.Upper)
 	}
@@ -320,8 +321,8 @@ func (c *compiler) onGrid(e *fragment.Expr, g fragment.Grid) string {
 }
 
 // within64 gives an int that is moved into [lower, upper] next: of a column, its own wider bounds are then needless.
-func (c *compiler) within64(e *fragment.Expr, lower, upper int64) string {
-	if e.Op == fragment.OpColumn {
+func (c *compiler) within64(e *expr.Expr, lower, upper int64) string {
+	if e.Op == expr.OpColumn {
 		if s, col := c.raw(e); col.Lower.Valid() && col.Lower.Int64() <= lower && col.Upper.Int64() >= upper {
 			return s
 		}
@@ -340,7 +341,7 @@ func (c *compiler) floor(x string) string {
 }
 
 // leaf gives the bucket of a value, before it is moved into those that there are: see fragment.Buckets.
-func (c *compiler) leaf(e *fragment.Expr, b fragment.Buckets) string {
+func (c *compiler) leaf(e *expr.Expr, b fragment.Buckets) string {
 	if e.Type == value.TypeInt && b.Lower == 0 && b.Density() == 1 {
 		return c.within64(e, 0, int64(b.Leaves()-1)) // a bucket's number, as COUNT(DISTINCT …) and APPROX_BOUNDS have it
 	}

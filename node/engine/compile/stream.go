@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/stream"
@@ -90,9 +91,9 @@ func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, strea
 }
 
 // number64 reads an int, a column without its bounds.
-func (c *compiler) number64(e *fragment.Expr, cell stream.Cell) (string, stream.Cell) {
+func (c *compiler) number64(e *expr.Expr, cell stream.Cell) (string, stream.Cell) {
 	cell.Type = value.TypeInt
-	if e.Op != fragment.OpColumn || c.derived[e.Relation] {
+	if e.Op != expr.OpColumn || c.derived[e.Relation] {
 		return c.expr(e).sql, cell
 	}
 	s, col := c.raw(e)
@@ -103,9 +104,9 @@ func (c *compiler) number64(e *fragment.Expr, cell stream.Cell) (string, stream.
 }
 
 // number53 reads a number as a float, a column without its bounds.
-func (c *compiler) number53(e *fragment.Expr, cell stream.Cell) (string, stream.Cell) {
+func (c *compiler) number53(e *expr.Expr, cell stream.Cell) (string, stream.Cell) {
 	cell.Type = value.TypeFloat
-	if e.Op != fragment.OpColumn || c.derived[e.Relation] || e.Type != value.TypeFloat {
+	if e.Op != expr.OpColumn || c.derived[e.Relation] || e.Type != value.TypeFloat {
 		return c.real(e).sql, cell
 	}
 	s, col := c.raw(e)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
@@ -39,7 +40,7 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 
 // Expressions gives the SQL of expressions over relations. A relation r stands in it
 // under its own name, quoted.
-func (t *Target) Expressions(relations []fragment.Relation, exprs ...*fragment.Expr) ([]string, error) {
+func (t *Target) Expressions(relations []fragment.Relation, exprs ...*expr.Expr) ([]string, error) {
 	c, err := t.compiler(relations)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{target: t, known: known, written: new(int), variables: new(int), bound: map[*fragment.Expr]code{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
+	c := &compiler{target: t, known: known, written: new(int), variables: new(int), bound: map[*expr.Expr]code{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, r := range relations {
 		if seen[strings.ToLower(r.Name)] {
@@ -69,7 +70,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
 			continue
 		}
-		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog, fragment.NewBudget()); err != nil {
+		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog, expr.NewBudget()); err != nil {
 			return nil, err
 		}
 		c.derived[r.Name] = true
@@ -78,7 +79,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 }
 
 // reads notes the columns that expressions, which may be nil, read.
-func (c *compiler) reads(exprs ...*fragment.Expr) {
+func (c *compiler) reads(exprs ...*expr.Expr) {
 	for _, e := range exprs {
 		if e == nil {
 			continue

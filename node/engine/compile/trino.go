@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -70,56 +70,56 @@ func trinoExtreme(function string) func([]string) string {
 	}
 }
 
-func trinoOperation(c *compiler, e *fragment.Expr) (code, bool) {
+func trinoOperation(c *compiler, e *expr.Expr) (code, bool) {
 	if x, ok := c.constant(e); ok {
 		return x, true
 	}
 	switch e.Op {
-	case fragment.OpCoalesce:
+	case expr.OpCoalesce:
 		if len(e.Args) == 1 {
 			return c.as(e.Args[0], e.Type), true
 		}
-	case fragment.OpIntDivide:
+	case expr.OpIntDivide:
 		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
 		if c.facts(e.Args[0]).Lower > math.MinInt64 || without(c.facts(e.Args[1]), -1) {
 			return c.f("(%s / NULLIF(%s, 0))", a, b), true
 		}
 		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s / NULLIF(%[2]s, 0) END", a, b, c.target.Dialect.whole(math.MinInt64)), true
-	case fragment.OpModulo: // the least int % -1 is 0
+	case expr.OpModulo: // the least int % -1 is 0
 		return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql), true
-	case fragment.OpCast:
+	case expr.OpCast:
 		if from := e.Args[0].Type; from == value.TypeText && e.Type != value.TypeText {
 			return c.trinoParse(c.whole(e.Args[0]), e.Type), true
 		}
-	case fragment.OpExtract:
+	case expr.OpExtract:
 		return c.trinoExtract(e), true
-	case fragment.OpAddMonths:
+	case expr.OpAddMonths:
 		n := c.within(e.Args[1], -spanOfMonths, spanOfMonths)
 		return c.existing(c.f("date_add('month', %s, %s)", n, c.strict(e.Args[0])), e.Type, false), true
-	case fragment.OpMonths:
+	case expr.OpMonths:
 		return c.trinoMonths(e), true
-	case fragment.OpMakeDate:
+	case expr.OpMakeDate:
 		y, m, d := c.within(e.Args[0], 1, 9999), c.within(e.Args[1], 1, 12), c.within(e.Args[2], 1, 31)
 		day := c.f("date_add('day', %s - 1, date_add('month', (%s - 1) * 12 + (%s - 1), DATE '0001-01-01'))", d, y, m).sql
 		return c.f("CASE WHEN month(%[1]s) = %[2]s THEN %[1]s END", day, m), true
-	case fragment.OpAdd, fragment.OpSubtract:
+	case expr.OpAdd, expr.OpSubtract:
 		if !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()) {
 			return c.trinoShift(e), true
 		}
-	case fragment.OpLower, fragment.OpUpper:
-		from, to := fragment.UpperLetters, fragment.LowerLetters
-		if e.Op == fragment.OpUpper {
+	case expr.OpLower, expr.OpUpper:
+		from, to := expr.UpperLetters, expr.LowerLetters
+		if e.Op == expr.OpUpper {
 			from, to = to, from
 		}
 		return c.f("CASE WHEN length(to_utf8(%[1]s)) = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END", c.strict(e.Args[0]), string(e.Op), from, to), true
-	case fragment.OpLeftTrim, fragment.OpRightTrim:
+	case expr.OpLeftTrim, expr.OpRightTrim:
 		// TRIM(LEADING … FROM …) is the same, and unknown to old versions.
-		name := map[fragment.Op]string{fragment.OpLeftTrim: "ltrim", fragment.OpRightTrim: "rtrim"}[e.Op]
+		name := map[expr.Op]string{expr.OpLeftTrim: "ltrim", expr.OpRightTrim: "rtrim"}[e.Op]
 		return c.f("%s(%s, %s)", name, c.strict(e.Args[0]), c.literal(*e.Args[1].Value, false).sql), true
-	case fragment.OpSplit:
+	case expr.OpSplit:
 		x := c.strict(e.Args[0])
 		return c.f("CASE WHEN %[1]s IS NOT NULL THEN coalesce(split_part(%[1]s, %[2]s, %[3]s), '') END", x, c.literal(*e.Args[1].Value, false).sql, strconv.FormatInt(e.Args[2].Value.Int64(), 10)), true
-	case fragment.OpRegexp:
+	case expr.OpRegexp:
 		return c.f("regexp_like(%s, %s)", c.strict(e.Args[0]), c.literal(value.Text(javaPattern(e.Args[1].Value.Str())), false).sql), true
 	}
 	return code{}, false
@@ -145,7 +145,7 @@ func javaPattern(p string) string {
 
 // trinoParse converts a text.
 func (c *compiler) trinoParse(x string, t value.Type) code {
-	pattern := map[value.Type]string{value.TypeInt: strings.Trim(fragment.IntPattern, "^$"), value.TypeFloat: strings.Trim(fragment.FloatPattern, "^$"),
+	pattern := map[value.Type]string{value.TypeInt: strings.Trim(expr.IntPattern, "^$"), value.TypeFloat: strings.Trim(expr.FloatPattern, "^$"),
 		value.TypeDate: ExistingDate, value.TypeTimestamp: ExistingDate + existingTime}[t]
 	text := x
 	if t == value.TypeTimestamp {
@@ -156,18 +156,18 @@ func (c *compiler) trinoParse(x string, t value.Type) code {
 	return s
 }
 
-func (c *compiler) trinoExtract(e *fragment.Expr) code {
+func (c *compiler) trinoExtract(e *expr.Expr) code {
 	x := c.strict(e.Args[1])
-	switch field := e.Args[0].Value.Str(); fragment.Field(field) {
-	case fragment.FieldISOYear:
+	switch field := e.Args[0].Value.Str(); expr.Field(field) {
+	case expr.FieldISOYear:
 		return c.f("year_of_week(%s)", x)
-	case fragment.FieldDOY:
+	case expr.FieldDOY:
 		return c.f("day_of_year(%s)", x)
-	case fragment.FieldDOW:
+	case expr.FieldDOW:
 		return c.f("(day_of_week(%s) %% 7)", x)
-	case fragment.FieldISODOW:
+	case expr.FieldISODOW:
 		return c.f("day_of_week(%s)", x)
-	case fragment.FieldHour, fragment.FieldMinute, fragment.FieldSecond:
+	case expr.FieldHour, expr.FieldMinute, expr.FieldSecond:
 		return c.f("%s(CAST(%s AS TIMESTAMP(6)))", field, x)
 	default:
 		return c.f("%s(%s)", field, x)
@@ -175,7 +175,7 @@ func (c *compiler) trinoExtract(e *fragment.Expr) code {
 }
 
 // trinoMonths is compiler.months; an INTERVAL has milliseconds only.
-func (c *compiler) trinoMonths(e *fragment.Expr) code {
+func (c *compiler) trinoMonths(e *expr.Expr) code {
 	a, b := c.strict(e.Args[0]), c.strict(e.Args[1])
 	later := func(x, y string) string {
 		if e.Args[0].Type == value.TypeDate {
@@ -195,7 +195,7 @@ func (c *compiler) trinoMicroseconds(x string) string {
 }
 
 // trinoShift writes a date or timestamp plus or minus an int, and differences.
-func (c *compiler) trinoShift(e *fragment.Expr) code {
+func (c *compiler) trinoShift(e *expr.Expr) code {
 	a, b := e.Args[0], e.Args[1]
 	if e.Type == value.TypeInt {
 		if a.Type == value.TypeDate {
@@ -208,7 +208,7 @@ func (c *compiler) trinoShift(e *fragment.Expr) code {
 	}
 	if e.Type == value.TypeDate {
 		by := c.within(b, -spanOfDays, spanOfDays)
-		if e.Op == fragment.OpSubtract {
+		if e.Op == expr.OpSubtract {
 			by = c.f("-(%s)", by).sql
 		}
 		return c.existing(c.f("date_add('day', %s, %s)", by, c.strict(a)), e.Type, false)

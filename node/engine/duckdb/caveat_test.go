@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -15,8 +16,8 @@ func TestCaveats(t *testing.T) {
 	absent := fragment.Caveat{Kind: fragment.CaveatAbsent, Table: "stay", Column: "town"}
 	rejected := fragment.Caveat{Kind: fragment.CaveatRejected, Table: "stay", Share: 0.02}
 	unusable := fragment.Caveat{Kind: fragment.CaveatUnusable, Table: "stay", Share: 0.95}
-	column := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeText) }
-	id := func(relation string) *fragment.Expr { return fragment.Column(relation, "id", value.TypeInt) }
+	column := func(relation, name string) *expr.Expr { return expr.Column(relation, name, value.TypeText) }
+	id := func(relation string) *expr.Expr { return expr.Column(relation, "id", value.TypeInt) }
 	of := func(key string) *fragment.Fragment {
 		return &fragment.Fragment{Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: id("s"), Keys: []fragment.Key{{Expr: column("s", key)}}, Norm: fragment.L2}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -34,7 +35,7 @@ func TestBenchClamp(t *testing.T) {
 	}
 	defer e.Close()
 	target := &compile.Target{Dialect: compile.DuckDB, Catalog: c, Hospital: enginetest.Hospital, Table: func(t *catalog.Table, _ []string) (string, bool) { return schema + "." + t.Name, true }}
-	column := func(name string, t value.Type) *fragment.Expr { return fragment.Column("r", name, t) }
+	column := func(name string, t value.Type) *expr.Expr { return expr.Column("r", name, t) }
 	grid := func(upper float64, whole bool) *fragment.Grid {
 		g, err := fragment.NewGrid(0, upper, whole, true, 10)
 		if err != nil {
@@ -42,7 +43,7 @@ func TestBenchClamp(t *testing.T) {
 		}
 		return &g
 	}
-	sum := func(e *fragment.Expr, g *fragment.Grid) []fragment.Partial {
+	sum := func(e *expr.Expr, g *fragment.Grid) []fragment.Partial {
 		return []fragment.Partial{{Kind: fragment.PartialValues, Expr: e}, {Kind: fragment.PartialSum, Expr: e, Grid: g}}
 	}
 	for name, f := range map[string]*fragment.Fragment{

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/internal/worker"
@@ -128,17 +129,17 @@ func newDatabase(t testing.TB, statements ...string) string {
 }
 
 var (
-	evID   = fragment.Column("e", "id", value.TypeInt)
-	evKind = fragment.Column("e", "kind", value.TypeText)
-	pID    = fragment.Column("p", "id", value.TypeInt)
-	pAge   = fragment.Column("p", "age", value.TypeInt)
+	evID   = expr.Column("e", "id", value.TypeInt)
+	evKind = expr.Column("e", "kind", value.TypeText)
+	pID    = expr.Column("p", "id", value.TypeInt)
+	pAge   = expr.Column("p", "age", value.TypeInt)
 
 	events  = []fragment.Relation{{Name: "e", Table: "event"}}
 	persons = []fragment.Relation{{Name: "p", Table: "person"}}
 )
 
-func op(o fragment.Op, args ...*fragment.Expr) *fragment.Expr {
-	e, err := fragment.New(o, args...)
+func op(o expr.Op, args ...*expr.Expr) *expr.Expr {
+	e, err := expr.New(o, args...)
 	if err != nil {
 		panic(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -91,8 +92,8 @@ func TestCancel(t *testing.T) {
 		"CREATE TABLE person AS SELECT range AS id FROM range(20000)",
 		"CREATE TABLE event AS SELECT id, 'k' || (id * 7 % 31) AS kind FROM person",
 		"CREATE TABLE kinds AS SELECT 'k' || range AS kind, 'l' || range AS label FROM range(60000)")
-	f := &fragment.Fragment{Version: fragment.Version, Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
-		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpLess, evKind, fragment.Column("k", "kind", value.TypeText))})}
+	f := &fragment.Fragment{Version: fragment.Version, Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: expr.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+		Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(expr.OpLess, evKind, expr.Column("k", "kind", value.TypeText))})}
 	p, err := fragment.Check(f, e.catalog)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +317,7 @@ func TestSpill(t *testing.T) {
 	t.Chdir(above) // where DuckDB would spill if nothing were said
 	spill := filepath.Join(above, "spill")
 	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 1600000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3200000)")
-	distinct := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(fragment.OpModulo, evID, fragment.Literal(value.Int(2)))}, {Expr: op(fragment.OpLike, evKind, fragment.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
+	distinct := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(expr.OpModulo, evID, expr.Literal(value.Int(2)))}, {Expr: op(expr.OpLike, evKind, expr.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
 	open := func(spill string) *Engine {
 		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "150MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
@@ -399,7 +400,7 @@ func TestHive(t *testing.T) {
 		t.Fatal(err)
 	}
 	newDatabase(t, "COPY (SELECT 99::BIGINT AS id, 'k0' AS kind) TO '"+filepath.Join(wrong, "x.parquet")+"'")
-	day := fragment.Column("e", "day", value.TypeDate)
+	day := expr.Column("e", "day", value.TypeDate)
 	byDay := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	for _, tables := range []map[string]engine.Source{nil, {"event": {File: "event/**/*.parquet"}}, {"event": {File: "event/*/*/*.parquet"}}, {"event": {File: filepath.Join(folder, "event", "day=*", "**", "*.parquet")}}} {
 		e, err := Open(context.Background(), Config{Folder: folder, Tables: tables}, parse(t, enginetest.WardCatalog), "A", testKey)
@@ -439,7 +440,7 @@ func TestHive(t *testing.T) {
 	}
 	first := value.Date(18262) // 2020-01-01
 	one := *byDay
-	one.Filter = op(fragment.OpEqual, day, fragment.Literal(first))
+	one.Filter = op(expr.OpEqual, day, expr.Literal(first))
 	if diff := cmp.Diff(map[string][]int64{`"2020-01-01"|`: {50}}, run(t, e, &one)); diff != "" {
 		t.Error(diff)
 	}

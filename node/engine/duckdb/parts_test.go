@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -34,12 +35,12 @@ tables:
 	defer e.Close()
 	for table, want := range map[string]int64{"lower": 3, "upper": 1} {
 		of := map[string]string{"lower": "visit", "upper": "drug"}[table]
-		on, err := fragment.New(fragment.OpEqual, fragment.Column("b", "event", value.TypeInt), fragment.Column("e", of, value.TypeInt))
+		on, err := expr.New(expr.OpEqual, expr.Column("b", "event", value.TypeInt), expr.Column("e", of, value.TypeInt))
 		if err != nil {
 			t.Fatal(err)
 		}
 		f := &fragment.Fragment{
-			Version: fragment.Version, Catalog: c.Digest(), Patient: fragment.Column("e", "id", value.TypeInt), Norm: fragment.L1, MaxGroups: 5, MaxRows: 10,
+			Version: fragment.Version, Catalog: c.Digest(), Patient: expr.Column("e", "id", value.TypeInt), Norm: fragment.L1, MaxGroups: 5, MaxRows: 10,
 			Relations: []fragment.Relation{{Name: "b", Table: table}, {Name: "e", Table: of, Join: fragment.JoinInner, On: on}},
 			Partials:  []fragment.Partial{{Kind: fragment.PartialRows}},
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -48,7 +49,7 @@ type shape struct {
 }
 
 func shapes(t testing.TB) []shape {
-	col := func(name string, of value.Type) *fragment.Expr { return fragment.Column("e", name, of) }
+	col := func(name string, of value.Type) *expr.Expr { return expr.Column("e", name, of) }
 	grid := func(lower, upper float64, whole bool, rows int) *fragment.Grid {
 		g, err := fragment.NewGrid(lower, upper, whole, true, rows)
 		if err != nil {
@@ -64,8 +65,8 @@ func shapes(t testing.TB) []shape {
 	}
 	person := fragment.Relation{Name: "p", Table: "person"}
 	joined := person
-	joined.Join, joined.On = fragment.JoinInner, op(fragment.OpEqual, evID, pID)
-	group := fragment.Column("p", "grp", value.TypeInt)
+	joined.Join, joined.On = fragment.JoinInner, op(expr.OpEqual, evID, pID)
+	group := expr.Column("p", "grp", value.TypeInt)
 	all := []shape{
 		{"(a) no GROUP BY", "SELECT count(*), avg(x) FROM event", 5, fragment.Fragment{Relations: events, Patient: evID, Partials: mean}},
 		{"(b) 200 keys", "SELECT unit, count(*), avg(x) FROM event GROUP BY unit", 5,

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -44,12 +45,12 @@ tables:
 		t.Fatal(err)
 	}
 	defer e.Close()
-	x := fragment.Column("p", "x", value.TypeFloat)
+	x := expr.Column("p", "x", value.TypeFloat)
 	// The one row of a patient, and rows that may be several: those of a patient twice.
 	twice := &fragment.Derived{Combine: fragment.CombineAll, Patient: "id"}
 	for range 2 {
 		arm := &fragment.Derived{Relations: persons, Patient: "id"}
-		for _, e := range []*fragment.Expr{pID, pAge, x} {
+		for _, e := range []*expr.Expr{pID, pAge, x} {
 			arm.Columns = append(arm.Columns, fragment.Output{Name: e.Column, Expr: e})
 		}
 		twice.Arms = append(twice.Arms, arm)
@@ -60,10 +61,10 @@ tables:
 }
 
 // within fails where the part of a patient is beyond what is declared of it.
-func within(t *testing.T, e *Engine, c *catalog.Catalog, x *fragment.Expr, relations []fragment.Relation) {
+func within(t *testing.T, e *Engine, c *catalog.Catalog, x *expr.Expr, relations []fragment.Relation) {
 	t.Helper()
 	f := &fragment.Fragment{Relations: relations, Patient: pID, Keys: []fragment.Key{{Expr: pID}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
-	for _, of := range []*fragment.Expr{pAge, op(fragment.OpAdd, pAge, fragment.Literal(value.Int(1))), x, op(fragment.OpAdd, x, fragment.Literal(value.Float(1)))} {
+	for _, of := range []*expr.Expr{pAge, op(expr.OpAdd, pAge, expr.Literal(value.Int(1))), x, op(expr.OpAdd, x, expr.Literal(value.Float(1)))} {
 		for _, centered := range []bool{false, true} {
 			g, err := fragment.NewGrid(0, 121, of.Type == value.TypeInt, centered, 1)
 			if err != nil {
@@ -108,8 +109,8 @@ func rewriteFooter(t *testing.T, file string, lies map[uint64]uint64) {
 func TestGroupsThatLie(t *testing.T) {
 	const far = 1 << 32
 	event := fragment.Relation{Name: "e", Table: "event"}
-	id, k, n := fragment.Column("e", "id", value.TypeInt), fragment.Column("e", "k", value.TypeInt), fragment.Column("e", "n", value.TypeInt)
-	join := fragment.Relation{Name: "f", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, id, fragment.Column("f", "id", value.TypeInt))}
+	id, k, n := expr.Column("e", "id", value.TypeInt), expr.Column("e", "k", value.TypeInt), expr.Column("e", "n", value.TypeInt)
+	join := fragment.Relation{Name: "f", Table: "event", Join: fragment.JoinInner, On: op(expr.OpEqual, id, expr.Column("f", "id", value.TypeInt))}
 	all := []map[string]map[string][]int64{}
 	for _, lies := range []map[uint64]uint64{nil, {130: 7}, {130: 2}, {far: 9}, {130: 1, far: 9}} {
 		folder := t.TempDir()
@@ -133,7 +134,7 @@ tables:
 		}
 		defer e.Close()
 		got := map[string]map[string][]int64{}
-		for _, key := range []*fragment.Expr{id, k, n} {
+		for _, key := range []*expr.Expr{id, k, n} {
 			for _, relations := range [][]fragment.Relation{{event}, {event, join}} {
 				f := &fragment.Fragment{Relations: relations, Patient: id, Keys: []fragment.Key{{Expr: key}}, Norm: fragment.L2, MaxGroups: 30, MaxRows: 1000,
 					Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}

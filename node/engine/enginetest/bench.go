@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -65,7 +66,7 @@ func BenchTables(series func(n int) string) map[string]string {
 func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx context.Context, sql string, keyed bool) error) {
 	c := parse(b, benchCatalog)
 	e := open(c)
-	column := func(name string, t value.Type) *fragment.Expr { return fragment.Column("e", name, t) }
+	column := func(name string, t value.Type) *expr.Expr { return expr.Column("e", name, t) }
 	var units []value.Value
 	for i := range int64(200) {
 		units = append(units, value.Int(i))
@@ -87,7 +88,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 		{"200 declared groups, mean", fragment.Fragment{Relations: events, Patient: evID, Keys: declared, Partials: []fragment.Partial{{Kind: fragment.PartialValues, Expr: n}, sumN}}},
 		{"200 undeclared groups, mean", fragment.Fragment{Relations: events, Patient: evID, Keys: undeclared, Partials: []fragment.Partial{patients, {Kind: fragment.PartialValues, Expr: x}, sumX}}},
 		{"100000 groups, count", fragment.Fragment{Relations: events, Patient: evID, MaxGroups: 1000, Keys: []fragment.Key{{Expr: column("many", value.TypeInt)}}, Partials: []fragment.Partial{patients, rows}}},
-		{"one row a patient", fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: pID, Keys: []fragment.Key{{Expr: fragment.Column("p", "grp", value.TypeInt)}},
+		{"one row a patient", fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: pID, Keys: []fragment.Key{{Expr: expr.Column("p", "grp", value.TypeInt)}},
 			Partials: []fragment.Partial{patients, {Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, true, 1)}}}},
 	} {
 		b.Run(shape.name, func(b *testing.B) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -85,9 +86,9 @@ func join(left, right []row, a, b string) []row {
 // reference computes every patient's parts in every group, as doc.go of
 // internal/fragment defines them, clipped.
 func reference(f *fragment.Fragment, p *fragment.Proof, rows []row) map[int64]map[string][]int64 {
-	at := func(e *fragment.Expr, r row) value.Value {
-		return fragment.Evaluate(e, func(c *fragment.Expr) value.Value {
-			if c.Op == fragment.OpHospital {
+	at := func(e *expr.Expr, r row) value.Value {
+		return expr.Evaluate(e, func(c *expr.Expr) value.Value {
+			if c.Op == expr.OpHospital {
 				return value.Text(Hospital)
 			}
 			return r[c.Relation+"."+c.Column]
@@ -106,7 +107,7 @@ rows:
 		}
 		var keys []value.Value
 		for _, k := range f.Keys {
-			v := fragment.Cut(at(k.Expr, r), fragment.MaxKey)
+			v := expr.Cut(at(k.Expr, r), expr.MaxKey)
 			in := len(k.Domain) == 0
 			for _, d := range k.Domain {
 				in = in || d == v
@@ -138,7 +139,7 @@ rows:
 }
 
 // sums are what rows add up to in a partial aggregate.
-func sums(p fragment.Partial, rows []row, at func(*fragment.Expr, row) value.Value) []*big.Int {
+func sums(p fragment.Partial, rows []row, at func(*expr.Expr, row) value.Value) []*big.Int {
 	if p.Buckets != nil {
 		return leaves(*p.Buckets, p.Expr, rows, at)
 	}
@@ -173,7 +174,7 @@ func sums(p fragment.Partial, rows []row, at func(*fragment.Expr, row) value.Val
 	return []*big.Int{big.NewInt(n)}
 }
 
-func leaves(b fragment.Buckets, e *fragment.Expr, rows []row, at func(*fragment.Expr, row) value.Value) []*big.Int {
+func leaves(b fragment.Buckets, e *expr.Expr, rows []row, at func(*expr.Expr, row) value.Value) []*big.Int {
 	counts := make([]*big.Int, b.Leaves())
 	for i := range counts {
 		counts[i] = new(big.Int)
@@ -194,9 +195,9 @@ func (k Kind) bounding(t *testing.T) {
 	null := value.Null(value.TypeText)
 	keys := []fragment.Key{
 		{Expr: evKind}, {Expr: evKind, Domain: domain(value.Text("a"), value.Text("b"), value.Text("zz"), null)}, {Expr: evKind, Domain: domain(value.Text("c"))}, {Expr: evKind, Domain: domain(null)},
-		{Expr: evUnit}, {Expr: evUnit, Domain: domain(value.Int(2), value.Int(3), value.Int(4), value.Null(value.TypeInt))}, {Expr: evUrgent}, {Expr: evDay}, {Expr: op(fragment.OpDivide, evX, evX)},
-		{Expr: pSex}, {Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}, {Expr: fragment.Hospital(), Domain: domain(value.Text(Hospital))},
-		{Expr: op(fragment.OpRound, evFree, integer(0))},
+		{Expr: evUnit}, {Expr: evUnit, Domain: domain(value.Int(2), value.Int(3), value.Int(4), value.Null(value.TypeInt))}, {Expr: evUrgent}, {Expr: evDay}, {Expr: op(expr.OpDivide, evX, evX)},
+		{Expr: pSex}, {Expr: pSex, Domain: domain(value.Text("F"), value.Text("M"))}, {Expr: expr.Hospital(), Domain: domain(value.Text(Hospital))},
+		{Expr: op(expr.OpRound, evFree, integer(0))},
 	}
 	clipped := 0
 	wards := k.times(25)
@@ -216,7 +217,7 @@ func (k Kind) bounding(t *testing.T) {
 				f.Keys = append(f.Keys, choose[r.IntN(len(choose))])
 			}
 			partials := []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
-				{Kind: fragment.PartialPatients, Expr: op(fragment.OpGreater, pAge, integer(50))}, {Kind: fragment.PartialValues, Expr: pAge},
+				{Kind: fragment.PartialPatients, Expr: op(expr.OpGreater, pAge, integer(50))}, {Kind: fragment.PartialValues, Expr: pAge},
 				{Kind: fragment.PartialSum, Expr: pAge, Grid: grid(0, 120, true, r.IntN(2) == 0, f.MaxRows)},
 				{Kind: fragment.PartialBuckets, Expr: pAge, Buckets: &fragment.Buckets{Lower: 0, Upper: 120, Branching: 4, Levels: 2}}}
 			if len(f.Relations) == 2 {
@@ -228,11 +229,11 @@ func (k Kind) bounding(t *testing.T) {
 					fragment.Partial{Kind: fragment.PartialSum, Expr: evN, Grid: &fragment.Grid{Shift: -3, Lower: 2, Upper: 100}},
 					fragment.Partial{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(-1e6, 1e6, false, false, f.MaxRows)},
 					fragment.Partial{Kind: fragment.PartialSum, Expr: evFree, Grid: grid(-1e300, 1e305, false, true, f.MaxRows)},
-					fragment.Partial{Kind: fragment.PartialSum, Expr: op(fragment.OpMultiply, evX, evX), Grid: grid(0, 100, false, true, f.MaxRows)},
+					fragment.Partial{Kind: fragment.PartialSum, Expr: op(expr.OpMultiply, evX, evX), Grid: grid(0, 100, false, true, f.MaxRows)},
 					fragment.Partial{Kind: fragment.PartialBuckets, Expr: evFree, Buckets: &fragment.Buckets{Lower: -1e3, Upper: 1e9, Branching: 3, Levels: 2}},
 					fragment.Partial{Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: -1, Upper: 10, Branching: 10, Levels: 1}})
 				if r.IntN(2) == 0 {
-					f.Filter = op(fragment.OpGreater, evN, integer(200))
+					f.Filter = op(expr.OpGreater, evN, integer(200))
 				}
 			}
 			for range 1 + r.IntN(5) {
@@ -307,7 +308,7 @@ func (k Kind) heavy(t *testing.T) {
 		event.Rows = append(event.Rows, []any{int64(1), int64(2), "a", nil, nil, nil, nil, nil})
 	}
 	e := k.Open(t, c, "a secret of the node, for tests only", event)
-	again := fragment.Relation{Name: "again", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, evID, fragment.Column("again", "id", value.TypeInt))}
+	again := fragment.Relation{Name: "again", Table: "event", Join: fragment.JoinInner, On: op(expr.OpEqual, evID, expr.Column("again", "id", value.TypeInt))}
 	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
 		f := &fragment.Fragment{Relations: append(events[:1:1], again), Patient: evID, Norm: norm, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		got, _, p := Exact(t, e, c, f)
@@ -363,7 +364,7 @@ func (k Kind) texts(t *testing.T) {
 	}
 	slices.Sort(want)
 	e := k.Open(t, c, "a secret of the node, for tests only", event, kinds)
-	f := &fragment.Fragment{Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(fragment.OpEqual, kKind, evKind)}), Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 1,
+	f := &fragment.Fragment{Relations: append(events[:1:1], fragment.Relation{Name: "k", Table: "kinds", Join: fragment.JoinInner, On: op(expr.OpEqual, kKind, evKind)}), Patient: evID, Norm: fragment.L2, MaxGroups: 5, MaxRows: 1,
 		Keys: []fragment.Key{{Expr: kLabel}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	f.Version = fragment.Version
 	p, err := fragment.Check(f, c)
@@ -387,7 +388,7 @@ func (k Kind) texts(t *testing.T) {
 	f = &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1}
 	var counts []int64
 	for i, a := range want {
-		for o, n := range map[fragment.Op]int64{fragment.OpLess: int64(i), fragment.OpEqual: 1} {
+		for o, n := range map[expr.Op]int64{expr.OpLess: int64(i), expr.OpEqual: 1} {
 			x := op(o, evKind, str(a))
 			f.Partials, counts = append(f.Partials, fragment.Partial{Kind: fragment.PartialPatients, Expr: x}), append(counts, n)
 			if i%max(1, int(0.25/k.Queries)) != 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -54,10 +55,10 @@ func (k Kind) bounds(t *testing.T) {
 			}
 		}
 	}
-	sums := func(f *fragment.Fragment, of ...*fragment.Expr) {
+	sums := func(f *fragment.Fragment, of ...*expr.Expr) {
 		scope := must2(fragment.NewScope(f.Relations, c))
 		for _, x := range of {
-			f.Partials = append(f.Partials, g.partial(x, scope.FactsWhere(x, f.Filter), f.MaxRows))
+			f.Partials = append(f.Partials, g.partial(x, scope.RangeWhere(x, f.Filter), f.MaxRows))
 		}
 	}
 	table := fragment.Relation{Name: "T", Table: "t"}
@@ -66,13 +67,13 @@ func (k Kind) bounds(t *testing.T) {
 	}
 	for _, x := range g.tiny() {
 		f := of(table, 1)
-		sums(f, slices.Repeat([]*fragment.Expr{x}, 6)...)
+		sums(f, slices.Repeat([]*expr.Expr{x}, 6)...)
 		try(f)
 	}
 	for _, d := range g.trusted(table) {
 		for _, x := range g.failing("D") {
 			f := of(fragment.Relation{Name: "D", Derived: d}, 2)
-			f.Filter = op(fragment.OpGreater, x, integer(20))
+			f.Filter = op(expr.OpGreater, x, integer(20))
 			sums(f, x)
 			try(f)
 		}
@@ -88,14 +89,14 @@ func (k Kind) bounds(t *testing.T) {
 			depth = 2 // a database multiplies what both mention
 			if g.IntN(4) == 0 {
 				f.Relations = []fragment.Relation{table, {Name: "D", Derived: f.Relations[0].Derived, Join: fragment.JoinLeft}}
-				f.Relations[1].On = op(fragment.OpAnd, op(fragment.OpEqual, idOf("T"), idOf("D")), g.at("D", g.expr(value.TypeBool, 2)))
+				f.Relations[1].On = op(expr.OpAnd, op(expr.OpEqual, idOf("T"), idOf("D")), g.at("D", g.expr(value.TypeBool, 2)))
 				f.MaxRows = 2
 			}
 		}
 		if g.IntN(2) == 0 {
 			f.Filter = g.at(relation, g.condition())
 			if g.IntN(2) == 0 {
-				f.Filter = g.at(relation, op(fragment.OpGreater, g.computed(depth), integer(20)))
+				f.Filter = g.at(relation, op(expr.OpGreater, g.computed(depth), integer(20)))
 			}
 		}
 		for range 6 {
@@ -108,7 +109,7 @@ func (k Kind) bounds(t *testing.T) {
 	}
 }
 
-func idOf(relation string) *fragment.Expr { return fragment.Column(relation, "id", value.TypeInt) }
+func idOf(relation string) *expr.Expr { return expr.Column(relation, "id", value.TypeInt) }
 
 func must2(s *fragment.Scope, err error) *fragment.Scope {
 	if err != nil {
@@ -121,7 +122,7 @@ func must2(s *fragment.Scope, err error) *fragment.Scope {
 type broken struct{ generator }
 
 // partial makes a partial aggregate of a number, of which a planner would know these facts.
-func (g broken) partial(x *fragment.Expr, f fragment.Facts, maxRows int) fragment.Partial {
+func (g broken) partial(x *expr.Expr, f expr.Range, maxRows int) fragment.Partial {
 	whole := x.Type == value.TypeInt
 	if !f.Bounded() || g.IntN(8) == 0 {
 		f.Lower, f.Upper = pick(g.generator, -1.0, 0, 3), pick(g.generator, 3.0, 8)
@@ -146,15 +147,15 @@ func (g broken) partial(x *fragment.Expr, f fragment.Facts, maxRows int) fragmen
 }
 
 // at reads another relation, of one column for each type, in the place of T.
-func (g broken) at(relation string, e *fragment.Expr) *fragment.Expr {
+func (g broken) at(relation string, e *expr.Expr) *expr.Expr {
 	if relation == "T" {
 		return e
 	}
-	return e.Replace(func(c *fragment.Expr) *fragment.Expr {
+	return e.Replace(func(c *expr.Expr) *expr.Expr {
 		if c.Column == "id" {
 			return idOf(relation)
 		}
-		return fragment.Column(relation, string(c.Type), c.Type)
+		return expr.Column(relation, string(c.Type), c.Type)
 	})
 }
 
@@ -165,7 +166,7 @@ var narrowValues = map[value.Type]func(i int64) value.Value{
 }
 
 // computed is a number: any, or one that cannot fail where what is promised of columns, or their filters, holds.
-func (g broken) computed(depth int) *fragment.Expr {
+func (g broken) computed(depth int) *expr.Expr {
 	if g.IntN(2) == 0 {
 		return g.number(1 + g.IntN(depth))
 	}
@@ -173,56 +174,56 @@ func (g broken) computed(depth int) *fragment.Expr {
 	other := g.believed(pick(g.generator, value.TypeInt, value.TypeFloat))
 	switch g.IntN(7) {
 	case 0:
-		return op(pick(g.generator, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply, fragment.OpDivide), number, other)
+		return op(pick(g.generator, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide), number, other)
 	case 1:
-		return op(pick(g.generator, fragment.OpSqrt, fragment.OpLn, fragment.OpLog10, fragment.OpExp), number)
+		return op(pick(g.generator, expr.OpSqrt, expr.OpLn, expr.OpLog10, expr.OpExp), number)
 	case 2:
-		return must(fragment.Cast(g.believed(value.TypeFloat), value.TypeInt))
+		return must(expr.Cast(g.believed(value.TypeFloat), value.TypeInt))
 	case 3:
 		t := pick(g.generator, value.TypeDate, value.TypeTimestamp)
-		day := op(pick(g.generator, fragment.OpAdd, fragment.OpSubtract, fragment.OpAddMonths), g.believed(t), g.believed(value.TypeInt))
-		return op(fragment.OpExtract, fragment.Literal(value.Text("year")), day)
+		day := op(pick(g.generator, expr.OpAdd, expr.OpSubtract, expr.OpAddMonths), g.believed(t), g.believed(value.TypeInt))
+		return op(expr.OpExtract, expr.Literal(value.Text("year")), day)
 	case 4:
-		return op(pick(g.generator, fragment.OpMultiply, fragment.OpIntDivide, fragment.OpModulo, fragment.OpAdd), g.believed(value.TypeInt), g.believed(value.TypeInt))
+		return op(pick(g.generator, expr.OpMultiply, expr.OpIntDivide, expr.OpModulo, expr.OpAdd), g.believed(value.TypeInt), g.believed(value.TypeInt))
 	case 5:
 		x := g.believed(value.TypeInt)
-		return op(fragment.OpLength, op(fragment.OpSubstring, g.expr(value.TypeText, 1), x, g.believed(value.TypeInt)))
+		return op(expr.OpLength, op(expr.OpSubstring, g.expr(value.TypeText, 1), x, g.believed(value.TypeInt)))
 	}
 	x := g.believed(value.TypeInt)
-	day := op(fragment.OpMakeDate, op(fragment.OpAdd, x, integer(1900)), op(fragment.OpModulo, x, integer(12)), op(fragment.OpModulo, g.believed(value.TypeInt), integer(28)))
-	return op(fragment.OpExtract, fragment.Literal(value.Text("day")), day)
+	day := op(expr.OpMakeDate, op(expr.OpAdd, x, integer(1900)), op(expr.OpModulo, x, integer(12)), op(expr.OpModulo, g.believed(value.TypeInt), integer(28)))
+	return op(expr.OpExtract, expr.Literal(value.Text("day")), day)
 }
 
 // believed is a column, or one that is cut by another that is said never to be NULL.
-func (g broken) believed(t value.Type) *fragment.Expr {
-	column := func() *fragment.Expr { return fragment.Column("T", pick(g.generator, nastyColumns[t]...), t) }
+func (g broken) believed(t value.Type) *expr.Expr {
+	column := func() *expr.Expr { return expr.Column("T", pick(g.generator, nastyColumns[t]...), t) }
 	if g.IntN(2) == 0 {
 		return column()
 	}
 	bounded := map[value.Type]string{value.TypeInt: "ib", value.TypeFloat: "fb", value.TypeDate: "db", value.TypeTimestamp: "tb"}[t]
-	return op(fragment.OpGreatest, op(fragment.OpLeast, fragment.Column("T", bounded, t), column()), fragment.Literal(narrowValues[t](0)))
+	return op(expr.OpGreatest, op(expr.OpLeast, expr.Column("T", bounded, t), column()), expr.Literal(narrowValues[t](0)))
 }
 
 // condition narrows what a planner believes of a column.
-func (g broken) condition() *fragment.Expr {
-	column := func(t value.Type) *fragment.Expr {
-		return fragment.Column("T", pick(g.generator, nastyColumns[t]...), t)
+func (g broken) condition() *expr.Expr {
+	column := func(t value.Type) *expr.Expr {
+		return expr.Column("T", pick(g.generator, nastyColumns[t]...), t)
 	}
 	switch g.IntN(5) {
 	case 0:
-		return op(fragment.OpIn, column(value.TypeInt), integer(1), integer(2), integer(7), integer(100))
+		return op(expr.OpIn, column(value.TypeInt), integer(1), integer(2), integer(7), integer(100))
 	case 1:
 		x := column(value.TypeFloat)
-		return op(fragment.OpAnd, op(fragment.OpGreater, x, fragment.Literal(value.Float(0))), op(fragment.OpLessOrEqual, x, fragment.Literal(value.Float(3))))
+		return op(expr.OpAnd, op(expr.OpGreater, x, expr.Literal(value.Float(0))), op(expr.OpLessOrEqual, x, expr.Literal(value.Float(3))))
 	case 2:
 		x := column(pick(g.generator, value.TypeInt, value.TypeDate, value.TypeTimestamp))
-		return op(fragment.OpNot, op(fragment.OpIsNull, x))
+		return op(expr.OpNot, op(expr.OpIsNull, x))
 	case 3:
 		x := column(pick(g.generator, value.TypeDate, value.TypeTimestamp))
-		return op(fragment.OpAnd, op(fragment.OpGreaterOrEqual, x, g.literal(x.Type)), op(fragment.OpLess, x, g.literal(x.Type)))
+		return op(expr.OpAnd, op(expr.OpGreaterOrEqual, x, g.literal(x.Type)), op(expr.OpLess, x, g.literal(x.Type)))
 	}
 	x := column(value.TypeInt)
-	return op(fragment.OpAnd, op(fragment.OpNotEqual, x, integer(0)), op(fragment.OpGreaterOrEqual, x, integer(1)), op(fragment.OpLess, x, integer(101)))
+	return op(expr.OpAnd, op(expr.OpNotEqual, x, integer(0)), op(expr.OpGreaterOrEqual, x, integer(1)), op(expr.OpLess, x, integer(101)))
 }
 
 // derived makes a relation of one column for each type, which are named as their types.
@@ -262,18 +263,18 @@ func (g broken) derived(from fragment.Relation, depth int) *fragment.Derived {
 func (g broken) trusted(from fragment.Relation) []*fragment.Derived {
 	plain := func(names string, narrow bool) *fragment.Derived {
 		d := &fragment.Derived{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}
-		var in []*fragment.Expr
+		var in []*expr.Expr
 		for i, name := range strings.Fields(names) {
-			x := fragment.Column("T", name, []value.Type{value.TypeInt, value.TypeFloat, value.TypeDate}[i])
+			x := expr.Column("T", name, []value.Type{value.TypeInt, value.TypeFloat, value.TypeDate}[i])
 			d.Columns = append(d.Columns, fragment.Output{Name: string(x.Type), Expr: x})
-			list := []*fragment.Expr{x} // which PostgreSQL tests last: it looks longer ones up in a hash table
+			list := []*expr.Expr{x} // which PostgreSQL tests last: it looks longer ones up in a hash table
 			for n := range int64(8) {
-				list = append(list, fragment.Literal(narrowValues[x.Type](n)))
+				list = append(list, expr.Literal(narrowValues[x.Type](n)))
 			}
-			in = append(in, op(fragment.OpIn, list...))
+			in = append(in, op(expr.OpIn, list...))
 		}
 		if narrow {
-			d.Filter = op(fragment.OpAnd, in...)
+			d.Filter = op(expr.OpAnd, in...)
 		}
 		return d
 	}
@@ -282,45 +283,45 @@ func (g broken) trusted(from fragment.Relation) []*fragment.Derived {
 	}
 	known, free := plain("ib fb db", false), plain("i f d", false)
 	joined := plain("i f d", false) // narrowed where it is joined
-	joined.Relations = append(joined.Relations, fragment.Relation{Name: "N", Derived: plain("i f d", true), Join: fragment.JoinInner, On: op(fragment.OpEqual, idOf("T"), idOf("N"))})
+	joined.Relations = append(joined.Relations, fragment.Relation{Name: "N", Derived: plain("i f d", true), Join: fragment.JoinInner, On: op(expr.OpEqual, idOf("T"), idOf("N"))})
 	for i := range joined.Columns[1:] {
 		o := &joined.Columns[1+i]
-		o.Expr = fragment.Column("N", o.Name, o.Expr.Type)
+		o.Expr = expr.Column("N", o.Name, o.Expr.Type)
 	}
 	return []*fragment.Derived{plain("i f d", true), joined, both(fragment.CombineIntersect, known, free), both(fragment.CombineExcept, known, free), both(fragment.CombineUnion, known, free)}
 }
 
 // failing lists what can fail of an int, a float and a date.
-func (g broken) failing(relation string) []*fragment.Expr {
-	n, x, d := fragment.Column(relation, "int", value.TypeInt), fragment.Column(relation, "float", value.TypeFloat), fragment.Column(relation, "date", value.TypeDate)
-	year := func(day *fragment.Expr) *fragment.Expr {
-		return op(fragment.OpExtract, fragment.Literal(value.Text("year")), day)
+func (g broken) failing(relation string) []*expr.Expr {
+	n, x, d := expr.Column(relation, "int", value.TypeInt), expr.Column(relation, "float", value.TypeFloat), expr.Column(relation, "date", value.TypeDate)
+	year := func(day *expr.Expr) *expr.Expr {
+		return op(expr.OpExtract, expr.Literal(value.Text("year")), day)
 	}
-	return []*fragment.Expr{
-		op(fragment.OpMultiply, n, n), op(fragment.OpAdd, n, n), op(fragment.OpNegate, n), op(fragment.OpIntDivide, integer(1000), n), op(fragment.OpModulo, integer(1000), n),
-		op(fragment.OpMultiply, x, x), op(fragment.OpDivide, integer(1), x), op(fragment.OpLn, x), op(fragment.OpSqrt, x), op(fragment.OpExp, x), op(fragment.OpPower, x, x), must(fragment.Cast(x, value.TypeInt)),
-		op(fragment.OpRound, x, integer(9)), year(op(fragment.OpAdd, d, n)), year(op(fragment.OpSubtract, d, n)), year(op(fragment.OpAddMonths, d, n)), year(op(fragment.OpMakeDate, op(fragment.OpAdd, n, integer(1900)), n, n)),
-		op(fragment.OpLength, op(fragment.OpSubstring, str("abc"), n, n)), year(op(fragment.OpAdd, must(fragment.Cast(d, value.TypeTimestamp)), n)),
+	return []*expr.Expr{
+		op(expr.OpMultiply, n, n), op(expr.OpAdd, n, n), op(expr.OpNegate, n), op(expr.OpIntDivide, integer(1000), n), op(expr.OpModulo, integer(1000), n),
+		op(expr.OpMultiply, x, x), op(expr.OpDivide, integer(1), x), op(expr.OpLn, x), op(expr.OpSqrt, x), op(expr.OpExp, x), op(expr.OpPower, x, x), must(expr.Cast(x, value.TypeInt)),
+		op(expr.OpRound, x, integer(9)), year(op(expr.OpAdd, d, n)), year(op(expr.OpSubtract, d, n)), year(op(expr.OpAddMonths, d, n)), year(op(expr.OpMakeDate, op(expr.OpAdd, n, integer(1900)), n, n)),
+		op(expr.OpLength, op(expr.OpSubstring, str("abc"), n, n)), year(op(expr.OpAdd, must(expr.Cast(d, value.TypeTimestamp)), n)),
 	}
 }
 
 // tiny lists functions that raise at 0, of numbers that are not 0 and that an engine may take for 0.
-func (g broken) tiny() []*fragment.Expr {
-	number := func(x float64) *fragment.Expr { return fragment.Literal(value.Float(x)) }
-	column := func(name string) *fragment.Expr { return fragment.Column("T", name, value.TypeFloat) }
-	half := op(fragment.OpGreatest, op(fragment.OpLeast, column("fb"), number(0.5001)), number(0.5))
-	far := op(fragment.OpGreatest, op(fragment.OpLeast, column("f"), number(4.0001e150)), number(4e150))
-	var list []*fragment.Expr
-	for _, x := range []*fragment.Expr{
-		op(fragment.OpMultiply, column("fn"), half), op(fragment.OpMultiply, half, column("fn")), op(fragment.OpMultiply, column("fn"), column("fn")),
-		op(fragment.OpDivide, column("fn"), half), op(fragment.OpDivide, half, far), op(fragment.OpMultiply, op(fragment.OpNegate, column("fn")), half),
+func (g broken) tiny() []*expr.Expr {
+	number := func(x float64) *expr.Expr { return expr.Literal(value.Float(x)) }
+	column := func(name string) *expr.Expr { return expr.Column("T", name, value.TypeFloat) }
+	half := op(expr.OpGreatest, op(expr.OpLeast, column("fb"), number(0.5001)), number(0.5))
+	far := op(expr.OpGreatest, op(expr.OpLeast, column("f"), number(4.0001e150)), number(4e150))
+	var list []*expr.Expr
+	for _, x := range []*expr.Expr{
+		op(expr.OpMultiply, column("fn"), half), op(expr.OpMultiply, half, column("fn")), op(expr.OpMultiply, column("fn"), column("fn")),
+		op(expr.OpDivide, column("fn"), half), op(expr.OpDivide, half, far), op(expr.OpMultiply, op(expr.OpNegate, column("fn")), half),
 	} {
-		list = append(list, x, op(fragment.OpLn, x), op(fragment.OpLog10, op(fragment.OpAbs, x)), op(fragment.OpDivide, integer(1), x), op(fragment.OpSqrt, x),
-			op(fragment.OpPower, x, number(-1)), op(fragment.OpLn, op(fragment.OpMultiply, x, far)))
+		list = append(list, x, op(expr.OpLn, x), op(expr.OpLog10, op(expr.OpAbs, x)), op(expr.OpDivide, integer(1), x), op(expr.OpSqrt, x),
+			op(expr.OpPower, x, number(-1)), op(expr.OpLn, op(expr.OpMultiply, x, far)))
 	}
 	for i, x := range list {
 		if i%7 == 0 {
-			list[i] = op(fragment.OpAdd, x, number(math.Copysign(0, -1)))
+			list[i] = op(expr.OpAdd, x, number(math.Copysign(0, -1)))
 		}
 	}
 	return list

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -47,7 +48,7 @@ func (k Kind) capped(t *testing.T) {
 	e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 	for name, at := range k.cappedJoins() {
 		t.Run(name, func(t *testing.T) {
-			id := fragment.Column(at.relations[0].Name, "id", value.TypeText)
+			id := expr.Column(at.relations[0].Name, "id", value.TypeText)
 			f := &fragment.Fragment{Relations: at.relations, Filter: at.filter, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1_000_000,
 				Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			got, _, p := Partials(t, e, c, f)
@@ -93,36 +94,36 @@ func crowded() []Table {
 
 type cappedJoin struct {
 	relations []fragment.Relation
-	filter    *fragment.Expr
+	filter    *expr.Expr
 	capped    bool
 	want      map[string]int64
 }
 
 func (k Kind) cappedJoins() map[string]cappedJoin {
-	table := func(name, table string, join fragment.Join, on *fragment.Expr) fragment.Relation {
+	table := func(name, table string, join fragment.Join, on *expr.Expr) fragment.Relation {
 		return fragment.Relation{Name: name, Table: table, Join: join, On: on}
 	}
-	id := func(name string) *fragment.Expr { return fragment.Column(name, "id", value.TypeText) }
-	stay := func(name string) *fragment.Expr { return fragment.Column(name, "stay", value.TypeInt) }
-	n := func(name string) *fragment.Expr { return fragment.Column(name, "n", value.TypeInt) }
-	same := func(a, b *fragment.Expr) *fragment.Expr { return op(fragment.OpEqual, a, b) }
-	below := func(name string, i int64) *fragment.Expr { return op(fragment.OpLess, n(name), integer(i)) }
+	id := func(name string) *expr.Expr { return expr.Column(name, "id", value.TypeText) }
+	stay := func(name string) *expr.Expr { return expr.Column(name, "stay", value.TypeInt) }
+	n := func(name string) *expr.Expr { return expr.Column(name, "n", value.TypeInt) }
+	same := func(a, b *expr.Expr) *expr.Expr { return op(expr.OpEqual, a, b) }
+	below := func(name string, i int64) *expr.Expr { return op(expr.OpLess, n(name), integer(i)) }
 	inner, left := fragment.JoinInner, fragment.JoinLeft
 	first := table("e", "event", "", nil)
 	distinct := &fragment.Derived{Relations: []fragment.Relation{first}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: id("e")}, {Name: "n", Expr: n("e")}}}
 	return map[string]cappedJoin{
 		"square":           {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f")))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
-		"uneven":           {[]fragment.Relation{first, table("f", "event", inner, op(fragment.OpAnd, same(id("e"), id("f")), below("f", 900)))}, nil, true, map[string]int64{"a": 900 * 1111, "b": 4}},
-		"filtered":         {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f")))}, op(fragment.OpAnd, below("e", 800), below("f", 1100)), true, map[string]int64{"a": 800 * 1100, "b": 4}},
-		"cube":             {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f"))), table("g", "event", left, op(fragment.OpAnd, same(id("g"), id("e")), below("g", 150)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 8, "d": 1_000_000}},
+		"uneven":           {[]fragment.Relation{first, table("f", "event", inner, op(expr.OpAnd, same(id("e"), id("f")), below("f", 900)))}, nil, true, map[string]int64{"a": 900 * 1111, "b": 4}},
+		"filtered":         {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f")))}, op(expr.OpAnd, below("e", 800), below("f", 1100)), true, map[string]int64{"a": 800 * 1100, "b": 4}},
+		"cube":             {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f"))), table("g", "event", left, op(expr.OpAnd, same(id("g"), id("e")), below("g", 150)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 8, "d": 1_000_000}},
 		"left":             {[]fragment.Relation{table("p", "person", "", nil), table("e", "event", left, same(id("e"), id("p")))}, nil, false, map[string]int64{"a": 1200, "b": 2, "c": 1}},
 		"a key":            {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v")))}, nil, false, map[string]int64{"a": 6, "b": 9, "c": 6, "d": 0}},
 		"a key, left":      {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", left, same(stay("s"), stay("v")))}, nil, false, map[string]int64{"a": 6, "b": 9, "c": 6, "d": 0}},
 		"through another":  {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v"))), table("e", "event", inner, same(id("s"), id("e")))}, nil, true, map[string]int64{"a": 6 * 1200, "b": 18, "c": 0}},
-		"the longer":       {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v"))), table("e", "event", inner, same(id("s"), id("e"))), table("f", "event", inner, op(fragment.OpAnd, same(id("e"), id("f")), below("f", 100)))}, nil, true, map[string]int64{"a": 6 * 100 * 1200, "b": 36}},
-		"of a derived one": {[]fragment.Relation{{Name: "d", Derived: distinct}, table("f", "event", inner, same(id("f"), fragment.Column("d", "id", value.TypeText)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
+		"the longer":       {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v"))), table("e", "event", inner, same(id("s"), id("e"))), table("f", "event", inner, op(expr.OpAnd, same(id("e"), id("f")), below("f", 100)))}, nil, true, map[string]int64{"a": 6 * 100 * 1200, "b": 36}},
+		"of a derived one": {[]fragment.Relation{{Name: "d", Derived: distinct}, table("f", "event", inner, same(id("f"), expr.Column("d", "id", value.TypeText)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
 		"twice": {[]fragment.Relation{first, {Name: "d", Join: inner, On: same(id("e"), id("d")), Derived: &fragment.Derived{Patient: "id",
-			Relations: []fragment.Relation{table("f", "event", "", nil), table("g", "event", inner, op(fragment.OpAnd, same(id("f"), id("g")), below("g", 2)))}, Columns: []fragment.Output{{Name: "id", Expr: id("f")}}}}},
+			Relations: []fragment.Relation{table("f", "event", "", nil), table("g", "event", inner, op(expr.OpAnd, same(id("f"), id("g")), below("g", 2)))}, Columns: []fragment.Output{{Name: "id", Expr: id("f")}}}}},
 			nil, true, map[string]int64{"a": 1_000_000, "b": 8, "d": 150 * 300}},
 	}
 }
@@ -130,11 +131,11 @@ func (k Kind) cappedJoins() map[string]cappedJoin {
 // sameCut asks twice, once without another patient: which rows stay depends on nothing but a patient's own.
 func (k Kind) sameCut(t *testing.T, e Engine) {
 	c := parse(t, cappedCatalog)
-	id := func(name string) *fragment.Expr { return fragment.Column(name, "id", value.TypeText) }
-	x := fragment.Column("e", "n", value.TypeInt)
+	id := func(name string) *expr.Expr { return expr.Column(name, "id", value.TypeText) }
+	x := expr.Column("e", "n", value.TypeInt)
 	f := &fragment.Fragment{Patient: id("e"), Norm: fragment.L2, MaxGroups: 10_000, MaxRows: 1_000_000, Keys: []fragment.Key{{Expr: x}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
-		Filter:    op(fragment.OpIn, id("e"), str("a"), str("c")),
-		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "f", Table: "event", Join: fragment.JoinInner, On: op(fragment.OpEqual, id("e"), id("f"))}}}
+		Filter:    op(expr.OpIn, id("e"), str("a"), str("c")),
+		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "f", Table: "event", Join: fragment.JoinInner, On: op(expr.OpEqual, id("e"), id("f"))}}}
 	all, _, _ := Partials(t, e, c, f)
 	if len(all) != 1000 {
 		t.Errorf("of 1200 rows of one patient stay %d", len(all))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -28,38 +29,38 @@ tables:
 		t.Fatal(err)
 	}
 	e := open(t, c, "CREATE TABLE stay (id BIGINT, "+ward+")", "INSERT INTO stay VALUES (1, 'north'), (2, 'NORTH'), (3, 'North'), (3, 'nORTH')")
-	op := func(o fragment.Op, args ...*fragment.Expr) *fragment.Expr {
+	op := func(o expr.Op, args ...*expr.Expr) *expr.Expr {
 		t.Helper()
-		e, err := fragment.New(o, args...)
+		e, err := expr.New(o, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return e
 	}
-	text := func(s string) *fragment.Expr { return fragment.Literal(value.Text(s)) }
-	of := func(relation string) *fragment.Expr { return fragment.Column(relation, "ward", value.TypeText) }
+	text := func(s string) *expr.Expr { return expr.Literal(value.Text(s)) }
+	of := func(relation string) *expr.Expr { return expr.Column(relation, "ward", value.TypeText) }
 	north := of("s")
 	for _, tc := range []struct {
 		name   string
-		filter *fragment.Expr
+		filter *expr.Expr
 		want   []int64 // patients by group
 	}{
 		{"groups", nil, []int64{1, 1, 1, 1}},
-		{"=", op(fragment.OpEqual, north, text("north")), []int64{1}},
-		{"= the other way round", op(fragment.OpEqual, text("NORTH"), north), []int64{1}},
-		{"not =", op(fragment.OpNot, op(fragment.OpEqual, north, text("north"))), []int64{1, 1, 1}},
-		{"<>", op(fragment.OpNotEqual, north, text("north")), []int64{1, 1, 1}},
-		{"IN", op(fragment.OpIn, north, text("north"), text("north2")), []int64{1}},
-		{"NOT IN", op(fragment.OpNot, op(fragment.OpIn, north, text("north"), text("NORTH"))), []int64{1, 1}},
-		{"<", op(fragment.OpLess, north, text("North")), []int64{1}},
-		{"IS DISTINCT FROM", op(fragment.OpDistinct, north, text("north")), []int64{1, 1, 1}},
-		{"LIKE", op(fragment.OpLike, north, text("nor%")), []int64{1}},
-		{"REGEXP", op(fragment.OpRegexp, north, text("^nor")), []int64{1}},
-		{"CASE", op(fragment.OpEqual, op(fragment.OpCase, op(fragment.OpEqual, north, text("NORTH")), north, text("")), text("NORTH")), []int64{1}},
-		{"a function", op(fragment.OpEqual, op(fragment.OpConcat, north, text("x")), text("northx")), []int64{1}},
-		{"LEAST", op(fragment.OpEqual, op(fragment.OpLeast, north, text("nORTH")), north), []int64{1, 1, 1}},
+		{"=", op(expr.OpEqual, north, text("north")), []int64{1}},
+		{"= the other way round", op(expr.OpEqual, text("NORTH"), north), []int64{1}},
+		{"not =", op(expr.OpNot, op(expr.OpEqual, north, text("north"))), []int64{1, 1, 1}},
+		{"<>", op(expr.OpNotEqual, north, text("north")), []int64{1, 1, 1}},
+		{"IN", op(expr.OpIn, north, text("north"), text("north2")), []int64{1}},
+		{"NOT IN", op(expr.OpNot, op(expr.OpIn, north, text("north"), text("NORTH"))), []int64{1, 1}},
+		{"<", op(expr.OpLess, north, text("North")), []int64{1}},
+		{"IS DISTINCT FROM", op(expr.OpDistinct, north, text("north")), []int64{1, 1, 1}},
+		{"LIKE", op(expr.OpLike, north, text("nor%")), []int64{1}},
+		{"REGEXP", op(expr.OpRegexp, north, text("^nor")), []int64{1}},
+		{"CASE", op(expr.OpEqual, op(expr.OpCase, op(expr.OpEqual, north, text("NORTH")), north, text("")), text("NORTH")), []int64{1}},
+		{"a function", op(expr.OpEqual, op(expr.OpConcat, north, text("x")), text("northx")), []int64{1}},
+		{"LEAST", op(expr.OpEqual, op(expr.OpLeast, north, text("nORTH")), north), []int64{1, 1, 1}},
 	} {
-		f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: fragment.Column("s", "id", value.TypeInt),
+		f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: expr.Column("s", "id", value.TypeInt),
 			Filter: tc.filter, Keys: []fragment.Key{{Expr: north}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5}
 		got, _, _ := Partials(t, e, c, f)
 		var patients []int64
@@ -72,13 +73,13 @@ tables:
 	}
 	// Joined with itself by the ward: each row meets one.
 	join := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "s", Table: "stay"}, {Name: "o", Table: "stay", Join: fragment.JoinInner,
-		On: op(fragment.OpAnd, op(fragment.OpEqual, fragment.Column("s", "id", value.TypeInt), fragment.Column("o", "id", value.TypeInt)), op(fragment.OpEqual, north, of("o")))}},
-		Patient: fragment.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
+		On: op(expr.OpAnd, op(expr.OpEqual, expr.Column("s", "id", value.TypeInt), expr.Column("o", "id", value.TypeInt)), op(expr.OpEqual, north, of("o")))}},
+		Patient: expr.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	// Grouped, and the distinct wards of a patient counted, in a derived relation.
 	grouped := &fragment.Derived{Patient: "p", Grouped: true, Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Columns: []fragment.Output{
-		{Name: "p", Expr: fragment.Column("s", "id", value.TypeInt)}, {Name: "n", Function: fragment.FunctionDistinct, Expr: north}}}
-	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Derived: grouped}}, Patient: fragment.Column("d", "p", value.TypeInt),
-		Filter: op(fragment.OpEqual, fragment.Column("d", "n", value.TypeInt), fragment.Literal(value.Int(2))), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
+		{Name: "p", Expr: expr.Column("s", "id", value.TypeInt)}, {Name: "n", Function: fragment.FunctionDistinct, Expr: north}}}
+	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Derived: grouped}}, Patient: expr.Column("d", "p", value.TypeInt),
+		Filter: op(expr.OpEqual, expr.Column("d", "n", value.TypeInt), expr.Literal(value.Int(2))), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	for name, tc := range map[string]struct {
 		f    *fragment.Fragment
 		want int64

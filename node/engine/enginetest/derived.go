@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -22,7 +23,7 @@ func (k Kind) derived(t *testing.T) {
 		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 		for range 25 {
 			d := g.derived(2)
-			table, err := d.Table("d", c, fragment.NewBudget())
+			table, err := d.Table("d", c, expr.NewBudget())
 			if err != nil { // two orders of rows that neither tells apart, as chance has it
 				refused++
 				continue
@@ -42,7 +43,7 @@ func (k Kind) derived(t *testing.T) {
 			}
 			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Derived: d}}, Norm: fragment.L2, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			for _, column := range table.Columns {
-				x := fragment.Column("d", column.Name, column.Type)
+				x := expr.Column("d", column.Name, column.Type)
 				f.Keys = append(f.Keys, fragment.Key{Expr: x})
 				if column.Name == d.Patient {
 					f.Patient = x
@@ -91,7 +92,7 @@ func values(one bool) *fragment.Derived {
 	row := func(k, label value.Value, n, x, b value.Value, d int64) *fragment.Derived {
 		o := &fragment.Derived{}
 		for i, v := range []value.Value{k, label, n, x, b, value.Date(d)} {
-			o.Columns = append(o.Columns, fragment.Output{Name: []string{"k", "label", "n", "x", "b", "d"}[i], Expr: fragment.Literal(v)})
+			o.Columns = append(o.Columns, fragment.Output{Name: []string{"k", "label", "n", "x", "b", "d"}[i], Expr: expr.Literal(v)})
 		}
 		return o
 	}
@@ -125,29 +126,29 @@ func (g deriver) derived(depth int) *fragment.Derived {
 	id, number, real, text, flag, day := evID, evN, evX, evKind, evUrgent, evDay
 	if depth > 0 && g.IntN(3) == 0 {
 		relations = []fragment.Relation{{Name: "inner", Derived: g.derived(depth - 1)}}
-		column := func(name string, t value.Type) *fragment.Expr { return fragment.Column("inner", name, t) }
+		column := func(name string, t value.Type) *expr.Expr { return expr.Column("inner", name, t) }
 		id, number, real, text = column("id", value.TypeInt), column("a", value.TypeInt), column("b", value.TypeFloat), column("s", value.TypeText)
 		flag, day = column("f", value.TypeBool), number
 	} else if g.IntN(3) == 0 {
-		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(fragment.OpEqual, evID, pID)}}, pID
+		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(expr.OpEqual, evID, pID)}}, pID
 	}
 	if g.IntN(4) == 0 { // beside a list of values
 		list := fragment.Relation{Name: "list", Derived: values(g.IntN(2) == 0), Join: fragment.JoinLeft}
-		list.On = op(fragment.OpEqual, fragment.Column("list", "k", value.TypeText), text)
+		list.On = op(expr.OpEqual, expr.Column("list", "k", value.TypeText), text)
 		relations = append(relations[:len(relations):len(relations)], list)
-		number, real = fragment.Column("list", "n", value.TypeInt), fragment.Column("list", "x", value.TypeFloat)
-		flag, text = fragment.Column("list", "b", value.TypeBool), fragment.Column("list", "label", value.TypeText)
+		number, real = expr.Column("list", "n", value.TypeInt), expr.Column("list", "x", value.TypeFloat)
+		flag, text = expr.Column("list", "b", value.TypeBool), expr.Column("list", "label", value.TypeText)
 	}
 	d := &fragment.Derived{Relations: relations, Patient: "id", Grouped: g.IntN(2) == 0}
 	if g.IntN(2) == 0 {
-		d.Filter = op(fragment.OpGreaterOrEqual, number, integer(int64(g.IntN(500))))
+		d.Filter = op(expr.OpGreaterOrEqual, number, integer(int64(g.IntN(500))))
 	}
 	exact := &fragment.Grid{Shift: 10, Lower: -1 << 30, Upper: 1 << 30}
 	windowed := func(o fragment.Output) fragment.Output {
 		if d.Grouped {
 			return o
 		}
-		o.Window = &fragment.Window{Partition: []*fragment.Expr{id}}
+		o.Window = &fragment.Window{Partition: []*expr.Expr{id}}
 		if g.IntN(3) == 0 {
 			o.Window.Partition = append(o.Window.Partition, text)
 		}
@@ -155,7 +156,7 @@ func (g deriver) derived(depth int) *fragment.Derived {
 			return o
 		}
 		if g.IntN(3) > 0 {
-			for _, e := range []*fragment.Expr{day, text}[:1+g.IntN(2)] {
+			for _, e := range []*expr.Expr{day, text}[:1+g.IntN(2)] {
 				o.Window.Order = append(o.Window.Order, fragment.Order{Expr: e, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0})
 			}
 			if g.IntN(2) == 0 {
@@ -163,13 +164,13 @@ func (g deriver) derived(depth int) *fragment.Derived {
 				from := g.IntN(len(ends) - 1)
 				to := max(1, from+g.IntN(len(ends)-from))
 				o.Window.Frame = &fragment.Frame{From: ends[from], To: ends[to]}
-				o.Window.Ties = []*fragment.Expr{number, real, text, flag, day}
+				o.Window.Ties = []*expr.Expr{number, real, text, flag, day}
 				if g.IntN(2) == 0 {
 					days := number
 					if day.Type == value.TypeDate {
-						days = op(fragment.OpSubtract, day, fragment.Literal(value.Date(0)))
+						days = op(expr.OpSubtract, day, expr.Literal(value.Date(0)))
 					}
-					by := []*fragment.Expr{number, days, fragment.Literal(value.Int(7)), op(fragment.OpMultiply, number, fragment.Literal(value.Int(1<<62)))}[g.IntN(4)]
+					by := []*expr.Expr{number, days, expr.Literal(value.Int(7)), op(expr.OpMultiply, number, expr.Literal(value.Int(1<<62)))}[g.IntN(4)]
 					o.Window.Frame.Values, o.Window.Ties = true, nil
 					o.Window.Order = []fragment.Order{{Expr: by, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0}}
 				}
@@ -178,9 +179,9 @@ func (g deriver) derived(depth int) *fragment.Derived {
 		return o
 	}
 	ordered := func(o fragment.Output) fragment.Output {
-		o.Window = &fragment.Window{Partition: []*fragment.Expr{id}, Order: []fragment.Order{{Expr: day, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0}}}
+		o.Window = &fragment.Window{Partition: []*expr.Expr{id}, Order: []fragment.Order{{Expr: day, Descending: g.IntN(2) == 0, NullsFirst: g.IntN(2) == 0}}}
 		if o.Function != fragment.FunctionRank && o.Function != fragment.FunctionDenseRank {
-			o.Window.Ties = []*fragment.Expr{number, real, text, flag, day}
+			o.Window.Ties = []*expr.Expr{number, real, text, flag, day}
 		}
 		if o.Function == fragment.FunctionLag || o.Function == fragment.FunctionLead {
 			o.Window.Offset = 1 + g.IntN(3)

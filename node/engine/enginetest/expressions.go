@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -132,16 +133,16 @@ var nastyColumns = map[value.Type][]string{
 
 var allTypes = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
 
-func (g generator) literal(t value.Type) *fragment.Expr {
+func (g generator) literal(t value.Type) *expr.Expr {
 	if g.IntN(15) == 0 {
-		return fragment.Literal(value.Null(t))
+		return expr.Literal(value.Null(t))
 	}
-	parse := func(list ...string) *fragment.Expr {
+	parse := func(list ...string) *expr.Expr {
 		v, err := value.Parse(t, pick(g, list...))
 		if err != nil {
 			panic(err)
 		}
-		return fragment.Literal(v)
+		return expr.Literal(v)
 	}
 	switch t {
 	case value.TypeBool:
@@ -158,48 +159,48 @@ func (g generator) literal(t value.Type) *fragment.Expr {
 	return parse("1970-01-01", "2020-02-29 01:02:03.4", "1900-01-01", "2049-12-31 23:59:59", "0001-01-01", "9999-12-31 23:59:59.999999")
 }
 
-func (g generator) leaf(t value.Type) *fragment.Expr {
+func (g generator) leaf(t value.Type) *expr.Expr {
 	if g.IntN(4) == 0 {
 		return g.literal(t)
 	}
 	if t == value.TypeText && g.IntN(8) == 0 {
-		return fragment.Hospital()
+		return expr.Hospital()
 	}
-	return fragment.Column("T", pick(g, nastyColumns[t]...), t)
+	return expr.Column("T", pick(g, nastyColumns[t]...), t)
 }
 
-func must(e *fragment.Expr, err error) *fragment.Expr {
+func must(e *expr.Expr, err error) *expr.Expr {
 	if err != nil {
 		panic(err)
 	}
 	return e
 }
 
-func (g generator) number(depth int) *fragment.Expr {
+func (g generator) number(depth int) *expr.Expr {
 	return g.expr(pick(g, value.TypeInt, value.TypeFloat), depth)
 }
 
-func (g generator) expr(t value.Type, depth int) *fragment.Expr {
+func (g generator) expr(t value.Type, depth int) *expr.Expr {
 	if depth == 0 || g.IntN(12) == 0 {
 		return g.leaf(t)
 	}
 	depth--
-	sub := func(t value.Type) *fragment.Expr { return g.expr(t, depth) }
-	apply := func(op fragment.Op, args ...*fragment.Expr) *fragment.Expr { return must(fragment.New(op, args...)) }
+	sub := func(t value.Type) *expr.Expr { return g.expr(t, depth) }
+	apply := func(op expr.Op, args ...*expr.Expr) *expr.Expr { return must(expr.New(op, args...)) }
 	if g.IntN(5) == 0 && t != value.TypeBool || g.IntN(14) == 0 {
 		switch g.IntN(4) {
 		case 0:
-			return apply(fragment.OpCase, sub(value.TypeBool), sub(t), sub(value.TypeBool), sub(t), sub(t))
+			return apply(expr.OpCase, sub(value.TypeBool), sub(t), sub(value.TypeBool), sub(t), sub(t))
 		case 1:
-			return apply(fragment.OpCoalesce, sub(t), sub(t))
+			return apply(expr.OpCoalesce, sub(t), sub(t))
 		case 2:
 			if t == value.TypeFloat {
-				return apply(pick(g, fragment.OpLeast, fragment.OpGreatest), sub(t), g.number(depth))
+				return apply(pick(g, expr.OpLeast, expr.OpGreatest), sub(t), g.number(depth))
 			}
-			return apply(pick(g, fragment.OpLeast, fragment.OpGreatest), sub(t), sub(t), sub(t))
+			return apply(pick(g, expr.OpLeast, expr.OpGreatest), sub(t), sub(t), sub(t))
 		default:
 			if t == value.TypeFloat {
-				return apply(fragment.OpCase, sub(value.TypeBool), sub(value.TypeInt), sub(t))
+				return apply(expr.OpCase, sub(value.TypeBool), sub(value.TypeInt), sub(t))
 			}
 		}
 	}
@@ -207,19 +208,19 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 	case value.TypeBool:
 		switch g.IntN(9) {
 		case 7:
-			return apply(fragment.OpRegexp, sub(value.TypeText), fragment.Literal(value.Text(g.pattern())))
+			return apply(expr.OpRegexp, sub(value.TypeText), expr.Literal(value.Text(g.pattern())))
 		case 8:
 			of := pick(g, allTypes...)
-			return apply(fragment.OpDistinct, sub(of), sub(of))
+			return apply(expr.OpDistinct, sub(of), sub(of))
 		case 0:
-			return apply(pick(g, fragment.OpAnd, fragment.OpOr), sub(t), sub(t), sub(t))
+			return apply(pick(g, expr.OpAnd, expr.OpOr), sub(t), sub(t), sub(t))
 		case 1:
-			return apply(fragment.OpNot, sub(t))
+			return apply(expr.OpNot, sub(t))
 		case 2:
-			return apply(fragment.OpIsNull, sub(pick(g, allTypes...)))
+			return apply(expr.OpIsNull, sub(pick(g, allTypes...)))
 		case 3:
 			of := pick(g, allTypes...)
-			args := []*fragment.Expr{sub(of)}
+			args := []*expr.Expr{sub(of)}
 			for range 1 + g.IntN(4) {
 				other := of
 				if of.Numeric() {
@@ -227,11 +228,11 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 				}
 				args = append(args, g.literal(other))
 			}
-			return apply(fragment.OpIn, args...)
+			return apply(expr.OpIn, args...)
 		case 4:
-			return apply(fragment.OpLike, sub(value.TypeText), fragment.Literal(value.Text(pick(g, "%", "_", "a%b", `a\%b`, `a\_b`, `\a_b`, "", "1%", "%2", `\\%`, "__", "é", "%😀%", `a\\b`, "a_b"))))
+			return apply(expr.OpLike, sub(value.TypeText), expr.Literal(value.Text(pick(g, "%", "_", "a%b", `a\%b`, `a\_b`, `\a_b`, "", "1%", "%2", `\\%`, "__", "é", "%😀%", `a\\b`, "a_b"))))
 		default:
-			op := pick(g, fragment.OpEqual, fragment.OpNotEqual, fragment.OpLess, fragment.OpLessOrEqual, fragment.OpGreater, fragment.OpGreaterOrEqual)
+			op := pick(g, expr.OpEqual, expr.OpNotEqual, expr.OpLess, expr.OpLessOrEqual, expr.OpGreater, expr.OpGreaterOrEqual)
 			of := pick(g, allTypes...)
 			if of.Numeric() {
 				return apply(op, g.number(depth), g.number(depth))
@@ -242,55 +243,55 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 		switch g.IntN(9) {
 		case 6:
 			of := pick(g, value.TypeDate, value.TypeTimestamp)
-			return apply(pick(g, fragment.OpSubtract, fragment.OpMonths), sub(of), sub(of))
+			return apply(pick(g, expr.OpSubtract, expr.OpMonths), sub(of), sub(of))
 		case 7:
-			return apply(fragment.OpLength, sub(value.TypeText))
+			return apply(expr.OpLength, sub(value.TypeText))
 		case 8:
-			return apply(fragment.OpPosition, sub(value.TypeText), sub(value.TypeText))
+			return apply(expr.OpPosition, sub(value.TypeText), sub(value.TypeText))
 		case 0, 1:
-			return apply(pick(g, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply), sub(t), sub(t))
+			return apply(pick(g, expr.OpAdd, expr.OpSubtract, expr.OpMultiply), sub(t), sub(t))
 		case 2:
-			return apply(pick(g, fragment.OpIntDivide, fragment.OpModulo), sub(t), sub(t))
+			return apply(pick(g, expr.OpIntDivide, expr.OpModulo), sub(t), sub(t))
 		case 3:
-			return apply(pick(g, fragment.OpNegate, fragment.OpAbs, fragment.OpFloor), sub(t))
+			return apply(pick(g, expr.OpNegate, expr.OpAbs, expr.OpFloor), sub(t))
 		case 4:
 			field := pick(g, "year", "isoyear", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second")
 			if field == "hour" || field == "minute" || field == "second" {
-				return apply(fragment.OpExtract, fragment.Literal(value.Text(field)), sub(value.TypeTimestamp))
+				return apply(expr.OpExtract, expr.Literal(value.Text(field)), sub(value.TypeTimestamp))
 			}
-			return apply(fragment.OpExtract, fragment.Literal(value.Text(field)), sub(pick(g, value.TypeDate, value.TypeTimestamp)))
+			return apply(expr.OpExtract, expr.Literal(value.Text(field)), sub(pick(g, value.TypeDate, value.TypeTimestamp)))
 		default:
-			return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeFloat, value.TypeBool)), t))
+			return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeFloat, value.TypeBool)), t))
 		}
 	case value.TypeFloat:
 		switch g.IntN(5) {
 		case 0, 1:
-			return apply(pick(g, fragment.OpAdd, fragment.OpSubtract, fragment.OpMultiply), sub(t), g.number(depth))
+			return apply(pick(g, expr.OpAdd, expr.OpSubtract, expr.OpMultiply), sub(t), g.number(depth))
 		case 2:
-			return apply(fragment.OpDivide, g.number(depth), g.number(depth))
+			return apply(expr.OpDivide, g.number(depth), g.number(depth))
 		case 3:
 			if g.IntN(2) == 0 {
-				return apply(fragment.OpRound, sub(t), fragment.Literal(value.Int(int64(g.IntN(16)))))
+				return apply(expr.OpRound, sub(t), expr.Literal(value.Int(int64(g.IntN(16)))))
 			}
-			return apply(pick(g, fragment.OpNegate, fragment.OpAbs, fragment.OpFloor, fragment.OpCeiling, fragment.OpSqrt), sub(t))
+			return apply(pick(g, expr.OpNegate, expr.OpAbs, expr.OpFloor, expr.OpCeiling, expr.OpSqrt), sub(t))
 		default:
-			return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeInt)), t))
+			return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeInt)), t))
 		}
 	case value.TypeText:
-		constant := func(list ...string) *fragment.Expr { return fragment.Literal(value.Text(pick(g, list...))) }
+		constant := func(list ...string) *expr.Expr { return expr.Literal(value.Text(pick(g, list...))) }
 		switch x := sub(t); g.IntN(8) {
 		case 0:
-			return apply(fragment.OpConcat, sub(t), fragment.Column("T", "s", t), g.literal(t))
+			return apply(expr.OpConcat, sub(t), expr.Column("T", "s", t), g.literal(t))
 		case 1:
-			return apply(pick(g, fragment.OpLower, fragment.OpUpper), x)
+			return apply(pick(g, expr.OpLower, expr.OpUpper), x)
 		case 2:
-			return apply(pick(g, fragment.OpLeftTrim, fragment.OpRightTrim), x, constant(" ", "1", "é2 "))
+			return apply(pick(g, expr.OpLeftTrim, expr.OpRightTrim), x, constant(" ", "1", "é2 "))
 		case 3, 4:
-			return apply(fragment.OpSubstring, x, g.near(depth), g.near(depth))
+			return apply(expr.OpSubstring, x, g.near(depth), g.near(depth))
 		case 5:
-			return apply(fragment.OpReplace, x, constant("a", "1", "é", "aa", "X"), constant("", "b", "it's"))
+			return apply(expr.OpReplace, x, constant("a", "1", "é", "aa", "X"), constant("", "b", "it's"))
 		case 6:
-			return apply(fragment.OpSplit, x, constant("X", "-", "a", ", "), fragment.Literal(value.Int(int64(1+g.IntN(3)))))
+			return apply(expr.OpSplit, x, constant("X", "-", "a", ", "), expr.Literal(value.Int(int64(1+g.IntN(3)))))
 		}
 	case value.TypeDate, value.TypeTimestamp:
 		units := []string{"year", "quarter", "month", "week", "day"}
@@ -300,45 +301,45 @@ func (g generator) expr(t value.Type, depth int) *fragment.Expr {
 		switch g.IntN(6) {
 		case 0:
 			if g.IntN(3) == 0 {
-				return apply(fragment.OpAdd, g.near(depth), sub(t))
+				return apply(expr.OpAdd, g.near(depth), sub(t))
 			}
-			return apply(fragment.OpAdd, sub(t), g.near(depth))
+			return apply(expr.OpAdd, sub(t), g.near(depth))
 		case 1:
-			return apply(fragment.OpSubtract, sub(t), g.near(depth))
+			return apply(expr.OpSubtract, sub(t), g.near(depth))
 		case 2:
-			return apply(fragment.OpTruncate, fragment.Literal(value.Text(pick(g, units...))), sub(t))
+			return apply(expr.OpTruncate, expr.Literal(value.Text(pick(g, units...))), sub(t))
 		case 3:
-			return apply(fragment.OpAddMonths, sub(t), g.near(depth))
+			return apply(expr.OpAddMonths, sub(t), g.near(depth))
 		case 4:
 			if t == value.TypeDate {
-				return apply(fragment.OpMakeDate, g.near(depth), g.near(depth), g.near(depth))
+				return apply(expr.OpMakeDate, g.near(depth), g.near(depth), g.near(depth))
 			}
 		}
 	}
 	switch t {
 	case value.TypeText:
-		return must(fragment.Cast(sub(pick(g, value.TypeInt, value.TypeBool, value.TypeDate)), t))
+		return must(expr.Cast(sub(pick(g, value.TypeInt, value.TypeBool, value.TypeDate)), t))
 	case value.TypeDate:
-		return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeTimestamp)), t))
+		return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeTimestamp)), t))
 	}
-	return must(fragment.Cast(sub(pick(g, value.TypeText, value.TypeDate)), t))
+	return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeDate)), t))
 }
 
 // near is an int that is often small, as days, months and places are.
-func (g generator) near(depth int) *fragment.Expr {
+func (g generator) near(depth int) *expr.Expr {
 	switch g.IntN(4) {
 	case 0:
 		return g.expr(value.TypeInt, depth)
 	case 1:
-		return fragment.Column("T", "ib", value.TypeInt)
+		return expr.Column("T", "ib", value.TypeInt)
 	}
-	return fragment.Literal(value.Int(pick[int64](g, 0, 1, 2, 3, -1, -2, 12, 13, 28, 29, 30, 31, 60, 1970, 2020, 9999, 1<<31, -1<<31, 1<<40)))
+	return expr.Literal(value.Int(pick[int64](g, 0, 1, 2, 3, -1, -2, 12, 13, 28, 29, 30, 31, 60, 1970, 2020, 9999, 1<<31, -1<<31, 1<<40)))
 }
 
 // pattern is a regular expression in its portable form.
 func (g generator) pattern() string {
 	p := pick(g, `a.b`, `^a`, `b$`, `^$`, `\d{2,4}`, `^[0-9]{4}-\d\d-\d\d$`, `[^a-z]`, `é|日`, `(a|b)*X`, `(?i)^[a-e]`, `\.`, `[\]\\^-]`, `\s`, `x?y?$`, `(?:12|)$`, `\$`, `^\S+$`, `[à-ÿ]`, `a{0}b`)
-	p, err := fragment.Regexp(p, g.IntN(3) == 0)
+	p, err := expr.Regexp(p, g.IntN(3) == 0)
 	if err != nil {
 		panic(err)
 	}
@@ -359,7 +360,7 @@ func (k Kind) expressions(t *testing.T) {
 	g := generator{rand.New(rand.NewPCG(3, uint64(n)))}
 	const together = 8
 	var tooLarge atomic.Int64
-	check := func(exprs ...*fragment.Expr) error {
+	check := func(exprs ...*expr.Expr) error {
 		err := k.differ(t, e, rows, exprs...)
 		if errors.Is(err, compile.ErrTooLarge) {
 			tooLarge.Add(1)
@@ -370,7 +371,7 @@ func (k Kind) expressions(t *testing.T) {
 	var flight errgroup.Group
 	flight.SetLimit(k.Together)
 	for done := 0; done < n && !t.Failed(); done += together {
-		var exprs []*fragment.Expr
+		var exprs []*expr.Expr
 		for range together {
 			exprs = append(exprs, g.expr(pick(g, allTypes...), 1+g.IntN(4)))
 		}
@@ -402,16 +403,16 @@ func (k Kind) transcendental(t *testing.T) {
 	table := k.nastyTable(300)
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
-	column := func(name string) *fragment.Expr { return fragment.Column("T", name, value.TypeFloat) }
-	number := func(x float64) *fragment.Expr { return fragment.Literal(value.Float(x)) }
-	whole := fragment.Column("T", "i", value.TypeInt)
-	for _, x := range []*fragment.Expr{column("f"), column("fb"), whole} {
-		var exprs []*fragment.Expr
-		for _, o := range []fragment.Op{fragment.OpExp, fragment.OpLn, fragment.OpLog10, fragment.OpSqrt} {
+	column := func(name string) *expr.Expr { return expr.Column("T", name, value.TypeFloat) }
+	number := func(x float64) *expr.Expr { return expr.Literal(value.Float(x)) }
+	whole := expr.Column("T", "i", value.TypeInt)
+	for _, x := range []*expr.Expr{column("f"), column("fb"), whole} {
+		var exprs []*expr.Expr
+		for _, o := range []expr.Op{expr.OpExp, expr.OpLn, expr.OpLog10, expr.OpSqrt} {
 			exprs = append(exprs, op(o, x))
 		}
-		for _, y := range []*fragment.Expr{column("g"), number(2), number(-1), number(0.5), number(0), number(1e9), whole} {
-			exprs = append(exprs, op(fragment.OpPower, x, y), op(fragment.OpPower, y, x))
+		for _, y := range []*expr.Expr{column("g"), number(2), number(-1), number(0.5), number(0), number(1e9), whole} {
+			exprs = append(exprs, op(expr.OpPower, x, y), op(expr.OpPower, y, x))
 		}
 		for some := range slices.Chunk(exprs, 6) {
 			if err := k.near(t, e, rows, 1e-12, some...); err != nil {
@@ -422,7 +423,7 @@ func (k Kind) transcendental(t *testing.T) {
 }
 
 // smallest descends into a failing expression.
-func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x *fragment.Expr, err error) (*fragment.Expr, error) {
+func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x *expr.Expr, err error) (*expr.Expr, error) {
 	for _, a := range x.Args {
 		if err := k.differ(t, e, rows, a); err != nil {
 			return k.smallest(t, e, rows, a, err)
@@ -433,21 +434,21 @@ func (k Kind) smallest(t *testing.T, e Engine, rows []map[string]value.Value, x 
 
 // differ tells how the engine's values of expressions differ from Evaluate's. They
 // come as keys of groups, beside the row's number.
-func (k Kind) differ(t *testing.T, e Engine, rows []map[string]value.Value, exprs ...*fragment.Expr) error {
+func (k Kind) differ(t *testing.T, e Engine, rows []map[string]value.Value, exprs ...*expr.Expr) error {
 	t.Helper()
 	return k.compare(t, e, rows, 0, exprs...)
 }
 
 // near is differ with a tolerance, relative to what a number should be.
-func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*fragment.Expr) error {
+func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*expr.Expr) error {
 	t.Helper()
 	return k.compare(t, e, rows, tolerance, exprs...)
 }
 
-func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*fragment.Expr) error {
+func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*expr.Expr) error {
 	t.Helper()
 	c := parse(t, nastyCatalog)
-	id := fragment.Column("T", "id", value.TypeInt)
+	id := expr.Column("T", "id", value.TypeInt)
 	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 		Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
 	for _, x := range exprs {
@@ -470,7 +471,7 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 	for _, got := range keys {
 		row := rows[got[0].Int64()]
 		for i, x := range exprs {
-			want := fragment.Cut(evaluate(x, row), fragment.MaxKey)
+			want := expr.Cut(evaluate(x, row), expr.MaxKey)
 			close := !got[i+1].IsNull() && !want.IsNull() && math.Abs(got[i+1].Float64()-want.Float64()) <= tolerance*math.Abs(want.Float64())
 			if got[i+1] != want && !close && !(k.Narrow && extreme(x, row)) {
 				return fmt.Errorf("%v of row %d is %v, want %v\n%v\n%.4000s", x, got[0].Int64(), got[i+1], want, row, text)
@@ -480,9 +481,9 @@ func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tol
 	return nil
 }
 
-func evaluate(x *fragment.Expr, row map[string]value.Value) value.Value {
-	return fragment.Evaluate(x, func(col *fragment.Expr) value.Value {
-		if col.Op == fragment.OpHospital {
+func evaluate(x *expr.Expr, row map[string]value.Value) value.Value {
+	return expr.Evaluate(x, func(col *expr.Expr) value.Value {
+		if col.Op == expr.OpHospital {
 			return value.Text(Hospital)
 		}
 		return row[col.Column]
@@ -491,7 +492,7 @@ func evaluate(x *fragment.Expr, row map[string]value.Value) value.Value {
 
 // extreme reports whether an expression or a part of it comes near the ends of
 // what float64 holds.
-func extreme(x *fragment.Expr, row map[string]value.Value) bool {
+func extreme(x *expr.Expr, row map[string]value.Value) bool {
 	if v := evaluate(x, row); v.Type() == value.TypeFloat && !v.IsNull() {
 		if m := math.Abs(v.Float64()); m > 8e307 || m > 0 && m < 2e-150 {
 			return true

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -52,7 +53,7 @@ func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog
 			case i.Refuse != "" && (refused < 0 || found[refused].Text != i.Refuse || found[refused].Column != "id"):
 				t.Fatalf("%v, not %q", found, i.Refuse)
 			}
-			id := fragment.Column("stay", "id", value.Type(i.Type))
+			id := expr.Column("stay", "id", value.Type(i.Type))
 			f := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "stay", Table: "stay"}}, Patient: id,
 				Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 2}
 			sums, _, p := Exact(t, e, c, f)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -15,9 +15,9 @@ func (k Kind) lengths(t *testing.T) {
 	c := parse(t, nastyCatalog)
 	table := Table{Name: "t", Columns: []Column{{"id", value.TypeInt}, {"s", value.TypeText}, {"u", value.TypeText}}}
 	for _, letters := range []string{"x", "é", "😀x", "aB c"} {
-		for _, n := range []int{0, 1, fragment.MaxKey - 1, fragment.MaxKey, fragment.MaxKey + 1, fragment.MaxGrown - 1, fragment.MaxGrown, fragment.MaxGrown + 1, 2 * fragment.MaxGrown,
-			fragment.MaxText - 1, fragment.MaxText, fragment.MaxText + 1, 2*fragment.MaxText + 7} {
-			if n > 2*fragment.MaxGrown && k.Slow {
+		for _, n := range []int{0, 1, expr.MaxKey - 1, expr.MaxKey, expr.MaxKey + 1, expr.MaxGrown - 1, expr.MaxGrown, expr.MaxGrown + 1, 2 * expr.MaxGrown,
+			expr.MaxText - 1, expr.MaxText, expr.MaxText + 1, 2*expr.MaxText + 7} {
+			if n > 2*expr.MaxGrown && k.Slow {
 				continue
 			}
 			text := string([]rune(strings.Repeat(letters, n))[:n])
@@ -34,24 +34,24 @@ func (k Kind) lengths(t *testing.T) {
 	}
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
-	s, u, none := fragment.Column("T", "s", value.TypeText), fragment.Column("T", "u", value.TypeText), fragment.Literal(value.Null(value.TypeText))
-	of := map[string]*fragment.Expr{
-		"itself": s, "lower": op(fragment.OpLower, s), "upper": op(fragment.OpUpper, s), "concat": op(fragment.OpConcat, s, u), "concat of one short": op(fragment.OpConcat, str("-"), u),
-		"concat of many": op(fragment.OpConcat, s, str("-"), u, op(fragment.OpUpper, s), s, s, s, s, s, s), "replace by more": op(fragment.OpReplace, s, str("x"), str(strings.Repeat("y", 64))),
-		"replace by as many": op(fragment.OpReplace, s, str("x"), str("y")), "replace by less": op(fragment.OpReplace, s, str("xx"), str("é")),
-		"left trim": op(fragment.OpLeftTrim, u, str("x")), "right trim": op(fragment.OpRightTrim, s, str("1")), "split": op(fragment.OpSplit, s, str("1"), integer(1)),
-		"substring": op(fragment.OpSubstring, s, integer(10), integer(1<<31-1)), "case": op(fragment.OpCase, op(fragment.OpIsNull, s), none, s),
-		"coalesce": op(fragment.OpCoalesce, none, s), "least": op(fragment.OpLeast, s, u), "greatest": op(fragment.OpGreatest, s, u), "cast": must(fragment.Cast(s, value.TypeText)),
+	s, u, none := expr.Column("T", "s", value.TypeText), expr.Column("T", "u", value.TypeText), expr.Literal(value.Null(value.TypeText))
+	of := map[string]*expr.Expr{
+		"itself": s, "lower": op(expr.OpLower, s), "upper": op(expr.OpUpper, s), "concat": op(expr.OpConcat, s, u), "concat of one short": op(expr.OpConcat, str("-"), u),
+		"concat of many": op(expr.OpConcat, s, str("-"), u, op(expr.OpUpper, s), s, s, s, s, s, s), "replace by more": op(expr.OpReplace, s, str("x"), str(strings.Repeat("y", 64))),
+		"replace by as many": op(expr.OpReplace, s, str("x"), str("y")), "replace by less": op(expr.OpReplace, s, str("xx"), str("é")),
+		"left trim": op(expr.OpLeftTrim, u, str("x")), "right trim": op(expr.OpRightTrim, s, str("1")), "split": op(expr.OpSplit, s, str("1"), integer(1)),
+		"substring": op(expr.OpSubstring, s, integer(10), integer(1<<31-1)), "case": op(expr.OpCase, op(expr.OpIsNull, s), none, s),
+		"coalesce": op(expr.OpCoalesce, none, s), "least": op(expr.OpLeast, s, u), "greatest": op(expr.OpGreatest, s, u), "cast": must(expr.Cast(s, value.TypeText)),
 	}
 	grown := s
 	for range 6 {
-		grown = op(fragment.OpReplace, grown, str("x"), str(strings.Repeat("x", 64)))
+		grown = op(expr.OpReplace, grown, str("x"), str(strings.Repeat("x", 64)))
 	}
 	of["replace again and again"] = grown
 	for name, x := range of {
-		exprs := []*fragment.Expr{x, op(fragment.OpLength, x), op(fragment.OpPosition, str("1"), x), op(fragment.OpLike, x, str("%1")), op(fragment.OpLike, x, str("%x_%1")),
-			op(fragment.OpRegexp, x, str("1$")), op(fragment.OpEqual, x, s), op(fragment.OpLess, u, x), op(fragment.OpIn, x, str("x1"), str("")), op(fragment.OpDistinct, x, u),
-			must(fragment.Cast(x, value.TypeInt)), must(fragment.Cast(x, value.TypeFloat)), must(fragment.Cast(x, value.TypeDate))}
+		exprs := []*expr.Expr{x, op(expr.OpLength, x), op(expr.OpPosition, str("1"), x), op(expr.OpLike, x, str("%1")), op(expr.OpLike, x, str("%x_%1")),
+			op(expr.OpRegexp, x, str("1$")), op(expr.OpEqual, x, s), op(expr.OpLess, u, x), op(expr.OpIn, x, str("x1"), str("")), op(expr.OpDistinct, x, u),
+			must(expr.Cast(x, value.TypeInt)), must(expr.Cast(x, value.TypeFloat)), must(expr.Cast(x, value.TypeDate))}
 		for i := 0; i < len(exprs); i += 6 {
 			if err := k.differ(t, e, rows, exprs[i:min(i+6, len(exprs))]...); err != nil {
 				t.Errorf("%s: %.3000s", name, fmt.Sprint(err))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -41,7 +42,7 @@ func (k Kind) lookups(t *testing.T) {
 	}
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "term", Table: "term"}}}
 	for _, col := range table.Columns {
-		d.Columns = append(d.Columns, fragment.Output{Name: col.Name, Expr: fragment.Column("term", col.Name, col.Type)})
+		d.Columns = append(d.Columns, fragment.Output{Name: col.Name, Expr: expr.Column("term", col.Name, col.Type)})
 	}
 	known := read(c, table)
 	for i, by := range append(table.Columns, table.Columns...) {
@@ -79,7 +80,7 @@ func (k Kind) lookups(t *testing.T) {
 	if err := e.Look(t.Context(), &fragment.Reading{Relation: d, Limit: 5}, func([]value.Value) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
-	private := &fragment.Derived{Relations: []fragment.Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: fragment.Column("person", "id", value.TypeInt)}}}
+	private := &fragment.Derived{Relations: []fragment.Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: expr.Column("person", "id", value.TypeInt)}}}
 	if err := e.Look(t.Context(), &fragment.Reading{Relation: private, Limit: 5}, func([]value.Value) error { return nil }); err == nil {
 		t.Error("a patient was read")
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -23,24 +24,24 @@ func (k Kind) nested(t *testing.T) {
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
 	one, small := integer(1), integer(3)
-	steps := map[string]func(x *fragment.Expr) *fragment.Expr{
-		"abs":    func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpAbs, x) },
-		"add":    func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpAdd, x, one) },
-		"negate": func(x *fragment.Expr) *fragment.Expr { return op(fragment.OpNegate, op(fragment.OpSubtract, x, one)) },
-		"divide": func(x *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpIntDivide, x, op(fragment.OpModulo, small, x))
+	steps := map[string]func(x *expr.Expr) *expr.Expr{
+		"abs":    func(x *expr.Expr) *expr.Expr { return op(expr.OpAbs, x) },
+		"add":    func(x *expr.Expr) *expr.Expr { return op(expr.OpAdd, x, one) },
+		"negate": func(x *expr.Expr) *expr.Expr { return op(expr.OpNegate, op(expr.OpSubtract, x, one)) },
+		"divide": func(x *expr.Expr) *expr.Expr {
+			return op(expr.OpIntDivide, x, op(expr.OpModulo, small, x))
 		},
-		"case": func(x *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpCase, op(fragment.OpGreater, x, small), x, op(fragment.OpLess, x, one), op(fragment.OpAdd, x, one), op(fragment.OpMultiply, x, x))
+		"case": func(x *expr.Expr) *expr.Expr {
+			return op(expr.OpCase, op(expr.OpGreater, x, small), x, op(expr.OpLess, x, one), op(expr.OpAdd, x, one), op(expr.OpMultiply, x, x))
 		},
-		"square": func(x *fragment.Expr) *fragment.Expr {
-			return op(fragment.OpAdd, op(fragment.OpMultiply, x, x), op(fragment.OpAbs, x))
+		"square": func(x *expr.Expr) *expr.Expr {
+			return op(expr.OpAdd, op(expr.OpMultiply, x, x), op(expr.OpAbs, x))
 		},
-		"digits": func(x *fragment.Expr) *fragment.Expr {
-			return must(fragment.Cast(op(fragment.OpReplace, must(fragment.Cast(x, value.TypeText)), str("9"), str("10")), value.TypeInt))
+		"digits": func(x *expr.Expr) *expr.Expr {
+			return must(expr.Cast(op(expr.OpReplace, must(expr.Cast(x, value.TypeText)), str("9"), str("10")), value.TypeInt))
 		},
-		"root": func(x *fragment.Expr) *fragment.Expr {
-			return must(fragment.Cast(op(fragment.OpMultiply, op(fragment.OpSqrt, x), op(fragment.OpRound, op(fragment.OpDivide, x, small), integer(2))), value.TypeInt))
+		"root": func(x *expr.Expr) *expr.Expr {
+			return must(expr.Cast(op(expr.OpMultiply, op(expr.OpSqrt, x), op(expr.OpRound, op(expr.OpDivide, x, small), integer(2))), value.TypeInt))
 		},
 	}
 	limit := patience
@@ -55,7 +56,7 @@ func (k Kind) nested(t *testing.T) {
 		if k.Slow {
 			deep = min(deep, 4)
 		}
-		x := fragment.Column("T", "i", value.TypeInt)
+		x := expr.Column("T", "i", value.TypeInt)
 		for range deep {
 			x = step(x)
 		}
@@ -67,7 +68,7 @@ func (k Kind) nested(t *testing.T) {
 			t.Errorf("%s, %d deep, takes %v", name, deep, took)
 		}
 		d := &fragment.Derived{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: "id", Columns: []fragment.Output{
-			{Name: "id", Expr: fragment.Column("T", "id", value.TypeInt)}, {Name: "a", Expr: fragment.Column("T", "i", value.TypeInt)}}}
+			{Name: "id", Expr: expr.Column("T", "id", value.TypeInt)}, {Name: "a", Expr: expr.Column("T", "i", value.TypeInt)}}}
 		levels := map[string]int{"case": 5, "square": 8}[name] // what is larger with columns in place is refused
 		if levels == 0 {
 			levels = 9
@@ -77,7 +78,7 @@ func (k Kind) nested(t *testing.T) {
 		}
 		for range levels {
 			d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
-				{Name: "id", Expr: fragment.Column("D", "id", value.TypeInt)}, {Name: "a", Expr: step(fragment.Column("D", "a", value.TypeInt))}}}
+				{Name: "id", Expr: expr.Column("D", "id", value.TypeInt)}, {Name: "a", Expr: step(expr.Column("D", "a", value.TypeInt))}}}
 		}
 		want := map[string]int64{}
 		for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital, c).Values {
@@ -85,8 +86,8 @@ func (k Kind) nested(t *testing.T) {
 				want[keyText(r)]++
 			}
 		}
-		id, a := fragment.Column("D", "id", value.TypeInt), fragment.Column("D", "a", value.TypeInt)
-		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(fragment.OpGreater, a, small), Norm: fragment.L2, MaxGroups: 10, MaxRows: 1,
+		id, a := expr.Column("D", "id", value.TypeInt), expr.Column("D", "a", value.TypeInt)
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(expr.OpGreater, a, small), Norm: fragment.L2, MaxGroups: 10, MaxRows: 1,
 			Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		began = time.Now()
 		got, _, _ := Partials(t, e, c, f)
@@ -117,9 +118,9 @@ func (k Kind) deep(t *testing.T) {
 		levels, limit = 12, slowPatience
 	}
 	d := &fragment.Derived{Relations: events, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: evID}, {Name: "a", Expr: evN}}}
-	id, a := fragment.Column("D", "id", value.TypeInt), fragment.Column("D", "a", value.TypeInt)
+	id, a := expr.Column("D", "id", value.TypeInt), expr.Column("D", "a", value.TypeInt)
 	for i := range levels {
-		w := &fragment.Window{Partition: []*fragment.Expr{id}}
+		w := &fragment.Window{Partition: []*expr.Expr{id}}
 		if i%2 == 0 {
 			w.Partition = append(w.Partition, a)
 		}

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -38,11 +39,11 @@ func (k Kind) parts(t *testing.T) {
 		patients  int64
 		paid      int64
 	}{{"bill_visit", "visit", 2, 503}, {"bill_drug", "drug", 1, 25}} {
-		event := fragment.Column("b", "event", value.TypeInt)
+		event := expr.Column("b", "event", value.TypeInt)
 		f := &fragment.Fragment{
-			Version: fragment.Version, Catalog: c.Digest(), Patient: fragment.Column("e", "id", value.TypeInt), Norm: fragment.L1, MaxGroups: 5, MaxRows: 10,
-			Relations: []fragment.Relation{{Name: "b", Table: part.table}, {Name: "e", Table: part.of, Join: fragment.JoinInner, On: op(fragment.OpEqual, event, fragment.Column("e", part.of, value.TypeInt))}},
-			Partials:  []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialSum, Expr: fragment.Column("b", "paid", value.TypeInt), Grid: &fragment.Grid{Upper: 1000}}},
+			Version: fragment.Version, Catalog: c.Digest(), Patient: expr.Column("e", "id", value.TypeInt), Norm: fragment.L1, MaxGroups: 5, MaxRows: 10,
+			Relations: []fragment.Relation{{Name: "b", Table: part.table}, {Name: "e", Table: part.of, Join: fragment.JoinInner, On: op(expr.OpEqual, event, expr.Column("e", part.of, value.TypeInt))}},
+			Partials:  []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialSum, Expr: expr.Column("b", "paid", value.TypeInt), Grid: &fragment.Grid{Upper: 1000}}},
 		}
 		got, _, _ := Partials(t, e, c, f)
 		for _, sums := range got {

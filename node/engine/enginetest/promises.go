@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -66,8 +67,8 @@ var (
 // promising are fragments that rest on promises of the catalog, by what they rest on.
 func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 	t.Helper()
-	number := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeFloat) }
-	id := func(relation, name string) *fragment.Expr { return fragment.Column(relation, name, value.TypeInt) }
+	number := func(relation, name string) *expr.Expr { return expr.Column(relation, name, value.TypeFloat) }
+	id := func(relation, name string) *expr.Expr { return expr.Column(relation, name, value.TypeInt) }
 	grid, err := fragment.NewGrid(0, 100, false, false, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,8 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 		return []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}, {Kind: fragment.PartialSum, Expr: number(relation, "x"), Grid: &grid},
 			{Kind: fragment.PartialBuckets, Expr: number(relation, "x"), Buckets: &fragment.Buckets{Upper: 100, Branching: 10, Levels: 1}}}
 	}
-	equal := func(a, b *fragment.Expr) *fragment.Expr {
-		e, err := fragment.New(fragment.OpEqual, a, b)
+	equal := func(a, b *expr.Expr) *expr.Expr {
+		e, err := expr.New(expr.OpEqual, a, b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,19 +88,19 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 	first := &fragment.Derived{Patient: "id", Relations: []fragment.Relation{visit}, Columns: []fragment.Output{
 		{Name: "id", Expr: id("visit", "id")}, {Name: "x", Expr: number("visit", "x")},
 		{Name: "place", Function: fragment.FunctionRowNumber, Window: &fragment.Window{
-			Partition: []*fragment.Expr{id("visit", "id")}, Order: []fragment.Order{{Expr: id("visit", "day")}, {Expr: id("visit", "visit")}},
+			Partition: []*expr.Expr{id("visit", "id")}, Order: []fragment.Order{{Expr: id("visit", "day")}, {Expr: id("visit", "visit")}},
 		}},
 	}}
 	all := map[string]*fragment.Fragment{
 		"one row": {Relations: []fragment.Relation{person}, Patient: id("person", "id"), Partials: sum("person")},
 		"one row in groups": {Relations: []fragment.Relation{person}, Patient: id("person", "id"), Partials: sum("person"),
-			Keys: []fragment.Key{{Expr: fragment.Column("person", "ward", value.TypeText)}}},
+			Keys: []fragment.Key{{Expr: expr.Column("person", "ward", value.TypeText)}}},
 		"one row by a join": {Relations: []fragment.Relation{visit, {Name: "person", Table: "person", Join: fragment.JoinInner, On: equal(id("visit", "id"), id("person", "id"))}},
-			Patient: id("person", "id"), Partials: sum("person"), Keys: []fragment.Key{{Expr: fragment.Column("person", "ward", value.TypeText)}}},
+			Patient: id("person", "id"), Partials: sum("person"), Keys: []fragment.Key{{Expr: expr.Column("person", "ward", value.TypeText)}}},
 		"a key that leads to the patient": {Relations: []fragment.Relation{{Name: "lab", Table: "lab"}, {Name: "visit", Table: "visit", Join: fragment.JoinInner, On: equal(id("lab", "visit"), id("visit", "visit"))}},
 			Patient: id("visit", "id"), Partials: sum("lab")},
 		"a key that orders": {Relations: []fragment.Relation{{Name: "d", Derived: first}}, Patient: id("d", "id"), Partials: sum("d"),
-			Filter: equal(id("d", "place"), fragment.Literal(value.Int(1)))},
+			Filter: equal(id("d", "place"), expr.Literal(value.Int(1)))},
 	}
 	for _, f := range all {
 		f.Version, f.Catalog, f.Norm, f.MaxGroups, f.MaxRows = fragment.Version, c.Digest(), fragment.L2, 1, 1

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -132,12 +133,12 @@ func RawTexts(t *testing.T, form string, e Engine, c *catalog.Catalog) {
 func readRows(t *testing.T, e Engine, c *catalog.Catalog, name string) (rows [][]string) {
 	t.Helper()
 	table, _ := c.Table(name)
-	id := fragment.Column("t", "id", value.TypeInt)
+	id := expr.Column("t", "id", value.TypeInt)
 	var ids []int64
 	cells := map[string]string{}
 	for i, column := range table.Columns {
 		f := &fragment.Fragment{Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "t", Table: name}}, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
-			Keys: []fragment.Key{{Expr: id}, {Expr: fragment.Column("t", column.Name, column.Type)}}}
+			Keys: []fragment.Key{{Expr: id}, {Expr: expr.Column("t", column.Name, column.Type)}}}
 		got, keys, _ := Partials(t, e, c, f)
 		for group, of := range keys {
 			if n := got[group][0]; n != 1 {

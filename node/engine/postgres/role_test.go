@@ -17,6 +17,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -220,9 +221,9 @@ func TestCancel(t *testing.T) {
 		"CREATE TABLE cdm.event AS SELECT i AS id, 'k' || (i * 7 % 31) AS kind FROM generate_series(1::bigint, 20000) AS i",
 		"CREATE TABLE cdm.kinds AS SELECT 'k' || i AS kind, 'l' || i AS label FROM generate_series(1, 60000) AS i", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
 	e := open(t, over(s, "cdm"), c, testKey)
-	id, kind := fragment.Column("e", "id", value.TypeInt), fragment.Column("e", "kind", value.TypeText)
-	less, _ := fragment.New(fragment.OpLess, kind, fragment.Column("k", "kind", value.TypeText))
-	f := &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	id, kind := expr.Column("e", "id", value.TypeInt), expr.Column("e", "kind", value.TypeText)
+	less, _ := expr.New(expr.OpLess, kind, expr.Column("k", "kind", value.TypeText))
+	f := &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: expr.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "k", Table: "kinds", Join: fragment.JoinInner, On: less}}}
 	p, err := fragment.Check(f, c)
 	if err != nil {
@@ -325,8 +326,8 @@ func TestSources(t *testing.T) {
 				e := open(t, cfg, c, testKey)
 				table, _ := c.Table("t")
 				col, _ := table.Column(as)
-				f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
-					Keys: []fragment.Key{{Expr: fragment.Column("t", as, col.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+				f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: expr.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
+					Keys: []fragment.Key{{Expr: expr.Column("t", as, col.Type)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 				_, keys, _ := enginetest.Partials(t, e, c, f)
 				for _, k := range keys {
 					if k[0].String() != want {
@@ -504,8 +505,8 @@ func TestSnapshot(t *testing.T) {
 		"person": {Select: "SELECT person.* FROM person, LATERAL (SELECT pg_sleep(0.0005 + 0 * id)) AS s OFFSET 0"},
 	}
 	e := open(t, cfg, c, testKey)
-	id, other := fragment.Column("e", "id", value.TypeInt), fragment.Column("p", "id", value.TypeInt)
-	same, err := fragment.New(fragment.OpEqual, id, other)
+	id, other := expr.Column("e", "id", value.TypeInt), expr.Column("p", "id", value.TypeInt)
+	same, err := expr.New(expr.OpEqual, id, other)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -56,7 +57,7 @@ func TestStreamEqualsSQL(t *testing.T) {
 	e := open(t, cfg, c, testKey)
 	cfg.RowsToNode = RowsNever
 	never := open(t, cfg, c, testKey)
-	col := func(name string, of value.Type) *fragment.Expr { return fragment.Column("e", name, of) }
+	col := func(name string, of value.Type) *expr.Expr { return expr.Column("e", name, of) }
 	x, free := col("x", value.TypeFloat), col("free", value.TypeFloat)
 	grid, err := fragment.NewGrid(0, 100, false, true, 5)
 	if err != nil {
@@ -66,7 +67,7 @@ func TestStreamEqualsSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, keys := range [][]*fragment.Expr{nil, {col("k", value.TypeInt)}, {col("word", value.TypeText)}, {x}, {col("day", value.TypeDate)}, {col("at", value.TypeTimestamp)},
+	for _, keys := range [][]*expr.Expr{nil, {col("k", value.TypeInt)}, {col("word", value.TypeText)}, {x}, {col("day", value.TypeDate)}, {col("at", value.TypeTimestamp)},
 		{col("flag", value.TypeBool), col("word", value.TypeText), col("k", value.TypeInt)}} {
 		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id", value.TypeInt), Norm: fragment.L2, MaxGroups: 3, MaxRows: 5,
 			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}, {Kind: fragment.PartialSum, Expr: x, Grid: &grid}, {Kind: fragment.PartialSum, Expr: free, Grid: &wide},
@@ -101,7 +102,7 @@ func TestStreamIsCancelled(t *testing.T) {
 	s.Exec(t, "CREATE SCHEMA endless", "GRANT USAGE ON SCHEMA endless TO "+postgrestest.Reader, "CREATE VIEW endless.event AS SELECT i % 500 AS id FROM generate_series(0::bigint, 100000000000) AS s(i)", "GRANT SELECT ON endless.event TO "+postgrestest.Reader)
 	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
 	e := open(t, over(s, "endless"), c, testKey)
-	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: fragment.Column("e", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 5,
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 5,
 		Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	p, err := fragment.Check(f, c)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -101,7 +102,7 @@ func draw(t *testing.T, r *rand.Rand, c *catalog.Catalog, text bool) (*fragment.
 		id = value.TypeText
 	}
 	types := map[string]value.Type{"id": id, "k": value.TypeInt, "word": value.TypeText, "n": value.TypeInt, "x": value.TypeFloat, "flag": value.TypeBool}
-	col := func(name string) *fragment.Expr { return fragment.Column("e", name, types[name]) }
+	col := func(name string) *expr.Expr { return expr.Column("e", name, types[name]) }
 	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id"),
 		Norm: []fragment.Norm{fragment.L1, fragment.L2}[r.IntN(2)], MaxGroups: 1 + r.IntN(4), MaxRows: 1 + r.IntN(6)}
 	var keys []string
@@ -398,7 +399,7 @@ func TestHeavy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
-		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: fragment.Column("e", "id", value.TypeInt),
+		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt),
 			Norm: norm, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
 		p, err := fragment.Check(f, c)
 		if err != nil {

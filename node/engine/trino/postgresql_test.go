@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -67,12 +68,12 @@ tables:
 `)
 		e := open(t, in("types"), c, testKey)
 		table, _ := c.Table("t")
-		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: expr.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		var got []string
 		for columns := range slices.Chunk(table.Columns, 8) {
 			f.Keys = nil
 			for _, column := range columns {
-				f.Keys = append(f.Keys, fragment.Key{Expr: fragment.Column("t", column.Name, column.Type)})
+				f.Keys = append(f.Keys, fragment.Key{Expr: expr.Column("t", column.Name, column.Type)})
 			}
 			_, keys, _ := enginetest.Partials(t, e, c, f)
 			for _, row := range keys {

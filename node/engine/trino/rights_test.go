@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -54,7 +55,7 @@ func TestRights(t *testing.T) {
 
 	e := open(t, cfg, c, testKey)
 	patients := func(table string) *fragment.Fragment {
-		return &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
+		return &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "t", Table: table}}, Patient: expr.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
 	}
 	for table, want := range map[string]int64{"person": 15, "event": 20} { // five of twenty persons refused
 		if got, _, _ := enginetest.Partials(t, e, c, patients(table)); got[""][0] != want {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
@@ -78,7 +79,7 @@ func TestSecure(t *testing.T) {
 	token.Token = config.Secret{File: file}
 	for name, cfg := range map[string]Config{"password": password, "token": token} {
 		e := open(t, cfg, c, testKey)
-		got, _, _ := enginetest.Partials(t, e, c, &fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: fragment.Column("p", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
+		got, _, _ := enginetest.Partials(t, e, c, &fragment.Fragment{Relations: []fragment.Relation{{Name: "p", Table: "person"}}, Patient: expr.Column("p", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}})
 		if got[""][0] != 1 {
 			t.Errorf("with a %s: %v", name, got)
 		}
@@ -145,12 +146,12 @@ func slow(t *testing.T, s *trinotest.Server, c *catalog.Catalog) (schema string,
 	schema = s.Schema(t)
 	s.Exec(t, "CREATE TABLE memory."+schema+".event AS SELECT i AS id, 'k' || CAST(i * 7 % 31 AS VARCHAR) AS kind FROM "+trinotest.Series(40_000),
 		"CREATE TABLE memory."+schema+".kinds AS SELECT 'k' || CAST(i AS VARCHAR) AS kind, 'l' || CAST(i AS VARCHAR) AS label FROM "+trinotest.Series(60_000))
-	id, kind := fragment.Column("e", "id", value.TypeInt), fragment.Column("e", "kind", value.TypeText)
-	less, err := fragment.New(fragment.OpLess, kind, fragment.Column("k", "kind", value.TypeText))
+	id, kind := expr.Column("e", "id", value.TypeInt), expr.Column("e", "kind", value.TypeText)
+	less, err := expr.New(expr.OpLess, kind, expr.Column("k", "kind", value.TypeText))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f = &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: fragment.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
+	f = &fragment.Fragment{Version: fragment.Version, Patient: id, Norm: fragment.L2, MaxGroups: 5, MaxRows: 5, Keys: []fragment.Key{{Expr: expr.Column("k", "label", value.TypeText)}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},
 		Relations: []fragment.Relation{{Name: "e", Table: "event"}, {Name: "k", Table: "kinds", Join: fragment.JoinInner, On: less}}}
 	if p, err = fragment.Check(f, c); err != nil {
 		t.Fatal(err)
@@ -283,12 +284,12 @@ tables:
 		for i, source := range sources {
 			cfg := over(s, schema)
 			from.Columns = map[string]string{}
-			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: fragment.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "t", Table: "t"}}, Patient: expr.Column("t", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			var want []string
 			for as, text := range source.as {
 				from.Columns[as] = fmt.Sprintf("x%d", i)
 				column, _ := table.Column(as)
-				f.Keys = append(f.Keys, fragment.Key{Expr: fragment.Column("t", as, column.Type)})
+				f.Keys = append(f.Keys, fragment.Key{Expr: expr.Column("t", as, column.Type)})
 				want = append(want, as+" "+text)
 			}
 			cfg.Tables = map[string]engine.Source{"t": from}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -23,7 +23,7 @@ func (d *driver) read(x string, t value.Type) string {
 	case value.TypeInt:
 		return when(wholeText, "TRY_CAST(regexp_replace("+x+", '[.].*', '') AS BIGINT)")
 	case value.TypeFloat:
-		return when(strings.Trim(fragment.FloatPattern, "^$"), "TRY_CAST("+x+" AS DOUBLE)")
+		return when(strings.Trim(expr.FloatPattern, "^$"), "TRY_CAST("+x+" AS DOUBLE)")
 	case value.TypeDate:
 		return "coalesce(" + when(compile.ExistingDate, "TRY_CAST("+x+" AS DATE)") + ", CAST(" + d.instant(x) + " AS DATE))"
 	}

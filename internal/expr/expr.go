@@ -1,4 +1,4 @@
-package fragment
+package expr
 
 import (
 	"errors"
@@ -108,6 +108,9 @@ const (
 // times; written out, on the wire and in SQL, each use counts.
 const maxSize = 50_000
 
+// maxArgs bounds the arguments of one operation.
+const maxArgs = 10_000
+
 // ErrExpression means that an operation does not fit its arguments.
 var ErrExpression = errors.New("the expression is not well typed")
 
@@ -129,7 +132,7 @@ func Hospital() *Expr { return &Expr{Op: OpHospital, Type: value.TypeText} }
 // Cast converts an expression to another type.
 func Cast(e *Expr, t value.Type) (*Expr, error) {
 	c := &Expr{Op: OpCast, Type: t, Args: []*Expr{e}, size: max(e.size, 1) + 1}
-	return c, c.checkType()
+	return c, c.CheckType()
 }
 
 // New applies an operation other than a column, a literal, the hospital or a
@@ -152,8 +155,8 @@ func New(op Op, args ...*Expr) (*Expr, error) {
 	return e, nil
 }
 
-// checkType recomputes the type of one node whose arguments are already checked.
-func (e *Expr) checkType() error {
+// CheckType recomputes the type of one node whose arguments are already checked.
+func (e *Expr) CheckType() error {
 	t, err := resultType(e)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package fragment
+package expr
 
 import (
 	"testing"
@@ -15,9 +15,9 @@ func BenchmarkInfer(b *testing.B) {
 		start := must(b, OpSubtract, must(b, OpLength, e), num(3))
 		e = must(b, OpSubstring, e, start, num(3))
 	}
-	column := func(c *Expr) Facts { return columns[c.Column] }
+	column := func(c *Expr) Range { return columns[c.Column] }
 	b.ReportAllocs()
 	for b.Loop() {
-		Infer(e, column)
+		RangeOf(e, column)
 	}
 }

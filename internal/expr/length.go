@@ -1,4 +1,4 @@
-package fragment
+package expr
 
 import (
 	"unicode/utf8"
@@ -19,9 +19,6 @@ const (
 	MaxKey = 512
 	// maxGrowth is how many times as long as what it replaces the constant of a REPLACE may be.
 	maxGrowth = 64
-	// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most
-	// characters that it can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
-	maxTexts = 1 << 19
 )
 
 // Cut returns the first n characters of a text; a NULL stays.

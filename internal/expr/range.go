@@ -1,8 +1,9 @@
-package fragment
+package expr
 
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/value"
@@ -12,8 +13,8 @@ import (
 // ones count as undeclared.
 const maxDomain = 1000
 
-// Facts is what is known of an expression's value before any row is read.
-type Facts struct {
+// Range is what is known of an expression's value before any row is read.
+type Range struct {
 	Nullable bool
 	// Lower and Upper bound a number (or a date's days, a timestamp's
 	// microseconds); infinite where nothing is known.
@@ -24,37 +25,70 @@ type Facts struct {
 }
 
 // Bounded reports whether both bounds are known.
-func (f Facts) Bounded() bool { return !math.IsInf(f.Lower, 0) && !math.IsInf(f.Upper, 0) }
+func (f Range) Bounded() bool { return !math.IsInf(f.Lower, 0) && !math.IsInf(f.Upper, 0) }
 
-func unknown(nullable bool) Facts {
-	return Facts{Nullable: nullable, Lower: math.Inf(-1), Upper: math.Inf(1)}
+// Unknown is of a value of which nothing is known, but whether it may be NULL.
+func Unknown(nullable bool) Range {
+	return Range{Nullable: nullable, Lower: math.Inf(-1), Upper: math.Inf(1)}
 }
 
-// Infer derives the facts of an expression; column is asked for those of each
+// RangeOf derives the facts of an expression; column is asked for those of each
 // column and of the hospital's name.
 //
 // Bounds follow interval arithmetic (Moore 1966), evaluated in float64 and
 // widened by one unit in the last place at each operation that may round.
-func Infer(e *Expr, column func(*Expr) Facts) Facts { return NewInference(column).Facts(e) }
+func RangeOf(e *Expr, column func(*Expr) Range) Range { return NewRangeAnalysis(column).Range(e) }
 
-// Inference derives the facts of expressions over the same columns, of each part
+// RangeAnalysis derives the facts of expressions over the same columns, of each part
 // once: parts may be used several times, and a compiler asks for them one by one.
-type Inference struct {
-	column func(*Expr) Facts
-	known  map[*Expr]Facts
-	left   *budget
+type RangeAnalysis struct {
+	column func(*Expr) Range
+	known  map[*Expr]Range
+	left   *Budget
 	bare   bool // no domains are wanted
 	// conditions hold of every row, and are of what is made of columns.
 	conditions []*Expr
 }
 
-// NewInference asks column for the facts of each column and of the hospital's name.
-func NewInference(column func(*Expr) Facts) *Inference {
-	return &Inference{column: column, known: map[*Expr]Facts{}, left: newBudget()}
+// NewRangeAnalysis asks column for the facts of each column and of the hospital's name.
+func NewRangeAnalysis(column func(*Expr) Range) *RangeAnalysis {
+	return &RangeAnalysis{column: column, known: map[*Expr]Range{}, left: NewScopeBudget()}
 }
 
-// Facts derives what is known of an expression; see Infer.
-func (i *Inference) Facts(e *Expr) Facts {
+// NewRangeAnalysisWhere is NewRangeAnalysis on rows that fulfil the filter, which may be nil. It spends from a budget, and lists domains
+// only if they are wanted. Each column's facts are narrowed once: a hostile filter has many conditions on many columns.
+func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*Expr) Range) *RangeAnalysis {
+	type name struct{ relation, column string }
+	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
+	conditions, known := map[name][]*Expr{}, map[name]Range{}
+	var made []*Expr // of what is made of columns
+	for _, c := range Conjuncts(filter) {
+		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
+			made = append(made, c)
+		}
+		at := c
+		for len(at.Args) > 0 {
+			at = at.Args[0]
+		}
+		conditions[of(at)] = append(conditions[of(at)], c)
+	}
+	i := NewRangeAnalysis(func(e *Expr) Range {
+		f, ok := known[of(e)]
+		if !ok {
+			f = column(e)
+			for _, c := range conditions[of(e)] {
+				f = f.restrictBy(e, c)
+			}
+			known[of(e)] = f
+		}
+		return f
+	})
+	i.conditions, i.left, i.bare = made, b, !domains
+	return i
+}
+
+// Range derives what is known of an expression; see RangeOf.
+func (i *RangeAnalysis) Range(e *Expr) Range {
 	f, ok := i.known[e]
 	if !ok {
 		f = i.derive(e)
@@ -63,22 +97,22 @@ func (i *Inference) Facts(e *Expr) Facts {
 	return f
 }
 
-func (i *Inference) derive(e *Expr) Facts {
+func (i *RangeAnalysis) derive(e *Expr) Range {
 	if e.Op == OpColumn || e.Op == OpHospital {
 		return i.column(e)
 	}
 	if e.Op == OpLiteral {
-		f := unknown(e.Value.IsNull())
+		f := Unknown(e.Value.IsNull())
 		f.Domain = []value.Value{*e.Value}
 		if !f.Nullable && e.Type != value.TypeText {
-			f.Lower, f.Upper = within(*e.Value, *e.Value)
+			f.Lower, f.Upper = Bounds(*e.Value, *e.Value)
 		}
 		return f
 	}
 	i.left.visits--
-	args := make([]Facts, len(e.Args))
+	args := make([]Range, len(e.Args))
 	for k, a := range e.Args {
-		args[k] = i.Facts(a)
+		args[k] = i.Range(a)
 	}
 	f := interval(e, args)
 	switch {
@@ -103,13 +137,13 @@ func (i *Inference) derive(e *Expr) Facts {
 		}
 	}
 	if f.Lower > f.Upper { // no value but NULL
-		f = unknown(true)
+		f = Unknown(true)
 	}
 	if !i.bare {
 		f.Domain = i.domain(e, args, f)
 	}
 	for _, c := range i.conditions {
-		f = f.narrow(e, c)
+		f = f.restrictBy(e, c)
 	}
 	return f
 }
@@ -118,11 +152,11 @@ func dayLimits(t value.Type) (least, most float64) {
 	if t == value.TypeDate {
 		return value.MinDate, value.MaxDate
 	}
-	return within(value.Timestamp(value.MinTimestamp), value.Timestamp(value.MaxTimestamp))
+	return Bounds(value.Timestamp(value.MinTimestamp), value.Timestamp(value.MaxTimestamp))
 }
 
 // WithinType narrows the facts of a date or timestamp to what the type can hold.
-func (f Facts) WithinType(t value.Type) Facts {
+func (f Range) WithinType(t value.Type) Range {
 	if isDay(t) {
 		least, most := dayLimits(t)
 		f.Lower, f.Upper = math.Max(f.Lower, least), math.Min(f.Upper, most)
@@ -130,39 +164,39 @@ func (f Facts) WithinType(t value.Type) Facts {
 	return f
 }
 
-// exactWhole bounds the whole numbers that float64 all holds.
-const exactWhole = 1 << 53
+// ExactWhole bounds the whole numbers that float64 all holds.
+const ExactWhole = 1 << 53
 
-// within gives the bounds of values from lower to upper as float64, which may be
+// Bounds gives those of values from lower to upper as float64, which may be
 // coarser than a 64-bit int.
-func within(lower, upper value.Value) (float64, float64) {
+func Bounds(lower, upper value.Value) (float64, float64) {
 	a, b := lower.Float64(), upper.Float64()
-	if math.Abs(a) >= exactWhole {
+	if math.Abs(a) >= ExactWhole {
 		a = math.Nextafter(a, math.Inf(-1))
 	}
-	if math.Abs(b) >= exactWhole {
+	if math.Abs(b) >= ExactWhole {
 		b = math.Nextafter(b, math.Inf(1))
 	}
 	return a, b
 }
 
-func interval(e *Expr, args []Facts) Facts {
+func interval(e *Expr, args []Range) Range {
 	anyNull := false
 	for _, a := range args {
 		anyNull = anyNull || a.Nullable
 	}
-	f := unknown(anyNull)
+	f := Unknown(anyNull)
 	// Whether an operation whose exact result may leave the type can do so here.
 	mayOverflow := func() bool {
 		if isDay(e.Type) {
-			return false // Infer knows
+			return false // RangeOf knows
 		}
 		if e.Type == value.TypeInt {
 			return f.Lower <= math.MinInt64 || f.Upper >= math.MaxInt64
 		}
 		return !f.Bounded()
 	}
-	var a, b Facts
+	var a, b Range
 	if len(args) > 0 {
 		a = args[0]
 	}
@@ -171,10 +205,10 @@ func interval(e *Expr, args []Facts) Facts {
 	}
 	switch e.Op {
 	case OpAdd:
-		f.Lower, f.Upper = outward(a.Lower+b.Lower, a.Upper+b.Upper)
+		f.Lower, f.Upper = Outward(a.Lower+b.Lower, a.Upper+b.Upper)
 		f.Nullable = f.Nullable || mayOverflow()
 	case OpSubtract:
-		f.Lower, f.Upper = outward(a.Lower-b.Upper, a.Upper-b.Lower)
+		f.Lower, f.Upper = Outward(a.Lower-b.Upper, a.Upper-b.Lower)
 		f.Nullable = f.Nullable || mayOverflow()
 	case OpMultiply:
 		if e.Type == value.TypeFloat {
@@ -202,7 +236,7 @@ func interval(e *Expr, args []Facts) Facts {
 		}
 	case OpModulo:
 		m := math.Max(math.Abs(b.Lower), math.Abs(b.Upper))
-		if m < exactWhole {
+		if m < ExactWhole {
 			m = math.Max(0, m-1) // |a % b| < |b|, in ints
 		}
 		m = math.Min(m, math.Max(math.Abs(a.Lower), math.Abs(a.Upper)))
@@ -231,7 +265,7 @@ func interval(e *Expr, args []Facts) Facts {
 		f.Lower, f.Upper = a.Lower, a.Upper
 		if e.Type == value.TypeFloat {
 			digits := int(e.Args[1].Value.Int64())
-			f.Lower, f.Upper = outward(roundTo(a.Lower, digits), roundTo(a.Upper, digits))
+			f.Lower, f.Upper = Outward(roundTo(a.Lower, digits), roundTo(a.Upper, digits))
 			if digits == 0 {
 				f.Lower, f.Upper = roundTo(a.Lower, 0), roundTo(a.Upper, 0)
 			}
@@ -269,7 +303,7 @@ func interval(e *Expr, args []Facts) Facts {
 
 // growing bounds a function that only grows, by its values at the ends; these may
 // differ from an engine's by a few units in the last place, for which room is left.
-func growing(op Op, a Facts) Facts {
+func growing(op Op, a Range) Range {
 	at := func(x float64) float64 {
 		switch op {
 		case OpSqrt:
@@ -282,9 +316,9 @@ func growing(op Op, a Facts) Facts {
 		return log10(math.Max(x, 0))
 	}
 	if op != OpExp && (a.Upper < 0 || a.Upper == 0 && op != OpSqrt) {
-		return unknown(true) // NULL and nothing else
+		return Unknown(true) // NULL and nothing else
 	}
-	f := unknown(a.Nullable)
+	f := Unknown(a.Nullable)
 	f.Lower, f.Upper = at(a.Lower), at(a.Upper)
 	switch op {
 	case OpSqrt:
@@ -305,7 +339,7 @@ func loosen(x, sign float64) float64 { return x + sign*(math.Abs(x)*1e-13+1e-300
 
 // powered bounds a result of exp or power, given its bounds before the limits of
 // these: beyond MostPower is NULL, below LeastPower is 0.
-func powered(f Facts) Facts {
+func powered(f Range) Range {
 	lower, upper := loosen(f.Lower, -1), loosen(f.Upper, 1)
 	if f.Lower >= 0 {
 		lower = math.Max(lower, 0)
@@ -322,8 +356,8 @@ func powered(f Facts) Facts {
 	return f
 }
 
-func powerFacts(e *Expr, a, b Facts) Facts {
-	f := unknown(a.Nullable || b.Nullable)
+func powerFacts(e *Expr, a, b Range) Range {
+	f := Unknown(a.Nullable || b.Nullable)
 	exponent := e.Args[1]
 	whole := exponent.Op == OpLiteral && !exponent.Value.IsNull() && exponent.Value.Float64() == math.Trunc(exponent.Value.Float64()) &&
 		exponent.Value.Float64() > 0 && exponent.Value.Float64() < 1000
@@ -353,18 +387,18 @@ func powerFacts(e *Expr, a, b Facts) Facts {
 
 // dateFacts bounds the operations on dates. All but the cyclic fields only grow or
 // only fall along each argument.
-func dateFacts(e *Expr, args []Facts) Facts {
+func dateFacts(e *Expr, args []Range) Range {
 	nullable := false
 	for _, a := range args {
 		nullable = nullable || a.Nullable
 	}
-	f := unknown(nullable)
+	f := Unknown(nullable)
 	t := e.Args[len(e.Args)-1].Type
 	if e.Op == OpAddMonths {
 		t = e.Type
 	}
 	// The ends of an argument, as whole days or microseconds within the type.
-	ends := func(a Facts) (low, high int64) {
+	ends := func(a Range) (low, high int64) {
 		a = a.WithinType(t)
 		return int64(math.Ceil(a.Lower)), int64(math.Floor(a.Upper))
 	}
@@ -383,7 +417,7 @@ func dateFacts(e *Expr, args []Facts) Facts {
 		if args[1].Bounded() {
 			low, high := ends(args[1])
 			unit := Unit(e.Args[0].Value.Str())
-			f.Lower, f.Upper = outward(float64(truncate(unit, t, low)), float64(truncate(unit, t, high)))
+			f.Lower, f.Upper = Outward(float64(truncate(unit, t, low)), float64(truncate(unit, t, high)))
 		}
 	case OpAddMonths:
 		n := args[1]
@@ -395,9 +429,9 @@ func dateFacts(e *Expr, args []Facts) Facts {
 		f.Nullable = f.Nullable || n.Lower < -maxMonths || n.Upper > maxMonths
 		least, most := math.Max(n.Lower, -maxMonths), math.Min(n.Upper, maxMonths)
 		if least > most {
-			return unknown(true)
+			return Unknown(true)
 		}
-		f.Lower, f.Upper = outward(float64(addMonths(t, low, int64(least))), float64(addMonths(t, high, int64(most))))
+		f.Lower, f.Upper = Outward(float64(addMonths(t, low, int64(least))), float64(addMonths(t, high, int64(most))))
 	case OpMonths:
 		if args[0].Bounded() && args[1].Bounded() {
 			fromLow, fromHigh := ends(args[0])
@@ -421,31 +455,31 @@ func dateFacts(e *Expr, args []Facts) Facts {
 
 func clamp(x, lower, upper float64) float64 { return math.Min(math.Max(x, lower), upper) }
 
-func castFacts(e *Expr, a Facts) Facts {
-	f := unknown(a.Nullable)
+func castFacts(e *Expr, a Range) Range {
+	f := Unknown(a.Nullable)
 	switch from := e.Args[0].Type; {
 	case from == e.Type:
 		return a
 	case from == value.TypeText:
 		f.Nullable = true
 	case from == value.TypeInt && e.Type == value.TypeFloat, from == value.TypeBool && e.Type == value.TypeInt:
-		f.Lower, f.Upper = outward(a.Lower, a.Upper)
-		if a.Bounded() && math.Abs(a.Lower) < exactWhole && math.Abs(a.Upper) < exactWhole {
+		f.Lower, f.Upper = Outward(a.Lower, a.Upper)
+		if a.Bounded() && math.Abs(a.Lower) < ExactWhole && math.Abs(a.Upper) < ExactWhole {
 			f.Lower, f.Upper = a.Lower, a.Upper
 		}
 	case from == value.TypeFloat:
 		f.Lower, f.Upper = roundTo(a.Lower, 0), roundTo(a.Upper, 0)
 		f.Nullable = a.Nullable || !(f.Lower > -(1<<63) && f.Upper < 1<<63)
 	case e.Type == value.TypeTimestamp:
-		f.Lower, f.Upper = outward(a.Lower*microsecondsPerDay, a.Upper*microsecondsPerDay)
+		f.Lower, f.Upper = Outward(a.Lower*microsecondsPerDay, a.Upper*microsecondsPerDay)
 	case e.Type == value.TypeDate:
 		f.Lower, f.Upper = math.Floor(a.Lower/microsecondsPerDay), math.Floor(a.Upper/microsecondsPerDay)
 	}
 	return f
 }
 
-func branches(args []Facts) []Facts {
-	var values []Facts
+func branches(args []Range) []Range {
+	var values []Range
 	for i, a := range args {
 		if i%2 == 1 || i == len(args)-1 {
 			values = append(values, a)
@@ -455,10 +489,10 @@ func branches(args []Facts) []Facts {
 }
 
 // null reports whether the facts are those of a NULL and nothing else.
-func (f Facts) null() bool { return len(f.Domain) == 1 && f.Domain[0].IsNull() }
+func (f Range) null() bool { return len(f.Domain) == 1 && f.Domain[0].IsNull() }
 
-func union(args []Facts) Facts {
-	f := Facts{Lower: math.Inf(1), Upper: math.Inf(-1)}
+func union(args []Range) Range {
+	f := Range{Lower: math.Inf(1), Upper: math.Inf(-1)}
 	for _, a := range args {
 		f.Nullable = f.Nullable || a.Nullable
 		if !a.null() {
@@ -466,12 +500,12 @@ func union(args []Facts) Facts {
 		}
 	}
 	if f.Lower > f.Upper {
-		return unknown(true)
+		return Unknown(true)
 	}
 	return f
 }
 
-func extreme(op Op, args []Facts) Facts {
+func extreme(op Op, args []Range) Range {
 	f := union(args)
 	f.Nullable = true
 	for _, a := range args {
@@ -496,7 +530,7 @@ const (
 )
 
 // near has 0 in the interval where it has numbers nearer to 0 than a limit.
-func (f Facts) near(limit float64) Facts {
+func (f Range) near(limit float64) Range {
 	if f.Lower < limit && f.Upper > -limit {
 		f.Lower, f.Upper = math.Min(f.Lower, 0), math.Max(f.Upper, 0)
 	}
@@ -517,12 +551,12 @@ func quotient(x, y float64) float64 {
 	return x / y
 }
 
-func hull(xs ...float64) (lower, upper float64) { return outward(slices.Min(xs), slices.Max(xs)) }
+func hull(xs ...float64) (lower, upper float64) { return Outward(slices.Min(xs), slices.Max(xs)) }
 
-// outward widens an interval by one unit in the last place unless its ends are
+// Outward widens an interval by one unit in the last place unless its ends are
 // whole numbers that float64 holds exactly.
-func outward(lower, upper float64) (float64, float64) {
-	exact := func(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < exactWhole }
+func Outward(lower, upper float64) (float64, float64) {
+	exact := func(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < ExactWhole }
 	if math.IsNaN(lower) {
 		lower = math.Inf(-1)
 	} else if !exact(lower) {
@@ -539,13 +573,13 @@ func outward(lower, upper float64) (float64, float64) {
 // domain infers every value of an expression: from its branches, or by applying
 // the operation to all combinations of its arguments' values, or from the bounds
 // of a whole number.
-func (i *Inference) domain(e *Expr, args []Facts, f Facts) []value.Value {
+func (i *RangeAnalysis) domain(e *Expr, args []Range, f Range) []value.Value {
 	if e.Op == OpCase || e.Op == OpCoalesce {
 		values := args
 		if e.Op == OpCase {
 			values = branches(args)
 		}
-		return merge(e, values, f, i.left)
+		return merge(e.Type, values, f, i.left)
 	}
 	if e.Op == OpTruncate && args[1].Domain == nil {
 		return beginnings(e, f)
@@ -564,8 +598,37 @@ func (i *Inference) domain(e *Expr, args []Facts, f Facts) []value.Value {
 	return nil
 }
 
+// Values lists the values of a column of type t, if they are few: those that are declared, or else all within the bounds.
+func (f Range) Values(t value.Type, declared []value.Value) Range {
+	switch {
+	case declared != nil && len(declared) < maxDomain:
+		f.Domain = withNull(slices.Clone(declared), f.Nullable)
+	case t == value.TypeBool:
+		f.Domain = withNull([]value.Value{value.Bool(false), value.Bool(true)}, f.Nullable)
+	case t == value.TypeInt || t == value.TypeDate:
+		f.Domain = wholeDomain(t, f)
+	}
+	return f
+}
+
+// OrNull is of a value of type t that may be NULL as well.
+func (f Range) OrNull(t value.Type) Range {
+	f.Nullable = true
+	if f.Domain != nil && !slices.ContainsFunc(f.Domain, value.Value.IsNull) {
+		f.Domain = append(slices.Clone(f.Domain), value.Null(t))
+	}
+	return f
+}
+
+// Union is of a value of type t that is one of several, of which these are known.
+func Union(t value.Type, all []Range, left *Budget) Range {
+	f := union(all)
+	f.Domain = merge(t, all, f, left)
+	return f
+}
+
 // beginnings lists the beginnings of a unit within bounds, if they are few.
-func beginnings(e *Expr, f Facts) []value.Value {
+func beginnings(e *Expr, f Range) []value.Value {
 	if !f.Bounded() {
 		return nil
 	}
@@ -583,8 +646,8 @@ func beginnings(e *Expr, f Facts) []value.Value {
 }
 
 // wholeDomain lists the whole numbers within bounds, if they are few.
-func wholeDomain(t value.Type, f Facts) []value.Value {
-	if !f.Bounded() || f.Upper-f.Lower >= maxDomain || math.Abs(f.Lower) >= exactWhole || math.Abs(f.Upper) >= exactWhole {
+func wholeDomain(t value.Type, f Range) []value.Value {
+	if !f.Bounded() || f.Upper-f.Lower >= maxDomain || math.Abs(f.Lower) >= ExactWhole || math.Abs(f.Upper) >= ExactWhole {
 		return nil
 	}
 	var d []value.Value
@@ -608,7 +671,7 @@ func withNull(d []value.Value, nullable bool) []value.Value {
 	return d
 }
 
-func merge(e *Expr, values []Facts, f Facts, left *budget) []value.Value {
+func merge(t value.Type, values []Range, f Range, left *Budget) []value.Value {
 	var d []value.Value
 	for _, v := range values {
 		if left.combinations -= len(v.Domain); v.Domain == nil || left.combinations < 0 {
@@ -616,7 +679,7 @@ func merge(e *Expr, values []Facts, f Facts, left *budget) []value.Value {
 		}
 		for _, x := range v.Domain {
 			if !x.IsNull() || f.Nullable {
-				d = append(d, widen(x, e.Type))
+				d = append(d, widen(x, t))
 			}
 		}
 	}
@@ -635,7 +698,7 @@ func equals(t value.Type, others []value.Value) []value.Value {
 			d = append(d, value.Float(v.Float64()))
 		case t == value.TypeInt && v.Type() == value.TypeFloat:
 			x := v.Float64()
-			if math.Abs(x) >= exactWhole {
+			if math.Abs(x) >= ExactWhole {
 				return nil
 			}
 			if x == math.Trunc(x) {
@@ -646,7 +709,7 @@ func equals(t value.Type, others []value.Value) []value.Value {
 	return distinct(d)
 }
 
-func (i *Inference) enumerate(e *Expr, args []Facts) []value.Value {
+func (i *RangeAnalysis) enumerate(e *Expr, args []Range) []value.Value {
 	if inexact(e.Op) {
 		return nil
 	}
@@ -709,14 +772,14 @@ const maxOperations = 200
 // digits: the combinations of its arguments' values would hold some that no row gives. A variable is a column whose values
 // are known, or else the innermost part that has known values. nil where the values are not known, or no variable is read
 // twice.
-func (i *Inference) overVariables(e *Expr) []value.Value {
+func (i *RangeAnalysis) overVariables(e *Expr) []value.Value {
 	v := &variables{inference: i, places: map[*Expr]int{}}
 	if slices.ContainsFunc(e.Args, func(a *Expr) bool { return !v.find(a) }) || !v.shared {
 		return nil
 	}
 	combinations := 1
 	for _, x := range v.all {
-		if combinations *= len(i.Facts(x).Domain); combinations > 10*maxDomain {
+		if combinations *= len(i.Range(x).Domain); combinations > 10*maxDomain {
 			return nil
 		}
 	}
@@ -737,7 +800,7 @@ func (i *Inference) overVariables(e *Expr) []value.Value {
 			d = append(d, x)
 			return
 		}
-		for _, x := range i.Facts(v.all[k]).Domain {
+		for _, x := range i.Range(v.all[k]).Domain {
 			chosen[k] = x
 			choose(k + 1)
 		}
@@ -751,7 +814,7 @@ func (i *Inference) overVariables(e *Expr) []value.Value {
 
 // variables are what an expression is made of, see overVariables.
 type variables struct {
-	inference  *Inference
+	inference  *RangeAnalysis
 	all        []*Expr
 	places     map[*Expr]int // where each stands in all
 	shared     bool          // one is read twice
@@ -773,7 +836,7 @@ func (v *variables) find(e *Expr) bool {
 		}
 		v.all, v.shared = v.all[:all], shared
 	}
-	if v.inference.Facts(e).Domain == nil {
+	if v.inference.Range(e).Domain == nil {
 		return false
 	}
 	place := slices.IndexFunc(v.all, e.Equal)
@@ -786,7 +849,7 @@ func (v *variables) find(e *Expr) bool {
 }
 
 // evaluate computes the expression where the variables have these values.
-func (v *variables) evaluate(e *Expr, chosen []value.Value, left *budget) value.Value {
+func (v *variables) evaluate(e *Expr, chosen []value.Value, left *Budget) value.Value {
 	if e.Op == OpLiteral {
 		return *e.Value
 	}
@@ -826,7 +889,7 @@ func distinct(d []value.Value) []value.Value {
 
 // Where narrows the facts of a column of type t by a condition `column op v`
 // that is known to hold.
-func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
+func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
 	f.Nullable = false
 	var kept []value.Value
 	for _, v := range values {
@@ -838,7 +901,7 @@ func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
 		return f
 	}
 	if t != value.TypeText {
-		least, most := within(slices.MinFunc(kept, value.Compare), slices.MaxFunc(kept, value.Compare))
+		least, most := Bounds(slices.MinFunc(kept, value.Compare), slices.MaxFunc(kept, value.Compare))
 		switch op {
 		case OpEqual, OpIn:
 			f.Lower, f.Upper = math.Max(f.Lower, least), math.Min(f.Upper, most)
@@ -849,10 +912,10 @@ func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
 		}
 		// Below a whole number lies at most the next one.
 		whole := t == value.TypeInt || t == value.TypeDate
-		if whole && op == OpLess && most == math.Trunc(most) && math.Abs(most) < exactWhole {
+		if whole && op == OpLess && most == math.Trunc(most) && math.Abs(most) < ExactWhole {
 			f.Upper = math.Min(f.Upper, most-1)
 		}
-		if whole && op == OpGreater && least == math.Trunc(least) && math.Abs(least) < exactWhole {
+		if whole && op == OpGreater && least == math.Trunc(least) && math.Abs(least) < ExactWhole {
 			f.Lower = math.Max(f.Lower, least+1)
 		}
 	}
@@ -869,4 +932,52 @@ func (f Facts) Where(t value.Type, op Op, values ...value.Value) Facts {
 		f.Domain = wholeDomain(t, f)
 	}
 	return f
+}
+
+// maxMade is how many conditions on what is made of columns are looked at.
+const maxMade = 10
+
+// narrow applies a condition that every row fulfils to what is known of a column, or of what is made of columns:
+// `x op constant`, IN, and IS NOT NULL.
+func (f Range) restrictBy(column, condition *Expr) Range {
+	is := func(e *Expr) bool {
+		if len(e.Args) > 0 {
+			return e.Equal(column)
+		}
+		return e.Op == column.Op && e.Relation == column.Relation && strings.EqualFold(e.Column, column.Column) &&
+			(e.Op == OpColumn || e.Op == OpHospital)
+	}
+	switch condition.Op {
+	case OpNot:
+		if inner := condition.Args[0]; inner.Op == OpIsNull && is(inner.Args[0]) {
+			f.Nullable = false
+			if f.Domain != nil {
+				f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), value.Value.IsNull)
+			}
+		}
+	case OpEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpIn:
+		if !is(condition.Args[0]) {
+			return f
+		}
+		var values []value.Value
+		for _, a := range condition.Args[1:] {
+			if a.Op != OpLiteral {
+				return f
+			}
+			values = append(values, *a.Value)
+		}
+		return f.Restrict(column.Type, condition.Op, values...)
+	}
+	return f
+}
+
+// Size is how many values there are, infinite where that is not known.
+func (f Range) Size(discrete bool) float64 {
+	switch {
+	case f.Domain != nil:
+		return float64(max(1, len(f.Domain)))
+	case discrete && f.Bounded():
+		return math.Max(1, math.Floor(f.Upper)-math.Ceil(f.Lower)+1) + map[bool]float64{true: 1}[f.Nullable]
+	}
+	return math.Inf(1)
 }
