@@ -34,7 +34,7 @@ type Config struct {
 	Postgres       PostgresDoor      `yaml:"postgres"`
 	Nodes          Identity          `yaml:"nodes"`
 	Gossip         Gossip            `yaml:"gossip"`
-	Door           Door              `yaml:"door"` // where hospitals wait that accept no connection
+	Door           HospitalDoor      `yaml:"door"`
 	Catalog        string            `yaml:"catalog"`
 	Hospitals      []string          `yaml:"hospitals"`
 	Require        Require           `yaml:"require"`
@@ -79,10 +79,18 @@ type KeyPair struct {
 	Key         string `yaml:"key"`
 }
 
-// Door is a further way in: for researchers, with the certificate of the HTTPS API, or for hospitals.
+// Door is a further way in for researchers, with the certificate of the HTTPS API.
 type Door struct {
 	Listen string `yaml:"listen"` // host:port; empty: closed
 }
+
+// HospitalDoor is where hospitals wait that accept no connection.
+type HospitalDoor struct {
+	Listen    string `yaml:"listen"`    // host:port; empty: no address of its own
+	WebSocket bool   `yaml:"websocket"` // lines are taken in by the HTTPS API as well, at outward.Path
+}
+
+func (d HospitalDoor) open() bool { return d.Listen != "" || d.WebSocket }
 
 // PostgresDoor is the door for tools that speak PostgreSQL's protocol.
 type PostgresDoor struct {
@@ -100,9 +108,9 @@ type Identity struct {
 	Key         string `yaml:"key"`
 }
 
-// Gossip is how the coordinator finds the nodes.
+// Gossip is how the coordinator finds the nodes that listen.
 type Gossip struct {
-	Listen    string        `yaml:"listen"`    // IP:port, TCP and UDP
+	Listen    string        `yaml:"listen"`    // IP:port, TCP and UDP; empty: no node listens
 	Advertise string        `yaml:"advertise"` // IP:port that others reach; empty: Listen
 	Join      []string      `yaml:"join"`      // host:port of members; empty: they join us
 	Key       config.Secret `yaml:"key"`       // encrypts the gossip; the federation's
@@ -210,7 +218,6 @@ func (c *Config) validate() error {
 		{"federation", c.Federation}, {"listen", c.Listen}, {"catalog", c.Catalog}, {"ledger", c.Ledger},
 		{"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
 		{"nodes.ca", c.Nodes.CA}, {"nodes.certificate", c.Nodes.Certificate}, {"nodes.key", c.Nodes.Key},
-		{"gossip.listen", c.Gossip.Listen},
 	}
 	for _, n := range needed {
 		if n.value == "" {
@@ -237,9 +244,7 @@ func (c *Config) validate() error {
 	if !(c.Confidence >= 0.5 && c.Confidence <= 0.999999) {
 		problem("`confidence` is %v; give a number from 0.5 to 0.999999", c.Confidence)
 	}
-	if c.Gossip.Key == (config.Secret{}) {
-		problem("`gossip.key` is not set; all daemons of the federation share one")
-	}
+	problems = append(problems, c.Gossip.validate(c.Door)...)
 	if _, _, err := net.SplitHostPort(c.Door.Listen); c.Door.Listen != "" && err != nil {
 		problem("`door.listen` must be host:port, such as 0.0.0.0:8444")
 	}
@@ -293,6 +298,21 @@ func (c *Config) validate() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// Given tells whether the coordinator takes part in gossip.
+func (g Gossip) Given() bool { return g.Listen != "" }
+
+func (g Gossip) validate(door HospitalDoor) (problems []error) {
+	switch {
+	case g.Given() && g.Key == (config.Secret{}):
+		problems = append(problems, errors.New("`gossip.key` is not set; all daemons of the federation that listen share one"))
+	case !g.Given() && (g.Advertise != "" || len(g.Join) > 0 || g.Key != (config.Secret{})):
+		problems = append(problems, errors.New("`gossip.listen` is not set; without it leave `gossip` out"))
+	case !g.Given() && !door.open():
+		problems = append(problems, errors.New("no hospital could be reached: give `door.listen` or `door.websocket`, for nodes that dial out, or `gossip`, for nodes that listen"))
+	}
+	return problems
 }
 
 // validate lists what is wrong, one a line.

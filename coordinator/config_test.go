@@ -67,6 +67,9 @@ func TestConfigProblems(t *testing.T) {
 		{"ratio: 1.2}", "ratio: 1}", "`answer_grid`"},
 		{"first: 5ms", "first: 0s", "`answer_grid`"},
 		{"query_timeout: 5m", "query_timeout: 0s", "must be above 0"},
+		{"  key: {file: pki/gossip.key}", "", "`gossip.key` is not set"},
+		{"  listen: 0.0.0.0:7946", "", "`gossip.listen` is not set"},
+		{"  listen: 0.0.0.0:8444", "  listen: everywhere", "`door.listen` must be host:port"},
 	} {
 		changed := strings.Replace(string(base), test.old, test.new, 1)
 		if changed == string(base) {
@@ -77,6 +80,28 @@ func TestConfigProblems(t *testing.T) {
 		must(t, os.WriteFile(path, []byte(changed), 0o600))
 		if _, err := LoadConfig(path); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error is %v, not %s", test.new, err, test.want)
+		}
+	}
+}
+
+// Gossip may be left out where hospitals dial out, and not where none could.
+func TestGossipIsOptional(t *testing.T) {
+	b, err := os.ReadFile("../docs/coordinator.yaml")
+	must(t, err)
+	from, to := strings.Index(string(b), "\ngossip:"), strings.Index(string(b), "\n# The door for hospitals")
+	without := string(b[:from]) + string(b[to:])
+	for _, test := range []struct{ listen, webSocket, want string }{
+		{"0.0.0.0:8444", "true", ""},
+		{"0.0.0.0:8444", "false", ""},
+		{`""`, "true", ""},
+		{`""`, "false", "no hospital could be reached"},
+	} {
+		text := strings.NewReplacer("listen: 0.0.0.0:8444", "listen: "+test.listen, "websocket: true", "websocket: "+test.webSocket).Replace(without)
+		path := filepath.Join(t.TempDir(), "coordinator.yaml")
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		c, err := LoadConfig(path)
+		if test.want == "" && (err != nil || c.Gossip.Given()) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%+v: %v", test, err)
 		}
 	}
 }

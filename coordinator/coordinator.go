@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ type adder interface {
 func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
 
 // Open reads what the configuration names: catalog, certificates, tokens and
-// ledger. The roster stays the caller's. Close the Coordinator after use.
+// ledger. The roster stays the caller's; nil: no hospital listens. Close the Coordinator after use.
 func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) (*Coordinator, error) {
 	c := &Coordinator{
 		config: config, roster: roster, metrics: newMetrics(), tracer: telemetry.NoTracer(), log: log,
@@ -151,7 +152,7 @@ func (c *Coordinator) Close() error {
 
 // openDoor lets hospitals in that accept no connection, if the configuration does.
 func (c *Coordinator) openDoor(ctx context.Context) error {
-	if c.config.Door.Listen == "" {
+	if !c.config.Door.open() {
 		return nil
 	}
 	conf, err := pki.DoorTLS(c.config.Nodes.CA, c.config.Nodes.Certificate, c.config.Nodes.Key)
@@ -162,8 +163,18 @@ func (c *Coordinator) openDoor(ctx context.Context) error {
 		return err
 	}
 	c.nodes.door = c.door
-	c.log.Info("the door for hospitals is open", slog.String("address", c.door.Addr().String()))
+	if at := c.door.Addr(); at != nil {
+		c.log.Info("the door for hospitals is open", slog.String("address", at.String()))
+	}
 	return nil
+}
+
+// WebSocket takes hospitals' lines in at outward.Path of the HTTPS API; nil where the configuration does not.
+func (c *Coordinator) WebSocket() http.Handler {
+	if !c.config.Door.WebSocket {
+		return nil
+	}
+	return c.door
 }
 
 // Catalog is the federation's catalog.

@@ -94,7 +94,10 @@ func (h Hospital) says(least int) (version int, a *Absence) {
 
 // members are those that gossip tells of, and then those that are at the door: who shows a certificate there, is there.
 func (c *Coordinator) members() []membership.Member {
-	all := c.roster.Members()
+	var all []membership.Member
+	if c.roster != nil {
+		all = c.roster.Members()
+	}
 	if c.door != nil {
 		all = append(slices.Clone(all), c.door.Members()...)
 	}

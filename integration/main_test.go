@@ -19,6 +19,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == inspectorCommand {
+		fmt.Fprintln(os.Stderr, inspect(os.Args[2:]))
+		os.Exit(1)
+	}
 	flag.Parse()
 	os.Exit(run(m))
 }

@@ -218,6 +218,43 @@ func TestOutward(t *testing.T) {
 	refused(t, err, "HOSPITAL_MISSING", "west")
 }
 
+// Where every hospital dials out by WebSocket, the coordinator needs no gossip, no door of its own and no gossip key: one port is
+// open in the whole federation.
+func TestOutwardAlone(t *testing.T) {
+	f := newFederation(t, wards(t))
+	text := readAll(t, f.path("coordinator.yaml"))
+	begin, end := strings.Index(text, "gossip:"), strings.Index(text, "catalog:")
+	f.write("coordinator.yaml", text[:begin]+"door: {websocket: true}\n"+text[end:])
+	if err := os.Remove(f.path("pki/gossip.key")); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(f.address)
+	for _, name := range f.hospitals {
+		node := readAll(t, f.path(name+".yaml"))
+		begin, end := strings.Index(node, "listen:"), strings.Index(node, "catalog:")
+		f.write(name+".yaml", node[:begin]+fmt.Sprintf("outward: {door: \"wss://localhost:%s\", proxy: none}\n", port)+node[end:])
+	}
+	f.startCoordinator()
+	for _, name := range f.hospitals {
+		f.startNode(name)
+	}
+	f.await(f.hospitals...)
+	f.expectAnswer()
+	f.expectCharged(0.5)
+	if ports := listeners(t, f.coordinator.command.Process.Pid); len(ports) != 1 {
+		t.Errorf("the coordinator listens at %v", ports)
+	}
+	for _, name := range f.hospitals {
+		if ports := listeners(t, f.nodes[name].command.Process.Pid); len(ports) > 0 {
+			t.Errorf("%s listens at %v", name, ports)
+		}
+	}
+	f.coordinator.kill()
+	f.startCoordinator()
+	f.await(f.hospitals...)
+	f.anew(1, 0.1)
+}
+
 // anew asks the n-th question that nobody asked before, which every hospital must answer.
 func (f *federation) anew(n int, epsilon float64) *answer {
 	f.t.Helper()

@@ -164,9 +164,32 @@ type Gossip struct {
 
 // Outward is how a node takes part that accepts no connection: it dials out to the coordinator's door.
 type Outward struct {
-	Door string `yaml:"door"` // host:port; empty: the node listens
+	Door string `yaml:"door"` // host:port, or wss://host of a WebSocket; empty: the node listens
 	// Proxy is which HTTP proxy leads there: env (or empty), none, or its address.
 	Proxy string `yaml:"proxy"`
+	// CA is a PEM file of authorities that are believed, beside the system's and the federation's, about the certificate
+	// of a WebSocket's HTTPS, such as a proxy's that looks into it; empty: no others.
+	CA string `yaml:"ca"`
+}
+
+func (o Outward) validate() (problems []error) {
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if o.Door == "" {
+		problem("`outward.door` is not set; ask the federation for the address of its coordinator's door")
+		return problems
+	}
+	address, socket, err := outward.ParseDoor(o.Door)
+	if err != nil {
+		problem("`outward.door`: %w", err)
+		return problems
+	}
+	if _, err := outward.ParseProxy(o.Proxy, address); err != nil {
+		problem("`outward.proxy`: %w", err)
+	}
+	if o.CA != "" && socket == nil {
+		problem("`outward.ca` is about the HTTPS of a door that is wss://…; over %s the federation's own certificates are shown", o.Door)
+	}
+	return problems
 }
 
 // Limits bound what one query, and all of them together, may take.
@@ -199,7 +222,7 @@ const (
 func (c *Config) Resolve(path string) {
 	for _, p := range []*string{
 		&c.TLS.CA, &c.TLS.Certificate, &c.TLS.Key, &c.Ledger, &c.Gossip.Key.File, &c.GroupKey.File, &c.CoordinatorKey,
-		&c.Operations.Tracing.CA,
+		&c.Outward.CA, &c.Operations.Tracing.CA,
 	} {
 		*p = config.Resolve(path, *p)
 	}
@@ -279,19 +302,13 @@ func (c *Config) reached() (problems []error) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, n := range []struct{ key, value string }{
 		{"listen", c.Listen}, {"advertise", c.Advertise}, {"gossip.listen", c.Gossip.Listen}, {"gossip.advertise", c.Gossip.Advertise},
-		{"outward.door", c.Outward.Door},
 	} {
 		if _, _, err := net.SplitHostPort(n.value); n.value != "" && err != nil {
 			problem("`%s` must be host:port, such as 0.0.0.0:8815", n.key)
 		}
 	}
 	if c.Outward != (Outward{}) {
-		if c.Outward.Door == "" {
-			problem("`outward.door` is not set; ask the federation for the host:port of its coordinator's door")
-		}
-		if _, err := outward.ParseProxy(c.Outward.Proxy, c.Outward.Door); err != nil {
-			problem("`outward.proxy`: %w", err)
-		}
+		problems = append(problems, c.Outward.validate()...)
 		if c.Listen != "" || c.Advertise != "" || c.Gossip.Listen != "" || c.Gossip.Key != (config.Secret{}) {
 			problem("`outward` stands in place of `listen`, `advertise` and `gossip`: such a node opens no port; leave them out")
 		}

@@ -166,7 +166,11 @@ func dialOut(c Config, self membership.Member, log *slog.Logger) (*outward.Liste
 	if err != nil {
 		return nil, err
 	}
-	return outward.Listen(outward.Config{Door: c.Outward.Door, Proxy: c.Outward.Proxy, TLS: conf, Logger: log}, self)
+	believed := []string{c.TLS.CA}
+	if c.Outward.CA != "" {
+		believed = append(believed, c.Outward.CA)
+	}
+	return outward.Listen(outward.Config{Door: c.Outward.Door, Proxy: c.Outward.Proxy, CA: believed, TLS: conf, Logger: log}, self)
 }
 
 // withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query; nil for none.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/membership"
+	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/signin"
 	"github.com/intramuros/intramuros/internal/telemetry"
@@ -134,8 +136,15 @@ func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.C
 // copyQueries is how many queries of the coordinator's own copy run at once.
 const copyQueries = 2
 
-// openDesk opens the coordinator and makes it known to the hospitals; leave ends both.
+// openDesk opens the coordinator and makes it known to the hospitals that listen, if any do; leave ends both.
 func openDesk(ctx context.Context, conf *coordinator.Config, log *slog.Logger) (_ *coordinator.Coordinator, leave func() error, err error) {
+	if !conf.Gossip.Given() {
+		desk, err := coordinator.Open(ctx, conf, nil, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return desk, desk.Close, nil
+	}
 	secret, err := conf.Gossip.Key.Read("")
 	if err != nil {
 		return nil, nil, fmt.Errorf("`gossip.key`: %w", err)
@@ -217,6 +226,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 	if api.Handler, err = console.NewHandler(api.Handler); err != nil {
 		return doors, err
 	}
+	api.Handler = withHospitals(api.Handler, desk.WebSocket())
 	// Requests end with this context, so that a query that outlives the drain is canceled at the hospitals.
 	requests, cancel := context.WithCancel(context.Background())
 	api.BaseContext = func(net.Listener) context.Context { return requests }
@@ -266,6 +276,20 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 		log.Info("the PostgreSQL protocol is up", slog.String("address", doors[len(doors)-1].listener.Addr().String()))
 	}
 	return doors, nil
+}
+
+// withHospitals takes the lines of hospitals in at a path of its own, if there is a door for them.
+func withHospitals(researchers, hospitals http.Handler) http.Handler {
+	if hospitals == nil {
+		return researchers
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == outward.Path {
+			hospitals.ServeHTTP(w, r)
+			return
+		}
+		researchers.ServeHTTP(w, r)
+	})
 }
 
 // serveResearchers serves all doors until ctx ends, or one fails.

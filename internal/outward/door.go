@@ -28,12 +28,13 @@ var errNoLine = errors.New("the hospital has no line at the door")
 
 // Door is where nodes park their lines. Its methods may be called at the same time.
 type Door struct {
-	listener net.Listener
+	listener net.Listener // nil: lines come as WebSockets alone
 	tls      *tls.Config
 	expected []string
 	log      *slog.Logger
+	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
-	all      sync.WaitGroup
+	all      sync.WaitGroup // Add with the lock held, unless from within
 
 	mu        sync.Mutex
 	closed    bool
@@ -60,29 +61,41 @@ type parked struct {
 	wanted chan struct{} // closed when the node hands the line over; nil: nobody wants it
 }
 
-// Open listens at the address. conf is of pki.DoorTLS; nodes of other hospitals than those expected are refused.
-// Close the Door after use.
+// Open listens at the address; where it is empty, lines come by ServeHTTP alone, which an HTTPS server calls at Path. conf is
+// of pki.DoorTLS; nodes of other hospitals than those expected are refused. Close the Door after use.
 func Open(ctx context.Context, address string, conf *tls.Config, expected []string, log *slog.Logger) (*Door, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("the address of the door cannot be used: %w", err)
-	}
 	conf = conf.Clone()
 	conf.NextProtos = []string{ALPN}
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d := &Door{listener: listener, tls: conf, expected: expected, log: log, stop: stop, callers: list.New(), hospitals: map[string]*hospital{}}
-	d.all.Go(func() { d.accept(ctx) })
-	d.all.Go(func() { d.watch(ctx) })
+	d := &Door{tls: conf, expected: expected, log: log, callers: list.New(), hospitals: map[string]*hospital{}}
+	if address != "" {
+		var err error
+		if d.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
+			return nil, fmt.Errorf("the address of the door cannot be used: %w", err)
+		}
+	}
+	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if d.listener != nil {
+		d.all.Go(func() { d.accept(d.ctx) })
+	}
+	d.all.Go(func() { d.watch(d.ctx) })
 	return d, nil
 }
 
-// Addr is the door's address.
-func (d *Door) Addr() net.Addr { return d.listener.Addr() }
+// Addr is the door's address; nil where it has none of its own.
+func (d *Door) Addr() net.Addr {
+	if d.listener == nil {
+		return nil
+	}
+	return d.listener.Addr()
+}
 
 // Close ends every line that nobody has taken, and waits.
 func (d *Door) Close() error {
 	d.stop()
-	err := d.listener.Close()
+	var err error
+	if d.listener != nil {
+		err = d.listener.Close()
+	}
 	d.mu.Lock()
 	d.closed = true
 	for e := d.callers.Front(); e != nil; e = e.Next() {
@@ -229,7 +242,7 @@ func (d *Door) accept(ctx context.Context) {
 			continue
 		}
 		if e := d.called(conn); e != nil {
-			d.all.Go(func() { d.receive(ctx, conn, e) })
+			go d.receive(ctx, conn, e)
 		}
 	}
 }
@@ -238,7 +251,7 @@ func (d *Door) accept(ctx context.Context) {
 // once when the door is opened again. With fewer places each would end another's handshake before its end.
 func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
 
-// called notes a connection that has not said who it is. Where there are too many, the oldest goes.
+// called notes a connection that has not said who it is, and which receive must take. Where there are too many, the oldest goes.
 func (d *Door) called(conn net.Conn) *list.Element {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -249,11 +262,13 @@ func (d *Door) called(conn net.Conn) *list.Element {
 	if d.callers.Len() >= d.maxCallers() {
 		d.callers.Remove(d.callers.Front()).(net.Conn).Close()
 	}
+	d.all.Add(1)
 	return d.callers.PushBack(conn)
 }
 
 // receive hears who calls, and keeps the line while it is parked.
 func (d *Door) receive(ctx context.Context, raw net.Conn, caller *list.Element) {
+	defer d.all.Done()
 	member, conn, err := d.hear(ctx, raw)
 	d.mu.Lock()
 	d.callers.Remove(caller) // removing twice does nothing

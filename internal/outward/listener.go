@@ -28,16 +28,20 @@ const (
 
 // Config is how a node reaches the door.
 type Config struct {
-	Door   string      // host:port
+	Door   string      // as ParseDoor reads it
 	Proxy  string      // as ParseProxy reads it
+	CA     []string    // PEM files of authorities that are believed beside the system's about the HTTPS of a WebSocket
 	TLS    *tls.Config // pki.CallerTLS
 	Logger *slog.Logger
 }
 
 // Listener is a net.Listener whose connections are dialed out and parked at the door until the coordinator takes them.
 type Listener struct {
-	config Config
-	proxy  func() (*url.URL, error)
+	config  Config
+	address string      // host:port of the door
+	socket  *url.URL    // nil: no WebSocket
+	web     *tls.Config // of the WebSocket's HTTPS
+	proxy   func() (*url.URL, error)
 
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
@@ -78,14 +82,23 @@ func Listen(c Config, self membership.Member) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy, err := ParseProxy(c.Proxy, c.Door)
-	if err != nil {
+	l := &Listener{taken: make(chan net.Conn), hello: greet, parked: map[*line]bool{}}
+	if l.address, l.socket, err = ParseDoor(c.Door); err != nil {
+		return nil, err
+	}
+	if l.socket != nil {
+		if l.web, err = webTLS(l.socket.Hostname(), c.CA); err != nil {
+			return nil, err
+		}
+	}
+	if l.proxy, err = ParseProxy(c.Proxy, l.address); err != nil {
 		return nil, err
 	}
 	c.TLS = c.TLS.Clone()
 	c.TLS.NextProtos = []string{ALPN}
-	ctx, stop := context.WithCancel(context.Background())
-	return &Listener{config: c, proxy: proxy, ctx: ctx, stop: stop, taken: make(chan net.Conn), hello: greet, parked: map[*line]bool{}}, nil
+	l.config = c
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	return l, nil
 }
 
 // Addr is the door's address, with which the node can be found nowhere.
@@ -247,7 +260,7 @@ func (l *Listener) call() (*line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the proxy of the environment: %w", err)
 	}
-	raw, err := connect(l.ctx, l.config.Door, through)
+	raw, err := l.reach(through)
 	if err != nil {
 		return nil, err
 	}
@@ -259,6 +272,19 @@ func (l *Listener) call() (*line, error) {
 		return nil, fmt.Errorf("the door's TLS: %w", err)
 	}
 	return &line{Conn: conn, address: lineAddress(fmt.Sprintf("%s line %d", l.config.Door, l.lines.Add(1)))}, nil
+}
+
+// reach makes the connection over which the line's TLS runs.
+func (l *Listener) reach(proxy *url.URL) (net.Conn, error) {
+	raw, err := connect(l.ctx, l.address, proxy)
+	if err != nil || l.socket == nil {
+		return raw, err
+	}
+	through, err := upgrade(l.ctx, raw, l.socket, l.web)
+	if err != nil {
+		raw.Close()
+	}
+	return through, err
 }
 
 // greet says the latest hello on a line.

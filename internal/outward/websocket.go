@@ -1,0 +1,114 @@
+package outward
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/coder/websocket"
+)
+
+// Path is where the door is on the coordinator's HTTPS server, as a WebSocket.
+const Path = "/v1/door"
+
+// scheme begins a door's address that is reached by WebSocket.
+const scheme = "wss://"
+
+// stream is the bytes of a line in the messages of a WebSocket.
+type stream struct {
+	net.Conn
+	socket *websocket.Conn
+	end    context.CancelFunc
+}
+
+func newStream(socket *websocket.Conn) *stream {
+	ctx, end := context.WithCancel(context.Background())
+	return &stream{Conn: websocket.NetConn(ctx, socket, websocket.MessageBinary), socket: socket, end: end}
+}
+
+// Close ends the line at once. WebSocket's own farewell waits for an answer, which a line that is silent does not give.
+func (s *stream) Close() error {
+	s.end()
+	return s.socket.CloseNow()
+}
+
+// ServeHTTP takes in a line that comes as a WebSocket. It returns when the line has been taken, or has ended.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	socket, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return // Accept has answered
+	}
+	conn := newStream(socket)
+	if e := d.called(conn); e != nil {
+		d.receive(d.ctx, conn, e)
+	}
+}
+
+// ParseDoor reads Config.Door: where to dial to, and, of a WebSocket, its address; else nil.
+func ParseDoor(text string) (address string, socket *url.URL, err error) {
+	if !strings.Contains(text, "://") {
+		if _, _, err := net.SplitHostPort(text); err != nil {
+			return "", nil, errors.New("a door is host:port, or wss://host where only HTTPS and WebSocket get out")
+		}
+		return text, nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || !strings.HasPrefix(text, scheme) || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", nil, errors.New("a door that is reached by WebSocket is wss://host, wss://host:port or wss://host/path")
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = Path
+	}
+	if address = u.Host; u.Port() == "" {
+		address = net.JoinHostPort(u.Hostname(), "443")
+	}
+	return address, u, nil
+}
+
+// webTLS is the outer TLS of a WebSocket. Who is who is settled within it, so any server will do that shows a certificate
+// for the host: the coordinator, a server before it, or a proxy that looks into HTTPS and whose authority is in files.
+func webTLS(host string, files []string) (*tls.Config, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine that trusts nobody
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read an authority: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(b) {
+			return nil, fmt.Errorf("%s holds no certificate", file)
+		}
+	}
+	return &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
+}
+
+// upgrade makes a WebSocket of a connection to an HTTPS server, and of the WebSocket a connection.
+func upgrade(ctx context.Context, raw net.Conn, door *url.URL, conf *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	outer := tls.Client(raw, conf)
+	if err := outer.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("the door's HTTPS: %w; where a proxy looks into it, its authority belongs into `outward.ca`", err)
+	}
+	once := &http.Client{
+		Transport:     &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return outer, nil }},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	socket, response, err := websocket.Dial(ctx, door.String(), &websocket.DialOptions{HTTPClient: once})
+	if err == nil {
+		return newStream(socket), nil
+	}
+	if response != nil {
+		return nil, fmt.Errorf("no WebSocket at %s, but %s: `door.websocket` is not set at the coordinator, or what lies between lets none through", door, response.Status)
+	}
+	return nil, fmt.Errorf("no WebSocket at %s: %w", door, err)
+}
