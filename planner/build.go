@@ -401,7 +401,7 @@ func (b *builder) partial(p fragment.Partial) int {
 }
 
 func (b *builder) argument(t *syntax.Expr, f *function) *argument {
-	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells}
+	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, norm: b.fragment.Norm}
 	name := strings.ToUpper(t.Name)
 	switch {
 	case t.Star:

@@ -5,6 +5,8 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // tree is a noisy tree of bucket counts: level by level from the coarsest, each
@@ -14,12 +16,17 @@ type tree struct {
 	unit   float64 // as what a row counts in what is released
 	counts []float64
 	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
+	fit    *estimate.Forest
 	noise  dp.Distribution
+	whole  bool // each bucket is one whole number, its lower edge
 }
 
 // tree is a partial aggregate's, of what was released of it; nil: of nothing yet.
 func (p *Plan) tree(partial int, counts []int64) tree {
-	return newTree(*p.Fragment.Partials[partial].Buckets, p.Proof.Units[partial], counts, p.noise[partial])
+	of := p.Fragment.Partials[partial]
+	t := newTree(*of.Buckets, p.Proof.Units[partial], counts, p.noise[partial])
+	t.whole = of.Expr.Type == value.TypeInt && of.Buckets.Width() == 1 && of.Buckets.Lower == math.Floor(of.Buckets.Lower)
+	return t
 }
 
 // newTree prepares the sums that below reads, of counts and noise in units of a row.
@@ -37,6 +44,9 @@ func newTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distributio
 			sums[i+1] = sums[i] + n
 		}
 		t.sums, rest = append(t.sums, sums), rest[size:]
+	}
+	if len(counts) > 0 {
+		t.fit = estimate.NewForest(b.Branching, t.counts)
 	}
 	return t
 }
@@ -63,21 +73,21 @@ func (t tree) below(i int, q float64) (excess, deviation float64) {
 // quantile estimates the value under which the share q of the values lies, and an
 // interval for it.
 //
-// F is the noisy number of values under an edge less q times that of all values;
+// F is the number of values under an edge less q times that of all values, estimated from all of the tree by least squares;
 // without noise it crosses 0 at the quantile. Hence the set of buckets where F, give or
 // take its noise, may cross 0 covers the exact quantile with the confidence
 // (test inversion, as Fieller's for ratios). The estimate is where F does cross 0: midway
 // between the first and the last time that it does, since noise may make it cross often. Noise on a sum of at least 16
 // counts is close to normal, whatever that on each is.
-func (t tree) quantile(q, confidence float64) (estimate, low, high float64) {
+func (t tree) quantile(q, confidence float64) (x, low, high float64) {
 	leaves := t.Leaves()
 	unit := t.standardDeviation()
 	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
 	first, last := -1, -1     // buckets in which F crosses 0
 	lowest, highest := -1, -1 // buckets in which it may
-	before, spread := t.below(0, q)
+	before, spread := t.fit.Under(0, q)
 	for i := range leaves {
-		after, nextSpread := t.below(i+1, q)
+		after, nextSpread := t.fit.Under(i+1, q)
 		if before <= 0 && after >= 0 {
 			if first < 0 {
 				first = i
@@ -96,17 +106,23 @@ func (t tree) quantile(q, confidence float64) (estimate, low, high float64) {
 		lowest, highest = 0, leaves-1
 	}
 	low, high = t.edge(lowest), t.edge(highest+1)
-	estimate = (low + high) / 2
-	if first >= 0 {
-		estimate = (t.crossing(first, q) + t.crossing(last, q)) / 2
+	if t.whole {
+		high = t.edge(highest)
 	}
-	return estimate, low, high
+	x = (low + high) / 2
+	if first >= 0 {
+		x = (t.crossing(first, q) + t.crossing(last, q)) / 2
+	}
+	return x, low, high
 }
 
-// crossing interpolates where F crosses 0 within a bucket.
+// crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
 func (t tree) crossing(i int, q float64) float64 {
-	before, _ := t.below(i, q)
-	after, _ := t.below(i+1, q)
+	if t.whole {
+		return t.edge(i)
+	}
+	before, _ := t.fit.Under(i, q)
+	after, _ := t.fit.Under(i+1, q)
 	if after == before {
 		return t.edge(i) + t.Buckets.Width()/2
 	}
@@ -125,7 +141,7 @@ func (t tree) standardDeviation() float64 { return deviation(t.noise) }
 // extreme estimates the smallest value (or the largest, with top): the first edge
 // under which more values are counted than noise alone would make up under any edge. The exact
 // extreme lies between the public bound and there, with the confidence.
-func (t tree) extreme(top bool, confidence float64) (estimate, low, high float64) {
+func (t tree) extreme(top bool, confidence float64) (x, low, high float64) {
 	leaves := t.Leaves()
 	// No edge may mislead: each has its part of what is left of the confidence. The noise of an edge is that of
 	// one node and more, up to Branching-1 a level.
@@ -146,8 +162,11 @@ func (t tree) extreme(top bool, confidence float64) (estimate, low, high float64
 			beyond[spread] = limit
 		}
 		if sign*n > limit {
-			if top {
+			switch {
+			case top:
 				return t.edge(edge), t.edge(edge), t.Upper
+			case t.whole:
+				edge--
 			}
 			return t.edge(edge), t.Lower, t.edge(edge)
 		}

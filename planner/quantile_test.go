@@ -102,12 +102,18 @@ func TestBelowAddsUp(t *testing.T) {
 // deviations under 95 % has a probability below 1e-8.
 func TestQuantileIntervalsCover(t *testing.T) {
 	const n = 400
-	floor := 0.95 - 6*math.Sqrt(0.95*0.05/n)
-	p := quantilePlan(t, "SELECT MEDIAN(admissionweight) FROM patient")
+	coverQuantiles(t, n, quantilePlan(t, "SELECT MEDIAN(admissionweight) FROM patient"), func(x float64) float64 { return x })
+	coverQuantiles(t, n, quantilePlan(t, "SELECT MEDIAN(CLAMP(CAST(admissionweight AS int), 0, 300)) FROM patient"), math.Round)
+}
+
+// coverQuantiles draws quantiles of values that are made of normal ones.
+func coverQuantiles(t *testing.T, n int, p *Plan, made func(float64) float64) {
+	t.Helper()
+	floor := 0.95 - 6*math.Sqrt(0.95*0.05/float64(n))
 	for _, patients := range []int{50, 1000, 20000} {
 		var values []float64
 		for range patients {
-			values = append(values, math.Max(0, math.Min(300, 80+20*rand.NormFloat64())))
+			values = append(values, made(math.Max(0, math.Min(300, 80+20*rand.NormFloat64()))))
 		}
 		slices.Sort(values)
 		for _, q := range []float64{0.05, 0.5, 0.9} {
@@ -124,10 +130,41 @@ func TestQuantileIntervalsCover(t *testing.T) {
 						covered++
 					}
 				}
-				if got := float64(covered) / n; got < floor {
+				if got := float64(covered) / float64(n); got < floor {
 					t.Errorf("%d patients, quantile %v, %s: %.3f of the intervals cover", patients, q, noise.Mechanism, got)
 				}
 			}
+		}
+	}
+}
+
+// TestQuantilesOfWholeNumbers: each has a bucket, so that they are told as they are.
+func TestQuantilesOfWholeNumbers(t *testing.T) {
+	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
+		fed := federation(t, "eicu")
+		fed.Accounting = accounting
+		p, err := Build(Query{SQL: "SELECT MEDIAN(CLAMP(CAST(admissionweight AS int), 10, 129)) FROM patient", Ask: Ask{Epsilon: 1}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b := p.Fragment.Partials[0].Buckets; b.Leaves() > 150 || b.Width() != 1 || b.Lower != 10 {
+			t.Errorf("%s: %+v", accounting, b)
+		}
+		var values []float64
+		for x := 40.0; x <= 100; x++ {
+			values = append(values, x, x, x)
+		}
+		tr := treeOf(p, 0, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Gaussian, Scale: 1e-9}))
+		for q, want := range map[float64]float64{0.001: 40, 0.1: 46, 0.5: 70, 0.999: 100} {
+			if x, low, high := tr.quantile(q, 0.95); x != want || low != want || high != want {
+				t.Errorf("%s: quantile %v is %v in [%v, %v], want %v", accounting, q, x, low, high, want)
+			}
+		}
+		if x, low, high := tr.extreme(false, 0.95); x != 40 || low != 10 || high != 40 {
+			t.Errorf("%s: minimum %v in [%v, %v]", accounting, x, low, high)
+		}
+		if x, low, _ := tr.extreme(true, 0.95); x != 100 || low != 100 {
+			t.Errorf("%s: maximum %v from %v on", accounting, x, low)
 		}
 	}
 }

@@ -1,0 +1,54 @@
+package estimate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestForest: without noise the sums are exact; with it the errors have the deviation that is told, and are smaller than those of
+// the fewest counts that make up the sum.
+func TestForest(t *testing.T) {
+	const branching, levels, draws = 4, 3, 4000
+	r := rand.New(rand.NewPCG(1, 2))
+	leaves := make([]float64, 64)
+	for i := range leaves {
+		leaves[i] = float64(r.IntN(9))
+	}
+	nodes := func(noise float64) []float64 {
+		var all []float64
+		for span := 16; span >= 1; span /= branching {
+			for i := 0; i < len(leaves); i += span {
+				all = append(all, sum(leaves[i:i+span])+noise*r.NormFloat64())
+			}
+		}
+		return all
+	}
+	exact := NewForest(branching, nodes(0))
+	for _, q := range []float64{0, 0.5, 0.9} {
+		squares, told := make([]float64, 65), make([]float64, 65)
+		for range draws {
+			f := NewForest(branching, nodes(1))
+			for i := range squares {
+				got, deviation := f.Under(i, q)
+				want := sum(leaves[:i]) - q*sum(leaves)
+				if x, _ := exact.Under(i, q); math.Abs(x-want) > 1e-9 {
+					t.Fatalf("%d leaves less %v of all: %v, want %v", i, q, x, want)
+				}
+				squares[i] += (got - want) * (got - want) / draws
+				told[i] = deviation
+			}
+		}
+		whole := 0.0
+		for i := range squares {
+			if ratio := math.Sqrt(squares[i]) / told[i]; told[i] > 1e-9 && math.Abs(ratio-1) > 0.08 { // 7 standard deviations
+				t.Errorf("%d leaves less %v of all err by %.3f, and told is %.3f", i, q, math.Sqrt(squares[i]), told[i])
+			}
+			naive := float64(i/16)*(1-q)*(1-q) + float64(4-i/16)*q*q + float64(i%16/4+i%4)
+			whole += told[i] * told[i] / (naive + 1e-12) / 65
+		}
+		if whole > 0.8 {
+			t.Errorf("less %v of all: the variance is %.2f of that of the fewest counts", q, whole)
+		}
+	}
+}
