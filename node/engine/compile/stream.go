@@ -50,7 +50,7 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 		names = append(names, col.name)
 	}
 	text := selectFrom(plain(names), "(\n  "+indent(c.selectRows(f.Relations, f.Filter, columns))+"\n) AS r",
-		"patient IS NOT NULL"+strings.Join(prefixed(" AND ", tests), ""), nil)
+		strings.Join(tests, " AND "), nil)
 	plan := stream.New(f, p, of)
 	plan.Cells = cells
 	return unmarked(text), plan, c.err

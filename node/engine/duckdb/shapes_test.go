@@ -113,7 +113,7 @@ func fastest(t *testing.T, do func() error) time.Duration {
 	return least
 }
 
-func processor(t *testing.T) time.Duration {
+func processor(t testing.TB) time.Duration {
 	t.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

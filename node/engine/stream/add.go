@@ -3,14 +3,11 @@ package stream
 import (
 	"context"
 	"math"
-	"math/big"
-	"math/bits"
 	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -23,31 +20,44 @@ type totals struct {
 	there []bool // the group is answered
 }
 
-// adder adds up partitions, one after another.
+// adder adds up partitions, one after another: their patients some at a time, and of these one column after another.
 type adder struct {
 	totals
 	op      *Operator
 	plan    *Plan
 	width   int
-	divide  []uint64 // 2^64 divided by the size of each part
-	scalars []int    // the parts of one integer
-	places  []int    // where each part is among a group's integers
+	scalars []int // the parts of one integer
+	places  []int // where each part is among a group's integers
 
 	// of a partition
 	blocks  [][]uint32
-	numbers table
-	starts  []int // of each patient's rows among sorted, and their end
-	who     []int32
-	sorted  []uint32 // the rows by patient: the group where there are keys, and the cells
-	words   int      // of such a row
-
-	// of a patient
-	slots  []int32 // by group: 1 + the place of the patient's part in it, or 0
-	groups []int32 // of each place
-	sums_  []int64 // of each place: the rows, and of each cell the sum and how many are not NULL
-	parts  []int64 // of each place
-	leaves []uint64
+	numbers table     // of patients
+	starts  []int32   // of each patient's rows, and their end
+	at      []int32   // of each row as it was kept: its patient, and then where it is among the patients' rows
+	columns [][]int32 // of rows by patient
+	some    entries
+	slots   []int32 // by group: 1 + the patient's entry, or 0
+	leaves  []uint64
 }
+
+// entries are groups of patients, each a patient's, whose entries come one after another.
+type entries struct {
+	from, to int     // the patients
+	ends     []int   // of each patient's entries
+	groups   []int32 // of each entry
+	rows     []int32 // the entry of each row
+	counts   []int64 // of rows, of each entry
+	cells    []sums
+	parts    [][]int64 // of each part of one integer, of each entry
+	norms    []uint64  // of each entry
+	factors  []uint64  // of each entry's patient; 0 where the patient does not count
+}
+
+// sums are what a cell adds up to in each entry, and how many are not NULL.
+type sums struct{ sum, values []int64 }
+
+// mostEntries is how many entries are added up at once, but for those of the last patient: they fit into the nearest cache.
+const mostEntries = 256
 
 func (op *Operator) groups() int {
 	switch n := len(op.pairs); {
@@ -132,30 +142,32 @@ func plus(to *int64, x int64) error {
 }
 
 func (op *Operator) adder(groups, width int) *adder {
-	a := &adder{op: op, plan: op.plan, width: width, words: op.words - 2, slots: make([]int32, groups)}
+	a := &adder{op: op, plan: op.plan, width: width, numbers: newTable(), columns: make([][]int32, op.plan.columns()), slots: make([]int32, groups)}
 	a.grow(groups, width)
 	at := 0
 	for i := range op.plan.Parts {
 		p := &op.plan.Parts[i]
 		a.places = append(a.places, at)
 		at += p.width()
-		a.divide = append(a.divide, math.MaxUint64/uint64(p.Size)) //nolint:gosec // at least 1
 		if !p.tree() {
 			a.scalars = append(a.scalars, i)
 		}
 	}
+	a.some.cells, a.some.parts = make([]sums, len(op.plan.Cells)), make([][]int64, len(a.scalars))
 	return a
 }
 
 // partition gathers the rows of each patient of a partition, and adds them up.
 func (a *adder) partition(ctx context.Context, at int) error {
-	a.gather(at)
-	for i := range len(a.starts) - 1 {
-		from, to := a.starts[i], a.starts[i+1]
-		if err := a.patient(from, to); err != nil {
+	if err := a.gather(at); err != nil {
+		return err
+	}
+	for a.some.to = 0; a.some.to < len(a.starts)-1; {
+		a.enter(a.some.to)
+		if err := a.clip(); err != nil {
 			return err
 		}
-		if i%1024 == 1023 && ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -163,294 +175,135 @@ func (a *adder) partition(ctx context.Context, at int) error {
 }
 
 // gather sorts the rows of a partition by patient.
-func (a *adder) gather(at int) {
-	w := a.op.words
+func (a *adder) gather(at int) error {
+	w, rows := a.op.words, 0
 	a.numbers.reset()
-	a.who, a.starts, a.blocks = a.who[:0], a.starts[:0], a.blocks[:0]
+	a.blocks = a.blocks[:0]
 	for _, t := range a.op.all {
 		a.blocks = append(append(a.blocks, t.parts[at].full...), t.parts[at].now)
 	}
-	last, n := uint64(0), int32(0)
 	for _, block := range a.blocks {
-		for ; len(block) >= w; block = block[w:] {
-			id := uint64(block[0]) | uint64(block[1])<<32
-			if n == 0 || id != last { // rows of a patient often come together
-				last = id
-				slot := a.numbers.slot(id)
-				if n = a.numbers.numbers[slot]; n == 0 {
-					a.starts = append(a.starts, 0)
-					n = int32(len(a.starts)) //nolint:gosec // a partition's patients
-					a.numbers.put(slot, id, n)
-				}
-			}
-			a.starts[n-1]++
-			a.who = append(a.who, n-1)
-		}
+		rows += len(block) / w
 	}
-	sum := 0
+	if rows > math.MaxInt32 {
+		return ErrTooMuch
+	}
+	a.at = room(a.at, rows)
+	a.number()
+	sum := int32(0)
 	for i, n := range a.starts {
 		a.starts[i] = sum
 		sum += n
 	}
-	a.starts = append(a.starts, sum)
-	a.sorted = room(a.sorted, sum*(w-2))
-	row := 0
-	for _, block := range a.blocks {
-		for ; len(block) >= w; block = block[w:] {
-			n := a.who[row]
-			row++
-			to := a.sorted[a.starts[n]*(w-2):]
-			copy(to, block[2:w])
-			a.starts[n]++
-		}
+	for row, n := range a.at {
+		a.at[row] = a.starts[n]
+		a.starts[n]++
 	}
-	copy(a.starts[1:], a.starts[:len(a.starts)-1]) // each is now where the next begins
+	a.starts = append(a.starts, 0)
+	copy(a.starts[1:], a.starts) // each is now where the next begins
 	a.starts[0] = 0
-}
-
-// patient adds up one patient: rows from to to.
-func (a *adder) patient(from, to int) error {
-	keyed, cells := len(a.plan.Keys) > 0, len(a.plan.Cells)
-	each := 1 + 2*cells
-	a.groups, a.sums_ = a.groups[:0], a.sums_[:0]
-	a.leaves = a.leaves[:0]
-	var sums []int64 // of the group of the row before
-	before := int32(-1)
-	for i := from; i < to; i++ {
-		row := a.sorted[i*a.words : (i+1)*a.words]
-		group := int32(0)
-		if keyed {
-			group, row = int32(row[0]), row[1:] //nolint:gosec // as it was put there
-		}
-		if group != before {
-			before = group
-			place := int(a.slots[group]) - 1
-			if place < 0 {
-				a.groups = append(a.groups, group)
-				place = len(a.groups) - 1
-				a.slots[group] = int32(place + 1) //nolint:gosec // a patient's groups
-				a.sums_ = slices.Grow(a.sums_, each)[:len(a.sums_)+each]
-				clear(a.sums_[place*each:])
-			}
-			sums = a.sums_[place*each : (place+1)*each]
-		}
-		sums[0]++
-		for c, word := range row[:cells] {
-			if v := int32(word); v != missing { //nolint:gosec // its bits
-				sums[1+2*c] += int64(v)
-				sums[2+2*c]++
-			}
-		}
-	}
-	err := a.clip(from, to)
-	for _, g := range a.groups {
-		a.slots[g] = 0
-	}
-	return err
-}
-
-// clip clips a patient of whom sums_ has what the rows add up to, and adds the parts to the sums over patients.
-func (a *adder) clip(from, to int) error {
-	p, n := a.plan, len(a.scalars)
-	each := 1 + 2*len(p.Cells)
-	a.parts = room(a.parts, n*len(a.groups))
-	var norm wide
-	for place := range a.groups {
-		sums := a.sums_[place*each : (place+1)*each]
-		within := uint64(0) // of a group, that fits: see fragment.Clip
-		for k, i := range a.scalars {
-			part := &p.Parts[i]
-			x := part.of(sums)
-			if !p.Unclipped {
-				x = max(-part.Cap, min(x, part.Cap))
-			}
-			if !p.Unclipped && !part.Beyond {
-				u := a.measure(i, x)
-				if p.L2 {
-					u *= u
-				}
-				within += u * uint64(part.Weight) //nolint:gosec // at least 1
-			}
-			a.parts[place*n+k] = x
-		}
-		norm.add(0, within)
-	}
-	factor := uint64(fragment.Whole)
-	if !p.Unclipped {
-		factor = p.Single.factor(p.L2, norm)
-	}
-	if int64(factor) < p.Least { //nolint:gosec // at most Whole
-		return nil
-	}
-	for place, group := range a.groups {
-		if n > 0 {
-			a.there[group] = true
-		}
-		into := a.sums[int(group)*a.width : int(group+1)*a.width]
-		for k, i := range a.scalars {
-			by := factor
-			if part := &p.Parts[i]; part.Beyond {
-				by = min(fragment.Whole-factor, part.Most*factor)
-			}
-			if err := plus(&into[a.places[i]], scaled(a.parts[place*n+k], by)); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range p.Parts {
-		if p.Parts[i].tree() {
-			if err := a.tree(i, from, to); err != nil {
-				return err
+	for i := range a.columns {
+		a.columns[i] = room(a.columns[i], rows)
+		column, row := a.columns[i], 0
+		for _, block := range a.blocks {
+			for word := 2 + i; word < len(block); word += w {
+				column[a.at[row]] = int32(block[word]) //nolint:gosec // its bits
+				row++
 			}
 		}
 	}
 	return nil
 }
 
-// of is the part that sums make of a group, before it is clamped.
-func (p *Part) of(sums []int64) int64 {
-	switch p.Kind {
-	case fragment.PartialRows:
-		return sums[0] * p.Unit
-	case fragment.PartialValues:
-		return sums[2+2*p.Cell] * p.Unit
-	case fragment.PartialSum:
-		return sums[1+2*p.Cell] * p.Unit
-	}
-	if p.Cell >= 0 && sums[1+2*p.Cell] == 0 { // a condition that is true nowhere
-		return 0
-	}
-	return p.Unit
-}
-
-// measure is what a part counts in the norm: |x|*Steps/size, rounded up.
-func (a *adder) measure(i int, x int64) uint64 {
-	size := uint64(a.plan.Parts[i].Size)               //nolint:gosec // at least 1
-	up := uint64(max(x, -x))*fragment.Steps + size - 1 //nolint:gosec // a part is at most a cap
-	q, _ := bits.Mul64(up, a.divide[i])                // the quotient, or one less
-	if up-q*size >= size {
-		q++
-	}
-	return q
-}
-
-// tree counts a patient's values in the buckets of part i.
-func (a *adder) tree(i, from, to int) error {
-	p, part := a.plan, &a.plan.Parts[i]
-	keyed := min(len(p.Keys), 1)
-	a.leaves = a.leaves[:0]
-	for r := from; r < to; r++ {
-		row := a.sorted[r*a.words : (r+1)*a.words]
-		leaf := int32(row[keyed+part.Cell]) //nolint:gosec // its bits
-		if leaf == missing {
-			continue
+// number numbers the patients of a partition, and counts the rows of each.
+func (a *adder) number() {
+	w, row := a.op.words, 0
+	last, n := uint64(0), int32(0)
+	a.starts = a.starts[:0]
+	for _, block := range a.blocks {
+		for word := 0; word+1 < len(block); word += w {
+			id := uint64(block[word]) | uint64(block[word+1])<<32
+			if n == 0 || id != last { // rows of a patient often come together
+				last = id
+				at := a.numbers.at(id)
+				if n = at.number; n == 0 {
+					a.starts = append(a.starts, 0)
+					n = int32(len(a.starts)) //nolint:gosec // a partition's patients
+					a.numbers.put(at, id, n)
+				}
+			}
+			a.starts[n-1]++
+			a.at[row] = n - 1
+			row++
 		}
-		place := int32(0)
-		if keyed > 0 {
-			place = a.slots[row[0]] - 1
-		}
-		a.leaves = append(a.leaves, uint64(place)<<32|uint64(leaf)) //nolint:gosec // both are from 0
-	}
-	slices.Sort(a.leaves)
-	var norm wide
-	in := uint64(0) // the rows that count in one group
-	a.counts(func(place, _ int, n uint64, last bool) {
-		in += n
-		switch {
-		case !p.L2:
-			norm.add(0, n)
-		case part.Levels == 1:
-			norm.add(bits.Mul64(n, n))
-		case last:
-			norm.add(bits.Mul64(in, in))
-		}
-		if last {
-			in = 0
-		}
-	})
-	factor := uint64(fragment.Whole)
-	if !p.Unclipped {
-		factor = part.Tree.factor(p.L2, norm)
-	}
-	var err error
-	a.counts(func(place, leaf int, n uint64, _ bool) {
-		group := int(a.groups[place])
-		a.there[group] = a.there[group] || len(a.scalars) == 0
-		if e := plus(&a.sums[group*a.width+a.places[i]+leaf], scaled(int64(n)*part.Unit, factor)); e != nil { //nolint:gosec // at most MostCounted
-			err = e
-		}
-	})
-	return err
-}
-
-// counts calls fn for each bucket in which leaves are, with how many count there; last: no other is of this place.
-func (a *adder) counts(fn func(place, leaf int, n uint64, last bool)) {
-	for from := 0; from < len(a.leaves); {
-		to := from
-		for to < len(a.leaves) && a.leaves[to] == a.leaves[from] {
-			to++
-		}
-		at := a.leaves[from]
-		last := to == len(a.leaves) || a.leaves[to]>>32 != at>>32
-		fn(int(at>>32), int(at&math.MaxUint32), uint64(min(to-from, fragment.MostCounted)), last) //nolint:gosec // as it was put there
-		from = to
 	}
 }
 
-// scaled is x*factor/Whole, toward zero.
-func scaled(x int64, factor uint64) int64 {
-	if factor == fragment.Whole {
-		return x
+// enter makes the entries of some patients, from one on.
+func (a *adder) enter(from int) {
+	some := &a.some
+	some.from, some.to = from, from
+	some.ends, some.groups, some.rows = some.ends[:0], some.groups[:0], some.rows[:0]
+	first := a.starts[from]
+	for len(some.groups) < mostEntries && some.to < len(a.starts)-1 {
+		begin, end := a.starts[some.to], a.starts[some.to+1]
+		some.rows = slices.Grow(some.rows, int(end-begin))[:end-first]
+		a.divide(begin, end, some.rows[begin-first:])
+		some.ends = append(some.ends, len(some.groups))
+		some.to++
 	}
-	high, low := bits.Mul64(uint64(max(x, -x)), factor)
-	y := int64(high<<(64-wholeBits) | low>>wholeBits) //nolint:gosec // at most |x|
-	if x < 0 {
-		return -y
+	some.counts = zeros(some.counts, len(some.groups))
+	for _, e := range some.rows {
+		some.counts[e]++
 	}
-	return y
+	for i := range some.cells {
+		some.cells[i].add(a.columns[a.plan.keyed()+i][first:], some.rows, len(some.groups))
+	}
 }
 
-// wholeBits is the logarithm of fragment.Whole.
-const wholeBits = 30
-
-// wide is a whole number of 128 bits.
-type wide struct{ high, low uint64 }
-
-func (w *wide) add(high, low uint64) {
-	var carry uint64
-	w.low, carry = bits.Add64(w.low, low, 0)
-	w.high, _ = bits.Add64(w.high, high, carry)
-}
-
-// factor is fragment.Clip's.
-func (c *Clip) factor(l2 bool, norm wide) uint64 {
-	limit := uint64(c.Limit) //nolint:gosec // at least 1
-	if norm.high == 0 && norm.low <= limit {
-		return fragment.Whole
-	}
-	if !l2 {
-		high, low := bits.Mul64(limit, fragment.Whole)
-		if norm.high == 0 { // high is less than it, as limit is
-			q, _ := bits.Div64(high, low, norm.low)
-			return q
+// divide gives each of a patient's rows its entry.
+func (a *adder) divide(begin, end int32, into []int32) {
+	some := &a.some
+	before := len(some.groups)
+	if a.plan.keyed() == 0 {
+		for i := range into {
+			into[i] = int32(before) //nolint:gosec // at most the rows
 		}
-		return new(big.Int).Quo(wide{high, low}.big(), norm.big()).Uint64()
+		some.groups = append(some.groups, 0)
+		return
 	}
-	root := c.Root
-	if norm.high > 0 || norm.low > fragment.Exact {
-		norm = wide{norm.high >> 32, norm.high<<32 | norm.low>>32}
-		norm.add(0, 1)
-		root /= fragment.CoarserRoot
+	for i, g := range a.columns[0][begin:end] {
+		e := a.slots[g]
+		if e == 0 {
+			some.groups = append(some.groups, g)
+			e = int32(len(some.groups)) //nolint:gosec // at most the rows
+			a.slots[g] = e
+		}
+		into[i] = e - 1
 	}
-	if norm.high > 0 || norm.low > fragment.Exact {
-		return 0
+	for _, g := range some.groups[before:] {
+		a.slots[g] = 0
 	}
-	return uint64(math.Floor(root / math.Sqrt(float64(norm.low))))
 }
 
-func (w wide) big() *big.Int {
-	x := new(big.Int).SetUint64(w.high)
-	return x.Lsh(x, 64).Or(x, new(big.Int).SetUint64(w.low))
+// add adds up a column by entry.
+func (s *sums) add(column, entries []int32, n int) {
+	s.sum, s.values = zeros(s.sum, n), zeros(s.values, n)
+	sum, values := s.sum, s.values
+	column = column[:len(entries)]
+	for i, e := range entries {
+		if v := column[i]; v != missing {
+			sum[e] += int64(v)
+			values[e]++
+		}
+	}
+}
+
+// zeros gives an array of n zeros.
+func zeros[T any](have []T, n int) []T {
+	have = room(have, n)
+	clear(have)
+	return have
 }
 
 // Each calls fn for each group, ordered by its keys, of which NULL is the last; without keys there is one. The slices are fn's

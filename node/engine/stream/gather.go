@@ -63,13 +63,15 @@ type thread struct {
 	patients known
 	keys     []known
 	pairs    []known
-	ids      []uint64
-	groups   []int32
-	cells    [][]int32
-	skip     []bool
+	ids      []uint64            // hashes of the patients
+	columns  [][]int32           // the group where there are keys, and the cells
+	skip     []bool              // of rows without a patient; empty: none is
+	places   []uint16            // the partition of each row
+	order    []int32             // the rows, by partition
+	ends     [partitions + 1]int // of each partition among them
 }
 
-// part has a thread's rows of one partition: the patient in two words, the group where there are keys, and the cells.
+// part has a thread's rows of one partition: the hash of the patient in two words, and the columns.
 type part struct {
 	now  []uint32
 	full [][]uint32
@@ -84,11 +86,8 @@ func (p *Plan) New(most int64) (*Operator, error) {
 	}
 	var seed [8]byte // it scatters, and decides nothing
 	rand.Read(seed[:])
-	op := &Operator{plan: p, most: most, words: 2 + len(p.Cells), seed: binary.LittleEndian.Uint64(seed[:])}
+	op := &Operator{plan: p, most: most, words: 2 + p.columns(), seed: binary.LittleEndian.Uint64(seed[:])}
 	op.limit.Store(partitions)
-	if len(p.Keys) > 0 {
-		op.words++
-	}
 	if p.Patient == value.TypeText {
 		op.patients = newDictionary(value.TypeText, 1<<31-1)
 	}
@@ -120,12 +119,12 @@ func (op *Operator) take() *thread {
 		op.free = op.free[:n-1]
 		return t
 	}
-	t := &thread{op: op, to: partitions, patients: known{of: op.patients}, cells: make([][]int32, len(op.plan.Cells))}
+	t := &thread{op: op, to: partitions, patients: known{of: op.patients}, columns: make([][]int32, op.plan.columns())}
 	for _, d := range op.keys {
-		t.keys = append(t.keys, known{of: d})
+		t.keys = append(t.keys, known{of: d, words: newTable()})
 	}
 	for _, d := range op.pairs {
-		t.pairs = append(t.pairs, known{of: d})
+		t.pairs = append(t.pairs, known{of: d, words: newTable()})
 	}
 	op.all = append(op.all, t)
 	return t
@@ -148,7 +147,9 @@ func room[T any](have []T, n int) []T {
 func (t *thread) add(rows int, columns []Column) error {
 	p := t.op.plan
 	t.look()
-	t.ids, t.groups, t.skip = room(t.ids, rows), room(t.groups, rows), room(t.skip, rows)
+	for i := range t.columns {
+		t.columns[i] = room(t.columns[i], rows)
+	}
 	if err := t.identify(rows, &columns[0]); err != nil {
 		return err
 	}
@@ -170,20 +171,30 @@ func (t *thread) add(rows int, columns []Column) error {
 		}
 	}
 	for i := range p.Cells {
-		t.cells[i] = room(t.cells[i], rows)
-		p.Cells[i].read(t.cells[i], &columns[1+len(p.Keys)+i])
+		p.Cells[i].read(t.columns[p.keyed()+i], &columns[1+len(p.Keys)+i])
 	}
-	return t.scatter(rows)
+	t.divide(rows)
+	return t.scatter()
 }
 
-// identify reads the patients.
+// identify reads the patients: two have two hashes.
 func (t *thread) identify(rows int, c *Column) error {
-	for row := range rows {
-		if t.skip[row] = c.null(row); t.skip[row] {
-			continue
+	t.ids, t.skip = room(t.ids, rows), t.skip[:0]
+	seed := t.op.seed
+	if len(c.Valid) > 0 {
+		t.skip = room(t.skip, rows)
+		for row := range t.skip {
+			t.skip[row] = c.null(row)
 		}
-		if t.op.patients == nil {
-			t.ids[row] = uint64(c.Ints[row]) //nolint:gosec // as it is
+	}
+	if t.op.patients == nil {
+		for row, id := range c.Ints[:rows] {
+			t.ids[row] = mix(uint64(id) ^ seed) //nolint:gosec // as it is
+		}
+		return nil
+	}
+	for row := range rows {
+		if len(t.skip) > 0 && t.skip[row] {
 			continue
 		}
 		n, bytes, err := t.patients.text(c.Text(row))
@@ -193,16 +204,16 @@ func (t *thread) identify(rows int, c *Column) error {
 		if err != nil {
 			return err
 		}
-		t.ids[row] = uint64(n) //nolint:gosec // above 0
+		t.ids[row] = mix(uint64(n) ^ seed) //nolint:gosec // above 0
 	}
 	return nil
 }
 
 // group reads key i, and gives each row the number of its group.
 func (t *thread) group(i, rows int, c *Column) error {
-	type_, known := t.op.plan.Keys[i], &t.keys[i]
+	type_, known, groups := t.op.plan.Keys[i], &t.keys[i], t.columns[0]
 	if i == 0 && type_ == value.TypeInt && c.Valid == nil && len(known.small) > 0 { // as most are
-		return t.ints(known, c.Ints[:rows])
+		return known.ints(groups, c.Ints[:rows])
 	}
 	for row := range rows {
 		code := int32(0)
@@ -222,29 +233,29 @@ func (t *thread) group(i, rows int, c *Column) error {
 		}
 		if i > 0 {
 			var err error
-			if code, err = t.pairs[i-1].word(uint64(t.groups[row])<<32 | uint64(code)); err != nil { //nolint:gosec // both are numbers from 0
+			if code, err = t.pairs[i-1].word(uint64(groups[row])<<32 | uint64(code)); err != nil { //nolint:gosec // both are numbers from 0
 				return err
 			}
 		}
-		t.groups[row] = code
+		groups[row] = code
 	}
 	return nil
 }
 
-// ints is group for a first key of ints without a NULL.
-func (t *thread) ints(known *known, keys []int64) error {
-	for row, x := range keys {
+// ints gives the numbers of ints, once there are small ones.
+func (k *known) ints(into []int32, words []int64) error {
+	for row, x := range words {
 		if uint64(x) < smallWords { //nolint:gosec // a negative one is large
-			if n := known.small[x]; n != 0 {
-				t.groups[row] = n
+			if n := k.small[x]; n != 0 {
+				into[row] = n
 				continue
 			}
 		}
-		n, err := known.word(uint64(x)) //nolint:gosec // as it is
+		n, err := k.word(uint64(x)) //nolint:gosec // as it is
 		if err != nil {
 			return err
 		}
-		t.groups[row] = n
+		into[row] = n
 	}
 	return nil
 }
@@ -262,82 +273,80 @@ func (c *Column) word(t value.Type, row int) uint64 {
 	return uint64(c.Ints[row]) //nolint:gosec // as it is
 }
 
-// read gives what the values of a column count as.
-func (c *Cell) read(into []int32, from *Column) {
-	switch c.Type {
-	case value.TypeBool:
-		for row := range into {
-			into[row] = int32(from.Bools[row])
+// divide orders the rows by partition; those without a patient are last.
+func (t *thread) divide(rows int) {
+	t.places, t.order = room(t.places, rows), room(t.order, rows)
+	clear(t.ends[:])
+	for row, id := range t.ids {
+		at := uint16(id & (partitions - 1))
+		if len(t.skip) > 0 && t.skip[row] {
+			at = partitions
 		}
-	case value.TypeInt:
-		for row := range into {
-			into[row] = c.whole(from.Ints[row])
-		}
-	default:
-		for row := range into {
-			into[row] = c.real(from.Floats[row])
-		}
+		t.places[row] = at
+		t.ends[at]++
 	}
-	if from.Valid != nil {
-		for row := range into {
-			if from.null(row) {
-				into[row] = missing
-			}
-		}
+	sum := 0
+	for at, n := range t.ends {
+		t.ends[at] = sum
+		sum += n
+	}
+	for row, at := range t.places {
+		t.order[t.ends[at]] = int32(row) //nolint:gosec // of a batch
+		t.ends[at]++
 	}
 }
 
 // scatter keeps the rows, by partition.
-func (t *thread) scatter(rows int) error {
-	op, w, keyed := t.op, t.op.words, len(t.op.plan.Keys) > 0
-	from := op.from
-	last, at := uint64(0), -1
-	for row := range rows {
-		id := t.ids[row]
-		if at < 0 || id != last { // rows of a patient often come together
-			last, at = id, int(mix(id^op.seed)&(partitions-1)) //nolint:gosec // below partitions
-		}
-		if t.skip[row] || at < from || at >= t.to {
-			continue
-		}
-		p := &t.parts[at]
-		n := len(p.now)
-		if n+w > cap(p.now) {
-			if err := t.next(p); err != nil {
+func (t *thread) scatter() error {
+	w, from := t.op.words, t.op.from
+	begin := 0
+	if from > 0 {
+		begin = t.ends[from-1]
+	}
+	for at := from; at < t.to; at++ {
+		order := t.order[begin:t.ends[at]]
+		begin = t.ends[at]
+		p, words := &t.parts[at], w*len(order)
+		if len(p.now)+words > cap(p.now) {
+			if err := t.next(p, words); err != nil {
 				return err
 			}
-			if t.look(); at >= t.to {
-				continue
+			if at >= t.to { // it was let go of
+				break
 			}
-			n = len(p.now)
 		}
-		p.now = p.now[:n+w]
+		n := len(p.now)
+		p.now = p.now[:n+words]
 		into := p.now[n:]
-		into[0], into[1] = uint32(id), uint32(id>>32) //nolint:gosec // its halves
-		into = into[2:]
-		if keyed {
-			into[0] = uint32(t.groups[row]) //nolint:gosec // from 0
-			into = into[1:]
+		for i, row := range order {
+			id := t.ids[row]
+			into[w*i], into[w*i+1] = uint32(id), uint32(id>>32) //nolint:gosec // its halves
 		}
-		for i, c := range t.cells {
-			into[i] = uint32(c[row]) //nolint:gosec // its bits
+		for i, column := range t.columns {
+			word := 2 + i
+			for _, row := range order {
+				into[word] = uint32(column[row]) //nolint:gosec // its bits
+				word += w
+			}
 		}
 	}
 	return nil
 }
 
-// next gives a partition another block: each is larger than the one before.
-func (t *thread) next(p *part) error {
+// next gives a partition another block, of so many words or more: each is larger than the one before.
+func (t *thread) next(p *part, least int) error {
 	words := leastBlock * t.op.words
 	if p.now != nil {
 		p.full = append(p.full, p.now)
 		words = min(4*cap(p.now), mostBlock)
 	}
-	if n := len(t.spare); n > 0 {
+	if n := len(t.spare); n > 0 && least <= mostBlock {
 		p.now = t.spare[n-1][:0]
 		t.spare = t.spare[:n-1]
 		return nil
 	}
+	words = max(words, least)
+	p.now = nil
 	if err := t.hold(int64(4 * words)); err != nil {
 		return err
 	}

@@ -116,13 +116,14 @@ func (k *known) word(x uint64) (int32, error) {
 	if x < smallWords {
 		return k.few(x)
 	}
-	slot := k.words.slot(x)
-	if n := k.words.numbers[slot]; n != 0 {
-		return n, nil
+	hash := mix(x)
+	at := k.words.at(hash)
+	if at.number != 0 {
+		return at.number, nil
 	}
 	n, err := k.of.word(x)
 	if err == nil {
-		k.words.put(slot, x, n)
+		k.words.put(at, hash, n)
 		k.fresh += wordBytes
 	}
 	return n, err
@@ -169,57 +170,68 @@ const wordBytes = 128
 // textBytes is about what a text takes beside its bytes, in the dictionary and in what threads know of it.
 const textBytes = 200
 
-// table is a hash table of words to numbers above 0.
+// table is a hash table of hashes, as mix gives them, to numbers above 0.
 type table struct {
-	words   []uint64
-	numbers []int32
-	n       int
-	shift   uint
+	slots []slot
+	n     int
+	shift uint
+}
+
+// slot is a hash and its number; 0: none is there.
+type slot struct {
+	hash   uint64
+	number int32
 }
 
 // spread is an odd number that scatters words: 2^64 divided by the golden ratio.
 const spread = 0x9E3779B97F4A7C15
 
-// mix hashes a word.
+// mix hashes a word. No two words have one hash.
 func mix(x uint64) uint64 {
 	x *= spread
 	x ^= x >> 32
 	return x * 0xD6E8FEB86659FD93
 }
 
-// slot is where a word is, or is to be put.
-func (t *table) slot(x uint64) int {
-	if t.numbers == nil {
-		t.grow(8)
-	}
-	i := int(mix(x) >> t.shift) //nolint:gosec // as many bits as the table has
-	for t.numbers[i] != 0 && t.words[i] != x {
-		i = (i + 1) & (len(t.numbers) - 1)
-	}
-	return i
+func newTable() table {
+	var t table
+	t.grow(8)
+	return t
 }
 
-func (t *table) put(slot int, x uint64, n int32) {
-	t.words[slot], t.numbers[slot] = x, n
-	if t.n++; 2*t.n > len(t.numbers) {
-		t.grow(uint(65 - t.shift))
+// at is where a hash is, or is to be put.
+func (t *table) at(hash uint64) *slot {
+	slots, i := t.slots, hash>>t.shift
+	for {
+		s := &slots[i&uint64(len(slots)-1)]
+		if s.hash == hash || s.number == 0 {
+			return s
+		}
+		i++
 	}
 }
 
-// grow makes room for 2^bits words.
+// put puts a hash where it is not yet; at gave its place.
+func (t *table) put(at *slot, hash uint64, n int32) {
+	*at = slot{hash, n}
+	if t.n++; 2*t.n > len(t.slots) {
+		t.grow(65 - t.shift)
+	}
+}
+
+// grow makes room for 2^bits hashes.
 func (t *table) grow(bits uint) {
-	words, numbers := t.words, t.numbers
-	t.words, t.numbers, t.shift = make([]uint64, 1<<bits), make([]int32, 1<<bits), 64-bits
-	for i, n := range numbers {
-		if n != 0 {
-			slot := t.slot(words[i])
-			t.words[slot], t.numbers[slot] = words[i], n
+	before := t.slots
+	t.slots, t.shift = make([]slot, 1<<bits), 64-bits
+	for _, s := range before {
+		if s.number != 0 {
+			*t.at(s.hash) = s
 		}
 	}
 }
 
 // reset forgets all, and keeps the memory.
 func (t *table) reset() {
-	clear(t.numbers)
+	clear(t.slots)
 	t.n = 0
 }

@@ -112,38 +112,72 @@ func (c *Cell) String() string { return fmt.Sprintf("%+v", *c) }
 // missing stands for NULL.
 const missing = math.MinInt32
 
-// whole is what an int counts as.
-func (c *Cell) whole(x int64) int32 {
-	if c.Bounded {
-		x = max(c.Least, min(x, c.Most))
+// read gives what the values of a column count as.
+func (c *Cell) read(into []int32, from *Column) {
+	switch c.Type {
+	case value.TypeBool:
+		for row, b := range from.Bools[:len(into)] {
+			into[row] = int32(b)
+		}
+	case value.TypeInt:
+		c.wholes(into, from.Ints)
+	default:
+		c.reals(into, from.Floats)
 	}
-	return int32(max(c.Lower, min(x, c.Upper)) - c.Center) //nolint:gosec // Fits
+	if from.Valid != nil {
+		for row := range into {
+			if from.null(row) {
+				into[row] = missing
+			}
+		}
+	}
 }
 
-// real is what a float counts as; missing for what is no number.
-func (c *Cell) real(x float64) int32 {
-	switch {
-	case x != x:
-		return missing
-	case c.Bounded:
-		if x < c.LeastReal {
-			x = c.LeastReal
-		} else if x > c.MostReal {
-			x = c.MostReal
-		}
-	case x > math.MaxFloat64 || x < -math.MaxFloat64:
-		return missing
+// wholes gives what ints count as.
+func (c *Cell) wholes(into []int32, from []int64) {
+	least, most := int64(math.MinInt64), int64(math.MaxInt64)
+	if c.Bounded {
+		least, most = c.Least, c.Most
 	}
-	y := math.Floor((x-c.From)*c.Scale + c.Half)
-	n := c.Lower
-	switch {
-	case y >= float64(c.Upper):
-		n = c.Upper
-	case y > float64(c.Lower):
-		n = int64(y)
+	for row, x := range from[:len(into)] {
+		x = max(least, min(x, most))
+		into[row] = int32(max(c.Lower, min(x, c.Upper)) - c.Center) //nolint:gosec // Fits
 	}
-	return int32(max(c.Lower, min(n, c.Upper)) - c.Center) //nolint:gosec // Fits
 }
+
+// reals gives what floats count as; missing for what is no number.
+func (c *Cell) reals(into []int32, from []float64) {
+	least, most, bounded := c.LeastReal, c.MostReal, c.Bounded
+	start, scale, half := c.From, c.Scale, c.Half
+	lower, upper := float64(c.Lower), float64(c.Upper)
+	for row, x := range from[:len(into)] {
+		if bounded {
+			if x < least {
+				x = least
+			} else if x > most {
+				x = most
+			}
+		}
+		if !(x >= -math.MaxFloat64 && x <= math.MaxFloat64) { // nor is NaN
+			into[row] = missing
+			continue
+		}
+		y := math.Floor(float64((x-start)*scale) + half) // rounded twice on every processor, as in SQL
+		n := c.Lower
+		if y >= upper {
+			n = c.Upper
+		} else if y > lower {
+			n = int64(y)
+		}
+		into[row] = int32(max(c.Lower, min(n, c.Upper)) - c.Center) //nolint:gosec // Fits
+	}
+}
+
+// keyed is 1 where there are keys, else 0.
+func (p *Plan) keyed() int { return min(len(p.Keys), 1) }
+
+// columns is how many numbers of a row are kept: of its group where there are keys, and of its cells.
+func (p *Plan) columns() int { return p.keyed() + len(p.Cells) }
 
 // width is how many integers a group has.
 func (p *Plan) width() int {

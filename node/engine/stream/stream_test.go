@@ -380,13 +380,12 @@ func TestMeasure(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 100_000 {
 		size := 1 + r.Int64N(1<<r.IntN(28)+1)
-		a := &adder{plan: &Plan{Parts: []Part{{Size: size}}}, divide: []uint64{math.MaxUint64 / uint64(size)}} //nolint:gosec // at least 1
 		x := r.Int64N(1 << r.IntN(48))
 		if r.IntN(2) == 0 { // of a whole quotient
 			x = x / size * size
 		}
 		want := (x*fragment.Steps + size - 1) / size
-		if got := a.measure(0, -x); got != uint64(want) { //nolint:gosec // from 0
+		if got := measure(-x, uint64(size), math.MaxUint64/uint64(size)); got != uint64(want) { //nolint:gosec // from 0
 			t.Fatalf("%d of %d measures %d, want %d", x, size, got, want)
 		}
 	}

@@ -1,0 +1,259 @@
+package stream
+
+import (
+	"math"
+	"math/big"
+	"math/bits"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// clip clips the patients of the entries, and adds their parts to the sums over patients.
+func (a *adder) clip() error {
+	p, some := a.plan, &a.some
+	some.norms = zeros(some.norms, len(some.groups))
+	for k, i := range a.scalars {
+		part := &p.Parts[i]
+		some.parts[k] = room(some.parts[k], len(some.groups))
+		part.of(some.parts[k], some)
+		if p.Unclipped {
+			continue
+		}
+		for e, x := range some.parts[k] {
+			some.parts[k][e] = max(-part.Cap, min(x, part.Cap))
+		}
+		if !part.Beyond {
+			part.measure(some.norms, some.parts[k], p.L2)
+		}
+	}
+	a.factors()
+	for k, i := range a.scalars {
+		if err := a.plus(&p.Parts[i], a.places[i], some.parts[k]); err != nil {
+			return err
+		}
+	}
+	for i := range p.Parts {
+		if p.Parts[i].tree() {
+			if err := a.trees(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// factors gives each entry the factor of its patient, and notes which groups are answered.
+func (a *adder) factors() {
+	p, some, first := a.plan, &a.some, 0
+	some.factors = room(some.factors, len(some.groups))
+	for _, end := range some.ends {
+		factor := uint64(fragment.Whole)
+		if !p.Unclipped {
+			var norm wide
+			for _, within := range some.norms[first:end] {
+				norm.add(0, within)
+			}
+			factor = p.Single.factor(p.L2, norm)
+		}
+		counts := int64(factor) >= p.Least //nolint:gosec // at most Whole
+		if !counts {
+			factor = 0
+		}
+		for e := first; e < end; e++ {
+			some.factors[e] = factor
+			if counts && len(a.scalars) > 0 {
+				a.there[some.groups[e]] = true
+			}
+		}
+		first = end
+	}
+}
+
+// plus adds a part of each entry, times its factor, to the sum of its group.
+func (a *adder) plus(part *Part, place int, parts []int64) error {
+	sums, width, wrapped := a.sums[place:], a.width, int64(0)
+	for e, x := range parts {
+		factor := a.some.factors[e]
+		if part.Beyond {
+			factor = min(fragment.Whole-factor, part.Most*factor)
+		}
+		x = scaled(x, factor)
+		at := int(a.some.groups[e]) * width
+		before := sums[at]
+		sums[at] += x
+		wrapped |= (before ^ sums[at]) & (x ^ sums[at])
+	}
+	if wrapped < 0 {
+		return ErrTooMuch
+	}
+	return nil
+}
+
+// of gives what the sums of each entry make of the part, before it is clamped.
+func (p *Part) of(into []int64, some *entries) {
+	from := some.counts
+	switch p.Kind {
+	case fragment.PartialRows:
+	case fragment.PartialValues:
+		from = some.cells[p.Cell].values
+	case fragment.PartialSum:
+		from = some.cells[p.Cell].sum
+	default:
+		for e := range into {
+			into[e] = p.Unit
+			if p.Cell >= 0 && some.cells[p.Cell].sum[e] == 0 { // a condition that is true nowhere
+				into[e] = 0
+			}
+		}
+		return
+	}
+	for e := range into {
+		into[e] = from[e] * p.Unit
+	}
+}
+
+// measure adds what the part of each entry counts in the norm, which fits within a group: see fragment.Clip.
+func (p *Part) measure(norms []uint64, parts []int64, l2 bool) {
+	size, weight := uint64(p.Size), uint64(p.Weight) //nolint:gosec // at least 1
+	divide := math.MaxUint64 / size
+	for e, x := range parts {
+		u := measure(x, size, divide)
+		if l2 {
+			u *= u
+		}
+		norms[e] += u * weight
+	}
+}
+
+// measure is |x|*Steps/size, rounded up; divide is 2^64 divided by the size.
+func measure(x int64, size, divide uint64) uint64 {
+	up := uint64(max(x, -x))*fragment.Steps + size - 1 //nolint:gosec // a part is at most a cap
+	q, _ := bits.Mul64(up, divide)                     // the quotient, or one less
+	if up-q*size >= size {
+		q++
+	}
+	return q
+}
+
+// trees counts values of each patient who counts in the buckets of part i.
+func (a *adder) trees(i int) error {
+	some, first := &a.some, 0
+	rows := a.starts[some.from]
+	for k, end := range some.ends {
+		if int64(some.factors[first]) >= a.plan.Least { //nolint:gosec // at most Whole
+			from, to := a.starts[some.from+k], a.starts[some.from+k+1]
+			if err := a.tree(i, from, some.rows[from-rows:to-rows]); err != nil {
+				return err
+			}
+		}
+		first = end
+	}
+	return nil
+}
+
+// tree counts a patient's values, of rows from a first one on with these entries.
+func (a *adder) tree(i int, from int32, entries []int32) error {
+	p, part := a.plan, &a.plan.Parts[i]
+	a.leaves = a.leaves[:0]
+	for row, leaf := range a.columns[p.keyed()+part.Cell][from:][:len(entries)] {
+		if leaf != missing {
+			a.leaves = append(a.leaves, uint64(entries[row])<<32|uint64(leaf)) //nolint:gosec // both are from 0
+		}
+	}
+	slices.Sort(a.leaves)
+	var norm wide
+	in := uint64(0) // the rows that count in one group
+	a.counts(func(_, _ int, n uint64, last bool) {
+		in += n
+		switch {
+		case !p.L2:
+			norm.add(0, n)
+		case part.Levels == 1:
+			norm.add(bits.Mul64(n, n))
+		case last:
+			norm.add(bits.Mul64(in, in))
+		}
+		if last {
+			in = 0
+		}
+	})
+	factor := uint64(fragment.Whole)
+	if !p.Unclipped {
+		factor = part.Tree.factor(p.L2, norm)
+	}
+	var err error
+	a.counts(func(entry, leaf int, n uint64, _ bool) {
+		group := int(a.some.groups[entry])
+		a.there[group] = a.there[group] || len(a.scalars) == 0
+		if e := plus(&a.sums[group*a.width+a.places[i]+leaf], scaled(int64(n)*part.Unit, factor)); e != nil { //nolint:gosec // at most MostCounted
+			err = e
+		}
+	})
+	return err
+}
+
+// counts calls fn for each bucket in which leaves are, with how many count there; last: no other is of this entry.
+func (a *adder) counts(fn func(entry, leaf int, n uint64, last bool)) {
+	for from := 0; from < len(a.leaves); {
+		to := from
+		for to < len(a.leaves) && a.leaves[to] == a.leaves[from] {
+			to++
+		}
+		at := a.leaves[from]
+		last := to == len(a.leaves) || a.leaves[to]>>32 != at>>32
+		fn(int(at>>32), int(at&math.MaxUint32), uint64(min(to-from, fragment.MostCounted)), last) //nolint:gosec // as it was put there
+		from = to
+	}
+}
+
+// scaled is x*factor/Whole, toward zero.
+func scaled(x int64, factor uint64) int64 {
+	sign := x >> 63
+	high, low := bits.Mul64(uint64((x^sign)-sign), factor) //nolint:gosec // |x|
+	y := int64(high<<(64-wholeBits) | low>>wholeBits)      //nolint:gosec // at most |x|
+	return (y ^ sign) - sign
+}
+
+// wholeBits is the logarithm of fragment.Whole.
+const wholeBits = 30
+
+// wide is a whole number of 128 bits.
+type wide struct{ high, low uint64 }
+
+func (w *wide) add(high, low uint64) {
+	var carry uint64
+	w.low, carry = bits.Add64(w.low, low, 0)
+	w.high, _ = bits.Add64(w.high, high, carry)
+}
+
+// factor is fragment.Clip's.
+func (c *Clip) factor(l2 bool, norm wide) uint64 {
+	limit := uint64(c.Limit) //nolint:gosec // at least 1
+	if norm.high == 0 && norm.low <= limit {
+		return fragment.Whole
+	}
+	if !l2 {
+		high, low := bits.Mul64(limit, fragment.Whole)
+		if norm.high == 0 { // high is less than it, as limit is
+			q, _ := bits.Div64(high, low, norm.low)
+			return q
+		}
+		return new(big.Int).Quo(wide{high, low}.big(), norm.big()).Uint64()
+	}
+	root := c.Root
+	if norm.high > 0 || norm.low > fragment.Exact {
+		norm = wide{norm.high >> 32, norm.high<<32 | norm.low>>32}
+		norm.add(0, 1)
+		root /= fragment.CoarserRoot
+	}
+	if norm.high > 0 || norm.low > fragment.Exact {
+		return 0
+	}
+	return uint64(math.Floor(root / math.Sqrt(float64(norm.low))))
+}
+
+func (w wide) big() *big.Int {
+	x := new(big.Int).SetUint64(w.high)
+	return x.Lsh(x, 64).Or(x, new(big.Int).SetUint64(w.low))
+}
