@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // Profile tells of a table what nobody may look up: about how many rows its patients have, and between which powers of
@@ -32,7 +33,7 @@ type Profile struct {
 	NineInTen  int `json:"nine_in_ten"`
 	NinetyNine int `json:"ninety_nine"`
 	// Steps are about how many patients have how many rows, as far as noise does not hide them.
-	Steps planner.Ladder `json:"steps,omitempty"`
+	Steps estimate.Ladder `json:"steps,omitempty"`
 	// Hidden is about how many patients may be on a step without being seen.
 	Hidden float64 `json:"hidden,omitempty"`
 	// Bounds are, by column, powers of two between which nearly all values lie.
@@ -226,11 +227,11 @@ func (p *Profile) rows(steps [][]planner.Estimate) {
 		half := e.High.Float64() - e.Value.Float64()
 		p.Hidden = half / 4
 		if e.Value.Float64() > surely*half {
-			p.Steps = append(p.Steps, planner.Step{Rows: int(row[0].Value.Int64()), Patients: e.Value.Float64()})
+			p.Steps = append(p.Steps, estimate.Step{Rows: int(row[0].Value.Int64()), Patients: e.Value.Float64()})
 			total += e.Value.Float64()
 		}
 	}
-	slices.SortFunc(p.Steps, func(a, b planner.Step) int { return a.Rows - b.Rows })
+	slices.SortFunc(p.Steps, func(a, b estimate.Step) int { return a.Rows - b.Rows })
 	p.Patients = int(math.Round(total))
 	p.Half, p.NineInTen, p.NinetyNine = p.Steps.Quantile(0.5), p.Steps.Quantile(0.9), p.Steps.Quantile(0.99)
 }
@@ -322,8 +323,8 @@ func (k *profiles) take(p Profile) {
 
 // profiled is what planning under a study knows of the federation's tables beside the catalog: how many rows a patient
 // has, where the catalog does not say, and which bounds a column may need; and by table how many patients have how many.
-func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]planner.Ladder) {
-	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]planner.Ladder{}
+func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]estimate.Ladder) {
+	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]estimate.Ladder{}
 	copied.Tables = slices.Clone(c.catalog.Tables)
 	for i, t := range copied.Tables {
 		p, ok := c.profiles.of(name, t.Name)

@@ -24,6 +24,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // What questions cost in accuracy: planner, fragment, DuckDB, merger, release and Finish as they are, beside an expert's
@@ -164,7 +165,7 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 // tables is about 2 % of a budget of (10, 1e-6).
 func (w *utilityWorld) profile() {
 	w.t.Helper()
-	ladders := map[string]planner.Ladder{}
+	ladders := map[string]estimate.Ladder{}
 	honest := &Coordinator{noise: drawn}
 	for _, table := range w.federation.Catalog.Tables {
 		if table.Public || table.OneRowPerPatient || !w.offers(table.Name) {

@@ -311,6 +311,14 @@ func normalSpread(confidence float64) float64 {
 	return -distuv.UnitNormal.Quantile((1 - confidence) / 2)
 }
 
+// StandardDeviation is that of the noise before rounding.
+func (d Distribution) StandardDeviation() float64 {
+	if d.Mechanism == Laplace {
+		return math.Sqrt2 * d.Scale
+	}
+	return d.Scale
+}
+
 // Quantile is the p-quantile before rounding, for p in (0, 1); NaN otherwise and for the zero value.
 func (d Distribution) Quantile(p float64) float64 {
 	switch {

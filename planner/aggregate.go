@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -45,7 +46,7 @@ type function struct {
 	// brackets and within bound the number by interval arithmetic over that many brackets of means;
 	// nil for one that is a quotient of linear forms, or read from a tree.
 	brackets int
-	within   func(m means) bracket
+	within   func(m estimate.Means) estimate.Bracket
 	// read, instead of estimate, reads a number and its interval from a tree of
 	// bucket counts.
 	read func(t tree, argument, confidence float64) (x, low, high float64)
@@ -55,20 +56,22 @@ var inf = math.Inf(1)
 
 // aggregates is the one table, by the names of syntax.Aggregates.
 var aggregates = map[string]*function{
-	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: first},
-	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: first},
-	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: mean},
+	"count": {arguments: 1, whole: true, partials: (*argument).counts, bounds: positive, estimate: estimate.First},
+	"sum":   {arguments: 1, partials: (*argument).total, bounds: (*argument).signs, estimate: estimate.First},
+	"avg":   {arguments: 1, partials: (*argument).mean, bounds: (*argument).extent, estimate: estimate.Mean},
 
-	"var_pop":     {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return spread(x, c, 1, 2, 0) }, brackets: 2, within: func(m means) bracket { return m.variance(1, 2) }},
-	"var_samp":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return sample(x[0]) * spread(x, c, 1, 2, 0) }, brackets: 3, within: func(m means) bracket { return m.variance(1, 2).times(m.sample()) }},
-	"stddev_pop":  {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(spread(x, c, 1, 2, 0)) }, brackets: 2, within: func(m means) bracket { return m.variance(1, 2).root() }},
-	"stddev_samp": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return root(sample(x[0]) * spread(x, c, 1, 2, 0)) }, brackets: 3, within: func(m means) bracket { return m.variance(1, 2).times(m.sample()).root() }},
+	"var_pop":    {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return estimate.Variance(x, c, 1, 2, 0) }, brackets: 2, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2) }},
+	"var_samp":   {arguments: 1, partials: (*argument).squares, bounds: (*argument).variance, estimate: func(x, c []float64) float64 { return estimate.Bessel(x[0]) * estimate.Variance(x, c, 1, 2, 0) }, brackets: 3, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2).Times(m.Bessel()) }},
+	"stddev_pop": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 { return estimate.Root(estimate.Variance(x, c, 1, 2, 0)) }, brackets: 2, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2).Root() }},
+	"stddev_samp": {arguments: 1, partials: (*argument).squares, bounds: (*argument).deviation, estimate: func(x, c []float64) float64 {
+		return estimate.Root(estimate.Bessel(x[0]) * estimate.Variance(x, c, 1, 2, 0))
+	}, brackets: 3, within: func(m estimate.Means) estimate.Bracket { return m.Variance(1, 2).Times(m.Bessel()).Root() }},
 
-	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: joint, brackets: 3, within: means.covariance},
-	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return sample(x[0]) * joint(x, c) }, brackets: 4, within: func(m means) bracket { return m.covariance().times(m.sample()) }},
-	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: correlation, brackets: 5, within: means.correlation},
-	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: slope, brackets: 4, within: means.slope},
-	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: intercept, brackets: 4, within: func(m means) bracket { return m.of(1).minus(m.slope().times(m.of(2))) }},
+	"covar_pop":      {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: estimate.Covariance, brackets: 3, within: estimate.Means.Covariance},
+	"covar_samp":     {arguments: 2, partials: (*argument).products, bounds: (*argument).covariance, estimate: func(x, c []float64) float64 { return estimate.Bessel(x[0]) * estimate.Covariance(x, c) }, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Covariance().Times(m.Bessel()) }},
+	"corr":           {arguments: 2, partials: (*argument).allProducts, bounds: unitInterval, estimate: estimate.Correlation, brackets: 5, within: estimate.Means.Correlation},
+	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Slope, brackets: 4, within: estimate.Means.Slope},
+	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Intercept, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Of(1).Minus(m.Slope().Times(m.Of(2))) }},
 
 	"min":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
 	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
@@ -88,46 +91,6 @@ func unitInterval(*argument) (lower, upper float64) { return -1, 1 }
 func unbounded(*argument) (lower, upper float64)    { return -inf, inf }
 
 func (a *argument) extent() (lower, upper float64) { return a.x.facts.Lower, a.x.facts.Upper }
-
-// The estimates. n is the noisy number of values, at least 1: below that there is
-// nothing to divide by.
-
-func first(x, _ []float64) float64 { return x[0] }
-
-func mean(x, c []float64) float64 { return c[0] + x[0]/math.Max(1, x[1]) }
-
-// spread is the mean square less the squared mean, both about the centre of the
-// bounds: count is x[n], the centred sum x[sum], the sum of squares x[square].
-func spread(x, c []float64, sum, square, n int) float64 {
-	count := math.Max(1, x[n])
-	m := x[sum] / count
-	return math.Max(0, c[square]+x[square]/count-m*m)
-}
-
-// joint is the covariance, likewise: count, sums of x and y, sum of products.
-func joint(x, c []float64) float64 {
-	n := math.Max(1, x[0])
-	return c[3] + x[3]/n - x[1]/n*(x[2]/n)
-}
-
-func sample(n float64) float64 {
-	n = math.Max(2, n)
-	return n / (n - 1)
-}
-
-func root(x float64) float64 { return math.Sqrt(math.Max(0, x)) }
-
-func correlation(x, c []float64) float64 {
-	return joint(x, c) / math.Sqrt(spread(x, c, 1, 4, 0)*spread(x, c, 2, 5, 0))
-}
-
-// slope and intercept are of REGR_…(y, x): the first argument on the second.
-func slope(x, c []float64) float64 { return joint(x, c) / spread(x, c, 2, 5, 0) }
-
-func intercept(x, c []float64) float64 {
-	n := math.Max(1, x[0])
-	return c[1] + x[1]/n - slope(x, c)*(c[2]+x[2]/n)
-}
 
 // argument is what an aggregate is asked of.
 type argument struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 func index(i int) string { return strconv.Itoa(i) }
@@ -238,8 +239,15 @@ type reading struct {
 	aggregates []int // one for each time that the expression reads one
 	trees      bool  // one of them is of a tree
 	bounds     expr.Range
-	quotient   *quotient
+	quotient   *settledQuotient
 	simulation *simulation
+}
+
+// settledQuotient is a quotient with the partial aggregates that it reads and the noise on them.
+type settledQuotient struct {
+	estimate.Quotient
+	used  []int
+	terms []dp.RatioTerm
 }
 
 // prepare makes an expression ready for intervals of that confidence.
@@ -281,13 +289,12 @@ func untruncated(e *expr.Expr) *expr.Expr {
 // settle finds out how the expression's interval is computed, in one group or in all.
 func (r *reading) settle(g group) {
 	r.bounds, r.quotient = expr.RangeOf(r.expr, g.facts), nil
-	if q, ok := g.quotient(r.expr); ok && !q.empty() {
-		q.used = q.partials()
-		for _, i := range q.used {
-			q.terms = append(q.terms, r.fit.terms(r.plan, i, q.top.weights[i], q.bottom.weights[i])...)
+	if q, ok := g.quotient(r.expr); ok && !q.Empty() {
+		r.quotient = &settledQuotient{Quotient: q, used: q.Partials()}
+		for _, i := range r.quotient.used {
+			r.quotient.terms = append(r.quotient.terms, r.fit.terms(r.plan, i, q.Top.Weights[i], q.Bottom.Weights[i])...)
 		}
-		r.quotient = &q
-		low, high := r.plan.parts().shareRange(q)
+		low, high := r.plan.parts().ShareRange(q)
 		r.bounds.Lower, r.bounds.Upper = math.Max(r.bounds.Lower, low), math.Min(r.bounds.Upper, high)
 	} else if r.simulation == nil {
 		r.simulation = newSimulation(r.plan, r.expr, r.confidence)
@@ -359,17 +366,17 @@ func (g group) interval(r *reading) (low, high float64) {
 		}
 		return g.apart(r)
 	}
-	if i := q.used[0]; len(q.used) == 1 && g.fit.of(i) == nil && q.bottom.isConstant() && q.bottom.constant == 1 { // a count or a sum
+	if i := q.used[0]; len(q.used) == 1 && g.fit.of(i) == nil && q.Bottom.IsConstant() && q.Bottom.Constant == 1 { // a count or a sum
 		weight := q.terms[0].Numerator
-		center, half := q.top.constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
+		center, half := q.Top.Constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
 		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
 			return low, high
 		}
 	}
-	ratio := dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: q.terms}
+	ratio := dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: q.terms}
 	for _, i := range q.used {
-		ratio.Numerator += q.top.weights[i] * g.noisy(i)
-		ratio.Denominator += q.bottom.weights[i] * g.noisy(i)
+		ratio.Numerator += q.Top.Weights[i] * g.noisy(i)
+		ratio.Denominator += q.Bottom.Weights[i] * g.noisy(i)
 	}
 	return within(ratio, r.confidence, r.bounds)
 }
@@ -388,8 +395,8 @@ func (g group) apart(r *reading) (low, high float64) {
 			_, low, high = a.read(*g.tree(a), a.argument, each)
 			low, high = low*a.step(), high*a.step()
 		case a.within != nil:
-			s := a.within(means{g, a, 1 - (1-each)/float64(a.brackets)})
-			low, high = s.low, s.high
+			s := a.within(g.means(a, 1-(1-each)/float64(a.brackets)))
+			low, high = s.Low, s.High
 		default:
 			low, high = g.interval(g.plan.prepareFitted(c, each, g.fit))
 		}
@@ -430,95 +437,38 @@ func (g group) facts(e *expr.Expr) expr.Range {
 	return g.plan.Aggregates[indexOf(e.Column)].facts()
 }
 
-// form is constant + sum of weight * partial.
-type form struct {
-	constant float64
-	weights  map[int]float64
-}
-
-func (f form) plus(o form, factor float64) form {
-	sum := form{f.constant + factor*o.constant, map[int]float64{}}
-	for i, w := range f.weights {
-		sum.weights[i] += w
-	}
-	for i, w := range o.weights {
-		sum.weights[i] += factor * w
-	}
-	return sum
-}
-
-func (f form) times(factor float64) form { return form{}.plus(f, factor) }
-
-func (f form) isConstant() bool { return len(f.weights) == 0 }
-
-func (f form) equal(o form) bool {
-	if f.constant != o.constant || len(f.weights) != len(o.weights) {
-		return false
-	}
-	for i, w := range f.weights {
-		if v, ok := o.weights[i]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
-
-// quotient is top / bottom.
-type quotient struct {
-	top, bottom form
-	used        []int          // the partials that either reads, once settled
-	terms       []dp.RatioTerm // the noise on them
-}
-
-func (q quotient) empty() bool { return q.top.isConstant() && q.bottom.isConstant() }
-
-func (q quotient) partials() []int {
-	var all []int
-	for _, f := range []form{q.top, q.bottom} {
-		for i := range f.weights {
-			if !slices.Contains(all, i) {
-				all = append(all, i)
-			}
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-func linearForm(f form) quotient { return quotient{top: f, bottom: form{constant: 1}} }
-
 // quotient writes an expression as a quotient of linear forms, if it is one.
-func (g group) quotient(e *expr.Expr) (quotient, bool) {
+func (g group) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 	return quotientOf(e, g.quotient, g.released)
 }
 
 // released writes a column of a released expression as a quotient of linear forms, if it is one.
-func (g group) released(e *expr.Expr) (quotient, bool) {
+func (g group) released(e *expr.Expr) (estimate.Quotient, bool) {
 	if e.Relation == relationKey {
 		return constantForm(g.column(e))
 	}
 	a := &g.plan.Aggregates[indexOf(e.Column)]
 	if scale, ok := a.linear(); ok {
-		return linearForm(form{weights: map[int]float64{a.Partials[0]: scale}}), true
+		return estimate.LinearForm(estimate.Form{Weights: map[int]float64{a.Partials[0]: scale}}), true
 	}
 	center, scale, ok := a.average()
 	if !ok {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
 	sum, n := a.Partials[0], a.Partials[1]
 	count := a.scale[1]
-	return quotient{top: form{weights: map[int]float64{sum: scale, n: center * count}}, bottom: form{weights: map[int]float64{n: count}}}, true
+	return estimate.Quotient{Top: estimate.Form{Weights: map[int]float64{sum: scale, n: center * count}}, Bottom: estimate.Form{Weights: map[int]float64{n: count}}}, true
 }
 
-func constantForm(v value.Value) (quotient, bool) {
+func constantForm(v value.Value) (estimate.Quotient, bool) {
 	if v.IsNull() || !v.Type().Numeric() {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
-	return linearForm(form{constant: v.Float64()}), true
+	return estimate.LinearForm(estimate.Form{Constant: v.Float64()}), true
 }
 
 // quotientOf writes an expression as a quotient of linear forms, if it is one, given its arguments and columns as such.
-func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (quotient, bool)) (quotient, bool) {
+func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (estimate.Quotient, bool)) (estimate.Quotient, bool) {
 	switch e.Op {
 	case expr.OpLiteral:
 		return constantForm(*e.Value)
@@ -526,7 +476,7 @@ func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (quotient, bool)
 		return column(e)
 	case expr.OpNegate:
 		x, ok := argument(e.Args[0])
-		return quotient{top: x.top.times(-1), bottom: x.bottom}, ok
+		return estimate.Quotient{Top: x.Top.Times(-1), Bottom: x.Bottom}, ok
 	case expr.OpCast:
 		if e.Type.Numeric() && e.Args[0].Type == value.TypeInt {
 			return argument(e.Args[0])
@@ -534,64 +484,27 @@ func quotientOf(e *expr.Expr, argument, column func(*expr.Expr) (quotient, bool)
 	case expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide:
 		x, okX := argument(e.Args[0])
 		if !okX {
-			return quotient{}, false
+			return estimate.Quotient{}, false
 		}
 		y, okY := argument(e.Args[1])
-		if okY {
-			return combine(e.Op, x, y)
+		if !okY {
+			return estimate.Quotient{}, false
 		}
+		switch e.Op {
+		case expr.OpAdd:
+			return x.Plus(y, 1)
+		case expr.OpSubtract:
+			return x.Plus(y, -1)
+		case expr.OpMultiply:
+			return x.Times(y)
+		}
+		return x.Over(y)
 	}
-	return quotient{}, false
+	return estimate.Quotient{}, false
 }
-
-func combine(op expr.Op, x, y quotient) (quotient, bool) {
-	constant := func(q quotient) (float64, bool) {
-		return q.top.constant / q.bottom.constant, q.top.isConstant() && q.bottom.isConstant() && q.bottom.constant != 0
-	}
-	c, yConstant := constant(y)
-	d, xConstant := constant(x)
-	sign := 1.0
-	switch op {
-	case expr.OpSubtract:
-		sign = -1
-		fallthrough
-	case expr.OpAdd:
-		switch {
-		case yConstant:
-			return quotient{top: x.top.plus(x.bottom, sign*c), bottom: x.bottom}, true
-		case xConstant:
-			return quotient{top: y.top.times(sign).plus(y.bottom, d), bottom: y.bottom}, true
-		case x.bottom.equal(y.bottom):
-			return quotient{top: x.top.plus(y.top, sign), bottom: x.bottom}, true
-		}
-	case expr.OpMultiply:
-		switch {
-		case yConstant:
-			return quotient{top: x.top.times(c), bottom: x.bottom}, true
-		case xConstant:
-			return quotient{top: y.top.times(d), bottom: y.bottom}, true
-		}
-	case expr.OpDivide:
-		switch {
-		case yConstant && c != 0:
-			return quotient{top: x.top.times(1 / c), bottom: x.bottom}, true
-		case x.bottom.isConstant() && y.bottom.isConstant():
-			return quotient{top: x.top.times(y.bottom.constant), bottom: y.top.times(x.bottom.constant)}, true
-		case xConstant:
-			return quotient{top: y.bottom.times(d), bottom: y.top}, true
-		}
-	}
-	return quotient{}, false
-}
-
-// draws is how many points a simulation evaluates; the quantiles of 95 % then rest on
-// the 50 lowest and highest.
-const draws = 2000
 
 // simulation covers an expression of any form: each point undoes one possible draw
-// of the noise, and the interval brackets the points' central part. The points are a
-// Kronecker sequence (Niederreiter 1992) pushed through the noise's quantiles: fixed,
-// so that the same answer always has the same interval. It approximates; where
+// of the noise, and the interval brackets the points' central part. It approximates; where
 // counts are small beside the noise, coverage may differ from the nominal.
 type simulation struct {
 	expr       *expr.Expr
@@ -607,16 +520,11 @@ func newSimulation(p *Plan, e *expr.Expr, confidence float64) *simulation {
 	}
 	slices.Sort(s.used)
 	s.used = slices.Compact(s.used)
-	root, step := generalizedGolden(len(s.used)), 1.0
+	var noise []dp.Distribution
 	for _, i := range s.used {
-		step /= root
-		noise := make([]float64, draws)
-		for k := range noise {
-			_, u := math.Modf(0.5 + float64(k+1)*step)
-			noise[k] = p.noise[i].Quantile(math.Max(u, 1e-9))
-		}
-		s.noise = append(s.noise, noise)
+		noise = append(noise, p.noise[i])
 	}
+	s.noise = estimate.Draws(noise)
 	return s
 }
 
@@ -634,8 +542,8 @@ func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
 	if s.expr.Op == expr.OpColumn {
 		alone = &g.plan.Aggregates[indexOf(s.expr.Column)]
 	}
-	results := make([]float64, 0, draws)
-	for k := range draws {
+	results := make([]float64, 0, estimate.Points)
+	for k := range estimate.Points {
 		for j, i := range s.used {
 			point[i] = g.noisy(i) - s.noise[j][k]
 		}
@@ -648,20 +556,10 @@ func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
 		}
 	}
 	tail := (1 - s.confidence) / 2
-	if float64(draws-len(results)) > tail*draws {
+	if float64(estimate.Points-len(results)) > tail*estimate.Points {
 		return bounds.Lower, bounds.Upper // too often undefined to bound anything
 	}
 	slices.Sort(results)
 	cut := int(tail * float64(len(results)))
 	return results[cut], results[len(results)-1-cut]
-}
-
-// generalizedGolden is the root above 1 of x^(d+1) = x + 1, whose inverse powers
-// make the Kronecker sequence of d dimensions spread evenly (Roberts 2018).
-func generalizedGolden(d int) float64 {
-	x := 2.0
-	for range 50 {
-		x = math.Pow(1+x, 1/float64(d+1))
-	}
-	return x
 }

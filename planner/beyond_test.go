@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // rawOf is what the rows of a patient add up to, of each partial aggregate, before units and clipping.
@@ -253,7 +254,7 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 // catalog's.
 func TestProfiledRows(t *testing.T) {
 	fed := federation(t, "eicu")
-	fed.Ladders = map[string]Ladder{"patient": {{1, 700}, {2, 200}, {4, 90}, {8, 10}}, "vitalaperiodic": {{64, 100}, {128, 200}}}
+	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}, {Rows: 4, Patients: 90}, {Rows: 8, Patients: 10}}, "vitalaperiodic": {{Rows: 64, Patients: 100}, {Rows: 128, Patients: 200}}}
 	for sql, want := range map[string]int{
 		"SELECT AVG(admissionweight) FROM patient":                                                                  1,
 		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              1,

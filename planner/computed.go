@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released numbers
@@ -53,7 +54,7 @@ type noisyNumber struct {
 }
 
 type result struct {
-	quotient
+	estimate.Quotient
 	ok bool
 }
 
@@ -206,11 +207,11 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 		return e.Value.Float64(), e.Value.Float64()
 	}
 	e = c.simple(e)
-	if q, ok := c.quotient(e); ok && !q.empty() {
+	if q, ok := c.quotient(e); ok && !q.Empty() {
 		facts := c.public.Range(e)
 		low, high = c.shareRange(e)
 		facts.Lower, facts.Upper = math.Max(facts.Lower, low), math.Min(facts.Upper, high)
-		return within(dp.Ratio{Numerator: q.top.constant, Denominator: q.bottom.constant, Terms: c.alike(q)}, c.confidence, facts)
+		return within(dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: c.alike(q)}, c.confidence, facts)
 	}
 	return c.apart(e)
 }
@@ -221,8 +222,8 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 	if !ok {
 		return math.Inf(-1), math.Inf(1)
 	}
-	whole := func(i int, of form) (int, float64, float64) {
-		for _, d := range (quotient{bottom: of}).partials() {
+	whole := func(i int, of estimate.Form) (int, float64, float64) {
+		for _, d := range (estimate.Quotient{Bottom: of}).Partials() {
 			x, y := c.noise[i], c.noise[d]
 			if d == i || x.of != y.of || i-x.partial != d-y.partial { // of one group
 				continue
@@ -233,7 +234,7 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 		}
 		return -1, 0, 0
 	}
-	return parts{func(i int) bool { return c.noise[i].count }, whole}.shareRange(q)
+	return estimate.Parts{IsCount: func(i int) bool { return c.noise[i].count }, WholeOf: whole}.ShareRange(q)
 }
 
 // possible moves a value to where it must lie.
@@ -254,24 +255,24 @@ func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 
 // exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were
 // bought beside it.
-func (c *computed) exactly(e *expr.Expr) (quotient, bool) {
+func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.exact[e]; ok {
-		return r.quotient, r.ok
+		return r.Quotient, r.ok
 	}
 	if c.terms < 0 {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
-	q, ok := quotientOf(e, c.exactly, func(e *expr.Expr) (quotient, bool) { return c.leafOf(e, c.sum) })
-	c.terms -= len(q.top.weights) + len(q.bottom.weights)
+	q, ok := quotientOf(e, c.exactly, func(e *expr.Expr) (estimate.Quotient, bool) { return c.leafOf(e, c.sum) })
+	c.terms -= len(q.Top.Weights) + len(q.Bottom.Weights)
 	c.exact[e] = result{q, ok}
 	return q, ok
 }
 
 // sum adds a partial aggregate of a group to a form, as the sum of its finest groups.
-func (c *computed) sum(f form, release int, g *groupRow, partial int, w float64) {
+func (c *computed) sum(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
-		f.weights[c.base(release, g.cell)+partial] += w
+		f.Weights[c.base(release, g.cell)+partial] += w
 		return
 	}
 	finest, ok := t.family.marginals.Finest()
@@ -280,7 +281,7 @@ func (c *computed) sum(f form, release int, g *groupRow, partial int, w float64)
 	}
 	m := t.family.members[finest]
 	for _, cell := range t.family.marginals.Within(t.table, g.position, finest) {
-		f.weights[c.base(m.release, t.family.cells[finest][cell])+m.partial] += w
+		f.Weights[c.base(m.release, t.family.cells[finest][cell])+m.partial] += w
 		c.terms--
 	}
 }
@@ -314,54 +315,54 @@ func (c *computed) simple(e *expr.Expr) *expr.Expr {
 }
 
 // quotient writes an expression as a quotient of linear forms in the numbers of noise.
-func (c *computed) quotient(e *expr.Expr) (quotient, bool) {
+func (c *computed) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.quotients[e]; ok {
-		return r.quotient, r.ok
+		return r.Quotient, r.ok
 	}
 	if c.terms < 0 {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
 	q, ok := quotientOf(e, c.quotient, c.leaf)
-	c.terms -= len(q.top.weights) + len(q.bottom.weights)
+	c.terms -= len(q.Top.Weights) + len(q.Bottom.Weights)
 	c.quotients[e] = result{q, ok}
 	return q, ok
 }
 
 // leaf writes a released number as a quotient of what was released.
-func (c *computed) leaf(e *expr.Expr) (quotient, bool) { return c.leafOf(e, c.spread) }
+func (c *computed) leaf(e *expr.Expr) (estimate.Quotient, bool) { return c.leafOf(e, c.spread) }
 
 // leafOf writes a released number as a quotient, of which spread adds each partial aggregate to a form.
-func (c *computed) leafOf(e *expr.Expr, spread func(form, int, *groupRow, int, float64)) (quotient, bool) {
+func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRow, int, float64)) (estimate.Quotient, bool) {
 	of, g := c.source(e)
 	if of == nil {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
 	q, ok := g.quotient(of)
 	if !ok {
-		return quotient{}, false
+		return estimate.Quotient{}, false
 	}
 	release, _, _ := c.place(e)
-	moved := func(f form) form {
-		m := form{constant: f.constant, weights: map[int]float64{}}
-		for i, w := range f.weights {
+	moved := func(f estimate.Form) estimate.Form {
+		m := estimate.Form{Constant: f.Constant, Weights: map[int]float64{}}
+		for i, w := range f.Weights {
 			spread(m, release, g, i, w)
 		}
 		return m
 	}
-	return quotient{top: moved(q.top), bottom: moved(q.bottom)}, true
+	return estimate.Quotient{Top: moved(q.Top), Bottom: moved(q.Bottom)}, true
 }
 
 // spread adds a partial aggregate of a group to a form: the number that was released, or those of all tables that it
 // is estimated from.
-func (c *computed) spread(f form, release int, g *groupRow, partial int, w float64) {
+func (c *computed) spread(f estimate.Form, release int, g *groupRow, partial int, w float64) {
 	t := g.fit.of(partial)
 	if t == nil {
-		f.weights[c.base(release, g.cell)+partial] += w
+		f.Weights[c.base(release, g.cell)+partial] += w
 		return
 	}
 	for k, m := range t.family.members {
 		for cell, share := range t.family.marginals.Weights(t.table, g.position, k) {
-			f.weights[c.base(m.release, t.family.cells[k][cell])+m.partial] += w * share
+			f.Weights[c.base(m.release, t.family.cells[k][cell])+m.partial] += w * share
 			c.terms--
 		}
 	}
@@ -384,11 +385,11 @@ func (c *computed) base(release int, cell Cell) int {
 }
 
 // alike are a quotient's terms, those of the same weights and noise as one.
-func (c *computed) alike(q quotient) []dp.RatioTerm {
+func (c *computed) alike(q estimate.Quotient) []dp.RatioTerm {
 	at := map[dp.RatioTerm]int{}
 	var all []dp.RatioTerm
-	for _, i := range q.partials() {
-		kind := dp.RatioTerm{Distribution: c.noise[i].noise, Numerator: q.top.weights[i], Denominator: q.bottom.weights[i]}
+	for _, i := range q.Partials() {
+		kind := dp.RatioTerm{Distribution: c.noise[i].noise, Numerator: q.Top.Weights[i], Denominator: q.Bottom.Weights[i]}
 		k, ok := at[kind]
 		if !ok {
 			k = len(all)

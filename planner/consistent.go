@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
@@ -61,17 +62,17 @@ func (p *Plan) divided(e *expr.Expr) *expr.Expr {
 		whole = untruncated(e)
 	}
 	q, ok := p.quotientOf(whole)
-	d := division{expr: e, constant: q.bottom.constant}
+	d := division{expr: e, constant: q.Bottom.Constant}
 	if ok {
-		d.lower, d.upper = p.parts().shareRange(q)
+		d.lower, d.upper = p.parts().ShareRange(q)
 	}
-	if ok && (!q.bottom.isConstant() || !math.IsInf(d.lower, 0)) {
+	if ok && (!q.Bottom.IsConstant() || !math.IsInf(d.lower, 0)) {
 		if whole != e {
 			d.lower, d.upper = math.Trunc(d.lower), math.Trunc(d.upper)
 		}
 		var noise []dp.Weighted
-		for _, i := range q.partials() {
-			if w := q.bottom.weights[i]; w != 0 {
+		for _, i := range q.Partials() {
+			if w := q.Bottom.Weights[i]; w != 0 {
 				d.bottom = append(d.bottom, bottomTerm{i, w})
 				noise = append(noise, dp.Weighted{Weight: w, Distribution: p.noise[i]})
 			}
@@ -93,16 +94,16 @@ func divides(e *expr.Expr) bool {
 }
 
 // quotientOf writes an expression as a quotient of linear forms that are the same in each group, if it is one.
-func (p *Plan) quotientOf(e *expr.Expr) (quotient, bool) {
+func (p *Plan) quotientOf(e *expr.Expr) (estimate.Quotient, bool) {
 	g := p.group(Cell{})
-	column := func(c *expr.Expr) (quotient, bool) {
+	column := func(c *expr.Expr) (estimate.Quotient, bool) {
 		if c.Relation == relationKey {
-			return quotient{}, false
+			return estimate.Quotient{}, false
 		}
 		return g.released(c)
 	}
-	var argument func(*expr.Expr) (quotient, bool)
-	argument = func(a *expr.Expr) (quotient, bool) { return quotientOf(a, argument, column) }
+	var argument func(*expr.Expr) (estimate.Quotient, bool)
+	argument = func(a *expr.Expr) (estimate.Quotient, bool) { return quotientOf(a, argument, column) }
 	return argument(e)
 }
 
@@ -188,77 +189,8 @@ func (g group) unknown(e *expr.Expr) bool {
 	return found
 }
 
-// parts tell what linear forms are made of: which terms are never below 0, and which are parts of which.
-type parts struct {
-	isCount func(i int) bool
-	// wholeOf finds a term of those with weights in a form of which term i is a part: l to u times as much; -1 if there is none.
-	wholeOf func(i int, of form) (whole int, l, u float64)
-}
-
 // parts are those of a release's partial aggregates in one group.
-func (p *Plan) parts() parts { return parts{p.isCount, p.wholeOf} }
-
-// shareRange is where a quotient of counts must lie, or a difference. A quotient of sums of the same parts, none of them
-// negative, lies between the least and the largest quotient of the parts (the mediant inequality); what is no part of the
-// bottom must be part of a part of it. A difference is not below 0 where what is taken away is part of what is there.
-func (p parts) shareRange(q quotient) (lower, upper float64) {
-	lower, upper = math.Inf(-1), math.Inf(1)
-	if q.bottom.isConstant() {
-		if q.top.constant >= 0 && q.bottom.constant > 0 && p.notNegative(q.top) {
-			lower = q.top.constant / q.bottom.constant
-		}
-		return lower, upper
-	}
-	if q.top.constant != 0 || q.bottom.constant != 0 {
-		return lower, upper
-	}
-	least, most := map[int]float64{}, map[int]float64{}
-	for i, w := range q.bottom.weights {
-		if w <= 0 || !p.isCount(i) {
-			return lower, upper
-		}
-		least[i], most[i] = q.top.weights[i], q.top.weights[i]
-	}
-	for i, w := range q.top.weights {
-		if _, both := q.bottom.weights[i]; both {
-			continue
-		}
-		whole, l, u := p.wholeOf(i, q.bottom)
-		if whole < 0 {
-			return lower, upper
-		}
-		least[whole], most[whole] = least[whole]+math.Min(w*l, w*u), most[whole]+math.Max(w*l, w*u)
-	}
-	lower, upper = math.Inf(1), math.Inf(-1)
-	for i, w := range q.bottom.weights {
-		lower, upper = math.Min(lower, least[i]/w), math.Max(upper, most[i]/w)
-	}
-	return lower, upper
-}
-
-// notNegative reports whether the terms of a form cannot sum to less than 0.
-func (p parts) notNegative(f form) bool {
-	left := form{weights: map[int]float64{}} // of what is there, what nothing was taken from
-	for i, w := range f.weights {
-		if w > 0 && p.isCount(i) {
-			left.weights[i] = w
-		}
-	}
-	for _, i := range (quotient{top: f}).partials() {
-		w := f.weights[i]
-		if w > 0 && p.isCount(i) || w == 0 {
-			continue
-		}
-		whole, l, u := p.wholeOf(i, left)
-		if whole < 0 {
-			return false
-		}
-		if left.weights[whole] += math.Min(w*l, w*u); left.weights[whole] < 0 {
-			return false
-		}
-	}
-	return true
-}
+func (p *Plan) parts() estimate.Parts { return estimate.Parts{IsCount: p.isCount, WholeOf: p.wholeOf} }
 
 // isCount reports whether a partial aggregate is no less than 0 for every patient.
 func (p *Plan) isCount(i int) bool {
@@ -274,8 +206,8 @@ func (p *Plan) isCount(i int) bool {
 
 // wholeOf finds a partial of the bottom of which partial i is a part: l to u times as much, for every patient; -1 if there
 // is none.
-func (p *Plan) wholeOf(i int, bottom form) (whole int, l, u float64) {
-	for _, d := range (quotient{bottom: bottom}).partials() {
+func (p *Plan) wholeOf(i int, bottom estimate.Form) (whole int, l, u float64) {
+	for _, d := range (estimate.Quotient{Bottom: bottom}).Partials() {
 		if d == i {
 			continue
 		}

@@ -33,5 +33,5 @@
 //   - program.go splits what aggregates aggregates into several releases; computed.go gives what is computed from
 //     their numbers an interval;
 //   - consistent.go and reconcile.go make numbers fit each other, by package estimate;
-//   - answer.go and bracket.go turn noisy partial aggregates into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
+//   - answer.go and means.go turn noisy partial aggregates into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
 package planner

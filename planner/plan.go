@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -52,7 +53,7 @@ type Federation struct {
 	Likely map[string]Likely
 	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say how many
 	// rows a patient counts with, they do.
-	Ladders map[string]Ladder
+	Ladders map[string]estimate.Ladder
 	// domains is what is left of what planning the statement may spend on finding domains.
 	domains *expr.Budget
 }

@@ -136,7 +136,7 @@ func (t tree) edge(i int) float64 {
 	return t.Lower + float64(i)*t.Buckets.Width()
 }
 
-func (t tree) standardDeviation() float64 { return deviation(t.noise) }
+func (t tree) standardDeviation() float64 { return t.noise.StandardDeviation() }
 
 // extreme estimates the smallest value (or the largest, with top): the first edge
 // under which more values are counted than noise alone would make up under any edge. The exact

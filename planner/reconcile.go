@@ -316,7 +316,7 @@ func (c *computed) fit(f *family) {
 			values[i] = append(values[i], float64(cell.Noisy[p.places[m.partial].start]))
 		}
 		f.cells = append(f.cells, cells)
-		variances[i] = math.Pow(deviation(p.noise[m.partial]), 2)
+		variances[i] = math.Pow(p.noise[m.partial].StandardDeviation(), 2)
 		numbers += len(cells)
 	}
 	if numbers<<len(keys) > maxFitted || slices.Min(variances) <= 0 {

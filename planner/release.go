@@ -253,7 +253,7 @@ func (b *builder) biasWarnings() {
 		grouped = grouped || one
 	}
 	if rows && len(ladder) > 0 && !proof.OneRow && !grouped {
-		lost, all := ladder.beyond(proof.Rows)
+		lost, all := ladder.Lost(proof.Rows)
 		text := fmt.Sprintf("by the profile about %s %% of all rows are beyond the limit of %d a patient (max_rows), and left out", number(math.Round(100*lost/all)), proof.Rows)
 		if lost > 0.01*all {
 			text += ": counts and sums come out low, and who has more weighs less in averages and shares; " + p.unbiased()

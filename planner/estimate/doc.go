@@ -1,4 +1,11 @@
-// Package estimate makes released numbers fit each other: series that never fall, tables whose totals are the sums of
-// their parts, trees of counts. It is arithmetic on numbers that are public already, so that it costs no privacy; it knows nothing of SQL,
-// of plans or of data.
+// Package estimate is arithmetic on numbers that are released, or will be: what they say together, how far noise may
+// have moved them, and how they fit each other. It costs no privacy. It knows nothing of SQL, of plans or of data.
+//
+//   - moments.go makes means, variances and regressions of counts and sums; bracket.go is interval arithmetic on them;
+//   - linear.go writes what is computed as a quotient of linear forms, for Fieller's intervals; shares.go tells where
+//     quotients and differences of counts must lie;
+//   - kronecker.go draws noise for simulations, always the same;
+//   - isotonic.go and marginals.go fit series that never fall, and tables whose totals are the sums of their parts;
+//   - forest.go fits trees of counts, of which each node is the sum of its children;
+//   - ladder.go chooses limits by how many rows patients have.
 package estimate

@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// Marginals are tables of counts or sums over the same rows, each by some of the same keys, with noise on each number: such
-// as those by sex, by year, and the total. All combinations of values of a table's keys are there. What they tell together is
-// estimated by weighted least squares: of an interaction of keys (a contrast that sums to 0 over each of them) each
-// table with these keys tells independently of its other interactions, so that the best estimate of it is their mean, each
-// weighted by the inverse of its variance (as in the analysis of variance; Xiao et al. 2023 do it for private tables).
+// Marginals are tables of counts or sums over the same rows, each by some of the same keys, with noise on each
+// number: such as those by sex, by year, and the total. All combinations of values of a table's keys are there. What
+// they tell together is estimated by weighted least squares: of an interaction of keys (a contrast that sums to 0
+// over each of them) each table with these keys tells independently of its other interactions, so that the best
+// estimate of it is their mean, each weighted by the inverse of its variance (as in the analysis of variance; Xiao et
+// al. 2023 do it for private tables).
 type Marginals struct {
 	sizes  []int // of the keys' domains
 	tables []margin
@@ -285,10 +286,10 @@ func (m *Marginals) Misfit(values [][]float64) float64 {
 	return worst
 }
 
-// Settle moves what Fit gives to whole numbers, not below 0 where asked, that agree still: each table's parts
-// sum to the numbers of its nearest total, of which there is one unless the tables are by sets of keys that overlap, as those of
-// CUBE are; with other totals they then agree but for rounding and numbers below 0. Parts are the closest ones of
-// that sum (the projection onto a simplex: Held et al. 1974), rounded by the largest remainders.
+// Settle moves what Fit gives to whole numbers, not below 0 where asked, that agree still: each table's parts sum to
+// the numbers of its nearest total, of which there is one unless the tables are by sets of keys that overlap, as
+// those of CUBE are; with other totals they then agree but for rounding and numbers below 0. Parts are the closest
+// ones of that sum (the projection onto a simplex: Held et al. 1974), rounded by the largest remainders.
 func (m *Marginals) Settle(fit [][]float64, positive bool) [][]float64 {
 	order := make([]int, len(m.tables))
 	for i := range order {

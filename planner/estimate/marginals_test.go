@@ -55,9 +55,9 @@ func joint(sizes []int, r *rand.Rand, draw func() float64) []float64 {
 	return out
 }
 
-// TestMarginalsAreLeastSquares: the estimates are those of one joint table, and what they leave of the numbers, weighted, is
-// orthogonal to every change of a joint table: the normal equations. Tables that agree stay as they are. Weights and Parts tell of
-// what the estimates are made.
+// TestMarginalsAreLeastSquares: the estimates are those of one joint table, and what they leave of the numbers,
+// weighted, is orthogonal to every change of a joint table: the normal equations. Tables that agree stay as they are.
+// Weights and Parts tell of what the estimates are made.
 func TestMarginalsAreLeastSquares(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 0))
 	for _, s := range shapes {
