@@ -276,10 +276,33 @@ func (c *call) makeDate() *expr.Expr {
 	return c.op(expr.OpMakeDate, c.int(0), c.int(1), c.int(2))
 }
 
+// makeTimestamp is NULL where there is no such day or time of it. The seconds may have a fraction.
+func (c *call) makeTimestamp() *expr.Expr {
+	midnight := c.cast(c.makeDate(), value.TypeTimestamp)
+	h, m, s := c.int(3), c.int(4), c.number(5)
+	var valid []*expr.Expr
+	for _, x := range []struct {
+		*expr.Expr
+		below int64
+	}{{h, 24}, {m, 60}, {s, 60}} {
+		valid = append(valid, c.op(expr.OpGreaterOrEqual, x.Expr, wholeNumber(0)), c.op(expr.OpLess, x.Expr, wholeNumber(x.below)))
+	}
+	micros := c.op(expr.OpMultiply, s, wholeNumber(microsecondsPerSecond))
+	if s.Type == value.TypeFloat {
+		micros = c.cast(micros, value.TypeInt)
+	}
+	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, h, wholeNumber(3600*microsecondsPerSecond)))
+	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, m, wholeNumber(60*microsecondsPerSecond)))
+	return c.op(expr.OpCase, c.op(expr.OpAnd, valid...), c.op(expr.OpAdd, midnight, micros), nothing(value.TypeTimestamp))
+}
+
 // toDate reads a text in a format of YYYY, MM, DD, each once, and other characters
 // than letters and digits between them.
 func (c *call) toDate() *expr.Expr {
 	const hint = "write a format such as 'YYYY-MM-DD', 'DD/MM/YYYY' or 'YYYYMMDD'"
+	if len(c.Args) == 1 && isDay(c.as(0, value.TypeText).Type) { // Spark
+		return c.cast(c.day(0), value.TypeDate)
+	}
 	s, format := c.text(0), "YYYY-MM-DD"
 	if len(c.Args) == 2 {
 		format = strings.ToUpper(c.constantText(1, hint).Value.Str())
@@ -372,74 +395,140 @@ func (c *call) ofParts(format string) *expr.Expr {
 
 func isDay(t value.Type) bool { return t == value.TypeDate || t == value.TypeTimestamp }
 
-// formats are the parts of a date that TO_CHAR writes, and how many digits they have.
-var formats = []struct {
-	pattern string
+// dateParts are the parts of a date that TO_CHAR and its like write.
+var dateParts = []struct {
+	pattern string // of TO_CHAR
 	percent string // of DATE_FORMAT and STRFTIME; "" where these two or databases differ
+	letters string // of Java's and .NET's formats
 	field   expr.Field
 	digits  int
+	names   []string // of the values from 1, in English; nil: the number
 }{
-	{"YYYY", "%Y", expr.FieldYear, 4}, {"MM", "%m", expr.FieldMonth, 2}, {"DD", "%d", expr.FieldDay, 2},
-	{"HH24", "%H", expr.FieldHour, 2}, {"MI", "", expr.FieldMinute, 2}, {"SS", "%S", expr.FieldSecond, 2},
-	{"DDD", "%j", expr.FieldDOY, 3}, {"Q", "", expr.FieldQuarter, 1}, {"IYYY", "", expr.FieldISOYear, 4}, {"IW", "", expr.FieldWeek, 2},
+	{"YYYY", "%Y", "yyyy", expr.FieldYear, 4, nil}, {"MM", "%m", "MM", expr.FieldMonth, 2, nil}, {"DD", "%d", "dd", expr.FieldDay, 2, nil},
+	{"HH24", "%H", "HH", expr.FieldHour, 2, nil}, {"MI", "", "mm", expr.FieldMinute, 2, nil}, {"SS", "%S", "ss", expr.FieldSecond, 2, nil},
+	{"DDD", "%j", "", expr.FieldDOY, 3, nil}, {"Q", "", "", expr.FieldQuarter, 1, nil},
+	{"IYYY", "", "", expr.FieldISOYear, 4, nil}, {"IW", "", "", expr.FieldWeek, 2, nil},
+	{"MONTH", "%B", "MMMM", expr.FieldMonth, 9, monthNames}, {"MON", "%b", "MMM", expr.FieldMonth, 3, short(monthNames)},
+	{"DAY", "%A", "EEEE", expr.FieldISODOW, 9, dayNames}, {"DY", "%a", "EEE", expr.FieldISODOW, 3, short(dayNames)},
+	{"", "", "dddd", expr.FieldISODOW, 9, dayNames}, {"", "", "ddd", expr.FieldISODOW, 3, short(dayNames)},
+	{"", "", "M", expr.FieldMonth, 1, nil}, {"", "", "d", expr.FieldDay, 1, nil}, {"", "", "H", expr.FieldHour, 1, nil},
+}
+
+var (
+	monthNames = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"}
+	dayNames   = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
+)
+
+// short are names cut to three letters.
+func short(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = name[:3]
+	}
+	return all
 }
 
 // toChar writes a date by a format, or a whole number with zeros before it.
 func (c *call) toChar() *expr.Expr {
-	const hint = "write a format such as 'YYYY-MM', 'YYYYMMDD' or 'HH24:MI', or for a whole number '0000'"
+	const hint = "write a format such as 'YYYY-MM', 'YYYYMMDD', 'FMMonth' or 'HH24:MI', or for a whole number '0000'"
 	format := c.constantText(1, hint).Value.Str()
 	if zeros, bare := strings.CutPrefix(strings.ToUpper(format), "FM"); zeros != "" && len(zeros) <= 18 && strings.Trim(zeros, "0") == "" {
 		return c.zeros(len(zeros), !bare)
 	}
-	return c.written(strings.ToUpper(format), hint, func(rest string) (int, string) {
+	return c.written(format, hint, func(rest string, d *expr.Expr) (int, *expr.Expr) {
+		unfilled, bare := strings.CutPrefix(strings.ToUpper(rest), "FM") // without zeros or blanks
 		longest := -1
-		for i, f := range formats {
-			if strings.HasPrefix(rest, f.pattern) && (longest < 0 || len(f.pattern) > len(formats[longest].pattern)) {
+		for i, p := range dateParts {
+			if p.pattern != "" && strings.HasPrefix(unfilled, p.pattern) && (longest < 0 || len(p.pattern) > len(dateParts[longest].pattern)) {
 				longest = i
 			}
 		}
 		if longest < 0 {
-			return -1, ""
+			return 0, nil
 		}
-		return longest, formats[longest].pattern
+		n := len(rest) - len(unfilled) + len(dateParts[longest].pattern)
+		width := dateParts[longest].digits
+		if bare {
+			width = 0
+		}
+		return n, c.datePart(longest, d, width, rest[len(rest)-len(unfilled):n])
 	})
 }
 
-// dateFormat writes a date by a format with percent signs.
+// dateFormat writes a date by a format with percent signs, or one of letters alone, as Java and .NET have them.
 func (c *call) dateFormat() *expr.Expr {
-	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %H and %S"
+	const hint = "write a format such as '%Y-%m', with %Y, %m, %d, %j, %b, %B, %a, %A, %H and %S, or 'yyyy-MM'"
 	if c.Args[0].Text && !c.Args[1].Text { // SQLite has the format first
 		turned := *c.Expr
 		turned.Args = []*syntax.Expr{c.Args[1], c.Args[0]}
 		c = newCall(&turned, c.resolve)
 	}
-	return c.written(c.constantText(1, hint).Value.Str(), hint, func(rest string) (int, string) {
-		for i, f := range formats {
-			if f.percent != "" && strings.HasPrefix(rest, f.percent) {
-				return i, f.percent
+	format := strings.NewReplacer("%F", "%Y-%m-%d").Replace(c.constantText(1, hint).Value.Str())
+	if !strings.Contains(format, "%") && len(format) > 1 { // one letter alone is a format of another kind
+		return c.written(format, hint, c.lettersPart)
+	}
+	return c.written(format, hint, func(rest string, d *expr.Expr) (int, *expr.Expr) {
+		for i, p := range dateParts {
+			if p.percent != "" && strings.HasPrefix(rest, p.percent) {
+				return len(p.percent), c.datePart(i, d, p.digits, "")
 			}
 		}
-		return -1, ""
+		return 0, nil
 	})
 }
 
-// written puts the parts of a date into a format, in which part finds the one that rest begins with.
-func (c *call) written(format, hint string, part func(rest string) (int, string)) *expr.Expr {
+// lettersPart reads a run of one letter, of which the number tells how much is written.
+func (c *call) lettersPart(rest string, d *expr.Expr) (int, *expr.Expr) {
+	n := len(rest) - len(strings.TrimLeft(rest, rest[:1]))
+	for i, p := range dateParts {
+		if p.letters == rest[:n] {
+			return n, c.datePart(i, d, p.digits, "")
+		}
+	}
+	return 0, nil
+}
+
+// datePart writes a part of a date: a number with zeros before it up to the width, or a name, in the case of the letters
+// of like, and with blanks up to the width where there are any.
+func (c *call) datePart(i int, d *expr.Expr, width int, like string) *expr.Expr {
+	p := dateParts[i]
+	n := c.op(expr.OpExtract, textual(string(p.field)), d)
+	if p.names == nil {
+		return c.padded(n, max(1, width))
+	}
+	args := make([]*expr.Expr, 0, 2*len(p.names)+1)
+	for k, name := range p.names {
+		switch {
+		case like == "":
+		case like == strings.ToUpper(like):
+			name = strings.ToUpper(name)
+		case like == strings.ToLower(like):
+			name = strings.ToLower(name)
+		}
+		if like != "" && width > len(name) {
+			name += strings.Repeat(" ", width-len(name))
+		}
+		args = append(args, c.op(expr.OpEqual, n, wholeNumber(int64(k+1))), textual(name))
+	}
+	return c.op(expr.OpCase, append(args, nothing(value.TypeText))...)
+}
+
+// written puts the parts of a date into a format; part reads the one that rest begins with, and tells how long it is.
+func (c *call) written(format, hint string, part func(rest string, d *expr.Expr) (int, *expr.Expr)) *expr.Expr {
 	d := c.day(0)
 	var texts []*expr.Expr
 	for rest := format; rest != ""; {
-		i, pattern := part(rest)
+		n, text := part(rest, d)
 		switch {
-		case i >= 0:
-			n := c.op(expr.OpExtract, textual(string(formats[i].field)), d)
-			texts = append(texts, c.padded(n, formats[i].digits))
-			rest = rest[len(pattern):]
+		case n > 0:
+			texts = append(texts, text)
 		case strings.ContainsRune("-/.:, ", rune(rest[0])):
+			n = 1
 			texts = append(texts, textual(rest[:1]))
-			rest = rest[1:]
 		default:
 			c.refuse(1, hint, "this format of dates is not written")
 		}
+		rest = rest[n:]
 	}
 	switch len(texts) {
 	case 0:

@@ -357,7 +357,12 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 		if len(r.constants) > 0 {
 			refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
 		}
+		without := map[string]bool{}
 		add := func(table, name string) {
+			if slices.Contains(i.Term.Except, strings.ToLower(name)) {
+				without[strings.ToLower(name)] = true
+				return
+			}
 			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: table, Name: name}, Alias: name})
 			if qualified {
 				all[len(all)-1].Alias = table + "." + name
@@ -395,6 +400,11 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 				if merged[name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, name)) {
 					add(table, c.name)
 				}
+			}
+		}
+		for _, name := range i.Term.Except {
+			if !without[name] {
+				refuse(CodeColumn, i.Term.At, "name columns of the query within", "there is no column %s that * could leave out", name)
 			}
 		}
 	}

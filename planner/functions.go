@@ -239,10 +239,11 @@ var temporal = map[string]scalar{
 	"age_in_years":  {"AGE_IN_YEARS(birth, at)", 2, 2, (*call).ageInYears},
 	"last_day":      {"LAST_DAY(d)", 1, 1, (*call).lastDay}, "eomonth": {"EOMONTH(d)", 1, 1, (*call).lastDay},
 	"make_date": {"MAKE_DATE(year, month, day)", 3, 3, (*call).makeDate}, "datefromparts": {"DATEFROMPARTS(year, month, day)", 3, 3, (*call).makeDate},
-	"to_date": {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate}, "to_timestamp": {"TO_TIMESTAMP(text, 'YYYY-MM-DD HH24:MI:SS')", 2, 2, (*call).toTimestamp},
+	"make_timestamp": {"MAKE_TIMESTAMP(year, month, day, hour, minute, second)", 6, 6, (*call).makeTimestamp},
+	"to_date":        {"TO_DATE(text, 'YYYY-MM-DD')", 1, 2, (*call).toDate}, "to_timestamp": {"TO_TIMESTAMP(text, 'YYYY-MM-DD HH24:MI:SS')", 2, 2, (*call).toTimestamp},
 	"to_char": {"TO_CHAR(d, 'YYYY-MM')", 2, 2, (*call).toChar}, "date_format": {"DATE_FORMAT(d, '%Y-%m')", 2, 2, (*call).dateFormat},
-	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat},
-	"date":     {"DATE(x)", 1, 1, func(c *call) *expr.Expr { return c.cast(c.resolve(c.Args[0]), value.TypeDate) }},
+	"strftime": {"STRFTIME(d, '%Y-%m')", 2, 2, (*call).dateFormat}, "format": {"FORMAT(d, 'yyyy-MM')", 2, 2, (*call).dateFormat},
+	"date": {"DATE(x)", 1, 1, func(c *call) *expr.Expr { return c.cast(c.resolve(c.Args[0]), value.TypeDate) }},
 }
 
 var ofTexts = map[string]scalar{
@@ -283,8 +284,9 @@ var dice = map[string]bool{
 var unanswered = map[string]string{
 	"len": "write LENGTH(s), or LENGTH(RTRIM(s)) for what LEN means to SQL Server", "dayofweek": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1",
 	"weekday": "write EXTRACT(DOW FROM d), Sunday being 0, or ISODOW(d), Monday being 1", "age": "write AGE_IN_YEARS(birth, at), or EXTRACT(YEAR FROM AGE(at, birth))",
-	"add_months": "write d + INTERVAL 'n' MONTH", "months_between": "write TIMESTAMPDIFF(MONTH, from, to)",
-	"format":         "write CONCAT, LPAD or TO_CHAR",
+	"add_months": "write d + INTERVAL 'n' MONTH; databases differ in what it gives of the last day of a month", "months_between": "write TIMESTAMPDIFF(MONTH, from, to)",
+	"concat_ws": "write the separator as a string", "datename": "write TO_CHAR(d, 'FMMonth')",
+	"monthname": "write TO_CHAR(d, 'FMMonth'), or TO_CHAR(d, 'Mon')", "dayname": "write TO_CHAR(d, 'FMDay'), or TO_CHAR(d, 'Dy')",
 	"regexp_replace": "write REPLACE, SPLIT_PART or SUBSTRING", "regexp_substr": "write SPLIT_PART or SUBSTRING", "regexp_extract": "write SPLIT_PART or SUBSTRING",
 	"initcap": "write UPPER or LOWER", "to_number": "write CAST(x AS float)",
 	"md5": "group by the column itself", "hash": "group by the column itself", "sha256": "group by the column itself",
@@ -366,11 +368,15 @@ func (c *call) trunc() *expr.Expr {
 	if scale > 1 {
 		x = c.op(expr.OpMultiply, x, by)
 	}
-	cut := c.op(expr.OpCase, c.op(expr.OpLess, x, wholeNumber(0)), c.op(expr.OpCeiling, x), c.op(expr.OpFloor, x))
+	cut := c.towardZero(x)
 	if scale > 1 {
 		cut = c.op(expr.OpDivide, cut, by)
 	}
 	return cut
+}
+
+func (c *call) towardZero(x *expr.Expr) *expr.Expr {
+	return c.op(expr.OpCase, c.op(expr.OpLess, x, wholeNumber(0)), c.op(expr.OpCeiling, x), c.op(expr.OpFloor, x))
 }
 
 func (c *call) sign() *expr.Expr {
@@ -489,6 +495,9 @@ func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 	}
 	if x.Type == t.Type {
 		return x
+	}
+	if t.Name == syntax.Truncating && x.Type == value.TypeFloat {
+		x = c.towardZero(x)
 	}
 	if (t.Type == value.TypeDate || t.Type == value.TypeTimestamp) && x.Op == expr.OpLiteral && x.Type == value.TypeText && !x.Value.IsNull() {
 		if at, ok := instant(x.Value.Str()); ok {

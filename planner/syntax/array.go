@@ -13,7 +13,7 @@ import (
 func (p *parser) array(left *Expr, negated bool) (x *Expr, ok bool) {
 	const hint = "write ANY(ARRAY[1, 2]) or ANY('{1,2}')"
 	switch t := p.here(); {
-	case p.accept("array", "["):
+	case p.accept("array", "["), p.accept("["):
 		if p.accept("]") {
 			x = amongAll(left, nil, negated)
 			break

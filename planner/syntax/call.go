@@ -76,7 +76,7 @@ func (p *parser) arguments(t token) []*Expr {
 var unitArguments = map[string]int{
 	"datediff": 3, "date_diff": 3, "datetime_diff": 3, "timestamp_diff": 3, "timestampdiff": 3, "dateadd": 3,
 	"date_add": 3, "timestampadd": 3,
-	"datepart": 2, "date_part": 2, "datetrunc": 2, "date_trunc": 2, "datetime_trunc": 2, "timestamp_trunc": 2,
+	"datename": 2, "datepart": 2, "date_part": 2, "datetrunc": 2, "date_trunc": 2, "datetime_trunc": 2, "timestamp_trunc": 2,
 	"trunc": 2,
 }
 

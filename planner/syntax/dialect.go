@@ -44,23 +44,29 @@ type differences struct {
 	monday       int64  // WEEKDAY of a Monday; -1: there is no such function
 	length       string // what LEN is; "": there is no such function
 	textQuotes   bool   // "x" is a text
+	nullJoin     bool   // CONCAT_WS of a NULL is NULL
+	monthName    string // how TO_CHAR writes what MONTHNAME is; "": there is no such function
+	addMonths    string // ADD_MONTHS of a month's last day: "last" of the other month, or the "same" day; "": there is none
+	typeLast     bool   // CONVERT(x, type), not CONVERT(type, x)
+	truncates    bool   // CAST(2.5 AS int) is 2, not 3
+	numberNames  bool   // [8507] is a name
 }
 
 var dialects = map[Dialect]differences{
 	PostgreSQL: {logarithm: "log10", sunday: -1, monday: -1},
 	MySQL: {
 		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, nullExtreme: true, sunday: 1, monday: 0,
-		textQuotes: true,
+		textQuotes: true, monthName: "FMMonth", typeLast: true,
 	},
 	BigQuery: {
 		realDivision: true, logarithm: "ln", baseLast: true, nullsLeast: true, nullConcat: true, nullExtreme: true,
 		sunday: 1, monday: -1, textQuotes: true,
 	},
-	Snowflake: {realDivision: true, nullConcat: true, nullExtreme: true, sunday: 0, monday: -1, length: "length"},
-	TSQL:      {logarithm: "ln", baseLast: true, nullsLeast: true, sunday: 1, monday: -1, length: "trimmed"},
+	Snowflake: {realDivision: true, nullConcat: true, nullExtreme: true, sunday: 0, monday: -1, length: "length", nullJoin: true, monthName: "Mon", addMonths: "last"},
+	TSQL:      {logarithm: "ln", baseLast: true, nullsLeast: true, sunday: 1, monday: -1, length: "trimmed", truncates: true, numberNames: true},
 	Spark: {
 		realDivision: true, logarithm: "ln", nullsLeast: true, nullConcat: true, sunday: 1, monday: 0, length: "length",
-		textQuotes: true,
+		textQuotes: true, monthName: "Mon", addMonths: "same", truncates: true,
 	},
 }
 
@@ -75,6 +81,17 @@ func (d differences) division(x, y *Expr) *Expr {
 	}
 	return NewOperator("/", x, y)
 }
+
+// cast is a CAST, which of a fraction may leave it out.
+func (d differences) cast(t *Expr) *Expr {
+	if d.truncates && t.Type == value.TypeInt {
+		t.Name = Truncating
+	}
+	return t
+}
+
+// Truncating is the name of a Cast of a float to an int toward zero.
+const Truncating = "trunc"
 
 // nulls is where NULLs come in an order that does not say so.
 func (d differences) nulls(descending bool) string {
@@ -95,6 +112,8 @@ func (d differences) call(t *Expr) *Expr {
 	}
 	number := func(n int64) *Expr { return &Expr{Kind: Literal, At: t.At, Literal: value.Int(n)} }
 	switch {
+	case t.Kind == Cast: // INT(x)
+		return d.cast(t)
 	case !plain || len(t.Args) == 0:
 	case t.Name == "log" && len(t.Args) == 1 && d.logarithm != "":
 		return named(d.logarithm, t.Args...)
@@ -122,6 +141,27 @@ func (d differences) call(t *Expr) *Expr {
 	case (t.Name == "extract" || t.Name == "datepart" || t.Name == "date_part") && d.sunday >= 0 && t.Args[0].Text &&
 		slices.Contains([]string{"dayofweek", "weekday"}, t.Args[0].Literal.Str()):
 		return NewOperator("+", named("extract", word("dow", t.At), t.Args[1]), number(d.sunday))
+	case t.Name == "concat_ws" && len(t.Args) > 1 && t.Args[0].Text && !d.nullJoin:
+		return joinedBy(t)
+	case t.Name == "concat_ws" && len(t.Args) > 1:
+		x := t.Args[1]
+		for _, y := range t.Args[2:] {
+			x = NewOperator("||", NewOperator("||", x, t.Args[0]), y)
+		}
+		return x
+	case t.Name == "monthname" && len(t.Args) == 1 && d.monthName != "":
+		return named("to_char", t.Args[0], word(d.monthName, t.At))
+	case t.Name == "dayname" && len(t.Args) == 1 && d.monthName != "":
+		return named("to_char", t.Args[0], word(map[string]string{"FMMonth": "FMDay", "Mon": "Dy"}[d.monthName], t.At))
+	case t.Name == "datename" && len(t.Args) == 2 && t.Args[0].Text:
+		return named("to_char", t.Args[1], word(map[string]string{"month": "FMMonth", "weekday": "FMDay", "year": "YYYY", "day": "FMDD", "quarter": "Q"}[t.Args[0].Literal.Str()], t.Args[0].At))
+	case t.Name == "add_months" && len(t.Args) == 2 && d.addMonths != "":
+		moved := NewOperator("+", t.Args[0], &Expr{Kind: Interval, Name: "month", At: t.At, Args: t.Args[1:]})
+		if d.addMonths == "same" {
+			return moved
+		}
+		day := &Expr{Kind: Cast, At: t.At, Type: value.TypeDate, Args: t.Args[:1]}
+		return NewOperator("case", NewOperator("=", day, named("last_day", t.Args[0])), named("last_day", moved), moved)
 	case t.Name == "len" && len(t.Args) == 1 && d.length == "length":
 		return named("length", t.Args...)
 	case t.Name == "len" && len(t.Args) == 1 && d.length == "trimmed":

@@ -25,6 +25,9 @@ func (p *parser) tableReference() []From {
 	left := p.tableFactor()
 	for {
 		t := p.here()
+		if p.semiJoin(left) {
+			continue
+		}
 		how, mirrored, ok := p.joinWords()
 		if !ok {
 			if p.comesOneOf("on", "using") {
@@ -50,6 +53,9 @@ func (p *parser) tableReference() []From {
 			}
 			Refuse(CodeSyntax, t.at, "add ON and the columns that are equal, or write CROSS JOIN",
 				"this JOIN lacks its condition")
+		}
+		if p.semi != nil && (how.Join == FullJoin || mirrored) {
+			Refuse(CodeNotSupported, t.at, "write WHERE EXISTS (SELECT …) in its place", "a SEMI or ANTI JOIN before this join is not answered")
 		}
 		if how.Join == FullJoin {
 			left = []From{p.fullJoin(left, right, how, t.at)}
@@ -130,7 +136,11 @@ func (p *parser) tableFactor() []From {
 		p.i++
 		f.Query, f.Lateral = p.subquery(), true
 	case p.accept("("):
+		semi := len(p.semi)
 		group := p.tableReference()
+		if len(p.semi) > semi {
+			Refuse(CodeNotSupported, t.at, "write WHERE EXISTS (SELECT …) in its place", "a SEMI or ANTI JOIN in parentheses is not answered")
+		}
 		if p.comes(",") {
 			Refuse(CodeNotSupported, p.here().at, "write CROSS JOIN", "a list of tables in parentheses is not read")
 		}
@@ -141,7 +151,9 @@ func (p *parser) tableFactor() []From {
 		f.Query = p.everything(group, t.at) // a name for joined tables hides theirs
 	case p.comes("generate_series", "("):
 		return p.series(f)
-	case t.isName() && p.token(1).is("(") && t.text != "values":
+	case p.comes("unnest", "(") && (p.token(2).is("array") || p.token(2).is("[") || p.token(2).is("generate_array") || p.token(2).is("generate_date_array")):
+		return p.unnest(f)
+	case t.isName() && p.token(1).is("(") && t.text != "values" && !p.token(2).is("nolock"):
 		f.Function = p.tableFunction()
 		f.Alias = t.text
 	case t.isName() && t.text == "values":
@@ -150,7 +162,14 @@ func (p *parser) tableFactor() []From {
 		f.Table, f.At = p.tableName()
 		f.Alias = f.Table
 	}
+	if p.comes("pivot", "(") {
+		p.pivot(&f)
+	}
 	p.tableAlias(&f)
+	if p.comes("pivot", "(") {
+		p.pivot(&f)
+		p.tableAlias(&f)
+	}
 	f.Written = p.tables
 	p.tables++
 	return []From{f}
@@ -163,9 +182,10 @@ func (p *parser) everything(group []From, at Position) *Query {
 
 // tableAlias reads [AS] name [(columns)].
 func (p *parser) tableAlias(f *From) {
+	p.lockHint()
 	if p.accept("as") {
 		f.Alias = p.name("write a name after AS").text
-	} else if t := p.here(); t.isName() {
+	} else if t := p.here(); t.isName() && !p.comes("semi", "join") && !p.comes("anti", "join") && !p.comes("pivot", "(") {
 		if _, elsewhere := unsupported[t.text]; elsewhere && t.kind == tokenWord {
 			p.unexpected("")
 		}
@@ -174,6 +194,7 @@ func (p *parser) tableAlias(f *From) {
 	} else {
 		return
 	}
+	p.lockHint()
 	f.Columns = p.columnList()
 	if p.comes("with", "(") || p.comesOneOf("tablesample", "option") {
 		Refuse(CodeNotSupported, p.here().at, "leave it out", "hints and samples of tables are not read")
@@ -228,16 +249,28 @@ func (p *parser) tableName() (string, Position) {
 	return t.text, t.at
 }
 
+// lockHint passes over WITH (NOLOCK), which asks that nothing is waited for, and nothing is.
+func (p *parser) lockHint() {
+	if p.accept("with", "(", "nolock", ")") || p.comes("(", "nolock", ")") {
+		p.accept("(", "nolock", ")")
+	}
+}
+
 // series reads GENERATE_SERIES(from, to[, step]) of constants as rows of constants, whose column is called as the table is.
 func (p *parser) series(f From) []From {
 	t := p.take()
 	p.i++
 	args := p.expressions()
 	p.expect(")", "write GENERATE_SERIES(1, 10)")
+	return p.list(f, t, seriesOf(t, args))
+}
+
+// list is a table of the values, whose column is called as the table is.
+func (p *parser) list(f From, t token, values []*Expr) []From {
 	f.Query, f.Alias = &Query{At: t.at, Select: &Select{At: t.at}}, t.text
 	p.tableAlias(&f)
-	for _, v := range seriesOf(t, args) {
-		f.Query.Select.Values = append(f.Query.Select.Values, []*Expr{{Kind: Literal, At: t.at, Literal: v}})
+	for _, v := range values {
+		f.Query.Select.Values = append(f.Query.Select.Values, []*Expr{v})
 	}
 	f.Query.Select.Items = []Item{{Term: f.Query.Select.Values[0][0], Alias: f.Alias}}
 	if f.Columns != nil {
@@ -249,7 +282,7 @@ func (p *parser) series(f From) []From {
 }
 
 // seriesOf lists the values of a series of ints, or of dates by an interval.
-func seriesOf(t token, args []*Expr) (all []value.Value) {
+func seriesOf(t token, args []*Expr) (all []*Expr) {
 	wrong := func() {
 		Refuse(CodeNotSupported, t.at, "write whole numbers, GENERATE_SERIES(2010, 2020), or dates and an interval, "+
 			"GENERATE_SERIES(DATE '2020-01-01', DATE '2020-12-01', INTERVAL '1 month')",
@@ -258,7 +291,13 @@ func seriesOf(t token, args []*Expr) (all []value.Value) {
 	if len(args) < 2 || len(args) > 3 || args[0].Kind != Literal || args[1].Kind != Literal {
 		wrong()
 	}
-	from, to, step := args[0].Literal, args[1].Literal, int64(1)
+	dated := func(x *Expr) value.Value { // BigQuery's dates may be texts
+		if v, err := value.Parse(value.TypeDate, x.Literal.String()); err == nil && x.Text && t.text == "generate_date_array" {
+			return v
+		}
+		return x.Literal
+	}
+	from, to, step := dated(args[0]), dated(args[1]), int64(1)
 	months := false
 	switch {
 	case len(args) == 3 && args[2].Kind == Interval && len(args[2].Args) == 1 && args[2].Args[0].Kind == Literal:
@@ -269,6 +308,7 @@ func seriesOf(t token, args []*Expr) (all []value.Value) {
 		step, months = args[2].Args[0].Literal.Int64()*size, args[2].Name != "day" && args[2].Name != "week"
 	case len(args) == 3 && args[2].Kind == Literal && args[2].Literal.Type() == value.TypeInt && from.Type() == value.TypeInt:
 		step = args[2].Literal.Int64()
+	case len(args) == 2 && from.Type() == value.TypeDate && t.text == "generate_date_array":
 	case len(args) == 3, from.Type() != value.TypeInt:
 		wrong()
 	}
@@ -292,7 +332,7 @@ func seriesOf(t token, args []*Expr) (all []value.Value) {
 			}
 			return all
 		}
-		if all = append(all, v); len(all) > maxValues {
+		if all = append(all, &Expr{Kind: Literal, At: t.at, Literal: v}); len(all) > maxValues {
 			wrong()
 		}
 	}

@@ -18,6 +18,7 @@ type parser struct {
 	first     *Expr            // what DISTINCT ON keeps of the last SELECT
 	marker    byte             // how parameters are written: ?, $ or :
 	reordered bool             // a NATURAL join of the FROM that is being read has its tables in another order
+	semi      []*Expr          // what SEMI and ANTI joins of the FROM that is being read require
 	fullJoins int              // how many have been read
 	tables    int              // how many have been read
 	inner     int              // how many parentheses the query being read stands in
@@ -37,7 +38,7 @@ func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 		Refuse(CodeParameter, Position{Line: 1, Column: 1}, "write postgres, mysql, bigquery, snowflake, tsql or spark",
 			"there is no dialect %q", d)
 	}
-	p := &parser{tokens: scan(sql, dialects[d].textQuotes), schemas: map[string]token{}, dialect: dialects[d]}
+	p := &parser{tokens: scan(sql, dialects[d]), schemas: map[string]token{}, dialect: dialects[d]}
 	p.partner = partners(p.tokens)
 	p.statement = &Statement{Kind: KindSelect, At: p.tokens[0].at}
 	p.read()

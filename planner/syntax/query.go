@@ -281,8 +281,8 @@ func (p *parser) rowCount(where string) *Expr {
 // selection reads one SELECT up to what may stand around it.
 func (p *parser) selection() *Query {
 	at := p.take().at
-	defer func(r bool) { p.reordered = r }(p.reordered)
-	p.reordered, p.windows = false, windowScope{}
+	defer func(r bool, semi []*Expr) { p.reordered, p.semi = r, semi }(p.reordered, p.semi)
+	p.reordered, p.semi, p.windows = false, nil, windowScope{}
 	var first *Expr // DISTINCT ON
 	s := &Select{At: at}
 	q := &Query{At: at, Select: s}
@@ -306,9 +306,14 @@ func (p *parser) selection() *Query {
 	if p.accept("where") {
 		s.Where = p.expression()
 	}
+	s.Where = p.semiJoined(s.Where)
 	if p.accept("group") {
 		p.expect("by", "write GROUP BY")
-		s.GroupBy = p.grouping()
+		if p.accept("all") {
+			s.GroupBy = s.allKeys()
+		} else {
+			s.GroupBy = p.grouping()
+		}
 	}
 	if p.accept("having") {
 		s.Having = p.expression()
@@ -441,6 +446,10 @@ func (p *parser) star() *Expr {
 		x.Qualifier, x.At = p.token(2*n-2).text, span(p.here().at, t.at)
 	}
 	p.i += 2*n + 1
+	if p.comesOneOf("except", "exclude") && p.token(1).is("(") && !p.queryComes(p.i+1) {
+		p.i++
+		x.Except = p.columnList()
+	}
 	return x
 }
 
@@ -449,7 +458,7 @@ func (p *parser) star() *Expr {
 func (p *parser) grouping() [][]*Expr {
 	keys := 0
 	at := p.here().at
-	if p.comesOneOf("all", "distinct") {
+	if p.comes("distinct") {
 		p.unexpected("name the columns")
 	}
 	sets := [][]*Expr{{}}
@@ -470,7 +479,60 @@ func (p *parser) grouping() [][]*Expr {
 		}
 	}
 	if t := p.here(); t.is("with") && (p.token(1).is("rollup") || p.token(1).is("cube")) {
-		Refuse(CodeNotSupported, t.at, "write GROUP BY "+strings.ToUpper(p.token(1).text)+" (…)", "this is not standard SQL")
+		if len(sets) != 1 {
+			Refuse(CodeNotSupported, t.at, "write GROUP BY "+strings.ToUpper(p.token(1).text)+" (…)", "this stands beside other sets of keys")
+		}
+		p.i += 2
+		var units [][]*Expr
+		for _, key := range sets[0] {
+			units = append(units, []*Expr{key})
+		}
+		if p.token(-1).is("cube") {
+			return cube(units, t)
+		}
+		return rollup(units)
+	}
+	return sets
+}
+
+// allKeys are the keys of GROUP BY ALL: the items of SELECT that hold no aggregate.
+func (s *Select) allKeys() [][]*Expr {
+	var keys []*Expr
+	for _, i := range s.Items {
+		if i.Term.Kind == Star {
+			Refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside GROUP BY ALL is not answered")
+		}
+		if i.Term.Aggregate() == nil && i.Term.Window() == nil && i.Term.Kind != Literal {
+			keys = append(keys, i.Term)
+		}
+	}
+	if keys == nil {
+		return nil
+	}
+	return [][]*Expr{keys}
+}
+
+// rollup are the sets of ROLLUP, the longest first.
+func rollup(units [][]*Expr) (sets [][]*Expr) {
+	for n := len(units); n >= 0; n-- {
+		sets = append(sets, slices.Concat(units[:n]...))
+	}
+	return sets
+}
+
+// cube are the sets of CUBE.
+func cube(units [][]*Expr, t token) (sets [][]*Expr) {
+	if len(units) > 6 {
+		Refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
+	}
+	for without := range 1 << len(units) { // the first unit's is the highest bit
+		set := []*Expr{}
+		for i, u := range units {
+			if without>>(len(units)-1-i)&1 == 0 {
+				set = append(set, u...)
+			}
+		}
+		sets = append(sets, set)
 	}
 	return sets
 }
@@ -479,29 +541,10 @@ func (p *parser) groupingElement(keys *int) [][]*Expr {
 	switch t := p.here(); {
 	case p.comes("rollup", "("):
 		p.i += 2
-		units := p.units(keys)
-		var sets [][]*Expr
-		for n := len(units); n >= 0; n-- {
-			sets = append(sets, slices.Concat(units[:n]...))
-		}
-		return sets
+		return rollup(p.units(keys))
 	case p.comes("cube", "("):
 		p.i += 2
-		units := p.units(keys)
-		if len(units) > 6 {
-			Refuse(CodeTooLarge, t.at, "name the sets with GROUPING SETS", "this groups in more than %d ways", maxGroupingSets)
-		}
-		var sets [][]*Expr
-		for without := range 1 << len(units) { // the first unit's is the highest bit
-			set := []*Expr{}
-			for i, u := range units {
-				if without>>(len(units)-1-i)&1 == 0 {
-					set = append(set, u...)
-				}
-			}
-			sets = append(sets, set)
-		}
-		return sets
+		return cube(p.units(keys), t)
 	case p.accept("grouping", "sets"):
 		p.expect("(", "write GROUPING SETS ((a, b), (a), ())")
 		var sets [][]*Expr

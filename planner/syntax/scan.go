@@ -51,17 +51,16 @@ func (t token) label() string {
 
 // scanner makes the planner's tokens of those that sqltoken reads.
 type scanner struct {
-	sql    string
-	tokens []token
-	// textQuotes: "x" is a text, and no name.
-	textQuotes bool
+	sql     string
+	tokens  []token
+	dialect differences
 	// The place that has been reached.
 	offset, line, column int
 }
 
 // scan splits the text into tokens, the last one being tokenEnd. What databases read in two ways is refused.
-func scan(sql string, textQuotes bool) []token {
-	s := &scanner{sql: sql, line: 1, column: 1, textQuotes: textQuotes}
+func scan(sql string, dialect differences) []token {
+	s := &scanner{sql: sql, line: 1, column: 1, dialect: dialect}
 	if len(sql) > MaxSQL {
 		Refuse(CodeTooLarge, Position{Line: 1, Column: 1}, "ask it in several queries", "the text has more than %d bytes",
 			MaxSQL)
@@ -152,13 +151,17 @@ func (s *scanner) read(text string, offset int, hint bool) {
 			}
 			// b'…', n'…' and _utf8'…' mean other things in each database; DATE'…' is plain.
 			if next.Kind == sqltoken.String && next.Text[0] == '\'' && (length <= 2 || t.Text[0] == '_') {
+				// r'…' has its backslashes as they are, as all strings here; N'…' of SQL Server is of Unicode, likewise.
+				if t.Text == "r" || t.Text == "n" && s.dialect.numberNames {
+					continue
+				}
 				s.refusePrefix(start)
 			}
 			s.add(tokenWord, t.Text, start, length)
 		case sqltoken.Operator:
 			end := 0
 			if t.Text == "[" {
-				end = bracketed(text, t.Start)
+				end = bracketed(text, t.Start, s.dialect.numberNames)
 			}
 			if end > 0 {
 				s.name(text[t.Start+1:end-1], start, end-t.Start)
@@ -169,7 +172,7 @@ func (s *scanner) read(text string, offset int, hint bool) {
 			}
 			end = t.End
 			for i+1 < len(all) && all[i+1].Kind == sqltoken.Operator && all[i+1].Start == end &&
-				!(all[i+1].Text == "[" && bracketed(text, end) > 0) {
+				!(all[i+1].Text == "[" && bracketed(text, end, s.dialect.numberNames) > 0) {
 				i++
 				end = all[i].End
 			}
@@ -225,7 +228,7 @@ func (s *scanner) quoted(t sqltoken.Token, start int) {
 		Refuse(CodeSyntax, s.at(start, 1), "close it with "+quote, "this %s has no end", what)
 	}
 	text := strings.ReplaceAll(t.Text[1:len(t.Text)-1], quote+quote, quote)
-	if s.textQuotes && quote == `"` {
+	if s.dialect.textQuotes && quote == `"` {
 		kind = tokenString
 	}
 	if kind == tokenName {
@@ -245,8 +248,8 @@ func (s *scanner) name(text string, start, length int) {
 }
 
 // bracketed gives the place after a name in brackets, as SQL Server writes names, or 0 where the bracket is another: stuck
-// to what stands before it, it is an array's.
-func bracketed(text string, at int) int {
+// to what stands before it, it is an array's. numbers: [8507] is a name, too.
+func bracketed(text string, at int, numbers bool) int {
 	if at > 0 {
 		if r, _ := utf8.DecodeLastRuneInString(text[:at]); r == '_' || r == ')' || r == ']' || r == '"' || r == '}' ||
 			unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -257,7 +260,7 @@ func bracketed(text string, at int) int {
 	if n <= 0 || text[at+1+n] != ']' {
 		return 0
 	}
-	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) {
+	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) && !(numbers && unicode.IsDigit(r)) {
 		return 0
 	}
 	return at + 1 + n + 1

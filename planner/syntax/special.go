@@ -23,8 +23,7 @@ func (p *parser) special() *Expr {
 		p.expect(")", "close CAST after the type")
 		return x
 	case "convert", "try_convert":
-		Refuse(CodeNotSupported, t.at, "write CAST(x AS type)", "%s has the type first in some databases and last in others",
-			strings.ToUpper(t.text))
+		return p.convert()
 	case "overlay":
 		Refuse(CodeNotSupported, t.at, "write it with SUBSTRING and ||", "OVERLAY is not answered")
 	case "extract":
@@ -63,7 +62,81 @@ func (p *parser) extract() *Expr {
 		p.unexpected("write EXTRACT(YEAR FROM x)")
 	}
 	p.i++
-	return p.closed(t, word(strings.ToLower(field.text), field.at), p.expression())
+	name := strings.ToLower(field.text)
+	if years := map[string]int64{"decade": 10, "century": 100, "millennium": 1000}[name]; years > 0 {
+		year := p.closed(t, word("year", field.at), p.expression())
+		number := func(n int64) *Expr { return &Expr{Kind: Literal, At: field.at, Literal: value.Int(n)} }
+		if name == "decade" {
+			return NewOperator("div", year, number(years))
+		}
+		return NewOperator("div", NewOperator("+", year, number(years-1)), number(years)) // the first begins with year 1
+	}
+	return p.closed(t, word(name, field.at), p.expression())
+}
+
+// convertStyles are how CONVERT of SQL Server writes dates, by its numbers.
+var convertStyles = map[string]string{
+	"23": "YYYY-MM-DD", "120": "YYYY-MM-DD", "121": "YYYY-MM-DD", "20": "YYYY-MM-DD", "21": "YYYY-MM-DD", "126": "YYYY-MM-DD",
+	"112": "YYYYMMDD", "101": "MM/DD/YYYY", "102": "YYYY.MM.DD", "103": "DD/MM/YYYY", "104": "DD.MM.YYYY", "105": "DD-MM-YYYY",
+	"110": "MM-DD-YYYY", "111": "YYYY/MM/DD",
+}
+
+// convert reads CONVERT(type, x[, style]), and in MySQL's dialect CONVERT(x, type).
+func (p *parser) convert() *Expr {
+	t := p.take()
+	end := p.partner[p.i]
+	p.i++
+	if p.dialect.typeLast {
+		x := p.expression()
+		p.expect(",", "write CONVERT(x, type)")
+		return p.closedAs(p.cast(x), "write CONVERT(x, type)")
+	}
+	const hint = "write CAST(x AS type)"
+	first := p.i
+	if _, known := castTypes[p.here().text]; !known || p.here().kind != tokenWord {
+		Refuse(CodeNotSupported, t.at, hint, "%s has the type first here, and last in some databases", strings.ToUpper(t.text))
+	}
+	for p.i < end && !p.comes(",") {
+		if size, opens := p.partner[p.i]; opens {
+			p.i = size
+		}
+		p.i++
+	}
+	p.expect(",", "write CONVERT(type, x)")
+	x := p.expression()
+	var style string
+	if p.accept(",") {
+		n := p.here()
+		if style = convertStyles[n.text]; style == "" || n.kind != tokenNumber {
+			Refuse(CodeNotSupported, n.at, "write FORMAT(x, 'yyyy-MM-dd'), or TO_DATE(x, 'YYYY-MM-DD')", "CONVERT with this style is not answered")
+		}
+		p.i++
+	}
+	p.expect(")", "write CONVERT(type, x, style)")
+	after := p.i
+	p.i = first
+	of := castTypes[p.here().text]
+	switch {
+	case style == "":
+	case of == value.TypeText && p.token(1).is("(") && (p.token(2).kind == tokenNumber && len(p.token(2).text) == 1 || p.token(2).is("10")):
+		x = &Expr{Kind: Call, At: t.at, Name: "to_char", Args: []*Expr{x, word(style, t.at)}}
+	case of == value.TypeText && !slices.Contains([]string{"120", "121", "20", "21", "126"}, p.tokens[after-2].text):
+		x = &Expr{Kind: Call, At: t.at, Name: "to_char", Args: []*Expr{x, word(style, t.at)}}
+	case of == value.TypeDate:
+		x = &Expr{Kind: Call, At: t.at, Name: "to_date", Args: []*Expr{x, word(style, t.at)}}
+	default:
+		Refuse(CodeNotSupported, t.at, "write CONVERT(varchar(10), x, 120) or CONVERT(date, x, 120), or FORMAT(x, 'yyyy-MM-dd HH:mm:ss')",
+			"a style of CONVERT is read for days alone")
+	}
+	cast := p.cast(x)
+	p.i = after
+	return cast
+}
+
+// closedAs reads the closing parenthesis after what stands for the form.
+func (p *parser) closedAs(x *Expr, hint string) *Expr {
+	p.expect(")", hint)
+	return x
 }
 
 // substring reads SUBSTRING(x FROM a FOR b) and SUBSTRING(x, a, b).
@@ -342,7 +415,7 @@ func (p *parser) cast(x *Expr) *Expr {
 	case p.comes("["):
 		Refuse(CodeType, p.here().at, known, "there are no arrays")
 	}
-	cast := &Expr{Kind: Cast, At: x.At, Type: t, Args: []*Expr{x}}
+	cast := p.dialect.cast(&Expr{Kind: Cast, At: x.At, Type: t, Args: []*Expr{x}})
 	sized := func(function string, size *Expr) *Expr {
 		return &Expr{Kind: Call, Name: function, At: x.At, Args: []*Expr{cast, size}}
 	}

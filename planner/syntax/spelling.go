@@ -11,6 +11,9 @@ import (
 
 // spellings are names of functions and what others call them.
 var spellings = map[string]string{
+	"logical_or": "bool_or", "logical_and": "bool_and", "boolor_agg": "bool_or", "booland_agg": "bool_and",
+	"listagg": "string_agg", "group_concat": "string_agg", "to_varchar": "to_char",
+	"timestamp_from_parts": "make_timestamp", "timestamp_ntz_from_parts": "make_timestamp", "datetime": "make_timestamp",
 	"count_big": "count", "stdev": "stddev_samp", "stdevp": "stddev_pop", "varp": "var_pop", "iff": "if",
 	"approx_percentile": "quantile", "percentile_approx": "quantile",
 	"datetime_add": "date_add", "timestamp_add": "date_add", "datetime_sub": "date_sub", "timestamp_sub": "date_sub",
@@ -22,12 +25,15 @@ var spellings = map[string]string{
 func respelled(name string) bool {
 	switch name {
 	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
-		"zeroifnull", "nullifzero", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
+		"zeroifnull", "nullifzero", "div0", "div0null", "choose", "isnotnull", "concat_ws", "unix_timestamp", "ratio_to_report", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
 		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith":
 		return true
 	}
-	return spellings[name] != ""
+	return spellings[name] != "" || conversions[name]
 }
+
+// conversions are types that Spark and BigQuery also call as functions.
+var conversions = words("int bigint double float string boolean timestamp")
 
 // spelled writes a call that one database spells in a way of its own as the usual one.
 func spelled(t *Expr) *Expr {
@@ -50,6 +56,26 @@ func spelled(t *Expr) *Expr {
 		return NewOperator(Divide, t.Args...)
 	case t.Name == "zeroifnull" && n == 1:
 		return plain("coalesce", t.Args[0], literal(value.Int(0)))
+	case (t.Name == "div0" || t.Name == "div0null") && n == 2:
+		zero := literal(value.Int(0))
+		none := NewOperator("=", t.Args[1], zero)
+		if t.Name == "div0null" {
+			none = NewOperator("or", none, NewOperator("is null", t.Args[1]))
+		}
+		return NewOperator("case", none, zero, NewOperator(Divide, t.Args...))
+	case t.Name == "choose" && n > 1:
+		return choice(t)
+	case t.Name == "isnotnull" && n == 1:
+		return negation(NewOperator("is null", t.Args[0]), true)
+	case t.Name == "unix_timestamp" && n == 1:
+		seconds := plain("floor", plain("extract", word("epoch", t.At), t.Args[0]))
+		return &Expr{Kind: Cast, At: t.At, Type: value.TypeInt, Args: []*Expr{seconds}}
+	case t.Name == "ratio_to_report" && n == 1 && t.Over != nil:
+		return NewOperator(Divide, t.Args[0], renamed("sum", t.Args...))
+	case conversions[t.Name] && n == 1 && !t.Distinct && t.Over == nil && t.Filter == nil:
+		return &Expr{Kind: Cast, At: t.At, Type: castTypes[t.Name], Args: t.Args}
+	case (t.Name == "to_varchar" || t.Name == "to_char") && n == 1:
+		return &Expr{Kind: Cast, At: t.At, Type: value.TypeText, Args: t.Args}
 	case t.Name == "nullifzero" && n == 1:
 		return plain("nullif", t.Args[0], literal(value.Int(0)))
 	case (t.Name == "ends_with" || t.Name == "endswith") && n == 2:
@@ -74,6 +100,27 @@ func spelled(t *Expr) *Expr {
 		t = renamed(name, t.Args...)
 	}
 	return unitLast(t)
+}
+
+// choice writes CHOOSE(i, x, y) as CASE i WHEN 1 THEN x WHEN 2 THEN y END.
+func choice(t *Expr) *Expr {
+	args := make([]*Expr, 0, 2*len(t.Args))
+	for i, x := range t.Args[1:] {
+		place := &Expr{Kind: Literal, At: t.At, Literal: value.Int(int64(i + 1))}
+		args = append(args, NewOperator("=", t.Args[0], place), x)
+	}
+	return NewOperator("case", args...)
+}
+
+// joinedBy writes CONCAT_WS('-', x, y), in which a NULL adds nothing, not even a separator.
+func joinedBy(t *Expr) *Expr {
+	call := func(name string, args ...*Expr) *Expr { return &Expr{Kind: Call, Name: name, At: t.At, Args: args} }
+	var parts []*Expr
+	for _, x := range t.Args[1:] {
+		parts = append(parts, NewOperator("||", t.Args[0], x))
+	}
+	after := int64(len([]rune(t.Args[0].Literal.Str())) + 1)
+	return call("substring", call("concat", parts...), &Expr{Kind: Literal, At: t.At, Literal: value.Int(after)})
 }
 
 // unitLast writes DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH), as BigQuery has them, with the unit first. Its weeks

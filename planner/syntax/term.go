@@ -220,6 +220,14 @@ func (p *parser) in(left *Expr, negated bool) *Expr {
 		p.expect(")", "separate the rows by commas")
 		return among(left, list, negated)
 	}
+	if p.accept("unnest", "(") { // BigQuery's IN UNNEST([1, 2])
+		x, ok := p.array(left, negated)
+		if !ok {
+			p.unexpected("write IN UNNEST([1, 2])")
+		}
+		p.expect(")", "write IN UNNEST([1, 2])")
+		return x
+	}
 	if p.queryComes(p.i) {
 		return negation(&Expr{Kind: InSubquery, At: left.At, Args: []*Expr{left}, Query: p.subquery()}, negated)
 	}
@@ -255,7 +263,7 @@ func (p *parser) between(x *Expr, negated bool) *Expr {
 
 func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 	if p.comesOneOf("any", "some", "all") {
-		Refuse(CodeNotSupported, p.here().at, "write x LIKE 'a%' OR x LIKE 'b%'", "LIKE takes one pattern")
+		return p.likeSeveral(left, name, negated)
 	}
 	right := p.concatenation()
 	if p.accept("escape") {
@@ -272,6 +280,31 @@ func (p *parser) like(left *Expr, name string, negated bool) *Expr {
 		})
 	}
 	return negation(NewOperator(name, left, right), negated)
+}
+
+// likeSeveral reads x LIKE ANY ('a%', 'b%') and ALL.
+func (p *parser) likeSeveral(left *Expr, name string, negated bool) *Expr {
+	const hint = "write LIKE ANY ('a%', 'b%')"
+	all := p.take().is("all")
+	array := p.accept("(", "array", "[")
+	if !array {
+		p.expect("(", hint)
+	}
+	var each []*Expr
+	for _, pattern := range p.expressions() {
+		each = append(each, negation(NewOperator(name, left, pattern), negated))
+	}
+	if array {
+		p.expect("]", hint)
+	}
+	p.expect(")", hint)
+	switch {
+	case len(each) == 1:
+		return each[0]
+	case all:
+		return NewOperator("and", each...)
+	}
+	return NewOperator("or", each...)
 }
 
 // pattern rewrites a pattern, which must be a constant for that.
@@ -384,7 +417,7 @@ func (p *parser) primary() *Expr {
 	}
 	switch t := p.here(); {
 	case t.is("["):
-		Refuse(CodeNotSupported, t.at, "", "there are no arrays")
+		x = p.quantileOf(x)
 	case p.comes("at", "time", "zone"):
 		Refuse(CodeNotSupported, t.at, "leave it out", "times have no zone here")
 	case t.is("collate"):
@@ -392,6 +425,33 @@ func (p *parser) primary() *Expr {
 	}
 	p.depth--
 	return x
+}
+
+// quantileOf reads APPROX_QUANTILES(x, n)[OFFSET(k)], BigQuery's quantile k of n.
+func (p *parser) quantileOf(x *Expr) *Expr {
+	at := p.take().at
+	place := map[string]int64{"offset": 0, "safe_offset": 0, "ordinal": 1, "safe_ordinal": 1}
+	first, known := place[p.here().text]
+	n, k := p.token(2), value.Value{}
+	if n.kind == tokenNumber {
+		k = numberValue(n)
+	}
+	if x.Kind != Call || x.Name != "approx_quantiles" || len(x.Args) != 2 || !known || k.Type() != value.TypeInt {
+		Refuse(CodeNotSupported, at, "for a quantile write APPROX_QUANTILES(x, 4)[OFFSET(1)] or QUANTILE(x, 0.25)", "there are no arrays")
+	}
+	p.i++
+	p.expect("(", "write OFFSET(1)")
+	p.i++
+	p.expect(")", "write OFFSET(1)")
+	p.expect("]", "write [OFFSET(1)]")
+	of := x.Args[1]
+	if of.Kind != Literal || of.Literal.Type() != value.TypeInt || of.Literal.Int64() < 1 || k.Int64() < first || k.Int64()-first > of.Literal.Int64() {
+		Refuse(CodeType, x.At, "write APPROX_QUANTILES(x, 100)[OFFSET(50)]", "there is no such quantile")
+	}
+	t := *x
+	t.Name = "quantile"
+	t.Args = []*Expr{x.Args[0], {Kind: Literal, At: at, Literal: value.Float(float64(k.Int64()-first) / float64(of.Literal.Int64()))}}
+	return &t
 }
 
 // value reads a constant, a column, a call, or something in parentheses.
@@ -571,9 +631,59 @@ func (p *parser) row(open token, first *Expr) *Expr {
 		return negation(NewOperator("or", any...), not)
 	case !not && (p.accept("=") || p.accept("<>") || p.accept("!=")):
 		return negation(equal(), t.text != "=")
+	case !not && (p.accept("<") || p.accept("<=") || p.accept(">") || p.accept(">=")):
+		return p.inOrder(left, t)
+	case !not && len(left) == 2 && p.accept("overlaps"):
+		return p.overlaps(left)
 	}
-	Refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <> and IN only")
+	Refuse(CodeNotSupported, open.at, "compare the columns one by one", "a row of values is compared by =, <>, <, >, OVERLAPS and IN only")
 	return nil
+}
+
+// otherRow reads the row of values that another is compared with.
+func (p *parser) otherRow(n int) []*Expr {
+	at := p.here().at
+	p.expect("(", "write as many values in parentheses")
+	right := p.expressions()
+	p.expect(")", "separate the values by commas")
+	if len(right) != n {
+		Refuse(CodeType, at, "compare as many values", "%d values are compared with %d", n, len(right))
+	}
+	return right
+}
+
+// inOrder is (a, b) < (c, d): a < c OR a = c AND b < d.
+func (p *parser) inOrder(left []*Expr, t token) *Expr {
+	right := p.otherRow(len(left))
+	last := len(left) - 1
+	x := NewOperator(t.text, left[last], right[last])
+	for i := last - 1; i >= 0; i-- {
+		less := NewOperator(t.text[:1], left[i], right[i])
+		x = NewOperator("or", less, NewOperator("and", NewOperator("=", left[i], right[i]), x))
+	}
+	return x
+}
+
+// overlaps is (a, b) OVERLAPS (c, d) of periods whose ends may stand either way round: each is without its end, unless it
+// is one instant. Of a period of which one end is NULL, the other is its beginning, as PostgreSQL has it: what is certain
+// without the end is said, and the rest is unknown.
+func (p *parser) overlaps(left []*Expr) *Expr {
+	right := p.otherRow(2)
+	none := &Expr{Kind: Literal, At: left[0].At}
+	truth := func(v bool) *Expr { return &Expr{Kind: Literal, At: left[0].At, Literal: value.Bool(v)} }
+	call := func(name string, of []*Expr) *Expr { return &Expr{Kind: Call, At: of[0].At, Name: name, Args: of} }
+	open := func(of []*Expr) *Expr {
+		return NewOperator("or", NewOperator("is null", of[0]), NewOperator("is null", of[1]))
+	}
+	end := func(of []*Expr) *Expr { return NewOperator("case", open(of), none, call("greatest", of)) }
+	a, c := call("least", left), call("least", right)
+	within := func(x *Expr, other, own []*Expr) *Expr { // x begins within the other, which begins before
+		return NewOperator("or", NewOperator("<", x, end(other)), NewOperator("case", open(own), none, truth(false)))
+	}
+	return NewOperator("case",
+		NewOperator(">", a, c), within(a, right, left),
+		NewOperator("<", a, c), within(c, left, right),
+		NewOperator("=", a, c), NewOperator("case", NewOperator("or", open(left), open(right)), none, truth(true)))
 }
 
 // caseTerm yields operator "case": condition, value, …, and the last value, if any.

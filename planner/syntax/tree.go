@@ -161,7 +161,7 @@ const (
 	Operator
 	Call // Name: a function; Args, Distinct, Star, Filter, Over
 	Star // * or t.*: Qualifier
-	Cast // Args[0] to Type
+	Cast // Args[0] to Type; Name: Truncating, or empty
 	// Args[0] times the unit Name: day, month, hour …; Args[1], if any, is another one to add after it
 	Interval
 	Subquery    // Query: a scalar subquery
@@ -183,11 +183,12 @@ type Expr struct {
 	Type      value.Type
 	Args      []*Expr
 	Query     *Query
-	Filter    *Expr   // FILTER (WHERE …)
-	Over      *Window // OVER (…)
-	Bin       int     // of HISTOGRAM, once expanded
-	OfRanks   bool    // of a quantile: of ranks, which count rows of NULL as well
-	Array     bool    // of a Placeholder: its value is a list, whose elements stand in its place
+	Filter    *Expr    // FILTER (WHERE …)
+	Over      *Window  // OVER (…)
+	Bin       int      // of HISTOGRAM, once expanded
+	OfRanks   bool     // of a quantile: of ranks, which count rows of NULL as well
+	Except    []string // of a Star: columns that it leaves out
+	Array     bool     // of a Placeholder: its value is a list, whose elements stand in its place
 }
 
 // Window is OVER (PARTITION BY … ORDER BY … frame).
