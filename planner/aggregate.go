@@ -283,6 +283,10 @@ func (a *argument) check(o operand) {
 	if !o.Type.Numeric() {
 		refuse(CodeType, o.term.At, asNumber(name, o.Type), "%s needs a number, and this is a %s", what, o.Type)
 	}
+	if o.facts.Lower > o.facts.Upper {
+		refuse(CodeBounds, o.term.At, "change WHERE, or the condition: a part of it contradicts another, or the bounds that the catalog gives a column",
+			"%s has no value in any row: what it is computed from, the conditions and the catalog's bounds leave none", name)
+	}
 	if !o.facts.Bounded() {
 		hint := "write " + what + "(CLAMP(" + name + ", lowest, highest)), with bounds from what you know of the matter, not from the data"
 		if l := o.likely; l != nil {

@@ -89,6 +89,9 @@ func (f *engineFile) kind() string {
 // run at once. restarts counts those that end. A program that is no intramuros, such as a test of this package, has
 // no workers, and its engine runs in its own process.
 func (f *engineFile) start(ctx context.Context, cat *catalog.Catalog, hospital string, key []byte, concurrent int, restarts *restarts, log *slog.Logger) (database, error) {
+	if f.Postgres != nil {
+		f.Postgres.Queries = concurrent
+	}
 	if f.DuckDB == nil || !worker.Known() {
 		return f.open(ctx, cat, hospital, key)
 	}

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,8 +57,12 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 		sides = append(sides, s)
 	}
 	steps = append(steps, c.multiplied(sides))
+	cut := (*capped).cut
+	if c.target.Dialect.stored == "" && (c.nested || slices.ContainsFunc(caps, func(at fragment.Cap) bool { return at.Relations[0].Derived != nil })) {
+		cut = (*capped).cutOnce
+	}
 	for k, s := range sides {
-		c.instead[s.Relations[0].Name] = "(\n  " + indent(s.cut(k)) + "\n)"
+		c.instead[s.Relations[0].Name] = "(\n  " + indent(cut(&s, k)) + "\n)"
 		if s.err != nil {
 			c.fail(s.err)
 		}
@@ -99,10 +104,33 @@ func (c *compiler) multiplied(sides []capped) string {
 // cut writes the rows of relation k that stay: of most patients all, and of the others the first by a keyed hash of what is read, and then
 // by that itself. So rows that change places are alike.
 func (s *capped) cut(k int) string {
+	o := s.ordered()
+	all := s.selectAll(s.Relations, s.Filter, o.plainly, o.id+" NOT IN (SELECT whose FROM "+many+")")
+	placed := "SELECT *, " + o.place + "\nFROM (\n  " + indent(o.chosen) + "\n) AS r JOIN " + many + " ON whose = patient"
+	return all + "\nUNION ALL\n" + selectFrom(o.kept, "(\n  "+indent(placed)+"\n) AS r", "place <= most"+strconv.Itoa(k), nil)
+}
+
+// cutOnce is cut, but puts everybody's rows in order, and so reads each step once. An engine that stores no step computes it at each
+// reading, and where what is joined is itself joined, as often as the product of the readings.
+func (s *capped) cutOnce(k int) string {
+	o := s.ordered()
+	most := "most" + strconv.Itoa(k)
+	placed := "SELECT *, " + o.place + "\nFROM (\n  " + indent(o.chosen) + "\n) AS r LEFT JOIN " + many + " ON whose = patient\nWHERE patient IS NOT NULL"
+	return selectFrom(o.kept, "(\n  "+indent(placed)+"\n) AS r", "(whose IS NULL OR place <= "+most+")", nil)
+}
+
+// ordered is what a relation's rows are put in order by.
+type ordered struct {
+	id            string   // the patient's
+	plainly, kept []column // what is read, of the relation and of chosen
+	chosen        string   // the rows, with their hash and what is read
+	place         string   // the column of the place among the patient's
+}
+
+func (s *capped) ordered() ordered {
 	name := s.Relations[0].Name
-	id := s.byBytes(s.whole(s.Patient), s.Patient.Type)
-	rows := []column{{id, "patient"}}
-	var plainly, kept []column
+	o := ordered{id: s.byBytes(s.whole(s.Patient), s.Patient.Type)}
+	rows := []column{{o.id, "patient"}}
 	var types []value.Type
 	order := []string{"choice"}
 	for i, n := range s.columns {
@@ -111,12 +139,10 @@ func (s *capped) cut(k int) string {
 		raw, _ := s.raw(e)
 		key, stays := "k"+strconv.Itoa(i), "c"+strconv.Itoa(i)
 		rows = append(rows, column{s.byBytes(s.whole(e), e.Type), key}, column{raw, stays})
-		plainly, kept = append(plainly, column{raw, s.name(col.Name)}), append(kept, column{stays, s.name(col.Name)})
+		o.plainly, o.kept = append(o.plainly, column{raw, s.name(col.Name)}), append(o.kept, column{stays, s.name(col.Name)})
 		types, order = append(types, e.Type), append(order, key)
 	}
-	all := s.selectAll(s.Relations, s.Filter, plainly) + map[bool]string{true: "\nWHERE ", false: " AND "}[s.Filter == nil] + id + " NOT IN (SELECT whose FROM " + many + ")"
-	chosen := "SELECT *, " + s.target.Dialect.choice(s.Patient.Type, types) + " AS choice\nFROM (\n  " + indent(s.selectAll(s.Relations, s.Filter, rows)) + "\n) AS r"
-	most := "most" + strconv.Itoa(k)
-	placed := "SELECT *, row_number() OVER (PARTITION BY patient ORDER BY " + strings.Join(order, ", ") + ") AS place\nFROM (\n  " + indent(chosen) + "\n) AS r JOIN " + many + " ON whose = patient"
-	return all + "\nUNION ALL\n" + selectFrom(kept, "(\n  "+indent(placed)+"\n) AS r", "place <= "+most, nil)
+	o.chosen = "SELECT *, " + s.target.Dialect.choice(s.Patient.Type, types) + " AS choice\nFROM (\n  " + indent(s.selectAll(s.Relations, s.Filter, rows)) + "\n) AS r"
+	o.place = "row_number() OVER (PARTITION BY patient ORDER BY " + strings.Join(order, ", ") + ") AS place"
+	return o
 }

@@ -105,6 +105,62 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestBeside: what a select of joined rows computes on Trino stands beside the joins, not where Trino would compile it into them, unless it
+// is short in all. What a left join must test itself is refused where it is long.
+func TestBeside(t *testing.T) {
+	in := func(relation, column string, n int) *expr.Expr {
+		args := []*expr.Expr{expr.Column(relation, column, value.TypeText)}
+		for i := range n {
+			args = append(args, expr.Literal(value.Text(strings.Repeat("x", 20)+strconv.Itoa(i))))
+		}
+		x, err := expr.New(expr.OpIn, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	and := func(a, b *expr.Expr) *expr.Expr {
+		x, err := expr.New(expr.OpAnd, a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	on, err := expr.New(expr.OpEqual, expr.Column("e", "id", value.TypeInt), expr.Column("p", "id", value.TypeInt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		join    fragment.Join
+		n       int // of texts in each place
+		arrays  int
+		refused bool
+	}{{fragment.JoinInner, 10, 0, false}, {fragment.JoinInner, 500, 3, false}, {fragment.JoinLeft, 10, 0, false}, {fragment.JoinLeft, 500, 0, true}} {
+		to := target(t, compile.Trino)
+		f := &fragment.Fragment{
+			Version: fragment.Version, Relations: []fragment.Relation{{Name: "p", Table: "person"}, {Name: "e", Table: "event", Join: c.join, On: and(on, in("e", "kind", c.n))}},
+			Patient: expr.Column("p", "id", value.TypeInt), Filter: in("p", "sex", c.n), Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
+			Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialPatients, Expr: in("e", "kind", c.n+1)}},
+		}
+		p, err := fragment.Check(f, to.Catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, err := to.Fragment(f, p)
+		if errors.Is(err, compile.ErrTooLarge) != c.refused || err != nil && !c.refused {
+			t.Errorf("%s join, %d texts: %v", c.join, c.n, err)
+		}
+		if n := strings.Count(sql, "ARRAY["); err == nil && n != c.arrays {
+			t.Errorf("%s join, %d texts: %d are computed beside it, not %d:\n%.3000s", c.join, c.n, n, c.arrays, sql)
+		}
+		for _, line := range strings.Split(sql, "\n") {
+			if c.arrays > 0 && len(line) > 600 && !strings.Contains(line, "CROSS JOIN UNNEST(") {
+				t.Errorf("%s join: it computes in its own place: %.300s", c.join, line)
+			}
+		}
+	}
+}
+
 // TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by powers.
 func TestOnce(t *testing.T) {
 	n, x, s, day := expr.Column("p", "id", value.TypeInt), expr.Column("e", "free", value.TypeFloat), expr.Column("e", "kind", value.TypeText), expr.Column("e", "day", value.TypeDate)

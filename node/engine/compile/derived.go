@@ -50,12 +50,13 @@ func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) 
 			}
 		}
 	}
-	inner.written, inner.variables = c.written, c.variables
+	inner.written, inner.variables, inner.nested = c.written, c.variables, true
 	var columns []column
 	var group []string
 	for i := range d.Columns {
 		o := &d.Columns[i]
 		columns = append(columns, column{inner.output(o), c.name(o.Name)})
+		inner.folded[c.name(o.Name)] = o.Function != ""
 		if d.Grouped && o.Function == "" {
 			group = append(group, strconv.Itoa(i+1))
 		}

@@ -63,6 +63,9 @@ type Dialect struct {
 	days bool
 	// maxSQL bounds the text of one expression.
 	maxSQL int
+	// joins bounds the SQL that a select of joined rows computes in its own place; what is beyond is computed beside the joins, see
+	// compiler.join. 0: engines bound nothing.
+	joins int
 	// underflows: a product that is nearer to zero than any float64 but zero raises.
 	underflows bool
 }

@@ -56,7 +56,9 @@ type compiler struct {
 	sizes     map[string]int // of columns of derived relations, by relation and column: see Dialect.pulled
 	// aggregating: what is written holds aggregates or windows, to which no let may be put around.
 	aggregating bool
-	err         error // the first
+	folded      map[string]bool // columns that are aggregates or windows
+	nested      bool            // it is of a derived relation
+	err         error           // the first
 }
 
 func (c *compiler) fail(err error) {

@@ -165,9 +165,11 @@ func (c *compiler) selectRows(relations []fragment.Relation, filter *expr.Expr, 
 	return c.caps(relations, filter) + c.selectAll(relations, filter, columns)
 }
 
-func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, columns []column) string {
+// selectAll writes the rows of relations that are joined and filtered, and of which other tests hold.
+func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, columns []column, tests ...string) string {
 	var b strings.Builder
-	b.WriteString("SELECT " + list(columns))
+	j := c.join(relations, filter, columns)
+	b.WriteString("SELECT " + list(j.columns))
 	for i, r := range relations {
 		relation := c.relation(r) + " AS " + c.name(r.Name)
 		if i == 0 {
@@ -176,11 +178,12 @@ func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, c
 		}
 		b.WriteString("\n" + strings.ToUpper(string(r.Join)) + " JOIN " + relation)
 		if r.On != nil {
-			b.WriteString(" ON " + c.strict(r.On))
+			b.WriteString(" ON " + j.on[i])
 		}
 	}
-	if filter != nil {
-		b.WriteString("\nWHERE " + c.strict(filter))
+	b.WriteString(j.unnest())
+	if where := append(j.where, tests...); len(where) > 0 {
+		b.WriteString("\nWHERE " + strings.Join(where, " AND "))
 	}
 	return b.String()
 }

@@ -58,7 +58,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{target: t, known: known, written: new(int), variables: new(int), bound: map[*expr.Expr]code{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
+	c := &compiler{target: t, known: known, written: new(int), variables: new(int), bound: map[*expr.Expr]code{}, folded: map[string]bool{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, r := range relations {
 		if seen[strings.ToLower(r.Name)] {

@@ -49,6 +49,7 @@ var Trino = &Dialect{
 		return "from_big_endian_64(xxhash64($group_key || to_utf8(" + text + ")))"
 	},
 	days:   true,
+	joins:  4 << 10,
 	maxSQL: 200 << 10, // of the million characters that a server takes in all
 }
 

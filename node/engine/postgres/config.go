@@ -50,6 +50,8 @@ type Config struct {
 	// Connections is how many the node opens at most; 0: DefaultConnections. Above the node's
 	// limits.concurrent, more are of no use.
 	Connections int `yaml:"connections,omitempty"`
+	// Queries is how many may run at once, which share the memory that is kept for rows; 0: one.
+	Queries int `yaml:"-"`
 	// Timeout bounds one statement at the server, should the node itself be gone; 0: 1 hour.
 	Timeout time.Duration `yaml:"timeout,omitempty"`
 	// WorkMem is the memory of one step of a query before it spills, such as "256MB";

@@ -78,7 +78,7 @@ func connect(ctx context.Context, cfg Config) (*driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
-	d := &driver{pool: pool, zone: csv.ZoneOr(cfg.Timezone)}
+	d := &driver{pool: pool, zone: csv.ZoneOr(cfg.Timezone), rooms: make(chan struct{}, max(1, cfg.Queries))}
 	if err := d.check(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -23,6 +23,7 @@ type driver struct {
 	zone    string         // the hospital's
 	key     [2]int64       // chooses which groups of a patient are kept
 	endings sync.WaitGroup // of sessions that heeded no cancel
+	rooms   chan struct{}  // holds one for each query whose rows are in the node's memory
 }
 
 // Query is engine.Driver's.

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// roomForRows is what the rows of one query may take in the node's memory, in bytes; where they are more, they are read again.
+	// roomForRows is what the rows of all queries that run at once may take in the node's memory, in bytes, and their sums as much
+	// again. Where the rows of one are more than its part, they are read again.
 	roomForRows = 256 << 20
 	batchRows   = 4096
+	batchBytes  = 1 << 20 // of texts, and one row's
 	// PostgreSQL counts days and microseconds from the year 2000.
 	firstDay     = 10957
 	firstInstant = firstDay * 86_400_000_000
@@ -26,9 +28,15 @@ const (
 
 // Stream is engine.Streamer's. All is read in one snapshot, in binary, and never written down.
 func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error {
-	op, err := plan.New(roomForRows)
+	op, err := plan.New(d.room())
 	if err != nil {
 		return err
+	}
+	select {
+	case d.rooms <- struct{}{}:
+		defer func() { <-d.rooms }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	var args []any
 	if keyed {
@@ -64,6 +72,9 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 	return op.Each(func(keys []value.Value, partials []int64) error { return fn(plan.Row(keys, partials)) })
 }
 
+// room is what the rows of one query may take, in bytes.
+func (d *driver) room() int64 { return roomForRows / int64(cap(d.rooms)) }
+
 // unbroken asks a guard once more, in a snapshot of its own. Of which tables a table is the parent PostgreSQL looks up when a
 // statement is planned, whatever the transaction's snapshot: one that became a child after the guard was read with the rows.
 func (d *driver) unbroken(ctx context.Context, guard string) error {
@@ -97,7 +108,7 @@ func hand(ctx context.Context, tx pgx.Tx, op *stream.Operator, plan *stream.Plan
 	b := newBatch(plan)
 	for rows.Next() {
 		b.add(rows.RawValues())
-		if b.rows == batchRows {
+		if b.rows == batchRows || len(b.bytes) >= batchBytes {
 			if err := b.hand(op); err != nil {
 				return tooMuch(err), err
 			}

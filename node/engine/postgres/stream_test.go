@@ -96,6 +96,57 @@ func TestStreamEqualsSQL(t *testing.T) {
 	}
 }
 
+// TestStreamsShareTheRoom: queries that run at once have equal parts of the memory that is kept for rows, whatever their number; one
+// more waits until another is done with its rows, and its turn ends with its context. In a part too small for the rows they are read
+// again, and give the same.
+func TestStreamsShareTheRoom(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA room", "GRANT USAGE ON SCHEMA room TO "+postgrestest.Reader, "CREATE TABLE room.event AS SELECT i % 5000 AS id, i % 7 AS k FROM generate_series(0::bigint, 99999) AS s(i)", "GRANT SELECT ON room.event TO "+postgrestest.Reader)
+	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	col := func(name string) *expr.Expr { return expr.Column("e", name, value.TypeInt) }
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id"), Norm: fragment.L2, MaxGroups: 3, MaxRows: 5,
+		Keys: []fragment.Key{{Expr: col("k")}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}}
+	var want map[string][]int64
+	for _, n := range []int{0, 1, 2, 7, 512} {
+		cfg := over(s, "room")
+		cfg.Queries = n
+		e := open(t, cfg, c, testKey)
+		if total := e.driver.room() * int64(max(1, n)); total > roomForRows || total < roomForRows*9/10 {
+			t.Errorf("%d queries at once may have %d bytes of rows together, not %d", n, total, roomForRows)
+		}
+		got, _, p := enginetest.Exact(t, e, c, f)
+		if want == nil {
+			want = got
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("one of %d: %s", n, diff)
+		}
+		for range cap(e.driver.rooms) {
+			e.driver.rooms <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		start := func(ctx context.Context) {
+			go func() {
+				done <- e.Run(ctx, f, p, memory.DefaultAllocator, func(arrow.Record) error { return nil })
+			}()
+		}
+		start(ctx)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("one of %d queries waits for room, and ends with %v", n, err)
+		}
+		start(t.Context())
+		<-e.driver.rooms
+		if err := <-done; err != nil {
+			t.Errorf("one of %d queries had room, and ends with %v", n, err)
+		}
+		if left := len(e.driver.rooms); left != cap(e.driver.rooms)-1 {
+			t.Errorf("%d rooms are taken once all is done", left)
+		}
+	}
+}
+
 // TestStreamIsCancelled: the rows stop soon after the context ends.
 func TestStreamIsCancelled(t *testing.T) {
 	s := postgrestest.Start(t)

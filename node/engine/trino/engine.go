@@ -230,6 +230,12 @@ func fault(ctx context.Context, err error) error {
 	case errors.As(err, &failed):
 		class = "Trino's error " + failed.ErrorName
 		switch failed.ErrorName {
+		case "COMPILER_ERROR", "QUERY_HAS_TOO_MANY_STAGES":
+			class = uncompiled
+		case "GENERIC_INTERNAL_ERROR":
+			if strings.Contains(failed.Message, "CompilationException") {
+				class = uncompiled
+			}
 		case "TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "TYPE_MISMATCH", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "FUNCTION_NOT_FOUND":
 			class += ": a table or column changed under the catalog; run intramuros catalog check, then start the node anew"
 		case "PERMISSION_DENIED":
@@ -261,6 +267,9 @@ func fault(ctx context.Context, err error) error {
 	}
 	return engine.NewFault(ctx, class, err)
 }
+
+// uncompiled is what Trino says, in one of several ways, of a statement that it cannot compile. It does so before it reads data.
+const uncompiled = "Trino compiles no statement so large, or of so many joins (its query.max-stage-count): the researcher may join less in one query, or compute less"
 
 // denial is what a server says of a right that the user lacks, where it says nothing but
 // names of tables, columns and settings.
