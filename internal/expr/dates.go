@@ -1,10 +1,96 @@
 package expr
 
 import (
+	"math"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
+
+// Dates. Arguments are of the types in parentheses; NULL arguments give NULL, and so does a result outside of the years 1 to 9999.
+const (
+	OpExtract   Op = "extract"    // (literal Field, date or timestamp): int; hour, minute and second of a timestamp only
+	OpTruncate  Op = "date_trunc" // (literal Unit, date or timestamp): its beginning, of the same type; smaller units than a day of a timestamp only
+	OpAddMonths Op = "add_months" // (date or timestamp, int): the same day and time of the month, or the month's last day
+	OpMonths    Op = "months"     // (date, date) or (timestamp, timestamp): complete months from the first to the second, negative where the second is earlier
+	OpMakeDate  Op = "make_date"  // (int year, int month, int day): NULL where there is no such day
+)
+
+// All but the cyclic fields only grow or only fall along each argument, so their ends bound them.
+var dates = map[Op]operation{
+	OpExtract: {
+		fewest: 2, most: 2,
+		typ: func(e *Expr) (value.Type, error) {
+			return value.TypeInt, partType(e, func(name string) bool { return fields[Field(name)].parent != "" })
+		},
+		evaluate: func(_ value.Type, args []value.Value) value.Value {
+			return value.Int(extract(Field(args[0].Str()), args[1].Type(), args[1].Int64()))
+		},
+		bounds: extractBounds,
+	},
+	OpTruncate: {
+		fewest: 2, most: 2,
+		typ: func(e *Expr) (value.Type, error) {
+			return e.Args[1].Type, partType(e, func(name string) bool { return units[Unit(name)] })
+		},
+		evaluate: func(t value.Type, args []value.Value) value.Value {
+			return ordinal(t, truncate(Unit(args[0].Str()), t, args[1].Int64()))
+		},
+		bounds: func(e *Expr, args []Range) Range {
+			f := Unknown(anyNull(args))
+			if args[1].Bounded() {
+				low, high := args[1].ends(e.Type)
+				unit := Unit(e.Args[0].Value.Str())
+				f.Lower, f.Upper = Outward(float64(truncate(unit, e.Type, low)), float64(truncate(unit, e.Type, high)))
+			}
+			return f
+		},
+	},
+	OpAddMonths: {
+		fewest: 2, most: 2,
+		typ: func(e *Expr) (value.Type, error) {
+			a, b := e.Args[0].Type, e.Args[1].Type
+			if !isDay(a) || b != value.TypeInt {
+				return "", mistyped("%s needs a date or a timestamp, and an int; not %s and %s", e.Op, a, b)
+			}
+			return a, nil
+		},
+		evaluate: func(t value.Type, args []value.Value) value.Value {
+			if n := args[1].Int64(); n >= -maxMonths && n <= maxMonths {
+				return ordinal(t, addMonths(t, args[0].Int64(), n))
+			}
+			return value.Null(t)
+		},
+		bounds: addMonthsBounds,
+	},
+	OpMonths: {
+		fewest: 2, most: 2,
+		typ: func(e *Expr) (value.Type, error) {
+			a, b := e.Args[0].Type, e.Args[1].Type
+			if !isDay(a) || a != b {
+				return "", mistyped("there are no months between %s and %s", a, b)
+			}
+			return value.TypeInt, nil
+		},
+		evaluate: func(_ value.Type, args []value.Value) value.Value {
+			return value.Int(months(args[0].Type(), args[0].Int64(), args[1].Int64()))
+		},
+		bounds: func(e *Expr, args []Range) Range {
+			f, t := Unknown(anyNull(args)), e.Args[0].Type
+			if args[0].Bounded() && args[1].Bounded() {
+				fromLow, fromHigh := args[0].ends(t)
+				toLow, toHigh := args[1].ends(t)
+				f.Lower, f.Upper = float64(months(t, fromHigh, toLow)), float64(months(t, fromLow, toHigh))
+			}
+			return f
+		},
+	},
+	OpMakeDate: {
+		fewest: 3, most: 3, typ: takes(value.TypeInt, "an int", value.TypeDate),
+		evaluate: makeDate,
+		bounds:   makeDateBounds,
+	},
+}
 
 const (
 	microsecondsPerSecond = 1_000_000
@@ -82,21 +168,31 @@ func ordinalOf(t value.Type, d time.Time) int64 {
 	return d.UnixMicro()
 }
 
-func dateOperation(op Op, args []value.Value) value.Value {
-	switch op {
-	case OpExtract:
-		return value.Int(extract(Field(args[0].Str()), args[1].Type(), args[1].Int64()))
-	case OpTruncate:
-		t := args[1].Type()
-		return ordinal(t, truncate(Unit(args[0].Str()), t, args[1].Int64()))
-	case OpAddMonths:
-		if n := args[1].Int64(); n >= -maxMonths && n <= maxMonths {
-			return ordinal(args[0].Type(), addMonths(args[0].Type(), args[0].Int64(), n))
-		}
-		return value.Null(args[0].Type())
-	case OpMonths:
-		return value.Int(months(args[0].Type(), args[0].Int64(), args[1].Int64()))
+func floorDivide(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
 	}
+	return q
+}
+
+// partType checks the arguments of an operation on a part of a date or timestamp, which is a constant of known names.
+func partType(e *Expr, known func(name string) bool) error {
+	part, err := e.constantText(0)
+	if err != nil {
+		return err
+	}
+	t := e.Args[1].Type
+	if !isDay(t) {
+		return mistyped("%s needs a date or a timestamp, and %s is a %s", e.Op, e.Args[1], t)
+	}
+	if !known(part) || t == value.TypeDate && (part == "hour" || part == "minute" || part == "second") {
+		return mistyped("a %s has no %s", t, part)
+	}
+	return nil
+}
+
+func makeDate(_ value.Type, args []value.Value) value.Value {
 	y, m, d := args[0].Int64(), args[1].Int64(), args[2].Int64()
 	if y < 1 || y > 9999 || m < 1 || m > 12 || d < 1 || d > 31 {
 		return value.Null(value.TypeDate)
@@ -161,8 +257,8 @@ func truncate(u Unit, t value.Type, n int64) int64 {
 	return ordinalOf(t, time.Date(y, m, day, h, minute, s, 0, time.UTC))
 }
 
-// next is the beginning of the unit after the one that begins at n.
-func next(u Unit, t value.Type, n int64) int64 {
+// following is the beginning of the unit after the one that begins at n.
+func following(u Unit, t value.Type, n int64) int64 {
 	switch u {
 	case UnitYear:
 		return addMonths(t, n, 12)
@@ -205,4 +301,51 @@ func months(t value.Type, a, b int64) int64 {
 		n--
 	}
 	return n
+}
+
+// ends are those of the range of a date or timestamp, as whole days or microseconds within the type.
+func (f Range) ends(t value.Type) (low, high int64) {
+	f = f.WithinType(t)
+	return int64(math.Ceil(f.Lower)), int64(math.Floor(f.Upper))
+}
+
+func extractBounds(e *Expr, args []Range) Range {
+	field, t := Field(e.Args[0].Value.Str()), e.Args[1].Type
+	known := fields[field]
+	f := within(args, float64(known.lower), float64(known.upper))
+	low, high := args[1].ends(t)
+	if field == FieldISOYear && high-low >= 0 {
+		f.Lower, f.Upper = math.Max(1, float64(extract(FieldYear, t, low)-1)), float64(extract(FieldYear, t, high)+1)
+	} else if known.parent == "ever" || units[known.parent] && truncate(known.parent, t, low) == truncate(known.parent, t, high) {
+		f.Lower, f.Upper = float64(extract(field, t, low)), float64(extract(field, t, high))
+	}
+	return f
+}
+
+func addMonthsBounds(e *Expr, args []Range) Range {
+	n := args[1]
+	if !args[0].Bounded() || !n.Bounded() {
+		return Unknown(true)
+	}
+	low, high := args[0].ends(e.Type)
+	least, most := math.Max(n.Lower, -maxMonths), math.Min(n.Upper, maxMonths)
+	if least > most {
+		return Unknown(true)
+	}
+	f := Unknown(anyNull(args) || n.Lower < -maxMonths || n.Upper > maxMonths)
+	f.Lower, f.Upper = Outward(float64(addMonths(e.Type, low, int64(least))), float64(addMonths(e.Type, high, int64(most))))
+	return f
+}
+
+func makeDateBounds(_ *Expr, args []Range) Range {
+	y, m, d := args[0], args[1], args[2]
+	f := Unknown(anyNull(args) || y.Lower < 1 || y.Upper > 9999 || m.Lower < 1 || m.Upper > 12 || d.Lower < 1 || d.Upper > 28)
+	if y.Bounded() {
+		made := func(y, m, d float64) float64 {
+			return float64(ordinalOf(value.TypeDate, time.Date(int(y), time.Month(int(m)), int(d), 0, 0, 0, 0, time.UTC)))
+		}
+		f.Lower = made(clamp(y.Lower, 1, 9999), clamp(m.Lower, 1, 12), clamp(d.Lower, 1, 31))
+		f.Upper = made(clamp(y.Upper, 1, 9999), clamp(m.Upper, 1, 12), clamp(d.Upper, 1, 31))
+	}
+	return f
 }

@@ -1,10 +1,6 @@
 package expr
 
-import (
-	"unicode/utf8"
-
-	"github.com/intramuros/intramuros/internal/value"
-)
+import "github.com/intramuros/intramuros/internal/value"
 
 // Limits of texts, in characters (Unicode code points). What is longer is cut, never refused: a text's length is a
 // patient's own, and must not decide whether a query fails.
@@ -42,77 +38,20 @@ func firstCharacters(s string, n int) string {
 	return s
 }
 
-// readsWhole reports whether the operation reads a text that is a bare column to its end.
-func (e *Expr) readsWhole() bool {
-	switch e.Op {
-	case OpLike:
-		return !SlowLike(e.Args[1].Value.Str())
-	case OpEqual, OpNotEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpIn, OpIsNull, OpDistinct, OpLength, OpPosition,
-		OpCast: // so long a text is no number and no date
-		return true
-	}
-	return false
-}
+func longestArgument(e *Expr, of func(*Expr) int) int { return longestOf(e.Args, of) }
 
-// Grows reports whether the operation may make a longer text than it reads, which then is cut at MaxGrown.
-func (e *Expr) Grows() bool {
-	switch e.Op {
-	case OpConcat:
-		return e.sum() > MaxGrown
-	case OpReplace:
-		return utf8.RuneCountInString(e.Args[2].Value.Str()) > utf8.RuneCountInString(e.Args[1].Value.Str())
-	}
-	return false
-}
-
-func (e *Expr) sum() int {
+func longestOf(all []*Expr, of func(*Expr) int) int {
 	n := 0
-	for _, a := range e.Args {
-		n = min(n+a.Longest(), MaxText)
+	for _, a := range all {
+		n = max(n, of(a))
 	}
 	return n
 }
 
-// Longest bounds how many characters the text of an expression has; that of a bare column counts as what operations
-// read of it.
-func (e *Expr) Longest() int {
-	switch e.Op {
-	case OpLiteral:
-		if e.Value.IsNull() {
-			return 0
-		}
-		return utf8.RuneCountInString(e.Value.Str())
-	case OpConcat:
-		return min(e.sum(), MaxGrown)
-	case OpReplace:
-		if e.Grows() {
-			return MaxGrown
-		}
-		return e.Args[0].Longest()
-	case OpLower, OpUpper, OpLeftTrim, OpRightTrim, OpSplit:
-		return e.Args[0].Longest()
-	case OpSubstring:
-		n := e.Args[0].Longest()
-		if l := e.Args[2]; l.Op == OpLiteral && !l.Value.IsNull() && l.Value.Int64() < int64(n) {
-			n = max(0, int(l.Value.Int64()))
-		}
-		return n
-	case OpCase, OpCoalesce, OpLeast, OpGreatest:
-		n := 0
-		for i, a := range e.Args {
-			if e.Op != OpCase || i%2 == 1 || i == len(e.Args)-1 {
-				n = max(n, a.Longest())
-			}
-		}
-		return n
-	case OpCast:
-		if from := e.Args[0].Type; from != value.TypeText {
-			return longestDigits
-		}
-		return e.Args[0].Longest()
+func lengthOfAll(e *Expr, of func(*Expr) int) int {
+	n := 0
+	for _, a := range e.Args {
+		n = min(n+of(a), MaxText)
 	}
-	return MaxText
+	return n
 }
-
-// longestDigits is the length of the longest text of a number or a date.
-const longestDigits = 30

@@ -529,9 +529,10 @@ func (s *Scope) check(e *expr.Expr, visible, depth int, nodes *int) error {
 	if err := e.CheckType(); err != nil {
 		return err
 	}
-	switch e.Op {
-	case expr.OpConcat, expr.OpLower, expr.OpUpper, expr.OpLeftTrim, expr.OpRightTrim, expr.OpReplace, expr.OpSubstring, expr.OpSplit:
+	if e.MakesText() {
 		return s.left.spendText(e)
+	}
+	switch e.Op {
 	case expr.OpLiteral:
 		return checkConstant(*e.Value)
 	case expr.OpHospital:

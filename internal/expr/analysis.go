@@ -1,0 +1,221 @@
+package expr
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// RangeOf derives the facts of an expression; column is asked for those of each
+// column and of the hospital's name.
+//
+// Bounds follow interval arithmetic (Moore 1966), evaluated in float64 and
+// widened by one unit in the last place at each operation that may round.
+func RangeOf(e *Expr, column func(*Expr) Range) Range { return NewRangeAnalysis(column).Range(e) }
+
+// RangeAnalysis derives the facts of expressions over the same columns, of each part
+// once: parts may be used several times, and a compiler asks for them one by one.
+type RangeAnalysis struct {
+	column func(*Expr) Range
+	known  map[*Expr]Range
+	left   *Budget
+	bare   bool // no domains are wanted
+	// conditions hold of every row, and are of what is made of columns.
+	conditions []*Expr
+}
+
+// NewRangeAnalysis asks column for the facts of each column and of the hospital's name.
+func NewRangeAnalysis(column func(*Expr) Range) *RangeAnalysis {
+	return &RangeAnalysis{column: column, known: map[*Expr]Range{}, left: NewScopeBudget()}
+}
+
+// NewRangeAnalysisWhere is NewRangeAnalysis on rows that fulfil the filter, which may be nil. It spends from a budget, and lists domains
+// only if they are wanted. Each column's facts are narrowed once: a hostile filter has many conditions on many columns.
+func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*Expr) Range) *RangeAnalysis {
+	type name struct{ relation, column string }
+	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
+	conditions, known := map[name][]*Expr{}, map[name]Range{}
+	var made []*Expr // of what is made of columns
+	for _, c := range Conjuncts(filter) {
+		if of := c.Args; len(of) > 0 && len(of[0].Args) > 0 && len(made) < maxMade {
+			made = append(made, c)
+		}
+		at := c
+		for len(at.Args) > 0 {
+			at = at.Args[0]
+		}
+		conditions[of(at)] = append(conditions[of(at)], c)
+	}
+	i := NewRangeAnalysis(func(e *Expr) Range {
+		f, ok := known[of(e)]
+		if !ok {
+			f = column(e)
+			for _, c := range conditions[of(e)] {
+				f = f.restrictBy(e, c)
+			}
+			known[of(e)] = f
+		}
+		return f
+	})
+	i.conditions, i.left, i.bare = made, b, !domains
+	return i
+}
+
+// Range derives what is known of an expression; see RangeOf.
+func (i *RangeAnalysis) Range(e *Expr) Range {
+	f, ok := i.known[e]
+	if !ok {
+		f = i.derive(e)
+		i.known[e] = f
+	}
+	return f
+}
+
+func (i *RangeAnalysis) derive(e *Expr) Range {
+	if e.Op == OpColumn || e.Op == OpHospital {
+		return i.column(e)
+	}
+	if e.Op == OpLiteral {
+		f := Unknown(e.Value.IsNull())
+		f.Domain = []value.Value{*e.Value}
+		if !f.Nullable && e.Type != value.TypeText {
+			f.Lower, f.Upper = Bounds(*e.Value, *e.Value)
+		}
+		return f
+	}
+	i.left.visits--
+	args := make([]Range, len(e.Args))
+	for k, a := range e.Args {
+		args[k] = i.Range(a)
+	}
+	f := boundsOf(e, args)
+	switch {
+	case e.Type == value.TypeInt:
+		f.Lower, f.Upper = math.Max(f.Lower, math.MinInt64), math.Min(f.Upper, math.MaxInt64)
+		if f.Lower == math.MinInt64 {
+			f.Lower = math.Inf(-1)
+		}
+		if f.Upper == math.MaxInt64 {
+			f.Upper = math.Inf(1)
+		}
+	case isDay(e.Type):
+		least, most := dayLimits(e.Type)
+		if f.Lower < least || f.Upper > most { // what is beyond is NULL; infinite stays: nobody bounded it
+			f.Nullable = true
+			if !math.IsInf(f.Lower, 0) {
+				f.Lower = math.Max(f.Lower, least)
+			}
+			if !math.IsInf(f.Upper, 0) {
+				f.Upper = math.Min(f.Upper, most)
+			}
+		}
+	}
+	if f.Lower > f.Upper { // no value but NULL
+		f = Unknown(true)
+	}
+	if !i.bare {
+		f.Domain = i.domain(e, args, f)
+	}
+	for _, c := range i.conditions {
+		f = f.restrictBy(e, c)
+	}
+	return f
+}
+
+// boundsOf gives the range of an operation, without a domain.
+func boundsOf(e *Expr, args []Range) Range {
+	f := Unknown(anyNull(args))
+	if of := operations[e.Op].bounds; of != nil {
+		f = of(e, args)
+	}
+	if e.Type == value.TypeBool {
+		f.Lower, f.Upper = 0, 1
+	}
+	return f
+}
+
+// Restrict narrows the range of a column of type t by a condition `column op v`
+// that is known to hold.
+func (f Range) Restrict(t value.Type, op Op, values ...value.Value) Range {
+	f.Nullable = false
+	var kept []value.Value
+	for _, v := range values {
+		if !v.IsNull() {
+			kept = append(kept, v)
+		}
+	}
+	if len(kept) == 0 {
+		return f
+	}
+	if t != value.TypeText {
+		least, most := Bounds(slices.MinFunc(kept, value.Compare), slices.MaxFunc(kept, value.Compare))
+		switch op {
+		case OpEqual, OpIn:
+			f.Lower, f.Upper = math.Max(f.Lower, least), math.Min(f.Upper, most)
+		case OpLess, OpLessOrEqual:
+			f.Upper = math.Min(f.Upper, most)
+		case OpGreater, OpGreaterOrEqual:
+			f.Lower = math.Max(f.Lower, least)
+		}
+		// Below a whole number lies at most the next one.
+		whole := t == value.TypeInt || t == value.TypeDate
+		if whole && op == OpLess && most == math.Trunc(most) && math.Abs(most) < ExactWhole {
+			f.Upper = math.Min(f.Upper, most-1)
+		}
+		if whole && op == OpGreater && least == math.Trunc(least) && math.Abs(least) < ExactWhole {
+			f.Lower = math.Max(f.Lower, least+1)
+		}
+	}
+	holds := func(x value.Value) bool {
+		return apply(op, value.TypeBool, append([]value.Value{x}, kept...)).True()
+	}
+	switch {
+	case f.Domain != nil && len(f.Domain)*len(kept) <= 100*maxDomain: // a longer list is not worth the time
+		f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), func(x value.Value) bool { return !holds(x) })
+	case f.Domain != nil:
+	case op == OpEqual || op == OpIn:
+		f.Domain = equals(t, kept)
+	case t == value.TypeInt || t == value.TypeDate:
+		f.Domain = wholeDomain(t, f)
+	}
+	return f
+}
+
+// maxMade is how many conditions on what is made of columns are looked at.
+const maxMade = 10
+
+// restrictBy applies a condition that every row fulfils to what is known of a column, or of what is made of columns:
+// `x op constant`, IN, and IS NOT NULL.
+func (f Range) restrictBy(column, condition *Expr) Range {
+	is := func(e *Expr) bool {
+		if len(e.Args) > 0 {
+			return e.Equal(column)
+		}
+		return e.Op == column.Op && e.Relation == column.Relation && strings.EqualFold(e.Column, column.Column) &&
+			(e.Op == OpColumn || e.Op == OpHospital)
+	}
+	switch condition.Op {
+	case OpNot:
+		if inner := condition.Args[0]; inner.Op == OpIsNull && is(inner.Args[0]) {
+			f.Nullable = false
+			if f.Domain != nil {
+				f.Domain = slices.DeleteFunc(slices.Clone(f.Domain), value.Value.IsNull)
+			}
+		}
+	case OpEqual, OpLess, OpLessOrEqual, OpGreater, OpGreaterOrEqual, OpIn:
+		if !is(condition.Args[0]) {
+			return f
+		}
+		var values []value.Value
+		for _, a := range condition.Args[1:] {
+			if a.Op != OpLiteral {
+				return f
+			}
+			values = append(values, *a.Value)
+		}
+		return f.Restrict(column.Type, condition.Op, values...)
+	}
+	return f
+}
