@@ -1,10 +1,12 @@
-package expr
+package expr_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -12,38 +14,40 @@ func TestCut(t *testing.T) {
 	for _, s := range []string{"", "a", "abc", "éé", "😀😀😀", "a😀é"} {
 		for n := range 5 {
 			want := string([]rune(s)[:min(n, len([]rune(s)))])
-			if got := Cut(value.Text(s), n); got != value.Text(want) {
+			if got := expr.Cut(value.Text(s), n); got != value.Text(want) {
 				t.Errorf("the first %d of %q are %q", n, s, got.Str())
 			}
 		}
 	}
-	if got := Cut(value.Null(value.TypeText), 0); !got.IsNull() {
+	if got := expr.Cut(value.Null(value.TypeText), 0); !got.IsNull() {
 		t.Errorf("a NULL is cut to %v", got)
 	}
 }
 
 // TestLongest grows a text again and again, and compares its length with what is said beforehand.
 func TestLongest(t *testing.T) {
-	x := Column("p", "s", value.TypeText)
-	row := func(*Expr) value.Value { return value.Text(strings.Repeat("x", 2*MaxText)) }
-	grow := map[string]func(e *Expr) *Expr{
-		"concat": func(e *Expr) *Expr { return must(t, OpConcat, e, e) },
-		"replace": func(e *Expr) *Expr {
-			return must(t, OpReplace, e, str("x"), str(strings.Repeat("x", maxGrowth)))
+	x := expr.Column("p", "s", value.TypeText)
+	row := func(*expr.Expr) value.Value { return value.Text(strings.Repeat("x", 2*expr.MaxText)) }
+	grow := map[string]func(e *expr.Expr) *expr.Expr{
+		"concat": func(e *expr.Expr) *expr.Expr { return exprtest.New(t, expr.OpConcat, e, e) },
+		"replace": func(e *expr.Expr) *expr.Expr {
+			return exprtest.New(t, expr.OpReplace, e, exprtest.Text("x"), exprtest.Text(strings.Repeat("x", expr.MaxGrowth)))
 		},
-		"case":  func(e *Expr) *Expr { return must(t, OpCase, Literal(value.Bool(true)), e, x) },
-		"lower": func(e *Expr) *Expr { return must(t, OpLower, e) },
+		"case": func(e *expr.Expr) *expr.Expr {
+			return exprtest.New(t, expr.OpCase, expr.Literal(value.Bool(true)), e, x)
+		},
+		"lower": func(e *expr.Expr) *expr.Expr { return exprtest.New(t, expr.OpLower, e) },
 	}
 	for name, f := range grow {
 		e := x
 		for range 6 {
 			e = f(e)
-			if n := len(Evaluate(e, row).Str()); n > e.Longest() || e.Grows() && n > MaxGrown {
+			if n := len(expr.Evaluate(e, row).Str()); n > e.Longest() || e.Grows() && n > expr.MaxGrown {
 				t.Errorf("%s: %d characters, and at most %d are expected", name, n, e.Longest())
 			}
 		}
 	}
-	if _, err := New(OpReplace, x, str("x"), str(strings.Repeat("x", maxGrowth+1))); !errors.Is(err, ErrExpression) {
+	if _, err := expr.New(expr.OpReplace, x, exprtest.Text("x"), exprtest.Text(strings.Repeat("x", expr.MaxGrowth+1))); !errors.Is(err, expr.ErrExpression) {
 		t.Errorf("a longer replacement gives %v", err)
 	}
 }

@@ -1,10 +1,12 @@
-package expr
+package expr_test
 
 import (
 	"errors"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/intramuros/intramuros/internal/expr"
 )
 
 func TestRegexp(t *testing.T) {
@@ -14,13 +16,13 @@ func TestRegexp(t *testing.T) {
 		{`a$|^b`, `a$|^b`}, {`x(a|bc)`, `x(?:a|bc)`}, {`\Aa\z`, `^a$`}, {`[\]\\^]`, `[\\-\^]`}, {`\$5`, `\$5`}, {`(?P<n>ab){3}`, `(?:ab){3}`},
 		{`((a+)+)`, `(?:a+)+`}, {`[\s\S]`, "(?:[^\n]|\n)"}, {`\Q.*\E`, `\.\*`}, {`a{0}b`, `a{0}b`}, {`a{0,1}`, `a{0,1}`}, {`(?i)k`, "[Kk\u212a]"},
 	} {
-		if got, err := Regexp(c.pattern, false); got != c.want || err != nil {
+		if got, err := expr.Regexp(c.pattern, false); got != c.want || err != nil {
 			t.Errorf("%s is written %s, %v, want %s", c.pattern, got, err, c.want)
 		}
 	}
 	for _, pattern := range []string{``, `(`, `\bx`, `x\B`, `(?m)^x`, `(?=x)`, `(x)\1`, `x**`, `x{101}`, `(?:x{50}){50}`, `[^\x00-\x{10ffff}]`, "a\x00", `\x00`, `[\x00-\x1f]`,
 		`^*`, `()`, `(|)`, `x||()*`, `\pL`, strings.Repeat("x", 1001), `\C`, "a\xff"} {
-		if got, err := Regexp(pattern, false); !errors.Is(err, ErrExpression) {
+		if got, err := expr.Regexp(pattern, false); !errors.Is(err, expr.ErrExpression) {
 			t.Errorf("%q is written %q, %v, want ErrExpression", pattern, got, err)
 		}
 	}
@@ -30,7 +32,7 @@ func TestLikeRegexp(t *testing.T) {
 	for _, c := range []struct{ pattern, want string }{
 		{`a%_\%b`, "^a(?:[^\n]|\n)*(?:[^\n]|\n)%b$"}, {`%`, "^(?:[^\n]|\n)*$"}, {`.`, `^\.$`}, {``, `^$`},
 	} {
-		if got, err := LikeRegexp(c.pattern); got != c.want || err != nil {
+		if got, err := expr.LikeRegexp(c.pattern); got != c.want || err != nil {
 			t.Errorf("%s is written %q, %v, want %q", c.pattern, got, err, c.want)
 		}
 	}
@@ -42,11 +44,11 @@ func FuzzRegexp(f *testing.F) {
 		f.Add(p, "I21.9 aXé\n", true)
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string, fold bool) {
-		printed, err := Regexp(pattern, fold)
+		printed, err := expr.Regexp(pattern, fold)
 		if err != nil {
 			return
 		}
-		if again, err := Regexp(printed, false); err != nil || again != printed {
+		if again, err := expr.Regexp(printed, false); err != nil || again != printed {
 			t.Fatalf("%q is printed %q, and that %q, %v", pattern, printed, again, err)
 		}
 		flags := ""

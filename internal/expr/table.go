@@ -2,6 +2,7 @@ package expr
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -15,14 +16,8 @@ var operations = func() map[Op]operation {
 	return all
 }()
 
-// Ops are all operations.
-func Ops() []Op {
-	var all []Op
-	for op := range operations {
-		all = append(all, op)
-	}
-	return all
-}
+// Ops are all operations, sorted.
+func Ops() []Op { return slices.Sorted(maps.Keys(operations)) }
 
 // Exact reports whether engines give the very value that Evaluate gives, and not its neighbour.
 func (op Op) Exact() bool { return !operations[op].inexact }

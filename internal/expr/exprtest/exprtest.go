@@ -36,3 +36,40 @@ func Float(f float64) *expr.Expr { return expr.Literal(value.Float(f)) }
 
 // Text is a constant.
 func Text(s string) *expr.Expr { return expr.Literal(value.Text(s)) }
+
+// Signature is an operation with types that its arguments can have, whatever their values.
+type Signature struct {
+	Op   expr.Op
+	Args []value.Type
+	Type value.Type // of the result
+}
+
+// Types are all types of values.
+var Types = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
+
+// Signatures lists those of up to three arguments, of all operations but those that take a constant somewhere. So a test that
+// goes through them has what is added, too.
+func Signatures() []Signature {
+	var all []Signature
+	for _, op := range expr.Ops() {
+		var try func(args []*expr.Expr)
+		try = func(args []*expr.Expr) {
+			if len(args) > 0 {
+				if e, err := expr.New(op, args...); err == nil {
+					s := Signature{Op: op, Type: e.Type}
+					for _, a := range args {
+						s.Args = append(s.Args, a.Type)
+					}
+					all = append(all, s)
+				}
+			}
+			for _, t := range Types {
+				if len(args) < 3 {
+					try(append(args[:len(args):len(args)], expr.Column("t", "c", t)))
+				}
+			}
+		}
+		try(nil)
+	}
+	return all
+}
