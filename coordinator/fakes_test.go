@@ -415,6 +415,7 @@ type federation struct {
 	operator  ed25519.PrivateKey
 	maxSites  int    // of the catalog; 0: none
 	columns   string // of person, beside the others
+	travelled traffic
 
 	mu    sync.Mutex
 	draws []draw
@@ -564,7 +565,7 @@ func (f *federation) listen(t *testing.T) (net.Listener, string) {
 	}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	return lis, lis.Addr().String()
+	return countedListener{lis, &f.travelled}, lis.Addr().String()
 }
 
 func (f *federation) ask(ctx context.Context, t *testing.T, sql string) (*Answer, error) {

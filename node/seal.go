@@ -179,27 +179,14 @@ func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, 
 		return refuse(CodeEngine, errors.New("no key can be made"))
 	}
 	request := seal.Request{Federation: s.federation, Study: r.request.Study, Query: r.request.Query, Digest: r.request.Digest()}
-	var covered func(hospitals int) ([]int64, error)
 	if r.request.Cover.Names {
-		covered, request.Digest, err = s.named(ctx, r, out, ticks, with, rest)
-	} else {
-		exact := fragment.NewDense(&r.request.Fragment)
-		covered = func(hospitals int) ([]int64, error) {
-			shares, err := r.shares(hospitals)
-			if err != nil {
-				return nil, err
-			}
-			return exact.Covered(ctx, shares)
+		covered, digest, err := s.named(ctx, r, out, ticks, with, rest)
+		if err != nil {
+			return err
 		}
-		if err = s.exactly(ctx, r, out, exact.Add); err == nil {
-			err = tick(ctx, ticks)
+		if request.Digest = digest; r.request.Cover.Masked() {
+			return s.seal(ctx, r, out, request, key, with, covering{anew: covered})
 		}
-		rest()
-	}
-	if err != nil {
-		return err
-	}
-	if !r.request.Cover.Masked() {
 		told := s.since(time.Now())
 		vector, err := covered(1)
 		if err != nil {
@@ -210,7 +197,45 @@ func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, 
 		}
 		return s.sendVector(vector, out)
 	}
-	return s.seal(ctx, r, out, request, key, with, covered)
+	exact := fragment.NewDense(&r.request.Fragment)
+	numbers := covering{hospitals: len(r.request.Cover.Among), anew: func(hospitals int) ([]int64, error) {
+		shares, err := r.shares(hospitals)
+		if err != nil {
+			return nil, err
+		}
+		return exact.Covered(ctx, shares)
+	}}
+	if err := s.exactly(ctx, r, out, exact.Add); err != nil {
+		return err
+	}
+	if numbers.vector, err = numbers.anew(numbers.hospitals); err != nil {
+		return ended(ctx, err)
+	}
+	if err := tick(ctx, ticks); err != nil {
+		return err
+	}
+	rest()
+	return s.seal(ctx, r, out, request, key, with, numbers)
+}
+
+// covering is how masked numbers are covered: for as many hospitals as are asked before this one says that it is done, and
+// anew where fewer are. Only one of the two ever leaves.
+type covering struct {
+	hospitals int     // for which vector is covered; 0: for none
+	vector    []int64 // drawn before the tick at which this hospital says that it is done
+	anew      func(hospitals int) ([]int64, error)
+}
+
+// of gives the numbers for so many hospitals. What was drawn before hides how long that took; what is drawn now leaves at a tick.
+func (c covering) of(ctx context.Context, hospitals int, told grid.Ticks) ([]int64, error) {
+	if c.hospitals == hospitals {
+		return c.vector, nil
+	}
+	vector, err := c.anew(hospitals)
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	return vector, tick(ctx, told)
 }
 
 // since are the ticks at which leaves what follows from what this hospital was told at that time.
@@ -254,7 +279,7 @@ func (s *service) named(ctx context.Context, r reservation, out *countingWriter,
 
 // seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
 // made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
-func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, request seal.Request, key seal.Key, with talks, covered func(int) ([]int64, error)) error {
+func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, request seal.Request, key seal.Key, with talks, numbers covering) error {
 	all, err := with.members(ctx, request.Member(s.name, key, s.custody.key))
 	if err != nil {
 		return err
@@ -267,16 +292,12 @@ func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, 
 			return refuse(CodeSealed, err)
 		}
 	}
-	told := s.since(time.Now())
-	vector, err := covered(len(all))
+	vector, err := numbers.of(ctx, len(all), s.since(time.Now()))
 	if err != nil {
-		return ended(ctx, err)
+		return err
 	}
 	if err := request.Mask(vector, s.name, key, all); err != nil {
 		return refuse(CodeSealed, err)
-	}
-	if err := tick(ctx, told); err != nil {
-		return err
 	}
 	out.members, out.exposure = len(all), r.request.Cover.Exposure(len(all))
 	return s.sendVector(vector, out)

@@ -360,7 +360,8 @@ func TestPeersAreDifferent(t *testing.T) {
 	}
 }
 
-// How long the noise of one number took to draw is not seen: it tells of the noise.
+// How long the noise of one number took to draw is not seen: it tells of the noise. It is drawn for all that are asked before
+// the tick at which this hospital says that it is done; for fewer it is drawn anew, and leaves at a tick.
 func TestMaskedLeaveAtTicks(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -368,14 +369,36 @@ func TestMaskedLeaveAtTicks(t *testing.T) {
 		r := maskedRequest(h, fmt.Sprintf("%032x", i+1))
 		request := seal.Request{Federation: "france", Study: "masked", Query: r.Query, Digest: r.Digest()}
 		var told time.Time
+		began := time.Now()
 		_, err := converse(t, c, r, func(own seal.Member) []seal.Member {
 			told = time.Now()
-			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer), request.Member("rennes", peers[1].key, peers[1].signer)}
+			if took := told.Sub(began); took < grid.Default.First {
+				t.Errorf("the hospital was done after %v", took)
+			}
+			return []seal.Member{own, request.Member("nantes", peers[0].key, peers[0].signer)} // rennes is not
 		})
 		must(t, err)
 		if took := time.Since(told); took < drawing.First {
-			t.Errorf("masked numbers left after %v", took)
+			t.Errorf("masked numbers for fewer hospitals left after %v", took)
 		}
+	}
+	drawn := 0
+	numbers := covering{hospitals: 3, vector: []int64{7}, anew: func(hospitals int) ([]int64, error) {
+		drawn++
+		return []int64{int64(hospitals)}, nil
+	}}
+	for hospitals, want := range map[int]int64{3: 7, 2: 2} {
+		told := grid.Ticks{Grid: drawing, Started: time.Now(), Timeout: time.Minute}
+		got, err := numbers.of(t.Context(), hospitals, told)
+		if must(t, err); len(got) != 1 || got[0] != want {
+			t.Errorf("%d hospitals: %v", hospitals, got)
+		}
+		if took := time.Since(told.Started); hospitals == 2 && took < drawing.First {
+			t.Errorf("numbers that were drawn anew are ready after %v", took)
+		}
+	}
+	if drawn != 1 {
+		t.Errorf("noise was drawn anew %d times", drawn)
 	}
 }
 

@@ -25,7 +25,7 @@ ORDER BY gender_concept_id`
 // memory, ledger and log.
 func (d *demo) search(ctx context.Context) error {
 	d.pose("What does the coordinator hold? Its memory, its ledger and its log are searched for each hospital's exact sums of this.", tourSearched)
-	patterns, err := d.exactSums(ctx)
+	pairs, err := d.exactSums(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (d *demo) search(ctx context.Context) error {
 		if _, err := ask.answer(ctx, d.messages); err != nil {
 			return err
 		}
-		found, err := d.holds(patterns)
+		found, err := d.holds(pairs)
 		if errors.Is(err, errNoMemory) {
 			d.say("  This machine does not let one process look into another, so it is not shown here.\n")
 			return nil
@@ -54,8 +54,21 @@ func (d *demo) search(ctx context.Context) error {
 	return nil
 }
 
-// exactSums are each hospital's two sums as they stand beside each other in memory, in either order.
-func (d *demo) exactSums(ctx context.Context) (patterns [][2][]byte, err error) {
+// exactPair is a hospital's two exact sums.
+type exactPair struct{ men, women int64 }
+
+// in tells whether they stand in b: beside each other as in memory, in either order, or both in digits as in the ledger and the
+// log.
+func (p exactPair) in(b []byte) bool {
+	side := func(a, b int64) []byte {
+		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)) //nolint:gosec // years
+	}
+	return bytes.Contains(b, side(p.men, p.women)) || bytes.Contains(b, side(p.women, p.men)) ||
+		bytes.Contains(b, fmt.Append(nil, p.men)) && bytes.Contains(b, fmt.Append(nil, p.women))
+}
+
+// exactSums are each hospital's.
+func (d *demo) exactSums(ctx context.Context) (pairs []exactPair, err error) {
 	rows, err := synth.Exact(ctx, filepath.Join(d.folder, "data"), d.hospitals,
 		"SELECT sum(year_of_birth) FILTER (WHERE gender_concept_id = 8507)::BIGINT, sum(year_of_birth) FILTER (WHERE gender_concept_id = 8532)::BIGINT FROM person GROUP BY hospital")
 	if err != nil {
@@ -67,23 +80,20 @@ func (d *demo) exactSums(ctx context.Context) (patterns [][2][]byte, err error) 
 		if !ok || !also {
 			return nil, fmt.Errorf("the exact sums are %v", row)
 		}
-		side := func(a, b int64) []byte {
-			return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)) //nolint:gosec // years
-		}
-		patterns = append(patterns, [2][]byte{side(men, women), side(women, men)})
+		pairs = append(pairs, exactPair{men, women})
 	}
-	return patterns, nil
+	return pairs, nil
 }
 
 // errNoMemory means that the memory of another process cannot be read here.
 var errNoMemory = errors.New("the memory of another process cannot be read")
 
 // holds counts the hospitals whose sums stand in the coordinator's memory or on its disk.
-func (d *demo) holds(patterns [][2][]byte) (hospitals int, err error) {
-	found := make([]bool, len(patterns))
+func (d *demo) holds(pairs []exactPair) (hospitals int, err error) {
+	found := make([]bool, len(pairs))
 	look := func(b []byte) {
-		for i, p := range patterns {
-			found[i] = found[i] || bytes.Contains(b, p[0]) || bytes.Contains(b, p[1])
+		for i, p := range pairs {
+			found[i] = found[i] || p.in(b)
 		}
 	}
 	coordinator := d.children[len(d.children)-1]

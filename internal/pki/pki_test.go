@@ -669,3 +669,29 @@ func TestVerifyConnectionAgain(t *testing.T) {
 	wants(t, "another federation", server.VerifyConnection(shown(Identity{"cardio", RoleCoordinator, "main"}, -time.Hour, time.Hour)), "not of federation onco")
 	wants(t, "no certificate", server.VerifyConnection(tls.ConnectionState{}), "no certificate")
 }
+
+// The chain of a connection is verified once, and again when the first of its certificates, the authority's too, has run out.
+func TestChainIsVerifiedOnce(t *testing.T) {
+	w := newWorld(t, "onco")
+	chain := w.raw(t, lyon).Certificates[0].Leaf
+	other := w.raw(t, coordinator).Certificates[0].Leaf
+	v := &verified{chain, time.Now().Add(time.Hour)}
+	if !v.holds([]*x509.Certificate{chain}) {
+		t.Error("it is verified again")
+	}
+	if v.holds([]*x509.Certificate{other}) || v.holds(nil) || (*verified)(nil).holds([]*x509.Certificate{chain}) {
+		t.Error("what was never verified holds")
+	}
+	if (&verified{chain, time.Now().Add(-time.Second)}).holds([]*x509.Certificate{chain}) {
+		t.Error("a chain holds after its time")
+	}
+	ca, cert, key := w.files(lyon)
+	m, err := openMember(ca, cert, key, x509.ExtKeyUsageServerAuth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until, err := m.verify([]*x509.Certificate{chain}, x509.ExtKeyUsageServerAuth)
+	if err != nil || until.After(chain.NotAfter) || until.Before(time.Now()) {
+		t.Errorf("verified until %v, %v", until, err)
+	}
+}

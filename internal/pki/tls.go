@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -81,7 +82,7 @@ func (m *member) server() *tls.Config {
 
 // meet verifies a peer that shows the certificate of a server and is to have a role.
 func (m *member) meet(state tls.ConnectionState, role string) error {
-	if err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
+	if _, err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
 		return fmt.Errorf("%w: %w", ErrIdentity, err)
 	}
 	return m.admit(state, role)
@@ -119,6 +120,7 @@ func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, er
 	if peer.Federation != m.self.Federation {
 		return nil, fmt.Errorf("the peer %s is not of federation %s", peer, m.self.Federation)
 	}
+	var last atomic.Pointer[verified]
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		// crypto/tls can verify a server only by host name, and here the
@@ -130,8 +132,12 @@ func ClientTLS(caFile, certFile, keyFile string, peer Identity) (*tls.Config, er
 			return m.pair.get()
 		},
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
-				return fmt.Errorf("%w: %w", ErrIdentity, err)
+			if v := last.Load(); !v.holds(state.PeerCertificates) {
+				until, err := m.verify(state.PeerCertificates, x509.ExtKeyUsageServerAuth)
+				if err != nil {
+					return fmt.Errorf("%w: %w", ErrIdentity, err)
+				}
+				last.Store(&verified{state.PeerCertificates[0], until})
 			}
 			if err := m.checkPeer(state); err != nil {
 				return err
@@ -214,7 +220,7 @@ func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*memb
 			}
 			chain = append(chain, cert)
 		}
-		if err := m.verify(chain, usage); err != nil {
+		if _, err := m.verify(chain, usage); err != nil {
 			return fmt.Errorf("the certificate %s cannot be used here: %w", certFile, err)
 		}
 		if m.self == (Identity{}) { // never written again: handshakes read it
@@ -228,10 +234,21 @@ func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*memb
 	return m, nil
 }
 
-// verify checks the chain that begins with the leaf, at the present time.
-func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
+// verified is a connection's leaf whose chain has been verified, and when the first certificate of that chain runs out. A
+// connection is looked at again with each call; its signatures do not change meanwhile, and cost more than the call.
+type verified struct {
+	leaf  *x509.Certificate
+	until time.Time
+}
+
+func (v *verified) holds(chain []*x509.Certificate) bool {
+	return v != nil && len(chain) > 0 && v.leaf == chain[0] && time.Now().Before(v.until)
+}
+
+// verify checks the chain that begins with the leaf, at the present time, and tells until when it holds.
+func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) (until time.Time, err error) {
 	if len(chain) == 0 {
-		return errors.New("no certificate was shown")
+		return until, errors.New("no certificate was shown")
 	}
 	options := x509.VerifyOptions{
 		Roots:         m.authorities,
@@ -241,11 +258,15 @@ func (m *member) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error
 	for _, cert := range chain[1:] {
 		options.Intermediates.AddCert(cert)
 	}
-	_, err := chain[0].Verify(options)
+	chains, err := chain[0].Verify(options)
 	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().After(chain[0].NotAfter) {
-		return fmt.Errorf("%w: %w", ErrExpired, err)
+		return until, fmt.Errorf("%w: %w", ErrExpired, err)
 	}
-	return err
+	if err != nil {
+		return until, err
+	}
+	first := slices.MinFunc(chains[0], func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	return first.NotAfter, nil
 }
 
 // loadAuthorities reads the authorities in caFile, all of one federation: with
