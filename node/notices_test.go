@@ -8,14 +8,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/notify"
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -99,6 +102,39 @@ func TestNotices(t *testing.T) {
 	for _, private := range []string{"4711", "SELECT", "patient.sex", "a secret of"} {
 		if strings.Contains(bodies[0], private) {
 			t.Errorf("%q is told: %s", private, bodies[0])
+		}
+	}
+}
+
+// Whatever is told of a study, and of the rest, is told in the language of the configuration, wholly.
+func TestNoticesInFrench(t *testing.T) {
+	english := regexp.MustCompile(`(?i)\b(the|is|of|and|its?|to|or|was|has|by)\b`)
+	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	d := &study.Document{ID: "copd", Version: 2, Title: "Une étude", LegalBasis: "MR-004", Budget: dp.Budget{Accounting: dp.ZCDP, Epsilon: 2.5, Delta: 1e-6}, MaxEpsilon: 0.5,
+		Investigators: []string{"alice"}, Expires: now, Sealed: true}
+	all := []study.Study{
+		{ID: "copd", Proposal: d},
+		{ID: "copd", Proposal: d, Approved: d, Pending: &study.Pending{Act: study.Approve, By: []string{"claire"}, Missing: 1}},
+		{ID: "copd", Approved: d, Status: study.Suspended, Pending: &study.Pending{Act: study.Resume, By: []string{"claire"}, Missing: 1}, Failures: 1},
+		{ID: "copd", Approved: d, Status: study.Suspended, Failures: 5, Failed: true},
+	}
+	for _, l := range []notify.Language{notify.French, notify.English, ""} {
+		events := append(l.BudgetNotices("", 0.9, d.Budget), l.BudgetNotices("copd", 0.9, d.Budget)...)
+		events = append(events, l.CertificateNotice(pki.Term{What: "node", File: "node.pem", Ends: now}, now.Add(-time.Hour)), l.CertificateNotice(pki.Term{What: "node", File: "node.pem", Ends: now}, now))
+		for _, x := range all {
+			if x.Proposal != nil && x.Approved == nil && l != notify.French {
+				continue // the sentence of a proposal is its record's, which TestNotices has
+			}
+			events = append(events, studyNotices(&x, 5, l)...)
+		}
+		for _, e := range events {
+			text := strings.ReplaceAll(e.Subject+"\n"+e.Text, ", Keys and certificates", "") // a heading of the page
+			if found := english.FindString(text); (found != "") == (l == notify.French) || strings.Contains(text, "%!") {
+				t.Errorf("in %q: %q in %s", l, found, text)
+			}
+		}
+		if len(events) < 8 {
+			t.Errorf("%d events", len(events))
 		}
 	}
 }

@@ -9,16 +9,20 @@ import (
 // nearlySpent is the share of a budget from which on people are told.
 const nearlySpent = 0.8
 
-// BudgetNotices tell that of a budget so large a share is spent that people should know; nothing, of a smaller one. whose
-// names the budget in a sentence, study is the study's id or empty.
-func BudgetNotices(whose, study string, spent float64, of dp.Budget) []Event {
+// BudgetNotices tell that of a budget so large a share is spent that people should know; nothing, of a smaller one. study is
+// the id of the study whose budget it is; empty: the hospital's, over all studies.
+func (l Language) BudgetNotices(study string, spent float64, of dp.Budget) []Event {
 	if spent < nearlySpent {
 		return nil
 	}
+	subject := l.Say("%.0f %% of the budget of this hospital, over all studies, is spent", "%.0f %% du budget de cet hôpital, toutes études confondues, sont dépensés", 100*spent)
+	if study != "" {
+		subject = l.Say("%.0f %% of the budget of the study %s is spent", "%.0f %% du budget de l’étude %s sont dépensés", 100*spent, study)
+	}
 	return []Event{{
-		Key: fmt.Sprintf("budget/%s/%g/%g", study, of.Epsilon, of.Delta), Kind: Budget, Study: study,
-		Subject: fmt.Sprintf("%.0f %% of the budget of %s is spent", 100*spent, whose),
-		Text: fmt.Sprintf("It is epsilon %g and delta %g (%s). What is left is all that can be released; queries that need more are refused.",
-			of.Epsilon, of.Delta, of.Accounting),
+		Key: fmt.Sprintf("budget/%s/%g/%g", study, of.Epsilon, of.Delta), Kind: Budget, Study: study, Subject: subject,
+		Text: l.Say("It is epsilon %s and delta %s (%s). What is left is all that can be released; queries that need more are refused.",
+			"Il est d’epsilon %s et delta %s (%s). Seul le reste peut encore être publié ; une requête qui demande davantage est refusée.",
+			l.Number(of.Epsilon), l.Number(of.Delta), of.Accounting),
 	}}
 }

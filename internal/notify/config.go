@@ -12,8 +12,9 @@ import (
 
 // Config is the part `notify` of a daemon's file; docs/node.yaml explains each key. The zero value tells nobody.
 type Config struct {
-	Mail    *Mail    `yaml:"mail"`
-	Webhook *Webhook `yaml:"webhook"`
+	Language Language `yaml:"language"` // empty: English
+	Mail     *Mail    `yaml:"mail"`
+	Webhook  *Webhook `yaml:"webhook"`
 }
 
 // Mail is a server that takes mail, and who gets it.
@@ -57,6 +58,9 @@ func (c *Config) Resolve(path string) {
 func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Language != "" && c.Language != English && c.Language != French {
+		problem("`notify.language` is %q; give en or fr", c.Language)
+	}
 	if m := c.Mail; m != nil {
 		if _, _, err := net.SplitHostPort(m.Server); err != nil {
 			problem("`notify.mail.server` must be host:port, such as smtp.example.org:587")

@@ -18,14 +18,15 @@ import (
 // mailer sends mail by SMTP over TLS.
 type mailer struct {
 	Mail
+	language Language
 	host     string
 	port     int
 	password string
 	tls      *tls.Config
 }
 
-func openMail(c Mail) (*mailer, error) {
-	m := &mailer{Mail: c}
+func openMail(c Mail, l Language) (*mailer, error) {
+	m := &mailer{Mail: c, language: l}
 	host, port, err := net.SplitHostPort(c.Server)
 	if err != nil {
 		return nil, err
@@ -115,13 +116,14 @@ func (m *mailer) message(daemon string, events []Event) (*mail.Msg, error) {
 	}
 	subject := fmt.Sprintf("[%s] %s", daemon, events[0].Subject)
 	if len(events) > 1 {
-		subject += fmt.Sprintf(" (and %d more)", len(events)-1)
+		subject += m.language.Say(" (and %d more)", " (et %d de plus)", len(events)-1)
 	}
 	var body strings.Builder
 	for _, e := range events {
 		fmt.Fprintf(&body, "%s\n\n%s\n\n", e.Subject, e.Text)
 	}
-	fmt.Fprintf(&body, "-- \nIntramuros, %s. No value of a patient is ever in such a message.\n", daemon)
+	body.WriteString(m.language.Say("-- \nIntramuros, %s. No value of a patient is ever in such a message.\n",
+		"-- \nIntramuros, %s. Un tel message ne contient jamais de donnée d’un patient.\n", daemon))
 	message.Subject(subject)
 	message.SetDate()
 	message.SetMessageID()

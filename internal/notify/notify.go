@@ -74,12 +74,12 @@ type way struct {
 // Open reads secrets and what was delivered before; nil where the configuration tells nobody. daemon names itself in each
 // message, file is where it keeps what it has delivered.
 func Open(c Config, daemon, file string, log *slog.Logger) (*Notifier, error) {
-	if c == (Config{}) {
+	if c.Mail == nil && c.Webhook == nil {
 		return nil, nil
 	}
 	n := &Notifier{daemon: daemon, file: file, log: log, every: lookEvery, wait: firstWait}
 	if c.Mail != nil {
-		m, err := openMail(*c.Mail)
+		m, err := openMail(*c.Mail, c.Language)
 		if err != nil {
 			return nil, fmt.Errorf("`notify.mail`: %w", err)
 		}

@@ -256,9 +256,16 @@ func TestMail(t *testing.T) {
 			}
 		})
 	}
+	french, ca := smtpServer(t, false)
+	w := watch(t, Config{Language: French, Mail: &Mail{Server: strings.Replace(french.Addr().String(), "127.0.0.1", "localhost", 1), CA: ca, From: "a@b.example", To: []string{"c@d.example"}}}, filepath.Join(t.TempDir(), "n"), one, two)
+	eventually(t, "a French letter", func() bool { return len(french.received()) == 1 })
+	w.end()
+	if letter := french.received()[0]; !strings.Contains(letter, "(et 1 de plus)") || !strings.Contains(letter, "Un tel message ne contient jamais") {
+		t.Errorf("%s", letter)
+	}
 	s, ca := smtpServer(t, false)
 	s.set(func() { s.plain = true })
-	w := watch(t, Config{Mail: &Mail{Server: strings.Replace(s.Addr().String(), "127.0.0.1", "localhost", 1), CA: ca, User: "node", Password: secret(t, "the password"), From: "a@b.example", To: []string{"c@d.example"}}}, filepath.Join(t.TempDir(), "n"), one)
+	w = watch(t, Config{Mail: &Mail{Server: strings.Replace(s.Addr().String(), "127.0.0.1", "localhost", 1), CA: ca, User: "node", Password: secret(t, "the password"), From: "a@b.example", To: []string{"c@d.example"}}}, filepath.Join(t.TempDir(), "n"), one)
 	time.Sleep(200 * time.Millisecond)
 	w.end()
 	s.set(func() {
@@ -364,6 +371,7 @@ func TestValidate(t *testing.T) {
 		"no secret":              {Webhook: &Webhook{URL: "https://chu.example/hook"}},
 		"no port":                {Mail: &Mail{Server: "smtp.chu.example", From: "a@b.example", To: []string{"c@d.example"}}},
 		"no TLS":                 {Mail: &Mail{Server: "smtp.chu.example:25", TLS: "none", From: "a@b.example", To: []string{"c@d.example"}}},
+		"another language":       {Language: "de"},
 		"nobody":                 {Mail: &Mail{Server: "smtp.chu.example:25", From: "a@b.example"}},
 		"no address":             {Mail: &Mail{Server: "smtp.chu.example:25", From: "a@b.example", To: []string{"claire"}}},
 		"a user and no password": {Mail: &Mail{Server: "smtp.chu.example:25", User: "node", From: "a@b.example", To: []string{"c@d.example"}}},

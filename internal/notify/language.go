@@ -1,0 +1,33 @@
+package notify
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Language is the one in which people are told. The zero value is English.
+type Language string
+
+// The languages, those of the consoles.
+const (
+	English Language = "en"
+	French  Language = "fr"
+)
+
+// Say gives one of two texts, both forms of fmt with the same arguments.
+func (l Language) Say(english, french string, args ...any) string {
+	if l == French {
+		return fmt.Sprintf(french, args...)
+	}
+	return fmt.Sprintf(english, args...)
+}
+
+// Number is a number as it is written.
+func (l Language) Number(x float64) string {
+	text := strconv.FormatFloat(x, 'g', -1, 64)
+	if l == French {
+		return strings.Replace(text, ".", ",", 1)
+	}
+	return text
+}
