@@ -44,6 +44,7 @@ type Config struct {
 	PrepareTimeout time.Duration     `yaml:"prepare_timeout"`
 	AnswerGrid     grid.Grid         `yaml:"answer_grid"`
 	Operators      map[string]string `yaml:"operators"` // public keys of those who may propose and close studies: files, by name
+	Former         []string          `yaml:"former"`    // names of operators who left: their keys sign nothing more
 	Limits         Limits            `yaml:"limits"`
 	Sealed         Sealed            `yaml:"sealed"`
 	Public         Public            `yaml:"public"`
@@ -260,6 +261,11 @@ func (c *Config) validate() error {
 	}
 	if err := c.AnswerGrid.Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("`answer_grid`: %w", err))
+	}
+	for _, name := range c.Former {
+		if c.Operators[name] == "" {
+			problem("`former` names %q, who is not in `operators`; the key of who left stays there", name)
+		}
 	}
 	if err := c.Limits.validate(); err != nil {
 		problems = append(problems, err)

@@ -117,7 +117,7 @@ func Open(ctx context.Context, config *Config, roster Roster, log *slog.Logger) 
 	if c.notifier, err = notify.Open(config.Notify, "coordinator "+config.Federation, config.Ledger+".notified.json", log); err != nil {
 		return nil, err
 	}
-	place := study.Place{Federation: config.Federation}
+	place := study.Place{Federation: config.Federation, Former: config.Former}
 	if place.Operators, err = study.LoadKeys(config.Operators); err != nil {
 		return nil, fmt.Errorf("`operators`: %w", err)
 	}

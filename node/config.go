@@ -3,8 +3,10 @@ package node
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +39,7 @@ type Config struct {
 	Budget     dp.Budget         `yaml:"budget"`     // cap over all studies together
 	Operators  map[string]string `yaml:"operators"`  // public keys of those who may propose studies: files, by name
 	Custodians map[string]string `yaml:"custodians"` // likewise, of those who decide about studies here
+	Former     []string          `yaml:"former"`     // names of both who left: their keys sign nothing more
 	// SignaturesRequired is how many custodians must sign what opens a study; what closes one takes one. 0: one.
 	SignaturesRequired int `yaml:"signatures_required"`
 	// CoordinatorKey is the file of the coordinator's public key: it signs its checkpoints and
@@ -239,6 +242,12 @@ func (c *Config) Resolve(path string) {
 	}
 }
 
+// present are the names of those who have not left.
+func (c *Config) present(keys map[string]string) []string {
+	names := slices.Sorted(maps.Keys(keys))
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(c.Former, name) })
+}
+
 // Validate lists every problem, one a line.
 func (c *Config) Validate() error {
 	var problems []error
@@ -260,8 +269,13 @@ func (c *Config) Validate() error {
 	if err := c.Budget.Validate(); err != nil {
 		problem("`budget`, the cap over all studies: %w", err)
 	}
-	if n := c.SignaturesRequired; n < 0 || n > 1 && n > len(c.Custodians) {
-		problem("`signatures_required` is %d and `custodians` names %d: no study could open; name more, or require fewer", n, len(c.Custodians))
+	if n, have := c.SignaturesRequired, len(c.present(c.Custodians)); n < 0 || n > 1 && n > have {
+		problem("`signatures_required` is %d and `custodians` names %d who have not left: no study could open; name more, or require fewer", n, have)
+	}
+	for _, name := range c.Former {
+		if c.Operators[name] == "" && c.Custodians[name] == "" {
+			problem("`former` names %q, who is neither in `operators` nor in `custodians`; the key of who left stays there", name)
+		}
 	}
 	if c.CoordinatorKey == "" {
 		problem("`coordinator_key` is not set; ask the federation for the coordinator's public key")

@@ -62,22 +62,29 @@ func openIdentity(c Config) (*identity.Verifier, error) {
 	return identity.Open(issuers, time.Now)
 }
 
-func openStudies(ctx context.Context, c Config, book *ledger.Ledger, log *slog.Logger) (*study.Registry, error) {
-	place := study.Place{Federation: c.Federation, Hospital: c.Name, Required: c.SignaturesRequired}
+// openPlace reads who decides about studies here.
+func openPlace(c Config) (study.Place, error) {
+	place := study.Place{Federation: c.Federation, Hospital: c.Name, Required: c.SignaturesRequired, Former: c.Former}
 	var err error
 	if place.Operators, err = study.LoadKeys(c.Operators); err != nil {
-		return nil, fmt.Errorf("`operators`: %w", err)
+		return place, fmt.Errorf("`operators`: %w", err)
 	}
 	if place.Custodians, err = study.LoadKeys(c.Custodians); err != nil {
-		return nil, fmt.Errorf("`custodians`: %w", err)
+		return place, fmt.Errorf("`custodians`: %w", err)
 	}
 	keys := map[string]bool{}
-	for _, k := range place.Custodians {
-		keys[string(k)] = true
+	for name, key := range place.Custodians {
+		if !place.Left(name) {
+			keys[string(key)] = true
+		}
 	}
 	if n := c.SignaturesRequired; n > 1 && n > len(keys) {
-		return nil, fmt.Errorf("`signatures_required` is %d and `custodians` has %d different keys: no study could open", n, len(keys))
+		return place, fmt.Errorf("`signatures_required` is %d and `custodians` has %d different keys of people who have not left: no study could open", n, len(keys))
 	}
+	return place, nil
+}
+
+func openStudies(ctx context.Context, c Config, place study.Place, book *ledger.Ledger, log *slog.Logger) (*study.Registry, error) {
 	studies, err := study.Load(ctx, book, place, log)
 	if err != nil {
 		return nil, err

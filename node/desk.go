@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ type Standing struct {
 	Budget      dp.Budget    `json:"budget"` // over all studies
 	Remaining   dp.Remaining `json:"remaining"`
 	Hold        Hold         `json:"hold"`
-	Custodians  []string     `json:"custodians"` // whose keys are configured
+	Custodians  []string     `json:"custodians"` // whose keys are configured, and who have not left
 	// Required is how many custodians must sign what opens a study, at least 1.
 	Required int             `json:"signatures_required"`
 	Studies  []StudyStanding `json:"studies"`
@@ -59,7 +58,7 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 	s := n.service
 	st := &Standing{
 		Hospital: n.config.Name, Federation: n.config.Federation, Engine: s.kind, DataVersion: s.verified.Load().version,
-		Budget: s.budget, Hold: s.suspension.state(), Custodians: slices.Sorted(maps.Keys(n.config.Custodians)), Studies: []StudyStanding{},
+		Budget: s.budget, Hold: s.suspension.state(), Custodians: n.config.present(n.config.Custodians), Studies: []StudyStanding{},
 		Required: max(1, n.config.SignaturesRequired), Certificates: []pki.Term{},
 	}
 	for _, t := range n.config.terms() {
@@ -95,12 +94,30 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 
 // SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again.
-// Stopping needs no signature, since it opens nothing; nor does its end, since studies then
-// allow what signed approvals allow. Errors are the ledger's; after an error a stop holds
-// nonetheless until the node ends.
+// Stopping needs no signature, since it opens nothing. Its end needs none where one custodian opens a study, since studies then
+// allow what signed approvals allow; where more must sign, so they must that it ends (TakeRelease), and the error here wraps
+// study.ErrRecord. Other errors are the ledger's; after an error a stop holds nonetheless until the node ends.
 func (n *Node) SetHold(ctx context.Context, h Hold) error {
 	err := n.service.suspension.set(ctx, n.service.ledger, h, n.service.now())
 	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)
+	return err
+}
+
+// DraftRelease makes what a custodian signs to have a stopped hospital answer again. Errors wrap study.ErrRecord.
+func (n *Node) DraftRelease(by, reason string) (*Release, error) {
+	h := n.service.suspension.state()
+	if !h.On {
+		return nil, fmt.Errorf("%w: the hospital is not stopped", study.ErrRecord)
+	}
+	return &Release{Federation: n.config.Federation, Hospital: n.config.Name, Since: h.Since, By: by,
+		Time: n.service.now().UTC().Truncate(time.Second), Reason: strings.TrimSpace(reason)}, nil
+}
+
+// TakeRelease takes a custodian's signature under a stop's end, which comes with the last that is needed. Errors wrap
+// study.ErrRecord, or are the ledger's.
+func (n *Node) TakeRelease(ctx context.Context, r *Release) error {
+	err := n.service.suspension.release(ctx, n.service.ledger, r)
+	n.log.Warn("a signature under the end of the custodian's stop", "by", r.By, "taken", err == nil)
 	return err
 }
 
@@ -132,7 +149,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 	if !ok {
 		return nil, refused("there is no study %q here", d.Study)
 	}
-	if _, ok := n.config.Custodians[d.By]; !ok {
+	if !slices.Contains(n.config.present(n.config.Custodians), d.By) {
 		return nil, refused("%q is no custodian here", d.By)
 	}
 	r := &study.Record{

@@ -2,11 +2,16 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/study"
 )
 
 // Hold is a custodian's stop: while it is on, nothing is answered, whatever studies allow.
@@ -15,39 +20,72 @@ type Hold struct {
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`    // who did it, as the console knows them; empty: not known by name
 	Since  time.Time `json:"since"` // UTC; zero where it was never on
+	// Signed are the custodians who have signed that it ends, where more than one must.
+	Signed []string `json:"signed,omitempty"`
 }
 
-// holdEntry is a hold as the ledger keeps it, in an entry of kind config.
+// Release is a custodian's signature under that a stop ends and the hospital answers again, as many of which are needed as
+// to open a study, where that is more than one.
+type Release struct {
+	Federation string    `json:"federation"`
+	Hospital   string    `json:"hospital"`
+	Since      time.Time `json:"since"` // of the stop: it ends no other
+	By         string    `json:"by"`
+	Time       time.Time `json:"time"`
+	Reason     string    `json:"reason"`
+	Signature  []byte    `json:"signature"` // Ed25519, over Message
+}
+
+// releasePrefix keeps a signature of a release from being one of something else.
+const releasePrefix = "intramuros/hold/1\n"
+
+// Message is what the signature is of.
+func (r Release) Message() ([]byte, error) {
+	r.Signature = nil
+	r.Since, r.Time = r.Since.UTC(), r.Time.UTC().Truncate(time.Second)
+	b, err := json.Marshal(r)
+	return append([]byte(releasePrefix), b...), err
+}
+
+// holdEntry is a hold as the ledger keeps it, in an entry of kind config. One with a Release says that the hold goes on until
+// others have signed as well.
 type holdEntry struct {
-	Suspended *bool  `json:"suspended"`
-	Reason    string `json:"reason"`
-	By        string `json:"by,omitempty"`
+	Suspended *bool    `json:"suspended"`
+	Reason    string   `json:"reason"`
+	By        string   `json:"by,omitempty"`
+	Release   *Release `json:"release,omitempty"`
 }
 
-// holdOf reads an entry of the ledger; ok is false for any but that of a hold.
-func holdOf(e ledger.Entry) (h Hold, ok bool) {
+// holdOf reads an entry of the ledger; ok is false for any but that of a hold. r is a signature under its end, or nil.
+func holdOf(e ledger.Entry) (h Hold, r *Release, ok bool) {
 	var x holdEntry
 	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &x) != nil || x.Suspended == nil {
-		return Hold{}, false
+		return Hold{}, nil, false
 	}
-	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, true
+	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, x.Release, true
 }
 
 // suspension holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
 // that a restart does not release it.
 type suspension struct {
+	place study.Place // whose signatures end it, and how many
+
 	mu      sync.Mutex
 	hold    Hold
+	signed  map[string]bool // by key, under the end of hold
 	running context.Context // ends when all queries are held
 	pull    context.CancelFunc
 }
 
-func openBrake(ctx context.Context, book *ledger.Ledger) (*suspension, error) {
-	b := &suspension{}
+func openBrake(ctx context.Context, book *ledger.Ledger, place study.Place) (*suspension, error) {
+	b := &suspension{place: place, signed: map[string]bool{}}
 	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
 	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
-		if h, ok := holdOf(e); ok {
-			b.hold = h
+		switch h, r, ok := holdOf(e); {
+		case ok && r != nil:
+			b.sign(r)
+		case ok:
+			b.hold, b.signed = h, map[string]bool{}
 		}
 		return nil
 	}); err != nil {
@@ -57,6 +95,79 @@ func openBrake(ctx context.Context, book *ledger.Ledger) (*suspension, error) {
 		b.pull()
 	}
 	return b, nil
+}
+
+// sign counts a signature of somebody who is a custodian still.
+func (b *suspension) sign(r *Release) {
+	if key, ok := b.place.Custodians[r.By]; ok && !b.signed[string(key)] && !b.place.Left(r.By) {
+		b.signed[string(key)] = true
+		b.hold.Signed = append(slices.Clone(b.hold.Signed), r.By)
+	}
+}
+
+// check refuses a signature that does not end the present hold.
+func (b *suspension) check(r *Release) error {
+	refused := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %w", study.ErrRecord, fmt.Errorf(format, args...))
+	}
+	key, ok := b.place.Custodians[r.By]
+	switch {
+	case r.Federation != b.place.Federation || r.Hospital != b.place.Hospital:
+		return refused("it is for %s of %s", r.Hospital, r.Federation)
+	case !b.hold.On || !r.Since.Equal(b.hold.Since):
+		return refused("the stop that it ends has ended; another may have come")
+	case !ok || b.place.Left(r.By):
+		return refused("%q is no custodian here", r.By)
+	case len(r.Reason) > maxReleaseReason || strings.ContainsRune(r.Reason, 0):
+		return refused("the reason is too long")
+	}
+	m, err := r.Message()
+	if err != nil {
+		return refused("%w", err)
+	}
+	if !ed25519.Verify(key, m, r.Signature) {
+		return refused("the signature is not that of %s", r.By)
+	}
+	return nil
+}
+
+const maxReleaseReason = 1000 // bytes
+
+// release takes a custodian's signature, and ends the hold with the last that is needed.
+func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Release) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.check(r); err != nil {
+		return err
+	}
+	if b.signed[string(b.place.Custodians[r.By])] {
+		return nil
+	}
+	missing := b.place.Required - len(b.signed) - 1
+	on := missing > 0
+	by := strings.Join(append(slices.Clone(b.hold.Signed), r.By), ", ")
+	entry, text := holdEntry{Suspended: &on, Reason: r.Reason, By: by}, by+" signed that this hospital answers again, as its studies allow."
+	if on {
+		entry.By, entry.Release = r.By, r
+		text = fmt.Sprintf("%s signed that this hospital answers again. It does not before %d more of the custodians have signed.", r.By, missing)
+	}
+	if r.Reason != "" {
+		text += " Reason: " + r.Reason
+	}
+	detail, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	if err := book.Record(context.WithoutCancel(ctx), ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: detail}); err != nil {
+		return err
+	}
+	if on {
+		b.sign(r)
+		return nil
+	}
+	b.hold, b.signed = Hold{Reason: r.Reason, By: by, Since: r.Time.UTC()}, map[string]bool{}
+	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+	return nil
 }
 
 // released refuses while all queries are held.
@@ -87,7 +198,10 @@ func (b *suspension) during(ctx context.Context) (context.Context, context.Cance
 // be written; releasing comes after the ledger has it.
 func (b *suspension) set(ctx context.Context, book *ledger.Ledger, h Hold, now time.Time) error {
 	on, reason := h.On, h.Reason
-	detail, err := json.Marshal(holdEntry{&on, reason, h.By})
+	if !on && b.place.Required > 1 {
+		return fmt.Errorf("%w: %d custodians must sign that this hospital answers again", study.ErrRecord, b.place.Required)
+	}
+	detail, err := json.Marshal(holdEntry{Suspended: &on, Reason: reason, By: h.By})
 	if err != nil {
 		return err
 	}
@@ -109,7 +223,7 @@ func (b *suspension) set(ctx context.Context, book *ledger.Ledger, h Hold, now t
 		return nil
 	}
 	if on {
-		b.hold = h
+		b.hold, b.signed = h, map[string]bool{}
 		b.pull()
 	}
 	if err := book.Record(context.WithoutCancel(ctx), ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: detail}); err != nil {

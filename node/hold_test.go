@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -72,7 +74,7 @@ func TestHold(t *testing.T) {
 	var texts []string
 	policies := 0
 	for _, e := range h.entries(t) {
-		if _, ok := holdOf(e); ok {
+		if _, _, ok := holdOf(e); ok {
 			texts = append(texts, e.Text)
 		} else if e.Kind == "config" {
 			policies++
@@ -226,4 +228,97 @@ func TestConsoleConfig(t *testing.T) {
 	if err := (Console{Listen: "127.0.0.1:1"}).validate(); err == nil {
 		t.Error("no token is needed")
 	}
+}
+
+// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for herself, with a
+// key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
+func TestHoldEndsBySignatures(t *testing.T) {
+	conf := testConfig(federation(t))
+	folder := filepath.Dir(conf.Ledger)
+	keys := map[string]ed25519.PrivateKey{"claire": claire}
+	for _, name := range []string{"bert", "dora"} {
+		key, err := pki.CreateSigningKey(filepath.Join(folder, name))
+		must(t, err)
+		keys[name] = key
+		conf.Custodians[name] = filepath.Join(folder, name+".pub")
+	}
+	conf.Custodians["albert"] = conf.Custodians["bert"]
+	conf.SignaturesRequired = 2
+	h := start(t, conf, newEngine())
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "An incident.", By: "claire"}))
+	if err := h.SetHold(t.Context(), Hold{}); !errors.Is(err, study.ErrRecord) {
+		t.Errorf("nobody's signature lets it answer: %v", err)
+	}
+	signed := func(name string, key ed25519.PrivateKey) *Release {
+		t.Helper()
+		r, err := h.DraftRelease(name, "It is over.")
+		must(t, err)
+		m, err := r.Message()
+		must(t, err)
+		r.Signature = ed25519.Sign(key, m)
+		return r
+	}
+	refused := func(why string, r *Release) {
+		t.Helper()
+		if err := h.TakeRelease(t.Context(), r); !errors.Is(err, study.ErrRecord) {
+			t.Errorf("%s: %v", why, err)
+		}
+		if st, err := h.Standing(t.Context()); err != nil || !st.Hold.On {
+			t.Fatalf("%s lets it answer", why)
+		}
+	}
+	refused("another's key", signed("claire", keys["bert"]))
+	refused("nobody", signed("eve", keys["bert"]))
+	other := signed("bert", keys["bert"])
+	other.Since = other.Since.Add(-time.Hour)
+	m, err := other.Message()
+	must(t, err)
+	other.Signature = ed25519.Sign(keys["bert"], m)
+	refused("another stop", other)
+	changed := signed("bert", keys["bert"])
+	changed.Reason = "Another."
+	refused("another reason than signed", changed)
+
+	first := signed("bert", keys["bert"])
+	must(t, h.TakeRelease(t.Context(), first))
+	must(t, h.TakeRelease(t.Context(), signed("albert", keys["bert"]))) // the same key under another name counts once
+	st, err := h.Standing(t.Context())
+	must(t, err)
+	if !st.Hold.On || len(st.Hold.Signed) != 1 || st.Hold.Signed[0] != "bert" || st.Hold.Reason != "An incident." {
+		t.Fatalf("%+v", st.Hold)
+	}
+	h.stop()
+
+	conf.Former = []string{"bert"} // whose signature counts no more
+	h = start(t, conf, newEngine())
+	refused("who left", signed("bert", keys["bert"]))
+	refused("who left, under another name", signed("albert", keys["bert"]))
+	must(t, h.TakeRelease(t.Context(), signed("claire", keys["claire"])))
+	h.stop()
+	h = start(t, conf, newEngine())
+	if st, err = h.Standing(t.Context()); err != nil || !st.Hold.On || len(st.Hold.Signed) != 1 || st.Hold.Signed[0] != "claire" || slices.Contains(st.Custodians, "bert") {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	must(t, h.TakeRelease(t.Context(), signed("dora", keys["dora"])))
+	if st, err = h.Standing(t.Context()); err != nil || st.Hold.On || st.Hold.By != "claire, dora" {
+		t.Fatalf("%+v, %v", st.Hold, err)
+	}
+	if err := h.service.suspension.released(); err != nil {
+		t.Errorf("it still refuses: %v", err)
+	}
+	h.stop()
+	h = start(t, conf, newEngine())
+	if st, err = h.Standing(t.Context()); err != nil || st.Hold.On {
+		t.Errorf("a restart stops it again: %+v, %v", st, err)
+	}
+	policies := 0
+	for _, e := range h.entries(t) {
+		if _, _, hold := holdOf(e); e.Kind == "config" && !hold {
+			policies++
+		}
+	}
+	if policies != 2 {
+		t.Errorf("the policy is recorded %d times, not before and after bert left", policies)
+	}
+	h.stop()
 }

@@ -98,7 +98,11 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err := errors.Join(recordPolicy(ctx, book, c, digest, own, peers), recordData(ctx, book, over.version)); err != nil {
 		return nil, err
 	}
-	studies, err := openStudies(ctx, c, book, log)
+	place, err := openPlace(c)
+	if err != nil {
+		return nil, err
+	}
+	studies, err := openStudies(ctx, c, place, book, log)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +113,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
-	stop, err := openBrake(ctx, book)
+	stop, err := openBrake(ctx, book, place)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		Issuers       []string  `json:"issuers"`
 		Sealed        *sealing  `json:"sealed,omitempty"`
 		Required      int       `json:"signatures_required,omitempty"` // as package study reads it
-	}{digest, c.Budget, c.Limits, slices.Sorted(maps.Keys(c.Operators)), slices.Sorted(maps.Keys(c.Custodians)), c.LocalAccounts, []string{}, nil, 0}
+		Former        []string  `json:"former,omitempty"`
+	}{digest, c.Budget, c.Limits, c.present(c.Operators), c.present(c.Custodians), c.LocalAccounts, []string{}, nil, 0, slices.Sorted(slices.Values(c.Former))}
 	if c.SignaturesRequired > 1 {
 		all.Required = c.SignaturesRequired
 	}
@@ -46,7 +47,7 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 	}
 	var last json.RawMessage
 	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
-		if _, hold := holdOf(e); e.Kind == ledger.KindConfig && !hold {
+		if _, _, hold := holdOf(e); e.Kind == ledger.KindConfig && !hold {
 			last = e.Detail
 		}
 		return nil
@@ -60,6 +61,9 @@ func recordPolicy(ctx context.Context, book *ledger.Ledger, c Config, digest str
 		c.Budget.Epsilon, list(all.Operators), list(all.Custodians))
 	if all.Required > 0 {
 		text += fmt.Sprintf(" What opens a study must be signed by %d of them.", all.Required)
+	}
+	if len(all.Former) > 0 {
+		text += fmt.Sprintf(" %s left, and sign nothing more.", list(all.Former))
 	}
 	if all.Sealed != nil {
 		text += fmt.Sprintf(" The key of this hospital, which others pin, is %s.", all.Sealed.Key)

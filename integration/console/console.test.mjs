@@ -758,7 +758,7 @@ async function sign(page, key) {
   await page.setInputFiles('#sign-key', federation.file(`pki/${key}.key`));
   await page.getByRole('button', { name: 'Sign', exact: true }).click();
   await page.locator('dialog').waitFor({ state: 'detached' });
-  await until('the page tells of it', async () => /Signed, and in the ledger|must sign the same/.test(await page.locator('#say').innerText()));
+  await until('the page tells of it', async () => /Signed, and in the ledger|must sign the same|stays stopped|answers again/.test(await page.locator('#say').innerText()));
   await page.evaluate(() => { document.getElementById('say').textContent = ''; });
 }
 
@@ -919,9 +919,20 @@ test('at a hospital where two must sign custodians come in through a provider, a
   await provided(page).waitFor();
   await page.fill('#token', 'the token of dora alone');
   await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Answer again' }).click(); // the token of a person is no signature
+  assert.match(await page.locator('dialog').innerText(), /2 custodians must sign that this hospital answers again/);
+  await sign(page, 'claire');
+  assert.match(await page.locator('.card.head').innerText(), /This hospital is stopped[\s\S]*Signed that it answers again: claire/);
   await page.getByRole('button', { name: 'Answer again' }).click();
+  await shot(page, 'custodian-answer-again');
+  await sign(page, 'claire'); // the same key twice is one
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.match(await page.locator('.card.head').innerText(), /This hospital is stopped/);
+  await page.getByRole('button', { name: 'Answer again' }).click();
+  await sign(page, 'bert');
   await page.getByRole('button', { name: 'Stop everything' }).first().waitFor();
-  assert.match(await federation.cli('ledger', 'show', '--file', federation.file('marseille/node.ledger'), '--kind', 'config'), /claire@chu stopped this hospital[\s\S]*dora lets this hospital answer again/);
+  assert.match(await federation.cli('ledger', 'show', '--file', federation.file('marseille/node.ledger'), '--kind', 'config'),
+    /claire@chu stopped this hospital[\s\S]*claire signed that this hospital answers again\. It does not before 1 more[\s\S]*claire, bert signed that this hospital answers again/);
   const log = federation.read('marseille/log');
   assert.match(log, /person=claire@chu method=GET path=\/v1\/standing/);
   assert.match(log, /let nobody in.*person=ada@chu/);

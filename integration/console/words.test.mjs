@@ -77,6 +77,8 @@ const entries = [
   ['refusal', { kind: 'refuse', text: '12 refusals before this one are not recorded: there were too many. Refused to prepare for intramuros://f/coordinator/hub: this hospital allows no epsilon (as large) as this query’s (NODE_LIMIT). Asks for the\nnumber of patients.' }, /^12 refus avant celui-ci .* Refusé : cet hôpital n’autorise pas .* \(NODE_LIMIT\)\./],
   ['policy', { kind: 'config', text: '', detail: { budget: { epsilon: 20 }, operators: ['olga'], custodians: ['claire', 'bert'], signatures_required: 2, sealed: { required: true, key: 'ab12' } } }, /olga peuvent proposer des études, claire, bert en décident\. Ce qui ouvre une étude doit être signé par 2 .* ab12.* Rien ne sort/],
   ['stop', { kind: 'config', text: '', detail: { suspended: true, reason: 'Un incident.', by: 'claire' } }, /^claire a arrêté cet hôpital : .* Un incident\.$/],
+  ['one who left', { kind: 'config', text: '', detail: { budget: { epsilon: 20 }, operators: ['olga'], custodians: ['claire'], former: ['bert'] } }, /bert : départ, ne signent plus rien\./],
+  ['a signature under the end of a stop', { kind: 'config', text: '', detail: { suspended: true, reason: 'Fini.', by: 'claire', release: { by: 'claire' } } }, /^claire a signé que cet hôpital répond de nouveau ; il reste arrêté .* Fini\.$/],
   ['stop without a name', { kind: 'config', text: '', detail: { suspended: false, reason: '' } }, /^Le responsable des données laisse/],
   ['data', { kind: 'data', text: '', detail: { data_version: 'ab' } }, /nouvel état : ab/],
   ['proposal', record('propose', { hospital: '', by: 'olga', document: document_ }), /^olga a proposé la version 2 de l’étude copd, « Lungs » \(CEREES 12\) : ε 5 .* jusqu’au 1 janvier 2099, pour ada, tout chercheur, scellée\.$/],

@@ -2,6 +2,7 @@ package study
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -275,4 +276,56 @@ func TestRequiredNow(t *testing.T) {
 	if s := own(); s.Open(time.Now()) {
 		t.Error("what the file says of the policy counts for more than what is configured")
 	}
+}
+
+// Who left signs nothing more, under no name, and opens nothing with what they had begun; what they signed while they were here stands,
+// and is checked by their key.
+func TestFormerCustodian(t *testing.T) {
+	b, bert := two(t)
+	must(t, b.Take(t.Context(), proposal(t, 1)))
+	must(t, b.Take(t.Context(), act(t, bert, "bert", Approve, 1, nil)))
+	must(t, b.Take(t.Context(), act(t, claire, "claire", Approve, 2, nil)))
+	must(t, b.Take(t.Context(), act(t, claire, "claire", Suspend, 3, nil)))
+	must(t, b.Take(t.Context(), act(t, bert, "bert", Resume, 4, nil)))
+	leaves := func(names ...string) {
+		t.Helper()
+		b.place.Former = names
+		text, err := json.Marshal(names)
+		must(t, err)
+		must(t, b.l.Record(t.Context(), ledger.Entry{Kind: ledger.KindConfig, Text: "The policy.", Detail: fmt.Appendf(nil, `{"custodians": [], "signatures_required": 2, "former": %s}`, text)}))
+		b.reopen()
+	}
+	dora := newKey()
+	b.place.Custodians["dora"] = public(dora)
+	leaves("bert")
+	if s, _ := b.Study("copd"); s.Status != Suspended || s.Pending != nil || s.Approved == nil {
+		t.Fatalf("%s, pending %+v: what bert began still waits for one signature", s.Status, s.Pending)
+	}
+	for _, name := range []string{"bert", "albert"} {
+		for _, what := range []Act{Resume, Narrow, Suspend, End} {
+			if err := b.Take(t.Context(), act(t, bert, name, what, 5, nil)); !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "has left") {
+				t.Errorf("%s may still %s: %v", name, what, err)
+			}
+		}
+	}
+	must(t, b.Take(t.Context(), act(t, claire, "claire", Resume, 5, nil)))
+	if s, _ := b.Study("copd"); s.Status != Suspended || s.Pending == nil || s.Pending.Missing != 1 {
+		t.Fatalf("with claire alone it is %s, pending %+v", s.Status, s.Pending)
+	}
+	must(t, b.Take(t.Context(), act(t, dora, "dora", Resume, 6, nil)))
+	for range 2 {
+		if s, _ := b.Study("copd"); s.Status != Approved || !s.Open(time.Now()) {
+			t.Errorf("%+v", s)
+		}
+		b.reopen()
+	}
+	// A study that bert opened before he left stays open; an operator who left proposes nothing.
+	leaves("bert", "dora", "olga")
+	if s, _ := b.Study("copd"); !s.Open(time.Now()) {
+		t.Errorf("what they opened is closed: %+v", s)
+	}
+	if err := b.Take(t.Context(), proposal(t, 2)); !errors.Is(err, ErrRecord) {
+		t.Errorf("an operator who left proposes: %v", err)
+	}
+	must(t, b.Take(t.Context(), proposal(t, 1))) // that she had proposed already
 }

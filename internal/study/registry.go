@@ -86,6 +86,23 @@ func (p *Pending) signed(r *Record, place Place) *Pending {
 	return next
 }
 
+// forget takes back what somebody signed who has left, where it has opened nothing yet.
+func (s *Study) forget(place Place) {
+	if s.Pending == nil {
+		return
+	}
+	next := *s.Pending
+	next.By, next.keys = nil, nil
+	for i, key := range s.Pending.keys {
+		if !place.left(key) {
+			next.By, next.keys = append(next.By, s.Pending.By[i]), append(next.keys, key)
+		}
+	}
+	if s.Pending = &next; len(next.keys) == 0 {
+		s.Pending = nil
+	}
+}
+
 // require has the study stand as it does where so many must sign what opens one: what fewer have opened is suspended, until
 // others sign that it is resumed.
 func (s *Study) require(n int) {
@@ -238,6 +255,19 @@ type Place struct {
 	Operators  Keys   // may propose; at the coordinator, also approve, suspend and end
 	Custodians Keys   // may approve, narrow, suspend, resume and end, at a hospital
 	Required   int    // how many custodians must sign what opens a study; 0: one
+	// Former are those of them who left: their keys are believed about what is recorded, and sign nothing new, under
+	// whatever name.
+	Former []string
+}
+
+// Left tells whether who decides under a name has left, by its key.
+func (p Place) Left(custodian string) bool { return p.left(string(p.Custodians[custodian])) }
+
+// left tells whether a key, as signer gives it, is of somebody who left.
+func (p Place) left(key string) bool {
+	return slices.ContainsFunc(p.Former, func(name string) bool {
+		return name == key || key != "" && (string(p.Custodians[name]) == key || string(p.Operators[name]) == key)
+	})
 }
 
 // signer is whose signature a record bears: the key, so that two names for one key are one custodian; the name for a
@@ -260,25 +290,26 @@ func (p Place) keys(a Act) Keys {
 type policy struct {
 	Custodians []string `json:"custodians"`
 	Required   int      `json:"signatures_required"` // Place.Required; 0 where it is 1
+	Former     []string `json:"former"`              // Place.Former
 }
 
-// required is how many custodians must sign from an entry of the ledger on; ok is false for one that does not say.
-func required(e ledger.Entry) (n int, ok bool) {
-	var p policy
+// policyOf is the policy from an entry of the ledger on; ok is false for one that is of something else.
+func policyOf(e ledger.Entry) (p policy, ok bool) {
 	if e.Kind != ledger.KindConfig || json.Unmarshal(e.Detail, &p) != nil || p.Custodians == nil {
-		return 0, false
+		return policy{}, false
 	}
-	return p.Required, true
+	return p, true
 }
 
-// rule has all studies stand as they do where so many must sign. The coordinator's proposals hold without.
-func (r *Registry) rule(n int) {
-	r.place.Required = n
+// rule has all studies stand as they do where so many must sign, and some have left. The coordinator's proposals hold without.
+func (r *Registry) rule(required int, former []string) {
+	r.place.Required, r.place.Former = required, former
 	if r.place.Hospital == "" {
 		return
 	}
 	for _, s := range r.studies {
-		s.require(n)
+		s.forget(r.place)
+		s.require(required)
 	}
 }
 
@@ -315,11 +346,11 @@ func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) 
 	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{},
 		running: map[string]int{}, changed: make(chan struct{}), unended: map[string]unended{}}
 	blind := len(place.Operators) == 0 && len(place.Custodians) == 0
-	r.place.Required = 0 // at first: what was signed is read by the policy of its time
+	r.place.Required, r.place.Former = 0, nil // at first: what was signed is read by the policy of its time
 	broken := map[string]bool{}
 	err := l.Entries(ctx, 1, func(e ledger.Entry) error {
-		if n, ok := required(e); ok {
-			r.rule(n)
+		if p, ok := policyOf(e); ok {
+			r.rule(p.Required, p.Former)
 			return nil
 		}
 		if e.Kind != ledger.KindStudy {
@@ -340,7 +371,7 @@ func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) 
 		return nil
 	})
 	if !blind {
-		r.rule(place.Required) // whatever the file says
+		r.rule(place.Required, place.Former) // whatever the file says
 	}
 	for id := range broken {
 		if s := r.studies[id]; s != nil && s.Status != Ended {
@@ -374,6 +405,9 @@ func (r *Registry) Take(ctx context.Context, record *Record) error {
 	defer r.mu.Unlock()
 	if r.seen[record.id()] {
 		return nil
+	}
+	if r.place.left(r.place.signer(record)) {
+		return refuse("%s has left, and signs nothing more here (`former`)", record.By)
 	}
 	s := Study{ID: record.Study}
 	if have := r.studies[record.Study]; have != nil {

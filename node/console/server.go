@@ -35,6 +35,8 @@ type Desk interface {
 	SetHold(ctx context.Context, h node.Hold) error
 	Draft(d node.Decision) (*study.Record, error)
 	Take(ctx context.Context, r *study.Record) error
+	DraftRelease(by, reason string) (*node.Release, error)
+	TakeRelease(ctx context.Context, r *node.Release) error
 }
 
 // Book is the ledger, to read.
@@ -82,6 +84,8 @@ func newHandler(desk Desk, book Book, who Entrance, log *slog.Logger) (http.Hand
 	api.HandleFunc("GET /v1/entries", p.entries)
 	api.HandleFunc("GET /v1/verify", p.verify)
 	api.HandleFunc("POST /v1/hold", p.hold)
+	api.HandleFunc("POST /v1/hold/draft", p.draftRelease)
+	api.HandleFunc("POST /v1/hold/records", p.release)
 	api.HandleFunc("POST /v1/draft", p.draft)
 	api.HandleFunc("POST /v1/records", p.record)
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -246,7 +250,47 @@ func (p *page) hold(w http.ResponseWriter, r *http.Request) {
 		h.By = ""
 	}
 	if err := p.desk.SetHold(r.Context(), h); err != nil {
+		p.refused(w, err)
+		return
+	}
+	p.standing(w, r)
+}
+
+// ReleaseDraft is what to sign to have a stopped hospital answer again.
+type ReleaseDraft struct {
+	Record  *node.Release `json:"record"`  // without signature
+	Message []byte        `json:"message"` // what the signature, Ed25519, is of
+}
+
+func (p *page) draftRelease(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		By     string `json:"by"`
+		Reason string `json:"reason"`
+	}
+	if !read(w, r, &body) {
+		return
+	}
+	record, err := p.desk.DraftRelease(body.By, body.Reason)
+	if err != nil {
+		p.refused(w, err)
+		return
+	}
+	message, err := record.Message()
+	if err != nil {
 		p.fault(w, err)
+		return
+	}
+	write(w, http.StatusOK, ReleaseDraft{record, message})
+}
+
+func (p *page) release(w http.ResponseWriter, r *http.Request) {
+	var record node.Release
+	if !read(w, r, &record) {
+		return
+	}
+	p.log.Info("a signature under the end of the stop comes by the custodian's page", slog.String("person", person(r)), slog.String("by", record.By))
+	if err := p.desk.TakeRelease(r.Context(), &record); err != nil {
+		p.refused(w, err)
 		return
 	}
 	p.standing(w, r)

@@ -55,6 +55,21 @@ func (d *desk) Take(_ context.Context, r *study.Record) error {
 	return d.err
 }
 
+func (d *desk) DraftRelease(by, reason string) (*node.Release, error) {
+	if !d.hold.On {
+		return nil, fmt.Errorf("%w: the hospital is not stopped", study.ErrRecord)
+	}
+	return &node.Release{Hospital: "lyon", By: by, Reason: reason, Since: d.hold.Since}, nil
+}
+
+func (d *desk) TakeRelease(_ context.Context, r *node.Release) error {
+	if len(r.Signature) == 0 {
+		return fmt.Errorf("%w: it is not signed", study.ErrRecord)
+	}
+	d.hold = node.Hold{By: r.By}
+	return nil
+}
+
 type server struct {
 	*desk
 	*httptest.Server
@@ -105,7 +120,7 @@ func (s *server) do(t *testing.T, method, path, body, bearer string, into any) i
 // Nothing is told, and nothing done, without the token; the page itself holds nothing.
 func TestToken(t *testing.T) {
 	s := newServer(t)
-	for _, path := range []string{"GET /v1/standing", "GET /v1/entries", "GET /v1/verify", "POST /v1/hold", "POST /v1/draft", "POST /v1/records", "GET /v1/none"} {
+	for _, path := range []string{"GET /v1/standing", "GET /v1/entries", "GET /v1/verify", "POST /v1/hold", "POST /v1/hold/draft", "POST /v1/hold/records", "POST /v1/draft", "POST /v1/records", "GET /v1/none"} {
 		method, path, _ := strings.Cut(path, " ")
 		for _, bearer := range []string{"", "another token of some length", token + "x"} {
 			var f Failure
@@ -142,6 +157,37 @@ func TestHold(t *testing.T) {
 	var f Failure
 	if status := s.do(t, "POST", "/v1/hold", `{"on": false}`, token, &f); status != 500 || strings.Contains(f.Error.Message, "disk") {
 		t.Errorf("a fault: %d %s", status, f.Error.Message)
+	}
+}
+
+// Where more than one must sign that it answers again, the page passes signatures on, and says why one is refused.
+func TestHoldEndsBySignature(t *testing.T) {
+	s := newServer(t)
+	var f Failure
+	if status := s.do(t, "POST", "/v1/hold/draft", `{"by": "claire", "reason": ""}`, token, &f); status != 409 || f.Error.Code != codeRecord {
+		t.Errorf("what is not stopped: %d %+v", status, f)
+	}
+	s.hold = node.Hold{On: true, Since: time.Now()}
+	s.err = fmt.Errorf("%w: 2 custodians must sign", study.ErrRecord)
+	if status := s.do(t, "POST", "/v1/hold", `{"on": false}`, token, &f); status != 409 || f.Error.Code != codeRecord {
+		t.Errorf("without a signature: %d %+v", status, f)
+	}
+	s.err, s.hold.On = nil, true
+	var draft ReleaseDraft
+	if status := s.do(t, "POST", "/v1/hold/draft", `{"by": "claire", "reason": "Over."}`, token, &draft); status != 200 || !strings.HasPrefix(string(draft.Message), "intramuros/hold/1\n{") {
+		t.Errorf("%d %q", status, draft.Message)
+	}
+	b, err := json.Marshal(draft.Record)
+	must(t, err)
+	if status := s.do(t, "POST", "/v1/hold/records", string(b), token, &f); status != 409 {
+		t.Errorf("no signature: %d", status)
+	}
+	draft.Record.Signature = []byte("signed")
+	b, err = json.Marshal(draft.Record)
+	must(t, err)
+	var st node.Standing
+	if status := s.do(t, "POST", "/v1/hold/records", string(b), token, &st); status != 200 || st.Hold.On {
+		t.Errorf("%d %+v", status, st)
 	}
 }
 

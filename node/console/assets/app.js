@@ -142,9 +142,51 @@ function stop() {
 }
 
 async function release(place) {
+  if (state.standing.signatures_required > 1) { signRelease(); return; }
   try {
     await settled(await send('POST', '/v1/hold', { on: false, reason: '' }), t('hold.released'));
   } catch (error) { place.replaceChildren(problem(error)); }
+}
+
+/** signature is the form in which a custodian says who signs, why, and with which key, which open reads; null: it said what is wrong. */
+function signature() {
+  const reason = h('input', { id: 'sign-reason', type: 'text', maxlength: 1000 });
+  const key = h('input', { id: 'sign-key', type: 'file', accept: '.key,.pem' });
+  const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x, selected: x === state.standing.you }, x)));
+  const place = h('div', {});
+  key.addEventListener('change', () => {
+    const name = key.files[0] && key.files[0].name.replace(/\.(key|pem)$/, '');
+    if (state.standing.custodians.includes(name)) by.value = name;
+  });
+  async function open() {
+    place.replaceChildren();
+    if (!globalThis.crypto || !crypto.subtle) { place.replaceChildren(bad(t('sign.noCrypto'))); return null; }
+    if (!key.files.length) { place.replaceChildren(bad(t('sign.noKey'))); key.focus(); return null; }
+    try { return await openKey(key.files[0]); } catch (error) { place.replaceChildren(bad(t(error.name === 'NotSupportedError' ? 'sign.noCrypto' : 'sign.badKey'))); return null; }
+  }
+  const view = [h('div', { class: 'form' }, h('label', { class: 'wide', for: 'sign-reason' }, t('sign.reason'), reason), h('label', { for: 'sign-by' }, t('sign.by'), by), h('label', { for: 'sign-key' }, t('sign.key'), key)),
+    h('p', { class: 'muted small row' }, icon('key'), t('sign.keyHelp')), place];
+  return { reason, by, place, view, open };
+}
+
+/** signRelease lets a custodian sign that the hospital answers again, where more than one must. */
+function signRelease() {
+  const st = state.standing, form = signature();
+  const dialog = box(t('hold.release'), h('p', { class: 'notice warn' }, icon('key'), t('hold.rule', { n: number(st.signatures_required) })),
+    (st.hold.signed || []).length ? h('p', {}, t('hold.signed', { who: st.hold.signed.join(', ') })) : '', form.view,
+    h('div', { class: 'row' }, h('button', { type: 'button', class: 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
+  async function go() {
+    const secret = await form.open();
+    if (!secret) return;
+    try {
+      const draft = await send('POST', '/v1/hold/draft', { by: form.by.value, reason: form.reason.value });
+      const record = said(draft, 'hold');
+      if (record.hospital !== st.hospital || record.by !== form.by.value || record.since !== st.hold.since) { form.place.replaceChildren(bad(t('sign.changed'))); return; }
+      const standing = await send('POST', '/v1/hold/records', await sign(draft, secret, 'hold'));
+      dialog.close();
+      await settled(standing, standing.hold.on ? t('hold.more', { n: number(standing.signatures_required - standing.hold.signed.length) }) : t('hold.released'));
+    } catch (error) { form.place.replaceChildren(problem(error)); }
+  }
 }
 
 /** least is the least price of a release, as the node reads a document. */
@@ -228,22 +270,13 @@ function meant(d, of, chosen) {
 function decide(act, st, join = false) {
   const of = join ? st.pending.document : { approve: st.proposal, narrow: st.holds, resume: st.holds }[act];
   const narrowed = !join && (act === 'approve' || act === 'narrow') ? narrower(of, act === 'approve' && st.holds?.sealed) : null;
-  const reason = h('input', { id: 'sign-reason', type: 'text', maxlength: 1000 });
-  const key = h('input', { id: 'sign-key', type: 'file', accept: '.key,.pem' });
-  const by = h('select', { id: 'sign-by' }, state.standing.custodians.map((x) => h('option', { value: x, selected: x === state.standing.you }, x)));
-  const place = h('div', {});
-  key.addEventListener('change', () => {
-    const name = key.files[0] && key.files[0].name.replace(/\.(key|pem)$/, '');
-    if (state.standing.custodians.includes(name)) by.value = name;
-  });
+  const { reason, by, place, view, open } = signature();
   async function go() {
     place.replaceChildren();
     let chosen = null;
     try { if (narrowed) chosen = narrowed.read(); } catch (error) { place.replaceChildren(bad(t(error.message))); return; }
-    if (!globalThis.crypto || !crypto.subtle) { place.replaceChildren(bad(t('sign.noCrypto'))); return; }
-    if (!key.files.length) { place.replaceChildren(bad(t('sign.noKey'))); key.focus(); return; }
-    let secret;
-    try { secret = await openKey(key.files[0]); } catch (error) { place.replaceChildren(bad(t(error.name === 'NotSupportedError' ? 'sign.noCrypto' : 'sign.badKey'))); return; }
+    const secret = await open();
+    if (!secret) return;
     try {
       const draft = await send('POST', '/v1/draft', { ...decision(act, st, of, chosen), join, by: by.value, reason: reason.value });
       // What is signed is what the bytes say, and they must say what was chosen.
@@ -260,9 +293,7 @@ function decide(act, st, join = false) {
   }
   const opens = act === 'approve' || act === 'resume';
   const dialog = box(t(`sign.${act}`, { study: st.id }), join ? h('p', {}, t('pending.by', { who: st.pending.by.join(', ') })) : '', act === 'resume' ? h('p', {}, t('sign.resumeWords')) : '', of ? terms(of) : '',
-    opens && state.standing.signatures_required > 1 && !join ? h('p', { class: 'notice warn' }, icon('key'), t('pending.rule', { n: number(state.standing.signatures_required) })) : '', narrowed ? narrowed.view : '',
-    h('div', { class: 'form' }, h('label', { class: 'wide', for: 'sign-reason' }, t('sign.reason'), reason), h('label', { for: 'sign-by' }, t('sign.by'), by), h('label', { for: 'sign-key' }, t('sign.key'), key)),
-    h('p', { class: 'muted small row' }, icon('key'), t('sign.keyHelp')), place,
+    opens && state.standing.signatures_required > 1 && !join ? h('p', { class: 'notice warn' }, icon('key'), t('pending.rule', { n: number(state.standing.signatures_required) })) : '', narrowed ? narrowed.view : '', view,
     h('div', { class: 'row' }, h('button', { type: 'button', class: act === 'end' ? 'danger' : 'main', onclick: go }, t('sign.go')), h('button', { type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
 }
 
@@ -371,7 +402,7 @@ function render() {
     }),
     h('div', { class: `card head ${st.hold.on ? 'stopped' : ''}` },
       h('div', { class: 'stack' }, h('div', {}, h('h1', {}, st.hospital), h('p', { class: 'muted small' }, t('head.data', { version: st.data_version.slice(0, 12), engine: st.engine }))),
-        st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.by ? h('p', {}, t('hold.by', { who: st.hold.by })) : '', st.hold.reason ? h('p', { class: 'words' }, t('hold.reason', { reason: st.hold.reason })) : '') : '',
+        st.hold.on ? h('div', {}, h('h2', {}, t('hold.on')), h('p', {}, t('hold.since', { time: time(st.hold.since) })), st.hold.by ? h('p', {}, t('hold.by', { who: st.hold.by })) : '', st.hold.reason ? h('p', { class: 'words' }, t('hold.reason', { reason: st.hold.reason })) : '', (st.hold.signed || []).length ? h('p', {}, t('hold.signed', { who: st.hold.signed.join(', ') })) : '') : '',
         h('div', {}, h('p', {}, h('strong', {}, t('head.left', { left: percent(1 - st.remaining.fraction) })), ' ', h('span', { class: 'muted small' }, t('head.budget', { epsilon: number(st.budget.epsilon), delta: number(st.budget.delta), accounting: st.budget.accounting }))), meter(st.remaining.fraction)), place),
       h('div', { class: 'brake' }, st.hold.on ? h('button', { type: 'button', class: 'main', onclick: () => release(place) }, t('hold.release')) : [h('button', { type: 'button', class: 'danger', onclick: stop }, t('hold.stop')), h('p', { class: 'muted small' }, t('hold.words'))])),
     h('div', { class: 'sections' },

@@ -64,12 +64,14 @@ function policy(d) {
   return t('plain.policy', {
     epsilon: number(d.budget.epsilon), operators: list(d.operators), custodians: list(d.custodians),
     required: d.signatures_required ? ` ${t('plain.required', { n: number(d.signatures_required) })}` : '', sealed: d.sealed && d.sealed.required ? ` ${t('plain.sealedAll')}` : '',
+    former: d.former && d.former.length ? ` ${t('plain.former', { who: list(d.former) })}` : '',
     key: d.sealed ? ` ${t('plain.key', { key: d.sealed.key })}` : '',
   });
 }
 
 function configured(d) {
   if (typeof d.suspended !== 'boolean') return policy(d);
+  if (d.release) return t('plain.releaseSigned', { who: d.by, reason: d.reason || '' });
   return t(d.suspended ? 'plain.stopped' : 'plain.released', { who: d.by || t('plain.custodian'), reason: d.reason || '' });
 }
 
@@ -124,6 +126,9 @@ const REFUSALS = [
   [/no key of "(?<who>.+)" is configured here to \w+ studies$|"(?<name>.+)" is no custodian here$/u, (g) => t('refusal.key', { who: g.who || g.name })],
   [/it is act (?<n>\d+) on study (?<study>\S+), and the next one is (?<next>\d+): it was used before, or another came first$/u, (g) => t('refusal.number', g)],
   [/it approves another version of study (?<study>\S+) than the one proposed last$/u, (g) => t('refusal.version', g)],
+  [/(?<who>\S+) has left, and signs nothing more here \(`former`\)$/u, (g) => t('refusal.left', g)],
+  [/the stop that it ends has ended; another may have come$|the hospital is not stopped$/u, () => t('refusal.since')],
+  [/(?<n>\d+) custodians must sign that this hospital answers again$/u, (g) => t('hold.rule', g)],
   [/only what was approved and is suspended can be resumed$|it resumes other terms of study \S+ than held here last$|nothing of study \S+ waits for a signature|nothing of the study \S+ holds here|the study \S+ has ended/u, () => t('refusal.since')],
 ];
 

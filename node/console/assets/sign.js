@@ -11,16 +11,16 @@ export async function openKey(file) {
   return crypto.subtle.importKey('pkcs8', bytes(body[1].replace(/\s/g, '')), { name: 'Ed25519' }, false, ['sign']);
 }
 
-/** said is what a draft's signature would be of: the record, as it stands in the bytes. */
-export function said(draft) {
+/** said is what a draft's signature would be of: the record, as it stands in the bytes, of the kind that is meant. */
+export function said(draft, kind = 'study') {
   const text = new TextDecoder().decode(bytes(draft.message));
   const [prefix, ...rest] = text.split('\n');
-  if (prefix !== 'intramuros/study/1') throw new Error('message');
+  if (prefix !== `intramuros/${kind}/1`) throw new Error('message');
   return JSON.parse(rest.join('\n'));
 }
 
 /** sign gives the record of a draft with its signature. */
-export async function sign(draft, key) {
+export async function sign(draft, key, kind = 'study') {
   const signature = new Uint8Array(await crypto.subtle.sign({ name: 'Ed25519' }, key, bytes(draft.message)));
-  return { ...said(draft), signature: btoa(String.fromCharCode(...signature)) };
+  return { ...said(draft, kind), signature: btoa(String.fromCharCode(...signature)) };
 }
