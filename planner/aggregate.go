@@ -49,7 +49,7 @@ type function struct {
 	within   func(m estimate.Means) estimate.Bracket
 	// read, instead of estimate, reads a number and its interval from a tree of
 	// bucket counts.
-	read func(t tree, argument, confidence float64) (x, low, high float64)
+	read func(t estimate.Tree, argument, confidence float64) (x, low, high float64)
 }
 
 var inf = math.Inf(1)
@@ -73,10 +73,10 @@ var aggregates = map[string]*function{
 	"regr_slope":     {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Slope, brackets: 4, within: estimate.Means.Slope},
 	"regr_intercept": {arguments: 2, partials: (*argument).allProducts, bounds: unbounded, estimate: estimate.Intercept, brackets: 4, within: func(m estimate.Means) estimate.Bracket { return m.Of(1).Minus(m.Slope().Times(m.Of(2))) }},
 
-	"min":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(false, c) }},
-	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.extreme(true, c) }},
-	"median":   {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, _, c float64) (x, low, high float64) { return t.quantile(0.5, c) }},
-	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t tree, q, c float64) (x, low, high float64) { return t.quantile(q, c) }},
+	"min":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Extreme(false, c) }},
+	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Extreme(true, c) }},
+	"median":   {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Quantile(0.5, c) }},
+	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, q, c float64) (x, low, high float64) { return t.Quantile(q, c) }},
 	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
 	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
 	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.
@@ -84,7 +84,7 @@ var aggregates = map[string]*function{
 }
 
 // countDistinct is COUNT(DISTINCT x) of an x of known values.
-var countDistinct = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).size, read: readDistinct}
+var countDistinct = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).size, read: estimate.Distinct}
 
 func positive(*argument) (lower, upper float64)     { return 0, inf }
 func unitInterval(*argument) (lower, upper float64) { return -1, 1 }
@@ -272,8 +272,8 @@ func (a *argument) histogram() []fragment.Partial {
 }
 
 // bin reads one count of a histogram, a tree of one level.
-func bin(t tree, i, confidence float64) (x, low, high float64) {
-	n, half := t.counts[int(i)], t.noise.HalfWidth(confidence)
+func bin(t estimate.Tree, i, confidence float64) (x, low, high float64) {
+	n, half := t.Counts[int(i)], t.Noise.HalfWidth(confidence)
 	return n, n - half, n + half
 }
 

@@ -147,7 +147,7 @@ func (p *Plan) compare(a, b groupRow) int {
 type group struct {
 	plan  *Plan
 	cell  Cell
-	trees map[int]*tree // by partial, once read
+	trees map[int]*estimate.Tree // by partial, once read
 	// fit, if not nil, holds better estimates of partial aggregates than what was released of this group alone.
 	fit      *fitted
 	position int // of the group in the fitted tables
@@ -158,7 +158,7 @@ type group struct {
 func (p *Plan) group(c Cell) group {
 	g := group{plan: p, cell: c}
 	if slices.ContainsFunc(p.Aggregates, func(a Aggregate) bool { return a.read != nil }) {
-		g.trees = map[int]*tree{}
+		g.trees = map[int]*estimate.Tree{}
 	}
 	return g
 }
@@ -210,7 +210,7 @@ func (g group) cellOf(i int) float64 {
 	return g.asReleased(i)
 }
 
-func (g group) tree(a *Aggregate) *tree {
+func (g group) tree(a *Aggregate) *estimate.Tree {
 	i := a.Partials[0]
 	if t, ok := g.trees[i]; ok {
 		return t

@@ -37,7 +37,7 @@ func (p *Plan) settle() {
 	for _, a := range p.Aggregates {
 		if i := a.Partials[0]; a.ofTree {
 			t := p.tree(i, nil)
-			p.emptiness[i] = dp.CombinedHalfWidth(surely, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.noise}}, t.Branching))
+			p.emptiness[i] = dp.CombinedHalfWidth(surely, slices.Repeat([]dp.Weighted{{Weight: 1, Distribution: t.Noise}}, t.Branching))
 		}
 	}
 	for _, c := range p.Columns {
@@ -144,7 +144,7 @@ func (g group) undetermined(a *Aggregate) bool {
 		return false
 	}
 	if a.read != nil {
-		return a.ofTree && g.tree(a).total() <= g.plan.emptiness[a.Partials[0]]
+		return a.ofTree && g.tree(a).Total() <= g.plan.emptiness[a.Partials[0]]
 	}
 	n, ok := a.counted()
 	return ok && g.noisy(n) <= g.halfWidth(n, surely)

@@ -51,7 +51,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
 			} else if of == c.expr && a.function == aggregates["histogram"] {
 				t := p.tree(a.Partials[0], nil)
-				x.HalfWidth, x.Note = t.noise.HalfWidth(confidence), ""
+				x.HalfWidth, x.Note = t.Noise.HalfWidth(confidence), ""
 			} else if _, scale, ok := a.average(); ok && of == c.expr && a.read == nil && !supposed {
 				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
 				x.Note = fmt.Sprintf("about %s divided by the number of values", number(width))

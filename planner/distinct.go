@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -39,115 +39,6 @@ func (a *argument) values() []fragment.Partial {
 
 func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domain)) }
 
-// thresholdOf is the number of rows from which one of n values counts as had by somebody: nobody's
-// values pass it by noise alone half a time in n.
-func (t tree) thresholdOf(n float64) float64 { return -t.noise.Quantile(1 / (2 * n)) }
-
-// occurrence tells of each of the first n values whether it occurs: likely, surely, or surely not.
-type occurrence struct{ likely, sure, never []bool }
-
-// occurring reads which values occur.
-//
-// That all of sure do, and none of never, holds with the confidence at any counts. Sure are the counts above 0 by Holm's
-// procedure (1979) at half of what is left of the confidence, so that with that probability none of them is had by nobody. Never
-// are those below the least that a count above 0 can be, likewise; there are none unless the noise is far less than a row.
-func occurring(t tree, n, confidence float64) occurrence {
-	counts := t.counts[:int(n)]
-	least := 1 / t.unit
-	likely, present, absent := make([]bool, len(counts)), make([]float64, len(counts)), make([]float64, len(counts))
-	threshold := t.thresholdOf(n)
-	for i, y := range counts {
-		likely[i] = y >= threshold && y > 0
-		present[i] = t.noise.CDF(-y)       // P(noise >= y): that nobody's value looks like that
-		absent[i] = t.noise.CDF(y - least) // that somebody's does
-	}
-	alpha := (1 - confidence) / 2
-	o := occurrence{likely, holm(present, alpha), holm(absent, alpha)}
-	for i := range counts {
-		if o.sure[i] && o.never[i] { // each wrong with probability alpha at most
-			o.sure, o.never = make([]bool, len(counts)), make([]bool, len(counts))
-		}
-	}
-	return o
-}
-
-// split divides numbers into those of values that surely occur and those of values that may.
-func (o occurrence) split(values []float64) (sure, may []float64) {
-	for i, v := range values {
-		switch {
-		case o.sure[i]:
-			sure = append(sure, v)
-		case !o.never[i]:
-			may = append(may, v)
-		}
-	}
-	return sure, may
-}
-
-// readDistinct estimates how many of the first n counts are above 0.
-func readDistinct(t tree, n, confidence float64) (x, low, high float64) {
-	ones := slices.Repeat([]float64{1}, int(n))
-	return sumOf(occurring(t, n, confidence), ones)
-}
-
-// sumOf estimates the sum of the values that occur.
-func sumOf(o occurrence, values []float64) (x, low, high float64) {
-	sure, may := o.split(values)
-	for _, v := range sure {
-		low, high = low+v, high+v
-	}
-	for _, v := range may {
-		low, high = low+math.Min(v, 0), high+math.Max(v, 0)
-	}
-	for i, v := range values {
-		if o.likely[i] {
-			x += v
-		}
-	}
-	return math.Max(low, math.Min(high, x)), low, high
-}
-
-// meanOf estimates the mean of the values that occur; NaN where likely none does.
-func meanOf(o occurrence, values []float64) (x, low, high float64) {
-	sure, may := o.split(values)
-	// The least mean is that of the sure values and of the smallest others, as long as these draw it down.
-	least := func(sign float64) float64 {
-		sum, n := 0.0, 0.0
-		for _, v := range sure {
-			sum, n = sum+sign*v, n+1
-		}
-		others := make([]float64, len(may))
-		for i, v := range may {
-			others[i] = sign * v
-		}
-		slices.Sort(others)
-		for _, v := range others {
-			if n > 0 && v >= sum/n {
-				break
-			}
-			sum, n = sum+v, n+1
-		}
-		if n == 0 {
-			return -inf
-		}
-		return sign * sum / n
-	}
-	sum, n := 0.0, 0.0
-	for i, v := range values {
-		if o.likely[i] {
-			sum, n = sum+v, n+1
-		}
-	}
-	low, high = least(1), least(-1)
-	if math.IsInf(low, 0) { // surely none
-		return math.NaN(), -inf, inf
-	}
-	if n == 0 {
-		return math.NaN(), low, high
-	}
-	return math.Max(low, math.Min(high, sum/n)), low, high
-}
-
 // distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) of an x of these values: read from the counts that COUNT(DISTINCT x)
 // is read from, and which serve all three.
 func distinctFunction(name string, x operand, domain []value.Value) *function {
@@ -161,38 +52,20 @@ func distinctFunction(name string, x operand, domain []value.Value) *function {
 	f := &function{arguments: 1, ofValues: true, partials: (*argument).values}
 	if name == "avg" {
 		f.bounds = func(*argument) (lower, upper float64) { return slices.Min(values), slices.Max(values) }
-		f.read = func(t tree, n, confidence float64) (x, low, high float64) {
-			return meanOf(occurring(t, n, confidence), values)
+		f.read = func(t estimate.Tree, n, confidence float64) (x, low, high float64) {
+			return estimate.MeanOf(estimate.Occurring(t, n, confidence), values)
 		}
 		return f
 	}
 	f.whole = x.Type == value.TypeInt
 	f.bounds = func(*argument) (lower, upper float64) {
-		_, lower, upper = sumOf(occurrence{make([]bool, len(values)), make([]bool, len(values)), make([]bool, len(values))}, values)
+		_, lower, upper = estimate.SumOf(estimate.Occurrence{Likely: make([]bool, len(values)), Sure: make([]bool, len(values)), Never: make([]bool, len(values))}, values)
 		return lower, upper
 	}
-	f.read = func(t tree, n, confidence float64) (x, low, high float64) {
-		return sumOf(occurring(t, n, confidence), values)
+	f.read = func(t estimate.Tree, n, confidence float64) (x, low, high float64) {
+		return estimate.SumOf(estimate.Occurring(t, n, confidence), values)
 	}
 	return f
-}
-
-// holm tells which hypotheses of these p-values are rejected, so that any true one is with
-// probability at most alpha (Holm 1979).
-func holm(p []float64, alpha float64) []bool {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, k int) int { return cmp.Compare(p[i], p[k]) })
-	rejected := make([]bool, len(p))
-	for n, i := range order {
-		if !(p[i] <= alpha/float64(len(p)-n)) {
-			break
-		}
-		rejected[i] = true
-	}
-	return rejected
 }
 
 // APPROX_BOUNDS(x) finds bounds where neither the catalog nor the researcher knows any: it releases
@@ -248,23 +121,23 @@ func (a *argument) powers() []fragment.Partial {
 
 // readBound tells the lower end (which 0) or the upper one; NaN where no bucket holds enough. The
 // interval is where the outermost value lies, as far as that can be told: nothing is said of its far side.
-func readBound(t tree, which, _ float64) (x, low, high float64) {
+func readBound(t estimate.Tree, which, _ float64) (x, low, high float64) {
 	kind := value.TypeFloat
 	if t.Branching == len(edges(value.TypeInt))+1 {
 		kind = value.TypeInt
 	}
 	all := append(append([]float64{-math.Ldexp(1, lastPower+1)}, edges(kind)...), math.Ldexp(1, lastPower+1))
-	threshold := -t.noise.Quantile(boundsAlarm / float64(len(t.counts)))
+	threshold := -t.Noise.Quantile(boundsAlarm / float64(len(t.Counts)))
 	full := func(y float64) bool { return y >= threshold && y > 0 }
 	if which == 0 {
-		i := slices.IndexFunc(t.counts, full)
+		i := slices.IndexFunc(t.Counts, full)
 		if i < 0 {
 			return math.NaN(), -inf, inf
 		}
 		return all[i], -inf, all[i+1]
 	}
-	for i := len(t.counts) - 1; i >= 0; i-- {
-		if full(t.counts[i]) {
+	for i := len(t.Counts) - 1; i >= 0; i-- {
+		if full(t.Counts[i]) {
 			return all[i+1], all[i], inf
 		}
 	}

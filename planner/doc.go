@@ -26,7 +26,7 @@
 //     no table; prune.go leaves out what nothing reads;
 //   - resolve.go, functions.go and dates.go build expressions;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
-//     becomes a number and an interval; distinct.go, quantile.go and survival.go are those that read trees of counts;
+//     becomes a number and an interval; distinct.go, quantile.go and survival.go plan those that read trees of counts;
 //   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
 //   - parts.go reads tables that a catalog divides by whose their rows are;
 //   - package rewrite puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;

@@ -8,6 +8,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // release is a tree over values, with noise, in rows, where the distribution has a scale.
@@ -33,7 +34,7 @@ func inUnits(p *Plan, noise dp.Distribution) dp.Distribution {
 }
 
 // treeOf is the tree of a partial aggregate, as if it had other noise.
-func treeOf(p *Plan, partial int, counts []int64, noise dp.Distribution) tree {
+func treeOf(p *Plan, partial int, counts []int64, noise dp.Distribution) estimate.Tree {
 	other := *p
 	other.noise = slices.Clone(p.noise)
 	other.noise[partial] = noise
@@ -57,15 +58,15 @@ func TestQuantilesWithoutNoise(t *testing.T) {
 	}
 	tr := treeOf(p, 0, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Laplace, Scale: 1e-9}))
 	for q, want := range map[float64]float64{0.1: 50, 0.25: 65, 0.5: 90, 0.9: 130} {
-		x, low, high := tr.quantile(q, 0.95)
+		x, low, high := tr.Quantile(q, 0.95)
 		if step := tr.Buckets.Width(); math.Abs(x-want) > 2*step || low > want+step || high < want-step || high-low > 5*step {
 			t.Errorf("quantile %v is %v in [%v, %v], want %v", q, x, low, high, want)
 		}
 	}
-	if x, low, high := tr.extreme(false, 0.95); math.Abs(x-40) > 0.2 || low != 0 || high != x {
+	if x, low, high := tr.Extreme(false, 0.95); math.Abs(x-40) > 0.2 || low != 0 || high != x {
 		t.Errorf("minimum %v in [%v, %v]", x, low, high)
 	}
-	if x, _, high := tr.extreme(true, 0.95); math.Abs(x-140) > 0.2 || high != 300 {
+	if x, _, high := tr.Extreme(true, 0.95); math.Abs(x-140) > 0.2 || high != 300 {
 		t.Errorf("maximum %v, at most %v", x, high)
 	}
 }
@@ -84,12 +85,12 @@ func TestBelowAddsUp(t *testing.T) {
 		total += n
 	}
 	tr := treeOf(p, i, p.Fragment.Partials[i].Coordinates(leaves), dp.Distribution{Mechanism: dp.Laplace, Scale: 1})
-	if len(tr.counts) != p.Fragment.Partials[i].Released() {
-		t.Fatalf("%d nodes, want %d", len(tr.counts), p.Fragment.Partials[i].Released())
+	if len(tr.Counts) != p.Fragment.Partials[i].Released() {
+		t.Fatalf("%d nodes, want %d", len(tr.Counts), p.Fragment.Partials[i].Released())
 	}
 	under := int64(0)
 	for edge := 0; edge <= len(leaves); edge++ {
-		if got, _ := tr.below(edge, 0.3); math.Abs(got-(float64(under)-0.3*float64(total))) > 1e-6 {
+		if got, _ := tr.Below(edge, 0.3); math.Abs(got-(float64(under)-0.3*float64(total))) > 1e-6 {
 			t.Fatalf("below edge %d: %v, want %v", edge, got, float64(under)-0.3*float64(total))
 		}
 		if edge < len(leaves) {
@@ -122,7 +123,7 @@ func coverQuantiles(t *testing.T, n int, p *Plan, made func(float64) float64) {
 				covered := 0
 				for range n {
 					tr := treeOf(p, 0, release(p, values, noise), inUnits(p, noise))
-					x, low, high := tr.quantile(q, 0.95)
+					x, low, high := tr.Quantile(q, 0.95)
 					if x < low || x > high {
 						t.Fatalf("%v is outside [%v, %v]", x, low, high)
 					}
@@ -156,14 +157,14 @@ func TestQuantilesOfWholeNumbers(t *testing.T) {
 		}
 		tr := treeOf(p, 0, release(p, values, dp.Distribution{}), inUnits(p, dp.Distribution{Mechanism: dp.Gaussian, Scale: 1e-9}))
 		for q, want := range map[float64]float64{0.001: 40, 0.1: 46, 0.5: 70, 0.999: 100} {
-			if x, low, high := tr.quantile(q, 0.95); x != want || low != want || high != want {
+			if x, low, high := tr.Quantile(q, 0.95); x != want || low != want || high != want {
 				t.Errorf("%s: quantile %v is %v in [%v, %v], want %v", accounting, q, x, low, high, want)
 			}
 		}
-		if x, low, high := tr.extreme(false, 0.95); x != 40 || low != 10 || high != 40 {
+		if x, low, high := tr.Extreme(false, 0.95); x != 40 || low != 10 || high != 40 {
 			t.Errorf("%s: minimum %v in [%v, %v]", accounting, x, low, high)
 		}
-		if x, low, _ := tr.extreme(true, 0.95); x != 100 || low != 100 {
+		if x, low, _ := tr.Extreme(true, 0.95); x != 100 || low != 100 {
 			t.Errorf("%s: maximum %v from %v on", accounting, x, low)
 		}
 	}

@@ -289,11 +289,11 @@ func (b *builder) biasWarnings() {
 		t := p.tree(of, nil)
 		switch {
 		case a.function == countDistinct:
-			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.thresholdOf(a.argument)))
+			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.ThresholdOf(a.argument)))
 		case a.ofValues:
-			warn("SUM and AVG(DISTINCT …) see values that about %.0f rows or more have", math.Ceil(t.thresholdOf(a.argument)))
+			warn("SUM and AVG(DISTINCT …) see values that about %.0f rows or more have", math.Ceil(t.ThresholdOf(a.argument)))
 		default:
-			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.noise.Quantile(boundsAlarm/float64(t.Branching))))
+			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.Noise.Quantile(boundsAlarm/float64(t.Branching))))
 		}
 	}
 }

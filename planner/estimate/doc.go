@@ -6,6 +6,8 @@
 //     quotients and differences of counts must lie;
 //   - kronecker.go draws noise for simulations, always the same;
 //   - isotonic.go and marginals.go fit series that never fall, and tables whose totals are the sums of their parts;
-//   - forest.go fits trees of counts, of which each node is the sum of its children;
+//   - tree.go reads quantiles and extremes from noisy trees of counts, which forest.go fits so that each node is the
+//     sum of its children; occurrence.go tells which values occur; lifetable.go makes survival curves of trees of
+//     times;
 //   - ladder.go chooses limits by how many rows patients have.
 package estimate

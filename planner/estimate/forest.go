@@ -2,16 +2,18 @@ package estimate
 
 import "math"
 
-// Forest is what noisy counts of trees make likely: of each node its count, such that a node's is the sum of its children's. The
-// estimate is that of least squares, which of all that are linear and unbiased errs least, in two passes over the nodes (Hay,
-// Rastogi, Miklau, Suciu: Boosting the Accuracy of Differentially Private Histograms Through Consistency, VLDB 2010).
+// Forest is what noisy counts of trees make likely: of each node its count, such that a node's is the sum of its
+// children's. The estimate is that of least squares, which of all that are linear and unbiased errs least, in two
+// passes over the nodes (Hay, Rastogi, Miklau, Suciu: Boosting the Accuracy of Differentially Private Histograms
+// Through Consistency, VLDB 2010).
 type Forest struct {
 	branching int
 	under     []float64 // of the first 0, 1, ... leaves
 	own       []float64 // by level from the roots: variance of a node's estimate from what is at and below it
 }
 
-// NewForest is of as many trees as each node has children, of counts level by level from the roots, each with noise of variance 1.
+// NewForest is of as many trees as each node has children, of counts level by level from the roots, each with noise
+// of variance 1.
 func NewForest(branching int, counts []float64) *Forest {
 	var levels [][]float64
 	for size := branching; len(counts) >= size; size *= branching {

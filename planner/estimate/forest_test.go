@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestForest: without noise the sums are exact; with it the errors have the deviation that is told, and are smaller than those of
-// the fewest counts that make up the sum.
+// TestForest: without noise the sums are exact; with it the errors have the deviation that is told, and are smaller
+// than those of the fewest counts that make up the sum.
 func TestForest(t *testing.T) {
 	const branching, levels, draws = 4, 3, 4000
 	r := rand.New(rand.NewPCG(1, 2))

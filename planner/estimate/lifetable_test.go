@@ -1,4 +1,4 @@
-package planner
+package estimate
 
 import (
 	"encoding/csv"
@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-const survivalData = "../../shared/data/survival/"
+const survivalData = "../../../shared/data/survival/"
 
 func readCSV(t *testing.T, name string) (rows []map[string]string) {
 	t.Helper()
@@ -49,12 +49,12 @@ func real(t *testing.T, text string) float64 {
 }
 
 // exactTree is the tree of these times without noise.
-func exactTree(s *survival, times, events []float64) tree {
-	b := s.buckets()
+func exactTree(s LifeTable, times, events []float64) Tree {
+	b := s.Buckets()
 	counts := make([]int64, b.Leaves())
-	end := float64(s.steps+1) * s.step
+	end := float64(s.Steps+1) * s.Step
 	place := func(x float64) int {
-		return min(s.steps, int(math.Floor((end-math.Max(0, math.Min(x, end)))/s.step)))
+		return min(s.Steps, int(math.Floor((end-math.Max(0, math.Min(x, end)))/s.Step)))
 	}
 	for _, x := range times {
 		counts[place(x)]++
@@ -64,7 +64,7 @@ func exactTree(s *survival, times, events []float64) tree {
 		counts[len(counts)/2+place(x)]++
 	}
 	partial := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &b}
-	return newTree(b, 1, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
+	return NewTree(b, 1, partial.Coordinates(counts), dp.Distribution{Mechanism: dp.Laplace})
 }
 
 // TestSurvivalEqualsR compares the table without noise with what R's survfit says of
@@ -95,8 +95,8 @@ func TestSurvivalEqualsR(t *testing.T) {
 							events = append(events, real(t, row["time"]))
 						}
 					}
-					s := &survival{steps: 3500, step: 1, every: 1}
-					lines = s.lines(exactTree(s, all, events), 0.95)
+					s := LifeTable{Steps: 3500, Step: 1, Every: 1}
+					lines = s.Lines(exactTree(s, all, events), 0.95)
 					tables[name] = lines
 				}
 				line := lines[slices.IndexFunc(lines, func(l []float64) bool { return l[0] == real(t, want["time"]) })]
@@ -111,33 +111,34 @@ func TestSurvivalEqualsR(t *testing.T) {
 }
 
 // noisyTree is the tree of n subjects who have the event or leave at constant rates, with noise or without.
-func noisyTree(s *survival, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) tree) {
-	b := s.buckets()
+func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) Tree) {
+	b := s.Buckets()
 	counts := make([]int64, b.Leaves())
-	end := float64(s.steps+1) * s.step
+	end := float64(s.Steps+1) * s.Step
 	for range n {
 		at, gone := r.ExpFloat64()/event, r.ExpFloat64()/leave
-		place := min(s.steps, int(math.Floor((end-math.Min(math.Ceil(math.Min(at, gone)), end))/s.step)))
-		if at <= gone && at <= end-s.step {
+		place := min(s.Steps, int(math.Floor((end-math.Min(math.Ceil(math.Min(at, gone)), end))/s.Step)))
+		if at <= gone && at <= end-s.Step {
 			place += len(counts) / 2
 		}
 		counts[place]++
 	}
 	noise := dp.Distribution{Mechanism: dp.Gaussian, Scale: scale}
 	partial := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &b}
-	return func(noisy bool) tree {
+	return func(noisy bool) Tree {
 		nodes := slices.Clone(partial.Coordinates(counts))
 		for k := range nodes {
 			if noisy {
 				nodes[k] += int64(math.Round(noise.Quantile(math.Max(r.Float64(), 1e-15))))
 			}
 		}
-		return newTree(b, 1, nodes, noise)
+		return NewTree(b, 1, nodes, noise)
 	}
 }
 
-// TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what the
-// table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows that are told.
+// TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what
+// the table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows
+// that are told.
 func TestSurvivalBandsCover(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 0))
 	for _, c := range []struct {
@@ -150,15 +151,15 @@ func TestSurvivalBandsCover(t *testing.T) {
 		{60, 5, 400, 0.005, 0.01, 5}, {60, 5, 400, 0.02, 0.02, 10}, {60, 5, 3000, 0.005, 0.03, 20}, {60, 1, 3000, 0.0001, 0.001, 20},
 		{365, 30, 2000, 0.001, 0.002, 10}, {365, 30, 20000, 0.004, 0.01, 30}, {60, 5, 100, 0.02, 0.02, 10},
 	} {
-		s := &survival{steps: c.steps, step: 1, every: c.every}
+		s := LifeTable{Steps: c.steps, Step: 1, Every: c.every}
 		draw := noisyTree(s, c.n, c.event, c.leave, c.scale, r)
 		silent := draw(false)
-		silent.noise.Scale = 0
-		exact := s.lines(silent, 0.95)
+		silent.Noise.Scale = 0
+		exact := s.Lines(silent, 0.95)
 		held, told, risk, hits, rows, width := 0, 0, 0, 0, 0, 0.0
 		for range 300 {
 			before := exact[0]
-			for i, l := range s.lines(draw(true), 0.95) {
+			for i, l := range s.Lines(draw(true), 0.95) {
 				if i == 0 {
 					before = l
 					continue

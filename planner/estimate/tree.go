@@ -1,0 +1,199 @@
+package estimate
+
+import (
+	"math"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// Tree is a noisy tree of bucket counts: level by level from the coarsest, each
+// the counts of Branching times as many buckets as the one before. They are in rows.
+type Tree struct {
+	fragment.Buckets
+	unit   float64 // as what a row counts in what is released
+	Counts []float64
+	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
+	fit    *Forest
+	Noise  dp.Distribution
+	Whole  bool // each bucket is one whole number, its lower edge
+}
+
+// NewTree prepares the sums that below reads, of counts and noise in units of a row.
+func NewTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distribution) Tree {
+	unit := float64(row)
+	noise.Scale /= unit
+	t := Tree{Buckets: b, unit: unit, Counts: make([]float64, len(counts)), Noise: noise}
+	for i, n := range counts {
+		t.Counts[i] = float64(n) / unit
+	}
+	rest := t.Counts
+	for size := b.Branching; len(rest) > 0; size *= b.Branching {
+		sums := make([]float64, size+1)
+		for i, n := range rest[:size] {
+			sums[i+1] = sums[i] + n
+		}
+		t.sums, rest = append(t.sums, sums), rest[size:]
+	}
+	if len(counts) > 0 {
+		t.fit = NewForest(b.Branching, t.Counts)
+	}
+	return t
+}
+
+// Below estimates how many values lie under the edge between bucket i-1 and
+// bucket i, less the share q of all values; and the standard deviation of its noise
+// in units of one count's. It adds as few nodes as make up the buckets under the
+// edge: whole ones from the coarsest level on.
+func (t Tree) Below(i int, q float64) (excess, deviation float64) {
+	span := t.Leaves() / t.Branching // buckets a node
+	whole := i / span
+	excess = t.sums[0][whole] - q*t.sums[0][t.Branching]
+	squares := float64(whole)*(1-q)*(1-q) + float64(t.Branching-whole)*q*q
+	for _, sums := range t.sums[1:] {
+		from := whole * t.Branching
+		span /= t.Branching
+		whole = i / span
+		excess += sums[whole] - sums[from]
+		squares += float64(whole - from)
+	}
+	return excess, math.Sqrt(squares)
+}
+
+// Quantile estimates the value under which the share q of the values lies, and an
+// interval for it.
+//
+// F is the number of values under an edge less q times that of all values, estimated from all of the tree by least
+// squares; without noise it crosses 0 at the quantile. Hence the set of buckets where F, give or take its noise, may
+// cross 0 covers the exact quantile with the confidence (test inversion, as Fieller's for ratios). The estimate is
+// where F does cross 0: midway between the first and the last time that it does, since noise may make it cross often.
+// Noise on a sum of at least 16 counts is close to normal, whatever that on each is.
+func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
+	leaves := t.Leaves()
+	unit := t.standardDeviation()
+	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
+	first, last := -1, -1     // buckets in which F crosses 0
+	lowest, highest := -1, -1 // buckets in which it may
+	before, spread := t.fit.Under(0, q)
+	for i := range leaves {
+		after, nextSpread := t.fit.Under(i+1, q)
+		if before <= 0 && after >= 0 {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+		if before <= z*spread*unit && after >= -z*nextSpread*unit {
+			if lowest < 0 {
+				lowest = i
+			}
+			highest = i
+		}
+		before, spread = after, nextSpread
+	}
+	if lowest < 0 {
+		lowest, highest = 0, leaves-1
+	}
+	low, high = t.edge(lowest), t.edge(highest+1)
+	if t.Whole {
+		high = t.edge(highest)
+	}
+	x = (low + high) / 2
+	if first >= 0 {
+		x = (t.crossing(first, q) + t.crossing(last, q)) / 2
+	}
+	return x, low, high
+}
+
+// crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
+func (t Tree) crossing(i int, q float64) float64 {
+	if t.Whole {
+		return t.edge(i)
+	}
+	before, _ := t.fit.Under(i, q)
+	after, _ := t.fit.Under(i+1, q)
+	if after == before {
+		return t.edge(i) + t.Buckets.Width()/2
+	}
+	return t.edge(i) + t.Buckets.Width()*(-before)/(after-before)
+}
+
+func (t Tree) edge(i int) float64 {
+	if i == t.Leaves() {
+		return t.Upper
+	}
+	return t.Lower + float64(i)*t.Buckets.Width()
+}
+
+func (t Tree) standardDeviation() float64 { return t.Noise.StandardDeviation() }
+
+// Extreme estimates the smallest value (or the largest, with top): the first edge
+// under which more values are counted than noise alone would make up under any edge. The exact
+// extreme lies between the public bound and there, with the confidence.
+func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
+	leaves := t.Leaves()
+	// No edge may mislead: each has its part of what is left of the confidence. The noise of an edge is that of
+	// one node and more, up to Branching-1 a level.
+	beyond := make(map[float64]float64) // what noise makes up, by deviation
+	for i := 1; i <= leaves; i++ {
+		edge, q, sign := i, 0.0, 1.0
+		if top {
+			edge, q, sign = leaves-i, 1.0, -1.0
+		}
+		n, spread := t.Below(edge, q)
+		limit, known := beyond[spread]
+		if !known {
+			terms := make([]dp.Weighted, int(math.Round(spread*spread)))
+			for k := range terms {
+				terms[k] = dp.Weighted{Weight: 1, Distribution: t.Noise}
+			}
+			limit = dp.CombinedHalfWidth(1-2*(1-confidence)/float64(leaves), terms)
+			beyond[spread] = limit
+		}
+		if sign*n > limit {
+			switch {
+			case top:
+				return t.edge(edge), t.edge(edge), t.Upper
+			case t.Whole:
+				edge--
+			}
+			return t.edge(edge), t.Lower, t.edge(edge)
+		}
+	}
+	return math.NaN(), t.Lower, t.Upper
+}
+
+// Total is how many values the tree counts: the sum of its coarsest nodes.
+func (t Tree) Total() float64 { return t.sums[0][t.Branching] }
+
+// nodes calls fn for the nodes that below(i, 0) adds up.
+func (t Tree) nodes(i int, fn func(node int)) {
+	span := t.Leaves() / t.Branching
+	whole, offset, size := i/span, 0, t.Branching
+	for node := range whole {
+		fn(node)
+	}
+	for range t.sums[1:] {
+		offset += size
+		size *= t.Branching
+		from := whole * t.Branching
+		span /= t.Branching
+		whole = i / span
+		for node := from; node < whole; node++ {
+			fn(offset + node)
+		}
+	}
+}
+
+// between is how many nodes' noise the difference of below(i, 0) and below(j, 0) has.
+func (t Tree) between(i, j int) int {
+	odd := map[int]bool{}
+	toggle := func(node int) {
+		if odd[node] = !odd[node]; !odd[node] {
+			delete(odd, node)
+		}
+	}
+	t.nodes(i, toggle)
+	t.nodes(j, toggle)
+	return len(odd)
+}
