@@ -61,7 +61,7 @@ type Coordinator struct {
 
 // adder covers a number with noise. Several goroutines may.
 type adder interface {
-	Add(x int64) (int64, error)
+	Add(x int64) int64
 }
 
 func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }
