@@ -37,8 +37,10 @@ type Dialect struct {
 	nan      string // the test that one is NaN
 	infinite string // the test that one is infinite, in a real arithmetic that does not raise
 	collate  string // what makes a text compare by its bytes; empty: it does
-	// operation writes an operation in the engine's own way, if it has one.
-	operation func(c *compiler, e *expr.Expr) (code, bool)
+	// operations writes each operation; see written.
+	operations map[expr.Op]write
+	// folds: what has no columns is computed beforehand, since the engine would do so, and raise.
+	folds bool
 	// column reads a stored column as the catalog says; nil: see compiler.column.
 	column func(c *compiler, e *expr.Expr) code
 

@@ -7,7 +7,7 @@
 //
 // # Expressions are total
 //
-// What an expression means is fragment.Evaluate, and no row's value makes it
+// What an expression means is expr.Evaluate, and no row's value makes it
 // raise. Three means serve that: integer arithmetic whose interval is not proved
 // to fit in 64 bits is computed in 128; real arithmetic may give NaN or an
 // infinity, which lasts through further arithmetic and becomes NULL at the first

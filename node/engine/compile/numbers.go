@@ -1,0 +1,317 @@
+package compile
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+var numbers = map[expr.Op]written{
+	expr.OpAdd:      {(*compiler).plus, (*compiler).postgresPlus, (*compiler).trinoPlus},
+	expr.OpSubtract: {(*compiler).plus, (*compiler).postgresPlus, (*compiler).trinoPlus},
+	expr.OpMultiply: {duckDB: (*compiler).arithmetic, postgreSQL: (*compiler).postgresArithmetic},
+	expr.OpDivide:   {duckDB: (*compiler).arithmetic, postgreSQL: (*compiler).postgresArithmetic},
+	expr.OpIntDivide: {
+		duckDB:     (*compiler).intDivide, // x // 0 is NULL
+		postgreSQL: (*compiler).postgresIntDivide,
+		trino:      (*compiler).trinoIntDivide,
+	},
+	expr.OpModulo:  {(*compiler).modulo, (*compiler).guardedModulo, (*compiler).guardedModulo},
+	expr.OpNegate:  {duckDB: magnitude("-", "(-(%s))")},
+	expr.OpAbs:     {duckDB: magnitude("abs", "abs(%s)")},
+	expr.OpFloor:   {duckDB: rounding("floor(%s)")},
+	expr.OpCeiling: {duckDB: rounding("ceil(%s)")},
+	expr.OpRound:   {duckDB: roundBy((*compiler).round), postgreSQL: roundBy((*compiler).postgresRound)},
+
+	// Engines raise outside of the domain of a real function.
+	expr.OpSqrt:  {duckDB: (*compiler).squareRoot},
+	expr.OpLn:    {duckDB: logarithm("ln(%s)")},
+	expr.OpLog10: {duckDB: logarithm("log10(%s)")},
+	expr.OpExp:   {duckDB: (*compiler).exp, postgreSQL: (*compiler).postgresExp},
+	expr.OpPower: {duckDB: (*compiler).power, postgreSQL: (*compiler).postgresPower},
+}
+
+// ofDays reports whether a sum or a difference has a date or a timestamp in it.
+func ofDays(e *expr.Expr) bool { return !(e.Args[0].Type.Numeric() && e.Args[1].Type.Numeric()) }
+
+func (c *compiler) plus(e *expr.Expr) code {
+	if ofDays(e) {
+		return c.shift(e)
+	}
+	return c.arithmetic(e)
+}
+
+func (c *compiler) postgresPlus(e *expr.Expr) code {
+	if ofDays(e) {
+		return c.postgresShift(e)
+	}
+	return c.postgresArithmetic(e)
+}
+
+func (c *compiler) trinoPlus(e *expr.Expr) code {
+	if ofDays(e) {
+		return c.trinoShift(e)
+	}
+	return c.arithmetic(e)
+}
+
+// arithmetic writes +, -, * and /. Where a float's operation cannot hide an argument that is NaN or infinite, the check is
+// left to its consumer.
+func (c *compiler) arithmetic(e *expr.Expr) code {
+	if e.Type == value.TypeInt {
+		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+		if c.facts(e).Bounded() {
+			return c.f("(%s %s %s)", a, string(e.Op), b)
+		}
+		return c.fits(c.f("(CAST(%s AS %s) %s %s)", a, c.target.Dialect.wide, string(e.Op), b).sql)
+	}
+	a, b := c.real(e.Args[0]), c.real(e.Args[1])
+	if e.Op == expr.OpDivide {
+		b = c.finite(b) // x/infinity would be 0
+	}
+	x := c.f("(%s %s %s)", a.sql, string(e.Op), b.sql)
+	x.loose = a.loose || b.loose || !c.facts(e).Bounded()
+	return x
+}
+
+// fits narrows a wide whole number to an int, or to NULL.
+func (c *compiler) fits(wide string) code {
+	d := c.target.Dialect
+	return c.f("CASE WHEN %[1]s BETWEEN %[2]s AND %[3]s THEN %[4]s(%[1]s AS BIGINT) END", wide, d.whole(math.MinInt64), d.whole(math.MaxInt64), d.cast)
+}
+
+// overflows reports whether a quotient of ints may be beyond them: that of the least int and -1 alone is.
+func (c *compiler) overflows(e *expr.Expr) bool {
+	return c.facts(e.Args[0]).Lower <= math.MinInt64 && !without(c.facts(e.Args[1]), -1)
+}
+
+func without(f expr.Range, x float64) bool { return x < f.Lower || x > f.Upper }
+
+func (c *compiler) intDivide(e *expr.Expr) code {
+	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+	if !c.overflows(e) {
+		return c.f("(%s // %s)", a, b)
+	}
+	return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, c.target.Dialect.whole(math.MinInt64))
+}
+
+func (c *compiler) postgresIntDivide(e *expr.Expr) code {
+	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+	if !c.overflows(e) {
+		return c.f("(%s / NULLIF(%s, 0))", a, b)
+	}
+	return c.fits(c.f("div(%s, CAST(NULLIF(%s, 0) AS NUMERIC))", a, b).sql)
+}
+
+func (c *compiler) trinoIntDivide(e *expr.Expr) code {
+	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+	if !c.overflows(e) {
+		return c.f("(%s / NULLIF(%s, 0))", a, b)
+	}
+	return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s / NULLIF(%[2]s, 0) END", a, b, c.target.Dialect.whole(math.MinInt64))
+}
+
+func (c *compiler) modulo(e *expr.Expr) code {
+	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+	if !c.overflows(e) {
+		return c.f("(%s %% %s)", a, b)
+	}
+	return c.f("(%[1]s %% (CASE WHEN %[2]s = -1 THEN 1 ELSE %[2]s END))", a, b)
+}
+
+// guardedModulo is of engines that raise where the divisor is 0, and for which the least int % -1 is 0.
+func (c *compiler) guardedModulo(e *expr.Expr) code {
+	return c.f("(%s %% NULLIF(%s, 0))", c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql)
+}
+
+// magnitude writes a function of a number that an int overflows at the least alone.
+func magnitude(function, real string) write {
+	return func(c *compiler, e *expr.Expr) code {
+		if e.Type == value.TypeFloat {
+			return c.passing(e, real)
+		}
+		a := c.expr(e.Args[0]).sql
+		if c.facts(e).Bounded() {
+			return c.f("(%s(%s))", function, a)
+		}
+		// Not NULLIF, of which DuckDB makes a CASE that reads its argument twice.
+		return c.f("CASE WHEN %[2]s <> %[3]s THEN %[1]s(%[2]s) END", function, a, c.target.Dialect.whole(math.MinInt64))
+	}
+}
+
+// passing writes a function of a float that is NaN or infinite where its argument is.
+func (c *compiler) passing(e *expr.Expr, format string) code {
+	a := c.real(e.Args[0])
+	x := c.f(format, a.sql)
+	x.loose = a.loose
+	return x
+}
+
+// rounding writes a function that leaves ints as they are.
+func rounding(format string) write {
+	return func(c *compiler, e *expr.Expr) code {
+		if e.Type == value.TypeInt {
+			return code{sql: c.expr(e.Args[0]).sql}
+		}
+		return c.passing(e, format)
+	}
+}
+
+// roundBy writes ROUND, of floats by an engine's way.
+func roundBy(round func(c *compiler, a code, digits int, f expr.Range) code) write {
+	return func(c *compiler, e *expr.Expr) code {
+		if e.Type == value.TypeInt {
+			return code{sql: c.expr(e.Args[0]).sql}
+		}
+		a := c.real(e.Args[0])
+		x := round(c, a, int(e.Args[1].Value.Int64()), c.facts(e.Args[0]))
+		x.loose = a.loose
+		return x
+	}
+}
+
+// round follows fragment's roundTo step by step.
+func (c *compiler) round(a code, digits int, f expr.Range) code {
+	if digits == 0 {
+		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5e0))", a.sql)
+	}
+	scale := math.Pow10(digits)
+	rounded := c.f("(sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s)", a.sql, c.number(scale))
+	if f.Bounded() && !math.IsInf(f.Lower*scale, 0) && !math.IsInf(f.Upper*scale, 0) {
+		return rounded
+	}
+	return c.f("CASE WHEN "+fmt.Sprintf(c.target.Dialect.infinite, "%[1]s * %[2]s")+" THEN %[1]s ELSE (sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5e0) / %[2]s) END", a.sql, c.number(scale))
+}
+
+// postgresRound is compiler.round, but that what is too large to be scaled, and so
+// has no digits after the point, is left as it is before it is scaled.
+func (c *compiler) postgresRound(a code, digits int, f expr.Range) code {
+	scale := math.Pow10(digits)
+	if digits == 0 {
+		return c.f("(sign(%[1]s) * floor(abs(%[1]s) + 0.5))", a.sql)
+	}
+	rounded := c.f("(sign(%[1]s) * floor(abs(%[1]s * %[2]s) + 0.5) / %[2]s)", a.sql, c.number(scale))
+	most := postgresHuge * 2 / scale
+	if f.Lower >= -most && f.Upper <= most {
+		return rounded
+	}
+	return c.f("CASE WHEN abs(%[1]s) > %[2]s THEN %[1]s ELSE %[3]s END", a.sql, c.number(most), rounded.sql)
+}
+
+// The ends of PostgreSQL's real arithmetic.
+const (
+	postgresTiny = 1e-150
+	postgresHuge = 8.9e307
+)
+
+func (c *compiler) postgresArithmetic(e *expr.Expr) code {
+	if e.Type == value.TypeFloat {
+		return c.postgresReal(e)
+	}
+	return c.arithmetic(e)
+}
+
+// postgresReal writes arithmetic of reals.
+func (c *compiler) postgresReal(e *expr.Expr) code {
+	a, b := e.Args[0], e.Args[1]
+	x, y := c.real(a).sql, c.real(b).sql
+	bounded := c.facts(e).Bounded()
+	switch e.Op {
+	case expr.OpMultiply:
+		// A product is nearer to zero than float64 can tell only if both are below 1.
+		if !atLeastOne(c.facts(b), b) {
+			x = c.coarse(a, x)
+		}
+		if !atLeastOne(c.facts(a), a) {
+			y = c.coarse(b, y)
+		}
+		if bounded {
+			return c.f("(%s * %s)", x, y)
+		}
+		return c.f("CASE WHEN abs(%[1]s) <= %[3]s / greatest(abs(%[2]s), 1) THEN %[1]s * %[2]s END", x, y, c.number(postgresHuge))
+	case expr.OpDivide:
+		x = c.coarse(a, x)
+		far := ""
+		if f := c.facts(b); math.Abs(f.Lower) > 0x1p500 || math.Abs(f.Upper) > 0x1p500 {
+			// Both are scaled, so that the quotient of a small and a large number is not too small.
+			far = fmt.Sprintf("WHEN abs(%[2]s) > %[3]s THEN CASE WHEN abs(%[1]s) < 1 THEN 0 ELSE (%[1]s * %[4]s) / (%[2]s * %[4]s) END ", x, y, c.number(0x1p500), c.number(0x1p-500))
+		}
+		if bounded {
+			if far == "" {
+				return c.f("(%s / %s)", x, y)
+			}
+			return c.f("CASE %sELSE %s / %s END", far, x, y)
+		}
+		return c.f("CASE %[4]sWHEN abs(%[1]s) <= %[3]s * least(abs(%[2]s), 1) THEN %[1]s / NULLIF(%[2]s, 0) END", x, y, c.number(postgresHuge), far)
+	}
+	if bounded {
+		return c.f("(%s %s %s)", x, string(e.Op), y)
+	}
+	return c.f("CASE WHEN abs(%[1]s) <= %[4]s AND abs(%[3]s) <= %[4]s THEN %[1]s %[2]s %[3]s END", x, string(e.Op), y, c.number(postgresHuge))
+}
+
+// atLeastOne reports whether a number is 0 or at least 1 in magnitude.
+func atLeastOne(f expr.Range, e *expr.Expr) bool {
+	return e.Type == value.TypeInt || f.Lower >= 1 || f.Upper <= -1 || e.Op == expr.OpFloor || e.Op == expr.OpCeiling
+}
+
+// coarse gives a number that is 0 where it is nearer to zero than PostgreSQL can
+// multiply and divide.
+func (c *compiler) coarse(e *expr.Expr, sql string) string {
+	f := c.facts(e)
+	if atLeastOne(f, e) || f.Lower >= postgresTiny || f.Upper <= -postgresTiny || e.Op == expr.OpRound {
+		return sql
+	}
+	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0 ELSE %[1]s END", sql, c.number(postgresTiny)).sql
+}
+
+func (c *compiler) squareRoot(e *expr.Expr) code {
+	x := c.finite(c.real(e.Args[0])).sql
+	if c.facts(e.Args[0]).Lower < 0 {
+		x = c.f("CASE WHEN %[1]s >= 0 THEN %[1]s END", x).sql
+	}
+	return c.f("sqrt(%s)", x)
+}
+
+func logarithm(format string) write {
+	return func(c *compiler, e *expr.Expr) code {
+		x := c.finite(c.real(e.Args[0])).sql
+		if c.facts(e.Args[0]).Lower <= 0 {
+			x = c.f("CASE WHEN %[1]s > 0 THEN %[1]s END", x).sql
+		}
+		return c.f(format, x)
+	}
+}
+
+func (c *compiler) exp(e *expr.Expr) code {
+	return c.withinPowers(c.f("exp(%s)", c.finite(c.real(e.Args[0])).sql))
+}
+
+func (c *compiler) power(e *expr.Expr) code {
+	x := c.finite(c.real(e.Args[0])).sql
+	return c.withinPowers(c.f("pow(%s, %s)", x, c.finite(c.real(e.Args[1])).sql))
+}
+
+// withinPowers gives a result of exp or power as expr.Evaluate bounds it.
+func (c *compiler) withinPowers(p code) code {
+	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0e0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p.sql, c.number(expr.LeastPower), c.number(expr.MostPower))
+}
+
+func (c *compiler) postgresExp(e *expr.Expr) code {
+	x := c.real(e.Args[0]).sql
+	return c.f("CASE WHEN %[1]s < -700 THEN 0 WHEN %[1]s <= 700 THEN %[2]s END", x, c.moderate(c.f("exp(%s)", x).sql))
+}
+
+func (c *compiler) postgresPower(e *expr.Expr) code {
+	x, y := c.real(e.Args[0]).sql, c.real(e.Args[1]).sql
+	return c.f("CASE WHEN %[1]s IS NULL OR %[2]s IS NULL THEN NULL WHEN %[2]s = 0 THEN 1 WHEN %[1]s = 0 THEN CASE WHEN %[2]s > 0 THEN 0 END WHEN %[1]s < 0 AND %[2]s <> floor(%[2]s) THEN NULL "+
+		"WHEN abs(ln(abs(%[1]s))) <= 700 / greatest(abs(%[2]s), float8 '1e-300') THEN %[3]s WHEN (abs(%[1]s) > 1) <> (%[2]s > 0) THEN 0 END",
+		x, y, c.moderate(c.f("power(%s, %s)", x, y).sql))
+}
+
+// moderate is withinPowers.
+func (c *compiler) moderate(p string) string {
+	return c.f("CASE WHEN abs(%[1]s) < %[2]s THEN 0 WHEN abs(%[1]s) <= %[3]s THEN %[1]s END", p, c.number(expr.LeastPower), c.number(expr.MostPower)).sql
+}
