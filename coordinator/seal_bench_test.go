@@ -251,8 +251,11 @@ func (f *federation) benchSealed(t *testing.T, q benchQuestion) {
 		measured = fmt.Sprintf("%.3f", math.Sqrt(squares[1]/squares[0]))
 	}
 	claimed := f.claimedError(t, fmt.Sprintf(q.sql, 1))
-	fmt.Printf("%-9d %-7d %-8v %8.1f ms %8.1f ms %5.2f %8.3f %8s %12d %16d\n", hospitals, q.numbers, q.computes,
-		1000*central.Seconds(), 1000*sealed.Seconds(), sealed.Seconds()/central.Seconds(), claimed, measured,
+	times := fmt.Sprintf("%8.1f ms %8.1f ms %5.2f", 1000*central.Seconds(), 1000*sealed.Seconds(), sealed.Seconds()/central.Seconds())
+	if alone {
+		times = fmt.Sprintf("%11s %8.1f ms %5s", "-", 1000*sealed.Seconds(), "-")
+	}
+	fmt.Printf("%-9d %-7d %-8v %s %8.3f %8s %12d %16d\n", hospitals, q.numbers, q.computes, times, claimed, measured,
 		travelled[1]/int64(hospitals), travelled[0]/int64(hospitals))
 	if ratio := sealed.Seconds() / central.Seconds(); hospitals == 10 && q.computes > 0 && q.runs > 1 && ratio > 2 {
 		t.Errorf("sealed takes %g times as long as central", ratio)

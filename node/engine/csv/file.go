@@ -1,6 +1,7 @@
 package csv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,18 +39,20 @@ func (d *Dialect) Read(path string) (*Head, error) {
 	if h.size, err = f.Seek(0, io.SeekEnd); err != nil {
 		return nil, err
 	}
-	first := make([]byte, 3)
+	first := make([]byte, 4096)
 	n, err := f.ReadAt(first, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	switch first = first[:n]; {
-	case n >= 3 && string(first) == "\xef\xbb\xbf":
-		h.mark = "utf-8"
-	case n >= 2 && string(first[:2]) == "\xff\xfe":
-		h.mark = "utf-16le"
-	case n >= 2 && string(first[:2]) == "\xfe\xff":
-		h.mark = "utf-16be"
+	if h.mark = marked(first[:n]); h.mark == "" {
+		_, wide, err := encodingOf(d.Encoding)
+		if err != nil {
+			return nil, err
+		}
+		if is := unmarked(first[:n]); is != "" && wide == "" {
+			h.Problem = "it is UTF-16 without a byte order mark, and not " + d.Encoding + ": set csv: {encoding: " + is + "}"
+			return h, nil
+		}
 	}
 	s, err := d.scanner(h, f, 0, -1)
 	if err != nil {
@@ -100,6 +103,34 @@ func (d *Dialect) Read(path string) (*Head, error) {
 		h.data = s.in.offset
 		return h, nil
 	}
+}
+
+// marked tells the encoding of which the beginning of a file has the byte order mark, "" for none.
+func marked(b []byte) string {
+	for _, m := range [][2]string{{"\xef\xbb\xbf", "utf-8"}, {"\xff\xfe", "utf-16le"}, {"\xfe\xff", "utf-16be"}} {
+		if bytes.HasPrefix(b, []byte(m[0])) {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// unmarked tells which UTF-16 the beginning of a file without a byte order mark is, "" for none: delimiters, digits and Latin
+// letters have a byte that is zero, always on the same side. A zero here and there is none.
+func unmarked(b []byte) string {
+	var zeros [2]int // at even and at odd offsets
+	for i, c := range b {
+		if c == 0 {
+			zeros[i%2]++
+		}
+	}
+	switch many := max(2, len(b)/32); {
+	case zeros[0] == 0 && zeros[1] >= many:
+		return "utf-16le"
+	case zeros[1] == 0 && zeros[0] >= many:
+		return "utf-16be"
+	}
+	return ""
 }
 
 // why tells why a line does not fit, and what to do.

@@ -125,11 +125,8 @@ func proposeEncoding(path string) (string, error) {
 	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
 		return "", nil
 	}
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		if i%2 == 0 {
-			return "utf-16be", nil
-		}
-		return "utf-16le", nil
+	if wide := unmarked(b[:min(n, 4096)]); wide != "" {
+		return wide, nil
 	}
 	if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
 		b = b[:i]

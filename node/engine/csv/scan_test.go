@@ -165,6 +165,43 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
+// A file of UTF-16 without a byte order mark is told apart from one of Windows: before a line of it is read, whatever names its
+// columns, and in a draft.
+func TestUTF16WithoutMark(t *testing.T) {
+	for is, order := range map[string]unicode.Endianness{"utf-16le": unicode.LittleEndian, "utf-16be": unicode.BigEndian} {
+		encoded, err := unicode.UTF16(order, unicode.IgnoreBOM).NewEncoder().String("N°,b\n1,é\n2,Ω\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []Settings{{}, {Encoding: "windows-1252"}, {Header: &Header{Names: []string{"a", "b"}}}} {
+			d, err := s.Dialect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "x.csv")
+			if err := os.WriteFile(path, []byte(encoded), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h, err := d.Read(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "it is UTF-16 without a byte order mark, and not " + d.Encoding + ": set csv: {encoding: " + is + "}"; h.Problem != want {
+				t.Errorf("%+v: %q", s, h.Problem)
+			}
+			p, err := Propose(t.Context(), path, &Settings{})
+			if err != nil || p.Settings.Encoding != is || p.Kinds["N°"] != "int" {
+				t.Errorf("%s is drafted as %+v, %v", is, p, err)
+			}
+		}
+	}
+	for _, b := range []string{"", "a\x00,b\n", "a,b\n1,\x00\n2,\x00\x00\n" + strings.Repeat("3,4\n", 100), "id,b\n1,é\n"} { // zeros that are none
+		if is := unmarked([]byte(b)); is != "" {
+			t.Errorf("%q is %s", b, is)
+		}
+	}
+}
+
 // TestOneLine: whatever a line holds, the others are read as without it.
 func TestOneLine(t *testing.T) {
 	for _, line := range []string{`9,"fell`, `9,fell"`, `9,"fell from 3" step`, `"`, `""`, `9,"""`, `9,\"`, "9,\xff", `9,a,b,c`, "9,\"a\rb", "# ,", `9,'`, "\r", `,"` + strings.Repeat(`""`, 500)} {

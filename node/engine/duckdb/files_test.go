@@ -257,6 +257,39 @@ func TestRawTexts(t *testing.T) {
 	}
 }
 
+// A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour later, as if
+// they had not been changed; one that they showed twice is the second.
+func TestSkippedHour(t *testing.T) {
+	const catalog = `
+catalog: times
+tables:
+  stay:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      at: {type: timestamp}
+`
+	file := "id,at\n1,2023-03-26 01:30\n2,2023-03-26 02:30\n3,2023-03-26 03:30\n4,2023-10-29 01:30\n5,2023-10-29 02:30\n6,2023-10-29 03:30\n"
+	for zone, want := range map[string][]string{
+		"Europe/Paris": {"01:30", "02:30", "03:30", "01:30", "02:30", "03:30"}, // as they stand
+		"UTC":          {"00:30", "01:30", "01:30", "23:30", "01:30", "02:30"},
+	} {
+		e := openFolder(t, catalog, "csv: {timezone: Europe/Paris}\ntimezone: "+zone, map[string][]byte{"stay.csv": []byte(file)})
+		if found := findings(t, e); len(found) > 0 {
+			t.Errorf("%s: %v", zone, found)
+		}
+		rows := readView(t, e, "stay")
+		if len(rows) != len(want) {
+			t.Fatalf("%s: %v", zone, rows)
+		}
+		for i, row := range rows {
+			if at := fmt.Sprint(row[1]); !strings.Contains(at, want[i]) {
+				t.Errorf("%s, row %d: %s, not %s", zone, i+1, at, want[i])
+			}
+		}
+	}
+}
+
 func duckdbRows() []string {
 	var rows []string
 	for _, r := range enginetest.Stays {
