@@ -32,9 +32,7 @@ func (p *Plan) Finish(cells []Cell, confidence float64) (*Answer, error) {
 		return nil, err
 	}
 	answer := p.answer(rows, confidence)
-	if bias := p.bias(cells, confidence); bias != "" {
-		answer.Bias = append(answer.Bias, bias)
-	}
+	answer.Bias = append(answer.Bias, p.biases(cells, confidence)...)
 	return answer, nil
 }
 

@@ -11,8 +11,13 @@ import (
 )
 
 // measuring is how many times as much weight a partial aggregate has as what measures how much of it was left out: that costs
-// one part in 20 of the budget, and makes the noise of all else wider by 2.6 %.
-const measuring = 19
+// one part in 20 of the budget, and makes the noise of all else wider by 2.6 %. Where it is measured as well how much CLAMP
+// moved, each of the two has a part in 40, of shares that are fine enough to be divided so.
+const (
+	measuring = 19
+	halved    = 40
+	fine      = 400
+)
 
 // Times what is left of a patient that the part that was left out counts at most, where it is measured. The more, the
 // wider its noise; the fewer, the more of those with very many rows goes unseen.
@@ -24,30 +29,59 @@ const (
 // measured says which partial aggregate tells how much clipping left out, and of which.
 type measured struct{ of, beyond int }
 
-// measure buys, where patients may be clipped, a number that tells how much is left out, for a small part of the budget.
+// measure buys, where patients may be clipped, a number that tells how much is left out, and where CLAMP may move values, how many it
+// moves, each for a small part of the budget.
 func (b *builder) measure() {
+	of, alone := -1, false
+	if !b.plan.Proof.Unclipped {
+		of, alone = b.measurable()
+	}
+	b.plan.unmeasured = b.unmeasured()
+	asked, places := slices.Clone(b.fragment.Partials), len(b.plan.places)
+	if b.buy(of, alone, b.clamps()) == nil {
+		return
+	}
+	b.fragment.Partials, b.plan.places = asked, b.plan.places[:places] // what is not measured may be too much to say
+	if err := b.buy(of, alone, nil); err != nil {
+		b.invalid(err, b.syntax.At)
+	}
+}
+
+// buy adds the partial aggregates that measure, of -1 none of what clipping leaves out. An error is what the proof refuses.
+func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 	p, f := b.plan, b.fragment
-	if p.Proof.Unclipped {
-		return
+	p.measured, p.clamped = nil, nil
+	if of < 0 && len(clamps) == 0 {
+		return nil
 	}
-	of, alone := b.measurable()
-	if of < 0 {
-		return
+	part, finer := measuring, measuring
+	if len(clamps) > 0 {
+		part = halved
+		if !slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return p.ShareOrOne()*fine > fragment.MaxShare }) {
+			finer = fine
+		}
 	}
-	base := 0 // weights of what was asked for
+	base, asked := 0, f.Partials // weights of what was asked for
 	for i := range f.Partials {
-		f.Partials[i].Share = measuring * int(f.Partials[i].ShareOrOne())
+		f.Partials[i].Share = finer * int(f.Partials[i].ShareOrOne())
 		base += f.Partials[i].Weight()
 	}
-	weight := f.Partials[of].Share / measuring
-	if alone { // values, beside trees that have all the rest
-		weight = max(1, base/(2*measuring))
-		f.Partials[of].Share = weight
+	for _, c := range clamps {
+		c.of, c.partial = b.countOf(c.sums, asked), len(f.Partials)
+		f.Partials = append(f.Partials, fragment.Partial{Kind: fragment.PartialValues, Expr: c.moved, Share: max(1, base/(part*len(clamps)))})
+		p.clamped = append(p.clamped, c)
 	}
-	beyond := f.Partials[of]
-	beyond.Kind, beyond.Of, beyond.Share, beyond.Most = fragment.PartialBeyond, beyond.Kind, weight, b.mostBeyond()
-	p.measured = &measured{of, len(f.Partials)}
-	f.Partials = append(f.Partials, beyond)
+	if of >= 0 {
+		weight := max(1, f.Partials[of].Share/part)
+		if alone { // values, beside trees that have all the rest
+			weight = max(1, base/(2*part))
+			f.Partials[of].Share = weight
+		}
+		beyond := f.Partials[of]
+		beyond.Kind, beyond.Of, beyond.Share, beyond.Most = fragment.PartialBeyond, beyond.Kind, weight, b.mostBeyond()
+		p.measured = &measured{of, len(f.Partials)}
+		f.Partials = append(f.Partials, beyond)
+	}
 	for i := len(p.places); i < len(f.Partials); i++ {
 		end := p.places[i-1].end
 		p.places = append(p.places, place{end, end + 1})
@@ -57,13 +91,20 @@ func (b *builder) measure() {
 		common = divisor(common, partial.Share)
 	}
 	for i := range f.Partials {
-		f.Partials[i].Share /= common
+		if finer != fine { // weights are whole, so that small ones are coarse
+			f.Partials[i].Share /= common
+		}
 	}
 	proof, err := fragment.Check(f, b.catalog.Catalog)
-	if err != nil {
-		b.invalid(err, b.syntax.At)
+	if err == nil {
+		p.Proof = proof
 	}
-	p.Proof = proof
+	return err
+}
+
+// measures reports whether a partial aggregate is there to tell how much was left out or moved.
+func (p *Plan) measures(i int) bool {
+	return p.measured != nil && p.measured.beyond == i || slices.ContainsFunc(p.clamped, func(c clampCount) bool { return c.partial == i })
 }
 
 // measurable chooses the partial aggregate of which what was left out is measured: rows, or values, or what else there is. Where
@@ -118,24 +159,10 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 	if m == nil {
 		return Beyond{}, false
 	}
-	scale := func(i int) float64 {
-		s := 1 / float64(p.Proof.Units[i])
-		if g := p.Fragment.Partials[i].Grid; g != nil {
-			s *= g.Number(1)
-		}
-		return s
-	}
-	kept, lost := 0.0, 0.0
-	for _, c := range cells {
-		kept += float64(c.Noisy[p.places[m.of].start]) * scale(m.of)
-		lost += float64(c.Noisy[p.places[m.beyond].start]) * scale(m.beyond)
-	}
+	kept, lost := p.overall(m.of, cells), p.overall(m.beyond, cells)
 	n := max(1, len(cells))
 	b := Beyond{Share: math.NaN(), Low: math.NaN(), High: math.NaN(), Amount: lost}
-	within := func(i int, at, confidence float64) (low, high float64) {
-		sum := dp.Ratio{Numerator: at, Denominator: 1, Terms: []dp.RatioTerm{{Distribution: p.noise[i], Numerator: scale(i), Count: n}}}
-		return sum.Interval(confidence, math.Inf(-1), math.Inf(1))
-	}
+	within := func(i int, at, confidence float64) (low, high float64) { return p.overallWithin(i, at, n, confidence) }
 	low, high := within(m.beyond, lost, confidence)
 	b.HalfWidth = (high - low) / 2
 	if g := p.Fragment.Partials[m.of].Grid; g == nil || (g.Lower >= 0 || g.Upper <= 0) && g.Center == 0 {
@@ -151,6 +178,30 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 		b.Share = math.Max(b.Low, math.Min(b.High, shareOf(lost, kept, 0.5))) // 0.5: noise alone
 	}
 	return b, true
+}
+
+// unitOf is a partial aggregate's unit in that of what it adds up.
+func (p *Plan) unitOf(i int) float64 {
+	unit := 1 / float64(p.Proof.Units[i])
+	if g := p.Fragment.Partials[i].Grid; g != nil {
+		unit *= g.Number(1)
+	}
+	return unit
+}
+
+// overall is a partial aggregate of one number over all groups.
+func (p *Plan) overall(i int, cells []Cell) float64 {
+	all := 0.0
+	for _, c := range cells {
+		all += float64(c.Noisy[p.places[i].start]) * p.unitOf(i)
+	}
+	return all
+}
+
+// overallWithin is an interval of a partial aggregate over n groups.
+func (p *Plan) overallWithin(i int, at float64, n int, confidence float64) (low, high float64) {
+	sum := dp.Ratio{Numerator: at, Denominator: 1, Terms: []dp.RatioTerm{{Distribution: p.noise[i], Numerator: p.unitOf(i), Count: n}}}
+	return sum.Interval(confidence, math.Inf(-1), math.Inf(1))
 }
 
 // shareOf is a of a and b, which are not below 0 but for noise; of nothing it is what is given.
@@ -173,11 +224,10 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	b, ok := p.beyond(cells, confidence)
 	what, limit := p.limited()
 	if !ok {
-		return fmt.Sprintf("how much is beyond %s and left out is not measured: ask for a count beside it; intervals hold the value without that part", limit)
+		return unmeasured(limit)
 	}
 	most := p.Fragment.Partials[p.measured.beyond].Most
 	var much string
-	percent := func(x float64) string { return number(math.Round(1000*x)/10) + " %" }
 	switch half := math.Max(b.High-b.Share, b.Share-b.Low); {
 	case math.IsNaN(b.Share):
 		much = fmt.Sprintf("about %s ± %s", number(b.Amount), number(b.HalfWidth))
@@ -195,6 +245,23 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 		text += "; " + p.unbiased()
 	}
 	return text
+}
+
+// percent is a share for people.
+func percent(x float64) string { return number(math.Round(1000*x)/10) + " %" }
+
+// unmeasured says that it is not measured how much is beyond a limit.
+func unmeasured(limit string) string {
+	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
+}
+
+// biases say how much of the data the answer is without, and how much CLAMP moved, as measured.
+func (p *Plan) biases(cells []Cell, confidence float64) []string {
+	all := p.moves(cells, confidence)
+	if bias := p.bias(cells, confidence); bias != "" {
+		all = append([]string{bias}, all...)
+	}
+	return all
 }
 
 // limited says what is measured, and the limit.

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,7 +164,7 @@ func TestBiasIsTold(t *testing.T) {
 					if accounting == dp.ZCDP || sql != "SUM(admissionweight)" {
 						t.Fatalf("%s, %s: nothing is measured\n%s", accounting, sql, p.Describe())
 					}
-				} else if cost := p.costOfMeasuring(); cost > 0.0501 {
+				} else if cost := p.costOfMeasuring(p.measured.beyond); cost > 0.0501 {
 					t.Errorf("%s, %s: measuring costs %g of the budget", accounting, sql, cost)
 				}
 				cells, lost, whole := cellsOfClipped(p, stays(1000, 7), r)
@@ -312,5 +313,98 @@ func TestLimitsOfDerivedRelations(t *testing.T) {
 		if p.Proof.Rows != want {
 			t.Errorf("%s: max_rows %d, want %d", sql, p.Proof.Rows, want)
 		}
+	}
+}
+
+// TestClampsAreMeasured: of whatever CLAMP moved more than 1 %, the answer says so, and how much it says covers what it is; where it
+// surely moved less than a thousandth nothing is said; and where it can move nothing, nothing is bought.
+func TestClampsAreMeasured(t *testing.T) {
+	patients := stays(2000, 3)
+	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
+		for _, sql := range []string{
+			"AVG(CLAMP(admissionweight, 50, 100))", "SUM(CLAMP(admissionweight, 50, 100))", "STDDEV(CLAMP(admissionweight, 50, 100))",
+			"CORR(CLAMP(admissionweight, 50, 100), admissionheight)", "SUM(2 * CLAMP(admissionweight, 50, 100)), AVG(CLAMP(admissionweight, 50, 100))",
+			"AVG(CASE WHEN admissionheight > 10 THEN CLAMP(admissionweight, 50, 100) END)", "AVG(CLAMP(admissionweight, 50, 100)) FILTER (WHERE gender <> 'x')",
+		} {
+			for _, rows := range []int{3, 2} { // nobody is clipped, which the plan does not know; or a tenth are
+				clampsAreTold(t, sql, accounting, rows, patients)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(12, 7))
+	for sql, want := range map[string]int{
+		"AVG(CLAMP(admissionweight, 0, 290))": 1, "AVG(CLAMP(admissionweight, 0, 300))": 0, "MEDIAN(CLAMP(admissionweight, 50, 100))": 0, "AVG(admissionweight)": 0,
+	} {
+		p, err := Build(Query{SQL: "SELECT " + sql + " FROM patient", Ask: Ask{Epsilon: 1000, MaxRows: 3}}, federation(t, "eicu"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells, _, _ := cellsOfClipped(p, patients, r)
+		a, err := p.Finish(cells, 0.95)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.clamped) != want || len(a.Bias) > 0 {
+			t.Errorf("%s: %d are measured, and the answer says %q", sql, len(p.clamped), a.Bias)
+		}
+	}
+}
+
+// clampsAreTold asks of patients' weights, moved to [50, 100].
+func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows int, patients [][]map[string]value.Value) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(12, 6))
+	told := regexp.MustCompile(`^(about|0 to) .* of the values are outside of CLAMP \(patient.admissionweight from 50 to 100\) and count as the nearest bound`)
+	moved, all := 0.0, 0.0
+	for _, rows := range patients {
+		for _, row := range rows {
+			if w := row["admissionweight"].Float64(); w < 50 || w > 100 {
+				moved++
+			}
+			all++
+		}
+	}
+	fed := federation(t, "eicu")
+	fed.Accounting = accounting
+	p, err := Build(Query{SQL: "SELECT " + sql + " FROM patient", Ask: Ask{Epsilon: 4, MaxRows: maxRows}}, fed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := 0.0
+	for i := range p.Fragment.Partials {
+		if p.measures(i) {
+			cost += p.costOfMeasuring(i)
+		}
+	}
+	if len(p.clamped) != 1 || cost > 0.0525 {
+		t.Fatalf("%s, %s: %d are measured, for %g of the budget\n%s", accounting, sql, len(p.clamped), cost, p.Describe())
+	}
+	cells, _, _ := cellsOfClipped(p, patients, r)
+	a, err := p.Finish(cells, 0.95)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(a.Bias, told.MatchString) {
+		t.Errorf("%s, %s: of %.3f moved values the answer says %q", accounting, sql, moved/all, a.Bias)
+	}
+	if maxRows < 3 {
+		return
+	}
+	covered := 0
+	const draws = 500
+	exact := exactCell(p, patients)
+	for range draws {
+		for i, at := range p.places {
+			for k := at.start; k < at.end; k++ {
+				cells[0].Noisy[k] = exact[k] + int64(math.Round(p.noise[i].Quantile(math.Max(r.Float64(), 1e-15))))
+			}
+		}
+		m := p.moved(p.clamped[0], cells, 0.95)
+		if math.IsNaN(m.Share) && math.Abs(m.Amount-moved) <= m.HalfWidth || m.Low <= moved/all && moved/all <= m.High {
+			covered++
+		}
+	}
+	if covered < draws*92/100 {
+		t.Errorf("%s, %s: %d of %d intervals hold the share of %.3f", accounting, sql, covered, draws, moved/all)
 	}
 }

@@ -114,7 +114,7 @@ func (p *Plan) suppose() (Cell, bool) {
 		unit := float64(p.Proof.Units[i])
 		n := []int64{int64(p.supposed * unit)}
 		switch {
-		case partial.Kind == fragment.PartialBeyond: // as if nobody were clipped
+		case p.measures(i): // as if nobody were clipped
 			n[0] = 0
 		case partial.Grid != nil:
 			g := partial.Grid
@@ -219,14 +219,17 @@ func (p *Plan) Describe() string {
 	}
 	for i, partial := range p.Fragment.Partials {
 		share, unit := "", float64(p.Proof.Units[i])
-		if m := p.measured; m != nil && m.beyond == i {
-			share = fmt.Sprintf(", for %s %% of the budget", number(100*p.costOfMeasuring()))
+		if p.measures(i) {
+			share = fmt.Sprintf(", for %s %% of the budget", number(100*p.costOfMeasuring(i)))
 		} else if partial.Share > 1 && partial.Share != p.commonShare() {
 			share = fmt.Sprintf(", weight %s", number(float64(partial.Share)/float64(p.commonShare())))
 		}
 		line("node", "%s; size %s%s, noise of scale %s", abridged(partial.String()), whole(float64(p.Proof.Sizes[i])/unit), share, number(p.noise[i].Scale/unit))
 	}
 	line("limits", "%s", p.limits())
+	for _, text := range p.unmeasured {
+		line("limits", "%s", text)
+	}
 	if p.Proof.Capped {
 		line("limits", "rows of a patient that a join multiplies to more than %d are left out, chosen by a keyed hash", fragment.MaxPatientRows)
 	}
@@ -261,17 +264,17 @@ func (p *Plan) Describe() string {
 func (p *Plan) commonShare() int {
 	common := 0
 	for i, partial := range p.Fragment.Partials {
-		if m := p.measured; m == nil || i != m.beyond {
+		if !p.measures(i) {
 			common = divisor(common, max(1, partial.Share))
 		}
 	}
 	return common
 }
 
-// costOfMeasuring is the part of the budget that goes into what tells how much is left out.
-func (p *Plan) costOfMeasuring() float64 {
+// costOfMeasuring is the part of the budget that goes into a partial aggregate that tells how much is left out, or moved.
+func (p *Plan) costOfMeasuring(i int) float64 {
 	asked := *p.Fragment
-	asked.Partials = slices.Delete(slices.Clone(asked.Partials), p.measured.beyond, p.measured.beyond+1)
+	asked.Partials = slices.Delete(slices.Clone(asked.Partials), i, i+1)
 	return 1 - float64(asked.Weight())/float64(p.Fragment.Weight())
 }
 

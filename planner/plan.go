@@ -106,6 +106,9 @@ type Plan struct {
 	places []place
 	// measured, if not nil, tells how much of the data was left out of the answer by clipping.
 	measured *measured
+	clamped  []clampCount // how much CLAMP moved, as measured
+	// unmeasured says what else may move values, and is not measured.
+	unmeasured []string
 	// noise on each partial aggregate, in its own unit; of a covered release with as many hospitals as were asked, until
 	// Answered tells how many did.
 	noise []dp.Distribution

@@ -564,8 +564,10 @@ func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.R
 	answer := p.post.answer(p.Columns, rows, c)
 	answer.Notes = append(answer.Notes, c.notes...)
 	for i, release := range p.Releases {
-		if bias := release.bias(cells[i], confidence); bias != "" && !slices.Contains(answer.Bias, bias) {
-			answer.Bias = append(answer.Bias, bias)
+		for _, bias := range release.biases(cells[i], confidence) {
+			if !slices.Contains(answer.Bias, bias) {
+				answer.Bias = append(answer.Bias, bias)
+			}
 		}
 	}
 	return answer, nil

@@ -277,6 +277,10 @@ func (b *builder) biasWarnings() {
 	if possible := proof.Cells; patients && !proof.Unclipped && !proof.KeysPerPatient && (possible == 0 || possible > proof.Groups) {
 		warn("where patients are counted, one of more than %d groups counts as one of %d in all (max_groups): such counts come out low", proof.Groups, proof.Groups)
 	}
+	if !proof.Unclipped && p.measured == nil {
+		_, limit := p.limited()
+		warn("%s", unmeasured(limit))
+	}
 	for _, partial := range p.Fragment.Partials {
 		b.warnOfClamps(partial.Expr, warn)
 	}

@@ -1,0 +1,249 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that counts those.
+type clampCount struct {
+	partial int
+	of      int          // the partial aggregate that counts all of which some are moved; -1: there is none
+	sums    []*expr.Expr // what is added up
+	moved   *expr.Expr   // of the rows in which a value is moved
+	what    string       // what CLAMP moves, and from where to where
+}
+
+// clamps lists what may be moved, and is to be measured.
+func (b *builder) clamps() []clampCount {
+	if b.federation.Uncounted {
+		return nil
+	}
+	var all []clampCount
+	for _, partial := range b.fragment.Partials {
+		if partial.Kind != fragment.PartialSum {
+			continue
+		}
+		for _, c := range b.clampsOf(partial.Expr) {
+			moved := b.movedBy(partial.Expr, c)
+			if moved == nil {
+				continue
+			}
+			what := fmt.Sprintf("%s from %s to %s", abridged(c.Args[0].Args[0].String()), c.Args[1], c.Args[0].Args[1])
+			i := slices.IndexFunc(all, func(o clampCount) bool { return o.what == what })
+			if i < 0 {
+				all = append(all, clampCount{of: -1, sums: []*expr.Expr{partial.Expr}, moved: moved, what: what})
+				continue
+			}
+			all[i].sums = append(all[i].sums, partial.Expr)
+			if !sameExpr(all[i].moved, moved) {
+				all[i].moved = apply(b.syntax.At, expr.OpOr, all[i].moved, moved)
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y clampCount) int { return strings.Compare(x.what, y.what) })
+	for i, c := range all {
+		all[i].moved = apply(b.syntax.At, expr.OpCase, c.moved, expr.Literal(value.Int(1)), expr.Literal(value.Null(value.TypeInt)))
+	}
+	return all
+}
+
+// isClamp reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument, begins with.
+func isClamp(e *expr.Expr) bool {
+	return e.Op == expr.OpGreatest && len(e.Args) == 2 && e.Args[0].Op == expr.OpLeast && len(e.Args[0].Args) == 2 &&
+		e.Args[0].Args[1].Op == expr.OpLiteral && e.Args[1].Op == expr.OpLiteral && e.Type.Numeric()
+}
+
+// clampsOf lists those within an expression, each once.
+func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
+	if e == nil {
+		return nil
+	}
+	if isClamp(e) {
+		all = append(all, e)
+	}
+	for _, a := range e.Args {
+		for _, c := range b.clampsOf(a) {
+			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return sameExpr(o, c) }) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// movedBy is the condition under which a clamp moves a value that an expression is made of; nil: it never does.
+func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
+	at := b.syntax.At
+	switch {
+	case sameExpr(e, clamp):
+		return b.outside(e)
+	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && sameExpr(e.Args[2], clamp) && sameExpr(e.Args[0].Args[0], clamp.Args[0].Args[0]):
+		return b.outside(clamp) // CLAMP of NULL is NULL, which compares with nothing
+	case e.Op == expr.OpCase:
+		args, found := slices.Clone(e.Args), false
+		for i := range args {
+			if i%2 == 1 || i == len(args)-1 {
+				moved := b.movedBy(args[i], clamp)
+				if found = found || moved != nil; moved == nil {
+					moved = expr.Literal(value.Bool(false))
+				}
+				args[i] = moved
+			}
+		}
+		if found {
+			return apply(at, expr.OpCase, args...)
+		}
+		return nil
+	}
+	var any *expr.Expr
+	for _, a := range e.Args {
+		switch moved := b.movedBy(a, clamp); {
+		case moved == nil || any != nil && sameExpr(any, moved):
+		case any == nil:
+			any = moved
+		default:
+			any = apply(at, expr.OpOr, any, moved)
+		}
+	}
+	return any
+}
+
+// outside is the condition under which a clamp moves its value; nil: by what is known of it, it never does.
+func (b *builder) outside(clamp *expr.Expr) *expr.Expr {
+	at := b.syntax.At
+	x, upper, lower := clamp.Args[0].Args[0], clamp.Args[0].Args[1], clamp.Args[1]
+	if x.Op == expr.OpLiteral {
+		return nil
+	}
+	known := b.facts(x)
+	var any *expr.Expr
+	if known.Upper > upper.Value.Float64() {
+		any = apply(at, expr.OpGreater, x, upper)
+	}
+	if known.Lower < lower.Value.Float64() {
+		below := apply(at, expr.OpLess, x, lower)
+		if any == nil {
+			return below
+		}
+		any = apply(at, expr.OpOr, any, below)
+	}
+	return any
+}
+
+// unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a hospital reads
+// the nearest, and CLAMP in a query within this one.
+func (b *builder) unmeasured() (all []string) {
+	add := func(text string) {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	for _, partial := range b.fragment.Partials {
+		if partial.Kind != fragment.PartialSum {
+			continue
+		}
+		partial.Expr.Columns(func(relation, column string) {
+			s := b.of(relation)
+			if s.Derived != nil {
+				if b.clampsIn(s.Derived) {
+					add("what CLAMP moves in a query within this one is not measured")
+				}
+				return
+			}
+			if c, ok := s.table.Column(column); ok && c.Lower.Valid() && c.Type.Numeric() {
+				add(fmt.Sprintf("%s.%s beyond the catalog's bounds, %s to %s, counts as the nearest; how often is not measured", s.table.Name, c.Name, c.Lower, c.Upper))
+			}
+		})
+		if b.federation.Uncounted && len(b.clampsOf(partial.Expr)) > 0 {
+			add("what CLAMP moves is not measured, since the study may not count values")
+		}
+	}
+	return all
+}
+
+// clampsIn reports whether a column of a derived relation, or of one that it reads, is made of a CLAMP.
+func (b *builder) clampsIn(d *fragment.Derived) bool {
+	return slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return len(b.clampsOf(o.Expr)) > 0 }) ||
+		slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool { return r.Derived != nil && b.clampsIn(r.Derived) }) ||
+		slices.ContainsFunc(d.Arms, b.clampsIn)
+}
+
+// countOf is the partial aggregate that counts the values of one of the sums; -1: there is none.
+func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
+	return slices.IndexFunc(partials, func(p fragment.Partial) bool {
+		return slices.ContainsFunc(sums, func(e *expr.Expr) bool {
+			return p.Kind == fragment.PartialValues && sameExpr(p.Expr, e) || p.Kind == fragment.PartialRows && !b.facts(e).Nullable
+		})
+	})
+}
+
+// Moved is how many values CLAMP moved to the nearest of its bounds, over all groups, as measured with noise.
+type Moved struct {
+	Amount, HalfWidth float64
+	// Share of all values, with the ends of its interval, in [0, 1]; NaN where they were not counted.
+	Share, Low, High float64
+	// Surely is what the share is below with 99.9 % confidence.
+	Surely float64
+}
+
+// moved reads how many values a clamp moved.
+func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) Moved {
+	n := max(1, len(cells))
+	amount := p.overall(c.partial, cells)
+	low, high := p.overallWithin(c.partial, amount, n, confidence)
+	m := Moved{Amount: math.Max(0, amount), HalfWidth: (high - low) / 2, Share: math.NaN(), Low: math.NaN(), High: math.NaN()}
+	if c.of < 0 {
+		return m
+	}
+	all := p.overall(c.of, cells)
+	within := func(confidence float64) (low, high float64) { // each of the two holds with half of what may go wrong
+		least, most := p.overallWithin(c.partial, amount, n, (1+confidence)/2)
+		leastAll, mostAll := p.overallWithin(c.of, all, n, (1+confidence)/2)
+		return partOfAll(least, mostAll, 0), partOfAll(most, leastAll, 1)
+	}
+	m.Low, m.High = within(confidence)
+	_, m.Surely = within(0.999)
+	m.Share = math.Max(m.Low, math.Min(m.High, partOfAll(amount, all, 0.5)))
+	return m
+}
+
+// partOfAll is a part of all, which are not below 0 but for noise; of nothing it is what is given.
+func partOfAll(part, all, ofNothing float64) float64 {
+	if part, all = math.Max(0, part), math.Max(0, all); all > 0 {
+		return math.Min(1, part/all)
+	}
+	return ofNothing
+}
+
+// moves says how many values each clamp moved; nothing of one that moved certainly less than a thousandth.
+func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
+	for _, c := range p.clamped {
+		m := p.moved(c, cells, confidence)
+		half := math.Max(m.High-m.Share, m.Share-m.Low)
+		var much string
+		switch {
+		case math.IsNaN(m.Share) && m.Amount > m.HalfWidth:
+			much = fmt.Sprintf("about %s ± %s of the values", number(math.Round(m.Amount)), number(math.Ceil(m.HalfWidth)))
+		case math.IsNaN(m.Share):
+			much = fmt.Sprintf("0 to %s of the values", number(math.Ceil(m.Amount+m.HalfWidth)))
+		case m.Low <= 0 && m.Surely < 0.001:
+			continue
+		case m.Low <= 0 && m.High >= hidden:
+			all = append(all, fmt.Sprintf("how many of the values CLAMP moves (%s) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them", c.what))
+			continue
+		case m.Low <= 0:
+			much = "0 to " + percent(math.Ceil(1000*m.High)/1000) + " of the values"
+		default:
+			much = fmt.Sprintf("about %s ± %s of the values", percent(m.Share), percent(math.Ceil(1000*half)/1000))
+		}
+		all = append(all, fmt.Sprintf("%s are outside of CLAMP (%s) and count as the nearest bound: sums and averages are of what it makes of them", much, c.what))
+	}
+	return all
+}
