@@ -61,7 +61,7 @@ type Coordinator struct {
 
 // adder covers a number with noise. Several goroutines may.
 type adder interface {
-	Add(x int64) int64
+	Add(x int64) (int64, error)
 }
 
 func drawn(n dp.Noise, c dp.Coordinate) (adder, error) { return n.Adder(c) }

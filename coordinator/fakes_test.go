@@ -434,11 +434,11 @@ type silent struct {
 	of    dp.Coordinate
 }
 
-func (s silent) Add(x int64) int64 {
+func (s silent) Add(x int64) (int64, error) {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
 	s.f.draws = append(s.f.draws, draw{s.noise, s.of, x})
-	return x
+	return x, nil
 }
 
 func (f *federation) Members() []membership.Member { return f.members }

@@ -84,7 +84,9 @@ func TestOpenDrawsNoise(t *testing.T) {
 	for range 10 { // each stays with probability below 1e-6
 		a, err := c.noise(n, dp.Coordinate{Size: 1, Weight: 1})
 		must(t, err)
-		different = different || a.Add(0) != 0
+		x, err := a.Add(0)
+		must(t, err)
+		different = different || x != 0
 	}
 	if !different {
 		t.Error("ten draws of scale a million are all 0")

@@ -44,7 +44,10 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 			return err
 		}
 		for i := from; i < min(from+coveredAtOnce, len(cells)); i++ {
-			noisy[i] = covers(p, noise, cells[i])
+			var err error
+			if noisy[i], err = covers(p, noise, cells[i]); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
@@ -67,13 +70,17 @@ func (c *Coordinator) release(ctx context.Context, p *planner.Plan, all sums) ([
 const coveredAtOnce = 512
 
 // covers gives a group's numbers, each with noise of its own.
-func covers(p *planner.Plan, noise []adder, s cell) planner.Cell {
+func covers(p *planner.Plan, noise []adder, s cell) (planner.Cell, error) {
 	n, exact := planner.Cell{Keys: s.keys}, s.partials
 	for j, partial := range p.Fragment.Partials {
 		for _, x := range partial.Coordinates(exact[:partial.Width()]) {
-			n.Noisy = append(n.Noisy, noise[j].Add(x))
+			covered, err := noise[j].Add(x)
+			if err != nil {
+				return planner.Cell{}, err
+			}
+			n.Noisy = append(n.Noisy, covered)
 		}
 		exact = exact[partial.Width():]
 	}
-	return n
+	return n, nil
 }

@@ -350,7 +350,7 @@ type still struct{}
 
 var unnoised = &Coordinator{noise: func(dp.Noise, dp.Coordinate) (adder, error) { return still{}, nil }}
 
-func (still) Add(x int64) int64 { return x }
+func (still) Add(x int64) (int64, error) { return x, nil }
 
 func plainText(v value.Value) string {
 	if !v.IsNull() && v.Type() == value.TypeText {

@@ -47,7 +47,7 @@ func TestLossTable(t *testing.T) {
 	}
 }
 
-// What is charged is never below the decimal that noise is drawn for.
+// What is charged is never below what the library is run with.
 func TestLossNeverRoundsDown(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	exact := func(x float64) *big.Rat { return new(big.Rat).SetFloat64(x) }
@@ -57,7 +57,7 @@ func TestLossNeverRoundsDown(t *testing.T) {
 			n.Epsilon = float64(r.IntN(99)+1) / math.Pow10(r.IntN(7))
 		}
 		l := mustLoss(t, n, 0)
-		epsilon := exact(math.Nextafter(n.Epsilon, 0)) // below which the decimal is not
+		epsilon := exact(math.Nextafter(n.Epsilon, 0)) // which the library is run with
 		rho := new(big.Rat).Mul(epsilon, epsilon)
 		rho.Mul(rho, big.NewRat(1, 2))
 		if big.NewRat(l.Epsilon, lossUnits).Cmp(epsilon) < 0 || l.Rho != math.MaxInt64 && big.NewRat(l.Rho, lossUnits).Cmp(rho) < 0 {

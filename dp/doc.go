@@ -1,6 +1,7 @@
 // Package dp is the privacy core: it draws noise, decides which undeclared groups may be shown, says how precise a
 // noisy answer is, and adds up what was lost. It sees numbers and public parameters only: no database, no network, no
-// clock. Its only randomness is crypto/rand's.
+// clock. Its only randomness is crypto/rand's: its own, and that of Google's differential-privacy library, which
+// draws the Laplace noise.
 //
 // # What is protected
 //
@@ -64,23 +65,27 @@
 //
 // # The samplers
 //
-// Textbook noise in floating point tells the exact answer by its low bits (Mironov 2012). Ours is drawn in integers, exactly
-// (gauss.go, by Canonne, Kamath & Steinke 2020): only integers are compared, and the two distributions share all but one step.
+// Textbook noise in floating point tells the exact answer by its low bits (Mironov 2012). Neither sampler works so.
 //
-// Gaussian noise are integers of P(z) ~ exp(-z²/(2 sigma²)), on a grid of 2^-shift on which sigma is a whole number, rounded
-// up, of at least 2^20 (by which it is at most a millionth too large). x is a multiple of the grid, so adding z to x and rounding to a
-// whole number is post-processing. The draw has no cut and no delta, but that a draw beyond 256 sigma, of probability below
-// 2^-40000, is drawn again: that is neglected.
+// Gaussian noise is our own (gauss.go): integers of P(z) ~ exp(-z²/(2 sigma²)), drawn exactly, on a grid of 2^-shift
+// on which sigma is a whole number, rounded up, of at least 2^20 (by which it is at most a millionth too large). x is
+// a multiple of the grid, so adding z to x and rounding to a whole number is post-processing. The draw has no cut and
+// no delta, but that a draw beyond 256 sigma, of probability below 2^-40000, is drawn again: that is neglected.
 //
-// Laplace noise are integers of P(z) ~ exp(-|z|/scale), the two-sided geometric mechanism of Ghosh, Roughgarden & Sundararajan
-// 2009, on such a grid on which the scale is a whole number, limit*size/(w*epsilon) rounded up, from 2^40 to 2^41 (at a scale below
-// 2^-20, on one of 2^-60). A difference d of whole steps changes a probability by at most exp(|d|/scale), as in the continuous case,
-// with epsilon the decimal that is charged. A scale above 2^40 is refused; a draw of 2^62 or more, of probability below
-// exp(-2^20), is drawn again, and that is neglected.
+// Laplace noise is the library's. It draws an
+// integer and multiplies it by a power of two, the granularity g ("Secure Noise Generation", in the library's
+// common_docs; the class of attacks and defences is that of Mironov 2012 and Ghosh, Roughgarden & Sundararajan 2009,
+// whose two-sided geometric mechanism the Laplace sampler is). This package needs these details:
 //
-// That crypto/rand's pseudo-random bits are random is assumed and not charged. Google's library for differential privacy draws Laplace
-// noise of the same distribution, to within its floating-point arithmetic, and is the reference in tests: it takes ten times as long, one
-// number after the other.
+//   - Laplace samples are two-sided geometric of scale (limit*size+g)/epsilon on multiples of g <= 2^-39 scale; that
+//     is the scale Distribution tells. For g <= 1 integers are multiples of g, and rounding the sum to an integer is
+//     post-processing.
+//   - For g > 1 the library would round x to a multiple of g, which may add g to |d_j| in each of any number of
+//     coordinates. Such noise is refused.
+//   - epsilon is charged as the decimal a person wrote; the library gets the next float64 below.
+//
+// That the library's pseudo-random bits are random, and that its float64 geometric search is as close as that document
+// says, is assumed and not charged.
 //
 // # Undeclared groups
 //
@@ -107,7 +112,7 @@
 // group of any size most often that is at most as likely to show a group of one (Neyman & Pearson 1933). A mechanism
 // that buys nothing but the selection does better for one group a patient (Desfontaines et al. 2022), by one patient
 // in 15 at epsilon 1, by 24 of 133 at 0.1 (TestThresholdBesideTheOptimum); but it would have to pay for the count
-// beside, or draw it from a truncated distribution.
+// beside, or draw it from a truncated distribution that the library has not.
 //
 // Where each hospital draws a share of the noise that covers it by itself (H <= m above), each names, of the groups that
 // it has, those whose covered number of patients is at least T (Share.Threshold); then it sends what it has covered of the
@@ -152,7 +157,7 @@
 //   - Ghosh, Roughgarden, Sundararajan: Universally Utility-Maximizing Privacy Mechanisms. STOC 2009
 //   - Gil-Pelaez: Note on the Inversion Theorem. Biometrika 1951
 //   - Gopi, Gulhane, Kulkarni, Shen, Shokouhi, Yekhanin: Differentially Private Set Union. ICML 2020
-//   - Google: Secure Noise Generation. github.com/google/differential-privacy, common_docs (tests)
+//   - Google: Secure Noise Generation. github.com/google/differential-privacy, common_docs
 //   - Kairouz, Liu, Steinke: The Distributed Discrete Gaussian Mechanism for Federated Learning with Secure
 //     Aggregation. ICML 2021
 //   - Korolova, Kenthapadi, Mishra, Ntoulas: Releasing Search Queries and Clicks Privately. WWW 2009

@@ -7,35 +7,17 @@ import (
 	"sync"
 )
 
-// The discrete Gaussian on the integers, P(z) ~ exp(-z²/(2 sigma²)) for a whole sigma from 1 to 2^54, and the discrete Laplace,
-// P(z) ~ exp(-|z|/scale) for a whole scale from 1 to 2^41, drawn exactly by Algorithms 1 to 3 of Canonne, Kamath & Steinke 2020: only
-// integers are compared, so no rounding moves a probability. All randomness is crypto/rand's.
+// The discrete Gaussian on the integers, P(z) ~ exp(-z²/(2 sigma²)) for a whole sigma from 1 to 2^54, drawn
+// exactly by Algorithms 1 to 3 of Canonne, Kamath & Steinke 2020: only integers are compared, so no rounding
+// moves a probability. All randomness is crypto/rand's.
 
-const (
-	maxSigma = 1 << 54
-	furthest = 1 << 62 // no draw is as far from 0
-)
+const maxSigma = 1 << 54
 
 // gauss draws one number. A draw beyond 256 sigma, of probability below 2^-40000, is drawn again.
 func gauss(sigma uint64) int64 {
 	s := sources.Get().(*source)
 	defer sources.Put(s)
 	return s.gauss(sigma)
-}
-
-// laplace draws one number. A draw of 2^62 or more, of probability below exp(-2^20), is drawn again.
-func laplace(scale uint64) int64 {
-	s := sources.Get().(*source)
-	defer sources.Put(s)
-	magnitude, negative := s.geometric(scale, furthest/scale)
-	return signed(magnitude, negative)
-}
-
-func signed(magnitude uint64, negative bool) int64 {
-	if negative {
-		return -int64(magnitude) //nolint:gosec // below 2^62
-	}
-	return int64(magnitude) //nolint:gosec // likewise
 }
 
 var sources = sync.Pool{New: func() any { s := &source{}; s.next = len(s.buffer); return s }}
@@ -129,19 +111,19 @@ func (s *source) exponential(part, whole wide) bool {
 
 var unit = wide{0, 1}
 
-// geometric draws |x| and the sign of x, P(x) ~ exp(-|x|/scale), |x| < most*scale (Algorithm 2).
-func (s *source) geometric(scale, most uint64) (magnitude uint64, negative bool) {
+// geometric draws |x| and the sign of x, P(x) ~ exp(-|x|/scale) (Algorithm 2).
+func (s *source) geometric(scale uint64) (magnitude uint64, negative bool) {
 	for {
 		rest := s.below(scale)
 		if !s.exponential(wide{0, rest}, wide{0, scale}) {
 			continue
 		}
 		whole := uint64(0)
-		for whole < most && s.exponential(unit, unit) {
+		for whole < 256 && s.exponential(unit, unit) {
 			whole++
 		}
 		magnitude = rest + whole*scale
-		if negative = s.word()&1 == 1; whole < most && !(negative && magnitude == 0) {
+		if negative = s.word()&1 == 1; whole < 256 && !(negative && magnitude == 0) {
 			return magnitude, negative
 		}
 	}
@@ -152,7 +134,7 @@ func (s *source) gauss(sigma uint64) int64 {
 	variance := square(sigma)
 	double := wide{variance.high<<1 | variance.low>>63, variance.low << 1}
 	for {
-		magnitude, negative := s.geometric(sigma, 256)
+		magnitude, negative := s.geometric(sigma)
 		away := max(magnitude, sigma) - min(magnitude, sigma)
 		exponent := square(away)
 		accept := true
@@ -163,6 +145,9 @@ func (s *source) gauss(sigma uint64) int64 {
 		if !accept || !s.exponential(exponent, double) {
 			continue
 		}
-		return signed(magnitude, negative)
+		if negative {
+			return -int64(magnitude) //nolint:gosec // below 2^8 sigma, so below 2^63 for the sigmas that are drawn
+		}
+		return int64(magnitude) //nolint:gosec // likewise
 	}
 }

@@ -24,64 +24,6 @@ func massOf(sigma float64, low, high int) float64 {
 	return sum / total
 }
 
-// TestLaplaceIsExact: each probability of the sampler is that of its formula, cell by cell.
-func TestLaplaceIsExact(t *testing.T) {
-	draws := 200_000
-	if os.Getenv("INTRAMUROS_FULL") != "" {
-		draws = 10_000_000
-	}
-	for _, scale := range []uint64{1, 2, 3, 7} {
-		counts, edge := map[int64]int{}, int64(4*scale) //nolint:gosec // small
-		for range draws {
-			z := laplace(scale)
-			counts[max(-edge-1, min(z, edge+1))]++
-		}
-		q := math.Exp(-1 / float64(scale))
-		for z := -edge - 1; z <= edge+1; z++ {
-			p := (1 - q) / (1 + q) * math.Pow(q, math.Abs(float64(z)))
-			if max(z, -z) > edge { // all beyond
-				p /= 1 - q
-			}
-			if low, high := seldom(draws, p); float64(counts[z]) < low || float64(counts[z]) > high {
-				t.Errorf("scale %d, %d: %d of %d, expected %g", scale, z, counts[z], draws, p*float64(draws))
-			}
-		}
-	}
-}
-
-// TestLaplaceBesideTheLibrary: noise of a large scale has the distribution that Google's library gives it.
-func TestLaplaceBesideTheLibrary(t *testing.T) {
-	const draws = 20_000
-	n, library := Noise{Mechanism: Laplace, Epsilon: 0.5, Limit: 3}, noise.Laplace()
-	var ours, theirs [9]int
-	count := func(into *[9]int, x int64) {
-		for i := range into { // at most (i-4)*150, of a scale of 600
-			if x <= int64(i-4)*150 {
-				into[i]++
-			}
-		}
-	}
-	for range draws {
-		x, err := n.Add(0, one(100))
-		if err != nil {
-			t.Fatal(err)
-		}
-		y, err := library.AddNoiseInt64(0, 3, 100, 0.5, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		count(&ours, x)
-		count(&theirs, y)
-	}
-	// By Dvoretzky-Kiefer-Wolfowitz each is that far from the distribution.
-	far := 2 * math.Sqrt(math.Log(4/falseAlarm)/2/draws)
-	for i := range ours {
-		if d := math.Abs(float64(ours[i]-theirs[i])) / draws; d > far {
-			t.Errorf("at most %d: %d and %d of %d", (i-4)*150, ours[i], theirs[i], draws)
-		}
-	}
-}
-
 // Each probability of the sampler is that of its formula, cell by cell.
 func TestGaussIsExact(t *testing.T) {
 	draws := 200_000

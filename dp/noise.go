@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 
+	"github.com/google/differential-privacy/go/v3/noise"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -27,14 +28,15 @@ const (
 	// 1-Lipschitz, so it raises no sensitivity.
 	Saturation = int64(1) << 62
 
-	minEpsilon = 0x1p-50 // below it no coordinate has noise that can be drawn
+	minEpsilon = 0x1p-50 // the library's lower limit
 	maxEpsilon = 9e9     // what an int64 holds in units of 1e-9
 	maxExact   = 1 << 53 // integers that a float64 holds exactly
 
-	// Noise is drawn on a grid finer than 1/laplaceResolution of the scale, or 1/gaussianResolution of sigma, where these allow.
-	laplaceResolution  = 1 << 40
+	// Laplace samples are integers times a power of two near scale/2^40; beyond a scale of 2^40 that
+	// power is more than 1 and the library rounds x to it.
+	laplaceResolution = 0x1p40
+	// Gaussian noise is drawn on a grid finer than 1/gaussianResolution of sigma, where sigma allows.
 	gaussianResolution = 1 << 20
-	maxLaplace         = 1 << 40 // the largest scale
 	maxShift           = 60
 )
 
@@ -89,36 +91,41 @@ func (n Noise) Add(x int64, c Coordinate) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return a.Add(x), nil
+	return a.Add(x)
 }
 
 // Adder adds noise of one coordinate's distribution to any number of numbers: what can be computed
 // before a draw is computed once. It may be used by any number of goroutines.
 type Adder struct {
-	draw  func(scale uint64) int64
-	drawn drawn
+	laplace sampler
+	draw    func(sigma uint64) int64 // from the discrete Gaussian
+	drawn   drawn
 }
 
 // Adder prepares Add for coordinates of that kind; errors are those of Add.
-func (n Noise) Adder(c Coordinate) (*Adder, error) {
-	if n.Mechanism == Laplace {
-		return n.adder(laplace, c)
-	}
-	return n.adder(gauss, c)
-}
+func (n Noise) Adder(c Coordinate) (*Adder, error) { return n.adder(noise.Laplace(), gauss, c) }
 
-func (n Noise) adder(draw func(scale uint64) int64, c Coordinate) (*Adder, error) {
+func (n Noise) adder(laplace sampler, draw func(uint64) int64, c Coordinate) (*Adder, error) {
 	d, err := n.calibrate(c)
 	if err != nil {
 		return nil, err
 	}
-	return &Adder{draw, d}, nil
+	return &Adder{laplace, draw, d}, nil
 }
 
 // Add is Noise.Add.
-func (a *Adder) Add(x int64) int64 {
-	y := min(max(x, -Saturation), Saturation) + roundShift(a.draw(a.drawn.units), a.drawn.shift) // a draw is below 2^62
-	return min(max(y, -Saturation), Saturation)
+func (a *Adder) Add(x int64) (int64, error) {
+	x = min(max(x, -Saturation), Saturation)
+	d := a.drawn
+	if d.mechanism == Gaussian {
+		y := x + roundShift(a.draw(d.sigma), d.shift)
+		return min(max(y, -Saturation), Saturation), nil
+	}
+	y, err := a.laplace.AddNoiseInt64(x, d.limit, d.size, d.epsilon, 0)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNoise, err)
+	}
+	return min(max(y, -Saturation), Saturation), nil
 }
 
 // SaturatingSum adds within ±Saturation. Clamping both is 1-Lipschitz: it raises no sensitivity.
@@ -142,10 +149,20 @@ func roundShift(z int64, shift uint) int64 {
 	return (z>>(shift-1) + 1) >> 1
 }
 
-// drawn is what one coordinate's draws are made with: the scale, or sigma, in units of 2^-shift.
+// sampler is what this package uses of the library's Laplace noise.
+type sampler interface {
+	AddNoiseInt64(x, l0Sensitivity, lInfSensitivity int64, epsilon, delta float64) (int64, error)
+}
+
+// drawn are the parameters of one coordinate's draws, and the scale of what is then drawn.
 type drawn struct {
-	scale float64
-	units uint64
+	mechanism Mechanism
+	scale     float64
+	// Laplace, as the library takes them.
+	limit, size int64
+	epsilon     float64
+	// Gaussian: sigma, in units of 2^-shift.
+	sigma uint64
 	shift uint
 }
 
@@ -163,39 +180,31 @@ func (n Noise) calibrate(c Coordinate) (drawn, error) {
 	if n.Mechanism == Gaussian {
 		return n.gaussian(c, tooFine)
 	}
-	return n.laplace(c, tooFine)
-}
-
-// on is a scale of so many units of 2^-shift.
-func on(units uint64, shift uint) drawn {
-	return drawn{scale: math.Ldexp(float64(units), -int(shift)), units: units, shift: shift} //nolint:gosec // at most maxShift
-}
-
-// shiftOf gives the coarsest grid of 2^-shift on which a scale is so many units or more, or the finest.
-func shiftOf(scale, units float64) (shift uint) {
-	for shift < maxShift && math.Ldexp(scale, int(shift)) < units { //nolint:gosec // at most maxShift
-		shift++
+	// The parameter just inside the decimal that is charged.
+	d := drawn{mechanism: Laplace, limit: n.Limit, size: c.Size, epsilon: math.Nextafter(n.Epsilon, 0)}
+	if c.Weight > 1 { // limit*size/(weight*epsilon), without a rounding in the wrong direction
+		d.epsilon = math.Nextafter(d.epsilon*float64(c.Weight), 0)
 	}
-	return shift
-}
-
-// laplace gives the smallest scale on a fine grid that is at least size*limit/(weight*epsilon), in integers, so that no rounding
-// makes it smaller.
-func (n Noise) laplace(c Coordinate, tooFine error) (drawn, error) {
 	if c.Size > maxExact/n.Limit {
 		return drawn{}, tooFine
 	}
-	scale := float64(c.Size*n.Limit) / (n.Epsilon * float64(c.Weight))
-	if !(scale <= maxLaplace) {
+	l1 := float64(c.Size * n.Limit)
+	g := granularity(l1 / d.epsilon)
+	if g > 1 { // the library would round x to a multiple of g, in each of any number of coordinates
 		return drawn{}, tooFine
 	}
-	shift, epsilon := shiftOf(scale, laplaceResolution), decimal(n.Epsilon)
-	top := new(big.Int).Lsh(big.NewInt(c.Size*n.Limit), shift)
-	top.Mul(top, epsilon.Denom())
-	bottom := new(big.Int).Mul(epsilon.Num(), big.NewInt(c.Weight))
-	units := top.Add(top, bottom)
-	units.Quo(units.Sub(units, big.NewInt(1)), bottom)
-	return on(max(1, units.Uint64()), shift), nil
+	d.scale = (l1 + g) / d.epsilon
+	return d, nil
+}
+
+// granularity is the grid on which the library samples Laplace noise of scale l1/epsilon: the
+// smallest power of two that is at least scale/2^40.
+func granularity(scale float64) float64 {
+	fraction, exponent := math.Frexp(scale / laplaceResolution)
+	if fraction == 0.5 {
+		exponent--
+	}
+	return math.Ldexp(1, exponent)
 }
 
 // gaussian gives the smallest sigma on a fine grid that is at least size*sqrt(limit/weight)/epsilon, in integers,
@@ -208,8 +217,13 @@ func (n Noise) gaussian(c Coordinate, tooFine error) (drawn, error) {
 	if !(scale <= maxSigma/2) {
 		return drawn{}, tooFine
 	}
-	shift := shiftOf(scale, gaussianResolution)
-	return on(n.sigmaOn(c, shift, 1), shift), nil
+	d := drawn{mechanism: Gaussian}
+	for d.shift < maxShift && math.Ldexp(scale, int(d.shift)) < gaussianResolution { //nolint:gosec // at most maxShift
+		d.shift++
+	}
+	d.sigma = n.sigmaOn(c, d.shift, 1)
+	d.scale = math.Ldexp(float64(d.sigma), -int(d.shift)) //nolint:gosec // at most maxShift
+	return d, nil
 }
 
 // sigma of the coordinate's Gaussian noise, but for what its grid makes it larger.

@@ -89,47 +89,56 @@ func TestNoiseValidate(t *testing.T) {
 	}
 }
 
-// recorder stands for a sampler, and remembers the scale.
+// recorder stands for the library and remembers its arguments.
 type recorder struct {
-	units uint64
-	gives int64
+	x, l0, lInf    int64
+	epsilon, delta float64
+	sigma          uint64
+	gives          int64
 }
 
 // one is a coordinate of weight 1.
 func one(lInf int64) Coordinate { return Coordinate{Size: lInf, Weight: 1} }
 
-// through is Add, with another sampler, which gives whole numbers.
+// through is Add, with other samplers.
 func (n Noise) through(r *recorder, x int64, c Coordinate) (int64, error) {
-	var a *Adder
-	a, err := n.adder(func(units uint64) int64 {
-		r.units = units
-		return r.gives << a.drawn.shift
-	}, c)
+	a, err := n.adder(r, r.gauss, c)
 	if err != nil {
 		return 0, err
 	}
-	return a.Add(x), nil
+	return a.Add(x)
+}
+
+func (r *recorder) gauss(sigma uint64) int64 {
+	r.sigma = sigma
+	return r.gives
+}
+
+func (r *recorder) AddNoiseInt64(x, l0, lInf int64, epsilon, delta float64) (int64, error) {
+	r.x, r.l0, r.lInf, r.epsilon, r.delta = x, l0, lInf, epsilon, delta
+	return x + r.gives, nil
 }
 
 func TestParametersReachTheSampler(t *testing.T) {
-	for _, c := range []struct {
-		n    Noise
-		want float64 // an exact power of two apart from the grid
-	}{
-		{Noise{Mechanism: Laplace, Epsilon: 0.25, Limit: 7}, 5 * 7 / 0.25},
-		{Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 4}, 5 * 2 / 0.5},
-	} {
-		a, err := c.n.Adder(one(5))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a.drawn.scale != c.want {
-			t.Errorf("%s: the scale is %v, not %v", c.n.Mechanism, a.drawn.scale, c.want)
-		}
-		r := recorder{gives: 3}
-		if got, err := c.n.through(&r, -42, one(5)); err != nil || got != -39 || r.units != a.drawn.units {
-			t.Errorf("%s: %d, %v, of %d units", c.n.Mechanism, got, err, r.units)
-		}
+	n := Noise{Mechanism: Laplace, Epsilon: 0.3, Limit: 7}
+	var r recorder
+	if _, err := n.through(&r, -42, one(5)); err != nil {
+		t.Fatal(err)
+	}
+	if r.x != -42 || r.l0 != 7 || r.lInf != 5 || r.epsilon >= n.Epsilon || r.epsilon < n.Epsilon*(1-1e-15) || r.delta != 0 {
+		t.Errorf("%+v reached the library as %+v", n, r)
+	}
+	g := Noise{Mechanism: Gaussian, Epsilon: 0.5, Limit: 4}
+	a, err := g.Adder(one(5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 5 * 2 / 0.5; a.drawn.scale != want { // an exact power of two apart from the grid
+		t.Errorf("sigma is %v, not %v", a.drawn.scale, want)
+	}
+	r = recorder{gives: 3 << a.drawn.shift}
+	if got, err := g.through(&r, -42, one(5)); err != nil || got != -39 || r.sigma != a.drawn.sigma {
+		t.Errorf("%d, %v, of sigma %d", got, err, r.sigma)
 	}
 }
 
@@ -166,7 +175,7 @@ func TestSensitivityLimits(t *testing.T) {
 		{laplaceOne, math.MaxInt64}, {laplaceOne, 1<<53 + 1}, {laplaceOne, 1<<40 + 1}, {gaussianOne, 1<<53 + 1},
 		{Noise{Mechanism: Laplace, Epsilon: 1, Limit: 1 << 20}, 1 << 44}, // the product would overflow
 		{Noise{Mechanism: Laplace, Epsilon: 1e-3, Limit: 1}, 1 << 44},    // the noise would
-		{Noise{Mechanism: Laplace, Epsilon: 1e-14, Limit: 1 << 10}, 1},   // likewise
+		{Noise{Mechanism: Laplace, Epsilon: 1e-14, Limit: 1 << 10}, 1},   // granularity beyond the bound
 		{Noise{Mechanism: Gaussian, Epsilon: 1e-4, Limit: 1}, 1 << 50},
 	} {
 		if _, err := c.n.Add(0, one(c.lInf)); !errors.Is(err, ErrSensitivity) {
@@ -175,38 +184,19 @@ func TestSensitivityLimits(t *testing.T) {
 	}
 }
 
-// What is charged holds for each coordinate: the scale is never below the one that epsilon is charged for, and hardly above it.
-func TestScaleNeverBelowWhatIsCharged(t *testing.T) {
-	drawn := 0
-	for _, epsilon := range []float64{1e-9, 1e-4, 0.01, 0.1, 0.3, 0.5, 1, 2, 5, 1e4} {
-		for _, l0 := range []int64{1, 2, 3, 10, 77, 1000, 1 << 40} {
-			for _, weight := range []int64{1, 2, 3, 77} {
-				for _, lInf := range []int64{1, 3, 1000, 999999937, 1 << 40} {
-					n := Noise{Laplace, epsilon, l0}
-					d, err := n.calibrate(Coordinate{lInf, weight})
-					if err != nil {
-						continue // too coarse, or a weight above l0
-					}
-					drawn++
-					// epsilon = lInf l0/(weight scale), exactly: a patient changes l0/weight coordinates by lInf.
-					scale := new(big.Rat).SetFrac(new(big.Int).SetUint64(d.units), new(big.Int).Lsh(big.NewInt(1), d.shift))
-					spent := new(big.Rat).Quo(new(big.Rat).SetInt64(lInf), scale)
-					spent.Mul(spent, big.NewRat(l0, weight))
-					if spent.Cmp(decimal(epsilon)) > 0 {
-						t.Errorf("%+v, bound %d, weight %d: spends more than is charged", n, lInf, weight)
-					}
-					if share, _ := spent.Quo(spent, decimal(epsilon)).Float64(); share < 1-0x1p-39 && d.shift < maxShift {
-						t.Errorf("%+v, bound %d, weight %d: spends %v of what is charged", n, lInf, weight, share)
-					}
-					if d.units >= 1<<41 || d.units < laplaceResolution && d.shift < maxShift {
-						t.Errorf("%+v, bound %d, weight %d: %d units", n, lInf, weight, d.units)
-					}
-				}
+// The library never rounds x: a patient may touch any number of coordinates, and each would move by a granule more.
+func TestLibraryDoesNotRound(t *testing.T) {
+	for _, size := range []int64{1, 1 << 20, 1<<39 - 1, 1 << 39, 1<<40 - 1, 1 << 40, 1<<40 + 1, 3 << 41, 1 << 50} {
+		var r recorder
+		if _, err := laplaceOne.through(&r, 12345, one(size)); err != nil {
+			if !errors.Is(err, ErrSensitivity) || size < 1<<40 {
+				t.Errorf("size %d: %v", size, err)
 			}
+			continue
 		}
-	}
-	if drawn < 300 {
-		t.Errorf("only %d were drawn", drawn)
+		if g := granularity(float64(r.lInf) / r.epsilon); g > 1 || r.lInf != size || size > 1<<40 {
+			t.Errorf("size %d became %d at granularity %g", size, r.lInf, g)
+		}
 	}
 }
 
@@ -223,7 +213,7 @@ func TestSigmaNeverBelowWhatIsCharged(t *testing.T) {
 						continue // too coarse, or a weight above l0
 					}
 					// rho = lInf² l0/(2 weight sigma²), exactly; all of the vector's is l0 such parts.
-					sigma := new(big.Rat).SetFrac(new(big.Int).SetUint64(d.units), new(big.Int).Lsh(big.NewInt(1), d.shift))
+					sigma := new(big.Rat).SetFrac(new(big.Int).SetUint64(d.sigma), new(big.Int).Lsh(big.NewInt(1), d.shift))
 					spent := new(big.Rat).Quo(new(big.Rat).SetInt64(lInf), sigma)
 					spent.Mul(spent, spent).Mul(spent, big.NewRat(l0, 2*weight))
 					charged := decimal(epsilon)
@@ -349,6 +339,16 @@ func TestWeights(t *testing.T) {
 				if got := n.Distribution(Coordinate{lInf, w}).Scale; math.Abs(got/want-1) > 4e-6 {
 					t.Errorf("%s, bound %d, weight %d: scale %v, want %v", n.Mechanism, lInf, w, got, want)
 				}
+				var r recorder
+				if _, err := n.through(&r, 5, Coordinate{lInf, w}); err != nil {
+					t.Fatal(err)
+				}
+				if n.Mechanism == Laplace { // w*epsilon
+					of := func(x float64) *big.Float { return new(big.Float).SetPrec(200).SetFloat64(x) }
+					if spent := of(r.epsilon); spent.Quo(spent, of(float64(w))).Cmp(of(n.Epsilon)) >= 0 {
+						t.Errorf("weight %d spends %s of %v", w, spent, n.Epsilon)
+					}
+				}
 			}
 			for _, w := range []int64{0, -1, 61} {
 				if _, err := n.Add(0, Coordinate{lInf, w}); !errors.Is(err, ErrSensitivity) {
@@ -368,7 +368,9 @@ func BenchmarkAdd100k(b *testing.B) {
 					b.Fatal(err)
 				}
 				for i := range int64(100_000) {
-					a.Add(i)
+					if _, err := a.Add(i); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})

@@ -36,7 +36,7 @@ func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64,
 		return 0, err
 	}
 	d := n.Distribution(patients)
-	if !(d.Scale <= maxLaplace/4) {
+	if !(d.Scale <= laplaceResolution/4) {
 		return 0, fmt.Errorf("%w: noise of scale %g on a patient count; raise epsilon", ErrSensitivity, d.Scale)
 	}
 	return p.threshold(p.Sites*p.Most, d.atLeast, delta)
@@ -114,9 +114,9 @@ func (p Presence) worst(most int64, tail func(k int64) float64, t int64) float64
 
 // atLeast bounds P(integer noise >= k) from above.
 //
-// A Laplace draw z on a grid of g = 2^-shift has P(z >= j*g) = q^j/(1+q) for j >= 0, q = exp(-g/b), and is rounded, halves up. For
-// k >= 1 it is at least k where z >= k-1/2, and where g is 1 where z >= k; so P(noise >= k) <= exp(-(k-1/2)/b)/(1+q), where
-// 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-40, or the shift is maxShift and k far beyond b.
+// The library draws an integer X with P(X >= j) = q^j/(1+q) for j >= 0, q = exp(-g/b), and adds
+// round(g*X) with g <= 1/2, halves away from zero; (k-1/2)/g is an integer, so for k >= 1
+// P(noise >= k) = exp(-(k-1/2)/b)/(1+q), where 1/(1+q) <= (1+g/b)/2 and g/b <= 2^-39.
 //
 // A discrete Gaussian draw z of sigma s is at least m with a probability of at most that of a continuous one
 // being at least m-1 (Canonne, Kamath & Steinke 2020, Proposition 25), and s is at least gaussianResolution, or the

@@ -78,10 +78,10 @@ func TestThresholdBoundsEverySpread(t *testing.T) {
 	}
 }
 
-// The bound on the tail holds for the discrete distribution that Laplace noise has, in 200 bits.
+// The bound on the tail holds for the discrete distribution that the library's Laplace noise has, in 200 bits.
 func TestLaplaceTailBound(t *testing.T) {
 	for _, b := range []float64{0.3, 1, 7, 1000} {
-		g := math.Ldexp(1, -int(shiftOf(b, laplaceResolution))) //nolint:gosec // at most maxShift
+		g := granularity(b)
 		q := math.Exp(-g / b)
 		for _, k := range []int64{1, 2, 10, 30} {
 			// exp(-(k-1/2)/b) in float64 on both sides: what differs is 1/(1+q).

@@ -198,7 +198,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 	}{
 		{1, 3},
 		{1 << 20, 10},
-		{1 << 39, 10}, // noise so wide that its grid is nearly that of the numbers
+		{1 << 39, 10}, // noise so wide that its grid in the library is that of the numbers
 	} {
 		noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
 		cells := int64(1) << c.bits
@@ -220,7 +220,7 @@ func TestAttackLowBitsOfLaplace(t *testing.T) {
 			}
 		}
 	}
-	// Wider noise than the largest scale is refused.
+	// Wider noise would be coarser than the numbers, so that the library would round these: it is refused.
 	wide := dp.Noise{Mechanism: dp.Laplace, Epsilon: 1, Limit: 1}
 	if y, err := wide.Add(5, dp.Coordinate{Size: 1 << 43, Weight: 1}); !errors.Is(err, dp.ErrSensitivity) {
 		t.Errorf("5 of size 2^43 becomes %d, %v", y, err)
