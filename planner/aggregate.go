@@ -77,6 +77,7 @@ var aggregates = map[string]*function{
 	"max":      {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Extreme(true, c) }},
 	"median":   {arguments: 1, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, _, c float64) (x, low, high float64) { return t.Quantile(0.5, c) }},
 	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, q, c float64) (x, low, high float64) { return t.Quantile(q, c) }},
+	"mode":     mostOf, "bool_or": highestOf, "bool_and": lowestOf,
 	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
 	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
 	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.
@@ -104,6 +105,7 @@ type argument struct {
 	distinct bool              // COUNT(DISTINCT patient)
 	patient  *expr.Expr        // the condition under which that counts; nil: always
 	domain   []value.Value     // of COUNT(DISTINCT x): the values of x but NULL
+	placed   *function         // reads the place of a value among those of the domain
 }
 
 // operand is an argument over the rows; its expression is nil for COUNT(*).

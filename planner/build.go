@@ -357,7 +357,10 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 		}
 	}
 	a := b.argument(t, f)
-	if a.domain != nil {
+	placed := a.placed != nil
+	if placed {
+		f = a.placed
+	} else if a.domain != nil {
 		if f = countDistinct; t.Name != "count" {
 			f = distinctFunction(t.Name, a.x, a.domain)
 		}
@@ -386,7 +389,11 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 		i = len(b.plan.Aggregates)
 		b.plan.Aggregates = append(b.plan.Aggregates, released)
 	}
-	return expr.Column(relationAggregate, index(i), released.valueType())
+	e := expr.Column(relationAggregate, index(i), released.valueType())
+	if placed {
+		return valueAt(t.At, e, a.domain)
+	}
+	return e
 }
 
 // partial returns the index of a partial aggregate, adding it if it is new: what
@@ -411,6 +418,8 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		return a
 	case len(t.Args) != f.arguments:
 		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
+	case b.placed(a, t, f):
+		return a
 	case t.Distinct && b.counted != nil && sameExpr(b.row(t.Args[0]), b.counted):
 		a.x = b.operand(t.Args[0])
 		return a

@@ -802,6 +802,10 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
 		return w.output(withDefault(t))
 	}
+	if plain := byNumbers(t); plain != nil {
+		w.partition(t)
+		return w.output(plain)
+	}
 	if t.Over != nil {
 		o, name := w.window(t)
 		name = functionOutput(&w.d, o, name)
@@ -823,6 +827,47 @@ func withDefault(t *syntax.Expr) *syntax.Expr {
 	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
 }
 
+// byNumbers writes PERCENT_RANK, CUME_DIST and NTILE by the number of a row and how many there are; nil where t is none of them.
+func byNumbers(t *syntax.Expr) *syntax.Expr {
+	arguments, known := map[string]int{"percent_rank": 0, "cume_dist": 0, "ntile": 1}[t.Name]
+	if t.Over == nil || !known {
+		return nil
+	}
+	name := strings.ToUpper(t.Name)
+	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
+		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
+	}
+	if len(t.Over.OrderBy) == 0 {
+		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+	}
+	ordered := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition, OrderBy: t.Over.OrderBy}
+	whole := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition}
+	count := func(over *syntax.Window) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true, Over: over}
+	}
+	number := func(n int64) *syntax.Expr { return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)} }
+	ranked := func(name string) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: name, Over: ordered}
+	}
+	op, n := syntax.NewOperator, count(whole)
+	switch t.Name {
+	case "percent_rank":
+		part := op(syntax.Divide, op("-", ranked("rank"), number(1)), op("-", n, number(1)))
+		return op("case", op("=", n, number(1)), &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Float(0)}, part)
+	case "cume_dist":
+		return op(syntax.Divide, count(ordered), n)
+	}
+	k := t.Args[0]
+	if k.Kind != syntax.Literal || k.Literal.Type() != value.TypeInt || k.Literal.Int64() < 1 || k.Literal.Int64() > 1000 {
+		refuse(CodeType, k.At, "write a whole number from 1 to 1000", "NTILE needs a constant number of parts")
+	}
+	// The first parts, as many as the division leaves over, have a row more.
+	size, larger, row := op("div", n, k), op("%", n, k), op("-", ranked("row_number"), number(1))
+	inLarger := op("*", larger, op("+", size, number(1)))
+	return op("case", op("<", row, inLarger), op("+", op("div", row, op("+", size, number(1))), number(1)),
+		op("+", op("+", op("div", op("-", row, inLarger), size), larger), number(1)))
+}
+
 // aliases puts what SELECT calls by a name in its place within QUALIFY.
 func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
 	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
@@ -841,9 +886,8 @@ var windowFunctions = map[string]fragment.Function{
 	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
 }
 
-func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
-	name := strings.ToUpper(t.Name)
-	win := &fragment.Window{}
+// partition is that of a window, which is within one patient's rows.
+func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
 	determined := w.in.patient == nil
 	var partition []*expr.Expr
 	for _, p := range t.Over.Partition {
@@ -854,13 +898,18 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		determined = determined || w.in.determinesPatient(e)
 	}
 	if !determined {
-		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", name)
+		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", strings.ToUpper(t.Name))
 	}
 	partition = sortedUnique(partition)
 	if w.in.patient != nil {
 		partition = append([]*expr.Expr{w.in.patient}, partition...)
 	}
-	win.Partition = partition
+	return partition
+}
+
+func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
+	name := strings.ToUpper(t.Name)
+	win := &fragment.Window{Partition: w.partition(t)}
 	for _, o := range t.Over.OrderBy {
 		win.Order = append(win.Order, orderBy(o, w.inner(o.Term)))
 	}
@@ -868,7 +917,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	f, special := windowFunctions[t.Name]
 	if !special {
 		if !syntax.IsAggregate(t.Name) && rowFunctions[t.Name] == "" {
-			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
+			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {

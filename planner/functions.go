@@ -126,6 +126,9 @@ func (c *call) day(i int) *expr.Expr {
 				return expr.Literal(v)
 			}
 		}
+		if at, ok := instant(a.Literal.Str()); ok && at.Int64()%day == 0 {
+			return expr.Literal(atDay(at, value.TypeDate))
+		}
 		c.refuse(i, "write it as 2020-12-31", "%q is no date", a.Literal.Str())
 	}
 	if e.Type != value.TypeDate && e.Type != value.TypeTimestamp {
@@ -509,7 +512,14 @@ func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 	}
 	e, err := expr.Cast(x, t.Type)
 	if err != nil {
-		mistyped(t.At, err, "")
+		hint := ""
+		switch {
+		case t.Type.Numeric() && x.Type == value.TypeDate:
+			hint = "write " + c.Args[0].Describe() + " - DATE '1970-01-01', the days since then"
+		case t.Type.Numeric() && x.Type == value.TypeTimestamp:
+			hint = "write EXTRACT(EPOCH FROM " + c.Args[0].Describe() + "), the seconds since 1970"
+		}
+		mistyped(t.At, err, hint)
 	}
 	if f := folded(e); f.Op == expr.OpLiteral && !f.Value.IsNull() {
 		return f

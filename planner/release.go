@@ -294,6 +294,8 @@ func (b *builder) biasWarnings() {
 		switch {
 		case a.function == countDistinct:
 			warn("COUNT(DISTINCT …) sees values that about %.0f rows or more have: others are missed, so that it comes out low", math.Ceil(t.ThresholdOf(a.argument)))
+		case a.function == lowestOf || a.function == highestOf || a.function == mostOf:
+			warn("MIN, MAX, MODE, BOOL_AND and BOOL_OR of known values see those that about %.0f rows or more have", math.Ceil(t.ShownFrom(a.argument)))
 		case a.ofValues:
 			warn("SUM and AVG(DISTINCT …) see values that about %.0f rows or more have", math.Ceil(t.ThresholdOf(a.argument)))
 		default:

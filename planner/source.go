@@ -41,6 +41,8 @@ type column struct {
 	joint  bool   // it is COALESCE of columns that a FULL JOIN says are equal, and not one of *
 	// untyped: it is NULL and nothing else, and takes the type of what it meets.
 	untyped bool
+	// zero: it counts, and is 0 where the row that the left join lacks would be.
+	zero bool
 }
 
 // column finds a column by its name, and by its table where the source is a FULL JOIN and a table is named.
@@ -72,6 +74,12 @@ func (s *source) called(table string) bool {
 func (s *source) untyped(table, name string) bool {
 	i := slices.IndexFunc(s.columns, func(c column) bool { return c.answers(s, table, name) })
 	return i >= 0 && s.columns[i].untyped
+}
+
+// counts reports whether the column is a count, 0 where there is no row.
+func (s *source) counts(table, name string) bool {
+	i := slices.IndexFunc(s.columns, func(c column) bool { return c.answers(s, table, name) })
+	return i >= 0 && s.columns[i].zero
 }
 
 // ambiguous reports whether two different columns have the name. That of USING, which stands first, is the only one.
@@ -577,6 +585,9 @@ func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 			return nil, ambiguous(t, "write "+strings.TrimSpace(s.alias)+"."+t.Name)
 		}
 		found = s.expr(c)
+		if s.counts(t.Qualifier, t.Name) {
+			found = apply(t.At, expr.OpCoalesce, found, expr.Literal(value.Int(0)))
+		}
 		if s.untyped(t.Qualifier, t.Name) {
 			found = expr.Literal(value.Null(c.Type))
 		}

@@ -253,11 +253,11 @@ func (r *resolver) lateral(f syntax.From) {
 		refuse(CodeNotSupported, f.At, "write one SELECT", "a LATERAL query is one SELECT here")
 	}
 	whole := s.IsGrouped() && len(s.GroupBy) == 0
-	if whole && slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
-		counts := i.Term.Find(func(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" })
-		return counts != nil || i.Term.Kind != syntax.Call
-	}) {
-		refuse(CodeNotSupported, f.At, "write (SELECT COUNT(*) FROM …) in SELECT, for one value", "a LATERAL query that aggregates without GROUP BY selects SUM, AVG, MIN and MAX alone here")
+	for _, i := range s.Items {
+		if whole && !isCount(i.Term) && !absentOfNone(i.Term) {
+			refuse(CodeNotSupported, i.Term.At, "select COUNT(*), SUM, AVG, MIN and MAX, and compute with them in the query around",
+				"in a LATERAL query that aggregates without GROUP BY this is not answered")
+		}
 	}
 	q, outer := r.untied(f.Query)
 	around := make([]*expr.Expr, len(outer))
@@ -268,6 +268,9 @@ func (r *resolver) lateral(f syntax.From) {
 	joined := r.source(f)
 	ties := joined.columns[len(joined.columns)-len(outer):]
 	joined.columns = joined.columns[:len(joined.columns)-len(outer)]
+	for i := range joined.columns {
+		joined.columns[i].zero = whole && isCount(s.Items[i].Term)
+	}
 	r.sources = append(r.sources, joined)
 	var conditions []*expr.Expr
 	if f.On != nil && (f.On.Kind != syntax.Literal || !f.On.Literal.True()) {
@@ -293,6 +296,19 @@ func (r *resolver) lateral(f syntax.From) {
 		joined.Join = fragment.JoinInner
 	}
 	joined.On = conjunction(conditions)
+}
+
+func isCount(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" }
+
+// absentOfNone reports whether what is computed from aggregates is NULL where there is no row, as that of a left join is.
+func absentOfNone(t *syntax.Expr) bool {
+	switch {
+	case t.IsAggregate():
+		return t.Name != "count"
+	case t.Kind == syntax.Cast, t.Kind == syntax.Operator && (syntax.IsArithmetic(t.Name) || t.Name == "neg"):
+		return slices.ContainsFunc(t.Args, absentOfNone)
+	}
+	return false
 }
 
 // simple reports whether a SELECT yields its rows as they are.
@@ -340,7 +356,9 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 	}
 	var pairs []pair
 	var local, rest []*expr.Expr
+	nearer := map[string]*source{}
 	for _, c := range expr.Conjuncts(r.filter) {
+		c = r.nearer(around, c, nearer, at)
 		switch {
 		case !reads(c, outer):
 			local = append(local, c)
@@ -366,6 +384,46 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 		}
 	}
 	return pairs
+}
+
+// nearer rewrites a condition that reads a query further out than the one directly around. A patient's id is that of the query
+// around, which is of the same patient or is refused. A table with a key is read again by the query around, tied to the row
+// further out by its key: there is one such row, so that the query around has no other rows than before.
+func (r *resolver) nearer(around *resolver, c *expr.Expr, known map[string]*source, at Position) *expr.Expr {
+	return c.Replace(func(e *expr.Expr) *expr.Expr {
+		if e.Op != expr.OpColumn || r.has(e.Relation) || around.has(e.Relation) {
+			return e
+		}
+		further := around.outer
+		for further != nil && !further.has(e.Relation) {
+			further = further.outer
+		}
+		if further == nil || around.patient == nil {
+			return e // refused where it is read
+		}
+		o := further.of(e.Relation)
+		if further.isPatientID(o, e.Column) && o.Join != fragment.JoinLeft {
+			return around.patient
+		}
+		twin := known[e.Relation]
+		if twin == nil {
+			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinInner}, table: o.table, at: at}
+			id, ok := twin.table.Column(twin.table.Patient)
+			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft || !ok || !further.isPatientID(o, id.Name) {
+				return e
+			}
+			twin.On = apply(at, expr.OpEqual, twin.expr(id), around.patient)
+			for _, k := range o.table.Key {
+				mine, _ := twin.table.Column(k)
+				for _, p := range nullSafe(twin.expr(mine), o.expr(mine), mine.Nullable, at) {
+					around.filter = around.and(apply(at, expr.OpEqual, p.inner, p.outer))
+				}
+			}
+			around.sources = append(around.sources, twin)
+			known[e.Relation] = twin
+		}
+		return expr.Column(twin.Name, e.Column, e.Type)
+	})
 }
 
 func (r *resolver) has(relation string) bool { return r.of(relation) != nil }

@@ -8,25 +8,23 @@ import (
 
 // aggregates are the names of the aggregates that are answered. What each computes is the planner's table.
 var aggregates = []string{
-	"approx_bounds", "avg", "corr", "count", "covar_pop", "covar_samp", "histogram", "max", "median", "min", "quantile",
+	"approx_bounds", "avg", "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "histogram", "max", "median", "min", "mode", "quantile",
 	"regr_intercept", "regr_slope", "stddev_pop", "stddev_samp", "sum", "var_pop", "var_samp",
 }
 
 // synonyms are what other systems call them.
 var synonyms = map[string]string{
 	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
-	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile",
+	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile", "every": "bool_and",
 }
 
 // otherAggregates are aggregates of other systems, with what to write instead.
 var otherAggregates = map[string]string{
-	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)", "mode": "ask for COUNT(*) by group",
+	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)",
 	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
 	"array_agg":  "ask for COUNT(*) by group",
 	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column",
-	"first":    "group by the column",
-	"bool_or":  "count the rows: COUNT(*) FILTER (WHERE c)",
-	"bool_and": "count the rows: COUNT(*) FILTER (WHERE NOT c)", "every": "count the rows: COUNT(*) FILTER (WHERE NOT c)",
+	"first": "group by the column",
 }
 
 // Aggregates lists the names of the aggregates that are answered, in order.
