@@ -31,12 +31,17 @@ func (e *Engine) caveats(read map[string][]string) (all []fragment.Caveat) {
 }
 
 // noting is the target that also notes which columns of which tables are read.
-func (e *Engine) noting(read map[string][]string) func(*catalog.Table, []string) (string, bool) {
+func (e *Engine) noting(read map[string][]string, sure map[string]promises) func(*catalog.Table, []string) (string, bool) {
 	table := e.target().Table
 	return func(t *catalog.Table, columns []string) (string, bool) {
 		read[t.Name] = append(read[t.Name], columns...)
 		if read[t.Name] == nil {
 			read[t.Name] = []string{}
+		}
+		if v := e.views[t.Name]; v != nil && sure[t.Name].key && v.Enforced != nil && v.Alone != "" {
+			alone := *v
+			alone.SQL = v.Alone
+			return "(" + alone.Select(e.driver, e.dialect, columns) + ")", true
 		}
 		return table(t, columns)
 	}

@@ -226,6 +226,9 @@ type Place struct {
 	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads; nil: where
 	// Unique is empty.
 	Enforced func(columns []string) string
+	// Alone stands after FROM for the rows that Enforced is about, where SQL may come to give others: those of a table that another
+	// session makes a child while a statement begins. Empty: SQL gives no others.
+	Alone string
 	// Lasting: the rows are the same in all states of one name; see New. Not of a view or a SELECT, which may read the clock.
 	Lasting bool
 }

@@ -194,7 +194,7 @@ func (e *Engine) prepare(f *fragment.Fragment, p *fragment.Proof, sure map[strin
 	}
 	read := map[string][]string{}
 	target := e.target()
-	target.Table = e.noting(read)
+	target.Table = e.noting(read, sure)
 	weaker := p.Weaker(f, q)
 	text, err := target.Fragment(f, weaker)
 	if err != nil {

@@ -61,7 +61,7 @@ func (d *driver) places(ctx context.Context, cfg Config) (*places, error) {
 		|| CASE WHEN NOT coalesce(o.collisdeterministic, true) THEN ' (not deterministic)' ELSE '' END,
 	coalesce((SELECT string_agg((SELECT string_agg(CAST(k.attnum AS TEXT), ',') FROM unnest(i.indkey::int2[]) AS k(attnum)), ' ')
 		FROM pg_index AS i WHERE i.indrelid = c.oid AND `+enforces+`), ''),
-	CAST(a.attnum AS BIGINT)
+	CAST(a.attnum AS BIGINT), c.relkind = 'r'
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a ON a.attrelid = c.oid JOIN pg_type AS t ON t.oid = a.atttypid
 	LEFT JOIN pg_collation AS o ON o.oid = a.attcollation
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
@@ -80,6 +80,9 @@ ORDER BY n.nspname, c.relname, a.attnum`, func(row []any) error {
 				at.Sample = fmt.Sprintf("%s TABLESAMPLE SYSTEM (%g) REPEATABLE (1)", at.SQL, 100*large/float64(rows))
 			}
 			at.Enforced = enforced(at.SQL)
+			if row[9].(bool) {
+				at.Alone = "ONLY " + at.SQL
+			}
 			all = append(all, at)
 		}
 		at := &all[len(all)-1]

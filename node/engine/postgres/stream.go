@@ -43,7 +43,15 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 		args = []any{d.key[0], d.key[1]}
 	}
 	err = d.within(ctx, func(tx pgx.Tx) (ours, err error) {
-		if guard != "" {
+		for again := true; again; {
+			if ours, err := hand(ctx, tx, op, plan, rows, args); err != nil {
+				return ours, err
+			}
+			if again, err = op.Again(ctx, runtime.GOMAXPROCS(0)); err != nil {
+				return tooMuch(err), err
+			}
+		}
+		if guard != "" { // now that no table can get another's name: the tables that were read stay locked
 			broken := true
 			if err := tx.QueryRow(ctx, guard).Scan(&broken); err != nil {
 				return nil, err
@@ -53,19 +61,8 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 				return err, err
 			}
 		}
-		for again := true; again; {
-			if ours, err := hand(ctx, tx, op, plan, rows, args); err != nil {
-				return ours, err
-			}
-			if again, err = op.Again(ctx, runtime.GOMAXPROCS(0)); err != nil {
-				return tooMuch(err), err
-			}
-		}
 		return nil, nil
 	})
-	if err == nil && guard != "" {
-		err = d.unbroken(ctx, guard)
-	}
 	if err != nil {
 		return err
 	}
@@ -74,17 +71,6 @@ func (d *driver) Stream(ctx context.Context, guard, rows string, plan *stream.Pl
 
 // room is what the rows of one query may take, in bytes.
 func (d *driver) room() int64 { return roomForRows / int64(cap(d.rooms)) }
-
-// unbroken asks a guard once more, in a snapshot of its own. Of which tables a table is the parent PostgreSQL looks up when a
-// statement is planned, whatever the transaction's snapshot: one that became a child after the guard was read with the rows.
-func (d *driver) unbroken(ctx context.Context, guard string) error {
-	return d.look(ctx, guard, func(row []any) error {
-		if is, ok := row[0].(bool); !ok || is {
-			return engine.Broken(ctx)
-		}
-		return nil
-	})
-}
 
 // oids are the types of columns as they come in binary.
 var oids = map[value.Type]uint32{
