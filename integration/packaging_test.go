@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -22,18 +23,30 @@ func TestComposeFile(t *testing.T) {
 		return string(b)
 	}
 	text := read("../packaging/compose.yaml")
+	// All keys that it has, as the Compose Specification names them: a misspelt one would be ignored or refused.
 	var file struct {
+		Name     string
 		Services map[string]struct {
+			Image string
+			Build struct {
+				Context string
+				Args    map[string]string
+			}
 			Command  []string
-			ReadOnly bool     `yaml:"read_only"`
-			CapDrop  []string `yaml:"cap_drop"`
-			Security []string `yaml:"security_opt"`
+			Restart  string
+			Grace    time.Duration `yaml:"stop_grace_period"`
+			ReadOnly bool          `yaml:"read_only"`
+			CapDrop  []string      `yaml:"cap_drop"`
+			Security []string      `yaml:"security_opt"`
+			Tmpfs    []string
 			Ports    []string
 			Volumes  []string
 		}
 		Volumes map[string]any
 	}
-	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+	d := yaml.NewDecoder(strings.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
 	c, ok := file.Services["coordinator"]
@@ -44,6 +57,12 @@ func TestComposeFile(t *testing.T) {
 		t.Error(c.Command)
 	}
 	docker := read("../Dockerfile")
+	if _, known := c.Build.Args["VERSION"]; !known || c.Build.Context != ".." || !strings.Contains(docker, "ARG VERSION=") {
+		t.Errorf("it is built with %+v", c.Build)
+	}
+	if _, declared := file.Volumes["ledger"]; !declared || !slices.Contains(c.Volumes, "ledger:/var/lib/intramuros") || c.Restart != "unless-stopped" || c.Grace < 15*time.Second {
+		t.Errorf("the ledger's volume, or how it stops: %+v", c)
+	}
 	if !strings.Contains(docker, `ENTRYPOINT ["/usr/bin/intramuros"]`) || !strings.Contains(docker, "VOLUME /var/lib/intramuros") {
 		t.Error("the image has another program, or keeps its ledger elsewhere")
 	}
