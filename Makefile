@@ -125,7 +125,8 @@ statements: ## how many statements of others are answered: DIR=folder of *.sql, 
 	INTRAMUROS_STATEMENTS='$(abspath $(DIR))' $(GO) test -count=1 -v -run '^TestStatements$$' ./planner
 
 # Its tables say how long each question takes beside the same one without privacy, with its goal: as a fragment in one DuckDB, in SQL
-# and as a stream, and over five nodes; and what the least query takes. ROWS=2000000 for a short run. It fails where a row misses its
+# and as a stream, and over five nodes; and what the least query takes, a release of many numbers, many hospitals' answers, and 200
+# researchers at once. ROWS=2000000 for a short run. It fails where a row misses its
 # goal by half, so look at them on a machine that does nothing else.
 ROWS ?= 20000000
 bench: ## each question beside the same one without privacy, with goals; ROWS=2000000 for a short run

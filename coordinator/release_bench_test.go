@@ -1,7 +1,10 @@
 package coordinator
 
 import (
+	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -42,7 +45,7 @@ func BenchmarkRelease(b *testing.B) {
 	}
 }
 
-func manyPlan(b *testing.B, accounting dp.Accounting) *planner.Plan {
+func manyPlan(b testing.TB, accounting dp.Accounting) *planner.Plan {
 	b.Helper()
 	c, err := catalog.Parse([]byte(manyGroups), "many.yaml")
 	if err != nil {
@@ -56,13 +59,19 @@ func manyPlan(b *testing.B, accounting dp.Accounting) *planner.Plan {
 	return p.Releases[0]
 }
 
-func mergeMany(b *testing.B, p *planner.Plan) *merger {
+func mergeMany(b testing.TB, p *planner.Plan) *merger {
+	b.Helper()
+	return merged(b, p, 5, 100_000)
+}
+
+// merged adds up what so many hospitals answer of as many groups each.
+func merged(b testing.TB, p *planner.Plan, hospitals, groups int) *merger {
 	b.Helper()
 	total := newMerger(p.Fragment)
 	partials := make([]int64, p.Fragment.Width())
-	for range 5 {
+	for range hospitals {
 		site := total.sibling()
-		for k := range int64(100_000) {
+		for k := range int64(groups) {
 			if err := site.add([]value.Value{value.Int(k)}, partials); err != nil {
 				b.Fatal(err)
 			}
@@ -72,4 +81,42 @@ func mergeMany(b *testing.B, p *planner.Plan) *merger {
 		}
 	}
 	return total
+}
+
+// TestBenchRelease prints what many numbers and many hospitals take at the coordinator, the least of three, and fails where a goal is
+// missed by half.
+func TestBenchRelease(t *testing.T) {
+	if os.Getenv("INTRAMUROS_BENCH") == "" {
+		t.Skip("INTRAMUROS_BENCH is not set: times mean little beside other tests")
+	}
+	least := func(do func()) (least time.Duration) {
+		for range 3 {
+			began := time.Now()
+			do()
+			if took := time.Since(began); least == 0 || took < least {
+				least = took
+			}
+		}
+		return least
+	}
+	row := func(name string, took, goal time.Duration) {
+		fmt.Printf("%-52s %10.2f ms, goal %v\n", name, 1e3*took.Seconds(), goal)
+		if took > goal*3/2 {
+			t.Errorf("%s: %v; the goal is %v", name, took, goal)
+		}
+	}
+	fmt.Println()
+	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
+		p := manyPlan(t, accounting)
+		sums, c := merged(t, p, 1, 100_000/p.Fragment.Width()), &Coordinator{noise: drawn}
+		row("noise of 100,000 numbers, "+string(p.Noise.Mechanism), least(func() {
+			if _, err := c.release(t.Context(), p, sums); err != nil {
+				t.Fatal(err)
+			}
+		}), 200*time.Millisecond)
+	}
+	p := manyPlan(t, dp.ZCDP)
+	few, many := least(func() { merged(t, p, 100, 200) })/100, least(func() { merged(t, p, 1000, 200) })/1000
+	row("merge of 200 groups, a hospital of 100", few, time.Millisecond)
+	row("merge of 200 groups, a hospital of 1,000", many, time.Millisecond)
 }

@@ -1,12 +1,15 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +41,7 @@ func TestBench(t *testing.T) {
 	fmt.Printf("\n%d rows of %d patients in %d nodes, %d cores\n\n", rows, rows/rowsEach, benchHospitals, runtime.NumCPU())
 	t.Run("throughput", func(t *testing.T) { benchThroughput(t, rows) })
 	t.Run("latency", benchLatency)
+	t.Run("researchers", benchResearchers)
 }
 
 func benchThroughput(t *testing.T, rows int64) {
@@ -85,6 +89,41 @@ func benchLatency(t *testing.T) {
 	fmt.Printf("\n%-42s %8.1f ms, goal %v\n\n", "a count over 25 patients, median of 30", 1000*latency.Seconds(), goal)
 	if latency > goal*3/2 {
 		t.Errorf("a count over 25 patients takes %v; the goal is %v", latency, goal)
+	}
+}
+
+// benchResearchers has 200 researchers ask at once, and read each answer for a second: how much longer than most the slowest wait.
+func benchResearchers(t *testing.T) {
+	const researchers, each, goal = 200, 3, 10.0
+	s, _ := benchData(t, 1000)
+	f := startFederation(t, s)
+	f.client.Transport.(*http.Transport).MaxIdleConnsPerHost = researchers
+	took, errs := make([][]time.Duration, researchers), make([]error, researchers)
+	var all sync.WaitGroup
+	for i := range researchers {
+		all.Go(func() {
+			time.Sleep(time.Duration(i) * time.Second / researchers)
+			for n := range each {
+				began := time.Now()
+				if _, err := f.query(request{SQL: "SELECT COUNT(*) FROM person", Epsilon: 1 + 1e-6*float64(i*each+n)}); err != nil {
+					errs[i] = err
+					return
+				}
+				took[i] = append(took[i], time.Since(began))
+				time.Sleep(time.Second)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	times := slices.Sorted(slices.Values(slices.Concat(took...)))
+	half, most := times[len(times)/2], times[len(times)*99/100]
+	ratio := most.Seconds() / half.Seconds()
+	fmt.Printf("%-42s %8.1f ms, 99 %% within %.1f ms: %.1f times, goal %g\n\n", "200 researchers at once, median", 1e3*half.Seconds(), 1e3*most.Seconds(), ratio, goal)
+	if ratio > 1.5*goal {
+		t.Errorf("of 200 researchers the slowest hundredth waits %.1f times as long as half of them; the goal is %g", ratio, goal)
 	}
 }
 

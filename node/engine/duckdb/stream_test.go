@@ -95,25 +95,42 @@ func TestStreamReadsAgain(t *testing.T) {
 	}
 }
 
-// TestStreamIsCancelled: a stream ends soon after its context does, and the engine goes on.
+// TestStreamIsCancelled: a stream ends within 100 ms of its context, here and in a worker, and the engine goes on. (On a machine that
+// does much else one of some tries does.)
 func TestStreamIsCancelled(t *testing.T) {
+	const soon, tries = 100 * time.Millisecond, 10
 	apart := start(t, Config{Database: newDatabase(t, twoPersons...)}, 1)
 	here := engineWith(t, enginetest.WardCatalog, twoPersons...)
-	for _, e := range []*Engine{here, apart} {
-		ctx, cancel := context.WithCancel(t.Context())
-		var at time.Time
-		time.AfterFunc(300*time.Millisecond, func() {
-			at = time.Now()
-			cancel()
-		})
-		err := e.driver.Stream(ctx, "", "SELECT i % 1000 AS patient FROM range(100000000000) AS t(i) WHERE hash(i) % 1000 = 3", counting(), false, func([]any) error { return nil })
-		if late := time.Since(at); err == nil || !errors.Is(err, context.Canceled) || late > 900*time.Millisecond {
-			t.Errorf("it ends %v after its context, with %v", late, err)
+	for name, e := range map[string]*Engine{"here": here, "in a worker": apart} {
+		least := time.Hour
+		for try := 0; try < tries && least > soon; try++ {
+			late, err := lateness(t, e, "SELECT i % 1000 AS patient FROM range(100000000000) AS t(i) WHERE hash(i) % 1000 = 3")
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("%s: it ends with %v", name, err)
+			}
+			least = min(least, late)
+			if err := one(t.Context(), e); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
 		}
-		if err := one(t.Context(), e); err != nil {
-			t.Error(err)
+		if least > soon {
+			t.Errorf("%s: at best it ends %v after its context", name, least)
 		}
 	}
+}
+
+// lateness is how long after its context a stream ends, whose context ends once rows were handed over.
+func lateness(t *testing.T, e *Engine, rows string) (time.Duration, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	at := make(chan time.Time, 1)
+	time.AfterFunc(300*time.Millisecond, func() {
+		at <- time.Now()
+		cancel()
+	})
+	err := e.driver.Stream(ctx, "", rows, counting(), false, func([]any) error { return nil })
+	ended := time.Now()
+	return ended.Sub(<-at), err
 }
 
 // TestStreamIsOurs: nobody else hands rows to an operator, and no column is read as what it is not.

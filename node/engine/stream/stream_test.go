@@ -432,6 +432,27 @@ func TestHeavy(t *testing.T) {
 	}
 }
 
+// TestAddingUpIsCancelled: an operator that holds rows ends with its context, and not with a sum.
+func TestAddingUpIsCancelled(t *testing.T) {
+	plan := &Plan{Patient: value.TypeInt, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
+	op, err := plan.New(1 << 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := Column{}
+	for i := range int64(100_000) {
+		rows.Ints = append(rows.Ints, i)
+	}
+	if err := op.Add(len(rows.Ints), []Column{rows}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := op.Again(ctx, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
 // BenchmarkOperator adds up rows of 40 a patient, of a mean by 200 keys, in any order; an operation is a row.
 func BenchmarkOperator(b *testing.B) {
 	const batch = 2048
