@@ -408,3 +408,38 @@ func TestSealedNamesTooMany(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Intervals of sealed answers hold what they are of as often as they say: of 2,000 numbers that three hospitals cover really, where
+// they mask and where they do not.
+func TestSealedCoverage(t *testing.T) {
+	for _, masks := range []bool{false, true} {
+		f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, maxSites: 2}
+		f.columns = "      code: {type: int, nullable: false, domain: " + domain(500) + "}\n"
+		openFederation(t, f, func(c *Config) { c.Sealed.Masks = masks })
+		f.propose(t, "sealed", func(d *study.Document) {
+			d.Budget, d.Sealed = dp.Budget{Accounting: dp.ZCDP, Epsilon: 1e3, Delta: 1e-6}, true
+		})
+		for _, h := range f.hospitals {
+			h.real = f.catalog
+		}
+		held, all := 0, 0
+		for i := range 2 {
+			a, err := f.Query(t.Context(), asker("alice"), Request{
+				SQL:      fmt.Sprintf("SELECT code, sex, count(*) AS n FROM person WHERE age <> %d GROUP BY code, sex", i),
+				Settings: Settings{Study: "sealed", Ask: planner.Ask{Epsilon: 0.5}},
+			}, nil)
+			must(t, err)
+			for _, row := range a.Rows {
+				const exact = 3 * benchExact
+				if e := row[2]; e.Low.Float64() <= exact && exact <= e.High.Float64() {
+					held++
+				}
+				all++
+			}
+		}
+		// 0.95 of 2,000, give or take 6 deviations below; whole numbers make intervals hold a little more often.
+		if share := float64(held) / float64(all); all != 2000 || share < 0.95-6*math.Sqrt(0.95*0.05/2000) || share > 0.99 {
+			t.Errorf("masks %v: %d of %d intervals hold the exact number", masks, held, all)
+		}
+	}
+}

@@ -232,6 +232,9 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		if as, fits := e.driver.Convert(l, c.Type); !fits {
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
 				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, v.unusable})
+				if c.Type == value.TypeBool {
+					conversions = append(conversions, e.foreign(l, as, warn(""), v.declared))
+				}
 			}
 		}
 		if l.Exact > 0 {
@@ -270,6 +273,21 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		}
 	}
 	return []scan{{v.From(e.driver), conversions}, {e.from(t, nil, "t"), counts}}, nil
+}
+
+// foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is declared.
+// Half of such a pair may be read: of O and N, N.
+const foreignWords = "'o', 'oui', 'v', 'vrai', 'non', 'faux', 'j', 'ja', 'w', 'wahr', 'nein', 'falsch', 's', 'si', 'sí', 'sì', 'vero', 'verdadero', 'falso'"
+
+// foreign counts those words in a column that reads as a bool by as. What is left of it would say one thing alone: so its
+// table is closed, unless node.yaml says what share may be lost.
+func (e *Engine) foreign(l Local, as string, found Finding, accepted bool) count {
+	text, _ := e.driver.Convert(l, value.TypeText)
+	if found.Text = "has %d values that are words for true or false in another language, and read as NULL"; !accepted {
+		found.Severity = SeverityError
+		found.Text += ": give them in node.yaml, `csv: {true: […], false: […]}`, or read the column by a `select`; or accept the loss by the table's max_unusable"
+	}
+	return count{"lower(trim(" + text + ")) IN (" + foreignWords + ") AND " + as + " IS NULL", found, "", 0}
 }
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }

@@ -257,6 +257,39 @@ func TestRawTexts(t *testing.T) {
 	}
 }
 
+// TestFieldCases: what was met in hospitals is read, or told, alike in a database, Parquet and CSV.
+func TestFieldCases(t *testing.T) {
+	var rows []string
+	file := strings.Join(enginetest.FieldColumns, ",") + "\n"
+	for _, r := range enginetest.Letters() {
+		cells := slices.Clone(r)
+		for i, c := range r {
+			cells[i] = quoted(c)
+			r[i] = quote(c)
+		}
+		rows = append(rows, "("+r[0]+"::BIGINT, "+strings.Join(r[1:], ", ")+")")
+		file += strings.Join(cells, ",") + "\n"
+	}
+	letters := "SELECT * FROM (VALUES " + strings.Join(rows, ", ") + ") AS v (" + strings.Join(enginetest.FieldColumns, ", ") + ")"
+	const absent = "SELECT 1::BIGINT AS patient, 'yes' AS dead"
+	for form, cfg := range map[string]Config{
+		"a database": {Database: newDatabase(t, "CREATE TABLE letter AS "+letters, "CREATE TABLE absent AS "+absent)},
+		"Parquet": newFolder(t, "", map[string][]byte{
+			"letter.parquet": duckdbFile(t, "COPY ("+letters+") TO 'FILE' (FORMAT parquet)"), "absent.parquet": duckdbFile(t, "COPY ("+absent+") TO 'FILE' (FORMAT parquet)"),
+		}),
+		"CSV": newFolder(t, "csv: {multiline: true}", map[string][]byte{"letter.csv": []byte(file), "absent.csv": []byte("patient,dead\n1,yes\n")}),
+	} {
+		e, err := Open(context.Background(), cfg, parse(t, enginetest.FieldCatalog), "A", testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enginetest.FieldCases(t, form, e, e.catalog)
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour later, as if
 // they had not been changed; one that they showed twice is the second.
 func TestSkippedHour(t *testing.T) {

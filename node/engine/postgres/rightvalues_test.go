@@ -52,3 +52,16 @@ func TestRawTexts(t *testing.T) {
 	c := parse(t, enginetest.RawCatalog)
 	enginetest.RawTexts(t, "PostgreSQL", open(t, cfg, c, testKey), c)
 }
+
+// TestFieldCases: what was met in hospitals is read, or told, as on the other engines.
+func TestFieldCases(t *testing.T) {
+	s := postgrestest.Start(t)
+	var rows []string
+	for _, r := range enginetest.Letters() {
+		rows = append(rows, "("+r[0]+", '"+strings.Join(r[1:], "', '")+"')")
+	}
+	s.Exec(t, "CREATE SCHEMA field", "GRANT USAGE ON SCHEMA field TO "+postgrestest.Reader, "CREATE TABLE field.letter (id bigint, note text, dead text, weight text, day text, smoker text)",
+		"INSERT INTO field.letter VALUES "+strings.Join(rows, ", "), "CREATE TABLE field.absent (patient bigint, dead text)", "INSERT INTO field.absent VALUES (1, 'yes')", "GRANT SELECT ON ALL TABLES IN SCHEMA field TO "+postgrestest.Reader)
+	c := parse(t, enginetest.FieldCatalog)
+	enginetest.FieldCases(t, "PostgreSQL", open(t, over(s, "field"), c, testKey), c)
+}

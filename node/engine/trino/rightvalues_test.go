@@ -54,3 +54,25 @@ func TestRawTexts(t *testing.T) {
 	c := parse(t, enginetest.RawCatalog)
 	enginetest.RawTexts(t, "Trino", open(t, cfg, c, testKey), c)
 }
+
+// TestFieldCases: what was met in hospitals is read, or told, as on the other engines.
+func TestFieldCases(t *testing.T) {
+	s := trinotest.Start(t)
+	var rows []string
+	for _, r := range enginetest.Letters() {
+		cells := []string{"BIGINT '" + r[0] + "'"}
+		for _, c := range r[1:] {
+			cell := "'" + c + "'"
+			if len(c) > 1_000_000 { // longer than a statement may be
+				cell = fmt.Sprintf("rpad('', %d, '%s')", len(c), c[:1])
+			}
+			cells = append(cells, "CAST("+cell+" AS VARCHAR)")
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	schema := s.Schema(t)
+	s.Exec(t, "CREATE TABLE memory."+schema+".letter AS SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS v ("+strings.Join(enginetest.FieldColumns, ", ")+")")
+	s.Exec(t, "CREATE TABLE memory."+schema+".absent AS SELECT BIGINT '1' AS patient, CAST('yes' AS VARCHAR) AS dead")
+	c := parse(t, enginetest.FieldCatalog)
+	enginetest.FieldCases(t, "Trino", open(t, over(s, schema), c, testKey), c)
+}

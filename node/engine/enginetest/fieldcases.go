@@ -1,0 +1,77 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+)
+
+// FieldCatalog is the catalog of what was met in hospitals and is no matter of CSV alone. Table letter has, beside what is
+// declared, texts with line feeds and one of three million characters; its weights, days and words are texts in French. Table
+// absent calls the patient otherwise, patient, and has dead.
+const FieldCatalog = `
+catalog: field
+max_groups: 5
+max_rows: 5
+tables:
+  letter:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      dead: {type: bool}
+      weight: {type: float, bounds: [0, 200]}
+      day: {type: date}
+      smoker: {type: bool}
+  absent:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      dead: {type: bool}
+`
+
+// FieldColumns are the columns of letter as they are at the hospital: id is whole, the others are texts.
+var FieldColumns = []string{"id", "note", "dead", "weight", "day", "smoker"}
+
+// Letters are the rows of table letter, in that order.
+func Letters() [][]string {
+	return [][]string{
+		{"1", "line one\nline \"two\", 1", "yes", "50,5", "05/03/2023", "O"},
+		{"2", strings.Repeat("x", 3_000_000), "no", "60,0", "25/03/2023", "N"},
+		{"3", "\n", "no", "70,5", "31/03/2023", "N"},
+	}
+}
+
+// FieldCases checks that an engine whose catalog is FieldCatalog reads each letter, says of weights, days and words that they
+// cannot be read as they are, and does not offer the table without the patient: on each engine with the same words.
+func FieldCases(t *testing.T, form string, e Checker, c *catalog.Catalog) {
+	t.Helper()
+	want := [][]string{{"1", "true", "", "", ""}, {"2", "false", "", "", "false"}, {"3", "false", "", "", "false"}}
+	if diff := cmp.Diff(want, readRows(t, e, c, "letter")); diff != "" {
+		t.Errorf("%s: %s", form, diff)
+	}
+	found, err := e.Verify(context.Background())
+	if err != nil {
+		t.Fatalf("%s: %v", form, err)
+	}
+	var got []string
+	for _, f := range found {
+		got = append(got, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
+	}
+	slices.Sort(got)
+	const closed = ": more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"
+	if diff := cmp.Diff([]string{
+		"error absent.id does not exist here, and leads to the patient: nothing can be answered without it; map it in node.yaml, `columns`",
+		"error letter.day has 3 values that are no date and read as NULL" + closed,
+		"error letter.smoker has 1 values that are words for true or false in another language, and read as NULL: give them in node.yaml, `csv: {true: […], false: […]}`, or read the column by a `select`; or accept the loss by the table's max_unusable",
+		"error letter.weight has 3 values that are no float and read as NULL" + closed,
+		"warning letter.smoker has 1 values that are no bool and read as NULL",
+	}, got); diff != "" {
+		t.Errorf("%s: %s", form, diff)
+	}
+}
