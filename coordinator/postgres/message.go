@@ -379,8 +379,12 @@ func plainArgument(v any) (any, error) {
 		}
 		f, err := x.Float64Value()
 		return f.Float64, err
+	case [16]byte: // as a table of text ids holds it
+		return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:]), nil
+	case nil, bool, int64, float64, string, time.Time:
+		return v, nil
 	}
-	return v, nil
+	return nil, fmt.Errorf("a value of Go's type %T has no type here", v) // it must not pass for a NULL
 }
 
 // describe tells the columns.
@@ -488,6 +492,12 @@ func (c *conn) encode(oid uint32, format int16, v any) ([]byte, error) {
 		v = array(oid, list)
 	} else if oid == dictionary.OIDText {
 		return []byte(fmt.Sprint(v)), nil
+	} else if text, ok := v.(string); ok && oid == pgtype.UUIDOID { // a parameter that comes back
+		var id pgtype.UUID
+		if err := id.Scan(text); err != nil {
+			return nil, err
+		}
+		v = id
 	}
 	b, err := c.types.Encode(oid, format, v, nil)
 	if err == nil && b == nil {

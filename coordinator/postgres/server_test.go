@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -442,6 +443,84 @@ func TestArrays(t *testing.T) {
 	}
 	if result := c.PgConn().ExecParams(ctx, sql, [][]byte{[]byte("{1"), nil, nil}, nil, nil, nil).Read(); result.Err == nil {
 		t.Error("half an array is read")
+	}
+}
+
+// TestFormats: each type that drivers send, as text and in binary, is read as its value, and goes back as it came.
+func TestFormats(t *testing.T) {
+	h := start(t)
+	c := h.connect(t, nil)
+	ctx := context.Background()
+	types := pgtype.NewMap()
+	day := time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)
+	id := pgtype.UUID{Valid: true, Bytes: [16]byte{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}
+	decimal := func(n int64, exponent int32) pgtype.Numeric {
+		return pgtype.Numeric{Int: big.NewInt(n), Exp: exponent, Valid: true}
+	}
+	moment := time.Date(2020, 2, 29, 12, 30, 15, 250_000_000, time.UTC)
+	for _, f := range []struct {
+		oid   uint32
+		value any
+		want  value.Value
+	}{
+		{pgtype.BoolOID, true, value.Bool(true)}, {pgtype.Int2OID, int16(-3), value.Int(-3)}, {pgtype.Int4OID, int32(7), value.Int(7)},
+		{pgtype.Int8OID, int64(9007199254740993), value.Int(9007199254740993)}, {pgtype.Float4OID, float32(1.5), value.Float(1.5)},
+		{pgtype.Float8OID, -0.1, value.Float(-0.1)}, {pgtype.NumericOID, decimal(125, -1), value.Float(12.5)}, {pgtype.NumericOID, decimal(9007199254740993, 0), value.Int(9007199254740993)},
+		{pgtype.DateOID, day, value.Date(day.Unix() / 86400)}, {pgtype.TimestampOID, moment, value.Timestamp(moment.UnixMicro())},
+		{pgtype.TimestamptzOID, moment, value.Timestamp(moment.UnixMicro())}, {pgtype.TextOID, "a 'b'", value.Text("a 'b'")},
+		{pgtype.VarcharOID, "é", value.Text("é")}, {pgtype.BPCharOID, "x", value.Text("x")},
+		{pgtype.UUIDOID, id, value.Text("00112233-4455-6677-8899-aabbccddeeff")},
+	} {
+		for _, format := range []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode} {
+			raw, err := types.Encode(f.oid, format, f.value, nil)
+			if err != nil {
+				t.Fatalf("%d: %v", f.oid, err)
+			}
+			result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{raw, nil}, []uint32{f.oid}, []int16{format, 0}, nil).Read()
+			if result.Err != nil {
+				t.Errorf("%v of type %d in format %d: %v", f.value, f.oid, format, result.Err)
+				continue
+			}
+			if got := h.last().Parameters["1"]; result.Err != nil || got != f.want {
+				t.Errorf("%v of type %d in format %d is read as %v, %v", f.value, f.oid, format, got, result.Err)
+			}
+			echo := c.PgConn().ExecParams(ctx, "SELECT $1", [][]byte{raw}, []uint32{f.oid}, []int16{format}, []int16{format}).Read()
+			if echo.Err != nil || echo.FieldDescriptions[0].DataTypeOID != f.oid || !bytes.Equal(echo.Rows[0][0], raw) {
+				t.Errorf("%v of type %d in format %d comes back as %+v, %v", f.value, f.oid, format, echo, echo.Err)
+			}
+		}
+	}
+	echo := c.PgConn().ExecParams(ctx, "SELECT $1, 1 AS one, $2 AS b", [][]byte{[]byte("abc"), nil}, nil, nil, nil).Read()
+	if echo.Err != nil || echo.FieldDescriptions[0].DataTypeOID != pgtype.TextOID || string(echo.Rows[0][0]) != "abc" || echo.FieldDescriptions[2].DataTypeOID != pgtype.TextOID {
+		t.Errorf("a parameter of no type is %+v, %v", echo, echo.Err)
+	}
+	// What has no type here is refused, and does not pass for a NULL.
+	if result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{{1, 2}, nil}, []uint32{pgtype.ByteaOID}, []int16{pgtype.BinaryFormatCode, 0}, nil).Read(); result.Err == nil {
+		t.Error("bytes are read as a value")
+	}
+	lists := "SELECT … FROM person WHERE a = ANY($1) AND b = ANY($2) AND d = ANY($3)"
+	for _, f := range []struct {
+		oid   uint32
+		value any
+		want  string
+	}{
+		{pgtype.BoolArrayOID, []bool{true, false}, `{"true","false"}`}, {pgtype.Int2ArrayOID, []int16{1, -2}, `{"1","-2"}`},
+		{pgtype.Int4ArrayOID, []int32{1, -2}, `{"1","-2"}`}, {pgtype.Int8ArrayOID, []int64{9007199254740993}, `{"9007199254740993"}`},
+		{pgtype.Float4ArrayOID, []float32{1.5}, `{"1.5"}`}, {pgtype.Float8ArrayOID, []float64{-0.1}, `{"-0.1"}`},
+		{pgtype.NumericArrayOID, []pgtype.Numeric{decimal(125, -1)}, `{"12.5"}`}, {pgtype.DateArrayOID, []time.Time{day}, `{"2020-02-29"}`},
+		{pgtype.TimestampArrayOID, []time.Time{moment}, `{"2020-02-29T12:30:15.25"}`}, {pgtype.TextArrayOID, []string{"a, b", ""}, `{"a, b",""}`},
+		{pgtype.VarcharArrayOID, []string{"x"}, `{"x"}`}, {pgtype.UUIDArrayOID, []pgtype.UUID{id}, `{"00112233-4455-6677-8899-aabbccddeeff"}`},
+	} {
+		for _, format := range []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode} {
+			raw, err := types.Encode(f.oid, format, f.value, nil)
+			if err != nil {
+				t.Fatalf("%d: %v", f.oid, err)
+			}
+			result := c.PgConn().ExecParams(ctx, lists, [][]byte{raw, nil, nil}, []uint32{f.oid}, []int16{format, 0, 0}, nil).Read()
+			if got := h.last().Parameters["1"]; result.Err != nil || got != value.Text(f.want) {
+				t.Errorf("%v of type %d in format %d is read as %v, %v", f.value, f.oid, format, got, result.Err)
+			}
+		}
 	}
 }
 

@@ -161,6 +161,7 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 			return nil, err
 		}
 		p.lookup, p.columns = q, q.Columns
+		p.typeParameters()
 	default:
 		p.kind = question
 		if selects(t) && rowless(t) {
@@ -194,6 +195,33 @@ func (c *conn) prepare(s sqltoken.Statement, whole string, types []uint32, plann
 		}
 	}
 	return p, nil
+}
+
+// typeParameters gives a column that is a parameter and nothing else the parameter's type, which is text where the client leaves
+// it open, as PostgreSQL has it.
+func (p *statement) typeParameters() {
+	t := p.Tokens
+	if !t[0].Is("select") {
+		return
+	}
+	column, depth := 0, 0
+	for i := 1; i < len(t) && !(depth == 0 && t[i].Is("from")); i++ {
+		switch {
+		case t[i].Is("("):
+			depth++
+		case t[i].Is(")"):
+			depth--
+		case t[i].Is(",") && depth == 0:
+			column++
+		case t[i].Kind == sqltoken.Parameter && depth == 0 && (i == 1 || t[i-1].Is(",")) && column < len(p.columns):
+			alone := i+1 == len(t) || t[i+1].Is(",") || t[i+1].Is("as") || t[i+1].Is("from") || t[i+1].Is(";")
+			if n, err := strconv.Atoi(t[i].Text[1:]); err == nil && alone {
+				columns := slices.Clone(p.columns)
+				columns[column].OID = p.parameters[n-1]
+				p.columns = columns
+			}
+		}
+	}
 }
 
 // castLists are the types of lists of what a cast of an array names.
