@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -536,4 +537,92 @@ func FuzzHello(f *testing.F) {
 			t.Errorf("%+v, %+v, %v", m, back, err)
 		}
 	})
+}
+
+// The coordinator moves to another address: the name is looked up anew for each line, so the node follows.
+func TestNameMoves(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	conf, err := pki.DoorTLS(a.files(pki.RoleCoordinator, "hub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := newNames(t, "127.0.0.1")
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", names.conn.LocalAddr().String())
+	}}
+	t.Cleanup(func() { net.DefaultResolver = before })
+	open := func(address string) *Door {
+		t.Helper()
+		d, err := Open(t.Context(), address, conf, []string{"bordeaux"}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	first := open("127.0.0.1:0")
+	_, port, err := net.SplitHostPort(first.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.echo("bordeaux", "door.gironde.example.:"+port, ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(first, "bordeaux") })
+	second := open("127.0.0.2:" + port)
+	names.move("127.0.0.2")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "bordeaux has followed", func() bool { return there(second, "bordeaux") })
+	says(t, second, "bordeaux")
+}
+
+// names is a name server that gives every name one address, which may change.
+type names struct {
+	conn net.PacketConn
+	mu   sync.Mutex
+	ip   net.IP
+}
+
+func newNames(t *testing.T, ip string) *names {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &names{conn: conn, ip: net.ParseIP(ip).To4()}
+	done := make(chan struct{})
+	go func() { defer close(done); n.serve() }()
+	t.Cleanup(func() { conn.Close(); <-done })
+	return n
+}
+
+func (n *names) move(ip string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ip = net.ParseIP(ip).To4()
+}
+
+func (n *names) serve() {
+	b := make([]byte, 512)
+	for {
+		length, from, err := n.conn.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		var q dnsmessage.Message
+		if q.Unpack(b[:length]) != nil || len(q.Questions) != 1 {
+			continue
+		}
+		n.mu.Lock()
+		answer := dnsmessage.AResource{A: [4]byte(n.ip)}
+		n.mu.Unlock()
+		q.Response, q.Authoritative, q.Additionals = true, true, nil
+		if q.Questions[0].Type == dnsmessage.TypeA {
+			q.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Questions[0].Name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}, Body: &answer}}
+		}
+		if out, err := q.Pack(); err == nil {
+			_, _ = n.conn.WriteTo(out, from)
+		}
+	}
 }
