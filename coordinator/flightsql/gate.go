@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/apache/arrow/go/v15/arrow/flight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -102,3 +103,14 @@ type admitted struct {
 }
 
 func (a admitted) Context() context.Context { return a.ctx }
+
+// RecvMsg looks at what a client sends before Arrow's library reads it.
+func (a admitted) RecvMsg(m any) error {
+	if err := a.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if data, ok := m.(*flight.FlightData); ok {
+		return checkBody(data)
+	}
+	return nil
+}

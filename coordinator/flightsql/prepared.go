@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"github.com/apache/arrow/go/v15/arrow/flight/flightsql"
+	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -29,6 +30,7 @@ type statement struct {
 
 	mu    sync.Mutex
 	bound map[string]value.Value
+	size  int64 // of what is bound, in bytes
 }
 
 // CreatePreparedStatement plans the query, so that what is wrong with it is told now,
@@ -119,7 +121,7 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 		return invalid("this prepared statement is unknown, closed, or too old", "prepare it again")
 	}
 	bound := map[string]value.Value{}
-	rows := int64(0)
+	rows, size := int64(0), int64(0)
 	for in.Next() {
 		r := in.Record()
 		if rows += r.NumRows(); r.NumCols() == 0 || r.NumRows() == 0 {
@@ -134,17 +136,25 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 		for i, column := range r.Columns() {
 			v, err := valueOf(column, 0)
 			if err != nil {
-				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date, a timestamp or a list of them")
+				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date, a timestamp or a list of at most 20,000 of them")
 			}
 			bound[s.name(r.ColumnName(i), i)] = v
+			if v.Type() == value.TypeText && !v.IsNull() { // a list is a text
+				size += int64(len(v.Str()))
+			}
 		}
 	}
 	if err := in.Err(); err != nil {
+		var own interface{ GRPCStatus() *status.Status }
+		if errors.As(err, &own) { // checkBody's
+			return own.GRPCStatus().Err()
+		}
 		return invalid("the parameters are not understood", "")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bound = bound
+	d.prepared.add(string(q.GetPreparedStatementHandle()), size-s.size)
+	s.bound, s.size = bound, size
 	return nil
 }
 
@@ -223,6 +233,9 @@ func decimalOf(null bool, scale int32, text func() string) (value.Value, error) 
 	return value.Parse(value.TypeFloat, text())
 }
 
+// maxList is how many values a parameter may list.
+const maxList = 20_000
+
 // listOf gives a list, which the query compares with by = ANY (…).
 func listOf(null bool, a array.ListLike, i int) (value.Value, error) {
 	if null {
@@ -230,8 +243,12 @@ func listOf(null bool, a array.ListLike, i int) (value.Value, error) {
 	}
 	var list []value.Value
 	from, to := a.ValueOffsets(i)
+	elements := a.ListValues()
+	if _, nested := elements.(array.ListLike); nested || to-from > maxList { // of NULLs, a list takes no room in a message
+		return value.Value{}, errType
+	}
 	for k := from; k < to; k++ {
-		v, err := valueOf(a.ListValues(), int(k))
+		v, err := valueOf(elements, int(k))
 		if err != nil {
 			return v, err
 		}

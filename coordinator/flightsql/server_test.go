@@ -1,10 +1,12 @@
 package flightsql
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -22,6 +24,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"github.com/apache/arrow/go/v15/arrow/flight/flightsql"
+	gen "github.com/apache/arrow/go/v15/arrow/flight/gen/flight"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -30,6 +34,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/tabular"
@@ -620,6 +626,107 @@ func TestBrokenCalls(t *testing.T) {
 	if _, err := c.Execute(as(aliceToken), "SELECT …"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+// TestParametersThatClaimMemory: what a message of parameters says that it holds, and does not, is refused before room is made for it:
+// a compressed body, buffers beyond the body, lists of NULLs that take no bytes, lists of lists.
+func TestParametersThatClaimMemory(t *testing.T) {
+	c := client(t, &fake{})
+	ctx := as(aliceToken)
+	packed := func(m proto.Message) []byte {
+		var whole anypb.Any
+		if err := whole.MarshalFrom(m); err != nil {
+			t.Fatal(err)
+		}
+		b, err := proto.Marshal(&whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	results, err := c.Client.DoAction(ctx, &flight.Action{Type: flightsql.CreatePreparedStatementActionType, Body: packed(&gen.ActionCreatePreparedStatementRequest{Query: "? ?"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := results.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made anypb.Any
+	var statement gen.ActionCreatePreparedStatementResult
+	if err := errors.Join(proto.Unmarshal(result.Body, &made), made.UnmarshalTo(&statement)); err != nil {
+		t.Fatal(err)
+	}
+	fields := []arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}, {Name: "b", Type: arrow.BinaryTypes.String}}
+	text := strings.Repeat("x", 10_000)
+	b := array.NewRecordBuilder(memory.NewGoAllocator(), arrow.NewSchema(fields, nil))
+	defer b.Release()
+	b.Field(0).(*array.Int64Builder).Append(5)
+	b.Field(1).(*array.StringBuilder).Append(text)
+	record := b.NewRecord()
+	put := func(record arrow.Record, change func(*flight.FlightData), options ...ipc.Option) error {
+		stream, err := c.Client.DoPut(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := flight.NewRecordWriter(changed{stream, change}, append(options, ipc.WithSchema(record.Schema()))...)
+		w.SetFlightDescriptor(&flight.FlightDescriptor{Type: flight.DescriptorCMD, Cmd: packed(&gen.CommandPreparedStatementQuery{PreparedStatementHandle: statement.PreparedStatementHandle})})
+		err = errors.Join(w.Write(record), w.Close(), stream.CloseSend())
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	asIs := func(*flight.FlightData) {}
+	if err := put(record, asIs); err != nil {
+		t.Fatalf("parameters as they are: %v", err)
+	}
+	if err := put(record, asIs, ipc.WithZstd()); !strings.Contains(status.Convert(err).Message(), "compressed") {
+		t.Errorf("a compressed body: %v", err)
+	}
+	for _, at := range []int64{10_000, 10_001, -8} { // the lengths of buffers, and what they become
+		err := put(record, func(d *flight.FlightData) {
+			d.DataHeader = bytes.Replace(d.DataHeader, binary.LittleEndian.AppendUint64(nil, 10_000), binary.LittleEndian.AppendUint64(nil, uint64(at<<24)), 1) //nolint:gosec // any bits
+		})
+		if !strings.Contains(status.Convert(err).Message(), "not whole") {
+			t.Errorf("a buffer of %d bytes: %v", at<<24, err)
+		}
+	}
+	if err := put(record, func(d *flight.FlightData) { d.DataHeader = d.DataHeader[:min(len(d.DataHeader), 9)] }); err == nil {
+		t.Error("half a header is read")
+	}
+	for name, of := range map[string]arrow.DataType{"NULLs": arrow.Null, "lists": arrow.ListOf(arrow.PrimitiveTypes.Int8)} {
+		list := array.NewListBuilder(memory.NewGoAllocator(), of)
+		list.Append(true)
+		for range maxList + 1 {
+			list.ValueBuilder().AppendNull()
+		}
+		column := list.NewArray()
+		long := array.NewRecord(arrow.NewSchema([]arrow.Field{{Name: "a", Type: column.DataType()}, {Name: "b", Type: column.DataType()}}, nil), []arrow.Array{column, column}, 1)
+		if err := put(long, asIs); err == nil {
+			t.Errorf("a long list of %s is read", name)
+		}
+	}
+	if err := put(record, asIs); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// changed is a stream whose rows are changed before they are sent.
+type changed struct {
+	flight.FlightService_DoPutClient
+	rows func(*flight.FlightData)
+}
+
+func (c changed) Send(d *flight.FlightData) error {
+	if len(d.DataBody) > 0 {
+		d = proto.Clone(d).(*flight.FlightData)
+		c.rows(d)
+	}
+	return c.FlightService_DoPutClient.Send(d)
 }
 
 func TestLike(t *testing.T) {

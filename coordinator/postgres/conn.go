@@ -53,6 +53,7 @@ type conn struct {
 	skipping   bool    // messages up to Sync, after an error
 	person     *person // whose connection it is; nil: nobody has signed in. Both are guarded by server.guests.
 	held       int     // bytes
+	unsent     int     // messages and statements that were answered since the answers were sent
 
 	mu      sync.Mutex
 	client  net.Conn
@@ -193,7 +194,19 @@ func (c *conn) end() bool {
 // flush sends what is written.
 func (c *conn) flush() error {
 	_ = c.client.SetWriteDeadline(time.Now().Add(sendTime))
+	c.unsent = 0
 	return c.backend.Flush()
+}
+
+// flushEvery is after how many messages or statements that were answered the answers are sent, whether the client asks for it or not.
+const flushEvery = 32
+
+// answered notes that one more was, and sends the answers where they are many: a client that reads nothing is not answered in memory.
+func (c *conn) answered() error {
+	if c.unsent++; c.unsent < flushEvery {
+		return nil
+	}
+	return c.flush()
 }
 
 // firstByte of a TLS handshake; a client may begin with it (sslnegotiation=direct).

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // served connects, and asks; it must not take long.
@@ -127,4 +128,48 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 			t.Fatal("somebody who has left still counts")
 		}
 	}
+}
+
+// TestAnswersThatNobodyAsksToSend: a client that sends messages and neither Sync nor Flush is answered nevertheless, so that its answers
+// wait at its end of the line and not in the coordinator's memory.
+func TestAnswersThatNobodyAsksToSend(t *testing.T) {
+	c := start(t).connect(t, nil)
+	const asked = 10 * flushEvery
+	front := c.PgConn().Frontend()
+	front.SendParse(&pgproto3.Parse{Name: "wide", Query: "SELECT … FROM person"})
+	for range asked {
+		front.SendDescribe(&pgproto3.Describe{ObjectType: 'S', Name: "wide"})
+	}
+	if err := front.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for described := 0; described < asked-flushEvery; {
+		m, err := front.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := m.(*pgproto3.RowDescription); ok {
+			described++
+		}
+	}
+}
+
+// TestLongLists: a parameter that lists very many values is refused before each of them takes memory, and what a portal holds of a
+// list counts.
+func TestLongLists(t *testing.T) {
+	c := start(t).connect(t, nil)
+	ctx := context.Background()
+	const sql = "SELECT … FROM person WHERE a = ANY($1) AND b = ANY($2) AND d = ANY($3)"
+	list := func(n int) []byte { return []byte("{" + strings.TrimSuffix(strings.Repeat("1,", n), ",") + "}") }
+	for n, state := range map[int]string{maxList: "", maxList + 1: "54000", 10 * maxList: "54000", 25 * maxList: "54000"} {
+		result := c.PgConn().ExecParams(ctx, sql, [][]byte{list(n), nil, nil}, nil, nil, nil).Read()
+		if state == "" && result.Err != nil {
+			t.Errorf("%d values: %v", n, result.Err)
+		} else if state != "" {
+			wantState(t, result.Err, state)
+		}
+	}
+	many := make([]int32, maxList+1)
+	_, err := c.Exec(ctx, sql, pgx.QueryExecModeDescribeExec, many, nil, nil) // in binary
+	wantState(t, err, "54000")
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,7 +59,7 @@ func (c *conn) handle(m pgproto3.FrontendMessage) bool {
 		c.skipping = true
 		return c.flush() == nil
 	}
-	return true
+	return c.answered() == nil
 }
 
 // still tells whether what the connection began with is good now: a token may have expired, or been
@@ -106,6 +107,9 @@ func (c *conn) simple(text string) {
 		if err := c.send(portal, 0); err != nil {
 			c.fail(err, text, p.Start)
 			return
+		}
+		if c.answered() != nil {
+			return // the client is gone
 		}
 	}
 }
@@ -205,6 +209,9 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 			format = m.ParameterFormatCodes[i]
 		}
 		v, err := c.argument(s.parameters[i], format, raw)
+		if errors.Is(err, errLong) {
+			return &coordinator.Error{Code: coordinator.CodeTooLong, Message: fmt.Sprintf("the parameter $%d lists more than %d values", i+1, maxList), Hint: "ask in parts, or join a public table that lists them"}
+		}
 		if err != nil {
 			return &coordinator.Error{Code: coordinator.Code(planner.CodeParameter), Message: fmt.Sprintf("the parameter $%d is not understood", i+1)}
 		}
@@ -215,8 +222,11 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 			return err
 		}
 	}
-	for _, raw := range m.Parameters {
-		p.size += len(raw)
+	for i, raw := range m.Parameters {
+		p.size += argumentBytes + len(raw)
+		if list, ok := p.arguments[i].([]any); ok {
+			p.size += argumentBytes * len(list)
+		}
 	}
 	if err := c.putPortal(m.DestinationPortal, p); err != nil {
 		return err
@@ -289,6 +299,15 @@ func readTime(text string) (time.Time, error) {
 	return time.Time{}, errors.New("no date or timestamp")
 }
 
+const (
+	// maxList is how many values a parameter may list.
+	maxList = 20_000
+	// argumentBytes is about what a value of a parameter takes beside its bytes.
+	argumentBytes = 64
+)
+
+var errLong = errors.New("a list is too long")
+
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	if raw == nil {
@@ -310,6 +329,9 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 		t, _ = c.types.TypeForOID(oid)
 	}
 	if _, list := t.Codec.(*pgtype.ArrayCodec); list && format == pgtype.TextFormatCode {
+		if bytes.Count(raw, []byte{','}) >= 8*maxList { // a text may hold some, too; before each takes memory
+			return nil, errLong
+		}
 		raw = unspaced(raw)
 	}
 	v, err := t.Codec.DecodeValue(c.types, oid, format, raw)
@@ -319,6 +341,9 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return plainArgument(v)
+	}
+	if len(list) > maxList {
+		return nil, errLong
 	}
 	for i, x := range list { // else they stay as they are: a question about the catalog wants them of the list's own type
 		if text, ok := x.(string); ok && times {
