@@ -56,9 +56,19 @@ func TestHostileStatements(t *testing.T) {
 	}
 }
 
-// planWithin plans a statement, and tells which limit that breaks. What is counted is the time that this process computes, so that
-// a busy machine breaks none.
+// planWithin plans a statement, and tells which limit that breaks each of three times. What is counted is the time that this process
+// computes, so that a busy machine breaks none; but engines that it embeds may compute beside, and the collector for others.
 func planWithin(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program, why string) {
+	t.Helper()
+	for range 3 {
+		if p, why = planOnce(t, c, text); why == "" {
+			break
+		}
+	}
+	return p, why
+}
+
+func planOnce(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program, why string) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
