@@ -10,9 +10,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestValuesInPostgres asks PostgreSQL for the values of planner/testdata/functions/postgres, which package planner computes.
+// TestValuesInPostgres asks PostgreSQL for the values of planner/scalar/testdata/functions/postgres, which package planner computes.
 func TestValuesInPostgres(t *testing.T) {
-	golden, err := os.ReadFile("../planner/testdata/functions/postgres")
+	golden, err := os.ReadFile("../planner/scalar/testdata/functions/postgres")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -165,8 +166,8 @@ func (a *argument) pair() {
 	where := func(o, other operand) operand {
 		if other.facts.Nullable {
 			at := o.term.At
-			absent := apply(at, expr.OpIsNull, other.Expr)
-			o.Expr = apply(at, expr.OpCase, absent, expr.Literal(value.Null(o.Type)), o.Expr)
+			absent := scalar.Apply(at, expr.OpIsNull, other.Expr)
+			o.Expr = scalar.Apply(at, expr.OpCase, absent, expr.Literal(value.Null(o.Type)), o.Expr)
 			o.facts.Nullable = true
 		}
 		return o
@@ -181,13 +182,13 @@ func (a *argument) product(x, y operand) fragment.Partial {
 	a.check(y)
 	at := x.term.At
 	from := func(o operand) *expr.Expr {
-		return apply(at, expr.OpSubtract, o.Expr, expr.Literal(value.Float(o.middle(a.maxRows))))
+		return scalar.Apply(at, expr.OpSubtract, o.Expr, expr.Literal(value.Float(o.middle(a.maxRows))))
 	}
 	reach := func(o operand) float64 {
 		m := o.middle(a.maxRows)
 		return math.Max(o.facts.Upper-m, m-o.facts.Lower)
 	}
-	p := operand{Expr: apply(at, expr.OpMultiply, from(x), from(y)), term: x.term}
+	p := operand{Expr: scalar.Apply(at, expr.OpMultiply, from(x), from(y)), term: x.term}
 	p.facts.Upper = reach(x) * reach(y)
 	if x.Expr != y.Expr {
 		p.facts.Lower = -p.facts.Upper
@@ -261,10 +262,10 @@ func (a *argument) asNumber(x operand) operand {
 		refuse(CodeBounds, at, "write WHERE "+name+" BETWEEN "+of+", with bounds from what you know of the matter, not from the data",
 			"%s of %s needs bounds, and the catalog gives none", strings.ToUpper(a.call.Name), name)
 	}
-	x.Expr = apply(at, expr.OpSubtract, x.Expr, expr.Literal(origin))
+	x.Expr = scalar.Apply(at, expr.OpSubtract, x.Expr, expr.Literal(origin))
 	if origin.Type() == value.TypeTimestamp {
-		x.Expr = apply(at, expr.OpDivide, x.Expr, expr.Literal(value.Float(microsecondsPerSecond)))
-		x.facts.Lower, x.facts.Upper = x.facts.Lower/microsecondsPerSecond, x.facts.Upper/microsecondsPerSecond
+		x.Expr = scalar.Apply(at, expr.OpDivide, x.Expr, expr.Literal(value.Float(scalar.MicrosecondsPerSecond)))
+		x.facts.Lower, x.facts.Upper = x.facts.Lower/scalar.MicrosecondsPerSecond, x.facts.Upper/scalar.MicrosecondsPerSecond
 	}
 	return x
 }
@@ -362,7 +363,7 @@ func (a *Aggregate) valueType() value.Type {
 // step is what the unit of the aggregate's tree is in that of its value.
 func (a *Aggregate) step() float64 {
 	if a.of == value.TypeTimestamp {
-		return microsecondsPerSecond
+		return scalar.MicrosecondsPerSecond
 	}
 	return 1
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -163,7 +164,7 @@ func (b *builder) keys() {
 	}
 	// One order, whatever the query's: the same question has the same fragment.
 	slices.SortFunc(b.fragment.Keys, func(x, y fragment.Key) int {
-		return strings.Compare(canonical(x.Expr), canonical(y.Expr))
+		return strings.Compare(scalar.Canonical(x.Expr), scalar.Canonical(y.Expr))
 	})
 	b.cells = 1
 	for _, k := range b.fragment.Keys {
@@ -196,7 +197,7 @@ func (b *builder) grouping() []*syntax.Expr {
 }
 
 func (b *builder) keyOf(e *expr.Expr) int {
-	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return sameExpr(k.Expr, e) })
+	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return scalar.Same(k.Expr, e) })
 }
 
 // outputs plans SELECT, HAVING, ORDER BY and LIMIT over keys and aggregates.
@@ -280,8 +281,8 @@ func (b *builder) refuseRows() {
 		}
 	}
 	for _, item := range all {
-		if unknown := item.Term.Find(isUnknown); unknown != nil { // which may be an aggregate elsewhere
-			refuseUnknown(unknown)
+		if unknown := item.Term.Find(scalar.IsUnknown); unknown != nil { // which may be an aggregate elsewhere
+			scalar.RefuseUnknown(unknown)
 		}
 	}
 	if len(b.grouping()) == 0 {
@@ -335,7 +336,7 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 		hint := "add it to GROUP BY, or aggregate it, such as COUNT(" + t.Describe() + ")"
 		refuse(CodeNotGrouped, t.At, hint, "%s differs from row to row within a group", t.Describe())
 	}
-	return build(t, b.output)
+	return scalar.Build(t, b.output)
 }
 
 // groupedColumn reports whether the term is a column that is a group key.
@@ -407,6 +408,15 @@ func (b *builder) partial(p fragment.Partial) int {
 	return i
 }
 
+// samePartial reports whether two partial aggregates are the same.
+func samePartial(a, b fragment.Partial) bool {
+	if a.Kind != b.Kind || !scalar.Same(a.Expr, b.Expr) {
+		return false
+	}
+	a.Expr, b.Expr = nil, nil
+	return scalar.Canonical(a) == scalar.Canonical(b)
+}
+
 func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 	a := &argument{call: t, maxRows: b.fragment.MaxRows, cells: b.cells, norm: b.fragment.Norm}
 	name := strings.ToUpper(t.Name)
@@ -420,7 +430,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
 	case b.placed(a, t, f):
 		return a
-	case t.Distinct && b.counted != nil && sameExpr(b.row(t.Args[0]), b.counted):
+	case t.Distinct && b.counted != nil && scalar.Same(b.row(t.Args[0]), b.counted):
 		a.x = b.operand(t.Args[0])
 		return a
 	case t.Distinct && b.distinctValues(a, t):
@@ -470,9 +480,9 @@ func (b *builder) histogram(a *argument, name string) {
 	if !x.Type.Numeric() {
 		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", name, x.Type)
 	}
-	inside := apply(at, expr.OpAnd, apply(at, expr.OpGreaterOrEqual, x, expr.Literal(value.Float(low))),
-		apply(at, expr.OpLessOrEqual, x, expr.Literal(value.Float(high))))
-	a.x.Expr = apply(at, expr.OpCase, inside, x, expr.Literal(value.Null(x.Type)))
+	inside := scalar.Apply(at, expr.OpAnd, scalar.Apply(at, expr.OpGreaterOrEqual, x, expr.Literal(value.Float(low))),
+		scalar.Apply(at, expr.OpLessOrEqual, x, expr.Literal(value.Float(high))))
+	a.x.Expr = scalar.Apply(at, expr.OpCase, inside, x, expr.Literal(value.Null(x.Type)))
 	a.value = float64(a.call.Bin)
 }
 
@@ -515,7 +525,7 @@ func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 		}
 		condition := b.condition(x.Args[0], "CASE WHEN")
 		if present := b.patientColumn(x.Args[1], hint); present != nil {
-			condition = apply(x.At, expr.OpAnd, condition, present)
+			condition = scalar.Apply(x.At, expr.OpAnd, condition, present)
 		}
 		return condition
 	}
@@ -535,7 +545,7 @@ func (b *builder) patientColumn(t *syntax.Expr, hint string) *expr.Expr {
 			if s.Join != fragment.JoinLeft {
 				return nil
 			}
-			return apply(t.At, expr.OpNot, apply(t.At, expr.OpIsNull, e))
+			return scalar.Apply(t.At, expr.OpNot, scalar.Apply(t.At, expr.OpIsNull, e))
 		}
 	}
 	if e.Op == expr.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
@@ -564,7 +574,7 @@ func (b *builder) canonicalize() {
 	old := slices.Clone(b.fragment.Partials)
 	order, texts, moved := make([]int, len(old)), make([]string, len(old)), make([]int, len(old))
 	for i, p := range old {
-		order[i], texts[i] = i, canonical(p)
+		order[i], texts[i] = i, scalar.Canonical(p)
 	}
 	slices.SortFunc(order, func(i, k int) int { return strings.Compare(texts[i], texts[k]) })
 	for to, from := range order {
@@ -623,7 +633,7 @@ func (b *builder) prove() {
 func (p *Plan) Fingerprint() string {
 	asked := *p.Fragment
 	asked.Version = 1 // how it is said on the wire changes from release to release, what is asked does not
-	sum := sha256.Sum256([]byte(canonical(struct {
+	sum := sha256.Sum256([]byte(scalar.Canonical(struct {
 		Fragment  *fragment.Fragment
 		Sites     int
 		Noise     dp.Noise

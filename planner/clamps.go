@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that counts those.
@@ -42,14 +43,14 @@ func (b *builder) clamps() []clampCount {
 				continue
 			}
 			all[i].sums = append(all[i].sums, partial.Expr)
-			if !sameExpr(all[i].moved, moved) {
-				all[i].moved = apply(b.syntax.At, expr.OpOr, all[i].moved, moved)
+			if !scalar.Same(all[i].moved, moved) {
+				all[i].moved = scalar.Apply(b.syntax.At, expr.OpOr, all[i].moved, moved)
 			}
 		}
 	}
 	slices.SortFunc(all, func(x, y clampCount) int { return strings.Compare(x.what, y.what) })
 	for i, c := range all {
-		all[i].moved = apply(b.syntax.At, expr.OpCase, c.moved, expr.Literal(value.Int(1)), expr.Literal(value.Null(value.TypeInt)))
+		all[i].moved = scalar.Apply(b.syntax.At, expr.OpCase, c.moved, expr.Literal(value.Int(1)), expr.Literal(value.Null(value.TypeInt)))
 	}
 	return all
 }
@@ -70,7 +71,7 @@ func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
 	}
 	for _, a := range e.Args {
 		for _, c := range b.clampsOf(a) {
-			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return sameExpr(o, c) }) {
+			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return scalar.Same(o, c) }) {
 				all = append(all, c)
 			}
 		}
@@ -82,9 +83,9 @@ func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
 func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
 	at := b.syntax.At
 	switch {
-	case sameExpr(e, clamp):
+	case scalar.Same(e, clamp):
 		return b.outside(e)
-	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && sameExpr(e.Args[2], clamp) && sameExpr(e.Args[0].Args[0], clamp.Args[0].Args[0]):
+	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && scalar.Same(e.Args[2], clamp) && scalar.Same(e.Args[0].Args[0], clamp.Args[0].Args[0]):
 		return b.outside(clamp) // CLAMP of NULL is NULL, which compares with nothing
 	case e.Op == expr.OpCase:
 		args, found := slices.Clone(e.Args), false
@@ -98,18 +99,18 @@ func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
 			}
 		}
 		if found {
-			return apply(at, expr.OpCase, args...)
+			return scalar.Apply(at, expr.OpCase, args...)
 		}
 		return nil
 	}
 	var any *expr.Expr
 	for _, a := range e.Args {
 		switch moved := b.movedBy(a, clamp); {
-		case moved == nil || any != nil && sameExpr(any, moved):
+		case moved == nil || any != nil && scalar.Same(any, moved):
 		case any == nil:
 			any = moved
 		default:
-			any = apply(at, expr.OpOr, any, moved)
+			any = scalar.Apply(at, expr.OpOr, any, moved)
 		}
 	}
 	return any
@@ -125,14 +126,14 @@ func (b *builder) outside(clamp *expr.Expr) *expr.Expr {
 	known := b.facts(x)
 	var any *expr.Expr
 	if known.Upper > upper.Value.Float64() {
-		any = apply(at, expr.OpGreater, x, upper)
+		any = scalar.Apply(at, expr.OpGreater, x, upper)
 	}
 	if known.Lower < lower.Value.Float64() {
-		below := apply(at, expr.OpLess, x, lower)
+		below := scalar.Apply(at, expr.OpLess, x, lower)
 		if any == nil {
 			return below
 		}
-		any = apply(at, expr.OpOr, any, below)
+		any = scalar.Apply(at, expr.OpOr, any, below)
 	}
 	return any
 }
@@ -179,7 +180,7 @@ func (b *builder) clampsIn(d *fragment.Derived) bool {
 func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	return slices.IndexFunc(partials, func(p fragment.Partial) bool {
 		return slices.ContainsFunc(sums, func(e *expr.Expr) bool {
-			return p.Kind == fragment.PartialValues && sameExpr(p.Expr, e) || p.Kind == fragment.PartialRows && !b.facts(e).Nullable
+			return p.Kind == fragment.PartialValues && scalar.Same(p.Expr, e) || p.Kind == fragment.PartialRows && !b.facts(e).Nullable
 		})
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
@@ -235,7 +236,7 @@ func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 		case y.Kind == fragment.PartialRows:
 			return l, u, true
 		case y.Kind == fragment.PartialValues:
-			return l, u, sameExpr(x.Expr, y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
+			return l, u, scalar.Same(x.Expr, y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
 		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
 			c, ok := indicator(x.Expr)
 			d, also := indicator(y.Expr)
@@ -260,7 +261,7 @@ func indicator(e *expr.Expr) (*expr.Expr, bool) {
 func conjuncts(c *expr.Expr) []string {
 	var all []string
 	for _, part := range expr.Conjuncts(c) {
-		all = append(all, canonical(part))
+		all = append(all, scalar.Canonical(part))
 	}
 	return all
 }
@@ -274,7 +275,7 @@ func present(e *expr.Expr) []string {
 		}
 		return all
 	}
-	return []string{"present " + canonical(e)}
+	return []string{"present " + scalar.Canonical(e)}
 }
 
 // nonzero are conditions that hold where an expression is neither NULL nor 0.
@@ -282,7 +283,7 @@ func nonzero(e *expr.Expr) []string {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
 		return append(conjuncts(e.Args[0]), nonzero(e.Args[1])...)
 	}
-	return []string{"present " + canonical(e)}
+	return []string{"present " + scalar.Canonical(e)}
 }
 
 // implies reports whether all of these conditions are among those.

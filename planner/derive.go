@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -290,7 +291,7 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 			if having.Type != value.TypeBool {
 				refuse(CodeType, s.Having.At, "write a comparison, such as COUNT(*) > 1", "HAVING needs a condition")
 			}
-			rows.filter = normalizeConjunction(having)
+			rows.filter = scalar.Normalized(having)
 		}
 	} else if s.Having != nil {
 		refuse(CodeSyntax, s.Having.At, "write the condition into WHERE", "HAVING needs GROUP BY or an aggregate")
@@ -314,7 +315,7 @@ func (r *resolver) selectedFrom(s *syntax.Select) *derived {
 			if qualify.Type != value.TypeBool {
 				refuse(CodeType, s.Qualify.At, "write a comparison, such as ROW_NUMBER() OVER (…) = 1", "QUALIFY needs a condition")
 			}
-			rows.filter = normalizeConjunction(qualify)
+			rows.filter = scalar.Normalized(qualify)
 		}
 		if d := identityProjection(rows, items); d != nil && qualify == nil && !s.Distinct {
 			return d
@@ -422,7 +423,7 @@ func (r *resolver) project(items []item, distinct bool) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = o
 		}
-		columns = append(columns, column{name: i.name, column: o, untyped: isNull(i.expr)})
+		columns = append(columns, column{name: i.name, column: o, untyped: scalar.IsNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
@@ -516,7 +517,7 @@ func (r *resolver) aligned(items []item) *derived {
 		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
 			d.Patient = name
 		}
-		columns = append(columns, column{name: i.name, column: name, untyped: isNull(i.expr)})
+		columns = append(columns, column{name: i.name, column: name, untyped: scalar.IsNull(i.expr)})
 	}
 	if r.patient != nil && d.Patient == "" {
 		d.Patient = valueOutput(d, r.patient)
@@ -524,32 +525,11 @@ func (r *resolver) aligned(items []item) *derived {
 	return r.settleDerived(d, columns, r.sources[0].at)
 }
 
-// isNull reports whether the expression is NULL whatever the row.
-func isNull(e *expr.Expr) bool {
-	switch e.Op {
-	case expr.OpLiteral:
-		return e.Value.IsNull()
-	case expr.OpCase:
-		for i, a := range e.Args {
-			if (i%2 == 1 || i == len(e.Args)-1) && !isNull(a) {
-				return false
-			}
-		}
-		return true
-	case expr.OpCoalesce:
-		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !isNull(a) })
-	}
-	return false
-}
-
-// isFree reports whether the expression is a NULL that nothing gave a type: those that are told none are texts.
-func isFree(e *expr.Expr) bool { return e.Type == value.TypeText && isNull(e) }
-
 // valueOutput adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.
 func valueOutput(d *fragment.Derived, e *expr.Expr) string {
 	for _, o := range d.Columns {
-		if o.Function == "" && sameExpr(o.Expr, e) {
+		if o.Function == "" && scalar.Same(o.Expr, e) {
 			return o.Name
 		}
 	}
@@ -591,6 +571,15 @@ func functionOutput(d *fragment.Derived, o fragment.Output, name string) string 
 	o.Name = freshOutput(d, name)
 	d.Columns = append(d.Columns, o)
 	return o.Name
+}
+
+// sameOutput reports whether two outputs are the same, whatever they are called.
+func sameOutput(a, b fragment.Output) bool {
+	if a.Function != b.Function || !scalar.Same(a.Expr, b.Expr) {
+		return false
+	}
+	a.Name, b.Name, a.Expr, b.Expr = "", "", nil, nil
+	return scalar.Canonical(a) == scalar.Canonical(b)
 }
 
 // determinesPatient reports whether the expression is the patient's id, or a key of
@@ -648,7 +637,7 @@ func (r *resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 	if r.patient != nil {
 		keys = append(keys, r.patient)
 	}
-	for _, e := range sortedUnique(keys) { // one order, whatever the query's
+	for _, e := range scalar.SortedUnique(keys) { // one order, whatever the query's
 		name := valueOutput(g.d, e)
 		if r.patient != nil && g.d.Patient == "" && r.readsPatientID(e) {
 			g.d.Patient = name
@@ -700,7 +689,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 		if g.in.resolves(t) {
 			e := g.in.row(t)
 			for _, o := range g.d.Columns {
-				if o.Function == "" && sameExpr(o.Expr, e) {
+				if o.Function == "" && scalar.Same(o.Expr, e) {
 					return expr.Column(g.name, o.Name, e.Type)
 				}
 			}
@@ -713,7 +702,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 		g.in.row(t) // an unknown name is refused as such
 		refuse(CodeNotGrouped, t.At, "add it to GROUP BY, or aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row within a group", t.Describe())
 	}
-	return build(t, g.output)
+	return scalar.Build(t, g.output)
 }
 
 // The functions of one patient's rows, by their SQL names.
@@ -768,7 +757,7 @@ func (r *resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Exp
 			}
 			g, err := fragment.NewGrid(facts.Lower, facts.Upper, false, false, 1)
 			if err != nil {
-				mistyped(t.Args[0].At, err, "")
+				scalar.Mistyped(t.Args[0].At, err, "")
 			}
 			o.Grid = &g
 		}
@@ -815,7 +804,7 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 		e := w.inner(t)
 		return expr.Column(windowRelation, valueOutput(&w.d, e), e.Type)
 	}
-	return build(t, w.output)
+	return scalar.Build(t, w.output)
 }
 
 // withDefault writes LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END: y stands where there
@@ -900,7 +889,7 @@ func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
 	if !determined {
 		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", strings.ToUpper(t.Name))
 	}
-	partition = sortedUnique(partition)
+	partition = scalar.SortedUnique(partition)
 	if w.in.patient != nil {
 		partition = append([]*expr.Expr{w.in.patient}, partition...)
 	}
@@ -968,7 +957,7 @@ func orderByUnits(order []fragment.Order, frame *syntax.Frame, at Position) []fr
 	by := order[0]
 	switch t := by.Expr.Type; {
 	case t == value.TypeDate:
-		by.Expr = apply(at, expr.OpSubtract, by.Expr, expr.Literal(value.Date(0)))
+		by.Expr = scalar.Apply(at, expr.OpSubtract, by.Expr, expr.Literal(value.Date(0)))
 	case t != value.TypeInt:
 		refuse(CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
 	case frame.Days:
@@ -1013,7 +1002,7 @@ func (w *windowing) read() []*expr.Expr {
 			}
 		}
 	}
-	return sortedUnique(all)
+	return scalar.SortedUnique(all)
 }
 
 // ordered reports whether all outputs that depend on the order of tied rows are of one
@@ -1024,7 +1013,7 @@ func (w *windowing) ordered() bool {
 		if o.Window == nil || !o.Tied() {
 			continue
 		}
-		order := canonical(o.Window.Partition) + canonical(o.Window.Order)
+		order := scalar.Canonical(o.Window.Partition) + scalar.Canonical(o.Window.Order)
 		if first == "" {
 			first = order
 		}
@@ -1048,7 +1037,7 @@ func (w *windowing) number(at Position) {
 	window.Order = []fragment.Order{{Expr: read[0]}}
 	names := map[string]string{}
 	for _, e := range read {
-		names[canonical(e)] = valueOutput(inner, e)
+		names[scalar.Canonical(e)] = valueOutput(inner, e)
 	}
 	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
 	placeName := functionOutput(inner, place, "place")
@@ -1058,7 +1047,7 @@ func (w *windowing) number(at Position) {
 		if e == nil {
 			return nil
 		}
-		return expr.Column(s.Name, names[canonical(e)], e.Type)
+		return expr.Column(s.Name, names[scalar.Canonical(e)], e.Type)
 	}
 	for i := range w.d.Columns {
 		o := &w.d.Columns[i]

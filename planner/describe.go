@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // Expected is the error to expect of one column before it is asked for.
@@ -63,7 +64,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 		case known && c.Type == value.TypeDate:
 			x.Note = "days, " + x.Note
 		case known && c.Type == value.TypeTimestamp:
-			x.HalfWidth /= microsecondsPerSecond
+			x.HalfWidth /= scalar.MicrosecondsPerSecond
 			x.Note = "seconds, " + x.Note
 		}
 		all = append(all, x)
@@ -119,7 +120,7 @@ func (p *Plan) suppose() (Cell, bool) {
 		case partial.Grid != nil:
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
-			if e := partial.Expr; e.Op == expr.OpMultiply && canonical(e.Args[0]) == canonical(e.Args[1]) {
+			if e := partial.Expr; e.Op == expr.OpMultiply && scalar.Canonical(e.Args[0]) == scalar.Canonical(e.Args[1]) {
 				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
 			}
 			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)

@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -29,9 +30,9 @@ func (a *argument) values() []fragment.Partial {
 	at := a.call.Args[0].At
 	cases := make([]*expr.Expr, 0, 2*len(a.domain)+1)
 	for i, v := range a.domain {
-		cases = append(cases, apply(at, expr.OpEqual, a.x.Expr, expr.Literal(v)), expr.Literal(value.Int(int64(i))))
+		cases = append(cases, scalar.Apply(at, expr.OpEqual, a.x.Expr, expr.Literal(v)), expr.Literal(value.Int(int64(i))))
 	}
-	place := apply(at, expr.OpCase, append(cases, expr.Literal(value.Null(value.TypeInt)))...)
+	place := scalar.Apply(at, expr.OpCase, append(cases, expr.Literal(value.Null(value.TypeInt)))...)
 	n := max(2, len(a.domain))
 	a.value = float64(len(a.domain))
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
@@ -108,12 +109,12 @@ func (a *argument) powers() []fragment.Partial {
 		}
 		return expr.Literal(value.Float(edge))
 	}
-	cases := []*expr.Expr{apply(at, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt))}
+	cases := []*expr.Expr{scalar.Apply(at, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt))}
 	inner := edges(x.Type)
 	for i, edge := range inner {
-		cases = append(cases, apply(at, expr.OpLess, x, literal(edge)), expr.Literal(value.Int(int64(i))))
+		cases = append(cases, scalar.Apply(at, expr.OpLess, x, literal(edge)), expr.Literal(value.Int(int64(i))))
 	}
-	place := apply(at, expr.OpCase, append(cases, expr.Literal(value.Int(int64(len(inner)))))...)
+	place := scalar.Apply(at, expr.OpCase, append(cases, expr.Literal(value.Int(int64(len(inner)))))...)
 	n := len(inner) + 1
 	a.value = float64(a.call.Bin)
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}

@@ -24,7 +24,7 @@
 //   - source.go, derive.go and subquery.go make relations of FROM, of queries within queries, and of IN and EXISTS;
 //     values.go, first.go, once.go and constants.go do so for VALUES, LIMIT, COUNT(DISTINCT key) and queries that read
 //     no table; prune.go leaves out what nothing reads;
-//   - resolve.go, functions.go and dates.go build expressions;
+//   - package scalar builds expressions of terms whose columns are known;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
 //     becomes a number and an interval; distinct.go, quantile.go and survival.go plan those that read trees of counts;
 //   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;

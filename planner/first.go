@@ -6,6 +6,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -27,16 +28,16 @@ func (n *numbering) keep(e *expr.Expr) string { return valueOutput(&n.w.d, e) }
 // rows numbers the rows of each partition in the order, and returns those with numbers
 // from first to last; at the place that asks for it.
 func (n *numbering) rows(partition []*expr.Expr, order []fragment.Order, first, last int64, at Position) *resolver {
-	window := &fragment.Window{Partition: sortedUnique(partition), Order: order}
+	window := &fragment.Window{Partition: scalar.SortedUnique(partition), Order: order}
 	if p := n.w.in.patient; p != nil { // the patient first, as in other windows
 		window.Partition = append([]*expr.Expr{p}, slices.DeleteFunc(window.Partition, n.w.in.readsPatientID)...)
 	}
 	place := functionOutput(&n.w.d, fragment.Output{Function: fragment.FunctionRowNumber, Window: window}, "place")
 	rows := n.w.done(at)
 	number := expr.Column(rows.sources[0].Name, place, value.TypeInt)
-	rows.filter = apply(at, expr.OpLessOrEqual, number, wholeNumber(last))
+	rows.filter = scalar.Apply(at, expr.OpLessOrEqual, number, expr.Literal(value.Int(last)))
 	if first > 1 {
-		rows.filter = conjunction([]*expr.Expr{rows.filter, apply(at, expr.OpGreaterOrEqual, number, wholeNumber(first))})
+		rows.filter = scalar.Conjunction([]*expr.Expr{rows.filter, scalar.Apply(at, expr.OpGreaterOrEqual, number, expr.Literal(value.Int(first)))})
 	}
 	return rows
 }

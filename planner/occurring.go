@@ -7,6 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -62,11 +63,11 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 // valueAt is the value of whose place e is.
 func valueAt(at Position, e *expr.Expr, domain []value.Value) *expr.Expr {
 	if domain[0].Type() == value.TypeBool {
-		return apply(at, expr.OpEqual, e, expr.Literal(value.Int(1)))
+		return scalar.Apply(at, expr.OpEqual, e, expr.Literal(value.Int(1)))
 	}
 	var args []*expr.Expr
 	for i, v := range domain {
-		args = append(args, apply(at, expr.OpEqual, e, expr.Literal(value.Int(int64(i)))), expr.Literal(v))
+		args = append(args, scalar.Apply(at, expr.OpEqual, e, expr.Literal(value.Int(int64(i)))), expr.Literal(v))
 	}
-	return apply(at, expr.OpCase, append(args, expr.Literal(value.Null(domain[0].Type())))...)
+	return scalar.Apply(at, expr.OpCase, append(args, expr.Literal(value.Null(domain[0].Type())))...)
 }

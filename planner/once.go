@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -27,7 +28,7 @@ func (b *builder) countOnce() {
 			all = append(all, e)
 		}
 	}
-	for _, e := range sortedUnique(all) { // one order, whatever the query's
+	for _, e := range scalar.SortedUnique(all) { // one order, whatever the query's
 		name := valueOutput(d, e)
 		if d.Patient == "" && rows.readsPatientID(e) {
 			d.Patient = name
@@ -50,7 +51,7 @@ func (b *builder) countedKey() *expr.Expr {
 		counted, patients := b.countedBy(t)
 		switch {
 		case patients:
-		case counted == nil, key != nil && !sameExpr(key, counted):
+		case counted == nil, key != nil && !scalar.Same(key, counted):
 			only = false
 		default:
 			key = counted
@@ -121,7 +122,7 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 	if only {
 		apart = slices.DeleteFunc(apart, func(t *syntax.Expr) bool {
 			key, _ := rows.countedBy(t)
-			return sameExpr(key, first)
+			return scalar.Same(key, first)
 		})
 	}
 	return apart
@@ -150,7 +151,7 @@ func (r *resolver) countedBy(t *syntax.Expr) (key *expr.Expr, patients bool) {
 
 // over rewrites an expression over the rows behind as one over the relation between.
 func (r *resolver) over(at Position, e *expr.Expr) *expr.Expr {
-	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return sameExpr(o.Expr, e) }); i >= 0 {
+	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return scalar.Same(o.Expr, e) }); i >= 0 {
 		return expr.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
 	}
 	if e.Op == expr.OpColumn {

@@ -246,3 +246,12 @@ func TestStaysByUnit(t *testing.T) {
 		}
 	}
 }
+
+// dialectOf is the dialect of a section.
+func dialectOf(t *testing.T, d *datadriven.TestData) syntax.Dialect {
+	name := ""
+	if d.HasArg("dialect") {
+		d.ScanArgs(t, "dialect", &name)
+	}
+	return syntax.Dialect(name)
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/rewrite"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -363,7 +364,7 @@ func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
 			}
 		}
 		if outer.Where != nil {
-			r.filter = normalizeConjunction(r.condition(outer.Where, "HAVING"))
+			r.filter = scalar.Normalized(r.condition(outer.Where, "HAVING"))
 		}
 		return r.selectedFrom(outer)
 	}
@@ -376,10 +377,10 @@ func (r *resolver) sameKeys(s *source, keys int, at Position) *expr.Expr {
 	for k := range keys {
 		first, _ := r.sources[0].column("", keyAlias(k))
 		other, _ := s.column("", keyAlias(k))
-		differ := apply(at, expr.OpDistinct, r.sources[0].expr(first), s.expr(other))
-		all = append(all, apply(at, expr.OpNot, differ))
+		differ := scalar.Apply(at, expr.OpDistinct, r.sources[0].expr(first), s.expr(other))
+		all = append(all, scalar.Apply(at, expr.OpNot, differ))
 	}
-	return conjunction(all)
+	return scalar.Conjunction(all)
 }
 
 // another is a release beside the first: of one row, or of rows that have the first's keys.
@@ -409,7 +410,7 @@ func (c *programPlanner) table(p *Plan) *derived {
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: expr.Column("release", name, of.Type)})
-		columns = append(columns, column{name: of.Name, column: name, untyped: isNull(of.expr)})
+		columns = append(columns, column{name: of.Name, column: name, untyped: scalar.IsNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog.Catalog, expr.NewBudget())

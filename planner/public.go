@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -135,7 +136,7 @@ func (c *programPlanner) looked(r fragment.Reading, bounds []bound, at Position)
 	if !t.Public {
 		panic("a lookup of patients") // nodes would refuse it
 	}
-	if strings.Contains(canonical(r.Relation), `"op":"hospital"`) { // no text that is quoted looks so
+	if strings.Contains(scalar.Canonical(r.Relation), `"op":"hospital"`) { // no text that is quoted looks so
 		refuse(CodeColumn, at, "leave it out", "public tables are alike at all hospitals, so none of their rows is a hospital's")
 	}
 	c.lookups = append(c.lookups, &Lookup{r, t, bounds})
@@ -233,7 +234,7 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 		}
 	}
 	if len(own) > 0 {
-		in.Filter = conjunction(own)
+		in.Filter = scalar.Conjunction(own)
 	}
 	read := l.looked(fragment.Reading{Relation: in, Limit: fragment.MaxLookupRows + 1}, bounds, l.at)
 	r.Derived, r.Table = nil, read.Relations[0].Table
@@ -335,7 +336,7 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 		filters = append(filters, in)
 	}
 	if len(filters) > 0 {
-		relation.Filter = conjunction(filters)
+		relation.Filter = scalar.Conjunction(filters)
 	}
 	narrow := l.Reading
 	narrow.Relation = &relation

@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // Totals and their groups, bought in one query (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, arms of UNION ALL), are several
@@ -108,7 +109,7 @@ func (c *computed) reconcile() {
 			if partial.Share = 0; partial.Expr != nil {
 				partial.Expr = p.inlined(partial.Expr)
 			}
-			name := rows + canonical(partial)
+			name := rows + scalar.Canonical(partial)
 			if families[name] == nil {
 				families[name] = &family{}
 				order = append(order, name)
@@ -150,7 +151,7 @@ type positions []keyPosition
 func (p *Plan) positions() positions {
 	all := make(positions, len(p.Fragment.Keys))
 	for i, k := range p.Fragment.Keys {
-		all[i] = keyPosition{canonical(p.inlined(k.Expr)), i, make(map[value.Value]int, len(k.Domain))}
+		all[i] = keyPosition{scalar.Canonical(p.inlined(k.Expr)), i, make(map[value.Value]int, len(k.Domain))}
 		for place, v := range k.Domain {
 			all[i].places[v] = place
 		}
@@ -176,7 +177,7 @@ func (p positions) of(keys []value.Value) int {
 // relation, and so differs from one release to the other.
 func (p *Plan) rowsOf() string {
 	in, relations := inliner{}, p.Fragment.Relations
-	return canonical([]any{in.relations(relations), in.of(p.Fragment.Patient, relations), in.of(p.Fragment.Filter, relations)})
+	return scalar.Canonical([]any{in.relations(relations), in.of(p.Fragment.Patient, relations), in.of(p.Fragment.Filter, relations)})
 }
 
 // inlined is an expression of the tables' columns.
@@ -256,7 +257,7 @@ func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *exp
 		}
 		parts = append(parts, of(w.Partition), of(w.Ties), w.Offset, w.Frame)
 	}
-	sum := sha256.Sum256([]byte(canonical(parts)))
+	sum := sha256.Sum256([]byte(scalar.Canonical(parts)))
 	return expr.Column("", hex.EncodeToString(sum[:]), value.TypeText)
 }
 
@@ -296,7 +297,7 @@ func (c *computed) fit(f *family) {
 		p := c.program.Releases[m.release]
 		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
 		for _, k := range positions {
-			domain := canonical(p.Fragment.Keys[k.key].Domain)
+			domain := scalar.Canonical(p.Fragment.Keys[k.key].Domain)
 			if known, ok := domains[k.name]; ok && known != domain {
 				return
 			}

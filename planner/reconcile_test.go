@@ -9,6 +9,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // cellsOf are a program's exact cells over these patients, all groups declared, and with noise where r is not nil.
@@ -237,7 +238,7 @@ func TestFamiliesThroughDerivedTables(t *testing.T) {
 		first := p.Releases[0]
 		for _, other := range p.Releases[1:] {
 			rows := first.rowsOf() == other.rowsOf()
-			of := rows && canonical(first.inlined(cmp.Or(first.Fragment.Partials[0].Expr, first.Fragment.Patient))) == canonical(other.inlined(cmp.Or(other.Fragment.Partials[0].Expr, other.Fragment.Patient)))
+			of := rows && scalar.Canonical(first.inlined(cmp.Or(first.Fragment.Partials[0].Expr, first.Fragment.Patient))) == scalar.Canonical(other.inlined(cmp.Or(other.Fragment.Partials[0].Expr, other.Fragment.Patient)))
 			if of != same {
 				t.Errorf("%s: the same %v, want %v\n%s\n%s", sql, of, same, first.rowsOf(), other.rowsOf())
 			}

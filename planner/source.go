@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -322,7 +324,7 @@ func (r *resolver) source(f syntax.From) *source {
 			for w := r.scope; w.next != nil; w = w.next {
 				names = append(names, w.Name)
 			}
-			refuse(CodeTable, f.At, or(syntax.Nearest(f.Table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.Table)
+			refuse(CodeTable, f.At, cmp.Or(syntax.Nearest(f.Table, names), "SHOW TABLES lists them"), "the catalog has no table %s", f.Table)
 		}
 		s.table, s.columns = t, named(t)
 		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
@@ -393,7 +395,7 @@ func (r *resolver) join(s *source, f syntax.From) {
 		if !ok {
 			refuse(CodeColumn, t.At, "", "the joined table has no column %s", t.Name)
 		}
-		conditions = append(conditions, expr.Conjuncts(apply(t.At, expr.OpEqual, left, s.expr(c)))...)
+		conditions = append(conditions, expr.Conjuncts(scalar.Apply(t.At, expr.OpEqual, left, s.expr(c)))...)
 		s.merged = append(s.merged, t.Name)
 	}
 	r.sources = append(r.sources, s)
@@ -404,7 +406,7 @@ func (r *resolver) join(s *source, f syntax.From) {
 	}
 	switch {
 	case len(conditions) > 0:
-		s.On = conjunction(conditions)
+		s.On = scalar.Conjunction(conditions)
 		if s.Join == fragment.JoinCross {
 			s.Join = fragment.JoinInner
 		}
@@ -457,13 +459,22 @@ func (r *resolver) row(t *syntax.Expr) *expr.Expr {
 			refuse(CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
 		}
 	}
-	return build(t, func(a *syntax.Expr) *expr.Expr {
+	return scalar.Build(t, func(a *syntax.Expr) *expr.Expr {
 		if distinguishesNull(t, a) {
 			r.nullMatters++
 			defer func() { r.nullMatters-- }()
 		}
 		return r.row(a)
 	})
+}
+
+// condition resolves a term that must be a condition.
+func (r *resolver) condition(t *syntax.Expr, where string) *expr.Expr {
+	e := r.row(t)
+	if e.Type != value.TypeBool {
+		refuse(CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
+	}
+	return e
 }
 
 // distinguishesNull reports whether t differs where an argument, a condition, is NULL and where it is FALSE. In a
@@ -505,7 +516,7 @@ func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	}
 	switch {
 	case t.Qualifier != "" && !known:
-		refuse(CodeTable, t.At, or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
+		refuse(CodeTable, t.At, cmp.Or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
 	case t.Qualifier == "" && t.Name == "hospital" && r.composer == nil:
 		if !r.catalog.HospitalColumn {
 			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
@@ -515,7 +526,7 @@ func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	if slices.Contains(rowColumns, t.Name) {
 		refuse(CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
 	}
-	refuse(CodeColumn, t.At, or(syntax.Nearest(t.Name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
+	refuse(CodeColumn, t.At, cmp.Or(syntax.Nearest(t.Name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
 	return nil
 }
 
@@ -586,7 +597,7 @@ func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 		}
 		found = s.expr(c)
 		if s.counts(t.Qualifier, t.Name) {
-			found = apply(t.At, expr.OpCoalesce, found, expr.Literal(value.Int(0)))
+			found = scalar.Apply(t.At, expr.OpCoalesce, found, expr.Literal(value.Int(0)))
 		}
 		if s.untyped(t.Qualifier, t.Name) {
 			found = expr.Literal(value.Null(c.Type))
@@ -618,10 +629,10 @@ func (r *resolver) rows(s *syntax.Select) {
 	r.from(s.From, s.At)
 	r.findPatient()
 	for _, on := range r.conditions {
-		r.filter = normalizeConjunction(r.and(r.condition(on, "ON")))
+		r.filter = scalar.Normalized(r.and(r.condition(on, "ON")))
 	}
 	if s.Where != nil {
-		r.filter = normalizeConjunction(r.and(r.condition(s.Where, "WHERE")))
+		r.filter = scalar.Normalized(r.and(r.condition(s.Where, "WHERE")))
 		r.refuseBeyond(s.Where)
 	}
 }
@@ -662,7 +673,7 @@ func (r *resolver) and(e *expr.Expr) *expr.Expr {
 	if r.filter == nil {
 		return e
 	}
-	return conjunction(append(expr.Conjuncts(r.filter), expr.Conjuncts(e)...))
+	return scalar.Conjunction(append(expr.Conjuncts(r.filter), expr.Conjuncts(e)...))
 }
 
 // findPatient names the column that holds the patient's id, and joins the tables
@@ -705,7 +716,7 @@ func (r *resolver) joinPath(from *source) {
 			foreign, _ := from.table.Column(path[k-1].Column)
 			key, _ := table.Column(step.Key)
 			next := &source{table: table, at: from.at, Relation: fragment.Relation{Name: r.freshName(table.Name), Table: table.Name, Join: fragment.JoinInner}}
-			next.On = apply(from.at, expr.OpEqual, from.expr(foreign), next.expr(key))
+			next.On = scalar.Apply(from.at, expr.OpEqual, from.expr(foreign), next.expr(key))
 			// Right after the table that it belongs to, so that joins after it can be tied to the patient.
 			r.sources = slices.Insert(r.sources, r.place(from.Name)+1, next)
 			from = next
@@ -836,17 +847,17 @@ func (r *resolver) tieByKey(name string, unowned []string) bool {
 			return true
 		}
 		mine, _ := s.table.Column(s.table.Patient)
-		same := apply(s.at, expr.OpEqual, s.expr(mine), id)
+		same := scalar.Apply(s.at, expr.OpEqual, s.expr(mine), id)
 		before := r.place(id.Relation) < i
 		switch {
 		case s.Join == fragment.JoinLeft && !before:
 			continue
 		case !before || s.On == nil && i == 0:
-			r.filter = conjunction(append(expr.Conjuncts(r.filter), same))
+			r.filter = scalar.Conjunction(append(expr.Conjuncts(r.filter), same))
 		case s.On == nil:
 			s.Join, s.On = fragment.JoinInner, same
 		default:
-			s.On = conjunction(append(expr.Conjuncts(s.On), same))
+			s.On = scalar.Conjunction(append(expr.Conjuncts(s.On), same))
 		}
 		return true
 	}
@@ -874,19 +885,6 @@ func keyOfColumn(s *source, column string) string {
 		return s.table.Name + "." + c.Name
 	}
 	return ""
-}
-
-// conjunction joins conditions by AND, in one order.
-func conjunction(conditions []*expr.Expr) *expr.Expr {
-	parts := sortedUnique(conditions)
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	all, err := expr.New(expr.OpAnd, parts...)
-	if err != nil {
-		panic(err) // its parts were conditions already
-	}
-	return all
 }
 
 // tooMuch refuses relations of which a scope cannot be made.

@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -51,7 +52,7 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 		args := unifiedExprs(arg.At, y, x)
 		pairs = append(pairs, pair{args[0], args[1]})
 		if r.facts(x).Nullable {
-			missing = append(missing, apply(t.At, expr.OpIsNull, x))
+			missing = append(missing, scalar.Apply(t.At, expr.OpIsNull, x))
 		}
 		if in.facts(y).Nullable && r.nullMatters > 0 {
 			refuse(CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
@@ -63,16 +64,16 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 		return found
 	}
 	if r.nullMatters == 0 { // NULL or false, which is one
-		return apply(t.At, expr.OpCase, anyOf(t.At, missing), expr.Literal(value.Null(value.TypeBool)), found)
+		return scalar.Apply(t.At, expr.OpCase, anyOf(t.At, missing), expr.Literal(value.Null(value.TypeBool)), found)
 	}
-	return apply(t.At, expr.OpCase, r.unknown(t, left), expr.Literal(value.Null(value.TypeBool)), found)
+	return scalar.Apply(t.At, expr.OpCase, r.unknown(t, left), expr.Literal(value.Null(value.TypeBool)), found)
 }
 
 func anyOf(at Position, conditions []*expr.Expr) *expr.Expr {
 	if len(conditions) == 1 {
 		return conditions[0]
 	}
-	return apply(at, expr.OpOr, conditions...)
+	return scalar.Apply(at, expr.OpOr, conditions...)
 }
 
 // unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
@@ -94,7 +95,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 		for k, i := range nullable {
 			if set>>k&1 == 1 {
 				absent[i] = true
-				conditions = append(conditions, apply(t.At, expr.OpIsNull, left[i]))
+				conditions = append(conditions, scalar.Apply(t.At, expr.OpIsNull, left[i]))
 			}
 		}
 		again, terms := r.correlated(t.Query, t.At)
@@ -111,7 +112,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 		if r.linked(again, rest) {
 			conditions = append(conditions, r.exists(again, rest, t.At))
 		}
-		cases = append(cases, conjunction(conditions))
+		cases = append(cases, scalar.Conjunction(conditions))
 	}
 	return anyOf(t.At, cases)
 }
@@ -122,9 +123,9 @@ const maxNullable = 2
 // unifiedExprs converts expressions that are compared to one type.
 func unifiedExprs(at Position, a, b *expr.Expr) [2]*expr.Expr {
 	switch {
-	case isFree(a):
+	case scalar.IsFree(a):
 		a = expr.Literal(value.Null(b.Type))
-	case isFree(b):
+	case scalar.IsFree(b):
 		b = expr.Literal(value.Null(a.Type))
 	}
 	if a.Type == value.TypeDate && b.Type == value.TypeTimestamp {
@@ -133,7 +134,7 @@ func unifiedExprs(at Position, a, b *expr.Expr) [2]*expr.Expr {
 	if b.Type == value.TypeDate && a.Type == value.TypeTimestamp {
 		b, _ = expr.Cast(b, a.Type)
 	}
-	apply(at, expr.OpEqual, a, b) // refuses what does not compare
+	scalar.Apply(at, expr.OpEqual, a, b) // refuses what does not compare
 	return [2]*expr.Expr{a, b}
 }
 
@@ -155,7 +156,7 @@ func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax
 		tie := d.columns[len(d.columns)-len(outer)+i]
 		mine, _ := in.sources[0].table.Column(tie.column)
 		args := unifiedExprs(t.At, in.sources[0].expr(mine), r.row(t))
-		in.filter = in.and(apply(t.At, expr.OpEqual, args[0], args[1]))
+		in.filter = in.and(scalar.Apply(t.At, expr.OpEqual, args[0], args[1]))
 	}
 	var items []syntax.Item
 	for _, c := range d.columns[:len(d.columns)-len(outer)] {
@@ -281,7 +282,7 @@ func (r *resolver) lateral(f syntax.From) {
 	for i, tie := range ties {
 		c, _ := joined.table.Column(tie.column)
 		args := unifiedExprs(f.At, joined.expr(c), around[i])
-		conditions = append(conditions, expr.Conjuncts(apply(f.At, expr.OpEqual, args[0], args[1]))...)
+		conditions = append(conditions, expr.Conjuncts(scalar.Apply(f.At, expr.OpEqual, args[0], args[1]))...)
 	}
 	left := f.Join == syntax.LeftJoin || whole
 	switch {
@@ -295,7 +296,7 @@ func (r *resolver) lateral(f syntax.From) {
 	default:
 		joined.Join = fragment.JoinInner
 	}
-	joined.On = conjunction(conditions)
+	joined.On = scalar.Conjunction(conditions)
 }
 
 func isCount(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" }
@@ -334,14 +335,14 @@ func (r *resolver) exists(in *resolver, pairs []pair, at Position) *expr.Expr {
 	s := r.leftJoinSubquery(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
 		c := s.table.Columns[0]
-		return apply(at, expr.OpGreater, s.expr(c), expr.Literal(value.Int(0)))
+		return scalar.Apply(at, expr.OpGreater, s.expr(c), expr.Literal(value.Int(0)))
 	}
 	name := s.table.Patient
 	if s.table.Public {
 		name = s.table.Columns[0].Name
 	}
 	c, _ := s.table.Column(name)
-	return apply(at, expr.OpNot, apply(at, expr.OpIsNull, s.expr(c)))
+	return scalar.Apply(at, expr.OpNot, scalar.Apply(at, expr.OpIsNull, s.expr(c)))
 }
 
 // splitCorrelation takes from the subquery's conditions those that read the query around,
@@ -376,7 +377,7 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 	}
 	r.filter = nil
 	if len(local) > 0 {
-		r.filter = conjunction(local)
+		r.filter = scalar.Conjunction(local)
 	}
 	for _, p := range pairs {
 		if reads(p.outer, func(relation string) bool { return around.of(relation) == nil }) {
@@ -412,11 +413,11 @@ func (r *resolver) nearer(around *resolver, c *expr.Expr, known map[string]*sour
 			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft || !ok || !further.isPatientID(o, id.Name) {
 				return e
 			}
-			twin.On = apply(at, expr.OpEqual, twin.expr(id), around.patient)
+			twin.On = scalar.Apply(at, expr.OpEqual, twin.expr(id), around.patient)
 			for _, k := range o.table.Key {
 				mine, _ := twin.table.Column(k)
 				for _, p := range nullSafe(twin.expr(mine), o.expr(mine), mine.Nullable, at) {
-					around.filter = around.and(apply(at, expr.OpEqual, p.inner, p.outer))
+					around.filter = around.and(scalar.Apply(at, expr.OpEqual, p.inner, p.outer))
 				}
 			}
 			around.sources = append(around.sources, twin)
@@ -452,7 +453,7 @@ func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[str
 			}
 			r.sources = append(r.sources, twin)
 			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
-				twin.Join, twin.On = fragment.JoinInner, apply(at, expr.OpEqual, twin.expr(id), r.patient)
+				twin.Join, twin.On = fragment.JoinInner, scalar.Apply(at, expr.OpEqual, twin.expr(id), r.patient)
 			}
 			copies[e.Relation] = twin
 		}
@@ -470,8 +471,8 @@ func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []pair {
 		value.TypeDate: value.Date(0), value.TypeTimestamp: value.Timestamp(0),
 	}[inner.Type])
 	return []pair{
-		{apply(at, expr.OpCoalesce, inner, some), apply(at, expr.OpCoalesce, outer, some)},
-		{apply(at, expr.OpIsNull, inner), apply(at, expr.OpIsNull, outer)},
+		{scalar.Apply(at, expr.OpCoalesce, inner, some), scalar.Apply(at, expr.OpCoalesce, outer, some)},
+		{scalar.Apply(at, expr.OpIsNull, inner), scalar.Apply(at, expr.OpIsNull, outer)},
 	}
 }
 
@@ -527,9 +528,9 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []frag
 		d = only.Derived // a cohort already
 	}
 	planned := in.settleDerived(d, nil, at)
-	signature := canonical(d)
+	signature := scalar.Canonical(d)
 	for _, p := range kept {
-		signature += canonical(p.outer)
+		signature += scalar.Canonical(p.outer)
 	}
 	s := &source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d, Join: fragment.JoinLeft}, table: planned.table, at: at, signature: signature}
 	if i := slices.IndexFunc(r.sources, func(o *source) bool { return o.signature == signature }); i >= 0 {
@@ -538,16 +539,16 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []frag
 	var conditions []*expr.Expr
 	if in.patient != nil {
 		c, _ := s.table.Column(d.Patient)
-		conditions = append(conditions, apply(at, expr.OpEqual, s.expr(c), r.patient))
+		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.expr(c), r.patient))
 	}
 	for i, p := range kept {
 		c, _ := s.table.Column(keys[i])
-		conditions = append(conditions, apply(at, expr.OpEqual, s.expr(c), p.outer))
+		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.expr(c), p.outer))
 	}
 	if len(conditions) == 0 {
 		s.Join = fragment.JoinCross
 	} else {
-		s.On = conjunction(conditions)
+		s.On = scalar.Conjunction(conditions)
 	}
 	r.sources = append(r.sources, s)
 	return s
@@ -600,7 +601,7 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 			in.row(t)
 			refuse(CodeNotGrouped, t.At, "aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row", t.Describe())
 		}
-		return build(t, resolve)
+		return scalar.Build(t, resolve)
 	}
 	var result *expr.Expr
 	if aggregated {
@@ -632,7 +633,7 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 		x := joined.expr(c)
 		for _, f := range functions {
 			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
-				return apply(t.At, expr.OpCoalesce, x, expr.Literal(value.Int(0)))
+				return scalar.Apply(t.At, expr.OpCoalesce, x, expr.Literal(value.Int(0)))
 			}
 		}
 		return x

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -116,7 +117,7 @@ func (b *builder) numbered(t *syntax.Expr, i int) *syntax.Expr {
 func (b *builder) happened(event *syntax.Expr) *expr.Expr {
 	e := b.row(event)
 	if e.Type == value.TypeInt {
-		return apply(event.At, expr.OpEqual, e, expr.Literal(value.Int(1)))
+		return scalar.Apply(event.At, expr.OpEqual, e, expr.Literal(value.Int(1)))
 	}
 	if e.Type != value.TypeBool {
 		refuse(CodeType, event.At, "select a condition, or 1 and 0, as the second column", "the event is a %s", e.Type)
@@ -155,7 +156,7 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 	buckets := s.Buckets()
 	half := expr.Literal(value.Int(int64(buckets.Leaves() / 2)))
 	tree := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &buckets}
-	tree.Expr = apply(event.At, expr.OpCase, b.happened(event), apply(event.At, expr.OpAdd, half, back), back)
+	tree.Expr = scalar.Apply(event.At, expr.OpCase, b.happened(event), scalar.Apply(event.At, expr.OpAdd, half, back), back)
 	b.partial(tree)
 	b.selection()
 	b.canonicalize()
@@ -177,19 +178,19 @@ func (b *builder) back(t *syntax.Expr, s *survival) *expr.Expr {
 	var bucket *expr.Expr
 	if x.Type == value.TypeInt && s.Step == math.Trunc(s.Step) {
 		// From the time first clamped, so that nothing overflows; past the end is bucket 0.
-		within := apply(t.At, expr.OpLeast, apply(t.At, expr.OpGreatest, x, whole(0)), whole(end))
-		bucket = apply(t.At, expr.OpIntDivide, apply(t.At, expr.OpSubtract, whole(end), within), whole(s.Step))
+		within := scalar.Apply(t.At, expr.OpLeast, scalar.Apply(t.At, expr.OpGreatest, x, whole(0)), whole(end))
+		bucket = scalar.Apply(t.At, expr.OpIntDivide, scalar.Apply(t.At, expr.OpSubtract, whole(end), within), whole(s.Step))
 	} else {
-		within := apply(t.At, expr.OpLeast, apply(t.At, expr.OpGreatest, x, expr.Literal(value.Float(0))), expr.Literal(value.Float(end)))
-		rest := apply(t.At, expr.OpDivide, apply(t.At, expr.OpSubtract, expr.Literal(value.Float(end)), within), expr.Literal(value.Float(s.Step)))
-		floor, err := expr.Cast(apply(t.At, expr.OpFloor, rest), value.TypeInt)
+		within := scalar.Apply(t.At, expr.OpLeast, scalar.Apply(t.At, expr.OpGreatest, x, expr.Literal(value.Float(0))), expr.Literal(value.Float(end)))
+		rest := scalar.Apply(t.At, expr.OpDivide, scalar.Apply(t.At, expr.OpSubtract, expr.Literal(value.Float(end)), within), expr.Literal(value.Float(s.Step)))
+		floor, err := expr.Cast(scalar.Apply(t.At, expr.OpFloor, rest), value.TypeInt)
 		if err != nil {
-			mistyped(t.At, err, "")
+			scalar.Mistyped(t.At, err, "")
 		}
 		bucket = floor
 	}
-	bucket = apply(t.At, expr.OpLeast, bucket, whole(float64(s.Steps)))
-	return apply(t.At, expr.OpCase, apply(t.At, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt)), bucket)
+	bucket = scalar.Apply(t.At, expr.OpLeast, bucket, whole(float64(s.Steps)))
+	return scalar.Apply(t.At, expr.OpCase, scalar.Apply(t.At, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt)), bucket)
 }
 
 // table is the life table as a plan's columns, to be read as a release is.

@@ -7,6 +7,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -39,11 +40,11 @@ func (r *resolver) values(s *syntax.Select) *derived {
 			terms = append(terms, row[i])
 		}
 		columns[i] = column{name: item.Name(), column: "value", untyped: true}
-		for k, e := range unified(terms, r.row) {
-			if e = constant(e); e.Op != expr.OpLiteral {
+		for k, e := range scalar.Unified(terms, r.row) {
+			if e = scalar.Fold(e); e.Op != expr.OpLiteral {
 				refuse(CodeNotSupported, terms[k].At, "write a constant", "VALUES takes constants, and this is none")
 			}
-			columns[i].untyped = columns[i].untyped && isNull(e)
+			columns[i].untyped = columns[i].untyped && scalar.IsNull(e)
 			lists[i] = append(lists[i], e)
 		}
 		t := widest(lists[i])
@@ -53,7 +54,7 @@ func (r *resolver) values(s *syntax.Select) *derived {
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
 					refuse(CodeType, terms[k].At, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
 				}
-				lists[i][k] = folded(c)
+				lists[i][k] = scalar.Fold(c)
 			}
 		}
 	}
@@ -74,7 +75,9 @@ func (r *resolver) values(s *syntax.Select) *derived {
 
 // sortConstants puts rows of constants, which have the same names, into one order.
 func sortConstants(rows []*fragment.Derived) {
-	slices.SortStableFunc(rows, func(a, b *fragment.Derived) int { return cmp.Compare(canonical(a.Columns), canonical(b.Columns)) })
+	slices.SortStableFunc(rows, func(a, b *fragment.Derived) int {
+		return cmp.Compare(scalar.Canonical(a.Columns), scalar.Canonical(b.Columns))
+	})
 }
 
 // widest is the type that numbers of several types take together, or that of the first.

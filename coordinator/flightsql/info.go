@@ -11,6 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -52,7 +53,7 @@ func called(is func(f planner.Function) bool) []string {
 }
 
 // working lists the functions of a row that work on something.
-func working(on planner.Works) []string {
+func working(on scalar.Works) []string {
 	return called(func(f planner.Function) bool { return f.Works == on })
 }
 
@@ -60,7 +61,7 @@ func working(on planner.Works) []string {
 func aggregate(f planner.Function) bool { return f.Aggregate }
 
 // general tells what drivers take for functions of the system: choices among values of any type, and what stands in FROM.
-func general(f planner.Function) bool { return f.Works == planner.OnAny || f.Table }
+func general(f planner.Function) bool { return f.Works == scalar.OnAny || f.Table }
 
 // registerInfo tells clients what this server is and speaks. Where a driver would put
 // a catalog or schema before a table's name if that were supported, it is said not to
@@ -86,10 +87,10 @@ func (d *door) registerInfo() error {
 		flightsql.SqlInfoIdentifierCase: int32(caseInsensitive), flightsql.SqlInfoIdentifierQuoteChar: `"`, flightsql.SqlInfoQuotedIdentifierCase: int32(caseInsensitive),
 		flightsql.SqlInfoAllTablesAreASelectable: true, flightsql.SqlInfoNullOrdering: int32(nullsSortedHigh),
 		flightsql.SqlInfoKeywords:                                            called(aggregate),
-		flightsql.SqlInfoNumericFunctions:                                    working(planner.OnNumbers),
-		flightsql.SqlInfoStringFunctions:                                     working(planner.OnTexts),
+		flightsql.SqlInfoNumericFunctions:                                    working(scalar.OnNumbers),
+		flightsql.SqlInfoStringFunctions:                                     working(scalar.OnTexts),
 		flightsql.SqlInfoSystemFunctions:                                     called(general),
-		flightsql.SqlInfoDateTimeFunctions:                                   working(planner.OnTimes),
+		flightsql.SqlInfoDateTimeFunctions:                                   working(scalar.OnTimes),
 		flightsql.SqlInfoSearchStringEscape:                                  `\`,
 		flightsql.SqlInfoExtraNameChars:                                      "",
 		flightsql.SqlInfoSupportsColumnAliasing:                              true,

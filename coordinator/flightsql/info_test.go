@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // TestFunctions: clients are told of every function of the planner, once, where they look for it.
 func TestFunctions(t *testing.T) {
 	told := map[string][]string{
-		"numbers": working(planner.OnNumbers), "texts": working(planner.OnTexts), "times": working(planner.OnTimes), "system": called(general), "aggregates": called(aggregate),
+		"numbers": working(scalar.OnNumbers), "texts": working(scalar.OnTexts), "times": working(scalar.OnTimes), "system": called(general), "aggregates": called(aggregate),
 	}
 	seen := map[string]string{}
 	for where, names := range told {

@@ -1,4 +1,4 @@
-package planner
+package scalar
 
 import (
 	"slices"
@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	microsecondsPerSecond = 1_000_000
-	microsecondsPerDay    = 86_400 * microsecondsPerSecond
+	MicrosecondsPerSecond = 1_000_000
+	microsecondsPerDay    = 86_400 * MicrosecondsPerSecond
 )
 
 // dateUnits are the units of time as SQL's dialects write them.
@@ -84,13 +84,13 @@ func (c *call) extract() *expr.Expr {
 }
 
 func (c *call) seconds(microseconds *expr.Expr) *expr.Expr {
-	return c.op(expr.OpDivide, microseconds, wholeNumber(microsecondsPerSecond))
+	return c.op(expr.OpDivide, microseconds, wholeNumber(MicrosecondsPerSecond))
 }
 
 // elapsed is the seconds, or whole days, of a difference of timestamps; nil where the
 // difference is of something else.
 func (c *call) elapsed(difference *syntax.Expr, word string) *expr.Expr {
-	args := unified(difference.Args, c.resolve)
+	args := Unified(difference.Args, c.resolve)
 	if args[0].Type != value.TypeTimestamp || args[1].Type != value.TypeTimestamp {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (c *call) add() *expr.Expr {
 	if args[0].Type == value.TypeText && args[1].Type == value.TypeText { // as SQL Server joins texts
 		return c.concatenate()
 	}
-	return apply(c.At, expr.OpAdd, args...)
+	return Apply(c.At, expr.OpAdd, args...)
 }
 
 func (c *call) subtract() *expr.Expr {
@@ -129,11 +129,11 @@ func (c *call) subtract() *expr.Expr {
 	}
 	args := c.unified()
 	if args[0].Type == value.TypeTimestamp && args[1].Type == value.TypeTimestamp {
-		refuse(CodeType, c.At, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
+		syntax.Refuse(syntax.CodeType, c.At, "write TIMESTAMPDIFF(SECOND, from, to), or DATEDIFF(DAY, from, to)", "the difference of two timestamps is an interval, which is no value here")
 	}
-	e := apply(c.At, expr.OpSubtract, args...)
+	e := Apply(c.At, expr.OpSubtract, args...)
 	if e.Type == value.TypeInt && !args[0].Type.Numeric() {
-		return folded(e)
+		return Fold(e)
 	}
 	return e
 }
@@ -142,7 +142,7 @@ func (c *call) shift(d *expr.Expr, interval *syntax.Expr, back bool) *expr.Expr 
 	n := newCall(interval, c.resolve)
 	u, ok := dateUnits[interval.Name]
 	if !ok {
-		refuse(CodeNotSupported, interval.At, "write it in seconds", "there are no intervals of %ss here", interval.Name)
+		syntax.Refuse(syntax.CodeNotSupported, interval.At, "write it in seconds", "there are no intervals of %ss here", interval.Name)
 	}
 	d = c.moved(d, n.int(0), u, back)
 	if len(interval.Args) > 1 {
@@ -176,7 +176,7 @@ func (c *call) moved(d, n *expr.Expr, u expr.Unit, back bool) *expr.Expr {
 	}
 	by := secondsOf[u] / 86_400
 	if d.Type == value.TypeTimestamp {
-		by = secondsOf[u] * microsecondsPerSecond
+		by = secondsOf[u] * MicrosecondsPerSecond
 	}
 	n = times(by)
 	if n.Op == expr.OpLiteral && !n.Value.IsNull() && n.Value.Int64() < 0 && n.Value.Int64() > -1<<62 { // d + -3 is d - 3
@@ -225,7 +225,7 @@ func (c *call) dateDiff() *expr.Expr {
 		return n
 	case clockTime(u):
 		from, to = c.cast(from, value.TypeTimestamp), c.cast(to, value.TypeTimestamp)
-		return c.op(expr.OpIntDivide, c.op(expr.OpSubtract, begun(to), begun(from)), wholeNumber(secondsOf[u]*microsecondsPerSecond))
+		return c.op(expr.OpIntDivide, c.op(expr.OpSubtract, begun(to), begun(from)), wholeNumber(secondsOf[u]*MicrosecondsPerSecond))
 	}
 	from, to = c.cast(from, value.TypeDate), c.cast(to, value.TypeDate)
 	if u == "week" {
@@ -250,7 +250,7 @@ func (c *call) timestampDiff() *expr.Expr {
 	}
 	unit := secondsOf[u] / 86_400
 	if from.Type == value.TypeTimestamp {
-		unit = secondsOf[u] * microsecondsPerSecond
+		unit = secondsOf[u] * MicrosecondsPerSecond
 	}
 	n := c.op(expr.OpSubtract, to, from)
 	if unit > 1 {
@@ -287,12 +287,12 @@ func (c *call) makeTimestamp() *expr.Expr {
 	}{{h, 24}, {m, 60}, {s, 60}} {
 		valid = append(valid, c.op(expr.OpGreaterOrEqual, x.Expr, wholeNumber(0)), c.op(expr.OpLess, x.Expr, wholeNumber(x.below)))
 	}
-	micros := c.op(expr.OpMultiply, s, wholeNumber(microsecondsPerSecond))
+	micros := c.op(expr.OpMultiply, s, wholeNumber(MicrosecondsPerSecond))
 	if s.Type == value.TypeFloat {
 		micros = c.cast(micros, value.TypeInt)
 	}
-	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, h, wholeNumber(3600*microsecondsPerSecond)))
-	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, m, wholeNumber(60*microsecondsPerSecond)))
+	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, h, wholeNumber(3600*MicrosecondsPerSecond)))
+	micros = c.op(expr.OpAdd, micros, c.op(expr.OpMultiply, m, wholeNumber(60*MicrosecondsPerSecond)))
 	return c.op(expr.OpCase, c.op(expr.OpAnd, valid...), c.op(expr.OpAdd, midnight, micros), nothing(value.TypeTimestamp))
 }
 
@@ -338,7 +338,7 @@ func (c *call) toDate() *expr.Expr {
 	pattern.WriteByte('$')
 	portable, err := expr.Regexp(pattern.String(), false)
 	if err != nil {
-		mistyped(c.Args[1].At, err, hint)
+		Mistyped(c.Args[1].At, err, hint)
 	}
 	part := func(name string) *expr.Expr {
 		return c.op(expr.OpSubstring, s, wholeNumber(int64(at[name]+1)), wholeNumber(int64(len(name))))
@@ -348,8 +348,8 @@ func (c *call) toDate() *expr.Expr {
 	return c.op(expr.OpCase, c.op(expr.OpRegexp, s, textual(portable)), c.cast(iso, value.TypeDate), nothing(value.TypeDate))
 }
 
-// toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads, which tools write. Of a number it would
-// be seconds since 1970, which no catalog has.
+// toTimestamp reads TO_TIMESTAMP(text, format) in the formats that a CAST reads, which tools write. Of a number it
+// would be seconds since 1970, which no catalog has.
 func (c *call) toTimestamp() *expr.Expr {
 	const hint = "write 'YYYY-MM-DD HH24:MI:SS', with .US after it where there are fractions, or CAST(x AS timestamp)"
 	s, format := c.text(0), strings.ToUpper(c.constantText(1, hint).Value.Str())
@@ -488,8 +488,8 @@ func (c *call) lettersPart(rest string, d *expr.Expr) (int, *expr.Expr) {
 	return 0, nil
 }
 
-// datePart writes a part of a date: a number with zeros before it up to the width, or a name, in the case of the letters
-// of like, and with blanks up to the width where there are any.
+// datePart writes a part of a date: a number with zeros before it up to the width, or a name, in the case of the
+// letters of like, and with blanks up to the width where there are any.
 func (c *call) datePart(i int, d *expr.Expr, width int, like string) *expr.Expr {
 	p := dateParts[i]
 	n := c.op(expr.OpExtract, textual(string(p.field)), d)
