@@ -3,8 +3,8 @@
 //
 // The database reads, joins, filters and computes; what it does slowly is done here. Grouping by patient and key makes almost as
 // many groups as there are rows, and its hash table leaves every cache. So rows are scattered by a hash of the patient into
-// partitions that fit into one, a patient's rows are gathered there, whatever batch they came in, and the patient is clipped and
-// added up before the next is looked at.
+// partitions that fit into one, a patient's rows are gathered there, whatever batch they came in, and the patients are clipped and
+// added up some at a time, one column after another.
 //
 // # The last step bounds
 //
@@ -15,7 +15,7 @@
 //
 // # Memory
 //
-// A row takes 12 bytes, and four for each number and key. Where rows do not fit, half of the partitions are let go of, and the
+// A row takes 8 bytes, and four for each number and for the keys. Where rows do not fit, half of the partitions are let go of, and the
 // rows are read again for them: a patient's rows are in one partition, so that each reading is whole. What does not fit so
 // is ErrTooMuch, and is left to the database.
 package stream
