@@ -85,6 +85,8 @@ const entries = [
   ['approval', { ...record('approve', { document: document_, reason: 'bien\nainsi' }), text: 'x. It opens nothing before 1 more of the custodians have signed the same.' }, /a approuvé[^]* ; motif : bien\nainsi\. Rien ne s’ouvre avant que 1/],
   ['resumption', record('resume', { document: document_ }), /a repris la version 2/],
   ['narrowing', record('narrow', { document: document_ }), /a restreint la version 2/],
+  ['pinned keys', { kind: 'config', text: 'x', detail: { budget: { epsilon: 1 }, operators: ['olga'], custodians: ['claire'], sealed: { required: true, key: 'SHA256:own', peers: { nantes: 'SHA256:n', rennes: 'SHA256:r' } } } },
+    /que les autres épinglent, est SHA256:own\. Il masque ses nombres avec ceux de ces hôpitaux, par les clés épinglées ici : nantes \(SHA256:n\), rennes \(SHA256:r\)\./],
   ['suspension', record('suspend', { reason: 'une question' }), /^claire a suspendu l’étude copd ; motif : une question\.$/],
   ['end', record('end'), /a terminé définitivement l’étude copd\.$/],
   ['checkpoint', { kind: 'checkpoint', text: 'The ledger of coordinator france is at entry 12.', detail: { sequence: 12 } }, /en est à l’inscription 12/],

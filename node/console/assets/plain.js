@@ -66,6 +66,7 @@ function policy(d) {
     required: d.signatures_required ? ` ${t('plain.required', { n: number(d.signatures_required) })}` : '', sealed: d.sealed && d.sealed.required ? ` ${t('plain.sealedAll')}` : '',
     former: d.former && d.former.length ? ` ${t('plain.former', { who: list(d.former) })}` : '',
     key: d.sealed ? ` ${t('plain.key', { key: d.sealed.key })}` : '',
+    peers: d.sealed && d.sealed.peers ? ` ${t('plain.peers', { who: list(Object.entries(d.sealed.peers).map(([name, key]) => `${name} (${key})`)) })}` : '',
   });
 }
 
