@@ -98,7 +98,7 @@ func TestStreamReadsAgain(t *testing.T) {
 // TestStreamIsCancelled: a stream ends within 100 ms of its context, here and in a worker, and the engine goes on. (On a machine that
 // does much else one of some tries does.)
 func TestStreamIsCancelled(t *testing.T) {
-	const soon, tries = 100 * time.Millisecond, 10
+	const soon, tries = 100 * time.Millisecond, 30
 	apart := start(t, Config{Database: newDatabase(t, twoPersons...)}, 1)
 	here := engineWith(t, enginetest.WardCatalog, twoPersons...)
 	for name, e := range map[string]*Engine{"here": here, "in a worker": apart} {
