@@ -151,17 +151,9 @@ func (b *builder) keys() {
 				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 			}
 		}
-		if b.keyOf(e) < 0 {
-			domain := b.facts(e).Domain
-			if domain != nil && len(domain) == 0 {
-				refuse(CodeNotSupported, g.At, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
-			}
-			if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
-				domain = nil // what is cut is none of them
-			}
-			b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
-		}
+		b.addKey(e, g.At)
 	}
+	b.determinedKeys()
 	// One order, whatever the query's: the same question has the same fragment.
 	slices.SortFunc(b.fragment.Keys, func(x, y fragment.Key) int {
 		return strings.Compare(scalar.Canonical(x.Expr), scalar.Canonical(y.Expr))
@@ -172,6 +164,86 @@ func (b *builder) keys() {
 			refuse(CodeTooLarge, b.grouping()[0].At, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
 		}
 	}
+}
+
+func (b *builder) addKey(e *expr.Expr, at Position) {
+	if b.keyOf(e) >= 0 {
+		return
+	}
+	domain := b.facts(e).Domain
+	if domain != nil && len(domain) == 0 {
+		refuse(CodeNotSupported, at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
+	}
+	if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
+		domain = nil // what is cut is none of them
+	}
+	b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
+}
+
+// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where the query
+// shows them, bare or as MAX(name): one group has one of them.
+func (b *builder) determinedKeys() {
+	if len(b.fragment.Keys) == 0 {
+		return
+	}
+	s := b.syntax.Select
+	terms := []*syntax.Expr{}
+	for _, i := range s.Items {
+		terms = append(terms, i.Term)
+	}
+	if s.Having != nil {
+		terms = append(terms, s.Having)
+	}
+	for _, o := range b.syntax.OrderBy {
+		terms = append(terms, o.Term)
+	}
+	for _, t := range terms {
+		t.Walk(func(t *syntax.Expr) bool {
+			if e := b.determined(t); e != nil {
+				b.addKey(e, t.At)
+			}
+			return !t.IsAggregate()
+		})
+	}
+}
+
+// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil elsewhere.
+func (b *builder) determined(t *syntax.Expr) *expr.Expr {
+	if t.IsAggregate() && slices.Contains([]string{"min", "max", "any_value"}, t.Name) && len(t.Args) == 1 && t.Filter == nil && !t.Distinct {
+		e := b.determined(t.Args[0])
+		if e != nil && e.Type.Numeric() && t.Name != "any_value" {
+			return nil // has a tree
+		}
+		return e
+	}
+	if t.Kind != syntax.Column || b.behind != nil || !b.isColumn(t) {
+		return nil
+	}
+	e := b.row(t)
+	s := b.of(e.Relation)
+	if e.Op != expr.OpColumn || s == nil || !s.table.Public || len(s.table.Key) != 1 {
+		return nil
+	}
+	c, ok := s.table.Column(s.table.Key[0])
+	if !ok {
+		return nil
+	}
+	key := s.expr(c)
+	if b.keyOf(key) >= 0 {
+		return e
+	}
+	conditions := expr.Conjuncts(b.filter)
+	for _, o := range b.sources {
+		if o.On != nil && (o == s || o.Join == fragment.JoinInner) {
+			conditions = append(conditions, expr.Conjuncts(o.On)...)
+		}
+	}
+	for _, c := range conditions {
+		if c.Op == expr.OpEqual && (scalar.Same(c.Args[0], key) && b.keyOf(c.Args[1]) >= 0 || scalar.Same(c.Args[1], key) && b.keyOf(c.Args[0]) >= 0) {
+			return e
+		}
+	}
+	return nil
 }
 
 // key is what a number or a name of SELECT's stands for in GROUP BY.
@@ -311,6 +383,9 @@ func orderBy(o syntax.Order, e *expr.Expr) fragment.Order {
 // output resolves a term over the groups: a key, an aggregate, a constant, or an
 // operation on such.
 func (b *builder) output(t *syntax.Expr) *expr.Expr {
+	if e := b.determined(t); e != nil && b.keyOf(e) >= 0 {
+		return expr.Column(relationKey, index(b.keyOf(e)), e.Type)
+	}
 	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
 		return b.aggregate(t)
 	}
