@@ -163,9 +163,11 @@ func (c *Coordinator) openDoor(ctx context.Context) error {
 		return err
 	}
 	c.nodes.door = c.door
+	address := ""
 	if at := c.door.Addr(); at != nil {
-		c.log.Info("the door for hospitals is open", slog.String("address", at.String()))
+		address = at.String()
 	}
+	c.log.Info("the door for hospitals is open", slog.String("address", address), slog.Bool("websocket", c.config.Door.WebSocket))
 	return nil
 }
 
