@@ -225,7 +225,7 @@ func (p *Profile) rows(steps [][]planner.Estimate) {
 			continue
 		}
 		half := e.High.Float64() - e.Value.Float64()
-		p.Hidden = half / 4
+		p.Hidden = half / 3 // of those that would not be seen, a third
 		if e.Value.Float64() > surely*half {
 			p.Steps = append(p.Steps, estimate.Step{Rows: int(row[0].Value.Int64()), Patients: e.Value.Float64()})
 			total += e.Value.Float64()

@@ -260,6 +260,7 @@ func TestProfiledRows(t *testing.T) {
 		"SELECT AVG(admissionweight) FROM patient":                                                                  1,
 		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              1,
 		"SELECT COUNT(*) FROM patient":                                                                              6,
+		"SELECT SUM(admissionweight) FROM patient":                                                                  2, // a fourth
 		"SELECT AVG(admissionweight), COUNT(*) FROM patient":                                                        6,
 		"SELECT AVG(noninvasivesystolic) FROM vitalaperiodic":                                                       128,
 		"SELECT COUNT(*) FROM patient p JOIN diagnosis d ON d.patientunitstayid = p.patientunitstayid":              20,
@@ -277,6 +278,20 @@ func TestProfiledRows(t *testing.T) {
 		}
 		if p, err = Build(Query{SQL: sql, Ask: Ask{Epsilon: 2, MaxRows: 3}}, fed); err != nil || p.Proof.Rows != 3 {
 			t.Errorf("%s: max_rows %d, and the query says 3: %v", sql, p.Proof.Rows, err)
+		}
+	}
+	for sql, want := range map[string]int{ // the catalog's max_groups is 3
+		"SELECT icd9code, COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1":                     3,
+		"SELECT apacheadmissiondx, COUNT(DISTINCT patient) FROM patient GROUP BY 1":              2,
+		"SELECT gender, COUNT(*) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY 1":     2, // of two groups
+		"SELECT patientunitstayid % 7, COUNT(DISTINCT patient) FROM vitalaperiodic v GROUP BY 1": 10,
+	} {
+		p, err := Build(Query{SQL: strings.Replace(sql, "apacheadmissiondx", "unittype", 1), Ask: Ask{Epsilon: 0.1, Delta: 1e-6}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Proof.Groups != want {
+			t.Errorf("%s: max_groups %d, want %d", sql, p.Proof.Groups, want)
 		}
 	}
 	program, err := Compose(Query{SQL: "SELECT AVG(admissionweight) FROM patient", Ask: Ask{Epsilon: 2}}, fed)

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -81,7 +82,7 @@ func (b *builder) limits() {
 	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
 	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.atMost(b.catalog.MaxGroups)
+		b.fragment.MaxGroups = b.atMost(cmp.Or(b.profiledGroups(), b.catalog.MaxGroups))
 	}
 	if b.fragment.MaxRows == 0 {
 		profiled := b.profiledRows()

@@ -31,25 +31,74 @@ func (b *builder) profiledRows() int {
 	case !(b.query.Epsilon > 0) || b.query.Accuracy != nil:
 		return l.Quantile(0.99)
 	}
-	sites := len(b.federation.Hospitals)
-	if b.catalog.MaxSites > 0 {
-		sites = min(sites, b.catalog.MaxSites)
-	}
-	scale := float64(sites) * math.Sqrt(float64(totals)) / b.query.Epsilon
-	if counts == 0 {
-		scale *= roomy
-	}
+	scale := float64(b.sites()) * math.Sqrt(float64(totals)) / b.query.Epsilon
 	groups := b.cells // each has its part of what is left out, and noise of its own
 	if groups == 0 {
 		groups = undeclaredGroups
 	}
-	return max(1, l.Best(scale*float64(groups)))
+	scale *= float64(groups * b.bins())
+	switch {
+	case counts > 0:
+		return max(1, l.Best(scale))
+	case b.sumsAlone(): // who is clipped has rows whose values add up to more than the limit's bounds, which are of more rows
+		return max(1, int(math.Ceil(float64(l.Best(scale))/roomy)))
+	}
+	return max(1, l.Best(scale*roomy))
+}
+
+// profiledGroups is the limit of groups that the profile advises where patients are counted in groups; 0: there is no profile, or it
+// tells nothing of them.
+func (b *builder) profiledGroups() int {
+	l := b.ladder()
+	if len(l) == 0 || len(b.fragment.Keys) == 0 || !(b.query.Epsilon > 0) || b.query.Accuracy != nil || b.counted != nil ||
+		!slices.ContainsFunc(aggregatesOf(b.syntax.Select), func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct }) {
+		return 0
+	}
+	groups, possible := undeclaredGroups, maxProfiledGroups
+	if b.cells > 0 {
+		groups, possible = b.cells, min(b.cells, maxProfiledGroups)
+	}
+	return l.Groups(float64(b.sites())/b.query.Epsilon, groups, possible, b.fragment.Norm == fragment.L2)
+}
+
+// sites is at how many hospitals a patient may be.
+func (b *builder) sites() int {
+	if b.catalog.MaxSites > 0 {
+		return min(len(b.federation.Hospitals), b.catalog.MaxSites)
+	}
+	return len(b.federation.Hospitals)
+}
+
+// bins is of how many numbers the largest histogram of the query is; 1 without any.
+func (b *builder) bins() int {
+	bins := 1
+	for _, item := range b.syntax.Select.Items {
+		item.Term.Walk(func(t *syntax.Expr) bool {
+			if t.Kind == syntax.Call && t.Name == "histogram" && len(t.Args) == 4 && t.Args[3].Kind == syntax.Literal && t.Args[3].Literal.Type().Numeric() {
+				bins = max(bins, int(math.Min(maxColumns, t.Args[3].Literal.Float64())))
+			}
+			return true
+		})
+	}
+	return bins
+}
+
+// sumsAlone reports whether all that is asked for are sums, so that a patient's rows are not counted.
+func (b *builder) sumsAlone() bool {
+	for _, t := range aggregatesOf(b.syntax.Select) {
+		if t.Name != "sum" || t.Distinct {
+			return false
+		}
+	}
+	return true
 }
 
 // What is supposed where nothing is known.
 const (
 	roomy            = 4  // times the bound of a sum is of the values that it adds up
 	undeclaredGroups = 10 // that there are
+
+	maxProfiledGroups = 1000
 )
 
 // ladder is what a profile tells of the one table with patients that the query reads, or of whose rows it reads as many or fewer.

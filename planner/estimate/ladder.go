@@ -50,14 +50,33 @@ func (l Ladder) Lost(limit int) (lost, all float64) {
 	return lost, all
 }
 
-// With is the ladder and one step more, of as many patients as noise may have hidden, at most, and fewer than on its
-// last: without it, who has very many rows would seem not to be there.
+// unseenSteps is how many steps With adds.
+const unseenSteps = 2
+
+// With is the ladder and two steps more, of as many patients as noise may have hidden, at most, and so many fewer each as the last
+// steps have, half at least: without them, who has very many rows would seem not to be there.
 func (l Ladder) With(hidden float64) Ladder {
 	n := len(l)
 	if n == 0 || !(hidden > 0) {
 		return l
 	}
-	return append(slices.Clone(l), Step{2 * l[n-1].Rows, math.Min(hidden, l[n-1].Patients/2)})
+	next, kept, faster := l[n-1], 0.5, 1.0 // of the patients of a step, the next has so many; and that falls from step to step
+	if n > 1 {
+		kept = l[n-1].Patients / l[n-2].Patients
+	}
+	if n > 2 {
+		faster = math.Min(1, kept*l[n-3].Patients/l[n-2].Patients)
+	}
+	all := slices.Clone(l)
+	for range unseenSteps {
+		kept = math.Min(0.5, kept*faster)
+		next = Step{2 * next.Rows, math.Min(hidden, next.Patients*kept)}
+		if next.Patients < 1 {
+			break
+		}
+		all = append(all, next)
+	}
+	return all
 }
 
 // Best is the limit with which a total errs least: by what is left out, and by noise of that scale for a limit of one
@@ -70,6 +89,37 @@ func (l Ladder) Best(scale float64) int {
 	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/4) {
 		lost, _ := l.Lost(limit)
 		if x := math.Hypot(lost, scale*float64(limit)); x < least {
+			best, least = limit, x
+		}
+	}
+	return best
+}
+
+// Groups is in how many groups a patient may be and count in full, such that the number of patients in each of some groups errs least:
+// by what is left out of those in more, and by noise of that scale for one group. Patients are supposed to be in as many groups
+// as they have rows, and in no more than possible; euclidean is the length to which they are clipped, else the sum.
+func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int {
+	if len(l) == 0 {
+		return 0
+	}
+	best, least := 0, math.Inf(1)
+	for limit := 1; limit <= min(possible, l[len(l)-1].Rows); limit += max(1, limit/4) {
+		lost, length := 0.0, float64(limit)
+		for _, s := range l {
+			in := float64(min(s.Rows, possible))
+			if s.Rows > 2 {
+				in = math.Min(0.75*float64(s.Rows), float64(possible))
+			}
+			kept := float64(limit)
+			if euclidean {
+				kept = math.Sqrt(in * float64(limit))
+			}
+			lost += s.Patients * math.Max(0, in-kept)
+		}
+		if euclidean {
+			length = math.Sqrt(length)
+		}
+		if x := math.Hypot(lost/float64(groups), scale*length); x < least {
 			best, least = limit, x
 		}
 	}
