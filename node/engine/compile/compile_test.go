@@ -56,6 +56,16 @@ func TestFragment(t *testing.T) {
 	}
 }
 
+func TestEveryOperation(t *testing.T) {
+	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
+		for _, op := range expr.Ops() {
+			if !d.Writes(op) {
+				t.Errorf("%s has no way to write %s", d, op)
+			}
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	to := target(t, compile.DuckDB)
 	to.Table = func(*catalog.Table, []string) (string, bool) { return "", false }
