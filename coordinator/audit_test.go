@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -34,25 +35,17 @@ func narrowed(t *testing.T, n dp.Noise, c dp.Coordinate) dp.Noise {
 
 // Numbers of draws are such that narrowed noise exceeds the claim by more than 6 standard deviations of what the audit
 // finds (mean and deviation from 8 to 12 repetitions), so that it goes unseen with probability below 1e-8.
-const auditCatalog = `catalog: audit
+var auditCatalog = testcatalog.YAML(`catalog: audit
 max_sites: 2
 max_groups: 2
-max_rows: 3
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-  stay:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      ward: {type: text, nullable: false, domain: [north, south]}
-      unit: {type: text, nullable: false}
-      days: {type: int, nullable: false, bounds: [0, 90]}
-`
+max_rows: 3`,
+	testcatalog.Person(),
+	testcatalog.Rows("stay",
+		"ward: {type: text, nullable: false, domain: [north, south]}",
+		"unit: {type: text, nullable: false}",
+		"days: {type: int, nullable: false, bounds: [0, 90]}",
+	),
+)
 
 // audited is a query whose answers are drawn over neighbouring data.
 type audited struct {

@@ -39,6 +39,7 @@ import (
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/seal"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -47,19 +48,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-const testCatalog = `catalog: test
-max_groups: 2
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      sex: {type: text, nullable: false, domain: [F, M]}
-      city: {type: text, nullable: false}
-      age: {type: int, nullable: false, bounds: [0, 100]}
-`
+var testCatalog = testcatalog.YAML(`catalog: test
+max_groups: 2`,
+	testcatalog.Person(
+		"sex: {type: text, nullable: false, domain: [F, M]}",
+		"city: {type: text, nullable: false}",
+		"age: {type: int, nullable: false, bounds: [0, 100]}",
+	),
+)
 
 const alice = "alice-token-0123456789"
 

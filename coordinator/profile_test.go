@@ -13,16 +13,12 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
-const profileCatalog = testCatalog + `  stay:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      days: {type: int, bounds: [0, 90]}
-`
+var profileCatalog = testCatalog + testcatalog.Rows("stay", "days: {type: int, bounds: [0, 90]}")
 
 // TestProfile: a profile is a query that the study pays for once; it is kept over a restart, tells in explain, and
 // foretells the bias of limits.

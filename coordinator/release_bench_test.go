@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -47,10 +47,7 @@ func BenchmarkRelease(b *testing.B) {
 
 func manyPlan(b testing.TB, accounting dp.Accounting) *planner.Plan {
 	b.Helper()
-	c, err := catalog.Parse([]byte(manyGroups), "many.yaml")
-	if err != nil {
-		b.Fatal(err)
-	}
+	c := testcatalog.Parse(b, manyGroups)
 	p, err := planner.Compose(planner.Query{SQL: "SELECT many, COUNT(*) FROM event GROUP BY many", Ask: planner.Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: 3, MaxRows: 10}},
 		planner.Federation{Catalog: c, Hospitals: []string{"a", "b", "c", "d", "e"}, Accounting: accounting, Digest: "of the test"})
 	if err != nil {

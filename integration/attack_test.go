@@ -32,6 +32,7 @@ import (
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -44,41 +45,28 @@ import (
 // TestCoordinatorKilled, TestInterrupt); the release rate of groups that one patient has is measured
 // in package coordinator (TestAuditSingleton).
 
-const attackCatalog = `
-catalog: attack
+var attackCatalog = testcatalog.YAML(`catalog: attack
 max_sites: 1
 max_groups: 2
-max_rows: 5
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      sex: {type: text, nullable: false, domain: [f, m]}
-      born: {type: int, nullable: false, bounds: [1920, 2020]}
-      surname: {type: text, nullable: false}
-      note: {type: text, nullable: false}
-      wide: {type: int, nullable: false}
-      weight: {type: float, nullable: false, bounds: [-1000, 1000]}
-  stay:
-    key: stay
-    patient: id
-    columns:
-      stay: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      ward: {type: text, nullable: false, domain: [north, south]}
-      days: {type: int, nullable: false, bounds: [0, 90]}
-      cost: {type: float, nullable: false, bounds: [-1000, 1000]}
-`
+max_rows: 5`,
+	testcatalog.Person(
+		"sex: {type: text, nullable: false, domain: [f, m]}",
+		"born: {type: int, nullable: false, bounds: [1920, 2020]}",
+		"surname: {type: text, nullable: false}",
+		"note: {type: text, nullable: false}",
+		"wide: {type: int, nullable: false}",
+		"weight: {type: float, nullable: false, bounds: [-1000, 1000]}",
+	),
+	testcatalog.Keyed("stay",
+		"ward: {type: text, nullable: false, domain: [north, south]}",
+		"days: {type: int, nullable: false, bounds: [0, 90]}",
+		"cost: {type: float, nullable: false, bounds: [-1000, 1000]}",
+	),
+)
 
 func parsedAttackCatalog(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Parse([]byte(attackCatalog), "attack.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, attackCatalog)
 	return c
 }
 

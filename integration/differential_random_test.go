@@ -15,45 +15,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/planner"
 )
 
 // All values lie within bounds and domains, so that plain DuckDB reads the same.
-const differentialCatalog = `
-catalog: differential
+var differentialCatalog = testcatalog.YAML(`catalog: differential
 max_groups: 5
-max_rows: 5
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      born: {type: int, bounds: [1920, 2020]}
-      sex: {type: text, domain: [f, m]}
-      died: {type: date, bounds: [2019-01-01, 2023-12-31]}
-  visit:
-    key: visit
-    patient: id
-    columns:
-      visit: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      kind: {type: int, nullable: false, bounds: [1, 4]}
-      began: {type: date, nullable: false, bounds: [2019-01-01, 2023-12-31]}
-      ended: {type: date, bounds: [2019-01-01, 2023-12-31]}
-  drug:
-    key: drug
-    patient: id
-    columns:
-      drug: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      code: {type: int, bounds: [1, 9], references: code.code}
-      days: {type: int, bounds: [0, 60]}
-      began: {type: date, bounds: [2019-01-01, 2023-12-31]}
-      unit: {type: text}
-  lab:
+max_rows: 5`,
+	testcatalog.Person(
+		"born: {type: int, bounds: [1920, 2020]}",
+		"sex: {type: text, domain: [f, m]}",
+		"died: {type: date, bounds: [2019-01-01, 2023-12-31]}",
+	),
+	testcatalog.Keyed("visit",
+		"kind: {type: int, nullable: false, bounds: [1, 4]}",
+		"began: {type: date, nullable: false, bounds: [2019-01-01, 2023-12-31]}",
+		"ended: {type: date, bounds: [2019-01-01, 2023-12-31]}",
+	),
+	testcatalog.Keyed("drug",
+		"code: {type: int, bounds: [1, 9], references: code.code}",
+		"days: {type: int, bounds: [0, 60]}",
+		"began: {type: date, bounds: [2019-01-01, 2023-12-31]}",
+		"unit: {type: text}",
+	),
+	`  lab:
     key: lab
     patient: visit
     columns:
@@ -61,22 +47,21 @@ tables:
       visit: {type: int, nullable: false, references: visit.visit}
       code: {type: int, nullable: false, bounds: [1, 9], references: code.code}
       x: {type: float, bounds: [-50, 250]}
-  code:
+`,
+	`  code:
     public: true
     key: code
     columns:
       code: {type: int, nullable: false, bounds: [1, 9]}
       label: {type: text, nullable: false}
       level: {type: int, bounds: [1, 3]}
-`
+`,
+)
 
 // randomPairing fills the tables of one to five hospitals; a few patients are at two.
 func randomPairing(t testing.TB, r *rand.Rand) *pairing {
 	t.Helper()
-	c, err := catalog.Parse([]byte(differentialCatalog), "differential.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, differentialCatalog)
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	day := func() string { return fmt.Sprintf("DATE '2020-01-01' + %d", r.IntN(700)-100) }
 	db := newOracle(t)

@@ -14,57 +14,38 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/duckdb"
 )
 
-const propertyCatalog = `
-catalog: property
+var propertyCatalog = testcatalog.YAML(`catalog: property
 max_sites: 2
 hospital_column: true
 max_groups: 2
-max_rows: 3
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      sex: {type: text, domain: [f, m]}
-      born: {type: int, bounds: [1920, 2020]}
-      place: {type: int, references: place.place}
-  stay:
-    key: stay
-    patient: id
-    columns:
-      stay: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      unit: {type: text}
-      days: {type: int, bounds: [0, 90]}
-      began: {type: date, bounds: [2019-01-01, 2023-12-31]}
-  vital:
-    patient: stay
-    columns:
-      stay: {type: int, nullable: false, references: stay.stay}
-      kind: {type: int, bounds: [1, 6]}
-      x: {type: float, bounds: [-5, 200]}
-      y: {type: float}
-      wide: {type: int}
-  place:
-    public: true
-    key: place
-    columns:
-      place: {type: int, nullable: false}
-      region: {type: text, domain: [north, south]}
-`
+max_rows: 3`,
+	testcatalog.Person(
+		"sex: {type: text, domain: [f, m]}",
+		"born: {type: int, bounds: [1920, 2020]}",
+		"place: {type: int, references: place.place}",
+	),
+	testcatalog.Keyed("stay",
+		"unit: {type: text}",
+		"days: {type: int, bounds: [0, 90]}",
+		"began: {type: date, bounds: [2019-01-01, 2023-12-31]}",
+	),
+	testcatalog.Under("stay", "vital",
+		"kind: {type: int, bounds: [1, 6]}",
+		"x: {type: float, bounds: [-5, 200]}",
+		"y: {type: float}",
+		"wide: {type: int}",
+	),
+	testcatalog.Public("place", "place", "region: {type: text, domain: [north, south]}"),
+)
 
 func theCatalog(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Parse([]byte(propertyCatalog), "property.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, propertyCatalog)
 	return c
 }
 

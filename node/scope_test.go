@@ -9,44 +9,25 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/study"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
 
-const scopeCatalog = `
-catalog: scope
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      hiv: {type: bool}
-      age: {type: float, bounds: [0, 120]}
-      mrn: {type: text, identifier: true}
-  visit:
-    key: visit
-    patient: id
-    columns:
-      visit: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      before: {type: int, references: visit.visit}
-      ward: {type: text}
-      day: {type: date, bounds: [2020-01-01, 2026-01-01]}
-  lab:
-    patient: visit
-    columns:
-      visit: {type: int, nullable: false, references: visit.visit}
-      code: {type: text}
-      x: {type: float, bounds: [0, 10]}
-  ward:
-    public: true
-    key: number
-    columns:
-      number: {type: int, nullable: false}
-      ward: {type: text, nullable: false}
-`
+var scopeCatalog = testcatalog.YAML("catalog: scope",
+	testcatalog.Person(
+		"hiv: {type: bool}",
+		"age: {type: float, bounds: [0, 120]}",
+		"mrn: {type: text, identifier: true}",
+	),
+	testcatalog.Keyed("visit",
+		"before: {type: int, references: visit.visit}",
+		"ward: {type: text}",
+		"day: {type: date, bounds: [2020-01-01, 2026-01-01]}",
+	),
+	testcatalog.Under("visit", "lab", "code: {type: text}", "x: {type: float, bounds: [0, 10]}"),
+	testcatalog.Public("ward", "number", "ward: {type: text, nullable: false}"),
+)
 
 // Whatever the construct, a study of "*" singles nobody out by an identifier, and the refusal names it.
 func TestScopeOfQueries(t *testing.T) {

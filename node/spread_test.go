@@ -5,24 +5,21 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // TestSpread refuses joins with a public table that make too many rows, and asks the database once for a state of the data.
 func TestSpread(t *testing.T) {
-	c, err := catalog.Parse([]byte(catalogText+`  code:
+	c := testcatalog.Parse(t, catalogText+`  code:
     public: true
     key: [code, parent]
     columns:
       code: {type: text, nullable: false}
       parent: {type: text, nullable: false}
-`), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	e := newEngine()
 	s, p := &spreads{data: e, turn: func(context.Context) (func(), error) { return func() {}, nil }}, &policy{catalog: c}
 	joined := func(n int, on func(name string) *expr.Expr) *fragment.Fragment {

@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/synth"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -63,10 +64,7 @@ func TestTourExact(t *testing.T) {
 	if err := synth.Generate(t.Context(), conf, nil); err != nil {
 		t.Fatal(err)
 	}
-	c, err := catalog.Parse([]byte(demoCatalog), "catalog.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, demoCatalog)
 	for _, q := range tourQuestions {
 		p, err := planner.Build(planner.Query{SQL: q.sql, Ask: planner.Ask{Epsilon: 0.5, Delta: 1e-8}}, planner.Federation{Catalog: c, Hospitals: d.hospitals, Accounting: dp.ZCDP})
 		if err != nil {

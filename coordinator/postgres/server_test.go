@@ -32,6 +32,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/identity"
 	"github.com/intramuros/intramuros/internal/pki"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -839,10 +840,7 @@ func TestBrokenMessages(t *testing.T) {
 // patients is a catalog of one table.
 func patients(t *testing.T) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Parse([]byte("catalog: test\ntables:\n  person: {key: id, patient: id, one_row_per_patient: true, columns: {id: {type: int, nullable: false}, born: {type: date}}}\n"), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, "catalog: test\ntables:\n  person: {key: id, patient: id, one_row_per_patient: true, columns: {id: {type: int, nullable: false}, born: {type: date}}}\n")
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -67,29 +68,11 @@ func fewRows(t *testing.T, root, overlay, engine, n string) {
 	}
 }
 
-const crowd = `
-catalog: crowd
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      n: {type: int, bounds: [0, 9]}
-  event:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      n: {type: int, bounds: [0, 9]}
-  stay:
-    key: stay
-    patient: id
-    columns:
-      stay: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      n: {type: int, bounds: [0, 9]}
-`
+var crowd = testcatalog.YAML("catalog: crowd",
+	testcatalog.Person("n: {type: int, bounds: [0, 9]}"),
+	testcatalog.Rows("event", "n: {type: int, bounds: [0, 9]}"),
+	testcatalog.Keyed("stay", "n: {type: int, bounds: [0, 9]}"),
+)
 
 // newCrowd makes patients of few and of many rows, who keep all promises.
 func newCrowd(r *rand.Rand, c *catalog.Catalog) *world {
@@ -182,10 +165,7 @@ func TestCut(t *testing.T) {
 }
 
 func cut(t *testing.T, open opener) {
-	c, err := catalog.Parse([]byte(crowd), "crowd.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, crowd)
 	seed, n := number(t, "INTRAMUROS_SEED", seed()), min(number(t, "INTRAMUROS_TRIPLES", 200), 4000)
 	cut, each := 0, min(40, n)
 	for i := range n / each {

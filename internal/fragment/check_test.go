@@ -9,48 +9,34 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/expr/exprtest"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 func testCatalog(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Parse([]byte(`
-catalog: test
-hospital_column: true
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      sex: {type: text, nullable: false, domain: [f, m]}
-      place: {type: int, references: place.id}
-  stay:
-    key: stay
-    patient: id
-    columns:
-      stay: {type: int, nullable: false}
-      id: {type: int, nullable: false, references: person.id}
-      days: {type: int, bounds: [0, 100]}
-  vital:
+	c, err := catalog.Parse([]byte(testcatalog.YAML(`catalog: test
+hospital_column: true`,
+		testcatalog.Person(
+			"sex: {type: text, nullable: false, domain: [f, m]}",
+			"place: {type: int, references: place.id}",
+		),
+		testcatalog.Keyed("stay", "days: {type: int, bounds: [0, 100]}"),
+		`  vital:
     patient: stay
     columns:
       stay: {type: int, nullable: false, references: visit.stay}
       x: {type: float, bounds: [0, 1]}
-  visit:
+`,
+		`  visit:
     key: stay
     patient: who
     columns:
       stay: {type: int, nullable: false}
       who: {type: int, nullable: false}
-  place:
-    public: true
-    key: id
-    columns:
-      id: {type: int, nullable: false}
-      region: {type: text}
-`), "test.yaml")
+`,
+		testcatalog.Public("place", "id", "region: {type: text}"),
+	)), "test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,16 +4,16 @@ import (
 	"math"
 	"testing"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/expr/exprtest"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // What may leave out a guard follows from the SQL alone. The same expressions are known better where the catalog and the
 // filters are believed, which is for accuracy.
 func TestEnforced(t *testing.T) {
-	c, err := catalog.Parse([]byte(`
+	c := testcatalog.Parse(t, `
 catalog: promises
 tables:
   person:
@@ -26,10 +26,7 @@ tables:
       n: {type: int, nullable: false}
       d: {type: int, domain: [1, 2], nullable: false}
       day: {type: date, nullable: false}
-`), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	person := Relation{Name: "p", Table: "person"}
 	column := func(relation, name string) *expr.Expr { return col(relation, name, value.TypeInt) }
 	k, n, d := column("p", "k"), column("p", "n"), column("p", "d")

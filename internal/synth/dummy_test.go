@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -68,10 +69,7 @@ tables:
 // TestDummyKeepsTheCatalog looks for a value that the catalog does not allow, in the tables of two catalogs: one of its
 // own with everything that can be declared, and OMOP.
 func TestDummyKeepsTheCatalog(t *testing.T) {
-	own, err := catalog.Parse([]byte(ward), "ward.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := testcatalog.Parse(t, ward)
 	omop, _ := catalog.Builtin("omop-5.4")
 	for _, c := range []*catalog.Catalog{own, omop} {
 		folder := t.TempDir()
@@ -153,10 +151,7 @@ func values(parts []*catalog.Table) (all []value.Value) {
 // TestDummyPatients: what refers to a patient's row is of the same patient, each patient is at one hospital, and the
 // same seed gives the same rows, in a database as in folders.
 func TestDummyPatients(t *testing.T) {
-	c, err := catalog.Parse([]byte(ward), "ward.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, ward)
 	folder := t.TempDir()
 	d := Dummy{Catalog: c, Seed: 3, Hospitals: []string{"a", "b"}, Patients: 300, Out: filepath.Join(folder, "data")}
 	if err := d.Generate(t.Context(), nil); err != nil {

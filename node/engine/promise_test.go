@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -36,10 +37,7 @@ func (nowhere) Reader() string { return "" }
 
 // What is behind Trino compares no texts that tell patients apart.
 func TestIdentityBehindTrino(t *testing.T) {
-	c, err := catalog.Parse([]byte("catalog: c\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: text}\n      ward: {type: text}\n"), "c.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, "catalog: c\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: text}\n      ward: {type: text}\n")
 	views, _, err := engine.Map(t.Context(), c, nil, nowhere{c})
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +49,7 @@ func TestIdentityBehindTrino(t *testing.T) {
 
 // Where a database can name no state and enforces nothing, as Trino, no statement rests on a promise.
 func TestNothingSure(t *testing.T) {
-	c, err := catalog.Parse([]byte(enginetest.Promising), "promising.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, enginetest.Promising)
 	d := nowhere{c}
 	views, _, err := engine.Map(t.Context(), c, nil, d)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/sqltoken"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/worker"
 )
 
@@ -48,10 +49,7 @@ tables:
 
 func parsed(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Parse([]byte(testCatalog), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, testCatalog)
 	return c
 }
 
@@ -254,10 +252,7 @@ func TestOtherTokens(t *testing.T) {
 
 // Where the catalog tells hospitals apart, the hospital's name is a column of each table with patients, as queries may use it.
 func TestHospital(t *testing.T) {
-	c, err := catalog.Parse([]byte(strings.Replace(testCatalog, "tables:", "hospital_column: true\ntables:", 1)), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, strings.Replace(testCatalog, "tables:", "hospital_column: true\ntables:", 1))
 	d, err := Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)

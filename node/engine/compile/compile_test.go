@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -19,10 +20,7 @@ import (
 
 func target(t *testing.T, d *compile.Dialect) *compile.Target {
 	t.Helper()
-	c, err := catalog.Parse([]byte(enginetest.WardCatalog), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	return &compile.Target{Dialect: d, Catalog: c, Hospital: "St. Mary's", Table: func(t *catalog.Table, columns []string) (string, bool) {
 		if d == compile.DuckDB {
 			return "logical." + t.Name, true

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -26,7 +27,7 @@ func TestBenchClamp(t *testing.T) {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes a minute")
 	}
 	const persons, events = 10_000_000, 3_000_000
-	ctx, c := context.Background(), parse(t, shapesCatalog)
+	ctx, c := context.Background(), testcatalog.Parse(t, enginetest.BenchCatalog)
 	e, err := Open(ctx, Config{Database: newDatabase(t,
 		"CREATE TABLE person AS SELECT range AS id, range % 131 AS age, range % 10 AS grp FROM range("+strconv.Itoa(persons)+")",
 		"CREATE TABLE event AS SELECT range // 20 AS id, range % 200 AS unit, range % 9973 AS many, hash(range) % 1200 / 10.0 AS x, range % 7 AS n FROM range("+strconv.Itoa(events)+")"), MemoryLimit: "4GB"}, c, enginetest.Hospital, testKey)

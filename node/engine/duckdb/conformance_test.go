@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine/compile"
@@ -91,20 +92,11 @@ func sqlOf(cell any) string {
 	return fmt.Sprint(cell)
 }
 
-func parse(t testing.TB, yaml string) *catalog.Catalog {
-	t.Helper()
-	c, err := catalog.Parse([]byte(yaml), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // engineWith opens an engine over a new database that the statements fill.
 func engineWith(t testing.TB, yaml string, statements ...string) *Engine {
 	t.Helper()
 	path := newDatabase(t, statements...)
-	e, err := Open(context.Background(), Config{Database: path}, parse(t, yaml), enginetest.Hospital, testKey)
+	e, err := Open(context.Background(), Config{Database: path}, testcatalog.Parse(t, yaml), enginetest.Hospital, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/csv"
@@ -46,7 +47,7 @@ func TestLocked(t *testing.T) {
 		} else {
 			cfg = Config{Database: newDatabase(t, wardTables...)}
 		}
-		e, err := Open(ctx, cfg, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(ctx, cfg, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +129,7 @@ func TestFolder(t *testing.T) {
 	folder := t.TempDir()
 	writeParquet(t, folder)
 	cfg := Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/*.parquet", Columns: map[string]string{"n": "unit"}}}}
-	e, err := Open(ctx, cfg, parse(t, enginetest.WardCatalog), "A", testKey)
+	e, err := Open(ctx, cfg, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestDataVersionOfDatabase(t *testing.T) {
 	ctx := context.Background()
 	path := newDatabase(t, wardTables...)
 	version := func(key []byte) string {
-		e, err := Open(ctx, Config{Database: path}, parse(t, enginetest.WardCatalog), "A", key)
+		e, err := Open(ctx, Config{Database: path}, testcatalog.Parse(t, enginetest.WardCatalog), "A", key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +248,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a table's format", Config{Folder: folder, Tables: map[string]engine.Source{"event": {CSV: &csv.Settings{DateFormat: "dd/mm/yy"}}}}, "no century"},
 		{"timezone", Config{Folder: folder, Timezone: "Paris"}, "Europe/Paris"},
 	} {
-		e, err := Open(context.Background(), test.cfg, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(context.Background(), test.cfg, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 		if err == nil {
 			e.Close()
 			t.Errorf("%s: opens", test.name)
@@ -255,7 +256,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if _, err := Open(context.Background(), Config{Database: db}, parse(t, enginetest.WardCatalog), "A", []byte("short")); !errors.Is(err, engine.ErrConfig) {
+	if _, err := Open(context.Background(), Config{Database: db}, testcatalog.Parse(t, enginetest.WardCatalog), "A", []byte("short")); !errors.Is(err, engine.ErrConfig) {
 		t.Errorf("a short key gives %v", err)
 	}
 }
@@ -289,7 +290,7 @@ func TestClosed(t *testing.T) {
 		{"no format", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event"}}}, "none of .parquet"},
 		{"a header that is not UTF-8", Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "latin.csv"}}}, "its header is not utf-8"},
 	} {
-		e, err := Open(ctx, test.cfg, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(ctx, test.cfg, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -319,7 +320,7 @@ func TestSpill(t *testing.T) {
 	path := newDatabase(t, "CREATE TABLE person(id BIGINT)", "CREATE TABLE event AS SELECT range % 1600000 AS id, 'kind number ' || (range * 7919 % 1000003) AS kind FROM range(3200000)")
 	distinct := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Keys: []fragment.Key{{Expr: op(expr.OpModulo, evID, expr.Literal(value.Int(2)))}, {Expr: op(expr.OpLike, evKind, expr.Literal(value.Text("%7")))}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
 	open := func(spill string) *Engine {
-		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "150MB", SpillFolder: spill, Threads: 2}, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(context.Background(), Config{Database: path, MemoryLimit: "150MB", SpillFolder: spill, Threads: 2}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -403,7 +404,7 @@ func TestHive(t *testing.T) {
 	day := expr.Column("e", "day", value.TypeDate)
 	byDay := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 9, MaxRows: 100, Keys: []fragment.Key{{Expr: day}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	for _, tables := range []map[string]engine.Source{nil, {"event": {File: "event/**/*.parquet"}}, {"event": {File: "event/*/*/*.parquet"}}, {"event": {File: filepath.Join(folder, "event", "day=*", "**", "*.parquet")}}} {
-		e, err := Open(context.Background(), Config{Folder: folder, Tables: tables}, parse(t, enginetest.WardCatalog), "A", testKey)
+		e, err := Open(context.Background(), Config{Folder: folder, Tables: tables}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -430,7 +431,7 @@ func TestHive(t *testing.T) {
 		}
 	}
 	// A file that is no Parquet shows whether it is opened.
-	e, err := Open(context.Background(), Config{Folder: folder}, parse(t, enginetest.WardCatalog), "A", testKey)
+	e, err := Open(context.Background(), Config{Folder: folder}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +445,7 @@ func TestHive(t *testing.T) {
 	if diff := cmp.Diff(map[string][]int64{`"2020-01-01"|`: {50}}, run(t, e, &one)); diff != "" {
 		t.Error(diff)
 	}
-	two, err := Open(context.Background(), Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/**/x/**/*.parquet"}}}, parse(t, enginetest.WardCatalog), "A", testKey)
+	two, err := Open(context.Background(), Config{Folder: folder, Tables: map[string]engine.Source{"event": {File: "event/**/x/**/*.parquet"}}}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +469,7 @@ func TestTwoNodes(t *testing.T) {
 	if os.Getenv("TEST_SECOND_NODE") != "" {
 		path = os.Getenv("TEST_SECOND_NODE")
 	}
-	e, err := Open(context.Background(), Config{Database: path}, parse(t, enginetest.WardCatalog), "A", testKey)
+	e, err := Open(context.Background(), Config{Database: path}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}

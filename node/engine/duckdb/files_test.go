@@ -21,6 +21,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
@@ -63,7 +64,7 @@ func findings(t testing.TB, e *Engine) (lines []string) {
 func openFolder(t testing.TB, catalog, settings string, files map[string][]byte) *Engine {
 	t.Helper()
 	cfg := newFolder(t, settings, files)
-	e, err := Open(context.Background(), cfg, parse(t, catalog), "A", testKey)
+	e, err := Open(context.Background(), cfg, testcatalog.Parse(t, catalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func openFolder(t testing.TB, catalog, settings string, files map[string][]byte)
 // startFolder is openFolder as a node does it, with DuckDB in processes of its own.
 func startFolder(t testing.TB, catalog string, cfg Config) *Engine {
 	t.Helper()
-	e, err := Start(context.Background(), cfg, Workers{Most: 1}, parse(t, catalog), "A", testKey)
+	e, err := Start(context.Background(), cfg, Workers{Most: 1}, testcatalog.Parse(t, catalog), "A", testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestRightValues(t *testing.T) {
 			`CREATE TABLE stay AS SELECT * REPLACE (CAST("at" AS TIMESTAMP) AT TIME ZONE 'Europe/Paris' AS "at") FROM raw`},
 		"DuckDB, texts": {"CREATE TABLE stay AS SELECT * FROM (" + values() + ")"},
 	} {
-		e, err := Open(context.Background(), Config{Database: newDatabase(t, rows...), Timezone: enginetest.Zone}, parse(t, enginetest.StayCatalog), "A", testKey)
+		e, err := Open(context.Background(), Config{Database: newDatabase(t, rows...), Timezone: enginetest.Zone}, testcatalog.Parse(t, enginetest.StayCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +247,7 @@ func TestRawTexts(t *testing.T) {
 		"a database": {Database: newDatabase(t, "CREATE TABLE raw (id BIGINT, v VARCHAR)", "INSERT INTO raw VALUES "+strings.Join(rows, ", "))}, "CSV": cfg,
 	} {
 		cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
-		e, err := Open(context.Background(), cfg, parse(t, enginetest.RawCatalog), "A", testKey)
+		e, err := Open(context.Background(), cfg, testcatalog.Parse(t, enginetest.RawCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +280,7 @@ func TestFieldCases(t *testing.T) {
 		}),
 		"CSV": newFolder(t, "csv: {multiline: true}", map[string][]byte{"letter.csv": []byte(file), "absent.csv": []byte("patient,dead\n1,yes\n")}),
 	} {
-		e, err := Open(context.Background(), cfg, parse(t, enginetest.FieldCatalog), "A", testKey)
+		e, err := Open(context.Background(), cfg, testcatalog.Parse(t, enginetest.FieldCatalog), "A", testKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -494,7 +495,7 @@ func TestLaterVersion(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(context.Background(), Config{Database: path}, parse(t, enginetest.StayCatalog), "A", testKey)
+	_, err = Open(context.Background(), Config{Database: path}, testcatalog.Parse(t, enginetest.StayCatalog), "A", testKey)
 	if !errors.Is(err, engine.ErrConfig) || !strings.Contains(err.Error(), "STORAGE_VERSION 'v1.4.0'") || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
@@ -543,7 +544,7 @@ func FuzzFiles(f *testing.F) {
 // TestKeyThatLeads: a key by which other tables reach their patient may be none where these are not there; where they
 // are, it closes them.
 func TestKeyThatLeads(t *testing.T) {
-	c := parse(t, `
+	c := testcatalog.Parse(t, `
 catalog: leads
 tables:
   drug: {key: id, patient: pid, columns: {id: {type: int, nullable: false}, pid: {type: int, nullable: false}}}

@@ -3,9 +3,9 @@ package duckdb
 import (
 	"testing"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
@@ -13,7 +13,7 @@ import (
 // TestPartsInACollation: a row is of the part of which it has the value by its bytes, whatever a collation calls equal: it would be
 // of two parts, and two patients', otherwise.
 func TestPartsInACollation(t *testing.T) {
-	c, err := catalog.Parse([]byte(`
+	c := testcatalog.Parse(t, `
 catalog: bills
 tables:
   person: {key: id, patient: id, one_row_per_patient: true, columns: {id: {type: int, nullable: false}}}
@@ -21,10 +21,7 @@ tables:
   drug: {key: drug, patient: id, columns: {drug: {type: int, nullable: false}, id: {type: int, nullable: false, references: person.id}}}
   lower: {part_of: {table: bill, column: what, value: a}, patient: event, columns: {event: {type: int, references: visit.visit}, what: {type: text}}}
   upper: {part_of: {table: bill, column: what, value: A}, patient: event, columns: {event: {type: int, references: drug.drug}, what: {type: text}}}
-`), "bills.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	path := newDatabase(t, "CREATE TABLE person AS SELECT range AS id FROM range(9)", "CREATE TABLE visit AS SELECT range AS visit, 1::BIGINT AS id FROM range(9)",
 		"CREATE TABLE drug AS SELECT range AS drug, 2::BIGINT AS id FROM range(9)",
 		"CREATE TABLE bill (event BIGINT, what VARCHAR COLLATE NOCASE)", "INSERT INTO bill VALUES (1, 'a'), (2, 'a'), (3, 'a'), (4, 'A'), (5, 'á')")

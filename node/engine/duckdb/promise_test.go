@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
@@ -28,7 +29,7 @@ func TestPromises(t *testing.T) {
 
 func promises(t *testing.T, by func(*Engine) enginetest.Engine) {
 	t.Helper()
-	c := parse(t, enginetest.Promising)
+	c := testcatalog.Parse(t, enginetest.Promising)
 	for _, breaking := range enginetest.Breaking {
 		t.Run(breaking, func(t *testing.T) {
 			folder := t.TempDir()
@@ -78,7 +79,7 @@ func TestState(t *testing.T) {
 		}
 	}
 	write("id,ward,x\n1,north,50\n")
-	e, err := Open(t.Context(), Config{Folder: folder}, parse(t, enginetest.Promising), enginetest.Hospital, testKey)
+	e, err := Open(t.Context(), Config{Folder: folder}, testcatalog.Parse(t, enginetest.Promising), enginetest.Hospital, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestState(t *testing.T) {
 
 // A database that is written to while it is open is refused; one that takes its place is not read.
 func TestDatabaseWrittenTo(t *testing.T) {
-	c := parse(t, enginetest.Promising)
+	c := testcatalog.Parse(t, enginetest.Promising)
 	path := newDatabase(t, script()...)
 	e, err := Open(t.Context(), Config{Database: path}, c, enginetest.Hospital, testKey)
 	if err != nil {
@@ -148,7 +149,7 @@ func TestDatabaseWrittenTo(t *testing.T) {
 
 // Views may read the clock, so each statement looks at their rows itself.
 func TestPromisesOfViews(t *testing.T) {
-	c := parse(t, enginetest.Promising)
+	c := testcatalog.Parse(t, enginetest.Promising)
 	views := func(statements ...string) []string {
 		all := script(statements...)
 		for name := range enginetest.PromisingTables {

@@ -15,31 +15,12 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
-
-const shapesCatalog = `
-catalog: bench
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      age: {type: int, bounds: [0, 120]}
-      grp: {type: int, bounds: [0, 9]}
-  event:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      unit: {type: int, bounds: [0, 199]}
-      many: {type: int}
-      x: {type: float, bounds: [0, 100]}
-`
 
 // shape is a question as a fragment, and as a person asks it without privacy.
 type shape struct {
@@ -93,7 +74,7 @@ func shapeTables(rows int) []string {
 	return []string{
 		fmt.Sprintf("CREATE TABLE person AS SELECT i AS id, i * 7919 %% 100 AS age, i * 31 %% 10 AS grp FROM range(%d) AS s(i)", rows/40),
 		fmt.Sprintf(`CREATE TABLE event AS SELECT CAST(hash(i) %% %d AS BIGINT) AS id, CAST(hash(i + 1000000007) %% 200 AS BIGINT) AS unit,
-			CAST(hash(i + 3000000019) %% 100000 AS BIGINT) AS many, CAST(i * 104729 %% 100000 AS DOUBLE) / 1000 AS x FROM range(%d) AS s(i)`, rows/40, rows),
+			CAST(hash(i + 3000000019) %% 100000 AS BIGINT) AS many, CAST(i * 104729 %% 100000 AS DOUBLE) / 1000 AS x, NULL::VARCHAR AS name, NULL::BIGINT AS n FROM range(%d) AS s(i)`, rows/40, rows),
 	}
 }
 
@@ -132,7 +113,7 @@ func TestBenchShapes(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("INTRAMUROS_BENCH_ROWS")); err == nil {
 		rows = n
 	}
-	ctx, c := context.Background(), parse(t, shapesCatalog)
+	ctx, c := context.Background(), testcatalog.Parse(t, enginetest.BenchCatalog)
 	path := newDatabase(t, shapeTables(rows)...)
 	e, err := Open(ctx, Config{Database: path, MemoryLimit: "4GB"}, c, enginetest.Hospital, testKey)
 	if err != nil {

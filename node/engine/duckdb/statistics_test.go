@@ -15,6 +15,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
@@ -28,7 +29,7 @@ func TestStatisticsThatLie(t *testing.T) {
 	newDatabase(t, "COPY (SELECT range AS id, CASE WHEN range = 7 THEN 123456789 ELSE range % 100 END AS age, "+
 		"CASE WHEN range = 7 THEN 123456789.5::DOUBLE ELSE (range % 100)::DOUBLE END AS x FROM range(1000)) TO '"+file+"' (FORMAT parquet, COMPRESSION uncompressed)")
 	rewriteFooter(t, file, map[uint64]uint64{uint64(whole): 99, math.Float64bits(real): math.Float64bits(99)})
-	c := parse(t, `
+	c := testcatalog.Parse(t, `
 catalog: lie
 tables:
   person:
@@ -118,7 +119,7 @@ func TestGroupsThatLie(t *testing.T) {
 		newDatabase(t, "COPY (SELECT unnest([1, 2, 3, 129, 130])::BIGINT AS id, range % 3 AS k, CASE WHEN range = 0 THEN 4294967296 ELSE range END AS n FROM range(10)) TO '"+file+
 			"' (FORMAT parquet, COMPRESSION uncompressed)")
 		rewriteFooter(t, file, lies)
-		c := parse(t, `
+		c := testcatalog.Parse(t, `
 catalog: lie
 tables:
   event:

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -30,7 +31,7 @@ func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Pro
 // TestStreamEqualsSQL: every shape of the benchmark gives the same integers as a stream and in SQL, in one reading and in
 // several, here and in a worker; and what does not fit is left to DuckDB.
 func TestStreamEqualsSQL(t *testing.T) {
-	c := parse(t, shapesCatalog)
+	c := testcatalog.Parse(t, enginetest.BenchCatalog)
 	path := newDatabase(t, shapeTables(60_000)...)
 	here, err := Open(t.Context(), Config{Database: path}, c, enginetest.Hospital, testKey)
 	if err != nil {

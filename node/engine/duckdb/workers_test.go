@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/worker"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -25,7 +26,7 @@ import (
 // start opens an engine whose DuckDB runs in workers.
 func start(t testing.TB, cfg Config, most int) *Engine {
 	t.Helper()
-	e, err := Start(context.Background(), cfg, Workers{Most: most, Log: slog.New(slog.DiscardHandler)}, parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
+	e, err := Start(context.Background(), cfg, Workers{Most: most, Log: slog.New(slog.DiscardHandler)}, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ var twoPersons = append(wardTables[:len(wardTables):len(wardTables)], "INSERT IN
 // TestWorkersAnswerAlike: every shape of fragment has the same partial aggregates as in this process, by the same key.
 func TestWorkersAnswerAlike(t *testing.T) {
 	path := newDatabase(t, append(twoPersons, "INSERT INTO event SELECT range % 9, range % 5, 'k' || range % 11, range / 7.0, range, DATE '2020-01-01' + (range % 50)::INT, range % 2 = 0, NULL FROM range(3000)")...)
-	here, err := Open(context.Background(), Config{Database: path}, parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
+	here, err := Open(context.Background(), Config{Database: path}, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestWorkersAnswerAlike(t *testing.T) {
 		"memory_limit": {Database: path, MemoryLimit: "much"}, "process_memory": {Database: path, ProcessMemory: "much"},
 		"less than memory_limit": {Database: path, MemoryLimit: "1GB", ProcessMemory: "100MB"}, "no file": {Database: path + ".gone"},
 	} {
-		if e, err := Start(context.Background(), cfg, Workers{Most: 1, Log: slog.New(slog.DiscardHandler)}, parse(t, enginetest.WardCatalog), "A", testKey); !errors.Is(err, engine.ErrConfig) {
+		if e, err := Start(context.Background(), cfg, Workers{Most: 1, Log: slog.New(slog.DiscardHandler)}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey); !errors.Is(err, engine.ErrConfig) {
 			t.Errorf("%s: %v, %v", name, e, err)
 		}
 	}
@@ -99,7 +100,7 @@ func TestWorkersReadFiles(t *testing.T) {
 	}
 	newDatabase(t, "COPY (SELECT range % 3 + 1 AS id, 3 AS unit, 'k' || range % 5 AS kind, 1.5 AS x, range AS n FROM range(100)) TO '"+filepath.Join(folder, "event.parquet")+"'")
 	cfg := Config{Folder: folder, Tables: map[string]engine.Source{"kinds": {Select: "SELECT DISTINCT kind, 'label' AS label FROM source.main.event"}}}
-	here, err := Open(context.Background(), cfg, parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
+	here, err := Open(context.Background(), cfg, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Hospital, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,30 +15,21 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-const benchCatalog = `
-catalog: bench
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      age: {type: int, bounds: [0, 120]}
-      grp: {type: int, bounds: [0, 9]}
-  event:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      unit: {type: int, bounds: [0, 199]}
-      name: {type: text}
-      many: {type: int}
-      x: {type: float, bounds: [0, 100]}
-      n: {type: int, bounds: [0, 1000]}
-`
+// BenchCatalog is that of benchmarks, whose patients have 40 events each.
+var BenchCatalog = testcatalog.YAML("catalog: bench",
+	testcatalog.Person("age: {type: int, bounds: [0, 120]}", "grp: {type: int, bounds: [0, 9]}"),
+	testcatalog.Rows("event",
+		"unit: {type: int, bounds: [0, 199]}",
+		"name: {type: text}",
+		"many: {type: int}",
+		"x: {type: float, bounds: [0, 100]}",
+		"n: {type: int, bounds: [0, 1000]}",
+	),
+)
 
 // BenchRows is the number of events in the benchmark, of which 40 are a patient's:
 // that of the environment variable BENCH_ROWS, or a million.
@@ -64,7 +55,7 @@ func BenchTables(series func(n int) string) map[string]string {
 // through the engine as the same SQL does that is typed into the database. raw runs
 // that SQL, with the key's halves where keyed, and reads all of its answer.
 func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx context.Context, sql string, keyed bool) error) {
-	c := parse(b, benchCatalog)
+	c := testcatalog.Parse(b, BenchCatalog)
 	e := open(c)
 	column := func(name string, t value.Type) *expr.Expr { return expr.Column("e", name, t) }
 	var units []value.Value

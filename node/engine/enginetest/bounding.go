@@ -16,6 +16,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -190,7 +191,7 @@ func leaves(b fragment.Buckets, e *expr.Expr, rows []row, at func(*expr.Expr, ro
 
 // bounding compares Run with the definition on random small wards.
 func (k Kind) bounding(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	r := rand.New(rand.NewPCG(7, 7))
 	null := value.Null(value.TypeText)
 	keys := []fragment.Key{
@@ -301,7 +302,7 @@ func (k Kind) alone(f *fragment.Fragment, p *fragment.Proof, rows []row) int {
 
 // heavy: a patient of so many rows that the norm is beyond what float64 holds counts as the reference says.
 func (k Kind) heavy(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	const rows = 350
 	event := Table{Name: "event", Columns: wardColumns["event"]}
 	for range rows {
@@ -322,7 +323,7 @@ func (k Kind) heavy(t *testing.T) {
 // so little is left that they make no group appear; if they counted in it nevertheless, a hospital's answer would change by all of
 // them, and the sum over hospitals, where others make it appear, too.
 func (k Kind) appearing(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	event := Table{Name: "event", Columns: wardColumns["event"]}
 	add := func(patient int64, kind string) {
 		event.Rows = append(event.Rows, []any{patient, int64(2), kind, 9.0, int64(300), nil, nil, nil})
@@ -353,7 +354,7 @@ func (k Kind) appearing(t *testing.T) {
 
 // texts: groups of texts are told apart and ordered by their bytes.
 func (k Kind) texts(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	kinds := Table{Name: "kinds", Columns: wardColumns["kinds"]}
 	event := Table{Name: "event", Columns: wardColumns["event"]}
 	var want []string
@@ -407,7 +408,7 @@ func (k Kind) texts(t *testing.T) {
 
 // empty: no row gives one group without keys, and none with them.
 func (k Kind) empty(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
 	f := &fragment.Fragment{Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows},
 		{Kind: fragment.PartialSum, Expr: evX, Grid: grid(-10, 10, false, true, 3)}, {Kind: fragment.PartialBuckets, Expr: evX, Buckets: &fragment.Buckets{Lower: 0, Upper: 1, Branching: 2, Levels: 1}}}}
@@ -426,7 +427,7 @@ func (k Kind) empty(t *testing.T) {
 
 // send: its error ends the run and comes back.
 func (k Kind) send(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	e := k.Open(t, c, "a secret of the node, for tests only", Table{Name: "event", Columns: wardColumns["event"]})
 	f := &fragment.Fragment{Version: fragment.Version, Relations: events, Patient: evID, Norm: fragment.L2, MaxGroups: 2, MaxRows: 3, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}
 	p, err := fragment.Check(f, c)

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -21,7 +22,7 @@ func promised(t testing.TB) *catalog.Catalog {
 	s = strings.ReplaceAll(s, "{type: ", "{nullable: false, type: ")
 	s = strings.Replace(s, "s: {nullable: false, type: text", "s: {nullable: false, type: text, domain: ['1', '12', '-3']", 1)
 	s = strings.Replace(s, "u: {nullable: false, type: text", "u: {nullable: false, type: text, domain: ['2020-02-29', a]", 1)
-	return parse(t, s)
+	return testcatalog.Parse(t, s)
 }
 
 // bounds: whatever the rows hold and the catalog promises, what enters a sum is within the bound that is

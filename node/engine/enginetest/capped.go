@@ -6,6 +6,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -43,7 +44,7 @@ var crowd = map[string][2]int{"a": {1200, 3}, "b": {2, 2}, "c": {0, 1}, "d": {15
 // capped joins relations of one patient in which rows multiply: beyond the limit they are cut, and of
 // patients within it nothing is.
 func (k Kind) capped(t *testing.T) {
-	c := parse(t, cappedCatalog)
+	c := testcatalog.Parse(t, cappedCatalog)
 	tables := crowded()
 	e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 	for name, at := range k.cappedJoins() {
@@ -130,7 +131,7 @@ func (k Kind) cappedJoins() map[string]cappedJoin {
 
 // sameCut asks twice, once without another patient: which rows stay depends on nothing but a patient's own.
 func (k Kind) sameCut(t *testing.T, e Engine) {
-	c := parse(t, cappedCatalog)
+	c := testcatalog.Parse(t, cappedCatalog)
 	id := func(name string) *expr.Expr { return expr.Column(name, "id", value.TypeText) }
 	x := expr.Column("e", "n", value.TypeInt)
 	f := &fragment.Fragment{Patient: id("e"), Norm: fragment.L2, MaxGroups: 10_000, MaxRows: 1_000_000, Keys: []fragment.Key{{Expr: x}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}},

@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -15,7 +16,7 @@ import (
 // collation to which the wards of all three patients are equal. The statements are of a table stay with a row for each.
 func Collations(t *testing.T, ward string, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {
 	t.Helper()
-	c, err := catalog.Parse([]byte(`
+	c := testcatalog.Parse(t, `
 catalog: collations
 tables:
   stay:
@@ -24,10 +25,7 @@ tables:
     columns:
       id: {type: int, nullable: false}
       ward: {type: text, nullable: false}
-`), "collations.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	e := open(t, c, "CREATE TABLE stay (id BIGINT, "+ward+")", "INSERT INTO stay VALUES (1, 'north'), (2, 'NORTH'), (3, 'North'), (3, 'nORTH')")
 	op := func(o expr.Op, args ...*expr.Expr) *expr.Expr {
 		t.Helper()

@@ -9,13 +9,14 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // derived compares derived relations with Derived.Evaluate: groups, windows and
 // combinations, made at random over random wards.
 func (k Kind) derived(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	g := deriver{rand.New(rand.NewPCG(11, 11))}
 	compared, refused := 0, 0
 	for i := range k.times(10) {

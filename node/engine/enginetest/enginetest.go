@@ -200,15 +200,6 @@ func read(c *catalog.Catalog, t Table) []map[string]value.Value {
 	return rows
 }
 
-func parse(t testing.TB, yaml string) *catalog.Catalog {
-	t.Helper()
-	c, err := catalog.Parse([]byte(yaml), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // Partials runs a fragment and returns its partial aggregates by group, in whole rows and patients, and the keys.
 func Partials(t testing.TB, e Engine, c *catalog.Catalog, f *fragment.Fragment) (map[string][]int64, map[string][]value.Value, *fragment.Proof) {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/expr/exprtest"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
@@ -380,7 +381,7 @@ func (g generator) pattern() string {
 // expressions compares the engine with expr.Evaluate, value by value and bit by
 // bit, on random expressions over nasty rows. Nothing may raise.
 func (k Kind) expressions(t *testing.T) {
-	c := parse(t, nastyCatalog)
+	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(300)
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
@@ -430,7 +431,7 @@ func (k Kind) expressions(t *testing.T) {
 // transcendental: operations that engines do not compute to the last bit, and SQRT, agree with expr.Evaluate to a few units
 // in the last place, whatever the row holds, and nothing raises.
 func (k Kind) transcendental(t *testing.T) {
-	c := parse(t, nastyCatalog)
+	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(300)
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
@@ -484,7 +485,7 @@ func (k Kind) near(t *testing.T, e Engine, rows []map[string]value.Value, tolera
 
 func (k Kind) compare(t *testing.T, e Engine, rows []map[string]value.Value, tolerance float64, exprs ...*expr.Expr) error {
 	t.Helper()
-	c := parse(t, nastyCatalog)
+	c := testcatalog.Parse(t, nastyCatalog)
 	id := expr.Column("T", "id", value.TypeInt)
 	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: id, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 		Keys: []fragment.Key{{Expr: id}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}}}

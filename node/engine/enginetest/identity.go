@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 )
@@ -33,10 +34,7 @@ func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog
 	t.Helper()
 	for _, i := range all {
 		t.Run(i.Type+" from "+i.Column, func(t *testing.T) {
-			c, err := catalog.Parse([]byte("catalog: ids\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: "+i.Type+"}\n      x: {type: int, bounds: [0, 9]}\n"), "ids.yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := testcatalog.Parse(t, "catalog: ids\ntables:\n  stay:\n    patient: id\n    columns:\n      id: {type: "+i.Type+"}\n      x: {type: int, bounds: [0, 9]}\n")
 			statements := []string{"CREATE TABLE stay (" + i.Column + ", x BIGINT)"}
 			for _, v := range i.Values { // two rows each, so that a patient merged with another is one with more rows
 				statements = append(statements, "INSERT INTO stay VALUES ("+v+", 1)", "INSERT INTO stay VALUES ("+v+", 1)")

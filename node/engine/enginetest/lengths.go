@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // lengths compares operations on texts with Evaluate where texts are as long as the limits, a little longer, and far beyond.
 func (k Kind) lengths(t *testing.T) {
-	c := parse(t, nastyCatalog)
+	c := testcatalog.Parse(t, nastyCatalog)
 	table := Table{Name: "t", Columns: []Column{{"id", value.TypeInt}, {"s", value.TypeText}, {"u", value.TypeText}}}
 	for _, letters := range []string{"x", "é", "😀x", "aB c"} {
 		for _, n := range []int{0, 1, expr.MaxKey - 1, expr.MaxKey, expr.MaxKey + 1, expr.MaxGrown - 1, expr.MaxGrown, expr.MaxGrown + 1, 2 * expr.MaxGrown,
@@ -66,7 +67,7 @@ func (k Kind) multiplicity(t *testing.T) {
 	for i, label := range []any{"p", "q", "p", nil, "p", nil, nil, nil, "q"} {
 		table.Rows = append(table.Rows, []any{string(rune('a' + i)), label})
 	}
-	e := k.Open(t, parse(t, WardCatalog), "a secret of the node, for tests only", table, Table{Name: "person", Columns: wardColumns["person"]}, Table{Name: "event", Columns: wardColumns["event"]})
+	e := k.Open(t, testcatalog.Parse(t, WardCatalog), "a secret of the node, for tests only", table, Table{Name: "person", Columns: wardColumns["person"]}, Table{Name: "event", Columns: wardColumns["event"]})
 	of, ok := e.(interface {
 		Multiplicity(ctx context.Context, table string, columns []string) (float64, error)
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -23,7 +24,7 @@ tables:
 
 // lookups compares rows of a public table, in many orders, with those that values order, and looks that no patient is read.
 func (k Kind) lookups(t *testing.T) {
-	c := parse(t, vocabularyCatalog)
+	c := testcatalog.Parse(t, vocabularyCatalog)
 	table := Table{Name: "term", Columns: []Column{{"n", value.TypeInt}, {"s", value.TypeText}, {"x", value.TypeFloat}, {"d", value.TypeDate}, {"ts", value.TypeTimestamp}, {"b", value.TypeBool}}}
 	texts := []any{"b", "B", "a", "Á", "é", "e", "", " ", "a b", "a-b", "ab", "😀", "NULL", nil, "z\tz", "\\", "'\""}
 	for i := range 120 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -19,7 +20,7 @@ const (
 // nested computes what is nested as deep as it may be, within one expression and over levels of derived relations: no engine may take
 // more than its time in proportion, and the values stay right.
 func (k Kind) nested(t *testing.T) {
-	c := parse(t, nastyCatalog)
+	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(60)
 	e := k.Open(t, c, "a secret of the node, for tests only", table)
 	rows := read(c, table)
@@ -107,7 +108,7 @@ func (k Kind) nested(t *testing.T) {
 
 // deep nests as many levels of queries as a fragment may have, each with a window that no level around it can be merged with.
 func (k Kind) deep(t *testing.T) {
-	c := parse(t, WardCatalog)
+	c := testcatalog.Parse(t, WardCatalog)
 	table := Table{Name: "event", Columns: []Column{{"id", value.TypeInt}, {"n", value.TypeInt}}}
 	for i := range int64(12) {
 		table.Rows = append(table.Rows, []any{i % 3, i * i % 7})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -24,7 +25,7 @@ tables:
 // parts sums up the bills of each patient, whose visits and drugs have the same numbers: a bill counts for the patient of what it
 // is of, whatever else has that number, and one of neither counts for nobody.
 func (k Kind) parts(t *testing.T) {
-	c := parse(t, billCatalog)
+	c := testcatalog.Parse(t, billCatalog)
 	ids := func(name, key string, rows ...[]any) Table {
 		return Table{Name: name, Columns: []Column{{key, value.TypeInt}, {"id", value.TypeInt}}, Rows: rows}
 	}

@@ -14,23 +14,15 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 )
 
 // Promising is a catalog whose promises Promise keeps, and each of Breaking breaks by the rows of one patient, 4242.
-const Promising = `
-catalog: promising
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      ward: {type: text}
-      x: {type: float, bounds: [0, 100]}
-  visit:
+var Promising = testcatalog.YAML("catalog: promising",
+	testcatalog.Person("ward: {type: text}", "x: {type: float, bounds: [0, 100]}"),
+	`  visit:
     key: visit
     patient: id
     columns:
@@ -38,12 +30,9 @@ tables:
       id: {type: int, nullable: false}
       day: {type: int, bounds: [0, 1000]}
       x: {type: float, bounds: [0, 100]}
-  lab:
-    patient: visit
-    columns:
-      visit: {type: int, nullable: false, references: visit.visit}
-      x: {type: float, bounds: [0, 100]}
-`
+`,
+	testcatalog.Under("visit", "lab", "x: {type: float, bounds: [0, 100]}"),
+)
 
 // The tables of Promising: their columns in SQL, and rows.
 var (

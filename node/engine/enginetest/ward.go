@@ -3,39 +3,46 @@ package enginetest
 import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
 // WardCatalog is a small catalog for tests.
-const WardCatalog = `
-catalog: ward
-hospital_column: true
-tables:
-  person:
-    key: id
-    patient: id
-    one_row_per_patient: true
-    columns:
-      id: {type: int, nullable: false}
-      sex: {type: text, domain: [F, M]}
-      age: {type: int, bounds: [0, 120]}
-  event:
-    patient: id
-    columns:
-      id: {type: int, nullable: false, references: person.id}
-      unit: {type: int, bounds: [1, 6]}
-      kind: {type: text}
-      x: {type: float, bounds: [-10, 10]}
-      n: {type: int, bounds: [0, 1000]}
-      day: {type: date, bounds: [2000-01-01, 2030-12-31]}
-      urgent: {type: bool}
-      free: {type: float}
-  kinds:
+var WardCatalog = testcatalog.YAML(`catalog: ward
+hospital_column: true`,
+	testcatalog.Person("sex: {type: text, domain: [F, M]}", "age: {type: int, bounds: [0, 120]}"),
+	testcatalog.Rows("event",
+		"unit: {type: int, bounds: [1, 6]}",
+		"kind: {type: text}",
+		"x: {type: float, bounds: [-10, 10]}",
+		"n: {type: int, bounds: [0, 1000]}",
+		"day: {type: date, bounds: [2000-01-01, 2030-12-31]}",
+		"urgent: {type: bool}",
+		"free: {type: float}",
+	),
+	`  kinds:
     public: true
     key: kind
     columns:
       kind: {type: text, nullable: false}
       label: {type: text}
+`,
+)
+
+// KindsCatalog has a column of each type, for tests of how an engine reads its own types as these.
+const KindsCatalog = `
+catalog: kinds
+tables:
+  t:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      i: {type: int}
+      f: {type: float}
+      s: {type: text}
+      d: {type: date}
+      ts: {type: timestamp}
+      b: {type: bool}
 `
 
 var (

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
@@ -13,7 +14,7 @@ import (
 // One patient breaks what the catalog promises, under an engine that has verified it, at once: see enginetest.Promises.
 func TestPromises(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.Promising)
+	c := testcatalog.Parse(t, enginetest.Promising)
 	keys := []string{"ALTER TABLE person ADD PRIMARY KEY (id)", "ALTER TABLE visit ADD PRIMARY KEY (visit)"}
 	drop := []string{"ALTER TABLE person DROP CONSTRAINT person_pkey", "ALTER TABLE visit DROP CONSTRAINT visit_pkey"}
 	inherit := []string{"CREATE TABLE more_person () INHERITS (person)", "CREATE TABLE more_visit () INHERITS (visit)"}
@@ -91,7 +92,7 @@ func TestPromises(t *testing.T) {
 // Keys that the database enforces, over partitions too, cost nothing and hold: nobody's rows are grouped.
 func TestEnforcedKeys(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.Promising)
+	c := testcatalog.Parse(t, enginetest.Promising)
 	for _, person := range []string{
 		"CREATE TABLE person (id BIGINT PRIMARY KEY, ward TEXT, x DOUBLE PRECISION)",
 		"CREATE TABLE person (id BIGINT PRIMARY KEY, ward TEXT, x DOUBLE PRECISION) PARTITION BY RANGE (id); CREATE TABLE one PARTITION OF person FOR VALUES FROM (0) TO (10); CREATE TABLE two PARTITION OF person FOR VALUES FROM (10) TO (1000)",

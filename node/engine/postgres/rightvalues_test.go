@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
@@ -34,7 +35,7 @@ func TestRightValues(t *testing.T) {
 			"CREATE TABLE "+form+".stay AS SELECT "+columns+" FROM "+values, "GRANT SELECT ON ALL TABLES IN SCHEMA "+form+" TO "+postgrestest.Reader)
 		cfg := over(s, form)
 		cfg.Timezone = enginetest.Zone
-		c := parse(t, enginetest.StayCatalog)
+		c := testcatalog.Parse(t, enginetest.StayCatalog)
 		enginetest.RightValues(t, form, open(t, cfg, c, testKey), c)
 	}
 }
@@ -49,7 +50,7 @@ func TestRawTexts(t *testing.T) {
 	s.Exec(t, "CREATE SCHEMA raw", "GRANT USAGE ON SCHEMA raw TO "+postgrestest.Reader, "CREATE TABLE raw.raw (id bigint, v text)", "INSERT INTO raw.raw VALUES "+strings.Join(rows, ", "), "GRANT SELECT ON raw.raw TO "+postgrestest.Reader)
 	cfg := over(s, "raw")
 	cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
-	c := parse(t, enginetest.RawCatalog)
+	c := testcatalog.Parse(t, enginetest.RawCatalog)
 	enginetest.RawTexts(t, "PostgreSQL", open(t, cfg, c, testKey), c)
 }
 
@@ -62,6 +63,6 @@ func TestFieldCases(t *testing.T) {
 	}
 	s.Exec(t, "CREATE SCHEMA field", "GRANT USAGE ON SCHEMA field TO "+postgrestest.Reader, "CREATE TABLE field.letter (id bigint, note text, dead text, weight text, day text, smoker text)",
 		"INSERT INTO field.letter VALUES "+strings.Join(rows, ", "), "CREATE TABLE field.absent (patient bigint, dead text)", "INSERT INTO field.absent VALUES (1, 'yes')", "GRANT SELECT ON ALL TABLES IN SCHEMA field TO "+postgrestest.Reader)
-	c := parse(t, enginetest.FieldCatalog)
+	c := testcatalog.Parse(t, enginetest.FieldCatalog)
 	enginetest.FieldCases(t, "PostgreSQL", open(t, over(s, "field"), c, testKey), c)
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -27,15 +27,6 @@ import (
 
 const testKey = "a secret of the node, for tests only"
 
-func parse(t testing.TB, yaml string) *catalog.Catalog {
-	t.Helper()
-	c, err := catalog.Parse([]byte(yaml), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 const roleScript = "../../../docs/postgresql-role.sql"
 
 // TestRole: the role of docs/postgresql-role.sql can read what it is given and do nothing else, even
@@ -43,7 +34,7 @@ const roleScript = "../../../docs/postgresql-role.sql"
 func TestRole(t *testing.T) {
 	ctx := context.Background()
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	s.Exec(t, "CREATE SCHEMA cdm", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)", "INSERT INTO cdm.person VALUES (1, 'F', 50)",
 		"CREATE TABLE cdm.secret(x TEXT)", "CREATE TABLE cdm.event(id BIGINT)", "CREATE SEQUENCE cdm.numbers",
 		"CREATE SCHEMA staff", "CREATE TABLE staff.pay(x INT)", "CREATE VIEW staff.persons AS SELECT * FROM cdm.person", "GRANT SELECT ON staff.pay TO PUBLIC", "CREATE ROLE other")
@@ -179,8 +170,8 @@ func TestRoleOfOwner(t *testing.T) {
 		cfg := over(s, "cdm")
 		cfg.User = "node"
 		s.Exec(t, "ALTER ROLE node PASSWORD '"+postgrestest.Password+"'")
-		e := open(t, cfg, parse(t, enginetest.WardCatalog), testKey)
-		if got, _, _ := enginetest.Partials(t, e, parse(t, enginetest.WardCatalog), enginetest.Shapes()["count"]); got[""][0] != 1 {
+		e := open(t, cfg, testcatalog.Parse(t, enginetest.WardCatalog), testKey)
+		if got, _, _ := enginetest.Partials(t, e, testcatalog.Parse(t, enginetest.WardCatalog), enginetest.Shapes()["count"]); got[""][0] != 1 {
 			t.Errorf("one person gives %v", got)
 		}
 		e.Close()
@@ -216,7 +207,7 @@ func TestRoleOfOwner(t *testing.T) {
 // TestCancel: a query ends at the server soon after its context.
 func TestCancel(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros",
 		"CREATE TABLE cdm.event AS SELECT i AS id, 'k' || (i * 7 % 31) AS kind FROM generate_series(1::bigint, 20000) AS i",
 		"CREATE TABLE cdm.kinds AS SELECT 'k' || i AS kind, 'l' || i AS label FROM generate_series(1, 60000) AS i", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
@@ -258,7 +249,7 @@ func TestCancel(t *testing.T) {
 // TestErrorsHideValues: PostgreSQL's messages quote values, the engine's do not.
 func TestErrorsHideValues(t *testing.T) {
 	s := postgrestest.Start(t)
-	e := open(t, over(s, s.Fill(t)), parse(t, enginetest.WardCatalog), testKey)
+	e := open(t, over(s, s.Fill(t)), testcatalog.Parse(t, enginetest.WardCatalog), testKey)
 	err := e.driver.Query(context.Background(), "SELECT CAST('secret' AS BIGINT)", false, func([]any) error { return nil })
 	var named interface{ Class() string }
 	if !errors.Is(err, engine.ErrDatabase) || strings.Contains(err.Error(), "secret") || !errors.As(err, &named) || strings.Contains(named.Class(), "secret") || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
@@ -266,25 +257,10 @@ func TestErrorsHideValues(t *testing.T) {
 	}
 }
 
-const kindsCatalog = `
-catalog: kinds
-tables:
-  t:
-    patient: id
-    columns:
-      id: {type: int, nullable: false}
-      i: {type: int}
-      f: {type: float}
-      s: {type: text}
-      d: {type: date}
-      ts: {type: timestamp}
-      b: {type: bool}
-`
-
 // TestSources reads columns of many types as each type of the catalog.
 func TestSources(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, kindsCatalog)
+	c := testcatalog.Parse(t, enginetest.KindsCatalog)
 	columns := []struct {
 		local string
 		as    map[string]string // column of the catalog to what it reads
@@ -349,7 +325,7 @@ func TestVerify(t *testing.T) {
 		"CREATE TABLE cdm.person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
 		"CREATE TABLE cdm.event(id BIGINT, unit DOUBLE PRECISION, kind TEXT, x DOUBLE PRECISION)",
 		"INSERT INTO cdm.event VALUES (1, 3, 'a', 'nan'), (1, 9, 'a', 1)", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	lines := func(e *Engine) (lines []string) {
 		found, err := e.Verify(context.Background())
 		if err != nil {
@@ -413,7 +389,7 @@ func TestDataVersion(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros", "CREATE TABLE cdm.lab(id BIGINT, kind TEXT) PARTITION BY RANGE (id)", "CREATE TABLE cdm.lab1 PARTITION OF cdm.lab FOR VALUES FROM (0) TO (100)",
 		"CREATE VIEW cdm.event AS SELECT * FROM cdm.lab WHERE id > 0", "CREATE TABLE cdm.other(x INT)", "GRANT SELECT ON cdm.event TO intramuros")
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	e := open(t, over(s, "cdm"), c, testKey)
 	version := func(e *Engine) string {
 		v, err := e.DataVersion(context.Background())
@@ -467,7 +443,7 @@ func TestDataVersion(t *testing.T) {
 // TestForeignTables: the server does not know when their data change, so the custodian must say.
 func TestForeignTables(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	if _, err := s.Admin.Exec(t.Context(), "CREATE EXTENSION file_fdw"); err != nil {
 		t.Skipf("there are no foreign tables here: %v", err)
 	}
@@ -494,7 +470,7 @@ func TestForeignTables(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	const patients = 100
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros",
 		fmt.Sprintf("CREATE TABLE cdm.person AS SELECT i AS id, 'F' AS sex, 50 AS age FROM generate_series(1::bigint, %d) AS i", patients), "CREATE TABLE cdm.event AS SELECT id, 'k' AS kind FROM cdm.person",
 		"GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
@@ -555,7 +531,7 @@ func TestSnapshot(t *testing.T) {
 // TestChanged: an error says what to do when the source changed under the catalog.
 func TestChanged(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	schema := s.Fill(t, enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: value.TypeInt}, {Name: "sex", Type: value.TypeText}, {Name: "age", Type: value.TypeInt}}})
 	f := enginetest.Shapes()["one-row"]
 	p, err := fragment.Check(f, c)
@@ -583,7 +559,7 @@ func TestChanged(t *testing.T) {
 // TestConnect: over TCP, with a password, and with TLS or a clear refusal.
 func TestConnect(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	t.Setenv("TEST_PASSWORD", postgrestest.Password)
 	t.Setenv("TEST_WRONG", "wrong")
 	t.Setenv("PGUSER", "admin")
@@ -643,7 +619,7 @@ func TestViewThatFails(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA cdm", "GRANT USAGE ON SCHEMA cdm TO intramuros", "CREATE TABLE cdm.person(id BIGINT PRIMARY KEY, sex TEXT, age INTEGER)",
 		"INSERT INTO cdm.person VALUES (1, 'secret', 50)", "CREATE VIEW cdm.event AS SELECT id, CAST(sex AS DOUBLE PRECISION) AS x FROM cdm.person", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
-	found, err := open(t, over(s, "cdm"), parse(t, enginetest.WardCatalog), testKey).Contradictions(context.Background())
+	found, err := open(t, over(s, "cdm"), testcatalog.Parse(t, enginetest.WardCatalog), testKey).Contradictions(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

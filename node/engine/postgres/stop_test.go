@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
@@ -21,7 +22,7 @@ func TestStubborn(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, `CREATE FUNCTION public.stubborn() RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$`)
 	schema := s.Fill(t, enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: "int"}}, Rows: [][]any{{int64(1)}}})
-	e, err := Open(context.Background(), Config{Host: s.Folder, Port: s.Port, Database: postgrestest.Database, User: postgrestest.Reader, Schema: schema}, parse(t, enginetest.WardCatalog), "A", []byte(testKey))
+	e, err := Open(context.Background(), Config{Host: s.Folder, Port: s.Port, Database: postgrestest.Database, User: postgrestest.Reader, Schema: schema}, testcatalog.Parse(t, enginetest.WardCatalog), "A", []byte(testKey))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -51,7 +52,7 @@ func TestStreamEqualsSQL(t *testing.T) {
 		CASE WHEN i % 13 > 0 THEN DATE '1999-12-25' + (i % 17)::int WHEN i % 2 = 0 THEN 'infinity' END AS day,
 		CASE WHEN i % 9 > 0 THEN TIMESTAMP '1999-12-31 23:59:58.5' + (i % 4) * interval '1 second' WHEN i % 4 = 0 THEN 'infinity' WHEN i % 4 = 1 THEN '-infinity' WHEN i % 4 = 2 THEN '294276-01-01' END AS at,
 		CASE WHEN i % 3 > 0 THEN i % 3 = 1 END AS flag FROM generate_series(0::bigint, 19999) AS s(i)`, "GRANT SELECT ON stream.event TO "+postgrestest.Reader)
-	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	c := testcatalog.Parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
 	cfg := over(s, "stream")
 	e := open(t, cfg, c, testKey)
 	cfg.RowsToNode = RowsNever
@@ -101,7 +102,7 @@ func TestStreamEqualsSQL(t *testing.T) {
 func TestStreamsShareTheRoom(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA room", "GRANT USAGE ON SCHEMA room TO "+postgrestest.Reader, "CREATE TABLE room.event AS SELECT i % 5000 AS id, i % 7 AS k FROM generate_series(0::bigint, 99999) AS s(i)", "GRANT SELECT ON room.event TO "+postgrestest.Reader)
-	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	c := testcatalog.Parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
 	col := func(name string) *expr.Expr { return expr.Column("e", name, value.TypeInt) }
 	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: col("id"), Norm: fragment.L2, MaxGroups: 3, MaxRows: 5,
 		Keys: []fragment.Key{{Expr: col("k")}}, Partials: []fragment.Partial{{Kind: fragment.PartialPatients}, {Kind: fragment.PartialRows}}}
@@ -150,7 +151,7 @@ func TestStreamsShareTheRoom(t *testing.T) {
 func TestStreamIsCancelled(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA endless", "GRANT USAGE ON SCHEMA endless TO "+postgrestest.Reader, "CREATE VIEW endless.event AS SELECT i % 500 AS id FROM generate_series(0::bigint, 100000000000) AS s(i)", "GRANT SELECT ON endless.event TO "+postgrestest.Reader)
-	c := parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
+	c := testcatalog.Parse(t, strings.Replace(streamCatalog, "ID", "int", 1))
 	e := open(t, over(s, "endless"), c, testKey)
 	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt), Norm: fragment.L2, MaxGroups: 1, MaxRows: 5,
 		Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
@@ -186,7 +187,7 @@ tables:
 // a table that became a child are not read, those of one that took the name are not answered, as rows in the node and in SQL.
 func TestTablesThatChangeWhileAStatementBegins(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, keyedCatalog)
+	c := testcatalog.Parse(t, keyedCatalog)
 	for name, change := range map[string][]string{
 		"a child":     {"ALTER TABLE meanwhile.later INHERIT meanwhile.event"},
 		"another one": {"ALTER TABLE meanwhile.event RENAME TO earlier", "ALTER TABLE meanwhile.later RENAME TO event"},

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
@@ -77,7 +78,7 @@ func (a *authority) sign(t *testing.T, c *x509.Certificate) (certificate, key []
 // a password from a file, by SCRAM, or a certificate, or both; and what is wrong is told without secrets.
 func TestTLS(t *testing.T) {
 	s := postgrestest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	folder := t.TempDir()
 	file := func(name string, text []byte) string {
 		t.Helper()

@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -310,10 +311,7 @@ func TestOperator(t *testing.T) {
 		if text {
 			of = "text"
 		}
-		c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", of)), "test.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", of))
 		f, proof, plan, keys, cells := draw(t, r, c, text)
 		rows := records(r)
 		room := int64(1 << 30)
@@ -355,10 +353,7 @@ func TestOperator(t *testing.T) {
 // TestFactor: the factor of any norm is that of the definition, on both sides of where the norm is divided.
 func TestFactor(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", "int")), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
 	for range 3000 {
 		f, proof, plan, _, _ := draw(t, r, c, false)
 		norm := new(big.Int).SetUint64(r.Uint64() >> r.IntN(64))
@@ -393,10 +388,7 @@ func TestMeasure(t *testing.T) {
 
 // TestHeavy: a patient of so many rows that a part is beyond what is measured counts as the definition says.
 func TestHeavy(t *testing.T) {
-	c, err := catalog.Parse([]byte(strings.ReplaceAll(events, "ID", "int")), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
 	for _, norm := range []fragment.Norm{fragment.L1, fragment.L2} {
 		f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt),
 			Norm: norm, MaxGroups: 1, MaxRows: 1, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}

@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -42,7 +43,7 @@ func TestOverPostgreSQL(t *testing.T) {
 			`CREATE TABLE types.t (id integer, n numeric, n2 numeric(10, 2), c char(5), v varchar(20), u uuid, j jsonb, e mood, tz timestamptz, ts timestamp(3), d date, small smallint, r real, b boolean, bytes bytea, list int[])`,
 			`INSERT INTO types.t VALUES (1, 12.5, 3.25, 'ab', 'Éa', '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{"a": 1}', 'glad', '2020-02-29 23:30:00-05', '2020-02-29 23:30:00.123', '2020-02-29', 7, 1.5, true, 'x', '{1}')`,
 			"GRANT SELECT ON types.t TO "+postgrestest.Reader)
-		c := parse(t, `
+		c := testcatalog.Parse(t, `
 catalog: types
 tables:
   t:
@@ -90,7 +91,7 @@ tables:
 	// A right that the connector's own role lacks is PostgreSQL's to refuse.
 	t.Run("rights", func(t *testing.T) {
 		schema := p.Fill(t, enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: value.TypeInt}}, Rows: [][]any{{int64(1)}}})
-		c := parse(t, enginetest.WardCatalog)
+		c := testcatalog.Parse(t, enginetest.WardCatalog)
 		p.Exec(t, "REVOKE SELECT ON "+schema+".person FROM "+postgrestest.Reader)
 		findings, err := open(t, in(schema), c, testKey).Verify(context.Background())
 		if !errors.Is(err, engine.ErrDatabase) {

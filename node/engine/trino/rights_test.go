@@ -14,6 +14,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -44,7 +45,7 @@ func rules(t *testing.T, schema string, replace ...string) string {
 // else; and whoever has a right too few is told which.
 func TestRights(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	schema := s.Schema(t)
 	in := "memory." + schema + "."
 	s.Exec(t, "CREATE TABLE "+in+"person AS SELECT i AS id, 'F' AS sex, i AS age, 'Marie' AS name, i % 4 = 0 AS refused FROM "+trinotest.Series(20),

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
@@ -35,7 +36,7 @@ func TestRightValues(t *testing.T) {
 		s.Exec(t, "CREATE TABLE memory."+schema+".stay AS SELECT "+columns+" FROM "+values)
 		cfg := over(s, schema)
 		cfg.Timezone = enginetest.Zone
-		c := parse(t, enginetest.StayCatalog)
+		c := testcatalog.Parse(t, enginetest.StayCatalog)
 		enginetest.RightValues(t, form, open(t, cfg, c, testKey), c)
 	}
 }
@@ -51,7 +52,7 @@ func TestRawTexts(t *testing.T) {
 	s.Exec(t, "CREATE TABLE memory."+schema+".raw AS SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS v (id, v)")
 	cfg := over(s, schema)
 	cfg.Timezone, cfg.Tables = enginetest.Zone, map[string]engine.Source{"raw": {Columns: enginetest.RawColumns}}
-	c := parse(t, enginetest.RawCatalog)
+	c := testcatalog.Parse(t, enginetest.RawCatalog)
 	enginetest.RawTexts(t, "Trino", open(t, cfg, c, testKey), c)
 }
 
@@ -73,6 +74,6 @@ func TestFieldCases(t *testing.T) {
 	schema := s.Schema(t)
 	s.Exec(t, "CREATE TABLE memory."+schema+".letter AS SELECT * FROM (VALUES "+strings.Join(rows, ", ")+") AS v ("+strings.Join(enginetest.FieldColumns, ", ")+")")
 	s.Exec(t, "CREATE TABLE memory."+schema+".absent AS SELECT BIGINT '1' AS patient, CAST('yes' AS VARCHAR) AS dead")
-	c := parse(t, enginetest.FieldCatalog)
+	c := testcatalog.Parse(t, enginetest.FieldCatalog)
 	enginetest.FieldCases(t, "Trino", open(t, over(s, schema), c, testKey), c)
 }

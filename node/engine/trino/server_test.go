@@ -19,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/config"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine"
 	"github.com/intramuros/intramuros/node/engine/enginetest"
@@ -26,15 +27,6 @@ import (
 )
 
 const testKey = "a secret of the node, for tests only"
-
-func parse(t testing.TB, yaml string) *catalog.Catalog {
-	t.Helper()
-	c, err := catalog.Parse([]byte(yaml), "test.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 func open(t testing.TB, cfg Config, c *catalog.Catalog, key string) *Engine {
 	t.Helper()
@@ -58,7 +50,7 @@ func class(err error) string {
 // TestSecure: over TLS with a password or a token, or a clear refusal that shows neither.
 func TestSecure(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	other := filepath.Join(t.TempDir(), "other.pem")
 	if err := os.WriteFile(other, trinotest.OtherCA(t), 0o600); err != nil {
 		t.Fatal(err)
@@ -163,7 +155,7 @@ func slow(t *testing.T, s *trinotest.Server, c *catalog.Catalog) (schema string,
 // well as when it runs; and after its time-out, without the node.
 func TestCancel(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	schema, f, p := slow(t, s, c)
 	e := open(t, over(s, schema), c, testKey)
 	running := func() int64 {
@@ -214,7 +206,7 @@ func TestCancel(t *testing.T) {
 // TestErrorsHideValues: Trino's messages quote values, the engine's do not.
 func TestErrorsHideValues(t *testing.T) {
 	s := trinotest.Start(t)
-	e := open(t, over(s, s.Fill(t)), parse(t, enginetest.WardCatalog), testKey)
+	e := open(t, over(s, s.Fill(t)), testcatalog.Parse(t, enginetest.WardCatalog), testKey)
 	err := e.driver.Query(context.Background(), "SELECT CAST('secret' AS BIGINT)", false, func([]any) error { return nil })
 	if !errors.Is(err, engine.ErrDatabase) || strings.Contains(err.Error(), "secret") || class(err) != "Trino's error INVALID_CAST_ARGUMENT" || !strings.Contains(errors.Unwrap(err).Error(), "secret") {
 		t.Errorf("the error is %v: %s, its cause %v", err, class(err), errors.Unwrap(err))
@@ -228,20 +220,7 @@ func TestErrorsHideValues(t *testing.T) {
 // from a SELECT of the custodian's.
 func TestSources(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, `
-catalog: kinds
-tables:
-  t:
-    patient: id
-    columns:
-      id: {type: int, nullable: false}
-      i: {type: int}
-      f: {type: float}
-      s: {type: text}
-      d: {type: date}
-      ts: {type: timestamp}
-      b: {type: bool}
-`)
+	c := testcatalog.Parse(t, enginetest.KindsCatalog)
 	sources := []struct {
 		local string
 		as    map[string]string // column of the catalog to what it reads
@@ -318,7 +297,7 @@ func TestVerify(t *testing.T) {
 	schema := s.Schema(t)
 	s.Exec(t, "CREATE TABLE memory."+schema+".person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
 		"CREATE TABLE memory."+schema+".event AS SELECT * FROM (VALUES (1, 3e0, 'a', nan(), ARRAY[1]), (1, 9e0, 'a', 1e0, ARRAY[2])) v(id, unit, kind, x, n)")
-	found, err := open(t, over(s, schema), parse(t, enginetest.WardCatalog), testKey).Verify(context.Background())
+	found, err := open(t, over(s, schema), testcatalog.Parse(t, enginetest.WardCatalog), testKey).Verify(context.Background())
 	if err != nil {
 		t.Fatal(err, errors.Unwrap(err))
 	}
@@ -407,7 +386,7 @@ func TestDescribe(t *testing.T) {
 // the node's key; and with nothing else.
 func TestDataVersion(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	person := enginetest.Table{Name: "person", Columns: []enginetest.Column{{Name: "id", Type: value.TypeInt}, {Name: "age", Type: value.TypeInt}}}
 	schema := s.Fill(t, person)
 	version := func(key string, change func(*Config)) string {
@@ -443,7 +422,7 @@ func TestDataVersion(t *testing.T) {
 // TestChanged: an error says what to do when the source changed under the catalog.
 func TestChanged(t *testing.T) {
 	s := trinotest.Start(t)
-	c := parse(t, enginetest.WardCatalog)
+	c := testcatalog.Parse(t, enginetest.WardCatalog)
 	f := enginetest.Shapes()["one-row"]
 	p, err := fragment.Check(f, c)
 	if err != nil {
