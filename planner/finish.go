@@ -1,0 +1,109 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Finish turns the cells of every release, and what every lookup found, into the answer. What is computed from
+// them is post-processing and costs nothing. computed says what intervals are.
+func (p *Program) Finish(cells [][]Cell, confidence float64, found ...fragment.Rows) (*Answer, error) {
+	if len(cells) != len(p.Releases) || len(found) != len(p.Lookups) {
+		return nil, fmt.Errorf("the cells of %d releases and rows of %d lookups where the query has %d and %d", len(cells), len(found), len(p.Releases), len(p.Lookups))
+	}
+	if p.post == nil {
+		return p.Releases[0].Finish(cells[0], confidence)
+	}
+	c, err := p.compute(cells, confidence)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := p.post.Trace(p.tables(c, found), "")
+	if err != nil { // decided by numbers that are released
+		return nil, tooMuchComputed()
+	}
+	answer := p.post.answer(p.Columns, rows, c)
+	answer.Notes = append(answer.Notes, c.notes...)
+	for i, release := range p.Releases {
+		for _, bias := range release.biases(cells[i], confidence) {
+			if !slices.Contains(answer.Bias, bias) {
+				answer.Bias = append(answer.Bias, bias)
+			}
+		}
+	}
+	return answer, nil
+}
+
+// rows are a release's answer as a table.
+func (p *Plan) rows(a *Answer) fragment.Rows {
+	var rows fragment.Rows
+	names := p.released()
+	for i, c := range p.Columns {
+		rows.Names = append(rows.Names, names[i])
+		if c.Ranged() {
+			rows.Names = append(rows.Names, names[i]+lowEnd, names[i]+highEnd)
+		}
+	}
+	for _, row := range a.Rows {
+		var values []value.Value
+		for i, e := range row {
+			values = append(values, e.Value)
+			if p.Columns[i].Ranged() {
+				values = append(values, e.Low, e.High)
+			}
+		}
+		rows.Values = append(rows.Values, values)
+	}
+	return rows
+}
+
+// answer orders and cuts the rows.
+func (a *postProcessing) answer(columns []Column, rows fragment.Rows, c *computed) *Answer {
+	at := map[string]int{}
+	for i, name := range rows.Names {
+		at[name] = i
+	}
+	places := make([]int, len(rows.Values))
+	for i := range places {
+		places[i] = i
+		for k, s := range a.columns {
+			if columns[k].Ranged() {
+				rows.Values[i][at[s.name]] = c.possible(rows.Origins[i][at[s.name]], rows.Values[i][at[s.name]])
+			}
+		}
+	}
+	slices.SortStableFunc(places, func(i, j int) int {
+		x, y := rows.Values[i], rows.Values[j]
+		for _, o := range a.order {
+			if c := o.Compare(x[at[o.Expr.Column]], y[at[o.Expr.Column]]); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	places = places[min(a.offset, len(places)):]
+	if a.limit >= 0 && a.limit < len(places) {
+		places = places[:a.limit]
+	}
+	out := &Answer{Columns: columns, Rows: make([][]Estimate, len(places))}
+	unknown := make([]int, len(columns))
+	for r, place := range places {
+		row := rows.Values[place]
+		for i, s := range a.columns {
+			e := Estimate{Value: row[at[s.name]]}
+			if columns[i].Ranged() {
+				origin := rows.Origins[place][at[s.name]]
+				e.Low, e.High = c.interval(origin, e.Value)
+				if e.Value.IsNull() && c.unknown(origin) {
+					unknown[i]++
+				}
+			}
+			out.Rows[r] = append(out.Rows[r], e)
+		}
+	}
+	out.Notes = tooFew(columns, unknown, len(places))
+	return out
+}

@@ -1,0 +1,276 @@
+package planner
+
+import (
+	"math"
+	"slices"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
+)
+
+// reading is a released expression, with all that its intervals need and that is
+// the same in each group.
+type reading struct {
+	plan       *Plan
+	expr       *expr.Expr
+	confidence float64
+	fit        *fitted
+	// inner is what ROUND, CAST and the quotient of two ints are of; an interval is theirs, and half wider, or truncated.
+	inner     *reading
+	half      float64
+	truncated bool
+	// smooth: arithmetic and nothing else, so that a simulation may serve.
+	smooth bool
+	// keyed: the expression reads group keys, so that bounds and quotient are each group's own.
+	keyed      bool
+	aggregates []int // one for each time that the expression reads one
+	trees      bool  // one of them is of a tree
+	bounds     expr.Range
+	quotient   *settledQuotient
+	simulation *simulation
+}
+
+// settledQuotient is a quotient with the partial aggregates that it reads and the noise on them.
+type settledQuotient struct {
+	estimate.Quotient
+	used  []int
+	terms []dp.RatioTerm
+}
+
+// prepare makes an expression ready for intervals of that confidence.
+func (p *Plan) prepare(e *expr.Expr, confidence float64) *reading {
+	return p.prepareFitted(e, confidence, nil)
+}
+
+func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *reading {
+	r := &reading{plan: p, expr: e, confidence: confidence, fit: fit}
+	switch e.Op {
+	case expr.OpRound:
+		r.inner, r.half = p.prepareFitted(e.Args[0], confidence, fit), 0.5*math.Pow10(-int(e.Args[1].Value.Int64()))
+		return r
+	case expr.OpCast:
+		if e.Args[0].Type.Numeric() {
+			r.inner = p.prepareFitted(e.Args[0], confidence, fit)
+			return r
+		}
+	case expr.OpIntDivide:
+		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
+		return r
+	}
+	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
+	r.aggregates, r.smooth = p.aggregatesOf(e), smooth(e)
+	if r.trees = slices.ContainsFunc(r.aggregates, func(a int) bool { return p.Aggregates[a].read != nil }); r.trees {
+		return r
+	}
+	if !r.keyed {
+		r.settle(p.group(Cell{}))
+	}
+	return r
+}
+
+// untruncated is the quotient of two ints with its fraction.
+func untruncated(e *expr.Expr) *expr.Expr {
+	return &expr.Expr{Op: expr.OpDivide, Type: value.TypeFloat, Args: e.Args}
+}
+
+// settle finds out how the expression's interval is computed, in one group or in all.
+func (r *reading) settle(g group) {
+	r.bounds, r.quotient = expr.RangeOf(r.expr, g.facts), nil
+	if q, ok := g.quotient(r.expr); ok && !q.Empty() {
+		r.quotient = &settledQuotient{Quotient: q, used: q.Partials()}
+		for _, i := range r.quotient.used {
+			r.quotient.terms = append(r.quotient.terms, r.fit.terms(r.plan, i, q.Top.Weights[i], q.Bottom.Weights[i])...)
+		}
+		low, high := r.plan.parts().ShareRange(q)
+		r.bounds.Lower, r.bounds.Upper = math.Max(r.bounds.Lower, low), math.Min(r.bounds.Upper, high)
+	} else if r.simulation == nil {
+		r.simulation = newSimulation(r.plan, r.expr, r.confidence)
+	}
+}
+
+// limits are where the plan says that the expression lies, once it is settled; infinite where it says nothing.
+func (r *reading) limits() (low, high float64) {
+	switch {
+	case r.trees:
+		return math.Inf(-1), math.Inf(1)
+	case r.inner == nil:
+		return r.bounds.Lower, r.bounds.Upper
+	}
+	low, high = r.inner.limits()
+	if r.half > 0 { // ROUND moves the ends as well
+		low, high = math.Floor(low/(2*r.half))*2*r.half, math.Ceil(high/(2*r.half))*2*r.half
+	}
+	if r.truncated {
+		low, high = math.Trunc(low), math.Trunc(high)
+	}
+	return low, high
+}
+
+// aggregatesOf lists the aggregates that an expression reads, once for each time that it does.
+func (p *Plan) aggregatesOf(e *expr.Expr) []int {
+	var all []int
+	e.Columns(func(relation, column string) {
+		if relation == relationAggregate {
+			all = append(all, indexOf(column))
+		}
+	})
+	return all
+}
+
+// smooth reports whether an expression is made by arithmetic alone.
+func smooth(e *expr.Expr) bool {
+	switch e.Op {
+	case expr.OpLiteral, expr.OpColumn, expr.OpAdd, expr.OpSubtract, expr.OpMultiply, expr.OpDivide, expr.OpNegate, expr.OpCast:
+		return !slices.ContainsFunc(e.Args, func(a *expr.Expr) bool { return !smooth(a) })
+	}
+	return false
+}
+
+// interval covers the value of an expression over the clipped and bounded data with the reading's confidence.
+//
+//   - A quotient of two sums of partial aggregates (all that is made of counts, sums and averages with +, -,
+//     one division and constants) has Fieller's interval (dp.Ratio), which covers at any size of the counts.
+//   - Other arithmetic is simulated where all that it divides or multiplies by is sure to be far from 0; it is
+//     close to linear in the noise there, and the simulation covers.
+//   - Everything else is interval arithmetic over the aggregates' own intervals, each at a confidence that
+//     leaves the stated one for all (Bonferroni). It covers at least as often as stated.
+func (g group) interval(r *reading) (low, high float64) {
+	if r.inner != nil {
+		low, high = g.interval(r.inner)
+		least, most := r.limits()
+		return math.Max(least, low-r.half), math.Min(most, high+r.half)
+	}
+	if r.trees {
+		return g.apart(r)
+	}
+	if r.keyed {
+		r.settle(g)
+	}
+	q := r.quotient
+	if q == nil {
+		if r.smooth && g.determined(r.aggregates) {
+			return r.simulation.interval(g, r.bounds)
+		}
+		return g.apart(r)
+	}
+	if i := q.used[0]; len(q.used) == 1 && g.fit.of(i) == nil && q.Bottom.IsConstant() && q.Bottom.Constant == 1 { // a count or a sum
+		weight := q.terms[0].Numerator
+		center, half := q.Top.Constant+weight*g.noisy(i), math.Abs(weight)*g.plan.noise[i].HalfWidth(r.confidence)
+		if low, high = math.Max(r.bounds.Lower, center-half), math.Min(r.bounds.Upper, center+half); low < high {
+			return low, high
+		}
+	}
+	ratio := dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: q.terms}
+	for _, i := range q.used {
+		ratio.Numerator += q.Top.Weights[i] * g.noisy(i)
+		ratio.Denominator += q.Bottom.Weights[i] * g.noisy(i)
+	}
+	return within(ratio, r.confidence, r.bounds)
+}
+
+// apart bounds an expression by interval arithmetic over the aggregates that it reads.
+func (g group) apart(r *reading) (low, high float64) {
+	each := 1 - (1-r.confidence)/float64(max(1, len(r.aggregates)))
+	f := expr.RangeOf(r.expr, func(c *expr.Expr) expr.Range {
+		f := g.facts(c)
+		if c.Relation != relationAggregate {
+			return f
+		}
+		a := &g.plan.Aggregates[indexOf(c.Column)]
+		switch {
+		case a.read != nil:
+			_, low, high = a.read(*g.tree(a), a.argument, each)
+			low, high = low*a.step(), high*a.step()
+		case a.within != nil:
+			s := a.within(g.means(a, 1-(1-each)/float64(a.brackets)))
+			low, high = s.Low, s.High
+		default:
+			low, high = g.interval(g.plan.prepareFitted(c, each, g.fit))
+		}
+		f.Lower, f.Upper = math.Max(f.Lower, low), math.Min(f.Upper, high)
+		if !(f.Lower <= f.Upper) {
+			f.Lower, f.Upper = a.lower, a.upper
+		}
+		return f
+	})
+	return f.Lower, f.Upper
+}
+
+// within clips an interval to what is public. Where noise moved the number so far
+// beyond a bound that nothing is left, an interval of no width would claim a
+// certainty that nobody has: a third of the half-width, about the noise's scale, is left.
+func within(r dp.Ratio, confidence float64, bounds expr.Range) (low, high float64) {
+	low, high = r.Interval(confidence, bounds.Lower, bounds.Upper)
+	if low < high {
+		return low, high
+	}
+	wideLow, wideHigh := r.Interval(confidence, math.Inf(-1), math.Inf(1))
+	margin := (wideHigh - wideLow) / 6
+	if math.IsInf(margin, 0) || math.IsNaN(margin) {
+		return bounds.Lower, bounds.Upper
+	}
+	return math.Max(bounds.Lower, low-margin), math.Min(bounds.Upper, high+margin)
+}
+
+// simulation covers an expression of any form: each point undoes one possible draw
+// of the noise, and the interval brackets the points' central part. It approximates; where
+// counts are small beside the noise, coverage may differ from the nominal.
+type simulation struct {
+	expr       *expr.Expr
+	confidence float64
+	used       []int       // partials
+	noise      [][]float64 // of each of them, a draw a point
+}
+
+func newSimulation(p *Plan, e *expr.Expr, confidence float64) *simulation {
+	s := &simulation{expr: e, confidence: confidence}
+	for _, a := range p.aggregatesOf(e) {
+		s.used = append(s.used, p.Aggregates[a].Partials...)
+	}
+	slices.Sort(s.used)
+	s.used = slices.Compact(s.used)
+	var noise []dp.Distribution
+	for _, i := range s.used {
+		noise = append(noise, p.noise[i])
+	}
+	s.noise = estimate.Draws(noise)
+	return s
+}
+
+func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
+	point := make([]float64, len(g.plan.Fragment.Partials))
+	at := func(i int) float64 { return point[i] }
+	column := func(c *expr.Expr) value.Value {
+		if c.Relation == relationKey {
+			return g.column(c)
+		}
+		a := &g.plan.Aggregates[indexOf(c.Column)]
+		return a.clamped(a.at(at))
+	}
+	var alone *Aggregate
+	if s.expr.Op == expr.OpColumn {
+		alone = &g.plan.Aggregates[indexOf(s.expr.Column)]
+	}
+	results := make([]float64, 0, estimate.Points)
+	for k := range estimate.Points {
+		for j, i := range s.used {
+			point[i] = g.noisy(i) - s.noise[j][k]
+		}
+		if alone != nil {
+			if v := alone.at(at); !math.IsNaN(v) {
+				results = append(results, math.Max(alone.lower, math.Min(alone.upper, v)))
+			}
+		} else if v := expr.Evaluate(s.expr, column); !v.IsNull() {
+			results = append(results, v.Float64())
+		}
+	}
+	tail := (1 - s.confidence) / 2
+	if float64(estimate.Points-len(results)) > tail*estimate.Points {
+		return bounds.Lower, bounds.Upper // too often undefined to bound anything
+	}
+	slices.Sort(results)
+	cut := int(tail * float64(len(results)))
+	return results[cut], results[len(results)-1-cut]
+}

@@ -1,0 +1,243 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// item is a column of a query: what it is called, and what it is.
+type item struct {
+	name string
+	expr *expr.Expr
+}
+
+// identityProjection returns the grouped query itself, where the SELECT merely names its columns.
+func identityProjection(rows *resolver, items []item) *derived {
+	s := rows.sources[0]
+	var columns []column
+	for _, i := range items {
+		if i.expr.Op != expr.OpColumn {
+			return nil
+		}
+		columns = append(columns, column{name: i.name, column: i.expr.Column})
+	}
+	return &derived{Derived: s.Derived, table: s.table, columns: columns}
+}
+
+// starless writes * out as the columns that it stands for, and where they are qualified names them by their tables, too.
+func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
+	var all []syntax.Item
+	for _, i := range items {
+		if i.Term.Kind != syntax.Star {
+			all = append(all, i)
+			continue
+		}
+		if len(r.constants) > 0 {
+			refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
+		}
+		without := map[string]bool{}
+		add := func(table, name string) {
+			if slices.Contains(i.Term.Except, strings.ToLower(name)) {
+				without[strings.ToLower(name)] = true
+				return
+			}
+			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: table, Name: name}, Alias: name})
+			if qualified {
+				all[len(all)-1].Alias = table + "." + name
+			}
+		}
+		merged := map[string]*source{} // by name, whose column it is
+		if i.Term.Qualifier == "" {
+			for _, s := range slices.Backward(r.sources) { // those of the last USING come first
+				for _, name := range s.merged {
+					if merged[name] == nil {
+						merged[name] = r.sources[slices.IndexFunc(r.sources, func(o *source) bool {
+							_, has := o.column("", name)
+							return has && o.alias != ""
+						})]
+						add(merged[name].alias, name)
+					}
+				}
+			}
+		}
+		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
+			if s.alias == "" || !s.called(i.Term.Qualifier) {
+				continue
+			}
+			for _, c := range s.columns {
+				name, table := strings.ToLower(c.name), s.alias
+				if c.joint {
+					continue
+				}
+				if s.tables != nil {
+					table = c.table
+					if i.Term.Qualifier != "" && table != i.Term.Qualifier || i.Term.Qualifier == "" && table != "" && s.hasMerged(name) {
+						continue
+					}
+				}
+				if merged[name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, name)) {
+					add(table, c.name)
+				}
+			}
+		}
+		for _, name := range i.Term.Except {
+			if !without[name] {
+				refuse(CodeColumn, i.Term.At, "name columns of the query within", "there is no column %s that * could leave out", name)
+			}
+		}
+	}
+	return all
+}
+
+// project makes a derived relation of the rows: the items, and the patient's id
+// beside them where it is not one. Distinct rows are groups by all items.
+func (r *resolver) project(items []item, distinct bool) *derived {
+	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: distinct}
+	at := r.sources[0].at
+	var columns []column
+	for _, i := range items {
+		o := valueOutput(d, i.expr)
+		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+			d.Patient = o
+		}
+		columns = append(columns, column{name: i.name, column: o, untyped: scalar.IsNull(i.expr)})
+	}
+	if r.patient != nil && d.Patient == "" {
+		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
+			refuse(CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT; for the values that occur, GROUP BY them and COUNT(*)", "DISTINCT would compare rows of different patients")
+		}
+		d.Patient = valueOutput(d, r.patient)
+	}
+	return r.settleDerived(flattened(d), columns, at)
+}
+
+// flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a chain of WITH
+// that hands rows on is as deep as what it does to them.
+func flattened(d *fragment.Derived) *fragment.Derived {
+	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Derived == nil {
+		return d
+	}
+	inner := d.Relations[0].Derived
+	if inner.Combine != "" || inner.Constant() {
+		return d
+	}
+	of := func(column *expr.Expr) int {
+		return slices.IndexFunc(inner.Columns, func(o fragment.Output) bool { return strings.EqualFold(o.Name, column.Column) })
+	}
+	rows := !inner.Grouped && !slices.ContainsFunc(inner.Columns, func(o fragment.Output) bool { return o.Function != "" })
+	if !rows && (d.Filter != nil || slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return o.Expr.Op != expr.OpColumn })) {
+		return d
+	}
+	plain := true // what is read is a column of what the inner select reads
+	put := func(e *expr.Expr) *expr.Expr {
+		return e.Replace(func(c *expr.Expr) *expr.Expr {
+			if c.Op != expr.OpColumn {
+				return nil
+			}
+			k := of(c)
+			if plain = plain && k >= 0 && inner.Columns[k].Expr.Op == expr.OpColumn; !plain {
+				return c
+			}
+			return inner.Columns[k].Expr
+		})
+	}
+	out, taken := *inner, map[int]bool{}
+	out.Columns, out.Patient = nil, d.Patient
+	for _, o := range d.Columns {
+		next := fragment.Output{Name: o.Name}
+		if o.Expr.Op == expr.OpColumn {
+			k := of(o.Expr)
+			if k < 0 || taken[k] {
+				return d
+			}
+			taken[k] = true
+			next = inner.Columns[k]
+			next.Name = o.Name
+		} else {
+			next.Expr = put(o.Expr)
+		}
+		out.Columns = append(out.Columns, next)
+	}
+	for k, o := range inner.Columns {
+		if inner.Grouped && o.Function == "" && !taken[k] { // it decides which rows there are
+			return d
+		}
+	}
+	if d.Filter != nil {
+		filter := put(d.Filter)
+		if out.Filter == nil {
+			out.Filter = filter
+		} else if both, err := expr.New(expr.OpAnd, out.Filter, filter); err == nil {
+			out.Filter = both
+		} else {
+			plain = false
+		}
+	}
+	if !plain {
+		return d
+	}
+	return &out
+}
+
+// valueOutput adds a value to a derived relation, and returns its name there. What
+// is there already has its name, so that what a query calls it makes no difference.
+func valueOutput(d *fragment.Derived, e *expr.Expr) string {
+	for _, o := range d.Columns {
+		if o.Function == "" && scalar.Same(o.Expr, e) {
+			return o.Name
+		}
+	}
+	name := "value"
+	if e.Op == expr.OpColumn {
+		name = e.Column
+	}
+	d.Columns = append(d.Columns, fragment.Output{Name: freshOutput(d, name), Expr: e})
+	return d.Columns[len(d.Columns)-1].Name
+}
+
+func freshOutput(d *fragment.Derived, name string) string {
+	taken := make([]bool, len(d.Columns)+3) // the numbers of those of this name; more than there are columns are none
+	for _, o := range d.Columns {
+		if strings.EqualFold(o.Name, name) {
+			taken[1] = true
+		}
+		at := strings.LastIndexByte(o.Name, '_')
+		if at < 0 || !strings.EqualFold(o.Name[:at], name) {
+			continue
+		}
+		if n, err := strconv.Atoi(o.Name[at+1:]); err == nil && 1 < n && n < len(taken) {
+			taken[n] = true
+		}
+	}
+	if !taken[1] {
+		return name
+	}
+	return name + "_" + strconv.Itoa(2+slices.Index(taken[2:], false))
+}
+
+// functionOutput adds a function of rows to a derived relation, and returns its name.
+func functionOutput(d *fragment.Derived, o fragment.Output, name string) string {
+	for _, other := range d.Columns {
+		if sameOutput(other, o) {
+			return other.Name
+		}
+	}
+	o.Name = freshOutput(d, name)
+	d.Columns = append(d.Columns, o)
+	return o.Name
+}
+
+// sameOutput reports whether two outputs are the same, whatever they are called.
+func sameOutput(a, b fragment.Output) bool {
+	if a.Function != b.Function || !scalar.Same(a.Expr, b.Expr) {
+		return false
+	}
+	a.Name, b.Name, a.Expr, b.Expr = "", "", nil, nil
+	return scalar.Canonical(a) == scalar.Canonical(b)
+}

@@ -1,0 +1,124 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// scalar plans a subquery that stands for one value.
+func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
+	q := t.Query
+	s := q.Select
+	if s == nil || len(s.Items) != 1 || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Distinct {
+		refuse(CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
+	}
+	aggregated := s.Items[0].Term.Aggregate() != nil
+	if c := r.composer; c != nil && aggregated && !c.nested(q, r.scope) { // over patients: one row of another release
+		d := c.derive(q, r.scope)
+		one := r.adopt(d, "", t.At)
+		one.Join = fragment.JoinCross
+		value, _ := one.table.Column(d.columns[0].column)
+		return one.expr(value)
+	}
+	top := q.Limit != nil && !aggregated
+	if top && (q.Offset != nil || len(q.OrderBy) == 0 || count(q.Limit, "LIMIT") != 1) {
+		refuse(CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
+	}
+	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
+	if in.depth > maxQueryDepth {
+		refuse(CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+	}
+	in.rows(s)
+	term := s.Items[0].Term
+	var functions []fragment.Output
+	add := func(o fragment.Output, name string) *expr.Expr {
+		i := slices.IndexFunc(functions, func(f fragment.Output) bool { return sameOutput(f, o) })
+		if i < 0 {
+			i = len(functions)
+			o.Name = name
+			for slices.ContainsFunc(functions, func(f fragment.Output) bool { return f.Name == o.Name }) {
+				o.Name += "_2"
+			}
+			functions = append(functions, o)
+		}
+		return expr.Column(scalarRelation, functions[i].Name, functions[i].Type())
+	}
+	var resolve func(*syntax.Expr) *expr.Expr
+	resolve = func(t *syntax.Expr) *expr.Expr {
+		if t.IsAggregate() {
+			return add(in.function(t, in.row))
+		}
+		if t.Kind == syntax.Column {
+			in.row(t)
+			refuse(CodeNotGrouped, t.At, "aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row", t.Describe())
+		}
+		return scalar.Build(t, resolve)
+	}
+	var result *expr.Expr
+	if aggregated {
+		result = resolve(term)
+	} else if !top {
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
+	}
+	pairs := in.splitCorrelation(r, t.At)
+	if top {
+		if in.patient != nil && len(pairs) == 0 {
+			refuse(CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
+		}
+		var x *expr.Expr
+		in, pairs, x = in.first(q, pairs)
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
+	}
+	if in.patient != nil && aggregated && len(pairs) == 0 {
+		refuse(CodeNested, t.At, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
+	}
+	if !aggregated && !top && !in.atMostOneRow(pairs) {
+		refuse(CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
+	}
+	joined := r.leftJoinSubquery(in, pairs, functions, t.At)
+	return result.Replace(func(e *expr.Expr) *expr.Expr {
+		if e.Op != expr.OpColumn || e.Relation != scalarRelation {
+			return e
+		}
+		c, _ := joined.table.Column(e.Column)
+		x := joined.expr(c)
+		for _, f := range functions {
+			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
+				return scalar.Apply(t.At, expr.OpCoalesce, x, expr.Literal(value.Int(0)))
+			}
+		}
+		return x
+	})
+}
+
+// scalarRelation stands for the subquery until it is joined.
+const scalarRelation = " scalar"
+
+// atMostOneRow reports whether the subquery has at most one row for each row around it.
+func (r *resolver) atMostOneRow(pairs []pair) bool {
+	if len(r.sources) != 1 {
+		return false
+	}
+	s := r.sources[0]
+	if s.table.OneRowPerPatient {
+		return true
+	}
+	fixed := func(column string) bool {
+		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
+			slices.ContainsFunc(expr.Conjuncts(r.filter), func(c *expr.Expr) bool {
+				return c.Op == expr.OpEqual && c.Args[0].Op == expr.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == expr.OpLiteral
+			})
+	}
+	for _, k := range s.table.Key {
+		if !fixed(k) {
+			return false
+		}
+	}
+	return len(s.table.Key) > 0
+}

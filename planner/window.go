@@ -1,0 +1,309 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// windowing plans functions over windows of one patient's rows: an inner query
+// computes them beside the columns that the SELECT reads, and the SELECT reads that.
+type windowing struct {
+	in    *resolver
+	inner func(*syntax.Expr) *expr.Expr // resolves a term over the rows of in
+	d     fragment.Derived
+	next  *resolver
+}
+
+const windowRelation = "derived"
+
+// output resolves a term over the rows with their windows.
+func (w *windowing) output(t *syntax.Expr) *expr.Expr {
+	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
+		return w.output(withDefault(t))
+	}
+	if plain := byNumbers(t); plain != nil {
+		w.partition(t)
+		return w.output(plain)
+	}
+	if t.Over != nil {
+		o, name := w.window(t)
+		name = functionOutput(&w.d, o, name)
+		return expr.Column(windowRelation, name, o.Type())
+	}
+	if t.Window() == nil && t.Kind != syntax.Literal {
+		e := w.inner(t)
+		return expr.Column(windowRelation, valueOutput(&w.d, e), e.Type)
+	}
+	return scalar.Build(t, w.output)
+}
+
+// withDefault writes LAG(x, n, y) as CASE WHEN LAG(1, n) IS NULL THEN y ELSE LAG(x, n) END: y stands where there
+// is no such row, and not where x is NULL in it.
+func withDefault(t *syntax.Expr) *syntax.Expr {
+	there, x := *t, *t
+	there.Args = []*syntax.Expr{{Kind: syntax.Literal, At: t.At, Literal: value.Int(1)}, t.Args[1]}
+	x.Args = t.Args[:2]
+	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
+}
+
+// byNumbers writes PERCENT_RANK, CUME_DIST and NTILE by the number of a row and how many there are; nil where t is none of them.
+func byNumbers(t *syntax.Expr) *syntax.Expr {
+	arguments, known := map[string]int{"percent_rank": 0, "cume_dist": 0, "ntile": 1}[t.Name]
+	if t.Over == nil || !known {
+		return nil
+	}
+	name := strings.ToUpper(t.Name)
+	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
+		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
+	}
+	if len(t.Over.OrderBy) == 0 {
+		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+	}
+	ordered := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition, OrderBy: t.Over.OrderBy}
+	whole := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition}
+	count := func(over *syntax.Window) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true, Over: over}
+	}
+	number := func(n int64) *syntax.Expr { return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)} }
+	ranked := func(name string) *syntax.Expr {
+		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: name, Over: ordered}
+	}
+	op, n := syntax.NewOperator, count(whole)
+	switch t.Name {
+	case "percent_rank":
+		part := op(syntax.Divide, op("-", ranked("rank"), number(1)), op("-", n, number(1)))
+		return op("case", op("=", n, number(1)), &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Float(0)}, part)
+	case "cume_dist":
+		return op(syntax.Divide, count(ordered), n)
+	}
+	k := t.Args[0]
+	if k.Kind != syntax.Literal || k.Literal.Type() != value.TypeInt || k.Literal.Int64() < 1 || k.Literal.Int64() > 1000 {
+		refuse(CodeType, k.At, "write a whole number from 1 to 1000", "NTILE needs a constant number of parts")
+	}
+	// The first parts, as many as the division leaves over, have a row more.
+	size, larger, row := op("div", n, k), op("%", n, k), op("-", ranked("row_number"), number(1))
+	inLarger := op("*", larger, op("+", size, number(1)))
+	return op("case", op("<", row, inLarger), op("+", op("div", row, op("+", size, number(1))), number(1)),
+		op("+", op("+", op("div", op("-", row, inLarger), size), larger), number(1)))
+}
+
+// aliases puts what SELECT calls by a name in its place within QUALIFY.
+func (w *windowing) aliases(t *syntax.Expr, terms []syntax.Item) *syntax.Expr {
+	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+		if t.Over != nil {
+			return t
+		}
+		if named := syntax.Aliased(terms, t); named != nil && named.Window() != nil {
+			return named
+		}
+		return nil
+	})
+}
+
+var windowFunctions = map[string]fragment.Function{
+	"row_number": fragment.FunctionRowNumber, "rank": fragment.FunctionRank, "dense_rank": fragment.FunctionDenseRank,
+	"lag": fragment.FunctionLag, "lead": fragment.FunctionLead, "first_value": fragment.FunctionFirst, "last_value": fragment.FunctionLast,
+}
+
+// partition is that of a window, which is within one patient's rows.
+func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
+	determined := w.in.patient == nil
+	var partition []*expr.Expr
+	for _, p := range t.Over.Partition {
+		e := w.inner(p)
+		if !w.in.readsPatientID(e) || w.in.patient == nil {
+			partition = append(partition, e)
+		}
+		determined = determined || w.in.determinesPatient(e)
+	}
+	if !determined {
+		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", strings.ToUpper(t.Name))
+	}
+	partition = scalar.SortedUnique(partition)
+	if w.in.patient != nil {
+		partition = append([]*expr.Expr{w.in.patient}, partition...)
+	}
+	return partition
+}
+
+func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
+	name := strings.ToUpper(t.Name)
+	win := &fragment.Window{Partition: w.partition(t)}
+	for _, o := range t.Over.OrderBy {
+		win.Order = append(win.Order, orderBy(o, w.inner(o.Term)))
+	}
+	frame := t.Over.Frame
+	f, special := windowFunctions[t.Name]
+	if !special {
+		if !syntax.IsAggregate(t.Name) && rowFunctions[t.Name] == "" {
+			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
+		}
+		o, outputName := w.in.function(t, w.inner)
+		if frame != nil && len(win.Order) > 0 {
+			win.Frame = &fragment.Frame{From: max(frame.From, -fragment.Unbounded), To: min(frame.To, fragment.Unbounded), Values: frame.Values}
+			if frame.Values {
+				win.Order = orderByUnits(win.Order, frame, t.At)
+			}
+		}
+		o.Window = win
+		return o, outputName
+	}
+	if len(win.Order) == 0 {
+		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+	}
+	o := fragment.Output{Function: f, Window: win}
+	arguments := 0
+	switch f {
+	case fragment.FunctionLag, fragment.FunctionLead:
+		arguments, win.Offset = 1, 1
+		if len(t.Args) == 2 {
+			arguments = 2
+			if n := t.Args[1]; n.Kind != syntax.Literal || n.Literal.Type() != value.TypeInt || n.Literal.Int64() < 1 || n.Literal.Int64() > 1000 {
+				refuse(CodeType, n.At, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
+			}
+			win.Offset = int(t.Args[1].Literal.Int64())
+		}
+	case fragment.FunctionFirst, fragment.FunctionLast:
+		arguments = 1
+	}
+	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
+		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
+	}
+	if f == fragment.FunctionLast && (frame == nil || frame.To < fragment.Unbounded) {
+		refuse(CodeNotSupported, t.At, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+			"LAST_VALUE reads up to the current row only, unless its frame reaches the end")
+	}
+	if arguments > 0 {
+		o.Expr = w.inner(t.Args[0])
+	}
+	return o, strings.ReplaceAll(string(f), " ", "_")
+}
+
+// orderByUnits gives the order of a frame of values as an int, in whose units the frame is: a date's are days.
+func orderByUnits(order []fragment.Order, frame *syntax.Frame, at Position) []fragment.Order {
+	if len(order) != 1 {
+		refuse(CodeNotSupported, at, "order by one date or int", "RANGE BETWEEN … is counted in one order")
+	}
+	by := order[0]
+	switch t := by.Expr.Type; {
+	case t == value.TypeDate:
+		by.Expr = scalar.Apply(at, expr.OpSubtract, by.Expr, expr.Literal(value.Date(0)))
+	case t != value.TypeInt:
+		refuse(CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
+	case frame.Days:
+		refuse(CodeType, at, "order by a date, or write a number in place of the interval", "RANGE BETWEEN INTERVAL … is counted in days, and the order is by an int")
+	}
+	return []fragment.Order{by}
+}
+
+// done makes the inner query, and returns the rows that it yields.
+func (w *windowing) done(at Position) *resolver {
+	d := &w.d
+	if w.in.patient != nil {
+		d.Patient = valueOutput(d, w.in.patient)
+	}
+	if w.ordered() {
+		// Rows that are alike in all that is read may change places; no others.
+		read := w.read()
+		for i := range d.Columns {
+			if o := &d.Columns[i]; o.Window != nil && o.Tied() {
+				o.Window.Ties = read
+			}
+		}
+	} else {
+		w.number(at)
+	}
+	d.Relations, d.Filter = w.in.relations(), w.in.filter
+	w.next.adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
+	return w.next
+}
+
+// read lists all that the outputs read, in one order.
+func (w *windowing) read() []*expr.Expr {
+	var all []*expr.Expr
+	for _, o := range w.d.Columns {
+		if o.Expr != nil {
+			all = append(all, o.Expr)
+		}
+		if o.Window != nil {
+			all = append(all, o.Window.Partition...)
+			for _, by := range o.Window.Order {
+				all = append(all, by.Expr)
+			}
+		}
+	}
+	return scalar.SortedUnique(all)
+}
+
+// ordered reports whether all outputs that depend on the order of tied rows are of one
+// order. Then rows that are alike in all that is read change places in all at once.
+func (w *windowing) ordered() bool {
+	first := ""
+	for _, o := range w.d.Columns {
+		if o.Window == nil || !o.Tied() {
+			continue
+		}
+		order := scalar.Canonical(o.Window.Partition) + scalar.Canonical(o.Window.Order)
+		if first == "" {
+			first = order
+		}
+		if order != first {
+			return false
+		}
+	}
+	return true
+}
+
+// number puts a query within, which gives each row of a patient a number, so that all
+// orders leave the same row before the other where two are alike.
+func (w *windowing) number(at Position) {
+	read := w.read()
+	inner := &fragment.Derived{Relations: w.in.relations(), Filter: w.in.filter}
+	window := &fragment.Window{Ties: read}
+	if w.in.patient != nil {
+		inner.Patient = valueOutput(inner, w.in.patient)
+		window.Partition = []*expr.Expr{w.in.patient}
+	}
+	window.Order = []fragment.Order{{Expr: read[0]}}
+	names := map[string]string{}
+	for _, e := range read {
+		names[scalar.Canonical(e)] = valueOutput(inner, e)
+	}
+	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
+	placeName := functionOutput(inner, place, "place")
+	rows := &resolver{catalog: w.in.catalog, depth: w.in.depth}
+	s := rows.adopt(w.in.settleDerived(inner, nil, at), "", at)
+	over := func(e *expr.Expr) *expr.Expr {
+		if e == nil {
+			return nil
+		}
+		return expr.Column(s.Name, names[scalar.Canonical(e)], e.Type)
+	}
+	for i := range w.d.Columns {
+		o := &w.d.Columns[i]
+		o.Expr = over(o.Expr)
+		if o.Window == nil {
+			continue
+		}
+		moved := *o.Window
+		moved.Partition, moved.Order = nil, nil
+		for _, e := range o.Window.Partition {
+			moved.Partition = append(moved.Partition, over(e))
+		}
+		for _, by := range o.Window.Order {
+			by.Expr = over(by.Expr)
+			moved.Order = append(moved.Order, by)
+		}
+		if o.Tied() {
+			moved.Order = append(moved.Order, fragment.Order{Expr: expr.Column(s.Name, placeName, value.TypeInt)})
+		}
+		o.Window = &moved
+	}
+	w.in = rows
+}
