@@ -4,22 +4,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
 )
-
-func index(i int) string { return strconv.Itoa(i) }
-
-func indexOf(column string) int {
-	i, err := strconv.Atoi(column)
-	if err != nil {
-		panic(err) // written by index
-	}
-	return i
-}
 
 // Finish turns released groups into the answer: arithmetic over aggregates,
 // HAVING, ORDER BY, LIMIT, and an interval for each noisy number. All of it is
@@ -93,35 +82,6 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 	}
 	answer.Notes = tooFew(p.Columns, unknown, len(rows))
 	return answer
-}
-
-// ends writes an interval in the column's type, NULL where it has no end. A
-// value that post-processing moved stays within.
-func ends(low, high float64, v value.Value, t value.Type) (value.Value, value.Value) {
-	if !v.IsNull() {
-		low, high = math.Min(low, v.Float64()), math.Max(high, v.Float64())
-	}
-	if t == value.TypeFloat {
-		return value.Float(low), value.Float(high)
-	}
-	whole := func(x float64) value.Value {
-		if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) >= 1<<62 {
-			return value.Null(t)
-		}
-		return ordinal(t, x)
-	}
-	return whole(math.Floor(low)), whole(math.Ceil(high))
-}
-
-// ordinal is a whole number, or the day or instant that it counts.
-func ordinal(t value.Type, x float64) value.Value {
-	switch t {
-	case value.TypeDate:
-		return value.Date(int64(x))
-	case value.TypeTimestamp:
-		return value.Timestamp(int64(x))
-	}
-	return value.Int(int64(x))
 }
 
 type groupRow struct {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/intramuros/intramuros/internal/fragment"
 )
 
 // Ask is what a researcher settles for a query beside its SQL, as far as planning needs it. Every door embeds it, so that a
@@ -131,3 +133,6 @@ func FormatWeights(weights map[string]int) string {
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
 }
+
+// maxWeight is the largest of Query.Weights.
+const maxWeight = fragment.MaxShare / 20

@@ -26,9 +26,6 @@ const (
 	mostBeyond  = 15
 )
 
-// measured says which partial aggregate tells how much clipping left out, and of which.
-type measured struct{ of, beyond int }
-
 // measure buys, where patients may be clipped, a number that tells how much is left out, and where CLAMP may move values, how many it
 // moves, each for a small part of the budget.
 func (b *builder) measure() {
@@ -249,11 +246,6 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 
 // percent is a share for people.
 func percent(x float64) string { return number(math.Round(1000*x)/10) + " %" }
-
-// unmeasured says that it is not measured how much is beyond a limit.
-func unmeasured(limit string) string {
-	return "how much is beyond " + limit + " and left out is not measured: ask for a count beside it; intervals hold the value without that part"
-}
 
 // biases say how much of the data the answer is without, and how much CLAMP moved, as measured.
 func (p *Plan) biases(cells []Cell, confidence float64) []string {

@@ -17,16 +17,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// maxColumns bounds the answer's width.
-const maxColumns = 100
-
-// The relations that a released expression reads in place of tables.
-const (
-	relationKey       = "key"       // column "2": the third group key
-	relationAggregate = "aggregate" // column "0": the first aggregate
-	relationDivision  = "division"  // column "0": the first of the plan's divisions
-)
-
 // planRelease plans one release up to its price.
 func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *builder {
 	rows := within.taken(syntax)
@@ -295,10 +285,10 @@ func (b *builder) outputs() {
 		p.order = append(p.order, orderBy(o, b.output(t)))
 	}
 	if s.Limit != nil {
-		p.limit = count(s.Limit, "LIMIT")
+		p.limit = rowsAsked(s.Limit, "LIMIT")
 	}
 	if s.Offset != nil {
-		p.offset = count(s.Offset, "OFFSET")
+		p.offset = rowsAsked(s.Offset, "OFFSET")
 	}
 }
 
@@ -361,24 +351,6 @@ func (b *builder) refuseRows() {
 	if len(b.grouping()) == 0 {
 		refuse(CodeRowLevel, s.Items[0].Term.At, "ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY", "rows of patients are never shown")
 	}
-}
-
-func count(t *syntax.Expr, where string) int {
-	if t.Kind != syntax.Literal || t.Literal.Type() != value.TypeInt || t.Literal.Int64() < 0 || t.Literal.Int64() > 1<<31 {
-		refuse(CodeSyntax, t.At, "write a whole number", "%s needs a number of rows", where)
-	}
-	return int(t.Literal.Int64())
-}
-
-func readsAggregate(e *expr.Expr) bool {
-	found := false
-	e.Columns(func(relation, _ string) { found = found || relation == relationAggregate })
-	return found
-}
-
-// orderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
-func orderBy(o syntax.Order, e *expr.Expr) fragment.Order {
-	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
 }
 
 // output resolves a term over the groups: a key, an aggregate, a constant, or an

@@ -12,15 +12,6 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that counts those.
-type clampCount struct {
-	partial int
-	of      int          // the partial aggregate that counts all of which some are moved; -1: there is none
-	sums    []*expr.Expr // what is added up
-	moved   *expr.Expr   // of the rows in which a value is moved
-	what    string       // what CLAMP moves, and from where to where
-}
-
 // clamps lists what may be moved, and is to be measured.
 func (b *builder) clamps() []clampCount {
 	if b.federation.Uncounted {

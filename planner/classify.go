@@ -6,17 +6,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Each query is classified once, before it is planned and after those within it, by what its rows are.
-
-// kind is what the rows of a query are.
-type kind int
-
-const (
-	kindConstants kind = iota + 1 // of the text alone
-	kindRows                      // of one patient each, or public
-	kindRelease                   // aggregates over patients, or computed from such
-)
-
 // kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept, and
 // planning goes on from there.
 func (c *programPlanner) kind(q *syntax.Query, within *scope, depth int) kind {
@@ -133,6 +122,6 @@ func (c *programPlanner) isScalarRelease(q *syntax.Query, around *resolver) bool
 // readsAround reports whether a subquery's conditions read columns of the query around it.
 func (r *resolver) readsAround() bool {
 	outer := func(relation string) bool { return r.of(relation) == nil }
-	return r.filter != nil && reads(r.filter, outer) ||
-		slices.ContainsFunc(r.sources, func(s *source) bool { return s.On != nil && reads(s.On, outer) })
+	return r.filter != nil && readsAny(r.filter, outer) ||
+		slices.ContainsFunc(r.sources, func(s *source) bool { return s.On != nil && readsAny(s.On, outer) })
 }

@@ -211,7 +211,7 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 		facts := c.public.Range(e)
 		low, high = c.shareRange(e)
 		facts.Lower, facts.Upper = math.Max(facts.Lower, low), math.Min(facts.Upper, high)
-		return within(dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: c.alike(q)}, c.confidence, facts)
+		return clipped(dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: c.alike(q)}, c.confidence, facts)
 	}
 	return c.apart(e)
 }

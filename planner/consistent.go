@@ -14,24 +14,6 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
-// between 0 and 1, no mean of nothing. All of it is computed from released numbers and the plan, so it costs nothing.
-
-// division is an expression that divides or subtracts released numbers, and where the plan says that its value lies.
-type division struct {
-	expr         *expr.Expr
-	lower, upper float64 // infinite where the plan says nothing
-	bottom       []bottomTerm
-	constant     float64 // added to the bottom's terms
-	noise        float64 // how far noise may move the bottom
-}
-
-// bottomTerm is a partial aggregate that an expression is divided by, and its weight.
-type bottomTerm struct {
-	partial int
-	weight  float64
-}
-
 // settle finds the divisions of all that the plan's answer shows, filters and orders by.
 func (p *Plan) settle() {
 	p.divisions, p.settled, p.emptiness = nil, map[*expr.Expr]*expr.Expr{}, map[int]float64{}
@@ -124,21 +106,6 @@ func (g group) divide(d *division) value.Value {
 	return clamped(v, d.lower, d.upper)
 }
 
-// clamped moves a number into an interval.
-func clamped(v value.Value, lower, upper float64) value.Value {
-	x := math.Max(lower, math.Min(upper, v.Float64()))
-	switch {
-	case x == v.Float64():
-		return v
-	case v.Type() == value.TypeInt:
-		return value.Int(int64(x))
-	}
-	return value.Float(x)
-}
-
-// surely is the confidence with which there is something to divide by, or to seek a quantile in.
-const surely = 0.95
-
 // undetermined reports whether noise may be all that an aggregate is divided by, or is read from.
 func (g group) undetermined(a *Aggregate) bool {
 	if g.asIs {
@@ -227,7 +194,7 @@ func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	case fragment.PartialPatients:
 		return 0, 1, y.Kind == fragment.PartialPatients && (y.Expr == nil || x.Expr != nil && implies(conjuncts(x.Expr), conjuncts(y.Expr)))
 	case fragment.PartialValues:
-		return 0, 1, y.Kind == fragment.PartialRows || y.Kind == fragment.PartialValues && implies(present(x.Expr), present(y.Expr))
+		return 0, 1, y.Kind == fragment.PartialRows || y.Kind == fragment.PartialValues && implies(presence(x.Expr), presence(y.Expr))
 	case fragment.PartialSum:
 		l, u = math.Min(0, float64(x.Grid.Lower)), math.Max(0, float64(x.Grid.Upper))
 		switch {
@@ -236,7 +203,7 @@ func partOf(x, y fragment.Partial) (l, u float64, ok bool) {
 		case y.Kind == fragment.PartialRows:
 			return l, u, true
 		case y.Kind == fragment.PartialValues:
-			return l, u, scalar.Same(x.Expr, y.Expr) || implies(nonzero(x.Expr), present(y.Expr))
+			return l, u, scalar.Same(x.Expr, y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
 		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
 			c, ok := indicator(x.Expr)
 			d, also := indicator(y.Expr)
@@ -266,12 +233,12 @@ func conjuncts(c *expr.Expr) []string {
 	return all
 }
 
-// present are conditions that hold if and only if an expression is not NULL.
-func present(e *expr.Expr) []string {
+// presence lists conditions that hold if and only if an expression is not NULL.
+func presence(e *expr.Expr) []string {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
 		all := conjuncts(e.Args[0])
 		if then := e.Args[1]; then.Op != expr.OpLiteral || then.Value.IsNull() {
-			all = append(all, present(then)...)
+			all = append(all, presence(then)...)
 		}
 		return all
 	}

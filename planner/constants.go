@@ -7,16 +7,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start).
-// Its columns stand for what they are; it is no relation of the plan.
-type constants struct {
-	alias string
-	names []string
-	exprs []*expr.Expr
-	// values: it is VALUES of one row, which may stand for a table as those of more do.
-	values bool
-}
-
 // constantsOf returns what a table of FROM stands for, where it is a query that reads no table.
 func (r *resolver) constantsOf(f syntax.From) *constants {
 	query, within, names := f.Query, r.scope, f.Columns

@@ -4,24 +4,12 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
-
-// maxQueryDepth bounds queries within queries.
-const maxQueryDepth = 16
-
-// derived is a planned query within a query: each of its rows is one patient's, or
-// all that it reads is public.
-type derived struct {
-	*fragment.Derived
-	table   *catalog.Table
-	columns []column // as the query names them
-}
 
 // derive plans a query in place of a table.
 func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived {
@@ -33,7 +21,7 @@ func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived 
 	}
 	if limit := cmpOr(q.Limit, q.Offset); limit != nil {
 		if r.catalog.readsPublic(q, within) {
-			return limited(&resolver{catalog: r.catalog, depth: r.depth + 1}, q, within)
+			return limitedRows(&resolver{catalog: r.catalog, depth: r.depth + 1}, q, within)
 		}
 		refuse(CodePatientsMixed, limit.At, "number the rows of each patient with ROW_NUMBER() OVER (PARTITION BY patient ORDER BY …) and keep those you want",
 			"LIMIT in a query within a query would choose among patients")
@@ -50,13 +38,6 @@ func (r *resolver) derive(q *syntax.Query, within *scope, at Position) *derived 
 		return in.values(q.Select)
 	}
 	return in.selected(q.Select)
-}
-
-func cmpOr(a, b *syntax.Expr) *syntax.Expr {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
@@ -168,7 +167,7 @@ func (p *Program) Warnings() []string {
 // truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part alone.
 func (p *Program) truncated() []string {
 	var names []string
-	varies := func(e *expr.Expr) bool { return reads(e, func(string) bool { return true }) }
+	varies := func(e *expr.Expr) bool { return readsAny(e, func(string) bool { return true }) }
 	var quotient func(e *expr.Expr) bool
 	quotient = func(e *expr.Expr) bool {
 		return e != nil && (e.Op == expr.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))
@@ -318,39 +317,4 @@ func (p *Plan) length() string {
 		return number(math.Sqrt(weight)) + " (L2)"
 	}
 	return number(weight) + " (L1)"
-}
-
-// abridged leaves out the middle of a very long text.
-func abridged(s string) string {
-	const most = 300
-	r := []rune(s)
-	if len(r) <= most {
-		return s
-	}
-	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
-func whole(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-
-func number(x float64) string { return fmt.Sprintf("%.4g", x) }
-
-func domainText(d []value.Value) string {
-	if d == nil {
-		return ", undeclared: groups must be selected"
-	}
-	var names []string
-	for _, v := range d {
-		names = append(names, expr.Literal(v).String())
-	}
-	if len(names) > 8 {
-		names = append(append(names[:4:4], "…"), names[len(names)-3:]...)
-	}
-	return fmt.Sprintf(" in %d declared: %s", len(d), strings.Join(names, ", "))
 }

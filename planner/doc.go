@@ -20,18 +20,20 @@
 //
 // Files, from the text to the answer:
 //
-//   - classify.go tells each query's kind, once, those within first;
-//   - source.go, derive.go and subquery.go make relations of FROM, of queries within queries, and of IN and EXISTS;
-//     values.go, first.go, once.go and constants.go do so for VALUES, LIMIT, COUNT(DISTINCT key) and queries that read
-//     no table; prune.go leaves out what nothing reads;
-//   - package scalar builds expressions of terms whose columns are known;
-//   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
-//     becomes a number and an interval; distinct.go, quantile.go and survival.go plan those that read trees of counts;
-//   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
-//   - parts.go reads tables that a catalog divides by whose their rows are;
+//   - program.go is a query and its releases; compose.go plans them, split.go divides what aggregates aggregates,
+//     classify.go tells each query's kind, once, those within first;
+//   - scope.go has the names of WITH, resolver.go the rows of one SELECT, source.go what FROM reads, names.go its columns,
+//     patient.go whose the rows are, by the keys of the catalog; package scalar builds expressions;
+//   - derive.go makes relations of queries within queries: setop.go, group.go, window.go and first.go (LIMIT) do so for
+//     parts of SQL, project.go makes the columns; values.go, constants.go and once.go (COUNT(DISTINCT key)) likewise;
+//     subquery.go, scalar.go and lateral.go join correlated queries; parts.go reads tables that a catalog divides by whose
+//     their rows are; prune.go leaves out what nothing reads;
 //   - package rewrite puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;
-//   - program.go splits what aggregates aggregates into several releases; computed.go gives what is computed from
-//     their numbers an interval;
-//   - consistent.go and reconcile.go make numbers fit each other, by package estimate;
-//   - answer.go and means.go turn noisy partial aggregates into rows: arithmetic, HAVING, ORDER BY, LIMIT, intervals.
+//   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
+//     becomes a number and an interval; distinct.go, occurring.go, quantile.go and survival.go plan those that read trees;
+//   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
+//     beyond.go and clamps.go measure what limits and bounds leave out;
+//   - answer.go turns noisy partial aggregates into rows; interval.go and means.go give their intervals; finish.go and
+//     computed.go do so for what is computed from released rows, and expected.go before anything is released;
+//   - consistent.go and reconcile.go make numbers fit each other, by package estimate.
 package planner

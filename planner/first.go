@@ -44,7 +44,7 @@ func (n *numbering) rows(partition []*expr.Expr, order []fragment.Order, first, 
 
 // first plans the first row of a scalar subquery, SELECT x … ORDER BY … LIMIT 1, among
 // those that each row around is tied to, as the rows of a query that has only that one.
-func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []pair, x *expr.Expr) {
+func (r *resolver) first(q *syntax.Query, pairs []correlation) (rows *resolver, tied []correlation, x *expr.Expr) {
 	r.linkByForeignKeys()
 	n := r.numbering()
 	var partition []*expr.Expr
@@ -64,22 +64,22 @@ func (r *resolver) first(q *syntax.Query, pairs []pair) (rows *resolver, tied []
 	rows = n.rows(partition, order, 1, 1, q.Limit.At)
 	s := rows.sources[0]
 	for i, p := range pairs {
-		tied = append(tied, pair{expr.Column(s.Name, names[i], p.inner.Type), p.outer})
+		tied = append(tied, correlation{expr.Column(s.Name, names[i], p.inner.Type), p.outer})
 	}
 	return rows, tied, expr.Column(s.Name, name, value.Type)
 }
 
-// limited plans LIMIT and OFFSET of released or public rows that a query around reads; over is an empty resolver, in which
+// limitedRows plans LIMIT and OFFSET of released or public rows that a query around reads; over is an empty resolver, in which
 // the query is planned.
-func limited(over *resolver, q *syntax.Query, within *scope) *derived {
+func limitedRows(over *resolver, q *syntax.Query, within *scope) *derived {
 	first, last := int64(1), int64(1)<<32
 	if q.Offset != nil {
-		first += int64(count(q.Offset, "OFFSET"))
+		first += int64(rowsAsked(q.Offset, "OFFSET"))
 	}
 	if q.Limit != nil {
-		last = first - 1 + int64(count(q.Limit, "LIMIT"))
+		last = first - 1 + int64(rowsAsked(q.Limit, "LIMIT"))
 	}
-	inner, places := ordered(q)
+	inner, places := withOrder(q)
 	within.hand(q, inner)
 	d := over.derive(inner, within, q.At)
 	r := &resolver{catalog: over.catalog, composer: over.composer, depth: over.depth}

@@ -167,7 +167,7 @@ func (g group) interval(r *reading) (low, high float64) {
 		ratio.Numerator += q.Top.Weights[i] * g.noisy(i)
 		ratio.Denominator += q.Bottom.Weights[i] * g.noisy(i)
 	}
-	return within(ratio, r.confidence, r.bounds)
+	return clipped(ratio, r.confidence, r.bounds)
 }
 
 // apart bounds an expression by interval arithmetic over the aggregates that it reads.
@@ -198,10 +198,10 @@ func (g group) apart(r *reading) (low, high float64) {
 	return f.Lower, f.Upper
 }
 
-// within clips an interval to what is public. Where noise moved the number so far
+// clipped clips an interval to what is public. Where noise moved the number so far
 // beyond a bound that nothing is left, an interval of no width would claim a
 // certainty that nobody has: a third of the half-width, about the noise's scale, is left.
-func within(r dp.Ratio, confidence float64, bounds expr.Range) (low, high float64) {
+func clipped(r dp.Ratio, confidence float64, bounds expr.Range) (low, high float64) {
 	low, high = r.Interval(confidence, bounds.Lower, bounds.Upper)
 	if low < high {
 		return low, high

@@ -51,7 +51,7 @@ func (b *builder) profiledRows() int {
 func (b *builder) profiledGroups() int {
 	l := b.ladder()
 	if len(l) == 0 || len(b.fragment.Keys) == 0 || !(b.query.Epsilon > 0) || b.query.Accuracy != nil || b.counted != nil ||
-		!slices.ContainsFunc(aggregatesOf(b.syntax.Select), func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct }) {
+		!slices.ContainsFunc(aggregatesIn(b.syntax.Select), func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct }) {
 		return 0
 	}
 	groups, possible := undeclaredGroups, maxProfiledGroups
@@ -85,7 +85,7 @@ func (b *builder) bins() int {
 
 // sumsAlone reports whether all that is asked for are sums, so that a patient's rows are not counted.
 func (b *builder) sumsAlone() bool {
-	for _, t := range aggregatesOf(b.syntax.Select) {
+	for _, t := range aggregatesIn(b.syntax.Select) {
 		if t.Name != "sum" || t.Distinct {
 			return false
 		}

@@ -40,3 +40,9 @@ func Functions() []Function {
 	}
 	return all
 }
+
+// tableFunctions are how the functions in FROM are written.
+var tableFunctions = []string{
+	"INCIDENCE_RATE((SELECT time, event, strata … FROM …), horizon => n [, per => n])",
+	"KAPLAN_MEIER((SELECT time, event, strata … FROM …), horizon => n [, step => n] [, every => n])",
+}

@@ -27,9 +27,9 @@ func (g group) means(a *Aggregate, confidence float64) estimate.Means {
 	}}
 }
 
-// sure is how many standard deviations of its noise a number must be away from 0, for what it divides or multiplies to
+// sureDeviations is how many standard deviations of its noise a number must be away from 0, for what it divides or multiplies to
 // be close to linear in the noise, so that a simulation covers as it should; found by TestIntervalCoverage.
-const sure = 8
+const sureDeviations = 8
 
 // determined reports whether all numbers by which the expression's aggregates divide, and all
 // that are multiplied, are far from 0.
@@ -40,7 +40,7 @@ func (g group) determined(all []int) bool {
 		if _, _, ok := a.average(); ok {
 			of = a.Partials[1]
 		}
-		if math.Abs(g.noisy(of)) < sure*g.plan.noise[of].StandardDeviation() {
+		if math.Abs(g.noisy(of)) < sureDeviations*g.plan.noise[of].StandardDeviation() {
 			return false
 		}
 	}

@@ -196,7 +196,3 @@ func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 	}
 	return found, nil
 }
-
-func ambiguous(t *syntax.Expr, hint string) *Error {
-	return &Error{Code: CodeAmbiguous, Position: t.At, Hint: hint, Message: t.Name + " is a column of more than one table here"}
-}

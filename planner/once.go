@@ -24,7 +24,7 @@ func (b *builder) countOnce() {
 	d := &fragment.Derived{Relations: rows.relations(), Filter: rows.filter, Grouped: true}
 	all := []*expr.Expr{rows.patient, key}
 	for _, t := range b.grouping() {
-		if e := rows.row(b.key(t)); reads(e, rows.has) { // what is alike in all rows of a hospital need not be told
+		if e := rows.row(b.key(t)); readsAny(e, rows.has) { // what is alike in all rows of a hospital need not be told
 			all = append(all, e)
 		}
 	}
@@ -74,8 +74,8 @@ func (b *builder) countedKey() *expr.Expr {
 	return key
 }
 
-// aggregatesOf lists the aggregates of a SELECT's items and HAVING.
-func aggregatesOf(s *syntax.Select) []*syntax.Expr {
+// aggregatesIn lists the aggregates of a SELECT's items and HAVING.
+func aggregatesIn(s *syntax.Select) []*syntax.Expr {
 	var all []*syntax.Expr
 	add := func(t *syntax.Expr) bool {
 		if t.IsAggregate() {
@@ -94,7 +94,7 @@ func aggregatesOf(s *syntax.Select) []*syntax.Expr {
 
 // severalCounts reports whether a SELECT counts something distinct beside other aggregates.
 func severalCounts(s *syntax.Select) bool {
-	all := aggregatesOf(s)
+	all := aggregatesIn(s)
 	return len(all) > 1 && slices.ContainsFunc(all, func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct })
 }
 
@@ -106,7 +106,7 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 	}
 	var apart []*syntax.Expr
 	first, only := (*expr.Expr)(nil), true // which countOnce counts, if it may
-	for _, t := range aggregatesOf(s) {
+	for _, t := range aggregatesIn(s) {
 		key, patients := rows.countedBy(t)
 		switch {
 		case patients:

@@ -202,3 +202,33 @@ func (p *Plan) Answered(hospitals int) error {
 	p.settle()
 	return err
 }
+
+// What the numbers of one group must be to each other, whatever the noise: MIN ≤ median ≤ MAX, a share of a whole
+// between 0 and 1, no mean of nothing. All of it is computed from released numbers and the plan, so it costs nothing.
+
+// division is an expression that divides or subtracts released numbers, and where the plan says that its value lies.
+type division struct {
+	expr         *expr.Expr
+	lower, upper float64 // infinite where the plan says nothing
+	bottom       []bottomTerm
+	constant     float64 // added to the bottom's terms
+	noise        float64 // how far noise may move the bottom
+}
+
+// bottomTerm is a partial aggregate that an expression is divided by, and its weight.
+type bottomTerm struct {
+	partial int
+	weight  float64
+}
+
+// measured says which partial aggregate tells how much clipping left out, and of which.
+type measured struct{ of, beyond int }
+
+// clampCount is a CLAMP within a sum, or an average and its like, that may move values, and the partial aggregate that counts those.
+type clampCount struct {
+	partial int
+	of      int          // the partial aggregate that counts all of which some are moved; -1: there is none
+	sums    []*expr.Expr // what is added up
+	moved   *expr.Expr   // of the rows in which a value is moved
+	what    string       // what CLAMP moves, and from where to where
+}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/scalar"
@@ -240,4 +241,19 @@ func sameOutput(a, b fragment.Output) bool {
 	}
 	a.Name, b.Name, a.Expr, b.Expr = "", "", nil, nil
 	return scalar.Canonical(a) == scalar.Canonical(b)
+}
+
+// derived is a planned query within a query: each of its rows is one patient's, or
+// all that it reads is public.
+type derived struct {
+	*fragment.Derived
+	table   *catalog.Table
+	columns []column // as the query names them
+}
+
+func cmpOr(a, b *syntax.Expr) *syntax.Expr {
+	if a != nil {
+		return a
+	}
+	return b
 }

@@ -13,25 +13,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Public tables are read as they are, at no price: alone, or joined with what was released. A query then has lookups,
-// relations over public tables that hospitals compute over their copies, and what is computed from releases reads the rows
-// of each as it reads a release's.
-
-// Lookup is what a program reads of public tables.
-type Lookup struct {
-	fragment.Reading
-	columns *catalog.Table // of the relation, under the name that it has in what is computed
-	// bounds narrow it to what the rest of the query joins with it.
-	bounds []bound
-}
-
-// bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which reads releases
-// and lookups before this one.
-type bound struct {
-	column *expr.Expr
-	values *fragment.Derived
-}
-
 // maxBound is how many values a bound may have; of more, it keeps all rows.
 const maxBound = 5000
 
@@ -229,7 +210,7 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 	}
 	var own []*expr.Expr
 	for _, e := range conditionsOn(d, i) {
-		if reads(e, func(relation string) bool { return relation == r.Name }) && !reads(e, func(relation string) bool { return relation != r.Name }) {
+		if readsAny(e, func(relation string) bool { return relation == r.Name }) && !readsAny(e, func(relation string) bool { return relation != r.Name }) {
 			own = append(own, e)
 		}
 	}

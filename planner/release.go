@@ -12,9 +12,6 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// maxWeight is the largest of Query.Weights.
-const maxWeight = fragment.MaxShare / 20
-
 // splitBudget gives each partial aggregate its share of the budget: the largest weight of the
 // columns that read it, all divided by what they have in common.
 //
@@ -72,14 +69,6 @@ func (b *builder) splitBudget() {
 			p.Fragment.Partials[i].Share = 0
 		}
 	}
-}
-
-// divisor is the greatest common one.
-func divisor(a, b int) int {
-	for b > 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 func (p *Plan) noisyNames() []string {

@@ -134,8 +134,40 @@ func (r *resolver) facts(e *expr.Expr) expr.Range {
 }
 
 // reads reports whether the expression reads a relation of which f says so.
-func reads(e *expr.Expr, f func(relation string) bool) bool {
+func readsAny(e *expr.Expr, f func(relation string) bool) bool {
 	found := false
 	e.Columns(func(relation, _ string) { found = found || f(relation) })
 	return found
+}
+
+func ambiguous(t *syntax.Expr, hint string) *Error {
+	return &Error{Code: CodeAmbiguous, Position: t.At, Hint: hint, Message: t.Name + " is a column of more than one table here"}
+}
+
+// maxQueryDepth bounds queries within queries.
+const maxQueryDepth = 16
+
+// scope is the queries that WITH names, the innermost first. The last of the list has no query.
+type scope struct {
+	syntax.With
+	within *scope // where its query is planned
+	next   *scope
+	*memory
+}
+
+// memory is what is known of the queries of a statement while it is planned.
+type memory struct {
+	reads int // of names of WITH
+	// kept holds the rows of queries that have been read to classify them, until they are planned.
+	kept map[*syntax.Query]*resolver
+}
+
+// constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start).
+// Its columns stand for what they are; it is no relation of the plan.
+type constants struct {
+	alias string
+	names []string
+	exprs []*expr.Expr
+	// values: it is VALUES of one row, which may stand for a table as those of more do.
+	values bool
 }

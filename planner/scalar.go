@@ -27,7 +27,7 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 		return one.expr(value)
 	}
 	top := q.Limit != nil && !aggregated
-	if top && (q.Offset != nil || len(q.OrderBy) == 0 || count(q.Limit, "LIMIT") != 1) {
+	if top && (q.Offset != nil || len(q.OrderBy) == 0 || rowsAsked(q.Limit, "LIMIT") != 1) {
 		refuse(CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
 	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
@@ -101,7 +101,7 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 const scalarRelation = " scalar"
 
 // atMostOneRow reports whether the subquery has at most one row for each row around it.
-func (r *resolver) atMostOneRow(pairs []pair) bool {
+func (r *resolver) atMostOneRow(pairs []correlation) bool {
 	if len(r.sources) != 1 {
 		return false
 	}
@@ -110,7 +110,9 @@ func (r *resolver) atMostOneRow(pairs []pair) bool {
 		return true
 	}
 	fixed := func(column string) bool {
-		return slices.ContainsFunc(pairs, func(p pair) bool { return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column) }) ||
+		return slices.ContainsFunc(pairs, func(p correlation) bool {
+			return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column)
+		}) ||
 			slices.ContainsFunc(expr.Conjuncts(r.filter), func(c *expr.Expr) bool {
 				return c.Op == expr.OpEqual && c.Args[0].Op == expr.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == expr.OpLiteral
 			})

@@ -4,21 +4,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// scope is the queries that WITH names, the innermost first. The last of the list has no query.
-type scope struct {
-	syntax.With
-	within *scope // where its query is planned
-	next   *scope
-	*memory
-}
-
-// memory is what is known of the queries of a statement while it is planned.
-type memory struct {
-	reads int // of names of WITH
-	// kept holds the rows of queries that have been read to classify them, until they are planned.
-	kept map[*syntax.Query]*resolver
-}
-
 // taken returns the rows of a query that has been read already, once, or nil.
 func (s *scope) taken(q *syntax.Query) *resolver {
 	in := s.kept[q]

@@ -16,8 +16,8 @@ import (
 // of a value, where all that it reads is public) is one row of a derived relation,
 // grouped by all that ties it to the query around; the row is there or not.
 
-// pair ties a subquery to the query around it: inner = outer.
-type pair struct{ inner, outer *expr.Expr }
+// correlation ties a subquery to the query around it: inner = outer.
+type correlation struct{ inner, outer *expr.Expr }
 
 // subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
 // expression that stands for it.
@@ -45,12 +45,12 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 		}
 		refuse(CodeType, t.At, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
-	var pairs []pair
+	var pairs []correlation
 	var missing []*expr.Expr
 	for i, arg := range t.Args {
 		x, y := left[i], in.row(terms[i].Term)
 		args := unifiedExprs(arg.At, y, x)
-		pairs = append(pairs, pair{args[0], args[1]})
+		pairs = append(pairs, correlation{args[0], args[1]})
 		if r.facts(x).Nullable {
 			missing = append(missing, scalar.Apply(t.At, expr.OpIsNull, x))
 		}
@@ -100,11 +100,11 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 		}
 		again, terms := r.correlated(t.Query, t.At)
 		terms = again.starless(terms, false)
-		var rest []pair
+		var rest []correlation
 		for i, arg := range t.Args {
 			if !absent[i] {
 				args := unifiedExprs(arg.At, again.row(terms[i].Term), left[i])
-				rest = append(rest, pair{args[0], args[1]})
+				rest = append(rest, correlation{args[0], args[1]})
 			}
 		}
 		rest = append(rest, again.splitCorrelation(r, t.At)...)
@@ -192,12 +192,12 @@ func simple(s *syntax.Select) bool {
 }
 
 // match joins to r what in has for it, and returns the condition that it has a row.
-func (r *resolver) match(in *resolver, pairs []pair, at Position) *expr.Expr {
+func (r *resolver) match(in *resolver, pairs []correlation, at Position) *expr.Expr {
 	return r.exists(in, append(pairs, in.splitCorrelation(r, at)...), at)
 }
 
 // exists is match, with all that ties the subquery to the query around it.
-func (r *resolver) exists(in *resolver, pairs []pair, at Position) *expr.Expr {
+func (r *resolver) exists(in *resolver, pairs []correlation, at Position) *expr.Expr {
 	s := r.leftJoinSubquery(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
 		c := s.table.Columns[0]
@@ -214,25 +214,25 @@ func (r *resolver) exists(in *resolver, pairs []pair, at Position) *expr.Expr {
 // splitCorrelation takes from the subquery's conditions those that read the query around,
 // and returns what they tie: equalities as they are; for others, the rows of the
 // table around are read again within the subquery and tied by their key.
-func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
+func (r *resolver) splitCorrelation(around *resolver, at Position) []correlation {
 	outer := func(relation string) bool { return r.of(relation) == nil }
 	for _, s := range r.sources {
-		if s.On != nil && reads(s.On, outer) {
+		if s.On != nil && readsAny(s.On, outer) {
 			refuse(CodeNotSupported, s.at, "move the condition to the subquery's WHERE", "ON reads a table of the query around")
 		}
 	}
-	var pairs []pair
+	var pairs []correlation
 	var local, rest []*expr.Expr
 	nearer := map[string]*source{}
 	for _, c := range expr.Conjuncts(r.filter) {
 		c = r.nearer(around, c, nearer, at)
 		switch {
-		case !reads(c, outer):
+		case !readsAny(c, outer):
 			local = append(local, c)
-		case c.Op == expr.OpEqual && !reads(c.Args[0], outer) && !reads(c.Args[1], r.has):
-			pairs = append(pairs, pair{c.Args[0], c.Args[1]})
-		case c.Op == expr.OpEqual && !reads(c.Args[1], outer) && !reads(c.Args[0], r.has):
-			pairs = append(pairs, pair{c.Args[1], c.Args[0]})
+		case c.Op == expr.OpEqual && !readsAny(c.Args[0], outer) && !readsAny(c.Args[1], r.has):
+			pairs = append(pairs, correlation{c.Args[0], c.Args[1]})
+		case c.Op == expr.OpEqual && !readsAny(c.Args[1], outer) && !readsAny(c.Args[0], r.has):
+			pairs = append(pairs, correlation{c.Args[1], c.Args[0]})
 		default:
 			rest = append(rest, c)
 		}
@@ -246,7 +246,7 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []pair {
 		r.filter = scalar.Conjunction(local)
 	}
 	for _, p := range pairs {
-		if reads(p.outer, func(relation string) bool { return around.of(relation) == nil }) {
+		if readsAny(p.outer, func(relation string) bool { return around.of(relation) == nil }) {
 			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
 		}
 	}
@@ -298,7 +298,7 @@ func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
 // copyOuterTable rewrites a condition that compares rows of the subquery with a row of the
 // table around by other than equality: the table is read within the subquery, too,
 // and each of its rows is told by its key.
-func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[string]*source, pairs *[]pair, at Position) *expr.Expr {
+func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[string]*source, pairs *[]correlation, at Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || r.has(e.Relation) {
 			return e
@@ -328,29 +328,29 @@ func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[str
 }
 
 // nullSafe joins key columns by IS NOT DISTINCT FROM: a group's NULL key matches itself.
-func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []pair {
+func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []correlation {
 	if !nullable {
-		return []pair{{inner, outer}}
+		return []correlation{{inner, outer}}
 	}
 	some := expr.Literal(map[value.Type]value.Value{
 		value.TypeBool: value.Bool(false), value.TypeInt: value.Int(0), value.TypeFloat: value.Float(0), value.TypeText: value.Text(""),
 		value.TypeDate: value.Date(0), value.TypeTimestamp: value.Timestamp(0),
 	}[inner.Type])
-	return []pair{
+	return []correlation{
 		{scalar.Apply(at, expr.OpCoalesce, inner, some), scalar.Apply(at, expr.OpCoalesce, outer, some)},
 		{scalar.Apply(at, expr.OpIsNull, inner), scalar.Apply(at, expr.OpIsNull, outer)},
 	}
 }
 
-// samePatient reports whether the pair is the patient's id on both sides.
-func (r *resolver) samePatient(in *resolver, p pair) bool {
+// samePatient reports whether the correlation is the patient's id on both sides.
+func (r *resolver) samePatient(in *resolver, p correlation) bool {
 	return in.patient != nil && in.readsPatientID(p.inner) && r.readsPatientID(p.outer)
 }
 
 // linked reports whether the subquery's rows are public, or the pairs tie them to the patient of the row around: by the
 // patient's id, or by a key of something that one patient has.
-func (r *resolver) linked(in *resolver, pairs []pair) bool {
-	return in.patient == nil || slices.ContainsFunc(pairs, func(p pair) bool {
+func (r *resolver) linked(in *resolver, pairs []correlation) bool {
+	return in.patient == nil || slices.ContainsFunc(pairs, func(p correlation) bool {
 		return r.samePatient(in, p) || p.inner.Op == expr.OpColumn && p.outer.Op == expr.OpColumn &&
 			r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column)
 	})
@@ -358,7 +358,7 @@ func (r *resolver) linked(in *resolver, pairs []pair) bool {
 
 // leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
-func (r *resolver) leftJoinSubquery(in *resolver, pairs []pair, functions []fragment.Output, at Position) *source {
+func (r *resolver) leftJoinSubquery(in *resolver, pairs []correlation, functions []fragment.Output, at Position) *source {
 	d := &fragment.Derived{Grouped: true}
 	if in.patient != nil && r.patient == nil {
 		refuse(CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")

@@ -14,23 +14,6 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// survival makes of one release, which is a tree of times, a life table for each stratum.
-type survival struct {
-	estimate.LifeTable
-	partial int      // the tree
-	strata  []string // the names of the keys' columns, in the order of the SELECT
-	keys    []int    // and their places among the fragment's keys
-}
-
-// The columns of a life table, after the strata.
-var survivalColumns = []string{"time", "at_risk", "events", "survival", "std_err", "lower", "upper"}
-
-// tableFunctions are how the functions in FROM are written.
-var tableFunctions = []string{
-	"INCIDENCE_RATE((SELECT time, event, strata … FROM …), horizon => n [, per => n])",
-	"KAPLAN_MEIER((SELECT time, event, strata … FROM …), horizon => n [, step => n] [, every => n])",
-}
-
 // maxSteps bounds the steps of a life table, and reported ones.
 const (
 	maxSteps    = 20_000
@@ -191,68 +174,6 @@ func (b *builder) back(t *syntax.Expr, s *survival) *expr.Expr {
 	}
 	bucket = scalar.Apply(t.At, expr.OpLeast, bucket, whole(float64(s.Steps)))
 	return scalar.Apply(t.At, expr.OpCase, scalar.Apply(t.At, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt)), bucket)
-}
-
-// table is the life table as a plan's columns, to be read as a release is.
-func (s *survival) table(p *Plan) *Plan {
-	shown := &Plan{Columns: slices.Clone(p.Columns)}
-	for _, name := range survivalColumns {
-		shown.Columns = append(shown.Columns, Column{Name: name, Type: value.TypeFloat, Noisy: name != "time", expr: expr.Column("life table", name, value.TypeFloat)})
-	}
-	return shown
-}
-
-// rows computes the life table of every stratum.
-func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows {
-	var out fragment.Rows
-	for _, name := range s.strata {
-		out.Names = append(out.Names, strings.ToLower(name))
-	}
-	for _, name := range survivalColumns {
-		out.Names = append(out.Names, name)
-		if name != "time" {
-			out.Names = append(out.Names, name+lowEnd, name+highEnd)
-		}
-	}
-	ordered := slices.Clone(cells)
-	slices.SortFunc(ordered, func(a, b Cell) int { return slices.CompareFunc(a.Keys, b.Keys, value.Compare) })
-	for _, cell := range ordered {
-		var keys []value.Value
-		for _, k := range s.keys {
-			keys = append(keys, cell.Keys[k])
-		}
-		at := p.places[s.partial]
-		for _, line := range s.Lines(p.tree(s.partial, cell.Noisy[at.start:at.end]), confidence) {
-			row := slices.Clone(keys)
-			for _, x := range line {
-				row = append(row, value.Float(x))
-			}
-			out.Values = append(out.Values, row)
-		}
-	}
-	return out
-}
-
-// expected is the error to expect of a table. That of survival depends on the number at risk, which only the answer tells.
-func (s *survival) expected(p *Plan, confidence float64) []Expected {
-	of := p.Fragment.Partials[s.partial]
-	t := p.tree(s.partial, of.Coordinates(make([]int64, of.Buckets.Leaves())))
-	atRisk, events, survival := s.Errors(t, confidence)
-	none := math.NaN()
-	return []Expected{
-		{Column: "at_risk", HalfWidth: atRisk, Value: none}, {Column: "events", HalfWidth: events, Value: none},
-		{Column: "survival", HalfWidth: none, Value: none, Note: fmt.Sprintf("about %s divided by the number at risk, if few leave", number(survival))},
-	}
-}
-
-// String tells what is made of the release.
-func (s *survival) String() string {
-	last := float64(s.Steps) * s.Step
-	strata := ""
-	if len(s.strata) > 0 {
-		strata = ", by " + strings.Join(s.strata, ", ")
-	}
-	return fmt.Sprintf("by Kaplan and Meier from 0 to %s in steps of %s, shown every %s%s", number(last), number(s.Step), number(s.Every), strata)
 }
 
 // incidence plans events per person-time: sum of events / sum of time, by stratum. The

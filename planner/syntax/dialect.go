@@ -70,10 +70,6 @@ var dialects = map[Dialect]differences{
 	},
 }
 
-// Divide is the name of the operator that divides without a remainder, whatever the types; "/" divides two ints as an
-// int.
-const Divide = "divide"
-
 // division is / in the dialect.
 func (d differences) division(x, y *Expr) *Expr {
 	if d.realDivision {

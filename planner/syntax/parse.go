@@ -45,11 +45,6 @@ func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	return p.statement, nil
 }
 
-// NewOperator applies an operator to at least one operand.
-func NewOperator(name string, args ...*Expr) *Expr {
-	return &Expr{Kind: Operator, Name: name, At: args[0].At, Args: args}
-}
-
 func negation(t *Expr, negated bool) *Expr {
 	if negated {
 		return NewOperator("not", t)

@@ -8,9 +8,6 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// maxValues bounds the rows of VALUES.
-const maxValues = 1000
-
 // maxKeys bounds the keys of GROUP BY.
 const maxKeys = 100
 

@@ -278,3 +278,15 @@ func (t *Expr) Equal(o *Expr) bool {
 	}
 	return true
 }
+
+// Divide is the name of the operator that divides without a remainder, whatever the types; "/" divides two ints as an
+// int.
+const Divide = "divide"
+
+// maxValues bounds the rows of VALUES.
+const maxValues = 1000
+
+// NewOperator applies an operator to at least one operand.
+func NewOperator(name string, args ...*Expr) *Expr {
+	return &Expr{Kind: Operator, Name: name, At: args[0].At, Args: args}
+}

@@ -1,0 +1,96 @@
+package planner
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// maxColumns bounds the answer's width.
+const maxColumns = 100
+
+// The relations that a released expression reads in place of tables.
+const (
+	relationKey       = "key"       // column "2": the third group key
+	relationAggregate = "aggregate" // column "0": the first aggregate
+	relationDivision  = "division"  // column "0": the first of the plan's divisions
+)
+
+func rowsAsked(t *syntax.Expr, where string) int {
+	if t.Kind != syntax.Literal || t.Literal.Type() != value.TypeInt || t.Literal.Int64() < 0 || t.Literal.Int64() > 1<<31 {
+		refuse(CodeSyntax, t.At, "write a whole number", "%s needs a number of rows", where)
+	}
+	return int(t.Literal.Int64())
+}
+
+func readsAggregate(e *expr.Expr) bool {
+	found := false
+	e.Columns(func(relation, _ string) { found = found || relation == relationAggregate })
+	return found
+}
+
+// orderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
+func orderBy(o syntax.Order, e *expr.Expr) fragment.Order {
+	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
+}
+
+func index(i int) string { return strconv.Itoa(i) }
+
+func indexOf(column string) int {
+	i, err := strconv.Atoi(column)
+	if err != nil {
+		panic(err) // written by index
+	}
+	return i
+}
+
+// ends writes an interval in the column's type, NULL where it has no end. A
+// value that post-processing moved stays within.
+func ends(low, high float64, v value.Value, t value.Type) (value.Value, value.Value) {
+	if !v.IsNull() {
+		low, high = math.Min(low, v.Float64()), math.Max(high, v.Float64())
+	}
+	if t == value.TypeFloat {
+		return value.Float(low), value.Float(high)
+	}
+	whole := func(x float64) value.Value {
+		if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) >= 1<<62 {
+			return value.Null(t)
+		}
+		return ordinal(t, x)
+	}
+	return whole(math.Floor(low)), whole(math.Ceil(high))
+}
+
+// ordinal is a whole number, or the day or instant that it counts.
+func ordinal(t value.Type, x float64) value.Value {
+	switch t {
+	case value.TypeDate:
+		return value.Date(int64(x))
+	case value.TypeTimestamp:
+		return value.Timestamp(int64(x))
+	}
+	return value.Int(int64(x))
+}
+
+// clamped moves a number into an interval.
+func clamped(v value.Value, lower, upper float64) value.Value {
+	x := math.Max(lower, math.Min(upper, v.Float64()))
+	switch {
+	case x == v.Float64():
+		return v
+	case v.Type() == value.TypeInt:
+		return value.Int(int64(x))
+	}
+	return value.Float(x)
+}
+
+// surely is the confidence with which there is something to divide by, or to seek a quantile in.
+const surely = 0.95
+
+// maxRows is the largest limit of rows, and of groups, a patient.
+const maxRows = 1_000_000

@@ -1,0 +1,353 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/rewrite"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// Build plans a query that is one release, and refuses others. The error is always
+// an *Error.
+func Build(q Query, fed Federation) (*Plan, error) {
+	p, err := Compose(q, fed)
+	if err != nil {
+		return nil, err
+	}
+	if p.post != nil {
+		return nil, &Error{Code: CodeNotSupported, Position: Position{Line: 1, Column: 1}, Message: "the query is made of several releases"}
+	}
+	return p.Releases[0], nil
+}
+
+// Compose plans a query. The error is always an *Error.
+func Compose(q Query, fed Federation) (program *Program, err error) {
+	defer syntax.Catch(&err)
+	start := Position{Line: 1, Column: 1}
+	if len(fed.Hospitals) == 0 {
+		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
+	}
+	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > maxRows || q.MaxRows > maxRows {
+		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
+	}
+	statement := q.Statement
+	if statement == nil {
+		if statement, err = syntax.Parse(q.SQL); err != nil {
+			return nil, err
+		}
+	}
+	if statement.Query == nil {
+		refuse(CodeNotSupported, statement.At, "write SELECT …", "this statement is no query")
+	}
+	bound, err := statement.Bind(q.Parameters, q.Today)
+	if err != nil {
+		return nil, err
+	}
+	program, err = planBound(q, fed, bound)
+	var refused *Error
+	if errors.As(err, &refused) && (refused.Code == CodePatientsMixed || refused.Code == CodeRowLevel) {
+		if again, ok := rewrite.Quantiles(bound); ok {
+			if other, err := planBound(q, fed, again); err == nil {
+				return other, nil
+			}
+		}
+	}
+	return program, err
+}
+
+// planBound plans a query whose parameters are bound.
+func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
+	defer syntax.Catch(&err)
+	fed.domains = expr.NewBudget()
+	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
+	extended := *fed.Catalog
+	extended.Tables = slices.Clone(fed.Catalog.Tables)
+	c.catalog = &vocabulary{&extended, fed.domains}
+	program = c.program(bound, &scope{memory: &memory{kept: map[*syntax.Query]*resolver{}}})
+	c.price()
+	return program, nil
+}
+
+func (c *programPlanner) program(q *syntax.Query, within *scope) *Program {
+	var a *postProcessing
+	switch {
+	case c.catalog.readsPublic(q, within):
+		a = c.public(q, within)
+	case c.single(q, within):
+		plan := c.release(q, within)
+		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
+	default:
+		a = c.postProcess(q, within)
+		a.Derived = c.lookUp(a.Derived, q.At)
+	}
+	p := &Program{lifeTables: c.lifeTables, post: a, Lookups: c.lookups}
+	for _, b := range c.releases {
+		p.Releases = append(p.Releases, b.plan)
+	}
+	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.domains)
+	if err != nil {
+		(&resolver{}).invalid(err, q.At)
+	}
+	for _, s := range a.columns {
+		column, _ := table.Column(s.name)
+		p.Columns = append(p.Columns, Column{Name: s.label, Type: column.Type, Noisy: !c.exact(a.Derived, s.name)})
+	}
+	return p
+}
+
+// exact reports whether a column passes on what is no noisy number, such as a key.
+func (c *programPlanner) exact(d *fragment.Derived, name string) bool {
+	of := exactColumn{d, name}
+	is, known := c.exactly[of]
+	if !known { // asked once of each: a column may be read many times at each of many levels
+		is = c.passesExact(d, name)
+		c.exactly[of] = is
+	}
+	return is
+}
+
+func (c *programPlanner) passesExact(d *fragment.Derived, name string) bool {
+	if d.Combine != "" {
+		i := slices.IndexFunc(d.Arms[0].Columns, func(o fragment.Output) bool { return o.Name == name })
+		return i >= 0 && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool {
+			return i >= len(arm.Columns) || !c.exact(arm, arm.Columns[i].Name)
+		})
+	}
+	o := d.Columns[slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == name })]
+	if o.Function != "" {
+		return false
+	}
+	exact := true
+	o.Expr.Columns(func(relation, column string) {
+		r := d.Relations[slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == relation })]
+		if r.Derived != nil {
+			exact = exact && c.exact(r.Derived, column)
+			return
+		}
+		exact = exact && !c.noisy[noisyColumn{r.Table, column}]
+	})
+	return exact
+}
+
+// share is the query of one of n releases: together they cost no more than was asked.
+func (c *programPlanner) share(n int) Query {
+	const unit = 1e18 // of delta, in which it is charged
+	share := c.query
+	share.Epsilon = dp.ShareEpsilon(share.Epsilon, n, c.federation.Accounting)
+	share.MaxEpsilon = dp.ShareEpsilon(share.MaxEpsilon, n, c.federation.Accounting)
+	share.Delta = math.Floor(share.Delta*unit/float64(n)) / unit
+	return share
+}
+
+// release plans one release up to its price.
+func (c *programPlanner) release(q *syntax.Query, within *scope) *Plan {
+	if len(c.releases) >= maxReleases {
+		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
+	}
+	b := planRelease(c.query, c.federation, q, within)
+	c.releases = append(c.releases, b)
+	return b.plan
+}
+
+// price gives each release an equal share of the budget, its noise and its loss.
+func (c *programPlanner) price() {
+	share := c.query
+	if n := len(c.releases); n > 1 {
+		share = c.share(n)
+		share.parts = n
+	}
+	for i, b := range c.releases {
+		b.query = share
+		if c.lifeTables[i+1] != nil {
+			b.release()
+			b.pay()
+			b.plan.settle()
+			continue
+		}
+		if share.Accuracy != nil {
+			b.solveEpsilon(*share.Accuracy)
+		}
+		b.release()
+		b.pay()
+		b.plan.settle()
+		b.biasWarnings()
+	}
+}
+
+// single reports whether the query is one release as it stands.
+func (c *programPlanner) single(q *syntax.Query, within *scope) bool {
+	s := q.Select
+	if s == nil || len(s.GroupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
+		return false
+	}
+	return !slices.ContainsFunc(q.OrderBy, func(o syntax.Order) bool { return o.Term.Window() != nil })
+}
+
+// nested reports whether the query reads other releases instead of patients.
+func (c *programPlanner) nested(q *syntax.Query, within *scope) bool {
+	return c.reads(q.Select, within.with(q.With), 0) == kindRelease
+}
+
+// postProcess plans a query over releases: rows that are combined, of several grouping
+// sets, or read from queries that are releases.
+func (c *programPlanner) postProcess(q *syntax.Query, within *scope) *postProcessing {
+	a := &postProcessing{limit: -1}
+	if q.Limit != nil {
+		a.limit = rowsAsked(q.Limit, "LIMIT")
+	}
+	if q.Offset != nil {
+		a.offset = rowsAsked(q.Offset, "OFFSET")
+	}
+	inner, places := withOrder(q)
+	within.hand(q, inner)
+	d := c.derive(inner, within)
+	a.Derived = d.Derived
+	visible := d.columns
+	for i, o := range q.OrderBy {
+		at := d.columns[places(len(d.columns), i)]
+		column, _ := d.table.Column(at.column)
+		a.order = append(a.order, orderBy(o, expr.Column("", column.Name, column.Type)))
+	}
+	if inner.Select != nil {
+		visible = visible[:len(visible)-(len(inner.Select.Items)-len(q.Select.Items))]
+	}
+	if len(visible) > maxColumns {
+		refuse(CodeTooLarge, q.At, "ask for fewer columns", "more than %d columns", maxColumns)
+	}
+	for _, v := range visible {
+		a.columns = append(a.columns, outputColumn{v.name, v.column})
+	}
+	return a
+}
+
+// withOrder adds what ORDER BY reads to the items of SELECT, and returns the query
+// without ORDER BY and LIMIT, and where the i-th of n columns' order stands.
+func withOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
+	inner := *q
+	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
+	if q.Select == nil || q.Select.Distinct {
+		items := columnsOf(q)
+		return &inner, func(n, i int) int {
+			t := q.OrderBy[i].Term
+			at := slices.IndexFunc(items, func(i syntax.Item) bool {
+				return t.Kind == syntax.Column && t.Qualifier == "" && strings.EqualFold(i.Name(), t.Name)
+			})
+			if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
+				at = int(t.Literal.Int64()) - 1
+			}
+			if at < 0 || at >= n {
+				refuse(CodeNotSupported, t.At, "write the name of a column, or its number", "ORDER BY reads what the rows are made of, not what they are made from")
+			}
+			return at
+		}
+	}
+	s := *q.Select
+	s.Items = slices.Clone(s.Items)
+	for _, o := range q.OrderBy {
+		s.Items = append(s.Items, syntax.Item{Term: syntax.Ordered(q.Select.Items, o.Term), Alias: " order"})
+	}
+	inner.Select = &s
+	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }
+}
+
+// columnsOf lists the columns of a query as its first SELECT names them.
+func columnsOf(q *syntax.Query) []syntax.Item {
+	for q.SetOperation != nil {
+		q = q.SetOperation.Left
+	}
+	return q.Select.Items
+}
+
+// derive plans a query whose rows are released ones.
+func (c *programPlanner) derive(q *syntax.Query, within *scope) *derived {
+	if cmpOr(q.Limit, q.Offset) != nil {
+		return limitedRows(&resolver{catalog: c.catalog, composer: c}, q, within)
+	}
+	if c.catalog.readsPublic(q, within) {
+		if s := q.Select; s != nil && len(s.GroupBy) > 1 {
+			q = rewrite.GroupingSets(q)
+		}
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
+	}
+	if c.kind(q, within, 0) == kindConstants {
+		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
+	}
+	if d := c.derived[q]; d != nil { // a query of WITH that is read again is the same release
+		return d
+	}
+	d := c.released(q, within)
+	c.derived[q] = d
+	return d
+}
+
+// released plans a query that reads releases, or is one.
+func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
+	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
+	if q.SetOperation != nil {
+		return r.combine(q.SetOperation, q.At)
+	}
+	if len(q.Select.GroupBy) > 1 {
+		return c.derive(rewrite.GroupingSets(q), within)
+	}
+	if c.nested(q, within) {
+		return r.selected(q.Select)
+	}
+	if inner, outer, others := c.split(q, within); inner != nil {
+		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
+		for i, other := range others {
+			s := r.adopt(c.derive(other.query, within.with(q.With)), otherAlias(i), q.At)
+			s.Join = fragment.JoinCross
+			if other.keys > 0 {
+				s.Join, s.On = fragment.JoinLeft, r.sameKeys(s, other.keys, q.At)
+			}
+		}
+		if outer.Where != nil {
+			r.filter = scalar.Normalized(r.condition(outer.Where, "HAVING"))
+		}
+		return r.selectedFrom(outer)
+	}
+	return c.table(c.release(q, within))
+}
+
+// table makes a release a table that is public: what was released is.
+func (c *programPlanner) table(p *Plan) *derived {
+	t := &catalog.Table{Name: fmt.Sprintf("%s%d", releaseTable, len(c.releases)), Public: true}
+	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
+	var columns []column
+	for i, name := range p.released() {
+		of := p.Columns[i]
+		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
+		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
+		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: expr.Column("release", name, of.Type)})
+		columns = append(columns, column{name: of.Name, column: name, untyped: scalar.IsNull(of.expr)})
+	}
+	c.catalog.Tables = append(c.catalog.Tables, t)
+	planned, err := d.Table("release", c.catalog.Catalog, expr.NewBudget())
+	if err != nil {
+		panic(err) // made here
+	}
+	return &derived{Derived: d, table: planned, columns: columns}
+}
+
+// released names the columns of a release so that no two are alike.
+func (p *Plan) released() []string {
+	var names []string
+	for i, c := range p.Columns {
+		name := strings.ToLower(c.Name)
+		if slices.Contains(names, name) || name == "" {
+			name = fmt.Sprintf("%s %d", name, i+1)
+		}
+		names = append(names, name)
+	}
+	return names
+}
