@@ -29,7 +29,7 @@ type stream struct {
 }
 
 func newStream(socket *websocket.Conn) *stream {
-	ctx, end := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background()) // a line outlives the request that opened it
 	return &stream{Conn: websocket.NetConn(ctx, socket, websocket.MessageBinary), socket: socket, end: end}
 }
 
@@ -45,9 +45,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	conn := newStream(socket)
+	conn := newStream(socket) //nolint:contextcheck // a line outlives the request
 	if e := d.called(conn); e != nil {
-		d.receive(d.ctx, conn, e)
+		d.receive(d.ctx, conn, e) //nolint:contextcheck // until the door closes
 	}
 }
 
@@ -103,9 +103,9 @@ func upgrade(ctx context.Context, raw net.Conn, door *url.URL, conf *tls.Config)
 		Transport:     &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return outer, nil }},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	socket, response, err := websocket.Dial(ctx, door.String(), &websocket.DialOptions{HTTPClient: once})
+	socket, response, err := websocket.Dial(ctx, door.String(), &websocket.DialOptions{HTTPClient: once}) //nolint:bodyclose // Dial closes it
 	if err == nil {
-		return newStream(socket), nil
+		return newStream(socket), nil //nolint:contextcheck // a line outlives its dialling
 	}
 	if response != nil {
 		return nil, fmt.Errorf("no WebSocket at %s, but %s: `door.websocket` is not set at the coordinator, or what lies between lets none through", door, response.Status)

@@ -40,10 +40,10 @@ func Correlation(x, c []float64) float64 {
 	return Covariance(x, c) / math.Sqrt(Variance(x, c, 1, 4, 0)*Variance(x, c, 2, 5, 0))
 }
 
-// Slope and Intercept are of the regression of the first value on the second, as in REGR_SLOPE(y, x).
+// Slope is that of the regression of the first value on the second, as in REGR_SLOPE(y, x).
 func Slope(x, c []float64) float64 { return Covariance(x, c) / Variance(x, c, 2, 5, 0) }
 
-// Intercept: see Slope.
+// Intercept is that of the same regression, as in REGR_INTERCEPT(y, x).
 func Intercept(x, c []float64) float64 {
 	n := math.Max(1, x[0])
 	return c[1] + x[1]/n - Slope(x, c)*(c[2]+x[2]/n)

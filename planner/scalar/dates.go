@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
+// MicrosecondsPerSecond is how many microseconds, in which timestamps are counted, a second has.
 const (
 	MicrosecondsPerSecond = 1_000_000
 	microsecondsPerDay    = 86_400 * MicrosecondsPerSecond

@@ -182,7 +182,7 @@ func (c *compiler) selectAll(relations []fragment.Relation, filter *expr.Expr, c
 		}
 	}
 	b.WriteString(j.unnest())
-	if where := append(j.where, tests...); len(where) > 0 {
+	if where := slices.Concat(j.where, tests); len(where) > 0 {
 		b.WriteString("\nWHERE " + strings.Join(where, " AND "))
 	}
 	return b.String()
