@@ -22,9 +22,12 @@ type Explanation struct {
 	Expected   []planner.Expected
 	Confidence float64 // of the expected half-widths
 	Engines    []EngineSQL
-	Problems   []Absence // hospitals that would not answer, as it is now
-	Allowed    bool      // the budgets suffice
-	Warnings   []string  // what the answer would say beside its numbers, as far as it is known before
+	// Keys are those by which hospitals know each other's masks, one of each hospital that would mask, by name. They are
+	// this coordinator's word: a person compares them with the hospitals' custodians.
+	Keys     []HospitalKey
+	Problems []Absence // hospitals that would not answer, as it is now
+	Allowed  bool      // the budgets suffice
+	Warnings []string  // what the answer would say beside its numbers, as far as it is known before
 }
 
 // EngineSQL is what an engine would run, and at which hospitals.
@@ -32,6 +35,24 @@ type EngineSQL struct {
 	Engine    string
 	SQL       string
 	Hospitals []string
+}
+
+// HospitalKey is a hospital's key, as the hospital tells it.
+type HospitalKey struct {
+	Hospital string `json:"hospital"`
+	// Fingerprint is as `intramuros ledger show --kind config` shows it there; empty where the hospital's release is too early to tell.
+	Fingerprint string `json:"fingerprint"`
+}
+
+// KeysNote is what to know of Explanation.Keys.
+const KeysNote = "The coordinator relays these fingerprints, and could relay wrong ones: compare each with the hospital's custodian by telephone."
+
+// Told is the key in words.
+func (k HospitalKey) Told() string {
+	if k.Fingerprint == "" {
+		return k.Hospital + " tells none (an earlier release)"
+	}
+	return k.Hospital + " " + k.Fingerprint
 }
 
 // Explain plans a query, prices it, and asks the hospitals what they would run.
@@ -95,6 +116,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	}
 	e.Warnings = append(q.program.Warnings(), said.sentences(len(asked))...)
 	e.Warnings = append(e.Warnings, q.profileLines()...)
+	slices.SortFunc(e.Keys, func(a, b HospitalKey) int { return strings.Compare(a.Hospital, b.Hospital) })
 	slices.SortFunc(e.Problems, func(a, b Absence) int { return strings.Compare(a.Name, b.Name) })
 	e.Problems = slices.CompactFunc(e.Problems, func(a, b Absence) bool { return a.Name == b.Name })
 	return e, nil
@@ -151,6 +173,9 @@ func (e *Explanation) release(ctx context.Context, q *query, said caveats, would
 	for i, p := range asked {
 		if p.absent == nil {
 			e.add(explained[i], p.hospital.Name)
+			if q.plan.Cover != nil && q.plan.Cover.Masked() {
+				e.key(p.hospital.Name, explained[i].Key)
+			}
 			would[p.hospital.Name] = true
 			said.add(q.c.catalog, p.hospital.Name, explained[i].Caveats)
 		}
@@ -158,6 +183,13 @@ func (e *Explanation) release(ctx context.Context, q *query, said caveats, would
 	q.dropFailed()
 	e.Problems = append(e.Problems, q.missing...)
 	return nil
+}
+
+// key adds a hospital's key, once.
+func (e *Explanation) key(hospital, fingerprint string) {
+	if !slices.ContainsFunc(e.Keys, func(k HospitalKey) bool { return k.Hospital == hospital }) {
+		e.Keys = append(e.Keys, HospitalKey{hospital, fingerprint})
+	}
 }
 
 func (e *Explanation) add(x fragment.Explained, hospital string) {

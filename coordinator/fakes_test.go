@@ -80,6 +80,7 @@ type hospital struct {
 	took      time.Duration    // execute computes that long
 	price     dp.Loss          // added to the right price
 	caveats   []fragment.Caveat
+	key       string // explain tells it
 	version   string
 	held      map[string]*fragment.Request
 	abandoned int
@@ -155,7 +156,7 @@ func (h *hospital) DoAction(a *flight.Action, stream flight.FlightService_DoActi
 	case actionPing:
 		return nil
 	case actionExplain:
-		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1", Caveats: h.caveats}
+		answer = fragment.Explained{Engine: "fake", DataVersion: h.version, SQL: "SELECT 1", Caveats: h.caveats, Key: h.key}
 	}
 	b, err := json.Marshal(answer)
 	if err != nil {

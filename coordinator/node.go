@@ -239,8 +239,14 @@ func (n *nodes) explain(ctx context.Context, h Hospital, request []byte) (fragme
 	if err := json.Unmarshal(b, &e); err != nil {
 		return e, invalidAnswer(err)
 	}
+	if e.Key != "" && !fingerprint.MatchString(e.Key) {
+		return e, invalidAnswer(errors.New("a key that is no fingerprint"))
+	}
 	return e, nil
 }
+
+// fingerprint is the form of pki.Fingerprint.
+var fingerprint = regexp.MustCompile(`^[0-9a-f]{4}( [0-9a-f]{4}){7}$`)
 
 // abandon gives a reservation back. It goes on when ctx is canceled, for a short
 // time: a canceled query abandons too. A node that does not hear of it lets the

@@ -157,6 +157,36 @@ func TestMasked(t *testing.T) {
 	}
 }
 
+// Where numbers would be masked, explain relays the key that each hospital tells, says so, and says of whom it has none; what is
+// no fingerprint is passed on to nobody. Where nothing would be masked there is no key.
+func TestMaskedExplain(t *testing.T) {
+	f := maskedFederation(t, nil)
+	f.hospital("a").key, f.hospital("c").key = "00ff"+strings.Repeat(" 12ab", 7), "<b>0000</b> 0000 0000 0000 0000 0000 0000"
+	explain := func(name string) (*Explanation, string) {
+		settings := Settings{Study: name}
+		e, err := f.Explain(t.Context(), asker("alice"), Request{SQL: bySex, Settings: settings})
+		must(t, err)
+		a, err := f.Query(t.Context(), asker("alice"), Request{SQL: "EXPLAIN " + bySex, Settings: settings}, nil)
+		must(t, err)
+		return e, strings.Join(rows(a), "\n")
+	}
+	e, text := explain("sealed")
+	if want := []HospitalKey{{"a", f.hospital("a").key}, {"b", ""}}; !slices.Equal(e.Keys, want) {
+		t.Errorf("the keys are %q, not %q", e.Keys, want)
+	}
+	if len(e.Problems) != 1 || e.Problems[0].Name != "c" || e.Problems[0].Code != absentAnswer {
+		t.Errorf("problems: %+v", e.Problems)
+	}
+	want := "\nsealed     a " + f.hospital("a").key + "\nsealed     b tells none (an earlier release)\nsealed     The coordinator relays these fingerprints, and could relay wrong ones: "
+	if !strings.Contains(text, want) || strings.Contains(text, "<b>") {
+		t.Errorf("EXPLAIN says\n%s", text)
+	}
+	f.hospital("c").key = ""
+	if e, text = explain("s"); len(e.Keys) > 0 || strings.Contains(text, "sealed") || strings.Contains(text, "12ab") {
+		t.Errorf("unsealed: %q, %s", e.Keys, text)
+	}
+}
+
 // Once hospitals are told of each other, one that is lost takes the answer with it, whatever may be missing: no sum of
 // masks that do not cancel is given for an answer. What was charged stays charged, and nothing is held anywhere.
 func TestMaskedLost(t *testing.T) {

@@ -205,6 +205,12 @@ func (e *Explanation) lines() [][]string {
 	case !e.Allowed:
 		line("budget", "this is more than is left")
 	}
+	for _, k := range e.Keys {
+		line("sealed", "%s", k.Told())
+	}
+	if len(e.Keys) > 0 {
+		line("sealed", "%s", KeysNote)
+	}
 	for _, p := range e.Problems {
 		line("absent", "%s %s", p.Name, p.Why)
 	}

@@ -608,6 +608,7 @@ func TestSealedMasks(t *testing.T) {
 	if !strings.Contains(shown, "masked with those of 2 others (exposure 2)") {
 		t.Errorf("the ledger says: %s", shown)
 	}
+	f.explainsKeys(t)
 	f.killNode("west")
 	a, err = f.query(request{SQL: canarySQL, Epsilon: 2})
 	if err != nil {
@@ -620,6 +621,27 @@ func TestSealedMasks(t *testing.T) {
 		if low, high := row[3].Low.(float64), row[3].High.(float64); low > 150+3*(high-low) || high < 150-3*(high-low) {
 			t.Errorf("150 patients are %v", row[3])
 		}
+	}
+}
+
+// explainsKeys compares the keys that explain relays with those that custodians read in their ledgers.
+func (f *federation) explainsKeys(t *testing.T) {
+	t.Helper()
+	out, err := f.command(t.Context(), "explain", canarySQL).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := "\nsealed: keys of the hospitals that mask\n"
+	for _, name := range f.hospitals {
+		shown := f.must("ledger", "show", "--file", f.path(name+".ledger"), "--kind", "config")
+		_, key, found := strings.Cut(shown, "The key of this hospital, which others pin, is ")
+		if key, _, _ = strings.Cut(key, "."); !found || len(key) != 39 {
+			t.Fatalf("the ledger of %s says: %s", name, shown)
+		}
+		want += fmt.Sprintf("  %s %s\n", name, key)
+	}
+	if want += "  The coordinator relays these fingerprints, and could relay wrong ones: "; !strings.Contains(string(out), want) {
+		t.Errorf("explain says\n%s\nnot\n%s", out, want)
 	}
 }
 

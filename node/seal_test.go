@@ -613,6 +613,31 @@ func TestMaskedRefuses(t *testing.T) {
 	wantCode(t, err, CodeSealed) // it pins nobody
 }
 
+// Explaining what would be masked tells the fingerprint of the key that the ledger shows and others pin; what would not, tells none.
+func TestMaskedExplain(t *testing.T) {
+	h, _ := maskedHospital(t)
+	c := h.client(t, "coordinator-paris")
+	covered := covered(h, "masked", 3)
+	covered.Query = strings.Repeat("2", 32)
+	var keys []string
+	for _, r := range []*fragment.Request{maskedRequest(h, strings.Repeat("1", 32)), covered} {
+		body, err := json.Marshal(r)
+		must(t, err)
+		var got fragment.Explained
+		must(t, act(t.Context(), c, "explain", body, &got))
+		keys = append(keys, got.Key)
+	}
+	var policy struct{ Sealed struct{ Key string } }
+	for _, e := range h.entries(t) {
+		if e.Kind == ledger.KindConfig {
+			must(t, json.Unmarshal(e.Detail, &policy))
+		}
+	}
+	if own := policy.Sealed.Key; len(own) != 39 || keys[0] != own || keys[1] != "" {
+		t.Errorf("it explains with the keys %q, and the ledger shows %q", keys, own)
+	}
+}
+
 // A line that is cut when a hospital is done, or on which nothing is said then, ends the query: no number leaves, it is recorded
 // as a failure, and the ticket is used up.
 func TestMaskedCut(t *testing.T) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -365,7 +366,11 @@ func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.E
 	if err != nil {
 		return nil, err
 	}
-	return &fragment.Explained{Engine: s.kind, DataVersion: version, SQL: c.sql, Caveats: c.caveats}, nil
+	explained := &fragment.Explained{Engine: s.kind, DataVersion: version, SQL: c.sql, Caveats: c.caveats}
+	if r.Cover != nil && r.Cover.Masked() {
+		explained.Key = pki.Fingerprint(s.custody.key.Public().(ed25519.PublicKey))
+	}
+	return explained, nil
 }
 
 func (s *service) abandon(ctx context.Context, id pki.Identity, reserved string) error {

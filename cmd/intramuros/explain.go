@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/intramuros/intramuros/coordinator"
 	httpapi "github.com/intramuros/intramuros/coordinator/http"
 )
 
@@ -101,6 +102,13 @@ func explanationText(study string, e httpapi.Explanation) string {
 	for _, s := range e.SQL {
 		section(fmt.Sprintf("%s at %s", s.Engine, strings.Join(s.Hospitals, ", ")))
 		fmt.Fprintln(&b, indent(strings.TrimRight(s.SQL, "\n")))
+	}
+	if len(e.Keys) > 0 {
+		section("sealed: keys of the hospitals that mask")
+		for _, k := range e.Keys {
+			fmt.Fprintf(&b, "  %s\n", printable(k.Told()))
+		}
+		fmt.Fprintf(&b, "  %s\n", coordinator.KeysNote)
 	}
 	said := slices.DeleteFunc(slices.Clone(e.Warnings), func(w string) bool { return strings.Contains(e.Plan, w) })
 	if len(said) > 0 {

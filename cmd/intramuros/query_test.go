@@ -180,7 +180,8 @@ func TestExplainCommand(t *testing.T) {
 		io.WriteString(w, `{"plan": "read person\n", "cost": {"epsilon": 0.5}, "allowed": true, "confidence": 0.95,
 			"remaining": {"epsilon": 1, "fraction": 0.5},
 			"researcher": {"budget": {}, "remaining": {"epsilon": 0.25, "fraction": 0.75}}, "expected": [{"column": "n", "half_width": 6.2, "note": ""}],
-			"sql": [{"engine": "duckdb", "sql": "SELECT\n1", "hospitals": ["a", "b"]}], "problems": [{"name": "c", "code": "NOT_JOINED", "why": "is away"}]}`)
+			"sql": [{"engine": "duckdb", "sql": "SELECT\n1", "hospitals": ["a", "b"]}],
+			"keys": [{"hospital": "a", "fingerprint": "12ab 34cd"}, {"hospital": "b", "fingerprint": ""}], "problems": [{"name": "c", "code": "NOT_JOINED", "why": "is away"}]}`)
 	}, "", "explain", "SELECT 1")
 	want := `plan
   read person
@@ -196,6 +197,11 @@ expected error, with 95 % confidence
 duckdb at a, b
   SELECT
   1
+
+sealed: keys of the hospitals that mask
+  a 12ab 34cd
+  b tells none (an earlier release)
+  The coordinator relays these fingerprints, and could relay wrong ones: compare each with the hospital's custodian by telephone.
 
 would not answer
   c is away (NOT_JOINED)

@@ -35,7 +35,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	types := map[string]any{
 		"Request": Request{}, "Answer": Answer{}, "Column": Column{}, "Cost": Cost{}, "Remaining": dp.Remaining{}, "Hospitals": tabular.Hospitals{},
-		"Absence": coordinator.Absence{}, "Explanation": Explanation{}, "Expected": Expected{}, "EngineSQL": EngineSQL{}, "Budget": Budget{},
+		"Absence": coordinator.Absence{}, "Explanation": Explanation{}, "Expected": Expected{}, "EngineSQL": EngineSQL{}, "HospitalKey": coordinator.HospitalKey{}, "Budget": Budget{},
 		"Limit": dp.Budget{}, "Balance": Balance{}, "Federation": Federation{}, "Catalog": Catalog{}, "Table": Table{}, "Failure": Failure{},
 		"Error": Error{}, "Status": status{}, "Outline": Outline{}, "Me": Me{}, "ProfileRequest": ProfileRequest{}, "Profiles": Profiles{}, "Profile": coordinator.Profile{}, "Spending": Spending{}, "Permits": Permits{}, "Operation": Operation{}, "Charge": Charge{},
 	}

@@ -67,6 +67,7 @@ func (d *desk) Explain(_ context.Context, _ coordinator.Researcher, req coordina
 	return &coordinator.Explanation{
 		Plan: "plan", Expected: []planner.Expected{{Column: "n", HalfWidth: math.NaN(), Note: "depends"}, {Column: "m", HalfWidth: 3}},
 		Engines: []coordinator.EngineSQL{{Engine: "duckdb", SQL: "SELECT 1", Hospitals: []string{"a"}}},
+		Keys:    []coordinator.HospitalKey{{Hospital: "a", Fingerprint: "12ab"}},
 	}, d.err
 }
 
@@ -391,7 +392,7 @@ func TestInformation(t *testing.T) {
 		t.Errorf("%v: %s", err, shown)
 	}
 	response, b := s.do(t, "POST", "/v1/explain", query)
-	if response.StatusCode != 200 || !strings.Contains(string(b), `{"column":"n","half_width":null,"note":"depends"},{"column":"m","half_width":3,"note":""}`) {
+	if response.StatusCode != 200 || !strings.Contains(string(b), `{"column":"n","half_width":null,"note":"depends"},{"column":"m","half_width":3,"note":""}`) || !strings.Contains(string(b), `"keys":[{"hospital":"a","fingerprint":"12ab"}]`) {
 		t.Errorf("%s: %s", response.Status, b)
 	}
 	s.ready = false

@@ -154,19 +154,21 @@ func (c *Cell) UnmarshalJSON(b []byte) error {
 
 // Explanation is what a query would do and cost.
 type Explanation struct {
-	Plan       string                `json:"plan"`
-	Cost       Cost                  `json:"cost"`
-	MinEpsilon float64               `json:"min_epsilon"` // the least price of a release in this study
-	Allowed    bool                  `json:"allowed"`     // the budgets suffice
-	Stored     bool                  `json:"stored"`      // the answer is there already, at no cost
-	Public     bool                  `json:"public"`      // public tables alone are read, at no cost
-	Remaining  dp.Remaining          `json:"remaining"`
-	Researcher *Balance              `json:"researcher"` // the researcher's own, over all studies; null: no cap
-	Confidence float64               `json:"confidence"`
-	Expected   []Expected            `json:"expected"`
-	SQL        []EngineSQL           `json:"sql"`
-	Problems   []coordinator.Absence `json:"problems"`
-	Warnings   []string              `json:"warnings"` // what the answer would say, as far as it is known before
+	Plan       string       `json:"plan"`
+	Cost       Cost         `json:"cost"`
+	MinEpsilon float64      `json:"min_epsilon"` // the least price of a release in this study
+	Allowed    bool         `json:"allowed"`     // the budgets suffice
+	Stored     bool         `json:"stored"`      // the answer is there already, at no cost
+	Public     bool         `json:"public"`      // public tables alone are read, at no cost
+	Remaining  dp.Remaining `json:"remaining"`
+	Researcher *Balance     `json:"researcher"` // the researcher's own, over all studies; null: no cap
+	Confidence float64      `json:"confidence"`
+	Expected   []Expected   `json:"expected"`
+	SQL        []EngineSQL  `json:"sql"`
+	// Keys are of the hospitals that would mask, as this coordinator relays them.
+	Keys     []coordinator.HospitalKey `json:"keys"`
+	Problems []coordinator.Absence     `json:"problems"`
+	Warnings []string                  `json:"warnings"` // what the answer would say, as far as it is known before
 }
 
 // Outline is what can be told of a query without asking a hospital.
@@ -365,7 +367,7 @@ func newAnswer(study string, a *coordinator.Answer) *Answer {
 func newExplanation(e *coordinator.Explanation) *Explanation {
 	w := &Explanation{
 		Plan: e.Plan, Cost: Cost(e.Cost), MinEpsilon: e.MinEpsilon, Allowed: e.Allowed, Stored: e.Stored, Public: e.Public, Remaining: e.Remaining, Researcher: newBalance(e.Researcher), Confidence: e.Confidence,
-		Expected: []Expected{}, SQL: []EngineSQL{}, Problems: list(e.Problems), Warnings: list(e.Warnings),
+		Expected: []Expected{}, SQL: []EngineSQL{}, Keys: list(e.Keys), Problems: list(e.Problems), Warnings: list(e.Warnings),
 	}
 	for _, x := range e.Expected {
 		w.Expected = append(w.Expected, newExpected(x))

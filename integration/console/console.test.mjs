@@ -333,6 +333,7 @@ test('the plan, and each hospital’s SQL, before one runs', async () => {
   await page.locator('.plan').click();
   await page.locator('dialog pre').nth(1).waitFor();
   assert.match(await page.locator('dialog').innerText(), /hospital[\s\S]*SELECT/);
+  assert.match(await page.locator('dialog').innerText(), /bordeaux(?: [0-9a-f]{4}){8}[\s\S]*rennes(?: [0-9a-f]{4}){8}[\s\S]*by telephone/, 'the keys of the hospitals that mask');
   await audit(page, 'plan');
   await targets(page, 'plan');
   await shot(page, 'plan');

@@ -70,6 +70,9 @@ type Explained struct {
 	SQL         string `json:"sql"` // what the engine would run
 	// Caveats are as in Prepared.
 	Caveats []Caveat `json:"caveats,omitempty"`
+	// Key is the fingerprint of the node's own key, which the other hospitals pin (pki.Fingerprint), where the request is
+	// for masked numbers; else empty, and of nodes of earlier releases.
+	Key string `json:"key,omitempty"`
 }
 
 // Price is what the request costs: the noise of one vector release and the

@@ -141,6 +141,7 @@ export function build(state) {
         e.problems.length ? h('div', { class: 'notice warn' }, icon('warn'), h('div', {}, h('strong', {}, t('plan.problems')), h('ul', { lang: 'en' }, e.problems.map((p) => h('li', {}, `${p.name} ${p.why}`))))) : '',
         ...e.warnings.filter((w) => !e.plan.includes(w)).map((w) => h('div', { class: 'notice warn' }, icon('warn'), told(w))),
         h('h3', {}, t('plan.plan')), h('pre', { tabindex: 0, lang: 'en' }, e.plan),
+        ...(e.keys.length ? [h('h3', {}, t('plan.keys')), h('ul', {}, e.keys.map((k) => h('li', {}, `${k.hospital} `, k.fingerprint ? h('span', { class: 'mono' }, k.fingerprint) : t('plan.noKey')))), h('p', { class: 'muted small' }, t('plan.keysWords'))] : []),
         ...e.sql.flatMap((x) => [h('h3', {}, t('plan.at', { engine: x.engine, hospitals: x.hospitals.join(', ') })), h('pre', { tabindex: 0 }, x.sql)]));
     } catch (error) {
       body.replaceChildren(problem(error));

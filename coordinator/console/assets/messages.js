@@ -91,6 +91,9 @@ export const messages = {
   'plan.title': ['What would run', 'Ce qui serait exécuté'],
   'plan.plan': ['Plan', 'Plan'],
   'plan.at': ['{engine} at {hospitals}', '{engine} à {hospitals}'],
+  'plan.keys': ['Keys of the hospitals that mask their numbers', 'Clés des hôpitaux qui masquent leurs nombres'],
+  'plan.keysWords': ['The coordinator relays these fingerprints, and could relay wrong ones: compare each by telephone with what the hospital’s custodian reads.', 'Le coordinateur relaie ces empreintes, et pourrait en relayer de fausses : comparez chacune par téléphone avec celle que lit le responsable de l’hôpital.'],
+  'plan.noKey': ['tells none (an earlier release)', 'n’en indique pas (version antérieure)'],
   'plan.stored': ['This question was answered before over the same data: it is free.', 'Cette question a déjà une réponse sur les mêmes données : elle est gratuite.'],
   'plan.problems': ['Would not answer now', 'Ne répondraient pas maintenant'],
 
