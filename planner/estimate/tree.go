@@ -14,7 +14,6 @@ type Tree struct {
 	unit   float64 // as what a row counts in what is released
 	Counts []float64
 	sums   [][]float64 // of each level, those of the first 0, 1, ... nodes
-	fit    *Forest
 	Noise  dp.Distribution
 	Whole  bool // each bucket is one whole number, its lower edge
 }
@@ -34,9 +33,6 @@ func NewTree(b fragment.Buckets, row int64, counts []int64, noise dp.Distributio
 			sums[i+1] = sums[i] + n
 		}
 		t.sums, rest = append(t.sums, sums), rest[size:]
-	}
-	if len(counts) > 0 {
-		t.fit = NewForest(b.Branching, t.Counts)
 	}
 	return t
 }
@@ -74,9 +70,10 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
 	first, last := -1, -1     // buckets in which F crosses 0
 	lowest, highest := -1, -1 // buckets in which it may
-	before, spread := t.fit.Under(0, q)
+	fit := NewForest(t.Branching, t.Counts)
+	before, spread := fit.Under(0, q)
 	for i := range leaves {
-		after, nextSpread := t.fit.Under(i+1, q)
+		after, nextSpread := fit.Under(i+1, q)
 		if before <= 0 && after >= 0 {
 			if first < 0 {
 				first = i
@@ -100,18 +97,18 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	}
 	x = (low + high) / 2
 	if first >= 0 {
-		x = (t.crossing(first, q) + t.crossing(last, q)) / 2
+		x = (t.crossing(fit, first, q) + t.crossing(fit, last, q)) / 2
 	}
 	return x, low, high
 }
 
 // crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
-func (t Tree) crossing(i int, q float64) float64 {
+func (t Tree) crossing(fit *Forest, i int, q float64) float64 {
 	if t.Whole {
 		return t.edge(i)
 	}
-	before, _ := t.fit.Under(i, q)
-	after, _ := t.fit.Under(i+1, q)
+	before, _ := fit.Under(i, q)
+	after, _ := fit.Under(i+1, q)
 	if after == before {
 		return t.edge(i) + t.Buckets.Width()/2
 	}
