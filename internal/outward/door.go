@@ -99,17 +99,21 @@ func (d *Door) Close() error {
 	d.mu.Lock()
 	d.closed = true
 	for e := d.callers.Front(); e != nil; e = e.Next() {
-		e.Value.(net.Conn).Close()
+		d.end(e.Value.(net.Conn))
 	}
 	for _, h := range d.hospitals {
 		for _, p := range h.parked {
-			p.Close()
+			d.end(p)
 		}
 	}
 	d.mu.Unlock()
 	d.all.Wait()
 	return err
 }
+
+// end ends a connection on its own, since it is called with the door's lock held: where TLS is closed, who takes nothing from
+// the line keeps its end waiting for seconds, and nobody else may wait for that.
+func (d *Door) end(c net.Conn) { d.all.Go(func() { c.Close() }) }
 
 // Members lists the hospitals that are there, by name.
 func (d *Door) Members() []membership.Member {
@@ -260,7 +264,7 @@ func (d *Door) called(conn net.Conn) *list.Element {
 		return nil
 	}
 	if d.callers.Len() >= d.maxCallers() {
-		d.callers.Remove(d.callers.Front()).(net.Conn).Close()
+		d.end(d.callers.Remove(d.callers.Front()).(net.Conn))
 	}
 	d.all.Add(1)
 	return d.callers.PushBack(conn)
@@ -349,7 +353,7 @@ func (d *Door) park(p *parked, member membership.Member) error {
 	}
 	h.member, h.left = member, false
 	if len(h.parked) >= perHospital {
-		h.parked[0].Close()
+		d.end(h.parked[0])
 		h.parked = h.parked[1:]
 	}
 	h.parked = append(h.parked, p)

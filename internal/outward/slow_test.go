@@ -1,0 +1,56 @@
+package outward
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// slow is a connection of somebody who takes nothing, so that its end waits, as that of TLS does. Nor does it say anything.
+type slow struct {
+	net.Conn
+	closed, let chan struct{}
+	once        *sync.Once
+}
+
+func (s slow) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	<-s.let
+	return nil
+}
+
+// Who is nobody and lets the end of a connection wait keeps no hospital waiting: the oldest of too many is ended, which was done
+// with the door's lock held.
+func TestEndsThatWait(t *testing.T) {
+	a := newAuthority(t, "gironde")
+	d := a.door("bordeaux")
+	a.echo("bordeaux", d.Addr().String(), ProxyNone)
+	eventually(t, "bordeaux is there", func() bool { return there(d, "bordeaux") })
+	let := make(chan struct{})
+	release := sync.OnceFunc(func() { close(let) })
+	defer release()
+	first := slow{closed: make(chan struct{}), let: let, once: &sync.Once{}}
+	for i := range d.maxCallers() + 1 {
+		c := first
+		if i > 0 {
+			c = slow{closed: make(chan struct{}), let: let, once: &sync.Once{}}
+		}
+		called := make(chan bool, 1)
+		go func() { called <- d.called(c) != nil }()
+		select {
+		case taken := <-called:
+			if !taken {
+				t.Fatal("the door is closed")
+			}
+			d.all.Done() // nobody receives it
+		case <-time.After(10 * time.Second):
+			release()
+			<-called
+			d.all.Done()
+			t.Fatal("the door waits for the end of a connection of nobody")
+		}
+	}
+	<-first.closed
+	says(t, d, "bordeaux")
+}
