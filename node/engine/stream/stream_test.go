@@ -38,6 +38,7 @@ tables:
 // record is a row: the cells are those of a plan that reads k, word, n, x and flag.
 type record struct {
 	id      int64
+	nobody  bool // the id is NULL
 	k       value.Value
 	word    value.Value
 	n, x, b value.Value
@@ -57,7 +58,7 @@ func records(r *rand.Rand) []record {
 		if r.IntN(3) == 0 {
 			id = 0 // one who is in all clippings
 		}
-		all = append(all, record{id * 1e15, of(9, value.Int(int64(r.IntN(6)))), of(9, value.Text([]string{"", "a", "longer than twelve", "é"}[r.IntN(4)])),
+		all = append(all, record{id * 1e15, r.IntN(20) == 0, of(9, value.Int(int64(r.IntN(6)))), of(9, value.Text([]string{"", "a", "longer than twelve", "é"}[r.IntN(4)])),
 			of(5, value.Int(int64(r.IntN(1200)-100))), of(5, value.Float(r.NormFloat64()*20)), of(5, value.Bool(r.IntN(2) == 0))})
 	}
 	return all
@@ -80,7 +81,12 @@ func columns(rows []record, text bool, keys []string, cells []string) []Column {
 		return c
 	}
 	all := []Column{make_(func(r record) value.Value {
-		if text {
+		switch {
+		case r.nobody && text:
+			return value.Null(value.TypeText)
+		case r.nobody:
+			return value.Null(value.TypeInt)
+		case text:
 			return value.Text(fmt.Sprint("patient ", r.id))
 		}
 		return value.Int(r.id)
@@ -216,6 +222,9 @@ func raw(f *fragment.Fragment, rows []record) []*big.Int {
 func reference(f *fragment.Fragment, p *fragment.Proof, keys []string, rows []record) map[string][]int64 {
 	groups := map[int64]map[string][]record{}
 	for _, r := range rows {
+		if r.nobody {
+			continue
+		}
 		var of []value.Value
 		for _, k := range keys {
 			of = append(of, r.column(k))
@@ -347,6 +356,29 @@ func TestOperator(t *testing.T) {
 	t.Logf("%d clipped, %d read more than once, %d too much", clipped, twice, tooMuch)
 	if clipped < 500 || twice < 50 || tooMuch > 500 {
 		t.Error("the cases are not those that this is for")
+	}
+}
+
+// TestMixTellsApart: no two patients have one hash, since a word follows from its hash.
+func TestMixTellsApart(t *testing.T) {
+	inverse := func(odd uint64) uint64 {
+		x := odd // right in three bits, and twice as many with each step (Newton)
+		for range 5 {
+			x *= 2 - odd*x
+		}
+		return x
+	}
+	r := rand.New(rand.NewPCG(9, 10))
+	for i := range 100_000 {
+		x := r.Uint64()
+		if i < 1000 {
+			x = uint64(i)
+		}
+		back := mix(x) * inverse(0xD6E8FEB86659FD93)
+		back ^= back >> 32
+		if back *= inverse(spread); back != x {
+			t.Fatalf("of %x the hash leads back to %x", x, back)
+		}
 	}
 }
 
