@@ -94,6 +94,7 @@ type count struct {
 	finding Finding // its Text may have a %d
 	of      string  // the condition of the rows of which no more than most may be so; empty: any number may
 	most    float64 // a share
+	beyond  string  // what it means if they are more; empty: that of the column too little is left
 }
 
 // unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost more, what is left
@@ -127,7 +128,10 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 				}
 				if all, _ := row[len(counts)+i].(int64); c.of != "" && float64(n) > c.most*float64(all) {
 					c.finding.Severity = SeverityError
-					c.finding.Text += fmt.Sprintf(": more than %g %% of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable", c.most*100)
+					if c.beyond == "" {
+						c.beyond = fmt.Sprintf(": more than %g %% of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable", c.most*100)
+					}
+					c.finding.Text += c.beyond
 				}
 				found = append(found, c.finding)
 			}
@@ -231,22 +235,22 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		q := `"` + c.Name + `"`
 		if as, fits := e.driver.Convert(l, c.Type); !fits {
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
-				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, v.unusable})
+				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, v.unusable, ""})
 				if c.Type == value.TypeBool {
-					conversions = append(conversions, e.foreign(l, as, warn(""), v.declared))
+					conversions = append(conversions, e.foreign(l, as, warn, v.declared)...)
 				}
 			}
 		}
 		if l.Exact > 0 {
 			number, _ := e.driver.Convert(l, value.TypeFloat)
-			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", Plain: false}, "", 0})
+			conversions = append(conversions, count{fmt.Sprintf("abs(%s) > %.0f", number, l.Exact), Finding{Table: t.Name, Column: c.Name, Severity: SeverityError, Text: "is whole in some files and real in others, and has %d values too large to be read as both; write the files anew with one type", Plain: false}, "", 0, ""})
 		}
 		if !c.Nullable {
 			most := v.unusable
 			if c.Name == t.Patient && !v.declared {
 				most = nobodys
 			}
-			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", most})
+			counts = append(counts, count{q + " IS NULL", warn("is declared not nullable and has %d NULLs"), "true", most, ""})
 		}
 		if c.Lower.Valid() {
 			lower, err1 := e.dialect.Literal(c.Lower)
@@ -257,9 +261,9 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 			number := "true"
 			if c.Type == value.TypeFloat {
 				number = "NOT " + e.dialect.NaN(q)
-				counts = append(counts, count{e.dialect.NaN(q), warn("has %d values that are NaN and read as NULL"), "", 0})
+				counts = append(counts, count{e.dialect.NaN(q), warn("has %d values that are NaN and read as NULL"), "", 0, ""})
 			}
-			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String()))), q + " IS NOT NULL", v.unusable})
+			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String()))), q + " IS NOT NULL", v.unusable, ""})
 		}
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
@@ -269,7 +273,7 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 					return nil, err
 				}
 			}
-			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows"), "", 0})
+			counts = append(counts, count{q + " NOT IN (" + strings.Join(in, ", ") + ")", warn("has %d values outside of its domain, which no group shows"), "", 0, ""})
 		}
 	}
 	return []scan{{v.From(e.driver), conversions}, {e.from(t, nil, "t"), counts}}, nil
@@ -277,17 +281,29 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 
 // foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is declared.
 // Half of such a pair may be read: of O and N, N.
-const foreignWords = "'o', 'oui', 'v', 'vrai', 'non', 'faux', 'j', 'ja', 'w', 'wahr', 'nein', 'falsch', 's', 'si', 'sí', 'sì', 'vero', 'verdadero', 'falso'"
+var foreignWords = map[bool]string{
+	true:  "'o', 'oui', 'v', 'vrai', 'j', 'ja', 'w', 'wahr', 's', 'si', 'sí', 'sì', 'vero', 'verdadero'",
+	false: "'non', 'faux', 'nein', 'falsch', 'falso'",
+}
 
-// foreign counts those words in a column that reads as a bool by as. What is left of it would say one thing alone: so its
-// table is closed, unless node.yaml says what share may be lost.
-func (e *Engine) foreign(l Local, as string, found Finding, accepted bool) count {
+// foreign counts those words in a column that reads as a bool by as. Where there are more of them than of those that are read as the
+// same, what is left of it says one thing alone: so its table is closed, unless node.yaml says what share may be lost. A
+// stray one closes none, since that would be one patient's to decide.
+func (e *Engine) foreign(l Local, as string, warn func(string) Finding, accepted bool) (both []count) {
 	text, _ := e.driver.Convert(l, value.TypeText)
-	if found.Text = "has %d values that are words for true or false in another language, and read as NULL"; !accepted {
-		found.Severity = SeverityError
-		found.Text += ": give them in node.yaml, `csv: {true: […], false: […]}`, or read the column by a `select`; or accept the loss by the table's max_unusable"
+	for _, is := range []bool{true, false} {
+		c := count{sql: "lower(trim(" + text + ")) IN (" + foreignWords[is] + ") AND " + as + " IS NULL",
+			finding: warn(fmt.Sprintf("has %%d values that are words for %t in another language, and read as NULL", is))}
+		if !accepted {
+			c.of, c.most = as, 1
+			if !is {
+				c.of = "NOT (" + as + ")"
+			}
+			c.beyond = fmt.Sprintf(": more than are read as %t. Give them in node.yaml, `csv: {true: […], false: […]}`, or read the column by a `select`; or accept the loss by the table's max_unusable", is)
+		}
+		both = append(both, c)
 	}
-	return count{"lower(trim(" + text + ")) IN (" + foreignWords + ") AND " + as + " IS NULL", found, "", 0}
+	return both
 }
 
 func percent(s string) string { return strings.ReplaceAll(s, "%", "%%") }
@@ -331,8 +347,8 @@ func (e *Engine) verifyKey(ctx context.Context, t *catalog.Table) ([]Finding, er
 	}
 	group := "(SELECT count(*) AS n, " + strings.Join(key, " IS NULL OR ") + " IS NULL AS missing FROM " + e.from(t, t.Key, "t") + " GROUP BY " + strings.Join(key, ", ") + ") AS g"
 	return e.countIf(ctx, group, []count{
-		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one"), "", 0},
-		{"missing", wrong("has values with a NULL, where it must identify a row"), "", 0},
+		{"n > 1 AND NOT missing", wrong("has values that are in several rows, where it must identify one"), "", 0, ""},
+		{"missing", wrong("has values with a NULL, where it must identify a row"), "", 0, ""},
 	})
 }
 
@@ -394,6 +410,6 @@ func (e *Engine) verifyOneRow(ctx context.Context, t *catalog.Table) ([]Finding,
 		patient = columns[0]
 	}
 	return e.countIf(ctx, "(SELECT count(*) AS n FROM "+from+" WHERE "+patient+" IS NOT NULL GROUP BY "+patient+") AS g", []count{
-		{"n > 1", Finding{Table: t.Name, Severity: SeverityError, Text: "has several rows for some patients and is declared one_row_per_patient", Plain: true}, "", 0},
+		{"n > 1", Finding{Table: t.Name, Severity: SeverityError, Text: "has several rows for some patients and is declared one_row_per_patient", Plain: true}, "", 0, ""},
 	})
 }

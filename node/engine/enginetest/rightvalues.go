@@ -49,7 +49,7 @@ var Stays = [][]string{
 
 // Checker is an engine that compares its data with the catalog, as catalog check does.
 type Checker interface {
-	Engine
+	Verifier
 	Verify(ctx context.Context) ([]engine.Finding, error)
 }
 

@@ -61,7 +61,7 @@ func TestFieldCases(t *testing.T) {
 	for _, r := range enginetest.Letters() {
 		rows = append(rows, "("+r[0]+", '"+strings.Join(r[1:], "', '")+"')")
 	}
-	s.Exec(t, "CREATE SCHEMA field", "GRANT USAGE ON SCHEMA field TO "+postgrestest.Reader, "CREATE TABLE field.letter (id bigint, note text, dead text, weight text, day text, smoker text)",
+	s.Exec(t, "CREATE SCHEMA field", "GRANT USAGE ON SCHEMA field TO "+postgrestest.Reader, "CREATE TABLE field.letter (id bigint, note text, dead text, weight text, day text, smoker text, retired text)",
 		"INSERT INTO field.letter VALUES "+strings.Join(rows, ", "), "CREATE TABLE field.absent (patient bigint, dead text)", "INSERT INTO field.absent VALUES (1, 'yes')", "GRANT SELECT ON ALL TABLES IN SCHEMA field TO "+postgrestest.Reader)
 	c := testcatalog.Parse(t, enginetest.FieldCatalog)
 	enginetest.FieldCases(t, "PostgreSQL", open(t, over(s, "field"), c, testKey), c)
