@@ -140,12 +140,16 @@ func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Releas
 	if err := b.check(r); err != nil {
 		return err
 	}
-	if b.signed[string(b.place.Custodians[r.By])] {
+	names, missing := b.hold.Signed, b.place.Required-len(b.signed)
+	again := b.signed[string(b.place.Custodians[r.By])] // which ends it where fewer must sign by now
+	if !again {
+		names, missing = append(slices.Clone(names), r.By), missing-1
+	}
+	on := missing > 0
+	if again && on {
 		return nil
 	}
-	missing := b.place.Required - len(b.signed) - 1
-	on := missing > 0
-	by := strings.Join(append(slices.Clone(b.hold.Signed), r.By), ", ")
+	by := strings.Join(names, ", ")
 	entry, text := holdEntry{Suspended: &on, Reason: r.Reason, By: by}, by+" signed that this hospital answers again, as its studies allow."
 	if on {
 		entry.By, entry.Release = r.By, r

@@ -322,3 +322,45 @@ func TestHoldEndsBySignatures(t *testing.T) {
 	}
 	h.stop()
 }
+
+// Where fewer must sign than must have when they did, as after somebody left, who has signed already ends the stop: nobody else may be there.
+func TestHoldEndsWhereFewerMustSign(t *testing.T) {
+	conf := testConfig(federation(t))
+	folder := filepath.Dir(conf.Ledger)
+	keys := map[string]ed25519.PrivateKey{"claire": claire}
+	for _, name := range []string{"bert", "dora"} {
+		key, err := pki.CreateSigningKey(filepath.Join(folder, name))
+		must(t, err)
+		keys[name] = key
+		conf.Custodians[name] = filepath.Join(folder, name+".pub")
+	}
+	conf.SignaturesRequired = 3
+	h := start(t, conf, newEngine())
+	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "An incident.", By: "claire"}))
+	sign := func(name string, on bool) {
+		t.Helper()
+		r, err := h.DraftRelease(name, "")
+		must(t, err)
+		m, err := r.Message()
+		must(t, err)
+		r.Signature = ed25519.Sign(keys[name], m)
+		must(t, h.TakeRelease(t.Context(), r))
+		if st, err := h.Standing(t.Context()); err != nil || st.Hold.On != on {
+			t.Fatalf("%+v, %v", st.Hold, err)
+		}
+	}
+	sign("claire", true)
+	sign("dora", true)
+	sign("dora", true)
+	h.stop()
+	conf.Former, conf.SignaturesRequired = []string{"bert"}, 2
+	h = start(t, conf, newEngine())
+	if st, err := h.Standing(t.Context()); err != nil || !st.Hold.On {
+		t.Fatalf("it answers by itself: %+v, %v", st, err)
+	}
+	sign("claire", false)
+	if st, err := h.Standing(t.Context()); err != nil || st.Hold.By != "claire, dora" {
+		t.Errorf("%+v, %v", st.Hold, err)
+	}
+	h.stop()
+}
