@@ -369,10 +369,10 @@ func TestMixTellsApart(t *testing.T) {
 		return x
 	}
 	r := rand.New(rand.NewPCG(9, 10))
-	for i := range 100_000 {
+	for i := range uint64(100_000) {
 		x := r.Uint64()
 		if i < 1000 {
-			x = uint64(i)
+			x = i
 		}
 		back := mix(x) * inverse(0xD6E8FEB86659FD93)
 		back ^= back >> 32
