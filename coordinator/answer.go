@@ -13,7 +13,7 @@ type Answer struct {
 	planner.Answer
 	Confidence float64 // with which a noisy value's exact one lies within [Low, High]
 	Cost       Cost
-	Remaining  dp.Remaining // of the study, after this
+	Remaining  dp.Remaining // of the study, after this, as far as the narrowest hospital allows
 	Answered   []string     // hospitals, by name
 	Missing    []Absence
 	Stored     bool // given before over the same data: this time it cost nothing

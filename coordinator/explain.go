@@ -125,11 +125,7 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 // narrow looks at the budgets of the hospitals that would be asked: what the narrowest has left is what is left, and one
 // that has too little would not answer.
 func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
-	var hospitals []string
-	for _, p := range q.parts {
-		hospitals = append(hospitals, p.hospital.Name)
-	}
-	all, err := q.c.limits(ctx, q.name, own, hospitals)
+	all, err := q.limits(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -141,7 +137,7 @@ func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp
 			e.Problems = append(e.Problems, Absence{Name: l.hospital, Code: "NODE_BUDGET", Why: "has not enough privacy budget left for this"})
 		}
 	}
-	e.Allowed = e.Allowed && len(hospitals)-len(short) >= min(q.required, len(hospitals))
+	e.Allowed = e.Allowed && len(q.parts)-len(short) >= min(q.required, len(q.parts))
 	return nil
 }
 

@@ -166,8 +166,11 @@ type vote struct {
 	absent   *Absence // it did not answer, and why
 }
 
+// noSource is the code of a hospital that lacks a table, or closed it.
+const noSource = "NODE_SOURCE"
+
 // noCopy are the codes of hospitals that have no copy to compare.
-var noCopy = []string{"NODE_SOURCE", "NODE_REQUEST"}
+var noCopy = []string{noSource, "NODE_REQUEST"}
 
 // askCopies asks hospitals for rows. Those that have no copy of the tables are apart.
 func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []vote, without []Absence) {

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 
-	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/study"
 )
 
@@ -11,6 +10,7 @@ import (
 type limit struct {
 	Balance
 	hospital string // empty: this coordinator
+	whole    bool   // the hospital's own, over all studies
 }
 
 // heldAt are the terms under which a hospital holds a study, as it said last; nil: it has not been met, or does not hold it.
@@ -42,14 +42,20 @@ func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hosp
 		if t == nil {
 			continue
 		}
-		for _, b := range []struct {
-			budget dp.Budget
-			spent  dp.Loss
-		}{{t.Budget, own.spent}, {t.Whole, whole}} {
-			all = append(all, limit{Balance{b.budget, b.budget.Remaining(b.spent), b.spent}, h})
-		}
+		all = append(all,
+			limit{Balance{t.Budget, t.Budget.Remaining(own.spent), own.spent}, h, false},
+			limit{Balance{t.Whole, t.Whole.Remaining(whole), whole}, h, true})
 	}
 	return all, nil
+}
+
+// limits are those of the hospitals that the query asks, or has asked.
+func (q *query) limits(ctx context.Context, own Balance) ([]limit, error) {
+	var hospitals []string
+	for _, p := range q.parts {
+		hospitals = append(hospitals, p.hospital.Name)
+	}
+	return q.c.limits(ctx, q.name, own, hospitals)
 }
 
 // narrowest is the limit with the least left.

@@ -67,4 +67,19 @@ func TestNarrowest(t *testing.T) {
 	if e = explain("all but b"); !e.Allowed || len(e.Problems) > 0 || e.Remaining != before.Remaining {
 		t.Errorf("without b: %+v", e)
 	}
+	// An answer says the same as SHOW BUDGET, also where it is a hospital's budget over all studies.
+	least := terms(wide)
+	least.Whole = narrow
+	least.Whole.Epsilon *= 3
+	delete(f.custody.held, "b")
+	f.custody.held["c"] = map[string]study.Terms{"s": least}
+	answer := f.mustAsk(t, bySex)
+	a, err = f.Budget(t.Context(), asker("alice"), "s")
+	must(t, err)
+	if a.At != "c" || answer.Remaining != a.Remaining {
+		t.Errorf("an answer tells of %+v left, and the budget is %+v", answer.Remaining, a)
+	}
+	if got := f.mustAsk(t, "SHOW BUDGET").Rows[0][0].Value.Str(); got != "all studies, at c" {
+		t.Error(got)
+	}
 }

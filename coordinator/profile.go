@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -38,6 +39,8 @@ type Profile struct {
 	Hidden float64 `json:"hidden,omitempty"`
 	// Bounds are, by column, powers of two between which nearly all values lie.
 	Bounds map[string][2]float64 `json:"bounds,omitempty"`
+	// Closed: too few hospitals answer anything over the table, so that nothing was asked, and nothing paid.
+	Closed bool `json:"closed,omitempty"`
 }
 
 // ProfileRequest asks for profiles.
@@ -68,7 +71,8 @@ type profiles struct {
 
 // Profile gives the profiles of the tables, and first asks for those that the study has not: each release is a query of
 // the researcher's under the study, admitted, priced, charged and recorded as any other. Those that were made are kept
-// if a later one fails. Errors are of type *Error.
+// if a later one fails. Where no table is named, those that hospitals lack are told as closed, and fail nothing. Errors
+// are of type *Error.
 func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRequest) ([]Profile, error) {
 	s, err := c.study(who, req.Study)
 	if err != nil {
@@ -94,8 +98,14 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	for _, q := range questions {
 		releases += len(q.sql())
 	}
+	var closed []Profile
 	for _, q := range questions {
 		p, err := c.profile(ctx, who, req.Study, q, epsilonOfShare(s.Approved, req.Share, releases))
+		if len(req.Tables) == 0 && lacking(err) {
+			p.Closed = true
+			closed = append(closed, p)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +119,14 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 			all = append(all, p)
 		}
 	}
-	return all, nil
+	return append(all, closed...), nil
+}
+
+// lacking reports whether hospitals refused because they lack the table, or closed it: before anything was charged.
+func lacking(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == CodeHospitalRefused && !e.Charged &&
+		!slices.ContainsFunc(e.Hospitals, func(a Absence) bool { return a.Code != noSource })
 }
 
 // toProfile are the tables that were named, or all with patients that the study may read.
@@ -252,6 +269,9 @@ func (p *Profile) bounds(columns []string, row []planner.Estimate) {
 
 // String is one line for people.
 func (p Profile) String() string {
+	if p.Closed {
+		return p.Table + ": no profile, since too few hospitals answer over this table; nothing was paid for it"
+	}
 	text := fmt.Sprintf("%s, from the profile of %s:", p.Table, p.Taken.Format(time.DateOnly))
 	if p.Half > 0 {
 		text += fmt.Sprintf(" of about %d patients, half have up to %d rows, nine in ten up to %d, 99 in 100 up to %d", p.Patients, p.Half, p.NineInTen, p.NinetyNine)

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/study"
@@ -96,6 +99,28 @@ func TestProfileRefuses(t *testing.T) {
 		}
 	}
 	f.settled(t, 0)
+}
+
+// TestProfileSkips a table that hospitals lack, for nothing, unless it was named.
+func TestProfileSkips(t *testing.T) {
+	f := newFederation(t, func(c *Config) {
+		c.Catalog = filepath.Join(filepath.Dir(c.Catalog), "profile.yaml")
+		must(t, os.WriteFile(c.Catalog, []byte(profileCatalog), 0o600))
+	})
+	f.hospital("b").refuse[actionPrepare] = status.Error(codes.FailedPrecondition, "NODE_SOURCE: cannot compute this")
+	got, err := f.Profile(t.Context(), asker("alice"), ProfileRequest{Study: "s"})
+	must(t, err)
+	if len(got) != 1 || !got[0].Closed || got[0].String() != "stay: no profile, since too few hospitals answer over this table; nothing was paid for it" {
+		t.Errorf("it tells %v", got)
+	}
+	if _, err := f.Profile(t.Context(), asker("alice"), ProfileRequest{Study: "s", Tables: []string{"stay"}}); !errors.Is(err, CodeHospitalRefused) {
+		t.Errorf("of a table that was named: %v", err)
+	}
+	f.settled(t, 0)
+	f.hospital("b").refuse[actionPrepare] = status.Error(codes.ResourceExhausted, "NODE_BUDGET: there is too little left")
+	if _, err := f.Profile(t.Context(), asker("alice"), ProfileRequest{Study: "s"}); !errors.Is(err, CodeHospitalRefused) {
+		t.Errorf("another reason: %v", err)
+	}
 }
 
 // TestProfileCost: all releases together cost the share that was stated, under either accounting, and none more than a

@@ -475,9 +475,13 @@ func (q *query) finish(ctx context.Context, releases []released, found []fragmen
 	if err != nil {
 		return nil, err
 	}
+	limits, err := q.limits(ctx, left[0])
+	if err != nil {
+		return nil, err
+	}
 	a := &Answer{
 		Query: q.id, Answer: *answer, Confidence: q.c.config.Confidence, Stored: len(charged) == 0 && !q.public(), Public: q.public(),
-		Cost: cost(charged, q.study.Budget.Accounting), Remaining: left[0].Remaining,
+		Cost: cost(charged, q.study.Budget.Accounting), Remaining: narrowest(limits).Remaining,
 	}
 	holders, differ := told(q.sources)
 	a.Warnings = append(a.Warnings, differ...)

@@ -175,6 +175,9 @@ func describe(t *catalog.Table) [][]string {
 func (a *Account) rows() [][]string {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 	whose := "study " + a.Study
+	if a.whole {
+		whose = "all studies"
+	}
 	if a.At != "" {
 		whose += ", at " + a.At
 	}

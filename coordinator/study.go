@@ -142,6 +142,7 @@ type Account struct {
 	Expires    string   // RFC 3339
 	Sealed     bool     // each hospital covers its own numbers
 	own        dp.Budget
+	whole      bool // it is that hospital's budget over all studies
 }
 
 // Budget tells what is left of a study.
@@ -170,7 +171,7 @@ func (c *Coordinator) Budget(ctx context.Context, who Researcher, name string) (
 	}
 	a := &Account{
 		Study: name, Budget: least.Budget, Remaining: least.Remaining, At: least.hospital, MaxEpsilon: most, MinEpsilon: floor,
-		Expires: expires.Format(time.RFC3339), own: left[0].Budget, Sealed: s.Approved.Sealed,
+		Expires: expires.Format(time.RFC3339), own: left[0].Budget, whole: least.whole, Sealed: s.Approved.Sealed,
 	}
 	if len(left) > 1 {
 		a.Researcher = &left[1]

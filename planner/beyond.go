@@ -226,8 +226,11 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	most := p.Fragment.Partials[p.measured.beyond].Most
 	var much string
 	switch half := math.Max(b.High-b.Share, b.Share-b.Low); {
+	case math.IsNaN(b.Share) && math.Abs(b.Amount) <= b.HalfWidth:
+		return fmt.Sprintf("how much of %s beyond %s and left out is hidden by noise (up to %s either way), and a larger epsilon would tell: intervals hold the value without it; %s",
+			what, limit, plain(math.Abs(b.Amount)+b.HalfWidth), p.unbiased())
 	case math.IsNaN(b.Share):
-		much = fmt.Sprintf("about %s ± %s", number(b.Amount), number(b.HalfWidth))
+		much = fmt.Sprintf("about %s ± %s", plain(b.Amount), plain(b.HalfWidth))
 	case b.Low <= 0 && b.Surely < 0.001:
 		return ""
 	case b.Low <= 0 && b.High >= hidden:
@@ -267,9 +270,9 @@ func (p *Plan) limited() (what, limit string) {
 	case fragment.PartialRows:
 		what = "the rows are"
 	case fragment.PartialValues:
-		what = "the values of " + abridged(of.Expr.String()) + " are"
+		what = "the values of " + p.spoken(of.Expr) + " are"
 	case fragment.PartialSum:
-		what = "the sum of " + abridged(of.Expr.String()) + " is"
+		what = "the sum of " + p.spoken(of.Expr) + " is"
 	default:
 		what, limit = "the patients counted in groups is", fmt.Sprintf("the limit of %d %s a patient (max_groups)", proof.Groups, plural(proof.Groups, "group", "groups"))
 		what = strings.Replace(what, "patients counted", "count of patients", 1)

@@ -423,3 +423,32 @@ func clampsAreTold(t *testing.T, sql string, accounting dp.Accounting, maxRows i
 		t.Errorf("%s, %s: %d of %d intervals hold the share of %.3f", accounting, sql, covered, draws, moved/all)
 	}
 }
+
+// TestBiasSpeaks of what the query wrote, and not of how planning writes it; of what is long it names the columns.
+func TestBiasSpeaks(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT SUM(CLAMP(noninvasivesystolic, 0, 200)) FROM vitalaperiodic":                               "the sum of CLAMP(vitalaperiodic.noninvasivesystolic, 0, 200) is",
+		"SELECT COUNT(m) FROM (SELECT patientunitstayid, observationoffset AS m FROM vitalaperiodic) AS v": "the values of observationoffset are",
+		"SELECT APPROX_BOUNDS(observationoffset) FROM vitalaperiodic":                                      "the values of vitalaperiodic.observationoffset are",
+		"SELECT COUNT(DISTINCT unittype) FROM patient WHERE unittype IN ('MICU', 'SICU')":                  "the values of patient.unittype are",
+	} {
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, MaxRows: 2}}, federation(t, "eicu"))
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		if got, _ := p.limited(); got != want {
+			t.Errorf("%s: %q, not %q", sql, got, want)
+		}
+	}
+	// An amount of both signs that noise hides is no number to be told.
+	p, err := Build(Query{SQL: "SELECT SUM(CLAMP(observationoffset, -100, 20000)) FROM vitalaperiodic", Ask: Ask{Epsilon: 1, MaxRows: 2}}, federation(t, "eicu"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noisy := make([]int64, len(p.Fragment.Partials))
+	if got := p.bias([]Cell{{Noisy: noisy}}, 0.95); !strings.HasPrefix(got, "how much of the sum of CLAMP(vitalaperiodic.observationoffset, -100, 20000) is beyond the limit of 2 rows a patient (max_rows) and left out is hidden by noise (up to ") ||
+		strings.Contains(got, "e+") {
+		t.Error(got)
+	}
+}

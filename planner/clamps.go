@@ -228,14 +228,14 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 		case m.Low <= 0 && m.Surely < 0.001:
 			continue
 		case m.Low <= 0 && m.High >= hidden:
-			all = append(all, fmt.Sprintf("how many of the values CLAMP moves (%s) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them", c.what))
+			all = append(all, fmt.Sprintf("how many of the values CLAMP moves (%s) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them", p.unqualified(c.what)))
 			continue
 		case m.Low <= 0:
 			much = "0 to " + percent(math.Ceil(1000*m.High)/1000) + " of the values"
 		default:
 			much = fmt.Sprintf("about %s ± %s of the values", percent(m.Share), percent(math.Ceil(1000*half)/1000))
 		}
-		all = append(all, fmt.Sprintf("%s are outside of CLAMP (%s) and count as the nearest bound: sums and averages are of what it makes of them", much, c.what))
+		all = append(all, fmt.Sprintf("%s are outside of CLAMP (%s) and count as the nearest bound: sums and averages are of what it makes of them", much, p.unqualified(c.what)))
 	}
 	return all
 }

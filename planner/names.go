@@ -83,6 +83,9 @@ func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	}
 	var names, aliases []string
 	known := false
+	if t.Qualifier == "" && r.catalog.HospitalColumn {
+		names = append(names, "hospital")
+	}
 	for _, s := range r.sources {
 		aliases = append(append(aliases, s.alias), s.tables...)
 		if s.alias != "" && s.called(t.Qualifier) {
@@ -104,12 +107,20 @@ func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	if slices.Contains(rowColumns, t.Name) {
 		refuse(CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
 	}
-	refuse(CodeColumn, t.At, cmp.Or(syntax.Nearest(t.Name, names), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
+	refuse(CodeColumn, t.At, cmp.Or(syntax.Nearest(t.Name, names), textHint(t), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
 	return nil
 }
 
 // rowColumns are the columns that PostgreSQL adds to each table.
 var rowColumns = []string{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
+
+// textHint is for a name in double quotes that is no column: likely a text.
+func textHint(t *syntax.Expr) string {
+	if t.Qualifier != "" || t.At.Length != len(t.Name)+len(`""`) {
+		return ""
+	}
+	return "what stands in double quotes is a name; a text stands in single ones, 'text'"
+}
 
 // listed writes the names that a query gave to its tables.
 func listed(aliases []string) string {

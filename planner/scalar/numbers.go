@@ -96,6 +96,9 @@ func (c *call) widthBucket() *expr.Expr {
 func (c *call) clamp() *expr.Expr {
 	args := c.unified()
 	x, lower, upper := args[0], args[1], args[2]
+	if lower.Op == expr.OpLiteral && upper.Op == expr.OpLiteral && !lower.Value.IsNull() && !upper.Value.IsNull() && value.Compare(*lower.Value, *upper.Value) > 0 {
+		c.refuse(1, "write the lower bound first", "the lower bound of CLAMP is above the upper one, so that every value would be the same")
+	}
 	within := Apply(c.At, expr.OpGreatest, Apply(c.At, expr.OpLeast, x, upper), lower)
 	return Apply(c.At, expr.OpCase, Apply(c.At, expr.OpIsNull, x), nothing(within.Type), within)
 }

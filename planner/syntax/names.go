@@ -18,6 +18,24 @@ func Aliased(items []Item, t *Expr) *Expr {
 	return items[i].Term
 }
 
+// called returns the item whose column the answer names by its function, where t is that name and no other column has
+// it: SELECT COUNT(*) … ORDER BY count; else t.
+func called(items []Item, t *Expr) *Expr {
+	if t.Kind != Column || t.Qualifier != "" {
+		return t
+	}
+	var found []Item
+	for _, i := range items {
+		if i.Term.Kind != Star && strings.EqualFold(i.Name(), t.Name) {
+			found = append(found, i)
+		}
+	}
+	if len(found) == 1 && found[0].Alias == "" && found[0].Term.Kind == Call {
+		return found[0].Term
+	}
+	return t
+}
+
 // Ordinal returns the item whose number, from 1, the literal t is. Other literals are refused; clause names where t
 // stands.
 func Ordinal(items []Item, t *Expr, clause string) *Expr {

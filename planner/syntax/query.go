@@ -29,6 +29,11 @@ func (p *parser) query() *Query {
 		orders := p.orders()
 		p.nameWindows()
 		outer.OrderBy = orders
+		if !closed && q.Select != nil {
+			for i := range orders {
+				orders[i].Term = called(q.Select.Items, orders[i].Term)
+			}
+		}
 		if first := p.first; first != nil && !closed && q.Select != nil {
 			for _, o := range orders {
 				o.Term = q.Select.chosen(o.Term)

@@ -65,7 +65,7 @@ var unsupportedSymbols = map[string]string{
 	"^": "write POWER(x, y)", "&": "", "|": "", "<<": "", ">>": "", "->": "", "->>": "", "{": "", "}": "",
 	"#": "start a comment with --",
 	"[": `quote a name as "name"`, "]": "", "\\": "", ":=": "there are no variables",
-	"=>": "only table functions take named arguments",
+	"=>": "to compare, write >=; only table functions take named arguments",
 	"~~": "write LIKE", "~~*": "write ILIKE", "!~~": "write NOT LIKE", "!~~*": "write NOT ILIKE",
 	"/*+": "a hint stands after the first word of the query, SELECT", ":": "write a parameter as :name",
 }
@@ -168,7 +168,21 @@ func Nearest(word string, known []string) string {
 	if n, ok := config.Nearest(word, known); ok {
 		return "did you mean " + n + "?"
 	}
-	return ""
+	var longer []string // gender: gender_concept_id, gender_source_value
+	for _, n := range known {
+		if len(word) > 2 && strings.HasPrefix(n, strings.ToLower(word)+"_") && !slices.Contains(longer, n) {
+			longer = append(longer, n)
+		}
+	}
+	const most = 3
+	if len(longer) == 0 || len(longer) > most {
+		return ""
+	}
+	text := longer[len(longer)-1]
+	if before := longer[:len(longer)-1]; len(before) > 0 {
+		text = strings.Join(before, ", ") + " or " + text
+	}
+	return "did you mean " + text + "?"
 }
 
 // isName reports whether the token names something: a quoted name, or a word that
