@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -238,4 +239,36 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 		all = append(all, fmt.Sprintf("%s are outside of CLAMP (%s) and count as the nearest bound: sums and averages are of what it makes of them", much, p.unqualified(c.what)))
 	}
 	return all
+}
+
+// spoken is an expression as a warning names it: CLAMP as it is written, no name that planning gave, and of what is long the
+// columns that it reads.
+func (p *Plan) spoken(e *expr.Expr) string {
+	const longest = 60
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && isClamp(e.Args[2]) {
+		if x := e.Args[2].Args[0]; scalar.Same(x.Args[0], e.Args[0].Args[0]) {
+			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
+		}
+	}
+	text := e.String()
+	if utf8.RuneCountInString(text) > longest {
+		var columns []string
+		e.Columns(func(relation, column string) {
+			if c := relation + "." + column; !slices.Contains(columns, c) {
+				columns = append(columns, c)
+			}
+		})
+		text = strings.Join(columns, ", ")
+	}
+	return abridged(p.unqualified(text))
+}
+
+// unqualified is a text without the names that planning gave to derived relations.
+func (p *Plan) unqualified(text string) string {
+	for _, r := range p.Fragment.Relations {
+		if r.Derived != nil {
+			text = strings.ReplaceAll(text, r.Name+".", "")
+		}
+	}
+	return text
 }

@@ -3,14 +3,11 @@ package planner
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // abridged leaves out the middle of a very long text.
@@ -21,38 +18,6 @@ func abridged(s string) string {
 		return s
 	}
 	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
-}
-
-// spoken is an expression as a warning names it: CLAMP as it is written, no name that planning gave, and of what is long the
-// columns that it reads.
-func (p *Plan) spoken(e *expr.Expr) string {
-	const longest = 60
-	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && isClamp(e.Args[2]) {
-		if x := e.Args[2].Args[0]; scalar.Same(x.Args[0], e.Args[0].Args[0]) {
-			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
-		}
-	}
-	text := e.String()
-	if utf8.RuneCountInString(text) > longest {
-		var columns []string
-		e.Columns(func(relation, column string) {
-			if c := relation + "." + column; !slices.Contains(columns, c) {
-				columns = append(columns, c)
-			}
-		})
-		text = strings.Join(columns, ", ")
-	}
-	return abridged(p.unqualified(text))
-}
-
-// unqualified is a text without the names that planning gave to derived relations.
-func (p *Plan) unqualified(text string) string {
-	for _, r := range p.Fragment.Relations {
-		if r.Derived != nil {
-			text = strings.ReplaceAll(text, r.Name+".", "")
-		}
-	}
-	return text
 }
 
 func plural(n int, one, many string) string {
