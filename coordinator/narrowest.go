@@ -49,15 +49,6 @@ func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hosp
 	return all, nil
 }
 
-// limits are those of the hospitals that the query asks, or has asked.
-func (q *query) limits(ctx context.Context, own Balance) ([]limit, error) {
-	var hospitals []string
-	for _, p := range q.parts {
-		hospitals = append(hospitals, p.hospital.Name)
-	}
-	return q.c.limits(ctx, q.name, own, hospitals)
-}
-
 // narrowest is the limit with the least left.
 func narrowest(all []limit) limit {
 	least := all[0]

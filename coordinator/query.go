@@ -223,6 +223,15 @@ func (q *query) affords(ctx context.Context) error {
 	return nil
 }
 
+// limits are those of the hospitals that the query asks, or has asked.
+func (q *query) limits(ctx context.Context, own Balance) ([]limit, error) {
+	var hospitals []string
+	for _, p := range q.parts {
+		hospitals = append(hospitals, p.hospital.Name)
+	}
+	return q.c.limits(ctx, q.name, own, hospitals)
+}
+
 // loss is what all releases cost, if none is stored already.
 func (q *query) loss() (dp.Loss, error) {
 	var total dp.Loss
