@@ -270,9 +270,9 @@ func (p *Plan) limited() (what, limit string) {
 	case fragment.PartialRows:
 		what = "the rows are"
 	case fragment.PartialValues:
-		what = "the values of " + p.spoken(of.Expr) + " are"
+		what = "the values" + p.ofWhat(of.Expr) + " are"
 	case fragment.PartialSum:
-		what = "the sum of " + p.spoken(of.Expr) + " is"
+		what = "the sum" + p.ofWhat(of.Expr) + " is"
 	default:
 		what, limit = "the patients counted in groups is", fmt.Sprintf("the limit of %d %s a patient (max_groups)", proof.Groups, plural(proof.Groups, "group", "groups"))
 		what = strings.Replace(what, "patients counted", "count of patients", 1)

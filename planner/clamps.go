@@ -241,10 +241,16 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 	return all
 }
 
-// spoken is an expression as a warning names it: CLAMP as it is written, no name that planning gave, and of what is long the
-// columns that it reads.
+// spoken is an expression as a warning names it: CLAMP as it is written, a date as a date, no name that planning gave, and
+// of what is long the columns that it reads.
 func (p *Plan) spoken(e *expr.Expr) string {
 	const longest = 60
+	if e.Op == expr.OpDivide && e.Args[1].Op == expr.OpLiteral && sinceEpoch(e.Args[0]) {
+		e = e.Args[0] // seconds
+	}
+	if sinceEpoch(e) {
+		e = e.Args[0]
+	}
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && isClamp(e.Args[2]) {
 		if x := e.Args[2].Args[0]; scalar.Same(x.Args[0], e.Args[0].Args[0]) {
 			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
@@ -261,6 +267,19 @@ func (p *Plan) spoken(e *expr.Expr) string {
 		text = strings.Join(columns, ", ")
 	}
 	return abridged(p.unqualified(text))
+}
+
+// ofWhat is " of " an expression, or nothing of a column that planning named.
+func (p *Plan) ofWhat(e *expr.Expr) string {
+	if text := p.spoken(e); text != "value" && !strings.HasPrefix(text, "value_") {
+		return " of " + text
+	}
+	return ""
+}
+
+// sinceEpoch reports whether an expression is a date or a timestamp as a number.
+func sinceEpoch(e *expr.Expr) bool {
+	return e.Op == expr.OpSubtract && e.Args[1].Op == expr.OpLiteral && (*e.Args[1].Value == value.Date(0) || *e.Args[1].Value == value.Timestamp(0))
 }
 
 // unqualified is a text without the names that planning gave to derived relations.

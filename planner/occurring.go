@@ -52,6 +52,9 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 		if f == mostOf {
 			hint = "write SELECT " + x + ", COUNT(*) AS n FROM … GROUP BY 1 ORDER BY n DESC LIMIT 1"
 		}
+		if strings.Contains(x, "…") { // of FILTER or CASE, which the hint could not write
+			x, hint = "this", "put the condition into WHERE, as a list of values where they are known: WHERE x IN ('a', 'b')"
+		}
 		refuse(CodeNotSupported, t.At, hint,
 			"%s of %s is answered where at most %d values of it are known beforehand: another value may be a single patient's", name, x, distinctLimit)
 	}

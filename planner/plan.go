@@ -37,7 +37,7 @@ type Federation struct {
 	Hospitals  []string // the nodes that will be asked, by name; at least 1
 	Accounting dp.Accounting
 	// Covered: each hospital covers its own numbers before they leave. Patients, neighbours and noise are as they are
-	// without; accounting must be zCDP and groups declared.
+	// without; accounting must be zCDP. Groups that nobody declared are those that one of them names by its noise.
 	Covered bool
 	// Masked: they can mask their numbers as well, so that each may rely on the others' noise.
 	Masked bool

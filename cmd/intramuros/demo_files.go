@@ -219,7 +219,7 @@ func (d *demo) openStudy() error {
 		sealed.MaxEpsilon = 100
 	}
 	open := *sealed
-	open.ID, open.Title, open.Sealed = demoOpenStudy, "What a sealed study does not answer", false
+	open.ID, open.Title, open.Sealed = demoOpenStudy, "The same, not sealed", false
 	for _, document := range []*study.Document{sealed, &open} {
 		if err := d.open(document, olga, claire); err != nil {
 			return err

@@ -20,7 +20,6 @@ type question struct {
 	sql   string
 	note  string // below the SQL
 	exact string // the same in DuckDB's SQL, over the union of the hospitals: the columns of the answer
-	open  bool   // asked in the study that is not sealed
 	// The contribution limits, where the catalog's do not fit; 0: the catalog's.
 	maxGroups, maxRows int
 }
@@ -127,8 +126,7 @@ ORDER BY patients DESC
 LIMIT 6`,
 		exact: `SELECT concept_name, count(DISTINCT (o.hospital, person_id))
 FROM condition_occurrence o JOIN concept c ON c.hospital = o.hospital AND concept_id = condition_concept_id GROUP BY 1`,
-		note: "Nobody declared these groups: one is shown only if so many patients are in it that no single one can be the reason. The list of\n  groups would leave a hospital uncovered, so this one is asked in a study that is not sealed.",
-		open: true,
+		note: "Nobody declared these groups: one is shown only if a hospital has so many patients of it that no single one can be the reason.\n  Which groups a hospital has leaves it covered by noise as well.",
 	},
 }
 
@@ -176,9 +174,6 @@ func (d *demo) pose(words, sql string) { d.say("\n%s\n%s\n\n%s\n\n", rule, words
 func (d *demo) answer(ctx context.Context, q question) error {
 	ask := d.asking
 	ask.request.SQL, ask.request.MaxGroups, ask.request.MaxRows = q.sql, q.maxGroups, q.maxRows
-	if q.open {
-		ask.request.Study = demoOpenStudy
-	}
 	var flags []string
 	if q.maxGroups > 0 {
 		flags = append(flags, fmt.Sprintf("--max-groups %d", q.maxGroups))

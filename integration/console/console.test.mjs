@@ -298,7 +298,7 @@ test('what asks nothing of patients costs nothing, and an empty answer says why,
   await page.fill('#sql', 'SELECT gender_concept_id, COUNT(*) AS n, RANK() OVER (ORDER BY COUNT(*) DESC) AS r FROM person GROUP BY 1');
   await page.waitForSelector('.expected li');
   assert.match(await page.locator('.expected').innerText(), /n\s+± [\d,]+\s+r\s+sans intervalle/);
-  await page.selectOption('#study', 'tour-open'); // a sealed study does not answer groups that nobody declared
+  await page.selectOption('#study', 'tour-open'); // with a threshold for the federation, not for each hospital
   await page.fill('#sql', 'SELECT death_date, cause_concept_id, COUNT(*) AS n FROM death GROUP BY 1, 2');
   await page.waitForSelector('.cost-body .notice.warn');
   assert.match(await page.locator('.cost-body').innerText(), /à partir d’un nombre bruité de \d+ patients/, 'what a group must have, before it is paid for');
