@@ -24,6 +24,7 @@ VULN         := .cache/govulncheck-$(VULN_VERSION)/govulncheck
 RACE     ?=        # RACE=1 runs tests under the race detector
 PACKAGES ?= ./...
 RUN      ?= .      # RUN=TestName runs tests whose names match
+SKIP     ?= ^$$     # SKIP=TestName skips tests whose names match
 FUZZ     ?= Fuzz.*  # FUZZ=pattern fuzzes the targets of that name
 FUZZTIME ?= 20s    # of each fuzz target
 TRIPLES  ?= 200000 # cases of the sensitivity property in test-nightly
@@ -51,7 +52,7 @@ demo: build ## five synthetic hospitals and a coordinator on this machine, and a
 
 # Never from Go's cache: it would not notice another binary or other data under integration.
 test: ## all tests
-	$(GO) test $(race) -count=1 -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' $(PACKAGES)
+	$(GO) test $(race) -count=1 -timeout $(strip $(TIMEOUT)) -run '$(strip $(RUN))' -skip '$(strip $(SKIP))' $(PACKAGES)
 
 test-full: ## all tests, with the long ones: every hospital of the eICU demo, repeated releases
 	INTRAMUROS_FULL=1 $(GO) test $(race) -count=1 -timeout 60m -run '$(strip $(RUN))' $(PACKAGES)

@@ -71,15 +71,9 @@ func whole(groups ...string) func(p *planner.Plan, site int) map[string][]int64 
 	}
 }
 
-// raceDetector: audits are skipped, whose draws are one goroutine's and take ten times as long under it. .ci/run runs them without.
-var raceDetector bool
-
 // ask plans a query and has two hospitals answer it, which have others' partial aggregates, and one patient's.
 func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patient func(p *planner.Plan, site int) map[string][]int64) *audited {
 	t.Helper()
-	if raceDetector {
-		t.Skip("audits run without the race detector")
-	}
 	c, err := catalog.Parse([]byte(auditCatalog), "audit.yaml")
 	must(t, err)
 	p, err := planner.Build(q, planner.Federation{Catalog: c, Hospitals: []string{"a", "b"}, Accounting: accounting})

@@ -190,7 +190,7 @@ func TestCheck(t *testing.T) {
 // Whatever is asked, in whatever order, what was let through stays within the budget.
 func TestFilter(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 300 {
+	for range 100 {
 		b := Budget{Accounting: ZCDP, Epsilon: math.Pow(10, r.Float64()*3-1), Delta: math.Pow(10, -r.Float64()*8-2)}
 		if r.IntN(2) == 0 {
 			b.Accounting = Pure

@@ -1,5 +1,0 @@
-//go:build race
-
-package coordinator
-
-func init() { raceDetector = true }
