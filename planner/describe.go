@@ -54,7 +54,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 				x.HalfWidth, x.Note = t.Noise.HalfWidth(confidence), ""
 			} else if _, scale, ok := a.average(); ok && of == c.expr && a.read == nil && !supposed {
 				width := scale * p.noise[a.Partials[0]].HalfWidth(confidence)
-				x.Note = fmt.Sprintf("about %s divided by the number of values", number(width))
+				x.Note = fmt.Sprintf("about %s divided by the number of values", plain(width))
 			}
 		}
 		switch known := !math.IsNaN(x.HalfWidth); {

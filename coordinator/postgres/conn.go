@@ -21,6 +21,7 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/session"
+	"github.com/intramuros/intramuros/internal/config"
 )
 
 const (
@@ -489,6 +490,9 @@ func (c *conn) set(name, value string) error {
 	const most = 200 // variables, each as long as a message may be
 	if _, known := c.variables[plain]; !known && len(c.variables) >= most || len(value) > 1<<10 {
 		return &coordinator.Error{Code: coordinator.CodeInvalidRequest, Message: "too many variables are set, or one too long"}
+	}
+	if near, ok := config.Nearest(plain, session.Names); ok && defaults[plain] == "" {
+		c.warn(plain + " is no setting, and changes nothing; did you mean " + near + "?")
 	}
 	if c.variables[plain] = value; value == "" || strings.EqualFold(value, "default") {
 		delete(c.variables, plain)

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -325,6 +326,22 @@ func TestPlannedOnce(t *testing.T) {
 			t.Errorf("%v: %s was outlined %d times, not %d, and ran %d times", test.mode, test.sql, h.outlined, test.want, len(h.requests)-ran)
 		}
 		h.fake.mu.Unlock()
+	}
+}
+
+// A setting that is misspelled says so: what else is SET means nothing, as clients expect.
+func TestMisspelledSetting(t *testing.T) {
+	h := start(t)
+	var notices []string
+	c := h.connect(t, func(n *pgconn.Notice) { notices = append(notices, n.Severity+" "+n.Message) })
+	for _, sql := range []string{"SET epsilo = 1", "SET intervalstyle = 'postgres'", "SET enable_nestloop = off", "SET statement_timeout = 0", "SET role = 'none'", "SET max_row = 5"} {
+		if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	want := []string{"WARNING epsilo is no setting, and changes nothing; did you mean epsilon?", "WARNING max_row is no setting, and changes nothing; did you mean max_rows?"}
+	if !slices.Equal(notices, want) {
+		t.Errorf("the notices are %q", notices)
 	}
 }
 
