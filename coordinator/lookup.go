@@ -169,26 +169,14 @@ type vote struct {
 // noSource is the code of a hospital that lacks a table, or closed it.
 const noSource = "NODE_SOURCE"
 
-// noCopy are the codes of hospitals that have no copy to compare.
-var noCopy = []string{noSource, "NODE_REQUEST"}
-
-// askCopies asks hospitals for rows. Those that have no copy of the tables are apart.
+// askCopies asks hospitals for rows. Those that have no copy of the tables to compare, or are too old to show it, are apart.
 func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []vote, without []Absence) {
 	var mu sync.Mutex
 	each(parts, func(p *part) {
-		v := vote{hospital: p.hospital.Name}
-		var err error
-		if v.found, err = q.c.nodes.lookup(ctx, p.hospital, body); err != nil {
-			a := absence(p.hospital.Name, err)
-			v.absent = &a
-			q.c.log.Warn("hospital is out of a lookup", slog.String("query", q.id), slog.String("hospital", a.Name), slog.String("code", a.Code))
-		} else {
-			b, _ := json.Marshal(v.found.Rows) // texts always encode
-			v.digest = sha256.Sum256(b)
-		}
+		v := q.askCopy(ctx, p.hospital, body)
 		mu.Lock()
 		defer mu.Unlock()
-		if v.absent != nil && slices.Contains(noCopy, v.absent.Code) {
+		if v.absent != nil && (v.absent.Code == noSource || v.absent.Code == absentOld) {
 			without = append(without, *v.absent)
 			return
 		}
@@ -196,6 +184,23 @@ func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (vote
 	})
 	slices.SortFunc(votes, func(a, b vote) int { return cmp.Compare(a.hospital, b.hospital) })
 	return votes, without
+}
+
+func (q *query) askCopy(ctx context.Context, h Hospital, body []byte) vote {
+	v := vote{hospital: h.Name}
+	if _, v.absent = h.says(fragment.LookupSince); v.absent != nil {
+		return v
+	}
+	var err error
+	if v.found, err = q.c.nodes.lookup(ctx, h, body); err != nil {
+		a := absence(h.Name, err)
+		v.absent = &a
+		q.c.log.Warn("hospital is out of a lookup", slog.String("query", q.id), slog.String("hospital", a.Name), slog.String("code", a.Code))
+		return v
+	}
+	b, _ := json.Marshal(v.found.Rows) // texts always encode
+	v.digest = sha256.Sum256(b)
+	return v
 }
 
 // majority gives the rows that more than half of the hospitals hold alike.

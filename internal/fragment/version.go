@@ -19,6 +19,8 @@ const (
 	// Version is the highest. 3 has covered groups that are not declared, and frames of values, and measures what clipping
 	// leaves out.
 	Version = 3
+	// LookupSince is the lowest version whose nodes answer lookups.
+	LookupSince = 3
 )
 
 // novelty is what a request cannot say before a version.
