@@ -162,8 +162,19 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 	if name == "!=" {
 		name = "<>"
 	}
-	return comparison(name, left, p.concatenation())
+	right := p.concatenation()
+	if left.isNull() || right.isNull() {
+		hint := "write IS NULL"
+		if name != "=" {
+			hint = "write IS NOT NULL, or leave it out"
+		}
+		Refuse(CodeType, t.at, hint, "nothing is equal to NULL, or differs from it: it is true of no row")
+	}
+	return comparison(name, left, right)
 }
+
+// isNull reports whether the word NULL stands there.
+func (t *Expr) isNull() bool { return t.Kind == Literal && !t.Literal.Valid() }
 
 // comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i is
 // x > y + i.
