@@ -472,8 +472,8 @@ test('questions are saved by name, and go to another browser as a file', async (
   await keep('Patients', BY_HOSPITAL); // in its place
   await keep('Deaths', 'SELECT COUNT(*) AS n FROM death');
   await page.click('nav a[href="#past"]');
-  const names = () => page.locator('section .past h3').allInnerTexts();
-  assert.deepEqual(await names(), ['Deaths', 'Patients']);
+  await until('both are listed', async () => (await page.locator('section .past h3').count()) === 2);
+  assert.deepEqual(await page.locator('section .past h3').allInnerTexts(), ['Deaths', 'Patients']);
   await audit(page, 'questions');
   await shot(page, 'questions');
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as a file' }).click()]);
@@ -503,7 +503,7 @@ test('questions are saved by name, and go to another browser as a file', async (
   await other.getByText('<img src=x').waitFor(); // as text
   assert.equal(await other.locator('section .past h3').count(), 4);
   await other.getByRole('button', { name: 'Forget: Deaths (2)' }).click();
-  assert.equal(await other.locator('section .past h3').count(), 3);
+  await until('it is gone', async () => (await other.locator('section .past h3').count()) === 3);
   await other.context().close();
 });
 
@@ -615,6 +615,7 @@ test('a hanging hospital is seen, and the query canceled', async () => {
     federation.signal('rennes', 'SIGCONT');
   }
   await page.click('nav a[href="#past"]');
+  await page.waitForSelector('.past li');
   assert.match(await page.locator('.past li').first().innerText(), /drug_exposure[\s\S]*CANCELED/);
   await page.context().close();
 });
