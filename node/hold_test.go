@@ -230,10 +230,9 @@ func TestConsoleConfig(t *testing.T) {
 	}
 }
 
-// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for herself, with a
-// key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
-func TestHoldEndsBySignatures(t *testing.T) {
-	conf := testConfig(federation(t))
+// threeCustodians adds bert and dora to claire, and gives the keys of all.
+func threeCustodians(t *testing.T, conf Config) map[string]ed25519.PrivateKey {
+	t.Helper()
 	folder := filepath.Dir(conf.Ledger)
 	keys := map[string]ed25519.PrivateKey{"claire": claire}
 	for _, name := range []string{"bert", "dora"} {
@@ -242,6 +241,14 @@ func TestHoldEndsBySignatures(t *testing.T) {
 		keys[name] = key
 		conf.Custodians[name] = filepath.Join(folder, name+".pub")
 	}
+	return keys
+}
+
+// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for herself, with a
+// key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
+func TestHoldEndsBySignatures(t *testing.T) {
+	conf := testConfig(federation(t))
+	keys := threeCustodians(t, conf)
 	conf.Custodians["albert"] = conf.Custodians["bert"]
 	conf.SignaturesRequired = 2
 	h := start(t, conf, newEngine())
@@ -326,14 +333,7 @@ func TestHoldEndsBySignatures(t *testing.T) {
 // Where fewer must sign than must have when they did, as after somebody left, who has signed already ends the stop: nobody else may be there.
 func TestHoldEndsWhereFewerMustSign(t *testing.T) {
 	conf := testConfig(federation(t))
-	folder := filepath.Dir(conf.Ledger)
-	keys := map[string]ed25519.PrivateKey{"claire": claire}
-	for _, name := range []string{"bert", "dora"} {
-		key, err := pki.CreateSigningKey(filepath.Join(folder, name))
-		must(t, err)
-		keys[name] = key
-		conf.Custodians[name] = filepath.Join(folder, name+".pub")
-	}
+	keys := threeCustodians(t, conf)
 	conf.SignaturesRequired = 3
 	h := start(t, conf, newEngine())
 	must(t, h.SetHold(t.Context(), Hold{On: true, Reason: "An incident.", By: "claire"}))

@@ -110,8 +110,15 @@ func (r *record) holds(text string) bool {
 // echo is a node that dials out and says everything back. Whose line it was is said first.
 func (a *authority) echo(name, door, proxy string) (*Listener, *record) {
 	a.t.Helper()
+	return a.answers(name, Config{Door: door, Proxy: proxy, TLS: a.caller(name)})
+}
+
+// answers is echo as a configuration says, until the test ends.
+func (a *authority) answers(name string, conf Config) (*Listener, *record) {
+	a.t.Helper()
 	log := &record{}
-	l, err := Listen(Config{Door: door, Proxy: proxy, TLS: a.caller(name), Logger: slog.New(slog.NewTextHandler(log, nil))}, member(name))
+	conf.Logger = slog.New(slog.NewTextHandler(log, nil))
+	l, err := Listen(conf, member(name))
 	if err != nil {
 		a.t.Fatal(err)
 	}

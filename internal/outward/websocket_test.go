@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -46,27 +45,7 @@ func (a *authority) webDoor(expected ...string) (d *Door, host, ca string) {
 // calling is a node that dials a WebSocket, until the test ends.
 func (a *authority) calling(name, door string, conf *tls.Config, files ...string) (*Listener, *record) {
 	a.t.Helper()
-	log := &record{}
-	l, err := Listen(Config{Door: door, Proxy: ProxyNone, CA: files, TLS: conf, Logger: slog.New(slog.NewTextHandler(log, nil))}, member(name))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer c.Close()
-				_, _ = io.WriteString(c, name+"\n")
-				_, _ = io.Copy(c, c)
-			})
-		}
-	})
-	a.t.Cleanup(func() { l.Close(); all.Wait() })
-	return l, log
+	return a.answers(name, Config{Door: door, Proxy: ProxyNone, CA: files, TLS: conf})
 }
 
 // A line over a WebSocket is as any other: it is taken, replaced, outlives the server's time limits and cuts, hears news, and ends.

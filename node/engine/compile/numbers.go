@@ -14,9 +14,9 @@ var numbers = map[expr.Op]written{
 	expr.OpMultiply: {duckDB: (*compiler).arithmetic, postgreSQL: (*compiler).postgresArithmetic},
 	expr.OpDivide:   {duckDB: (*compiler).arithmetic, postgreSQL: (*compiler).postgresArithmetic},
 	expr.OpIntDivide: {
-		duckDB:     (*compiler).intDivide, // x // 0 is NULL
+		duckDB:     intDivide("%[1]s // %[2]s"), // x // 0 is NULL
 		postgreSQL: (*compiler).postgresIntDivide,
-		trino:      (*compiler).trinoIntDivide,
+		trino:      intDivide("%[1]s / NULLIF(%[2]s, 0)"),
 	},
 	expr.OpModulo:  {(*compiler).modulo, (*compiler).guardedModulo, (*compiler).guardedModulo},
 	expr.OpNegate:  {duckDB: magnitude("-", "(-(%s))")},
@@ -89,12 +89,15 @@ func (c *compiler) overflows(e *expr.Expr) bool {
 
 func without(f expr.Range, x float64) bool { return x < f.Lower || x > f.Upper }
 
-func (c *compiler) intDivide(e *expr.Expr) code {
-	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
-	if !c.overflows(e) {
-		return c.f("(%s // %s)", a, b)
+// intDivide is for engines that write a quotient of ints so. -1 as a divisor is written apart where the least int may stand above it.
+func intDivide(quotient string) func(*compiler, *expr.Expr) code {
+	return func(c *compiler, e *expr.Expr) code {
+		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
+		if !c.overflows(e) {
+			return c.f("("+quotient+")", a, b)
+		}
+		return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE "+quotient+" END", a, b, c.target.Dialect.whole(math.MinInt64))
 	}
-	return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s // %[2]s END", a, b, c.target.Dialect.whole(math.MinInt64))
 }
 
 func (c *compiler) postgresIntDivide(e *expr.Expr) code {
@@ -103,14 +106,6 @@ func (c *compiler) postgresIntDivide(e *expr.Expr) code {
 		return c.f("(%s / NULLIF(%s, 0))", a, b)
 	}
 	return c.fits(c.f("div(%s, CAST(NULLIF(%s, 0) AS NUMERIC))", a, b).sql)
-}
-
-func (c *compiler) trinoIntDivide(e *expr.Expr) code {
-	a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
-	if !c.overflows(e) {
-		return c.f("(%s / NULLIF(%s, 0))", a, b)
-	}
-	return c.f("CASE WHEN %[2]s = -1 THEN -NULLIF(%[1]s, %[3]s) ELSE %[1]s / NULLIF(%[2]s, 0) END", a, b, c.target.Dialect.whole(math.MinInt64))
 }
 
 func (c *compiler) modulo(e *expr.Expr) code {
