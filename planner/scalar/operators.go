@@ -50,7 +50,7 @@ func Unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*exp
 	args := operands(terms, resolve)
 	var target value.Type
 	for i, a := range args {
-		free := terms[i].Kind == syntax.Literal && (terms[i].Text || !terms[i].Literal.Valid()) || IsFree(a)
+		free := terms[i].Kind == syntax.Literal && terms[i].Text || terms[i].IsNull() || IsFree(a)
 		switch {
 		case free:
 		case target == "", target == value.TypeInt && a.Type == value.TypeFloat, target == value.TypeDate && a.Type == value.TypeTimestamp:
@@ -62,7 +62,7 @@ func Unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*exp
 	}
 	for i, a := range args {
 		switch t := terms[i]; {
-		case t.Kind == syntax.Literal && !t.Literal.Valid(), IsFree(a):
+		case t.IsNull(), IsFree(a):
 			args[i] = expr.Literal(value.Null(target))
 		case t.Text && target != value.TypeText:
 			v, err := value.Parse(target, t.Literal.Str())

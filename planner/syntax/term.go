@@ -163,7 +163,7 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 		name = "<>"
 	}
 	right := p.concatenation()
-	if left.isNull() || right.isNull() {
+	if left.IsNull() || right.IsNull() {
 		hint := "write IS NULL"
 		if name != "=" {
 			hint = "write IS NOT NULL, or leave it out"
@@ -172,9 +172,6 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 	}
 	return comparison(name, left, right)
 }
-
-// isNull reports whether the word NULL stands there.
-func (t *Expr) isNull() bool { return t.Kind == Literal && !t.Literal.Valid() }
 
 // comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i is
 // x > y + i.

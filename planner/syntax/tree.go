@@ -286,6 +286,9 @@ const Divide = "divide"
 // maxValues bounds the rows of VALUES.
 const maxValues = 1000
 
+// IsNull reports whether the expression is the word NULL, which takes its type from where it stands.
+func (t *Expr) IsNull() bool { return t.Kind == Literal && !t.Literal.Valid() }
+
 // NewOperator applies an operator to at least one operand.
 func NewOperator(name string, args ...*Expr) *Expr {
 	return &Expr{Kind: Operator, Name: name, At: args[0].At, Args: args}
