@@ -150,7 +150,7 @@ bench-trino: $(TRINO)/.done ## the same with Trino; needs Java 17 (JDK) and Mave
 	INTRAMUROS_TRINO=$(abspath $(TRINO)) $(GO) test -count=1 -v -run '^$$' -bench . -benchtime 5x -timeout 60m ./node/engine/trino
 
 fuzz: ## each fuzz target for FUZZTIME
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | grep -E ':func $(strip $(FUZZ))$$' | while IFS=: read -r file target; do \
+	@grep -rEo --include='*_test.go' --exclude-dir=.cache '^func Fuzz[A-Za-z0-9_]+' . | grep -E ':func $(strip $(FUZZ))$$' | while IFS=: read -r file target; do \
 		target=$${target#func }; \
 		echo "$$(dirname "$$file") $$target"; \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(strip $(FUZZTIME)) -fuzzminimizetime 10x "$$(dirname "$$file")" < /dev/null || exit 1; \
