@@ -55,15 +55,15 @@ func timesItself(n int64, k int) int64 {
 
 // Caps lists the private relations of a select whose rows are capped, none or at least two.
 func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog) ([]Cap, error) {
-	s, err := newScope(relations, basis{catalog: c, bare: true, left: newBudget()}, 0)
+	s, err := newScope(relations, assumptions{catalog: c, noDomains: true, budget: newBudget()}, 0)
 	if err != nil {
 		return nil, err
 	}
 	conditions := conditionsOf(relations, filter)
 	var caps []Cap
 	for _, i := range s.multiplying(conditions) {
-		at := Cap{At: i, Filter: s.own(i, conditions)}
-		if at.Relations, at.Patient, err = s.way(i); err != nil {
+		at := Cap{At: i, Filter: s.conditionsOn(i, conditions)}
+		if at.Relations, at.Patient, err = s.pathToPatient(i); err != nil {
 			return nil, err
 		}
 		caps = append(caps, at)
@@ -120,11 +120,11 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// link says that a column of the relation to equals a constant, of which from is -1, or a column of the relation from. only is as in
-// condition.
+// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1. leftJoin is as
+// in condition.
 type link struct {
-	to, from, only int
-	column         string
+	to, from, leftJoin int
+	column             string
 }
 
 // links lists what the conditions say of columns of keys, by from+1.
@@ -139,7 +139,7 @@ func (s *Scope) links(conditions []condition) [][]link {
 			if a.Op != expr.OpColumn || !tellsApart(a, b) || b.Op != expr.OpLiteral && b.Op != expr.OpHospital && b.Op != expr.OpColumn {
 				continue
 			}
-			l := link{to: s.index[a.Relation], from: -1, only: c.only, column: fold(a.Column)}
+			l := link{to: s.index[a.Relation], from: -1, leftJoin: c.leftJoin, column: fold(a.Column)}
 			if b.Op == expr.OpColumn {
 				l.from = s.index[b.Relation]
 			}
@@ -210,13 +210,13 @@ func (s *Scope) determined(roots []int, links [][]link, present []bool, careful 
 
 // holds reports whether a link holds of each row in which the relations are present.
 func (s *Scope) holds(l link, present []bool, careful bool) bool {
-	switch l.only {
+	switch l.leftJoin {
 	case -1:
 		return !s.relations[l.to].optional
 	case l.to:
 		return true
 	}
-	return l.only == l.from && present[l.only] && !careful
+	return l.leftJoin == l.from && present[l.leftJoin] && !careful
 }
 
 // hasKey reports whether the columns, and the patient's id, hold a key of relation i.
@@ -227,10 +227,10 @@ func (s *Scope) hasKey(i int, columns map[string]bool) bool {
 }
 
 // own joins the conditions that read relation i alone, and that its rows fulfil wherever one counts.
-func (s *Scope) own(i int, conditions []condition) *expr.Expr {
+func (s *Scope) conditionsOn(i int, conditions []condition) *expr.Expr {
 	var all *expr.Expr
 	for _, c := range conditions {
-		if c.only != i && (c.only != -1 || s.relations[i].optional) {
+		if c.leftJoin != i && (c.leftJoin != -1 || s.relations[i].optional) {
 			continue
 		}
 		reads, others := false, false
@@ -250,7 +250,7 @@ func (s *Scope) own(i int, conditions []condition) *expr.Expr {
 }
 
 // way gives a private relation alone, with the tables by whose keys its rows reach their patient, and the patient's id.
-func (s *Scope) way(i int) ([]Relation, *expr.Expr, error) {
+func (s *Scope) pathToPatient(i int) ([]Relation, *expr.Expr, error) {
 	r := s.relations[i]
 	alone := Relation{Name: r.Name, Table: r.Table, Derived: r.Derived}
 	at, column := alone.Name, r.table.Patient
@@ -266,11 +266,11 @@ func (s *Scope) way(i int) ([]Relation, *expr.Expr, error) {
 			if strings.EqualFold(next.Name, r.Name) {
 				next.Name += "_"
 			}
-			from, err := s.typed(all[n].Table, at, column)
+			from, err := s.catalogColumn(all[n].Table, at, column)
 			if err != nil {
 				return nil, nil, err
 			}
-			to, err := s.typed(step.Table, next.Name, step.Key)
+			to, err := s.catalogColumn(step.Table, next.Name, step.Key)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -279,7 +279,7 @@ func (s *Scope) way(i int) ([]Relation, *expr.Expr, error) {
 			}
 			all, at, column = append(all, next), next.Name, step.Column
 		}
-		id, err := s.typed(all[len(all)-1].Table, at, column)
+		id, err := s.catalogColumn(all[len(all)-1].Table, at, column)
 		return all, id, err
 	}
 	id, _ := r.table.Column(column)
@@ -287,7 +287,7 @@ func (s *Scope) way(i int) ([]Relation, *expr.Expr, error) {
 }
 
 // typed is a column of a table of the catalog.
-func (s *Scope) typed(table, relation, column string) (*expr.Expr, error) {
+func (s *Scope) catalogColumn(table, relation, column string) (*expr.Expr, error) {
 	t, ok := s.catalog.Table(table)
 	if !ok {
 		return nil, ErrInvalid

@@ -6,15 +6,6 @@ import (
 	"math/big"
 )
 
-// Norm is how the vector of one patient is measured.
-type Norm string
-
-// The norms.
-const (
-	L1 Norm = "l1" // adds up magnitudes; for Laplace noise
-	L2 Norm = "l2" // adds up squares; for Gaussian noise
-)
-
 // The arithmetic of clipping; the package comment has the definition.
 const (
 	// Steps is what a part of exactly its size counts in the norm, rounded up: the steps in which parts are measured.
@@ -33,7 +24,6 @@ const (
 	CoarserRoot = 1 << 16
 
 	mostUnit = 1 << 10
-	sizeBits = 28 // of a size; so a part times Steps fits into 64 bits
 	normBits = 62 // of a group's part in a norm
 )
 
@@ -93,7 +83,7 @@ type Clip struct {
 // Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as in
 // the package comment, p being 1 under L1 and 2 under L2.
 func (p *Proof) Single(f *Fragment) Clip {
-	limit := int64(p.Groups) * f.single() // at most 10^6 groups of 100 partials of share 20,000, times 2^20
+	limit := int64(p.Groups) * f.singleWeight() // at most 10^6 groups of 100 partials of share 20,000, times 2^20
 	c := Clip{Norm: f.Norm, Limit: limit * Steps, most: Steps}
 	if c.Norm == L2 {
 		c.Limit *= Steps

@@ -19,7 +19,7 @@ func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *ex
 		return math.Inf(1)
 	}
 	conditions := conditionsOf(relations, filter)
-	links, single, known := s.links(conditions), s.singleRow(conditions), s.inferenceWhere(filter)
+	links, single, known := s.links(conditions), s.singleRow(conditions), s.analysisWhere(filter)
 	present := make([]bool, len(relations))
 	for i := range present {
 		present[i] = true
@@ -44,7 +44,7 @@ func (s *Scope) keyGiven(i int, conditions []condition) bool {
 	for k := range others {
 		others[k] = k < i
 	}
-	columns := s.equated(i, others, conditions)
+	columns := s.equatedColumns(i, others, conditions)
 	return slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
 		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) })
 	})
@@ -86,18 +86,18 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 // mostOfDerived bounds how many rows of a patient a derived relation takes from what it reads.
 func (s *Scope) mostOfDerived(d *Derived) float64 {
 	if d.Combine == "" {
-		return MostRows(d.Relations, d.Filter, s.catalog, s.left.Budget)
+		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Budget)
 	}
 	most := make([]float64, len(d.Arms))
 	for i, a := range d.Arms {
-		most[i] = MostRows([]Relation{{Name: "arm", Derived: a}}, nil, s.catalog, s.left.Budget)
+		most[i] = MostRows([]Relation{{Name: "arm", Derived: a}}, nil, s.catalog, s.budget.Budget)
 	}
 	switch {
 	case d.Combine == CombineExcept:
 		return most[0]
 	case d.Combine == CombineIntersect:
 		return slices.Min(most)
-	case Apart(d.Arms, s.catalog, s.left.Budget):
+	case Apart(d.Arms, s.catalog, s.budget.Budget):
 		return slices.Max(most)
 	}
 	all := 0.0
@@ -113,7 +113,7 @@ func Apart(arms []*Derived, c *catalog.Catalog, b *expr.Budget) bool {
 	if len(arms) != 2 {
 		return false
 	}
-	first, second := passedOn(arms[0]), passedOn(arms[1])
+	first, second := unprojected(arms[0]), unprojected(arms[1])
 	if first.Grouped || first.Filter != nil || len(first.Relations) == 0 || len(second.Relations) != 2 {
 		return false
 	}
@@ -136,8 +136,8 @@ func Apart(arms []*Derived, c *catalog.Catalog, b *expr.Budget) bool {
 	})
 }
 
-// passedOn is the relation whose rows a derived one passes on, whatever it makes of their columns.
-func passedOn(d *Derived) *Derived {
+// unprojected is the relation whose rows a derived one passes on, whatever it makes of their columns.
+func unprojected(d *Derived) *Derived {
 	for d.Combine == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Derived != nil {
 		d = d.Relations[0].Derived
 	}

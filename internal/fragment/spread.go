@@ -19,17 +19,13 @@ const (
 	MaxPublicRows = 100_000_000
 )
 
-// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many it
-// has.
-type Multiplicity func(table string, columns []string) (float64, error)
-
 // Spread verifies that joins with public relations multiply rows by no more than MaxSpread, given what is known of the public
 // tables, which is public. Check does so as if each row found at most one in a table; a node, which has the tables,
 // asks again. The error wraps ErrInvalid, or is most's.
 func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 	left := newBudget()
 	left.most = most
-	s, err := newScope(f.Relations, basis{catalog: c, bare: true, left: left}, 0)
+	s, err := newScope(f.Relations, assumptions{catalog: c, noDomains: true, budget: left}, 0)
 	if err != nil {
 		return err
 	}
@@ -47,8 +43,8 @@ func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 	}
 	switch {
 	case r.Derived != nil:
-		return r.most(columns)
-	case s.left.most == nil:
+		return r.properties.multiplicity(columns)
+	case s.budget.most == nil:
 		return 1, nil
 	}
 	var names []string
@@ -57,7 +53,7 @@ func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 			names = append(names, c.Name)
 		}
 	}
-	return s.left.most(r.table.Name, names)
+	return s.budget.most(r.table.Name, names)
 }
 
 func containsFold(list []string, s string) bool {
@@ -102,7 +98,7 @@ func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, err
 		}
 	}
 	if len(s.multiplying(conditions)) > 0 { // whatever each has, they are cut
-		s.left.capped, factor = true, multiplied
+		s.budget.capped, factor = true, multiplied
 	}
 	start := !slices.Contains(placed, true)
 	for slices.Contains(placed, false) {
@@ -111,7 +107,7 @@ func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, err
 			if placed[i] {
 				continue
 			}
-			columns := s.equated(i, placed, conditions)
+			columns := s.equatedColumns(i, placed, conditions)
 			for _, e := range fixed {
 				if e.Relation == s.relations[i].Name {
 					columns = append(columns, e.Column)
@@ -148,44 +144,11 @@ func (s *Scope) tooWide(i int, rows float64) error {
 		Hint: "join by a column that tells the public rows apart, or shorten the list"}
 }
 
-// mostOf is the multiplicity of a public derived relation, of which s are the relations within and arms the parts.
-func (d *Derived) mostOf(s *Scope, conditions []condition, arms []*scheme) func(columns []string) (float64, error) {
-	return func(columns []string) (float64, error) {
-		switch {
-		case d.Constant() || d.Combine == CombineAll && AreConstants(d.Arms):
-			return float64(d.most(columns)), nil
-		case d.Combine != "":
-			total := 0.0
-			for _, arm := range arms {
-				var same []string
-				for i, c := range arms[0].table.Columns {
-					if containsFold(columns, c.Name) {
-						same = append(same, arm.table.Columns[i].Name)
-					}
-				}
-				n, err := arm.most(same)
-				if err != nil {
-					return 0, err
-				}
-				total += n
-			}
-			return total, nil
-		}
-		var fixed []*expr.Expr
-		for _, o := range d.Columns {
-			if o.Function == "" && o.Expr.Op == expr.OpColumn && containsFold(columns, o.Name) {
-				fixed = append(fixed, o.Expr)
-			}
-		}
-		return s.spread(conditions, fixed)
-	}
-}
-
 // equated lists the columns of relation i that equal a constant, or a column of a relation that is placed.
-func (s *Scope) equated(i int, placed []bool, conditions []condition) []string {
+func (s *Scope) equatedColumns(i int, placed []bool, conditions []condition) []string {
 	var columns []string
 	for _, c := range conditions {
-		if c.Op != expr.OpEqual || c.only != i && (c.only != -1 || s.relations[i].Join == JoinLeft) {
+		if c.Op != expr.OpEqual || c.leftJoin != i && (c.leftJoin != -1 || s.relations[i].Join == JoinLeft) {
 			continue
 		}
 		for k, a := range c.Args {
@@ -202,7 +165,7 @@ func (s *Scope) equated(i int, placed []bool, conditions []condition) []string {
 
 // keyedBy reports whether the private relation i is joined by one of its keys with those that are placed.
 func (s *Scope) keyedBy(i int, placed []bool, conditions []condition) bool {
-	columns := s.equated(i, placed, conditions)
+	columns := s.equatedColumns(i, placed, conditions)
 	return i > 0 && slices.ContainsFunc(s.relations[i].keys, func(key []string) bool {
 		return !slices.ContainsFunc(key, func(k string) bool { return !containsFold(columns, k) && !s.isPatientID(i, k) })
 	})

@@ -1,0 +1,155 @@
+package fragment
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Rows is a relation in memory: what a table holds, or what a Derived yields.
+type Rows struct {
+	Names  []string
+	Values [][]value.Value
+	// Origins are of Trace: of what each value is made.
+	Origins [][]*expr.Expr
+}
+
+// Evaluate computes a derived relation; table is asked for the rows of each of the
+// catalog's tables, by the name in Relation.Table, and hospital is the name of the
+// node. It is the reference for what a Derived means, and engines have better plans. c is the catalog, of which it
+// cuts the rows of a patient that would multiply (see Cap); nil: all that is read is public.
+func (d *Derived) Evaluate(table func(name string) Rows, hospital string, c *catalog.Catalog) Rows {
+	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
+}
+
+// Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the
+// Origins of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped
+// together and in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression,
+// such as a rank by numbers that are not constants, or would be too large.
+//
+// It computes no more than a coordinator can afford: ErrTooMuch says that it would.
+func (d *Derived) Trace(table func(name string) Rows, hospital string) (Rows, error) {
+	v := &evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}, steps: maxSteps}
+	out := d.evaluate(v)
+	if v.steps < 0 {
+		return Rows{}, ErrTooMuch
+	}
+	return out, nil
+}
+
+// maxSteps bounds what Trace computes: rows that are compared, joined (rowSteps each), or read by a function of several.
+const (
+	maxSteps = 10_000_000
+	rowSteps = 8
+)
+
+// ErrTooMuch means that what is computed from released rows joins or reads too many of them.
+var ErrTooMuch = errors.New("too many rows would be computed from the released ones")
+
+// evaluation is one run of Evaluate or Trace.
+type evaluation struct {
+	table    func(string) Rows
+	hospital string
+	catalog  *catalog.Catalog // nil: nothing is private
+	trace    *trace           // nil: Evaluate
+	steps    int              // of Trace, what is left; below 0: it has ended
+}
+
+// spend takes steps, and reports whether there were as many.
+func (v *evaluation) spend(steps int) bool {
+	if v.trace == nil {
+		return true
+	}
+	if v.steps >= 0 {
+		v.steps -= steps
+	}
+	return v.steps >= 0
+}
+
+func (d *Derived) evaluate(v *evaluation) Rows {
+	if d.Combine != "" {
+		return d.combine(v)
+	}
+	from := v.join(d.Relations, d.Filter)
+	if d.Grouped {
+		return d.group(from)
+	}
+	out := Rows{Names: d.names(), Values: make([][]value.Value, len(from.rows))}
+	if v.trace != nil {
+		out.Origins = make([][]*expr.Expr, len(from.rows))
+	}
+	for i := range d.Columns {
+		values, origins := d.Columns[i].over(from)
+		for r := range from.rows {
+			out.Values[r] = append(out.Values[r], values[r])
+			if v.trace != nil {
+				out.Origins[r] = append(out.Origins[r], origins[r])
+			}
+		}
+	}
+	return out
+}
+
+func (d *Derived) combine(v *evaluation) Rows {
+	out := d.Arms[0].evaluate(v)
+	if d.Combine != CombineAll {
+		out = out.distinct()
+	}
+	for _, arm := range d.Arms[1:] {
+		next := arm.evaluate(v)
+		switch d.Combine {
+		case CombineAll, CombineUnion:
+			out.Values, out.Origins = append(out.Values, next.Values...), append(out.Origins, next.Origins...)
+			if d.Combine == CombineUnion {
+				out = out.distinct()
+			}
+		default:
+			in := map[string]bool{}
+			for _, row := range next.Values {
+				in[rowKey(row)] = true
+			}
+			out = out.where(func(row []value.Value) bool { return in[rowKey(row)] != (d.Combine == CombineExcept) })
+		}
+	}
+	return out
+}
+
+// where are the rows that keep wants.
+func (r Rows) where(keep func(row []value.Value) bool) Rows {
+	out := Rows{Names: r.Names}
+	for i, row := range r.Values {
+		if !keep(row) {
+			continue
+		}
+		out.Values = append(out.Values, row)
+		if r.Origins != nil {
+			out.Origins = append(out.Origins, r.Origins[i])
+		}
+	}
+	return out
+}
+
+// rowKey is a text that rows share if and only if they are the same, NULLs included.
+func rowKey(row []value.Value) string {
+	var b strings.Builder
+	for _, v := range row {
+		text := v.String()
+		if v.IsNull() {
+			text = "\x00"
+		}
+		b.WriteString(strings.ReplaceAll(text, "\x01", "\x01\x01") + "\x01,")
+	}
+	return b.String()
+}
+
+func (r Rows) distinct() Rows {
+	seen := map[string]bool{}
+	return r.where(func(row []value.Value) bool {
+		key := rowKey(row)
+		defer func() { seen[key] = true }()
+		return !seen[key]
+	})
+}

@@ -1,0 +1,37 @@
+package fragment
+
+import "errors"
+
+// Limit is a fragment beyond one of the limits that all fragments have; it is ErrInvalid.
+type Limit struct {
+	Relation string // where it is of joins, the relation that is joined
+	Message  string // what is too much
+	Hint     string // what to write instead
+}
+
+// Error says what is too much and what to write instead.
+func (l *Limit) Error() string { return ErrInvalid.Error() + ": " + l.Message + "; " + l.Hint }
+
+// Is makes it ErrInvalid.
+func (l *Limit) Is(target error) bool { return target == ErrInvalid }
+
+// Limits of a fragment's wire form.
+const (
+	MaxWireBytes = 4 << 20
+	maxNodes     = 100_000
+	maxExpanded  = 20_000 // operations of one expression, see Scope.size
+	maxDepth     = 200
+	maxRelations = 30
+	// maxRelationsInAll bounds relations with those within derived ones.
+	maxRelationsInAll = 200
+	maxKeys           = 10
+	maxPartials       = 100
+	// MaxCells is the largest number of groups that declared domains may span.
+	MaxCells = 100_000
+	// MaxIntegers is the largest number of integers that a node sends, and that
+	// declared groups may span.
+	MaxIntegers = 1 << 24
+)
+
+// ErrInvalid means that a fragment is not one that this node can run.
+var ErrInvalid = errors.New("the fragment is not valid")

@@ -1,0 +1,134 @@
+package fragment
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/intramuros/intramuros/internal/expr"
+)
+
+// PartialKind is a kind of partial aggregate.
+type PartialKind string
+
+// The partial aggregates; the package comment defines them.
+const (
+	PartialPatients PartialKind = "patients"
+	PartialRows     PartialKind = "rows"
+	PartialValues   PartialKind = "values"
+	PartialSum      PartialKind = "sum"
+	PartialBuckets  PartialKind = "buckets"
+	PartialBeyond   PartialKind = "beyond"
+)
+
+// Partial is one partial aggregate: integers that add up.
+type Partial struct {
+	Kind PartialKind `json:"kind"`
+	// Of is the kind of the partial aggregate, of the same Expr and Grid, of which beyond tells what was left out.
+	Of   PartialKind `json:"of,omitempty"`
+	Expr *expr.Expr  `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
+	Grid *Grid       `json:"grid,omitempty"` // sum
+	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond; kind beyond.
+	Most int `json:"most,omitempty"`
+	// Buckets are those into which values are counted; kind buckets.
+	Buckets *Buckets `json:"buckets,omitempty"`
+	// Share is for how many coordinates each of the partial aggregate's counts where it is released, 1 to
+	// MaxShare: the more, the less noise it has, and the more the others have. 0 means 1.
+	Share int `json:"share,omitempty"`
+}
+
+// Limits of partial aggregates.
+const (
+	MaxShare   = 20_000 // of Partial.Share
+	MostBeyond = 1000   // of Partial.Most
+)
+
+// Buckets divide [Lower, Upper] into Branching^Levels buckets of equal width; a
+// value outside counts in the first or the last. The coordinator releases them as
+// a tree: at each level, the counts of Branching times as many, finer buckets.
+type Buckets struct {
+	Lower     float64 `json:"lower"`
+	Upper     float64 `json:"upper"`
+	Branching int     `json:"branching"` // 2..1000
+	Levels    int     `json:"levels"`    // 1..4
+}
+
+// maxLeaves is the largest number of buckets.
+const maxLeaves = 1 << 16
+
+// Leaves is the number of buckets.
+func (b Buckets) Leaves() int {
+	n := 1
+	for range b.Levels {
+		n *= b.Branching
+	}
+	return n
+}
+
+// Width is the width of one bucket.
+func (b Buckets) Width() float64 { return (b.Upper - b.Lower) / float64(b.Leaves()) }
+
+// Leaf is the bucket of x: clamp(floor((x - Lower) * Density), 0, Leaves - 1).
+func (b Buckets) Leaf(x float64) int {
+	return int(math.Max(0, math.Min(float64(b.Leaves()-1), math.Floor((x-b.Lower)*b.Density()))))
+}
+
+// Density is the number of buckets a unit.
+func (b Buckets) Density() float64 { return float64(b.Leaves()) / (b.Upper - b.Lower) }
+
+// Validate refuses buckets whose number, ends, width or density is out of range. The error wraps ErrInvalid.
+func (b Buckets) Validate() error {
+	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+	if !finite(b.Lower) || !finite(b.Upper) || b.Lower >= b.Upper || b.Branching < 2 || b.Branching > 1000 ||
+		b.Levels < 1 || b.Levels > 4 || b.Leaves() > maxLeaves {
+		return fmt.Errorf("%w: buckets are out of range", ErrInvalid)
+	}
+	// Width and Density overflow where the ends are very far apart, and vanish where they are too near.
+	if !finite(b.Width()) || !finite(b.Density()) || b.Width() == 0 || b.Density() == 0 {
+		return fmt.Errorf("%w: buckets of [%g, %g] are too wide or too narrow for float64", ErrInvalid, b.Lower, b.Upper)
+	}
+	return nil
+}
+
+// Width is how many integers the partial aggregate is: one, or one a bucket.
+func (p Partial) Width() int {
+	if p.Buckets != nil {
+		return p.Buckets.Leaves()
+	}
+	return 1
+}
+
+// Weight is for how many numbers the partial aggregate counts where it is released: its Share, times the levels of a
+// tree. Rows add up to as many on each level, whatever buckets they fall into: in L1, and in L2 at most, so that a tree
+// weighs as many numbers as it has levels.
+func (p Partial) Weight() int {
+	w := max(1, p.Share)
+	if p.Buckets != nil {
+		w *= p.Buckets.Levels
+	}
+	return w
+}
+
+// String names the partial aggregate as a person reads it.
+func (p Partial) String() string {
+	switch {
+	case p.Kind == PartialBeyond:
+		of := p
+		of.Kind = p.Of
+		return "what clipping leaves out of the " + of.String()
+	case p.Grid != nil:
+		lower, upper := p.Grid.Number(float64(p.Grid.Lower)), p.Grid.Number(float64(p.Grid.Upper))
+		text := fmt.Sprintf("sum of %s within [%g, %g]", p.Expr, lower, upper)
+		if p.Grid.Center != 0 {
+			text += fmt.Sprintf(" less %g", p.Grid.Number(float64(p.Grid.Center)))
+		}
+		return text + fmt.Sprintf(", in steps of %g", p.Grid.Number(1))
+	case p.Buckets != nil:
+		b := p.Buckets
+		return fmt.Sprintf("values of %s in %d buckets of [%g, %g], in %d levels", p.Expr, b.Leaves(), b.Lower, b.Upper, b.Levels)
+	case p.Kind == PartialPatients && p.Expr != nil:
+		return "patients with " + p.Expr.String()
+	case p.Kind == PartialValues:
+		return "values of " + p.Expr.String()
+	}
+	return string(p.Kind)
+}

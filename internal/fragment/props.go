@@ -1,0 +1,390 @@
+package fragment
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Table describes a derived relation as a catalog describes a table: its columns, whether it is public, the column of the
+// patient's id, and whether a patient has one row. It checks all that Check does. It infers no domains, since a table
+// has none. It spends from the budget of a statement.
+func (d *Derived) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
+	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
+		return nil, tooManyRelations()
+	}
+	on := assumed(c)
+	on.budget.Budget, on.noDomains = b, true
+	s, err := d.properties(name, on, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s.table, nil
+}
+
+// properties checks a derived relation and derives what is known of it. depth counts the levels around it.
+func (d *Derived) properties(name string, on assumptions, depth int) (*properties, error) {
+	switch {
+	case d == nil:
+		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
+	case depth > maxDerivedDepth:
+		return nil, &Limit{Message: fmt.Sprintf("queries nest in more than %d levels, of which a window or a grouping makes one more", maxDerivedDepth), Hint: "ask it in fewer steps"}
+	}
+	var s *properties
+	var err error
+	switch {
+	case d.Combine != "":
+		s, err = d.propertiesOfSetOp(name, on, depth)
+	case d.Constant():
+		s, err = d.propertiesOfConstants(name)
+	default:
+		s, err = d.propertiesOfSelect(name, on, depth)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.table.Public != (d.Patient == "") {
+		return nil, fmt.Errorf("%w: the derived relation %s must name the patient's column if and only if it is private", ErrInvalid, name)
+	}
+	s.table.Patient = d.Patient
+	if len(s.keys) > 0 {
+		s.table.Key = s.keys[0]
+	}
+	most := float64(MaxSpread)
+	if s.table.Public {
+		most = MaxPublicRows
+	}
+	if s.rows > most && d.Combine != "" {
+		return nil, &Limit{Message: fmt.Sprintf("%s puts up to %.0f rows of one together, and %.0f are the most", d.Combine, s.rows, most), Hint: "ask it in several queries"}
+	}
+	for _, key := range s.keys {
+		if len(key) == 1 && !s.table.Public && strings.EqualFold(key[0], d.Patient) {
+			s.table.OneRowPerPatient = true
+		}
+	}
+	if s.table.OneRowPerPatient {
+		s.rows = 1
+	}
+	return s, nil
+}
+
+// propertiesOfSetOp are those of a set operation.
+func (d *Derived) propertiesOfSetOp(name string, on assumptions, depth int) (*properties, error) {
+	switch d.Combine {
+	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
+	default:
+		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.Combine)
+	}
+	if len(d.Arms) < 2 || len(d.Arms) > maxArms || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
+		return nil, fmt.Errorf("%w: %s is not combined properly", ErrInvalid, name)
+	}
+	var all []*properties
+	for _, arm := range d.Arms {
+		s, err := arm.properties(name, on, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	first := all[0]
+	out := &properties{table: &catalog.Table{Name: name, Public: first.table.Public}}
+	for _, s := range all {
+		out.rows += s.rows
+	}
+	out.multiplicity = d.multiplicity(nil, nil, all)
+	var names []string
+	for i, column := range first.table.Columns {
+		var facts []expr.Range
+		size := 1.0
+		for _, s := range all {
+			if len(s.table.Columns) != len(first.table.Columns) || s.table.Columns[i].Type != column.Type {
+				return nil, fmt.Errorf("%w: the arms of %s differ in their columns", ErrInvalid, name)
+			}
+			if s.table.Public != first.table.Public ||
+				strings.EqualFold(first.table.Patient, column.Name) != strings.EqualFold(s.table.Patient, s.table.Columns[i].Name) {
+				return nil, fmt.Errorf("%w: the arms of %s hold the patient's id in different columns", ErrInvalid, name)
+			}
+			facts, size = append(facts, s.ranges[i]), max(size, s.sizes[i])
+		}
+		f := facts[0] // what is kept of intersect and except is of the first arm
+		// Databases move conditions on a combination into its arms.
+		if d.Combine == CombineAll || d.Combine == CombineUnion || on.enforced {
+			f = expr.Union(column.Type, facts, on.budget.Budget)
+		}
+		out.ranges, out.sizes, out.determinedBy = append(out.ranges, f), append(out.sizes, size), append(out.determinedBy, d.determinant(all, i))
+		copied := *column
+		copied.Nullable = f.Nullable
+		out.table.Columns = append(out.table.Columns, &copied)
+		names = append(names, column.Name)
+	}
+	if !first.table.Public && !strings.EqualFold(first.table.Patient, d.Patient) {
+		return nil, fmt.Errorf("%w: %s does not name the patient's column", ErrInvalid, name)
+	}
+	if d.Combine != CombineAll {
+		out.keys = append(out.keys, names)
+	} else {
+		out.keys = keysOfConstants(d.Arms)
+	}
+	if d.Combine == CombineIntersect || d.Combine == CombineExcept {
+		out.keys = append(out.keys, first.keys...)
+		out.table.OneRowPerPatient = first.table.OneRowPerPatient
+	}
+	return out, nil
+}
+
+// propertiesOfConstants are those of one row of constants.
+func (d *Derived) propertiesOfConstants(name string) (*properties, error) {
+	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
+		return nil, fmt.Errorf("%w: %s reads no relation and is no row of constants", ErrInvalid, name)
+	}
+	out, seen := &properties{table: &catalog.Table{Name: name, Public: true}, rows: 1, multiplicity: d.multiplicity(nil, nil, nil)}, map[string]bool{}
+	for _, o := range d.Columns {
+		if o.Expr == nil || o.Expr.Op != expr.OpLiteral || o.Function != "" || o.Grid != nil || o.Window != nil ||
+			o.Name == "" || len(o.Name) > maxColumnName || seen[fold(o.Name)] {
+			return nil, fmt.Errorf("%w: %s has a column that is no constant, or has the name of another", ErrInvalid, name)
+		}
+		if err := o.Expr.CheckType(); err != nil {
+			return nil, err
+		}
+		if err := checkConstant(*o.Expr.Value); err != nil {
+			return nil, err
+		}
+		seen[fold(o.Name)] = true
+		f := expr.NewRangeAnalysis(func(*expr.Expr) expr.Range { return expr.Unknown(true) }).Range(o.Expr)
+		out.ranges, out.sizes = append(out.ranges, f), append(out.sizes, 1)
+		out.table.Columns = append(out.table.Columns, &catalog.Column{Name: o.Name, Type: o.Expr.Type, Nullable: f.Nullable})
+	}
+	out.keys = keysOfConstants([]*Derived{d})
+	return out, nil
+}
+
+// keysOfConstants lists the columns that tell a list of values apart: no two rows have the same there, nor one
+// a NULL, which equals nothing, nor a float, of which engines may have neighbours.
+func keysOfConstants(rows []*Derived) [][]string {
+	var keys [][]string
+	if !AreConstants(rows) {
+		return nil
+	}
+	for i, o := range rows[0].Columns {
+		seen := map[value.Value]bool{}
+		for _, row := range rows {
+			if v := *row.Columns[i].Expr.Value; !v.IsNull() && v.Type() != value.TypeFloat {
+				seen[v] = true
+			}
+		}
+		if len(seen) == len(rows) {
+			keys = append(keys, []string{o.Name})
+		}
+	}
+	return keys
+}
+
+// propertiesOfSelect are those of a select over relations.
+func (d *Derived) propertiesOfSelect(name string, on assumptions, depth int) (*properties, error) {
+	if len(d.Arms) > 0 {
+		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
+	}
+	s, err := newScope(d.Relations, on, depth)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
+		return nil, fmt.Errorf("%w: a derived relation has from 1 to %d columns", ErrInvalid, maxDerivedColumns)
+	}
+	check, err := s.checkRows(d.Relations, d.Filter)
+	if err != nil {
+		return nil, err
+	}
+	conditions := conditionsOf(d.Relations, d.Filter)
+	if err := s.checkLinked(conditions); err != nil {
+		return nil, err
+	}
+	out := &properties{table: &catalog.Table{Name: name, Public: s.public()}}
+	if out.rows, err = s.spread(conditions, nil); err != nil {
+		return nil, err
+	}
+	out.multiplicity = d.multiplicity(s, conditions, nil)
+	single := s.singleRow(conditions)
+	if err := s.checkOutputs(name, d, check); err != nil {
+		return nil, err
+	}
+	s.describeOutputs(out, d, single)
+	if !d.Grouped {
+		out.table.OneRowPerPatient = !out.table.Public && !slices.Contains(single, false)
+		out.keys = s.keysOfSelect(d)
+		return out, nil
+	}
+	var values []string
+	one := !out.table.Public // all rows of a patient are one group, where the values to group by are the patient's
+	for _, o := range d.Columns {
+		if o.Function == "" {
+			values = append(values, o.Name)
+			o.Expr.Columns(func(relation, column string) { one = one && s.determinedByPatient(relation, column, single) })
+		}
+	}
+	out.keys, out.table.OneRowPerPatient = append(out.keys, values), one
+	return out, nil
+}
+
+// describeOutputs adds the columns of the select d, and what is known of each.
+func (s *Scope) describeOutputs(out *properties, d *Derived, single []bool) {
+	known := s.analysisWhere(d.Filter)
+	if s.enforced {
+		known = s.analysisWhere(nil)
+	}
+	keyless := d.Grouped && !slices.ContainsFunc(d.Columns, func(o Output) bool { return o.Function == "" })
+	for i := range d.Columns {
+		o := &d.Columns[i]
+		r, size := o.valueRange(known.Range, keyless), 1.0
+		column := &catalog.Column{Name: o.Name, Type: o.Type(), Nullable: r.Nullable}
+		if o.Function == "" {
+			size = s.size(o.Expr)
+			column.References = s.keyReferredTo(o.Expr)
+		}
+		out.table.Columns = append(out.table.Columns, column)
+		out.ranges, out.sizes = append(out.ranges, r), append(out.sizes, size)
+		out.determinedBy = append(out.determinedBy, s.determinant(o, single))
+	}
+}
+
+// determinant is properties.determinedBy of an output.
+func (s *Scope) determinant(o *Output, single []bool) string {
+	if o.Function != "" {
+		return ""
+	}
+	same, read := true, false
+	o.Expr.Columns(func(relation, column string) {
+		same, read = same && s.determinedByPatient(relation, column, single), true
+	})
+	switch {
+	case !same:
+		return ""
+	case !read:
+		return "= " + o.Expr.String()
+	case o.Expr.Op == expr.OpColumn:
+		if i := s.index[o.Expr.Relation]; !s.relations[i].optional && s.relations[i].determinant(o.Expr.Column) != "" {
+			return s.relations[i].determinant(o.Expr.Column)
+		}
+	}
+	return perPatient
+}
+
+// determinant is properties.determinedBy of column i of combined relations.
+func (d *Derived) determinant(arms []*properties, i int) string {
+	same := func(s *properties) string {
+		if i >= len(s.determinedBy) {
+			return ""
+		}
+		return s.determinedBy[i]
+	}
+	first := same(arms[0])
+	if d.Combine == CombineIntersect || d.Combine == CombineExcept { // rows of the first arm
+		return first
+	}
+	if slices.ContainsFunc(arms, func(s *properties) bool { return same(s) != first }) || first == perPatient {
+		return ""
+	}
+	return first
+}
+
+// keysOfSelect lists sets of outputs that tell the rows of an ungrouped select apart: the key of the one relation that it
+// reads, and the partition of a row number with that number.
+func (s *Scope) keysOfSelect(d *Derived) [][]string {
+	named := func(e *expr.Expr) string {
+		for _, o := range d.Columns {
+			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
+				return o.Name
+			}
+		}
+		return ""
+	}
+	list := func(exprs []*expr.Expr) []string {
+		var names []string
+		for _, e := range exprs {
+			n := ""
+			if e.Op == expr.OpColumn {
+				n = named(e)
+			}
+			if n == "" {
+				return nil
+			}
+			names = append(names, n)
+		}
+		return names
+	}
+	var keys [][]string
+	if len(s.relations) == 1 {
+		for _, key := range s.relations[0].keys {
+			var columns []*expr.Expr
+			for _, name := range key {
+				columns = append(columns, expr.Column(s.relations[0].Name, name, ""))
+			}
+			if names := list(columns); len(names) > 0 {
+				keys = append(keys, names)
+			}
+		}
+	}
+	for _, o := range d.Columns {
+		if o.Function == FunctionRowNumber {
+			if names := list(o.Window.Partition); len(names) == len(o.Window.Partition) {
+				keys = append(keys, append(names, o.Name))
+			}
+		}
+	}
+	return keys
+}
+
+// keyReferredTo returns the key that a bare column refers to, or is, as table.column; "" where there is none.
+func (s *Scope) keyReferredTo(e *expr.Expr) string {
+	if e.Op != expr.OpColumn {
+		return ""
+	}
+	t := s.relations[s.index[e.Relation]].table
+	c, ok := t.Column(e.Column)
+	switch {
+	case !ok:
+		return ""
+	case c.References != "":
+		return c.References
+	case s.relations[s.index[e.Relation]].Derived == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
+		return t.Name + "." + c.Name
+	}
+	return ""
+}
+
+// multiplicity is properties.multiplicity: of a select, s are the relations that it reads; of a set operation, arms are its inputs.
+func (d *Derived) multiplicity(s *Scope, conditions []condition, arms []*properties) func(columns []string) (float64, error) {
+	return func(columns []string) (float64, error) {
+		switch {
+		case d.Constant() || d.Combine == CombineAll && AreConstants(d.Arms):
+			return float64(d.most(columns)), nil
+		case d.Combine != "":
+			total := 0.0
+			for _, arm := range arms {
+				var same []string
+				for i, c := range arms[0].table.Columns {
+					if containsFold(columns, c.Name) {
+						same = append(same, arm.table.Columns[i].Name)
+					}
+				}
+				n, err := arm.multiplicity(same)
+				if err != nil {
+					return 0, err
+				}
+				total += n
+			}
+			return total, nil
+		}
+		var fixed []*expr.Expr
+		for _, o := range d.Columns {
+			if o.Function == "" && o.Expr.Op == expr.OpColumn && containsFold(columns, o.Name) {
+				fixed = append(fixed, o.Expr)
+			}
+		}
+		return s.spread(conditions, fixed)
+	}
+}

@@ -1,0 +1,404 @@
+package fragment
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Scope resolves columns of a fragment's relations.
+type Scope struct {
+	assumptions
+	relations []scopedRelation
+	index     map[string]int
+}
+
+// assumptions are what a proof may rest on, for all relations within.
+type assumptions struct {
+	catalog *catalog.Catalog
+	// enforced: on nothing but what the SQL itself makes true; see NewEnforced.
+	enforced  bool
+	noDomains bool // the domains of columns are not asked for
+	budget    *budget
+	// hospitals are the values that the column hospital may take; nil where they are not known.
+	hospitals []value.Value
+}
+
+// scopedRelation is a relation of a Scope, with what is known of it.
+type scopedRelation struct {
+	Relation
+	properties
+	// optional: the relation's columns may be NULL because a left join found nothing.
+	optional bool
+}
+
+// properties are what is known of a relation before any row is read.
+type properties struct {
+	table  *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
+	ranges []expr.Range   // of each column of a derived relation
+	sizes  []float64      // of each column of a derived relation: that of its expression, see Scope.size
+	keys   [][]string     // sets of columns whose values tell rows apart
+	// determinedBy says, for each column of a derived relation, what determines its value at one hospital:
+	//   - perPatient: the patient, so that all rows of a patient hold one value
+	//   - the column's expression, written out: the hospital's name and constants alone, so that it is the same in other relations
+	//   - "": nothing of these, so that rows differ
+	determinedBy []string
+	// rows bounds how many rows the relation has where it is public, and otherwise how many for each row of the patient.
+	rows float64
+	// multiplicity bounds how many rows of a public derived relation agree in the columns.
+	multiplicity func(columns []string) (float64, error)
+}
+
+// perPatient stands in properties.determinedBy of a column that is one value a patient.
+const perPatient = "patient"
+
+// NewScope resolves relations against the catalog. hospitals are the values that the column hospital may take, sorted;
+// without, they are not known.
+func NewScope(relations []Relation, c *catalog.Catalog, hospitals ...value.Value) (*Scope, error) {
+	on := assumed(c)
+	on.hospitals = hospitals
+	return countedScope(relations, on)
+}
+
+// NewScopeWithin is NewScope that spends from the budget of a statement.
+func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *expr.Budget, hospitals ...value.Value) (*Scope, error) {
+	on := assumed(c)
+	on.budget.Budget, on.hospitals = b, hospitals
+	return countedScope(relations, on)
+}
+
+// countedScope refuses too many relations before any is looked at.
+func countedScope(relations []Relation, on assumptions) (*Scope, error) {
+	if countRelations(relations, maxRelationsInAll+1) > maxRelationsInAll {
+		return nil, tooManyRelations()
+	}
+	return newScope(relations, on, 0)
+}
+
+func tooManyRelations() error {
+	return fmt.Errorf("%w: more than %d relations in all", ErrInvalid, maxRelationsInAll)
+}
+
+// assumed rests a proof on the catalog's promises and on filters, too.
+func assumed(c *catalog.Catalog) assumptions {
+	return assumptions{catalog: c, budget: newBudget()}
+}
+
+// NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the
+// data are, whatever the catalog promises, and in whatever order a database evaluates the statement: it is what
+// may decide that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a
+// derived column is what its expression gives. Nothing follows from a column that is declared not to be NULL,
+// from a declared domain, or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
+func NewEnforced(relations []Relation, c *catalog.Catalog) (*expr.RangeAnalysis, error) {
+	s, err := newScope(relations, assumptions{catalog: c, enforced: true, noDomains: true, budget: newBudget()}, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s.analysisWhere(nil), nil
+}
+
+func newScope(relations []Relation, on assumptions, depth int) (*Scope, error) {
+	s, seen := &Scope{assumptions: on, index: map[string]int{}}, map[string]bool{}
+	if len(relations) == 0 || len(relations) > maxRelations {
+		return nil, fmt.Errorf("%w: %d relations; from 1 to %d can be read", ErrInvalid, len(relations), maxRelations)
+	}
+	for i, r := range relations {
+		next := scopedRelation{Relation: r, optional: r.Join == JoinLeft}
+		switch {
+		case r.Derived != nil && r.Table != "":
+			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
+		case r.Derived != nil:
+			derived, err := r.Derived.properties(r.Name, on, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			next.properties = *derived
+		default:
+			t, ok := on.catalog.Table(r.Table)
+			if !ok {
+				return nil, fmt.Errorf("%w: the catalog has no table %s", ErrInvalid, r.Table)
+			}
+			next.properties = properties{table: t, rows: 1}
+			if len(t.Key) > 0 {
+				next.keys = [][]string{t.Key}
+			}
+		}
+		if seen[fold(r.Name)] || r.Name == "" {
+			return nil, fmt.Errorf("%w: the relation name %q is empty or used twice", ErrInvalid, r.Name)
+		}
+		seen[fold(r.Name)], s.index[r.Name] = true, i
+		s.relations = append(s.relations, next)
+	}
+	return s, on.budget.over()
+}
+
+// isPatientID reports whether the column of relation i holds the patient's id.
+func (s *Scope) isPatientID(i int, column string) bool {
+	if r := s.relations[i]; r.Derived != nil {
+		return !r.table.Public && strings.EqualFold(r.table.Patient, column)
+	}
+	return s.catalog.IsPatientID(s.relations[i].Table, column)
+}
+
+// Range returns what is known of a column or of the hospital's name.
+func (s *Scope) Range(e *expr.Expr) expr.Range {
+	f := expr.Unknown(true)
+	if e.Op == expr.OpHospital {
+		f.Nullable, f.Domain = false, s.hospitals
+		return f
+	}
+	if s.enforced {
+		f = f.WithinType(e.Type) // what a stored column holds beyond its type reads as NULL
+	}
+	i, ok := s.index[e.Relation]
+	if !ok {
+		return f
+	}
+	if s.relations[i].Derived != nil {
+		return s.derivedRange(i, e)
+	}
+	c, ok := s.relations[i].table.Column(e.Column)
+	if !ok {
+		return f
+	}
+	if c.Lower.Valid() {
+		f.Lower, f.Upper = expr.Bounds(c.Lower, c.Upper)
+	}
+	if s.enforced {
+		return f
+	}
+	f.Nullable = c.Nullable || s.relations[i].optional
+	return f.Values(c.Type, c.Domain)
+}
+
+// derivedRange returns what is known of a column of the derived relation i.
+func (s *Scope) derivedRange(i int, e *expr.Expr) expr.Range {
+	r := s.relations[i]
+	for k, c := range r.table.Columns {
+		if strings.EqualFold(c.Name, e.Column) {
+			f := r.ranges[k]
+			if r.optional { // a domain may say what Nullable does not: that there is no NULL
+				f = f.OrNull(c.Type)
+			}
+			return f
+		}
+	}
+	return expr.Unknown(true)
+}
+
+// RangeWhere infers what is known of an expression on rows that fulfil the filter,
+// which may be nil.
+func (s *Scope) RangeWhere(e, filter *expr.Expr) expr.Range { return s.analysisWhere(filter).Range(e) }
+
+// analysisWhere infers the facts of expressions on rows that fulfil the filter.
+func (s *Scope) analysisWhere(filter *expr.Expr) *expr.RangeAnalysis {
+	return expr.NewRangeAnalysisWhere(filter, s.budget.Budget, !s.noDomains, s.Range)
+}
+
+// size counts the operations of an expression, with those of the derived columns that it reads put in their place: some
+// databases do so, and a column that reads another several times at each of several levels would stop them.
+// What an aggregate or a window computes is put nowhere.
+func (s *Scope) size(e *expr.Expr) float64 {
+	if e.Op == expr.OpColumn {
+		r := &s.relations[s.index[e.Relation]]
+		for i, c := range r.table.Columns {
+			if i < len(r.sizes) && strings.EqualFold(c.Name, e.Column) {
+				return r.sizes[i]
+			}
+		}
+	}
+	if e.Op == expr.OpLiteral { // a long list costs little
+		return 0
+	}
+	size := 1.0
+	for _, a := range e.Args {
+		size += s.size(a)
+	}
+	return size
+}
+
+func (s *Scope) public() bool {
+	for _, r := range s.relations {
+		if !r.table.Public {
+			return false
+		}
+	}
+	return true
+}
+
+// check verifies the types of an expression that may read the first `visible`
+// relations.
+func (s *Scope) check(e *expr.Expr, visible, depth int, nodes *int) error {
+	if e == nil {
+		return fmt.Errorf("%w: an argument is missing", expr.ErrExpression)
+	}
+	if *nodes++; *nodes > maxNodes || depth > maxDepth {
+		return fmt.Errorf("%w: an expression is too large", ErrInvalid)
+	}
+	s.budget.Visit()
+	for _, a := range e.Args {
+		if err := s.check(a, visible, depth+1, nodes); err != nil {
+			return err
+		}
+	}
+	if err := e.CheckType(); err != nil {
+		return err
+	}
+	if e.MakesText() {
+		return s.budget.spendText(e)
+	}
+	switch e.Op {
+	case expr.OpLiteral:
+		return checkConstant(*e.Value)
+	case expr.OpHospital:
+		if !s.catalog.HospitalColumn {
+			return fmt.Errorf("%w: this federation's catalog does not allow the column hospital", ErrInvalid)
+		}
+	case expr.OpColumn:
+		i, ok := s.index[e.Relation]
+		if !ok || i >= visible {
+			return fmt.Errorf("%w: there is no relation %s here", ErrInvalid, e.Relation)
+		}
+		c, ok := s.relations[i].table.Column(e.Column)
+		if !ok || c.Type != e.Type {
+			return fmt.Errorf("%w: table %s has no column %s of type %s", ErrInvalid, s.relations[i].Table, e.Column, e.Type)
+		}
+	}
+	return nil
+}
+
+// checkConstant refuses texts with the character U+0000: some engines cannot hold it, and some
+// databases' texts end there. Nor may one be longer than what is read of a text.
+func checkConstant(v value.Value) error {
+	switch {
+	case v.Type() != value.TypeText || v.IsNull():
+	case strings.ContainsRune(v.Str(), 0):
+		return fmt.Errorf("%w: a constant holds the character U+0000", ErrInvalid)
+	case utf8.RuneCountInString(v.Str()) > expr.MaxText:
+		return fmt.Errorf("%w: a constant has more than %d characters", ErrInvalid, expr.MaxText)
+	}
+	return nil
+}
+
+func (s *Scope) checkPatient(e *expr.Expr) error {
+	if e == nil || e.Op != expr.OpColumn {
+		return fmt.Errorf("%w: it does not name the patient's column", ErrInvalid)
+	}
+	nodes := 0
+	if err := s.check(e, len(s.relations), 0, &nodes); err != nil {
+		return err
+	}
+	r := s.relations[s.index[e.Relation]]
+	if !s.isPatientID(s.index[e.Relation], e.Column) {
+		return fmt.Errorf("%w: %s does not hold the patient's id", ErrInvalid, e)
+	}
+	if r.optional {
+		return fmt.Errorf("%w: %s is on the optional side of a left join", ErrInvalid, e)
+	}
+	return nil
+}
+
+// checkRows verifies how relations are joined and filtered, and returns the check
+// of an expression that may read all of them.
+func (s *Scope) checkRows(relations []Relation, filter *expr.Expr) (func(*expr.Expr) error, error) {
+	nodes := 0
+	check := func(e *expr.Expr, visible int) error {
+		if err := s.check(e, visible, 0, &nodes); err != nil {
+			return err
+		}
+		if size := s.size(e); size > maxExpanded {
+			return &Limit{
+				Message: fmt.Sprintf("an expression has more than %d operations with those of the columns that it reads", maxExpanded),
+				Hint:    "compute columns from fewer others, or in fewer steps",
+			}
+		}
+		return nil
+	}
+	for i, r := range relations {
+		conditional := r.Join == JoinInner || r.Join == JoinLeft
+		if i == 0 && r.Join != "" || i > 0 && !conditional && r.Join != JoinCross || conditional != (r.On != nil) {
+			return nil, fmt.Errorf("%w: relation %s is not joined properly", ErrInvalid, r.Name)
+		}
+		if r.On == nil {
+			continue
+		}
+		if err := checkCondition(r.On, i+1, check); err != nil {
+			return nil, err
+		}
+	}
+	all := len(relations)
+	if filter != nil {
+		if err := checkCondition(filter, all, check); err != nil {
+			return nil, err
+		}
+	}
+	return func(e *expr.Expr) error { return check(e, all) }, nil
+}
+
+func checkCondition(e *expr.Expr, visible int, check func(*expr.Expr, int) error) error {
+	if err := check(e, visible); err != nil {
+		return err
+	}
+	if e.Type != value.TypeBool {
+		return fmt.Errorf("%w: %s is no condition", expr.ErrExpression, e)
+	}
+	return nil
+}
+
+// fold gives names that are one in any letter case the same form: those that
+// strings.EqualFold says are equal, such as K and the Kelvin sign.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
+}
+
+// budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask for
+// more than a machine has.
+type budget struct {
+	*expr.Budget
+	// texts: see maxTexts.
+	texts int
+	// most tells of public tables; nil: nothing is known of them.
+	most Multiplicity
+	// capped: rows of a patient are cut somewhere, see Cap.
+	capped bool
+}
+
+// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most characters that it
+// can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
+const maxTexts = 1 << 19
+
+func newBudget() *budget {
+	return &budget{Budget: expr.NewScopeBudget(), texts: maxTexts}
+}
+
+// over refuses what takes too long to look at: a relation is looked at again at each level above it, and where it is read
+// many times.
+func (b *budget) over() error {
+	if !b.Spent() {
+		return nil
+	}
+	return &Limit{Message: "its queries have too many operations, with those of the queries that they read each time that these are read", Hint: "ask it in several queries, or read a long query of WITH fewer times"}
+}
+
+// spendText counts a text that each row makes.
+func (b *budget) spendText(e *expr.Expr) error {
+	if b.texts -= min(e.Longest(), expr.MaxGrown); b.texts < 0 {
+		return &Limit{Message: fmt.Sprintf("the texts that are computed for one row have more than %d characters in all", maxTexts), Hint: "compute fewer or shorter texts"}
+	}
+	return nil
+}
+
+// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many it
+// has.
+type Multiplicity func(table string, columns []string) (float64, error)
