@@ -135,3 +135,90 @@ test('every code of a refusal has its words', async () => {
   assert.ok(codes.length > 20);
   for (const code of codes) assert.ok(messages[`code.${code}`], code);
 });
+
+/** body is the text of a Go function in a file. */
+function body(file, name) {
+  const source = fs.readFileSync(path.join(root, file), 'utf8');
+  const from = source.search(new RegExp(`^func (\\([^)]*\\) )?${name}\\(`, 'm'));
+  assert.ok(from >= 0, `${file} has no ${name}`);
+  const rest = source.slice(from);
+  return rest.slice(0, rest.search(/^}$/m));
+}
+
+// Where sentences about answers are written.
+const writes = [
+  ['planner/release.go', 'biasWarnings'], ['planner/release.go', 'warnOfClamps'], ['planner/beyond.go', 'bias'], ['planner/clamps.go', 'moves'], ['planner/text.go', 'unmeasured'],
+  ['planner/consistent.go', 'tooFew'], ['planner/reconcile.go', 'fit'], ['planner/describe.go', 'Warnings'], ['coordinator/query.go', 'finish'], ['coordinator/query.go', 'emptiness'], ['coordinator/caveat.go', 'sentences'],
+  ['coordinator/lookup.go', 'told'],
+];
+const limit = 'the limit of 5 rows a patient (max_rows)';
+const unbiased = 'COUNT(DISTINCT patient), and means of each patient\'s mean or first row, have no such bias, and a larger max_rows has less';
+const sentences = [ // each begins as a literal of the source does, which is what is looked for
+  'by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out',
+  `by the profile about 3 % of all rows are beyond the limit of 5 a patient (max_rows), and left out: counts and sums come out low, and who has more weighs less in averages and shares; ${unbiased}`,
+  'a patient may well have 30 rows of stay, and counts as one of 5 in all (max_rows): counts and sums come out low, and the patient weighs less in averages and shares',
+  'the groups are not declared, and a patient of more than 40 rows of stay may count in none of them (max_rows): less than 1/8 of one is left',
+  'where patients are counted, one of more than 3 groups counts as one of 3 in all (max_groups): such counts come out low',
+  `how much is beyond ${limit} and left out is not measured: ask for a count beside it; intervals hold the value without that part`,
+  'COUNT(DISTINCT …) sees values that about 12 rows or more have: others are missed, so that it comes out low',
+  'MIN, MAX, MODE, BOOL_AND and BOOL_OR of known values see those that about 12 rows or more have',
+  'SUM and AVG(DISTINCT …) see values that about 12 rows or more have', 'APPROX_BOUNDS sees powers of two that about 12 rows or more lie between',
+  'stay.days may be up to 400, and counts as 60 at most: sums and averages come out low where it is more', 'stay.days may be down to -4, and counts as 0 at least: sums and averages come out high where it is less',
+  `how much of the sum of days is beyond ${limit} and left out is hidden by noise (up to 12.5 either way), and a larger epsilon would tell: intervals hold the value without it; ${unbiased}`,
+  `what share of the rows are beyond ${limit} and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it; ${unbiased}`,
+  `about 35 % ± 3 % of the rows are beyond ${limit} and left out (more, if some have over 4 times the limit): intervals hold the value without that part; ${unbiased}`,
+  `0 to 0.4 % of the values of days are beyond ${limit} and left out (more, if some have over 4 times the limit): intervals hold the value without that part`,
+  `about 120 ± 8 of the sum is beyond the limit of 1 row a patient (max_rows) and left out (more, if some have over 4 times the limit): intervals hold the value without that part; ${unbiased}`,
+  'about 3 % ± 1 % of the count of patients in groups is beyond the limit of 3 groups a patient (max_groups) and left out (more, if some have over 4 times the limit): intervals hold the value without that part; raise max_groups, or group more coarsely',
+  'how many of the values CLAMP moves (days from 0 to 60) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them',
+  'about 3 % ± 1 % of the values are outside of CLAMP (days from 0 to 60) and count as the nearest bound: sums and averages are of what it makes of them',
+  '0 to 40 of the values are outside of CLAMP (days from 0 to 60) and count as the nearest bound: sums and averages are of what it makes of them',
+  'too few in 2 of 8 rows: mean, median are NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon', 'too few: mean is NULL where noise alone may be all there is; group more coarsely, or spend a larger epsilon',
+  'groups and their total differ by more than noise explains, and are shown as released: rows may hold values that the catalog does not declare, which are in the total alone',
+  'a group that the catalog does not declare is shown from a noisy number of 40 patients on: one of 60 patients is shown with more than 97 % probability, smaller ones more seldom',
+  'a group that the catalog does not declare is shown from a noisy number of 40 patients in one hospital on: one of 60 patients in one hospital is shown with more than 97 % probability, smaller ones more seldom',
+  'share divides two whole numbers, and what it gives is cut to a whole number, as in PostgreSQL: write 1.0 * before the first for the quotient itself',
+  '1 of 4 hospitals are not part of this answer', 'no row: a group that the catalog does not declare is shown from a noisy number of 40 patients on; group more coarsely, or spend a larger epsilon',
+  'no row: a group that the catalog does not declare is shown from a noisy number of 40 patients in one hospital on; group more coarsely, or spend a larger epsilon',
+  'at 1 of 4 hospitals (lyon) the column stay.days is absent, and is NULL in every row there', 'at 1 of 4 hospitals (lyon) up to 2 % of the lines of stay may be missing, since they do not fit the rest of their files',
+  'at 1 of 4 hospitals (lyon) up to 2 % of a column\'s values in stay may be unreadable, beyond their bounds or NULL', 'concept: other rows at lyon than at most hospitals, whose rows these are',
+  'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 2 rows, nine in ten up to 8, 99 in 100 up to 16: with max_rows 16 nearly all count whole, with 2 means and shares have the least noise; a query that gives none has what the profile advises for it',
+  'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 1 rows, nine in ten up to 1, 99 in 100 up to 1; weight lies within [0, 256]', 'stay, from the profile of 2027-01-01: too few patients to tell more',
+  'stay, from the profile of 2027-01-01: weight lies within [0, 256]',
+  'depends on the answer', 'days, about 12 divided by the number of values', 'seconds, depends on the answer', 'with about 30 values in each group', 'about 3 divided by the number at risk, if few leave',
+  'computed from released numbers: its interval comes with the answer, and may be open', 'no interval: the order of noisy numbers decides it',
+];
+
+test('every sentence that stands beside an answer or its price is said in French', async () => {
+  const { load, messages } = await page('researcher');
+  const language = await load('language.js');
+  language.load(messages);
+  language.choose('fr');
+  const { inWords } = await load('parts.js');
+  const english = /\b(?:the|of|and|are|beyond|values|rows|about|hidden|left|which)\b/;
+  for (const s of sentences) {
+    const said = inWords(s);
+    assert.ok(said, `nothing in French for: ${s}`);
+    assert.doesNotMatch(said.replaceAll('lies within', ''), english, s);
+  }
+  // The list is whole: each literal of the source that is a sentence, or a piece of one, occurs in a sentence of the list.
+  const shape = (text) => new RegExp(text.replace(/%%/g, '\u0001').split(/%[-+.\d]*[a-z]/).map((x) => x.replace(/\u0001/g, '%').replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.+'));
+  for (const [file, name] of writes) {
+    const found = [...body(file, name).matchAll(/"((?:[^"\\]|\\.)*)"/g)].map((x) => x[1]).filter((x) => x.length > 20 && x.includes(' '));
+    assert.ok(found.length > 0, `${name} of ${file} says nothing`);
+    for (const text of found) assert.ok(sentences.some((s) => shape(text).test(s)), `${file}: no sentence of the list is made of: ${text}`);
+  }
+  language.choose('en');
+  for (const s of sentences) assert.ok(inWords(s), s);
+});
+
+test('sentences beside answers are written where they are looked for', () => {
+  const known = new Set(writes.map(([file]) => file));
+  const others = new Set(['planner/finish.go', 'planner/answer.go', 'coordinator/explain.go']); // they hand them on
+  for (const folder of ['planner', 'coordinator']) {
+    for (const f of fs.readdirSync(path.join(root, folder)).filter((f) => f.endsWith('.go') && !f.endsWith('_test.go'))) {
+      const file = `${folder}/${f}`;
+      if (/\.(?:Warnings|Bias|Notes|notes)\b.* = append\(/.test(fs.readFileSync(path.join(root, file), 'utf8'))) assert.ok(known.has(file) || others.has(file), `${file} writes sentences, and is not looked at`);
+    }
+  }
+});

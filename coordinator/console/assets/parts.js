@@ -51,13 +51,65 @@ const SAID = [
   [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) the column (?<column>\S+) is absent, and is NULL in every row there$/, 'answer.absent'],
   [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) up to (?<share>\S+) % of the lines of (?<table>\S+) may be missing, since they do not fit the rest of their files$/, 'answer.rejected'],
   [/^at (?<n>\d+) of (?<all>\d+) hospitals \((?<names>.+)\) up to (?<share>\S+) % of a column's values in (?<table>\S+) may be unreadable, beyond their bounds or NULL$/, 'answer.unusable'],
+  [/^(?<tables>.+): other rows at (?<names>.+) than at most hospitals, whose rows these are$/, 'answer.otherRows'],
+  [/^(?<x>.+) divides two whole numbers, and what it gives is cut to a whole number/, 'cost.cut'],
+  [/^days, (?<note>.+)$/, 'cost.days'],
+  [/^seconds, (?<note>.+)$/, 'cost.seconds'],
+  [/^COUNT\(DISTINCT …\) sees values that about (?<n>\S+) rows or more have: /, 'cost.distinct'],
+  [/^MIN, MAX, MODE, BOOL_AND and BOOL_OR of known values see those that about (?<n>\S+) rows or more have$/, 'cost.known'],
+  [/^SUM and AVG\(DISTINCT …\) see values that about (?<n>\S+) rows or more have$/, 'cost.sumDistinct'],
+  [/^APPROX_BOUNDS sees powers of two that about (?<n>\S+) rows or more lie between$/, 'cost.powers'],
+  [/^(?<x>.+) may be up to (?<n>\S+), and counts as (?<most>\S+) at most: /, 'cost.clampHigh'],
+  [/^(?<x>.+) may be down to (?<n>\S+), and counts as (?<least>\S+) at least: /, 'cost.clampLow'],
+  [/^by the profile about (?<n>\S+) % of all rows are beyond the limit of (?<limit>\d+) a patient \(max_rows\), and left out: counts and sums come out low, and who has more weighs less in averages and shares$/, 'cost.profileLow'],
+  [/^by the profile about (?<n>\S+) % of all rows are beyond the limit of (?<limit>\d+) a patient \(max_rows\), and left out$/, 'cost.profile'],
+  [/^(?<table>\S+), from the profile of (?<taken>[\d-]+): of about (?<all>\d+) patients, half have up to (?<half>\d+) rows, nine in ten up to (?<nine>\d+), 99 in 100 up to (?<most>\d+)(?:: with [^[]*?)?(?:; (?<bounds>\S+ lies within \[.*))?$/, 'cost.profileRows'],
+  [/^(?<table>\S+), from the profile of (?<taken>[\d-]+): too few patients to tell more$/, 'cost.profileFew'],
+  [/^(?<table>\S+), from the profile of (?<taken>[\d-]+): (?<bounds>\S+ lies within \[.*)$/, 'cost.profileBounds'],
+  [/^how much is beyond (?<limit>.+) and left out is not measured: ask for a count beside it; intervals hold the value without that part$/, 'bias.unmeasured'],
+  [/^how much of (?<what>.+) beyond (?<limit>.+) and left out is hidden by noise \(up to (?<n>.+) either way\), and a larger epsilon would tell: intervals hold the value without it$/, 'bias.hiddenAmount'],
+  [/^what share of (?<what>.+) beyond (?<limit>.+) and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it$/, 'bias.hidden'],
+  [/^(?<much>.+?) of (?<what>.+) beyond (?<limit>.+) and left out \(more, if some have over (?<times>\d+) times the limit\): intervals hold the value without that part$/, 'bias.much'],
+  [/^how many of the values CLAMP moves \((?<clamp>.+)\) is hidden by noise, and a larger epsilon would tell: /, 'bias.clampHidden'],
+  [/^(?<much>.+) of the values are outside of CLAMP \((?<clamp>.+)\) and count as the nearest bound: /, 'bias.clamp'],
 ];
 
-/** told is such a text in the reader's language; one that is not known is marked as English. */
-export function told(text) {
-  for (const [pattern, key] of SAID) {
+// Parts of such texts.
+const PARTS = [
+  [/^about (?<n>.+ ± .+)$/, 'part.about'],
+  [/^0 to (?<n>.+)$/, 'part.upTo'],
+  [/^the rows are$/, 'part.rows'],
+  [/^the values are$/, 'part.values'],
+  [/^the values of (?<x>.+) are$/, 'part.valuesOf'],
+  [/^the sum is$/, 'part.sum'],
+  [/^the sum of (?<x>.+) is$/, 'part.sumOf'],
+  [/^the count of patients in groups is$/, 'part.groups'],
+  [/^the limit of (?<n>\d+) rows? a patient \(max_rows\)$/, 'part.limitRows'],
+  [/^the limit of (?<n>\d+) groups? a patient \(max_groups\)$/, 'part.limitGroups'],
+];
+
+// What is said after a text: what to ask for instead.
+const WAYS = [
+  [/^(?<text>.+); raise max_groups, or group more coarsely$/, 'bias.fewerGroups'],
+  [/^(?<text>.+); COUNT\(DISTINCT patient\), and means of each patient's mean or first row, have no such bias, and a larger max_rows has less$/, 'bias.perPatient'],
+];
+
+function among(all, text, part) {
+  for (const [pattern, key] of all) {
     const found = pattern.exec(text);
-    if (found) return h('span', {}, t(key, found.groups));
+    if (found) return t(key, Object.fromEntries(Object.entries(found.groups || {}).map(([name, of]) => [name, of === undefined ? '' : part(of)])));
   }
-  return h('span', { lang: 'en' }, text);
+  return null;
+}
+
+/** inWords is such a text in the reader's language; null of one that is not known. */
+export function inWords(text) {
+  const part = (of) => among(PARTS, of, (x) => x) || among(SAID, of, part) || of;
+  return among(WAYS, text, (of) => inWords(of) || of) || among(SAID, text, part);
+}
+
+/** told shows such a text; one that is not known is marked as English. */
+export function told(text) {
+  const said = inWords(text);
+  return said === null ? h('span', { lang: 'en' }, text) : h('span', {}, said);
 }
