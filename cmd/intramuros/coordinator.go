@@ -22,6 +22,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/lobby"
 	"github.com/intramuros/intramuros/internal/membership"
 	"github.com/intramuros/intramuros/internal/outward"
 	"github.com/intramuros/intramuros/internal/pki"
@@ -233,7 +234,7 @@ func openDoors(ctx context.Context, conf *coordinator.Config, desk *coordinator.
 	if err := open(conf.Listen, door{
 		serve: func(l net.Listener) error {
 			defer cancel()
-			return api.ServeTLS(l, "", "")
+			return api.ServeTLS(lobby.New(0).Listen(l), "", "")
 		},
 		shutdown: func(ctx context.Context) error {
 			err := api.Shutdown(ctx)

@@ -5,13 +5,17 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/internal/lobby"
 )
 
 const (
@@ -61,7 +65,29 @@ func (g authInterceptor) admit(ctx context.Context) (_ context.Context, token st
 			Code: coordinator.CodeUnauthorized, Message: "the token is not this user's", Hint: "give your own name, or the token alone as a bearer token",
 		})
 	}
+	if p, ok := peer.FromContext(ctx); ok {
+		if g, ok := p.AuthInfo.(guestInfo); ok {
+			if err := g.guest.SignIn(w.Name); err != nil {
+				return nil, "", statusOf(coordinator.Crowded(err))
+			}
+		}
+	}
 	return context.WithValue(ctx, whoKey{}, w), token, nil
+}
+
+// guestCreds are TLS that remembers the connection under it.
+type guestCreds struct {
+	credentials.TransportCredentials
+}
+
+type guestInfo struct {
+	credentials.AuthInfo
+	guest *lobby.Guest
+}
+
+func (c guestCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
+	return conn, guestInfo{info, lobby.Of(raw)}, err
 }
 
 // basic reads user:password in base64, padded or not.

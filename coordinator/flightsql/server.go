@@ -18,6 +18,7 @@ import (
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/lobby"
 )
 
 // Asker is the part of a coordinator that a query needs. Its errors are of type
@@ -44,11 +45,13 @@ const (
 	maxStreams  = 100 // of one connection at once
 	connectTime = 10 * time.Second
 	idleTime    = 30 * time.Minute
+	strangeTime = time.Minute // of a connection over which nobody has asked with a token
 )
 
 // Server is a running front door.
 type Server struct {
-	grpc *grpc.Server
+	grpc  *grpc.Server
+	lobby *lobby.Lobby
 }
 
 // NewServer makes the door; conf is for TLS.
@@ -59,19 +62,19 @@ func NewServer(asker Asker, authenticator Authenticator, informer Informer, conf
 	}
 	g := authInterceptor{authenticator, log}
 	server := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(conf)), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHeaders),
+		grpc.Creds(guestCreds{credentials.NewTLS(conf)}), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(connectTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(door.recoverUnary, g.unary), grpc.ChainStreamInterceptor(door.recoverStream, g.stream),
 	)
 	flight.RegisterFlightServiceServer(server, flightsql.NewFlightServer(door))
-	return &Server{server}, nil
+	return &Server{server, lobby.New(strangeTime)}, nil
 }
 
 // Serve answers until Shutdown. It closes the listener.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.grpc.Serve(l)
+	err := s.grpc.Serve(s.lobby.Listen(l))
 	if errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/lobby"
 	"github.com/intramuros/intramuros/planner"
 )
 
@@ -57,15 +59,26 @@ const (
 //go:embed openapi.json
 var openAPI []byte
 
-// NewServer is the HTTPS server, to be started with ServeTLS("", ""). A query
-// takes at most queryTimeout.
+// NewServer is the HTTPS server, to be started with ServeTLS(l, "", ""); where l is a lobby's listener, each connection is the
+// person's who last asked over it, and its times end those over which nobody asks. A query takes at most queryTimeout.
 func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout time.Duration, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: NewHandler(asker, informer, log), TLSConfig: conf,
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: queryTimeout + writeBeyond, IdleTimeout: idleTime,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, guestKey{}, lobby.Of(c))
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateHijacked { // by a hospital's line, which its own door bounds
+				lobby.Of(c).Leave()
+			}
+		},
 	}
 }
+
+// guestKey leads to a request's connection, as the lobby knows it.
+type guestKey struct{}
 
 // NewHandler is the API without the server around it.
 func NewHandler(asker Asker, informer Informer, log *slog.Logger) http.Handler {
@@ -146,6 +159,12 @@ func (d *door) known(next handler) http.HandlerFunc {
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="intramuros"`)
 			d.fail(w, err)
+			return
+		}
+		guest, _ := r.Context().Value(guestKey{}).(*lobby.Guest)
+		if err := guest.SignIn(who.Name); err != nil {
+			w.Header().Set("Connection", "close")
+			d.fail(w, coordinator.Crowded(err))
 			return
 		}
 		next(w, r, who)

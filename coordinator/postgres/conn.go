@@ -22,6 +22,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/session"
 	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/lobby"
 )
 
 const (
@@ -51,10 +52,10 @@ type conn struct {
 	inBlock    bool              // between BEGIN and COMMIT
 	statements map[string]*statement
 	portals    map[string]*portal
-	skipping   bool    // messages up to Sync, after an error
-	person     *person // whose connection it is; nil: nobody has signed in. Both are guarded by server.guests.
-	held       int     // bytes
-	unsent     int     // messages and statements that were answered since the answers were sent
+	skipping   bool // messages up to Sync, after an error
+	guest      *lobby.Guest
+	held       int // bytes, guarded by server.holdings
+	unsent     int // messages and statements that were answered since the answers were sent
 
 	mu      sync.Mutex
 	client  net.Conn
@@ -312,8 +313,8 @@ func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	if _, err := c.server.admitter.Budget(c.ctx, who, study); err != nil {
 		return c.refuse(err)
 	}
-	if err := c.server.guests.signIn(c, who.Name); err != nil {
-		return c.refuse(err)
+	if err := c.guest.SignIn(who.Name); err != nil {
+		return c.refuse(&stated{coordinator.Crowded(err), stateTooMany})
 	}
 	c.settings.Study = study
 	for name, value := range commandLine(parameters["options"]) {
@@ -472,7 +473,7 @@ var defaults = map[string]string{
 	"standard_conforming_strings": "on", "search_path": "public", "transaction_isolation": "repeatable read", "default_transaction_isolation": "repeatable read",
 	"transaction_read_only": "on", "extra_float_digits": "1", "max_identifier_length": "63", "max_index_keys": "32", "lc_collate": "C", "lc_ctype": "C",
 	"bytea_output": "hex", "row_security": "off", "ssl": "on", "block_size": "8192", "client_min_messages": "notice", "lc_messages": "C", "lc_monetary": "C", "lc_numeric": "C", "lc_time": "C",
-	"wal_level": "minimal", "data_directory": "", "max_connections": strconv.Itoa(maxConnections), "transaction_deferrable": "off", "jit": "off",
+	"wal_level": "minimal", "data_directory": "", "max_connections": strconv.Itoa(lobby.MaxSignedIn), "transaction_deferrable": "off", "jit": "off",
 }
 
 // set changes a setting, or a variable that means nothing here.

@@ -17,6 +17,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/postgres/dictionary"
 	"github.com/intramuros/intramuros/internal/identity"
+	"github.com/intramuros/intramuros/internal/lobby"
 	"github.com/intramuros/intramuros/internal/rate"
 	"github.com/intramuros/intramuros/internal/sqltoken"
 )
@@ -48,8 +49,9 @@ type Server struct {
 	tls        *tls.Config
 	log        *slog.Logger
 
-	guests guests
-	failed *rate.Limiter // attempts to sign in, by address and name
+	lobby    *lobby.Lobby
+	holdings holdings
+	failed   *rate.Limiter // attempts to sign in, by address and name
 
 	mu      sync.Mutex
 	closing bool
@@ -64,13 +66,14 @@ func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *t
 	conf.NextProtos = []string{"postgresql"}
 	conf.SessionTicketsDisabled = true // each connection is shown the certificate, to which a proof is bound
 	return &Server{
-		asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, failed: rate.New(maxFailed, maxWaiting),
-		guests: guests{people: map[string]*person{}}, conns: map[uint32]*conn{},
+		asker: asker, admitter: admitter, dictionary: d, tls: conf, log: log, failed: rate.New(maxFailed, lobby.MaxWaiting),
+		lobby: lobby.New(0), holdings: holdings{bytes: map[string]int{}}, conns: map[uint32]*conn{},
 	}
 }
 
 // Serve answers until Shutdown. It closes the listener.
 func (s *Server) Serve(l net.Listener) error {
+	l = s.lobby.Listen(l)
 	defer l.Close()
 	s.mu.Lock()
 	s.close = func() { l.Close() }
@@ -112,14 +115,11 @@ func (s *Server) start(client net.Conn) bool {
 	c := &conn{server: s, id: s.freeID()}
 	rand.Read(c.secret[:]) // never fails
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.client = client
+	c.client, c.guest = client, lobby.Of(client)
 	s.conns[c.id] = c
-	if out := s.guests.wait(c); out != nil {
-		out.hangUp()
-	}
 	s.idle.Go(func() {
 		defer func() {
-			s.guests.leave(c)
+			s.holdings.leave(c)
 			s.mu.Lock()
 			delete(s.conns, c.id)
 			s.mu.Unlock()

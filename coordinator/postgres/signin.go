@@ -59,6 +59,12 @@ func (c *conn) identify(user string) (coordinator.Researcher, error) {
 	return who, err
 }
 
+func tooMany(message, hint string) error {
+	return &stated{&coordinator.Error{Code: coordinator.CodeTooMany, Message: message, Hint: hint}, stateTooMany}
+}
+
+const stateTooMany = "53300" // too_many_connections
+
 // whence is by what failures are counted: the address, and the name where it can be one.
 func whence(client net.Conn, user string) string {
 	host, _, err := net.SplitHostPort(client.RemoteAddr().String())

@@ -433,7 +433,7 @@ func (c *conn) run(p *portal) error {
 	if p.kept && p.statement.kind != fetch { // whose rows are the cursor's
 		size := weighRows(p.rows)
 		p.size += size
-		c.server.guests.hold(c, size)
+		c.server.holdings.hold(c, size)
 	}
 	return nil
 }
@@ -482,7 +482,7 @@ func (c *conn) answer(p *portal) error {
 		c.showRows(p)
 	case lookup, question:
 		// Before anything is paid for: an answer is kept however large it is.
-		if err := c.server.guests.room(c, 0); err != nil {
+		if err := c.server.holdings.room(c, 0); err != nil {
 			return err
 		}
 		if s.kind == question {

@@ -85,12 +85,17 @@ func planOnce(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program
 	return p, ""
 }
 
-// runWithin runs the releases of a statement, and tells how one ends that does not answer in time.
+// runWithin runs the releases of a statement, and tells how one ends that does not answer in time. One that meets its deadline may have
+// met a busy machine, and is run again with time enough for that to pass.
 func runWithin(t *testing.T, h hospital, p *planner.Program, text string) (why string) {
 	t.Helper()
 	for _, plan := range p.Releases[:min(2, len(p.Releases))] {
-		watch := time.AfterFunc(2*patience, func() { panic("does not end: " + text) })
+		watch := time.AfterFunc(2*enduring, func() { panic(fmt.Sprintf("does not end: %.3000s", text)) })
 		_, end := vector(t, h, plan, patience)
+		if end == timedOut {
+			t.Logf("%s after %v, and is run again: %.200s", end, patience, text)
+			_, end = vector(t, h, plan, enduring)
+		}
 		watch.Stop()
 		if end != answer && end != notOffered && end != tooLarge {
 			return "ends with " + end

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/intramuros/intramuros/internal/lobby"
 )
 
 // served connects, and asks; it must not take long.
@@ -59,7 +61,7 @@ func TestIdleConnections(t *testing.T) {
 	h.Server.mu.Lock()
 	conns := len(h.conns)
 	h.Server.mu.Unlock()
-	if conns > maxWaiting+10 {
+	if conns > lobby.MaxWaiting+10 {
 		t.Errorf("%d connections are kept", conns)
 	}
 }
@@ -67,7 +69,7 @@ func TestIdleConnections(t *testing.T) {
 // One person may not take all connections, and is told so.
 func TestConnectionsOfOnePerson(t *testing.T) {
 	h := start(t)
-	for range maxPersonal {
+	for range lobby.MaxPersonal {
 		h.connect(t, nil)
 	}
 	_, err := pgx.ConnectConfig(context.Background(), h.config(t, nil))
@@ -118,9 +120,9 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	}
 	h.served(t)
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		h.guests.mu.Lock()
-		people := len(h.guests.people)
-		h.guests.mu.Unlock()
+		h.holdings.mu.Lock()
+		people := len(h.holdings.bytes)
+		h.holdings.mu.Unlock()
 		if people == 0 {
 			break
 		}

@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/intramuros/intramuros/coordinator"
+)
+
+// maxHeld is how many bytes of statements, parameters and answers the connections of one person may hold.
+const maxHeld = 64 << 20
+
+// holdings is what each person's connections hold, in bytes.
+type holdings struct {
+	mu    sync.Mutex
+	bytes map[string]int // by name; none is 0
+}
+
+// leave gives back all that a connection held.
+func (h *holdings) leave(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add(c, -c.held)
+}
+
+// hold notes bytes that a connection keeps, or no longer keeps where they are below 0.
+func (h *holdings) hold(c *conn, bytes int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add(c, bytes)
+}
+
+// add is called with the lock held.
+func (h *holdings) add(c *conn, bytes int) {
+	c.held += bytes
+	if h.bytes[c.who.Name] += bytes; h.bytes[c.who.Name] == 0 {
+		delete(h.bytes, c.who.Name)
+	}
+}
+
+// room refuses what would add to too much.
+func (h *holdings) room(c *conn, bytes int) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.bytes[c.who.Name]+bytes <= maxHeld {
+		return nil
+	}
+	return &coordinator.Error{
+		Code:    coordinator.CodeTooLong,
+		Message: fmt.Sprintf("your connections hold more than %d MiB of statements and answers", maxHeld>>20),
+		Hint:    "close cursors and prepared statements (DEALLOCATE ALL), or other connections",
+	}
+}
+
+// maxNamed is how many statements, and portals, one connection may hold.
+const maxNamed = 1000
+
+// putStatement keeps a prepared statement, in place of another of its name.
+func (c *conn) putStatement(name string, s *statement) error {
+	c.dropStatement(name)
+	if s.size = s.weigh(); len(c.statements) >= maxNamed {
+		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many prepared statements", Hint: "close some, or DEALLOCATE ALL"}
+	}
+	if err := c.server.holdings.room(c, s.size); err != nil {
+		return err
+	}
+	c.server.holdings.hold(c, s.size)
+	c.statements[strings.Clone(name)] = s
+	return nil
+}
+
+func (c *conn) dropStatement(name string) {
+	if s, ok := c.statements[name]; ok {
+		c.server.holdings.hold(c, -s.size)
+		delete(c.statements, name)
+	}
+}
+
+// putPortal keeps a portal, in place of another of its name.
+func (c *conn) putPortal(name string, p *portal) error {
+	c.dropPortal(name)
+	if len(c.portals) >= maxNamed {
+		return &coordinator.Error{Code: coordinator.CodeTooLong, Message: "too many portals or cursors", Hint: "close some"}
+	}
+	if err := c.server.holdings.room(c, p.size); err != nil {
+		return err
+	}
+	c.server.holdings.hold(c, p.size)
+	p.kept = true
+	c.portals[strings.Clone(name)] = p
+	return nil
+}
+
+func (c *conn) dropPortal(name string) {
+	if p, ok := c.portals[name]; ok {
+		c.server.holdings.hold(c, -p.size)
+		delete(c.portals, name)
+	}
+}
