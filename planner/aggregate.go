@@ -284,7 +284,7 @@ func bin(t estimate.Tree, i, confidence float64) (x, low, high float64) {
 func (a *argument) check(o operand) {
 	name, what := o.term.Describe(), strings.ToUpper(a.call.Name)
 	if !o.Type.Numeric() {
-		refuse(CodeType, o.term.At, asNumber(name, o.Type), "%s needs a number, and this is a %s", what, o.Type)
+		refuse(CodeType, o.term.At, scalar.AsNumber(name, o.Type), "%s needs a number, and this is a %s", what, o.Type)
 	}
 	if o.facts.Lower > o.facts.Upper {
 		refuse(CodeBounds, o.term.At, "change WHERE, or the condition: a part of it contradicts another, or the bounds that the catalog gives a column",
@@ -298,17 +298,6 @@ func (a *argument) check(o operand) {
 		refuse(CodeBounds, o.term.At, hint,
 			"%s of %s needs bounds, and the catalog gives none", what, name)
 	}
-}
-
-// asNumber tells how to make a number of a value of another type.
-func asNumber(name string, t value.Type) string {
-	switch t {
-	case value.TypeBool:
-		return "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
-	case value.TypeDate, value.TypeTimestamp:
-		return "write DATEDIFF(day, DATE '2000-01-01', " + name + "), or YEAR(" + name + ")"
-	}
-	return "write CAST(" + name + " AS float)"
 }
 
 func (a *argument) sum(o operand, centered bool) fragment.Partial {

@@ -40,7 +40,7 @@ func (b *builder) measure() {
 	}
 	b.fragment.Partials, b.plan.places = asked, b.plan.places[:places] // what is not measured may be too much to say
 	if err := b.buy(of, alone, nil); err != nil {
-		b.invalid(err, b.syntax.At)
+		b.Invalid(err, b.syntax.At)
 	}
 }
 
@@ -92,7 +92,7 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 			f.Partials[i].Share /= common
 		}
 	}
-	proof, err := fragment.Check(f, b.catalog.Catalog)
+	proof, err := fragment.Check(f, b.Catalog.Catalog)
 	if err == nil {
 		p.Proof = proof
 	}
@@ -132,8 +132,8 @@ func (b *builder) measurable() (of int, alone bool) {
 // mostBeyond is how many times the limit the part beyond it counts at most: as many as patients are known to have.
 func (b *builder) mostBeyond() int {
 	most := leastBeyond
-	for _, s := range b.sources {
-		if base, _ := b.base(s.Relation, s.table); base != nil && !base.Public {
+	for _, s := range b.Sources {
+		if base, _ := b.BaseTable(s.Relation, s.Schema); base != nil && !base.Public {
 			most = max(most, min(mostBeyond, base.TypicalRows/b.plan.Proof.Rows))
 		}
 	}

@@ -13,19 +13,20 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // planRelease plans one release up to its price.
-func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *builder {
-	rows := within.taken(syntax)
+func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relational.Scope) *builder {
+	rows := within.Taken(syntax)
 	if rows == nil {
-		rows = &resolver{catalog: fed.vocabulary(), scope: within.with(syntax.With)}
-		rows.rows(syntax.Select)
+		rows = relational.New(fed.vocabulary(), within.Extend(syntax.With), nil)
+		rows.Read(syntax.Select)
 	}
 	b := &builder{
-		resolver: rows, query: q, federation: fed, syntax: syntax,
+		Resolver: rows, query: q, federation: fed, syntax: syntax,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Oldest, Catalog: fed.digest()},
 	}
 	b.read()
@@ -42,7 +43,7 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *scope) *
 }
 
 type builder struct {
-	*resolver
+	*relational.Resolver
 	query        Query
 	federation   Federation
 	syntax       *syntax.Query
@@ -57,10 +58,10 @@ type builder struct {
 
 // read makes sure that the rows are each of one patient.
 func (b *builder) read() {
-	if b.patient == nil {
-		refuse(CodeNoPatient, b.sources[0].at, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
+	if b.Patient == nil {
+		refuse(CodeNoPatient, b.Sources[0].At, "ask your own copy of them, or join a table with patients", "the query reads public tables only, of which nothing is private")
 	}
-	b.linkByForeignKeys()
+	b.LinkByForeignKeys()
 	b.countOnce()
 }
 
@@ -72,14 +73,14 @@ func (b *builder) limits() {
 	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
 	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.atMost(cmp.Or(b.profiledGroups(), b.catalog.MaxGroups))
+		b.fragment.MaxGroups = b.atMost(cmp.Or(b.profiledGroups(), b.Catalog.MaxGroups))
 	}
 	if b.fragment.MaxRows == 0 {
 		profiled := b.profiledRows()
 		b.fragment.MaxRows = profiled
-		for _, s := range b.sources {
-			if profiled == 0 && !s.table.Public && s.alias != "" {
-				b.fragment.MaxRows = max(b.fragment.MaxRows, b.rowLimit(s.Relation, s.table))
+		for _, s := range b.Sources {
+			if profiled == 0 && !s.Schema.Public && s.Alias != "" {
+				b.fragment.MaxRows = max(b.fragment.MaxRows, b.RowLimit(s.Relation, s.Schema))
 			}
 		}
 		var keys []*expr.Expr
@@ -106,7 +107,7 @@ func (b *builder) groupsInFull() float64 {
 
 // atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
 func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
-	if most := fragment.MostRows(b.relations(), b.filter, b.catalog.Catalog, b.catalog.domains, keys...); most < float64(limit) {
+	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Domains, keys...); most < float64(limit) {
 		return max(1, int(most))
 	}
 	return limit
@@ -115,18 +116,18 @@ func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
 // facts infers what is known of an expression. The hospitals' names are public, and
 // so is who is asked.
 func (b *builder) facts(e *expr.Expr) expr.Range {
-	if b.known == nil || b.knownSources != len(b.sources) {
+	if b.known == nil || b.knownSources != len(b.Sources) {
 		var err error
 		var hospitals []value.Value
 		for _, h := range slices.Sorted(slices.Values(b.federation.Hospitals)) {
 			hospitals = append(hospitals, value.Text(h))
 		}
-		if b.known, err = fragment.NewScopeWithin(b.relations(), b.catalog.Catalog, b.catalog.domains, hospitals...); err != nil {
-			b.tooMuch(err)
+		if b.known, err = fragment.NewScopeWithin(b.Relations(), b.Catalog.Catalog, b.Catalog.Domains, hospitals...); err != nil {
+			b.TooMuch(err)
 		}
-		b.knownSources = len(b.sources)
+		b.knownSources = len(b.Sources)
 	}
-	return b.known.RangeWhere(e, b.filter)
+	return b.known.RangeWhere(e, b.Filter)
 }
 
 // keys plans GROUP BY: ordinals, the query's own names, or expressions.
@@ -136,9 +137,9 @@ func (b *builder) keys() {
 		if name := t.Aggregate(); name != nil {
 			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
 		}
-		e := b.row(t)
+		e := b.Row(t)
 		if e.Op == expr.OpColumn {
-			if b.isPatientID(b.of(e.Relation), e.Column) {
+			if b.IsPatientID(b.Of(e.Relation), e.Column) {
 				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
 			}
 		}
@@ -207,24 +208,24 @@ func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 		}
 		return e
 	}
-	if t.Kind != syntax.Column || b.behind != nil || !b.isColumn(t) {
+	if t.Kind != syntax.Column || b.counted != nil || !b.IsColumn(t) {
 		return nil
 	}
-	e := b.row(t)
-	s := b.of(e.Relation)
-	if e.Op != expr.OpColumn || s == nil || !s.table.Public || len(s.table.Key) != 1 {
+	e := b.Row(t)
+	s := b.Of(e.Relation)
+	if e.Op != expr.OpColumn || s == nil || !s.Schema.Public || len(s.Schema.Key) != 1 {
 		return nil
 	}
-	c, ok := s.table.Column(s.table.Key[0])
+	c, ok := s.Schema.Column(s.Schema.Key[0])
 	if !ok {
 		return nil
 	}
-	key := s.expr(c)
+	key := s.Expr(c)
 	if b.keyOf(key) >= 0 {
 		return e
 	}
-	conditions := expr.Conjuncts(b.filter)
-	for _, o := range b.sources {
+	conditions := expr.Conjuncts(b.Filter)
+	for _, o := range b.Sources {
 		if o.On != nil && (o == s || o.Join == fragment.JoinInner) {
 			conditions = append(conditions, expr.Conjuncts(o.On)...)
 		}
@@ -238,18 +239,7 @@ func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 }
 
 // key is what a number or a name of SELECT's stands for in GROUP BY.
-func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.groupKey(b.syntax.Select.Items, t) }
-
-// groupKey is what a number or a name of an item of SELECT stands for in GROUP BY.
-func (r *resolver) groupKey(items []syntax.Item, t *syntax.Expr) *syntax.Expr {
-	if t.Kind == syntax.Literal {
-		return syntax.Ordinal(items, t, "GROUP BY")
-	}
-	if named := syntax.Aliased(items, t); named != nil && !r.isColumn(t) {
-		return named
-	}
-	return t
-}
+func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.GroupKey(b.syntax.Select.Items, t) }
 
 // grouping is the keys of GROUP BY.
 func (b *builder) grouping() []*syntax.Expr {
@@ -282,13 +272,13 @@ func (b *builder) outputs() {
 		if t.Kind == syntax.Literal {
 			t = syntax.Ordinal(s.Select.Items, t, "ORDER BY")
 		}
-		p.order = append(p.order, orderBy(o, b.output(t)))
+		p.order = append(p.order, relational.OrderBy(o, b.output(t)))
 	}
 	if s.Limit != nil {
-		p.limit = rowsAsked(s.Limit, "LIMIT")
+		p.limit = relational.RowsAsked(s.Limit, "LIMIT")
 	}
 	if s.Offset != nil {
-		p.offset = rowsAsked(s.Offset, "OFFSET")
+		p.offset = relational.RowsAsked(s.Offset, "OFFSET")
 	}
 }
 
@@ -337,7 +327,7 @@ func (b *builder) refuseRows() {
 	}
 	for _, item := range all {
 		if item.Term.Kind == syntax.Star {
-			b.row(item.Term)
+			b.Row(item.Term)
 		}
 		if item.Term.Aggregate() != nil {
 			return
@@ -363,7 +353,7 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 		return b.aggregate(t)
 	}
 	if t.Kind == syntax.Star {
-		return b.row(t)
+		return b.Row(t)
 	}
 	inner := t.Aggregate()
 	if inner == nil && t.Kind != syntax.Literal {
@@ -372,15 +362,15 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 			defer func() { b.aliasing-- }()
 			return b.output(named)
 		}
-		if b.resolves(t) {
-			e := b.row(t)
+		if b.Resolves(t) {
+			e := b.Row(t)
 			if i := b.keyOf(e); i >= 0 {
 				return expr.Column(relationKey, index(i), e.Type)
 			}
 		}
 	}
 	if t.Kind == syntax.Column {
-		b.row(t) // an unknown name is refused as such
+		b.Row(t) // an unknown name is refused as such
 		hint := "add it to GROUP BY, or aggregate it, such as COUNT(" + t.Describe() + ")"
 		refuse(CodeNotGrouped, t.At, hint, "%s differs from row to row within a group", t.Describe())
 	}
@@ -389,7 +379,7 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 
 // groupedColumn reports whether the term is a column that is a group key.
 func (b *builder) groupedColumn(t *syntax.Expr) bool {
-	return b.isColumn(t) && b.keyOf(b.row(t)) >= 0
+	return b.IsColumn(t) && b.keyOf(b.Row(t)) >= 0
 }
 
 // aggregate plans one aggregate call and returns the column that stands for it.
@@ -478,7 +468,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
 	case b.placed(a, t, f):
 		return a
-	case t.Distinct && b.counted != nil && scalar.Same(b.row(t.Args[0]), b.counted):
+	case t.Distinct && b.counted != nil && scalar.Same(b.Row(t.Args[0]), b.counted):
 		a.x = b.operand(t.Args[0])
 		return a
 	case t.Distinct && b.distinctValues(a, t):
@@ -526,7 +516,7 @@ func (b *builder) histogram(a *argument, name string) {
 	}
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", name, x.Type)
+		refuse(CodeType, at, scalar.AsNumber(a.call.Args[0].Describe(), x.Type), "%s needs a number, and this is a %s", name, x.Type)
 	}
 	inside := scalar.Apply(at, expr.OpAnd, scalar.Apply(at, expr.OpGreaterOrEqual, x, expr.Literal(value.Float(low))),
 		scalar.Apply(at, expr.OpLessOrEqual, x, expr.Literal(value.Float(high))))
@@ -535,7 +525,7 @@ func (b *builder) histogram(a *argument, name string) {
 }
 
 func (b *builder) operand(t *syntax.Expr) operand {
-	e := b.row(t)
+	e := b.Row(t)
 	return operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
 }
 
@@ -544,7 +534,7 @@ func (b *builder) likely(e *expr.Expr) *Likely {
 	if e.Op != expr.OpColumn {
 		return nil
 	}
-	for _, s := range b.sources {
+	for _, s := range b.Sources {
 		if s.Name == e.Relation && s.Derived == nil {
 			if l, ok := b.federation.Likely[s.Table+"."+e.Column]; ok {
 				return &l
@@ -571,7 +561,7 @@ func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 		if len(x.Args) == 3 && (x.Args[2].Kind != syntax.Literal || x.Args[2].Literal.Valid()) {
 			refuse(CodeNotSupported, x.Args[2].At, "leave out ELSE", "patients are counted where the condition holds")
 		}
-		condition := b.condition(x.Args[0], "CASE WHEN")
+		condition := b.Condition(x.Args[0], "CASE WHEN")
 		if present := b.patientColumn(x.Args[1], hint); present != nil {
 			condition = scalar.Apply(x.At, expr.OpAnd, condition, present)
 		}
@@ -583,20 +573,20 @@ func (b *builder) distinct(t *syntax.Expr) *expr.Expr {
 // patientColumn checks that the term is the patient's id, and returns the
 // condition under which it is not NULL, or nil where it never is.
 func (b *builder) patientColumn(t *syntax.Expr, hint string) *expr.Expr {
-	if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == "patient" && !b.isColumn(t) {
+	if t.Kind == syntax.Column && t.Qualifier == "" && t.Name == "patient" && !b.IsColumn(t) {
 		return nil
 	}
-	e := b.row(t)
+	e := b.Row(t)
 	if e.Op == expr.OpColumn {
-		s := b.of(e.Relation)
-		if b.isPatientID(s, e.Column) {
+		s := b.Of(e.Relation)
+		if b.IsPatientID(s, e.Column) {
 			if s.Join != fragment.JoinLeft {
 				return nil
 			}
 			return scalar.Apply(t.At, expr.OpNot, scalar.Apply(t.At, expr.OpIsNull, e))
 		}
 	}
-	if e.Op == expr.OpColumn && b.privateKey(keyOfColumn(b.of(e.Relation), e.Column)) {
+	if b.IsKey(e) {
 		hint = "ask for COUNT(DISTINCT " + t.Describe() + ") in a query of its own, without other aggregates"
 	}
 	refuse(CodeNotSupported, t.At, hint, "%s is neither the patient's id nor of values that are known beforehand", t.Describe())
@@ -648,19 +638,19 @@ func (b *builder) canonicalize() {
 // a patient can change.
 func (b *builder) prove() {
 	p := b.plan
-	b.fragment.Filter, b.fragment.Patient = b.filter, b.patient
-	exprs := []*expr.Expr{b.filter, b.patient}
+	b.fragment.Filter, b.fragment.Patient = b.Filter, b.Patient
+	exprs := []*expr.Expr{b.Filter, b.Patient}
 	for _, k := range b.fragment.Keys {
 		exprs = append(exprs, k.Expr)
 	}
 	for _, partial := range b.fragment.Partials {
 		exprs = append(exprs, partial.Expr)
 	}
-	b.fragment.Relations = prune(b.relations(), exprs...)
+	b.fragment.Relations = relational.Prune(b.Relations(), exprs...)
 	p.Fragment = b.fragment
-	proof, err := fragment.Check(p.Fragment, b.catalog.Catalog)
+	proof, err := fragment.Check(p.Fragment, b.Catalog.Catalog)
 	if err != nil {
-		b.invalid(err, b.syntax.At)
+		b.Invalid(err, b.syntax.At)
 	}
 	p.Proof = proof
 	for i := range p.Aggregates {
@@ -670,8 +660,8 @@ func (b *builder) prove() {
 		}
 	}
 	p.Sites = len(b.federation.Hospitals)
-	if b.catalog.MaxSites > 0 {
-		p.Sites = min(p.Sites, b.catalog.MaxSites)
+	if b.Catalog.MaxSites > 0 {
+		p.Sites = min(p.Sites, b.Catalog.MaxSites)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/relational"
 )
 
 // A chain of UNIONs is one level of queries, and one combination, however long.
@@ -22,12 +23,12 @@ func TestUnionChain(t *testing.T) {
 	}
 	for _, operator := range []string{"UNION", "UNION ALL"} {
 		const arm = "SELECT person_id, visit_start_date AS d FROM visit_occurrence"
-		p, err := compose("SELECT COUNT(*) FROM (" + chain(maxQueryTerms, operator, arm) + ") e")
+		p, err := compose("SELECT COUNT(*) FROM (" + chain(relational.MaxQueryTerms, operator, arm) + ") e")
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := p.Releases[0].Fragment.Relations[0].Derived
-		if len(d.Arms) != maxQueryTerms || d.Combine != fragment.Combine(strings.ToLower(operator)) {
+		if len(d.Arms) != relational.MaxQueryTerms || d.Combine != fragment.Combine(strings.ToLower(operator)) {
 			t.Errorf("%d arms, %s", len(d.Arms), d.Combine)
 		}
 	}
@@ -40,9 +41,9 @@ func TestUnionChain(t *testing.T) {
 		t.Errorf("%v, not 40 releases", err)
 	}
 	for _, long := range []string{
-		"SELECT COUNT(*) FROM (" + chain(maxQueryTerms+1, "UNION", "SELECT person_id FROM death") + ") e",
+		"SELECT COUNT(*) FROM (" + chain(relational.MaxQueryTerms+1, "UNION", "SELECT person_id FROM death") + ") e",
 		chain(maxReleases+1, "UNION ALL", "SELECT COUNT(*) AS n FROM death"),
-		"SELECT COUNT(*) FROM " + strings.Repeat("(SELECT * FROM ", maxQueryDepth+1) + "death" + strings.Repeat(") a", maxQueryDepth+1),
+		"SELECT COUNT(*) FROM " + strings.Repeat("(SELECT * FROM ", relational.MaxQueryDepth+1) + "death" + strings.Repeat(") a", relational.MaxQueryDepth+1),
 	} {
 		_, err := compose(long)
 		var refused *Error
@@ -58,18 +59,18 @@ func TestDeepChains(t *testing.T) {
 	for step, most := range map[string]int{
 		"SELECT * FROM before": 1,
 		"SELECT person_id, d FROM before WHERE d > DATE '2001-02-03'":                                                                              1,
-		"SELECT person_id, d + INTERVAL '1 day' AS d FROM before":                                                                                  maxQueryDepth,
-		"SELECT person_id, MAX(d) AS d FROM before GROUP BY person_id":                                                                             3 * maxQueryDepth,
-		"SELECT person_id, LAG(d) OVER (PARTITION BY person_id ORDER BY d) AS d FROM before":                                                       3 * maxQueryDepth,
-		"SELECT person_id, d FROM (SELECT person_id, MIN(d) OVER (PARTITION BY person_id) AS d, COUNT(*) AS n FROM before GROUP BY 1, before.d) s": 3 * maxQueryDepth,
-		"SELECT person_id, d FROM before WHERE d > (SELECT MIN(death_date) FROM death x WHERE x.person_id = before.person_id)":                     3 * maxQueryDepth,
+		"SELECT person_id, d + INTERVAL '1 day' AS d FROM before":                                                                                  relational.MaxQueryDepth,
+		"SELECT person_id, MAX(d) AS d FROM before GROUP BY person_id":                                                                             3 * relational.MaxQueryDepth,
+		"SELECT person_id, LAG(d) OVER (PARTITION BY person_id ORDER BY d) AS d FROM before":                                                       3 * relational.MaxQueryDepth,
+		"SELECT person_id, d FROM (SELECT person_id, MIN(d) OVER (PARTITION BY person_id) AS d, COUNT(*) AS n FROM before GROUP BY 1, before.d) s": 3 * relational.MaxQueryDepth,
+		"SELECT person_id, d FROM before WHERE d > (SELECT MIN(death_date) FROM death x WHERE x.person_id = before.person_id)":                     3 * relational.MaxQueryDepth,
 	} {
-		length := maxQueryDepth - 1
+		length := relational.MaxQueryDepth - 1
 		if strings.Contains(step, "(SELECT") {
-			length = maxQueryDepth - 2
+			length = relational.MaxQueryDepth - 2
 		}
 		if strings.Contains(step, "(SELECT person_id, MIN") {
-			length = maxQueryDepth/2 - 1
+			length = relational.MaxQueryDepth/2 - 1
 		}
 		sql := "WITH a0 AS (SELECT person_id, visit_start_date AS d FROM visit_occurrence)"
 		for i := range length {

@@ -143,15 +143,15 @@ func (b *builder) unmeasured() (all []string) {
 			continue
 		}
 		partial.Expr.Columns(func(relation, column string) {
-			s := b.of(relation)
+			s := b.Of(relation)
 			if s.Derived != nil {
 				if b.clampsIn(s.Derived) {
 					add("what CLAMP moves in a query within this one is not measured")
 				}
 				return
 			}
-			if c, ok := s.table.Column(column); ok && c.Lower.Valid() && c.Type.Numeric() {
-				add(fmt.Sprintf("%s.%s beyond the catalog's bounds, %s to %s, counts as the nearest; how often is not measured", s.table.Name, c.Name, c.Lower, c.Upper))
+			if c, ok := s.Schema.Column(column); ok && c.Lower.Valid() && c.Type.Numeric() {
+				add(fmt.Sprintf("%s.%s beyond the catalog's bounds, %s to %s, counts as the nearest; how often is not measured", s.Schema.Name, c.Name, c.Lower, c.Upper))
 			}
 		})
 		if b.federation.Uncounted && len(b.clampsOf(partial.Expr)) > 0 {

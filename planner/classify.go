@@ -1,22 +1,21 @@
 package planner
 
 import (
-	"slices"
-
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept, and
 // planning goes on from there.
-func (c *programPlanner) kind(q *syntax.Query, within *scope, depth int) kind {
+func (c *programPlanner) kind(q *syntax.Query, within *relational.Scope, depth int) kind {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = c.classify(q, within, depth)
 	}
 	return c.kinds[q]
 }
 
-func (c *programPlanner) classify(q *syntax.Query, within *scope, depth int) kind {
-	inner := within.with(q.With)
+func (c *programPlanner) classify(q *syntax.Query, within *relational.Scope, depth int) kind {
+	inner := within.Extend(q.With)
 	if o := q.SetOperation; o != nil {
 		left, right := c.kind(o.Left, inner, depth), c.kind(o.Right, inner, depth)
 		switch {
@@ -30,21 +29,21 @@ func (c *programPlanner) classify(q *syntax.Query, within *scope, depth int) kin
 	s := q.Select
 	read := c.reads(s, inner, depth)
 	switch {
-	case readsNoTable(s), len(s.From) > 0 && read == kindConstants:
+	case relational.ReadsNoTable(s), len(s.From) > 0 && read == kindConstants:
 		return kindConstants
 	case read == kindRelease:
 		return kindRelease
-	case len(s.From) > 0 && s.IsGrouped() && len(s.GroupBy) < 2 && !c.rows(q, within, depth).byPatient(s):
+	case len(s.From) > 0 && s.IsGrouped() && len(s.GroupBy) < 2 && !c.rows(q, within, depth).ByPatient(s):
 		return kindRelease
 	}
 	return kindRows
 }
 
 // reads classifies what a SELECT reads: constants where nothing else is, a release where one is.
-func (c *programPlanner) reads(s *syntax.Select, within *scope, depth int) kind {
+func (c *programPlanner) reads(s *syntax.Select, within *relational.Scope, depth int) kind {
 	all := kindConstants
 	for _, f := range s.From {
-		query, scope := within.behind(f)
+		query, scope := within.QueryOf(f)
 		switch {
 		case f.Lateral:
 			all = kindRows
@@ -66,50 +65,26 @@ func (c *programPlanner) reads(s *syntax.Select, within *scope, depth int) kind 
 }
 
 // rows reads the rows of a SELECT over patients, and keeps them for its plan. Without FROM there are none.
-func (c *programPlanner) rows(q *syntax.Query, within *scope, depth int) *resolver {
-	in := within.kept[q]
-	if in == nil {
-		in = &resolver{catalog: c.federation.vocabulary(), scope: within.with(q.With), depth: depth}
-		if len(q.Select.From) > 0 {
-			in.rows(q.Select)
-			within.kept[q] = in
-		}
-	}
-	return in
-}
-
-// byPatient reports whether a SELECT that groups its rows does so by patient, or reads none: by the patient's id, or by the
-// key of something that one patient has.
-func (r *resolver) byPatient(s *syntax.Select) bool {
-	if r.patient == nil {
-		return true
-	}
-	if len(s.GroupBy) == 0 {
-		return false
-	}
-	items := r.starless(s.Items, false)
-	return slices.ContainsFunc(s.GroupBy[0], func(t *syntax.Expr) bool {
-		t = r.groupKey(items, t)
-		return t.Kind == syntax.Column && r.determinesPatient(r.row(t))
-	})
+func (c *programPlanner) rows(q *syntax.Query, within *relational.Scope, depth int) *relational.Resolver {
+	return within.Read(q, c.federation.vocabulary(), depth)
 }
 
 // isScalarRelease reports whether a subquery in place of a value, within a SELECT of these rows, aggregates over patients: it
 // does where no key tells the patient, and nothing ties it to the row around. Its rows are read again when it is planned:
 // relations are named by those around them.
-func (c *programPlanner) isScalarRelease(q *syntax.Query, around *resolver) bool {
+func (c *programPlanner) isScalarRelease(q *syntax.Query, around *relational.Resolver) bool {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = kindRows
-		if s := q.Select; s != nil && !readsNoTable(s) && len(s.GroupBy) < 2 {
-			inner := around.scope.with(q.With)
-			switch c.reads(s, inner, around.depth+1) {
+		if s := q.Select; s != nil && !relational.ReadsNoTable(s) && len(s.GroupBy) < 2 {
+			inner := around.Scope.Extend(q.With)
+			switch c.reads(s, inner, around.Depth+1) {
 			case kindRelease:
 				c.kinds[q] = kindRelease
 			case kindRows:
-				in := &resolver{catalog: around.catalog, scope: inner, outer: around, depth: around.depth + 1}
+				in := around.Inner(inner)
 				if s.IsGrouped() {
-					in.rows(s)
-					if !in.readsAround() && !in.byPatient(s) {
+					in.Read(s)
+					if !in.ReadsAround() && !in.ByPatient(s) {
 						c.kinds[q] = kindRelease
 					}
 				}
@@ -117,11 +92,4 @@ func (c *programPlanner) isScalarRelease(q *syntax.Query, around *resolver) bool
 		}
 	}
 	return c.kinds[q] == kindRelease
-}
-
-// readsAround reports whether a subquery's conditions read columns of the query around it.
-func (r *resolver) readsAround() bool {
-	outer := func(relation string) bool { return r.of(relation) == nil }
-	return r.filter != nil && readsAny(r.filter, outer) ||
-		slices.ContainsFunc(r.sources, func(s *source) bool { return s.On != nil && readsAny(s.On, outer) })
 }

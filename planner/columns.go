@@ -5,9 +5,7 @@ import (
 	"strconv"
 
 	"github.com/intramuros/intramuros/internal/expr"
-	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // maxColumns bounds the answer's width.
@@ -20,22 +18,10 @@ const (
 	relationDivision  = "division"  // column "0": the first of the plan's divisions
 )
 
-func rowsAsked(t *syntax.Expr, where string) int {
-	if t.Kind != syntax.Literal || t.Literal.Type() != value.TypeInt || t.Literal.Int64() < 0 || t.Literal.Int64() > 1<<31 {
-		refuse(CodeSyntax, t.At, "write a whole number", "%s needs a number of rows", where)
-	}
-	return int(t.Literal.Int64())
-}
-
 func readsAggregate(e *expr.Expr) bool {
 	found := false
 	e.Columns(func(relation, _ string) { found = found || relation == relationAggregate })
 	return found
-}
-
-// orderBy is what ORDER BY asks for: NULLs are the largest values unless it says otherwise.
-func orderBy(o syntax.Order, e *expr.Expr) fragment.Order {
-	return fragment.Order{Expr: e, Descending: o.Descending, NullsFirst: o.Nulls == "first" || o.Nulls == "" && o.Descending}
 }
 
 func index(i int) string { return strconv.Itoa(i) }
@@ -91,6 +77,3 @@ func clamped(v value.Value, lower, upper float64) value.Value {
 
 // surely is the confidence with which there is something to divide by, or to seek a quantile in.
 const surely = 0.95
-
-// maxRows is the largest limit of rows, and of groups, a patient.
-const maxRows = 1_000_000

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/rewrite"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -37,7 +38,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	if len(fed.Hospitals) == 0 {
 		refuse(CodeParameter, start, "", "the federation has no hospital to ask")
 	}
-	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > maxRows || q.MaxRows > maxRows {
+	if q.MaxGroups < 0 || q.MaxRows < 0 || q.MaxGroups > relational.MaxRows || q.MaxRows > relational.MaxRows {
 		refuse(CodeParameter, start, "leave them out for the catalog's defaults", "max_groups and max_rows go from 1 to 1000000")
 	}
 	statement := q.Statement
@@ -69,19 +70,19 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
 	defer syntax.Catch(&err)
 	fed.domains = expr.NewBudget()
-	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*derived{}}
+	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*relational.Derived{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
-	c.catalog = &vocabulary{&extended, fed.domains}
-	program = c.program(bound, &scope{memory: &memory{kept: map[*syntax.Query]*resolver{}}})
+	c.catalog = relational.NewVocabulary(&extended, fed.domains)
+	program = c.program(bound, relational.NewScope())
 	c.price()
 	return program, nil
 }
 
-func (c *programPlanner) program(q *syntax.Query, within *scope) *Program {
+func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Program {
 	var a *postProcessing
 	switch {
-	case c.catalog.readsPublic(q, within):
+	case c.catalog.ReadsPublic(q, within):
 		a = c.public(q, within)
 	case c.single(q, within):
 		plan := c.release(q, within)
@@ -94,9 +95,9 @@ func (c *programPlanner) program(q *syntax.Query, within *scope) *Program {
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
-	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.domains)
+	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.Domains)
 	if err != nil {
-		(&resolver{}).invalid(err, q.At)
+		relational.RefuseInvalid(err, q.At)
 	}
 	for _, s := range a.columns {
 		column, _ := table.Column(s.name)
@@ -150,7 +151,7 @@ func (c *programPlanner) share(n int) Query {
 }
 
 // release plans one release up to its price.
-func (c *programPlanner) release(q *syntax.Query, within *scope) *Plan {
+func (c *programPlanner) release(q *syntax.Query, within *relational.Scope) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
@@ -185,38 +186,38 @@ func (c *programPlanner) price() {
 }
 
 // single reports whether the query is one release as it stands.
-func (c *programPlanner) single(q *syntax.Query, within *scope) bool {
+func (c *programPlanner) single(q *syntax.Query, within *relational.Scope) bool {
 	s := q.Select
-	if s == nil || len(s.GroupBy) > 1 || c.nested(q, within) || c.computes(q, within) {
+	if s == nil || len(s.GroupBy) > 1 || c.Nested(q, within) || c.computes(q, within) {
 		return false
 	}
 	return !slices.ContainsFunc(q.OrderBy, func(o syntax.Order) bool { return o.Term.Window() != nil })
 }
 
-// nested reports whether the query reads other releases instead of patients.
-func (c *programPlanner) nested(q *syntax.Query, within *scope) bool {
-	return c.reads(q.Select, within.with(q.With), 0) == kindRelease
+// Nested reports whether the query reads other releases instead of patients.
+func (c *programPlanner) Nested(q *syntax.Query, within *relational.Scope) bool {
+	return c.reads(q.Select, within.Extend(q.With), 0) == kindRelease
 }
 
 // postProcess plans a query over releases: rows that are combined, of several grouping
 // sets, or read from queries that are releases.
-func (c *programPlanner) postProcess(q *syntax.Query, within *scope) *postProcessing {
+func (c *programPlanner) postProcess(q *syntax.Query, within *relational.Scope) *postProcessing {
 	a := &postProcessing{limit: -1}
 	if q.Limit != nil {
-		a.limit = rowsAsked(q.Limit, "LIMIT")
+		a.limit = relational.RowsAsked(q.Limit, "LIMIT")
 	}
 	if q.Offset != nil {
-		a.offset = rowsAsked(q.Offset, "OFFSET")
+		a.offset = relational.RowsAsked(q.Offset, "OFFSET")
 	}
-	inner, places := withOrder(q)
-	within.hand(q, inner)
-	d := c.derive(inner, within)
+	inner, places := relational.WithOrder(q)
+	within.HandOver(q, inner)
+	d := c.Derive(inner, within)
 	a.Derived = d.Derived
-	visible := d.columns
+	visible := d.Named
 	for i, o := range q.OrderBy {
-		at := d.columns[places(len(d.columns), i)]
-		column, _ := d.table.Column(at.column)
-		a.order = append(a.order, orderBy(o, expr.Column("", column.Name, column.Type)))
+		at := d.Named[places(len(d.Named), i)]
+		column, _ := d.Schema.Column(at.Column)
+		a.order = append(a.order, relational.OrderBy(o, expr.Column("", column.Name, column.Type)))
 	}
 	if inner.Select != nil {
 		visible = visible[:len(visible)-(len(inner.Select.Items)-len(q.Select.Items))]
@@ -225,62 +226,24 @@ func (c *programPlanner) postProcess(q *syntax.Query, within *scope) *postProces
 		refuse(CodeTooLarge, q.At, "ask for fewer columns", "more than %d columns", maxColumns)
 	}
 	for _, v := range visible {
-		a.columns = append(a.columns, outputColumn{v.name, v.column})
+		a.columns = append(a.columns, outputColumn{v.Name, v.Column})
 	}
 	return a
 }
 
-// withOrder adds what ORDER BY reads to the items of SELECT, and returns the query
-// without ORDER BY and LIMIT, and where the i-th of n columns' order stands.
-func withOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
-	inner := *q
-	inner.OrderBy, inner.Limit, inner.Offset = nil, nil, nil
-	if q.Select == nil || q.Select.Distinct {
-		items := columnsOf(q)
-		return &inner, func(n, i int) int {
-			t := q.OrderBy[i].Term
-			at := slices.IndexFunc(items, func(i syntax.Item) bool {
-				return t.Kind == syntax.Column && t.Qualifier == "" && strings.EqualFold(i.Name(), t.Name)
-			})
-			if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
-				at = int(t.Literal.Int64()) - 1
-			}
-			if at < 0 || at >= n {
-				refuse(CodeNotSupported, t.At, "write the name of a column, or its number", "ORDER BY reads what the rows are made of, not what they are made from")
-			}
-			return at
-		}
+// Derive plans a query whose rows are released ones.
+func (c *programPlanner) Derive(q *syntax.Query, within *relational.Scope) *relational.Derived {
+	if cmp.Or(q.Limit, q.Offset) != nil {
+		return relational.New(c.catalog, nil, c).LimitedRows(q, within)
 	}
-	s := *q.Select
-	s.Items = slices.Clone(s.Items)
-	for _, o := range q.OrderBy {
-		s.Items = append(s.Items, syntax.Item{Term: syntax.Ordered(q.Select.Items, o.Term), Alias: " order"})
-	}
-	inner.Select = &s
-	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }
-}
-
-// columnsOf lists the columns of a query as its first SELECT names them.
-func columnsOf(q *syntax.Query) []syntax.Item {
-	for q.SetOperation != nil {
-		q = q.SetOperation.Left
-	}
-	return q.Select.Items
-}
-
-// derive plans a query whose rows are released ones.
-func (c *programPlanner) derive(q *syntax.Query, within *scope) *derived {
-	if cmpOr(q.Limit, q.Offset) != nil {
-		return limitedRows(&resolver{catalog: c.catalog, composer: c}, q, within)
-	}
-	if c.catalog.readsPublic(q, within) {
+	if c.catalog.ReadsPublic(q, within) {
 		if s := q.Select; s != nil && len(s.GroupBy) > 1 {
 			q = rewrite.GroupingSets(q)
 		}
-		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
+		return relational.New(c.catalog, nil, nil).Derive(q, within, q.At)
 	}
 	if c.kind(q, within, 0) == kindConstants {
-		return (&resolver{catalog: c.catalog}).derive(q, within, q.At)
+		return relational.New(c.catalog, nil, nil).Derive(q, within, q.At)
 	}
 	if d := c.derived[q]; d != nil { // a query of WITH that is read again is the same release
 		return d
@@ -291,52 +254,52 @@ func (c *programPlanner) derive(q *syntax.Query, within *scope) *derived {
 }
 
 // released plans a query that reads releases, or is one.
-func (c *programPlanner) released(q *syntax.Query, within *scope) *derived {
-	r := &resolver{catalog: c.catalog, scope: within.with(q.With), composer: c}
+func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *relational.Derived {
+	r := relational.New(c.catalog, within.Extend(q.With), c)
 	if q.SetOperation != nil {
-		return r.combine(q.SetOperation, q.At)
+		return r.Combine(q.SetOperation, q.At)
 	}
 	if len(q.Select.GroupBy) > 1 {
-		return c.derive(rewrite.GroupingSets(q), within)
+		return c.Derive(rewrite.GroupingSets(q), within)
 	}
-	if c.nested(q, within) {
-		return r.selected(q.Select)
+	if c.Nested(q, within) {
+		return r.Selected(q.Select)
 	}
 	if inner, outer, others := c.split(q, within); inner != nil {
-		r.adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
+		r.Adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
 		for i, other := range others {
-			s := r.adopt(c.derive(other.query, within.with(q.With)), otherAlias(i), q.At)
+			s := r.Adopt(c.Derive(other.query, within.Extend(q.With)), otherAlias(i), q.At)
 			s.Join = fragment.JoinCross
 			if other.keys > 0 {
-				s.Join, s.On = fragment.JoinLeft, r.sameKeys(s, other.keys, q.At)
+				s.Join, s.On = fragment.JoinLeft, sameKeys(r, s, other.keys, q.At)
 			}
 		}
 		if outer.Where != nil {
-			r.filter = scalar.Normalized(r.condition(outer.Where, "HAVING"))
+			r.Filter = scalar.Normalized(r.Condition(outer.Where, "HAVING"))
 		}
-		return r.selectedFrom(outer)
+		return r.SelectedFrom(outer)
 	}
 	return c.table(c.release(q, within))
 }
 
 // table makes a release a table that is public: what was released is.
-func (c *programPlanner) table(p *Plan) *derived {
-	t := &catalog.Table{Name: fmt.Sprintf("%s%d", releaseTable, len(c.releases)), Public: true}
+func (c *programPlanner) table(p *Plan) *relational.Derived {
+	t := &catalog.Table{Name: fmt.Sprintf("%s%d", relational.ReleaseTable, len(c.releases)), Public: true}
 	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
-	var columns []column
+	var columns []relational.Column
 	for i, name := range p.released() {
 		of := p.Columns[i]
 		t.Columns = append(t.Columns, &catalog.Column{Name: name, Type: of.Type, Nullable: true})
 		c.noisy[noisyColumn{t.Name, name}] = of.Noisy
 		d.Columns = append(d.Columns, fragment.Output{Name: name, Expr: expr.Column("release", name, of.Type)})
-		columns = append(columns, column{name: of.Name, column: name, untyped: scalar.IsNull(of.expr)})
+		columns = append(columns, relational.Column{Name: of.Name, Column: name, Untyped: scalar.IsNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
 	planned, err := d.Table("release", c.catalog.Catalog, expr.NewBudget())
 	if err != nil {
 		panic(err) // made here
 	}
-	return &derived{Derived: d, table: planned, columns: columns}
+	return &relational.Derived{Derived: d, Schema: planned, Named: columns}
 }
 
 // released names the columns of a release so that no two are alike.

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
@@ -167,7 +168,7 @@ func (p *Program) Warnings() []string {
 // truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part alone.
 func (p *Program) truncated() []string {
 	var names []string
-	varies := func(e *expr.Expr) bool { return readsAny(e, func(string) bool { return true }) }
+	varies := func(e *expr.Expr) bool { return relational.ReadsAny(e, func(string) bool { return true }) }
 	var quotient func(e *expr.Expr) bool
 	quotient = func(e *expr.Expr) bool {
 		return e != nil && (e.Op == expr.OpIntDivide && varies(e.Args[0]) && varies(e.Args[1]) || slices.ContainsFunc(e.Args, quotient))

@@ -44,7 +44,7 @@ func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domai
 // is read from, and which serve all three.
 func distinctFunction(name string, x operand, domain []value.Value) *function {
 	if !x.Type.Numeric() {
-		refuse(CodeType, x.term.At, asNumber(x.term.Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
+		refuse(CodeType, x.term.At, scalar.AsNumber(x.term.Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)
 	}
 	values := make([]float64, len(domain))
 	for i, v := range domain {
@@ -101,7 +101,7 @@ func edges(t value.Type) []float64 {
 func (a *argument) powers() []fragment.Partial {
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
-		refuse(CodeType, at, asNumber(a.call.Args[0].Describe(), x.Type), "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
+		refuse(CodeType, at, scalar.AsNumber(a.call.Args[0].Describe(), x.Type), "APPROX_BOUNDS needs a number, and this is a %s", x.Type)
 	}
 	literal := func(edge float64) *expr.Expr {
 		if x.Type == value.TypeInt {
@@ -150,14 +150,14 @@ func (b *builder) distinctValues(a *argument, t *syntax.Expr) bool {
 	if t.Name != "count" && t.Name != "sum" && t.Name != "avg" {
 		return false
 	}
-	if !b.resolves(t.Args[0]) {
+	if !b.Resolves(t.Args[0]) {
 		return false
 	}
-	e := b.row(t.Args[0])
+	e := b.Row(t.Args[0])
 	patient := false
 	e.Columns(func(relation, column string) {
-		s := b.of(relation)
-		patient = patient || s != nil && b.isPatientID(s, column)
+		s := b.Of(relation)
+		patient = patient || s != nil && b.IsPatientID(s, column)
 	})
 	domain := slices.DeleteFunc(slices.Clone(b.facts(e).Domain), value.Value.IsNull)
 	if patient || len(domain) == 0 || len(domain) > distinctLimit {

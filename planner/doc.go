@@ -5,8 +5,7 @@
 //
 //   - A query (syntax.Query) is what was written. Its rows are of one kind: constants of the text, rows of one patient
 //     each, or a release, which aggregates over patients.
-//   - A source is a relation that a SELECT reads: a table, or a derived relation, which nodes compute from others.
-//   - A resolver gives the names of one SELECT their columns, and its terms their types. A scope holds the names of WITH.
+//   - Sources, derived relations, resolvers and scopes are package relational's: which rows are read, and whose they are.
 //   - A partial aggregate is a number that a node computes for a group; a cell is a group with its noisy partials.
 //   - A Plan is one release: a fragment, its noise, and how cells become rows. A Program is a query's releases, and what
 //     is computed from their rows afterwards, at no cost.
@@ -22,12 +21,8 @@
 //
 //   - program.go is a query and its releases; compose.go plans them, split.go divides what aggregates aggregates,
 //     classify.go tells each query's kind, once, those within first;
-//   - scope.go has the names of WITH, resolver.go the rows of one SELECT, source.go what FROM reads, names.go its columns,
-//     patient.go whose the rows are, by the keys of the catalog; package scalar builds expressions;
-//   - derive.go makes relations of queries within queries: setop.go, group.go, window.go and first.go (LIMIT) do so for
-//     parts of SQL, project.go makes the columns; values.go, constants.go and once.go (COUNT(DISTINCT key)) likewise;
-//     subquery.go, scalar.go and lateral.go join correlated queries; parts.go reads tables that a catalog divides by whose
-//     their rows are; prune.go leaves out what nothing reads;
+//   - package relational plans the rows that a release reads, and package scalar builds expressions over one row; once.go
+//     counts each key once (COUNT(DISTINCT key));
 //   - package rewrite puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
 //     becomes a number and an interval; distinct.go, occurring.go, quantile.go and survival.go plan those that read trees;

@@ -7,6 +7,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/relational"
 )
 
 // What Expected notes of a number that no release gives as it is.
@@ -58,13 +59,13 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 func expectedIn(d *fragment.Derived, name string, released []map[string]Expected) Expected {
 	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
 	if d.Combine != "" {
-		at := slices.IndexFunc(leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
+		at := slices.IndexFunc(relational.Leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
 		if at < 0 {
 			return unknown
 		}
 		widest := expectedIn(d.Arms[0], name, released)
 		for _, arm := range d.Arms[1:] {
-			switch x := expectedIn(arm, leaf(arm).Columns[at].Name, released); {
+			switch x := expectedIn(arm, relational.Leaf(arm).Columns[at].Name, released); {
 			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
 				return unknown // the rows of one arm are wider than those of another
 			case x.HalfWidth > widest.HalfWidth:
@@ -99,7 +100,7 @@ func expectedIn(d *fragment.Derived, name string, released []map[string]Expected
 		if r.Derived != nil {
 			return expectedIn(r.Derived, o.Expr.Column, released)
 		}
-		if number, ok := strings.CutPrefix(r.Table, releaseTable); ok {
+		if number, ok := strings.CutPrefix(r.Table, relational.ReleaseTable); ok {
 			if x, ok := released[indexOf(number)-1][o.Expr.Column]; ok {
 				return x
 			}

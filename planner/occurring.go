@@ -30,7 +30,7 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 	if !extreme && f != mostOf && f != lowestOf && f != highestOf {
 		return false
 	}
-	e := b.row(t.Args[0])
+	e := b.Row(t.Args[0])
 	name := strings.ToUpper(t.Name)
 	switch {
 	case extreme && e.Type != value.TypeText && e.Type != value.TypeBool:
@@ -46,7 +46,7 @@ func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 	if e.Type == value.TypeBool {
 		domain = []value.Value{value.Bool(false), value.Bool(true)}
 	}
-	if len(domain) == 0 || len(domain) > distinctLimit || b.readsPatientID(e) {
+	if len(domain) == 0 || len(domain) > distinctLimit || b.ReadsPatientID(e) {
 		x := t.Args[0].Describe()
 		hint := "release the groups first: SELECT " + name + "(x) FROM (SELECT " + x + " AS x, COUNT(*) AS n FROM … GROUP BY 1) g, in which values of few patients are not shown"
 		if f == mostOf {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -20,24 +21,23 @@ func (b *builder) countOnce() {
 	if key == nil {
 		return
 	}
-	rows := b.resolver
-	d := &fragment.Derived{Relations: rows.relations(), Filter: rows.filter, Grouped: true}
-	all := []*expr.Expr{rows.patient, key}
+	rows := b.Resolver
+	d := &fragment.Derived{Relations: rows.Relations(), Filter: rows.Filter, Grouped: true}
+	all := []*expr.Expr{rows.Patient, key}
 	for _, t := range b.grouping() {
-		if e := rows.row(b.key(t)); readsAny(e, rows.has) { // what is alike in all rows of a hospital need not be told
+		if e := rows.Row(b.key(t)); relational.ReadsAny(e, rows.Has) { // what is alike in all rows of a hospital need not be told
 			all = append(all, e)
 		}
 	}
 	for _, e := range scalar.SortedUnique(all) { // one order, whatever the query's
-		name := valueOutput(d, e)
-		if d.Patient == "" && rows.readsPatientID(e) {
+		name := relational.AddValue(d, e)
+		if d.Patient == "" && rows.ReadsPatientID(e) {
 			d.Patient = name
 		}
 	}
-	at := b.sources[0].at
-	b.resolver = &resolver{catalog: rows.catalog, scope: rows.scope, behind: rows, moved: d}
-	b.adopt(b.settleDerived(d, nil, at), rows.sources[0].alias, at)
-	b.counted = b.over(at, key)
+	at := b.Sources[0].At
+	b.Resolver = rows.Regrouped(d, at)
+	b.counted = b.Over(at, key)
 }
 
 // countedKey returns the key that is counted, or nil.
@@ -48,7 +48,7 @@ func (b *builder) countedKey() *expr.Expr {
 		if t.Kind != syntax.Call || !syntax.IsAggregate(t.Name) {
 			return true
 		}
-		counted, patients := b.countedBy(t)
+		counted, patients := b.CountedBy(t)
 		switch {
 		case patients:
 		case counted == nil, key != nil && !scalar.Same(key, counted):
@@ -68,7 +68,7 @@ func (b *builder) countedKey() *expr.Expr {
 		o.Term.Walk(count)
 	}
 	b.known = nil
-	if !only || b.patient == nil {
+	if !only || b.Patient == nil {
 		return nil
 	}
 	return key
@@ -100,14 +100,14 @@ func severalCounts(s *syntax.Select) bool {
 
 // countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the other
 // aggregates of a SELECT: see countOnce. Each is a release of its own.
-func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*syntax.Expr {
-	if rows.patient == nil || !severalCounts(s) {
+func (c *programPlanner) countedApart(s *syntax.Select, rows *relational.Resolver) []*syntax.Expr {
+	if rows.Patient == nil || !severalCounts(s) {
 		return nil
 	}
 	var apart []*syntax.Expr
 	first, only := (*expr.Expr)(nil), true // which countOnce counts, if it may
 	for _, t := range aggregatesIn(s) {
-		key, patients := rows.countedBy(t)
+		key, patients := rows.CountedBy(t)
 		switch {
 		case patients:
 		case key == nil:
@@ -121,46 +121,9 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *resolver) []*synta
 	}
 	if only {
 		apart = slices.DeleteFunc(apart, func(t *syntax.Expr) bool {
-			key, _ := rows.countedBy(t)
+			key, _ := rows.CountedBy(t)
 			return scalar.Same(key, first)
 		})
 	}
 	return apart
-}
-
-// countedBy is the key that an aggregate counts, COUNT(DISTINCT key), or nil; patients: it counts patients.
-func (r *resolver) countedBy(t *syntax.Expr) (key *expr.Expr, patients bool) {
-	t = t.Unfiltered()
-	if t.Name != "count" || !t.Distinct || len(t.Args) != 1 || t.Args[0].Aggregate() != nil || !r.resolves(t.Args[0]) {
-		return nil, false
-	}
-	e := r.row(t.Args[0])
-	x := e
-	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
-		x = e.Args[1] // COUNT(DISTINCT CASE WHEN c THEN x END)
-	}
-	switch {
-	case x.Op != expr.OpColumn || r.of(x.Relation) == nil:
-	case r.isPatientID(r.of(x.Relation), x.Column):
-		return nil, x == e && r.readsPatientID(e)
-	case r.privateKey(keyOfColumn(r.of(x.Relation), x.Column)) && r.facts(e).Domain == nil:
-		return e, false
-	}
-	return nil, false
-}
-
-// over rewrites an expression over the rows behind as one over the relation between.
-func (r *resolver) over(at Position, e *expr.Expr) *expr.Expr {
-	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return scalar.Same(o.Expr, e) }); i >= 0 {
-		return expr.Column(r.sources[0].Name, r.moved.Columns[i].Name, e.Type)
-	}
-	if e.Op == expr.OpColumn {
-		refuse(CodeNotGrouped, at, "add it to GROUP BY", "%s differs from row to row within a group", e.Column)
-	}
-	x := *e
-	x.Args = nil
-	for _, a := range e.Args {
-		x.Args = append(x.Args, r.over(at, a))
-	}
-	return &x
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -64,13 +65,9 @@ type Likely struct {
 	Taken        string // the day, such as 2027-01-31
 }
 
-// vocabulary is the catalog as one statement reads it, all of whose queries find domains within one budget.
-type vocabulary struct {
-	*catalog.Catalog
-	domains *expr.Budget
+func (f Federation) vocabulary() *relational.Vocabulary {
+	return relational.NewVocabulary(f.Catalog, f.domains)
 }
-
-func (f Federation) vocabulary() *vocabulary { return &vocabulary{f.Catalog, f.domains} }
 
 func (f Federation) digest() string {
 	if f.Digest != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -41,14 +42,14 @@ type outputColumn struct{ label, name string }
 type programPlanner struct {
 	query      Query
 	federation Federation
-	catalog    *vocabulary // with each release as a public table
+	catalog    *relational.Vocabulary // with each release as a public table
 	releases   []*builder
 	lookups    []*Lookup
 	lifeTables map[int]*survival    // by the number of the release, from 1
 	exactly    map[exactColumn]bool // what exact found
 	noisy      map[noisyColumn]bool
 	kinds      map[*syntax.Query]kind
-	derived    map[*syntax.Query]*derived // what derive has planned
+	derived    map[*syntax.Query]*relational.Derived // what derive has planned
 }
 
 // exactColumn is a column of a derived relation.
@@ -59,9 +60,6 @@ type exactColumn struct {
 
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
-
-// releaseTable begins the names of the tables that releases are; those of a catalog hold no space.
-const releaseTable = "release "
 
 // The ends of a released number's interval stand beside it in the release's rows.
 const (

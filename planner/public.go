@@ -9,6 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -19,81 +20,8 @@ const maxBound = 5000
 // lookupTable begins the names of the tables that lookups are.
 const lookupTable = "public "
 
-// readsPublic reports whether a query reads tables, and public ones alone, wherever they stand in it.
-func (v *vocabulary) readsPublic(q *syntax.Query, within *scope) bool {
-	w := &tableWalk{vocabulary: v, seen: map[*syntax.Query]bool{}}
-	w.query(q, within)
-	return w.public > 0 && !w.other
-}
-
-// tableWalk looks for the tables of a query.
-type tableWalk struct {
-	*vocabulary
-	seen   map[*syntax.Query]bool
-	public int
-	other  bool // a table that is not public, or none of the catalog
-}
-
-func (w *tableWalk) query(q *syntax.Query, within *scope) {
-	if w.other || w.seen[q] {
-		return
-	}
-	w.seen[q] = true
-	inner := within.with(q.With)
-	for _, o := range q.OrderBy {
-		w.expr(o.Term, inner)
-	}
-	if o := q.SetOperation; o != nil {
-		w.query(o.Left, inner)
-		w.query(o.Right, inner)
-		return
-	}
-	s := q.Select
-	for _, f := range s.From {
-		w.from(f, inner)
-	}
-	for _, i := range s.Items {
-		w.expr(i.Term, inner)
-	}
-	for _, keys := range s.GroupBy {
-		for _, k := range keys {
-			w.expr(k, inner)
-		}
-	}
-	for _, t := range []*syntax.Expr{s.Where, s.Having, s.Qualify} {
-		w.expr(t, inner)
-	}
-}
-
-func (w *tableWalk) from(f syntax.From, inner *scope) {
-	query, within := inner.behind(f)
-	switch {
-	case f.Function != nil:
-		w.other = true
-	case query != nil:
-		w.query(query, within)
-	default:
-		t, ok := w.Table(f.Table)
-		w.other = w.other || !ok || !t.Public
-		w.public++
-	}
-	w.expr(f.On, inner)
-}
-
-func (w *tableWalk) expr(t *syntax.Expr, within *scope) {
-	if t == nil {
-		return
-	}
-	t.Walk(func(t *syntax.Expr) bool {
-		if t.Query != nil {
-			w.query(t.Query, within)
-		}
-		return true
-	})
-}
-
 // public plans a query of public tables alone.
-func (c *programPlanner) public(q *syntax.Query, within *scope) *postProcessing {
+func (c *programPlanner) public(q *syntax.Query, within *relational.Scope) *postProcessing {
 	a := c.postProcess(q, within)
 	r := fragment.Reading{Relation: a.Derived, Limit: fragment.MaxLookupRows + 1, Offset: a.offset}
 	if a.limit >= 0 {
@@ -110,9 +38,9 @@ func (c *programPlanner) public(q *syntax.Query, within *scope) *postProcessing 
 
 // looked adds a lookup, and gives the relation that reads its rows.
 func (c *programPlanner) looked(r fragment.Reading, bounds []bound, at Position) *fragment.Derived {
-	t, err := r.Relation.Table(fmt.Sprintf("%s%d", lookupTable, len(c.lookups)+1), c.catalog.Catalog, c.catalog.domains)
+	t, err := r.Relation.Table(fmt.Sprintf("%s%d", lookupTable, len(c.lookups)+1), c.catalog.Catalog, c.catalog.Domains)
 	if err != nil {
-		(&resolver{}).invalid(err, at)
+		relational.RefuseInvalid(err, at)
 	}
 	if !t.Public {
 		panic("a lookup of patients") // nodes would refuse it
@@ -134,7 +62,7 @@ func (c *programPlanner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()
 	return len(tables) > 0 && !slices.ContainsFunc(tables, func(name string) bool {
-		return strings.HasPrefix(name, releaseTable) || strings.HasPrefix(name, lookupTable)
+		return strings.HasPrefix(name, relational.ReleaseTable) || strings.HasPrefix(name, lookupTable)
 	})
 }
 
@@ -190,8 +118,8 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 	table, ok := l.catalog.Table(r.Table)
 	if r.Derived != nil {
 		var err error
-		if table, err = r.Derived.Table(r.Name, l.catalog.Catalog, l.catalog.domains); err != nil {
-			(&resolver{}).invalid(err, l.at)
+		if table, err = r.Derived.Table(r.Name, l.catalog.Catalog, l.catalog.Domains); err != nil {
+			relational.RefuseInvalid(err, l.at)
 		}
 	} else if !ok {
 		panic("a table of the catalog is gone") // it was resolved
@@ -210,7 +138,7 @@ func (l *looking) relation(d *fragment.Derived, i int, bounds []bound) {
 	}
 	var own []*expr.Expr
 	for _, e := range conditionsOn(d, i) {
-		if readsAny(e, func(relation string) bool { return relation == r.Name }) && !readsAny(e, func(relation string) bool { return relation != r.Name }) {
+		if relational.ReadsAny(e, func(relation string) bool { return relation == r.Name }) && !relational.ReadsAny(e, func(relation string) bool { return relation != r.Name }) {
 			own = append(own, e)
 		}
 	}
@@ -330,7 +258,7 @@ func (p *Program) tables(c *computed, found []fragment.Rows) func(name string) f
 		if number, ok := strings.CutPrefix(name, lookupTable); ok {
 			return found[indexOf(number)-1]
 		}
-		return c.tables[indexOf(strings.TrimPrefix(name, releaseTable))-1]
+		return c.tables[indexOf(strings.TrimPrefix(name, relational.ReleaseTable))-1]
 	}
 }
 

@@ -213,10 +213,10 @@ func (b *builder) cover() {
 // expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the
 // catalog tells how many patients it has.
 func (b *builder) expectedCounts() {
-	if len(b.sources) != 1 || b.sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
+	if len(b.Sources) != 1 || b.Sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
 		return
 	}
-	t := b.sources[0].table
+	t := b.Sources[0].Schema
 	rows := max(1, min(t.TypicalRows, b.plan.Proof.Rows))
 	b.plan.supposed = float64(t.ExpectedPatients) * float64(rows) / float64(b.cells)
 }
@@ -237,8 +237,8 @@ func (b *builder) biasWarnings() {
 	}
 	ladder := b.ladder()
 	grouped := false // rows of the profile's table, of which several may count as one
-	for _, s := range b.sources {
-		_, one := b.base(s.Relation, s.table)
+	for _, s := range b.Sources {
+		_, one := b.BaseTable(s.Relation, s.Schema)
 		grouped = grouped || one
 	}
 	if rows && len(ladder) > 0 && !proof.OneRow && !grouped {
@@ -249,8 +249,8 @@ func (b *builder) biasWarnings() {
 		}
 		warn("%s", text)
 	}
-	for _, s := range b.sources {
-		base, one := b.base(s.Relation, s.table)
+	for _, s := range b.Sources {
+		base, one := b.BaseTable(s.Relation, s.Schema)
 		if base == nil || one || !rows || len(ladder) > 0 || proof.OneRow {
 			continue
 		}

@@ -5,17 +5,18 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
 // sameKeys is the condition that a release's row is of the same group as the first release's.
-func (r *resolver) sameKeys(s *source, keys int, at Position) *expr.Expr {
+func sameKeys(r *relational.Resolver, s *relational.Source, keys int, at Position) *expr.Expr {
 	var all []*expr.Expr
 	for k := range keys {
-		first, _ := r.sources[0].column("", keyAlias(k))
-		other, _ := s.column("", keyAlias(k))
-		differ := scalar.Apply(at, expr.OpDistinct, r.sources[0].expr(first), s.expr(other))
+		first, _ := r.Sources[0].Column("", keyAlias(k))
+		other, _ := s.Column("", keyAlias(k))
+		differ := scalar.Apply(at, expr.OpDistinct, r.Sources[0].Expr(first), s.Expr(other))
 		all = append(all, scalar.Apply(at, expr.OpNot, differ))
 	}
 	return scalar.Conjunction(all)
@@ -38,7 +39,7 @@ func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
 // split divides a SELECT into the release that it needs, and what it computes with
 // the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
 // the others. inner is nil where nothing is. COUNT(DISTINCT key) beside other aggregates is a release of its own, too.
-func (c *programPlanner) split(q *syntax.Query, within *scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
+func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner *syntax.Query, outer *syntax.Select, others []another) {
 	s := q.Select
 	if !c.computes(q, within) {
 		return nil, nil, nil
@@ -50,7 +51,7 @@ func (c *programPlanner) split(q *syntax.Query, within *scope) (inner *syntax.Qu
 	var keys []*syntax.Expr
 	if len(s.GroupBy) == 1 { // numbers and names of items, which will be others
 		for _, t := range s.GroupBy[0] {
-			keys = append(keys, around.groupKey(s.Items, t))
+			keys = append(keys, around.GroupKey(s.Items, t))
 		}
 		in.GroupBy = [][]*syntax.Expr{keys}
 	}
@@ -107,12 +108,12 @@ func (c *programPlanner) split(q *syntax.Query, within *scope) (inner *syntax.Qu
 		in.Having, out.Where = nil, s.Having.Rewrite(aliased).Rewrite(move)
 	}
 	inner = &syntax.Query{At: q.At, With: q.With, Select: &in}
-	within.hand(q, inner)
+	within.HandOver(q, inner)
 	return inner, out, others
 }
 
 // computes reports whether a SELECT computes with what it releases: see split.
-func (c *programPlanner) computes(q *syntax.Query, within *scope) bool {
+func (c *programPlanner) computes(q *syntax.Query, within *relational.Scope) bool {
 	s := q.Select
 	if c.havingComputes(s, nil) && c.havingComputes(s, c.rows(q, within, 0)) {
 		return true
@@ -123,7 +124,7 @@ func (c *programPlanner) computes(q *syntax.Query, within *scope) bool {
 }
 
 // havingComputes reports whether HAVING compares with another release; around nil: whether it may.
-func (c *programPlanner) havingComputes(s *syntax.Select, around *resolver) bool {
+func (c *programPlanner) havingComputes(s *syntax.Select, around *relational.Resolver) bool {
 	return s.Having != nil && holdsSubquery(s.Having) && (around == nil || c.scalarWithin(s.Having, around))
 }
 
@@ -133,7 +134,7 @@ func holdsSubquery(t *syntax.Expr) bool {
 
 // scalarWithin reports whether a term holds, outside of its aggregates, a subquery
 // that is a release.
-func (c *programPlanner) scalarWithin(t *syntax.Expr, around *resolver) (found bool) {
+func (c *programPlanner) scalarWithin(t *syntax.Expr, around *relational.Resolver) (found bool) {
 	t.Walk(func(t *syntax.Expr) bool {
 		found = found || t.Kind == syntax.Subquery && c.isScalarRelease(t.Query, around)
 		return !found && !t.IsAggregate()

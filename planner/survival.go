@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -20,8 +21,8 @@ const (
 	maxReported = 1000
 )
 
-// tableFunction plans a function in FROM, whose first argument is a query of one row a patient.
-func (c *programPlanner) tableFunction(t *syntax.Expr, within *scope) *derived {
+// TableFunction plans a function in FROM, whose first argument is a query of one row a patient.
+func (c *programPlanner) TableFunction(t *syntax.Expr, within *relational.Scope) *relational.Derived {
 	name := strings.ToUpper(t.Name)
 	if t.Name != "kaplan_meier" && t.Name != "incidence_rate" {
 		refuse(CodeFunction, t.At, syntax.Nearest(t.Name, []string{"kaplan_meier", "incidence_rate"}), "there is no table function %s", name)
@@ -62,30 +63,30 @@ func (c *programPlanner) tableFunction(t *syntax.Expr, within *scope) *derived {
 
 // subjects plans the query that a table function reads, up to its keys: time, event,
 // and the strata.
-func (c *programPlanner) subjects(t *syntax.Expr, within *scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
+func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *builder, timeColumn, event *syntax.Expr, strata []syntax.Item) {
 	s := &syntax.Select{At: t.At, From: []syntax.From{{At: t.Args[0].At, Query: t.Args[0].Query, Alias: "subjects"}}}
 	q := &syntax.Query{At: t.At, Select: s}
-	rows := &resolver{catalog: c.federation.vocabulary(), scope: within}
-	rows.rows(s)
+	rows := relational.New(c.federation.vocabulary(), within, nil)
+	rows.Read(s)
 	b = &builder{
-		resolver: rows, query: c.query, federation: c.federation, syntax: q,
+		Resolver: rows, query: c.query, federation: c.federation, syntax: q,
 		plan: &Plan{limit: -1}, fragment: &fragment.Fragment{Version: fragment.Oldest, Catalog: c.federation.digest()},
 	}
 	b.read()
-	subjects := b.sources[0]
-	if !subjects.table.OneRowPerPatient {
+	subjects := b.Sources[0]
+	if !subjects.Schema.OneRowPerPatient {
 		refuse(CodeNotSupported, t.Args[0].At, "GROUP BY the patient's id, or keep one row with ROW_NUMBER", "%s needs one row a patient", strings.ToUpper(t.Name))
 	}
-	if len(subjects.columns) < 2 {
+	if len(subjects.Named) < 2 {
 		refuse(CodeType, t.Args[0].At, "select the time, the event, and then the strata, if any", "%s needs a time and an event", strings.ToUpper(t.Name))
 	}
 	// By number, since columns need no names to be read here.
 	b.syntax.Select.From[0].Columns = nil
-	for i := range subjects.columns {
-		name := subjects.columns[i].name
-		subjects.columns[i].name = fmt.Sprintf(" %d", i)
-		b.syntax.Select.From[0].Columns = append(b.syntax.Select.From[0].Columns, subjects.columns[i].name)
-		if c, _ := subjects.table.Column(subjects.columns[i].column); i > 1 && !b.isPatientID(subjects, c.Name) {
+	for i := range subjects.Named {
+		name := subjects.Named[i].Name
+		subjects.Named[i].Name = fmt.Sprintf(" %d", i)
+		b.syntax.Select.From[0].Columns = append(b.syntax.Select.From[0].Columns, subjects.Named[i].Name)
+		if c, _ := subjects.Schema.Column(subjects.Named[i].Column); i > 1 && !b.IsPatientID(subjects, c.Name) {
 			strata = append(strata, syntax.Item{Term: b.numbered(t, i), Alias: name})
 		}
 	}
@@ -98,7 +99,7 @@ func (b *builder) numbered(t *syntax.Expr, i int) *syntax.Expr {
 
 // happened is the condition that the subject had the event: a boolean, or 1.
 func (b *builder) happened(event *syntax.Expr) *expr.Expr {
-	e := b.row(event)
+	e := b.Row(event)
 	if e.Type == value.TypeInt {
 		return scalar.Apply(event.At, expr.OpEqual, e, expr.Literal(value.Int(1)))
 	}
@@ -108,7 +109,7 @@ func (b *builder) happened(event *syntax.Expr) *expr.Expr {
 	return e
 }
 
-func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64, within *scope) *derived {
+func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64, within *relational.Scope) *relational.Derived {
 	steps := math.Ceil(options["horizon"] / options["step"])
 	every := options["every"]
 	if every == 0 {
@@ -131,7 +132,7 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 	s := &survival{LifeTable: estimate.LifeTable{Steps: int(steps), Step: options["step"], Every: every}}
 	for _, i := range strata {
 		s.strata = append(s.strata, i.Alias)
-		k := b.keyOf(b.row(i.Term))
+		k := b.keyOf(b.Row(i.Term))
 		s.keys = append(s.keys, k)
 		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: expr.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
 	}
@@ -152,7 +153,7 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 
 // back is the bucket of a subject's time: see survival. A subject without a time is in none.
 func (b *builder) back(t *syntax.Expr, s *survival) *expr.Expr {
-	x := b.row(t)
+	x := b.Row(t)
 	if !x.Type.Numeric() {
 		refuse(CodeType, t.At, "select a number of days, such as a difference of dates, as the first column", "the time is a %s", x.Type)
 	}
@@ -178,7 +179,7 @@ func (b *builder) back(t *syntax.Expr, s *survival) *expr.Expr {
 
 // incidence plans events per person-time: sum of events / sum of time, by stratum. The
 // time of one subject counts up to the horizon.
-func (c *programPlanner) incidence(t *syntax.Expr, options map[string]float64, within *scope) *derived {
+func (c *programPlanner) incidence(t *syntax.Expr, options map[string]float64, within *relational.Scope) *relational.Derived {
 	b, timeTerm, event, strata := c.subjects(t, within)
 	at := t.At
 	number := func(x float64) *syntax.Expr {

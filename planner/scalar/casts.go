@@ -95,3 +95,14 @@ func isWhole(e *expr.Expr) bool {
 	}
 	return false
 }
+
+// AsNumber tells how to make a number of a value of another type.
+func AsNumber(name string, t value.Type) string {
+	switch t {
+	case value.TypeBool:
+		return "write CASE WHEN " + name + " THEN 1 ELSE 0 END"
+	case value.TypeDate, value.TypeTimestamp:
+		return "write DATEDIFF(day, DATE '2000-01-01', " + name + "), or YEAR(" + name + ")"
+	}
+	return "write CAST(" + name + " AS float)"
+}

@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"cmp"
@@ -14,8 +14,8 @@ import (
 // VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with what
 // the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are written makes no difference.
 
-// readsNoTable reports whether a SELECT reads no table.
-func readsNoTable(s *syntax.Select) bool {
+// ReadsNoTable reports whether a SELECT reads no table.
+func ReadsNoTable(s *syntax.Select) bool {
 	return len(s.From) == 0 && s.Where == nil && len(s.GroupBy) == 0 && s.Having == nil && s.Qualify == nil &&
 		!slices.ContainsFunc(s.Items, func(i syntax.Item) bool {
 			return i.Term.Kind == syntax.Star || i.Term.Aggregate() != nil || i.Term.Window() != nil
@@ -23,7 +23,7 @@ func readsNoTable(s *syntax.Select) bool {
 }
 
 // values plans the rows of a SELECT that reads no table.
-func (r *resolver) values(s *syntax.Select) *derived {
+func (r *Resolver) values(s *syntax.Select) *Derived {
 	rows := s.Values
 	if rows == nil {
 		var row []*syntax.Expr
@@ -32,19 +32,19 @@ func (r *resolver) values(s *syntax.Select) *derived {
 		}
 		rows = [][]*syntax.Expr{row}
 	}
-	columns := make([]column, len(s.Items))
+	columns := make([]Column, len(s.Items))
 	lists := make([][]*expr.Expr, len(s.Items)) // by column
 	for i, item := range s.Items {
 		var terms []*syntax.Expr
 		for _, row := range rows {
 			terms = append(terms, row[i])
 		}
-		columns[i] = column{name: item.Name(), column: "value", untyped: true}
-		for k, e := range scalar.Unified(terms, r.row) {
+		columns[i] = Column{Name: item.Name(), Column: "value", Untyped: true}
+		for k, e := range scalar.Unified(terms, r.Row) {
 			if e = scalar.Fold(e); e.Op != expr.OpLiteral {
-				refuse(CodeNotSupported, terms[k].At, "write a constant", "VALUES takes constants, and this is none")
+				syntax.Refuse(syntax.CodeNotSupported, terms[k].At, "write a constant", "VALUES takes constants, and this is none")
 			}
-			columns[i].untyped = columns[i].untyped && scalar.IsNull(e)
+			columns[i].Untyped = columns[i].Untyped && scalar.IsNull(e)
 			lists[i] = append(lists[i], e)
 		}
 		t := widest(lists[i])
@@ -52,7 +52,7 @@ func (r *resolver) values(s *syntax.Select) *derived {
 			if e.Type != t {
 				c, err := expr.Cast(e, t)
 				if err != nil || e.Type != value.TypeInt || t != value.TypeFloat {
-					refuse(CodeType, terms[k].At, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
+					syntax.Refuse(syntax.CodeType, terms[k].At, "CAST one of them", "a column of VALUES is a %s in one row and a %s in another", t, e.Type)
 				}
 				lists[i][k] = scalar.Fold(c)
 			}
@@ -62,8 +62,8 @@ func (r *resolver) values(s *syntax.Select) *derived {
 	for k := range rows {
 		arms[k] = &fragment.Derived{}
 		for i := range columns {
-			columns[i].column = freshOutput(arms[k], "value")
-			arms[k].Columns = append(arms[k].Columns, fragment.Output{Name: columns[i].column, Expr: lists[i][k]})
+			columns[i].Column = freshOutput(arms[k], "value")
+			arms[k].Columns = append(arms[k].Columns, fragment.Output{Name: columns[i].Column, Expr: lists[i][k]})
 		}
 	}
 	if len(arms) == 1 {

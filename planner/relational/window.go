@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"strings"
@@ -14,10 +14,10 @@ import (
 // windowing plans functions over windows of one patient's rows: an inner query
 // computes them beside the columns that the SELECT reads, and the SELECT reads that.
 type windowing struct {
-	in    *resolver
+	in    *Resolver
 	inner func(*syntax.Expr) *expr.Expr // resolves a term over the rows of in
 	d     fragment.Derived
-	next  *resolver
+	next  *Resolver
 }
 
 const windowRelation = "derived"
@@ -38,7 +38,7 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	}
 	if t.Window() == nil && t.Kind != syntax.Literal {
 		e := w.inner(t)
-		return expr.Column(windowRelation, valueOutput(&w.d, e), e.Type)
+		return expr.Column(windowRelation, AddValue(&w.d, e), e.Type)
 	}
 	return scalar.Build(t, w.output)
 }
@@ -60,10 +60,10 @@ func byNumbers(t *syntax.Expr) *syntax.Expr {
 	}
 	name := strings.ToUpper(t.Name)
 	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
-		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
+		syntax.Refuse(syntax.CodeType, t.At, "", "%s does not take these arguments", name)
 	}
 	if len(t.Over.OrderBy) == 0 {
-		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+		syntax.Refuse(syntax.CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
 	}
 	ordered := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition, OrderBy: t.Over.OrderBy}
 	whole := &syntax.Window{At: t.Over.At, Partition: t.Over.Partition}
@@ -84,7 +84,7 @@ func byNumbers(t *syntax.Expr) *syntax.Expr {
 	}
 	k := t.Args[0]
 	if k.Kind != syntax.Literal || k.Literal.Type() != value.TypeInt || k.Literal.Int64() < 1 || k.Literal.Int64() > 1000 {
-		refuse(CodeType, k.At, "write a whole number from 1 to 1000", "NTILE needs a constant number of parts")
+		syntax.Refuse(syntax.CodeType, k.At, "write a whole number from 1 to 1000", "NTILE needs a constant number of parts")
 	}
 	// The first parts, as many as the division leaves over, have a row more.
 	size, larger, row := op("div", n, k), op("%", n, k), op("-", ranked("row_number"), number(1))
@@ -113,21 +113,21 @@ var windowFunctions = map[string]fragment.Function{
 
 // partition is that of a window, which is within one patient's rows.
 func (w *windowing) partition(t *syntax.Expr) []*expr.Expr {
-	determined := w.in.patient == nil
+	determined := w.in.Patient == nil
 	var partition []*expr.Expr
 	for _, p := range t.Over.Partition {
 		e := w.inner(p)
-		if !w.in.readsPatientID(e) || w.in.patient == nil {
+		if !w.in.ReadsPatientID(e) || w.in.Patient == nil {
 			partition = append(partition, e)
 		}
 		determined = determined || w.in.determinesPatient(e)
 	}
 	if !determined {
-		refuse(CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", strings.ToUpper(t.Name))
+		syntax.Refuse(syntax.CodePatientsMixed, t.At, "add the patient's id to PARTITION BY; for a median or another quantile over patients, write QUANTILE(x, 0.5)", "%s OVER (…) would read rows of different patients", strings.ToUpper(t.Name))
 	}
 	partition = scalar.SortedUnique(partition)
-	if w.in.patient != nil {
-		partition = append([]*expr.Expr{w.in.patient}, partition...)
+	if w.in.Patient != nil {
+		partition = append([]*expr.Expr{w.in.Patient}, partition...)
 	}
 	return partition
 }
@@ -136,13 +136,13 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 	name := strings.ToUpper(t.Name)
 	win := &fragment.Window{Partition: w.partition(t)}
 	for _, o := range t.Over.OrderBy {
-		win.Order = append(win.Order, orderBy(o, w.inner(o.Term)))
+		win.Order = append(win.Order, OrderBy(o, w.inner(o.Term)))
 	}
 	frame := t.Over.Frame
 	f, special := windowFunctions[t.Name]
 	if !special {
 		if !syntax.IsAggregate(t.Name) && rowFunctions[t.Name] == "" {
-			refuse(CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
+			syntax.Refuse(syntax.CodeFunction, t.At, "there are ROW_NUMBER, RANK, DENSE_RANK, PERCENT_RANK, CUME_DIST, NTILE, LAG, LEAD, FIRST_VALUE, LAST_VALUE, COUNT, SUM, AVG, MIN and MAX", "there is no window function %s here", name)
 		}
 		o, outputName := w.in.function(t, w.inner)
 		if frame != nil && len(win.Order) > 0 {
@@ -155,7 +155,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		return o, outputName
 	}
 	if len(win.Order) == 0 {
-		refuse(CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
+		syntax.Refuse(syntax.CodeSyntax, t.At, "add ORDER BY and a date within OVER (…)", "%s needs an order", name)
 	}
 	o := fragment.Output{Function: f, Window: win}
 	arguments := 0
@@ -165,7 +165,7 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		if len(t.Args) == 2 {
 			arguments = 2
 			if n := t.Args[1]; n.Kind != syntax.Literal || n.Literal.Type() != value.TypeInt || n.Literal.Int64() < 1 || n.Literal.Int64() > 1000 {
-				refuse(CodeType, n.At, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
+				syntax.Refuse(syntax.CodeType, n.At, "write a whole number from 1 to 1000", "%s needs a constant number of rows", name)
 			}
 			win.Offset = int(t.Args[1].Literal.Int64())
 		}
@@ -173,10 +173,10 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 		arguments = 1
 	}
 	if len(t.Args) != arguments || t.Star || t.Distinct || t.Filter != nil {
-		refuse(CodeType, t.At, "", "%s does not take these arguments", name)
+		syntax.Refuse(syntax.CodeType, t.At, "", "%s does not take these arguments", name)
 	}
 	if f == fragment.FunctionLast && (frame == nil || frame.To < fragment.Unbounded) {
-		refuse(CodeNotSupported, t.At, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "write FIRST_VALUE with the order turned round, or ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
 			"LAST_VALUE reads up to the current row only, unless its frame reaches the end")
 	}
 	if arguments > 0 {
@@ -186,27 +186,27 @@ func (w *windowing) window(t *syntax.Expr) (fragment.Output, string) {
 }
 
 // orderByUnits gives the order of a frame of values as an int, in whose units the frame is: a date's are days.
-func orderByUnits(order []fragment.Order, frame *syntax.Frame, at Position) []fragment.Order {
+func orderByUnits(order []fragment.Order, frame *syntax.Frame, at syntax.Position) []fragment.Order {
 	if len(order) != 1 {
-		refuse(CodeNotSupported, at, "order by one date or int", "RANGE BETWEEN … is counted in one order")
+		syntax.Refuse(syntax.CodeNotSupported, at, "order by one date or int", "RANGE BETWEEN … is counted in one order")
 	}
 	by := order[0]
 	switch t := by.Expr.Type; {
 	case t == value.TypeDate:
 		by.Expr = scalar.Apply(at, expr.OpSubtract, by.Expr, expr.Literal(value.Date(0)))
 	case t != value.TypeInt:
-		refuse(CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
+		syntax.Refuse(syntax.CodeType, at, "order by a date or an int, such as CAST(x AS date)", "RANGE BETWEEN … cannot be counted in values of type %s", t)
 	case frame.Days:
-		refuse(CodeType, at, "order by a date, or write a number in place of the interval", "RANGE BETWEEN INTERVAL … is counted in days, and the order is by an int")
+		syntax.Refuse(syntax.CodeType, at, "order by a date, or write a number in place of the interval", "RANGE BETWEEN INTERVAL … is counted in days, and the order is by an int")
 	}
 	return []fragment.Order{by}
 }
 
 // done makes the inner query, and returns the rows that it yields.
-func (w *windowing) done(at Position) *resolver {
+func (w *windowing) done(at syntax.Position) *Resolver {
 	d := &w.d
-	if w.in.patient != nil {
-		d.Patient = valueOutput(d, w.in.patient)
+	if w.in.Patient != nil {
+		d.Patient = AddValue(d, w.in.Patient)
 	}
 	if w.ordered() {
 		// Rows that are alike in all that is read may change places; no others.
@@ -219,8 +219,8 @@ func (w *windowing) done(at Position) *resolver {
 	} else {
 		w.number(at)
 	}
-	d.Relations, d.Filter = w.in.relations(), w.in.filter
-	w.next.adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
+	d.Relations, d.Filter = w.in.Relations(), w.in.Filter
+	w.next.Adopt(w.in.settleDerived(d, named(&catalog.Table{}), at), "", at)
 	return w.next
 }
 
@@ -262,23 +262,23 @@ func (w *windowing) ordered() bool {
 
 // number puts a query within, which gives each row of a patient a number, so that all
 // orders leave the same row before the other where two are alike.
-func (w *windowing) number(at Position) {
+func (w *windowing) number(at syntax.Position) {
 	read := w.read()
-	inner := &fragment.Derived{Relations: w.in.relations(), Filter: w.in.filter}
+	inner := &fragment.Derived{Relations: w.in.Relations(), Filter: w.in.Filter}
 	window := &fragment.Window{Ties: read}
-	if w.in.patient != nil {
-		inner.Patient = valueOutput(inner, w.in.patient)
-		window.Partition = []*expr.Expr{w.in.patient}
+	if w.in.Patient != nil {
+		inner.Patient = AddValue(inner, w.in.Patient)
+		window.Partition = []*expr.Expr{w.in.Patient}
 	}
 	window.Order = []fragment.Order{{Expr: read[0]}}
 	names := map[string]string{}
 	for _, e := range read {
-		names[scalar.Canonical(e)] = valueOutput(inner, e)
+		names[scalar.Canonical(e)] = AddValue(inner, e)
 	}
 	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
 	placeName := functionOutput(inner, place, "place")
-	rows := &resolver{catalog: w.in.catalog, depth: w.in.depth}
-	s := rows.adopt(w.in.settleDerived(inner, nil, at), "", at)
+	rows := &Resolver{Catalog: w.in.Catalog, Depth: w.in.Depth}
+	s := rows.Adopt(w.in.settleDerived(inner, nil, at), "", at)
 	over := func(e *expr.Expr) *expr.Expr {
 		if e == nil {
 			return nil

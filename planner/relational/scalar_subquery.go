@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -12,29 +12,29 @@ import (
 )
 
 // scalar plans a subquery that stands for one value.
-func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
+func (r *Resolver) scalar(t *syntax.Expr) *expr.Expr {
 	q := t.Query
 	s := q.Select
 	if s == nil || len(s.Items) != 1 || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || s.Distinct {
-		refuse(CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "select one aggregate, such as MAX(date), tied to the patient", "this subquery is no single value")
 	}
 	aggregated := s.Items[0].Term.Aggregate() != nil
-	if c := r.composer; c != nil && aggregated && !c.nested(q, r.scope) { // over patients: one row of another release
-		d := c.derive(q, r.scope)
-		one := r.adopt(d, "", t.At)
+	if c := r.composer; c != nil && aggregated && !c.Nested(q, r.Scope) { // over patients: one row of another release
+		d := c.Derive(q, r.Scope)
+		one := r.Adopt(d, "", t.At)
 		one.Join = fragment.JoinCross
-		value, _ := one.table.Column(d.columns[0].column)
-		return one.expr(value)
+		value, _ := one.Schema.Column(d.Named[0].Column)
+		return one.Expr(value)
 	}
 	top := q.Limit != nil && !aggregated
-	if top && (q.Offset != nil || len(q.OrderBy) == 0 || rowsAsked(q.Limit, "LIMIT") != 1) {
-		refuse(CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
+	if top && (q.Offset != nil || len(q.OrderBy) == 0 || RowsAsked(q.Limit, "LIMIT") != 1) {
+		syntax.Refuse(syntax.CodeType, q.Limit.At, "write ORDER BY … LIMIT 1", "a subquery that stands for one value has one row, the first in an order")
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
-	if in.depth > maxQueryDepth {
-		refuse(CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+	in := r.Inner(r.Scope.Extend(q.With))
+	if in.Depth > MaxQueryDepth {
+		syntax.Refuse(syntax.CodeTooLarge, t.At, "ask it in fewer steps", "queries nest deeper than %d", MaxQueryDepth)
 	}
-	in.rows(s)
+	in.Read(s)
 	term := s.Items[0].Term
 	var functions []fragment.Output
 	add := func(o fragment.Output, name string) *expr.Expr {
@@ -52,11 +52,11 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 	var resolve func(*syntax.Expr) *expr.Expr
 	resolve = func(t *syntax.Expr) *expr.Expr {
 		if t.IsAggregate() {
-			return add(in.function(t, in.row))
+			return add(in.function(t, in.Row))
 		}
 		if t.Kind == syntax.Column {
-			in.row(t)
-			refuse(CodeNotGrouped, t.At, "aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row", t.Describe())
+			in.Row(t)
+			syntax.Refuse(syntax.CodeNotGrouped, t.At, "aggregate it, such as MAX("+t.Describe()+")", "%s differs from row to row", t.Describe())
 		}
 		return scalar.Build(t, resolve)
 	}
@@ -64,30 +64,30 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 	if aggregated {
 		result = resolve(term)
 	} else if !top {
-		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.row(term)}, "value")
+		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.Row(term)}, "value")
 	}
 	pairs := in.splitCorrelation(r, t.At)
 	if top {
-		if in.patient != nil && len(pairs) == 0 {
-			refuse(CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
+		if in.Patient != nil && len(pairs) == 0 {
+			syntax.Refuse(syntax.CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")
 		}
 		var x *expr.Expr
 		in, pairs, x = in.first(q, pairs)
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: x}, "value")
 	}
-	if in.patient != nil && aggregated && len(pairs) == 0 {
-		refuse(CodeNested, t.At, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
+	if in.Patient != nil && aggregated && len(pairs) == 0 {
+		syntax.Refuse(syntax.CodeNested, t.At, "ask for it in a query of its own and write the number here, or tie it to the patient", "this subquery aggregates over patients")
 	}
 	if !aggregated && !top && !in.atMostOneRow(pairs) {
-		refuse(CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "aggregate it, such as MAX("+term.Describe()+"), or write ORDER BY … LIMIT 1", "this subquery may give several rows")
 	}
 	joined := r.leftJoinSubquery(in, pairs, functions, t.At)
 	return result.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || e.Relation != scalarRelation {
 			return e
 		}
-		c, _ := joined.table.Column(e.Column)
-		x := joined.expr(c)
+		c, _ := joined.Schema.Column(e.Column)
+		x := joined.Expr(c)
 		for _, f := range functions {
 			if f.Name == e.Column && (f.Function == fragment.FunctionRows || f.Function == fragment.FunctionCount || f.Function == fragment.FunctionDistinct) && joined.Join == fragment.JoinLeft {
 				return scalar.Apply(t.At, expr.OpCoalesce, x, expr.Literal(value.Int(0)))
@@ -101,26 +101,26 @@ func (r *resolver) scalar(t *syntax.Expr) *expr.Expr {
 const scalarRelation = " scalar"
 
 // atMostOneRow reports whether the subquery has at most one row for each row around it.
-func (r *resolver) atMostOneRow(pairs []correlation) bool {
-	if len(r.sources) != 1 {
+func (r *Resolver) atMostOneRow(pairs []correlation) bool {
+	if len(r.Sources) != 1 {
 		return false
 	}
-	s := r.sources[0]
-	if s.table.OneRowPerPatient {
+	s := r.Sources[0]
+	if s.Schema.OneRowPerPatient {
 		return true
 	}
 	fixed := func(column string) bool {
 		return slices.ContainsFunc(pairs, func(p correlation) bool {
 			return p.inner.Op == expr.OpColumn && strings.EqualFold(p.inner.Column, column)
 		}) ||
-			slices.ContainsFunc(expr.Conjuncts(r.filter), func(c *expr.Expr) bool {
+			slices.ContainsFunc(expr.Conjuncts(r.Filter), func(c *expr.Expr) bool {
 				return c.Op == expr.OpEqual && c.Args[0].Op == expr.OpColumn && strings.EqualFold(c.Args[0].Column, column) && c.Args[1].Op == expr.OpLiteral
 			})
 	}
-	for _, k := range s.table.Key {
+	for _, k := range s.Schema.Key {
 		if !fixed(k) {
 			return false
 		}
 	}
-	return len(s.table.Key) > 0
+	return len(s.Schema.Key) > 0
 }

@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 )
 
 // uncorrelated takes from a grouped subquery what ties it to the query around; see untied.
-func (r *resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
+func (r *Resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	if s := q.Select; s == nil || len(s.GroupBy) != 1 || s.Distinct || q.Limit != nil || q.Offset != nil {
 		return q, nil
 	}
@@ -20,12 +20,12 @@ func (r *resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr)
 
 // untied takes from a SELECT the equalities that tie it to the query around: it groups by their inner side, too, or chooses
 // rows within it, and has it as its last items. What they equal is the second result.
-func (r *resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
+func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	s := q.Select
 	if s.Where == nil {
 		return q, nil
 	}
-	inner := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), depth: r.depth + 1, composer: r.composer}
+	inner := &Resolver{Catalog: r.Catalog, Scope: r.Scope.Extend(q.With), Depth: r.Depth + 1, composer: r.composer}
 	inner.from(s.From, s.At)
 	conditions := []*syntax.Expr{s.Where}
 	if s.Where.Kind == syntax.Operator && s.Where.Name == "and" {
@@ -35,10 +35,10 @@ func (r *resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	for _, c := range conditions {
 		if c.Kind == syntax.Operator && c.Name == "=" {
 			x, y := c.Args[0], c.Args[1]
-			if !inner.resolves(x) {
+			if !inner.Resolves(x) {
 				x, y = y, x
 			}
-			if inner.resolves(x) && !inner.resolves(y) && r.resolves(y) {
+			if inner.Resolves(x) && !inner.Resolves(y) && r.Resolves(y) {
 				ties, outer = append(ties, x), append(outer, y)
 				continue
 			}
@@ -64,7 +64,7 @@ func (r *resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 }
 
 // tiedBy is the SELECT with the other conditions alone, and its ties among its keys and items.
-func tiedBy(s *syntax.Select, inner *resolver, ties, rest []*syntax.Expr) *syntax.Select {
+func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *syntax.Select {
 	out := *s
 	out.Where = nil
 	switch len(rest) {
@@ -84,7 +84,7 @@ func tiedBy(s *syntax.Select, inner *resolver, ties, rest []*syntax.Expr) *synta
 	keys := slices.Clone(ties)
 	if len(s.GroupBy) == 1 {
 		for _, t := range s.GroupBy[0] {
-			keys = append(keys, inner.groupKey(s.Items, t))
+			keys = append(keys, inner.GroupKey(s.Items, t))
 		}
 	}
 	out.GroupBy = [][]*syntax.Expr{keys}
@@ -93,46 +93,46 @@ func tiedBy(s *syntax.Select, inner *resolver, ties, rest []*syntax.Expr) *synta
 
 // lateral joins a query that reads the tables before it: it is tied to them by equalities. One that aggregates has a row for
 // each of theirs, also where it finds none.
-func (r *resolver) lateral(f syntax.From) {
+func (r *Resolver) lateral(f syntax.From) {
 	s := f.Query.Select
-	if s == nil || len(s.GroupBy) > 1 || readsNoTable(s) {
-		refuse(CodeNotSupported, f.At, "write one SELECT", "a LATERAL query is one SELECT here")
+	if s == nil || len(s.GroupBy) > 1 || ReadsNoTable(s) {
+		syntax.Refuse(syntax.CodeNotSupported, f.At, "write one SELECT", "a LATERAL query is one SELECT here")
 	}
 	whole := s.IsGrouped() && len(s.GroupBy) == 0
 	for _, i := range s.Items {
 		if whole && !isCount(i.Term) && !absentOfNone(i.Term) {
-			refuse(CodeNotSupported, i.Term.At, "select COUNT(*), SUM, AVG, MIN and MAX, and compute with them in the query around",
+			syntax.Refuse(syntax.CodeNotSupported, i.Term.At, "select COUNT(*), SUM, AVG, MIN and MAX, and compute with them in the query around",
 				"in a LATERAL query that aggregates without GROUP BY this is not answered")
 		}
 	}
 	q, outer := r.untied(f.Query)
 	around := make([]*expr.Expr, len(outer))
 	for i, t := range outer {
-		around[i] = r.row(t)
+		around[i] = r.Row(t)
 	}
 	f.Query = q
 	joined := r.source(f)
-	ties := joined.columns[len(joined.columns)-len(outer):]
-	joined.columns = joined.columns[:len(joined.columns)-len(outer)]
-	for i := range joined.columns {
-		joined.columns[i].zero = whole && isCount(s.Items[i].Term)
+	ties := joined.Named[len(joined.Named)-len(outer):]
+	joined.Named = joined.Named[:len(joined.Named)-len(outer)]
+	for i := range joined.Named {
+		joined.Named[i].zero = whole && isCount(s.Items[i].Term)
 	}
-	r.sources = append(r.sources, joined)
+	r.Sources = append(r.Sources, joined)
 	var conditions []*expr.Expr
 	if f.On != nil && (f.On.Kind != syntax.Literal || !f.On.Literal.True()) {
 		r.joining = true
-		conditions = append(conditions, expr.Conjuncts(r.condition(f.On, "ON"))...)
+		conditions = append(conditions, expr.Conjuncts(r.Condition(f.On, "ON"))...)
 		r.joining = false
 	}
 	for i, tie := range ties {
-		c, _ := joined.table.Column(tie.column)
-		args := unifiedExprs(f.At, joined.expr(c), around[i])
+		c, _ := joined.Schema.Column(tie.Column)
+		args := unifiedExprs(f.At, joined.Expr(c), around[i])
 		conditions = append(conditions, expr.Conjuncts(scalar.Apply(f.At, expr.OpEqual, args[0], args[1]))...)
 	}
 	left := f.Join == syntax.LeftJoin || whole
 	switch {
 	case len(conditions) == 0 && left:
-		refuse(CodeNotSupported, f.At, "tie it by an equality, such as WHERE v.person_id = p.person_id", "nothing ties this LATERAL query to the tables before it")
+		syntax.Refuse(syntax.CodeNotSupported, f.At, "tie it by an equality, such as WHERE v.person_id = p.person_id", "nothing ties this LATERAL query to the tables before it")
 	case len(conditions) == 0:
 		joined.Join = fragment.JoinCross
 		return

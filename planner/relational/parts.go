@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -14,8 +14,8 @@ import (
 // the other: then each row has its patient's id beside it.
 
 // parts lists the parts that a table of FROM stands for, of those that the conditions leave; nil: it is no table of parts.
-func (r *resolver) parts(f syntax.From) []*catalog.Table {
-	all := r.catalog.Parts(f.Table)
+func (r *Resolver) parts(f syntax.From) []*catalog.Table {
+	all := r.Catalog.Parts(f.Table)
 	if len(all) == 0 || f.Query != nil {
 		return nil
 	}
@@ -51,18 +51,18 @@ func (r *resolver) parts(f syntax.From) []*catalog.Table {
 }
 
 // united plans the rows of all parts.
-func (r *resolver) united(parts []*catalog.Table, at Position) *derived {
-	var all []*derived
+func (r *Resolver) united(parts []*catalog.Table, at syntax.Position) *Derived {
+	var all []*Derived
 	for _, t := range parts {
-		in := &resolver{catalog: r.catalog, depth: r.depth + 1}
-		whole := &source{table: t, at: at, alias: t.Name, columns: named(t), Relation: fragment.Relation{Name: t.Name, Table: t.Name}}
-		in.sources = []*source{whole}
+		in := &Resolver{Catalog: r.Catalog, Depth: r.Depth + 1}
+		whole := &Source{Schema: t, At: at, Alias: t.Name, Named: named(t), Relation: fragment.Relation{Name: t.Name, Table: t.Name}}
+		in.Sources = []*Source{whole}
 		in.findPatient()
 		var items []item
 		for _, c := range t.Columns {
-			items = append(items, item{strings.ToLower(c.Name), whole.expr(c)})
+			items = append(items, item{strings.ToLower(c.Name), whole.Expr(c)})
 		}
 		all = append(all, in.aligned(items))
 	}
-	return (&resolver{catalog: r.catalog, depth: r.depth + 1}).together(fragment.CombineAll, all, at, at)
+	return (&Resolver{Catalog: r.Catalog, Depth: r.Depth + 1}).together(fragment.CombineAll, all, at, at)
 }

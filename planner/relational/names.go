@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"cmp"
@@ -11,16 +11,16 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// row resolves a term over the columns of a row; aggregates have no place in it.
-func (r *resolver) row(t *syntax.Expr) *expr.Expr {
+// Row resolves a term over the columns of a row; aggregates have no place in it.
+func (r *Resolver) Row(t *syntax.Expr) *expr.Expr {
 	if r.behind != nil {
-		return r.over(t.At, r.behind.row(t))
+		return r.Over(t.At, r.behind.Row(t))
 	}
 	switch t.Kind {
 	case syntax.Column:
 		return r.column(t)
 	case syntax.Star:
-		refuse(CodeRowLevel, t.At, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
+		syntax.Refuse(syntax.CodeRowLevel, t.At, "ask for aggregates, such as COUNT(*) or AVG(x)", "rows of patients are never shown")
 	case syntax.Subquery, syntax.Exists, syntax.InSubquery:
 		if t.Kind == syntax.Subquery {
 			if e := r.ofConstants(t.Query); e != nil {
@@ -30,11 +30,11 @@ func (r *resolver) row(t *syntax.Expr) *expr.Expr {
 		return r.subquery(t)
 	case syntax.Call:
 		if t.Over != nil {
-			refuse(CodeMisplaced, t.At, "compute it in a query of its own, in FROM, over the rows of one patient",
+			syntax.Refuse(syntax.CodeMisplaced, t.At, "compute it in a query of its own, in FROM, over the rows of one patient",
 				"%s OVER (…) cannot stand here", strings.ToUpper(t.Name))
 		}
 		if syntax.IsAggregate(t.Name) {
-			refuse(CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
+			syntax.Refuse(syntax.CodeMisplaced, t.At, "use it in SELECT, HAVING or ORDER BY", "%s cannot stand here", strings.ToUpper(t.Name))
 		}
 	}
 	return scalar.Build(t, func(a *syntax.Expr) *expr.Expr {
@@ -42,15 +42,15 @@ func (r *resolver) row(t *syntax.Expr) *expr.Expr {
 			r.nullMatters++
 			defer func() { r.nullMatters-- }()
 		}
-		return r.row(a)
+		return r.Row(a)
 	})
 }
 
-// condition resolves a term that must be a condition.
-func (r *resolver) condition(t *syntax.Expr, where string) *expr.Expr {
-	e := r.row(t)
+// Condition resolves a term that must be a condition.
+func (r *Resolver) Condition(t *syntax.Expr, where string) *expr.Expr {
+	e := r.Row(t)
 	if e.Type != value.TypeBool {
-		refuse(CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
+		syntax.Refuse(syntax.CodeType, t.At, "write a comparison, such as "+t.Describe()+" = …", "%s needs a condition, and this is a %s", where, e.Type)
 	}
 	return e
 }
@@ -72,7 +72,7 @@ func distinguishesNull(t, argument *syntax.Expr) bool {
 }
 
 // column resolves a name: a column of the SELECT, else one of the SELECT around it.
-func (r *resolver) column(t *syntax.Expr) *expr.Expr {
+func (r *Resolver) column(t *syntax.Expr) *expr.Expr {
 	if e := r.lookup(t); e != nil {
 		return e
 	}
@@ -83,31 +83,31 @@ func (r *resolver) column(t *syntax.Expr) *expr.Expr {
 	}
 	var names, aliases []string
 	known := false
-	if t.Qualifier == "" && r.catalog.HospitalColumn {
+	if t.Qualifier == "" && r.Catalog.HospitalColumn {
 		names = append(names, "hospital")
 	}
-	for _, s := range r.sources {
-		aliases = append(append(aliases, s.alias), s.tables...)
-		if s.alias != "" && s.called(t.Qualifier) {
+	for _, s := range r.Sources {
+		aliases = append(append(aliases, s.Alias), s.tables...)
+		if s.Alias != "" && s.called(t.Qualifier) {
 			known = true
-			for _, c := range s.columns {
-				names = append(names, c.name)
+			for _, c := range s.Named {
+				names = append(names, c.Name)
 			}
 		}
 	}
 	switch {
 	case t.Qualifier != "" && !known:
-		refuse(CodeTable, t.At, cmp.Or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
+		syntax.Refuse(syntax.CodeTable, t.At, cmp.Or(syntax.Nearest(t.Qualifier, aliases), "its tables are "+listed(aliases)), "the query has no table called %s", t.Qualifier)
 	case t.Qualifier == "" && t.Name == "hospital" && r.composer == nil:
-		if !r.catalog.HospitalColumn {
-			refuse(CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
+		if !r.Catalog.HospitalColumn {
+			syntax.Refuse(syntax.CodeColumn, t.At, "ask without it", "this federation does not tell its hospitals apart")
 		}
 		return expr.Hospital()
 	}
 	if slices.Contains(rowColumns, t.Name) {
-		refuse(CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
+		syntax.Refuse(syntax.CodeColumn, t.At, "group by what the columns hold", "%s would tell rows apart, and there are no rows of patients to be seen", t.Describe())
 	}
-	refuse(CodeColumn, t.At, cmp.Or(syntax.Nearest(t.Name, names), textHint(t), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
+	syntax.Refuse(syntax.CodeColumn, t.At, cmp.Or(syntax.Nearest(t.Name, names), textHint(t), "DESCRIBE with a table's name lists its columns"), "there is no column %s", t.Describe())
 	return nil
 }
 
@@ -134,7 +134,7 @@ func listed(aliases []string) string {
 }
 
 // lookup finds a column of this SELECT, or the patient; nil where there is none. A name of two columns is refused.
-func (r *resolver) lookup(t *syntax.Expr) *expr.Expr {
+func (r *Resolver) lookup(t *syntax.Expr) *expr.Expr {
 	e, ambiguity := r.find(t)
 	if ambiguity != nil {
 		panic(ambiguity)
@@ -142,8 +142,8 @@ func (r *resolver) lookup(t *syntax.Expr) *expr.Expr {
 	return e
 }
 
-// isColumn reports whether the term is the name of one column of this SELECT.
-func (r *resolver) isColumn(t *syntax.Expr) bool {
+// IsColumn reports whether the term is the name of one column of this SELECT.
+func (r *Resolver) IsColumn(t *syntax.Expr) bool {
 	if t.Kind != syntax.Column {
 		return false
 	}
@@ -151,14 +151,14 @@ func (r *resolver) isColumn(t *syntax.Expr) bool {
 	return e != nil && ambiguity == nil
 }
 
-// resolves reports whether row reads the term: all its names are columns, and it holds no aggregate and no window.
-func (r *resolver) resolves(t *syntax.Expr) bool {
+// Resolves reports whether row reads the term: all its names are columns, and it holds no aggregate and no window.
+func (r *Resolver) Resolves(t *syntax.Expr) bool {
 	return t.Find(func(t *syntax.Expr) bool {
 		switch t.Kind {
 		case syntax.Column:
-			known := t.Qualifier == "" && t.Name == "hospital" && r.catalog.HospitalColumn
+			known := t.Qualifier == "" && t.Name == "hospital" && r.Catalog.HospitalColumn
 			for o := r; o != nil && !known; o = o.outer {
-				known = o.isColumn(t)
+				known = o.IsColumn(t)
 			}
 			return !known
 		case syntax.Call:
@@ -169,22 +169,22 @@ func (r *resolver) resolves(t *syntax.Expr) bool {
 }
 
 // find is lookup, with the refusal of a name of two columns beside.
-func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
+func (r *Resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Error) {
 	if r.behind != nil {
 		return r.behind.find(t)
 	}
-	for _, s := range r.sources {
-		if s.alias == "" || !s.called(t.Qualifier) || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
+	for _, s := range r.Sources {
+		if s.Alias == "" || !s.called(t.Qualifier) || t.Qualifier == "" && slices.Contains(s.merged, t.Name) {
 			continue
 		}
-		c, ok := s.column(t.Qualifier, t.Name)
+		c, ok := s.Column(t.Qualifier, t.Name)
 		if !ok {
 			continue
 		}
 		if found != nil || s.ambiguous(t.Qualifier, t.Name) {
-			return nil, ambiguous(t, "write "+strings.TrimSpace(s.alias)+"."+t.Name)
+			return nil, ambiguous(t, "write "+strings.TrimSpace(s.Alias)+"."+t.Name)
 		}
-		found = s.expr(c)
+		found = s.Expr(c)
 		if s.counts(t.Qualifier, t.Name) {
 			found = scalar.Apply(t.At, expr.OpCoalesce, found, expr.Literal(value.Int(0)))
 		}
@@ -198,12 +198,23 @@ func (r *resolver) find(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
 		}
 		return c, ambiguity
 	}
-	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.patient != nil {
-		return r.patient, nil
+	if found == nil && t.Qualifier == "" && t.Name == "patient" && r.Patient != nil {
+		return r.Patient, nil
 	}
-	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.catalog.HospitalColumn && r.composer == nil && // a column of every table
-		slices.ContainsFunc(r.sources, func(s *source) bool { return s.called(t.Qualifier) }) {
+	if found == nil && t.Qualifier != "" && t.Name == "hospital" && r.Catalog.HospitalColumn && r.composer == nil && // a column of every table
+		slices.ContainsFunc(r.Sources, func(s *Source) bool { return s.called(t.Qualifier) }) {
 		return expr.Hospital(), nil
 	}
 	return found, nil
+}
+
+// GroupKey is what a number or a name of an item of SELECT stands for in GROUP BY.
+func (r *Resolver) GroupKey(items []syntax.Item, t *syntax.Expr) *syntax.Expr {
+	if t.Kind == syntax.Literal {
+		return syntax.Ordinal(items, t, "GROUP BY")
+	}
+	if named := syntax.Aliased(items, t); named != nil && !r.IsColumn(t) {
+		return named
+	}
+	return t
 }

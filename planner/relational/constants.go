@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"strings"
@@ -8,9 +8,9 @@ import (
 )
 
 // constantsOf returns what a table of FROM stands for, where it is a query that reads no table.
-func (r *resolver) constantsOf(f syntax.From) *constants {
-	query, within, names := f.Query, r.scope, f.Columns
-	if w := r.scope.find(f.Table); query == nil && w != nil {
+func (r *Resolver) constantsOf(f syntax.From) *constants {
+	query, within, names := f.Query, r.Scope, f.Columns
+	if w := r.Scope.find(f.Table); query == nil && w != nil {
 		query, within = w.Query, w.within
 		if names == nil {
 			names = w.Columns
@@ -20,24 +20,24 @@ func (r *resolver) constantsOf(f syntax.From) *constants {
 		return nil
 	}
 	s := query.Select
-	if len(s.Values) > 1 || !readsNoTable(s) {
+	if len(s.Values) > 1 || !ReadsNoTable(s) {
 		return nil
 	}
-	of := &resolver{catalog: r.catalog, scope: within.with(query.With), depth: r.depth}
+	of := &Resolver{Catalog: r.Catalog, Scope: within.Extend(query.With), Depth: r.Depth}
 	c := &constants{alias: f.Alias, values: s.Values != nil}
 	for i, item := range s.Items {
 		name := item.Name()
 		if i < len(names) {
 			name = names[i]
 		}
-		c.names, c.exprs = append(c.names, name), append(c.exprs, of.row(item.Term))
+		c.names, c.exprs = append(c.names, name), append(c.exprs, of.Row(item.Term))
 	}
 	return c
 }
 
 // constant returns what a name stands for among the queries without a table; nil where it is none. With a name of two
 // columns comes its refusal.
-func (r *resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *Error) {
+func (r *Resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *syntax.Error) {
 	for _, c := range r.constants {
 		if t.Qualifier != "" && t.Qualifier != c.alias {
 			continue
@@ -56,12 +56,12 @@ func (r *resolver) constant(t *syntax.Expr) (found *expr.Expr, ambiguity *Error)
 }
 
 // ofConstants resolves (SELECT start FROM params); nil where the query reads a table.
-func (r *resolver) ofConstants(q *syntax.Query) *expr.Expr {
+func (r *Resolver) ofConstants(q *syntax.Query) *expr.Expr {
 	s := q.Select
 	if s == nil || len(s.Items) != 1 || s.Where != nil || len(s.GroupBy) > 0 || s.Having != nil || s.Qualify != nil || q.Limit != nil || q.Offset != nil {
 		return nil
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), depth: r.depth + 1}
+	in := &Resolver{Catalog: r.Catalog, Scope: r.Scope.Extend(q.With), Depth: r.Depth + 1}
 	for _, f := range s.From {
 		c := in.constantsOf(f)
 		if c == nil || f.On != nil || f.Using != nil || f.Natural {
@@ -72,5 +72,5 @@ func (r *resolver) ofConstants(q *syntax.Query) *expr.Expr {
 	if len(s.From) == 0 || s.Items[0].Term.Aggregate() != nil || s.Items[0].Term.Window() != nil || s.Items[0].Term.Kind == syntax.Star {
 		return nil
 	}
-	return in.row(s.Items[0].Term)
+	return in.Row(s.Items[0].Term)
 }

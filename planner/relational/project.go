@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -19,20 +19,20 @@ type item struct {
 }
 
 // identityProjection returns the grouped query itself, where the SELECT merely names its columns.
-func identityProjection(rows *resolver, items []item) *derived {
-	s := rows.sources[0]
-	var columns []column
+func identityProjection(rows *Resolver, items []item) *Derived {
+	s := rows.Sources[0]
+	var columns []Column
 	for _, i := range items {
 		if i.expr.Op != expr.OpColumn {
 			return nil
 		}
-		columns = append(columns, column{name: i.name, column: i.expr.Column})
+		columns = append(columns, Column{Name: i.name, Column: i.expr.Column})
 	}
-	return &derived{Derived: s.Derived, table: s.table, columns: columns}
+	return &Derived{Derived: s.Derived, Schema: s.Schema, Named: columns}
 }
 
 // starless writes * out as the columns that it stands for, and where they are qualified names them by their tables, too.
-func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
+func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 	var all []syntax.Item
 	for _, i := range items {
 		if i.Term.Kind != syntax.Star {
@@ -40,7 +40,7 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 			continue
 		}
 		if len(r.constants) > 0 {
-			refuse(CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
+			syntax.Refuse(syntax.CodeNotSupported, i.Term.At, "name the columns", "* beside a query that reads no table is not answered")
 		}
 		without := map[string]bool{}
 		add := func(table, name string) {
@@ -53,26 +53,26 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 				all[len(all)-1].Alias = table + "." + name
 			}
 		}
-		merged := map[string]*source{} // by name, whose column it is
+		merged := map[string]*Source{} // by name, whose column it is
 		if i.Term.Qualifier == "" {
-			for _, s := range slices.Backward(r.sources) { // those of the last USING come first
+			for _, s := range slices.Backward(r.Sources) { // those of the last USING come first
 				for _, name := range s.merged {
 					if merged[name] == nil {
-						merged[name] = r.sources[slices.IndexFunc(r.sources, func(o *source) bool {
-							_, has := o.column("", name)
-							return has && o.alias != ""
+						merged[name] = r.Sources[slices.IndexFunc(r.Sources, func(o *Source) bool {
+							_, has := o.Column("", name)
+							return has && o.Alias != ""
 						})]
-						add(merged[name].alias, name)
+						add(merged[name].Alias, name)
 					}
 				}
 			}
 		}
-		for _, s := range slices.SortedStableFunc(slices.Values(r.sources), func(a, b *source) int { return a.written - b.written }) {
-			if s.alias == "" || !s.called(i.Term.Qualifier) {
+		for _, s := range slices.SortedStableFunc(slices.Values(r.Sources), func(a, b *Source) int { return a.written - b.written }) {
+			if s.Alias == "" || !s.called(i.Term.Qualifier) {
 				continue
 			}
-			for _, c := range s.columns {
-				name, table := strings.ToLower(c.name), s.alias
+			for _, c := range s.Named {
+				name, table := strings.ToLower(c.Name), s.Alias
 				if c.joint {
 					continue
 				}
@@ -83,13 +83,13 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 					}
 				}
 				if merged[name] != s && !(i.Term.Qualifier == "" && slices.Contains(s.merged, name)) {
-					add(table, c.name)
+					add(table, c.Name)
 				}
 			}
 		}
 		for _, name := range i.Term.Except {
 			if !without[name] {
-				refuse(CodeColumn, i.Term.At, "name columns of the query within", "there is no column %s that * could leave out", name)
+				syntax.Refuse(syntax.CodeColumn, i.Term.At, "name columns of the query within", "there is no column %s that * could leave out", name)
 			}
 		}
 	}
@@ -98,22 +98,22 @@ func (r *resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 
 // project makes a derived relation of the rows: the items, and the patient's id
 // beside them where it is not one. Distinct rows are groups by all items.
-func (r *resolver) project(items []item, distinct bool) *derived {
-	d := &fragment.Derived{Relations: r.relations(), Filter: r.filter, Grouped: distinct}
-	at := r.sources[0].at
-	var columns []column
+func (r *Resolver) project(items []item, distinct bool) *Derived {
+	d := &fragment.Derived{Relations: r.Relations(), Filter: r.Filter, Grouped: distinct}
+	at := r.Sources[0].At
+	var columns []Column
 	for _, i := range items {
-		o := valueOutput(d, i.expr)
-		if d.Patient == "" && r.patient != nil && r.readsPatientID(i.expr) {
+		o := AddValue(d, i.expr)
+		if d.Patient == "" && r.Patient != nil && r.ReadsPatientID(i.expr) {
 			d.Patient = o
 		}
-		columns = append(columns, column{name: i.name, column: o, untyped: scalar.IsNull(i.expr)})
+		columns = append(columns, Column{Name: i.name, Column: o, Untyped: scalar.IsNull(i.expr)})
 	}
-	if r.patient != nil && d.Patient == "" {
+	if r.Patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {
-			refuse(CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT; for the values that occur, GROUP BY them and COUNT(*)", "DISTINCT would compare rows of different patients")
+			syntax.Refuse(syntax.CodePatientsMixed, at, "select the patient's id, too, or leave out DISTINCT; for the values that occur, GROUP BY them and COUNT(*)", "DISTINCT would compare rows of different patients")
 		}
-		d.Patient = valueOutput(d, r.patient)
+		d.Patient = AddValue(d, r.Patient)
 	}
 	return r.settleDerived(flattened(d), columns, at)
 }
@@ -186,9 +186,9 @@ func flattened(d *fragment.Derived) *fragment.Derived {
 	return &out
 }
 
-// valueOutput adds a value to a derived relation, and returns its name there. What
+// AddValue adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.
-func valueOutput(d *fragment.Derived, e *expr.Expr) string {
+func AddValue(d *fragment.Derived, e *expr.Expr) string {
 	for _, o := range d.Columns {
 		if o.Function == "" && scalar.Same(o.Expr, e) {
 			return o.Name
@@ -243,17 +243,10 @@ func sameOutput(a, b fragment.Output) bool {
 	return scalar.Canonical(a) == scalar.Canonical(b)
 }
 
-// derived is a planned query within a query: each of its rows is one patient's, or
+// Derived is a planned query within a query: each of its rows is one patient's, or
 // all that it reads is public.
-type derived struct {
+type Derived struct {
 	*fragment.Derived
-	table   *catalog.Table
-	columns []column // as the query names them
-}
-
-func cmpOr(a, b *syntax.Expr) *syntax.Expr {
-	if a != nil {
-		return a
-	}
-	return b
+	Schema *catalog.Table
+	Named  []Column // as the query names them
 }

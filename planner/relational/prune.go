@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -10,9 +10,9 @@ import (
 // used are the columns of one relation that something reads.
 type used map[string]bool
 
-// prune leaves out of derived relations what nothing reads, so that a query that
+// Prune leaves out of derived relations what nothing reads, so that a query that
 // names more than it needs is the same query, and no database computes it.
-func prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relation {
+func Prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relation {
 	reads := map[string]used{}
 	note := func(e *expr.Expr) {
 		if e == nil {
@@ -66,7 +66,7 @@ func pruned(d *fragment.Derived, reads used) *fragment.Derived {
 		out.Columns = d.Columns[:1:1]
 		exprs = append(exprs, d.Columns[0].Expr)
 	}
-	out.Relations = prune(d.Relations, append(exprs, d.Filter)...)
+	out.Relations = Prune(d.Relations, append(exprs, d.Filter)...)
 	return &out
 }
 

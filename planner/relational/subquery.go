@@ -1,4 +1,4 @@
-package planner
+package relational
 
 import (
 	"slices"
@@ -21,9 +21,9 @@ type correlation struct{ inner, outer *expr.Expr }
 
 // subquery plans EXISTS (…), x IN (…) or a scalar subquery, and returns the
 // expression that stands for it.
-func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
+func (r *Resolver) subquery(t *syntax.Expr) *expr.Expr {
 	if r.joining {
-		refuse(CodeNotSupported, t.At, "move the condition to WHERE", "ON cannot hold a subquery")
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "move the condition to WHERE", "ON cannot hold a subquery")
 	}
 	switch t.Kind {
 	case syntax.Exists:
@@ -34,7 +34,7 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 	}
 	var left []*expr.Expr // before the subquery, whose names must not be theirs
 	for _, arg := range t.Args {
-		left = append(left, r.row(arg))
+		left = append(left, r.Row(arg))
 	}
 	in, terms := r.correlated(t.Query, t.At)
 	terms = in.starless(terms, false)
@@ -43,19 +43,19 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 		if n > 1 {
 			what = strconv.Itoa(n) + " values"
 		}
-		refuse(CodeType, t.At, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
+		syntax.Refuse(syntax.CodeType, t.At, "select as many columns as stand before IN", "IN compares %s with a query of %d columns", what, len(terms))
 	}
 	var pairs []correlation
 	var missing []*expr.Expr
 	for i, arg := range t.Args {
-		x, y := left[i], in.row(terms[i].Term)
+		x, y := left[i], in.Row(terms[i].Term)
 		args := unifiedExprs(arg.At, y, x)
 		pairs = append(pairs, correlation{args[0], args[1]})
 		if r.facts(x).Nullable {
 			missing = append(missing, scalar.Apply(t.At, expr.OpIsNull, x))
 		}
 		if in.facts(y).Nullable && r.nullMatters > 0 {
-			refuse(CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
+			syntax.Refuse(syntax.CodeNotSupported, t.At, "add WHERE "+terms[i].Term.Describe()+" IS NOT NULL to the subquery, or write NOT EXISTS",
 				"NOT IN with a query that may give NULL is never true")
 		}
 	}
@@ -69,7 +69,7 @@ func (r *resolver) subquery(t *syntax.Expr) *expr.Expr {
 	return scalar.Apply(t.At, expr.OpCase, r.unknown(t, left), expr.Literal(value.Null(value.TypeBool)), found)
 }
 
-func anyOf(at Position, conditions []*expr.Expr) *expr.Expr {
+func anyOf(at syntax.Position, conditions []*expr.Expr) *expr.Expr {
 	if len(conditions) == 1 {
 		return conditions[0]
 	}
@@ -78,7 +78,7 @@ func anyOf(at Position, conditions []*expr.Expr) *expr.Expr {
 
 // unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
 // query has the others. Of no row, a NULL is in none, for sure.
-func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
+func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 	var nullable []int
 	for i, x := range left {
 		if r.facts(x).Nullable {
@@ -86,7 +86,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 		}
 	}
 	if len(nullable) > maxNullable {
-		refuse(CodeNotSupported, t.At, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "write NOT EXISTS", "NOT IN of more than %d columns that may be NULL is not answered", maxNullable)
 	}
 	var cases []*expr.Expr
 	for set := 1; set < 1<<len(nullable); set++ {
@@ -103,7 +103,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 		var rest []correlation
 		for i, arg := range t.Args {
 			if !absent[i] {
-				args := unifiedExprs(arg.At, again.row(terms[i].Term), left[i])
+				args := unifiedExprs(arg.At, again.Row(terms[i].Term), left[i])
 				rest = append(rest, correlation{args[0], args[1]})
 			}
 		}
@@ -121,7 +121,7 @@ func (r *resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 const maxNullable = 2
 
 // unifiedExprs converts expressions that are compared to one type.
-func unifiedExprs(at Position, a, b *expr.Expr) [2]*expr.Expr {
+func unifiedExprs(at syntax.Position, a, b *expr.Expr) [2]*expr.Expr {
 	switch {
 	case scalar.IsFree(a):
 		a = expr.Literal(value.Null(b.Type))
@@ -140,27 +140,27 @@ func unifiedExprs(at Position, a, b *expr.Expr) [2]*expr.Expr {
 
 // correlated resolves a subquery that may read columns of the query around it, and
 // returns its rows and the items of its SELECT.
-func (r *resolver) correlated(q *syntax.Query, at Position) (*resolver, []syntax.Item) {
-	if r.depth >= maxQueryDepth {
-		refuse(CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", maxQueryDepth)
+func (r *Resolver) correlated(q *syntax.Query, at syntax.Position) (*Resolver, []syntax.Item) {
+	if r.Depth >= MaxQueryDepth {
+		syntax.Refuse(syntax.CodeTooLarge, at, "ask it in fewer steps", "queries nest deeper than %d", MaxQueryDepth)
 	}
-	in := &resolver{catalog: r.catalog, scope: r.scope.with(q.With), outer: r, depth: r.depth + 1, composer: r.composer}
-	if s := q.Select; s != nil && q.Limit == nil && q.Offset == nil && simple(s) && !readsNoTable(s) {
-		in.rows(s)
+	in := r.Inner(r.Scope.Extend(q.With))
+	if s := q.Select; s != nil && q.Limit == nil && q.Offset == nil && simple(s) && !ReadsNoTable(s) {
+		in.Read(s)
 		return in, s.Items
 	}
 	q, outer := r.uncorrelated(q)
-	d := r.derive(q, r.scope, at)
-	in.adopt(d, "", at)
+	d := r.Derive(q, r.Scope, at)
+	in.Adopt(d, "", at)
 	for i, t := range outer {
-		tie := d.columns[len(d.columns)-len(outer)+i]
-		mine, _ := in.sources[0].table.Column(tie.column)
-		args := unifiedExprs(t.At, in.sources[0].expr(mine), r.row(t))
-		in.filter = in.and(scalar.Apply(t.At, expr.OpEqual, args[0], args[1]))
+		tie := d.Named[len(d.Named)-len(outer)+i]
+		mine, _ := in.Sources[0].Schema.Column(tie.Column)
+		args := unifiedExprs(t.At, in.Sources[0].Expr(mine), r.Row(t))
+		in.Filter = in.and(scalar.Apply(t.At, expr.OpEqual, args[0], args[1]))
 	}
 	var items []syntax.Item
-	for _, c := range d.columns[:len(d.columns)-len(outer)] {
-		items = append(items, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: at, Name: c.name, Qualifier: in.sources[0].alias}, Alias: c.name})
+	for _, c := range d.Named[:len(d.Named)-len(outer)] {
+		items = append(items, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: at, Name: c.Name, Qualifier: in.Sources[0].Alias}, Alias: c.Name})
 	}
 	return in, items
 }
@@ -192,62 +192,62 @@ func simple(s *syntax.Select) bool {
 }
 
 // match joins to r what in has for it, and returns the condition that it has a row.
-func (r *resolver) match(in *resolver, pairs []correlation, at Position) *expr.Expr {
+func (r *Resolver) match(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
 	return r.exists(in, append(pairs, in.splitCorrelation(r, at)...), at)
 }
 
 // exists is match, with all that ties the subquery to the query around it.
-func (r *resolver) exists(in *resolver, pairs []correlation, at Position) *expr.Expr {
+func (r *Resolver) exists(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
 	s := r.leftJoinSubquery(in, pairs, nil, at)
 	if s.Join == fragment.JoinCross { // of no row, one that counts none
-		c := s.table.Columns[0]
-		return scalar.Apply(at, expr.OpGreater, s.expr(c), expr.Literal(value.Int(0)))
+		c := s.Schema.Columns[0]
+		return scalar.Apply(at, expr.OpGreater, s.Expr(c), expr.Literal(value.Int(0)))
 	}
-	name := s.table.Patient
-	if s.table.Public {
-		name = s.table.Columns[0].Name
+	name := s.Schema.Patient
+	if s.Schema.Public {
+		name = s.Schema.Columns[0].Name
 	}
-	c, _ := s.table.Column(name)
-	return scalar.Apply(at, expr.OpNot, scalar.Apply(at, expr.OpIsNull, s.expr(c)))
+	c, _ := s.Schema.Column(name)
+	return scalar.Apply(at, expr.OpNot, scalar.Apply(at, expr.OpIsNull, s.Expr(c)))
 }
 
 // splitCorrelation takes from the subquery's conditions those that read the query around,
 // and returns what they tie: equalities as they are; for others, the rows of the
 // table around are read again within the subquery and tied by their key.
-func (r *resolver) splitCorrelation(around *resolver, at Position) []correlation {
-	outer := func(relation string) bool { return r.of(relation) == nil }
-	for _, s := range r.sources {
-		if s.On != nil && readsAny(s.On, outer) {
-			refuse(CodeNotSupported, s.at, "move the condition to the subquery's WHERE", "ON reads a table of the query around")
+func (r *Resolver) splitCorrelation(around *Resolver, at syntax.Position) []correlation {
+	outer := func(relation string) bool { return r.Of(relation) == nil }
+	for _, s := range r.Sources {
+		if s.On != nil && ReadsAny(s.On, outer) {
+			syntax.Refuse(syntax.CodeNotSupported, s.At, "move the condition to the subquery's WHERE", "ON reads a table of the query around")
 		}
 	}
 	var pairs []correlation
 	var local, rest []*expr.Expr
-	nearer := map[string]*source{}
-	for _, c := range expr.Conjuncts(r.filter) {
+	nearer := map[string]*Source{}
+	for _, c := range expr.Conjuncts(r.Filter) {
 		c = r.nearer(around, c, nearer, at)
 		switch {
-		case !readsAny(c, outer):
+		case !ReadsAny(c, outer):
 			local = append(local, c)
-		case c.Op == expr.OpEqual && !readsAny(c.Args[0], outer) && !readsAny(c.Args[1], r.has):
+		case c.Op == expr.OpEqual && !ReadsAny(c.Args[0], outer) && !ReadsAny(c.Args[1], r.Has):
 			pairs = append(pairs, correlation{c.Args[0], c.Args[1]})
-		case c.Op == expr.OpEqual && !readsAny(c.Args[1], outer) && !readsAny(c.Args[0], r.has):
+		case c.Op == expr.OpEqual && !ReadsAny(c.Args[1], outer) && !ReadsAny(c.Args[0], r.Has):
 			pairs = append(pairs, correlation{c.Args[1], c.Args[0]})
 		default:
 			rest = append(rest, c)
 		}
 	}
-	copies := map[string]*source{}
+	copies := map[string]*Source{}
 	for _, c := range rest {
 		local = append(local, r.copyOuterTable(around, c, copies, &pairs, at))
 	}
-	r.filter = nil
+	r.Filter = nil
 	if len(local) > 0 {
-		r.filter = scalar.Conjunction(local)
+		r.Filter = scalar.Conjunction(local)
 	}
 	for _, p := range pairs {
-		if readsAny(p.outer, func(relation string) bool { return around.of(relation) == nil }) {
-			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
+		if ReadsAny(p.outer, func(relation string) bool { return around.Of(relation) == nil }) {
+			syntax.Refuse(syntax.CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
 		}
 	}
 	return pairs
@@ -256,70 +256,71 @@ func (r *resolver) splitCorrelation(around *resolver, at Position) []correlation
 // nearer rewrites a condition that reads a query further out than the one directly around. A patient's id is that of the query
 // around, which is of the same patient or is refused. A table with a key is read again by the query around, tied to the row
 // further out by its key: there is one such row, so that the query around has no other rows than before.
-func (r *resolver) nearer(around *resolver, c *expr.Expr, known map[string]*source, at Position) *expr.Expr {
+func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
-		if e.Op != expr.OpColumn || r.has(e.Relation) || around.has(e.Relation) {
+		if e.Op != expr.OpColumn || r.Has(e.Relation) || around.Has(e.Relation) {
 			return e
 		}
 		further := around.outer
-		for further != nil && !further.has(e.Relation) {
+		for further != nil && !further.Has(e.Relation) {
 			further = further.outer
 		}
-		if further == nil || around.patient == nil {
+		if further == nil || around.Patient == nil {
 			return e // refused where it is read
 		}
-		o := further.of(e.Relation)
-		if further.isPatientID(o, e.Column) && o.Join != fragment.JoinLeft {
-			return around.patient
+		o := further.Of(e.Relation)
+		if further.IsPatientID(o, e.Column) && o.Join != fragment.JoinLeft {
+			return around.Patient
 		}
 		twin := known[e.Relation]
 		if twin == nil {
-			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinInner}, table: o.table, at: at}
-			id, ok := twin.table.Column(twin.table.Patient)
-			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft || !ok || !further.isPatientID(o, id.Name) {
+			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinInner}, Schema: o.Schema, At: at}
+			id, ok := twin.Schema.Column(twin.Schema.Patient)
+			if len(o.Schema.Key) == 0 || o.Join == fragment.JoinLeft || !ok || !further.IsPatientID(o, id.Name) {
 				return e
 			}
-			twin.On = scalar.Apply(at, expr.OpEqual, twin.expr(id), around.patient)
-			for _, k := range o.table.Key {
-				mine, _ := twin.table.Column(k)
-				for _, p := range nullSafe(twin.expr(mine), o.expr(mine), mine.Nullable, at) {
-					around.filter = around.and(scalar.Apply(at, expr.OpEqual, p.inner, p.outer))
+			twin.On = scalar.Apply(at, expr.OpEqual, twin.Expr(id), around.Patient)
+			for _, k := range o.Schema.Key {
+				mine, _ := twin.Schema.Column(k)
+				for _, p := range nullSafe(twin.Expr(mine), o.Expr(mine), mine.Nullable, at) {
+					around.Filter = around.and(scalar.Apply(at, expr.OpEqual, p.inner, p.outer))
 				}
 			}
-			around.sources = append(around.sources, twin)
+			around.Sources = append(around.Sources, twin)
 			known[e.Relation] = twin
 		}
 		return expr.Column(twin.Name, e.Column, e.Type)
 	})
 }
 
-func (r *resolver) has(relation string) bool { return r.of(relation) != nil }
+// Has reports whether the relation is one of the sources.
+func (r *Resolver) Has(relation string) bool { return r.Of(relation) != nil }
 
 // copyOuterTable rewrites a condition that compares rows of the subquery with a row of the
 // table around by other than equality: the table is read within the subquery, too,
 // and each of its rows is told by its key.
-func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[string]*source, pairs *[]correlation, at Position) *expr.Expr {
+func (r *Resolver) copyOuterTable(around *Resolver, c *expr.Expr, copies map[string]*Source, pairs *[]correlation, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
-		if e.Op != expr.OpColumn || r.has(e.Relation) {
+		if e.Op != expr.OpColumn || r.Has(e.Relation) {
 			return e
 		}
-		o := around.of(e.Relation)
+		o := around.Of(e.Relation)
 		if o == nil {
-			refuse(CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
+			syntax.Refuse(syntax.CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
 		}
 		twin := copies[e.Relation]
 		if twin == nil {
-			if len(o.table.Key) == 0 || o.Join == fragment.JoinLeft {
-				refuse(CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.alias))
+			if len(o.Schema.Key) == 0 || o.Join == fragment.JoinLeft {
+				syntax.Refuse(syntax.CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.Alias))
 			}
-			twin = &source{Relation: fragment.Relation{Name: r.freshName(o.table.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, table: o.table, at: at}
-			for _, k := range o.table.Key {
-				mine, _ := twin.table.Column(k)
-				*pairs = append(*pairs, nullSafe(twin.expr(mine), o.expr(mine), mine.Nullable, at)...)
+			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, Schema: o.Schema, At: at}
+			for _, k := range o.Schema.Key {
+				mine, _ := twin.Schema.Column(k)
+				*pairs = append(*pairs, nullSafe(twin.Expr(mine), o.Expr(mine), mine.Nullable, at)...)
 			}
-			r.sources = append(r.sources, twin)
-			if id, ok := twin.table.Column(twin.table.Patient); ok && r.patient != nil && r.isPatientID(twin, id.Name) {
-				twin.Join, twin.On = fragment.JoinInner, scalar.Apply(at, expr.OpEqual, twin.expr(id), r.patient)
+			r.Sources = append(r.Sources, twin)
+			if id, ok := twin.Schema.Column(twin.Schema.Patient); ok && r.Patient != nil && r.IsPatientID(twin, id.Name) {
+				twin.Join, twin.On = fragment.JoinInner, scalar.Apply(at, expr.OpEqual, twin.Expr(id), r.Patient)
 			}
 			copies[e.Relation] = twin
 		}
@@ -328,7 +329,7 @@ func (r *resolver) copyOuterTable(around *resolver, c *expr.Expr, copies map[str
 }
 
 // nullSafe joins key columns by IS NOT DISTINCT FROM: a group's NULL key matches itself.
-func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []correlation {
+func nullSafe(inner, outer *expr.Expr, nullable bool, at syntax.Position) []correlation {
 	if !nullable {
 		return []correlation{{inner, outer}}
 	}
@@ -343,25 +344,25 @@ func nullSafe(inner, outer *expr.Expr, nullable bool, at Position) []correlation
 }
 
 // samePatient reports whether the correlation is the patient's id on both sides.
-func (r *resolver) samePatient(in *resolver, p correlation) bool {
-	return in.patient != nil && in.readsPatientID(p.inner) && r.readsPatientID(p.outer)
+func (r *Resolver) samePatient(in *Resolver, p correlation) bool {
+	return in.Patient != nil && in.ReadsPatientID(p.inner) && r.ReadsPatientID(p.outer)
 }
 
 // linked reports whether the subquery's rows are public, or the pairs tie them to the patient of the row around: by the
 // patient's id, or by a key of something that one patient has.
-func (r *resolver) linked(in *resolver, pairs []correlation) bool {
-	return in.patient == nil || slices.ContainsFunc(pairs, func(p correlation) bool {
+func (r *Resolver) linked(in *Resolver, pairs []correlation) bool {
+	return in.Patient == nil || slices.ContainsFunc(pairs, func(p correlation) bool {
 		return r.samePatient(in, p) || p.inner.Op == expr.OpColumn && p.outer.Op == expr.OpColumn &&
-			r.sameKey(in.of(p.inner.Relation), p.inner.Column, r.of(p.outer.Relation), p.outer.Column)
+			r.sameKey(in.Of(p.inner.Relation), p.inner.Column, r.Of(p.outer.Relation), p.outer.Column)
 	})
 }
 
 // leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
-func (r *resolver) leftJoinSubquery(in *resolver, pairs []correlation, functions []fragment.Output, at Position) *source {
+func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions []fragment.Output, at syntax.Position) *Source {
 	d := &fragment.Derived{Grouped: true}
-	if in.patient != nil && r.patient == nil {
-		refuse(CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
+	if in.Patient != nil && r.Patient == nil {
+		syntax.Refuse(syntax.CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
 	}
 	kept := pairs[:0:0]
 	for _, p := range pairs {
@@ -371,16 +372,16 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []correlation, functions
 	}
 	if !r.linked(in, pairs) {
 		hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
-		refuse(CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
+		syntax.Refuse(syntax.CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
 	}
-	in.linkByForeignKeys()
-	d.Relations, d.Filter = in.relations(), in.filter
-	if in.patient != nil {
-		d.Patient = valueOutput(d, in.patient)
+	in.LinkByForeignKeys()
+	d.Relations, d.Filter = in.Relations(), in.Filter
+	if in.Patient != nil {
+		d.Patient = AddValue(d, in.Patient)
 	}
 	keys := make([]string, len(kept))
 	for i, p := range kept {
-		keys[i] = valueOutput(d, p.inner)
+		keys[i] = AddValue(d, p.inner)
 	}
 	for _, f := range functions {
 		name := f.Name
@@ -390,7 +391,7 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []correlation, functions
 	if len(d.Columns) == 0 {
 		d.Columns = append(d.Columns, fragment.Output{Name: "rows", Function: fragment.FunctionRows})
 	}
-	if only := in.sources[0]; len(in.sources) == 1 && only.Derived != nil && in.filter == nil && len(functions) == 0 && len(kept) == 0 && only.table.OneRowPerPatient {
+	if only := in.Sources[0]; len(in.Sources) == 1 && only.Derived != nil && in.Filter == nil && len(functions) == 0 && len(kept) == 0 && only.Schema.OneRowPerPatient {
 		d = only.Derived // a cohort already
 	}
 	planned := in.settleDerived(d, nil, at)
@@ -398,24 +399,24 @@ func (r *resolver) leftJoinSubquery(in *resolver, pairs []correlation, functions
 	for _, p := range kept {
 		signature += scalar.Canonical(p.outer)
 	}
-	s := &source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d, Join: fragment.JoinLeft}, table: planned.table, at: at, signature: signature}
-	if i := slices.IndexFunc(r.sources, func(o *source) bool { return o.signature == signature }); i >= 0 {
-		return r.sources[i] // asked twice
+	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, signature: signature}
+	if i := slices.IndexFunc(r.Sources, func(o *Source) bool { return o.signature == signature }); i >= 0 {
+		return r.Sources[i] // asked twice
 	}
 	var conditions []*expr.Expr
-	if in.patient != nil {
-		c, _ := s.table.Column(d.Patient)
-		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.expr(c), r.patient))
+	if in.Patient != nil {
+		c, _ := s.Schema.Column(d.Patient)
+		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.Expr(c), r.Patient))
 	}
 	for i, p := range kept {
-		c, _ := s.table.Column(keys[i])
-		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.expr(c), p.outer))
+		c, _ := s.Schema.Column(keys[i])
+		conditions = append(conditions, scalar.Apply(at, expr.OpEqual, s.Expr(c), p.outer))
 	}
 	if len(conditions) == 0 {
 		s.Join = fragment.JoinCross
 	} else {
 		s.On = scalar.Conjunction(conditions)
 	}
-	r.sources = append(r.sources, s)
+	r.Sources = append(r.Sources, s)
 	return s
 }

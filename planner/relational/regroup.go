@@ -1,0 +1,34 @@
+package relational
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// Regrouped is a resolver for what reads the rows of a derived relation of r's: names are r's, and what they stand for is what the
+// relation has of it.
+func (r *Resolver) Regrouped(d *fragment.Derived, at syntax.Position) *Resolver {
+	over := &Resolver{Catalog: r.Catalog, Scope: r.Scope, behind: r, moved: d}
+	over.Adopt(over.settleDerived(d, nil, at), r.Sources[0].Alias, at)
+	return over
+}
+
+// Over rewrites an expression over the rows behind as one over the relation between.
+func (r *Resolver) Over(at syntax.Position, e *expr.Expr) *expr.Expr {
+	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return scalar.Same(o.Expr, e) }); i >= 0 {
+		return expr.Column(r.Sources[0].Name, r.moved.Columns[i].Name, e.Type)
+	}
+	if e.Op == expr.OpColumn {
+		syntax.Refuse(syntax.CodeNotGrouped, at, "add it to GROUP BY", "%s differs from row to row within a group", e.Column)
+	}
+	x := *e
+	x.Args = nil
+	for _, a := range e.Args {
+		x.Args = append(x.Args, r.Over(at, a))
+	}
+	return &x
+}

@@ -1,0 +1,195 @@
+package relational
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// Resolver gives the names of one SELECT their columns and its terms their types. Once Read has been called, Sources are
+// what FROM reads, and what was joined besides; Filter is WHERE, or nil.
+type Resolver struct {
+	Catalog *Vocabulary
+	Scope   *Scope    // the queries of WITH that the SELECT sees
+	outer   *Resolver // of the SELECT around a subquery, whose columns it may read
+	Sources []*Source
+	Filter  *expr.Expr
+	Patient *expr.Expr // the column of the patient's id; nil where all is public
+	// joining: ON is being resolved, where a subquery has no place.
+	joining bool
+	// nullMatters is the depth of operators around the term that is being resolved, such as NOT, that distinguish NULL
+	// from FALSE.
+	nullMatters int
+	Depth       int // of queries within queries
+	// composer plans the queries within as releases of their own; nil where they are rows of patients.
+	composer Composer
+	where    *syntax.Expr // WHERE, before it is resolved; nil: there is none
+	// constants are the queries of FROM that read no table, and conditions what their joins ask.
+	constants  []*constants
+	conditions []*syntax.Expr
+	// behind has the names, where moved stands between the rows and what reads them (see Regrouped).
+	behind *Resolver
+	moved  *fragment.Derived
+	// known is what is known of the relations of knownOf.
+	known   *fragment.Scope
+	knownOf []fragment.Relation
+}
+
+// Composer plans queries as releases of their own, whose rows are then public.
+type Composer interface {
+	// Derive plans a query that reads releases, or is one.
+	Derive(q *syntax.Query, within *Scope) *Derived
+	// Nested reports whether a query reads other releases instead of patients.
+	Nested(q *syntax.Query, within *Scope) bool
+	// TableFunction plans a function in FROM, which computes with a release of its own.
+	TableFunction(t *syntax.Expr, within *Scope) *Derived
+}
+
+// New is for the SELECTs of a scope. Where c is not nil, it plans the queries within as releases of their own.
+func New(v *Vocabulary, within *Scope, c Composer) *Resolver {
+	return &Resolver{Catalog: v, Scope: within, composer: c}
+}
+
+// Inner is for a query within the SELECT, which reads the SELECT's columns too.
+func (r *Resolver) Inner(within *Scope) *Resolver {
+	return &Resolver{Catalog: r.Catalog, Scope: within, outer: r, Depth: r.Depth + 1, composer: r.composer}
+}
+
+// Relations are what the rows are read from, in the order in which they are joined.
+func (r *Resolver) Relations() []fragment.Relation {
+	var all []fragment.Relation
+	for _, s := range r.Sources {
+		all = append(all, s.Relation)
+	}
+	return all
+}
+
+// Of returns the source of a relation, or nil where it is another SELECT's.
+func (r *Resolver) Of(relation string) *Source {
+	if i := r.place(relation); i >= 0 {
+		return r.Sources[i]
+	}
+	return nil
+}
+
+func (r *Resolver) place(relation string) int {
+	return slices.IndexFunc(r.Sources, func(s *Source) bool { return s.Name == relation })
+}
+
+// Read plans which rows a SELECT reads, and whose they are.
+func (r *Resolver) Read(s *syntax.Select) {
+	r.where = s.Where
+	r.from(s.From, s.At)
+	r.findPatient()
+	for _, on := range r.conditions {
+		r.Filter = scalar.Normalized(r.and(r.Condition(on, "ON")))
+	}
+	if s.Where != nil {
+		r.Filter = scalar.Normalized(r.and(r.Condition(s.Where, "WHERE")))
+		r.refuseBeyond(s.Where)
+	}
+}
+
+// refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as the
+// nearest: no row fulfils it, whatever the table holds, and an answer of 0 would say more than is known.
+func (r *Resolver) refuseBeyond(where *syntax.Expr) {
+	conditions := []*syntax.Expr{where}
+	if where.Kind == syntax.Operator && where.Name == "and" {
+		conditions = where.Args
+	}
+	for _, t := range conditions {
+		if t.Kind != syntax.Operator || !syntax.IsComparison(t.Name) || t.Name == "<>" || t.Args[0].Kind != syntax.Column || t.Args[1].Kind != syntax.Literal {
+			continue
+		}
+		e := r.Row(t.Args[0])
+		s := r.Of(e.Relation)
+		if e.Op != expr.OpColumn || s == nil || s.Derived != nil {
+			continue
+		}
+		c, ok := s.Schema.Column(e.Column)
+		if !ok || !c.Lower.Valid() || !c.Type.Numeric() {
+			continue
+		}
+		known, err := fragment.NewScope([]fragment.Relation{{Name: s.Name, Table: s.Table}}, r.Catalog.Catalog)
+		if err != nil {
+			r.TooMuch(err)
+		}
+		if f := known.RangeWhere(e, r.Row(t)); f.Lower > f.Upper {
+			syntax.Refuse(syntax.CodeBounds, t.At, "ask for what is within the bounds; or ask the federation's operator for wider ones",
+				"no row fulfils this: by the catalog, %s lies from %s to %s, and what is beyond counts as the nearest of these", t.Args[0].Describe(), c.Lower, c.Upper)
+		}
+	}
+}
+
+// and adds a condition to those of WHERE.
+func (r *Resolver) and(e *expr.Expr) *expr.Expr {
+	if r.Filter == nil {
+		return e
+	}
+	return scalar.Conjunction(append(expr.Conjuncts(r.Filter), expr.Conjuncts(e)...))
+}
+
+// TooMuch refuses relations of which a scope cannot be made.
+func (r *Resolver) TooMuch(err error) {
+	if limit := new(fragment.Limit); errors.As(err, &limit) {
+		r.Invalid(err, r.Sources[0].At)
+	}
+	_, message, _ := strings.Cut(err.Error(), ": ")
+	syntax.Refuse(syntax.CodeTooLarge, r.Sources[0].At, "read fewer tables", "%s", message)
+}
+
+// facts infers what is known of an expression on the rows that are read.
+func (r *Resolver) facts(e *expr.Expr) expr.Range {
+	if all := r.Relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
+		s, err := fragment.NewScopeWithin(all, r.Catalog.Catalog, r.Catalog.Domains)
+		if err != nil {
+			r.TooMuch(err)
+		}
+		r.known, r.knownOf = s, all
+	}
+	return r.known.RangeWhere(e, r.Filter)
+}
+
+// ReadsAny reports whether the expression reads a relation of which f says so.
+func ReadsAny(e *expr.Expr, f func(relation string) bool) bool {
+	found := false
+	e.Columns(func(relation, _ string) { found = found || f(relation) })
+	return found
+}
+
+func ambiguous(t *syntax.Expr, hint string) *syntax.Error {
+	return &syntax.Error{Code: syntax.CodeAmbiguous, Position: t.At, Hint: hint, Message: t.Name + " is a column of more than one table here"}
+}
+
+// MaxQueryDepth bounds queries within queries.
+const MaxQueryDepth = 16
+
+// Scope is the queries that WITH names, the innermost first. The last of the list has no query.
+type Scope struct {
+	syntax.With
+	within *Scope // where its query is planned
+	next   *Scope
+	*memory
+}
+
+// memory is what is known of the queries of a statement while it is planned.
+type memory struct {
+	reads int // of names of WITH
+	// kept holds the rows of queries that have been read to classify them, until they are planned.
+	kept map[*syntax.Query]*Resolver
+}
+
+// constants is a query of one row that reads no table, such as WITH params AS (SELECT DATE '2020-01-01' AS start).
+// Its columns stand for what they are; it is no relation of the plan.
+type constants struct {
+	alias string
+	names []string
+	exprs []*expr.Expr
+	// values: it is VALUES of one row, which may stand for a table as those of more do.
+	values bool
+}

@@ -1,0 +1,140 @@
+package relational
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+)
+
+// BaseTable is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none. grouped: several may
+// have become one row.
+func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *catalog.Table, grouped bool) {
+	d := of.Derived
+	switch {
+	case d == nil:
+		return t, false
+	case d.Combine != "" || t.OneRowPerPatient:
+		return nil, false
+	case d.Grouped:
+		if counted := r.countedIn(d, t); counted != nil {
+			return counted, false
+		}
+	}
+	for _, within := range d.Relations {
+		known := r.tableOf(within)
+		switch {
+		case known == nil:
+			return nil, false
+		case known.Public || known.OneRowPerPatient || lookedUp(within, known):
+			continue
+		case base != nil:
+			return nil, false
+		}
+		if base, grouped = r.BaseTable(within, known); base == nil {
+			return nil, false
+		}
+	}
+	return base, grouped || d.Grouped
+}
+
+// countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's id; nil: by
+// something else.
+func (r *Resolver) countedIn(d *fragment.Derived, t *catalog.Table) *catalog.Table {
+	var counted *catalog.Table
+	for _, o := range d.Columns {
+		if o.Function != "" || o.Name == d.Patient {
+			continue
+		}
+		c, ok := t.Column(o.Name)
+		if !ok || counted != nil || !r.privateKey(c.References) {
+			return nil
+		}
+		name, _, _ := strings.Cut(c.References, ".")
+		counted, _ = r.Catalog.Table(name)
+	}
+	return counted
+}
+
+// tableOf is a relation as a table; nil: it cannot be made.
+func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
+	if of.Derived == nil {
+		t, _ := r.Catalog.Table(of.Table)
+		return t
+	}
+	t, err := of.Derived.Table(of.Name, r.Catalog.Catalog, r.Catalog.Domains)
+	if err != nil {
+		return nil
+	}
+	return t
+}
+
+// lookedUp reports whether a relation is joined by its key, so that it adds no rows.
+func lookedUp(of fragment.Relation, t *catalog.Table) bool {
+	if of.Derived != nil || len(t.Key) != 1 {
+		return false
+	}
+	return slices.ContainsFunc(expr.Conjuncts(of.On), func(e *expr.Expr) bool {
+		return e.Op == expr.OpEqual && slices.ContainsFunc(e.Args, func(x *expr.Expr) bool {
+			return x.Op == expr.OpColumn && x.Relation == of.Name && strings.EqualFold(x.Column, t.Key[0])
+		})
+	})
+}
+
+// RowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a derived one has
+// no more than what it reads.
+func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
+	d := of.Derived
+	switch {
+	case t == nil:
+		return r.Catalog.MaxRows
+	case d == nil || t.OneRowPerPatient:
+		return r.Catalog.RowLimit(t)
+	case d.Combine != "":
+		return r.rowLimitOf(d)
+	}
+	if base, _ := r.BaseTable(of, t); base != nil {
+		return r.Catalog.RowLimit(base)
+	}
+	limit := 1
+	for _, within := range d.Relations {
+		if known := r.tableOf(within); known == nil || !known.Public {
+			limit = max(limit, r.RowLimit(within, known))
+		}
+	}
+	return limit
+}
+
+// rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as where each
+// has a kind.
+func (r *Resolver) rowLimitOf(d *fragment.Derived) int {
+	limit, seen := 0, map[string]bool{}
+	apart := d.Combine == fragment.CombineAll && fragment.Apart(d.Arms, r.Catalog.Catalog, r.Catalog.Domains)
+	for i, arm := range d.Arms {
+		of := fragment.Relation{Name: "arm", Derived: arm}
+		known := r.tableOf(of)
+		one := r.RowLimit(of, known)
+		table := ""
+		if known != nil {
+			if base, _ := r.BaseTable(of, known); base != nil {
+				table = base.Source()
+			}
+		}
+		switch {
+		case d.Combine == fragment.CombineExcept && i > 0:
+		case d.Combine == fragment.CombineIntersect && i > 0:
+			limit = min(limit, one)
+		case apart || seen[table]:
+			limit = max(limit, one)
+		default:
+			limit = min(limit+one, MaxRows)
+			seen[table] = table != ""
+		}
+	}
+	return limit
+}
+
+// MaxRows is the largest limit of rows, and of groups, a patient.
+const MaxRows = 1_000_000
