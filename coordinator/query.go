@@ -11,12 +11,9 @@ import (
 	"slices"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
-	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
-	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -65,18 +62,6 @@ func (c *Coordinator) query(ctx context.Context, who Researcher, req Request, be
 	a, err := c.answer(ctx, who, question, course, before, progress)
 	course.end(a, err)
 	return a, err
-}
-
-// parsedRequest is a request whose text has been parsed, once for all that is done with it.
-type parsedRequest struct {
-	Request
-	statement *syntax.Statement // nil where unread is set
-	unread    error
-}
-
-func read(req Request) parsedRequest {
-	statement, err := syntax.ParseIn(req.SQL, req.Dialect)
-	return parsedRequest{req, statement, err}
 }
 
 // answer is Query's, for what asks for data.
@@ -250,217 +235,6 @@ func newID() string {
 	return hex.EncodeToString(id)
 }
 
-// plan admits and plans a query; it touches nothing.
-func (c *Coordinator) plan(who Researcher, req parsedRequest) (*query, error) {
-	if err := c.ledgerIntact(); err != nil {
-		return nil, err
-	}
-	if err := c.certified(); err != nil {
-		return nil, err
-	}
-	if req.statement != nil {
-		if err := req.hint(req.statement.Hints); err != nil {
-			return nil, err
-		}
-	}
-	study, err := c.admit(who, &req.Request)
-	if err != nil {
-		return nil, err
-	}
-	if req.unread != nil {
-		return nil, planError(req.unread)
-	}
-	hospitals := slices.DeleteFunc(slices.Clone(c.config.Hospitals), func(h string) bool { return !study.IncludesHospital(h) })
-	chosen, err := ParseSelection(req.Hospitals)
-	if err != nil {
-		return nil, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("hospitals cannot be %q", req.Hospitals), Hint: err.Error()}
-	}
-	if hospitals, err = chosen.of(hospitals, study.Sealed); err != nil {
-		return nil, err
-	}
-	ask := planner.Query{Statement: req.statement, Parameters: req.Parameters, Ask: req.Ask, Today: c.now(), MaxEpsilon: study.MaxEpsilon}
-	if req.Accuracy != nil {
-		target := *req.Accuracy
-		target.Confidence = c.config.Confidence
-		ask.Accuracy = &target
-	}
-	if ask.Least, err = study.Cheapest(); err != nil {
-		return nil, internalError(err)
-	}
-	known, likely, ladders := c.profiled(req.Study)
-	program, err := planner.Compose(ask,
-		planner.Federation{
-			Catalog: known, Hospitals: hospitals, Accounting: study.Budget.Accounting, Digest: c.digest, Likely: likely, Ladders: ladders,
-			Covered: study.Sealed, Masked: c.config.Sealed.Masks, Size: len(c.config.Hospitals),
-			Uncounted: !counts(study),
-		})
-	if err != nil {
-		return nil, planError(err)
-	}
-	dearest, err := study.MaxLoss()
-	if err != nil {
-		return nil, internalError(err)
-	}
-	for _, plan := range program.Releases { // each has its part, as nodes see to
-		if study.Budget.Accounting.Cheaper(dearest.Part(len(program.Releases)), plan.Loss) {
-			return nil, internalError(fmt.Errorf("a plan of epsilon %g passed a cap of %g", plan.Noise.Epsilon, study.MaxEpsilon))
-		}
-	}
-	q := &query{
-		c: c, id: newID(), who: who, name: req.Study, study: study, sql: req.SQL, storedOnly: req.StoredOnly, program: program,
-		required: min(c.config.Require.of(len(hospitals)), len(hospitals)),
-	}
-	if len(program.Releases) > 0 {
-		q.plan = program.Releases[0]
-	}
-	least := q.least()
-	present, missing := c.Federation().split()
-	for _, a := range missing {
-		if slices.Contains(hospitals, a.Name) {
-			q.missing = append(q.missing, a)
-		}
-	}
-	for _, h := range present {
-		if !slices.Contains(hospitals, h.Name) {
-			continue
-		}
-		if a := c.closed(h.Name, req.Study); a != nil {
-			q.missing = append(q.missing, *a)
-			continue
-		}
-		if a := q.lostAtSeal(h.Name); a != nil {
-			q.missing = append(q.missing, *a)
-			continue
-		}
-		version, old := h.says(least)
-		if old != nil {
-			q.missing = append(q.missing, *old)
-			continue
-		}
-		q.parts = append(q.parts, &part{hospital: h, version: version})
-	}
-	return q, nil
-}
-
-// counts reports whether the study may ask for counts.
-func counts(d *study.Document) bool { return slices.Contains(d.Aggregates, study.Count) }
-
-// run is the query from the gathering of hospitals to the noisy cells, which it
-// finds stored or draws. Every way out before the charge gives back what was
-// reserved; none does after it.
-func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err error) {
-	if len(q.parts) < q.required {
-		return nil, false, q.tooFew(CodeHospitalMissing, q.missing)
-	}
-	key := q.cellsKey()
-	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
-		return cells, ok, err
-	}
-	if q.storedOnly {
-		return nil, false, &Error{
-			Code: CodeNotStored, Message: "this question has no stored answer over the data as it is now",
-			Hint: "ask without `stored_only`; that costs what a new answer costs",
-		}
-	}
-	loss, err := q.request()
-	if err != nil {
-		return nil, false, err
-	}
-	reservation, err := q.reserve(ctx, loss)
-	if err != nil {
-		return nil, false, err
-	}
-	asked := q.parts
-	defer func() {
-		q.abandon(ctx, asked)
-		if !q.charged {
-			q.giveBack(ctx, reservation)
-		}
-	}()
-
-	q.prepare(ctx, loss)
-	before := len(q.missing)
-	q.dropFailed()
-	if ctx.Err() != nil {
-		return nil, false, ctx.Err()
-	}
-	if len(q.parts) < q.required {
-		return nil, false, q.tooFew(CodeHospitalRefused, q.missing[before:])
-	}
-	if now := q.cellsKey(); now != key { // other hospitals, or newer data than the roster knew
-		if cells, ok, err := q.storedCells(ctx, now); ok || err != nil {
-			return cells, ok, err
-		}
-	}
-
-	if err := q.charge(ctx, reservation); err != nil {
-		return nil, false, err
-	}
-	q.charged = true
-	cells, err = q.compute(ctx)
-	q.caveats = caveats{}
-	for _, p := range q.parts {
-		q.caveats.add(q.c.catalog, p.hospital.Name, p.caveats)
-	}
-	return cells, false, err
-}
-
-// compute has the hospitals run the query, adds up, and covers the sums with noise.
-func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
-	known := map[string]*ledger.Checkpoint{}
-	for _, p := range q.parts {
-		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
-	}
-	sums, err := q.execute(ctx)
-	// What the hospitals' ledgers vouch for is on this disk before anything is released.
-	shown := map[string]ledger.Checkpoint{}
-	for _, p := range q.parts {
-		if p.shown != nil {
-			shown[p.hospital.Name] = *p.shown
-		}
-	}
-	if kept := q.c.keep(context.WithoutCancel(ctx), shown, known, 0); kept != nil {
-		return nil, kept
-	}
-	before := len(q.missing)
-	q.dropFailed()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if errors.Is(err, errTooManyGroups) || errors.Is(err, errTooManyNames) {
-		return nil, &Error{
-			Code: Code(planner.CodeTooLarge), Message: "the query makes more groups than can be held at once",
-			Hint: "group by fewer or coarser keys",
-		}
-	}
-	if len(q.parts) < q.required || errors.Is(err, errUnsealed) {
-		failed := slices.DeleteFunc(slices.Clone(q.missing[before:]), func(a Absence) bool { return a.Code == absentCanceled })
-		if !slices.ContainsFunc(failed, func(a Absence) bool { return a.Code != absentTimeout }) {
-			return nil, q.tooFew(CodeTimeout, failed) // a hospital keeps our deadline, and may look at its clock first
-		}
-		return nil, q.tooFew(CodeHospitalFailed, failed)
-	}
-	if err != nil {
-		return nil, err
-	}
-	answered := map[string]bool{}
-	for _, p := range q.parts {
-		answered[p.hospital.Name] = true
-	}
-	cells, err := q.c.release(ctx, q.plan, sums)
-	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
-}
-
-// ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.
-func ofAbsent(keys []fragment.Key, group []value.Value, answered map[string]bool) bool {
-	for i, k := range keys {
-		if k.Expr.Op == expr.OpHospital && !answered[group[i].Str()] {
-			return true
-		}
-	}
-	return false
-}
-
 // finish makes the answer of the releases.
 func (q *query) finish(ctx context.Context, releases []released, found []fragment.Rows) (*Answer, error) {
 	var cells [][]planner.Cell
@@ -624,3 +398,18 @@ func (q *query) explainFailure(ctx context.Context, err error) error {
 	e.Charged = q.charged
 	return e
 }
+
+// parsedRequest is a request whose text has been parsed, once for all that is done with it.
+type parsedRequest struct {
+	Request
+	statement *syntax.Statement // nil where unread is set
+	unread    error
+}
+
+func read(req Request) parsedRequest {
+	statement, err := syntax.ParseIn(req.SQL, req.Dialect)
+	return parsedRequest{req, statement, err}
+}
+
+// counts reports whether the study may ask for counts.
+func counts(d *study.Document) bool { return slices.Contains(d.Aggregates, study.Count) }

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/intramuros/intramuros/internal/config"
+	"github.com/intramuros/intramuros/internal/study"
+)
+
+// narrowing is what a custodian allows less than a document does.
+type narrowing struct {
+	document, until                 string
+	epsilon, maxEpsilon, minEpsilon float64
+	sealed                          bool
+}
+
+func (n *narrowing) flags(c *cobra.Command) {
+	c.Flags().StringVar(&n.document, "document", "", "a narrower document to sign, from study show --document")
+	c.Flags().Float64Var(&n.epsilon, "epsilon", 0, "narrow the whole budget to this epsilon")
+	c.Flags().Float64Var(&n.maxEpsilon, "max-epsilon", 0, "narrow the cap of one query to this epsilon")
+	c.Flags().Float64Var(&n.minEpsilon, "min-epsilon", 0, "raise the least price of a release to this epsilon")
+	c.Flags().StringVar(&n.until, "until", "", "narrow the expiry to this date")
+	c.Flags().BoolVar(&n.sealed, "sealed", false, "let numbers leave only with your hospital's own noise on each")
+}
+
+// apply is what is left of a document; an error that wraps study.ErrWider where that is more.
+func (n *narrowing) apply(of *study.Document) (*study.Document, error) {
+	d := *of
+	if n.document != "" {
+		d = study.Document{}
+		if err := config.Load(n.document, &d); err != nil {
+			return nil, err
+		}
+	}
+	if n.epsilon > 0 {
+		d.Budget.Epsilon = n.epsilon
+	}
+	if n.maxEpsilon > 0 {
+		d.MaxEpsilon = n.maxEpsilon
+		d.DefaultEpsilon = min(d.DefaultEpsilon, n.maxEpsilon)
+	}
+	if n.minEpsilon > 0 {
+		d.MinEpsilon = n.minEpsilon
+		d.DefaultEpsilon = max(d.DefaultEpsilon, n.minEpsilon)
+	}
+	d.Sealed = d.Sealed || n.sealed
+	if n.until != "" {
+		var err error
+		if d.Expires, err = time.Parse(time.DateOnly, n.until); err != nil {
+			return nil, usageError{errors.New("--until must be a date such as 2027-12-31")}
+		}
+	}
+	return &d, d.Narrows(of)
+}
+
+func newStudyApproveCommand() *cobra.Command {
+	var s signing
+	var n narrowing
+	var proposal string
+	c := &cobra.Command{
+		Use:   "approve STUDY --file LEDGER --key KEY",
+		Short: "Approve a study at your hospital, as proposed or narrower",
+		Long: `Approves the latest proposal of a study at the hospital whose node's ledger is --file.
+--epsilon, --max-epsilon, --min-epsilon, --sealed and --until narrow it; --document takes a whole
+document, a YAML file (study show --document), that may be narrower in any part: fewer people, tables,
+columns or aggregates. Nothing can be allowed that is not proposed.
+
+A study that is suspended is opened as it held by study resume; an approval opens it as it is proposed.`,
+		Example: `  intramuros study show diabetes-2027 --file node.ledger
+  intramuros study approve diabetes-2027 --file node.ledger --key claire.key --epsilon 5`,
+		Args:    arguments(cobra.ExactArgs(1)),
+		PreRunE: require("file", "key"),
+		RunE: func(c *cobra.Command, args []string) error {
+			key, err := s.signer()
+			if err != nil {
+				return err
+			}
+			r, place, err := registry(c.Context(), s.file)
+			if err != nil {
+				return err
+			}
+			offer, number, err := offered(r, args[0], proposal)
+			if err != nil {
+				return err
+			}
+			held, _ := r.Study(args[0])
+			n.sealed = n.sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
+			d, err := n.apply(offer.Document)
+			if err != nil {
+				return err
+			}
+			if proposal != "" {
+				if _, err := study.Post(study.Inbox(s.file), offer); err != nil {
+					return err
+				}
+			}
+			return s.send(c, key, &study.Record{
+				Act: study.Approve, Study: args[0], Federation: offer.Federation, Hospital: place.Hospital, Number: number,
+				Document: d, Proposal: offer.Document.Digest(),
+			})
+		},
+	}
+	s.flags(c)
+	n.flags(c)
+	c.Flags().StringVar(&proposal, "proposal", "", "a signed proposal that the node has not heard of, from study propose --out")
+	return c
+}
+
+// newActCommand is a command that signs one act on a study that the daemon knows. fill adds what the act needs.
+func newActCommand(c *cobra.Command, s *signing, fill func(*study.Study, *study.Record) error) *cobra.Command {
+	c.Args, c.PreRunE = arguments(cobra.ExactArgs(1)), require("file", "key")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		key, err := s.signer()
+		if err != nil {
+			return err
+		}
+		r, place, err := registry(c.Context(), s.file)
+		if err != nil {
+			return err
+		}
+		offer, number, err := offered(r, args[0], "")
+		if err != nil {
+			return err
+		}
+		stands, _ := r.Study(args[0])
+		record := &study.Record{Study: args[0], Federation: offer.Federation, Hospital: place.Hospital, Number: number}
+		if err := fill(&stands, record); err != nil {
+			return err
+		}
+		return s.send(c, key, record)
+	}
+	s.flags(c)
+	return c
+}
+
+func newStudyResumeCommand() *cobra.Command {
+	return newActCommand(&cobra.Command{
+		Use:   "resume STUDY --file LEDGER --key KEY",
+		Short: "Open a suspended study again, as it held",
+		Long: `Opens a suspended study again on the terms that held when it was suspended, as they were
+narrowed, whoever or whatever suspended it: the custodian, or too many failed queries, which are
+counted anew from then on. A newer version of the proposal goes on waiting for its approval.`,
+		Example: `  intramuros study resume diabetes-2027 --file node.ledger --key claire.key --reason "the line was mended"`,
+	}, &signing{}, func(s *study.Study, r *study.Record) error {
+		if s.Approved == nil || s.Status != study.Suspended {
+			return fmt.Errorf("the study %s is %s here; only what was approved and is suspended can be resumed", s.ID, s.Status)
+		}
+		r.Act, r.Document = study.Resume, s.Approved
+		return nil
+	})
+}
+
+func newStudyNarrowCommand() *cobra.Command {
+	var n narrowing
+	c := newActCommand(&cobra.Command{
+		Use:   "narrow STUDY --file LEDGER --key KEY",
+		Short: "Allow a study less than holds, from now on",
+		Long: `Narrows what holds of a study, as study approve narrows a proposal: less budget, fewer people,
+tables, columns or aggregates. It opens nothing, so one custodian's signature is enough, and a
+suspended study stays suspended. To allow more again takes study approve.`,
+		Example: `  intramuros study narrow diabetes-2027 --file node.ledger --key claire.key --max-epsilon 0.2
+  intramuros study show diabetes-2027 --file node.ledger --document=held > narrower.yaml`,
+	}, &signing{}, func(s *study.Study, r *study.Record) (err error) {
+		if s.Approved == nil {
+			return fmt.Errorf("nothing of the study %s holds here; approve it, as narrow as you like", s.ID)
+		}
+		r.Act = study.Narrow
+		r.Document, err = n.apply(s.Approved)
+		return err
+	})
+	n.flags(c)
+	return c
+}
+
+func newStudyCosignCommand() *cobra.Command {
+	return newActCommand(&cobra.Command{
+		Use:   "cosign STUDY --file LEDGER --key KEY",
+		Short: "Sign what another custodian has signed, so that it holds",
+		Long: `Where node.yaml's signatures_required is 2 or more, an approval or a resumption opens nothing before
+so many custodians have signed the same. This signs what the others have signed, which
+study show tells. Whoever disagrees suspends the study, ends it, or approves other terms.`,
+		Example: `  intramuros study show diabetes-2027 --file node.ledger
+  intramuros study cosign diabetes-2027 --file node.ledger --key bert.key`,
+	}, &signing{}, func(s *study.Study, r *study.Record) error {
+		p := s.Pending
+		if p == nil {
+			return fmt.Errorf("nothing of the study %s waits for a signature; see: intramuros study show %s", s.ID, s.ID)
+		}
+		r.Act, r.Document = p.Act, p.Document
+		if p.Act == study.Approve {
+			r.Proposal = s.Proposal.Digest()
+		}
+		return nil
+	})
+}
+
+// offered gives the proposal to answer, and the number of the next act.
+func offered(r *study.Registry, id, file string) (*study.Record, int, error) {
+	s, known := r.Study(id)
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, 0, err
+		}
+		offer, err := study.Decode(b)
+		if err != nil {
+			return nil, 0, err
+		}
+		return offer, s.Acts + 1, nil
+	}
+	if !known || s.Offer() == nil {
+		return nil, 0, fmt.Errorf("no study %q is proposed here; see: intramuros study list", id)
+	}
+	return s.Offer(), s.Acts + 1, nil
+}
+
+func newStudyCloseCommand(act study.Act, short, how string) *cobra.Command {
+	return newActCommand(&cobra.Command{
+		Use:     string(act) + " STUDY --file LEDGER --key KEY",
+		Short:   short,
+		Long:    "Closes a study where the ledger's daemon decides, " + how + ".",
+		Example: fmt.Sprintf(`  intramuros study %s diabetes-2027 --file node.ledger --key claire.key --reason "asked by the ethics committee"`, act),
+	}, &signing{}, func(_ *study.Study, r *study.Record) error {
+		r.Act = act
+		return nil
+	})
+}

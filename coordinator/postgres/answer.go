@@ -1,0 +1,257 @@
+package postgres
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/intramuros/intramuros/coordinator"
+	"github.com/intramuros/intramuros/coordinator/session"
+	"github.com/intramuros/intramuros/coordinator/tabular"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// portal is a statement with its parameters, and its answer once it has run.
+type portal struct {
+	statement *statement
+	arguments []any                  // of a question about the catalog
+	values    map[string]value.Value // of one about patients
+	formats   []int16
+	ran       bool
+	rows      [][]any
+	sent      int
+	moved     int  // rows that FETCH or MOVE went over
+	cursor    bool // made by DECLARE
+	hold      bool
+	size      int  // bytes, about, beside the statement's
+	kept      bool // until it is dropped
+}
+
+// run does what the statement says, once, and leaves its rows in the portal.
+func (c *conn) run(p *portal) error {
+	p.ran = true
+	if err := c.answer(p); err != nil {
+		return err
+	}
+	if p.kept && p.statement.kind != fetch { // whose rows are the cursor's
+		size := weighRows(p.rows)
+		p.size += size
+		c.server.holdings.hold(c, size)
+	}
+	return nil
+}
+
+// weighRows tells how many bytes rows take, about.
+func weighRows(rows [][]any) int {
+	const cell = 32
+	size := 0
+	for _, row := range rows {
+		size += cell * (len(row) + 1)
+		for _, v := range row {
+			if text, ok := v.(string); ok {
+				size += len(text)
+			}
+		}
+	}
+	return size
+}
+
+// answer does what the statement says.
+func (c *conn) answer(p *portal) error {
+	s := p.statement
+	switch s.kind {
+	case begin:
+		c.inBlock = true
+	case commit:
+		c.inBlock = false
+		c.closeCursors(false)
+	case declare:
+		return c.runDeclare(p)
+	case fetch:
+		return c.runFetch(p)
+	case closing:
+		return c.runClose(s.name)
+	case deallocate:
+		c.forgetStatements(s.name)
+	case discard:
+		c.discard(s.name)
+	case stop:
+		p.rows = [][]any{{c.server.stop(c.who.Name, s.Tokens)}}
+	case schemaOnly:
+		c.notice("cost: nothing, the columns were asked for and no row", "")
+	case set:
+		return c.set(s.name, s.text)
+	case show:
+		c.showRows(p)
+	case lookup, question:
+		// Before anything is paid for: an answer is kept however large it is.
+		if err := c.server.holdings.room(c, 0); err != nil {
+			return err
+		}
+		if s.kind == question {
+			return c.ask(p)
+		}
+		ctx, done := c.work()
+		defer done()
+		rows, err := s.lookup.Run(ctx, p.arguments)
+		p.rows = rows
+		return err
+	}
+	return nil
+}
+
+func (c *conn) showRows(p *portal) {
+	if p.statement.name != "all" {
+		p.rows = [][]any{{c.show(p.statement.name)}}
+		return
+	}
+	for _, name := range session.Names {
+		p.rows = append(p.rows, []any{name, c.show(name), "of Intramuros"})
+	}
+	var names []string
+	for name := range defaults {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p.rows = append(p.rows, []any{name, c.show(name), ""})
+	}
+}
+
+// ask runs a question about patients.
+func (c *conn) ask(p *portal) error {
+	ctx, done := c.work()
+	defer done()
+	a, err := c.server.asker.Forewarned(ctx, c.who, c.settings.Request(p.statement.Text, p.values), c.forewarn)
+	if err != nil {
+		return err
+	}
+	if p.statement.columns == nil {
+		p.statement.tell(a.Columns, c.settings.Intervals)
+	}
+	columns := tabular.Columns(a.Columns, p.statement.intervals)
+	for _, row := range a.Rows {
+		line := make([]any, len(columns))
+		for i, column := range columns {
+			line[i] = plain(column.Of(row))
+		}
+		p.rows = append(p.rows, line)
+	}
+	if a.Informs {
+		return nil
+	}
+	if a.Public {
+		c.notice("cost: nothing, public tables only", "")
+		for _, w := range a.Warnings {
+			c.warn(w)
+		}
+		return nil
+	}
+	c.notice(fmt.Sprintf("cost: %s; the study %s has epsilon %s left", costOf(a), c.settings.Study, short(a.Remaining.Epsilon)), hospitals(a))
+	if text := intervals(a); text != "" {
+		c.notice(text, "")
+	}
+	for _, w := range a.Warnings {
+		c.warn(w)
+	}
+	return nil
+}
+
+// forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer will not
+// be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
+func (c *conn) forewarn(o *coordinator.Outline) {
+	if o.Stored || len(o.Warnings)+len(o.Away) == 0 {
+		return
+	}
+	told := slices.Clone(o.Warnings)
+	for _, a := range o.Away {
+		told = append(told, a.Name+" "+a.Why)
+	}
+	c.notice(fmt.Sprintf("before epsilon %s is spent: %s", short(o.Cost.Epsilon), strings.Join(told, "; ")), "")
+	if c.flush() != nil { // the client is gone, and for nobody nothing is spent
+		c.stop()
+	}
+}
+
+func costOf(a *coordinator.Answer) string {
+	if a.Stored {
+		return "nothing, the same question was answered before"
+	}
+	s := "epsilon " + short(a.Cost.Epsilon)
+	if a.Cost.Delta > 0 {
+		s += ", delta " + short(a.Cost.Delta)
+	}
+	return s
+}
+
+func hospitals(a *coordinator.Answer) string {
+	s := "answered by " + strings.Join(a.Answered, ", ")
+	for _, m := range a.Missing {
+		s += "; " + m.Name + " " + m.Why
+	}
+	return s
+}
+
+// intervals tells how far the intervals of each noisy column reach.
+func intervals(a *coordinator.Answer) string {
+	var parts []string
+	for i, column := range a.Columns {
+		if !tabular.Ranged(column) {
+			continue
+		}
+		least, most := math.Inf(1), math.Inf(-1)
+		for _, row := range a.Rows {
+			e := row[i]
+			half := math.Inf(1)
+			if e.Low.Valid() && e.High.Valid() && !e.Low.IsNull() && !e.High.IsNull() {
+				half = (e.High.Float64() - e.Low.Float64()) / 2
+				if column.Type == value.TypeTimestamp {
+					half /= 1e6 // seconds
+				}
+			}
+			least, most = math.Min(least, half), math.Max(most, half)
+		}
+		unit := map[value.Type]string{value.TypeDate: " days", value.TypeTimestamp: " seconds"}[column.Type]
+		switch {
+		case math.IsInf(most, -1):
+		case short(least) == short(most):
+			parts = append(parts, column.Name+" ± "+short(most)+unit)
+		default:
+			parts = append(parts, column.Name+" ± "+short(least)+" to "+short(most)+unit)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %% intervals: %s; SET intervals = columns shows each", short(100*a.Confidence), strings.Join(parts, ", "))
+}
+
+func short(x float64) string {
+	if math.IsInf(x, 0) {
+		return "without end"
+	}
+	return strconv.FormatFloat(x, 'g', 4, 64)
+}
+
+// plain is a value as pgtype encodes it.
+func plain(v value.Value) any {
+	if !v.Valid() || v.IsNull() {
+		return nil
+	}
+	switch v.Type() {
+	case value.TypeBool:
+		return v.True()
+	case value.TypeInt:
+		return v.Int64()
+	case value.TypeFloat:
+		return v.Float64()
+	case value.TypeDate:
+		return time.Unix(v.Int64()*86400, 0).UTC()
+	case value.TypeTimestamp:
+		return time.UnixMicro(v.Int64()).UTC()
+	}
+	return v.Str()
+}

@@ -1,0 +1,152 @@
+package dictionary
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/intramuros/intramuros/internal/sqltoken"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// OIDOf is the type of a column of such values.
+func OIDOf(t value.Type) uint32 {
+	switch t {
+	case value.TypeBool:
+		return OIDBool
+	case value.TypeInt:
+		return OIDInt8
+	case value.TypeFloat:
+		return OIDFloat8
+	case value.TypeDate:
+		return OIDDate
+	case value.TypeTimestamp:
+		return OIDTimestamp
+	}
+	return OIDText
+}
+
+// describe reads what is known of the statement before it runs.
+func describe(s *duckdb.Stmt) (*told, error) {
+	kind, err := s.StatementType()
+	if err != nil {
+		return nil, err
+	}
+	if kind != duckdb.STATEMENT_TYPE_SELECT {
+		return nil, errors.New("it is no SELECT")
+	}
+	t := &told{Parameters: s.NumInput()}
+	n, err := s.ColumnCount()
+	if err != nil {
+		return nil, err
+	}
+	for i := range n {
+		name, err := s.ColumnName(i)
+		if err != nil {
+			return nil, err
+		}
+		if kind, err := s.ColumnType(i); err == nil && kind == duckdb.TYPE_INVALID {
+			return &told{Parameters: t.Parameters, Untyped: true}, nil
+		}
+		kind, err := s.ColumnTypeInfo(i)
+		if err != nil {
+			return nil, err
+		}
+		t.Columns = append(t.Columns, Column{columnName(name), oidOf(kind)})
+	}
+	return t, nil
+}
+
+// withoutParameters writes NULL for each.
+func withoutParameters(text string) string {
+	var b strings.Builder
+	end := 0
+	for _, t := range sqltoken.Tokens(text) {
+		if t.Kind == sqltoken.Parameter {
+			b.WriteString(text[end:t.Start] + "NULL")
+			end = t.End
+		}
+	}
+	return b.String() + text[end:]
+}
+
+// named finds the column's name in one that was cast to regclass.
+var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
+
+// called finds the function's name in the name that DuckDB gives a column without one.
+var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
+
+// ours are functions that stand for a cast or another name of PostgreSQL's.
+var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "printf": "format", "count_star": "count"}
+
+func columnName(name string) string {
+	if m := named.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
+	if strings.HasPrefix(name, "CAST(json_object(") {
+		return "json_build_object"
+	}
+	if m := called.FindStringSubmatch(name); m != nil {
+		if theirs, ok := ours[m[1]]; ok {
+			return theirs
+		}
+		return m[1]
+	}
+	if name == "" || strings.IndexByte("'(0123456789", name[0]) >= 0 || strings.HasPrefix(name, "CAST(") || strings.HasPrefix(name, "CASE ") {
+		return "?column?"
+	}
+	return name
+}
+
+func oidOf(t duckdb.TypeInfo) uint32 {
+	switch t.InternalType() {
+	case duckdb.TYPE_BOOLEAN:
+		return OIDBool
+	case duckdb.TYPE_TINYINT, duckdb.TYPE_SMALLINT, duckdb.TYPE_USMALLINT:
+		return OIDInt2
+	case duckdb.TYPE_INTEGER:
+		return OIDInt4
+	case duckdb.TYPE_BIGINT, duckdb.TYPE_HUGEINT:
+		return OIDInt8
+	case duckdb.TYPE_UINTEGER:
+		return OIDOid
+	case duckdb.TYPE_FLOAT:
+		return OIDFloat4
+	case duckdb.TYPE_DOUBLE, duckdb.TYPE_DECIMAL:
+		return OIDFloat8
+	case duckdb.TYPE_DATE:
+		return OIDDate
+	case duckdb.TYPE_TIMESTAMP:
+		return OIDTimestamp
+	case duckdb.TYPE_UBIGINT:
+		return OIDOid
+	case duckdb.TYPE_LIST:
+		return listOID(t)
+	}
+	return OIDText
+}
+
+// listOID is that of a list. Lists of USMALLINT and UBIGINT stand for PostgreSQL's vectors (schema.sql).
+func listOID(t duckdb.TypeInfo) uint32 {
+	details, ok := t.Details().(*duckdb.ListDetails)
+	if !ok {
+		return OIDTextArray
+	}
+	switch details.Child.InternalType() {
+	case duckdb.TYPE_USMALLINT:
+		return OIDInt2Vector
+	case duckdb.TYPE_UBIGINT:
+		return OIDOidVector
+	case duckdb.TYPE_SMALLINT:
+		return OIDInt2Array
+	case duckdb.TYPE_INTEGER:
+		return OIDInt4Array
+	case duckdb.TYPE_BIGINT:
+		return OIDInt8Array
+	case duckdb.TYPE_UINTEGER:
+		return OIDOidArray
+	}
+	return OIDTextArray
+}

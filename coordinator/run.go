@@ -1,0 +1,129 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/ledger"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner"
+)
+
+// run is the query from the gathering of hospitals to the noisy cells, which it
+// finds stored or draws. Every way out before the charge gives back what was
+// reserved; none does after it.
+func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err error) {
+	if len(q.parts) < q.required {
+		return nil, false, q.tooFew(CodeHospitalMissing, q.missing)
+	}
+	key := q.cellsKey()
+	if cells, ok, err := q.storedCells(ctx, key); ok || err != nil {
+		return cells, ok, err
+	}
+	if q.storedOnly {
+		return nil, false, &Error{
+			Code: CodeNotStored, Message: "this question has no stored answer over the data as it is now",
+			Hint: "ask without `stored_only`; that costs what a new answer costs",
+		}
+	}
+	loss, err := q.request()
+	if err != nil {
+		return nil, false, err
+	}
+	reservation, err := q.reserve(ctx, loss)
+	if err != nil {
+		return nil, false, err
+	}
+	asked := q.parts
+	defer func() {
+		q.abandon(ctx, asked)
+		if !q.charged {
+			q.giveBack(ctx, reservation)
+		}
+	}()
+
+	q.prepare(ctx, loss)
+	before := len(q.missing)
+	q.dropFailed()
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
+	if len(q.parts) < q.required {
+		return nil, false, q.tooFew(CodeHospitalRefused, q.missing[before:])
+	}
+	if now := q.cellsKey(); now != key { // other hospitals, or newer data than the roster knew
+		if cells, ok, err := q.storedCells(ctx, now); ok || err != nil {
+			return cells, ok, err
+		}
+	}
+
+	if err := q.charge(ctx, reservation); err != nil {
+		return nil, false, err
+	}
+	q.charged = true
+	cells, err = q.compute(ctx)
+	q.caveats = caveats{}
+	for _, p := range q.parts {
+		q.caveats.add(q.c.catalog, p.hospital.Name, p.caveats)
+	}
+	return cells, false, err
+}
+
+// compute has the hospitals run the query, adds up, and covers the sums with noise.
+func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
+	known := map[string]*ledger.Checkpoint{}
+	for _, p := range q.parts {
+		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
+	}
+	sums, err := q.execute(ctx)
+	// What the hospitals' ledgers vouch for is on this disk before anything is released.
+	shown := map[string]ledger.Checkpoint{}
+	for _, p := range q.parts {
+		if p.shown != nil {
+			shown[p.hospital.Name] = *p.shown
+		}
+	}
+	if kept := q.c.keep(context.WithoutCancel(ctx), shown, known, 0); kept != nil {
+		return nil, kept
+	}
+	before := len(q.missing)
+	q.dropFailed()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if errors.Is(err, errTooManyGroups) || errors.Is(err, errTooManyNames) {
+		return nil, &Error{
+			Code: Code(planner.CodeTooLarge), Message: "the query makes more groups than can be held at once",
+			Hint: "group by fewer or coarser keys",
+		}
+	}
+	if len(q.parts) < q.required || errors.Is(err, errUnsealed) {
+		failed := slices.DeleteFunc(slices.Clone(q.missing[before:]), func(a Absence) bool { return a.Code == absentCanceled })
+		if !slices.ContainsFunc(failed, func(a Absence) bool { return a.Code != absentTimeout }) {
+			return nil, q.tooFew(CodeTimeout, failed) // a hospital keeps our deadline, and may look at its clock first
+		}
+		return nil, q.tooFew(CodeHospitalFailed, failed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	answered := map[string]bool{}
+	for _, p := range q.parts {
+		answered[p.hospital.Name] = true
+	}
+	cells, err := q.c.release(ctx, q.plan, sums)
+	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
+}
+
+// ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.
+func ofAbsent(keys []fragment.Key, group []value.Value, answered map[string]bool) bool {
+	for i, k := range keys {
+		if k.Expr.Op == expr.OpHospital && !answered[group[i].Str()] {
+			return true
+		}
+	}
+	return false
+}
