@@ -32,7 +32,8 @@ type Source struct {
 	// CSV says how the table's CSV files are written, where they differ from the others; DuckDB only.
 	CSV *csv.Settings `yaml:"csv,omitempty"`
 	// MaxUnusable is the share of a column's values that may be unreadable, out of bounds, or NULL where the catalog says
-	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %, and 10 % of the patient's column.
+	// none is, such as 95 %. Beyond it the table is closed. Nil: 90 %, 50 % of days and
+	// instants that do not read, and 10 % of the NULLs of the patient's column.
 	MaxUnusable *csv.Share `yaml:"max_unusable,omitempty"`
 }
 
@@ -111,11 +112,13 @@ type Place struct {
 	Settings string
 	// Rejected is the share of the lines of its CSV files that node.yaml accepts to lose, in [0, 1]; DuckDB only.
 	Rejected float64
-	Sample   string // the same for some of its rows, where it is very large; else empty
-	Columns  []Local
-	Draft    *Draft     // for a draft of a catalog; else nil
-	Fault    string     // of All: why it cannot be read, in words that quote no value; else empty
-	Unique   [][]string // sets of columns that the database itself keeps unique and not NULL
+	// Note tells of files beside its own, for its custodian; empty: there is nothing to tell. DuckDB only.
+	Note    string
+	Sample  string // the same for some of its rows, where it is very large; else empty
+	Columns []Local
+	Draft   *Draft     // for a draft of a catalog; else nil
+	Fault   string     // of All: why it cannot be read, in words that quote no value; else empty
+	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
 	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads; nil: where
 	// Unique is empty.
 	Enforced func(columns []string) string
@@ -144,6 +147,8 @@ type Local struct {
 	As map[value.Type]string
 	// Clash says why what its files hold cannot be read as one column; empty: it can.
 	Clash string
+	// Note tells of a column that its files do not all have alike, for its custodian; empty: there is nothing to tell.
+	Note string
 	// Exact is the largest whole number that keeps its value among those of other files; 0: all do.
 	Exact float64
 }

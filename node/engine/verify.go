@@ -101,6 +101,10 @@ type count struct {
 // says something else than the catalog promises.
 const unusable = 0.9
 
+// undated is that share of days and instants: where more of them do not read, their format is another one, and some of those that
+// do read are other days (06/05 for 05/06).
+const undated = 0.5
+
 // nobodys is that share of the patient's column: rows of nobody are in no answer, and nothing tells it there.
 const nobodys = 0.1
 
@@ -235,7 +239,11 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		q := `"` + c.Name + `"`
 		if as, fits := e.driver.Convert(l, c.Type); !fits {
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
-				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, v.unusable, ""})
+				most := v.unusable
+				if (c.Type == value.TypeDate || c.Type == value.TypeTimestamp) && !v.declared {
+					most = undated
+				}
+				conversions = append(conversions, count{filled + " AND " + as + " IS NULL", warn("has %d values that are no " + string(c.Type) + " and read as NULL"), filled, most, ""})
 				if c.Type == value.TypeBool {
 					conversions = append(conversions, e.foreign(l, as, warn, v.declared)...)
 				}

@@ -44,6 +44,10 @@ func (d *Dialect) Read(path string) (*Head, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if what := other(first[:n]); what != "" {
+		h.Problem = "it is no CSV file but " + what + ": let the load write it as CSV or Parquet"
+		return h, nil
+	}
 	if h.mark = marked(first[:n]); h.mark == "" {
 		_, wide, err := encodingOf(d.Encoding)
 		if err != nil {
@@ -105,6 +109,37 @@ func (d *Dialect) Read(path string) (*Head, error) {
 	}
 }
 
+// other names the file of another kind that a file begins as, "" where it begins as none.
+func other(b []byte) string {
+	for _, kind := range []struct {
+		begins string
+		at     int
+		what   string
+	}{
+		{"PK\x03\x04", 0, "a ZIP archive, as a workbook of Excel (.xlsx) is"},
+		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0, "a workbook of an old Excel (.xls)"},
+		{"\x1f\x8b", 0, "compressed by gzip"},
+		{"BZh", 0, "compressed by bzip2"},
+		{"\xfd7zXZ\x00", 0, "compressed by xz"},
+		{"\x28\xb5\x2f\xfd", 0, "compressed by zstd"},
+		{"PAR1", 0, "a Parquet file, whose name must end with .parquet"},
+		{"\xc2\xea\x81\x60\xb3\x14\x11\xcf\xbd\x92\x08\x00\x09\xc7\x31\x8c\x18\x1f\x10\x11", 12, "a table of SAS (.sas7bdat)"},
+		{"HEADER RECORD*******LIBRARY HEADER", 0, "a transport file of SAS (.xpt)"},
+		{"$FL", 0, "a file of SPSS (.sav)"},
+		{"<stata_dta>", 0, "a file of Stata (.dta)"},
+		{"SQLite format 3\x00", 0, "a database of SQLite"},
+		{"DUCK", 8, "a database of DuckDB, which node.yaml names as `database`"},
+		{"%PDF-", 0, "a PDF document"},
+		{"\xff\xfe\x00\x00", 0, "a text in UTF-32"},
+		{"\x00\x00\xfe\xff", 0, "a text in UTF-32"},
+	} {
+		if len(b) >= kind.at && bytes.HasPrefix(b[kind.at:], []byte(kind.begins)) {
+			return kind.what
+		}
+	}
+	return ""
+}
+
 // marked tells the encoding of which the beginning of a file has the byte order mark, "" for none.
 func marked(b []byte) string {
 	for _, m := range [][2]string{{"\xef\xbb\xbf", "utf-8"}, {"\xff\xfe", "utf-16le"}, {"\xfe\xff", "utf-16be"}} {
@@ -140,6 +175,8 @@ func (d *Dialect) why(r Reason) string {
 		return "has a quote that does not end in its line"
 	case ReasonEncoding:
 		return "is not " + d.Encoding + d.elsewise()
+	case ReasonZero:
+		return "holds the character U+0000"
 	case ReasonReturn:
 		return "holds a carriage return that does not end it: lines end with a line feed"
 	case ReasonLong:
@@ -162,6 +199,7 @@ func (d *Dialect) Reasons(t *Tally) string {
 		ReasonFields:   "have another number of fields than the header",
 		ReasonQuote:    "have a quote that does not end in the line (if fields hold line feeds, set csv: {multiline: true})",
 		ReasonEncoding: "are not " + d.Encoding + d.elsewise(),
+		ReasonZero:     "hold the character U+0000, as a file does that was half written or is of another kind",
 		ReasonReturn:   "hold a carriage return that does not end them",
 		ReasonLong:     "are longer than 16 MiB",
 	} {

@@ -18,7 +18,8 @@ type Reason int
 const (
 	ReasonFields   Reason = iota // more or fewer fields than the header
 	ReasonQuote                  // a quote that does not end
-	ReasonEncoding               // bytes that are not of the encoding, or U+0000
+	ReasonEncoding               // bytes that are not of the encoding
+	ReasonZero                   // U+0000
 	ReasonReturn                 // a carriage return outside of quotes
 	ReasonLong                   // longer than MaxLine
 	reasons
@@ -194,8 +195,8 @@ func (s *Scanner) read() (reason Reason, record bool, err error) {
 	}
 	if !s.d.Multiline {
 		s.line = line
-		if !s.decodeLine() {
-			return ReasonEncoding, true, nil
+		if reason := s.decodeLine(); reason != fits {
+			return reason, true, nil
 		}
 		return s.split(), true, nil
 	}
@@ -210,11 +211,12 @@ func (s *Scanner) readMultiline(line []byte) (Reason, bool, error) {
 		// Where quotes are doubled, an odd number of them is open: no need to read the record anew with each line.
 		if s.d.Escape != s.d.Quote || !open {
 			s.line = bytes.TrimSuffix(record, []byte{'\r'})
-			if !s.decodeLine() {
+			reason := s.decodeLine()
+			if reason != fits {
 				s.Tally.Broken = true
-				return ReasonEncoding, true, nil
+				return reason, true, nil
 			}
-			reason := s.split()
+			reason = s.split()
 			if reason != ReasonQuote || s.Tally.Broken {
 				return reason, true, nil
 			}
@@ -239,13 +241,16 @@ func (s *Scanner) readMultiline(line []byte) (Reason, bool, error) {
 	}
 }
 
-// decodeLine makes UTF-8 of the line, and tells whether it is text.
-func (s *Scanner) decodeLine() bool {
+// decodeLine makes UTF-8 of the line, and tells why it is no text.
+func (s *Scanner) decodeLine() Reason {
 	if bytes.IndexByte(s.line, 0) >= 0 {
-		return false
+		return ReasonZero
 	}
 	if s.decode == nil {
-		return utf8.Valid(s.line) && !(s.strict && bytes.Contains(s.line, []byte("\ufffd")))
+		if !utf8.Valid(s.line) || s.strict && bytes.Contains(s.line, []byte("\ufffd")) {
+			return ReasonEncoding
+		}
+		return fits
 	}
 	s.decoded = s.decoded[:0]
 	for _, b := range s.line {
@@ -254,12 +259,12 @@ func (s *Scanner) decodeLine() bool {
 			continue
 		}
 		if s.decode[b] == "" {
-			return false
+			return ReasonEncoding
 		}
 		s.decoded = append(s.decoded, s.decode[b]...)
 	}
 	s.line = s.decoded
-	return true
+	return fits
 }
 
 // split cuts the line into fields.

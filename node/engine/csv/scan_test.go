@@ -108,11 +108,15 @@ func TestRead(t *testing.T) {
 		{"windows-1252", Settings{Encoding: "windows-1252"}, "N\xb0;b\n1;\x80\n2;\x81\n", "N°;b|1;€", "1 are not windows-1252"},
 		{"latin-9", Settings{Encoding: "iso-8859-15"}, "a,b\n1,\xa4\n", "a,b|1,€", ""},
 		{"a BOM goes before the declaration", Settings{Encoding: "windows-1252"}, "\ufeffa,b\n1,é\n", "a,b|1,é", ""},
-		{"NUL", Settings{}, "a,b\n1,x\x00\n2,y\n", "a,b|2,y", "1 are not utf-8 (files of Windows often are windows-1252: set csv: {encoding: windows-1252})"},
+		{"NUL", Settings{}, "a,b\n1,x\x00\n2,y\n", "a,b|2,y", "1 hold the character U+0000, as a file does that was half written or is of another kind"},
 		{"a carriage return", Settings{}, "a,b\n1,x\ry\n2,\"x\ry\"\n", "a,b|2,x\ry", "1 hold a carriage return that does not end them"},
 		{"a very long line", Settings{}, "a,b\n1," + strings.Repeat("x", MaxLine) + "\n2,y\n", "a,b|2,y", "1 are longer than 16 MiB"},
 		{"twice", Settings{}, "a,A\n1,2\n", "its header names one column twice", ""},
 		{"nothing", Settings{}, "\n\n", "it is empty: it has no line of names", ""},
+		{"a workbook", Settings{}, "PK\x03\x04\x14\x00xl/workbook.xml", "it is no CSV file but a ZIP archive, as a workbook of Excel (.xlsx) is: let the load write it as CSV or Parquet", ""},
+		{"gzip", Settings{}, "\x1f\x8b\x08\x00", "it is no CSV file but compressed by gzip: let the load write it as CSV or Parquet", ""},
+		{"SAS", Settings{}, strings.Repeat("\x00", 12) + "\xc2\xea\x81\x60\xb3\x14\x11\xcf\xbd\x92\x08\x00\x09\xc7\x31\x8c\x18\x1f\x10\x11\x00", "it is no CSV file but a table of SAS (.sas7bdat): let the load write it as CSV or Parquet", ""},
+		{"UTF-32", Settings{}, "\xff\xfe\x00\x00a\x00\x00\x00", "it is no CSV file but a text in UTF-32: let the load write it as CSV or Parquet", ""},
 		{"header not UTF-8", Settings{}, "\xe9,b\n1,2\n", "its header is not utf-8 (files of Windows often are windows-1252: set csv: {encoding: windows-1252})", ""},
 	} {
 		for _, parts := range []int64{1, 3, 7, 1 << 40} {

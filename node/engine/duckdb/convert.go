@@ -165,6 +165,8 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		return quoted, true
 	case l.Kind == "VARCHAR":
 		return local(l.Name, d.reading, d.zone).As[t], false
+	case l.Kind == "BLOB" && t == value.TypeText: // Parquet files of programs that mark no text as such
+		return "TRY(decode(" + quoted + "))", false
 	case l.Kind == "TIMESTAMP WITH TIME ZONE" && (t == value.TypeTimestamp || t == value.TypeDate):
 		return "CAST(" + inZone(quoted, d.zone) + " AS " + want + ")", t == value.TypeTimestamp
 	}

@@ -102,6 +102,30 @@ func (t *csvTable) union(heads []*csv.Head) []string {
 	return all
 }
 
+// note tells of a column that not all files have in their headers alone.
+func (t *csvTable) note(heads []*csv.Head, column string) string {
+	same := func(n string) bool { return strings.EqualFold(n, column) }
+	all, there, told := 0, 0, false
+	for _, h := range heads {
+		if h.Problem != "" {
+			continue
+		}
+		all++
+		if slices.ContainsFunc(h.Names, same) {
+			there++
+		}
+		names, _ := where(t.Pattern, h.Path)
+		told = told || slices.ContainsFunc(names, same)
+	}
+	switch {
+	case told && there > 0:
+		return both(column)
+	case told:
+		return ""
+	}
+	return absent(column, there, all)
+}
+
 // gate knows the CSV tables that SQL may read: until it is shut, all.
 type gate struct {
 	mu   sync.Mutex
@@ -380,7 +404,9 @@ func csvPlace(pattern string, settings *csv.Settings, timezone string) (engine.P
 		return at, errors.New("it names no column")
 	}
 	for _, c := range t.Columns {
-		at.Columns = append(at.Columns, local(c, reading, timezone))
+		l := local(c, reading, timezone)
+		l.Note = t.note(heads, c)
+		at.Columns = append(at.Columns, l)
 	}
 	if settings.MaxRejected != nil {
 		at.Rejected = float64(*settings.MaxRejected)

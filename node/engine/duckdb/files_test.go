@@ -14,6 +14,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/decimal256"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 	"github.com/google/go-cmp/cmp"
@@ -413,6 +414,10 @@ tables:
 		}
 		return files
 	}
+	absent := []string{"warning stay. has no column x in 1 of its 2 files, in whose rows it is NULL"}
+	unread := func(file, beside string) string {
+		return "error stay. is closed: FOLDER/" + file + " is not read" + beside + ": let all files of the table be of one kind (.parquet, or .csv in one letter case, not compressed) in folders of one depth, name them in node.yaml (`file`), or move it away"
+	}
 	lines := func(s string) map[string][]byte { return map[string][]byte{"stay.csv": []byte(s)} }
 	for _, test := range []struct {
 		name, config string
@@ -442,15 +447,32 @@ tables:
 			"error stay.id tells patients apart, and is of type DOUBLE here and int in the catalog: values that differ could be read as one; give a column of whole numbers or texts",
 			"error stay.id is declared not nullable and has 2 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
 		{"a file without the patient", "", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 6::BIGINT AS x"), []string{
+			"warning stay. has no column id in 1 of its 2 files, in whose rows it is NULL",
 			"error stay.id is declared not nullable and has 1 NULLs: more than 10 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"}, 2},
 		{"a file without the patient, accepted", "tables: {stay: {max_unusable: 50 %}}", parquet("SELECT 1::BIGINT AS id, 7::BIGINT AS x", "SELECT 6::BIGINT AS x"), []string{
+			"warning stay. has no column id in 1 of its 2 files, in whose rows it is NULL",
 			"warning stay.id is declared not nullable and has 1 NULLs"}, 2},
 		{"whole and real, too large", "", parquet("SELECT 1 AS id, 9007199254740995 AS x", "SELECT 2 AS id, 6.5::DOUBLE AS x"), []string{"error stay.x is whole in some files and real in others, and has 1 values too large to be read as both; write the files anew with one type"}, 2},
 		{"text and number", "", parquet("SELECT 1 AS id, 7 AS x", "SELECT 2 AS id, '6.5' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: INTEGER in 1, VARCHAR in 1; write them anew with one type"}, -1},
 		{"a time and an instant", "", parquet("SELECT 1 AS id, TIMESTAMP '2023-07-01 12:00:00' AS x", "SELECT 2 AS id, TIMESTAMPTZ '2023-07-01 12:00:00+00' AS x"), []string{"error stay. is closed: column x of FOLDER/stay/*.parquet: its files disagree on the type: TIMESTAMP WITH TIME ZONE in 1, TIMESTAMP in 1; write them anew with one type"}, -1},
 		{"int32 and int64", "", parquet("SELECT 1::INT AS id, 7 AS x", "SELECT 3000000000 AS id, 6 AS x"), nil, 2},
-		{"a column added", "", parquet("SELECT 1 AS id", "SELECT 2 AS id, 6.5::DOUBLE AS x"), nil, 2},
-		{"a column lost", "", parquet("SELECT 2 AS id, 6.5::DOUBLE AS x", "SELECT 1 AS id"), nil, 2},
+		{"a column added", "", parquet("SELECT 1 AS id", "SELECT 2 AS id, 6.5::DOUBLE AS x"), absent, 2},
+		{"a column lost", "", parquet("SELECT 2 AS id, 6.5::DOUBLE AS x", "SELECT 1 AS id"), absent, 2},
+		{"a column lost, CSV", "", map[string][]byte{"stay/1.csv": []byte("id\n1\n"), "stay/2.csv": []byte("id,x\n2,6.5\n")}, absent, 2},
+		{"a file of another kind beside", "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n"), "stay/2.csv.gz": nil}, []string{unread("stay/2.csv.gz", " beside FOLDER/stay/*.csv")}, -1},
+		{"a file in other letters", "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n"), "stay/2.CSV": nil}, []string{unread("stay/2.CSV", " beside FOLDER/stay/*.csv")}, -1},
+		{"files at two depths", "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n"), "stay/x=3/2.csv": nil}, []string{unread("stay/x=3/2.csv", " beside FOLDER/stay/*.csv")}, -1},
+		{"a file and a folder", "", map[string][]byte{"stay.csv": []byte("id,x\n1,2\n"), "stay/2.csv": nil}, []string{unread("stay/2.csv", " beside FOLDER/stay.csv")}, -1},
+		{"compressed", "", map[string][]byte{"stay.csv.gz": nil}, []string{unread("stay.csv.gz", "")}, -1},
+		{"letters of Windows", "", map[string][]byte{"STAY.CSV": []byte("ID,X\n1,2\n")}, nil, 1},
+		{"what an editor leaves", "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n"), "stay/1.csv.bak": nil, "stay/LISEZ-MOI.txt": nil, "stay/.1.csv.swp": nil, "stay/_SUCCESS": nil}, nil, 1},
+		{"not finished", "", map[string][]byte{"stay/x=1/1.csv": []byte("id\n1\n"), "stay/_temporary/x=2/2.csv": []byte("id\n2\n")}, []string{"error stay. is closed: FOLDER/stay/_temporary/x=2/2.csv has the name of a file that is hidden, or not finished: move it away"}, -1},
+		{"Delta Lake", "", map[string][]byte{"stay/1.parquet": duckdbFile(t, "COPY (SELECT 1 AS id, 2.0 AS x) TO 'FILE' (FORMAT parquet)"), "stay/_delta_log/00000000000000000000.json": nil}, []string{
+			"error stay. is closed: its files are those of a table of Delta Lake, whose log in FOLDER/stay/ says which of them count: read it through Trino, or let the load write its rows out as Parquet elsewhere"}, -1},
+		{"Parquet and CSV", "", map[string][]byte{"stay.parquet": duckdbFile(t, "COPY (SELECT 1 AS id, 2.0::DOUBLE AS x) TO 'FILE' (FORMAT parquet)"), "stay.csv": nil}, []string{
+			"warning stay. FOLDER/stay.csv is not read: of a table's Parquet and CSV files the Parquet files are"}, 1},
+		{"in files and in folders' names", "", map[string][]byte{"stay/x=3/1.csv": []byte("id,x\n1,2\n")}, []string{
+			"warning stay. has the column x in its files and in the names of their folders, which count"}, 1},
 	} {
 		e := openFolder(t, small, test.config, test.files)
 		found := findings(t, e)
@@ -473,6 +495,103 @@ tables:
 		}
 		if rows := readView(t, e, "stay"); len(rows) != test.rows {
 			t.Errorf("%s: %d rows", test.name, len(rows))
+		}
+	}
+}
+
+// TestDaysAndMonths: where days and months are declared the wrong way round, two in five days still read, as other days.
+func TestDaysAndMonths(t *testing.T) {
+	file := "id,day\n"
+	for i := range 30 {
+		file += fmt.Sprintf("%d,%02d/06/2023\n", i+1, i+1)
+	}
+	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}, day: {type: date}}}}"
+	const what = "stay.day has 18 values that are no date and read as NULL"
+	for settings, want := range map[string]string{
+		"csv: {date_format: dd/mm/yyyy}":                                         "",
+		"csv: {date_format: mm/dd/yyyy}":                                         "error " + what + ": more than 50 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable",
+		"{csv: {date_format: mm/dd/yyyy}, tables: {stay: {max_unusable: 70 %}}}": "warning " + what,
+	} {
+		e := openFolder(t, catalog, settings, map[string][]byte{"stay.csv": []byte(file)})
+		if said := strings.Join(findings(t, e), "\n"); said != want {
+			t.Errorf("%s: %s", settings, said)
+		}
+	}
+}
+
+// TestOddParquet: what other programs write into Parquet files is read, or closes its table before a query meets it.
+func TestOddParquet(t *testing.T) {
+	const catalog = `
+catalog: odd
+tables:
+  stay:
+    patient: id
+    columns:
+      id: {type: int, nullable: false}
+      x: {type: float}
+      town: {type: text}
+      day: {type: date}
+`
+	ids := arrow.Field{Name: "id", Type: arrow.PrimitiveTypes.Int64}
+	file := func(field arrow.Field, fill func(array.Builder)) []byte {
+		s := arrow.NewSchema([]arrow.Field{ids, field}, nil)
+		b := array.NewRecordBuilder(memory.DefaultAllocator, s)
+		defer b.Release()
+		b.Field(0).(*array.Int64Builder).Append(1)
+		fill(b.Field(1))
+		record := b.NewRecord()
+		defer record.Release()
+		var out bytes.Buffer
+		w, err := pqarrow.NewFileWriter(s, &out, nil, pqarrow.DefaultWriterProps())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Write(record), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	utf8 := func(s string) []byte {
+		return file(arrow.Field{Name: "town", Type: arrow.BinaryTypes.String}, func(b array.Builder) { b.(*array.StringBuilder).Append(s) })
+	}
+	bytes := func(s string) []byte {
+		return file(arrow.Field{Name: "town", Type: arrow.BinaryTypes.Binary}, func(b array.Builder) { b.(*array.BinaryBuilder).Append([]byte(s)) })
+	}
+	none := func(name string) []byte {
+		return file(arrow.Field{Name: name, Type: arrow.Null, Nullable: true}, func(b array.Builder) { b.AppendNull() })
+	}
+	second := func(what string) []byte {
+		return duckdbFile(t, "COPY (SELECT 2::BIGINT AS id, "+what+") TO 'FILE' (FORMAT parquet)")
+	}
+	for _, test := range []struct {
+		name  string
+		files map[string][]byte
+		rows  [][]string
+		want  string // what is found, but for columns that are absent
+	}{
+		{"texts that no one marked as such", map[string][]byte{"stay.parquet": bytes("Orléans")}, [][]string{{"1", "", "Orléans", ""}}, ""},
+		{"bytes that are no text", map[string][]byte{"stay.parquet": bytes("Orl\xe9ans")}, [][]string{{"1", "", "", ""}}, "error stay.town has 1 values that are no text and read as NULL: more than 90 % of them. Map another column, mend the catalog, or accept it in node.yaml by the table's max_unusable"},
+		{"texts that are not UTF-8", map[string][]byte{"stay.parquet": utf8("Orl\xe9ans")}, nil, "error stay. is closed: a Parquet file holds texts that are not UTF-8: let the load write them in UTF-8"},
+		{"numbers of 50 digits", map[string][]byte{"stay.parquet": file(arrow.Field{Name: "x", Type: &arrow.Decimal256Type{Precision: 50, Scale: 2}}, func(b array.Builder) { b.(*array.Decimal256Builder).Append(decimal256.FromI64(650)) })}, nil,
+			"error stay. is closed: column x of FOLDER/stay.parquet: it holds decimals of 50 digits, and no more than 38 are read; write it anew with fewer"},
+		{"a text column without a value, of no type", map[string][]byte{"stay/1.parquet": none("town"), "stay/2.parquet": second("'Sète' AS town")}, [][]string{{"1", "", "", ""}, {"2", "", "Sète", ""}}, ""},
+		{"a day without a value, of no type", map[string][]byte{"stay/1.parquet": none("day"), "stay/2.parquet": second("DATE '2023-03-05' AS day")}, [][]string{{"1", "", "", ""}, {"2", "", "", "2023-03-05"}}, ""},
+	} {
+		e := openFolder(t, catalog, "", test.files)
+		var found []string
+		for _, f := range findings(t, e) {
+			if !strings.Contains(f, "does not exist here") && !strings.Contains(f, "has no column") && !strings.Contains(f, "values are converted") {
+				found = append(found, f)
+			}
+		}
+		if said := strings.ReplaceAll(strings.Join(found, "\n"), e.config.Folder, "FOLDER"); said != test.want {
+			t.Errorf("%s: %s", test.name, said)
+		}
+		if test.rows == nil {
+			continue
+		}
+		if diff := cmp.Diff(test.rows, readView(t, e, "stay")); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
 		}
 	}
 }

@@ -37,16 +37,14 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 		at.SQL = strings.TrimSuffix(at.SQL, ")") + union + ")"
 	}
 	columns, err := p.driver.describe(ctx, *at)
-	if at.Columns = columns; err != nil || len(files) < 2 {
+	if at.Columns = columns; err != nil {
 		return err
 	}
 	kinds := make([]map[string]int, len(columns)) // how many files have a column as which type
+	all := 0
 	for file, n := range files {
-		quoted, err := compile.DuckDB.Text(file)
-		if err != nil {
-			return err
-		}
-		here, err := p.driver.describe(ctx, engine.Place{SQL: "read_parquet(" + quoted + ", hive_partitioning = false)"})
+		all += n
+		here, err := p.schema(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -59,12 +57,80 @@ func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 				kinds[i] = map[string]int{}
 			}
 			kinds[i][l.Kind] += n
+			if l.Clash != "" {
+				columns[i].Clash = l.Clash
+			}
 		}
 	}
 	for i := range columns {
-		columns[i].Clash, columns[i].Exact = reconcile(columns[i].Kind, kinds[i])
+		there := 0
+		for _, n := range kinds[i] {
+			there += n
+		}
+		delete(kinds[i], nothing)
+		if columns[i].Clash == "" {
+			columns[i].Clash, columns[i].Exact = reconcile(columns[i].Kind, kinds[i])
+		}
+		columns[i].Note = absent(columns[i].Name, there, all)
+	}
+	return folders(at, columns, kinds)
+}
+
+// absent tells of a column that only some files have; "" where all have it, or none has and folders' names tell it.
+func absent(name string, there, all int) string {
+	if there == 0 || there == all {
+		return ""
+	}
+	return fmt.Sprintf("has no column %s in %d of its %d files, in whose rows it is NULL", name, all-there, all)
+}
+
+func both(name string) string {
+	return "has the column " + name + " in its files and in the names of their folders, which count"
+}
+
+// folders notes the columns that files and the names of their folders tell: the folders' count.
+func folders(at *engine.Place, columns []engine.Local, kinds []map[string]int) error {
+	files, err := glob(at.File)
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	names, _ := where(at.File, files[0])
+	for i, c := range columns {
+		if len(kinds[i]) > 0 && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, c.Name) }) {
+			columns[i].Note = both(c.Name)
+		}
 	}
 	return nil
+}
+
+// nothing is the kind of a column without a value, of no type, as pandas writes one.
+const nothing = "NULL"
+
+// schema gives the columns of one Parquet file. One whose numbers DuckDB does not read as they are has a Clash.
+func (p *places) schema(ctx context.Context, file string) ([]engine.Local, error) {
+	quoted, err := compile.DuckDB.Text(file)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := p.driver.describe(ctx, engine.Place{SQL: "read_parquet(" + quoted + ", hive_partitioning = false)"})
+	if err != nil {
+		return nil, err
+	}
+	err = p.driver.look(ctx, "SELECT name, coalesce(precision, 0), logical_type = 'NullType()' FROM parquet_schema("+quoted+") WHERE precision > 38 OR logical_type = 'NullType()'", nil, func(row []any) error {
+		name, _ := row[0].(string)
+		digits, _ := row[1].(int64)
+		none, _ := row[2].(bool)
+		i := slices.IndexFunc(columns, func(c engine.Local) bool { return c.Name == name })
+		switch {
+		case i < 0: // within another one
+		case none:
+			columns[i].Kind = nothing
+		default:
+			columns[i].Clash = fmt.Sprintf("it holds decimals of %d digits, and no more than 38 are read; write it anew with fewer", digits)
+		}
+		return nil
+	})
+	return columns, err
 }
 
 var decimal = regexp.MustCompile(`^DECIMAL\((\d+),(\d+)\)$`)

@@ -197,6 +197,9 @@ func tableFault(cause *duckdb.Error) string {
 	if cause.Type == duckdb.ErrorTypeInvalidInput && (strings.Contains(cause.Msg, "agic bytes") || strings.Contains(cause.Msg, "too small to be a Parquet")) {
 		return "a file is no Parquet file, or is half written: let the load write it elsewhere and rename it into its place"
 	}
+	if cause.Type == duckdb.ErrorTypeInvalidInput && strings.Contains(cause.Msg, "Invalid string encoding") {
+		return "a Parquet file holds texts that are not UTF-8: let the load write them in UTF-8"
+	}
 	switch cause.Type {
 	case duckdb.ErrorTypeIO:
 		return "a file cannot be read; it may be gone, or be half written: run intramuros catalog check, then start the node anew"

@@ -151,6 +151,9 @@ func (p *places) files(ctx context.Context, table, pattern string) (engine.Place
 	if folder(pattern) == string(filepath.Separator) {
 		return engine.Place{}, false, fmt.Errorf("%w: the pattern %s would open all of the machine's files to the engine; name a folder first", engine.ErrConfig, pattern)
 	}
+	if why := unsettled(pattern, matches); why != "" {
+		return engine.Place{}, false, fmt.Errorf("%w: %s", engine.ErrConfig, why)
+	}
 	quoted, err := compile.DuckDB.Text(pattern)
 	if err != nil {
 		return engine.Place{}, false, fmt.Errorf("%w: %w", engine.ErrConfig, err)
@@ -273,7 +276,10 @@ func (p *places) names() ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		name := strings.TrimSuffix(strings.TrimSuffix(entry.Name(), ".parquet"), ".csv")
+		name := entry.Name()
+		if ext := filepath.Ext(name); slices.Contains([]string{".parquet", ".csv"}, strings.ToLower(ext)) {
+			name = strings.TrimSuffix(name, ext)
+		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -283,13 +289,25 @@ func (p *places) names() ([]string, error) {
 
 // named is the table of the folder that has a name, written as the table `settings` of node.yaml says.
 func (p *places) named(ctx context.Context, name, settings string) (engine.Place, bool, error) {
-	for _, pattern := range []string{name + ".parquet", name + ".csv", filepath.Join(name, "*.parquet"), filepath.Join(name, "**", "*.parquet"),
-		filepath.Join(name, "*.csv"), filepath.Join(name, "**", "*.csv")} {
-		if at, ok, err := p.files(ctx, settings, filepath.Join(p.config.Folder, pattern)); ok || err != nil {
-			return at, ok, err
+	for _, ext := range []string{"", "*"} {
+		for _, kind := range []string{".parquet", ".csv", ".PARQUET", ".CSV"} {
+			patterns := []string{name + kind}
+			if ext != "" {
+				patterns = []string{filepath.Join(name, ext+kind), filepath.Join(name, "**", ext+kind)}
+			}
+			for _, pattern := range patterns {
+				at, ok, err := p.files(ctx, settings, filepath.Join(p.config.Folder, pattern))
+				if err != nil || !ok {
+					if err != nil {
+						return at, ok, err
+					}
+					continue
+				}
+				return at, true, p.alone(name, &at)
+			}
 		}
 	}
-	return engine.Place{}, false, nil
+	return engine.Place{}, false, p.alone(name, &engine.Place{})
 }
 
 // All is engine.Finder's: the tables of the database, or those that the folder

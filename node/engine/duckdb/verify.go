@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/intramuros/intramuros/node/engine"
+	"github.com/intramuros/intramuros/node/engine/compile"
 	"github.com/intramuros/intramuros/node/engine/csv"
 )
 
@@ -82,11 +83,46 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	if what := v.Changed(now); what != "" {
 		say(engine.SeverityError, true, "is closed: its files changed since the node started: %s; start the node anew", what)
 	}
+	if now.Note != "" {
+		say(engine.SeverityWarning, true, "%s", now.Note)
+	}
+	for _, c := range now.Columns {
+		if c.Note != "" && v.Reads(c.Name) {
+			say(engine.SeverityWarning, true, "%s", c.Note)
+		}
+	}
 	if isParquet(v.File) {
-		return found, nil
+		return found, e.readable(ctx, v, say)
 	}
 	more, err := e.verifyLines(ctx, table, v.File, e.config.settings(source), v.Reads)
 	return append(found, more...), err
+}
+
+// readable looks whether the texts of Parquet files are UTF-8: a query that reads one that is not fails, and would have been
+// paid for.
+func (e *Engine) readable(ctx context.Context, v *engine.View, say func(engine.Severity, bool, string, ...any)) error {
+	var texts []string
+	for _, l := range v.Columns {
+		if quoted, err := compile.Name(l.Name); err == nil && l.Kind == "VARCHAR" && v.Reads(l.Name) {
+			texts = append(texts, "max(strlen("+quoted+"))")
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	err := e.driver.Query(ctx, "SELECT "+strings.Join(texts, ", ")+" FROM "+v.SQL, false, func([]any) error { return nil })
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	why := "a file cannot be read to its end; it may be damaged: let the load write it anew"
+	if strings.Contains(inWords(ctx, err), "UTF-8") {
+		why = inWords(ctx, err)
+	}
+	say(engine.SeverityError, true, "is closed: %s", why)
+	return nil
 }
 
 func isParquet(file string) bool { return strings.EqualFold(filepath.Ext(file), ".parquet") }

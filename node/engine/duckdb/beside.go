@@ -1,0 +1,133 @@
+package duckdb
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/node/engine"
+)
+
+// kindsOfFiles are how files end that somebody may take for a table's rows.
+var kindsOfFiles = strings.Fields(".parquet .parq .pq .csv .tsv .xls .xlsx .xlsm .ods .sas7bdat .xpt .sav .dta .rds .orc .avro .feather .arrow .gz .zip .bz2 .xz .zst .7z .duckdb .sqlite")
+
+// holdsRows tells whether a file's name is that of rows, in a form that is read or is not.
+func holdsRows(name string) bool {
+	return slices.Contains(kindsOfFiles, strings.ToLower(filepath.Ext(name)))
+}
+
+// unfinished tells of a step of a path whether its name says that it is no part of a table: what begins with a point or an
+// underscore (as Spark and Hive have it: _temporary, ._part), and what Excel puts beside a file that is open.
+func unfinished(step string) bool {
+	return step != "." && step != ".." && (strings.HasPrefix(step, ".") || strings.HasPrefix(step, "_") && !strings.Contains(step, "=") || strings.HasPrefix(step, "~$"))
+}
+
+// lake names whose log in a folder tells which files are rows of a table still, "" where there is none: Delta Lake, Hudi
+// and Iceberg leave files of rows that were deleted.
+func lake(folder string) string {
+	for what, pattern := range map[string]string{"Delta Lake": "_delta_log", "Hudi": ".hoodie", "Iceberg": filepath.Join("metadata", "*.metadata.json")} {
+		if found, err := filepath.Glob(filepath.Join(literal(folder), pattern)); err == nil && len(found) > 0 {
+			return what
+		}
+	}
+	return ""
+}
+
+// literal is a pattern of a path that stands for itself.
+func literal(path string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
+}
+
+// unsettled tells why the files that a pattern finds are not the rows of a table, "" where they are: one is not finished, or a
+// log beside them says which of them count.
+func unsettled(pattern string, matches []string) string {
+	root := folder(pattern)
+	if root == "" {
+		return ""
+	}
+	for _, dir := range []string{root, filepath.Dir(filepath.Clean(root))} {
+		if what := lake(dir); what != "" {
+			return fmt.Sprintf("its files are those of a table of %s, whose log in %s says which of them count: read it through Trino, or let the load write its rows out as Parquet elsewhere", what, dir)
+		}
+	}
+	for _, file := range matches {
+		inside, err := filepath.Rel(root, file)
+		if err == nil && slices.ContainsFunc(strings.Split(inside, string(filepath.Separator)), unfinished) {
+			return file + " has the name of a file that is hidden, or not finished: move it away"
+		}
+	}
+	return ""
+}
+
+// alone tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an error
+// names one that is not read. A CSV file beside a Parquet file is told in a note.
+func (p *places) alone(name string, at *engine.Place) error {
+	var matches []string
+	if at.File != "" {
+		var err error
+		if matches, err = glob(at.File); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(p.config.Folder)
+	if err != nil {
+		return fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	for _, entry := range entries {
+		path := filepath.Join(p.config.Folder, entry.Name())
+		rest, mine := strings.CutPrefix(entry.Name(), name)
+		if !mine || !strings.HasPrefix(rest, ".") || !holdsRows(rest) || among(matches, path) {
+			continue
+		}
+		if !isParquet(at.File) || !strings.EqualFold(rest, ".csv") {
+			return unread(path, at)
+		}
+		at.Note = path + " is not read: of a table's Parquet and CSV files the Parquet files are"
+	}
+	root, err := filepath.EvalSymlinks(filepath.Join(p.config.Folder, name))
+	if err != nil {
+		return nil // no folder of that name
+	}
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", engine.ErrConfig, err)
+		case path == root || unfinished(entry.Name()) && !entry.IsDir():
+			return nil
+		case entry.IsDir() && unfinished(entry.Name()):
+			return filepath.SkipDir
+		case entry.IsDir() || among(matches, path):
+			return nil
+		}
+		// Who looks for files below a folder follows no link to another one.
+		if info, err := os.Stat(path); holdsRows(path) || err == nil && info.IsDir() {
+			return unread(path, at)
+		}
+		return nil
+	})
+}
+
+func unread(path string, at *engine.Place) error {
+	beside := ""
+	if at.File != "" {
+		beside = " beside " + at.File
+	}
+	return fmt.Errorf("%w: %s is not read%s: let all files of the table be of one kind (.parquet, or .csv in one letter case, not compressed) in folders of one depth, name them in node.yaml (`file`), or move it away", engine.ErrConfig, path, beside)
+}
+
+// among tells whether a file is one of those, or what one of them is a link to.
+func among(files []string, path string) bool {
+	return slices.ContainsFunc(files, func(f string) bool {
+		if f == path {
+			return true
+		}
+		if filepath.Base(f) != filepath.Base(path) {
+			return false
+		}
+		dir, err := filepath.EvalSymlinks(filepath.Dir(f))
+		return err == nil && filepath.Join(dir, filepath.Base(f)) == path
+	})
+}
