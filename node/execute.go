@@ -106,7 +106,7 @@ func (s *service) execute(ctx context.Context, id pki.Identity, reserved string,
 		return refuse(CodeLedger, err)
 	}
 	// From here on, whatever happens is recorded as an answer or as a failure.
-	out := newOutlet(stream, r, s.alloc)
+	out := newCountingWriter(stream, r, s.alloc)
 	own, err := s.ledger.Checkpoint(ctx, s.custody.key)
 	if err != nil {
 		err = refuse(CodeLedger, err)
@@ -145,17 +145,17 @@ func (s *service) turn(ctx context.Context, id string) (approval int, rest func(
 	if err != nil {
 		return 0, nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
 	}
-	if rest, err = s.turns.take(ctx); err != nil {
+	if rest, err = s.slots.take(ctx); err != nil {
 		s.studies.End(id)
 	}
 	return approval, rest, err
 }
 
-// turns holds one for each query that runs.
-type turns chan struct{}
+// slots holds one for each query that runs.
+type slots chan struct{}
 
 // take waits for a turn, and tells how to give it back, once.
-func (t turns) take(ctx context.Context) (rest func(), err error) {
+func (t slots) take(ctx context.Context) (rest func(), err error) {
 	select {
 	case t <- struct{}{}:
 		return sync.OnceFunc(func() { <-t }), nil

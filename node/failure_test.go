@@ -258,7 +258,7 @@ func TestWhatIsNoFailure(t *testing.T) {
 	settled := func(want int) {
 		t.Helper()
 		for range 200 {
-			if h.engine.running.Load() == 0 && len(h.service.turns) == 0 {
+			if h.engine.running.Load() == 0 && len(h.service.slots) == 0 {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)

@@ -74,8 +74,8 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 		return nil, err
 	}
 	select {
-	case s.turns <- struct{}{}:
-		defer func() { <-s.turns }()
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 	case <-ctx.Done():
 		return nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
 	}

@@ -95,8 +95,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, x float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, x, labels...)
 	}
-	gauge(descRunning, float64(len(c.turns)))
-	gauge(descConcurrent, float64(cap(c.turns)))
+	gauge(descRunning, float64(len(c.slots)))
+	gauge(descConcurrent, float64(cap(c.slots)))
 	gauge(descHeld, float64(c.reservations.number()))
 	for _, t := range c.terms() {
 		gauge(descEnds, float64(t.Ends.Unix()), t.What)

@@ -113,7 +113,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if err != nil {
 		return nil, err
 	}
-	stop, err := openBrake(ctx, book, place)
+	stop, err := openSuspension(ctx, book, place)
 	if err != nil {
 		return nil, err
 	}
@@ -139,10 +139,10 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 	if member.Flight = c.Advertise; member.Flight == "" && !member.Outward {
 		member.Flight = listener.Addr().String()
 	}
-	turns := make(turns, c.Limits.Concurrent)
+	slots := make(slots, c.Limits.Concurrent)
 	s := &service{
 		policy: policy{
-			name: c.Name, federation: c.Federation, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, peers: peers, spreads: &spreads{data: d.Data, turn: turns.take},
+			name: c.Name, federation: c.Federation, catalog: cat, keyless: withoutKeys(cat, d.Keyless), digest: digest, engine: d.Engine, budget: c.Budget, people: people, studies: studies, limits: c.Limits, sealed: c.Sealed, peers: peers, spreads: &spreads{data: d.Data, turn: slots.take},
 		},
 		trusted: tls.VerifyConnection, custody: custody,
 		rates: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), explained: rate.New(c.Limits.PerMinute, c.Limits.AtOnce), refusals: newRefusals(),
@@ -150,7 +150,7 @@ func Open(ctx context.Context, c Config, cat *catalog.Catalog, d Database, log *
 		metrics: newMetrics(), tracer: telemetry.NoTracer(),
 		kind: d.Kind, data: d.Data, unverified: make(chan struct{}, 1), ledger: book, suspension: stop, log: log, now: time.Now, alloc: memory.DefaultAllocator,
 		reservations: reservations{held: map[string]reservation{}, running: map[string]execution{}},
-		turns:        turns,
+		slots:        slots,
 	}
 	s.verified.Store(over)
 	server := grpc.NewServer(

@@ -266,7 +266,7 @@ func TestDistrustAtTicks(t *testing.T) {
 
 // What prepare and explain read of public tables waits for a turn, which ends at a tick, and not for the database.
 func TestPlanningWaitsForATurn(t *testing.T) {
-	e, all := newEngine(), make(turns, 1)
+	e, all := newEngine(), make(slots, 1)
 	s := &spreads{data: e, turn: all.take}
 	c, err := catalog.Parse([]byte(catalogText+"  code:\n    public: true\n    columns: {code: {type: text, nullable: false}}\n"), "test.yaml")
 	must(t, err)

@@ -53,7 +53,7 @@ type service struct {
 	ledger       *ledger.Ledger
 	suspension   *suspension
 	reservations reservations
-	turns        turns
+	slots        slots
 	metrics      *metrics
 	tracer       trace.Tracer
 	log          *slog.Logger

@@ -30,7 +30,7 @@ type countingWriter struct {
 	then        func()        // what is to be done about the data; nil: nothing
 }
 
-func newOutlet(stream line, r reservation, alloc memory.Allocator) *countingWriter {
+func newCountingWriter(stream line, r reservation, alloc memory.Allocator) *countingWriter {
 	schema := r.request.Fragment.Schema()
 	if r.request.Cover != nil {
 		schema = fragment.CoveredSchema()

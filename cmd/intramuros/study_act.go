@@ -14,18 +14,17 @@ import (
 
 // narrowing is what a custodian allows less than a document does.
 type narrowing struct {
-	document, until                 string
-	epsilon, maxEpsilon, minEpsilon float64
-	sealed                          bool
+	study.Narrowing
+	document, until string
 }
 
 func (n *narrowing) flags(c *cobra.Command) {
 	c.Flags().StringVar(&n.document, "document", "", "a narrower document to sign, from study show --document")
-	c.Flags().Float64Var(&n.epsilon, "epsilon", 0, "narrow the whole budget to this epsilon")
-	c.Flags().Float64Var(&n.maxEpsilon, "max-epsilon", 0, "narrow the cap of one query to this epsilon")
-	c.Flags().Float64Var(&n.minEpsilon, "min-epsilon", 0, "raise the least price of a release to this epsilon")
+	c.Flags().Float64Var(&n.Epsilon, "epsilon", 0, "narrow the whole budget to this epsilon")
+	c.Flags().Float64Var(&n.MaxEpsilon, "max-epsilon", 0, "narrow the cap of one query to this epsilon")
+	c.Flags().Float64Var(&n.MinEpsilon, "min-epsilon", 0, "raise the least price of a release to this epsilon")
 	c.Flags().StringVar(&n.until, "until", "", "narrow the expiry to this date")
-	c.Flags().BoolVar(&n.sealed, "sealed", false, "let numbers leave only with your hospital's own noise on each")
+	c.Flags().BoolVar(&n.Sealed, "sealed", false, "let numbers leave only with your hospital's own noise on each")
 }
 
 // apply is what is left of a document; an error that wraps study.ErrWider where that is more.
@@ -37,24 +36,13 @@ func (n *narrowing) apply(of *study.Document) (*study.Document, error) {
 			return nil, err
 		}
 	}
-	if n.epsilon > 0 {
-		d.Budget.Epsilon = n.epsilon
-	}
-	if n.maxEpsilon > 0 {
-		d.MaxEpsilon = n.maxEpsilon
-		d.DefaultEpsilon = min(d.DefaultEpsilon, n.maxEpsilon)
-	}
-	if n.minEpsilon > 0 {
-		d.MinEpsilon = n.minEpsilon
-		d.DefaultEpsilon = max(d.DefaultEpsilon, n.minEpsilon)
-	}
-	d.Sealed = d.Sealed || n.sealed
 	if n.until != "" {
 		var err error
-		if d.Expires, err = time.Parse(time.DateOnly, n.until); err != nil {
+		if n.Expires, err = time.Parse(time.DateOnly, n.until); err != nil {
 			return nil, usageError{errors.New("--until must be a date such as 2027-12-31")}
 		}
 	}
+	d = n.Apply(d)
 	return &d, d.Narrows(of)
 }
 
@@ -89,7 +77,7 @@ A study that is suspended is opened as it held by study resume; an approval open
 				return err
 			}
 			held, _ := r.Study(args[0])
-			n.sealed = n.sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
+			n.Sealed = n.Sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
 			d, err := n.apply(offer.Document)
 			if err != nil {
 				return err

@@ -107,7 +107,7 @@ func (d *door) DoGetPreparedStatement(ctx context.Context, q flightsql.PreparedS
 	if err != nil {
 		return nil, nil, d.fail(err)
 	}
-	schema, record, _, err := newVoyage(request, settings, o).run(ctx, d.asker, who(ctx))
+	schema, record, _, err := newExecution(request, settings, o).run(ctx, d.asker, who(ctx))
 	if err != nil {
 		return nil, nil, d.fail(err)
 	}

@@ -745,7 +745,7 @@ func TestLike(t *testing.T) {
 }
 
 func TestAShelfIsBounded(t *testing.T) {
-	s := newShelf[int](time.Hour, 10*overhead)
+	s := newTTLCache[int](time.Hour, 10*overhead)
 	bob := s.put("bob", 1, 0)
 	var ids []string
 	for i := range 100 {

@@ -43,7 +43,7 @@ type door struct {
 func newDoor(asker Asker, informer Informer, log *slog.Logger) (*door, error) {
 	d := &door{
 		asker: asker, informer: informer, log: log, infos: map[uint32]bool{},
-		voyages: newShelf[*execution](ticketLife, ticketBytes), prepared: newShelf[*statement](preparedLife, preparedBytes),
+		voyages: newTTLCache[*execution](ticketLife, ticketBytes), prepared: newTTLCache[*statement](preparedLife, preparedBytes),
 	}
 	return d, d.registerInfo()
 }
@@ -127,7 +127,7 @@ func (d *door) book(ctx context.Context, sql string, parameters map[string]value
 	if err != nil {
 		return nil, d.fail(err)
 	}
-	id := d.voyages.put(who(ctx).Name, newVoyage(request, s, o), bytesOf(sql, parameters))
+	id := d.voyages.put(who(ctx).Name, newExecution(request, s, o), bytesOf(sql, parameters))
 	ticket, err := flightsql.CreateStatementQueryTicket([]byte(id))
 	if err != nil {
 		return nil, d.fail(err)

@@ -145,8 +145,13 @@ func (r *Record) verify(keys Keys) error {
 	if err != nil {
 		return refuse("%w", err)
 	}
-	if !ed25519.Verify(key, m, r.Signature) {
-		return refuse("the signature is not that of %s", r.By)
+	return VerifySignature(key, m, r.Signature, r.By)
+}
+
+// VerifySignature refuses a signature under a message that is not made by the key of the person named. Its error wraps ErrRecord.
+func VerifySignature(key ed25519.PublicKey, message, signature []byte, by string) error {
+	if !ed25519.Verify(key, message, signature) {
+		return refuse("the signature is not that of %s", by)
 	}
 	return nil
 }

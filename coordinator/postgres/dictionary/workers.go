@@ -151,7 +151,7 @@ func (s server) Answer(ctx context.Context, q request, send func(reply) error) e
 // apart is a database in workers.
 type apart struct {
 	*worker.Pool[setup, request, reply]
-	turns *turns
+	seats *seats
 }
 
 // Start is Open with the database in processes of its own, each with a ceiling of memory in bytes. One that takes more
@@ -167,7 +167,7 @@ func Start(ctx context.Context, c *catalog.Catalog, memory int64, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	return &Dictionary{number(c), apart{p, &turns{held: map[string]*turn{}}}}, nil
+	return &Dictionary{number(c), apart{p, &seats{held: map[string]*share{}}}}, nil
 }
 
 // Restarts tells how many processes ended for a reason and were replaced; 0 where there are none.
@@ -185,7 +185,7 @@ func (a apart) close() error {
 
 // ask is host's.
 func (a apart) ask(ctx context.Context, q ask) (*told, error) {
-	give, err := a.turns.take(ctx, q.Person)
+	give, err := a.seats.take(ctx, q.Person)
 	if err != nil {
 		return nil, err
 	}

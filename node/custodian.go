@@ -129,15 +129,8 @@ type Decision struct {
 	Reason string    `json:"reason"`
 	// Join signs what others have signed and what lacks signatures, as it is (StudyStanding.Pending, whose act this is).
 	Join bool `json:"join"`
-	// What an approval narrows of the proposal, and a narrowing of what holds; zero: nothing.
-	Epsilon       float64             `json:"epsilon"` // of the whole budget
-	MaxEpsilon    float64             `json:"max_epsilon"`
-	MinEpsilon    float64             `json:"min_epsilon"` // the least price of a release, raised
-	Expires       time.Time           `json:"expires"`
-	Sealed        bool                `json:"sealed"` // this hospital covers its numbers, though the proposal does not ask for it
-	Investigators []string            `json:"investigators"`
-	Tables        map[string][]string `json:"tables"`
-	Aggregates    []study.Aggregate   `json:"aggregates"`
+	// Narrowing of the proposal, for an approval; of what holds, for an act that narrows.
+	study.Narrowing
 }
 
 // Draft makes the record of a decision, for the custodian to sign. Errors wrap study.ErrRecord.
@@ -178,7 +171,7 @@ func (n *Node) Draft(d Decision) (*study.Record, error) {
 		r.Document = of
 		return r, nil
 	}
-	document := d.narrow(*of)
+	document := d.Apply(*of)
 	document.Sealed = document.Sealed || s.Approved != nil && s.Approved.Sealed
 	if err := document.Narrows(of); err != nil {
 		return nil, refused("%w", err)
@@ -199,35 +192,6 @@ func (d *Decision) of(s *study.Study) (*study.Document, error) {
 		return s.Approved, nil
 	}
 	return nil, nil
-}
-
-// narrow is a document with what the decision narrows.
-func (d *Decision) narrow(document study.Document) study.Document {
-	if d.Epsilon > 0 {
-		document.Budget.Epsilon = d.Epsilon
-	}
-	if d.MaxEpsilon > 0 {
-		document.MaxEpsilon = d.MaxEpsilon
-		document.DefaultEpsilon = min(document.DefaultEpsilon, d.MaxEpsilon)
-	}
-	if d.MinEpsilon > 0 {
-		document.MinEpsilon = d.MinEpsilon
-		document.DefaultEpsilon = max(document.DefaultEpsilon, d.MinEpsilon)
-	}
-	if !d.Expires.IsZero() {
-		document.Expires = d.Expires
-	}
-	if d.Investigators != nil {
-		document.Investigators = d.Investigators
-	}
-	if d.Tables != nil {
-		document.Tables = d.Tables
-	}
-	if d.Aggregates != nil {
-		document.Aggregates = d.Aggregates
-	}
-	document.Sealed = document.Sealed || d.Sealed
-	return document
 }
 
 // Take keeps a signed record. Errors wrap study.ErrRecord, or are the ledger's.

@@ -111,13 +111,14 @@ func TestDraft(t *testing.T) {
 	}
 	for _, d := range []Decision{
 		{Act: study.Approve, Study: "none", By: "claire"}, {Act: study.Approve, Study: "new", By: "olga"},
-		{Act: study.Approve, Study: "new", By: "claire", Epsilon: 99}, {Act: study.Approve, Study: "new", By: "claire", Expires: inAnHour.Add(time.Hour)},
+		{Act: study.Approve, Study: "new", By: "claire", Narrowing: study.Narrowing{Epsilon: 99}},
+		{Act: study.Approve, Study: "new", By: "claire", Narrowing: study.Narrowing{Expires: inAnHour.Add(time.Hour)}},
 	} {
 		if _, err := h.Draft(d); !errors.Is(err, study.ErrRecord) {
 			t.Errorf("%+v: %v", d, err)
 		}
 	}
-	r, err := h.Draft(Decision{Act: study.Approve, Study: "new", By: "claire", Epsilon: 0.75})
+	r, err := h.Draft(Decision{Act: study.Approve, Study: "new", By: "claire", Narrowing: study.Narrowing{Epsilon: 0.75}})
 	must(t, err)
 	if err := h.Take(t.Context(), r); !errors.Is(err, study.ErrRecord) {
 		t.Errorf("without a signature: %v", err)
@@ -158,7 +159,8 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	stands := func(h *hospital) study.Study { s, _ := h.service.studies.Study("copd"); return s }
 	for _, d := range []Decision{
 		{Act: study.Resume, Study: "copd", By: "claire"}, // it is open, but the record says so
-		{Act: study.Narrow, Study: "copd", By: "claire", Epsilon: 2}, {Act: study.Narrow, Study: "copd", By: "claire", Investigators: []string{"eve"}},
+		{Act: study.Narrow, Study: "copd", By: "claire", Narrowing: study.Narrowing{Epsilon: 2}},
+		{Act: study.Narrow, Study: "copd", By: "claire", Narrowing: study.Narrowing{Investigators: []string{"eve"}}},
 		{Act: study.Approve, Study: "copd", By: "claire", Join: true},
 	} {
 		if r, err := h.Draft(d); err == nil {
@@ -170,7 +172,8 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 			t.Errorf("%+v: %v", d, err)
 		}
 	}
-	do(h, Decision{Act: study.Narrow, Study: "copd", By: "claire", MaxEpsilon: 0.2, Tables: map[string][]string{"patient": {"sex"}}, Aggregates: []study.Aggregate{study.Count}})
+	do(h, Decision{Act: study.Narrow, Study: "copd", By: "claire",
+		Narrowing: study.Narrowing{MaxEpsilon: 0.2, Tables: map[string][]string{"patient": {"sex"}}, Aggregates: []study.Aggregate{study.Count}}})
 	do(h, Decision{Act: study.Suspend, Study: "copd", By: "claire"})
 	if r := do(h, Decision{Act: study.Resume, Study: "copd", By: "claire"}); r.Document.MaxEpsilon != 0.2 || len(r.Document.Tables) != 1 {
 		t.Errorf("it is resumed as %+v", r.Document)
@@ -185,7 +188,7 @@ func TestDraftAfterTheFirstDay(t *testing.T) {
 	c := h.client(t, "coordinator-paris")
 	_, err := prepare(c, request(h.catalog, 0.1))
 	wantCode(t, err, CodeStudy)
-	do(h, Decision{Act: study.Approve, Study: "copd", By: "claire", Epsilon: 0.5})
+	do(h, Decision{Act: study.Approve, Study: "copd", By: "claire", Narrowing: study.Narrowing{Epsilon: 0.5}})
 	st, err := h.Standing(t.Context())
 	must(t, err)
 	for _, x := range st.Studies {

@@ -24,7 +24,7 @@ type execution struct {
 	mu     sync.Mutex
 	stage  stage
 	cancel context.CancelFunc // while it runs
-	schema *arrow.Schema      // once it has arrived, as record or err
+	schema *arrow.Schema      // once it is done, as record or err
 	record arrow.Record       // never released: another reader may come
 	err    error
 }
@@ -34,10 +34,10 @@ type stage int
 const (
 	waiting stage = iota
 	running
-	arrived
+	done
 )
 
-func newVoyage(request coordinator.Request, settings session.Settings, outline *coordinator.Outline) *execution {
+func newExecution(request coordinator.Request, settings session.Settings, outline *coordinator.Outline) *execution {
 	return &execution{request: request, intervals: settings.Intervals, expected: outline.Expected}
 }
 
@@ -48,7 +48,7 @@ func (v *execution) run(ctx context.Context, asker Asker, who coordinator.Resear
 	defer cancel()
 	v.mu.Lock()
 	switch v.stage {
-	case arrived:
+	case done:
 		defer v.mu.Unlock()
 		return v.schema, v.record, false, v.err
 	case running:
@@ -63,7 +63,7 @@ func (v *execution) run(ctx context.Context, asker Asker, who coordinator.Resear
 	answer, err := asker.Query(ctx, who, v.request, nil)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.stage, v.cancel = arrived, nil
+	v.stage, v.cancel = done, nil
 	if v.err = err; err == nil {
 		v.schema, v.record, v.err = v.encode(answer)
 	}
@@ -86,7 +86,7 @@ func (v *execution) stop() flight.CancelStatus {
 	defer v.mu.Unlock()
 	switch v.stage {
 	case waiting:
-		v.stage, v.err = arrived, &coordinator.Error{Code: coordinator.CodeCanceled, Message: "the query was canceled"}
+		v.stage, v.err = done, &coordinator.Error{Code: coordinator.CodeCanceled, Message: "the query was canceled"}
 		return flight.CancelStatusCancelled
 	case running:
 		v.cancel()

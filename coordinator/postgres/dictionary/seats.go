@@ -8,23 +8,23 @@ import (
 // perPerson is how many of the processes one person's questions can hold, however many connections they have.
 const perPerson = processes / 2
 
-// turns lets each person hold a share of the processes; what they ask beyond waits.
-type turns struct {
+// seats lets each person hold a share of the processes; what they ask beyond waits.
+type seats struct {
 	mu   sync.Mutex
-	held map[string]*turn
+	held map[string]*share
 }
 
-type turn struct {
+type share struct {
 	seats chan struct{}
 	users int // who hold a seat or wait for one
 }
 
 // take waits for one of a person's seats. give gives it back.
-func (t *turns) take(ctx context.Context, person string) (give func(), err error) {
+func (t *seats) take(ctx context.Context, person string) (give func(), err error) {
 	t.mu.Lock()
 	mine := t.held[person]
 	if mine == nil {
-		mine = &turn{seats: make(chan struct{}, perPerson)}
+		mine = &share{seats: make(chan struct{}, perPerson)}
 		t.held[person] = mine
 	}
 	mine.users++

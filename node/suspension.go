@@ -65,7 +65,7 @@ func holdOf(e ledger.Entry) (h Hold, r *Release, ok bool) {
 	return Hold{On: *x.Suspended, Reason: x.Reason, By: x.By, Since: e.Time}, x.Release, true
 }
 
-// suspension holds all queries, and ends those that run when it is pulled. The ledger keeps it, so
+// suspension holds all queries, and ends those that run when one begins. The ledger keeps it, so
 // that a restart does not release it.
 type suspension struct {
 	place study.Place // whose signatures end it, and how many
@@ -74,12 +74,12 @@ type suspension struct {
 	hold    Hold
 	signed  map[string]bool // by key, under the end of hold
 	running context.Context // ends when all queries are held
-	pull    context.CancelFunc
+	stop    context.CancelFunc
 }
 
-func openBrake(ctx context.Context, book *ledger.Ledger, place study.Place) (*suspension, error) {
+func openSuspension(ctx context.Context, book *ledger.Ledger, place study.Place) (*suspension, error) {
 	b := &suspension{place: place, signed: map[string]bool{}}
-	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+	b.running, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := book.Entries(ctx, 1, func(e ledger.Entry) error {
 		switch h, r, ok := holdOf(e); {
 		case ok && r != nil:
@@ -92,14 +92,20 @@ func openBrake(ctx context.Context, book *ledger.Ledger, place study.Place) (*su
 		return nil, err
 	}
 	if b.hold.On {
-		b.pull()
+		b.stop()
 	}
 	return b, nil
 }
 
-// sign counts a signature of somebody who is a custodian still.
+// keyOf is the key of a custodian who has not left; ok is false for anybody else.
+func (b *suspension) keyOf(name string) (key ed25519.PublicKey, ok bool) {
+	key, ok = b.place.Custodians[name]
+	return key, ok && !b.place.Left(name)
+}
+
+// sign counts a signature, if whose it is may sign still.
 func (b *suspension) sign(r *Release) {
-	if key, ok := b.place.Custodians[r.By]; ok && !b.signed[string(key)] && !b.place.Left(r.By) {
+	if key, ok := b.keyOf(r.By); ok && !b.signed[string(key)] {
 		b.signed[string(key)] = true
 		b.hold.Signed = append(slices.Clone(b.hold.Signed), r.By)
 	}
@@ -110,13 +116,13 @@ func (b *suspension) check(r *Release) error {
 	refused := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %w", study.ErrRecord, fmt.Errorf(format, args...))
 	}
-	key, ok := b.place.Custodians[r.By]
+	key, ok := b.keyOf(r.By)
 	switch {
 	case r.Federation != b.place.Federation || r.Hospital != b.place.Hospital:
 		return refused("it is for %s of %s", r.Hospital, r.Federation)
 	case !b.hold.On || !r.Since.Equal(b.hold.Since):
 		return refused("the stop that it ends has ended; another may have come")
-	case !ok || b.place.Left(r.By):
+	case !ok:
 		return refused("%q is no custodian here", r.By)
 	case len(r.Reason) > maxReleaseReason || strings.ContainsRune(r.Reason, 0):
 		return refused("the reason is too long")
@@ -125,10 +131,7 @@ func (b *suspension) check(r *Release) error {
 	if err != nil {
 		return refused("%w", err)
 	}
-	if !ed25519.Verify(key, m, r.Signature) {
-		return refused("the signature is not that of %s", r.By)
-	}
-	return nil
+	return study.VerifySignature(key, m, r.Signature, r.By)
 }
 
 const maxReleaseReason = 1000 // bytes
@@ -170,7 +173,7 @@ func (b *suspension) release(ctx context.Context, book *ledger.Ledger, r *Releas
 		return nil
 	}
 	b.hold, b.signed = Hold{Reason: r.Reason, By: by, Since: r.Time.UTC()}, map[string]bool{}
-	b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+	b.running, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return nil
 }
 
@@ -228,14 +231,14 @@ func (b *suspension) set(ctx context.Context, book *ledger.Ledger, h Hold, now t
 	}
 	if on {
 		b.hold, b.signed = h, map[string]bool{}
-		b.pull()
+		b.stop()
 	}
 	if err := book.Record(context.WithoutCancel(ctx), ledger.Entry{Kind: ledger.KindConfig, Text: text, Detail: detail}); err != nil {
 		return err
 	}
 	if !on {
 		b.hold = h
-		b.running, b.pull = context.WithCancel(context.WithoutCancel(ctx))
+		b.running, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	}
 	return nil
 }

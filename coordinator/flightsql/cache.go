@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ttlCache keeps things of researchers under ids that nobody guesses. A thing that was
-// not touched for life is gone, and where one researcher's things take more than most
-// bytes, their oldest. Nobody's things push out another's.
+// ttlCache keeps values of researchers under ids that nobody guesses. A value that was
+// not touched for life is gone, and where one researcher's values take more than most
+// bytes, their oldest. Nobody's values push out another's.
 type ttlCache[T any] struct {
 	life time.Duration
 	most int64
@@ -20,20 +20,20 @@ type ttlCache[T any] struct {
 
 type item[T any] struct {
 	who     string
-	thing   T
+	value   T
 	bytes   int64
 	touched time.Time
 }
 
-// overhead is what a thing takes beside its bytes.
+// overhead is what a value takes beside its bytes.
 const overhead = 1 << 10
 
-func newShelf[T any](life time.Duration, most int64) *ttlCache[T] {
+func newTTLCache[T any](life time.Duration, most int64) *ttlCache[T] {
 	return &ttlCache[T]{life: life, most: most, items: map[string]*item[T]{}, held: map[string]int64{}}
 }
 
-// put keeps the thing and gives its id.
-func (s *ttlCache[T]) put(who string, thing T, bytes int64) string {
+// put keeps the value and gives its id.
+func (s *ttlCache[T]) put(who string, value T, bytes int64) string {
 	id := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,24 +43,24 @@ func (s *ttlCache[T]) put(who string, thing T, bytes int64) string {
 			s.remove(id)
 		}
 	}
-	s.items[id] = &item[T]{who: who, thing: thing, touched: now}
+	s.items[id] = &item[T]{who: who, value: value, touched: now}
 	s.grow(id, bytes+overhead)
 	return id
 }
 
-// get gives the thing, if it is there and the researcher's.
-func (s *ttlCache[T]) get(who, id string) (thing T, ok bool) {
+// get gives the value, if it is there and the researcher's.
+func (s *ttlCache[T]) get(who, id string) (value T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.items[id]
 	if !ok || i.who != who || time.Since(i.touched) > s.life {
-		return thing, false
+		return value, false
 	}
 	i.touched = time.Now()
-	return i.thing, true
+	return i.value, true
 }
 
-// add tells that a thing has grown.
+// add tells that a value has grown.
 func (s *ttlCache[T]) add(id string, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *ttlCache[T]) add(id string, bytes int64) {
 	}
 }
 
-// grow makes room by removing the researcher's oldest things, but not this one.
+// grow makes room by removing the researcher's oldest values, but not this one.
 func (s *ttlCache[T]) grow(id string, bytes int64) {
 	grown := s.items[id]
 	grown.bytes += bytes
@@ -88,7 +88,7 @@ func (s *ttlCache[T]) grow(id string, bytes int64) {
 	}
 }
 
-// drop removes the thing, if it is the researcher's.
+// drop removes the value, if it is the researcher's.
 func (s *ttlCache[T]) drop(who, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
