@@ -135,16 +135,13 @@ func (q *query) giveBack(ctx context.Context, reservation string) {
 	}
 }
 
-// recordAnswer notes in the ledger that something is about to leave.
-func (q *query) recordAnswer(ctx context.Context, key string) error {
+// answerEntry notes in the ledger that something is about to leave.
+func (q *query) answerEntry(key string) (ledger.Entry, error) {
 	detail, err := json.Marshal(map[string]any{"answer": key, "hospitals": len(q.parts)})
-	if err != nil {
-		return err
-	}
-	return q.c.ledger.Record(ctx, ledger.Entry{
+	return ledger.Entry{
 		Kind: ledger.KindAnswer, Study: q.name, Researcher: q.who.Name, Query: q.id, Detail: detail,
 		Text: fmt.Sprintf("The noisy answer was released to %s, from %d of %d hospitals.", q.who.Name, len(q.parts), len(q.c.config.Hospitals)),
-	})
+	}, err
 }
 
 // sentence says in plain words what is asked.

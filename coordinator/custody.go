@@ -163,11 +163,20 @@ func (c *Coordinator) known(ctx context.Context, hospital string) *ledger.Checkp
 
 func nodeOwner(hospital string) string { return "node " + hospital }
 
-// keep checks what hospitals say of their ledgers against what they said before, and writes it
+// keep writes down what fresh gives.
+func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
+	fresh := c.fresh(shown, known, age)
+	if len(fresh) == 0 {
+		return nil
+	}
+	return c.ledger.Keep(ctx, fresh...)
+}
+
+// fresh checks what hospitals say of their ledgers against what they said before, and gives what is to be written
 // down where that is older than age. The first checkpoint of a hospital tells its key: it came over a
 // connection that the hospital's certificate vouches for. known are those that were kept when the
 // hospitals were asked: an answer that another one overtook is older than what is kept by then, and no lie.
-func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) error {
+func (c *Coordinator) fresh(shown map[string]ledger.Checkpoint, known map[string]*ledger.Checkpoint, age time.Duration) []ledger.Checkpoint {
 	var fresh []ledger.Checkpoint
 	for hospital, s := range shown {
 		before := known[hospital]
@@ -195,10 +204,7 @@ func (c *Coordinator) keep(ctx context.Context, shown map[string]ledger.Checkpoi
 		}
 		c.custody.mu.Unlock()
 	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	return c.ledger.Keep(ctx, fresh...)
+	return fresh
 }
 
 // reflect compares what a hospital keeps of this coordinator's ledger with the ledger.

@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/ledger"
 	"github.com/intramuros/intramuros/internal/study"
 	"github.com/intramuros/intramuros/planner"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -38,6 +39,8 @@ type query struct {
 	course     *timeline
 	charged    bool     // hospitals may have computed: nothing comes back
 	sources    []source // of public rows that were read
+	// vouched are the hospitals' checkpoints that are to be on the disk before anything is released.
+	vouched []ledger.Checkpoint
 }
 
 // Query answers one query, and charges the study for it, unless the same answer
@@ -97,6 +100,9 @@ func (c *Coordinator) answer(
 	course.tick = tick
 	if q.charged { // the time it took may depend on the data
 		if canceled := ticks.Wait(ctx, tick); canceled != nil {
+			for _, r := range releases {
+				r.keepVouched(ctx)
+			}
 			return nil, q.explainFailure(ctx, canceled)
 		}
 	}

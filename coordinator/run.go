@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/expr"
@@ -72,23 +73,26 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	return cells, false, err
 }
 
-// compute has the hospitals run the query, adds up, and covers the sums with noise.
-func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
+// compute has the hospitals run the query, adds up, and covers the sums with noise. What the hospitals' ledgers vouch for
+// is written down with the answer, or here if there is none.
+func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	known := map[string]*ledger.Checkpoint{}
 	for _, p := range q.parts {
 		known[p.hospital.Name] = q.c.known(ctx, p.hospital.Name)
 	}
 	sums, err := q.execute(ctx)
-	// What the hospitals' ledgers vouch for is on this disk before anything is released.
 	shown := map[string]ledger.Checkpoint{}
 	for _, p := range q.parts {
 		if p.shown != nil {
 			shown[p.hospital.Name] = *p.shown
 		}
 	}
-	if kept := q.c.keep(context.WithoutCancel(ctx), shown, known, 0); kept != nil {
-		return nil, kept
-	}
+	q.vouched = q.c.fresh(shown, known, 0)
+	defer func() {
+		if err != nil {
+			q.keepVouched(ctx)
+		}
+	}()
 	before := len(q.missing)
 	q.dropFailed()
 	if ctx.Err() != nil {
@@ -114,8 +118,15 @@ func (q *query) compute(ctx context.Context) ([]planner.Cell, error) {
 	for _, p := range q.parts {
 		answered[p.hospital.Name] = true
 	}
-	cells, err := q.c.release(ctx, q.plan, sums)
+	cells, err = q.c.release(ctx, q.plan, sums)
 	return slices.DeleteFunc(cells, func(c planner.Cell) bool { return ofAbsent(q.plan.Fragment.Keys, c.Keys, answered) }), err
+}
+
+// keepVouched writes down what the hospitals' ledgers vouch for, where no answer does.
+func (q *query) keepVouched(ctx context.Context) {
+	if err := q.c.ledger.Keep(context.WithoutCancel(ctx), q.vouched...); err != nil {
+		q.c.log.Error("the hospitals' checkpoints were not kept", slog.String("query", q.id), slog.Any("error", err))
+	}
 }
 
 // ofAbsent reports whether a group is of a hospital that has not answered: its numbers would be nobody's.

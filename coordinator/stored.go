@@ -73,8 +73,8 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 	return cells, true, nil
 }
 
-// store keeps released cells, durably, and gives those to show: where the same
-// question was answered meanwhile, the cells of that answer. The hospitals that
+// store keeps released cells and what the hospitals' ledgers vouch for, durably, and gives those cells to show: where the
+// same question was answered meanwhile, those of that answer. The hospitals that
 // answered are part of the key: with one fewer it is another question.
 func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
 	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells)), Caveats: q.caveats}
@@ -86,12 +86,16 @@ func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell
 		return nil, err
 	}
 	key := q.cellsKey()
-	err = q.c.ledger.StoreAnswer(ctx, key, b)
+	entry, err := q.answerEntry(key)
+	if err != nil {
+		return nil, err
+	}
+	err = q.c.ledger.Release(ctx, key, b, entry, q.vouched...)
 	if errors.Is(err, ledger.ErrAnswerExists) {
 		cells, _, err = q.storedCells(ctx, key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return cells, q.recordAnswer(ctx, key)
+	return cells, nil
 }

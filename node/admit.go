@@ -124,12 +124,8 @@ func (p *policy) open(id string, now time.Time) (*study.Document, error) {
 	return s.Approved, nil
 }
 
-// check proves that the fragment is one that this node can run over that data, for who asks it.
-func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified, now time.Time) (checked, error) {
-	document, err := p.permit(ctx, r, now)
-	if err != nil {
-		return checked{}, err
-	}
+// check proves that the fragment is one that this node can run over that data, under the terms that permit gave.
+func (p *policy) check(ctx context.Context, r *fragment.Request, document *study.Document, over *verified) (checked, error) {
 	if r.Fragment.Catalog != p.digest {
 		return checked{}, refuse(CodeCatalog, fmt.Errorf("the query's catalog is %.12s, ours %.12s", r.Fragment.Catalog, p.digest))
 	}
@@ -175,9 +171,9 @@ func (p *policy) check(ctx context.Context, r *fragment.Request, over *verified,
 	return checked{r, proof, document, sql, caveats}, nil
 }
 
-// admit decides whether the researcher may ask this now, and prices it.
-func (p *policy) admit(ctx context.Context, r *fragment.Request, over *verified, now time.Time) (admitted, error) {
-	c, err := p.check(ctx, r, over, now)
+// admit decides whether this may be asked under the terms that permit gave, and prices it.
+func (p *policy) admit(ctx context.Context, r *fragment.Request, document *study.Document, over *verified) (admitted, error) {
+	c, err := p.check(ctx, r, document, over)
 	if err != nil {
 		return admitted{}, err
 	}

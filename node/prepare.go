@@ -24,7 +24,8 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 		return nil, err
 	}
 	// Of a researcher who may ask here at all: nobody else can use up the allowance.
-	if _, err := s.permit(ctx, r, now); err != nil {
+	document, err := s.permit(ctx, r, now)
+	if err != nil {
 		return nil, err
 	}
 	s.sweep(ctx)
@@ -37,7 +38,7 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 			s.rates.Leave(r.Researcher)
 		}
 	}()
-	a, err := s.admit(ctx, r, over, now)
+	a, err := s.admit(ctx, r, document, over)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +117,15 @@ func (s *service) explain(ctx context.Context, r *fragment.Request) (*fragment.E
 		return nil, err
 	}
 	now := s.now()
-	if _, err := s.permit(ctx, r, now); err != nil {
+	document, err := s.permit(ctx, r, now)
+	if err != nil {
 		return nil, err
 	}
 	if err := s.explained.Enter(r.Researcher, now); err != nil {
 		return nil, refuse(CodeRate, err)
 	}
 	defer s.explained.Leave(r.Researcher)
-	c, err := s.check(ctx, r, s.verified.Load(), now)
+	c, err := s.check(ctx, r, document, s.verified.Load())
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // StoreAnswer keeps a released answer, so that the same query on the same data version gives it again
@@ -20,23 +21,56 @@ func (l *Ledger) StoreAnswer(ctx context.Context, key string, value []byte) erro
 	}
 	defer l.give()
 	return l.commit(ctx, func(tx *sql.Tx) error {
-		done, err := tx.Exec(`INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-			key, formatTime(l.now()), value)
-		if err != nil {
+		if another, err := l.store(tx, key, value); err != nil || !another {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n == 1 {
-			return err
-		}
-		var stored []byte
-		if err := tx.QueryRow(`SELECT value FROM answers WHERE key = ?`, key).Scan(&stored); err != nil {
-			return err
-		}
-		if !bytes.Equal(stored, value) {
-			return ErrAnswerExists
-		}
-		return nil
+		return ErrAnswerExists
 	})
+}
+
+// store keeps an answer, and tells whether another one is stored under the key.
+func (l *Ledger) store(tx *sql.Tx, key string, value []byte) (another bool, err error) {
+	done, err := tx.Exec(`INSERT INTO answers (key, created, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+		key, formatTime(l.now()), value)
+	if err != nil {
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return false, err
+	}
+	var stored []byte
+	err = tx.QueryRow(`SELECT value FROM answers WHERE key = ?`, key).Scan(&stored)
+	return err == nil && !bytes.Equal(stored, value), err
+}
+
+// Release is StoreAnswer, Record of the entry, which is of kind answer, and Keep of the checkpoints, in one write: all that
+// is to be on the disk before an answer leaves. Where another answer is stored under the key, it stays, all else is
+// recorded, and the error is ErrAnswerExists.
+func (l *Ledger) Release(ctx context.Context, key string, value []byte, e Entry, peers ...Checkpoint) error {
+	if key == "" || len(value) == 0 || e.Kind != KindAnswer {
+		return fmt.Errorf("%w: an answer needs a key, a value and an entry", ErrEntry)
+	}
+	e.Expires = time.Time{}
+	if err := e.check(); err != nil {
+		return err
+	}
+	if err := l.takeToWrite(ctx); err != nil {
+		return err
+	}
+	defer l.give()
+	kept, err := l.later(peers)
+	if err != nil {
+		return err
+	}
+	another := false
+	err = l.append(ctx, func(tx *sql.Tx) error {
+		another, err = l.store(tx, key, value)
+		return err
+	}, append(kept, e)...)
+	if err == nil && another {
+		return ErrAnswerExists
+	}
+	return err
 }
 
 // Answer gives the answer stored under a key, and whether there is one.

@@ -176,6 +176,18 @@ func (l *Ledger) Keep(ctx context.Context, peers ...Checkpoint) error {
 		return err
 	}
 	defer l.give()
+	entries, err := l.later(peers)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return l.append(ctx, nil, entries...)
+}
+
+// later are the entries that keep the checkpoints which follow those that are kept.
+func (l *Ledger) later(peers []Checkpoint) ([]Entry, error) {
 	var entries []Entry
 	for _, c := range peers {
 		if have, ok := l.balance.peers[c.Owner]; ok && !c.Follows(have) {
@@ -183,14 +195,11 @@ func (l *Ledger) Keep(ctx context.Context, peers ...Checkpoint) error {
 		}
 		e, err := c.entry()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		entries = append(entries, e)
 	}
-	if len(entries) == 0 {
-		return nil
-	}
-	return l.append(ctx, nil, entries...)
+	return entries, nil
 }
 
 // Follows tells whether c is later than an earlier checkpoint of the same owner and key: further in the same

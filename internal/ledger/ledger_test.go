@@ -590,6 +590,43 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// What is on the disk before an answer leaves is one write: the answer, the entry that it leaves, and what other ledgers vouch for.
+func TestRelease(t *testing.T) {
+	l, c := fresh(t)
+	other, _ := fresh(t)
+	ctx := t.Context()
+	peer, err := other.Checkpoint(ctx, signer)
+	check(t, err)
+	left := Entry{Kind: KindAnswer, Text: "It left."}
+	check(t, l.Release(ctx, "q1@v1", []byte("one"), left, peer))
+	wantErr(t, l.Release(ctx, "q1@v1", []byte("two"), left, peer), ErrAnswerExists)
+	check(t, l.Release(ctx, "q1@v1", []byte("one"), left, peer))
+	for _, refused := range []error{
+		l.Release(ctx, "", []byte("one"), left), l.Release(ctx, "q2@v1", nil, left), l.Release(ctx, "q2@v1", []byte("one"), Entry{Kind: KindRefuse, Text: "-"}),
+		l.Release(ctx, "q2@v1", []byte("one"), Entry{Kind: KindAnswer}), l.Release(ctx, "q2@v1", []byte("one"), left, Checkpoint{Owner: "x"}),
+	} {
+		if !errors.Is(refused, ErrEntry) && !errors.Is(refused, ErrCheckpoint) {
+			t.Errorf("error is %v", refused)
+		}
+	}
+	check(t, l.Close())
+	l = open(t, l.path, c)
+	if v, ok, err := l.Answer(ctx, "q1@v1"); !ok || err != nil || string(v) != "one" {
+		t.Errorf("%q, %v, %v", v, ok, err)
+	}
+	if _, ok, err := l.Answer(ctx, "q2@v1"); ok || err != nil {
+		t.Errorf("a refused answer is there: %v, %v", ok, err)
+	}
+	if kept, ok, err := l.Kept(ctx, peer.Owner); !ok || err != nil || kept.Head != peer.Head {
+		t.Errorf("%v, %v, %v", kept, ok, err)
+	}
+	count := map[Kind]int{}
+	check(t, l.Entries(ctx, 1, func(e Entry) error { count[e.Kind]++; return nil }))
+	if count[KindAnswer] != 3 || count[KindCheckpoint] != 1 {
+		t.Errorf("it has %v", count)
+	}
+}
+
 // The sums in memory are those of the entries, and stay quick to keep.
 func TestSumsAreIncremental(t *testing.T) {
 	l, c := fresh(t)

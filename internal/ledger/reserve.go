@@ -152,16 +152,11 @@ func (l *Ledger) Charge(ctx context.Context, id string, detail json.RawMessage, 
 	}
 	entries := []Entry{r, {Kind: KindCharge, Study: r.Study, Researcher: r.Researcher, Query: r.Query,
 		Reservation: id, Loss: r.Loss, Text: r.Text, Detail: detail}}
-	for _, c := range peers {
-		if have, ok := l.balance.peers[c.Owner]; ok && !c.Follows(have) {
-			continue
-		}
-		kept, err := c.entry()
-		if err != nil {
-			return err
-		}
-		entries = append(entries, kept)
+	kept, err := l.later(peers)
+	if err != nil {
+		return err
 	}
+	entries = append(entries, kept...)
 	if err := l.append(ctx, nil, entries...); err != nil {
 		return err
 	}

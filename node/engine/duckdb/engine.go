@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/duckdb/duckdb-go/v2"
 
@@ -37,6 +38,7 @@ type Engine struct {
 	inside   map[string]engine.Place // the folder's tables that a `select` may read
 	gate     *gate
 	counted  counted
+	version  atomic.Pointer[versioned] // as it was told last, of files that had settled
 }
 
 // Open attaches the sources and makes a view of each table that they offer. key

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -187,6 +188,59 @@ func TestFolder(t *testing.T) {
 	after, err := e.DataVersion(ctx)
 	if err != nil || after == before {
 		t.Errorf("with one more file the version stays %s (%v)", after, err)
+	}
+}
+
+// What was read once is known until somebody touches a file, however its size and its time of writing come back.
+func TestDataVersionIsKept(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no time of change")
+	}
+	ctx, folder := t.Context(), t.TempDir()
+	file := filepath.Join(folder, "person.parquet")
+	newDatabase(t, "COPY (SELECT 1::BIGINT AS id, 'F' AS sex, 30 AS age) TO '"+file+"'")
+	e, err := Open(ctx, Config{Folder: folder}, testcatalog.Parse(t, enginetest.WardCatalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	version := func() string {
+		t.Helper()
+		v, err := e.DataVersion(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before := version()
+	for began := time.Now(); e.version.Load() == nil; time.Sleep(50 * time.Millisecond) { // until the file's last change is old
+		if version() != before || time.Since(began) > time.Minute {
+			t.Fatal("the version changes, or is never kept")
+		}
+	}
+	if kept := e.version.Load(); version() != before || e.version.Load() != kept {
+		t.Error("files that nobody touched are read again")
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2]++
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if version() == before {
+		t.Error("another byte in a file does not change the version")
+	}
+	if kept := e.version.Load(); kept.version != before {
+		t.Error("what is read of a file that was just written is believed to be the last word")
 	}
 }
 

@@ -100,6 +100,21 @@ func stat(path string) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	inode, changed := onDisk(path, info)
+	inode, changed := onDisk(path, nil, info)
+	return identity{path, inode, info.Size(), info.ModTime(), changed}, nil
+}
+
+// statOpen is stat of a file that can be read. A network's file system looks at it anew, since it is opened.
+func statOpen(path string) (identity, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return identity{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return identity{}, err
+	}
+	inode, changed := onDisk(path, f, info)
 	return identity{path, inode, info.Size(), info.ModTime(), changed}, nil
 }

@@ -4,8 +4,11 @@ package duckdb
 
 import (
 	"io/fs"
+	"os"
 	"time"
 )
 
 // onDisk knows nothing better than when a file was written.
-func onDisk(_ string, info fs.FileInfo) (inode string, changed time.Time) { return "", info.ModTime() }
+func onDisk(_ string, _ *os.File, info fs.FileInfo) (inode string, changed time.Time) {
+	return "", info.ModTime()
+}

@@ -5,15 +5,23 @@ package duckdb
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// onDisk gives a file's place on the disk, and when anything about it changed last.
-func onDisk(path string, info fs.FileInfo) (inode string, changed time.Time) {
+// onDisk gives a file's place on the disk, and when anything about it changed last; of the open file, or where that is nil
+// of what has the name.
+func onDisk(path string, open *os.File, info fs.FileInfo) (inode string, changed time.Time) {
 	var at unix.Stat_t
-	if unix.Stat(path, &at) != nil {
+	var err error
+	if open != nil {
+		err = unix.Fstat(int(open.Fd()), &at)
+	} else {
+		err = unix.Stat(path, &at)
+	}
+	if err != nil {
 		return "", info.ModTime()
 	}
 	return fmt.Sprintf("%d:%d", at.Dev, at.Ino), time.Unix(at.Ctim.Unix())
