@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/lookup"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/rewrite"
 	"github.com/intramuros/intramuros/planner/scalar"
@@ -74,6 +75,7 @@ func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, 
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
 	c.catalog = relational.NewVocabulary(&extended, fed.domains)
+	c.lookups = lookup.NewPlanner(c.catalog)
 	program = c.program(bound, relational.NewScope())
 	c.price()
 	return program, nil
@@ -89,9 +91,9 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	default:
 		a = c.postProcess(q, within)
-		a.Derived = c.lookUp(a.Derived, q.At)
+		a.Derived = c.lookups.Replace(a.Derived, q.At)
 	}
-	p := &Program{lifeTables: c.lifeTables, post: a, Lookups: c.lookups}
+	p := &Program{lifeTables: c.lifeTables, post: a, Lookups: c.lookups.Lookups()}
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/intramuros/intramuros/internal/catalog"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/lookup"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -19,7 +18,7 @@ const maxReleases = fragment.MaxReleases
 // is computed from them afterwards, which costs nothing.
 type Program struct {
 	Releases   []*Plan           // none of a query of public tables alone
-	Lookups    []*Lookup         // of public tables, at no cost
+	Lookups    []*lookup.Lookup  // of public tables, at no cost
 	Columns    []Column          // of the answer, in order
 	lifeTables map[int]*survival // by the number of the release, from 1
 	// post computes the answer from the releases' rows; nil where the answer is that of
@@ -44,7 +43,7 @@ type programPlanner struct {
 	federation Federation
 	catalog    *relational.Vocabulary // with each release as a public table
 	releases   []*builder
-	lookups    []*Lookup
+	lookups    *lookup.Planner
 	lifeTables map[int]*survival    // by the number of the release, from 1
 	exactly    map[exactColumn]bool // what exact found
 	noisy      map[noisyColumn]bool
@@ -104,25 +103,6 @@ const (
 	kindRows                      // of one patient each, or public
 	kindRelease                   // aggregates over patients, or computed from such
 )
-
-// Public tables are read as they are, at no price: alone, or joined with what was released. A query then has lookups,
-// relations over public tables that hospitals compute over their copies, and what is computed from releases reads the rows
-// of each as it reads a release's.
-
-// Lookup is what a program reads of public tables.
-type Lookup struct {
-	fragment.Reading
-	columns *catalog.Table // of the relation, under the name that it has in what is computed
-	// bounds narrow it to what the rest of the query joins with it.
-	bounds []bound
-}
-
-// bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which reads releases
-// and lookups before this one.
-type bound struct {
-	column *expr.Expr
-	values *fragment.Derived
-}
 
 // survival makes of one release, which is a tree of times, a life table for each stratum.
 type survival struct {

@@ -1,0 +1,72 @@
+package lookup_test
+
+import (
+	"fmt"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/lookup"
+	"github.com/intramuros/intramuros/planner/relational"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// planner is for a statement over a catalog with one public table.
+func planner() (*relational.Vocabulary, *lookup.Planner) {
+	c, err := catalog.Parse([]byte(`
+catalog: codes
+tables:
+  concept:
+    public: true
+    key: concept_id
+    columns:
+      concept_id: {type: int, nullable: false}
+      name: {type: text}
+`), "codes.yaml")
+	if err != nil {
+		panic(err)
+	}
+	v := relational.NewVocabulary(c, expr.NewBudget())
+	return v, lookup.NewPlanner(v)
+}
+
+// relation is what a query makes of the catalog's tables.
+func relation(v *relational.Vocabulary, sql string) *fragment.Derived {
+	s, err := syntax.Parse(sql)
+	if err != nil {
+		panic(err)
+	}
+	return relational.New(v, relational.NewScope(), nil).Derive(s.Query, relational.NewScope(), s.Query.At).Derived
+}
+
+// A relation of public tables is read by one lookup.
+func ExamplePlanner_Add() {
+	v, p := planner()
+	d := p.Add(fragment.Reading{Relation: relation(v, "SELECT name FROM concept WHERE concept_id < 10"), Limit: 3}, syntax.Position{})
+	fmt.Println(d)
+	fmt.Print(p.Lookups()[0].Describe())
+	// Output:
+	// SELECT public.name
+	// FROM public 1 AS public
+	//   SELECT concept.name
+	//   FROM concept
+	//   WHERE concept.concept_id < 10
+	//   limit 3 offset 0
+}
+
+// In what is computed from a release, a lookup takes the place of each public table, and is narrowed to the values that
+// were released.
+func ExamplePlanner_Replace() {
+	v, p := planner()
+	v.Tables = append(v.Tables, &catalog.Table{
+		Name: relational.ReleaseTable + "1", Public: true,
+		Columns: []*catalog.Column{{Name: "id", Type: value.TypeInt, Nullable: true}, {Name: "n", Type: value.TypeInt, Nullable: true}},
+	})
+	p.Replace(relation(v, `SELECT name, n FROM "release 1" r JOIN concept c ON c.concept_id = r.id`), syntax.Position{})
+	fmt.Print(p.Lookups()[0].Describe())
+	// Output:
+	// SELECT concept.concept_id, concept.name
+	//   FROM concept
+	//   where concept.concept_id is one of the values that are joined with it
+}

@@ -1,0 +1,198 @@
+package lookup
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/relational"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// Planner collects the lookups of one statement.
+type Planner struct {
+	catalog *relational.Vocabulary // with each release and each lookup as a public table
+	all     []*Lookup
+}
+
+// NewPlanner is for a statement over a catalog, to which it adds a public table for each lookup.
+func NewPlanner(catalog *relational.Vocabulary) *Planner { return &Planner{catalog: catalog} }
+
+// Lookups are all that were planned, in the order in which they are asked.
+func (p *Planner) Lookups() []*Lookup { return p.all }
+
+// Add plans the lookup of a reading, and gives the relation that reads its rows.
+func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Derived {
+	return p.add(r, nil, at)
+}
+
+func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *fragment.Derived {
+	t, err := r.Relation.Table(fmt.Sprintf("%s%d", prefix, len(p.all)+1), p.catalog.Catalog, p.catalog.Domains)
+	if err != nil {
+		relational.RefuseInvalid(err, at)
+	}
+	if !t.Public {
+		panic("a lookup of patients") // nodes would refuse it
+	}
+	if strings.Contains(scalar.Canonical(r.Relation), `"op":"hospital"`) { // no text that is quoted looks so
+		syntax.Refuse(syntax.CodeColumn, at, "leave it out", "public tables are alike at all hospitals, so none of their rows is a hospital's")
+	}
+	p.all = append(p.all, &Lookup{r, t, bounds})
+	p.catalog.Tables = append(p.catalog.Tables, t)
+	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "public", Table: t.Name}}}
+	for _, column := range t.Columns {
+		d.Columns = append(d.Columns, fragment.Output{Name: column.Name, Expr: expr.Column("public", column.Name, column.Type)})
+	}
+	return d
+}
+
+// isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or looked up.
+func (p *Planner) isPublic(r fragment.Relation) bool {
+	f := fragment.Fragment{Relations: []fragment.Relation{r}}
+	tables := f.Tables()
+	return len(tables) > 0 && !slices.ContainsFunc(tables, func(name string) bool {
+		return strings.HasPrefix(name, relational.ReleaseTable) || strings.HasPrefix(name, prefix)
+	})
+}
+
+// Replace gives what is computed from releases with lookups in the place of all that reads public tables.
+func (p *Planner) Replace(d *fragment.Derived, at syntax.Position) *fragment.Derived {
+	return (&replacing{p, at, map[*fragment.Derived]*fragment.Derived{}}).derived(d)
+}
+
+// replacing puts lookups into the place of relations.
+type replacing struct {
+	*Planner
+	at   syntax.Position
+	done map[*fragment.Derived]*fragment.Derived
+}
+
+func (l *replacing) derived(d *fragment.Derived) *fragment.Derived {
+	if done := l.done[d]; done != nil {
+		return done
+	}
+	out := *d
+	l.done[d] = &out
+	if l.isPublic(fragment.Relation{Derived: d}) {
+		out = *l.Add(fragment.Reading{Relation: d, Limit: fragment.MaxLookupRows + 1}, l.at)
+		return &out
+	}
+	out.Arms = nil
+	for _, arm := range d.Arms {
+		out.Arms = append(out.Arms, l.derived(arm))
+	}
+	out.Relations = slices.Clone(d.Relations)
+	var pending []int
+	for i, r := range d.Relations {
+		switch {
+		case l.isPublic(r):
+			pending = append(pending, i)
+		case r.Derived != nil:
+			out.Relations[i].Derived = l.derived(r.Derived)
+		}
+	}
+	for len(pending) > 0 { // what is bound by others comes after them, and what nothing binds first
+		next := max(0, slices.IndexFunc(pending, func(i int) bool { return len(l.bounds(&out, i, pending)) > 0 }))
+		i := pending[next]
+		l.relation(&out, i, l.bounds(&out, i, pending))
+		pending = slices.Delete(pending, next, next+1)
+	}
+	return &out
+}
+
+// relation puts a lookup into the place of the i-th relation of a select: of the columns that the
+// select reads, and of the rows for which holds what conditions say of it alone.
+func (l *replacing) relation(d *fragment.Derived, i int, bounds []bound) {
+	r := &d.Relations[i]
+	table, ok := l.catalog.Table(r.Table)
+	if r.Derived != nil {
+		var err error
+		if table, err = r.Derived.Table(r.Name, l.catalog.Catalog, l.catalog.Domains); err != nil {
+			relational.RefuseInvalid(err, l.at)
+		}
+	} else if !ok {
+		panic("a table of the catalog is gone") // it was resolved
+	}
+	in := &fragment.Derived{Relations: []fragment.Relation{{Name: r.Name, Table: r.Table, Derived: r.Derived}}}
+	add := func(relation, column string) {
+		if c, ok := table.Column(column); ok && relation == r.Name && !slices.ContainsFunc(in.Columns, func(o fragment.Output) bool { return o.Name == c.Name }) {
+			in.Columns = append(in.Columns, fragment.Output{Name: c.Name, Expr: expr.Column(r.Name, c.Name, c.Type)})
+		}
+	}
+	for _, e := range expressionsOf(d) {
+		e.Columns(add)
+	}
+	if len(in.Columns) == 0 { // its rows are counted, or just there
+		add(r.Name, table.Columns[0].Name)
+	}
+	var own []*expr.Expr
+	for _, e := range conditionsOn(d, i) {
+		if relational.ReadsAny(e, func(relation string) bool { return relation == r.Name }) && !relational.ReadsAny(e, func(relation string) bool { return relation != r.Name }) {
+			own = append(own, e)
+		}
+	}
+	if len(own) > 0 {
+		in.Filter = scalar.Conjunction(own)
+	}
+	read := l.add(fragment.Reading{Relation: in, Limit: fragment.MaxLookupRows + 1}, bounds, l.at)
+	r.Derived, r.Table = nil, read.Relations[0].Table
+}
+
+// bounds are the equalities of the i-th relation's columns with those of relations that are not pending.
+func (l *replacing) bounds(d *fragment.Derived, i int, pending []int) []bound {
+	var all []bound
+	for _, e := range conditionsOn(d, i) {
+		if e.Op != expr.OpEqual {
+			continue
+		}
+		for k, mine := range e.Args {
+			other := e.Args[1-k]
+			at := slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == other.Relation })
+			if mine.Op != expr.OpColumn || mine.Relation != d.Relations[i].Name || other.Op != expr.OpColumn || at < 0 || slices.Contains(pending, at) ||
+				mine.Type != other.Type || mine.Type == value.TypeFloat {
+				continue
+			}
+			alone := d.Relations[at]
+			alone.Join, alone.On = "", nil
+			all = append(all, bound{mine, &fragment.Derived{Relations: []fragment.Relation{alone}, Grouped: true, Columns: []fragment.Output{{Name: "value", Expr: other}}}})
+		}
+	}
+	return all
+}
+
+// conditionsOn lists conditions without which no row of the i-th relation is in the select's rows.
+func conditionsOn(d *fragment.Derived, i int) []*expr.Expr {
+	all := expr.Conjuncts(d.Relations[i].On)
+	if d.Relations[i].Join == fragment.JoinLeft {
+		return all
+	}
+	all = append(slices.Clone(all), expr.Conjuncts(d.Filter)...)
+	for k, r := range d.Relations {
+		if k != i && r.Join == fragment.JoinInner {
+			all = append(all, expr.Conjuncts(r.On)...)
+		}
+	}
+	return all
+}
+
+// expressionsOf lists the expressions of a select.
+func expressionsOf(d *fragment.Derived) []*expr.Expr {
+	all := []*expr.Expr{d.Filter}
+	for _, r := range d.Relations {
+		all = append(all, r.On)
+	}
+	for _, o := range d.Columns {
+		all = append(all, o.Expr)
+		if w := o.Window; w != nil {
+			all = append(append(all, w.Partition...), w.Ties...)
+			for _, by := range w.Order {
+				all = append(all, by.Expr)
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(e *expr.Expr) bool { return e == nil })
+}
