@@ -13,6 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/overlap"
 )
 
 // computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released numbers
@@ -228,7 +229,7 @@ func (c *computed) shareRange(e *expr.Expr) (low, high float64) {
 			if d == i || x.of != y.of || i-x.partial != d-y.partial { // of one group
 				continue
 			}
-			if l, u, ok := partOf(x.of.Fragment.Partials[x.partial], y.of.Fragment.Partials[y.partial]); ok {
+			if l, u, ok := overlap.PartOf(x.of.Fragment.Partials[x.partial], y.of.Fragment.Partials[y.partial]); ok {
 				return d, l, u
 			}
 		}

@@ -23,12 +23,14 @@
 //     classify.go tells each query's kind, once, those within first;
 //   - package relational plans the rows that a release reads, and package scalar builds expressions over one row; once.go
 //     counts each key once (COUNT(DISTINCT key));
-//   - package rewrite puts quantiles in the place of ranks over patients; public.go plans what is read of public tables;
+//   - package rewrite puts quantiles in the place of ranks over patients; public.go plans queries of public tables,
+//     by package lookup;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
 //     becomes a number and an interval; distinct.go, occurring.go, quantile.go and survival.go plan those that read trees;
 //   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
 //     beyond.go and clamps.go measure what limits and bounds leave out;
 //   - answer.go turns noisy partial aggregates into rows; interval.go and means.go give their intervals; finish.go and
 //     computed.go do so for what is computed from released rows, and expected.go before anything is released;
-//   - consistent.go and reconcile.go make numbers fit each other, by package estimate.
+//   - consistent.go and reconcile.go make numbers fit each other, by packages overlap (which numbers those are) and
+//     estimate.
 package planner

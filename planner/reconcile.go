@@ -1,17 +1,15 @@
 package planner
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/dp"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/estimate"
+	"github.com/intramuros/intramuros/planner/overlap"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
@@ -104,10 +102,10 @@ func (c *computed) reconcile() {
 		if c.program.lifeTables[i+1] != nil || !p.addsUp(c.cells[i]) {
 			continue
 		}
-		rows := p.rowsOf()
+		rows := overlap.Rows(p.Fragment)
 		for k, partial := range p.Fragment.Partials {
 			if partial.Share = 0; partial.Expr != nil {
-				partial.Expr = p.inlined(partial.Expr)
+				partial.Expr = overlap.Inlined(partial.Expr, p.Fragment.Relations)
 			}
 			name := rows + scalar.Canonical(partial)
 			if families[name] == nil {
@@ -151,7 +149,7 @@ type positions []keyPosition
 func (p *Plan) positions() positions {
 	all := make(positions, len(p.Fragment.Keys))
 	for i, k := range p.Fragment.Keys {
-		all[i] = keyPosition{scalar.Canonical(p.inlined(k.Expr)), i, make(map[value.Value]int, len(k.Domain))}
+		all[i] = keyPosition{scalar.Canonical(overlap.Inlined(k.Expr, p.Fragment.Relations)), i, make(map[value.Value]int, len(k.Domain))}
 		for place, v := range k.Domain {
 			all[i].places[v] = place
 		}
@@ -171,108 +169,6 @@ func (p positions) of(keys []value.Value) int {
 		at = at*len(k.places) + place
 	}
 	return at
-}
-
-// rowsOf names the rows that a release reads, whatever columns are made of them: what nothing reads is left out of a derived
-// relation, and so differs from one release to the other.
-func (p *Plan) rowsOf() string {
-	in, relations := inliner{}, p.Fragment.Relations
-	return scalar.Canonical([]any{in.relations(relations), in.of(p.Fragment.Patient, relations), in.of(p.Fragment.Filter, relations)})
-}
-
-// inlined is an expression of the tables' columns.
-func (p *Plan) inlined(e *expr.Expr) *expr.Expr { return inliner{}.of(e, p.Fragment.Relations) }
-
-// inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows stands
-// as a digest of that, so that texts stay short however often it is read.
-type inliner map[inlinedColumn]*expr.Expr
-
-type inlinedColumn struct {
-	of     *fragment.Derived
-	column int
-}
-
-func (in inliner) relations(relations []fragment.Relation) (all []any) {
-	for _, r := range relations {
-		of := any(r.Table)
-		if d := r.Derived; d != nil && d.Combine != "" {
-			of = d
-		} else if d != nil {
-			groups := []*expr.Expr{}
-			for _, o := range d.Columns {
-				if d.Grouped && o.Function == "" {
-					groups = append(groups, in.of(o.Expr, d.Relations))
-				}
-			}
-			of = []any{in.relations(d.Relations), in.of(d.Filter, d.Relations), d.Grouped, groups}
-		}
-		all = append(all, []any{r.Name, of, r.Join, in.of(r.On, relations)})
-	}
-	return all
-}
-
-func (in inliner) of(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
-	if e == nil {
-		return nil
-	}
-	if e.Op != expr.OpColumn {
-		other := *e
-		other.Args = make([]*expr.Expr, len(e.Args))
-		for i, a := range e.Args {
-			other.Args[i] = in.of(a, relations)
-		}
-		return &other
-	}
-	at := slices.IndexFunc(relations, func(r fragment.Relation) bool { return r.Name == e.Relation })
-	if at < 0 || relations[at].Derived == nil || relations[at].Derived.Combine != "" {
-		return e
-	}
-	d := relations[at].Derived
-	i := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == e.Column })
-	if i < 0 {
-		return e
-	}
-	known := in[inlinedColumn{d, i}]
-	if known == nil {
-		if known = in.of(d.Columns[i].Expr, d.Relations); d.Columns[i].Function != "" {
-			known = in.function(d, d.Columns[i], known)
-		}
-		in[inlinedColumn{d, i}] = known
-	}
-	return inside(e.Relation, known)
-}
-
-// function stands for an output that is computed of several rows.
-func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *expr.Expr) *expr.Expr {
-	parts := []any{o.Function, argument, o.Grid}
-	if w := o.Window; w != nil {
-		of := func(all []*expr.Expr) (out []*expr.Expr) {
-			for _, x := range all {
-				out = append(out, in.of(x, d.Relations))
-			}
-			return out
-		}
-		for _, x := range w.Order {
-			parts = append(parts, in.of(x.Expr, d.Relations), x.Descending, x.NullsFirst)
-		}
-		parts = append(parts, of(w.Partition), of(w.Ties), w.Offset, w.Frame)
-	}
-	sum := sha256.Sum256([]byte(scalar.Canonical(parts)))
-	return expr.Column("", hex.EncodeToString(sum[:]), value.TypeText)
-}
-
-// inside writes columns as those within a relation.
-func inside(relation string, e *expr.Expr) *expr.Expr {
-	other := *e
-	if e.Op == expr.OpColumn {
-		other.Relation = relation + "/" + e.Relation
-		return &other
-	}
-	other.Args = make([]*expr.Expr, len(e.Args))
-	for i, a := range e.Args {
-		other.Args[i] = inside(relation, a)
-	}
-	return &other
 }
 
 // fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each other.

@@ -1,0 +1,82 @@
+package overlap
+
+import (
+	"math"
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
+)
+
+// PartOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows, and a patient
+// who is clipped is scaled as a whole, so that fewer stay fewer.
+func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
+	switch x.Kind {
+	case fragment.PartialPatients:
+		return 0, 1, y.Kind == fragment.PartialPatients && (y.Expr == nil || x.Expr != nil && implies(conjuncts(x.Expr), conjuncts(y.Expr)))
+	case fragment.PartialValues:
+		return 0, 1, y.Kind == fragment.PartialRows || y.Kind == fragment.PartialValues && implies(presence(x.Expr), presence(y.Expr))
+	case fragment.PartialSum:
+		l, u = math.Min(0, float64(x.Grid.Lower)), math.Max(0, float64(x.Grid.Upper))
+		switch {
+		case x.Grid.Center != 0:
+			return 0, 0, false
+		case y.Kind == fragment.PartialRows:
+			return l, u, true
+		case y.Kind == fragment.PartialValues:
+			return l, u, scalar.Same(x.Expr, y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
+		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
+			c, ok := indicator(x.Expr)
+			d, also := indicator(y.Expr)
+			return 0, 1, ok && also && implies(conjuncts(c), conjuncts(d))
+		}
+	}
+	return 0, 0, false
+}
+
+// indicator is the condition of CASE WHEN c THEN 1 ELSE 0 END.
+func indicator(e *expr.Expr) (*expr.Expr, bool) {
+	is := func(e *expr.Expr, n float64) bool {
+		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type == value.TypeInt && e.Value.Float64() == n
+	}
+	if e.Op != expr.OpCase || len(e.Args) != 3 || !is(e.Args[1], 1) || !is(e.Args[2], 0) {
+		return nil, false
+	}
+	return e.Args[0], true
+}
+
+// conjuncts are the conditions that AND joins.
+func conjuncts(c *expr.Expr) []string {
+	var all []string
+	for _, part := range expr.Conjuncts(c) {
+		all = append(all, scalar.Canonical(part))
+	}
+	return all
+}
+
+// presence lists conditions that hold if and only if an expression is not NULL.
+func presence(e *expr.Expr) []string {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
+		all := conjuncts(e.Args[0])
+		if then := e.Args[1]; then.Op != expr.OpLiteral || then.Value.IsNull() {
+			all = append(all, presence(then)...)
+		}
+		return all
+	}
+	return []string{"present " + scalar.Canonical(e)}
+}
+
+// nonzero are conditions that hold where an expression is neither NULL nor 0.
+func nonzero(e *expr.Expr) []string {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
+		return append(conjuncts(e.Args[0]), nonzero(e.Args[1])...)
+	}
+	return []string{"present " + scalar.Canonical(e)}
+}
+
+// implies reports whether all of these conditions are among those.
+func implies(those, these []string) bool {
+	return !slices.ContainsFunc(these, func(c string) bool { return !slices.Contains(those, c) })
+}
