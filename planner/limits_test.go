@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/intramuros/intramuros/internal/cputime"
 )
 
 // What planning one statement may take.
 const (
-	planTime  = time.Second
-	planBytes = 256 << 20 // allocated in all
+	planTime  = time.Second // of computing
+	planBytes = 256 << 20   // allocated in all
 )
 
 // hostile plans a statement, which may be refused, and fails the test where that takes more than planTime or planBytes.
@@ -20,13 +22,13 @@ func hostile(t *testing.T, name, sql string, fed Federation) error {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began := time.Now()
+	began := cputime.Used(t)
 	_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
-	took := time.Since(began)
+	took := cputime.Used(t) - began
 	runtime.ReadMemStats(&after)
 	bytes := after.TotalAlloc - before.TotalAlloc
 	t.Logf("%s: %d bytes of SQL in %v, %d MiB: %.200v", name, len(sql), took.Round(time.Millisecond), bytes>>20, err)
-	if took > planTime*timeFactor || bytes > planBytes {
+	if took > planTime*cputime.Slowness || bytes > planBytes {
 		t.Errorf("%s: planning %d bytes of SQL takes %v and allocates %d MiB: %.200v", name, len(sql), took, bytes>>20, err)
 	}
 	if e := new(Error); err != nil && (!errors.As(err, &e) || e.Code == CodeSyntax) {
@@ -34,9 +36,6 @@ func hostile(t *testing.T, name, sql string, fed Federation) error {
 	}
 	return err
 }
-
-// timeFactor is patience with machines that do other things at the same time.
-const timeFactor = 5
 
 // nested nests a query in derived tables, one in the other.
 func nested(n int, innermost, step string) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/cputime"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
 )
@@ -72,14 +73,14 @@ func planOnce(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began := computed(t)
-	watch := time.AfterFunc(time.Minute*slowness, func() { panic("planning does not end: " + text) })
+	began := cputime.Used(t)
+	watch := time.AfterFunc(time.Minute*cputime.Slowness, func() { panic("planning does not end: " + text) })
 	p, _ = planner.Compose(planner.Query{SQL: text, Ask: planner.Ask{Epsilon: 1, Delta: 1e-6}, Today: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)},
 		planner.Federation{Catalog: c, Hospitals: []string{"h0"}, Accounting: dp.ZCDP, Digest: "of the test"})
 	watch.Stop()
-	took := computed(t) - began
+	took := cputime.Used(t) - began
 	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > mostMemory || took > mostPlanning*slowness {
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > mostMemory || took > mostPlanning*cputime.Slowness {
 		return nil, fmt.Sprintf("planning computes for %v and allocates %d MiB", took, grown>>20)
 	}
 	return p, ""

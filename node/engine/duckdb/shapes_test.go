@@ -8,11 +8,11 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/cputime"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/testcatalog"
@@ -83,24 +83,15 @@ func fastest(t *testing.T, do func() error) time.Duration {
 	t.Helper()
 	least := time.Duration(0)
 	for range 3 {
-		began := processor(t)
+		began := cputime.Used(t)
 		if err := do(); err != nil {
 			t.Fatal(err)
 		}
-		if took := processor(t) - began; least == 0 || took < least {
+		if took := cputime.Used(t) - began; least == 0 || took < least {
 			least = took
 		}
 	}
 	return least
-}
-
-func processor(t testing.TB) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestBenchShapes prints how long a fragment takes in DuckDB alone and as a stream, as multiples of what the question takes without

@@ -1,6 +1,6 @@
 //go:build unix
 
-package adversary
+package cputime
 
 import (
 	"syscall"
@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// computed is for how long this process has computed, whatever the machine does beside.
-func computed(t testing.TB) time.Duration {
+// Used is for how long this process has computed since it began, in user and in system mode, over all processors. The test fails
+// where the system does not tell.
+func Used(t testing.TB) time.Duration {
 	t.Helper()
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -1,6 +1,0 @@
-//go:build race
-
-package adversary
-
-// slowness is how many times as long as usual a program computes under the race detector.
-const slowness = 10
