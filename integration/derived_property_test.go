@@ -266,7 +266,7 @@ type forger struct {
 	*rand.Rand
 	ward *ward
 	// size estimates how many rows the reference would look at.
-	size map[*fragment.Derived]int
+	size map[*fragment.Query]int
 }
 
 // seen is a relation with what can be read of it.
@@ -296,7 +296,7 @@ func (f *forger) relations(depth int) []seen {
 			if err != nil {
 				return nil
 			}
-			s.Derived, s.table, s.id, s.size = d, t, d.Patient, f.size[d]
+			s.Query, s.table, s.id, s.size = d, t, d.Patient, f.size[d]
 		} else {
 			name := []string{"person", "person", "stay", "stay", "vital", "mark", "mark", "place"}[f.IntN(8)]
 			s.table, _ = f.ward.catalog.Table(name)
@@ -496,7 +496,7 @@ func (f *forger) filter(all []seen) *expr.Expr {
 var kinds = []value.Type{value.TypeInt, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeBool}
 
 // derived makes a relation whose columns are of these types, the first the patient; nil: any.
-func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
+func (f *forger) derived(depth int, types []value.Type) *fragment.Query {
 	if types == nil && f.one(6) || f.one(20) {
 		return f.list(types)
 	}
@@ -505,23 +505,23 @@ func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
 		for range f.IntN(3) {
 			types = append(types, kinds[f.IntN(len(kinds))])
 		}
-		d := &fragment.Derived{Combine: []fragment.Combine{fragment.CombineAll, fragment.CombineUnion, fragment.CombineIntersect, fragment.CombineExcept}[f.IntN(4)]}
+		d := &fragment.Query{SetOp: []fragment.SetOp{fragment.SetOpUnionAll, fragment.SetOpUnion, fragment.SetOpIntersect, fragment.SetOpExcept}[f.IntN(4)]}
 		for range 2 + f.IntN(2) {
 			arm := f.derived(depth-1, types)
 			if arm == nil {
 				return nil
 			}
-			d.Arms = append(d.Arms, arm)
+			d.Inputs = append(d.Inputs, arm)
 			f.size[d] += f.size[arm]
 		}
-		d.Patient = d.Arms[0].Patient
+		d.Patient = d.Inputs[0].Patient
 		return d
 	}
 	all := f.relations(depth)
 	if all == nil {
 		return nil
 	}
-	d := &fragment.Derived{Filter: f.filter(all), Grouped: f.one(3)}
+	d := &fragment.Query{Filter: f.filter(all), Grouped: f.one(3)}
 	private := false
 	f.size[d] = 1
 	for _, s := range all {
@@ -557,13 +557,13 @@ func (f *forger) derived(depth int, types []value.Type) *fragment.Derived {
 }
 
 // list makes rows of constants, the first a number as the patient's is; seldom something is wrong with them.
-func (f *forger) list(types []value.Type) *fragment.Derived {
+func (f *forger) list(types []value.Type) *fragment.Query {
 	for range b2int(types == nil) * f.IntN(4) {
 		types = append(types, kinds[f.IntN(len(kinds))])
 	}
-	d := &fragment.Derived{Combine: fragment.CombineAll}
+	d := &fragment.Query{SetOp: fragment.SetOpUnionAll}
 	for range 1 + f.IntN(4) {
-		row := &fragment.Derived{Columns: []fragment.Output{{Name: "p", Expr: f.literal(value.TypeInt)}}}
+		row := &fragment.Query{Columns: []fragment.Output{{Name: "p", Expr: f.literal(value.TypeInt)}}}
 		for i := range max(0, len(types)-1) {
 			row.Columns = append(row.Columns, fragment.Output{Name: fmt.Sprintf("c%d", i), Expr: f.literal(types[i+1])})
 		}
@@ -571,13 +571,13 @@ func (f *forger) list(types []value.Type) *fragment.Derived {
 			row.Patient = "p"
 		}
 		f.size[row] = 1
-		d.Arms = append(d.Arms, row)
+		d.Inputs = append(d.Inputs, row)
 	}
-	if f.size[d] = len(d.Arms); len(d.Arms) == 1 {
-		return d.Arms[0]
+	if f.size[d] = len(d.Inputs); len(d.Inputs) == 1 {
+		return d.Inputs[0]
 	}
 	if f.one(10) {
-		d.Combine = fragment.CombineUnion
+		d.SetOp = fragment.SetOpUnion
 	}
 	return d
 }
@@ -651,7 +651,7 @@ func (f *forger) grid(center int64) *fragment.Grid {
 }
 
 // tie makes the outputs depend on no order of the database's, as the planner does: it gives them one order.
-func tie(d *fragment.Derived) {
+func tie(d *fragment.Query) {
 	var read []*expr.Expr
 	var order *fragment.Window
 	for _, o := range d.Columns {
@@ -731,7 +731,7 @@ type forgery struct {
 
 // forge makes the case of a seed, or tells whether a fragment was refused.
 func forge(w *ward, r *rand.Rand) (c *forgery, refused bool) {
-	f := &forger{r, w, map[*fragment.Derived]int{}}
+	f := &forger{r, w, map[*fragment.Query]int{}}
 	made := f.fragment()
 	if made == nil {
 		return nil, false
@@ -754,7 +754,7 @@ func forge(w *ward, r *rand.Rand) (c *forgery, refused bool) {
 // readRows evaluates what a fragment reads: the patient, the keys, the partials' arguments.
 func (c *forgery) readRows(w *ward) [][]value.Value {
 	f := c.fragment
-	d := &fragment.Derived{Relations: f.Relations, Filter: f.Filter, Columns: []fragment.Output{{Name: "patient", Expr: f.Patient}}}
+	d := &fragment.Query{Relations: f.Relations, Filter: f.Filter, Columns: []fragment.Output{{Name: "patient", Expr: f.Patient}}}
 	for i, k := range f.Keys {
 		d.Columns = append(d.Columns, fragment.Output{Name: fmt.Sprint("k", i), Expr: k.Expr})
 	}
@@ -887,22 +887,22 @@ func merged(a, b map[string][]int64) map[string][]int64 {
 // belied looks for a derived relation of which something is believed that its rows deny.
 func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 	for _, r := range relations {
-		if r.Derived == nil {
+		if r.Query == nil {
 			continue
 		}
-		if why := c.denied(r.Derived, fewer); why != "" {
-			return why + "\n" + r.Derived.String()
+		if why := c.denied(r.Query, fewer); why != "" {
+			return why + "\n" + r.Query.String()
 		}
 	}
 	return ""
 }
 
-func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
+func (c *forgery) denied(d *fragment.Query, fewer *ward) string {
 	t, err := d.Table("d", c.ward.catalog, expr.NewBudget())
 	if err != nil {
 		return err.Error()
 	}
-	scope, err := fragment.NewScope([]fragment.Relation{{Name: "d", Derived: d}}, c.ward.catalog)
+	scope, err := fragment.NewScope([]fragment.Relation{{Name: "d", Query: d}}, c.ward.catalog)
 	if err != nil {
 		return err.Error()
 	}
@@ -944,7 +944,7 @@ func (c *forgery) denied(d *fragment.Derived, fewer *ward) string {
 			return fmt.Sprintf("%d rows have the key %v %s", n, t.Key, k)
 		}
 	}
-	for _, arm := range d.Arms {
+	for _, arm := range d.Inputs {
 		if why := c.denied(arm, fewer); why != "" {
 			return why
 		}

@@ -66,7 +66,7 @@ type contribution struct {
 func partials(p *planner.Plan, c *catalog.Catalog, w *world, hospital string, d defect) []*contribution {
 	f := p.Fragment
 	// One row a row that counts: the patient, the keys, each partial's argument.
-	read := &fragment.Derived{Relations: f.Relations, Filter: f.Filter}
+	read := &fragment.Query{Relations: f.Relations, Filter: f.Filter}
 	add := func(e *expr.Expr) {
 		read.Columns = append(read.Columns, fragment.Output{Name: fmt.Sprint(len(read.Columns)), Expr: e})
 	}

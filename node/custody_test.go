@@ -422,7 +422,7 @@ func TestScope(t *testing.T) {
 	joined := []fragment.Relation{{Name: "patient", Table: "patient"}, {Name: "visit", Table: "visit", Join: fragment.JoinLeft, On: operation(t, expr.OpEqual, id, other)}}
 	count := []fragment.Partial{{Kind: fragment.PartialRows}}
 	derived := func(columns ...fragment.Output) []fragment.Relation {
-		return []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Patient: "p", Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: columns}}}
+		return []fragment.Relation{{Name: "d", Query: &fragment.Query{Patient: "p", Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: columns}}}
 	}
 	plain := fragment.Output{Name: "p", Expr: id}
 	for _, tc := range []struct {
@@ -461,10 +461,10 @@ func TestScope(t *testing.T) {
 			Name: "visit", Table: "visit", Join: fragment.JoinInner, On: operation(t, expr.OpEqual, other, column("d", "k")),
 		}), Partials: count}, false},
 		{"an id joined with a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
-			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: n}}}, Join: fragment.JoinInner, On: operation(t, expr.OpEqual, id, column("list", "k")),
+			Name: "list", Query: &fragment.Query{Columns: []fragment.Output{{Name: "k", Expr: n}}}, Join: fragment.JoinInner, On: operation(t, expr.OpEqual, id, column("list", "k")),
 		}), Partials: count}, false},
 		{"a list of values", map[string][]string{"*": {"*"}}, fragment.Fragment{Relations: append(joined[:1:1], fragment.Relation{
-			Name: "list", Derived: &fragment.Derived{Columns: []fragment.Output{{Name: "k", Expr: expr.Literal(value.Text("f"))}}}, Join: fragment.JoinInner,
+			Name: "list", Query: &fragment.Query{Columns: []fragment.Output{{Name: "k", Expr: expr.Literal(value.Text("f"))}}}, Join: fragment.JoinInner,
 			On: operation(t, expr.OpEqual, sex, expr.Column("list", "k", value.TypeText)),
 		}), Partials: count}, true},
 		{"a count of ids", map[string][]string{"*": {"*"}}, fragment.Fragment{

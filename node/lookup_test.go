@@ -45,7 +45,7 @@ func TestLookup(t *testing.T) {
 	c := testConfig(federation(t))
 	c.Limits.PublicRows = 20
 	public := &reader{catalog: testCatalog(t), wards: 12}
-	wards := &fragment.Derived{Relations: []fragment.Relation{{Name: "ward", Table: "ward"}}, Columns: []fragment.Output{{Name: "name", Expr: expr.Column("ward", "name", value.TypeText)}}}
+	wards := &fragment.Query{Relations: []fragment.Relation{{Name: "ward", Table: "ward"}}, Columns: []fragment.Output{{Name: "name", Expr: expr.Column("ward", "name", value.TypeText)}}}
 	e := newEngine()
 	h := start(t, c, e, func(n *Node) { n.service.public = public })
 	client := h.client(t, "coordinator-paris")
@@ -76,10 +76,10 @@ func TestLookup(t *testing.T) {
 		t.Errorf("the ledger tells %q", told)
 	}
 
-	patients := &fragment.Derived{Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: []fragment.Output{{Name: "id", Expr: expr.Column("patient", "id", value.TypeInt)}}}
+	patients := &fragment.Query{Relations: []fragment.Relation{{Name: "patient", Table: "patient"}}, Columns: []fragment.Output{{Name: "id", Expr: expr.Column("patient", "id", value.TypeInt)}}}
 	named := *patients
 	named.Patient = "id"
-	for _, d := range []*fragment.Derived{patients, &named, nil} {
+	for _, d := range []*fragment.Query{patients, &named, nil} {
 		_, err := lookup(func(l *fragment.Lookup) { l.Relation = d })
 		wantCode(t, err, CodeFragment)
 	}
@@ -93,7 +93,7 @@ func TestLookup(t *testing.T) {
 		_, err := lookup(change)
 		wantCode(t, err, want)
 	}
-	many := &fragment.Derived{Relations: []fragment.Relation{{Name: "a", Table: "ward"}, {Name: "b", Table: "ward", Join: fragment.JoinCross}}, Columns: []fragment.Output{{Name: "n", Expr: expr.Column("a", "name", value.TypeText)}}}
+	many := &fragment.Query{Relations: []fragment.Relation{{Name: "a", Table: "ward"}, {Name: "b", Table: "ward", Join: fragment.JoinCross}}, Columns: []fragment.Output{{Name: "n", Expr: expr.Column("a", "name", value.TypeText)}}}
 	_, err := lookup(func(l *fragment.Lookup) { l.Relation = many })
 	if err == nil || !strings.Contains(err.Error(), string(CodeSpread)) || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("a lookup of 10^12 rows: %v", err)

@@ -93,8 +93,8 @@ func (s scope) relations(all []fragment.Relation) (map[string]shown, error) {
 	out := map[string]shown{}
 	for _, r := range all {
 		var err error
-		if r.Derived != nil {
-			out[r.Name], err = s.derived(r.Derived)
+		if r.Query != nil {
+			out[r.Name], err = s.derived(r.Query)
 		} else {
 			out[r.Name], err = s.table(r.Table)
 		}
@@ -163,8 +163,8 @@ func (s scope) kind(t *catalog.Table, c *catalog.Column) string {
 }
 
 // derived checks a derived relation, and tells what its columns show.
-func (s scope) derived(d *fragment.Derived) (shown, error) {
-	if len(d.Arms) > 0 {
+func (s scope) derived(d *fragment.Query) (shown, error) {
+	if len(d.Inputs) > 0 {
 		return s.combined(d)
 	}
 	relations, err := s.relations(d.Relations)
@@ -220,11 +220,11 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 }
 
 // combined checks relations whose rows are put together, or compared, column by column.
-func (s scope) combined(d *fragment.Derived) (shown, error) {
+func (s scope) combined(d *fragment.Query) (shown, error) {
 	var out shown
 	names := outputs(d)
-	for _, arm := range d.Arms {
-		other, err := s.derived(arm)
+	for _, input := range d.Inputs {
+		other, err := s.derived(input)
 		if err != nil {
 			return nil, err
 		}
@@ -232,7 +232,7 @@ func (s scope) combined(d *fragment.Derived) (shown, error) {
 			out = other
 			continue
 		}
-		for i, name := range outputs(arm) { // as many as the first arm has, by fragment.Check
+		for i, name := range outputs(input) { // as many as the first input has, by fragment.Check
 			a, b := out[names[i]], other[name]
 			switch {
 			case a.null:
@@ -251,10 +251,10 @@ func (s scope) combined(d *fragment.Derived) (shown, error) {
 	return out, nil
 }
 
-// outputs names a derived relation's columns: of a combination, as its first arm's.
-func outputs(d *fragment.Derived) []string {
-	for len(d.Arms) > 0 {
-		d = d.Arms[0]
+// outputs names a derived relation's columns: of a combination, as its first input's.
+func outputs(d *fragment.Query) []string {
+	for len(d.Inputs) > 0 {
+		d = d.Inputs[0]
 	}
 	var names []string
 	for _, o := range d.Columns {

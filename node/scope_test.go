@@ -167,8 +167,8 @@ func TestScopeOfCombinations(t *testing.T) {
 	c, err := catalog.Parse([]byte(scopeCatalog), "scope.yaml")
 	must(t, err)
 	listed := document("copd", 1, func(d *study.Document) { d.Tables = map[string][]string{"*": {"*"}, "visit": {"visit"}} })
-	arm := func(x *expr.Expr) *fragment.Derived {
-		return &fragment.Derived{Patient: "p", Relations: []fragment.Relation{{Name: "visit", Table: "visit"}},
+	input := func(x *expr.Expr) *fragment.Query {
+		return &fragment.Query{Patient: "p", Relations: []fragment.Relation{{Name: "visit", Table: "visit"}},
 			Columns: []fragment.Output{{Name: "p", Expr: column("visit", "id")}, {Name: "x", Expr: x}}}
 	}
 	null, number := expr.Literal(value.Null(value.TypeInt)), expr.Literal(value.Int(7))
@@ -189,7 +189,7 @@ func TestScopeOfCombinations(t *testing.T) {
 		{"of two kinds", column("visit", "before"), column("visit", "id"), false, false},
 	} {
 		f := &fragment.Fragment{
-			Relations: []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Patient: "p", Combine: fragment.CombineAll, Arms: []*fragment.Derived{arm(tc.x), arm(tc.y)}}}},
+			Relations: []fragment.Relation{{Name: "d", Query: &fragment.Query{Patient: "p", SetOp: fragment.SetOpUnionAll, Inputs: []*fragment.Query{input(tc.x), input(tc.y)}}}},
 			Patient:   column("d", "p"), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 		}
 		_, err := fragment.Check(f, c)

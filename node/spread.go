@@ -22,7 +22,7 @@ type spreads struct {
 
 // reading refuses lookups that do as check says: they cost nothing, and would keep what is charged waiting.
 func (s *spreads) reading(ctx context.Context, p *policy, r *fragment.Reading, over *verified) error {
-	return s.check(ctx, p, &fragment.Fragment{Relations: []fragment.Relation{{Name: "answer", Derived: r.Relation}}}, over)
+	return s.check(ctx, p, &fragment.Fragment{Relations: []fragment.Relation{{Name: "answer", Query: r.Relation}}}, over)
 }
 
 // check refuses fragments in which joins with public tables make too many rows of one of a patient.

@@ -535,7 +535,7 @@ func (b *builder) likely(e *expr.Expr) *Likely {
 		return nil
 	}
 	for _, s := range b.Sources {
-		if s.Name == e.Relation && s.Derived == nil {
+		if s.Name == e.Relation && s.Query == nil {
 			if l, ok := b.federation.Likely[s.Table+"."+e.Column]; ok {
 				return &l
 			}

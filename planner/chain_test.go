@@ -28,9 +28,9 @@ func TestUnionChain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := p.Releases[0].Fragment.Relations[0].Derived
-		if len(d.Arms) != relational.MaxQueryTerms || d.Combine != fragment.Combine(strings.ToLower(operator)) {
-			t.Errorf("%d arms, %s", len(d.Arms), d.Combine)
+		d := p.Releases[0].Fragment.Relations[0].Query
+		if len(d.Inputs) != relational.MaxQueryTerms || d.SetOp != fragment.SetOp(strings.ToLower(operator)) {
+			t.Errorf("%d arms, %s", len(d.Inputs), d.SetOp)
 		}
 	}
 	p, err := compose(chain(maxReleases, "UNION ALL", "SELECT COUNT(*) AS n FROM death"))
@@ -83,9 +83,9 @@ func TestDeepChains(t *testing.T) {
 			t.Errorf("%s: %v", step, err)
 			continue
 		}
-		deep, at := 0, p.Releases[0].Fragment.Relations[0].Derived
+		deep, at := 0, p.Releases[0].Fragment.Relations[0].Query
 		for ; at != nil && len(at.Relations) > 0; deep++ {
-			at = at.Relations[0].Derived
+			at = at.Relations[0].Query
 		}
 		if deep > most {
 			t.Errorf("%s: %d levels, not %d", step, deep, most)

@@ -144,8 +144,8 @@ func (b *builder) unmeasured() (all []string) {
 		}
 		partial.Expr.Columns(func(relation, column string) {
 			s := b.Of(relation)
-			if s.Derived != nil {
-				if b.clampsIn(s.Derived) {
+			if s.Query != nil {
+				if b.clampsIn(s.Query) {
 					add("what CLAMP moves in a query within this one is not measured")
 				}
 				return
@@ -162,10 +162,10 @@ func (b *builder) unmeasured() (all []string) {
 }
 
 // clampsIn reports whether a column of a derived relation, or of one that it reads, is made of a CLAMP.
-func (b *builder) clampsIn(d *fragment.Derived) bool {
+func (b *builder) clampsIn(d *fragment.Query) bool {
 	return slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return len(b.clampsOf(o.Expr)) > 0 }) ||
-		slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool { return r.Derived != nil && b.clampsIn(r.Derived) }) ||
-		slices.ContainsFunc(d.Arms, b.clampsIn)
+		slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool { return r.Query != nil && b.clampsIn(r.Query) }) ||
+		slices.ContainsFunc(d.Inputs, b.clampsIn)
 }
 
 // countOf is the partial aggregate that counts the values of one of the sums; -1: there is none.
@@ -285,7 +285,7 @@ func sinceEpoch(e *expr.Expr) bool {
 // unqualified is a text without the names that planning gave to derived relations.
 func (p *Plan) unqualified(text string) string {
 	for _, r := range p.Fragment.Relations {
-		if r.Derived != nil {
+		if r.Query != nil {
 			text = strings.ReplaceAll(text, r.Name+".", "")
 		}
 	}

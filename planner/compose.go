@@ -91,7 +91,7 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	default:
 		a = c.postProcess(q, within)
-		a.Derived = c.lookups.Replace(a.Derived, q.At)
+		a.Query = c.lookups.Replace(a.Query, q.At)
 	}
 	p := &Program{lifeTables: c.lifeTables, post: a, Lookups: c.lookups.Lookups()}
 	for _, b := range c.releases {
@@ -103,13 +103,13 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 	}
 	for _, s := range a.columns {
 		column, _ := table.Column(s.name)
-		p.Columns = append(p.Columns, Column{Name: s.label, Type: column.Type, Noisy: !c.exact(a.Derived, s.name)})
+		p.Columns = append(p.Columns, Column{Name: s.label, Type: column.Type, Noisy: !c.exact(a.Query, s.name)})
 	}
 	return p
 }
 
 // exact reports whether a column passes on what is no noisy number, such as a key.
-func (c *programPlanner) exact(d *fragment.Derived, name string) bool {
+func (c *programPlanner) exact(d *fragment.Query, name string) bool {
 	of := exactColumn{d, name}
 	is, known := c.exactly[of]
 	if !known { // asked once of each: a column may be read many times at each of many levels
@@ -119,10 +119,10 @@ func (c *programPlanner) exact(d *fragment.Derived, name string) bool {
 	return is
 }
 
-func (c *programPlanner) passesExact(d *fragment.Derived, name string) bool {
-	if d.Combine != "" {
-		i := slices.IndexFunc(d.Arms[0].Columns, func(o fragment.Output) bool { return o.Name == name })
-		return i >= 0 && !slices.ContainsFunc(d.Arms, func(arm *fragment.Derived) bool {
+func (c *programPlanner) passesExact(d *fragment.Query, name string) bool {
+	if d.SetOp != "" {
+		i := slices.IndexFunc(d.Inputs[0].Columns, func(o fragment.Output) bool { return o.Name == name })
+		return i >= 0 && !slices.ContainsFunc(d.Inputs, func(arm *fragment.Query) bool {
 			return i >= len(arm.Columns) || !c.exact(arm, arm.Columns[i].Name)
 		})
 	}
@@ -133,8 +133,8 @@ func (c *programPlanner) passesExact(d *fragment.Derived, name string) bool {
 	exact := true
 	o.Expr.Columns(func(relation, column string) {
 		r := d.Relations[slices.IndexFunc(d.Relations, func(r fragment.Relation) bool { return r.Name == relation })]
-		if r.Derived != nil {
-			exact = exact && c.exact(r.Derived, column)
+		if r.Query != nil {
+			exact = exact && c.exact(r.Query, column)
 			return
 		}
 		exact = exact && !c.noisy[noisyColumn{r.Table, column}]
@@ -214,7 +214,7 @@ func (c *programPlanner) postProcess(q *syntax.Query, within *relational.Scope) 
 	inner, places := relational.WithOrder(q)
 	within.HandOver(q, inner)
 	d := c.Derive(inner, within)
-	a.Derived = d.Derived
+	a.Query = d.Query
 	visible := d.Named
 	for i, o := range q.OrderBy {
 		at := d.Named[places(len(d.Named), i)]
@@ -287,7 +287,7 @@ func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *re
 // table makes a release a table that is public: what was released is.
 func (c *programPlanner) table(p *Plan) *relational.Derived {
 	t := &catalog.Table{Name: fmt.Sprintf("%s%d", relational.ReleaseTable, len(c.releases)), Public: true}
-	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
+	d := &fragment.Query{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
 	var columns []relational.Column
 	for i, name := range p.released() {
 		of := p.Columns[i]
@@ -301,7 +301,7 @@ func (c *programPlanner) table(p *Plan) *relational.Derived {
 	if err != nil {
 		panic(err) // made here
 	}
-	return &relational.Derived{Derived: d, Schema: planned, Named: columns}
+	return &relational.Derived{Query: d, Schema: planned, Named: columns}
 }
 
 // released names the columns of a release so that no two are alike.

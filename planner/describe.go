@@ -181,7 +181,7 @@ func (p *Program) truncated() []string {
 		}
 		return names
 	}
-	for _, o := range p.post.Derived.Columns {
+	for _, o := range p.post.Query.Columns {
 		for _, c := range p.post.columns {
 			if c.name == o.Name && o.Function == "" && quotient(o.Expr) {
 				names = append(names, c.label)

@@ -30,7 +30,7 @@ func (p *Program) Expected(confidence float64) []Expected {
 		if !c.Ranged() {
 			continue
 		}
-		x := expectedIn(p.post.Derived, p.post.columns[i].name, released)
+		x := expectedIn(p.post.Query, p.post.columns[i].name, released)
 		x.Column = c.Name
 		all = append(all, x)
 	}
@@ -56,15 +56,15 @@ func (p *Program) expectedOf(i int, confidence float64) map[string]Expected {
 }
 
 // expectedIn follows a column to the release that it is passed on from.
-func expectedIn(d *fragment.Derived, name string, released []map[string]Expected) Expected {
+func expectedIn(d *fragment.Query, name string, released []map[string]Expected) Expected {
 	unknown := Expected{HalfWidth: math.NaN(), Value: math.NaN(), Note: noteComputed}
-	if d.Combine != "" {
+	if d.SetOp != "" {
 		at := slices.IndexFunc(relational.Leaf(d).Columns, func(o fragment.Output) bool { return o.Name == name })
 		if at < 0 {
 			return unknown
 		}
-		widest := expectedIn(d.Arms[0], name, released)
-		for _, arm := range d.Arms[1:] {
+		widest := expectedIn(d.Inputs[0], name, released)
+		for _, arm := range d.Inputs[1:] {
 			switch x := expectedIn(arm, relational.Leaf(arm).Columns[at].Name, released); {
 			case math.IsNaN(x.HalfWidth) || math.IsNaN(widest.HalfWidth):
 				return unknown // the rows of one arm are wider than those of another
@@ -97,8 +97,8 @@ func expectedIn(d *fragment.Derived, name string, released []map[string]Expected
 		if r.Name != o.Expr.Relation {
 			continue
 		}
-		if r.Derived != nil {
-			return expectedIn(r.Derived, o.Expr.Column, released)
+		if r.Query != nil {
+			return expectedIn(r.Query, o.Expr.Column, released)
 		}
 		if number, ok := strings.CutPrefix(r.Table, relational.ReleaseTable); ok {
 			if x, ok := released[indexOf(number)-1][o.Expr.Column]; ok {

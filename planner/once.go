@@ -22,7 +22,7 @@ func (b *builder) countOnce() {
 		return
 	}
 	rows := b.Resolver
-	d := &fragment.Derived{Relations: rows.Relations(), Filter: rows.Filter, Grouped: true}
+	d := &fragment.Query{Relations: rows.Relations(), Filter: rows.Filter, Grouped: true}
 	all := []*expr.Expr{rows.Patient, key}
 	for _, t := range b.grouping() {
 		if e := rows.Row(b.key(t)); relational.ReadsAny(e, rows.Has) { // what is alike in all rows of a hospital need not be told

@@ -27,7 +27,7 @@ type Program struct {
 }
 
 type postProcessing struct {
-	*fragment.Derived
+	*fragment.Query
 	columns []outputColumn
 	order   []fragment.Order // by columns of Derived
 	limit   int              // -1: all
@@ -53,7 +53,7 @@ type programPlanner struct {
 
 // exactColumn is a column of a derived relation.
 type exactColumn struct {
-	of   *fragment.Derived
+	of   *fragment.Query
 	name string
 }
 
@@ -87,7 +87,7 @@ func (p *Program) Describe() string {
 		return b.String()
 	}
 	b.WriteString("then, at no cost\n")
-	for _, line := range strings.Split(p.post.Derived.String(), "\n") {
+	for _, line := range strings.Split(p.post.Query.String(), "\n") {
 		b.WriteString("  " + line + "\n")
 	}
 	return b.String()

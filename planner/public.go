@@ -14,7 +14,7 @@ import (
 // public plans a query of public tables alone.
 func (c *programPlanner) public(q *syntax.Query, within *relational.Scope) *postProcessing {
 	a := c.postProcess(q, within)
-	r := fragment.Reading{Relation: a.Derived, Limit: fragment.MaxLookupRows + 1, Offset: a.offset}
+	r := fragment.Reading{Relation: a.Query, Limit: fragment.MaxLookupRows + 1, Offset: a.offset}
 	if a.limit >= 0 {
 		r.Limit = max(1, min(a.limit, r.Limit))
 	}
@@ -23,7 +23,7 @@ func (c *programPlanner) public(q *syntax.Query, within *relational.Scope) *post
 			r.Order = append(r.Order, fragment.Place{Column: o.Expr.Column, Descending: o.Descending, NullsFirst: o.NullsFirst})
 		}
 	}
-	a.Derived, a.offset = c.lookups.Add(r, q.At), 0
+	a.Query, a.offset = c.lookups.Add(r, q.At), 0
 	return a
 }
 

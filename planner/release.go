@@ -213,7 +213,7 @@ func (b *builder) cover() {
 // expectedCounts finds out how many values each group holds, where that is public: all of one table, of which the
 // catalog tells how many patients it has.
 func (b *builder) expectedCounts() {
-	if len(b.Sources) != 1 || b.Sources[0].Derived != nil || b.fragment.Filter != nil || b.cells == 0 {
+	if len(b.Sources) != 1 || b.Sources[0].Query != nil || b.fragment.Filter != nil || b.cells == 0 {
 		return
 	}
 	t := b.Sources[0].Schema

@@ -211,7 +211,7 @@ func compareCut(t *testing.T, c *catalog.Catalog, w *world, h hospital, from str
 	if err != nil {
 		return fmt.Sprintf("%v: %.600v", err, errors.Unwrap(err)), false
 	}
-	d := &fragment.Derived{Relations: f.Relations, Filter: f.Filter, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: f.Patient}}}
+	d := &fragment.Query{Relations: f.Relations, Filter: f.Filter, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: f.Patient}}}
 	want, all := map[int64]int64{}, map[int64]int64{}
 	for _, row := range d.Evaluate(w.memory, "h0", c).Values {
 		want[row[0].Int64()]++

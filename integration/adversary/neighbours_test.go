@@ -202,18 +202,18 @@ func appears(p *planner.Plan, with, without map[string][]int64) string {
 func reads(relations []fragment.Relation) []string {
 	var all []string
 	for _, r := range relations {
-		all = append(all, readsOf(r.Derived)...)
+		all = append(all, readsOf(r.Query)...)
 		all = append(all, r.Table)
 	}
 	return all
 }
 
-func readsOf(d *fragment.Derived) []string {
+func readsOf(d *fragment.Query) []string {
 	if d == nil {
 		return nil
 	}
 	all := reads(d.Relations)
-	for _, arm := range d.Arms {
+	for _, arm := range d.Inputs {
 		all = append(all, readsOf(arm)...)
 	}
 	return all

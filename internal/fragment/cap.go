@@ -252,10 +252,10 @@ func (s *Scope) conditionsOn(i int, conditions []condition) *expr.Expr {
 // way gives a private relation alone, with the tables by whose keys its rows reach their patient, and the patient's id.
 func (s *Scope) pathToPatient(i int) ([]Relation, *expr.Expr, error) {
 	r := s.relations[i]
-	alone := Relation{Name: r.Name, Table: r.Table, Derived: r.Derived}
+	alone := Relation{Name: r.Name, Table: r.Table, Query: r.Query}
 	at, column := alone.Name, r.table.Patient
 	all := []Relation{alone}
-	if r.Derived == nil {
+	if r.Query == nil {
 		path, err := s.catalog.PatientPath(r.table)
 		if err != nil {
 			return nil, nil, err

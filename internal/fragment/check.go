@@ -79,7 +79,7 @@ func (s *Scope) prove(f *Fragment) (*Proof, error) {
 // released rows itself, row by row, does without.
 func checkSums(relations []Relation) error {
 	loose := ""
-	walkDerived(relations, func(d *Derived) {
+	walkDerived(relations, func(d *Query) {
 		for _, o := range d.Columns {
 			if o.Grid == nil && o.sums() && o.Expr.Type == value.TypeFloat {
 				loose = o.Name

@@ -31,19 +31,19 @@ tables:
 	column := func(relation, name string) *expr.Expr { return col(relation, name, value.TypeInt) }
 	k, n, d := column("p", "k"), column("p", "n"), column("p", "d")
 	few := exprtest.New(t, expr.OpIn, n, exprtest.Int(1), exprtest.Int(3))
-	of := func(name string, e *expr.Expr, filter *expr.Expr) *Derived {
-		return &Derived{Relations: []Relation{person}, Filter: filter, Patient: "id", Columns: []Output{{Name: "id", Expr: column("p", "id")}, {Name: name, Expr: e}}}
+	of := func(name string, e *expr.Expr, filter *expr.Expr) *Query {
+		return &Query{Relations: []Relation{person}, Filter: filter, Patient: "id", Columns: []Output{{Name: "id", Expr: column("p", "id")}, {Name: name, Expr: e}}}
 	}
-	derived := func(d *Derived, join Join) []Relation {
-		r := Relation{Name: "s", Derived: d}
+	derived := func(d *Query, join Join) []Relation {
+		r := Relation{Name: "s", Query: d}
 		if join == "" {
 			return []Relation{r}
 		}
 		r.Join, r.On = join, exprtest.New(t, expr.OpAnd, eq(t, column("p", "id"), column("s", "id")), exprtest.New(t, expr.OpLess, column("s", "x"), exprtest.Int(4)))
 		return []Relation{person, r}
 	}
-	both := func(how Combine, a, b *expr.Expr) *Derived {
-		return &Derived{Combine: how, Arms: []*Derived{of("x", a, nil), of("x", b, nil)}, Patient: "id"}
+	both := func(how SetOp, a, b *expr.Expr) *Query {
+		return &Query{SetOp: how, Inputs: []*Query{of("x", a, nil), of("x", b, nil)}, Patient: "id"}
 	}
 	grouped := of("x", k, nil)
 	grouped.Grouped, grouped.Columns[1].Function = true, FunctionMax
@@ -67,9 +67,9 @@ tables:
 		"never NULL, and not found":    {derived(of("x", exprtest.New(t, expr.OpCoalesce, k, exprtest.Int(1)), nil), JoinLeft), x, expr.Range{Nullable: true, Lower: 0, Upper: 10}},
 		"narrowed where it is joined":  {derived(of("x", n, nil), JoinInner), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
 		"the greatest of a group":      {derived(grouped, ""), x, expr.Range{Nullable: true, Lower: 0, Upper: 10}},
-		"what is in both":              {derived(both(CombineIntersect, k, n), ""), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
-		"what is in one and not other": {derived(both(CombineExcept, k, n), ""), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
-		"what is in either":            {derived(both(CombineUnion, k, exprtest.Int(20)), ""), x, expr.Range{Nullable: true, Lower: 0, Upper: 20}},
+		"what is in both":              {derived(both(SetOpIntersect, k, n), ""), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
+		"what is in one and not other": {derived(both(SetOpExcept, k, n), ""), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
+		"what is in either":            {derived(both(SetOpUnion, k, exprtest.Int(20)), ""), x, expr.Range{Nullable: true, Lower: 0, Upper: 20}},
 	} {
 		known, err := NewEnforced(test.relations, c)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Rows is a relation in memory: what a table holds, or what a Derived yields.
+// Rows is a relation in memory: what a table holds, or what a Query yields.
 type Rows struct {
 	Names  []string
 	Values [][]value.Value
@@ -19,9 +19,9 @@ type Rows struct {
 
 // Evaluate computes a derived relation; table is asked for the rows of each of the
 // catalog's tables, by the name in Relation.Table, and hospital is the name of the
-// node. It is the reference for what a Derived means, and engines have better plans. c is the catalog, of which it
+// node. It is the reference for what a Query means, and engines have better plans. c is the catalog, of which it
 // cuts the rows of a patient that would multiply (see Cap); nil: all that is read is public.
-func (d *Derived) Evaluate(table func(name string) Rows, hospital string, c *catalog.Catalog) Rows {
+func (d *Query) Evaluate(table func(name string) Rows, hospital string, c *catalog.Catalog) Rows {
 	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
 }
 
@@ -31,7 +31,7 @@ func (d *Derived) Evaluate(table func(name string) Rows, hospital string, c *cat
 // such as a rank by numbers that are not constants, or would be too large.
 //
 // It computes no more than a coordinator can afford: ErrTooMuch says that it would.
-func (d *Derived) Trace(table func(name string) Rows, hospital string) (Rows, error) {
+func (d *Query) Trace(table func(name string) Rows, hospital string) (Rows, error) {
 	v := &evaluation{table: table, hospital: hospital, trace: &trace{room: maxTraced}, steps: maxSteps}
 	out := d.evaluate(v)
 	if v.steps < 0 {
@@ -69,8 +69,8 @@ func (v *evaluation) spend(steps int) bool {
 	return v.steps >= 0
 }
 
-func (d *Derived) evaluate(v *evaluation) Rows {
-	if d.Combine != "" {
+func (d *Query) evaluate(v *evaluation) Rows {
+	if d.SetOp != "" {
 		return d.combine(v)
 	}
 	from := v.join(d.Relations, d.Filter)
@@ -93,17 +93,17 @@ func (d *Derived) evaluate(v *evaluation) Rows {
 	return out
 }
 
-func (d *Derived) combine(v *evaluation) Rows {
-	out := d.Arms[0].evaluate(v)
-	if d.Combine != CombineAll {
+func (d *Query) combine(v *evaluation) Rows {
+	out := d.Inputs[0].evaluate(v)
+	if d.SetOp != SetOpUnionAll {
 		out = out.distinct()
 	}
-	for _, arm := range d.Arms[1:] {
-		next := arm.evaluate(v)
-		switch d.Combine {
-		case CombineAll, CombineUnion:
+	for _, input := range d.Inputs[1:] {
+		next := input.evaluate(v)
+		switch d.SetOp {
+		case SetOpUnionAll, SetOpUnion:
 			out.Values, out.Origins = append(out.Values, next.Values...), append(out.Origins, next.Origins...)
-			if d.Combine == CombineUnion {
+			if d.SetOp == SetOpUnion {
 				out = out.distinct()
 			}
 		default:
@@ -111,7 +111,7 @@ func (d *Derived) combine(v *evaluation) Rows {
 			for _, row := range next.Values {
 				in[rowKey(row)] = true
 			}
-			out = out.where(func(row []value.Value) bool { return in[rowKey(row)] != (d.Combine == CombineExcept) })
+			out = out.where(func(row []value.Value) bool { return in[rowKey(row)] != (d.SetOp == SetOpExcept) })
 		}
 	}
 	return out

@@ -54,7 +54,7 @@ func TestJoinsByHash(t *testing.T) {
 		"filter":     {JoinCross, nil, same(column("a", "k"), column("bb", "n"))},
 		"left, then": {JoinLeft, same(column("a", "k"), column("bb", "n")), same(column("a", "s"), column("bb", "s"))},
 	} {
-		d := func(hide func(*expr.Expr) *expr.Expr) *Derived {
+		d := func(hide func(*expr.Expr) *expr.Expr) *Query {
 			on, filter := at.on, at.filter
 			if on != nil {
 				on = hide(on)
@@ -62,7 +62,7 @@ func TestJoinsByHash(t *testing.T) {
 			if filter != nil {
 				filter = hide(filter)
 			}
-			d := &Derived{Relations: []Relation{{Name: "a", Table: "a"}, {Name: "bb", Table: "bb", Join: at.join, On: on}}, Filter: filter}
+			d := &Query{Relations: []Relation{{Name: "a", Table: "a"}, {Name: "bb", Table: "bb", Join: at.join, On: on}}, Filter: filter}
 			for _, c := range []*expr.Expr{column("a", "n"), column("bb", "n"), column("bb", "s")} {
 				d.Columns = append(d.Columns, Output{Name: c.Relation + c.Column, Expr: c})
 			}
@@ -93,18 +93,18 @@ func TestTraceIsBounded(t *testing.T) {
 	}
 	other := expr.Column("bb", "n", value.TypeInt)
 	for name, at := range map[string]struct {
-		d    *Derived
+		d    *Query
 		rows int
 		much bool
 	}{
-		"equal":         {&Derived{Relations: with(JoinInner, eq(t, n, other)), Grouped: true, Columns: count}, 100_000, false},
-		"less":          {&Derived{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 100_000, true},
-		"all":           {&Derived{Relations: with(JoinCross, nil), Grouped: true, Columns: count}, 5000, true},
-		"some":          {&Derived{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 1200, false},
-		"running":       {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order}}}}, 100_000, false},
-		"of all":        {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionMax, Expr: k, Window: &Window{}}}}, 100_000, false},
-		"wide frames":   {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -5000, To: 5000}}}}}, 50_000, true},
-		"narrow frames": {&Derived{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -3, To: 3}}}}}, 50_000, false},
+		"equal":         {&Query{Relations: with(JoinInner, eq(t, n, other)), Grouped: true, Columns: count}, 100_000, false},
+		"less":          {&Query{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 100_000, true},
+		"all":           {&Query{Relations: with(JoinCross, nil), Grouped: true, Columns: count}, 5000, true},
+		"some":          {&Query{Relations: with(JoinInner, exprtest.New(t, expr.OpLess, n, other)), Grouped: true, Columns: count}, 1200, false},
+		"running":       {&Query{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order}}}}, 100_000, false},
+		"of all":        {&Query{Relations: one, Columns: []Output{{Name: "s", Function: FunctionMax, Expr: k, Window: &Window{}}}}, 100_000, false},
+		"wide frames":   {&Query{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -5000, To: 5000}}}}}, 50_000, true},
+		"narrow frames": {&Query{Relations: one, Columns: []Output{{Name: "s", Function: FunctionSum, Expr: k, Window: &Window{Order: order, Ties: []*expr.Expr{k}, Frame: &Frame{From: -3, To: 3}}}}}, 50_000, false},
 	} {
 		began := time.Now()
 		rows, err := at.d.Trace(released(at.rows), "h")

@@ -89,7 +89,7 @@ func (f *Fragment) measured(p Partial) int {
 func (f *Fragment) Tables() []string {
 	var names []string
 	walkRelations(f.Relations, func(r *Relation) {
-		if r.Derived == nil {
+		if r.Query == nil {
 			names = append(names, r.Table)
 		}
 	})

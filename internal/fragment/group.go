@@ -9,7 +9,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-func (d *Derived) group(from *joined) Rows {
+func (d *Query) group(from *joined) Rows {
 	var keys [][]value.Value
 	groups := map[string][]int{}
 	var order []string

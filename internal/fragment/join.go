@@ -112,12 +112,12 @@ func (v *evaluation) capped(relations []Relation, filter *expr.Expr) map[int]Row
 
 // namesOf lists the columns of a relation.
 func (v *evaluation) namesOf(r Relation) []string {
-	if r.Derived == nil {
+	if r.Query == nil {
 		return v.table(r.Table).Names
 	}
-	d := r.Derived
-	for d.Combine != "" {
-		d = d.Arms[0]
+	d := r.Query
+	for d.SetOp != "" {
+		d = d.Inputs[0]
 	}
 	return d.names()
 }
@@ -128,8 +128,8 @@ func (v *evaluation) joinRows(relations []Relation, filter *expr.Expr, capped ma
 		source, cut := capped[i]
 		switch {
 		case cut:
-		case r.Derived != nil:
-			source = r.Derived.evaluate(v)
+		case r.Query != nil:
+			source = r.Query.evaluate(v)
 		default:
 			source = v.table(r.Table)
 		}

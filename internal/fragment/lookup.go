@@ -36,8 +36,8 @@ type Lookup struct {
 // Reading is rows of a relation that reads public tables alone, in one order whatever the database: rows that Order leaves tied
 // come by all columns, from the first, NULL last, and texts by their bytes.
 type Reading struct {
-	Relation *Derived `json:"relation"`
-	Order    []Place  `json:"order,omitempty"`
+	Relation *Query  `json:"relation"`
+	Order    []Place `json:"order,omitempty"`
 	// Limit is how many rows are wanted, from 1; of more than MaxLookupRows there is no answer, so it is MaxLookupRows + 1 at most.
 	Limit  int `json:"limit"`
 	Offset int `json:"offset,omitempty"` // rows before them
@@ -71,7 +71,7 @@ func (r *Reading) Table(c *catalog.Catalog) (*catalog.Table, error) {
 	case r.Limit < 1 || r.Limit > MaxLookupRows+1 || r.Offset < 0 || r.Offset > maxOffset || len(r.Order) > maxDerivedColumns:
 		return nil, fmt.Errorf("%w: a lookup's limit, offset or order is out of range", ErrInvalid)
 	}
-	if err := checkSums([]Relation{{Name: "answer", Derived: r.Relation}}); err != nil {
+	if err := checkSums([]Relation{{Name: "answer", Query: r.Relation}}); err != nil {
 		return nil, err
 	}
 	for _, o := range r.Order {
@@ -84,7 +84,7 @@ func (r *Reading) Table(c *catalog.Catalog) (*catalog.Table, error) {
 
 // Tables lists the tables of the catalog that are read, sorted.
 func (r *Reading) Tables() []string {
-	f := Fragment{Relations: []Relation{{Name: "answer", Derived: r.Relation}}}
+	f := Fragment{Relations: []Relation{{Name: "answer", Query: r.Relation}}}
 	return f.Tables()
 }
 

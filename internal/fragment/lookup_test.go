@@ -10,23 +10,23 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-func ofPlace(columns ...Output) *Derived {
-	return &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: columns}
+func ofPlace(columns ...Output) *Query {
+	return &Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: columns}
 }
 
 // What a coordinator might send to read of patients by a lookup, which costs nothing.
 func TestReadingIsPublic(t *testing.T) {
 	id, region := col("place", "id", value.TypeInt), col("place", "region", value.TypeText)
 	name := plainOutput("region", region)
-	stays := func(join Join, on *expr.Expr) *Derived {
-		return &Derived{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "stay", Table: "stay", Join: join, On: on}}, Columns: []Output{name}}
+	stays := func(join Join, on *expr.Expr) *Query {
+		return &Query{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "stay", Table: "stay", Join: join, On: on}}, Columns: []Output{name}}
 	}
-	within := func(d *Derived, join Join, on *expr.Expr) *Derived {
-		return &Derived{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "d", Derived: d, Join: join, On: on}}, Columns: []Output{name}}
+	within := func(d *Query, join Join, on *expr.Expr) *Query {
+		return &Query{Relations: []Relation{{Name: "place", Table: "place"}, {Name: "d", Query: d, Join: join, On: on}}, Columns: []Output{name}}
 	}
-	counted := &Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Grouped: true, Columns: []Output{{Name: "n", Function: FunctionRows}}}
+	counted := &Query{Relations: []Relation{{Name: "stay", Table: "stay"}}, Grouped: true, Columns: []Output{{Name: "n", Function: FunctionRows}}}
 	tie := eq(t, id, stayColumn("days"))
-	reading := func(d *Derived, change func(*Reading)) *Reading {
+	reading := func(d *Query, change func(*Reading)) *Reading {
 		r := &Reading{Relation: d, Limit: 10}
 		if change != nil {
 			change(r)
@@ -35,17 +35,17 @@ func TestReadingIsPublic(t *testing.T) {
 	}
 	for what, r := range map[string]*Reading{
 		"a private table":                 reading(ofStay(plainOutput("id", stayColumn("id"))), nil),
-		"one without its patient":         reading(&Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: []Output{plainOutput("days", stayColumn("days"))}}, nil),
+		"one without its patient":         reading(&Query{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: []Output{plainOutput("days", stayColumn("days"))}}, nil),
 		"a count of a private table":      reading(counted, nil),
 		"a join with one":                 reading(stays(JoinInner, tie), nil),
 		"a left join":                     reading(stays(JoinLeft, tie), nil),
 		"a cross join":                    reading(stays(JoinCross, nil), nil),
 		"a private relation within":       reading(within(ofStay(plainOutput("id", stayColumn("id"))), JoinLeft, eq(t, id, col("d", "id", value.TypeInt))), nil),
 		"a count within":                  reading(within(counted, JoinCross, nil), nil),
-		"rows without those of patients":  reading(&Derived{Combine: CombineExcept, Arms: []*Derived{ofPlace(plainOutput("id", id)), ofStay(plainOutput("id", stayColumn("id")))}}, nil),
-		"a filter by another's column":    reading(&Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{name}, Filter: eq(t, id, stayColumn("days"))}, nil),
-		"a public one that names patient": reading(&Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{name}, Patient: "region"}, nil),
-		"a table that there is not":       reading(&Derived{Relations: []Relation{{Name: "x", Table: "x"}}, Columns: []Output{plainOutput("x", col("x", "x", value.TypeInt))}}, nil),
+		"rows without those of patients":  reading(&Query{SetOp: SetOpExcept, Inputs: []*Query{ofPlace(plainOutput("id", id)), ofStay(plainOutput("id", stayColumn("id")))}}, nil),
+		"a filter by another's column":    reading(&Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{name}, Filter: eq(t, id, stayColumn("days"))}, nil),
+		"a public one that names patient": reading(&Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{name}, Patient: "region"}, nil),
+		"a table that there is not":       reading(&Query{Relations: []Relation{{Name: "x", Table: "x"}}, Columns: []Output{plainOutput("x", col("x", "x", value.TypeInt))}}, nil),
 		"nothing":                         reading(nil, nil),
 		"no limit":                        reading(ofPlace(name), func(r *Reading) { r.Limit = 0 }),
 		"too high a limit":                reading(ofPlace(name), func(r *Reading) { r.Limit = MaxLookupRows + 2 }),

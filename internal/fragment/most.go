@@ -77,27 +77,27 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 		}
 		least = math.Min(least, most)
 	}
-	if d := s.relations[i].Derived; d != nil && math.IsInf(least, 1) { // no more than it reads
+	if d := s.relations[i].Query; d != nil && math.IsInf(least, 1) { // no more than it reads
 		least = s.mostOfDerived(d)
 	}
 	return least
 }
 
 // mostOfDerived bounds how many rows of a patient a derived relation takes from what it reads.
-func (s *Scope) mostOfDerived(d *Derived) float64 {
-	if d.Combine == "" {
+func (s *Scope) mostOfDerived(d *Query) float64 {
+	if d.SetOp == "" {
 		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Budget)
 	}
-	most := make([]float64, len(d.Arms))
-	for i, a := range d.Arms {
-		most[i] = MostRows([]Relation{{Name: "arm", Derived: a}}, nil, s.catalog, s.budget.Budget)
+	most := make([]float64, len(d.Inputs))
+	for i, a := range d.Inputs {
+		most[i] = MostRows([]Relation{{Name: "arm", Query: a}}, nil, s.catalog, s.budget.Budget)
 	}
 	switch {
-	case d.Combine == CombineExcept:
+	case d.SetOp == SetOpExcept:
 		return most[0]
-	case d.Combine == CombineIntersect:
+	case d.SetOp == SetOpIntersect:
 		return slices.Min(most)
-	case Apart(d.Arms, s.catalog, s.budget.Budget):
+	case Apart(d.Inputs, s.catalog, s.budget.Budget):
 		return slices.Max(most)
 	}
 	all := 0.0
@@ -107,18 +107,18 @@ func (s *Scope) mostOfDerived(d *Derived) float64 {
 	return all
 }
 
-// Apart reports whether a patient has rows in one of two arms alone, as where a FULL JOIN by patients' ids is written out: a LEFT
+// Apart reports whether a patient has rows in one of two inputs alone, as where a FULL JOIN by patients' ids is written out: a LEFT
 // JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
-func Apart(arms []*Derived, c *catalog.Catalog, b *expr.Budget) bool {
-	if len(arms) != 2 {
+func Apart(inputs []*Query, c *catalog.Catalog, b *expr.Budget) bool {
+	if len(inputs) != 2 {
 		return false
 	}
-	first, second := unprojected(arms[0]), unprojected(arms[1])
+	first, second := unprojected(inputs[0]), unprojected(inputs[1])
 	if first.Grouped || first.Filter != nil || len(first.Relations) == 0 || len(second.Relations) != 2 {
 		return false
 	}
 	present, absent := first.Relations[0], second.Relations[1]
-	if absent.Join != JoinLeft || absent.On.Op != expr.OpEqual || present.Table != absent.Table || !reflect.DeepEqual(present.Derived, absent.Derived) ||
+	if absent.Join != JoinLeft || absent.On.Op != expr.OpEqual || present.Table != absent.Table || !reflect.DeepEqual(present.Query, absent.Query) ||
 		slices.ContainsFunc(first.Relations[1:], func(r Relation) bool { return r.Join != JoinLeft }) {
 		return false
 	}
@@ -137,9 +137,9 @@ func Apart(arms []*Derived, c *catalog.Catalog, b *expr.Budget) bool {
 }
 
 // unprojected is the relation whose rows a derived one passes on, whatever it makes of their columns.
-func unprojected(d *Derived) *Derived {
-	for d.Combine == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Derived != nil {
-		d = d.Relations[0].Derived
+func unprojected(d *Query) *Query {
+	for d.SetOp == "" && !d.Grouped && d.Filter == nil && len(d.Relations) == 1 && d.Relations[0].Query != nil {
+		d = d.Relations[0].Query
 	}
 	return d
 }

@@ -16,35 +16,35 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 	tied := stay
 	tied.Join, tied.On = JoinInner, eq(t, personID("person"), personID("stay"))
 	hospital := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Hospital()))
-	sex := &Derived{Relations: []Relation{person, tied}, Patient: "id", Columns: []Output{plainOutput("id", personID("person")), plainOutput("k", text("person", "sex"))}}
+	sex := &Query{Relations: []Relation{person, tied}, Patient: "id", Columns: []Output{plainOutput("id", personID("person")), plainOutput("k", text("person", "sex"))}}
 	written, err := expr.Cast(stayColumn("days"), value.TypeText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	days := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", written))
-	again := func(d *Derived) *Derived {
-		return &Derived{Relations: []Relation{{Name: "d", Derived: d}}, Patient: "id", Columns: []Output{plainOutput("id", col("d", "id", value.TypeInt)), plainOutput("k", text("d", "k"))}}
+	again := func(d *Query) *Query {
+		return &Query{Relations: []Relation{{Name: "d", Query: d}}, Patient: "id", Columns: []Output{plainOutput("id", col("d", "id", value.TypeInt)), plainOutput("k", text("d", "k"))}}
 	}
-	both := func(how Combine, a, b *Derived) *Derived {
-		return &Derived{Combine: how, Arms: []*Derived{a, b}, Patient: "id"}
+	both := func(how SetOp, a, b *Query) *Query {
+		return &Query{SetOp: how, Inputs: []*Query{a, b}, Patient: "id"}
 	}
 	constant := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Literal(value.Text("a"))))
 	other := ofStay(plainOutput("id", stayColumn("id")), plainOutput("k", expr.Literal(value.Text("b"))))
 	for name, c := range map[string]struct {
-		d   *Derived
+		d   *Query
 		one bool
 	}{
 		"the hospital":                       {hospital, true},
 		"the hospital, passed on":            {again(again(hospital)), true},
-		"the hospital of each of two":        {both(CombineAll, hospital, again(hospital)), true},
+		"the hospital of each of two":        {both(SetOpUnionAll, hospital, again(hospital)), true},
 		"what a patient has one of":          {sex, true},
 		"and passed on":                      {again(sex), true},
-		"of two, which may differ":           {both(CombineAll, sex, again(sex)), false},
-		"of those that are not in the other": {both(CombineExcept, sex, again(sex)), true},
+		"of two, which may differ":           {both(SetOpUnionAll, sex, again(sex)), false},
+		"of those that are not in the other": {both(SetOpExcept, sex, again(sex)), true},
 		"a constant":                         {constant, true},
-		"a constant or another":              {both(CombineAll, constant, other), false},
+		"a constant or another":              {both(SetOpUnionAll, constant, other), false},
 		"what differs from row to row":       {again(days), false},
-		"the hospital, or what differs":      {both(CombineUnion, hospital, days), false},
+		"the hospital, or what differs":      {both(SetOpUnion, hospital, days), false},
 	} {
 		f := over(c.d)
 		f.Keys = []Key{{Expr: text("d", "k")}}
@@ -53,7 +53,7 @@ func TestKeysOfDerivedRelations(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 		// Where a left join finds nothing, it is NULL, and where it finds something it is not.
-		left := Relation{Name: "d", Derived: c.d, Join: JoinLeft, On: exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), exprtest.New(t, expr.OpLess, stayColumn("days"), expr.Literal(value.Int(3))))}
+		left := Relation{Name: "d", Query: c.d, Join: JoinLeft, On: exprtest.New(t, expr.OpAnd, eq(t, personID("stay"), col("d", "id", value.TypeInt)), exprtest.New(t, expr.OpLess, stayColumn("days"), expr.Literal(value.Int(3))))}
 		f = base(stay, left)
 		f.Keys = []Key{{Expr: text("d", "k")}}
 		if p, err := Check(&f, testCatalog(t)); err != nil || p.KeysPerPatient {
@@ -68,27 +68,27 @@ func TestMostRows(t *testing.T) {
 	first := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")), numbered(stayColumn("stay")))
 	grouped := ofStay(plainOutput("id", stayColumn("id")), plainOutput("days", stayColumn("days")))
 	grouped.Grouped = true
-	derived := func(d *Derived) []Relation { return []Relation{{Name: "d", Derived: d}} }
+	derived := func(d *Query) []Relation { return []Relation{{Name: "d", Query: d}} }
 	two := exprtest.New(t, expr.OpLessOrEqual, n, expr.Literal(value.Int(2)))
-	twice := append(derived(first), Relation{Name: "e", Derived: first, Join: JoinInner, On: eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))})
-	list := Relation{Name: "list", Derived: list(CombineAll, [2]value.Value{value.Int(1), value.Text("a")}, [2]value.Value{value.Int(2), value.Text("b")}), Join: JoinInner}
+	twice := append(derived(first), Relation{Name: "e", Query: first, Join: JoinInner, On: eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))})
+	list := Relation{Name: "list", Query: list(SetOpUnionAll, [2]value.Value{value.Int(1), value.Text("a")}, [2]value.Value{value.Int(2), value.Text("b")}), Join: JoinInner}
 	byKey, byOther := list, list
 	byKey.On, byOther.On = eq(t, n, col("list", "k", value.TypeInt)), exprtest.New(t, expr.OpLess, n, col("list", "k", value.TypeInt))
-	both := func(how Combine, arms ...*Derived) []Relation {
-		return derived(&Derived{Combine: how, Arms: arms, Patient: "id"})
+	both := func(how SetOp, inputs ...*Query) []Relation {
+		return derived(&Query{SetOp: how, Inputs: inputs, Patient: "id"})
 	}
 	// As a FULL JOIN is written out: each side with what it finds on the other, and of the second what finds nothing.
-	ids := func(also ...Output) *Derived {
+	ids := func(also ...Output) *Query {
 		d := ofStay(append([]Output{plainOutput("id", stayColumn("id"))}, also...)...)
 		d.Grouped = true
 		return d
 	}
-	side := func(first, second *Derived, alone bool, more ...*expr.Expr) *Derived {
+	side := func(first, second *Query, alone bool, more ...*expr.Expr) *Query {
 		on := eq(t, col("a", "id", value.TypeInt), col("b", "id", value.TypeInt))
 		if len(more) > 0 {
 			on = exprtest.New(t, expr.OpAnd, append([]*expr.Expr{on}, more...)...)
 		}
-		d := &Derived{Relations: []Relation{{Name: "a", Derived: first}, {Name: "b", Derived: second, Join: JoinLeft, On: on}}, Patient: "id"}
+		d := &Query{Relations: []Relation{{Name: "a", Query: first}, {Name: "b", Query: second, Join: JoinLeft, On: on}}, Patient: "id"}
 		d.Columns = []Output{plainOutput("id", col("a", "id", value.TypeInt))}
 		if alone {
 			d.Filter = exprtest.New(t, expr.OpIsNull, col("b", "id", value.TypeInt))
@@ -105,15 +105,15 @@ func TestMostRows(t *testing.T) {
 		keys      []*expr.Expr
 		want      float64
 	}{
-		"ids, and others":                  {both(CombineAll, side(ids(), longest, false), side(longest, ids(), true)), nil, nil, 1},
-		"ids, and others, in a condition":  {both(CombineAll, side(ids(), longest, false, tenDays), side(longest, ids(), true)), nil, nil, 1},
-		"ids, and those that do not fit":   {both(CombineAll, side(longest, ids(), false), side(ids(), longest, true, tenDays)), nil, nil, 2},
-		"ids, and all of the others":       {both(CombineAll, side(ids(), longest, false), side(longest, ids(), false)), nil, nil, 2},
-		"ids, and those not of a third":    {both(CombineAll, side(ids(), longest, false), side(longest, third, true)), nil, nil, 2},
-		"two of each":                      {both(CombineAll, grouped, grouped), nil, nil, 204},
-		"what is in both":                  {both(CombineIntersect, ids(), ids()), nil, nil, 1},
-		"what is in one":                   {both(CombineExcept, ids(), third), nil, nil, 1},
-		"any":                              {both(CombineAll, first, first), nil, nil, math.Inf(1)},
+		"ids, and others":                  {both(SetOpUnionAll, side(ids(), longest, false), side(longest, ids(), true)), nil, nil, 1},
+		"ids, and others, in a condition":  {both(SetOpUnionAll, side(ids(), longest, false, tenDays), side(longest, ids(), true)), nil, nil, 1},
+		"ids, and those that do not fit":   {both(SetOpUnionAll, side(longest, ids(), false), side(ids(), longest, true, tenDays)), nil, nil, 2},
+		"ids, and all of the others":       {both(SetOpUnionAll, side(ids(), longest, false), side(longest, ids(), false)), nil, nil, 2},
+		"ids, and those not of a third":    {both(SetOpUnionAll, side(ids(), longest, false), side(longest, third, true)), nil, nil, 2},
+		"two of each":                      {both(SetOpUnionAll, grouped, grouped), nil, nil, 204},
+		"what is in both":                  {both(SetOpIntersect, ids(), ids()), nil, nil, 1},
+		"what is in one":                   {both(SetOpExcept, ids(), third), nil, nil, 1},
+		"any":                              {both(SetOpUnionAll, first, first), nil, nil, math.Inf(1)},
 		"numbered":                         {derived(first), nil, nil, math.Inf(1)},
 		"the first two":                    {derived(first), two, nil, 2},
 		"the first two, by their number":   {derived(first), two, []*expr.Expr{n}, 1},

@@ -12,7 +12,7 @@ import (
 
 // checkOutputs verifies the columns of the select d: their names, that each is computed properly, that a private one has the
 // patient's id, and that no database's order of rows shows.
-func (s *Scope) checkOutputs(name string, d *Derived, check func(*expr.Expr) error) error {
+func (s *Scope) checkOutputs(name string, d *Query, check func(*expr.Expr) error) error {
 	seen, identified := map[string]bool{}, false
 	for i := range d.Columns {
 		o := &d.Columns[i]
@@ -37,7 +37,7 @@ func (s *Scope) checkOutputs(name string, d *Derived, check func(*expr.Expr) err
 	return s.checkOrders(d)
 }
 
-func (s *Scope) checkOutput(o *Output, d *Derived, check func(*expr.Expr) error) error {
+func (s *Scope) checkOutput(o *Output, d *Query, check func(*expr.Expr) error) error {
 	if o.Expr != nil {
 		if err := check(o.Expr); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (s *Scope) checkWindow(o *Output, check func(*expr.Expr) error) error {
 // apart by a key depends on the rows alone. The others must be of one order, by
 // everything that the outputs read: what it leaves tied are rows that are alike, and
 // where these change places, they do so in all outputs at once.
-func (s *Scope) checkOrders(d *Derived) error {
+func (s *Scope) checkOrders(d *Query) error {
 	var one *Window
 	for i := range d.Columns {
 		o := &d.Columns[i]

@@ -69,7 +69,7 @@ func (s *Scope) samePatient(a, b *expr.Expr) bool {
 	if s.isPatientID(i, a.Column) && s.isPatientID(j, b.Column) {
 		return true
 	}
-	if s.relations[i].Derived != nil || s.relations[j].Derived != nil {
+	if s.relations[i].Query != nil || s.relations[j].Query != nil {
 		return false // a derived relation holds the patient's id itself
 	}
 	x, y := patientReference(r, a.Column), patientReference(q, b.Column)

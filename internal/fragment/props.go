@@ -13,7 +13,7 @@ import (
 // Table describes a derived relation as a catalog describes a table: its columns, whether it is public, the column of the
 // patient's id, and whether a patient has one row. It checks all that Check does. It infers no domains, since a table
 // has none. It spends from the budget of a statement.
-func (d *Derived) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
+func (d *Query) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
 	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
 	}
@@ -27,7 +27,7 @@ func (d *Derived) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catal
 }
 
 // properties checks a derived relation and derives what is known of it. depth counts the levels around it.
-func (d *Derived) properties(name string, on assumptions, depth int) (*properties, error) {
+func (d *Query) properties(name string, on assumptions, depth int) (*properties, error) {
 	switch {
 	case d == nil:
 		return nil, fmt.Errorf("%w: a part of %s is missing", ErrInvalid, name)
@@ -37,7 +37,7 @@ func (d *Derived) properties(name string, on assumptions, depth int) (*propertie
 	var s *properties
 	var err error
 	switch {
-	case d.Combine != "":
+	case d.SetOp != "":
 		s, err = d.propertiesOfSetOp(name, on, depth)
 	case d.Constant():
 		s, err = d.propertiesOfConstants(name)
@@ -58,8 +58,8 @@ func (d *Derived) properties(name string, on assumptions, depth int) (*propertie
 	if s.table.Public {
 		most = MaxPublicRows
 	}
-	if s.rows > most && d.Combine != "" {
-		return nil, &Limit{Message: fmt.Sprintf("%s puts up to %.0f rows of one together, and %.0f are the most", d.Combine, s.rows, most), Hint: "ask it in several queries"}
+	if s.rows > most && d.SetOp != "" {
+		return nil, &Limit{Message: fmt.Sprintf("%s puts up to %.0f rows of one together, and %.0f are the most", d.SetOp, s.rows, most), Hint: "ask it in several queries"}
 	}
 	for _, key := range s.keys {
 		if len(key) == 1 && !s.table.Public && strings.EqualFold(key[0], d.Patient) {
@@ -73,18 +73,18 @@ func (d *Derived) properties(name string, on assumptions, depth int) (*propertie
 }
 
 // propertiesOfSetOp are those of a set operation.
-func (d *Derived) propertiesOfSetOp(name string, on assumptions, depth int) (*properties, error) {
-	switch d.Combine {
-	case CombineAll, CombineUnion, CombineIntersect, CombineExcept:
+func (d *Query) propertiesOfSetOp(name string, on assumptions, depth int) (*properties, error) {
+	switch d.SetOp {
+	case SetOpUnionAll, SetOpUnion, SetOpIntersect, SetOpExcept:
 	default:
-		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.Combine)
+		return nil, fmt.Errorf("%w: there is no combination %q", ErrInvalid, d.SetOp)
 	}
-	if len(d.Arms) < 2 || len(d.Arms) > maxArms || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
+	if len(d.Inputs) < 2 || len(d.Inputs) > maxInputs || len(d.Relations)+len(d.Columns) > 0 || d.Filter != nil || d.Grouped {
 		return nil, fmt.Errorf("%w: %s is not combined properly", ErrInvalid, name)
 	}
 	var all []*properties
-	for _, arm := range d.Arms {
-		s, err := arm.properties(name, on, depth+1)
+	for _, input := range d.Inputs {
+		s, err := input.properties(name, on, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -102,17 +102,17 @@ func (d *Derived) propertiesOfSetOp(name string, on assumptions, depth int) (*pr
 		size := 1.0
 		for _, s := range all {
 			if len(s.table.Columns) != len(first.table.Columns) || s.table.Columns[i].Type != column.Type {
-				return nil, fmt.Errorf("%w: the arms of %s differ in their columns", ErrInvalid, name)
+				return nil, fmt.Errorf("%w: the inputs of %s differ in their columns", ErrInvalid, name)
 			}
 			if s.table.Public != first.table.Public ||
 				strings.EqualFold(first.table.Patient, column.Name) != strings.EqualFold(s.table.Patient, s.table.Columns[i].Name) {
-				return nil, fmt.Errorf("%w: the arms of %s hold the patient's id in different columns", ErrInvalid, name)
+				return nil, fmt.Errorf("%w: the inputs of %s hold the patient's id in different columns", ErrInvalid, name)
 			}
 			facts, size = append(facts, s.ranges[i]), max(size, s.sizes[i])
 		}
-		f := facts[0] // what is kept of intersect and except is of the first arm
-		// Databases move conditions on a combination into its arms.
-		if d.Combine == CombineAll || d.Combine == CombineUnion || on.enforced {
+		f := facts[0] // what is kept of intersect and except is of the first input
+		// Databases move conditions on a combination into its inputs.
+		if d.SetOp == SetOpUnionAll || d.SetOp == SetOpUnion || on.enforced {
 			f = expr.Union(column.Type, facts, on.budget.Budget)
 		}
 		out.ranges, out.sizes, out.determinedBy = append(out.ranges, f), append(out.sizes, size), append(out.determinedBy, d.determinant(all, i))
@@ -124,12 +124,12 @@ func (d *Derived) propertiesOfSetOp(name string, on assumptions, depth int) (*pr
 	if !first.table.Public && !strings.EqualFold(first.table.Patient, d.Patient) {
 		return nil, fmt.Errorf("%w: %s does not name the patient's column", ErrInvalid, name)
 	}
-	if d.Combine != CombineAll {
+	if d.SetOp != SetOpUnionAll {
 		out.keys = append(out.keys, names)
 	} else {
-		out.keys = keysOfConstants(d.Arms)
+		out.keys = keysOfConstants(d.Inputs)
 	}
-	if d.Combine == CombineIntersect || d.Combine == CombineExcept {
+	if d.SetOp == SetOpIntersect || d.SetOp == SetOpExcept {
 		out.keys = append(out.keys, first.keys...)
 		out.table.OneRowPerPatient = first.table.OneRowPerPatient
 	}
@@ -137,7 +137,7 @@ func (d *Derived) propertiesOfSetOp(name string, on assumptions, depth int) (*pr
 }
 
 // propertiesOfConstants are those of one row of constants.
-func (d *Derived) propertiesOfConstants(name string) (*properties, error) {
+func (d *Query) propertiesOfConstants(name string) (*properties, error) {
 	if d.Filter != nil || d.Grouped || len(d.Columns) == 0 || len(d.Columns) > maxDerivedColumns {
 		return nil, fmt.Errorf("%w: %s reads no relation and is no row of constants", ErrInvalid, name)
 	}
@@ -158,13 +158,13 @@ func (d *Derived) propertiesOfConstants(name string) (*properties, error) {
 		out.ranges, out.sizes = append(out.ranges, f), append(out.sizes, 1)
 		out.table.Columns = append(out.table.Columns, &catalog.Column{Name: o.Name, Type: o.Expr.Type, Nullable: f.Nullable})
 	}
-	out.keys = keysOfConstants([]*Derived{d})
+	out.keys = keysOfConstants([]*Query{d})
 	return out, nil
 }
 
 // keysOfConstants lists the columns that tell a list of values apart: no two rows have the same there, nor one
 // a NULL, which equals nothing, nor a float, of which engines may have neighbours.
-func keysOfConstants(rows []*Derived) [][]string {
+func keysOfConstants(rows []*Query) [][]string {
 	var keys [][]string
 	if !AreConstants(rows) {
 		return nil
@@ -184,9 +184,9 @@ func keysOfConstants(rows []*Derived) [][]string {
 }
 
 // propertiesOfSelect are those of a select over relations.
-func (d *Derived) propertiesOfSelect(name string, on assumptions, depth int) (*properties, error) {
-	if len(d.Arms) > 0 {
-		return nil, fmt.Errorf("%w: %s has arms that it does not combine", ErrInvalid, name)
+func (d *Query) propertiesOfSelect(name string, on assumptions, depth int) (*properties, error) {
+	if len(d.Inputs) > 0 {
+		return nil, fmt.Errorf("%w: %s has inputs that it does not combine", ErrInvalid, name)
 	}
 	s, err := newScope(d.Relations, on, depth)
 	if err != nil {
@@ -231,7 +231,7 @@ func (d *Derived) propertiesOfSelect(name string, on assumptions, depth int) (*p
 }
 
 // describeOutputs adds the columns of the select d, and what is known of each.
-func (s *Scope) describeOutputs(out *properties, d *Derived, single []bool) {
+func (s *Scope) describeOutputs(out *properties, d *Query, single []bool) {
 	known := s.analysisWhere(d.Filter)
 	if s.enforced {
 		known = s.analysisWhere(nil)
@@ -274,18 +274,18 @@ func (s *Scope) determinant(o *Output, single []bool) string {
 }
 
 // determinant is properties.determinedBy of column i of combined relations.
-func (d *Derived) determinant(arms []*properties, i int) string {
+func (d *Query) determinant(inputs []*properties, i int) string {
 	same := func(s *properties) string {
 		if i >= len(s.determinedBy) {
 			return ""
 		}
 		return s.determinedBy[i]
 	}
-	first := same(arms[0])
-	if d.Combine == CombineIntersect || d.Combine == CombineExcept { // rows of the first arm
+	first := same(inputs[0])
+	if d.SetOp == SetOpIntersect || d.SetOp == SetOpExcept { // rows of the first input
 		return first
 	}
-	if slices.ContainsFunc(arms, func(s *properties) bool { return same(s) != first }) || first == perPatient {
+	if slices.ContainsFunc(inputs, func(s *properties) bool { return same(s) != first }) || first == perPatient {
 		return ""
 	}
 	return first
@@ -293,7 +293,7 @@ func (d *Derived) determinant(arms []*properties, i int) string {
 
 // keysOfSelect lists sets of outputs that tell the rows of an ungrouped select apart: the key of the one relation that it
 // reads, and the partition of a row number with that number.
-func (s *Scope) keysOfSelect(d *Derived) [][]string {
+func (s *Scope) keysOfSelect(d *Query) [][]string {
 	named := func(e *expr.Expr) string {
 		for _, o := range d.Columns {
 			if o.Function == "" && o.Expr.Op == expr.OpColumn && o.Expr.Relation == e.Relation && strings.EqualFold(o.Expr.Column, e.Column) {
@@ -350,28 +350,28 @@ func (s *Scope) keyReferredTo(e *expr.Expr) string {
 		return ""
 	case c.References != "":
 		return c.References
-	case s.relations[s.index[e.Relation]].Derived == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
+	case s.relations[s.index[e.Relation]].Query == nil && len(t.Key) == 1 && strings.EqualFold(t.Key[0], c.Name):
 		return t.Name + "." + c.Name
 	}
 	return ""
 }
 
-// multiplicity is properties.multiplicity: of a select, s are the relations that it reads; of a set operation, arms are its inputs.
-func (d *Derived) multiplicity(s *Scope, conditions []condition, arms []*properties) func(columns []string) (float64, error) {
+// multiplicity is properties.multiplicity: of a select, s are the relations that it reads; of a set operation, inputs are those of its inputs.
+func (d *Query) multiplicity(s *Scope, conditions []condition, inputs []*properties) func(columns []string) (float64, error) {
 	return func(columns []string) (float64, error) {
 		switch {
-		case d.Constant() || d.Combine == CombineAll && AreConstants(d.Arms):
+		case d.Constant() || d.SetOp == SetOpUnionAll && AreConstants(d.Inputs):
 			return float64(d.most(columns)), nil
-		case d.Combine != "":
+		case d.SetOp != "":
 			total := 0.0
-			for _, arm := range arms {
+			for _, input := range inputs {
 				var same []string
-				for i, c := range arms[0].table.Columns {
+				for i, c := range inputs[0].table.Columns {
 					if containsFold(columns, c.Name) {
-						same = append(same, arm.table.Columns[i].Name)
+						same = append(same, input.table.Columns[i].Name)
 					}
 				}
-				n, err := arm.multiplicity(same)
+				n, err := input.multiplicity(same)
 				if err != nil {
 					return 0, err
 				}

@@ -7,55 +7,51 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Limits of derived relations.
+// Limits of derived relations, those that a Query computes.
 const (
 	maxDerivedDepth   = 16
 	maxDerivedColumns = 200
-	maxColumnName     = 200 // bytes
-	// maxArms bounds what one combination puts together.
-	maxArms = 1000
+	maxColumnName     = 200  // bytes
+	maxInputs         = 1000 // of one set operation
 )
 
-// Derived is a relation that is computed from others: a select over relations,
-// or the rows of several Derived combined. A select over no relation is one row of
-// constants, which is public; several combined are a list of values. It is private where a relation that it
-// reads is; then each of its rows belongs to one patient, whose id it holds in the
-// column Patient, and is a function of that patient's rows alone.
-type Derived struct {
+// Query is a derived relation, one that is computed from others: a select over relations, or a set operation over the rows of
+// several queries. A select over no relation is one row of constants, which is public; UNION ALL of such rows is a list of
+// values. A Query is private where a relation that it reads is. Then each of its rows belongs to one patient, whose id it holds
+// in the column Patient, and is a function of that patient's rows alone.
+type Query struct {
 	Relations []Relation `json:"relations,omitempty"`
 	Filter    *expr.Expr `json:"filter,omitempty"`
-	// Grouped: the outputs that are plain values group the rows, the others are
-	// functions of a group. A private grouping has the patient's id among its values,
-	// so that a group is of one patient. Groups are of NULL, too.
+	// Grouped: the outputs that are plain values group the rows, the others are functions of a group. A private grouping has
+	// the patient's id among its values, so that a group is of one patient. NULL is a value to group by.
 	Grouped bool     `json:"grouped,omitempty"`
 	Columns []Output `json:"columns,omitempty"`
-	// Combine puts the rows of the arms together; the other fields but Patient are empty
-	// then, and the columns are named and typed as the first arm's.
-	Combine Combine    `json:"combine,omitempty"`
-	Arms    []*Derived `json:"arms,omitempty"`
+	// SetOp puts the rows of the inputs together. The other fields but Patient are empty then, and the columns are named and
+	// typed as the first input's.
+	SetOp  SetOp    `json:"combine,omitempty"`
+	Inputs []*Query `json:"arms,omitempty"`
 	// Patient is the column that holds the patient's id; empty where all is public.
 	Patient string `json:"patient,omitempty"`
 }
 
-// Combine is how the rows of two Derived make one.
-type Combine string
+// SetOp is how the rows of several queries make one relation.
+type SetOp string
 
-// The combinations. All but CombineAll yield distinct rows.
+// The set operations. All but SetOpUnionAll yield distinct rows.
 const (
-	CombineAll       Combine = "union all"
-	CombineUnion     Combine = "union"
-	CombineIntersect Combine = "intersect"
-	CombineExcept    Combine = "except"
+	SetOpUnionAll  SetOp = "union all"
+	SetOpUnion     SetOp = "union"
+	SetOpIntersect SetOp = "intersect"
+	SetOpExcept    SetOp = "except"
 )
 
-// Output is one column of a Derived: a value (Function is empty), a function of a
-// group, or with Window a function of rows around.
+// Output is one column of a Query: a value (Function is empty), a function of a group, or with Window a function of rows around.
 type Output struct {
 	Name     string     `json:"name"`
 	Function Function   `json:"function,omitempty"`
 	Expr     *expr.Expr `json:"expr,omitempty"` // what it is, or the function's argument
-	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2).
-	// One of released rows, which a coordinator reads, may do without.
+	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2). One over released rows, which a
+	// coordinator computes, needs none.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
@@ -63,8 +59,7 @@ type Output struct {
 // Function is what an Output computes from several rows.
 type Function string
 
-// The functions of groups and of windows; NULL arguments are left out, and of no
-// value the result is NULL, a count's 0.
+// The functions of groups and of windows. They leave out NULL arguments. Of no value the result is NULL, of a count 0.
 const (
 	FunctionRows     Function = "count rows"
 	FunctionCount    Function = "count"
@@ -86,15 +81,15 @@ const (
 	FunctionLast      Function = "last"  // Expr in the last row of the partition
 )
 
-// Window says which rows an output's function reads: those of the same partition,
-// whose first expression is the patient's id where the rows are private; and of them, where Order is given and
-// the function is one that groups have too, those up to the current row and its peers.
+// Window says which rows an output's function reads: those of the same partition. Where the rows are private, the partition's
+// first expression is the patient's id. A function that groups have too reads, where Order is given, the rows up to the
+// current one and its peers.
 type Window struct {
 	Partition []*expr.Expr `json:"partition"`
 	Order     []Order      `json:"order,omitempty"`
-	// Ties orders rows further that Order leaves tied, for functions that would depend on
-	// how a database happens to store them, and so on other patients. Check wants a key among
-	// Partition, Order and Ties; or one order for all such outputs, with all that they read.
+	// Ties orders the rows that Order leaves tied. Without it, some functions would depend on how a database happens to store
+	// rows, and so on other patients. Check wants a key among Partition, Order and Ties; or one order for all such outputs,
+	// with all that they read.
 	Ties   []*expr.Expr `json:"ties,omitempty"`
 	Offset int          `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
@@ -108,8 +103,8 @@ type Order struct {
 	NullsFirst bool       `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
 }
 
-// Frame is the rows from From to To, counted from the current one, negative ones
-// before it; Unbounded reaches the partition's end.
+// Frame is the rows from From to To, counted from the current one: negative numbers are before it. Unbounded reaches the
+// partition's end.
 type Frame struct {
 	From int `json:"from"`
 	To   int `json:"to"`
@@ -154,13 +149,13 @@ func (o *Output) Type() value.Type {
 }
 
 // Constant reports whether the relation is one row of constants.
-func (d *Derived) Constant() bool {
-	return d.Combine == "" && len(d.Relations)+len(d.Arms) == 0
+func (d *Query) Constant() bool {
+	return d.SetOp == "" && len(d.Relations)+len(d.Inputs) == 0
 }
 
 // AreConstants reports whether the relations are rows of constants, which together are a list of values.
-func AreConstants(arms []*Derived) bool {
-	return !slices.ContainsFunc(arms, func(arm *Derived) bool { return !arm.Constant() })
+func AreConstants(inputs []*Query) bool {
+	return !slices.ContainsFunc(inputs, func(input *Query) bool { return !input.Constant() })
 }
 
 // by lists what the window orders rows by, its partition first.
@@ -172,7 +167,7 @@ func (w *Window) by() []*expr.Expr {
 	return append(all, w.Ties...)
 }
 
-func (d *Derived) names() []string {
+func (d *Query) names() []string {
 	var names []string
 	for _, o := range d.Columns {
 		names = append(names, o.Name)
@@ -184,36 +179,36 @@ func (d *Derived) names() []string {
 func walkRelations(relations []Relation, fn func(*Relation)) {
 	for i := range relations {
 		fn(&relations[i])
-		if d := relations[i].Derived; d != nil {
+		if d := relations[i].Query; d != nil {
 			d.walk(fn)
 		}
 	}
 }
 
-// walkDerived calls fn for each derived relation, those within and the arms of combinations.
-func walkDerived(relations []Relation, fn func(*Derived)) {
+// walkDerived calls fn for each derived relation, those within and the inputs of combinations.
+func walkDerived(relations []Relation, fn func(*Query)) {
 	for i := range relations {
-		if d := relations[i].Derived; d != nil {
+		if d := relations[i].Query; d != nil {
 			d.walkDerived(fn)
 		}
 	}
 }
 
-func (d *Derived) walkDerived(fn func(*Derived)) {
+func (d *Query) walkDerived(fn func(*Query)) {
 	fn(d)
 	walkDerived(d.Relations, fn)
-	for _, arm := range d.Arms {
-		if arm != nil {
-			arm.walkDerived(fn)
+	for _, input := range d.Inputs {
+		if input != nil {
+			input.walkDerived(fn)
 		}
 	}
 }
 
-func (d *Derived) walk(fn func(*Relation)) {
+func (d *Query) walk(fn func(*Relation)) {
 	walkRelations(d.Relations, fn)
-	for _, arm := range d.Arms {
-		if arm != nil {
-			arm.walk(fn)
+	for _, input := range d.Inputs {
+		if input != nil {
+			input.walk(fn)
 		}
 	}
 }
@@ -226,7 +221,7 @@ func countRelations(relations []Relation, most int) int {
 		if n++; n >= most {
 			return n
 		}
-		if d := relations[i].Derived; d != nil {
+		if d := relations[i].Query; d != nil {
 			n += d.count(most - n)
 		}
 	}
@@ -234,11 +229,11 @@ func countRelations(relations []Relation, most int) int {
 }
 
 // count is countRelations of those within.
-func (d *Derived) count(most int) int {
+func (d *Query) count(most int) int {
 	n := countRelations(d.Relations, most)
-	for _, arm := range d.Arms {
-		if arm != nil && n < most {
-			n += arm.count(most - n)
+	for _, input := range d.Inputs {
+		if input != nil && n < most {
+			n += input.count(most - n)
 		}
 	}
 	return n
@@ -256,9 +251,9 @@ const (
 
 // Relation is a table, or a derived relation, under a name of its own.
 type Relation struct {
-	Name    string     `json:"name"`
-	Table   string     `json:"table,omitempty"` // of the catalog; empty for a derived relation
-	Derived *Derived   `json:"derived,omitempty"`
-	Join    Join       `json:"join,omitempty"`
-	On      *expr.Expr `json:"on,omitempty"` // inner and left
+	Name  string     `json:"name"`
+	Table string     `json:"table,omitempty"` // of the catalog; empty for a derived relation
+	Query *Query     `json:"derived,omitempty"`
+	Join  Join       `json:"join,omitempty"`
+	On    *expr.Expr `json:"on,omitempty"` // inner and left
 }

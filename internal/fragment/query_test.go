@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-func ofStay(columns ...Output) *Derived {
-	return &Derived{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: columns, Patient: "id"}
+func ofStay(columns ...Output) *Query {
+	return &Query{Relations: []Relation{{Name: "stay", Table: "stay"}}, Columns: columns, Patient: "id"}
 }
 
 func plainOutput(name string, e *expr.Expr) Output { return Output{Name: name, Expr: e} }
@@ -22,12 +22,12 @@ func plainOutput(name string, e *expr.Expr) Output { return Output{Name: name, E
 func stayColumn(name string) *expr.Expr { return col("stay", name, value.TypeInt) }
 
 // over counts the rows of a derived relation.
-func over(d *Derived) Fragment {
+func over(d *Query) Fragment {
 	patient := "id"
 	if d.Patient != "" {
 		patient = d.Patient
 	}
-	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Derived: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), Norm: L2, MaxGroups: 5, MaxRows: 10}
+	return Fragment{Version: Version, Relations: []Relation{{Name: "d", Query: d}}, Patient: col("d", patient, value.TypeInt), Partials: rows(), Norm: L2, MaxGroups: 5, MaxRows: 10}
 }
 
 func numbered(order ...*expr.Expr) Output {
@@ -51,16 +51,16 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 	patient := plainOutput("id", id)
 	place := Relation{Name: "place", Table: "place", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), days)}
 	optional := Relation{Name: "stay", Table: "stay", Join: JoinLeft, On: eq(t, col("place", "id", value.TypeInt), days)}
-	named := func(d *Derived, patient string) *Derived { d.Patient = patient; return d }
-	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
+	named := func(d *Query, patient string) *Query { d.Patient = patient; return d }
+	inputs := func(how SetOp, all ...*Query) *Query { return &Query{SetOp: how, Inputs: all, Patient: "id"} }
 	lag := Output{Name: "before", Function: FunctionLag, Expr: stay, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: days}}, Offset: 1}}
-	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
-	framed := func(from, to int) *Derived {
+	grouped := func(columns ...Output) *Query { d := ofStay(columns...); d.Grouped = true; return d }
+	framed := func(from, to int) *Query {
 		o := Output{Name: "s", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: stay}}, Frame: &Frame{From: from, To: to}, Ties: []*expr.Expr{days, id}}}
 		return ofStay(patient, o)
 	}
-	public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}}
-	for name, d := range map[string]*Derived{
+	public := &Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{plainOutput("id", col("place", "id", value.TypeInt))}}
+	for name, d := range map[string]*Query{
 		"a constant as patient":                 ofStay(plainOutput("id", exprtest.Int(1))),
 		"an expression as patient":              ofStay(plainOutput("id", exprtest.New(t, expr.OpAdd, id, exprtest.Int(1)))),
 		"another column as patient":             ofStay(plainOutput("id", stay)),
@@ -87,17 +87,17 @@ func TestCheckRefusesHostileDerived(t *testing.T) {
 		"a function that is none":               ofStay(patient, Output{Name: "n", Function: "random", Window: &Window{Partition: []*expr.Expr{id}}}),
 		"a value and a window":                  ofStay(patient, Output{Name: "n", Expr: days, Window: &Window{Partition: []*expr.Expr{id}}}),
 		"nothing":                               {},
-		"arms that are not there":               arms(CombineAll, nil, nil),
-		"an arm that is not there":              arms(CombineExcept, ofStay(patient), nil),
-		"one arm":                               arms(CombineAll, ofStay(patient)),
-		"arms of other columns":                 arms(CombineUnion, ofStay(patient), ofStay(patient, plainOutput("days", days))),
-		"arms with patients at other places":    arms(CombineExcept, ofStay(patient, plainOutput("days", days)), ofStay(plainOutput("days", days), patient)),
-		"patients and none":                     arms(CombineExcept, ofStay(patient), public),
-		"none and patients":                     arms(CombineExcept, public, ofStay(patient)),
-		"an arm that forges":                    arms(CombineUnion, ofStay(patient), ofStay(plainOutput("id", stay))),
-		"a combination that renames":            named(arms(CombineUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days))), "days"),
-		"a combination with columns":            {Combine: CombineAll, Arms: []*Derived{ofStay(patient), ofStay(patient)}, Columns: []Output{patient}, Patient: "id"},
-		"an unknown combination":                arms("minus", ofStay(patient), ofStay(patient)),
+		"arms that are not there":               inputs(SetOpUnionAll, nil, nil),
+		"an input that is not there":            inputs(SetOpExcept, ofStay(patient), nil),
+		"one arm":                               inputs(SetOpUnionAll, ofStay(patient)),
+		"arms of other columns":                 inputs(SetOpUnion, ofStay(patient), ofStay(patient, plainOutput("days", days))),
+		"arms with patients at other places":    inputs(SetOpExcept, ofStay(patient, plainOutput("days", days)), ofStay(plainOutput("days", days), patient)),
+		"patients and none":                     inputs(SetOpExcept, ofStay(patient), public),
+		"none and patients":                     inputs(SetOpExcept, public, ofStay(patient)),
+		"an input that forges":                  inputs(SetOpUnion, ofStay(patient), ofStay(plainOutput("id", stay))),
+		"a combination that renames":            named(inputs(SetOpUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days))), "days"),
+		"a combination with columns":            {SetOp: SetOpUnionAll, Inputs: []*Query{ofStay(patient), ofStay(patient)}, Columns: []Output{patient}, Patient: "id"},
+		"an unknown combination":                inputs("minus", ofStay(patient), ofStay(patient)),
 		"a sum of floats without grid": {Relations: []Relation{{Name: "visit", Table: "visit"}, {Name: "vital", Table: "vital", Join: JoinInner, On: eq(t, col("visit", "stay", value.TypeInt), col("vital", "stay", value.TypeInt))}},
 			Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: FunctionSum, Expr: col("vital", "x", value.TypeFloat)}}, Grouped: true, Patient: "id"},
 	} {
@@ -127,10 +127,10 @@ func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 		{"a sum of floats in any order", sum, true},
 		{"a sum on a grid", exact, false},
 	} {
-		public := &Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{c.output}, Grouped: c.output.Window == nil}
-		within := &Derived{Combine: CombineAll, Arms: []*Derived{public, public}}
-		for _, d := range []*Derived{public, within} {
-			f := base(Relation{Name: "stay", Table: "stay"}, Relation{Name: "d", Derived: d, Join: JoinCross})
+		public := &Query{Relations: []Relation{{Name: "place", Table: "place"}}, Columns: []Output{c.output}, Grouped: c.output.Window == nil}
+		within := &Query{SetOp: SetOpUnionAll, Inputs: []*Query{public, public}}
+		for _, d := range []*Query{public, within} {
+			f := base(Relation{Name: "stay", Table: "stay"}, Relation{Name: "d", Query: d, Join: JoinCross})
 			if _, err := Check(&f, testCatalog(t)); errors.Is(err, ErrInvalid) != c.refused || err != nil && !c.refused {
 				t.Errorf("%s: %v", c.name, err)
 			}
@@ -139,13 +139,13 @@ func TestCheckRefusesUnorderedPublicRows(t *testing.T) {
 }
 
 // list is rows of constants, of the columns k and x.
-func list(how Combine, rows ...[2]value.Value) *Derived {
-	d := &Derived{Combine: how}
+func list(how SetOp, rows ...[2]value.Value) *Query {
+	d := &Query{SetOp: how}
 	for _, r := range rows {
-		d.Arms = append(d.Arms, &Derived{Columns: []Output{plainOutput("k", expr.Literal(r[0])), plainOutput("x", expr.Literal(r[1]))}})
+		d.Inputs = append(d.Inputs, &Query{Columns: []Output{plainOutput("k", expr.Literal(r[0])), plainOutput("x", expr.Literal(r[1]))}})
 	}
 	if len(rows) == 1 {
-		return d.Arms[0]
+		return d.Inputs[0]
 	}
 	return d
 }
@@ -154,8 +154,8 @@ func list(how Combine, rows ...[2]value.Value) *Derived {
 func TestLists(t *testing.T) {
 	one, two, null := value.Int(1), value.Int(2), value.Null(value.TypeInt)
 	a, b := value.Text("a"), value.Text("b")
-	joined := func(d *Derived, join Join, column string) Fragment {
-		list := Relation{Name: "list", Derived: d, Join: join}
+	joined := func(d *Query, join Join, column string) Fragment {
+		list := Relation{Name: "list", Query: d, Join: join}
 		list.On = eq(t, col("person", "place", value.TypeInt), col("list", column, value.TypeInt))
 		f := base(Relation{Name: "person", Table: "person"}, list)
 		f.Patient = personID("person")
@@ -165,39 +165,39 @@ func TestLists(t *testing.T) {
 		f    Fragment
 		once bool
 	}{
-		"a key":                {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinInner, "k"), true},
-		"a key, or no row":     {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinLeft, "k"), true},
-		"a value twice":        {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
-		"a NULL":               {joined(list(CombineAll, [2]value.Value{one, a}, [2]value.Value{null, b}), JoinInner, "k"), false},
+		"a key":                {joined(list(SetOpUnionAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinInner, "k"), true},
+		"a key, or no row":     {joined(list(SetOpUnionAll, [2]value.Value{one, a}, [2]value.Value{two, a}), JoinLeft, "k"), true},
+		"a value twice":        {joined(list(SetOpUnionAll, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
+		"a NULL":               {joined(list(SetOpUnionAll, [2]value.Value{one, a}, [2]value.Value{null, b}), JoinInner, "k"), false},
 		"one row":              {joined(list("", [2]value.Value{one, a}), JoinInner, "k"), true},
-		"the same row, united": {joined(list(CombineUnion, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
+		"the same row, united": {joined(list(SetOpUnion, [2]value.Value{one, a}, [2]value.Value{one, b}), JoinInner, "k"), false},
 	} {
 		if p, err := Check(&c.f, testCatalog(t)); err != nil || p.OneRow != c.once {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
-	good := func() *Derived { return list(CombineAll, [2]value.Value{one, a}, [2]value.Value{two, b}) }
-	for name, spoil := range map[string]func(d *Derived){
-		"a patient":          func(d *Derived) { d.Patient = "k" },
-		"a patient in a row": func(d *Derived) { d.Arms[0].Patient = "k" },
-		"a column":           func(d *Derived) { d.Arms[1].Columns[0].Expr = stayColumn("id") },
-		"an expression": func(d *Derived) {
-			d.Arms[1].Columns[0].Expr = exprtest.New(t, expr.OpAdd, exprtest.Int(1), exprtest.Int(2))
+	good := func() *Query { return list(SetOpUnionAll, [2]value.Value{one, a}, [2]value.Value{two, b}) }
+	for name, spoil := range map[string]func(d *Query){
+		"a patient":          func(d *Query) { d.Patient = "k" },
+		"a patient in a row": func(d *Query) { d.Inputs[0].Patient = "k" },
+		"a column":           func(d *Query) { d.Inputs[1].Columns[0].Expr = stayColumn("id") },
+		"an expression": func(d *Query) {
+			d.Inputs[1].Columns[0].Expr = exprtest.New(t, expr.OpAdd, exprtest.Int(1), exprtest.Int(2))
 		},
-		"nothing":             func(d *Derived) { d.Arms[1].Columns[0].Expr = nil },
-		"no value":            func(d *Derived) { d.Arms[1].Columns[0].Expr = &expr.Expr{Op: expr.OpLiteral, Type: value.TypeInt} },
-		"another type":        func(d *Derived) { d.Arms[1].Columns[0].Expr = expr.Literal(a) },
-		"a type that is none": func(d *Derived) { d.Arms[0].Columns[0].Expr.Type = value.TypeText },
-		"U+0000":              func(d *Derived) { d.Arms[0].Columns[1].Expr = expr.Literal(value.Text("a\x00")) },
-		"no column":           func(d *Derived) { d.Arms[0].Columns = nil },
-		"fewer columns":       func(d *Derived) { d.Arms[1].Columns = d.Arms[1].Columns[:1] },
-		"a name twice":        func(d *Derived) { d.Arms[0].Columns[1].Name = "K" },
-		"no name":             func(d *Derived) { d.Arms[0].Columns[1].Name = "" },
-		"a function":          func(d *Derived) { d.Arms[0].Columns[0].Function = FunctionMax },
-		"a window":            func(d *Derived) { d.Arms[0].Columns[0].Window = &Window{} },
-		"a filter":            func(d *Derived) { d.Arms[0].Filter = expr.Literal(value.Bool(true)) },
-		"a grouping":          func(d *Derived) { d.Arms[0].Grouped = true },
-		"too many rows":       func(d *Derived) { d.Arms = append(d.Arms, slices.Repeat(d.Arms[:1], maxArms)...) },
+		"nothing":             func(d *Query) { d.Inputs[1].Columns[0].Expr = nil },
+		"no value":            func(d *Query) { d.Inputs[1].Columns[0].Expr = &expr.Expr{Op: expr.OpLiteral, Type: value.TypeInt} },
+		"another type":        func(d *Query) { d.Inputs[1].Columns[0].Expr = expr.Literal(a) },
+		"a type that is none": func(d *Query) { d.Inputs[0].Columns[0].Expr.Type = value.TypeText },
+		"U+0000":              func(d *Query) { d.Inputs[0].Columns[1].Expr = expr.Literal(value.Text("a\x00")) },
+		"no column":           func(d *Query) { d.Inputs[0].Columns = nil },
+		"fewer columns":       func(d *Query) { d.Inputs[1].Columns = d.Inputs[1].Columns[:1] },
+		"a name twice":        func(d *Query) { d.Inputs[0].Columns[1].Name = "K" },
+		"no name":             func(d *Query) { d.Inputs[0].Columns[1].Name = "" },
+		"a function":          func(d *Query) { d.Inputs[0].Columns[0].Function = FunctionMax },
+		"a window":            func(d *Query) { d.Inputs[0].Columns[0].Window = &Window{} },
+		"a filter":            func(d *Query) { d.Inputs[0].Filter = expr.Literal(value.Bool(true)) },
+		"a grouping":          func(d *Query) { d.Inputs[0].Grouped = true },
+		"too many rows":       func(d *Query) { d.Inputs = append(d.Inputs, slices.Repeat(d.Inputs[:1], maxInputs)...) },
 	} {
 		d := good()
 		spoil(d)
@@ -233,19 +233,19 @@ func TestCheckRefusesDoublesOfThePatient(t *testing.T) {
 func TestProofsOfDerived(t *testing.T) {
 	id, days, stay := stayColumn("id"), stayColumn("days"), stayColumn("stay")
 	patient := plainOutput("id", id)
-	grouped := func(columns ...Output) *Derived { d := ofStay(columns...); d.Grouped = true; return d }
+	grouped := func(columns ...Output) *Query { d := ofStay(columns...); d.Grouped = true; return d }
 	count := Output{Name: "n", Function: FunctionRows}
-	arms := func(how Combine, all ...*Derived) *Derived { return &Derived{Combine: how, Arms: all, Patient: "id"} }
+	inputs := func(how SetOp, all ...*Query) *Query { return &Query{SetOp: how, Inputs: all, Patient: "id"} }
 	first := ofStay(patient, tied(numbered(stay), id))
-	where := func(d *Derived, e *expr.Expr) Fragment { f := over(d); f.Filter = e; return f }
+	where := func(d *Query, e *expr.Expr) Fragment { f := over(d); f.Filter = e; return f }
 	n := col("d", "n", value.TypeInt)
-	person := &Derived{Relations: []Relation{{Name: "person", Table: "person"}}, Columns: []Output{plainOutput("id", personID("person"))}, Patient: "id"}
+	person := &Query{Relations: []Relation{{Name: "person", Table: "person"}}, Columns: []Output{plainOutput("id", personID("person"))}, Patient: "id"}
 	for name, c := range map[string]struct {
 		f    Fragment
 		once bool // a patient has one row
 	}{
 		// Of a patient's stays, some find the patient and some do not: two groups, of the id and of NULL.
-		"a group an optional patient": {over(&Derived{Relations: []Relation{{Name: "stay", Table: "stay"}, {Name: "person", Table: "person", Join: JoinLeft,
+		"a group an optional patient": {over(&Query{Relations: []Relation{{Name: "stay", Table: "stay"}, {Name: "person", Table: "person", Join: JoinLeft,
 			On: exprtest.New(t, expr.OpAnd, eq(t, id, personID("person")), exprtest.New(t, expr.OpLess, days, exprtest.Int(5)))}}, Columns: []Output{patient, plainOutput("other", personID("person")), count}, Grouped: true, Patient: "id"}), false},
 		"rows as they are":                       {over(ofStay(patient, plainOutput("days", days))), false},
 		"a group a patient":                      {over(grouped(patient, count)), true},
@@ -258,13 +258,13 @@ func TestProofsOfDerived(t *testing.T) {
 		"the first row or none":                  {where(first, exprtest.New(t, expr.OpOr, eq(t, n, exprtest.Int(1)), exprtest.New(t, expr.OpIsNull, n))), false},
 		"the rank, where several are first":      {where(ofStay(patient, Output{Name: "n", Function: FunctionRank, Window: numbered(days).Window}), eq(t, n, exprtest.Int(1))), false},
 		"the first of each length":               {where(ofStay(patient, plainOutput("days", days), Output{Name: "n", Function: FunctionRowNumber, Window: &Window{Partition: []*expr.Expr{id, days}, Order: []Order{{Expr: stay}}, Ties: []*expr.Expr{id, days}}}), eq(t, n, exprtest.Int(1))), false},
-		"both sides of people":                   {over(arms(CombineAll, person, person)), false},
-		"distinct people":                        {over(arms(CombineUnion, person, person)), true},
-		"distinct people with their stays":       {over(arms(CombineUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days)))), false},
-		"people but some":                        {over(arms(CombineExcept, person, ofStay(patient))), true},
-		"people and some":                        {over(arms(CombineIntersect, person, ofStay(patient))), true},
-		"some of people":                         {over(arms(CombineIntersect, ofStay(patient), person)), true},
-		"groups of one group, of several":        {over(arms(CombineExcept, grouped(patient, plainOutput("days", days)), grouped(patient, plainOutput("days", days)))), false},
+		"both sides of people":                   {over(inputs(SetOpUnionAll, person, person)), false},
+		"distinct people":                        {over(inputs(SetOpUnion, person, person)), true},
+		"distinct people with their stays":       {over(inputs(SetOpUnion, ofStay(patient, plainOutput("days", days)), ofStay(patient, plainOutput("days", days)))), false},
+		"people but some":                        {over(inputs(SetOpExcept, person, ofStay(patient))), true},
+		"people and some":                        {over(inputs(SetOpIntersect, person, ofStay(patient))), true},
+		"some of people":                         {over(inputs(SetOpIntersect, ofStay(patient), person)), true},
+		"groups of one group, of several":        {over(inputs(SetOpExcept, grouped(patient, plainOutput("days", days)), grouped(patient, plainOutput("days", days)))), false},
 		"one row of a group, joined to itself":   {selfJoined(t, grouped(patient, count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), true},
 		"several rows, joined to one":            {selfJoined(t, grouped(patient, plainOutput("days", days), count), eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt))), false},
 		"several rows, joined by all but a part": {selfJoined(t, ofStay(patient, plainOutput("days", days)), exprtest.New(t, expr.OpAnd, eq(t, col("d", "id", value.TypeInt), col("e", "id", value.TypeInt)), eq(t, col("d", "days", value.TypeInt), col("e", "days", value.TypeInt)))), false},
@@ -278,10 +278,10 @@ func TestProofsOfDerived(t *testing.T) {
 	}
 }
 
-func selfJoined(t *testing.T, d *Derived, on *expr.Expr) Fragment {
+func selfJoined(t *testing.T, d *Query, on *expr.Expr) Fragment {
 	t.Helper()
 	f := over(d)
-	f.Relations = append(f.Relations, Relation{Name: "e", Derived: d, Join: JoinInner, On: on})
+	f.Relations = append(f.Relations, Relation{Name: "e", Query: d, Join: JoinInner, On: on})
 	return f
 }
 
@@ -291,8 +291,8 @@ func TestFactsOfOutputs(t *testing.T) {
 	c := testCatalog(t)
 	x := col("vital", "x", value.TypeFloat)
 	vitals := []Relation{{Name: "visit", Table: "visit"}, {Name: "vital", Table: "vital", Join: JoinInner, On: eq(t, col("visit", "stay", value.TypeInt), col("vital", "stay", value.TypeInt))}}
-	facts := func(d *Derived, column string) expr.Range {
-		s, err := NewScope([]Relation{{Name: "d", Derived: d}}, c)
+	facts := func(d *Query, column string) expr.Range {
+		s, err := NewScope([]Relation{{Name: "d", Query: d}}, c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func TestFactsOfOutputs(t *testing.T) {
 	}
 	for _, g := range []Grid{{Shift: -900, Lower: 5, Upper: 5}, {Shift: 0, Lower: -7, Upper: -5}, {Shift: 3, Lower: 2, Upper: 4}} {
 		for _, f := range []Function{FunctionSum, FunctionAverage} {
-			d := &Derived{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
+			d := &Query{Relations: vitals, Grouped: true, Patient: "id", Columns: []Output{plainOutput("id", col("visit", "who", value.TypeInt)), {Name: "s", Function: f, Expr: x, Grid: &g}}}
 			got := facts(d, "s")
 			one := d.Columns[1].of(&joined{evaluation: &evaluation{}, index: map[string]int{"vital": 0}, columns: map[*expr.Expr]int{},
 				names: []map[string]int{{"x": 0}}, sources: []Rows{{Values: [][]value.Value{{value.Float(0.5)}}}}, rows: []joinedRow{{0}}}, []int{0})
@@ -316,7 +316,7 @@ func TestFactsOfOutputs(t *testing.T) {
 		if f == FunctionRows {
 			o.Expr = nil
 		}
-		got := facts(&Derived{Relations: []Relation{{Name: "place", Table: "place"}}, Grouped: true, Columns: []Output{o}}, "s")
+		got := facts(&Query{Relations: []Relation{{Name: "place", Table: "place"}}, Grouped: true, Columns: []Output{o}}, "s")
 		if zero && got.Lower > 0 || !zero && !got.Nullable {
 			t.Errorf("%s of no row: %+v", f, got)
 		}
@@ -351,7 +351,7 @@ func TestCheckIsBounded(t *testing.T) {
 		}
 		products.Columns = append(products.Columns, plainOutput("c"+strings.Repeat("x", len(products.Columns)), &expr.Expr{Op: expr.OpLeast, Type: value.TypeInt, Args: all}))
 	}
-	for name, d := range map[string]*Derived{"conditions": d, "products": products} {
+	for name, d := range map[string]*Query{"conditions": d, "products": products} {
 		f := over(d)
 		b, err := json.Marshal(Request{Fragment: f})
 		if err != nil {
@@ -374,11 +374,11 @@ func FuzzCheck(f *testing.F) {
 	window := Output{Name: "n", Function: FunctionSum, Expr: days, Window: &Window{Partition: []*expr.Expr{id}, Order: []Order{{Expr: stayColumn("stay")}}, Frame: &Frame{From: -1, To: 0}}}
 	grouped := ofStay(plainOutput("id", id), Output{Name: "n", Function: FunctionDistinct, Expr: days})
 	grouped.Grouped = true
-	within := &Derived{Relations: []Relation{{Name: "r", Derived: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", exprtest.Int(1))}, Patient: "id"}
-	for _, d := range []*Derived{
+	within := &Query{Relations: []Relation{{Name: "r", Query: d}}, Columns: []Output{plainOutput("id", col("r", "id", value.TypeInt)), plainOutput("x", exprtest.Int(1))}, Patient: "id"}
+	for _, d := range []*Query{
 		d, ofStay(plainOutput("id", id), window), grouped,
-		{Combine: CombineExcept, Arms: []*Derived{d, d, nil}, Patient: "id"},
-		{Combine: CombineUnion, Arms: []*Derived{d, within}, Patient: "id"},
+		{SetOp: SetOpExcept, Inputs: []*Query{d, d, nil}, Patient: "id"},
+		{SetOp: SetOpUnion, Inputs: []*Query{d, within}, Patient: "id"},
 	} {
 		b, err := json.Marshal(Request{Fragment: over(d)})
 		if err != nil {
@@ -413,8 +413,8 @@ func FuzzCheck(f *testing.F) {
 		}
 		for _, relation := range r.Fragment.Relations {
 			_ = relation.String()
-			if relation.Derived != nil {
-				relation.Derived.Evaluate(table, "h", c)
+			if relation.Query != nil {
+				relation.Query.Evaluate(table, "h", c)
 			}
 		}
 	})
@@ -440,7 +440,7 @@ func one(t value.Type) value.Value {
 func TestOptionalColumnsMayBeNull(t *testing.T) {
 	never := exprtest.New(t, expr.OpAnd, expr.Literal(value.Bool(false)), expr.Literal(value.Null(value.TypeBool)))
 	d := ofStay(plainOutput("id", stayColumn("id")), plainOutput("c", never))
-	s, err := NewScope([]Relation{{Name: "person", Table: "person"}, {Name: "d", Derived: d, Join: JoinLeft, On: eq(t, personID("person"), personID("d"))}}, testCatalog(t))
+	s, err := NewScope([]Relation{{Name: "person", Table: "person"}, {Name: "d", Query: d, Join: JoinLeft, On: eq(t, personID("person"), personID("d"))}}, testCatalog(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,10 +110,10 @@ func newScope(relations []Relation, on assumptions, depth int) (*Scope, error) {
 	for i, r := range relations {
 		next := scopedRelation{Relation: r, optional: r.Join == JoinLeft}
 		switch {
-		case r.Derived != nil && r.Table != "":
+		case r.Query != nil && r.Table != "":
 			return nil, fmt.Errorf("%w: the relation %s is a table and derived", ErrInvalid, r.Name)
-		case r.Derived != nil:
-			derived, err := r.Derived.properties(r.Name, on, depth+1)
+		case r.Query != nil:
+			derived, err := r.Query.properties(r.Name, on, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -139,7 +139,7 @@ func newScope(relations []Relation, on assumptions, depth int) (*Scope, error) {
 
 // isPatientID reports whether the column of relation i holds the patient's id.
 func (s *Scope) isPatientID(i int, column string) bool {
-	if r := s.relations[i]; r.Derived != nil {
+	if r := s.relations[i]; r.Query != nil {
 		return !r.table.Public && strings.EqualFold(r.table.Patient, column)
 	}
 	return s.catalog.IsPatientID(s.relations[i].Table, column)
@@ -159,7 +159,7 @@ func (s *Scope) Range(e *expr.Expr) expr.Range {
 	if !ok {
 		return f
 	}
-	if s.relations[i].Derived != nil {
+	if s.relations[i].Query != nil {
 		return s.derivedRange(i, e)
 	}
 	c, ok := s.relations[i].table.Column(e.Column)

@@ -42,7 +42,7 @@ func (s *Scope) multiplicity(i int, columns []string) (float64, error) {
 		}
 	}
 	switch {
-	case r.Derived != nil:
+	case r.Query != nil:
 		return r.properties.multiplicity(columns)
 	case s.budget.most == nil:
 		return 1, nil
@@ -61,10 +61,10 @@ func containsFold(list []string, s string) bool {
 }
 
 // most is how many rows of a list of constants agree in the columns.
-func (d *Derived) most(columns []string) int {
-	rows := d.Arms
+func (d *Query) most(columns []string) int {
+	rows := d.Inputs
 	if d.Constant() {
-		rows = []*Derived{d}
+		rows = []*Query{d}
 	}
 	counts, most := map[string]int{}, 0
 	for _, row := range rows {

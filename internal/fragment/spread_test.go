@@ -12,10 +12,10 @@ import (
 )
 
 // listOf is a list of n values, of which some are equal.
-func listOf(n, equal int) *Derived {
-	d := &Derived{Combine: CombineAll}
+func listOf(n, equal int) *Query {
+	d := &Query{SetOp: SetOpUnionAll}
 	for i := range n {
-		d.Arms = append(d.Arms, &Derived{Columns: []Output{{Name: "k", Expr: expr.Literal(value.Int(int64(i / equal)))}, {Name: "v", Expr: expr.Literal(value.Int(int64(i % 7)))}}})
+		d.Inputs = append(d.Inputs, &Query{Columns: []Output{{Name: "k", Expr: expr.Literal(value.Int(int64(i / equal)))}, {Name: "v", Expr: expr.Literal(value.Int(int64(i % 7)))}}})
 	}
 	return d
 }
@@ -25,15 +25,15 @@ func TestSpread(t *testing.T) {
 	c := testCatalog(t)
 	stay := Relation{Name: "stay", Table: "stay"}
 	days := col("stay", "days", value.TypeInt)
-	list := func(name string, d *Derived, join Join, on *expr.Expr) Relation {
-		return Relation{Name: name, Derived: d, Join: join, On: on}
+	list := func(name string, d *Query, join Join, on *expr.Expr) Relation {
+		return Relation{Name: name, Query: d, Join: join, On: on}
 	}
 	less := func(name string) *expr.Expr { return exprtest.New(t, expr.OpLess, col(name, "k", value.TypeInt), days) }
-	within := func(rs ...Relation) *Derived { // a patient's rows beside lists
-		return &Derived{Relations: rs, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("stay")}, {Name: "days", Expr: days}}}
+	within := func(rs ...Relation) *Query { // a patient's rows beside lists
+		return &Query{Relations: rs, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("stay")}, {Name: "days", Expr: days}}}
 	}
-	public := func(rs ...Relation) *Derived {
-		return &Derived{Relations: rs, Columns: []Output{{Name: "k", Expr: col(rs[0].Name, "k", value.TypeInt)}}}
+	public := func(rs ...Relation) *Query {
+		return &Query{Relations: rs, Columns: []Output{{Name: "k", Expr: col(rs[0].Name, "k", value.TypeInt)}}}
 	}
 	place := Relation{Name: "place", Table: "place"}
 	measured := func(table string, columns []string) (float64, error) {
@@ -64,11 +64,11 @@ func TestSpread(t *testing.T) {
 			list("e", within(stay, list("b", listOf(100, 1), JoinCross, nil)), JoinInner, eq(t, personID("d"), personID("e"))), list("c", listOf(1000, 1), JoinCross, nil)}},
 		"within, twice, and more": {relations: []Relation{list("d", within(stay, list("a", listOf(101, 1), JoinCross, nil)), "", nil),
 			list("e", within(stay, list("b", listOf(100, 1), JoinCross, nil)), JoinInner, eq(t, personID("d"), personID("e"))), list("c", listOf(501, 1), JoinCross, nil), list("g", listOf(2, 1), JoinCross, nil)}, static: true},
-		"in arms": {relations: []Relation{list("d", &Derived{Combine: CombineAll, Patient: "id", Arms: []*Derived{
+		"in inputs": {relations: []Relation{list("d", &Query{SetOp: SetOpUnionAll, Patient: "id", Inputs: []*Query{
 			within(stay, list("a", listOf(1000, 1), JoinCross, nil)), within(stay, list("a", listOf(1000, 1), JoinCross, nil))}}, "", nil), list("b", listOf(6, 1), JoinCross, nil)}, static: true},
 		"lists of lists":              {relations: []Relation{stay, list("p", public(list("a", listOf(1000, 1), "", nil), list("b", listOf(11, 1), JoinCross, nil)), JoinCross, nil)}, static: true},
 		"lists of lists by their key": {relations: []Relation{stay, list("p", public(list("a", listOf(1000, 1), "", nil), list("b", listOf(11, 1), JoinCross, nil)), JoinInner, eq(t, col("p", "k", value.TypeInt), days))}},
-		"public alone": {relations: []Relation{stay, list("p", &Derived{Grouped: true, Columns: []Output{{Name: "n", Function: FunctionRows}},
+		"public alone": {relations: []Relation{stay, list("p", &Query{Grouped: true, Columns: []Output{{Name: "n", Function: FunctionRows}},
 			Relations: []Relation{list("a", listOf(1000, 1), "", nil), list("b", listOf(1000, 1), JoinCross, nil), list("c", listOf(1000, 1), JoinCross, nil)}}, JoinCross, nil)}, static: true},
 		"a table":                   {relations: []Relation{stay, joined(place, JoinCross, nil)}, measured: true},
 		"a table by its key":        {relations: []Relation{stay, joined(place, JoinInner, eq(t, col("place", "id", value.TypeInt), days))}},

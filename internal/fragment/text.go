@@ -9,17 +9,17 @@ import (
 
 // String writes the derived relation as SQL for people; engines have their own
 // dialects.
-func (d *Derived) String() string {
-	if d.Combine != "" {
-		var arms []string
-		for _, arm := range d.Arms {
-			text := arm.String()
-			if arm.Combine != "" {
+func (d *Query) String() string {
+	if d.SetOp != "" {
+		var inputs []string
+		for _, input := range d.Inputs {
+			text := input.String()
+			if input.SetOp != "" {
 				text = "(\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n)"
 			}
-			arms = append(arms, text)
+			inputs = append(inputs, text)
 		}
-		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n")
+		return strings.Join(inputs, "\n"+strings.ToUpper(string(d.SetOp))+"\n")
 	}
 	var columns, keys []string
 	for _, o := range d.Columns {
@@ -56,8 +56,8 @@ func (d *Derived) String() string {
 func (r Relation) String() string {
 	text := r.Table
 	switch {
-	case r.Derived != nil:
-		text = "(\n  " + strings.ReplaceAll(r.Derived.String(), "\n", "\n  ") + "\n) AS " + r.Name
+	case r.Query != nil:
+		text = "(\n  " + strings.ReplaceAll(r.Query.String(), "\n", "\n  ") + "\n) AS " + r.Name
 	case r.Name != r.Table:
 		text += " AS " + r.Name
 	}

@@ -20,7 +20,7 @@ func TestTexts(t *testing.T) {
 		}
 		return e
 	}
-	d := &Derived{Relations: []Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("person")}}}
+	d := &Query{Relations: []Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []Output{{Name: "id", Expr: personID("person")}}}
 	for i := range 20 {
 		d.Columns = append(d.Columns, Output{Name: "s" + strings.Repeat("x", i), Expr: grown(3)})
 	}
@@ -30,7 +30,7 @@ func TestTexts(t *testing.T) {
 	var relations []Relation
 	for i := range 20 {
 		name := "d" + strings.Repeat("x", i)
-		r := Relation{Name: name, Derived: d}
+		r := Relation{Name: name, Query: d}
 		if i > 0 {
 			r.Join, r.On = JoinInner, eq(t, personID("d"), personID(name))
 		}

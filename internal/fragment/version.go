@@ -70,7 +70,7 @@ func (r *Request) versioned() error {
 // framesValues reports whether a window has a frame of values.
 func (f *Fragment) framesValues() bool {
 	found := false
-	walkDerived(f.Relations, func(d *Derived) {
+	walkDerived(f.Relations, func(d *Query) {
 		for _, o := range d.Columns {
 			found = found || o.Window != nil && o.Window.Frame != nil && o.Window.Frame.Values
 		}

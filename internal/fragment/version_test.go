@@ -21,7 +21,7 @@ import (
 // wireWords are the types of strings that a request says, and the folders of their packages.
 var wireWords = map[string]string{
 	"Op": "../expr", "Unit": "../expr", "Field": "../expr",
-	"Join": ".", "PartialKind": ".", "Combine": ".", "Function": ".", "Norm": ".",
+	"Join": ".", "PartialKind": ".", "SetOp": ".", "Function": ".", "Norm": ".",
 	"Mechanism": "../../dp", "Type": "../value",
 }
 

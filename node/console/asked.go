@@ -57,20 +57,20 @@ func askedOf(e ledger.Entry) (a *Asked) {
 
 // conditions visits what the rows of a relation, and of those that it is made of, must fulfil.
 func conditions(r *fragment.Relation, visit func(*expr.Expr)) {
-	if r.Derived == nil {
+	if r.Query == nil {
 		return
 	}
-	derived(r.Derived, visit)
+	derived(r.Query, visit)
 }
 
-func derived(d *fragment.Derived, visit func(*expr.Expr)) {
+func derived(d *fragment.Query, visit func(*expr.Expr)) {
 	if d.Filter != nil {
 		visit(d.Filter)
 	}
 	for i := range d.Relations {
 		conditions(&d.Relations[i], visit)
 	}
-	for _, arm := range d.Arms {
-		derived(arm, visit)
+	for _, input := range d.Inputs {
+		derived(input, visit)
 	}
 }

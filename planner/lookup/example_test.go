@@ -32,12 +32,12 @@ tables:
 }
 
 // relation is what a query makes of the catalog's tables.
-func relation(v *relational.Vocabulary, sql string) *fragment.Derived {
+func relation(v *relational.Vocabulary, sql string) *fragment.Query {
 	s, err := syntax.Parse(sql)
 	if err != nil {
 		panic(err)
 	}
-	return relational.New(v, relational.NewScope(), nil).Derive(s.Query, relational.NewScope(), s.Query.At).Derived
+	return relational.New(v, relational.NewScope(), nil).Derive(s.Query, relational.NewScope(), s.Query.At).Query
 }
 
 // A relation of public tables is read by one lookup.

@@ -31,7 +31,7 @@ type Lookup struct {
 // releases and lookups before this one.
 type bound struct {
 	column *expr.Expr
-	values *fragment.Derived
+	values *fragment.Query
 }
 
 // Bounded reports whether what is asked depends on what was released.

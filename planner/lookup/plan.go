@@ -26,11 +26,11 @@ func NewPlanner(catalog *relational.Vocabulary) *Planner { return &Planner{catal
 func (p *Planner) Lookups() []*Lookup { return p.all }
 
 // Add plans the lookup of a reading, and gives the relation that reads its rows.
-func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Derived {
+func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Query {
 	return p.add(r, nil, at)
 }
 
-func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *fragment.Derived {
+func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *fragment.Query {
 	t, err := r.Relation.Table(fmt.Sprintf("%s%d", prefix, len(p.all)+1), p.catalog.Catalog, p.catalog.Domains)
 	if err != nil {
 		relational.RefuseInvalid(err, at)
@@ -43,7 +43,7 @@ func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *f
 	}
 	p.all = append(p.all, &Lookup{r, t, bounds})
 	p.catalog.Tables = append(p.catalog.Tables, t)
-	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "public", Table: t.Name}}}
+	d := &fragment.Query{Relations: []fragment.Relation{{Name: "public", Table: t.Name}}}
 	for _, column := range t.Columns {
 		d.Columns = append(d.Columns, fragment.Output{Name: column.Name, Expr: expr.Column("public", column.Name, column.Type)})
 	}
@@ -60,30 +60,30 @@ func (p *Planner) isPublic(r fragment.Relation) bool {
 }
 
 // Replace gives what is computed from releases with lookups in the place of all that reads public tables.
-func (p *Planner) Replace(d *fragment.Derived, at syntax.Position) *fragment.Derived {
-	return (&replacing{p, at, map[*fragment.Derived]*fragment.Derived{}}).derived(d)
+func (p *Planner) Replace(d *fragment.Query, at syntax.Position) *fragment.Query {
+	return (&replacing{p, at, map[*fragment.Query]*fragment.Query{}}).derived(d)
 }
 
 // replacing puts lookups into the place of relations.
 type replacing struct {
 	*Planner
 	at   syntax.Position
-	done map[*fragment.Derived]*fragment.Derived
+	done map[*fragment.Query]*fragment.Query
 }
 
-func (l *replacing) derived(d *fragment.Derived) *fragment.Derived {
+func (l *replacing) derived(d *fragment.Query) *fragment.Query {
 	if done := l.done[d]; done != nil {
 		return done
 	}
 	out := *d
 	l.done[d] = &out
-	if l.isPublic(fragment.Relation{Derived: d}) {
+	if l.isPublic(fragment.Relation{Query: d}) {
 		out = *l.Add(fragment.Reading{Relation: d, Limit: fragment.MaxLookupRows + 1}, l.at)
 		return &out
 	}
-	out.Arms = nil
-	for _, arm := range d.Arms {
-		out.Arms = append(out.Arms, l.derived(arm))
+	out.Inputs = nil
+	for _, arm := range d.Inputs {
+		out.Inputs = append(out.Inputs, l.derived(arm))
 	}
 	out.Relations = slices.Clone(d.Relations)
 	var pending []int
@@ -91,8 +91,8 @@ func (l *replacing) derived(d *fragment.Derived) *fragment.Derived {
 		switch {
 		case l.isPublic(r):
 			pending = append(pending, i)
-		case r.Derived != nil:
-			out.Relations[i].Derived = l.derived(r.Derived)
+		case r.Query != nil:
+			out.Relations[i].Query = l.derived(r.Query)
 		}
 	}
 	for len(pending) > 0 { // what is bound by others comes after them, and what nothing binds first
@@ -106,18 +106,18 @@ func (l *replacing) derived(d *fragment.Derived) *fragment.Derived {
 
 // relation puts a lookup into the place of the i-th relation of a select: of the columns that the
 // select reads, and of the rows for which holds what conditions say of it alone.
-func (l *replacing) relation(d *fragment.Derived, i int, bounds []bound) {
+func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 	r := &d.Relations[i]
 	table, ok := l.catalog.Table(r.Table)
-	if r.Derived != nil {
+	if r.Query != nil {
 		var err error
-		if table, err = r.Derived.Table(r.Name, l.catalog.Catalog, l.catalog.Domains); err != nil {
+		if table, err = r.Query.Table(r.Name, l.catalog.Catalog, l.catalog.Domains); err != nil {
 			relational.RefuseInvalid(err, l.at)
 		}
 	} else if !ok {
 		panic("a table of the catalog is gone") // it was resolved
 	}
-	in := &fragment.Derived{Relations: []fragment.Relation{{Name: r.Name, Table: r.Table, Derived: r.Derived}}}
+	in := &fragment.Query{Relations: []fragment.Relation{{Name: r.Name, Table: r.Table, Query: r.Query}}}
 	add := func(relation, column string) {
 		if c, ok := table.Column(column); ok && relation == r.Name && !slices.ContainsFunc(in.Columns, func(o fragment.Output) bool { return o.Name == c.Name }) {
 			in.Columns = append(in.Columns, fragment.Output{Name: c.Name, Expr: expr.Column(r.Name, c.Name, c.Type)})
@@ -139,11 +139,11 @@ func (l *replacing) relation(d *fragment.Derived, i int, bounds []bound) {
 		in.Filter = scalar.Conjunction(own)
 	}
 	read := l.add(fragment.Reading{Relation: in, Limit: fragment.MaxLookupRows + 1}, bounds, l.at)
-	r.Derived, r.Table = nil, read.Relations[0].Table
+	r.Query, r.Table = nil, read.Relations[0].Table
 }
 
 // bounds are the equalities of the i-th relation's columns with those of relations that are not pending.
-func (l *replacing) bounds(d *fragment.Derived, i int, pending []int) []bound {
+func (l *replacing) bounds(d *fragment.Query, i int, pending []int) []bound {
 	var all []bound
 	for _, e := range conditionsOn(d, i) {
 		if e.Op != expr.OpEqual {
@@ -158,14 +158,14 @@ func (l *replacing) bounds(d *fragment.Derived, i int, pending []int) []bound {
 			}
 			alone := d.Relations[at]
 			alone.Join, alone.On = "", nil
-			all = append(all, bound{mine, &fragment.Derived{Relations: []fragment.Relation{alone}, Grouped: true, Columns: []fragment.Output{{Name: "value", Expr: other}}}})
+			all = append(all, bound{mine, &fragment.Query{Relations: []fragment.Relation{alone}, Grouped: true, Columns: []fragment.Output{{Name: "value", Expr: other}}}})
 		}
 	}
 	return all
 }
 
 // conditionsOn lists conditions without which no row of the i-th relation is in the select's rows.
-func conditionsOn(d *fragment.Derived, i int) []*expr.Expr {
+func conditionsOn(d *fragment.Query, i int) []*expr.Expr {
 	all := expr.Conjuncts(d.Relations[i].On)
 	if d.Relations[i].Join == fragment.JoinLeft {
 		return all
@@ -180,7 +180,7 @@ func conditionsOn(d *fragment.Derived, i int) []*expr.Expr {
 }
 
 // expressionsOf lists the expressions of a select.
-func expressionsOf(d *fragment.Derived) []*expr.Expr {
+func expressionsOf(d *fragment.Query) []*expr.Expr {
 	all := []*expr.Expr{d.Filter}
 	for _, r := range d.Relations {
 		all = append(all, r.On)

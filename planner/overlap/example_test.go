@@ -27,11 +27,11 @@ func ExamplePartOf() {
 
 // A column of a query within a query is what it is of the table.
 func ExampleInlined() {
-	d := &fragment.Derived{
+	d := &fragment.Query{
 		Relations: []fragment.Relation{{Name: "person", Table: "person"}},
 		Columns:   []fragment.Output{{Name: "years", Expr: expr.Column("person", "age", value.TypeInt)}},
 	}
-	relations := []fragment.Relation{{Name: "p", Derived: d}}
+	relations := []fragment.Relation{{Name: "p", Query: d}}
 	fmt.Println(overlap.Inlined(expr.Column("p", "years", value.TypeInt), relations))
 	// Output: p/person.age
 }

@@ -29,14 +29,14 @@ func Inlined(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 type inliner map[inlinedColumn]*expr.Expr
 
 type inlinedColumn struct {
-	of     *fragment.Derived
+	of     *fragment.Query
 	column int
 }
 
 func (in inliner) relations(relations []fragment.Relation) (all []any) {
 	for _, r := range relations {
 		of := any(r.Table)
-		if d := r.Derived; d != nil && d.Combine != "" {
+		if d := r.Query; d != nil && d.SetOp != "" {
 			of = d
 		} else if d != nil {
 			groups := []*expr.Expr{}
@@ -65,10 +65,10 @@ func (in inliner) of(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 		return &other
 	}
 	at := slices.IndexFunc(relations, func(r fragment.Relation) bool { return r.Name == e.Relation })
-	if at < 0 || relations[at].Derived == nil || relations[at].Derived.Combine != "" {
+	if at < 0 || relations[at].Query == nil || relations[at].Query.SetOp != "" {
 		return e
 	}
-	d := relations[at].Derived
+	d := relations[at].Query
 	i := slices.IndexFunc(d.Columns, func(o fragment.Output) bool { return o.Name == e.Column })
 	if i < 0 {
 		return e
@@ -84,7 +84,7 @@ func (in inliner) of(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 }
 
 // function stands for an output that is computed of several rows.
-func (in inliner) function(d *fragment.Derived, o fragment.Output, argument *expr.Expr) *expr.Expr {
+func (in inliner) function(d *fragment.Query, o fragment.Output, argument *expr.Expr) *expr.Expr {
 	parts := []any{o.Function, argument, o.Grid}
 	if w := o.Window; w != nil {
 		of := func(all []*expr.Expr) (out []*expr.Expr) {

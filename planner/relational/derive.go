@@ -42,12 +42,12 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 }
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.
-func (r *Resolver) settleDerived(d *fragment.Derived, columns []Column, at syntax.Position) *Derived {
+func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.Position) *Derived {
 	t, err := d.Table("derived", r.Catalog.Catalog, r.Catalog.Domains)
 	if err != nil {
 		r.Invalid(err, at)
 	}
-	return &Derived{Derived: d, Schema: t, Named: columns}
+	return &Derived{Query: d, Schema: t, Named: columns}
 }
 
 // Invalid refuses what the fragment's check refuses: at the table of FROM that is too much, where it is one.
@@ -71,7 +71,7 @@ func RefuseInvalid(err error, at syntax.Position) {
 
 // Adopt makes a derived relation the only source of an empty resolver.
 func (r *Resolver) Adopt(d *Derived, alias string, at syntax.Position) *Source {
-	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}, Schema: d.Schema, At: at, Alias: alias, Named: d.Named}
+	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d.Query}, Schema: d.Schema, At: at, Alias: alias, Named: d.Named}
 	if alias == "" {
 		s.Alias = " " + s.Name
 	}

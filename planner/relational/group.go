@@ -14,14 +14,14 @@ import (
 // grouping is a GROUP BY of one patient's rows.
 type grouping struct {
 	in    *Resolver
-	d     *fragment.Derived
+	d     *fragment.Query
 	terms []syntax.Item // of SELECT, for names and numbers in GROUP BY
 	next  *Resolver     // over the groups
 	name  string        // of the groups as a relation of next
 }
 
 func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
-	g := &grouping{in: r, terms: terms, d: &fragment.Derived{Relations: r.Relations(), Filter: r.Filter, Grouped: true}, name: "derived"}
+	g := &grouping{in: r, terms: terms, d: &fragment.Query{Relations: r.Relations(), Filter: r.Filter, Grouped: true}, name: "derived"}
 	var keys []*expr.Expr
 	determined := r.Patient == nil
 	if len(s.GroupBy) > 0 {

@@ -41,7 +41,7 @@ func (r *Resolver) privateKey(key string) bool {
 
 // IsPatientID reports whether the column of a source holds the patient's id.
 func (r *Resolver) IsPatientID(s *Source, column string) bool {
-	if s.Derived != nil {
+	if s.Query != nil {
 		return !s.Schema.Public && strings.EqualFold(s.Schema.Patient, column)
 	}
 	return r.Catalog.IsPatientID(s.Schema.Name, column)
@@ -150,7 +150,7 @@ func (r *Resolver) LinkByForeignKeys() {
 // foreign key: the table's rows with their patient's id, which can then be tied, in whatever order and kind of join.
 func (r *Resolver) derivePath(name string) bool {
 	s := r.Of(name)
-	if s.Derived != nil || r.IsPatientID(s, s.Schema.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
+	if s.Query != nil || r.IsPatientID(s, s.Schema.Patient) || !slices.ContainsFunc(r.joinedBy(s), func(p keyPair) bool {
 		return !p.of.Schema.Public && r.sameKey(s, p.column, p.of, p.other)
 	}) {
 		return false
@@ -164,7 +164,7 @@ func (r *Resolver) derivePath(name string) bool {
 		items = append(items, item{c.Name, whole.Expr(c)})
 	}
 	d := in.project(items, false)
-	s.Table, s.Derived, s.Schema = "", d.Derived, d.Schema
+	s.Table, s.Query, s.Schema = "", d.Query, d.Schema
 	return true
 }
 
@@ -220,7 +220,7 @@ func (r *Resolver) tieByKey(name string, unowned []string) bool {
 			id = o.Expr(c)
 		}
 		if id.Relation == name { // the patient's id is this relation's own: the other needs its own way to the patient
-			if o.Derived != nil || o.Join == fragment.JoinLeft {
+			if o.Query != nil || o.Join == fragment.JoinLeft {
 				continue
 			}
 			r.joinPath(o)
@@ -261,7 +261,7 @@ func keyOfColumn(s *Source, column string) string {
 		return ""
 	case c.References != "":
 		return c.References
-	case s.Derived == nil && len(s.Schema.Key) == 1 && strings.EqualFold(s.Schema.Key[0], column):
+	case s.Query == nil && len(s.Schema.Key) == 1 && strings.EqualFold(s.Schema.Key[0], column):
 		return s.Schema.Name + "." + c.Name
 	}
 	return ""

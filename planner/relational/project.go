@@ -28,7 +28,7 @@ func identityProjection(rows *Resolver, items []item) *Derived {
 		}
 		columns = append(columns, Column{Name: i.name, Column: i.expr.Column})
 	}
-	return &Derived{Derived: s.Derived, Schema: s.Schema, Named: columns}
+	return &Derived{Query: s.Query, Schema: s.Schema, Named: columns}
 }
 
 // starless writes * out as the columns that it stands for, and where they are qualified names them by their tables, too.
@@ -99,7 +99,7 @@ func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 // project makes a derived relation of the rows: the items, and the patient's id
 // beside them where it is not one. Distinct rows are groups by all items.
 func (r *Resolver) project(items []item, distinct bool) *Derived {
-	d := &fragment.Derived{Relations: r.Relations(), Filter: r.Filter, Grouped: distinct}
+	d := &fragment.Query{Relations: r.Relations(), Filter: r.Filter, Grouped: distinct}
 	at := r.Sources[0].At
 	var columns []Column
 	for _, i := range items {
@@ -120,12 +120,12 @@ func (r *Resolver) project(items []item, distinct bool) *Derived {
 
 // flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a chain of WITH
 // that hands rows on is as deep as what it does to them.
-func flattened(d *fragment.Derived) *fragment.Derived {
-	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Derived == nil {
+func flattened(d *fragment.Query) *fragment.Query {
+	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Query == nil {
 		return d
 	}
-	inner := d.Relations[0].Derived
-	if inner.Combine != "" || inner.Constant() {
+	inner := d.Relations[0].Query
+	if inner.SetOp != "" || inner.Constant() {
 		return d
 	}
 	of := func(column *expr.Expr) int {
@@ -188,7 +188,7 @@ func flattened(d *fragment.Derived) *fragment.Derived {
 
 // AddValue adds a value to a derived relation, and returns its name there. What
 // is there already has its name, so that what a query calls it makes no difference.
-func AddValue(d *fragment.Derived, e *expr.Expr) string {
+func AddValue(d *fragment.Query, e *expr.Expr) string {
 	for _, o := range d.Columns {
 		if o.Function == "" && scalar.Same(o.Expr, e) {
 			return o.Name
@@ -202,7 +202,7 @@ func AddValue(d *fragment.Derived, e *expr.Expr) string {
 	return d.Columns[len(d.Columns)-1].Name
 }
 
-func freshOutput(d *fragment.Derived, name string) string {
+func freshOutput(d *fragment.Query, name string) string {
 	taken := make([]bool, len(d.Columns)+3) // the numbers of those of this name; more than there are columns are none
 	for _, o := range d.Columns {
 		if strings.EqualFold(o.Name, name) {
@@ -223,7 +223,7 @@ func freshOutput(d *fragment.Derived, name string) string {
 }
 
 // functionOutput adds a function of rows to a derived relation, and returns its name.
-func functionOutput(d *fragment.Derived, o fragment.Output, name string) string {
+func functionOutput(d *fragment.Query, o fragment.Output, name string) string {
 	for _, other := range d.Columns {
 		if sameOutput(other, o) {
 			return other.Name
@@ -246,7 +246,7 @@ func sameOutput(a, b fragment.Output) bool {
 // Derived is a planned query within a query: each of its rows is one patient's, or
 // all that it reads is public.
 type Derived struct {
-	*fragment.Derived
+	*fragment.Query
 	Schema *catalog.Table
 	Named  []Column // as the query names them
 }

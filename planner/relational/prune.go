@@ -33,17 +33,17 @@ func Prune(relations []fragment.Relation, exprs ...*expr.Expr) []fragment.Relati
 	}
 	out := slices.Clone(relations)
 	for i, r := range out {
-		if r.Derived != nil {
-			out[i].Derived = pruned(r.Derived, reads[r.Name])
+		if r.Query != nil {
+			out[i].Query = pruned(r.Query, reads[r.Name])
 		}
 	}
 	return out
 }
 
 // pruned returns the derived relation with what is used of it.
-func pruned(d *fragment.Derived, reads used) *fragment.Derived {
+func pruned(d *fragment.Query, reads used) *fragment.Query {
 	out := *d
-	if d.Combine != "" {
+	if d.SetOp != "" {
 		return prunedArms(d, reads)
 	}
 	out.Columns = nil
@@ -70,33 +70,33 @@ func pruned(d *fragment.Derived, reads used) *fragment.Derived {
 	return &out
 }
 
-func prunedArms(d *fragment.Derived, reads used) *fragment.Derived {
+func prunedArms(d *fragment.Query, reads used) *fragment.Query {
 	out := *d
-	out.Arms = nil
-	first := d.Arms[0]
-	for first.Combine != "" {
-		first = first.Arms[0]
+	out.Inputs = nil
+	first := d.Inputs[0]
+	for first.SetOp != "" {
+		first = first.Inputs[0]
 	}
-	for _, arm := range d.Arms {
+	for _, arm := range d.Inputs {
 		keep := used{}
 		for i, o := range first.Columns {
 			// What is combined by comparing rows needs all that it compares.
-			if d.Combine != fragment.CombineAll || arm.Combine != "" || first != d.Arms[0] || reads[o.Name] {
-				if arm.Combine == "" {
+			if d.SetOp != fragment.SetOpUnionAll || arm.SetOp != "" || first != d.Inputs[0] || reads[o.Name] {
+				if arm.SetOp == "" {
 					keep[arm.Columns[i].Name] = true
 				} else {
 					keep[o.Name] = true
 				}
 			}
 		}
-		out.Arms = append(out.Arms, pruned(arm, keep))
+		out.Inputs = append(out.Inputs, pruned(arm, keep))
 	}
 	// Each arm keeps its patient; where they end up in other places, nothing is left out.
-	place := func(arm *fragment.Derived) int {
+	place := func(arm *fragment.Query) int {
 		return slices.IndexFunc(arm.Columns, func(o fragment.Output) bool { return o.Name == arm.Patient })
 	}
-	for _, arm := range out.Arms {
-		if d.Combine == fragment.CombineAll && (len(arm.Columns) != len(out.Arms[0].Columns) || place(arm) != place(out.Arms[0])) {
+	for _, arm := range out.Inputs {
+		if d.SetOp == fragment.SetOpUnionAll && (len(arm.Columns) != len(out.Inputs[0].Columns) || place(arm) != place(out.Inputs[0])) {
 			return d
 		}
 	}

@@ -34,7 +34,7 @@ type Resolver struct {
 	conditions []*syntax.Expr
 	// behind has the names, where moved stands between the rows and what reads them (see Regrouped).
 	behind *Resolver
-	moved  *fragment.Derived
+	moved  *fragment.Query
 	// known is what is known of the relations of knownOf.
 	known   *fragment.Scope
 	knownOf []fragment.Relation
@@ -108,7 +108,7 @@ func (r *Resolver) refuseBeyond(where *syntax.Expr) {
 		}
 		e := r.Row(t.Args[0])
 		s := r.Of(e.Relation)
-		if e.Op != expr.OpColumn || s == nil || s.Derived != nil {
+		if e.Op != expr.OpColumn || s == nil || s.Query != nil {
 			continue
 		}
 		c, ok := s.Schema.Column(e.Column)

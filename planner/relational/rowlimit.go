@@ -12,11 +12,11 @@ import (
 // BaseTable is the one table of whose rows a patient has as many in a relation, or fewer; nil where there is none. grouped: several may
 // have become one row.
 func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *catalog.Table, grouped bool) {
-	d := of.Derived
+	d := of.Query
 	switch {
 	case d == nil:
 		return t, false
-	case d.Combine != "" || t.OneRowPerPatient:
+	case d.SetOp != "" || t.OneRowPerPatient:
 		return nil, false
 	case d.Grouped:
 		if counted := r.countedIn(d, t); counted != nil {
@@ -42,7 +42,7 @@ func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *cata
 
 // countedIn is the table of which rows are told apart by what a relation groups a patient's rows by, as by a visit's id; nil: by
 // something else.
-func (r *Resolver) countedIn(d *fragment.Derived, t *catalog.Table) *catalog.Table {
+func (r *Resolver) countedIn(d *fragment.Query, t *catalog.Table) *catalog.Table {
 	var counted *catalog.Table
 	for _, o := range d.Columns {
 		if o.Function != "" || o.Name == d.Patient {
@@ -60,11 +60,11 @@ func (r *Resolver) countedIn(d *fragment.Derived, t *catalog.Table) *catalog.Tab
 
 // tableOf is a relation as a table; nil: it cannot be made.
 func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
-	if of.Derived == nil {
+	if of.Query == nil {
 		t, _ := r.Catalog.Table(of.Table)
 		return t
 	}
-	t, err := of.Derived.Table(of.Name, r.Catalog.Catalog, r.Catalog.Domains)
+	t, err := of.Query.Table(of.Name, r.Catalog.Catalog, r.Catalog.Domains)
 	if err != nil {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 
 // lookedUp reports whether a relation is joined by its key, so that it adds no rows.
 func lookedUp(of fragment.Relation, t *catalog.Table) bool {
-	if of.Derived != nil || len(t.Key) != 1 {
+	if of.Query != nil || len(t.Key) != 1 {
 		return false
 	}
 	return slices.ContainsFunc(expr.Conjuncts(of.On), func(e *expr.Expr) bool {
@@ -86,13 +86,13 @@ func lookedUp(of fragment.Relation, t *catalog.Table) bool {
 // RowLimit is how many rows of a relation a patient may have and count in full, as the catalog says of tables: a derived one has
 // no more than what it reads.
 func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
-	d := of.Derived
+	d := of.Query
 	switch {
 	case t == nil:
 		return r.Catalog.MaxRows
 	case d == nil || t.OneRowPerPatient:
 		return r.Catalog.RowLimit(t)
-	case d.Combine != "":
+	case d.SetOp != "":
 		return r.rowLimitOf(d)
 	}
 	if base, _ := r.BaseTable(of, t); base != nil {
@@ -109,11 +109,11 @@ func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 
 // rowLimitOf is that of what several relations are put together to: those of one table have its rows between them, as where each
 // has a kind.
-func (r *Resolver) rowLimitOf(d *fragment.Derived) int {
+func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	limit, seen := 0, map[string]bool{}
-	apart := d.Combine == fragment.CombineAll && fragment.Apart(d.Arms, r.Catalog.Catalog, r.Catalog.Domains)
-	for i, arm := range d.Arms {
-		of := fragment.Relation{Name: "arm", Derived: arm}
+	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Domains)
+	for i, arm := range d.Inputs {
+		of := fragment.Relation{Name: "arm", Query: arm}
 		known := r.tableOf(of)
 		one := r.RowLimit(of, known)
 		table := ""
@@ -123,8 +123,8 @@ func (r *Resolver) rowLimitOf(d *fragment.Derived) int {
 			}
 		}
 		switch {
-		case d.Combine == fragment.CombineExcept && i > 0:
-		case d.Combine == fragment.CombineIntersect && i > 0:
+		case d.SetOp == fragment.SetOpExcept && i > 0:
+		case d.SetOp == fragment.SetOpIntersect && i > 0:
 			limit = min(limit, one)
 		case apart || seen[table]:
 			limit = max(limit, one)

@@ -26,12 +26,12 @@ func (r *Resolver) Combine(c *syntax.SetOperation, at syntax.Position) *Derived 
 	left := r.Derive(links[0].Left, r.Scope, links[0].At)
 	for len(links) > 0 {
 		first := links[0]
-		how := map[string]fragment.Combine{"union": fragment.CombineUnion, "intersect": fragment.CombineIntersect, "except": fragment.CombineExcept}[first.Operator]
+		how := map[string]fragment.SetOp{"union": fragment.SetOpUnion, "intersect": fragment.SetOpIntersect, "except": fragment.SetOpExcept}[first.Operator]
 		if first.All {
-			if how != fragment.CombineUnion {
+			if how != fragment.SetOpUnion {
 				syntax.Refuse(syntax.CodeNotSupported, first.At, "leave out ALL", "%s ALL is not answered", strings.ToUpper(first.Operator))
 			}
-			how = fragment.CombineAll
+			how = fragment.SetOpUnionAll
 		}
 		sides := []*Derived{left}
 		for more := true; more; more = len(links) > 0 && first.Operator == "union" && links[0].Operator == "union" && links[0].All == first.All {
@@ -50,7 +50,7 @@ func (r *Resolver) Combine(c *syntax.SetOperation, at syntax.Position) *Derived 
 }
 
 // together puts the rows of several queries together, which are as wide, and all of patients or all public.
-func (r *Resolver) together(how fragment.Combine, all []*Derived, joint, at syntax.Position) *Derived {
+func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax.Position) *Derived {
 	// All in one form: the visible columns, of one type, then the patient's id where it is not among them.
 	sides, items := make([]*Resolver, len(all)), make([][]item, len(all))
 	types := make([]value.Type, len(all[0].Named))
@@ -75,28 +75,28 @@ func (r *Resolver) together(how fragment.Combine, all []*Derived, joint, at synt
 	if !all[0].Schema.Public && !r.comparable(how, sides, items) {
 		syntax.Refuse(syntax.CodePatientsMixed, joint, "select the patient's id as the same column on both sides", "%s would compare rows of different patients", strings.ToUpper(string(how)))
 	}
-	arms := []*fragment.Derived{}
+	arms := []*fragment.Query{}
 	for k, whole := range all {
 		d := sides[k].aligned(items[k])
-		if isIdentity(d.Derived, whole.Derived) {
+		if isIdentity(d.Query, whole.Query) {
 			d = whole
 		}
-		if d.Combine == how && how != fragment.CombineExcept && (k == 0 || how != fragment.CombineIntersect) {
-			arms = append(arms, d.Arms...) // (a UNION b) UNION c
+		if d.SetOp == how && how != fragment.SetOpExcept && (k == 0 || how != fragment.SetOpIntersect) {
+			arms = append(arms, d.Inputs...) // (a UNION b) UNION c
 			continue
 		}
-		arms = append(arms, d.Derived)
+		arms = append(arms, d.Query)
 	}
-	if how == fragment.CombineAll && fragment.AreConstants(arms) {
+	if how == fragment.SetOpUnionAll && fragment.AreConstants(arms) {
 		sortConstants(arms)
 	}
-	out := &fragment.Derived{Combine: how, Arms: arms, Patient: arms[0].Patient}
+	out := &fragment.Query{SetOp: how, Inputs: arms, Patient: arms[0].Patient}
 	projected := sides[0].aligned(items[0])
 	visible := projected.Named
 	for i := range visible {
 		visible[i].Untyped = types[i] == ""
 	}
-	if first := Leaf(arms[0]); isIdentity(projected.Derived, all[0].Derived) {
+	if first := Leaf(arms[0]); isIdentity(projected.Query, all[0].Query) {
 		for i := range visible {
 			visible[i].Column = first.Columns[i].Name
 		}
@@ -126,7 +126,7 @@ func commonType(all []*Derived, i int, at syntax.Position) value.Type {
 
 // comparable reports whether rows of patients may be put together: the patient's id stands in one place, or, where rows are not
 // compared or are told apart by something that one patient has, such as a visit, in none.
-func (r *Resolver) comparable(how fragment.Combine, sides []*Resolver, items [][]item) bool {
+func (r *Resolver) comparable(how fragment.SetOp, sides []*Resolver, items [][]item) bool {
 	place := func(k int) int {
 		return slices.IndexFunc(items[k], func(i item) bool { return sides[k].ReadsPatientID(i.expr) })
 	}
@@ -135,7 +135,7 @@ func (r *Resolver) comparable(how fragment.Combine, sides []*Resolver, items [][
 			return false
 		}
 	}
-	if place(0) >= 0 || how == fragment.CombineAll {
+	if place(0) >= 0 || how == fragment.SetOpUnionAll {
 		return true
 	}
 	for i := range items[0] {
@@ -153,7 +153,7 @@ func (r *Resolver) comparable(how fragment.Combine, sides []*Resolver, items [][
 
 // isIdentity reports whether a select passes on the columns of a derived relation as
 // they are, in their order.
-func isIdentity(d, whole *fragment.Derived) bool {
+func isIdentity(d, whole *fragment.Query) bool {
 	columns := Leaf(whole).Columns
 	if d.Filter != nil || d.Grouped || len(d.Columns) != len(columns) {
 		return false
@@ -167,9 +167,9 @@ func isIdentity(d, whole *fragment.Derived) bool {
 }
 
 // Leaf is the select that names the columns of a derived relation.
-func Leaf(d *fragment.Derived) *fragment.Derived {
-	for d.Combine != "" {
-		d = d.Arms[0]
+func Leaf(d *fragment.Query) *fragment.Query {
+	for d.SetOp != "" {
+		d = d.Inputs[0]
 	}
 	return d
 }
@@ -177,7 +177,7 @@ func Leaf(d *fragment.Derived) *fragment.Derived {
 // aligned makes a side of UNION and its like: as many columns as items, so that
 // columns that are alike on one side still stand beside those of the other.
 func (r *Resolver) aligned(items []item) *Derived {
-	d := &fragment.Derived{Relations: r.Relations(), Filter: r.Filter}
+	d := &fragment.Query{Relations: r.Relations(), Filter: r.Filter}
 	var columns []Column
 	for _, i := range items {
 		name := "value"

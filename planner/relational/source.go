@@ -164,7 +164,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 	}
 	if f.Function != nil {
 		d := r.composer.TableFunction(f.Function, r.Scope)
-		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Query: d.Query}
 		s.Schema, s.Named = d.Schema, d.Named
 		if s.Alias == "" {
 			s.Alias = f.Function.Name
@@ -177,7 +177,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 	}
 	if parts := r.parts(f); query == nil && len(parts) > 1 {
 		d := r.united(parts, f.At)
-		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Query: d.Query}
 		s.Schema, s.Named, s.parted = d.Schema, d.Named, parts[0].Part.Column+" = '"+parts[0].Part.Value+"'"
 	} else if query == nil {
 		t, ok := r.Catalog.Table(f.Table)
@@ -198,7 +198,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 		s.Relation = fragment.Relation{Name: r.freshName(t.Name), Table: t.Name}
 	} else {
 		d := r.Derive(query, within, f.At)
-		s.Relation = fragment.Relation{Name: r.freshName("derived"), Derived: d.Derived}
+		s.Relation = fragment.Relation{Name: r.freshName("derived"), Query: d.Query}
 		s.Named = d.Named
 		s.Schema = d.Schema
 	}

@@ -274,7 +274,7 @@ func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Sour
 		}
 		twin := known[e.Relation]
 		if twin == nil {
-			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinInner}, Schema: o.Schema, At: at}
+			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Query: o.Query, Join: fragment.JoinInner}, Schema: o.Schema, At: at}
 			id, ok := twin.Schema.Column(twin.Schema.Patient)
 			if len(o.Schema.Key) == 0 || o.Join == fragment.JoinLeft || !ok || !further.IsPatientID(o, id.Name) {
 				return e
@@ -313,7 +313,7 @@ func (r *Resolver) copyOuterTable(around *Resolver, c *expr.Expr, copies map[str
 			if len(o.Schema.Key) == 0 || o.Join == fragment.JoinLeft {
 				syntax.Refuse(syntax.CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.Alias))
 			}
-			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Derived: o.Derived, Join: fragment.JoinCross}, Schema: o.Schema, At: at}
+			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Query: o.Query, Join: fragment.JoinCross}, Schema: o.Schema, At: at}
 			for _, k := range o.Schema.Key {
 				mine, _ := twin.Schema.Column(k)
 				*pairs = append(*pairs, nullSafe(twin.Expr(mine), o.Expr(mine), mine.Nullable, at)...)
@@ -360,7 +360,7 @@ func (r *Resolver) linked(in *Resolver, pairs []correlation) bool {
 // leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
 func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions []fragment.Output, at syntax.Position) *Source {
-	d := &fragment.Derived{Grouped: true}
+	d := &fragment.Query{Grouped: true}
 	if in.Patient != nil && r.Patient == nil {
 		syntax.Refuse(syntax.CodeNoPatient, at, "read a table with patients in the query around", "the subquery reads patients, and the query around it has none")
 	}
@@ -391,15 +391,15 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 	if len(d.Columns) == 0 {
 		d.Columns = append(d.Columns, fragment.Output{Name: "rows", Function: fragment.FunctionRows})
 	}
-	if only := in.Sources[0]; len(in.Sources) == 1 && only.Derived != nil && in.Filter == nil && len(functions) == 0 && len(kept) == 0 && only.Schema.OneRowPerPatient {
-		d = only.Derived // a cohort already
+	if only := in.Sources[0]; len(in.Sources) == 1 && only.Query != nil && in.Filter == nil && len(functions) == 0 && len(kept) == 0 && only.Schema.OneRowPerPatient {
+		d = only.Query // a cohort already
 	}
 	planned := in.settleDerived(d, nil, at)
 	signature := scalar.Canonical(d)
 	for _, p := range kept {
 		signature += scalar.Canonical(p.outer)
 	}
-	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Derived: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, signature: signature}
+	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, signature: signature}
 	if i := slices.IndexFunc(r.Sources, func(o *Source) bool { return o.signature == signature }); i >= 0 {
 		return r.Sources[i] // asked twice
 	}

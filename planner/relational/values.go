@@ -58,9 +58,9 @@ func (r *Resolver) values(s *syntax.Select) *Derived {
 			}
 		}
 	}
-	arms := make([]*fragment.Derived, len(rows))
+	arms := make([]*fragment.Query, len(rows))
 	for k := range rows {
-		arms[k] = &fragment.Derived{}
+		arms[k] = &fragment.Query{}
 		for i := range columns {
 			columns[i].Column = freshOutput(arms[k], "value")
 			arms[k].Columns = append(arms[k].Columns, fragment.Output{Name: columns[i].Column, Expr: lists[i][k]})
@@ -70,12 +70,12 @@ func (r *Resolver) values(s *syntax.Select) *Derived {
 		return r.settleDerived(arms[0], columns, s.At)
 	}
 	sortConstants(arms)
-	return r.settleDerived(&fragment.Derived{Combine: fragment.CombineAll, Arms: arms}, columns, s.At)
+	return r.settleDerived(&fragment.Query{SetOp: fragment.SetOpUnionAll, Inputs: arms}, columns, s.At)
 }
 
 // sortConstants puts rows of constants, which have the same names, into one order.
-func sortConstants(rows []*fragment.Derived) {
-	slices.SortStableFunc(rows, func(a, b *fragment.Derived) int {
+func sortConstants(rows []*fragment.Query) {
+	slices.SortStableFunc(rows, func(a, b *fragment.Query) int {
 		return cmp.Compare(scalar.Canonical(a.Columns), scalar.Canonical(b.Columns))
 	})
 }

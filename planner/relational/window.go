@@ -16,7 +16,7 @@ import (
 type windowing struct {
 	in    *Resolver
 	inner func(*syntax.Expr) *expr.Expr // resolves a term over the rows of in
-	d     fragment.Derived
+	d     fragment.Query
 	next  *Resolver
 }
 
@@ -264,7 +264,7 @@ func (w *windowing) ordered() bool {
 // orders leave the same row before the other where two are alike.
 func (w *windowing) number(at syntax.Position) {
 	read := w.read()
-	inner := &fragment.Derived{Relations: w.in.Relations(), Filter: w.in.Filter}
+	inner := &fragment.Query{Relations: w.in.Relations(), Filter: w.in.Filter}
 	window := &fragment.Window{Ties: read}
 	if w.in.Patient != nil {
 		inner.Patient = AddValue(inner, w.in.Patient)

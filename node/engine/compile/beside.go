@@ -45,7 +45,7 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 	for _, col := range columns {
 		total += len(col.sql)
 	}
-	if most := c.target.Dialect.joins; most > 0 && total > most && (len(relations) > 1 || relations[0].Derived != nil) {
+	if most := c.target.Dialect.joins; most > 0 && total > most && (len(relations) > 1 || relations[0].Query != nil) {
 		c.moveBeside(&j, relations, filter)
 	}
 	return j

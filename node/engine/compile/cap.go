@@ -45,7 +45,7 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 		s.reads(at.Patient, at.Filter)
 		r := at.Relations[0]
 		s.read[r.Name] = append(s.read[r.Name], s.columns...)
-		if r.Derived != nil {
+		if r.Query != nil {
 			name := side + strconv.Itoa(k)
 			sql := s.relation(r)
 			for column, size := range s.sizes {
@@ -58,7 +58,7 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 	}
 	steps = append(steps, c.multiplied(sides))
 	cut := (*capped).cut
-	if c.target.Dialect.stored == "" && (c.nested || slices.ContainsFunc(caps, func(at fragment.Cap) bool { return at.Relations[0].Derived != nil })) {
+	if c.target.Dialect.stored == "" && (c.nested || slices.ContainsFunc(caps, func(at fragment.Cap) bool { return at.Relations[0].Query != nil })) {
 		cut = (*capped).cutOnce
 	}
 	for k, s := range sides {

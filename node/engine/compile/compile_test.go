@@ -97,12 +97,12 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a very large expression gives %v", err)
 	}
 	// Many that are each within the limit.
-	d := &fragment.Derived{Relations: f.Relations, Columns: []fragment.Output{{Name: "p", Expr: f.Patient}}, Patient: "p"}
+	d := &fragment.Query{Relations: f.Relations, Columns: []fragment.Output{{Name: "p", Expr: f.Patient}}, Patient: "p"}
 	for i := range 24 {
 		d.Columns = append(d.Columns, fragment.Output{Name: "c" + strconv.Itoa(i), Expr: in(4_000)})
 	}
 	f = &fragment.Fragment{
-		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Derived: d}}, Patient: expr.Column("d", "p", f.Patient.Type),
+		Version: fragment.Version, Relations: []fragment.Relation{{Name: "d", Query: d}}, Patient: expr.Column("d", "p", f.Patient.Type),
 		Partials: f.Partials[:1], Norm: fragment.L2, MaxGroups: 1, MaxRows: 1,
 	}
 	if p, err = fragment.Check(f, to.Catalog); err != nil {
@@ -298,7 +298,7 @@ func TestLinesOfTexts(t *testing.T) {
 	text := "first\nsecond\n\n third"
 	for _, d := range []*compile.Dialect{compile.DuckDB, compile.PostgreSQL, compile.Trino} {
 		f := enginetest.Shapes()["count"]
-		f.Relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{
+		f.Relations = []fragment.Relation{{Name: "d", Query: &fragment.Query{
 			Relations: f.Relations, Patient: "id",
 			Columns: []fragment.Output{{Name: "id", Expr: f.Patient}, {Name: "t", Expr: expr.Literal(value.Text(text))}},
 		}}}
@@ -335,7 +335,7 @@ func TestPulled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				relations = []fragment.Relation{{Name: "d", Derived: &fragment.Derived{Relations: relations, Patient: "p",
+				relations = []fragment.Relation{{Name: "d", Query: &fragment.Query{Relations: relations, Patient: "p",
 					Columns: []fragment.Output{{Name: "p", Expr: patient}, {Name: "k", Expr: grown}}}}}
 				patient, kind = expr.Column("d", "p", patient.Type), expr.Column("d", "k", value.TypeText)
 			}

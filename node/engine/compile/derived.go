@@ -14,18 +14,18 @@ import (
 
 // derivedSelect writes the SELECT of a derived relation.
 // With it come the sizes of its columns: see Dialect.pulled.
-func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) {
+func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 	if d.Constant() {
 		return "SELECT " + list(c.constants(d, d)), nil
 	}
-	if d.Combine == fragment.CombineAll && fragment.AreConstants(d.Arms) {
+	if d.SetOp == fragment.SetOpUnionAll && fragment.AreConstants(d.Inputs) {
 		return c.values(d), nil
 	}
-	if d.Combine != "" {
-		var arms []string
-		for _, arm := range d.Arms {
-			sql, of := c.derivedSelect(arm)
-			arms = append(arms, "(\n  "+indent(sql)+"\n)")
+	if d.SetOp != "" {
+		var inputs []string
+		for _, input := range d.Inputs {
+			sql, of := c.derivedSelect(input)
+			inputs = append(inputs, "(\n  "+indent(sql)+"\n)")
 			if sizes = slices.Grow(sizes, len(of)); len(sizes) < len(of) {
 				sizes = sizes[:len(of)]
 			}
@@ -33,7 +33,7 @@ func (c *compiler) derivedSelect(d *fragment.Derived) (sql string, sizes []int) 
 				sizes[i] = max(sizes[i], n)
 			}
 		}
-		return strings.Join(arms, "\n"+strings.ToUpper(string(d.Combine))+"\n"), sizes
+		return strings.Join(inputs, "\n"+strings.ToUpper(string(d.SetOp))+"\n"), sizes
 	}
 	inner, err := c.target.compiler(d.Relations)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *compiler) pulled(sql string) int {
 }
 
 // constants writes a row of constants, under the names of another such row.
-func (c *compiler) constants(d, named *fragment.Derived) []column {
+func (c *compiler) constants(d, named *fragment.Query) []column {
 	var columns []column
 	for i := range d.Columns {
 		e := d.Columns[i].Expr
@@ -99,16 +99,16 @@ func (c *compiler) constants(d, named *fragment.Derived) []column {
 }
 
 // values writes a list of values, which may be long: engines read VALUES faster than as many SELECTs.
-func (c *compiler) values(d *fragment.Derived) string {
+func (c *compiler) values(d *fragment.Query) string {
 	var rows, names []string
-	for _, arm := range d.Arms {
+	for _, input := range d.Inputs {
 		var row []string
-		for _, column := range c.constants(arm, d.Arms[0]) {
+		for _, column := range c.constants(input, d.Inputs[0]) {
 			row = append(row, column.sql)
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
 	}
-	for _, o := range d.Arms[0].Columns {
+	for _, o := range d.Inputs[0].Columns {
 		names = append(names, c.name(o.Name))
 	}
 	return "SELECT *\nFROM (VALUES " + strings.Join(rows, ", ") + ") AS " + c.name("list") + " (" + strings.Join(names, ", ") + ")"

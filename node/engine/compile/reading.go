@@ -12,7 +12,7 @@ import (
 
 // Reading gives the SQL of a lookup: the columns of its relation, which t describes, in its order. Errors are those of Fragment.
 func (t *Target) Reading(r *fragment.Reading, columns *catalog.Table) (string, error) {
-	relation := fragment.Relation{Name: "answer", Derived: r.Relation}
+	relation := fragment.Relation{Name: "answer", Query: r.Relation}
 	c, err := t.compiler([]fragment.Relation{relation})
 	if err != nil {
 		return "", err

@@ -193,8 +193,8 @@ func (c *compiler) relation(r fragment.Relation) string {
 	if sql, ok := c.instead[r.Name]; ok {
 		return sql
 	}
-	if r.Derived != nil {
-		sql, sizes := c.derivedSelect(r.Derived)
+	if r.Query != nil {
+		sql, sizes := c.derivedSelect(r.Query)
 		if t := c.tables[r.Name]; t != nil {
 			for i, col := range t.Columns[:min(len(t.Columns), len(sizes))] {
 				c.sizes[c.name(r.Name)+"."+c.name(col.Name)] = sizes[i]

@@ -66,11 +66,11 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 		}
 		seen[strings.ToLower(r.Name)] = true
 		c.reads(r.On)
-		if r.Derived == nil {
+		if r.Query == nil {
 			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
 			continue
 		}
-		if c.tables[r.Name], err = r.Derived.Table(r.Name, t.Catalog, expr.NewBudget()); err != nil {
+		if c.tables[r.Name], err = r.Query.Table(r.Name, t.Catalog, expr.NewBudget()); err != nil {
 			return nil, err
 		}
 		c.derived[r.Name] = true

@@ -22,7 +22,7 @@ func TestCaveats(t *testing.T) {
 		return &fragment.Fragment{Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Patient: id("s"), Keys: []fragment.Key{{Expr: column("s", key)}}, Norm: fragment.L2}
 	}
 	nested := of("code")
-	nested.Relations = []fragment.Relation{{Name: "s", Derived: &fragment.Derived{Patient: "id", Relations: []fragment.Relation{{Name: "i", Table: "STAY"}},
+	nested.Relations = []fragment.Relation{{Name: "s", Query: &fragment.Query{Patient: "id", Relations: []fragment.Relation{{Name: "i", Table: "STAY"}},
 		Columns: []fragment.Output{{Name: "id", Expr: id("i")}, {Name: "code", Expr: column("i", "town")}}}}}
 	lines, fewer := "id,code,town\n1,7,Lyon\n", "id,code\n1,7\n"
 	for _, test := range []struct {

@@ -48,15 +48,15 @@ tables:
 	defer e.Close()
 	x := expr.Column("p", "x", value.TypeFloat)
 	// The one row of a patient, and rows that may be several: those of a patient twice.
-	twice := &fragment.Derived{Combine: fragment.CombineAll, Patient: "id"}
+	twice := &fragment.Query{SetOp: fragment.SetOpUnionAll, Patient: "id"}
 	for range 2 {
-		arm := &fragment.Derived{Relations: persons, Patient: "id"}
+		input := &fragment.Query{Relations: persons, Patient: "id"}
 		for _, e := range []*expr.Expr{pID, pAge, x} {
-			arm.Columns = append(arm.Columns, fragment.Output{Name: e.Column, Expr: e})
+			input.Columns = append(input.Columns, fragment.Output{Name: e.Column, Expr: e})
 		}
-		twice.Arms = append(twice.Arms, arm)
+		twice.Inputs = append(twice.Inputs, input)
 	}
-	for _, relations := range [][]fragment.Relation{persons, {{Name: "p", Derived: twice}}} {
+	for _, relations := range [][]fragment.Relation{persons, {{Name: "p", Query: twice}}} {
 		within(t, e, c, x, relations)
 	}
 }

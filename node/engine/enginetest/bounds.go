@@ -73,7 +73,7 @@ func (k Kind) bounds(t *testing.T) {
 	}
 	for _, d := range g.trusted(table) {
 		for _, x := range g.failing("D") {
-			f := of(fragment.Relation{Name: "D", Derived: d}, 2)
+			f := of(fragment.Relation{Name: "D", Query: d}, 2)
 			f.Filter = op(expr.OpGreater, x, integer(20))
 			sums(f, x)
 			try(f)
@@ -86,10 +86,10 @@ func (k Kind) bounds(t *testing.T) {
 			f.MaxRows, f.Relations[0].Table = 1+g.IntN(3), "visit"
 		}
 		if g.IntN(3) > 0 {
-			f.Relations, relation = []fragment.Relation{{Name: "D", Derived: g.derived(f.Relations[0], 1)}}, "D"
+			f.Relations, relation = []fragment.Relation{{Name: "D", Query: g.derived(f.Relations[0], 1)}}, "D"
 			depth = 2 // a database multiplies what both mention
 			if g.IntN(4) == 0 {
-				f.Relations = []fragment.Relation{table, {Name: "D", Derived: f.Relations[0].Derived, Join: fragment.JoinLeft}}
+				f.Relations = []fragment.Relation{table, {Name: "D", Query: f.Relations[0].Query, Join: fragment.JoinLeft}}
 				f.Relations[1].On = op(expr.OpAnd, op(expr.OpEqual, idOf("T"), idOf("D")), g.at("D", g.expr(value.TypeBool, 2)))
 				f.MaxRows = 2
 			}
@@ -228,16 +228,16 @@ func (g broken) condition() *expr.Expr {
 }
 
 // derived makes a relation of one column for each type, which are named as their types.
-func (g broken) derived(from fragment.Relation, depth int) *fragment.Derived {
+func (g broken) derived(from fragment.Relation, depth int) *fragment.Query {
 	if depth > 0 && g.IntN(4) == 0 {
-		how := pick(g.generator, fragment.CombineAll, fragment.CombineUnion, fragment.CombineIntersect, fragment.CombineExcept)
-		return &fragment.Derived{Combine: how, Arms: []*fragment.Derived{g.derived(from, depth-1), g.derived(from, depth-1)}, Patient: "id"}
+		how := pick(g.generator, fragment.SetOpUnionAll, fragment.SetOpUnion, fragment.SetOpIntersect, fragment.SetOpExcept)
+		return &fragment.Query{SetOp: how, Inputs: []*fragment.Query{g.derived(from, depth-1), g.derived(from, depth-1)}, Patient: "id"}
 	}
 	relation := "T"
 	if depth > 0 && g.IntN(3) == 0 {
-		from, relation = fragment.Relation{Name: "I", Derived: g.derived(from, depth-1)}, "I"
+		from, relation = fragment.Relation{Name: "I", Query: g.derived(from, depth-1)}, "I"
 	}
-	d := &fragment.Derived{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf(relation)}}}
+	d := &fragment.Query{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf(relation)}}}
 	d.Grouped = g.IntN(3) == 0
 	if g.IntN(3) > 0 {
 		d.Filter = g.at(relation, g.condition())
@@ -261,9 +261,9 @@ func (g broken) derived(from fragment.Relation, depth int) *fragment.Derived {
 }
 
 // trusted are relations of columns with which arithmetic cannot fail, if it is done after all that their names stand for.
-func (g broken) trusted(from fragment.Relation) []*fragment.Derived {
-	plain := func(names string, narrow bool) *fragment.Derived {
-		d := &fragment.Derived{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}
+func (g broken) trusted(from fragment.Relation) []*fragment.Query {
+	plain := func(names string, narrow bool) *fragment.Query {
+		d := &fragment.Query{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}
 		var in []*expr.Expr
 		for i, name := range strings.Fields(names) {
 			x := expr.Column("T", name, []value.Type{value.TypeInt, value.TypeFloat, value.TypeDate}[i])
@@ -279,17 +279,17 @@ func (g broken) trusted(from fragment.Relation) []*fragment.Derived {
 		}
 		return d
 	}
-	both := func(how fragment.Combine, arms ...*fragment.Derived) *fragment.Derived {
-		return &fragment.Derived{Combine: how, Arms: arms, Patient: "id"}
+	both := func(how fragment.SetOp, inputs ...*fragment.Query) *fragment.Query {
+		return &fragment.Query{SetOp: how, Inputs: inputs, Patient: "id"}
 	}
 	known, free := plain("ib fb db", false), plain("i f d", false)
 	joined := plain("i f d", false) // narrowed where it is joined
-	joined.Relations = append(joined.Relations, fragment.Relation{Name: "N", Derived: plain("i f d", true), Join: fragment.JoinInner, On: op(expr.OpEqual, idOf("T"), idOf("N"))})
+	joined.Relations = append(joined.Relations, fragment.Relation{Name: "N", Query: plain("i f d", true), Join: fragment.JoinInner, On: op(expr.OpEqual, idOf("T"), idOf("N"))})
 	for i := range joined.Columns[1:] {
 		o := &joined.Columns[1+i]
 		o.Expr = expr.Column("N", o.Name, o.Expr.Type)
 	}
-	return []*fragment.Derived{plain("i f d", true), joined, both(fragment.CombineIntersect, known, free), both(fragment.CombineExcept, known, free), both(fragment.CombineUnion, known, free)}
+	return []*fragment.Query{plain("i f d", true), joined, both(fragment.SetOpIntersect, known, free), both(fragment.SetOpExcept, known, free), both(fragment.SetOpUnion, known, free)}
 }
 
 // failing lists what can fail of an int, a float and a date.

@@ -111,7 +111,7 @@ func (k Kind) cappedJoins() map[string]cappedJoin {
 	below := func(name string, i int64) *expr.Expr { return op(expr.OpLess, n(name), integer(i)) }
 	inner, left := fragment.JoinInner, fragment.JoinLeft
 	first := table("e", "event", "", nil)
-	distinct := &fragment.Derived{Relations: []fragment.Relation{first}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: id("e")}, {Name: "n", Expr: n("e")}}}
+	distinct := &fragment.Query{Relations: []fragment.Relation{first}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: id("e")}, {Name: "n", Expr: n("e")}}}
 	return map[string]cappedJoin{
 		"square":           {[]fragment.Relation{first, table("f", "event", inner, same(id("e"), id("f")))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
 		"uneven":           {[]fragment.Relation{first, table("f", "event", inner, op(expr.OpAnd, same(id("e"), id("f")), below("f", 900)))}, nil, true, map[string]int64{"a": 900 * 1111, "b": 4}},
@@ -122,8 +122,8 @@ func (k Kind) cappedJoins() map[string]cappedJoin {
 		"a key, left":      {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", left, same(stay("s"), stay("v")))}, nil, false, map[string]int64{"a": 6, "b": 9, "c": 6, "d": 0}},
 		"through another":  {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v"))), table("e", "event", inner, same(id("s"), id("e")))}, nil, true, map[string]int64{"a": 6 * 1200, "b": 18, "c": 0}},
 		"the longer":       {[]fragment.Relation{table("s", "stay", "", nil), table("v", "vital", inner, same(stay("s"), stay("v"))), table("e", "event", inner, same(id("s"), id("e"))), table("f", "event", inner, op(expr.OpAnd, same(id("e"), id("f")), below("f", 100)))}, nil, true, map[string]int64{"a": 6 * 100 * 1200, "b": 36}},
-		"of a derived one": {[]fragment.Relation{{Name: "d", Derived: distinct}, table("f", "event", inner, same(id("f"), expr.Column("d", "id", value.TypeText)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
-		"twice": {[]fragment.Relation{first, {Name: "d", Join: inner, On: same(id("e"), id("d")), Derived: &fragment.Derived{Patient: "id",
+		"of a derived one": {[]fragment.Relation{{Name: "d", Query: distinct}, table("f", "event", inner, same(id("f"), expr.Column("d", "id", value.TypeText)))}, nil, true, map[string]int64{"a": 1_000_000, "b": 4, "c": 0, "d": 22_500}},
+		"twice": {[]fragment.Relation{first, {Name: "d", Join: inner, On: same(id("e"), id("d")), Query: &fragment.Query{Patient: "id",
 			Relations: []fragment.Relation{table("f", "event", "", nil), table("g", "event", inner, op(expr.OpAnd, same(id("f"), id("g")), below("g", 2)))}, Columns: []fragment.Output{{Name: "id", Expr: id("f")}}}}},
 			nil, true, map[string]int64{"a": 1_000_000, "b": 8, "d": 150 * 300}},
 	}

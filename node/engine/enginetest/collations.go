@@ -74,9 +74,9 @@ tables:
 		On: op(expr.OpAnd, op(expr.OpEqual, expr.Column("s", "id", value.TypeInt), expr.Column("o", "id", value.TypeInt)), op(expr.OpEqual, north, of("o")))}},
 		Patient: expr.Column("s", "id", value.TypeInt), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	// Grouped, and the distinct wards of a patient counted, in a derived relation.
-	grouped := &fragment.Derived{Patient: "p", Grouped: true, Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Columns: []fragment.Output{
+	grouped := &fragment.Query{Patient: "p", Grouped: true, Relations: []fragment.Relation{{Name: "s", Table: "stay"}}, Columns: []fragment.Output{
 		{Name: "p", Expr: expr.Column("s", "id", value.TypeInt)}, {Name: "n", Function: fragment.FunctionDistinct, Expr: north}}}
-	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Derived: grouped}}, Patient: expr.Column("d", "p", value.TypeInt),
+	two := &fragment.Fragment{Version: fragment.Version, Catalog: c.Digest(), Relations: []fragment.Relation{{Name: "d", Query: grouped}}, Patient: expr.Column("d", "p", value.TypeInt),
 		Filter: op(expr.OpEqual, expr.Column("d", "n", value.TypeInt), expr.Literal(value.Int(2))), Partials: []fragment.Partial{{Kind: fragment.PartialRows}}, Norm: fragment.L2, MaxGroups: 1, MaxRows: 9}
 	for name, tc := range map[string]struct {
 		f    *fragment.Fragment

@@ -42,7 +42,7 @@ func (k Kind) derived(t *testing.T) {
 					want[keyText(r)]++
 				}
 			}
-			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Derived: d}}, Norm: fragment.L2, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
+			f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "d", Query: d}}, Norm: fragment.L2, MaxGroups: 100_000, MaxRows: 100_000, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 			for _, column := range table.Columns {
 				x := expr.Column("d", column.Name, column.Type)
 				f.Keys = append(f.Keys, fragment.Key{Expr: x})
@@ -89,9 +89,9 @@ func rowsOf(c *catalog.Catalog, tables []Table, name string) fragment.Rows {
 }
 
 // values is a list of values, or one row of them.
-func values(one bool) *fragment.Derived {
-	row := func(k, label value.Value, n, x, b value.Value, d int64) *fragment.Derived {
-		o := &fragment.Derived{}
+func values(one bool) *fragment.Query {
+	row := func(k, label value.Value, n, x, b value.Value, d int64) *fragment.Query {
+		o := &fragment.Query{}
 		for i, v := range []value.Value{k, label, n, x, b, value.Date(d)} {
 			o.Columns = append(o.Columns, fragment.Output{Name: []string{"k", "label", "n", "x", "b", "d"}[i], Expr: expr.Literal(v)})
 		}
@@ -101,7 +101,7 @@ func values(one bool) *fragment.Derived {
 	if one {
 		return first
 	}
-	return &fragment.Derived{Combine: fragment.CombineAll, Arms: []*fragment.Derived{
+	return &fragment.Query{SetOp: fragment.SetOpUnionAll, Inputs: []*fragment.Query{
 		first,
 		row(value.Text("b"), value.Null(value.TypeText), value.Int(-1<<63), value.Null(value.TypeFloat), value.Null(value.TypeBool), 18262),
 		row(value.Text("it's"), value.Text(""), value.Int(7), value.Float(-1e100), value.Bool(false), -400000),
@@ -114,11 +114,11 @@ func values(one bool) *fragment.Derived {
 // patient), a (int), b (float), s (text) and f (bool), so that they combine.
 type deriver struct{ *rand.Rand }
 
-func (g deriver) derived(depth int) *fragment.Derived {
+func (g deriver) derived(depth int) *fragment.Query {
 	if depth > 0 && g.IntN(4) == 0 {
-		d := &fragment.Derived{Combine: []fragment.Combine{fragment.CombineAll, fragment.CombineUnion, fragment.CombineIntersect, fragment.CombineExcept}[g.IntN(4)], Patient: "id"}
+		d := &fragment.Query{SetOp: []fragment.SetOp{fragment.SetOpUnionAll, fragment.SetOpUnion, fragment.SetOpIntersect, fragment.SetOpExcept}[g.IntN(4)], Patient: "id"}
 		for range 2 + g.IntN(2) {
-			d.Arms = append(d.Arms, g.derived(depth-1))
+			d.Inputs = append(d.Inputs, g.derived(depth-1))
 		}
 		return d
 	}
@@ -126,7 +126,7 @@ func (g deriver) derived(depth int) *fragment.Derived {
 	relations := events
 	id, number, real, text, flag, day := evID, evN, evX, evKind, evUrgent, evDay
 	if depth > 0 && g.IntN(3) == 0 {
-		relations = []fragment.Relation{{Name: "inner", Derived: g.derived(depth - 1)}}
+		relations = []fragment.Relation{{Name: "inner", Query: g.derived(depth - 1)}}
 		column := func(name string, t value.Type) *expr.Expr { return expr.Column("inner", name, t) }
 		id, number, real, text = column("id", value.TypeInt), column("a", value.TypeInt), column("b", value.TypeFloat), column("s", value.TypeText)
 		flag, day = column("f", value.TypeBool), number
@@ -134,13 +134,13 @@ func (g deriver) derived(depth int) *fragment.Derived {
 		relations, id = []fragment.Relation{persons[0], {Name: "e", Table: "event", Join: fragment.JoinLeft, On: op(expr.OpEqual, evID, pID)}}, pID
 	}
 	if g.IntN(4) == 0 { // beside a list of values
-		list := fragment.Relation{Name: "list", Derived: values(g.IntN(2) == 0), Join: fragment.JoinLeft}
+		list := fragment.Relation{Name: "list", Query: values(g.IntN(2) == 0), Join: fragment.JoinLeft}
 		list.On = op(expr.OpEqual, expr.Column("list", "k", value.TypeText), text)
 		relations = append(relations[:len(relations):len(relations)], list)
 		number, real = expr.Column("list", "n", value.TypeInt), expr.Column("list", "x", value.TypeFloat)
 		flag, text = expr.Column("list", "b", value.TypeBool), expr.Column("list", "label", value.TypeText)
 	}
-	d := &fragment.Derived{Relations: relations, Patient: "id", Grouped: g.IntN(2) == 0}
+	d := &fragment.Query{Relations: relations, Patient: "id", Grouped: g.IntN(2) == 0}
 	if g.IntN(2) == 0 {
 		d.Filter = op(expr.OpGreaterOrEqual, number, integer(int64(g.IntN(500))))
 	}

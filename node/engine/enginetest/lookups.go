@@ -41,7 +41,7 @@ func (k Kind) lookups(t *testing.T) {
 	if !ok {
 		t.Fatal("the engine looks nothing up")
 	}
-	d := &fragment.Derived{Relations: []fragment.Relation{{Name: "term", Table: "term"}}}
+	d := &fragment.Query{Relations: []fragment.Relation{{Name: "term", Table: "term"}}}
 	for _, col := range table.Columns {
 		d.Columns = append(d.Columns, fragment.Output{Name: col.Name, Expr: expr.Column("term", col.Name, col.Type)})
 	}
@@ -81,7 +81,7 @@ func (k Kind) lookups(t *testing.T) {
 	if err := e.Look(t.Context(), &fragment.Reading{Relation: d, Limit: 5}, func([]value.Value) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
 	}
-	private := &fragment.Derived{Relations: []fragment.Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: expr.Column("person", "id", value.TypeInt)}}}
+	private := &fragment.Query{Relations: []fragment.Relation{{Name: "person", Table: "person"}}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: expr.Column("person", "id", value.TypeInt)}}}
 	if err := e.Look(t.Context(), &fragment.Reading{Relation: private, Limit: 5}, func([]value.Value) error { return nil }); err == nil {
 		t.Error("a patient was read")
 	}

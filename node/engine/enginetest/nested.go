@@ -68,7 +68,7 @@ func (k Kind) nested(t *testing.T) {
 		if took := time.Since(began); took > limit {
 			t.Errorf("%s, %d deep, takes %v", name, deep, took)
 		}
-		d := &fragment.Derived{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: "id", Columns: []fragment.Output{
+		d := &fragment.Query{Relations: []fragment.Relation{{Name: "T", Table: "t"}}, Patient: "id", Columns: []fragment.Output{
 			{Name: "id", Expr: expr.Column("T", "id", value.TypeInt)}, {Name: "a", Expr: expr.Column("T", "i", value.TypeInt)}}}
 		levels := map[string]int{"case": 5, "square": 8}[name] // what is larger with columns in place is refused
 		if levels == 0 {
@@ -78,7 +78,7 @@ func (k Kind) nested(t *testing.T) {
 			levels = 3
 		}
 		for range levels {
-			d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
+			d = &fragment.Query{Relations: []fragment.Relation{{Name: "D", Query: d}}, Patient: "id", Columns: []fragment.Output{
 				{Name: "id", Expr: expr.Column("D", "id", value.TypeInt)}, {Name: "a", Expr: step(expr.Column("D", "a", value.TypeInt))}}}
 		}
 		want := map[string]int64{}
@@ -88,7 +88,7 @@ func (k Kind) nested(t *testing.T) {
 			}
 		}
 		id, a := expr.Column("D", "id", value.TypeInt), expr.Column("D", "a", value.TypeInt)
-		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Filter: op(expr.OpGreater, a, small), Norm: fragment.L2, MaxGroups: 10, MaxRows: 1,
+		f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Query: d}}, Patient: id, Filter: op(expr.OpGreater, a, small), Norm: fragment.L2, MaxGroups: 10, MaxRows: 1,
 			Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 		began = time.Now()
 		got, _, _ := Partials(t, e, c, f)
@@ -118,21 +118,21 @@ func (k Kind) deep(t *testing.T) {
 	if k.Slow {
 		levels, limit = 12, slowPatience
 	}
-	d := &fragment.Derived{Relations: events, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: evID}, {Name: "a", Expr: evN}}}
+	d := &fragment.Query{Relations: events, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: evID}, {Name: "a", Expr: evN}}}
 	id, a := expr.Column("D", "id", value.TypeInt), expr.Column("D", "a", value.TypeInt)
 	for i := range levels {
 		w := &fragment.Window{Partition: []*expr.Expr{id}}
 		if i%2 == 0 {
 			w.Partition = append(w.Partition, a)
 		}
-		d = &fragment.Derived{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: "id", Columns: []fragment.Output{
+		d = &fragment.Query{Relations: []fragment.Relation{{Name: "D", Query: d}}, Patient: "id", Columns: []fragment.Output{
 			{Name: "id", Expr: id}, {Name: "a", Function: fragment.FunctionRows, Window: w}}}
 	}
 	want := map[string]int64{}
 	for _, r := range d.Evaluate(func(name string) fragment.Rows { return rowsOf(c, []Table{table}, name) }, Hospital, c).Values {
 		want[keyText(r)]++
 	}
-	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Derived: d}}, Patient: id, Norm: fragment.L2, MaxGroups: 10, MaxRows: 100,
+	f := &fragment.Fragment{Relations: []fragment.Relation{{Name: "D", Query: d}}, Patient: id, Norm: fragment.L2, MaxGroups: 10, MaxRows: 100,
 		Keys: []fragment.Key{{Expr: id}, {Expr: a}}, Partials: []fragment.Partial{{Kind: fragment.PartialRows}}}
 	began := time.Now()
 	got, _, _ := Partials(t, e, c, f)

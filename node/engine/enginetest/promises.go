@@ -74,7 +74,7 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 		return e
 	}
 	person, visit := fragment.Relation{Name: "person", Table: "person"}, fragment.Relation{Name: "visit", Table: "visit"}
-	first := &fragment.Derived{Patient: "id", Relations: []fragment.Relation{visit}, Columns: []fragment.Output{
+	first := &fragment.Query{Patient: "id", Relations: []fragment.Relation{visit}, Columns: []fragment.Output{
 		{Name: "id", Expr: id("visit", "id")}, {Name: "x", Expr: number("visit", "x")},
 		{Name: "place", Function: fragment.FunctionRowNumber, Window: &fragment.Window{
 			Partition: []*expr.Expr{id("visit", "id")}, Order: []fragment.Order{{Expr: id("visit", "day")}, {Expr: id("visit", "visit")}},
@@ -88,7 +88,7 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 			Patient: id("person", "id"), Partials: sum("person"), Keys: []fragment.Key{{Expr: expr.Column("person", "ward", value.TypeText)}}},
 		"a key that leads to the patient": {Relations: []fragment.Relation{{Name: "lab", Table: "lab"}, {Name: "visit", Table: "visit", Join: fragment.JoinInner, On: equal(id("lab", "visit"), id("visit", "visit"))}},
 			Patient: id("visit", "id"), Partials: sum("lab")},
-		"a key that orders": {Relations: []fragment.Relation{{Name: "d", Derived: first}}, Patient: id("d", "id"), Partials: sum("d"),
+		"a key that orders": {Relations: []fragment.Relation{{Name: "d", Query: first}}, Patient: id("d", "id"), Partials: sum("d"),
 			Filter: equal(id("d", "place"), expr.Literal(value.Int(1)))},
 	}
 	for _, f := range all {
