@@ -61,6 +61,19 @@ func (f from) of(kinds ...kind) []field {
 	return all
 }
 
+// named lists the fields whose names end so.
+func (f from) named(ends ...string) []string {
+	var all []string
+	for _, x := range f.fields {
+		for _, end := range ends {
+			if strings.HasSuffix(x.name, end) {
+				all = append(all, x.name)
+			}
+		}
+	}
+	return all
+}
+
 type generator struct {
 	tape
 	names int
@@ -74,7 +87,9 @@ func (g *generator) name(prefix string) string {
 
 // statement writes one query, and tells whether its rows come in an order.
 func (g *generator) statement() (text string, ordered bool) {
-	switch g.n(10) {
+	switch g.n(11) {
+	case 10:
+		text = g.pivot()
 	case 0, 1, 2, 3, 4, 5:
 		text, ordered = g.ordered(g.aggregate(false))
 	case 6:
@@ -91,6 +106,21 @@ func (g *generator) statement() (text string, ordered bool) {
 		text = "WITH " + strings.Join(g.with, ", ") + " " + text
 	}
 	return text, ordered
+}
+
+// pivot has a column for each of some values.
+func (g *generator) pivot() string {
+	f := g.from(2)
+	key, of := g.value(f, []kind{kindText, kindInt}[g.n(2)], 0), g.value(f, kindInt, 0)
+	x := "1"
+	if f.patient != "" && g.n(2) == 1 {
+		x = f.patient
+	}
+	how := "COUNT(x)"
+	if x != "1" {
+		how = g.pick("COUNT(x)", "COUNT(DISTINCT x)")
+	}
+	return "SELECT * FROM (SELECT " + key + " AS k, " + of + " AS v, " + x + " AS x FROM " + f.tables + g.conditions(f) + ") AS rows_there PIVOT (" + how + " FOR v IN (1 AS one, 2 AS two, 7 AS seven)) AS p"
 }
 
 // released is an aggregating SELECT: its keys' names, and the names of its numbers.
@@ -201,7 +231,19 @@ func (g *generator) percentages() string {
 // number is an aggregate of released rows.
 func (g *generator) number(f from) string {
 	x := func() string { return "CLAMP(" + g.value(f, []kind{kindInt, kindFloat}[g.n(2)], 1) + ", -50, 250)" }
-	switch g.n(10) {
+	switch g.n(13) {
+	case 10:
+		return g.pick("BOOL_OR(", "BOOL_AND(", "MAX(") + g.condition(f, 1) + ")"
+	case 11: // of few values, which are known
+		if of := f.named(".sex", ".kind"); len(of) > 0 {
+			return g.pick("COUNT(DISTINCT ", "MIN(", "MAX(") + of[g.n(len(of))] + ")"
+		}
+		return "COUNT(*)"
+	case 12:
+		if of := f.named(".kind"); len(of) > 0 {
+			return "SUM(DISTINCT " + of[0] + ")"
+		}
+		return "COUNT(*)"
 	case 0:
 		return "COUNT(*)"
 	case 1:
@@ -301,7 +343,10 @@ func (g *generator) join(left from, depth int) from {
 		}
 	}
 	equal := a + " = " + b
-	style := g.n(7)
+	style := g.n(9)
+	if style > 6 {
+		return g.apart(left, right, equal, style == 7)
+	}
 	if out.patient == "" && style != 1 {
 		out.patient = right.patient
 	}
@@ -338,6 +383,44 @@ func (g *generator) join(left from, depth int) from {
 			out.tables += " AND " + g.simple(right)
 		}
 		out.patient = "COALESCE(" + a + ", " + b + ")"
+	}
+	return out
+}
+
+// apart keeps the rows that others match or do not, or reads for each row some of another table's rows.
+func (g *generator) apart(left, right from, equal string, semi bool) from {
+	out := left
+	if semi {
+		out.tables += g.pick(" SEMI JOIN ", " ANTI JOIN ") + right.tables + " ON " + equal
+		if g.n(2) == 1 {
+			out.tables += " AND " + g.simple(right)
+		}
+		return out
+	}
+	if right.where != "" {
+		return left
+	}
+	var all []string
+	for _, x := range right.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {
+		all = append(all, x.name)
+	}
+	where := " FROM " + right.tables + " WHERE " + equal + g.pick("", " AND "+g.simple(right))
+	name, column := g.name("t"), g.name("c")
+	out.fields = append(slices.Clone(left.fields), field{name + "." + column, kindInt})
+	if g.n(2) == 0 || len(all) == 0 {
+		x := g.value(right, kindInt, 0)
+		out.tables += g.pick(" CROSS JOIN LATERAL ", " LEFT JOIN LATERAL ") + "(SELECT " + g.pick("COUNT(*)", "COUNT("+x+")", "MAX("+x+")", "SUM("+x+")") + " AS " + column + where + ") AS " + name
+		if strings.Contains(out.tables[len(left.tables):], " LEFT JOIN LATERAL ") {
+			out.tables += " ON TRUE"
+		}
+		return out
+	}
+	all[0] += g.pick("", " DESC")
+	rows := "(SELECT " + g.value(right, kindInt, 0) + " AS " + column + where + " ORDER BY " + strings.Join(all, ", ") + " LIMIT " + g.pick("1", "2") + ") AS " + name
+	if g.n(2) == 0 {
+		out.tables += " CROSS JOIN LATERAL " + rows
+	} else {
+		out.tables += " LEFT JOIN LATERAL " + rows + " ON TRUE"
 	}
 	return out
 }
@@ -471,7 +554,32 @@ func (g *generator) function(f from) string {
 }
 
 func (g *generator) aggregated(f from, add func(string, kind)) {
-	switch g.n(4) {
+	switch g.n(5) {
+	case 4: // of rows in an order of all that is read
+		var all []string
+		for _, x := range f.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {
+			all = append(all, x.name)
+		}
+		at := g.n(len(all))
+		all[0], all[at] = all[at], all[0]
+		order := " ORDER BY " + all[0] + g.pick("", " DESC", " NULLS FIRST") + strings.Join(append([]string{""}, all[1:]...), ", ")
+		k := []kind{kindInt, kindText, kindDate}[g.n(3)]
+		x, filter := g.value(f, k, 0), g.pick("", " FILTER (WHERE "+g.simple(f)+")")
+		listed := !strings.Contains(f.tables, "JOIN") && !strings.Contains(f.tables, ", ") // of not too many
+		switch g.n(4) {
+		case 1:
+			add("LAST("+x+order+")"+filter, k)
+		case 2:
+			add("(ARRAY_AGG("+x+order+")"+filter+")["+g.pick("1", "2")+"]", k)
+		case 3:
+			if listed {
+				add(g.pick("STRING_AGG("+g.value(f, kindText, 0)+", '-'"+order+")", "STRING_AGG(DISTINCT "+all[0]+"::text, '/' ORDER BY "+all[0]+"::text)")+filter, kindText)
+				break
+			}
+			fallthrough
+		default:
+			add("FIRST("+x+order+")"+filter, k)
+		}
 	case 1:
 		add(g.pick("MIN(", "MAX(")+g.value(f, kindDate, 0)+")", kindDate)
 	case 2:
@@ -496,7 +604,11 @@ func (g *generator) window(f from, add func(string, kind)) {
 	}
 	over := " OVER (" + partition + " ORDER BY " + total + ")"
 	date, x := g.value(f, kindDate, 0), g.value(f, kindInt, 0)
-	switch g.n(11) {
+	switch g.n(13) {
+	case 11:
+		add("NTILE("+g.pick("2", "3")+")"+over, kindInt)
+	case 12:
+		add(g.pick("PERCENT_RANK()", "CUME_DIST()")+" OVER ("+partition+" ORDER BY "+date+")", kindFloat)
 	case 0:
 		add("ROW_NUMBER()"+over, kindInt)
 	case 1:
@@ -603,7 +715,7 @@ func (g *generator) simple(f from) string {
 		return x.name + " BETWEEN " + g.constant(x.kind) + " AND " + g.constant(x.kind)
 	case 4:
 		if x.kind == kindText {
-			return x.name + g.pick(" LIKE 'a%'", " LIKE '%b'", " ILIKE 'F'")
+			return x.name + g.pick(" LIKE 'a%'", " LIKE '%b'", " ILIKE 'F'", " SIMILAR TO '(a|f)%'", " NOT LIKE '_b'", " LIKE ANY ('a%', '%b')")
 		}
 	}
 	return x.name + g.pick(" > ", " <= ", " = ", " <> ") + g.constant(x.kind)
@@ -637,7 +749,10 @@ func (g *generator) subquery(f from) string {
 		}
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + w[0].name + " = " + v[0].name + " AND " + g.simple(in) + ")"
 	}
-	switch g.n(8) {
+	switch g.n(10) {
+	case 8, 9: // NULLs and no rows decide differently in each
+		k := []kind{kindInt, kindDate}[g.n(2)]
+		return g.value(f, k, 0) + g.pick(" > ", " >= ", " < ", " <= ") + g.pick("ALL", "ANY") + " (SELECT " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) + ")"
 	case 5: // the first row in an order of all that is read
 		var all []string
 		for _, x := range in.of(kindInt, kindDate, kindText, kindFloat, kindVisit) {

@@ -272,6 +272,8 @@ var dialect = []struct {
 	{regexp.MustCompile(`(?i)\bDATEDIFF\((year|month|day|hour), `), "DATEDIFF('$1', "},
 	{regexp.MustCompile(`(?i) DIV `), " // "},
 	{regexp.MustCompile(`'\{([\d,]+)\}'::int\[\]`), "[$1]"},
+	{regexp.MustCompile(`([\w.]+) LIKE ANY \('a%', '%b'\)`), "($1 LIKE 'a%' OR $1 LIKE '%b')"},
+	{regexp.MustCompile(`SIMILAR TO '\(a\|f\)%'`), "SIMILAR TO '(a|f).*'"},
 	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM'\)`), "STRFTIME($1, '%Y-%m')"},
 	{regexp.MustCompile(`TO_CHAR\((\w+), 'YYYY-MM-DD'\)`), "STRFTIME($1, '%Y-%m-%d')"},
 }

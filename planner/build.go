@@ -350,6 +350,11 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 		return expr.Column(relationKey, index(b.keyOf(e)), e.Type)
 	}
 	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
+		if t.Name == "any_value" && len(t.Args) == 1 && b.Resolves(t.Args[0]) && t.Filter == nil {
+			if i := b.keyOf(b.Row(t.Args[0])); i >= 0 { // a group has one
+				return b.output(t.Args[0])
+			}
+		}
 		return b.aggregate(t)
 	}
 	if t.Kind == syntax.Star {
@@ -387,7 +392,7 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 	t = t.Unfiltered()
 	standard, hint := syntax.AggregateNamed(t.Name)
 	if standard == "" {
-		refuse(CodeNotSupported, t.At, hint, "%s is not answered yet", strings.ToUpper(t.Name))
+		refuse(CodeNotSupported, t.At, hint, "over patients %s would show values of single rows", strings.ToUpper(t.Name))
 	}
 	f := aggregates[standard]
 	for _, a := range t.Args {

@@ -22,6 +22,7 @@ type RangeAnalysis struct {
 	known  map[*Expr]Range
 	left   *Budget
 	bare   bool // no domains are wanted
+	depth  int  // of CASE, within whose branches its conditions hold
 	// conditions hold of every row, and are of what is made of columns.
 	conditions []*Expr
 }
@@ -91,6 +92,9 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 		args[k] = i.Range(a)
 	}
 	f := boundsOf(e, args)
+	if e.Op == OpCase && e.Type != value.TypeText && e.Type != value.TypeBool {
+		f = i.chosenWhere(e, f)
+	}
 	switch {
 	case e.Type == value.TypeInt:
 		f.Lower, f.Upper = math.Max(f.Lower, math.MinInt64), math.Min(f.Upper, math.MaxInt64)
@@ -122,6 +126,81 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 		f = f.restrictBy(e, c)
 	}
 	return f
+}
+
+// maxCaseDepth is how deep CASE within CASE is looked into, and maxChoices how many arguments of one are.
+const (
+	maxCaseDepth = 3
+	maxChoices   = 65
+)
+
+// chosenWhere narrows what is known of a CASE to what each of its values can be where it is chosen: where its condition is true and
+// none before it is. CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. What is computed in a branch is guarded as before.
+func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
+	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices {
+		return f
+	}
+	all := make([]Range, 0, len(e.Args)/2+1)
+	var before []*Expr // what holds where none before was true
+	for k := 1; k < len(e.Args); k += 2 {
+		all = append(all, i.rangeWhere(e.Args[k], Conjuncts(e.Args[k-1]), before))
+		before = append(before, contrary(e.Args[k-1])...)
+	}
+	narrow := union(append(all, i.rangeWhere(e.Args[len(e.Args)-1], nil, before)))
+	f.Lower, f.Upper = math.Max(f.Lower, narrow.Lower), math.Min(f.Upper, narrow.Upper)
+	return f
+}
+
+// rangeWhere is what is known of an expression on rows where conditions hold, of bounds alone.
+func (i *RangeAnalysis) rangeWhere(e *Expr, holds, before []*Expr) Range {
+	f := i.Range(e)
+	conditions := slices.Concat(holds, before)
+	for _, c := range conditions {
+		narrow := f.restrictBy(e, c)
+		f.Lower, f.Upper = narrow.Lower, narrow.Upper
+	}
+	if !f.Bounded() && len(e.Args) > 0 {
+		f = i.where(conditions).Range(e)
+	}
+	return f
+}
+
+// where is an analysis of the same rows where conditions hold.
+func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
+	in := NewRangeAnalysis(func(e *Expr) Range {
+		f := i.column(e)
+		for _, c := range conditions {
+			narrow := f.restrictBy(e, c)
+			f.Lower, f.Upper = narrow.Lower, narrow.Upper
+		}
+		f.Domain = nil
+		return f
+	})
+	in.left, in.bare, in.depth = i.left, true, i.depth+1
+	in.conditions = slices.Clone(i.conditions)
+	for _, c := range conditions {
+		if len(c.Args) > 0 && len(c.Args[0].Args) > 0 && len(in.conditions) < maxMade {
+			in.conditions = append(in.conditions, c)
+		}
+	}
+	return in
+}
+
+// contrary lists comparisons that hold of values that are not NULL where a condition is not true: it is false, or the value is NULL,
+// of which no bound tells anything.
+func contrary(c *Expr) (all []*Expr) {
+	turned := map[Op]Op{OpLess: OpGreaterOrEqual, OpLessOrEqual: OpGreater, OpGreater: OpLessOrEqual, OpGreaterOrEqual: OpLess}
+	switch {
+	case c.Op == OpOr:
+		for _, a := range c.Args {
+			all = append(all, contrary(a)...)
+		}
+	case turned[c.Op] != "":
+		x := *c
+		x.Op = turned[c.Op]
+		all = append(all, &x)
+	}
+	return all
 }
 
 // boundsOf gives the range of an operation, without a domain.

@@ -1,6 +1,7 @@
 package expr_test
 
 import (
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"strings"
@@ -76,5 +77,66 @@ func TestLongDomains(t *testing.T) {
 	}
 	if left > expr.MaxCharacters-60-3600 {
 		t.Errorf("%d of %d characters are left: what is written before it is cut does not count", left, expr.MaxCharacters)
+	}
+}
+
+// TestRangesOfChoices: a value of CASE lies where its condition says, of any values and constants.
+func TestRangesOfChoices(t *testing.T) {
+	u, k := expr.Column("t", "u", value.TypeInt), expr.Column("t", "k", value.TypeFloat)
+	null := expr.Literal(value.Null(value.TypeInt))
+	number := func(x float64) *expr.Expr { return exprtest.Float(x) }
+	of := func(op expr.Op, args ...*expr.Expr) *expr.Expr { return exprtest.New(t, op, args...) }
+	open := func(*expr.Expr) expr.Range { return expr.Unknown(true) }
+	for _, c := range []struct {
+		e            *expr.Expr
+		lower, upper float64
+	}{
+		{of(expr.OpCase, of(expr.OpAnd, of(expr.OpGreaterOrEqual, u, exprtest.Int(3)), of(expr.OpLessOrEqual, u, exprtest.Int(15))), u, null), 3, 15},
+		{of(expr.OpCase, of(expr.OpLess, u, exprtest.Int(0)), exprtest.Int(0), of(expr.OpGreater, u, exprtest.Int(50)), exprtest.Int(50), u), 0, 50},
+		{of(expr.OpCase, of(expr.OpOr, of(expr.OpLess, k, number(-1)), of(expr.OpGreater, k, number(2.5))), null, k), -1, 2.5},
+		{of(expr.OpCase, of(expr.OpGreater, u, exprtest.Int(50)), exprtest.Int(50), u), math.Inf(-1), 50},
+	} {
+		if f := expr.RangeOf(c.e, open); f.Lower != c.lower || f.Upper != c.upper {
+			t.Errorf("%s is within [%v, %v], not [%v, %v]", c.e, f.Lower, f.Upper, c.lower, c.upper)
+		}
+	}
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 5))
+	some := []float64{math.MinInt64, -3, -1, 0, 1, 2, 3.5, 7, 1 << 53, 1<<53 + 2}
+	value1 := func() *expr.Expr {
+		return []*expr.Expr{u, k, null, of(expr.OpAdd, u, exprtest.Int(1)), of(expr.OpAbs, k), exprtest.Int(2), of(expr.OpCoalesce, u, k)}[r.IntN(7)]
+	}
+	condition := func() *expr.Expr {
+		x, c := value1(), number(some[r.IntN(len(some))])
+		ops := []expr.Op{expr.OpLess, expr.OpLessOrEqual, expr.OpGreater, expr.OpGreaterOrEqual, expr.OpEqual, expr.OpIn}
+		one := of(ops[r.IntN(len(ops))], x, c)
+		switch other := of(ops[r.IntN(len(ops))], value1(), number(some[r.IntN(len(some))])); r.IntN(5) {
+		case 0:
+			return of(expr.OpAnd, one, other)
+		case 1:
+			return of(expr.OpOr, one, other)
+		case 2:
+			return of(expr.OpNot, of(expr.OpIsNull, x))
+		}
+		return one
+	}
+	for range 20_000 {
+		e := of(expr.OpCase, condition(), value1(), condition(), value1(), value1())
+		if r.IntN(3) == 0 {
+			e = of(expr.OpCase, condition(), e, value1())
+		}
+		f := expr.RangeOf(e, open)
+		for range 8 {
+			row := map[string]value.Value{"u": value.Int(int64(some[r.IntN(len(some))])), "k": value.Float(some[r.IntN(len(some))])}
+			for name, v := range row {
+				if r.IntN(5) == 0 {
+					row[name] = value.Null(v.Type())
+				}
+			}
+			v := expr.Evaluate(e, func(c *expr.Expr) value.Value { return row[c.Column] })
+			if !v.IsNull() && (v.Float64() < f.Lower || v.Float64() > f.Upper) || v.IsNull() && !f.Nullable {
+				t.Fatalf("seed %d: %s is %s of %v, and is said to be within [%v, %v], NULL %t", seed, e, v, row, f.Lower, f.Upper, f.Nullable)
+			}
+		}
 	}
 }

@@ -92,6 +92,13 @@ func (r *Resolver) SelectedFrom(s *syntax.Select) *Derived {
 	if len(s.GroupBy) > 1 {
 		syntax.Refuse(syntax.CodeNotSupported, s.At, "group by one set of keys here", "several grouping sets within a query are not answered")
 	}
+	if plain := r.ordered(s); plain != nil {
+		if r.Depth >= MaxQueryDepth {
+			syntax.Refuse(syntax.CodeTooLarge, s.At, "ask it in fewer steps", "queries nest deeper than %d", MaxQueryDepth)
+		}
+		over := &Resolver{Catalog: r.Catalog, Scope: r.Scope, outer: r.outer, Depth: r.Depth + 1, composer: r.composer}
+		return over.Selected(plain)
+	}
 	terms := r.starless(s.Items, s.Qualified)
 	aggregates := func(t *syntax.Expr) bool { return t != nil && t.Aggregate() != nil }
 	aggregated := len(s.GroupBy) > 0 || aggregates(s.Having)

@@ -90,9 +90,23 @@ func (r *Resolver) Read(s *syntax.Select) {
 		r.Filter = scalar.Normalized(r.and(r.Condition(on, "ON")))
 	}
 	if s.Where != nil {
-		r.Filter = scalar.Normalized(r.and(r.Condition(s.Where, "WHERE")))
-		r.refuseBeyond(s.Where)
+		where := r.aliasesInWhere(s)
+		r.Filter = scalar.Normalized(r.and(r.Condition(where, "WHERE")))
+		r.refuseBeyond(where)
 	}
+}
+
+// aliasesInWhere is WHERE with items of SELECT in the place of their names, where no column has them, as Snowflake reads it.
+func (r *Resolver) aliasesInWhere(s *syntax.Select) *syntax.Expr {
+	return s.Where.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+		if t.Kind != syntax.Column || t.Qualifier != "" || r.Resolves(t) {
+			return nil
+		}
+		if named := syntax.Aliased(s.Items, t); named != nil && named != t && named.Aggregate() == nil && named.Window() == nil && r.Resolves(named) {
+			return named
+		}
+		return nil
+	})
 }
 
 // refuseBeyond refuses a condition of WHERE that lies beyond the bounds of a column, which reads what is beyond them as the

@@ -16,16 +16,18 @@ var aggregates = []string{
 var synonyms = map[string]string{
 	"variance": "var_samp", "stddev": "stddev_samp", "var": "var_samp", "std": "stddev_pop", "mean": "avg",
 	"percentile": "quantile", "quantile_cont": "quantile", "approx_quantile": "quantile", "every": "bool_and",
+	"any_value": "mode",
 }
 
 // otherAggregates are aggregates of other systems, with what to write instead.
 var otherAggregates = map[string]string{
 	"percentile_cont": "write QUANTILE(x, q)", "percentile_disc": "write QUANTILE(x, q)",
-	"group_concat": "ask for COUNT(*) by group", "string_agg": "ask for COUNT(*) by group",
-	"array_agg":  "ask for COUNT(*) by group",
-	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY", "any_value": "group by the column",
-	"first": "group by the column",
+	"group_concat": ofGroups, "string_agg": ofGroups, "array_agg": ofGroups, "collect_list": ofGroups, "collect_set": ofGroups,
+	"row_number": "aggregate with GROUP BY", "rank": "aggregate with GROUP BY",
+	"first": "take it of each patient, and group by it: SELECT x, COUNT(*) FROM (SELECT patient, MIN_BY(x, y) AS x FROM … GROUP BY patient) f GROUP BY x",
 }
+
+const ofGroups = "release the groups first: STRING_AGG(x, ', ') FROM (SELECT x, COUNT(*) AS n FROM … GROUP BY x) g"
 
 // Aggregates lists the names of the aggregates that are answered, in order.
 func Aggregates() []string { return slices.Clone(aggregates) }

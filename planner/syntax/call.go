@@ -24,11 +24,15 @@ func (p *parser) call() *Expr {
 		if x.Distinct = p.accept("distinct"); !x.Distinct {
 			p.accept("all")
 		}
-		x.Args = p.arguments(t)
+		x.Args = p.arguments(t, x)
 	}
 	if p.comes("within", "group") {
-		descending, of := p.withinGroup()
-		x = orderedSet(x, of, descending)
+		if spellings[t.text] == "string_agg" || t.is("string_agg") {
+			x.Order = p.ordersWithinGroup()
+		} else {
+			descending, of := p.withinGroup()
+			x = orderedSet(x, of, descending)
+		}
 	}
 	if p.accept("filter", "(") {
 		p.expect("where", "write FILTER (WHERE condition)")
@@ -44,7 +48,7 @@ func (p *parser) call() *Expr {
 	if t.kind != tokenWord {
 		return x
 	}
-	return p.dialect.call(spelled(x))
+	return p.dialect.call(p.counted(p.ordered(spelled(x))))
 }
 
 func (p *parser) nullTreatment() {
@@ -53,12 +57,27 @@ func (p *parser) nullTreatment() {
 }
 
 // arguments reads the rest of a function's arguments.
-func (p *parser) arguments(t token) []*Expr {
-	args := p.expressions()
+func (p *parser) arguments(t token, of *Expr) []*Expr {
+	var args []*Expr
+	for {
+		if x := p.shares(); x != nil && quantileLists[t.text] {
+			args = append(args, x)
+		} else if x != nil {
+			Refuse(CodeNotSupported, x.At, "write IN (…) for a list, and compare columns one by one", "there are no arrays as values")
+		} else {
+			args = append(args, p.expression())
+		}
+		if !p.accept(",") {
+			break
+		}
+	}
+	if ordersRows[t.text] {
+		args = p.orderedArguments(of, args)
+	}
 	switch next := p.here(); {
 	case p.comes("order", "by"):
 		Refuse(CodeNotSupported, next.at, "leave it out",
-			"an aggregate in an order is not answered: what it gives depends on single rows")
+			"of rows in an order, FIRST, LAST, STRING_AGG and ARRAY_AGG(…)[1] are answered")
 	case p.comes("ignore", "nulls"), p.comes("respect", "nulls"):
 		p.nullTreatment()
 	case next.is("from"), next.is("as"), next.is("separator"):

@@ -151,8 +151,14 @@ func (p *parser) tableFactor() []From {
 		f.Query = p.everything(group, t.at) // a name for joined tables hides theirs
 	case p.comes("generate_series", "("):
 		return p.series(f)
-	case p.comes("unnest", "(") && (p.token(2).is("array") || p.token(2).is("[") || p.token(2).is("generate_array") || p.token(2).is("generate_date_array")):
-		return p.unnest(f)
+	case p.comes("table", "(") && p.listAt(2):
+		p.i += 2
+		list := p.listComes()
+		p.expect(")", "close TABLE(…) there")
+		f.Columns = []string{"value"}
+		return p.list(f, t, list)
+	case !p.comes("generate_series", "(") && p.listAt(0):
+		return p.list(f, t, p.listComes())
 	case t.isName() && p.token(1).is("(") && t.text != "values" && !p.token(2).is("nolock"):
 		f.Function = p.tableFunction()
 		f.Alias = t.text
@@ -268,7 +274,10 @@ func (p *parser) series(f From) []From {
 // list is a table of the values, whose column is called as the table is.
 func (p *parser) list(f From, t token, values []*Expr) []From {
 	f.Query, f.Alias = &Query{At: t.at, Select: &Select{At: t.at}}, t.text
-	p.tableAlias(&f)
+	named := f.Columns
+	if p.tableAlias(&f); f.Columns == nil {
+		f.Columns = named
+	}
 	for _, v := range values {
 		f.Query.Select.Values = append(f.Query.Select.Values, []*Expr{v})
 	}

@@ -38,7 +38,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		if l.Tables != nil {
 			Refuse(CodeNotSupported, c.At, "write ON with a condition", "USING after another FULL JOIN is not answered")
 		}
-		a, b := qualified(c, l.Alias), qualified(c, r.Alias)
+		a, b := c.Of(l.Alias), c.Of(r.Alias)
 		for i, x := range []*Expr{a, b} {
 			merged[i] = append(merged[i], Item{Term: x, Alias: "." + c.Name})
 		}
@@ -51,21 +51,21 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 	var joint []jointColumn
 	within := reader(slices.Concat(l.joint, r.joint))
 	equalities(on, func(a, b *Expr) {
-		if reads(b, l.names(), true) {
+		if reads(b, l.Names(), true) {
 			a, b = b, a
 		}
 		one := within(a).Kind == Column && within(b).Kind == Column // of several that may differ, the first that is there is another in another order
-		if of := append(coalesced(a), coalesced(b)...); one && !slices.Contains(of, "") && reads(a, l.names(), true) && reads(b, r.names(), true) {
+		if of := append(coalesced(a), coalesced(b)...); one && !slices.Contains(of, "") && reads(a, l.Names(), true) && reads(b, r.Names(), true) {
 			slices.Sort(of)
 			j := jointColumn{name: strings.Join(of, " = "), of: of}
 			joint = append(joint, j)
 			merged[0], merged[1] = append(merged[0], Item{Term: within(a), Alias: "=" + j.name}), append(merged[1], Item{Term: within(b), Alias: "=" + j.name})
 		}
 	})
-	side := presence(on, l.names(), func(e *Expr) bool { return strict(within(e)) })
+	side := presence(on, l.Names(), func(e *Expr) bool { return strict(within(e)) })
 	if side == nil {
 		Refuse(CodeNotSupported, on.At, "write a.x = b.y, with each column's table before it, joined by AND with what else must hold",
-			"ON of this FULL JOIN has no equality of a column of %s with one of the other table", l.names()[0])
+			"ON of this FULL JOIN has no equality of a column of %s with one of the other table", l.Names()[0])
 	}
 	on, side = within(on), within(side)
 	absent := NewOperator("is null", side)
@@ -76,19 +76,20 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		return &Query{At: at, Select: &Select{At: at, Qualified: true, Items: append(slices.Clone(merged), star), From: []From{first, second}, Where: where}}
 	}
 	both := &SetOperation{At: at, Operator: "union", All: true, Left: arm(l, r, merged[0], nil), Right: arm(r, l, merged[1], absent)}
-	return From{At: l.At, Query: &Query{At: at, SetOperation: both}, Tables: append(l.names(), r.names()...), joint: joint, Written: l.Written}
+	return From{At: l.At, Query: &Query{At: at, SetOperation: both}, Tables: append(l.Names(), r.Names()...), joint: joint, Written: l.Written}
 }
 
-// names are those by which the columns of FROM's element are read.
-func (f From) names() []string {
+// Names are those by which the columns of FROM's element are read.
+func (f From) Names() []string {
 	if f.Tables != nil {
 		return slices.Clone(f.Tables)
 	}
 	return []string{f.Alias}
 }
 
-func qualified(c *Expr, table string) *Expr {
-	copied := *c
+// Of is a column of the table.
+func (t *Expr) Of(table string) *Expr {
+	copied := *t
 	copied.Qualifier = table
 	return &copied
 }

@@ -9,29 +9,6 @@ import (
 
 // What other databases write in FROM, and what it stands for.
 
-// unnest reads UNNEST of a list of constants, ARRAY[1, 2], [1, 2] or GENERATE_ARRAY(1, 10), as rows of constants.
-func (p *parser) unnest(f From) []From {
-	const hint = "write UNNEST(ARRAY[1, 2]), or a list (VALUES (1), (2)) AS v (x)"
-	t := p.take()
-	p.i++
-	var list []*Expr
-	switch series := p.here(); {
-	case p.accept("array", "["), p.accept("["):
-		list = p.expressions()
-		p.expect("]", hint)
-	default:
-		p.i++
-		p.expect("(", hint)
-		list = seriesOf(series, p.expressions())
-		p.expect(")", hint)
-	}
-	p.expect(")", hint)
-	if p.comes("with", "offset") || p.comes("with", "ordinality") {
-		Refuse(CodeNotSupported, p.here().at, "write (VALUES (1, 'a'), (2, 'b')) AS v (n, x)", "the places of a list's values are not answered")
-	}
-	return p.list(f, t, list)
-}
-
 // semiJoin reads [LEFT] SEMI JOIN t ON … and ANTI, which say that there is a row of t, or none. reports whether one comes.
 func (p *parser) semiJoin(left []From) bool {
 	i := p.i
@@ -54,7 +31,7 @@ func (p *parser) semiJoin(left []From) bool {
 			if len(left) != 1 || left[0].Alias == "" || right[0].Alias == "" {
 				Refuse(CodeNotSupported, at.at, "write ON", "USING is read here between two tables alone")
 			}
-			equal := NewOperator("=", qualified(c, left[0].Alias), qualified(c, right[0].Alias))
+			equal := NewOperator("=", c.Of(left[0].Alias), c.Of(right[0].Alias))
 			if on != nil {
 				equal = NewOperator("and", on, equal)
 			}

@@ -301,6 +301,9 @@ func (p *parser) selection() *Query {
 		p.accept("all")
 	}
 	q.Limit = p.top()
+	if list := p.listComes(); list != nil {
+		return p.selectedList(q, list)
+	}
 	p.items(s)
 	if p.accept("from") {
 		p.from(s)
@@ -393,7 +396,7 @@ func (p *parser) top() *Expr {
 // items reads what SELECT asks for, up to FROM.
 func (p *parser) items(s *Select) {
 	for {
-		s.Items = append(s.Items, p.item())
+		s.Items = append(s.Items, eachQuantile(p.item())...)
 		if !p.accept(",") {
 			return
 		}

@@ -37,8 +37,51 @@ func (p *parser) special() *Expr {
 		return p.substring()
 	case "trim":
 		return p.trim()
+	case "range_bucket":
+		return p.rangeBucket()
+	case "element_at":
+		if p.token(2).is("map") {
+			return p.elementOfMap()
+		}
 	}
 	return nil
+}
+
+// rangeBucket reads RANGE_BUCKET(x, [a, b, c]), how many of the ascending list are not above x.
+func (p *parser) rangeBucket() *Expr {
+	t := p.take()
+	p.i++
+	x := p.expression()
+	p.expect(",", "write RANGE_BUCKET(x, [10, 20])")
+	list := p.constants()
+	p.expect(")", "write RANGE_BUCKET(x, [10, 20])")
+	number := func(n int) *Expr { return &Expr{Kind: Literal, At: t.at, Literal: value.Int(int64(n))} }
+	args := []*Expr{NewOperator("is null", x), {Kind: Literal, At: t.at}}
+	for n, y := range list {
+		args = append(args, NewOperator("<", x, y), number(n))
+	}
+	return NewOperator("case", append(args, number(len(list)))...)
+}
+
+// elementOfMap reads ELEMENT_AT(MAP(1, 'a', 2, 'b'), x) as CASE x WHEN 1 THEN 'a' WHEN 2 THEN 'b' END.
+func (p *parser) elementOfMap() *Expr {
+	const hint = "write ELEMENT_AT(MAP(1, 'a', 2, 'b'), x), or CASE"
+	at := p.take().at
+	p.i += 2
+	p.expect("(", hint)
+	pairs := p.expressions()
+	p.expect(")", hint)
+	p.expect(",", hint)
+	x := p.expression()
+	p.expect(")", hint)
+	if len(pairs)%2 != 0 {
+		Refuse(CodeType, at, hint, "MAP takes a value for each key")
+	}
+	args := make([]*Expr, 0, len(pairs))
+	for i := 0; i < len(pairs); i += 2 {
+		args = append(args, NewOperator("=", x, pairs[i]), pairs[i+1])
+	}
+	return NewOperator("case", args...)
 }
 
 // closed reads the closing parenthesis of a special form, which is a call of that name.

@@ -26,10 +26,17 @@ func respelled(name string) bool {
 	switch name {
 	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
 		"zeroifnull", "nullifzero", "div0", "div0null", "choose", "isnotnull", "concat_ws", "unix_timestamp", "ratio_to_report", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
-		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith":
+		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith", "isnumeric", "first", "last", "min_by", "max_by", "arg_min",
+		"arg_max", "argmin", "argmax", "array_agg", "size", "cardinality", "array_size", "array_length", "element_at", "range_bucket", "some", "any":
 		return true
 	}
-	return spellings[name] != "" || conversions[name]
+	return spellings[name] != "" || conversions[name] || tried[name] != ""
+}
+
+// tried are Snowflake's conversions that give NULL where there is none, as all do here.
+var tried = map[string]value.Type{
+	"try_to_double": value.TypeFloat, "try_to_boolean": value.TypeBool, "try_to_date": value.TypeDate, "try_to_timestamp": value.TypeTimestamp,
+	"try_to_number": value.TypeInt, "try_to_decimal": value.TypeInt, "try_to_numeric": value.TypeInt,
 }
 
 // conversions are types that Spark and BigQuery also call as functions.
@@ -72,6 +79,17 @@ func spelled(t *Expr) *Expr {
 		return &Expr{Kind: Cast, At: t.At, Type: value.TypeInt, Args: []*Expr{seconds}}
 	case t.Name == "ratio_to_report" && n == 1 && t.Over != nil:
 		return NewOperator(Divide, t.Args[0], renamed("sum", t.Args...))
+	case tried[t.Name] != "" && n == 1: // a text that is a fraction is rounded
+		x := &Expr{Kind: Cast, At: t.At, Type: tried[t.Name], Args: t.Args}
+		if x.Type == value.TypeInt {
+			x.Args = []*Expr{{Kind: Cast, At: t.At, Type: value.TypeFloat, Args: t.Args}}
+		}
+		return x
+	case t.Name == "isnumeric" && n == 1:
+		number := &Expr{Kind: Cast, At: t.At, Type: value.TypeFloat, Args: t.Args}
+		return NewOperator("case", NewOperator("is null", number), literal(value.Int(0)), literal(value.Int(1)))
+	case (t.Name == "dateadd" || t.Name == "datediff") && n == 3 && t.Args[0].Text:
+		return renamed(t.Name, t.Args[0], numbered(t.Args[1], t.Name == "datediff"), numbered(t.Args[2], true))
 	case conversions[t.Name] && n == 1 && !t.Distinct && t.Over == nil && t.Filter == nil:
 		return &Expr{Kind: Cast, At: t.At, Type: castTypes[t.Name], Args: t.Args}
 	case (t.Name == "to_varchar" || t.Name == "to_char") && n == 1:
@@ -100,6 +118,15 @@ func spelled(t *Expr) *Expr {
 		t = renamed(name, t.Args...)
 	}
 	return unitLast(t)
+}
+
+// numbered is the date that 0 stands for in SQL Server, the first of 1900, where a date is read.
+func numbered(x *Expr, date bool) *Expr {
+	const origin = -25567 // 1900-01-01
+	if !date || x.Kind != Literal || x.Literal.Type() != value.TypeInt || x.Literal.Int64() != 0 {
+		return x
+	}
+	return &Expr{Kind: Literal, At: x.At, Literal: value.Date(origin)}
 }
 
 // choice writes CHOOSE(i, x, y) as CASE i WHEN 1 THEN x WHEN 2 THEN y END.

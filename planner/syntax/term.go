@@ -438,6 +438,9 @@ func (p *parser) primary() *Expr {
 // quantileOf reads APPROX_QUANTILES(x, n)[OFFSET(k)], BigQuery's quantile k of n.
 func (p *parser) quantileOf(x *Expr) *Expr {
 	at := p.take().at
+	if listed := p.listed(x); listed != nil {
+		return listed
+	}
 	place := map[string]int64{"offset": 0, "safe_offset": 0, "ordinal": 1, "safe_ordinal": 1}
 	first, known := place[p.here().text]
 	n, k := p.token(2), value.Value{}
@@ -490,6 +493,10 @@ func (p *parser) value() *Expr {
 	case t.is("current_user"), t.is("session_user"), t.is("user") && !called && !p.token(1).is("."):
 		Refuse(CodeNotSupported, t.at, "", "%s is not answered: an answer must not depend on who asks",
 			strings.ToUpper(t.text))
+	case (t.is("some") || t.is("any")) && called && !p.queryComes(p.i+1): // Spark's
+		x := p.call()
+		x.Name = "bool_or"
+		return x
 	case t.is("array"), t.is("row") && called:
 		Refuse(CodeNotSupported, t.at, "write IN (…) for a list, and compare columns one by one",
 			"there are no arrays and rows as values")

@@ -189,6 +189,8 @@ type Expr struct {
 	OfRanks   bool     // of a quantile: of ranks, which count rows of NULL as well
 	Except    []string // of a Star: columns that it leaves out
 	Array     bool     // of a Placeholder: its value is a list, whose elements stand in its place
+	Order     []Order  // of an aggregate of rows in an order: FIRST, STRING_AGG and ARRAY_AGG
+	Place     int      // of FIRST: which row of that order, from 1
 }
 
 // Window is OVER (PARTITION BY … ORDER BY … frame).
@@ -268,7 +270,8 @@ func (t *Expr) Equal(o *Expr) bool {
 		t.Distinct != o.Distinct ||
 		t.Star != o.Star || t.Type != o.Type || t.Bin != o.Bin || t.OfRanks != o.OfRanks || len(t.Args) != len(o.Args) || t.Query != o.Query ||
 		t.Over != o.Over ||
-		(t.Filter == nil) != (o.Filter == nil) || t.Filter != nil && !t.Filter.Equal(o.Filter) {
+		(t.Filter == nil) != (o.Filter == nil) || t.Filter != nil && !t.Filter.Equal(o.Filter) ||
+		t.Place != o.Place || !sameOrders(t.Order, o.Order) {
 		return false
 	}
 	for i := range t.Args {
@@ -277,6 +280,12 @@ func (t *Expr) Equal(o *Expr) bool {
 		}
 	}
 	return true
+}
+
+func sameOrders(a, b []Order) bool {
+	return slices.EqualFunc(a, b, func(x, y Order) bool {
+		return x.Descending == y.Descending && x.Nulls == y.Nulls && x.Term.Equal(y.Term)
+	})
 }
 
 // Divide is the name of the operator that divides without a remainder, whatever the types; "/" divides two ints as an

@@ -261,7 +261,14 @@ func (t *Expr) sexpr() string {
 	if t.Star {
 		text += "*"
 	}
-	text += strings.Join(sexprs(t.Args), ", ") + ")"
+	text += strings.Join(sexprs(t.Args), ", ")
+	if t.Order != nil {
+		text += "; " + ordersText(t.Order)
+	}
+	if t.Place != 0 {
+		text += "; " + strconv.Itoa(t.Place)
+	}
+	text += ")"
 	if t.Filter != nil {
 		text += " filter " + t.Filter.sexpr()
 	}
@@ -510,6 +517,11 @@ func (t *Expr) sql() string {
 	case Operator:
 		return t.operatorSQL()
 	}
+	if t.Place > 0 {
+		list := *t
+		list.Name, list.Place = "array_agg", 0
+		return "(" + list.sql() + ")[" + strconv.Itoa(t.Place) + "]"
+	}
 	text := quoted(t.Name) + "("
 	if t.Distinct {
 		text += "DISTINCT "
@@ -517,7 +529,14 @@ func (t *Expr) sql() string {
 	if t.Star {
 		text += "*"
 	}
-	text += sqls(t.Args) + ")"
+	text += sqls(t.Args)
+	if t.Order != nil {
+		text += " ORDER BY " + ordersSQL(t.Order)
+	}
+	if t.Place < 0 {
+		text += " LIMIT " + strconv.Itoa(-t.Place)
+	}
+	text += ")"
 	if t.Filter != nil {
 		text += " FILTER (WHERE " + t.Filter.sql() + ")"
 	}

@@ -1,5 +1,7 @@
 package syntax
 
+import "slices"
+
 // Walk calls visit for the expression and, where visit returns true, for what it is made of: the arguments, the
 // condition of FILTER, and the terms of OVER. It does not enter subqueries.
 func (t *Expr) Walk(visit func(*Expr) bool) {
@@ -11,6 +13,9 @@ func (t *Expr) Walk(visit func(*Expr) bool) {
 	}
 	if t.Filter != nil {
 		t.Filter.Walk(visit)
+	}
+	for _, o := range t.Order {
+		o.Term.Walk(visit)
 	}
 	if t.Over == nil {
 		return
@@ -71,11 +76,11 @@ func (r *rewriter) expr(t *Expr) *Expr {
 // within rewrites what an expression is made of.
 func (r *rewriter) within(t *Expr) *Expr {
 	x := *t
-	x.Args, x.Filter, x.Over = r.exprs(t.Args), r.expr(t.Filter), r.window(t.Over)
+	x.Args, x.Filter, x.Over, x.Order = r.exprs(t.Args), r.expr(t.Filter), r.window(t.Over), r.orders(t.Order)
 	if r.subqueries && t.Query != nil {
 		x.Query = r.query(t.Query)
 	}
-	if x.Filter == t.Filter && x.Over == t.Over && x.Query == t.Query && alike(x.Args, t.Args) {
+	if x.Filter == t.Filter && x.Over == t.Over && x.Query == t.Query && alike(x.Args, t.Args) && alikeOrders(x.Order, t.Order) {
 		return t
 	}
 	return &x
@@ -108,14 +113,14 @@ func (r *rewriter) window(w *Window) *Window {
 	}
 	x := *w
 	x.Partition, x.OrderBy = r.exprs(w.Partition), r.orders(w.OrderBy)
-	same := alike(x.Partition, w.Partition)
-	for i := range x.OrderBy {
-		same = same && x.OrderBy[i].Term == w.OrderBy[i].Term
-	}
-	if same {
+	if alike(x.Partition, w.Partition) && alikeOrders(x.OrderBy, w.OrderBy) {
 		return w
 	}
 	return &x
+}
+
+func alikeOrders(a, b []Order) bool {
+	return slices.EqualFunc(a, b, func(x, y Order) bool { return x.Term == y.Term })
 }
 
 func (r *rewriter) orders(orders []Order) []Order {

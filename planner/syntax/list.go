@@ -1,0 +1,138 @@
+package syntax
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Lists of constants that stand for rows, in FROM or as all that SELECT asks for: UNNEST(ARRAY[1, 2]), UNNEST([1, 2]),
+// EXPLODE(ARRAY(1, 2)), FLATTEN(ARRAY_CONSTRUCT(1, 2)), GENERATE_SERIES(1, 9), EXPLODE(SEQUENCE(1, 9)) and UNNEST(GENERATE_ARRAY(1, 9)).
+
+// listAt reports whether a list that stands for rows comes so many tokens ahead.
+func (p *parser) listAt(ahead int) bool {
+	name, of := p.token(ahead), p.token(ahead+2)
+	if !p.token(ahead + 1).is("(") {
+		return false
+	}
+	switch {
+	case name.is("generate_series"):
+		return true
+	case name.is("unnest"), name.is("explode"):
+		return of.is("array") || of.is("[") || series[of.text] && p.token(ahead+3).is("(")
+	case name.is("flatten"):
+		return of.is("array_construct") || of.is("input") && p.token(ahead+3).is("=>") && p.token(ahead+4).is("array_construct")
+	}
+	return false
+}
+
+// series are functions that make lists.
+var series = words("generate_array generate_date_array sequence")
+
+// listComes reads a list that stands for rows, or returns nil where none comes.
+func (p *parser) listComes() (list []*Expr) {
+	if !p.listAt(0) {
+		return nil
+	}
+	const hint = "write UNNEST(ARRAY[1, 2]), or a list (VALUES (1), (2)) AS v (x)"
+	of := p.take()
+	p.i++
+	p.accept("input", "=>")
+	switch t := p.here(); {
+	case of.is("generate_series"):
+		list = seriesOf(of, p.expressions())
+	case series[t.text]:
+		p.i += 2
+		list = seriesOf(t, p.expressions())
+		p.expect(")", hint)
+	default:
+		list = p.constants()
+	}
+	p.expect(")", hint)
+	if p.comes("with", "offset") || p.comes("with", "ordinality") {
+		Refuse(CodeNotSupported, p.here().at, "write (VALUES (1, 'a'), (2, 'b')) AS v (n, x)", "the places of a list's values are not answered")
+	}
+	return list
+}
+
+// constants reads ARRAY[1, 2], [1, 2], ARRAY(1, 2) or ARRAY_CONSTRUCT(1, 2).
+func (p *parser) constants() (list []*Expr) {
+	const hint = "write ARRAY[1, 2]"
+	switch {
+	case p.accept("array", "["), p.accept("["):
+		list = p.expressions()
+		p.expect("]", hint)
+	case p.accept("array", "("), p.accept("array_construct", "("):
+		list = p.expressions()
+		p.expect(")", hint)
+	default:
+		p.unexpected(hint)
+	}
+	return list
+}
+
+// selectedList is SELECT of a list, which has a row for each of its values.
+func (p *parser) selectedList(q *Query, list []*Expr) *Query {
+	name := p.token(-1).text
+	if p.accept("as") || p.here().isName() {
+		name = p.name("write a name after AS").label()
+	} else {
+		name = "unnest"
+	}
+	if p.comes(",") || p.comes("from") {
+		Refuse(CodeNotSupported, p.here().at, "write it in FROM: FROM t CROSS JOIN UNNEST(ARRAY[1, 2]) AS v (x)", "a list beside other columns is not answered")
+	}
+	for _, x := range list {
+		q.Select.Values = append(q.Select.Values, []*Expr{x})
+	}
+	q.Select.Items = []Item{{Term: list[0], Alias: name}}
+	p.first = nil
+	return q
+}
+
+// quantileLists are functions whose share may be a list: a column for each.
+var quantileLists = words("percentile_cont percentile_disc percentile percentile_approx approx_percentile quantile quantile_cont")
+
+// several is what a list of shares is called until its columns are told.
+const several = " several"
+
+// shares reads a list of shares among the arguments of such a function, if one comes.
+func (p *parser) shares() *Expr {
+	if !p.comes("array", "[") && !p.comes("array", "(") && !p.comes("[") {
+		return nil
+	}
+	at := p.here().at
+	return &Expr{Kind: Call, Name: several, At: at, Args: p.constants()}
+}
+
+// eachQuantile gives an item of several quantiles as one item for each.
+func eachQuantile(i Item) []Item {
+	t := i.Term
+	whole := t.Kind == Call && t.Name == "approx_quantiles" && len(t.Args) == 2
+	if t.Kind != Call || len(t.Args) != 2 || !whole && !(t.Args[1].Kind == Call && t.Args[1].Name == several) {
+		if t := t.Find(func(t *Expr) bool { return t.Kind == Call && t.Name == several }); t != nil {
+			Refuse(CodeNotSupported, t.At, "write each share by itself", "a list of shares is read of a quantile that stands alone in SELECT")
+		}
+		return []Item{i}
+	}
+	shares := t.Args[1].Args
+	if whole {
+		n := t.Args[1]
+		if n.Kind != Literal || n.Literal.Type() != value.TypeInt || n.Literal.Int64() < 1 || n.Literal.Int64() > 100 {
+			Refuse(CodeType, n.At, "write a whole number from 1 to 100, or [OFFSET(1)] behind it for one quantile", "this is no number of parts")
+		}
+		shares = nil
+		for k := range n.Literal.Int64() + 1 {
+			share := value.Float(float64(k) / float64(n.Literal.Int64()))
+			shares = append(shares, &Expr{Kind: Literal, At: n.At, Literal: share})
+		}
+	}
+	var all []Item
+	for _, s := range shares {
+		one := *t
+		one.Name, one.Args = "quantile", []*Expr{t.Args[0], s}
+		all = append(all, Item{&one, strings.TrimSpace(i.Name() + " " + s.Describe())})
+	}
+	return slices.Clip(all)
+}
