@@ -138,6 +138,16 @@ func (e *Engine) filled(l Local) (string, error) {
 	return "(" + local + " IS NOT NULL AND coalesce(trim(CAST(" + text + " AS " + e.dialect.Type(value.TypeText) + ")), '-') <> '')", nil
 }
 
+// blank is the condition that a local column holds a text that is empty or blank.
+func (e *Engine) blank(l Local) (string, error) {
+	filled, err := e.filled(l)
+	if err != nil {
+		return "", err
+	}
+	local, err := compile.Name(l.Name)
+	return local + " IS NOT NULL AND NOT " + filled, err
+}
+
 // any tells whether there is a row.
 func (e *Engine) any(ctx context.Context, from, where string) (there bool, err error) {
 	err = e.driver.Query(ctx, "SELECT 1 FROM "+from+" WHERE "+where+" LIMIT 1", false, func([]any) error {

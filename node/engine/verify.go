@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,6 +146,9 @@ func (e *Engine) countIf(ctx context.Context, from string, counts []count) ([]Fi
 	return found, err
 }
 
+// composite are the types of databases whose values are several ones, or no text in one spelling.
+var composite = regexp.MustCompile(`(?i)\]$|^(struct|map|union|row|array|list|json)\(|^(int4|int8|num|ts|tstz|date)(multi)?range$|^(bytea|hstore|interval|money|record)$`)
+
 // verifyShape finds columns that are missing or of another type.
 func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Finding, _ error) {
 	v := e.views[t.Name]
@@ -163,6 +167,9 @@ func (e *Engine) verifyShape(_ context.Context, t *catalog.Table) (found []Findi
 		}
 		if !ok {
 			continue
+		}
+		if c.Type == value.TypeText && composite.MatchString(l.Kind) {
+			warn(fmt.Sprintf("is of type %s here, whose text no two databases write alike; read what is needed of it by a `select`", l.Kind))
 		}
 		// Text converts without a warning where every value does: so CSV files are read.
 		if _, fits := e.driver.Convert(l, c.Type); !fits && l.Type != value.TypeText && l.Type != c.Type && !v.identity[c.Name] {
@@ -237,7 +244,7 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 			continue
 		}
 		q := `"` + c.Name + `"`
-		if as, fits := e.driver.Convert(l, c.Type); !fits {
+		if as, fits := e.driver.Convert(l, c.Type); !fits || c.Type == value.TypeFloat && as != q {
 			if filled, err := e.filled(l); err == nil && !v.identity[c.Name] { // of those see verifyIdentity
 				most := v.unusable
 				if (c.Type == value.TypeDate || c.Type == value.TypeTimestamp) && !v.declared {
@@ -248,6 +255,9 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 					conversions = append(conversions, e.foreign(l, as, warn, v.declared)...)
 				}
 			}
+		}
+		if blank, err := e.blank(l); err == nil && v.identity[c.Name] && c.Type == value.TypeText && l.Type == value.TypeText {
+			conversions = append(conversions, count{blank, warn("tells patients apart, and has %d values that are empty or blank, whose rows count as one patient's: let the load write NULL there"), "", 0, ""})
 		}
 		if l.Exact > 0 {
 			number, _ := e.driver.Convert(l, value.TypeFloat)
@@ -273,6 +283,14 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 			}
 			counts = append(counts, count{number + " AND (" + q + " < " + lower + " OR " + q + " > " + upper + ")", warn(fmt.Sprintf("has %%d values outside of its bounds [%s, %s], which count as the nearest bound", percent(c.Lower.String()), percent(c.Upper.String()))), q + " IS NOT NULL", v.unusable, ""})
 		}
+		if first, last, ok := years(c.Type); ok && !c.Lower.Valid() {
+			lower, err1 := e.dialect.Literal(first)
+			upper, err2 := e.dialect.Literal(last)
+			if err := errors.Join(err1, err2); err != nil {
+				return nil, err
+			}
+			counts = append(counts, count{q + " < " + lower + " OR " + q + " > " + upper, warn("has %d values beyond the years 1 to 9999, which read as NULL"), "", 0, ""})
+		}
 		if len(c.Domain) > 0 {
 			in := make([]string, len(c.Domain))
 			for i, d := range c.Domain {
@@ -285,6 +303,17 @@ func (e *Engine) scans(t *catalog.Table) ([]scan, error) {
 		}
 	}
 	return []scan{{v.From(e.driver), conversions}, {e.from(t, nil, "t"), counts}}, nil
+}
+
+// years are the first and the last value of a type of days or instants; false of another type.
+func years(t value.Type) (first, last value.Value, ok bool) {
+	switch t {
+	case value.TypeDate:
+		return value.Date(value.MinDate), value.Date(value.MaxDate), true
+	case value.TypeTimestamp:
+		return value.Timestamp(value.MinTimestamp), value.Timestamp(value.MaxTimestamp), true
+	}
+	return first, last, false
 }
 
 // foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is declared.

@@ -145,7 +145,7 @@ func (t texts) shifted(x string) string {
 // inZone reads an instant as the time of the day in a zone. What is beyond the years 1 to 9999 stays as it is: it
 // becomes the nearest bound, or NULL.
 func inZone(x, zone string) string {
-	return fmt.Sprintf("CASE WHEN %[1]s BETWEEN TIMESTAMPTZ '0001-01-03 00:00:00+00' AND TIMESTAMPTZ '9999-12-29 00:00:00+00' THEN (%[1]s AT TIME ZONE %[2]s) ELSE make_timestamp(epoch_us(%[1]s)) END", x, quote(zone))
+	return fmt.Sprintf("CASE WHEN %[1]s BETWEEN TIMESTAMPTZ '0001-01-03 00:00:00+00' AND TIMESTAMPTZ '9999-12-29 00:00:00+00' THEN (%[1]s AT TIME ZONE %[2]s) WHEN isinf(%[1]s) THEN CAST(%[1]s AS TIMESTAMP) ELSE make_timestamp(epoch_us(%[1]s)) END", x, quote(zone))
 }
 
 // Convert is engine.Driver's.

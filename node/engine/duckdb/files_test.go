@@ -292,6 +292,32 @@ func TestFieldCases(t *testing.T) {
 	}
 }
 
+// TestOddTypes: amounts, days without end and lists are read, or told, as on the other engines.
+func TestOddTypes(t *testing.T) {
+	cfg := Config{Timezone: enginetest.Zone, Database: newDatabase(t, "CREATE TABLE odd (id BIGINT, cost DECIMAL(18,2), until TIMESTAMP, day DATE, seen TIMESTAMPTZ, tags INT[])",
+		"INSERT INTO odd VALUES (1, 1234.5, '2023-07-01 12:00', '2023-07-01', '2023-07-01 23:30:00+00', [1, 2]), (2, 1234.5, 'infinity', 'infinity', 'infinity', [1]), (3, 1234.5, '2023-07-01 12:00', '-infinity', '-infinity', [1])")}
+	c := testcatalog.Parse(t, enginetest.OddCatalog)
+	e, err := Open(t.Context(), cfg, c, "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	enginetest.OddTypes(t, "DuckDB", "INTEGER[]", e, c)
+}
+
+// TestBlankIds: an id that is empty or blank is one patient's, and told.
+func TestBlankIds(t *testing.T) {
+	c := testcatalog.Parse(t, "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: text, nullable: false}}}}")
+	e, err := Open(t.Context(), Config{Database: newDatabase(t, "CREATE TABLE stay AS SELECT * FROM (VALUES ('a'), (''), (' '), (NULL)) v(id)")}, c, "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if found := findings(t, e); !slices.Contains(found, "warning stay.id tells patients apart, and has 2 values that are empty or blank, whose rows count as one patient's: let the load write NULL there") {
+		t.Errorf("%q", found)
+	}
+}
+
 // A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour later, as if
 // they had not been changed; one that they showed twice is the second.
 func TestSkippedHour(t *testing.T) {

@@ -66,3 +66,15 @@ func TestFieldCases(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.FieldCatalog)
 	enginetest.FieldCases(t, "PostgreSQL", open(t, over(s, "field"), c, testKey), c)
 }
+
+// TestOddTypes: amounts with a currency, days without end and lists are read, or told, as on the other engines.
+func TestOddTypes(t *testing.T) {
+	s := postgrestest.Start(t)
+	s.Exec(t, "CREATE SCHEMA odd", "GRANT USAGE ON SCHEMA odd TO "+postgrestest.Reader, "CREATE TABLE odd.odd (id bigint, cost money, until timestamp, day date, seen timestamptz, tags int[])",
+		"INSERT INTO odd.odd VALUES (1, 1234.5::numeric::money, '2023-07-01 12:00', '2023-07-01', '2023-07-01 23:30+00', '{1,2}'), (2, 1234.5::numeric::money, 'infinity', 'infinity', 'infinity', '{1}'), (3, 1234.5::numeric::money, '2023-07-01 12:00', '-infinity', '-infinity', '{1}')",
+		"GRANT SELECT ON odd.odd TO "+postgrestest.Reader)
+	cfg := over(s, "odd")
+	cfg.Timezone = enginetest.Zone
+	c := testcatalog.Parse(t, enginetest.OddCatalog)
+	enginetest.OddTypes(t, "PostgreSQL", "integer[]", open(t, cfg, c, testKey), c)
+}

@@ -185,7 +185,7 @@ func suits(kind string) value.Type {
 		return value.TypeBool
 	case "smallint", "integer", "bigint", "oid":
 		return value.TypeInt
-	case "real", "double precision":
+	case "real", "double precision", "money":
 		return value.TypeFloat
 	case "date":
 		return value.TypeDate
@@ -214,6 +214,9 @@ func (d *driver) Convert(l engine.Local, t value.Type) (sql string, fits bool) {
 		return "CAST(NULL AS " + compile.PostgreSQL.Type(t) + ")", false
 	}
 	kind := base(l.Kind)
+	if kind == "money" && (t == value.TypeInt || t == value.TypeFloat) { // its text is that of a country
+		q, kind, l.Kind = "CAST("+q+" AS NUMERIC)", "numeric", "numeric"
+	}
 	whole := kind == "smallint" || kind == "integer"
 	number := numeric.FindStringSubmatch(l.Kind)
 	switch t {
