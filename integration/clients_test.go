@@ -80,27 +80,11 @@ func TestClients(t *testing.T) {
 			}
 		})
 	}
-	run("adbc", python, "flight.py")
-	run("adbc-go", "go", "run", "-C", "golang", ".")
-	run("psycopg", python, "postgres.py")
-	run("sqlalchemy", python, "alchemy.py")
-	for _, driver := range []string{"asyncpg", "psycopg2", "adbc", "connectorx"} {
-		run(driver+"-postgres", python, "drivers.py", driver)
+	for _, p := range matrix {
+		if p.command != nil && (p.there == nil || p.there(t)) {
+			run(p.name, p.command(installed)...)
+		}
 	}
-	run("pgx", "go", "run", "-C", "golang", "./pgx")
-	run("node-postgres", "node", "node.mjs")
-	run("psql", "bash", "psql.sh")
-	if odbc(t) {
-		run("psqlodbc", python, "drivers.py", "odbc")
-	}
-	if perl(t) {
-		run("dbd-pg", "perl", "driver.pl")
-	}
-	run("flight-sql-jdbc", installed.java("FlightSql.java")...)
-	run("pgjdbc", installed.java("Postgres.java")...)
-	run("pgcli", "bash", "pgcli.sh")
-	run("harlequin", filepath.Join(installed.tools(), "python"), "workbench.py")
-	run("dbt", "bash", "dbt.sh")
 	t.Run("postgres_fdw", func(t *testing.T) { foreign(t, postgres, f.path("pki/ca.pem"), expected) })
 	run("notebook", python, "notebook.py", filepath.Join("..", "..", "docs", "quickstart.ipynb"))
 

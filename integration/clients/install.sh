@@ -41,40 +41,82 @@ try() { # a command, three times at most
     return 1
 }
 
+# What is installed goes on side by side, each into its own log, which is shown where it fails.
+mkdir -p "$into"
+names=() jobs=()
+install() { # a name, and the function that does it
+    ("${@:2}") >"$into/$1.log" 2>&1 &
+    names+=("$1") jobs+=($!)
+}
+
+# uv, at the version below, installs what pip would, of the same registry and as pip is told to reach it, in a tenth of the time.
+uv=$into/uv/bin/uv
+if ! [[ -x $uv && $("$uv" --version) == "uv 0.13.9 "* ]]; then
+    rm -rf "$into/uv"
+    python3 -m venv "$into/uv"
+    try "$into/uv/bin/pip" install -q --disable-pip-version-check --retries 3 uv==0.13.9
+fi
+index=${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null || true)}
+if [[ $index ]]; then export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}; fi
+if [[ ${PIP_CERT:-} ]]; then export SSL_CERT_FILE=${SSL_CERT_FILE:-$PIP_CERT}; fi
+export UV_HTTP_TIMEOUT=180 UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
+
 # The mark, written last, is the list of what an environment holds: one that broke off, or is of another list, is made anew.
 environment() { # folder, and its list
     local folder=$into/$1 list=$here/$2
     if ! cmp -s "$list" "$folder/installed.txt"; then
         rm -rf "$folder"
-        python3 -m venv "$folder"
-        try "$folder/bin/pip" install -q --disable-pip-version-check --retries 3 -r "$list"
+        "$uv" venv -q --python python3 "$folder"
+        try "$uv" pip install -q --python "$folder/bin/python" -r "$list"
         cp "$list" "$folder/installed.txt"
     fi
 }
-environment venv requirements.txt
-environment tools tools.txt
 
 # npm verifies what package-lock.json pins.
-if ! cmp -s "$here/package-lock.json" "$into/node/installed"; then
-    mkdir -p "$into/node"
-    cp "$here/package.json" "$here/package-lock.json" "$into/node"
-    (cd "$into/node" && try npm ci --no-audit --no-fund --silent)
-    cp "$here/package-lock.json" "$into/node/installed"
-fi
+modules() {
+    if ! cmp -s "$here/package-lock.json" "$into/node/installed"; then
+        mkdir -p "$into/node"
+        cp "$here/package.json" "$here/package-lock.json" "$into/node"
+        (cd "$into/node" && try npm ci --no-audit --no-fund --silent)
+        cp "$here/package-lock.json" "$into/node/installed"
+    fi
+}
 
 # Each jar is told by its SHA-256, and takes its name once it is whole.
-mkdir -p "$into/jars"
-while read -r digest artifact; do
-    IFS=: read -r _ name version <<<"$artifact"
-    jar=$into/jars/$name.jar
-    if ! sha256sum --status -c <<<"$digest  $jar" 2>/dev/null; then
-        coming=$(mktemp -d "$into/jars/coming.XXXXXX")
-        try mvn -q -B -C -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:2.8:copy -Dartifact="$artifact" -DoutputDirectory="$coming" </dev/null
-        if ! sha256sum --status -c <<<"$digest  $coming/$name-$version.jar"; then
-            echo "$artifact is not the file that these tests were last shown with: its SHA-256 differs" >&2
-            exit 1
+jars() {
+    mkdir -p "$into/jars"
+    while read -r digest artifact; do
+        IFS=: read -r _ name version <<<"$artifact"
+        jar=$into/jars/$name.jar
+        if ! sha256sum --status -c <<<"$digest  $jar" 2>/dev/null; then
+            coming=$(mktemp -d "$into/jars/coming.XXXXXX")
+            try mvn -q -B -C -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:2.8:copy -Dartifact="$artifact" -DoutputDirectory="$coming" </dev/null
+            if ! sha256sum --status -c <<<"$digest  $coming/$name-$version.jar"; then
+                echo "$artifact is not the file that these tests were last shown with: its SHA-256 differs" >&2
+                exit 1
+            fi
+            mv "$coming/$name-$version.jar" "$jar"
+            rmdir "$coming"
         fi
-        mv "$coming/$name-$version.jar" "$jar"
-        rmdir "$coming"
+    done <"$here/jars.txt"
+}
+
+# In the order in which they take long; with the name of one alone, that and nothing else.
+for one in ${2:-jars venv tools pgadmin node go}; do
+    case $one in
+    jars) install jars jars ;;
+    venv) install venv environment venv requirements.txt ;;
+    node) install node modules ;;
+    go) install go go build -C "$here/golang" -o /dev/null . ./pgx ;;
+    *) install "$one" environment "$one" "$one.txt" ;;
+    esac
+done
+failed=0
+for i in "${!jobs[@]}"; do
+    if ! wait "${jobs[i]}"; then
+        printf 'what is to be installed into %s was not:\n' "$into/${names[i]}" >&2
+        cat "$into/${names[i]}.log" >&2
+        failed=1
     fi
-done <"$here/jars.txt"
+done
+exit "$failed"

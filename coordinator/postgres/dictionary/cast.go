@@ -160,6 +160,10 @@ func (r *rewriter) cast() error {
 		r.out[r.operand] = "CAST(" + listOf(r.out[r.operand]) + " AS " + name + ")"
 		return nil
 	}
+	if name == "UINTEGER" && r.operand >= 0 && functionColumns[r.tokens[start-2].Name()] { // a function's number, and none is here
+		r.out = append(r.out[:r.operand], "CAST(0 AS UINTEGER)")
+		return nil
+	}
 	if name != "regclass" && name != "regtype" {
 		if name != strings.ToLower(name) || types[name] != "" || strings.HasSuffix(name, "[]") {
 			r.out = append(r.out, "::"+name)

@@ -79,9 +79,25 @@ var named = regexp.MustCompile(`^pgc\.regclass_name\((?:.*\.)?"?([a-z_]+)"?\)$`)
 var called = regexp.MustCompile(`(?s)^(?:pgc\.)?"?([a-z_]+)"?\(.*\)$`)
 
 // ours are functions that stand for a cast or another name of PostgreSQL's.
-var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "printf": "format", "count_star": "count"}
+var ours = map[string]string{"to_class": "regclass", "to_type": "regtype", "to_name": "text", "regclass_name": "regclass", "printf": "format", "count_star": "count"}
+
+// cast finds what is cast in a name, field the field that is taken of a row, and bare a column with what it is of.
+var (
+	cast  = regexp.MustCompile(`(?s)^CAST\((.+) AS [A-Z_]+(?:\[\])*\)$`)
+	field = regexp.MustCompile(`(?s)^\(.+\)\."?([a-z_]+)"?$`)
+	bare  = regexp.MustCompile(`^(?:"?[a-z_0-9]+"?\.)*"?([a-z_][a-z_0-9]*)"?$`)
+)
 
 func columnName(name string) string {
+	if m := cast.FindStringSubmatch(name); m != nil && !strings.HasPrefix(name, "CAST(json_object(") {
+		if m := bare.FindStringSubmatch(m[1]); m != nil && m[1] != "null" {
+			return m[1]
+		}
+		return columnName(m[1])
+	}
+	if m := field.FindStringSubmatch(name); m != nil {
+		return m[1]
+	}
 	if m := named.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}

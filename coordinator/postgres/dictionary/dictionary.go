@@ -25,7 +25,7 @@ var ErrNotCovered = errors.New("this question about the catalog is not covered")
 var schema string
 
 const (
-	memory  = "64MB"
+	memory  = "128MB"         // each of forty joins, which pgAdmin asks for at once, takes some
 	timeout = 4 * time.Second // of one question: of its preparation, and again of its rows
 	maxRows = 100_000
 	maxText = 64 << 10 // bytes; rewriting takes time in proportion to its square at worst
@@ -219,7 +219,7 @@ func (h here) ask(ctx context.Context, a ask) (t *told, err error) {
 		return nil, err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(a.Database)); err != nil {
+	if _, err := conn.ExecContext(ctx, "SET VARIABLE here = "+quote(a.Database)+"; SET VARIABLE whom = "+quote(a.Person)); err != nil {
 		return nil, err
 	}
 	err = conn.Raw(func(raw any) error {

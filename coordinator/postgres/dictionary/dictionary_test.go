@@ -123,32 +123,35 @@ func testQuestions(t *testing.T, d *Dictionary) {
 	})
 }
 
-// TestInformationSchema: every view of PostgreSQL 15's information_schema is there, with each of its columns, as
-// information_schema.txt lists them.
-func TestInformationSchema(t *testing.T) {
-	list, err := os.ReadFile("information_schema.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestEveryView: every catalog and view of PostgreSQL 15's pg_catalog and information_schema is there, with each of its
+// columns, as pg_catalog.txt and information_schema.txt list them.
+func TestEveryView(t *testing.T) {
 	d := open(t)
-	for line := range strings.Lines(string(list)) {
-		names := strings.Fields(line)
-		q, err := d.Prepare(context.Background(), sqltoken.Statements("SELECT * FROM information_schema." + names[0])[0], ada)
+	for _, schema := range []string{"pg_catalog", "information_schema"} {
+		list, err := os.ReadFile(schema + ".txt")
 		if err != nil {
-			t.Errorf("%s: %v", names[0], err)
-			continue
+			t.Fatal(err)
 		}
-		if _, err := q.Run(context.Background(), nil); err != nil {
-			t.Errorf("%s: %v", names[0], err)
-		}
-		var lacking []string
-		for _, name := range names[1:] {
-			if !slices.ContainsFunc(q.Columns, func(c Column) bool { return c.Name == name }) {
-				lacking = append(lacking, name)
+		for line := range strings.Lines(string(list)) {
+			names := strings.Fields(line)
+			name := schema + "." + names[0]
+			q, err := d.Prepare(context.Background(), sqltoken.Statements("SELECT * FROM " + name)[0], ada)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
 			}
-		}
-		if len(lacking) > 0 {
-			t.Errorf("%s lacks %v", names[0], lacking)
+			if _, err := q.Run(context.Background(), nil); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			var lacking []string
+			for _, name := range names[1:] {
+				if !slices.ContainsFunc(q.Columns, func(c Column) bool { return c.Name == name }) {
+					lacking = append(lacking, name)
+				}
+			}
+			if len(lacking) > 0 {
+				t.Errorf("%s lacks %v", name, lacking)
+			}
 		}
 	}
 }

@@ -46,6 +46,9 @@ var renamed = map[string]string{"json_build_object": "CAST(json_object"}
 var keywords = set(`select in and or not on as values from where any all some exists array case when then else union intersect except over filter by using join lateral distinct
 	within having with materialized recursive between like ilike is limit offset set interval end order cross left right full inner outer similar operator union row`)
 
+// words are DuckDB's own, and names to PostgreSQL.
+var words = set("at asof anti semi positional pivot unpivot qualify lambda summarize describe")
+
 // relations and functions are those of schema.sql.
 var relations, functions = declared()
 
@@ -86,6 +89,7 @@ type rewriter struct {
 	at        int               // the next token
 	opened    []opening         // for each parenthesis that is open
 	casts     []int             // for each CAST( among these, where in out it begins
+	texts     []int             // for each SUBSTRING( among these, where in out it begins
 	from      []bool            // for each parenthesis and what is around all, whether FROM is being read
 	vectors   []bool            // for each bracket that is open, whether it counts from 0
 	ranges    map[string]string // the system catalogs that are read, by what they are called
@@ -100,7 +104,9 @@ const (
 	other opening = iota
 	byCast
 	bySeries
+	byRows
 	byAncestors
+	bySubstring // of a pattern, perhaps
 	byJSON
 	byRow
 )
@@ -173,6 +179,12 @@ func (r *rewriter) emit(text string, operand bool) {
 func (r *rewriter) step() error {
 	t := r.peek(0)
 	name := t.Name()
+	if n := len(r.opened); t.Is("from") && n > 0 && r.opened[n-1] == bySubstring && r.peek(1).Kind == sqltoken.String {
+		r.out[r.texts[len(r.texts)-1]] = "pgc.substring_match" // by a pattern
+		r.at++
+		r.emit(",", false)
+		return nil
+	}
 	if clauses[name] && t.Kind == sqltoken.Word {
 		r.from[len(r.from)-1], r.selecting = name == "from", name == "select"
 	}
@@ -268,6 +280,12 @@ func (r *rewriter) step() error {
 	}
 	r.at++
 	text := r.sql[t.Start:t.End]
+	if t.Kind == sqltoken.Word { // as PostgreSQL folds names that are not quoted
+		text = strings.ToLower(text)
+		if words[text] && !(text == "at" && r.peek(0).Is("time")) {
+			text = quoteName(text)
+		}
+	}
 	switch {
 	case t.Is("."):
 		r.out = append(r.out, ".") // what stands before goes on
@@ -288,10 +306,16 @@ func (r *rewriter) open() {
 		r.casts = append(r.casts, len(r.out)-1)
 	case r.at > 0 && series[r.tokens[r.at-1].Name()]:
 		by = bySeries
+		if n := len(r.out) - 1; !r.from[len(r.from)-1] && r.out[n] == "generate_series" { // rows, and a list to DuckDB
+			r.out[n], by = "unnest ( generate_series", byRows
+		}
 	case r.at > 0 && r.tokens[r.at-1].Is("string_to_array") && r.from[len(r.from)-1]:
 		by = byRow
 	case r.at > 0 && r.tokens[r.at-1].Is("json_build_object"):
 		by = byJSON
+	case r.at > 0 && r.tokens[r.at-1].Is("substring"):
+		by = bySubstring
+		r.texts = append(r.texts, len(r.out)-1)
 	case r.at > 0 && r.tokens[r.at-1].Is("pg_partition_ancestors"):
 		by = byAncestors
 	}
@@ -303,8 +327,16 @@ func (r *rewriter) closed() bool {
 	if n := len(r.opened); n > 0 {
 		by := r.opened[n-1]
 		r.opened, r.from = r.opened[:n-1], r.from[:n]
-		if by == byCast {
+		switch by {
+		case byCast:
 			r.casts = r.casts[:len(r.casts)-1]
+		case bySubstring:
+			r.texts = r.texts[:len(r.texts)-1]
+		}
+		if by == byRows {
+			r.at++
+			r.emit(") )", false)
+			return true
 		}
 		if by == byJSON {
 			r.at++

@@ -8,6 +8,8 @@ CREATE SCHEMA hollow;
 
 -- The database of who asks; set for each question.
 CREATE MACRO pgc.here() AS CAST(getvariable('here') AS VARCHAR);
+-- And who asks.
+CREATE MACRO pgc.whom() AS CAST(getvariable('whom') AS VARCHAR);
 
 CREATE TABLE pgc.pg_namespace(oid UINTEGER, nspname VARCHAR, nspowner UINTEGER, nspacl VARCHAR[]);
 INSERT INTO pgc.pg_namespace VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, 'information_schema', 10, NULL);
@@ -61,11 +63,12 @@ CREATE TABLE pgc.pg_am(oid UINTEGER, amname VARCHAR, amhandler VARCHAR, amtype V
 INSERT INTO pgc.pg_am VALUES (2, 'heap', 'heap_tableam_handler', 't'), (403, 'btree', 'bthandler', 'i');
 CREATE TABLE pgc.pg_collation(oid UINTEGER, collname VARCHAR, collnamespace UINTEGER, collowner UINTEGER, collprovider VARCHAR, collisdeterministic BOOLEAN, collencoding INTEGER, collcollate VARCHAR, collctype VARCHAR, colliculocale VARCHAR, collversion VARCHAR);
 INSERT INTO pgc.pg_collation VALUES (100, 'default', 11, 10, 'd', true, -1, NULL, NULL, NULL, NULL), (950, 'C', 11, 10, 'c', true, -1, 'C', 'C', NULL, NULL);
-CREATE VIEW pgc.pg_database AS SELECT CAST(16000 AS UINTEGER) AS oid, pgc.here() AS datname, CAST(10 AS UINTEGER) AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate,
+CREATE VIEW pgc.pg_database AS SELECT CAST(16384 AS UINTEGER) AS oid, pgc.here() AS datname, CAST(10 AS UINTEGER) AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate,
   true AS datallowconn, -1 AS datconnlimit, CAST(0 AS UINTEGER) AS datfrozenxid, CAST(0 AS UINTEGER) AS datminmxid, CAST(1663 AS UINTEGER) AS dattablespace, 'C' AS datcollate, 'C' AS datctype,
   CAST(NULL AS VARCHAR) AS daticulocale, CAST(NULL AS VARCHAR) AS datcollversion, CAST(NULL AS VARCHAR[]) AS datacl, CAST(0 AS UINTEGER) AS datlastsysoid;
-CREATE TABLE pgc.pg_roles(oid UINTEGER, rolname VARCHAR, rolsuper BOOLEAN, rolinherit BOOLEAN, rolcreaterole BOOLEAN, rolcreatedb BOOLEAN, rolcanlogin BOOLEAN, rolreplication BOOLEAN, rolconnlimit INTEGER, rolpassword VARCHAR, rolvaliduntil TIMESTAMP, rolbypassrls BOOLEAN, rolconfig VARCHAR[]);
-INSERT INTO pgc.pg_roles VALUES (10, 'federation', false, true, false, false, false, false, -1, '********', NULL, false, NULL);
+-- What is there is the federation's; whoever asks is a role that may sign in.
+CREATE VIEW pgc.pg_roles AS SELECT CAST(oid_ AS UINTEGER) AS oid, name_ AS rolname, false AS rolsuper, true AS rolinherit, false AS rolcreaterole, false AS rolcreatedb, oid_ > 10 AS rolcanlogin, false AS rolreplication,
+  -1 AS rolconnlimit, '********' AS rolpassword, CAST(NULL AS TIMESTAMP) AS rolvaliduntil, false AS rolbypassrls, CAST(NULL AS VARCHAR[]) AS rolconfig FROM (VALUES (10, 'federation'), (16383, pgc.whom())) AS t(oid_, name_);
 CREATE VIEW pgc.pg_authid AS SELECT * FROM pgc.pg_roles;
 CREATE VIEW pgc.pg_user AS SELECT rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb, rolsuper AS usesuper, rolreplication AS userepl, rolbypassrls AS usebypassrls, rolpassword AS passwd, rolvaliduntil AS valuntil, rolconfig AS useconfig FROM pgc.pg_roles;
 CREATE TABLE pgc.pg_group(groname VARCHAR, grosysid UINTEGER, grolist UINTEGER[]);
@@ -76,7 +79,8 @@ CREATE TABLE pgc.pg_settings(name VARCHAR, setting VARCHAR, unit VARCHAR, catego
 INSERT INTO pgc.pg_settings(name, setting) VALUES ('server_version', '15.0'), ('server_version_num', '150000'), ('max_index_keys', '32'), ('search_path', 'public'), ('TimeZone', 'UTC'), ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('max_identifier_length', '63'), ('default_transaction_isolation', 'repeatable read'), ('transaction_isolation', 'repeatable read'),
   ('default_transaction_read_only', 'on'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('server_encoding', 'UTF8'), ('lc_collate', 'C'), ('lc_ctype', 'C'), ('bytea_output', 'hex'),
   ('integer_datetimes', 'on'), ('is_superuser', 'off'), ('max_connections', '1000');
-CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UBIGINT[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN);
+CREATE MACRO pgc.pg_show_all_settings() AS TABLE SELECT * FROM pgc.pg_settings;
+CREATE TABLE pgc.pg_proc(oid UINTEGER, proname VARCHAR, pronamespace UINTEGER, proowner UINTEGER, prolang UINTEGER, procost FLOAT, prorows FLOAT, provariadic UINTEGER, prosupport VARCHAR, prokind VARCHAR, prosecdef BOOLEAN, proleakproof BOOLEAN, proisstrict BOOLEAN, proretset BOOLEAN, provolatile VARCHAR, proparallel VARCHAR, pronargs SMALLINT, pronargdefaults SMALLINT, prorettype UINTEGER, proargtypes UBIGINT[], proallargtypes UINTEGER[], proargmodes VARCHAR[], proargnames VARCHAR[], proargdefaults VARCHAR, protrftypes UINTEGER[], prosrc VARCHAR, probin VARCHAR, proconfig VARCHAR[], proacl VARCHAR[], proisagg BOOLEAN, proiswindow BOOLEAN, prosqlbody VARCHAR);
 CREATE TABLE pgc.pg_enum(oid UINTEGER, enumtypid UINTEGER, enumsortorder FLOAT, enumlabel VARCHAR);
 CREATE TABLE pgc.pg_inherits(inhrelid UINTEGER, inhparent UINTEGER, inhseqno INTEGER, inhdetachpending BOOLEAN);
 CREATE TABLE pgc.pg_trigger(oid UINTEGER, tgrelid UINTEGER, tgparentid UINTEGER, tgname VARCHAR, tgfoid UINTEGER, tgtype SMALLINT, tgenabled VARCHAR, tgisinternal BOOLEAN, tgconstrrelid UINTEGER, tgconstrindid UINTEGER, tgconstraint UINTEGER, tgdeferrable BOOLEAN, tginitdeferred BOOLEAN, tgnargs SMALLINT, tgattr SMALLINT[], tgargs VARCHAR, tgqual VARCHAR, tgoldtable VARCHAR, tgnewtable VARCHAR);
@@ -100,7 +104,7 @@ CREATE TABLE pgc.pg_sequences(schemaname VARCHAR, sequencename VARCHAR, sequence
 CREATE TABLE pgc.pg_partitioned_table(partrelid UINTEGER, partstrat VARCHAR, partnatts SMALLINT, partdefid UINTEGER, partattrs SMALLINT[], partclass UINTEGER[], partcollation UINTEGER[], partexprs VARCHAR);
 CREATE TABLE pgc.pg_opclass(oid UINTEGER, opcmethod UINTEGER, opcname VARCHAR, opcnamespace UINTEGER, opcowner UINTEGER, opcfamily UINTEGER, opcintype UINTEGER, opcdefault BOOLEAN, opckeytype UINTEGER);
 CREATE TABLE pgc.pg_operator(oid UINTEGER, oprname VARCHAR, oprnamespace UINTEGER, oprowner UINTEGER, oprkind VARCHAR, oprcanmerge BOOLEAN, oprcanhash BOOLEAN, oprleft UINTEGER, oprright UINTEGER, oprresult UINTEGER, oprcom UINTEGER, oprnegate UINTEGER, oprcode UINTEGER, oprrest UINTEGER, oprjoin UINTEGER);
-CREATE TABLE pgc.pg_aggregate(aggfnoid UINTEGER, aggkind VARCHAR, aggnumdirectargs SMALLINT);
+CREATE TABLE pgc.pg_aggregate(aggfnoid UINTEGER, aggkind VARCHAR, aggnumdirectargs SMALLINT, aggtransfn UINTEGER, aggfinalfn UINTEGER, aggcombinefn UINTEGER, aggserialfn UINTEGER, aggdeserialfn UINTEGER, aggmtransfn UINTEGER, aggminvtransfn UINTEGER, aggmfinalfn UINTEGER, aggfinalextra BOOLEAN, aggmfinalextra BOOLEAN, aggfinalmodify VARCHAR, aggmfinalmodify VARCHAR, aggsortop UINTEGER, aggtranstype UINTEGER, aggtransspace INTEGER, aggmtranstype UINTEGER, aggmtransspace INTEGER, agginitval VARCHAR, aggminitval VARCHAR);
 CREATE TABLE pgc.pg_cast(oid UINTEGER, castsource UINTEGER, casttarget UINTEGER, castfunc UINTEGER, castcontext VARCHAR, castmethod VARCHAR);
 CREATE TABLE pgc.pg_conversion(oid UINTEGER, conname VARCHAR, connamespace UINTEGER, conowner UINTEGER, conforencoding INTEGER, contoencoding INTEGER, conproc UINTEGER, condefault BOOLEAN);
 CREATE TABLE pgc.pg_db_role_setting(setdatabase UINTEGER, setrole UINTEGER, setconfig VARCHAR[]);
@@ -114,16 +118,87 @@ CREATE TABLE pgc.pg_user_mappings(umid UINTEGER, srvid UINTEGER, srvname VARCHAR
 CREATE TABLE pgc.pg_opfamily(oid UINTEGER, opfmethod UINTEGER, opfname VARCHAR, opfnamespace UINTEGER, opfowner UINTEGER);
 CREATE TABLE pgc.pg_amop(oid UINTEGER, amopfamily UINTEGER, amoplefttype UINTEGER, amoprighttype UINTEGER, amopstrategy SMALLINT, amoppurpose VARCHAR, amopopr UINTEGER, amopmethod UINTEGER, amopsortfamily UINTEGER);
 CREATE TABLE pgc.pg_amproc(oid UINTEGER, amprocfamily UINTEGER, amproclefttype UINTEGER, amprocrighttype UINTEGER, amprocnum SMALLINT, amproc UINTEGER);
-CREATE TABLE pgc.pg_subscription(oid UINTEGER, subdbid UINTEGER, subname VARCHAR, subowner UINTEGER, subenabled BOOLEAN, subpublications VARCHAR[]);
+CREATE TABLE pgc.pg_subscription(oid UINTEGER, subdbid UINTEGER, subskiplsn VARCHAR, subname VARCHAR, subowner UINTEGER, subenabled BOOLEAN, subbinary BOOLEAN, substream BOOLEAN, subtwophasestate VARCHAR, subdisableonerr BOOLEAN, subconninfo VARCHAR, subslotname VARCHAR, subsynccommit VARCHAR, subpublications VARCHAR[]);
 CREATE TABLE pgc.pg_largeobject_metadata(oid UINTEGER, lomowner UINTEGER, lomacl VARCHAR[]);
 CREATE TABLE pgc.pg_parameter_acl(oid UINTEGER, parname VARCHAR, paracl VARCHAR[]);
-CREATE TABLE pgc.pg_locks(locktype VARCHAR, database UINTEGER, relation UINTEGER, pid INTEGER, mode VARCHAR, granted BOOLEAN);
-CREATE TABLE pgc.pg_stat_activity(datid UINTEGER, datname VARCHAR, pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, backend_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP, wait_event_type VARCHAR, wait_event VARCHAR, state VARCHAR, query VARCHAR, backend_type VARCHAR);
-CREATE TABLE pgc.pg_stat_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, idx_scan BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT);
+CREATE TABLE pgc.pg_locks(locktype VARCHAR, database UINTEGER, relation UINTEGER, page INTEGER, tuple SMALLINT, virtualxid VARCHAR, transactionid UINTEGER, classid UINTEGER, objid UINTEGER, objsubid SMALLINT, virtualtransaction VARCHAR, pid INTEGER, mode VARCHAR, granted BOOLEAN, fastpath BOOLEAN, waitstart TIMESTAMP);
+CREATE TABLE pgc.pg_stat_activity(datid UINTEGER, datname VARCHAR, pid INTEGER, leader_pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, client_hostname VARCHAR, client_port INTEGER, backend_start TIMESTAMP, xact_start TIMESTAMP, query_start TIMESTAMP, state_change TIMESTAMP, wait_event_type VARCHAR, wait_event VARCHAR, state VARCHAR, backend_xid UINTEGER, backend_xmin UINTEGER, query_id BIGINT, query VARCHAR, backend_type VARCHAR);
+CREATE TABLE pgc.pg_stat_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT, n_mod_since_analyze BIGINT, n_ins_since_vacuum BIGINT, last_vacuum TIMESTAMP, last_autovacuum TIMESTAMP, last_analyze TIMESTAMP, last_autoanalyze TIMESTAMP, vacuum_count BIGINT, autovacuum_count BIGINT, analyze_count BIGINT, autoanalyze_count BIGINT);
 CREATE TABLE pgc.pg_matviews(schemaname VARCHAR, matviewname VARCHAR, matviewowner VARCHAR, tablespace VARCHAR, hasindexes BOOLEAN, ispopulated BOOLEAN, definition VARCHAR);
 CREATE TABLE pgc.pg_views(schemaname VARCHAR, viewname VARCHAR, viewowner VARCHAR, definition VARCHAR);
 CREATE TABLE pgc.pg_timezone_names(name VARCHAR, abbrev VARCHAR, utc_offset VARCHAR, is_dst BOOLEAN);
-CREATE TABLE pgc.pg_stat_ssl(pid INTEGER, ssl BOOLEAN, version VARCHAR, cipher VARCHAR);
+CREATE TABLE pgc.pg_stat_ssl(pid INTEGER, ssl BOOLEAN, version VARCHAR, cipher VARCHAR, bits INTEGER, client_dn VARCHAR, client_serial DOUBLE, issuer_dn VARCHAR);
+CREATE TABLE pgc.pg_stat_gssapi(pid INTEGER, gss_authenticated BOOLEAN, principal VARCHAR, encrypted BOOLEAN, credentials_delegated BOOLEAN);
+CREATE TABLE pgc.pg_seclabels(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, objtype VARCHAR, objnamespace UINTEGER, objname VARCHAR, provider VARCHAR, label VARCHAR);
+CREATE TABLE pgc.pg_shseclabel(objoid UINTEGER, classoid UINTEGER, provider VARCHAR, label VARCHAR);
+CREATE TABLE pgc.pg_shdepend(dbid UINTEGER, classid UINTEGER, objid UINTEGER, objsubid INTEGER, refclassid UINTEGER, refobjid UINTEGER, deptype VARCHAR);
+CREATE TABLE pgc.pg_policies(schemaname VARCHAR, tablename VARCHAR, policyname VARCHAR, permissive VARCHAR, roles VARCHAR[], cmd VARCHAR, qual VARCHAR, with_check VARCHAR);
+CREATE TABLE pgc.pg_publication_tables(pubname VARCHAR, schemaname VARCHAR, tablename VARCHAR, attnames VARCHAR[], rowfilter VARCHAR);
+CREATE TABLE pgc.pg_available_extension_versions(name VARCHAR, version VARCHAR, installed BOOLEAN, superuser BOOLEAN, trusted BOOLEAN, relocatable BOOLEAN, schema VARCHAR, requires VARCHAR[], comment VARCHAR);
+CREATE TABLE pgc.pg_replication_slots(slot_name VARCHAR, plugin VARCHAR, slot_type VARCHAR, datoid UINTEGER, database VARCHAR, temporary BOOLEAN, active BOOLEAN, active_pid INTEGER, xmin UINTEGER, catalog_xmin UINTEGER, restart_lsn VARCHAR, confirmed_flush_lsn VARCHAR, wal_status VARCHAR, safe_wal_size BIGINT, two_phase BOOLEAN);
+CREATE TABLE pgc.pg_stat_replication(pid INTEGER, usesysid UINTEGER, usename VARCHAR, application_name VARCHAR, client_addr VARCHAR, client_hostname VARCHAR, client_port INTEGER, backend_start TIMESTAMP, backend_xmin UINTEGER, state VARCHAR, sent_lsn VARCHAR, write_lsn VARCHAR, flush_lsn VARCHAR, replay_lsn VARCHAR, write_lag VARCHAR, flush_lag VARCHAR, replay_lag VARCHAR, sync_priority INTEGER, sync_state VARCHAR, reply_time TIMESTAMP);
+-- What else PostgreSQL 15 has, of which there is nothing here; no statistics of anybody's rows, above all.
+CREATE TABLE pgc.pg_backend_memory_contexts(name VARCHAR, ident VARCHAR, parent VARCHAR, level INTEGER, total_bytes BIGINT, total_nblocks BIGINT, free_bytes BIGINT, free_chunks BIGINT, used_bytes BIGINT);
+CREATE TABLE pgc.pg_config(name VARCHAR, setting VARCHAR);
+CREATE TABLE pgc.pg_cursors(name VARCHAR, statement VARCHAR, is_holdable BOOLEAN, is_binary BOOLEAN, is_scrollable BOOLEAN, creation_time TIMESTAMP);
+CREATE TABLE pgc.pg_file_settings(sourcefile VARCHAR, sourceline INTEGER, seqno INTEGER, name VARCHAR, setting VARCHAR, applied BOOLEAN, error VARCHAR);
+CREATE TABLE pgc.pg_hba_file_rules(line_number INTEGER, type VARCHAR, database VARCHAR[], user_name VARCHAR[], address VARCHAR, netmask VARCHAR, auth_method VARCHAR, options VARCHAR[], error VARCHAR);
+CREATE TABLE pgc.pg_ident_file_mappings(line_number INTEGER, map_name VARCHAR, sys_name VARCHAR, pg_username VARCHAR, error VARCHAR);
+CREATE TABLE pgc.pg_init_privs(objoid UINTEGER, classoid UINTEGER, objsubid INTEGER, privtype VARCHAR, initprivs VARCHAR[]);
+CREATE TABLE pgc.pg_largeobject(loid UINTEGER, pageno INTEGER, data VARCHAR);
+CREATE TABLE pgc.pg_prepared_statements(name VARCHAR, statement VARCHAR, prepare_time TIMESTAMP, parameter_types VARCHAR[], from_sql BOOLEAN, generic_plans BIGINT, custom_plans BIGINT);
+CREATE TABLE pgc.pg_prepared_xacts(transaction UINTEGER, gid VARCHAR, prepared TIMESTAMP, owner VARCHAR, database VARCHAR);
+CREATE TABLE pgc.pg_replication_origin(roident UINTEGER, roname VARCHAR);
+CREATE TABLE pgc.pg_replication_origin_status(local_id UINTEGER, external_id VARCHAR, remote_lsn VARCHAR, local_lsn VARCHAR);
+CREATE TABLE pgc.pg_rules(schemaname VARCHAR, tablename VARCHAR, rulename VARCHAR, definition VARCHAR);
+CREATE TABLE pgc.pg_shadow(usename VARCHAR, usesysid UINTEGER, usecreatedb BOOLEAN, usesuper BOOLEAN, userepl BOOLEAN, usebypassrls BOOLEAN, passwd VARCHAR, valuntil TIMESTAMP, useconfig VARCHAR[]);
+CREATE TABLE pgc.pg_shmem_allocations(name VARCHAR, "off" BIGINT, size BIGINT, allocated_size BIGINT);
+CREATE TABLE pgc.pg_stat_all_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_scan BIGINT, idx_tup_read BIGINT, idx_tup_fetch BIGINT);
+CREATE TABLE pgc.pg_stat_all_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT, n_mod_since_analyze BIGINT, n_ins_since_vacuum BIGINT, last_vacuum TIMESTAMP, last_autovacuum TIMESTAMP, last_analyze TIMESTAMP, last_autoanalyze TIMESTAMP, vacuum_count BIGINT, autovacuum_count BIGINT, analyze_count BIGINT, autoanalyze_count BIGINT);
+CREATE TABLE pgc.pg_stat_archiver(archived_count BIGINT, last_archived_wal VARCHAR, last_archived_time TIMESTAMP, failed_count BIGINT, last_failed_wal VARCHAR, last_failed_time TIMESTAMP, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_bgwriter(checkpoints_timed BIGINT, checkpoints_req BIGINT, checkpoint_write_time DOUBLE, checkpoint_sync_time DOUBLE, buffers_checkpoint BIGINT, buffers_clean BIGINT, maxwritten_clean BIGINT, buffers_backend BIGINT, buffers_backend_fsync BIGINT, buffers_alloc BIGINT, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_database(datid UINTEGER, datname VARCHAR, numbackends INTEGER, xact_commit BIGINT, xact_rollback BIGINT, blks_read BIGINT, blks_hit BIGINT, tup_returned BIGINT, tup_fetched BIGINT, tup_inserted BIGINT, tup_updated BIGINT, tup_deleted BIGINT, conflicts BIGINT, temp_files BIGINT, temp_bytes BIGINT, deadlocks BIGINT, checksum_failures BIGINT, checksum_last_failure TIMESTAMP, blk_read_time DOUBLE, blk_write_time DOUBLE, session_time DOUBLE, active_time DOUBLE, idle_in_transaction_time DOUBLE, sessions BIGINT, sessions_abandoned BIGINT, sessions_fatal BIGINT, sessions_killed BIGINT, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_database_conflicts(datid UINTEGER, datname VARCHAR, confl_tablespace BIGINT, confl_lock BIGINT, confl_snapshot BIGINT, confl_bufferpin BIGINT, confl_deadlock BIGINT);
+CREATE TABLE pgc.pg_stat_progress_analyze(pid INTEGER, datid UINTEGER, datname VARCHAR, relid UINTEGER, phase VARCHAR, sample_blks_total BIGINT, sample_blks_scanned BIGINT, ext_stats_total BIGINT, ext_stats_computed BIGINT, child_tables_total BIGINT, child_tables_done BIGINT, current_child_table_relid UINTEGER);
+CREATE TABLE pgc.pg_stat_progress_basebackup(pid INTEGER, phase VARCHAR, backup_total BIGINT, backup_streamed BIGINT, tablespaces_total BIGINT, tablespaces_streamed BIGINT);
+CREATE TABLE pgc.pg_stat_progress_cluster(pid INTEGER, datid UINTEGER, datname VARCHAR, relid UINTEGER, command VARCHAR, phase VARCHAR, cluster_index_relid UINTEGER, heap_tuples_scanned BIGINT, heap_tuples_written BIGINT, heap_blks_total BIGINT, heap_blks_scanned BIGINT, index_rebuild_count BIGINT);
+CREATE TABLE pgc.pg_stat_progress_copy(pid INTEGER, datid UINTEGER, datname VARCHAR, relid UINTEGER, command VARCHAR, type VARCHAR, bytes_processed BIGINT, bytes_total BIGINT, tuples_processed BIGINT, tuples_excluded BIGINT);
+CREATE TABLE pgc.pg_stat_progress_create_index(pid INTEGER, datid UINTEGER, datname VARCHAR, relid UINTEGER, index_relid UINTEGER, command VARCHAR, phase VARCHAR, lockers_total BIGINT, lockers_done BIGINT, current_locker_pid BIGINT, blocks_total BIGINT, blocks_done BIGINT, tuples_total BIGINT, tuples_done BIGINT, partitions_total BIGINT, partitions_done BIGINT);
+CREATE TABLE pgc.pg_stat_progress_vacuum(pid INTEGER, datid UINTEGER, datname VARCHAR, relid UINTEGER, phase VARCHAR, heap_blks_total BIGINT, heap_blks_scanned BIGINT, heap_blks_vacuumed BIGINT, index_vacuum_count BIGINT, max_dead_tuples BIGINT, num_dead_tuples BIGINT);
+CREATE TABLE pgc.pg_stat_recovery_prefetch(stats_reset TIMESTAMP, prefetch BIGINT, hit BIGINT, skip_init BIGINT, skip_new BIGINT, skip_fpw BIGINT, skip_rep BIGINT, wal_distance INTEGER, block_distance INTEGER, io_depth INTEGER);
+CREATE TABLE pgc.pg_stat_replication_slots(slot_name VARCHAR, spill_txns BIGINT, spill_count BIGINT, spill_bytes BIGINT, stream_txns BIGINT, stream_count BIGINT, stream_bytes BIGINT, total_txns BIGINT, total_bytes BIGINT, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_slru(name VARCHAR, blks_zeroed BIGINT, blks_hit BIGINT, blks_read BIGINT, blks_written BIGINT, blks_exists BIGINT, flushes BIGINT, truncates BIGINT, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_subscription(subid UINTEGER, subname VARCHAR, pid INTEGER, relid UINTEGER, received_lsn VARCHAR, last_msg_send_time TIMESTAMP, last_msg_receipt_time TIMESTAMP, latest_end_lsn VARCHAR, latest_end_time TIMESTAMP);
+CREATE TABLE pgc.pg_stat_subscription_stats(subid UINTEGER, subname VARCHAR, apply_error_count BIGINT, sync_error_count BIGINT, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_sys_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_scan BIGINT, idx_tup_read BIGINT, idx_tup_fetch BIGINT);
+CREATE TABLE pgc.pg_stat_sys_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT, n_live_tup BIGINT, n_dead_tup BIGINT, n_mod_since_analyze BIGINT, n_ins_since_vacuum BIGINT, last_vacuum TIMESTAMP, last_autovacuum TIMESTAMP, last_analyze TIMESTAMP, last_autoanalyze TIMESTAMP, vacuum_count BIGINT, autovacuum_count BIGINT, analyze_count BIGINT, autoanalyze_count BIGINT);
+CREATE TABLE pgc.pg_stat_user_functions(funcid UINTEGER, schemaname VARCHAR, funcname VARCHAR, calls BIGINT, total_time DOUBLE, self_time DOUBLE);
+CREATE TABLE pgc.pg_stat_user_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_scan BIGINT, idx_tup_read BIGINT, idx_tup_fetch BIGINT);
+CREATE TABLE pgc.pg_stat_wal(wal_records BIGINT, wal_fpi BIGINT, wal_bytes DOUBLE, wal_buffers_full BIGINT, wal_write BIGINT, wal_sync BIGINT, wal_write_time DOUBLE, wal_sync_time DOUBLE, stats_reset TIMESTAMP);
+CREATE TABLE pgc.pg_stat_wal_receiver(pid INTEGER, status VARCHAR, receive_start_lsn VARCHAR, receive_start_tli INTEGER, written_lsn VARCHAR, flushed_lsn VARCHAR, received_tli INTEGER, last_msg_send_time TIMESTAMP, last_msg_receipt_time TIMESTAMP, latest_end_lsn VARCHAR, latest_end_time TIMESTAMP, slot_name VARCHAR, sender_host VARCHAR, sender_port INTEGER, conninfo VARCHAR);
+CREATE TABLE pgc.pg_stat_xact_all_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT);
+CREATE TABLE pgc.pg_stat_xact_sys_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT);
+CREATE TABLE pgc.pg_stat_xact_user_functions(funcid UINTEGER, schemaname VARCHAR, funcname VARCHAR, calls BIGINT, total_time DOUBLE, self_time DOUBLE);
+CREATE TABLE pgc.pg_stat_xact_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, seq_scan BIGINT, seq_tup_read BIGINT, idx_scan BIGINT, idx_tup_fetch BIGINT, n_tup_ins BIGINT, n_tup_upd BIGINT, n_tup_del BIGINT, n_tup_hot_upd BIGINT);
+CREATE TABLE pgc.pg_statio_all_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_blks_read BIGINT, idx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_all_sequences(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, blks_read BIGINT, blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_all_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, heap_blks_read BIGINT, heap_blks_hit BIGINT, idx_blks_read BIGINT, idx_blks_hit BIGINT, toast_blks_read BIGINT, toast_blks_hit BIGINT, tidx_blks_read BIGINT, tidx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_sys_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_blks_read BIGINT, idx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_sys_sequences(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, blks_read BIGINT, blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_sys_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, heap_blks_read BIGINT, heap_blks_hit BIGINT, idx_blks_read BIGINT, idx_blks_hit BIGINT, toast_blks_read BIGINT, toast_blks_hit BIGINT, tidx_blks_read BIGINT, tidx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_user_indexes(relid UINTEGER, indexrelid UINTEGER, schemaname VARCHAR, relname VARCHAR, indexrelname VARCHAR, idx_blks_read BIGINT, idx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_user_sequences(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, blks_read BIGINT, blks_hit BIGINT);
+CREATE TABLE pgc.pg_statio_user_tables(relid UINTEGER, schemaname VARCHAR, relname VARCHAR, heap_blks_read BIGINT, heap_blks_hit BIGINT, idx_blks_read BIGINT, idx_blks_hit BIGINT, toast_blks_read BIGINT, toast_blks_hit BIGINT, tidx_blks_read BIGINT, tidx_blks_hit BIGINT);
+CREATE TABLE pgc.pg_statistic(starelid UINTEGER, staattnum SMALLINT, stainherit BOOLEAN, stanullfrac FLOAT, stawidth INTEGER, stadistinct FLOAT, stakind1 SMALLINT, stakind2 SMALLINT, stakind3 SMALLINT, stakind4 SMALLINT, stakind5 SMALLINT, staop1 UINTEGER, staop2 UINTEGER, staop3 UINTEGER, staop4 UINTEGER, staop5 UINTEGER, stacoll1 UINTEGER, stacoll2 UINTEGER, stacoll3 UINTEGER, stacoll4 UINTEGER, stacoll5 UINTEGER, stanumbers1 FLOAT[], stanumbers2 FLOAT[], stanumbers3 FLOAT[], stanumbers4 FLOAT[], stanumbers5 FLOAT[], stavalues1 VARCHAR, stavalues2 VARCHAR, stavalues3 VARCHAR, stavalues4 VARCHAR, stavalues5 VARCHAR);
+CREATE TABLE pgc.pg_statistic_ext_data(stxoid UINTEGER, stxdinherit BOOLEAN, stxdndistinct VARCHAR, stxddependencies VARCHAR, stxdmcv VARCHAR, stxdexpr VARCHAR[]);
+CREATE TABLE pgc.pg_stats(schemaname VARCHAR, tablename VARCHAR, attname VARCHAR, inherited BOOLEAN, null_frac FLOAT, avg_width INTEGER, n_distinct FLOAT, most_common_vals VARCHAR, most_common_freqs FLOAT[], histogram_bounds VARCHAR, correlation FLOAT, most_common_elems VARCHAR, most_common_elem_freqs FLOAT[], elem_count_histogram FLOAT[]);
+CREATE TABLE pgc.pg_stats_ext(schemaname VARCHAR, tablename VARCHAR, statistics_schemaname VARCHAR, statistics_name VARCHAR, statistics_owner VARCHAR, attnames VARCHAR[], exprs VARCHAR[], kinds VARCHAR[], inherited BOOLEAN, n_distinct VARCHAR, dependencies VARCHAR, most_common_vals VARCHAR[], most_common_val_nulls BOOLEAN[], most_common_freqs VARCHAR[], most_common_base_freqs VARCHAR[]);
+CREATE TABLE pgc.pg_stats_ext_exprs(schemaname VARCHAR, tablename VARCHAR, statistics_schemaname VARCHAR, statistics_name VARCHAR, statistics_owner VARCHAR, expr VARCHAR, inherited BOOLEAN, null_frac FLOAT, avg_width INTEGER, n_distinct FLOAT, most_common_vals VARCHAR, most_common_freqs FLOAT[], histogram_bounds VARCHAR, correlation FLOAT, most_common_elems VARCHAR, most_common_elem_freqs FLOAT[], elem_count_histogram FLOAT[]);
+CREATE TABLE pgc.pg_subscription_rel(srsubid UINTEGER, srrelid UINTEGER, srsubstate VARCHAR, srsublsn VARCHAR);
+CREATE TABLE pgc.pg_timezone_abbrevs(abbrev VARCHAR, utc_offset VARCHAR, is_dst BOOLEAN);
+CREATE TABLE pgc.pg_transform(oid UINTEGER, trftype UINTEGER, trflang UINTEGER, trffromsql UINTEGER, trftosql UINTEGER);
+CREATE TABLE pgc.pg_ts_config_map(mapcfg UINTEGER, maptokentype INTEGER, mapseqno INTEGER, mapdict UINTEGER);
+CREATE TABLE pgc.pg_user_mapping(oid UINTEGER, umuser UINTEGER, umserver UINTEGER, umoptions VARCHAR[]);
 CREATE VIEW pgc.pg_tables AS SELECT n.nspname AS schemaname, c.relname AS tablename, 'federation' AS tableowner, CAST(NULL AS VARCHAR) AS tablespace, c.relhasindex AS hasindexes, false AS hasrules, false AS hastriggers, false AS rowsecurity
   FROM pgc.pg_class c JOIN pgc.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r';
 CREATE VIEW pgc.pg_indexes AS SELECT n.nspname AS schemaname, t.relname AS tablename, c.relname AS indexname, CAST(NULL AS VARCHAR) AS tablespace, i.definition AS indexdef
@@ -326,3 +401,13 @@ CREATE TABLE isc.view_column_usage(view_catalog VARCHAR, view_schema VARCHAR, vi
 CREATE TABLE isc.view_routine_usage(table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, specific_catalog VARCHAR, specific_schema VARCHAR, specific_name VARCHAR);
 CREATE TABLE isc.view_table_usage(view_catalog VARCHAR, view_schema VARCHAR, view_name VARCHAR, table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR);
 CREATE TABLE isc.views(table_catalog VARCHAR, table_schema VARCHAR, table_name VARCHAR, view_definition VARCHAR, check_option VARCHAR, is_updatable VARCHAR, is_insertable_into VARCHAR, is_trigger_updatable VARCHAR, is_trigger_deletable VARCHAR, is_trigger_insertable_into VARCHAR);
+-- Nobody is granted anything by name, so that a list of grants has no rows.
+CREATE MACRO pgc.aclexplode(x) AS unnest(CAST([] AS STRUCT(grantor UINTEGER, grantee UINTEGER, privilege_type VARCHAR, is_grantable BOOLEAN)[]));
+CREATE MACRO pgc.aclexplode(x) AS TABLE SELECT CAST(NULL AS UINTEGER) AS grantor, CAST(NULL AS UINTEGER) AS grantee, CAST(NULL AS VARCHAR) AS privilege_type, CAST(NULL AS BOOLEAN) AS is_grantable WHERE false;
+CREATE MACRO pgc.acldefault(a, b) AS CAST([] AS VARCHAR[]);
+CREATE MACRO pgc.bpchar(x) AS CAST(x AS VARCHAR);
+CREATE MACRO pgc.encode(x, f) AS CAST(x AS VARCHAR);
+CREATE MACRO pgc.pg_is_wal_replay_paused() AS false;
+CREATE MACRO pgc.pg_available_extensions() AS TABLE SELECT * FROM pgc.pg_available_extensions;
+CREATE MACRO pgc.oidvectortypes(x) AS '';
+CREATE MACRO pgc.substring_match(x, pattern) AS nullif(regexp_extract(x, pattern, 1), '');
