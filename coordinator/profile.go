@@ -37,6 +37,11 @@ type Profile struct {
 	Steps estimate.Ladder `json:"steps,omitempty"`
 	// Hidden is about how many patients may be on a step without being seen.
 	Hidden float64 `json:"hidden,omitempty"`
+	// Key is the usual key of the table, a column that says which of a public table's rows a row is of; empty: there is none.
+	Key string `json:"key,omitempty"`
+	// Groups are about how many patients have how many distinct values of the key, and OfGroup, by value, rows with it.
+	Groups  estimate.Ladder            `json:"groups,omitempty"`
+	OfGroup map[string]estimate.Ladder `json:"of_group,omitempty"`
 	// Bounds are, by column, powers of two between which nearly all values lie.
 	Bounds map[string][2]float64 `json:"bounds,omitempty"`
 	// Closed: too few hospitals answer anything over the table, so that nothing was asked, and nothing paid.
@@ -91,12 +96,12 @@ func (c *Coordinator) Profile(ctx context.Context, who Researcher, req ProfileRe
 	var questions []profiling
 	for _, t := range tables {
 		if _, ok := c.profiles.of(req.Study, t.Name); !ok || req.Again {
-			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Approved)})
+			questions = append(questions, profiling{table: t, columns: unbounded(t, s.Approved), key: c.usualKey(t, s.Approved)})
 		}
 	}
 	releases := 0
 	for _, q := range questions {
-		releases += len(q.sql())
+		releases += len(q.questions())
 	}
 	var closed []Profile
 	for _, q := range questions {
@@ -156,19 +161,42 @@ func (c *Coordinator) toProfile(d *study.Document, req ProfileRequest) ([]*catal
 
 // unbounded are the columns of a table that need bounds before they can be added up, as far as the study may read them.
 func unbounded(t *catalog.Table, d *study.Document) []string {
-	allowed, named := d.Tables[t.Name]
-	if !named {
-		allowed = d.Tables[study.Any]
-	}
 	var all []string
 	for _, c := range t.Columns {
 		singles := c.Identifier || c.References != "" || c.Name == t.Patient || slices.Contains(t.Key, c.Name) || strings.HasSuffix(c.Name, "_id")
-		listed := slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
-		if listed && !singles && c.Type.Numeric() && !c.Lower.Valid() && c.Domain == nil && len(all) < mostProfiled {
+		if lists(d, t, c) && !singles && c.Type.Numeric() && !c.Lower.Valid() && c.Domain == nil && len(all) < mostProfiled {
 			all = append(all, c.Name)
 		}
 	}
 	return all
+}
+
+// lists reports whether a study may read a column.
+func lists(d *study.Document, t *catalog.Table, c *catalog.Column) bool {
+	allowed, named := d.Tables[t.Name]
+	if !named {
+		allowed = d.Tables[study.Any]
+	}
+	return slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
+}
+
+// usualKey is the first column that every row has and that refers to a public table, as a diagnosis to its concept, where groups that
+// are not declared may be asked for. Empty: there is none.
+func (c *Coordinator) usualKey(t *catalog.Table, d *study.Document) string {
+	if t.OneRowPerPatient || !(d.DefaultDelta > 0) {
+		return ""
+	}
+	return usualKey(c.catalog, t, func(of *catalog.Column) bool { return lists(d, t, of) })
+}
+
+func usualKey(all *catalog.Catalog, t *catalog.Table, allowed func(*catalog.Column) bool) string {
+	for _, c := range t.Columns {
+		name, _, refers := strings.Cut(c.References, ".")
+		if of, ok := all.Table(name); refers && ok && of.Public && !c.Nullable && !c.Identifier && allowed(c) {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // mostProfiled bounds the columns of a table whose values are looked for: they share one release.
@@ -187,26 +215,64 @@ func epsilonOfShare(d *study.Document, share float64, n int) float64 {
 // profiling is what is asked of a table.
 type profiling struct {
 	table   *catalog.Table
-	columns []string
+	columns []string // whose values' bounds are looked for
+	key     string   // the usual one, or ""
 }
 
-// sql are the queries: rows a patient over the ladder, and where values lie.
-func (q profiling) sql() []string {
-	var all []string
+// profileQuestion is one query of a profile, and what is read from its answer.
+type profileQuestion struct {
+	sql    string
+	groups int // max_groups; 0: as ever
+	read   func(p *Profile, rows [][]planner.Estimate)
+}
+
+// keysInFull is how many values of a table's usual key a patient may have and count in full, where patients are counted by it.
+const keysInFull = 8
+
+// questions are: rows a patient over the ladder; likewise by the usual key, and how many values of it a patient has; and where values
+// lie.
+func (q profiling) questions() []profileQuestion {
+	var all []profileQuestion
+	var steps strings.Builder
+	for n := 1; n <= largestStep; n *= 2 {
+		fmt.Fprintf(&steps, " WHEN n <= %d THEN %d", n, n)
+	}
+	step := fmt.Sprintf("CASE%s ELSE %d END AS up_to", steps.String(), 2*largestStep)
 	if !q.table.OneRowPerPatient {
-		var steps strings.Builder
-		for n := 1; n <= largestStep; n *= 2 {
-			fmt.Fprintf(&steps, " WHEN n <= %d THEN %d", n, n)
-		}
-		all = append(all, fmt.Sprintf(`SELECT CASE%s ELSE %d END AS up_to, COUNT(*) AS patients FROM (SELECT patient, COUNT(*) AS n FROM "%s" GROUP BY patient) AS r GROUP BY 1`,
-			steps.String(), 2*largestStep, q.table.Name))
+		all = append(all, profileQuestion{
+			sql:  fmt.Sprintf(`SELECT %s, COUNT(*) AS patients FROM (SELECT patient, COUNT(*) AS n FROM "%s" GROUP BY patient) AS r GROUP BY 1`, step, q.table.Name),
+			read: (*Profile).rows,
+		})
+	}
+	if q.key != "" {
+		all = append(all,
+			profileQuestion{
+				sql: fmt.Sprintf(`SELECT %s, COUNT(*) AS patients FROM (SELECT patient, COUNT(DISTINCT "%s") AS n FROM "%s" GROUP BY patient) AS r GROUP BY 1`, step, q.key, q.table.Name),
+				read: func(p *Profile, rows [][]planner.Estimate) {
+					p.Key = q.key
+					seen, hidden := readSteps(rows)
+					p.Groups = seen.With(hidden)
+				},
+			},
+			profileQuestion{
+				sql: fmt.Sprintf(`SELECT %s, COUNT(DISTINCT patient) AS patients, k FROM (SELECT patient, "%s" AS k, COUNT(*) AS n FROM "%s" GROUP BY patient, "%[2]s") AS r GROUP BY 1, 3`,
+					step, q.key, q.table.Name),
+				groups: keysInFull, read: (*Profile).byKey,
+			})
 	}
 	if len(q.columns) > 0 {
 		var items []string
 		for _, c := range q.columns {
 			items = append(items, fmt.Sprintf(`APPROX_BOUNDS("%s")`, c))
 		}
-		all = append(all, fmt.Sprintf(`SELECT %s FROM "%s"`, strings.Join(items, ", "), q.table.Name))
+		all = append(all, profileQuestion{
+			sql: fmt.Sprintf(`SELECT %s FROM "%s"`, strings.Join(items, ", "), q.table.Name),
+			read: func(p *Profile, rows [][]planner.Estimate) {
+				if len(rows) == 1 {
+					p.bounds(q.columns, rows[0])
+				}
+			},
+		})
 	}
 	return all
 }
@@ -214,16 +280,12 @@ func (q profiling) sql() []string {
 // profile asks of one table what is to be known.
 func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, q profiling, epsilon float64) (Profile, error) {
 	p := Profile{Study: name, Table: q.table.Name, Taken: c.now().UTC()}
-	for _, text := range q.sql() {
-		a, err := c.Query(ctx, who, Request{SQL: text, Settings: Settings{Study: name, Ask: planner.Ask{Epsilon: epsilon}}}, nil)
+	for _, question := range q.questions() {
+		a, err := c.Query(ctx, who, Request{SQL: question.sql, Settings: Settings{Study: name, Ask: planner.Ask{Epsilon: epsilon, MaxGroups: question.groups}}}, nil)
 		if err != nil {
 			return p, err
 		}
-		if len(a.Columns) == 2 && !a.Columns[0].Noisy {
-			p.rows(a.Rows)
-		} else if len(a.Rows) == 1 {
-			p.bounds(q.columns, a.Rows[0])
-		}
+		question.read(&p, a.Rows)
 	}
 	return p, nil
 }
@@ -232,25 +294,48 @@ func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, 
 // which noise alone makes up once in 2000 steps, and so one of the 16 in less than one profile of a hundred.
 const surely = 1.7
 
-// rows reads quantiles from noisy counts. A step counts where noise alone would not make it up: else the noise of many
-// empty steps would be a tail.
+// rows reads quantiles from noisy counts.
 func (p *Profile) rows(steps [][]planner.Estimate) {
+	p.Steps, p.Hidden = readSteps(steps)
 	total := 0.0
-	for _, row := range steps {
+	for _, s := range p.Steps {
+		total += s.Patients
+	}
+	p.Patients = int(math.Round(total))
+	p.Half, p.NineInTen, p.NinetyNine = p.Steps.Quantile(0.5), p.Steps.Quantile(0.9), p.Steps.Quantile(0.99)
+}
+
+// byKey reads the steps of each value of the usual key.
+func (p *Profile) byKey(rows [][]planner.Estimate) {
+	by := map[string][][]planner.Estimate{}
+	for _, row := range rows {
+		k := row[2].Value.String()
+		by[k] = append(by[k], row)
+	}
+	p.OfGroup = map[string]estimate.Ladder{}
+	for k, steps := range by {
+		if seen, hidden := readSteps(steps); len(seen) > 0 {
+			p.OfGroup[k] = seen.With(hidden)
+		}
+	}
+}
+
+// readSteps reads noisy counts. A step counts where noise alone would not make it up: else the noise of many empty steps would be
+// a tail. Of those that would not be seen, a third may be hidden.
+func readSteps(rows [][]planner.Estimate) (seen estimate.Ladder, hidden float64) {
+	for _, row := range rows {
 		e := row[1]
 		if e.Value.IsNull() || e.High.IsNull() {
 			continue
 		}
 		half := e.High.Float64() - e.Value.Float64()
-		p.Hidden = half / 3 // of those that would not be seen, a third
+		hidden = half / 3
 		if e.Value.Float64() > surely*half {
-			p.Steps = append(p.Steps, estimate.Step{Rows: int(row[0].Value.Int64()), Patients: e.Value.Float64()})
-			total += e.Value.Float64()
+			seen = append(seen, estimate.Step{Rows: int(row[0].Value.Int64()), Patients: e.Value.Float64()})
 		}
 	}
-	slices.SortFunc(p.Steps, func(a, b estimate.Step) int { return a.Rows - b.Rows })
-	p.Patients = int(math.Round(total))
-	p.Half, p.NineInTen, p.NinetyNine = p.Steps.Quantile(0.5), p.Steps.Quantile(0.9), p.Steps.Quantile(0.99)
+	slices.SortFunc(seen, func(a, b estimate.Step) int { return a.Rows - b.Rows })
+	return seen, hidden
 }
 
 func (p *Profile) bounds(columns []string, row []planner.Estimate) {
@@ -362,11 +447,22 @@ func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planne
 		if len(p.Steps) > 0 {
 			ladders[t.Name] = p.Steps.With(p.Hidden)
 		}
+		p.keyed(ladders)
 		for column, b := range p.Bounds {
 			likely[t.Name+"."+column] = planner.Likely{Lower: b[0], Upper: b[1], Taken: p.Taken.Format(time.DateOnly)}
 		}
 	}
 	return &copied, likely, ladders
+}
+
+// keyed adds what is known by the table's usual key, as planner.Federation has it.
+func (p Profile) keyed(ladders map[string]estimate.Ladder) {
+	if len(p.Groups) > 0 {
+		ladders[planner.LadderOfGroups(p.Table, p.Key)] = p.Groups
+	}
+	for k, l := range p.OfGroup {
+		ladders[planner.LadderOfRows(p.Table, p.Key, k)] = l
+	}
 }
 
 // profileLines tell, for a query that is explained, what profiles say of its tables.

@@ -19,6 +19,7 @@ import (
 	"github.com/intramuros/intramuros/internal/testcatalog"
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 var profileCatalog = testCatalog + testcatalog.Rows("stay", "days: {type: int, bounds: [0, 90]}")
@@ -63,8 +64,8 @@ func TestProfile(t *testing.T) {
 	if !strings.Contains(e.Plan, "by the profile about 68 % of all rows are beyond the limit of 5 a patient") {
 		t.Errorf("the plan does not foretell the bias:\n%s", e.Plan)
 	}
-	// Where a query gives no limit, it has that of half of the patients for an average, and for a total that with which it errs least.
-	for sql, want := range map[string]string{"SELECT AVG(days) FROM stay": "beyond 2 rows", "SELECT COUNT(*) FROM stay": "beyond 97 rows"} {
+	// Where a query gives no limit, it has that with which an average, or a total, errs least.
+	for sql, want := range map[string]string{"SELECT AVG(days) FROM stay": "beyond 46 rows", "SELECT COUNT(*) FROM stay": "beyond 91 rows"} {
 		e, err = f.Explain(ctx, alice, Request{SQL: sql, Settings: Settings{Study: "s"}})
 		must(t, err)
 		if !strings.Contains(e.Plan, want) {
@@ -77,6 +78,51 @@ func TestProfile(t *testing.T) {
 	must(t, err)
 	if strings.Contains(strings.Join(e.Warnings, "\n"), "profile") {
 		t.Error("a profile is told in a study that did not pay for it")
+	}
+}
+
+// TestProfileByKey: the usual key is one that every row has, of a public table, that the study may read; steps are read by its values.
+func TestProfileByKey(t *testing.T) {
+	c, err := catalog.Parse([]byte(testCatalog+`  term:
+    key: number
+    public: true
+    columns:
+      number: {type: int, nullable: false}
+  finding:
+    key: number
+    patient: id
+    columns:
+      id: {type: int, nullable: false, references: person.id}
+      number: {type: int, nullable: false}
+      other: {type: int, references: term.number}
+      term: {type: int, nullable: false, references: term.number}
+`), "finding.yaml")
+	must(t, err)
+	table, _ := c.Table("finding")
+	any := func(*catalog.Column) bool { return true }
+	if got := usualKey(c, table, any); got != "term" {
+		t.Errorf("the usual key is %q", got)
+	}
+	if got := usualKey(c, table, func(of *catalog.Column) bool { return of.Name != "term" }); got != "" {
+		t.Errorf("of a study that may not read it the usual key is %q", got)
+	}
+	if n := len(profiling{table: table, key: "term"}.questions()); n != 3 {
+		t.Errorf("it asks %d questions", n)
+	}
+	for _, q := range (profiling{table: table, key: "term"}).questions() {
+		_, err := planner.Compose(planner.Query{SQL: q.sql, Ask: planner.Ask{Epsilon: 0.1, Delta: 1e-6, MaxGroups: q.groups}},
+			planner.Federation{Catalog: c, Hospitals: []string{"a", "b"}, Accounting: dp.ZCDP})
+		must(t, err)
+	}
+	p := Profile{Table: "finding", Key: "term", Groups: estimate.Ladder{{Rows: 1, Patients: 10}}}
+	row := func(step, patients, key int64) []planner.Estimate {
+		return []planner.Estimate{{Value: value.Int(step)}, {Value: value.Int(patients), Low: value.Int(patients - 20), High: value.Int(patients + 20)}, {Value: value.Int(key)}}
+	}
+	p.byKey([][]planner.Estimate{row(1, 900, 7), row(2, 10, 7), row(4, 500, 8)})
+	ladders := map[string]estimate.Ladder{}
+	p.keyed(ladders)
+	if l := ladders[planner.LadderOfRows("finding", "term", "7")]; len(l) == 0 || l[0] != (estimate.Step{Rows: 1, Patients: 900}) || len(ladders) != 3 {
+		t.Errorf("known are %v", ladders)
 	}
 }
 

@@ -6,11 +6,20 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // What an expert would release for one question at the same price, by the best simple mechanism known for it, with
 // hindsight: the clip, and the split of the budget, are those that turn out best on these very data. So a ratio of 1
 // cannot be had without luck.
+//
+// How many rows patients have at most nobody knows without paying, and totals hang on it: their bias is what is beyond the
+// clip, of which the best is where about as many patients are beyond it as the noise is wide (Amin, Kulesza, Muñoz Medina &
+// Vassilvitskii 2019, Bounding User Contributions, ICML). So for totals there is a second error, of an expert who pays: who
+// clips as a noisy histogram of the norms of the question's own rows advises, at the price of our profile, which is of the
+// whole table. Where no profile is taken, and for means, shares and quantiles, whose noise is least at the smallest clip, the
+// clip is the one of hindsight.
 //
 // An expert clips each patient's rows at a hospital, over all groups, to an L2 norm C (scaling, as in Abadi et al.
 // 2016), and adds Gaussian noise to the sums. With m hospitals at which a patient may be, sums of components that are
@@ -23,7 +32,8 @@ import (
 // norm 1. What clipping leaves out is bias, and is in the error: RMSE² = bias² + variance.
 //
 // Quantiles are by the exponential mechanism (Smith 2011) over a public grid, of ε = √(8ρ), which is rho-zCDP since it
-// is ε-bounded-range (Cesar & Rogers 2021). Survival curves are computed from a noisy histogram of steps and events
+// is ε-bounded-range (Cesar & Rogers 2021). One draw has no interval; an expert who owes one buys its two ends as quantiles
+// as well (Drechsler, Globus-Harris, McMillan, Sarathy & Smith 2022), so that each of the three has ρ/3. Survival curves are computed from a noisy histogram of steps and events
 // (Gondara & Wang 2020, with Gaussian noise), which is drawn here.
 
 // estimand is a number that rows lead to, and how an expert would release it.
@@ -116,13 +126,16 @@ type rowsOf struct {
 }
 
 // expert gives the exact numbers by group, and the root mean square error over those groups of the mechanism above, at
-// noise of m/epsilon for a norm of 1. kept tells which groups count.
-func (e estimand) expert(all []rowsOf, sigma float64, groups []string, kept func(n float64) bool) (exact map[string]float64, rmse float64) {
+// noise of m/epsilon for a norm of 1. kept tells which groups count. profiled is the noise of a profile's steps, of an expert who
+// pays for the clip; 0: there is none, and the paid error is 0.
+func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string, kept func(n float64) bool) (exact map[string]float64, rmse, paid float64) {
 	switch {
 	case e.quantile != nil:
-		return e.quantile.expert(all, sigma)
+		exact, rmse = e.quantile.expert(all, sigma)
+		return exact, rmse, 0
 	case e.survival != nil:
-		return e.survival.expert(all, sigma)
+		exact, rmse = e.survival.expert(all, sigma)
+		return exact, rmse, 0
 	}
 	norms := map[string]float64{}
 	for _, r := range all {
@@ -143,8 +156,7 @@ func (e estimand) expert(all []rowsOf, sigma float64, groups []string, kept func
 			exact[g] = e.value(whole[g][0], whole[g][1:])
 		}
 	}
-	best := math.Inf(1)
-	for c := 1.0; ; c = math.Min(largest, c*1.15) {
+	at := func(c float64) float64 { // mean square error with a clip
 		clipped, squares := e.sums(all, norms, c), 0.0
 		for g, x := range exact {
 			s := clipped[g]
@@ -155,11 +167,49 @@ func (e estimand) expert(all []rowsOf, sigma float64, groups []string, kept func
 			deviation := c * sigma * e.sensitivity(s)
 			squares += bias*bias + deviation*deviation
 		}
-		best = math.Min(best, math.Sqrt(squares/float64(len(exact))))
-		if c >= largest {
-			return exact, best
+		return squares / float64(len(exact))
+	}
+	best := math.Inf(1)
+	for c := 1.0; ; c = math.Min(largest, c*1.15) {
+		if best = math.Min(best, at(c)); c >= largest {
+			break
 		}
 	}
+	if profiled > 0 && largest > 1 && (len(e.components) == 0 || e.kind == "sum") {
+		r := rand.New(rand.NewPCG(1, 2))
+		const draws = 20
+		for range draws {
+			paid += at(advised(norms, sigma, profiled, len(exact), r)) / draws
+		}
+	}
+	return exact, math.Sqrt(best), math.Sqrt(paid)
+}
+
+// advised is the clip by a noisy histogram of norms over the public steps of a profile: a step counts that noise alone would not make
+// up, and beyond them more are supposed, as for a profile.
+func advised(norms map[string]float64, sigma, profiled float64, groups int, r *rand.Rand) float64 {
+	var counts [16]float64
+	for _, n := range norms {
+		counts[max(0, int(math.Ceil(math.Log2(n)-1e-9)))]++
+	}
+	var seen estimate.Ladder
+	for k, n := range counts {
+		if n += profiled * r.NormFloat64(); n > 1.96*surely*profiled {
+			seen = append(seen, estimate.Step{Rows: 1 << k, Patients: n})
+		}
+	}
+	seen = seen.With(1.96 * profiled / 3)
+	best, least := 1.0, math.Inf(1)
+	for c := 1.0; len(seen) > 0 && c < 1.1*float64(seen[len(seen)-1].Rows); c *= 1.1 {
+		lost := 0.0
+		for _, s := range seen {
+			lost += s.Patients * math.Max(0, s.Middle()-c)
+		}
+		if x := math.Hypot(lost/float64(groups), c*sigma); x < least {
+			best, least = c, x
+		}
+	}
+	return best
 }
 
 // sums adds up by group, each patient scaled to a norm of at most c: first the rows, then the components.
@@ -202,8 +252,9 @@ func (e estimand) sensitivity(s []float64) float64 {
 	return linear
 }
 
-// expert is the exponential mechanism's, of ε = √(8ρ), which is 2m/sigma. A candidate's score, how far its rank is from
-// q of all, changes by at most max(q, 1-q)·m·C. Its error is never less than that of rounding to the grid's unit, unit/√12.
+// expert is the exponential mechanism's, of ε = √(8ρ), which is 2m/sigma, for each of three quantiles of a third of ρ. A
+// candidate's score, how far its rank is from q of all, changes by at most max(q, 1-q)·m·C. Its error is never less than that of
+// rounding to the grid's unit, unit/√12.
 func (q quantileOf) expert(all []rowsOf, sigma float64) (map[string]float64, float64) {
 	slices.SortFunc(all, func(a, b rowsOf) int { return compareFloats(a.sums[0], b.sums[0]) })
 	rows := map[string]float64{}
@@ -220,9 +271,10 @@ func (q quantileOf) expert(all []rowsOf, sigma float64) (map[string]float64, flo
 			break
 		}
 	}
+	third := sigma * math.Sqrt(3)
 	best := math.Inf(1)
 	for c := 1.0; ; c = math.Min(most, c*1.3) {
-		best = math.Min(best, q.exponential(all, rows, c, 1/(max(q.q, 1-q.q)*c*sigma), truth))
+		best = math.Min(best, q.exponential(all, rows, c, 1/(max(q.q, 1-q.q)*c*third), truth))
 		if c >= most {
 			return map[string]float64{"": truth}, math.Max(best, q.unit/math.Sqrt(12))
 		}

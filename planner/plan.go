@@ -53,7 +53,8 @@ type Federation struct {
 	// a refusal for want of bounds proposes them. No answer depends on them.
 	Likely map[string]Likely
 	// Ladders are, by table, how many rows patients have, as far as that was released before: where a query does not say how many
-	// rows a patient counts with, they do.
+	// rows a patient counts with, they do. By LadderOfRows they tell of the rows with one value of a column, and by LadderOfGroups
+	// how many values of it patients have.
 	Ladders map[string]estimate.Ladder
 	// domains is what is left of what planning the statement may spend on finding domains.
 	domains *expr.Budget

@@ -6,7 +6,7 @@ import (
 )
 
 // Ladder tells about how many patients have how many rows of a table at a hospital, as was released before: of each
-// step those with more rows than the step before, up to Rows. Steps are in order.
+// step those with more rows than the public step before, up to Rows. Steps are in order.
 type Ladder []Step
 
 // Step is one step of a Ladder.
@@ -14,6 +14,12 @@ type Step struct {
 	Rows     int     `json:"rows"`
 	Patients float64 `json:"patients"` // above 0
 }
+
+// before is the public step before, 0 before the first: steps are the powers of two.
+func (s Step) before() int { return s.Rows / 2 }
+
+// Middle is how many rows a patient of the step has on average, if they are spread evenly over it.
+func (s Step) Middle() float64 { return float64(s.before()+1+s.Rows) / 2 }
 
 // Quantile is how many rows at most that part of the patients have, up to the step; 0 for an empty ladder.
 func (l Ladder) Quantile(q float64) int {
@@ -30,21 +36,17 @@ func (l Ladder) Quantile(q float64) int {
 }
 
 // Lost is about how many rows are left out if a patient of more than limit counts as one of limit, and how many there
-// are, the patients of a step being spread evenly between it and half of it.
+// are, the patients of a step being spread evenly over it.
 func (l Ladder) Lost(limit int) (lost, all float64) {
 	for _, s := range l {
-		n, c := float64(s.Rows), float64(limit)
-		typical := n
-		if s.Rows > 2 {
-			typical = 0.75 * n
-		}
-		all += s.Patients * typical
+		n, c, b := float64(s.Rows), float64(limit), float64(s.before())
+		all += s.Patients * s.Middle()
 		switch {
 		case c >= n:
-		case c > n/2: // (n-c)² / (2n) for each of twice the patients, who would be spread from 0 on
-			lost += s.Patients * (n - c) * (n - c) / n
+		case c > b: // the sum of 1, 2, … n-c, of n-b patients
+			lost += s.Patients * (n - c) * (n - c + 1) / 2 / (n - b)
 		default:
-			lost += s.Patients * (typical - c)
+			lost += s.Patients * (s.Middle() - c)
 		}
 	}
 	return lost, all
@@ -60,7 +62,7 @@ func (l Ladder) With(hidden float64) Ladder {
 	if n == 0 || !(hidden > 0) {
 		return l
 	}
-	next, kept, faster := l[n-1], 0.5, 1.0 // of the patients of a step, the next has so many; and that falls from step to step
+	last, kept, faster := l[n-1], 0.5, 1.0 // of the patients of a step, the next has so many; and that falls from step to step
 	if n > 1 {
 		kept = l[n-1].Patients / l[n-2].Patients
 	}
@@ -70,11 +72,11 @@ func (l Ladder) With(hidden float64) Ladder {
 	all := slices.Clone(l)
 	for range unseenSteps {
 		kept = math.Min(0.5, kept*faster)
-		next = Step{2 * next.Rows, math.Min(hidden, next.Patients*kept)}
-		if next.Patients < 1 {
+		last = Step{2 * last.Rows, math.Min(hidden, last.Patients*kept)}
+		if last.Patients < 1 {
 			break
 		}
-		all = append(all, next)
+		all = append(all, last)
 	}
 	return all
 }
@@ -86,9 +88,29 @@ func (l Ladder) Best(scale float64) int {
 		return 0
 	}
 	best, least := 0, math.Inf(1)
-	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/4) {
+	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/8) {
 		lost, _ := l.Lost(limit)
 		if x := math.Hypot(lost, scale*float64(limit)); x < least {
+			best, least = limit, x
+		}
+	}
+	return best
+}
+
+// differing is by how much, of half of the bounds' range, who has more rows than a limit is supposed to differ in the mean from who
+// has fewer. In the data of docs/accuracy.md it is 0.002 to 0.04.
+const differing = 0.01
+
+// BestOfMean is the limit with which a mean, or a share, errs least, in units of half of its bounds' range: as it weighs who has more
+// rows less, and by noise of that scale for a limit of one row in a sum of all rows.
+func (l Ladder) BestOfMean(scale float64) int {
+	if len(l) == 0 {
+		return 0
+	}
+	best, least := 0, math.Inf(1)
+	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/8) {
+		lost, all := l.Lost(limit)
+		if x := math.Hypot(differing*lost/all, scale*float64(limit)/(all-lost)); x < least {
 			best, least = limit, x
 		}
 	}
@@ -106,10 +128,7 @@ func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int 
 	for limit := 1; limit <= min(possible, l[len(l)-1].Rows); limit += max(1, limit/4) {
 		lost, length := 0.0, float64(limit)
 		for _, s := range l {
-			in := float64(min(s.Rows, possible))
-			if s.Rows > 2 {
-				in = math.Min(0.75*float64(s.Rows), float64(possible))
-			}
+			in := math.Min(s.Middle(), float64(possible))
 			kept := float64(limit)
 			if euclidean {
 				kept = math.Sqrt(in * float64(limit))

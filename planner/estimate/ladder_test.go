@@ -1,6 +1,33 @@
 package estimate
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
+
+// TestLost: what is left out of a step is what its rows say.
+func TestLost(t *testing.T) {
+	l := Ladder{{8, 40}} // ten each have 5, 6, 7 and 8 rows
+	for limit, want := range map[int]float64{8: 0, 7: 10, 6: 30, 4: 100, 3: 140} {
+		if lost, all := l.Lost(limit); lost != want || all != 260 {
+			t.Errorf("beyond %d are %v of %v rows, want %v of 260", limit, lost, all, want)
+		}
+	}
+}
+
+// TestBestOfMean: noise alone asks for the least limit, and many patients for one beyond which little is.
+func TestBestOfMean(t *testing.T) {
+	l := Ladder{{1, 1000}, {2, 500}, {4, 200}, {16, 100}}
+	if got := l.BestOfMean(1e6); got != 1 {
+		t.Errorf("where noise is all, the limit is %d", got)
+	}
+	if got := l.BestOfMean(1e-6); got < 14 {
+		t.Errorf("where noise is nothing, the limit is %d, of patients of up to 16 rows", got)
+	}
+	if got := (Ladder)(nil).BestOfMean(1); got != 0 {
+		t.Errorf("without a ladder the limit is %d", got)
+	}
+}
 
 // TestUnseenSteps: patients whom noise hides are supposed beyond the last step, fewer from step to step, and no more than may be hidden.
 func TestUnseenSteps(t *testing.T) {
@@ -26,7 +53,7 @@ func TestUnseenSteps(t *testing.T) {
 			rows = c.seen[len(c.seen)-1].Rows
 		}
 		for i, s := range got {
-			if rows *= 2; s.Rows != rows || s.Patients != c.want[i] {
+			if rows *= 2; s.Rows != rows || math.Abs(s.Patients-c.want[i]) > 1e-9 {
 				t.Errorf("%s: %v, want %v", name, got, c.want)
 			}
 		}

@@ -28,7 +28,7 @@ func (r *Resolver) BaseTable(of fragment.Relation, t *catalog.Table) (base *cata
 		switch {
 		case known == nil:
 			return nil, false
-		case known.Public || known.OneRowPerPatient || lookedUp(within, known):
+		case known.Public || known.OneRowPerPatient || LookedUp(within, known):
 			continue
 		case base != nil:
 			return nil, false
@@ -71,8 +71,8 @@ func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 	return t
 }
 
-// lookedUp reports whether a relation is joined by its key, so that it adds no rows.
-func lookedUp(of fragment.Relation, t *catalog.Table) bool {
+// LookedUp reports whether a relation is joined by its key, so that it adds no rows.
+func LookedUp(of fragment.Relation, t *catalog.Table) bool {
 	if of.Query != nil || len(t.Key) != 1 {
 		return false
 	}
