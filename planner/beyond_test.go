@@ -287,11 +287,11 @@ func TestProfiledRows(t *testing.T) {
 		}
 	}
 	for sql, want := range map[string]int{ // the catalog's max_groups is 3
-		"SELECT icd9code, COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1":                     3,
-		"SELECT apacheadmissiondx, COUNT(DISTINCT patient) FROM patient GROUP BY 1":              2,
-		"SELECT gender, COUNT(*) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY 1":     2, // of two groups
-		"SELECT patientunitstayid % 7, COUNT(DISTINCT patient) FROM vitalaperiodic v GROUP BY 1": 10,
-		"SELECT hospitalid % 5, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                 1, // as many as there are hospitals
+		"SELECT icd9code, COUNT(DISTINCT patient) FROM diagnosis GROUP BY 1":                                                3,
+		"SELECT apacheadmissiondx, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                                         2,
+		"SELECT gender, COUNT(*) FROM patient WHERE gender IN ('Male', 'Female') GROUP BY 1":                                2, // of two groups
+		"SELECT patientunitstayid % 7, COUNT(DISTINCT patient) FROM vitalaperiodic v GROUP BY 1":                            10,
+		"SELECT hospitalid % 5, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                                            1, // as many as there are hospitals
 		"SELECT h.region, COUNT(DISTINCT patient) FROM patient p JOIN hospital h ON h.hospitalid = p.hospitalid GROUP BY 1": 1,
 	} {
 		p, err := Build(Query{SQL: strings.Replace(sql, "apacheadmissiondx", "unittype", 1), Ask: Ask{Epsilon: 0.1, Delta: 1e-6}}, fed)
@@ -459,5 +459,30 @@ func TestBiasSpeaks(t *testing.T) {
 	if got := p.bias([]Cell{{Noisy: noisy}}, 0.95); !strings.HasPrefix(got, "how much of the sum of CLAMP(vitalaperiodic.observationoffset, -100, 20000) is beyond the limit of 2 rows a patient (max_rows) and left out is hidden by noise (up to ") ||
 		strings.Contains(got, "e+") {
 		t.Error(got)
+	}
+}
+
+// TestSteady: where all keys are made of what a patient has one of, a patient is in one group, unless the query says otherwise.
+func TestSteady(t *testing.T) {
+	fed := federation(t, "eicu")
+	patients, _ := fed.Catalog.Table("patient")
+	gender, _ := patients.Column("gender")
+	gender.Steady = true
+	for sql, want := range map[string]int{
+		"SELECT gender, COUNT(DISTINCT patient) FROM patient GROUP BY 1":                    1,
+		"SELECT gender = 'Male', COUNT(*) FROM patient GROUP BY 1":                          1,
+		"SELECT gender, unittype, COUNT(DISTINCT patient) FROM patient GROUP BY 1, 2":       3, // the catalog's
+		"SELECT g, COUNT(*) FROM (SELECT uniquepid, gender AS g FROM patient) p GROUP BY 1": 3,
+	} {
+		p, err := Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Proof.Groups != want || p.Proof.Unclipped {
+			t.Errorf("%s: max_groups %d, want %d; unclipped %v", sql, p.Proof.Groups, want, p.Proof.Unclipped)
+		}
+		if p, err = Build(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6, MaxGroups: 2}}, fed); err != nil || p.Proof.Groups != 2 {
+			t.Errorf("%s: max_groups %d, and the query says 2: %v", sql, p.Proof.Groups, err)
+		}
 	}
 }

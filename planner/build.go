@@ -73,7 +73,7 @@ func (b *builder) limits() {
 	}
 	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
 	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.atMost(cmp.Or(b.profiledGroups(), b.Catalog.MaxGroups))
+		b.fragment.MaxGroups = b.atMost(cmp.Or(b.steadyGroups(), b.profiledGroups(), b.Catalog.MaxGroups))
 	}
 	if b.fragment.MaxRows == 0 {
 		profiled := b.profiledRows()

@@ -84,6 +84,22 @@ func (b *builder) profiledGroups() int {
 	return l.Groups(float64(b.sites())/b.query.Epsilon, groups, possible, b.fragment.Norm == fragment.L2)
 }
 
+// steadyGroups is 1 where all keys are made of columns of which a patient has one value, as the catalog says; else 0.
+func (b *builder) steadyGroups() int {
+	if len(b.fragment.Keys) == 0 {
+		return 0
+	}
+	groups := 1
+	for _, k := range b.fragment.Keys {
+		k.Expr.Columns(func(relation, column string) {
+			if c, ok := b.Of(relation).Schema.Column(column); !ok || !c.Steady {
+				groups = 0
+			}
+		})
+	}
+	return groups
+}
+
 // sites is at how many hospitals a patient may be.
 func (b *builder) sites() int {
 	if b.Catalog.MaxSites > 0 {
@@ -144,7 +160,7 @@ func (b *builder) ladder() estimate.Ladder {
 		if l = b.federation.Ladders[base.Name]; l == nil {
 			return nil
 		}
-		if s.Derived == nil {
+		if s.Query == nil {
 			l = b.ladderWhere(s, l)
 		}
 	}
@@ -188,7 +204,7 @@ func (b *builder) ladderOfKeys() estimate.Ladder {
 // keyedBy is the column of a table with patients that decides a key's column, as LadderOfGroups names it; "" where it is not known.
 func (b *builder) keyedBy(relation, column string) string {
 	s := b.Of(relation)
-	if s.Derived != nil {
+	if s.Query != nil {
 		return ""
 	}
 	if !s.Schema.Public {
@@ -200,7 +216,7 @@ func (b *builder) keyedBy(relation, column string) string {
 		}
 		for _, x := range e.Args {
 			if x.Op == expr.OpColumn && x.Relation != relation {
-				if other := b.Of(x.Relation); other.Derived == nil && !other.Schema.Public {
+				if other := b.Of(x.Relation); other.Query == nil && !other.Schema.Public {
 					return LadderOfGroups(other.Schema.Name, x.Column)
 				}
 			}

@@ -78,6 +78,7 @@ type Column struct {
 	Lower, Upper      value.Value   // inclusive bounds, both Valid or neither; int, float, date and timestamp only
 	Domain            []value.Value // every value but NULL, distinct and sorted; nil: undeclared
 	References        string        // "table.column", the whole key of that table, or ""
+	Steady            bool          // nearly all patients have one value of it in all their rows, such as sex; for limits and errors only
 	Identifier        bool          // its values single patients out, though it is no key: a number in the hospital's own books
 }
 

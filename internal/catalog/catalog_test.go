@@ -350,3 +350,24 @@ func TestPage(t *testing.T) {
 		}
 	}
 }
+
+// TestSteady: what a patient has one of is read, written again, and no part of what hospitals must agree on.
+func TestSteady(t *testing.T) {
+	const text = "catalog: c\ntables:\n  p:\n    key: id\n    patient: id\n    columns:\n      id: {type: int, nullable: false}\n      sex: {type: text%s}\n"
+	parse := func(more string) *Catalog {
+		t.Helper()
+		c, err := Parse([]byte(fmt.Sprintf(text, more)), "c.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := parse(", steady: true")
+	var b strings.Builder
+	if err := c.WriteYAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	if sex, _ := c.Tables[0].Column("sex"); !sex.Steady || !strings.Contains(b.String(), "steady: true") || c.Digest() != parse("").Digest() {
+		t.Errorf("it is written as\n%s", b.String())
+	}
+}

@@ -49,7 +49,7 @@ type (
 
 // Digest returns the SHA-256, as 64 hexadecimal digits, of everything in the
 // catalog that affects what a query means or costs: names, types, nullability,
-// bounds, domains, keys, references, patients and limits. Descriptions, comments, expected sizes,
+// bounds, domains, keys, references, patients and limits. Descriptions, comments, expected sizes, what is steady,
 // the order of tables and columns, and whether the file extends a built-in
 // catalog or spells it out do not count.
 func (c *Catalog) Digest() string {

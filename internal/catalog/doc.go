@@ -30,7 +30,7 @@
 //	      patientunitstayid: {type: int, nullable: false}
 //	      uniquepid: {type: text, nullable: false}
 //	      age: {type: int, bounds: [0, 120], description: years at admission}
-//	      gender: {type: text, nullable: false, domain: [Female, Male]}
+//	      gender: {type: text, nullable: false, domain: [Female, Male], steady: true}  # a patient has one
 //	  vitalaperiodic:
 //	    patient: patientunitstayid
 //	    max_rows: 50

@@ -319,7 +319,7 @@ func (r *reader) key(e entry) []string {
 func (r *reader) column(t *Table, e entry) *Column {
 	col := &Column{Name: e.key, Nullable: true}
 	what := t.Name + "." + col.Name
-	entries := r.mapping(e.value, "column "+what, []string{"description", "type", "nullable", "bounds", "domain", "references", "identifier"})
+	entries := r.mapping(e.value, "column "+what, []string{"description", "type", "nullable", "bounds", "domain", "references", "steady", "identifier"})
 	if i := slices.IndexFunc(entries, func(e entry) bool { return e.key == "type" }); i >= 0 {
 		if name := r.text(entries[i]); name != "" {
 			var err error
@@ -337,6 +337,8 @@ func (r *reader) column(t *Table, e entry) *Column {
 			col.Description = r.text(e)
 		case "nullable":
 			col.Nullable = r.boolean(e)
+		case "steady":
+			col.Steady = r.boolean(e)
 		case "identifier":
 			col.Identifier = r.boolean(e)
 		case "references":

@@ -78,6 +78,9 @@ func (col *Column) node() *yaml.Node {
 		m.values("domain", col.Domain)
 	}
 	m.textIf("references", col.References)
+	if col.Steady {
+		m.add("steady", scalar(value.Bool(true)))
+	}
 	if col.Identifier {
 		m.add("identifier", scalar(value.Bool(true)))
 	}
