@@ -114,6 +114,7 @@ type operand struct {
 	*expr.Expr
 	facts expr.Range
 	term  *syntax.Expr
+	none  string // why no row has a value of it; "": some may have
 	// likely is where the values lie, as a profile tells; nil: nobody knows.
 	likely *Likely
 }
@@ -257,6 +258,9 @@ func (a *argument) asNumber(x operand) operand {
 	default:
 		return x
 	}
+	if x.none != "" {
+		a.refuseNone(x, x.none)
+	}
 	if x.facts.Lower <= first || x.facts.Upper >= last {
 		name := x.term.Describe()
 		refuse(CodeBounds, at, "write WHERE "+name+" BETWEEN "+of+", with bounds from what you know of the matter, not from the data",
@@ -287,10 +291,12 @@ func (a *argument) check(o operand) {
 		refuse(CodeType, o.term.At, scalar.AsNumber(name, o.Type), "%s needs a number, and this is a %s", what, o.Type)
 	}
 	if o.facts.Lower > o.facts.Upper {
-		refuse(CodeBounds, o.term.At, "change WHERE, or the condition: a part of it contradicts another, or the bounds that the catalog gives a column",
-			"%s has no value in any row: what it is computed from, the conditions and the catalog's bounds leave none", name)
+		a.refuseNone(o, noRow)
 	}
 	if !o.facts.Bounded() {
+		if o.none != "" {
+			a.refuseNone(o, o.none)
+		}
 		hint := "write " + what + "(CLAMP(" + name + ", lowest, highest)), with bounds from what you know of the matter, not from the data"
 		if l := o.likely; l != nil {
 			hint += fmt.Sprintf("; or those of the profile of %s, CLAMP(%s, %s, %s)", l.Taken, name, number(l.Lower), number(l.Upper))
@@ -298,6 +304,21 @@ func (a *argument) check(o operand) {
 		refuse(CodeBounds, o.term.At, hint,
 			"%s of %s needs bounds, and the catalog gives none", what, name)
 	}
+}
+
+// Why no row has a value of an operand.
+const (
+	noRow      = "what it is computed from, the conditions and the catalog's bounds leave none"
+	alwaysNull = "it is NULL"
+)
+
+// refuseNone refuses to spend a budget on what has no value in any row, of which SQL's sum is NULL.
+func (a *argument) refuseNone(o operand, why string) {
+	hint := "change WHERE, or the condition: a part of it contradicts another, or the bounds that the catalog gives a column"
+	if why == alwaysNull {
+		hint = "write what is meant; COUNT(*) counts the rows"
+	}
+	refuse(CodeBounds, o.term.At, hint, "%s has no value in any row: %s", o.term.Describe(), why)
 }
 
 func (a *argument) sum(o operand, centered bool) fragment.Partial {

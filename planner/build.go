@@ -531,7 +531,32 @@ func (b *builder) histogram(a *argument, name string) {
 
 func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.Row(t)
-	return operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
+	o := operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
+	if !o.facts.Bounded() {
+		o.none = b.none(e, map[*expr.Expr]bool{})
+	}
+	return o
+}
+
+// none tells why no row has a value of an expression; "" where some may, or where it was looked at before.
+func (b *builder) none(e *expr.Expr, looked map[*expr.Expr]bool) string {
+	if looked[e] {
+		return ""
+	}
+	looked[e] = true
+	f := b.facts(e)
+	switch {
+	case e.Op == expr.OpColumn && f.Lower > f.Upper: // by WHERE, so there is no row
+		return noRow
+	case len(f.Domain) == 1 && f.Domain[0].IsNull():
+		return alwaysNull
+	}
+	for _, a := range e.Args {
+		if why := b.none(a, looked); why == noRow {
+			return why
+		}
+	}
+	return ""
 }
 
 // likely is what was released of a column of a table before; nil where nothing was.
