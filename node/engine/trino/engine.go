@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,7 +143,7 @@ func connect(cfg Config) (*driver, error) {
 	rand.Read(id[:])
 	d := &driver{zone: csv.ZoneOr(cfg.Timezone), client: client, name: "intramuros-" + hex.EncodeToString(id[:])}
 	t := trino.Config{ServerURI: u.String(), Source: "intramuros", Catalog: cfg.Catalog, Schema: cfg.Schema, CustomClientName: d.name, QueryTimeout: &patience,
-		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%dms", timeout.Milliseconds())}}
+		SessionProperties: map[string]string{"query_max_run_time": fmt.Sprintf("%dms", timeout.Milliseconds()), "query_max_stage_count": strconv.Itoa(maxStages)}}
 	if err := trino.RegisterCustomClient(d.name, client); err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
