@@ -1,15 +1,11 @@
 package planner
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
-	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
@@ -65,54 +61,6 @@ func (b *builder) read() {
 	b.countOnce()
 }
 
-// limits sets the length to which a patient is clipped: the query's, or the catalog's.
-func (b *builder) limits() {
-	b.fragment.Norm = fragment.L2
-	if b.federation.Accounting == dp.Pure { // which knows Laplace noise alone
-		b.fragment.Norm = fragment.L1
-	}
-	b.fragment.MaxGroups, b.fragment.MaxRows = b.query.MaxGroups, b.query.MaxRows
-	if b.fragment.MaxGroups == 0 {
-		b.fragment.MaxGroups = b.atMost(cmp.Or(b.steadyGroups(), b.profiledGroups(), b.Catalog.MaxGroups))
-	}
-	if b.fragment.MaxRows == 0 {
-		profiled := b.profiledRows()
-		b.fragment.MaxRows = profiled
-		for _, s := range b.Sources {
-			if profiled == 0 && !s.Schema.Public && s.Alias != "" {
-				b.fragment.MaxRows = max(b.fragment.MaxRows, b.RowLimit(s.Relation, s.Schema))
-			}
-		}
-		var keys []*expr.Expr
-		for _, k := range b.fragment.Keys {
-			keys = append(keys, k.Expr)
-		}
-		b.fragment.MaxRows = b.atMost(b.fragment.MaxRows)
-		inEach := float64(b.atMost(b.fragment.MaxRows, keys...))
-		b.fragment.MaxRows = min(b.fragment.MaxRows, int(math.Ceil(inEach*b.groupsInFull())))
-	}
-}
-
-// groupsInFull is as how many rows in all a row in each group counts, of a patient who is in as many groups as may be.
-func (b *builder) groupsInFull() float64 {
-	groups := b.fragment.MaxGroups
-	if b.cells > 0 {
-		groups = min(groups, b.cells)
-	}
-	if b.fragment.Norm == fragment.L2 {
-		return math.Sqrt(float64(groups))
-	}
-	return float64(groups)
-}
-
-// atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
-func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
-	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Domains, keys...); most < float64(limit) {
-		return max(1, int(most))
-	}
-	return limit
-}
-
 // facts infers what is known of an expression. The hospitals' names are public, and
 // so is who is asked.
 func (b *builder) facts(e *expr.Expr) expr.Range {
@@ -128,129 +76,6 @@ func (b *builder) facts(e *expr.Expr) expr.Range {
 		b.knownSources = len(b.Sources)
 	}
 	return b.known.RangeWhere(e, b.Filter)
-}
-
-// keys plans GROUP BY: ordinals, the query's own names, or expressions.
-func (b *builder) keys() {
-	for _, g := range b.grouping() {
-		t := b.key(g)
-		if name := t.Aggregate(); name != nil {
-			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
-		}
-		e := b.Row(t)
-		if e.Op == expr.OpColumn {
-			if b.IsPatientID(b.Of(e.Relation), e.Column) {
-				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
-			}
-		}
-		b.addKey(e, g.At)
-	}
-	b.determinedKeys()
-	// One order, whatever the query's: the same question has the same fragment.
-	slices.SortFunc(b.fragment.Keys, func(x, y fragment.Key) int {
-		return strings.Compare(scalar.Canonical(x.Expr), scalar.Canonical(y.Expr))
-	})
-	b.cells = 1
-	for _, k := range b.fragment.Keys {
-		if b.cells *= len(k.Domain); b.cells > fragment.MaxCells {
-			refuse(CodeTooLarge, b.grouping()[0].At, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
-		}
-	}
-}
-
-func (b *builder) addKey(e *expr.Expr, at Position) {
-	if b.keyOf(e) >= 0 {
-		return
-	}
-	domain := b.facts(e).Domain
-	if domain != nil && len(domain) == 0 {
-		refuse(CodeNotSupported, at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
-	}
-	if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
-		domain = nil // what is cut is none of them
-	}
-	b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
-}
-
-// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where the query
-// shows them, bare or as MAX(name): one group has one of them.
-func (b *builder) determinedKeys() {
-	if len(b.fragment.Keys) == 0 {
-		return
-	}
-	s := b.syntax.Select
-	terms := []*syntax.Expr{}
-	for _, i := range s.Items {
-		terms = append(terms, i.Term)
-	}
-	if s.Having != nil {
-		terms = append(terms, s.Having)
-	}
-	for _, o := range b.syntax.OrderBy {
-		terms = append(terms, o.Term)
-	}
-	for _, t := range terms {
-		t.Walk(func(t *syntax.Expr) bool {
-			if e := b.determined(t); e != nil {
-				b.addKey(e, t.At)
-			}
-			return !t.IsAggregate()
-		})
-	}
-}
-
-// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil elsewhere.
-func (b *builder) determined(t *syntax.Expr) *expr.Expr {
-	if t.IsAggregate() && slices.Contains([]string{"min", "max", "any_value"}, t.Name) && len(t.Args) == 1 && t.Filter == nil && !t.Distinct {
-		e := b.determined(t.Args[0])
-		if e != nil && e.Type.Numeric() && t.Name != "any_value" {
-			return nil // has a tree
-		}
-		return e
-	}
-	if t.Kind != syntax.Column || b.counted != nil || !b.IsColumn(t) {
-		return nil
-	}
-	e := b.Row(t)
-	s := b.Of(e.Relation)
-	if e.Op != expr.OpColumn || s == nil || !s.Schema.Public || len(s.Schema.Key) != 1 {
-		return nil
-	}
-	c, ok := s.Schema.Column(s.Schema.Key[0])
-	if !ok {
-		return nil
-	}
-	key := s.Expr(c)
-	if b.keyOf(key) >= 0 {
-		return e
-	}
-	conditions := expr.Conjuncts(b.Filter)
-	for _, o := range b.Sources {
-		if o.On != nil && (o == s || o.Join == fragment.JoinInner) {
-			conditions = append(conditions, expr.Conjuncts(o.On)...)
-		}
-	}
-	for _, c := range conditions {
-		if c.Op == expr.OpEqual && (scalar.Same(c.Args[0], key) && b.keyOf(c.Args[1]) >= 0 || scalar.Same(c.Args[1], key) && b.keyOf(c.Args[0]) >= 0) {
-			return e
-		}
-	}
-	return nil
-}
-
-// key is what a number or a name of SELECT's stands for in GROUP BY.
-func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.GroupKey(b.syntax.Select.Items, t) }
-
-// grouping is the keys of GROUP BY.
-func (b *builder) grouping() []*syntax.Expr {
-	if len(b.syntax.Select.GroupBy) == 0 {
-		return nil
-	}
-	return b.syntax.Select.GroupBy[0]
-}
-
-func (b *builder) keyOf(e *expr.Expr) int {
-	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return scalar.Same(k.Expr, e) })
 }
 
 // outputs plans SELECT, HAVING, ORDER BY and LIMIT over keys and aggregates.
@@ -635,78 +460,4 @@ func (b *builder) selection() {
 	if len(b.fragment.Partials) == 0 {
 		refuse(CodeNotSupported, b.syntax.At, "add an aggregate, such as COUNT(*)", "the groups are declared in the catalog; nothing is asked of the data")
 	}
-}
-
-// canonicalize puts the partial aggregates into one order, whatever the query's.
-func (b *builder) canonicalize() {
-	old := slices.Clone(b.fragment.Partials)
-	order, texts, moved := make([]int, len(old)), make([]string, len(old)), make([]int, len(old))
-	for i, p := range old {
-		order[i], texts[i] = i, scalar.Canonical(p)
-	}
-	slices.SortFunc(order, func(i, k int) int { return strings.Compare(texts[i], texts[k]) })
-	for to, from := range order {
-		b.fragment.Partials[to], moved[from] = old[from], to
-	}
-	for i := range b.plan.Aggregates {
-		for k, p := range b.plan.Aggregates[i].Partials {
-			b.plan.Aggregates[i].Partials[k] = moved[p]
-		}
-	}
-	end := 0
-	for _, p := range b.fragment.Partials {
-		b.plan.places = append(b.plan.places, place{end, end + p.Released()})
-		end += p.Released()
-	}
-	if s := b.plan.Selection; s != nil {
-		s.Partial = moved[s.Partial]
-		s.Place = b.plan.places[s.Partial].start
-	}
-}
-
-// prove checks the fragment as each node will, and takes from the proof how much
-// a patient can change.
-func (b *builder) prove() {
-	p := b.plan
-	b.fragment.Filter, b.fragment.Patient = b.Filter, b.Patient
-	exprs := []*expr.Expr{b.Filter, b.Patient}
-	for _, k := range b.fragment.Keys {
-		exprs = append(exprs, k.Expr)
-	}
-	for _, partial := range b.fragment.Partials {
-		exprs = append(exprs, partial.Expr)
-	}
-	b.fragment.Relations = relational.Prune(b.Relations(), exprs...)
-	p.Fragment = b.fragment
-	proof, err := fragment.Check(p.Fragment, b.Catalog.Catalog)
-	if err != nil {
-		b.Invalid(err, b.syntax.At)
-	}
-	p.Proof = proof
-	for i := range p.Aggregates {
-		a := &p.Aggregates[i]
-		for k, partial := range a.Partials {
-			a.scale[k] /= float64(proof.Units[partial])
-		}
-	}
-	p.Sites = len(b.federation.Hospitals)
-	if b.Catalog.MaxSites > 0 {
-		p.Sites = min(p.Sites, b.Catalog.MaxSites)
-	}
-}
-
-// Fingerprint identifies what the noisy partial aggregates depend on besides the
-// data: the fragment and the noise, not what is computed from them afterwards.
-// Queries that share it can share stored cells, at no cost.
-func (p *Plan) Fingerprint() string {
-	asked := *p.Fragment
-	asked.Version = 1 // how it is said on the wire changes from release to release, what is asked does not
-	sum := sha256.Sum256([]byte(scalar.Canonical(struct {
-		Fragment  *fragment.Fragment
-		Sites     int
-		Noise     dp.Noise
-		Selection *Selection
-		Cover     *fragment.Cover `json:",omitempty"`
-	}{&asked, p.Sites, p.Noise, p.Selection, p.Cover})))
-	return hex.EncodeToString(sum[:])
 }

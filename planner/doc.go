@@ -27,7 +27,8 @@
 //     by package lookup;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
 //     becomes a number and an interval; distinct.go, occurring.go, quantile.go and survival.go plan those that read trees;
-//   - build.go plans one release, release.go prices it, plan.go is the result, describe.go writes it for people;
+//   - build.go plans one release: keys.go its groups, limits.go how many rows a patient counts with, prove.go its proof;
+//     release.go prices it, plan.go is the result, describe.go writes it for people;
 //     beyond.go and clamps.go measure what limits and bounds leave out;
 //   - answer.go turns noisy partial aggregates into rows; interval.go and means.go give their intervals; finish.go and
 //     computed.go do so for what is computed from released rows, and expected.go before anything is released;

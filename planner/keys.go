@@ -1,0 +1,135 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/scalar"
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// keys plans GROUP BY: ordinals, the query's own names, or expressions.
+func (b *builder) keys() {
+	for _, g := range b.grouping() {
+		t := b.key(g)
+		if name := t.Aggregate(); name != nil {
+			refuse(CodeMisplaced, name.At, "put conditions on aggregates into HAVING", "%s cannot be grouped by", strings.ToUpper(name.Name))
+		}
+		e := b.Row(t)
+		if e.Op == expr.OpColumn {
+			if b.IsPatientID(b.Of(e.Relation), e.Column) {
+				refuse(CodeRowLevel, g.At, "group by what patients share, such as sex, year of birth or diagnosis", "a group per patient would show rows of patients")
+			}
+		}
+		b.addKey(e, g.At)
+	}
+	b.determinedKeys()
+	// One order, whatever the query's: the same question has the same fragment.
+	slices.SortFunc(b.fragment.Keys, func(x, y fragment.Key) int {
+		return strings.Compare(scalar.Canonical(x.Expr), scalar.Canonical(y.Expr))
+	})
+	b.cells = 1
+	for _, k := range b.fragment.Keys {
+		if b.cells *= len(k.Domain); b.cells > fragment.MaxCells {
+			refuse(CodeTooLarge, b.grouping()[0].At, "group by fewer or coarser keys", "the keys span more than %d groups", fragment.MaxCells)
+		}
+	}
+}
+
+func (b *builder) addKey(e *expr.Expr, at Position) {
+	if b.keyOf(e) >= 0 {
+		return
+	}
+	domain := b.facts(e).Domain
+	if domain != nil && len(domain) == 0 {
+		refuse(CodeNotSupported, at, "change WHERE, or the key", "by the catalog, no row that fulfils WHERE has a key to group by")
+	}
+	if slices.ContainsFunc(domain, func(v value.Value) bool { return v != expr.Cut(v, expr.MaxKey) }) {
+		domain = nil // what is cut is none of them
+	}
+	b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
+}
+
+// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where the query
+// shows them, bare or as MAX(name): one group has one of them.
+func (b *builder) determinedKeys() {
+	if len(b.fragment.Keys) == 0 {
+		return
+	}
+	s := b.syntax.Select
+	terms := []*syntax.Expr{}
+	for _, i := range s.Items {
+		terms = append(terms, i.Term)
+	}
+	if s.Having != nil {
+		terms = append(terms, s.Having)
+	}
+	for _, o := range b.syntax.OrderBy {
+		terms = append(terms, o.Term)
+	}
+	for _, t := range terms {
+		t.Walk(func(t *syntax.Expr) bool {
+			if e := b.determined(t); e != nil {
+				b.addKey(e, t.At)
+			}
+			return !t.IsAggregate()
+		})
+	}
+}
+
+// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil elsewhere.
+func (b *builder) determined(t *syntax.Expr) *expr.Expr {
+	if t.IsAggregate() && slices.Contains([]string{"min", "max", "any_value"}, t.Name) && len(t.Args) == 1 && t.Filter == nil && !t.Distinct {
+		e := b.determined(t.Args[0])
+		if e != nil && e.Type.Numeric() && t.Name != "any_value" {
+			return nil // has a tree
+		}
+		return e
+	}
+	if t.Kind != syntax.Column || b.counted != nil || !b.IsColumn(t) {
+		return nil
+	}
+	e := b.Row(t)
+	s := b.Of(e.Relation)
+	if e.Op != expr.OpColumn || s == nil || !s.Schema.Public || len(s.Schema.Key) != 1 {
+		return nil
+	}
+	c, ok := s.Schema.Column(s.Schema.Key[0])
+	if !ok {
+		return nil
+	}
+	key := s.Expr(c)
+	if b.keyOf(key) >= 0 {
+		return e
+	}
+	conditions := expr.Conjuncts(b.Filter)
+	for _, o := range b.Sources {
+		if o.On != nil && (o == s || o.Join == fragment.JoinInner) {
+			conditions = append(conditions, expr.Conjuncts(o.On)...)
+		}
+	}
+	for _, c := range conditions {
+		if c.Op == expr.OpEqual && (scalar.Same(c.Args[0], key) && b.keyOf(c.Args[1]) >= 0 || scalar.Same(c.Args[1], key) && b.keyOf(c.Args[0]) >= 0) {
+			return e
+		}
+	}
+	return nil
+}
+
+// key is what a number or a name of SELECT's stands for in GROUP BY.
+func (b *builder) key(t *syntax.Expr) *syntax.Expr { return b.GroupKey(b.syntax.Select.Items, t) }
+
+// grouping is the keys of GROUP BY.
+func (b *builder) grouping() []*syntax.Expr {
+	if len(b.syntax.Select.GroupBy) == 0 {
+		return nil
+	}
+	return b.syntax.Select.GroupBy[0]
+}
+
+func (b *builder) keyOf(e *expr.Expr) int {
+	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return scalar.Same(k.Expr, e) })
+}

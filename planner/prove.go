@@ -1,0 +1,88 @@
+package planner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/relational"
+	"github.com/intramuros/intramuros/planner/scalar"
+)
+
+// canonicalize puts the partial aggregates into one order, whatever the query's.
+func (b *builder) canonicalize() {
+	old := slices.Clone(b.fragment.Partials)
+	order, texts, moved := make([]int, len(old)), make([]string, len(old)), make([]int, len(old))
+	for i, p := range old {
+		order[i], texts[i] = i, scalar.Canonical(p)
+	}
+	slices.SortFunc(order, func(i, k int) int { return strings.Compare(texts[i], texts[k]) })
+	for to, from := range order {
+		b.fragment.Partials[to], moved[from] = old[from], to
+	}
+	for i := range b.plan.Aggregates {
+		for k, p := range b.plan.Aggregates[i].Partials {
+			b.plan.Aggregates[i].Partials[k] = moved[p]
+		}
+	}
+	end := 0
+	for _, p := range b.fragment.Partials {
+		b.plan.places = append(b.plan.places, place{end, end + p.Released()})
+		end += p.Released()
+	}
+	if s := b.plan.Selection; s != nil {
+		s.Partial = moved[s.Partial]
+		s.Place = b.plan.places[s.Partial].start
+	}
+}
+
+// prove checks the fragment as each node will, and takes from the proof how much
+// a patient can change.
+func (b *builder) prove() {
+	p := b.plan
+	b.fragment.Filter, b.fragment.Patient = b.Filter, b.Patient
+	exprs := []*expr.Expr{b.Filter, b.Patient}
+	for _, k := range b.fragment.Keys {
+		exprs = append(exprs, k.Expr)
+	}
+	for _, partial := range b.fragment.Partials {
+		exprs = append(exprs, partial.Expr)
+	}
+	b.fragment.Relations = relational.Prune(b.Relations(), exprs...)
+	p.Fragment = b.fragment
+	proof, err := fragment.Check(p.Fragment, b.Catalog.Catalog)
+	if err != nil {
+		b.Invalid(err, b.syntax.At)
+	}
+	p.Proof = proof
+	for i := range p.Aggregates {
+		a := &p.Aggregates[i]
+		for k, partial := range a.Partials {
+			a.scale[k] /= float64(proof.Units[partial])
+		}
+	}
+	p.Sites = len(b.federation.Hospitals)
+	if b.Catalog.MaxSites > 0 {
+		p.Sites = min(p.Sites, b.Catalog.MaxSites)
+	}
+}
+
+// Fingerprint identifies what the noisy partial aggregates depend on besides the
+// data: the fragment and the noise, not what is computed from them afterwards.
+// Queries that share it can share stored cells, at no cost.
+func (p *Plan) Fingerprint() string {
+	asked := *p.Fragment
+	asked.Version = 1 // how it is said on the wire changes from release to release, what is asked does not
+	sum := sha256.Sum256([]byte(scalar.Canonical(struct {
+		Fragment  *fragment.Fragment
+		Sites     int
+		Noise     dp.Noise
+		Selection *Selection
+		Cover     *fragment.Cover `json:",omitempty"`
+	}{&asked, p.Sites, p.Noise, p.Selection, p.Cover})))
+	return hex.EncodeToString(sum[:])
+}
