@@ -132,13 +132,14 @@ func (g group) evaluate(e *expr.Expr) value.Value {
 }
 
 func (g group) column(e *expr.Expr) value.Value {
-	switch e.Relation {
-	case relationKey:
-		return g.cell.Keys[indexOf(e.Column)]
-	case relationDivision:
-		return g.divide(&g.plan.divisions[indexOf(e.Column)])
+	read := refOf(e.Relation, e.Column)
+	switch read.kind {
+	case refKey:
+		return g.cell.Keys[read.index]
+	case refDivision:
+		return g.divide(&g.plan.divisions[read.index])
 	}
-	a := &g.plan.Aggregates[indexOf(e.Column)]
+	a := &g.plan.Aggregates[read.index]
 	switch {
 	case g.undetermined(a):
 		return value.Null(a.valueType())
@@ -179,15 +180,16 @@ func (g group) tree(a *Aggregate) *estimate.Tree {
 }
 
 func (g group) facts(e *expr.Expr) expr.Range {
-	if e.Relation == relationKey {
-		v := g.cell.Keys[indexOf(e.Column)]
+	read := refOf(e.Relation, e.Column)
+	if read.kind == refKey {
+		v := g.cell.Keys[read.index]
 		f := expr.Range{Nullable: v.IsNull(), Lower: math.Inf(-1), Upper: math.Inf(1), Domain: []value.Value{v}}
 		if v.Type() != value.TypeText && !v.IsNull() {
 			f.Lower, f.Upper = v.Float64(), v.Float64()
 		}
 		return f
 	}
-	return g.plan.Aggregates[indexOf(e.Column)].facts()
+	return g.plan.Aggregates[read.index].facts()
 }
 
 // quotient writes an expression as a quotient of linear forms, if it is one.
@@ -197,10 +199,11 @@ func (g group) quotient(e *expr.Expr) (estimate.Quotient, bool) {
 
 // released writes a column of a released expression as a quotient of linear forms, if it is one.
 func (g group) released(e *expr.Expr) (estimate.Quotient, bool) {
-	if e.Relation == relationKey {
+	read := refOf(e.Relation, e.Column)
+	if read.kind == refKey {
 		return constantForm(g.column(e))
 	}
-	a := &g.plan.Aggregates[indexOf(e.Column)]
+	a := &g.plan.Aggregates[read.index]
 	if scale, ok := a.linear(); ok {
 		return estimate.LinearForm(estimate.Form{Weights: map[int]float64{a.Partials[0]: scale}}), true
 	}

@@ -172,7 +172,7 @@ func (b *builder) refuseRows() {
 // operation on such.
 func (b *builder) output(t *syntax.Expr) *expr.Expr {
 	if e := b.determined(t); e != nil && b.keyOf(e) >= 0 {
-		return expr.Column(relationKey, index(b.keyOf(e)), e.Type)
+		return ref{refKey, b.keyOf(e)}.expr(e.Type)
 	}
 	if t.Kind == syntax.Call && syntax.IsAggregate(t.Name) {
 		if t.Name == "any_value" && len(t.Args) == 1 && b.Resolves(t.Args[0]) && t.Filter == nil {
@@ -195,7 +195,7 @@ func (b *builder) output(t *syntax.Expr) *expr.Expr {
 		if b.Resolves(t) {
 			e := b.Row(t)
 			if i := b.keyOf(e); i >= 0 {
-				return expr.Column(relationKey, index(i), e.Type)
+				return ref{refKey, i}.expr(e.Type)
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 		i = len(b.plan.Aggregates)
 		b.plan.Aggregates = append(b.plan.Aggregates, released)
 	}
-	e := expr.Column(relationAggregate, index(i), released.valueType())
+	e := ref{refAggregate, i}.expr(released.valueType())
 	if placed {
 		return valueAt(t.At, e, a.domain)
 	}

@@ -3,6 +3,7 @@ package planner
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
@@ -11,25 +12,51 @@ import (
 // maxColumns bounds the answer's width.
 const maxColumns = 100
 
-// The relations that a released expression reads in place of tables.
+// ref is what a released expression reads in place of a table's column. In the expression it is a column: its kind stands
+// as the relation, and its index as the name.
+type ref struct {
+	kind  refKind
+	index int // from 0
+}
+
+type refKind string
+
 const (
-	relationKey       = "key"       // column "2": the third group key
-	relationAggregate = "aggregate" // column "0": the first aggregate
-	relationDivision  = "division"  // column "0": the first of the plan's divisions
+	refKey       refKind = "key"       // of the group
+	refAggregate refKind = "aggregate" // of the plan
+	refDivision  refKind = "division"  // of the plan's divisions
 )
+
+func (r ref) expr(t value.Type) *expr.Expr {
+	return expr.Column(string(r.kind), strconv.Itoa(r.index), t)
+}
+
+// refOf reads a column that ref.expr wrote.
+func refOf(relation, column string) ref { return ref{refKind(relation), indexOf(column)} }
+
+// origin is a number of a release's row. In what fragment.Trace tells it is a column.
+type origin struct{ release, row, column int }
+
+func (o origin) expr(t value.Type) *expr.Expr {
+	return expr.Column(strconv.Itoa(o.release), strconv.Itoa(o.row)+" "+strconv.Itoa(o.column), t)
+}
+
+// originOf reads a column that origin.expr wrote.
+func originOf(e *expr.Expr) origin {
+	row, column, _ := strings.Cut(e.Column, " ")
+	return origin{indexOf(e.Relation), indexOf(row), indexOf(column)}
+}
 
 func readsAggregate(e *expr.Expr) bool {
 	found := false
-	e.Columns(func(relation, _ string) { found = found || relation == relationAggregate })
+	e.Columns(func(relation, _ string) { found = found || refKind(relation) == refAggregate })
 	return found
 }
-
-func index(i int) string { return strconv.Itoa(i) }
 
 func indexOf(column string) int {
 	i, err := strconv.Atoi(column)
 	if err != nil {
-		panic(err) // written by index
+		panic(err) // written here
 	}
 	return i
 }

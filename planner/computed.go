@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
@@ -125,7 +124,7 @@ func (c *computed) trace(release int) {
 			ends := slices.Contains(t.Names, name+lowEnd)
 			switch {
 			case ends:
-				origins[k] = expr.Column(index(release), fmt.Sprintf("%d %d", r, k), v.Type())
+				origins[k] = origin{release, r, k}.expr(v.Type())
 			case !noisy[name]:
 				origins[k] = expr.Literal(v)
 			}
@@ -134,15 +133,10 @@ func (c *computed) trace(release int) {
 	}
 }
 
-// place finds a released number by its name.
-func (c *computed) place(e *expr.Expr) (release, row, column int) {
-	r, k, _ := strings.Cut(e.Column, " ")
-	return indexOf(e.Relation), indexOf(r), indexOf(k)
-}
-
 // source is the expression that a column of a release is, and its group; nil of a life table.
 func (c *computed) source(e *expr.Expr) (*expr.Expr, *groupRow) {
-	release, row, k := c.place(e)
+	of := originOf(e)
+	release, row, k := of.release, of.row, of.column
 	if c.rows[release] == nil {
 		return nil, nil
 	}
@@ -173,7 +167,8 @@ func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value)
 
 // passed is the interval of a released number that is passed on as it is.
 func (c *computed) passed(e *expr.Expr) (low, high value.Value) {
-	release, row, k := c.place(e)
+	of := originOf(e)
+	release, row, k := of.release, of.row, of.column
 	ends := c.tables[release].Values[row][k+1:]
 	return ends[0], ends[1]
 }
@@ -183,7 +178,8 @@ func (c *computed) unknown(e *expr.Expr) bool {
 	found := false
 	if e != nil {
 		e.Columns(func(relation, column string) {
-			release, row, k := c.place(expr.Column(relation, column, e.Type))
+			at := originOf(expr.Column(relation, column, e.Type))
+			release, row, k := at.release, at.row, at.column
 			found = found || c.tables[release].Values[row][k].IsNull()
 		})
 	}
@@ -342,7 +338,7 @@ func (c *computed) leafOf(e *expr.Expr, spread func(estimate.Form, int, *groupRo
 	if !ok {
 		return estimate.Quotient{}, false
 	}
-	release, _, _ := c.place(e)
+	release := originOf(e).release
 	moved := func(f estimate.Form) estimate.Form {
 		m := estimate.Form{Constant: f.Constant, Weights: map[int]float64{}}
 		for i, w := range f.Weights {
@@ -429,7 +425,8 @@ func (c *computed) sharing(n int) *expr.RangeAnalysis {
 	tables := c.released(1 - (1-c.confidence)/float64(n))
 	c.within[n] = expr.NewRangeAnalysis(func(e *expr.Expr) expr.Range {
 		f := c.public.Range(e)
-		release, row, k := c.place(e)
+		of := originOf(e)
+	release, row, k := of.release, of.row, of.column
 		ends := tables[release].Values[row][k+1:] // beside the number
 		if low := ends[0]; !low.IsNull() {
 			f.Lower = math.Max(f.Lower, low.Float64())

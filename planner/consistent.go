@@ -62,7 +62,7 @@ func (p *Plan) divided(e *expr.Expr) *expr.Expr {
 		}
 		d.noise = dp.CombinedHalfWidth(surely, noise)
 		p.divisions = append(p.divisions, d)
-		return expr.Column(relationDivision, index(len(p.divisions)-1), e.Type)
+		return ref{refDivision, len(p.divisions) - 1}.expr(e.Type)
 	}
 	other := *e
 	other.Args = make([]*expr.Expr, len(e.Args))
@@ -80,7 +80,7 @@ func divides(e *expr.Expr) bool {
 func (p *Plan) quotientOf(e *expr.Expr) (estimate.Quotient, bool) {
 	g := p.group(Cell{})
 	column := func(c *expr.Expr) (estimate.Quotient, bool) {
-		if c.Relation == relationKey {
+		if refKind(c.Relation) == refKey {
 			return estimate.Quotient{}, false
 		}
 		return g.released(c)
@@ -152,7 +152,7 @@ func tooFew(columns []Column, unknown []int, rows int) (notes []string) {
 func (g group) unknown(e *expr.Expr) bool {
 	found := false
 	g.plan.settled[e].Columns(func(relation, column string) {
-		found = found || relation != relationKey && g.column(expr.Column(relation, column, e.Type)).IsNull()
+		found = found || refKind(relation) != refKey && g.column(expr.Column(relation, column, e.Type)).IsNull()
 	})
 	return found
 }

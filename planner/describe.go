@@ -47,7 +47,7 @@ func (p *Plan) Expected(confidence float64) []Expected {
 			}
 		}
 		if of, factor := affine(c.expr); factor != 0 {
-			a := &p.Aggregates[indexOf(of.Column)]
+			a := &p.Aggregates[refOf(of.Relation, of.Column).index]
 			if scale, ok := a.linear(); ok {
 				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
 			} else if of == c.expr && a.function == aggregates["histogram"] {

@@ -59,7 +59,7 @@ func (p *Plan) prepareFitted(e *expr.Expr, confidence float64, fit *fitted) *rea
 		r.inner, r.truncated = p.prepareFitted(untruncated(e), confidence, fit), true
 		return r
 	}
-	e.Columns(func(relation, _ string) { r.keyed = r.keyed || relation == relationKey })
+	e.Columns(func(relation, _ string) { r.keyed = r.keyed || refKind(relation) == refKey })
 	r.aggregates, r.smooth = p.aggregatesOf(e), smooth(e)
 	if r.trees = slices.ContainsFunc(r.aggregates, func(a int) bool { return p.Aggregates[a].read != nil }); r.trees {
 		return r
@@ -112,8 +112,8 @@ func (r *reading) limits() (low, high float64) {
 func (p *Plan) aggregatesOf(e *expr.Expr) []int {
 	var all []int
 	e.Columns(func(relation, column string) {
-		if relation == relationAggregate {
-			all = append(all, indexOf(column))
+		if read := refOf(relation, column); read.kind == refAggregate {
+			all = append(all, read.index)
 		}
 	})
 	return all
@@ -175,10 +175,11 @@ func (g group) apart(r *reading) (low, high float64) {
 	each := 1 - (1-r.confidence)/float64(max(1, len(r.aggregates)))
 	f := expr.RangeOf(r.expr, func(c *expr.Expr) expr.Range {
 		f := g.facts(c)
-		if c.Relation != relationAggregate {
+		read := refOf(c.Relation, c.Column)
+		if read.kind != refAggregate {
 			return f
 		}
-		a := &g.plan.Aggregates[indexOf(c.Column)]
+		a := &g.plan.Aggregates[read.index]
 		switch {
 		case a.read != nil:
 			_, low, high = a.read(*g.tree(a), a.argument, each)
@@ -243,15 +244,16 @@ func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
 	point := make([]float64, len(g.plan.Fragment.Partials))
 	at := func(i int) float64 { return point[i] }
 	column := func(c *expr.Expr) value.Value {
-		if c.Relation == relationKey {
+		read := refOf(c.Relation, c.Column)
+		if read.kind == refKey {
 			return g.column(c)
 		}
-		a := &g.plan.Aggregates[indexOf(c.Column)]
+		a := &g.plan.Aggregates[read.index]
 		return a.clamped(a.at(at))
 	}
 	var alone *Aggregate
 	if s.expr.Op == expr.OpColumn {
-		alone = &g.plan.Aggregates[indexOf(s.expr.Column)]
+		alone = &g.plan.Aggregates[refOf(s.expr.Relation, s.expr.Column).index]
 	}
 	results := make([]float64, 0, estimate.Points)
 	for k := range estimate.Points {

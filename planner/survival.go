@@ -134,7 +134,7 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 		s.strata = append(s.strata, i.Alias)
 		k := b.keyOf(b.Row(i.Term))
 		s.keys = append(s.keys, k)
-		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: expr.Column(relationKey, index(k), b.fragment.Keys[k].Expr.Type)})
+		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: ref{refKey, k}.expr(b.fragment.Keys[k].Expr.Type)})
 	}
 	back := b.back(timeTerm, s)
 	buckets := s.Buckets()
