@@ -286,7 +286,7 @@ func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *re
 
 // table makes a release a table that is public: what was released is.
 func (c *programPlanner) table(p *Plan) *relational.Derived {
-	t := &catalog.Table{Name: fmt.Sprintf("%s%d", relational.ReleaseTable, len(c.releases)), Public: true}
+	t := &catalog.Table{Name: relational.Release.Table(len(c.releases)), Public: true}
 	d := &fragment.Query{Relations: []fragment.Relation{{Name: "release", Table: t.Name}}}
 	var columns []relational.Column
 	for i, name := range p.released() {
@@ -309,8 +309,8 @@ func (p *Plan) released() []string {
 	var names []string
 	for i, c := range p.Columns {
 		name := strings.ToLower(c.Name)
-		if slices.Contains(names, name) || name == "" {
-			name = fmt.Sprintf("%s %d", name, i+1)
+		for n := i + 1; slices.Contains(names, name) || name == ""; n++ { // a query may call another column so
+			name = fmt.Sprintf("%s %d", strings.ToLower(c.Name), n)
 		}
 		names = append(names, name)
 	}

@@ -121,7 +121,7 @@ func (c *computed) trace(release int) {
 		origins := make([]*expr.Expr, len(row))
 		for k, v := range row {
 			name := t.Names[k]
-			ends := slices.Contains(t.Names, name+lowEnd)
+			ends := slices.Contains(t.Names, lowEnd(name))
 			switch {
 			case ends:
 				origins[k] = origin{release, r, k}.expr(v.Type())
@@ -426,7 +426,7 @@ func (c *computed) sharing(n int) *expr.RangeAnalysis {
 	c.within[n] = expr.NewRangeAnalysis(func(e *expr.Expr) expr.Range {
 		f := c.public.Range(e)
 		of := originOf(e)
-	release, row, k := of.release, of.row, of.column
+		release, row, k := of.release, of.row, of.column
 		ends := tables[release].Values[row][k+1:] // beside the number
 		if low := ends[0]; !low.IsNull() {
 			f.Lower = math.Max(f.Lower, low.Float64())

@@ -3,7 +3,6 @@ package planner
 import (
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -100,8 +99,8 @@ func expectedIn(d *fragment.Query, name string, released []map[string]Expected) 
 		if r.Query != nil {
 			return expectedIn(r.Query, o.Expr.Column, released)
 		}
-		if number, ok := strings.CutPrefix(r.Table, relational.ReleaseTable); ok {
-			if x, ok := released[indexOf(number)-1][o.Expr.Column]; ok {
+		if n, ok := relational.Release.Of(r.Table); ok {
+			if x, ok := released[n-1][o.Expr.Column]; ok {
 				return x
 			}
 		}

@@ -44,7 +44,7 @@ func (p *Plan) rows(a *Answer) fragment.Rows {
 	for i, c := range p.Columns {
 		rows.Names = append(rows.Names, names[i])
 		if c.Ranged() {
-			rows.Names = append(rows.Names, names[i]+lowEnd, names[i]+highEnd)
+			rows.Names = append(rows.Names, lowEnd(names[i]), highEnd(names[i]))
 		}
 	}
 	for _, row := range a.Rows {

@@ -32,7 +32,7 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 	for _, name := range survivalColumns {
 		out.Names = append(out.Names, name)
 		if name != "time" {
-			out.Names = append(out.Names, name+lowEnd, name+highEnd)
+			out.Names = append(out.Names, lowEnd(name), highEnd(name))
 		}
 	}
 	ordered := slices.Clone(cells)

@@ -60,11 +60,9 @@ type exactColumn struct {
 // noisyColumn is a column of a release's table that depends on noise.
 type noisyColumn struct{ table, column string }
 
-// The ends of a released number's interval stand beside it in the release's rows.
-const (
-	lowEnd  = " low"
-	highEnd = " high"
-)
+// The ends of a released number's interval stand beside it in the release's rows, by names that are no column's.
+func lowEnd(name string) string  { return syntax.Internal(name + " low") }
+func highEnd(name string) string { return syntax.Internal(name + " high") }
 
 // Describe writes the plan for a person: each release, and what is computed from
 // them. It reads no data.

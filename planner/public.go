@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/planner/lookup"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -48,10 +47,11 @@ func (p *Program) Read(i int, cells [][]Cell, confidence float64, found []fragme
 // tables gives the rows of releases and lookups by their names.
 func (p *Program) tables(c *computed, found []fragment.Rows) func(name string) fragment.Rows {
 	return func(name string) fragment.Rows {
-		if i, ok := lookup.Number(name); ok {
-			return found[i]
+		if n, ok := relational.Lookup.Of(name); ok {
+			return found[n-1]
 		}
-		return c.tables[indexOf(strings.TrimPrefix(name, relational.ReleaseTable))-1]
+		n, _ := relational.Release.Of(name)
+		return c.tables[n-1]
 	}
 }
 

@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/planner/relational"
@@ -30,11 +31,11 @@ type another struct {
 	counts *syntax.Expr
 }
 
-func keyAlias(k int) string { return fmt.Sprintf(" key %d", k) }
+func keyAlias(k int) string { return syntax.Internal("key " + strconv.Itoa(k)) }
 
-const releasedAlias = " released"
+var releasedAlias, countedAlias = syntax.Internal("released"), syntax.Internal("counted")
 
-func otherAlias(i int) string { return fmt.Sprintf(" released %d", i) }
+func otherAlias(i int) string { return syntax.Internal("released " + strconv.Itoa(i)) }
 
 // split divides a SELECT into the release that it needs, and what it computes with
 // the release's rows: windows, QUALIFY, DISTINCT, and scalar subqueries that are releases,
@@ -75,16 +76,16 @@ func (c *programPlanner) split(q *syntax.Query, within *relational.Scope) (inner
 			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: name}
 		}
 		if i := slices.IndexFunc(others, func(o another) bool { return o.counts != nil && o.counts.Equal(t) }); i >= 0 {
-			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(i), Name: " counted"}
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(i), Name: countedAlias}
 		}
 		if slices.ContainsFunc(apart, t.Equal) {
 			one := &syntax.Select{At: t.At, From: s.From, Where: s.Where, GroupBy: in.GroupBy}
 			for k, key := range keys {
 				one.Items = append(one.Items, syntax.Item{Term: key, Alias: keyAlias(k)})
 			}
-			one.Items = append(one.Items, syntax.Item{Term: t, Alias: " counted"})
+			one.Items = append(one.Items, syntax.Item{Term: t, Alias: countedAlias})
 			others = append(others, another{&syntax.Query{At: t.At, Select: one}, len(keys), t})
-			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: " counted"}
+			return &syntax.Expr{Kind: syntax.Column, At: t.At, Qualifier: otherAlias(len(others) - 1), Name: countedAlias}
 		}
 		within := func(x *syntax.Expr) bool { return slices.ContainsFunc(apart, x.Equal) }
 		if t.Window() == nil && !c.scalarWithin(t, around) && t.Find(within) == nil {

@@ -1,9 +1,9 @@
 package planner
 
 import (
-	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
@@ -84,7 +84,7 @@ func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *
 	b.syntax.Select.From[0].Columns = nil
 	for i := range subjects.Named {
 		name := subjects.Named[i].Name
-		subjects.Named[i].Name = fmt.Sprintf(" %d", i)
+		subjects.Named[i].Name = subjectColumn(i)
 		b.syntax.Select.From[0].Columns = append(b.syntax.Select.From[0].Columns, subjects.Named[i].Name)
 		if c, _ := subjects.Schema.Column(subjects.Named[i].Column); i > 1 && !b.IsPatientID(subjects, c.Name) {
 			strata = append(strata, syntax.Item{Term: b.numbered(t, i), Alias: name})
@@ -93,8 +93,11 @@ func (c *programPlanner) subjects(t *syntax.Expr, within *relational.Scope) (b *
 	return b, b.numbered(t, 0), b.numbered(t, 1), strata
 }
 
+// subjectColumn names the i-th column of the query that a table function reads, whatever the query calls it.
+func subjectColumn(i int) string { return syntax.Internal(strconv.Itoa(i)) }
+
 func (b *builder) numbered(t *syntax.Expr, i int) *syntax.Expr {
-	return &syntax.Expr{Kind: syntax.Column, At: t.Args[0].At, Qualifier: "subjects", Name: fmt.Sprintf(" %d", i)}
+	return &syntax.Expr{Kind: syntax.Column, At: t.Args[0].At, Qualifier: "subjects", Name: subjectColumn(i)}
 }
 
 // happened is the condition that the subject had the event: a boolean, or 1.

@@ -60,10 +60,21 @@ func ExamplePlanner_Add() {
 func ExamplePlanner_Replace() {
 	v, p := planner()
 	v.Tables = append(v.Tables, &catalog.Table{
-		Name: relational.ReleaseTable + "1", Public: true,
+		Name: relational.Release.Table(1), Public: true,
 		Columns: []*catalog.Column{{Name: "id", Type: value.TypeInt, Nullable: true}, {Name: "n", Type: value.TypeInt, Nullable: true}},
 	})
-	p.Replace(relation(v, `SELECT name, n FROM "release 1" r JOIN concept c ON c.concept_id = r.id`), syntax.Position{})
+	id, concept := expr.Column("r", "id", value.TypeInt), expr.Column("concept", "concept_id", value.TypeInt)
+	same, err := expr.New(expr.OpEqual, id, concept)
+	if err != nil {
+		panic(err)
+	}
+	p.Replace(&fragment.Query{
+		Relations: []fragment.Relation{
+			{Name: "r", Table: relational.Release.Table(1)},
+			{Name: "concept", Table: "concept", Join: fragment.JoinInner, On: same},
+		},
+		Columns: []fragment.Output{{Name: "name", Expr: expr.Column("concept", "name", value.TypeText)}},
+	}, syntax.Position{})
 	fmt.Print(p.Lookups()[0].Describe())
 	// Output:
 	// SELECT concept.concept_id, concept.name

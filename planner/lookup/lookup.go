@@ -3,7 +3,6 @@ package lookup
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -15,9 +14,6 @@ import (
 
 // maxBound is how many values a bound may have; of more, it keeps all rows.
 const maxBound = 5000
-
-// prefix begins the names of the tables that lookups are.
-const prefix = "public "
 
 // Lookup is what a program reads of public tables.
 type Lookup struct {
@@ -107,14 +103,4 @@ func (l *Lookup) Describe() string {
 		fmt.Fprintf(&b, "  limit %d offset %d\n", l.Limit, l.Offset)
 	}
 	return b.String()
-}
-
-// Number is which lookup a table is, from 0; false: it is another table.
-func Number(table string) (int, bool) {
-	number, ok := strings.CutPrefix(table, prefix)
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.Atoi(number)
-	return n - 1, err == nil
 }

@@ -1,7 +1,6 @@
 package lookup
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Query {
 }
 
 func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *fragment.Query {
-	t, err := r.Relation.Table(fmt.Sprintf("%s%d", prefix, len(p.all)+1), p.catalog.Catalog, p.catalog.Domains)
+	t, err := r.Relation.Table(relational.Lookup.Table(len(p.all)+1), p.catalog.Catalog, p.catalog.Domains)
 	if err != nil {
 		relational.RefuseInvalid(err, at)
 	}
@@ -55,7 +54,7 @@ func (p *Planner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()
 	return len(tables) > 0 && !slices.ContainsFunc(tables, func(name string) bool {
-		return strings.HasPrefix(name, relational.ReleaseTable) || strings.HasPrefix(name, prefix)
+		return relational.IsMade(name)
 	})
 }
 

@@ -73,7 +73,7 @@ func RefuseInvalid(err error, at syntax.Position) {
 func (r *Resolver) Adopt(d *Derived, alias string, at syntax.Position) *Source {
 	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d.Query}, Schema: d.Schema, At: at, Alias: alias, Named: d.Named}
 	if alias == "" {
-		s.Alias = " " + s.Name
+		s.Alias = syntax.Internal(s.Name)
 	}
 	r.Sources = append(r.Sources, s)
 	r.findPatient()

@@ -1,5 +1,5 @@
 // Package relational plans relations of rows before anything is released: what a SELECT reads, by which names, and whose
-// the rows are. It makes fragment.Derived of queries within queries, so that a node computes them from its tables. It
+// the rows are. It makes fragment.Query of queries within queries, so that a node computes them from its tables. It
 // prices nothing, and knows no noise.
 //
 // Vocabulary:
@@ -11,7 +11,7 @@
 //   - A Composer plans the queries within as releases. What was released is public, so its rows are read as a public
 //     table's are.
 //
-// Contract: what Derive returns has passed fragment.Derived.Table, as each node will check it. Where a query reads
+// Contract: what Derive returns has passed fragment.Query.Table, as each node will check it. Where a query reads
 // patients, each row of it is of one patient, whose id the relation holds, shown or not. Rows of two patients are never
 // combined: a join, a subquery or a set operation that would is refused (CodePatientsMixed), with what to write instead.
 // Equal queries make equal relations, whatever they call their tables. All refusals are a *syntax.Error, by
@@ -21,9 +21,9 @@
 //
 // Files, from the names to the relation:
 //
-//   - scope.go has the names of WITH, public.go tells what reads public tables alone; resolver.go reads the rows of one
-//     SELECT, source.go what FROM names, parts.go tables that a catalog divides; names.go gives names their columns, and
-//     constants.go those of queries that read no table;
+//   - scope.go has the names of WITH, public.go tells what reads public tables alone, and made.go names the tables
+//     that planning adds; resolver.go reads the rows of one SELECT, source.go what FROM names, parts.go tables that a
+//     catalog divides; names.go gives names their columns, and constants.go those of queries that read no table;
 //   - patient.go tells whose the rows are, by the keys of the catalog; rowlimit.go how many rows a patient may have;
 //   - derive.go makes relations of queries: setop.go, group.go, window.go, values.go and first.go (LIMIT) do so for parts
 //     of SQL, project.go makes the columns, order.go reads ORDER BY; prune.go leaves out what nothing reads;

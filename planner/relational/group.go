@@ -172,8 +172,8 @@ func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Exp
 func (r *Resolver) ofReleases() bool {
 	f := fragment.Fragment{Relations: r.Relations()}
 	tables := f.Tables()
-	return len(tables) == 0 || slices.ContainsFunc(tables, func(name string) bool { return strings.HasPrefix(name, ReleaseTable) })
+	return len(tables) == 0 || slices.ContainsFunc(tables, func(name string) bool {
+		_, released := Release.Of(name)
+		return released
+	})
 }
-
-// ReleaseTable begins the names of the tables that releases are; those of a catalog hold no space.
-const ReleaseTable = "release "

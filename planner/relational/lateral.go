@@ -76,7 +76,7 @@ func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *synta
 	}
 	out.Items = slices.Clone(s.Items)
 	for i, t := range ties {
-		out.Items = append(out.Items, syntax.Item{Term: t, Alias: " tie " + strconv.Itoa(i)})
+		out.Items = append(out.Items, syntax.Item{Term: t, Alias: syntax.Internal("tie " + strconv.Itoa(i))})
 	}
 	if !s.IsGrouped() {
 		return &out

@@ -126,7 +126,7 @@ func textHint(t *syntax.Expr) string {
 func listed(aliases []string) string {
 	var names []string
 	for _, a := range aliases {
-		if a != "" && a[0] != ' ' {
+		if a != "" && !syntax.IsInternal(a) {
 			names = append(names, a)
 		}
 	}

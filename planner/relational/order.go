@@ -34,7 +34,7 @@ func WithOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 	s := *q.Select
 	s.Items = slices.Clone(s.Items)
 	for _, o := range q.OrderBy {
-		s.Items = append(s.Items, syntax.Item{Term: syntax.Ordered(q.Select.Items, o.Term), Alias: " order"})
+		s.Items = append(s.Items, syntax.Item{Term: syntax.Ordered(q.Select.Items, o.Term), Alias: syntax.Internal("order")})
 	}
 	inner.Select = &s
 	return &inner, func(n, i int) int { return n - len(q.OrderBy) + i }

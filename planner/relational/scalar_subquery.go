@@ -98,7 +98,7 @@ func (r *Resolver) scalar(t *syntax.Expr) *expr.Expr {
 }
 
 // scalarRelation stands for the subquery until it is joined.
-const scalarRelation = " scalar"
+var scalarRelation = syntax.Internal("scalar")
 
 // atMostOneRow reports whether the subquery has at most one row for each row around it.
 func (r *Resolver) atMostOneRow(pairs []correlation) bool {

@@ -184,10 +184,13 @@ func (r *Resolver) source(f syntax.From) *Source {
 		if len(parts) == 1 {
 			t, ok = parts[0], true
 		}
+		ok = ok && !IsMade(f.Table)
 		if !ok {
 			var names []string
 			for _, t := range r.Catalog.Tables {
-				names = append(names, t.Name)
+				if !IsMade(t.Name) {
+					names = append(names, t.Name)
+				}
 			}
 			for w := r.Scope; w.next != nil; w = w.next {
 				names = append(names, w.Name)
@@ -230,7 +233,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 		}
 	}
 	if s.Alias == "" {
-		s.Alias = " " + s.Name // a derived table without a name: its columns can be named, it cannot
+		s.Alias = syntax.Internal(s.Name) // a derived table without a name: its columns can be named, it cannot
 	}
 	return s
 }

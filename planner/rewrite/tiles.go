@@ -1,8 +1,8 @@
 package rewrite
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
@@ -38,7 +38,7 @@ func (r *ranked) tiled(q *syntax.Query, out *syntax.Select, tile *tiles) *syntax
 					at := slices.IndexFunc(release.Items, func(o syntax.Item) bool { return o.Term.Equal(a) })
 					if at < 0 {
 						at = len(release.Items)
-						release.Items = append(release.Items, syntax.Item{Term: a, Alias: fmt.Sprintf(" tile %d", at)})
+						release.Items = append(release.Items, syntax.Item{Term: a, Alias: syntax.Internal("tile " + strconv.Itoa(at))})
 					}
 					return &syntax.Expr{Kind: syntax.Column, At: t.At, Name: release.Items[at].Alias}
 				}

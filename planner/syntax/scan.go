@@ -243,6 +243,9 @@ func (s *scanner) name(text string, start, length int) {
 	if text == "" {
 		Refuse(CodeSyntax, s.at(start, 1), "", "this name is empty")
 	}
+	if IsInternal(text) {
+		Refuse(CodeSyntax, s.at(start, length), "leave out the blank", "a name does not begin with a blank")
+	}
 	s.add(tokenName, strings.ToLower(text), start, length)
 	s.tokens[len(s.tokens)-1].written = text
 }

@@ -528,9 +528,9 @@ func (p *parser) value() *Expr {
 
 // The names of what Query.Today stands for, which no parameter has.
 const (
-	clockDay    = " day"    // the day
-	clockMoment = " moment" // its beginning, as a timestamp
-	timeOfDay   = " time"   // the time of the day, which is refused
+	clockDay    = internal + "day"    // the day
+	clockMoment = internal + "moment" // its beginning, as a timestamp
+	timeOfDay   = " time"             // the time of the day, which is refused
 )
 
 // clock holds what depends on when it is asked.
