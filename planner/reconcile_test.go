@@ -172,8 +172,12 @@ func TestReconciledIntervalsCover(t *testing.T) {
 			}
 		}
 		for name, n := range total {
-			if got := float64(held[name]) / float64(n); got < floor {
-				t.Errorf("%s: %s: %.3f of the intervals cover", sql, name, got)
+			most := 0.985 // ends of whole numbers are rounded outward, and percentages are made of numbers that may be small
+			if name == "s" || strings.Contains(sql, "CUBE") {
+				most = 1 // spreads of few are bounded part by part; half of a cube's noise is of two patients
+			}
+			if got := float64(held[name]) / float64(n); got < floor || got > most {
+				t.Errorf("%s: %s: %.3f of the intervals cover, want %.3f to %.3f", sql, name, got, floor, most)
 			} else {
 				t.Logf("%s: %.3f", name, got)
 			}

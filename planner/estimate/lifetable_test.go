@@ -136,6 +136,10 @@ func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.
 	}
 }
 
+// widest is how many times as wide as 95 % of the errors bands of survival may be: the curve is fitted so that it falls, and errs less
+// than the numbers as released, of which the bands are, since no interval of the fitted ones is known.
+const widest = 1.8
+
 // TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what
 // the table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows
 // that are told.
@@ -157,6 +161,7 @@ func TestSurvivalBandsCover(t *testing.T) {
 		silent.Noise.Scale = 0
 		exact := s.Lines(silent, 0.95)
 		held, told, risk, hits, rows, width := 0, 0, 0, 0, 0, 0.0
+		var widths, errs []float64
 		for range 300 {
 			before := exact[0]
 			for i, l := range s.Lines(draw(true), 0.95) {
@@ -185,6 +190,7 @@ func TestSurvivalBandsCover(t *testing.T) {
 				before = l
 				told++
 				width += l[9] - l[8]
+				widths, errs = append(widths, l[9]-l[8]), append(errs, math.Abs(l[7]-exact[i][7]))
 				if l[8] <= exact[i][7]+1e-12 && exact[i][7] <= l[9]+1e-12 {
 					held++
 				}
@@ -194,6 +200,15 @@ func TestSurvivalBandsCover(t *testing.T) {
 		t.Logf("%+v: %.1f %% of rows are told, %.1f %% of these covered, mean width %.3f; at risk %.1f %%, events %.1f %%", c, 100*float64(told)/float64(rows), 100*got, width/float64(told), 100*float64(risk)/float64(rows), 100*float64(hits)/float64(rows))
 		if got < 0.94 && told > rows/2 || told-held > rows/20 {
 			t.Errorf("%+v: %.3f of the bands cover", c, got)
+		}
+		if told > rows/2 { // that is, noise is not all there is
+			slices.Sort(widths)
+			slices.Sort(errs)
+			wide := widths[len(widths)/2] / 2 / errs[len(errs)*19/20]
+			t.Logf("%.2f times as wide as 95 %% of the errors", wide)
+			if wide > widest {
+				t.Errorf("%+v: the bands are %.2f times as wide as 95 %% of the errors", c, wide)
+			}
 		}
 	}
 }
