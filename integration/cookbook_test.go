@@ -103,7 +103,7 @@ func TestCookbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(recipes) < 40 || !strings.Contains(string(readme), fmt.Sprintf("has %d\nquestions", len(recipes))) {
+	if len(recipes) < 40 || !strings.Contains(string(readme), fmt.Sprintf("| %d clinical questions in SQL |", len(recipes))) {
 		t.Errorf("%d questions, which is not what README says", len(recipes))
 	}
 	p := syntheticPairing(t, 1500)
