@@ -135,6 +135,9 @@ func (d *door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 		}
 		for i, column := range r.Columns() {
 			v, err := valueOf(column, 0)
+			if errors.Is(err, errNoNumber) {
+				return invalid("the parameter "+s.names[i]+" is no finite number", "bind a number; what is missing is IS NULL")
+			}
 			if err != nil {
 				return invalid(fmt.Sprintf("the parameter %s is of the type %s, which is not understood", s.names[i], column.DataType()), "bind a bool, a number, a text, a date, a timestamp or a list of at most 20,000 of them")
 			}
@@ -169,7 +172,10 @@ func (s *statement) name(column string, i int) string {
 	return s.names[i]
 }
 
-var errType = errors.New("a type that is no parameter's")
+var (
+	errType     = errors.New("a type that is no parameter's")
+	errNoNumber = errors.New("no finite number") // which must not pass for a NULL
+)
 
 // valueOf reads the first value of an Arrow array.
 func valueOf(a arrow.Array, i int) (value.Value, error) {
@@ -204,9 +210,9 @@ func valueOf(a arrow.Array, i int) (value.Value, error) {
 	case array.ListLike:
 		return listOf(null, a, i)
 	case *array.Float32:
-		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(float64(a.Value(i))) }), nil
+		return floatOf(null, float64(a.Value(i)))
 	case *array.Float64:
-		return orNull(null, value.TypeFloat, func() value.Value { return value.Float(a.Value(i)) }), nil
+		return floatOf(null, a.Value(i))
 	case *array.String:
 		return orNull(null, value.TypeText, func() value.Value { return value.Text(strings.Clone(a.Value(i))) }), nil
 	case *array.LargeString:
@@ -220,6 +226,13 @@ func valueOf(a arrow.Array, i int) (value.Value, error) {
 		return orNull(null, value.TypeTimestamp, func() value.Value { return value.Timestamp(a.Value(i).ToTime(unit).UnixMicro()) }), nil
 	}
 	return value.Value{}, errType
+}
+
+func floatOf(null bool, x float64) (value.Value, error) {
+	if v := value.Float(x); null || !v.IsNull() {
+		return orNull(null, value.TypeFloat, func() value.Value { return v }), nil
+	}
+	return value.Value{}, errNoNumber
 }
 
 // decimalOf gives a decimal: whole numbers of 64 bits as they are, others as float64.

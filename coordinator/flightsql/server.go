@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow/flight"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -112,6 +114,9 @@ func (d *door) recoverStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 
 func (d *door) recovered(method string, panicked any, err error) error {
 	if panicked == nil {
+		if strings.Contains(status.Convert(err).Message(), "unmarshal google.protobuf.Any") { // a command that the library does not know
+			return readOnly()
+		}
 		return err
 	}
 	d.log.Error("call ended by a panic", slog.String("method", method), slog.String("panic", fmt.Sprint(panicked)), slog.String("stack", string(debug.Stack())))

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -375,6 +376,16 @@ func TestValuesOfArrow(t *testing.T) {
 	if _, err := valueOf(array.MakeArrayOfNull(pool, arrow.BinaryTypes.Binary, 1), 0); err == nil {
 		t.Error("binary is read")
 	}
+	b := array.NewFloat64Builder(pool)
+	defer b.Release()
+	b.AppendValues([]float64{math.NaN(), math.Inf(1)}, nil)
+	numbers := b.NewArray()
+	defer numbers.Release()
+	for i := range numbers.Len() {
+		if _, err := valueOf(numbers, i); !errors.Is(err, errNoNumber) {
+			t.Errorf("%v: %v", numbers.ValueStr(i), err)
+		}
+	}
 }
 
 func TestErrorsHaveCodePlaceAndHint(t *testing.T) {
@@ -617,6 +628,23 @@ func TestBrokenCalls(t *testing.T) {
 	}
 	if _, err := put.Recv(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("a put without a command: %v", err)
+	}
+	// A command of a later Flight SQL, such as ADBC's ingestion of a table, is refused in words.
+	later, err := proto.Marshal(&anypb.Any{TypeUrl: "type.googleapis.com/arrow.flight.protocol.sql.CommandOfTomorrow"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if put, err = c.Client.DoPut(as(aliceToken)); err != nil {
+		t.Fatal(err)
+	}
+	if err := put.Send(&flight.FlightData{FlightDescriptor: &flight.FlightDescriptor{Type: flight.DescriptorCMD, Cmd: later}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := put.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put.Recv(); !strings.Contains(status.Convert(err).Message(), "a federation is only read") {
+		t.Errorf("a command that is not known: %v", err)
 	}
 	for _, b := range [][]byte{nil, {1, 2, 3}, []byte("\x0a\x00")} {
 		if _, _, err := read(as(aliceToken), c, &flight.Ticket{Ticket: b}); err == nil {

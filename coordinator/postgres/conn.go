@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -289,11 +290,17 @@ func (p *peeked) Read(b []byte) (int, error) { return p.in.Read(b) }
 // admit asks who it is, and greets.
 func (c *conn) admit(start *pgproto3.StartupMessage) error {
 	parameters := make(map[string]string, len(start.Parameters))
+	var unknown []string // what a newer version of the protocol has
 	for name, value := range start.Parameters {
+		if strings.HasPrefix(name, "_pq_.") {
+			unknown = append(unknown, name)
+		}
 		parameters[name] = value
 	}
-	if start.ProtocolVersion != pgproto3.ProtocolVersion30 {
-		c.backend.Send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 0})
+	if start.ProtocolVersion != pgproto3.ProtocolVersion30 || len(unknown) > 0 {
+		slices.Sort(unknown)
+		// The whole version, as PostgreSQL sends it, though the protocol's description says the minor one.
+		c.backend.Send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: pgproto3.ProtocolVersion30, UnrecognizedOptions: unknown})
 	}
 	who, err := c.identify(parameters["user"])
 	var told *coordinator.Error

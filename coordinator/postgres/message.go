@@ -205,8 +205,11 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		if errors.Is(err, errLong) {
 			return &coordinator.Error{Code: coordinator.CodeTooLong, Message: fmt.Sprintf("the parameter $%d lists more than %d values", i+1, maxList), Hint: "ask in parts, or join a public table that lists them"}
 		}
+		if errors.Is(err, errNoNumber) {
+			return &coordinator.Error{Code: coordinator.Code(planner.CodeParameter), Message: fmt.Sprintf("the parameter $%d is no finite number", i+1), Hint: "bind a number; what is missing is IS NULL"}
+		}
 		if err != nil {
-			return &coordinator.Error{Code: coordinator.Code(planner.CodeParameter), Message: fmt.Sprintf("the parameter $%d is not understood", i+1)}
+			return &coordinator.Error{Code: coordinator.Code(planner.CodeParameter), Message: fmt.Sprintf("the parameter $%d is not understood%s", i+1, c.ofType(s.parameters[i])), Hint: "bind a bool, a number, a text, a date, a timestamp, a uuid or a list of these"}
 		}
 		p.arguments = append(p.arguments, v)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +142,10 @@ const (
 	argumentBytes = 64
 )
 
-var errLong = errors.New("a list is too long")
+var (
+	errLong     = errors.New("a list is too long")
+	errNoNumber = errors.New("it is no finite number")
+)
 
 // argument reads a parameter: nil, bool, int64, float64, string or time.Time.
 func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
@@ -192,6 +196,15 @@ func (c *conn) argument(oid uint32, format int16, raw []byte) (any, error) {
 	return list, nil
 }
 
+// ofType names a type that clients send and that has no values here.
+func (c *conn) ofType(oid uint32) string {
+	t, ok := c.types.TypeForOID(oid)
+	if !ok || oid == dictionary.OIDText {
+		return ""
+	}
+	return " as " + t.Name
+}
+
 // unspaced leaves out the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p", "f"}.
 func unspaced(array []byte) []byte {
 	out := make([]byte, 0, len(array))
@@ -229,10 +242,15 @@ func plainArgument(v any) (any, error) {
 	case uint32:
 		return int64(x), nil
 	case float32:
-		return float64(x), nil
+		return plainArgument(float64(x))
+	case float64:
+		if math.IsNaN(x) || math.IsInf(x, 0) { // it must not pass for a NULL either
+			return nil, errNoNumber
+		}
+		return x, nil
 	case pgtype.Numeric:
 		if x.NaN || x.InfinityModifier != pgtype.Finite {
-			return nil, errors.New("no number")
+			return nil, errNoNumber
 		}
 		if n, err := x.Int64Value(); err == nil && n.Valid { // also beyond what a float64 holds
 			return n.Int64, nil
@@ -241,7 +259,7 @@ func plainArgument(v any) (any, error) {
 		return f.Float64, err
 	case [16]byte: // as a table of text ids holds it
 		return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:]), nil
-	case nil, bool, int64, float64, string, time.Time:
+	case nil, bool, int64, string, time.Time:
 		return v, nil
 	}
 	return nil, fmt.Errorf("a value of Go's type %T has no type here", v) // it must not pass for a NULL

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/big"
 	"net"
 	"os"
@@ -512,9 +513,26 @@ func TestFormats(t *testing.T) {
 	if echo.Err != nil || echo.FieldDescriptions[0].DataTypeOID != pgtype.TextOID || string(echo.Rows[0][0]) != "abc" || echo.FieldDescriptions[2].DataTypeOID != pgtype.TextOID {
 		t.Errorf("a parameter of no type is %+v, %v", echo, echo.Err)
 	}
-	// What has no type here is refused, and does not pass for a NULL.
-	if result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{{1, 2}, nil}, []uint32{pgtype.ByteaOID}, []int16{pgtype.BinaryFormatCode, 0}, nil).Read(); result.Err == nil {
-		t.Error("bytes are read as a value")
+	// What has no type here is refused by its name, and does not pass for a NULL.
+	for oid, raw := range map[uint32][]byte{pgtype.ByteaOID: {1, 2}, pgtype.IntervalOID: make([]byte, 16), pgtype.TimeOID: make([]byte, 8), pgtype.JSONBOID: []byte("\x01{}")} {
+		result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{raw, nil}, []uint32{oid}, []int16{pgtype.BinaryFormatCode, 0}, nil).Read()
+		name, _ := types.TypeForOID(oid)
+		if result.Err == nil || !strings.Contains(result.Err.Error(), "$1 is not understood as "+name.Name) {
+			t.Errorf("%s: %v", name.Name, result.Err)
+		}
+	}
+	// What is no number does not pass for a NULL either.
+	for oid, v := range map[uint32]any{pgtype.NumericOID: pgtype.Numeric{NaN: true, Valid: true}, pgtype.Float8OID: math.NaN(), pgtype.Float4OID: float32(math.Inf(1)), pgtype.Float8ArrayOID: []float64{1, math.Inf(-1)}} {
+		for _, format := range []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode} {
+			raw, err := types.Encode(oid, format, v, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result := c.PgConn().ExecParams(ctx, "SELECT … FROM person WHERE a = $1 AND d = $2", [][]byte{raw, nil}, []uint32{oid}, []int16{format, 0}, nil).Read()
+			if result.Err == nil || !strings.Contains(result.Err.Error(), "the parameter $1 is no finite number") {
+				t.Errorf("%v of type %d in format %d: %v", v, oid, format, result.Err)
+			}
+		}
 	}
 	lists := "SELECT … FROM person WHERE a = ANY($1) AND b = ANY($2) AND d = ANY($3)"
 	for _, f := range []struct {
@@ -814,9 +832,16 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 	defer direct.Close()
 	f := pgproto3.NewFrontend(direct, direct)
-	f.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "ada"}})
+	f.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion32, Parameters: map[string]string{"user": "ada", "_pq_.tomorrow": "1"}})
 	if err := f.Flush(); err != nil {
 		t.Fatal(err)
+	}
+	if protocol := direct.ConnectionState().NegotiatedProtocol; protocol != "postgresql" {
+		t.Errorf("direct TLS: the protocol is %q", protocol)
+	}
+	m, err := f.Receive()
+	if n, ok := m.(*pgproto3.NegotiateProtocolVersion); !ok || n.NewestMinorProtocol != 3<<16 || !slices.Equal(n.UnrecognizedOptions, []string{"_pq_.tomorrow"}) {
+		t.Errorf("of a later version: %+v, %v", m, err)
 	}
 	if m, err := f.Receive(); err != nil {
 		t.Errorf("direct TLS: %v", err)

@@ -88,6 +88,17 @@ def with_psycopg2():
     cur = conn.cursor()
     cur.execute("SELECT gender_concept_id, COUNT(*) AS n FROM person WHERE gender_concept_id IN %s GROUP BY 1", (tuple(CODES),))
     check("IN", len(cur.fetchall()), 2)
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    for sql, literal, value in [
+        ("SELECT COUNT(*) AS n FROM death WHERE death_datetime >= %s", "TIMESTAMP '2019-12-31 22:00:00'", datetime.datetime(2020, 1, 1, tzinfo=zone)),
+        ("SELECT COUNT(*) AS n FROM death WHERE death_date >= DATE '2020-01-01' + %s", "INTERVAL '3 days'", datetime.timedelta(days=3)),
+        ("SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = ANY(%s)", "'{}'", []),
+        ("SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = ANY(%s)", "'{8507,NULL}'", [8507, None]),
+    ]:
+        cur.execute(sql % literal)
+        right = cur.fetchone()
+        cur.execute(sql, (value,))
+        check(sql, cur.fetchone(), right)
     conn.close()
 
 

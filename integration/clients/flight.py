@@ -78,10 +78,42 @@ with connect() as conn, conn.cursor() as cur:
             refused(sql, e, *texts)
     conn.commit()  # accepted
 
+    # What would write is refused in words, and so are values that are none.
+    for what, write in [
+        ("an update", lambda: (cur.adbc_statement.set_sql_query("DELETE FROM person"), cur.adbc_statement.execute_update())),
+        ("executemany", lambda: cur.executemany("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= $1", [(1950,), (1960,)])),
+        ("a table's ingestion", lambda: cur.adbc_ingest("mine", pyarrow.table({"a": [1]}), mode="create")),
+    ]:
+        try:
+            write()
+            raise SystemExit(what + " was not refused")
+        except adbc_driver_manager.Error as e:
+            refused(what, e, "a federation is only read")
+    for value, text in [(float("nan"), "is no finite number"), (b"x", "of the type binary"), (datetime.timedelta(days=1), "of the type duration")]:
+        try:
+            cur.execute("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= $1", (value,))
+            raise SystemExit(f"{value} was not refused")
+        except adbc_driver_manager.Error as e:
+            refused(f"{value}", e, "the parameter 1 is", text)
+    for literal, values in [("'{}'", pyarrow.array([[]], pyarrow.list_(pyarrow.int64()))), ("'{8507,NULL}'", pyarrow.array([[8507, None]]))]:
+        cur.execute(f"SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = ANY({literal})")
+        plain = cur.fetchone()
+        cur.execute("SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = ANY($1)", pyarrow.record_batch([values], names=["1"]))
+        check(literal, cur.fetchone(), plain)
+
     # Metadata, as tools read it.
     check("vendor", conn.adbc_get_info()["vendor_name"], "Intramuros")
     check("table types", conn.adbc_get_table_types(), ["TABLE"])
     check("a table's schema", conn.adbc_get_table_schema("person").field("year_of_birth").type, pyarrow.int64())
+    catalog = conn.adbc_get_objects(depth="catalogs").read_all().to_pylist()
+    check("catalogs", [c["catalog_db_schemas"] for c in catalog], [None])
+    schemas = conn.adbc_get_objects(depth="db_schemas").read_all().to_pylist()
+    check("schemas", schemas[0]["catalog_db_schemas"], [{"db_schema_name": "public", "db_schema_tables": None}])
+    found = conn.adbc_get_objects(depth="tables", table_name_filter="dea%", table_types_filter=["TABLE"]).read_all().to_pylist()
+    check("tables", [(t["table_name"], t["table_type"], t["table_columns"]) for t in found[0]["catalog_db_schemas"][0]["db_schema_tables"]], [("death", "TABLE", None)])
+    found = conn.adbc_get_objects(depth="columns", table_name_filter="death", column_name_filter="death_d%").read_all().to_pylist()
+    check("columns", [(c["column_name"], c["ordinal_position"], c["xdbc_type_name"]) for c in found[0]["catalog_db_schemas"][0]["db_schema_tables"][0]["table_columns"]], [("death_date", 2, "DATE"), ("death_datetime", 3, "TIMESTAMP")])
+    check("none of another schema", conn.adbc_get_objects(depth="all", db_schema_filter="x").read_all().to_pylist()[0]["catalog_db_schemas"], [])
     objects = conn.adbc_get_objects(depth="all").read_all().to_pylist()
     tables = {t["table_name"]: t for t in objects[0]["catalog_db_schemas"][0]["db_schema_tables"]}
     check("columns of death", [c["column_name"] for c in tables["death"]["table_columns"]][:2], ["person_id", "death_date"])

@@ -1,7 +1,9 @@
 """psycopg 3, text and binary, and pandas on top of it."""
 
 import datetime
+import decimal
 import threading
+import uuid
 import warnings
 
 import pandas
@@ -104,6 +106,49 @@ with psycopg.connect(**WHO) as conn:
         refused("COPY of a table", e, "NOT_SUPPORTED")
         check("COPY of a table", e.sqlstate, "0A000")
 
+    # Each type, in text and in binary, is the question that is written out.
+    person, death = "SELECT COUNT(*) AS n FROM person WHERE ", "SELECT COUNT(*) AS n FROM death WHERE "
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    for sql, literal, value in [
+        (person + "gender_concept_id = ANY(?)", "'{}'", []),
+        (person + "gender_concept_id = ANY(?)", "'{8507,NULL}'", [8507, None]),
+        (person + "gender_concept_id <> ALL(?)", "'{8507}'", [8507]),
+        (person + "gender_source_value = ANY(?)", "'{F,M}'", ["F", "M"]),
+        (death + "death_date = ANY(?)", "'{2020-02-29}'", [datetime.date(2020, 2, 29)]),
+        (death + "death_date >= ?", "DATE '2020-01-01'", datetime.date(2020, 1, 1)),
+        (death + "death_datetime >= ?", "TIMESTAMP '2019-12-31 22:00:00'", datetime.datetime(2020, 1, 1, tzinfo=zone)),
+        (person + "person_source_value = ?", "'00000000-0000-0000-0000-00000000002a'", uuid.UUID(int=42)),
+        ("SELECT COUNT(*) AS n FROM measurement WHERE value_as_number >= ?", "12.5", decimal.Decimal("12.50")),
+    ]:
+        written = conn.execute(sql.replace("?", literal)).fetchone()
+        for mark in "%t", "%b":
+            notices.clear()
+            check(sql + mark, conn.execute(sql.replace("?", mark), (value,)).fetchone(), written)
+            check(sql + mark + " is the same question", any("cost: nothing" in n for n in notices))
+    for value, text in [(b"x", "as bytea"), (datetime.timedelta(days=1), "as interval"), (float("nan"), "no finite number"), (decimal.Decimal("NaN"), "no finite number")]:
+        for mark in "%t", "%b":
+            try:
+                conn.execute(person + "year_of_birth >= " + mark, (value,))
+                raise SystemExit(f"{value} was not refused")
+            except psycopg.Error as e:
+                refused(f"{value}", e, "the parameter $1 is", text)
+    try:
+        with conn.cursor() as cur, cur.copy("COPY person FROM STDIN (FORMAT binary)"):
+            raise SystemExit("COPY into a table was not refused")
+    except psycopg.Error as e:
+        refused("COPY into a table", e, "NOT_SUPPORTED", "nothing is written here")
+
+    # Questions one after the other without waiting, of which one is wrong.
+    with conn.pipeline():
+        first, second = conn.execute(person + "year_of_birth >= %s", (1970,)), conn.execute(person + "year_of_birth BETWEEN %s AND %s", (1950, 1960))
+        piped = first.fetchone(), second.fetchone()
+        try:
+            conn.execute("SELECT COUNT(*) FROM persn").fetchone()
+            raise SystemExit("a wrong question in a pipeline was not refused")
+        except psycopg.Error as e:
+            check("in a pipeline", e.sqlstate, "42P01")
+    check("pipelined", piped, (conn.execute(person + "year_of_birth >= 1970").fetchone(), conn.execute(person + "year_of_birth BETWEEN 1950 AND 1960").fetchone()))
+
     # A list is one parameter.
     check("= ANY(list)", len(conn.execute("SELECT gender_concept_id, COUNT(*) AS n FROM person WHERE gender_concept_id = ANY(%s) GROUP BY 1", ([8507, 8532],)).fetchall()), 2)
 
@@ -115,6 +160,18 @@ with psycopg.connect(**WHO) as conn:
     except psycopg.Error as e:
         check("canceled", e.sqlstate, "57014")
     check("after that", conn.execute("SELECT 1").fetchone(), (1,))
+
+# What libpq 18 can begin with: TLS at once, a proof bound to the certificate, a later version of the protocol.
+for how in [
+    dict(sslnegotiation="direct"),
+    dict(sslnegotiation="direct", channel_binding="require", require_auth="scram-sha-256"),
+    dict(max_protocol_version="3.2"),
+    dict(max_protocol_version="latest", gssencmode="prefer"),
+]:
+    with psycopg.connect(**WHO, **how) as conn:
+        check(str(how), conn.execute("SELECT 1").fetchone(), (1,))
+        conn.cancel_safe()
+        check(f"{how}, after a cancel of nothing", conn.execute("SELECT 1").fetchone(), (1,))
 
 for what, change, text in [
     ("wrong token", dict(password="x" * 20), "UNAUTHORIZED"),

@@ -3,6 +3,7 @@ package syntax
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/intramuros/intramuros/internal/value"
 )
@@ -356,7 +357,11 @@ var parts = []struct {
 func severalUnits(fields []string, at Position, refused func()) *Expr {
 	sums := make([]int64, len(parts))
 	for i := 0; i < len(fields); i += 2 {
-		n, err := value.Parse(value.TypeInt, strings.TrimPrefix(fields[i], "+"))
+		number := strings.TrimPrefix(fields[i], "+")
+		if strings.Trim(number, "0.") == "" { // 0.000000 seconds, of Python's drivers
+			number = "0"
+		}
+		n, err := value.Parse(value.TypeInt, number)
 		if err != nil || n.Int64() > 1<<31 || n.Int64() < -1<<31 {
 			refused()
 		}
@@ -426,6 +431,24 @@ var castTypes = map[string]value.Type{
 	"timestamp without time zone": value.TypeTimestamp,
 }
 
+// instant is a moment with or without a zone as a time in UTC, which is the zone of all that is asked here: of a text that
+// drivers write, and of a parameter, whose value has been brought there. Nil: it is neither.
+func instant(x *Expr) *Expr {
+	if !x.Text {
+		if x.Kind != Literal && x.Kind != Placeholder {
+			return nil
+		}
+		return &Expr{Kind: Cast, At: x.At, Type: value.TypeTimestamp, Args: []*Expr{x}}
+	}
+	text := strings.Replace(strings.TrimSpace(x.Literal.Str()), " ", "T", 1)
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z07", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return &Expr{Kind: Literal, At: x.At, Literal: value.Timestamp(t.UnixMicro())}
+		}
+	}
+	return nil
+}
+
 // cast reads a type and returns the cast of x to it. A text longer than VARCHAR(n)
 // is cut, and a number is rounded to the digits of NUMERIC(p, s), as the standard
 // has it.
@@ -446,6 +469,15 @@ func (p *parser) cast(x *Expr) *Expr {
 	t, ok := castTypes[name]
 	if name == "interval" && !p.comes("(") {
 		return toInterval(x, at)
+	}
+	if name == "uuid" && x.Text { // as a table of text ids holds it
+		return &Expr{Kind: Literal, At: x.At, Text: true, Literal: value.Text(strings.ToLower(x.Literal.Str()))}
+	}
+	if name == "timestamptz" || t == value.TypeTimestamp && p.comes("with", "time", "zone") {
+		if moment := instant(x); moment != nil {
+			p.accept("with", "time", "zone")
+			return moment
+		}
 	}
 	if !ok {
 		Refuse(CodeType, at, known, "CAST does not know this type")

@@ -2,7 +2,9 @@ package dictionary
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -165,4 +167,33 @@ func listOID(t duckdb.TypeInfo) uint32 {
 		return OIDOidArray
 	}
 	return OIDTextArray
+}
+
+// intervalText writes an interval as PostgreSQL does.
+func intervalText(span duckdb.Interval) string {
+	var parts []string
+	say := func(n int32, one string) {
+		if n == 0 {
+			return
+		}
+		if n != 1 {
+			one += "s"
+		}
+		parts = append(parts, strconv.Itoa(int(n))+" "+one)
+	}
+	say(span.Months/12, "year")
+	say(span.Months%12, "mon")
+	say(span.Days, "day")
+	if span.Micros != 0 || len(parts) == 0 {
+		sign, micros := "", span.Micros
+		if micros < 0 {
+			sign, micros = "-", -micros
+		}
+		clock := fmt.Sprintf("%s%02d:%02d:%02d", sign, micros/3_600_000_000, micros/60_000_000%60, micros/1_000_000%60)
+		if rest := micros % 1_000_000; rest > 0 {
+			clock += strings.TrimRight(fmt.Sprintf(".%06d", rest), "0")
+		}
+		parts = append(parts, clock)
+	}
+	return strings.Join(parts, " ")
 }

@@ -261,6 +261,9 @@ func run(ctx context.Context, s *duckdb.Stmt, args []any) (*told, error) {
 		}
 		row := make([]any, len(into))
 		for i, v := range into {
+			if span, ok := v.(duckdb.Interval); ok {
+				v = intervalText(span)
+			}
 			row[i] = v
 		}
 		if t.Rows = append(t.Rows, row); len(t.Rows) > maxRows {

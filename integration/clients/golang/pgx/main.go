@@ -59,6 +59,20 @@ func run(ctx context.Context) error {
 	if err != nil || dated != again || weighed != written {
 		return fmt.Errorf("%d %d, %d %d: %w", dated, again, weighed, written, err)
 	}
+	// Many at once, without waiting for each.
+	batch, piped := &pgx.Batch{}, []int64{0, 0}
+	for i, year := range []int{1950, 1960} {
+		batch.Queue("SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= $1", year).QueryRow(func(row pgx.Row) error { return row.Scan(&piped[i]) })
+	}
+	if err := pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("a batch: %w", err)
+	}
+	for i, year := range []string{"1950", "1960"} {
+		var alone int64
+		if err := pool.QueryRow(ctx, "SELECT COUNT(*) AS n FROM person WHERE year_of_birth >= "+year).Scan(&alone); err != nil || alone != piped[i] {
+			return fmt.Errorf("in a batch %d, alone %d: %w", piped[i], alone, err)
+		}
+	}
 	var refused *pgconn.PgError
 	if _, err := pool.Exec(ctx, "SELECT COUNT(*) FROM persn"); !errors.As(err, &refused) || refused.Code != "42P01" || refused.Hint != "did you mean person?" {
 		return fmt.Errorf("an error: %w", err)
