@@ -110,6 +110,27 @@ func (p *places) alone(name string, at *engine.Place) error {
 	})
 }
 
+// beside is what alone says now of a table's files; nil of those that node.yaml names.
+func (e *Engine) beside(v *engine.View) error {
+	if s := e.config.Tables[v.Table.Source()]; s.File != "" || s.Select != "" {
+		return nil
+	}
+	root, err := filepath.Abs(e.config.Folder)
+	if err != nil {
+		return err
+	}
+	inside, err := filepath.Rel(root, v.File)
+	if err != nil {
+		return err
+	}
+	name, _, below := strings.Cut(inside, string(filepath.Separator))
+	if !below {
+		name = strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	at := v.Place
+	return (&places{config: e.config}).alone(name, &at)
+}
+
 func unread(path string, at *engine.Place) error {
 	beside := ""
 	if at.File != "" {

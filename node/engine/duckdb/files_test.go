@@ -622,6 +622,43 @@ tables:
 	}
 }
 
+// TestFilesThatAppear: of files that come while a node runs, those that fit are read, and one that is not read is noticed.
+func TestFilesThatAppear(t *testing.T) {
+	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}, x: {type: int}}}}"
+	e := openFolder(t, catalog, "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n")})
+	put := func(name, content string) {
+		if err := os.WriteFile(filepath.Join(e.config.Folder, "stay", name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version := func() string {
+		s, err := e.DataVersion(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	put("2.csv", "more,id,x\n7,3,4\n") // a column that the catalog has not
+	if diff := cmp.Diff([][]string{{"1", "2"}, {"3", "4"}}, readView(t, e, "stay")); diff != "" {
+		t.Error(diff)
+	}
+	if found := findings(t, e); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+	before := version()
+	put("notes.txt", "")
+	if version() != before {
+		t.Error("a text beside the table is new data")
+	}
+	put("3.csv.gz", "")
+	if version() == before {
+		t.Error("a file that is not read is no new data")
+	}
+	if found := findings(t, e); len(found) != 1 || !strings.HasPrefix(found[0], "error stay. is closed: "+e.config.Folder+"/stay/3.csv.gz is not read") {
+		t.Errorf("%q", found)
+	}
+}
+
 // TestLaterVersion: a file of a later DuckDB is refused with the way out.
 func TestLaterVersion(t *testing.T) {
 	path := newDatabase(t, "CREATE TABLE stay (id BIGINT)")

@@ -80,6 +80,9 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 		say(engine.SeverityError, true, "is closed: %s", engine.Close(table, err).Why)
 		return found, nil
 	}
+	if !isParquet(v.File) {
+		now.SQL = v.SQL // which reads each file by the names in its header
+	}
 	if what := v.Changed(now); what != "" {
 		say(engine.SeverityError, true, "is closed: its files changed since the node started: %s; start the node anew", what)
 	}

@@ -39,6 +39,16 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	for _, f := range files {
 		fmt.Fprintf(&names, "%q %s\n", f.path, f)
 	}
+	beside := "" // of files that are not read: with them the data is other data, which is looked at before it is answered over
+	for _, v := range e.views {
+		if v.File == "" {
+			continue
+		}
+		if err := e.beside(v); err != nil {
+			beside += err.Error() + "\n"
+		}
+	}
+	names.WriteString(beside)
 	if last := e.version.Load(); last != nil && last.files == names.String() {
 		return last.version, nil
 	}
@@ -47,6 +57,7 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	for _, v := range e.views {
 		fmt.Fprintf(mac, "%q %q\n", v.Table.Name, v.Select(e.driver, compile.DuckDB, nil))
 	}
+	mac.Write([]byte(beside))
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return "", err
