@@ -268,21 +268,12 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 // partial returns the index of a partial aggregate, adding it if it is new: what
 // serves several aggregates is bought once.
 func (b *builder) partial(p fragment.Partial) int {
-	i := slices.IndexFunc(b.fragment.Partials, func(o fragment.Partial) bool { return samePartial(o, p) })
+	i := slices.IndexFunc(b.fragment.Partials, p.Equal)
 	if i < 0 {
 		i = len(b.fragment.Partials)
 		b.fragment.Partials = append(b.fragment.Partials, p)
 	}
 	return i
-}
-
-// samePartial reports whether two partial aggregates are the same.
-func samePartial(a, b fragment.Partial) bool {
-	if a.Kind != b.Kind || !scalar.Same(a.Expr, b.Expr) {
-		return false
-	}
-	a.Expr, b.Expr = nil, nil
-	return scalar.Canonical(a) == scalar.Canonical(b)
 }
 
 func (b *builder) argument(t *syntax.Expr, f *function) *argument {

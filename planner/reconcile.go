@@ -186,15 +186,15 @@ func (c *computed) fit(f *family) {
 	}
 	slices.Sort(keys) // as positions are
 	sizes := make([]int, len(keys))
-	domains := map[string]string{}
+	domains := map[string][]value.Value{}
 	numbers, axes := 0, make([][]int, len(f.members))
 	values, variances := make([][]float64, len(f.members)), make([]float64, len(f.members))
 	for i, m := range f.members {
 		p := c.program.Releases[m.release]
 		cells, positions := make([]Cell, len(c.cells[m.release])), p.positions()
 		for _, k := range positions {
-			domain := scalar.Canonical(p.Fragment.Keys[k.key].Domain)
-			if known, ok := domains[k.name]; ok && known != domain {
+			domain := p.Fragment.Keys[k.key].Domain
+			if known, ok := domains[k.name]; ok && !slices.Equal(known, domain) {
 				return
 			}
 			domains[k.name] = domain

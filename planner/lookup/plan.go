@@ -2,7 +2,6 @@ package lookup
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
@@ -37,7 +36,7 @@ func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *f
 	if !t.Public {
 		panic("a lookup of patients") // nodes would refuse it
 	}
-	if strings.Contains(scalar.Canonical(r.Relation), `"op":"hospital"`) { // no text that is quoted looks so
+	if readsHospital(r.Relation, map[*fragment.Query]bool{}) {
 		syntax.Refuse(syntax.CodeColumn, at, "leave it out", "public tables are alike at all hospitals, so none of their rows is a hospital's")
 	}
 	p.all = append(p.all, &Lookup{r, t, bounds})
@@ -47,6 +46,21 @@ func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *f
 		d.Columns = append(d.Columns, fragment.Output{Name: column.Name, Expr: expr.Column("public", column.Name, column.Type)})
 	}
 	return d
+}
+
+// readsHospital reports whether an expression within reads the name of the hospital; seen are those that do not.
+func readsHospital(q *fragment.Query, seen map[*fragment.Query]bool) bool {
+	if q == nil || seen[q] {
+		return false
+	}
+	seen[q] = true
+	return slices.ContainsFunc(expressionsOf(q), isOfHospital) ||
+		slices.ContainsFunc(q.Inputs, func(in *fragment.Query) bool { return readsHospital(in, seen) }) ||
+		slices.ContainsFunc(q.Relations, func(r fragment.Relation) bool { return readsHospital(r.Query, seen) })
+}
+
+func isOfHospital(e *expr.Expr) bool {
+	return e.Op == expr.OpHospital || slices.ContainsFunc(e.Args, isOfHospital)
 }
 
 // isPublic reports whether a derived relation reads public tables of the catalog, and nothing that was released or looked up.

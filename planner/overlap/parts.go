@@ -47,17 +47,25 @@ func indicator(e *expr.Expr) (*expr.Expr, bool) {
 	return e.Args[0], true
 }
 
+// condition is a condition; or, where it is of presence, that an expression is not NULL.
+type condition struct {
+	of       *expr.Expr
+	presence bool
+}
+
+func (c condition) same(o condition) bool { return c.presence == o.presence && scalar.Same(c.of, o.of) }
+
 // conjuncts are the conditions that AND joins.
-func conjuncts(c *expr.Expr) []string {
-	var all []string
+func conjuncts(c *expr.Expr) []condition {
+	var all []condition
 	for _, part := range expr.Conjuncts(c) {
-		all = append(all, scalar.Canonical(part))
+		all = append(all, condition{of: part})
 	}
 	return all
 }
 
 // presence lists conditions that hold if and only if an expression is not NULL.
-func presence(e *expr.Expr) []string {
+func presence(e *expr.Expr) []condition {
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull() {
 		all := conjuncts(e.Args[0])
 		if then := e.Args[1]; then.Op != expr.OpLiteral || then.Value.IsNull() {
@@ -65,18 +73,19 @@ func presence(e *expr.Expr) []string {
 		}
 		return all
 	}
-	return []string{"present " + scalar.Canonical(e)}
+	return []condition{{e, true}}
 }
 
 // nonzero are conditions that hold where an expression is neither NULL nor 0.
-func nonzero(e *expr.Expr) []string {
-	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral && (e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
+func nonzero(e *expr.Expr) []condition {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[2].Op == expr.OpLiteral &&
+		(e.Args[2].Value.IsNull() || e.Args[2].Type.Numeric() && e.Args[2].Value.Float64() == 0) {
 		return append(conjuncts(e.Args[0]), nonzero(e.Args[1])...)
 	}
-	return []string{"present " + scalar.Canonical(e)}
+	return []condition{{e, true}}
 }
 
 // implies reports whether all of these conditions are among those.
-func implies(those, these []string) bool {
-	return !slices.ContainsFunc(these, func(c string) bool { return !slices.Contains(those, c) })
+func implies(those, these []condition) bool {
+	return !slices.ContainsFunc(these, func(c condition) bool { return !slices.ContainsFunc(those, c.same) })
 }

@@ -236,11 +236,8 @@ func functionOutput(d *fragment.Query, o fragment.Output, name string) string {
 
 // sameOutput reports whether two outputs are the same, whatever they are called.
 func sameOutput(a, b fragment.Output) bool {
-	if a.Function != b.Function || !scalar.Same(a.Expr, b.Expr) {
-		return false
-	}
-	a.Name, b.Name, a.Expr, b.Expr = "", "", nil, nil
-	return scalar.Canonical(a) == scalar.Canonical(b)
+	a.Name, b.Name = "", ""
+	return a.Equal(b)
 }
 
 // Derived is a planned query within a query: each of its rows is one patient's, or

@@ -29,8 +29,9 @@ type Source struct {
 	written int // its place in the text
 	// parted is a condition on the one part that might be meant, where it is all parts of a table; else "".
 	parted string
-	// signature tells equal subqueries, which are joined once.
-	signature string
+	// joined: it is a subquery, tied to what outer has, beside its patient. Equal ones are joined once.
+	joined bool
+	outer  []*expr.Expr
 }
 
 // Column is a column that a query can name.

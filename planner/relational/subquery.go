@@ -395,12 +395,14 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 		d = only.Query // a cohort already
 	}
 	planned := in.settleDerived(d, nil, at)
-	signature := scalar.Canonical(d)
-	for _, p := range kept {
-		signature += scalar.Canonical(p.outer)
+	outer := make([]*expr.Expr, len(kept))
+	for i, p := range kept {
+		outer[i] = p.outer
 	}
-	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, signature: signature}
-	if i := slices.IndexFunc(r.Sources, func(o *Source) bool { return o.signature == signature }); i >= 0 {
+	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, joined: true, outer: outer}
+	if i := slices.IndexFunc(r.Sources, func(o *Source) bool {
+		return o.joined && s.Query.Equal(o.Query) && slices.EqualFunc(outer, o.outer, scalar.Same)
+	}); i >= 0 {
 		return r.Sources[i] // asked twice
 	}
 	var conditions []*expr.Expr

@@ -1,6 +1,7 @@
 package relational
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
@@ -244,16 +245,15 @@ func (w *windowing) read() []*expr.Expr {
 // ordered reports whether all outputs that depend on the order of tied rows are of one
 // order. Then rows that are alike in all that is read change places in all at once.
 func (w *windowing) ordered() bool {
-	first := ""
+	var first *fragment.Window
 	for _, o := range w.d.Columns {
 		if o.Window == nil || !o.Tied() {
 			continue
 		}
-		order := scalar.Canonical(o.Window.Partition) + scalar.Canonical(o.Window.Order)
-		if first == "" {
-			first = order
+		if first == nil {
+			first = o.Window
 		}
-		if order != first {
+		if !slices.EqualFunc(first.Partition, o.Window.Partition, scalar.Same) || !slices.EqualFunc(first.Order, o.Window.Order, fragment.Order.Equal) {
 			return false
 		}
 	}
@@ -271,9 +271,8 @@ func (w *windowing) number(at syntax.Position) {
 		window.Partition = []*expr.Expr{w.in.Patient}
 	}
 	window.Order = []fragment.Order{{Expr: read[0]}}
-	names := map[string]string{}
 	for _, e := range read {
-		names[scalar.Canonical(e)] = AddValue(inner, e)
+		AddValue(inner, e)
 	}
 	place := fragment.Output{Function: fragment.FunctionRowNumber, Window: window}
 	placeName := functionOutput(inner, place, "place")
@@ -283,7 +282,7 @@ func (w *windowing) number(at syntax.Position) {
 		if e == nil {
 			return nil
 		}
-		return expr.Column(s.Name, names[scalar.Canonical(e)], e.Type)
+		return expr.Column(s.Name, AddValue(inner, e), e.Type) // which is there
 	}
 	for i := range w.d.Columns {
 		o := &w.d.Columns[i]

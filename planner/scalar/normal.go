@@ -146,7 +146,8 @@ func Same(a, b *expr.Expr) bool {
 	return a == b || a.Equal(b)
 }
 
-// Canonical is a text that two expressions share if and only if they are the same.
+// Canonical is a text by which expressions, and what is made of them, stand in one order, and of which digests are made.
+// Two share it if and only if they are the same; Same finds that sooner.
 func Canonical(x any) string {
 	b, err := json.Marshal(x)
 	if err != nil {

@@ -1,0 +1,59 @@
+package fragment
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/expr"
+)
+
+// Equal reports whether two queries make the same rows in the same way, written alike.
+func (q *Query) Equal(o *Query) bool {
+	if q == nil || o == nil || q == o {
+		return q == o
+	}
+	return q.Grouped == o.Grouped && q.SetOp == o.SetOp && q.Patient == o.Patient && same(q.Filter, o.Filter) &&
+		slices.EqualFunc(q.Relations, o.Relations, Relation.Equal) && slices.EqualFunc(q.Columns, o.Columns, Output.Equal) &&
+		slices.EqualFunc(q.Inputs, o.Inputs, (*Query).Equal)
+}
+
+// Equal reports whether two relations are the same, and joined alike.
+func (r Relation) Equal(o Relation) bool {
+	return r.Name == o.Name && r.Table == o.Table && r.Join == o.Join && same(r.On, o.On) && r.Query.Equal(o.Query)
+}
+
+// Equal reports whether two outputs are the same, and called alike.
+func (o Output) Equal(other Output) bool {
+	return o.Name == other.Name && o.Function == other.Function && same(o.Expr, other.Expr) && alike(o.Grid, other.Grid) &&
+		o.Window.Equal(other.Window)
+}
+
+// Equal reports whether two windows are the same.
+func (w *Window) Equal(o *Window) bool {
+	if w == nil || o == nil {
+		return w == o
+	}
+	return w.Offset == o.Offset && alike(w.Frame, o.Frame) && slices.EqualFunc(w.Partition, o.Partition, same) &&
+		slices.EqualFunc(w.Order, o.Order, Order.Equal) && slices.EqualFunc(w.Ties, o.Ties, same)
+}
+
+// Equal reports whether two orders are by the same expression, in the same direction.
+func (o Order) Equal(other Order) bool {
+	return o.Descending == other.Descending && o.NullsFirst == other.NullsFirst && same(o.Expr, other.Expr)
+}
+
+// Equal reports whether two partial aggregates are the same, and share the noise alike.
+func (p Partial) Equal(o Partial) bool {
+	return p.Kind == o.Kind && p.Of == o.Of && p.Most == o.Most && p.Share == o.Share && same(p.Expr, o.Expr) &&
+		alike(p.Grid, o.Grid) && alike(p.Buckets, o.Buckets)
+}
+
+func same(a, b *expr.Expr) bool {
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	return a.Equal(b)
+}
+
+func alike[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
