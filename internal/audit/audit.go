@@ -4,20 +4,21 @@
 //
 // # What an audit shows
 //
-// A mechanism M is (epsilon, delta)-private only if (P(S) - delta) / Q(S) <= exp(epsilon) for every event S, where P and
-// Q are its laws over two neighbours. AtLeast looks for an S among half of the draws, and for that one S bounds P(S) from
-// below and Q(S) from above by the other half (Clopper & Pearson 1934), as Jagielski, Ullman & Oprea 2020 and Nasr et al.
-// 2021 do. So what it gives is a true lower bound on epsilon, but for the probability Alarm.
+// A mechanism M is (epsilon, delta)-private only if (P(S) - delta) / Q(S) <= exp(epsilon) for every event S, where P
+// and Q are its laws over two neighbours. AtLeast looks for an S among half of the draws, and for that one S bounds
+// P(S) from below and Q(S) from above by the other half (Clopper & Pearson 1934), as Jagielski, Ullman & Oprea 2020 and
+// Nasr et al. 2021 do. So what it gives is a true lower bound on epsilon, but for the probability Alarm.
 //
 // # What it does not show
 //
 // That the loss is no larger. An audit knows one pair of neighbours, events of one score, and as many draws as there
-// are: a leak of probability 1e-9 is not seen in 1e6 draws. Its use is to find mistakes by a constant factor, of which it
-// must find one that was made on purpose: see Expect.
+// are: a leak of probability 1e-9 is not seen in 1e6 draws. Its use is to find mistakes by a constant factor, of which
+// it must find one that was made on purpose: see Expect.
 //
 // # References
 //
-//   - Clopper, Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial. Biometrika 1934
+//   - Clopper, Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial. Biometrika
+//     1934
 //   - Jagielski, Ullman, Oprea: Auditing Differentially Private Machine Learning. NeurIPS 2020
 //   - Nasr, Song, Thakurta, Papernot, Carlini: Adversary Instantiation. IEEE S&P 2021
 package audit
@@ -102,8 +103,8 @@ func atLeastProbability(k, n int) float64 {
 
 func atMostProbability(k, n int) float64 { return 1 - atLeastProbability(n-k, n) }
 
-// Narrow gives the epsilon for which a mechanism's scale is four fifths of that for the epsilon it claims: noise that is
-// a fifth too narrow. scale falls with epsilon.
+// Narrow gives the epsilon for which a mechanism's scale is four fifths of that for the epsilon it claims: noise that
+// is a fifth too narrow. scale falls with epsilon.
 func Narrow(t testing.TB, epsilon float64, scale func(epsilon float64) float64) float64 {
 	t.Helper()
 	want, low, high := 0.8*scale(epsilon), epsilon, 4*epsilon

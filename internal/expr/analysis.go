@@ -32,8 +32,9 @@ func NewRangeAnalysis(column func(*Expr) Range) *RangeAnalysis {
 	return &RangeAnalysis{column: column, known: map[*Expr]Range{}, left: NewScopeBudget()}
 }
 
-// NewRangeAnalysisWhere is NewRangeAnalysis on rows that fulfil the filter, which may be nil. It spends from a budget, and lists domains
-// only if they are wanted. Each column's facts are narrowed once: a hostile filter has many conditions on many columns.
+// NewRangeAnalysisWhere is NewRangeAnalysis on rows that fulfil the filter, which may be nil. It spends from a budget,
+// and lists domains only if they are wanted. Each column's facts are narrowed once: a hostile filter has many
+// conditions on many columns.
 func NewRangeAnalysisWhere(filter *Expr, b *Budget, domains bool, column func(*Expr) Range) *RangeAnalysis {
 	type name struct{ relation, column string }
 	of := func(e *Expr) name { return name{e.Relation, strings.ToLower(e.Column)} }
@@ -134,8 +135,9 @@ const (
 	maxChoices   = 65
 )
 
-// chosenWhere narrows what is known of a CASE to what each of its values can be where it is chosen: where its condition is true and
-// none before it is. CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. What is computed in a branch is guarded as before.
+// chosenWhere narrows what is known of a CASE to what each of its values can be where it is chosen: where its condition
+// is true and none before it is. CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. What is computed in a
+// branch is guarded as before.
 func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices {
 		return f
@@ -186,8 +188,8 @@ func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 	return in
 }
 
-// contrary lists comparisons that hold of values that are not NULL where a condition is not true: it is false, or the value is NULL,
-// of which no bound tells anything.
+// contrary lists comparisons that hold of values that are not NULL where a condition is not true: it is false, or the
+// value is NULL, of which no bound tells anything.
 func contrary(c *Expr) (all []*Expr) {
 	turned := map[Op]Op{OpLess: OpGreaterOrEqual, OpLessOrEqual: OpGreater, OpGreater: OpLessOrEqual, OpGreaterOrEqual: OpLess}
 	switch {

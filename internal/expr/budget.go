@@ -1,8 +1,8 @@
 package expr
 
 // Budget is what is left of what may be spent on looking at fragments. combinations of values that are tried, and
-// characters of the texts that these make, find domains: with none left, domains are not known. visits are of operations
-// of expressions, each time that one is looked at: with none left, the fragment is refused.
+// characters of the texts that these make, find domains: with none left, domains are not known. visits are of
+// operations of expressions, each time that one is looked at: with none left, the fragment is refused.
 type Budget struct {
 	combinations, characters int
 	visits                   int

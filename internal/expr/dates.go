@@ -7,7 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Dates. Arguments are of the types in parentheses; NULL arguments give NULL, and so does a result outside of the years 1 to 9999.
+// Dates. Arguments are of the types in parentheses; NULL arguments give NULL, and so does a result outside of the years
+// 1 to 9999.
 const (
 	OpExtract   Op = "extract"    // (literal Field, date or timestamp): int; hour, minute and second of a timestamp only
 	OpTruncate  Op = "date_trunc" // (literal Unit, date or timestamp): its beginning, of the same type; smaller units than a day of a timestamp only

@@ -128,10 +128,10 @@ func (i *RangeAnalysis) enumerate(e *Expr, args []Range) []value.Value {
 // maxOperations bounds the expressions whose values are listed as one, over their variables.
 const maxOperations = 200
 
-// overVariables lists the values of an expression that reads a variable more than once, such as a month written with two
-// digits: the combinations of its arguments' values would hold some that no row gives. A variable is a column whose values
-// are known, or else the innermost part that has known values. nil where the values are not known, or no variable is read
-// twice.
+// overVariables lists the values of an expression that reads a variable more than once, such as a month written with
+// two digits: the combinations of its arguments' values would hold some that no row gives. A variable is a column whose
+// values are known, or else the innermost part that has known values. nil where the values are not known, or no
+// variable is read twice.
 func (i *RangeAnalysis) overVariables(e *Expr) []value.Value {
 	v := &variables{inference: i, places: map[*Expr]int{}}
 	if slices.ContainsFunc(e.Args, func(a *Expr) bool { return !v.find(a) }) || !v.shared {

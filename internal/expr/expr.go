@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Op says what an expression does with its arguments. The operations stand in their families: leaves, logic, numbers, dates
-// and texts.
+// Op says what an expression does with its arguments. The operations stand in their families: leaves, logic, numbers,
+// dates and texts.
 type Op string
 
 // What has no arguments. Whoever evaluates an expression says what columns and the hospital are.

@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Interval arithmetic (Moore 1966), evaluated in float64 and widened by one unit in the last place at each operation that may
-// round.
+// Interval arithmetic (Moore 1966), evaluated in float64 and widened by one unit in the last place at each operation
+// that may round.
 
 // An engine may take a real number that is nearer to zero than nearZero for 0 where it multiplies it or divides it, and
 // one that is nearer than 1 where it divides it by one beyond farFromZero.

@@ -151,8 +151,8 @@ var numbers = map[Op]operation{
 	},
 }
 
-// arithmetic is of two numbers, which are computed as ints if the result is one, and else as floats; without functions it gives
-// no int, or no float. An int that does not fit, and a float that is none, are NULL.
+// arithmetic is of two numbers, which are computed as ints if the result is one, and else as floats; without functions
+// it gives no int, or no float. An int that does not fit, and a float that is none, are NULL.
 func arithmetic(ints func(a, b int64) (int64, bool), reals func(a, b float64) float64) func(value.Type, []value.Value) value.Value {
 	return func(t value.Type, args []value.Value) value.Value {
 		if t == value.TypeFloat {
@@ -381,8 +381,8 @@ func sqrtBounds(_ *Expr, args []Range) Range {
 	return f
 }
 
-// logarithm is a function that only grows, of positive numbers. An engine's may differ from ours by a few units in the last
-// place, for which its bounds have room.
+// logarithm is a function that only grows, of positive numbers. An engine's may differ from ours by a few units in the
+// last place, for which its bounds have room.
 func logarithm(log func(float64) float64) operation {
 	bounds := func(_ *Expr, args []Range) Range {
 		a := args[0]

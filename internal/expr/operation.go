@@ -4,18 +4,20 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// operation is all there is to know of an Op. How engines write it stands in package compile, in a table of the same families.
+// operation is all there is to know of an Op. How engines write it stands in package compile, in a table of the same
+// families.
 type operation struct {
 	// fewest and most bound the number of arguments.
 	fewest, most int
-	// typ checks the types of the arguments, of which there are as many as there should be, and gives that of the result.
+	// typ checks the types of the arguments, of which there are as many as there should be, and gives that of the
+	// result.
 	typ func(e *Expr) (value.Type, error)
 	// evaluate computes a value of type t. Where an argument is NULL the result is NULL, and it is not asked.
 	evaluate func(t value.Type, args []value.Value) value.Value
 	// nulls says that evaluate is asked of arguments that are NULL, too.
 	nulls bool
-	// bounds gives the range, without a domain, from those of the arguments. Without it all that is known is that no value
-	// is NULL where no argument is.
+	// bounds gives the range, without a domain, from those of the arguments. Without it all that is known is that no
+	// value is NULL where no argument is.
 	bounds func(e *Expr, args []Range) Range
 	// inexact says that an engine's value may be the neighbour of ours.
 	inexact bool
@@ -25,7 +27,8 @@ type operation struct {
 	longest func(e *Expr, of func(*Expr) int) int
 	// readsWhole reports whether a text that is a bare column is read to its end; see MaxText. nil: it is not.
 	readsWhole func(e *Expr) bool
-	// precedence is that of the operator as which String writes it, from 1, which binds least; 0: it is written as a function.
+	// precedence is that of the operator as which String writes it, from 1, which binds least; 0: it is written as a
+	// function.
 	precedence int
 }
 

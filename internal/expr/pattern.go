@@ -41,8 +41,8 @@ func likePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
-// SlowLike reports whether engines' own LIKE may take more than linear time for a pattern: for one of several % and a _.
-// It is matched as a regular expression, then.
+// SlowLike reports whether engines' own LIKE may take more than linear time for a pattern: for one of several % and a
+// _. It is matched as a regular expression, then.
 func SlowLike(pattern string) bool {
 	wild, single, escaped := 0, false, false
 	for _, r := range pattern {

@@ -46,7 +46,8 @@ func (f Range) WithinType(t value.Type) Range {
 	return f
 }
 
-// Values lists the values of a column of type t, if they are few: those that are declared, or else all within the bounds.
+// Values lists the values of a column of type t, if they are few: those that are declared, or else all within the
+// bounds.
 func (f Range) Values(t value.Type, declared []value.Value) Range {
 	switch {
 	case declared != nil && len(declared) < maxDomain:

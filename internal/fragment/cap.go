@@ -14,14 +14,16 @@ import (
 // several of them multiply. See Cap.
 const MaxPatientRows = 1_000_000
 
-// multiplied is what such a select counts as where public relations multiply its rows further: they may make MaxSpread/multiplied of each.
+// multiplied is what such a select counts as where public relations multiply its rows further: they may make
+// MaxSpread/multiplied of each.
 const multiplied = 10
 
-// Cap is a private relation of a select in which the rows of one patient multiply: two relations of many rows a
-// patient that are joined by the patient alone give the product of the two numbers. Of each such relation i, of k, the first
-// max(⌊L^(1/k)⌋, ⌊L / Π max(1, n_j)⌋) rows of each patient stay, in an order by a keyed hash, where n_j is how many rows
-// relation j ≠ i has of the patient, and L is MaxPatientRows. So a patient whose rows multiply to no more than L loses none; and
-// nobody's multiply to more, since of P > L each relation keeps L^(1/k) rows or the L/P-th part of its own.
+// Cap is a private relation of a select in which the rows of one patient multiply: two relations of many rows a patient
+// that are joined by the patient alone give the product of the two numbers. Of each such relation i, of k, the first
+// max(⌊L^(1/k)⌋, ⌊L / Π max(1, n_j)⌋) rows of each patient stay, in an order by a keyed hash, where n_j is how many
+// rows relation j ≠ i has of the patient, and L is MaxPatientRows. So a patient whose rows multiply to no more than L
+// loses none; and nobody's multiply to more, since of P > L each relation keeps L^(1/k) rows or the L/P-th part of its
+// own.
 type Cap struct {
 	// At is which of the select's relations it is.
 	At int
@@ -77,9 +79,9 @@ const maxPatterns = 4
 // multiplying lists the private relations whose numbers of rows may multiply, in order.
 //
 // In each case of which left joins found a row, the rows of a set of relations, its roots, determine those of all
-// others: these are joined by a key, or are one row a patient. With one root, there are no more rows than it has. What a
-// left join says of the relations before it, it says where it found a row, so that with VISIT LEFT JOIN MEASUREMENT by the
-// visit's key there is a row for each measurement, or one for a visit without.
+// others: these are joined by a key, or are one row a patient. With one root, there are no more rows than it has. What
+// a left join says of the relations before it, it says where it found a row, so that with VISIT LEFT JOIN MEASUREMENT
+// by the visit's key there is a row for each measurement, or one for a visit without.
 func (s *Scope) multiplying(conditions []condition) []int {
 	private := 0
 	var optional []int
@@ -120,8 +122,8 @@ func severalOf(roots []int) []int {
 	return roots
 }
 
-// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1. leftJoin is as
-// in condition.
+// link says that a column of the relation to equals a column of the relation from, or a constant where from is -1.
+// leftJoin is as in condition.
 type link struct {
 	to, from, leftJoin int
 	column             string
@@ -152,12 +154,12 @@ func (s *Scope) links(conditions []condition) [][]link {
 	return all
 }
 
-// tellsApart reports whether at most one value of a equals one of b. Two long ints may equal the same float, and of floats
-// engines may have neighbours.
+// tellsApart reports whether at most one value of a equals one of b. Two long ints may equal the same float, and of
+// floats engines may have neighbours.
 func tellsApart(a, b *expr.Expr) bool { return a.Type == b.Type && a.Type != value.TypeFloat }
 
-// roots is a set of the private relations that are present, whose rows determine those of all others. careful: without what left joins
-// say of the relations before them.
+// roots is a set of the private relations that are present, whose rows determine those of all others. careful: without
+// what left joins say of the relations before them.
 func (s *Scope) roots(links [][]link, present []bool, careful bool) []int {
 	var roots []int
 	for i, r := range s.relations {

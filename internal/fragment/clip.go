@@ -16,7 +16,8 @@ const (
 	MostCounted = 1 << 30
 	// LeastPresence is the least part of a patient that makes an undeclared group appear: one in so many.
 	LeastPresence = 8
-	// Exact is the norm beyond which it is divided by Coarser before its root is taken, and then the norm beyond which nothing counts.
+	// Exact is the norm beyond which it is divided by Coarser before its root is taken, and then the norm beyond which
+	// nothing counts.
 	Exact = 1 << 52
 	// Coarser is by what such a norm is divided.
 	Coarser = 1 << 32
@@ -51,7 +52,8 @@ func (p Partial) size(rows int) int64 {
 	return int64(rows)
 }
 
-// Beyond is the factor of what is left out of a patient whose parts are multiplied by that factor, both in units of 1/Whole.
+// Beyond is the factor of what is left out of a patient whose parts are multiplied by that factor, both in units of
+// 1/Whole.
 func (p Partial) Beyond(factor int64) int64 { return min(Whole-factor, p.MostOrOne()*factor) }
 
 // MostOrOne is Most, or 1.
@@ -69,7 +71,8 @@ func (p *Proof) NormWeight(f *Fragment, i int) int64 {
 	return int64(p.Groups) * f.Partials[i].ShareOrOne()
 }
 
-// NormLimit is what the square (the sum) of a patient's whole vector is at most: of the blocks', each clipped by itself, the sum.
+// NormLimit is what the square (the sum) of a patient's whole vector is at most: of the blocks', each clipped by
+// itself, the sum.
 func (p *Proof) NormLimit(f *Fragment) int64 { return int64(p.Groups) * f.Weight() }
 
 // Clip is how one block of partial aggregates is clipped.
@@ -80,8 +83,8 @@ type Clip struct {
 	most int64
 }
 
-// Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as in
-// the package comment, p being 1 under L1 and 2 under L2.
+// Single is how all partial aggregates of one integer are clipped, as one vector. N adds up Weight*u^p over them, u as
+// in the package comment, p being 1 under L1 and 2 under L2.
 func (p *Proof) Single(f *Fragment) Clip {
 	limit := int64(p.Groups) * f.singleWeight() // at most 10^6 groups of 100 partials of share 20,000, times 2^20
 	c := Clip{Norm: f.Norm, Limit: limit * Steps, most: Steps}
@@ -102,8 +105,8 @@ func (c Clip) within(weight, u int64) bool {
 // Cap is what a part of that size is clamped to before it is measured.
 func (c Clip) Cap(size int64) int64 { return size * (c.most / Steps) }
 
-// Tree is how a partial aggregate of buckets is clipped: N adds up, over groups, the rows that it counts there, their square under
-// L2, or for a single level the squares of the buckets.
+// Tree is how a partial aggregate of buckets is clipped: N adds up, over groups, the rows that it counts there, their
+// square under L2, or for a single level the squares of the buckets.
 func (p *Proof) Tree(f *Fragment) Clip {
 	return Clip{Norm: f.Norm, Limit: f.Norm.power(int64(p.Rows))}
 }
@@ -116,8 +119,8 @@ func (n Norm) power(x int64) int64 {
 	return x * x
 }
 
-// Root is a number that is less than Whole*sqrt(Limit) by so much that no rounding of a root and a quotient makes up for it. Divided
-// by sqrt(N), in float64, and rounded down, it is the factor of a patient of N > Limit, under L2.
+// Root is a number that is less than Whole*sqrt(Limit) by so much that no rounding of a root and a quotient makes up
+// for it. Divided by sqrt(N), in float64, and rounded down, it is the factor of a patient of N > Limit, under L2.
 func (c Clip) Root() float64 {
 	root := new(big.Float).SetPrec(200).SetInt64(c.Limit)
 	root.Sqrt(root)
@@ -150,8 +153,8 @@ func (c Clip) Factor(norm *big.Int) int64 {
 	return int64(math.Floor(root / math.Sqrt(float64(norm.Int64()))))
 }
 
-// Clip is the reference of what a node adds up of one patient: from what the patient's rows add up to in each group, before units, one integer
-// for each of f.Width().
+// Clip is the reference of what a node adds up of one patient: from what the patient's rows add up to in each group,
+// before units, one integer for each of f.Width().
 func (p *Proof) Clip(f *Fragment, groups [][]*big.Int) [][]int64 {
 	single := p.Single(f)
 	parts := make([][]*big.Int, len(groups))
@@ -245,8 +248,8 @@ func (p *Proof) tree(f *Fragment, i, at int, groups, parts [][]*big.Int) int64 {
 	return p.Tree(f).Factor(norm)
 }
 
-// present reports whether a patient with that factor counts: who makes no undeclared group appear does not count in those that
-// others make appear.
+// present reports whether a patient with that factor counts: who makes no undeclared group appear does not count in
+// those that others make appear.
 func (p *Proof) present(f *Fragment, factor int64) bool {
 	for i := range f.Partials {
 		if p.Selects(f, i) && p.Units[i]*factor/Whole*LeastPresence < p.Units[i] {

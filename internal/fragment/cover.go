@@ -18,8 +18,8 @@ type Cover struct {
 	// Sites is at how many hospitals one patient may be. A node refuses fewer than it knows of.
 	Sites int `json:"sites"`
 	// Colluders, if above 0: each hospital draws less noise, since it relies on the shares of all but so many of the
-	// hospitals that answer, and masks its numbers so that their sum alone is seen (package seal). 0: it relies on nobody,
-	// and masks nothing.
+	// hospitals that answer, and masks its numbers so that their sum alone is seen (package seal). 0: it relies on
+	// nobody, and masks nothing.
 	Colluders int `json:"colluders,omitempty"`
 	// Among are the hospitals that are asked, by name, where numbers are masked: each must know all others' keys.
 	Among []string `json:"among,omitempty"`
@@ -38,20 +38,21 @@ func (c Cover) Honest(hospitals int) int {
 	return max(1, hospitals-c.Colluders)
 }
 
-// Exposure is by how much more than its price a query costs a patient at most, if so many hospitals answer and all masks
-// are broken.
+// Exposure is by how much more than its price a query costs a patient at most, if so many hospitals answer and all
+// masks are broken.
 func (c Cover) Exposure(hospitals int) float64 {
 	return max(1, float64(c.Honest(hospitals))/float64(c.Sites))
 }
 
-// LeastColluders is with how many colluders a federation of so many hospitals reckons at least: three in ten, and one. They are
-// of all hospitals, not of those that answer: a coordinator names who answers, and might name its own.
+// LeastColluders is with how many colluders a federation of so many hospitals reckons at least: three in ten, and one.
+// They are of all hospitals, not of those that answer: a coordinator names who answers, and might name its own.
 func LeastColluders(hospitals int) int { return max(1, 3*hospitals/10) }
 
 // MaxCovered is the largest number of integers of a vector that hospitals cover.
 const MaxCovered = 1 << 22
 
-// Coordinate is what the noise on a partial aggregate's numbers depends on, where a patient may be at that many hospitals.
+// Coordinate is what the noise on a partial aggregate's numbers depends on, where a patient may be at that many
+// hospitals.
 func (f *Fragment) Coordinate(p *Proof, sites, partial int) dp.Coordinate {
 	return dp.Coordinate{Size: int64(sites) * p.Sizes[partial], Weight: p.NormWeight(f, partial)}
 }
@@ -170,8 +171,8 @@ func (d *Dense) Add(r arrow.Record) error {
 	})
 }
 
-// Covered gives the vector that leaves: of each group, in the order of Groups, of each partial aggregate its Coordinates,
-// each covered. Of equal fragments it is as long, whatever the data. It ends with ctx.
+// Covered gives the vector that leaves: of each group, in the order of Groups, of each partial aggregate its
+// Coordinates, each covered. Of equal fragments it is as long, whatever the data. It ends with ctx.
 func (d *Dense) Covered(ctx context.Context, shares []*dp.Share) ([]int64, error) {
 	covered := make([]int64, 0, len(d.groups)*d.fragment.Released())
 	for rest := d.sums; len(rest) > 0; {
@@ -212,8 +213,8 @@ func WriteCovered(vector []int64, alloc memory.Allocator, send func(arrow.Record
 	return nil
 }
 
-// ReadCovered appends a record's numbers to a vector, of which there are most in all. A record of another form, or of too
-// many, is refused with ErrRecord.
+// ReadCovered appends a record's numbers to a vector, of which there are most in all. A record of another form, or of
+// too many, is refused with ErrRecord.
 func ReadCovered(r arrow.Record, vector []int64, most int) (_ []int64, err error) {
 	defer func() {
 		if recover() != nil { // buffers shorter than they claim

@@ -55,27 +55,27 @@
 //
 // # What clipping leaves out is measured
 //
-// The partial aggregate beyond has the Expr, the Grid and, as Of, the kind of another one in the fragment. Its part is made of
-// that one's a, which is bounded as there but in units of its own, and of the same factor F of the same block:
+// The partial aggregate beyond has the Expr, the Grid and, as Of, the kind of another one in the fragment. Its part is
+// made of that one's a, which is bounded as there but in units of its own, and of the same factor F of the same block:
 //
 //	x" = trunc(a*H/2^30), H = min(2^30 - F, Most*F)
 //
-// so that it is what x' falls short of a by, up to Most times as much as is left of the patient; 0 where nobody is clipped. It
-// is in no norm, and need not be: a*F/2^30, before it is truncated, satisfies sum of weight*(a*F/2^30/size)² <= Groups*B, where
-// B are the weights of the block and weight is that of the other (L1 is alike), and H <= Most*F. With its own size, Most sizes
-// of the other, and its own Share t where that is s, sum of weight*(x"/size)² <= Groups*B*t/s. So Fragment.Weight counts it
-// with B*t/s, rounded up: the other may take up all of the block's norm, and what is left out of it Most times that.
-// TestClip measures both together.
+// so that it is what x' falls short of a by, up to Most times as much as is left of the patient; 0 where nobody is
+// clipped. It is in no norm, and need not be: a*F/2^30, before it is truncated, satisfies sum of
+// weight*(a*F/2^30/size)² <= Groups*B, where B are the weights of the block and weight is that of the other (L1 is
+// alike), and H <= Most*F. With its own size, Most sizes of the other, and its own Share t where that is s, sum of
+// weight*(x"/size)² <= Groups*B*t/s. So Fragment.Weight counts it with B*t/s, rounded up: the other may take up all of
+// the block's norm, and what is left out of it Most times that. TestClip measures both together.
 //
 // # The last step bounds, and nothing else is needed
 //
-// The rule: what is added up over patients is bounded by the statement that adds it up, as the last thing that
-// happens to it, on every engine and for every partial aggregate, whatever is known of it. Each value is clamped to
-// its grid, each part to its cap, the norm is computed from these very parts, in the same statement and from one
-// reading of the rows, and the factor from that norm; x' and x" are made of nothing else. A block's norm is of its own rows
-// alone, so that blocks need not have read the same, but for who counts where keys are not declared. The bound follows
-// from that and from the patient's id alone: from no bound, type or nullability of a column, from no filter, and from
-// no inference here. What the id and the keys promise is verified in the data.
+// The rule: what is added up over patients is bounded by the statement that adds it up, as the last thing that happens
+// to it, on every engine and for every partial aggregate, whatever is known of it. Each value is clamped to its grid,
+// each part to its cap, the norm is computed from these very parts, in the same statement and from one reading of the
+// rows, and the factor from that norm; x' and x" are made of nothing else. A block's norm is of its own rows alone, so
+// that blocks need not have read the same, but for who counts where keys are not declared. The bound follows from that
+// and from the patient's id alone: from no bound, type or nullability of a column, from no filter, and from no
+// inference here. What the id and the keys promise is verified in the data.
 //
 // The reason: any other bound is a promise. A catalog says that a column is never NULL, and one row is; interval
 // arithmetic says that a product is not 0, and an engine rounds it to 0; a WHERE keeps a number small, and a database

@@ -25,10 +25,10 @@ func (d *Query) Evaluate(table func(name string) Rows, hospital string, c *catal
 	return d.evaluate(&evaluation{table: table, hospital: hospital, catalog: c})
 }
 
-// Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the
-// Origins of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped
-// together and in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression,
-// such as a rank by numbers that are not constants, or would be too large.
+// Trace is Evaluate that tells of what each value is made, too: Origins holds an expression a value, over the Origins
+// of the tables' rows (the values themselves, for a table without). Which rows are read, joined, grouped together and
+// in which order is taken from the values, as it is in Evaluate. nil stands for what is no such expression, such as a
+// rank by numbers that are not constants, or would be too large.
 //
 // It computes no more than a coordinator can afford: ErrTooMuch says that it would.
 func (d *Query) Trace(table func(name string) Rows, hospital string) (Rows, error) {
@@ -40,7 +40,8 @@ func (d *Query) Trace(table func(name string) Rows, hospital string) (Rows, erro
 	return out, nil
 }
 
-// maxSteps bounds what Trace computes: rows that are compared, joined (rowSteps each), or read by a function of several.
+// maxSteps bounds what Trace computes: rows that are compared, joined (rowSteps each), or read by a function of
+// several.
 const (
 	maxSteps = 10_000_000
 	rowSteps = 8

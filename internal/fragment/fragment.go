@@ -16,7 +16,8 @@ type Fragment struct {
 	Filter    *expr.Expr `json:"filter,omitempty"`
 	Keys      []Key      `json:"keys,omitempty"`
 	Partials  []Partial  `json:"partials"`
-	// A patient is clipped to a norm: that of a patient in MaxGroups groups, of MaxRows rows in all; each at least 1. See the package comment.
+	// A patient is clipped to a norm: that of a patient in MaxGroups groups, of MaxRows rows in all; each at least 1.
+	// See the package comment.
 	Norm      Norm `json:"norm"`
 	MaxGroups int  `json:"max_groups"`
 	MaxRows   int  `json:"max_rows"`
@@ -75,7 +76,8 @@ func (f *Fragment) singleWeight() int64 {
 	return weight
 }
 
-// measured is the index of the partial aggregate of which p, of kind beyond, tells what was left out; -1: there is none.
+// measured is the index of the partial aggregate of which p, of kind beyond, tells what was left out; -1: there is
+// none.
 func (f *Fragment) measured(p Partial) int {
 	return slices.IndexFunc(f.Partials, func(o Partial) bool {
 		sameExpr := (o.Expr == nil) == (p.Expr == nil) && (p.Expr == nil || o.Expr.Equal(p.Expr))

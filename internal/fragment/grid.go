@@ -20,7 +20,8 @@ type Grid struct {
 const (
 	gridBits = 24 // of |value| on the grid
 	sizeBits = 28 // of |value| times MaxRows, a size; so a part times Steps fits into 64 bits
-	// innerBits are those of |value| on the grid of a sum within a derived relation, of which 2^26 add up within an int64.
+	// innerBits are those of |value| on the grid of a sum within a derived relation, of which 2^26 add up within an
+	// int64.
 	innerBits = 36
 )
 

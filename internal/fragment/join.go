@@ -149,8 +149,8 @@ func (v *evaluation) joinRows(relations []Relation, filter *expr.Expr, capped ma
 	return j
 }
 
-// with joins the last source, which is of the relation r, to the rows before it. Where columns are to be equal, it looks up the
-// rows that are.
+// with joins the last source, which is of the relation r, to the rows before it. Where columns are to be equal, it
+// looks up the rows that are.
 func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	i := len(j.sources) - 1
 	all := make([]int32, len(j.sources[i].Values))
@@ -202,8 +202,8 @@ func (j *joined) with(r Relation, filter *expr.Expr) []joinedRow {
 	return next
 }
 
-// equated gives expressions over the rows before a relation, and over its own, that are equal in each row of the join. Of floats some are
-// equal that are not written alike.
+// equated gives expressions over the rows before a relation, and over its own, that are equal in each row of the join.
+// Of floats some are equal that are not written alike.
 func (j *joined) equatedColumns(r Relation, filter *expr.Expr) (before, own []*expr.Expr) {
 	i := j.index[r.Name]
 	conditions := expr.Conjuncts(r.On)

@@ -22,8 +22,8 @@ const (
 	maxOffset = 1 << 40
 )
 
-// Lookup is what a coordinator asks of a node's copy of public tables, by the action lookup. Nothing of a patient is read, so it costs
-// nothing, and its rows leave as they are.
+// Lookup is what a coordinator asks of a node's copy of public tables, by the action lookup. Nothing of a patient is
+// read, so it costs nothing, and its rows leave as they are.
 type Lookup struct {
 	Query      string `json:"query"` // as in Request
 	Study      string `json:"study"`
@@ -33,12 +33,13 @@ type Lookup struct {
 	Reading
 }
 
-// Reading is rows of a relation that reads public tables alone, in one order whatever the database: rows that Order leaves tied
-// come by all columns, from the first, NULL last, and texts by their bytes.
+// Reading is rows of a relation that reads public tables alone, in one order whatever the database: rows that Order
+// leaves tied come by all columns, from the first, NULL last, and texts by their bytes.
 type Reading struct {
 	Relation *Query  `json:"relation"`
 	Order    []Place `json:"order,omitempty"`
-	// Limit is how many rows are wanted, from 1; of more than MaxLookupRows there is no answer, so it is MaxLookupRows + 1 at most.
+	// Limit is how many rows are wanted, from 1; of more than MaxLookupRows there is no answer, so it is MaxLookupRows
+	// + 1 at most.
 	Limit  int `json:"limit"`
 	Offset int `json:"offset,omitempty"` // rows before them
 }
@@ -56,8 +57,8 @@ type Found struct {
 	Rows [][]*string `json:"rows"`
 }
 
-// Table checks what a node must know before it reads: that the relation is sound, and public by the catalog, so that no row of it
-// depends on a patient. It describes the relation. The error wraps ErrInvalid.
+// Table checks what a node must know before it reads: that the relation is sound, and public by the catalog, so that no
+// row of it depends on a patient. It describes the relation. The error wraps ErrInvalid.
 func (r *Reading) Table(c *catalog.Catalog) (*catalog.Table, error) {
 	if r.Relation == nil {
 		return nil, fmt.Errorf("%w: a lookup without a relation", ErrInvalid)

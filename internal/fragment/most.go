@@ -10,9 +10,10 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the catalog's domains tell: two, where
-// they are numbered within the patient and the number is at most 2. It is infinite where nothing tells. It is believed, not
-// proved: a limit of contributions may follow it, since what a patient has beyond the limit is cut whatever is known.
+// MostRows bounds how many of the rows one patient has in a group of the keys, as far as keys, filters and the
+// catalog's domains tell: two, where they are numbered within the patient and the number is at most 2. It is infinite
+// where nothing tells. It is believed, not proved: a limit of contributions may follow it, since what a patient has
+// beyond the limit is cut whatever is known.
 func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *expr.Budget, keys ...*expr.Expr) float64 {
 	s, err := NewScopeWithin(relations, c, b)
 	if err != nil {
@@ -50,8 +51,8 @@ func (s *Scope) keyGiven(i int, conditions []condition) bool {
 	})
 }
 
-// mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id can
-// have, but those that rows are grouped by.
+// mostOf bounds how many rows of relation i a patient has: the values that the columns of a key beside the patient's id
+// can have, but those that rows are grouped by.
 func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr.Expr) float64 {
 	if single {
 		return 1
@@ -107,8 +108,8 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 	return all
 }
 
-// Apart reports whether a patient has rows in one of two inputs alone, as where a FULL JOIN by patients' ids is written out: a LEFT
-// JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
+// Apart reports whether a patient has rows in one of two inputs alone, as where a FULL JOIN by patients' ids is written
+// out: a LEFT JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
 func Apart(inputs []*Query, c *catalog.Catalog, b *expr.Budget) bool {
 	if len(inputs) != 2 {
 		return false

@@ -20,18 +20,18 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Where numbers are covered and groups are not declared, each hospital first names those of its groups that its own noise
-// lets it name; then all cover the groups that any of them named (dp/doc.go, "Undeclared groups").
+// Where numbers are covered and groups are not declared, each hospital first names those of its groups that its own
+// noise lets it name; then all cover the groups that any of them named (dp/doc.go, "Undeclared groups").
 
-// Where names are a release of their own, they have namesPart of the noise's epsilon and the numbers numbersPart: the squares
-// add up to 0.986, so that no rounding makes it more than the whole price.
+// Where names are a release of their own, they have namesPart of the noise's epsilon and the numbers numbersPart: the
+// squares add up to 0.986, so that no rounding makes it more than the whole price.
 const (
 	namesPart   = 0.44
 	numbersPart = 0.89
 )
 
-// Parts splits a release's noise where groups are not declared and hospitals rely on each other's: what names are told by, and
-// what covers the numbers. Elsewhere one noise is both.
+// Parts splits a release's noise where groups are not declared and hospitals rely on each other's: what names are told
+// by, and what covers the numbers. Elsewhere one noise is both.
 func (c Cover) Parts(n dp.Noise) (names, numbers dp.Noise) {
 	names, numbers = n, n
 	if c.Names && c.Masked() {
@@ -91,7 +91,8 @@ func (n *Naming) Noise() dp.Distribution { return n.share.Total(1) }
 // ErrTooMany means that an answer has more groups than a hospital holds to cover them.
 var ErrTooMany = errors.New("too many groups to cover")
 
-// mostSparse is what a hospital holds of them: integers, of which a group counts as sixteen more, and one for eight bytes of its keys.
+// mostSparse is what a hospital holds of them: integers, of which a group counts as sixteen more, and one for eight
+// bytes of its keys.
 const mostSparse = 1 << 25
 
 // Sparse adds up the answer to a fragment whose groups are not all declared.
@@ -114,7 +115,8 @@ func NewSparse(f *Fragment, p *Proof) *Sparse {
 	return &Sparse{fragment: f, proof: p, domains: f.domains(), groups: map[string]*sparse{}}
 }
 
-// Add adds a record of an answer. A group that no declared domain has is left out, and so is one in which nobody counts.
+// Add adds a record of an answer. A group that no declared domain has is left out, and so is one in which nobody
+// counts.
 func (s *Sparse) Add(r arrow.Record) error {
 	return ReadRecord(s.fragment, r, func(keys []value.Value, partials []int64) error {
 		if !s.domains.have(keys) || !s.appears(partials) {
@@ -192,7 +194,8 @@ func (f *Fragment) TooMany(groups int) bool {
 	return groups > MaxNamed || groups*f.Released() > MaxCovered
 }
 
-// Names covers the number of patients of each group and gives the groups to name, ordered by GroupID. It is called once.
+// Names covers the number of patients of each group and gives the groups to name, ordered by GroupID. It is called
+// once.
 func (s *Sparse) Names(n *Naming) [][]value.Value {
 	at := 0
 	for _, p := range s.fragment.Partials[:n.partial] {
@@ -210,8 +213,9 @@ func (s *Sparse) Names(n *Naming) [][]value.Value {
 }
 
 // Covered gives the vector that leaves for those groups, which are in order, as Dense.Covered does; in a group that the
-// hospital has not, nobody counts. The number of patients has the noise by which the group was named or not, or its own where
-// names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom on more. It ends with ctx.
+// hospital has not, nobody counts. The number of patients has the noise by which the group was named or not, or its own
+// where names are a release of their own. How long it takes depends on the list and on how many of it are here, seldom
+// on more. It ends with ctx.
 func (s *Sparse) Covered(ctx context.Context, n *Naming, shares []*dp.Share, groups [][]value.Value) ([]int64, error) {
 	covered := make([]int64, 0, len(groups)*s.fragment.Released())
 	zeros := make([]int64, s.fragment.Width())
@@ -276,8 +280,8 @@ func WriteNames(groups [][]value.Value, send func([]byte) error) error {
 	}
 }
 
-// ReadNames reads what WriteNames wrote, message by message: a list of groups of the fragment, by GroupID, each once, and so
-// few that a vector over them can be covered. Errors of its own wrap ErrRecord.
+// ReadNames reads what WriteNames wrote, message by message: a list of groups of the fragment, by GroupID, each once,
+// and so few that a vector over them can be covered. Errors of its own wrap ErrRecord.
 func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, error) {
 	var groups [][]value.Value
 	last, size, domains := "", 0, f.domains()
@@ -314,8 +318,8 @@ func (f *Fragment) ReadNames(receive func() ([]byte, error)) ([][]value.Value, e
 	}
 }
 
-// DigestOf is the SHA-256 of a request's digest and the groups that are covered for it, so that hospitals which are told of
-// different ones do not seal together.
+// DigestOf is the SHA-256 of a request's digest and the groups that are covered for it, so that hospitals which are
+// told of different ones do not seal together.
 func DigestOf(request [sha256.Size]byte, groups [][]value.Value) [sha256.Size]byte {
 	d := sha256.New()
 	d.Write(request[:])

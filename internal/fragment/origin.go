@@ -110,7 +110,8 @@ type span struct {
 	expr        *expr.Expr
 }
 
-// spanOf is that of rows from first on, whose function has the value v. A sum of more rows than those before is made of theirs.
+// spanOf is that of rows from first on, whose function has the value v. A sum of more rows than those before is made of
+// theirs.
 func (o *Output) spanOf(from *joined, before *span, first int, rows []int, v value.Value) *span {
 	s := &span{first: first, rows: len(rows)}
 	same := before != nil && before.expr != nil && before.first == first

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// checkOutputs verifies the columns of the select d: their names, that each is computed properly, that a private one has the
-// patient's id, and that no database's order of rows shows.
+// checkOutputs verifies the columns of the select d: their names, that each is computed properly, that a private one
+// has the patient's id, and that no database's order of rows shows.
 func (s *Scope) checkOutputs(name string, d *Query, check func(*expr.Expr) error) error {
 	seen, identified := map[string]bool{}, false
 	for i := range d.Columns {

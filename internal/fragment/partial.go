@@ -27,7 +27,8 @@ type Partial struct {
 	Of   PartialKind `json:"of,omitempty"`
 	Expr *expr.Expr  `json:"expr,omitempty"` // patients: a condition, optional; values: any; sum, buckets: a number
 	Grid *Grid       `json:"grid,omitempty"` // sum
-	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond; kind beyond.
+	// Most is by how many times what is left of a patient the part that was left out counts at most, 1 to MostBeyond;
+	// kind beyond.
 	Most int `json:"most,omitempty"`
 	// Buckets are those into which values are counted; kind buckets.
 	Buckets *Buckets `json:"buckets,omitempty"`

@@ -9,8 +9,8 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1: such a condition holds
-// where that join found a row, and says nothing of the relations before it.
+// condition is a conjunct. leftJoin is the index of the relation whose left join has it in its ON, or -1: such a
+// condition holds where that join found a row, and says nothing of the relations before it.
 type condition struct {
 	*expr.Expr
 	leftJoin int
@@ -87,7 +87,8 @@ func patientReference(t *catalog.Table, column string) string {
 	return strings.ToLower(c.References)
 }
 
-// linkedToPatient says of each private relation whether its rows are proved to belong to the patient of the first private one.
+// linkedToPatient says of each private relation whether its rows are proved to belong to the patient of the first
+// private one.
 func (s *Scope) linkedToPatient(conditions []condition) []bool {
 	linked := make([]bool, len(s.relations))
 	for i, r := range s.relations {
@@ -116,10 +117,10 @@ func (s *Scope) linkedToPatient(conditions []condition) []bool {
 	return linked
 }
 
-// singleRow says of each relation whether the patient determines which row of it is read: all rows of a patient read the same
-// one, or all read none. That holds of a private table of one row a patient, and of a table whose whole key is equated with
-// constants or with columns of such relations. A left join reads a row or none by its whole condition, which therefore
-// must depend on such relations alone.
+// singleRow says of each relation whether the patient determines which row of it is read: all rows of a patient read
+// the same one, or all read none. That holds of a private table of one row a patient, and of a table whose whole key is
+// equated with constants or with columns of such relations. A left join reads a row or none by its whole condition,
+// which therefore must depend on such relations alone.
 func (s *Scope) singleRow(conditions []condition) []bool {
 	single := make([]bool, len(s.relations))
 	for changed := true; changed; {
@@ -133,8 +134,8 @@ func (s *Scope) singleRow(conditions []condition) []bool {
 	return single
 }
 
-// joinDeterminedByPatient reports whether the condition of relation i, if it is a left join's, reads nothing but that relation,
-// single ones, and the patient's id, which is the same in all rows of a patient.
+// joinDeterminedByPatient reports whether the condition of relation i, if it is a left join's, reads nothing but that
+// relation, single ones, and the patient's id, which is the same in all rows of a patient.
 func (s *Scope) joinDeterminedByPatient(i int, single []bool) bool {
 	r := s.relations[i]
 	determined := true
@@ -148,8 +149,8 @@ func (s *Scope) joinDeterminedByPatient(i int, single []bool) bool {
 	return determined
 }
 
-// determinedByPatient reports whether all rows of a patient hold the same value in a column: it is read from the same row, or is
-// the patient's id, or a derived relation says so.
+// determinedByPatient reports whether all rows of a patient hold the same value in a column: it is read from the same
+// row, or is the patient's id, or a derived relation says so.
 func (s *Scope) determinedByPatient(relation, column string, single []bool) bool {
 	i := s.index[relation]
 	return single[i] || !s.relations[i].optional && (s.isPatientID(i, column) || s.relations[i].determinant(column) != "")
@@ -165,8 +166,8 @@ func (r scopedRelation) determinant(column string) string {
 	return ""
 }
 
-// keyDeterminedByPatient reports whether each column of one of relation i's keys equals a constant, the patient's id, or a column
-// of a relation that is already known to be single.
+// keyDeterminedByPatient reports whether each column of one of relation i's keys equals a constant, the patient's id,
+// or a column of a relation that is already known to be single.
 func (s *Scope) keyDeterminedByPatient(i int, single []bool, conditions []condition) bool {
 	r := s.relations[i]
 	fixed := map[string]bool{}

@@ -38,7 +38,8 @@ func (p *Proof) clipsNobody(f *Fragment) bool {
 	})
 }
 
-// Weaker is the proof of the same fragment, sizes and units, for rows of which less is known: what the catalog q was made from promises.
+// Weaker is the proof of the same fragment, sizes and units, for rows of which less is known: what the catalog q was
+// made from promises.
 func (p *Proof) Weaker(f *Fragment, q *Proof) *Proof {
 	weaker := *p
 	weaker.OneRow, weaker.KeysPerPatient = q.OneRow, q.KeysPerPatient

@@ -10,9 +10,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Table describes a derived relation as a catalog describes a table: its columns, whether it is public, the column of the
-// patient's id, and whether a patient has one row. It checks all that Check does. It infers no domains, since a table
-// has none. It spends from the budget of a statement.
+// Table describes a derived relation as a catalog describes a table: its columns, whether it is public, the column of
+// the patient's id, and whether a patient has one row. It checks all that Check does. It infers no domains, since a
+// table has none. It spends from the budget of a statement.
 func (d *Query) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
 	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
@@ -291,8 +291,8 @@ func (d *Query) determinant(inputs []*properties, i int) string {
 	return first
 }
 
-// keysOfSelect lists sets of outputs that tell the rows of an ungrouped select apart: the key of the one relation that it
-// reads, and the partition of a row number with that number.
+// keysOfSelect lists sets of outputs that tell the rows of an ungrouped select apart: the key of the one relation that
+// it reads, and the partition of a row number with that number.
 func (s *Scope) keysOfSelect(d *Query) [][]string {
 	named := func(e *expr.Expr) string {
 		for _, o := range d.Columns {
@@ -356,7 +356,8 @@ func (s *Scope) keyReferredTo(e *expr.Expr) string {
 	return ""
 }
 
-// multiplicity is properties.multiplicity: of a select, s are the relations that it reads; of a set operation, inputs are those of its inputs.
+// multiplicity is properties.multiplicity: of a select, s are the relations that it reads; of a set operation, inputs
+// are those of its inputs.
 func (d *Query) multiplicity(s *Scope, conditions []condition, inputs []*properties) func(columns []string) (float64, error) {
 	return func(columns []string) (float64, error) {
 		switch {

@@ -15,19 +15,19 @@ const (
 	maxInputs         = 1000 // of one set operation
 )
 
-// Query is a derived relation, one that is computed from others: a select over relations, or a set operation over the rows of
-// several queries. A select over no relation is one row of constants, which is public; UNION ALL of such rows is a list of
-// values. A Query is private where a relation that it reads is. Then each of its rows belongs to one patient, whose id it holds
-// in the column Patient, and is a function of that patient's rows alone.
+// Query is a derived relation, one that is computed from others: a select over relations, or a set operation over the
+// rows of several queries. A select over no relation is one row of constants, which is public; UNION ALL of such rows
+// is a list of values. A Query is private where a relation that it reads is. Then each of its rows belongs to one
+// patient, whose id it holds in the column Patient, and is a function of that patient's rows alone.
 type Query struct {
 	Relations []Relation `json:"relations,omitempty"`
 	Filter    *expr.Expr `json:"filter,omitempty"`
-	// Grouped: the outputs that are plain values group the rows, the others are functions of a group. A private grouping has
-	// the patient's id among its values, so that a group is of one patient. NULL is a value to group by.
+	// Grouped: the outputs that are plain values group the rows, the others are functions of a group. A private
+	// grouping has the patient's id among its values, so that a group is of one patient. NULL is a value to group by.
 	Grouped bool     `json:"grouped,omitempty"`
 	Columns []Output `json:"columns,omitempty"`
-	// SetOp puts the rows of the inputs together. The other fields but Patient are empty then, and the columns are named and
-	// typed as the first input's.
+	// SetOp puts the rows of the inputs together. The other fields but Patient are empty then, and the columns are
+	// named and typed as the first input's.
 	SetOp  SetOp    `json:"combine,omitempty"`
 	Inputs []*Query `json:"arms,omitempty"`
 	// Patient is the column that holds the patient's id; empty where all is public.
@@ -45,13 +45,14 @@ const (
 	SetOpExcept    SetOp = "except"
 )
 
-// Output is one column of a Query: a value (Function is empty), a function of a group, or with Window a function of rows around.
+// Output is one column of a Query: a value (Function is empty), a function of a group, or with Window a function of
+// rows around.
 type Output struct {
 	Name     string     `json:"name"`
 	Function Function   `json:"function,omitempty"`
 	Expr     *expr.Expr `json:"expr,omitempty"` // what it is, or the function's argument
-	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2). One over released rows, which a
-	// coordinator computes, needs none.
+	// Grid makes a sum or an average of floats exact: its terms are floor(x*2^Shift+1/2). One over released rows, which
+	// a coordinator computes, needs none.
 	Grid   *Grid   `json:"grid,omitempty"`
 	Window *Window `json:"window,omitempty"`
 }
@@ -81,15 +82,15 @@ const (
 	FunctionLast      Function = "last"  // Expr in the last row of the partition
 )
 
-// Window says which rows an output's function reads: those of the same partition. Where the rows are private, the partition's
-// first expression is the patient's id. A function that groups have too reads, where Order is given, the rows up to the
-// current one and its peers.
+// Window says which rows an output's function reads: those of the same partition. Where the rows are private, the
+// partition's first expression is the patient's id. A function that groups have too reads, where Order is given, the
+// rows up to the current one and its peers.
 type Window struct {
 	Partition []*expr.Expr `json:"partition"`
 	Order     []Order      `json:"order,omitempty"`
-	// Ties orders the rows that Order leaves tied. Without it, some functions would depend on how a database happens to store
-	// rows, and so on other patients. Check wants a key among Partition, Order and Ties; or one order for all such outputs,
-	// with all that they read.
+	// Ties orders the rows that Order leaves tied. Without it, some functions would depend on how a database happens to
+	// store rows, and so on other patients. Check wants a key among Partition, Order and Ties; or one order for all
+	// such outputs, with all that they read.
 	Ties   []*expr.Expr `json:"ties,omitempty"`
 	Offset int          `json:"offset,omitempty"` // lag, lead: 1..1000
 	// Frame narrows the rows that a function of groups reads; it needs an Order.
@@ -103,14 +104,14 @@ type Order struct {
 	NullsFirst bool       `json:"nulls_first,omitempty"` // NULLs come last unless it is set, in both directions
 }
 
-// Frame is the rows from From to To, counted from the current one: negative numbers are before it. Unbounded reaches the
-// partition's end.
+// Frame is the rows from From to To, counted from the current one: negative numbers are before it. Unbounded reaches
+// the partition's end.
 type Frame struct {
 	From int `json:"from"`
 	To   int `json:"to"`
-	// Values: From and To are not counted in rows but in the value of the one order, an int: the frame is the rows whose
-	// value is so far after the current row's, in the direction of the order. A value beyond ±MaxFrameValue is ordered as
-	// NULL; rows of NULL see each other at a bounded end.
+	// Values: From and To are not counted in rows but in the value of the one order, an int: the frame is the rows
+	// whose value is so far after the current row's, in the direction of the order. A value beyond ±MaxFrameValue is
+	// ordered as NULL; rows of NULL see each other at a bounded end.
 	Values bool `json:"values,omitempty"`
 }
 

@@ -43,8 +43,9 @@ type Prepared struct {
 	Caveats []Caveat `json:"caveats,omitempty"`
 }
 
-// Caveat is what a hospital says of how it reads a table that a fragment reads. It is public: it is told from the columns that
-// the table has and from what node.yaml declares, never from a row, and is the same for every question over them.
+// Caveat is what a hospital says of how it reads a table that a fragment reads. It is public: it is told from the
+// columns that the table has and from what node.yaml declares, never from a row, and is the same for every question
+// over them.
 type Caveat struct {
 	Kind   CaveatKind `json:"kind"`
 	Table  string     `json:"table"`            // of the catalog
@@ -70,8 +71,8 @@ type Explained struct {
 	SQL         string `json:"sql"` // what the engine would run
 	// Caveats are as in Prepared.
 	Caveats []Caveat `json:"caveats,omitempty"`
-	// Key is the fingerprint of the node's own key, which the other hospitals pin (pki.Fingerprint), where the request is
-	// for masked numbers; else empty, and of nodes of earlier releases.
+	// Key is the fingerprint of the node's own key, which the other hospitals pin (pki.Fingerprint), where the request
+	// is for masked numbers; else empty, and of nodes of earlier releases.
 	Key string `json:"key,omitempty"`
 }
 

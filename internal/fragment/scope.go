@@ -45,10 +45,12 @@ type properties struct {
 	keys   [][]string     // sets of columns whose values tell rows apart
 	// determinedBy says, for each column of a derived relation, what determines its value at one hospital:
 	//   - perPatient: the patient, so that all rows of a patient hold one value
-	//   - the column's expression, written out: the hospital's name and constants alone, so that it is the same in other relations
+	//   - the column's expression, written out: the hospital's name and constants alone, so that it is the same in
+	//     other relations
 	//   - "": nothing of these, so that rows differ
 	determinedBy []string
-	// rows bounds how many rows the relation has where it is public, and otherwise how many for each row of the patient.
+	// rows bounds how many rows the relation has where it is public, and otherwise how many for each row of the
+	// patient.
 	rows float64
 	// multiplicity bounds how many rows of a public derived relation agree in the columns.
 	multiplicity func(columns []string) (float64, error)
@@ -89,11 +91,11 @@ func assumed(c *catalog.Catalog) assumptions {
 	return assumptions{catalog: c, budget: newBudget()}
 }
 
-// NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the
-// data are, whatever the catalog promises, and in whatever order a database evaluates the statement: it is what
-// may decide that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a
-// derived column is what its expression gives. Nothing follows from a column that is declared not to be NULL,
-// from a declared domain, or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
+// NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the data
+// are, whatever the catalog promises, and in whatever order a database evaluates the statement: it is what may decide
+// that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a derived column
+// is what its expression gives. Nothing follows from a column that is declared not to be NULL, from a declared domain,
+// or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
 func NewEnforced(relations []Relation, c *catalog.Catalog) (*expr.RangeAnalysis, error) {
 	s, err := newScope(relations, assumptions{catalog: c, enforced: true, noDomains: true, budget: newBudget()}, 0)
 	if err != nil {
@@ -362,8 +364,8 @@ func fold(name string) string {
 	}, name)
 }
 
-// budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask for
-// more than a machine has.
+// budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask
+// for more than a machine has.
 type budget struct {
 	*expr.Budget
 	// texts: see maxTexts.
@@ -374,16 +376,16 @@ type budget struct {
 	capped bool
 }
 
-// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most characters that it
-// can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
+// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most characters
+// that it can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
 const maxTexts = 1 << 19
 
 func newBudget() *budget {
 	return &budget{Budget: expr.NewScopeBudget(), texts: maxTexts}
 }
 
-// over refuses what takes too long to look at: a relation is looked at again at each level above it, and where it is read
-// many times.
+// over refuses what takes too long to look at: a relation is looked at again at each level above it, and where it is
+// read many times.
 func (b *budget) over() error {
 	if !b.Spent() {
 		return nil
@@ -399,6 +401,6 @@ func (b *budget) spendText(e *expr.Expr) error {
 	return nil
 }
 
-// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many it
-// has.
+// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how
+// many it has.
 type Multiplicity func(table string, columns []string) (float64, error)

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Limits of how joins multiply rows. Without them, a list of constants that is joined under a condition on one patient would make a
-// query run for hours if and only if that patient exists.
+// Limits of how joins multiply rows. Without them, a list of constants that is joined under a condition on one patient
+// would make a query run for hours if and only if that patient exists.
 const (
 	// MaxSpread is how many rows joins with public relations may make of one row of a patient, or of one public row.
 	MaxSpread = 10_000
@@ -19,9 +19,9 @@ const (
 	MaxPublicRows = 100_000_000
 )
 
-// Spread verifies that joins with public relations multiply rows by no more than MaxSpread, given what is known of the public
-// tables, which is public. Check does so as if each row found at most one in a table; a node, which has the tables,
-// asks again. The error wraps ErrInvalid, or is most's.
+// Spread verifies that joins with public relations multiply rows by no more than MaxSpread, given what is known of the
+// public tables, which is public. Check does so as if each row found at most one in a table; a node, which has the
+// tables, asks again. The error wraps ErrInvalid, or is most's.
 func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
 	left := newBudget()
 	left.most = most
@@ -85,8 +85,8 @@ func (d *Query) most(columns []string) int {
 	return most
 }
 
-// spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are columns whose
-// values are given.
+// spread bounds how many rows the joins make: of one row of a patient, or, where all is public, in all. fixed are
+// columns whose values are given.
 func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, error) {
 	placed, factor, first := make([]bool, len(s.relations)), 1.0, 1.0
 	for i, r := range s.relations {

@@ -13,11 +13,12 @@ import (
 // they are. What is new gets the next version, a field that is left out where it is not needed (omitempty), and an
 // entry in later. A version that a release has spoken never changes.
 const (
-	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a patient's
-	// groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by those rules.
+	// Oldest is the lowest version that is read: that of the release before, at least. Version 1 is not: in it a
+	// patient's groups were dropped and rows weighed, and what 2 says by the same words, a node must not compute by
+	// those rules.
 	Oldest = 2
-	// Version is the highest. 3 has covered groups that are not declared, and frames of values, and measures what clipping
-	// leaves out.
+	// Version is the highest. 3 has covered groups that are not declared, and frames of values, and measures what
+	// clipping leaves out.
 	Version = 3
 	// LookupSince is the lowest version whose nodes answer lookups.
 	LookupSince = 3

@@ -117,7 +117,8 @@ func (p *partition) read(r, k int) {
 	p.values[r], p.origins[r] = p.from.evaluate(p.Expr, p.from.rows[p.rows[k]]), p.from.origin(p.Expr, p.rows[k])
 }
 
-// aggregate gives the partition's i-th row the function of the rows in its frame. It adds rows to the frame before where it can.
+// aggregate gives the partition's i-th row the function of the rows in its frame. It adds rows to the frame before
+// where it can.
 func (p *partition) aggregate(i int) {
 	start, to := p.frame(i)
 	if p.running == nil || start != p.first || to < p.last {

@@ -30,8 +30,9 @@ const (
 	saltSize    = 16 // bytes
 )
 
-// ScramKeys are what is kept of a token so that its bearer can prove by SCRAM-SHA-256 to have it; with them alone nobody
-// can sign in. Their text is the form in which PostgreSQL keeps its own, SCRAM-SHA-256$4096:salt$StoredKey:ServerKey.
+// ScramKeys are what is kept of a token so that its bearer can prove by SCRAM-SHA-256 to have it; with them alone
+// nobody can sign in. Their text is the form in which PostgreSQL keeps its own,
+// SCRAM-SHA-256$4096:salt$StoredKey:ServerKey.
 type ScramKeys struct{ stored scram.StoredCredentials }
 
 // NewScramKeys makes a token's keys, with a salt of their own.
@@ -87,8 +88,8 @@ type Book struct {
 	accounts map[string]ScramKeys
 }
 
-// NewBook makes an empty one. The secret stays the same when a daemon starts again, else salts would tell which accounts
-// there are.
+// NewBook makes an empty one. The secret stays the same when a daemon starts again, else salts would tell which
+// accounts there are.
 func NewBook(secret []byte) *Book {
 	return &Book{secret: mac(secret, "salts of scram"), accounts: map[string]ScramKeys{}}
 }
@@ -113,8 +114,8 @@ func (b *Book) PutToken(name, token string) error {
 
 func (b *Book) salt(name string) []byte { return mac(b.secret, "salt "+name)[:saltSize] }
 
-// Challenge begins to ask a client for a proof. A name that has no account is asked as one that has, with a salt that is
-// always the same, and cannot prove anything. certificate is the one that the server has shown over TLS.
+// Challenge begins to ask a client for a proof. A name that has no account is asked as one that has, with a salt that
+// is always the same, and cannot prove anything. certificate is the one that the server has shown over TLS.
 func (b *Book) Challenge(name string, certificate *x509.Certificate) *Challenge {
 	k, known := b.accounts[name]
 	if !known {
@@ -131,8 +132,8 @@ func (b *Book) Challenge(name string, certificate *x509.Certificate) *Challenge 
 	return c
 }
 
-// Challenge is one client's attempt to prove, by a mechanism of SASL, that it has the token of a local account. Both ends
-// prove: the last message shows the client that the server knows the account's keys.
+// Challenge is one client's attempt to prove, by a mechanism of SASL, that it has the token of a local account. Both
+// ends prove: the last message shows the client that the server knows the account's keys.
 type Challenge struct {
 	name    string
 	known   bool

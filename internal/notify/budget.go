@@ -9,8 +9,8 @@ import (
 // nearlySpent is the share of a budget from which on people are told.
 const nearlySpent = 0.8
 
-// BudgetNotices tell that of a budget so large a share is spent that people should know; nothing, of a smaller one. study is
-// the id of the study whose budget it is; empty: the hospital's, over all studies.
+// BudgetNotices tell that of a budget so large a share is spent that people should know; nothing, of a smaller one.
+// study is the id of the study whose budget it is; empty: the hospital's, over all studies.
 func (l Language) BudgetNotices(study string, spent float64, of dp.Budget) []Event {
 	if spent < nearlySpent {
 		return nil

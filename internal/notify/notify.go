@@ -71,8 +71,8 @@ type way struct {
 	next   time.Time // before which none is tried
 }
 
-// Open reads secrets and what was delivered before; nil where the configuration tells nobody. daemon names itself in each
-// message, file is where it keeps what it has delivered.
+// Open reads secrets and what was delivered before; nil where the configuration tells nobody. daemon names itself in
+// each message, file is where it keeps what it has delivered.
 func Open(c Config, daemon, file string, log *slog.Logger) (*Notifier, error) {
 	if c.Mail == nil && c.Webhook == nil {
 		return nil, nil

@@ -61,8 +61,8 @@ type parked struct {
 	wanted chan struct{} // closed when the node hands the line over; nil: nobody wants it
 }
 
-// Open listens at the address; where it is empty, lines come by ServeHTTP alone, which an HTTPS server calls at Path. conf is
-// of pki.DoorTLS; nodes of other hospitals than those expected are refused. Close the Door after use.
+// Open listens at the address; where it is empty, lines come by ServeHTTP alone, which an HTTPS server calls at Path.
+// conf is of pki.DoorTLS; nodes of other hospitals than those expected are refused. Close the Door after use.
 func Open(ctx context.Context, address string, conf *tls.Config, expected []string, log *slog.Logger) (*Door, error) {
 	conf = conf.Clone()
 	conf.NextProtos = []string{ALPN}
@@ -111,8 +111,8 @@ func (d *Door) Close() error {
 	return err
 }
 
-// end ends a connection on its own, since it is called with the door's lock held: where TLS is closed, who takes nothing from
-// the line keeps its end waiting for seconds, and nobody else may wait for that.
+// end ends a connection on its own, since it is called with the door's lock held: where TLS is closed, who takes
+// nothing from the line keeps its end waiting for seconds, and nobody else may wait for that.
 func (d *Door) end(c net.Conn) { d.all.Go(func() { c.Close() }) }
 
 // Members lists the hospitals that are there, by name.
@@ -251,11 +251,12 @@ func (d *Door) accept(ctx context.Context) {
 	}
 }
 
-// maxCallers is how many connections may be open that have not said who they are: all lines of all hospitals, which come at
-// once when the door is opened again. With fewer places each would end another's handshake before its end.
+// maxCallers is how many connections may be open that have not said who they are: all lines of all hospitals, which
+// come at once when the door is opened again. With fewer places each would end another's handshake before its end.
 func (d *Door) maxCallers() int { return max(minCallers, perHospital*len(d.expected)) }
 
-// called notes a connection that has not said who it is, and which receive must take. Where there are too many, the oldest goes.
+// called notes a connection that has not said who it is, and which receive must take. Where there are too many, the
+// oldest goes.
 func (d *Door) called(conn net.Conn) *list.Element {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -27,8 +27,8 @@ const (
 
 // Times that both sides keep to.
 const (
-	// Beat is how often the door asks whether a parked line is alive. Lower: dead lines are noticed sooner. Higher: less
-	// traffic, and proxies may take a line for idle.
+	// Beat is how often the door asks whether a parked line is alive. Lower: dead lines are noticed sooner. Higher:
+	// less traffic, and proxies may take a line for idle.
 	Beat = 5 * time.Second
 	// Lapse is how long a parked line may say nothing.
 	Lapse = 12 * time.Second

@@ -72,8 +72,9 @@ func ParseDoor(text string) (address string, socket *url.URL, err error) {
 	return address, u, nil
 }
 
-// webTLS is the outer TLS of a WebSocket. Who is who is settled within it, so any server will do that shows a certificate
-// for the host: the coordinator, a server before it, or a proxy that looks into HTTPS and whose authority is in files.
+// webTLS is the outer TLS of a WebSocket. Who is who is settled within it, so any server will do that shows a
+// certificate for the host: the coordinator, a server before it, or a proxy that looks into HTTPS and whose authority
+// is in files.
 func webTLS(host string, files []string) (*tls.Config, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {

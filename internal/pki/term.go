@@ -63,8 +63,8 @@ func ReadTerm(what, file string, latest bool) (Term, error) {
 // watchEvery is how often WatchTerms looks.
 const watchEvery = 10 * time.Second
 
-// WatchTerms logs each certificate that ends within Notice, once a day, and one whose time is over at once, until ctx ends.
-// terms reads them.
+// WatchTerms logs each certificate that ends within Notice, once a day, and one whose time is over at once, until ctx
+// ends. terms reads them.
 func WatchTerms(ctx context.Context, terms func() []Term, log *slog.Logger) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

@@ -57,7 +57,8 @@ func DoorTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	return conf, nil
 }
 
-// CallerTLS configures a node that calls at the door of its federation's coordinator, with its own certificate; see DoorTLS.
+// CallerTLS configures a node that calls at the door of its federation's coordinator, with its own certificate; see
+// DoorTLS.
 func CallerTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	m, err := openMember(caFile, certFile, keyFile, x509.ExtKeyUsageServerAuth)
 	if err != nil {
@@ -234,8 +235,8 @@ func openMember(caFile, certFile, keyFile string, usage x509.ExtKeyUsage) (*memb
 	return m, nil
 }
 
-// verified is a connection's leaf whose chain has been verified, and when the first certificate of that chain runs out. A
-// connection is looked at again with each call; its signatures do not change meanwhile, and cost more than the call.
+// verified is a connection's leaf whose chain has been verified, and when the first certificate of that chain runs out.
+// A connection is looked at again with each call; its signatures do not change meanwhile, and cost more than the call.
 type verified struct {
 	leaf  *x509.Certificate
 	until time.Time

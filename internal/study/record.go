@@ -148,7 +148,8 @@ func (r *Record) verify(keys Keys) error {
 	return VerifySignature(key, m, r.Signature, r.By)
 }
 
-// VerifySignature refuses a signature under a message that is not made by the key of the person named. Its error wraps ErrRecord.
+// VerifySignature refuses a signature under a message that is not made by the key of the person named. Its error wraps
+// ErrRecord.
 func VerifySignature(key ed25519.PublicKey, message, signature []byte, by string) error {
 	if !ed25519.Verify(key, message, signature) {
 		return refuse("the signature is not that of %s", by)

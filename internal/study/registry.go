@@ -29,7 +29,8 @@ func staysSealed(before, d *Document) error {
 	return nil
 }
 
-// rule has all studies stand as they do where so many must sign, and some have left. The coordinator's proposals hold without.
+// rule has all studies stand as they do where so many must sign, and some have left. The coordinator's proposals hold
+// without.
 func (r *Registry) rule(required int, former []string) {
 	r.place.Required, r.place.Former = required, former
 	if r.place.Hospital == "" {
@@ -56,9 +57,9 @@ type Registry struct {
 	unended map[string]unended
 }
 
-// Load adds up the records in a ledger. Where place has no keys at all, as for a reader of
-// somebody's ledger, signatures are not checked, and the ledger's last policy holds. A record that no configured key has signed
-// opens nothing, and its study stays closed: the log says so.
+// Load adds up the records in a ledger. Where place has no keys at all, as for a reader of somebody's ledger,
+// signatures are not checked, and the ledger's last policy holds. A record that no configured key has signed opens
+// nothing, and its study stays closed: the log says so.
 func Load(ctx context.Context, l *ledger.Ledger, place Place, log *slog.Logger) (*Registry, error) {
 	r := &Registry{place: place, ledger: l, log: log, studies: map[string]*Study{}, seen: map[string]bool{},
 		running: map[string]int{}, changed: make(chan struct{}), unended: map[string]unended{}}

@@ -83,8 +83,8 @@ func (s *Study) forget(place Place) {
 	}
 }
 
-// require has the study stand as it does where so many must sign what opens one: what fewer have opened is suspended, until
-// others sign that it is resumed.
+// require has the study stand as it does where so many must sign what opens one: what fewer have opened is suspended,
+// until others sign that it is resumed.
 func (s *Study) require(n int) {
 	switch {
 	case s.Pending != nil:

@@ -22,8 +22,8 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// Pool is a set of processes that do one job. S is what each is opened with, Q a request and R a reply; gob must be able
-// to carry them. Its methods may be called from any goroutine.
+// Pool is a set of processes that do one job. S is what each is opened with, Q a request and R a reply; gob must be
+// able to carry them. Its methods may be called from any goroutine.
 type Pool[S, Q, R any] struct {
 	config Config
 	setup  S

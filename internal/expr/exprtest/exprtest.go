@@ -47,8 +47,8 @@ type Signature struct {
 // Types are all types of values.
 var Types = []value.Type{value.TypeBool, value.TypeInt, value.TypeFloat, value.TypeText, value.TypeDate, value.TypeTimestamp}
 
-// Signatures lists those of up to three arguments, of all operations but those that take a constant somewhere. So a test that
-// goes through them has what is added, too.
+// Signatures lists those of up to three arguments, of all operations but those that take a constant somewhere. So a
+// test that goes through them has what is added, too.
 func Signatures() []Signature {
 	var all []Signature
 	for _, op := range expr.Ops() {
