@@ -220,7 +220,7 @@ func sum(n int64, plan *stream.Plan, rows string) string {
 	for i := range plan.Cells {
 		names = append(names, "x"+strconv.Itoa(i))
 	}
-	return fmt.Sprintf("SELECT CAST(sum(%s(%d::BIGINT, %s)) AS BIGINT)\nFROM (\n%s\n) AS r", adds, n, strings.Join(names, ", "), rows)
+	return fmt.Sprintf("SELECT count(%s(%d::BIGINT, %s))\nFROM (\n%s\n) AS r", adds, n, strings.Join(names, ", "), rows)
 }
 
 // errRows means that DuckDB handed over other rows than it read.

@@ -36,6 +36,7 @@ type adder struct {
 	at      []int32   // of each row as it was kept: its patient, and then where it is among the patients' rows
 	columns [][]int32 // of rows by patient
 	some    entries
+	people  tally   // of a partition's, where nothing else tells rows apart
 	slots   []int32 // by group: 1 + the patient's entry, or 0
 	leaves  []uint64
 }
@@ -106,6 +107,7 @@ func (op *Operator) addUp(ctx context.Context, to, threads int) error {
 			return err
 		}
 	}
+	op.untally()
 	for _, t := range op.all {
 		for i := op.from; i < to; i++ {
 			t.free(&t.parts[i])
@@ -159,6 +161,9 @@ func (op *Operator) adder(groups, width int) *adder {
 
 // partition gathers the rows of each patient of a partition, and adds them up.
 func (a *adder) partition(ctx context.Context, at int) error {
+	if a.op.tallies {
+		return a.tallied(ctx, at)
+	}
 	if err := a.gather(at); err != nil {
 		return err
 	}

@@ -16,16 +16,7 @@ func (a *adder) clip() error {
 	for k, i := range a.scalars {
 		part := &p.Parts[i]
 		some.parts[k] = room(some.parts[k], len(some.groups))
-		part.of(some.parts[k], some)
-		if p.Unclipped {
-			continue
-		}
-		for e, x := range some.parts[k] {
-			some.parts[k][e] = max(-part.Cap, min(x, part.Cap))
-		}
-		if !part.Beyond {
-			part.measure(some.norms, some.parts[k], p.L2)
-		}
+		part.of(some.parts[k], some, p)
 	}
 	a.factors()
 	for k, i := range a.scalars {
@@ -73,16 +64,17 @@ func (a *adder) factors() {
 // plus adds a part of each entry, times its factor, to the sum of its group.
 func (a *adder) plus(part *Part, place int, parts []int64) error {
 	sums, width, wrapped := a.sums[place:], a.width, int64(0)
+	factors, groups := a.some.factors[:len(parts)], a.some.groups[:len(parts)]
 	for e, x := range parts {
-		factor := a.some.factors[e]
+		factor := factors[e]
 		if part.Beyond {
 			factor = min(fragment.Whole-factor, part.Most*factor)
 		}
 		x = scaled(x, factor)
-		at := int(a.some.groups[e]) * width
-		before := sums[at]
-		sums[at] += x
-		wrapped |= (before ^ sums[at]) & (x ^ sums[at])
+		to := &sums[int(groups[e])*width]
+		before := *to
+		*to += x
+		wrapped |= (before ^ *to) & (x ^ *to)
 	}
 	if wrapped < 0 {
 		return ErrTooMuch
@@ -90,39 +82,63 @@ func (a *adder) plus(part *Part, place int, parts []int64) error {
 	return nil
 }
 
-// of gives what the sums of each entry make of the part, before it is clamped.
-func (p *Part) of(into []int64, some *entries) {
+// of gives what the sums of each entry make of the part, clamped to its cap, and adds what that counts in the norms.
+func (p *Part) of(into []int64, some *entries, plan *Plan) {
 	from := some.counts
+	unit := p.Unit
 	switch p.Kind {
 	case fragment.PartialRows:
 	case fragment.PartialValues:
 		from = some.cells[p.Cell].values
 	case fragment.PartialSum:
 		from = some.cells[p.Cell].sum
-	default:
+	default: // 1 where a condition is true somewhere, or there is none
 		for e := range into {
-			into[e] = p.Unit
-			if p.Cell >= 0 && some.cells[p.Cell].sum[e] == 0 { // a condition that is true nowhere
+			into[e] = 1
+			if p.Cell >= 0 && some.cells[p.Cell].sum[e] == 0 {
 				into[e] = 0
 			}
 		}
+		from = into
+	}
+	from = from[:len(into)]
+	if plan.Unclipped {
+		for e, x := range from {
+			into[e] = x * unit
+		}
 		return
 	}
-	for e := range into {
-		into[e] = from[e] * p.Unit
+	least, most := -p.Cap, p.Cap
+	for e, x := range from {
+		into[e] = max(least, min(x*unit, most))
+	}
+	switch {
+	case p.Beyond:
+	case plan.L2:
+		p.squares(some.norms, into)
+	default:
+		p.lengths(some.norms, into)
 	}
 }
 
-// measure adds what the part of each entry counts in the norm, which fits within a group: see fragment.Clip.
-func (p *Part) measure(norms []uint64, parts []int64, l2 bool) {
+// lengths adds what the part of each entry counts in the norm, which fits within a group: see fragment.Clip.
+func (p *Part) lengths(norms []uint64, parts []int64) {
 	size, weight := uint64(p.Size), uint64(p.Weight) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
+	norms = norms[:len(parts)]
+	for e, x := range parts {
+		norms[e] += measure(x, size, divide) * weight
+	}
+}
+
+// squares is lengths of the norm L2.
+func (p *Part) squares(norms []uint64, parts []int64) {
+	size, weight := uint64(p.Size), uint64(p.Weight) //nolint:gosec // at least 1
+	divide := math.MaxUint64 / size
+	norms = norms[:len(parts)]
 	for e, x := range parts {
 		u := measure(x, size, divide)
-		if l2 {
-			u *= u
-		}
-		norms[e] += u * weight
+		norms[e] += u * u * weight
 	}
 }
 
@@ -130,10 +146,7 @@ func (p *Part) measure(norms []uint64, parts []int64, l2 bool) {
 func measure(x int64, size, divide uint64) uint64 {
 	up := uint64(max(x, -x))*fragment.Steps + size - 1 //nolint:gosec // a part is at most a cap
 	q, _ := bits.Mul64(up, divide)                     // the quotient, or one less
-	if up-q*size >= size {
-		q++
-	}
-	return q
+	return q + 1 - (up-q*size-size)>>63                // less than 2*size is left, which is far below 2^63
 }
 
 // trees counts values of each patient who counts in the buckets of part i.

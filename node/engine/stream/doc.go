@@ -4,7 +4,9 @@
 // The database reads, joins, filters and computes; what it does slowly is done here. Grouping by patient and key makes almost as
 // many groups as there are rows, and its hash table leaves every cache. So rows are scattered by a hash of the patient into
 // partitions that fit into one, a patient's rows are gathered there, whatever batch they came in, and the patients are clipped and
-// added up some at a time, one column after another.
+// added up some at a time, one column after another. Where nothing but the patient tells rows apart they are not gathered: they are
+// counted, and their numbers added up, in a record of each patient of a partition; rows that come patient by patient are not even
+// scattered first.
 //
 // # The last step bounds
 //

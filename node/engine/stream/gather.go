@@ -16,9 +16,10 @@ import (
 var ErrTooMuch = errors.New("the rows are more than the operator holds")
 
 const (
-	partitions = 256
-	leastBlock = 64      // rows
-	mostBlock  = 1 << 14 // words
+	partitionBits = 8
+	partitions    = 1 << partitionBits
+	leastBlock    = 64      // rows
+	mostBlock     = 1 << 14 // words
 )
 
 // Column is a column of a batch. The list of its type has a value for each row.
@@ -49,6 +50,7 @@ type Operator struct {
 	from      int          // the first partition of this reading
 	limit     atomic.Int64 // and the one after the last
 	rows      atomic.Int64 // of this reading
+	tallies   bool         // nothing but the patient tells rows apart
 	mu        sync.Mutex
 	free, all []*thread
 	totals    totals
@@ -69,6 +71,8 @@ type thread struct {
 	places   []uint16            // the partition of each row
 	order    []int32             // the rows, by partition
 	ends     [partitions + 1]int // of each partition among them
+	people   tally               // of rows that came patient by patient
+	at       []int               // of each row, where the record of its patient begins
 }
 
 // part has a thread's rows of one partition: the hash of the patient in two words, and the columns.
@@ -86,7 +90,7 @@ func (p *Plan) New(most int64) (*Operator, error) {
 	}
 	var seed [8]byte // it scatters, and decides nothing
 	rand.Read(seed[:])
-	op := &Operator{plan: p, most: most, words: 2 + p.columns(), seed: binary.LittleEndian.Uint64(seed[:])}
+	op := &Operator{plan: p, most: most, words: 2 + p.columns(), seed: binary.LittleEndian.Uint64(seed[:]), tallies: p.tallies()}
 	op.limit.Store(partitions)
 	if p.Patient == value.TypeText {
 		op.patients = newDictionary(value.TypeText, 1<<31-1)
@@ -172,6 +176,9 @@ func (t *thread) add(rows int, columns []Column) error {
 	}
 	for i := range p.Cells {
 		p.Cells[i].read(t.columns[p.keyed()+i], &columns[1+len(p.Keys)+i])
+	}
+	if t.tally(rows) {
+		return nil
 	}
 	t.divide(rows)
 	return t.scatter()

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
@@ -341,7 +342,7 @@ func TestOperator(t *testing.T) {
 		want := reference(f, proof, keys, rows)
 		whole := *proof
 		whole.Unclipped = true
-		if !cmp.Equal(want, reference(f, &whole, keys, rows)) {
+		if !gocmp.Equal(want, reference(f, &whole, keys, rows)) {
 			clipped++
 		}
 		for k, sums := range want { // in which nobody counts
@@ -349,12 +350,114 @@ func TestOperator(t *testing.T) {
 				delete(want, k)
 			}
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Fatalf("case %d: %d rows in %d readings: %v\n%s", i, len(rows), readings, f.Partials, diff)
 		}
 	}
 	t.Logf("%d clipped, %d read more than once, %d too much", clipped, twice, tooMuch)
 	if clipped < 500 || twice < 50 || tooMuch > 500 {
+		t.Error("the cases are not those that this is for")
+	}
+}
+
+// feed gives rows to an operator as they stand, from several goroutines and as often as it asks, and gives its answer; readings
+// is how often it asked, and tallied how many patients' records there were before the last.
+func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got map[string][]int64, readings, tallied int, err error) {
+	t.Helper()
+	for again := true; again; readings++ {
+		var work sync.WaitGroup
+		errs := make([]error, 3)
+		for i := range errs {
+			part := rows[i*len(rows)/len(errs) : (i+1)*len(rows)/len(errs)]
+			work.Go(func() {
+				for batch := range slices.Chunk(part, 500) {
+					if errs[i] == nil {
+						errs[i] = op.Add(len(batch), columns(batch, false, keys, cells))
+					}
+				}
+			})
+		}
+		work.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return nil, readings, tallied, err
+		}
+		for _, thread := range op.all {
+			tallied += thread.people.n
+		}
+		if again, err = op.Again(t.Context(), 2); err != nil {
+			return nil, readings, tallied, err
+		}
+	}
+	got = map[string][]int64{}
+	err = op.Each(func(keys []value.Value, partials []int64) error {
+		got[fmt.Sprintf("%q", keys)] = slices.Clone(partials)
+		return nil
+	})
+	return got, readings, tallied, err
+}
+
+// TestTally: patients whose rows are counted as they come, or as they lie in their partition, are added up like those whose rows are
+// gathered, however many there are, in whatever order they come, and where memory ends in between.
+func TestTally(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
+	twice, once, counted, tooMuch := 0, 0, 0, 0
+	for range 200 {
+		_, _, plan, keys, cells := draw(t, r, c, false)
+		if !plan.tallies() {
+			continue
+		}
+		patients := 1 + r.IntN(20_000)
+		rows := make([]record, r.IntN(3*patients))
+		for i := range rows {
+			rows[i] = record{id: int64(r.IntN(patients)) << r.IntN(3), nobody: r.IntN(50) == 0, k: value.Null(value.TypeInt), word: value.Null(value.TypeText),
+				n: value.Int(int64(r.IntN(1200) - 100)), x: value.Null(value.TypeFloat), b: value.Bool(r.IntN(2) == 0)}
+			if r.IntN(5) > 0 {
+				rows[i].x = value.Float(r.NormFloat64() * 20)
+			}
+		}
+		if r.IntN(2) == 0 { // a part of them comes patient by patient
+			some := rows[:r.IntN(1+len(rows))]
+			for i := range some {
+				some[i].id /= 50
+			}
+			slices.SortFunc(some, func(a, b record) int { return cmp.Compare(a.id, b.id) })
+		}
+		op, err := plan.New(int64(200_000 + r.IntN(2_000_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, readings, tallied, err := feed(t, op, rows, keys, cells)
+		if errors.Is(err, ErrTooMuch) {
+			tooMuch++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case readings > 1:
+			twice++
+		case tallied > 0:
+			counted++
+		default:
+			once++
+		}
+		gathered, err := plan.New(1 << 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gathered.tallies = false
+		want, _, _, err := feed(t, gathered, rows, keys, cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Fatalf("%d rows of %d patients in %d readings, %d records: %s", len(rows), patients, readings, tallied, diff)
+		}
+	}
+	t.Logf("%d were read twice; of the others in %d rows were counted as they came, and in %d not; %d were too much", twice, counted, once, tooMuch)
+	if twice < 5 || counted < 5 || once < 5 {
 		t.Error("the cases are not those that this is for")
 	}
 }
@@ -446,7 +549,7 @@ func TestHeavy(t *testing.T) {
 		}
 		want := p.Clip(f, [][]*big.Int{{big.NewInt(rows), big.NewInt(1)}})[0]
 		if err := op.Each(func(_ []value.Value, got []int64) error {
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: %d rows: %s", norm, rows, diff)
 			}
 			return nil
