@@ -361,7 +361,7 @@ func (p Profile) String() string {
 	if p.Half > 0 {
 		text += fmt.Sprintf(" of about %d patients, half have up to %d rows, nine in ten up to %d, 99 in 100 up to %d", p.Patients, p.Half, p.NineInTen, p.NinetyNine)
 		if p.Half < p.NinetyNine {
-			text += fmt.Sprintf(": with max_rows %d nearly all count whole, with %d means and shares have the least noise", p.NinetyNine, p.Half)
+			text += fmt.Sprintf(": with max_rows %d nearly all count whole, with %d means and shares have less noise", p.NinetyNine, p.Half)
 			text += "; a query that gives none has what the profile advises for it"
 		}
 	} else if len(p.Bounds) == 0 {

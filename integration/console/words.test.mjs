@@ -182,7 +182,7 @@ const sentences = [ // each begins as a literal of the source does, which is wha
   'no row: a group that the catalog does not declare is shown from a noisy number of 40 patients in one hospital on; group more coarsely, or spend a larger epsilon',
   'at 1 of 4 hospitals (lyon) the column stay.days is absent, and is NULL in every row there', 'at 1 of 4 hospitals (lyon) up to 2 % of the lines of stay may be missing, since they do not fit the rest of their files',
   'at 1 of 4 hospitals (lyon) up to 2 % of a column\'s values in stay may be unreadable, beyond their bounds or NULL', 'concept: other rows at lyon than at most hospitals, whose rows these are',
-  'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 2 rows, nine in ten up to 8, 99 in 100 up to 16: with max_rows 16 nearly all count whole, with 2 means and shares have the least noise; a query that gives none has what the profile advises for it',
+  'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 2 rows, nine in ten up to 8, 99 in 100 up to 16: with max_rows 16 nearly all count whole, with 2 means and shares have less noise; a query that gives none has what the profile advises for it',
   'stay, from the profile of 2027-01-01: of about 900 patients, half have up to 1 rows, nine in ten up to 1, 99 in 100 up to 1; weight lies within [0, 256]', 'stay, from the profile of 2027-01-01: too few patients to tell more',
   'stay, from the profile of 2027-01-01: weight lies within [0, 256]',
   'depends on the answer', 'days, about 12 divided by the number of values', 'seconds, depends on the answer', 'with about 30 values in each group', 'about 3 divided by the number at risk, if few leave',
