@@ -22,6 +22,8 @@ var notCompared = []struct{ pattern, why string }{
 	{`\) NOT IN \(SELECT e\.`, "DuckDB correlates no rows: TestSubqueriesEqualDuckDB writes them out"},
 	{`(?i)LIMIT|ROW_NUMBER\(\) OVER \(ORDER BY COUNT|RANK\(\) OVER \(ORDER BY COUNT`, "ties"},
 	{`(?i)OVER \(PARTITION BY (person_id|visit_occurrence_id|v\.person_id)( |, visit_concept_id )ORDER BY`, "rows of one day change places: TestDifferential orders them wholly"},
+	{`FROM concept c LEFT JOIN condition_occurrence`, "groups of too few patients are NULL: TestDifferential has them"},
+	{`ANY_VALUE\(CASE`, "any will do"},
 	{`(?i)(MIN|MAX)_BY\(\w+, \w+_date\)`, "rows of one day change places: TestDifferential orders them wholly"},
 	{`(?i)STDDEV|VARIANCE|CORR|REGR|COVAR|VAR_`, "compared by TestFederationEqualsUnion"},
 	{`(?i)LEFT\(|REGEXP|SIMILAR|~|DATEADD|DATE_ADD|TIMESTAMPADD|IFF?\(|DECODE|NVL|CHARINDEX|LOCATE|WIDTH_BUCKET|EOMONTH|ISNULL|AGE|TIMESTAMPDIFF|TRUNC`, "functions, which package duckdb's conformance test compares"},

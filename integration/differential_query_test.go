@@ -87,9 +87,11 @@ func (g *generator) name(prefix string) string {
 
 // statement writes one query, and tells whether its rows come in an order.
 func (g *generator) statement() (text string, ordered bool) {
-	switch g.n(11) {
+	switch g.n(12) {
 	case 10:
 		text = g.pivot()
+	case 11:
+		text = g.joinedLast()
 	case 0, 1, 2, 3, 4, 5:
 		text, ordered = g.ordered(g.aggregate(false))
 	case 6:
@@ -106,6 +108,26 @@ func (g *generator) statement() (text string, ordered bool) {
 		text = "WITH " + strings.Join(g.with, ", ") + " " + text
 	}
 	return text, ordered
+}
+
+// joinedLast reads patients behind public rows, or beside the largest groups of them.
+func (g *generator) joinedLast() string {
+	t := g.table()
+	for len(t.of(kindInt)) == 0 || t.patient == "" {
+		t = from{tables: "visit AS v0", patient: "v0.id", fields: []field{{"v0.kind", kindInt}, {"v0.began", kindDate}}}
+	}
+	x := t.of(kindInt)[g.n(len(t.of(kindInt)))].name
+	if g.n(3) == 2 {
+		k := g.pick("kind", "kind + 1")
+		return "SELECT t.kind, " + k + " AS k, COUNT(*) AS n FROM visit AS t JOIN (SELECT kind AS top, COUNT(*) AS size FROM visit GROUP BY kind ORDER BY kind" +
+			g.pick("", " DESC") + " LIMIT 2) AS largest ON t.kind = largest.top" + g.pick("", " WHERE t.began > DATE '2020-03-01'") + " GROUP BY t.kind, " + k
+	}
+	public := g.pick("(VALUES (1, 'one'), (2, 'two'), (9, NULL), (2, 'more')) AS p (code, label)", "code AS p")
+	key := g.pick("p.code", "p.label", "p.code, p.label")
+	numbers := g.pick("COUNT("+x+")", "COUNT("+t.patient+")", "COUNT(DISTINCT "+t.patient+")", "SUM("+x+")", "COUNT("+x+") FILTER (WHERE "+g.simple(t)+")")
+	// Of a group without a released row, which is NULL, exactly none is known here.
+	return "SELECT " + strings.ReplaceAll(key, "p.", "") + ", COALESCE(n, 0) AS n FROM (SELECT " + key + ", " + numbers + " AS n FROM " + public + " LEFT JOIN " + t.tables + " ON " + x + g.pick(" = ", " >= ") + "p.code" +
+		g.pick("", " AND "+g.simple(t)) + g.pick("", " WHERE p.code > 1") + " GROUP BY " + key + ") AS joined"
 }
 
 // pivot has a column for each of some values.
@@ -749,7 +771,17 @@ func (g *generator) subquery(f from) string {
 		}
 		return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + w[0].name + " = " + v[0].name + " AND " + g.simple(in) + ")"
 	}
-	switch g.n(10) {
+	switch g.n(12) {
+	case 10: // not tied to the patient: refused, or right
+		if a, b := in.of(kindDate), f.of(kindDate); len(a) > 0 && len(b) > 0 {
+			return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM " + in.tables + " WHERE " + a[0].name + g.pick(" > ", " <= ") + b[g.n(len(b))].name + ")"
+		}
+		return g.simple(f)
+	case 11: // of a public table
+		if b := f.of(kindInt); len(b) > 0 {
+			return g.pick("EXISTS", "NOT EXISTS") + " (SELECT 1 FROM code WHERE code.level" + g.pick(" > ", " = ", " <> ") + b[g.n(len(b))].name + ")"
+		}
+		return g.simple(f)
 	case 8, 9: // NULLs and no rows decide differently in each
 		k := []kind{kindInt, kindDate}[g.n(2)]
 		return g.value(f, k, 0) + g.pick(" > ", " >= ", " < ", " <= ") + g.pick("ALL", "ANY") + " (SELECT " + g.value(in, k, 0) + " FROM " + in.tables + " WHERE " + in.patient + " = " + f.patient + " AND " + g.simple(in) + ")"

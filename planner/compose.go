@@ -64,7 +64,34 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 			}
 		}
 	}
+	if refused != nil {
+		again, ok := otherwise(refused.Code, bound, fed)
+		if ok {
+			if other, err := planBound(q, fed, again); err == nil {
+				return other, nil
+			}
+		}
+	}
 	return program, err
+}
+
+// otherwise is a query that was refused for how it joins patients, joined after their release; ok is false where it cannot be.
+func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query, ok bool) {
+	columns := func(table string) (names []string) {
+		if t, ok := fed.Catalog.Table(table); ok {
+			for _, c := range t.Columns {
+				names = append(names, strings.ToLower(c.Name))
+			}
+		}
+		return names
+	}
+	switch code {
+	case CodeNoPatient:
+		return rewrite.PublicFirst(q, columns)
+	case CodeNested:
+		return rewrite.LargestGroups(q, columns)
+	}
+	return nil, false
 }
 
 // planBound plans a query whose parameters are bound.

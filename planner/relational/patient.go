@@ -79,7 +79,7 @@ func (r *Resolver) findPatient() {
 	}
 	from := r.Sources[first]
 	if from.Join == fragment.JoinLeft {
-		syntax.Refuse(syntax.CodeNoPatient, from.At, "put the table with patients first", "a row of this LEFT JOIN may have no patient")
+		syntax.Refuse(syntax.CodeNoPatient, from.At, "put the table with patients first; or join it last, group by columns of the others, and count a column of it in place of COUNT(*)", "a row of this LEFT JOIN may have no patient")
 	}
 	r.joinPath(from)
 }

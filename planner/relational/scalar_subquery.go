@@ -66,7 +66,7 @@ func (r *Resolver) scalar(t *syntax.Expr) *expr.Expr {
 	} else if !top {
 		result = add(fragment.Output{Function: fragment.FunctionMax, Expr: in.Row(term)}, "value")
 	}
-	pairs := in.splitCorrelation(r, t.At)
+	pairs := in.splitCorrelation(r, nil, t.At)
 	if top {
 		if in.Patient != nil && len(pairs) == 0 {
 			syntax.Refuse(syntax.CodePatientsMixed, t.At, "tie it to the patient, such as WHERE inner.person_id = outer.person_id", "the first row among all patients' would be one patient's")

@@ -107,7 +107,7 @@ func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 				rest = append(rest, correlation{args[0], args[1]})
 			}
 		}
-		rest = append(rest, again.splitCorrelation(r, t.At)...)
+		rest = append(rest, again.splitCorrelation(r, rest, t.At)...)
 		// Where nothing but these tie the two, the subquery is of all patients, and has rows.
 		if r.linked(again, rest) {
 			conditions = append(conditions, r.exists(again, rest, t.At))
@@ -193,7 +193,7 @@ func simple(s *syntax.Select) bool {
 
 // match joins to r what in has for it, and returns the condition that it has a row.
 func (r *Resolver) match(in *Resolver, pairs []correlation, at syntax.Position) *expr.Expr {
-	return r.exists(in, append(pairs, in.splitCorrelation(r, at)...), at)
+	return r.exists(in, append(pairs, in.splitCorrelation(r, pairs, at)...), at)
 }
 
 // exists is match, with all that ties the subquery to the query around it.
@@ -214,7 +214,7 @@ func (r *Resolver) exists(in *Resolver, pairs []correlation, at syntax.Position)
 // splitCorrelation takes from the subquery's conditions those that read the query around,
 // and returns what they tie: equalities as they are; for others, the rows of the
 // table around are read again within the subquery and tied by their key.
-func (r *Resolver) splitCorrelation(around *Resolver, at syntax.Position) []correlation {
+func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at syntax.Position) []correlation {
 	outer := func(relation string) bool { return r.Of(relation) == nil }
 	for _, s := range r.Sources {
 		if s.On != nil && ReadsAny(s.On, outer) {
@@ -237,9 +237,17 @@ func (r *Resolver) splitCorrelation(around *Resolver, at syntax.Position) []corr
 			rest = append(rest, c)
 		}
 	}
-	copies := map[string]*Source{}
+	if len(rest) > 0 && r.Patient != nil && !around.linked(r, slices.Concat(known, pairs)) {
+		refuseUnlinked(at) // before a copy of the row around, which has its patient, ties the two
+	}
+	copies := r.copiesOf(around, rest, &pairs, at)
 	for _, c := range rest {
-		local = append(local, r.copyOuterTable(around, c, copies, &pairs, at))
+		local = append(local, c.Replace(func(e *expr.Expr) *expr.Expr {
+			if e.Op != expr.OpColumn || r.Has(e.Relation) {
+				return e
+			}
+			return expr.Column(copies[e.Relation].Name, e.Column, e.Type)
+		}))
 	}
 	r.Filter = nil
 	if len(local) > 0 {
@@ -296,36 +304,69 @@ func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Sour
 // Has reports whether the relation is one of the sources.
 func (r *Resolver) Has(relation string) bool { return r.Of(relation) != nil }
 
-// copyOuterTable rewrites a condition that compares rows of the subquery with a row of the
-// table around by other than equality: the table is read within the subquery, too,
-// and each of its rows is told by its key.
-func (r *Resolver) copyOuterTable(around *Resolver, c *expr.Expr, copies map[string]*Source, pairs *[]correlation, at syntax.Position) *expr.Expr {
-	return c.Replace(func(e *expr.Expr) *expr.Expr {
-		if e.Op != expr.OpColumn || r.Has(e.Relation) {
-			return e
-		}
-		o := around.Of(e.Relation)
-		if o == nil {
-			syntax.Refuse(syntax.CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
-		}
-		twin := copies[e.Relation]
-		if twin == nil {
-			if len(o.Schema.Key) == 0 || o.Join == fragment.JoinLeft {
-				syntax.Refuse(syntax.CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.Alias))
+// copiesOf reads again, within the subquery, the tables around that its conditions compare by other than equality. Each row of such
+// a table is told by its key; without one, by the patient and the columns that the conditions read: rows that are alike in these
+// are one there.
+func (r *Resolver) copiesOf(around *Resolver, conditions []*expr.Expr, pairs *[]correlation, at syntax.Position) map[string]*Source {
+	read := map[string][]string{}
+	var outer []*Source
+	for _, c := range conditions {
+		c.Columns(func(relation, column string) {
+			o := around.Of(relation)
+			switch {
+			case r.Has(relation):
+				return
+			case o == nil:
+				syntax.Refuse(syntax.CodeNotSupported, at, "refer only to the query directly around", "the subquery reads a query further out")
+			case read[relation] == nil:
+				outer = append(outer, o)
 			}
-			twin = &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Query: o.Query, Join: fragment.JoinCross}, Schema: o.Schema, At: at}
-			for _, k := range o.Schema.Key {
-				mine, _ := twin.Schema.Column(k)
-				*pairs = append(*pairs, nullSafe(twin.Expr(mine), o.Expr(mine), mine.Nullable, at)...)
+			if !slices.Contains(read[relation], column) {
+				read[relation] = append(read[relation], column)
 			}
-			r.Sources = append(r.Sources, twin)
-			if id, ok := twin.Schema.Column(twin.Schema.Patient); ok && r.Patient != nil && r.IsPatientID(twin, id.Name) {
-				twin.Join, twin.On = fragment.JoinInner, scalar.Apply(at, expr.OpEqual, twin.Expr(id), r.Patient)
-			}
-			copies[e.Relation] = twin
+		})
+	}
+	copies := map[string]*Source{}
+	for _, o := range outer {
+		copies[o.Name] = r.copyOf(around, o, read[o.Name], pairs, at)
+	}
+	return copies
+}
+
+func (r *Resolver) copyOf(around *Resolver, o *Source, read []string, pairs *[]correlation, at syntax.Position) *Source {
+	twin := &Source{Relation: fragment.Relation{Name: r.freshName(o.Schema.Name), Table: o.Table, Query: o.Query, Join: fragment.JoinCross}, Schema: o.Schema, At: at}
+	key := o.Schema.Key
+	switch {
+	case o.Join == fragment.JoinLeft || len(key) == 0 && (o.Schema.Public || !around.IsPatientID(o, o.Schema.Patient)):
+		syntax.Refuse(syntax.CodeNotSupported, at, "join the tables instead", "the subquery compares with %s by other than =, and no key tells its rows apart", strings.TrimSpace(o.Alias))
+	case len(key) == 0:
+		in := &Resolver{Catalog: r.Catalog, Depth: r.Depth}
+		in.Sources = []*Source{{Schema: o.Schema, At: at, Alias: o.Alias, Named: named(o.Schema), Relation: fragment.Relation{Name: o.Schema.Name, Table: o.Table, Query: o.Query}}}
+		in.findPatient()
+		var items []item
+		for _, name := range append([]string{o.Schema.Patient}, read...) {
+			c, _ := o.Schema.Column(name)
+			items = append(items, item{name, in.Sources[0].Expr(c)})
 		}
-		return expr.Column(twin.Name, e.Column, e.Type)
-	})
+		d := in.project(items, true)
+		twin.Table, twin.Query, twin.Schema, key = "", d.Query, d.Schema, read
+		twin.Name = r.freshName("derived")
+	}
+	for _, k := range key {
+		mine, _ := twin.Schema.Column(k)
+		theirs, _ := o.Schema.Column(k)
+		*pairs = append(*pairs, nullSafe(twin.Expr(mine), o.Expr(theirs), mine.Nullable, at)...)
+	}
+	r.Sources = append(r.Sources, twin)
+	switch id, ok := twin.Schema.Column(twin.Schema.Patient); {
+	case !ok || !r.IsPatientID(twin, id.Name) || twin.Schema.Public:
+	case r.Patient != nil:
+		twin.Join, twin.On = fragment.JoinInner, scalar.Apply(at, expr.OpEqual, twin.Expr(id), r.Patient)
+	case around.IsPatientID(o, id.Name): // the subquery's own rows are public
+		r.Patient = twin.Expr(id)
+		*pairs = append(*pairs, correlation{r.Patient, o.Expr(id)})
+	}
+	return twin
 }
 
 // nullSafe joins key columns by IS NOT DISTINCT FROM: a group's NULL key matches itself.
@@ -357,6 +398,11 @@ func (r *Resolver) linked(in *Resolver, pairs []correlation) bool {
 	})
 }
 
+func refuseUnlinked(at syntax.Position) {
+	hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
+	syntax.Refuse(syntax.CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
+}
+
 // leftJoinSubquery left-joins the subquery's rows, grouped by what ties them to r, and with
 // functions of the rows beside.
 func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions []fragment.Output, at syntax.Position) *Source {
@@ -371,8 +417,7 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 		}
 	}
 	if !r.linked(in, pairs) {
-		hint := "tie it to the patient, such as WHERE inner.person_id = outer.person_id"
-		syntax.Refuse(syntax.CodePatientsMixed, at, hint, "the subquery reads rows of other patients than the query around it")
+		refuseUnlinked(at)
 	}
 	in.LinkByForeignKeys()
 	d.Relations, d.Filter = in.Relations(), in.Filter

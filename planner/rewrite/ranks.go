@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -53,6 +54,14 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 		}
 	}
 	out.Select = &s
+	if one := s; oneRow(q) { // of a window over all rows, any row has the same
+		one.Distinct = true
+		if grouped, ok := distinctWindows(&one); ok && !slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Find(partitioned) != nil }) {
+			r.found = true
+			out.Select, out.Limit = grouped, nil
+			return &out
+		}
+	}
 	if grouped, ok := distinctWindows(&s); ok {
 		r.found = true
 		out.Select = grouped
@@ -67,6 +76,14 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 	}
 	return &out
 }
+
+// oneRow reports whether a query keeps one row, in no order.
+func oneRow(q *syntax.Query) bool {
+	n := q.Limit
+	return n != nil && q.Offset == nil && q.OrderBy == nil && n.Kind == syntax.Literal && n.Literal.Type() == value.TypeInt && n.Literal.Int64() == 1
+}
+
+func partitioned(t *syntax.Expr) bool { return t.Over != nil && len(t.Over.Partition) > 0 }
 
 // distinctWindows writes SELECT DISTINCT k, f OVER (PARTITION BY k) as a grouping.
 func distinctWindows(s *syntax.Select) (*syntax.Select, bool) {

@@ -20,15 +20,15 @@ func (p *parser) listAt(ahead int) bool {
 	case name.is("generate_series"):
 		return true
 	case name.is("unnest"), name.is("explode"):
-		return of.is("array") || of.is("[") || series[of.text] && p.token(ahead+3).is("(")
+		return of.is("array") || of.is("[") || seriesFunctions[of.text] && p.token(ahead+3).is("(")
 	case name.is("flatten"):
 		return of.is("array_construct") || of.is("input") && p.token(ahead+3).is("=>") && p.token(ahead+4).is("array_construct")
 	}
 	return false
 }
 
-// series are functions that make lists.
-var series = words("generate_array generate_date_array sequence")
+// seriesFunctions are those that make lists.
+var seriesFunctions = words("generate_array generate_date_array sequence")
 
 // listComes reads a list that stands for rows, or returns nil where none comes.
 func (p *parser) listComes() (list []*Expr) {
@@ -42,7 +42,7 @@ func (p *parser) listComes() (list []*Expr) {
 	switch t := p.here(); {
 	case of.is("generate_series"):
 		list = seriesOf(of, p.expressions())
-	case series[t.text]:
+	case seriesFunctions[t.text]:
 		p.i += 2
 		list = seriesOf(t, p.expressions())
 		p.expect(")", hint)
@@ -94,8 +94,8 @@ func (p *parser) selectedList(q *Query, list []*Expr) *Query {
 // quantileLists are functions whose share may be a list: a column for each.
 var quantileLists = words("percentile_cont percentile_disc percentile percentile_approx approx_percentile quantile quantile_cont")
 
-// several is what a list of shares is called until its columns are told.
-const several = " several"
+// severalShares is what a list of shares is called until its columns are told.
+const severalShares = " several"
 
 // shares reads a list of shares among the arguments of such a function, if one comes.
 func (p *parser) shares() *Expr {
@@ -103,15 +103,15 @@ func (p *parser) shares() *Expr {
 		return nil
 	}
 	at := p.here().at
-	return &Expr{Kind: Call, Name: several, At: at, Args: p.constants()}
+	return &Expr{Kind: Call, Name: severalShares, At: at, Args: p.constants()}
 }
 
 // eachQuantile gives an item of several quantiles as one item for each.
 func eachQuantile(i Item) []Item {
 	t := i.Term
 	whole := t.Kind == Call && t.Name == "approx_quantiles" && len(t.Args) == 2
-	if t.Kind != Call || len(t.Args) != 2 || !whole && !(t.Args[1].Kind == Call && t.Args[1].Name == several) {
-		if t := t.Find(func(t *Expr) bool { return t.Kind == Call && t.Name == several }); t != nil {
+	if t.Kind != Call || len(t.Args) != 2 || !whole && !(t.Args[1].Kind == Call && t.Args[1].Name == severalShares) {
+		if t := t.Find(func(t *Expr) bool { return t.Kind == Call && t.Name == severalShares }); t != nil {
 			Refuse(CodeNotSupported, t.At, "write each share by itself", "a list of shares is read of a quantile that stands alone in SELECT")
 		}
 		return []Item{i}

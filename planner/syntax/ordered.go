@@ -105,7 +105,7 @@ func turned(orders []Order) []Order {
 // counted writes SIZE(COLLECT_SET(x)) and its like as COUNT(DISTINCT x): how many values a list has, which is not shown. Lists have
 // no NULLs in Spark and Snowflake; in PostgreSQL they have.
 func (p *parser) counted(t *Expr) *Expr {
-	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || !sizes[t.Name] {
+	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || !listSizes[t.Name] {
 		return t
 	}
 	list := t.Args[0]
@@ -126,7 +126,7 @@ func (p *parser) counted(t *Expr) *Expr {
 	return &x
 }
 
-var sizes = words("size cardinality array_size array_length")
+var listSizes = words("size cardinality array_size array_length")
 
 // maxPlace is the last place of a list that is read.
 const maxPlace = 1000

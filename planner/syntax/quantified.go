@@ -15,6 +15,9 @@ func (p *parser) extreme(left *Expr, t, word token) *Expr {
 	all := word.is("all")
 	q := p.subquery()
 	s := q.Select
+	if s != nil && q.Bare() && len(s.Items) == 1 && s.GroupBy == nil && s.Having == nil && s.Items[0].Term.Aggregate() != nil { // of one row
+		return NewOperator(t.text, left, &Expr{Kind: Subquery, At: word.at, Query: q})
+	}
 	if s == nil || !q.Bare() || len(s.Items) != 1 || s.Items[0].Term.Kind == Star || s.Distinct || s.GroupBy != nil || s.Having != nil || s.Qualify != nil || s.Values != nil {
 		Refuse(CodeNotSupported, word.at, "select one column of plain rows, or compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)",
 			"%s %s of this query is not answered", t.text, strings.ToUpper(word.text))

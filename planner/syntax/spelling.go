@@ -27,7 +27,8 @@ func respelled(name string) bool {
 	case "count_if", "countif", "approx_distinct", "approx_count_distinct", "ndv", "safe_divide", "months_between",
 		"zeroifnull", "nullifzero", "div0", "div0null", "choose", "isnotnull", "concat_ws", "unix_timestamp", "ratio_to_report", "timestamp_diff", "format_date", "format_datetime", "format_timestamp", "parse_date",
 		"date_trunc", "datetime_trunc", "timestamp_trunc", "ends_with", "endswith", "isnumeric", "first", "last", "min_by", "max_by", "arg_min",
-		"arg_max", "argmin", "argmax", "array_agg", "size", "cardinality", "array_size", "array_length", "element_at", "range_bucket", "some", "any":
+		"arg_max", "argmin", "argmax", "array_agg", "size", "cardinality", "array_size", "array_length", "element_at", "range_bucket", "some", "any", "percentile_cont",
+		"percentile_disc":
 		return true
 	}
 	return spellings[name] != "" || conversions[name] || tried[name] != ""
@@ -79,6 +80,8 @@ func spelled(t *Expr) *Expr {
 		return &Expr{Kind: Cast, At: t.At, Type: value.TypeInt, Args: []*Expr{seconds}}
 	case t.Name == "ratio_to_report" && n == 1 && t.Over != nil:
 		return NewOperator(Divide, t.Args[0], renamed("sum", t.Args...))
+	case (t.Name == "percentile_cont" || t.Name == "percentile_disc") && n == 2:
+		return renamed("quantile", t.Args...)
 	case tried[t.Name] != "" && n == 1: // a text that is a fraction is rounded
 		x := &Expr{Kind: Cast, At: t.At, Type: tried[t.Name], Args: t.Args}
 		if x.Type == value.TypeInt {

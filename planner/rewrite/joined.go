@@ -1,0 +1,327 @@
+package rewrite
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/intramuros/intramuros/planner/syntax"
+)
+
+// A SELECT that aggregates over patients and joins them with what is no patient's can be the same release, joined afterwards:
+//
+//	SELECT k, COUNT(t.x) FROM public p LEFT JOIN patients t ON c WHERE w GROUP BY k
+//	SELECT k, n FROM (SELECT DISTINCT k FROM public p WHERE w) LEFT JOIN
+//	  (SELECT k, COUNT(t.x) AS n FROM public p JOIN patients t ON c WHERE w GROUP BY k) USING (k)
+//
+//	SELECT k, COUNT(*) FROM patients t JOIN (SELECT k AS top, COUNT(*) FROM … GROUP BY k ORDER BY 2 DESC LIMIT 5) a ON k = top GROUP BY k
+//	SELECT k, n FROM (SELECT k, COUNT(*) AS n FROM patients t GROUP BY k) JOIN (SELECT … LIMIT 5) a ON k = top
+//
+// In the first, k and w read p alone, and the aggregates columns of t. Where groups are not declared, those of too few patients to be
+// shown are NULL, for they may have some. The second is how some tools ask for the largest groups.
+
+// Columns tells the names of a table's columns, in lower case; nil where there is no such table.
+type Columns func(table string) []string
+
+const (
+	groups  = " groups"  // the release
+	present = " present" // the groups of the public rows
+)
+
+// joining is a SELECT that is asked as a release and what is made of it.
+type joining struct {
+	columns Columns
+	s       *syntax.Select
+	keys    []*syntax.Expr
+	values  []*syntax.Expr // aggregates
+	padded  bool           // groups may have no row of the release
+	failed  bool
+}
+
+// PublicFirst returns the query with LEFT JOINs from public tables to patients' rows as releases that are joined afterwards, and whether
+// it has found one.
+func PublicFirst(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
+	return apart(q, columns, (*joining).publicFirst)
+}
+
+// LargestGroups returns the query with joins of patients with their largest groups done afterwards, and whether it has found one.
+func LargestGroups(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
+	return apart(q, columns, (*joining).largestGroups)
+}
+
+func apart(q *syntax.Query, columns Columns, rewrite func(*joining) []syntax.From) (*syntax.Query, bool) {
+	s := q.Select
+	out := *q
+	if s == nil {
+		both := *q.SetOperation
+		var left, right bool
+		both.Left, left = apart(both.Left, columns, rewrite)
+		both.Right, right = apart(both.Right, columns, rewrite)
+		out.SetOperation = &both
+		return &out, left || right
+	}
+	j := &joining{columns: columns, s: s}
+	if len(s.From) > 1 && len(s.GroupBy) < 2 && s.IsGrouped() && s.Qualify == nil && !s.Distinct {
+		if from := j.with(q, rewrite); from != nil {
+			out.Select = from
+			out.OrderBy = nil
+			for _, o := range q.OrderBy {
+				o.Term = j.outer(syntax.Ordered(s.Items, o.Term))
+				out.OrderBy = append(out.OrderBy, o)
+			}
+			return &out, !j.failed
+		}
+	}
+	return within(&out, columns, rewrite)
+}
+
+// within rewrites the queries that a SELECT reads.
+func within(q *syntax.Query, columns Columns, rewrite func(*joining) []syntax.From) (*syntax.Query, bool) {
+	found := false
+	q.With = slices.Clone(q.With)
+	for i, w := range q.With {
+		other, ok := apart(w.Query, columns, rewrite)
+		if ok {
+			q.With[i].Query, found = other, true
+		}
+	}
+	s := *q.Select
+	s.From = slices.Clone(s.From)
+	for i, f := range s.From {
+		if f.Query == nil || f.Lateral {
+			continue
+		}
+		if other, ok := apart(f.Query, columns, rewrite); ok {
+			s.From[i].Query, found = other, true
+		}
+	}
+	q.Select = &s
+	return q, found
+}
+
+// with is the SELECT over what the rewriting joins; nil where it does not fit.
+func (j *joining) with(q *syntax.Query, rewrite func(*joining) []syntax.From) *syntax.Select {
+	s := j.s
+	if len(s.GroupBy) == 1 {
+		for _, t := range s.GroupBy[0] {
+			j.keys = append(j.keys, j.key(t))
+		}
+	}
+	if slices.ContainsFunc(s.Items, func(i syntax.Item) bool { return i.Term.Kind == syntax.Star || i.Term.Window() != nil }) {
+		return nil
+	}
+	from := rewrite(j)
+	if from == nil {
+		return nil
+	}
+	out := &syntax.Select{At: s.At, From: from}
+	for _, i := range s.Items {
+		out.Items = append(out.Items, syntax.Item{Term: j.outer(i.Term), Alias: i.Name()})
+	}
+	if s.Having != nil {
+		out.Where = j.outer(s.Having)
+	}
+	for _, o := range q.OrderBy {
+		j.outer(syntax.Ordered(s.Items, o.Term))
+	}
+	release := &out.From[slices.IndexFunc(out.From, func(f syntax.From) bool { return f.Alias == groups })]
+	for i, v := range j.values { // now that all are known
+		release.Query.Select.Items = append(release.Query.Select.Items, syntax.Item{Term: v, Alias: valueName(i)})
+	}
+	if len(release.Query.Select.Items) == 0 || j.failed {
+		return nil
+	}
+	return out
+}
+
+func keyName(i int) string   { return "k" + strconv.Itoa(i) }
+func valueName(i int) string { return "v" + strconv.Itoa(i) }
+
+// key is what a number or a name of an item stands for in GROUP BY.
+func (j *joining) key(t *syntax.Expr) *syntax.Expr {
+	if t.Kind == syntax.Literal {
+		return syntax.Ordinal(j.s.Items, t, "GROUP BY")
+	}
+	if named := syntax.Aliased(j.s.Items, t); named != nil && j.owner(t) < 0 {
+		return named
+	}
+	return t
+}
+
+// owner is the place in FROM of the only table that a column may be of; -1 where there is none, or are several.
+func (j *joining) owner(t *syntax.Expr) int {
+	at := -1
+	for i, f := range j.s.From {
+		var names []string
+		switch {
+		case t.Qualifier != "" && t.Qualifier != f.Alias:
+			continue
+		case t.Qualifier != "":
+			return i
+		case f.Columns != nil:
+			names = f.Columns
+		case f.Query != nil && f.Query.Select != nil:
+			for _, item := range f.Query.Select.Items {
+				names = append(names, strings.ToLower(item.Name()))
+			}
+		case f.Query == nil:
+			names = j.columns(f.Table)
+		}
+		if slices.Contains(names, strings.ToLower(t.Name)) {
+			if at >= 0 {
+				return -1
+			}
+			at = i
+		}
+	}
+	return at
+}
+
+// reads reports whether an expression reads columns of some tables of FROM alone; none: it may read none.
+func (j *joining) reads(t *syntax.Expr, of func(i int) bool) bool {
+	all := true
+	t.Walk(func(t *syntax.Expr) bool {
+		switch t.Kind {
+		case syntax.Column:
+			i := j.owner(t)
+			all = all && i >= 0 && of(i)
+		case syntax.Subquery, syntax.Exists, syntax.InSubquery:
+			all = false
+		}
+		return all
+	})
+	return all
+}
+
+// outer is a term over the release.
+func (j *joining) outer(t *syntax.Expr) *syntax.Expr {
+	return t.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+		if i := slices.IndexFunc(j.keys, func(k *syntax.Expr) bool { return sameTerm(k, t) }); i >= 0 {
+			of := groups
+			if j.padded {
+				of = present
+			}
+			return column(of, keyName(i), t.At)
+		}
+		switch {
+		case t.IsAggregate():
+			return j.value(t)
+		case t.Kind == syntax.Column:
+			if named := syntax.Aliased(j.s.Items, t); named != nil && named != t && j.owner(t) < 0 {
+				return j.outer(named)
+			}
+			j.failed = true
+		case t.Kind == syntax.Subquery, t.Kind == syntax.Exists, t.Kind == syntax.InSubquery:
+			j.failed = true
+		}
+		return nil
+	})
+}
+
+func column(table, name string, at syntax.Position) *syntax.Expr {
+	return &syntax.Expr{Kind: syntax.Column, At: at, Qualifier: table, Name: name}
+}
+
+// value is the column of the release that an aggregate is.
+func (j *joining) value(t *syntax.Expr) *syntax.Expr {
+	i := slices.IndexFunc(j.values, t.Equal)
+	if i < 0 {
+		i = len(j.values)
+		j.values = append(j.values, t)
+	}
+	last := len(j.s.From) - 1
+	if j.padded && (len(t.Args) == 0 || t.Args[0].Kind != syntax.Column || !j.reads(t, func(i int) bool { return i == last })) {
+		j.failed = true // it may count a row that has no patient, in which all columns are NULL
+	}
+	return column(groups, valueName(i), t.At)
+}
+
+// release is the query of the groups that have rows, of these tables.
+func (j *joining) release(from []syntax.From) syntax.From {
+	in := &syntax.Select{At: j.s.At, From: from, Where: j.s.Where}
+	for i, k := range j.keys {
+		in.Items = append(in.Items, syntax.Item{Term: k, Alias: keyName(i)})
+	}
+	if j.keys != nil {
+		in.GroupBy = [][]*syntax.Expr{j.keys}
+	}
+	return syntax.From{At: j.s.At, Query: &syntax.Query{At: j.s.At, Select: in}, Alias: groups}
+}
+
+func (j *joining) publicFirst() []syntax.From {
+	s := j.s
+	last := len(s.From) - 1
+	t := s.From[last]
+	if t.Join != syntax.LeftJoin || t.On == nil || t.Lateral || slices.ContainsFunc(s.From[:last], func(f syntax.From) bool { return f.Lateral || f.Using != nil || f.Natural }) {
+		return nil
+	}
+	before := func(i int) bool { return i < last }
+	if s.Where != nil && !j.reads(s.Where, before) {
+		return nil
+	}
+	for _, k := range j.keys {
+		if !j.reads(k, before) {
+			return nil
+		}
+	}
+	joined := slices.Clone(s.From)
+	joined[last].Join = syntax.InnerJoin
+	release := j.release(joined)
+	if j.keys == nil {
+		j.padded = true
+		return []syntax.From{release}
+	}
+	all := &syntax.Select{At: s.At, Distinct: true, From: s.From[:last], Where: s.Where}
+	var on *syntax.Expr
+	for i, k := range j.keys {
+		all.Items = append(all.Items, syntax.Item{Term: k, Alias: keyName(i)})
+		differ := syntax.NewOperator("is distinct from", column(present, keyName(i), k.At), column(groups, keyName(i), k.At))
+		same := syntax.NewOperator("not", differ)
+		if on != nil {
+			same = syntax.NewOperator("and", on, same)
+		}
+		on = same
+	}
+	j.padded = true
+	release.Join, release.On = syntax.LeftJoin, on
+	return []syntax.From{{At: s.At, Query: &syntax.Query{At: s.At, Select: all}, Alias: present}, release}
+}
+
+func (j *joining) largestGroups() []syntax.From {
+	s := j.s
+	last := len(s.From) - 1
+	a := s.From[last]
+	if a.Join != syntax.InnerJoin || a.On == nil || a.Query == nil || a.Query.Select == nil || a.Alias == "" || j.keys == nil || a.Lateral {
+		return nil
+	}
+	inner := a.Query.Select
+	if len(inner.GroupBy) != 1 || len(inner.GroupBy[0]) != 1 || a.Query.Limit == nil {
+		return nil
+	}
+	on := a.On
+	if on.Kind != syntax.Operator || on.Name != "=" {
+		return nil
+	}
+	key, top := on.Args[0], on.Args[1]
+	if j.owner(key) == last {
+		key, top = top, key
+	}
+	at := slices.IndexFunc(j.keys, func(k *syntax.Expr) bool { return sameTerm(k, key) })
+	if at < 0 || top.Kind != syntax.Column || j.owner(top) != last {
+		return nil
+	}
+	// Each of its rows is another key, so that no row is joined twice.
+	of := &joining{columns: j.columns, s: inner}
+	k := of.key(inner.GroupBy[0][0])
+	if !slices.ContainsFunc(inner.Items, func(i syntax.Item) bool {
+		return strings.EqualFold(i.Name(), top.Name) && sameTerm(i.Term, k)
+	}) {
+		return nil
+	}
+	others := func(i int) bool { return i < last }
+	if s.Where != nil && !j.reads(s.Where, others) || slices.ContainsFunc(j.keys, func(k *syntax.Expr) bool { return !j.reads(k, others) }) {
+		return nil
+	}
+	a.Join, a.On = syntax.InnerJoin, syntax.NewOperator("=", column(groups, keyName(at), on.At), top)
+	return []syntax.From{j.release(s.From[:last]), a}
+}
