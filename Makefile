@@ -37,7 +37,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: check-package help build demo test test-full test-versions test-trino test-trino-adversary statements test-nightly test-clients test-console lint fmt utility bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
+.PHONY: check-package help build demo test test-full test-versions test-trino test-trino-adversary statements test-nightly test-clients test-superset test-console lint fmt utility bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +118,11 @@ CLIENTS := .cache/clients
 test-clients: ## the researchers' own tools against a federation: Python, R, psql, JDBC
 	integration/clients/install.sh $(abspath $(CLIENTS))
 	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients' ./integration
+
+test-superset: ## Superset's own questions and charts against a federation; installs a gigabyte
+	integration/clients/install.sh $(abspath $(CLIENTS)) superset
+	integration/clients/install.sh $(abspath $(CLIENTS))
+	INTRAMUROS_CLIENTS=$(abspath $(CLIENTS)) $(GO) test -count=1 -v -timeout 15m -run '^TestClients$$/^superset$$' ./integration
 
 # SIZES=eicu,middle asks at some sizes only. OTHERS=python, of an environment with coordinator/testdata/utility's
 # requirements.txt, also asks SmartNoise and OpenDP (eICU alone; minutes). It fails where a question misses the goal.
