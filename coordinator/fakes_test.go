@@ -70,6 +70,7 @@ type hospital struct {
 	mu        sync.Mutex
 	refuse    map[string]error // by action, and "execute"
 	hang      chan struct{}    // execute tells here that it waits, and waits
+	after     <-chan struct{}  // execute waits for a word here before it begins
 	silent    map[string]bool  // no word to these actions, and "execute"
 	half      bool             // execute fails after its groups
 	real      *catalog.Catalog // not nil: it draws noise and keeps to ticks, as a node does
@@ -170,13 +171,16 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	r, ok := h.held[string(ticket.Ticket)]
 	delete(h.held, string(ticket.Ticket))
 	h.executed++
-	hang, half, took := h.hang, h.half, h.took
+	hang, after, half, took := h.hang, h.after, h.half, h.took
 	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
 		h.traceparent = strings.Join(md.Get("traceparent"), " ")
 	}
 	h.mu.Unlock()
 	if !ok {
 		return status.Error(codes.NotFound, "NODE_TICKET: holds no such reservation")
+	}
+	if after != nil {
+		<-after
 	}
 	if err := h.refusal("execute"); err != nil {
 		return err

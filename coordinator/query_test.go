@@ -375,6 +375,7 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	f := newFederation(t, nil)
 	hang := make(chan struct{}, 2)
 	f.hospital("b").hang = hang
+	f.hospital("c").after = hang // b has begun
 	f.hospital("c").refuse["execute"] = status.Error(codes.Internal, "NODE_ENGINE: met a fault in its database")
 	_, err := f.ask(t.Context(), t, bySex)
 	e := wantCode(t, err, CodeHospitalFailed)

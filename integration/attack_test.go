@@ -125,12 +125,12 @@ func startWithBudgets(t testing.TB, coordinator, node, most float64) *federation
 	return f
 }
 
-// rowsByKey gives the numbers of an answer by its first column.
-func rowsByKey(a *answer) map[string][]float64 {
-	all := map[string][]float64{}
+// rowsByKey gives the values of an answer by its first column: numbers, and nil where noise is all there is.
+func rowsByKey(a *answer) map[string][]any {
+	all := map[string][]any{}
 	for _, row := range a.Rows {
 		for _, c := range row[1:] {
-			all[key(row[0].Value)] = append(all[key(row[0].Value)], number(c.Value))
+			all[key(row[0].Value)] = append(all[key(row[0].Value)], c.Value)
 		}
 	}
 	return all

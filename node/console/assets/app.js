@@ -101,12 +101,16 @@ async function leave() {
   login();
 }
 
+let asked = 0; // how many times entries were asked for: what was asked before counts no longer
+
 async function entries(more) {
+  const mine = ++asked;
   const query = new URLSearchParams();
   if (more) query.set('before', state.next);
   if (state.kind) query.set('kind', state.kind);
   if (state.study) query.set('study', state.study);
   const answer = await send('GET', `/v1/entries?${query}`);
+  if (mine !== asked) return;
   state.entries = more ? [...state.entries, ...answer.entries] : answer.entries;
   state.next = answer.next;
 }
@@ -354,6 +358,7 @@ function entry(e) {
 function log() {
   const kinds = ['reserve', 'charge', 'answer', 'failure', 'refuse', 'abandon', 'study', 'config', 'data', 'checkpoint', 'recover', 'open'];
   const again = async () => {
+    more.classList.add('hidden'); // it would go on from other entries
     try { await entries(false); fill(); } catch (error) { list.replaceChildren(problem(error)); }
   };
   const kind = h('select', { id: 'log-kind', onchange: () => { state.kind = kind.value; again(); } }, h('option', { value: '' }, t('log.all')), kinds.map((k) => h('option', { value: k, selected: k === state.kind }, t(`kind.${k}`))));
