@@ -120,7 +120,11 @@ func (w *writer) derived(depth int) relation {
 		switch w.IntN(9) {
 		case 0: // a row a patient
 			for range 1 + w.IntN(3) {
-				switch w.IntN(5) {
+				switch w.IntN(7) {
+				case 5:
+					add(w.pick("MIN_BY(", "MAX_BY(")+w.bounded(1)+", "+w.number(0)+")", value.TypeFloat, true)
+				case 6:
+					add("STRING_AGG("+w.text(0)+", '-' ORDER BY "+w.number(0)+")", value.TypeText, false)
 				case 0:
 					add("COUNT(*)", value.TypeInt, false)
 				case 1:
@@ -400,6 +404,16 @@ func (w *writer) key() string {
 	return w.bounded(1)
 }
 
+// known writes a text of few values.
+func (w *writer) known() string {
+	for _, f := range w.fields {
+		if (strings.HasSuffix(f.sql, ".grade") || strings.HasSuffix(f.sql, ".sex")) && w.one(2) {
+			return f.sql
+		}
+	}
+	return "CASE WHEN " + w.condition(2) + " THEN 'yes' " + w.pick("", "ELSE 'no' ") + "END"
+}
+
 // aggregate writes what is released.
 func (w *writer) aggregate() string {
 	b := func() string { return w.bounded(1 + w.IntN(3)) }
@@ -407,7 +421,11 @@ func (w *writer) aggregate() string {
 	if w.one(5) {
 		filter = " FILTER (WHERE " + w.condition(1) + ")"
 	}
-	switch w.IntN(14) {
+	switch w.IntN(16) {
+	case 14:
+		return w.pick("MODE(", "ANY_VALUE(", "MIN(", "MAX(") + w.known() + ")"
+	case 15:
+		return w.pick("BOOL_OR(", "BOOL_AND(", "EVERY(") + w.condition(2) + ")" + filter
 	case 0:
 		return "COUNT(*)" + filter
 	case 1:
@@ -428,6 +446,37 @@ func (w *writer) aggregate() string {
 	return "SUM(" + b() + ")" + filter
 }
 
+// beside joins what is computed for each row from others of the patient, or a list.
+func (w *writer) beside(s *statement, all *relation) {
+	name := w.name("b")
+	number := field{sql: name + ".v", of: value.TypeInt, bounded: true}
+	switch inner := w.table("event"); {
+	case all.id == "" || w.one(3):
+		s.from += w.pick(" CROSS JOIN UNNEST(ARRAY[1, 2, 3]) AS "+name+" (v)", " JOIN GENERATE_SERIES(1, 5) AS "+name+" (v) ON "+within(w, all.fields, func() string { return w.condition(1) }))
+	case w.one(2):
+		cond := within(w, slices.Concat(inner.fields, all.fields), func() string { return w.condition(1) })
+		s.from += w.pick(" CROSS JOIN", " LEFT JOIN") + " LATERAL (SELECT " + inner.name + ".k AS v FROM " + inner.sql + " WHERE " + inner.id + " = " + all.id + " AND " + cond +
+			" ORDER BY " + inner.name + ".k, " + inner.name + ".event LIMIT " + w.pick("1", "2") + ") " + name
+	default:
+		of := within(w, inner.fields, func() string { return w.pick("COUNT(*)", "SUM("+w.bounded(1)+")", "MAX("+w.bounded(1)+")") })
+		s.from += " CROSS JOIN LATERAL (SELECT " + of + " AS v FROM " + inner.sql + " WHERE " + inner.id + " = " + all.id + ") " + name
+		number.bounded = false
+	}
+	if strings.Contains(s.from, " LEFT JOIN LATERAL") {
+		s.from += " ON TRUE"
+	}
+	all.fields = append(slices.Clone(all.fields), number)
+}
+
+// pivoted writes a table of a column for each value.
+func (w *writer) pivoted() statement {
+	e := w.table("event")
+	of := within(w, e.fields, func() string {
+		return "(SELECT " + e.id + " AS id, " + e.name + ".grade AS g, " + w.bounded(1) + " AS v FROM " + e.sql + " WHERE " + w.condition(2) + ")"
+	})
+	return statement{items: []string{"*"}, from: of + " PIVOT (" + w.pick("COUNT(id)", "SUM(v)", "AVG(v)") + " FOR g IN ('a' AS x, 'b' AS y)) AS p"}
+}
+
 // write makes a statement.
 func write(r *rand.Rand, c *catalog.Catalog, hostile bool) statement {
 	w := &writer{Rand: r, catalog: c, hostile: hostile}
@@ -445,9 +494,16 @@ func write(r *rand.Rand, c *catalog.Catalog, hostile bool) statement {
 			on += " AND " + within(w, fields, func() string { return w.condition(2) })
 		}
 		if !strings.Contains(more.sql, " JOIN ") || strings.HasPrefix(more.sql, "(") {
-			s.from += w.pick(" JOIN ", " LEFT JOIN ") + more.sql + " ON " + on
-			all.fields = fields
+			if w.one(4) { // whose columns are not to be read
+				s.from += w.pick(" LEFT SEMI JOIN ", " LEFT ANTI JOIN ") + more.sql + " ON " + on
+			} else {
+				s.from += w.pick(" JOIN ", " LEFT JOIN ") + more.sql + " ON " + on
+				all.fields = fields
+			}
 		}
+	}
+	if w.one(8) {
+		w.beside(&s, &all)
 	}
 	w.fields = all.fields
 	if w.one(12) {
@@ -479,6 +535,9 @@ func write(r *rand.Rand, c *catalog.Catalog, hostile bool) statement {
 	}
 	for range 2 + w.IntN(5) {
 		s.items = append(s.items, w.aggregate())
+	}
+	if w.one(30) {
+		return w.pivoted()
 	}
 	return s
 }
