@@ -268,7 +268,7 @@ func (w *writer) bounded(depth int) string {
 		return numbers[w.IntN(len(numbers))].sql
 	}
 	b := func() string { return w.bounded(depth - 1) }
-	switch w.IntN(17) {
+	switch w.IntN(18) {
 	case 0, 1:
 		return "GREATEST(LEAST(" + b() + ", " + w.number(depth-1) + "), " + b() + ")"
 	case 2:
@@ -291,6 +291,8 @@ func (w *writer) bounded(depth int) string {
 		return "CASE WHEN " + w.condition(depth-1) + " THEN " + b() + " ELSE " + b() + " END"
 	case 11:
 		return "COALESCE(" + b() + ", " + b() + ")"
+	case 17:
+		return w.chosen()
 	case 12:
 		return w.pick("ABS(", "-(", "FLOOR(", "CEIL(", "SQRT(", "EXP(", "ROUND(", "TRUNC(") + b() + ")"
 	case 13:
@@ -301,6 +303,15 @@ func (w *writer) bounded(depth int) string {
 		return w.pick("ROUND("+b()+", 1)", "CAST("+b()+" AS int) % 3", "(CAST("+b()+" AS int) DIV 2)", "POWER("+b()+", 2)", "LN("+b()+")", "CAST("+b()+" AS int)")
 	}
 	return "CLAMP(" + w.number(depth-1) + ", " + w.pick("0, 1", "-5, 200", "0.5, 0.6", "1e-160, 1e-159", "1, 1000000") + ")"
+}
+
+// chosen writes a value that has bounds by the conditions under which CASE takes it, and what would fail beyond them.
+func (w *writer) chosen() string {
+	f := w.any(value.TypeInt, value.TypeFloat).sql
+	return strings.ReplaceAll(w.pick("CASE WHEN $ BETWEEN 1 AND 7 THEN $ END", "CASE WHEN $ > 2000000000 THEN 1 WHEN $ < -5 THEN 2 ELSE $ END",
+		"CASE WHEN $ * $ < 100 THEN $ * $ ELSE 3 END", "(10 / CASE WHEN $ > 0 THEN $ END)", "(1 / CASE WHEN $ >= 1e-155 THEN $ ELSE 1 END)",
+		"CASE WHEN NOT ($ > 9) AND $ > -9 THEN 1 / ($ - 10) END", "(CASE WHEN $ < 3000000000 AND $ > 1 THEN CAST($ AS int) ELSE 2 END * 3000000000)",
+		"CASE WHEN $ > 100 OR $ < -100 THEN 0 ELSE COALESCE($, 7) END"), "$", f)
 }
 
 // number writes any number.
