@@ -349,30 +349,34 @@ func (b *builder) operand(t *syntax.Expr) operand {
 	e := b.Row(t)
 	o := operand{Expr: e, facts: b.facts(e), term: t, likely: b.likely(e)}
 	if !o.facts.Bounded() {
-		o.none = b.none(e, map[*expr.Expr]bool{})
+		o.none = b.none(o)
 	}
 	return o
 }
 
-// none tells why no row has a value of an expression; "" where some may, or where it was looked at before.
-func (b *builder) none(e *expr.Expr, looked map[*expr.Expr]bool) string {
-	if looked[e] {
-		return ""
-	}
-	looked[e] = true
-	f := b.facts(e)
-	switch {
-	case e.Op == expr.OpColumn && f.Lower > f.Upper: // by WHERE, so there is no row
-		return noRow
-	case len(f.Domain) == 1 && f.Domain[0].IsNull():
+// none tells why no row has a value of an operand; "" where some may.
+func (b *builder) none(o operand) (why string) {
+	if d := o.facts.Domain; len(d) == 1 && d[0].IsNull() {
 		return alwaysNull
 	}
-	for _, a := range e.Args {
-		if why := b.none(a, looked); why == noRow {
-			return why
+	looked := map[*expr.Expr]bool{}
+	var look func(e *expr.Expr)
+	look = func(e *expr.Expr) {
+		if why != "" || looked[e] {
+			return
+		}
+		looked[e] = true
+		if e.Op == expr.OpColumn {
+			if f := b.facts(e); f.Lower > f.Upper { // by WHERE, so there is no row
+				why = noRow
+			}
+		}
+		for _, a := range e.Args {
+			look(a)
 		}
 	}
-	return ""
+	look(o.Expr)
+	return why
 }
 
 // likely is what was released of a column of a table before; nil where nothing was.

@@ -124,6 +124,7 @@ func (w *writer) nested() string {
 		"number": {
 			"ABS(%s)", "-(%s)", "ROUND(%s)", "FLOOR(%s)", "COALESCE(%s, 1)", "GREATEST(%s, 0)", "LEAST(%s, 5)",
 			"(%s + 1)", "(%[1]s * %[1]s)", "(2 / %s)", "NULLIF(%s, 3)", "CASE WHEN %s > 1 THEN 1 ELSE 2 END",
+			"CASE WHEN k > 1 THEN k + %s ELSE n END", "CASE WHEN n BETWEEN 1 AND 9 THEN %s END",
 			"CLAMP(%s, 0, 9)", "SQRT(%s)", "EXP(%s)", "POWER(%s, 2)", "CAST(CAST(%s AS int) AS float)",
 			"IF(%[1]s > 0, %[1]s, 0)", "WIDTH_BUCKET(%s, 0, 10, 5)", "SIGN(%s)", "TRUNC(%s, 2)",
 			"LENGTH(CAST(CAST(%s AS int) AS text))", "DECODE(%s, 1, 2, 3)", "CAST(%s AS int) %% 7", "LN(%s)",

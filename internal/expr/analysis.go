@@ -23,6 +23,7 @@ type RangeAnalysis struct {
 	left   *Budget
 	bare   bool // no domains are wanted
 	depth  int  // of CASE, within whose branches its conditions hold
+	looks  *int // how often conditions of CASE may be looked at yet, here and within; nil: nobody has
 	// conditions hold of every row, and are of what is made of columns.
 	conditions []*Expr
 }
@@ -88,6 +89,9 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 		return f
 	}
 	i.left.visits--
+	if i.depth > 0 {
+		*i.looks--
+	}
 	args := make([]Range, len(e.Args))
 	for k, a := range e.Args {
 		args[k] = i.Range(a)
@@ -129,17 +133,23 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 	return f
 }
 
-// maxCaseDepth is how deep CASE within CASE is looked into, and maxChoices how many arguments of one are.
+// maxCaseDepth is how deep CASE within CASE is looked into, maxChoices how many arguments of one are, and maxLooks how often in all:
+// CASE within CASE within CASE takes the time of its length to a high power.
 const (
 	maxCaseDepth = 3
 	maxChoices   = 65
+	maxLooks     = 10_000
 )
 
 // chosenWhere narrows what is known of a CASE to what each of its values can be where it is chosen: where its condition
 // is true and none before it is. CASE WHEN x BETWEEN 3 AND 15 THEN x END lies from 3 to 15. What is computed in a
 // branch is guarded as before.
 func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
-	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices {
+	if i.looks == nil {
+		looks := maxLooks
+		i.looks = &looks
+	}
+	if i.depth >= maxCaseDepth || len(e.Args) > maxChoices || *i.looks < 0 {
 		return f
 	}
 	all := make([]Range, 0, len(e.Args)/2+1)
@@ -157,6 +167,9 @@ func (i *RangeAnalysis) chosenWhere(e *Expr, f Range) Range {
 func (i *RangeAnalysis) rangeWhere(e *Expr, holds, before []*Expr) Range {
 	f := i.Range(e)
 	conditions := slices.Concat(holds, before)
+	if *i.looks -= 1 + len(conditions); *i.looks < 0 {
+		return f
+	}
 	for _, c := range conditions {
 		narrow := f.restrictBy(e, c)
 		f.Lower, f.Upper = narrow.Lower, narrow.Upper
@@ -178,7 +191,7 @@ func (i *RangeAnalysis) where(conditions []*Expr) *RangeAnalysis {
 		f.Domain = nil
 		return f
 	})
-	in.left, in.bare, in.depth = i.left, true, i.depth+1
+	in.left, in.bare, in.depth, in.looks = i.left, true, i.depth+1, i.looks
 	in.conditions = slices.Clone(i.conditions)
 	for _, c := range conditions {
 		if len(c.Args) > 0 && len(c.Args[0].Args) > 0 && len(in.conditions) < maxMade {
