@@ -84,7 +84,7 @@ func TestLongDomains(t *testing.T) {
 func TestRangesOfChoices(t *testing.T) {
 	u, k := expr.Column("t", "u", value.TypeInt), expr.Column("t", "k", value.TypeFloat)
 	null := expr.Literal(value.Null(value.TypeInt))
-	number := func(x float64) *expr.Expr { return exprtest.Float(x) }
+	number := exprtest.Float
 	of := func(op expr.Op, args ...*expr.Expr) *expr.Expr { return exprtest.New(t, op, args...) }
 	open := func(*expr.Expr) expr.Range { return expr.Unknown(true) }
 	for _, c := range []struct {

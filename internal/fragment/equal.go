@@ -7,13 +7,13 @@ import (
 )
 
 // Equal reports whether two queries make the same rows in the same way, written alike.
-func (q *Query) Equal(o *Query) bool {
-	if q == nil || o == nil || q == o {
-		return q == o
+func (d *Query) Equal(o *Query) bool {
+	if d == nil || o == nil || d == o {
+		return d == o
 	}
-	return q.Grouped == o.Grouped && q.SetOp == o.SetOp && q.Patient == o.Patient && same(q.Filter, o.Filter) &&
-		slices.EqualFunc(q.Relations, o.Relations, Relation.Equal) && slices.EqualFunc(q.Columns, o.Columns, Output.Equal) &&
-		slices.EqualFunc(q.Inputs, o.Inputs, (*Query).Equal)
+	return d.Grouped == o.Grouped && d.SetOp == o.SetOp && d.Patient == o.Patient && same(d.Filter, o.Filter) &&
+		slices.EqualFunc(d.Relations, o.Relations, Relation.Equal) && slices.EqualFunc(d.Columns, o.Columns, Output.Equal) &&
+		slices.EqualFunc(d.Inputs, o.Inputs, (*Query).Equal)
 }
 
 // Equal reports whether two relations are the same, and joined alike.

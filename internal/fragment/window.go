@@ -193,18 +193,18 @@ func (w *Window) framed(from *joined, rows []int, i int) (start, end int) {
 }
 
 // Compare orders two values: below 0 where a comes first.
-func (by Order) Compare(a, b value.Value) int {
+func (o Order) Compare(a, b value.Value) int {
 	switch {
 	case a.IsNull() && b.IsNull():
 		return 0
 	case a.IsNull() || b.IsNull():
-		if a.IsNull() == by.NullsFirst {
+		if a.IsNull() == o.NullsFirst {
 			return -1
 		}
 		return 1
 	}
 	c := value.Compare(a, b)
-	if by.Descending {
+	if o.Descending {
 		return -c
 	}
 	return c

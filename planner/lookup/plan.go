@@ -67,9 +67,7 @@ func isOfHospital(e *expr.Expr) bool {
 func (p *Planner) isPublic(r fragment.Relation) bool {
 	f := fragment.Fragment{Relations: []fragment.Relation{r}}
 	tables := f.Tables()
-	return len(tables) > 0 && !slices.ContainsFunc(tables, func(name string) bool {
-		return relational.IsMade(name)
-	})
+	return len(tables) > 0 && !slices.ContainsFunc(tables, relational.IsMade)
 }
 
 // Replace gives what is computed from releases with lookups in the place of all that reads public tables.

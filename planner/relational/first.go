@@ -71,7 +71,7 @@ func (r *Resolver) first(q *syntax.Query, pairs []correlation) (rows *Resolver, 
 }
 
 // LimitedRows plans LIMIT and OFFSET of released or public rows that a query around reads, in an empty resolver.
-func (over *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
+func (r *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 	first, last := int64(1), int64(1)<<32
 	if q.Offset != nil {
 		first += int64(RowsAsked(q.Offset, "OFFSET"))
@@ -81,10 +81,10 @@ func (over *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 	}
 	inner, places := WithOrder(q)
 	within.HandOver(q, inner)
-	d := over.Derive(inner, within, q.At)
-	r := &Resolver{Catalog: over.Catalog, composer: over.composer, Depth: over.Depth}
-	s := r.Adopt(d, "", q.At)
-	n := r.numbering()
+	d := r.Derive(inner, within, q.At)
+	around := &Resolver{Catalog: r.Catalog, composer: r.composer, Depth: r.Depth}
+	s := around.Adopt(d, "", q.At)
+	n := around.numbering()
 	column := func(i int) *expr.Expr {
 		c, _ := s.Schema.Column(d.Named[i].Column)
 		return s.Expr(c)

@@ -74,11 +74,9 @@ func (p *parser) constants() (list []*Expr) {
 
 // selectedList is SELECT of a list, which has a row for each of its values.
 func (p *parser) selectedList(q *Query, list []*Expr) *Query {
-	name := p.token(-1).text
+	name := "unnest"
 	if p.accept("as") || p.here().isName() {
 		name = p.name("write a name after AS").label()
-	} else {
-		name = "unnest"
 	}
 	if p.comes(",") || p.comes("from") {
 		Refuse(CodeNotSupported, p.here().at, "write it in FROM: FROM t CROSS JOIN UNNEST(ARRAY[1, 2]) AS v (x)", "a list beside other columns is not answered")

@@ -92,8 +92,8 @@ var (
 
 func columnName(name string) string {
 	if m := cast.FindStringSubmatch(name); m != nil && !strings.HasPrefix(name, "CAST(json_object(") {
-		if m := bare.FindStringSubmatch(m[1]); m != nil && m[1] != "null" {
-			return m[1]
+		if of := bare.FindStringSubmatch(m[1]); len(of) > 1 && of[1] != "null" {
+			return of[1]
 		}
 		return columnName(m[1])
 	}
