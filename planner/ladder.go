@@ -55,7 +55,7 @@ func (b *builder) profiledRows() int {
 // well, of a quarter of the range or less, more.
 func (b *builder) spreading() float64 {
 	spreading := 5 * math.Sqrt2
-	for _, t := range aggregatesIn(b.syntax.Select) {
+	for _, t := range b.syntax.Select.Aggregates() {
 		switch {
 		case t.Name == "avg" || t.Name == "count" || t.Name == "sum":
 			return math.Sqrt2
@@ -74,7 +74,7 @@ func (b *builder) profiledGroups() int {
 		l = of
 	}
 	if len(l) == 0 || len(b.fragment.Keys) == 0 || !(b.query.Epsilon > 0) || b.query.Accuracy != nil || b.counted != nil ||
-		!slices.ContainsFunc(aggregatesIn(b.syntax.Select), func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct }) {
+		!slices.ContainsFunc(b.syntax.Select.Aggregates(), func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct }) {
 		return 0
 	}
 	groups, possible := undeclaredGroups, maxProfiledGroups
@@ -124,7 +124,7 @@ func (b *builder) bins() int {
 
 // sumsAlone reports whether all that is asked for are sums, so that a patient's rows are not counted.
 func (b *builder) sumsAlone() bool {
-	for _, t := range aggregatesIn(b.syntax.Select) {
+	for _, t := range b.syntax.Select.Aggregates() {
 		if t.Name != "sum" || t.Distinct {
 			return false
 		}

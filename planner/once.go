@@ -74,27 +74,9 @@ func (b *builder) countedKey() *expr.Expr {
 	return key
 }
 
-// aggregatesIn lists the aggregates of a SELECT's items and HAVING.
-func aggregatesIn(s *syntax.Select) []*syntax.Expr {
-	var all []*syntax.Expr
-	add := func(t *syntax.Expr) bool {
-		if t.IsAggregate() {
-			all = append(all, t)
-		}
-		return !t.IsAggregate()
-	}
-	for _, i := range s.Items {
-		i.Term.Walk(add)
-	}
-	if s.Having != nil {
-		s.Having.Walk(add)
-	}
-	return all
-}
-
 // severalCounts reports whether a SELECT counts something distinct beside other aggregates.
 func severalCounts(s *syntax.Select) bool {
-	all := aggregatesIn(s)
+	all := s.Aggregates()
 	return len(all) > 1 && slices.ContainsFunc(all, func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct })
 }
 
@@ -106,7 +88,7 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *relational.Resolve
 	}
 	var apart []*syntax.Expr
 	first, only := (*expr.Expr)(nil), true // which countOnce counts, if it may
-	for _, t := range aggregatesIn(s) {
+	for _, t := range s.Aggregates() {
 		key, patients := rows.CountedBy(t)
 		switch {
 		case patients:

@@ -93,7 +93,7 @@ func (p *parser) selectedList(q *Query, list []*Expr) *Query {
 var quantileLists = words("percentile_cont percentile_disc percentile percentile_approx approx_percentile quantile quantile_cont")
 
 // severalShares is what a list of shares is called until its columns are told.
-const severalShares = " several"
+const severalShares = internal + "several"
 
 // shares reads a list of shares among the arguments of such a function, if one comes.
 func (p *parser) shares() *Expr {

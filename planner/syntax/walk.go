@@ -178,3 +178,21 @@ func (r *rewriter) query(q *Query) *Query {
 	x.Select = &s
 	return &x
 }
+
+// Aggregates lists the aggregates of a SELECT's items and HAVING, the outermost of those within each other.
+func (s *Select) Aggregates() []*Expr {
+	var all []*Expr
+	add := func(t *Expr) bool {
+		if t.IsAggregate() {
+			all = append(all, t)
+		}
+		return !t.IsAggregate()
+	}
+	for _, i := range s.Items {
+		i.Term.Walk(add)
+	}
+	if s.Having != nil {
+		s.Having.Walk(add)
+	}
+	return all
+}
