@@ -135,7 +135,7 @@ func (q *query) giveBack(ctx context.Context, reservation string) {
 	}
 }
 
-// answerEntry notes in the ledger that something is about to leave.
+// answerEntry is the ledger's entry that something is about to leave.
 func (q *query) answerEntry(key string) (ledger.Entry, error) {
 	detail, err := json.Marshal(map[string]any{"answer": key, "hospitals": len(q.parts)})
 	return ledger.Entry{

@@ -29,12 +29,12 @@ type Program struct {
 type postProcessing struct {
 	*fragment.Query
 	columns []outputColumn
-	order   []fragment.Order // by columns of Derived
+	order   []fragment.Order // by columns of the Query
 	limit   int              // -1: all
 	offset  int
 }
 
-// outputColumn is one column of the answer: what it is called, and its name in the Derived.
+// outputColumn is one column of the answer: what it is called, and its name in the Query.
 type outputColumn struct{ label, name string }
 
 // programPlanner plans the releases of one query and what is computed from them.

@@ -31,7 +31,7 @@ type authInterceptor struct {
 
 type whoKey struct{}
 
-// who asks; the gate has put it there.
+// who asks; the interceptor has put it there.
 func who(ctx context.Context) coordinator.Researcher {
 	w, _ := ctx.Value(whoKey{}).(coordinator.Researcher)
 	return w

@@ -772,7 +772,7 @@ func TestLike(t *testing.T) {
 	}
 }
 
-func TestAShelfIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	s := newTTLCache[int](time.Hour, 10*overhead)
 	bob := s.put("bob", 1, 0)
 	var ids []string

@@ -32,18 +32,18 @@ const (
 // door translates Flight SQL.
 type door struct {
 	flightsql.BaseServer
-	asker    Asker
-	informer Informer
-	log      *slog.Logger
-	voyages  *ttlCache[*execution]
-	prepared *ttlCache[*statement]
-	infos    map[uint32]bool // the SqlInfo that is registered
+	asker      Asker
+	informer   Informer
+	log        *slog.Logger
+	executions *ttlCache[*execution]
+	prepared   *ttlCache[*statement]
+	infos      map[uint32]bool // the SqlInfo that is registered
 }
 
 func newDoor(asker Asker, informer Informer, log *slog.Logger) (*door, error) {
 	d := &door{
 		asker: asker, informer: informer, log: log, infos: map[uint32]bool{},
-		voyages: newTTLCache[*execution](ticketLife, ticketBytes), prepared: newTTLCache[*statement](preparedLife, preparedBytes),
+		executions: newTTLCache[*execution](ticketLife, ticketBytes), prepared: newTTLCache[*statement](preparedLife, preparedBytes),
 	}
 	return d, d.registerInfo()
 }
@@ -127,7 +127,7 @@ func (d *door) book(ctx context.Context, sql string, parameters map[string]value
 	if err != nil {
 		return nil, d.fail(err)
 	}
-	id := d.voyages.put(who(ctx).Name, newExecution(request, s, o), bytesOf(sql, parameters))
+	id := d.executions.put(who(ctx).Name, newExecution(request, s, o), bytesOf(sql, parameters))
 	ticket, err := flightsql.CreateStatementQueryTicket([]byte(id))
 	if err != nil {
 		return nil, d.fail(err)
@@ -150,7 +150,7 @@ func bytesOf(sql string, parameters map[string]value.Value) int64 {
 // DoGetStatement runs the ticket's query, or gives its answer again.
 func (d *door) DoGetStatement(ctx context.Context, t flightsql.StatementQueryTicket) (*arrow.Schema, <-chan flight.StreamChunk, error) {
 	id := string(t.GetStatementHandle())
-	v, ok := d.voyages.get(who(ctx).Name, id)
+	v, ok := d.executions.get(who(ctx).Name, id)
 	if !ok {
 		return nil, nil, invalid("this ticket is unknown, or too old", "ask the query again; over the same data it costs nothing")
 	}
@@ -159,7 +159,7 @@ func (d *door) DoGetStatement(ctx context.Context, t flightsql.StatementQueryTic
 		return nil, nil, d.fail(err)
 	}
 	if first {
-		d.voyages.add(id, util.TotalRecordSize(record))
+		d.executions.add(id, util.TotalRecordSize(record))
 	}
 	return schema, chunks(record), nil
 }
@@ -172,7 +172,7 @@ func (d *door) CancelFlightInfo(ctx context.Context, r *flight.CancelFlightInfoR
 		if err != nil {
 			continue
 		}
-		if v, ok := d.voyages.get(who(ctx).Name, string(ticket.GetStatementHandle())); ok {
+		if v, ok := d.executions.get(who(ctx).Name, string(ticket.GetStatementHandle())); ok {
 			status = v.stop()
 		}
 	}

@@ -140,7 +140,7 @@ func readPartial(v any, p fragment.Partial, into []int64) error {
 	return nil
 }
 
-// valueOf slots a value of a driver into one of the type.
+// valueOf turns a value of a driver into one of the type.
 func valueOf(v any, t value.Type) (value.Value, error) {
 	switch v := v.(type) {
 	case nil:

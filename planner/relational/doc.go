@@ -26,7 +26,7 @@
 //     catalog divides; names.go gives names their columns, and constants.go those of queries that read no table;
 //   - patient.go tells whose the rows are, by the keys of the catalog; rowlimit.go how many rows a patient may have;
 //   - derive.go makes relations of queries: setop.go, group.go, window.go, values.go and first.go (LIMIT) do so for parts
-//     of SQL, project.go makes the columns, order.go reads ORDER BY; prune.go leaves out what nothing reads;
+//     of SQL, ordered.go writes aggregates in an order as others of numbered rows, project.go makes the columns, order.go reads ORDER BY; prune.go leaves out what nothing reads;
 //   - subquery.go, scalar_subquery.go and lateral.go join correlated queries; regroup.go puts a relation between rows and
 //     what reads them.
 package relational

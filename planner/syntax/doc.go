@@ -10,6 +10,8 @@
 //   - scan.go reads the tokens of internal/sqltoken by the SQL standard, and refuses what is none;
 //   - parse.go, statement.go, query.go, from.go, term.go, special.go and call.go read them by recursive descent.
 //     Where databases read a text in two ways, it is refused;
+//     list.go, pivot.go, ordered.go, quantified.go and fulljoin.go write forms of SQL as others of the same meaning, and
+//     dialect.go and spelling.go those of other databases;
 //   - precedence.go alone sees sqlparser, whose grammar settles what binds tighter among AND, OR, NOT and among
 //     arithmetic. It is handed operators and numbered placeholders only;
 //   - tree.go is the tree;

@@ -78,7 +78,7 @@ func declared() (relations, functions map[string]bool) {
 	return relations, functions
 }
 
-// rewriter seats PostgreSQL's spelling into DuckDB's.
+// rewriter turns PostgreSQL's spelling into DuckDB's.
 type rewriter struct {
 	d         *Dictionary
 	session   Session

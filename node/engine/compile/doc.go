@@ -1,4 +1,4 @@
-// Package compile slots fragments into SQL, in the dialects of the engines. It
+// Package compile turns fragments into SQL, in the dialects of the engines. It
 // knows no driver and opens nothing.
 //
 // # From fragment to SQL

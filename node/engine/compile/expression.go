@@ -32,7 +32,7 @@ type code struct {
 	loose bool
 }
 
-// compiler slots one select of a fragment, and the expressions in it, into SQL.
+// compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
 	target  *Target
 	known   *expr.RangeAnalysis       // what this SQL enforces itself

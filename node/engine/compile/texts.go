@@ -77,7 +77,7 @@ func (c *compiler) concat(e *expr.Expr) code {
 	return c.f("(%s)", all)
 }
 
-// letters slots letters into others. The engine's own function knows more of them; where all are ASCII, it is right, and does
+// letters turns letters into others. The engine's own function knows more of them; where all are ASCII, it is right, and does
 // not look each character up in a list.
 func letters(from, to, bytes string) write {
 	return func(c *compiler, e *expr.Expr) code {

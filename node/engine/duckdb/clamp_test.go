@@ -21,7 +21,7 @@ import (
 var lastClamp = regexp.MustCompile(`CASE WHEN (v\d+) < \S+ THEN \S+ WHEN v\d+ > \S+ THEN \S+ ELSE v\d+ END`)
 
 // TestBenchClamp prints what the last clamp costs, which bounds a patient's part whatever else is known: the processor's time for the
-// same SQL with and without, in slots. BenchmarkWorkers has what a process of its own costs a statement.
+// same SQL with and without, in turns. BenchmarkWorkers has what a process of its own costs a statement.
 func TestBenchClamp(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes a minute")

@@ -230,6 +230,7 @@ func TestDataVersionIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	b[len(b)/2]++
+	wrote := time.Now()
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +240,7 @@ func TestDataVersionIsKept(t *testing.T) {
 	if version() == before {
 		t.Error("another byte in a file does not change the version")
 	}
-	if kept := e.version.Load(); kept.version != before {
+	if kept := e.version.Load(); kept.version != before && time.Since(wrote) < coarseTick { // as on a machine that is not too busy
 		t.Error("what is read of a file that was just written is believed to be the last word")
 	}
 }

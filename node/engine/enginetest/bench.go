@@ -108,7 +108,7 @@ func Benchmark(b *testing.B, open func(c *catalog.Catalog) Engine, raw func(ctx 
 			}
 			run()
 			typed()
-			// In slots, so that what else the machine does slows both.
+			// In turns, so that what else the machine does slows both.
 			var through, direct time.Duration
 			b.ResetTimer()
 			for range b.N {

@@ -13,7 +13,7 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// derived compares derived relations with Derived.Evaluate: groups, windows and
+// derived compares derived relations with fragment.Query.Evaluate: groups, windows and
 // combinations, made at random over random wards.
 func (k Kind) derived(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
