@@ -84,13 +84,20 @@ func (l Ladder) With(hidden float64) Ladder {
 // Best is the limit with which a total errs least: by what is left out, and by noise of that scale for a limit of one
 // row.
 func (l Ladder) Best(scale float64) int {
+	return l.leastError(func(limit int) float64 {
+		lost, _ := l.Lost(limit)
+		return math.Hypot(lost, scale*float64(limit))
+	})
+}
+
+// leastError is the limit with which an error is least, of limits that are an eighth apart, up to the last step; 0 of no steps.
+func (l Ladder) leastError(of func(limit int) float64) int {
 	if len(l) == 0 {
 		return 0
 	}
 	best, least := 0, math.Inf(1)
 	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/8) {
-		lost, _ := l.Lost(limit)
-		if x := math.Hypot(lost, scale*float64(limit)); x < least {
+		if x := of(limit); x < least {
 			best, least = limit, x
 		}
 	}
@@ -104,17 +111,10 @@ const differing = 0.01
 // BestOfMean is the limit with which a mean, or a share, errs least, in units of half of its bounds' range: as it weighs who has more
 // rows less, and by noise of that scale for a limit of one row in a sum of all rows.
 func (l Ladder) BestOfMean(scale float64) int {
-	if len(l) == 0 {
-		return 0
-	}
-	best, least := 0, math.Inf(1)
-	for limit := 1; limit <= l[len(l)-1].Rows; limit += max(1, limit/8) {
+	return l.leastError(func(limit int) float64 {
 		lost, all := l.Lost(limit)
-		if x := math.Hypot(differing*lost/all, scale*float64(limit)/(all-lost)); x < least {
-			best, least = limit, x
-		}
-	}
-	return best
+		return math.Hypot(differing*lost/all, scale*float64(limit)/(all-lost))
+	})
 }
 
 // Groups is in how many groups a patient may be and count in full, such that the number of patients in each of some groups errs least:

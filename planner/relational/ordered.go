@@ -76,7 +76,7 @@ func (o *ordering) rows(r *Resolver, s *syntax.Select) []syntax.From {
 	joined := syntax.From{At: s.From[0].At, Query: &syntax.Query{At: s.At, Select: in}}
 	for i, f := range in.From {
 		if f.Alias == "" && f.Tables == nil {
-			f.Alias = " rows " + strconv.Itoa(i+1)
+			f.Alias = syntax.Internal("rows " + strconv.Itoa(i+1))
 			in.From[i] = f
 		}
 		joined.Tables = append(joined.Tables, f.Names()...)
@@ -101,7 +101,7 @@ func (o *ordering) number(function string, t, counts *syntax.Expr, order []synta
 		last := syntax.NewOperator("case", counts, integer(t.At, 0), integer(t.At, 1))
 		w.OrderBy = append([]syntax.Order{{Term: last}}, order...)
 	}
-	name := " place " + strconv.Itoa(len(o.numbers)+1)
+	name := syntax.Internal("place " + strconv.Itoa(len(o.numbers)+1))
 	o.numbers = append(o.numbers, syntax.Item{Term: &syntax.Expr{Kind: syntax.Call, At: t.At, Name: function, Over: w}, Alias: "." + name})
 	return &syntax.Expr{Kind: syntax.Column, At: t.At, Name: name}
 }

@@ -23,9 +23,9 @@ import (
 // Columns tells the names of a table's columns, in lower case; nil where there is no such table.
 type Columns func(table string) []string
 
-const (
-	groups  = " groups"  // the release
-	present = " present" // the groups of the public rows
+var (
+	groups  = syntax.Internal("groups")  // the release
+	present = syntax.Internal("present") // the groups of the public rows
 )
 
 // joining is a SELECT that is asked as a release and what is made of it.

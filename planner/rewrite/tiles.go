@@ -22,7 +22,7 @@ func (r *ranked) tiled(q *syntax.Query, out *syntax.Select, tile *tiles) *syntax
 	if len(out.GroupBy) > 0 || r.Having != nil || r.within != whole01 {
 		return nil
 	}
-	const name = " tiles"
+	name := syntax.Internal("tiles")
 	release := &syntax.Select{At: r.At, From: out.From}
 	var all *syntax.Query
 	for k := range tile.n {
