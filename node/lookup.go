@@ -79,13 +79,9 @@ func (s *service) lookup(ctx context.Context, id pki.Identity, l *fragment.Looku
 	case <-ctx.Done():
 		return nil, refuse(stopped(ctx), errors.New("while it waited for its turn"))
 	}
-	version, err := s.version(ctx)
+	version, err := s.verifiedVersion(ctx, over)
 	if err != nil {
 		return nil, err
-	}
-	if version != over.version {
-		s.verifyAnew()
-		return nil, refuse(CodeData, nil)
 	}
 	found, err := s.look(ctx, &l.Reading)
 	if err != nil {

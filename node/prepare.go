@@ -50,13 +50,9 @@ func (s *service) prepare(ctx context.Context, id pki.Identity, r *fragment.Requ
 			s.reservations.withdraw(bytes)
 		}
 	}()
-	version, err := s.version(ctx)
+	version, err := s.verifiedVersion(ctx, over)
 	if err != nil {
 		return nil, err
-	}
-	if version != over.version {
-		s.verifyAnew()
-		return nil, refuse(CodeData, nil)
 	}
 	shown := *r
 	shown.Token = "" // a secret
@@ -95,6 +91,17 @@ func (s *service) version(ctx context.Context) (string, error) {
 		return "", refuse(CodeEngine, errors.New(class(err)))
 	}
 	return v, nil
+}
+
+// verifiedVersion is the version of the data where it is the one that was compared with the catalog; else the data is
+// compared anew, and what is asked is refused.
+func (s *service) verifiedVersion(ctx context.Context, over *verified) (string, error) {
+	v, err := s.version(ctx)
+	if err == nil && v != over.version {
+		s.verifyAnew()
+		err = refuse(CodeData, nil)
+	}
+	return v, err
 }
 
 // sweep gives back what ran out.
