@@ -457,7 +457,7 @@ func TestTally(t *testing.T) {
 		}
 	}
 	t.Logf("%d were read twice; of the others in %d rows were counted as they came, and in %d not; %d were too much", twice, counted, once, tooMuch)
-	if twice < 5 || counted < 5 || once < 5 {
+	if twice < 3 || counted < 3 || once < 3 { // 8, 8 and 17; which memory ends first hangs on how threads run
 		t.Error("the cases are not those that this is for")
 	}
 }
