@@ -462,6 +462,76 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// TestTallyIsForgotten: what was counted as it came of partitions that are read once more, since memory ended after
+// it, counts once.
+func TestTallyIsForgotten(t *testing.T) {
+	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
+	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt),
+		Norm: fragment.L2, MaxGroups: 1, MaxRows: 50, Partials: []fragment.Partial{{Kind: fragment.PartialRows}, {Kind: fragment.PartialPatients}}}
+	proof, err := fragment.Check(f, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := New(f, proof, []int{-1, -1})
+	r := rand.New(rand.NewPCG(7, 8))
+	rows := make([]record, 90_000)
+	for i := range rows {
+		rows[i].id = int64(i / 40) // patient by patient
+		if i >= 20_000 {
+			rows[i].id = int64(r.IntN(4000))
+		}
+	}
+	sums := func(most int64, tallies bool) (got map[string][]int64, readings, tallied int) {
+		op, err := plan.New(most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		op.tallies = tallies
+		got, readings, tallied, err = feed(t, op, rows, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got, readings, tallied
+	}
+	want, _, _ := sums(1<<30, false)
+	got, readings, tallied := sums(600_000, true)
+	if diff := gocmp.Diff(want, got); diff != "" || readings < 2 || tallied < 100 {
+		t.Errorf("%d patients were counted as they came, in %d readings: %s", tallied, readings, diff)
+	}
+}
+
+// TestTallyIsBounded: a patient of more rows than a record counts is told, and never passes for a place that is empty,
+// after which others would count twice.
+func TestTallyIsBounded(t *testing.T) {
+	plan := &Plan{
+		Patient: value.TypeInt, Single: Clip{Limit: fragment.Steps},
+		Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}},
+	}
+	for _, x := range []struct {
+		tallied uint64
+		want    error
+	}{{math.MaxUint32 - 2, nil}, {math.MaxUint32, ErrTooMuch}} {
+		op, err := plan.New(1 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := op.Add(4, []Column{{Ints: []int64{7, 7, 7, 7}}}); err != nil {
+			t.Fatal(err)
+		}
+		people := &op.all[0].people
+		people.words[people.find(partitionFirst(mix(7^op.seed)))+1] = x.tallied
+		if err := op.Add(2, []Column{{Ints: []int64{7, 8}}}); err != nil {
+			t.Fatal(err)
+		}
+		if people.n != 1 {
+			t.Fatalf("%d patients are counted as they came", people.n)
+		}
+		if _, err := op.Again(t.Context(), 1); !errors.Is(err, x.want) {
+			t.Errorf("of %d rows: %v", x.tallied, err)
+		}
+	}
+}
+
 // TestMixTellsApart: no two patients have one hash, since a word follows from its hash.
 func TestMixTellsApart(t *testing.T) {
 	inverse := func(odd uint64) uint64 {

@@ -184,11 +184,11 @@ func (a *adder) tallied(ctx context.Context, at int) error {
 	rows := 0
 	for _, t := range a.op.all {
 		if t.people.words != nil {
-			a.collect(&t.people, at)
+			rows += a.collect(&t.people, at)
 		}
 		for _, block := range append(t.parts[at].full, t.parts[at].now) {
-			rows += len(block)
-			if rows > math.MaxInt32 {
+			rows += len(block) / a.op.words
+			if rows > math.MaxUint32 { // a patient may have them all, whose count would become another's
 				return ErrTooMuch
 			}
 			a.count(block)
@@ -239,17 +239,20 @@ func (a *adder) patient(hash uint64) int {
 	return a.people.find(hash << partitionBits)
 }
 
-// collect adds the records of a partition to a.people. They stand from the partition's first place on, until a place is empty after
-// the last: each is at its hash's place, or after it with no empty one between.
-func (a *adder) collect(from *tally, partition int) {
+// collect adds the records of a partition to a.people, and gives how many rows they are of. They stand from the
+// partition's first place on, until a place is empty after the last: each is at its hash's place, or after it with no
+// empty one between.
+func (a *adder) collect(from *tally, partition int) (rows int) {
 	each := from.places() / partitions
 	end := len(from.words) - from.record
 	for place, at := 0, partition*each*from.record; ; place++ {
-		there := uint32(from.words[at+1]) != 0 //nolint:gosec // its lower half
+		n := uint32(from.words[at+1]) //nolint:gosec // its lower half
+		there := n != 0
 		if !there && place >= each {
-			return
+			return rows
 		}
 		if hash := from.words[at]; there && int(hash>>(64-partitionBits)) == partition { //nolint:gosec // eight bits
+			rows += int(n)
 			to := a.patient(hash)
 			for word := 1; word < from.record; word++ {
 				a.people.words[to+word] += from.words[at+word]
