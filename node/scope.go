@@ -16,7 +16,7 @@ import (
 // An identifier is a column that tells rows or patients apart: a private table's patient, its key of
 // one column, what refers to another private table, and what the catalog calls one. Of one that the study does not list itself a
 // fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
-// of a relation, it may
+// of a relation, or that column where a condition holds which reads no such identifier, and NULL elsewhere, it may
 //
 //   - equal another one of its kind, as a whole condition of a filter or a join;
 //   - be tested for NULL, which is how an outer join says that it found no row;
@@ -191,8 +191,8 @@ func (s scope) output(o *fragment.Output, relations map[string]shown) (is shows,
 	switch o.Function {
 	case "":
 		check = s.plain
-		if o.Expr.Op == expr.OpColumn {
-			is = relations[o.Expr.Relation][strings.ToLower(o.Expr.Column)]
+		if c, _ := standing(o.Expr); c != nil {
+			is = relations[c.Relation][strings.ToLower(c.Column)]
 		}
 		is.null = is.null || o.Expr.Op == expr.OpLiteral && o.Expr.Value.IsNull()
 	case fragment.FunctionCount, fragment.FunctionDistinct:
@@ -285,10 +285,27 @@ func (s scope) conditions(e *expr.Expr, relations map[string]shown) error {
 
 // plain checks what may be an identifier as it stands, but not what is computed from one; nil is neither.
 func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
-	if e != nil && e.Op == expr.OpColumn {
-		return s.reads(e, relations)
+	c, when := standing(e)
+	if c == nil {
+		return s.value(e, relations)
 	}
-	return s.value(e, relations)
+	if err := s.value(when, relations); err != nil {
+		return err
+	}
+	return s.reads(c, relations)
+}
+
+// standing tells of which column an expression has the value: in every row, or in those where a condition holds, and NULL
+// in all others. It is nil where the value is computed; the condition is nil where there is none.
+func standing(e *expr.Expr) (column, when *expr.Expr) {
+	switch {
+	case e == nil:
+	case e.Op == expr.OpColumn:
+		return e, nil
+	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[1].Op == expr.OpColumn && e.Args[2].Op == expr.OpLiteral && e.Args[2].Value.IsNull():
+		return e.Args[1], e.Args[0]
+	}
+	return nil, nil
 }
 
 // value checks an expression whose value may show or depend on what it reads.

@@ -108,6 +108,16 @@ func TestScopeOfQueries(t *testing.T) {
 		{"SELECT COUNT(*) FROM (SELECT id, ward FROM visit QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY visit % 7) = 1) d", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 7 PRECEDING AND 7 PRECEDING) AS n FROM visit) d WHERE n = 1", visit},
 		{"SELECT COUNT(*) FROM (SELECT id, MAX(day) OVER (PARTITION BY id ORDER BY visit RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS n FROM visit) d WHERE n IS NULL", visit},
+		// A column where a condition holds is that column.
+		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS n FROM visit) d WHERE n = 7", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, MAX(CASE WHEN ward = 'north' THEN visit END) AS n FROM visit GROUP BY id) d WHERE n > 0", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS x FROM visit UNION SELECT id, 7 FROM person) d", visit},
+		{"SELECT COUNT(CASE WHEN visit = 7 THEN visit END) FROM visit", visit},
+		{"SELECT COUNT(DISTINCT CASE WHEN visit = 7 THEN visit END) FROM visit", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit ELSE 7 END) AS n FROM visit GROUP BY id) d WHERE n = 1", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit ELSE before END) AS n FROM visit GROUP BY id) d WHERE n = 1", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit + 1 END) AS n FROM visit GROUP BY id) d WHERE n = 1", visit},
+		{"SELECT COUNT(*) FROM (SELECT id, CASE WHEN ward = 'north' THEN visit END AS n FROM visit) d GROUP BY n", visit},
 		// The finding itself.
 		{`SELECT SUM(age), COUNT(*) FILTER (WHERE hiv) FROM (
 			SELECT id, age, hiv, k, COUNT(*) OVER (PARTITION BY id) AS a, COUNT(*) OVER (PARTITION BY id, CASE WHEN id = 42 THEN k ELSE 0 END) AS b
@@ -152,6 +162,10 @@ func TestScopeOfQueries(t *testing.T) {
 		"SELECT ward, COUNT(*) FROM (SELECT id, ward FROM visit QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY day, visit) = 1) v GROUP BY ward",
 		"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY day RANGE BETWEEN INTERVAL '7 days' PRECEDING AND CURRENT ROW) AS n FROM visit) d WHERE n > 1",
 		"SELECT COUNT(*) FROM (SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY visit ROWS BETWEEN 7 PRECEDING AND CURRENT ROW) AS n FROM visit) d WHERE n > 1",
+		"SELECT COUNT(CASE WHEN ward = 'north' THEN visit END), COUNT(id) FILTER (WHERE day > '2024-01-01') FROM visit",
+		"SELECT COUNT(DISTINCT CASE WHEN ward = 'north' THEN visit END) FROM visit",
+		"SELECT SUM(n) FROM (SELECT id, CLAMP(COUNT(DISTINCT visit) FILTER (WHERE ward = 'north'), 0, 10) AS n FROM visit GROUP BY id) d",
+		"SELECT * FROM (SELECT hiv, id FROM person) PIVOT (COUNT(id) FOR hiv IN (true AS yes, false AS no)) p",
 		"SELECT COUNT(*) FROM (SELECT id, visit FROM visit UNION SELECT id, before FROM visit) d",
 		"SELECT COUNT(*) FROM (SELECT id, visit FROM visit UNION ALL SELECT id, NULL FROM person) d",
 		"SELECT COUNT(*) FROM (SELECT id FROM visit EXCEPT SELECT id FROM person WHERE hiv) d",

@@ -226,6 +226,7 @@ func (b *builder) aggregate(t *syntax.Expr) *expr.Expr {
 		}
 	}
 	a := b.argument(t, f)
+	f = a.outermost(f)
 	placed := a.placed != nil
 	if placed {
 		f = a.placed
@@ -314,6 +315,20 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		a.y = b.operand(t.Args[1])
 	}
 	return a
+}
+
+// outermost reads the quantiles 0 and 1 as MIN and MAX: no value crosses a share of nothing, and what lies halfway to the
+// public bound is no value that anybody has.
+func (a *argument) outermost(f *function) *function {
+	switch {
+	case f != aggregates["quantile"]:
+	case a.value == 0:
+		return aggregates["min"]
+	case a.value == 1:
+		a.value = 0
+		return aggregates["max"]
+	}
+	return f
 }
 
 // constant is an argument that must be a number of the query.

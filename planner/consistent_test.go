@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,18 @@ func noisyCell(p *Plan, patients []map[string]value.Value, r *rand.Rand) Cell {
 		}
 	}
 	return cell
+}
+
+// TestOutermostQuantiles: the quantiles 0 and 1 are MIN and MAX, and not what lies halfway to the bounds.
+func TestOutermostQuantiles(t *testing.T) {
+	p := quantilePlan(t, "SELECT APPROX_QUANTILES(admissionweight, 2), PERCENTILE_DISC(1) WITHIN GROUP (ORDER BY admissionweight), MIN(admissionweight), MAX(admissionweight) FROM patient")
+	var functions []*function
+	for _, a := range p.Aggregates {
+		functions = append(functions, a.function)
+	}
+	if want := []*function{aggregates["min"], aggregates["quantile"], aggregates["max"]}; !slices.Equal(functions, want) {
+		t.Errorf("the query has %d aggregates, or others than MIN, a quantile and MAX", len(functions))
+	}
 }
 
 // TestQuantilesAreInOrder: MIN ≤ quantiles ≤ MAX in every answer, however few values there are.
