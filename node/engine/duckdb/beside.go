@@ -72,12 +72,16 @@ func (p *places) alone(name string, at *engine.Place) error {
 			return err
 		}
 	}
-	entries, err := os.ReadDir(p.config.Folder)
+	folder, err := filepath.Abs(p.config.Folder) // as the files that were found are named
+	if err != nil {
+		return fmt.Errorf("%w: folder: %w", engine.ErrConfig, err)
+	}
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return fmt.Errorf("%w: %w", engine.ErrConfig, err)
 	}
 	for _, entry := range entries {
-		path := filepath.Join(p.config.Folder, entry.Name())
+		path := filepath.Join(folder, entry.Name())
 		rest, mine := strings.CutPrefix(entry.Name(), name)
 		if !mine || !strings.HasPrefix(rest, ".") || !holdsRows(rest) || among(matches, path) {
 			continue
@@ -87,7 +91,7 @@ func (p *places) alone(name string, at *engine.Place) error {
 		}
 		at.Note = path + " is not read: of a table's Parquet and CSV files the Parquet files are"
 	}
-	root, err := filepath.EvalSymlinks(filepath.Join(p.config.Folder, name))
+	root, err := filepath.EvalSymlinks(filepath.Join(folder, name))
 	if err != nil {
 		return nil // no folder of that name
 	}

@@ -622,6 +622,27 @@ tables:
 	}
 }
 
+// TestRelativeFolder: a folder that is named from where one stands has the tables that it has by its whole path.
+func TestRelativeFolder(t *testing.T) {
+	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}}}, lab: {patient: id, columns: {id: {type: int, nullable: false}}}}"
+	cfg := newFolder(t, "", map[string][]byte{"stay.csv": []byte("id\n1\n"), "lab/day=1/1.csv": []byte("id\n2\n")})
+	t.Chdir(filepath.Dir(cfg.Folder))
+	cfg.Folder = filepath.Base(cfg.Folder)
+	e, err := Open(t.Context(), cfg, testcatalog.Parse(t, catalog), "A", testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	if found := findings(t, e); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+	for table, id := range map[string]string{"stay": "1", "lab": "2"} {
+		if diff := cmp.Diff([][]string{{id}}, readView(t, e, table)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // TestFilesThatAppear: of files that come while a node runs, those that fit are read, and one that is not read is noticed.
 func TestFilesThatAppear(t *testing.T) {
 	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}, x: {type: int}}}}"
