@@ -63,7 +63,10 @@ func (b *builder) read() {
 
 // facts infers what is known of an expression. The hospitals' names are public, and
 // so is who is asked.
-func (b *builder) facts(e *expr.Expr) expr.Range {
+func (b *builder) facts(e *expr.Expr) expr.Range { return b.scope().RangeWhere(e, b.Filter) }
+
+// scope is of all sources that are read so far.
+func (b *builder) scope() *fragment.Scope {
 	if b.known == nil || b.knownSources != len(b.Sources) {
 		var err error
 		var hospitals []value.Value
@@ -75,7 +78,7 @@ func (b *builder) facts(e *expr.Expr) expr.Range {
 		}
 		b.knownSources = len(b.Sources)
 	}
-	return b.known.RangeWhere(e, b.Filter)
+	return b.known
 }
 
 // outputs plans SELECT, HAVING, ORDER BY and LIMIT over keys and aggregates.

@@ -20,13 +20,7 @@ const (
 // hostile plans a statement, which may be refused, and fails the test where that takes more than planTime or planBytes.
 func hostile(t *testing.T, name, sql string, fed Federation) error {
 	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := cputime.Used(t)
-	_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
-	took := cputime.Used(t) - began
-	runtime.ReadMemStats(&after)
-	bytes := after.TotalAlloc - before.TotalAlloc
+	took, bytes, err := spent(t, sql, fed)
 	t.Logf("%s: %d bytes of SQL in %v, %d MiB: %.200v", name, len(sql), took.Round(time.Millisecond), bytes>>20, err)
 	if took > planTime*cputime.Slowness || bytes > planBytes {
 		t.Errorf("%s: planning %d bytes of SQL takes %v and allocates %d MiB: %.200v", name, len(sql), took, bytes>>20, err)
@@ -35,6 +29,18 @@ func hostile(t *testing.T, name, sql string, fed Federation) error {
 		t.Errorf("%s: %v", name, err)
 	}
 	return err
+}
+
+// spent is for how long planning a statement computes, and how many bytes it allocates in all.
+func spent(t *testing.T, sql string, fed Federation) (took time.Duration, bytes uint64, err error) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := cputime.Used(t)
+	_, err = Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
+	took = cputime.Used(t) - began
+	runtime.ReadMemStats(&after)
+	return took, after.TotalAlloc - before.TotalAlloc, err
 }
 
 // nested nests a query in derived tables, one in the other.
@@ -145,6 +151,20 @@ func TestManyDomains(t *testing.T) {
 	inner := nested(8, "SELECT person_id, ABS(year_of_birth % 99) AS m FROM person", "SELECT person_id, ABS(m % 99) AS m, "+strings.Join(columns, ", ")+" FROM inner")
 	hostile(t, "levels", "SELECT COUNT(*) FROM ("+inner+") s WHERE m > 3", fed)
 	hostile(t, "sums", "SELECT COUNT(*) FROM (SELECT person_id, "+strings.Join(sums, ", ")+" FROM ("+inner+") s0) s WHERE s1 > 3", fed)
+}
+
+// TestNestedClamps plans a CLAMP within CLAMPs, each of which is asked for its bounds: what is within all of them is looked
+// at once, and what is listed of it is computed in place.
+func TestNestedClamps(t *testing.T) {
+	fed, x := federation(t, "omop"), "month_of_birth"
+	for range 10 { // each doubles the operations, of which 50,000 are the most
+		x = "CLAMP(" + x + " % 7, 0, 9)"
+	}
+	took, bytes, err := spent(t, "SELECT AVG(CLAMP("+x+", 0, 3)) FROM person WHERE "+x+" > 1", fed)
+	t.Logf("%v, %d MiB", took, bytes>>20)
+	if err != nil || bytes > 64<<20 || took > planTime*cputime.Slowness {
+		t.Errorf("planning takes %v and allocates %d MiB: %v", took, bytes>>20, err)
+	}
 }
 
 // TestExpansion refuses expressions that are large once derived columns stand in their place, as some databases put them,

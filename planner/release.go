@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
@@ -270,8 +271,9 @@ func (b *builder) biasWarnings() {
 		_, limit := p.limited()
 		warn("%s", unmeasured(limit))
 	}
+	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) }) // for all: clamps stand within clamps
 	for _, partial := range p.Fragment.Partials {
-		b.warnOfClamps(partial.Expr, warn)
+		warnOfClamps(partial.Expr, bounds, warn)
 	}
 	for i := range p.Aggregates {
 		a := &p.Aggregates[i]
@@ -317,12 +319,12 @@ func (p *Plan) vanishing() int {
 }
 
 // warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.
-func (b *builder) warnOfClamps(e *expr.Expr, warn func(format string, args ...any)) {
+func warnOfClamps(e *expr.Expr, bounds func() *expr.RangeAnalysis, warn func(format string, args ...any)) {
 	if e == nil {
 		return
 	}
 	for _, a := range e.Args {
-		b.warnOfClamps(a, warn)
+		warnOfClamps(a, bounds, warn)
 	}
 	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
 		return
@@ -331,7 +333,7 @@ func (b *builder) warnOfClamps(e *expr.Expr, warn func(format string, args ...an
 	if upper.Op != expr.OpLiteral || lower.Op != expr.OpLiteral {
 		return
 	}
-	known := b.facts(x)
+	known := bounds().Range(x)
 	if high := upper.Value.Float64(); !math.IsInf(known.Upper, 0) && high < known.Upper {
 		warn("%s may be up to %g, and counts as %g at most: sums and averages come out low where it is more", x, known.Upper, high)
 	}

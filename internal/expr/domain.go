@@ -179,6 +179,7 @@ type variables struct {
 	places     map[*Expr]int // where each stands in all
 	shared     bool          // one is read twice
 	operations int
+	stack      []value.Value // arguments of what is being evaluated: a slice for each operation would be most of planning
 }
 
 // find collects the variables of an expression; false where one has no known values.
@@ -216,10 +217,13 @@ func (v *variables) evaluate(e *Expr, chosen []value.Value, left *Budget) value.
 	if k, ok := v.places[e]; ok {
 		return chosen[k]
 	}
-	args := make([]value.Value, len(e.Args))
-	for k, a := range e.Args {
-		args[k] = v.evaluate(a, chosen, left)
+	at := len(v.stack)
+	for _, a := range e.Args {
+		x := v.evaluate(a, chosen, left)
+		v.stack = append(v.stack, x)
 	}
+	args := v.stack[at:]
+	v.stack = v.stack[:at]
 	left.characters -= written(e.Op, args)
 	return apply(e.Op, e.Type, args)
 }

@@ -197,6 +197,12 @@ func (s *Scope) derivedRange(i int, e *expr.Expr) expr.Range {
 // which may be nil.
 func (s *Scope) RangeWhere(e, filter *expr.Expr) expr.Range { return s.analysisWhere(filter).Range(e) }
 
+// BoundsWhere infers the bounds of expressions on rows that fulfil the filter, which may be nil, and looks at each part
+// once. It lists no values.
+func (s *Scope) BoundsWhere(filter *expr.Expr) *expr.RangeAnalysis {
+	return expr.NewRangeAnalysisWhere(filter, s.budget.Budget, false, s.Range)
+}
+
 // analysisWhere infers the facts of expressions on rows that fulfil the filter.
 func (s *Scope) analysisWhere(filter *expr.Expr) *expr.RangeAnalysis {
 	return expr.NewRangeAnalysisWhere(filter, s.budget.Budget, !s.noDomains, s.Range)
