@@ -1,11 +1,15 @@
 package coordinator
 
 import (
+	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/intramuros/intramuros/internal/grid"
 	"github.com/intramuros/intramuros/internal/ledger"
 )
 
@@ -57,4 +61,56 @@ func TestOvertakenCheckpoints(t *testing.T) {
 	if now := d.known(t.Context(), "a"); now == nil || now.Sequence != made[2].Sequence {
 		t.Errorf("%v is kept, not the latest", now)
 	}
+}
+
+// TestWhatVouchesIsKept: the checkpoint of a hospital that has computed is on the disk with the answer, and also where none
+// is released, since the asker left before the tick or another hospital failed.
+func TestWhatVouchesIsKept(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		leave time.Duration // when the asker leaves; 0: never
+		fail  bool          // hospital b fails, later than a answers
+		want  Code          // empty: it is answered
+	}{{"answered", 0, false, ""}, {"left", 300 * time.Millisecond, false, CodeCanceled}, {"failed", 0, true, CodeHospitalFailed}} {
+		t.Run(x.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newPipedFederation(t, func(c *Config) { c.AnswerGrid = grid.Grid{First: 10 * time.Second, Ratio: 2} })
+				f.hospital("a").vouches = vouching(t, "a")
+				if x.fail {
+					f.hospital("b").took = 100 * time.Millisecond
+					f.hospital("b").half = true
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if x.leave > 0 {
+					time.AfterFunc(x.leave, cancel)
+				}
+				_, err := f.ask(ctx, t, bySex)
+				if x.want == "" {
+					must(t, err)
+				} else {
+					wantCode(t, err, x.want)
+				}
+				if f.known(t.Context(), "a") == nil {
+					t.Error("no checkpoint is kept")
+				}
+			})
+		})
+	}
+}
+
+// vouching is a checkpoint of a hospital's ledger, as it is shown.
+func vouching(t *testing.T, hospital string) []byte {
+	t.Helper()
+	book, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "node.ledger"), nodeOwner(hospital), time.Now)
+	must(t, err)
+	defer book.Close()
+	must(t, book.Record(t.Context(), ledger.Entry{Kind: ledger.KindConfig, Text: "Something."}))
+	_, key, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	c, err := book.Checkpoint(t.Context(), key)
+	must(t, err)
+	b, err := json.Marshal(c)
+	must(t, err)
+	return b
 }

@@ -87,7 +87,8 @@ type hospital struct {
 	abandoned int
 	executed  int
 	canceled  int
-	ended     int // executions that the coordinator said it ends
+	ended     int    // executions that the coordinator said it ends
+	vouches   []byte // a checkpoint, which execute shows; empty: none
 
 	traceparent string // of the last execute
 }
@@ -172,6 +173,9 @@ func (h *hospital) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGe
 	delete(h.held, string(ticket.Ticket))
 	h.executed++
 	hang, after, half, took := h.hang, h.after, h.half, h.took
+	if len(h.vouches) > 0 {
+		stream.SetTrailer(metadata.Pairs(study.MetadataCheckpoint, string(h.vouches)))
+	}
 	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
 		h.traceparent = strings.Join(md.Get("traceparent"), " ")
 	}
