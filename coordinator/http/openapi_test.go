@@ -12,6 +12,7 @@ import (
 	"github.com/intramuros/intramuros/coordinator"
 	"github.com/intramuros/intramuros/coordinator/tabular"
 	"github.com/intramuros/intramuros/dp"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // TestOpenAPI: the description of the API has the paths that are served, and each of its objects the members of the type
@@ -37,7 +38,7 @@ func TestOpenAPI(t *testing.T) {
 		"Request": Request{}, "Answer": Answer{}, "Column": Column{}, "Cost": Cost{}, "Remaining": dp.Remaining{}, "Hospitals": tabular.Hospitals{},
 		"Absence": coordinator.Absence{}, "Explanation": Explanation{}, "Expected": Expected{}, "EngineSQL": EngineSQL{}, "HospitalKey": coordinator.HospitalKey{}, "Budget": Budget{},
 		"Limit": dp.Budget{}, "Balance": Balance{}, "Federation": Federation{}, "Catalog": Catalog{}, "Table": Table{}, "Failure": Failure{},
-		"Error": Error{}, "Status": status{}, "Outline": Outline{}, "Me": Me{}, "ProfileRequest": ProfileRequest{}, "Profiles": Profiles{}, "Profile": coordinator.Profile{}, "Spending": Spending{}, "Permits": Permits{}, "Operation": Operation{}, "Charge": Charge{},
+		"Error": Error{}, "Status": status{}, "Outline": Outline{}, "Me": Me{}, "ProfileRequest": ProfileRequest{}, "Profiles": Profiles{}, "Profile": coordinator.Profile{}, "Step": estimate.Step{}, "Spending": Spending{}, "Permits": Permits{}, "Operation": Operation{}, "Charge": Charge{},
 	}
 	for name, schema := range described.Components.Schemas {
 		if name == "Cell" || name == "Event" { // one of several forms
