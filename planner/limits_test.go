@@ -175,6 +175,11 @@ func TestExpansion(t *testing.T) {
 		return "SELECT COUNT(*) FROM (" + nested(levels, "SELECT person_id, person_source_value AS a FROM person",
 			"SELECT person_id, CONCAT("+strings.Repeat("a, ", times-1)+"a) AS a FROM inner") + ") s WHERE LOWER(a) <> ''"
 	}
+	nest := func(n int, column string) string {
+		return strings.Repeat("CLAMP(", n) + column + strings.Repeat(", 0, 9)", n)
+	}
+	const large = "TOO_LARGE: an expression of more than 50000 operations is too large; " +
+		"nest fewer functions: CLAMP and some others write what they are given twice"
 	const refused = "TOO_LARGE: an expression has more than 20000 operations with those of the columns that it reads; " +
 		"compute columns from fewer others, or in fewer steps"
 	sum := nested(6, "SELECT person_id, year_of_birth AS a FROM person", "SELECT person_id, a - a - a - a - a - a - a - a AS a FROM inner")
@@ -186,6 +191,9 @@ func TestExpansion(t *testing.T) {
 		"SELECT COUNT(*) FROM person WHERE year_of_birth IN (" + strings.Repeat("1900, ", 5000) + "1901) AND month_of_birth IN (" + strings.Repeat("1, ", 4000) + "2)": "",
 		"SELECT COUNT(*) FROM (" + nested(4, "SELECT person_id, year_of_birth AS a FROM person",
 			"SELECT person_id, "+strings.Repeat("MAX(a) OVER (PARTITION BY person_id) - ", 15)+"1 AS a FROM inner") + ") s WHERE a > 3": "",
+		"SELECT COUNT(*) FROM person WHERE " + nest(17, "month_of_birth") + " > 3": large,
+		// Each of the conditions could stand alone.
+		"SELECT COUNT(*) FROM person JOIN (SELECT 3 AS a) c ON " + nest(12, "month_of_birth") + " > 3 WHERE " + nest(12, "day_of_birth") + " > 3": large,
 	} {
 		_, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}}, fed)
 		got := ""

@@ -42,6 +42,9 @@ const maxArgs = 10_000
 // ErrExpression means that an operation does not fit its arguments.
 var ErrExpression = errors.New("the expression is not well typed")
 
+// ErrTooLarge is an ErrExpression of too many operations.
+var ErrTooLarge = fmt.Errorf("%w: an expression of more than %d operations is too large", ErrExpression, maxSize)
+
 func mistyped(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrExpression, fmt.Sprintf(format, args...))
 }

@@ -29,7 +29,8 @@ func Cast(e *Expr, t value.Type) (*Expr, error) {
 }
 
 // New applies an operation other than a column, a literal, the hospital or a
-// cast, and returns ErrExpression where the arguments do not fit it.
+// cast, and returns ErrExpression where the arguments do not fit it,
+// ErrTooLarge where they are too many.
 func New(op Op, args ...*Expr) (*Expr, error) {
 	e := &Expr{Op: op, Args: args, size: 1}
 	for _, a := range args {
@@ -38,7 +39,7 @@ func New(op Op, args ...*Expr) (*Expr, error) {
 		}
 	}
 	if e.size > maxSize {
-		return nil, mistyped("an expression of more than %d operations is too large", maxSize)
+		return nil, ErrTooLarge
 	}
 	t, err := resultType(e)
 	if err != nil {

@@ -2,6 +2,7 @@ package scalar
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Conjunction joins conditions by AND, in one order.
+// Conjunction joins conditions by AND, in one order. It refuses those that are too large together.
 func Conjunction(conditions []*expr.Expr) *expr.Expr {
 	parts := SortedUnique(conditions)
 	if len(parts) == 1 {
@@ -18,7 +19,7 @@ func Conjunction(conditions []*expr.Expr) *expr.Expr {
 	}
 	all, err := expr.New(expr.OpAnd, parts...)
 	if err != nil {
-		panic(err) // its parts were conditions already
+		Mistyped(syntax.Position{Line: 1, Column: 1}, err, "")
 	}
 	return all
 }
@@ -26,6 +27,9 @@ func Conjunction(conditions []*expr.Expr) *expr.Expr {
 // Mistyped refuses what the types of the arguments do not allow, with the message of package expr.
 func Mistyped(at syntax.Position, err error, hint string) {
 	_, message, _ := strings.Cut(err.Error(), ": ")
+	if errors.Is(err, expr.ErrTooLarge) {
+		syntax.Refuse(syntax.CodeTooLarge, at, "nest fewer functions: CLAMP and some others write what they are given twice", "%s", message)
+	}
 	syntax.Refuse(syntax.CodeType, at, hint, "%s", message)
 }
 
