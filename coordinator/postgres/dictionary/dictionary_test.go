@@ -123,6 +123,44 @@ func testQuestions(t *testing.T, d *Dictionary) {
 	})
 }
 
+// TestNobodySeesOthers: no catalog and no view shows a person, or a study, to another, though they share the database.
+func TestNobodySeesOthers(t *testing.T) {
+	d := open(t)
+	other := ada
+	other.User, other.Database = "zacharias", "secret-study"
+	ask := func(name string, who Session) string {
+		t.Helper()
+		q, err := d.Prepare(t.Context(), sqltoken.Statements("SELECT * FROM " + name)[0], who)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		rows, err := q.Run(t.Context(), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return fmt.Sprint(rows)
+	}
+	seen := 0
+	for _, schema := range []string{"pg_catalog", "information_schema"} {
+		list, err := os.ReadFile(schema + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(list)) {
+			name := schema + "." + strings.Fields(line)[0]
+			if strings.Contains(ask(name, other), "zacharias") {
+				seen++
+			}
+			if shown := ask(name, ada); strings.Contains(shown, "zacharias") || strings.Contains(shown, "secret-study") {
+				t.Errorf("%s shows ada who else asks, or of what study", name)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("nobody sees themselves, so that this test sees nothing")
+	}
+}
+
 // TestEveryView: every catalog and view of PostgreSQL 15's pg_catalog and information_schema is there, with each of its
 // columns, as pg_catalog.txt and information_schema.txt list them.
 func TestEveryView(t *testing.T) {
