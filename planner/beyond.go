@@ -236,7 +236,7 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 	case b.Low <= 0 && b.High >= hidden:
 		return fmt.Sprintf("what share of %s beyond %s and left out is hidden by noise, and a larger epsilon would tell: intervals hold the value without it; %s", what, limit, p.unbiased())
 	case b.Low <= 0:
-		much = "0 to " + percent(math.Ceil(1000*b.High)/1000)
+		much = upTo(b.High)
 	default:
 		much = fmt.Sprintf("about %s ± %s", percent(b.Share), percent(math.Ceil(1000*half)/1000))
 	}
@@ -249,6 +249,9 @@ func (p *Plan) bias(cells []Cell, confidence float64) string {
 
 // percent is a share for people.
 func percent(x float64) string { return number(math.Round(1000*x)/10) + " %" }
+
+// upTo is a share of which one end is known: a thousandth at least, for of less nothing is said.
+func upTo(high float64) string { return "0 to " + percent(math.Max(0.001, math.Ceil(1000*high)/1000)) }
 
 // biases say how much of the data the answer is without, and how much CLAMP moved, as measured.
 func (p *Plan) biases(cells []Cell, confidence float64) []string {

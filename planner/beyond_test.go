@@ -16,6 +16,15 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
+// TestUpTo: a warning never says "0 to 0 %": of what is certainly below a thousandth there is none.
+func TestUpTo(t *testing.T) {
+	for high, want := range map[float64]string{-0.2: "0 to 0.1 %", 0: "0 to 0.1 %", 0.0011: "0 to 0.2 %", 0.2: "0 to 20 %"} {
+		if got := upTo(high); got != want {
+			t.Errorf("%v is %q, not %q", high, got, want)
+		}
+	}
+}
+
 // rawOf is what the rows of a patient add up to, of each partial aggregate, before units and clipping.
 func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
 	for _, partial := range p.Fragment.Partials {

@@ -232,7 +232,7 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 			all = append(all, fmt.Sprintf("how many of the values CLAMP moves (%s) is hidden by noise, and a larger epsilon would tell: sums and averages are of what it makes of them", p.unqualified(c.what)))
 			continue
 		case m.Low <= 0:
-			much = "0 to " + percent(math.Ceil(1000*m.High)/1000) + " of the values"
+			much = upTo(m.High) + " of the values"
 		default:
 			much = fmt.Sprintf("about %s ± %s of the values", percent(m.Share), percent(math.Ceil(1000*half)/1000))
 		}
