@@ -18,9 +18,9 @@ import (
 // histogram: for each value that x can have, the rows that have it. The number is read from it.
 //
 // No reading is exact: a value that one patient has looks like a value that nobody has,
-// which is the point. readDistinct counts the values whose noisy count passes a threshold that
+// which is the point. estimate.Distinct counts the values whose noisy count passes a threshold that
 // an empty one passes seldom, so that it expects to count half a value too many at most. It misses values
-// of fewer rows than that (thresholdOf, which explain tells), and so errs to the low side.
+// of fewer rows than that (estimate.Tree.ThresholdOf, which explain tells), and so errs to the low side.
 
 // distinctLimit is the largest domain whose values are counted.
 const distinctLimit = 1000

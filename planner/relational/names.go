@@ -151,7 +151,7 @@ func (r *Resolver) IsColumn(t *syntax.Expr) bool {
 	return e != nil && ambiguity == nil
 }
 
-// Resolves reports whether row reads the term: all its names are columns, and it holds no aggregate and no window.
+// Resolves reports whether Row reads the term: all its names are columns, and it holds no aggregate and no window.
 func (r *Resolver) Resolves(t *syntax.Expr) bool {
 	return t.Find(func(t *syntax.Expr) bool {
 		switch t.Kind {
