@@ -36,7 +36,11 @@ func (p *parser) call() *Expr {
 	}
 	if p.accept("filter", "(") {
 		p.expect("where", "write FILTER (WHERE condition)")
-		x.Filter = p.expression()
+		condition := p.expression()
+		if x.Filter != nil { // of IGNORE NULLS
+			condition = NewOperator("and", x.Filter, condition)
+		}
+		x.Filter = condition
 		p.expect(")", "close FILTER there")
 	}
 	if p.comes("ignore", "nulls") || p.comes("respect", "nulls") {

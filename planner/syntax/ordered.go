@@ -105,7 +105,7 @@ func turned(orders []Order) []Order {
 // counted writes SIZE(COLLECT_SET(x)) and its like as COUNT(DISTINCT x): how many values a list has, which is not shown. Lists have
 // no NULLs in Spark and Snowflake; in PostgreSQL they have.
 func (p *parser) counted(t *Expr) *Expr {
-	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || !listSizes[t.Name] {
+	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || t.Filter != nil || t.Distinct || !listSizes[t.Name] {
 		return t
 	}
 	list := t.Args[0]
@@ -116,7 +116,7 @@ func (p *parser) counted(t *Expr) *Expr {
 		return t
 	case list.Name == "collect_set":
 		x.Distinct = true
-	case list.Name == "collect_list", list.Name == "array_agg" && (t.Name == "array_size" || list.Filter != nil):
+	case list.Name == "collect_list", list.Name == "array_agg" && t.Name == "array_size":
 	case list.Name == "array_agg" && t.Name == "array_length" && list.Distinct && len(t.Args) == 1: // BigQuery's have no NULLs either
 	case list.Name == "array_agg" && !list.Distinct:
 		x.Args, x.Star = nil, true

@@ -190,7 +190,7 @@ type Expr struct {
 	Except    []string // of a Star: columns that it leaves out
 	Array     bool     // of a Placeholder: its value is a list, whose elements stand in its place
 	Order     []Order  // of an aggregate of rows in an order: FIRST, STRING_AGG and ARRAY_AGG
-	Place     int      // of FIRST: which row of that order, from 1
+	Place     int      // of FIRST: which row of that order, from 1; below 0, of another: LIMIT of as many rows
 }
 
 // Window is OVER (PARTITION BY … ORDER BY … frame).
