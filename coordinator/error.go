@@ -19,7 +19,7 @@ const (
 	CodeNotOperator         Code = "NOT_OPERATOR"         // of how the federation is run only its operators are told
 	CodeStudyUnknown        Code = "STUDY_UNKNOWN"        // no such study, or not one of this researcher's
 	CodeStudyClosed         Code = "STUDY_CLOSED"         // suspended or ended by the operator
-	CodeTooMany             Code = "TOO_MANY_QUERIES"     // of this researcher or study, in a minute or at once; or connections
+	CodeTooMany             Code = "TOO_MANY_QUERIES"     // of this researcher or study, in a minute or at once; or too many connections, of this researcher or of all
 	CodeLedgerRestored      Code = "LEDGER_RESTORED"      // a part of the coordinator's ledger is missing
 	CodeCertificateExpired  Code = "CERTIFICATE_EXPIRED"  // the coordinator's own certificate, or the authority's
 	CodeStudyExpired        Code = "STUDY_EXPIRED"        // the study's last day is over
