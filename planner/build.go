@@ -293,7 +293,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		refuse(CodeType, t.At, "SHOW FUNCTIONS shows how it is written", "%s takes %d %s", name, f.arguments, plural(f.arguments, "argument", "arguments"))
 	case b.placed(a, t, f):
 		return a
-	case t.Distinct && b.counted != nil && scalar.Same(b.Row(t.Args[0]), b.counted):
+	case t.Distinct && b.counted != nil && b.Row(t.Args[0]).Equal(b.counted):
 		a.x = b.operand(t.Args[0])
 		return a
 	case t.Distinct && b.distinctValues(a, t):

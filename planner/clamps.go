@@ -35,7 +35,7 @@ func (b *builder) clamps() []clampCount {
 				continue
 			}
 			all[i].sums = append(all[i].sums, partial.Expr)
-			if !scalar.Same(all[i].moved, moved) {
+			if !all[i].moved.Equal(moved) {
 				all[i].moved = scalar.Apply(b.syntax.At, expr.OpOr, all[i].moved, moved)
 			}
 		}
@@ -63,7 +63,7 @@ func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
 	}
 	for _, a := range e.Args {
 		for _, c := range b.clampsOf(a) {
-			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return scalar.Same(o, c) }) {
+			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return o.Equal(c) }) {
 				all = append(all, c)
 			}
 		}
@@ -75,9 +75,9 @@ func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
 func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
 	at := b.syntax.At
 	switch {
-	case scalar.Same(e, clamp):
+	case e.Equal(clamp):
 		return b.outside(e)
-	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && scalar.Same(e.Args[2], clamp) && scalar.Same(e.Args[0].Args[0], clamp.Args[0].Args[0]):
+	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && e.Args[2].Equal(clamp) && e.Args[0].Args[0].Equal(clamp.Args[0].Args[0]):
 		return b.outside(clamp) // CLAMP of NULL is NULL, which compares with nothing
 	case e.Op == expr.OpCase:
 		args, found := slices.Clone(e.Args), false
@@ -98,7 +98,7 @@ func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
 	var any *expr.Expr
 	for _, a := range e.Args {
 		switch moved := b.movedBy(a, clamp); {
-		case moved == nil || any != nil && scalar.Same(any, moved):
+		case moved == nil || any != nil && any.Equal(moved):
 		case any == nil:
 			any = moved
 		default:
@@ -172,7 +172,7 @@ func (b *builder) clampsIn(d *fragment.Query) bool {
 func (b *builder) countOf(sums []*expr.Expr, partials []fragment.Partial) int {
 	return slices.IndexFunc(partials, func(p fragment.Partial) bool {
 		return slices.ContainsFunc(sums, func(e *expr.Expr) bool {
-			return p.Kind == fragment.PartialValues && scalar.Same(p.Expr, e) || p.Kind == fragment.PartialRows && !b.facts(e).Nullable
+			return p.Kind == fragment.PartialValues && p.Expr.Equal(e) || p.Kind == fragment.PartialRows && !b.facts(e).Nullable
 		})
 	})
 }
@@ -252,7 +252,7 @@ func (p *Plan) spoken(e *expr.Expr) string {
 		e = e.Args[0]
 	}
 	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && isClamp(e.Args[2]) {
-		if x := e.Args[2].Args[0]; scalar.Same(x.Args[0], e.Args[0].Args[0]) {
+		if x := e.Args[2].Args[0]; x.Args[0].Equal(e.Args[0].Args[0]) {
 			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
 		}
 	}

@@ -120,7 +120,7 @@ func (p *Plan) suppose() (Cell, bool) {
 		case partial.Grid != nil:
 			g := partial.Grid
 			mean := float64(g.Lower)/2 + float64(g.Upper)/2
-			if e := partial.Expr; e.Op == expr.OpMultiply && scalar.Same(e.Args[0], e.Args[1]) {
+			if e := partial.Expr; e.Op == expr.OpMultiply && e.Args[0].Equal(e.Args[1]) {
 				mean = float64(g.Upper) / 3 // the mean square of what is spread evenly over [-1, 1]
 			}
 			n[0] = int64(p.supposed * (mean - float64(g.Center)) * unit)

@@ -112,7 +112,7 @@ func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 		}
 	}
 	for _, c := range conditions {
-		if c.Op == expr.OpEqual && (scalar.Same(c.Args[0], key) && b.keyOf(c.Args[1]) >= 0 || scalar.Same(c.Args[1], key) && b.keyOf(c.Args[0]) >= 0) {
+		if c.Op == expr.OpEqual && (c.Args[0].Equal(key) && b.keyOf(c.Args[1]) >= 0 || c.Args[1].Equal(key) && b.keyOf(c.Args[0]) >= 0) {
 			return e
 		}
 	}
@@ -131,5 +131,5 @@ func (b *builder) grouping() []*syntax.Expr {
 }
 
 func (b *builder) keyOf(e *expr.Expr) int {
-	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return scalar.Same(k.Expr, e) })
+	return slices.IndexFunc(b.fragment.Keys, func(k fragment.Key) bool { return k.Expr.Equal(e) })
 }

@@ -51,7 +51,7 @@ func (b *builder) countedKey() *expr.Expr {
 		counted, patients := b.CountedBy(t)
 		switch {
 		case patients:
-		case counted == nil, key != nil && !scalar.Same(key, counted):
+		case counted == nil, key != nil && !key.Equal(counted):
 			only = false
 		default:
 			key = counted
@@ -104,7 +104,7 @@ func (c *programPlanner) countedApart(s *syntax.Select, rows *relational.Resolve
 	if only {
 		apart = slices.DeleteFunc(apart, func(t *syntax.Expr) bool {
 			key, _ := rows.CountedBy(t)
-			return scalar.Same(key, first)
+			return key.Equal(first)
 		})
 	}
 	return apart

@@ -90,8 +90,11 @@ func (e *Expr) Replace(fn func(*Expr) *Expr) *Expr {
 	return &copied
 }
 
-// Equal reports whether two expressions are the same, written alike.
+// Equal reports whether two expressions, or none, are the same, written alike.
 func (e *Expr) Equal(o *Expr) bool {
+	if e == nil || o == nil || e == o {
+		return e == o
+	}
 	if e.Op != o.Op || e.Type != o.Type || e.Relation != o.Relation || e.Column != o.Column || (e.Value == nil) != (o.Value == nil) {
 		return false
 	}

@@ -11,19 +11,19 @@ func (d *Query) Equal(o *Query) bool {
 	if d == nil || o == nil || d == o {
 		return d == o
 	}
-	return d.Grouped == o.Grouped && d.SetOp == o.SetOp && d.Patient == o.Patient && same(d.Filter, o.Filter) &&
+	return d.Grouped == o.Grouped && d.SetOp == o.SetOp && d.Patient == o.Patient && d.Filter.Equal(o.Filter) &&
 		slices.EqualFunc(d.Relations, o.Relations, Relation.Equal) && slices.EqualFunc(d.Columns, o.Columns, Output.Equal) &&
 		slices.EqualFunc(d.Inputs, o.Inputs, (*Query).Equal)
 }
 
 // Equal reports whether two relations are the same, and joined alike.
 func (r Relation) Equal(o Relation) bool {
-	return r.Name == o.Name && r.Table == o.Table && r.Join == o.Join && same(r.On, o.On) && r.Query.Equal(o.Query)
+	return r.Name == o.Name && r.Table == o.Table && r.Join == o.Join && r.On.Equal(o.On) && r.Query.Equal(o.Query)
 }
 
 // Equal reports whether two outputs are the same, and called alike.
 func (o Output) Equal(other Output) bool {
-	return o.Name == other.Name && o.Function == other.Function && same(o.Expr, other.Expr) && alike(o.Grid, other.Grid) &&
+	return o.Name == other.Name && o.Function == other.Function && o.Expr.Equal(other.Expr) && alike(o.Grid, other.Grid) &&
 		o.Window.Equal(other.Window)
 }
 
@@ -32,26 +32,19 @@ func (w *Window) Equal(o *Window) bool {
 	if w == nil || o == nil {
 		return w == o
 	}
-	return w.Offset == o.Offset && alike(w.Frame, o.Frame) && slices.EqualFunc(w.Partition, o.Partition, same) &&
-		slices.EqualFunc(w.Order, o.Order, Order.Equal) && slices.EqualFunc(w.Ties, o.Ties, same)
+	return w.Offset == o.Offset && alike(w.Frame, o.Frame) && slices.EqualFunc(w.Partition, o.Partition, (*expr.Expr).Equal) &&
+		slices.EqualFunc(w.Order, o.Order, Order.Equal) && slices.EqualFunc(w.Ties, o.Ties, (*expr.Expr).Equal)
 }
 
 // Equal reports whether two orders are by the same expression, in the same direction.
 func (o Order) Equal(other Order) bool {
-	return o.Descending == other.Descending && o.NullsFirst == other.NullsFirst && same(o.Expr, other.Expr)
+	return o.Descending == other.Descending && o.NullsFirst == other.NullsFirst && o.Expr.Equal(other.Expr)
 }
 
 // Equal reports whether two partial aggregates are the same, and share the noise alike.
 func (p Partial) Equal(o Partial) bool {
-	return p.Kind == o.Kind && p.Of == o.Of && p.Most == o.Most && p.Share == o.Share && same(p.Expr, o.Expr) &&
+	return p.Kind == o.Kind && p.Of == o.Of && p.Most == o.Most && p.Share == o.Share && p.Expr.Equal(o.Expr) &&
 		alike(p.Grid, o.Grid) && alike(p.Buckets, o.Buckets)
-}
-
-func same(a, b *expr.Expr) bool {
-	if a == nil || b == nil || a == b {
-		return a == b
-	}
-	return a.Equal(b)
 }
 
 func alike[T comparable](a, b *T) bool {

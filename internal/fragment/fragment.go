@@ -80,9 +80,7 @@ func (f *Fragment) singleWeight() int64 {
 // none.
 func (f *Fragment) measured(p Partial) int {
 	return slices.IndexFunc(f.Partials, func(o Partial) bool {
-		sameExpr := (o.Expr == nil) == (p.Expr == nil) && (p.Expr == nil || o.Expr.Equal(p.Expr))
-		sameGrid := (o.Grid == nil) == (p.Grid == nil) && (p.Grid == nil || *o.Grid == *p.Grid)
-		return p.Kind == PartialBeyond && o.Kind == p.Of && o.Buckets == nil && o.Kind != PartialBeyond && sameExpr && sameGrid
+		return p.Kind == PartialBeyond && o.Kind == p.Of && o.Buckets == nil && o.Kind != PartialBeyond && o.Expr.Equal(p.Expr) && alike(o.Grid, p.Grid)
 	})
 }
 

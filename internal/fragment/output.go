@@ -119,9 +119,7 @@ func (s *Scope) checkOrders(d *Query) error {
 		if one == nil {
 			one = o.Window
 		}
-		if !sameExprs(one.by(), o.Window.by()) || !slices.EqualFunc(one.Order, o.Window.Order, func(a, b Order) bool {
-			return a.Descending == b.Descending && a.NullsFirst == b.NullsFirst && a.Expr.Equal(b.Expr)
-		}) {
+		if !sameExprs(one.by(), o.Window.by()) || !slices.EqualFunc(one.Order, o.Window.Order, Order.Equal) {
 			return fmt.Errorf("%w: %s is of a second order of rows, and no key tells rows apart that either leaves tied", ErrInvalid, o.Name)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
-	"github.com/intramuros/intramuros/planner/scalar"
 )
 
 // PartOf reports whether a patient's x is l to u times their y, in rows or patients. Both are made of the same rows, and a patient
@@ -26,7 +25,7 @@ func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 		case y.Kind == fragment.PartialRows:
 			return l, u, true
 		case y.Kind == fragment.PartialValues:
-			return l, u, scalar.Same(x.Expr, y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
+			return l, u, x.Expr.Equal(y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
 		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
 			c, ok := indicator(x.Expr)
 			d, also := indicator(y.Expr)
@@ -53,7 +52,7 @@ type condition struct {
 	presence bool
 }
 
-func (c condition) same(o condition) bool { return c.presence == o.presence && scalar.Same(c.of, o.of) }
+func (c condition) same(o condition) bool { return c.presence == o.presence && c.of.Equal(o.of) }
 
 // conjuncts are the conditions that AND joins.
 func conjuncts(c *expr.Expr) []condition {

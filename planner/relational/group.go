@@ -89,7 +89,7 @@ func (g *grouping) output(t *syntax.Expr) *expr.Expr {
 		if g.in.Resolves(t) {
 			e := g.in.Row(t)
 			for _, o := range g.d.Columns {
-				if o.Function == "" && scalar.Same(o.Expr, e) {
+				if o.Function == "" && o.Expr.Equal(e) {
 					return expr.Column(g.name, o.Name, e.Type)
 				}
 			}

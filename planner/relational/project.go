@@ -190,7 +190,7 @@ func flattened(d *fragment.Query) *fragment.Query {
 // is there already has its name, so that what a query calls it makes no difference.
 func AddValue(d *fragment.Query, e *expr.Expr) string {
 	for _, o := range d.Columns {
-		if o.Function == "" && scalar.Same(o.Expr, e) {
+		if o.Function == "" && o.Expr.Equal(e) {
 			return o.Name
 		}
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
-	"github.com/intramuros/intramuros/planner/scalar"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
@@ -19,7 +18,7 @@ func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 
 // Over rewrites an expression over the rows behind as one over the relation between.
 func (r *Resolver) Over(at syntax.Position, e *expr.Expr) *expr.Expr {
-	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return scalar.Same(o.Expr, e) }); i >= 0 {
+	if i := slices.IndexFunc(r.moved.Columns, func(o fragment.Output) bool { return o.Expr.Equal(e) }); i >= 0 {
 		return expr.Column(r.Sources[0].Name, r.moved.Columns[i].Name, e.Type)
 	}
 	if e.Op == expr.OpColumn {

@@ -446,7 +446,7 @@ func (r *Resolver) leftJoinSubquery(in *Resolver, pairs []correlation, functions
 	}
 	s := &Source{Relation: fragment.Relation{Name: r.freshName("derived"), Query: d, Join: fragment.JoinLeft}, Schema: planned.Schema, At: at, joined: true, outer: outer}
 	if i := slices.IndexFunc(r.Sources, func(o *Source) bool {
-		return o.joined && s.Query.Equal(o.Query) && slices.EqualFunc(outer, o.outer, scalar.Same)
+		return o.joined && s.Query.Equal(o.Query) && slices.EqualFunc(outer, o.outer, (*expr.Expr).Equal)
 	}); i >= 0 {
 		return r.Sources[i] // asked twice
 	}

@@ -253,7 +253,7 @@ func (w *windowing) ordered() bool {
 		if first == nil {
 			first = o.Window
 		}
-		if !slices.EqualFunc(first.Partition, o.Window.Partition, scalar.Same) || !slices.EqualFunc(first.Order, o.Window.Order, fragment.Order.Equal) {
+		if !slices.EqualFunc(first.Partition, o.Window.Partition, (*expr.Expr).Equal) || !slices.EqualFunc(first.Order, o.Window.Order, fragment.Order.Equal) {
 			return false
 		}
 	}

@@ -141,17 +141,8 @@ func SortedUnique(args []*expr.Expr) []*expr.Expr {
 	return unique
 }
 
-// Same reports whether two expressions, or none, are the same. Unlike their canonical texts, it mostly finds at once
-// that they are not.
-func Same(a, b *expr.Expr) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a == b || a.Equal(b)
-}
-
 // Canonical is a text by which expressions, and what is made of them, stand in one order, and of which digests are made.
-// Two share it if and only if they are the same; Same finds that sooner.
+// Two expressions share it if and only if they are the same; Equal finds that sooner.
 func Canonical(x any) string {
 	b, err := json.Marshal(x)
 	if err != nil {
