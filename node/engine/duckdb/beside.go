@@ -62,9 +62,28 @@ func unsettled(pattern string, matches []string) string {
 	return ""
 }
 
-// alone tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an error
+// beside is what is in the folder beside the files of its tables.
+type beside struct {
+	folder  string // absolute, as the files that were found are named
+	entries []fs.DirEntry
+}
+
+// beside reads the folder.
+func (c *Config) beside() (*beside, error) {
+	folder, err := filepath.Abs(c.Folder)
+	if err != nil {
+		return nil, fmt.Errorf("%w: folder: %w", engine.ErrConfig, err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrConfig, err)
+	}
+	return &beside{folder, entries}, nil
+}
+
+// unread tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an error
 // names one that is not read. A CSV file beside a Parquet file is told in a note.
-func (p *places) alone(name string, at *engine.Place) error {
+func (b *beside) unread(name string, at *engine.Place) error {
 	var matches []string
 	if at.File != "" {
 		var err error
@@ -72,26 +91,19 @@ func (p *places) alone(name string, at *engine.Place) error {
 			return err
 		}
 	}
-	folder, err := filepath.Abs(p.config.Folder) // as the files that were found are named
-	if err != nil {
-		return fmt.Errorf("%w: folder: %w", engine.ErrConfig, err)
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return fmt.Errorf("%w: %w", engine.ErrConfig, err)
-	}
-	for _, entry := range entries {
-		path := filepath.Join(folder, entry.Name())
+	read := whereRead(matches)
+	for _, entry := range b.entries {
+		path := filepath.Join(b.folder, entry.Name())
 		rest, mine := strings.CutPrefix(entry.Name(), name)
-		if !mine || !strings.HasPrefix(rest, ".") || !holdsRows(rest) || among(matches, path) {
+		if !mine || !strings.HasPrefix(rest, ".") || !holdsRows(rest) || read[path] {
 			continue
 		}
 		if !isParquet(at.File) || !strings.EqualFold(rest, ".csv") {
-			return unread(path, at)
+			return errUnread(path, at)
 		}
 		at.Note = path + " is not read: of a table's Parquet and CSV files the Parquet files are"
 	}
-	root, err := filepath.EvalSymlinks(filepath.Join(folder, name))
+	root, err := filepath.EvalSymlinks(filepath.Join(b.folder, name))
 	if err != nil {
 		return nil // no folder of that name
 	}
@@ -103,39 +115,48 @@ func (p *places) alone(name string, at *engine.Place) error {
 			return nil
 		case entry.IsDir() && unfinished(entry.Name()):
 			return filepath.SkipDir
-		case entry.IsDir() || among(matches, path):
+		case entry.IsDir() || read[path]:
 			return nil
 		}
 		// Who looks for files below a folder follows no link to another one.
 		if info, err := os.Stat(path); holdsRows(path) || err == nil && info.IsDir() {
-			return unread(path, at)
+			return errUnread(path, at)
 		}
 		return nil
 	})
 }
 
-// beside is what alone says now of a table's files; nil of those that node.yaml names.
-func (e *Engine) beside(v *engine.View) error {
-	if s := e.config.Tables[v.Table.Source()]; s.File != "" || s.Select != "" {
-		return nil
+// besideNow tells which files are not read now beside those of the tables; nothing of tables that node.yaml names.
+func (e *Engine) besideNow() string {
+	all := ""
+	var b *beside // once there is a table to look for
+	for _, v := range e.views {
+		if s := e.config.Tables[v.Table.Source()]; v.File == "" || s.File != "" || s.Select != "" {
+			continue
+		}
+		if b == nil {
+			var err error
+			if b, err = e.config.beside(); err != nil {
+				return err.Error() + "\n"
+			}
+		}
+		inside, err := filepath.Rel(b.folder, v.File)
+		if err == nil {
+			name, _, below := strings.Cut(inside, string(filepath.Separator))
+			if !below {
+				name = strings.TrimSuffix(name, filepath.Ext(name))
+			}
+			at := v.Place
+			err = b.unread(name, &at)
+		}
+		if err != nil {
+			all += err.Error() + "\n"
+		}
 	}
-	root, err := filepath.Abs(e.config.Folder)
-	if err != nil {
-		return err
-	}
-	inside, err := filepath.Rel(root, v.File)
-	if err != nil {
-		return err
-	}
-	name, _, below := strings.Cut(inside, string(filepath.Separator))
-	if !below {
-		name = strings.TrimSuffix(name, filepath.Ext(name))
-	}
-	at := v.Place
-	return (&places{config: e.config}).alone(name, &at)
+	return all
 }
 
-func unread(path string, at *engine.Place) error {
+func errUnread(path string, at *engine.Place) error {
 	beside := ""
 	if at.File != "" {
 		beside = " beside " + at.File
@@ -143,16 +164,19 @@ func unread(path string, at *engine.Place) error {
 	return fmt.Errorf("%w: %s is not read%s: let all files of the table be of one kind (.parquet, or .csv in one letter case, not compressed) in folders of one depth, name them in node.yaml (`file`), or move it away", engine.ErrConfig, path, beside)
 }
 
-// among tells whether a file is one of those, or what one of them is a link to.
-func among(files []string, path string) bool {
-	return slices.ContainsFunc(files, func(f string) bool {
-		if f == path {
-			return true
+// whereRead are the paths of files, and where they are if a folder of theirs is a link.
+func whereRead(files []string) map[string]bool {
+	read, folders := map[string]bool{}, map[string]string{}
+	for _, file := range files {
+		read[file] = true
+		dir, name := filepath.Dir(file), filepath.Base(file)
+		if _, known := folders[dir]; !known {
+			folders[dir] = dir
+			if at, err := filepath.EvalSymlinks(dir); err == nil {
+				folders[dir] = at
+			}
 		}
-		if filepath.Base(f) != filepath.Base(path) {
-			return false
-		}
-		dir, err := filepath.EvalSymlinks(filepath.Dir(f))
-		return err == nil && filepath.Join(dir, filepath.Base(f)) == path
-	})
+		read[filepath.Join(folders[dir], name)] = true
+	}
+	return read
 }

@@ -289,25 +289,25 @@ func (p *places) names() ([]string, error) {
 
 // named is the table of the folder that has a name, written as the table `settings` of node.yaml says.
 func (p *places) named(ctx context.Context, name, settings string) (engine.Place, bool, error) {
-	for _, ext := range []string{"", "*"} {
-		for _, kind := range []string{".parquet", ".csv", ".PARQUET", ".CSV"} {
-			patterns := []string{name + kind}
-			if ext != "" {
-				patterns = []string{filepath.Join(name, ext+kind), filepath.Join(name, "**", ext+kind)}
-			}
-			for _, pattern := range patterns {
-				at, ok, err := p.files(ctx, settings, filepath.Join(p.config.Folder, pattern))
-				if err != nil || !ok {
-					if err != nil {
-						return at, ok, err
-					}
-					continue
-				}
-				return at, true, p.alone(name, &at)
-			}
+	b, err := p.config.beside()
+	if err != nil {
+		return engine.Place{}, false, err
+	}
+	var files, folders []string
+	for _, kind := range []string{".parquet", ".csv", ".PARQUET", ".CSV"} {
+		files = append(files, name+kind)
+		folders = append(folders, filepath.Join(name, "*"+kind), filepath.Join(name, "**", "*"+kind))
+	}
+	for _, pattern := range append(files, folders...) {
+		at, ok, err := p.files(ctx, settings, filepath.Join(b.folder, pattern))
+		switch {
+		case err != nil:
+			return at, ok, err
+		case ok:
+			return at, true, b.unread(name, &at)
 		}
 	}
-	return engine.Place{}, false, p.alone(name, &engine.Place{})
+	return engine.Place{}, false, b.unread(name, &engine.Place{})
 }
 
 // All is engine.Finder's: the tables of the database, or those that the folder

@@ -39,15 +39,7 @@ func (e *Engine) DataVersion(ctx context.Context) (string, error) {
 	for _, f := range files {
 		fmt.Fprintf(&names, "%q %s\n", f.path, f)
 	}
-	beside := "" // of files that are not read: with them the data is other data, which is looked at before it is answered over
-	for _, v := range e.views {
-		if v.File == "" {
-			continue
-		}
-		if err := e.beside(v); err != nil {
-			beside += err.Error() + "\n"
-		}
-	}
+	beside := e.besideNow() // with files that are not read the data is other data, which is looked at before it is answered over
 	names.WriteString(beside)
 	if last := e.version.Load(); last != nil && last.files == names.String() {
 		return last.version, nil
