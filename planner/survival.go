@@ -190,14 +190,14 @@ func (c *programPlanner) incidence(t *syntax.Expr, options map[string]float64, w
 		if x == math.Trunc(x) {
 			literal = value.Int(int64(x))
 		}
-		return &syntax.Expr{Kind: syntax.Literal, At: at, Literal: literal}
+		return syntax.NewLiteral(at, literal)
 	}
 	call := func(name string, args ...*syntax.Expr) *syntax.Expr {
 		return &syntax.Expr{Kind: syntax.Call, Name: name, At: at, Args: args}
 	}
 	within01 := &syntax.Expr{Kind: syntax.Operator, Name: "case", At: at, Args: []*syntax.Expr{
-		syntax.NewOperator("=", &syntax.Expr{Kind: syntax.Cast, At: at, Type: value.TypeInt, Args: []*syntax.Expr{event}}, &syntax.Expr{Kind: syntax.Literal, At: at, Literal: value.Int(1)}),
-		{Kind: syntax.Literal, At: at, Literal: value.Int(1)}, {Kind: syntax.Literal, At: at, Literal: value.Int(0)},
+		syntax.NewOperator("=", &syntax.Expr{Kind: syntax.Cast, At: at, Type: value.TypeInt, Args: []*syntax.Expr{event}}, syntax.NewLiteral(at, value.Int(1))),
+		syntax.NewLiteral(at, value.Int(1)), syntax.NewLiteral(at, value.Int(0)),
 	}}
 	personTime := call("sum", call("clamp", timeTerm, number(0), number(options["horizon"])))
 	hits := call("sum", within01)

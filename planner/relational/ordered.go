@@ -107,7 +107,7 @@ func (o *ordering) number(function string, t, counts *syntax.Expr, order []synta
 }
 
 func integer(at syntax.Position, n int64) *syntax.Expr {
-	return &syntax.Expr{Kind: syntax.Literal, At: at, Literal: value.Int(n)}
+	return syntax.NewLiteral(at, value.Int(n))
 }
 
 // at is x of the row at a place, of those that count; nil counts all.

@@ -48,7 +48,7 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 // is no such row, and not where x is NULL in it.
 func withDefault(t *syntax.Expr) *syntax.Expr {
 	there, x := *t, *t
-	there.Args = []*syntax.Expr{{Kind: syntax.Literal, At: t.At, Literal: value.Int(1)}, t.Args[1]}
+	there.Args = []*syntax.Expr{syntax.NewLiteral(t.At, value.Int(1)), t.Args[1]}
 	x.Args = t.Args[:2]
 	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
 }
@@ -71,7 +71,7 @@ func byNumbers(t *syntax.Expr) *syntax.Expr {
 	count := func(over *syntax.Window) *syntax.Expr {
 		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true, Over: over}
 	}
-	number := func(n int64) *syntax.Expr { return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)} }
+	number := func(n int64) *syntax.Expr { return syntax.NewLiteral(t.At, value.Int(n)) }
 	ranked := func(name string) *syntax.Expr {
 		return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: name, Over: ordered}
 	}
@@ -79,7 +79,7 @@ func byNumbers(t *syntax.Expr) *syntax.Expr {
 	switch t.Name {
 	case "percent_rank":
 		part := op(syntax.Divide, op("-", ranked("rank"), number(1)), op("-", n, number(1)))
-		return op("case", op("=", n, number(1)), &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Float(0)}, part)
+		return op("case", op("=", n, number(1)), syntax.NewLiteral(t.At, value.Float(0)), part)
 	case "cume_dist":
 		return op(syntax.Divide, count(ordered), n)
 	}

@@ -45,7 +45,7 @@ func GroupingSets(q *syntax.Query) *syntax.Query {
 				if slices.ContainsFunc(kept, t.Args[0].Equal) {
 					n = 0
 				}
-				return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(n)}
+				return syntax.NewLiteral(t.At, value.Int(n))
 			}
 			if t.IsAggregate() {
 				return t // reads the rows, whose keys are as they are

@@ -103,7 +103,7 @@ func (r *ranked) aggregate(t *syntax.Expr, over part) *syntax.Expr {
 		return failed()
 	}
 	if t.Name == "count" && plain.Star && !r.begins && !r.ends && over.from < over.to && otherwise == nil {
-		share := &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Float(over.to - over.from)}
+		share := syntax.NewLiteral(t.At, value.Float(over.to-over.from))
 		product := syntax.NewOperator("*", &plain, share)
 		rounded := &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "round", Args: []*syntax.Expr{product}}
 		return &syntax.Expr{Kind: syntax.Cast, At: t.At, Type: value.TypeInt, Args: []*syntax.Expr{rounded}}
@@ -176,7 +176,7 @@ func (r *ranked) quantile(t *syntax.Expr, over part) *syntax.Expr {
 	if over.from < over.to && (t.Name == "min" && share == 0 || t.Name == "max" && share == 1) {
 		return t
 	}
-	literal := &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Float(math.Round(share*1e6) / 1e6)}
+	literal := syntax.NewLiteral(t.At, value.Float(math.Round(share*1e6)/1e6))
 	return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "quantile", Args: []*syntax.Expr{x, literal}, OfRanks: true}
 }
 

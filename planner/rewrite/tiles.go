@@ -32,7 +32,7 @@ func (r *ranked) tiled(q *syntax.Query, out *syntax.Select, tile *tiles) *syntax
 			term := i.Term.Rewrite(func(t *syntax.Expr) *syntax.Expr {
 				switch {
 				case sameTerm(t, tile.key):
-					return &syntax.Expr{Kind: syntax.Literal, At: t.At, Literal: value.Int(int64(k + 1))}
+					return syntax.NewLiteral(t.At, value.Int(int64(k+1)))
 				case t.IsAggregate():
 					a := r.aggregate(t, over)
 					at := slices.IndexFunc(release.Items, func(o syntax.Item) bool { return o.Term.Equal(a) })

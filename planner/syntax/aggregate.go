@@ -73,7 +73,7 @@ func (t *Expr) Unfiltered() *Expr {
 	}
 	plain := *t
 	plain.Filter, plain.Star = nil, false
-	x := &Expr{Kind: Literal, At: t.At, Literal: value.Int(1)}
+	x := NewLiteral(t.At, value.Int(1))
 	if len(t.Args) > 0 {
 		x = t.Args[0]
 	}

@@ -63,7 +63,7 @@ func (p *parser) arrayType() {
 // amongAll is among for a list that may be empty: then nothing is in it, and all is outside of it.
 func amongAll(left *Expr, list []*Expr, negated bool) *Expr {
 	if len(list) == 0 {
-		return &Expr{Kind: Literal, At: left.At, Literal: value.Bool(negated)}
+		return NewLiteral(left.At, value.Bool(negated))
 	}
 	return among(left, list, negated)
 }

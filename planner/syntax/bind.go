@@ -62,5 +62,5 @@ func dayOf(t *Expr, today time.Time) *Expr {
 	if t.Name == clockMoment {
 		literal = value.Timestamp(day.UnixMicro())
 	}
-	return &Expr{Kind: Literal, At: t.At, Literal: literal}
+	return NewLiteral(t.At, literal)
 }

@@ -169,7 +169,7 @@ func orderedSet(call, of *Expr, descending bool) *Expr {
 			Refuse(CodeNotSupported, q.At, "write the share as a number, or sort upwards",
 				"the share of a descending order must be constant")
 		}
-		q = &Expr{Kind: Literal, At: q.At, Literal: value.Float(1 - q.Literal.Float64())}
+		q = NewLiteral(q.At, value.Float(1-q.Literal.Float64()))
 	}
 	t.Name, t.Args = "quantile", []*Expr{of, q}
 	return &t

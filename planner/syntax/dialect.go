@@ -106,7 +106,7 @@ func (d differences) call(t *Expr) *Expr {
 	named := func(name string, args ...*Expr) *Expr {
 		return &Expr{Kind: Call, Name: name, At: t.At, Args: args}
 	}
-	number := func(n int64) *Expr { return &Expr{Kind: Literal, At: t.At, Literal: value.Int(n)} }
+	number := func(n int64) *Expr { return NewLiteral(t.At, value.Int(n)) }
 	switch {
 	case t.Kind == Cast: // INT(x)
 		return d.cast(t)

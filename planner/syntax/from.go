@@ -341,7 +341,7 @@ func seriesOf(t token, args []*Expr) (all []*Expr) {
 			}
 			return all
 		}
-		if all = append(all, &Expr{Kind: Literal, At: t.at, Literal: v}); len(all) > maxValues {
+		if all = append(all, NewLiteral(t.at, v)); len(all) > maxValues {
 			wrong()
 		}
 	}

@@ -123,7 +123,7 @@ func eachQuantile(i Item) []Item {
 		shares = nil
 		for k := range n.Literal.Int64() + 1 {
 			share := value.Float(float64(k) / float64(n.Literal.Int64()))
-			shares = append(shares, &Expr{Kind: Literal, At: n.At, Literal: share})
+			shares = append(shares, NewLiteral(n.At, share))
 		}
 	}
 	var all []Item

@@ -72,9 +72,9 @@ func negative(x *Expr) *Expr {
 		}
 		return &t
 	case x.Kind == Literal && x.Literal.Type() == value.TypeInt:
-		return &Expr{Kind: Literal, At: x.At, Literal: value.Int(-x.Literal.Int64())}
+		return NewLiteral(x.At, value.Int(-x.Literal.Int64()))
 	case x.Kind == Literal && x.Literal.Type() == value.TypeFloat:
-		return &Expr{Kind: Literal, At: x.At, Literal: value.Float(-x.Literal.Float64())}
+		return NewLiteral(x.At, value.Float(-x.Literal.Float64()))
 	}
 	return NewOperator("neg", x)
 }

@@ -40,7 +40,7 @@ func (p *parser) semiJoin(left []From) bool {
 	default:
 		p.unexpected("write ON and what must be equal")
 	}
-	one := &Expr{Kind: Literal, At: t.at, Literal: value.Int(1)}
+	one := NewLiteral(t.at, value.Int(1))
 	q := &Query{At: t.at, Select: &Select{At: t.at, Items: []Item{{Term: one}}, From: right, Where: on}}
 	p.semi = append(p.semi, negation(&Expr{Kind: Exists, At: t.at, Query: q}, t.is("anti")))
 	return true
@@ -149,7 +149,7 @@ func (p *parser) pivoted(aggregates []Item, by *Expr) (items []Item) {
 		} else {
 			items = append(items, Item{Alias: name})
 		}
-		counted := &Expr{Kind: Literal, At: t.at, Literal: value.Int(1)}
+		counted := NewLiteral(t.at, value.Int(1))
 		if !x.Star && len(x.Args) == 1 {
 			counted = x.Args[0]
 		}

@@ -32,7 +32,7 @@ func (p *parser) extreme(left *Expr, t, word token) *Expr {
 	if all == strings.HasPrefix(t.text, "<") {
 		function = "min"
 	}
-	literal := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: word.at, Literal: v} }
+	literal := func(v value.Value) *Expr { return NewLiteral(word.at, v) }
 	decides := func() *Expr { return NewOperator(t.text, left, ask(function, y)) }
 	decided := decides()
 	if all {

@@ -358,7 +358,7 @@ func (p *parser) selection() *Query {
 // the order of the query, which is row number 1. The order is known later.
 func (p *parser) firstOf(at Position, terms []*Expr) *Expr {
 	number := &Expr{Kind: Call, Name: "row_number", At: at, Over: &Window{At: at, Partition: terms}}
-	return NewOperator("=", number, &Expr{Kind: Literal, At: at, Literal: value.Int(1)})
+	return NewOperator("=", number, NewLiteral(at, value.Int(1)))
 }
 
 // chosen resolves a term of DISTINCT ON, or of the order that goes with it, for a

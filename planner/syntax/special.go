@@ -56,7 +56,7 @@ func (p *parser) rangeBucket() *Expr {
 	p.expect(",", "write RANGE_BUCKET(x, [10, 20])")
 	list := p.constants()
 	p.expect(")", "write RANGE_BUCKET(x, [10, 20])")
-	number := func(n int) *Expr { return &Expr{Kind: Literal, At: t.at, Literal: value.Int(int64(n))} }
+	number := func(n int) *Expr { return NewLiteral(t.at, value.Int(int64(n))) }
 	args := []*Expr{NewOperator("is null", x), {Kind: Literal, At: t.at}}
 	for n, y := range list {
 		args = append(args, NewOperator("<", x, y), number(n))
@@ -109,7 +109,7 @@ func (p *parser) extract() *Expr {
 	name := strings.ToLower(field.text)
 	if years := map[string]int64{"decade": 10, "century": 100, "millennium": 1000}[name]; years > 0 {
 		year := p.closed(t, word("year", field.at), p.expression())
-		number := func(n int64) *Expr { return &Expr{Kind: Literal, At: field.at, Literal: value.Int(n)} }
+		number := func(n int64) *Expr { return NewLiteral(field.at, value.Int(n)) }
 		if name == "decade" {
 			return NewOperator("div", year, number(years))
 		}
@@ -254,7 +254,7 @@ func (p *parser) typedLiteral() *Expr {
 		}
 		Refuse(CodeType, text.at, hint, "%q is no %s", text.text, kind)
 	}
-	return &Expr{Kind: Literal, At: span(t.at, text.at), Literal: v}
+	return NewLiteral(span(t.at, text.at), v)
 }
 
 // units are the units of time, as they are spelled.
@@ -443,7 +443,7 @@ func instant(x *Expr) *Expr {
 	text := strings.Replace(strings.TrimSpace(x.Literal.Str()), " ", "T", 1)
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z07", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return &Expr{Kind: Literal, At: x.At, Literal: value.Timestamp(t.UnixMicro())}
+			return NewLiteral(x.At, value.Timestamp(t.UnixMicro()))
 		}
 	}
 	return nil
@@ -505,7 +505,7 @@ func (p *parser) cast(x *Expr) *Expr {
 		return sized("left", sizes[0])
 	case name == "numeric" || name == "decimal" || name == "dec":
 		if len(sizes) == 1 {
-			return sized("round", &Expr{Kind: Literal, At: open.at, Literal: value.Int(0)})
+			return sized("round", NewLiteral(open.at, value.Int(0)))
 		}
 		return sized("round", sizes[1])
 	case name == "float" && len(sizes) == 1, t == value.TypeTimestamp && len(sizes) == 1 && sizes[0].Literal.Int64() >= 6:

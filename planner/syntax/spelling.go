@@ -45,7 +45,7 @@ var conversions = words("int bigint double float string boolean timestamp")
 
 // spelled writes a call that one database spells in a way of its own as the usual one.
 func spelled(t *Expr) *Expr {
-	literal := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: t.At, Literal: v} }
+	literal := func(v value.Value) *Expr { return NewLiteral(t.At, v) }
 	renamed := func(name string, args ...*Expr) *Expr {
 		x := *t
 		x.Name, x.Args = name, args
@@ -129,14 +129,14 @@ func numbered(x *Expr, date bool) *Expr {
 	if !date || x.Kind != Literal || x.Literal.Type() != value.TypeInt || x.Literal.Int64() != 0 {
 		return x
 	}
-	return &Expr{Kind: Literal, At: x.At, Literal: value.Date(origin)}
+	return NewLiteral(x.At, value.Date(origin))
 }
 
 // choice writes CHOOSE(i, x, y) as CASE i WHEN 1 THEN x WHEN 2 THEN y END.
 func choice(t *Expr) *Expr {
 	args := make([]*Expr, 0, 2*len(t.Args))
 	for i, x := range t.Args[1:] {
-		place := &Expr{Kind: Literal, At: t.At, Literal: value.Int(int64(i + 1))}
+		place := NewLiteral(t.At, value.Int(int64(i+1)))
 		args = append(args, NewOperator("=", t.Args[0], place), x)
 	}
 	return NewOperator("case", args...)
@@ -150,7 +150,7 @@ func joinedBy(t *Expr) *Expr {
 		parts = append(parts, NewOperator("||", t.Args[0], x))
 	}
 	after := int64(len([]rune(t.Args[0].Literal.Str())) + 1)
-	return call("substring", call("concat", parts...), &Expr{Kind: Literal, At: t.At, Literal: value.Int(after)})
+	return call("substring", call("concat", parts...), NewLiteral(t.At, value.Int(after)))
 }
 
 // unitLast writes DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH), as BigQuery has them, with the unit first. Its weeks
@@ -169,7 +169,7 @@ func unitLast(t *Expr) *Expr {
 		name = known
 	}
 	step := func(operator string, x *Expr) *Expr {
-		return NewOperator(operator, x, &Expr{Kind: Literal, At: t.At, Literal: value.Int(1)})
+		return NewOperator(operator, x, NewLiteral(t.At, value.Int(1)))
 	}
 	day := func(x *Expr) *Expr { return &Expr{Kind: Cast, At: x.At, Type: value.TypeDate, Args: []*Expr{x}} }
 	sunday := name == "week" && t.Name != "trunc"
@@ -205,7 +205,7 @@ var truncated = map[string]string{
 // is a 31st of a month.
 func monthsBetween(a, b *Expr) *Expr {
 	call := func(name string, x *Expr) *Expr { return &Expr{Kind: Call, Name: name, At: x.At, Args: []*Expr{x}} }
-	number := func(v value.Value) *Expr { return &Expr{Kind: Literal, At: a.At, Literal: v} }
+	number := func(v value.Value) *Expr { return NewLiteral(a.At, v) }
 	less := func(field string) *Expr { return NewOperator("-", call(field, a), call(field, b)) }
 	last := func(x *Expr) *Expr {
 		return NewOperator("=", &Expr{Kind: Cast, At: x.At, Type: value.TypeDate, Args: []*Expr{x}}, call("last_day", x))

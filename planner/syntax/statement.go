@@ -345,7 +345,7 @@ func literalOf(t token) *Expr {
 	if t.kind == tokenString {
 		return &Expr{Kind: Literal, At: t.at, Literal: value.Text(t.text), Text: true}
 	}
-	return &Expr{Kind: Literal, At: t.at, Literal: numberValue(t)}
+	return NewLiteral(t.at, numberValue(t))
 }
 
 func constantOf(t token) *Expr {
@@ -353,5 +353,5 @@ func constantOf(t token) *Expr {
 	if t.is("null") {
 		v = value.Value{} // takes its type from where it stands
 	}
-	return &Expr{Kind: Literal, At: t.at, Literal: v}
+	return NewLiteral(t.at, v)
 }

@@ -146,7 +146,7 @@ func (p *parser) truth(x *Expr) *Expr {
 		return negation(isNull, negated)
 	case p.accept("true"), p.accept("false"):
 		// The operand stands once: written twice, it would double with each IS TRUE around it.
-		never := &Expr{Kind: Literal, At: x.At, Literal: value.Bool(false)}
+		never := NewLiteral(x.At, value.Bool(false))
 		return negation(&Expr{Kind: Call, Name: "coalesce", At: x.At, Args: []*Expr{negation(x, t.is("false")), never}}, negated)
 	}
 	p.unexpected("write IS [NOT] NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM")
@@ -685,7 +685,7 @@ func (p *parser) inOrder(left []*Expr, t token) *Expr {
 func (p *parser) overlaps(left []*Expr) *Expr {
 	right := p.otherRow(2)
 	none := &Expr{Kind: Literal, At: left[0].At}
-	truth := func(v bool) *Expr { return &Expr{Kind: Literal, At: left[0].At, Literal: value.Bool(v)} }
+	truth := func(v bool) *Expr { return NewLiteral(left[0].At, value.Bool(v)) }
 	call := func(name string, of []*Expr) *Expr { return &Expr{Kind: Call, At: of[0].At, Name: name, Args: of} }
 	open := func(of []*Expr) *Expr {
 		return NewOperator("or", NewOperator("is null", of[0]), NewOperator("is null", of[1]))

@@ -298,6 +298,9 @@ const maxValues = 1000
 // IsNull reports whether the expression is the word NULL, which takes its type from where it stands.
 func (t *Expr) IsNull() bool { return t.Kind == Literal && !t.Literal.Valid() }
 
+// NewLiteral is a constant, written at a place.
+func NewLiteral(at Position, v value.Value) *Expr { return &Expr{Kind: Literal, At: at, Literal: v} }
+
 // NewOperator applies an operator to at least one operand.
 func NewOperator(name string, args ...*Expr) *Expr {
 	return &Expr{Kind: Operator, Name: name, At: args[0].At, Args: args}
