@@ -49,8 +49,7 @@ func (n *narrowing) apply(of *study.Document) (*study.Document, error) {
 func newStudyApproveCommand() *cobra.Command {
 	var s signing
 	var n narrowing
-	var proposal string
-	c := &cobra.Command{
+	c := newActCommand(&cobra.Command{
 		Use:   "approve STUDY --file LEDGER --key KEY",
 		Short: "Approve a study at your hospital, as proposed or narrower",
 		Long: `Approves the latest proposal of a study at the hospital whose node's ledger is --file.
@@ -61,46 +60,22 @@ columns or aggregates. Nothing can be allowed that is not proposed.
 A study that is suspended is opened as it held by study resume; an approval opens it as it is proposed.`,
 		Example: `  intramuros study show diabetes-2027 --file node.ledger
   intramuros study approve diabetes-2027 --file node.ledger --key claire.key --epsilon 5`,
-		Args:    arguments(cobra.ExactArgs(1)),
-		PreRunE: require("file", "key"),
-		RunE: func(c *cobra.Command, args []string) error {
-			key, err := s.signer()
-			if err != nil {
-				return err
-			}
-			r, place, err := registry(c.Context(), s.file)
-			if err != nil {
-				return err
-			}
-			offer, number, err := offered(r, args[0], proposal)
-			if err != nil {
-				return err
-			}
-			held, _ := r.Study(args[0])
-			n.Sealed = n.Sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
-			d, err := n.apply(offer.Document)
-			if err != nil {
-				return err
-			}
-			if proposal != "" {
-				if _, err := study.Post(study.Inbox(s.file), offer); err != nil {
-					return err
-				}
-			}
-			return s.send(c, key, &study.Record{
-				Act: study.Approve, Study: args[0], Federation: offer.Federation, Hospital: place.Hospital, Number: number,
-				Document: d, Proposal: offer.Document.Digest(),
-			})
-		},
-	}
-	s.flags(c)
+	}, &s, func(offer *study.Record, held *study.Study, r *study.Record) (err error) {
+		n.Sealed = n.Sealed || held.Approved != nil && held.Approved.Sealed // it is never taken away
+		r.Act, r.Proposal = study.Approve, offer.Document.Digest()
+		if r.Document, err = n.apply(offer.Document); err != nil || s.proposal == "" {
+			return err
+		}
+		_, err = study.Post(study.Inbox(s.file), offer)
+		return err
+	})
 	n.flags(c)
-	c.Flags().StringVar(&proposal, "proposal", "", "a signed proposal that the node has not heard of, from study propose --out")
+	c.Flags().StringVar(&s.proposal, "proposal", "", "a signed proposal that the node has not heard of, from study propose --out")
 	return c
 }
 
-// newActCommand is a command that signs one act on a study that the daemon knows. fill adds what the act needs.
-func newActCommand(c *cobra.Command, s *signing, fill func(*study.Study, *study.Record) error) *cobra.Command {
+// newActCommand is a command that signs one act on a study that the daemon knows, or that s.proposal offers. fill adds what the act needs.
+func newActCommand(c *cobra.Command, s *signing, fill func(offer *study.Record, stands *study.Study, r *study.Record) error) *cobra.Command {
 	c.Args, c.PreRunE = arguments(cobra.ExactArgs(1)), require("file", "key")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		key, err := s.signer()
@@ -111,13 +86,13 @@ func newActCommand(c *cobra.Command, s *signing, fill func(*study.Study, *study.
 		if err != nil {
 			return err
 		}
-		offer, number, err := offered(r, args[0], "")
+		offer, number, err := offered(r, args[0], s.proposal)
 		if err != nil {
 			return err
 		}
 		stands, _ := r.Study(args[0])
 		record := &study.Record{Study: args[0], Federation: offer.Federation, Hospital: place.Hospital, Number: number}
-		if err := fill(&stands, record); err != nil {
+		if err := fill(offer, &stands, record); err != nil {
 			return err
 		}
 		return s.send(c, key, record)
@@ -134,7 +109,7 @@ func newStudyResumeCommand() *cobra.Command {
 narrowed, whoever or whatever suspended it: the custodian, or too many failed queries, which are
 counted anew from then on. A newer version of the proposal goes on waiting for its approval.`,
 		Example: `  intramuros study resume diabetes-2027 --file node.ledger --key claire.key --reason "the line was mended"`,
-	}, &signing{}, func(s *study.Study, r *study.Record) error {
+	}, &signing{}, func(_ *study.Record, s *study.Study, r *study.Record) error {
 		if s.Approved == nil || s.Status != study.Suspended {
 			return fmt.Errorf("the study %s is %s here; only what was approved and is suspended can be resumed", s.ID, s.Status)
 		}
@@ -153,7 +128,7 @@ tables, columns or aggregates. It opens nothing, so one custodian's signature is
 suspended study stays suspended. To allow more again takes study approve.`,
 		Example: `  intramuros study narrow diabetes-2027 --file node.ledger --key claire.key --max-epsilon 0.2
   intramuros study show diabetes-2027 --file node.ledger --document=held > narrower.yaml`,
-	}, &signing{}, func(s *study.Study, r *study.Record) (err error) {
+	}, &signing{}, func(_ *study.Record, s *study.Study, r *study.Record) (err error) {
 		if s.Approved == nil {
 			return fmt.Errorf("nothing of the study %s holds here; approve it, as narrow as you like", s.ID)
 		}
@@ -174,7 +149,7 @@ so many custodians have signed the same. This signs what the others have signed,
 study show tells. Whoever disagrees suspends the study, ends it, or approves other terms.`,
 		Example: `  intramuros study show diabetes-2027 --file node.ledger
   intramuros study cosign diabetes-2027 --file node.ledger --key bert.key`,
-	}, &signing{}, func(s *study.Study, r *study.Record) error {
+	}, &signing{}, func(_ *study.Record, s *study.Study, r *study.Record) error {
 		p := s.Pending
 		if p == nil {
 			return fmt.Errorf("nothing of the study %s waits for a signature; see: intramuros study show %s", s.ID, s.ID)
@@ -213,7 +188,7 @@ func newStudyCloseCommand(act study.Act, short, how string) *cobra.Command {
 		Short:   short,
 		Long:    "Closes a study where the ledger's daemon decides, " + how + ".",
 		Example: fmt.Sprintf(`  intramuros study %s diabetes-2027 --file node.ledger --key claire.key --reason "asked by the ethics committee"`, act),
-	}, &signing{}, func(_ *study.Study, r *study.Record) error {
+	}, &signing{}, func(_ *study.Record, _ *study.Study, r *study.Record) error {
 		r.Act = act
 		return nil
 	})

@@ -21,6 +21,7 @@ import (
 // signing is who signs, and for which daemon.
 type signing struct {
 	file, key, by, reason string
+	proposal              string // a file; empty: what the daemon has heard of
 }
 
 func (s *signing) flags(c *cobra.Command) {
