@@ -4,8 +4,8 @@
 //
 //		syntax.Expr ─Build(term, resolve)─> expr.Expr in normal form
 //
-//	  - functions.go is the one table of functions, and reads their arguments; numbers.go, texts.go, dates.go and
-//	    choices.go build them; casts.go builds CAST;
+//	  - functions.go is the one table of functions, and reads their arguments; numbers.go, texts.go, dates.go,
+//	    dateformats.go and choices.go build them; casts.go builds CAST;
 //	  - operators.go builds operators and finds the type that operands share;
 //	  - normal.go applies one operation in normal form, and compares expressions.
 package scalar

@@ -165,3 +165,14 @@ func (d differences) call(t *Expr) *Expr {
 	}
 	return t
 }
+
+// joinedBy writes CONCAT_WS('-', x, y), in which a NULL adds nothing, not even a separator.
+func joinedBy(t *Expr) *Expr {
+	call := func(name string, args ...*Expr) *Expr { return &Expr{Kind: Call, Name: name, At: t.At, Args: args} }
+	var parts []*Expr
+	for _, x := range t.Args[1:] {
+		parts = append(parts, NewOperator("||", t.Args[0], x))
+	}
+	after := int64(len([]rune(t.Args[0].Literal.Str())) + 1)
+	return call("substring", call("concat", parts...), NewLiteral(t.At, value.Int(after)))
+}

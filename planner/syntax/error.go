@@ -33,14 +33,6 @@ const (
 	CodeSealed        Code = "SEALED"            // the study is sealed, and this cannot be answered so
 )
 
-// Position is a place in the SQL text.
-type Position struct {
-	Offset int // bytes from the start
-	Length int // bytes; at least 1, but 0 at the end of the text
-	Line   int // from 1
-	Column int // characters, from 1
-}
-
 // Error is a refusal, for the researcher to read.
 type Error struct {
 	Code Code

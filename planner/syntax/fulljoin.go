@@ -133,12 +133,6 @@ func strict(e *Expr) bool {
 	return false
 }
 
-// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is there has it.
-type jointColumn struct {
-	name string
-	of   []string // such as a.x, sorted
-}
-
 // coalesced are the columns of COALESCE, or a column itself; one is empty where there is something else.
 func coalesced(e *Expr) []string {
 	switch {

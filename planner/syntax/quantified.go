@@ -44,3 +44,27 @@ func (p *parser) extreme(left *Expr, t, word token) *Expr {
 		NewOperator("<", ask("count", y), ask("count")), literal(value.Null(value.TypeBool)),
 		decides())
 }
+
+// quantified reads x = ANY (…) and x <> ALL (…), which are IN and NOT IN.
+func (p *parser) quantified(left *Expr, t token) *Expr {
+	word := p.take()
+	negated := t.text != "="
+	if (strings.HasPrefix(t.text, "<") || strings.HasPrefix(t.text, ">")) && t.text != "<>" && p.queryComes(p.i) {
+		return p.extreme(left, t, word)
+	}
+	if negated == !word.is("all") || negated && t.text != "<>" && t.text != "!=" {
+		Refuse(CodeNotSupported, word.at, "compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)", "%s %s (…) is not answered",
+			t.text, strings.ToUpper(word.text))
+	}
+	if p.queryComes(p.i) {
+		return p.in(left, negated)
+	}
+	p.i++
+	if x, ok := p.array(left, negated); ok {
+		p.expect(")", "write ANY(ARRAY[1, 2])")
+		return x
+	}
+	Refuse(CodeNotSupported, p.here().at, "write ANY(ARRAY[1, 2]), or IN (1, 2)",
+		"only a list or a SELECT is read after %s", strings.ToUpper(word.text))
+	return nil
+}

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/intramuros/intramuros/internal/sqltoken"
-	"github.com/intramuros/intramuros/internal/value"
 )
 
 // MaxSQL is the longest text that is read, in bytes.
@@ -320,16 +319,3 @@ func (s *scanner) symbols(run string, start int, word *sqltoken.Token) bool {
 }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
-
-// numberValue reads a number: an int where it is written as one and fits, else
-// a float.
-func numberValue(t token) value.Value {
-	if v, err := value.Parse(value.TypeInt, t.text); err == nil {
-		return v
-	}
-	v, err := value.Parse(value.TypeFloat, t.text)
-	if err != nil {
-		Refuse(CodeSyntax, t.at, "use a number that a 64-bit float holds", "the number %s is out of range", t.text)
-	}
-	return v
-}

@@ -142,17 +142,6 @@ func choice(t *Expr) *Expr {
 	return NewOperator("case", args...)
 }
 
-// joinedBy writes CONCAT_WS('-', x, y), in which a NULL adds nothing, not even a separator.
-func joinedBy(t *Expr) *Expr {
-	call := func(name string, args ...*Expr) *Expr { return &Expr{Kind: Call, Name: name, At: t.At, Args: args} }
-	var parts []*Expr
-	for _, x := range t.Args[1:] {
-		parts = append(parts, NewOperator("||", t.Args[0], x))
-	}
-	after := int64(len([]rune(t.Args[0].Literal.Str())) + 1)
-	return call("substring", call("concat", parts...), NewLiteral(t.At, value.Int(after)))
-}
-
 // unitLast writes DATE_DIFF(a, b, DAY) and DATE_TRUNC(a, MONTH), as BigQuery has them, with the unit first. Its weeks
 // begin on Sunday, but an ISOWEEK.
 func unitLast(t *Expr) *Expr {

@@ -1,82 +1,12 @@
 package syntax
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/config"
-	"github.com/intramuros/intramuros/internal/value"
 )
-
-// The words that are never names unless quoted.
-var reserved = words(`all and any array as asc between by case cast collate cross desc distinct else end except exists fetch for
-	from full group having ilike in inner intersect into is join lateral left like limit natural not null offset on or order outer
-	qualify right select similar some then true false union using when where window with
-	current_date current_time current_timestamp current_user localtime localtimestamp session_user`)
-
-// Keywords lists the words that are never names unless quoted, in lower case, by name.
-func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }
-
-// The words that mean something where they stand, and may be names elsewhere.
-var contextual = words(`cube date escape extract filter first following grouping interval last materialized nulls over partition preceding
-	range rollup row rows sets timestamp to unbounded values within`)
-
-// Words lists all words that queries are made of, in lower case, by name: keywords, and those that may be names elsewhere.
-func Words() []string { return slices.Sorted(maps.Keys(merged(reserved, contextual))) }
-
-func merged(sets ...map[string]bool) map[string]bool {
-	all := map[string]bool{}
-	for _, set := range sets {
-		maps.Copy(all, set)
-	}
-	return all
-}
-
-// What is valid SQL elsewhere and not answered here: the word, and what to write instead.
-var unsupported = map[string]string{
-	"collate":       "texts compare by their bytes",
-	"into":          "answers come to the client only; leave INTO out",
-	"for":           "nothing is locked or changed here",
-	"xor":           "write (a AND NOT b) OR (b AND NOT a)",
-	"array":         "write IN (…)",
-	"any":           "write x = ANY(ARRAY[…]), x = ANY(SELECT …) or x IN (…)",
-	"some":          "write x IN (…)",
-	"option":        "leave it out; it is for one database only",
-	"tablesample":   "leave it out; all rows are read",
-	"pivot":         "write it behind a query in parentheses, (SELECT …) PIVOT (COUNT(x) FOR y IN (1, 2))",
-	"unpivot":       "write a UNION ALL of the columns",
-	"apply":         "write a JOIN",
-	"asof":          "write a JOIN and ROW_NUMBER() OVER (…)",
-	"semi":          "write WHERE x IN (SELECT …)",
-	"anti":          "write WHERE x NOT IN (SELECT …)",
-	"positional":    "write JOIN … ON",
-	"minus":         "write EXCEPT",
-	"straight_join": "write JOIN",
-	"lateral":       "write (SELECT … ORDER BY … LIMIT 1) in SELECT for one value; or group by the patient in a derived table, and join it on the patient",
-	"values":        "write it in place of a table, (VALUES (1, 'a'), (2, 'b')) AS v (x, y), or in WITH",
-}
-
-// What symbols mean elsewhere, and what to write here.
-var unsupportedSymbols = map[string]string{
-	"&&": "write AND", "==": "write =", "<=>": "write IS NOT DISTINCT FROM", "!": "write NOT",
-	"@": "write a parameter as :name",
-	"^": "write POWER(x, y)", "&": "", "|": "", "<<": "", ">>": "", "->": "", "->>": "", "{": "", "}": "",
-	"#": "start a comment with --",
-	"[": `quote a name as "name"`, "]": "", "\\": "", ":=": "there are no variables",
-	"=>": "to compare, write >=; only table functions take named arguments",
-	"~~": "write LIKE", "~~*": "write ILIKE", "!~~": "write NOT LIKE", "!~~*": "write NOT ILIKE",
-	"/*+": "a hint stands after the first word of the query, SELECT", ":": "write a parameter as :name",
-}
-
-func words(list string) map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.Fields(list) {
-		set[w] = true
-	}
-	return set
-}
 
 func (p *parser) token(ahead int) token {
 	if i := p.i + ahead; i >= 0 && i < len(p.tokens) {
@@ -202,12 +132,6 @@ func (p *parser) name(hint string) token {
 	return p.take()
 }
 
-// span is the place from one token to another.
-func span(from, to Position) Position {
-	from.Length = to.Offset + to.Length - from.Offset
-	return from
-}
-
 const onlyQuestions = "write SELECT, WITH, EXPLAIN, SHOW, DESCRIBE or SET"
 
 // read reads the statement to its end.
@@ -275,29 +199,6 @@ func (p *parser) set() {
 	s.Value = p.constant("write SET " + t.text + " = and a number or a 'string'").Literal
 }
 
-// constant reads a value that stands alone: a number, a string, TRUE or FALSE.
-func (p *parser) constant(hint string) *Expr {
-	minus := p.accept("-")
-	t := p.here()
-	switch {
-	case t.kind == tokenNumber:
-		p.i++
-		if minus {
-			return negative(literalOf(t))
-		}
-		return literalOf(t)
-	case minus:
-	case t.kind == tokenString:
-		p.i++
-		return literalOf(t)
-	case t.is("true"), t.is("false"):
-		p.i++
-		return constantOf(t)
-	}
-	p.unexpected(hint)
-	return nil
-}
-
 // hints reads /*+ name = value, … */ after SELECT.
 func (p *parser) hints() {
 	if !p.comes("/*+") {
@@ -339,19 +240,4 @@ func (p *parser) parameter() *Expr {
 	s.placeholders = true
 	s.Parameters = append(s.Parameters, Parameter{Name: t.text, At: t.at})
 	return &Expr{Kind: Placeholder, Name: t.text, At: t.at}
-}
-
-func literalOf(t token) *Expr {
-	if t.kind == tokenString {
-		return &Expr{Kind: Literal, At: t.at, Literal: value.Text(t.text), Text: true}
-	}
-	return NewLiteral(t.at, numberValue(t))
-}
-
-func constantOf(t token) *Expr {
-	v := value.Bool(t.is("true"))
-	if t.is("null") {
-		v = value.Value{} // takes its type from where it stands
-	}
-	return NewLiteral(t.at, v)
 }

@@ -7,6 +7,20 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
+// Position is a place in the SQL text.
+type Position struct {
+	Offset int // bytes from the start
+	Length int // bytes; at least 1, but 0 at the end of the text
+	Line   int // from 1
+	Column int // characters, from 1
+}
+
+// span is the place from one token to another.
+func span(from, to Position) Position {
+	from.Length = to.Offset + to.Length - from.Offset
+	return from
+}
+
 // Statement is one statement.
 type Statement struct {
 	Kind  Kind
@@ -117,6 +131,12 @@ type Order struct {
 	Term       *Expr
 	Descending bool
 	Nulls      string // first, last, or "" for the default
+}
+
+// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is there has it.
+type jointColumn struct {
+	name string
+	of   []string // such as a.x, sorted
 }
 
 // From is one table, a query in its place, or a table function, and how it is joined with those before it.
