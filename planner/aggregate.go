@@ -80,9 +80,9 @@ var aggregates = map[string]*function{
 	"quantile": {arguments: 2, ofTree: true, partials: (*argument).tree, bounds: (*argument).extent, read: func(t estimate.Tree, q, c float64) (x, low, high float64) { return t.Quantile(q, c) }},
 	"mode":     mostOf, "bool_or": highestOf, "bool_and": lowestOf,
 	// One bucket of a histogram; the query's HISTOGRAM(x, low, high, bins) stands for all of them.
-	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: bin},
+	"histogram": {arguments: 4, whole: true, partials: (*argument).histogram, bounds: positive, read: func(t estimate.Tree, i, c float64) (x, low, high float64) { return t.Bin(int(i), c) }},
 	// One end of a range for CLAMP; the query's APPROX_BOUNDS(x) stands for both.
-	"approx_bounds": {arguments: 1, partials: (*argument).powers, bounds: unbounded, read: readBound},
+	"approx_bounds": {arguments: 1, partials: (*argument).powers, bounds: unbounded, read: func(t estimate.Tree, end, _ float64) (x, low, high float64) { return t.OutermostPower(end != 0) }},
 }
 
 // countDistinct is COUNT(DISTINCT x) of an x of known values.
@@ -215,7 +215,7 @@ func (a *argument) tree() []fragment.Partial {
 	}
 	switch low, high := math.Ceil(b.Lower), math.Floor(b.Upper); {
 	case x.Expr.Type == value.TypeInt && high-low < float64(b.Leaves()):
-		b = a.eachWhole(low, high, b.Levels)
+		b = estimate.WholeBuckets(low, high, b.Levels, a.norm)
 	case b.Lower == b.Upper:
 		b.Upper = math.Nextafter(b.Lower, inf) + 1 // a constant: any width will do
 	}
@@ -223,26 +223,6 @@ func (a *argument) tree() []fragment.Partial {
 		refuse(CodeBounds, a.x.term.At, "narrow or widen them with CLAMP(x, lowest, highest)", "the bounds [%g, %g] are too far apart, or too near, for buckets", b.Lower, b.Upper)
 	}
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: x.Expr, Buckets: &b}}
-}
-
-// eachWhole is the tree of at most so many levels with a bucket for each whole number in which a median errs least. By least squares
-// (estimate.Forest) the variance of half of all, less those under an edge, is about b/4 at the roots of b branches and b/6 at
-// each level below, on average over edges; that of a count grows with the levels, or with their square where noise is for L1.
-func (a *argument) eachWhole(low, high float64, most int) (best fragment.Buckets) {
-	least := inf
-	for levels := 1; levels <= most; levels++ {
-		b := max(2, int(math.Ceil(math.Pow(high-low+1, 1/float64(levels))-1e-9)))
-		cost := float64(levels*b) * (1.0/4 + float64(levels-1)/6)
-		if a.norm == fragment.L1 {
-			cost *= float64(levels)
-		}
-		tree := fragment.Buckets{Lower: low, Branching: b, Levels: levels}
-		tree.Upper = low + float64(tree.Leaves())
-		if cost < least && tree.Validate() == nil {
-			best, least = tree, cost
-		}
-	}
-	return best
 }
 
 // asNumber is an operand as a number: of a date the days since 1970, of a timestamp the seconds.
@@ -276,12 +256,6 @@ func (a *argument) asNumber(x operand) operand {
 
 func (a *argument) histogram() []fragment.Partial {
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: a.x.Expr, Buckets: a.buckets}}
-}
-
-// bin reads one count of a histogram, a tree of one level.
-func bin(t estimate.Tree, i, confidence float64) (x, low, high float64) {
-	n, half := t.Counts[int(i)], t.Noise.HalfWidth(confidence)
-	return n, n - half, n + half
 }
 
 // check refuses what cannot be summed.
@@ -414,7 +388,7 @@ func (a *Aggregate) clamped(v float64) value.Value {
 	}
 	v = math.Max(a.lower, math.Min(a.upper, v))
 	if t := a.valueType(); t != value.TypeFloat {
-		return ordinal(t, math.Round(v))
+		return value.OfOrdinal(t, math.Round(v))
 	}
 	return value.Float(v)
 }

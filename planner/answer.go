@@ -72,7 +72,7 @@ func (p *Plan) answer(rows []groupRow, confidence float64) *Answer {
 			e := Estimate{Value: row.evaluate(c.expr)}
 			if r := readings[k]; r != nil {
 				low, high := row.interval(r)
-				e.Low, e.High = ends(low, high, e.Value, c.Type)
+				e.Low, e.High = value.Interval(low, high, e.Value, c.Type)
 			}
 			if e.Value.IsNull() && c.Noisy && row.unknown(c.expr) {
 				unknown[k]++

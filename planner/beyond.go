@@ -8,6 +8,7 @@ import (
 
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/estimate"
 )
 
 // measuring is how many times as much weight a partial aggregate has as what measures how much of it was left out: that costs
@@ -167,12 +168,12 @@ func (p *Plan) beyond(cells []Cell, confidence float64) (Beyond, bool) {
 		each := (1 + confidence) / 2
 		leastLost, mostLost := within(m.beyond, lost, each)
 		leastKept, mostKept := within(m.of, kept, each)
-		b.Low, b.High = shareOf(leastLost, mostKept, 0), shareOf(mostLost, leastKept, 1)
+		b.Low, b.High = estimate.ShareOf(leastLost, mostKept, 0), estimate.ShareOf(mostLost, leastKept, 1)
 		const surely = 0.999
 		_, mostLost = within(m.beyond, lost, surely)
 		leastKept, _ = within(m.of, kept, surely)
-		b.Surely = shareOf(mostLost, leastKept, 1)
-		b.Share = math.Max(b.Low, math.Min(b.High, shareOf(lost, kept, 0.5))) // 0.5: noise alone
+		b.Surely = estimate.ShareOf(mostLost, leastKept, 1)
+		b.Share = math.Max(b.Low, math.Min(b.High, estimate.ShareOf(lost, kept, 0.5))) // 0.5: noise alone
 	}
 	return b, true
 }
@@ -199,14 +200,6 @@ func (p *Plan) overall(i int, cells []Cell) float64 {
 func (p *Plan) overallWithin(i int, at float64, n int, confidence float64) (low, high float64) {
 	sum := dp.Ratio{Numerator: at, Denominator: 1, Terms: []dp.RatioTerm{{Distribution: p.noise[i], Numerator: p.unitOf(i), Count: n}}}
 	return sum.Interval(confidence, math.Inf(-1), math.Inf(1))
-}
-
-// shareOf is a of a and b, which are not below 0 but for noise; of nothing it is what is given.
-func shareOf(a, b, ofNothing float64) float64 {
-	if a, b = math.Max(0, a), math.Max(0, b); a+b > 0 {
-		return a / (a + b)
-	}
-	return ofNothing
 }
 
 // hidden is the share of the data from which on "0 to that" tells nothing.

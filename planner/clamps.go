@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
@@ -199,20 +200,12 @@ func (p *Plan) moved(c clampCount, cells []Cell, confidence float64) Moved {
 	within := func(confidence float64) (low, high float64) { // each of the two holds with half of what may go wrong
 		least, most := p.overallWithin(c.partial, amount, n, (1+confidence)/2)
 		leastAll, mostAll := p.overallWithin(c.of, all, n, (1+confidence)/2)
-		return partOfAll(least, mostAll, 0), partOfAll(most, leastAll, 1)
+		return estimate.PartOf(least, mostAll, 0), estimate.PartOf(most, leastAll, 1)
 	}
 	m.Low, m.High = within(confidence)
 	_, m.Surely = within(0.999)
-	m.Share = math.Max(m.Low, math.Min(m.High, partOfAll(amount, all, 0.5)))
+	m.Share = math.Max(m.Low, math.Min(m.High, estimate.PartOf(amount, all, 0.5)))
 	return m
-}
-
-// partOfAll is a part of all, which are not below 0 but for noise; of nothing it is what is given.
-func partOfAll(part, all, ofNothing float64) float64 {
-	if part, all = math.Max(0, part), math.Max(0, all); all > 0 {
-		return math.Min(1, part/all)
-	}
-	return ofNothing
 }
 
 // moves says how many values each clamp moved; nothing of one that moved certainly less than a thousandth.

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -59,47 +58,6 @@ func indexOf(column string) int {
 		panic(err) // written here
 	}
 	return i
-}
-
-// ends writes an interval in the column's type, NULL where it has no end. A
-// value that post-processing moved stays within.
-func ends(low, high float64, v value.Value, t value.Type) (value.Value, value.Value) {
-	if !v.IsNull() {
-		low, high = math.Min(low, v.Float64()), math.Max(high, v.Float64())
-	}
-	if t == value.TypeFloat {
-		return value.Float(low), value.Float(high)
-	}
-	whole := func(x float64) value.Value {
-		if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) >= 1<<62 {
-			return value.Null(t)
-		}
-		return ordinal(t, x)
-	}
-	return whole(math.Floor(low)), whole(math.Ceil(high))
-}
-
-// ordinal is a whole number, or the day or instant that it counts.
-func ordinal(t value.Type, x float64) value.Value {
-	switch t {
-	case value.TypeDate:
-		return value.Date(int64(x))
-	case value.TypeTimestamp:
-		return value.Timestamp(int64(x))
-	}
-	return value.Int(int64(x))
-}
-
-// clamped moves a number into an interval.
-func clamped(v value.Value, lower, upper float64) value.Value {
-	x := math.Max(lower, math.Min(upper, v.Float64()))
-	switch {
-	case x == v.Float64():
-		return v
-	case v.Type() == value.TypeInt:
-		return value.Int(int64(x))
-	}
-	return value.Float(x)
 }
 
 // surely is the confidence with which there is something to divide by, or to seek a quantile in.

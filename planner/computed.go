@@ -162,7 +162,7 @@ func (c *computed) interval(e *expr.Expr, v value.Value) (low, high value.Value)
 	if e != nil {
 		l, h = c.bounds(e)
 	}
-	return ends(l, h, v, v.Type())
+	return value.Interval(l, h, v, v.Type())
 }
 
 // passed is the interval of a released number that is passed on as it is.
@@ -208,7 +208,7 @@ func (c *computed) bounds(e *expr.Expr) (low, high float64) {
 		facts := c.public.Range(e)
 		low, high = c.shareRange(e)
 		facts.Lower, facts.Upper = math.Max(facts.Lower, low), math.Min(facts.Upper, high)
-		return clipped(dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: c.alike(q)}, c.confidence, facts)
+		return estimate.Clipped(dp.Ratio{Numerator: q.Top.Constant, Denominator: q.Bottom.Constant, Terms: c.alike(q)}, c.confidence, facts.Lower, facts.Upper)
 	}
 	return c.apart(e)
 }
@@ -247,7 +247,7 @@ func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 		return v
 	}
 	low, high := c.shareRange(c.simple(inner))
-	return clamped(v, low, high)
+	return value.Clamp(v, low, high)
 }
 
 // exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were

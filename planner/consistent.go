@@ -103,7 +103,7 @@ func (g group) divide(d *division) value.Value {
 	if math.Abs(bottom) <= d.noise {
 		return value.Null(v.Type())
 	}
-	return clamped(v, d.lower, d.upper)
+	return value.Clamp(v, d.lower, d.upper)
 }
 
 // undetermined reports whether noise may be all that an aggregate is divided by, or is read from.

@@ -73,7 +73,7 @@ func coverage(t testing.TB, sql string, epsilon float64, patients []map[string]v
 		g := p.group(Cell{Noisy: noisy})
 		low, high := g.interval(reading)
 		released := g.evaluate(p.Columns[0].expr)
-		a, b := ends(low, high, released, p.Columns[0].Type)
+		a, b := value.Interval(low, high, released, p.Columns[0].Type)
 		if !a.IsNull() && !b.IsNull() && !released.IsNull() {
 			widths, errs = append(widths, b.Float64()-a.Float64()), append(errs, math.Abs(released.Float64()-truth))
 		}

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -69,35 +68,7 @@ func distinctFunction(name string, x operand, domain []value.Value) *function {
 	return f
 }
 
-// APPROX_BOUNDS(x) finds bounds where neither the catalog nor the researcher knows any: it releases
-// one histogram over powers of two, from -2^62 to 2^62, and tells the outermost buckets that
-// hold more than noise would put there (after ApproxBounds of Google's differential-privacy library). The answer is for a CLAMP in a query to come. What
-// few rows hold beyond the bounds is not seen.
-
-const (
-	lastPower  = 62
-	firstPower = -20 // of reals; smaller ones count as 0
-	// boundsAlarm is the probability with which any bucket that is empty passes for one that is not.
-	boundsAlarm = 1e-3
-)
-
-// edges are the inner edges of the buckets of APPROX_BOUNDS.
-func edges(t value.Type) []float64 {
-	first := firstPower
-	if t == value.TypeInt {
-		first = 0
-	}
-	var all []float64
-	for k := lastPower; k >= first; k-- {
-		all = append(all, -math.Ldexp(1, k))
-	}
-	for k := first; k <= lastPower; k++ {
-		all = append(all, math.Ldexp(1, k))
-	}
-	return all
-}
-
-// powers are the counts of the buckets of APPROX_BOUNDS.
+// powers are the counts of the buckets of APPROX_BOUNDS: see estimate.PowerEdges.
 func (a *argument) powers() []fragment.Partial {
 	at, x := a.call.Args[0].At, a.x.Expr
 	if !x.Type.Numeric() {
@@ -110,7 +81,7 @@ func (a *argument) powers() []fragment.Partial {
 		return expr.Literal(value.Float(edge))
 	}
 	cases := []*expr.Expr{scalar.Apply(at, expr.OpIsNull, x), expr.Literal(value.Null(value.TypeInt))}
-	inner := edges(x.Type)
+	inner := estimate.PowerEdges(x.Type == value.TypeInt)
 	for i, edge := range inner {
 		cases = append(cases, scalar.Apply(at, expr.OpLess, x, literal(edge)), expr.Literal(value.Int(int64(i))))
 	}
@@ -118,31 +89,6 @@ func (a *argument) powers() []fragment.Partial {
 	n := len(inner) + 1
 	a.value = float64(a.call.Bin)
 	return []fragment.Partial{{Kind: fragment.PartialBuckets, Expr: place, Buckets: &fragment.Buckets{Upper: float64(n), Branching: n, Levels: 1}}}
-}
-
-// readBound tells the lower end (which 0) or the upper one; NaN where no bucket holds enough. The
-// interval is where the outermost value lies, as far as that can be told: nothing is said of its far side.
-func readBound(t estimate.Tree, which, _ float64) (x, low, high float64) {
-	kind := value.TypeFloat
-	if t.Branching == len(edges(value.TypeInt))+1 {
-		kind = value.TypeInt
-	}
-	all := append(append([]float64{-math.Ldexp(1, lastPower+1)}, edges(kind)...), math.Ldexp(1, lastPower+1))
-	threshold := -t.Noise.Quantile(boundsAlarm / float64(len(t.Counts)))
-	full := func(y float64) bool { return y >= threshold && y > 0 }
-	if which == 0 {
-		i := slices.IndexFunc(t.Counts, full)
-		if i < 0 {
-			return math.NaN(), -inf, inf
-		}
-		return all[i], -inf, all[i+1]
-	}
-	for i := len(t.Counts) - 1; i >= 0; i-- {
-		if full(t.Counts[i]) {
-			return all[i+1], all[i], inf
-		}
-	}
-	return math.NaN(), -inf, inf
 }
 
 // distinctValues plans COUNT(DISTINCT x), or SUM or AVG, of an x whose values are known, and reports whether it is one.

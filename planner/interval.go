@@ -167,7 +167,7 @@ func (g group) interval(r *reading) (low, high float64) {
 		ratio.Numerator += q.Top.Weights[i] * g.noisy(i)
 		ratio.Denominator += q.Bottom.Weights[i] * g.noisy(i)
 	}
-	return clipped(ratio, r.confidence, r.bounds)
+	return estimate.Clipped(ratio, r.confidence, r.bounds.Lower, r.bounds.Upper)
 }
 
 // apart bounds an expression by interval arithmetic over the aggregates that it reads.
@@ -197,22 +197,6 @@ func (g group) apart(r *reading) (low, high float64) {
 		return f
 	})
 	return f.Lower, f.Upper
-}
-
-// clipped clips an interval to what is public. Where noise moved the number so far
-// beyond a bound that nothing is left, an interval of no width would claim a
-// certainty that nobody has: a third of the half-width, about the noise's scale, is left.
-func clipped(r dp.Ratio, confidence float64, bounds expr.Range) (low, high float64) {
-	low, high = r.Interval(confidence, bounds.Lower, bounds.Upper)
-	if low < high {
-		return low, high
-	}
-	wideLow, wideHigh := r.Interval(confidence, math.Inf(-1), math.Inf(1))
-	margin := (wideHigh - wideLow) / 6
-	if math.IsInf(margin, 0) || math.IsNaN(margin) {
-		return bounds.Lower, bounds.Upper
-	}
-	return math.Max(bounds.Lower, low-margin), math.Min(bounds.Upper, high+margin)
 }
 
 // simulation covers an expression of any form: each point undoes one possible draw
@@ -268,11 +252,8 @@ func (s *simulation) interval(g group, bounds expr.Range) (low, high float64) {
 			results = append(results, v.Float64())
 		}
 	}
-	tail := (1 - s.confidence) / 2
-	if float64(estimate.Points-len(results)) > tail*estimate.Points {
-		return bounds.Lower, bounds.Upper // too often undefined to bound anything
+	if low, high, ok := estimate.Central(results, s.confidence); ok {
+		return low, high
 	}
-	slices.Sort(results)
-	cut := int(tail * float64(len(results)))
-	return results[cut], results[len(results)-1-cut]
+	return bounds.Lower, bounds.Upper
 }

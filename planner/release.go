@@ -290,7 +290,7 @@ func (b *builder) biasWarnings() {
 		case a.ofValues:
 			warn("SUM and AVG(DISTINCT …) see values that about %.0f rows or more have", math.Ceil(t.ThresholdOf(a.argument)))
 		default:
-			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(-t.Noise.Quantile(boundsAlarm/float64(t.Branching))))
+			warn("APPROX_BOUNDS sees powers of two that about %.0f rows or more lie between", math.Ceil(t.FilledFrom()))
 		}
 	}
 }

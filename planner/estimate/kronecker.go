@@ -2,6 +2,7 @@ package estimate
 
 import (
 	"math"
+	"slices"
 
 	"github.com/intramuros/intramuros/dp"
 )
@@ -24,6 +25,18 @@ func Draws(noise []dp.Distribution) [][]float64 {
 		all = append(all, of)
 	}
 	return all
+}
+
+// Central is where the central part of a simulation's results lies, as large as the confidence. Points that gave no result
+// are left out of them; false: they are too many to bound anything. It sorts the results.
+func Central(results []float64, confidence float64) (low, high float64, ok bool) {
+	tail := (1 - confidence) / 2
+	if float64(Points-len(results)) > tail*Points {
+		return 0, 0, false
+	}
+	slices.Sort(results)
+	cut := int(tail * float64(len(results)))
+	return results[cut], results[len(results)-1-cut], true
 }
 
 // generalizedGolden is the root above 1 of x^(d+1) = x + 1, whose inverse powers

@@ -1,7 +1,10 @@
 package estimate
 
 import (
+	"math"
 	"slices"
+
+	"github.com/intramuros/intramuros/dp"
 )
 
 // Form is a linear form in noisy numbers: Constant + the sum of Weights[i] times number i.
@@ -106,4 +109,20 @@ func (q Quotient) Over(y Quotient) (Quotient, bool) {
 		return Quotient{Top: y.Bottom.Times(d), Bottom: y.Top}, true
 	}
 	return Quotient{}, false
+}
+
+// Clipped is Fieller's interval of a quotient, clipped to public bounds. Where noise moved the number so far beyond a
+// bound that nothing is left, an interval of no width would claim a certainty that nobody has: a third of the
+// half-width, about the noise's scale, is left.
+func Clipped(r dp.Ratio, confidence, lower, upper float64) (low, high float64) {
+	low, high = r.Interval(confidence, lower, upper)
+	if low < high {
+		return low, high
+	}
+	wideLow, wideHigh := r.Interval(confidence, math.Inf(-1), math.Inf(1))
+	beyond := (wideHigh - wideLow) / 6
+	if math.IsInf(beyond, 0) || math.IsNaN(beyond) {
+		return lower, upper
+	}
+	return math.Max(lower, low-beyond), math.Min(upper, high+beyond)
 }

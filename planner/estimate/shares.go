@@ -72,3 +72,19 @@ func (p Parts) notNegative(f Form) bool {
 	}
 	return true
 }
+
+// ShareOf is a of a and b together, which are not below 0 but for noise; of nothing it is what is given.
+func ShareOf(a, b, ofNothing float64) float64 {
+	if a, b = math.Max(0, a), math.Max(0, b); a+b > 0 {
+		return a / (a + b)
+	}
+	return ofNothing
+}
+
+// PartOf is a part of all, which are not below 0 but for noise; of nothing it is what is given.
+func PartOf(part, all, ofNothing float64) float64 {
+	if part, all = math.Max(0, part), math.Max(0, all); all > 0 {
+		return math.Min(1, part/all)
+	}
+	return ofNothing
+}
