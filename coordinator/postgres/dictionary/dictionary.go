@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	_ "embed" // schema.sql
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +19,6 @@ import (
 
 // ErrNotCovered means that a question about the catalog uses what is not known here.
 var ErrNotCovered = errors.New("this question about the catalog is not covered")
-
-//go:embed schema.sql
-var schema string
 
 const (
 	memory  = "128MB"         // each of forty joins, which pgAdmin asks for at once, takes some
@@ -51,6 +47,13 @@ const (
 	OIDInt8Array  uint32 = 1016
 	OIDOidArray   uint32 = 1028
 )
+
+// Session is who asks.
+type Session struct {
+	User, Database string
+	Process        uint32                   // the connection's id
+	Setting        func(name string) string // of the session
+}
 
 // Dictionary is one federation's catalog as PostgreSQL would show it. It may be used
 // by any number of goroutines.
