@@ -117,9 +117,9 @@ func ask(t *testing.T, q planner.Query, accounting dp.Accounting, others, patien
 	return &audited{t: t, plan: p, with: data(true), without: data(false)}
 }
 
-// told is the epsilon that what the answer shows costs: a part of the limit is for the number that measures what was left out, which
-// the audits' scores do not see. Without it, noise that is a fifth too narrow would hardly be beyond the claim. It is for
-// L1; under L2 its root counts.
+// told is the epsilon that what the answer shows costs: a part of the limit is for the number that measures what was
+// left out, which the audits' scores do not see. Without it, noise that is a fifth too narrow would hardly be beyond
+// the claim. It is for L1; under L2 its root counts.
 func (a *audited) told(epsilon float64) float64 {
 	shown := 0
 	for _, p := range a.plan.Fragment.Partials {
@@ -150,7 +150,8 @@ func (a *audited) draw(noise dp.Noise, p *planner.Plan, score func(*planner.Answ
 	}
 }
 
-// gaussianDelta is the delta that Gaussian noise which shifts by mu of its deviations has beside epsilon (Balle & Wang 2018, Theorem 8).
+// gaussianDelta is the delta that Gaussian noise which shifts by mu of its deviations has beside epsilon (Balle & Wang
+// 2018, Theorem 8).
 func gaussianDelta(epsilon, mu float64) float64 {
 	below := func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 	return below(mu/2-epsilon/mu) - math.Exp(epsilon)*below(-mu/2-epsilon/mu)
@@ -204,8 +205,8 @@ func TestAuditAverage(t *testing.T) {
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Counts of buckets, of which HISTOGRAM, COUNT(DISTINCT x), APPROX_BOUNDS and quantiles are made: all of the patient's rows
-// are in one, beside a COUNT of three times its weight.
+// Counts of buckets, of which HISTOGRAM, COUNT(DISTINCT x), APPROX_BOUNDS and quantiles are made: all of the patient's
+// rows are in one, beside a COUNT of three times its weight.
 func TestAuditBuckets(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT HISTOGRAM(days, 0, 90, 3) AS h, COUNT(*) AS n FROM stay", Ask: planner.Ask{Epsilon: 1.5, Weights: map[string]int{"n": 3}}}
@@ -228,13 +229,15 @@ func TestAuditBuckets(t *testing.T) {
 	audit.Expect(t, audit.Draws(80_000), a.told(q.Epsilon), 0, a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown or not.
+// A number of patients by undeclared groups, of which the patient changes one that others are in, so that it is shown
+// or not.
 func TestAuditSelection(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(DISTINCT patient) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 2, Delta: 1e-3, MaxGroups: 1}}
 	a := ask(t, q, dp.Pure, func(p *planner.Plan, site int) map[string][]int64 {
-		// With the patient, who is one at each site, it is just at the threshold: so of the events that tell most, which are to be shown
-		// with so many or more, that with the most draws is one. One below, narrowed noise was seen by 1.3 deviations only.
+		// With the patient, who is one at each site, it is just at the threshold: so of the events that tell most, which are
+		// to be shown with so many or more, that with the most draws is one. One below, narrowed noise was seen by 1.3
+		// deviations only.
 		others := p.Selection.Threshold - 2
 		return map[string][]int64{"shared": {(others + int64(site)) / 2 * p.Proof.Units[0]}}
 	}, whole("shared"))
@@ -248,8 +251,9 @@ func TestAuditSelection(t *testing.T) {
 		a.draw(a.plan.Noise, a.plan, score), a.draw(narrowed(t, a.plan.Noise, a.plan.Coordinate(0)), a.plan, score))
 }
 
-// Groups that only the patient has, others at each hospital and as many as there may be, each for the least part with which one appears,
-// which is the worst case: that any is shown has probability at most delta. A threshold that is too low for the noise is found out.
+// Groups that only the patient has, others at each hospital and as many as there may be, each for the least part with
+// which one appears, which is the worst case: that any is shown has probability at most delta. A threshold that is too
+// low for the noise is found out.
 func TestAuditSingleton(t *testing.T) {
 	t.Parallel()
 	q := planner.Query{SQL: "SELECT unit, COUNT(*) FROM stay GROUP BY unit", Ask: planner.Ask{Epsilon: 1, Delta: 0.05, MaxGroups: 1}}

@@ -63,8 +63,8 @@ func TestOvertakenCheckpoints(t *testing.T) {
 	}
 }
 
-// TestWhatVouchesIsKept: the checkpoint of a hospital that has computed is on the disk with the answer, and also where none
-// is released, since the asker left before the tick or another hospital failed.
+// TestWhatVouchesIsKept: the checkpoint of a hospital that has computed is on the disk with the answer, and also where
+// none is released, since the asker left before the tick or another hospital failed.
 func TestWhatVouchesIsKept(t *testing.T) {
 	for _, x := range []struct {
 		name  string

@@ -62,7 +62,8 @@ type Sealed struct {
 	Masks bool `yaml:"masks"`
 }
 
-// Public says where rows of public tables are read, if the coordinator has a copy of them; without, hospitals are asked.
+// Public says where rows of public tables are read, if the coordinator has a copy of them; without, hospitals are
+// asked.
 type Public struct {
 	DuckDB *PublicDuckDB `yaml:"duckdb"`
 }

@@ -49,8 +49,8 @@ type exchange struct {
 	vain  int
 }
 
-// due is when it is asked again: one that does not answer ever later, since a hundred of them would keep this coordinator
-// busy with connections that lead to nothing.
+// due is when it is asked again: one that does not answer ever later, since a hundred of them would keep this
+// coordinator busy with connections that lead to nothing.
 func (e exchange) due() time.Time {
 	pause := exchangeEvery
 	if e.vain > 0 {

@@ -117,7 +117,8 @@ func planError(err error) error {
 	return &Error{Code: Code(p.Code), Message: p.Message, Hint: p.Hint, Position: p.Position, cause: err}
 }
 
-// Crowded is the error of a door that has too many connections, of all or of this person: err, of internal/lobby, says which.
+// Crowded is the error of a door that has too many connections, of all or of this person: err, of internal/lobby, says
+// which.
 func Crowded(err error) *Error {
 	return &Error{Code: CodeTooMany, Message: err.Error(), Hint: "close some, let your tool share fewer, or try again in a moment", cause: err}
 }

@@ -40,7 +40,8 @@ type EngineSQL struct {
 // HospitalKey is a hospital's key, as the hospital tells it.
 type HospitalKey struct {
 	Hospital string `json:"hospital"`
-	// Fingerprint is as `intramuros ledger show --kind config` shows it there; empty where the hospital's release is too early to tell.
+	// Fingerprint is as `intramuros ledger show --kind config` shows it there; empty where the hospital's release is too
+	// early to tell.
 	Fingerprint string `json:"fingerprint"`
 }
 
@@ -122,8 +123,8 @@ func (q *query) explain(ctx context.Context) (*Explanation, error) {
 	return e, nil
 }
 
-// narrow looks at the budgets of the hospitals that would be asked: what the narrowest has left is what is left, and one
-// that has too little would not answer.
+// narrow looks at the budgets of the hospitals that would be asked: what the narrowest has left is what is left, and
+// one that has too little would not answer.
 func (e *Explanation) narrow(ctx context.Context, q *query, own Balance, loss dp.Loss) error {
 	all, err := q.limits(ctx, own)
 	if err != nil {

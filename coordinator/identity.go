@@ -68,10 +68,10 @@ func (c *Coordinator) Authenticate(ctx context.Context, token string) (Researche
 	return Researcher{Name: person.Name, Roles: person.Roles, token: token, expires: person.Expires}, nil
 }
 
-// Challenge begins to ask whoever connects under a name to prove, over TLS with that certificate, to have the account's token;
-// Proved tells who then asks. It is nil where the token itself must be shown: an identity provider may have signed it, or
-// the account is of the kind of which only a hash is kept. So a name that nobody has is asked as one that has an account,
-// but where a provider gives names without a suffix.
+// Challenge begins to ask whoever connects under a name to prove, over TLS with that certificate, to have the account's
+// token; Proved tells who then asks. It is nil where the token itself must be shown: an identity provider may have
+// signed it, or the account is of the kind of which only a hash is kept. So a name that nobody has is asked as one that
+// has an account, but where a provider gives names without a suffix.
 func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *identity.Challenge {
 	if !c.book.Has(name) {
 		_, hashed := c.tokens[name]
@@ -83,8 +83,8 @@ func (c *Coordinator) Challenge(name string, certificate *x509.Certificate) *ide
 	return c.book.Challenge(name, certificate)
 }
 
-// Proved gives the researcher who has met a challenge. To the hospitals the coordinator vouches for them, as for all local
-// accounts. Its error is an *Error of CodeUnauthorized.
+// Proved gives the researcher who has met a challenge. To the hospitals the coordinator vouches for them, as for all
+// local accounts. Its error is an *Error of CodeUnauthorized.
 func (c *Coordinator) Proved(met *identity.Challenge) (Researcher, error) {
 	if r, ok := c.config.Researchers[met.Proved()]; ok {
 		return Researcher{Name: met.Proved(), Roles: r.roles()}, nil

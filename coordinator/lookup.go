@@ -18,8 +18,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// Rows of public tables are those of the coordinator's own copy, where it has one, or those that most of the hospitals that
-// are asked hold alike. They cost nothing, and are kept for the study while the hospitals' data are the same.
+// Rows of public tables are those of the coordinator's own copy, where it has one, or those that most of the hospitals
+// that are asked hold alike. They cost nothing, and are kept for the study while the hospitals' data are the same.
 
 // Copy is a copy of the public tables that the coordinator has itself.
 type Copy interface {
@@ -27,8 +27,8 @@ type Copy interface {
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
-// Serve has rows of public tables read from a copy of the coordinator's own, in place of the hospitals'. It is called before the
-// first query.
+// Serve has rows of public tables read from a copy of the coordinator's own, in place of the hospitals'. It is called
+// before the first query.
 func (c *Coordinator) Serve(own Copy) { c.public = own }
 
 // copiesAsked is of how many hospitals the copies are compared at once.
@@ -115,7 +115,8 @@ func (c *Coordinator) ownRows(ctx context.Context, r *fragment.Reading) (fragmen
 	return found, err
 }
 
-// agreed gives the rows that most hospitals hold alike of those that are asked. Who has no such table is not asked for it.
+// agreed gives the rows that most hospitals hold alike of those that are asked. Who has no such table is not asked for
+// it.
 func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found, source, error) {
 	l := fragment.Lookup{Query: q.id, Study: q.name, Researcher: q.who.Name, Catalog: q.c.digest, Reading: *r}
 	key, err := q.lookupKey(r)
@@ -132,7 +133,8 @@ func (q *query) agreed(ctx context.Context, r *fragment.Reading) (fragment.Found
 	if err != nil {
 		return fragment.Found{}, source{}, err
 	}
-	// Which of many are asked depends on the question alone: so the work is spread, and the same question has the same answer.
+	// Which of many are asked depends on the question alone: so the work is spread, and the same question has the same
+	// answer.
 	parts := slices.Clone(q.parts)
 	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.hospital.Name, b.hospital.Name) })
 	if n := len(parts); n > copiesAsked {
@@ -169,7 +171,8 @@ type vote struct {
 // noSource is the code of a hospital that lacks a table, or closed it.
 const noSource = "NODE_SOURCE"
 
-// askCopies asks hospitals for rows. Those that have no copy of the tables to compare, or are too old to show it, are apart.
+// askCopies asks hospitals for rows. Those that have no copy of the tables to compare, or are too old to show it, are
+// apart.
 func (q *query) askCopies(ctx context.Context, parts []*part, body []byte) (votes []vote, without []Absence) {
 	var mu sync.Mutex
 	each(parts, func(p *part) {
@@ -252,8 +255,8 @@ func majority(votes []vote, tables []string) (fragment.Found, source, error) {
 	}
 }
 
-// lookupKey names the rows of a lookup: SHA-256 of all that they depend on, and of the study, since how soon rows are there
-// tells that they were asked for.
+// lookupKey names the rows of a lookup: SHA-256 of all that they depend on, and of the study, since how soon rows are
+// there tells that they were asked for.
 func (q *query) lookupKey(r *fragment.Reading) ([sha256.Size]byte, error) {
 	type site struct{ Name, DataVersion string }
 	of := struct {

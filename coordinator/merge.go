@@ -14,8 +14,8 @@ import (
 )
 
 // maxIntegers bounds what a query over undeclared keys may make the coordinator
-// hold, of all hospitals together: its groups times the integers of one. A quantile takes some hundred. Keys that are not declared are held twice,
-// and count as integers of as many bytes: ten of them may be texts of 512 characters.
+// hold, of all hospitals together: its groups times the integers of one. A quantile takes some hundred. Keys that are
+// not declared are held twice, and count as integers of as many bytes: ten of them may be texts of 512 characters.
 const maxIntegers = 64_000_000
 
 var errTooManyGroups = errors.New("too many groups")

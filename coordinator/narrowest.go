@@ -13,7 +13,8 @@ type limit struct {
 	whole    bool   // the hospital's own, over all studies
 }
 
-// heldAt are the terms under which a hospital holds a study, as it said last; nil: it has not been met, or does not hold it.
+// heldAt are the terms under which a hospital holds a study, as it said last; nil: it has not been met, or does not
+// hold it.
 func (c *Coordinator) heldAt(hospital, id string) *study.Terms {
 	c.custody.mu.Lock()
 	defer c.custody.mu.Unlock()
@@ -24,9 +25,9 @@ func (c *Coordinator) heldAt(hospital, id string) *study.Terms {
 	return &t
 }
 
-// limits are the budgets of the study here and at those of the hospitals that have narrowed it, and the hospitals' own over
-// all studies. What is spent is what this coordinator has charged, which is what each hospital was asked for or more: so
-// they tell nothing of when a hospital computed.
+// limits are the budgets of the study here and at those of the hospitals that have narrowed it, and the hospitals' own
+// over all studies. What is spent is what this coordinator has charged, which is what each hospital was asked for or
+// more: so they tell nothing of when a hospital computed.
 func (c *Coordinator) limits(ctx context.Context, name string, own Balance, hospitals []string) ([]limit, error) {
 	all := []limit{{Balance: own}}
 	charged, reserved, err := c.ledger.Spent(ctx, "node")

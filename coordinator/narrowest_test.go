@@ -11,7 +11,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// What the narrowest hospital allows is what is shown, before anything runs, in what explain, SHOW BUDGET and the API say.
+// What the narrowest hospital allows is what is shown, before anything runs, in what explain, SHOW BUDGET and the API
+// say.
 func TestNarrowest(t *testing.T) {
 	f := newFederation(t, nil)
 	before, err := f.Budget(t.Context(), asker("alice"), "s")

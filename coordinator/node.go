@@ -321,8 +321,8 @@ func (n *nodes) once(ctx context.Context, h Hospital, action string, body []byte
 // execute runs a reservation and gives each record batch to take, which must not
 // keep it. It tells how far the node's ledger is after its charge; nil: the node did not say.
 //
-// Where ctx is canceled, as by the researcher or because of another hospital, the hospital is told so first: what is broken off
-// without that word counts as the hospital's failure. Where it is late or silent, there is no such word.
+// Where ctx is canceled, as by the researcher or because of another hospital, the hospital is told so first: what is
+// broken off without that word counts as the hospital's failure. Where it is late or silent, there is no such word.
 func (n *nodes) execute(ctx context.Context, h Hospital, reservation string, take func(arrow.Record) error) (*ledger.Checkpoint, error) {
 	asked := ctx
 	ctx, cancel := detached(asked)

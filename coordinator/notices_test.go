@@ -11,7 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// The operators are told of budgets that are nearly spent, of hospitals that closed a study, and of ledgers that went back.
+// The operators are told of budgets that are nearly spent, of hospitals that closed a study, and of ledgers that went
+// back.
 func TestNotices(t *testing.T) {
 	f := newFederation(t, nil)
 	keys := func() (all []string) {

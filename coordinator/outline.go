@@ -79,8 +79,9 @@ func (q *query) outline() *Outline {
 	return o
 }
 
-// Forewarned is Query, and tells once what is planned, before anything is spent: before gets its outline, and must return
-// soon. A canceled ctx then costs nothing. Of what asks for no data, and of what is refused as it is planned, nothing is told.
+// Forewarned is Query, and tells once what is planned, before anything is spent: before gets its outline, and must
+// return soon. A canceled ctx then costs nothing. Of what asks for no data, and of what is refused as it is planned,
+// nothing is told.
 func (c *Coordinator) Forewarned(ctx context.Context, who Researcher, req Request, before func(*Outline)) (*Answer, error) {
 	return c.query(ctx, who, req, before, nil)
 }
@@ -143,8 +144,8 @@ type supposing struct {
 }
 
 // suppose finds types of parameters, and values of these, with which the query can
-// be planned: one type for all, or else one for each while the others are NULL. Where a text is read as what it is compared
-// with, that is the type.
+// be planned: one type for all, or else one for each while the others are NULL. Where a text is read as what it is
+// compared with, that is the type.
 func (c *Coordinator) suppose(who Researcher, req parsedRequest) ([]Parameter, map[string]value.Value) {
 	s := supposing{values: map[string]value.Value{}}
 	req.Parameters = s.values

@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// What to know before paying stands in the outline and in the explanation: from how many patients on a group is shown, who is away,
-// which bias is expected; and that an answer is free.
+// What to know before paying stands in the outline and in the explanation: from how many patients on a group is shown,
+// who is away, which bias is expected; and that an answer is free.
 func TestWhatToKnowBeforePaying(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require = Require{2} })
 	const sql = "SELECT city, COUNT(*) FROM person GROUP BY city"

@@ -37,7 +37,8 @@ type Profile struct {
 	Steps estimate.Ladder `json:"steps,omitempty"`
 	// Hidden is about how many patients may be on a step without being seen.
 	Hidden float64 `json:"hidden,omitempty"`
-	// Key is the usual key of the table, a column that says which of a public table's rows a row is of; empty: there is none.
+	// Key is the usual key of the table, a column that says which of a public table's rows a row is of; empty: there is
+	// none.
 	Key string `json:"key,omitempty"`
 	// Groups are about how many patients have how many distinct values of the key, and OfGroup, by value, rows with it.
 	Groups  estimate.Ladder            `json:"groups,omitempty"`
@@ -180,8 +181,8 @@ func lists(d *study.Document, t *catalog.Table, c *catalog.Column) bool {
 	return slices.Contains(allowed, study.Any) || slices.Contains(allowed, c.Name)
 }
 
-// usualKey is the first column that every row has and that refers to a public table, as a diagnosis to its concept, where groups that
-// are not declared may be asked for. Empty: there is none.
+// usualKey is the first column that every row has and that refers to a public table, as a diagnosis to its concept,
+// where groups that are not declared may be asked for. Empty: there is none.
 func (c *Coordinator) usualKey(t *catalog.Table, d *study.Document) string {
 	if t.OneRowPerPatient || !(d.DefaultDelta > 0) {
 		return ""
@@ -226,11 +227,12 @@ type profileQuestion struct {
 	read   func(p *Profile, rows [][]planner.Estimate)
 }
 
-// keysInFull is how many values of a table's usual key a patient may have and count in full, where patients are counted by it.
+// keysInFull is how many values of a table's usual key a patient may have and count in full, where patients are counted
+// by it.
 const keysInFull = 8
 
-// questions are: rows a patient over the ladder; likewise by the usual key, and how many values of it a patient has; and where values
-// lie.
+// questions are: rows a patient over the ladder; likewise by the usual key, and how many values of it a patient has;
+// and where values lie.
 func (q profiling) questions() []profileQuestion {
 	var all []profileQuestion
 	var steps strings.Builder
@@ -290,8 +292,9 @@ func (c *Coordinator) profile(ctx context.Context, who Researcher, name string, 
 	return p, nil
 }
 
-// surely is how many half-widths of its 95 % interval a step's count must be above 0: under Gaussian noise 3.3 standard deviations,
-// which noise alone makes up once in 2000 steps, and so one of the 16 in less than one profile of a hundred.
+// surely is how many half-widths of its 95 % interval a step's count must be above 0: under Gaussian noise 3.3 standard
+// deviations, which noise alone makes up once in 2000 steps, and so one of the 16 in less than one profile of a
+// hundred.
 const surely = 1.7
 
 // rows reads quantiles from noisy counts.
@@ -320,8 +323,8 @@ func (p *Profile) byKey(rows [][]planner.Estimate) {
 	}
 }
 
-// readSteps reads noisy counts. A step counts where noise alone would not make it up: else the noise of many empty steps would be
-// a tail. Of those that would not be seen, a third may be hidden.
+// readSteps reads noisy counts. A step counts where noise alone would not make it up: else the noise of many empty
+// steps would be a tail. Of those that would not be seen, a third may be hidden.
 func readSteps(rows [][]planner.Estimate) (seen estimate.Ladder, hidden float64) {
 	for _, row := range rows {
 		e := row[1]
@@ -427,7 +430,8 @@ func (k *profiles) take(p Profile) {
 }
 
 // profiled is what planning under a study knows of the federation's tables beside the catalog: how many rows a patient
-// has, where the catalog does not say, and which bounds a column may need; and by table how many patients have how many.
+// has, where the catalog does not say, and which bounds a column may need; and by table how many patients have how
+// many.
 func (c *Coordinator) profiled(name string) (*catalog.Catalog, map[string]planner.Likely, map[string]estimate.Ladder) {
 	copied, likely, ladders := *c.catalog, map[string]planner.Likely{}, map[string]estimate.Ladder{}
 	copied.Tables = slices.Clone(c.catalog.Tables)

@@ -81,7 +81,8 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestProfileByKey: the usual key is one that every row has, of a public table, that the study may read; steps are read by its values.
+// TestProfileByKey: the usual key is one that every row has, of a public table, that the study may read; steps are read
+// by its values.
 func TestProfileByKey(t *testing.T) {
 	c, err := catalog.Parse([]byte(testCatalog+`  term:
     key: number

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestProtocols: every code of this package and of the planner has its place in the doors' protocols, and nothing else has.
+// TestProtocols: every code of this package and of the planner has its place in the doors' protocols, and nothing else
+// has.
 func TestProtocols(t *testing.T) {
 	known := map[Code]bool{}
 	for _, file := range []string{"error.go", "../planner/syntax/error.go"} {

@@ -317,7 +317,8 @@ func (q *query) finish(ctx context.Context, releases []released, found []fragmen
 // public reports whether the query reads public tables alone.
 func (q *query) public() bool { return len(q.program.Releases) == 0 }
 
-// emptiness says why an answer may have no row, where groups had to be selected: most tools show an empty table without a word.
+// emptiness says why an answer may have no row, where groups had to be selected: most tools show an empty table without
+// a word.
 func emptiness(a *planner.Answer, releases []*planner.Plan) string {
 	if len(a.Rows) > 0 {
 		return ""

@@ -24,8 +24,8 @@ type Rebuilt struct {
 	Rest dp.Loss
 }
 
-// Rebuild brings back what this coordinator's ledger lost, from the hospitals' ledgers: every hospital must be there, but
-// those that are left out. No query may be asked meanwhile. by and reason are the operator's.
+// Rebuild brings back what this coordinator's ledger lost, from the hospitals' ledgers: every hospital must be there,
+// but those that are left out. No query may be asked meanwhile. by and reason are the operator's.
 func (c *Coordinator) Rebuild(ctx context.Context, without []string, by, reason string) (*Rebuilt, error) {
 	for _, name := range without {
 		if !slices.Contains(c.config.Hospitals, name) {
@@ -107,7 +107,8 @@ func (c *Coordinator) vouched(ctx context.Context, h Hospital) (*ledger.Checkpoi
 	return state.Known, nil
 }
 
-// charges adds what a hospital has charged to found, where a query that several have charged costs the most of each part.
+// charges adds what a hospital has charged to found, where a query that several have charged costs the most of each
+// part.
 func (c *Coordinator) charges(ctx context.Context, h Hospital, found map[string]paid) (n int, err error) {
 	var after int64
 	for {

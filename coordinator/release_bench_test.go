@@ -80,8 +80,8 @@ func merged(b testing.TB, p *planner.Plan, hospitals, groups int) *merger {
 	return total
 }
 
-// TestBenchRelease prints what many numbers and many hospitals take at the coordinator, the least of three, and fails where a goal is
-// missed by half.
+// TestBenchRelease prints what many numbers and many hospitals take at the coordinator, the least of three, and fails
+// where a goal is missed by half.
 func TestBenchRelease(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: times mean little beside other tests")

@@ -80,8 +80,8 @@ func (c *Coordinator) Federation() Federation {
 	return f
 }
 
-// says gives the version in which a request that needs at least the version least is written for the hospital, or why it
-// cannot be.
+// says gives the version in which a request that needs at least the version least is written for the hospital, or why
+// it cannot be.
 func (h Hospital) says(least int) (version int, a *Absence) {
 	if h.wire.Most < least {
 		return 0, &Absence{

@@ -73,8 +73,8 @@ func (q *query) run(ctx context.Context) (cells []planner.Cell, stored bool, err
 	return cells, false, err
 }
 
-// compute has the hospitals run the query, adds up, and covers the sums with noise. What the hospitals' ledgers vouch for
-// is written down with the answer, or here if there is none.
+// compute has the hospitals run the query, adds up, and covers the sums with noise. What the hospitals' ledgers vouch
+// for is written down with the answer, or here if there is none.
 func (q *query) compute(ctx context.Context) (cells []planner.Cell, err error) {
 	known := map[string]*ledger.Checkpoint{}
 	for _, p := range q.parts {

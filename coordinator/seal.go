@@ -23,8 +23,8 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// In a sealed study hospitals send vectors that they have covered with noise themselves. This side adds them up and reads
-// the sum; it draws nothing, and holds no exact number.
+// In a sealed study hospitals send vectors that they have covered with noise themselves. This side adds them up and
+// reads the sum; it draws nothing, and holds no exact number.
 
 // sums adds up what hospitals answer.
 type sums interface {
@@ -104,15 +104,16 @@ func (c *covered) read(p *planner.Plan) ([]planner.Cell, error) {
 }
 
 var (
-	// errUnsealed means that a hospital has masked its numbers for one whose numbers have not come: nobody can read the sum.
+	// errUnsealed means that a hospital has masked its numbers for one whose numbers have not come: nobody can read the
+	// sum.
 	errUnsealed = errors.New("a hospital was lost while the query was sealed")
 	// errTooManyNames means that the hospitals name more groups together than can be covered.
 	errTooManyNames = errors.New("too many groups are named")
 )
 
-// conversation is a query whose hospitals say something and hear something before they answer: the names of groups, or who is
-// done. A hospital that is lost before it is done is left out, as `require` allows; where numbers are masked, one that is lost
-// after that takes the query with it, and what was charged stays charged.
+// conversation is a query whose hospitals say something and hear something before they answer: the names of groups, or
+// who is done. A hospital that is lost before it is done is left out, as `require` allows; where numbers are masked,
+// one that is lost after that takes the query with it, and what was charged stays charged.
 type conversation struct {
 	*query
 	stop   context.CancelFunc
@@ -173,7 +174,8 @@ func (c *conversation) in() []*part {
 	return slices.DeleteFunc(slices.Clone(c.parts), func(p *part) bool { return p.absent != nil })
 }
 
-// step has each hospital that is not out do something, and tells whether enough are left; else the others are told to stop.
+// step has each hospital that is not out do something, and tells whether enough are left; else the others are told to
+// stop.
 func (c *conversation) step(ctx context.Context, do func(step context.Context, p *part) error) bool {
 	late := c.lateness()
 	each(c.in(), func(p *part) {
@@ -292,8 +294,9 @@ func (c *conversation) sealed(ctx context.Context, total *covered) error {
 	return broken
 }
 
-// A hospital that is lost while a query is sealed costs the query, whoever asks. So that no hospital wastes budgets again and again,
-// it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost again, up to a day.
+// A hospital that is lost while a query is sealed costs the query, whoever asks. So that no hospital wastes budgets
+// again and again, it is asked for nothing masked for a while: a minute, and twice as long each time that it is lost
+// again, up to a day.
 const (
 	waitAtFirst = time.Minute
 	waitAtMost  = 24 * time.Hour
@@ -356,8 +359,8 @@ type conversing struct {
 	close  func()
 }
 
-// converse runs a reservation until first has heard what it waits for, or step ends. The line ends with query, or when it is
-// closed.
+// converse runs a reservation until first has heard what it waits for, or step ends. The line ends with query, or when
+// it is closed.
 func (n *nodes) converse(query, step context.Context, h Hospital, reservation string, first func(*conversing) error) (*conversing, error) {
 	ctx, cancel := detached(query)
 	client, peer, err := n.client(h)

@@ -39,8 +39,8 @@ func (h *hospital) computes() time.Duration {
 	return h.took
 }
 
-// crew lets a few hospitals compute at a time, where one machine does the work of all: of 100,000 groups each takes tens of
-// megabytes meanwhile.
+// crew lets a few hospitals compute at a time, where one machine does the work of all: of 100,000 groups each takes
+// tens of megabytes meanwhile.
 var crew = make(chan struct{}, 8)
 
 func atWork() (rest func()) {
@@ -158,11 +158,12 @@ func domain(n int) string {
 }
 
 // TestBenchSealed times sealed and central answers, and compares their errors, in one run: 3, 10 and 186 hospitals, and
-// vectors of 1, 1,000 and 100,000 numbers. All hospitals are in this process, each with its ticks, its noise and its masks, over
-// real TLS, and answers leave the coordinator at its own ticks. Where their databases take no time a tick and a round trip weigh most;
-// a database that computes takes 50 ms, as one of a million rows does. With 186 hospitals the machine does 186
-// hospitals' work: BenchmarkSeal of internal/seal tells what each of them does. INTRAMUROS_FULL also asks 186 hospitals for
-// 100,000 numbers, sealed alone. A single row: -run 'TestBenchSealed/10_hospitals/1_numbers,_0s'.
+// vectors of 1, 1,000 and 100,000 numbers. All hospitals are in this process, each with its ticks, its noise and its
+// masks, over real TLS, and answers leave the coordinator at its own ticks. Where their databases take no time a tick
+// and a round trip weigh most; a database that computes takes 50 ms, as one of a million rows does. With 186 hospitals
+// the machine does 186 hospitals' work: BenchmarkSeal of internal/seal tells what each of them does. INTRAMUROS_FULL
+// also asks 186 hospitals for 100,000 numbers, sealed alone. A single row: -run
+// 'TestBenchSealed/10_hospitals/1_numbers,_0s'.
 func TestBenchSealed(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes minutes")

@@ -157,8 +157,8 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// Where numbers would be masked, explain relays the key that each hospital tells, says so, and says of whom it has none; what is
-// no fingerprint is passed on to nobody. Where nothing would be masked there is no key.
+// Where numbers would be masked, explain relays the key that each hospital tells, says so, and says of whom it has
+// none; what is no fingerprint is passed on to nobody. Where nothing would be masked there is no key.
 func TestMaskedExplain(t *testing.T) {
 	f := maskedFederation(t, nil)
 	f.hospital("a").key, f.hospital("c").key = "00ff"+strings.Repeat(" 12ab", 7), "<b>0000</b> 0000 0000 0000 0000 0000 0000"
@@ -272,10 +272,10 @@ func TestMaskedIntervals(t *testing.T) {
 	}
 }
 
-// Whatever fails and whenever, an answer is the sum of exactly the hospitals that it names, at least as many as are required,
-// each of which drew its share for exactly so many; and what was charged once a hospital may have run stays charged. 200 queries,
-// or 10,000 with INTRAMUROS_FULL, of groups that are declared and of groups that are not; hospitals are lost when they prepare,
-// compute, name groups, seal, in the middle of what they send, and in silence.
+// Whatever fails and whenever, an answer is the sum of exactly the hospitals that it names, at least as many as are
+// required, each of which drew its share for exactly so many; and what was charged once a hospital may have run stays
+// charged. 200 queries, or 10,000 with INTRAMUROS_FULL, of groups that are declared and of groups that are not;
+// hospitals are lost when they prepare, compute, name groups, seal, in the middle of what they send, and in silence.
 func TestMaskedChaos(t *testing.T) {
 	queries := 200
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -424,7 +424,8 @@ func TestSealedNames(t *testing.T) {
 	}
 }
 
-// A hospital that names more than can be covered, or what no group can be called, is out like one that answers nonsense.
+// A hospital that names more than can be covered, or what no group can be called, is out like one that answers
+// nonsense.
 func TestSealedNamesTooMany(t *testing.T) {
 	f := maskedFederation(t, func(c *Config) { c.QueryTimeout = 2 * time.Minute })
 	for i := range fragment.MaxNamed / 2 {
@@ -439,8 +440,8 @@ func TestSealedNamesTooMany(t *testing.T) {
 	}
 }
 
-// Intervals of sealed answers hold what they are of as often as they say: of 2,000 numbers that three hospitals cover really, where
-// they mask and where they do not.
+// Intervals of sealed answers hold what they are of as often as they say: of 2,000 numbers that three hospitals cover
+// really, where they mask and where they do not.
 func TestSealedCoverage(t *testing.T) {
 	for _, masks := range []bool{false, true} {
 		f := &federation{hospitals: map[string]*hospital{}, log: &strings.Builder{}, maxSites: 2}

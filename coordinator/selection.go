@@ -15,8 +15,8 @@ type Selection struct {
 
 const allBut = "all but "
 
-// ParseSelection reads "all", "all but lyon, lille" or "lyon, lille". Whether there are such hospitals is settled when a
-// query comes.
+// ParseSelection reads "all", "all but lyon, lille" or "lyon, lille". Whether there are such hospitals is settled when
+// a query comes.
 func ParseSelection(text string) (Selection, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "" || text == "all" {

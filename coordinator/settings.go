@@ -12,8 +12,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Settings are what a researcher settles for a query, or once for a connection. The zero value takes the defaults of study
-// and catalog. Every door embeds them; their JSON form is the HTTP API's.
+// Settings are what a researcher settles for a query, or once for a connection. The zero value takes the defaults of
+// study and catalog. Every door embeds them; their JSON form is the HTTP API's.
 type Settings struct {
 	Study string `json:"study"`
 	planner.Ask

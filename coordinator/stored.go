@@ -51,8 +51,8 @@ type storedCell struct {
 	Noisy []int64       `json:"noisy"`
 }
 
-// storedCells gives the cells that were released under the key, and whether there are any. It takes over what the hospitals
-// said of them.
+// storedCells gives the cells that were released under the key, and whether there are any. It takes over what the
+// hospitals said of them.
 func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bool, error) {
 	b, ok, err := q.c.ledger.Answer(ctx, key)
 	if !ok || err != nil {
@@ -73,8 +73,8 @@ func (q *query) storedCells(ctx context.Context, key string) ([]planner.Cell, bo
 	return cells, true, nil
 }
 
-// store keeps released cells and what the hospitals' ledgers vouch for, durably, and gives those cells to show: where the
-// same question was answered meanwhile, those of that answer. The hospitals that
+// store keeps released cells and what the hospitals' ledgers vouch for, durably, and gives those cells to show: where
+// the same question was answered meanwhile, those of that answer. The hospitals that
 // answered are part of the key: with one fewer it is another question.
 func (q *query) store(ctx context.Context, cells []planner.Cell) ([]planner.Cell, error) {
 	f := storedForm{Version: 1, Query: q.id, Cells: make([]storedCell, len(cells)), Caveats: q.caveats}

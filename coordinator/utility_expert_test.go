@@ -14,12 +14,12 @@ import (
 // hindsight: the clip, and the split of the budget, are those that turn out best on these very data. So a ratio of 1
 // cannot be had without luck.
 //
-// How many rows patients have at most nobody knows without paying, and totals hang on it: their bias is what is beyond the
-// clip, of which the best is where about as many patients are beyond it as the noise is wide (Amin, Kulesza, Muñoz Medina &
-// Vassilvitskii 2019, Bounding User Contributions, ICML). So for totals there is a second error, of an expert who pays: who
-// clips as a noisy histogram of the norms of the question's own rows advises, at the price of our profile, which is of the
-// whole table. Where no profile is taken, and for means, shares and quantiles, whose noise is least at the smallest clip, the
-// clip is the one of hindsight.
+// How many rows patients have at most nobody knows without paying, and totals hang on it: their bias is what is beyond
+// the clip, of which the best is where about as many patients are beyond it as the noise is wide (Amin, Kulesza, Muñoz
+// Medina & Vassilvitskii 2019, Bounding User Contributions, ICML). So for totals there is a second error, of an expert
+// who pays: who clips as a noisy histogram of the norms of the question's own rows advises, at the price of our
+// profile, which is of the whole table. Where no profile is taken, and for means, shares and quantiles, whose noise is
+// least at the smallest clip, the clip is the one of hindsight.
 //
 // An expert clips each patient's rows at a hospital, over all groups, to an L2 norm C (scaling, as in Abadi et al.
 // 2016), and adds Gaussian noise to the sums. With m hospitals at which a patient may be, sums of components that are
@@ -32,9 +32,10 @@ import (
 // norm 1. What clipping leaves out is bias, and is in the error: RMSE² = bias² + variance.
 //
 // Quantiles are by the exponential mechanism (Smith 2011) over a public grid, of ε = √(8ρ), which is rho-zCDP since it
-// is ε-bounded-range (Cesar & Rogers 2021). One draw has no interval; an expert who owes one buys its two ends as quantiles
-// as well (Drechsler, Globus-Harris, McMillan, Sarathy & Smith 2022), so that each of the three has ρ/3. Survival curves are computed from a noisy histogram of steps and events
-// (Gondara & Wang 2020, with Gaussian noise), which is drawn here.
+// is ε-bounded-range (Cesar & Rogers 2021). One draw has no interval; an expert who owes one buys its two ends as
+// quantiles as well (Drechsler, Globus-Harris, McMillan, Sarathy & Smith 2022), so that each of the three has ρ/3.
+// Survival curves are computed from a noisy histogram of steps and events (Gondara & Wang 2020, with Gaussian noise),
+// which is drawn here.
 
 // estimand is a number that rows lead to, and how an expert would release it.
 type estimand struct {
@@ -126,8 +127,8 @@ type rowsOf struct {
 }
 
 // expert gives the exact numbers by group, and the root mean square error over those groups of the mechanism above, at
-// noise of m/epsilon for a norm of 1. kept tells which groups count. profiled is the noise of a profile's steps, of an expert who
-// pays for the clip; 0: there is none, and the paid error is 0.
+// noise of m/epsilon for a norm of 1. kept tells which groups count. profiled is the noise of a profile's steps, of an
+// expert who pays for the clip; 0: there is none, and the paid error is 0.
 func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string, kept func(n float64) bool) (exact map[string]float64, rmse, paid float64) {
 	switch {
 	case e.quantile != nil:
@@ -185,8 +186,8 @@ func (e estimand) expert(all []rowsOf, sigma, profiled float64, groups []string,
 	return exact, math.Sqrt(best), math.Sqrt(paid)
 }
 
-// advised is the clip by a noisy histogram of norms over the public steps of a profile: a step counts that noise alone would not make
-// up, and beyond them more are supposed, as for a profile.
+// advised is the clip by a noisy histogram of norms over the public steps of a profile: a step counts that noise alone
+// would not make up, and beyond them more are supposed, as for a profile.
 func advised(norms map[string]float64, sigma, profiled float64, groups int, r *rand.Rand) float64 {
 	var counts [16]float64
 	for _, n := range norms {
@@ -252,9 +253,9 @@ func (e estimand) sensitivity(s []float64) float64 {
 	return linear
 }
 
-// expert is the exponential mechanism's, of ε = √(8ρ), which is 2m/sigma, for each of three quantiles of a third of ρ. A
-// candidate's score, how far its rank is from q of all, changes by at most max(q, 1-q)·m·C. Its error is never less than that of
-// rounding to the grid's unit, unit/√12.
+// expert is the exponential mechanism's, of ε = √(8ρ), which is 2m/sigma, for each of three quantiles of a third of ρ.
+// A candidate's score, how far its rank is from q of all, changes by at most max(q, 1-q)·m·C. Its error is never less
+// than that of rounding to the grid's unit, unit/√12.
 func (q quantileOf) expert(all []rowsOf, sigma float64) (map[string]float64, float64) {
 	slices.SortFunc(all, func(a, b rowsOf) int { return compareFloats(a.sums[0], b.sums[0]) })
 	rows := map[string]float64{}

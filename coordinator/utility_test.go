@@ -27,8 +27,9 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// What questions cost in accuracy: planner, fragment, DuckDB, merger, release and Finish as they are, beside an expert's
-// mechanism at the same price. The exact sums of a question are computed once, and covered with noise again and again.
+// What questions cost in accuracy: planner, fragment, DuckDB, merger, release and Finish as they are, beside an
+// expert's mechanism at the same price. The exact sums of a question are computed once, and covered with noise again
+// and again.
 
 // The price of each question: rho = 1/8, what epsilon 0.5 means under zcdp.
 const (
@@ -87,7 +88,8 @@ func (r utilityResult) ratio() float64 { return r.rmse / max(r.expert, r.paid) }
 
 // TestUtility asks a small federation in every run, and holds its errors to what they are known to be. With
 // INTRAMUROS_UTILITY (make utility), the names of sizes or "all", it asks at those sizes, writes what it finds into
-// docs/accuracy.md, and fails where a row misses the goal. INTRAMUROS_EICU is the folder of the eICU demo's Parquet files.
+// docs/accuracy.md, and fails where a row misses the goal. INTRAMUROS_EICU is the folder of the eICU demo's Parquet
+// files.
 func TestUtility(t *testing.T) {
 	wanted := os.Getenv("INTRAMUROS_UTILITY")
 	if wanted == "" {
@@ -124,8 +126,8 @@ func TestUtility(t *testing.T) {
 	}
 }
 
-// utilityKnown are the ratios of the small federation that miss the goal, so that they become no worse. Of 100 draws the
-// error of a number has a standard deviation of 7 %, and TestUtility allows 40 % more.
+// utilityKnown are the ratios of the small federation that miss the goal, so that they become no worse. Of 100 draws
+// the error of a number has a standard deviation of 7 %, and TestUtility allows 40 % more.
 var utilityKnown = map[string]float64{
 	"stays": 2.9, "stays by kind": 2.1, "median age": 4.5, "share that died": 1.7, "mean length of stay": 9.5,
 	"mean length of stay, by group": 9, "median length of stay": 85, "days of stay in all": 4.3, "correlation": 8.5,
@@ -164,15 +166,16 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 	if python := os.Getenv("INTRAMUROS_UTILITY_OTHERS"); python != "" && size.patients == 0 {
 		w.askOthers(python, all)
 	}
-	// Groups and columns of an answer share noise in part: six standard deviations of as many draws as there are questions.
+	// Groups and columns of an answer share noise in part: six standard deviations of as many draws as there are
+	// questions.
 	if share, n := held/float64(intervals), float64(draws*len(inquiries)); share < 0.95-6*math.Sqrt(0.95*0.05/n)-0.01 {
 		t.Errorf("%.4f of the intervals hold the bounded answer, which they state, not 0.95", share)
 	}
 	return all
 }
 
-// profile takes the profile of each table with patients who may have several rows, as the study would: of epsilon 0.1, which for five
-// tables is about 2 % of a budget of (10, 1e-6).
+// profile takes the profile of each table with patients who may have several rows, as the study would: of epsilon 0.1,
+// which for five tables is about 2 % of a budget of (10, 1e-6).
 func (w *utilityWorld) profile() {
 	w.t.Helper()
 	ladders := map[string]estimate.Ladder{}

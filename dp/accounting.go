@@ -67,8 +67,8 @@ func (n Noise) Loss(thresholdDelta float64) (Loss, error) {
 	}, nil
 }
 
-// rhoUnits is what noise of epsilon costs under ZCDP, epsilon²/2 (Laplace: Bun & Steinke 2016, Proposition 1.4; Gaussian:
-// see the package comment), in the units of Loss.
+// rhoUnits is what noise of epsilon costs under ZCDP, epsilon²/2 (Laplace: Bun & Steinke 2016, Proposition 1.4;
+// Gaussian: see the package comment), in the units of Loss.
 func rhoUnits(epsilon float64) int64 {
 	rho := decimal(epsilon)
 	rho.Mul(rho, rho).Mul(rho, big.NewRat(1, 2))
@@ -292,8 +292,8 @@ func (b Budget) Spent(spent Loss) (epsilon, delta float64) {
 //
 //	exp((alpha-1)(alpha rho - epsilon)) (1 - 1/alpha)^alpha / (alpha-1)
 //
-// Any alpha gives a valid epsilon, so the search for the best one need not be exact. It is +Inf for delta outside (0, 1)
-// and for a rho that is no loss.
+// Any alpha gives a valid epsilon, so the search for the best one need not be exact. It is +Inf for delta outside (0,
+// 1) and for a rho that is no loss.
 func EpsilonFromRho(rho, delta float64) float64 {
 	if rho == 0 && delta > 0 {
 		return 0

@@ -311,8 +311,8 @@ func TestReleasesOfABudget(t *testing.T) {
 	}
 }
 
-// The table of docs/privacy.md: how many answers of the width that Laplace noise of epsilon has, for one count, a budget of
-// (10, 1e-6) holds.
+// The table of docs/privacy.md: how many answers of the width that Laplace noise of epsilon has, for one count, a
+// budget of (10, 1e-6) holds.
 func TestAccountingsCompared(t *testing.T) {
 	b := Budget{ZCDP, 10, 1e-6}
 	limit, _ := b.limits()

@@ -35,7 +35,8 @@ func TestAuditNoise(t *testing.T) {
 		{"Laplace of scale 1", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 2, 70_000, 0},
 		{"Laplace at three sites", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 3 * 7, 40_000, 0},
 		{"Laplace of the largest scale", Noise{Mechanism: Laplace, Epsilon: 2, Limit: 1}, 1 << 40, 40_000, 0},
-		// At sigma 1 the Gaussian mechanism is (1, 0.1269)-private (Balle & Wang 2018, Theorem 8), an event that can be measured.
+		// At sigma 1 the Gaussian mechanism is (1, 0.1269)-private (Balle & Wang 2018, Theorem 8), an event that can be
+		// measured.
 		{"Gaussian of scale 1", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1, 60_000, 10_000_000},
 		{"Gaussian of scale 2^40", Noise{Mechanism: Gaussian, Epsilon: 1, Limit: 1}, 1 << 40, 60_000, 0},
 	} {

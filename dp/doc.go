@@ -114,17 +114,17 @@
 // in 15 at epsilon 1, by 24 of 133 at 0.1 (TestThresholdBesideTheOptimum); but it would have to pay for the count
 // beside, or draw it from a truncated distribution that the library has not.
 //
-// Where each hospital draws a share of the noise that covers it by itself (H <= m above), each names, of the groups that
-// it has, those whose covered number of patients is at least T (Share.Threshold); then it sends what it has covered of the
-// groups that any hospital named, a group that it has not with noise on zeros. Proof that this costs rho and delta_T in
-// all: think of a hospital's vector over all groups that there could be, each number with its noise. A patient's
-// hospitals lose rho/m each by it, whoever reads which part of it and however the next part is chosen after the one
-// before: reading is post-processing. Which groups are named is read off the vector as well, but for one thing: only
-// groups that the hospital has are. Let D' lack the patient, and let D name by the groups of D' too; then all of
+// Where each hospital draws a share of the noise that covers it by itself (H <= m above), each names, of the groups
+// that it has, those whose covered number of patients is at least T (Share.Threshold); then it sends what it has
+// covered of the groups that any hospital named, a group that it has not with noise on zeros. Proof that this costs rho
+// and delta_T in all: think of a hospital's vector over all groups that there could be, each number with its noise. A
+// patient's hospitals lose rho/m each by it, whoever reads which part of it and however the next part is chosen after
+// the one before: reading is post-processing. Which groups are named is read off the vector as well, but for one thing:
+// only groups that the hospital has are. Let D' lack the patient, and let D name by the groups of D' too; then all of
 // the above is post-processing of the vector in both. What D does differs from that only if it names a group
 // that it has and D' has not, which only the patient makes appear; over all hospitals that has probability at most
-// delta_T. So the coordinator may name other groups than any hospital did, and different ones to each, and learns no more;
-// but no group is covered twice with different noise.
+// delta_T. So the coordinator may name other groups than any hospital did, and different ones to each, and learns no
+// more; but no group is covered twice with different noise.
 //
 // Where hospitals rely on each other's noise (H > m), a name told by such a share would cost a hospital up to H/m times
 // rho/m. There the names are a release of their own, by shares that cover by themselves, and the sums another, with new

@@ -55,8 +55,8 @@ type Noise struct {
 	// rho = Epsilon²/2 of zero-concentrated differential privacy for both. It is read as the shortest decimal that
 	// denotes it: 0.1 is one tenth.
 	Epsilon float64 `json:"epsilon"`
-	// Limit is how long the vector may be that one patient changes at one site, at least 1: in units of the coordinates' sizes,
-	// the sum of Weight times the magnitude under Laplace noise, of Weight times the square under Gaussian noise.
+	// Limit is how long the vector may be that one patient changes at one site, at least 1: in units of the coordinates'
+	// sizes, the sum of Weight times the magnitude under Laplace noise, of Weight times the square under Gaussian noise.
 	Limit int64 `json:"limit"`
 }
 

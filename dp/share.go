@@ -63,8 +63,8 @@ func (n Noise) share(draw func(uint64) int64, c Coordinate, s Shares) (*Share, e
 	return share, nil
 }
 
-// Cover returns x with fresh noise, in units of 2^-Shift. x is first clamped to ±2^(61-Shift), so that what all hospitals
-// send adds up within 64 bits.
+// Cover returns x with fresh noise, in units of 2^-Shift. x is first clamped to ±2^(61-Shift), so that what all
+// hospitals send adds up within 64 bits.
 func (s *Share) Cover(x int64) int64 {
 	limit := int64(1) << (shareReach - s.shift)
 	return min(max(x, -limit), limit)<<s.shift + s.draw(s.sigma)

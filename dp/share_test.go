@@ -34,8 +34,8 @@ func varianceOf(draws []int64) float64 {
 	return squares/n - sum/n*sum/n
 }
 
-// What the hospitals' shares add up to has the distribution that Total tells, for each number of hospitals, of sites of a
-// patient, of those that count, and each weight; and it errs as much as the formula says beside central noise.
+// What the hospitals' shares add up to has the distribution that Total tells, for each number of hospitals, of sites of
+// a patient, of those that count, and each weight; and it errs as much as the formula says beside central noise.
 func TestTotalsOfShares(t *testing.T) {
 	const draws = 4_000
 	limit := math.Sqrt(math.Log(2/falseAlarm)/2) / math.Sqrt(draws) // Dvoretzky, Kiefer, Wolfowitz; Massart 1990
@@ -186,9 +186,9 @@ func TestCoverClamps(t *testing.T) {
 	}
 }
 
-// A seized coordinator sees what left, with the shares of those hospitals that help it, and loses no more than it may: of
-// covered vectors each by itself; of masked ones the sum; and if all masks broke, each by itself at the told exposure.
-// Noise a fifth too narrow is found out each time.
+// A seized coordinator sees what left, with the shares of those hospitals that help it, and loses no more than it may:
+// of covered vectors each by itself; of masked ones the sum; and if all masks broke, each by itself at the told
+// exposure. Noise a fifth too narrow is found out each time.
 func TestAuditShares(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// Presence is how one patient makes undeclared groups appear, in the integers of the number of patients that is released.
+// Presence is how one patient makes undeclared groups appear, in the integers of the number of patients that is
+// released.
 type Presence struct {
 	// Sites is m, the number of sites at which the patient may be, 1 to MaxSites.
 	Sites int64
@@ -20,7 +21,8 @@ type Presence struct {
 // noisy patient count is at least T shows a group that only one patient has with probability at
 // most delta, over all of that patient's groups at all sites.
 //
-// The noisy count is Add(count, patients) of this same Noise; delta is in (0, 1) and is what Loss charges for thresholding.
+// The noisy count is Add(count, patients) of this same Noise; delta is in (0, 1) and is what Loss charges for
+// thresholding.
 //
 // A patient alone in a group counts c there, with p.Least <= c <= m*p.Most, and the c of all such groups add up to at
 // most m*p.Reach. So
@@ -46,14 +48,14 @@ func (n Noise) Threshold(p Presence, patients Coordinate, delta float64) (int64,
 // number of patients, covered by this share and read, is at least T, a group that only one patient has at a hospital is
 // named there with probability at most delta: over all of that patient's groups at all p.Sites hospitals.
 //
-// It is Noise.Threshold's bound, but for one hospital's part of a group, p.Least <= c <= p.Most, in place of that of all.
-// Errors wrap ErrNoise or ErrSensitivity.
+// It is Noise.Threshold's bound, but for one hospital's part of a group, p.Least <= c <= p.Most, in place of that of
+// all. Errors wrap ErrNoise or ErrSensitivity.
 func (s *Share) Threshold(p Presence, delta float64) (int64, error) {
 	if err := p.validate(delta); err != nil {
 		return 0, err
 	}
-	// A draw z is read as at least k where z >= (k-1/2)*2^shift, and (Canonne, Kamath & Steinke 2020, Proposition 25) is so
-	// with at most the probability that a continuous one is, one step of the grid lower.
+	// A draw z is read as at least k where z >= (k-1/2)*2^shift, and (Canonne, Kamath & Steinke 2020, Proposition 25) is
+	// so with at most the probability that a continuous one is, one step of the grid lower.
 	scale, step := math.Ldexp(float64(s.sigma), -int(s.shift)), 1/float64(s.sigma) //nolint:gosec // at most 35
 	return p.threshold(p.Most, func(k int64) float64 {
 		if k < 1 {
@@ -100,8 +102,8 @@ func (p Presence) threshold(most int64, tail func(k int64) float64, delta float6
 	return high, nil
 }
 
-// worst bounds f(c)/c from above over all c that there may be: exactly up to 64, then by f(b)/a over a <= c <= b, b about a 64th
-// more than a.
+// worst bounds f(c)/c from above over all c that there may be: exactly up to 64, then by f(b)/a over a <= c <= b, b
+// about a 64th more than a.
 func (p Presence) worst(most int64, tail func(k int64) float64, t int64) float64 {
 	worst := 0.0
 	for a := p.Least; a <= most; {

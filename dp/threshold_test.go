@@ -128,9 +128,9 @@ func TestThresholdReleaseRate(t *testing.T) {
 	}
 }
 
-// The least number of patients at which a group is shown half of the time, beside that of the best mechanism that does nothing but
-// select groups (Desfontaines, Voss, Gipson & Mandayam 2022, for one group a patient): p(n+1) is the most that p(n) allows. Ours
-// releases the count for the same epsilon. docs/privacy.md tells these numbers.
+// The least number of patients at which a group is shown half of the time, beside that of the best mechanism that does
+// nothing but select groups (Desfontaines, Voss, Gipson & Mandayam 2022, for one group a patient): p(n+1) is the most
+// that p(n) allows. Ours releases the count for the same epsilon. docs/privacy.md tells these numbers.
 func TestThresholdBesideTheOptimum(t *testing.T) {
 	optimum := func(epsilon, delta float64) int64 {
 		e, p, n := math.Exp(epsilon), 0.0, int64(0)
@@ -154,8 +154,8 @@ func TestThresholdBesideTheOptimum(t *testing.T) {
 	}
 }
 
-// A hospital's own threshold bounds what one patient makes it and all others name, however the patient is spread, by the very
-// distribution of what is compared; and it is the smallest for which the stated bound holds.
+// A hospital's own threshold bounds what one patient makes it and all others name, however the patient is spread, by
+// the very distribution of what is compared; and it is the smallest for which the stated bound holds.
 func TestShareThreshold(t *testing.T) {
 	for _, epsilon := range []float64{0.1, 1, 9} {
 		for _, sites := range []int64{1, 2, 5} {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Queries that fail after they were charged are counted at the hospital, over restarts; with the fifth the study is suspended
-// there, refused before anything is charged, until the custodian resumes it.
+// Queries that fail after they were charged are counted at the hospital, over restarts; with the fifth the study is
+// suspended there, refused before anything is charged, until the custodian resumes it.
 func TestFailuresSuspendAStudy(t *testing.T) {
 	s := wardsOf(t, "east")
 	s.failures, s.timeout = 5, time.Second

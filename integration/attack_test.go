@@ -224,8 +224,8 @@ func slicesCount(all []int, of int) (n int) {
 	return n
 }
 
-// Haney et al., Precision-based attacks and interval refining (2022): where noise is added in floating point, the answer's
-// precision is that of the exact number's magnitude. Here the sum is exact at any magnitude.
+// Haney et al., Precision-based attacks and interval refining (2022): where noise is added in floating point, the
+// answer's precision is that of the exact number's magnitude. Here the sum is exact at any magnitude.
 func TestAttackPrecision(t *testing.T) {
 	const n = 2000
 	noise := dp.Noise{Mechanism: dp.Laplace, Epsilon: 0.1, Limit: 1}
@@ -257,7 +257,8 @@ func TestAttackPrecision(t *testing.T) {
 
 // Casacuberta et al., Widespread underestimation of sensitivity in differentially private libraries (CCS 2022): a
 // floating-point sum depends on the rows' order and on how they are spread over files and threads, and so changes
-// by more than one patient's part. Here a hospital's sum is exact: a patient's leaving changes it by that patient's part.
+// by more than one patient's part. Here a hospital's sum is exact: a patient's leaving changes it by that patient's
+// part.
 func TestAttackReordering(t *testing.T) {
 	c := parsedAttackCatalog(t)
 	o := newOracle(t)
@@ -640,9 +641,9 @@ func (f *federation) post(t *testing.T, path, body string) (code, text string) {
 	return failure.Error.Code, string(b)
 }
 
-// spelling writes one question, in one of very many ways: aliases, letter case, quoting, white space and comments, the order of
-// conjuncts, of operands, of IN's list and of SELECT's items, numbers or names in GROUP BY, and all that is done to
-// aggregates afterwards. Without r it is the plainest.
+// spelling writes one question, in one of very many ways: aliases, letter case, quoting, white space and comments, the
+// order of conjuncts, of operands, of IN's list and of SELECT's items, numbers or names in GROUP BY, and all that is
+// done to aggregates afterwards. Without r it is the plainest.
 func spelling(r *rand.Rand) string {
 	pick := func(of ...string) string {
 		if r == nil {

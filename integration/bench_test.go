@@ -75,8 +75,8 @@ func benchThroughput(t *testing.T, rows int64) {
 	}
 }
 
-// benchLatency is what a query of three nodes costs before there is any data to speak of: planning, one write to the disk before
-// anything is computed and one after, at each node and at the coordinator, and two round trips.
+// benchLatency is what a query of three nodes costs before there is any data to speak of: planning, one write to the
+// disk before anything is computed and one after, at each node and at the coordinator, and two round trips.
 func benchLatency(t *testing.T) {
 	s, _ := benchData(t, 1000)
 	for i := 3; i < benchHospitals; i++ {
@@ -103,7 +103,8 @@ func benchLatency(t *testing.T) {
 	}
 }
 
-// benchResearchers has 200 researchers ask at once, and read each answer for a second: how much longer than most the slowest wait.
+// benchResearchers has 200 researchers ask at once, and read each answer for a second: how much longer than most the
+// slowest wait.
 func benchResearchers(t *testing.T) {
 	const researchers, each, goal = 200, 3, 10.0
 	s, _ := benchData(t, 1000)

@@ -16,8 +16,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// foreign has a PostgreSQL of somebody's own reach the federation through postgres_fdw: tables are imported, a question is
-// handed on whole, with its conditions, and rows are refused.
+// foreign has a PostgreSQL of somebody's own reach the federation through postgres_fdw: tables are imported, a question
+// is handed on whole, with its conditions, and rows are refused.
 func foreign(t *testing.T, address, authority string, expected [][]any) {
 	s := postgrestest.Start(t)
 	ca := filepath.Join(s.Folder, "federation.pem")

@@ -74,8 +74,8 @@ func inGo(folder string) func(installation) []string {
 	return func(installation) []string { return []string{"go", "run", "-C", "golang", folder} }
 }
 
-// TestClientsAreListed: the table of docs/quickstart-bi.md names the programs that the matrix runs, no other as run in CI, and
-// the versions that the lists pin. Those of Debian's packages are Debian's.
+// TestClientsAreListed: the table of docs/quickstart-bi.md names the programs that the matrix runs, no other as run in
+// CI, and the versions that the lists pin. Those of Debian's packages are Debian's.
 func TestClientsAreListed(t *testing.T) {
 	pins := pinned(t)
 	_, table, _ := strings.Cut(readAll(t, filepath.Join("..", "docs", "quickstart-bi.md")), "| client | version | run |")

@@ -258,8 +258,8 @@ func (p *pairing) askProcesses(t *testing.T, f *federation) {
 	}
 }
 
-// TestCookbookDummy runs every question of docs/cookbook-eicu.md over dummy data, which are made of the catalog alone: what
-// a researcher can do for nothing before a question is asked of hospitals.
+// TestCookbookDummy runs every question of docs/cookbook-eicu.md over dummy data, which are made of the catalog alone:
+// what a researcher can do for nothing before a question is asked of hospitals.
 func TestCookbookDummy(t *testing.T) {
 	c, err := catalog.Load(eicuCatalog(t))
 	if err != nil {

@@ -20,9 +20,9 @@ import (
 	"github.com/intramuros/intramuros/internal/lobby"
 )
 
-// TestCrowdedDoors: while 5,000 connections stand open at each of the researchers' three doors over which nobody has signed in,
-// others sign in and are answered at each within 2 s, and the coordinator's memory stays bounded. Many more connections of one
-// person are refused with a code, and another person is let in.
+// TestCrowdedDoors: while 5,000 connections stand open at each of the researchers' three doors over which nobody has
+// signed in, others sign in and are answered at each within 2 s, and the coordinator's memory stays bounded. Many more
+// connections of one person are refused with a code, and another person is let in.
 func TestCrowdedDoors(t *testing.T) {
 	const crowd = 5000
 	var files syscall.Rlimit

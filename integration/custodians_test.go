@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A custodian narrows a study in a file, suspends it, and resumes it as it was narrowed, all by commands beside the running
-// node; where two must sign, what opens waits for the second, and what closes does not.
+// A custodian narrows a study in a file, suspends it, and resumes it as it was narrowed, all by commands beside the
+// running node; where two must sign, what opens waits for the second, and what closes does not.
 func TestCustodyAfterTheFirstDay(t *testing.T) {
 	f := startFederation(t, wardsOf(t, "east"))
 	ledger, key := f.path("east.ledger"), f.path("claire.key")

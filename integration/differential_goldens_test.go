@@ -29,8 +29,8 @@ var notCompared = []struct{ pattern, why string }{
 	{`(?i)LEFT\(|REGEXP|SIMILAR|~|DATEADD|DATE_ADD|TIMESTAMPADD|IFF?\(|DECODE|NVL|CHARINDEX|LOCATE|WIDTH_BUCKET|EOMONTH|ISNULL|AGE|TIMESTAMPDIFF|TRUNC`, "functions, which package duckdb's conformance test compares"},
 }
 
-// TestGoldensInDuckDB takes every query that planner/testdata/plan plans against OMOP, and compares what the synthetic federation answers with
-// one database.
+// TestGoldensInDuckDB takes every query that planner/testdata/plan plans against OMOP, and compares what the synthetic
+// federation answers with one database.
 func TestGoldensInDuckDB(t *testing.T) {
 	p := syntheticPairing(t, 300)
 	compared, skipped, refused := 0, map[string]int{}, 0

@@ -183,8 +183,8 @@ func shrink(t *testing.T, p *pairing, choices []byte) outcome {
 	return best
 }
 
-// TestDifferential asks random queries of random tables: what 1 to 5 hospitals answer is what one database answers. Beside make test's some hundred,
-// make test-full asks many thousand.
+// TestDifferential asks random queries of random tables: what 1 to 5 hospitals answer is what one database answers.
+// Beside make test's some hundred, make test-full asks many thousand.
 func TestDifferential(t *testing.T) {
 	worlds, queries, enough := 6, 80, 300
 	if os.Getenv("INTRAMUROS_FULL") != "" {

@@ -285,8 +285,8 @@ type comparison struct {
 	substance  bool // a number other than 0 was compared
 }
 
-// compare matches rows one to one, in their order if ordered. A noisy NULL of the union stands for anything: SQL's sum of no
-// rows is NULL, the federation's 0, and the mean of none means nothing in either.
+// compare matches rows one to one, in their order if ordered. A noisy NULL of the union stands for anything: SQL's sum
+// of no rows is NULL, the federation's 0, and the mean of none means nothing in either.
 func (p *pairing) compare(program *planner.Program, a *planner.Answer, want [][]any, ordered bool) comparison {
 	c := comparison{rows: len(a.Rows)}
 	left := slices.Clone(want)

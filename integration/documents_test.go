@@ -12,8 +12,8 @@ import (
 // documents are the pages whose sentences name tests.
 var documents = []string{"../*.md", "../docs/*.md", "../docs/*.yaml"}
 
-// TestDocumentsNameTests: each test that a page names exists, and in the package that stands before its name. A name after
-// RUN= is a pattern, which must match a test.
+// TestDocumentsNameTests: each test that a page names exists, and in the package that stands before its name. A name
+// after RUN= is a pattern, which must match a test.
 func TestDocumentsNameTests(t *testing.T) {
 	tests := map[string][]string{} // the folders in which a test of that name is
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)

@@ -159,8 +159,9 @@ func TestEICUFull(t *testing.T) {
 	t.Run("clipping", func(t *testing.T) { testClipping(t, f, e) })
 }
 
-// testClipping asks for more groups and rows than a patient may have. Each patient counts as the definition in package fragment
-// has it, written here once more in SQL, for the L1 norm: patients are of size 1, rows of size k in each of l0 groups.
+// testClipping asks for more groups and rows than a patient may have. Each patient counts as the definition in package
+// fragment has it, written here once more in SQL, for the L1 norm: patients are of size 1, rows of size k in each of l0
+// groups.
 func testClipping(t *testing.T, f *federation, e eicu) {
 	const l0, k = 2, 3
 	a, err := f.query(request{

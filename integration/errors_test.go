@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestErrorsReference keeps docs/errors.md current: each code and its cause come from where the code is defined; the way out
-// is written there by hand, and must not be missing. With -rewrite the file is written anew, ways out kept.
+// TestErrorsReference keeps docs/errors.md current: each code and its cause come from where the code is defined; the
+// way out is written there by hand, and must not be missing. With -rewrite the file is written anew, ways out kept.
 func TestErrorsReference(t *testing.T) {
 	const path = "../docs/errors.md"
 	old, err := os.ReadFile(path)

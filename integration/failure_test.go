@@ -20,8 +20,9 @@ import (
 // soon is what "within seconds" means here, on a busy machine.
 const soon = 10 * time.Second
 
-// slow is a query that no hospital finishes: 10,000 patients with 31 beats each make 9.2e9 rows, each patient just fewer than
-// fragment.MaxPatientRows, beyond which they would be cut. Left joins keep their order, so it takes time and no memory.
+// slow is a query that no hospital finishes: 10,000 patients with 31 beats each make 9.2e9 rows, each patient just
+// fewer than fragment.MaxPatientRows, beyond which they would be cut. Left joins keep their order, so it takes time and
+// no memory.
 const slow = `SELECT COUNT(*) FROM beat a LEFT JOIN beat b ON b.patient = a.patient LEFT JOIN beat c ON c.patient = a.patient
 	LEFT JOIN beat d ON d.patient = a.patient WHERE COALESCE(a.x + b.x + c.x + d.x, 4) > 3`
 

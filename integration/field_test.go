@@ -102,7 +102,8 @@ func fieldTables(o *oracle, folder string) {
 	}
 }
 
-// fieldDatabase is a .duckdb file with columns of COLLATE NOCASE (duckdb#24319), and a view that reads a file (metabase_duckdb_driver#4).
+// fieldDatabase is a .duckdb file with columns of COLLATE NOCASE (duckdb#24319), and a view that reads a file
+// (metabase_duckdb_driver#4).
 func fieldDatabase(o *oracle, folder string) string {
 	path := filepath.Join(folder, "h.duckdb")
 	o.do("COPY (SELECT range AS pid, range % 2 AS dead FROM range(100)) TO '" + folder + "/view.csv'")
@@ -128,9 +129,10 @@ const fieldSettings = `
       other: {columns: {pid: patient}}
 `
 
-// TestField: data from the field, at a hospital that declares how it writes them, at one that declares nothing, and in a database. Each number
-// is right, or its table is refused and check says why; what is lost is told with the answer; one bad table closes no other; nothing quotes a row.
-// The commands of testdata/field: check, init and query, the last with where the answer is not from, and what it warns of.
+// TestField: data from the field, at a hospital that declares how it writes them, at one that declares nothing, and in
+// a database. Each number is right, or its table is refused and check says why; what is lost is told with the answer;
+// one bad table closes no other; nothing quotes a row. The commands of testdata/field: check, init and query, the last
+// with where the answer is not from, and what it warns of.
 func TestField(t *testing.T) {
 	o, dir := newOracle(t), t.TempDir()
 	folders := map[string]string{}
@@ -211,7 +213,8 @@ func TestField(t *testing.T) {
 	}
 }
 
-// testCaveatDoors: what a hospital accepts to lose is told before the query is paid for, and at every door with the answer.
+// testCaveatDoors: what a hospital accepts to lose is told before the query is paid for, and at every door with the
+// answer.
 func (f *federation) testCaveatDoors(t *testing.T, door string) {
 	const sql = "SELECT COUNT(*) AS n FROM late WHERE motive = 'fever'"
 	const want = "at 1 of 1 hospitals (declared) up to 2 % of the lines of late may be missing, since they do not fit the rest of their files"

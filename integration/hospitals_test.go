@@ -12,8 +12,9 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// TestInstallNode walks docs/install-node.md from a folder of French CSV exports to a first answer, by the commands that stand there: a
-// certificate and keys, a drafted catalog with the settings of the files, check, the custodian's approval, and what left.
+// TestInstallNode walks docs/install-node.md from a folder of French CSV exports to a first answer, by the commands
+// that stand there: a certificate and keys, a drafted catalog with the settings of the files, check, the custodian's
+// approval, and what left.
 func TestInstallNode(t *testing.T) {
 	folder, dir := t.TempDir(), t.TempDir()
 	days := frenchExport(t, filepath.Join(folder, "Séjours.csv"))
@@ -126,8 +127,8 @@ func frenchExport(t *testing.T, path string) (days int) {
 	return days
 }
 
-// TestGiBleedAsShipped: the files as OHDSI ships them, three of whose keys are there twice. With `key: none` for these, by
-// catalog check --fix, every table answers, and what rests on the key is refused.
+// TestGiBleedAsShipped: the files as OHDSI ships them, three of whose keys are there twice. With `key: none` for these,
+// by catalog check --fix, every table answers, and what rests on the key is refused.
 func TestGiBleedAsShipped(t *testing.T) {
 	source := dataFolder(t, "gibleed")
 	o := newOracle(t)

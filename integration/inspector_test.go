@@ -30,8 +30,8 @@ import (
 // inspectorCommand has the test's own program be a hospital's proxy, as a process of its own: inspector.
 const inspectorCommand = "__inspector"
 
-// inspect is a proxy as strict hospitals have it: it makes tunnels (CONNECT) to one port alone, breaks the TLS within open by
-// a certificate of its own authority, and lets through what is HTTP. What it reads within is in a file.
+// inspect is a proxy as strict hospitals have it: it makes tunnels (CONNECT) to one port alone, breaks the TLS within
+// open by a certificate of its own authority, and lets through what is HTTP. What it reads within is in a file.
 //
 //	ADDRESS PORT FOLDER      FOLDER holds proxy.pem and proxy.key, its authority, and ca.pem, whom it believes
 func inspect(args []string) error {
@@ -217,9 +217,9 @@ func startProxy(t *testing.T, folder, program string, args ...string) *process {
 	return p
 }
 
-// A hospital whose proxy lets nothing through but HTTPS to one port, and looks into that: the node says why it cannot get out,
-// then reaches the coordinator by WebSocket, and the federation answers and charges as ever. The proxy reads that there is a
-// WebSocket and nothing that crosses it; it may die, and is back with the node's lines.
+// A hospital whose proxy lets nothing through but HTTPS to one port, and looks into that: the node says why it cannot
+// get out, then reaches the coordinator by WebSocket, and the federation answers and charges as ever. The proxy reads
+// that there is a WebSocket and nothing that crosses it; it may die, and is back with the node's lines.
 func TestOutwardInspected(t *testing.T) {
 	for name, start := range inspectors {
 		t.Run(name, func(t *testing.T) {

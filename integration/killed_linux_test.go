@@ -84,9 +84,10 @@ func (f *federation) quickly(n int) {
 	}
 }
 
-// TestStatementsThatNeverEnd: the databases of all hospitals compute a statement that never ends, in processes that heed
-// nothing, as DuckDB while it prepares: they are stopped. Meanwhile others are answered within 2 s; the statement ends
-// soon after its time is over, with a code; the processes are killed and replaced; and within 5 s all is as before.
+// TestStatementsThatNeverEnd: the databases of all hospitals compute a statement that never ends, in processes that
+// heed nothing, as DuckDB while it prepares: they are stopped. Meanwhile others are answered within 2 s; the statement
+// ends soon after its time is over, with a code; the processes are killed and replaced; and within 5 s all is as
+// before.
 func TestStatementsThatNeverEnd(t *testing.T) {
 	const timeout = 6 * time.Second
 	f := newFederation(t, wards(t))
@@ -225,8 +226,8 @@ func TestWorkerKilled(t *testing.T) {
 	}
 }
 
-// TestCatalogBomb: one statement at the PostgreSQL door that takes all memory there is ends with a code within 5 s, also
-// when many ask it; the coordinator's own memory stays as it was, and others are answered within 2 s.
+// TestCatalogBomb: one statement at the PostgreSQL door that takes all memory there is ends with a code within 5 s,
+// also when many ask it; the coordinator's own memory stays as it was, and others are answered within 2 s.
 func TestCatalogBomb(t *testing.T) {
 	f := newFederation(t, wardsOf(t, "east"))
 	door := freeAddress(t)

@@ -183,9 +183,9 @@ func TestCertificatesEnd(t *testing.T) {
 	f.expectCharged(5)
 }
 
-// The disk of the coordinator's machine is gone while researchers ask. Its ledger comes back from a standby that copies it
-// every 200 ms, what the standby lacks from the hospitals, and the coordinator answers again within a minute. No charge is
-// lost: what any hospital has charged, and what any researcher was answered, is in the new ledger.
+// The disk of the coordinator's machine is gone while researchers ask. Its ledger comes back from a standby that copies
+// it every 200 ms, what the standby lacks from the hospitals, and the coordinator answers again within a minute. No
+// charge is lost: what any hospital has charged, and what any researcher was answered, is in the new ledger.
 func TestCoordinatorsDiskIsLost(t *testing.T) {
 	s := wards(t)
 	s.outward = map[string]func(string) (string, string){"west": func(door string) (string, string) { return door, "none" }}

@@ -23,8 +23,9 @@ type install struct {
 	ran     []string
 }
 
-// TestInstallCoordinator types every command of docs/install-coordinator.md in its order, and has the coordinator run with the configuration
-// that stands there; the hospital does what install-node.md says. The machine is lost in between, and the standby takes over.
+// TestInstallCoordinator types every command of docs/install-coordinator.md in its order, and has the coordinator run
+// with the configuration that stands there; the hospital does what install-node.md says. The machine is lost in
+// between, and the standby takes over.
 func TestInstallCoordinator(t *testing.T) {
 	i := &install{t: t, dir: t.TempDir(), address: freeAddress(t), door: freeAddress(t), daemons: map[string]*process{}}
 	t.Cleanup(func() {

@@ -124,8 +124,9 @@ func key(v any) string {
 	return fmt.Sprint(v)
 }
 
-// cells writes the query that adds rows up by their keys k1, k2, …, as testdata/eicu.questions says, over a query for rows; and
-// says the most rows that a patient has at a hospital, and the most groups. Of a patient's rows at a hospital at most most count, 0: all.
+// cells writes the query that adds rows up by their keys k1, k2, …, as testdata/eicu.questions says, over a query for
+// rows; and says the most rows that a patient has at a hospital, and the most groups. Of a patient's rows at a hospital
+// at most most count, 0: all.
 func (o *oracle) cells(rows string, most int) (sql string, maxRows, maxGroups int) {
 	o.t.Helper()
 	var keys, sums []string

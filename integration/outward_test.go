@@ -147,8 +147,8 @@ func (w *wire) carry(from, to net.Conn, back bool) {
 	}
 }
 
-// outwards are the three wards, of which mid opens no port and reaches the door through an HTTP proxy, and west through a
-// relay that it takes for the door.
+// outwards are the three wards, of which mid opens no port and reaches the door through an HTTP proxy, and west through
+// a relay that it takes for the door.
 func outwards(t testing.TB) (s shape, proxy *wire, relay func() *wire) {
 	t.Helper()
 	s = wards(t)
@@ -218,8 +218,8 @@ func TestOutward(t *testing.T) {
 	refused(t, err, "HOSPITAL_MISSING", "west")
 }
 
-// Where every hospital dials out by WebSocket, the coordinator needs no gossip, no door of its own and no gossip key: one port is
-// open in the whole federation.
+// Where every hospital dials out by WebSocket, the coordinator needs no gossip, no door of its own and no gossip key:
+// one port is open in the whole federation.
 func TestOutwardAlone(t *testing.T) {
 	f := newFederation(t, wards(t))
 	text := readAll(t, f.path("coordinator.yaml"))
@@ -299,8 +299,8 @@ func listeners(t *testing.T, pid int) (ports []string) {
 }
 
 // The lines of two hospitals are cut again and again while researchers ask: every 300 ms for 30 s, or every
-// 10 s for as long as INTRAMUROS_CUTS says, such as 1h. No hospital is lost, no answer comes without its charges, and when the cuts end
-// everybody answers at once.
+// 10 s for as long as INTRAMUROS_CUTS says, such as 1h. No hospital is lost, no answer comes without its charges, and
+// when the cuts end everybody answers at once.
 func TestOutwardCuts(t *testing.T) {
 	every, whole := 300*time.Millisecond, 30*time.Second
 	if text := os.Getenv("INTRAMUROS_CUTS"); text != "" {
@@ -386,7 +386,8 @@ func TestOutwardCuts(t *testing.T) {
 }
 
 // Bytes that vanish without a word on one hospital's line, and a machine that sleeps at another: a query does not wait
-// for them once the third has answered, they are missed within half a minute, and are back when network and machine are.
+// for them once the third has answered, they are missed within half a minute, and are back when network and machine
+// are.
 func TestOutwardSilence(t *testing.T) {
 	s, proxy, _ := outwards(t)
 	s.require = "1"
@@ -504,8 +505,9 @@ func descriptors(t *testing.T, pid int) int {
 	return len(fds)
 }
 
-// A coordinator at whose door 1,000 lines of 500 hospitals wait, whose nodes say nothing on a line that is taken: a query over
-// the three that are well is answered, memory and goroutines stay bounded, and the lines come back after a cut of all of them.
+// A coordinator at whose door 1,000 lines of 500 hospitals wait, whose nodes say nothing on a line that is taken: a
+// query over the three that are well is answered, memory and goroutines stay bounded, and the lines come back after a
+// cut of all of them.
 func TestOutwardThousandLines(t *testing.T) {
 	const crowd = 500
 	f := newFederation(t, wards(t))

@@ -15,9 +15,9 @@ import (
 	"github.com/intramuros/intramuros/planner"
 )
 
-// TestExactness: without noise, and with limits too wide to bite, every aggregate of a federation is what SQL written by hand
-// says of one database over the union: sums and what is made of them to the steps of their grids, what is read of trees to
-// the width of a bucket.
+// TestExactness: without noise, and with limits too wide to bite, every aggregate of a federation is what SQL written
+// by hand says of one database over the union: sums and what is made of them to the steps of their grids, what is read
+// of trees to the width of a bucket.
 func TestExactness(t *testing.T) {
 	c, seed := theCatalog(t), newSeed(t)
 	defer func() {

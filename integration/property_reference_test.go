@@ -222,9 +222,9 @@ func sums(p fragment.Partial, rows [][]value.Value, column int, d defect) []*big
 	return sums
 }
 
-// addFloating adds each sum in floating point over the patients of a group, in an order that depends on how many they are,
-// and leaves the whole with the first. It has 8 binary digits (bfloat16), so that what it rounds away stands out in worlds
-// of a few patients, who seldom reach the norm's limit to the last unit.
+// addFloating adds each sum in floating point over the patients of a group, in an order that depends on how many they
+// are, and leaves the whole with the first. It has 8 binary digits (bfloat16), so that what it rounds away stands out
+// in worlds of a few patients, who seldom reach the norm's limit to the last unit.
 func addFloating(f *fragment.Fragment, all []*contribution) {
 	groups := map[string][]*contribution{}
 	for _, g := range all {

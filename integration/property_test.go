@@ -31,7 +31,8 @@ import (
 )
 
 // The properties on which privacy rests, over random data, queries and patients, without noise: many by the reference,
-// in this process, and a sample by the real engine, of which the reference must give the same. The unnoised path is in these files: it exists in no binary.
+// in this process, and a sample by the real engine, of which the reference must give the same. The unnoised path is in
+// these files: it exists in no binary.
 
 // triple is a case of the sensitivity property: data, a query, and the patient to leave out.
 type triple struct {
@@ -196,8 +197,8 @@ func search(n int, seed uint64, fails func(triple) (failed, answered bool)) (fou
 	return found, int(answered.Load())
 }
 
-// TestSensitivity: leaving out one patient changes the exact vector by no more than the plan declares, in its norm, weights
-// counted.
+// TestSensitivity: leaving out one patient changes the exact vector by no more than the plan declares, in its norm,
+// weights counted.
 func TestSensitivity(t *testing.T) {
 	c, seed, n := theCatalog(t), newSeed(t), triples(t)
 	found, tried := search(n, seed, func(x triple) (failed, answered bool) {
@@ -215,8 +216,8 @@ func TestSensitivity(t *testing.T) {
 	}
 }
 
-// TestSensitivityCatchesDefects puts one mistake into the nodes or the plan, and expects the property to fail within 10,000
-// cases; most fail at once.
+// TestSensitivityCatchesDefects puts one mistake into the nodes or the plan, and expects the property to fail within
+// 10,000 cases; most fail at once.
 func TestSensitivityCatchesDefects(t *testing.T) {
 	c := theCatalog(t)
 	for _, d := range []struct {
@@ -344,8 +345,8 @@ func exact[E runner](t *testing.T, p *planner.Plan, engines []E) map[string]plan
 	return cells
 }
 
-// TestEngineEqualsReference: on a sample of the cases, the real engine computes the same vectors as the reference, and keeps to
-// the declared sensitivity.
+// TestEngineEqualsReference: on a sample of the cases, the real engine computes the same vectors as the reference, and
+// keeps to the declared sensitivity.
 func TestEngineEqualsReference(t *testing.T) {
 	c, seed := theCatalog(t), newSeed(t)
 	defer func() {

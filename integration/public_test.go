@@ -20,7 +20,8 @@ tables:
   own: {public: true, columns: {what: {type: text}}}
 `
 
-// publicFederation starts hospitals with the same public tables, but that those of `other` hold another name, and those of without no terms.
+// publicFederation starts hospitals with the same public tables, but that those of `other` hold another name, and those
+// of without no terms.
 func publicFederation(t *testing.T, hospitals, other, without []string, adjust func(f *federation)) *federation {
 	t.Helper()
 	o, dir := newOracle(t), t.TempDir()
@@ -96,8 +97,8 @@ var publicQuestions = []struct{ sql, want string }{
 	{"SELECT name FROM term WHERE code = 99", ""},
 }
 
-// TestPublicTables: a question of public tables alone is answered as one database answers it, at no price, from what most
-// hospitals hold; one whose copy differs is named.
+// TestPublicTables: a question of public tables alone is answered as one database answers it, at no price, from what
+// most hospitals hold; one whose copy differs is named.
 func TestPublicTables(t *testing.T) {
 	f := publicFederation(t, []string{"a", "b", "c", "d"}, []string{"b"}, []string{"d"}, nil)
 	before := f.remaining()
@@ -168,7 +169,8 @@ var publicQuestions2 = []struct{ sql, want string }{
 	{"SELECT r.n FROM (SELECT code, COUNT(*) AS n FROM visit GROUP BY code) r WHERE r.code IN (SELECT code FROM term WHERE name = 'gout')", "400\n"},
 }
 
-// TestPublicCopy: with a copy of its own, the coordinator asks no hospital, and it reads nothing but what the catalog calls public.
+// TestPublicCopy: with a copy of its own, the coordinator asks no hospital, and it reads nothing but what the catalog
+// calls public.
 func TestPublicCopy(t *testing.T) {
 	dir := t.TempDir()
 	publicTables(newOracle(t), dir, "hub", "carcinoma")
@@ -196,7 +198,8 @@ func TestPublicCopy(t *testing.T) {
 	}
 }
 
-// TestPublicRefused: a hospital that lets no rows of public tables leave is asked in vain, and one alone is no majority of two.
+// TestPublicRefused: a hospital that lets no rows of public tables leave is asked in vain, and one alone is no majority
+// of two.
 func TestPublicRefused(t *testing.T) {
 	f := publicFederation(t, []string{"a", "b"}, []string{"b"}, nil, nil)
 	if _, err := f.query(request{SQL: "SELECT name FROM term WHERE code = 3"}); err == nil || !strings.Contains(err.Error(), "PUBLIC_DIFFERS") {

@@ -40,8 +40,8 @@ const (
 	masked         // and masks
 )
 
-// startZCDP starts three hospitals under a study of zCDP. Sealed, their nodes require it as the study does; masked, they pin
-// each other's keys.
+// startZCDP starts three hospitals under a study of zCDP. Sealed, their nodes require it as the study does; masked,
+// they pin each other's keys.
 func startZCDP(t *testing.T, protection int) *federation {
 	t.Helper()
 	s := attacked(t)
@@ -200,9 +200,9 @@ func memoryOf(t *testing.T, pid int, patterns [][]byte) int {
 }
 
 // The canary: a hospital's exact sums are looked for in what the coordinator receives, in its memory and on its disk.
-// Sealed, they are in none of them; centrally, where the coordinator adds the noise, the same search finds them in the first
-// two. Its disk has none in either case; so that the search of it can fail, it is shown sums that are released almost without
-// noise.
+// Sealed, they are in none of them; centrally, where the coordinator adds the noise, the same search finds them in the
+// first two. Its disk has none in either case; so that the search of it can fail, it is shown sums that are released
+// almost without noise.
 func TestSealedCanary(t *testing.T) {
 	open := startZCDP(t, openly)
 	exact := map[string]map[string][]int64{} // by hospital and sex
@@ -438,8 +438,9 @@ func (s session) finish(name string) (vector []int64, err error) {
 	return vector, nil
 }
 
-// A hospital is killed when it is done and before it has sealed: what the others have masked for it is uniform, of each and
-// of both, and nobody reads it. Back again, the hospital knows that it was charged and had not answered, and its key is gone.
+// A hospital is killed when it is done and before it has sealed: what the others have masked for it is uniform, of each
+// and of both, and nobody reads it. Back again, the hospital knows that it was charged and had not answered, and its
+// key is gone.
 func TestSealedKilled(t *testing.T) {
 	f := startZCDP(t, masked)
 	s := f.session(t)
@@ -488,8 +489,8 @@ func TestSealedKilled(t *testing.T) {
 	}
 }
 
-// Hospitals are killed at any moment while masked queries run: each answer is of exactly the hospitals that it names, within
-// its noise, and nothing else is ever given for one. 30 queries, or 1,000 with INTRAMUROS_FULL.
+// Hospitals are killed at any moment while masked queries run: each answer is of exactly the hospitals that it names,
+// within its noise, and nothing else is ever given for one. 30 queries, or 1,000 with INTRAMUROS_FULL.
 func TestSealedChaos(t *testing.T) {
 	queries := 30
 	if os.Getenv("INTRAMUROS_FULL") != "" {
@@ -545,8 +546,9 @@ func TestSealedChaos(t *testing.T) {
 	}
 }
 
-// Three real hospitals mask for each other: each vector that a coordinator keeps is uniform, and so is each sum of two; the
-// sum of all three is the answer. An answer needs less noise than without masks, and a hospital that is killed is left out.
+// Three real hospitals mask for each other: each vector that a coordinator keeps is uniform, and so is each sum of two;
+// the sum of all three is the answer. An answer needs less noise than without masks, and a hospital that is killed is
+// left out.
 func TestSealedMasks(t *testing.T) {
 	f := startZCDP(t, masked)
 	const sessions = 25
@@ -645,8 +647,8 @@ func (f *federation) explainsKeys(t *testing.T) {
 	}
 }
 
-// Whatever is answered centrally is answered sealed, covered or masked: trees, life tables, several releases. At an epsilon
-// that leaves next to no noise the numbers agree.
+// Whatever is answered centrally is answered sealed, covered or masked: trees, life tables, several releases. At an
+// epsilon that leaves next to no noise the numbers agree.
 func TestSealedAnswersAll(t *testing.T) {
 	questions := []string{
 		"SELECT MEDIAN(born) AS m, QUANTILE(weight, 0.9) AS q, MIN(born) AS low FROM person",

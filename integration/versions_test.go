@@ -210,9 +210,9 @@ func (f *federation) upgrade(name, program string) {
 	f.restartNode(name)
 }
 
-// TestLastRelease asks every question of the cookbook of federations in which the coordinator, or the nodes, are the last
-// release's: INTRAMUROS_OLD is its program. A hospital that cannot read a question says so with OLD_VERSION and no other
-// code, and what an older coordinator asks is answered.
+// TestLastRelease asks every question of the cookbook of federations in which the coordinator, or the nodes, are the
+// last release's: INTRAMUROS_OLD is its program. A hospital that cannot read a question says so with OLD_VERSION and no
+// other code, and what an older coordinator asks is answered.
 func TestLastRelease(t *testing.T) {
 	old := os.Getenv("INTRAMUROS_OLD")
 	if old == "" {

@@ -94,9 +94,10 @@ func (n *Node) Standing(ctx context.Context) (*Standing, error) {
 func (n *Node) Ledger() *ledger.Ledger { return n.service.ledger }
 
 // SetHold stops the hospital (h.Since is set), at once and with the queries that run, or lets it answer again.
-// Stopping needs no signature, since it opens nothing. Its end needs none where one custodian opens a study, since studies then
-// allow what signed approvals allow; where more must sign, so they must that it ends (TakeRelease), and the error here wraps
-// study.ErrRecord. Other errors are the ledger's; after an error a stop holds nonetheless until the node ends.
+// Stopping needs no signature, since it opens nothing. Its end needs none where one custodian opens a study, since
+// studies then allow what signed approvals allow; where more must sign, so they must that it ends (TakeRelease), and
+// the error here wraps study.ErrRecord. Other errors are the ledger's; after an error a stop holds nonetheless until
+// the node ends.
 func (n *Node) SetHold(ctx context.Context, h Hold) error {
 	err := n.service.suspension.set(ctx, n.service.ledger, h, n.service.now())
 	n.log.Warn("the custodian's stop", "on", h.On, "by", h.By, "recorded", err == nil)

@@ -289,8 +289,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 }
 
-// A loop of queries that are refused, here or at another hospital, or given back, or explained, fills no disk: the ledger
-// grows by refusalBytes at most, whatever is in the fragments, and what others are refused is recorded still.
+// A loop of queries that are refused, here or at another hospital, or given back, or explained, fills no disk: the
+// ledger grows by refusalBytes at most, whatever is in the fragments, and what others are refused is recorded still.
 func TestRefusedQueriesFillNoDisk(t *testing.T) {
 	conf := testConfig(federation(t))
 	h := start(t, conf, newEngine())

@@ -4,8 +4,8 @@
 //
 // # The protocol
 //
-// Arrow Flight over mutual TLS 1.3, at an address of its own or over lines that the node makes (package outward); the peer's certificate must carry the role
-// coordinator. internal/fragment defines the bodies, and
+// Arrow Flight over mutual TLS 1.3, at an address of its own or over lines that the node makes (package outward); the
+// peer's certificate must carry the role coordinator. internal/fragment defines the bodies, and
 // which versions of requests are read.
 //
 //	DoAction prepare   fragment.Request -> fragment.Prepared: checked, priced, reserved

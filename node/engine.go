@@ -13,8 +13,8 @@ import (
 // methods may be called from any goroutine.
 type Engine interface {
 	// Compile gives the SQL that Run would execute, and what of the tables that it reads the hospital has less of than
-	// the catalog. Both depend on the fragment, the proof, the engine's configuration and the columns of the hospital's tables alone;
-	// no data is read, and no secret shown.
+	// the catalog. Both depend on the fragment, the proof, the engine's configuration and the columns of the hospital's
+	// tables alone; no data is read, and no secret shown.
 	Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error)
 	// Run computes the partial aggregates and gives them to send in records of
 	// f.Schema(); none for no group. send does not keep a record, and its error ends
@@ -31,8 +31,8 @@ type Data interface {
 	// privacy take from the catalog: a key, or one row a patient. Its error, which
 	// is logged, means that this could not be found out, and quotes no data.
 	Verify(ctx context.Context) (tables []string, err error)
-	// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how many
-	// it has.
+	// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns,
+	// how many it has.
 	Multiplicity(ctx context.Context, table string, columns []string) (float64, error)
 }
 

@@ -33,8 +33,8 @@ func (s *service) DoGet(t *flight.Ticket, stream flight.FlightService_DoGetServe
 	return s.serve(stream.Context(), string(t.GetTicket()), stream, nil)
 }
 
-// DoExchange executes a reservation, once, names groups where they are not declared, tells that it is done where numbers are
-// masked, and sends what it covers for what it is then told of.
+// DoExchange executes a reservation, once, names groups where they are not declared, tells that it is done where
+// numbers are masked, and sends what it covers for what it is then told of.
 func (s *service) DoExchange(stream flight.FlightService_DoExchangeServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -164,7 +164,8 @@ func (t slots) take(ctx context.Context) (rest func(), err error) {
 	}
 }
 
-// still refuses what may no longer run since it was prepared: what was open may have been closed, or hold on other terms.
+// still refuses what may no longer run since it was prepared: what was open may have been closed, or hold on other
+// terms.
 func (s *service) still(ctx context.Context, r reservation) error {
 	version, err := s.version(ctx)
 	if err != nil {
@@ -213,8 +214,8 @@ func (s *service) distrust() {
 	s.verifyAnew()
 }
 
-// ask does what an execution found to be done about the data. Others see it at once, as what they prepare is refused: so where
-// answers are covered it is done at a tick, also when nobody waits for the answer any more.
+// ask does what an execution found to be done about the data. Others see it at once, as what they prepare is refused:
+// so where answers are covered it is done at a tick, also when nobody waits for the answer any more.
 func (s *service) ask(ctx context.Context, out *countingWriter, ticks grid.Ticks) {
 	if out.then == nil {
 		return

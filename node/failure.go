@@ -11,16 +11,16 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// A failure is an output. What a query does after its charge may depend on one patient, and so may whether it runs out of
-// memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it is told,
-// and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian resumes it.
+// A failure is an output. What a query does after its charge may depend on one patient, and so may whether it runs out
+// of memory, disk or time: no noise covers that. So each execution that fails is counted, in the ledger and before it
+// is told, and a study in which more fail than Limits.FailuresAllowed is suspended here until its custodian resumes it.
 
 // codeStopped is what the ledger says of a query that ran when the node died. Nobody was told.
 const codeStopped = "NODE_STOPPED"
 
 // onTime is how long before its deadline a query that the coordinator ends counts as one that was too slow: the
-// coordinator keeps the same deadline, may look at its clock first, and ends the wait for a late hospital up to a second before,
-// where the others are enough.
+// coordinator keeps the same deadline, may look at its clock first, and ends the wait for a late hospital up to a
+// second before, where the others are enough.
 const onTime = 2 * time.Second
 
 // conclude records how an execution that was charged ended, before the coordinator is told: that it answered, that
@@ -68,7 +68,8 @@ func (s *service) told(ctx context.Context, err error) *refusal {
 var errEnded = errors.New("the coordinator ended the query")
 
 // end ends an execution of the peer's. A coordinator asks for it where the researcher cancels or another hospital has
-// failed, and for no other reason: not where this hospital is late or says nothing, as under a query that takes all of its machine.
+// failed, and for no other reason: not where this hospital is late or says nothing, as under a query that takes all of
+// its machine.
 func (s *service) end(id pki.Identity, reserved string) error {
 	if !s.reservations.end(reserved, id) {
 		return refuse(CodeTicket, nil)
@@ -76,10 +77,11 @@ func (s *service) end(id pki.Identity, reserved string) error {
 	return nil
 }
 
-// excused tells whether an execution that ended early, with a code that is told, is no failure: the custodian stopped the
-// hospital, or the coordinator has said that it ends the query. Who ends a query learns that it had not ended by then,
-// which the times of answers tell as well. A call that is broken off without that word is a failure, whether its
-// connection was lost, the coordinator died or it took this hospital for silent; and so is what ends when its time is up.
+// excused tells whether an execution that ended early, with a code that is told, is no failure: the custodian stopped
+// the hospital, or the coordinator has said that it ends the query. Who ends a query learns that it had not ended by
+// then, which the times of answers tell as well. A call that is broken off without that word is a failure, whether its
+// connection was lost, the coordinator died or it took this hospital for silent; and so is what ends when its time is
+// up.
 func (s *service) excused(ctx context.Context, told Code) bool {
 	switch told {
 	case CodeSuspended:

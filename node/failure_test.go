@@ -44,8 +44,8 @@ func failures(entries []ledger.Entry) (n int, last study.Failure) {
 	return n, last
 }
 
-// Failures after the charge are counted, and beyond the allowance the study is suspended, also after a restart, until the
-// custodian approves it again.
+// Failures after the charge are counted, and beyond the allowance the study is suspended, also after a restart, until
+// the custodian approves it again.
 func TestFailuresSuspend(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)
@@ -195,8 +195,8 @@ func TestSuccessesUseUpNothing(t *testing.T) {
 	}
 }
 
-// A node that dies while it runs a query, or a ledger that takes no failure, leaves a charge without an end: it is found
-// at the next start, and counts once.
+// A node that dies while it runs a query, or a ledger that takes no failure, leaves a charge without an end: it is
+// found at the next start, and counts once.
 func TestDeathCounts(t *testing.T) {
 	conf := testConfig(federation(t))
 	wide(conf)

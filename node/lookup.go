@@ -18,16 +18,17 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// What a hospital's catalog calls public may be released in full, and nothing of a patient is read with it. So a lookup is not
-// priced: who asks is verified as for any query, the relation is proved public from this node's own catalog, and what may
-// leave is bounded in rows and bytes, and limited in rate.
+// What a hospital's catalog calls public may be released in full, and nothing of a patient is read with it. So a lookup
+// is not priced: who asks is verified as for any query, the relation is proved public from this node's own catalog, and
+// what may leave is bounded in rows and bytes, and limited in rate.
 
 // Reader reads rows of public tables.
 type Reader interface {
-	// CompileReading gives the SQL that Look would run. An error means that this hospital has no source for a table, or no SQL.
+	// CompileReading gives the SQL that Look would run. An error means that this hospital has no source for a table, or no
+	// SQL.
 	CompileReading(r *fragment.Reading) (string, error)
-	// Look gives the rows of a reading to take, in its order. take's error ends it, and so does the end of ctx, soon. It reads
-	// no table that the catalog does not call public. An error may quote data.
+	// Look gives the rows of a reading to take, in its order. take's error ends it, and so does the end of ctx, soon. It
+	// reads no table that the catalog does not call public. An error may quote data.
 	Look(ctx context.Context, r *fragment.Reading, take func(row []value.Value) error) error
 }
 
@@ -125,8 +126,8 @@ func (s *service) readable(l *fragment.Lookup, document *study.Document, over *v
 	return nil
 }
 
-// look reads the rows, and is done at a tick: it shares the machine with queries of patients, and to the microsecond would tell when
-// the computing of one of them ended.
+// look reads the rows, and is done at a tick: it shares the machine with queries of patients, and to the microsecond
+// would tell when the computing of one of them ended.
 func (s *service) look(ctx context.Context, r *fragment.Reading) (*fragment.Found, error) {
 	ticks := grid.Ticks{Grid: grid.Default, Started: time.Now(), Timeout: s.limits.QueryTimeout}
 	found, err := s.rows(ctx, r)

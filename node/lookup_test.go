@@ -39,8 +39,8 @@ func (r *reader) Look(_ context.Context, of *fragment.Reading, take func([]value
 	return r.fail
 }
 
-// TestLookup: rows of public tables leave for who may ask under an open study, as many as the custodian allows, and the ledger
-// says so; nothing of a patient does, and nothing is charged.
+// TestLookup: rows of public tables leave for who may ask under an open study, as many as the custodian allows, and the
+// ledger says so; nothing of a patient does, and nothing is charged.
 func TestLookup(t *testing.T) {
 	c := testConfig(federation(t))
 	c.Limits.PublicRows = 20
@@ -123,8 +123,8 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestLookupsEndAtTicks: how long rows of public tables take follows from what else the machine does, such as a query of patients, and
-// shows only as a tick. So does a failure.
+// TestLookupsEndAtTicks: how long rows of public tables take follows from what else the machine does, such as a query
+// of patients, and shows only as a tick. So does a failure.
 func TestLookupsEndAtTicks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, fail := range []error{nil, errors.New("no memory")} {

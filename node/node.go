@@ -177,7 +177,8 @@ func dialOut(c Config, self membership.Member, log *slog.Logger) (*outward.Liste
 	return outward.Listen(outward.Config{Door: c.Outward.Door, Proxy: c.Outward.Proxy, CA: believed, TLS: conf, Logger: log}, self)
 }
 
-// withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query; nil for none.
+// withoutKeys is the catalog without the keys of some tables, and their columns, so that what reads one is no query;
+// nil for none.
 func withoutKeys(c *catalog.Catalog, tables []string) *catalog.Catalog {
 	if len(tables) == 0 {
 		return nil
@@ -229,8 +230,8 @@ type lined struct{ *outward.Listener }
 // Close does nothing: the lines end with the server that they are for.
 func (lined) Close(context.Context) error { return nil }
 
-// Serve answers coordinators and takes part in the federation's gossip, or keeps lines at the coordinator's door, until ctx
-// ends. Queries that run then get a while to finish. It closes the ledger, and
+// Serve answers coordinators and takes part in the federation's gossip, or keeps lines at the coordinator's door, until
+// ctx ends. Queries that run then get a while to finish. It closes the ledger, and
 // is called once.
 func (n *Node) Serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.service.ledger.Close()) }()

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// notices are what this hospital's custodians are to be told now. They are made of what studies, the policy, certificates
-// and the ledger's counts say.
+// notices are what this hospital's custodians are to be told now. They are made of what studies, the policy,
+// certificates and the ledger's counts say.
 func (n *Node) notices(ctx context.Context) ([]notify.Event, error) {
 	s, now, l := n.service, n.service.now(), n.config.Notify.Language
 	var all []notify.Event

@@ -22,8 +22,8 @@ import (
 	"github.com/intramuros/intramuros/internal/study"
 )
 
-// What waits, failed, is suspended, nearly spent or about to end reaches the custodian's webhook from a node that runs, once;
-// and nothing of it is a value, a query or the database's own words.
+// What waits, failed, is suspended, nearly spent or about to end reaches the custodian's webhook from a node that runs,
+// once; and nothing of it is a value, a query or the database's own words.
 func TestNotices(t *testing.T) {
 	var mu sync.Mutex
 	var bodies []string

@@ -93,8 +93,8 @@ type sealing struct {
 	Peers     map[string]string `json:"peers,omitempty"`
 }
 
-// loadPeers reads the keys that `sealed.peers` pins. Each is another hospital's: who could sign as two would be relied on as
-// two.
+// loadPeers reads the keys that `sealed.peers` pins. Each is another hospital's: who could sign as two would be relied
+// on as two.
 func loadPeers(c Config, own ed25519.PublicKey) (study.Keys, error) {
 	peers, err := study.LoadKeys(c.Sealed.Peers)
 	if err != nil {

@@ -14,16 +14,16 @@ import (
 // scope checks that a fragment reads what a study may read here, and asks for nobody by name.
 //
 // An identifier is a column that tells rows or patients apart: a private table's patient, its key of
-// one column, what refers to another private table, and what the catalog calls one. Of one that the study does not list itself a
-// fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
+// one column, what refers to another private table, and what the catalog calls one. Of one that the study does not list
+// itself a fragment may do what compares it with nothing but identifiers of the same kind: as it stands, a column
 // of a relation, or that column where a condition holds which reads no such identifier, and NULL elsewhere, it may
 //
 //   - equal another one of its kind, as a whole condition of a filter or a join;
 //   - be tested for NULL, which is how an outer join says that it found no row;
 //   - be counted, and its distinct values;
 //   - be passed on by a derived relation, be grouped by there, and divide the rows of a window;
-//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell. Not a window whose
-//     frame is counted in that order's values, which are how far two identifiers lie apart.
+//   - order the rows of a window, which are one patient's: of whom they are, their order does not tell. Not a window
+//     whose frame is counted in that order's values, which are how far two identifiers lie apart.
 //
 // Anything else is refused, wherever it stands: `id = 42`, and what amounts to it, asks for one patient. Nor may
 // a combination of relations put identifiers beside other values, for its columns are compared like one.
@@ -295,8 +295,8 @@ func (s scope) plain(e *expr.Expr, relations map[string]shown) error {
 	return s.reads(c, relations)
 }
 
-// standing tells of which column an expression has the value: in every row, or in those where a condition holds, and NULL
-// in all others. It is nil where the value is computed; the condition is nil where there is none.
+// standing tells of which column an expression has the value: in every row, or in those where a condition holds, and
+// NULL in all others. It is nil where the value is computed; the condition is nil where there is none.
 func standing(e *expr.Expr) (column, when *expr.Expr) {
 	switch {
 	case e == nil:

@@ -66,10 +66,10 @@ func (p *policy) checkCover(r *fragment.Request, proof *fragment.Proof, d *study
 	return nil
 }
 
-// sites is at how many hospitals of a study one patient may be: those that the study lists as it was approved here, else
-// those that node.yaml counts, and no more than the catalog tells. What a list says goes before node.yaml, which may be of
-// a time when there were fewer. The list of a study that is not sealed does not count: each custodian may narrow it to
-// less than the others know of.
+// sites is at how many hospitals of a study one patient may be: those that the study lists as it was approved here,
+// else those that node.yaml counts, and no more than the catalog tells. What a list says goes before node.yaml, which
+// may be of a time when there were fewer. The list of a study that is not sealed does not count: each custodian may
+// narrow it to less than the others know of.
 func (p *policy) sites(d *study.Document) (int, error) {
 	asked := p.sealed.Hospitals
 	if d.Sealed && len(d.Hospitals) > 0 {
@@ -129,8 +129,8 @@ func (s *service) sendVector(vector []int64, out *countingWriter) error {
 	return out.close()
 }
 
-// late keeps a failure until a tick, before it is recorded: when it failed may depend on the data, and any coordinator is
-// told how long the ledger is, at any time. Of one that is ended meanwhile, nobody learns that it had failed.
+// late keeps a failure until a tick, before it is recorded: when it failed may depend on the data, and any coordinator
+// is told how long the ledger is, at any time. Of one that is ended meanwhile, nobody learns that it had failed.
 func late(ctx context.Context, ticks grid.Ticks, err error) error {
 	if ended := tick(ctx, ticks); ended != nil {
 		return ended
@@ -171,8 +171,8 @@ func (r reservation) talked() bool {
 	return r.request.Cover != nil && (r.request.Cover.Masked() || r.request.Cover.Names)
 }
 
-// talk computes, names groups where they are not declared, tells that it is done where numbers are masked, and covers what was
-// agreed on. rest gives back the turn to run: others may take longer.
+// talk computes, names groups where they are not declared, tells that it is done where numbers are masked, and covers
+// what was agreed on. rest gives back the turn to run: others may take longer.
 func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) error {
 	key, err := seal.NewKey()
 	if err != nil {
@@ -218,15 +218,16 @@ func (s *service) talk(ctx context.Context, r reservation, out *countingWriter, 
 	return s.seal(ctx, r, out, request, key, with, numbers)
 }
 
-// covering is how masked numbers are covered: for as many hospitals as are asked before this one says that it is done, and
-// anew where fewer are. Only one of the two ever leaves.
+// covering is how masked numbers are covered: for as many hospitals as are asked before this one says that it is done,
+// and anew where fewer are. Only one of the two ever leaves.
 type covering struct {
 	hospitals int     // for which vector is covered; 0: for none
 	vector    []int64 // drawn before the tick at which this hospital says that it is done
 	anew      func(hospitals int) ([]int64, error)
 }
 
-// of gives the numbers for so many hospitals. What was drawn before hides how long that took; what is drawn now leaves at a tick.
+// of gives the numbers for so many hospitals. What was drawn before hides how long that took; what is drawn now leaves
+// at a tick.
 func (c covering) of(ctx context.Context, hospitals int, told grid.Ticks) ([]int64, error) {
 	if c.hospitals == hospitals {
 		return c.vector, nil
@@ -243,8 +244,8 @@ func (s *service) since(told time.Time) grid.Ticks {
 	return grid.Ticks{Grid: drawing, Started: told, Timeout: s.limits.QueryTimeout}
 }
 
-// named computes, and names the groups that its own noise lets it name. It gives what covers those that the coordinator then
-// tells of, and a digest of the request with them.
+// named computes, and names the groups that its own noise lets it name. It gives what covers those that the coordinator
+// then tells of, and a digest of the request with them.
 func (s *service) named(ctx context.Context, r reservation, out *countingWriter, ticks grid.Ticks, with talks, rest func()) (covered func(int) ([]int64, error), digest [sha256.Size]byte, err error) {
 	f := &r.request.Fragment
 	naming, err := f.Naming(*r.request.Cover, r.request.Noise, r.request.ThresholdDelta, r.proof)
@@ -277,8 +278,8 @@ func (s *service) named(ctx context.Context, r reservation, out *countingWriter,
 	}, fragment.DigestOf(r.request.Digest(), groups), nil
 }
 
-// seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key is
-// made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
+// seal tells that this hospital is done, adds noise for the hospitals that are, and masks it for exactly them. The key
+// is made for this query and forgotten with it, so that nothing is ever masked twice with the same numbers.
 func (s *service) seal(ctx context.Context, r reservation, out *countingWriter, request seal.Request, key seal.Key, with talks, numbers covering) error {
 	all, err := with.members(ctx, request.Member(s.name, key, s.custody.key))
 	if err != nil {

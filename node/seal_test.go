@@ -180,8 +180,8 @@ func TestRefuseWhatIsNotCovered(t *testing.T) {
 	}
 }
 
-// How long the database took is seen on a grid alone, whether it answers or fails, and what is written while it computes
-// is nothing.
+// How long the database took is seen on a grid alone, whether it answers or fails, and what is written while it
+// computes is nothing.
 func TestCoveredLeavesAtTicks(t *testing.T) {
 	e := newEngine()
 	h := start(t, sealedConfig(t, Sealed{Hospitals: 3}), e)
@@ -220,8 +220,8 @@ func TestCoveredLeavesAtTicks(t *testing.T) {
 	}
 }
 
-// What an execution found wrong with the data is acted on at a tick as well, and so is what it found changed: others see it at
-// once, as what they prepare is refused. Also where nobody waits for the answer any more.
+// What an execution found wrong with the data is acted on at a tick as well, and so is what it found changed: others
+// see it at once, as what they prepare is refused. Also where nobody waits for the answer any more.
 func TestDistrustAtTicks(t *testing.T) {
 	least := grid.Default.Next(130*time.Millisecond, time.Minute)
 	for name, found := range map[string]error{"a contradiction": contradiction{}, "other data": nil} {
@@ -360,8 +360,8 @@ func TestPeersAreDifferent(t *testing.T) {
 	}
 }
 
-// How long the noise of one number took to draw is not seen: it tells of the noise. It is drawn for all that are asked before
-// the tick at which this hospital says that it is done; for fewer it is drawn anew, and leaves at a tick.
+// How long the noise of one number took to draw is not seen: it tells of the noise. It is drawn for all that are asked
+// before the tick at which this hospital says that it is done; for fewer it is drawn anew, and leaves at a tick.
 func TestMaskedLeaveAtTicks(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -485,8 +485,8 @@ func converse(t *testing.T, c flight.Client, r *fragment.Request, members func(o
 	return got, reader.Err()
 }
 
-// The vector is masked: with the masks of exactly the members it is the covered numbers, and by itself nothing. The noise
-// is that of a hospital that relies on one other.
+// The vector is masked: with the masks of exactly the members it is the covered numbers, and by itself nothing. The
+// noise is that of a hospital that relies on one other.
 func TestMasked(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -583,7 +583,8 @@ func TestMaskedLiars(t *testing.T) {
 	}
 }
 
-// What is masked is asked for on a line that answers, and nothing else is; and only by who relies on no more than it may.
+// What is masked is asked for on a line that answers, and nothing else is; and only by who relies on no more than it
+// may.
 func TestMaskedRefuses(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -613,7 +614,8 @@ func TestMaskedRefuses(t *testing.T) {
 	wantCode(t, err, CodeSealed) // it pins nobody
 }
 
-// Explaining what would be masked tells the fingerprint of the key that the ledger shows and others pin; what would not, tells none.
+// Explaining what would be masked tells the fingerprint of the key that the ledger shows and others pin; what would
+// not, tells none.
 func TestMaskedExplain(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -638,8 +640,8 @@ func TestMaskedExplain(t *testing.T) {
 	}
 }
 
-// A line that is cut when a hospital is done, or on which nothing is said then, ends the query: no number leaves, it is recorded
-// as a failure, and the ticket is used up.
+// A line that is cut when a hospital is done, or on which nothing is said then, ends the query: no number leaves, it is
+// recorded as a failure, and the ticket is used up.
 func TestMaskedCut(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		h, _ := maskedHospital(t)
@@ -687,8 +689,8 @@ func TestMaskedCut(t *testing.T) {
 	}
 }
 
-// The same query, prepared and sealed twice for the same peers with the same keys, shares no mask: the one answer less the
-// other tells nothing.
+// The same query, prepared and sealed twice for the same peers with the same keys, shares no mask: the one answer less
+// the other tells nothing.
 func TestMaskedReplay(t *testing.T) {
 	h, peers := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")
@@ -719,8 +721,9 @@ func namesRequest(h *hospital, query string, masks bool) *fragment.Request {
 	return r
 }
 
-// A hospital names what its own noise lets it name, and covers what it is then told of: also a group that it has not, and one
-// that it has and did not name. Where numbers are masked, hospitals that are told of different groups do not seal together.
+// A hospital names what its own noise lets it name, and covers what it is then told of: also a group that it has not,
+// and one that it has and did not name. Where numbers are masked, hospitals that are told of different groups do not
+// seal together.
 func TestNames(t *testing.T) {
 	h, peers := maskedHospital(t)
 	h.engine.many = 497 // 500 men, two women
@@ -806,7 +809,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A coordinator that asks for a group twice, to have two draws of it, or for what is no group, has a refusal and no number.
+// A coordinator that asks for a group twice, to have two draws of it, or for what is no group, has a refusal and no
+// number.
 func TestNamesLiars(t *testing.T) {
 	h, _ := maskedHospital(t)
 	c := h.client(t, "coordinator-paris")

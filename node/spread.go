@@ -9,11 +9,12 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// spreads remembers how public tables multiply rows, for one state of the data: what is public may decide what is refused.
+// spreads remembers how public tables multiply rows, for one state of the data: what is public may decide what is
+// refused.
 type spreads struct {
 	data Data
-	// turn waits for a turn of the queries that run, and tells how to give it back: what waited for the database itself would be
-	// told to the microsecond when another query's computing ended. Turns end at ticks.
+	// turn waits for a turn of the queries that run, and tells how to give it back: what waited for the database itself
+	// would be told to the microsecond when another query's computing ended. Turns end at ticks.
 	turn    func(ctx context.Context) (rest func(), err error)
 	mu      sync.Mutex
 	version string

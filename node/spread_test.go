@@ -11,7 +11,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestSpread refuses joins with a public table that make too many rows, and asks the database once for a state of the data.
+// TestSpread refuses joins with a public table that make too many rows, and asks the database once for a state of the
+// data.
 func TestSpread(t *testing.T) {
 	c := testcatalog.Parse(t, catalogText+`  code:
     public: true

@@ -24,8 +24,8 @@ type Hold struct {
 	Signed []string `json:"signed,omitempty"`
 }
 
-// Release is a custodian's signature under that a stop ends and the hospital answers again, as many of which are needed as
-// to open a study, where that is more than one.
+// Release is a custodian's signature under that a stop ends and the hospital answers again, as many of which are needed
+// as to open a study, where that is more than one.
 type Release struct {
 	Federation string    `json:"federation"`
 	Hospital   string    `json:"hospital"`
@@ -47,8 +47,8 @@ func (r Release) Message() ([]byte, error) {
 	return append([]byte(releasePrefix), b...), err
 }
 
-// holdEntry is a hold as the ledger keeps it, in an entry of kind config. One with a Release says that the hold goes on until
-// others have signed as well.
+// holdEntry is a hold as the ledger keeps it, in an entry of kind config. One with a Release says that the hold goes on
+// until others have signed as well.
 type holdEntry struct {
 	Suspended *bool    `json:"suspended"`
 	Reason    string   `json:"reason"`

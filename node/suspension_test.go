@@ -139,8 +139,8 @@ func TestDraft(t *testing.T) {
 	}
 }
 
-// A suspended study is drafted as it was narrowed, and narrowed in any part; what another custodian has signed is joined
-// as it is, and nothing runs before enough have.
+// A suspended study is drafted as it was narrowed, and narrowed in any part; what another custodian has signed is
+// joined as it is, and nothing runs before enough have.
 func TestDraftAfterTheFirstDay(t *testing.T) {
 	conf := testConfig(federation(t))
 	bert := newKey()
@@ -247,8 +247,8 @@ func threeCustodians(t *testing.T, conf Config) map[string]ed25519.PrivateKey {
 	return keys
 }
 
-// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for herself, with a
-// key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
+// Where two custodians must sign what opens a study, two must sign that a stopped hospital answers again: each for
+// herself, with a key of somebody who has not left, under this stop and no other; and a restart forgets no signature.
 func TestHoldEndsBySignatures(t *testing.T) {
 	conf := testConfig(federation(t))
 	keys := threeCustodians(t, conf)
@@ -333,7 +333,8 @@ func TestHoldEndsBySignatures(t *testing.T) {
 	h.stop()
 }
 
-// Where fewer must sign than must have when they did, as after somebody left, who has signed already ends the stop: nobody else may be there.
+// Where fewer must sign than must have when they did, as after somebody left, who has signed already ends the stop:
+// nobody else may be there.
 func TestHoldEndsWhereFewerMustSign(t *testing.T) {
 	conf := testConfig(federation(t))
 	keys := threeCustodians(t, conf)

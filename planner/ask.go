@@ -11,18 +11,18 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Ask is what a researcher settles for a query beside its SQL, as far as planning needs it. Every door embeds it, so that a
-// setting is declared once; its JSON form is the HTTP API's.
+// Ask is what a researcher settles for a query beside its SQL, as far as planning needs it. Every door embeds it, so
+// that a setting is declared once; its JSON form is the HTTP API's.
 type Ask struct {
 	// Epsilon, in (0, inf), and Delta, in (0, 1), are the privacy loss that the answer may cost in all. Where a study has
 	// defaults, 0 takes them.
 	Epsilon float64 `json:"epsilon,omitempty"`
 	Delta   float64 `json:"delta,omitempty"`
-	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest epsilon, up to Query.MaxEpsilon, that is
-	// expected to reach it.
+	// Accuracy, if not nil, takes the place of Epsilon: the plan spends the smallest epsilon, up to Query.MaxEpsilon, that
+	// is expected to reach it.
 	Accuracy *Accuracy `json:"accuracy,omitempty"`
-	// MaxGroups and MaxRows, where above 0, override the catalog's: a patient's answer is clipped to the length of that of a
-	// patient in MaxGroups groups, of MaxRows rows in all.
+	// MaxGroups and MaxRows, where above 0, override the catalog's: a patient's answer is clipped to the length of that of
+	// a patient in MaxGroups groups, of MaxRows rows in all.
 	MaxGroups int `json:"max_groups,omitempty"`
 	MaxRows   int `json:"max_rows,omitempty"`
 	// Weights, 1 to 1000 by the name of a column of the answer, say how the budget is split: the numbers
@@ -82,8 +82,8 @@ func (a Accuracy) String() string {
 	return text
 }
 
-// MarshalJSON writes a number in the unit of the answer, such as 50, or a text: a share of it, such as "5%", or either with
-// what to expect, "5% of 1000".
+// MarshalJSON writes a number in the unit of the answer, such as 50, or a text: a share of it, such as "5%", or either
+// with what to expect, "5% of 1000".
 func (a Accuracy) MarshalJSON() ([]byte, error) {
 	if a.Relative || a.Of > 0 {
 		return json.Marshal(a.String())

@@ -59,8 +59,8 @@ func rawOf(p *Plan, rows []map[string]value.Value) (raw []*big.Int) {
 	return raw
 }
 
-// cellsOfClipped adds up clipped patients by a value of gender, and covers the sums with noise. lost is how much of the partial
-// aggregate that is measured was left out, of whole.
+// cellsOfClipped adds up clipped patients by a value of gender, and covers the sums with noise. lost is how much of the
+// partial aggregate that is measured was left out, of whole.
 func cellsOfClipped(p *Plan, patients [][]map[string]value.Value, r *rand.Rand) (cells []Cell, lost, whole float64) {
 	groups := []value.Value{{}}
 	if len(p.Fragment.Keys) > 0 {
@@ -155,8 +155,8 @@ func TestBiasIsQuiet(t *testing.T) {
 	}
 }
 
-// TestBiasIsTold: of whatever clipping left out more than 1 %, the answer says so; how much it says covers what it is; and where the
-// plan proves that nobody is clipped, nothing is bought and nothing said.
+// TestBiasIsTold: of whatever clipping left out more than 1 %, the answer says so; how much it says covers what it is;
+// and where the plan proves that nobody is clipped, nothing is bought and nothing said.
 func TestBiasIsTold(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 4))
 	told := regexp.MustCompile(`of the (rows|values|sum).* (is|are) beyond the limit of \d+ rows? a patient \(max_rows\) and left out`)
@@ -201,8 +201,8 @@ func TestBiasIsTold(t *testing.T) {
 	}
 }
 
-// TestBeyondCovers: the interval of the share that was left out holds it in 95 % of the answers, where no patient has more than
-// is measured.
+// TestBeyondCovers: the interval of the share that was left out holds it in 95 % of the answers, where no patient has
+// more than is measured.
 func TestBeyondCovers(t *testing.T) {
 	const draws = 1500
 	r := rand.New(rand.NewPCG(12, 5))
@@ -259,9 +259,9 @@ func exactCell(p *Plan, patients [][]map[string]value.Value) (exact []int64) {
 	return exact
 }
 
-// TestProfiledRows: where a profile tells how many rows patients have, a query that gives no max_rows has the limit with which totals
-// err least, and that of half of the patients for averages; the query's own comes before, and other tables besides leave the
-// catalog's.
+// TestProfiledRows: where a profile tells how many rows patients have, a query that gives no max_rows has the limit
+// with which totals err least, and that of half of the patients for averages; the query's own comes before, and other
+// tables besides leave the catalog's.
 func TestProfiledRows(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Ladders = map[string]estimate.Ladder{"patient": {{Rows: 1, Patients: 700}, {Rows: 2, Patients: 200}, {Rows: 4, Patients: 90}, {Rows: 8, Patients: 10}}, "vitalaperiodic": {{Rows: 64, Patients: 100}, {Rows: 128, Patients: 200}}}
@@ -321,8 +321,8 @@ func TestProfiledRows(t *testing.T) {
 	}
 }
 
-// TestLimitsOfDerivedRelations: a relation of which the rows are those of a table, or fewer, has that table's limit, and one that
-// puts several together the sum of theirs.
+// TestLimitsOfDerivedRelations: a relation of which the rows are those of a table, or fewer, has that table's limit,
+// and one that puts several together the sum of theirs.
 func TestLimitsOfDerivedRelations(t *testing.T) {
 	for sql, want := range map[string]int{ // of OMOP: 20 visits, 20 conditions, 30 drug exposures, 50 measurements, else 10
 		"SELECT COUNT(DISTINCT visit_occurrence_id) FROM visit_occurrence":                                                                                          20,
@@ -348,8 +348,8 @@ func TestLimitsOfDerivedRelations(t *testing.T) {
 	}
 }
 
-// TestClampsAreMeasured: of whatever CLAMP moved more than 1 %, the answer says so, and how much it says covers what it is; where it
-// surely moved less than a thousandth nothing is said; and where it can move nothing, nothing is bought.
+// TestClampsAreMeasured: of whatever CLAMP moved more than 1 %, the answer says so, and how much it says covers what it
+// is; where it surely moved less than a thousandth nothing is said; and where it can move nothing, nothing is bought.
 func TestClampsAreMeasured(t *testing.T) {
 	patients := stays(2000, 3)
 	for _, accounting := range []dp.Accounting{dp.ZCDP, dp.Pure} {
@@ -471,7 +471,8 @@ func TestBiasSpeaks(t *testing.T) {
 	}
 }
 
-// TestSteady: where all keys are made of what a patient has one of, a patient is in one group, unless the query says otherwise.
+// TestSteady: where all keys are made of what a patient has one of, a patient is in one group, unless the query says
+// otherwise.
 func TestSteady(t *testing.T) {
 	fed := federation(t, "eicu")
 	patients, _ := fed.Catalog.Table("patient")

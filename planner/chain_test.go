@@ -93,8 +93,8 @@ func TestDeepChains(t *testing.T) {
 	}
 }
 
-// TestChainsOfWITH plans chains of WITH in which each query reads the one before it several times, so that they stand for
-// powers of as many queries: that must end soon, whatever they read.
+// TestChainsOfWITH plans chains of WITH in which each query reads the one before it several times, so that they stand
+// for powers of as many queries: that must end soon, whatever they read.
 func TestChainsOfWITH(t *testing.T) {
 	fed := federation(t, "omop")
 	const released = "(SELECT gender_concept_id AS g, COUNT(*) AS n FROM person GROUP BY 1) r"

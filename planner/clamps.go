@@ -48,7 +48,8 @@ func (b *builder) clamps() []clampCount {
 	return all
 }
 
-// isClamp reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument, begins with.
+// isClamp reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument,
+// begins with.
 func isClamp(e *expr.Expr) bool {
 	return e.Op == expr.OpGreatest && len(e.Args) == 2 && e.Args[0].Op == expr.OpLeast && len(e.Args[0].Args) == 2 &&
 		e.Args[0].Args[1].Op == expr.OpLiteral && e.Args[1].Op == expr.OpLiteral && e.Type.Numeric()
@@ -131,8 +132,8 @@ func (b *builder) outside(clamp *expr.Expr) *expr.Expr {
 	return any
 }
 
-// unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a hospital reads
-// the nearest, and CLAMP in a query within this one.
+// unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a
+// hospital reads the nearest, and CLAMP in a query within this one.
 func (b *builder) unmeasured() (all []string) {
 	add := func(text string) {
 		if !slices.Contains(all, text) {
@@ -234,8 +235,8 @@ func (p *Plan) moves(cells []Cell, confidence float64) (all []string) {
 	return all
 }
 
-// spoken is an expression as a warning names it: CLAMP as it is written, a date as a date, no name that planning gave, and
-// of what is long the columns that it reads.
+// spoken is an expression as a warning names it: CLAMP as it is written, a date as a date, no name that planning gave,
+// and of what is long the columns that it reads.
 func (p *Plan) spoken(e *expr.Expr) string {
 	const longest = 60
 	if e.Op == expr.OpDivide && e.Args[1].Op == expr.OpLiteral && sinceEpoch(e.Args[0]) {

@@ -5,8 +5,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept, and
-// planning goes on from there.
+// kind classifies a query that stands so deep within others. Where it takes the rows of a query to tell, they are kept,
+// and planning goes on from there.
 func (c *programPlanner) kind(q *syntax.Query, within *relational.Scope, depth int) kind {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = c.classify(q, within, depth)
@@ -69,9 +69,9 @@ func (c *programPlanner) rows(q *syntax.Query, within *relational.Scope, depth i
 	return within.Read(q, c.federation.vocabulary(), depth)
 }
 
-// isScalarRelease reports whether a subquery in place of a value, within a SELECT of these rows, aggregates over patients: it
-// does where no key tells the patient, and nothing ties it to the row around. Its rows are read again when it is planned:
-// relations are named by those around them.
+// isScalarRelease reports whether a subquery in place of a value, within a SELECT of these rows, aggregates over
+// patients: it does where no key tells the patient, and nothing ties it to the row around. Its rows are read again when
+// it is planned: relations are named by those around them.
 func (c *programPlanner) isScalarRelease(q *syntax.Query, around *relational.Resolver) bool {
 	if c.kinds[q] == 0 {
 		c.kinds[q] = kindRows

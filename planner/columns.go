@@ -11,8 +11,8 @@ import (
 // maxColumns bounds the answer's width.
 const maxColumns = 100
 
-// ref is what a released expression reads in place of a table's column. In the expression it is a column: its kind stands
-// as the relation, and its index as the name.
+// ref is what a released expression reads in place of a table's column. In the expression it is a column: its kind
+// stands as the relation, and its index as the name.
 type ref struct {
 	kind  refKind
 	index int // from 0

@@ -15,13 +15,13 @@ import (
 	"github.com/intramuros/intramuros/planner/overlap"
 )
 
-// computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released numbers
-// one is made, for the rows that the answer shows, in their order. An interval holds, with its confidence, what the
-// same computation over these rows gives of the exact numbers:
+// computed gives intervals of numbers that are computed from released ones. fragment.Trace tells of which released
+// numbers one is made, for the rows that the answer shows, in their order. An interval holds, with its confidence, what
+// the same computation over these rows gives of the exact numbers:
 //
-//   - A quotient of sums of partial aggregates, such as a percentage of a total or a running sum, has Fieller's interval, as
-//     within one release: the noise on each partial aggregate of each group is independent, but where two releases
-//     are one and the same.
+//   - A quotient of sums of partial aggregates, such as a percentage of a total or a running sum, has Fieller's
+//     interval, as within one release: the noise on each partial aggregate of each group is independent, but where two
+//     releases are one and the same.
 //   - Everything else is interval arithmetic over the intervals of the n released numbers that are read, each at a
 //     confidence that leaves the stated one for all (Bonferroni).
 type computed struct {
@@ -250,8 +250,8 @@ func (c *computed) possible(e *expr.Expr, v value.Value) value.Value {
 	return value.Clamp(v, low, high)
 }
 
-// exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that were
-// bought beside it.
+// exactly writes an expression as a quotient of linear forms in exact numbers, a total as the sum of the groups that
+// were bought beside it.
 func (c *computed) exactly(e *expr.Expr) (estimate.Quotient, bool) {
 	if r, ok := c.exact[e]; ok {
 		return r.Quotient, r.ok

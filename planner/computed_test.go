@@ -74,8 +74,8 @@ var computedForms = []string{
 	"SELECT gender, GREATEST(n, 50) * 2 / (1 + ABS(MIN(n) OVER ())) FROM (SELECT gender, COUNT(*) AS n FROM patient GROUP BY gender) g ORDER BY gender",
 }
 
-// TestComputedIntervalsCover draws noise over known cells and counts how often the interval of each row's computed number
-// holds that of the exact cells. What passes lies 6 standard deviations below 95 %, so that one number fails by
+// TestComputedIntervalsCover draws noise over known cells and counts how often the interval of each row's computed
+// number holds that of the exact cells. What passes lies 6 standard deviations below 95 %, so that one number fails by
 // chance less than once in 1e8 runs, and all of them, fewer than 100, less than once in 1e6. INTRAMUROS_COVERAGE is the
 // number of draws.
 func TestComputedIntervalsCover(t *testing.T) {

@@ -172,8 +172,8 @@ func (p *Plan) isCount(i int) bool {
 	return false
 }
 
-// wholeOf finds a partial of the bottom of which partial i is a part: l to u times as much, for every patient; -1 if there
-// is none.
+// wholeOf finds a partial of the bottom of which partial i is a part: l to u times as much, for every patient; -1 if
+// there is none.
 func (p *Plan) wholeOf(i int, bottom estimate.Form) (whole int, l, u float64) {
 	for _, d := range (estimate.Quotient{Bottom: bottom}).Partials() {
 		if d == i {

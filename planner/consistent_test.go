@@ -191,8 +191,8 @@ func TestFilteredByWhatIsShown(t *testing.T) {
 	}
 }
 
-// TestDatesHaveQuantiles: MIN, quantiles and MAX of days and instants are days and instants, in order, and their intervals hold the
-// exact ones.
+// TestDatesHaveQuantiles: MIN, quantiles and MAX of days and instants are days and instants, in order, and their
+// intervals hold the exact ones.
 func TestDatesHaveQuantiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 0))
 	var patients []map[string]value.Value

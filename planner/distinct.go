@@ -39,8 +39,8 @@ func (a *argument) values() []fragment.Partial {
 
 func (a *argument) size() (lower, upper float64) { return 0, float64(len(a.domain)) }
 
-// distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) of an x of these values: read from the counts that COUNT(DISTINCT x)
-// is read from, and which serve all three.
+// distinctFunction is SUM(DISTINCT x) or AVG(DISTINCT x) of an x of these values: read from the counts that
+// COUNT(DISTINCT x) is read from, and which serve all three.
 func distinctFunction(name string, x operand, domain []value.Value) *function {
 	if !x.Type.Numeric() {
 		refuse(CodeType, x.term.At, scalar.AsNumber(x.term.Describe(), x.Type), "%s needs a number, and this is a %s", strings.ToUpper(name), x.Type)

@@ -43,5 +43,6 @@ func ExampleCompose() {
 func ExampleError() {
 	_, err := planner.Compose(planner.Query{SQL: "SELECT age FROM person", Ask: planner.Ask{Epsilon: 1}}, federation())
 	fmt.Println(err)
-	// Output: ROW_LEVEL at line 1, column 8: rows of patients are never shown; ask for aggregates, such as COUNT(*) or AVG(x), with GROUP BY
+	// Output: ROW_LEVEL at line 1, column 8: rows of patients are never shown; ask for aggregates, such as COUNT(*) or
+	// AVG(x), with GROUP BY
 }

@@ -53,8 +53,8 @@ func (b *builder) addKey(e *expr.Expr, at Position) {
 	b.fragment.Keys = append(b.fragment.Keys, fragment.Key{Expr: e, Domain: domain})
 }
 
-// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where the query
-// shows them, bare or as MAX(name): one group has one of them.
+// determinedKeys groups by columns of public tables that the keys determine, as a concept's name is by its id, where
+// the query shows them, bare or as MAX(name): one group has one of them.
 func (b *builder) determinedKeys() {
 	if len(b.fragment.Keys) == 0 {
 		return
@@ -80,7 +80,8 @@ func (b *builder) determinedKeys() {
 	}
 }
 
-// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil elsewhere.
+// determined is the column that t is, or of which it is an extreme or any value, where the keys determine it; nil
+// elsewhere.
 func (b *builder) determined(t *syntax.Expr) *expr.Expr {
 	if t.IsAggregate() && slices.Contains([]string{"min", "max", "any_value"}, t.Name) && len(t.Args) == 1 && t.Filter == nil && !t.Distinct {
 		e := b.determined(t.Args[0])

@@ -12,8 +12,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// profiledRows is the limit of rows that the profile of the one table with patients advises: where totals are asked for, that with
-// which they err least, and otherwise that with which a mean does. 0: there is no profile, or other tables besides.
+// profiledRows is the limit of rows that the profile of the one table with patients advises: where totals are asked
+// for, that with which they err least, and otherwise that with which a mean does. 0: there is no profile, or other
+// tables besides.
 func (b *builder) profiledRows() int {
 	l := b.ladder()
 	if len(l) == 0 {
@@ -50,9 +51,9 @@ func (b *builder) profiledRows() int {
 	return max(1, l.Best(scale*roomy))
 }
 
-// spreading is about how many times as wide as that of a count the noise is that is divided by the number of rows: of a sum of values
-// and how many there are; of spreads and quantiles a few times that; of correlations, whose sums are divided by two spreads as
-// well, of a quarter of the range or less, more.
+// spreading is about how many times as wide as that of a count the noise is that is divided by the number of rows: of a
+// sum of values and how many there are; of spreads and quantiles a few times that; of correlations, whose sums are
+// divided by two spreads as well, of a quarter of the range or less, more.
 func (b *builder) spreading() float64 {
 	spreading := 5 * math.Sqrt2
 	for _, t := range b.syntax.Select.Aggregates() {
@@ -66,8 +67,8 @@ func (b *builder) spreading() float64 {
 	return spreading
 }
 
-// profiledGroups is the limit of groups that the profile advises where patients are counted in groups; 0: there is no profile, or it
-// tells nothing of them.
+// profiledGroups is the limit of groups that the profile advises where patients are counted in groups; 0: there is no
+// profile, or it tells nothing of them.
 func (b *builder) profiledGroups() int {
 	l := b.ladder()
 	if of := b.ladderOfKeys(); of != nil {
@@ -146,7 +147,8 @@ func LadderOfRows(table, column, value string) string { return table + "." + col
 // LadderOfGroups names that of how many values of a column patients have.
 func LadderOfGroups(table, column string) string { return table + "." + column }
 
-// ladder is what a profile tells of the one table with patients that the query reads, or of whose rows it reads as many or fewer.
+// ladder is what a profile tells of the one table with patients that the query reads, or of whose rows it reads as many
+// or fewer.
 func (b *builder) ladder() estimate.Ladder {
 	var l estimate.Ladder
 	for _, s := range b.Sources {
@@ -184,8 +186,8 @@ func (b *builder) ladderWhere(s *relational.Source, all estimate.Ladder) estimat
 	return all
 }
 
-// ladderOfKeys is how many groups patients are in, where all keys are made of one column of a table with patients, or of columns of a
-// public table that it refers to, and a profile tells how many values of it patients have.
+// ladderOfKeys is how many groups patients are in, where all keys are made of one column of a table with patients, or
+// of columns of a public table that it refers to, and a profile tells how many values of it patients have.
 func (b *builder) ladderOfKeys() estimate.Ladder {
 	var of []string // by name in Federation.Ladders
 	for _, k := range b.fragment.Keys {
@@ -201,7 +203,8 @@ func (b *builder) ladderOfKeys() estimate.Ladder {
 	return b.federation.Ladders[of[0]]
 }
 
-// keyedBy is the column of a table with patients that decides a key's column, as LadderOfGroups names it; "" where it is not known.
+// keyedBy is the column of a table with patients that decides a key's column, as LadderOfGroups names it; "" where it
+// is not known.
 func (b *builder) keyedBy(relation, column string) string {
 	s := b.Of(relation)
 	if s.Query != nil {
@@ -225,7 +228,8 @@ func (b *builder) keyedBy(relation, column string) string {
 	return ""
 }
 
-// totalsIn counts the counts and the sums of rows in a term that are not divided by one another; once: what is distinct is a row.
+// totalsIn counts the counts and the sums of rows in a term that are not divided by one another; once: what is distinct
+// is a row.
 func totalsIn(t *syntax.Expr, once bool) (counts, sums int) {
 	switch {
 	case t == nil:

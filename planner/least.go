@@ -9,7 +9,8 @@ import (
 // pay holds a release to the least price. What follows from an accuracy is raised to it; an epsilon that was asked for
 // is refused, with the epsilon at which the query costs enough.
 //
-// The price is that of each release, not of the query: each is executed by itself, so that each tells whether it failed.
+// The price is that of each release, not of the query: each is executed by itself, so that each tells whether it
+// failed.
 func (b *builder) pay() {
 	if !b.tooCheap() {
 		return

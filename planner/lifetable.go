@@ -54,7 +54,8 @@ func (s *survival) rows(p *Plan, cells []Cell, confidence float64) fragment.Rows
 	return out
 }
 
-// expected is the error to expect of a table. That of survival depends on the number at risk, which only the answer tells.
+// expected is the error to expect of a table. That of survival depends on the number at risk, which only the answer
+// tells.
 func (s *survival) expected(p *Plan, confidence float64) []Expected {
 	of := p.Fragment.Partials[s.partial]
 	t := p.tree(s.partial, of.Coordinates(make([]int64, of.Buckets.Leaves())))

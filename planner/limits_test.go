@@ -157,8 +157,8 @@ func TestManyDomains(t *testing.T) {
 	hostile(t, "sums", "SELECT COUNT(*) FROM (SELECT person_id, "+strings.Join(sums, ", ")+" FROM ("+inner+") s0) s WHERE s1 > 3", fed)
 }
 
-// TestNestedClamps plans a CLAMP within CLAMPs, each of which is asked for its bounds: what is within all of them is looked
-// at once, and what is listed of it is computed in place.
+// TestNestedClamps plans a CLAMP within CLAMPs, each of which is asked for its bounds: what is within all of them is
+// looked at once, and what is listed of it is computed in place.
 func TestNestedClamps(t *testing.T) {
 	fed, x := federation(t, "omop"), "month_of_birth"
 	for range 10 { // each doubles the operations, of which 50,000 are the most
@@ -171,8 +171,8 @@ func TestNestedClamps(t *testing.T) {
 	}
 }
 
-// TestExpansion refuses expressions that are large once derived columns stand in their place, as some databases put them,
-// and answers what a person writes.
+// TestExpansion refuses expressions that are large once derived columns stand in their place, as some databases put
+// them, and answers what a person writes.
 func TestExpansion(t *testing.T) {
 	fed := federation(t, "omop")
 	concat := func(levels, times int) string {
@@ -227,8 +227,8 @@ func TestOneBudget(t *testing.T) {
 	hostile(t, "arms", "WITH t AS (SELECT person_id, "+many+" END AS a, month_of_birth AS m FROM person) "+strings.Join(arms, " UNION ALL "), federation(t, "omop"))
 }
 
-// TestReadAgain plans many queries that read a long one: as many releases, and as many rows put together. What is usual is
-// answered.
+// TestReadAgain plans many queries that read a long one: as many releases, and as many rows put together. What is usual
+// is answered.
 func TestReadAgain(t *testing.T) {
 	fed := federation(t, "omop")
 	long := func(cases, columns int) string {

@@ -27,8 +27,9 @@ func (g group) means(a *Aggregate, confidence float64) estimate.Means {
 	}}
 }
 
-// sureDeviations is how many standard deviations of its noise a number must be away from 0, for what it divides or multiplies to
-// be close to linear in the noise, so that a simulation covers as it should; found by TestIntervalCoverage.
+// sureDeviations is how many standard deviations of its noise a number must be away from 0, for what it divides or
+// multiplies to be close to linear in the noise, so that a simulation covers as it should; found by
+// TestIntervalCoverage.
 const sureDeviations = 8
 
 // determined reports whether all numbers by which the expression's aggregates divide, and all

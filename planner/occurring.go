@@ -12,8 +12,9 @@ import (
 )
 
 // The least, the greatest and the most frequent of values that are known beforehand are read from the counts that
-// COUNT(DISTINCT x) is read from: what is released is how often each occurs, and the number read from it is a value's place.
-// So a text has a MIN where the catalog declares its values, and none else, since its least value may be one patient's.
+// COUNT(DISTINCT x) is read from: what is released is how often each occurs, and the number read from it is a value's
+// place. So a text has a MIN where the catalog declares its values, and none else, since its least value may be one
+// patient's.
 
 var (
 	lowestOf  = &function{arguments: 1, whole: true, ofValues: true, partials: (*argument).values, bounds: (*argument).places, read: estimate.Lowest}
@@ -24,7 +25,8 @@ var (
 // places bound the place of a value among those of the argument, from 0.
 func (a *argument) places() (lower, upper float64) { return 0, float64(max(1, len(a.domain)) - 1) }
 
-// placed plans MODE(x), BOOL_AND(c) and BOOL_OR(c), and MIN(x) and MAX(x) of texts and conditions, and reports whether it is one.
+// placed plans MODE(x), BOOL_AND(c) and BOOL_OR(c), and MIN(x) and MAX(x) of texts and conditions, and reports whether
+// it is one.
 func (b *builder) placed(a *argument, t *syntax.Expr, f *function) bool {
 	extreme := f == aggregates["min"] || f == aggregates["max"]
 	if !extreme && f != mostOf && f != lowestOf && f != highestOf {

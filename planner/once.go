@@ -80,8 +80,8 @@ func severalCounts(s *syntax.Select) bool {
 	return len(all) > 1 && slices.ContainsFunc(all, func(t *syntax.Expr) bool { return t.Name == "count" && t.Distinct })
 }
 
-// countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the other
-// aggregates of a SELECT: see countOnce. Each is a release of its own.
+// countedApart lists the counts of keys, COUNT(DISTINCT visit_occurrence_id), that no one release counts beside the
+// other aggregates of a SELECT: see countOnce. Each is a release of its own.
 func (c *programPlanner) countedApart(s *syntax.Select, rows *relational.Resolver) []*syntax.Expr {
 	if rows.Patient == nil || !severalCounts(s) {
 		return nil

@@ -231,8 +231,8 @@ func TestRefusesNUL(t *testing.T) {
 	}
 }
 
-// TestStaysByUnit: rows by groups have the noise of rows in all, whatever the number of groups: that of an expert who clips
-// patients to the length of three rows, and a fortieth more, for what tells how much was left out.
+// TestStaysByUnit: rows by groups have the noise of rows in all, whatever the number of groups: that of an expert who
+// clips patients to the length of three rows, and a fortieth more, for what tells how much was left out.
 func TestStaysByUnit(t *testing.T) {
 	fed := federation(t, "eicu")
 	fed.Hospitals, fed.Accounting = fed.Hospitals[:2], dp.ZCDP

@@ -16,9 +16,9 @@ func (p *Plan) tree(partial int, counts []int64) estimate.Tree {
 }
 
 // Extremes and quantiles of one tree are in order. A quantile's estimate rises with its share where the tree counts
-// something, for each crossing is of a sum that falls with the share. An extreme's is the first edge that noise alone cannot explain,
-// which may lie beyond the median, or beyond a quantile that the answer shows; there it is moved back, and its interval,
-// which reaches to the public bound, holds it still.
+// something, for each crossing is of a sum that falls with the share. An extreme's is the first edge that noise alone
+// cannot explain, which may lie beyond the median, or beyond a quantile that the answer shows; there it is moved back,
+// and its interval, which reaches to the public bound, holds it still.
 func (g group) ordered(a *Aggregate) float64 {
 	t := g.tree(a)
 	x, _, _ := a.read(*t, a.argument, surely)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What is computed from ranks over patients is planned as the quantile that is meant, in each of the ways in which people write it.
+// What is computed from ranks over patients is planned as the quantile that is meant, in each of the ways in which
+// people write it.
 func TestRanksAreQuantiles(t *testing.T) {
 	const ages = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn, COUNT(*) OVER () AS n FROM person"
 	const bySex = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (PARTITION BY gender_concept_id ORDER BY year_of_birth DESC) AS rn, COUNT(*) OVER (PARTITION BY gender_concept_id) AS n FROM person"

@@ -13,12 +13,13 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Totals and their groups, bought in one query (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, arms of UNION ALL), are several
-// releases of the same rows by other keys. What they tell together is estimated by least squares (estimate.Marginals), so that
-// totals agree with their groups and both err less. All of it is computed from released numbers, and costs nothing.
+// Totals and their groups, bought in one query (GROUPING SETS, ROLLUP, CUBE, a scalar subquery, arms of UNION ALL), are
+// several releases of the same rows by other keys. What they tell together is estimated by least squares
+// (estimate.Marginals), so that totals agree with their groups and both err less. All of it is computed from released
+// numbers, and costs nothing.
 //
-// Numbers add up over groups where every patient has one row, in one group, and every group is declared and released. Rows
-// whose key is outside of a declared domain are in a total and in no group. Where tables differ by more than
+// Numbers add up over groups where every patient has one row, in one group, and every group is declared and released.
+// Rows whose key is outside of a declared domain are in a total and in no group. Where tables differ by more than
 // noise explains, they stand as they were released, and the answer says so.
 
 // family are the releases of one partial aggregate over the same rows, each by some of the same keys.
@@ -171,7 +172,8 @@ func (p positions) of(keys []value.Value) int {
 	return at
 }
 
-// fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each other.
+// fit estimates a family's numbers, unless its tables are by keys of other domains, are too many, or contradict each
+// other.
 func (c *computed) fit(f *family) {
 	var keys []string
 	for _, m := range f.members {

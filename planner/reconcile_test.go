@@ -134,8 +134,8 @@ func TestTotalsAgreeWithTheirGroups(t *testing.T) {
 	}
 }
 
-// TestReconciledIntervalsCover: intervals of what least squares estimates hold the exact numbers with their confidence, of
-// totals, groups and what is computed from both, and are narrower than those of the numbers as released.
+// TestReconciledIntervalsCover: intervals of what least squares estimates hold the exact numbers with their confidence,
+// of totals, groups and what is computed from both, and are narrower than those of the numbers as released.
 func TestReconciledIntervalsCover(t *testing.T) {
 	const draws = 150
 	floor := 0.95 - 6*math.Sqrt(0.95*0.05/(draws*3))
@@ -228,8 +228,8 @@ func TestSharesOfTotalsLieWithin(t *testing.T) {
 	}
 }
 
-// TestFamiliesThroughDerivedTables: releases of the same rows are known as such whatever columns a derived table has for
-// each, and others are not.
+// TestFamiliesThroughDerivedTables: releases of the same rows are known as such whatever columns a derived table has
+// for each, and others are not.
 func TestFamiliesThroughDerivedTables(t *testing.T) {
 	for sql, same := range map[string]bool{
 		"SELECT sex, COUNT(*) AS n FROM (SELECT uniquepid, gender AS sex, admissionweight AS w FROM patient WHERE gender IN ('Male', 'Female')) p GROUP BY ROLLUP (sex)":                   true,
@@ -251,7 +251,8 @@ func TestFamiliesThroughDerivedTables(t *testing.T) {
 	}
 }
 
-// TestContradictionsStand: where a total has patients that no declared group has, nothing is moved, and the answer says so.
+// TestContradictionsStand: where a total has patients that no declared group has, nothing is moved, and the answer says
+// so.
 func TestContradictionsStand(t *testing.T) {
 	p := composed(t, "SELECT gender, COUNT(*) AS n "+grouped+" GROUP BY ROLLUP (gender)", 1)
 	cells := cellsOf(t, p, ofUnits(100), nil)

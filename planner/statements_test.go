@@ -17,13 +17,14 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// private are the refusals that mean privacy and that no rewriting of the question avoids: it asks for rows of patients, or
-// compares patients with one another. All others are failures, also those that tell a way out.
+// private are the refusals that mean privacy and that no rewriting of the question avoids: it asks for rows of
+// patients, or compares patients with one another. All others are failures, also those that tell a way out.
 var private = []Code{CodeRowLevel, CodePatientsMixed}
 
-// TestStatements counts which share of other people's statements is answered, or refused for privacy alone: make statements
-// DIR=folder. A folder with *.sql may have a catalog.yaml, else that of OMOP stands for it, and the name of a dialect in a
-// file called dialect. A file holds any number of statements. The test fails only where the planner crashes.
+// TestStatements counts which share of other people's statements is answered, or refused for privacy alone: make
+// statements DIR=folder. A folder with *.sql may have a catalog.yaml, else that of OMOP stands for it, and the name of
+// a dialect in a file called dialect. A file holds any number of statements. The test fails only where the planner
+// crashes.
 func TestStatements(t *testing.T) {
 	root := os.Getenv("INTRAMUROS_STATEMENTS")
 	if root == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Where the sampler would round each number, of which a patient may touch any number, a query is refused, just above that scale,
-// and not below.
+// Where the sampler would round each number, of which a patient may touch any number, a query is refused, just above
+// that scale, and not below.
 func TestCoarseNoise(t *testing.T) {
 	const most = 1 << 40
 	for _, sql := range []string{"SELECT MEDIAN(admissionweight) FROM patient", "SELECT COUNT(*) FROM patient"} {

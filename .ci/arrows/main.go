@@ -1,6 +1,6 @@
 // Command arrows counts, for each package, the arrows between its files: one from a file to each other file whose
-// declarations it uses. An arrow is upward where it goes against the order of the files that has the fewest such, as far as
-// a greedy search finds it: a package that is read from top to bottom has none.
+// declarations it uses. An arrow is upward where it goes against the order of the files that has the fewest such, as
+// far as a greedy search finds it: a package that is read from top to bottom has none.
 //
 //	go run ./.ci/arrows [package=most …]
 //
@@ -72,8 +72,8 @@ type pkg struct {
 	uses  map[[2]int]bool // from a file to another
 }
 
-// read parses the files of a package without tests. Methods and fields are left out, since without types nothing tells whose
-// they are; a name of the package that is declared again within a function counts as well.
+// read parses the files of a package without tests. Methods and fields are left out, since without types nothing tells
+// whose they are; a name of the package that is declared again within a function counts as well.
 func read(dir string) (*pkg, error) {
 	all, err := build.ImportDir(dir, 0)
 	if err != nil {

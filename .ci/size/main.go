@@ -1,5 +1,5 @@
-// Command size holds the code to what a person reads at once: a Go file has at most 500 lines, tests and data apart, and a
-// line that is a comment at most 120 characters, tests included.
+// Command size holds the code to what a person reads at once: a Go file has at most 500 lines, tests and data apart,
+// and a line that is a comment at most 120 characters, tests included.
 //
 //	go run ./.ci/size [package=lines …]
 //

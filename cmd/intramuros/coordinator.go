@@ -115,7 +115,8 @@ func runCoordinator(ctx context.Context, path string, log *slog.Logger) (err err
 	return serveResearchers(ctx, doors, log)
 }
 
-// openCopy opens the coordinator's own copy of public tables, if it has one. Of the catalog it knows the public tables alone.
+// openCopy opens the coordinator's own copy of public tables, if it has one. Of the catalog it knows the public tables
+// alone.
 func openCopy(ctx context.Context, conf *coordinator.Config, desk *coordinator.Coordinator, restarts *restarts, log *slog.Logger) (shut func() error, err error) {
 	own := conf.Public.DuckDB
 	if own == nil {

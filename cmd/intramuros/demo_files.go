@@ -189,8 +189,8 @@ func (d *demo) writeFiles() error {
 	return nil
 }
 
-// openStudy makes the keys of an operator and of a custodian, and opens the demonstration's studies: one that is sealed, and
-// one that is not.
+// openStudy makes the keys of an operator and of a custodian, and opens the demonstration's studies: one that is
+// sealed, and one that is not.
 func (d *demo) openStudy() error {
 	olga, err := pki.CreateSigningKey(filepath.Join(d.folder, "pki", "olga"))
 	if err != nil {

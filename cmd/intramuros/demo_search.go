@@ -13,8 +13,8 @@ import (
 	"github.com/intramuros/intramuros/internal/synth"
 )
 
-// tourSearched is a question whose exact numbers are looked for at the coordinator: of each hospital two sums, one beside the
-// other, too large to stand there by chance.
+// tourSearched is a question whose exact numbers are looked for at the coordinator: of each hospital two sums, one
+// beside the other, too large to stand there by chance.
 const tourSearched = `SELECT gender_concept_id, SUM(year_of_birth) AS years
 FROM person
 WHERE gender_concept_id IN (8507, 8532)
@@ -57,8 +57,8 @@ func (d *demo) search(ctx context.Context) error {
 // exactPair is a hospital's two exact sums.
 type exactPair struct{ men, women int64 }
 
-// in tells whether they stand in b: beside each other as in memory, in either order, or both in digits as in the ledger and the
-// log.
+// in tells whether they stand in b: beside each other as in memory, in either order, or both in digits as in the ledger
+// and the log.
 func (p exactPair) in(b []byte) bool {
 	side := func(a, b int64) []byte {
 		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(a)), uint64(b)) //nolint:gosec // years

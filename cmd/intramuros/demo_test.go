@@ -104,7 +104,8 @@ func exactOrKey(v any) any {
 	return exactNumber(v)
 }
 
-// TestBeside: a group that the exact answer has not is empty, a mean of nothing is unknown, and another shape is refused.
+// TestBeside: a group that the exact answer has not is empty, a mean of nothing is unknown, and another shape is
+// refused.
 func TestBeside(t *testing.T) {
 	a := &httpapi.Answer{
 		Columns: []httpapi.Column{{Name: "month", Type: "int"}, {Name: "n", Type: "int", Noisy: true}, {Name: "mean", Type: "float", Noisy: true}},

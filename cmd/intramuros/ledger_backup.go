@@ -99,8 +99,8 @@ func backup(ctx context.Context, out io.Writer, file, to string, quiet bool) (er
 	return err
 }
 
-// copyKey copies a small file, if it is there. One that is at the other place and differs stays, and is an error: a key is
-// made once.
+// copyKey copies a small file, if it is there. One that is at the other place and differs stays, and is an error: a key
+// is made once.
 func copyKey(from, to string) error {
 	b, err := os.ReadFile(from)
 	if errors.Is(err, fs.ErrNotExist) {

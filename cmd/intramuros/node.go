@@ -73,8 +73,8 @@ func loadNode(path string) (*nodeFile, error) {
 	return f, nil
 }
 
-// connections refuses so few connections of PostgreSQL that looking at the data's version waits for one that a query has: whoever
-// asks would see when it ends, which what is sealed tells at ticks alone.
+// connections refuses so few connections of PostgreSQL that looking at the data's version waits for one that a query
+// has: whoever asks would see when it ends, which what is sealed tells at ticks alone.
 func (f *nodeFile) connections() error {
 	p, s := f.Engine.Postgres, f.Sealed
 	if p == nil || !s.Required && s.Hospitals == 0 && len(s.Peers) == 0 {

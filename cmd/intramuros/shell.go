@@ -154,7 +154,8 @@ func (s *shellSession) interact(ctx context.Context) error {
 	return nil
 }
 
-// remembered is what the history keeps of what was typed: one line, which can be called back whole, where that says the same.
+// remembered is what the history keeps of what was typed: one line, which can be called back whole, where that says the
+// same.
 func remembered(typed string) []string {
 	typed = strings.TrimSpace(typed)
 	if typed == "" {

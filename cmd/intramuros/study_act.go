@@ -74,7 +74,8 @@ A study that is suspended is opened as it held by study resume; an approval open
 	return c
 }
 
-// newActCommand is a command that signs one act on a study that the daemon knows, or that s.proposal offers. fill adds what the act needs.
+// newActCommand is a command that signs one act on a study that the daemon knows, or that s.proposal offers. fill adds
+// what the act needs.
 func newActCommand(c *cobra.Command, s *signing, fill func(offer *study.Record, stands *study.Study, r *study.Record) error) *cobra.Command {
 	c.Args, c.PreRunE = arguments(cobra.ExactArgs(1)), require("file", "key")
 	c.RunE = func(c *cobra.Command, args []string) error {

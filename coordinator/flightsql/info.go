@@ -60,7 +60,8 @@ func working(on scalar.Works) []string {
 // aggregate tells those whose names are names unless they are called.
 func aggregate(f planner.Function) bool { return f.Aggregate }
 
-// general tells what drivers take for functions of the system: choices among values of any type, and what stands in FROM.
+// general tells what drivers take for functions of the system: choices among values of any type, and what stands in
+// FROM.
 func general(f planner.Function) bool { return f.Works == scalar.OnAny || f.Table }
 
 // registerInfo tells clients what this server is and speaks. Where a driver would put

@@ -656,8 +656,8 @@ func TestBrokenCalls(t *testing.T) {
 	}
 }
 
-// TestParametersThatClaimMemory: what a message of parameters says that it holds, and does not, is refused before room is made for it:
-// a compressed body, buffers beyond the body, lists of NULLs that take no bytes, lists of lists.
+// TestParametersThatClaimMemory: what a message of parameters says that it holds, and does not, is refused before room
+// is made for it: a compressed body, buffers beyond the body, lists of NULLs that take no bytes, lists of lists.
 func TestParametersThatClaimMemory(t *testing.T) {
 	c := client(t, &fake{})
 	ctx := as(aliceToken)

@@ -15,8 +15,8 @@ import (
 	"github.com/intramuros/intramuros/planner/estimate"
 )
 
-// TestOpenAPI: the description of the API has the paths that are served, and each of its objects the members of the type
-// that is sent; those that may be absent are not required.
+// TestOpenAPI: the description of the API has the paths that are served, and each of its objects the members of the
+// type that is sent; those that may be absent are not required.
 func TestOpenAPI(t *testing.T) {
 	text, err := os.ReadFile("openapi.json")
 	if err != nil {

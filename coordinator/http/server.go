@@ -59,8 +59,9 @@ const (
 //go:embed openapi.json
 var openAPI []byte
 
-// NewServer is the HTTPS server, to be started with ServeTLS(l, "", ""); where l is a lobby's listener, each connection is the
-// person's who last asked over it, and its times end those over which nobody asks. A query takes at most queryTimeout.
+// NewServer is the HTTPS server, to be started with ServeTLS(l, "", ""); where l is a lobby's listener, each connection
+// is the person's who last asked over it, and its times end those over which nobody asks. A query takes at most
+// queryTimeout.
 func NewServer(asker Asker, informer Informer, conf *tls.Config, queryTimeout time.Duration, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: NewHandler(asker, informer, log), TLSConfig: conf,

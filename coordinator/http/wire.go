@@ -117,8 +117,8 @@ type Column struct {
 	Noisy bool `json:"noisy"`
 }
 
-// Cell is one value: plain JSON (null, true, 42, 4.2, "text", "2026-01-31"; whole numbers beyond 2^53 as text), or in a noisy
-// column {"value": 41, "low": 38, "high": 44}, where low and high are null if
+// Cell is one value: plain JSON (null, true, 42, 4.2, "text", "2026-01-31"; whole numbers beyond 2^53 as text), or in a
+// noisy column {"value": 41, "low": 38, "high": 44}, where low and high are null if
 // the interval has no end there or the value is no number.
 type Cell struct {
 	Noisy            bool
@@ -342,8 +342,8 @@ type Progress struct {
 	Why      string            `json:"why"`
 }
 
-// exact is the largest whole number up to which JavaScript, and much else that reads JSON, keeps all digits. Larger ones are sent
-// as texts; of noisy ones the last digits are noise.
+// exact is the largest whole number up to which JavaScript, and much else that reads JSON, keeps all digits. Larger
+// ones are sent as texts; of noisy ones the last digits are noise.
 const exact = 1 << 53
 
 func newAnswer(study string, a *coordinator.Answer) *Answer {

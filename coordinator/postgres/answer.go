@@ -160,8 +160,8 @@ func (c *conn) ask(p *portal) error {
 	return nil
 }
 
-// forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer will not
-// be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
+// forewarn tells, and sends at once, what to know before anything is spent, and may be canceled for: what the answer
+// will not be, and who is away. Of a stored answer, which costs nothing, there is nothing to tell.
 func (c *conn) forewarn(o *coordinator.Outline) {
 	if o.Stored || len(o.Warnings)+len(o.Away) == 0 {
 		return

@@ -200,10 +200,12 @@ func (c *conn) flush() error {
 	return c.backend.Flush()
 }
 
-// flushEvery is after how many messages or statements that were answered the answers are sent, whether the client asks for it or not.
+// flushEvery is after how many messages or statements that were answered the answers are sent, whether the client asks
+// for it or not.
 const flushEvery = 32
 
-// answered notes that one more was, and sends the answers where they are many: a client that reads nothing is not answered in memory.
+// answered notes that one more was, and sends the answers where they are many: a client that reads nothing is not
+// answered in memory.
 func (c *conn) answered() error {
 	if c.unsent++; c.unsent < flushEvery {
 		return nil

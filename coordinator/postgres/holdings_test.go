@@ -132,8 +132,8 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	}
 }
 
-// TestAnswersThatNobodyAsksToSend: a client that sends messages and neither Sync nor Flush is answered nevertheless, so that its answers
-// wait at its end of the line and not in the coordinator's memory.
+// TestAnswersThatNobodyAsksToSend: a client that sends messages and neither Sync nor Flush is answered nevertheless, so
+// that its answers wait at its end of the line and not in the coordinator's memory.
 func TestAnswersThatNobodyAsksToSend(t *testing.T) {
 	c := start(t).connect(t, nil)
 	const asked = 10 * flushEvery
@@ -156,8 +156,8 @@ func TestAnswersThatNobodyAsksToSend(t *testing.T) {
 	}
 }
 
-// TestLongLists: a parameter that lists very many values is refused before each of them takes memory, and what a portal holds of a
-// list counts.
+// TestLongLists: a parameter that lists very many values is refused before each of them takes memory, and what a portal
+// holds of a list counts.
 func TestLongLists(t *testing.T) {
 	c := start(t).connect(t, nil)
 	ctx := context.Background()

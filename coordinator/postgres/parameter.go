@@ -18,8 +18,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// typeParameters gives a column that is a parameter and nothing else the parameter's type, which is text where the client leaves
-// it open, as PostgreSQL has it.
+// typeParameters gives a column that is a parameter and nothing else the parameter's type, which is text where the
+// client leaves it open, as PostgreSQL has it.
 func (p *statement) typeParameters() {
 	t := p.Tokens
 	if !t[0].Is("select") {
@@ -51,8 +51,8 @@ var castLists = map[string]uint32{
 	"int": dictionary.OIDInt4Array, "int4": dictionary.OIDInt4Array, "integer": dictionary.OIDInt4Array, "int8": dictionary.OIDInt8Array, "bigint": dictionary.OIDInt8Array,
 }
 
-// listParameters gives the parameters of a question about the catalog that stand for lists, as in = ANY($1), and whose type the
-// client leaves open, the type of their cast, or that of what they are compared with.
+// listParameters gives the parameters of a question about the catalog that stand for lists, as in = ANY($1), and whose
+// type the client leaves open, the type of their cast, or that of what they are compared with.
 func (p *statement) listParameters(types []uint32) {
 	t := p.Tokens
 	for i := 2; i < len(t); i++ {
@@ -205,7 +205,8 @@ func (c *conn) ofType(oid uint32) string {
 	return " as " + t.Name
 }
 
-// unspaced leaves out the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p", "f"}.
+// unspaced leaves out the blanks around an array's elements, as PostgreSQL does and pgtype does not: ADBC sends {"p",
+// "f"}.
 func unspaced(array []byte) []byte {
 	out := make([]byte, 0, len(array))
 	quoted, held := false, 0 // blanks held back

@@ -60,7 +60,8 @@ type Server struct {
 	close   func()           // the listener
 }
 
-// NewServer makes the door; conf is for TLS, and gives its certificate by GetCertificate. The dictionary stays the caller's.
+// NewServer makes the door; conf is for TLS, and gives its certificate by GetCertificate. The dictionary stays the
+// caller's.
 func NewServer(asker Asker, admitter Admitter, d *dictionary.Dictionary, conf *tls.Config, log *slog.Logger) *Server {
 	conf = conf.Clone()
 	conf.NextProtos = []string{"postgresql"}

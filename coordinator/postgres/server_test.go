@@ -272,7 +272,8 @@ func TestTypesAndNotices(t *testing.T) {
 	}
 }
 
-// TestForewarning: what to know before anything is spent is at the client before the query runs. Of a stored answer there is nothing.
+// TestForewarning: what to know before anything is spent is at the client before the query runs. Of a stored answer
+// there is nothing.
 func TestForewarning(t *testing.T) {
 	h := start(t)
 	notices := make(chan string, 10)

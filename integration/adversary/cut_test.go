@@ -26,8 +26,8 @@ import (
 // few is a limit that patients of a small world go beyond.
 const few = 12
 
-// TestFewRows builds the program with a limit of few joined rows a patient, where the usual one is a million, and runs in it what
-// that limit must not change.
+// TestFewRows builds the program with a limit of few joined rows a patient, where the usual one is a million, and runs
+// in it what that limit must not change.
 func TestFewRows(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -113,8 +113,8 @@ func (w *world) memory(name string) fragment.Rows {
 	return out
 }
 
-// joins writes a join by the patient alone. How many rows it gives does not depend on which of a patient's rows are cut. plain: there is no
-// join within.
+// joins writes a join by the patient alone. How many rows it gives does not depend on which of a patient's rows are
+// cut. plain: there is no join within.
 func (w *writer) joins() (from string, plain bool) {
 	plain = true
 	var optional []bool
@@ -156,8 +156,8 @@ func (w *writer) joins() (from string, plain bool) {
 	return from, plain
 }
 
-// TestCut joins relations of one patient: engines leave as many rows as the reference does, at most fragment.MaxPatientRows in each case of which
-// left joins find a row, and all where there are no more.
+// TestCut joins relations of one patient: engines leave as many rows as the reference does, at most
+// fragment.MaxPatientRows in each case of which left joins find a row, and all where there are no more.
 func TestCut(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) { cut(t, open(t)) })

@@ -24,7 +24,8 @@ const (
 )
 
 // TestHostileStatements: statements from the whole grammar, most of them made to grow, are planned or refused within a
-// second of computing and 256 MiB; of what is planned, a sample is run on each engine over a few rows, and none ends at its deadline.
+// second of computing and 256 MiB; of what is planned, a sample is run on each engine over a few rows, and none ends at
+// its deadline.
 func TestHostileStatements(t *testing.T) {
 	c, seed, n := catalogs(t)[0], number(t, "INTRAMUROS_SEED", seed()), number(t, "INTRAMUROS_TRIPLES", 2000)
 	world := newWorld(rand.New(rand.NewPCG(7, 7)), c)
@@ -57,8 +58,9 @@ func TestHostileStatements(t *testing.T) {
 	}
 }
 
-// planWithin plans a statement, and tells which limit that breaks each of three times. What is counted is the time that this process
-// computes, so that a busy machine breaks none; but engines that it embeds may compute beside, and the collector for others.
+// planWithin plans a statement, and tells which limit that breaks each of three times. What is counted is the time that
+// this process computes, so that a busy machine breaks none; but engines that it embeds may compute beside, and the
+// collector for others.
 func planWithin(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program, why string) {
 	t.Helper()
 	for range 3 {
@@ -86,8 +88,8 @@ func planOnce(t *testing.T, c *catalog.Catalog, text string) (p *planner.Program
 	return p, ""
 }
 
-// runWithin runs the releases of a statement, and tells how one ends that does not answer in time. One that meets its deadline may have
-// met a busy machine, and is run again with time enough for that to pass.
+// runWithin runs the releases of a statement, and tells how one ends that does not answer in time. One that meets its
+// deadline may have met a busy machine, and is run again with time enough for that to pass.
 func runWithin(t *testing.T, h hospital, p *planner.Program, text string) (why string) {
 	t.Helper()
 	for _, plan := range p.Releases[:min(2, len(p.Releases))] {

@@ -89,8 +89,8 @@ func plans(c *catalog.Catalog, s statement, maxGroups, maxRows int) []*planner.P
 	return p.Releases
 }
 
-// vector is what a hospital computes within a time, by group; or how it ends else. Where it adds up rows beside its database, the
-// database's SQL gives the same.
+// vector is what a hospital computes within a time, by group; or how it ends else. Where it adds up rows beside its
+// database, the database's SQL gives the same.
 func vector(t *testing.T, h hospital, p *planner.Plan, within time.Duration) (map[string][]int64, string) {
 	t.Helper()
 	text, _, err := h.Compile(p.Fragment, p.Proof)
@@ -183,8 +183,8 @@ func exceeds(p *planner.Plan, with, without map[string][]int64) string {
 	return appears(p, with, without)
 }
 
-// appears looks at the undeclared groups that only one of the neighbours has: there the victim's part is not small, which bounds how
-// many they are.
+// appears looks at the undeclared groups that only one of the neighbours has: there the victim's part is not small,
+// which bounds how many they are.
 func appears(p *planner.Plan, with, without map[string][]int64) string {
 	at := 0
 	for i, partial := range p.Fragment.Partials {
@@ -252,8 +252,8 @@ func (p *pair) offered(plan *planner.Plan) bool {
 	return !slices.ContainsFunc(reads(plan.Fragment.Relations), func(t string) bool { return p.refused[t] })
 }
 
-// difference tells by what the victim is betrayed; "" if by nothing. Where one alone met its deadline, the machine may have been
-// busy with something else: both are asked again, with time enough for that to pass, and must then end alike.
+// difference tells by what the victim is betrayed; "" if by nothing. Where one alone met its deadline, the machine may
+// have been busy with something else: both are asked again, with time enough for that to pass, and must then end alike.
 func (p *pair) difference(t *testing.T, plan *planner.Plan) (text, end string) {
 	t.Helper()
 	with, end := vector(t, p.with, plan, patience)
@@ -271,8 +271,9 @@ func (p *pair) difference(t *testing.T, plan *planner.Plan) (text, end string) {
 	return exceeds(plan, with, without), end
 }
 
-// TestNeighbours: without one patient a hospital's exact partial aggregates change by no more than the plan declares, in
-// the norm to which patients are clipped; and a statement that ends with an answer, or with an error, ends so with the patient as well.
+// TestNeighbours: without one patient a hospital's exact partial aggregates change by no more than the plan declares,
+// in the norm to which patients are clipped; and a statement that ends with an answer, or with an error, ends so with
+// the patient as well.
 func TestNeighbours(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) { neighbours(t, open(t)) })

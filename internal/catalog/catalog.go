@@ -39,13 +39,13 @@ type Table struct {
 	// rows of the table a patient has who has many; 0: not told. They are public, need not be exact, and
 	// serve to foretell errors and biases: no answer depends on them.
 	ExpectedPatients, TypicalRows int
-	// Part, if not nil: the table is a part of a hospital's table. Which patient a row of that table belongs to depends on a
-	// column, such as whose bill it is: the rows of one value of it are a table here, with one way to the patient.
+	// Part, if not nil: the table is a part of a hospital's table. Which patient a row of that table belongs to depends on
+	// a column, such as whose bill it is: the rows of one value of it are a table here, with one way to the patient.
 	Part *Part
 }
 
-// Part is the rows of a hospital's table in which a column has a value. No table of the catalog has that table's name; a query
-// that reads it reads its parts.
+// Part is the rows of a hospital's table in which a column has a value. No table of the catalog has that table's name;
+// a query that reads it reads its parts.
 type Part struct {
 	Of     string // the hospital's table, such as cost
 	Column string // such as cost_domain_id

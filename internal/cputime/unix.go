@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Used is for how long this process has computed since it began, in user and in system mode, over all processors. The test fails
-// where the system does not tell.
+// Used is for how long this process has computed since it began, in user and in system mode, over all processors. The
+// test fails where the system does not tell.
 func Used(t testing.TB) time.Duration {
 	t.Helper()
 	var used syscall.Rusage

@@ -133,8 +133,8 @@ func (i *RangeAnalysis) derive(e *Expr) Range {
 	return f
 }
 
-// maxCaseDepth is how deep CASE within CASE is looked into, maxChoices how many arguments of one are, and maxLooks how often in all:
-// CASE within CASE within CASE takes the time of its length to a high power.
+// maxCaseDepth is how deep CASE within CASE is looked into, maxChoices how many arguments of one are, and maxLooks how
+// often in all: CASE within CASE within CASE takes the time of its length to a high power.
 const (
 	maxCaseDepth = 3
 	maxChoices   = 65

@@ -12,7 +12,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// An interval holds the exact result: of whole numbers, which engines multiply exactly, where float64 would round it away.
+// An interval holds the exact result: of whole numbers, which engines multiply exactly, where float64 would round it
+// away.
 func TestIntervalsOfWholeNumbers(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	for range 20_000 {

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// TestCaps cuts the rows of a patient that would multiply beyond the limit, and no others. That engines do the same is in
-// enginetest.
+// TestCaps cuts the rows of a patient that would multiply beyond the limit, and no others. That engines do the same is
+// in enginetest.
 func TestCaps(t *testing.T) {
 	c := testCatalog(t)
 	table := func(string) Rows {

@@ -224,8 +224,8 @@ func TestGridKeepsSumsWithin64Bits(t *testing.T) {
 	}
 }
 
-// FuzzBuckets: of buckets that are accepted, each value has one, the higher the value the higher; the ends are in the first
-// and the last, and an edge is within one bucket of its own.
+// FuzzBuckets: of buckets that are accepted, each value has one, the higher the value the higher; the ends are in the
+// first and the last, and an edge is within one bucket of its own.
 func FuzzBuckets(f *testing.F) {
 	f.Add(0.0, 1.0, 16, 3, 0.5)
 	f.Add(-math.MaxFloat64, math.MaxFloat64, 2, 1, 0.0)

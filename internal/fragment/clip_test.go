@@ -32,8 +32,8 @@ func clipped(t *testing.T, r *rand.Rand) (*Fragment, *Proof) {
 	return &f, p
 }
 
-// TestClip: whatever a patient's rows add up to, what counts of it is exactly within the norm that noise is for, levels of trees
-// included; who is within it is whole; and who is beyond it is not far below.
+// TestClip: whatever a patient's rows add up to, what counts of it is exactly within the norm that noise is for, levels
+// of trees included; who is within it is whole; and who is beyond it is not far below.
 func TestClip(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 2))
 	whole, far := 0, 0
@@ -119,7 +119,8 @@ func lengthOf(f *Fragment, p *Proof, parts [][]int64) *big.Rat {
 	return sum
 }
 
-// TestFactor: the factor never makes a vector longer than its limit, at any norm, and is at most one step of float64 below the best.
+// TestFactor: the factor never makes a vector longer than its limit, at any norm, and is at most one step of float64
+// below the best.
 func TestFactor(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200_000 {

@@ -32,8 +32,8 @@ func released(n int) func(string) Rows {
 	}
 }
 
-// TestJoinsByHash compares joins that look up equal values with the same ones in which the conditions are hidden, so that each row
-// is compared with each.
+// TestJoinsByHash compares joins that look up equal values with the same ones in which the conditions are hidden, so
+// that each row is compared with each.
 func TestJoinsByHash(t *testing.T) {
 	column := func(relation, name string) *expr.Expr {
 		return expr.Column(relation, name, map[string]value.Type{"k": value.TypeInt, "n": value.TypeInt, "s": value.TypeText}[name])

@@ -64,8 +64,9 @@ func numbers(t testing.TB, s *Sparse, by naming, asked [][]value.Value) []int64 
 
 func group(sex, city string) []value.Value { return []value.Value{value.Text(sex), value.Text(city)} }
 
-// What a hospital names are groups that it has, by the very number that it then sends of them: of each group that is asked
-// for, named or not, that number is above the threshold just where it was named. So nobody sees two draws of one number.
+// What a hospital names are groups that it has, by the very number that it then sends of them: of each group that is
+// asked for, named or not, that number is above the threshold just where it was named. So nobody sees two draws of one
+// number.
 func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 	f, proof := namesFragment()
 	by := namesOf(t, f, Cover{Sites: 2, Names: true}, namesNoise(f, proof, 1), proof, 1)
@@ -116,7 +117,8 @@ func TestNamesAreReadOffWhatIsSent(t *testing.T) {
 	}
 }
 
-// Every number of every group that is asked for has noise as wide as its share says, whether the hospital has it or not.
+// Every number of every group that is asked for has noise as wide as its share says, whether the hospital has it or
+// not.
 func TestNamedGroupsAreCovered(t *testing.T) {
 	f, proof := namesFragment()
 	noise := namesNoise(f, proof, 1)
@@ -157,8 +159,8 @@ func TestNamedGroupsAreCovered(t *testing.T) {
 	}
 }
 
-// Where names are a release of their own, they and the numbers cost no more together than the whole, and the numbers have noise
-// of their own: what a name tells of its draw tells nothing of them.
+// Where names are a release of their own, they and the numbers cost no more together than the whole, and the numbers
+// have noise of their own: what a name tells of its draw tells nothing of them.
 func TestNamesOfTheirOwn(t *testing.T) {
 	f, proof := namesFragment()
 	c := Cover{Sites: 1, Names: true, Colluders: 1, Among: []string{"a", "b", "c", "d"}}
@@ -199,9 +201,9 @@ func TestNamesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// A seized coordinator asks for a group of few patients, named or not, and keeps what is named and what is sent. It learns no
-// more than the price and the threshold's delta; of noise a fifth too narrow it does, and so it does where the number is drawn
-// twice.
+// A seized coordinator asks for a group of few patients, named or not, and keeps what is named and what is sent. It
+// learns no more than the price and the threshold's delta; of noise a fifth too narrow it does, and so it does where
+// the number is drawn twice.
 func TestAuditNames(t *testing.T) {
 	f, proof := namesFragment()
 	f.Partials, proof.Sizes, proof.Units = f.Partials[1:2], []int64{1}, []int64{1}
@@ -379,8 +381,8 @@ func FuzzReadNames(f *testing.F) {
 	})
 }
 
-// TestPresenceOfHostileShares: shares by which eight times the norm of a patient wraps around 64 bits have no threshold, and not that
-// of a patient who makes few groups appear.
+// TestPresenceOfHostileShares: shares by which eight times the norm of a patient wraps around 64 bits have no
+// threshold, and not that of a patient who makes few groups appear.
 func TestPresenceOfHostileShares(t *testing.T) {
 	f := &Fragment{Norm: L2, Partials: []Partial{{Kind: PartialPatients}, {Kind: PartialBeyond, Of: PartialPatients, Most: 1, Share: MaxShare}}}
 	for range 10 {

@@ -144,8 +144,8 @@ func TestScram(t *testing.T) {
 	}
 }
 
-// A name that nobody has is asked as one that somebody has: with a salt that stays the same, also when the daemon starts
-// again, and with as many rounds.
+// A name that nobody has is asked as one that somebody has: with a salt that stays the same, also when the daemon
+// starts again, and with as many rounds.
 func TestScramOfNobody(t *testing.T) {
 	salt := func(secret, name string) string {
 		book := NewBook([]byte(secret))

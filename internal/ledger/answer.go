@@ -43,9 +43,9 @@ func (l *Ledger) store(tx *sql.Tx, key string, value []byte) (another bool, err 
 	return err == nil && !bytes.Equal(stored, value), err
 }
 
-// Release is StoreAnswer, Record of the entry, which is of kind answer, and Keep of the checkpoints, in one write: all that
-// is to be on the disk before an answer leaves. Where another answer is stored under the key, it stays, all else is
-// recorded, and the error is ErrAnswerExists.
+// Release is StoreAnswer, Record of the entry, which is of kind answer, and Keep of the checkpoints, in one write: all
+// that is to be on the disk before an answer leaves. Where another answer is stored under the key, it stays, all else
+// is recorded, and the error is ErrAnswerExists.
 func (l *Ledger) Release(ctx context.Context, key string, value []byte, e Entry, peers ...Checkpoint) error {
 	if key == "" || len(value) == 0 || e.Kind != KindAnswer {
 		return fmt.Errorf("%w: an answer needs a key, a value and an entry", ErrEntry)

@@ -16,9 +16,9 @@ import (
 var ErrBackup = errors.New("the file there is no earlier state of this ledger")
 
 // Backup brings the file at path to the state that the ledger has now, also while a daemon writes the ledger, and tells
-// how many entries that took. A file that is there must be an earlier state, and what came since is added to it, so that
-// a backup every few seconds costs what happened in between; else it is made. What is added is verified, and on the disk
-// when Backup returns nil.
+// how many entries that took. A file that is there must be an earlier state, and what came since is added to it, so
+// that a backup every few seconds costs what happened in between; else it is made. What is added is verified, and on
+// the disk when Backup returns nil.
 //
 // Errors: ErrBackup, ErrLocked (a daemon runs on the file there), *BrokenError.
 func (l *Ledger) Backup(ctx context.Context, path string) (added int64, err error) {
@@ -202,8 +202,9 @@ func syncFolder(path string) error {
 	return dir.Sync()
 }
 
-// Restore puts a verified copy of the ledger at from to path, where nothing may be: neither a ledger, which would be lost,
-// nor SQLite's companion of one, which would be taken for the copy's. Errors: fs.ErrExist, ErrLocked, *BrokenError.
+// Restore puts a verified copy of the ledger at from to path, where nothing may be: neither a ledger, which would be
+// lost, nor SQLite's companion of one, which would be taken for the copy's. Errors: fs.ErrExist, ErrLocked,
+// *BrokenError.
 func Restore(ctx context.Context, from, path string) (_ Report, err error) {
 	if path, err = resolve(path); err != nil {
 		return Report{}, err

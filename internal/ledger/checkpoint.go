@@ -256,7 +256,8 @@ func (l *Ledger) Recover(ctx context.Context, c Checkpoint, by, reason string) (
 	return loss, l.append(ctx, nil, e)
 }
 
-// recovery is the entry that acknowledges what a checkpoint vouches for beyond what is here and what was found elsewhere.
+// recovery is the entry that acknowledges what a checkpoint vouches for beyond what is here and what was found
+// elsewhere.
 func (l *Ledger) recovery(ctx context.Context, c Checkpoint, found dp.Loss, by, reason string) (loss dp.Loss, e Entry, err error) {
 	have := found
 	if err := l.Entries(ctx, 1, func(e Entry) (err error) {

@@ -30,10 +30,10 @@
 //
 // Every entry holds the SHA-256 of all its fields and of the entry before it, starting from the
 // owner's name. One field is 128 random bits, so that a hash, which peers are shown, does not confirm a guess of
-// what an entry says; entries that versions before format 3 wrote have no such field. Verify, which Open runs too, finds an entry that was changed, removed, moved or
-// added by someone who did not recompute everything after it; charges that no reservation precedes;
-// a schema whose guards (append-only triggers) are gone; and, through the head row, entries cut off
-// at the end.
+// what an entry says; entries that versions before format 3 wrote have no such field. Verify, which Open runs too,
+// finds an entry that was changed, removed, moved or added by someone who did not recompute everything after it;
+// charges that no reservation precedes; a schema whose guards (append-only triggers) are gone; and, through the head
+// row, entries cut off at the end.
 //
 // The chain has no key. Who may write the file can recompute the chain from any entry on, cut off
 // its end together with the head row, put back an old copy, or delete the file, and nothing inside

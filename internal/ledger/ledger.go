@@ -350,8 +350,8 @@ func (l *Ledger) Owner() string { return l.owner }
 
 // Record adds an entry that says what happened and spends nothing: of kind study, refuse, answer, failure,
 // config or data. Kind, Text and what else applies are the caller's; the ledger sets Sequence, Time and the
-// hashes. An answer or a failure may name the reservation whose end it is. It is on the disk when Record returns nil. Errors: ErrEntry, ErrReadOnly, ErrStopped,
-// ErrClosed.
+// hashes. An answer or a failure may name the reservation whose end it is. It is on the disk when Record returns nil.
+// Errors: ErrEntry, ErrReadOnly, ErrStopped, ErrClosed.
 func (l *Ledger) Record(ctx context.Context, e Entry) error {
 	switch e.Kind {
 	case KindAnswer, KindFailure:

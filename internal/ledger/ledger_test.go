@@ -358,7 +358,8 @@ func TestEarlierVersion(t *testing.T) {
 	}
 }
 
-// A hash tells nothing of what an entry says: who can guess all of it, to the nanosecond, cannot find it out from a checkpoint.
+// A hash tells nothing of what an entry says: who can guess all of it, to the nanosecond, cannot find it out from a
+// checkpoint.
 func TestSalt(t *testing.T) {
 	at := func() time.Time { return time.Unix(0, 0) }
 	write := func() Entry {
@@ -590,7 +591,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What is on the disk before an answer leaves is one write: the answer, the entry that it leaves, and what other ledgers vouch for.
+// What is on the disk before an answer leaves is one write: the answer, the entry that it leaves, and what other
+// ledgers vouch for.
 func TestRelease(t *testing.T) {
 	l, c := fresh(t)
 	other, _ := fresh(t)

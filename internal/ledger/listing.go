@@ -125,8 +125,8 @@ func WriteJSONLines(w io.Writer, entries ...Entry) error {
 	return nil
 }
 
-// WriteCSV writes a header and each entry, complete, as one record, for spreadsheets: UTF-8 with a byte order mark, fields
-// apart by separator, and a text that a spreadsheet would compute begins with an apostrophe. Losses are decimal
+// WriteCSV writes a header and each entry, complete, as one record, for spreadsheets: UTF-8 with a byte order mark,
+// fields apart by separator, and a text that a spreadsheet would compute begins with an apostrophe. Losses are decimal
 // numbers.
 func WriteCSV(w io.Writer, separator rune, entries ...Entry) error {
 	if _, err := io.WriteString(w, "\ufeff"); err != nil {
@@ -146,12 +146,12 @@ func WriteCSV(w io.Writer, separator rune, entries ...Entry) error {
 	return out.Error()
 }
 
-// formula is where a spreadsheet would begin to compute: at the beginning of a field, or, where it takes another separator
-// than was written, after what it takes for one. A minus after a comma is a number in a detail.
+// formula is where a spreadsheet would begin to compute: at the beginning of a field, or, where it takes another
+// separator than was written, after what it takes for one. A minus after a comma is a number in a detail.
 var formula = regexp.MustCompile(`^[=+\-@\t\r\n＝＋－＠]|[;\t] *[=+\-@]|, *[=+@]`)
 
-// inert is a text that a spreadsheet takes for text: what would begin a formula gets an apostrophe before it (OWASP, CSV
-// injection). Names and reasons are written by others than who opens the file.
+// inert is a text that a spreadsheet takes for text: what would begin a formula gets an apostrophe before it (OWASP,
+// CSV injection). Names and reasons are written by others than who opens the file.
 func inert(s string) string {
 	return formula.ReplaceAllStringFunc(s, func(found string) string {
 		at := strings.LastIndexAny(found, ";,") + 1

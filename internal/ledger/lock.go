@@ -26,7 +26,8 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// resolve gives the one name of a file, so that two paths to it share a lock. The file may be missing, its directory not.
+// resolve gives the one name of a file, so that two paths to it share a lock. The file may be missing, its directory
+// not.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/intramuros/intramuros/dp"
 )
 
-// Rebuild adds charges that others have seen and this ledger lost, each under its own study, researcher and query; what is
-// here by its query stays as it is. What a checkpoint of this ledger vouches for beyond them counts in every scope, as by
-// Recover; nil: there is none. All of it is one write. It tells how many charges were added, and that rest.
+// Rebuild adds charges that others have seen and this ledger lost, each under its own study, researcher and query; what
+// is here by its query stays as it is. What a checkpoint of this ledger vouches for beyond them counts in every scope,
+// as by Recover; nil: there is none. All of it is one write. It tells how many charges were added, and that rest.
 func (l *Ledger) Rebuild(ctx context.Context, found []Entry, ahead *Checkpoint, by, reason string) (added int, rest dp.Loss, err error) {
 	if err := l.takeToWrite(ctx); err != nil {
 		return 0, rest, err

@@ -196,8 +196,9 @@ func (l *Ledger) past(ctx context.Context, id string) error {
 	}
 }
 
-// Spent is what was charged in a scope (see Cap), with what was lost (see Recover), and what is reserved there now. A scope nobody used
-// has spent nothing. On a ledger of OpenReadOnly it reads the whole file, and nothing is reserved: only its writer knows.
+// Spent is what was charged in a scope (see Cap), with what was lost (see Recover), and what is reserved there now. A
+// scope nobody used has spent nothing. On a ledger of OpenReadOnly it reads the whole file, and nothing is reserved:
+// only its writer knows.
 func (l *Ledger) Spent(ctx context.Context, scope string) (charged, reserved dp.Loss, err error) {
 	if err := l.take(ctx); err != nil {
 		return dp.Loss{}, dp.Loss{}, err

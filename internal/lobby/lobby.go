@@ -171,7 +171,8 @@ func (g *Guest) tire() {
 	}
 }
 
-// SignIn makes the connection a person's, or returns ErrFull or ErrPersonal and changes nothing. A nil guest is everybody's.
+// SignIn makes the connection a person's, or returns ErrFull or ErrPersonal and changes nothing. A nil guest is
+// everybody's.
 func (g *Guest) SignIn(name string) error {
 	if g == nil {
 		return nil

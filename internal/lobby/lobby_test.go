@@ -90,8 +90,8 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// TestPatience: a connection on which nobody signs in is closed, one on which somebody has is not, and neither is one that was
-// handed on.
+// TestPatience: a connection on which nobody signs in is closed, one on which somebody has is not, and neither is one
+// that was handed on.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(time.Minute)

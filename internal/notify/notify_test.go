@@ -57,8 +57,8 @@ func certificate(t *testing.T) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// server is an SMTP server on a real socket: STARTTLS or TLS, AUTH PLAIN, one message at a time. It keeps what it is sent,
-// and whether it came over TLS and with a login.
+// server is an SMTP server on a real socket: STARTTLS or TLS, AUTH PLAIN, one message at a time. It keeps what it is
+// sent, and whether it came over TLS and with a login.
 type server struct {
 	net.Listener
 	tls    *tls.Config
@@ -310,7 +310,8 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// A webhook gets what is told, signed, and once more with the same id until it says that it took it; it is sent nowhere else.
+// A webhook gets what is told, signed, and once more with the same id until it says that it took it; it is sent nowhere
+// else.
 func TestWebhook(t *testing.T) {
 	const key = "a secret of the webhook"
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent elsewhere") }))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// slow is a connection of somebody who takes nothing, so that its end waits, as that of TLS does. Nor does it say anything.
+// slow is a connection of somebody who takes nothing, so that its end waits, as that of TLS does. Nor does it say
+// anything.
 type slow struct {
 	net.Conn
 	closed, let chan struct{}
@@ -20,8 +21,8 @@ func (s slow) Close() error {
 	return nil
 }
 
-// Who is nobody and lets the end of a connection wait keeps no hospital waiting: the oldest of too many is ended, which was done
-// with the door's lock held.
+// Who is nobody and lets the end of a connection wait keeps no hospital waiting: the oldest of too many is ended, which
+// was done with the door's lock held.
 func TestEndsThatWait(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d := a.door("bordeaux")

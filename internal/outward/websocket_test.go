@@ -48,7 +48,8 @@ func (a *authority) calling(name, door string, conf *tls.Config, files ...string
 	return a.answers(name, Config{Door: door, Proxy: ProxyNone, CA: files, TLS: conf})
 }
 
-// A line over a WebSocket is as any other: it is taken, replaced, outlives the server's time limits and cuts, hears news, and ends.
+// A line over a WebSocket is as any other: it is taken, replaced, outlives the server's time limits and cuts, hears
+// news, and ends.
 func TestWebSocket(t *testing.T) {
 	a := newAuthority(t, "gironde")
 	d, host, ca := a.webDoor("bordeaux")
@@ -103,8 +104,8 @@ func TestWebSocket(t *testing.T) {
 	eventually(t, "bordeaux has left", func() bool { return !there(d, "bordeaux") })
 }
 
-// What the outer HTTPS proves counts for nothing within: a server that it vouches for is still not the coordinator, and who
-// comes by it is still nobody.
+// What the outer HTTPS proves counts for nothing within: a server that it vouches for is still not the coordinator, and
+// who comes by it is still nobody.
 func TestWebSocketStrangers(t *testing.T) {
 	a, other := newAuthority(t, "gironde"), newAuthority(t, "landes")
 	d, host, ca := a.webDoor("bordeaux")

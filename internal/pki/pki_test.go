@@ -164,8 +164,8 @@ func TestHandshakeOfRightPeers(t *testing.T) {
 	}
 }
 
-// Lines between daemons agree on keys by X25519 and ML-KEM-768 together: who records them today gets nothing from a quantum
-// computer later.
+// Lines between daemons agree on keys by X25519 and ML-KEM-768 together: who records them today gets nothing from a
+// quantum computer later.
 func TestHandshakeOutlastsQuantumComputers(t *testing.T) {
 	w := newWorld(t, "onco")
 	a, b := net.Pipe()
@@ -670,7 +670,8 @@ func TestVerifyConnectionAgain(t *testing.T) {
 	wants(t, "no certificate", server.VerifyConnection(tls.ConnectionState{}), "no certificate")
 }
 
-// The chain of a connection is verified once, and again when the first of its certificates, the authority's too, has run out.
+// The chain of a connection is verified once, and again when the first of its certificates, the authority's too, has
+// run out.
 func TestChainIsVerifiedOnce(t *testing.T) {
 	w := newWorld(t, "onco")
 	chain := w.raw(t, lyon).Certificates[0].Leaf

@@ -39,8 +39,8 @@ func requestIn(t *testing.T, dir string, id Identity) (request []byte, fingerpri
 	return request, fingerprint
 }
 
-// The key is made at the hospital and never where the authority is; both sides read the same fingerprint, the certificate
-// works, and a renewal is for the same key.
+// The key is made at the hospital and never where the authority is; both sides read the same fingerprint, the
+// certificate works, and a renewal is for the same key.
 func TestRequest(t *testing.T) {
 	a, operator := authorityIn(t)
 	hospital := t.TempDir()

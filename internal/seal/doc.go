@@ -9,7 +9,8 @@
 // modulo 2^64; the first by name adds it, the second subtracts it. The masks of all members add up to zero:
 //
 //	session  = SHA-256(prefix, federation, study, query, digest of the request, members by name with their keys)
-//	mask_ij  = AES-256-CTR(HKDF-SHA-256(X25519(key_i, key_j), salt session, info the names i, j)), as little-endian uint64
+//	mask_ij  = AES-256-CTR(HKDF-SHA-256(X25519(key_i, key_j), salt session, info the names i, j)),
+//	           as little-endian uint64
 //	sent_i   = covered_i + sum_{j after i} mask_ij - sum_{j before i} mask_ij   (modulo 2^64)
 //
 // # What holds

@@ -78,7 +78,8 @@ func sum(vectors ...[]int64) []int64 {
 	return out
 }
 
-// The masks of all members cancel; those of any fewer do not, and are uniform, each vector as each sum of a proper subset.
+// The masks of all members cancel; those of any fewer do not, and are uniform, each vector as each sum of a proper
+// subset.
 func TestMasksCancelOverExactlyTheMembers(t *testing.T) {
 	const size = 4096 + 17
 	all, members := sites(t, "arcachon", "bordeaux", "langon", "libourne")

@@ -178,7 +178,8 @@ func Numeral(text string) int {
 // symbols make operators of several characters.
 const symbols = "+-*/<>=~!@#%^&|?"
 
-// longest is how many characters an operator may have, as in PostgreSQL. So a text takes time in proportion to its length.
+// longest is how many characters an operator may have, as in PostgreSQL. So a text takes time in proportion to its
+// length.
 const longest = 63
 
 // symbol gives the end of an operator: the longest, but a comment ends it, and it ends in

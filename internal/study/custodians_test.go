@@ -88,8 +88,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// A study that was narrowed to one hospital is not sealed among that one: how much noise covers a patient follows from all
-// that are asked.
+// A study that was narrowed to one hospital is not sealed among that one: how much noise covers a patient follows from
+// all that are asked.
 func TestNarrowKeepsTheProposalsHospitals(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	must(t, b.Take(t.Context(), proposal(t, 1)))
@@ -226,9 +226,9 @@ func TestRemovedCustodian(t *testing.T) {
 	}
 }
 
-// How many must sign is what is configured now: what one alone had opened, and narrowed and resumed since, is closed until
-// another signs. A reader who has the ledger alone sees what the daemon does; and a policy that somebody wrote into the
-// file opens nothing.
+// How many must sign is what is configured now: what one alone had opened, and narrowed and resumed since, is closed
+// until another signs. A reader who has the ledger alone sees what the daemon does; and a policy that somebody wrote
+// into the file opens nothing.
 func TestRequiredNow(t *testing.T) {
 	b, bert := two(t)
 	b.require(1)
@@ -278,8 +278,8 @@ func TestRequiredNow(t *testing.T) {
 	}
 }
 
-// Who left signs nothing more, under no name, and opens nothing with what they had begun; what they signed while they were here stands,
-// and is checked by their key.
+// Who left signs nothing more, under no name, and opens nothing with what they had begun; what they signed while they
+// were here stands, and is checked by their key.
 func TestFormerCustodian(t *testing.T) {
 	b, bert := two(t)
 	must(t, b.Take(t.Context(), proposal(t, 1)))

@@ -162,7 +162,8 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// Pure accounting and a seal do not go together, whoever asks for both: the operator who proposes or the custodian who approves.
+// Pure accounting and a seal do not go together, whoever asks for both: the operator who proposes or the custodian who
+// approves.
 func TestPureIsNotSealed(t *testing.T) {
 	b := open(t, Place{Hospital: "lyon"})
 	take := func(r *Record, key ed25519.PrivateKey) {

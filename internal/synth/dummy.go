@@ -38,8 +38,8 @@ type Dummy struct {
 }
 
 // Generate writes the data. It calls progress, which may be nil, after each table. A row's values that refer to a
-// patient's row are of the same patient; no date knows of another, and codes mean nothing. The same Dummy gives the same
-// rows in the same order. Errors are as those of the function Generate.
+// patient's row are of the same patient; no date knows of another, and codes mean nothing. The same Dummy gives the
+// same rows in the same order. Errors are as those of the function Generate.
 func (d Dummy) Generate(ctx context.Context, progress func(table string, done, total int)) error {
 	conf := Config{Seed: d.Seed, Hospitals: d.Hospitals, Patients: d.Patients, Folder: d.Out}
 	if conf.Patients == 0 {
@@ -79,9 +79,9 @@ FROM range(1, getvariable('patients') + 1) AS t(n)`} {
 	return g.folders(ctx, progress)
 }
 
-// dummy is such a federation while it is generated. Of each table there is first a skeleton, which has a row for each of its
-// rows: its number n, the hospital's, the patient's (0 in a public table), its rank among the total of the patient's rows from 0
-// on, its key k, and the value that leads to its patient.
+// dummy is such a federation while it is generated. Of each table there is first a skeleton, which has a row for each
+// of its rows: its number n, the hospital's, the patient's (0 in a public table), its rank among the total of the
+// patient's rows from 0 on, its key k, and the value that leads to its patient.
 type dummy struct {
 	Dummy
 	conn   *sql.Conn
@@ -187,7 +187,8 @@ func patientColumn(t *catalog.Table) *catalog.Column {
 	return col
 }
 
-// rows is the query for a table's rows, of columns site, patient, rank and leads: the value of the table's patient column.
+// rows is the query for a table's rows, of columns site, patient, rank and leads: the value of the table's patient
+// column.
 func (g *dummy) rows(t *catalog.Table) string {
 	if t.Public {
 		most := dummyPublic

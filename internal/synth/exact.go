@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Exact answers a query of DuckDB's SQL over the union of a synthetic federation: what no coordinator could tell, beside
-// which a noisy answer can be shown, since nobody in it is real. Each table that the first hospital has is a view of its
-// name over those of all, with a column `hospital` more. Values are as the driver gives them: nil, bool, integers,
-// float64, string, time.Time.
+// Exact answers a query of DuckDB's SQL over the union of a synthetic federation: what no coordinator could tell,
+// beside which a noisy answer can be shown, since nobody in it is real. Each table that the first hospital has is a
+// view of its name over those of all, with a column `hospital` more. Values are as the driver gives them: nil, bool,
+// integers, float64, string, time.Time.
 func Exact(ctx context.Context, folder string, hospitals []string, query string) ([][]any, error) {
 	db, err := sql.Open("duckdb", "")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package testcatalog writes catalogs of tests. The tables that most tests have differ in their columns alone: a person, rows
-// of a person, and rows of these. A test says which columns it adds, as lines of a catalog's YAML; what it has of its own
-// it writes out.
+// Package testcatalog writes catalogs of tests. The tables that most tests have differ in their columns alone: a
+// person, rows of a person, and rows of these. A test says which columns it adds, as lines of a catalog's YAML; what it
+// has of its own it writes out.
 package testcatalog
 
 import (

@@ -277,7 +277,8 @@ func TestObeyed(t *testing.T) {
 	}
 }
 
-// TestOthersGoOn: two requests that never end hold two of three processes, and requests beside them are answered at once.
+// TestOthersGoOn: two requests that never end hold two of three processes, and requests beside them are answered at
+// once.
 func TestOthersGoOn(t *testing.T) {
 	p := open(t, Config{Most: 3})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -313,7 +314,8 @@ func TestOthersGoOn(t *testing.T) {
 	stuck.Wait()
 }
 
-// TestRepeated: a request whose process is killed from outside is tried once more, but not after it has answered in part.
+// TestRepeated: a request whose process is killed from outside is tried once more, but not after it has answered in
+// part.
 func TestRepeated(t *testing.T) {
 	p := open(t, Config{Most: 1})
 	got, err := ask(t.Context(), p, testRequest{Do: "die", Text: filepath.Join(t.TempDir(), "one")})

@@ -78,8 +78,8 @@ var (
 	errForbidden = errors.New("this person is not let in: neither named below console.people, nor with the role custodian at the provider")
 )
 
-// admit tells who sends a request. A token has to be in a header, which no other site's page can send; package signin puts
-// it there for who has signed in with this browser.
+// admit tells who sends a request. A token has to be in a header, which no other site's page can send; package signin
+// puts it there for who has signed in with this browser.
 func (d *door) admit(r *http.Request) (name string, err error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

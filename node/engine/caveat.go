@@ -7,8 +7,8 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// caveats tells what of the columns that a fragment reads, by table, is not as the catalog says, as far as the columns that
-// the sources have and node.yaml tell. Nothing of it depends on a row.
+// caveats tells what of the columns that a fragment reads, by table, is not as the catalog says, as far as the columns
+// that the sources have and node.yaml tell. Nothing of it depends on a row.
 func (e *Engine) caveats(read map[string][]string) (all []fragment.Caveat) {
 	for _, t := range e.catalog.Tables {
 		v, columns := e.views[t.Name], read[t.Name]

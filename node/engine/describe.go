@@ -13,7 +13,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/compile"
 )
 
-// widest is the most distinct values of a column that Describe lists; one that stands in fewer rows than rare may be somebody's.
+// widest is the most distinct values of a column that Describe lists; one that stands in fewer rows than rare may be
+// somebody's.
 const (
 	widest = 30
 	rare   = 10
@@ -39,8 +40,8 @@ type Column struct {
 	Rare     bool       // one of Values stands in fewer than ten rows
 	Unique   bool       // the database itself keeps it unique and not NULL
 	Key      bool       // likewise, alone or together with others: it tells rows apart
-	// Singles: of more than a few values, half or more differ, so that one points to a row or two. Of texts and ints alone:
-	// that measurements and times differ says nothing.
+	// Singles: of more than a few values, half or more differ, so that one points to a row or two. Of texts and ints
+	// alone: that measurements and times differ says nothing.
 	Singles bool
 	Prose   bool // texts of more than proseLength characters on average: somebody wrote them
 }

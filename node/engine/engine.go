@@ -47,9 +47,9 @@ type Driver interface {
 
 // Streamer is a Driver beside whose database rows can be added up: see package stream.
 type Streamer interface {
-	// Stream runs the SELECT of the rows of a plan, adds them up, and calls fn for each group as Query does for each row of the
-	// fragment's SQL. guard may be a SELECT of whether a promise is broken, for the snapshot in which the rows are read: then the
-	// error is Broken's. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
+	// Stream runs the SELECT of the rows of a plan, adds them up, and calls fn for each group as Query does for each row
+	// of the fragment's SQL. guard may be a SELECT of whether a promise is broken, for the snapshot in which the rows are
+	// read: then the error is Broken's. Where an error is stream.ErrTooMuch, fn was not called. The rest is as in Query.
 	Stream(ctx context.Context, guard, rows string, plan *stream.Plan, keyed bool, fn func(row []any) error) error
 }
 
@@ -66,8 +66,9 @@ type Engine struct {
 	known    knowledge
 }
 
-// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed. state names
-// the state that the data is in, such that in two of one name the rows of all lasting places are the same; nil: no state has a name.
+// New makes an engine of a connection, of the views of the tables that are offered, and of those that are closed. state
+// names the state that the data is in, such that in two of one name the rows of all lasting places are the same; nil:
+// no state has a name.
 func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital string, views []*View, closed []Closed, state func(context.Context) (string, error)) *Engine {
 	e := &Engine{driver: driver, dialect: dialect, catalog: c, hospital: hospital, views: map[string]*View{}, closed: map[string]Closed{}, state: state,
 		known: knowledge{turn: make(chan struct{}, 1)}}
@@ -80,8 +81,8 @@ func New(driver Driver, dialect *compile.Dialect, c *catalog.Catalog, hospital s
 	return e
 }
 
-// Compile returns the SQL that Run would run, for a custodian to read (after Streamed, that of the rows, and then that of
-// the whole), where the data is as the
+// Compile returns the SQL that Run would run, for a custodian to read (after Streamed, that of the rows, and then that
+// of the whole), where the data is as the
 // catalog says, and what of the tables that it reads the hospital has less of than the catalog. Errors are those of
 // compile.Target.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {

@@ -13,15 +13,17 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// A catalog promises that keys tell rows apart and that some tables have one row a patient, and proofs use it. A promise
-// is no bound, so a fragment runs with what is sure of it in the very rows that are read:
+// A catalog promises that keys tell rows apart and that some tables have one row a patient, and proofs use it. A
+// promise is no bound, so a fragment runs with what is sure of it in the very rows that are read:
 //
 //   - what the database enforces by a constraint; the statement itself asks whether it still does (PostgreSQL);
-//   - what was looked at in a state of the data that has an exact name, the same before and after the statement (DuckDB);
+//   - what was looked at in a state of the data that has an exact name, the same before and after the statement
+//     (DuckDB);
 //   - without the rest: the statement groups by the patient, and clips each to what is declared, whatever there is.
 //
-// Keys by which rows reach their patient, and those that put a patient's rows in one order, no statement can do without. Where
-// nothing above says that they hold, the statement looks for rows of one key as well, and is not answered if there are.
+// Keys by which rows reach their patient, and those that put a patient's rows in one order, no statement can do
+// without. Where nothing above says that they hold, the statement looks for rows of one key as well, and is not
+// answered if there are.
 
 // promises says which promises of a table are sure.
 type promises struct{ key, oneRow bool }

@@ -119,13 +119,14 @@ type Place struct {
 	Draft   *Draft     // for a draft of a catalog; else nil
 	Fault   string     // of All: why it cannot be read, in words that quote no value; else empty
 	Unique  [][]string // sets of columns that the database itself keeps unique and not NULL
-	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads; nil: where
-	// Unique is empty.
+	// Enforced gives the condition that it still does so with such a set, for the snapshot in which a statement reads;
+	// nil: where Unique is empty.
 	Enforced func(columns []string) string
-	// Alone stands after FROM for the rows that Enforced is about, where SQL may come to give others: those of a table that another
-	// session makes a child while a statement begins. Empty: SQL gives no others.
+	// Alone stands after FROM for the rows that Enforced is about, where SQL may come to give others: those of a table
+	// that another session makes a child while a statement begins. Empty: SQL gives no others.
 	Alone string
-	// Lasting: the rows are the same in all states of one name; see New. Not of a view or a SELECT, which may read the clock.
+	// Lasting: the rows are the same in all states of one name; see New. Not of a view or a SELECT, which may read the
+	// clock.
 	Lasting bool
 }
 
@@ -180,7 +181,8 @@ var noIdentifier = regexp.MustCompile(`[^a-z0-9]+`)
 // letters are those that Unicode does not take apart.
 var letters = strings.NewReplacer("œ", "oe", "æ", "ae", "ß", "ss", "ø", "o", "đ", "d", "ł", "l", "ı", "i", "þ", "th", "ð", "d")
 
-// Plain makes a catalog's name of a local one: lower-case ASCII letters, digits and _, so that Décès (2023) is deces_2023.
+// Plain makes a catalog's name of a local one: lower-case ASCII letters, digits and _, so that Décès (2023) is
+// deces_2023.
 func Plain(local string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(letters.Replace(strings.ToLower(local))) {
@@ -199,7 +201,8 @@ func Plain(local string) string {
 	return trimmed
 }
 
-// PlainTable finds a table of the catalog among local names, as the only one whose Plain name is that; -1: there is none, or several.
+// PlainTable finds a table of the catalog among local names, as the only one whose Plain name is that; -1: there is
+// none, or several.
 func PlainTable(table string, names []string) int {
 	found := -1
 	for i, n := range names {

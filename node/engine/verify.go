@@ -98,12 +98,12 @@ type count struct {
 	beyond  string  // what it means if they are more; empty: that of the column too little is left
 }
 
-// unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost more, what is left
-// says something else than the catalog promises.
+// unusable is the share of a column's values that may be lost where node.yaml gives none: of a column that has lost
+// more, what is left says something else than the catalog promises.
 const unusable = 0.9
 
-// undated is that share of days and instants: where more of them do not read, their format is another one, and some of those that
-// do read are other days (06/05 for 05/06).
+// undated is that share of days and instants: where more of them do not read, their format is another one, and some of
+// those that do read are other days (06/05 for 05/06).
 const undated = 0.5
 
 // nobodys is that share of the patient's column: rows of nobody are in no answer, and nothing tells it there.
@@ -316,16 +316,16 @@ func years(t value.Type) (first, last value.Value, ok bool) {
 	return first, last, false
 }
 
-// foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is declared.
-// Half of such a pair may be read: of O and N, N.
+// foreignWords are what stands for true and false in the languages of hospitals' programs, and is not read unless it is
+// declared. Half of such a pair may be read: of O and N, N.
 var foreignWords = map[bool]string{
 	true:  "'o', 'oui', 'v', 'vrai', 'j', 'ja', 'w', 'wahr', 's', 'si', 'sí', 'sì', 'vero', 'verdadero'",
 	false: "'non', 'faux', 'nein', 'falsch', 'falso'",
 }
 
-// foreign counts those words in a column that reads as a bool by as. Where there are more of them than of those that are read as the
-// same, what is left of it says one thing alone: so its table is closed, unless node.yaml says what share may be lost. A
-// stray one closes none, since that would be one patient's to decide.
+// foreign counts those words in a column that reads as a bool by as. Where there are more of them than of those that
+// are read as the same, what is left of it says one thing alone: so its table is closed, unless node.yaml says what
+// share may be lost. A stray one closes none, since that would be one patient's to decide.
 func (e *Engine) foreign(l Local, as string, warn func(string) Finding, accepted bool) (both []count) {
 	text, _ := e.driver.Convert(l, value.TypeText)
 	for _, is := range []bool{true, false} {

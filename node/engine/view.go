@@ -98,8 +98,9 @@ func newView(t *catalog.Table, at Place, names map[string]string) (*View, error)
 	return v, nil
 }
 
-// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its rows. The value
-// that tells them is compared as fragments read it, by its bytes: in another collation a row might be of two parts, and two patients'.
+// From is what stands after FROM for the rows of the table, with the hospital's columns: of a part of a table, its
+// rows. The value that tells them is compared as fragments read it, by its bytes: in another collation a row might be
+// of two parts, and two patients'.
 func (v *View) From(driver Driver) string {
 	p := v.Table.Part
 	if p == nil {

@@ -27,8 +27,8 @@ func Draws(noise []dp.Distribution) [][]float64 {
 	return all
 }
 
-// Central is where the central part of a simulation's results lies, as large as the confidence. Points that gave no result
-// are left out of them; false: they are too many to bound anything. It sorts the results.
+// Central is where the central part of a simulation's results lies, as large as the confidence. Points that gave no
+// result are left out of them; false: they are too many to bound anything. It sorts the results.
 func Central(results []float64, confidence float64) (low, high float64, ok bool) {
 	tail := (1 - confidence) / 2
 	if float64(Points-len(results)) > tail*Points {

@@ -55,8 +55,8 @@ func (l Ladder) Lost(limit int) (lost, all float64) {
 // unseenSteps is how many steps With adds.
 const unseenSteps = 2
 
-// With is the ladder and two steps more, of as many patients as noise may have hidden, at most, and so many fewer each as the last
-// steps have, half at least: without them, who has very many rows would seem not to be there.
+// With is the ladder and two steps more, of as many patients as noise may have hidden, at most, and so many fewer each
+// as the last steps have, half at least: without them, who has very many rows would seem not to be there.
 func (l Ladder) With(hidden float64) Ladder {
 	n := len(l)
 	if n == 0 || !(hidden > 0) {
@@ -90,7 +90,8 @@ func (l Ladder) Best(scale float64) int {
 	})
 }
 
-// leastError is the limit with which an error is least, of limits that are an eighth apart, up to the last step; 0 of no steps.
+// leastError is the limit with which an error is least, of limits that are an eighth apart, up to the last step; 0 of
+// no steps.
 func (l Ladder) leastError(of func(limit int) float64) int {
 	if len(l) == 0 {
 		return 0
@@ -104,12 +105,12 @@ func (l Ladder) leastError(of func(limit int) float64) int {
 	return best
 }
 
-// differing is by how much, of half of the bounds' range, who has more rows than a limit is supposed to differ in the mean from who
-// has fewer. In the data of docs/accuracy.md it is 0.002 to 0.04.
+// differing is by how much, of half of the bounds' range, who has more rows than a limit is supposed to differ in the
+// mean from who has fewer. In the data of docs/accuracy.md it is 0.002 to 0.04.
 const differing = 0.01
 
-// BestOfMean is the limit with which a mean, or a share, errs least, in units of half of its bounds' range: as it weighs who has more
-// rows less, and by noise of that scale for a limit of one row in a sum of all rows.
+// BestOfMean is the limit with which a mean, or a share, errs least, in units of half of its bounds' range: as it
+// weighs who has more rows less, and by noise of that scale for a limit of one row in a sum of all rows.
 func (l Ladder) BestOfMean(scale float64) int {
 	return l.leastError(func(limit int) float64 {
 		lost, all := l.Lost(limit)
@@ -117,9 +118,10 @@ func (l Ladder) BestOfMean(scale float64) int {
 	})
 }
 
-// Groups is in how many groups a patient may be and count in full, such that the number of patients in each of some groups errs least:
-// by what is left out of those in more, and by noise of that scale for one group. Patients are supposed to be in as many groups
-// as they have rows, and in no more than possible; euclidean is the length to which they are clipped, else the sum.
+// Groups is in how many groups a patient may be and count in full, such that the number of patients in each of some
+// groups errs least: by what is left out of those in more, and by noise of that scale for one group. Patients are
+// supposed to be in as many groups as they have rows, and in no more than possible; euclidean is the length to which
+// they are clipped, else the sum.
 func (l Ladder) Groups(scale float64, groups, possible int, euclidean bool) int {
 	if len(l) == 0 {
 		return 0

@@ -29,7 +29,8 @@ func TestBestOfMean(t *testing.T) {
 	}
 }
 
-// TestUnseenSteps: patients whom noise hides are supposed beyond the last step, fewer from step to step, and no more than may be hidden.
+// TestUnseenSteps: patients whom noise hides are supposed beyond the last step, fewer from step to step, and no more
+// than may be hidden.
 func TestUnseenSteps(t *testing.T) {
 	for name, c := range map[string]struct {
 		seen   Ladder

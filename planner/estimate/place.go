@@ -8,8 +8,8 @@ import (
 // placeAlarm is the probability with which any value that nobody has passes for one that occurs.
 const placeAlarm = 0.01
 
-// ShownFrom is the number of rows from which one of n values counts as the least, the greatest or the most frequent. It is more
-// than COUNT(DISTINCT x) takes, which one value too many changes by one, and the least of all by any number.
+// ShownFrom is the number of rows from which one of n values counts as the least, the greatest or the most frequent. It
+// is more than COUNT(DISTINCT x) takes, which one value too many changes by one, and the least of all by any number.
 func (t Tree) ShownFrom(n float64) float64 { return -t.Noise.Quantile(placeAlarm / n) }
 
 // Lowest gives the place of the first value that occurs; NaN where likely none does.
@@ -38,8 +38,8 @@ func Highest(t Tree, n, confidence float64) (x, low, high float64) {
 	return n - 1 - x, n - 1 - high, n - 1 - low
 }
 
-// Most gives the place of the value that occurs most often, and where such a value may lie, for all that noise hides; NaN
-// where likely none occurs.
+// Most gives the place of the value that occurs most often, and where such a value may lie, for all that noise hides;
+// NaN where likely none occurs.
 func Most(t Tree, n, confidence float64) (x, low, high float64) {
 	counts := t.Counts[:int(n)]
 	most := slices.Index(counts, slices.Max(counts))

@@ -17,7 +17,8 @@ const (
 	powersAlarm = 1e-3
 )
 
-// PowerEdges are the inner edges of the buckets of powers of two, of whole numbers or of reals. There is one bucket more.
+// PowerEdges are the inner edges of the buckets of powers of two, of whole numbers or of reals. There is one bucket
+// more.
 func PowerEdges(whole bool) []float64 {
 	first := firstPower
 	if whole {

@@ -23,8 +23,8 @@ type Lookup struct {
 	bounds []bound
 }
 
-// bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which reads
-// releases and lookups before this one.
+// bound keeps the rows of a lookup whose column is one of some values: those of the one column of a relation, which
+// reads releases and lookups before this one.
 type bound struct {
 	column *expr.Expr
 	values *fragment.Query
@@ -33,8 +33,8 @@ type bound struct {
 // Bounded reports whether what is asked depends on what was released.
 func (l *Lookup) Bounded() bool { return len(l.bounds) > 0 }
 
-// Narrow is the reading of the rows that can matter, given the rows of releases and of the lookups before this one by the
-// names of their tables; nil: none can. The error says that too many rows would be joined to tell.
+// Narrow is the reading of the rows that can matter, given the rows of releases and of the lookups before this one by
+// the names of their tables; nil: none can. The error says that too many rows would be joined to tell.
 func (l *Lookup) Narrow(tables func(name string) fragment.Rows) (*fragment.Reading, error) {
 	relation := *l.Relation
 	var filters []*expr.Expr

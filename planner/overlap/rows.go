@@ -11,21 +11,21 @@ import (
 	"github.com/intramuros/intramuros/planner/scalar"
 )
 
-// Rows names the rows that a release reads, whatever columns are made of them: what nothing reads is left out of a derived
-// relation, and so differs from one release to the other. Two releases of one name read the same rows.
+// Rows names the rows that a release reads, whatever columns are made of them: what nothing reads is left out of a
+// derived relation, and so differs from one release to the other. Two releases of one name read the same rows.
 func Rows(f *fragment.Fragment) string {
 	in, relations := inliner{}, f.Relations
 	return scalar.Canonical([]any{in.relations(relations), in.of(f.Patient, relations), in.of(f.Filter, relations)})
 }
 
-// Inlined is an expression over relations as one of the tables' columns, so that it is the same whatever derived relations
-// it is read through; nil of nil.
+// Inlined is an expression over relations as one of the tables' columns, so that it is the same whatever derived
+// relations it is read through; nil of nil.
 func Inlined(e *expr.Expr, relations []fragment.Relation) *expr.Expr {
 	return inliner{}.of(e, relations)
 }
 
-// inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows stands
-// as a digest of that, so that texts stay short however often it is read.
+// inliner puts in the place of derived relations' columns what they are, each once. What is computed of several rows
+// stands as a digest of that, so that texts stay short however often it is read.
 type inliner map[inlinedColumn]*expr.Expr
 
 type inlinedColumn struct {

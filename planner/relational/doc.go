@@ -1,6 +1,6 @@
-// Package relational plans relations of rows before anything is released: what a SELECT reads, by which names, and whose
-// the rows are. It makes fragment.Query of queries within queries, so that a node computes them from its tables. It
-// prices nothing, and knows no noise.
+// Package relational plans relations of rows before anything is released: what a SELECT reads, by which names, and
+// whose the rows are. It makes fragment.Query of queries within queries, so that a node computes them from its tables.
+// It prices nothing, and knows no noise.
 //
 // Vocabulary:
 //
@@ -13,8 +13,8 @@
 //
 // Contract: what Derive returns has passed fragment.Query.Table, as each node will check it. Where a query reads
 // patients, each row of it is of one patient, whose id the relation holds, shown or not. Rows of two patients are never
-// combined: a join, a subquery or a set operation that would is refused (CodePatientsMixed), with what to write instead.
-// Equal queries make equal relations, whatever they call their tables. All refusals are a *syntax.Error, by
+// combined: a join, a subquery or a set operation that would is refused (CodePatientsMixed), with what to write
+// instead. Equal queries make equal relations, whatever they call their tables. All refusals are a *syntax.Error, by
 // syntax.Refuse: a caller catches them by syntax.Catch.
 //
 //	syntax.Query ─Derive─> Read(FROM, WHERE) ─LinkByForeignKeys─> group, window, project ─> Derived
@@ -25,8 +25,9 @@
 //     that planning adds; resolver.go reads the rows of one SELECT, source.go what FROM names, parts.go tables that a
 //     catalog divides; names.go gives names their columns, and constants.go those of queries that read no table;
 //   - patient.go tells whose the rows are, by the keys of the catalog; rowlimit.go how many rows a patient may have;
-//   - derive.go makes relations of queries: setop.go, group.go, window.go, values.go and first.go (LIMIT) do so for parts
-//     of SQL, ordered.go writes aggregates in an order as others of numbered rows, project.go makes the columns, order.go reads ORDER BY; prune.go leaves out what nothing reads;
-//   - subquery.go, scalar_subquery.go and lateral.go join correlated queries; regroup.go puts a relation between rows and
-//     what reads them.
+//   - derive.go makes relations of queries: setop.go, group.go, window.go, values.go and first.go (LIMIT) do so for
+//     parts of SQL, ordered.go writes aggregates in an order as others of numbered rows, project.go makes the columns,
+//     order.go reads ORDER BY; prune.go leaves out what nothing reads;
+//   - subquery.go, scalar_subquery.go and lateral.go join correlated queries; regroup.go puts a relation between rows
+//     and what reads them.
 package relational

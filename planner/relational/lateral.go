@@ -18,8 +18,8 @@ func (r *Resolver) uncorrelated(q *syntax.Query) (*syntax.Query, []*syntax.Expr)
 	return r.untied(q)
 }
 
-// untied takes from a SELECT the equalities that tie it to the query around: it groups by their inner side, too, or chooses
-// rows within it, and has it as its last items. What they equal is the second result.
+// untied takes from a SELECT the equalities that tie it to the query around: it groups by their inner side, too, or
+// chooses rows within it, and has it as its last items. What they equal is the second result.
 func (r *Resolver) untied(q *syntax.Query) (*syntax.Query, []*syntax.Expr) {
 	s := q.Select
 	if s.Where == nil {
@@ -91,8 +91,8 @@ func tiedBy(s *syntax.Select, inner *Resolver, ties, rest []*syntax.Expr) *synta
 	return &out
 }
 
-// lateral joins a query that reads the tables before it: it is tied to them by equalities. One that aggregates has a row for
-// each of theirs, also where it finds none.
+// lateral joins a query that reads the tables before it: it is tied to them by equalities. One that aggregates has a
+// row for each of theirs, also where it finds none.
 func (r *Resolver) lateral(f syntax.From) {
 	s := f.Query.Select
 	if s == nil || len(s.GroupBy) > 1 || ReadsNoTable(s) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Made is a kind of public tables that planning adds to the catalog: what was released or looked up before it is read. Their
-// names hold a blank, which no table of a catalog has, and which no query reads by name.
+// Made is a kind of public tables that planning adds to the catalog: what was released or looked up before it is read.
+// Their names hold a blank, which no table of a catalog has, and which no query reads by name.
 type Made string
 
 // The kinds of tables that are made.

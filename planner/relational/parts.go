@@ -9,11 +9,12 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// A hospital's table whose rows belong to patients by one of several ways, as a column of it says, is a table of the catalog for each
-// of these ways (catalog.Part). A query that reads it by its own name reads the part that its conditions name, or all, one after
-// the other: then each row has its patient's id beside it.
+// A hospital's table whose rows belong to patients by one of several ways, as a column of it says, is a table of the
+// catalog for each of these ways (catalog.Part). A query that reads it by its own name reads the part that its
+// conditions name, or all, one after the other: then each row has its patient's id beside it.
 
-// parts lists the parts that a table of FROM stands for, of those that the conditions leave; nil: it is no table of parts.
+// parts lists the parts that a table of FROM stands for, of those that the conditions leave; nil: it is no table of
+// parts.
 func (r *Resolver) parts(f syntax.From) []*catalog.Table {
 	all := r.Catalog.Parts(f.Table)
 	if len(all) == 0 || f.Query != nil {

@@ -31,7 +31,8 @@ func identityProjection(rows *Resolver, items []item) *Derived {
 	return &Derived{Query: s.Query, Schema: s.Schema, Named: columns}
 }
 
-// starless writes * out as the columns that it stands for, and where they are qualified names them by their tables, too.
+// starless writes * out as the columns that it stands for, and where they are qualified names them by their tables,
+// too.
 func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 	var all []syntax.Item
 	for _, i := range items {
@@ -118,8 +119,8 @@ func (r *Resolver) project(items []item, distinct bool) *Derived {
 	return r.settleDerived(flattened(d), columns, at)
 }
 
-// flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a chain of WITH
-// that hands rows on is as deep as what it does to them.
+// flattened is a select of another's columns, as they are or computed and filtered, as one select where it can be: a
+// chain of WITH that hands rows on is as deep as what it does to them.
 func flattened(d *fragment.Query) *fragment.Query {
 	if d.Grouped || len(d.Relations) != 1 || d.Relations[0].Query == nil {
 		return d

@@ -8,8 +8,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Regrouped is a resolver for what reads the rows of a derived relation of r's: names are r's, and what they stand for is what the
-// relation has of it.
+// Regrouped is a resolver for what reads the rows of a derived relation of r's: names are r's, and what they stand for
+// is what the relation has of it.
 func (r *Resolver) Regrouped(d *fragment.Query, at syntax.Position) *Resolver {
 	over := &Resolver{Catalog: r.Catalog, Scope: r.Scope, behind: r, moved: d}
 	over.Adopt(over.settleDerived(d, nil, at), r.Sources[0].Alias, at)

@@ -21,8 +21,8 @@ func (s *Scope) HandOver(from, to *syntax.Query) {
 	}
 }
 
-// Read reads the rows of a SELECT over patients that stands so deep within others, and keeps them for its plan. Without FROM
-// there are none.
+// Read reads the rows of a SELECT over patients that stands so deep within others, and keeps them for its plan. Without
+// FROM there are none.
 func (s *Scope) Read(q *syntax.Query, v *Vocabulary, depth int) *Resolver {
 	in := s.kept[q]
 	if in == nil {
@@ -45,8 +45,8 @@ func (s *Scope) find(name string) *Scope {
 	return nil
 }
 
-// maxReads bounds how often names of WITH are read while a statement is planned: each stands for its whole query, so a chain
-// in which each reads the one before twice would grow by powers of two.
+// maxReads bounds how often names of WITH are read while a statement is planned: each stands for its whole query, so a
+// chain in which each reads the one before twice would grow by powers of two.
 const maxReads = 2000
 
 func (s *Scope) meant(at syntax.Position) *syntax.Query {

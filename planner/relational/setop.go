@@ -124,8 +124,8 @@ func commonType(all []*Derived, i int, at syntax.Position) value.Type {
 	return common
 }
 
-// comparable reports whether rows of patients may be put together: the patient's id stands in one place, or, where rows are not
-// compared or are told apart by something that one patient has, such as a visit, in none.
+// comparable reports whether rows of patients may be put together: the patient's id stands in one place, or, where rows
+// are not compared or are told apart by something that one patient has, such as a visit, in none.
 func (r *Resolver) comparable(how fragment.SetOp, sides []*Resolver, items [][]item) bool {
 	place := func(k int) int {
 		return slices.IndexFunc(items[k], func(i item) bool { return sides[k].ReadsPatientID(i.expr) })

@@ -76,8 +76,8 @@ func anyOf(at syntax.Position, conditions []*expr.Expr) *expr.Expr {
 	return scalar.Apply(at, expr.OpOr, conditions...)
 }
 
-// unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of the
-// query has the others. Of no row, a NULL is in none, for sure.
+// unknown is the condition under which (a, b) IN (query) is NULL: some of the values before it are NULL, and a row of
+// the query has the others. Of no row, a NULL is in none, for sure.
 func (r *Resolver) unknown(t *syntax.Expr, left []*expr.Expr) *expr.Expr {
 	var nullable []int
 	for i, x := range left {
@@ -167,7 +167,8 @@ func (r *Resolver) correlated(q *syntax.Query, at syntax.Position) (*Resolver, [
 
 func isCount(t *syntax.Expr) bool { return t.IsAggregate() && t.Name == "count" }
 
-// absentOfNone reports whether what is computed from aggregates is NULL where there is no row, as that of a left join is.
+// absentOfNone reports whether what is computed from aggregates is NULL where there is no row, as that of a left join
+// is.
 func absentOfNone(t *syntax.Expr) bool {
 	switch {
 	case t.IsAggregate():
@@ -261,9 +262,10 @@ func (r *Resolver) splitCorrelation(around *Resolver, known []correlation, at sy
 	return pairs
 }
 
-// nearer rewrites a condition that reads a query further out than the one directly around. A patient's id is that of the query
-// around, which is of the same patient or is refused. A table with a key is read again by the query around, tied to the row
-// further out by its key: there is one such row, so that the query around has no other rows than before.
+// nearer rewrites a condition that reads a query further out than the one directly around. A patient's id is that of
+// the query around, which is of the same patient or is refused. A table with a key is read again by the query around,
+// tied to the row further out by its key: there is one such row, so that the query around has no other rows than
+// before.
 func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Source, at syntax.Position) *expr.Expr {
 	return c.Replace(func(e *expr.Expr) *expr.Expr {
 		if e.Op != expr.OpColumn || r.Has(e.Relation) || around.Has(e.Relation) {
@@ -304,9 +306,9 @@ func (r *Resolver) nearer(around *Resolver, c *expr.Expr, known map[string]*Sour
 // Has reports whether the relation is one of the sources.
 func (r *Resolver) Has(relation string) bool { return r.Of(relation) != nil }
 
-// copiesOf reads again, within the subquery, the tables around that its conditions compare by other than equality. Each row of such
-// a table is told by its key; without one, by the patient and the columns that the conditions read: rows that are alike in these
-// are one there.
+// copiesOf reads again, within the subquery, the tables around that its conditions compare by other than equality. Each
+// row of such a table is told by its key; without one, by the patient and the columns that the conditions read: rows
+// that are alike in these are one there.
 func (r *Resolver) copiesOf(around *Resolver, conditions []*expr.Expr, pairs *[]correlation, at syntax.Position) map[string]*Source {
 	read := map[string][]string{}
 	var outer []*Source

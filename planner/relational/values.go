@@ -11,8 +11,9 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with what
-// the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are written makes no difference.
+// VALUES, and a SELECT without FROM, are public rows: a list of codes that a researcher brings along, and joins with
+// what the hospitals have. In a plan they are rows of constants, in one order, so that the order in which they are
+// written makes no difference.
 
 // ReadsNoTable reports whether a SELECT reads no table.
 func ReadsNoTable(s *syntax.Select) bool {

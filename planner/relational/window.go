@@ -53,7 +53,8 @@ func withDefault(t *syntax.Expr) *syntax.Expr {
 	return syntax.NewOperator("case", syntax.NewOperator("is null", &there), t.Args[2], &x)
 }
 
-// byNumbers writes PERCENT_RANK, CUME_DIST and NTILE by the number of a row and how many there are; nil where t is none of them.
+// byNumbers writes PERCENT_RANK, CUME_DIST and NTILE by the number of a row and how many there are; nil where t is none
+// of them.
 func byNumbers(t *syntax.Expr) *syntax.Expr {
 	arguments, known := map[string]int{"percent_rank": 0, "cume_dist": 0, "ntile": 1}[t.Name]
 	if t.Over == nil || !known {

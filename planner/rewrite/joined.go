@@ -8,17 +8,19 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// A SELECT that aggregates over patients and joins them with what is no patient's can be the same release, joined afterwards:
+// A SELECT that aggregates over patients and joins them with what is no patient's can be the same release, joined
+// afterwards:
 //
 //	SELECT k, COUNT(t.x) FROM public p LEFT JOIN patients t ON c WHERE w GROUP BY k
 //	SELECT k, n FROM (SELECT DISTINCT k FROM public p WHERE w) LEFT JOIN
 //	  (SELECT k, COUNT(t.x) AS n FROM public p JOIN patients t ON c WHERE w GROUP BY k) USING (k)
 //
-//	SELECT k, COUNT(*) FROM patients t JOIN (SELECT k AS top, COUNT(*) FROM … GROUP BY k ORDER BY 2 DESC LIMIT 5) a ON k = top GROUP BY k
+//	SELECT k, COUNT(*) FROM patients t
+//	JOIN (SELECT k AS top, COUNT(*) FROM … GROUP BY k ORDER BY 2 DESC LIMIT 5) a ON k = top GROUP BY k
 //	SELECT k, n FROM (SELECT k, COUNT(*) AS n FROM patients t GROUP BY k) JOIN (SELECT … LIMIT 5) a ON k = top
 //
-// In the first, k and w read p alone, and the aggregates columns of t. Where groups are not declared, those of too few patients to be
-// shown are NULL, for they may have some. The second is how some tools ask for the largest groups.
+// In the first, k and w read p alone, and the aggregates columns of t. Where groups are not declared, those of too few
+// patients to be shown are NULL, for they may have some. The second is how some tools ask for the largest groups.
 
 // Columns tells the names of a table's columns, in lower case; nil where there is no such table.
 type Columns func(table string) []string
@@ -38,13 +40,14 @@ type joining struct {
 	failed  bool
 }
 
-// PublicFirst returns the query with LEFT JOINs from public tables to patients' rows as releases that are joined afterwards, and whether
-// it has found one.
+// PublicFirst returns the query with LEFT JOINs from public tables to patients' rows as releases that are joined
+// afterwards, and whether it has found one.
 func PublicFirst(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 	return apart(q, columns, (*joining).publicFirst)
 }
 
-// LargestGroups returns the query with joins of patients with their largest groups done afterwards, and whether it has found one.
+// LargestGroups returns the query with joins of patients with their largest groups done afterwards, and whether it has
+// found one.
 func LargestGroups(q *syntax.Query, columns Columns) (*syntax.Query, bool) {
 	return apart(q, columns, (*joining).largestGroups)
 }

@@ -141,8 +141,8 @@ func SortedUnique(args []*expr.Expr) []*expr.Expr {
 	return unique
 }
 
-// Canonical is a text by which expressions, and what is made of them, stand in one order, and of which digests are made.
-// Two expressions share it if and only if they are the same; Equal finds that sooner.
+// Canonical is a text by which expressions, and what is made of them, stand in one order, and of which digests are
+// made. Two expressions share it if and only if they are the same; Equal finds that sooner.
 func Canonical(x any) string {
 	b, err := json.Marshal(x)
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Arrays are lists that x = ANY (…) and x <> ALL (…) compare with: ARRAY[1, 2], '{1,2}', a parameter, or a cast of one. They are no
-// values: an element takes its type from what it is compared with, as in IN (…), whatever type a cast names.
+// Arrays are lists that x = ANY (…) and x <> ALL (…) compare with: ARRAY[1, 2], '{1,2}', a parameter, or a cast of one.
+// They are no values: an element takes its type from what it is compared with, as in IN (…), whatever type a cast
+// names.
 
 // array reads an array behind ANY ( or ALL (, and compares left with its elements. ok is false where none stands there.
 func (p *parser) array(left *Expr, negated bool) (x *Expr, ok bool) {

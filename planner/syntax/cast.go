@@ -91,8 +91,8 @@ var castTypes = map[string]value.Type{
 	"timestamp without time zone": value.TypeTimestamp,
 }
 
-// instant is a moment with or without a zone as a time in UTC, which is the zone of all that is asked here: of a text that
-// drivers write, and of a parameter, whose value has been brought there. Nil: it is neither.
+// instant is a moment with or without a zone as a time in UTC, which is the zone of all that is asked here: of a text
+// that drivers write, and of a parameter, whose value has been brought there. Nil: it is neither.
 func instant(x *Expr) *Expr {
 	if !x.Text {
 		if x.Kind != Literal && x.Kind != Placeholder {

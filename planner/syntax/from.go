@@ -262,7 +262,8 @@ func (p *parser) lockHint() {
 	}
 }
 
-// series reads GENERATE_SERIES(from, to[, step]) of constants as rows of constants, whose column is called as the table is.
+// series reads GENERATE_SERIES(from, to[, step]) of constants as rows of constants, whose column is called as the table
+// is.
 func (p *parser) series(f From) []From {
 	t := p.take()
 	p.i++

@@ -106,8 +106,8 @@ func equalities(on *Expr, fn func(a, b *Expr)) {
 	}
 }
 
-// presence is a side of an equality which reads columns of these tables and of no other, where the other side reads none of
-// them, and which is NULL where these are; nil where there is none.
+// presence is a side of an equality which reads columns of these tables and of no other, where the other side reads
+// none of them, and which is NULL where these are; nil where there is none.
 func presence(on *Expr, tables []string, strict func(*Expr) bool) (side *Expr) {
 	equalities(on, func(a, b *Expr) {
 		switch {
@@ -148,8 +148,8 @@ func coalesced(e *Expr) []string {
 	return []string{""}
 }
 
-// readJoint makes COALESCE of columns that a FULL JOIN says are equal the column which holds it. So a patient's id is known to
-// be one, whichever side it is of.
+// readJoint makes COALESCE of columns that a FULL JOIN says are equal the column which holds it. So a patient's id is
+// known to be one, whichever side it is of.
 func (s *Select) readJoint() {
 	var joint []jointColumn
 	for _, f := range s.From {

@@ -8,7 +8,8 @@ import (
 )
 
 // Lists of constants that stand for rows, in FROM or as all that SELECT asks for: UNNEST(ARRAY[1, 2]), UNNEST([1, 2]),
-// EXPLODE(ARRAY(1, 2)), FLATTEN(ARRAY_CONSTRUCT(1, 2)), GENERATE_SERIES(1, 9), EXPLODE(SEQUENCE(1, 9)) and UNNEST(GENERATE_ARRAY(1, 9)).
+// EXPLODE(ARRAY(1, 2)), FLATTEN(ARRAY_CONSTRUCT(1, 2)), GENERATE_SERIES(1, 9), EXPLODE(SEQUENCE(1, 9)) and
+// UNNEST(GENERATE_ARRAY(1, 9)).
 
 // listAt reports whether a list that stands for rows comes so many tokens ahead.
 func (p *parser) listAt(ahead int) bool {

@@ -17,7 +17,8 @@ import (
 // ordersRows are the aggregates whose arguments may be followed by ORDER BY.
 var ordersRows = words("string_agg listagg group_concat array_agg first last any_value")
 
-// orderedArguments reads what may follow the arguments of such an aggregate: IGNORE NULLS, ORDER BY, LIMIT and SEPARATOR.
+// orderedArguments reads what may follow the arguments of such an aggregate: IGNORE NULLS, ORDER BY, LIMIT and
+// SEPARATOR.
 func (p *parser) orderedArguments(of *Expr, args []*Expr) []*Expr {
 	if p.accept("ignore", "nulls") {
 		of.Filter = negation(NewOperator("is null", args[0]), true)
@@ -102,8 +103,8 @@ func turned(orders []Order) []Order {
 	return all
 }
 
-// counted writes SIZE(COLLECT_SET(x)) and its like as COUNT(DISTINCT x): how many values a list has, which is not shown. Lists have
-// no NULLs in Spark and Snowflake; in PostgreSQL they have.
+// counted writes SIZE(COLLECT_SET(x)) and its like as COUNT(DISTINCT x): how many values a list has, which is not
+// shown. Lists have no NULLs in Spark and Snowflake; in PostgreSQL they have.
 func (p *parser) counted(t *Expr) *Expr {
 	if len(t.Args) == 0 || t.Args[0].Kind != Call || t.Over != nil || t.Filter != nil || t.Distinct || !listSizes[t.Name] {
 		return t

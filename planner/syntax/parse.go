@@ -27,8 +27,8 @@ type parser struct {
 // Parse reads one statement of PostgreSQL's dialect. The error is always an *Error.
 func Parse(sql string) (s *Statement, err error) { return ParseIn(sql, PostgreSQL) }
 
-// ParseIn reads one statement of a dialect; the zero value is PostgreSQL's. What the dialect decides is decided here: the
-// statement has one meaning. The error is always an *Error.
+// ParseIn reads one statement of a dialect; the zero value is PostgreSQL's. What the dialect decides is decided here:
+// the statement has one meaning. The error is always an *Error.
 func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	defer Catch(&err)
 	d, ok := ParseDialect(string(d))

@@ -9,7 +9,8 @@ import (
 
 // What other databases write in FROM, and what it stands for.
 
-// semiJoin reads [LEFT] SEMI JOIN t ON … and ANTI, which say that there is a row of t, or none. reports whether one comes.
+// semiJoin reads [LEFT] SEMI JOIN t ON … and ANTI, which say that there is a row of t, or none. reports whether one
+// comes.
 func (p *parser) semiJoin(left []From) bool {
 	i := p.i
 	p.accept("left")
@@ -61,8 +62,8 @@ func (p *parser) semiJoined(where *Expr) *Expr {
 	return NewOperator("and", all...)
 }
 
-// pivot reads PIVOT (COUNT(x) FOR y IN (1, 2 AS two)) behind a query. It groups by the columns of the query that it does not
-// read, and has a column for each value.
+// pivot reads PIVOT (COUNT(x) FOR y IN (1, 2 AS two)) behind a query. It groups by the columns of the query that it
+// does not read, and has a column for each value.
 func (p *parser) pivot(f *From) {
 	t := p.take()
 	p.i++

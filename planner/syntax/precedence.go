@@ -63,8 +63,8 @@ func (s *sequence) precedence() *Expr {
 	return s.tree(statement.(*sqlparser.Select).SelectExprs[0].(*sqlparser.AliasedExpr).Expr)
 }
 
-// single returns the tree of one operator, for which there is no precedence to settle; nil where sqlparser names it. A parser of
-// sqlparser's takes 25 kB, and a statement may have thousands of operators in parentheses.
+// single returns the tree of one operator, for which there is no precedence to settle; nil where sqlparser names it. A
+// parser of sqlparser's takes 25 kB, and a statement may have thousands of operators in parentheses.
 func (s *sequence) single() *Expr {
 	x := s.operands[0]
 	if len(s.operands) == 1 {

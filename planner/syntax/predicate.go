@@ -138,8 +138,8 @@ func (p *parser) compare(left *Expr, t token) *Expr {
 	return comparison(name, left, right)
 }
 
-// comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i is
-// x > y + i.
+// comparison is x = y and its like. A difference of times that is compared with an interval is not computed: x - y > i
+// is x > y + i.
 func comparison(name string, x, y *Expr) *Expr {
 	difference := func(t *Expr) bool {
 		return len(t.Args) == 2 && (t.Kind == Operator && t.Name == "-" && t.Args[1].Kind != Interval || t.Kind == Call && t.Name == "age")

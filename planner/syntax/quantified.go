@@ -6,11 +6,13 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// extreme reads x > ALL (SELECT y …) and its like by the row that decides it, the greatest or the least y. No row makes ALL true
-// and ANY false; a NULL makes unknown what no other row decides, as the SQL standard says:
+// extreme reads x > ALL (SELECT y …) and its like by the row that decides it, the greatest or the least y. No row makes
+// ALL true and ANY false; a NULL makes unknown what no other row decides, as the SQL standard says:
 //
-//	x > ALL: CASE WHEN there is no row THEN true WHEN NOT x > MAX(y) THEN false WHEN a y is NULL THEN NULL ELSE x > MAX(y) END
-//	x > ANY: CASE WHEN there is no row THEN false WHEN x > MIN(y) THEN true WHEN a y is NULL THEN NULL ELSE x > MIN(y) END
+//	x > ALL: CASE WHEN there is no row THEN true WHEN NOT x > MAX(y) THEN false
+//	         WHEN a y is NULL THEN NULL ELSE x > MAX(y) END
+//	x > ANY: CASE WHEN there is no row THEN false WHEN x > MIN(y) THEN true
+//	         WHEN a y is NULL THEN NULL ELSE x > MIN(y) END
 func (p *parser) extreme(left *Expr, t, word token) *Expr {
 	all := word.is("all")
 	q := p.subquery()

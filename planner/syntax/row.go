@@ -79,9 +79,9 @@ func (p *parser) inOrder(left []*Expr, t token) *Expr {
 	return x
 }
 
-// overlaps is (a, b) OVERLAPS (c, d) of periods whose ends may stand either way round: each is without its end, unless it
-// is one instant. Of a period of which one end is NULL, the other is its beginning, as PostgreSQL has it: what is certain
-// without the end is said, and the rest is unknown.
+// overlaps is (a, b) OVERLAPS (c, d) of periods whose ends may stand either way round: each is without its end, unless
+// it is one instant. Of a period of which one end is NULL, the other is its beginning, as PostgreSQL has it: what is
+// certain without the end is said, and the rest is unknown.
 func (p *parser) overlaps(left []*Expr) *Expr {
 	right := p.otherRow(2)
 	none := &Expr{Kind: Literal, At: left[0].At}

@@ -237,7 +237,8 @@ func (s *scanner) quoted(t sqltoken.Token, start int) {
 	s.add(kind, text, start, len(t.Text))
 }
 
-// name adds a quoted name. Names are found whatever the case of their letters; the answer has a column's as it is written.
+// name adds a quoted name. Names are found whatever the case of their letters; the answer has a column's as it is
+// written.
 func (s *scanner) name(text string, start, length int) {
 	if text == "" {
 		Refuse(CodeSyntax, s.at(start, 1), "", "this name is empty")
@@ -249,8 +250,8 @@ func (s *scanner) name(text string, start, length int) {
 	s.tokens[len(s.tokens)-1].written = text
 }
 
-// bracketed gives the place after a name in brackets, as SQL Server writes names, or 0 where the bracket is another: stuck
-// to what stands before it, it is an array's. numbers: [8507] is a name, too.
+// bracketed gives the place after a name in brackets, as SQL Server writes names, or 0 where the bracket is another:
+// stuck to what stands before it, it is an array's. numbers: [8507] is a name, too.
 func bracketed(text string, at int, numbers bool) int {
 	if at > 0 {
 		if r, _ := utf8.DecodeLastRuneInString(text[:at]); r == '_' || r == ')' || r == ']' || r == '"' || r == '}' ||

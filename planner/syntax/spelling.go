@@ -190,8 +190,8 @@ var truncated = map[string]string{
 	"yyyy": "year", "yy": "year", "q": "quarter", "mm": "month", "mon": "month", "iw": "week", "dd": "day", "ddd": "day",
 }
 
-// monthsBetween is MONTHS_BETWEEN(a, b) of dates: whole where both are the same day of the month, or its last; else a day
-// is a 31st of a month.
+// monthsBetween is MONTHS_BETWEEN(a, b) of dates: whole where both are the same day of the month, or its last; else a
+// day is a 31st of a month.
 func monthsBetween(a, b *Expr) *Expr {
 	call := func(name string, x *Expr) *Expr { return &Expr{Kind: Call, Name: name, At: x.At, Args: []*Expr{x}} }
 	number := func(v value.Value) *Expr { return NewLiteral(a.At, v) }

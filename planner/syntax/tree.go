@@ -133,7 +133,8 @@ type Order struct {
 	Nulls      string // first, last, or "" for the default
 }
 
-// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is there has it.
+// jointColumn is a column of a FULL JOIN that holds COALESCE of columns which ON says are equal: whichever side is
+// there has it.
 type jointColumn struct {
 	name string
 	of   []string // such as a.x, sorted

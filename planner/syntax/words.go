@@ -19,7 +19,8 @@ func Keywords() []string { return slices.Sorted(maps.Keys(reserved)) }
 var contextual = words(`cube date escape extract filter first following grouping interval last materialized nulls over partition preceding
 	range rollup row rows sets timestamp to unbounded values within`)
 
-// Words lists all words that queries are made of, in lower case, by name: keywords, and those that may be names elsewhere.
+// Words lists all words that queries are made of, in lower case, by name: keywords, and those that may be names
+// elsewhere.
 func Words() []string { return slices.Sorted(maps.Keys(merged(reserved, contextual))) }
 
 func merged(sets ...map[string]bool) map[string]bool {

@@ -67,8 +67,8 @@ var ada = Session{User: "ada", Database: "trial", Process: 7, Setting: func(name
 	return map[string]string{"epsilon": "0.5", "server_version_num": "150000", "search_path": "public"}[name]
 }}
 
-// TestQuestions reads testdata: a question (hollow: about patients, for its columns alone), and its columns with their OIDs and rows, or
-// why it is not covered: in this process, and in workers.
+// TestQuestions reads testdata: a question (hollow: about patients, for its columns alone), and its columns with their
+// OIDs and rows, or why it is not covered: in this process, and in workers.
 func TestQuestions(t *testing.T) {
 	t.Run("here", func(t *testing.T) { testQuestions(t, open(t)) })
 	t.Run("apart", func(t *testing.T) { testQuestions(t, start(t, Memory)) })
@@ -291,7 +291,8 @@ func TestOtherTokens(t *testing.T) {
 	}
 }
 
-// Where the catalog tells hospitals apart, the hospital's name is a column of each table with patients, as queries may use it.
+// Where the catalog tells hospitals apart, the hospital's name is a column of each table with patients, as queries may
+// use it.
 func TestHospital(t *testing.T) {
 	c := testcatalog.Parse(t, strings.Replace(testCatalog, "tables:", "hospital_column: true\ntables:", 1))
 	d, err := Open(context.Background(), c)

@@ -282,8 +282,8 @@ func (r *rewriter) closed() bool {
 	return false
 }
 
-// table writes a table of the federation: table, schema.table or catalog.schema.table. Before columns, schema and catalog
-// are left out.
+// table writes a table of the federation: table, schema.table or catalog.schema.table. Before columns, schema and
+// catalog are left out.
 func (r *rewriter) table(after bool) bool {
 	at := r.at
 	if !after && r.peek(0).Name() == r.session.Database && r.peek(1).Is(".") {

@@ -72,7 +72,8 @@ func (r *rewriter) systemColumn(name string, after bool) bool {
 	return true
 }
 
-// listed tells that the column here stands alone in a list of what is selected, and so gives the answer's column its name.
+// listed tells that the column here stands alone in a list of what is selected, and so gives the answer's column its
+// name.
 func (r *rewriter) listed() bool {
 	before := r.at - 1
 	if before > 0 && r.tokens[before].Is(".") {

@@ -25,8 +25,8 @@ var Role = worker.Serve(serve)
 // processes is how many questions are answered at once; others wait. Each has one core at most.
 const processes = 4
 
-// Memory is the ceiling of one of the processes in bytes, if nothing else is wanted. DuckDB may use 128 MB of it; the rest
-// is for what it does not count, as what it computes while it prepares.
+// Memory is the ceiling of one of the processes in bytes, if nothing else is wanted. DuckDB may use 128 MB of it; the
+// rest is for what it does not count, as what it computes while it prepares.
 const Memory = 256 << 20
 
 // batchRows is how many rows a message has.

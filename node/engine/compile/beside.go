@@ -9,10 +9,11 @@ import (
 	"github.com/intramuros/intramuros/internal/fragment"
 )
 
-// Trino compiles what a join tests into one method, and fails where that is larger than the JVM's methods may be (64 KiB). Into it goes
-// whatever is asked of the joined rows, at any place above: a condition that reads a column is moved down to the join and reads what the
-// column is computed from. So of a select that computes much, what is long is computed beside the join, by an UNNEST, which no condition
-// passes. How long the SQL is decides it, thus the statement alone.
+// Trino compiles what a join tests into one method, and fails where that is larger than the JVM's methods may be (64
+// KiB). Into it goes whatever is asked of the joined rows, at any place above: a condition that reads a column is moved
+// down to the join and reads what the column is computed from. So of a select that computes much, what is long is
+// computed beside the join, by an UNNEST, which no condition passes. How long the SQL is decides it, thus the statement
+// alone.
 
 // beside names the relation of what is computed beside a join.
 const beside = "intramuros_beside"
@@ -51,7 +52,8 @@ func (c *compiler) join(relations []fragment.Relation, filter *expr.Expr, column
 	return j
 }
 
-// moveBeside computes beside the joins what is long. The condition of a left join says which rows are joined, and can be nowhere else.
+// moveBeside computes beside the joins what is long. The condition of a left join says which rows are joined, and can
+// be nowhere else.
 func (c *compiler) moveBeside(j *joined, relations []fragment.Relation, filter *expr.Expr) {
 	moved := func(sql string) string {
 		if len(sql) <= short {

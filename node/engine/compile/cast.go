@@ -53,7 +53,8 @@ const postgresNumber = 1000
 const ExistingDate = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))` +
 	`|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`
 
-// A time of the day in a hospital's text, and what may follow it where it is an instant, as regular expressions of all engines.
+// A time of the day in a hospital's text, and what may follow it where it is an instant, as regular expressions of all
+// engines.
 const (
 	TextTime   = `([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?`
 	TextOffset = `(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)`

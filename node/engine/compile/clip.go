@@ -10,8 +10,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// How patients are clipped, in each block of partial aggregates by itself: internal/fragment has the definition, and why nothing
-// else may stand between the parts that are measured and those that are added up.
+// How patients are clipped, in each block of partial aggregates by itself: internal/fragment has the definition, and
+// why nothing else may stand between the parts that are measured and those that are added up.
 
 // scalars lists the partial aggregates of one integer.
 func (c *compiler) scalars(f *fragment.Fragment) []int {
@@ -125,8 +125,8 @@ func (c *compiler) beyond(p fragment.Partial, a string) string {
 	return fmt.Sprintf("CASE WHEN f = %d THEN 0 ELSE CAST(%s AS BIGINT) END", fragment.Whole, part)
 }
 
-// present is the test that a patient counts at all where groups are not declared: of whom too little is left makes no group
-// appear, and so counts in none that others make appear. Empty: all count.
+// present is the test that a patient counts at all where groups are not declared: of whom too little is left makes no
+// group appear, and so counts in none that others make appear. Empty: all count.
 func present(f *fragment.Fragment, p *fragment.Proof) string {
 	i := selecting(f, p)
 	if i < 0 || p.Unclipped {

@@ -113,8 +113,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestBeside: what a select of joined rows computes on Trino stands beside the joins, not where Trino would compile it into them, unless it
-// is short in all. What a left join must test itself is refused where it is long.
+// TestBeside: what a select of joined rows computes on Trino stands beside the joins, not where Trino would compile it
+// into them, unless it is short in all. What a left join must test itself is refused where it is long.
 func TestBeside(t *testing.T) {
 	in := func(relation, column string, n int) *expr.Expr {
 		args := []*expr.Expr{expr.Column(relation, column, value.TypeText)}
@@ -169,7 +169,8 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by powers.
+// TestOnce nests operations whose guards read their operands several times: their SQL grows in proportion, not by
+// powers.
 func TestOnce(t *testing.T) {
 	n, x, s, day := expr.Column("p", "id", value.TypeInt), expr.Column("e", "free", value.TypeFloat), expr.Column("e", "kind", value.TypeText), expr.Column("e", "day", value.TypeDate)
 	one, half := expr.Literal(value.Int(1)), expr.Literal(value.Float(0.5))
@@ -323,8 +324,8 @@ func TestLinesOfTexts(t *testing.T) {
 	}
 }
 
-// TestPulled: where a column would grow by powers from one derived relation to the next, because the engine puts it into the
-// places that read it, its select is kept apart.
+// TestPulled: where a column would grow by powers from one derived relation to the next, because the engine puts it
+// into the places that read it, its select is kept apart.
 func TestPulled(t *testing.T) {
 	for name, d := range map[string]*compile.Dialect{"DuckDB": compile.DuckDB, "PostgreSQL": compile.PostgreSQL} {
 		for levels, apart := range map[int]bool{1: false, 4: true} {

@@ -27,8 +27,9 @@ type Dialect struct {
 	bytes   string                 // the length of a text in bytes, or in characters where these are not told
 	// apart keeps a select within another from being merged with it; empty: it never is where it would grow.
 	apart string
-	// pulled bounds the SQL of a column where the engine puts it into the places that read it, with all that its own places
-	// hold: over several levels of queries, a column that is read twice at each would grow by powers. What is larger is kept apart.
+	// pulled bounds the SQL of a column where the engine puts it into the places that read it, with all that its own
+	// places hold: over several levels of queries, a column that is read twice at each would grow by powers. What is
+	// larger is kept apart.
 	pulled int
 	// inlines: the engine does so with columns of whole numbers that it aggregates.
 	inlines  bool
@@ -65,8 +66,8 @@ type Dialect struct {
 	days bool
 	// maxSQL bounds the text of one expression.
 	maxSQL int
-	// joins bounds the SQL that a select of joined rows computes in its own place; what is beyond is computed beside the joins, see
-	// compiler.join. 0: engines bound nothing.
+	// joins bounds the SQL that a select of joined rows computes in its own place; what is beyond is computed beside the
+	// joins, see compiler.join. 0: engines bound nothing.
 	joins int
 	// underflows: a product that is nearer to zero than any float64 but zero raises.
 	underflows bool

@@ -32,6 +32,6 @@
 //
 // What an expression means is expr.Evaluate, and no row's value makes it raise: no argument that an engine's function
 // would raise on reaches it. How each engine writes each operation stands in one table for each family of package expr:
-// logic.go, numbers.go, dates.go, texts.go and cast.go. A guard is left out only where fragment.NewEnforced says that it
-// is never needed.
+// logic.go, numbers.go, dates.go, texts.go and cast.go. A guard is left out only where fragment.NewEnforced says that
+// it is never needed.
 package compile

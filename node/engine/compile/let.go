@@ -9,9 +9,10 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 )
 
-// Guards read what they guard several times. Written out, an operand would double with each operation around it, and engines take more
-// than linear time for what is nested: DuckDB's optimizer took minutes for a statement of 150 characters. So what is long and read more
-// than once gets a name (LET), in the way of each engine, and SQL grows in proportion to the expression.
+// Guards read what they guard several times. Written out, an operand would double with each operation around it, and
+// engines take more than linear time for what is nested: DuckDB's optimizer took minutes for a statement of 150
+// characters. So what is long and read more than once gets a name (LET), in the way of each engine, and SQL grows in
+// proportion to the expression.
 
 // maxRepeated is how long SQL may be that is written more than once.
 const maxRepeated = 160
@@ -19,9 +20,9 @@ const maxRepeated = 160
 // let is a name for an operand.
 type let struct{ name, operand string }
 
-// mark stands before a name of let until the SQL is whole. Names are looked for in SQL and replaced there, and a text of the
-// researcher's may read as one does: it must not be taken for it, or what replaces it stands outside of its quotes. Text and
-// Name refuse this character, so that nothing but variable writes it.
+// mark stands before a name of let until the SQL is whole. Names are looked for in SQL and replaced there, and a text
+// of the researcher's may read as one does: it must not be taken for it, or what replaces it stands outside of its
+// quotes. Text and Name refuse this character, so that nothing but variable writes it.
 const mark = "\x00"
 
 func (c *compiler) variable() string {
@@ -40,7 +41,8 @@ func unmarked(sql string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(sql, newline, "\n"), mark, "")
 }
 
-// repeated gives names to arguments that are long and that the format reads more than once, and what puts them around the SQL.
+// repeated gives names to arguments that are long and that the format reads more than once, and what puts them around
+// the SQL.
 func (c *compiler) repeated(format string, args []any) ([]any, func(string) string) {
 	var lets []let
 	if !c.aggregating {
@@ -64,8 +66,8 @@ func (c *compiler) repeated(format string, args []any) ([]any, func(string) stri
 	}
 }
 
-// shared returns a CASE whose value and whose condition's operand are one expression where they are the same, as NULLIF's are, and its
-// arguments, such that an operand comes before the condition that reads it.
+// shared returns a CASE whose value and whose condition's operand are one expression where they are the same, as
+// NULLIF's are, and its arguments, such that an operand comes before the condition that reads it.
 func shared(e *expr.Expr) (*expr.Expr, []*expr.Expr) {
 	if e.Op != expr.OpCase {
 		return e, e.Args

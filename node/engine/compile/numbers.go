@@ -57,8 +57,8 @@ func (c *compiler) trinoPlus(e *expr.Expr) code {
 	return c.arithmetic(e)
 }
 
-// arithmetic writes +, -, * and /. Where a float's operation cannot hide an argument that is NaN or infinite, the check is
-// left to its consumer.
+// arithmetic writes +, -, * and /. Where a float's operation cannot hide an argument that is NaN or infinite, the check
+// is left to its consumer.
 func (c *compiler) arithmetic(e *expr.Expr) code {
 	if e.Type == value.TypeInt {
 		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql
@@ -89,7 +89,8 @@ func (c *compiler) overflows(e *expr.Expr) bool {
 
 func without(f expr.Range, x float64) bool { return x < f.Lower || x > f.Upper }
 
-// intDivide is for engines that write a quotient of ints so. -1 as a divisor is written apart where the least int may stand above it.
+// intDivide is for engines that write a quotient of ints so. -1 as a divisor is written apart where the least int may
+// stand above it.
 func intDivide(quotient string) func(*compiler, *expr.Expr) code {
 	return func(c *compiler, e *expr.Expr) code {
 		a, b := c.expr(e.Args[0]).sql, c.expr(e.Args[1]).sql

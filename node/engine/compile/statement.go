@@ -68,7 +68,8 @@ func (c *compiler) statement(f *fragment.Fragment, p *fragment.Proof) string {
 	return "WITH " + strings.Join(steps, ",\n") + "\n" + final
 }
 
-// grouped gives the columns by which rows are grouped, the patient and the keys, and the tests that the keys are declared.
+// grouped gives the columns by which rows are grouped, the patient and the keys, and the tests that the keys are
+// declared.
 func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []string) {
 	columns = []column{{c.whole(f.Patient), "patient"}}
 	for i, k := range f.Keys {
@@ -81,7 +82,8 @@ func (c *compiler) grouped(f *fragment.Fragment) (columns []column, tests []stri
 	return columns, tests
 }
 
-// key gives what rows are grouped by. A text that may be longer than keys are is cut, unless only declared ones are kept.
+// key gives what rows are grouped by. A text that may be longer than keys are is cut, unless only declared ones are
+// kept.
 func (c *compiler) key(k fragment.Key) string {
 	s := c.whole(k.Expr)
 	if isText(k.Expr) && len(k.Domain) == 0 {
@@ -227,9 +229,9 @@ func (in *inputs) add(sql string) string {
 	return name
 }
 
-// last gives the column of the whole number with this SQL, within [lower, upper] and less center, whatever the SQL gives;
-// NULL where that is. It is what every integer passes before it enters a sum: nothing that is believed of the number
-// may leave it out (internal/fragment has the rule).
+// last gives the column of the whole number with this SQL, within [lower, upper] and less center, whatever the SQL
+// gives; NULL where that is. It is what every integer passes before it enters a sum: nothing that is believed of the
+// number may leave it out (internal/fragment has the rule).
 func (c *compiler) last(in *inputs, sql string, lower, upper, center int64) string {
 	in.bounded = true
 	x, _ := in.column(&in.rows, "v", sql)
@@ -449,8 +451,8 @@ func (c *compiler) oneRow(p fragment.Partial, count, sum string) string {
 	return "count(*)"
 }
 
-// parts gives the columns of the step `parts`, what the rows of a patient in a group add up to; and of each partial aggregate
-// of one integer the part that it makes of them, bounded where it is one that may be clipped.
+// parts gives the columns of the step `parts`, what the rows of a patient in a group add up to; and of each partial
+// aggregate of one integer the part that it makes of them, bounded where it is one that may be clipped.
 func (c *compiler) parts(f *fragment.Fragment, p *fragment.Proof, counts, sums []string) (raw []column, parts map[int]string) {
 	add := func(sql, name string) string {
 		if c := (column{sql, name}); !slices.Contains(raw, c) {

@@ -65,7 +65,8 @@ func (c *compiler) grown(e *expr.Expr) string {
 	return c.cut(c.strict(e), e, expr.MaxGrown)
 }
 
-// concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much longer.
+// concat joins texts, and cuts what they make as soon as it may be longer than MaxGrown, so that no step is much
+// longer.
 func (c *compiler) concat(e *expr.Expr) code {
 	all, longest := c.grown(e.Args[0]), min(e.Args[0].Longest(), expr.MaxGrown)
 	for _, a := range e.Args[1:] {
@@ -77,8 +78,8 @@ func (c *compiler) concat(e *expr.Expr) code {
 	return c.f("(%s)", all)
 }
 
-// letters turns letters into others. The engine's own function knows more of them; where all are ASCII, it is right, and does
-// not look each character up in a list.
+// letters turns letters into others. The engine's own function knows more of them; where all are ASCII, it is right,
+// and does not look each character up in a list.
 func letters(from, to, bytes string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("CASE WHEN "+bytes+" = length(%[1]s) THEN %[2]s(%[1]s) ELSE translate(%[1]s, '%[3]s', '%[4]s') END",
@@ -86,8 +87,8 @@ func letters(from, to, bytes string) write {
 	}
 }
 
-// postgresLetters is letters: by COLLATE "C", the engine's own function knows the letters of ASCII alone, of which there are
-// 26 before the others.
+// postgresLetters is letters: by COLLATE "C", the engine's own function knows the letters of ASCII alone, of which
+// there are 26 before the others.
 func postgresLetters(from, to string) write {
 	return func(c *compiler, e *expr.Expr) code {
 		return c.f("translate(%s(%s), '%s', '%s')", string(e.Op), c.byBytes(c.strict(e.Args[0]), value.TypeText), from[26:], to[26:])

@@ -5,13 +5,14 @@ import "github.com/intramuros/intramuros/internal/expr"
 // write writes an operation, whose arguments it may repeat.
 type write func(c *compiler, e *expr.Expr) code
 
-// written is how engines write an operation. PostgreSQL and Trino write as DuckDB does where they have no way of their own.
+// written is how engines write an operation. PostgreSQL and Trino write as DuckDB does where they have no way of their
+// own.
 type written struct {
 	duckDB, postgreSQL, trino write
 }
 
-// operations picks one engine's way to write each operation, which the families of package expr list. own gives what the
-// engine has of its own.
+// operations picks one engine's way to write each operation, which the families of package expr list. own gives what
+// the engine has of its own.
 func operations(own func(written) write) map[expr.Op]write {
 	all := map[expr.Op]write{}
 	for _, family := range []map[expr.Op]written{logic, numbers, dates, texts, casts} {

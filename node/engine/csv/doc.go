@@ -10,8 +10,9 @@
 //   - it is not of the encoding, or holds U+0000, or a carriage return outside of quotes that does not end it,
 //   - it is longer than 16 MiB.
 //
-// A field is quoted if its first character is the quote. What stands between a closing quote and the next delimiter belongs to
-// the field, as spreadsheets and most programs read it; such lines are read, and counted as odd. An empty line is no record.
+// A field is quoted if its first character is the quote. What stands between a closing quote and the next delimiter
+// belongs to the field, as spreadsheets and most programs read it; such lines are read, and counted as odd. An empty
+// line is no record.
 //
 // With Multiline a record is what RFC 4180 says, read strictly: a file in which a quote is where it cannot be, or
 // does not end, is read by nobody.
@@ -22,5 +23,6 @@
 //
 //	lines = rows + rejected
 //
-// holds whatever columns a query reads. Its memory is one line and a buffer. No error holds a part of a file but the names of columns.
+// holds whatever columns a query reads. Its memory is one line and a buffer. No error holds a part of a file but the
+// names of columns.
 package csv

@@ -150,8 +150,8 @@ func marked(b []byte) string {
 	return ""
 }
 
-// unmarked tells which UTF-16 the beginning of a file without a byte order mark is, "" for none: delimiters, digits and Latin
-// letters have a byte that is zero, always on the same side. A zero here and there is none.
+// unmarked tells which UTF-16 the beginning of a file without a byte order mark is, "" for none: delimiters, digits and
+// Latin letters have a byte that is zero, always on the same side. A zero here and there is none.
 func unmarked(b []byte) string {
 	var zeros [2]int // at even and at odd offsets
 	for i, c := range b {

@@ -13,7 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Proposal is what a custodian may declare of a file: a guess from its beginning, for a person to confirm. No query reads by it.
+// Proposal is what a custodian may declare of a file: a guess from its beginning, for a person to confirm. No query
+// reads by it.
 type Proposal struct {
 	Settings *Settings // those that were declared, and those that are proposed
 	// Kinds are int, float, bool, date, timestamp or text, by column.

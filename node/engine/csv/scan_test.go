@@ -169,8 +169,8 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// A file of UTF-16 without a byte order mark is told apart from one of Windows: before a line of it is read, whatever names its
-// columns, and in a draft.
+// A file of UTF-16 without a byte order mark is told apart from one of Windows: before a line of it is read, whatever
+// names its columns, and in a draft.
 func TestUTF16WithoutMark(t *testing.T) {
 	for is, order := range map[string]unicode.Endianness{"utf-16le": unicode.LittleEndian, "utf-16be": unicode.BigEndian} {
 		encoded, err := unicode.UTF16(order, unicode.IgnoreBOM).NewEncoder().String("N°,b\n1,é\n2,Ω\n")

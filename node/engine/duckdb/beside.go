@@ -19,14 +19,14 @@ func holdsRows(name string) bool {
 	return slices.Contains(kindsOfFiles, strings.ToLower(filepath.Ext(name)))
 }
 
-// unfinished tells of a step of a path whether its name says that it is no part of a table: what begins with a point or an
-// underscore (as Spark and Hive have it: _temporary, ._part), and what Excel puts beside a file that is open.
+// unfinished tells of a step of a path whether its name says that it is no part of a table: what begins with a point or
+// an underscore (as Spark and Hive have it: _temporary, ._part), and what Excel puts beside a file that is open.
 func unfinished(step string) bool {
 	return step != "." && step != ".." && (strings.HasPrefix(step, ".") || strings.HasPrefix(step, "_") && !strings.Contains(step, "=") || strings.HasPrefix(step, "~$"))
 }
 
-// lake names whose log in a folder tells which files are rows of a table still, "" where there is none: Delta Lake, Hudi
-// and Iceberg leave files of rows that were deleted.
+// lake names whose log in a folder tells which files are rows of a table still, "" where there is none: Delta Lake,
+// Hudi and Iceberg leave files of rows that were deleted.
 func lake(folder string) string {
 	for what, pattern := range map[string]string{"Delta Lake": "_delta_log", "Hudi": ".hoodie", "Iceberg": filepath.Join("metadata", "*.metadata.json")} {
 		if found, err := filepath.Glob(filepath.Join(literal(folder), pattern)); err == nil && len(found) > 0 {
@@ -41,8 +41,8 @@ func literal(path string) string {
 	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
 }
 
-// unsettled tells why the files that a pattern finds are not the rows of a table, "" where they are: one is not finished, or a
-// log beside them says which of them count.
+// unsettled tells why the files that a pattern finds are not the rows of a table, "" where they are: one is not
+// finished, or a log beside them says which of them count.
 func unsettled(pattern string, matches []string) string {
 	root := folder(pattern)
 	if root == "" {
@@ -81,8 +81,8 @@ func (c *Config) beside() (*beside, error) {
 	return &beside{folder, entries}, nil
 }
 
-// unread tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an error
-// names one that is not read. A CSV file beside a Parquet file is told in a note.
+// unread tells of a table of the folder, by its name, whether what was found are all files that may hold its rows: an
+// error names one that is not read. A CSV file beside a Parquet file is told in a note.
 func (b *beside) unread(name string, at *engine.Place) error {
 	var matches []string
 	if at.File != "" {

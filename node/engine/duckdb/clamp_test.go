@@ -20,8 +20,9 @@ import (
 // lastClamp is how compile writes the last clamp of a row's number.
 var lastClamp = regexp.MustCompile(`CASE WHEN (v\d+) < \S+ THEN \S+ WHEN v\d+ > \S+ THEN \S+ ELSE v\d+ END`)
 
-// TestBenchClamp prints what the last clamp costs, which bounds a patient's part whatever else is known: the processor's time for the
-// same SQL with and without, in turns. BenchmarkWorkers has what a process of its own costs a statement.
+// TestBenchClamp prints what the last clamp costs, which bounds a patient's part whatever else is known: the
+// processor's time for the same SQL with and without, in turns. BenchmarkWorkers has what a process of its own costs a
+// statement.
 func TestBenchClamp(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes a minute")

@@ -74,7 +74,8 @@ func (t texts) as(column string, as value.Type) string {
 	return "coalesce(" + t.instant(x) + ", CAST(" + when(x, isoDay, "TRY_CAST("+x+" AS DATE)") + " AS TIMESTAMP))"
 }
 
-// number gives the text without its thousands' signs, and patterns of what stands before the decimals and of their sign.
+// number gives the text without its thousands' signs, and patterns of what stands before the decimals and of their
+// sign.
 func (t texts) number(x string) (text, whole, point string) {
 	whole, point = "[0-9]{1,300}", "["+t.reading.Decimal+"]"
 	if s := t.reading.Thousands; s != "" {
@@ -115,8 +116,8 @@ func iso(x string, f *csv.Format) string {
 	return "regexp_replace(" + x + ", " + quote("^"+pattern+"$") + ", " + quote(f.ISO) + ")"
 }
 
-// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one it is the time of
-// the day in the zone of the files.
+// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one it is the time
+// of the day in the zone of the files.
 func (t texts) instant(x string) string {
 	if f := t.reading.Timestamp; f != nil {
 		if f.Offset {

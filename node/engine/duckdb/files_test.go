@@ -133,7 +133,8 @@ func write(delimiter, end string, cell func(column int, s string) string) string
 
 func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// TestRightValues: five dialects of CSV, Parquet files of three writers and a database have the same rows, and nothing to report.
+// TestRightValues: five dialects of CSV, Parquet files of three writers and a database have the same rows, and nothing
+// to report.
 func TestRightValues(t *testing.T) {
 	encode := func(e interface {
 		String(string) (string, error)
@@ -318,8 +319,8 @@ func TestBlankIds(t *testing.T) {
 	}
 }
 
-// A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour later, as if
-// they had not been changed; one that they showed twice is the second.
+// A time of the day in another zone than the hospital's is that instant. One that the clocks there skipped is an hour
+// later, as if they had not been changed; one that they showed twice is the second.
 func TestSkippedHour(t *testing.T) {
 	const catalog = `
 catalog: times
@@ -525,7 +526,8 @@ tables:
 	}
 }
 
-// TestDaysAndMonths: where days and months are declared the wrong way round, two in five days still read, as other days.
+// TestDaysAndMonths: where days and months are declared the wrong way round, two in five days still read, as other
+// days.
 func TestDaysAndMonths(t *testing.T) {
 	file := "id,day\n"
 	for i := range 30 {
@@ -643,7 +645,8 @@ func TestRelativeFolder(t *testing.T) {
 	}
 }
 
-// TestFilesThatAppear: of files that come while a node runs, those that fit are read, and one that is not read is noticed.
+// TestFilesThatAppear: of files that come while a node runs, those that fit are read, and one that is not read is
+// noticed.
 func TestFilesThatAppear(t *testing.T) {
 	const catalog = "catalog: c\ntables: {stay: {patient: id, columns: {id: {type: int, nullable: false}, x: {type: int}}}}"
 	e := openFolder(t, catalog, "", map[string][]byte{"stay/1.csv": []byte("id,x\n1,2\n")})
@@ -690,7 +693,8 @@ func TestLaterVersion(t *testing.T) {
 	if string(b[8:12]) != "DUCK" {
 		t.Fatalf("the file begins with %q", b[:16])
 	}
-	// The storage version is another one, and the header's checksum is right again: it is the exclusive or of its words' products.
+	// The storage version is another one, and the header's checksum is right again: it is the exclusive or of its words'
+	// products.
 	const factor = 0xbf58476d1ce4e5b9
 	word := binary.LittleEndian.Uint64(b[8:])
 	b[12] = 99
@@ -704,8 +708,8 @@ func TestLaterVersion(t *testing.T) {
 	}
 }
 
-// FuzzFiles: whatever a file holds, what a node would say of it quotes nothing of it, and a query over it counts as many
-// rows as check says there are.
+// FuzzFiles: whatever a file holds, what a node would say of it quotes nothing of it, and a query over it counts as
+// many rows as check says there are.
 func FuzzFiles(f *testing.F) {
 	f.Add([]byte("id,code\n1,SECRET\n"))
 	f.Add([]byte("id,code\n1,\"SECRET\n2,SECRET,SECRET\n\xe9\n"))

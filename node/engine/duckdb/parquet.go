@@ -15,8 +15,8 @@ import (
 // union makes a scan of Parquet files read them by name. It opens them all, so it is only there where they differ.
 const union = ", union_by_name = true"
 
-// parquet gives the columns of Parquet files, each in the type that holds what all files have. Where the files differ, they
-// are read by name, and a column that cannot be reconciled without loss has a Clash.
+// parquet gives the columns of Parquet files, each in the type that holds what all files have. Where the files differ,
+// they are read by name, and a column that cannot be reconciled without loss has a Clash.
 func (p *places) parquet(ctx context.Context, at *engine.Place) error {
 	quoted, err := compile.DuckDB.Text(at.File)
 	if err != nil {
@@ -135,8 +135,8 @@ func (p *places) schema(ctx context.Context, file string) ([]engine.Local, error
 
 var decimal = regexp.MustCompile(`^DECIMAL\((\d+),(\d+)\)$`)
 
-// reconcile tells why types of one column, by the number of files that have them, do not fit into the one in which all are
-// read; or up to which size whole numbers keep their value in it, 0 for all.
+// reconcile tells why types of one column, by the number of files that have them, do not fit into the one in which all
+// are read; or up to which size whole numbers keep their value in it, 0 for all.
 func reconcile(as string, kinds map[string]int) (clash string, exact float64) {
 	if len(kinds) < 2 {
 		return "", 0

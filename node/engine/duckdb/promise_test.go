@@ -21,7 +21,8 @@ func script(more ...string) []string {
 	return append(append(all, enginetest.Promise...), more...)
 }
 
-// One patient breaks what the catalog promises, in files under an open engine that has verified them: see enginetest.Promises.
+// One patient breaks what the catalog promises, in files under an open engine that has verified them: see
+// enginetest.Promises.
 func TestPromises(t *testing.T) {
 	t.Run("as streams", func(t *testing.T) { promises(t, func(e *Engine) enginetest.Engine { return e }) })
 	t.Run("in SQL", func(t *testing.T) { promises(t, func(e *Engine) enginetest.Engine { return compiled{e} }) })
@@ -69,7 +70,8 @@ func promises(t *testing.T, by func(*Engine) enginetest.Engine) {
 	}
 }
 
-// A state is named by what nobody sets: a file that is rewritten with as many bytes, and given its old time, is another.
+// A state is named by what nobody sets: a file that is rewritten with as many bytes, and given its old time, is
+// another.
 func TestState(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "person.csv")

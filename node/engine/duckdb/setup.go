@@ -48,9 +48,9 @@ type statement struct {
 	View bool
 }
 
-// believing are the optimizers that take statistics for the truth. Those in a Parquet file's footer are what somebody wrote
-// there: where one row is beyond them, grouping by it fails or puts it into another's group, an idle comparison is not idle, and
-// which rows a join reads depends on others' ids.
+// believing are the optimizers that take statistics for the truth. Those in a Parquet file's footer are what somebody
+// wrote there: where one row is beyond them, grouping by it fails or puts it into another's group, an idle comparison
+// is not idle, and which rows a join reads depends on others' ids.
 const believing = "statistics_propagation,compressed_materialization,join_filter_pushdown"
 
 // setup begins one: the database attached, and nothing locked yet.

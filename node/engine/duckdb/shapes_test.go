@@ -94,8 +94,9 @@ func fastest(t *testing.T, do func() error) time.Duration {
 	return least
 }
 
-// TestBenchShapes prints how long a fragment takes in DuckDB alone and as a stream, as multiples of what the question takes without
-// privacy in the same database and run. INTRAMUROS_BENCH_ROWS are the rows; it fails where a ratio misses its goal by half.
+// TestBenchShapes prints how long a fragment takes in DuckDB alone and as a stream, as multiples of what the question
+// takes without privacy in the same database and run. INTRAMUROS_BENCH_ROWS are the rows; it fails where a ratio misses
+// its goal by half.
 func TestBenchShapes(t *testing.T) {
 	if os.Getenv("INTRAMUROS_BENCH") == "" {
 		t.Skip("INTRAMUROS_BENCH is not set: the benchmark takes minutes")

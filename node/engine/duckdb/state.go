@@ -24,8 +24,8 @@ const (
 var errUnsettled = errors.New("files change all the time")
 
 // state names the state of the data, for as long as this process runs: of the files that are read, their places on the
-// disk, sizes and times of change, which nobody sets. It waits until they have settled. DuckDB holds a .duckdb file open,
-// so that one which takes its place is not read; one that is written to is refused.
+// disk, sizes and times of change, which nobody sets. It waits until they have settled. DuckDB holds a .duckdb file
+// open, so that one which takes its place is not read; one that is written to is refused.
 func (e *Engine) state(ctx context.Context) (string, error) {
 	for began := time.Now(); ; {
 		h, youngest, coarse := sha256.New(), time.Time{}, false

@@ -105,8 +105,8 @@ func rewriteFooter(t *testing.T, file string, lies map[uint64]uint64) {
 	}
 }
 
-// TestGroupsThatLie: one patient's id, and one value to group by, are beyond what the footer says. Both are read as they are; grouping
-// by numbers of a small range must not fail by them, nor take them for others.
+// TestGroupsThatLie: one patient's id, and one value to group by, are beyond what the footer says. Both are read as
+// they are; grouping by numbers of a small range must not fail by them, nor take them for others.
 func TestGroupsThatLie(t *testing.T) {
 	const far = 1 << 32
 	event := fragment.Relation{Name: "e", Table: "event"}

@@ -19,8 +19,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// adds is the function by which a SELECT hands its rows to an operator: the operator's number, and the columns of its plan. It is
-// called by DuckDB's own threads, with the vectors as they come out of the scan.
+// adds is the function by which a SELECT hands its rows to an operator: the operator's number, and the columns of its
+// plan. It is called by DuckDB's own threads, with the vectors as they come out of the scan.
 const adds = "intramuros_add"
 
 // sinks are the operators that a DuckDB can hand rows to.
@@ -226,8 +226,8 @@ func sum(n int64, plan *stream.Plan, rows string) string {
 // errRows means that DuckDB handed over other rows than it read.
 var errRows = errors.New("the rows that were added up are not those that were read")
 
-// add runs a SELECT of rows, adds them up by the plan, and calls fn for each group as Query does for the fragment's SQL. Where an
-// error is stream.ErrTooMuch nothing was answered, and the fragment is for DuckDB itself.
+// add runs a SELECT of rows, adds them up by the plan, and calls fn for each group as Query does for the fragment's
+// SQL. Where an error is stream.ErrTooMuch nothing was answered, and the fragment is for DuckDB itself.
 func (d *database) add(ctx context.Context, rows string, plan *stream.Plan, keys []uint64, fn func(row []any) error) error {
 	op, err := plan.New(d.room)
 	if err != nil {

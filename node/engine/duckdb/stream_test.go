@@ -28,8 +28,8 @@ func (c compiled) Run(ctx context.Context, f *fragment.Fragment, p *fragment.Pro
 	return c.RunCompiled(ctx, f, p, alloc, send)
 }
 
-// TestStreamEqualsSQL: every shape of the benchmark gives the same integers as a stream and in SQL, in one reading and in
-// several, here and in a worker; and what does not fit is left to DuckDB.
+// TestStreamEqualsSQL: every shape of the benchmark gives the same integers as a stream and in SQL, in one reading and
+// in several, here and in a worker; and what does not fit is left to DuckDB.
 func TestStreamEqualsSQL(t *testing.T) {
 	c := testcatalog.Parse(t, enginetest.BenchCatalog)
 	path := newDatabase(t, shapeTables(60_000)...)
@@ -97,8 +97,8 @@ func TestStreamReadsAgain(t *testing.T) {
 	}
 }
 
-// TestStreamIsCancelled: a stream ends within 100 ms of its context, here and in a worker, and the engine goes on. (On a machine that
-// does much else one of some tries does.)
+// TestStreamIsCancelled: a stream ends within 100 ms of its context, here and in a worker, and the engine goes on. (On
+// a machine that does much else one of some tries does.)
 func TestStreamIsCancelled(t *testing.T) {
 	const soon, tries = 100 * time.Millisecond, 30
 	apart := start(t, Config{Database: newDatabase(t, twoPersons...)}, 1)

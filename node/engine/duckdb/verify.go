@@ -101,8 +101,8 @@ func (e *Engine) verifyFiles(ctx context.Context, v *engine.View) (found []engin
 	return append(found, more...), err
 }
 
-// readable looks whether the texts of Parquet files are UTF-8: a query that reads one that is not fails, and would have been
-// paid for.
+// readable looks whether the texts of Parquet files are UTF-8: a query that reads one that is not fails, and would have
+// been paid for.
 func (e *Engine) readable(ctx context.Context, v *engine.View, say func(engine.Severity, bool, string, ...any)) error {
 	var texts []string
 	for _, l := range v.Columns {

@@ -40,8 +40,8 @@ func BenchRows() int {
 	return 1_000_000
 }
 
-// BenchTables are the SELECTs, whose patients have rows in many groups, for any engine with this function of series, that fill
-// the tables person and event.
+// BenchTables are the SELECTs, whose patients have rows in many groups, for any engine with this function of series,
+// that fill the tables person and event.
 func BenchTables(series func(n int) string) map[string]string {
 	n := BenchRows()
 	return map[string]string{

@@ -319,9 +319,9 @@ func (k Kind) heavy(t *testing.T) {
 	}
 }
 
-// appearing: where a patient makes an undeclared group appear, it holds no more than that patient. Others have rows in it of whom
-// so little is left that they make no group appear; if they counted in it nevertheless, a hospital's answer would change by all of
-// them, and the sum over hospitals, where others make it appear, too.
+// appearing: where a patient makes an undeclared group appear, it holds no more than that patient. Others have rows in
+// it of whom so little is left that they make no group appear; if they counted in it nevertheless, a hospital's answer
+// would change by all of them, and the sum over hospitals, where others make it appear, too.
 func (k Kind) appearing(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	event := Table{Name: "event", Columns: wardColumns["event"]}

@@ -260,7 +260,8 @@ func (g broken) derived(from fragment.Relation, depth int) *fragment.Query {
 	return d
 }
 
-// trusted are relations of columns with which arithmetic cannot fail, if it is done after all that their names stand for.
+// trusted are relations of columns with which arithmetic cannot fail, if it is done after all that their names stand
+// for.
 func (g broken) trusted(from fragment.Relation) []*fragment.Query {
 	plain := func(names string, narrow bool) *fragment.Query {
 		d := &fragment.Query{Relations: []fragment.Relation{from}, Patient: "id", Columns: []fragment.Output{{Name: "id", Expr: idOf("T")}}}

@@ -38,7 +38,8 @@ tables:
       n: {type: int, bounds: [0, 10000]}
 `
 
-// crowd is how many events and stays the patients of the test have; a stay has one vital more than its number modulo 10.
+// crowd is how many events and stays the patients of the test have; a stay has one vital more than its number modulo
+// 10.
 var crowd = map[string][2]int{"a": {1200, 3}, "b": {2, 2}, "c": {0, 1}, "d": {150, 0}}
 
 // capped joins relations of one patient in which rows multiply: beyond the limit they are cut, and of

@@ -12,8 +12,9 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Collations checks that texts compare by their bytes wherever a fragment compares them, in a table whose column ward has a
-// collation to which the wards of all three patients are equal. The statements are of a table stay with a row for each.
+// Collations checks that texts compare by their bytes wherever a fragment compares them, in a table whose column ward
+// has a collation to which the wards of all three patients are equal. The statements are of a table stay with a row for
+// each.
 func Collations(t *testing.T, ward string, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {
 	t.Helper()
 	c := testcatalog.Parse(t, `

@@ -69,8 +69,8 @@ func (k Kind) expressions(t *testing.T) {
 	}
 }
 
-// transcendental: operations that engines do not compute to the last bit, and SQRT, agree with expr.Evaluate to a few units
-// in the last place, whatever the row holds, and nothing raises.
+// transcendental: operations that engines do not compute to the last bit, and SQRT, agree with expr.Evaluate to a few
+// units in the last place, whatever the row holds, and nothing raises.
 func (k Kind) transcendental(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(300)

@@ -13,9 +13,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine"
 )
 
-// FieldCatalog is the catalog of what was met in hospitals and is no matter of CSV alone. Table letter has, beside what is
-// declared, texts with line feeds and one of three million characters; its weights, days and words are texts in French. Table
-// absent calls the patient otherwise, patient, and has dead.
+// FieldCatalog is the catalog of what was met in hospitals and is no matter of CSV alone. Table letter has, beside what
+// is declared, texts with line feeds and one of three million characters; its weights, days and words are texts in
+// French. Table absent calls the patient otherwise, patient, and has dead.
 const FieldCatalog = `
 catalog: field
 max_groups: 5
@@ -49,8 +49,9 @@ func Letters() [][]string {
 	}
 }
 
-// FieldCases checks that an engine whose catalog is FieldCatalog reads each letter, says of weights, days and words that they
-// cannot be read as they are, and does not offer the table without the patient: on each engine with the same words.
+// FieldCases checks that an engine whose catalog is FieldCatalog reads each letter, says of weights, days and words
+// that they cannot be read as they are, and does not offer the table without the patient: on each engine with the same
+// words.
 func FieldCases(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	t.Helper()
 	want := [][]string{{"1", "true", "", "", "", "true"}, {"2", "false", "", "", "false", "false"}, {"3", "false", "", "", "false", ""}}

@@ -324,8 +324,8 @@ func (g generator) expr(t value.Type, depth int) *expr.Expr {
 	return must(expr.Cast(sub(pick(g, value.TypeText, value.TypeDate)), t))
 }
 
-// signature picks an operation that gives a type exactly and takes no constants, and types of its arguments. So what is added
-// to package expr is tested; what the cases of expr have of their own comes with arguments that matter to it.
+// signature picks an operation that gives a type exactly and takes no constants, and types of its arguments. So what is
+// added to package expr is tested; what the cases of expr have of their own comes with arguments that matter to it.
 func (g generator) signature(t value.Type) (exprtest.Signature, bool) {
 	of := map[expr.Op][]exprtest.Signature{}
 	var ops []expr.Op

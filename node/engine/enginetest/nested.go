@@ -17,8 +17,8 @@ const (
 	slowPatience = 90 * time.Second
 )
 
-// nested computes what is nested as deep as it may be, within one expression and over levels of derived relations: no engine may take
-// more than its time in proportion, and the values stay right.
+// nested computes what is nested as deep as it may be, within one expression and over levels of derived relations: no
+// engine may take more than its time in proportion, and the values stay right.
 func (k Kind) nested(t *testing.T) {
 	c := testcatalog.Parse(t, nastyCatalog)
 	table := k.nastyTable(60)
@@ -106,7 +106,8 @@ func (k Kind) nested(t *testing.T) {
 	}
 }
 
-// deep nests as many levels of queries as a fragment may have, each with a window that no level around it can be merged with.
+// deep nests as many levels of queries as a fragment may have, each with a window that no level around it can be merged
+// with.
 func (k Kind) deep(t *testing.T) {
 	c := testcatalog.Parse(t, WardCatalog)
 	table := Table{Name: "event", Columns: []Column{{"id", value.TypeInt}, {"n", value.TypeInt}}}

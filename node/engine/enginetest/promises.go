@@ -97,8 +97,9 @@ func promising(t testing.TB, c *catalog.Catalog) map[string]*fragment.Fragment {
 	return all
 }
 
-// Promises runs fragments before and after a change to the data, by one patient who breaks what the catalog promises, with
-// nothing in between: either the answer moves by no more than is declared, or there is none. Before it there is one.
+// Promises runs fragments before and after a change to the data, by one patient who breaks what the catalog promises,
+// with nothing in between: either the answer moves by no more than is declared, or there is none. Before it there is
+// one.
 func Promises(t *testing.T, e Engine, c *catalog.Catalog, change func()) {
 	t.Helper()
 	answer := func(f *fragment.Fragment, p *fragment.Proof) (map[string][]int64, error) {

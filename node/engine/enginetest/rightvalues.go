@@ -38,8 +38,8 @@ tables:
       dead: {type: bool}
 `
 
-// Stays are the rows of table stay, as every engine must read them from every form in which a hospital may have them: the right
-// values, in the order of the catalog's columns; empty: NULL.
+// Stays are the rows of table stay, as every engine must read them from every form in which a hospital may have them:
+// the right values, in the order of the catalog's columns; empty: NULL.
 var Stays = [][]string{
 	{"1", "007", "Orléans", "74.5", "3", "2023-03-05", "2023-03-05T14:30:00", "true"},
 	{"2", "0712", "", "", "", "", "", ""},
@@ -53,7 +53,8 @@ type Checker interface {
 	Verify(ctx context.Context) ([]engine.Finding, error)
 }
 
-// RightValues checks that an engine whose catalog is StayCatalog reads table stay as Stays are, and has nothing to report of it.
+// RightValues checks that an engine whose catalog is StayCatalog reads table stay as Stays are, and has nothing to
+// report of it.
 func RightValues(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	t.Helper()
 	if diff := cmp.Diff(Stays, readRows(t, e, c, "stay")); diff != "" {
@@ -68,7 +69,8 @@ func RightValues(t *testing.T, form string, e Checker, c *catalog.Catalog) {
 	}
 }
 
-// RawCatalog is the catalog of a table raw, all of whose columns but id are read from one column of texts, v. RawColumns maps them.
+// RawCatalog is the catalog of a table raw, all of whose columns but id are read from one column of texts, v.
+// RawColumns maps them.
 const RawCatalog = `
 catalog: raw
 max_groups: 5
@@ -102,14 +104,15 @@ var Raw = [][6]string{
 	{"2023-03-05T23:30:00Z", "", "", "", "2023-03-06", "2023-03-06T00:30:00"}, {"2023-07-01T16:59:59.5-05:00", "", "", "", "2023-07-01", "2023-07-01T23:59:59.5"},
 	{"2023-07-01 12:00 +0200", "", "", "", "2023-07-01", "2023-07-01T12:00:00"}, {"2023-07-01 12:00+02", "", "", "", "2023-07-01", "2023-07-01T12:00:00"},
 	{"2023-07-01T12:00:00+0200", "", "", "", "2023-07-01", "2023-07-01T12:00:00"}, {"2023-07-01 12:00:00.25 -09", "", "", "", "2023-07-01", "2023-07-01T23:00:00.25"}, {"2023-07-01 12:00:00+16:00"},
-	// 02:30 is skipped in spring: what names no zone stands as it is. In autumn it is there twice, and an offset tells which.
+	// 02:30 is skipped in spring: what names no zone stands as it is. In autumn it is there twice, and an offset tells
+	// which.
 	{"2023-03-26 02:30", "", "", "", "2023-03-26", "2023-03-26T02:30:00"}, {"2023-03-26T02:30:00+01:00", "", "", "", "2023-03-26", "2023-03-26T03:30:00"},
 	{"2023-10-29 02:30 +02:00", "", "", "", "2023-10-29", "2023-10-29T02:30:00"}, {"2023-10-29 02:30+01:00", "", "", "", "2023-10-29", "2023-10-29T02:30:00"},
 	{"2023-07-01 12:00+99:00"}, {"2023-07-01 12:00 Europe/Paris"}, {"2023-07-01 12:00 PM"},
 }
 
-// RawTexts checks that an engine whose catalog is RawCatalog reads the texts of Raw as they stand there. Row i of its table raw has
-// the text i of Raw in v, and the id i.
+// RawTexts checks that an engine whose catalog is RawCatalog reads the texts of Raw as they stand there. Row i of its
+// table raw has the text i of Raw in v, and the id i.
 func RawTexts(t *testing.T, form string, e Engine, c *catalog.Catalog) {
 	t.Helper()
 	rows := readRows(t, e, c, "raw")

@@ -59,8 +59,8 @@ type Config struct {
 	WorkMem string `yaml:"work_mem,omitempty"`
 	// Workers is how many parallel workers a query may have; absent: the server's setting.
 	Workers *int `yaml:"workers,omitempty"`
-	// RowsToNode: RowsNever leaves all to the server's SQL. Empty: where a patient has several rows, the node reads those that
-	// count, without names, over its connection, and adds them up in its own memory, which is several times as fast.
+	// RowsToNode: RowsNever leaves all to the server's SQL. Empty: where a patient has several rows, the node reads those
+	// that count, without names, over its connection, and adds them up in its own memory, which is several times as fast.
 	RowsToNode string `yaml:"rows_to_node,omitempty"`
 	// DataVersion names the data until the custodian changes it, as after each nightly
 	// load; empty: the server's own counters of changes tell, and so does each change.

@@ -90,8 +90,8 @@ func (d *driver) within(ctx context.Context, do func(tx pgx.Tx) (ours, err error
 // force is how long a server may take to end a session by force.
 const force = 2 * time.Second
 
-// terminate ends a session whose statement heeds no cancel, as the same role may, and closes the connection whatever the
-// server does: from version 14 on it then ends the session within a second, if it still can.
+// terminate ends a session whose statement heeds no cancel, as the same role may, and closes the connection whatever
+// the server does: from version 14 on it then ends the session within a second, if it still can.
 func (d *driver) terminate(session *pgx.Conn) {
 	defer session.PgConn().Conn().Close()
 	ctx, cancel := context.WithTimeout(context.Background(), force)

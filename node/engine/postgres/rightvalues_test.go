@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB and Trino, and
-// nothing to report.
+// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB
+// and Trino, and nothing to report.
 func TestRightValues(t *testing.T) {
 	s := postgrestest.Start(t)
 	var rows []string

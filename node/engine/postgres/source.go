@@ -32,8 +32,8 @@ type places struct {
 }
 
 // enforces is the condition that the index i keeps the rows that a SELECT from its table reads apart: a unique one at
-// every time, of all rows, never of a NULL; and no rows of tables that inherit, over which it does not reach, unless they
-// are partitions.
+// every time, of all rows, never of a NULL; and no rows of tables that inherit, over which it does not reach, unless
+// they are partitions.
 const enforces = `i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS b WHERE b.attrelid = i.indrelid AND b.attnum = ANY (i.indkey::int2[]) AND NOT b.attnotnull)
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS n WHERE n.conrelid = i.indrelid AND n.contype = 'n' AND NOT n.convalidated AND n.conkey && i.indkey::int2[])

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// roomForRows is what the rows of all queries that run at once may take in the node's memory, in bytes, and their sums as much
-	// again. Where the rows of one are more than its part, they are read again.
+	// roomForRows is what the rows of all queries that run at once may take in the node's memory, in bytes, and their sums
+	// as much again. Where the rows of one are more than its part, they are read again.
 	roomForRows = 256 << 20
 	batchRows   = 4096
 	batchBytes  = 1 << 20 // of texts, and one row's

@@ -43,8 +43,8 @@ tables:
       flag: {type: bool}
 `
 
-// TestStreamEqualsSQL: rows that come in many batches, with keys of every type and with NULL in every column, give the integers of the
-// server's SQL; and with `rows_to_node: never` the server computes all.
+// TestStreamEqualsSQL: rows that come in many batches, with keys of every type and with NULL in every column, give the
+// integers of the server's SQL; and with `rows_to_node: never` the server computes all.
 func TestStreamEqualsSQL(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA stream", "GRANT USAGE ON SCHEMA stream TO "+postgrestest.Reader, `CREATE TABLE stream.event AS SELECT i % 500 AS id, NULLIF(i % 7, 3) AS k, NULLIF('ward ' || i % 5, 'ward 2') AS word,
@@ -96,9 +96,9 @@ func TestStreamEqualsSQL(t *testing.T) {
 	}
 }
 
-// TestStreamsShareTheRoom: queries that run at once have equal parts of the memory that is kept for rows, whatever their number; one
-// more waits until another is done with its rows, and its turn ends with its context. In a part too small for the rows they are read
-// again, and give the same.
+// TestStreamsShareTheRoom: queries that run at once have equal parts of the memory that is kept for rows, whatever
+// their number; one more waits until another is done with its rows, and its turn ends with its context. In a part too
+// small for the rows they are read again, and give the same.
 func TestStreamsShareTheRoom(t *testing.T) {
 	s := postgrestest.Start(t)
 	s.Exec(t, "CREATE SCHEMA room", "GRANT USAGE ON SCHEMA room TO "+postgrestest.Reader, "CREATE TABLE room.event AS SELECT i % 5000 AS id, i % 7 AS k FROM generate_series(0::bigint, 99999) AS s(i)", "GRANT SELECT ON room.event TO "+postgrestest.Reader)
@@ -182,9 +182,10 @@ tables:
       id: {type: int, nullable: false}
 `
 
-// TestTablesThatChangeWhileAStatementBegins: PostgreSQL looks up which table a name is, and whose parent it is, when a statement is
-// planned, whatever the transaction's snapshot. A statement that has its snapshot and waits for a lock shows what is between: the rows of
-// a table that became a child are not read, those of one that took the name are not answered, as rows in the node and in SQL.
+// TestTablesThatChangeWhileAStatementBegins: PostgreSQL looks up which table a name is, and whose parent it is, when a
+// statement is planned, whatever the transaction's snapshot. A statement that has its snapshot and waits for a lock
+// shows what is between: the rows of a table that became a child are not read, those of one that took the name are not
+// answered, as rows in the node and in SQL.
 func TestTablesThatChangeWhileAStatementBegins(t *testing.T) {
 	s := postgrestest.Start(t)
 	c := testcatalog.Parse(t, keyedCatalog)

@@ -13,7 +13,8 @@ const (
 	realText  = `^[+-]?([0-9]{1,150}[0-9]{0,150}([.][0-9]{0,150}[0-9]{0,150})?|[.][0-9]{1,150}[0-9]{0,150})([eE][+-]?[0-9]{1,3})?$`
 )
 
-// read writes the SQL that reads a text as a value, NULL where it is none, by the rules of all engines (enginetest.Raw). No text raises.
+// read writes the SQL that reads a text as a value, NULL where it is none, by the rules of all engines
+// (enginetest.Raw). No text raises.
 func (d *driver) read(x string, t value.Type) string {
 	when := func(pattern, then string) string {
 		return "CASE WHEN " + x + " ~ '" + pattern + "' THEN " + then + " END"
@@ -32,7 +33,8 @@ func (d *driver) read(x string, t value.Type) string {
 	return "coalesce(" + d.instant(x) + ", " + when("^"+compile.ExistingDate+"$", "CAST("+x+" AS TIMESTAMP)") + ")"
 }
 
-// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one, the time of the day.
+// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one, the time of
+// the day.
 func (d *driver) instant(x string) string {
 	stamp := "^" + compile.ExistingDate + "[ T]" + compile.TextTime
 	exact := "regexp_replace(" + x + ", '([.][0-9]{6})[0-9]+', '\\1')" // what is finer is left out, not rounded

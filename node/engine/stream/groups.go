@@ -11,8 +11,8 @@ import (
 // maxCodes is how many values of a key, or pairs of keys, there are at most.
 const maxCodes = 1 << 20
 
-// dictionary numbers the values of a key from 1; 0 is NULL. Of several keys each after the first has one of pairs as well: of the
-// number so far and the key's.
+// dictionary numbers the values of a key from 1; 0 is NULL. Of several keys each after the first has one of pairs as
+// well: of the number so far and the key's.
 type dictionary struct {
 	mu     sync.Mutex
 	t      value.Type // "": of pairs

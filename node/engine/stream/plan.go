@@ -29,8 +29,8 @@ type Cell struct {
 	Bounded             bool
 	Least, Most         int64   // of an int
 	LeastReal, MostReal float64 // of a float
-	// A float x counts as floor((x-From)*Scale + Half), an int as it is; either is then moved into [Lower, Upper], and is less
-	// Center.
+	// A float x counts as floor((x-From)*Scale + Half), an int as it is; either is then moved into [Lower, Upper], and is
+	// less Center.
 	From, Scale, Half    float64
 	Lower, Upper, Center int64
 }
@@ -74,8 +74,8 @@ func (p *Part) width() int {
 	return 1
 }
 
-// New is the plan of a fragment, but for its cells and the types of its keys. cells gives of each partial aggregate the cell that
-// it is of, -1 where it is of rows.
+// New is the plan of a fragment, but for its cells and the types of its keys. cells gives of each partial aggregate the
+// cell that it is of, -1 where it is of rows.
 func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 	single := p.Single(f)
 	plan := &Plan{Patient: f.Patient.Type, L2: f.Norm == fragment.L2, Unclipped: p.Unclipped, Single: clip(single)}

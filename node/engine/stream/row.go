@@ -8,7 +8,8 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// Row gives a group as a row of the fragment's SQL has it, in the values of engine.Driver: buckets as a text of those above 0.
+// Row gives a group as a row of the fragment's SQL has it, in the values of engine.Driver: buckets as a text of those
+// above 0.
 func (p *Plan) Row(keys []value.Value, partials []int64) []any {
 	row := make([]any, 0, len(keys)+len(p.Parts))
 	for _, k := range keys {

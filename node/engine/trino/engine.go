@@ -269,7 +269,8 @@ func fault(ctx context.Context, err error) error {
 	return engine.NewFault(ctx, class, err)
 }
 
-// uncompiled is what Trino says, in one of several ways, of a statement that it cannot compile. It does so before it reads data.
+// uncompiled is what Trino says, in one of several ways, of a statement that it cannot compile. It does so before it
+// reads data.
 const uncompiled = "Trino compiles no statement so large, or of so many joins (its query.max-stage-count): the researcher may join less in one query, or compute less"
 
 // denial is what a server says of a right that the user lacks, where it says nothing but

@@ -11,8 +11,8 @@ import (
 	"github.com/intramuros/intramuros/node/engine/trino/trinotest"
 )
 
-// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB and PostgreSQL,
-// and nothing to report.
+// TestRightValues: typed columns, instants with a zone, and columns of texts give the same rows as CSV, Parquet, DuckDB
+// and PostgreSQL, and nothing to report.
 func TestRightValues(t *testing.T) {
 	s := trinotest.Start(t)
 	var rows []string

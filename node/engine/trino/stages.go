@@ -11,13 +11,13 @@ const (
 	// maxStages is how many stages a statement may have at the server, set for each query in place of the server's own
 	// query.max-stage-count, of which 150 is usual.
 	maxStages = 400
-	// mostStages is how many a fragment may have by its text. What Run adds, since it looks at keys and may believe in fewer,
-	// fits between.
+	// mostStages is how many a fragment may have by its text. What Run adds, since it looks at keys and may believe in
+	// fewer, fits between.
 	mostStages = 350
 )
 
-// Compile is engine.Engine's. What may have more stages than the server takes is refused, for how many they are the optimizer decides,
-// by statistics of the data, and after the charge.
+// Compile is engine.Engine's. What may have more stages than the server takes is refused, for how many they are the
+// optimizer decides, by statistics of the data, and after the charge.
 func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fragment.Caveat, error) {
 	text, caveats, err := e.Engine.Compile(f, p)
 	if err == nil && stages(text) > mostStages {
@@ -29,8 +29,8 @@ func (e *Engine) Compile(f *fragment.Fragment, p *fragment.Proof) (string, []fra
 // errTooManyStages follows from the fragment alone.
 var errTooManyStages error = &fragment.Limit{Message: "it joins and groups more than Trino takes in one statement", Hint: "join fewer relations in one query"}
 
-// stages bounds the stages of a statement that package compile wrote, whichever plan the server makes of it: one for the result, and one
-// for each exchange that an operation may need. What WITH names is computed as often as it is read.
+// stages bounds the stages of a statement that package compile wrote, whichever plan the server makes of it: one for
+// the result, and one for each exchange that an operation may need. What WITH names is computed as often as it is read.
 func stages(text string) int {
 	s := &stageCount{tokens: words(text)}
 	return 1 + s.query(map[string]int{})
@@ -57,8 +57,8 @@ func (s *stageCount) peek() string {
 	return s.tokens[s.at]
 }
 
-// exchanges are how many each word may need: a join two, since both sides may be partitioned anew; a set as many as it has sides,
-// and one more for the removal of doubles.
+// exchanges are how many each word may need: a join two, since both sides may be partitioned anew; a set as many as it
+// has sides, and one more for the removal of doubles.
 var exchanges = map[string]int{
 	"JOIN": 2, "EXISTS": 3, "GROUP": 1, "OVER": 1, "DISTINCT": 2, "UNION": 2, "INTERSECT": 3, "EXCEPT": 3, "LIMIT": 2, "ORDER": 2,
 }

@@ -40,8 +40,9 @@ var joined = testcatalog.YAML("catalog: joined",
 	testcatalog.Rows("event", "n: {type: int, bounds: [0, 9]}"),
 )
 
-// TestStages: of joins, cohorts, groups, windows and sets the server plans no more stages than their text is said to have; what may have
-// too many is refused before anything is paid, and what is just not refused is planned, on a server of the usual limit.
+// TestStages: of joins, cohorts, groups, windows and sets the server plans no more stages than their text is said to
+// have; what may have too many is refused before anything is paid, and what is just not refused is planned, on a server
+// of the usual limit.
 func TestStages(t *testing.T) {
 	s := trinotest.Start(t)
 	c := testcatalog.Parse(t, joined)

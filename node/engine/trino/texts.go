@@ -11,8 +11,8 @@ import (
 
 const wholeText = `[+-]?[0-9]{1,300}([.]0{0,300})?`
 
-// read writes the SQL that reads a text as a value, NULL where it is none, by the rules of all engines (enginetest.Raw). A cast of Trino's
-// takes more than these, such as 1d and 0x1p3.
+// read writes the SQL that reads a text as a value, NULL where it is none, by the rules of all engines
+// (enginetest.Raw). A cast of Trino's takes more than these, such as 1d and 0x1p3.
 func (d *driver) read(x string, t value.Type) string {
 	when := func(pattern, then string) string {
 		return "CASE WHEN regexp_like(" + x + ", '^(?:" + pattern + `)\z') THEN ` + then + " END"
@@ -30,7 +30,8 @@ func (d *driver) read(x string, t value.Type) string {
 	return "coalesce(" + d.instant(x) + ", " + when(compile.ExistingDate, "CAST(TRY_CAST("+x+" AS DATE) AS TIMESTAMP(6))") + ")"
 }
 
-// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one, the time of the day.
+// instant reads a timestamp: with an offset or Z it is that instant, in the hospital's zone; without one, the time of
+// the day.
 func (d *driver) instant(x string) string {
 	stamp := "^(?:" + compile.ExistingDate + ")[ T]" + compile.TextTime
 	exact := "regexp_replace(regexp_replace(" + x + ", 'T', ' '), '([.][0-9]{6})[0-9]+', '$1')" // what is finer is left out, not rounded

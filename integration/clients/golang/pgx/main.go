@@ -1,5 +1,5 @@
-// pgx, and its pool: see drivers.py. It begins to wait for a word on standard input where CLIENT_SLOW has a question that
-// never ends, which it cancels then.
+// pgx, and its pool: see drivers.py. It begins to wait for a word on standard input where CLIENT_SLOW has a question
+// that never ends, which it cancels then.
 package main
 
 import (
