@@ -292,7 +292,7 @@ func (f *forger) relations(depth int) []seen {
 			if d == nil {
 				return nil
 			}
-			t, err := d.Table(s.Name, f.ward.catalog, expr.NewBudget())
+			t, err := d.Table(s.Name, f.ward.catalog, fragment.NewMemo(expr.NewBudget()))
 			if err != nil {
 				return nil
 			}
@@ -898,7 +898,7 @@ func (c *forgery) belied(relations []fragment.Relation, fewer *ward) string {
 }
 
 func (c *forgery) denied(d *fragment.Query, fewer *ward) string {
-	t, err := d.Table("d", c.ward.catalog, expr.NewBudget())
+	t, err := d.Table("d", c.ward.catalog, fragment.NewMemo(expr.NewBudget()))
 	if err != nil {
 		return err.Error()
 	}

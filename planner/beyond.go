@@ -93,7 +93,7 @@ func (b *builder) buy(of int, alone bool, clamps []clampCount) error {
 			f.Partials[i].Share /= common
 		}
 	}
-	proof, err := fragment.Check(f, b.Catalog.Catalog)
+	proof, err := fragment.CheckWithin(f, b.Catalog.Catalog, b.Catalog.Memo)
 	if err == nil {
 		p.Proof = proof
 	}

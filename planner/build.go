@@ -73,7 +73,7 @@ func (b *builder) scope() *fragment.Scope {
 		for _, h := range slices.Sorted(slices.Values(b.federation.Hospitals)) {
 			hospitals = append(hospitals, value.Text(h))
 		}
-		if b.known, err = fragment.NewScopeWithin(b.Relations(), b.Catalog.Catalog, b.Catalog.Domains, hospitals...); err != nil {
+		if b.known, err = fragment.NewScopeWithin(b.Relations(), b.Catalog.Catalog, b.Catalog.Memo, hospitals...); err != nil {
 			b.TooMuch(err)
 		}
 		b.knownSources = len(b.Sources)

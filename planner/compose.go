@@ -97,11 +97,11 @@ func otherwise(code Code, q *syntax.Query, fed Federation) (again *syntax.Query,
 // planBound plans a query whose parameters are bound.
 func planBound(q Query, fed Federation, bound *syntax.Query) (program *Program, err error) {
 	defer syntax.Catch(&err)
-	fed.domains = expr.NewBudget()
+	fed.memo = fragment.NewMemo(expr.NewBudget())
 	c := &programPlanner{query: q, federation: fed, lifeTables: map[int]*survival{}, noisy: map[noisyColumn]bool{}, exactly: map[exactColumn]bool{}, kinds: map[*syntax.Query]kind{}, derived: map[*syntax.Query]*relational.Derived{}}
 	extended := *fed.Catalog
 	extended.Tables = slices.Clone(fed.Catalog.Tables)
-	c.catalog = relational.NewVocabulary(&extended, fed.domains)
+	c.catalog = relational.NewVocabulary(&extended, fed.memo)
 	c.lookups = lookup.NewPlanner(c.catalog)
 	program = c.program(bound, relational.NewScope())
 	c.price()
@@ -124,7 +124,7 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 	for _, b := range c.releases {
 		p.Releases = append(p.Releases, b.plan)
 	}
-	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.Domains)
+	table, err := a.Table("answer", c.catalog.Catalog, c.catalog.Memo)
 	if err != nil {
 		relational.RefuseInvalid(err, q.At)
 	}
@@ -324,7 +324,7 @@ func (c *programPlanner) table(p *Plan) *relational.Derived {
 		columns = append(columns, relational.Column{Name: of.Name, Column: name, Untyped: scalar.IsNull(of.expr)})
 	}
 	c.catalog.Tables = append(c.catalog.Tables, t)
-	planned, err := d.Table("release", c.catalog.Catalog, expr.NewBudget())
+	planned, err := d.Table("release", c.catalog.Catalog, fragment.NewMemo(nil))
 	if err != nil {
 		panic(err) // made here
 	}

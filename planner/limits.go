@@ -51,7 +51,7 @@ func (b *builder) groupsInFull() float64 {
 
 // atMost is a limit, or how many rows a patient has in a group of the keys, if that is known to be fewer.
 func (b *builder) atMost(limit int, keys ...*expr.Expr) int {
-	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Domains, keys...); most < float64(limit) {
+	if most := fragment.MostRows(b.Relations(), b.Filter, b.Catalog.Catalog, b.Catalog.Memo, keys...); most < float64(limit) {
 		return max(1, int(most))
 	}
 	return limit

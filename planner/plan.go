@@ -56,8 +56,8 @@ type Federation struct {
 	// rows a patient counts with, they do. By LadderOfRows they tell of the rows with one value of a column, and by LadderOfGroups
 	// how many values of it patients have.
 	Ladders map[string]estimate.Ladder
-	// domains is what is left of what planning the statement may spend on finding domains.
-	domains *expr.Budget
+	// memo is what is known of the statement's queries.
+	memo *fragment.Memo
 }
 
 // Likely is where nearly all values of a column lie, up to powers of two, as was released on a day.
@@ -67,7 +67,7 @@ type Likely struct {
 }
 
 func (f Federation) vocabulary() *relational.Vocabulary {
-	return relational.NewVocabulary(f.Catalog, f.domains)
+	return relational.NewVocabulary(f.Catalog, f.memo)
 }
 
 func (f Federation) digest() string {

@@ -30,5 +30,11 @@ func NewScopeBudget() *Budget {
 // Visit counts a look at one operation.
 func (b *Budget) Visit() { b.visits-- }
 
+// Left is how many visits are left; below 0, none.
+func (b *Budget) Left() int { return b.visits }
+
+// Spend counts visits at once.
+func (b *Budget) Spend(visits int) { b.visits -= visits }
+
 // Spent reports whether no visit is left.
 func (b *Budget) Spent() bool { return b.visits < 0 }

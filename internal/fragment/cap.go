@@ -56,8 +56,10 @@ func timesItself(n int64, k int) int64 {
 }
 
 // Caps lists the private relations of a select whose rows are capped, none or at least two.
-func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog) ([]Cap, error) {
-	s, err := newScope(relations, assumptions{catalog: c, noDomains: true, budget: newBudget()}, 0)
+func Caps(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) ([]Cap, error) {
+	on := m.assumed(c)
+	on.noDomains = true
+	s, err := newScope(relations, on, 0)
 	if err != nil {
 		return nil, err
 	}

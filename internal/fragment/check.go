@@ -11,8 +11,13 @@ import (
 // Check verifies a fragment against the catalog: its form, its types, that every
 // row belongs to one patient, and its limits. Every error wraps ErrInvalid or
 // ErrExpression and holds no value of any row.
-func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) {
-	on := assumed(c)
+func Check(f *Fragment, c *catalog.Catalog) (*Proof, error) { return CheckWithin(f, c, NewMemo(nil)) }
+
+// CheckWithin is Check with what a memo keeps. It spends no statement's budget: what a node refuses depends on nothing but
+// the fragment.
+func CheckWithin(f *Fragment, c *catalog.Catalog, m *Memo) (*Proof, error) {
+	on := m.assumed(c)
+	on.budget.Budget = expr.NewScopeBudget()
 	on.noDomains = true // the declared domains of keys are the fragment's own
 	s, err := countedScope(f.Relations, on)
 	if err != nil {

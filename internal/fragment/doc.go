@@ -117,7 +117,7 @@
 //     each relation is left out before the join, by a keyed hash of what is read. Cap has the definition. A patient
 //     within the limit loses no row. What public rows may then make of each is a tenth of MaxSpread
 //   - the texts that are computed for one row have, in the whole fragment, at most maxTexts characters
-//   - the operations of all expressions, each counted whenever it is looked at, are bounded (expr.Budget): a relation
-//     is looked at once more on each level above it and wherever else it is read, so this bounds the time for Check,
-//     and for planning a whole statement
+//   - the operations of all expressions are bounded (expr.Budget): those of a query count again on each level above it
+//     and wherever else it is read, so this bounds the time for Check, and for planning a whole statement. A Memo
+//     derives what is known of a query once, however often it counts
 package fragment

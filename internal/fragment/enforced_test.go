@@ -71,7 +71,7 @@ tables:
 		"what is in one and not other": {derived(both(SetOpExcept, k, n), ""), x, expr.Range{Nullable: true, Lower: -inf, Upper: inf}},
 		"what is in either":            {derived(both(SetOpUnion, k, exprtest.Int(20)), ""), x, expr.Range{Nullable: true, Lower: 0, Upper: 20}},
 	} {
-		known, err := NewEnforced(test.relations, c)
+		known, err := NewEnforced(test.relations, c, NewMemo(nil))
 		if err != nil {
 			t.Fatal(err)
 		}

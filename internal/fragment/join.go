@@ -59,7 +59,7 @@ func (v *evaluation) capped(relations []Relation, filter *expr.Expr) map[int]Row
 	if v.catalog == nil {
 		return nil
 	}
-	caps, err := Caps(relations, filter, v.catalog)
+	caps, err := Caps(relations, filter, v.catalog, NewMemo(nil))
 	if err != nil {
 		return nil // Check refuses the relations
 	}

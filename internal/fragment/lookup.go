@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/intramuros/intramuros/internal/catalog"
-	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
 
@@ -63,7 +62,7 @@ func (r *Reading) Table(c *catalog.Catalog) (*catalog.Table, error) {
 	if r.Relation == nil {
 		return nil, fmt.Errorf("%w: a lookup without a relation", ErrInvalid)
 	}
-	t, err := r.Relation.Table("answer", c, expr.NewBudget())
+	t, err := r.Relation.Table("answer", c, NewMemo(nil))
 	switch {
 	case err != nil:
 		return nil, err

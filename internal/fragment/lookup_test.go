@@ -66,7 +66,7 @@ func TestReadingIsPublic(t *testing.T) {
 // A lookup's rows come back as they left, whatever is in them.
 func TestFoundKeepsValues(t *testing.T) {
 	d := ofPlace(plainOutput("region", col("place", "region", value.TypeText)), plainOutput("id", col("place", "id", value.TypeInt)))
-	table, err := d.Table("answer", testCatalog(t), expr.NewBudget())
+	table, err := d.Table("answer", testCatalog(t), NewMemo(expr.NewBudget()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 // catalog's domains tell: two, where they are numbered within the patient and the number is at most 2. It is infinite
 // where nothing tells. It is believed, not proved: a limit of contributions may follow it, since what a patient has
 // beyond the limit is cut whatever is known.
-func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *expr.Budget, keys ...*expr.Expr) float64 {
-	s, err := NewScopeWithin(relations, c, b)
+func MostRows(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo, keys ...*expr.Expr) float64 {
+	s, err := NewScopeWithin(relations, c, m)
 	if err != nil {
 		return math.Inf(1)
 	}
@@ -87,18 +87,18 @@ func (s *Scope) mostOf(i int, single bool, known *expr.RangeAnalysis, by []*expr
 // mostOfDerived bounds how many rows of a patient a derived relation takes from what it reads.
 func (s *Scope) mostOfDerived(d *Query) float64 {
 	if d.SetOp == "" {
-		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Budget)
+		return MostRows(d.Relations, d.Filter, s.catalog, s.budget.Memo)
 	}
 	most := make([]float64, len(d.Inputs))
 	for i, a := range d.Inputs {
-		most[i] = MostRows([]Relation{{Name: "arm", Query: a}}, nil, s.catalog, s.budget.Budget)
+		most[i] = MostRows([]Relation{{Name: "arm", Query: a}}, nil, s.catalog, s.budget.Memo)
 	}
 	switch {
 	case d.SetOp == SetOpExcept:
 		return most[0]
 	case d.SetOp == SetOpIntersect:
 		return slices.Min(most)
-	case Apart(d.Inputs, s.catalog, s.budget.Budget):
+	case Apart(d.Inputs, s.catalog, s.budget.Memo):
 		return slices.Max(most)
 	}
 	all := 0.0
@@ -110,7 +110,7 @@ func (s *Scope) mostOfDerived(d *Query) float64 {
 
 // Apart reports whether a patient has rows in one of two inputs alone, as where a FULL JOIN by patients' ids is written
 // out: a LEFT JOIN b, and those of b for whom a has none. It is believed, as MostRows is.
-func Apart(inputs []*Query, c *catalog.Catalog, b *expr.Budget) bool {
+func Apart(inputs []*Query, c *catalog.Catalog, m *Memo) bool {
 	if len(inputs) != 2 {
 		return false
 	}
@@ -123,7 +123,7 @@ func Apart(inputs []*Query, c *catalog.Catalog, b *expr.Budget) bool {
 		slices.ContainsFunc(first.Relations[1:], func(r Relation) bool { return r.Join != JoinLeft }) {
 		return false
 	}
-	in, err := NewScopeWithin(second.Relations, c, b)
+	in, err := NewScopeWithin(second.Relations, c, m)
 	if err != nil {
 		return false
 	}

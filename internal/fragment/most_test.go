@@ -124,7 +124,7 @@ func TestMostRows(t *testing.T) {
 		"and by the value":                 {derived(grouped), nil, []*expr.Expr{col("d", "days", value.TypeInt)}, 1},
 		"one row a patient":                {[]Relation{{Name: "person", Table: "person"}}, nil, nil, 1},
 	} {
-		if got := MostRows(c.relations, c.filter, testCatalog(t), expr.NewBudget(), c.keys...); got != c.want {
+		if got := MostRows(c.relations, c.filter, testCatalog(t), NewMemo(expr.NewBudget()), c.keys...); got != c.want {
 			t.Errorf("%s: %g, not %g", name, got, c.want)
 		}
 	}
@@ -142,7 +142,7 @@ func TestConditionsOnExpressions(t *testing.T) {
 	if f := s.RangeWhere(more, filter); f.Lower != 12 || f.Upper != 31 || f.Nullable {
 		t.Errorf("%+v", f)
 	}
-	enforced, err := NewEnforced([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t))
+	enforced, err := NewEnforced([]Relation{{Name: "stay", Table: "stay"}}, testCatalog(t), NewMemo(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

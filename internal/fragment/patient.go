@@ -195,9 +195,9 @@ func (s *Scope) keyDeterminedByPatient(i int, single []bool, conditions []condit
 }
 
 // Unlinked returns the names of the private relations whose rows nothing links to the patient of the first private one.
-func Unlinked(relations []Relation, filter *expr.Expr, c *catalog.Catalog, b *expr.Budget) ([]string, error) {
-	on := assumed(c)
-	on.budget.Budget, on.noDomains = b, true
+func Unlinked(relations []Relation, filter *expr.Expr, c *catalog.Catalog, m *Memo) ([]string, error) {
+	on := m.assumed(c)
+	on.noDomains = true
 	s, err := countedScope(relations, on)
 	if err != nil {
 		return nil, err

@@ -13,17 +13,28 @@ import (
 // Table describes a derived relation as a catalog describes a table: its columns, whether it is public, the column of
 // the patient's id, and whether a patient has one row. It checks all that Check does. It infers no domains, since a
 // table has none. It spends from the budget of a statement.
-func (d *Query) Table(name string, c *catalog.Catalog, b *expr.Budget) (*catalog.Table, error) {
+func (d *Query) Table(name string, c *catalog.Catalog, m *Memo) (*catalog.Table, error) {
 	if d.count(maxRelationsInAll+1) > maxRelationsInAll {
 		return nil, tooManyRelations()
 	}
-	on := assumed(c)
-	on.budget.Budget, on.noDomains = b, true
+	on := m.assumed(c)
+	on.noDomains = true
 	s, err := d.properties(name, on, 0)
 	if err != nil {
 		return nil, err
 	}
-	return s.table, nil
+	return s.describe(name), nil
+}
+
+// describe gives a table of its own, so that nobody can change what is kept.
+func (p *properties) describe(name string) *catalog.Table {
+	t, columns := *p.table, make([]catalog.Column, len(p.table.Columns))
+	t.Name, t.Key, t.Columns = name, slices.Clone(t.Key), make([]*catalog.Column, len(columns))
+	for i, c := range p.table.Columns {
+		columns[i] = *c
+		t.Columns[i] = &columns[i]
+	}
+	return &t
 }
 
 // properties checks a derived relation and derives what is known of it. depth counts the levels around it.
@@ -34,6 +45,11 @@ func (d *Query) properties(name string, on assumptions, depth int) (*properties,
 	case depth > maxDerivedDepth:
 		return nil, &Limit{Message: fmt.Sprintf("queries nest in more than %d levels, of which a window or a grouping makes one more", maxDerivedDepth), Hint: "ask it in fewer steps"}
 	}
+	return on.derived(d, depth, func() (*properties, error) { return d.derive(name, on, depth) })
+}
+
+// derive is properties of what is not kept.
+func (d *Query) derive(name string, on assumptions, depth int) (*properties, error) {
 	var s *properties
 	var err error
 	switch {

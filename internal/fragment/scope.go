@@ -62,15 +62,13 @@ const perPatient = "patient"
 // NewScope resolves relations against the catalog. hospitals are the values that the column hospital may take, sorted;
 // without, they are not known.
 func NewScope(relations []Relation, c *catalog.Catalog, hospitals ...value.Value) (*Scope, error) {
-	on := assumed(c)
-	on.hospitals = hospitals
-	return countedScope(relations, on)
+	return NewScopeWithin(relations, c, NewMemo(nil), hospitals...)
 }
 
-// NewScopeWithin is NewScope that spends from the budget of a statement.
-func NewScopeWithin(relations []Relation, c *catalog.Catalog, b *expr.Budget, hospitals ...value.Value) (*Scope, error) {
-	on := assumed(c)
-	on.budget.Budget, on.hospitals = b, hospitals
+// NewScopeWithin is NewScope with what a memo keeps.
+func NewScopeWithin(relations []Relation, c *catalog.Catalog, m *Memo, hospitals ...value.Value) (*Scope, error) {
+	on := m.assumed(c)
+	on.hospitals = hospitals
 	return countedScope(relations, on)
 }
 
@@ -87,8 +85,8 @@ func tooManyRelations() error {
 }
 
 // assumed rests a proof on the catalog's promises and on filters, too.
-func assumed(c *catalog.Catalog) assumptions {
-	return assumptions{catalog: c, budget: newBudget()}
+func (m *Memo) assumed(c *catalog.Catalog) assumptions {
+	return assumptions{catalog: c, budget: m.newBudget()}
 }
 
 // NewEnforced tells what a fragment's SQL makes true of expressions over the relations by itself, whatever the data
@@ -96,8 +94,10 @@ func assumed(c *catalog.Catalog) assumptions {
 // that an operation needs no guard. Bounds of a column hold, because the SQL that reads it clamps, and a derived column
 // is what its expression gives. Nothing follows from a column that is declared not to be NULL, from a declared domain,
 // or from a filter, a join or a grouping, which a database may apply later. Domains are not known.
-func NewEnforced(relations []Relation, c *catalog.Catalog) (*expr.RangeAnalysis, error) {
-	s, err := newScope(relations, assumptions{catalog: c, enforced: true, noDomains: true, budget: newBudget()}, 0)
+func NewEnforced(relations []Relation, c *catalog.Catalog, m *Memo) (*expr.RangeAnalysis, error) {
+	on := m.assumed(c)
+	on.enforced, on.noDomains = true, true
+	s, err := newScope(relations, on, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -374,10 +374,9 @@ func fold(name string) string {
 // for more than a machine has.
 type budget struct {
 	*expr.Budget
+	*Memo
 	// texts: see maxTexts.
 	texts int
-	// most tells of public tables; nil: nothing is known of them.
-	most Multiplicity
 	// capped: rows of a patient are cut somewhere, see Cap.
 	capped bool
 }
@@ -386,12 +385,8 @@ type budget struct {
 // that it can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
 const maxTexts = 1 << 19
 
-func newBudget() *budget {
-	return &budget{Budget: expr.NewScopeBudget(), texts: maxTexts}
-}
-
-// over refuses what takes too long to look at: a relation is looked at again at each level above it, and where it is
-// read many times.
+// over refuses what takes too long to look at: a query counts again at each level above it, and where it is read many
+// times.
 func (b *budget) over() error {
 	if !b.Spent() {
 		return nil

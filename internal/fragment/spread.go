@@ -23,9 +23,11 @@ const (
 // public tables, which is public. Check does so as if each row found at most one in a table; a node, which has the
 // tables, asks again. The error wraps ErrInvalid, or is most's.
 func (f *Fragment) Spread(c *catalog.Catalog, most Multiplicity) error {
-	left := newBudget()
-	left.most = most
-	s, err := newScope(f.Relations, assumptions{catalog: c, noDomains: true, budget: left}, 0)
+	m := NewMemo(nil)
+	m.most = most
+	on := m.assumed(c)
+	on.noDomains = true
+	s, err := newScope(f.Relations, on, 0)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestTexts(t *testing.T) {
 	for i := range 20 {
 		d.Columns = append(d.Columns, Output{Name: "s" + strings.Repeat("x", i), Expr: grown(3)})
 	}
-	if _, err := d.Table("d", c, expr.NewBudget()); err != nil {
+	if _, err := d.Table("d", c, NewMemo(expr.NewBudget())); err != nil {
 		t.Fatal(err)
 	}
 	var relations []Relation

@@ -27,7 +27,7 @@ tables:
 	if err != nil {
 		panic(err)
 	}
-	v := relational.NewVocabulary(c, expr.NewBudget())
+	v := relational.NewVocabulary(c, fragment.NewMemo(expr.NewBudget()))
 	return v, lookup.NewPlanner(v)
 }
 

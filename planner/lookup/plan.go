@@ -29,7 +29,7 @@ func (p *Planner) Add(r fragment.Reading, at syntax.Position) *fragment.Query {
 }
 
 func (p *Planner) add(r fragment.Reading, bounds []bound, at syntax.Position) *fragment.Query {
-	t, err := r.Relation.Table(relational.Lookup.Table(len(p.all)+1), p.catalog.Catalog, p.catalog.Domains)
+	t, err := r.Relation.Table(relational.Lookup.Table(len(p.all)+1), p.catalog.Catalog, p.catalog.Memo)
 	if err != nil {
 		relational.RefuseInvalid(err, at)
 	}
@@ -122,7 +122,7 @@ func (l *replacing) relation(d *fragment.Query, i int, bounds []bound) {
 	table, ok := l.catalog.Table(r.Table)
 	if r.Query != nil {
 		var err error
-		if table, err = r.Query.Table(r.Name, l.catalog.Catalog, l.catalog.Domains); err != nil {
+		if table, err = r.Query.Table(r.Name, l.catalog.Catalog, l.catalog.Memo); err != nil {
 			relational.RefuseInvalid(err, l.at)
 		}
 	} else if !ok {

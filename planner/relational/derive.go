@@ -43,7 +43,7 @@ func (r *Resolver) Derive(q *syntax.Query, within *Scope, at syntax.Position) *D
 
 // settleDerived checks a derived relation, as each node will, and learns from it what can be known.
 func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.Position) *Derived {
-	t, err := d.Table("derived", r.Catalog.Catalog, r.Catalog.Domains)
+	t, err := d.Table("derived", r.Catalog.Catalog, r.Catalog.Memo)
 	if err != nil {
 		r.Invalid(err, at)
 	}

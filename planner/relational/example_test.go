@@ -5,6 +5,7 @@ import (
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
@@ -42,7 +43,7 @@ func read(sql string) (*syntax.Query, *relational.Resolver) {
 	if err != nil {
 		panic(err)
 	}
-	return s.Query, relational.New(relational.NewVocabulary(wards(), expr.NewBudget()), relational.NewScope(), nil)
+	return s.Query, relational.New(relational.NewVocabulary(wards(), fragment.NewMemo(expr.NewBudget())), relational.NewScope(), nil)
 }
 
 // Rows of two tables are of one patient, since a foreign key of the catalog joins them.

@@ -115,7 +115,7 @@ func (r *Resolver) LinkByForeignKeys() {
 		return
 	}
 	for { // each time, one relation fewer is untied, or the patient is found by another way, which happens once
-		names, err := fragment.Unlinked(r.Relations(), r.Filter, r.Catalog.Catalog, r.Catalog.Domains)
+		names, err := fragment.Unlinked(r.Relations(), r.Filter, r.Catalog.Catalog, r.Catalog.Memo)
 		if err != nil {
 			r.TooMuch(err)
 		}

@@ -67,6 +67,9 @@ func pruned(d *fragment.Query, reads used) *fragment.Query {
 		exprs = append(exprs, d.Columns[0].Expr)
 	}
 	out.Relations = Prune(d.Relations, append(exprs, d.Filter)...)
+	if len(out.Columns) == len(d.Columns) && slices.EqualFunc(out.Relations, d.Relations, func(a, b fragment.Relation) bool { return a.Query == b.Query }) {
+		return d // whose properties are known
+	}
 	return &out
 }
 

@@ -2,19 +2,19 @@ package relational
 
 import (
 	"github.com/intramuros/intramuros/internal/catalog"
-	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// Vocabulary is the catalog as one statement reads it, all of whose queries find domains within one budget.
+// Vocabulary is the catalog as one statement reads it, with what is known of the statement's queries.
 type Vocabulary struct {
 	*catalog.Catalog
-	Domains *expr.Budget
+	Memo *fragment.Memo
 }
 
-// NewVocabulary is a catalog, and what planning may spend on finding domains.
-func NewVocabulary(c *catalog.Catalog, domains *expr.Budget) *Vocabulary {
-	return &Vocabulary{c, domains}
+// NewVocabulary is a catalog, and the memo of a statement.
+func NewVocabulary(c *catalog.Catalog, m *fragment.Memo) *Vocabulary {
+	return &Vocabulary{c, m}
 }
 
 // ReadsPublic reports whether a query reads tables, and public ones alone, wherever they stand in it.

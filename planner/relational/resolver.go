@@ -160,7 +160,7 @@ func (r *Resolver) TooMuch(err error) {
 // facts infers what is known of an expression on the rows that are read.
 func (r *Resolver) facts(e *expr.Expr) expr.Range {
 	if all := r.Relations(); r.known == nil || !slices.Equal(all, r.knownOf) {
-		s, err := fragment.NewScopeWithin(all, r.Catalog.Catalog, r.Catalog.Domains)
+		s, err := fragment.NewScopeWithin(all, r.Catalog.Catalog, r.Catalog.Memo)
 		if err != nil {
 			r.TooMuch(err)
 		}

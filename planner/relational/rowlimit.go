@@ -64,7 +64,7 @@ func (r *Resolver) tableOf(of fragment.Relation) *catalog.Table {
 		t, _ := r.Catalog.Table(of.Table)
 		return t
 	}
-	t, err := of.Query.Table(of.Name, r.Catalog.Catalog, r.Catalog.Domains)
+	t, err := of.Query.Table(of.Name, r.Catalog.Catalog, r.Catalog.Memo)
 	if err != nil {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (r *Resolver) RowLimit(of fragment.Relation, t *catalog.Table) int {
 // has a kind.
 func (r *Resolver) rowLimitOf(d *fragment.Query) int {
 	limit, seen := 0, map[string]bool{}
-	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Domains)
+	apart := d.SetOp == fragment.SetOpUnionAll && fragment.Apart(d.Inputs, r.Catalog.Catalog, r.Catalog.Memo)
 	for i, arm := range d.Inputs {
 		of := fragment.Relation{Name: "arm", Query: arm}
 		known := r.tableOf(of)

@@ -26,7 +26,7 @@ type capped struct {
 // caps writes the steps before a select of relations of which some are cut, and notes what stands in the place of these. Most
 // patients are in no step: their rows are read as they would be otherwise, and only those of the others are put in order.
 func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string {
-	caps, err := fragment.Caps(relations, filter, c.target.Catalog)
+	caps, err := fragment.Caps(relations, filter, c.target.Catalog, c.memo)
 	if err != nil {
 		c.fail(err)
 	}
@@ -37,7 +37,7 @@ func (c *compiler) caps(relations []fragment.Relation, filter *expr.Expr) string
 	var sides []capped
 	for k, at := range caps {
 		s := capped{Cap: at, columns: c.columns(relations[at.At].Name)}
-		if s.compiler, err = c.target.compiler(at.Relations); err != nil {
+		if s.compiler, err = c.target.compiler(at.Relations, c.memo); err != nil {
 			c.fail(err)
 			return ""
 		}

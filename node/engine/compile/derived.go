@@ -35,7 +35,7 @@ func (c *compiler) derivedSelect(d *fragment.Query) (sql string, sizes []int) {
 		}
 		return strings.Join(inputs, "\n"+strings.ToUpper(string(d.SetOp))+"\n"), sizes
 	}
-	inner, err := c.target.compiler(d.Relations)
+	inner, err := c.target.compiler(d.Relations, c.memo)
 	if err != nil {
 		c.fail(err)
 		return "SELECT NULL", nil

@@ -35,6 +35,7 @@ type code struct {
 // compiler turns one select of a fragment, and the expressions in it, into SQL.
 type compiler struct {
 	target  *Target
+	memo    *fragment.Memo            // of the fragment
 	known   *expr.RangeAnalysis       // what this SQL enforces itself
 	tables  map[string]*catalog.Table // by relation
 	instead map[string]string         // what stands after FROM in a relation's place: see caps

@@ -18,7 +18,7 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText || slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return !stream.Knows(p.Kind) }) {
 		return "", nil, nil
 	}
-	c, err := t.compiler(f.Relations)
+	c, err := t.compiler(f.Relations, fragment.NewMemo(nil))
 	if err != nil {
 		return "", nil, err
 	}

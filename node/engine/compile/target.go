@@ -29,7 +29,7 @@ type Target struct {
 // that buckets are packed: see Unpack. The two halves of the secret key are its only
 // parameters. Errors wrap fragment.ErrInvalid, ErrNotOffered or ErrTooLarge.
 func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, error) {
-	c, err := t.compiler(f.Relations)
+	c, err := t.compiler(f.Relations, fragment.NewMemo(nil))
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func (t *Target) Fragment(f *fragment.Fragment, p *fragment.Proof) (string, erro
 // Expressions gives the SQL of expressions over relations. A relation r stands in it
 // under its own name, quoted.
 func (t *Target) Expressions(relations []fragment.Relation, exprs ...*expr.Expr) ([]string, error) {
-	c, err := t.compiler(relations)
+	c, err := t.compiler(relations, fragment.NewMemo(nil))
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +52,13 @@ func (t *Target) Expressions(relations []fragment.Relation, exprs ...*expr.Expr)
 	return list, c.err
 }
 
-// compiler prepares the compilation of a select over relations.
-func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
-	known, err := fragment.NewEnforced(relations, t.Catalog)
+// compiler prepares the compilation of a select over relations, whose properties a memo keeps.
+func (t *Target) compiler(relations []fragment.Relation, m *fragment.Memo) (*compiler, error) {
+	known, err := fragment.NewEnforced(relations, t.Catalog, m)
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{target: t, known: known, written: new(int), variables: new(int), bound: map[*expr.Expr]code{}, folded: map[string]bool{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
+	c := &compiler{target: t, memo: m, known: known, written: new(int), variables: new(int), bound: map[*expr.Expr]code{}, folded: map[string]bool{}, sizes: map[string]int{}, tables: map[string]*catalog.Table{}, instead: map[string]string{}, derived: map[string]bool{}, read: map[string][]string{}}
 	seen := map[string]bool{}
 	for _, r := range relations {
 		if seen[strings.ToLower(r.Name)] {
@@ -70,7 +70,7 @@ func (t *Target) compiler(relations []fragment.Relation) (*compiler, error) {
 			c.tables[r.Name], _ = t.Catalog.Table(r.Table)
 			continue
 		}
-		if c.tables[r.Name], err = r.Query.Table(r.Name, t.Catalog, expr.NewBudget()); err != nil {
+		if c.tables[r.Name], err = r.Query.Table(r.Name, t.Catalog, m); err != nil {
 			return nil, err
 		}
 		c.derived[r.Name] = true

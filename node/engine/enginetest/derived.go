@@ -24,7 +24,7 @@ func (k Kind) derived(t *testing.T) {
 		e := k.Open(t, c, "a secret of the node, for tests only", tables...)
 		for range 25 {
 			d := g.derived(2)
-			table, err := d.Table("d", c, expr.NewBudget())
+			table, err := d.Table("d", c, fragment.NewMemo(expr.NewBudget()))
 			if err != nil { // two orders of rows that neither tells apart, as chance has it
 				refused++
 				continue

@@ -1,0 +1,182 @@
+package fragment
+
+import (
+	"slices"
+
+	"github.com/intramuros/intramuros/internal/catalog"
+	"github.com/intramuros/intramuros/internal/expr"
+	"github.com/intramuros/intramuros/internal/value"
+)
+
+// Memo keeps the properties of queries, so that each is derived once, however often one asks. It is of one statement, one
+// fragment or one compilation, and not for several goroutines.
+//
+// What is kept cannot outlive a change: a Memo holds each query as it was when it was derived, and derives anew what is
+// not the same now, or reads another table. The price does not depend on what is kept: a query counts against the limits
+// of its reader each time that it is read.
+type Memo struct {
+	budget *expr.Budget // of a statement; nil: each scope has one of its own
+	most   Multiplicity // tells of public tables; nil: nothing is known of them
+	kept   map[memoKey]*derivation
+}
+
+// memoKey is a query, and all that its properties rest on besides.
+type memoKey struct {
+	query               *Query
+	catalog             *catalog.Catalog
+	enforced, noDomains bool
+	hospitals           string
+}
+
+// derivation is what was derived of a query.
+type derivation struct {
+	*properties
+	query  Query            // as it was, but for the queries within
+	tables []*catalog.Table // that its relations read; nil for a query
+	within []*derivation    // of the queries that it reads
+	levels int              // of queries, it among them
+	texts  int              // characters that it spends of budget.texts
+	visits int              // that it spends of an expr.Budget
+	capped bool             // see budget.capped
+}
+
+// NewMemo keeps nothing yet. What is looked at is spent from the budget of a statement; nil: each scope has its own.
+func NewMemo(b *expr.Budget) *Memo { return &Memo{budget: b, kept: map[memoKey]*derivation{}} }
+
+// newBudget is what one scope may spend.
+func (m *Memo) newBudget() *budget {
+	b := &budget{Budget: m.budget, Memo: m, texts: maxTexts}
+	if b.Budget == nil {
+		b.Budget = expr.NewScopeBudget()
+	}
+	return b
+}
+
+func (d *Query) memoKey(on assumptions) memoKey {
+	return memoKey{d, on.catalog, on.enforced, on.noDomains, joinedNames(on.hospitals)}
+}
+
+func joinedNames(hospitals []value.Value) string {
+	all := ""
+	for _, h := range hospitals {
+		all += h.Str() + "\x00"
+	}
+	return all
+}
+
+// recall gives what was derived of a query that so many levels are around, and spends what deriving it did; nil where it
+// must be derived: nothing is kept, or a limit is near, of which deriving it tells.
+func (on assumptions) recall(d *Query, depth int) *properties {
+	b := on.budget
+	k := b.kept[d.memoKey(on)]
+	if k == nil || depth+k.levels > maxDerivedDepth+1 || k.texts > b.texts || k.visits > b.Left() || !k.holds(d, on.catalog) {
+		return nil
+	}
+	b.texts -= k.texts
+	b.Spend(k.visits)
+	b.capped = b.capped || k.capped
+	return k.properties
+}
+
+// holds reports whether the query is the same as when it was derived.
+func (k *derivation) holds(d *Query, c *catalog.Catalog) bool {
+	was := &k.query
+	if d.Grouped != was.Grouped || d.SetOp != was.SetOp || d.Patient != was.Patient || !d.Filter.Equal(was.Filter) ||
+		!slices.EqualFunc(d.Columns, was.Columns, Output.Equal) || !slices.Equal(d.Inputs, was.Inputs) || len(d.Relations) != len(was.Relations) {
+		return false
+	}
+	for i, r := range d.Relations {
+		o := was.Relations[i]
+		if r.Name != o.Name || r.Table != o.Table || r.Query != o.Query || r.Join != o.Join || !r.On.Equal(o.On) || k.tables[i] != tableOf(r, c) {
+			return false
+		}
+	}
+	for i, input := range d.queries() {
+		if !k.within[i].holds(input, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// queries lists those that a query reads.
+func (d *Query) queries() []*Query {
+	all := slices.Clone(d.Inputs)
+	for _, r := range d.Relations {
+		if r.Query != nil {
+			all = append(all, r.Query)
+		}
+	}
+	return all
+}
+
+// tableOf is the table that a relation reads; nil for a query.
+func tableOf(r Relation, c *catalog.Catalog) *catalog.Table {
+	if r.Query != nil {
+		return nil
+	}
+	t, _ := c.Table(r.Table)
+	return t
+}
+
+// derived is recall of what derive does, which it keeps. Of constants it keeps no properties: lists of them are long, and
+// they are soon derived.
+func (on assumptions) derived(d *Query, depth int, derive func() (*properties, error)) (*properties, error) {
+	if d.Constant() {
+		return derive()
+	}
+	if p := on.recall(d, depth); p != nil {
+		return p, nil
+	}
+	b := on.budget
+	texts, visits, capped := b.texts, b.Left(), b.capped
+	b.capped = false
+	p, err := derive()
+	mine := b.capped
+	b.capped = capped || mine
+	if err != nil {
+		return nil, err
+	}
+	k := d.asItIs(on.catalog)
+	k.properties, k.texts, k.visits, k.capped = p, texts-b.texts, visits-b.Left(), mine
+	for _, q := range d.queries() {
+		in := b.kept[q.memoKey(on)] // it has just been derived, or recalled
+		if q.Constant() {
+			in = q.asItIs(on.catalog)
+		}
+		k.within, k.levels = append(k.within, in), max(k.levels, in.levels+1)
+	}
+	b.kept[d.memoKey(on)] = k
+	return p, nil
+}
+
+// asItIs copies a query, but for those within, and for expressions, which do not change.
+func (d *Query) asItIs(c *catalog.Catalog) *derivation {
+	k := &derivation{query: *d, levels: 1}
+	k.query.Relations, k.query.Inputs, k.query.Columns = slices.Clone(d.Relations), slices.Clone(d.Inputs), slices.Clone(d.Columns)
+	for i := range k.query.Columns {
+		k.query.Columns[i].own()
+	}
+	for _, r := range d.Relations {
+		k.tables = append(k.tables, tableOf(r, c))
+	}
+	return k
+}
+
+// own makes a copy of what an output shares, but for expressions, which do not change.
+func (o *Output) own() {
+	if o.Grid != nil {
+		grid := *o.Grid
+		o.Grid = &grid
+	}
+	if o.Window == nil {
+		return
+	}
+	w := *o.Window
+	if w.Frame != nil {
+		frame := *w.Frame
+		w.Frame = &frame
+	}
+	w.Partition, w.Order, w.Ties = slices.Clone(w.Partition), slices.Clone(w.Order), slices.Clone(w.Ties)
+	o.Window = &w
+}
