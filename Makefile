@@ -37,7 +37,7 @@ race := -race
 export INTRAMUROS_RACE = 1
 endif
 
-.PHONY: check-package help build demo test test-full test-versions test-trino test-trino-adversary statements test-nightly test-clients test-superset test-console lint fmt utility bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
+.PHONY: check-package help build demo test test-full test-versions test-trino test-trino-adversary statements test-nightly test-clients test-superset test-console lint fmt utility coverage bench bench-parts bench-peers bench-trino fuzz vulncheck package clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,7 +85,8 @@ test-trino-adversary: $(TRINO)/.done ## some cases of the adversary suite agains
 test-nightly: ## the long properties; repeat a failure with INTRAMUROS_SEED
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) $(GO) test -count=1 -timeout 12h -v -run 'TestSensitivity|TestEngineEqualsReference|TestFederationEqualsUnion|TestExactness' ./integration
 	INTRAMUROS_TRIPLES=$(strip $(TRIPLES)) INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 24h -v ./integration/adversary
-	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
+	INTRAMUROS_COVERAGE=10000 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage|TestComputedIntervalsCover' ./planner
+	INTRAMUROS_COVERAGE=10000 $(GO) test -count=1 -timeout 1h -v -run TestSurvivalBandsCover ./planner/estimate
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 2h -run 'Audit|Gauss|TooLittleNoise' ./dp ./coordinator
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 4h -v -run 'TestChaos|TestSealedChaos|TestLoad' ./integration
 	INTRAMUROS_FULL=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMaskedChaos$$' ./coordinator
@@ -129,6 +130,10 @@ test-superset: ## Superset's own questions and charts against a federation; inst
 SIZES ?= all
 utility: ## how accurate answers are beside an expert's: writes docs/accuracy.md; EICU=folder has the eICU demo's Parquet files
 	INTRAMUROS_UTILITY=$(strip $(SIZES)) INTRAMUROS_EICU='$(strip $(EICU))' INTRAMUROS_UTILITY_OTHERS='$(if $(OTHERS),$(abspath $(OTHERS)))' $(GO) test -count=1 -v -timeout 60m -run '^TestUtility$$' ./coordinator
+
+# FORM=MEDIAN draws one form alone.
+coverage: ## how often intervals cover, of 10,000 draws each: writes the table of docs/privacy.md (an hour)
+	INTRAMUROS_COVERAGE=10000 INTRAMUROS_TABLE=1 $(GO) test -count=1 -timeout 12h -v -run 'TestIntervalCoverage$(if $(FORM),/^$(FORM)$$)' ./planner
 
 statements: ## how many statements of others are answered: DIR=folder of *.sql, with a catalog.yaml where it is not OMOP
 	INTRAMUROS_STATEMENTS='$(abspath $(DIR))' $(GO) test -count=1 -v -run '^TestStatements$$' ./planner

@@ -196,7 +196,8 @@ func trueAnswer(p *Plan, sql string, exact []int64, patients []map[string]value.
 // TestIntervalCoverage holds the intervals of every released form to the confidence that they state, at small and large
 // counts and budgets. Coverage that is 6 standard deviations under 95 % fails, by chance less than once in 1e8. Where there are plenty
 // of patients, and no reason why not (wider), it may not be over 96 % either, of 10,000 draws, nor of fewer may the intervals be half as
-// wide again as 95 % of the errors. It is short unless INTRAMUROS_COVERAGE asks for draws (make test-nightly); with INTRAMUROS_TABLE it prints what docs/privacy.md shows.
+// wide again as 95 % of the errors. It is short unless INTRAMUROS_COVERAGE asks for draws (make test-nightly); with
+// INTRAMUROS_TABLE (make coverage) it writes its rows into docs/privacy.md.
 func TestIntervalCoverage(t *testing.T) {
 	n, sizes, budgets := 150, []int{30, 3000}, []float64{0.1, 1}
 	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
@@ -217,23 +218,25 @@ func TestIntervalCoverage(t *testing.T) {
 		populations[size] = somePatients(size)
 	}
 	for _, c := range covered {
-		line := fmt.Sprintf("| %s |", c.name)
-		for _, size := range sizes {
-			for _, epsilon := range budgets {
-				got, wide := coverage(t, c.sql, epsilon, populations[size], n, uint64(size))
-				line += fmt.Sprintf(" %.1f |", 100*got)
-				if got < floor {
-					t.Errorf("%s of %d patients at epsilon %v: %.4f of the intervals cover, want at least %.4f", c.name, size, epsilon, got, floor)
-				}
-				if wider[c.name] == "" && float64(size)*epsilon >= plenty && epsilon <= 1 && (got > ceiling || wide > 1.5) {
-					t.Errorf("%s of %d patients at epsilon %v: %.4f of the intervals cover, want at most %.4f; they are %.2f times as wide as 95 %% of the errors",
-						c.name, size, epsilon, got, ceiling, wide)
+		t.Run(c.name, func(t *testing.T) {
+			line := fmt.Sprintf("| %s |", c.name)
+			for _, size := range sizes {
+				for _, epsilon := range budgets {
+					got, wide := coverage(t, c.sql, epsilon, populations[size], n, uint64(size))
+					line += fmt.Sprintf(" %.1f |", 100*got)
+					if got < floor {
+						t.Errorf("%d patients at epsilon %v: %.4f of the intervals cover, want at least %.4f", size, epsilon, got, floor)
+					}
+					if wider[c.name] == "" && float64(size)*epsilon >= plenty && epsilon <= 1 && (got > ceiling || wide > 1.5) {
+						t.Errorf("%d patients at epsilon %v: %.4f of the intervals cover, want at most %.4f; they are %.2f times as wide as 95 %% of the errors",
+							size, epsilon, got, ceiling, wide)
+					}
 				}
 			}
-		}
-		if table {
-			fmt.Println(line)
-		}
+			if table {
+				tabulate(t, line)
+			}
+		})
 	}
 }
 
@@ -241,4 +244,30 @@ func TestIntervalCoverage(t *testing.T) {
 func quantileOf(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// tabulate puts a row in place of that of its name into the table of docs/privacy.md, or at its end.
+func tabulate(t *testing.T, row string) {
+	t.Helper()
+	const file, begin, end = "../docs/privacy.md", "<!-- coverage: made by make coverage -->\n", "<!-- end of coverage -->\n"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(text), begin)
+	rows, after, ended := strings.Cut(rest, end)
+	if !begun || !ended {
+		t.Fatalf("%s has no place for the table", file)
+	}
+	lines := strings.SplitAfter(rows, "\n")
+	name, _, _ := strings.Cut(row[2:], " |")
+	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+name+" |") })
+	if at < 0 {
+		at = len(lines) - 1 // after the last line's end
+		lines = append(lines, "")
+	}
+	lines[at] = row + "\n"
+	if err := os.WriteFile(file, []byte(before+begin+strings.Join(lines, "")+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -140,7 +140,7 @@ func (c *programPlanner) kaplanMeier(t *syntax.Expr, options map[string]float64,
 		b.plan.Columns = append(b.plan.Columns, Column{Name: i.Alias, Type: b.fragment.Keys[k].Expr.Type, expr: ref{refKey, k}.expr(b.fragment.Keys[k].Expr.Type)})
 	}
 	back := b.back(timeTerm, s)
-	buckets := s.Buckets()
+	buckets := s.Buckets(b.fragment.Norm)
 	half := expr.Literal(value.Int(int64(buckets.Leaves() / 2)))
 	tree := fragment.Partial{Kind: fragment.PartialBuckets, Buckets: &buckets}
 	tree.Expr = scalar.Apply(event.At, expr.OpCase, b.happened(event), scalar.Apply(event.At, expr.OpAdd, half, back), back)

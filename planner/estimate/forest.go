@@ -19,12 +19,11 @@ func NewForest(branching int, counts []float64) *Forest {
 	for size := branching; len(counts) >= size; size *= branching {
 		levels, counts = append(levels, counts[:size]), counts[size:]
 	}
-	f := &Forest{branching: branching, own: make([]float64, len(levels))}
+	f := &Forest{branching: branching, own: ownErrors(branching, len(levels))}
 	b := float64(branching)
 	best := make([][]float64, len(levels)) // from what is at and below a node
 	for l := len(levels) - 1; l >= 0; l-- {
 		if best[l] = levels[l]; l == len(levels)-1 {
-			f.own[l] = 1
 			continue
 		}
 		below := b * f.own[l+1] // variance of the sum of the children
@@ -32,7 +31,6 @@ func NewForest(branching int, counts []float64) *Forest {
 		for i, n := range levels[l] {
 			best[l][i] = (n*below + sum(best[l+1][i*branching:(i+1)*branching])) / (below + 1)
 		}
-		f.own[l] = below / (below + 1)
 	}
 	for l := 1; l < len(levels); l++ { // what a node has more or less than its children is spread over them
 		settled := make([]float64, len(best[l]))
@@ -51,6 +49,18 @@ func NewForest(branching int, counts []float64) *Forest {
 		f.under[i+1] = f.under[i] + n
 	}
 	return f
+}
+
+// ownErrors are of each level from the roots the variance of a node's estimate from what is at and below it.
+func ownErrors(branching, levels int) []float64 {
+	own := make([]float64, levels)
+	for l := levels - 1; l >= 0; l-- {
+		if own[l] = 1; l < levels-1 {
+			below := float64(branching) * own[l+1]
+			own[l] = below / (below + 1)
+		}
+	}
+	return own
 }
 
 func sum(of []float64) float64 {
@@ -83,4 +93,65 @@ func (f *Forest) Under(i int, q float64) (excess, deviation float64) {
 		squares += f.own[l] * (k + a*a - (k+a)*(k+a)/b)
 	}
 	return excess, math.Sqrt(squares)
+}
+
+// Between is the variance of the error of the sum of the leaves from i on, up to before j.
+func (f *Forest) Between(i, j int) (variance float64) {
+	if i >= j {
+		return 0
+	}
+	span := (len(f.under) - 1) / f.branching // leaves of a tree
+	_, squares := covered(i, j, span)
+	variance = squares * f.own[0]
+	for _, own := range f.own[1:] {
+		of := span // leaves of the nodes that may be cut
+		span /= f.branching
+		for n, cut := range [2]int{i, j} { // the others' children add up to them
+			parent := cut / of
+			if cut%of == 0 || n == 1 && parent == i/of && i%of != 0 {
+				continue
+			}
+			// As in Under: the children's errors are independent ones whose mean is taken out of them.
+			parts, squares := covered(max(i, parent*of), min(j, (parent+1)*of), span)
+			variance += own * (squares - parts*parts/float64(f.branching))
+		}
+	}
+	return variance
+}
+
+// covered is of how many nodes of that many leaves each the leaves from i on, up to before j, are, parts of nodes as parts;
+// and the sum of the squares of these parts.
+func covered(i, j, span int) (parts, squares float64) {
+	first, last := i/span, j/span
+	if first == last {
+		part := float64(j-i) / float64(span)
+		return part, part * part
+	}
+	before, after := float64((first+1)*span-i)/float64(span), float64(j-last*span)/float64(span)
+	whole := float64(last - first - 1)
+	return before + whole + after, before*before + whole + after*after
+}
+
+// Spread is the variance of the error of a sum of weights of the sums of the first 0, 1, ... leaves.
+func (f *Forest) Spread(weights []float64) float64 {
+	// Least squares solve N x = H'y, where the leaves x make up the nodes Hx, y is what was counted of these, and N = H'H.
+	// The errors of x have the covariance 1/N. With y = w at the leaves, and 0 above, H'y = w, and so x = w/N.
+	nodes, size := 0, 1
+	for range f.own {
+		size *= f.branching
+		nodes += size
+	}
+	counts := make([]float64, nodes)
+	leaves := counts[nodes-size:]
+	all := 0.0
+	for i := size - 1; i >= 0; i-- {
+		all += weights[i+1]
+		leaves[i] = all
+	}
+	solved := NewForest(f.branching, counts)
+	variance := 0.0
+	for i, w := range leaves {
+		variance += w * (solved.under[i+1] - solved.under[i])
+	}
+	return variance
 }

@@ -52,3 +52,50 @@ func TestForest(t *testing.T) {
 		}
 	}
 }
+
+// TestSpread: the errors of what lies between two edges, and of any sum of the numbers under edges, have the variance that is told.
+func TestSpread(t *testing.T) {
+	const branching, draws = 4, 20_000
+	r := rand.New(rand.NewPCG(3, 4))
+	weights := make([]float64, 65)
+	for i := range weights {
+		weights[i] = r.NormFloat64()
+	}
+	between, all := make(map[[2]int]float64), 0.0
+	for i := range 64 {
+		between[[2]int{i, i + 1 + r.IntN(64-i)}] = 0
+	}
+	var f *Forest
+	for range draws {
+		counts := make([]float64, 4+16+64)
+		for i := range counts {
+			counts[i] = r.NormFloat64()
+		}
+		f = NewForest(branching, counts)
+		for of := range between {
+			between[of] += math.Pow(f.under[of[1]]-f.under[of[0]], 2) / draws
+		}
+		sum := 0.0
+		for i, w := range weights {
+			sum += w * f.under[i]
+		}
+		all += sum * sum / draws
+	}
+	near := func(told, got float64) bool { return math.Abs(got/told-1) < 0.06 } // 6 standard deviations
+	for of, got := range between {
+		if told := f.Between(of[0], of[1]); !near(told, got) {
+			t.Errorf("leaves %v err by the variance %.3f, and told is %.3f", of, got, told)
+		}
+		only := make([]float64, 65)
+		only[of[0]], only[of[1]] = -1, 1
+		if told, same := f.Between(of[0], of[1]), f.Spread(only); math.Abs(told-same) > 1e-9 {
+			t.Errorf("leaves %v: %v or %v", of, told, same)
+		}
+	}
+	if told := f.Spread(weights); !near(told, all) {
+		t.Errorf("a sum of all errs by the variance %.3f, and told is %.3f", all, told)
+	}
+	if f.Between(7, 7) != 0 {
+		t.Error("nothing errs")
+	}
+}

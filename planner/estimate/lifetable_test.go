@@ -2,6 +2,7 @@ package estimate
 
 import (
 	"encoding/csv"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -50,7 +51,7 @@ func real(t *testing.T, text string) float64 {
 
 // exactTree is the tree of these times without noise.
 func exactTree(s LifeTable, times, events []float64) Tree {
-	b := s.Buckets()
+	b := s.Buckets(fragment.L2)
 	counts := make([]int64, b.Leaves())
 	end := float64(s.Steps+1) * s.Step
 	place := func(x float64) int {
@@ -112,7 +113,7 @@ func TestSurvivalEqualsR(t *testing.T) {
 
 // noisyTree is the tree of n subjects who have the event or leave at constant rates, with noise or without.
 func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.Rand) (draw func(noisy bool) Tree) {
-	b := s.Buckets()
+	b := s.Buckets(fragment.L2)
 	counts := make([]int64, b.Leaves())
 	end := float64(s.Steps+1) * s.Step
 	for range n {
@@ -137,78 +138,114 @@ func noisyTree(s LifeTable, n int, event, leave float64, scale float64, r *rand.
 }
 
 // widest is how many times as wide as 95 % of the errors bands of survival may be: the curve is fitted so that it falls, and errs less
-// than the numbers as released, of which the bands are, since no interval of the fitted ones is known.
-const widest = 1.8
+// than least squares, of which the bands are, since no interval of the fitted numbers is known.
+const widest = 1.5
 
 // TestSurvivalBandsCover: life tables fall, their parts fit each other, a band stands beside each number, holds what
 // the table would be without noise with the confidence, and ends where too few are at risk. Coverage is of all rows
-// that are told.
+// that are told; where there is plenty of everybody it is 95 %, and not more. INTRAMUROS_COVERAGE asks for draws; -v
+// shows the rows that docs/privacy.md has.
 func TestSurvivalBandsCover(t *testing.T) {
-	r := rand.New(rand.NewPCG(11, 0))
-	for _, c := range []struct {
-		steps        int
-		every        float64
-		n            int
-		event, leave float64
-		scale        float64
-	}{
-		{60, 5, 400, 0.005, 0.01, 5}, {60, 5, 400, 0.02, 0.02, 10}, {60, 5, 3000, 0.005, 0.03, 20}, {60, 1, 3000, 0.0001, 0.001, 20},
-		{365, 30, 2000, 0.001, 0.002, 10}, {365, 30, 20000, 0.004, 0.01, 30}, {60, 5, 100, 0.02, 0.02, 10},
+	draws := 300
+	if text := os.Getenv("INTRAMUROS_COVERAGE"); text != "" {
+		var err error
+		if draws, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range []tried{
+		{60, 5, 400, 0.005, 0.01, 5, false}, {60, 5, 400, 0.02, 0.02, 10, false}, {60, 5, 3000, 0.005, 0.03, 20, false},
+		{60, 1, 3000, 0.0001, 0.001, 20, false}, {365, 30, 2000, 0.001, 0.002, 10, false}, {365, 30, 20_000, 0.004, 0.01, 30, false},
+		{60, 5, 100, 0.02, 0.02, 10, false}, {365, 30, 200_000, 0.004, 0.002, 30, true}, {60, 5, 100_000, 0.002, 0.002, 10, true},
 	} {
-		s := LifeTable{Steps: c.steps, Step: 1, Every: c.every}
-		draw := noisyTree(s, c.n, c.event, c.leave, c.scale, r)
-		silent := draw(false)
-		silent.Noise.Scale = 0
-		exact := s.Lines(silent, 0.95)
-		held, told, risk, hits, rows, width := 0, 0, 0, 0, 0, 0.0
-		var widths, errs []float64
-		for range 300 {
-			before := exact[0]
-			for i, l := range s.Lines(draw(true), 0.95) {
-				if i == 0 {
-					before = l
-					continue
-				}
-				rows++
-				for at, count := range map[int]*int{1: &risk, 4: &hits} {
-					if l[at+1] <= exact[i][at] && exact[i][at] <= l[at+2] && l[at+1] <= l[at] && l[at] <= l[at+2] && l[at+1] >= 0 {
-						*count++
-					}
-				}
-				if l[1] > before[1] || l[1] < 0 || l[4] < 0 {
-					t.Fatalf("%+v: at risk %v after %v, events %v", c, l[1], before[1], l[4])
-				}
-				if math.IsNaN(l[7]) != math.IsNaN(l[8]) || math.IsNaN(l[7]) != math.IsNaN(l[9]) || math.IsNaN(before[7]) && !math.IsNaN(l[7]) {
-					t.Fatalf("%+v: a band without a curve: %v after %v", c, l, before)
-				}
-				if math.IsNaN(l[7]) {
-					continue
-				}
-				if !(l[7] <= before[7] && l[8] <= before[8] && l[9] <= before[9] && 0 <= l[8] && l[8] <= l[7] && l[7] <= l[9] && l[9] <= 1) {
-					t.Fatalf("%+v: survival rises or leaves its band: %v after %v", c, l[7:10], before[7:10])
-				}
-				before = l
-				told++
-				width += l[9] - l[8]
-				widths, errs = append(widths, l[9]-l[8]), append(errs, math.Abs(l[7]-exact[i][7]))
-				if l[8] <= exact[i][7]+1e-12 && exact[i][7] <= l[9]+1e-12 {
-					held++
-				}
+		got := c.try(t, draws, rand.New(rand.NewPCG(11, uint64(i))))
+		line := fmt.Sprintf("| %d | %d | %g %% | %g %% | %g | %.0f %% | %.1f | %.2f | %.1f | %.1f |",
+			c.n, c.steps, 100*c.event, 100*c.leave, c.scale, 100*got.told, 100*got.held, got.wide, 100*got.atRisk, 100*got.events)
+		t.Log(line)
+		if got.told < 0.5 { // noise is all there is
+			continue
+		}
+		if got.held < 0.94 || got.atRisk < 0.94 || got.events < 0.94 || c.plenty && got.held > 0.96 {
+			t.Errorf("%+v: %+v", c, got)
+		}
+		if got.wide > widest || c.plenty && got.wide > 1.1 {
+			t.Errorf("%+v: the bands are %.2f times as wide as 95 %% of the errors", c, got.wide)
+		}
+	}
+}
+
+// tried are n subjects who have the event or leave at constant rates, in a life table with noise of that scale; plenty are so many that
+// the curve falls by more than the noise in each step.
+type tried struct {
+	steps        int
+	every        float64
+	n            int
+	event, leave float64
+	scale        float64
+	plenty       bool
+}
+
+// bands is which share of the rows is told, how often the intervals cover, and how many times as wide as 95 % of a row's errors
+// those of survival are, on average over the rows that are mostly told.
+type bands struct{ told, held, atRisk, events, wide float64 }
+
+// try draws noise that often.
+func (c tried) try(t *testing.T, draws int, r *rand.Rand) (b bands) {
+	t.Helper()
+	s := LifeTable{Steps: c.steps, Step: 1, Every: c.every}
+	draw := noisyTree(s, c.n, c.event, c.leave, c.scale, r)
+	silent := draw(false)
+	silent.Noise.Scale = 0
+	exact := s.Lines(silent, 0.95)
+	widths, errs := make([]float64, len(exact)), make([][]float64, len(exact))
+	rows, told := 0.0, 0.0
+	for range draws {
+		lines := s.Lines(draw(true), 0.95)
+		for i, l := range lines[1:] {
+			rows++
+			checkLine(t, lines[i], l)
+			b.atRisk += held(l[1:4], exact[i+1][1])
+			b.events += held(l[4:7], exact[i+1][4])
+			if math.IsNaN(l[7]) {
+				continue
 			}
+			told++
+			b.held += held(l[7:10], exact[i+1][7])
+			widths[i+1] += (l[9] - l[8]) / 2
+			errs[i+1] = append(errs[i+1], math.Abs(l[7]-exact[i+1][7]))
 		}
-		got := float64(held) / float64(max(1, told))
-		t.Logf("%+v: %.1f %% of rows are told, %.1f %% of these covered, mean width %.3f; at risk %.1f %%, events %.1f %%", c, 100*float64(told)/float64(rows), 100*got, width/float64(told), 100*float64(risk)/float64(rows), 100*float64(hits)/float64(rows))
-		if got < 0.94 && told > rows/2 || told-held > rows/20 {
-			t.Errorf("%+v: %.3f of the bands cover", c, got)
+	}
+	b = bands{told: told / rows, held: b.held / max(1, told), atRisk: b.atRisk / rows, events: b.events / rows}
+	mostly := 0.0
+	for i, all := range errs {
+		if len(all) > draws/2 {
+			slices.Sort(all)
+			b.wide += widths[i] / float64(len(all)) / all[len(all)*19/20]
+			mostly++
 		}
-		if told > rows/2 { // that is, noise is not all there is
-			slices.Sort(widths)
-			slices.Sort(errs)
-			wide := widths[len(widths)/2] / 2 / errs[len(errs)*19/20]
-			t.Logf("%.2f times as wide as 95 %% of the errors", wide)
-			if wide > widest {
-				t.Errorf("%+v: the bands are %.2f times as wide as 95 %% of the errors", c, wide)
-			}
-		}
+	}
+	b.wide /= max(1, mostly)
+	return b
+}
+
+// held is 1 where an interval, after its number, holds what is exact.
+func held(of []float64, exact float64) float64 {
+	if of[1] <= exact+1e-12 && exact <= of[2]+1e-12 {
+		return 1
+	}
+	return 0
+}
+
+// checkLine holds a row of a life table, after another, to what is possible.
+func checkLine(t *testing.T, before, l []float64) {
+	t.Helper()
+	if l[1] > before[1] || l[1] < 0 || l[4] < 0 || !(0 <= l[2] && l[2] <= l[1] && l[1] <= l[3]) || !(0 <= l[5] && l[5] <= l[4] && l[4] <= l[6]) {
+		t.Fatalf("at risk %v after %v, events %v", l[1:4], before[1:4], l[4:7])
+	}
+	if math.IsNaN(l[7]) != math.IsNaN(l[8]) || math.IsNaN(l[7]) != math.IsNaN(l[9]) || math.IsNaN(before[7]) && !math.IsNaN(l[7]) {
+		t.Fatalf("a band without a curve: %v after %v", l, before)
+	}
+	if !math.IsNaN(l[7]) && !(l[7] <= before[7] && l[8] <= before[8] && l[9] <= before[9] && 0 <= l[8] && l[8] <= l[7] && l[7] <= l[9] && l[9] <= 1) {
+		t.Fatalf("survival rises or leaves its band: %v after %v", l[7:10], before[7:10])
 	}
 }

@@ -162,35 +162,3 @@ func (t Tree) Extreme(top bool, confidence float64) (x, low, high float64) {
 
 // Total is how many values the tree counts: the sum of its coarsest nodes.
 func (t Tree) Total() float64 { return t.sums[0][t.Branching] }
-
-// nodes calls fn for the nodes that below(i, 0) adds up.
-func (t Tree) nodes(i int, fn func(node int)) {
-	span := t.Leaves() / t.Branching
-	whole, offset, size := i/span, 0, t.Branching
-	for node := range whole {
-		fn(node)
-	}
-	for range t.sums[1:] {
-		offset += size
-		size *= t.Branching
-		from := whole * t.Branching
-		span /= t.Branching
-		whole = i / span
-		for node := from; node < whole; node++ {
-			fn(offset + node)
-		}
-	}
-}
-
-// between is how many nodes' noise the difference of below(i, 0) and below(j, 0) has.
-func (t Tree) between(i, j int) int {
-	odd := map[int]bool{}
-	toggle := func(node int) {
-		if odd[node] = !odd[node]; !odd[node] {
-			delete(odd, node)
-		}
-	}
-	t.nodes(i, toggle)
-	t.nodes(j, toggle)
-	return len(odd)
-}
