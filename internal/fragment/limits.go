@@ -4,9 +4,9 @@ import "errors"
 
 // Limit is a fragment beyond one of the limits that all fragments have; it is ErrInvalid.
 type Limit struct {
-	Relation string // where it is of joins, the relation that is joined
-	Message  string // what is too much
-	Hint     string // what to write instead
+	Joined  string // where it is of joins, the relation that is joined
+	Message string // what is too much
+	Hint    string // what to write instead
 }
 
 // Error says what is too much and what to write instead.

@@ -1,12 +1,82 @@
 package fragment
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/intramuros/intramuros/internal/catalog"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/value"
 )
+
+// assumptions are what a proof may rest on, for all relations within.
+type assumptions struct {
+	catalog *catalog.Catalog
+	// enforced: on nothing but what the SQL itself makes true; see NewEnforced.
+	enforced  bool
+	noDomains bool // the domains of columns are not asked for
+	budget    *budget
+	// hospitals are the values that the column hospital may take; nil where they are not known.
+	hospitals []value.Value
+}
+
+// properties are what is known of a relation before any row is read.
+type properties struct {
+	table  *catalog.Table // its columns' types, Public, Patient, OneRowPerPatient
+	ranges []expr.Range   // of each column of a derived relation
+	sizes  []float64      // of each column of a derived relation: that of its expression, see Scope.size
+	keys   [][]string     // sets of columns whose values tell rows apart
+	// determinedBy says, for each column of a derived relation, what determines its value at one hospital:
+	//   - perPatient: the patient, so that all rows of a patient hold one value
+	//   - the column's expression, written out: the hospital's name and constants alone, so that it is the same in
+	//     other relations
+	//   - "": nothing of these, so that rows differ
+	determinedBy []string
+	// rows bounds how many rows the relation has where it is public, and otherwise how many for each row of the
+	// patient.
+	rows float64
+	// multiplicity bounds how many rows of a public derived relation agree in the columns.
+	multiplicity func(columns []string) (float64, error)
+}
+
+// perPatient stands in properties.determinedBy of a column that is one value a patient.
+const perPatient = "patient"
+
+// budget is what is left of what Check may spend on one fragment, with all relations within: a hostile one would ask
+// for more than a machine has.
+type budget struct {
+	*expr.Budget
+	*Memo
+	// texts: see maxTexts.
+	texts int
+	// capped: rows of a patient are cut somewhere, see Cap.
+	capped bool
+}
+
+// maxTexts bounds the texts that a fragment computes for one row, all together: each counts with the most characters
+// that it can have, and up to MaxGrown. An engine computes a few thousand rows at once, and keeps them all.
+const maxTexts = 1 << 19
+
+// over refuses what takes too long to look at: a query counts again at each level above it, and where it is read many
+// times.
+func (b *budget) over() error {
+	if !b.Spent() {
+		return nil
+	}
+	return &Limit{Message: "its queries have too many operations, with those of the queries that they read each time that these are read", Hint: "ask it in several queries, or read a long query of WITH fewer times"}
+}
+
+// spendText counts a text that each row makes.
+func (b *budget) spendText(e *expr.Expr) error {
+	if b.texts -= min(e.Longest(), expr.MaxGrown); b.texts < 0 {
+		return &Limit{Message: fmt.Sprintf("the texts that are computed for one row have more than %d characters in all", maxTexts), Hint: "compute fewer or shorter texts"}
+	}
+	return nil
+}
+
+// Multiplicity tells how many rows of a public table of the catalog agree in the columns, at most; without columns, how
+// many it has.
+type Multiplicity func(table string, columns []string) (float64, error)
 
 // Memo keeps the properties of queries, so that each is derived once, however often one asks. It is of one statement, one
 // fragment or one compilation, and not for several goroutines.
@@ -42,6 +112,11 @@ type derivation struct {
 
 // NewMemo keeps nothing yet. What is looked at is spent from the budget of a statement; nil: each scope has its own.
 func NewMemo(b *expr.Budget) *Memo { return &Memo{budget: b, kept: map[memoKey]*derivation{}} }
+
+// assumed rests a proof on the catalog's promises and on filters, too.
+func (m *Memo) assumed(c *catalog.Catalog) assumptions {
+	return assumptions{catalog: c, budget: m.newBudget()}
+}
 
 // newBudget is what one scope may spend.
 func (m *Memo) newBudget() *budget {

@@ -142,7 +142,7 @@ func (s *Scope) spread(conditions []condition, fixed []*expr.Expr) (float64, err
 }
 
 func (s *Scope) tooWide(i int, rows float64) error {
-	return &Limit{Relation: s.relations[i].Name, Message: fmt.Sprintf("joins with public rows make up to %.0f rows of one, and %d are the most", rows, MaxSpread),
+	return &Limit{Joined: s.relations[i].Name, Message: fmt.Sprintf("joins with public rows make up to %.0f rows of one, and %d are the most", rows, MaxSpread),
 		Hint: "join by a column that tells the public rows apart, or shorten the list"}
 }
 

@@ -53,7 +53,7 @@ func (r *Resolver) settleDerived(d *fragment.Query, columns []Column, at syntax.
 // Invalid refuses what the fragment's check refuses: at the table of FROM that is too much, where it is one.
 func (r *Resolver) Invalid(err error, at syntax.Position) {
 	if limit := new(fragment.Limit); errors.As(err, &limit) {
-		if s := r.Of(limit.Relation); s != nil {
+		if s := r.Of(limit.Joined); s != nil {
 			at = s.At
 		}
 	}
