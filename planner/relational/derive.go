@@ -125,7 +125,7 @@ func (r *Resolver) SelectedFrom(s *syntax.Select) *Derived {
 		w := &windowing{in: rows, inner: resolve, next: &Resolver{Catalog: r.Catalog, Depth: r.Depth}}
 		var items []item
 		for _, t := range terms {
-			items = append(items, item{t.Name(), w.output(t.Term)})
+			items = append(items, itemOf(t, w.output(t.Term)))
 		}
 		var qualify *expr.Expr
 		if s.Qualify != nil {
@@ -149,7 +149,7 @@ func (r *Resolver) SelectedFrom(s *syntax.Select) *Derived {
 	}
 	var items []item
 	for _, t := range terms {
-		items = append(items, item{t.Name(), resolve(t.Term)})
+		items = append(items, itemOf(t, resolve(t.Term)))
 	}
 	if aggregated && !s.Distinct && rows.Filter == nil {
 		if d := identityProjection(rows, items); d != nil {

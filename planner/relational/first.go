@@ -107,7 +107,7 @@ func (r *Resolver) LimitedRows(q *syntax.Query, within *Scope) *Derived {
 	rows := n.rows(nil, order, first, last, cmp.Or(q.Limit, q.Offset).At)
 	var items []item
 	for i, name := range names {
-		items = append(items, item{d.Named[i].Name, expr.Column(rows.Sources[0].Name, name, column(i).Type)})
+		items = append(items, d.Named[i].item(expr.Column(rows.Sources[0].Name, name, column(i).Type)))
 	}
 	return rows.project(items, false)
 }

@@ -81,10 +81,10 @@ func (o *ordering) rows(r *Resolver, s *syntax.Select) []syntax.From {
 		}
 		joined.Tables = append(joined.Tables, f.Names()...)
 		for _, c := range f.Using {
-			in.Items = append(in.Items, syntax.Item{Term: c, Alias: "." + c.Name})
+			in.Items = append(in.Items, syntax.Item{Term: c, Alias: c.Name})
 			for _, t := range in.From { // each table's own has its name, too
 				if own := c.Of(t.Alias); t.Tables == nil && r.Resolves(own) {
-					in.Items = append(in.Items, syntax.Item{Term: own, Alias: t.Alias + "." + c.Name})
+					in.Items = append(in.Items, syntax.Item{Term: own, Alias: c.Name, Table: t.Alias})
 				}
 			}
 		}
@@ -102,7 +102,7 @@ func (o *ordering) number(function string, t, counts *syntax.Expr, order []synta
 		w.OrderBy = append([]syntax.Order{{Term: last}}, order...)
 	}
 	name := syntax.Internal("place " + strconv.Itoa(len(o.numbers)+1))
-	o.numbers = append(o.numbers, syntax.Item{Term: &syntax.Expr{Kind: syntax.Call, At: t.At, Name: function, Over: w}, Alias: "." + name})
+	o.numbers = append(o.numbers, syntax.Item{Term: &syntax.Expr{Kind: syntax.Call, At: t.At, Name: function, Over: w}, Alias: name})
 	return &syntax.Expr{Kind: syntax.Column, At: t.At, Name: name}
 }
 

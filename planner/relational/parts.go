@@ -61,7 +61,7 @@ func (r *Resolver) united(parts []*catalog.Table, at syntax.Position) *Derived {
 		in.findPatient()
 		var items []item
 		for _, c := range t.Columns {
-			items = append(items, item{strings.ToLower(c.Name), whole.Expr(c)})
+			items = append(items, item{name: strings.ToLower(c.Name), expr: whole.Expr(c)})
 		}
 		all = append(all, in.aligned(items))
 	}

@@ -161,7 +161,7 @@ func (r *Resolver) derivePath(name string) bool {
 	in.findPatient()
 	var items []item
 	for _, c := range s.Schema.Columns {
-		items = append(items, item{c.Name, whole.Expr(c)})
+		items = append(items, item{name: c.Name, expr: whole.Expr(c)})
 	}
 	d := in.project(items, false)
 	s.Table, s.Query, s.Schema = "", d.Query, d.Schema

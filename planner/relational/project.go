@@ -14,8 +14,25 @@ import (
 
 // item is a column of a query: what it is called, and what it is.
 type item struct {
-	name string
-	expr *expr.Expr
+	name  string
+	table string // as that of a Column
+	joint bool   // as that of a Column
+	expr  *expr.Expr
+}
+
+// itemOf is a written item of SELECT.
+func itemOf(i syntax.Item, e *expr.Expr) item {
+	return item{name: i.Name(), table: i.Table, joint: i.Joint, expr: e}
+}
+
+// item passes a column on.
+func (c Column) item(e *expr.Expr) item {
+	return item{name: c.Name, table: c.table, joint: c.joint, expr: e}
+}
+
+// column is what a query names of an item, once it is a column of a relation.
+func (i item) column(name string) Column {
+	return Column{Name: i.name, Column: name, table: i.table, joint: i.joint}
 }
 
 // identityProjection returns the grouped query itself, where the SELECT merely names its columns.
@@ -26,7 +43,7 @@ func identityProjection(rows *Resolver, items []item) *Derived {
 		if i.expr.Op != expr.OpColumn {
 			return nil
 		}
-		columns = append(columns, Column{Name: i.name, Column: i.expr.Column})
+		columns = append(columns, i.column(i.expr.Column))
 	}
 	return &Derived{Query: s.Query, Schema: s.Schema, Named: columns}
 }
@@ -51,7 +68,7 @@ func (r *Resolver) starless(items []syntax.Item, qualified bool) []syntax.Item {
 			}
 			all = append(all, syntax.Item{Term: &syntax.Expr{Kind: syntax.Column, At: i.Term.At, Qualifier: table, Name: name}, Alias: name})
 			if qualified {
-				all[len(all)-1].Alias = table + "." + name
+				all[len(all)-1].Table = table
 			}
 		}
 		merged := map[string]*Source{} // by name, whose column it is
@@ -108,7 +125,9 @@ func (r *Resolver) project(items []item, distinct bool) *Derived {
 		if d.Patient == "" && r.Patient != nil && r.ReadsPatientID(i.expr) {
 			d.Patient = o
 		}
-		columns = append(columns, Column{Name: i.name, Column: o, Untyped: scalar.IsNull(i.expr)})
+		column := i.column(o)
+		column.Untyped = scalar.IsNull(i.expr)
+		columns = append(columns, column)
 	}
 	if r.Patient != nil && d.Patient == "" {
 		if distinct && !slices.ContainsFunc(items, func(i item) bool { return r.determinesPatient(i.expr) }) {

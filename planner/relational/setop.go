@@ -69,7 +69,7 @@ func (r *Resolver) together(how fragment.SetOp, all []*Derived, joint, at syntax
 			case !column.Untyped && mine.Type != types[i]:
 				e, _ = expr.Cast(e, types[i])
 			}
-			items[k] = append(items[k], item{all[0].Named[i].Name, e})
+			items[k] = append(items[k], all[0].Named[i].item(e))
 		}
 	}
 	if !all[0].Schema.Public && !r.comparable(how, sides, items) {
@@ -189,7 +189,9 @@ func (r *Resolver) aligned(items []item) *Derived {
 		if d.Patient == "" && r.Patient != nil && r.ReadsPatientID(i.expr) {
 			d.Patient = name
 		}
-		columns = append(columns, Column{Name: i.name, Column: name, Untyped: scalar.IsNull(i.expr)})
+		column := i.column(name)
+		column.Untyped = scalar.IsNull(i.expr)
+		columns = append(columns, column)
 	}
 	if r.Patient != nil && d.Patient == "" {
 		d.Patient = AddValue(d, r.Patient)

@@ -38,8 +38,8 @@ type Source struct {
 type Column struct {
 	Name   string // the query's
 	Column string // the relation's
-	table  string // whose it is, where the source is a FULL JOIN; "" for a column of USING, and elsewhere
-	joint  bool   // it is COALESCE of columns that a FULL JOIN says are equal, and not one of *
+	table  string // whose it is, where the source is a FULL JOIN; "" for a column of USING, and elsewhere: syntax.Item's
+	joint  bool   // it is COALESCE of columns that a FULL JOIN says are equal, and not one of *: syntax.Item's
 	// Untyped: it is NULL and nothing else, and takes the type of what it meets.
 	Untyped bool
 	// zero: it counts, and is 0 where the row that the left join lacks would be.
@@ -210,21 +210,7 @@ func (r *Resolver) source(f syntax.From) *Source {
 		syntax.Refuse(syntax.CodeColumn, f.At, "name as many columns as the query has", "%s has %d columns", f.Alias, len(s.Named))
 	}
 	s.Named = slices.Clone(s.Named)
-	if s.tables = f.Tables; s.tables != nil {
-		for i, c := range s.Named {
-			for _, t := range s.tables {
-				if name, ok := strings.CutPrefix(c.Name, t+"."); ok {
-					s.Named[i].Name, s.Named[i].table = name, t
-				}
-			}
-			if name, ok := strings.CutPrefix(c.Name, "."); ok {
-				s.Named[i].Name = name
-			}
-			if name, ok := strings.CutPrefix(c.Name, "="); ok {
-				s.Named[i].Name, s.Named[i].joint = name, true
-			}
-		}
-	}
+	s.tables = f.Tables
 	for i, name := range columns {
 		s.Named[i].Name = name
 	}

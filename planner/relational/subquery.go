@@ -348,7 +348,7 @@ func (r *Resolver) copyOf(around *Resolver, o *Source, read []string, pairs *[]c
 		var items []item
 		for _, name := range append([]string{o.Schema.Patient}, read...) {
 			c, _ := o.Schema.Column(name)
-			items = append(items, item{name, in.Sources[0].Expr(c)})
+			items = append(items, item{name: name, expr: in.Sources[0].Expr(c)})
 		}
 		d := in.project(items, true)
 		twin.Table, twin.Query, twin.Schema, key = "", d.Query, d.Schema, read

@@ -4,7 +4,7 @@ package syntax
 const (
 	clockDay    = internal + "day"    // the day
 	clockMoment = internal + "moment" // its beginning, as a timestamp
-	timeOfDay   = " time"             // the time of the day, which is refused
+	timeOfDay   = internal + "time"   // the time of the day, which is refused
 )
 
 // clock holds what depends on when it is asked.

@@ -40,7 +40,7 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 		}
 		a, b := c.Of(l.Alias), c.Of(r.Alias)
 		for i, x := range []*Expr{a, b} {
-			merged[i] = append(merged[i], Item{Term: x, Alias: "." + c.Name})
+			merged[i] = append(merged[i], Item{Term: x, Alias: c.Name})
 		}
 		equal := NewOperator("=", a, b)
 		if on != nil {
@@ -59,7 +59,9 @@ func (p *parser) fullJoin(left, right []From, how From, at Position) From {
 			slices.Sort(of)
 			j := jointColumn{name: strings.Join(of, " = "), of: of}
 			joint = append(joint, j)
-			merged[0], merged[1] = append(merged[0], Item{Term: within(a), Alias: "=" + j.name}), append(merged[1], Item{Term: within(b), Alias: "=" + j.name})
+			for i, x := range []*Expr{a, b} {
+				merged[i] = append(merged[i], Item{Term: within(x), Alias: j.name, Joint: true})
+			}
 		}
 	})
 	side := presence(on, l.Names(), func(e *Expr) bool { return strict(within(e)) })

@@ -131,7 +131,7 @@ func eachQuantile(i Item) []Item {
 	for _, s := range shares {
 		one := *t
 		one.Name, one.Args = "quantile", []*Expr{t.Args[0], s}
-		all = append(all, Item{&one, strings.TrimSpace(i.Name() + " " + s.Describe())})
+		all = append(all, Item{Term: &one, Alias: strings.TrimSpace(i.Name() + " " + s.Describe())})
 	}
 	return slices.Clip(all)
 }

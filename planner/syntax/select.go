@@ -135,7 +135,7 @@ func (p *parser) item() Item {
 		switch t := p.here(); t.kind { // after AS, any word is a name
 		case tokenWord, tokenName:
 			p.i++
-			return Item{x, t.label()}
+			return Item{Term: x, Alias: t.label()}
 		case tokenString:
 			Refuse(CodeSyntax, t.at, `write "`+t.text+`"`, "a name stands in double quotes, not in single ones")
 		}
@@ -146,14 +146,14 @@ func (p *parser) item() Item {
 			p.unexpected("")
 		}
 		p.i++
-		return Item{x, t.label()}
+		return Item{Term: x, Alias: t.label()}
 	}
 	if t := p.token(-1); x.Kind == Column && t.written != x.Name && t.kind == tokenName { // "YEAR" is a column year, shown as written
-		return Item{x, t.written}
+		return Item{Term: x, Alias: t.written}
 	}
 	if first.kind == tokenWord && end == p.i-1 && respelled(first.text) &&
 		(x.Kind != Call || x.Name != first.text) { // a call, which is shown as it is written
-		return Item{x, first.text}
+		return Item{Term: x, Alias: first.text}
 	}
 	return Item{Term: x}
 }

@@ -124,6 +124,11 @@ type Select struct {
 type Item struct {
 	Term  *Expr
 	Alias string // "" without AS
+	// Table is that whose column it is, where the SELECT stands for joined tables (Qualified); "" of one of USING, and
+	// elsewhere.
+	Table string
+	// Joint: it is one for both sides of a FULL JOIN, which says that they are equal, and none of *.
+	Joint bool
 }
 
 // Order is one item of ORDER BY.
