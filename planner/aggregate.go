@@ -22,6 +22,7 @@ type Aggregate struct {
 	scale    []float64 // of one unit of each partial
 	center   []float64 // what a centred sum was measured from, 0 for others
 	whole    bool      // the partials are whole numbers on a grid of ones
+	shifted  bool      // a sum, of what its values are above the center and of that for each row: see centre
 	// of is date or timestamp where the released value is one, else empty. A date's tree counts days, a timestamp's seconds.
 	of       value.Type
 	lower    float64 // bounds of the released number
@@ -357,15 +358,10 @@ func (a *Aggregate) facts() expr.Range {
 	return expr.Range{Lower: a.lower, Upper: a.upper}
 }
 
-// linear tells whether the aggregate is scale * its one partial.
-func (a *Aggregate) linear() (scale float64, ok bool) {
-	return a.scale[0], len(a.Partials) == 1 && a.read == nil
-}
-
 // average tells whether the aggregate is (center * n + scale * s) / n, in partials s and
 // n, the latter in its own unit.
 func (a *Aggregate) average() (center, scale float64, ok bool) {
-	return a.center[0], a.scale[0], len(a.Partials) == 2
+	return a.center[0], a.scale[0], len(a.Partials) == 2 && !a.shifted
 }
 
 // at is the released number, from partials that may be fractional where an
@@ -376,6 +372,9 @@ func (a *Aggregate) at(partials func(int) float64) float64 {
 	x := room[:len(a.Partials)]
 	for i, p := range a.Partials {
 		x[i] = a.scale[i] * partials(p)
+	}
+	if a.shifted {
+		return x[0] + a.center[0]*x[1]
 	}
 	return a.estimate(x, a.center)
 }

@@ -204,8 +204,8 @@ func (g group) released(e *expr.Expr) (estimate.Quotient, bool) {
 		return constantForm(g.column(e))
 	}
 	a := &g.plan.Aggregates[read.index]
-	if scale, ok := a.linear(); ok {
-		return estimate.LinearForm(estimate.Form{Weights: map[int]float64{a.Partials[0]: scale}}), true
+	if f, ok := a.linear(); ok {
+		return estimate.LinearForm(f), true
 	}
 	center, scale, ok := a.average()
 	if !ok {

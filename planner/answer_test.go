@@ -95,7 +95,7 @@ func exactPartials(p *Plan, rows float64) []int64 {
 		x := rows
 		if g := partial.Grid; g != nil {
 			mean := 72.5
-			if g.Upper == 1 {
+			if g.Number(float64(g.Upper)) == 1 {
 				mean = 0.4
 			}
 			x = math.Round(rows * (math.Ldexp(mean, g.Shift) - float64(g.Center)))

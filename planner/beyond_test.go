@@ -269,7 +269,7 @@ func TestProfiledRows(t *testing.T) {
 	fed.Ladders[LadderOfGroups("patient", "hospitalid")] = estimate.Ladder{{Rows: 1, Patients: 900}}
 	for sql, want := range map[string]int{
 		"SELECT AVG(admissionweight) FROM patient":                                                                  2,
-		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              2,
+		"SELECT 100.0 * SUM(CASE WHEN admissionweight > 80 THEN 1 ELSE 0 END) / COUNT(*) FROM patient":              4,
 		"SELECT STDDEV(admissionweight) FROM patient":                                                               1,
 		"SELECT COUNT(*) FROM patient":                                                                              7,
 		"SELECT SUM(admissionweight) FROM patient":                                                                  2, // a fourth

@@ -14,8 +14,8 @@ import (
 	"github.com/intramuros/intramuros/planner/syntax"
 )
 
-// planRelease plans one release up to its price.
-func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relational.Scope) *builder {
+// planRelease plans one release up to its price; alone, if it is all of the query.
+func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relational.Scope, alone bool) *builder {
 	rows := within.Taken(syntax)
 	if rows == nil {
 		rows = relational.New(fed.vocabulary(), within.Extend(syntax.With), nil)
@@ -30,6 +30,9 @@ func planRelease(q Query, fed Federation, syntax *syntax.Query, within *relation
 	b.limits()
 	b.outputs()
 	b.selection()
+	if alone {
+		b.centre()
+	}
 	b.canonicalize()
 	b.prove()
 	b.splitBudget()

@@ -114,7 +114,7 @@ func (c *programPlanner) program(q *syntax.Query, within *relational.Scope) *Pro
 	case c.catalog.ReadsPublic(q, within):
 		a = c.public(q, within)
 	case c.single(q, within):
-		plan := c.release(q, within)
+		plan := c.release(q, within, true)
 		return &Program{Releases: []*Plan{plan}, Columns: plan.Columns}
 	default:
 		a = c.postProcess(q, within)
@@ -179,12 +179,12 @@ func (c *programPlanner) share(n int) Query {
 	return share
 }
 
-// release plans one release up to its price.
-func (c *programPlanner) release(q *syntax.Query, within *relational.Scope) *Plan {
+// release plans one release up to its price; alone, if it is all of the query.
+func (c *programPlanner) release(q *syntax.Query, within *relational.Scope, alone bool) *Plan {
 	if len(c.releases) >= maxReleases {
 		refuse(CodeTooLarge, q.At, "ask it in several queries", "the query makes more than %d releases", maxReleases)
 	}
-	b := planRelease(c.query, c.federation, q, within)
+	b := planRelease(c.query, c.federation, q, within, alone)
 	c.releases = append(c.releases, b)
 	return b.plan
 }
@@ -295,7 +295,7 @@ func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *re
 		return r.Selected(q.Select)
 	}
 	if inner, outer, others := c.split(q, within); inner != nil {
-		r.Adopt(c.table(c.release(inner, within)), releasedAlias, q.At)
+		r.Adopt(c.table(c.release(inner, within, false)), releasedAlias, q.At)
 		for i, other := range others {
 			s := r.Adopt(c.Derive(other.query, within.Extend(q.With)), otherAlias(i), q.At)
 			s.Join = fragment.JoinCross
@@ -308,7 +308,7 @@ func (c *programPlanner) released(q *syntax.Query, within *relational.Scope) *re
 		}
 		return r.SelectedFrom(outer)
 	}
-	return c.table(c.release(q, within))
+	return c.table(c.release(q, within, false))
 }
 
 // table makes a release a table that is public: what was released is.

@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/relational"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
@@ -48,8 +49,8 @@ func (p *Plan) Expected(confidence float64) []Expected {
 		}
 		if of, factor := affine(c.expr); factor != 0 {
 			a := &p.Aggregates[refOf(of.Relation, of.Column).index]
-			if scale, ok := a.linear(); ok {
-				x.HalfWidth, x.Note = math.Abs(factor*scale)*p.noise[a.Partials[0]].HalfWidth(confidence), ""
+			if f, ok := a.linear(); ok {
+				x.HalfWidth, x.Note = math.Abs(factor)*p.halfWidthOf(f, confidence), ""
 			} else if of == c.expr && a.function == aggregates["histogram"] {
 				t := p.tree(a.Partials[0], nil)
 				x.HalfWidth, x.Note = t.Noise.HalfWidth(confidence), ""
@@ -72,7 +73,20 @@ func (p *Plan) Expected(confidence float64) []Expected {
 	return all
 }
 
-// affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0 where there is none.
+// halfWidthOf is how far noise moves a linear form of partial aggregates, with the confidence.
+func (p *Plan) halfWidthOf(f estimate.Form, confidence float64) float64 {
+	var noise []dp.Weighted
+	for _, i := range estimate.LinearForm(f).Partials() {
+		noise = append(noise, dp.Weighted{Weight: f.Weights[i], Distribution: p.noise[i]})
+	}
+	if len(noise) == 1 {
+		return math.Abs(noise[0].Weight) * noise[0].Distribution.HalfWidth(confidence)
+	}
+	return dp.CombinedHalfWidth(confidence, noise)
+}
+
+// affine finds the one column of which a number is a multiple, constants added; the factor, but for its sign, is 0
+// where there is none.
 func affine(e *expr.Expr) (column *expr.Expr, factor float64) {
 	constant := func(e *expr.Expr) bool {
 		return e.Op == expr.OpLiteral && !e.Value.IsNull() && e.Type.Numeric()
@@ -136,8 +150,8 @@ func (p *Plan) suppose() (Cell, bool) {
 	return cell, true
 }
 
-// Warnings say, before anything is paid for, what the answer will not be: from how many patients on groups are shown, and
-// which bias is expected, as far as the catalog tells.
+// Warnings say, before anything is paid for, what the answer will not be: from how many patients on groups are shown,
+// and which bias is expected, as far as the catalog tells.
 func (p *Program) Warnings() []string {
 	var all []string
 	add := func(text string) {
@@ -165,7 +179,8 @@ func (p *Program) Warnings() []string {
 	return all
 }
 
-// truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part alone.
+// truncated names the columns that are quotients of released whole numbers, of which nobody asks for the whole part
+// alone.
 func (p *Program) truncated() []string {
 	var names []string
 	varies := func(e *expr.Expr) bool { return relational.ReadsAny(e, func(string) bool { return true }) }
@@ -272,7 +287,8 @@ func (p *Plan) commonShare() int {
 	return common
 }
 
-// costOfMeasuring is the part of the budget that goes into a partial aggregate that tells how much is left out, or moved.
+// costOfMeasuring is the part of the budget that goes into a partial aggregate that tells how much is left out, or
+// moved.
 func (p *Plan) costOfMeasuring(i int) float64 {
 	asked := *p.Fragment
 	asked.Partials = slices.Delete(slices.Clone(asked.Partials), i, i+1)

@@ -38,6 +38,9 @@ func (b *builder) profiledRows() int {
 		groups = undeclaredGroups
 	}
 	scale *= float64(groups * b.bins())
+	if totals == 0 && b.shares() {
+		return max(1, l.BestOfShare(scale))
+	}
 	if totals == 0 {
 		return max(1, l.BestOfMean(scale*b.spreading()))
 	}
@@ -49,6 +52,26 @@ func (b *builder) profiledRows() int {
 		return max(1, int(math.Ceil(float64(l.Best(scale))/roomy)))
 	}
 	return max(1, l.Best(scale*roomy))
+}
+
+// shares reports whether all that is asked for are shares of rows: means, or sums that are divided, of what is within
+// [0, 1]; or counts.
+func (b *builder) shares() bool {
+	all := b.syntax.Select.Aggregates()
+	for _, t := range all {
+		switch t = t.Unfiltered(); {
+		case t.Distinct:
+			return false
+		case t.Name == "count":
+		case (t.Name == "sum" || t.Name == "avg") && len(t.Args) == 1 && t.Args[0].Aggregate() == nil:
+			if f := b.facts(b.Row(t.Args[0])); !(f.Lower >= 0 && f.Upper <= 1) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return len(all) > 0
 }
 
 // spreading is about how many times as wide as that of a count the noise is that is divided by the number of rows: of a

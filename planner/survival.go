@@ -211,5 +211,5 @@ func (c *programPlanner) incidence(t *syntax.Expr, options map[string]float64, w
 	if len(keys) > 0 {
 		s.GroupBy = [][]*syntax.Expr{keys}
 	}
-	return c.table(c.release(&syntax.Query{At: at, Select: s}, within))
+	return c.table(c.release(&syntax.Query{At: at, Select: s}, within, false))
 }

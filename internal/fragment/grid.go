@@ -20,6 +20,9 @@ type Grid struct {
 const (
 	gridBits = 24 // of |value| on the grid
 	sizeBits = 28 // of |value| times MaxRows, a size; so a part times Steps fits into 64 bits
+	// fewWhole is how far apart whole numbers are of which a middle that is off by half makes noise no more than a
+	// twentieth wider.
+	fewWhole = 20
 	// innerBits are those of |value| on the grid of a sum within a derived relation, of which 2^26 add up within an
 	// int64.
 	innerBits = 36
@@ -54,6 +57,11 @@ func NewGrid(lower, upper float64, whole, centered bool, maxRows int) (Grid, err
 	}
 	if shift < -1000 || shift > 1000 {
 		return Grid{}, fmt.Errorf("%w: the bounds [%g, %g] are too wide or too narrow for a sum", ErrInvalid, lower, upper)
+	}
+	// Of few whole numbers of which none is in the middle, the grid is of halves, so that one is: of 0 and 1 each is 1/2
+	// from it.
+	if width := upper - lower; centered && whole && shift == 0 && width < fewWhole && int64(width)%2 == 1 {
+		shift = 1
 	}
 	g := Grid{Shift: shift, Lower: int64(math.Floor(math.Ldexp(lower, shift))), Upper: int64(math.Ceil(math.Ldexp(upper, shift)))}
 	if centered {

@@ -18,12 +18,12 @@ func PartOf(x, y fragment.Partial) (l, u float64, ok bool) {
 	case fragment.PartialValues:
 		return 0, 1, y.Kind == fragment.PartialRows || y.Kind == fragment.PartialValues && implies(presence(x.Expr), presence(y.Expr))
 	case fragment.PartialSum:
-		l, u = math.Min(0, float64(x.Grid.Lower)), math.Max(0, float64(x.Grid.Upper))
+		l, u = math.Min(0, float64(x.Grid.Lower-x.Grid.Center)), math.Max(0, float64(x.Grid.Upper-x.Grid.Center))
 		switch {
-		case x.Grid.Center != 0:
-			return 0, 0, false
 		case y.Kind == fragment.PartialRows:
 			return l, u, true
+		case x.Grid.Center != 0:
+			return l, u, y.Kind == fragment.PartialValues && x.Expr.Equal(y.Expr)
 		case y.Kind == fragment.PartialValues:
 			return l, u, x.Expr.Equal(y.Expr) || implies(nonzero(x.Expr), presence(y.Expr))
 		case y.Kind == fragment.PartialSum: // of ones and zeros, of all rows: their weights are the same
