@@ -24,8 +24,9 @@ var notCompared = []struct{ pattern, why string }{
 	{`(?i)OVER \(PARTITION BY (person_id|visit_occurrence_id|v\.person_id)( |, visit_concept_id )ORDER BY`, "rows of one day change places: TestDifferential orders them wholly"},
 	{`FROM concept c LEFT JOIN condition_occurrence`, "groups of too few patients are NULL: TestDifferential has them"},
 	{`ANY_VALUE\(CASE`, "any will do"},
+	{`^SELECT AVG\((f\.)?n\) `, "a patient's rows count up to max_rows, and some of the synthetic patients have more"},
 	{`(?i)(MIN|MAX)_BY\(\w+, \w+_date\)`, "rows of one day change places: TestDifferential orders them wholly"},
-	{`(?i)STDDEV|VARIANCE|CORR|REGR|COVAR|VAR_`, "compared by TestFederationEqualsUnion"},
+	{`(?i)CORR|REGR|COVAR`, "compared by TestFederationEqualsUnion"},
 	{`(?i)LEFT\(|REGEXP|SIMILAR|~|DATEADD|DATE_ADD|TIMESTAMPADD|IFF?\(|DECODE|NVL|CHARINDEX|LOCATE|WIDTH_BUCKET|EOMONTH|ISNULL|AGE|TIMESTAMPDIFF|TRUNC`, "functions, which package duckdb's conformance test compares"},
 }
 

@@ -305,7 +305,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 		a.distinct, a.patient = true, b.distinct(t)
 		return a
 	}
-	a.x = b.operand(t.Args[0])
+	a.x = b.bounded(t.Args[0], f)
 	switch {
 	case f == aggregates["quantile"]:
 		a.value = b.constant(t.Args[1], name)
@@ -318,7 +318,7 @@ func (b *builder) argument(t *syntax.Expr, f *function) *argument {
 	case f == aggregates["histogram"]:
 		b.histogram(a, name)
 	case f.arguments == 2:
-		a.y = b.operand(t.Args[1])
+		a.y = b.bounded(t.Args[1], f)
 	}
 	return a
 }
@@ -374,6 +374,45 @@ func (b *builder) operand(t *syntax.Expr) operand {
 	}
 	return o
 }
+
+// timesInFull is how many times as many rows a patient may have as count in full, where a tree of buckets is read, which a wide range
+// costs little.
+const timesInFull = 16
+
+// bounded is an operand; one that is made of how many rows a patient has, of which nobody gives bounds, is clamped: as many count as
+// count in full, or in a tree more.
+func (b *builder) bounded(t *syntax.Expr, f *function) operand {
+	o := b.operand(t)
+	if o.facts.Bounded() || o.none != "" || !o.Type.Numeric() || f == aggregates["approx_bounds"] || f == aggregates["count"] {
+		return o
+	}
+	times := 1
+	if f.ofTree {
+		times = timesInFull
+	}
+	most := b.InFull(o.Expr, times)
+	bound := func(x float64) *expr.Expr { return expr.Literal(value.Float(x)) }
+	if o.Type == value.TypeInt {
+		most.Lower, most.Upper = math.Ceil(most.Lower), math.Floor(most.Upper)
+		bound = func(x float64) *expr.Expr { return expr.Literal(value.Int(int64(x))) }
+	}
+	if !most.Bounded() || most.Lower > most.Upper || math.Max(-most.Lower, most.Upper) > mostInFull {
+		return o
+	}
+	name, lower, upper := t.Describe(), bound(most.Lower), bound(most.Upper)
+	if o.facts.Nullable {
+		o.Expr = scalar.Clamp(t.At, o.Expr, lower, upper)
+	} else {
+		o.Expr = scalar.Apply(t.At, expr.OpGreatest, scalar.Apply(t.At, expr.OpLeast, o.Expr, upper), lower)
+	}
+	o.facts = b.facts(o.Expr)
+	b.plan.inFull = append(b.plan.inFull, fmt.Sprintf("%s is made of how many rows a patient has, which has no bounds: it counts as %s to %s, by max_rows in the catalog; CLAMP(%[1]s, lowest, highest) says otherwise",
+		name, lower, upper))
+	return o
+}
+
+// mostInFull is what whole numbers of that size and below are as float64.
+const mostInFull = 1 << 53
 
 // none tells why no row has a value of an operand; "" where some may.
 func (b *builder) none(o operand) (why string) {

@@ -11,6 +11,7 @@ import (
 // people write it.
 func TestRanksAreQuantiles(t *testing.T) {
 	const ages = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn, COUNT(*) OVER () AS n FROM person"
+	const ranked = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn FROM person"
 	const bySex = "SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (PARTITION BY gender_concept_id ORDER BY year_of_birth DESC) AS rn, COUNT(*) OVER (PARTITION BY gender_concept_id) AS n FROM person"
 	const plain, years = "(SELECT 2020 - year_of_birth AS age, gender_concept_id AS g FROM person) t", "(SELECT year_of_birth FROM person) t"
 	const quantile, falling = "SELECT QUANTILE(age, 0.25) AS x FROM " + plain, "SELECT QUANTILE(year_of_birth, 0.75) AS x FROM " + years
@@ -36,6 +37,12 @@ func TestRanksAreQuantiles(t *testing.T) {
 			"SELECT g, COUNT(*) AS k, AVG(age) AS m, QUANTILE(age, 0.5) AS x FROM " + plain + " GROUP BY g"},
 		{"SELECT g, n, MIN(CASE WHEN rn >= 0.5 * n THEN age END) AS x FROM (" + bySex + ") t GROUP BY g, n",
 			"SELECT g, COUNT(*) AS n, QUANTILE(age, 0.5) AS x FROM " + plain + " GROUP BY g"},
+		{"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM person) c", quantile},
+		{"WITH p AS (SELECT year_of_birth FROM person WHERE month_of_birth = 2) SELECT MIN(CASE WHEN rn < .5 * n THEN 9999 ELSE y END) AS x FROM (SELECT year_of_birth AS y, ROW_NUMBER() OVER (ORDER BY year_of_birth) AS rn FROM p) a, (SELECT COUNT(*) AS n FROM p) b",
+			"SELECT LEAST(9999, QUANTILE(y, 0.5)) AS x FROM (SELECT year_of_birth AS y FROM (SELECT year_of_birth FROM person WHERE month_of_birth = 2) p) t"},
+		{"SELECT MIN(CASE WHEN rn >= 0.25 * n THEN age END) AS x FROM (SELECT 2020 - year_of_birth AS age, gender_concept_id AS g, ROW_NUMBER() OVER (ORDER BY 2020 - year_of_birth) AS rn, (SELECT COUNT(*) FROM person) AS n FROM person) t", quantile},
+		{"SELECT t.gender_concept_id AS g, MIN(CASE WHEN rn >= 0.5 * c.n THEN age END) AS x FROM (SELECT 2020 - year_of_birth AS age, gender_concept_id, ROW_NUMBER() OVER (PARTITION BY gender_concept_id ORDER BY year_of_birth DESC) AS rn FROM person) t JOIN (SELECT gender_concept_id, COUNT(*) AS n FROM person GROUP BY gender_concept_id) c ON t.gender_concept_id = c.gender_concept_id GROUP BY t.gender_concept_id",
+			"SELECT gender_concept_id AS g, QUANTILE(age, 0.5) AS x FROM (SELECT 2020 - year_of_birth AS age, gender_concept_id FROM person) t GROUP BY gender_concept_id"},
 		{"SELECT q, MIN(year_of_birth) AS a, MAX(year_of_birth) AS b, COUNT(*) AS k FROM (SELECT year_of_birth, NTILE(2) OVER (ORDER BY year_of_birth) AS q FROM person) t GROUP BY q ORDER BY q",
 			"WITH w AS (SELECT MIN(year_of_birth) AS \"tile 0\", QUANTILE(year_of_birth, 0.5) AS \"tile 1\", CAST(ROUND(COUNT(*) * 0.5) AS int) AS \"tile 2\", MAX(year_of_birth) AS \"tile 3\" FROM " + years +
 				") SELECT 1 AS q, \"tile 0\" AS a, \"tile 1\" AS b, \"tile 2\" AS k FROM w UNION ALL SELECT 2, \"tile 1\", \"tile 3\", \"tile 2\" FROM w ORDER BY q"},
@@ -56,6 +63,9 @@ func TestRanksAreQuantiles(t *testing.T) {
 		}
 	}
 	for _, sql := range []string{
+		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM death) c",                             // counts other rows
+		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t CROSS JOIN (SELECT COUNT(*) AS k FROM person WHERE year_of_birth > 1960) c", // and fewer
+		"SELECT MIN(CASE WHEN rn >= 0.25 * c.k THEN age END) AS x FROM (" + ranked + ") t LEFT JOIN (SELECT COUNT(*) AS k FROM person) c ON g = 8507",
 		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN g END) FROM (" + ages + ") t",                                                                        // which no order has
 		"SELECT g, MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t GROUP BY g",                                                        // ranks of all, groups of some
 		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + bySex + ") t",                                                                     // the other way round
@@ -64,9 +74,9 @@ func TestRanksAreQuantiles(t *testing.T) {
 		"SELECT MIN(CASE WHEN rn >= n - 5 THEN age END) FROM (" + ages + ") t WHERE rn > 3",                                                           // one by its number from the end
 		"SELECT MIN(year_of_birth) AS x FROM (SELECT year_of_birth, PERCENT_RANK() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p >= 0.75", // the value after the tie
 		"SELECT MAX(year_of_birth) AS x FROM (SELECT year_of_birth, CUME_DIST() OVER (ORDER BY year_of_birth) AS p FROM person) t WHERE p <= 0.75",    // the value before it
-		"SELECT MAX(rn) FROM (" + ages + ") t",                                                                                                        // a rank itself
-		"SELECT MIN(CASE WHEN rn * rn >= 0.5 * n * n THEN age END) FROM (" + ages + ") t",                                                             // not even
-		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t WHERE age > 50",                                                       // fewer rows than were ranked
+		"SELECT MAX(rn) FROM (" + ages + ") t",                                                  // a rank itself
+		"SELECT MIN(CASE WHEN rn * rn >= 0.5 * n * n THEN age END) FROM (" + ages + ") t",       // not even
+		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN age END) FROM (" + ages + ") t WHERE age > 50", // fewer rows than were ranked
 		"SELECT MIN(CASE WHEN rn >= 0.5 * n THEN x END) FROM (SELECT value_as_number AS x, ROW_NUMBER() OVER (ORDER BY value_as_number) AS rn, COUNT(*) OVER () AS n FROM measurement WHERE value_as_number < 9 AND value_as_number > 0 OR value_as_number IS NULL) t",
 	} {
 		if p, err := Compose(Query{SQL: sql, Ask: Ask{Epsilon: 1, Delta: 1e-6}, Today: today}, fed); err == nil {

@@ -272,6 +272,9 @@ func (b *builder) biasWarnings() {
 		warn("%s", unmeasured(limit))
 	}
 	bounds := sync.OnceValue(func() *expr.RangeAnalysis { return b.scope().BoundsWhere(b.Filter) }) // for all: clamps stand within clamps
+	for _, text := range p.inFull {
+		warn("%s", text)
+	}
 	for _, partial := range p.Fragment.Partials {
 		warnOfClamps(partial.Expr, bounds, warn)
 	}

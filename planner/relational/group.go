@@ -68,7 +68,10 @@ func (r *Resolver) grouped(s *syntax.Select, terms []syntax.Item) *grouping {
 func (g *grouping) collect(t *syntax.Expr) {
 	t.Walk(func(t *syntax.Expr) bool {
 		aggregate := t.IsAggregate()
-		if aggregate {
+		switch moments := byMoments(t); {
+		case aggregate && moments != nil:
+			g.collect(moments)
+		case aggregate:
 			g.aggregate(t)
 		}
 		return !aggregate
@@ -77,6 +80,9 @@ func (g *grouping) collect(t *syntax.Expr) {
 
 // output resolves a term over the groups.
 func (g *grouping) output(t *syntax.Expr) *expr.Expr {
+	if moments := byMoments(t); moments != nil && t.IsAggregate() {
+		return g.output(moments)
+	}
 	if t.IsAggregate() {
 		name := g.aggregate(t)
 		for _, c := range g.next.Sources[0].Schema.Columns {
@@ -121,7 +127,7 @@ func (g *grouping) aggregate(t *syntax.Expr) string {
 func (r *Resolver) function(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) (fragment.Output, string) {
 	f, ok := rowFunctions[t.Name]
 	if !ok {
-		syntax.Refuse(syntax.CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
+		syntax.Refuse(syntax.CodeNotSupported, t.At, "within one patient's rows, use COUNT, SUM, AVG, MIN, MAX, STDDEV, VARIANCE, BOOL_AND or BOOL_OR", "%s is not answered within one patient's rows", strings.ToUpper(t.Name))
 	}
 	t = t.Unfiltered()
 	star := t.Star && f == fragment.FunctionCount

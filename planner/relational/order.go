@@ -20,7 +20,8 @@ func WithOrder(q *syntax.Query) (*syntax.Query, func(n, i int) int) {
 		return &inner, func(n, i int) int {
 			t := q.OrderBy[i].Term
 			at := slices.IndexFunc(items, func(i syntax.Item) bool {
-				return t.Kind == syntax.Column && t.Qualifier == "" && strings.EqualFold(i.Name(), t.Name)
+				return t.Kind == syntax.Column && t.Qualifier == "" && strings.EqualFold(i.Name(), t.Name) ||
+					q.Select != nil && t.Kind != syntax.Literal && i.Term.Equal(t)
 			})
 			if t.Kind == syntax.Literal && t.Literal.Type() == value.TypeInt {
 				at = int(t.Literal.Int64()) - 1

@@ -28,6 +28,9 @@ func (w *windowing) output(t *syntax.Expr) *expr.Expr {
 	if t.Over != nil && len(t.Args) == 3 && (t.Name == "lag" || t.Name == "lead") {
 		return w.output(withDefault(t))
 	}
+	if moments := byMoments(t); moments != nil && t.Over != nil {
+		return w.output(moments)
+	}
 	if plain := byNumbers(t); plain != nil {
 		w.partition(t)
 		return w.output(plain)

@@ -67,6 +67,10 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 		out.Select = grouped
 		return &out
 	}
+	if within := counted(&out, inner); within != nil {
+		out = *within
+		s = *out.Select
+	}
 	if len(s.From) != 1 || s.From[0].Function != nil || s.From[0].Lateral {
 		return &out
 	}

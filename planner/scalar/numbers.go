@@ -99,6 +99,11 @@ func (c *call) clamp() *expr.Expr {
 	if lower.Op == expr.OpLiteral && upper.Op == expr.OpLiteral && !lower.Value.IsNull() && !upper.Value.IsNull() && value.Compare(*lower.Value, *upper.Value) > 0 {
 		c.refuse(1, "write the lower bound first", "the lower bound of CLAMP is above the upper one, so that every value would be the same")
 	}
-	within := Apply(c.At, expr.OpGreatest, Apply(c.At, expr.OpLeast, x, upper), lower)
-	return Apply(c.At, expr.OpCase, Apply(c.At, expr.OpIsNull, x), nothing(within.Type), within)
+	return Clamp(c.At, x, lower, upper)
+}
+
+// Clamp is CLAMP(x, lower, upper) of expressions of one type: NULL stays NULL.
+func Clamp(at syntax.Position, x, lower, upper *expr.Expr) *expr.Expr {
+	within := Apply(at, expr.OpGreatest, Apply(at, expr.OpLeast, x, upper), lower)
+	return Apply(at, expr.OpCase, Apply(at, expr.OpIsNull, x), nothing(within.Type), within)
 }

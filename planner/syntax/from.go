@@ -216,7 +216,7 @@ func (p *parser) tableName() (string, Position) {
 	if template {
 		p.i++
 	}
-	t := p.name("write the name of a table")
+	t := p.dashed(p.name("write the name of a table"))
 	schema := token{}
 	if i := strings.LastIndexByte(t.text, '.'); t.kind == tokenName && i > 0 { // `project.dataset.table`
 		schema, t.text = t, t.text[i+1:]
@@ -253,6 +253,17 @@ func (p *parser) tableName() (string, Position) {
 		p.schemas[t.text] = schema
 	}
 	return t.text, t.at
+}
+
+// dashed reads the rest of a BigQuery project's name, whose dashes need no quotes: physionet-data.mimiciv_icu.icustays.
+func (p *parser) dashed(t token) token {
+	adjacent := func(a, b token) bool { return a.at.Offset+a.at.Length == b.at.Offset }
+	for t.kind == tokenWord && p.comes("-") && adjacent(t, p.here()) && adjacent(p.here(), p.token(1)) && p.token(1).isName() {
+		p.i++
+		next := p.take()
+		t.text, t.at = t.text+"-"+next.text, span(t.at, next.at)
+	}
+	return t
 }
 
 // lockHint passes over WITH (NOLOCK), which asks that nothing is waited for, and nothing is.

@@ -22,6 +22,8 @@ type parser struct {
 	inner     int              // how many parentheses the query being read stands in
 	depth     int              // of expressions being read
 	dialect   differences
+
+	subscripts bool // q[OFFSET(k)] has been read of a column
 }
 
 // Parse reads one statement of PostgreSQL's dialect. The error is always an *Error.
@@ -40,5 +42,8 @@ func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	p.partner = partners(p.tokens)
 	p.statement = &Statement{Kind: KindSelect, At: p.tokens[0].at}
 	p.read()
+	if p.subscripts && p.statement.Query != nil {
+		subscripts(p.statement.Query)
+	}
 	return p.statement, nil
 }

@@ -117,7 +117,8 @@ func (p *parser) quantileOf(x *Expr) *Expr {
 	if n.kind == tokenNumber {
 		k = numberValue(n)
 	}
-	if x.Kind != Call || x.Name != "approx_quantiles" || len(x.Args) != 2 || !known || k.Type() != value.TypeInt {
+	if listed := x.Kind == Column && known && k.Type() == value.TypeInt; !listed &&
+		(x.Kind != Call || x.Name != "approx_quantiles" || len(x.Args) != 2 || !known || k.Type() != value.TypeInt) {
 		Refuse(CodeNotSupported, at, "for a quantile write APPROX_QUANTILES(x, 4)[OFFSET(1)] or QUANTILE(x, 0.25)", "there are no arrays")
 	}
 	p.i++
@@ -125,6 +126,10 @@ func (p *parser) quantileOf(x *Expr) *Expr {
 	p.i++
 	p.expect(")", "write OFFSET(1)")
 	p.expect("]", "write [OFFSET(1)]")
+	if x.Kind == Column {
+		p.subscripts = true
+		return &Expr{Kind: Call, Name: elementOf, At: x.At, Args: []*Expr{x, NewLiteral(n.at, value.Int(k.Int64()-first))}}
+	}
 	of := x.Args[1]
 	if of.Kind != Literal || of.Literal.Type() != value.TypeInt || of.Literal.Int64() < 1 || k.Int64() < first || k.Int64()-first > of.Literal.Int64() {
 		Refuse(CodeType, x.At, "write APPROX_QUANTILES(x, 100)[OFFSET(50)]", "there is no such quantile")
@@ -147,6 +152,9 @@ func (p *parser) value() *Expr {
 		return p.parameter()
 	case t.is("("):
 		return p.parenthesis()
+	case t.is("approximate") && p.token(1).isName() && p.token(2).is("("): // Redshift's, of what may err
+		p.i++
+		return p.call()
 	case t.is("true"), t.is("false"), t.is("null"):
 		p.i++
 		return constantOf(t)
