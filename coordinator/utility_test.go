@@ -148,7 +148,7 @@ func askAll(t *testing.T, size utilitySize, draws int) []utilityResult {
 	t.Helper()
 	w := openUtility(t, size)
 	w.ladder = size.name == "eicu" || size.name == "middle"
-	if w.ladder {
+	if size.name != "small" {
 		w.profile()
 	}
 	var all []utilityResult
@@ -228,7 +228,7 @@ func (w *utilityWorld) ask(name string, q wording, draws int) utilityResult {
 	sigma := float64(program.Releases[0].Sites) / utilityEpsilon
 	var exact map[string]float64
 	profiled := 0.0
-	if w.ladder {
+	if w.federation.Ladders != nil {
 		profiled = float64(program.Releases[0].Sites) / profileEpsilon
 	}
 	exact, r.expert, r.paid = q.of.expert(w.rows(q), sigma, profiled, groups, func(n float64) bool { return n >= least })

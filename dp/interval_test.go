@@ -145,6 +145,20 @@ func TestHalfWidthCovers(t *testing.T) {
 	}
 }
 
+// TestHalfWidthIsTheSmallest: the noise is of whole numbers, so that no half-width has exactly the confidence; a smaller one
+// has less.
+func TestHalfWidthIsTheSmallest(t *testing.T) {
+	for scale := 0.2; scale < 100; scale *= 1.3 {
+		for _, d := range []Distribution{laplaceOf(scale), gaussianOf(scale)} {
+			within := func(w float64) float64 { return d.CDF(w+0.5) - d.CDF(-w-0.5) }
+			w := d.HalfWidth(0.95)
+			if within(w) < 0.95-1e-12 || w > 0 && within(w-1) >= 0.95 {
+				t.Errorf("%+v: noise is within %v with %.4f, and within %v with %.4f", d, w, within(w), w-1, within(w-1))
+			}
+		}
+	}
+}
+
 func mean(sum, count float64, s, c Distribution) Ratio {
 	return Ratio{Terms: []RatioTerm{{Value: sum, Distribution: s, Numerator: 1}, {Value: count, Distribution: c, Denominator: 1}}}
 }

@@ -60,37 +60,24 @@ func (t Tree) Below(i int, q float64) (excess, deviation float64) {
 // interval for it.
 //
 // F is the number of values under an edge less q times that of all values, estimated from all of the tree by least
-// squares; without noise it crosses 0 at the quantile. Hence the set of buckets where F, give or take its noise, may
-// cross 0 covers the exact quantile with the confidence (test inversion, as Fieller's for ratios). The estimate is
-// where F does cross 0: midway between the first and the last time that it does, since noise may make it cross often.
-// Noise on a sum of at least 16 counts is close to normal, whatever that on each is.
+// squares; without noise it crosses 0 at the quantile. The estimate is where F does: midway between the first and the
+// last time, since noise may make it cross often. Noise on a sum of at least 16 counts is close to normal, whatever that
+// on each is. The ends are those of whole buckets, for the tree does not tell where in a bucket its values lie.
 func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
-	leaves := t.Leaves()
-	unit := t.standardDeviation()
-	z := dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1 + confidence) / 2)
-	first, last := -1, -1     // buckets in which F crosses 0
-	lowest, highest := -1, -1 // buckets in which it may
+	first, last := -1, -1 // buckets in which F crosses 0
 	fit := NewForest(t.Branching, t.Counts)
-	before, spread := fit.Under(0, q)
-	for i := range leaves {
-		after, nextSpread := fit.Under(i+1, q)
+	before, _ := fit.Under(0, q)
+	for i := range t.Leaves() {
+		after, _ := fit.Under(i+1, q)
 		if before <= 0 && after >= 0 {
 			if first < 0 {
 				first = i
 			}
 			last = i
 		}
-		if before <= z*spread*unit && after >= -z*nextSpread*unit {
-			if lowest < 0 {
-				lowest = i
-			}
-			highest = i
-		}
-		before, spread = after, nextSpread
+		before = after
 	}
-	if lowest < 0 {
-		lowest, highest = 0, leaves-1
-	}
+	lowest, highest := t.within(fit, q, confidence)
 	low, high = t.edge(lowest), t.edge(highest+1)
 	if t.Whole {
 		high = t.edge(highest)
@@ -99,7 +86,31 @@ func (t Tree) Quantile(q, confidence float64) (x, low, high float64) {
 	if first >= 0 {
 		x = (t.crossing(fit, first, q) + t.crossing(fit, last, q)) / 2
 	}
-	return x, low, high
+	return x, math.Min(low, x), math.Max(high, x)
+}
+
+// within are the first and the last bucket in which the quantile may lie.
+//
+// At the quantile F is 0 but for its noise, so that with half of what may go wrong it is below z deviations there. Hence
+// the quantile lies not above the edge where F less z deviations crosses 0, and not below that where F and z
+// deviations do (test inversion, as Fieller's for ratios). Noise makes these cross often where buckets hold few. Of what
+// never falls the closest to them, in the sum of squares, crosses 0 where the sums of all up to there are least (as
+// Isotonic's does), and errs no more than they: so the interval covers, and is narrower than from the first crossing to the
+// last.
+func (t Tree) within(fit *Forest, q, confidence float64) (lowest, highest int) {
+	reach := t.standardDeviation() * dp.Distribution{Mechanism: dp.Gaussian, Scale: 1}.Quantile((1+confidence)/2)
+	var above, below, leastAbove, leastBelow float64
+	for i := 1; i < t.Leaves(); i++ {
+		excess, spread := fit.Under(i, q)
+		above, below = above+excess+spread*reach, below+excess-spread*reach
+		if above < leastAbove {
+			leastAbove, lowest = above, i
+		}
+		if below <= leastBelow {
+			leastBelow, highest = below, i
+		}
+	}
+	return lowest, highest
 }
 
 // crossing interpolates where F crosses 0 within a bucket, if that is more than one number.
