@@ -57,7 +57,7 @@ func Compose(q Query, fed Federation) (program *Program, err error) {
 	}
 	program, err = planBound(q, fed, bound)
 	var refused *Error
-	if errors.As(err, &refused) && (refused.Code == CodePatientsMixed || refused.Code == CodeRowLevel) {
+	if errors.As(err, &refused) && slices.Contains([]Code{CodePatientsMixed, CodeRowLevel, CodeNotSupported}, refused.Code) {
 		if again, ok := rewrite.Quantiles(bound); ok {
 			if other, err := planBound(q, fed, again); err == nil {
 				return other, nil

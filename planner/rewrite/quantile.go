@@ -14,8 +14,8 @@ func (r *ranked) term(t *syntax.Expr) *syntax.Expr {
 		switch {
 		case t.IsAggregate():
 			return r.aggregate(t, r.within)
-		case r.ranks[r.column(t)] && r.isSize(r.column(t)) && len(r.GroupBy) > 0: // of the group
-			return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true}
+		case r.ranks[r.column(t)] && r.isWhole(r.column(t)) && len(r.GroupBy) > 0: // of the group
+			return r.ofGroup(r.items[r.column(t)].Term)
 		}
 		return nil
 	})
@@ -23,10 +23,32 @@ func (r *ranked) term(t *syntax.Expr) *syntax.Expr {
 	return out
 }
 
-// isSize reports whether an item of the query within counts the rows, and nothing else.
-func (r *ranked) isSize(i int) bool {
-	t := r.items[i].Term
-	return t.Kind == syntax.Call && t.Over != nil && t.Name == "count"
+// isWhole reports whether an item of the query within is an aggregate of all rows of its partition, and nothing else.
+func (r *ranked) isWhole(i int) bool { return isWhole(r.items[i].Term) }
+
+func isWhole(t *syntax.Expr) bool {
+	w := t.Over
+	return t.Kind == syntax.Call && w != nil && syntax.IsAggregate(t.Name) && len(w.OrderBy) == 0 && w.Frame == nil && t.Filter == nil
+}
+
+// ofGroup is an aggregate of a partition as one of the group, of columns that the query within passes on.
+func (r *ranked) ofGroup(t *syntax.Expr) *syntax.Expr {
+	plain := *t
+	plain.Over, plain.Args = nil, nil
+	for _, a := range t.Args {
+		plain.Args = append(plain.Args, a.Rewrite(func(x *syntax.Expr) *syntax.Expr {
+			i := slices.IndexFunc(r.items, func(i syntax.Item) bool { return sameTerm(i.Term, x) })
+			switch {
+			case i >= 0:
+				return &syntax.Expr{Kind: syntax.Column, At: t.At, Name: r.items[i].Alias}
+			case x.Kind == syntax.Column:
+				r.failed = true
+			}
+			return nil
+		}))
+	}
+	r.used = r.used || !t.Star
+	return &plain
 }
 
 // keys are the groups of the SELECT around, which are those of the ranks; a tile among them is apart.
@@ -42,7 +64,7 @@ func (r *ranked) keys() (out [][]*syntax.Expr, tile *tiles) {
 			}
 			i := r.column(t)
 			switch {
-			case i >= 0 && r.ranks[i] && r.isSize(i):
+			case i >= 0 && r.ranks[i] && r.isWhole(i):
 			case i >= 0 && r.ranks[i] && r.items[i].Term.Name == "ntile" && tile == nil:
 				n, _, ok := r.number(r.items[i].Term.Args[0], 0)
 				r.failed = r.failed || !ok || n < 2 || n > maxTiles || n != math.Trunc(n)
@@ -86,8 +108,8 @@ func (r *ranked) aggregate(t *syntax.Expr, over part) *syntax.Expr {
 	}
 	for _, a := range plain.Args {
 		alike := t.Name == "min" || t.Name == "max" || t.Name == "avg" // of what is the same in all rows
-		if i := r.column(a); alike && r.ranks[i] && r.isSize(i) {
-			return &syntax.Expr{Kind: syntax.Call, At: t.At, Name: "count", Star: true}
+		if i := r.column(a); alike && r.ranks[i] && r.isWhole(i) {
+			return r.ofGroup(r.items[i].Term)
 		}
 		if r.readsRank(a) {
 			return failed()

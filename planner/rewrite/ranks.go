@@ -17,6 +17,7 @@ import (
 //	MIN(CASE WHEN rn < 0.5 * n THEN 9999 ELSE x END)    LEAST(9999, QUANTILE(x, 0.5))
 //	AVG(x) … WHERE rn IN ((n + 1) / 2, (n + 2) / 2)     QUANTILE(x, 0.5)
 //	MIN(x), MAX(x) … GROUP BY NTILE(4) OVER (…)         QUANTILE(x, 0) and QUANTILE(x, 0.25), and so on
+//	m … GROUP BY k, m of f(x) OVER (PARTITION BY k) AS m   f(x)
 //
 // Here the query within selects x, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn and COUNT(*) OVER (PARTITION
 // BY k) AS n, and the query around groups by k. Where x may be NULL the query stays refused: row numbers count NULLs,
@@ -53,6 +54,7 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 			s.From[i].Query = r.query(f.Query, inner)
 		}
 	}
+	r.subqueries(&s, inner)
 	out.Select = &s
 	if one := s; oneRow(q) { // of a window over all rows, any row has the same
 		one.Distinct = true
@@ -79,6 +81,32 @@ func (r *ranking) query(q *syntax.Query, names []syntax.With) *syntax.Query {
 		return rewritten
 	}
 	return &out
+}
+
+// subqueries rewrites those among the items.
+func (r *ranking) subqueries(s *syntax.Select, names []syntax.With) {
+	s.Items = slices.Clone(s.Items)
+	for i, item := range s.Items {
+		term := item.Term.Rewrite(func(t *syntax.Expr) *syntax.Expr {
+			if t.Kind != syntax.Subquery {
+				return nil
+			}
+			before := r.found
+			r.found = false
+			within := r.query(t.Query, names)
+			if !r.found {
+				r.found = before
+				return t
+			}
+			x := *t
+			x.Query = within
+			return &x
+		})
+		s.Items[i] = syntax.Item{Term: term, Alias: item.Alias}
+		if term != item.Term && item.Alias == "" {
+			s.Items[i].Alias = item.Name()
+		}
+	}
 }
 
 // oneRow reports whether a query keeps one row, in no order.
@@ -238,7 +266,7 @@ func (r *ranked) read(f syntax.From, names []syntax.With) *syntax.Query {
 			return nil
 		}
 	}
-	if len(r.ranks) == 0 || r.order.Term == nil || len(s.Items) == 0 || s.Distinct {
+	if len(r.ranks) == 0 || len(s.Items) == 0 || s.Distinct {
 		return nil
 	}
 	out := *query
@@ -255,8 +283,7 @@ func (r *ranked) rank(t *syntax.Expr) (is int) {
 			return is >= 0
 		}
 		ordered := slices.Contains([]string{"row_number", "rank", "percent_rank", "cume_dist", "ntile"}, t.Name)
-		counts := t.Name == "count" && t.Star && t.Filter == nil && len(w.OrderBy) == 0
-		if !ordered && !counts || w.Frame != nil || ordered && len(w.OrderBy) == 0 {
+		if !ordered && !isWhole(t) || w.Frame != nil || ordered && len(w.OrderBy) == 0 {
 			return false
 		}
 		if ordered && r.order.Term != nil && !sameOrder(r.order, w.OrderBy[0]) ||

@@ -1,6 +1,8 @@
 package scalar
 
 import (
+	"fmt"
+
 	"math"
 	"slices"
 	"strings"
@@ -57,8 +59,14 @@ func buildCast(t *syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) *expr.Expr
 		}
 		Mistyped(t.At, err, hint)
 	}
-	if f := Fold(e); f.Op == expr.OpLiteral && !f.Value.IsNull() {
+	switch f := Fold(e); {
+	case f.Op != expr.OpLiteral:
+	case !f.Value.IsNull():
 		return f
+	case x.Op == expr.OpLiteral && t.Args[0].Kind == syntax.Literal && t.Args[0].Text && written[t.Type] != "":
+		panic(&syntax.Error{
+			Code: syntax.CodeType, Position: t.Args[0].At, Hint: "write " + written[t.Type], Message: fmt.Sprintf("%q is no %s", x.Value.Str(), t.Type),
+		})
 	}
 	return e
 }

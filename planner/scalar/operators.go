@@ -88,10 +88,12 @@ func Unified(terms []*syntax.Expr, resolve func(*syntax.Expr) *expr.Expr) []*exp
 const day = 86400e6 // microseconds
 
 // instant reads a time as RFC 3339 writes it, in UTC, the zone of all times here: so do Grafana's macros and JSON. It
-// also reads a day of eight digits, as PostgreSQL and SQL Server do.
+// also reads a day of eight digits, as PostgreSQL and SQL Server do, and 31-Dec-2020, as these and Oracle do.
 func instant(text string) (value.Value, bool) {
-	if t, err := time.Parse("20060102", text); err == nil && t.Year() > 0 {
-		return value.Timestamp(t.UnixMicro()), true
+	for _, layout := range []string{"20060102", "2-Jan-2006"} {
+		if t, err := time.Parse(layout, text); err == nil && t.Year() > 0 {
+			return value.Timestamp(t.UnixMicro()), true
+		}
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || t.Year() < 1 {

@@ -245,7 +245,7 @@ func (p *parser) tableName() (string, Position) {
 		Refuse(CodeAmbiguous, t.at, "give the query of WITH another name", "%s is a query of WITH and a table of %s", t.text,
 			schema.text)
 	}
-	if other, seen := p.schemas[t.text]; seen && schema.text != "" && other.text != schema.text {
+	if other, seen := p.schemas[t.text]; seen && schema.text != "" && !sameSchema(other.text, schema.text) {
 		Refuse(CodeAmbiguous, t.at, "read it from one schema",
 			"%s is read from two schemas, and there is one table of that name here", t.text)
 	}
@@ -253,6 +253,11 @@ func (p *parser) tableName() (string, Position) {
 		p.schemas[t.text] = schema
 	}
 	return t.text, t.at
+}
+
+// sameSchema reports whether two names may be of one schema: they are the same, or one has its catalog before it.
+func sameSchema(a, b string) bool {
+	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
 // dashed reads the rest of a BigQuery project's name, whose dashes need no quotes: physionet-data.mimiciv_icu.icustays.

@@ -266,6 +266,11 @@ func bracketed(text string, at int, numbers bool) int {
 	if r, _ := utf8.DecodeRuneInString(text[at+1:]); r != '_' && !unicode.IsLetter(r) && !(numbers && unicode.IsDigit(r)) {
 		return 0
 	}
+	for _, place := range []string{"offset(", "safe_offset(", "ordinal(", "safe_ordinal("} {
+		if len(text) > at+1+len(place) && strings.EqualFold(text[at+1:at+1+len(place)], place) {
+			return 0 // of BigQuery's arrays
+		}
+	}
 	return at + 1 + n + 1
 }
 
