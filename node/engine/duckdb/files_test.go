@@ -49,18 +49,6 @@ func readView(t testing.TB, e *Engine, table string) (rows [][]string) {
 	return rows
 }
 
-func findings(t testing.TB, e *Engine) (lines []string) {
-	t.Helper()
-	found, err := e.Verify(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range found {
-		lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
-	}
-	return lines
-}
-
 // openFolder opens an engine over files of a folder, by name, with the engine's part of node.yaml.
 func openFolder(t testing.TB, catalog, settings string, files map[string][]byte) *Engine {
 	t.Helper()
@@ -206,9 +194,9 @@ func TestRightValues(t *testing.T) {
 	}
 	for form, rows := range map[string][]string{
 		"DuckDB": duckdbRows(),
-		"DuckDB, zones": {"SET TimeZone = 'America/New_York'", "CREATE TABLE raw AS SELECT * FROM (" + values() + ")",
+		"DuckDB, zones": {"SET TimeZone = 'America/New_York'", "CREATE TABLE raw AS SELECT * FROM " + enginetest.StayValues(),
 			`CREATE TABLE stay AS SELECT * REPLACE (CAST("at" AS TIMESTAMP) AT TIME ZONE 'Europe/Paris' AS "at") FROM raw`},
-		"DuckDB, texts": {"CREATE TABLE stay AS SELECT * FROM (" + values() + ")"},
+		"DuckDB, texts": {"CREATE TABLE stay AS SELECT * FROM " + enginetest.StayValues()},
 	} {
 		e, err := Open(context.Background(), Config{Database: newDatabase(t, rows...), Timezone: enginetest.Zone}, testcatalog.Parse(t, enginetest.StayCatalog), "A", testKey)
 		if err != nil {
@@ -219,21 +207,6 @@ func TestRightValues(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// values are the right values as texts.
-func values() string {
-	var rows []string
-	for _, r := range enginetest.Stays {
-		cells := make([]string, len(r))
-		for i, s := range r {
-			if cells[i] = quote(s); s == "" {
-				cells[i] = "NULL"
-			}
-		}
-		rows = append(rows, "("+strings.Join(cells, ", ")+")")
-	}
-	return "VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, "day", "at", dead`
 }
 
 // TestRawTexts: a column of texts reads the same from a database and from a file, and as PostgreSQL and Trino read it.
@@ -314,7 +287,7 @@ func TestBlankIds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	if found := findings(t, e); !slices.Contains(found, "warning stay.id tells patients apart, and has 2 values that are empty or blank, whose rows count as one patient's: let the load write NULL there") {
+	if found := enginetest.Findings(t, e); !slices.Contains(found, "warning stay.id tells patients apart, and has 2 values that are empty or blank, whose rows count as one patient's: let the load write NULL there") {
 		t.Errorf("%q", found)
 	}
 }
@@ -337,7 +310,7 @@ tables:
 		"UTC":          {"00:30", "01:30", "01:30", "23:30", "01:30", "02:30"},
 	} {
 		e := openFolder(t, catalog, "csv: {timezone: Europe/Paris}\ntimezone: "+zone, map[string][]byte{"stay.csv": []byte(file)})
-		if found := findings(t, e); len(found) > 0 {
+		if found := enginetest.Findings(t, e); len(found) > 0 {
 			t.Errorf("%s: %v", zone, found)
 		}
 		rows := readView(t, e, "stay")
@@ -353,17 +326,8 @@ tables:
 }
 
 func duckdbRows() []string {
-	var rows []string
-	for _, r := range enginetest.Stays {
-		cells := make([]string, len(r))
-		for i, s := range r {
-			if cells[i] = quote(s); s == "" {
-				cells[i] = "NULL"
-			}
-		}
-		rows = append(rows, "("+strings.Join(cells, ", ")+")")
-	}
-	return []string{"CREATE TABLE stay (id DECIMAL(19,0), code VARCHAR, town VARCHAR, weight DECIMAL(9,3), n BIGINT, day DATE, \"at\" TIMESTAMP, dead BOOLEAN)", "INSERT INTO stay VALUES " + strings.Join(rows, ", ")}
+	return []string{"CREATE TABLE stay (id DECIMAL(19,0), code VARCHAR, town VARCHAR, weight DECIMAL(9,3), n BIGINT, day DATE, \"at\" TIMESTAMP, dead BOOLEAN)",
+		"INSERT INTO stay FROM " + enginetest.StayValues()}
 }
 
 // duckdbFile gives the bytes of a file that DuckDB writes.
@@ -502,7 +466,7 @@ tables:
 			"warning stay. has the column x in its files and in the names of their folders, which count"}, 1},
 	} {
 		e := openFolder(t, small, test.config, test.files)
-		found := findings(t, e)
+		found := enginetest.Findings(t, e)
 		for i := range found {
 			found[i] = strings.ReplaceAll(found[i], e.config.Folder, "FOLDER")
 		}
@@ -510,7 +474,7 @@ tables:
 			t.Errorf("%s: %s", test.name, diff)
 		}
 		// A node finds the same: one bad table closes that table, not the node.
-		apart := findings(t, startFolder(t, small, e.config))
+		apart := enginetest.Findings(t, startFolder(t, small, e.config))
 		for i := range apart {
 			apart[i] = strings.ReplaceAll(apart[i], e.config.Folder, "FOLDER")
 		}
@@ -541,7 +505,7 @@ func TestDaysAndMonths(t *testing.T) {
 		"{csv: {date_format: mm/dd/yyyy}, tables: {stay: {max_unusable: 70 %}}}": "warning " + what,
 	} {
 		e := openFolder(t, catalog, settings, map[string][]byte{"stay.csv": []byte(file)})
-		if said := strings.Join(findings(t, e), "\n"); said != want {
+		if said := strings.Join(enginetest.Findings(t, e), "\n"); said != want {
 			t.Errorf("%s: %s", settings, said)
 		}
 	}
@@ -607,7 +571,7 @@ tables:
 	} {
 		e := openFolder(t, catalog, "", test.files)
 		var found []string
-		for _, f := range findings(t, e) {
+		for _, f := range enginetest.Findings(t, e) {
 			if !strings.Contains(f, "does not exist here") && !strings.Contains(f, "has no column") && !strings.Contains(f, "values are converted") {
 				found = append(found, f)
 			}
@@ -635,7 +599,7 @@ func TestRelativeFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	if found := findings(t, e); len(found) > 0 {
+	if found := enginetest.Findings(t, e); len(found) > 0 {
 		t.Errorf("%q", found)
 	}
 	for table, id := range map[string]string{"stay": "1", "lab": "2"} {
@@ -666,7 +630,7 @@ func TestFilesThatAppear(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"1", "2"}, {"3", "4"}}, readView(t, e, "stay")); diff != "" {
 		t.Error(diff)
 	}
-	if found := findings(t, e); len(found) > 0 {
+	if found := enginetest.Findings(t, e); len(found) > 0 {
 		t.Errorf("%q", found)
 	}
 	before := version()
@@ -678,7 +642,7 @@ func TestFilesThatAppear(t *testing.T) {
 	if version() == before {
 		t.Error("a file that is not read is no new data")
 	}
-	if found := findings(t, e); len(found) != 1 || !strings.HasPrefix(found[0], "error stay. is closed: "+e.config.Folder+"/stay/3.csv.gz is not read") {
+	if found := enginetest.Findings(t, e); len(found) != 1 || !strings.HasPrefix(found[0], "error stay. is closed: "+e.config.Folder+"/stay/3.csv.gz is not read") {
 		t.Errorf("%q", found)
 	}
 }
@@ -717,7 +681,7 @@ func FuzzFiles(f *testing.F) {
 	f.Add([]byte("\xff\xfeS\x00E\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		e := openFolder(t, enginetest.StayCatalog, "csv: {max_rejected: 100 %}", map[string][]byte{"stay.csv": content})
-		said := strings.Join(findings(t, e), "\n")
+		said := strings.Join(enginetest.Findings(t, e), "\n")
 		for _, c := range e.closed {
 			said += c.Why
 		}

@@ -10,52 +10,41 @@ import (
 	"github.com/intramuros/intramuros/node/engine/enginetest"
 )
 
-const unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
-	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"
-
-func mistyped(local, in string) string {
-	return "tells patients apart, and is of type " + local + " here and " + in + " in the catalog: values that differ could be read as one; give a column of whole numbers or texts"
-}
-
-func ids(column, of, refuse string, values ...string) enginetest.Identity {
-	return enginetest.Identity{Column: column, Type: of, Values: values, Refuse: refuse}
-}
-
 // No two patients become one: see enginetest.Identities.
 func TestIdentities(t *testing.T) {
 	enginetest.Identities(t, []enginetest.Identity{
-		ids("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
-		ids("id UINTEGER", "int", "", "1", "4294967295"),
-		ids("id HUGEINT", "int", "", "1", "2"),
-		ids("id HUGEINT", "int", unspelled, "1", "9223372036854775808"),
-		ids("id DECIMAL(18,0)", "int", "", "1", "999999999999999999"),
-		ids("id DECIMAL(38,0)", "int", "", "1", "9223372036854775807"),
-		ids("id DECIMAL(38,0)", "int", unspelled, "1", "9223372036854775808"),
-		ids("id DECIMAL(18,1)", "int", mistyped("DECIMAL(18,1)", "int"), "712.2", "712.4"),
-		ids("id DOUBLE", "int", mistyped("DOUBLE", "int"), "712.2", "712.4"),
-		ids("id DOUBLE", "text", mistyped("DOUBLE", "text"), "1", "2"),
-		ids("id TIMESTAMP", "text", mistyped("TIMESTAMP", "text"), "'2020-01-01'"),
-		ids("id BLOB", "text", mistyped("BLOB", "text"), "'a'"),
-		ids("id BIGINT", "text", "", "1", "-7"),
-		ids("id UUID", "text", "", "'3f2504e0-4f89-11d3-9a0c-0305e82c3301'", "'3f2504e0-4f89-11d3-9a0c-0305e82c3302'"),
-		ids("id ENUM('a', 'A')", "text", "", "'a'", "'A'"),
-		ids("id VARCHAR", "text", "", "'712'", "'0712'", "' 712'", "'é'", "'e'"),
-		ids("id UBIGINT", "int", "", "1", "9223372036854775807"),
-		ids("id UBIGINT", "int", unspelled, "1", "18446744073709551615"),
-		ids("id BIT", "text", mistyped("BIT", "text"), "'0101'", "'101'"),
-		ids("id VARCHAR", "text", "", "'é'", "'é'", "'a'", "'a '", "'A'"),
-		ids("id VARCHAR COLLATE NOCASE", "text", "", "'abc'", "'ABC'", "'Abc'"),
-		ids("id VARCHAR COLLATE NOACCENT", "text", "", "'é'", "'e'"),
-		ids("id VARCHAR", "int", "", "'712'", "'-3'", "'0'"),
-		ids("id VARCHAR", "int", unspelled, "'712'", "'0712'"),
-		ids("id VARCHAR", "int", unspelled, "'712.2'", "'712.4'"),
-		ids("id VARCHAR", "int", unspelled, "'1e3'", "'1000'"),
-		ids("id VARCHAR", "int", unspelled, "'+712'", "'712'"),
-		ids("id VARCHAR", "int", unspelled, "' 712'", "'712'"),
-		ids("id VARCHAR", "int", unspelled, "'-0'", "'0'"),
-		ids("id VARCHAR", "int", unspelled, "'0x10'", "'16'"),
-		ids("id VARCHAR", "int", unspelled, "'1_000'", "'1000'"),
-		ids("id VARCHAR", "int", unspelled, "'true'", "'1'"),
+		enginetest.ID("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
+		enginetest.ID("id UINTEGER", "int", "", "1", "4294967295"),
+		enginetest.ID("id HUGEINT", "int", "", "1", "2"),
+		enginetest.ID("id HUGEINT", "int", enginetest.Unspelled, "1", "9223372036854775808"),
+		enginetest.ID("id DECIMAL(18,0)", "int", "", "1", "999999999999999999"),
+		enginetest.ID("id DECIMAL(38,0)", "int", "", "1", "9223372036854775807"),
+		enginetest.ID("id DECIMAL(38,0)", "int", enginetest.Unspelled, "1", "9223372036854775808"),
+		enginetest.ID("id DECIMAL(18,1)", "int", enginetest.Mistyped("DECIMAL(18,1)", "int"), "712.2", "712.4"),
+		enginetest.ID("id DOUBLE", "int", enginetest.Mistyped("DOUBLE", "int"), "712.2", "712.4"),
+		enginetest.ID("id DOUBLE", "text", enginetest.Mistyped("DOUBLE", "text"), "1", "2"),
+		enginetest.ID("id TIMESTAMP", "text", enginetest.Mistyped("TIMESTAMP", "text"), "'2020-01-01'"),
+		enginetest.ID("id BLOB", "text", enginetest.Mistyped("BLOB", "text"), "'a'"),
+		enginetest.ID("id BIGINT", "text", "", "1", "-7"),
+		enginetest.ID("id UUID", "text", "", "'3f2504e0-4f89-11d3-9a0c-0305e82c3301'", "'3f2504e0-4f89-11d3-9a0c-0305e82c3302'"),
+		enginetest.ID("id ENUM('a', 'A')", "text", "", "'a'", "'A'"),
+		enginetest.ID("id VARCHAR", "text", "", "'712'", "'0712'", "' 712'", "'é'", "'e'"),
+		enginetest.ID("id UBIGINT", "int", "", "1", "9223372036854775807"),
+		enginetest.ID("id UBIGINT", "int", enginetest.Unspelled, "1", "18446744073709551615"),
+		enginetest.ID("id BIT", "text", enginetest.Mistyped("BIT", "text"), "'0101'", "'101'"),
+		enginetest.ID("id VARCHAR", "text", "", "'é'", "'é'", "'a'", "'a '", "'A'"),
+		enginetest.ID("id VARCHAR COLLATE NOCASE", "text", "", "'abc'", "'ABC'", "'Abc'"),
+		enginetest.ID("id VARCHAR COLLATE NOACCENT", "text", "", "'é'", "'e'"),
+		enginetest.ID("id VARCHAR", "int", "", "'712'", "'-3'", "'0'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'712'", "'0712'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'712.2'", "'712.4'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'1e3'", "'1000'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'+712'", "'712'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "' 712'", "'712'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'-0'", "'0'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'0x10'", "'16'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'1_000'", "'1000'"),
+		enginetest.ID("id VARCHAR", "int", enginetest.Unspelled, "'true'", "'1'"),
 	}, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
 		path := newDatabase(t, statements...)
 		e, err := Open(t.Context(), Config{Database: path}, c, enginetest.Hospital, testKey)
@@ -70,10 +59,10 @@ func TestIdentities(t *testing.T) {
 // The same of a CSV file, whose columns are texts.
 func TestIdentitiesOfCSV(t *testing.T) {
 	enginetest.Identities(t, []enginetest.Identity{
-		ids("id", "int", "", "712", "-3"),
-		ids("id", "text", "", "712", "0712", "712.0"),
-		ids("id", "int", unspelled, "712", "0712"),
-		ids("id", "int", unspelled, "712.2", "712.4"),
+		enginetest.ID("id", "int", "", "712", "-3"),
+		enginetest.ID("id", "text", "", "712", "0712", "712.0"),
+		enginetest.ID("id", "int", enginetest.Unspelled, "712", "0712"),
+		enginetest.ID("id", "int", enginetest.Unspelled, "712.2", "712.4"),
 	}, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
 		folder, text := t.TempDir(), "id,x\n"
 		for _, s := range statements[1:] {

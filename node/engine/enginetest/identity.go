@@ -28,6 +28,20 @@ type Identity struct {
 	Refuse string   // the finding over the table; empty: there is none, and each value is a patient of its own
 }
 
+// ID is an Identity by its fields.
+func ID(column, of, refuse string, values ...string) Identity {
+	return Identity{Column: column, Type: of, Values: values, Refuse: refuse}
+}
+
+// Unspelled is the finding over texts that are to be whole numbers and are not written as one is.
+const Unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
+	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"
+
+// Mistyped is the finding over a column of a type of the database of which two values could be read as one of the catalog's type.
+func Mistyped(local, in string) string {
+	return "tells patients apart, and is of type " + local + " here and " + in + " in the catalog: values that differ could be read as one; give a column of whole numbers or texts"
+}
+
 // Identities opens a table of each and checks that no two patients become one: they are counted, by groups of one,
 // or the table is refused.
 func Identities(t *testing.T, all []Identity, open func(t testing.TB, c *catalog.Catalog, statements ...string) Verifier) {

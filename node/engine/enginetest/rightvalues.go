@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,10 +48,38 @@ var Stays = [][]string{
 	{"9223372036854775807", "a b", `L'Haÿ, dit "les Roses"`, "120", "9223372036854775807", "9999-12-31", "2023-07-01T23:59:59.5", "false"},
 }
 
+// StayValues are Stays as a table of texts that the engines' databases understand.
+func StayValues() string {
+	var rows []string
+	for _, r := range Stays {
+		cells := make([]string, len(r))
+		for i, c := range r {
+			if cells[i] = "'" + strings.ReplaceAll(c, "'", "''") + "'"; c == "" {
+				cells[i] = "NULL"
+			}
+		}
+		rows = append(rows, "("+strings.Join(cells, ", ")+")")
+	}
+	return "(VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, "day", "at", dead)`
+}
+
 // Checker is an engine that compares its data with the catalog, as catalog check does.
 type Checker interface {
 	Verifier
 	Verify(ctx context.Context) ([]engine.Finding, error)
+}
+
+// Findings are a line each of what an engine finds where its data and its catalog differ.
+func Findings(t testing.TB, e Checker) (lines []string) {
+	t.Helper()
+	found, err := e.Verify(context.Background())
+	if err != nil {
+		t.Fatal(err, errors.Unwrap(err))
+	}
+	for _, f := range found {
+		lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
+	}
+	return lines
 }
 
 // RightValues checks that an engine whose catalog is StayCatalog reads table stay as Stays are, and has nothing to

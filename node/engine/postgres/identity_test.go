@@ -10,17 +10,6 @@ import (
 	"github.com/intramuros/intramuros/node/engine/postgres/postgrestest"
 )
 
-const unspelled = "tells patients apart, and holds values that are no int as one is written (without zeros, a sign, blanks or a point more than it needs): " +
-	"they could be one patient's or several's; mend them, or declare the column as text in all tables of the catalog"
-
-func mistyped(local, in string) string {
-	return "tells patients apart, and is of type " + local + " here and " + in + " in the catalog: values that differ could be read as one; give a column of whole numbers or texts"
-}
-
-func ids(column, of, refuse string, values ...string) enginetest.Identity {
-	return enginetest.Identity{Column: column, Type: of, Values: values, Refuse: refuse}
-}
-
 // No two patients become one: see enginetest.Identities. Each is read as a table, as a view and by a SELECT.
 func TestIdentities(t *testing.T) {
 	s := postgrestest.Start(t)
@@ -28,40 +17,40 @@ func TestIdentities(t *testing.T) {
 	n := 0
 	for _, as := range []string{"table", "view", "select"} {
 		enginetest.Identities(t, []enginetest.Identity{
-			ids("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
-			ids("id SMALLINT", "int", "", "1", "-7"),
-			ids("id NUMERIC(18,0)", "int", "", "1", "999999999999999999"),
-			ids("id NUMERIC", "int", "", "712", "713.0", "-9223372036854775808"),
-			ids("id NUMERIC", "int", unspelled, "712.2", "712.4"),
-			ids("id NUMERIC", "int", unspelled, "712", "9223372036854775808"),
-			ids("id NUMERIC", "int", unspelled, "712", "'NaN'"),
-			ids("id NUMERIC(30,0)", "int", "", "712", "9223372036854775807"),
-			ids("id NUMERIC(30,0)", "int", unspelled, "712", "9223372036854775808"),
-			ids("id NUMERIC(18,1)", "int", unspelled, "712.2", "712.4"),
-			ids("id DOUBLE PRECISION", "int", mistyped("double precision", "int"), "712.2", "712.4"),
-			ids("id REAL", "text", mistyped("real", "text"), "1", "2"),
-			ids("id TIMESTAMP", "text", mistyped("timestamp without time zone", "text"), "'2020-01-01'"),
-			ids("id BYTEA", "text", mistyped("bytea", "text"), "'a'"),
-			ids("id BIGINT", "text", "", "1", "-7"),
-			ids("id UUID", "text", "", "'3f2504e0-4f89-11d3-9a0c-0305e82c3301'", "'3f2504e0-4f89-11d3-9a0c-0305e82c3302'"),
-			ids("id VARCHAR(10)", "text", "", "'712'", "'0712'", "' 712'", "'é'", "'e'"),
-			ids("id CHAR(10)", "text", "", "'712'", "'0712'"),
-			ids("id TEXT", "text", "", "'e\u0301'", "'é'", "'a'", "'a '", "'A'"),
-			ids("id CITEXT", "text", mistyped("public.citext", "text"), "'abc'", "'ABD'"),
-			ids("id NAME", "text", mistyped("name", "text"), "'abc'", "'ABC'"),
-			ids("id INET", "text", mistyped("inet", "text"), "'10.0.0.1'", "'10.0.0.1/24'"),
-			ids("id MONEY", "int", mistyped("money", "int"), "'1.20'", "'1.40'"),
-			ids("id TEXT COLLATE ci", "text", "", "'abc'", "'ABC'", "'Abc'"),
-			ids("id VARCHAR(10) COLLATE ci", "text", "", "'abc'", "'ABC'"),
-			ids("id code", "text", "", "'abc'", "'ABC'"),
-			ids("id TEXT COLLATE ci", "int", unspelled, "'712'", "'0712'"),
-			ids("id TEXT", "int", "", "'712'", "'-3'", "'0'"),
-			ids("id TEXT", "int", unspelled, "'712'", "'0712'"),
-			ids("id TEXT", "int", unspelled, "'712.2'", "'712.4'"),
-			ids("id TEXT", "int", unspelled, "'1e3'", "'1000'"),
-			ids("id TEXT", "int", unspelled, "'+712'", "'712'"),
-			ids("id TEXT", "int", unspelled, "' 712'", "'712'"),
-			ids("id TEXT", "int", unspelled, "'-0'", "'0'"),
+			enginetest.ID("id BIGINT", "int", "", "1", "-7", "9223372036854775807"),
+			enginetest.ID("id SMALLINT", "int", "", "1", "-7"),
+			enginetest.ID("id NUMERIC(18,0)", "int", "", "1", "999999999999999999"),
+			enginetest.ID("id NUMERIC", "int", "", "712", "713.0", "-9223372036854775808"),
+			enginetest.ID("id NUMERIC", "int", enginetest.Unspelled, "712.2", "712.4"),
+			enginetest.ID("id NUMERIC", "int", enginetest.Unspelled, "712", "9223372036854775808"),
+			enginetest.ID("id NUMERIC", "int", enginetest.Unspelled, "712", "'NaN'"),
+			enginetest.ID("id NUMERIC(30,0)", "int", "", "712", "9223372036854775807"),
+			enginetest.ID("id NUMERIC(30,0)", "int", enginetest.Unspelled, "712", "9223372036854775808"),
+			enginetest.ID("id NUMERIC(18,1)", "int", enginetest.Unspelled, "712.2", "712.4"),
+			enginetest.ID("id DOUBLE PRECISION", "int", enginetest.Mistyped("double precision", "int"), "712.2", "712.4"),
+			enginetest.ID("id REAL", "text", enginetest.Mistyped("real", "text"), "1", "2"),
+			enginetest.ID("id TIMESTAMP", "text", enginetest.Mistyped("timestamp without time zone", "text"), "'2020-01-01'"),
+			enginetest.ID("id BYTEA", "text", enginetest.Mistyped("bytea", "text"), "'a'"),
+			enginetest.ID("id BIGINT", "text", "", "1", "-7"),
+			enginetest.ID("id UUID", "text", "", "'3f2504e0-4f89-11d3-9a0c-0305e82c3301'", "'3f2504e0-4f89-11d3-9a0c-0305e82c3302'"),
+			enginetest.ID("id VARCHAR(10)", "text", "", "'712'", "'0712'", "' 712'", "'é'", "'e'"),
+			enginetest.ID("id CHAR(10)", "text", "", "'712'", "'0712'"),
+			enginetest.ID("id TEXT", "text", "", "'e\u0301'", "'é'", "'a'", "'a '", "'A'"),
+			enginetest.ID("id CITEXT", "text", enginetest.Mistyped("public.citext", "text"), "'abc'", "'ABD'"),
+			enginetest.ID("id NAME", "text", enginetest.Mistyped("name", "text"), "'abc'", "'ABC'"),
+			enginetest.ID("id INET", "text", enginetest.Mistyped("inet", "text"), "'10.0.0.1'", "'10.0.0.1/24'"),
+			enginetest.ID("id MONEY", "int", enginetest.Mistyped("money", "int"), "'1.20'", "'1.40'"),
+			enginetest.ID("id TEXT COLLATE ci", "text", "", "'abc'", "'ABC'", "'Abc'"),
+			enginetest.ID("id VARCHAR(10) COLLATE ci", "text", "", "'abc'", "'ABC'"),
+			enginetest.ID("id code", "text", "", "'abc'", "'ABC'"),
+			enginetest.ID("id TEXT COLLATE ci", "int", enginetest.Unspelled, "'712'", "'0712'"),
+			enginetest.ID("id TEXT", "int", "", "'712'", "'-3'", "'0'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'712'", "'0712'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'712.2'", "'712.4'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'1e3'", "'1000'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'+712'", "'712'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "' 712'", "'712'"),
+			enginetest.ID("id TEXT", "int", enginetest.Unspelled, "'-0'", "'0'"),
 		}, func(t testing.TB, c *catalog.Catalog, statements ...string) enginetest.Verifier {
 			n++
 			schema := fmt.Sprintf("ids%d", n)

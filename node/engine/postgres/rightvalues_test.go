@@ -15,17 +15,7 @@ import (
 // and Trino, and nothing to report.
 func TestRightValues(t *testing.T) {
 	s := postgrestest.Start(t)
-	var rows []string
-	for _, r := range enginetest.Stays {
-		cells := make([]string, len(r))
-		for i, c := range r {
-			if cells[i] = "'" + strings.ReplaceAll(c, "'", "''") + "'"; c == "" {
-				cells[i] = "NULL"
-			}
-		}
-		rows = append(rows, "("+strings.Join(cells, ", ")+")")
-	}
-	values := "(VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, "day", "at", dead)`
+	values := enginetest.StayValues()
 	for form, columns := range map[string]string{
 		"typed": `id::numeric(19,0), code::char(9), town, weight::numeric(9,3), n::bigint, "day"::date, "at"::timestamp, dead::boolean`,
 		"zones": `id::bigint, code::varchar(9), town, weight::numeric, n::numeric(20,0), "day"::date, "at"::timestamp AT TIME ZONE 'Europe/Paris' AS "at", dead::boolean`,

@@ -326,16 +326,6 @@ func TestVerify(t *testing.T) {
 		"CREATE TABLE cdm.event(id BIGINT, unit DOUBLE PRECISION, kind TEXT, x DOUBLE PRECISION)",
 		"INSERT INTO cdm.event VALUES (1, 3, 'a', 'nan'), (1, 9, 'a', 1)", "GRANT SELECT ON ALL TABLES IN SCHEMA cdm TO intramuros")
 	c := testcatalog.Parse(t, enginetest.WardCatalog)
-	lines := func(e *Engine) (lines []string) {
-		found, err := e.Verify(context.Background())
-		if err != nil {
-			t.Fatal(err, errors.Unwrap(err))
-		}
-		for _, f := range found {
-			lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
-		}
-		return lines
-	}
 	want := []string{
 		"warning event.unit is of type double precision here and int in the catalog; values are converted",
 		"warning event.n does not exist here and reads as NULL",
@@ -353,12 +343,12 @@ func TestVerify(t *testing.T) {
 		"error person. the key id has values with a NULL, where it must identify a row",
 		"error person. has several rows for some patients and is declared one_row_per_patient",
 	}
-	if diff := cmp.Diff(want, lines(open(t, over(s, "cdm"), c, testKey))); diff != "" {
+	if diff := cmp.Diff(want, enginetest.Findings(t, open(t, over(s, "cdm"), c, testKey))); diff != "" {
 		t.Error(diff)
 	}
 	// With a primary key, the database guarantees both, and no row is read for it.
 	s.Exec(t, "DELETE FROM cdm.person WHERE id IS NULL OR sex = 'M'", "ALTER TABLE cdm.person ADD PRIMARY KEY (id)")
-	for _, line := range lines(open(t, over(s, "cdm"), c, testKey)) {
+	for _, line := range enginetest.Findings(t, open(t, over(s, "cdm"), c, testKey)) {
 		if strings.HasPrefix(line, "error") {
 			t.Error(line)
 		}

@@ -15,17 +15,7 @@ import (
 // and PostgreSQL, and nothing to report.
 func TestRightValues(t *testing.T) {
 	s := trinotest.Start(t)
-	var rows []string
-	for _, r := range enginetest.Stays {
-		cells := make([]string, len(r))
-		for i, c := range r {
-			if cells[i] = "'" + strings.ReplaceAll(c, "'", "''") + "'"; c == "" {
-				cells[i] = "NULL"
-			}
-		}
-		rows = append(rows, "("+strings.Join(cells, ", ")+")")
-	}
-	values := "(VALUES " + strings.Join(rows, ", ") + `) AS v (id, code, town, weight, n, day, "at", dead)`
+	values := enginetest.StayValues()
 	stamp := `CAST(replace("at", 'T', ' ') AS TIMESTAMP(6))`
 	for form, columns := range map[string]string{
 		"typed": `CAST(id AS DECIMAL(19, 0)) AS id, CAST(code AS CHAR(9)) AS code, town, CAST(weight AS DECIMAL(9, 3)) AS weight, CAST(n AS BIGINT) AS n, CAST(day AS DATE) AS day, ` + stamp + ` AS "at", CAST(dead AS BOOLEAN) AS dead`,

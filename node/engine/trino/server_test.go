@@ -297,14 +297,7 @@ func TestVerify(t *testing.T) {
 	schema := s.Schema(t)
 	s.Exec(t, "CREATE TABLE memory."+schema+".person AS SELECT * FROM (VALUES (1, 'F', '50'), (1, 'M', '51'), (2, 'X', 'old'), (NULL, 'F', '200')) v(id, sex, age)",
 		"CREATE TABLE memory."+schema+".event AS SELECT * FROM (VALUES (1, 3e0, 'a', nan(), ARRAY[1]), (1, 9e0, 'a', 1e0, ARRAY[2])) v(id, unit, kind, x, n)")
-	found, err := open(t, over(s, schema), testcatalog.Parse(t, enginetest.WardCatalog), testKey).Verify(context.Background())
-	if err != nil {
-		t.Fatal(err, errors.Unwrap(err))
-	}
-	var lines []string
-	for _, f := range found {
-		lines = append(lines, fmt.Sprintf("%s %s.%s %s", f.Severity, f.Table, f.Column, f.Text))
-	}
+	lines := enginetest.Findings(t, open(t, over(s, schema), testcatalog.Parse(t, enginetest.WardCatalog), testKey))
 	want := []string{
 		"warning event.unit is of type double here and int in the catalog; values are converted",
 		"warning event.day does not exist here and reads as NULL",
