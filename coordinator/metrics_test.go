@@ -2,57 +2,21 @@ package coordinator
 
 import (
 	"fmt"
-	"io"
-	"net/http/httptest"
-	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/intramuros/intramuros/internal/grid"
+	"github.com/intramuros/intramuros/internal/telemetry/telemetrytest"
 )
-
-// scrape gives a coordinator's metrics as Prometheus reads them, without the comments.
-func (f *federation) scrape(t *testing.T) string {
-	t.Helper()
-	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(f.Collector())
-	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	body, err := io.ReadAll(w.Body)
-	must(t, err)
-	if w.Code != 200 {
-		t.Fatalf("%d: %s", w.Code, body)
-	}
-	problems, err := promlint.New(strings.NewReader(string(body))).Lint()
-	must(t, err)
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-	lines := strings.Split(string(body), "\n")
-	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "#") }), "\n")
-}
-
-func wantLines(t *testing.T, text string, want ...string) {
-	t.Helper()
-	for _, line := range want {
-		if !strings.Contains("\n"+text, "\n"+line+"\n") {
-			t.Errorf("there is no line %s in\n%s", line, text)
-		}
-	}
-}
 
 func TestMetrics(t *testing.T) {
 	f := newFederation(t, func(c *Config) { c.Require.atLeast = 2 })
@@ -68,7 +32,7 @@ func TestMetrics(t *testing.T) {
 		t.Error("believed")
 	}
 	f.members = f.members[:2]
-	wantLines(t, f.scrape(t),
+	telemetrytest.WantLines(t, telemetrytest.Scrape(t, f.Collector()),
 		`intramuros_queries_total{code="OK"} 2`,
 		`intramuros_queries_total{code="STORED"} 1`,
 		`intramuros_queries_total{code="UNKNOWN_COLUMN"} 1`,
@@ -112,7 +76,7 @@ func observeOperations(t *testing.T, took time.Duration) (seen string) {
 		f.Trace(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test"))
 		started := time.Now()
 		done := make(chan struct{})
-		f.scrape(t)
+		telemetrytest.Scrape(t, f.Collector())
 		go func() {
 			defer close(done)
 			f.mustAsk(t, bySex)
@@ -121,7 +85,7 @@ func observeOperations(t *testing.T, took time.Duration) (seen string) {
 		for time.Since(started) < time.Second {
 			time.Sleep(5 * time.Millisecond)
 			synctest.Wait()
-			now := f.scrape(t)
+			now := telemetrytest.Scrape(t, f.Collector())
 			for _, s := range spans.Ended() {
 				now += fmt.Sprintln(s.Name(), s.Attributes()[:min(1, len(s.Attributes()))], s.StartTime().Sub(started), s.EndTime().Sub(started))
 			}
@@ -197,31 +161,5 @@ func TestSpans(t *testing.T) {
 
 // The documentation has a line for each metric and no other.
 func TestMetricsAreDocumented(t *testing.T) {
-	b, err := os.ReadFile("../docs/observability.md")
-	must(t, err)
-	_, section, ok := strings.Cut(string(b), "\n## Coordinator\n")
-	if !ok {
-		t.Fatal("the section is gone")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	descs := make(chan *prometheus.Desc, 100)
-	collector{&Coordinator{metrics: newMetrics()}}.Describe(descs)
-	close(descs)
-	lines := 0
-	form := regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
-	for d := range descs {
-		m := form.FindStringSubmatch(d.String())
-		if m == nil {
-			t.Fatal(d)
-		}
-		help, err := strconv.Unquote(m[2])
-		must(t, err)
-		if line := fmt.Sprintf("| `%s` | %s | %s |", m[1], strings.ReplaceAll(m[3], ",", ", "), help); !strings.Contains(section, "\n"+line+"\n") {
-			t.Errorf("the section Coordinator lacks\n%s", line)
-		}
-		lines++
-	}
-	if n := strings.Count(section, "\n| `"); n != lines {
-		t.Errorf("the section has %d metrics, and there are %d", n, lines)
-	}
+	telemetrytest.Documented(t, "../docs/observability.md", "Coordinator", collector{&Coordinator{metrics: newMetrics()}})
 }

@@ -1,49 +1,23 @@
 package node
 
 import (
-	"fmt"
-	"io"
-	"net/http/httptest"
-	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/metadata"
-)
 
-func (h *hospital) scrape(t *testing.T) string {
-	t.Helper()
-	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(h.Collector())
-	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	body, err := io.ReadAll(w.Body)
-	must(t, err)
-	if w.Code != 200 {
-		t.Fatalf("%d: %s", w.Code, body)
-	}
-	problems, err := promlint.New(strings.NewReader(string(body))).Lint()
-	must(t, err)
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-	return string(body)
-}
+	"github.com/intramuros/intramuros/internal/telemetry/telemetrytest"
+)
 
 func TestMetrics(t *testing.T) {
 	h := start(t, testConfig(federation(t)), newEngine())
 	c := h.client(t, "coordinator-paris")
 	ticket, err := prepare(c, request(h.catalog, 0.25))
 	must(t, err)
-	if held := h.scrape(t); !strings.Contains(held, "\nintramuros_node_reservations 1\n") {
+	if held := telemetrytest.Scrape(t, h.Collector()); !strings.Contains(held, "\nintramuros_node_reservations 1\n") {
 		t.Errorf("no reservation in\n%s", held)
 	}
 	_, err = execute(t.Context(), c, ticket)
@@ -53,8 +27,7 @@ func TestMetrics(t *testing.T) {
 	if err := act(t.Context(), c, "invented by a peer", nil, nil); err == nil {
 		t.Error("it was taken")
 	}
-	text := h.scrape(t)
-	for _, want := range []string{
+	telemetrytest.WantLines(t, telemetrytest.Scrape(t, h.Collector()),
 		`intramuros_node_requests_total{action="prepare",code="OK"} 1`,
 		`intramuros_node_requests_total{action="execute",code="OK"} 1`,
 		`intramuros_node_requests_total{action="prepare",code="NODE_LIMIT"} 1`,
@@ -68,11 +41,7 @@ func TestMetrics(t *testing.T) {
 		`intramuros_node_tables_withheld 0`,
 		`intramuros_node_studies{status="approved"} 3`,
 		`intramuros_node_budget_remaining_ratio{study="copd"} 0.75`,
-	} {
-		if !strings.Contains(text, "\n"+want+"\n") {
-			t.Errorf("there is no line %s in\n%s", want, text)
-		}
-	}
+	)
 }
 
 // A call with a trace gets spans in it, without SQL or names of people; one without, none.
@@ -108,31 +77,5 @@ func TestSpans(t *testing.T) {
 
 // The documentation has a line for each metric and no other.
 func TestMetricsAreDocumented(t *testing.T) {
-	b, err := os.ReadFile("../docs/observability.md")
-	must(t, err)
-	_, section, ok := strings.Cut(string(b), "\n## Node\n")
-	if !ok {
-		t.Fatal("the section is gone")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	descs := make(chan *prometheus.Desc, 100)
-	collector{service: &service{metrics: newMetrics()}}.Describe(descs)
-	close(descs)
-	lines := 0
-	form := regexp.MustCompile(`^Desc\{fqName: "(.*?)", help: (".*"), unit: "", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
-	for d := range descs {
-		m := form.FindStringSubmatch(d.String())
-		if m == nil {
-			t.Fatal(d)
-		}
-		help, err := strconv.Unquote(m[2])
-		must(t, err)
-		if line := fmt.Sprintf("| `%s` | %s | %s |", m[1], strings.ReplaceAll(m[3], ",", ", "), help); !strings.Contains(section, "\n"+line+"\n") {
-			t.Errorf("the section Node lacks\n%s", line)
-		}
-		lines++
-	}
-	if n := strings.Count(section, "\n| `"); n != lines {
-		t.Errorf("the section has %d metrics, and there are %d", n, lines)
-	}
+	telemetrytest.Documented(t, "../docs/observability.md", "Node", collector{service: &service{metrics: newMetrics()}})
 }
