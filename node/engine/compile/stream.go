@@ -12,8 +12,9 @@ import (
 	"github.com/intramuros/intramuros/node/engine/stream"
 )
 
-// Stream gives the SELECT of the rows that a fragment adds up, with the columns of the plan, patient, k0, k1 … and x0, x1 …; and the
-// plan. Where it returns none, the fragment is one that Fragment alone computes. Its parameters and errors are those of Fragment.
+// Stream gives the SELECT of the rows that a fragment adds up, with the columns of the plan, patient, k0, k1 … and x0,
+// x1 …; and the plan. Where it returns none, the fragment is one that Fragment alone computes. Its parameters and
+// errors are those of Fragment.
 func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *stream.Plan, error) {
 	if p.OneRow || f.Patient.Type != value.TypeInt && f.Patient.Type != value.TypeText || slices.ContainsFunc(f.Partials, func(p fragment.Partial) bool { return !stream.Knows(p.Kind) }) {
 		return "", nil, nil
@@ -23,7 +24,19 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 		return "", nil, err
 	}
 	c.readsAll(f)
-	columns, tests := c.grouped(f)
+	columns, tests := []column{{c.whole(f.Patient), "patient"}}, []string(nil)
+	keys := make([]stream.Key, len(f.Keys))
+	for i, k := range f.Keys {
+		name := "k" + strconv.Itoa(i)
+		s, key, known := c.streamed(k)
+		if !known {
+			s = c.key(k)
+			if len(k.Domain) > 0 {
+				tests = append(tests, c.domainTest(name, k.Domain))
+			}
+		}
+		columns, keys[i] = append(columns, column{s, name}), key
+	}
 	var cells []stream.Cell
 	numbers := map[string]int{} // of columns, by their SQL and cell
 	of := make([]int, len(f.Partials))
@@ -52,11 +65,34 @@ func (t *Target) Stream(f *fragment.Fragment, p *fragment.Proof) (string, *strea
 	text := selectFrom(plain(names), "(\n  "+indent(c.selectRows(f.Relations, f.Filter, columns))+"\n) AS r",
 		strings.Join(tests, " AND "), nil)
 	plan := stream.New(f, p, of)
-	plan.Cells = cells
+	plan.Keys, plan.Cells = keys, cells
 	return unmarked(text), plan, c.err
 }
 
-// cell gives the SQL of what a partial aggregate adds up or counts, which holds no clamp, and how it is moved into its grid.
+// streamed gives the SQL of a key that is a column of ints, as it is in the table, and which of them rows are grouped
+// by; false: the key is for the SQL to compute.
+func (c *compiler) streamed(k fragment.Key) (string, stream.Key, bool) {
+	key := stream.Key{Type: k.Expr.Type}
+	if k.Expr.Op != expr.OpColumn || k.Expr.Type != value.TypeInt || c.derived[k.Expr.Relation] {
+		return "", key, false
+	}
+	if n := int64(len(k.Domain)); n > 0 {
+		values := slices.SortedFunc(slices.Values(k.Domain), value.Compare) // NULL last
+		first, last := values[0], values[n-1]
+		if last.IsNull() || last.Int64()-first.Int64() != n-1 {
+			return "", key, false
+		}
+		key.Declared, key.First, key.Last = true, first.Int64(), last.Int64()
+	}
+	s, col := c.raw(k.Expr)
+	if col.Lower.Valid() {
+		key.Bounded, key.Least, key.Most = true, col.Lower.Int64(), col.Upper.Int64()
+	}
+	return s, key, true
+}
+
+// cell gives the SQL of what a partial aggregate adds up or counts, which holds no clamp, and how it is moved into its
+// grid.
 func (c *compiler) cell(f *fragment.Fragment, p fragment.Partial) (string, stream.Cell) {
 	e := p.Expr
 	if p.Kind == fragment.PartialBeyond {

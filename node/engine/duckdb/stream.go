@@ -13,7 +13,6 @@ import (
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2"
-	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/intramuros/intramuros/internal/value"
 	"github.com/intramuros/intramuros/node/engine/stream"
@@ -90,7 +89,8 @@ type sinkKey struct{}
 func (adding) Config() duckdb.ScalarFuncConfig {
 	number, _ := duckdb.NewTypeInfo(duckdb.TYPE_BIGINT) // which are types without further information
 	rest, _ := duckdb.NewTypeInfo(duckdb.TYPE_ANY)
-	return duckdb.ScalarFuncConfig{InputTypeInfos: []duckdb.TypeInfo{number}, VariadicTypeInfo: rest, ResultTypeInfo: number, Volatile: true, SpecialNullHandling: true}
+	one, _ := duckdb.NewTypeInfo(duckdb.TYPE_BOOLEAN)
+	return duckdb.ScalarFuncConfig{InputTypeInfos: []duckdb.TypeInfo{number}, VariadicTypeInfo: rest, ResultTypeInfo: one, Volatile: true, SpecialNullHandling: true}
 }
 
 func (a adding) Executor() duckdb.ScalarFuncExecutor {
@@ -112,7 +112,7 @@ func (a adding) Executor() duckdb.ScalarFuncExecutor {
 	}
 }
 
-// chunk adds the rows of a chunk, and answers 1 for each.
+// chunk adds the rows of a chunk, and answers true for each.
 func (s *sink) chunk(state *duckdb.ChunkIteratorState) error {
 	chunk := state.GetInputChunk()
 	rows := chunk.GetSize()
@@ -133,9 +133,9 @@ func (s *sink) chunk(state *duckdb.ChunkIteratorState) error {
 	if err != nil {
 		return err
 	}
-	ones := unsafe.Slice((*int64)(mapping.VectorGetData(result)), rows)
-	for i := range ones {
-		ones[i] = 1
+	trues := unsafe.Slice((*uint64)(result.data), (rows+7)/8) // a vector has room for a power of two
+	for i := range trues {
+		trues[i] = 0x0101010101010101
 	}
 	return s.Add(rows, columns)
 }
@@ -143,42 +143,71 @@ func (s *sink) chunk(state *duckdb.ChunkIteratorState) error {
 // errVector means that the driver is not the one for which this was written.
 var errVector = errors.New("the driver's vectors are not as they were")
 
-// vectorOf gives the handle within the driver's vector: the driver reads single values, each of which it wraps anew.
-func vectorOf(v duckdb.Vector) (mapping.Vector, error) {
-	inner := reflect.ValueOf(v).FieldByName("v")
-	if !inner.IsValid() || inner.Kind() != reflect.Pointer || inner.IsNil() {
-		return mapping.Vector{}, errVector
+// vector is where the values of a column of a chunk lie, and where a bit for each tells that it is not NULL (nil: all
+// are not).
+type vector struct {
+	kind        duckdb.Type
+	data, valid unsafe.Pointer
+}
+
+// layout is where the driver's vector has the same: the driver itself gives single values, each of which it wraps anew.
+var layout = sync.OnceValues(func() (at struct{ vector, kind, data, valid uintptr }, err error) {
+	outer, ok := reflect.TypeFor[duckdb.Vector]().FieldByName("v")
+	if !ok || outer.Type.Kind() != reflect.Pointer || outer.Type.Elem().Kind() != reflect.Struct {
+		return at, errVector
 	}
-	handle := inner.Elem().FieldByName("vec")
-	if !handle.IsValid() || handle.Type() != reflect.TypeFor[mapping.Vector]() {
-		return mapping.Vector{}, errVector
+	at.vector = outer.Offset
+	for name, field := range map[string]struct {
+		of reflect.Type
+		at *uintptr
+	}{"Type": {reflect.TypeFor[duckdb.Type](), &at.kind}, "dataPtr": {reflect.TypeFor[unsafe.Pointer](), &at.data}, "maskPtr": {reflect.TypeFor[unsafe.Pointer](), &at.valid}} {
+		is, ok := outer.Type.Elem().FieldByName(name)
+		if !ok || is.Type != field.of {
+			return at, errVector
+		}
+		for i := range is.Index {
+			*field.at += outer.Type.Elem().FieldByIndex(is.Index[:i+1]).Offset
+		}
 	}
-	return mapping.Vector{Ptr: handle.FieldByName("Ptr").UnsafePointer()}, nil
+	return at, nil
+})
+
+// vectorOf gives what is within the driver's vector.
+func vectorOf(v duckdb.Vector) (vector, error) {
+	at, err := layout()
+	if err != nil {
+		return vector{}, err
+	}
+	inner := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(&v), at.vector))
+	if inner == nil {
+		return vector{}, errVector
+	}
+	return vector{
+		kind: *(*duckdb.Type)(unsafe.Add(inner, at.kind)),
+		data: *(*unsafe.Pointer)(unsafe.Add(inner, at.data)), valid: *(*unsafe.Pointer)(unsafe.Add(inner, at.valid)),
+	}, nil
 }
 
 // kinds are DuckDB's types of columns.
-var kinds = map[value.Type]mapping.Type{
-	value.TypeBool: mapping.TypeBoolean, value.TypeInt: mapping.TypeBigInt, value.TypeFloat: mapping.TypeDouble,
-	value.TypeText: mapping.TypeVarchar, value.TypeDate: mapping.TypeDate, value.TypeTimestamp: mapping.TypeTimestamp,
+var kinds = map[value.Type]duckdb.Type{
+	value.TypeBool: duckdb.TYPE_BOOLEAN, value.TypeInt: duckdb.TYPE_BIGINT, value.TypeFloat: duckdb.TYPE_DOUBLE,
+	value.TypeText: duckdb.TYPE_VARCHAR, value.TypeDate: duckdb.TYPE_DATE, value.TypeTimestamp: duckdb.TYPE_TIMESTAMP,
 }
 
 // read gives a column of a chunk, as it lies in DuckDB's memory.
-func read(v duckdb.Vector, t value.Type, rows int) (stream.Column, error) {
+func read(of duckdb.Vector, t value.Type, rows int) (stream.Column, error) {
 	var c stream.Column
-	vector, err := vectorOf(v)
+	v, err := vectorOf(of)
 	if err != nil {
 		return c, err
 	}
-	kind := mapping.VectorGetColumnType(vector)
-	is := mapping.GetTypeId(kind)
-	mapping.DestroyLogicalType(&kind)
-	if is != kinds[t] {
-		return c, fmt.Errorf("a column of type %d is handed over as %s", is, t)
+	if v.kind != kinds[t] {
+		return c, fmt.Errorf("a column of type %d is handed over as %s", v.kind, t)
 	}
-	if mask := mapping.VectorGetValidity(vector); mask != nil {
-		c.Valid = unsafe.Slice((*uint64)(mask), (rows+63)/64)
+	if v.valid != nil {
+		c.Valid = unsafe.Slice((*uint64)(v.valid), (rows+63)/64)
 	}
-	data := mapping.VectorGetData(vector)
+	data := v.data
 	switch t {
 	case value.TypeBool:
 		c.Bools = unsafe.Slice((*uint8)(data), rows)

@@ -28,10 +28,12 @@ type adder struct {
 	width   int
 	scalars []int // the parts of one integer
 	places  []int // where each part is among a group's integers
+	twins   []int // of the scalars: the one that it is the same as where no value is NULL; -1: none
 
 	// of a partition
 	blocks  [][]uint32
-	numbers table     // of patients
+	numbers table     // of patients, by their hashes
+	local   []int32   // of patients, by all but the last bits of their numbers
 	starts  []int32   // of each patient's rows, and their end
 	at      []int32   // of each row as it was kept: its patient, and then where it is among the patients' rows
 	columns [][]int32 // of rows by patient
@@ -49,15 +51,20 @@ type entries struct {
 	rows     []int32 // the entry of each row
 	counts   []int64 // of rows, of each entry
 	cells    []sums
-	parts    [][]int64 // of each part of one integer, of each entry
+	parts    [][]int64 // of each part of one integer, of each entry; unused of those with a twin now
+	same     []int     // of each part of one integer, another that is the same now; -1: none
 	norms    []uint64  // of each entry
 	factors  []uint64  // of each entry's patient; 0 where the patient does not count
 }
 
-// sums are what a cell adds up to in each entry, and how many are not NULL.
-type sums struct{ sum, values []int64 }
+// sums are what a cell adds up to in each entry, and how many are not NULL; whole: none is NULL.
+type sums struct {
+	sum, values []int64
+	whole       bool
+}
 
-// mostEntries is how many entries are added up at once, but for those of the last patient: they fit into the nearest cache.
+// mostEntries is how many entries are added up at once, but for those of the last patient: they fit into the nearest
+// cache.
 const mostEntries = 256
 
 func (op *Operator) groups() int {
@@ -80,6 +87,12 @@ func (op *Operator) addUp(ctx context.Context, to, threads int) error {
 	adders := make([]*adder, threads)
 	var next atomic.Int64
 	next.Store(int64(op.from))
+	add := (*adder).partition
+	if op.how.Load() == counted {
+		pages := op.numbered()
+		next.Store(0)
+		to, add = len(pages), func(a *adder, ctx context.Context, at int) error { return a.page(ctx, pages[at]) }
+	}
 	work, ctx := errgroup.WithContext(ctx)
 	for i := range adders {
 		a := op.adder(groups, width)
@@ -93,7 +106,7 @@ func (op *Operator) addUp(ctx context.Context, to, threads int) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := a.partition(ctx, at); err != nil {
+				if err := add(a, ctx, at); err != nil {
 					return err
 				}
 			}
@@ -107,9 +120,9 @@ func (op *Operator) addUp(ctx context.Context, to, threads int) error {
 			return err
 		}
 	}
-	op.untally()
 	for _, t := range op.all {
-		for i := op.from; i < to; i++ {
+		t.forget()
+		for i := op.from; i < partitions && i < to; i++ {
 			t.free(&t.parts[i])
 		}
 	}
@@ -155,7 +168,10 @@ func (op *Operator) adder(groups, width int) *adder {
 			a.scalars = append(a.scalars, i)
 		}
 	}
-	a.some.cells, a.some.parts = make([]sums, len(op.plan.Cells)), make([][]int64, len(a.scalars))
+	for _, i := range a.scalars {
+		a.twins = append(a.twins, slices.IndexFunc(a.scalars, func(k int) bool { return op.plan.Parts[i].values(&op.plan.Parts[k]) }))
+	}
+	a.some.cells, a.some.parts, a.some.same = make([]sums, len(op.plan.Cells)), make([][]int64, len(a.scalars)), make([]int, len(a.scalars))
 	return a
 }
 
@@ -182,7 +198,6 @@ func (a *adder) partition(ctx context.Context, at int) error {
 // gather sorts the rows of a partition by patient.
 func (a *adder) gather(at int) error {
 	w, rows := a.op.words, 0
-	a.numbers.reset()
 	a.blocks = a.blocks[:0]
 	for _, t := range a.op.all {
 		a.blocks = append(append(a.blocks, t.parts[at].full...), t.parts[at].now)
@@ -194,7 +209,11 @@ func (a *adder) gather(at int) error {
 		return ErrTooMuch
 	}
 	a.at = room(a.at, rows)
-	a.number()
+	if a.op.how.Load() == numbered {
+		a.codes()
+	} else {
+		a.number()
+	}
 	sum := int32(0)
 	for i, n := range a.starts {
 		a.starts[i] = sum
@@ -211,7 +230,7 @@ func (a *adder) gather(at int) error {
 		a.columns[i] = room(a.columns[i], rows)
 		column, row := a.columns[i], 0
 		for _, block := range a.blocks {
-			for word := 2 + i; word < len(block); word += w {
+			for word := w - len(a.columns) + i; word < len(block); word += w {
 				column[a.at[row]] = int32(block[word]) //nolint:gosec // its bits
 				row++
 			}
@@ -224,6 +243,7 @@ func (a *adder) gather(at int) error {
 func (a *adder) number() {
 	w, row := a.op.words, 0
 	last, n := uint64(0), int32(0)
+	a.numbers.reset()
 	a.starts = a.starts[:0]
 	for _, block := range a.blocks {
 		for word := 0; word+1 < len(block); word += w {
@@ -236,6 +256,27 @@ func (a *adder) number() {
 					n = int32(len(a.starts)) //nolint:gosec // a partition's patients
 					a.numbers.put(at, id, n)
 				}
+			}
+			a.starts[n-1]++
+			a.at[row] = n - 1
+			row++
+		}
+	}
+}
+
+// codes is number where patients have numbers.
+func (a *adder) codes() {
+	const bits = partitionBits
+	w, row := a.op.words, 0
+	a.local = zeros(a.local, a.op.blocks.size()<<(blockBits-bits))
+	a.starts = a.starts[:0]
+	for _, block := range a.blocks {
+		for word := 0; word < len(block); word += w {
+			n := a.local[block[word]>>bits]
+			if n == 0 {
+				a.starts = append(a.starts, 0)
+				n = int32(len(a.starts)) //nolint:gosec // a partition's patients
+				a.local[block[word]>>bits] = n
 			}
 			a.starts[n-1]++
 			a.at[row] = n - 1
@@ -262,7 +303,7 @@ func (a *adder) enter(from int) {
 		some.counts[e]++
 	}
 	for i := range some.cells {
-		some.cells[i].add(a.columns[a.plan.keyed()+i][first:], some.rows, len(some.groups))
+		some.cells[i].add(a.columns[a.plan.keyed()+i][first:], some.rows, some.counts)
 	}
 }
 
@@ -291,16 +332,19 @@ func (a *adder) divide(begin, end int32, into []int32) {
 	}
 }
 
-// add adds up a column by entry.
-func (s *sums) add(column, entries []int32, n int) {
-	s.sum, s.values = zeros(s.sum, n), zeros(s.values, n)
+// add adds up a column by entry, of which counts has the rows.
+func (s *sums) add(column, entries []int32, counts []int64) {
+	s.sum, s.values = zeros(s.sum, len(counts)), append(s.values[:0], counts...)
 	sum, values := s.sum, s.values
 	column = column[:len(entries)]
+	s.whole = true
 	for i, e := range entries {
 		if v := column[i]; v != missing {
 			sum[e] += int64(v)
-			values[e]++
+			continue
 		}
+		values[e]--
+		s.whole = false
 	}
 }
 
@@ -311,8 +355,8 @@ func zeros[T any](have []T, n int) []T {
 	return have
 }
 
-// Each calls fn for each group, ordered by its keys, of which NULL is the last; without keys there is one. The slices are fn's
-// until it returns.
+// Each calls fn for each group, ordered by its keys, of which NULL is the last; without keys there is one. The slices
+// are fn's until it returns.
 func (op *Operator) Each(fn func(keys []value.Value, partials []int64) error) error {
 	width := op.plan.width()
 	if len(op.keys) == 0 {

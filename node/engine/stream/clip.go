@@ -13,14 +13,26 @@ import (
 func (a *adder) clip() error {
 	p, some := a.plan, &a.some
 	some.norms = zeros(some.norms, len(some.groups))
+	a.pair()
 	for k, i := range a.scalars {
+		if some.same[k] >= 0 && a.twins[k] >= 0 {
+			continue
+		}
 		part := &p.Parts[i]
+		weight := part.Weight
+		if twin := some.same[k]; twin >= 0 {
+			weight += p.Parts[a.scalars[twin]].Weight
+		}
 		some.parts[k] = room(some.parts[k], len(some.groups))
-		part.of(some.parts[k], some, p)
+		part.of(some.parts[k], some, p, weight)
 	}
 	a.factors()
 	for k, i := range a.scalars {
-		if err := a.plus(&p.Parts[i], a.places[i], some.parts[k]); err != nil {
+		parts := some.parts[k]
+		if twin := some.same[k]; twin >= 0 && a.twins[k] >= 0 {
+			parts = some.parts[twin]
+		}
+		if err := a.plus(&p.Parts[i], a.places[i], parts); err != nil {
 			return err
 		}
 	}
@@ -32,6 +44,26 @@ func (a *adder) clip() error {
 		}
 	}
 	return nil
+}
+
+// values reports whether the part is of a cell's values, and like another of rows: it is the same where no value is
+// NULL.
+func (p *Part) values(rows *Part) bool {
+	return p.Kind == fragment.PartialValues && rows.Kind == fragment.PartialRows && !p.Beyond && !rows.Beyond && rows.Cell < 0 &&
+		p.Unit == rows.Unit && p.Size == rows.Size && p.Cap == rows.Cap
+}
+
+// pair finds the parts that are the same in these entries: each is the same as at most one.
+func (a *adder) pair() {
+	same := a.some.same
+	for k := range same {
+		same[k] = -1
+	}
+	for k, twin := range a.twins {
+		if twin >= 0 && same[twin] < 0 && a.some.cells[a.plan.Parts[a.scalars[k]].Cell].whole {
+			same[k], same[twin] = twin, k
+		}
+	}
 }
 
 // factors gives each entry the factor of its patient, and notes which groups are answered.
@@ -82,8 +114,9 @@ func (a *adder) plus(part *Part, place int, parts []int64) error {
 	return nil
 }
 
-// of gives what the sums of each entry make of the part, clamped to its cap, and adds what that counts in the norms.
-func (p *Part) of(into []int64, some *entries, plan *Plan) {
+// of gives what the sums of each entry make of the part, clamped to its cap, and adds what that counts in the norms,
+// with a weight.
+func (p *Part) of(into []int64, some *entries, plan *Plan, weight int64) {
 	from := some.counts
 	unit := p.Unit
 	switch p.Kind {
@@ -115,15 +148,15 @@ func (p *Part) of(into []int64, some *entries, plan *Plan) {
 	switch {
 	case p.Beyond:
 	case plan.L2:
-		p.squares(some.norms, into)
+		p.squares(some.norms, into, uint64(weight)) //nolint:gosec // at least 1
 	default:
-		p.lengths(some.norms, into)
+		p.lengths(some.norms, into, uint64(weight)) //nolint:gosec // at least 1
 	}
 }
 
 // lengths adds what the part of each entry counts in the norm, which fits within a group: see fragment.Clip.
-func (p *Part) lengths(norms []uint64, parts []int64) {
-	size, weight := uint64(p.Size), uint64(p.Weight) //nolint:gosec // at least 1
+func (p *Part) lengths(norms []uint64, parts []int64, weight uint64) {
+	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
 	norms = norms[:len(parts)]
 	for e, x := range parts {
@@ -132,8 +165,8 @@ func (p *Part) lengths(norms []uint64, parts []int64) {
 }
 
 // squares is lengths of the norm L2.
-func (p *Part) squares(norms []uint64, parts []int64) {
-	size, weight := uint64(p.Size), uint64(p.Weight) //nolint:gosec // at least 1
+func (p *Part) squares(norms []uint64, parts []int64, weight uint64) {
+	size := uint64(p.Size) //nolint:gosec // at least 1
 	divide := math.MaxUint64 / size
 	norms = norms[:len(parts)]
 	for e, x := range parts {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +37,16 @@ type Column struct {
 // null reports whether a row is NULL.
 func (c *Column) null(row int) bool { return len(c.Valid) > 0 && c.Valid[row>>6]>>(row&63)&1 == 0 }
 
+// nextNull is the first NULL of n rows from a row on; n: there is none.
+func (c *Column) nextNull(row, n int) int {
+	for ; row < n && len(c.Valid) > 0; row = row&^63 + 64 {
+		if nulls := ^c.Valid[row>>6] >> (row & 63); nulls != 0 {
+			return min(n, row+bits.TrailingZeros64(nulls))
+		}
+	}
+	return n
+}
+
 // Operator adds up rows. Add may be called from any number of goroutines.
 type Operator struct {
 	plan  *Plan
@@ -43,6 +55,7 @@ type Operator struct {
 	seed  uint64
 
 	patients *dictionary   // of texts; else nil
+	blocks   *dictionary   // of ids
 	keys     []*dictionary // a number for each value
 	pairs    []*dictionary // from the second key on: of the number so far and the key's
 
@@ -51,6 +64,8 @@ type Operator struct {
 	limit     atomic.Int64 // and the one after the last
 	rows      atomic.Int64 // of this reading
 	tallies   bool         // nothing but the patient tells rows apart
+	begin     sync.Once    // decides how rows are kept
+	how       atomic.Int32 // they are
 	mu        sync.Mutex
 	free, all []*thread
 	totals    totals
@@ -65,14 +80,18 @@ type thread struct {
 	patients known
 	keys     []known
 	pairs    []known
+	values   []int64             // of a key
+	numbers  []int64             // of patients whose ids are texts
 	ids      []uint64            // hashes of the patients
+	blocks   known               // of ids
+	codes    []uint32            // or numbers of the patients
 	columns  [][]int32           // the group where there are keys, and the cells
-	skip     []bool              // of rows without a patient; empty: none is
+	skip     []bool              // of rows that do not count; empty: all do
 	places   []uint16            // the partition of each row
 	order    []int32             // the rows, by partition
 	ends     [partitions + 1]int // of each partition among them
-	people   tally               // of rows that came patient by patient
-	at       []int               // of each row, where the record of its patient begins
+	people   pages
+	at       []int32 // of each row, where the record of its patient begins
 }
 
 // part has a thread's rows of one partition: the hash of the patient in two words, and the columns.
@@ -90,13 +109,13 @@ func (p *Plan) New(most int64) (*Operator, error) {
 	}
 	var seed [8]byte // it scatters, and decides nothing
 	rand.Read(seed[:])
-	op := &Operator{plan: p, most: most, words: 2 + p.columns(), seed: binary.LittleEndian.Uint64(seed[:]), tallies: p.tallies()}
+	op := &Operator{plan: p, most: most, seed: binary.LittleEndian.Uint64(seed[:]), tallies: p.tallies(), blocks: newDictionary("", mostBlocks)}
 	op.limit.Store(partitions)
 	if p.Patient == value.TypeText {
 		op.patients = newDictionary(value.TypeText, 1<<31-1)
 	}
 	for i, k := range p.Keys {
-		op.keys = append(op.keys, newDictionary(k, maxCodes))
+		op.keys = append(op.keys, newDictionary(k.Type, maxCodes))
 		if i > 0 {
 			op.pairs = append(op.pairs, newDictionary("", maxCodes))
 		}
@@ -123,7 +142,7 @@ func (op *Operator) take() *thread {
 		op.free = op.free[:n-1]
 		return t
 	}
-	t := &thread{op: op, to: partitions, patients: known{of: op.patients}, columns: make([][]int32, op.plan.columns())}
+	t := &thread{op: op, to: partitions, patients: known{of: op.patients}, blocks: known{of: op.blocks, words: newTable()}, columns: make([][]int32, op.plan.columns())}
 	for _, d := range op.keys {
 		t.keys = append(t.keys, known{of: d, words: newTable()})
 	}
@@ -154,7 +173,8 @@ func (t *thread) add(rows int, columns []Column) error {
 	for i := range t.columns {
 		t.columns[i] = room(t.columns[i], rows)
 	}
-	if err := t.identify(rows, &columns[0]); err != nil {
+	ids, err := t.identify(rows, &columns[0])
+	if err != nil {
 		return err
 	}
 	for i := range p.Keys {
@@ -177,29 +197,19 @@ func (t *thread) add(rows int, columns []Column) error {
 	for i := range p.Cells {
 		p.Cells[i].read(t.columns[p.keyed()+i], &columns[1+len(p.Keys)+i])
 	}
-	if t.tally(rows) {
-		return nil
-	}
-	t.divide(rows)
-	return t.scatter()
+	return t.keep(ids)
 }
 
-// identify reads the patients: two have two hashes.
-func (t *thread) identify(rows int, c *Column) error {
-	t.ids, t.skip = room(t.ids, rows), t.skip[:0]
-	seed := t.op.seed
-	if len(c.Valid) > 0 {
-		t.skip = room(t.skip, rows)
-		for row := range t.skip {
-			t.skip[row] = c.null(row)
-		}
+// identify gives the patients of rows, two of whom have two numbers, and notes of whom there is none.
+func (t *thread) identify(rows int, c *Column) ([]int64, error) {
+	t.skip = t.skip[:0]
+	for row := c.nextNull(0, rows); row < rows; row = c.nextNull(row+1, rows) {
+		t.leave(row, rows)
 	}
 	if t.op.patients == nil {
-		for row, id := range c.Ints[:rows] {
-			t.ids[row] = mix(uint64(id) ^ seed) //nolint:gosec // as it is
-		}
-		return nil
+		return c.Ints[:rows], nil
 	}
+	t.numbers = zeros(t.numbers, rows)
 	for row := range rows {
 		if len(t.skip) > 0 && t.skip[row] {
 			continue
@@ -209,17 +219,30 @@ func (t *thread) identify(rows int, c *Column) error {
 			err = t.hold(bytes)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		t.ids[row] = mix(uint64(n) ^ seed) //nolint:gosec // above 0
+		t.numbers[row] = int64(n)
 	}
-	return nil
+	return t.numbers, nil
+}
+
+// hash hashes patients: two have two hashes.
+func (t *thread) hash(ids []int64) {
+	t.ids = room(t.ids, len(ids))
+	seed := t.op.seed
+	for row, id := range ids {
+		t.ids[row] = mix(uint64(id) ^ seed) //nolint:gosec // as it is
+	}
 }
 
 // group reads key i, and gives each row the number of its group.
 func (t *thread) group(i, rows int, c *Column) error {
-	type_, known, groups := t.op.plan.Keys[i], &t.keys[i], t.columns[0]
-	if i == 0 && type_ == value.TypeInt && c.Valid == nil && len(known.small) > 0 { // as most are
+	key, known, groups := &t.op.plan.Keys[i], &t.keys[i], t.columns[0]
+	type_ := key.Type
+	if key.Bounded || key.Declared {
+		c = t.narrow(key, rows, c)
+	}
+	if i == 0 && type_ == value.TypeInt && len(known.small) > 0 && c.nextNull(0, rows) == rows { // as most are
 		return known.ints(groups, c.Ints[:rows])
 	}
 	for row := range rows {
@@ -249,10 +272,50 @@ func (t *thread) group(i, rows int, c *Column) error {
 	return nil
 }
 
+// narrow gives the values of a key that rows are grouped by, and leaves out the rows whose value is not declared.
+func (t *thread) narrow(key *Key, rows int, c *Column) *Column {
+	least, most, first, last := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MinInt64), int64(math.MaxInt64)
+	if key.Bounded {
+		least, most = key.Least, key.Most
+	}
+	if key.Declared {
+		first, last = key.First, key.Last
+	}
+	t.values = room(t.values, rows)
+	values, other := t.values, int64(0)
+	for row, x := range c.Ints[:rows] {
+		x = max(least, min(x, most))
+		declared := max(first, min(x, last)) // whatever NULL stands for, too
+		values[row] = declared
+		other |= x ^ declared
+	}
+	if other != 0 {
+		for row, x := range c.Ints[:rows] {
+			if max(least, min(x, most)) != values[row] && !c.null(row) {
+				t.leave(row, rows)
+			}
+		}
+	}
+	if key.Declared {
+		for row := c.nextNull(0, rows); row < rows; row = c.nextNull(row+1, rows) {
+			t.leave(row, rows)
+		}
+	}
+	return &Column{Valid: c.Valid, Ints: values}
+}
+
+// leave leaves out a row of so many.
+func (t *thread) leave(row, rows int) {
+	if len(t.skip) == 0 {
+		t.skip = zeros(t.skip, rows)
+	}
+	t.skip[row] = true
+}
+
 // ints gives the numbers of ints, once there are small ones.
 func (k *known) ints(into []int32, words []int64) error {
 	for row, x := range words {
-		if uint64(x) < smallWords { //nolint:gosec // a negative one is large
+		if uint64(x) < uint64(len(k.small)) { //nolint:gosec // a negative one is large
 			if n := k.small[x]; n != 0 {
 				into[row] = n
 				continue
@@ -280,16 +343,26 @@ func (c *Column) word(t value.Type, row int) uint64 {
 	return uint64(c.Ints[row]) //nolint:gosec // as it is
 }
 
-// divide orders the rows by partition; those without a patient are last.
-func (t *thread) divide(rows int) {
+// divide orders the rows by partition, which follows from the patient's number or else the hash; those that do not
+// count are last.
+func (t *thread) divide(rows int, numbered bool) {
 	t.places, t.order = room(t.places, rows), room(t.order, rows)
 	clear(t.ends[:])
-	for row, id := range t.ids {
-		at := uint16(id & (partitions - 1))
-		if len(t.skip) > 0 && t.skip[row] {
-			at = partitions
+	if numbered {
+		for row, code := range t.codes[:rows] {
+			t.places[row] = partitionOf(code)
 		}
-		t.places[row] = at
+	} else {
+		for row, id := range t.ids[:rows] {
+			t.places[row] = uint16(id & (partitions - 1))
+		}
+	}
+	for row, skip := range t.skip {
+		if skip {
+			t.places[row] = partitions
+		}
+	}
+	for _, at := range t.places {
 		t.ends[at]++
 	}
 	sum := 0
@@ -306,6 +379,7 @@ func (t *thread) divide(rows int) {
 // scatter keeps the rows, by partition.
 func (t *thread) scatter() error {
 	w, from := t.op.words, t.op.from
+	first := w - len(t.columns)
 	begin := 0
 	if from > 0 {
 		begin = t.ends[from-1]
@@ -325,12 +399,18 @@ func (t *thread) scatter() error {
 		n := len(p.now)
 		p.now = p.now[:n+words]
 		into := p.now[n:]
-		for i, row := range order {
-			id := t.ids[row]
-			into[w*i], into[w*i+1] = uint32(id), uint32(id>>32) //nolint:gosec // its halves
+		if first == 1 {
+			for i, row := range order {
+				into[w*i] = t.codes[row]
+			}
+		} else {
+			for i, row := range order {
+				id := t.ids[row]
+				into[w*i], into[w*i+1] = uint32(id), uint32(id>>32) //nolint:gosec // its halves
+			}
 		}
 		for i, column := range t.columns {
-			word := 2 + i
+			word := first + i
 			for _, row := range order {
 				into[word] = uint32(column[row]) //nolint:gosec // its bits
 				word += w
@@ -361,13 +441,18 @@ func (t *thread) next(p *part, least int) error {
 	return nil
 }
 
-// hold counts memory, and lets go of the later half of the partitions where it is too much. So do the other threads once they look.
+// hold counts memory, and lets go of the later half of the partitions where it is too much, or of all pages. So do the
+// other threads once they look.
 func (t *thread) hold(bytes int64) error {
 	op := t.op
 	if op.used.Add(bytes) <= op.most {
 		return nil
 	}
 	if t.look() { // others may have to give back theirs, too
+		return nil
+	}
+	if op.how.CompareAndSwap(counted, given) { // pages have patients of all partitions; the other threads will forget theirs
+		t.forget()
 		return nil
 	}
 	if t.to-op.from < 2 {
@@ -402,11 +487,33 @@ func (t *thread) free(p *part) {
 	*p = part{}
 }
 
-// Again ends a reading of the rows: it adds up those that were kept. Where it returns true the same rows are to be given once more.
+// begun forgets all rows, which are to be given again, and scattered.
+func (op *Operator) begun() {
+	for _, t := range op.all {
+		t.forget()
+		for i := range t.parts {
+			t.free(&t.parts[i])
+		}
+	}
+	op.words = op.plan.rowWords(scattered)
+	op.totals = totals{}
+	op.from = 0
+	op.rows.Store(0)
+}
+
+// Again ends a reading of the rows: it adds up those that were kept. Where it returns true the same rows are to be
+// given once more.
 func (op *Operator) Again(ctx context.Context, threads int) (bool, error) {
 	to := int(op.limit.Load())
 	for _, t := range op.all {
 		t.look()
+	}
+	if to < partitions && op.how.Load() == counted { // a thread let go of some before there were pages
+		op.how.Store(given)
+	}
+	if op.how.CompareAndSwap(given, scattered) {
+		op.begun()
+		return true, nil
 	}
 	if err := op.addUp(ctx, to, threads); err != nil {
 		return false, err

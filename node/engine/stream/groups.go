@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math"
+	"math/bits"
 	"strings"
 	"sync"
 
@@ -109,8 +110,8 @@ type known struct {
 	fresh int64   // bytes that words have come to take
 }
 
-// smallWords is how many words have a place of their own.
-const smallWords = 1 << 12
+// smallWords is how many words may have a place of their own.
+const smallWords = 1 << 20
 
 func (k *known) word(x uint64) (int32, error) {
 	if x < smallWords {
@@ -137,12 +138,15 @@ func (k *known) taken() (bytes int64) {
 
 // few is word for words that are small.
 func (k *known) few(x uint64) (n int32, err error) {
-	if k.small == nil {
-		k.small = make([]int32, smallWords)
+	if x >= uint64(len(k.small)) {
+		more := max(1<<bits.Len64(x), 1<<10) - len(k.small)
+		k.small = append(k.small, make([]int32, more)...)
+		k.fresh += 4 * int64(more)
 	}
 	if n = k.small[x]; n == 0 {
 		if n, err = k.of.word(x); err == nil {
 			k.small[x] = n
+			k.fresh += wordBytes
 		}
 	}
 	return n, err

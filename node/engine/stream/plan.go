@@ -10,16 +10,27 @@ import (
 
 // Plan is what an Operator does with rows of a patient, keys and numbers, in this order of columns.
 type Plan struct {
-	Patient value.Type   // int or text
-	Keys    []value.Type // by which a patient's rows are grouped
-	Cells   []Cell       // what is added up
-	Parts   []Part       // the partial aggregates, in the fragment's order
+	Patient value.Type // int or text
+	Keys    []Key      // by which a patient's rows are grouped
+	Cells   []Cell     // what is added up
+	Parts   []Part     // the partial aggregates, in the fragment's order
 
 	L2        bool // the norm: L2, else L1
 	Unclipped bool // no patient is clipped
 	Single    Clip // how all partial aggregates of one integer are clipped
 	// Least is the factor from which on a patient counts where keys are not declared; 0: all count.
 	Least int64
+}
+
+// Key is a column of a key, and which of its values rows are grouped by.
+type Key struct {
+	Type value.Type
+	// Bounded: an int outside of Least and Most is read as the nearer one.
+	Bounded     bool
+	Least, Most int64
+	// Declared: a row counts only where the int is then from First to Last, and not where it is NULL.
+	Declared    bool
+	First, Last int64
 }
 
 // Cell is a column of numbers or conditions, and the whole number that each of its values counts as.
@@ -74,8 +85,8 @@ func (p *Part) width() int {
 	return 1
 }
 
-// New is the plan of a fragment, but for its cells and the types of its keys. cells gives of each partial aggregate the
-// cell that it is of, -1 where it is of rows.
+// New is the plan of a fragment, but for its cells and for which values of its keys there are. cells gives of each
+// partial aggregate the cell that it is of, -1 where it is of rows.
 func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 	single := p.Single(f)
 	plan := &Plan{Patient: f.Patient.Type, L2: f.Norm == fragment.L2, Unclipped: p.Unclipped, Single: clip(single)}
@@ -94,7 +105,7 @@ func New(f *fragment.Fragment, p *fragment.Proof, cells []int) *Plan {
 		plan.Parts = append(plan.Parts, part)
 	}
 	for _, k := range f.Keys {
-		plan.Keys = append(plan.Keys, k.Expr.Type)
+		plan.Keys = append(plan.Keys, Key{Type: k.Expr.Type})
 	}
 	return plan
 }
@@ -124,12 +135,8 @@ func (c *Cell) read(into []int32, from *Column) {
 	default:
 		c.reals(into, from.Floats)
 	}
-	if from.Valid != nil {
-		for row := range into {
-			if from.null(row) {
-				into[row] = missing
-			}
-		}
+	for row := from.nextNull(0, len(into)); row < len(into); row = from.nextNull(row+1, len(into)) {
+		into[row] = missing
 	}
 }
 
@@ -149,27 +156,27 @@ func (c *Cell) wholes(into []int32, from []int64) {
 func (c *Cell) reals(into []int32, from []float64) {
 	least, most, bounded := c.LeastReal, c.MostReal, c.Bounded
 	start, scale, half := c.From, c.Scale, c.Half
-	lower, upper := float64(c.Lower), float64(c.Upper)
-	for row, x := range from[:len(into)] {
-		if bounded {
-			if x < least {
-				x = least
-			} else if x > most {
-				x = most
-			}
-		}
-		if !(x >= -math.MaxFloat64 && x <= math.MaxFloat64) { // nor is NaN
+	low, high, center := c.Lower, c.Upper, c.Center
+	lower, upper := float64(low), float64(high)
+	from = from[:len(into)]
+	for row, x := range from {
+		switch {
+		case bounded && x < least:
+			x = least
+		case bounded && x > most:
+			x = most
+		case !(x >= -math.MaxFloat64 && x <= math.MaxFloat64): // nor is NaN
 			into[row] = missing
 			continue
 		}
 		y := math.Floor(float64((x-start)*scale) + half) // rounded twice on every processor, as in SQL
-		n := c.Lower
+		n := low
 		if y >= upper {
-			n = c.Upper
+			n = high
 		} else if y > lower {
 			n = int64(y)
 		}
-		into[row] = int32(max(c.Lower, min(n, c.Upper)) - c.Center) //nolint:gosec // Fits
+		into[row] = int32(max(low, min(n, high)) - center) //nolint:gosec // Fits
 	}
 }
 
@@ -197,7 +204,7 @@ func (p *Plan) Type(i int) value.Type {
 	case i == 0:
 		return p.Patient
 	case i <= len(p.Keys):
-		return p.Keys[i-1]
+		return p.Keys[i-1].Type
 	}
 	return p.Cells[i-1-len(p.Keys)].Type
 }

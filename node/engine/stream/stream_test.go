@@ -263,14 +263,17 @@ func nothing(sums []int64) bool {
 	return !slices.ContainsFunc(sums, func(x int64) bool { return x != 0 })
 }
 
-// run gives rows to an operator in batches, in some order and from several goroutines, as often as it asks.
-func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys, cells []string, room int64) (map[string][]int64, int, error) {
+// run gives rows to an operator in batches, in some order and from several goroutines, as often as it asks. how is how
+// it kept them.
+func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys, cells []string, room int64) (got map[string][]int64, readings int, how int32, err error) {
 	t.Helper()
 	op, err := plan.New(room)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
-	readings := 0
+	if r.IntN(2) == 0 {
+		op.blocks.most = r.IntN(30)
+	}
 	for again := true; again; readings++ {
 		rows := slices.Clone(rows)
 		r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
@@ -289,16 +292,16 @@ func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys,
 		}
 		work.Wait()
 		if err := errors.Join(errs...); err != nil {
-			return nil, readings, err
+			return nil, readings, 0, err
 		}
 		if op.Rows() != int64(len(rows)) {
 			t.Errorf("it was given %d rows, not %d", op.Rows(), len(rows))
 		}
 		if again, err = op.Again(context.Background(), 2); err != nil {
-			return nil, readings, err
+			return nil, readings, 0, err
 		}
 	}
-	got := map[string][]int64{}
+	got = map[string][]int64{}
 	var last []value.Value
 	err = op.Each(func(keys []value.Value, partials []int64) error {
 		if last != nil && slices.CompareFunc(last, keys, value.Compare) >= 0 {
@@ -308,13 +311,34 @@ func run(t *testing.T, r *rand.Rand, plan *Plan, rows []record, text bool, keys,
 		got[fmt.Sprintf("%q", keys)] = slices.Clone(partials)
 		return nil
 	})
-	return got, readings, err
+	return got, readings, op.how.Load(), err
 }
 
-// TestOperator: whatever the order of rows, the batches, the threads and the memory, the integers are those of the definition.
+// narrow has the operator group by k as the key says, and gives the rows that count, with the values that they are
+// grouped by.
+func narrow(plan *Plan, keys []string, rows []record, key Key) []record {
+	for i, name := range keys {
+		if name == "k" {
+			plan.Keys[i] = key
+		}
+	}
+	var all []record
+	for _, row := range rows {
+		if key.Bounded && !row.k.IsNull() {
+			row.k = value.Int(max(key.Least, min(row.k.Int64(), key.Most)))
+		}
+		if !key.Declared || !row.k.IsNull() && key.First <= row.k.Int64() && row.k.Int64() <= key.Last {
+			all = append(all, row)
+		}
+	}
+	return all
+}
+
+// TestOperator: whatever the order of rows, the batches, the threads and the memory, the integers are those of the
+// definition.
 func TestOperator(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	clipped, twice, tooMuch := 0, 0, 0
+	clipped, twice, tooMuch, kept := 0, 0, 0, map[int32]int{}
 	for i := range 1500 {
 		text := i%3 == 0
 		of := "int"
@@ -324,11 +348,15 @@ func TestOperator(t *testing.T) {
 		c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", of))
 		f, proof, plan, keys, cells := draw(t, r, c, text)
 		rows := records(r)
+		given := rows
+		if at := slices.Index(keys, "k"); at >= 0 && r.IntN(2) == 0 {
+			rows = narrow(plan, keys, rows, Key{Type: value.TypeInt, Bounded: r.IntN(2) == 0, Least: 1, Most: 4, Declared: r.IntN(2) == 0, First: int64(r.IntN(3)), Last: int64(2 + r.IntN(3))})
+		}
 		room := int64(1 << 30)
 		if i%2 == 0 {
 			room = int64(5_000 + r.IntN(40_000))
 		}
-		got, readings, err := run(t, r, plan, rows, text, keys, cells, room)
+		got, readings, how, err := run(t, r, plan, given, text, keys, cells, room)
 		if errors.Is(err, ErrTooMuch) && room < 1<<30 {
 			tooMuch++
 			continue
@@ -339,6 +367,7 @@ func TestOperator(t *testing.T) {
 		if readings > 1 {
 			twice++
 		}
+		kept[how]++
 		want := reference(f, proof, keys, rows)
 		whole := *proof
 		whole.Unclipped = true
@@ -351,17 +380,17 @@ func TestOperator(t *testing.T) {
 			}
 		}
 		if diff := gocmp.Diff(want, got); diff != "" {
-			t.Fatalf("case %d: %d rows in %d readings: %v\n%s", i, len(rows), readings, f.Partials, diff)
+			t.Fatalf("case %d: %d rows in %d readings: %v\n%s", i, len(given), readings, f.Partials, diff)
 		}
 	}
-	t.Logf("%d clipped, %d read more than once, %d too much", clipped, twice, tooMuch)
-	if clipped < 500 || twice < 50 || tooMuch > 500 {
+	t.Logf("%d clipped, %d read more than once, %d too much; %d counted, %d numbered, %d scattered", clipped, twice, tooMuch, kept[counted], kept[numbered], kept[scattered])
+	if clipped < 500 || twice < 50 || tooMuch > 500 || min(kept[counted], kept[numbered], kept[scattered]) < 20 {
 		t.Error("the cases are not those that this is for")
 	}
 }
 
-// feed gives rows to an operator as they stand, from several goroutines and as often as it asks, and gives its answer; readings
-// is how often it asked, and tallied how many patients' records there were before the last.
+// feed gives rows to an operator as they stand, from several goroutines and as often as it asks, and gives its answer;
+// readings is how often it asked, and tallied how many patients' records there were before the last.
 func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got map[string][]int64, readings, tallied int, err error) {
 	t.Helper()
 	for again := true; again; readings++ {
@@ -382,7 +411,7 @@ func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got 
 			return nil, readings, tallied, err
 		}
 		for _, thread := range op.all {
-			tallied += thread.people.n
+			tallied += thread.people.n // pages
 		}
 		if again, err = op.Again(t.Context(), 2); err != nil {
 			return nil, readings, tallied, err
@@ -396,8 +425,8 @@ func feed(t *testing.T, op *Operator, rows []record, keys, cells []string) (got 
 	return got, readings, tallied, err
 }
 
-// TestTally: patients whose rows are counted as they come, or as they lie in their partition, are added up like those whose rows are
-// gathered, however many there are, in whatever order they come, and where memory ends in between.
+// TestTally: patients whose rows are counted as they come, or as they lie in their partition, are added up like those
+// whose rows are gathered, however many there are, in whatever order they come, and where memory ends in between.
 func TestTally(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
@@ -407,10 +436,10 @@ func TestTally(t *testing.T) {
 		if !plan.tallies() {
 			continue
 		}
-		patients := 1 + r.IntN(20_000)
+		patients, apart := 1+r.IntN(20_000), []int{0, 1, 2, 8, 40}[r.IntN(5)]
 		rows := make([]record, r.IntN(3*patients))
 		for i := range rows {
-			rows[i] = record{id: int64(r.IntN(patients)) << r.IntN(3), nobody: r.IntN(50) == 0, k: value.Null(value.TypeInt), word: value.Null(value.TypeText),
+			rows[i] = record{id: int64(r.IntN(patients)) << apart, nobody: r.IntN(50) == 0, k: value.Null(value.TypeInt), word: value.Null(value.TypeText),
 				n: value.Int(int64(r.IntN(1200) - 100)), x: value.Null(value.TypeFloat), b: value.Bool(r.IntN(2) == 0)}
 			if r.IntN(5) > 0 {
 				rows[i].x = value.Float(r.NormFloat64() * 20)
@@ -453,7 +482,7 @@ func TestTally(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := gocmp.Diff(want, got); diff != "" {
-			t.Fatalf("%d rows of %d patients in %d readings, %d records: %s", len(rows), patients, readings, tallied, diff)
+			t.Fatalf("%d rows of %d patients in %d readings, %d pages: %s", len(rows), patients, readings, tallied, diff)
 		}
 	}
 	t.Logf("%d were read twice; of the others in %d rows were counted as they came, and in %d not; %d were too much", twice, counted, once, tooMuch)
@@ -462,8 +491,8 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// TestTallyIsForgotten: what was counted as it came of partitions that are read once more, since memory ended after
-// it, counts once.
+// TestTallyIsForgotten: what was counted as it came of rows that are given once more, since memory ended after it,
+// counts once.
 func TestTallyIsForgotten(t *testing.T) {
 	c := testcatalog.Parse(t, strings.ReplaceAll(events, "ID", "int"))
 	f := &fragment.Fragment{Version: fragment.Version, Relations: []fragment.Relation{{Name: "e", Table: "event"}}, Patient: expr.Column("e", "id", value.TypeInt),
@@ -477,40 +506,82 @@ func TestTallyIsForgotten(t *testing.T) {
 	rows := make([]record, 90_000)
 	for i := range rows {
 		rows[i].id = int64(i / 40) // patient by patient
-		if i >= 20_000 {
-			rows[i].id = int64(r.IntN(4000))
+		if i%30_000 >= 20_000 {
+			rows[i].id = int64(r.IntN(400_000))
 		}
 	}
-	sums := func(most int64, tallies bool) (got map[string][]int64, readings, tallied int) {
+	sums := func(most int64, tallies bool) (got map[string][]int64, readings int) {
 		op, err := plan.New(most)
 		if err != nil {
 			t.Fatal(err)
 		}
 		op.tallies = tallies
-		got, readings, tallied, err = feed(t, op, rows, nil, nil)
+		got, readings, _, err = feed(t, op, rows, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return got, readings, tallied
+		if tallies && op.how.Load() != scattered {
+			t.Error("rows were not scattered in the end")
+		}
+		return got, readings
 	}
-	want, _, _ := sums(1<<30, false)
-	got, readings, tallied := sums(600_000, true)
-	if diff := gocmp.Diff(want, got); diff != "" || readings < 2 || tallied < 100 {
-		t.Errorf("%d patients were counted as they came, in %d readings: %s", tallied, readings, diff)
+	want, _ := sums(1<<30, false)
+	got, readings := sums(600_000, true)
+	if diff := gocmp.Diff(want, got); diff != "" || readings < 2 {
+		t.Errorf("in %d readings: %s", readings, diff)
 	}
 }
 
-// TestTallyIsBounded: a patient of more rows than a record counts is told, and never passes for a place that is empty,
-// after which others would count twice.
+// TestTallyLetsGoOfAll: where memory ends for patients' texts after rows were counted, all rows are counted anew, each
+// once.
+func TestTallyLetsGoOfAll(t *testing.T) {
+	const patients = 4000
+	plan := &Plan{Patient: value.TypeText, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
+	rows, texts := make([]record, patients), int64(0)
+	for i := range rows {
+		rows[i].id = int64(i)
+		texts += textBytes + int64(len(fmt.Sprint("patient ", i)))
+	}
+	op, err := plan.New(texts + 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readings := 0
+	for again := true; again; readings++ {
+		for batch := range slices.Chunk(rows, 500) {
+			if err := op.Add(len(batch), columns(batch, true, nil, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if readings == 0 && op.how.Load() != given {
+			t.Fatal("memory did not end after rows were counted")
+		}
+		if again, err = op.Again(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = op.Each(func(_ []value.Value, sums []int64) error {
+		if sums[0] != patients || readings < 2 {
+			t.Errorf("%d rows are counted in %d readings, not %d", sums[0], readings, patients)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTallyIsBounded: rows are not counted where they may be more than a record counts: one patient may have them all,
+// and would count as NULL in a cell.
 func TestTallyIsBounded(t *testing.T) {
 	plan := &Plan{
 		Patient: value.TypeInt, Single: Clip{Limit: fragment.Steps},
 		Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}},
 	}
 	for _, x := range []struct {
-		tallied uint64
-		want    error
-	}{{math.MaxUint32 - 2, nil}, {math.MaxUint32, ErrTooMuch}} {
+		before int64
+		again  bool
+	}{{math.MaxUint32 - 2, false}, {math.MaxUint32 - 1, true}} {
 		op, err := plan.New(1 << 20)
 		if err != nil {
 			t.Fatal(err)
@@ -518,16 +589,12 @@ func TestTallyIsBounded(t *testing.T) {
 		if err := op.Add(4, []Column{{Ints: []int64{7, 7, 7, 7}}}); err != nil {
 			t.Fatal(err)
 		}
-		people := &op.all[0].people
-		people.words[people.find(partitionFirst(mix(7^op.seed)))+1] = x.tallied
+		op.rows.Store(x.before)
 		if err := op.Add(2, []Column{{Ints: []int64{7, 8}}}); err != nil {
 			t.Fatal(err)
 		}
-		if people.n != 1 {
-			t.Fatalf("%d patients are counted as they came", people.n)
-		}
-		if _, err := op.Again(t.Context(), 1); !errors.Is(err, x.want) {
-			t.Errorf("of %d rows: %v", x.tallied, err)
+		if again, err := op.Again(t.Context(), 1); err != nil || again != x.again {
+			t.Errorf("after %d rows: %t, %v", x.before, again, err)
 		}
 	}
 }
@@ -655,7 +722,7 @@ func BenchmarkOperator(b *testing.B) {
 	const batch = 2048
 	r := rand.New(rand.NewPCG(7, 8))
 	clip := Clip{Limit: 6 << 20, Root: fragment.Whole * 2500}
-	plan := &Plan{Patient: value.TypeInt, Keys: []value.Type{value.TypeInt}, L2: true, Single: clip,
+	plan := &Plan{Patient: value.TypeInt, Keys: []Key{{Type: value.TypeInt}}, L2: true, Single: clip,
 		Cells: []Cell{{Type: value.TypeFloat, Bounded: true, MostReal: 100, Scale: 1 << 16, Half: 0.5, Upper: 100 << 16, Center: 50 << 16}},
 		Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1024, Size: 40 << 10, Weight: 5, Cap: 1 << 40}, {Kind: fragment.PartialValues, Unit: 1024, Size: 40 << 10, Weight: 5, Cap: 1 << 40},
 			{Kind: fragment.PartialSum, Unit: 2, Size: 40 * 100 << 16, Weight: 5, Cap: 1 << 40}}}
@@ -686,12 +753,12 @@ func BenchmarkOperator(b *testing.B) {
 	}
 }
 
-// TestKeysTakeMemory: what an operator knows of keys counts as what rows take does, so that many keys of many values, few bytes each in
-// a row, do not fill a node.
+// TestKeysTakeMemory: what an operator knows of keys counts as what rows take does, so that many keys of many values,
+// few bytes each in a row, do not fill a node.
 func TestKeysTakeMemory(t *testing.T) {
 	plan := &Plan{Patient: value.TypeInt, Unclipped: true, Parts: []Part{{Kind: fragment.PartialRows, Cell: -1, Unit: 1, Size: 1, Weight: 1, Cap: 1}}}
 	for range 8 {
-		plan.Keys = append(plan.Keys, value.TypeInt)
+		plan.Keys = append(plan.Keys, Key{Type: value.TypeInt})
 	}
 	const rows = 1 << 12
 	op, err := plan.New(64 << 20)
