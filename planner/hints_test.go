@@ -103,7 +103,7 @@ var hints = []hint{
 		rest := sql[at.Offset+at.Length:]
 		return sql[:at.Offset] + "COUNT(*)" + rest[strings.IndexByte(rest, ')')+1:]
 	}},
-	{regexp.MustCompile(`^write (IS NULL|IS NOT NULL)`), func(sql string, at Position, f []string) string {
+	{regexp.MustCompile(`^write (IS NULL)$`), func(sql string, at Position, f []string) string {
 		rest := strings.TrimLeft(sql[at.Offset+at.Length:], "=<>! ")
 		return strings.TrimRight(sql[:at.Offset], " ") + " " + f[1] + strings.TrimPrefix(rest, "NULL")
 	}},
