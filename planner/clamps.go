@@ -10,6 +10,7 @@ import (
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
 	"github.com/intramuros/intramuros/internal/value"
+	"github.com/intramuros/intramuros/planner/clamp"
 	"github.com/intramuros/intramuros/planner/estimate"
 	"github.com/intramuros/intramuros/planner/scalar"
 )
@@ -24,8 +25,8 @@ func (b *builder) clamps() []clampCount {
 		if partial.Kind != fragment.PartialSum {
 			continue
 		}
-		for _, c := range b.clampsOf(partial.Expr) {
-			moved := b.movedBy(partial.Expr, c)
+		for _, c := range clamp.Within(partial.Expr) {
+			moved := clamp.Moves(partial.Expr, c, b.syntax.At, b.facts)
 			if moved == nil {
 				continue
 			}
@@ -48,90 +49,6 @@ func (b *builder) clamps() []clampCount {
 	return all
 }
 
-// isClamp reports whether an expression is CLAMP(x, lower, upper) of constants: x is what LEAST, its first argument,
-// begins with.
-func isClamp(e *expr.Expr) bool {
-	return e.Op == expr.OpGreatest && len(e.Args) == 2 && e.Args[0].Op == expr.OpLeast && len(e.Args[0].Args) == 2 &&
-		e.Args[0].Args[1].Op == expr.OpLiteral && e.Args[1].Op == expr.OpLiteral && e.Type.Numeric()
-}
-
-// clampsOf lists those within an expression, each once.
-func (b *builder) clampsOf(e *expr.Expr) (all []*expr.Expr) {
-	if e == nil {
-		return nil
-	}
-	if isClamp(e) {
-		all = append(all, e)
-	}
-	for _, a := range e.Args {
-		for _, c := range b.clampsOf(a) {
-			if !slices.ContainsFunc(all, func(o *expr.Expr) bool { return o.Equal(c) }) {
-				all = append(all, c)
-			}
-		}
-	}
-	return all
-}
-
-// movedBy is the condition under which a clamp moves a value that an expression is made of; nil: it never does.
-func (b *builder) movedBy(e, clamp *expr.Expr) *expr.Expr {
-	at := b.syntax.At
-	switch {
-	case e.Equal(clamp):
-		return b.outside(e)
-	case e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && e.Args[2].Equal(clamp) && e.Args[0].Args[0].Equal(clamp.Args[0].Args[0]):
-		return b.outside(clamp) // CLAMP of NULL is NULL, which compares with nothing
-	case e.Op == expr.OpCase:
-		args, found := slices.Clone(e.Args), false
-		for i := range args {
-			if i%2 == 1 || i == len(args)-1 {
-				moved := b.movedBy(args[i], clamp)
-				if found = found || moved != nil; moved == nil {
-					moved = expr.Literal(value.Bool(false))
-				}
-				args[i] = moved
-			}
-		}
-		if found {
-			return scalar.Apply(at, expr.OpCase, args...)
-		}
-		return nil
-	}
-	var any *expr.Expr
-	for _, a := range e.Args {
-		switch moved := b.movedBy(a, clamp); {
-		case moved == nil || any != nil && any.Equal(moved):
-		case any == nil:
-			any = moved
-		default:
-			any = scalar.Apply(at, expr.OpOr, any, moved)
-		}
-	}
-	return any
-}
-
-// outside is the condition under which a clamp moves its value; nil: by what is known of it, it never does.
-func (b *builder) outside(clamp *expr.Expr) *expr.Expr {
-	at := b.syntax.At
-	x, upper, lower := clamp.Args[0].Args[0], clamp.Args[0].Args[1], clamp.Args[1]
-	if x.Op == expr.OpLiteral {
-		return nil
-	}
-	known := b.facts(x)
-	var any *expr.Expr
-	if known.Upper > upper.Value.Float64() {
-		any = scalar.Apply(at, expr.OpGreater, x, upper)
-	}
-	if known.Lower < lower.Value.Float64() {
-		below := scalar.Apply(at, expr.OpLess, x, lower)
-		if any == nil {
-			return below
-		}
-		any = scalar.Apply(at, expr.OpOr, any, below)
-	}
-	return any
-}
-
 // unmeasured says what may move values that are added up, beside what clamps finds: a column's bounds, beyond which a
 // hospital reads the nearest, and CLAMP in a query within this one.
 func (b *builder) unmeasured() (all []string) {
@@ -147,7 +64,7 @@ func (b *builder) unmeasured() (all []string) {
 		partial.Expr.Columns(func(relation, column string) {
 			s := b.Of(relation)
 			if s.Query != nil {
-				if b.clampsIn(s.Query) {
+				if clamp.Makes(s.Query) {
 					add("what CLAMP moves in a query within this one is not measured")
 				}
 				return
@@ -156,18 +73,11 @@ func (b *builder) unmeasured() (all []string) {
 				add(fmt.Sprintf("%s.%s beyond the catalog's bounds, %s to %s, counts as the nearest; how often is not measured", s.Schema.Name, c.Name, c.Lower, c.Upper))
 			}
 		})
-		if b.federation.Uncounted && len(b.clampsOf(partial.Expr)) > 0 {
+		if b.federation.Uncounted && len(clamp.Within(partial.Expr)) > 0 {
 			add("what CLAMP moves is not measured, since the study may not count values")
 		}
 	}
 	return all
-}
-
-// clampsIn reports whether a column of a derived relation, or of one that it reads, is made of a CLAMP.
-func (b *builder) clampsIn(d *fragment.Query) bool {
-	return slices.ContainsFunc(d.Columns, func(o fragment.Output) bool { return len(b.clampsOf(o.Expr)) > 0 }) ||
-		slices.ContainsFunc(d.Relations, func(r fragment.Relation) bool { return r.Query != nil && b.clampsIn(r.Query) }) ||
-		slices.ContainsFunc(d.Inputs, b.clampsIn)
 }
 
 // countOf is the partial aggregate that counts the values of one of the sums; -1: there is none.
@@ -245,7 +155,7 @@ func (p *Plan) spoken(e *expr.Expr) string {
 	if sinceEpoch(e) {
 		e = e.Args[0]
 	}
-	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && isClamp(e.Args[2]) {
+	if e.Op == expr.OpCase && len(e.Args) == 3 && e.Args[0].Op == expr.OpIsNull && clamp.Is(e.Args[2]) {
 		if x := e.Args[2].Args[0]; x.Args[0].Equal(e.Args[0].Args[0]) {
 			return fmt.Sprintf("CLAMP(%s, %s, %s)", p.spoken(x.Args[0]), e.Args[2].Args[1], x.Args[1])
 		}

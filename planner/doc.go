@@ -28,10 +28,10 @@
 //     by package lookup;
 //   - aggregate.go is one table: for each aggregate what a node computes, how sensitive it is, how a noisy partial
 //     becomes a number and an interval; distinct.go, occurring.go, quantile.go and survival.go plan those that read
-//     trees;
-//   - build.go plans one release: keys.go its groups, limits.go how many rows a patient counts with, prove.go its
-//     proof; release.go prices it, plan.go is the result, describe.go writes it for people;
-//     beyond.go and clamps.go measure what limits and bounds leave out;
+//     trees, survival.go by package lifetable;
+//   - build.go plans one release: keys.go its groups, patients.go how patients are counted, limits.go how many rows a
+//     patient counts with, prove.go its proof; release.go prices it, plan.go is the result, describe.go writes it for
+//     people; beyond.go and clamps.go measure what limits and bounds leave out, by package clamp;
 //   - answer.go turns noisy partial aggregates into rows; interval.go and means.go give their intervals; finish.go and
 //     computed.go do so for what is computed from released rows, and expected.go before anything is released;
 //   - consistent.go and reconcile.go make numbers fit each other, by packages overlap (which numbers those are) and

@@ -11,6 +11,7 @@ import (
 	"github.com/intramuros/intramuros/dp"
 	"github.com/intramuros/intramuros/internal/expr"
 	"github.com/intramuros/intramuros/internal/fragment"
+	"github.com/intramuros/intramuros/planner/clamp"
 )
 
 // splitBudget gives each partial aggregate its share of the budget: the largest weight of the
@@ -276,7 +277,7 @@ func (b *builder) biasWarnings() {
 		warn("%s", text)
 	}
 	for _, partial := range p.Fragment.Partials {
-		warnOfClamps(partial.Expr, bounds, warn)
+		clamp.Warn(partial.Expr, bounds, warn)
 	}
 	for i := range p.Aggregates {
 		a := &p.Aggregates[i]
@@ -319,28 +320,4 @@ func (p *Plan) vanishing() int {
 		beyond = math.Sqrt(beyond)
 	}
 	return int(fragment.LeastPresence * beyond * float64(p.Proof.Rows))
-}
-
-// warnOfClamps looks for CLAMP(x, lower, upper) that is narrower than what is known of x.
-func warnOfClamps(e *expr.Expr, bounds func() *expr.RangeAnalysis, warn func(format string, args ...any)) {
-	if e == nil {
-		return
-	}
-	for _, a := range e.Args {
-		warnOfClamps(a, bounds, warn)
-	}
-	if e.Op != expr.OpGreatest || len(e.Args) != 2 || e.Args[0].Op != expr.OpLeast || len(e.Args[0].Args) != 2 {
-		return
-	}
-	x, upper, lower := e.Args[0].Args[0], e.Args[0].Args[1], e.Args[1]
-	if upper.Op != expr.OpLiteral || lower.Op != expr.OpLiteral {
-		return
-	}
-	known := bounds().Range(x)
-	if high := upper.Value.Float64(); !math.IsInf(known.Upper, 0) && high < known.Upper {
-		warn("%s may be up to %g, and counts as %g at most: sums and averages come out low where it is more", x, known.Upper, high)
-	}
-	if low := lower.Value.Float64(); !math.IsInf(known.Lower, 0) && low > known.Lower {
-		warn("%s may be down to %g, and counts as %g at least: sums and averages come out high where it is less", x, known.Lower, low)
-	}
 }

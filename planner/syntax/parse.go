@@ -47,3 +47,13 @@ func ParseIn(sql string, d Dialect) (s *Statement, err error) {
 	}
 	return p.statement, nil
 }
+
+// windowScope holds the windows that a SELECT names.
+type windowScope map[string]*Window
+
+// baseWindow is a window that takes another by its name, whole or but for its order.
+type baseWindow struct {
+	*Window
+	base  token
+	whole bool
+}

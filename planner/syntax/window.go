@@ -7,9 +7,6 @@ import (
 	"github.com/intramuros/intramuros/internal/value"
 )
 
-// windowScope holds the windows that a SELECT names.
-type windowScope map[string]*Window
-
 // over reads OVER name or OVER (…).
 func (p *parser) over() *Window {
 	at := p.take().at
@@ -24,13 +21,6 @@ func (p *parser) over() *Window {
 	w := &Window{At: t.at}
 	p.unnamed = append(p.unnamed, baseWindow{w, t, true})
 	return w
-}
-
-// baseWindow is a window that takes another by its name, whole or but for its order.
-type baseWindow struct {
-	*Window
-	base  token
-	whole bool
 }
 
 // nameWindows gives the windows read so far what they take from others.
